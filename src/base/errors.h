@@ -1,0 +1,83 @@
+/* The one table of error numbers: the component's numbers, a symbol, a text and the sysexits status
+ * for each. */
+#pragma once
+
+typedef enum ErrorNumber {
+    ERROR_NONE = 0,
+    ERROR_PORT_WHILE_CONNECTED = 100,
+    ERROR_HOST_WHILE_CONNECTED = 101,
+    ERROR_HOST_ADDRESS_INVALID = 102,
+    ERROR_ALREADY_CONNECTED = 104,
+    ERROR_LOCAL_PORT_WHILE_CONNECTED = 106,
+    ERROR_LOCAL_HOST_WHILE_CONNECTED = 107,
+    ERROR_MAX_LINE_WHILE_CONNECTED = 112,
+    ERROR_PORT_ZERO = 116,
+    ERROR_CHANGE_WHILE_ACTIVE = 117,
+    ERROR_FIREWALL = 118,
+    ERROR_WOULD_BLOCK = 135,
+    ERROR_SMTP_PROTOCOL = 161,
+    ERROR_COMMUNICATION = 162,
+    ERROR_NO_MAIL_SERVER = 163,
+    ERROR_NO_SENDER = 164,
+    ERROR_NO_RECIPIENT = 165,
+    ERROR_BUSY = 166,
+    ERROR_TIMEOUT = 201,
+    ERROR_IMPOSSIBLE_STATE = 211,
+    ERROR_NOT_CONNECTED = 212,
+    ERROR_LISTENING = 213,
+    ERROR_TLS_LIBRARY = 270,
+    ERROR_CERTIFICATE_STORE = 271,
+    ERROR_CERTIFICATE_NOT_FOUND = 272,
+    ERROR_TLS_CREDENTIALS = 273,
+    ERROR_CERTIFICATE_CHAIN_MISSING = 274,
+    ERROR_CERTIFICATE_CHAIN = 275,
+    ERROR_TLS_HANDSHAKE = 276,
+    ERROR_CERTIFICATE_VERIFY = 280,
+    ERROR_CLIENT_CERTIFICATE = 281,
+    ERROR_SERVER_CERTIFICATE = 282,
+    ERROR_TLS_ENCRYPT = 283,
+    ERROR_TLS_DECRYPT = 284,
+    ERROR_INTERRUPTED = 301,
+    ERROR_ATTACHMENT = 302,
+    ERROR_FILE = 303,
+    ERROR_CHARSET = 434,
+    ERROR_CONNECTING = 1105,
+    ERROR_CONNECT_FIRST = 1117,
+    ERROR_LOCAL_HOST_ACTIVE = 1119,
+    ERROR_CONNECTION_DROPPED = 1120,
+    ERROR_CONNECTION_TIMED_OUT = 10060,
+    ERROR_HOST_NOT_FOUND = 11001,
+    ERROR_TRY_AGAIN = 11002,
+    ERROR_NO_RECOVERY = 11003,
+    ERROR_NO_DATA = 11004,
+    /* Conditions the component has no number for. */
+    ERROR_USAGE = 9001,
+    ERROR_CONFIGURATION = 9002,
+    ERROR_MESSAGE = 9003, /* not a message, or one that cannot be sent */
+    ERROR_REFUSED = 9004, /* every recipient was refused */
+    ERROR_EXPIRED = 9005, /* given up after retry.give_up_after or retry.max_attempts */
+    ERROR_AUTHENTICATION = 9006,
+    ERROR_MEMORY = 9007,
+    ERROR_SPOOL = 9008, /* the queue directory */
+} ErrorNumber;
+
+typedef struct ErrorRow {
+    int number;
+    const char *symbol; /* "ERROR_TIMEOUT" */
+    const char *text;   /* the component's own words */
+    int status;         /* sysexits.h */
+} ErrorRow;
+
+/* The row of a number; a number that is in no row gives the one for ERROR_COMMUNICATION. Never
+ * NULL. */
+const ErrorRow *error_row(int number);
+
+/* The exit status (sysexits.h) that goes with a number; 0 for 0. */
+int error_status(int number);
+
+/* The number for a negative or positive errno: 10000-range rows by name (ECONNREFUSED is 10061),
+ * ERROR_FILE for errors of files, ERROR_MEMORY for ENOMEM. */
+int error_from_errno(int error);
+
+/* The number for a getaddrinfo() code such as EAI_NONAME (11001). */
+int error_from_getaddrinfo(int code);

@@ -1,0 +1,74 @@
+/* Whole-file I/O and durability. Must never leave a descriptor open. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+int file_write_all(int fd, const void *data, size_t n)
+{
+    const char *from = data;
+
+    while (n > 0) {
+        ssize_t written = write(fd, from, n);
+
+        if (written < 0) {
+            if (errno == EINTR)
+                continue;
+            return -errno;
+        }
+        from += written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+int file_read_all(int fd, size_t max, Buffer *out)
+{
+    size_t before = buffer_size(out);
+
+    for (;;) {
+        char *to = buffer_reserve(out, 16384);
+        ssize_t n;
+
+        if (!to)
+            return -ENOMEM;
+        n = read(fd, to, 16384);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return 0;
+        buffer_commit(out, (size_t)n);
+        if (buffer_size(out) - before > max)
+            return -EFBIG;
+    }
+}
+
+int file_load(int directory_fd, const char *path, size_t max, Buffer *out)
+{
+    _cleanup_close_ int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    return fd < 0 ? -errno : file_read_all(fd, max, out);
+}
+
+int file_sync(int fd)
+{
+    return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : 0;
+}
+
+void file_random_name(char *ret_text, size_t n)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+
+    for (size_t done = 0; done < n;) {
+        unsigned char bytes[64];
+        ssize_t got = getrandom(bytes, MIN(sizeof(bytes), n - done), 0);
+
+        for (ssize_t i = 0; i < got; i++)
+            ret_text[done++] = digits[bytes[i] & 31];
+    }
+    ret_text[n] = '\0';
+}

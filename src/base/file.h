@@ -1,0 +1,24 @@
+/* Reading and writing files whole, and making a change of a directory durable. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+
+/* Writes all of it, going on after EINTR and short writes. 0 or a negative errno. */
+int file_write_all(int fd, const void *data, size_t n);
+
+/* Appends the rest of the file to `out`; -EFBIG when there are more than `max` bytes. */
+int file_read_all(int fd, size_t max, Buffer *out);
+
+/* Opens, reads, closes; as above. */
+int file_load(int directory_fd, const char *path, size_t max, Buffer *out);
+
+/* fsync of a descriptor (file or directory). 0 or a negative errno; -EINVAL from file systems that
+ * cannot is 0. */
+int file_sync(int fd);
+
+/* Writes `n` characters of [0-9a-v] with 5 random bits each and a NUL. */
+void file_random_name(char *ret_text, size_t n);

@@ -1,0 +1,54 @@
+/* Scope-bound cleanup, ownership hand-over and a few attributes; the whole macro vocabulary of the
+ * project. */
+#pragma once
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define _cleanup_(function) __attribute__((cleanup(function)))
+#define _printf_(string, first) __attribute__((__format__(__printf__, string, first)))
+#define _unused_ __attribute__((unused))
+#define _hot_ __attribute__((hot))
+
+#define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Hand over a pointer or descriptor that a cleanup attribute watches: the value is returned, the
+ * variable becomes NULL or -1. */
+#define TAKE_PTR(pointer)                       \
+    ({                                          \
+        __typeof__(pointer) _taken = (pointer); \
+        (pointer) = NULL;                       \
+        _taken;                                 \
+    })
+#define TAKE_FD(fd)        \
+    ({                     \
+        int _taken = (fd); \
+        (fd) = -1;         \
+        _taken;            \
+    })
+
+/* Defines `static void name_p(type **)` for use with _cleanup_, calling a destructor that accepts
+ * NULL. */
+#define DEFINE_CLEANUP(type, destructor)              \
+    static inline void destructor##_p(type **pointer) \
+    {                                                 \
+        destructor(*pointer);                         \
+    }                                                 \
+    _unused_ static inline void destructor##_p(type **pointer)
+
+static inline void free_p(void *pointer)
+{
+    free(*(void **)pointer);
+}
+
+static inline void close_p(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+}
+
+#define _cleanup_free_ _cleanup_(free_p)
+#define _cleanup_close_ _cleanup_(close_p)

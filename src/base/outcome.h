@@ -1,0 +1,58 @@
+/* What became of one recipient, or of a relay, in one attempt: the word that all layers share for
+ * it.
+ *
+ * A failure to deliver is data of this type; a failure of our own is a negative errno. */
+#pragma once
+
+#include <stdbool.h>
+
+typedef enum DeliveryKind {
+    DELIVERY_DELIVERED,   /* the relay has taken responsibility (RFC 5321, 6.1) */
+    DELIVERY_DEFERRED,    /* temporary: 4xx, time-out, lost connection */
+    DELIVERY_REFUSED,     /* permanent for this recipient: 5xx to MAIL, RCPT, DATA or the content */
+    DELIVERY_RELAY_FAULT, /* not held against the message: lookup, connect, greeting, TLS, AUTH, 421
+                           */
+    DELIVERY_KIND_MAX,
+} DeliveryKind;
+
+/* Where it happened; the names are those of the record, the journal and the tool. */
+typedef enum DeliveryStage {
+    STAGE_NONE,
+    STAGE_LOOKUP,
+    STAGE_CONNECT,
+    STAGE_PROXY,
+    STAGE_TLS,
+    STAGE_CERTIFICATE,
+    STAGE_GREETING,
+    STAGE_EHLO,
+    STAGE_STARTTLS,
+    STAGE_AUTH,
+    STAGE_MAIL,
+    STAGE_RCPT,
+    STAGE_DATA,    /* the DATA command */
+    STAGE_CONTENT, /* the message itself, up to the reply to its end */
+    STAGE_RSET,
+    STAGE_QUIT,
+    STAGE_IDLE,    /* between transactions */
+    STAGE_MESSAGE, /* our own look at the message: nothing was sent */
+    STAGE_MAX,
+} DeliveryStage;
+
+typedef struct DeliveryOutcome {
+    DeliveryKind kind;
+    DeliveryStage stage;
+    int code;          /* reply code (RFC 5321, 4.2); 0 when no reply decided */
+    char enhanced[12]; /* "5.1.1" (RFC 3463); "" when there is none */
+    int error;         /* a number of base/errors.h; 0 when delivered */
+    const char *text;  /* the reply's text, lines joined by a blank, printable; or our own words.
+                        * Borrowed: who hands  out the outcome says until when. Never NULL. */
+} DeliveryOutcome;
+
+/* "delivered", "deferred", "refused", "fault". */
+const char *delivery_kind_name(DeliveryKind kind);
+
+/* "lookup", "connect", ... "content". */
+const char *delivery_stage_name(DeliveryStage stage);
+
+/* True for the stages whose failures are the relay's and never a message's. */
+bool delivery_stage_is_relay(DeliveryStage stage);

@@ -1,0 +1,50 @@
+/* Secrets: counted, wiped with the last reference. Must never be copied into any other kind of
+ * memory here. */
+#include "base/secret.h"
+
+#include <string.h>
+
+struct Secret {
+    unsigned references;
+    size_t size;
+    char text[];
+};
+
+Secret *secret_new(const void *data, size_t n)
+{
+    Secret *secret = malloc(sizeof(Secret) + n + 1);
+
+    if (!secret)
+        return NULL;
+    secret->references = 1;
+    secret->size = n;
+    memcpy(secret->text, data, n);
+    secret->text[n] = '\0';
+    return secret;
+}
+
+Secret *secret_ref(Secret *secret)
+{
+    if (secret)
+        __atomic_add_fetch(&secret->references, 1, __ATOMIC_RELAXED);
+    return secret;
+}
+
+Secret *secret_unref(Secret *secret)
+{
+    if (secret && __atomic_sub_fetch(&secret->references, 1, __ATOMIC_ACQ_REL) == 0) {
+        explicit_bzero(secret->text, secret->size);
+        free(secret);
+    }
+    return NULL;
+}
+
+const char *secret_text(const Secret *secret)
+{
+    return secret->text;
+}
+
+size_t secret_size(const Secret *secret)
+{
+    return secret->size;
+}

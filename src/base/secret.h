@@ -1,0 +1,28 @@
+/* A password, token or key pass-phrase: memory that is wiped when freed and that no format string
+ * takes. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/macros.h"
+
+typedef struct Secret Secret;
+
+/* Copies `n` bytes; the caller wipes its own copy. NULL when memory is short. */
+Secret *secret_new(const void *data, size_t n);
+
+/* The same secret, counted; NULL gives NULL. */
+Secret *secret_ref(Secret *secret);
+
+/* Drops one reference and wipes with the last. Accepts NULL. Returns NULL. */
+Secret *secret_unref(Secret *secret);
+
+/* NUL-terminated bytes, valid while a reference is held. */
+const char *secret_text(const Secret *secret);
+size_t secret_size(const Secret *secret);
+
+static inline void secret_unref_p(Secret **secret)
+{
+    (void)secret_unref(*secret);
+}
+#define _cleanup_secret_ _cleanup_(secret_unref_p)

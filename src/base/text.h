@@ -1,0 +1,35 @@
+/* ASCII text helpers that do not depend on the locale. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+bool text_equal(const char *a, const char *b);                /* NULL equals only NULL */
+bool text_equal_nocase(const char *a, const char *b);         /* ASCII case folded */
+bool text_starts_nocase(const char *text, const char *start); /* ASCII case folded */
+bool text_ends(const char *text, const char *end);
+bool text_is_ascii(const char *data, size_t n);
+bool text_is_utf8(const char *data, size_t n); /* well-formed UTF-8 (RFC 3629), no NUL */
+
+/* "90s", "5m", "2h", "5d", "1.5h" or plain seconds. 0, -EINVAL for another form, -ERANGE when too
+ * large. */
+int text_parse_duration(const char *text, usec_t *ret_usec);
+
+/* The shortest form that text_parse_duration() reads back as the same: "5m", "90s", "1500ms"-free.
+ * Caller frees. */
+char *text_format_duration(usec_t usec);
+
+/* "64K", "10M", "2G" or bytes. 0, -EINVAL, -ERANGE. */
+int text_parse_size(const char *text, uint64_t *ret_bytes);
+
+/* Edits needed to turn `a` into `b` (Damerau-Levenshtein, ASCII case folded); for "did you mean".
+ */
+size_t text_distance(const char *a, const char *b);
+
+/* A copy in which control characters, and bytes that are not UTF-8, are written as \xNN, cut to
+ * `max` bytes at a character border with "..." behind; fit for a log line or a terminal. Caller
+ * frees; NULL when memory is short. */
+char *text_printable(const char *data, size_t n, size_t max);

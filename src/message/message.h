@@ -1,0 +1,52 @@
+/* A queued message: its envelope, and its content as a stream of raw bytes with the header mended.
+ *
+ * Duty: read the header part of a file once, find the envelope (the leading
+ * X-Sender/X-Receiver/X-Outbox block, or Return-Path, Sender, From and To, Cc, Bcc, or their
+ * Resent- forms), and hand out the content without that block, without Bcc fields, with Date and
+ * Message-ID added where they are missing. It never converts line ends or dots: smtp/content.h
+ * does. It never reads a whole large file: the header is held (up to MESSAGE_HEADER_MAX), the body
+ * is streamed. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/failure.h"
+#include "message/envelope.h"
+
+#define MESSAGE_HEADER_MAX (1024 * 1024) /* bytes of envelope block and header together */
+
+typedef struct Message Message;
+
+/* Reads the header part of `fd` (borrowed; must stay open and be readable with pread) of `size`
+ * bytes. `now` (realtime) and `id` (the message's id in the queue) make the added Date and
+ * Message-ID, which are the same for every attempt when `now` is the time of arrival. 0; -EBADMSG
+ * with a Failure when this is no message that can be sent (ERROR_MESSAGE, ERROR_NO_SENDER,
+ * ERROR_NO_RECIPIENT); other negative errno values for failures of reading. */
+int message_open(int fd, uint64_t size, usec_t now, const char *id, Message **ret, Failure *f);
+
+void message_free(Message *message);
+
+/* Borrowed from the message. */
+const Envelope *message_envelope(const Message *message);
+
+/* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
+uint64_t message_size(const Message *message);
+
+/* True when the header or the part of the body that was read has bytes above 127, or when the body
+ * was too large to look at whole. */
+bool message_may_be_8bit(const Message *message);
+
+/* True when an address or a header field has raw UTF-8 (RFC 6532), so that SMTPUTF8 is wanted. */
+bool message_wants_utf8(const Message *message);
+
+/* Appends up to about `max` more raw bytes to `out`. Returns the count, 0 at the end, or a negative
+ * errno (-EIO when the file has become shorter than it was). */
+int64_t message_read(Message *message, size_t max, Buffer *out);
+
+/* Starts message_read() over. */
+void message_rewind(Message *message);
+
+DEFINE_CLEANUP(Message, message_free);

@@ -1,0 +1,55 @@
+/* One SMTP connection: lookup, connect (address after address), proxy, TLS, and a session over it,
+ * stepped without blocking.
+ *
+ * Two thin drivers use it: net/drive_poll.h and net/drive_event.h. Neither knows an SMTP word. */
+#pragma once
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "net/tls.h"
+#include "settings/config.h"
+#include "smtp/session.h"
+
+typedef struct Connection Connection;
+
+/* What a relay's connections share: its TLS context, made by the first that needs it, with the
+ * cached TLS session. */
+typedef struct ConnectionShared ConnectionShared;
+
+int connection_shared_new(Config *config, size_t relay_index,
+    ConnectionShared **ret); /* keeps a reference to the Config */
+ConnectionShared *connection_shared_ref(ConnectionShared *shared);
+ConnectionShared *connection_shared_unref(
+    ConnectionShared *shared); /* accepts NULL; returns NULL */
+const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
+
+/* Starts connecting. `trace` may be NULL. */
+int connection_new(
+    ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret);
+void connection_free(Connection *connection); /* closes at once; accepts NULL */
+
+/* Does what I/O can be done and returns 1 with a session event, 0 when it must wait, or -ENOMEM.
+ * NEED_TLS never gets here: the connection answers it. A failure before the session stands is a
+ * CLOSED event whose outcome has the stage. */
+int connection_step(Connection *connection, usec_t now, SmtpEvent *ret);
+
+/* What to wait for. The descriptor changes during connecting (-1: nothing but time). */
+int connection_fd(const Connection *connection);
+short connection_poll_events(const Connection *connection); /* POLLIN | POLLOUT */
+usec_t connection_deadline(const Connection *connection);   /* monotonic; USEC_NEVER: none */
+
+/* For submitting transactions and content; NULL before the transport stands. */
+SmtpSession *connection_session(Connection *connection);
+
+const char *connection_address(
+    const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
+const char *connection_tls(
+    const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
+
+/* The server's certificate in words, or NULL without TLS. Caller frees. */
+char *connection_describe_certificate(const Connection *connection);
+bool connection_tls_resumed(const Connection *connection);
+
+DEFINE_CLEANUP(Connection, connection_free);

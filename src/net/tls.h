@@ -1,0 +1,56 @@
+/* TLS over OpenSSL: one TlsContext a relay (certificates, policy, cached session), one TlsStream a
+ * connection.
+ *
+ * The certificate's chain and name (RFC 6125; the relay's host, or its IP address) are verified
+ * unless the relay says otherwise. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "settings/config.h"
+#include "smtp/auth.h"
+
+typedef struct TlsContext TlsContext;
+typedef struct TlsStream TlsStream;
+
+/* Loads what the relay's settings name. Expensive; made when first needed, not for relays without
+ * TLS. 0 or a negative errno with a Failure (27x, 28x) that names the file and what to do. */
+int tls_context_new(
+    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f);
+TlsContext *tls_context_ref(TlsContext *context);
+TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
+
+/* `fd` is borrowed. */
+int tls_stream_new(TlsContext *context, int fd, TlsStream **ret, Failure *f);
+void tls_stream_free(TlsStream *stream);
+
+/* Each returns a byte count (handshake: 1 when done), -EAGAIN when tls_stream_wants() must be
+ * waited for, 0 at the peer's end of data (read), or another negative errno with a Failure:
+ * ERROR_CERTIFICATE_VERIFY and the like for the certificate, ERROR_TLS_HANDSHAKE,
+ * ERROR_CONNECTION_DROPPED. */
+ssize_t tls_stream_handshake(TlsStream *stream, Failure *f);
+ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f);
+ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f);
+
+/* POLLIN or POLLOUT: what the last -EAGAIN waits for. */
+short tls_stream_wants(const TlsStream *stream);
+
+/* Whether decrypted bytes wait inside, which no poll() tells. */
+bool tls_stream_pending(const TlsStream *stream);
+
+/* Sends close_notify as far as that goes without blocking. */
+void tls_stream_shutdown(TlsStream *stream);
+
+/* After the handshake; borrowed from the stream. */
+const SmtpTlsInfo *tls_stream_info(const TlsStream *stream);
+
+/* Whether a former session was resumed (RFC 8446, 2.2). */
+bool tls_stream_resumed(const TlsStream *stream);
+
+/* The server's certificate in words, a few lines: subject, issuer, names, validity, fingerprint.
+ * Caller frees. */
+char *tls_stream_describe_certificate(const TlsStream *stream);

@@ -1,0 +1,19 @@
+/* From a libconfig file and NAME=VALUE overrides to a Config, by way of the table in
+ * settings/table.h. */
+#pragma once
+
+#include "base/failure.h"
+#include "settings/config.h"
+
+#define SETTINGS_DEFAULT_PATH SYSCONFDIR "/outbox/outbox.conf"
+
+/* Reads and validates. `path` NULL means SETTINGS_DEFAULT_PATH. `overrides` is a NULL-terminated
+ * list of "NAME=VALUE" (as for --set: "spool.keep_sent=true", "relays.primary.port=2525", or a
+ * relay setting's bare or component name, which then holds for every relay: "MailPort=2525"), or
+ * NULL.
+ *
+ * Results: 0 and a Config with one reference; -EBADMSG for anything wrong in what the user wrote,
+ * with a Failure (ERROR_CONFIGURATION) that holds every mistake found, one a line, each as
+ * "FILE:LINE: setting: what is wrong; what would be right"; other negative errno values when the
+ * file cannot be read (the Failure says so too). */
+int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f);

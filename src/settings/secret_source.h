@@ -1,0 +1,16 @@
+/* Fetching a secret from where the configuration says it is. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/failure.h"
+#include "settings/config.h"
+
+/* True when any of the four places is named. */
+bool secret_source_is_set(const SecretSource *source);
+
+/* Reads the secret. May block (a command is run with a time limit of 30 s, a file may be on a slow
+ * disk): call it beside an event loop, not in it. 0 with a reference the caller drops, or a
+ * negative errno with a Failure that names the file, command or credential and what to do. *ret is
+ * NULL when no source is set. The files must not be readable by "other". */
+int secret_source_fetch(const SecretSource *source, Secret **ret, Failure *f);

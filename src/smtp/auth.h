@@ -1,0 +1,71 @@
+/* AUTH (RFC 4954) without I/O: choosing a mechanism and computing each answer. Passwords never
+ * leave through a trace.
+ *
+ * PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5, SCRAM-SHA-1(-PLUS), SCRAM-SHA-256(-PLUS), EXTERNAL come from
+ * libgsasl; XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row of one
+ * table. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/failure.h"
+#include "base/secret.h"
+#include "smtp/capabilities.h"
+
+/* Everything borrowed. */
+typedef struct SmtpAuthOptions {
+    const char *mechanism;              /* "auto", "none", or a name in any case; NULL is "auto" */
+    const char *user;                   /* NULL: no AUTH, except EXTERNAL */
+    const Secret *secret;               /* password, or token for the OAuth mechanisms */
+    const char *authorization_identity; /* or NULL; with xoauth2 and no secret: the token, "Bearer "
+                                           in front or not */
+    const char *host;                   /* for DIGEST-MD5, GSSAPI, OAUTHBEARER */
+    unsigned port;
+    bool clear_allowed; /* a password may go over a connection without TLS */
+} SmtpAuthOptions;
+
+/* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */
+typedef struct SmtpTlsInfo {
+    bool active;
+    const char *description;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+    const void *binding_exporter; /* tls-exporter, TLS 1.3 */
+    size_t binding_exporter_size;
+    const void *binding_unique; /* tls-unique, up to TLS 1.2 */
+    size_t binding_unique_size;
+} SmtpTlsInfo;
+
+typedef struct SmtpAuth SmtpAuth;
+
+/* Whether AUTH is to be done at all with these options. */
+bool smtp_auth_wanted(const SmtpAuthOptions *options);
+
+/* Chooses the mechanism and starts it. 0; -EPROTONOSUPPORT when the server offers none that may be
+ * used, with a Failure (ERROR_AUTHENTICATION) that lists what it offers, what was asked for, and
+ * what to do (TLS missing, wrong name, no password, amAPOP ...); -ENOMEM. */
+int smtp_auth_new(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, SmtpAuth **ret, Failure *f);
+void smtp_auth_free(SmtpAuth *auth);
+
+/* The name in upper case. */
+const char *smtp_auth_mechanism(const SmtpAuth *auth);
+
+/* Whether this mechanism shows the password, or a token, to the server (PLAIN, LOGIN, XOAUTH2,
+ * OAUTHBEARER). */
+bool smtp_auth_is_clear(const SmtpAuth *auth);
+
+/* Appends "AUTH MECH [initial-response]CRLF" (RFC 4954, 4; no initial response when the line would
+ * pass 512 bytes). */
+int smtp_auth_start(SmtpAuth *auth, Buffer *out, Failure *f);
+
+/* Answers a 334 challenge (its text, base64): appends the line to send. 0; -EBADMSG when the
+ * challenge is wrong or the server could not prove itself (SCRAM), then "*CRLF" has been appended
+ * to cancel (RFC 4954, 4); -ENOMEM. */
+int smtp_auth_challenge(SmtpAuth *auth, const char *text, Buffer *out, Failure *f);
+
+/* On 235: whether the mechanism is satisfied, so that a server that skipped its own proof (SCRAM,
+ * RFC 5802, 3) is refused. 0 or -EBADMSG. */
+int smtp_auth_finish(SmtpAuth *auth, Failure *f);
+
+DEFINE_CLEANUP(SmtpAuth, smtp_auth_free);

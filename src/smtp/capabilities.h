@@ -1,0 +1,48 @@
+/* What the server offers in its reply to EHLO (RFC 5321, 4.1.1.1). Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "smtp/reply.h"
+
+typedef enum SmtpCapability {
+    SMTP_CAP_PIPELINING = 1 << 0,          /* RFC 2920 */
+    SMTP_CAP_CHUNKING = 1 << 1,            /* RFC 3030 */
+    SMTP_CAP_8BITMIME = 1 << 2,            /* RFC 6152 */
+    SMTP_CAP_SMTPUTF8 = 1 << 3,            /* RFC 6531 */
+    SMTP_CAP_SIZE = 1 << 4,                /* RFC 1870 */
+    SMTP_CAP_ENHANCEDSTATUSCODES = 1 << 5, /* RFC 2034 */
+    SMTP_CAP_DSN = 1 << 6,                 /* RFC 3461 */
+    SMTP_CAP_STARTTLS = 1 << 7,            /* RFC 3207 */
+    SMTP_CAP_AUTH = 1 << 8,                /* RFC 4954 */
+    SMTP_CAP_BINARYMIME = 1 << 9,          /* RFC 3030 */
+    SMTP_CAP_DELIVERBY = 1 << 10,          /* RFC 2852 */
+    SMTP_CAP_MT_PRIORITY = 1 << 11,        /* RFC 6710 */
+    SMTP_CAP_REQUIRETLS = 1 << 12,         /* RFC 8689 */
+    SMTP_CAP_LIMITS = 1 << 13,             /* RFC 9422 */
+    SMTP_CAP_VRFY = 1 << 14,
+    SMTP_CAP_FUTURERELEASE = 1 << 15, /* RFC 4865 */
+} SmtpCapability;
+
+typedef struct SmtpCapabilities {
+    bool esmtp;           /* EHLO was accepted */
+    unsigned flags;       /* SmtpCapability */
+    uint64_t size_max;    /* 0: no limit stated */
+    char mechanisms[512]; /* upper case, separated by single blanks, "AUTH=" forms merged; cut at a
+                             word when longer */
+    unsigned limit_rcpt;  /* LIMITS RCPTMAX, 0: none */
+    unsigned limit_mail;  /* LIMITS MAILMAX, 0: none */
+    char domain[256];     /* the server's name from the first line, printable, cut */
+} SmtpCapabilities;
+
+/* Reads a 250 reply to EHLO. Unknown keywords, and parameters that make no sense, are ignored. */
+void smtp_capabilities_parse(const SmtpReply *reply, SmtpCapabilities *ret);
+
+static inline bool smtp_has(const SmtpCapabilities *capabilities, SmtpCapability flag)
+{
+    return (capabilities->flags & flag) != 0;
+}
+
+/* Whether the AUTH mechanism (any case) is offered. */
+bool smtp_capabilities_offer(const SmtpCapabilities *capabilities, const char *mechanism);

@@ -1,0 +1,43 @@
+/* Formatting commands (RFC 5321, 4.1). Nothing that holds CR, LF or NUL is ever formatted: such a
+ * call gives -EINVAL. Pure. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "smtp/capabilities.h"
+
+typedef struct SmtpRecipient {
+    const char *address;
+    const char *parameters; /* "NOTIFY=... ORCPT=...", or NULL: sent as far as the server offers the
+                               extension */
+} SmtpRecipient;
+
+/* One mail transaction (RFC 5321, 3.3). Everything is borrowed until its
+ * SMTP_EVENT_TRANSACTION_DONE. */
+typedef struct SmtpTransaction {
+    const char *sender; /* "" is <> */
+    const char *sender_parameters;
+    const SmtpRecipient *recipients;
+    size_t n_recipients;
+    uint64_t size; /* bytes of the content before CRLF conversion, for SIZE= and for the look at the
+                      server's limit */
+    bool is_8bit;  /* BODY=8BITMIME where offered */
+    bool wants_utf8; /* SMTPUTF8 where offered */
+    void *user;      /* the caller's */
+} SmtpTransaction;
+
+int smtp_command_simple(
+    Buffer *out, const char *verb, const char *argument); /* "EHLO name", "STARTTLS" with NULL */
+
+/* MAIL FROM with SIZE, BODY, SMTPUTF8 and those of the sender's own parameters (RET, ENVID, BODY,
+ * ...) whose extension is offered. An address with bytes above 127 needs SMTPUTF8; where that is
+ * not offered a domain is turned into A-labels (RFC 5890); a local part that cannot be is -EILSEQ.
+ */
+int smtp_command_mail(
+    Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+int smtp_command_rcpt(
+    Buffer *out, const SmtpRecipient *recipient, const SmtpCapabilities *capabilities);
+
+/* "BDAT n" or "BDAT n LAST" (RFC 3030). */
+int smtp_command_bdat(Buffer *out, size_t n, bool last);

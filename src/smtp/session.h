@@ -1,0 +1,144 @@
+/* One SMTP client session: bytes in, bytes out, events pulled, a deadline. No descriptor, no clock,
+ * no log.
+ *
+ * Use, by a driver:
+ *   feed what was read to smtp_session_receive();
+ *   call smtp_session_step() until it returns 0, acting on each event;
+ *   write what smtp_session_output() holds, and consume it there;
+ *   wait for input, for room to write, or until smtp_session_deadline().
+ *
+ * Pipelining (RFC 2920) is the normal case and goes across transactions: submit the next
+ * transaction while the content of the one before is under way, and its MAIL, RCPT and DATA leave
+ * in the same write as the end of that content. Outcomes come one a recipient. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/outcome.h"
+#include "smtp/auth.h"
+#include "smtp/capabilities.h"
+#include "smtp/command.h"
+
+typedef enum SmtpTls {
+    SMTP_TLS_NONE,
+    SMTP_TLS_IF_OFFERED,
+    SMTP_TLS_REQUIRED,
+    SMTP_TLS_ACTIVE, /* implicit TLS: it stands before the greeting */
+} SmtpTls;
+
+typedef enum SmtpTraceDirection {
+    SMTP_TRACE_CLIENT = 0,
+    SMTP_TRACE_SERVER = 1,
+    SMTP_TRACE_INFO = 2
+} SmtpTraceDirection;
+
+/* One line of the dialogue, without its end; secrets are "***"; message content is never shown. */
+typedef void (*SmtpTrace)(void *user, SmtpTraceDirection direction, const char *line, size_t n);
+
+/* Borrowed for the life of the session. */
+typedef struct SmtpOptions {
+    const char *hello; /* argument of EHLO; a domain or an address literal */
+    bool extensions;   /* false: HELO and nothing else */
+    bool pipelining;   /* use where offered */
+    bool chunking;
+    bool send_rset; /* RSET before each transaction but the first */
+    SmtpTls tls;
+    SmtpAuthOptions auth;
+    size_t max_line_bytes;
+    usec_t timeout;        /* without progress; 0: none */
+    bool timeout_by_stage; /* replies may take at least as long as RFC 5321, 4.5.3.2 says */
+    SmtpTrace trace;       /* or NULL */
+    void *trace_user;
+} SmtpOptions;
+
+typedef enum SmtpEventType {
+    SMTP_EVENT_NEED_TLS, /* start TLS on the transport, then smtp_session_tls_started(). Bytes that
+                          * came behind the 220 have been refused already: then CLOSED comes instead
+                          */
+    SMTP_EVENT_READY,    /* greeted, EHLO done, authenticated: transactions may be submitted. Once a
+                            session */
+    SMTP_EVENT_NEED_CONTENT,     /* call smtp_session_content() for event.transaction, or
+                                  * smtp_session_content_end(), or ..._abort().     Repeated while there is
+                                  * room in the output */
+    SMTP_EVENT_RECIPIENT,        /* the final outcome of event.transaction's recipient number
+                                    event.recipient, in this attempt */
+    SMTP_EVENT_TRANSACTION_DONE, /* every recipient of it has had its event; its memory is the
+                                  * caller's again. `attempted` says whether the server saw it:
+                                  * false means that nothing is to be held against the message */
+    SMTP_EVENT_CLOSED, /* the session is over: after QUIT (outcome.kind DELIVERED), or for a fault,
+                          which event.outcome tells. The last event */
+} SmtpEventType;
+
+typedef struct SmtpEvent {
+    SmtpEventType type;
+    SmtpTransaction *transaction;
+    size_t recipient;
+    bool attempted;
+    const DeliveryOutcome
+        *outcome; /* RECIPIENT, CLOSED; borrowed until the next call on the session */
+} SmtpEvent;
+
+typedef struct SmtpSession SmtpSession;
+
+int smtp_session_new(const SmtpOptions *options, usec_t now, SmtpSession **ret);
+void smtp_session_free(SmtpSession *session);
+
+/* Room for input of at least `n` bytes; write there, then say how many with
+ * smtp_session_received(). NULL when memory is short. */
+char *smtp_session_reserve(SmtpSession *session, size_t n);
+void smtp_session_received(SmtpSession *session, size_t n, usec_t now);
+
+/* 1 with an event, 0 when input, output room or time is needed, or -ENOMEM (the session is then of
+ * no further use). */
+int smtp_session_step(SmtpSession *session, usec_t now, SmtpEvent *ret);
+
+/* What is to be written; the driver consumes what it wrote with smtp_session_written(). */
+Buffer *smtp_session_output(SmtpSession *session);
+void smtp_session_written(SmtpSession *session, size_t n, usec_t now);
+
+/* Monotonic time at which smtp_session_step() must be called even without input, which then closes
+ * for a time-out; USEC_NEVER: none. */
+usec_t smtp_session_deadline(const SmtpSession *session);
+
+/* Whether smtp_session_submit() may be called: ready, not closing, and fewer than two transactions
+ * under way. */
+bool smtp_session_can_submit(const SmtpSession *session);
+
+/* True when nothing is under way: READY was seen and every transaction is done. */
+bool smtp_session_is_idle(const SmtpSession *session);
+
+/* Hands over a transaction. Recipients whose address the server cannot take (UTF-8), or a message
+ * above the server's SIZE, get their events without a word sent. 0 or -ENOMEM. */
+int smtp_session_submit(SmtpSession *session, SmtpTransaction *transaction, usec_t now);
+
+/* Raw content for the transaction of the NEED_CONTENT event. 0 or -ENOMEM. */
+int smtp_session_content(SmtpSession *session, const char *data, size_t n);
+int smtp_session_content_end(SmtpSession *session, usec_t now);
+
+/* The content cannot be had (reading failed): the session closes without ending the message, its
+ * recipients are DEFERRED with `text` (copied). */
+void smtp_session_content_abort(SmtpSession *session, const char *text);
+
+/* TLS stands. `info` is copied. */
+int smtp_session_tls_started(SmtpSession *session, const SmtpTlsInfo *info, usec_t now);
+
+/* The transport is gone or never came up: `why` (copied) is the fault; what is under way gets its
+ * events, then CLOSED. `why` must have a kind of DEFERRED (lost or timed out while a message was
+ * under way is then that message's) or RELAY_FAULT. */
+void smtp_session_lost(SmtpSession *session, const DeliveryOutcome *why);
+
+/* Says QUIT when idle; CLOSED follows. */
+void smtp_session_quit(SmtpSession *session, usec_t now);
+
+const SmtpCapabilities *smtp_session_capabilities(const SmtpSession *session);
+
+/* The AUTH mechanism in use, or NULL. */
+const char *smtp_session_mechanism(const SmtpSession *session);
+
+/* The stage the session is in, for messages and the STATUS line. */
+DeliveryStage smtp_session_stage(const SmtpSession *session);
+
+DEFINE_CLEANUP(SmtpSession, smtp_session_free);

@@ -1,0 +1,36 @@
+/* File names of the queue directory: `X.state`, where X is the message's id. doc/spool.md has the
+ * table of states. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum SpoolState {
+    SPOOL_QUEUED,
+    SPOOL_SENDING,
+    SPOOL_SENT,
+    SPOOL_FAILED,
+    SPOOL_DEFERRED,
+    SPOOL_HELD,
+    SPOOL_STATE_MAX,
+} SpoolState;
+
+#define SPOOL_NAME_MAX 256 /* of a whole file name, NUL included (NAME_MAX + 1) */
+#define SPOOL_ID_MAX                                                                             \
+    200 /* longer ids are shortened when the message is claimed, so that every state's name fits \
+         */
+
+/* "queued", "sending", ... */
+const char *spool_state_name(SpoolState state);
+
+/* The state called so. 0 or -EINVAL. */
+int spool_state_parse(const char *name, SpoolState *ret);
+
+/* True when `file_name` is that of a message (not of a record, not starting with a dot, id not
+ * empty). */
+bool spool_name_parse(const char *file_name, SpoolState *ret_state, size_t *ret_id_length);
+
+/* Writes "ID.state"; false when it does not fit. The second form is the record's name, "ID.status".
+ */
+bool spool_name_format(const char *id, SpoolState state, char ret_name[static SPOOL_NAME_MAX]);
+bool spool_name_format_record(const char *id, char ret_name[static SPOOL_NAME_MAX]);

@@ -1,0 +1,60 @@
+/* The delivery record `X.status`: one JSON object a line (RFC 8259), appended, never rewritten.
+ *
+ * A torn last line (the machine died while it was written) is no error: it is ended before the next
+ * line is appended. Unknown events and fields are skipped, so that older programs read newer
+ * records. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/failure.h"
+#include "base/outcome.h"
+#include "spool/spool.h"
+
+/* What a record says about the attempts so far. */
+typedef struct SpoolHistory {
+    unsigned attempts;  /* counted attempts since the message was last queued anew; the last `retry`
+                           line's number */
+    usec_t next;        /* of the last `retry` line (realtime); 0 when there is none */
+    usec_t lease_start; /* realtime of the last `failed` line: the retry life of a message queued
+                           anew starts there; 0 when none */
+    char **delivered;   /* addresses with a `delivered` line, sorted for spool_history_has() */
+    size_t n_delivered;
+    bool ended; /* the last attempt line is `failed` or `sent` */
+} SpoolHistory;
+
+/* Reads the record of the claim (nothing when it has none). 0, or a negative errno with a Failure;
+ * a record that cannot be read is a failure (-EIO, -EACCES, ...): delivering without it could send
+ * twice. */
+int spool_history_load(const SpoolClaim *claim, SpoolHistory *ret, Failure *f);
+
+/* The same by id, for a message in any state (the tool). -ENOENT is 0 with an empty history. */
+int spool_history_load_id(const Spool *spool, const char *id, SpoolHistory *ret, Failure *f);
+void spool_history_done(SpoolHistory *history);
+
+/* Whether that address (as written, domain compared without case) has been delivered to. */
+bool spool_history_has(const SpoolHistory *history, const char *address);
+
+/* ---- Lines. Each formats one line into `lines`; spool_record_append() writes them in one write. 0
+ * or -ENOMEM. ---- */
+
+/* Where an outcome came from; NULL members are left out. */
+typedef struct SpoolVia {
+    const char *relay;   /* its name */
+    const char *address; /* "192.0.2.1:587" */
+    const char *tls;     /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+} SpoolVia;
+
+int spool_record_outcome(Buffer *lines, usec_t now, const char *recipient, unsigned attempt,
+    const DeliveryOutcome *outcome, const SpoolVia *via);
+int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next);
+int spool_record_sent(Buffer *lines, usec_t now);
+int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text);
+
+/* Appends to the claim's record, creating it with the mode of the message file's owner group bits
+ * (0640), and makes file and, when created, directory durable. 0 or a negative errno with a
+ * Failure. */
+int spool_record_append(SpoolClaim *claim, const Buffer *lines, Failure *f);

@@ -1,0 +1,113 @@
+/* The queue directory: opening it, streaming through it, claiming messages, and the one function
+ * for each change of state.
+ *
+ * Every legal change of state is in doc/spool.md. Files are reached by name below the directory's
+ * descriptor only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "spool/name.h"
+
+typedef struct Spool Spool;
+typedef struct SpoolClaim SpoolClaim;
+typedef struct SpoolScan SpoolScan;
+
+/* Opens the directory and checks that this process can list, create, rename and delete there.
+ * 0 or a negative errno with a Failure (ERROR_SPOOL) that names the directory and what to do. */
+int spool_open(const char *path, Spool **ret, Failure *f);
+void spool_free(Spool *spool);
+
+int spool_directory_fd(const Spool *spool); /* borrowed */
+const char *spool_path(const Spool *spool); /* borrowed */
+
+/* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
+ * replaced, or a negative errno. */
+int spool_is_current(const Spool *spool);
+
+/* ---- Streaming through the directory. Memory is one fixed buffer, however long the queue is. ----
+ */
+
+typedef struct SpoolEntry {
+    const char *id; /* NUL-terminated, borrowed until the next call */
+    SpoolState state;
+} SpoolEntry;
+
+int spool_scan_new(const Spool *spool, SpoolScan **ret, Failure *f);
+void spool_scan_free(SpoolScan *scan);
+
+/* 1 with the next message file in any state, 0 at the end, or a negative errno. Records are not
+ * reported. */
+int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
+
+/* When the deferred message's next attempt is due (realtime): the modification time of its record,
+ * which the daemon sets. 0 when there is no record (due at once); a negative errno otherwise is not
+ * possible. */
+usec_t spool_next_attempt(const Spool *spool, const char *id);
+
+/* ---- Claiming ---- */
+
+typedef enum SpoolClaimResult {
+    SPOOL_CLAIMED = 0,
+    SPOOL_GONE = 1,    /* another process was quicker, or the operator moved it */
+    SPOOL_LOCKED = 2,  /* a live process holds its lock */
+    SPOOL_WRITING = 3, /* somebody has it open for writing; the close will be seen by the watch */
+    SPOOL_UNSETTLED =
+        4, /* no lease can tell, and it changed less than `settle` ago: look again then */
+    SPOOL_DEFECTIVE = 5, /* not a regular file, several links, unreadable: now `.failed`, reason in
+                            its record and in the Failure */
+} SpoolClaimResult;
+
+/* Claims `id`, whose file is in state `from` (SPOOL_QUEUED or SPOOL_DEFERRED): opens it without
+ * following links or blocking, checks it, locks it, renames it to `.sending`. `settled` says that
+ * an event already told that the writer is done, so that no settle time is needed where leases
+ * cannot be had. An id that is in use by another message (`.failed`, `.held`, ... of an earlier
+ * file) or is too long gets a new one: see spool_claim_id().
+ *
+ * A SpoolClaimResult, or a negative errno with a Failure for a failure of our own (too many open
+ * files, read-only file system, ...), after which the file is as it was. */
+int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
+    usec_t now_realtime, SpoolClaim **ret, Failure *f);
+
+/* Takes over `id.sending` of a dead process: renames it back to `.queued`. 1 done, 0 when a live
+ * process holds it or it is gone. */
+int spool_recover(Spool *spool, const char *id, Failure *f);
+
+const char *spool_claim_id(const SpoolClaim *claim);
+int spool_claim_fd(const SpoolClaim *claim);         /* open for reading, owned by the claim */
+uint64_t spool_claim_size(const SpoolClaim *claim);  /* bytes */
+usec_t spool_claim_arrival(const SpoolClaim *claim); /* modification time of the message file */
+bool spool_claim_has_record(const SpoolClaim *claim);
+const Spool *spool_claim_spool(const SpoolClaim *claim);
+
+/* ---- Ends of a claim. Each consumes the claim, whatever it returns: 0 or a negative errno with a
+ * Failure; on failure the file stays
+ * `.sending`, unlocked, and the next scan recovers it. ---- */
+
+/* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. */
+int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f);
+
+/* `.sending` -> `.deferred`, due at `next` (realtime), which becomes the record's modification
+ * time. The record must exist. */
+int spool_defer(SpoolClaim *claim, usec_t next, Failure *f);
+
+/* `.sending` -> `.failed`. The caller has written the record's `failed` line. */
+int spool_fail(SpoolClaim *claim, Failure *f);
+
+/* `.sending` -> `.queued`: nothing happened that is held against the message. */
+int spool_release(SpoolClaim *claim, Failure *f);
+
+/* ---- Changes an operator asks for (the tool). All return 0, -ENOENT when no such message is in a
+ * state that allows it, -EBUSY when it is being sent, -EEXIST when the name is taken, other
+ * negative errno, each with a Failure. ---- */
+int spool_hold(Spool *spool, const char *id, Failure *f);   /* queued, deferred -> held */
+int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
+int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */
+int spool_delete(
+    Spool *spool, const char *id, Failure *f); /* any state but sending: the file and its record */
+
+DEFINE_CLEANUP(Spool, spool_free);
+DEFINE_CLEANUP(SpoolScan, spool_scan_free);

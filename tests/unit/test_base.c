@@ -1,0 +1,188 @@
+/* base: buffers, clocks, text, errors, failures, secrets, files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/failure.h"
+#include "base/file.h"
+#include "base/outcome.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "unit.h"
+
+START_TEST(buffer_keeps_content_across_consume_and_growth)
+{
+    _cleanup_buffer_ Buffer b = {0};
+    size_t total = 0, seen = 0;
+
+    for (int i = 0; i < 2000; i++) {
+        ck_assert_int_eq(buffer_appendf(&b, "%05d", i), 0);
+        total += 5;
+        if (i % 3 == 0) {
+            char text[6];
+
+            snprintf(text, sizeof(text), "%05d", (int)(seen / 5));
+            ck_assert_mem_eq(buffer_data(&b), text, 5);
+            buffer_consume(&b, 5);
+            seen += 5;
+        }
+    }
+    ck_assert_uint_eq(buffer_size(&b), total - seen);
+    buffer_consume(&b, SIZE_MAX);
+    ck_assert_uint_eq(buffer_size(&b), 0);
+    buffer_shrink(&b, 16);
+    ck_assert_uint_eq(b.allocated, 0);
+    ck_assert_ptr_null(buffer_reserve(&b, SIZE_MAX / 2));
+}
+END_TEST
+
+START_TEST(times_are_formatted_and_read_back)
+{
+    char text[RFC3339_MAX], date[RFC5322_DATE_MAX];
+    usec_t back;
+
+    clock_format_rfc3339(1767323045678901u, text);
+    ck_assert_str_eq(text, "2026-01-02T03:04:05.678901Z");
+    ck_assert_int_eq(clock_parse_rfc3339(text, &back), 0);
+    ck_assert_uint_eq(back, 1767323045678901u);
+    ck_assert_int_eq(clock_parse_rfc3339("2026-01-02T03:04:05.5Z", &back), 0);
+    ck_assert_uint_eq(back % USEC_PER_SEC, 500000);
+    ck_assert_int_eq(clock_parse_rfc3339("2026-01-02T03:04:05+01:00", &back), -EINVAL);
+    ck_assert_int_eq(clock_parse_rfc3339("yesterday", &back), -EINVAL);
+    setenv("TZ", "XYZ-1:30", 1);
+    tzset();
+    ck_assert_str_eq(
+        clock_format_rfc5322(1767323045678901u, date), "Fri, 02 Jan 2026 04:34:05 +0130");
+    ck_assert_uint_eq(usec_add(5, 6), 11);
+    ck_assert_uint_eq(usec_add(USEC_NEVER - 2, 6), USEC_NEVER);
+}
+END_TEST
+
+START_TEST(durations_and_sizes)
+{
+    uint64_t v;
+
+    ck_assert_int_eq(text_parse_duration("90s", &v), 0);
+    ck_assert_uint_eq(v, 90 * USEC_PER_SEC);
+    ck_assert_int_eq(text_parse_duration("1.5h", &v), 0);
+    ck_assert_uint_eq(v, 90 * USEC_PER_MINUTE);
+    ck_assert_int_eq(text_parse_duration("7", &v), 0);
+    ck_assert_uint_eq(v, 7 * USEC_PER_SEC);
+    ck_assert_int_eq(text_parse_duration("5 days", &v), -EINVAL);
+    ck_assert_int_eq(text_parse_duration("-1s", &v), -EINVAL);
+    ck_assert_int_eq(text_parse_duration("", &v), -EINVAL);
+    ck_assert_int_eq(text_parse_duration("99999999999999999999d", &v), -ERANGE);
+    ck_assert_int_eq(text_parse_size("64k", &v), 0);
+    ck_assert_uint_eq(v, 65536);
+    ck_assert_int_eq(text_parse_size("10MB", &v), -EINVAL);
+    for (usec_t t = 1; t < 100 * USEC_PER_DAY; t = t * 7 + 13) {
+        _cleanup_free_
+        char *text = text_format_duration(t);
+
+        ck_assert_int_eq(text_parse_duration(text, &v), 0);
+        ck_assert_uint_eq(v, t);
+    }
+}
+END_TEST
+
+START_TEST(text_is_compared_and_shown_without_a_locale)
+{
+    _cleanup_free_
+    char *shown = NULL, *cut = NULL;
+
+    ck_assert(text_equal_nocase("MailServer", "mailserver"));
+    ck_assert(!text_equal_nocase("a", "ab"));
+    ck_assert(text_starts_nocase("STARTTLS x", "starttls"));
+    ck_assert(text_ends("a.queued", ".queued"));
+    ck_assert(text_is_utf8("gr\xc3\xbc\xc3\x9f", 6));
+    ck_assert(!text_is_utf8("\xed\xa0\x80", 3));
+    ck_assert(!text_is_utf8("\xc0\xaf", 2));
+    ck_assert_uint_eq(text_distance("tls_verfy", "tls_verify"), 1);
+    ck_assert_uint_eq(text_distance("prot", "port"), 1);
+    shown = text_printable("a\r\n\x1b[0m\xff\xc3\xbc\xc2\x9b", 12, 100);
+    ck_assert_str_eq(shown, "a\\x0d\\x0a\\x1b[0m\\xff\xc3\xbc\\xc2\\x9b");
+    cut = text_printable("abcdefgh", 8, 5);
+    ck_assert_str_eq(cut, "abcde...");
+}
+END_TEST
+
+START_TEST(errors_have_rows)
+{
+    ck_assert_str_eq(error_row(ERROR_TIMEOUT)->symbol, "ERROR_TIMEOUT");
+    ck_assert_int_eq(error_status(ERROR_CONFIGURATION), EX_CONFIG);
+    ck_assert_int_eq(error_status(0), EX_OK);
+    ck_assert_int_eq(error_from_errno(-ECONNREFUSED), 10061);
+    ck_assert_int_eq(error_from_errno(ENOENT), ERROR_FILE);
+    ck_assert_int_eq(error_row(424242)->number, ERROR_COMMUNICATION);
+    for (int s = 0; s < STAGE_MAX; s++)
+        ck_assert_str_ne(delivery_stage_name((DeliveryStage)s), "unknown");
+    for (int k = 0; k < DELIVERY_KIND_MAX; k++)
+        ck_assert_str_ne(delivery_kind_name((DeliveryKind)k), "unknown");
+}
+END_TEST
+
+START_TEST(failures_may_quote_their_former_text)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(failure_set_errno(&f, -ENOENT, "%s", "a.conf"), -ENOENT);
+    ck_assert_str_eq(f.text, "a.conf: No such file or directory");
+    ck_assert_int_eq(f.number, ERROR_FILE);
+    failure_set(&f, -EBADMSG, ERROR_CONFIGURATION, "bad: %s", f.text);
+    ck_assert_str_eq(f.text, "bad: a.conf: No such file or directory");
+    ck_assert_int_eq(failure_set(NULL, -EBADMSG, 1, "x"), -EBADMSG);
+}
+END_TEST
+
+START_TEST(secrets_are_counted)
+{
+    Secret *s = secret_new("hunter2", 7), *again = secret_ref(s);
+
+    ck_assert_str_eq(secret_text(s), "hunter2");
+    ck_assert_uint_eq(secret_size(s), 7);
+    ck_assert_ptr_null(secret_unref(s));
+    ck_assert_str_eq(secret_text(again), "hunter2");
+    ck_assert_ptr_null(secret_unref(again));
+    ck_assert_ptr_null(secret_unref(NULL));
+}
+END_TEST
+
+START_TEST(files_are_loaded_within_a_limit)
+{
+    _cleanup_buffer_ Buffer b = {0};
+    char path[] = "/tmp/outbox-test-XXXXXX", name[9];
+    _cleanup_close_ int fd = mkstemp(path);
+
+    ck_assert_int_eq(file_write_all(fd, "hello", 5), 0);
+    ck_assert_int_eq(file_sync(fd), 0);
+    ck_assert_int_eq(file_load(AT_FDCWD, path, 100, &b), 0);
+    ck_assert_uint_eq(buffer_size(&b), 5);
+    ck_assert_int_eq(file_load(AT_FDCWD, path, 3, &b), -EFBIG);
+    unlink(path);
+    ck_assert_int_eq(file_load(AT_FDCWD, path, 3, &b), -ENOENT);
+    file_random_name(name, 8);
+    ck_assert_uint_eq(strspn(name, "0123456789abcdefghijklmnopqrstuv"), 8);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("base");
+    TCase *t = tcase_create("base");
+
+    tcase_add_test(t, buffer_keeps_content_across_consume_and_growth);
+    tcase_add_test(t, times_are_formatted_and_read_back);
+    tcase_add_test(t, durations_and_sizes);
+    tcase_add_test(t, text_is_compared_and_shown_without_a_locale);
+    tcase_add_test(t, errors_have_rows);
+    tcase_add_test(t, failures_may_quote_their_former_text);
+    tcase_add_test(t, secrets_are_counted);
+    tcase_add_test(t, files_are_loaded_within_a_limit);
+    suite_add_tcase(suite, t);
+    return unit_run(suite);
+}
