@@ -1,0 +1,81 @@
+/* What the queue engine tells whoever drives it: outcomes, changes of state, the relays' health,
+ * and failures of our own. It is the only way anything is said: the engine never logs. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "base/outcome.h"
+
+/* Recipients of one message that had the same outcome, by the same reply, in one attempt. All
+ * borrowed for the call. */
+typedef struct OutcomeReport {
+    const char *id;
+    const char *sender;
+    const char *const *recipients;
+    size_t n_recipients;
+    const DeliveryOutcome *outcome;
+    unsigned attempt;    /* 1 for the first */
+    const char *relay;   /* its name */
+    const char *address; /* "192.0.2.1:587" */
+    const char *tls;     /* or NULL */
+    uint64_t bytes;      /* of the message */
+    usec_t delay_usec;   /* since the message arrived in the queue */
+} OutcomeReport;
+
+typedef enum MessageChange {
+    MESSAGE_SENT,      /* delivered to every recipient; the file is gone, or `.sent` */
+    MESSAGE_DEFERRED,  /* waits until `next` */
+    MESSAGE_FAILED,    /* given up: `error` and `text` say why */
+    MESSAGE_RETURNED,  /* back in `.queued`, nothing held against it */
+    MESSAGE_RECOVERED, /* was `.sending` of a dead process; back in `.queued` */
+    MESSAGE_CHANGE_MAX,
+} MessageChange;
+
+typedef struct MessageReport {
+    const char *id;
+    const char *sender; /* NULL when it could not be read */
+    MessageChange change;
+    unsigned attempt;
+    usec_t next;      /* MESSAGE_DEFERRED: realtime */
+    int error;        /* MESSAGE_FAILED: a number of base/errors.h */
+    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED; else NULL */
+    usec_t delay_usec;
+    size_t delivered,
+        refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */
+} MessageReport;
+
+typedef enum RelayChange {
+    RELAY_HELD,    /* at fault: no use until `until`; said once per outage, and again only when the
+                      reason changes */
+    RELAY_RESUMED, /* took a connection again after having been held */
+    RELAY_CHANGE_MAX,
+} RelayChange;
+
+typedef struct RelayReport {
+    const char *relay;
+    const char *address; /* "" when no address was reached */
+    RelayChange change;
+    usec_t until;                   /* RELAY_HELD: realtime */
+    const DeliveryOutcome *outcome; /* RELAY_HELD: the fault */
+    const char *hint;               /* RELAY_HELD: what to do, a sentence */
+} RelayReport;
+
+/* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one
+ * message. */
+typedef struct ProblemReport {
+    const char *id;
+    const Failure *failure;
+} ProblemReport;
+
+typedef struct EngineObserver {
+    void (*outcome)(void *user, const OutcomeReport *report);
+    void (*message)(void *user, const MessageReport *report);
+    void (*relay)(void *user, const RelayReport *report);
+    void (*problem)(void *user, const ProblemReport *report);
+    void (*idle)(void *user); /* nothing queued, nothing in flight, the scan is over (deferred and
+                                 held messages may wait) */
+} EngineObserver;
