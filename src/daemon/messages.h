@@ -1,6 +1,6 @@
-/* The journal's MESSAGE_ID of every kind of entry the daemon writes. Each has an entry of its own in
- * systemd/outbox.catalog, which names the fields that come with it. An id never changes its meaning
- * and is never used again. */
+/* The journal's MESSAGE_ID of every kind of entry the daemon writes. Each has an entry of its own
+ * in systemd/outbox.catalog, which names the fields that come with it. An id never changes its
+ * meaning and is never used again. */
 #pragma once
 
 /* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused". */
