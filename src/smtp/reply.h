@@ -12,9 +12,10 @@
 typedef struct SmtpReply {
     int code;          /* 200 to 599 */
     char enhanced[12]; /* "2.1.5" (RFC 2034), or "" */
-    Buffer text; /* lines without code, enhanced code of the first line and line ends, each ended by
-                  * LF; then a NUL that is not counted */
+    Buffer text; /* lines without code, enhanced code and line ends, each ended by LF; then a NUL
+                  * that is not counted */
     unsigned lines;
+    size_t bytes;  /* consumed so far, line ends included */
     bool complete; /* parser state: the last line has been seen */
 } SmtpReply;
 
@@ -29,7 +30,9 @@ typedef enum SmtpReplyResult {
  * consumed. After SMTP_REPLY_COMPLETE the reply is whole until the next call, which starts a new
  * one. `max_line` bounds a line, its end included. Lenient where servers are: LF alone ends a line;
  * a code without text; a code that differs between the lines is malformed. Control bytes in texts
- * are kept here and escaped by who shows them. A SmtpReplyResult or -ENOMEM. */
+ * are kept here and escaped by who shows them. What cannot become a reply is malformed with its
+ * first wrong byte, without waiting for the end of its line: a peer that speaks TLS or another
+ * protocol may never send one. A SmtpReplyResult or -ENOMEM. */
 int smtp_reply_parse(
     SmtpReply *reply, const char *data, size_t n, size_t max_line, size_t *ret_consumed);
 
