@@ -61,8 +61,8 @@ typedef enum SmtpEventType {
     SMTP_EVENT_READY,    /* greeted, EHLO done, authenticated: transactions may be submitted. Once a
                             session */
     SMTP_EVENT_NEED_CONTENT,     /* call smtp_session_content() for event.transaction, or
-                                  * smtp_session_content_end(), or ..._abort().     Repeated while there is
-                                  * room in the output */
+                                  * smtp_session_content_end(), or ..._abort().     Repeated while there
+                                  * is     room in the output */
     SMTP_EVENT_RECIPIENT,        /* the final outcome of event.transaction's recipient number
                                     event.recipient, in this attempt */
     SMTP_EVENT_TRANSACTION_DONE, /* every recipient of it has had its event; its memory is the
