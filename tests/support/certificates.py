@@ -1,0 +1,109 @@
+"""A certificate authority of the tests, and what it signs; made by the openssl command."""
+
+import os
+import pathlib
+import subprocess
+
+CONFIGURATION = """
+[ca]
+default_ca = lab
+[lab]
+database = index.txt
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = anything
+unique_subject = no
+[anything]
+commonName = supplied
+[req]
+distinguished_name = name
+prompt = no
+[name]
+commonName = lab
+[authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[server]
+basicConstraints = CA:FALSE
+extendedKeyUsage = serverAuth
+subjectAltName = ${ENV::NAMES}
+[client]
+basicConstraints = CA:FALSE
+extendedKeyUsage = clientAuth
+"""
+
+CURRENT = ("20200101000000Z", "20491231235959Z")
+EXPIRED = ("20200101000000Z", "20200201000000Z")
+
+
+class Certificates:
+    """Makes NAME.pem (certificate) and NAME.key below a directory.
+
+    localhost, wrong-name and expired are of the authority "ca"; stranger is of the authority
+    "stranger-ca", which nobody trusts; alice is a client's, its common name a user's."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(mode=0o755)
+        (self.directory / "openssl.cnf").write_text(CONFIGURATION, encoding="ascii")
+        (self.directory / "index.txt").touch()
+        (self.directory / "serial").write_text("1000\n", encoding="ascii")
+        here = "DNS:localhost,DNS:mail.lab.test,IP:127.0.0.1,IP:::1"
+        self._authority("ca")
+        self._authority("stranger-ca")
+        self._signed("localhost", "server", "localhost", names=here)
+        self._signed("wrong-name", "server", "wrong", names="DNS:other.lab.test")
+        self._signed("expired", "server", "localhost", names=here, dates=EXPIRED)
+        self._signed("stranger", "server", "localhost", names=here, authority="stranger-ca")
+        self._signed("alice", "client", "alice")
+
+    def certificate(self, name):
+        return self.directory / f"{name}.pem"
+
+    def key(self, name):
+        return self.directory / f"{name}.key"
+
+    def chain(self, name):
+        """Key and certificate in one file, the key first, as Postfix wants it."""
+        path = self.directory / f"{name}.chain"
+        if not path.exists():
+            path.write_bytes(self.key(name).read_bytes() + self.certificate(name).read_bytes())
+            path.chmod(0o600)
+        return path
+
+    def _openssl(self, *arguments, names="DNS:unused.lab.test"):
+        subprocess.run(
+            ["openssl", *arguments],
+            cwd=self.directory,
+            env={**os.environ, "NAMES": names},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+
+    def _key(self, name):
+        self._openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
+
+    def _authority(self, name):
+        self._key(name)
+        self._openssl(
+            *("req", "-x509", "-new", "-config", "openssl.cnf", "-extensions", "authority"),
+            *("-key", f"{name}.key", "-days", "3650", "-subj", f"/CN={name}", "-out", f"{name}.pem"),
+        )
+
+    def _signed(self, name, kind, subject, names="DNS:unused", dates=CURRENT, authority="ca"):
+        self._key(name)
+        self._openssl(
+            *("req", "-new", "-config", "openssl.cnf", "-key", f"{name}.key"),
+            *("-subj", f"/CN={subject}", "-out", f"{name}.csr"),
+            names=names,
+        )
+        self._openssl(
+            *("ca", "-batch", "-notext", "-config", "openssl.cnf", "-extensions", kind),
+            *("-cert", f"{authority}.pem", "-keyfile", f"{authority}.key"),
+            *("-startdate", dates[0], "-enddate", dates[1]),
+            *("-in", f"{name}.csr", "-out", f"{name}.pem"),
+            names=names,
+        )

@@ -1,0 +1,289 @@
+"""The laboratory of the system tests: real servers on the loopback interface, queue directories,
+configurations, and outboxd itself. Everything lives below one temporary directory and ends with the
+process that made it."""
+
+import atexit
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+from certificates import Certificates
+from dovecot import PASSWORD, USER, Dovecot, is_supported
+from postfix import Postfix
+from process import Process, free_port, wait_for
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("OUTBOX_BUILD", SOURCE / "build"))
+
+
+class Unavailable(Exception):
+    """This machine lacks something that the laboratory needs; the text says what."""
+
+
+def program(name):
+    path = BUILD / name
+    if not path.exists():
+        raise Unavailable(f"{path} is not built (OUTBOX_BUILD names the build directory)")
+    return path
+
+
+def to_libconfig(value):
+    """A Python value in the syntax of libconfig: dicts are groups, lists are lists."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + " ".join(f"{k} = {to_libconfig(v)};" for k, v in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "( " + ", ".join(to_libconfig(v) for v in value) + " )"
+    if isinstance(value, (str, os.PathLike)):
+        text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    return str(value)
+
+
+class Queue:
+    """A queue directory and what is in it."""
+
+    STATES = ("queued", "sending", "sent", "failed", "deferred", "held")
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.path.mkdir(mode=0o755, exist_ok=True)
+
+    def drop(self, name, content, state="queued"):
+        """Puts a message in by rename, as a careful program does."""
+        temporary = self.path / f".{name}.new"
+        temporary.write_bytes(content)
+        path = self.path / f"{name}.{state}"
+        temporary.rename(path)
+        return path
+
+    def names(self):
+        return sorted(path.name for path in self.path.iterdir())
+
+    def in_state(self, state):
+        return [name for name in self.names() if name.endswith("." + state)]
+
+    def has(self, name):
+        return (self.path / name).exists()
+
+    def is_empty(self):
+        return not self.names()
+
+    def record(self, name):
+        """The lines of NAME.status, decoded."""
+        path = self.path / f"{name}.status"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def events(self, name, event=None):
+        return [line for line in self.record(name) if event in (None, line["event"])]
+
+    def wait_gone(self, *names, seconds=15.0):
+        """Waits until the messages have left the directory: delivered to everybody."""
+        for name in names:
+            wait_for(
+                lambda name=name: not any(self.has(f"{name}.{state}") for state in self.STATES),
+                f"{name} leaves {self.path}, which has {self.names()}, {self.record(name)}",
+                seconds,
+            )
+
+    def wait_state(self, name, state, seconds=15.0):
+        def reached():
+            return self.has(f"{name}.{state}")
+
+        try:
+            wait_for(reached, f"{name}.{state}", seconds)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; {self.path} has {self.names()}") from None
+
+
+class Notifications:
+    """The service manager's side of sd_notify(3)."""
+
+    def __init__(self, path):
+        self.path = path
+        self.states = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)
+
+    def read(self):
+        while True:
+            try:
+                self.states += self.socket.recv(65536).decode("utf-8").splitlines()
+            except BlockingIOError:
+                return self.states
+
+    def count(self, state):
+        return self.read().count(state)
+
+    def close(self):
+        self.socket.close()
+
+
+class Outboxd(Process):
+    """The daemon in the foreground. With ready=True the constructor waits for its READY=1."""
+
+    def __init__(self, configuration, directory, ready=True, arguments=(), wrapper=(), **options):
+        self.configuration = configuration
+        self.notifications = Notifications(pathlib.Path(directory) / "notify")
+        environment = {**os.environ, "NOTIFY_SOCKET": str(self.notifications.path)}
+        environment.update(options.pop("environment", {}))
+        super().__init__(
+            [*wrapper, program("outboxd"), "--config", configuration, "--log=stderr", *arguments],
+            pathlib.Path(directory) / "outboxd.log", env=environment, **options,
+        )
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self, times=1, seconds=15.0):
+        """Waits until it has said READY=1 so many times: one at the start, one after a reload."""
+
+        def ready():
+            if not self.is_running():
+                raise AssertionError(f"outboxd ended with {self.wait()}:\n{self.output()[-3000:]}")
+            return self.notifications.count("READY=1") >= times
+
+        wait_for(ready, f"READY=1 from outboxd, which said {self.notifications.states}", seconds)
+
+    def reload(self):
+        times = self.notifications.count("READY=1")
+        self.signal(signal.SIGHUP)
+        self.wait_ready(times + 1)
+
+    def flush(self):
+        self.signal(signal.SIGUSR1)
+
+    def terminate(self, seconds=20.0):
+        """SIGTERM; the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+
+class Lab:
+    """Servers start when they are first asked for, and run until the process ends."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outbox-lab."))
+        self.directory.chmod(0o755)
+        self._numbers = itertools.count(1)
+        self._certificates = self._postfix = self._dovecot = None
+        self._processes = []
+        atexit.register(self.close)
+
+    def close(self):
+        for server in (*reversed(self._processes), self._postfix, self._dovecot):
+            if server is not None:
+                server.stop()
+        self._processes, self._postfix, self._dovecot = [], None, None
+        if os.environ.get("OUTBOX_KEEP_LAB"):
+            print(f"kept: {self.directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def new_directory(self):
+        path = self.directory / f"test-{next(self._numbers)}"
+        path.mkdir(mode=0o755)
+        return path
+
+    @property
+    def certificates(self):
+        if self._certificates is None:
+            self._certificates = Certificates(self.directory / "certificates")
+        return self._certificates
+
+    def _start_servers(self):
+        if self._postfix is not None:
+            return
+        if os.geteuid() != 0:
+            raise Unavailable("only root can start Postfix")
+        if not pathlib.Path("/usr/lib/postfix/sbin/master").exists():
+            raise Unavailable("Postfix is not installed (scripts/install-packages lab)")
+        sasl = self.directory / "dovecot/sasl"
+        self._postfix = Postfix(self.directory / "postfix", self.certificates, sasl)
+
+    @property
+    def postfix(self):
+        self._start_servers()
+        return self._postfix
+
+    @property
+    def dovecot(self):
+        if self._dovecot is None:
+            if not shutil.which("dovecot"):
+                raise Unavailable("Dovecot is not installed (scripts/install-packages lab)")
+            if not is_supported():
+                raise Unavailable("the laboratory has a configuration for Dovecot 2.3 only")
+            self._dovecot = Dovecot(
+                self.directory / "dovecot", self.certificates, self.postfix.port["plain"]
+            )
+        return self._dovecot
+
+    def smtp_sink(self, *options):
+        """Postfix's smtp-sink, which can refuse any command: its port, and where it puts messages."""
+        port, kept = free_port(), self.new_directory()
+        kept.chmod(0o777)
+        sink = Process(
+            ["smtp-sink", "-u", "nobody", "-R", kept, *options, f"127.0.0.1:{port}", "100"],
+            kept.parent / f"smtp-sink-{port}.log",
+        )
+        self._processes.append(sink)
+        sink.wait_for_port(port)
+        return port, kept
+
+    def relay(self, port, **settings):
+        """A relay on this machine, by the name of one of Postfix's ports or by its number."""
+        number = self.postfix.port[port] if isinstance(port, str) else port
+        base = {"name": str(port), "host": "127.0.0.1", "port": number, "tls": "none"}
+        if port in ("submission", "submissions"):
+            self.dovecot  # it answers Postfix's questions about passwords
+            base.update(user=USER, password=PASSWORD)
+        if port in ("opportunistic", "submission", "client_certificate", "wrong_name", "expired", "stranger"):
+            base["tls"] = "starttls"
+        if port == "submissions":
+            base["tls"] = "implicit"
+        if base["tls"] != "none":
+            base["tls_ca_file"] = self.certificates.certificate("ca")
+        return {**base, **settings}
+
+
+def write_configuration(path, spool, relays, retry=None, daemon=None):
+    """Writes an outbox.conf; `spool` is a Queue or the group's settings."""
+    if isinstance(spool, Queue):
+        spool = {"directory": spool.path}
+    groups = {"spool": spool, "relays": relays, "retry": retry, "daemon": daemon}
+    path = pathlib.Path(path)
+    path.write_text(
+        "".join(f"{k} = {to_libconfig(v)};\n" for k, v in groups.items() if v is not None),
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    return path
+
+
+def outbox(*arguments, stdin=b"", seconds=60, **options):
+    """Runs the tool; a CompletedProcess with bytes."""
+    return subprocess.run(
+        [str(a) for a in (program("outbox"), *arguments)],
+        input=stdin, capture_output=True, timeout=seconds, check=False, **options,
+    )
+
+
+_shared = None
+
+
+def shared():
+    """The laboratory that all tests of this process use."""
+    global _shared
+    if _shared is None:
+        _shared = Lab()
+    return _shared
