@@ -49,6 +49,13 @@ int buffer_appendv(Buffer *b, const char *format, va_list arguments) _printf_(2,
 /* Drops `n` bytes at the front (at most what is there). */
 void buffer_consume(Buffer *b, size_t n);
 
+/* Drops all but the first `size` bytes of the content: takes back what was appended since it had
+ * that size. */
+static inline void buffer_truncate(Buffer *b, size_t size)
+{
+    b->end = b->start + size;
+}
+
 /* Gives memory above `keep` bytes back to the system when the buffer is empty. */
 void buffer_shrink(Buffer *b, size_t keep);
 

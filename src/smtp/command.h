@@ -1,5 +1,6 @@
-/* Formatting commands (RFC 5321, 4.1). Nothing that holds CR, LF or NUL is ever formatted: such a
- * call gives -EINVAL. Pure. */
+/* Formatting commands (RFC 5321, 4.1). Nothing that holds a control character is ever formatted,
+ * nor an address that could end before its ">": such a call gives -EINVAL. After any failure the
+ * buffer is as it was. Pure. */
 #pragma once
 
 #include <stdint.h>
@@ -30,12 +31,21 @@ typedef struct SmtpTransaction {
 int smtp_command_simple(
     Buffer *out, const char *verb, const char *argument); /* "EHLO name", "STARTTLS" with NULL */
 
-/* MAIL FROM with SIZE, BODY, SMTPUTF8 and those of the sender's own parameters (RET, ENVID, BODY,
- * ...) whose extension is offered. An address with bytes above 127 needs SMTPUTF8; where that is
- * not offered a domain is turned into A-labels (RFC 5890); a local part that cannot be is -EILSEQ.
- */
+/* MAIL FROM with SIZE, BODY, SMTPUTF8 and the sender's own parameters.
+ *
+ * Of these go out RET and ENVID (DSN), MT-PRIORITY, BY (DELIVERBY), HOLDFOR and HOLDUNTIL
+ * (FUTURERELEASE) and REQUIRETLS where the extension is offered, each once and as it stands. BODY
+ * and SMTPUTF8 are asked for where the transaction or the sender's own parameters say so; a binary
+ * body goes out as 8BITMIME, for its line ends are made CRLF. Everything else is left out: SIZE is
+ * ours to say, and a parameter of an extension that is not known here cannot be known to be wanted.
+ *
+ * An address with bytes above 127 needs SMTPUTF8; where that is not offered its domain is turned
+ * into A-labels (RFC 5890); a local part that cannot be, and bytes that are not UTF-8, are
+ * -EILSEQ. */
 int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* RCPT TO with NOTIFY and ORCPT where DSN is offered; the address as above. */
 int smtp_command_rcpt(
     Buffer *out, const SmtpRecipient *recipient, const SmtpCapabilities *capabilities);
 

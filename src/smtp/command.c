@@ -1,0 +1,259 @@
+/* Formats commands (RFC 5321, 4.1). Must never write a byte that could end a command or an address
+ * before its time. */
+#include "smtp/command.h"
+
+#include <errno.h>
+#include <idn2.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* A parameter of a sender or recipient that goes out as it stands where `needs` is offered. */
+typedef struct Parameter {
+    const char *keyword;
+    SmtpCapability needs;
+} Parameter;
+
+static const Parameter mail_parameters[] = {
+    {"RET", SMTP_CAP_DSN},
+    {"ENVID", SMTP_CAP_DSN},
+    {"MT-PRIORITY", SMTP_CAP_MT_PRIORITY},
+    {"BY", SMTP_CAP_DELIVERBY},
+    {"HOLDFOR", SMTP_CAP_FUTURERELEASE},
+    {"HOLDUNTIL", SMTP_CAP_FUTURERELEASE},
+    {"REQUIRETLS", SMTP_CAP_REQUIRETLS},
+};
+
+static const Parameter rcpt_parameters[] = {
+    {"NOTIFY", SMTP_CAP_DSN},
+    {"ORCPT", SMTP_CAP_DSN},
+};
+
+/* One "KEYWORD" or "KEYWORD=VALUE" of a list. */
+typedef struct Word {
+    const char *data;
+    size_t n, keyword_n;
+} Word;
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+static bool is_ascii(const char *text)
+{
+    return text_is_ascii(text, strlen(text));
+}
+
+/* Takes the next word off the front of the list; false at its end. */
+static bool next_word(const char **list, Word *ret)
+{
+    *list += strspn(*list, " \t");
+    ret->data = *list;
+    ret->n = strcspn(*list, " \t");
+    ret->keyword_n = MIN(strcspn(*list, "="), ret->n);
+    *list += ret->n;
+    return ret->n > 0;
+}
+
+static bool word_has_keyword(const Word *word, const char *keyword)
+{
+    return word->keyword_n == strlen(keyword) && text_starts_nocase(word->data, keyword);
+}
+
+static bool word_has_value(const Word *word, const char *value)
+{
+    return word->n == word->keyword_n + 1 + strlen(value) &&
+           text_starts_nocase(word->data + word->keyword_n + 1, value);
+}
+
+/* Finds the first word of the list with this keyword. */
+static bool find_word(const char *list, const char *keyword, Word *ret)
+{
+    while (list && next_word(&list, ret))
+        if (word_has_keyword(ret, keyword))
+            return true;
+    return false;
+}
+
+/* The offered ones of `rows` that stand in the list, in the order of the rows: a keyword goes out
+ * once. A value that is not ASCII has no place in any of them. */
+static int append_parameters(Buffer *out, const char *list, const Parameter *rows, size_t n,
+    const SmtpCapabilities *capabilities)
+{
+    for (size_t i = 0; list && i < n; i++) {
+        Word word;
+        int r;
+
+        if (!smtp_has(capabilities, rows[i].needs) || !find_word(list, rows[i].keyword, &word) ||
+            !text_is_ascii(word.data, word.n))
+            continue;
+        r = buffer_append(out, " ", 1) ?: buffer_append(out, word.data, word.n);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* A list may part its words with tabs, but holds no other control character. */
+static int check_parameters(const char *list)
+{
+    for (; list && *list; list++)
+        if (((unsigned char)*list < ' ' && *list != '\t') || *list == 0x7f)
+            return -EINVAL;
+    return 0;
+}
+
+/* Outside of a quoted string no blank and no angle bracket may stand: either would end the address
+ * early. */
+static int check_address(const char *address)
+{
+    bool quoted = false;
+
+    if (has_control(address))
+        return -EINVAL;
+    for (; *address; address++) {
+        if (*address == '"')
+            quoted = !quoted;
+        else if (quoted && *address == '\\' && address[1])
+            address++;
+        else if (!quoted && strchr(" <>", *address))
+            return -EINVAL;
+    }
+    return quoted ? -EINVAL : 0;
+}
+
+/* The mapping of IDNA may bring forth other ASCII characters than it was given (U+FF1E is ">"), so
+ * its result is checked as well. */
+static int append_alabels(Buffer *out, const char *domain)
+{
+    _cleanup_(free_p) char *ascii = NULL;
+    int r = idn2_to_ascii_8z(domain, &ascii, IDN2_NONTRANSITIONAL);
+
+    if (r == IDN2_MALLOC)
+        return -ENOMEM;
+    if (r != IDN2_OK || !is_ascii(ascii) || check_address(ascii) < 0 || strpbrk(ascii, "\"@"))
+        return -EILSEQ;
+    return buffer_append_string(out, ascii);
+}
+
+static int append_address(Buffer *out, const char *address, const SmtpCapabilities *capabilities)
+{
+    const char *at = strrchr(address, '@');
+    size_t n = strlen(address), local_n = at ? (size_t)(at + 1 - address) : n;
+    int r = check_address(address);
+
+    if (r < 0)
+        return r;
+    if (text_is_ascii(address, n))
+        return buffer_append(out, address, n);
+    if (!text_is_utf8(address, n))
+        return -EILSEQ;
+    if (smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
+        return buffer_append(out, address, n);
+    if (!text_is_ascii(address, local_n))
+        return -EILSEQ;
+    return buffer_append(out, address, local_n) ?: append_alabels(out, address + local_n);
+}
+
+static bool needs_utf8(const SmtpTransaction *transaction)
+{
+    Word word;
+
+    if (transaction->wants_utf8 || !is_ascii(transaction->sender) ||
+        find_word(transaction->sender_parameters, "SMTPUTF8", &word))
+        return true;
+    for (size_t i = 0; i < transaction->n_recipients; i++)
+        if (!is_ascii(transaction->recipients[i].address))
+            return true;
+    return false;
+}
+
+/* What BODY says (RFC 6152), or NULL. What we know of the content stands above what the sender
+ * said of it. */
+static const char *body_parameter(const SmtpTransaction *transaction)
+{
+    Word word;
+    bool told = find_word(transaction->sender_parameters, "BODY", &word);
+
+    if (transaction->is_8bit ||
+        (told && (word_has_value(&word, "8BITMIME") || word_has_value(&word, "BINARYMIME"))))
+        return " BODY=8BITMIME";
+    return told && word_has_value(&word, "7BIT") ? " BODY=7BIT" : NULL;
+}
+
+static int append_own_parameters(
+    Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
+{
+    const char *body = body_parameter(transaction);
+    int r = 0;
+
+    if (smtp_has(capabilities, SMTP_CAP_SIZE) && transaction->size > 0)
+        r = buffer_appendf(out, " SIZE=%" PRIu64, transaction->size);
+    if (r >= 0 && smtp_has(capabilities, SMTP_CAP_8BITMIME) && body)
+        r = buffer_append_string(out, body);
+    if (r >= 0 && smtp_has(capabilities, SMTP_CAP_SMTPUTF8) && needs_utf8(transaction))
+        r = buffer_append_string(out, " SMTPUTF8");
+    return r;
+}
+
+/* `out` had `size` bytes before: they are all it keeps when `r` tells of a failure. */
+static int finish_line(Buffer *out, size_t size, int r)
+{
+    if (r >= 0)
+        r = buffer_append(out, "\r\n", 2);
+    if (r < 0)
+        buffer_truncate(out, size);
+    return r;
+}
+
+int smtp_command_simple(Buffer *out, const char *verb, const char *argument)
+{
+    size_t size = buffer_size(out);
+    int r = has_control(verb) || (argument && has_control(argument)) ? -EINVAL : 0;
+
+    if (r >= 0)
+        r = buffer_append_string(out, verb);
+    if (r >= 0 && argument)
+        r = buffer_append(out, " ", 1) ?: buffer_append_string(out, argument);
+    return finish_line(out, size, r);
+}
+
+int smtp_command_mail(
+    Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
+{
+    size_t size = buffer_size(out);
+    int r = check_parameters(transaction->sender_parameters)
+                ?: buffer_append_string(out, "MAIL FROM:<")
+                ?: append_address(out, transaction->sender, capabilities)
+                ?: buffer_append(out, ">", 1)
+                ?: append_own_parameters(out, transaction, capabilities)
+                ?: append_parameters(out, transaction->sender_parameters, mail_parameters,
+                       ELEMENTSOF(mail_parameters), capabilities);
+
+    return finish_line(out, size, r);
+}
+
+int smtp_command_rcpt(
+    Buffer *out, const SmtpRecipient *recipient, const SmtpCapabilities *capabilities)
+{
+    size_t size = buffer_size(out);
+    int r = *recipient->address ? check_parameters(recipient->parameters) : -EINVAL;
+
+    r = r
+            ?: buffer_append_string(out, "RCPT TO:<")
+            ?: append_address(out, recipient->address, capabilities)
+            ?: buffer_append(out, ">", 1)
+            ?: append_parameters(out, recipient->parameters, rcpt_parameters,
+                   ELEMENTSOF(rcpt_parameters), capabilities);
+    return finish_line(out, size, r);
+}
+
+int smtp_command_bdat(Buffer *out, size_t n, bool last)
+{
+    return buffer_appendf(out, "BDAT %zu%s\r\n", n, last ? " LAST" : "");
+}
