@@ -85,12 +85,14 @@ char *clock_format_rfc5322(usec_t realtime, char text[static RFC5322_DATE_MAX])
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     time_t seconds = (time_t)(realtime / USEC_PER_SEC);
     struct tm tm = {0};
-    long offset;
+    unsigned offset;
 
     localtime_r(&seconds, &tm);
-    offset = tm.tm_gmtoff / 60;
-    snprintf(text, RFC5322_DATE_MAX, "%s, %02d %s %04d %02d:%02d:%02d %c%02ld%02ld",
-        days[tm.tm_wday % 7], tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour,
-        tm.tm_min, tm.tm_sec, offset < 0 ? '-' : '+', labs(offset) / 60, labs(offset) % 60);
+    offset = (unsigned)labs(tm.tm_gmtoff / 60);
+    snprintf(text, RFC5322_DATE_MAX, "%s, %02u %s %04u %02u:%02u:%02u %c%02u%02u",
+        days[tm.tm_wday % 7], (unsigned)tm.tm_mday % 100, months[tm.tm_mon % 12],
+        (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
+        (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, tm.tm_gmtoff < 0 ? '-' : '+',
+        offset / 60 % 100, offset % 60);
     return text;
 }

@@ -23,6 +23,9 @@ typedef struct SpoolHistory {
                            anew starts there; 0 when none */
     char **delivered;   /* addresses with a `delivered` line, sorted for spool_history_has() */
     size_t n_delivered;
+    char **refused; /* addresses with a `refused` line since the last `failed` line (an operator who
+                     * queues a failed message anew wants those tried again), sorted */
+    size_t n_refused;
     bool ended; /* the last attempt line is `failed` or `sent` */
 } SpoolHistory;
 
@@ -37,6 +40,9 @@ void spool_history_done(SpoolHistory *history);
 
 /* Whether that address (as written, domain compared without case) has been delivered to. */
 bool spool_history_has(const SpoolHistory *history, const char *address);
+
+/* Whether that address has been refused for good, in the present life of the message. */
+bool spool_history_has_refused(const SpoolHistory *history, const char *address);
 
 /* ---- Lines. Each formats one line into `lines`; spool_record_append() writes them in one write. 0
  * or -ENOMEM. ---- */
