@@ -49,14 +49,6 @@ int engine_reload(Engine *engine, Config *config);
  * passed, is returned to `.queued`. The `idle` callback comes when all is done. */
 void engine_stop(Engine *engine, usec_t deadline);
 
-typedef struct EngineStatistics {
-    uint64_t sent, deferred, failed; /* messages, since the start */
-    size_t in_flight;                /* messages being delivered */
-    size_t waiting;                  /* known candidates not yet claimed */
-    size_t deferred_waiting;         /* deferred messages with a time */
-    size_t connections;              /* open or opening */
-    size_t relays_held, relays;
-} EngineStatistics;
 void engine_statistics(const Engine *engine, EngineStatistics *ret);
 
 DEFINE_CLEANUP(Engine, engine_free);

@@ -79,3 +79,13 @@ typedef struct EngineObserver {
     void (*idle)(void *user); /* nothing queued, nothing in flight, the scan is over (deferred and
                                  held messages may wait) */
 } EngineObserver;
+
+/* Figures for the STATUS line and the tool. */
+typedef struct EngineStatistics {
+    uint64_t sent, deferred, failed; /* messages, since the start */
+    size_t in_flight;                /* messages being delivered */
+    size_t waiting;                  /* known candidates not yet claimed */
+    size_t deferred_waiting;         /* deferred messages with a time */
+    size_t connections;              /* open or opening */
+    size_t relays_held, relays;
+} EngineStatistics;

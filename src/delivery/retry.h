@@ -1,0 +1,16 @@
+/* When a deferred message is tried again, and when it is given up. Pure. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "settings/config.h"
+
+/* The pause after attempt number `attempt` (from 1): first * factor^(attempt - 1), at most `max`,
+ * less up to a tenth that `random` (any number) decides, so that messages deferred together do not
+ * come back together. */
+usec_t retry_pause(const RetryConfig *retry, unsigned attempt, uint32_t random);
+
+/* Whether nothing is to be tried after attempt number `attempt`, ended at `now`, of a message whose
+ * retry life began at `start` (all realtime). */
+bool retry_is_over(const RetryConfig *retry, unsigned attempt, usec_t start, usec_t now);
