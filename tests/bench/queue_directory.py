@@ -1,0 +1,77 @@
+"""Queues to drain: filled fast, and watched without disturbing whoever drains them."""
+
+import os
+import pathlib
+import shutil
+import time
+
+from lab import Outboxd, write_configuration
+from process import wait_for
+
+ENVELOPE = b"X-Sender: <a@example.org>\nX-Receiver: <b@example.net>\n"
+HEADER = b"From: a@example.org\nTo: b@example.net\nSubject: bench\nDate: Mon, 05 Jan 2026 10:00:00 +0000\nMessage-ID: <bench@example.org>\n\n"
+
+
+def message(size):
+    line = b"x" * 75 + b"\n"
+    body = line * (size // len(line) + 1)
+    return ENVELOPE + HEADER + body[: max(size - len(HEADER), 0)]
+
+
+def fill(directory, count, size, state="queued", start=0):
+    """`count` messages of `size` bytes, complete the moment they have their names."""
+    content = message(size)
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        for i in range(start, start + count):
+            file = os.open(f"m{i:07d}.{state}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=fd)
+            os.write(file, content)
+            os.close(file)
+    finally:
+        os.close(fd)
+
+
+def is_empty(directory):
+    """Whether nothing is left. Reads one block of the directory at most."""
+    with os.scandir(directory) as entries:
+        return next(entries, None) is None
+
+
+class Daemon:
+    """outboxd on a queue directory of its own."""
+
+    def __init__(self, directory, relays, **settings):
+        self.directory = pathlib.Path(directory)
+        self.queue = self.directory / "queue"
+        self.queue.mkdir(parents=True, exist_ok=True)
+        self.configuration = write_configuration(self.directory / "outbox.conf", {"directory": self.queue}, relays, **settings)
+        self.outboxd = None
+
+    def start(self, **options):
+        self.outboxd = Outboxd(self.configuration, self.directory, **options)
+
+    def wait_empty(self, seconds=600):
+        wait_for(lambda: is_empty(self.queue), f"{self.queue} is empty", seconds)
+
+    def drain(self, count, **options):
+        """Messages a second, from the start of the process until the directory is empty."""
+        start = time.monotonic()
+        self.start(**options)
+        self.wait_empty()
+        rate = count / (time.monotonic() - start)
+        self.stop()
+        return rate
+
+    def stop(self):
+        self.outboxd.stop()
+        self.outboxd.notifications.close()
+        (self.directory / "notify").unlink(missing_ok=True)
+
+    def resident_kib(self, key="VmRSS"):
+        for line in pathlib.Path(f"/proc/{self.outboxd.pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1])
+        raise AssertionError(key)
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
