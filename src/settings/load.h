@@ -15,5 +15,16 @@
  * Results: 0 and a Config with one reference; -EBADMSG for anything wrong in what the user wrote,
  * with a Failure (ERROR_CONFIGURATION) that holds every mistake found, one a line, each as
  * "FILE:LINE: setting: what is wrong; what would be right"; other negative errno values when the
- * file cannot be read (the Failure says so too). */
+ * file cannot be read (the Failure says so too).
+ *
+ * Relative paths in the file are taken from its directory, in overrides from the working directory.
+ * A secret is refused as an override, a command line being public; its _file, _command and
+ * _credential are not, and put the file's source aside. An override without a relay in the file
+ * makes one ("MailServer=..."). Where the default file does not exist, overrides hold on their own.
+ */
 int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f);
+
+/* The same for `n` bytes of text in memory, which mistakes call `name`. Relative paths are taken
+ * from the working directory. Here overrides are a program's and may be secrets. */
+int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
+    Config **ret, Failure *f);

@@ -1,0 +1,161 @@
+/* Combinations of settings. Must never look anything up on the network. */
+#include "settings/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "settings/check_files.h"
+#include "settings/host.h"
+
+#define SMTPS_PORT 465
+
+static const Setting *relay_setting(const char *name)
+{
+    return setting_find(SECTION_RELAYS, name);
+}
+
+static bool is_set(const Draft *draft, size_t relay, const char *name)
+{
+    return draft_origin(draft, relay_setting(name), relay)->file;
+}
+
+/* An unset port follows an explicit tls; an automatic tls follows the port. */
+static void resolve_tls(const Draft *draft, size_t relay)
+{
+    RelayConfig *config = &draft->config->relays[relay];
+
+    if (config->tls == TLS_MODE_IMPLICIT && !is_set(draft, relay, "port"))
+        config->port = SMTPS_PORT;
+    if (config->tls == TLS_MODE_AUTOMATIC)
+        config->tls =
+            config->port == 25 || config->port == 587 ? TLS_MODE_STARTTLS : TLS_MODE_IMPLICIT;
+}
+
+static int check_host(Draft *draft, size_t relay)
+{
+    RelayConfig *config = &draft->config->relays[relay];
+    char label[DRAFT_LABEL_MAX];
+
+    if (config->host) {
+        if (config->name)
+            return 0;
+        return asprintf(&config->name, "%s:%u", config->host, config->port) < 0 ? -ENOMEM : 0;
+    }
+    if (is_set(draft, relay, "host"))
+        return 0; /* has been told: it was set, to something wrong */
+    return draft_mistake(draft, draft->relays[relay].group, draft_label(draft, NULL, relay, label),
+        "no mail server is specified; set host");
+}
+
+static int check_name(Draft *draft, size_t relay)
+{
+    RelayConfig *relays = draft->config->relays;
+
+    for (size_t i = 0; relays[relay].name && i < relay; i++)
+        if (text_equal(relays[i].name, relays[relay].name))
+            return draft_mistake_in(draft, relay_setting("name"), relay,
+                "an earlier relay is called the same; give each a name of its own");
+    return 0;
+}
+
+/* A fixed local port can serve one connection to the relay at a time. */
+static int check_local_port(Draft *draft, size_t relay)
+{
+    RelayConfig *config = &draft->config->relays[relay];
+
+    if (config->local_port == 0 || config->connections == 1)
+        return 0;
+    if (is_set(draft, relay, "connections"))
+        return draft_mistake_in(draft, relay_setting("connections"), relay,
+            "a fixed local_port allows one connection at a time; set connections = 1 or leave "
+            "local_port out");
+    config->connections = 1;
+    return 0;
+}
+
+static int check_auth(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = &draft->config->relays[relay];
+    bool secret = config->password.value || config->password.file || config->password.command ||
+                  config->password.credential;
+    bool needs_user = config->auth && !text_equal(config->auth, "none") &&
+                      !text_equal(config->auth, "external") &&
+                      !text_equal(config->auth, "oauthbearer");
+
+    if (config->auth_without_tls == CLEAR_AUTH_LOOPBACK && config->host &&
+        !host_is_loopback(config->host))
+        return draft_mistake_in(draft, relay_setting("auth_without_tls"), relay,
+            "true lets a password go in clear to this host only, and the relay is another; use TLS "
+            "and false, or write \"yes, in clear\"");
+    if (secret && !config->user && needs_user)
+        return draft_mistake_in(draft, relay_setting("user"), relay,
+            "there is a password but no user; set user, or leave the password out");
+    return 0;
+}
+
+static int check_client_certificate(Draft *draft, size_t relay)
+{
+    static const char *const settings[] = {"tls_key", "tls_key_password", "tls_key_password_file",
+        "tls_key_password_command", "tls_key_password_credential"};
+    const RelayConfig *config = &draft->config->relays[relay];
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && !config->tls_certificate && i < ELEMENTSOF(settings); i++)
+        if (value_is_set(relay_setting(settings[i]), config))
+            r = draft_mistake_in(draft, relay_setting(settings[i]), relay,
+                "has no certificate to go with; set tls_certificate");
+    return r;
+}
+
+static int check_relay(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = &draft->config->relays[relay];
+    int r;
+
+    resolve_tls(draft, relay);
+    r = check_host(draft, relay);
+    if (r == 0)
+        r = check_name(draft, relay);
+    if (r == 0)
+        r = check_local_port(draft, relay);
+    if (r == 0)
+        r = check_secret_sources(draft, relay);
+    if (r == 0)
+        r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_client_certificate(draft, relay);
+    if (r == 0 && config->hold_max < config->hold_first)
+        r = draft_mistake_in(draft,
+            relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,
+            "hold_max is shorter than hold_first; make it at least as long");
+    return r ?: check_files(draft, relay);
+}
+
+static int check_retry(Draft *draft)
+{
+    const RetryConfig *retry = &draft->config->retry;
+    const Setting *setting = setting_find(SECTION_RETRY, "max");
+
+    if (retry->max >= retry->first)
+        return 0;
+    if (!draft_origin(draft, setting, 0)->file)
+        setting = setting_find(SECTION_RETRY, "first");
+    return draft_mistake_in(
+        draft, setting, 0, "retry.max is shorter than retry.first; make it at least as long");
+}
+
+int check_settings(Draft *draft)
+{
+    int r = check_retry(draft);
+
+    for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
+        r = check_relay(draft, i);
+    if (r == 0 && draft->config->n_relays == 0 && draft->n_mistakes == 0)
+        r = draft_mistake(draft, (Origin){0}, "relays",
+            "there is no relay to deliver to; write relays = ( { host = \"smtp.example.com\"; } "
+            ");");
+    return r;
+}

@@ -1,0 +1,204 @@
+/* Keeping the Config that is being made together with its origins and mistakes. Must never stop at
+ * a mistake of the user's. */
+#include "settings/draft.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+
+#define MISTAKES_MAX 50
+
+static void *group_of(Config *config, SettingSection section, size_t relay)
+{
+    switch (section) {
+    case SECTION_SPOOL: return &config->spool;
+    case SECTION_RETRY: return &config->retry;
+    case SECTION_DAEMON: return &config->daemon;
+    default: return &config->relays[relay];
+    }
+}
+
+static int set_defaults(Config *config, SettingSection section, size_t relay)
+{
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        int r;
+
+        if (rows[i].section != section || !rows[i].default_text)
+            continue;
+        r = value_parse(&rows[i], VALUE_UNTYPED, rows[i].default_text, NULL,
+            group_of(config, section, relay), NULL);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int draft_init(Draft *draft)
+{
+    int r = 0;
+
+    *draft = (Draft){.config = calloc(1, sizeof(Config))};
+    if (!draft->config)
+        return -ENOMEM;
+    draft->config->references = 1;
+    for (SettingSection s = 0; s < SECTION_MAX && r == 0; s++)
+        if (s != SECTION_RELAYS)
+            r = set_defaults(draft->config, s, 0);
+    return r;
+}
+
+void draft_done(Draft *draft)
+{
+    (void)config_unref(draft->config);
+    free(draft->relays);
+    buffer_done(&draft->mistakes);
+    *draft = (Draft){0};
+}
+
+int draft_add_relay(Draft *draft, Origin group)
+{
+    Config *config = draft->config;
+    size_t n = config->n_relays;
+    DraftRelay *origins = reallocarray(draft->relays, n + 1, sizeof(*origins));
+    RelayConfig *relays;
+
+    if (!origins)
+        return -ENOMEM;
+    draft->relays = origins;
+    relays = reallocarray(config->relays, n + 1, sizeof(*relays));
+    if (!relays)
+        return -ENOMEM;
+    config->relays = relays;
+    relays[n] = (RelayConfig){0};
+    origins[n] = (DraftRelay){.group = group};
+    config->n_relays++;
+    return set_defaults(config, SECTION_RELAYS, n);
+}
+
+static Origin *origin_of(const Draft *draft, const Setting *setting, size_t relay)
+{
+    size_t index = setting_index(setting);
+
+    return setting->section == SECTION_RELAYS ? &draft->relays[relay].settings[index]
+                                              : (Origin *)&draft->settings[index];
+}
+
+const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t relay)
+{
+    return origin_of(draft, setting, relay);
+}
+
+int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind, const char *text,
+    Origin origin)
+{
+    _cleanup_failure_ Failure f = {0};
+    Origin *former = origin_of(draft, setting, relay);
+    const char *directory = origin.line > 0 ? draft->directory : NULL;
+    int r;
+
+    if (former->line > 0 && origin.line > 0)
+        return draft_mistake_in(draft, setting, relay,
+            "is set a second time in line %u; leave one of the two out", origin.line);
+    *former = origin;
+    r = value_parse(
+        setting, kind, text, directory, group_of(draft->config, setting->section, relay), &f);
+    if (r == -EINVAL)
+        return draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
+    return r;
+}
+
+char *draft_label(
+    const Draft *draft, const Setting *setting, size_t relay, char label[static DRAFT_LABEL_MAX])
+{
+    char number[24];
+    const char *name = number;
+    const RelayConfig *config;
+
+    if (setting && setting->section != SECTION_RELAYS) {
+        snprintf(label, DRAFT_LABEL_MAX, "%s.%s", section_name(setting->section), setting->name);
+        return label;
+    }
+    config = &draft->config->relays[relay];
+    snprintf(number, sizeof(number), "%zu", relay + 1);
+    if (config->name || config->host)
+        name = config->name ?: config->host;
+    snprintf(label, DRAFT_LABEL_MAX, "relays.%.150s%s%s", name, setting ? "." : "",
+        setting ? setting->name : "");
+    return label;
+}
+
+static int add_mistake(
+    Draft *draft, Origin origin, const char *label, const char *format, va_list arguments)
+{
+    Buffer *out = &draft->mistakes;
+    int r = 0;
+
+    if (++draft->n_mistakes > MISTAKES_MAX)
+        return 0;
+    if (buffer_size(out) > 0)
+        r = buffer_append_string(out, "\n");
+    if (r == 0 && origin.line > 0)
+        r = buffer_appendf(out, "%s:%u: %s: ", origin.file, origin.line, label);
+    else if (r == 0)
+        r = buffer_appendf(out, "%s %s: ", origin.file ?: "configuration:", label);
+    if (r == 0)
+        r = buffer_appendv(out, format, arguments);
+    if (r == 0 && draft->n_mistakes == MISTAKES_MAX)
+        r = buffer_append_string(out, "\nand there may be more; mend these first");
+    return r;
+}
+
+int draft_mistake(Draft *draft, Origin origin, const char *label, const char *format, ...)
+{
+    va_list arguments;
+    int r;
+
+    va_start(arguments, format);
+    r = add_mistake(draft, origin, label, format, arguments);
+    va_end(arguments);
+    return r;
+}
+
+int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const char *format, ...)
+{
+    Origin origin = *draft_origin(draft, setting, relay);
+    char label[DRAFT_LABEL_MAX];
+    va_list arguments;
+    int r;
+
+    if (!origin.file && setting->section == SECTION_RELAYS)
+        origin = draft->relays[relay].group;
+    va_start(arguments, format);
+    r = add_mistake(draft, origin, draft_label(draft, setting, relay, label), format, arguments);
+    va_end(arguments);
+    return r;
+}
+
+int draft_unknown(
+    Draft *draft, Origin origin, SettingSection section, const char *label, const char *name)
+{
+    const char *reason = setting_unavailable(name);
+    const Setting *elsewhere = setting_find(SECTION_ANY, name);
+    const Setting *meant = setting_suggest(section, name);
+
+    if (elsewhere)
+        return draft_mistake(draft, origin, label, "is a setting of %s; write it there",
+            section_name(elsewhere->section));
+    if (reason)
+        return draft_mistake(draft, origin, label, "%s", reason);
+    if (!meant)
+        meant = setting_suggest(SECTION_ANY, name);
+    if (!meant)
+        return draft_mistake(
+            draft, origin, label, "unknown setting; `outbox config --help` lists all there are");
+    return draft_mistake(draft, origin, label, "unknown setting; did you mean \"%s\"%s%s?",
+        meant->name, meant->section == section || section == SECTION_ANY ? "" : " of ",
+        meant->section == section || section == SECTION_ANY ? "" : section_name(meant->section));
+}

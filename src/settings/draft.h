@@ -1,0 +1,72 @@
+/* A Config while it is being made: which settings were set where, and every mistake found so far.
+ *
+ * Functions that return int give 0 also where the user made a mistake: that is noted in the draft
+ * and the work goes on, so that all mistakes are told at once. Negative results are our own
+ * (-ENOMEM). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "settings/config.h"
+#include "settings/table.h"
+#include "settings/value.h"
+
+#define SETTINGS_MAX 96 /* rows of the table, at most */
+#define DRAFT_LABEL_MAX 256
+
+/* Where something was written: a file and line, or file "--set" and line 0. Borrowed. */
+typedef struct Origin {
+    const char *file; /* NULL: nowhere */
+    unsigned line;
+    bool public; /* everyone may read that file */
+} Origin;
+
+typedef struct DraftRelay {
+    Origin group;                  /* where the relay begins */
+    Origin settings[SETTINGS_MAX]; /* by setting_index() */
+} DraftRelay;
+
+typedef struct Draft {
+    Config *config;
+    const char *directory; /* relative paths of the file are taken from here, or NULL */
+    Origin settings[SETTINGS_MAX];
+    DraftRelay *relays; /* as config->relays */
+    Buffer mistakes;
+    unsigned n_mistakes;
+} Draft;
+
+/* A Config in which everything has its default and no relays. */
+int draft_init(Draft *draft);
+void draft_done(Draft *draft);
+
+/* Appends a relay with default settings. */
+int draft_add_relay(Draft *draft, Origin group);
+
+/* Sets a setting of a section, or of relay `relay`; an origin outside a file ("--set") takes no
+ * `directory`. */
+int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind, const char *text,
+    Origin origin);
+
+/* Where a setting was set; `file` is NULL when it has its default. */
+const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t relay);
+
+/* "spool.settle", "relays.primary.port"; a relay without a name is told by its host or number.
+ * Returns `label`. */
+char *draft_label(
+    const Draft *draft, const Setting *setting, size_t relay, char label[static DRAFT_LABEL_MAX]);
+
+/* Notes "FILE:LINE: LABEL: what; what would be right". */
+int draft_mistake(Draft *draft, Origin origin, const char *label, const char *format, ...)
+    _printf_(4, 5);
+
+/* The same about a setting, where it was set and with its label; where it was not set, the relay
+ * begins. */
+int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const char *format, ...)
+    _printf_(4, 5);
+
+/* Notes an unknown name, with the one that was probably meant. */
+int draft_unknown(
+    Draft *draft, Origin origin, SettingSection section, const char *label, const char *name);
+
+#define _cleanup_draft_ _cleanup_(draft_done)

@@ -1,0 +1,58 @@
+/* Names and addresses by their look. Must never ask a name server. */
+#include "settings/host.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define HOST_MAX_BYTES 253 /* RFC 1035, 2.3.4, as text */
+
+/* An IPv6 address, perhaps with a zone ("fe80::1%eth0"). */
+static bool is_ipv6(const char *text, size_t n)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr binary;
+    const char *zone = memchr(text, '%', n);
+    size_t length = zone ? (size_t)(zone - text) : n;
+
+    if (length >= sizeof(address))
+        return false;
+    memcpy(address, text, length);
+    address[length] = '\0';
+    return inet_pton(AF_INET6, address, &binary) == 1;
+}
+
+const char *host_check(const char *text)
+{
+    size_t n = strlen(text);
+
+    if (strstr(text, "://"))
+        return "looks like a URL";
+    if (n > HOST_MAX_BYTES)
+        return "is longer than a host name can be";
+    if (text[0] == '[' && text[n - 1] == ']')
+        return is_ipv6(text + 1, n - 2) ? NULL : "holds no IPv6 address in its brackets";
+    if (strchr(text, ':'))
+        return is_ipv6(text, n) ? NULL : "seems to hold a port, which is a setting of its own";
+    if (text[0] == '.' || strstr(text, "..") || text[strcspn(text, " /\\@\"'<>()[],;#")] != '\0')
+        return "is not a host name";
+    return NULL;
+}
+
+char *host_strip(const char *text)
+{
+    return text[0] == '[' ? strndup(text + 1, strlen(text) - 2) : strdup(text);
+}
+
+bool host_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &v6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    return text_equal_nocase(host, "localhost") || text_equal_nocase(host, "localhost.");
+}

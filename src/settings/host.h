@@ -1,0 +1,14 @@
+/* Host names and addresses as settings: what they look like, and which of them are this machine.
+ * Nothing is looked up. */
+#pragma once
+
+#include <stdbool.h>
+
+/* NULL, or what is wrong with it, to stand behind the quoted text: "looks like a URL". */
+const char *host_check(const char *text);
+
+/* A copy without the brackets of "[::1]". NULL when memory is short. */
+char *host_strip(const char *text);
+
+/* 127.0.0.0/8, ::1 and localhost. */
+bool host_is_loopback(const char *host);

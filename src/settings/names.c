@@ -1,0 +1,154 @@
+/* Finding settings by name: own names, the component's, misspelt ones, and those of the component
+ * that outbox does not have. Must never look at a value. */
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "settings/table.h"
+
+#define NAME_MAX_LENGTH 64
+
+static const char *const section_names[SECTION_MAX] = {
+    [SECTION_SPOOL] = "spool",
+    [SECTION_RELAYS] = "relays",
+    [SECTION_RETRY] = "retry",
+    [SECTION_DAEMON] = "daemon",
+};
+
+/* The component's settings that are not in the table; several names share a reason. */
+static const struct {
+    const char *names;
+    const char *reason;
+} unavailable[] = {
+    {"FirewallListener", "makes the component a server: outbox is a client"},
+    {"Firewall FirewallAutoDetect FirewallData FirewallHost FirewallPassword FirewallPort "
+     "FirewallType FirewallUser ProxyExceptionsList proxy_type proxy_host proxy_port proxy_user "
+     "proxy_password proxy_auto_detect proxy_exceptions",
+        "proxies are not available in this version; let the relay be reached directly"},
+    {"AbsoluteTimeout Linger LingerTime MaxTransferRate tls_check_crl SSLCheckCRL tls_check_ocsp "
+     "SSLCheckOCSP tls_cipher_strength SSLCipherStrength tls_client_ca_file SSLClientCACerts "
+     "tls_renegotiation SSLEnableRenegotiation tls_include_chain SSLIncludeCertChain "
+     "tls_log_packets LogSSLPackets tls_security_flags SSLSecurityFlags tls_provider SSLProvider "
+     "tls12_signature_algorithms TLS12SignatureAlgorithms tls12_groups TLS12SupportedGroups "
+     "tls13_signature_algorithms TLS13SignatureAlgorithms tls13_groups TLS13SupportedGroups "
+     "tls13_key_shares TLS13KeyShareGroups ntlm_v2 UseNTLMv2 MaskSensitiveData mask_secrets",
+        "is not available in this version; leave it out"},
+    {"AllowEmptyTo Charset FoldHeaders MaxHeaderLength MessageIdAlgorithm StopOnToErrors "
+     "StopOnCcErrors StopOnBccErrors CloseStreamAfterTransfer",
+        "concerns the composing of a message and is not available in this version; leave it out"},
+    {"BCc Cc SendTo From Subject ReplyTo ReturnPath MessageText OtherHeaders MessageDate MessageId "
+     "Importance Priority Sensitivity ReadReceiptTo DeliveryNotificationTo Message "
+     "MessageRecipients",
+        "belongs to a message, not to the configuration; see the options of `outbox send`"},
+    {"Connected Idle LastReply MessageHeaders MessageHeadersString TransferText SSLServerCert "
+     "SSLNegotiatedCipher SSLNegotiatedCipherStrength SSLNegotiatedCipherSuite "
+     "SSLNegotiatedKeyExchange SSLNegotiatedKeyExchangeStrength SSLNegotiatedVersion",
+        "can only be read, after connecting; `outbox check` shows the connection"},
+    {"BuildInfo LicenseInfo", "cannot be set; see `outbox --version`"},
+    {"GUIAvailable UseInternalSecurityAPI", "has no meaning on Linux; leave it out"},
+};
+
+/* Lower case, without underscores, cut to what any name can have. */
+static void normalize(const char *name, size_t n, char text[static NAME_MAX_LENGTH])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < n && used < NAME_MAX_LENGTH - 1; i++)
+        if (name[i] != '_')
+            text[used++] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+    text[used] = '\0';
+}
+
+bool setting_name_equal(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "_");
+        b += strspn(b, "_");
+        if (!text_equal_nocase((char[]){*a, '\0'}, (char[]){*b, '\0'}))
+            return false;
+        if (*a == '\0')
+            return true;
+    }
+}
+
+/* The least distance between a normalized name and any word of a list; 0 is a match. */
+static size_t words_distance(const char *words, const char *wanted)
+{
+    size_t best = SIZE_MAX;
+
+    for (words += strspn(words, " "); *words; words += strspn(words, " ")) {
+        char word[NAME_MAX_LENGTH];
+        size_t n = strcspn(words, " ");
+
+        normalize(words, n, word);
+        best = MIN(best, text_distance(word, wanted));
+        words += n;
+    }
+    return best;
+}
+
+const char *section_name(SettingSection section)
+{
+    return section_names[section];
+}
+
+SettingSection section_find(const char *name)
+{
+    for (SettingSection s = 0; s < SECTION_MAX; s++)
+        if (setting_name_equal(section_names[s], name))
+            return s;
+    return SECTION_ANY;
+}
+
+/* The row nearest to `name`, at most `limit` edits away. */
+static const Setting *nearest(SettingSection section, const char *name, size_t limit)
+{
+    const Setting *found = NULL;
+    char wanted[NAME_MAX_LENGTH];
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    if (strlen(name) >= NAME_MAX_LENGTH)
+        return NULL;
+    normalize(name, strlen(name), wanted);
+    if (wanted[0] == '\0')
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t distance;
+
+        if (section != SECTION_ANY && rows[i].section != section)
+            continue;
+        distance =
+            MIN(words_distance(rows[i].name, wanted), words_distance(rows[i].aliases, wanted));
+        if (distance <= limit && (!found || distance < limit)) {
+            found = &rows[i];
+            limit = distance;
+        }
+    }
+    return found;
+}
+
+const Setting *setting_find(SettingSection section, const char *name)
+{
+    return nearest(section, name, 0);
+}
+
+const Setting *setting_suggest(SettingSection section, const char *name)
+{
+    return nearest(section, name, MIN((size_t)3, 1 + strlen(name) / 4));
+}
+
+const char *setting_unavailable(const char *name)
+{
+    char wanted[NAME_MAX_LENGTH];
+
+    if (strlen(name) >= NAME_MAX_LENGTH)
+        return NULL;
+    normalize(name, strlen(name), wanted);
+    if (wanted[0] == '\0')
+        return NULL;
+    for (size_t i = 0; i < ELEMENTSOF(unavailable); i++)
+        if (words_distance(unavailable[i].names, wanted) == 0)
+            return unavailable[i].reason;
+    return NULL;
+}

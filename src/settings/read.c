@@ -1,0 +1,161 @@
+/* Walking what libconfig has parsed. Must never look at what a value means. */
+#include "settings/read.h"
+
+#include <errno.h>
+#include <libconfig.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+
+static Origin origin_of(const Source *source, unsigned line)
+{
+    Origin origin;
+    const SourceFile *file = source_locate(source, line, &origin.line);
+
+    origin.file = file->path;
+    origin.public = file->public;
+    return origin;
+}
+
+static Origin setting_origin(const Source *source, const config_setting_t *setting)
+{
+    return origin_of(source, config_setting_source_line(setting));
+}
+
+static int read_value(Draft *draft, const Source *source, const Setting *row, size_t relay,
+    const config_setting_t *setting)
+{
+    Origin origin = setting_origin(source, setting);
+    char text[VALUE_NUMBER_MAX], label[DRAFT_LABEL_MAX];
+
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_STRING:
+        return draft_set(
+            draft, row, relay, VALUE_STRING, config_setting_get_string(setting), origin);
+    case CONFIG_TYPE_BOOL:
+        return draft_set(draft, row, relay, VALUE_BOOL,
+            config_setting_get_bool(setting) ? "true" : "false", origin);
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        snprintf(text, sizeof(text), "%lld", config_setting_get_int64(setting));
+        return draft_set(draft, row, relay, VALUE_NUMBER, text, origin);
+    case CONFIG_TYPE_FLOAT:
+        return draft_set(draft, row, relay, VALUE_NUMBER,
+            value_number_text(config_setting_get_float(setting), text), origin);
+    default:
+        return draft_mistake(draft, origin, draft_label(draft, row, relay, label),
+            "is a group or list; write one value");
+    }
+}
+
+static int read_group(Draft *draft, const Source *source, SettingSection section, size_t relay,
+    config_setting_t *group)
+{
+    char label[DRAFT_LABEL_MAX];
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(group); i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, i);
+        const char *name = config_setting_name(setting);
+        const Setting *row = setting_find(section, name);
+
+        if (row) {
+            r = read_value(draft, source, row, relay, setting);
+            continue;
+        }
+        if (section == SECTION_RELAYS)
+            draft_label(draft, NULL, relay, label);
+        else
+            snprintf(label, sizeof(label), "%s", section_name(section));
+        snprintf(label + strlen(label), sizeof(label) - strlen(label), ".%.80s", name);
+        r = draft_unknown(draft, setting_origin(source, setting), section, label, name);
+    }
+    return r;
+}
+
+static int read_relay(Draft *draft, const Source *source, config_setting_t *group)
+{
+    Origin origin = setting_origin(source, group);
+    size_t relay = draft->config->n_relays;
+    int r;
+
+    if (!config_setting_is_group(group))
+        return draft_mistake(draft, origin, "relays",
+            "holds something that is not a group; write relays = ( { host = \"...\"; } );");
+    r = draft_add_relay(draft, origin);
+    if (r < 0)
+        return r;
+    return read_group(draft, source, SECTION_RELAYS, relay, group);
+}
+
+static int read_relays(Draft *draft, const Source *source, config_setting_t *list)
+{
+    int r = 0;
+
+    if (!config_setting_is_list(list))
+        return draft_mistake(draft, setting_origin(source, list), "relays",
+            "is not a list of groups; write relays = ( { host = \"...\"; }, { ... } );");
+    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(list); i++)
+        r = read_relay(draft, source, config_setting_get_elem(list, i));
+    return r;
+}
+
+/* A name at the top that is no section: perhaps a misspelt one, perhaps a setting out of place. */
+static int unknown_section(Draft *draft, Origin origin, const char *name)
+{
+    for (SettingSection s = 0; s < SECTION_MAX; s++)
+        if (text_distance(section_name(s), name) <= 2)
+            return draft_mistake(
+                draft, origin, name, "unknown section; did you mean \"%s\"?", section_name(s));
+    return draft_unknown(draft, origin, SECTION_MAX, name, name);
+}
+
+static int read_section(Draft *draft, const Source *source, config_setting_t *setting)
+{
+    const char *name = config_setting_name(setting);
+    SettingSection section = section_find(name);
+    Origin origin = setting_origin(source, setting);
+
+    if (section == SECTION_ANY)
+        return unknown_section(draft, origin, name);
+    if (section == SECTION_RELAYS)
+        return read_relays(draft, source, setting);
+    if (!config_setting_is_group(setting))
+        return draft_mistake(draft, origin, name, "is not a group; write %s = { ... };", name);
+    return read_group(draft, source, section, 0, setting);
+}
+
+/* libconfig's words for what it found, with what is right. */
+static int syntax_mistake(Draft *draft, const Source *source, const config_t *parsed)
+{
+    const char *what = config_error_text(parsed) ?: "syntax error";
+    Origin origin = origin_of(source, (unsigned)MAX(config_error_line(parsed), 1));
+
+    if (strstr(what, "duplicate"))
+        return draft_mistake(
+            draft, origin, "syntax", "a name occurs twice in one group; leave one of the two out");
+    return draft_mistake(draft, origin, "syntax",
+        "%s on this line or just before it; a setting is NAME = VALUE; with text in double "
+        "quotes, a group { ... }, a list ( ..., ... ), a comment begins with #",
+        what);
+}
+
+int read_settings(Draft *draft, const Source *source)
+{
+    config_t parsed;
+    int r = 0;
+
+    config_init(&parsed);
+    if (!config_read_string(&parsed, buffer_data(&source->text))) {
+        r = syntax_mistake(draft, source, &parsed);
+    } else {
+        config_setting_t *root = config_root_setting(&parsed);
+
+        for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(root); i++)
+            r = read_section(draft, source, config_setting_get_elem(root, i));
+    }
+    config_destroy(&parsed);
+    return r;
+}

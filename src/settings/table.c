@@ -1,0 +1,225 @@
+/* The rows of the table of settings. Must hold nothing that this version does not carry out. */
+#include "settings/table.h"
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "settings/config.h"
+
+#define SPOOL(name) SECTION_SPOOL, #name
+#define RELAY(name) SECTION_RELAYS, #name
+#define RETRY(name) SECTION_RETRY, #name
+#define DAEMON(name) SECTION_DAEMON, #name
+#define IN_SPOOL(field) offsetof(SpoolConfig, field)
+#define IN_RELAY(field) offsetof(RelayConfig, field)
+#define IN_RETRY(field) offsetof(RetryConfig, field)
+#define IN_DAEMON(field) offsetof(DaemonConfig, field)
+
+static const SettingChoice tls_choices[] = {
+    {"automatic|sslAutomatic|true|0", TLS_MODE_AUTOMATIC},
+    {"implicit|sslImplicit|1", TLS_MODE_IMPLICIT},
+    {"starttls|sslExplicit|2", TLS_MODE_STARTTLS},
+    {"opportunistic", TLS_MODE_OPPORTUNISTIC},
+    {"none|sslNone|false|3", TLS_MODE_NONE},
+    {NULL},
+};
+
+static const SettingChoice auth_choices[] = {
+    {"auto|amUserPassword|0"},
+    {"none"},
+    {"plain|amSASLPlain|4"},
+    {"login"},
+    {"cram-md5|amCRAMMD5|1"},
+    {"digest-md5|amSASLDigestMD5|5"},
+    {"scram-sha-1"},
+    {"scram-sha-1-plus"},
+    {"scram-sha-256"},
+    {"scram-sha-256-plus"},
+    {"xoauth2|amXOAUTH2|7"},
+    {"oauthbearer"},
+    {"external"},
+    {"apop|amAPOP|3", .refusal = "APOP is a POP3 mechanism, SMTP does not have it"},
+    {"ntlm|amNTLM|2", .refusal = "NTLM is not available in this version"},
+    {"gssapi|amKerberos|6", .refusal = "Kerberos is not available in this version"},
+    {NULL},
+};
+
+static const SettingChoice clear_auth_choices[] = {
+    {"false|no", CLEAR_AUTH_NEVER},
+    {"true|yes", CLEAR_AUTH_LOOPBACK},
+    {"yes, in clear", CLEAR_AUTH_ALWAYS},
+    {NULL},
+};
+
+static const SettingChoice ip_version_choices[] = {
+    {"0", IP_VERSION_4},
+    {"1", IP_VERSION_6},
+    {"2", IP_VERSION_ANY},
+    {NULL},
+};
+
+static const Setting table[] = {
+    /* ---- spool ---- */
+    {SPOOL(directory), "", SETTING_PATH, IN_SPOOL(directory), LOCALSTATEDIR "/spool/outbox",
+        .required = true, .help = "the queue directory"},
+    {SPOOL(keep_sent), "KeepQueue", SETTING_BOOL, IN_SPOOL(keep_sent), "false",
+        .help = "keep a delivered message as NAME.sent instead of removing it"},
+    {SPOOL(settle), "", SETTING_DURATION, IN_SPOOL(settle), "2s", 0, USEC_PER_HOUR,
+        .help = "how long a file must be left alone where no lease can tell that its writer is "
+                "done"},
+
+    /* ---- relays: who and where ---- */
+    {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,
+        .help = "the relay's name in the log and in relays.NAME.SETTING; host:port when not set"},
+    {RELAY(host), "MailServer", SETTING_HOST, IN_RELAY(host), NULL, .required = true,
+        .help = "the relay's host name or address; every relay needs one"},
+    {RELAY(port), "MailPort", SETTING_PORT, IN_RELAY(port), "25", 1, 65535,
+        .help = "the relay's port; with tls = \"implicit\" the default is 465"},
+    {RELAY(ip_version), "UseIPv6", SETTING_ENUM, IN_RELAY(ip_version), "2",
+        .choices = ip_version_choices,
+        .help = "0: IPv4 only; 1: IPv6 only; 2: IPv6, then IPv4 where that fails"},
+    {RELAY(local_host), "LocalHost", SETTING_HOST, IN_RELAY(local_host), NULL,
+        .help = "the local address or name to connect from; the system chooses when not set"},
+    {RELAY(local_port), "LocalPort", SETTING_PORT, IN_RELAY(local_port), "0", 0, 65535,
+        .help = "the local port to connect from; 0: the system chooses; another one allows one "
+                "connection at a time"},
+
+    /* ---- relays: who we are ---- */
+    {RELAY(auth), "AuthMechanism", SETTING_KEYWORD, IN_RELAY(auth), "auto", .choices = auth_choices,
+        .required = true,
+        .help = "the SASL mechanism; auto: the best that is offered, none: never log in"},
+    {RELAY(user), "User", SETTING_STRING, IN_RELAY(user), NULL, .help = "the name to log in with"},
+    {RELAY(password), "Password", SETTING_SECRET, IN_RELAY(password.value), NULL,
+        .help = "the password or OAuth token itself; the file must not be readable by everyone"},
+    {RELAY(password_file), "", SETTING_FILE, IN_RELAY(password.file), NULL,
+        .help = "a file whose first line is the password"},
+    {RELAY(password_command), "", SETTING_STRING, IN_RELAY(password.command), NULL,
+        .help = "a shell command whose first line of output is the password; run for every "
+                "connection"},
+    {RELAY(password_credential), "", SETTING_WORD, IN_RELAY(password.credential), NULL,
+        .help = "a systemd credential that holds the password (LoadCredential= in the unit)"},
+    {RELAY(authorization_identity), "AuthorizationIdentity", SETTING_STRING,
+        IN_RELAY(authorization_identity), NULL,
+        .help = "whom to act for, where that is not the user; with auth = \"xoauth2\" and no "
+                "password the token"},
+    {RELAY(auth_without_tls), "", SETTING_ENUM, IN_RELAY(auth_without_tls), "false",
+        .choices = clear_auth_choices,
+        .help = "whether a password may go over a connection without TLS; true is for this host "
+                "only, \"yes, in clear\" for any"},
+
+    /* ---- relays: TLS ---- */
+    {RELAY(tls), "SSLStartMode SSLEnabled", SETTING_ENUM, IN_RELAY(tls), "automatic",
+        .choices = tls_choices,
+        .help = "when TLS starts; automatic: STARTTLS is required on ports 25 and 587, elsewhere "
+                "TLS comes first"},
+    {RELAY(tls_verify), "", SETTING_BOOL, IN_RELAY(tls_verify), "true",
+        .help = "verify the certificate's chain and name"},
+    {RELAY(tls_ca_file), "CACertFilePaths SSLServerCACerts SSLCACerts", SETTING_FILE,
+        IN_RELAY(tls_ca_file), NULL,
+        .help = "trusted authorities (PEM) instead of the system's; of several files with ';' "
+                "between them, the first that exists"},
+    {RELAY(tls_ca_directory), "", SETTING_DIRECTORY, IN_RELAY(tls_ca_directory), NULL,
+        .help = "a directory of trusted authorities, as `openssl rehash` makes it"},
+    {RELAY(tls_accept_certificate), "SSLAcceptServerCert", SETTING_CERTIFICATE,
+        IN_RELAY(tls_accept_certificate), NULL,
+        .help = "a certificate (PEM file) or the SHA-256 fingerprint of one, accepted whatever the "
+                "verification says"},
+    {RELAY(tls_certificate), "SSLCert", SETTING_FILE, IN_RELAY(tls_certificate), NULL,
+        .help = "the client certificate with its chain (PEM)"},
+    {RELAY(tls_key), "", SETTING_FILE, IN_RELAY(tls_key), NULL,
+        .help = "the client certificate's key (PEM); in the certificate's file when not set"},
+    {RELAY(tls_key_password), "", SETTING_SECRET, IN_RELAY(tls_key_password.value), NULL,
+        .help = "the key's pass-phrase itself; the file must not be readable by everyone"},
+    {RELAY(tls_key_password_file), "", SETTING_FILE, IN_RELAY(tls_key_password.file), NULL,
+        .help = "a file whose first line is the key's pass-phrase"},
+    {RELAY(tls_key_password_command), "", SETTING_STRING, IN_RELAY(tls_key_password.command), NULL,
+        .help = "a shell command that prints the key's pass-phrase"},
+    {RELAY(tls_key_password_credential), "", SETTING_WORD, IN_RELAY(tls_key_password.credential),
+        NULL, .help = "a systemd credential that holds the key's pass-phrase"},
+    {RELAY(tls_protocols), "SSLEnabledProtocols", SETTING_PROTOCOLS, IN_RELAY(tls_protocols),
+        "TLSv1.2 TLSv1.3", .required = true,
+        .help = "the TLS versions to use, with blanks between them, or the component's bit mask"},
+    {RELAY(tls_ciphers), "SSLEnabledCipherSuites", SETTING_STRING, IN_RELAY(tls_ciphers), NULL,
+        .help = "the cipher suites to use, IANA or OpenSSL names; OpenSSL's choice when not set"},
+    {RELAY(tls_reuse_session), "ReuseSSLSession", SETTING_BOOL, IN_RELAY(tls_reuse_session), "true",
+        .help = "resume the former TLS session with the next connection"},
+    {RELAY(tls_key_log_file), "SSLKeyLogFile", SETTING_PATH, IN_RELAY(tls_key_log_file), NULL,
+        .help = "append every session's keys to this file, for debugging: it breaks all secrecy"},
+
+    /* ---- relays: the dialogue ---- */
+    {RELAY(extensions), "AllowExtensions", SETTING_BOOL, IN_RELAY(extensions), "true",
+        .help = "use ESMTP (EHLO, then HELO where that is refused); false: HELO and nothing else"},
+    {RELAY(pipelining), "", SETTING_BOOL, IN_RELAY(pipelining), "true",
+        .help = "send commands in groups where the relay offers PIPELINING"},
+    {RELAY(chunking), "", SETTING_BOOL, IN_RELAY(chunking), "true",
+        .help = "send with BDAT where the relay offers CHUNKING"},
+    {RELAY(hello), "Hello", SETTING_WORD, IN_RELAY(hello), NULL,
+        .help = "the name said with EHLO and HELO; this host's name when not set"},
+    {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",
+        .help = "send RSET before each message but the first of a connection"},
+    {RELAY(max_line_length), "MaxLineLength", SETTING_SIZE, IN_RELAY(max_line_bytes), "2048", 256,
+        1 << 20, .help = "the longest line of a reply"},
+
+    /* ---- relays: time ---- */
+    {RELAY(timeout), "Timeout", SETTING_DURATION, IN_RELAY(timeout), "60s", 0, USEC_PER_DAY,
+        .help = "how long the relay may be silent; 0: for ever"},
+    {RELAY(timeout_by_stage), "", SETTING_BOOL, IN_RELAY(timeout_by_stage), "true",
+        .help = "wait for each reply at least as long as RFC 5321 (4.5.3.2) asks for"},
+    {RELAY(connect_timeout), "ConnectionTimeout", SETTING_DURATION, IN_RELAY(connect_timeout), "0",
+        0, USEC_PER_DAY, .help = "how long connecting may take; 0: as long as timeout"},
+    {RELAY(idle_timeout), "", SETTING_DURATION, IN_RELAY(idle_timeout), "30s", 0, USEC_PER_HOUR,
+        .help = "how long a connection without work is kept; 0: not at all"},
+    {RELAY(hold_first), "", SETTING_DURATION, IN_RELAY(hold_first), "5s", USEC_PER_MSEC,
+        USEC_PER_DAY, .help = "the first pause after a fault of the relay; doubles each time"},
+    {RELAY(hold_max), "", SETTING_DURATION, IN_RELAY(hold_max), "5m", USEC_PER_MSEC, USEC_PER_DAY,
+        .help = "the longest pause after a fault of the relay"},
+
+    /* ---- relays: how much ---- */
+    {RELAY(connections), "", SETTING_UNSIGNED, IN_RELAY(connections), "20", 1, 10000,
+        .help = "how many connections there may be at a time"},
+    {RELAY(messages_per_connection), "", SETTING_UNSIGNED, IN_RELAY(messages_per_connection), "500",
+        0, 1000000000, .help = "how many messages a connection may carry; 0: no limit"},
+    {RELAY(recipients_per_transaction), "", SETTING_UNSIGNED, IN_RELAY(recipients_per_transaction),
+        "100", 1, 100000, .help = "how many recipients a transaction may have"},
+
+    /* ---- relays: the socket ---- */
+    {RELAY(tcp_nodelay), "TcpNoDelay", SETTING_BOOL, IN_RELAY(tcp_nodelay), "true",
+        .help = "send small segments at once (TCP_NODELAY)"},
+    {RELAY(keepalive), "TCPKeepAlive", SETTING_BOOL, IN_RELAY(keepalive), "false",
+        .help = "probe an idle connection (SO_KEEPALIVE)"},
+    {RELAY(keepalive_time), "KeepAliveTime", SETTING_DURATION, IN_RELAY(keepalive_time), "0", 0,
+        32767 * USEC_PER_SEC, .help = "the silence before the first probe; 0: the system's"},
+    {RELAY(keepalive_interval), "KeepAliveInterval", SETTING_DURATION, IN_RELAY(keepalive_interval),
+        "0", 0, 32767 * USEC_PER_SEC, .help = "the time between probes; 0: the system's"},
+    {RELAY(receive_buffer), "InBufferSize", SETTING_SIZE, IN_RELAY(receive_buffer), "0", 0, 1 << 30,
+        .help = "the socket's receive buffer; 0: the system's"},
+    {RELAY(send_buffer), "OutBufferSize", SETTING_SIZE, IN_RELAY(send_buffer), "0", 0, 1 << 30,
+        .help = "the socket's send buffer; 0: the system's"},
+
+    /* ---- retry ---- */
+    {RETRY(first), "", SETTING_DURATION, IN_RETRY(first), "1m", USEC_PER_MSEC, 30 * USEC_PER_DAY,
+        .help = "the wait after a message's first temporary failure"},
+    {RETRY(factor), "", SETTING_FACTOR, IN_RETRY(factor), "2.0", 1, 100,
+        .help = "by how much each further wait is longer"},
+    {RETRY(max), "", SETTING_DURATION, IN_RETRY(max), "1h", USEC_PER_MSEC, 30 * USEC_PER_DAY,
+        .help = "the longest wait"},
+    {RETRY(give_up_after), "", SETTING_DURATION, IN_RETRY(give_up_after), "5d", 0,
+        3650 * USEC_PER_DAY, .help = "the age at which a message is given up; 0: never"},
+    {RETRY(max_attempts), "", SETTING_UNSIGNED, IN_RETRY(max_attempts), "0", 0, 1000000000,
+        .help = "after how many attempts a message is given up; 0: no limit; 1: every error is "
+                "final"},
+
+    /* ---- daemon ---- */
+    {DAEMON(stop_timeout), "", SETTING_DURATION, IN_DAEMON(stop_timeout), "20s", 0, USEC_PER_HOUR,
+        .help = "how long a stopping daemon waits for what is in flight"},
+};
+
+const Setting *settings_table(size_t *ret_n)
+{
+    *ret_n = ELEMENTSOF(table);
+    return table;
+}
+
+size_t setting_index(const Setting *setting)
+{
+    return (size_t)(setting - table);
+}

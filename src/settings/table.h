@@ -1,0 +1,87 @@
+/* The one table of settings: parser, errors, overrides, `outbox config`, manual page and sample all
+ * follow from its rows.
+ *
+ * Names are compared without regard to case and underscores, so "MaxLineLength" is
+ * "max_line_length". All text is static. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum SettingSection {
+    SECTION_SPOOL,
+    SECTION_RELAYS, /* a list of groups; the others are one group each */
+    SECTION_RETRY,
+    SECTION_DAEMON,
+    SECTION_MAX,
+} SettingSection;
+
+#define SECTION_ANY SECTION_MAX
+
+typedef enum SettingType {
+    SETTING_BOOL,        /* bool */
+    SETTING_UNSIGNED,    /* unsigned */
+    SETTING_PORT,        /* uint16_t */
+    SETTING_SIZE,        /* size_t, bytes */
+    SETTING_DURATION,    /* usec_t */
+    SETTING_FACTOR,      /* double */
+    SETTING_ENUM,        /* an enum: `value` of the choice */
+    SETTING_KEYWORD,     /* char *: the first name of the choice */
+    SETTING_STRING,      /* char *: no control characters */
+    SETTING_WORD,        /* char *: no blanks either */
+    SETTING_HOST,        /* char *: a host name or address */
+    SETTING_PATH,        /* char *: relative to the configuration's directory */
+    SETTING_FILE,        /* char *: a path to a file that exists */
+    SETTING_DIRECTORY,   /* char *: a path to a directory that exists */
+    SETTING_CERTIFICATE, /* char *: a path to a file that exists, or a SHA-256 fingerprint */
+    SETTING_PROTOCOLS,   /* char *: TLS versions, "TLSv1.2 TLSv1.3" */
+    SETTING_SECRET,      /* Secret * */
+    SETTING_TYPE_MAX,
+} SettingType;
+
+/* One value of an enum or keyword; a list of them ends with names NULL. */
+typedef struct SettingChoice {
+    const char *names; /* "starttls|sslExplicit|2": the first is the one that is printed */
+    int value;
+    const char *refusal; /* why this one cannot be had, or NULL */
+} SettingChoice;
+
+typedef struct Setting {
+    SettingSection section;
+    const char *name;
+    const char *aliases; /* the component's names, separated by blanks; "" when it has none */
+    SettingType type;
+    size_t offset;            /* in the section's struct of settings/config.h */
+    const char *default_text; /* NULL: not set */
+    uint64_t min, max;        /* of numbers, sizes and durations, in the unit of the field */
+    const SettingChoice *choices;
+    bool required; /* cannot be set to nothing */
+    const char *help;
+} Setting;
+
+/* All rows, in the order in which they are shown; a section's rows are neighbours. */
+const Setting *settings_table(size_t *ret_n);
+
+/* The place of a row in the table. */
+size_t setting_index(const Setting *setting);
+
+/* "spool", "relays", "retry", "daemon". */
+const char *section_name(SettingSection section);
+
+/* SECTION_ANY when there is none of that name. */
+SettingSection section_find(const char *name);
+
+/* By name or alias; NULL when there is none. With SECTION_ANY all sections are searched: no name is
+ * used twice. */
+const Setting *setting_find(SettingSection section, const char *name);
+
+/* The row whose name or alias is most like a misspelt name, or NULL when none is near. */
+const Setting *setting_suggest(SettingSection section, const char *name);
+
+/* For a setting of the component that outbox does not have here: why not and what to do, as the
+ * rest of a sentence; else NULL. */
+const char *setting_unavailable(const char *name);
+
+/* Whether two names are the same but for case and underscores. */
+bool setting_name_equal(const char *a, const char *b);

@@ -1,0 +1,327 @@
+/* Parsing of single values. Must never quote a secret in a failure. */
+#include "settings/value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "settings/config.h"
+#include "settings/host.h"
+
+typedef struct Value {
+    ValueKind kind;
+    const char *text;
+    const char *directory;
+} Value;
+
+/* "what is wrong; what would be right", with the value quoted. */
+static int wrong(const Setting *setting, const Value *value, const char *what, Failure *f)
+{
+    _cleanup_buffer_ Buffer right = {0};
+    _cleanup_free_
+    char *shown = text_printable(value->text, strlen(value->text), 80);
+    bool quoted = value->kind == VALUE_STRING || value->kind == VALUE_UNTYPED;
+    int r = value_describe(setting, &right);
+
+    if (r < 0 || !shown)
+        return -ENOMEM;
+    return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "%s%s%s %s; it takes %.*s",
+        quoted ? "\"" : "", setting->type == SETTING_SECRET ? "***" : shown, quoted ? "\"" : "",
+        what, (int)buffer_size(&right), buffer_data(&right));
+}
+
+static bool parse_bool(const char *text, bool *ret)
+{
+    static const struct {
+        const char *name;
+        bool value;
+    } names[] = {{"true", true}, {"false", false}, {"yes", true}, {"no", false}, {"on", true},
+        {"off", false}, {"1", true}, {"0", false}};
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++)
+        if (text_equal_nocase(names[i].name, text)) {
+            *ret = names[i].value;
+            return true;
+        }
+    return false;
+}
+
+static bool parse_whole(const char *text, uint64_t *ret)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+/* The number of a whole, size or duration setting, in the unit of its field. 0, -EINVAL, -ERANGE.
+ */
+static int parse_quantity(const Setting *setting, const char *text, uint64_t *ret)
+{
+    int r = 0;
+
+    if (setting->type == SETTING_DURATION)
+        r = text_parse_duration(text, ret);
+    else if (setting->type == SETTING_SIZE)
+        r = text_parse_size(text, ret);
+    else if (text[0] == '-' && text[1] >= '0' && text[1] <= '9')
+        r = -ERANGE;
+    else if (!parse_whole(text, ret))
+        r = -EINVAL;
+    if (r == 0 && (*ret < setting->min || *ret > setting->max))
+        r = -ERANGE;
+    return r;
+}
+
+static int set_quantity(const Setting *setting, const Value *value, void *field, Failure *f)
+{
+    uint64_t n = 0;
+    int r = parse_quantity(setting, value->text, &n);
+
+    if (r == -ERANGE)
+        return wrong(setting, value, "is out of range", f);
+    if (r < 0 || value->kind == VALUE_BOOL)
+        return wrong(setting, value, "is not such a value", f);
+    switch (setting->type) {
+    case SETTING_UNSIGNED: *(unsigned *)field = (unsigned)n; break;
+    case SETTING_PORT: *(uint16_t *)field = (uint16_t)n; break;
+    case SETTING_SIZE: *(size_t *)field = (size_t)n; break;
+    default: *(usec_t *)field = n; break;
+    }
+    return 0;
+}
+
+static int set_factor(const Setting *setting, const Value *value, double *field, Failure *f)
+{
+    double number = 0, unit = 0.1;
+    const char *p = value->text;
+
+    /* Not strtod(): the decimal point of the file does not depend on the locale. */
+    for (; *p >= '0' && *p <= '9'; p++)
+        number = number * 10 + (*p - '0');
+    if (p > value->text && *p == '.')
+        for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
+            number += (*p - '0') * unit;
+    if (value->kind == VALUE_BOOL || p == value->text || *p != '\0')
+        return wrong(setting, value, "is not such a number", f);
+    if (number < (double)setting->min || number > (double)setting->max)
+        return wrong(setting, value, "is out of range", f);
+    *field = number;
+    return 0;
+}
+
+static int set_bool(const Setting *setting, const Value *value, bool *field, Failure *f)
+{
+    if (value->kind == VALUE_NUMBER || !parse_bool(value->text, field))
+        return wrong(setting, value, "is neither", f);
+    return 0;
+}
+
+/* Whether `text` is one of the words between '|' in `names`. */
+static bool choice_matches(const char *names, const char *text)
+{
+    while (*names) {
+        size_t n = strcspn(names, "|");
+
+        if (strlen(text) == n && strncasecmp(names, text, n) == 0)
+            return true;
+        names += n + (names[n] == '|');
+    }
+    return false;
+}
+
+static int set_choice(const Setting *setting, const Value *value, void *field, Failure *f)
+{
+    const SettingChoice *choice = setting->choices;
+
+    while (choice->names && !choice_matches(choice->names, value->text))
+        choice++;
+    if (!choice->names)
+        return wrong(setting, value, "is unknown", f);
+    if (choice->refusal)
+        return wrong(setting, value, choice->refusal, f);
+    if (setting->type == SETTING_ENUM) {
+        _Static_assert(sizeof(TlsMode) == sizeof(choice->value), "enums are stored as int");
+        memcpy(field, &choice->value, sizeof(choice->value));
+        return 0;
+    }
+    *(char **)field = strndup(choice->names, strcspn(choice->names, "|"));
+    return *(char **)field ? 0 : -ENOMEM;
+}
+
+/* Versions by name, in either spelling, or the component's bit mask. */
+static int set_protocols(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    static const struct {
+        const char *name, *other;
+        uint64_t mask;
+    } versions[] = {{"TLSv1", "TLS1", 0xc0}, {"TLSv1.1", "TLS1.1", 0x300},
+        {"TLSv1.2", "TLS1.2", 0xc00}, {"TLSv1.3", "TLS1.3", 0x3000}};
+    uint64_t mask = 0, known = 0;
+    _cleanup_buffer_ Buffer out = {0};
+
+    if (!parse_whole(value->text, &mask))
+        for (const char *p = value->text; *p;) {
+            size_t n = strcspn(p, " ,;|"), before = mask;
+
+            for (size_t i = 0; i < ELEMENTSOF(versions); i++)
+                if ((n == strlen(versions[i].name) && strncasecmp(p, versions[i].name, n) == 0) ||
+                    (n == strlen(versions[i].other) && strncasecmp(p, versions[i].other, n) == 0))
+                    mask |= versions[i].mask;
+            if (n > 0 && mask == before)
+                return wrong(setting, value, "names an unknown or repeated version", f);
+            p += n + (p[n] != '\0');
+        }
+    for (size_t i = 0; i < ELEMENTSOF(versions); i++) {
+        known |= versions[i].mask;
+        if ((mask & versions[i].mask) &&
+            buffer_appendf(&out, "%s%s", buffer_size(&out) ? " " : "", versions[i].name) < 0)
+            return -ENOMEM;
+    }
+    if (mask == 0 || mask & ~known)
+        return wrong(setting, value, "names a version that does not exist here", f);
+    *field = strndup(buffer_data(&out), buffer_size(&out));
+    return *field ? 0 : -ENOMEM;
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+bool value_is_fingerprint(const char *text)
+{
+    size_t digits = 0;
+
+    for (; *text; text++)
+        if (strchr("0123456789abcdefABCDEF", *text))
+            digits++;
+        else if (*text != ':' || digits % 2 != 0)
+            return false;
+    return digits == 64;
+}
+
+/* Each relative path of a list separated by ';' (which is one path as a rule). */
+static int set_path(const Value *value, char **field)
+{
+    _cleanup_buffer_ Buffer out = {0};
+
+    for (const char *p = value->text;; p++) {
+        size_t n = strcspn(p, ";");
+        int r = 0;
+
+        if (n > 0 && *p != '/' && value->directory)
+            r = buffer_appendf(&out, "%s/", value->directory);
+        if (r < 0 || buffer_append(&out, p, n) < 0)
+            return -ENOMEM;
+        p += n;
+        if (*p == '\0')
+            break;
+        if (buffer_append(&out, ";", 1) < 0)
+            return -ENOMEM;
+    }
+    *field = strndup(buffer_data(&out), buffer_size(&out));
+    return *field ? 0 : -ENOMEM;
+}
+
+static int set_string(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    const char *why;
+
+    if (has_control(value->text))
+        return wrong(setting, value, "holds a control character", f);
+    if (!text_is_utf8(value->text, strlen(value->text)))
+        return wrong(setting, value, "is not UTF-8", f);
+    switch (setting->type) {
+    case SETTING_WORD:
+        if (strchr(value->text, ' '))
+            return wrong(setting, value, "holds a blank", f);
+        break;
+    case SETTING_HOST:
+        why = host_check(value->text);
+        if (why)
+            return wrong(setting, value, why, f);
+        *field = host_strip(value->text);
+        return *field ? 0 : -ENOMEM;
+    case SETTING_PATH:
+    case SETTING_FILE:
+    case SETTING_DIRECTORY: return set_path(value, field);
+    case SETTING_CERTIFICATE:
+        if (!value_is_fingerprint(value->text))
+            return set_path(value, field);
+        break;
+    default: break;
+    }
+    *field = strdup(value->text);
+    return *field ? 0 : -ENOMEM;
+}
+
+static bool is_text(SettingType type)
+{
+    return type >= SETTING_KEYWORD;
+}
+
+/* Text types but those that a bare number can mean as well. */
+static bool needs_quotes(const Setting *setting)
+{
+    return is_text(setting->type) && setting->type != SETTING_KEYWORD &&
+           setting->type != SETTING_PROTOCOLS;
+}
+
+int value_parse(const Setting *setting, ValueKind kind, const char *text, const char *directory,
+    void *group, Failure *f)
+{
+    void *field = (char *)group + setting->offset;
+    const Value value = {kind, text, directory};
+
+    if (needs_quotes(setting) && (kind == VALUE_BOOL || kind == VALUE_NUMBER))
+        return wrong(setting, &value, "is not text in quotes", f);
+    if (is_text(setting->type)) {
+        if (*text == '\0' && setting->required)
+            return wrong(setting, &value, "is empty", f);
+        value_done(setting, group);
+        if (*text == '\0')
+            return 0;
+    }
+    switch (setting->type) {
+    case SETTING_BOOL: return set_bool(setting, &value, field, f);
+    case SETTING_FACTOR: return set_factor(setting, &value, field, f);
+    case SETTING_ENUM:
+    case SETTING_KEYWORD: return set_choice(setting, &value, field, f);
+    case SETTING_PROTOCOLS: return set_protocols(setting, &value, field, f);
+    case SETTING_SECRET:
+        *(Secret **)field = secret_new(text, strlen(text));
+        return *(Secret **)field ? 0 : -ENOMEM;
+    case SETTING_UNSIGNED:
+    case SETTING_PORT:
+    case SETTING_SIZE:
+    case SETTING_DURATION: return set_quantity(setting, &value, field, f);
+    default: return set_string(setting, &value, field, f);
+    }
+}
+
+void value_done(const Setting *setting, void *group)
+{
+    char *field = (char *)group + setting->offset;
+
+    if (setting->type == SETTING_SECRET) {
+        *(Secret **)field = secret_unref(*(Secret **)field);
+    } else if (is_text(setting->type)) {
+        free(*(char **)field);
+        *(char **)field = NULL;
+    }
+}
+
+bool value_is_set(const Setting *setting, const void *group)
+{
+    return !is_text(setting->type) || *(void *const *)((const char *)group + setting->offset);
+}

@@ -1,0 +1,47 @@
+/* One setting's value: from text to its field in the Config and back. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/failure.h"
+#include "settings/table.h"
+
+/* How the value was written: in a configuration file a number is not a string. */
+typedef enum ValueKind {
+    VALUE_BOOL,
+    VALUE_NUMBER,
+    VALUE_STRING,
+    VALUE_UNTYPED, /* an override or a default: all are text there */
+} ValueKind;
+
+/* Sets the field of `setting` in `group` (a SpoolConfig, RelayConfig, ...). Empty text unsets.
+ * Relative paths are taken from `directory`, or left alone where that is NULL. 0; -EINVAL with a
+ * Failure "what is wrong; what would be right" that never quotes a secret; -ENOMEM. */
+int value_parse(const Setting *setting, ValueKind kind, const char *text, const char *directory,
+    void *group, Failure *f);
+
+/* Appends the field as value_parse() reads it: `5m`, `64K`, `starttls`; nothing when it is not set,
+ * "***" for a secret. 0 or -ENOMEM. */
+int value_format(const Setting *setting, const void *group, Buffer *out);
+
+#define VALUE_NUMBER_MAX 48
+
+/* A number as the file has it, whatever the locale. Returns `text`. */
+char *value_number_text(double number, char text[static VALUE_NUMBER_MAX]);
+
+/* Whether the field is set (numbers always are). */
+bool value_is_set(const Setting *setting, const void *group);
+
+/* 64 hexadecimal digits, with or without colons between pairs: what is no path in a
+ * SETTING_CERTIFICATE. */
+bool value_is_fingerprint(const char *text);
+
+/* Whether a formatted value stands without quotes in the file and in JSON (numbers and true or
+ * false). */
+bool value_is_bare(const Setting *setting, const char *text);
+
+/* Appends what a value may be: "a duration from 1s to 1d such as \"90s\" or \"5m\"". 0 or -ENOMEM.
+ */
+int value_describe(const Setting *setting, Buffer *out);
+
+/* Frees what the field owns and leaves it unset. */
+void value_done(const Setting *setting, void *group);

@@ -1,0 +1,172 @@
+/* Values as text: for the user to read and for the parser to read back. Must never show a secret.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "settings/config.h"
+#include "settings/value.h"
+
+static int append_size(uint64_t bytes, Buffer *out)
+{
+    static const char units[] = "KMGT";
+    size_t unit = 0;
+
+    while (bytes > 0 && bytes % 1024 == 0 && unit < sizeof(units) - 1)
+        bytes /= 1024, unit++;
+    return buffer_appendf(
+        out, "%" PRIu64 "%.*s", bytes, unit > 0 ? 1 : 0, units + (unit > 0 ? unit - 1 : 0));
+}
+
+static int append_duration(usec_t usec, Buffer *out)
+{
+    _cleanup_free_
+    char *text = text_format_duration(usec);
+
+    return text ? buffer_append_string(out, text) : -ENOMEM;
+}
+
+char *value_number_text(double number, char text[static VALUE_NUMBER_MAX])
+{
+    char *point;
+
+    snprintf(text, VALUE_NUMBER_MAX, "%.12g", number);
+    /* The locale may have another decimal point than the file. */
+    point = text + strcspn(text, "0123456789") + strspn(text, "0123456789");
+    if (*point != '\0' && *point != 'e')
+        *point = '.';
+    return text;
+}
+
+static int append_factor(double factor, Buffer *out)
+{
+    char text[VALUE_NUMBER_MAX];
+
+    value_number_text(factor, text);
+    return buffer_appendf(out, "%s%s", text, strpbrk(text, ".e") ? "" : ".0");
+}
+
+static int append_choice(const Setting *setting, const void *field, Buffer *out)
+{
+    const SettingChoice *choice = setting->choices;
+    int value;
+
+    memcpy(&value, field, sizeof(value));
+    while (choice->names && (choice->value != value || choice->refusal))
+        choice++;
+    if (!choice->names)
+        return -EINVAL;
+    return buffer_append(out, choice->names, strcspn(choice->names, "|"));
+}
+
+int value_format(const Setting *setting, const void *group, Buffer *out)
+{
+    const void *field = (const char *)group + setting->offset;
+
+    if (!value_is_set(setting, group))
+        return 0;
+    switch (setting->type) {
+    case SETTING_BOOL: return buffer_append_string(out, *(const bool *)field ? "true" : "false");
+    case SETTING_UNSIGNED: return buffer_appendf(out, "%u", *(const unsigned *)field);
+    case SETTING_PORT: return buffer_appendf(out, "%u", (unsigned)*(const uint16_t *)field);
+    case SETTING_SIZE: return append_size(*(const size_t *)field, out);
+    case SETTING_DURATION: return append_duration(*(const usec_t *)field, out);
+    case SETTING_FACTOR: return append_factor(*(const double *)field, out);
+    case SETTING_ENUM: return append_choice(setting, field, out);
+    case SETTING_SECRET: return buffer_append_string(out, "***");
+    default: return buffer_append_string(out, *(char *const *)field);
+    }
+}
+
+bool value_is_bare(const Setting *setting, const char *text)
+{
+    switch (setting->type) {
+    case SETTING_BOOL:
+    case SETTING_UNSIGNED:
+    case SETTING_PORT:
+    case SETTING_FACTOR: return true;
+    case SETTING_SIZE:
+    case SETTING_DURATION: return strspn(text, "0123456789") == strlen(text);
+    case SETTING_ENUM:
+        return strspn(text, "0123456789") == strlen(text) || text_equal(text, "true") ||
+               text_equal(text, "false");
+    default: return false;
+    }
+}
+
+static int describe_choices(const Setting *setting, Buffer *out)
+{
+    int r = buffer_append_string(out, "one of");
+
+    for (const SettingChoice *choice = setting->choices; r == 0 && choice->names; choice++) {
+        _cleanup_free_
+        char *name = NULL;
+
+        if (choice->refusal)
+            continue;
+        name = strndup(choice->names, strcspn(choice->names, "|"));
+        if (!name)
+            return -ENOMEM;
+        r = buffer_appendf(out, "%s %s%s%s", choice == setting->choices ? "" : ",",
+            value_is_bare(setting, name) ? "" : "\"", name,
+            value_is_bare(setting, name) ? "" : "\"");
+    }
+    return r;
+}
+
+/* "WHAT from MIN to MAX" in the words of the type. */
+static int describe_range(const Setting *setting, const char *what, Buffer *out,
+    int (*append)(uint64_t, Buffer *), const char *example)
+{
+    int r = buffer_appendf(out, "%s from ", what);
+
+    if (r == 0)
+        r = append(setting->min, out);
+    if (r == 0)
+        r = buffer_append_string(out, " to ");
+    if (r == 0)
+        r = append(setting->max, out);
+    if (r == 0)
+        r = buffer_append_string(out, example);
+    return r;
+}
+
+static int append_whole(uint64_t number, Buffer *out)
+{
+    return buffer_appendf(out, "%" PRIu64, number);
+}
+
+int value_describe(const Setting *setting, Buffer *out)
+{
+    static const char *const words[SETTING_TYPE_MAX] = {
+        [SETTING_BOOL] = "true or false",
+        [SETTING_STRING] = "text in quotes, on one line",
+        [SETTING_WORD] = "text in quotes without blanks",
+        [SETTING_HOST] = "a host name, an IPv4 or an IPv6 address in quotes, without a port",
+        [SETTING_PATH] = "a path in quotes",
+        [SETTING_FILE] = "the path of an existing file in quotes",
+        [SETTING_DIRECTORY] = "the path of an existing directory in quotes",
+        [SETTING_CERTIFICATE] = "a path, or 64 hexadecimal digits, in quotes",
+        [SETTING_PROTOCOLS] =
+            "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
+        [SETTING_SECRET] = "text in quotes",
+    };
+
+    switch (setting->type) {
+    case SETTING_UNSIGNED:
+    case SETTING_FACTOR: return describe_range(setting, "a number", out, append_whole, "");
+    case SETTING_PORT: return describe_range(setting, "a port", out, append_whole, "");
+    case SETTING_SIZE:
+        return describe_range(
+            setting, "a size", out, append_size, ", in bytes or such as \"64K\" or \"10M\"");
+    case SETTING_DURATION:
+        return describe_range(setting, "a duration", out, append_duration,
+            ", in seconds or such as \"90s\", \"5m\" or \"2h\"");
+    case SETTING_ENUM:
+    case SETTING_KEYWORD: return describe_choices(setting, out);
+    default: return buffer_append_string(out, words[setting->type]);
+    }
+}
