@@ -32,12 +32,12 @@
 
 /* Defines `static void name_p(type **)` for use with _cleanup_, calling a destructor that accepts
  * NULL. */
-#define DEFINE_CLEANUP(type, destructor)              \
-    static inline void destructor##_p(type **pointer) \
-    {                                                 \
-        destructor(*pointer);                         \
-    }                                                 \
-    _unused_ static inline void destructor##_p(type **pointer)
+#define DEFINE_CLEANUP(type, destructor)                       \
+    _unused_ static inline void destructor##_p(type **pointer) \
+    {                                                          \
+        destructor(*pointer);                                  \
+    }                                                          \
+    static inline void destructor##_p(type **pointer)
 
 static inline void free_p(void *pointer)
 {
