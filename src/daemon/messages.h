@@ -25,5 +25,9 @@
 #define MESSAGE_ID_RELAY_HELD "009207a672b94b90a4b5037c51504ab7"
 #define MESSAGE_ID_RELAY_RESUMED "7c9acf2a4e284ea3a9d81efe3d21d3c4"
 
-/* The queue directory or this machine. OUTBOX_EVENT: "problem". */
+/* The queue directory. OUTBOX_EVENT: "directory-lost", "directory-back". */
+#define MESSAGE_ID_DIRECTORY_LOST "ebf9abf004484c16ba5702ab411e3581"
+#define MESSAGE_ID_DIRECTORY_BACK "b89eee407ca24e678e229c0dd8e87bd2"
+
+/* Any other failure of our own. OUTBOX_EVENT: "problem". */
 #define MESSAGE_ID_PROBLEM "9701965d768a49cc80cd96332a65c2f2"

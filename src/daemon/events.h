@@ -1,0 +1,23 @@
+/* What happens, as log entries: one entry each, with the fields that doc/man/outboxd.8 lists and
+ * one sentence for a person. A message that is delivered in one attempt is one entry. */
+#pragma once
+
+#include "daemon/log.h"
+#include "delivery/report.h"
+#include "settings/config.h"
+
+#define EVENTS_RECIPIENTS_MAX 100 /* an entry; an outcome of more recipients makes several */
+
+/* What the engine reports (events.c). */
+void event_outcome(Log *log, const OutcomeReport *report);
+void event_message(Log *log, const MessageReport *report);
+void event_relay(Log *log, const RelayReport *report);
+
+/* The daemon's own (events_daemon.c). `id` is NULL when the failure is about no one message. */
+void event_problem(Log *log, const char *id, const Failure *failure);
+void event_started(Log *log, const Config *config);
+void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout);
+void event_reloaded(Log *log, const Config *config);
+void event_reload_refused(Log *log, const Failure *failure);
+void event_directory_lost(Log *log, const char *path, const Failure *failure);
+void event_directory_back(Log *log, const char *path);

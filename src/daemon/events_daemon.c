@@ -1,0 +1,121 @@
+/* Sentences and fields of what the daemon does itself: start, stop, reload, its directory, its
+ * failures. Must never put a secret into an entry. */
+#include "config.h"
+
+#include <syslog.h>
+
+#include "daemon/events.h"
+#include "daemon/messages.h"
+
+static Entry *start(Log *log, int priority, const char *message_id, const char *event)
+{
+    Entry *entry = log_entry(log);
+
+    entry_start(entry, priority, message_id, event);
+    entry_open(entry, "MESSAGE=");
+    return entry;
+}
+
+static void finish(Log *log)
+{
+    entry_close(log_entry(log));
+    log_write(log);
+}
+
+/* The same for a failure: its text ends the sentence, its number is a field. */
+static void finish_failure(Log *log, const char *id, const Failure *failure)
+{
+    Entry *entry = log_entry(log);
+
+    entry_lines(entry, failure_text(failure));
+    entry_close(entry);
+    entry_field(entry, "OUTBOX_ID=", id);
+    if (failure->number != 0)
+        entry_field_number(entry, "OUTBOX_ERROR=", (uint64_t)failure->number);
+    log_write(log);
+}
+
+/* "/var/spool/outbox, by way of primary (smtp.example.com port 587)". */
+static void add_config(Entry *entry, const Config *config)
+{
+    entry_printable(entry, config->spool.directory, ENTRY_VALUE_MAX);
+    for (size_t i = 0; i < config->n_relays; i++) {
+        const RelayConfig *relay = &config->relays[i];
+
+        entry_text(entry, i == 0 ? ", by way of " : ", ");
+        entry_printable(entry, relay->name, ENTRY_VALUE_MAX);
+        entry_text(entry, " (");
+        entry_printable(entry, relay->host, ENTRY_VALUE_MAX);
+        entry_text(entry, " port ");
+        entry_number(entry, relay->port);
+        entry_text(entry, ")");
+    }
+}
+
+void event_started(Log *log, const Config *config)
+{
+    Entry *entry = start(log, LOG_INFO, MESSAGE_ID_STARTED, "started");
+
+    entry_text(entry, "outboxd " PACKAGE_VERSION " delivers the messages in ");
+    add_config(entry, config);
+    finish(log);
+}
+
+void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout)
+{
+    Entry *entry = start(log, LOG_INFO, MESSAGE_ID_STOPPING, "stopping");
+
+    entry_text(entry, "stopping: ");
+    entry_number(entry, in_flight);
+    entry_text(entry, " messages are in flight and have ");
+    entry_number(entry, stop_timeout / USEC_PER_SEC);
+    entry_text(entry, " seconds to end");
+    finish(log);
+}
+
+void event_reloaded(Log *log, const Config *config)
+{
+    Entry *entry = start(log, LOG_INFO, MESSAGE_ID_RELOADED, "reloaded");
+
+    entry_text(entry, "new configuration taken: messages in ");
+    add_config(entry, config);
+    finish(log);
+}
+
+void event_reload_refused(Log *log, const Failure *failure)
+{
+    Entry *entry = start(log, LOG_ERR, MESSAGE_ID_RELOAD_REFUSED, "reload-refused");
+
+    entry_text(entry, "the new configuration is not taken, the old one stays:\n");
+    finish_failure(log, NULL, failure);
+}
+
+void event_directory_lost(Log *log, const char *path, const Failure *failure)
+{
+    Entry *entry = start(log, LOG_ERR, MESSAGE_ID_DIRECTORY_LOST, "directory-lost");
+
+    entry_text(entry, "nothing is delivered from ");
+    entry_printable(entry, path, ENTRY_VALUE_MAX);
+    entry_text(entry, " until it can be used again: ");
+    finish_failure(log, NULL, failure);
+}
+
+void event_directory_back(Log *log, const char *path)
+{
+    Entry *entry = start(log, LOG_NOTICE, MESSAGE_ID_DIRECTORY_BACK, "directory-back");
+
+    entry_text(entry, "the queue directory can be used again: ");
+    entry_printable(entry, path, ENTRY_VALUE_MAX);
+    finish(log);
+}
+
+void event_problem(Log *log, const char *id, const Failure *failure)
+{
+    Entry *entry = start(log, LOG_ERR, MESSAGE_ID_PROBLEM, "problem");
+
+    if (id) {
+        entry_printable(entry, id, ENTRY_VALUE_MAX);
+        entry_text(entry, ": ");
+    }
+    finish_failure(log, id, failure);
+}
