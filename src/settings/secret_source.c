@@ -1,0 +1,141 @@
+/* Fetching secrets. Must never leave a copy behind, and never put one into a failure. */
+#include "settings/secret_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/macros.h"
+#include "settings/command.h"
+
+#define SECRET_MAX_BYTES ((size_t)64 * 1024)
+#define COMMAND_LIMIT (30 * USEC_PER_SEC)
+
+static void wipe(Buffer *buffer)
+{
+    if (buffer->memory)
+        explicit_bzero(buffer->memory, buffer->allocated);
+    buffer_done(buffer);
+}
+
+#define _cleanup_wipe_ _cleanup_(wipe)
+
+bool secret_source_is_set(const SecretSource *source)
+{
+    return source->value || source->file || source->command || source->credential;
+}
+
+/* The first line; -ENODATA when it is empty. */
+static int first_line(const Buffer *content, Secret **ret)
+{
+    const char *data = buffer_size(content) ? buffer_data(content) : "";
+    size_t n = buffer_size(content);
+    const char *end = memchr(data, '\n', n);
+
+    if (end)
+        n = (size_t)(end - data);
+    if (n > 0 && data[n - 1] == '\r')
+        n--;
+    if (n == 0 || memchr(data, '\0', n))
+        return -ENODATA;
+    *ret = secret_new(data, n);
+    return *ret ? 0 : -ENOMEM;
+}
+
+/* Reads a file below `directory_fd`. The size is known before, so that the buffer never moves and
+ * leaves a copy. */
+static int read_secret(int fd, const char *path, Secret **ret, Failure *f)
+{
+    _cleanup_wipe_ Buffer content = {0};
+    int r;
+
+    if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
+        return -ENOMEM;
+    r = file_read_all(fd, SECRET_MAX_BYTES, &content);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot read the secret in %s", path);
+    r = first_line(&content, ret);
+    if (r == -ENODATA)
+        return failure_set(f, r, ERROR_CONFIGURATION,
+            "the first line of %s is empty; write the secret there", path);
+    return r;
+}
+
+static int fetch_file(const char *path, Secret **ret, Failure *f)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return failure_set_errno(f, -errno, "cannot read the secret in %s", path);
+    if (!S_ISREG(st.st_mode))
+        return failure_set(
+            f, -EINVAL, ERROR_CONFIGURATION, "%s is not a regular file; name one", path);
+    if (st.st_mode & S_IROTH)
+        return failure_set(f, -EPERM, ERROR_CONFIGURATION,
+            "everyone can read the secret in %s; run `chmod o-r %s`", path, path);
+    return read_secret(fd, path, ret, f);
+}
+
+/* The directory is made by systemd for this unit alone, so that its files' modes do not matter. */
+static int fetch_credential(const char *name, Secret **ret, Failure *f)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    _cleanup_free_
+    char *path = NULL;
+    _cleanup_close_ int fd = -1;
+
+    if (strchr(name, '/') || name[0] == '.')
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "the credential \"%s\" is not a plain name; write it as in LoadCredential=", name);
+    if (!directory)
+        return failure_set(f, -ENOENT, ERROR_CONFIGURATION,
+            "there is no credential \"%s\": CREDENTIALS_DIRECTORY is not set; add "
+            "LoadCredential=%s:PATH to the unit, or use password_file outside systemd",
+            name, name);
+    if (asprintf(&path, "%s/%s", directory, name) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return failure_set_errno(f, -errno,
+            "cannot read the credential \"%s\" (is LoadCredential=%s:PATH in the unit?), %s", name,
+            name, path);
+    return read_secret(fd, path, ret, f);
+}
+
+static int fetch_command(const char *command, Secret **ret, Failure *f)
+{
+    _cleanup_wipe_ Buffer content = {0};
+    int r;
+
+    if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
+        return -ENOMEM;
+    r = command_run(command, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, f);
+    if (r < 0)
+        return r;
+    r = first_line(&content, ret);
+    if (r == -ENODATA)
+        return failure_set(f, r, ERROR_CONFIGURATION,
+            "the command `%s` printed no secret on its first line", command);
+    return r;
+}
+
+int secret_source_fetch(const SecretSource *source, Secret **ret, Failure *f)
+{
+    *ret = NULL;
+    if (source->value) {
+        *ret = secret_ref(source->value);
+        return 0;
+    }
+    if (source->file)
+        return fetch_file(source->file, ret, f);
+    if (source->command)
+        return fetch_command(source->command, ret, f);
+    return source->credential ? fetch_credential(source->credential, ret, f) : 0;
+}

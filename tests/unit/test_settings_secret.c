@@ -1,0 +1,205 @@
+/* settings: secrets from files, commands and credentials. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "settings/command.h"
+#include "settings/secret_source.h"
+#include "unit.h"
+
+static char directory[] = "/tmp/outbox-secret-XXXXXX";
+
+static void make_directory(void)
+{
+    strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static void remove_directory(void)
+{
+    char command[100];
+
+    snprintf(command, sizeof(command), "rm -r %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static char *put(const char *name, const void *text, size_t n, mode_t mode)
+{
+    char *path;
+    _cleanup_close_ int fd = -1;
+
+    ck_assert_int_gt(asprintf(&path, "%s/%s", directory, name), 0);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_int_eq(file_write_all(fd, text, n), 0);
+    ck_assert_int_eq(fchmod(fd, mode), 0);
+    return path;
+}
+
+static void expect_secret(SecretSource source, const char *expected)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_secret_ Secret *secret = NULL;
+    int r = secret_source_fetch(&source, &secret, &f);
+
+    ck_assert_msg(r == 0, "%s", failure_text(&f));
+    ck_assert_str_eq(secret_text(secret), expected);
+    ck_assert(secret_source_is_set(&source));
+}
+
+static void expect_failure(SecretSource source, int result, const char *text)
+{
+    _cleanup_failure_ Failure f = {0};
+    Secret *secret = NULL;
+
+    ck_assert_int_eq(secret_source_fetch(&source, &secret, &f), result);
+    ck_assert_ptr_null(secret);
+    ck_assert_msg(strstr(failure_text(&f), text) != NULL, "%s", failure_text(&f));
+    ck_assert_ptr_null(strstr(failure_text(&f), "hunter2"));
+}
+
+START_TEST(values_are_shared)
+{
+    _cleanup_secret_ Secret *value = secret_new("v", 1), *fetched = NULL;
+    SecretSource none = {0};
+
+    expect_secret((SecretSource){.value = value}, "v");
+    ck_assert_int_eq(secret_source_fetch(&none, &fetched, NULL), 0);
+    ck_assert_ptr_null(fetched);
+    ck_assert(!secret_source_is_set(&none));
+}
+END_TEST
+
+START_TEST(files_give_their_first_line)
+{
+    static const struct {
+        const char *content, *secret;
+    } cases[] = {{"hunter2\n", "hunter2"}, {"hunter2", "hunter2"}, {"hunter2\r\nmore\n", "hunter2"},
+        {" a b \n", " a b "}};
+    _cleanup_free_
+    char *path = NULL;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        free(path);
+        path = put("p", cases[i].content, strlen(cases[i].content), 0640);
+        expect_secret((SecretSource){.file = path}, cases[i].secret);
+    }
+}
+END_TEST
+
+START_TEST(files_must_be_private_and_hold_something)
+{
+    _cleanup_free_
+    char *open_to_all = put("open", "hunter2\n", 8, 0604);
+    _cleanup_free_
+    char *empty = put("empty", "\nhunter2", 8, 0600);
+    _cleanup_free_
+    char *binary = put("binary", "hunt\0er2", 8, 0600);
+    _cleanup_buffer_ Buffer large = {0};
+    _cleanup_free_
+    char *large_path = NULL;
+
+    for (int i = 0; i < 70000; i++)
+        ck_assert_int_eq(buffer_append(&large, "x", 1), 0);
+    large_path = put("large", buffer_data(&large), buffer_size(&large), 0600);
+    expect_failure((SecretSource){.file = open_to_all}, -EPERM, "run `chmod o-r ");
+    expect_failure((SecretSource){.file = empty}, -ENODATA, "is empty; write the secret there");
+    expect_failure((SecretSource){.file = binary}, -ENODATA, "is empty");
+    expect_failure((SecretSource){.file = large_path}, -EFBIG, "cannot read the secret in ");
+    expect_failure((SecretSource){.file = directory}, -EINVAL, "is not a regular file");
+    expect_failure((SecretSource){.file = (char *)"/nonexistent/p"}, -ENOENT,
+        "cannot read the secret in /nonexistent/p: No such file or directory");
+}
+END_TEST
+
+START_TEST(commands_print_it)
+{
+    expect_secret((SecretSource){.command = (char *)"printf 'hunter2\\nmore'"}, "hunter2");
+    expect_secret((SecretSource){.command = (char *)"cat; echo \"$((1 + 1))\""}, "2");
+    expect_failure((SecretSource){.command = (char *)"echo hunter$((1+1)); echo no key >&2; exit 3"},
+        -EPROTO, "failed with status 3: no key; try it in a shell");
+    expect_failure((SecretSource){.command = (char *)"/nonexistent"}, -EPROTO, "status 127: ");
+    expect_failure(
+        (SecretSource){.command = (char *)"kill -9 $$"}, -EPROTO, "was ended by signal 9; try");
+    expect_failure((SecretSource){.command = (char *)"true"}, -ENODATA, "printed no secret");
+    expect_failure((SecretSource){.command = (char *)"head -c 100000 /dev/zero"}, -EPROTO,
+        "printed more than 65536 bytes");
+}
+END_TEST
+
+START_TEST(commands_end_in_time_with_all_they_started)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer out = {0};
+    usec_t before = clock_monotonic();
+    pid_t pid;
+
+    ck_assert_int_eq(
+        command_run("sleep 20 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, &f), -ETIMEDOUT);
+    ck_assert_uint_lt(clock_monotonic() - before, 5 * USEC_PER_SEC);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "was not done after 0 s and was ended"));
+    ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    pid = atoi(buffer_data(&out));
+    ck_assert_int_gt(pid, 1);
+    for (int i = 0; i < 200; i++) {
+        char path[40], state = 'Z';
+        FILE *stat_file;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        stat_file = fopen(path, "re");
+        if (!stat_file)
+            return;
+        if (fscanf(stat_file, "%*d %*s %c", &state) != 1)
+            state = 'Z';
+        fclose(stat_file);
+        if (state == 'Z')
+            return;
+        usleep(10000);
+    }
+    ck_abort_msg("the command's child lives on");
+}
+END_TEST
+
+START_TEST(commands_that_close_their_output_and_stay_are_ended)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer out = {0};
+
+    ck_assert_int_eq(
+        command_run("exec >&- 2>&-; sleep 20", USEC_PER_SEC / 5, 1000, &out, &f), -ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(credentials_are_those_of_systemd)
+{
+    SecretSource source = {.credential = (char *)"smtp"};
+
+    unsetenv("CREDENTIALS_DIRECTORY");
+    expect_failure(source, -ENOENT, "CREDENTIALS_DIRECTORY is not set; add LoadCredential=smtp:");
+    setenv("CREDENTIALS_DIRECTORY", directory, 1);
+    expect_failure(source, -ENOENT, "cannot read the credential \"smtp\"");
+    free(put("smtp", "hunter2\n", 8, 0444));
+    expect_secret(source, "hunter2");
+    expect_failure((SecretSource){.credential = (char *)"../smtp"}, -EINVAL, "is not a plain name");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("settings/secret");
+    TCase *t = tcase_create("secret");
+
+    tcase_add_checked_fixture(t, make_directory, remove_directory);
+    tcase_add_test(t, values_are_shared);
+    tcase_add_test(t, files_give_their_first_line);
+    tcase_add_test(t, files_must_be_private_and_hold_something);
+    tcase_add_test(t, commands_print_it);
+    tcase_add_test(t, commands_end_in_time_with_all_they_started);
+    tcase_add_test(t, commands_that_close_their_output_and_stay_are_ended);
+    tcase_add_test(t, credentials_are_those_of_systemd);
+    suite_add_tcase(suite, t);
+    return unit_run(suite);
+}
