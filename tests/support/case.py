@@ -1,0 +1,122 @@
+"""What every system test starts from."""
+
+import signal
+import unittest
+
+import lab
+from dovecot import PASSWORD
+from process import wait_for
+
+SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "runtime error:")
+
+
+def message(body=b"Hello.\n", to=("ann@lab.test",), sender="shop@lab.test", header=b"", envelope=True):
+    """A complete message as bytes, its envelope in front; LF line ends."""
+    content = (
+        b"From: Shop <shop@lab.test>\n"
+        b"To: undisclosed-recipients:;\n"
+        b"Date: Mon, 02 Mar 2026 10:20:30 +0000\n"
+        b"Message-ID: <fixed.1@lab.test>\n"
+        b"Subject: Your order\n" + header + b"\n" + body
+    )
+    if not envelope:
+        return content
+    lines = [f"X-Sender: <{sender}>\n"] + [f"X-Receiver: <{one}>\n" for one in to]
+    return "".join(lines).encode("utf-8") + content
+
+
+def as_delivered(content):
+    """What a Maildir holds of a message: LF line ends, and a line end at its end."""
+    content = content.replace(b"\r\n", b"\n")
+    return content if content.endswith(b"\n") else content + b"\n"
+
+
+class SystemTest(unittest.TestCase):
+    """A directory, a queue, and the shared laboratory; no test may take longer than `seconds`."""
+
+    seconds = 60
+    longMessage = True
+
+    def run(self, result=None):
+        try:
+            return super().run(result)
+        finally:
+            signal.alarm(0)
+
+    def setUp(self):
+        signal.signal(signal.SIGALRM, self._took_too_long)
+        signal.alarm(self.seconds)
+        self.lab = lab.shared()
+        self.directory = self.lab.new_directory()
+        self.queue = lab.Queue(self.directory / "queue")
+        self.configuration = self.directory / "outbox.conf"
+
+    def _took_too_long(self, *_):
+        raise AssertionError(f"took more than {self.seconds} s")
+
+    def configure(self, *relays, spool=None, retry=None, daemon=None):
+        """Writes the configuration; the relay is Postfix's plain port when none is given."""
+        return lab.write_configuration(
+            self.configuration,
+            {"directory": self.queue.path, **(spool or {})},
+            list(relays) or [self.lab.relay("plain")],
+            retry=retry,
+            daemon=daemon,
+        )
+
+    def start(self, *relays, ready=True, directory=None, arguments=(), wrapper=(), **settings):
+        """Configures and starts outboxd, which is killed when the test is over."""
+        self.configure(*relays, **settings)
+        return self.start_again(ready, directory, arguments, wrapper)
+
+    def start_again(self, ready=True, directory=None, arguments=(), wrapper=()):
+        """Starts outboxd with the configuration that there is."""
+        daemon = lab.Outboxd(
+            self.configuration, directory or self.lab.new_directory(), ready, arguments, wrapper
+        )
+        self.addCleanup(self._end, daemon)
+        return daemon
+
+    def _end(self, daemon):
+        if daemon.is_running():
+            daemon.signal(signal.SIGCONT)
+            daemon.signal(signal.SIGTERM)
+            try:
+                daemon.wait(10)
+            finally:
+                daemon.kill()
+        daemon.notifications.close()
+        output = daemon.output()
+        for word in SANITIZER_WORDS:
+            self.assertNotIn(word, output)
+        self.assertNotIn(PASSWORD, output, "a password was logged")
+
+    def outbox(self, *arguments, stdin=b"", status=0, **options):
+        """Runs the tool with the test's configuration; its standard output as text. A status of None
+        gives the CompletedProcess."""
+        result = lab.outbox("--config", self.configuration, *arguments, stdin=stdin, **options)
+        if status is None:
+            return result
+        self.assertEqual(result.returncode, status, f"{arguments}: {result.stderr.decode()}")
+        return result.stdout.decode("utf-8")
+
+    def wait_copies(self, count, *recipients, seconds=15.0):
+        """Waits until so many copies for these recipients (all, when none is named) were delivered."""
+
+        def found():
+            copies = self.copies(*recipients)
+            return copies if len(copies) >= count else None
+
+        copies = wait_for(found, f"{count} copies for {recipients or 'anybody'}", seconds)
+        self.assertEqual(len(copies), count)
+        return copies
+
+    def copies(self, *recipients):
+        return [c for c in self.lab.postfix.copies() if not recipients or c.recipient in recipients]
+
+    def address(self, name="ann"):
+        """A recipient that no other test uses."""
+        return f"{name}.{self.directory.name}@lab.test"
+
+    def wait_log(self, daemon, text, seconds=15.0):
+        wait_for(lambda: text in daemon.output(), f"{text!r} in the log:\n{daemon.output}", seconds)

@@ -1,0 +1,267 @@
+"""The tests of the unit, run as root in a machine whose systemd is real: tests/system/test_systemd.py
+starts it there. Prints what became of each test as one JSON object."""
+
+import json
+import pathlib
+import pwd
+import subprocess
+import sys
+import unittest
+
+import lab
+from case import as_delivered, message
+from postfix import Postfix
+from process import wait_for
+
+SPOOL = pathlib.Path("/var/spool/outbox")
+CONFIGURATION = pathlib.Path("/etc/outbox/outbox.conf")
+PASSWORD = "wonder land"
+
+
+def run(*command, status=0, user=None, stdin=""):
+    """Runs a command, as that user; its output, both streams together."""
+    if user:
+        command = ("runuser", "-u", user, "--", *command)
+    result = subprocess.run(
+        [str(c) for c in command], input=stdin, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )
+    if status is not None and result.returncode != status:
+        raise AssertionError(f"{command}: status {result.returncode}\n{result.stdout}")
+    return result.stdout
+
+
+def shell(script, **options):
+    return run("sh", "-c", script, **options)
+
+
+def journal(*matches):
+    """The unit's entries, decoded."""
+    run("journalctl", "--sync")
+    text = run("journalctl", "-o", "json", "-u", "outboxd", *matches)
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def configure(*relays):
+    CONFIGURATION.parent.mkdir(exist_ok=True)
+    lab.write_configuration(CONFIGURATION, {"directory": SPOOL}, list(relays))
+    CONFIGURATION.chmod(0o644)
+
+
+class Unit(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        run("systemd-sysusers")
+        run("systemd-tmpfiles", "--create", "outbox-tmpfiles.conf")
+        run("systemctl", "daemon-reload")
+        for user in ("alice", "bob"):
+            run("useradd", "--groups", "outbox", user)
+        run("useradd", "mallory")
+        cls.lab = lab.shared()
+        cls.postfix = cls.lab.postfix
+
+    def setUp(self):
+        configure(self.lab.relay("plain", name="relay"))
+        run("systemctl", "reset-failed", status=None)
+        run("systemctl", "restart", "outboxd")
+
+    def tearDown(self):
+        run("systemctl", "stop", "outboxd")
+        shell(f"rm -f {SPOOL}/*.queued {SPOOL}/*.failed {SPOOL}/*.held {SPOOL}/*.status")
+
+    def wait_copy(self, recipient):
+        return wait_for(lambda: self.postfix.copies(recipient), f"a copy for {recipient}")[0]
+
+    def wait_name(self, name):
+        wait_for(lambda: (SPOOL / name).exists(), f"{name}, there is {list(SPOOL.iterdir())}")
+
+    def drop(self, name, content, user="alice"):
+        shell(
+            f"cat > {SPOOL}/.{name}.new && mv {SPOOL}/.{name}.new {SPOOL}/{name}.queued",
+            user=user, stdin=content.decode("utf-8"),
+        )
+
+    def test_start_and_deliver(self):
+        self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
+        self.assertEqual(run("systemctl", "show", "-P", "User", "outboxd").strip(), "outbox")
+        self.assertNotEqual(run("systemctl", "show", "-P", "StatusText", "outboxd").strip(), "")
+        self.drop("one", message(to=["one@lab.test"]))
+        self.assertEqual(
+            self.wait_copy("one@lab.test").content, as_delivered(message(envelope=False))
+        )
+
+    def test_members_drop_but_neither_list_nor_read(self):
+        configure(self.lab.relay(9, name="down"))
+        run("systemctl", "restart", "outboxd")
+        self.drop("private", message(to=["two@lab.test"]))
+        self.assertIn("denied", shell(f"ls {SPOOL}", user="alice", status=None))
+        self.assertIn("denied", shell(f"cat {SPOOL}/private.*", user="bob", status=None))
+        self.assertIn("denied", shell(f"cat {SPOOL}/private.queued", user="bob", status=None))
+        moved = shell(f"mv {SPOOL}/private.queued {SPOOL}/mine.queued", user="bob", status=None)
+        self.assertIn("not permitted", moved)
+        self.assertIn("denied", shell(f"echo x > {SPOOL}/x.queued", user="mallory", status=None))
+
+    def test_member_queues_with_the_tool(self):
+        path = run(
+            "/usr/bin/outbox", "queue", "three@lab.test", user="bob",
+            stdin=message(envelope=False).decode(),
+        )
+        self.assertRegex(path, rf"^{SPOOL}/.+\.queued\n$")
+        self.wait_copy("three@lab.test")
+
+    def test_member_writes_slowly_into_the_directory(self):
+        script = f"exec > {SPOOL}/slow.queued; head -c 60; sleep 3; cat"
+        content = message(b"the last line\n", to=["slow@lab.test"])
+        self.assertEqual(shell(script, user="alice", stdin=content.decode()), "")
+        self.assertTrue(self.wait_copy("slow@lab.test").content.endswith(b"the last line\n"))
+
+    def test_slow_writer_found_at_the_start(self):
+        run("systemctl", "stop", "outboxd")
+        content = message(b"the last line\n", to=["late@lab.test"])
+        with open(SPOOL / "late.queued", "wb") as slow:
+            slow.write(content[:60])
+            slow.flush()
+            run("systemctl", "start", "outboxd")
+            self.drop("other", message(to=["other@lab.test"]))
+            self.wait_copy("other@lab.test")
+            shell("sleep 3")
+            self.assertTrue((SPOOL / "late.queued").exists())
+            slow.write(content[60:])
+        self.assertTrue(self.wait_copy("late@lab.test").content.endswith(b"the last line\n"))
+
+    def test_journal_tells_a_messages_story(self):
+        self.drop("story", message(to=["four@lab.test", "refused@lab.test"]))
+        self.wait_name("story.failed")
+        entries = journal("OUTBOX_ID=story")
+        events = {e["OUTBOX_EVENT"]: e for e in entries}
+        self.assertLessEqual({"delivered", "refused", "failed"}, set(events))
+        refused = events["refused"]
+        self.assertEqual(refused["OUTBOX_RECIPIENT"], "refused@lab.test")
+        self.assertEqual(refused["OUTBOX_SENDER"], "shop@lab.test")
+        self.assertEqual(refused["OUTBOX_RELAY"], "relay")
+        self.assertEqual(refused["OUTBOX_CODE"], "550")
+        self.assertEqual(refused["OUTBOX_ENHANCED"], "5.1.1")
+        self.assertEqual(refused["OUTBOX_ATTEMPT"], "1")
+        self.assertIn("no such user here", refused["OUTBOX_REPLY"])
+        for field in ("OUTBOX_ADDRESS", "OUTBOX_STAGE", "OUTBOX_BYTES", "OUTBOX_DELAY_USEC"):
+            self.assertIn(field, refused)
+        self.assertIn("OUTBOX_ERROR", events["failed"])
+        for entry in entries:
+            self.assertRegex(entry["MESSAGE_ID"], r"^[0-9a-f]{32}$")
+            self.assertRegex(entry["PRIORITY"], r"^[2-6]$")
+            self.assertNotIn("Your order", json.dumps(entry))
+
+    def test_catalog_explains_every_entry(self):
+        run("journalctl", "--update-catalog")
+        self.drop("explained", message(to=["five@lab.test"]))
+        self.wait_copy("five@lab.test")
+        for identity in {e["MESSAGE_ID"] for e in journal() if "OUTBOX_EVENT" in e}:
+            self.assertIn("Defined-By: outbox", run("journalctl", "--dump-catalog", identity))
+
+    def test_journal_is_not_rate_limited(self):
+        count = 3000
+        for number in range(count):
+            (SPOOL / f".n{number}").write_bytes(message(to=[]) + b"")
+            (SPOOL / f".n{number}").rename(SPOOL / f"n{number}.queued")
+        wait_for(lambda: len(list(SPOOL.glob("n*.failed"))) == count, "all given up", 60)
+        failed = {e["OUTBOX_ID"] for e in journal() if e.get("OUTBOX_EVENT") == "failed"}
+        self.assertEqual(len([i for i in failed if i.startswith("n")]), count)
+
+    def test_reload(self):
+        configure(self.lab.relay("plain", name="renamed"))
+        run("systemctl", "reload", "outboxd")
+        self.drop("reloaded", message(to=["refused@lab.test"]))
+        self.wait_name("reloaded.failed")
+        self.assertEqual(journal("OUTBOX_ID=reloaded")[0]["OUTBOX_RELAY"], "renamed")
+
+    def test_reload_refuses_a_wrong_configuration(self):
+        CONFIGURATION.write_text("relays = ( { hots = 1; } );\n", encoding="ascii")
+        run("systemctl", "reload", "outboxd", status=None)
+        wait_for(
+            lambda: [e for e in journal() if e.get("OUTBOX_EVENT") == "reload-refused"], "an entry"
+        )
+        self.drop("old", message(to=["six@lab.test"]))
+        self.wait_copy("six@lab.test")
+
+    def test_killed_daemon_is_started_again(self):
+        first = run("systemctl", "show", "-P", "MainPID", "outboxd")
+        run("systemctl", "kill", "--signal=KILL", "outboxd")
+
+        def started():
+            now = run("systemctl", "show", "-P", "MainPID", "outboxd")
+            active = run("systemctl", "is-active", "outboxd", status=None).strip() == "active"
+            return active and now not in (first, "0\n")
+
+        wait_for(started, "another process", 20)
+        self.drop("after", message(to=["seven@lab.test"]))
+        self.wait_copy("seven@lab.test")
+
+    def test_wrong_configuration_is_not_tried_again(self):
+        run("systemctl", "stop", "outboxd")
+        CONFIGURATION.write_text("relays = ( { hots = 1; } );\n", encoding="ascii")
+        self.assertIn("failed", run("systemctl", "start", "outboxd", status=1))
+        shell("sleep 6")
+        self.assertEqual(run("systemctl", "show", "-P", "NRestarts", "outboxd").strip(), "0")
+        self.assertIn("hots", run("journalctl", "-u", "outboxd", "-n", "20"))
+
+    def test_stop_is_clean(self):
+        run("systemctl", "stop", "outboxd")
+        self.assertEqual(run("systemctl", "show", "-P", "Result", "outboxd").strip(), "success")
+
+    def test_password_by_credential(self):
+        store = pathlib.Path("/etc/credstore")
+        store.mkdir(mode=0o700, exist_ok=True)
+        (store / "outbox.password").write_text(PASSWORD + "\n", encoding="ascii")
+        (store / "outbox.password").chmod(0o600)
+        relay = self.lab.relay("submission", name="relay", password_credential="password")
+        del relay["password"]
+        authority = pathlib.Path("/etc/outbox/ca.pem")
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        configure({**relay, "tls_ca_file": authority})
+        run("systemctl", "restart", "outboxd")
+        self.drop("login", message(to=["eight@lab.test"]))
+        self.wait_copy("eight@lab.test")
+        self.assertNotIn(PASSWORD, json.dumps(journal()))
+
+    def test_exposure(self):
+        last = run("systemd-analyze", "security", "--no-pager", "outboxd").strip().splitlines()[-1]
+        self.assertLessEqual(float(last.split(":")[1].split()[0]), 1.5)
+
+    def test_daemon_cannot_do_what_it_need_not(self):
+        pid = run("systemctl", "show", "-P", "MainPID", "outboxd").strip()
+        status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        self.assertEqual(int(fields["CapEff"], 16), 1 << 28, "CAP_LEASE and no other")
+        self.assertEqual(int(fields["CapBnd"], 16), 1 << 28)
+        self.assertEqual(fields["NoNewPrivs"], "1")
+        self.assertEqual(fields["Uid"].split()[0], str(pwd.getpwnam("outbox").pw_uid))
+
+
+class Outcome(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.outcomes = {}
+
+    def _note(self, test, word, text=""):
+        self.outcomes[getattr(test, "_testMethodName", str(test))] = [word, text]
+
+    def addSuccess(self, test):
+        self._note(test, "pass")
+
+    def addSkip(self, test, reason):
+        self._note(test, "skip", reason)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._note(test, "fail", self.failures[-1][1])
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._note(test, "fail", self.errors[-1][1])
+
+
+if __name__ == "__main__":
+    outcome = Outcome()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Unit).run(outcome)
+    print(json.dumps(outcome.outcomes))
+    sys.exit(0)

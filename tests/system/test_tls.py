@@ -1,0 +1,109 @@
+"""A relay that cannot prove who it is gets no message; one that can, does."""
+
+import socket
+import subprocess
+import threading
+
+from case import SystemTest, message
+from process import free_port
+
+
+class Tls(SystemTest):
+    def check_delivered(self, relay):
+        ann = self.address()
+        self.start(relay)
+        self.queue.drop("m", message(to=[ann]))
+        self.queue.wait_gone("m")
+        return self.wait_copies(1, ann)[0]
+
+    def check_held(self, relay, *words):
+        """The relay is put on hold for a reason with these words; the message waits, unblamed."""
+        ann = self.address()
+        daemon = self.start(relay)
+        self.queue.drop("m", message(to=[ann]))
+        for word in words:
+            self.wait_log(daemon, word)
+        self.assertTrue(self.queue.has("m.queued"), self.queue.names())
+        self.assertEqual(self.queue.record("m"), [])
+        self.assertEqual(self.copies(ann), [])
+
+    def test_starttls(self):
+        self.assertIn("using TLSv1.", self.check_delivered(self.lab.relay("opportunistic")).trace + self.lab.postfix.log())
+
+    def test_unknown_authority(self):
+        self.check_held(self.lab.relay("stranger"), "certificate", "issuer")
+
+    def test_wrong_name(self):
+        self.check_held(self.lab.relay("wrong_name"), "certificate", "127.0.0.1")
+
+    def test_expired(self):
+        self.check_held(self.lab.relay("expired"), "certificate", "expired")
+
+    def test_not_verified_when_told_so(self):
+        self.check_delivered(self.lab.relay("expired", tls_verify=False))
+
+    def test_accepted_by_fingerprint(self):
+        result = subprocess.run(
+            ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in",
+             self.lab.certificates.certificate("stranger")],
+            capture_output=True, text=True, check=True,
+        )
+        fingerprint = result.stdout.strip().split("=")[1]
+        self.check_delivered(self.lab.relay("stranger", tls_accept_certificate=fingerprint))
+
+    def test_accepted_by_file(self):
+        path = self.lab.certificates.certificate("stranger")
+        self.check_delivered(self.lab.relay("stranger", tls_accept_certificate=path))
+
+    def test_other_certificate_is_not_accepted(self):
+        path = self.lab.certificates.certificate("localhost")
+        self.check_held(self.lab.relay("stranger", tls_accept_certificate=path), "certificate")
+
+    def test_client_certificate(self):
+        self.check_delivered(
+            self.lab.relay(
+                "client_certificate",
+                tls_certificate=self.lab.certificates.certificate("alice"),
+                tls_key=self.lab.certificates.key("alice"),
+            )
+        )
+
+    def test_without_the_client_certificate(self):
+        self.check_held(self.lab.relay("client_certificate"), "TLS")
+
+    def test_starttls_is_required(self):
+        self.check_held(self.lab.relay("plain", tls="starttls"), "STARTTLS")
+
+    def test_opportunistic_without_offer(self):
+        self.check_delivered(self.lab.relay("plain", tls="opportunistic"))
+
+    def test_nothing_injected_after_starttls_counts(self):
+        """A reply that came before the handshake, in clear, must not be taken for one after it."""
+        port = free_port()
+        server = socket.create_server(("127.0.0.1", port))
+        self.addCleanup(server.close)
+        seen = []
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                connection.sendall(b"220 trap ESMTP\r\n")
+                connection.recv(1000)
+                connection.sendall(b"250-trap\r\n250 STARTTLS\r\n")
+                connection.recv(1000)
+                connection.sendall(b"220 go on\r\n250-trap\r\n250 AUTH PLAIN\r\n")
+                try:
+                    seen.append(connection.recv(1000))
+                except OSError:
+                    seen.append(b"")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        daemon = self.start(self.lab.relay(port, tls="starttls", tls_verify=False))
+        self.queue.drop("m", message(to=[self.address()]))
+        thread.join(15)
+        self.assertEqual(len(seen), 1)
+        self.assertNotIn(b"EHLO", seen[0])
+        self.wait_log(daemon, "STARTTLS")
+        self.assertTrue(self.queue.has("m.queued"))

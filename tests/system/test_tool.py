@@ -1,0 +1,239 @@
+"""outbox: each command against real servers and a real queue; exit statuses are those of sysexits.h."""
+
+import email
+import email.policy
+import json
+import pathlib
+import subprocess
+
+import lab
+from case import SystemTest, as_delivered, message
+from process import free_port
+
+
+class Queueing(SystemTest):
+    def queued(self, *arguments, stdin=b"", **options):
+        """Runs `outbox queue` and returns the path that it printed."""
+        path = pathlib.Path(self.outbox("queue", *arguments, stdin=stdin, **options).strip())
+        self.assertEqual(path.parent, self.queue.path)
+        self.assertEqual(path.suffix, ".queued")
+        return path
+
+    def test_whole_message_from_standard_input(self):
+        ann = self.address()
+        self.configure()
+        content = message(envelope=False)
+        path = self.queued("--from", "shop@lab.test", ann, stdin=content)
+        self.assertTrue(path.exists())
+        self.start_again()
+        self.queue.wait_gone(path.stem)
+        copy = self.wait_copies(1, ann)[0]
+        self.assertEqual(copy.content, as_delivered(content))
+
+    def test_arguments_override_the_headers_recipients(self):
+        ann, bob = self.address("ann"), self.address("bob")
+        self.start()
+        self.queued(ann, stdin=f"From: shop@lab.test\nTo: {bob}\nSubject: x\n\nHello.\n".encode())
+        self.wait_copies(1, ann)
+        self.assertEqual(self.copies(bob), [])
+
+    def test_composed_message(self):
+        ann, bob, eve = self.address("ann"), self.address("bob"), self.address("eve")
+        attachment = self.directory / "Grüße.bin"
+        attachment.write_bytes(bytes(range(256)) * 20)
+        self.start()
+        self.queued(
+            *("--from", "Käse & Söhne <shop@lab.test>", "--to", f"Ann <{ann}>", "--cc", bob),
+            *("--bcc", eve, "--subject", "Grüße aus Köln", "--body", "Schöner Tag.\n.\n"),
+            *("--attach", attachment, "--header", "X-Order: 42"),
+        )
+        for copy in self.wait_copies(3, ann, bob, eve):
+            parsed = email.message_from_bytes(copy.content, policy=email.policy.default)
+            self.assertEqual(parsed["Subject"], "Grüße aus Köln")
+            self.assertEqual(parsed["From"].addresses[0].display_name, "Käse & Söhne")
+            self.assertEqual(parsed["X-Order"], "42")
+            self.assertIsNone(parsed["Bcc"])
+            self.assertEqual(parsed.get_body().get_content().strip(), "Schöner Tag.\n.")
+            files = list(parsed.iter_attachments())
+            self.assertEqual([f.get_filename() for f in files], ["Grüße.bin"])
+            self.assertEqual(files[0].get_content(), attachment.read_bytes())
+
+    def test_other_directory(self):
+        other = lab.Queue(self.directory / "other")
+        self.configure()
+        self.outbox("queue", "--directory", other.path, "ann@lab.test", stdin=message(envelope=False))
+        self.assertEqual(len(other.in_state("queued")), 1)
+        self.assertTrue(self.queue.is_empty())
+
+    def test_asterisk_prints_the_file(self):
+        self.configure()
+        text = self.outbox(
+            "queue", "--directory", "*", "--from", "a@lab.test", "--to", "b@lab.test", "--body", "Hi"
+        )
+        self.assertIn("b@lab.test", text)
+        self.assertIn("\nHi", text.replace("\r", ""))
+        self.assertTrue(self.queue.is_empty())
+
+    def test_bad_message(self):
+        self.configure()
+        result = self.outbox("queue", stdin=b"Subject: nobody\n\nHello.\n", status=None)
+        self.assertEqual(result.returncode, 65)
+        self.assertRegex(result.stderr.decode(), r"^outbox: \d+: ")
+        self.assertTrue(self.queue.is_empty())
+
+    def test_sendmail_and_mailq(self):
+        ann = self.address()
+        self.configure()
+        sendmail = self.directory / "sendmail"
+        sendmail.symlink_to(lab.program("outbox"))
+        mailq = self.directory / "mailq"
+        mailq.symlink_to(lab.program("outbox"))
+        result = subprocess.run(
+            [sendmail, "-C", self.configuration, "-i", "-f", "shop@lab.test", "-t"],
+            input=f"To: {ann}\nSubject: x\n\n.\nHello.\n".encode(),
+            capture_output=True, check=False,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(self.queue.in_state("queued")), 1)
+        self.start_again()
+        copy = self.wait_copies(1, ann)[0]
+        self.assertTrue(copy.content.endswith(b"\n\n.\nHello.\n"))
+
+
+class Sending(SystemTest):
+    def test_send(self):
+        ann = self.address()
+        self.configure()
+        self.outbox("send", "--from", "a@lab.test", ann, stdin=message(envelope=False))
+        self.wait_copies(1, ann)
+        self.assertTrue(self.queue.is_empty())
+
+    def test_send_shows_the_dialogue_without_the_password(self):
+        ann = self.address()
+        self.configure(self.lab.relay("submission"))
+        result = self.outbox(
+            "send", "-v", "--from", "a@lab.test", ann, stdin=message(envelope=False), status=None
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        shown = (result.stdout + result.stderr).decode()
+        self.assertIn("EHLO", shown)
+        self.assertIn("AUTH", shown)
+        self.assertIn("***", shown)
+        self.assertNotIn("wonder", shown)
+        self.assertNotIn("Your order", shown)
+
+    def check_send(self, status, *relay, to="ann@lab.test"):
+        self.configure(*relay)
+        result = self.outbox(
+            "send", "--from", "a@lab.test", to, stdin=message(envelope=False), status=None
+        )
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertRegex(result.stderr.decode(), r"(?m)^outbox: \d+: .+")
+        return result.stderr.decode()
+
+    def test_send_refused(self):
+        self.assertIn("5.1.1", self.check_send(69, to="refused@lab.test"))
+
+    def test_send_deferred(self):
+        self.assertIn("4.3.0", self.check_send(75, to="tempfail@lab.test"))
+
+    def test_send_to_a_closed_port(self):
+        self.check_send(75, self.lab.relay(free_port()))
+
+    def test_send_with_a_wrong_password(self):
+        self.assertIn("535", self.check_send(77, self.lab.relay("submission", password="wrong")))
+
+    def test_process_empties_the_queue_once(self):
+        ann, bob = self.address("ann"), self.address("bob")
+        self.configure()
+        self.queue.drop("a", message(to=[ann]))
+        self.queue.drop("b", message(to=[bob, "refused@lab.test"]))
+        self.outbox("process", status=None)
+        self.assertEqual(self.queue.names(), ["b.failed", "b.status"])
+        self.wait_copies(2, ann, bob)
+
+
+class Looking(SystemTest):
+    def test_list_and_show(self):
+        self.configure()
+        self.queue.drop("a", message(to=["one@lab.test", "two@lab.test"]))
+        self.queue.drop("b", message(to=["refused@lab.test"]), state="held")
+        text = self.outbox("list")
+        for word in ("a", "queued", "b", "held"):
+            self.assertIn(word, text)
+        rows = {row["id"]: row for row in self.json("list")}
+        self.assertEqual((rows["a"]["state"], rows["b"]["state"]), ("queued", "held"))
+        self.assertIn("two@lab.test", self.outbox("show", "a"))
+
+    def json(self, *arguments):
+        """What the command prints with --json: one value, or one a line."""
+        text = self.outbox(*arguments, "--json")
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return [json.loads(line) for line in text.splitlines()]
+
+    def test_status(self):
+        self.configure()
+        self.queue.drop("a", message())
+        self.queue.drop("b", message(), state="held")
+        self.outbox("status")
+        self.assertIn('"queued":1', json.dumps(self.json("status"), separators=(",", ":")))
+
+    def test_unknown_message(self):
+        self.configure()
+        for command in ("show", "hold", "release", "retry", "delete"):
+            result = self.outbox(command, "nobody", status=None)
+            self.assertNotEqual(result.returncode, 0, command)
+            self.assertIn("nobody", result.stderr.decode(), command)
+
+    def test_check(self):
+        self.configure(self.lab.relay("submission"))
+        text = self.outbox("check")
+        for word in ("TLS", "AUTH"):
+            self.assertIn(word, text)
+        self.json("check")
+
+    def test_check_finds_the_fault(self):
+        for relay, status, word in (
+            (self.lab.relay(free_port()), 75, "refused"),
+            (self.lab.relay("submission", password="wrong"), 77, "535"),
+            (self.lab.relay("expired"), None, "expired"),
+        ):
+            self.configure(relay)
+            result = self.outbox("check", status=None)
+            self.assertNotEqual(result.returncode, 0)
+            if status is not None:
+                self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+            self.assertIn(word, (result.stdout + result.stderr).decode())
+
+    def test_config(self):
+        self.configure()
+        self.assertIn("keep_sent", self.outbox("config"))
+        self.assertNotIn("wonder", self.outbox("config"))
+        self.json("config")
+
+    def test_config_hides_secrets(self):
+        self.configure(self.lab.relay("submission"))
+        self.assertNotIn("wonder", self.outbox("config") + self.outbox("config", "--json"))
+
+    def test_verify_and_expand_and_command(self):
+        self.configure()
+        self.outbox("verify", "ann@lab.test", status=None)
+        self.assertIn("250", self.outbox("command", "NOOP"))
+
+    def test_usage(self):
+        self.configure()
+        for arguments in (["nonsense"], ["list", "--nonsense"], ["show"], ["send", "--set", "x"]):
+            self.assertEqual(self.outbox(*arguments, status=None).returncode, 64, arguments)
+
+    def test_bad_configuration(self):
+        self.configuration.write_text("relays = ( { hots = 1; } );\n", encoding="ascii")
+        result = self.outbox("check", status=None)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn("hots", result.stderr.decode())
+
+    def test_help_and_version(self):
+        self.configure()
+        self.assertIn("queue", self.outbox("--help"))
+        self.assertIn("1.0", self.outbox("--version"))
