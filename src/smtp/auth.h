@@ -17,10 +17,10 @@
 /* Everything borrowed. */
 typedef struct SmtpAuthOptions {
     const char *mechanism;              /* "auto", "none", or a name in any case; NULL is "auto" */
-    const char *user;                   /* NULL: no AUTH, except EXTERNAL */
+    const char *user;                   /* NULL: no AUTH, except EXTERNAL, which needs none */
     const Secret *secret;               /* password, or token for the OAuth mechanisms */
-    const char *authorization_identity; /* or NULL; with xoauth2 and no secret: the token, "Bearer "
-                                           in front or not */
+    const char *authorization_identity; /* or NULL; with the OAuth mechanisms and no secret: the
+                                           token, "Bearer " in front or not */
     const char *host;                   /* for DIGEST-MD5, GSSAPI, OAUTHBEARER */
     unsigned port;
     bool clear_allowed; /* a password may go over a connection without TLS */
@@ -56,7 +56,10 @@ const char *smtp_auth_mechanism(const SmtpAuth *auth);
 bool smtp_auth_is_clear(const SmtpAuth *auth);
 
 /* Appends "AUTH MECH [initial-response]CRLF" (RFC 4954, 4; no initial response when the line would
- * pass 512 bytes). */
+ * pass 512 bytes). 0; -EBADMSG when user or secret cannot be put into this mechanism's words,
+ * then nothing has been appended; -ENOMEM.
+ *
+ * What this and the next function append may hold the password: wipe it once it is written. */
 int smtp_auth_start(SmtpAuth *auth, Buffer *out, Failure *f);
 
 /* Answers a 334 challenge (its text, base64): appends the line to send. 0; -EBADMSG when the
@@ -67,5 +70,9 @@ int smtp_auth_challenge(SmtpAuth *auth, const char *text, Buffer *out, Failure *
 /* On 235: whether the mechanism is satisfied, so that a server that skipped its own proof (SCRAM,
  * RFC 5802, 3) is refused. 0 or -EBADMSG. */
 int smtp_auth_finish(SmtpAuth *auth, Failure *f);
+
+/* What a server said of a token that it does not take (RFC 7628, 3.2.2: JSON; made printable), to
+ * stand behind the text of its final reply, which says less. NULL when it said nothing. */
+const char *smtp_auth_server_error(const SmtpAuth *auth);
 
 DEFINE_CLEANUP(SmtpAuth, smtp_auth_free);

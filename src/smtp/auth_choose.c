@@ -1,0 +1,200 @@
+/* The table of SASL mechanisms, and which of them to use with a server. Must never choose one that
+ * shows a password on a connection that anybody can read. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "smtp/auth_mechanism.h"
+
+#define TOKEN_FLAGS (AUTH_CLIENT_FIRST | AUTH_CLEAR | AUTH_TOKEN | AUTH_BY_NAME)
+
+/* In the order in which "auto" prefers them. */
+static const AuthMechanism mechanisms[] = {
+    {"SCRAM-SHA-256-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_gsasl},
+    {"SCRAM-SHA-256", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_gsasl},
+    {"SCRAM-SHA-1-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_gsasl},
+    {"SCRAM-SHA-1", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_gsasl},
+    {"PLAIN", AUTH_CLIENT_FIRST | AUTH_CLEAR, &smtp_auth_gsasl},
+    {"LOGIN", AUTH_CLEAR | AUTH_ANY_PROMPT, &smtp_auth_gsasl},
+    {"DIGEST-MD5", 0, &smtp_auth_gsasl},
+    {"CRAM-MD5", 0, &smtp_auth_gsasl},
+    {"EXTERNAL", AUTH_CLIENT_FIRST | AUTH_NO_SECRET | AUTH_BY_NAME, &smtp_auth_gsasl},
+    {"XOAUTH2", TOKEN_FLAGS, &smtp_auth_oauth},
+    {"OAUTHBEARER", TOKEN_FLAGS, &smtp_auth_oauth},
+};
+
+/* Why a mechanism cannot be used; of several, the last is the one worth telling. */
+typedef enum Obstacle {
+    OBSTACLE_NONE,
+    OBSTACLE_SECRET,
+    OBSTACLE_OFFER,
+    OBSTACLE_BINDING,
+    OBSTACLE_TLS,
+} Obstacle;
+
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
+static bool is_auto(const SmtpAuthOptions *options)
+{
+    return !is_set(options->mechanism) || text_equal_nocase(options->mechanism, "auto");
+}
+
+static const AuthMechanism *find_mechanism(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++)
+        if (text_equal_nocase(mechanisms[i].name, name))
+            return &mechanisms[i];
+    return NULL;
+}
+
+bool smtp_auth_wanted(const SmtpAuthOptions *options)
+{
+    const AuthMechanism *mechanism;
+
+    if (is_auto(options))
+        return is_set(options->user);
+    if (text_equal_nocase(options->mechanism, "none"))
+        return false;
+    mechanism = find_mechanism(options->mechanism);
+    return is_set(options->user) || (mechanism && mechanism->flags & AUTH_NO_SECRET);
+}
+
+static bool has_secret(const SmtpAuthOptions *options)
+{
+    return options->secret && secret_size(options->secret) > 0;
+}
+
+const char *smtp_auth_token(const SmtpAuthOptions *options)
+{
+    const char *token =
+        has_secret(options) ? secret_text(options->secret) : options->authorization_identity;
+
+    if (!is_set(token))
+        return NULL;
+    if (text_starts_nocase(token, "Bearer "))
+        token += strlen("Bearer ");
+    return token + strspn(token, " ");
+}
+
+static Obstacle find_obstacle(const AuthMechanism *mechanism, const SmtpAuthOptions *options,
+    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls)
+{
+    bool token = mechanism->flags & AUTH_TOKEN;
+
+    if (token ? !smtp_auth_token(options)
+              : !(mechanism->flags & AUTH_NO_SECRET) && !has_secret(options))
+        return OBSTACLE_SECRET;
+    if (!smtp_capabilities_offer(capabilities, mechanism->name))
+        return OBSTACLE_OFFER;
+    if (mechanism->flags & AUTH_CLEAR && !tls->active && !options->clear_allowed)
+        return OBSTACLE_TLS;
+    if (mechanism->flags & AUTH_BINDING && !tls->binding_exporter && !tls->binding_unique)
+        return OBSTACLE_BINDING;
+    return OBSTACLE_NONE;
+}
+
+/* Without TLS the mechanisms that hide the password come before those that do not. */
+static Obstacle choose_automatically(const SmtpAuthOptions *options,
+    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, const AuthMechanism **ret)
+{
+    Obstacle worst = OBSTACLE_NONE;
+
+    for (unsigned excluded = tls->active ? 0 : AUTH_CLEAR;; excluded = 0) {
+        for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++) {
+            Obstacle obstacle;
+
+            if (mechanisms[i].flags & (AUTH_BY_NAME | excluded))
+                continue;
+            obstacle = find_obstacle(&mechanisms[i], options, capabilities, tls);
+            if (obstacle == OBSTACLE_NONE) {
+                *ret = &mechanisms[i];
+                return OBSTACLE_NONE;
+            }
+            worst = MAX(worst, obstacle);
+        }
+        if (!excluded)
+            return worst;
+    }
+}
+
+static int fail_unknown(const char *name, Failure *f)
+{
+    char names[256] = "";
+
+    for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++) {
+        strcat(names, i > 0 ? ", " : "");
+        strcat(names, mechanisms[i].name);
+    }
+    return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+        "%s: set auth to \"auto\", \"none\" or one of %s",
+        text_equal_nocase(name, "apop") || text_equal_nocase(name, "amapop")
+            ? "APOP is a mechanism of POP3 and does not exist in SMTP"
+            : "no such authentication mechanism is known here",
+        names);
+}
+
+static int fail_not_offered(
+    const char *wanted, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, Failure *f)
+{
+    if (is_set(capabilities->mechanisms))
+        return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+            "the server does not offer %s, but %s: set auth to a mechanism that both sides know "
+            "(\"auto\" leaves out EXTERNAL, XOAUTH2 and OAUTHBEARER)",
+            wanted, capabilities->mechanisms);
+    return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+        "the server offers no authentication%s",
+        tls->active
+            ? ": check host and port, or set auth = \"none\""
+            : " without TLS: set tls = \"starttls\" or \"implicit\", check the port, or set "
+              "auth = \"none\"");
+}
+
+/* `wanted` is a name or words for it. */
+static int fail(Obstacle obstacle, const char *wanted, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, Failure *f)
+{
+    switch (obstacle) {
+    case OBSTACLE_SECRET:
+        return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+            "%s needs a password or token, and none is configured: set password_file, "
+            "password_credential, password_command or password, or auth = \"none\"",
+            wanted);
+    case OBSTACLE_BINDING:
+        return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+            "the server offers %s, and %s needs TLS with channel binding, which this connection "
+            "does not have: set auth to the name without -PLUS, or to \"auto\"",
+            capabilities->mechanisms, wanted);
+    case OBSTACLE_TLS:
+        return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+            "the server offers %s, and %s would show the password on a connection without TLS: "
+            "set tls = \"starttls\" or \"implicit\", or see auth_without_tls",
+            capabilities->mechanisms, wanted);
+    case OBSTACLE_OFFER:
+    case OBSTACLE_NONE: break;
+    }
+    return fail_not_offered(wanted, capabilities, tls, f);
+}
+
+int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, const AuthMechanism **ret, Failure *f)
+{
+    bool automatic = is_auto(options);
+    Obstacle obstacle;
+
+    if (automatic) {
+        obstacle = choose_automatically(options, capabilities, tls, ret);
+    } else {
+        *ret = find_mechanism(options->mechanism);
+        if (!*ret)
+            return fail_unknown(options->mechanism, f);
+        obstacle = find_obstacle(*ret, options, capabilities, tls);
+    }
+    if (obstacle == OBSTACLE_NONE)
+        return 0;
+    return fail(obstacle, automatic ? "any mechanism that \"auto\" takes" : (*ret)->name,
+        capabilities, tls, f);
+}
