@@ -176,6 +176,7 @@ class Lab:
         self._certificates = self._postfix = self._dovecot = None
         self._processes = []
         atexit.register(self.close)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def close(self):
         for server in (*reversed(self._processes), self._postfix, self._dovecot):

@@ -56,13 +56,15 @@ def is_listening(port):
 
 
 class Process:
-    """A program in the foreground in a session of its own, its output in a file."""
+    """A program in the foreground in a session of its own, its output in a file. It is told to end
+    when the process that started it dies, however that comes."""
 
     def __init__(self, arguments, log, **options):
         self.log = log
+        self.name = str(arguments[0])
         with open(log, "ab") as output:
             self.child = subprocess.Popen(
-                [str(a) for a in arguments],
+                ["setpriv", "--pdeathsig", "TERM", "--", *(str(a) for a in arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -84,10 +86,10 @@ class Process:
     def wait_for_port(self, port, seconds=20.0):
         def ready():
             if not self.is_running():
-                raise AssertionError(f"{self.child.args[0]} ended at once:\n{self.output()[-3000:]}")
+                raise AssertionError(f"{self.name} ended at once:\n{self.output()[-3000:]}")
             return is_listening(port)
 
-        wait_for(ready, f"{self.child.args[0]} listens on port {port}", seconds)
+        wait_for(ready, f"{self.name} listens on port {port}", seconds)
 
     def signal(self, number):
         self.child.send_signal(number)
