@@ -177,6 +177,7 @@ void engine_statistics(const Engine *engine, EngineStatistics *ret)
     *ret = engine->statistics;
     ret->waiting = engine->source->ops->waiting(engine->source);
     ret->deferred_waiting = engine->source->ops->deferred_waiting(engine->source);
+    ret->next_due = engine->source->ops->next_due(engine->source);
     ret->relays = engine->relays->n_relays;
     for (const Link *link = engine->links; link; link = link->next)
         ret->connections++;
