@@ -1,0 +1,46 @@
+/* daemon: the status line. */
+#include <stdlib.h>
+
+#include "daemon/status.h"
+#include "unit.h"
+
+START_TEST(the_status_line_says_what_there_is)
+{
+    EngineStatistics s = {.sent = 1234,
+        .failed = 3,
+        .in_flight = 2,
+        .waiting = 3,
+        .next_due = USEC_NEVER,
+        .connections = 1,
+        .relays = 2};
+    char text[STATUS_MAX];
+
+    ck_assert_str_eq(status_format(&s, "/q", text),
+        "3 queued, 2 sending, 0 deferred, 1 connection; 1234 sent, 3 failed");
+    setenv("TZ", "XYZ-1", 1);
+    s.deferred_waiting = 12;
+    s.next_due = 1767323045678901u;
+    s.relays_held = 1;
+    s.connections = 0;
+    ck_assert_str_eq(status_format(&s, "/q", text),
+        "1 of 2 relays on hold, 3 queued, 2 sending, 12 deferred (next at 01-02 04:04:05), 0 "
+        "connections; 1234 sent, 3 failed");
+    ck_assert_str_eq(
+        status_format(NULL, "/q", text), "/q cannot be used; it is tried again by itself");
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("daemon/status");
+    TCase *tc = tcase_create("status");
+
+    tcase_add_test(tc, the_status_line_says_what_there_is);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
