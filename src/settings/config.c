@@ -13,25 +13,26 @@ Config *config_ref(Config *config)
     return config;
 }
 
-static void section_done(SettingSection section, void *group)
+void *value_group(const Config *config, SettingSection section, size_t relay)
 {
-    size_t n;
-    const Setting *rows = settings_table(&n);
-
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].section == section)
-            value_done(&rows[i], group);
+    switch (section) {
+    case SECTION_SPOOL: return (void *)&config->spool;
+    case SECTION_RETRY: return (void *)&config->retry;
+    case SECTION_DAEMON: return (void *)&config->daemon;
+    default: return &config->relays[relay];
+    }
 }
 
 Config *config_unref(Config *config)
 {
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
     if (!config || --config->references > 0)
         return NULL;
-    section_done(SECTION_SPOOL, &config->spool);
-    section_done(SECTION_RETRY, &config->retry);
-    section_done(SECTION_DAEMON, &config->daemon);
-    for (size_t i = 0; i < config->n_relays; i++)
-        section_done(SECTION_RELAYS, &config->relays[i]);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < (rows[i].section == SECTION_RELAYS ? config->n_relays : 1); k++)
+            value_done(&rows[i], value_group(config, rows[i].section, k));
     free(config->relays);
     free(config->path);
     free(config);

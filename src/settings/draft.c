@@ -12,16 +12,6 @@
 
 #define MISTAKES_MAX 50
 
-static void *group_of(Config *config, SettingSection section, size_t relay)
-{
-    switch (section) {
-    case SECTION_SPOOL: return &config->spool;
-    case SECTION_RETRY: return &config->retry;
-    case SECTION_DAEMON: return &config->daemon;
-    default: return &config->relays[relay];
-    }
-}
-
 static int set_defaults(Config *config, SettingSection section, size_t relay)
 {
     size_t n;
@@ -33,7 +23,7 @@ static int set_defaults(Config *config, SettingSection section, size_t relay)
         if (rows[i].section != section || !rows[i].default_text)
             continue;
         r = value_parse(&rows[i], VALUE_UNTYPED, rows[i].default_text, NULL,
-            group_of(config, section, relay), NULL);
+            value_group(config, section, relay), NULL);
         if (r < 0)
             return r;
     }
@@ -108,7 +98,7 @@ int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind
             "is set a second time in line %u; leave one of the two out", origin.line);
     *former = origin;
     r = value_parse(
-        setting, kind, text, directory, group_of(draft->config, setting->section, relay), &f);
+        setting, kind, text, directory, value_group(draft->config, setting->section, relay), &f);
     if (r == -EINVAL)
         return draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
     return r;

@@ -12,29 +12,44 @@
 #include "settings/read.h"
 #include "settings/source.h"
 
-/* Everything after the text is there; `source` NULL: built-in defaults. */
-static int load(const Source *source, const char *path, const char *const *overrides,
-    bool secrets_allowed, Config **ret, Failure *f)
+/* What is done with the text; a program's overrides may be secrets. */
+typedef struct Way {
+    const char *const *overrides;
+    bool secrets_allowed;
+    bool check; /* combinations and files, too */
+} Way;
+
+/* `path` NULL: not from a file. */
+static int make(const Source *source, const char *path, const Way *way, Draft *draft)
 {
     _cleanup_free_
     char *directory = NULL;
-    _cleanup_draft_ Draft draft = {0};
     const char *slash = path ? strrchr(path, '/') : NULL;
-    int r = draft_init(&draft);
+    int r = draft_init(draft);
 
-    if (r == 0 && path && !(draft.config->path = strdup(path)))
+    if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
     if (r == 0 && slash) {
         directory = strndup(path, (size_t)(slash - path));
-        draft.directory = directory;
+        draft->directory = directory;
         r = directory ? 0 : -ENOMEM;
     }
-    if (r == 0 && source)
-        r = read_settings(&draft, source);
+    if (r == 0 && source->n_files > 0)
+        r = read_settings(draft, source);
     if (r == 0)
-        r = override_settings(&draft, overrides, secrets_allowed);
-    if (r == 0)
-        r = check_settings(&draft);
+        r = override_settings(draft, way->overrides, way->secrets_allowed);
+    if (r == 0 && way->check)
+        r = check_settings(draft);
+    draft->directory = NULL;
+    return r;
+}
+
+/* A source without a file stands for the defaults alone. */
+static int load(const Source *source, const char *path, const Way *way, Config **ret, Failure *f)
+{
+    _cleanup_draft_ Draft draft = {0};
+    int r = make(source, path, way, &draft);
+
     if (r < 0)
         return failure_set_errno(f, r, "cannot load the configuration");
     if (draft.n_mistakes > 0)
@@ -44,27 +59,44 @@ static int load(const Source *source, const char *path, const char *const *overr
     return 0;
 }
 
-int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f)
+/* The file; where the default one does not exist and need not, nothing. */
+static int load_file(const char *path, bool needed, const Way *way, Config **ret, Failure *f)
 {
     _cleanup_source_ Source source = {0};
     const char *file = path ?: SETTINGS_DEFAULT_PATH;
     int r;
 
-    if (!path && overrides && *overrides && access(file, F_OK) < 0 && errno == ENOENT)
-        return load(NULL, NULL, overrides, false, ret, f);
+    if (!path && !needed && access(file, F_OK) < 0 && errno == ENOENT)
+        return load(&source, NULL, way, ret, f);
     r = source_load(&source, file, f);
+    return r < 0 ? r : load(&source, file, way, ret, f);
+}
+
+int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    const Way way = {.overrides = overrides, .check = true};
+
+    return load_file(path, !overrides || !*overrides, &way, ret, f);
+}
+
+int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f)
+{
+    const Way way = {.overrides = overrides};
+    _cleanup_config_ Config *config = NULL;
+    int r = load_file(path, false, &way, &config, f);
+
     if (r < 0)
         return r;
-    return load(&source, file, overrides, false, ret, f);
+    *ret = TAKE_PTR(config->spool.directory);
+    return 0;
 }
 
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
     Config **ret, Failure *f)
 {
+    const Way way = {.overrides = overrides, .secrets_allowed = true, .check = true};
     _cleanup_source_ Source source = {0};
     int r = source_load_text(&source, name, text, n, f);
 
-    if (r < 0)
-        return r;
-    return load(&source, NULL, overrides, true, ret, f);
+    return r < 0 ? r : load(&source, NULL, &way, ret, f);
 }

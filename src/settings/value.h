@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/failure.h"
+#include "settings/config.h"
 #include "settings/table.h"
 
 /* How the value was written: in a configuration file a number is not a string. */
@@ -12,6 +13,9 @@ typedef enum ValueKind {
     VALUE_STRING,
     VALUE_UNTYPED, /* an override or a default: all are text there */
 } ValueKind;
+
+/* The struct that a section's fields are in; `relay` counts for SECTION_RELAYS alone. */
+void *value_group(const Config *config, SettingSection section, size_t relay);
 
 /* Sets the field of `setting` in `group` (a SpoolConfig, RelayConfig, ...). Empty text unsets.
  * Relative paths are taken from `directory`, or left alone where that is NULL. 0; -EINVAL with a

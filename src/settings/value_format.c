@@ -35,7 +35,8 @@ char *value_number_text(double number, char text[static VALUE_NUMBER_MAX])
 
     snprintf(text, VALUE_NUMBER_MAX, "%.12g", number);
     /* The locale may have another decimal point than the file. */
-    point = text + strcspn(text, "0123456789") + strspn(text, "0123456789");
+    point = text + (text[0] == '-');
+    point += strspn(point, "0123456789");
     if (*point != '\0' && *point != 'e')
         *point = '.';
     return text;
@@ -88,8 +89,6 @@ bool value_is_bare(const Setting *setting, const char *text)
     case SETTING_UNSIGNED:
     case SETTING_PORT:
     case SETTING_FACTOR: return true;
-    case SETTING_SIZE:
-    case SETTING_DURATION: return strspn(text, "0123456789") == strlen(text);
     case SETTING_ENUM:
         return strspn(text, "0123456789") == strlen(text) || text_equal(text, "true") ||
                text_equal(text, "false");

@@ -119,8 +119,9 @@ START_TEST(commands_print_it)
 {
     expect_secret((SecretSource){.command = (char *)"printf 'hunter2\\nmore'"}, "hunter2");
     expect_secret((SecretSource){.command = (char *)"cat; echo \"$((1 + 1))\""}, "2");
-    expect_failure((SecretSource){.command = (char *)"echo hunter$((1+1)); echo no key >&2; exit 3"},
-        -EPROTO, "failed with status 3: no key; try it in a shell");
+    expect_failure(
+        (SecretSource){.command = (char *)"echo hunter$((1+1)); echo no key >&2; exit 3"}, -EPROTO,
+        "failed with status 3: no key; try it in a shell");
     expect_failure((SecretSource){.command = (char *)"/nonexistent"}, -EPROTO, "status 127: ");
     expect_failure(
         (SecretSource){.command = (char *)"kill -9 $$"}, -EPROTO, "was ended by signal 9; try");

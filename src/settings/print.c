@@ -1,0 +1,182 @@
+/* Settings as the text of a configuration file. Must never show a secret: value_format() sees to
+ * that. */
+#include "settings/print.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+#include "settings/print_json.h"
+#include "settings/table.h"
+#include "settings/target.h"
+#include "settings/value.h"
+
+/* In the quotes of a configuration file. */
+static int append_quoted(const char *text, Buffer *out)
+{
+    int r = buffer_append(out, "\"", 1);
+
+    for (; *text && r == 0; text++)
+        r = buffer_appendf(out, "%s%c", strchr("\\\"", *text) ? "\\" : "", *text);
+    return r ?: buffer_append(out, "\"", 1);
+}
+
+/* With quotes where the file needs them, or the bare text; one that is not set is empty. */
+static int append_value(const Setting *setting, const void *group, bool quotes, Buffer *out)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    int r = value_format(setting, group, &text) ?: buffer_append(&text, "", 1);
+
+    if (r < 0)
+        return r;
+    if (quotes && !value_is_bare(setting, buffer_data(&text)))
+        return append_quoted(buffer_data(&text), out);
+    return buffer_append_string(out, buffer_data(&text));
+}
+
+static int print_group(SettingSection section, const void *group, const char *indent, Buffer *out)
+{
+    size_t n;
+    const Setting *rows = settings_table(&n);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (rows[i].section != section)
+            continue;
+        r = buffer_appendf(out, "%s%s = ", indent, rows[i].name);
+        if (r == 0)
+            r = append_value(&rows[i], group, true, out);
+        if (r == 0)
+            r = buffer_append(out, ";\n", 2);
+    }
+    return r;
+}
+
+static int print_section(const Config *config, SettingSection section, Buffer *out)
+{
+    bool list = section == SECTION_RELAYS;
+    int r = buffer_appendf(out, "%s = %s", section_name(section), list ? "(" : "{\n");
+
+    for (size_t i = 0; r == 0 && list && i < config->n_relays; i++) {
+        r = buffer_append_string(out, i == 0 ? "\n  {\n" : ",\n  {\n");
+        if (r == 0)
+            r = print_group(section, &config->relays[i], "    ", out);
+        if (r == 0)
+            r = buffer_append_string(out, "  }");
+    }
+    if (r == 0 && !list)
+        r = print_group(section, value_group(config, section, 0), "  ", out);
+    return r ?: buffer_append_string(out, list ? "\n);\n" : "};\n");
+}
+
+static int print_value(
+    const Config *config, const Setting *setting, const Target *target, Buffer *out)
+{
+    bool several = setting->section == SECTION_RELAYS && !target->relay && config->n_relays > 1;
+    size_t n = setting->section == SECTION_RELAYS ? config->n_relays : 1;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (setting->section == SECTION_RELAYS && !target_selects(target, config, i))
+            continue;
+        if (several)
+            r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i].name, setting->name);
+        if (r == 0)
+            r = append_value(setting, value_group(config, setting->section, i), several, out);
+        if (r == 0)
+            r = buffer_append(out, "\n", 1);
+    }
+    return r;
+}
+
+static int unknown(SettingSection section, const char *name, Failure *f)
+{
+    const char *reason = setting_unavailable(name);
+    const Setting *meant = setting_suggest(section, name);
+
+    if (reason)
+        return failure_set(f, -ENOENT, ERROR_USAGE, "%s: %s", name, reason);
+    if (meant)
+        return failure_set(f, -ENOENT, ERROR_USAGE,
+            "there is no setting \"%s\"; did you mean \"%s\" of %s?", name, meant->name,
+            section_name(meant->section));
+    return failure_set(f, -ENOENT, ERROR_USAGE,
+        "there is no setting \"%s\"; `outbox config --help` lists all there are", name);
+}
+
+static bool selects_any(const Target *target, const Config *config)
+{
+    for (size_t i = 0; i < config->n_relays; i++)
+        if (target_selects(target, config, i))
+            return true;
+    return false;
+}
+
+static int print_named(
+    const Config *config, const char *name, ConfigFormat format, Buffer *out, Failure *f)
+{
+    _cleanup_(target_done) Target target = {0};
+    const Setting *setting;
+    int r = target_parse(name, &target);
+
+    if (r < 0 && r != -EINVAL)
+        return r;
+    setting = r == 0 ? setting_find(target.section, target.setting) : NULL;
+    if (!setting)
+        return unknown(target.section, target.setting, f);
+    if (setting->section == SECTION_RELAYS && !selects_any(&target, config))
+        return failure_set(f, -ENOENT, ERROR_USAGE,
+            "there is no relay \"%s\"; `outbox config name` tells their names",
+            target.relay ?: name);
+    return format == CONFIG_FORMAT_JSON ? print_json_value(config, setting, &target, out)
+                                        : print_value(config, setting, &target, out);
+}
+
+int config_print(
+    const Config *config, const char *name, ConfigFormat format, Buffer *out, Failure *f)
+{
+    SettingSection section = name ? section_find(name) : SECTION_ANY;
+    int r = 0;
+
+    if (name && section == SECTION_ANY)
+        return print_named(config, name, format, out, f);
+    if (format == CONFIG_FORMAT_JSON)
+        return print_json(config, section, out);
+    for (SettingSection s = 0; s < SECTION_MAX && r == 0; s++)
+        if (section == SECTION_ANY || section == s)
+            r = print_section(config, s, out);
+    return r;
+}
+
+static int help_of(const Setting *setting, Buffer *out)
+{
+    _cleanup_buffer_ Buffer values = {0};
+    int r = value_describe(setting, &values) ?: buffer_append(&values, "", 1);
+
+    if (r == 0)
+        r = buffer_appendf(out, "%s.%s%s%s%s\n    %s\n    Takes %s.\n",
+            section_name(setting->section), setting->name, setting->aliases[0] ? " (" : "",
+            setting->aliases, setting->aliases[0] ? ")" : "", setting->help, buffer_data(&values));
+    if (r == 0 && setting->default_text)
+        r = buffer_appendf(out, "    Default: %s.\n", setting->default_text);
+    return r;
+}
+
+int config_print_help(const char *name, Buffer *out, Failure *f)
+{
+    _cleanup_(target_done) Target target = {0};
+    const Setting *setting = NULL;
+    size_t n;
+    const Setting *rows = settings_table(&n);
+    int r = name ? target_parse(name, &target) : 0;
+
+    if (r == 0 && name)
+        setting = setting_find(target.section, target.setting);
+    if (r == -EINVAL || (r == 0 && name && !setting))
+        return unknown(target.section, target.setting, f);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (!setting || setting == &rows[i])
+            r = help_of(&rows[i], out);
+    return r;
+}

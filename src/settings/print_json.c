@@ -1,0 +1,106 @@
+/* Settings as JSON. Must never show a secret: value_format() sees to that. */
+#include "settings/print_json.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "settings/value.h"
+
+static void json_decref_p(json_t **json)
+{
+    json_decref(*json);
+}
+
+#define _cleanup_json_ _cleanup_(json_decref_p)
+
+/* NULL when memory is short. */
+static json_t *value_to_json(const Setting *setting, const void *group)
+{
+    _cleanup_buffer_ Buffer text = {0};
+
+    if (!value_is_set(setting, group))
+        return json_null();
+    if (value_format(setting, group, &text) < 0 || buffer_append(&text, "", 1) < 0)
+        return NULL;
+    return value_is_bare(setting, buffer_data(&text))
+               ? json_loads(buffer_data(&text), JSON_DECODE_ANY, NULL)
+               : json_string(buffer_data(&text));
+}
+
+static json_t *group_to_json(SettingSection section, const void *group)
+{
+    _cleanup_json_ json_t *object = json_object();
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].section == section &&
+            json_object_set_new(object, rows[i].name, value_to_json(&rows[i], group)) < 0)
+            return NULL;
+    return TAKE_PTR(object);
+}
+
+static json_t *section_to_json(const Config *config, SettingSection section)
+{
+    _cleanup_json_ json_t *array = NULL;
+
+    if (section != SECTION_RELAYS)
+        return group_to_json(section, value_group(config, section, 0));
+    array = json_array();
+    for (size_t i = 0; i < config->n_relays; i++)
+        if (json_array_append_new(array, group_to_json(section, &config->relays[i])) < 0)
+            return NULL;
+    return TAKE_PTR(array);
+}
+
+/* Takes the reference, which may be NULL for lack of memory. */
+static int append(json_t *json, Buffer *out)
+{
+    _cleanup_free_
+    char *text = NULL;
+
+    if (json)
+        text = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    json_decref(json);
+    return text ? buffer_appendf(out, "%s\n", text) : -ENOMEM;
+}
+
+int print_json(const Config *config, SettingSection section, Buffer *out)
+{
+    json_t *object;
+
+    if (section != SECTION_ANY)
+        return append(section_to_json(config, section), out);
+    object = json_object();
+    for (SettingSection s = 0; s < SECTION_MAX; s++)
+        if (json_object_set_new(object, section_name(s), section_to_json(config, s)) < 0) {
+            json_decref(object);
+            return -ENOMEM;
+        }
+    return append(object, out);
+}
+
+int print_json_value(
+    const Config *config, const Setting *setting, const Target *target, Buffer *out)
+{
+    bool one = setting->section != SECTION_RELAYS || target->relay || config->n_relays == 1;
+    json_t *object = one ? NULL : json_object();
+
+    if (setting->section != SECTION_RELAYS)
+        return append(value_to_json(setting, value_group(config, setting->section, 0)), out);
+    for (size_t i = 0; i < config->n_relays; i++) {
+        const RelayConfig *relay = &config->relays[i];
+
+        if (!target_selects(target, config, i))
+            continue;
+        if (one)
+            return append(value_to_json(setting, relay), out);
+        if (json_object_set_new(object, relay->name, value_to_json(setting, relay)) < 0) {
+            json_decref(object);
+            return -ENOMEM;
+        }
+    }
+    return append(object, out);
+}

@@ -1,0 +1,262 @@
+/* settings: every kind of mistake, told with its place and what would be right. */
+#include "settings_files.h"
+
+START_TEST(all_mistakes_are_told_at_once_with_their_lines)
+{
+    expect_mistakes("spool = {\n"
+                    "  keep_snet = true;\n"
+                    "  settle = \"2 weeks\";\n"
+                    "};\n"
+                    "relays = (\n"
+                    "  { name = \"primary\"; host = \"h\";\n"
+                    "    port = 99999;\n"
+                    "    tls = \"startls\";\n"
+                    "    connections = 0;\n"
+                    "    pipelining = 1;\n"
+                    "    user = 12;\n"
+                    "  } );\n"
+                    "retry = { factor = 0.5; max_attempts = -1; first = true; };\n",
+        "outbox.conf:2: spool.keep_snet: unknown setting; did you mean \"keep_sent\"?\n"
+        "outbox.conf:3: spool.settle: \"2 weeks\" is not such a value; it takes a duration from 0 "
+        "to "
+        "1h, in seconds or such as \"90s\", \"5m\" or \"2h\"\n"
+        "outbox.conf:7: relays.primary.port: 99999 is out of range; it takes a port from 1 to "
+        "65535\n"
+        "outbox.conf:8: relays.primary.tls: \"startls\" is unknown; it takes one of \"automatic\", "
+        "\"implicit\", \"starttls\", \"opportunistic\", \"none\"\n"
+        "outbox.conf:9: relays.primary.connections: 0 is out of range; it takes a number from 1 to "
+        "10000\n"
+        "outbox.conf:10: relays.primary.pipelining: 1 is neither; it takes true or false\n"
+        "outbox.conf:11: relays.primary.user: 12 is not text in quotes; it takes text in quotes, "
+        "on "
+        "one line\n"
+        "outbox.conf:13: retry.factor: 0.5 is out of range; it takes a number from 1 to 100\n"
+        "outbox.conf:13: retry.max_attempts: -1 is out of range; it takes a number from 0 to "
+        "1000000000\n"
+        "outbox.conf:13: retry.first: true is not such a value; it takes a duration from 1ms to "
+        "30d, "
+        "in seconds or such as \"90s\", \"5m\" or \"2h\"");
+}
+END_TEST
+
+START_TEST(misplaced_settings_say_what_would_be_right)
+{
+    static const struct {
+        const char *text, *mistake;
+    } cases[] = {
+        {"", "configuration: relays: there is no relay to deliver to; write relays = ( { host = "
+             "\"smtp.example.com\"; } );"},
+        {"relays = ( { port = 25; } );",
+            "outbox.conf:1: relays.1: no mail server is specified; set host"},
+        {"relays = ( { host = \"\"; } );",
+            "outbox.conf:1: relays.1.host: \"\" is empty; it takes a host name, an IPv4 or an IPv6 "
+            "address in quotes, without a port"},
+        {"relays = { host = \"h\"; };",
+            "outbox.conf:1: relays: is not a list of groups; write relays = ( { host = \"...\"; }, "
+            "{ ... } );"},
+        {"relays = ( 1 );", "outbox.conf:1: relays: holds something that is not a group; write "
+                            "relays = ( { host = \"...\"; } );"},
+        {"spool = 1;", "outbox.conf:1: spool: is not a group; write spool = { ... };"},
+        {"relay = ( );", "outbox.conf:1: relay: unknown section; did you mean \"relays\"?"},
+        {"MailPort = 25;", "outbox.conf:1: MailPort: is a setting of relays; write it there"},
+        {"spool = { timeout = 3; };",
+            "outbox.conf:1: spool.timeout: is a setting of relays; write it there"},
+        {"spool = { zzzzzzz = 3; };",
+            "outbox.conf:1: spool.zzzzzzz: unknown setting; `outbox config "
+            "--help` lists all there are"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect_mistakes(cases[i].text, cases[i].mistake);
+}
+END_TEST
+
+START_TEST(wrong_values_say_what_would_be_right)
+{
+    static const struct {
+        const char *text, *mistake;
+    } cases[] = {
+        {RELAY("FirewallListener = true;"), "outbox.conf:1: relays.h.FirewallListener: makes the "
+                                            "component a server: outbox is a client"},
+        {RELAY("Subject = \"x\";"), "outbox.conf:1: relays.h.Subject: belongs to a message, not to "
+                                    "the configuration; see the options of `outbox send`"},
+        {RELAY("port = 25;\n MailPort = 26;"), "outbox.conf:1: relays.h.port: is set a second time "
+                                               "in line 2; leave one of the two out"},
+        {RELAY("tls_protocols = \"SSLv3\";"),
+            "outbox.conf:1: relays.h.tls_protocols: \"SSLv3\" names an unknown or repeated "
+            "version; "
+            "it takes some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between "
+            "them"},
+        {RELAY("user = [ \"a\" ];"),
+            "outbox.conf:1: relays.h.user: is a group or list; write one value"},
+        {RELAY("user = \"a\nb\";"), "outbox.conf:1: relays.h.user: \"a\\x0ab\" holds a control "
+                                    "character; it takes text in quotes, on one line"},
+        {RELAY("hello = \"a b\";"),
+            "outbox.conf:1: relays.h.hello: \"a b\" holds a blank; it takes "
+            "text in quotes without blanks"},
+        {RELAY("password = 123456;"),
+            "outbox.conf:1: relays.h.password: *** is not text in quotes; "
+            "it takes text in quotes"},
+        {RELAY("timeout = 99999999999;"),
+            "outbox.conf:1: relays.h.timeout: 99999999999 is out of range; it takes a duration "
+            "from "
+            "0 to 1d, in seconds or such as \"90s\", \"5m\" or \"2h\""},
+        {RELAY("max_line_length = \"255\";"), "outbox.conf:1: relays.h.max_line_length: \"255\" is "
+                                              "out of range; it takes a size from "
+                                              "256 to 1M, in bytes or such as \"64K\" or \"10M\""},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect_mistakes(cases[i].text, cases[i].mistake);
+    expect_mistakes(RELAY("auth = \"amAPOP\";"),
+        "outbox.conf:1: relays.h.auth: \"amAPOP\" APOP is a POP3 mechanism, SMTP does not have it; "
+        "it takes one of \"auto\", \"none\", \"plain\", \"login\", \"cram-md5\", \"digest-md5\", "
+        "\"scram-sha-1\", \"scram-sha-1-plus\", \"scram-sha-256\", \"scram-sha-256-plus\", "
+        "\"xoauth2\", \"oauthbearer\", \"external\"");
+}
+END_TEST
+
+START_TEST(wrong_combinations_are_refused)
+{
+    put("secret", "x\n", 0600);
+    put("open", "x\n", 0644);
+    expect_mistakes("relays = ( { name = \"a\"; host = \"h\"; },\n"
+                    "           { name = \"a\"; host = \"i\"; } );",
+        "outbox.conf:2: relays.a.name: an earlier relay is called the same; give each a name of "
+        "its "
+        "own");
+    expect_mistakes(RELAY("auth_without_tls = true;"),
+        "outbox.conf:1: relays.h:25.auth_without_tls: true lets a password go in clear to this "
+        "host "
+        "only, and the relay is another; use TLS and false, or write \"yes, in clear\"");
+    expect_mistakes(RELAY("tls_key = \"secret\";"),
+        "outbox.conf:1: relays.h:25.tls_key: has no certificate to go with; set tls_certificate");
+    expect_mistakes(RELAY("user = \"u\"; password_file = \"secret\";\n password_command = \"x\";"),
+        "outbox.conf:2: relays.h:25.password_command: the secret has two sources; leave this one "
+        "or "
+        "password_file out");
+    expect_mistakes(RELAY("password_command = \"x\";"),
+        "outbox.conf:1: relays.h:25.user: there is a password but no user; set user, or leave the "
+        "password out");
+    expect_mistakes_of(RELAY("user = \"u\";\n password = \"x\";"), NULL, 0644,
+        "outbox.conf:2: relays.h:25.password: everyone can read the secret in this file; run "
+        "`chmod "
+        "o-r outbox.conf`");
+    expect_mistakes(RELAY("user = \"u\"; password_file = \"open\";"),
+        "outbox.conf:1: relays.h:25.password_file: everyone can read that file; run `chmod o-r "
+        "open`");
+    expect_mistakes(RELAY("tls_ca_file = \"none\";\n tls_ca_directory = \"open\";\n"
+                          "tls_certificate = \".\";"),
+        "outbox.conf:1: relays.h:25.tls_ca_file: \"none\" does not exist; create it or name "
+        "another\n"
+        "outbox.conf:2: relays.h:25.tls_ca_directory: \"open\" is not a directory; name one\n"
+        "outbox.conf:3: relays.h:25.tls_certificate: \".\" is a directory; name a file");
+    expect_mistakes(RELAY("hold_first = \"1h\";"),
+        "outbox.conf:1: relays.h:25.hold_first: hold_max is shorter than hold_first; make it at "
+        "least as long");
+    expect_mistakes(RELAY("") "retry = { first = \"2h\"; };",
+        "outbox.conf:2: retry.first: retry.max is shorter than retry.first; make it at least as "
+        "long");
+    expect_mistakes(RELAY("local_port = 99; connections = 2;"),
+        "outbox.conf:1: relays.h:25.connections: a fixed local_port allows one connection at a "
+        "time; set connections = 1 or leave local_port out");
+}
+END_TEST
+
+START_TEST(includes_keep_their_lines)
+{
+    char path[100];
+
+    ck_assert_int_eq(mkdir(place("conf.d", path), 0700), 0);
+    put("conf.d/retry.conf", "\xef\xbb\xbf# retry\nretry = { first = \"x\"; };", 0600);
+    put("conf.d/all.conf", "@include \"retry.conf\"\ndaemon = { stop_timeout = \"y\"; };\n", 0600);
+    expect_mistakes("/* @include \"nothing\"\n */\n"
+                    "  @include \"conf.d/all.conf\" \n"
+                    "spool = { settle = \"z\"; };\n" RELAY("port = 0;"),
+        "conf.d/retry.conf:2: retry.first: \"x\" is not such a value; it takes a duration from 1ms "
+        "to 30d, in seconds or such as \"90s\", \"5m\" or \"2h\"\n"
+        "conf.d/all.conf:2: daemon.stop_timeout: \"y\" is not such a value; it takes a duration "
+        "from "
+        "0 to 1h, in seconds or such as \"90s\", \"5m\" or \"2h\"\n"
+        "outbox.conf:4: spool.settle: \"z\" is not such a value; it takes a duration from 0 to 1h, "
+        "in seconds or such as \"90s\", \"5m\" or \"2h\"\n"
+        "outbox.conf:5: relays.h.port: 0 is out of range; it takes a port from 1 to 65535");
+    expect_mistakes("\n@include \"conf.d\"",
+        "outbox.conf:2: @include: cannot read conf.d: Is a directory; name a file that exists and "
+        "is readable");
+    expect_mistakes("@include \"absent\"",
+        "outbox.conf:1: @include: cannot read absent: No such file or directory; name a file that "
+        "exists and is readable");
+    expect_mistakes("@include absent", "outbox.conf:1: @include: is not followed by one path; it "
+                                       "takes @include \"FILE\" on a line of its own");
+    expect_mistakes("#\n@include \"outbox.conf\"",
+        "outbox.conf:2: @include: files include each other more than 10 deep; does one include "
+        "itself?");
+}
+END_TEST
+
+START_TEST(syntax_errors_have_a_line_and_advice)
+{
+    static const char advice[] =
+        " on this line or just before it; a setting is NAME = VALUE; with text in double quotes, a "
+        "group { ... }, a list ( ..., ... ), a comment begins with #";
+    char expected[300];
+
+    snprintf(expected, sizeof(expected), "outbox.conf:2: syntax: syntax error%s", advice);
+    expect_mistakes("spool = {\n directory = /var/spool;\n};\n", expected);
+    snprintf(expected, sizeof(expected), "outbox.conf:1: syntax: syntax error%s", advice);
+    expect_mistakes("spool = {", expected);
+    expect_mistakes("spool = { };\nspool = { };",
+        "outbox.conf:2: syntax: a name occurs twice in one group; leave one of the two out");
+}
+END_TEST
+
+START_TEST(unreadable_files_are_no_mistakes_of_the_text)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *c = NULL;
+    char path[100], expected[200];
+
+    ck_assert_int_eq(config_load(place("absent", path), NULL, &c, &f), -ENOENT);
+    snprintf(expected, sizeof(expected),
+        "cannot read the configuration file %s: No such file or directory", path);
+    ck_assert_str_eq(failure_text(&f), expected);
+    ck_assert_int_eq(config_load(directory, NULL, &c, &f), -EISDIR);
+    ck_assert_int_eq(config_load_text("x", "a\0b", 3, NULL, &c, &f), -EBADMSG);
+    ck_assert_str_eq(
+        failure_text(&f), "x:1: holds a NUL byte: this is not a text file; write it anew");
+}
+END_TEST
+
+START_TEST(mistakes_are_bounded)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    _cleanup_failure_ Failure f = {0};
+    Config *c = NULL;
+
+    for (int i = 0; i < 500; i++)
+        ck_assert_int_eq(buffer_appendf(&text, "qqqqqqqqqqqq%d = 1;\n", i), 0);
+    ck_assert_int_eq(
+        config_load_text("x", buffer_data(&text), buffer_size(&text), NULL, &c, &f), -EBADMSG);
+    ck_assert_uint_lt(strlen(failure_text(&f)), 8000);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "mend these first"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("settings/mistakes");
+    TCase *t = tcase_create("mistakes");
+
+    tcase_add_checked_fixture(t, make_directory, remove_directory);
+    tcase_add_test(t, all_mistakes_are_told_at_once_with_their_lines);
+    tcase_add_test(t, misplaced_settings_say_what_would_be_right);
+    tcase_add_test(t, wrong_values_say_what_would_be_right);
+    tcase_add_test(t, wrong_combinations_are_refused);
+    tcase_add_test(t, includes_keep_their_lines);
+    tcase_add_test(t, syntax_errors_have_a_line_and_advice);
+    tcase_add_test(t, unreadable_files_are_no_mistakes_of_the_text);
+    tcase_add_test(t, mistakes_are_bounded);
+    suite_add_tcase(suite, t);
+    return unit_run(suite);
+}

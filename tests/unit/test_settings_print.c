@@ -1,0 +1,180 @@
+/* settings: what `outbox config` prints. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "settings/load.h"
+#include "settings/print.h"
+#include "settings/table.h"
+#include "unit.h"
+
+static const char one[] = "spool = { directory = \"/q\"; };\n"
+                          "relays = ( { name = \"primary\"; host = \"h\"; user = \"a\\\"b\\\\c\";\n"
+                          "  password = \"hunter2\"; connections = 3; } );\n";
+static const char two[] =
+    "relays = ( { name = \"a\"; host = \"h\"; }, { host = \"i\"; port = 26; } );";
+
+static Config *load(const char *text)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *config = NULL;
+    int r = config_load_text("text", text, strlen(text), NULL, &config, &f);
+
+    ck_assert_msg(r == 0, "%s", failure_text(&f));
+    return config;
+}
+
+static char *print(const Config *config, const char *name, ConfigFormat format)
+{
+    _cleanup_buffer_ Buffer out = {0};
+
+    ck_assert_int_eq(config_print(config, name, format, &out, NULL), 0);
+    return strndup(buffer_data(&out), buffer_size(&out));
+}
+
+static void expect(const char *text, const char *name, ConfigFormat format, const char *expected)
+{
+    _cleanup_config_ Config *config = load(text);
+    _cleanup_free_
+    char *seen = print(config, name, format);
+
+    ck_assert_str_eq(seen, expected);
+}
+
+START_TEST(what_is_printed_loads_as_the_same)
+{
+    static const char *const texts[] = {one, two};
+
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+        _cleanup_config_ Config *config = load(texts[i]), *again = NULL;
+        _cleanup_free_
+        char *first = print(config, NULL, CONFIG_FORMAT_TEXT), *second = NULL;
+
+        again = load(first);
+        second = print(again, NULL, CONFIG_FORMAT_TEXT);
+        ck_assert_str_eq(first, second);
+    }
+}
+END_TEST
+
+START_TEST(every_setting_is_printed_and_no_secret)
+{
+    _cleanup_config_ Config *config = load(one);
+    _cleanup_free_
+    char *text = print(config, NULL, CONFIG_FORMAT_TEXT);
+    _cleanup_free_
+    char *json = print(config, NULL, CONFIG_FORMAT_JSON);
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_ptr_nonnull(strstr(text, rows[i].name));
+        ck_assert_ptr_nonnull(strstr(json, rows[i].name));
+    }
+    ck_assert_ptr_null(strstr(text, "hunter2"));
+    ck_assert_ptr_null(strstr(json, "hunter2"));
+    ck_assert_ptr_nonnull(strstr(text, "    password = \"***\";\n"));
+    ck_assert_ptr_nonnull(strstr(text, "    user = \"a\\\"b\\\\c\";\n"));
+    ck_assert_ptr_nonnull(strstr(json, "\"password\": \"***\""));
+    ck_assert_ptr_nonnull(strstr(json, "\"connections\": 3"));
+    ck_assert_ptr_nonnull(strstr(json, "\"hello\": null"));
+}
+END_TEST
+
+START_TEST(sections_and_single_settings_are_printed)
+{
+    expect(one, "daemon", CONFIG_FORMAT_TEXT, "daemon = {\n  stop_timeout = \"20s\";\n};\n");
+    expect(one, "daemon", CONFIG_FORMAT_JSON, "{\n  \"stop_timeout\": \"20s\"\n}\n");
+    expect(one, "MailPort", CONFIG_FORMAT_TEXT, "25\n");
+    expect(one, "MailPort", CONFIG_FORMAT_JSON, "25\n");
+    expect(one, "relays.primary.tls", CONFIG_FORMAT_TEXT, "starttls\n");
+    expect(one, "user", CONFIG_FORMAT_TEXT, "a\"b\\c\n");
+    expect(one, "user", CONFIG_FORMAT_JSON, "\"a\\\"b\\\\c\"\n");
+    expect(one, "hello", CONFIG_FORMAT_TEXT, "\n");
+    expect(one, "hello", CONFIG_FORMAT_JSON, "null\n");
+    expect(one, "spool.keep_sent", CONFIG_FORMAT_JSON, "false\n");
+    expect(one, "retry.factor", CONFIG_FORMAT_JSON, "2.0\n");
+    expect(two, "port", CONFIG_FORMAT_TEXT, "relays.a.port = 25\nrelays.i:26.port = 26\n");
+    expect(two, "port", CONFIG_FORMAT_JSON, "{\n  \"a\": 25,\n  \"i:26\": 26\n}\n");
+    expect(two, "relays.a.port", CONFIG_FORMAT_JSON, "25\n");
+    expect(two, "relays.i.port", CONFIG_FORMAT_TEXT, "26\n");
+    expect(two, "timeout", CONFIG_FORMAT_TEXT,
+        "relays.a.timeout = \"1m\"\nrelays.i:26.timeout = \"1m\"\n");
+}
+END_TEST
+
+START_TEST(unknown_names_are_told)
+{
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"prot", "there is no setting \"prot\"; did you mean \"port\" of relays?"},
+        {"nowhere.port", "there is no setting \"port\"; did you mean \"port\" of relays?"},
+        {"relays.z.port", "there is no relay \"z\"; `outbox config name` tells their names"},
+        {"FirewallListener", "FirewallListener: makes the component a server: outbox is a client"},
+        {"completelydifferent",
+            "there is no setting \"completelydifferent\"; `outbox config --help` "
+            "lists all there are"},
+    };
+    _cleanup_config_ Config *config = load(two);
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_failure_ Failure f = {0};
+        _cleanup_buffer_ Buffer out = {0};
+
+        ck_assert_int_eq(
+            config_print(config, cases[i].name, CONFIG_FORMAT_TEXT, &out, &f), -ENOENT);
+        ck_assert_str_eq(failure_text(&f), cases[i].text);
+        ck_assert_int_eq(f.number, ERROR_USAGE);
+        ck_assert_uint_eq(buffer_size(&out), 0);
+    }
+}
+END_TEST
+
+START_TEST(help_is_told)
+{
+    _cleanup_buffer_ Buffer all = {0}, single = {0};
+    _cleanup_failure_ Failure f = {0};
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    ck_assert_int_eq(config_print_help("MailPort", &single, &f) | buffer_append(&single, "", 1), 0);
+    ck_assert_str_eq(buffer_data(&single),
+        "relays.port (MailPort)\n"
+        "    the relay's port; with tls = \"implicit\" the default is 465\n"
+        "    Takes a port from 1 to 65535.\n"
+        "    Default: 25.\n");
+    ck_assert_int_eq(config_print_help(NULL, &all, &f) | buffer_append(&all, "", 1), 0);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_ptr_nonnull(strstr(buffer_data(&all), rows[i].help));
+    ck_assert_int_eq(config_print_help("prot", &all, &f), -ENOENT);
+    ck_assert_int_eq(config_print_help("x.y", &all, &f), -ENOENT);
+}
+END_TEST
+
+START_TEST(the_directory_can_be_had_alone)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *directory = NULL;
+
+    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, &f), 0);
+    ck_assert_str_eq(directory, LOCALSTATEDIR "/spool/outbox");
+    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &directory, &f), -ENOENT);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("settings/print");
+    TCase *t = tcase_create("print");
+
+    tcase_add_test(t, what_is_printed_loads_as_the_same);
+    tcase_add_test(t, every_setting_is_printed_and_no_secret);
+    tcase_add_test(t, sections_and_single_settings_are_printed);
+    tcase_add_test(t, unknown_names_are_told);
+    tcase_add_test(t, help_is_told);
+    tcase_add_test(t, the_directory_can_be_had_alone);
+    suite_add_tcase(suite, t);
+    return unit_run(suite);
+}
