@@ -17,7 +17,7 @@ int spool_writer_write(SpoolWriter *writer, const void *data, size_t n, Failure 
 /* Makes it durable and gives it its name; `ret_path` (caller frees) is the path of the `.queued`
  * file. The writer is consumed either way; on failure no file is left. With `sync_directory` false
  * the caller makes the directory durable later, once for many messages, with
- * spool_writer_sync_directory() below: only then is a message certain to survive. */
+ * spool_sync_directory(): only then is a message certain to survive. */
 int spool_writer_commit(SpoolWriter *writer, bool sync_directory, char **ret_path, Failure *f);
 int spool_sync_directory(const char *directory, Failure *f);
 

@@ -15,10 +15,12 @@ typedef enum SpoolState {
     SPOOL_STATE_MAX,
 } SpoolState;
 
-#define SPOOL_NAME_MAX 256 /* of a whole file name, NUL included (NAME_MAX + 1) */
-#define SPOOL_ID_MAX                                                                             \
-    200 /* longer ids are shortened when the message is claimed, so that every state's name fits \
-         */
+/* Of a whole file name, NUL included (NAME_MAX + 1). */
+#define SPOOL_NAME_MAX 256
+
+/* Longer ids are shortened when the message is claimed, so that every state's name fits, and a
+ * suffix too. */
+#define SPOOL_ID_MAX 200
 
 /* "queued", "sending", ... */
 const char *spool_state_name(SpoolState state);
@@ -30,7 +32,11 @@ int spool_state_parse(const char *name, SpoolState *ret);
  * empty). */
 bool spool_name_parse(const char *file_name, SpoolState *ret_state, size_t *ret_id_length);
 
-/* Writes "ID.state"; false when it does not fit. The second form is the record's name, "ID.status".
- */
+/* Writes "ID.state"; false when it does not fit or `id` cannot be one (empty, with a slash,
+ * starting with a dot). The second form is the record's name, "ID.status". */
 bool spool_name_format(const char *id, SpoolState state, char ret_name[static SPOOL_NAME_MAX]);
 bool spool_name_format_record(const char *id, char ret_name[static SPOOL_NAME_MAX]);
+
+/* Writes an id nobody else has: `id`, cut at a character's border where it is long, and a random
+ * suffix. */
+void spool_name_make_id(const char *id, char ret_id[static SPOOL_NAME_MAX]);

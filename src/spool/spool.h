@@ -16,8 +16,9 @@ typedef struct Spool Spool;
 typedef struct SpoolClaim SpoolClaim;
 typedef struct SpoolScan SpoolScan;
 
-/* Opens the directory and checks that this process can list, create, rename and delete there.
- * 0 or a negative errno with a Failure (ERROR_SPOOL) that names the directory and what to do. */
+/* Opens the directory and checks that this process can list, create, rename and delete there, and
+ * that not everybody can rename what is in it. 0 or a negative errno with a Failure (ERROR_SPOOL)
+ * that names the directory and what to do. */
 int spool_open(const char *path, Spool **ret, Failure *f);
 void spool_free(Spool *spool);
 
@@ -28,8 +29,7 @@ const char *spool_path(const Spool *spool); /* borrowed */
  * replaced, or a negative errno. */
 int spool_is_current(const Spool *spool);
 
-/* ---- Streaming through the directory. Memory is one fixed buffer, however long the queue is. ----
- */
+/* ---- Looking. A scan's memory is one fixed buffer, however long the queue is. ---- */
 
 typedef struct SpoolEntry {
     const char *id; /* NUL-terminated, borrowed until the next call */
@@ -43,6 +43,10 @@ void spool_scan_free(SpoolScan *scan);
  * reported. */
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
 
+/* The state of that message: 0, -ENOENT when there is none, or another negative errno. Where
+ * several messages share the id it is the one that the record belongs to. */
+int spool_find(const Spool *spool, const char *id, SpoolState *ret);
+
 /* When the deferred message's next attempt is due (realtime): the modification time of its record,
  * which the daemon sets. 0 when there is no record (due at once); a negative errno otherwise is not
  * possible. */
@@ -52,11 +56,12 @@ usec_t spool_next_attempt(const Spool *spool, const char *id);
 
 typedef enum SpoolClaimResult {
     SPOOL_CLAIMED = 0,
-    SPOOL_GONE = 1,    /* another process was quicker, or the operator moved it */
-    SPOOL_LOCKED = 2,  /* a live process holds its lock */
-    SPOOL_WRITING = 3, /* somebody has it open for writing; the close will be seen by the watch */
-    SPOOL_UNSETTLED =
-        4, /* no lease can tell, and it changed less than `settle` ago: look again then */
+    SPOOL_GONE = 1,      /* another process was quicker, or the operator moved it */
+    SPOOL_LOCKED = 2,    /* a live process holds its lock. No event tells when it lets go, which may
+                            be at once: look again after a moment */
+    SPOOL_WRITING = 3,   /* somebody has it open for writing; the close will be seen by the watch */
+    SPOOL_UNSETTLED = 4, /* too young for what cannot be told otherwise (no lease can be had, a
+                            second link, no permission yet): look again after the settle time */
     SPOOL_DEFECTIVE = 5, /* not a regular file, several links, unreadable: now `.failed`, reason in
                             its record and in the Failure */
 } SpoolClaimResult;
@@ -72,10 +77,13 @@ typedef enum SpoolClaimResult {
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
     usec_t now_realtime, SpoolClaim **ret, Failure *f);
 
-/* Takes over `id.sending` of a dead process: renames it back to `.queued`. 1 done, 0 when a live
- * process holds it or it is gone. */
-int spool_recover(Spool *spool, const char *id, Failure *f);
+/* Takes over `id.sending` of a dead process: renames it back to `.queued`, or completes it (see
+ * spool_complete()) when its record ends with `sent`. 1 queued again, 2 completed, 0 when a live
+ * process holds it or it is gone, or a negative errno with a Failure. */
+int spool_recover(Spool *spool, const char *id, bool keep_sent, Failure *f);
 
+/* The id, which may change with spool_record_append() when another message has come to use it; the
+ * pointer stays the same for the life of the claim. */
 const char *spool_claim_id(const SpoolClaim *claim);
 int spool_claim_fd(const SpoolClaim *claim);         /* open for reading, owned by the claim */
 uint64_t spool_claim_size(const SpoolClaim *claim);  /* bytes */
@@ -84,8 +92,8 @@ bool spool_claim_has_record(const SpoolClaim *claim);
 const Spool *spool_claim_spool(const SpoolClaim *claim);
 
 /* ---- Ends of a claim. Each consumes the claim, whatever it returns: 0 or a negative errno with a
- * Failure; on failure the file stays
- * `.sending`, unlocked, and the next scan recovers it. ---- */
+ * Failure; on failure the file stays `.sending`, unlocked, and the next scan recovers it. Where the
+ * new name is taken, file and record get a new id together. ---- */
 
 /* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. */
 int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f);
@@ -103,11 +111,13 @@ int spool_release(SpoolClaim *claim, Failure *f);
 /* ---- Changes an operator asks for (the tool). All return 0, -ENOENT when no such message is in a
  * state that allows it, -EBUSY when it is being sent, -EEXIST when the name is taken, other
  * negative errno, each with a Failure. ---- */
-int spool_hold(Spool *spool, const char *id, Failure *f);   /* queued, deferred -> held */
+int spool_hold(Spool *spool, const char *id, Failure *f);   /* deferred, queued -> held */
 int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
 int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */
-int spool_delete(
-    Spool *spool, const char *id, Failure *f); /* any state but sending: the file and its record */
+
+/* One message, in any state but sending, and its record. Where several share the id it is the one
+ * that the record belongs to. A record without a message is deleted alone. */
+int spool_delete(Spool *spool, const char *id, Failure *f);
 
 DEFINE_CLEANUP(Spool, spool_free);
 DEFINE_CLEANUP(SpoolScan, spool_scan_free);

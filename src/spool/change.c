@@ -1,0 +1,157 @@
+/* The ends of a claim: one function a change of state, as in doc/spool.md. Must never overwrite a
+ * file, nor delete one but a delivered message. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "spool/internal.h"
+
+#define ID_TRIES 8
+
+static int rename_record(const Spool *spool, const char *id, const char *new_id)
+{
+    char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
+
+    if (!spool_name_format_record(id, from) || !spool_name_format_record(new_id, to))
+        return -ENAMETOOLONG;
+    return spool_rename(spool->fd, from, to);
+}
+
+int spool_rename_message(
+    const Spool *spool, const char *id, SpoolState from, const char *new_id, SpoolState to)
+{
+    char old[SPOOL_NAME_MAX], new[SPOOL_NAME_MAX];
+
+    if (!spool_name_format(id, from, old) || !spool_name_format(new_id, to, new))
+        return -ENAMETOOLONG;
+    return spool_rename(spool->fd, old, new);
+}
+
+int spool_claim_change_id(SpoolClaim *claim, SpoolState from, SpoolState to)
+{
+    char id[SPOOL_NAME_MAX];
+    int r = -EEXIST;
+
+    for (int tries = 0; tries < ID_TRIES && r == -EEXIST; tries++) {
+        spool_name_make_id(claim->id, id);
+        /* The record goes first: a crash between costs a second delivery at most, while a record
+         * left behind could have another message's recipients skipped. */
+        r = claim->has_record ? rename_record(claim->spool, claim->id, id) : 0;
+        if (r == -ENOENT)
+            r = 0;
+        if (r < 0)
+            continue;
+        r = spool_rename_message(claim->spool, claim->id, from, id, to);
+        if (r < 0 && claim->has_record)
+            (void)rename_record(claim->spool, id, claim->id);
+    }
+    if (r >= 0)
+        strcpy(claim->id, id);
+    return r;
+}
+
+/* `.sending` -> `to`, under a new id when the name is taken. */
+static int change_state(SpoolClaim *claim, SpoolState to, Failure *f)
+{
+    int r = spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, claim->id, to);
+
+    if (r == -EEXIST)
+        r = spool_claim_change_id(claim, SPOOL_SENDING, to);
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s/%s.sending: somebody moved or removed the message while it was being sent, so it "
+            "could not become .%s; leave files alone while they are .sending",
+            claim->spool->path, claim->id, spool_state_name(to));
+    return r < 0 ? failure_set_errno(f, r, "%s/%s.sending: cannot rename the message to .%s",
+                       claim->spool->path, claim->id, spool_state_name(to))
+                 : 0;
+}
+
+int spool_unlink_message(const Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    char name[SPOOL_NAME_MAX];
+    int r;
+
+    if (!spool_name_format(id, state, name))
+        return -ENOENT;
+    if (unlinkat(spool->fd, name, 0) == 0)
+        return 0;
+    r = -errno;
+    if (r == -EISDIR && unlinkat(spool->fd, name, AT_REMOVEDIR) == 0)
+        return 0;
+    if (r == -EISDIR)
+        r = -errno;
+    if (r == -ENOENT)
+        return r;
+    return failure_set_errno(f, r, "%s/%s: cannot delete it", spool->path, name);
+}
+
+int spool_unlink_record(const Spool *spool, const char *id, Failure *f)
+{
+    char name[SPOOL_NAME_MAX];
+
+    if (!spool_name_format_record(id, name) || unlinkat(spool->fd, name, 0) == 0)
+        return 0;
+    if (errno == ENOENT)
+        return 0;
+    return failure_set_errno(
+        f, -errno, "%s/%s: cannot delete the delivery record", spool->path, name);
+}
+
+int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f)
+{
+    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
+    int r;
+
+    if (!keep_sent && !owned->has_record) {
+        r = spool_unlink_message(owned->spool, owned->id, SPOOL_SENDING, f);
+        if (r != -ENOENT)
+            return r;
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s/%s.sending: somebody moved or removed the message while it was being sent; it has "
+            "been delivered: delete it wherever it is now, or it is sent again",
+            owned->spool->path, owned->id);
+    }
+    /* Past this rename nothing sends it again, so that its record may go before it. */
+    r = change_state(owned, SPOOL_SENT, f);
+    if (r < 0 || keep_sent)
+        return r;
+    r = spool_unlink_record(owned->spool, owned->id, f);
+    if (r < 0)
+        return r;
+    r = spool_unlink_message(owned->spool, owned->id, SPOOL_SENT, f);
+    return r == -ENOENT ? 0 : r;
+}
+
+int spool_defer(SpoolClaim *claim, usec_t next, Failure *f)
+{
+    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)(next / USEC_PER_SEC), .tv_nsec = (long)(next % USEC_PER_SEC) * 1000}};
+    char name[SPOOL_NAME_MAX];
+
+    if (!spool_name_format_record(owned->id, name))
+        return failure_set(f, -EINVAL, ERROR_SPOOL, "%s: the id is too long", owned->id);
+    if (utimensat(owned->spool->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return failure_set_errno(f, -errno,
+            "%s/%s: cannot set the time of the next attempt on the delivery record",
+            owned->spool->path, name);
+    return change_state(owned, SPOOL_DEFERRED, f);
+}
+
+int spool_fail(SpoolClaim *claim, Failure *f)
+{
+    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
+
+    return change_state(owned, SPOOL_FAILED, f);
+}
+
+int spool_release(SpoolClaim *claim, Failure *f)
+{
+    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
+
+    return change_state(owned, SPOOL_QUEUED, f);
+}

@@ -1,0 +1,350 @@
+/* Claiming a message: from `.queued` or `.deferred` to `.sending`, under a lock. Must never claim
+ * what somebody still writes, follow a link, or block on what is no message. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "spool/internal.h"
+#include "spool/record.h"
+
+/* A program that links a finished file into the queue and then unlinks the first name is given so
+ * long. */
+#define LINK_GRACE (10 * USEC_PER_SEC)
+
+#define ID_TRIES 8
+
+/* What the steps of one claim share. */
+typedef struct Attempt {
+    Spool *spool;
+    const char *id;
+    SpoolState from;
+    usec_t settle;
+    bool settled;
+    usec_t now;
+    char name[SPOOL_NAME_MAX];
+} Attempt;
+
+SpoolClaim *spool_claim_new(Spool *spool, const char *id)
+{
+    SpoolClaim *claim = malloc(sizeof(*claim));
+
+    if (!claim)
+        return NULL;
+    *claim = (SpoolClaim){.spool = spool, .fd = -1};
+    if (strlen(id) <= SPOOL_ID_MAX)
+        strcpy(claim->id, id);
+    else
+        spool_name_make_id(id, claim->id);
+    return claim;
+}
+
+void spool_claim_free(SpoolClaim *claim)
+{
+    if (!claim)
+        return;
+    close_p(&claim->fd);
+    free(claim);
+}
+
+static bool is_young(usec_t then, usec_t now, usec_t age)
+{
+    /* A time far ahead is a wrong clock's, and would be waited for in vain. */
+    return then > now ? then - now < age : now - then < age;
+}
+
+/* Renames the file to `.sending`, under a new id where the name is taken. 0 with the claim,
+ * SPOOL_GONE, or a negative errno with a Failure. */
+static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
+{
+    SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id);
+    char name[SPOOL_NAME_MAX];
+    int r = -EEXIST;
+
+    if (!claim)
+        return failure_set_errno(f, -ENOMEM, "%s/%s", a->spool->path, a->name);
+    for (int tries = 0; tries < ID_TRIES && r == -EEXIST; tries++) {
+        if (tries > 0)
+            spool_name_make_id(a->id, claim->id);
+        r = spool_name_format(claim->id, SPOOL_SENDING, name)
+                ? spool_rename(a->spool->fd, a->name, name)
+                : -ENAMETOOLONG;
+    }
+    if (r == -ENOENT)
+        return SPOOL_GONE;
+    if (r < 0)
+        return failure_set_errno(f, r,
+            "%s/%s: cannot rename to claim it; see that the directory can be written and, when it "
+            "is sticky, belongs to this user",
+            a->spool->path, a->name);
+    *ret = TAKE_PTR(claim);
+    return 0;
+}
+
+/* A record that ends with `sent` is of a message that is done; what has its id now is another one.
+ */
+static bool is_closed(const SpoolClaim *claim)
+{
+    SpoolHistory history = {0};
+    /* What cannot be read is complained about by who needs to know what is in it. */
+    bool closed = spool_history_load(claim, &history, NULL) >= 0 && history.sent;
+
+    spool_history_done(&history);
+    return closed;
+}
+
+/* Finds the record that belongs to the claim, which gets another id when its own is in use. */
+static int settle_record(SpoolClaim *claim, Failure *f)
+{
+    int r = spool_record_look(claim->spool, claim->id);
+
+    if (r == RECORD_NONE)
+        return 0;
+    claim->has_record = r == RECORD_OWN;
+    if (r == RECORD_OWN && !is_closed(claim))
+        return 0;
+    claim->has_record = false;
+    if (r >= 0)
+        r = spool_claim_change_id(claim, SPOOL_SENDING, SPOOL_SENDING);
+    return r < 0 ? failure_set_errno(f, r,
+                       "%s/%s: cannot give it a new id, though another message has its own",
+                       claim->spool->path, claim->id)
+                 : 0;
+}
+
+/* Puts the reason into the record of the claim, and the claim to `.failed`. */
+static int record_defect(const Attempt *a, SpoolClaim *claim, const Failure *reason, Failure *f)
+{
+    _cleanup_buffer_ Buffer line = {0};
+    int r = settle_record(claim, f);
+
+    if (r >= 0 && spool_record_failed(&line, a->now, reason->number, failure_text(reason)) < 0)
+        r = failure_set_errno(f, -ENOMEM, "%s/%s", a->spool->path, a->name);
+    if (r >= 0)
+        r = spool_record_append(claim, &line, f);
+    if (r >= 0)
+        return spool_fail(claim, f);
+    (void)spool_release(claim, NULL);
+    return r;
+}
+
+/* Brings what is no message to `.failed`. Takes `fd` (or -1), which holds the lock, and `reason`.
+ * SPOOL_DEFECTIVE with the reason in `f`, SPOOL_GONE, or a negative errno with a Failure. */
+static int fail_defective(const Attempt *a, int fd, Failure reason, Failure *f)
+{
+    _cleanup_failure_ Failure why = reason;
+    _cleanup_close_ int lock = fd;
+    SpoolClaim *claim = NULL;
+    int r = take(a, &claim, f);
+
+    if (r != 0)
+        return r;
+    claim->fd = TAKE_FD(lock);
+    r = record_defect(a, claim, &why, f);
+    if (r < 0)
+        return r == -ENOENT ? SPOOL_GONE : r;
+    (void)failure_set(f, 0, why.number, "%s", failure_text(&why));
+    return SPOOL_DEFECTIVE;
+}
+
+static const char *kind_of(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG: return "a regular file";
+    case S_IFLNK: return "a symbolic link";
+    case S_IFDIR: return "a directory";
+    case S_IFIFO: return "a named pipe";
+    case S_IFSOCK: return "a socket";
+    default: return "a device";
+    }
+}
+
+static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure *f)
+{
+    Failure reason = {0};
+
+    (void)failure_set(&reason, 0, ERROR_FILE,
+        "not a message: %s, not a regular file; remove it, and put the file itself in its place",
+        kind_of(st->st_mode));
+    return fail_defective(a, fd, reason, f);
+}
+
+/* What could not be opened: gone, no message, or a failure of our own. */
+static int unopened(const Attempt *a, int error, Failure *f)
+{
+    Failure reason = {0};
+    struct stat st;
+
+    if (error == ENOENT)
+        return SPOOL_GONE;
+    if (error == EWOULDBLOCK)
+        return SPOOL_UNSETTLED; /* another program's lease is about to be given up */
+    if (error != ELOOP && error != ENXIO && error != ENODEV && error != EACCES)
+        return failure_set_errno(
+            f, -error, "%s/%s: cannot open the message", a->spool->path, a->name);
+    if (fstatat(a->spool->fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? SPOOL_GONE
+                               : failure_set_errno(f, -errno, "%s/%s: cannot look at the message",
+                                     a->spool->path, a->name);
+    if (error != EACCES || !S_ISREG(st.st_mode))
+        return not_regular(a, -1, &st, f);
+    if (!a->settled && is_young(spool_file_time(&st.st_ctim), a->now, a->settle))
+        return SPOOL_UNSETTLED; /* its writer may be about to chmod it */
+    (void)failure_set(&reason, 0, ERROR_FILE,
+        "the file cannot be read by user %u: it belongs to user %u, group %u, with mode %04o; let "
+        "that user read it (chmod g+r, or an ACL) and rename it to .queued",
+        geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
+    return fail_defective(a, -1, reason, f);
+}
+
+/* A lease for reading is granted only while nobody has the file open for writing. It is given back
+ * at once. 0 nobody writes, SPOOL_WRITING, or -EACCES when it cannot be told. */
+static int look_for_writer(int fd)
+{
+    /* Whoever opens the file for writing just now has a signal sent to us: let it be one that is
+     * ignored, for SIGIO kills. */
+    (void)fcntl(fd, F_SETSIG, SIGURG);
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+        return errno == EAGAIN ? SPOOL_WRITING : -EACCES;
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    return 0;
+}
+
+/* 0 when the locked regular file may be claimed, SPOOL_WRITING or SPOOL_UNSETTLED. */
+static int check_settled(const Attempt *a, int fd, const struct stat *st)
+{
+    int r = look_for_writer(fd);
+
+    if (r >= 0)
+        return r;
+    if (!a->settled && (is_young(spool_file_time(&st->st_mtim), a->now, a->settle) ||
+                           is_young(spool_file_time(&st->st_ctim), a->now, a->settle)))
+        return SPOOL_UNSETTLED;
+    return 0;
+}
+
+static int several_links(const Attempt *a, int fd, const struct stat *st, Failure *f)
+{
+    Failure reason = {0};
+
+    if (is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE)) {
+        (void)close(fd);
+        return SPOOL_UNSETTLED;
+    }
+    (void)failure_set(&reason, 0, ERROR_FILE,
+        "the file has %ju names (hard links), so that it may be another program's, and could "
+        "change "
+        "while it is sent; copy it into the queue instead of linking it",
+        (uintmax_t)st->st_nlink);
+    return fail_defective(a, fd, reason, f);
+}
+
+/* The rename was by name and the lock is on a file: they must be the same. 0, SPOOL_GONE when
+ * another file had come under the name (it is put back), or a negative errno. */
+static int check_same(const Attempt *a, const SpoolClaim *claim, const struct stat *st)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat now;
+
+    (void)spool_name_format(claim->id, SPOOL_SENDING, name);
+    if (fstatat(a->spool->fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? SPOOL_GONE : -errno;
+    if (now.st_dev == st->st_dev && now.st_ino == st->st_ino)
+        return 0;
+    /* Not to be put back where its name was taken again: then it waits as `.sending` of nobody. */
+    (void)spool_rename(a->spool->fd, name, a->name);
+    return SPOOL_GONE;
+}
+
+/* The last step: the file is locked, checked and complete. Takes `fd`. */
+static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClaim **ret, Failure *f)
+{
+    SpoolClaim *claim = NULL;
+    _cleanup_close_ int lock = fd;
+    int r = take(a, &claim, f);
+
+    if (r != 0)
+        return r;
+    r = check_same(a, claim, st);
+    if (r != 0) {
+        spool_claim_free(claim);
+        return r < 0 ? failure_set_errno(f, r, "%s/%s: cannot look at the claimed message",
+                           a->spool->path, a->name)
+                     : r;
+    }
+    claim->fd = TAKE_FD(lock);
+    claim->size = (uint64_t)st->st_size;
+    claim->arrival = spool_file_time(&st->st_mtim);
+    r = settle_record(claim, f);
+    if (r < 0) {
+        (void)spool_release(claim, NULL);
+        return r;
+    }
+    *ret = claim;
+    return SPOOL_CLAIMED;
+}
+
+int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
+    usec_t now_realtime, SpoolClaim **ret, Failure *f)
+{
+    Attempt a = {spool, id, from, settle, settled, now_realtime, ""};
+    _cleanup_close_ int fd = -1;
+    struct stat st;
+    int r;
+
+    if (!spool_name_format(id, from, a.name))
+        return failure_set(f, -EINVAL, ERROR_SPOOL, "%s: not the id of a message", id);
+    fd = openat(spool->fd, a.name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    if (fd < 0)
+        return unopened(&a, errno, f);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? SPOOL_LOCKED
+                   : failure_set_errno(f, -errno,
+                         "%s/%s: cannot lock the message; the queue must be on a local file system",
+                         spool->path, a.name);
+    if (fstat(fd, &st) < 0)
+        return failure_set_errno(f, -errno, "%s/%s", spool->path, a.name);
+    if (st.st_nlink == 0)
+        return SPOOL_GONE;
+    if (!S_ISREG(st.st_mode))
+        return not_regular(&a, TAKE_FD(fd), &st, f);
+    if (st.st_nlink > 1)
+        return several_links(&a, TAKE_FD(fd), &st, f);
+    r = check_settled(&a, fd, &st);
+    return r != 0 ? r : claim_file(&a, TAKE_FD(fd), &st, ret, f);
+}
+
+const char *spool_claim_id(const SpoolClaim *claim)
+{
+    return claim->id;
+}
+
+int spool_claim_fd(const SpoolClaim *claim)
+{
+    return claim->fd;
+}
+
+uint64_t spool_claim_size(const SpoolClaim *claim)
+{
+    return claim->size;
+}
+
+usec_t spool_claim_arrival(const SpoolClaim *claim)
+{
+    return claim->arrival;
+}
+
+bool spool_claim_has_record(const SpoolClaim *claim)
+{
+    return claim->has_record;
+}
+
+const Spool *spool_claim_spool(const SpoolClaim *claim)
+{
+    return claim->spool;
+}

@@ -1,0 +1,87 @@
+/* The changes of state that an operator asks for. Must never touch what is being sent. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "spool/internal.h"
+
+static const char *list_states(const SpoolState *states, size_t n, char text[static 64])
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        strcat(text, i > 0 ? " or ." : ".");
+        strcat(text, spool_state_name(states[i]));
+    }
+    return text;
+}
+
+/* The first of the states that the message is in becomes `to`. */
+static int operate(
+    Spool *spool, const char *id, const SpoolState *from, size_t n, SpoolState to, Failure *f)
+{
+    char text[64];
+    SpoolState state;
+    int r = -ENOENT;
+
+    for (size_t i = 0; i < n && r == -ENOENT; i++)
+        r = spool_rename_message(spool, id, from[i], id, to);
+    if (r >= 0)
+        return 0;
+    if (r == -EEXIST)
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s/%s.%s exists already: it is another message; rename one of them first", spool->path,
+            id, spool_state_name(to));
+    if (r != -ENOENT)
+        return failure_set_errno(
+            f, r, "%s/%s: cannot rename it to .%s", spool->path, id, spool_state_name(to));
+    if (spool_find(spool, id, &state) < 0)
+        return failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
+    if (state == SPOOL_SENDING)
+        return failure_set(f, -EBUSY, ERROR_SPOOL,
+            "%s/%s.sending: it is being sent; try again when it is done", spool->path, id);
+    return failure_set(f, r, ERROR_SPOOL, "%s/%s.%s: only what is %s can become .%s", spool->path,
+        id, spool_state_name(state), list_states(from, n, text), spool_state_name(to));
+}
+
+int spool_hold(Spool *spool, const char *id, Failure *f)
+{
+    static const SpoolState from[] = {SPOOL_DEFERRED, SPOOL_QUEUED};
+
+    return operate(spool, id, from, ELEMENTSOF(from), SPOOL_HELD, f);
+}
+
+int spool_unhold(Spool *spool, const char *id, Failure *f)
+{
+    static const SpoolState from[] = {SPOOL_HELD};
+
+    return operate(spool, id, from, ELEMENTSOF(from), SPOOL_QUEUED, f);
+}
+
+int spool_retry(Spool *spool, const char *id, Failure *f)
+{
+    static const SpoolState from[] = {SPOOL_DEFERRED, SPOOL_FAILED};
+
+    return operate(spool, id, from, ELEMENTSOF(from), SPOOL_QUEUED, f);
+}
+
+int spool_delete(Spool *spool, const char *id, Failure *f)
+{
+    SpoolState state;
+    char name[SPOOL_NAME_MAX];
+    int r = spool_find(spool, id, &state);
+
+    if (r == 0 && state == SPOOL_SENDING)
+        return failure_set(f, -EBUSY, ERROR_SPOOL,
+            "%s/%s.sending: it is being sent; try again when it is done", spool->path, id);
+    /* The message goes first: without its record it could be sent to somebody twice. */
+    if (r == 0)
+        r = spool_unlink_message(spool, id, state, f);
+    else if (r == -ENOENT && spool_name_format_record(id, name) &&
+             faccessat(spool->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        r = 0;
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
+    return r < 0 ? r : spool_unlink_record(spool, id, f);
+}

@@ -1,0 +1,258 @@
+/* The queue directory as a whole: opening it, looking into it, and the rename all else is made of.
+ * Must never read a message or change one's state by itself. */
+#include "spool/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "spool/internal.h"
+
+struct SpoolScan {
+    DIR *stream;
+    char id[SPOOL_NAME_MAX];
+};
+
+/* Without RENAME_NOREPLACE a second link does the same: it never overwrites either. A crash leaves
+ * both names, which spool_recover() mends. */
+static int rename_by_link(int directory_fd, const char *from, const char *to)
+{
+    int r;
+
+    if (linkat(directory_fd, from, directory_fd, to, 0) < 0)
+        return -errno;
+    if (unlinkat(directory_fd, from, 0) == 0)
+        return 0;
+    r = -errno; /* somebody moved it: then that name counts, and ours must not stay */
+    (void)unlinkat(directory_fd, to, 0);
+    return r;
+}
+
+int spool_rename(int directory_fd, const char *from, const char *to)
+{
+    if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENOSYS ? rename_by_link(directory_fd, from, to) : -errno;
+}
+
+usec_t spool_file_time(const struct timespec *t)
+{
+    return t->tv_sec < 0 ? 0 : (usec_t)t->tv_sec * USEC_PER_SEC + (usec_t)t->tv_nsec / 1000;
+}
+
+static int check_access(const Spool *spool, const struct stat *st, Failure *f)
+{
+    uid_t self = geteuid();
+
+    if (faccessat(spool->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0) {
+        int r = -errno;
+
+        if (r == -EACCES)
+            return failure_set(f, r, ERROR_SPOOL,
+                "%s: this process (user %u) may not list, create and delete in the queue "
+                "directory, "
+                "which belongs to user %u with mode %04o; run as that user, or give the directory "
+                "to this one: chown %u %s && chmod u+rwx %s",
+                spool->path, self, st->st_uid, st->st_mode & 07777, self, spool->path, spool->path);
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s: cannot write to the queue directory: %s; mount its file system for writing, or "
+            "choose another directory",
+            spool->path, strerrordesc_np(-r));
+    }
+    if ((st->st_mode & S_IWOTH) && !(st->st_mode & S_ISVTX))
+        return failure_set(f, -EPERM, ERROR_SPOOL,
+            "%s: everybody may rename and delete the messages in the queue directory (mode %04o); "
+            "protect them: chmod +t %s, or chmod o-w %s",
+            spool->path, st->st_mode & 07777, spool->path, spool->path);
+    if ((st->st_mode & S_ISVTX) && self != 0 && self != st->st_uid)
+        return failure_set(f, -EPERM, ERROR_SPOOL,
+            "%s: the queue directory is sticky and belongs to user %u, so this process (user %u) "
+            "cannot rename what others put there; run as that user, or: chown %u %s",
+            spool->path, st->st_uid, self, self, spool->path);
+    return 0;
+}
+
+static int open_directory(const char *path, Failure *f)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = -errno;
+
+    if (fd >= 0)
+        return fd;
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s: the queue directory does not exist; create it: mkdir -p %s && chmod 3730 %s && "
+            "chown DAEMON-USER:DAEMON-GROUP %s",
+            path, path, path, path);
+    if (r == -ENOTDIR)
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s: the queue directory is no directory; name the directory that holds the messages",
+            path);
+    if (r == -EACCES)
+        return failure_set(f, r, ERROR_SPOOL,
+            "%s: this process (user %u) may not list the queue directory; run as the directory's "
+            "owner, or: chown %u %s && chmod u+rwx %s",
+            path, geteuid(), geteuid(), path, path);
+    return failure_set(
+        f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+}
+
+int spool_open(const char *path, Spool **ret, Failure *f)
+{
+    Spool *spool _cleanup_(spool_free_p) = calloc(1, sizeof(*spool));
+    struct stat st;
+    int r;
+
+    if (!spool)
+        return failure_set_errno(f, -ENOMEM, "%s", path);
+    spool->fd = -1;
+    spool->path = strdup(path);
+    if (!spool->path)
+        return failure_set_errno(f, -ENOMEM, "%s", path);
+    spool->fd = open_directory(path, f);
+    if (spool->fd < 0)
+        return spool->fd;
+    if (fstat(spool->fd, &st) < 0)
+        return failure_set_errno(f, -errno, "%s", path);
+    r = check_access(spool, &st, f);
+    if (r < 0)
+        return r;
+    spool->device = st.st_dev;
+    spool->inode = st.st_ino;
+    spool->owner = st.st_uid;
+    spool->group = st.st_gid;
+    *ret = TAKE_PTR(spool);
+    return 0;
+}
+
+void spool_free(Spool *spool)
+{
+    if (!spool)
+        return;
+    close_p(&spool->fd);
+    free(spool->path);
+    free(spool);
+}
+
+int spool_directory_fd(const Spool *spool)
+{
+    return spool->fd;
+}
+
+const char *spool_path(const Spool *spool)
+{
+    return spool->path;
+}
+
+int spool_is_current(const Spool *spool)
+{
+    struct stat st;
+
+    if (stat(spool->path, &st) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+    return st.st_dev == spool->device && st.st_ino == spool->inode;
+}
+
+int spool_scan_new(const Spool *spool, SpoolScan **ret, Failure *f)
+{
+    SpoolScan *scan _cleanup_(spool_scan_free_p) = calloc(1, sizeof(*scan));
+    int fd;
+
+    if (!scan)
+        return failure_set_errno(f, -ENOMEM, "%s", spool->path);
+    fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return failure_set_errno(f, -errno, "%s: cannot list the queue directory", spool->path);
+    scan->stream = fdopendir(fd);
+    if (!scan->stream) {
+        int r = -errno;
+
+        (void)close(fd);
+        return failure_set_errno(f, r, "%s: cannot list the queue directory", spool->path);
+    }
+    *ret = TAKE_PTR(scan);
+    return 0;
+}
+
+void spool_scan_free(SpoolScan *scan)
+{
+    if (!scan)
+        return;
+    if (scan->stream)
+        (void)closedir(scan->stream);
+    free(scan);
+}
+
+int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
+{
+    for (;;) {
+        const struct dirent *entry;
+        size_t length;
+
+        errno = 0;
+        entry = readdir(scan->stream);
+        if (!entry)
+            return -errno;
+        if (!spool_name_parse(entry->d_name, &ret->state, &length) || length >= sizeof(scan->id))
+            continue;
+        memcpy(scan->id, entry->d_name, length);
+        scan->id[length] = '\0';
+        ret->id = scan->id;
+        return 1;
+    }
+}
+
+static int exists(const Spool *spool, const char *id, SpoolState state)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    if (!spool_name_format(id, state, name))
+        return 0;
+    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return 1;
+    return errno == ENOENT ? 0 : -errno;
+}
+
+int spool_find(const Spool *spool, const char *id, SpoolState *ret)
+{
+    /* The states that a message keeps its record in come first. */
+    static const SpoolState order[] = {
+        SPOOL_SENDING, SPOOL_DEFERRED, SPOOL_HELD, SPOOL_FAILED, SPOOL_SENT, SPOOL_QUEUED};
+
+    /* Twice: a message may change its state between the looks. */
+    for (size_t i = 0; i < 2 * ELEMENTSOF(order); i++) {
+        SpoolState state = order[i % ELEMENTSOF(order)];
+        int r = exists(spool, id, state);
+
+        if (r < 0)
+            return r;
+        if (r > 0) {
+            *ret = state;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+bool spool_id_is_kept(const Spool *spool, const char *id)
+{
+    /* What cannot be looked at is taken for there: a new id is always safe. */
+    return exists(spool, id, SPOOL_DEFERRED) || exists(spool, id, SPOOL_HELD) ||
+           exists(spool, id, SPOOL_FAILED) || exists(spool, id, SPOOL_SENT);
+}
+
+usec_t spool_next_attempt(const Spool *spool, const char *id)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    if (!spool_name_format_record(id, name) ||
+        fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    return spool_file_time(&st.st_mtim);
+}

@@ -1,0 +1,113 @@
+/* A queue directory of its own for each test, and a few words to set up and look at its files. */
+#pragma once
+
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "spool/spool.h"
+
+typedef struct Place {
+    char path[64];
+    Spool *spool;
+    int fd;
+} Place;
+
+static inline void place_init(Place *p)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    strcpy(p->path, "/tmp/outbox-spool-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(p->path));
+    ck_assert_msg(spool_open(p->path, &p->spool, &f) == 0, "%s", failure_text(&f));
+    p->fd = spool_directory_fd(p->spool);
+}
+
+static inline void place_empty(Place *p)
+{
+    DIR *stream = opendir(p->path);
+    struct dirent *entry;
+
+    while ((entry = readdir(stream)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            unlinkat(p->fd, entry->d_name, 0) < 0)
+            (void)unlinkat(p->fd, entry->d_name, AT_REMOVEDIR);
+    closedir(stream);
+}
+
+static inline void place_done(Place *p)
+{
+    place_empty(p);
+    spool_free(p->spool);
+    ck_assert_int_eq(rmdir(p->path), 0);
+}
+
+#define _cleanup_place_ _cleanup_(place_done)
+
+/* Puts a file there, as a writer that is done would. */
+static inline void put(const Place *p, const char *name, const char *content)
+{
+    _cleanup_close_ int fd = openat(p->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(file_write_all(fd, content, strlen(content)), 0);
+}
+
+static inline bool there(const Place *p, const char *name)
+{
+    struct stat st;
+
+    return fstatat(p->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Everything in the file; free it. */
+static inline char *content(const Place *p, const char *name)
+{
+    Buffer b = {0};
+
+    ck_assert_int_eq(file_load(p->fd, name, 1 << 20, &b), 0);
+    ck_assert_int_eq(buffer_append(&b, "", 1), 0);
+    return b.memory;
+}
+
+/* The names in the directory, sorted, a blank behind each, random suffixes as `*`; free it. */
+static inline char *names(const Place *p)
+{
+    struct dirent **entries;
+    int n = scandir(p->path, &entries, NULL, alphasort);
+    Buffer b = {0};
+
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name, *dash = strchr(name, '-'), *dot = strrchr(name, '.');
+
+        if (name[0] != '.' && dash && dot - dash == 9)
+            buffer_appendf(&b, "%.*s*%s ", (int)(dash - name + 1), name, dot);
+        else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+            buffer_appendf(&b, "%s ", name);
+        free(entries[i]);
+    }
+    free(entries);
+    ck_assert_int_eq(buffer_append(&b, "", 1), 0);
+    return b.memory;
+}
+
+#define assert_names(p, expected)             \
+    do {                                      \
+        char *_names = names(p);              \
+        ck_assert_str_eq(_names, (expected)); \
+        free(_names);                         \
+    } while (0)
+
+#define NOW ((usec_t)4000000000 * USEC_PER_SEC) /* long after what the tests put there */
+
+static inline int claim(const Place *p, const char *id, SpoolClaim **ret)
+{
+    return spool_claim(p->spool, id, SPOOL_QUEUED, 0, false, NOW, ret, NULL);
+}
