@@ -9,7 +9,7 @@
 
 Config *config_ref(Config *config)
 {
-    config->references++;
+    __atomic_add_fetch(&config->references, 1, __ATOMIC_RELAXED);
     return config;
 }
 
@@ -28,7 +28,7 @@ Config *config_unref(Config *config)
     size_t n;
     const Setting *rows = settings_table(&n);
 
-    if (!config || --config->references > 0)
+    if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < (rows[i].section == SECTION_RELAYS ? config->n_relays : 1); k++)

@@ -120,6 +120,7 @@ typedef struct Config {
     size_t n_relays;
 } Config;
 
+/* From any thread: a name lookup holds one beside the loop. */
 Config *config_ref(Config *config);
 Config *config_unref(
     Config *config); /* wipes secrets with the last reference; accepts NULL; returns NULL */
