@@ -1,0 +1,56 @@
+/* Socket addresses in words. Must never ask a name server. */
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+
+socklen_t address_size(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                          : sizeof(struct sockaddr_in);
+}
+
+char *address_format_host(
+    const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX])
+{
+    if (getnameinfo((const struct sockaddr *)address, address_size(address), text, ADDRESS_TEXT_MAX,
+            NULL, 0, NI_NUMERICHOST) != 0)
+        text[0] = '\0';
+    return text;
+}
+
+char *address_format(const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX])
+{
+    bool v6 = address->ss_family == AF_INET6;
+    /* The port stands at the same place in both forms (RFC 3493, 3.3). */
+    unsigned port = ntohs(((const struct sockaddr_in *)address)->sin_port);
+    char host[ADDRESS_TEXT_MAX];
+
+    address_format_host(address, host);
+    snprintf(text, ADDRESS_TEXT_MAX, v6 ? "[%.60s]:%u" : "%.60s:%u", host, port);
+    return text;
+}
+
+char *address_format_literal(
+    const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX])
+{
+    bool v6 = address->ss_family == AF_INET6;
+    char host[ADDRESS_TEXT_MAX];
+
+    address_format_host(address, host);
+    host[strcspn(host, "%")] = '\0'; /* a scope means something to this host only */
+    snprintf(text, ADDRESS_TEXT_MAX, v6 ? "[IPv6:%.60s]" : "[%.60s]", host);
+    return text;
+}
+
+bool address_is_loopback(const struct sockaddr_storage *address)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+
+    if (address->ss_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}

@@ -1,0 +1,25 @@
+/* Socket addresses in words. */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/* "[" IPv6 with scope "]:65535" and a NUL. */
+#define ADDRESS_TEXT_MAX (INET6_ADDRSTRLEN + 32)
+
+socklen_t address_size(const struct sockaddr_storage *address);
+
+/* "192.0.2.1" or "2001:db8::1%eth0"; "" for another family. Returns `text`. */
+char *address_format_host(
+    const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX]);
+
+/* "192.0.2.1:587" or "[2001:db8::1]:587". Returns `text`. */
+char *address_format(const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX]);
+
+/* The form that EHLO takes when a host has no name: "[192.0.2.1]" or "[IPv6:2001:db8::1]"
+ * (RFC 5321, 4.1.3). Returns `text`. */
+char *address_format_literal(
+    const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX]);
+
+bool address_is_loopback(const struct sockaddr_storage *address);

@@ -1,0 +1,57 @@
+/* This host's own name. Must never give a name that servers refuse for its form. */
+#include "net/hostname.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+
+/* "localhost.localdomain" and the like say nothing to a server, and many refuse them. */
+static bool is_usable(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+
+    return strchr(name, '.') && name[0] != '.' && name[strspn(name, letters)] == '\0' &&
+           !text_starts_nocase(name, "localhost");
+}
+
+static void get_node_name(char name[static HOST_NAME_MAX + 1])
+{
+    if (gethostname(name, HOST_NAME_MAX + 1) < 0)
+        name[0] = '\0';
+    name[HOST_NAME_MAX] = '\0';
+}
+
+bool host_name_is_qualified(void)
+{
+    char name[HOST_NAME_MAX + 1];
+
+    get_node_name(name);
+    return is_usable(name);
+}
+
+int host_name_get(char **ret)
+{
+    const struct addrinfo hints = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM};
+    char node[HOST_NAME_MAX + 1];
+    struct addrinfo *list = NULL;
+    const char *name = NULL;
+
+    *ret = NULL;
+    get_node_name(node);
+    if (is_usable(node))
+        name = node;
+    else if (node[0] != '\0' && getaddrinfo(node, NULL, &hints, &list) == 0 && list->ai_canonname &&
+             is_usable(list->ai_canonname))
+        name = list->ai_canonname;
+    if (name)
+        *ret = strdup(name);
+    if (list)
+        freeaddrinfo(list);
+    return name && !*ret ? -ENOMEM : 0;
+}

@@ -1,0 +1,12 @@
+/* This host's name, as EHLO wants it (RFC 5321, 4.1.4). */
+#pragma once
+
+#include <stdbool.h>
+
+/* Whether the host name as it is set can be used as it stands, so that asking cannot block. */
+bool host_name_is_qualified(void);
+
+/* A fully qualified name made of letters, digits, hyphens and dots; NULL in `*ret` when there is
+ * none, so that the caller uses an address literal. May block on a name server. 0 or -ENOMEM.
+ * Caller frees. */
+int host_name_get(char **ret);

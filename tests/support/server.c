@@ -1,0 +1,268 @@
+/* The scripted server. Whatever does not go by the script is kept in words and fails the test in
+ * its own thread. */
+#include "server.h"
+
+#include <check.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PORT_FIRST 20000
+#define PORT_RANGE 10000
+#define PATIENCE_SECONDS 10
+
+struct TestServer {
+    pthread_t thread;
+    int listen_fd;
+    uint16_t port;
+    const char *const *scripts;
+    TestServerOptions options;
+    SSL_CTX *tls_context;
+    char failure[700]; /* "" while all goes by the script */
+};
+
+typedef struct Peer {
+    TestServer *server;
+    int fd;
+    SSL *tls;
+    bool over; /* the rest of the script is not played */
+} Peer;
+
+int test_listen(int backlog, uint16_t *ret_port)
+{
+    for (unsigned i = 0; i < 500; i++) {
+        uint16_t port = (uint16_t)(PORT_FIRST + ((unsigned)getpid() * 17 + i) % PORT_RANGE);
+        struct sockaddr_in address = {
+            .sin_family = AF_INET,
+            .sin_port = htons(port),
+            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        ck_assert_int_ge(fd, 0);
+        if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+            listen(fd, backlog) == 0) {
+            *ret_port = port;
+            return fd;
+        }
+        close(fd);
+    }
+    ck_abort_msg("no port is free");
+}
+
+static void note_failure(Peer *peer, const char *what, const char *line)
+{
+    if (peer->server->failure[0] == '\0')
+        snprintf(
+            peer->server->failure, sizeof(peer->server->failure), "%.300s: \"%.200s\"", what, line);
+    peer->over = true;
+}
+
+static void send_bytes(Peer *peer, const char *data, size_t n)
+{
+    if (peer->tls)
+        (void)SSL_write(peer->tls, data, (int)n);
+    else
+        (void)send(peer->fd, data, n, MSG_NOSIGNAL);
+}
+
+static bool read_byte(Peer *peer, char *byte)
+{
+    return (peer->tls ? (ssize_t)SSL_read(peer->tls, byte, 1) : recv(peer->fd, byte, 1, 0)) == 1;
+}
+
+/* Without its line end. */
+static bool read_line(Peer *peer, char *line, size_t size)
+{
+    size_t n = 0;
+    char byte;
+
+    while (read_byte(peer, &byte)) {
+        if (byte == '\n') {
+            line[n > 0 && line[n - 1] == '\r' ? n - 1 : n] = '\0';
+            return true;
+        }
+        if (n + 1 < size)
+            line[n++] = byte;
+    }
+    line[n] = '\0';
+    return false;
+}
+
+static void expect(Peer *peer, const char *prefix)
+{
+    char line[1200], what[300];
+
+    if (!read_line(peer, line, sizeof(line)) || strncasecmp(line, prefix, strlen(prefix)) != 0) {
+        snprintf(what, sizeof(what), "wanted \"%s\", got", prefix);
+        note_failure(peer, what, line);
+    }
+}
+
+static void read_message(Peer *peer)
+{
+    char line[1200];
+
+    do
+        if (!read_line(peer, line, sizeof(line)))
+            return note_failure(peer, "the message ended early", line);
+    while (strcmp(line, ".") != 0);
+}
+
+static void read_bytes(Peer *peer, long n)
+{
+    char byte;
+
+    while (n-- > 0)
+        if (!read_byte(peer, &byte))
+            return note_failure(peer, "the bytes ended early", "");
+}
+
+static void start_tls(Peer *peer)
+{
+    peer->tls = SSL_new(peer->server->tls_context);
+    SSL_set_fd(peer->tls, peer->fd);
+    if (SSL_accept(peer->tls) != 1)
+        peer->over = true; /* the client says why: that is what its test looks at */
+}
+
+static void reset(Peer *peer)
+{
+    const struct linger linger = {.l_onoff = 1};
+
+    (void)setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    peer->over = true;
+}
+
+static void wait_for_end(Peer *peer)
+{
+    char byte;
+
+    if (read_byte(peer, &byte))
+        note_failure(peer, "more came at the end", (char[]){byte, '\0'});
+}
+
+static void play_line(Peer *peer, const char *line)
+{
+    if (strncmp(line, "C: ", 3) == 0)
+        expect(peer, line + 3);
+    else if (strcmp(line, "M:") == 0)
+        read_message(peer);
+    else if (strncmp(line, "BYTES ", 6) == 0)
+        read_bytes(peer, atol(line + 6));
+    else if (strcmp(line, "TLS") == 0)
+        start_tls(peer);
+    else if (strncmp(line, "PAUSE ", 6) == 0)
+        (void)poll(NULL, 0, atoi(line + 6));
+    else if (strcmp(line, "RESET") == 0)
+        reset(peer);
+    else if (strcmp(line, "EOF") == 0)
+        wait_for_end(peer);
+    else
+        note_failure(peer, "no such line in a script", line);
+}
+
+static void play(Peer *peer, const char *script)
+{
+    char line[1200], out[8000];
+    size_t n_out = 0;
+
+    while (*script != '\0' && !peer->over) {
+        size_t n = strcspn(script, "\n");
+
+        snprintf(line, sizeof(line), "%.*s", (int)n, script);
+        script += script[n] == '\n' ? n + 1 : n;
+        if (strncmp(line, "S: ", 3) == 0)
+            n_out += (size_t)snprintf(out + n_out, sizeof(out) - n_out, "%s\r\n", line + 3);
+        if (n_out > 0 && strncmp(script, "S: ", 3) != 0) {
+            send_bytes(peer, out, n_out);
+            n_out = 0;
+        }
+        if (strncmp(line, "S: ", 3) != 0)
+            play_line(peer, line);
+    }
+}
+
+static void *serve(void *argument)
+{
+    TestServer *server = argument;
+    const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+
+    for (const char *const *script = server->scripts; *script; script++) {
+        struct pollfd p = {.fd = server->listen_fd, .events = POLLIN};
+        Peer peer = {.server = server};
+
+        if (poll(&p, 1, PATIENCE_SECONDS * 1000) <= 0) {
+            note_failure(&peer, "nobody connected for the script", *script);
+            break;
+        }
+        peer.fd = accept(server->listen_fd, NULL, NULL);
+        (void)setsockopt(peer.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        play(&peer, *script);
+        if (peer.tls && !peer.over)
+            (void)SSL_shutdown(peer.tls);
+        SSL_free(peer.tls);
+        close(peer.fd);
+    }
+    return NULL;
+}
+
+static SSL_CTX *make_context(const TestServerOptions *options)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    ck_assert_ptr_nonnull(context);
+    ck_assert_int_eq(SSL_CTX_use_certificate(context, options->certificate->x509), 1);
+    ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, options->certificate->key), 1);
+    ck_assert_int_eq(SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4), 1);
+    if (options->max_version != 0)
+        SSL_CTX_set_max_proto_version(context, options->max_version);
+    if (options->client_authority) {
+        ck_assert_int_eq(SSL_CTX_load_verify_file(context, options->client_authority), 1);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
+    return context;
+}
+
+/* The thread takes no SIGPIPE, which OpenSSL's own sockets may raise; the client under test must
+ * not need that. */
+TestServer *test_server_start(const char *const *scripts, const TestServerOptions *options)
+{
+    TestServer *server = calloc(1, sizeof(TestServer));
+    sigset_t all, before;
+
+    ck_assert_ptr_nonnull(server);
+    server->scripts = scripts;
+    if (options)
+        server->options = *options;
+    if (server->options.certificate)
+        server->tls_context = make_context(options);
+    server->listen_fd = test_listen(16, &server->port);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    ck_assert_int_eq(pthread_create(&server->thread, NULL, serve, server), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return server;
+}
+
+uint16_t test_server_port(const TestServer *server)
+{
+    return server->port;
+}
+
+void test_server_stop(TestServer *server)
+{
+    pthread_join(server->thread, NULL);
+    ck_assert_msg(server->failure[0] == '\0', "the server: %s", server->failure);
+    close(server->listen_fd);
+    SSL_CTX_free(server->tls_context);
+    free(server);
+}

@@ -1,0 +1,36 @@
+/* A server on a thread that plays a script to each connection, one after the other, with real
+ * sockets and real TLS.
+ *
+ * A script is lines:
+ *   S: text     sends the text and CRLF; more "S:" lines behind it leave in the same write
+ *   C: prefix   reads a line that must start with the prefix (any case)
+ *   M:          reads up to a line with a dot alone
+ *   BYTES n     reads n bytes
+ *   TLS         takes part in a handshake; when that fails the connection is over
+ *   PAUSE ms    waits
+ *   RESET       closes so that the client gets ECONNRESET
+ *   EOF         waits for the client to close */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "certificates.h"
+
+typedef struct TestServerOptions {
+    const TestCertificate *certificate; /* NULL: no TLS */
+    const char *client_authority;       /* PEM file: a client certificate is demanded */
+    int max_version;                    /* TLS1_2_VERSION; 0: the newest */
+} TestServerOptions;
+
+typedef struct TestServer TestServer;
+
+/* `scripts` ends with NULL; everything is borrowed until test_server_stop(). */
+TestServer *test_server_start(const char *const *scripts, const TestServerOptions *options);
+uint16_t test_server_port(const TestServer *server);
+
+/* Waits for the last script's end. Ends the test when a script did not go as written. */
+void test_server_stop(TestServer *server);
+
+/* A listening socket on a port of the tests' range. */
+int test_listen(int backlog, uint16_t *ret_port);
