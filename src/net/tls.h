@@ -54,3 +54,5 @@ bool tls_stream_resumed(const TlsStream *stream);
 /* The server's certificate in words, a few lines: subject, issuer, names, validity, fingerprint.
  * Caller frees. */
 char *tls_stream_describe_certificate(const TlsStream *stream);
+
+DEFINE_CLEANUP(TlsStream, tls_stream_free);

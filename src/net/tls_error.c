@@ -1,0 +1,97 @@
+/* What OpenSSL's reasons mean for who runs a mail queue. Must never leave entries behind for a
+ * later call to find. */
+#include "net/tls_error.h"
+
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+
+typedef struct ReasonRow {
+    int reason;
+    int number;
+    const char *advice;
+} ReasonRow;
+
+#define NOT_TLS                                                                                 \
+    "the server does not speak TLS at this point: check port and the setting tls (starttls on " \
+    "ports 25 and 587, implicit on 465)"
+#define NO_COMMON_PROTOCOL "server and client have no protocol in common: check tls_protocols"
+#define NOTHING_COMMON                                                                        \
+    "the server found nothing it likes: check tls_ciphers and tls_protocols, and whether it " \
+    "wants "                                                                                  \
+    "a client certificate (tls_certificate)"
+#define BAD_CLIENT_CERTIFICATE \
+    "the server did not accept the client certificate: check tls_certificate and tls_key"
+#define WEAK                                                                                      \
+    "the server's keys are too weak for the system's policy: they must be renewed there, or the " \
+    "policy lowered with @SECLEVEL=1 in tls_ciphers"
+
+static const ReasonRow *reason_row(int reason)
+{
+    static const ReasonRow rows[] = {
+        /* clang-format off */
+        {SSL_R_WRONG_VERSION_NUMBER, ERROR_TLS_HANDSHAKE, NOT_TLS},
+        {SSL_R_PACKET_LENGTH_TOO_LONG, ERROR_TLS_HANDSHAKE, NOT_TLS},
+        {SSL_R_UNSUPPORTED_PROTOCOL, ERROR_TLS_HANDSHAKE, NO_COMMON_PROTOCOL},
+        {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, ERROR_TLS_HANDSHAKE, NO_COMMON_PROTOCOL},
+        {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, ERROR_TLS_HANDSHAKE, NOTHING_COMMON},
+        {SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, ERROR_TLS_HANDSHAKE, NOTHING_COMMON},
+        {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, ERROR_CLIENT_CERTIFICATE, "the server wants a client certificate: set tls_certificate and tls_key"},
+        {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_TLSV1_ALERT_UNKNOWN_CA, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_TLSV1_UNRECOGNIZED_NAME, ERROR_TLS_HANDSHAKE, "the server has no certificate for this name: check the setting host"},
+        {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, WEAK},
+        {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, WEAK},
+        {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ERROR_TLS_DECRYPT, "something on the way changed the data: try again, then look for a middlebox"},
+        /* clang-format on */
+    };
+    static const ReasonRow other = {0, ERROR_TLS_HANDSHAKE, "look into the server's log too"};
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        if (rows[i].reason == reason)
+            return &rows[i];
+    return &other;
+}
+
+char *tls_error_reason(char text[static TLS_ERROR_MAX])
+{
+    unsigned long code, last = 0;
+    const char *reason = NULL;
+
+    /* A system call's error stands below what OpenSSL's own layers made of it, and what a layer
+     * says of itself below a mere "PEM lib". */
+    while ((code = ERR_get_error()) != 0) {
+        if (ERR_SYSTEM_ERROR(code))
+            reason = strerrordesc_np(ERR_GET_REASON(code));
+        if (last == 0 || !ERR_COMMON_ERROR(code))
+            last = code;
+    }
+    if (!reason && last != 0)
+        reason = ERR_reason_error_string(last);
+    snprintf(text, TLS_ERROR_MAX, "%s", reason ?: "unknown reason");
+    return text;
+}
+
+int tls_error_explain(const char *host, Failure *f)
+{
+    unsigned long code = ERR_peek_last_error();
+    const ReasonRow *row = reason_row(ERR_GET_REASON(code));
+    char reason[TLS_ERROR_MAX];
+
+    (void)tls_error_reason(reason);
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+        ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        return 0;
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+        return -ENOMEM;
+    return failure_set(
+        f, -EPROTO, row->number, "TLS with %s failed (%s): %s", host, reason, row->advice);
+}

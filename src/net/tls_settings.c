@@ -1,0 +1,225 @@
+/* From settings to an SSL_CTX. Must never ask for anything on a terminal, as OpenSSL does for a
+ * pass-phrase by itself. */
+#include "net/tls_settings.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/errors.h"
+#include "base/text.h"
+#include "net/tls_error.h"
+
+/* ---- protocols ---- */
+
+typedef struct ProtocolRow {
+    const char *name;
+    uint64_t off; /* the option that forbids it */
+    bool old;
+} ProtocolRow;
+
+static const ProtocolRow protocols[] = {
+    {"TLSv1", SSL_OP_NO_TLSv1, true},
+    {"TLSv1.0", SSL_OP_NO_TLSv1, true},
+    {"TLSv1.1", SSL_OP_NO_TLSv1_1, true},
+    {"TLSv1.2", SSL_OP_NO_TLSv1_2, false},
+    {"TLSv1.3", SSL_OP_NO_TLSv1_3, false},
+};
+
+static const ProtocolRow *find_protocol(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
+        if (text_equal_nocase(protocols[i].name, name))
+            return &protocols[i];
+    return NULL;
+}
+
+int tls_settings_protocols(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
+{
+    _cleanup_free_
+    char *list = strdup(relay->tls_protocols ?: "TLSv1.2 TLSv1.3");
+    uint64_t off = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3;
+    bool old = false;
+    char *rest;
+
+    if (!list)
+        return -ENOMEM;
+    for (char *name = strtok_r(list, " \t,:;+|", &rest); name;
+         name = strtok_r(NULL, " \t,:;+|", &rest)) {
+        const ProtocolRow *row = find_protocol(name);
+
+        if (!row)
+            return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+                "tls_protocols: \"%s\" is no protocol; there are TLSv1, TLSv1.1, TLSv1.2 and "
+                "TLSv1.3",
+                name);
+        off &= ~row->off;
+        old = old || row->old;
+    }
+    /* Which ones there are is for the relay's settings to say, not for openssl.cnf. */
+    if (SSL_CTX_set_min_proto_version(ssl, 0) != 1 || SSL_CTX_set_max_proto_version(ssl, 0) != 1)
+        return -ENOMEM;
+    SSL_CTX_set_options(ssl, off | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    /* Their handshakes sign with MD5 and SHA-1, which OpenSSL 3 does at no higher level. */
+    if (old)
+        SSL_CTX_set_security_level(ssl, 0);
+    return 0;
+}
+
+/* ---- ciphers ---- */
+
+/* The IANA names of TLS 1.3's suites are OpenSSL's own too; those of older suites are not. */
+static bool is_tls13_suite(const char *name)
+{
+    return text_starts_nocase(name, "TLS_AES_") || text_starts_nocase(name, "TLS_CHACHA20_");
+}
+
+static int append_cipher(Buffer *list, const char *name)
+{
+    if (text_starts_nocase(name, "TLS_") && !is_tls13_suite(name))
+        name = OPENSSL_cipher_name(name);
+    return buffer_appendf(list, "%s%s", buffer_size(list) > 0 ? ":" : "", name);
+}
+
+int tls_settings_ciphers(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
+{
+    _cleanup_free_
+    char *list = strdup(relay->tls_ciphers ?: "");
+    _cleanup_buffer_ Buffer suites = {0}, ciphers = {0};
+    char reason[TLS_ERROR_MAX];
+    int r = 0;
+    char *rest;
+
+    if (!list)
+        return -ENOMEM;
+    /* No '+' between names here: it is part of OpenSSL's own language of ciphers. */
+    for (char *name = strtok_r(list, " \t,:;", &rest); name && r >= 0;
+         name = strtok_r(NULL, " \t,:;", &rest))
+        r = append_cipher(is_tls13_suite(name) ? &suites : &ciphers, name);
+    if (r >= 0)
+        r = buffer_append(&suites, "", 1);
+    if (r >= 0)
+        r = buffer_append(&ciphers, "", 1);
+    if (r < 0)
+        return r;
+    /* A list that names no suite of a protocol leaves that protocol with its own. */
+    if ((*buffer_data(&suites) && SSL_CTX_set_ciphersuites(ssl, buffer_data(&suites)) != 1) ||
+        (*buffer_data(&ciphers) && SSL_CTX_set_cipher_list(ssl, buffer_data(&ciphers)) != 1))
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "tls_ciphers = \"%s\" cannot be used: %s; \"openssl ciphers -v\" lists the names",
+            relay->tls_ciphers, tls_error_reason(reason));
+    return 0;
+}
+
+/* ---- certificate authorities ---- */
+
+/* Whether certificates can be found here by the hash of their subject ("5ed36f99.0"), which spares
+ * holding them all in memory. */
+static bool is_hashed_directory(const char *path)
+{
+    DIR *directory = opendir(path);
+    bool found = false;
+
+    if (!directory)
+        return false;
+    for (struct dirent *entry = readdir(directory); entry && !found; entry = readdir(directory))
+        found = strspn(entry->d_name, "0123456789abcdef") == 8 && entry->d_name[8] == '.';
+    (void)closedir(directory);
+    return found;
+}
+
+static int use_system(SSL_CTX *ssl, Failure *f)
+{
+    const char *directory = secure_getenv(X509_get_default_cert_dir_env());
+    const char *file = secure_getenv(X509_get_default_cert_file_env());
+    int good = SSL_CTX_set_default_verify_dir(ssl);
+
+    if (good == 1 && (file || !is_hashed_directory(directory ?: X509_get_default_cert_dir())))
+        good = SSL_CTX_set_default_verify_file(ssl);
+    if (good != 1)
+        return failure_set(f, -EIO, ERROR_CERTIFICATE_STORE,
+            "the system's certificate authorities cannot be used; install ca-certificates or set "
+            "tls_ca_file");
+    ERR_clear_error(); /* a file that is not there is no error of ours */
+    return 0;
+}
+
+int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
+{
+    char reason[TLS_ERROR_MAX];
+
+    if (!relay->tls_ca_file && !relay->tls_ca_directory)
+        return use_system(ssl, f);
+    if (relay->tls_ca_file && SSL_CTX_load_verify_file(ssl, relay->tls_ca_file) != 1)
+        return failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+            "tls_ca_file: cannot read certificates from %s: %s; it must be a readable PEM file",
+            relay->tls_ca_file, tls_error_reason(reason));
+    if (relay->tls_ca_directory && !is_hashed_directory(relay->tls_ca_directory))
+        return failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+            "tls_ca_directory: %s cannot be read or holds no certificates under hashed names; run "
+            "\"openssl rehash %s\"",
+            relay->tls_ca_directory, relay->tls_ca_directory);
+    if (relay->tls_ca_directory && SSL_CTX_load_verify_dir(ssl, relay->tls_ca_directory) != 1)
+        return -ENOMEM;
+    return 0;
+}
+
+/* ---- client certificate ---- */
+
+typedef struct PassPhrase {
+    const Secret *secret; /* or NULL */
+    bool asked_for;       /* the key is encrypted */
+} PassPhrase;
+
+static int give_password(char *out, int size, int writing, void *user)
+{
+    PassPhrase *phrase = user;
+
+    (void)writing;
+    phrase->asked_for = true;
+    if (!phrase->secret || secret_size(phrase->secret) > (size_t)size)
+        return -1;
+    memcpy(out, secret_text(phrase->secret), secret_size(phrase->secret));
+    return (int)secret_size(phrase->secret);
+}
+
+static int key_failed(const char *path, const PassPhrase *phrase, Failure *f)
+{
+    const char *advice = "it must be a readable PEM file with a private key";
+    char reason[TLS_ERROR_MAX];
+
+    if (ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_X509)
+        advice = "it does not belong to the certificate: check tls_certificate and tls_key";
+    else if (phrase->asked_for && !phrase->secret)
+        advice = "it is encrypted: set tls_key_password_file";
+    else if (phrase->asked_for)
+        advice = "it is encrypted: check tls_key_password";
+    return failure_set(f, -EINVAL, ERROR_TLS_CREDENTIALS,
+        "tls_key: cannot use the private key in %s: %s; %s", path, tls_error_reason(reason),
+        advice);
+}
+
+int tls_settings_client_certificate(
+    SSL_CTX *ssl, const RelayConfig *relay, const Secret *key_password, Failure *f)
+{
+    const char *key = relay->tls_key ?: relay->tls_certificate;
+    PassPhrase phrase = {.secret = key_password};
+    char reason[TLS_ERROR_MAX];
+    bool good;
+
+    if (!relay->tls_certificate)
+        return 0;
+    if (SSL_CTX_use_certificate_chain_file(ssl, relay->tls_certificate) != 1)
+        return failure_set(f, -EINVAL, ERROR_CLIENT_CERTIFICATE,
+            "tls_certificate: cannot read a certificate from %s: %s; it must be a readable PEM "
+            "file",
+            relay->tls_certificate, tls_error_reason(reason));
+    SSL_CTX_set_default_passwd_cb(ssl, give_password);
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, &phrase);
+    good = SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1;
+    SSL_CTX_set_default_passwd_cb(ssl, NULL);
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+    return good ? 0 : key_failed(key, &phrase, f);
+}

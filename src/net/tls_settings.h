@@ -1,0 +1,14 @@
+/* A relay's TLS settings applied to an SSL_CTX. */
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "base/failure.h"
+#include "settings/config.h"
+
+/* Each: 0, or a negative errno with a Failure that names the setting, the file and what to do. */
+int tls_settings_protocols(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
+int tls_settings_ciphers(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
+int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
+int tls_settings_client_certificate(
+    SSL_CTX *ssl, const RelayConfig *relay, const Secret *key_password, Failure *f);
