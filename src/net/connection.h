@@ -1,5 +1,5 @@
-/* One SMTP connection: lookup, connect (address after address), proxy, TLS, and a session over it,
- * stepped without blocking.
+/* One SMTP connection: lookup, connect (address after address), TLS, and a session over it, stepped
+ * without blocking.
  *
  * Two thin drivers use it: net/drive_poll.h and net/drive_event.h. Neither knows an SMTP word. */
 #pragma once
@@ -15,7 +15,7 @@
 typedef struct Connection Connection;
 
 /* What a relay's connections share: its TLS context, made by the first that needs it, with the
- * cached TLS session. */
+ * cached TLS session. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
 int connection_shared_new(Config *config, size_t relay_index,
@@ -25,7 +25,8 @@ ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */
 const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
 
-/* Starts connecting. `trace` may be NULL. */
+/* Starts with the first connection_step(). `trace` may be NULL; it is told of the steps before the
+ * session too. */
 int connection_new(
     ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret);
 void connection_free(Connection *connection); /* closes at once; accepts NULL */
@@ -35,10 +36,16 @@ void connection_free(Connection *connection); /* closes at once; accepts NULL */
  * CLOSED event whose outcome has the stage. */
 int connection_step(Connection *connection, usec_t now, SmtpEvent *ret);
 
-/* What to wait for. The descriptor changes during connecting (-1: nothing but time). */
+/* What to wait for. The descriptor changes during connecting (-1: nothing but time); the generation
+ * tells, for a new descriptor may have the number of the one before. */
 int connection_fd(const Connection *connection);
+unsigned connection_generation(const Connection *connection);
 short connection_poll_events(const Connection *connection); /* POLLIN | POLLOUT */
 usec_t connection_deadline(const Connection *connection);   /* monotonic; USEC_NEVER: none */
+
+/* What poll() or epoll found at the descriptor: to be called before the step, which reads only
+ * then. So a message costs one recv(), and no second one that finds nothing. */
+void connection_ready(Connection *connection, short events);
 
 /* For submitting transactions and content; NULL before the transport stands. */
 SmtpSession *connection_session(Connection *connection);

@@ -1,0 +1,311 @@
+/* A session over a transport. Must never block, and never touch the socket more often than the
+ * dialogue needs: one send() for all there is to say, one recv() for each time poll() calls. */
+#include "net/connection.h"
+
+#include <errno.h>
+
+#include "base/errors.h"
+#include "net/fault.h"
+#include "net/options.h"
+#include "net/transport.h"
+
+#define READ_BYTES ((size_t)16 * 1024) /* what one TLS record can hold */
+
+int connection_new(
+    ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret)
+{
+    Connection *c = calloc(1, sizeof(Connection));
+
+    if (!c)
+        return -ENOMEM;
+    c->shared = connection_shared_ref(shared);
+    c->relay = shared->relay;
+    c->trace = trace;
+    c->trace_user = trace_user;
+    c->fd = c->socket_fd = -1;
+    c->deadline = now; /* the first step is due at once */
+    c->read_wait = POLLIN;
+    *ret = c;
+    return 0;
+}
+
+void connection_free(Connection *c)
+{
+    if (!c)
+        return;
+    smtp_session_free(c->session);
+    tls_stream_free(c->tls);
+    socket_dial_free(c->dial);
+    lookup_free(c->lookup);
+    lookup_result_done(&c->found);
+    close_p(&c->socket_fd);
+    failure_done(&c->failure);
+    (void)connection_shared_unref(c->shared);
+    free(c);
+}
+
+/* ---- before the session ---- */
+
+/* This host's name, or its address as the server sees it (RFC 5321, 4.1.4). */
+static const char *choose_hello(Connection *c)
+{
+    struct sockaddr_storage local = {0};
+    socklen_t n = sizeof(local);
+
+    if (c->relay->hello)
+        return c->relay->hello;
+    if (c->shared->host_name)
+        return c->shared->host_name;
+    (void)getsockname(c->socket_fd, (struct sockaddr *)&local, &n);
+    return address_format_literal(&local, c->literal);
+}
+
+static int start_session(Connection *c, usec_t now)
+{
+    const OptionsSource source = {
+        .relay = c->relay,
+        .hello = choose_hello(c),
+        .password = c->found.password,
+        .peer_is_loopback = c->peer_is_loopback,
+        .trace = c->trace,
+        .trace_user = c->trace_user,
+    };
+    int r;
+
+    c->options = options_from_relay(&source);
+    r = smtp_session_new(&c->options, now, &c->session);
+    if (r >= 0 && c->tls)
+        r = smtp_session_tls_started(c->session, tls_stream_info(c->tls), now);
+    return r;
+}
+
+/* ---- over the session ---- */
+
+static void lose(Connection *c, const DeliveryOutcome *why)
+{
+    c->lost = true;
+    smtp_session_lost(c->session, why);
+}
+
+/* `what` is how the connection ended; the session's stage says what was under way. */
+static void lose_connection(Connection *c, int number, const char *what)
+{
+    DeliveryStage stage = smtp_session_stage(c->session);
+    _cleanup_failure_ Failure f = {0};
+    DeliveryOutcome why;
+
+    (void)failure_set(&f, -ECONNRESET, number, "%s (%s): %s in the stage \"%s\"%s", c->relay->host,
+        c->address, what, delivery_stage_name(stage),
+        stage == STAGE_GREETING ? "; perhaps it takes no connections from this address" : "");
+    why = fault_in_session(c, &f);
+    lose(c, &why);
+}
+
+/* True when something went out, or was found not to. */
+static bool write_output(Connection *c, usec_t now)
+{
+    Buffer *output = smtp_session_output(c->session);
+    ssize_t n;
+
+    if (c->write_wait != 0 || c->write_failed || buffer_size(output) == 0)
+        return false;
+    n = transport_write(c, buffer_data(output), buffer_size(output), &c->failure);
+    if (n == -EAGAIN) {
+        c->write_wait = c->tls ? tls_stream_wants(c->tls) : POLLOUT;
+        return false;
+    }
+    if (n < 0) {
+        /* A server that hangs up often says why first: that may wait to be read. */
+        c->write_failed = c->readable = true;
+        return true;
+    }
+    smtp_session_written(c->session, (size_t)n, now);
+    return true;
+}
+
+static void end_of_input(Connection *c, ssize_t result, Failure *f)
+{
+    if (result == 0)
+        lose_connection(c, ERROR_CONNECTION_DROPPED, "the server closed the connection");
+    else if (result == -EAGAIN)
+        lose_connection(c, c->failure.number, failure_text(&c->failure));
+    else
+        lose_connection(c, f->number, failure_text(f));
+}
+
+/* 1 when something came in, 0 when not, or -ENOMEM. */
+static int read_input(Connection *c, usec_t now)
+{
+    _cleanup_failure_ Failure f = {0};
+    char *room;
+    ssize_t n;
+
+    if (!c->readable)
+        return 0;
+    room = smtp_session_reserve(c->session, READ_BYTES);
+    if (!room)
+        return -ENOMEM;
+    n = transport_read(c, room, READ_BYTES, &f);
+    if (n == -ENOMEM)
+        return -ENOMEM;
+    if (n == -EAGAIN && !c->write_failed) {
+        c->readable = false;
+        c->read_wait = c->tls ? tls_stream_wants(c->tls) : POLLIN;
+        return 0;
+    }
+    if (n <= 0) {
+        end_of_input(c, n, &f);
+        return 1;
+    }
+    smtp_session_received(c->session, (size_t)n, now);
+    /* After a short read the rest has not come yet: poll() will tell. */
+    c->readable = c->tls ? tls_stream_pending(c->tls) : (size_t)n == READ_BYTES;
+    return 1;
+}
+
+/* What the session said last, such as QUIT, goes out as far as it can without waiting. */
+static void say_goodbye(Connection *c, usec_t now)
+{
+    c->closed = true;
+    if (c->lost)
+        return;
+    (void)write_output(c, now);
+    if (c->tls && !c->write_failed)
+        tls_stream_shutdown(c->tls);
+}
+
+/* As connection_step(), and 2 when TLS must come up first. */
+static int step_session(Connection *c, usec_t now, SmtpEvent *ret)
+{
+    for (;;) {
+        int r = smtp_session_step(c->session, now, ret);
+        bool written;
+
+        if (r < 0)
+            return r;
+        if (r > 0 && ret->type == SMTP_EVENT_NEED_TLS)
+            return 2;
+        if (r > 0 && ret->type == SMTP_EVENT_CLOSED)
+            say_goodbye(c, now);
+        if (r > 0)
+            return 1;
+        if (c->lost)
+            return 0;
+        written = write_output(c, now);
+        r = read_input(c, now);
+        if (r < 0)
+            return r;
+        if (!written && r == 0)
+            return 0;
+    }
+}
+
+/* The transport stands: 0, or a negative errno. TLS may hold the server's first words already. */
+static int use_transport(Connection *c, usec_t now)
+{
+    c->readable = c->tls && tls_stream_pending(c->tls);
+    if (c->session)
+        return smtp_session_tls_started(c->session, tls_stream_info(c->tls), now);
+    return start_session(c, now);
+}
+
+/* 1 when the session can go on, 0 when it must wait, or -ENOMEM. A failure is told to the session
+ * where there is one, and is left to the caller (-ENOTCONN) where there is none. */
+static int step_transport(Connection *c, usec_t now)
+{
+    int r;
+
+    if (c->lost || transport_stage(c) == STAGE_NONE)
+        return 1;
+    r = transport_step(c, now);
+    if (r == 0 || r == -ENOMEM)
+        return r;
+    if (r > 0) {
+        r = use_transport(c, now);
+        return r < 0 ? r : 1;
+    }
+    c->outcome = fault_before_session(c, &c->failure);
+    if (!c->session)
+        return -ENOTCONN;
+    lose(c, &c->outcome);
+    return 1;
+}
+
+int connection_step(Connection *c, usec_t now, SmtpEvent *ret)
+{
+    while (!c->closed) {
+        int r = step_transport(c, now);
+
+        if (r == -ENOTCONN) {
+            c->closed = true;
+            *ret = (SmtpEvent){.type = SMTP_EVENT_CLOSED, .outcome = &c->outcome};
+            return 1;
+        }
+        if (r <= 0)
+            return r;
+        r = step_session(c, now, ret);
+        if (r < 2)
+            return r;
+        transport_start_tls(c);
+    }
+    return 0;
+}
+
+/* ---- what a driver asks ---- */
+
+int connection_fd(const Connection *c)
+{
+    return c->closed ? -1 : c->fd;
+}
+
+unsigned connection_generation(const Connection *c)
+{
+    return c->closed ? c->generation + 1 : c->generation;
+}
+
+short connection_poll_events(const Connection *c)
+{
+    return transport_stage(c) != STAGE_NONE ? c->events : (short)(c->read_wait | c->write_wait);
+}
+
+usec_t connection_deadline(const Connection *c)
+{
+    if (c->closed)
+        return USEC_NEVER;
+    return transport_stage(c) != STAGE_NONE ? c->deadline : smtp_session_deadline(c->session);
+}
+
+void connection_ready(Connection *c, short events)
+{
+    if (events & (POLLERR | POLLHUP | POLLNVAL))
+        events |= POLLIN | POLLOUT;
+    if (events & c->read_wait)
+        c->readable = true;
+    if (events & c->write_wait)
+        c->write_wait = 0;
+}
+
+SmtpSession *connection_session(Connection *c)
+{
+    return c->session;
+}
+
+const char *connection_address(const Connection *c)
+{
+    return c->address;
+}
+
+const char *connection_tls(const Connection *c)
+{
+    return c->tls ? tls_stream_info(c->tls)->description : NULL;
+}
+
+char *connection_describe_certificate(const Connection *c)
+{
+    return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;
+}
+
+bool connection_tls_resumed(const Connection *c)
+{
+    return c->tls && tls_stream_resumed(c->tls);
+}

@@ -1,0 +1,50 @@
+/* The one place where settings become options of a session. */
+#include "net/options.h"
+
+static SmtpTls tls_of(TlsMode mode)
+{
+    switch (mode) {
+    case TLS_MODE_NONE: return SMTP_TLS_NONE;
+    case TLS_MODE_OPPORTUNISTIC: return SMTP_TLS_IF_OFFERED;
+    case TLS_MODE_IMPLICIT: return SMTP_TLS_ACTIVE;
+    case TLS_MODE_STARTTLS:
+    case TLS_MODE_AUTOMATIC: break; /* resolved by the loader; the safe one */
+    }
+    return SMTP_TLS_REQUIRED;
+}
+
+/* "localhost" may be made to mean another host, so the address in use decides too. */
+static bool is_clear_allowed(const OptionsSource *source)
+{
+    return source->relay->auth_without_tls == CLEAR_AUTH_ALWAYS ||
+           (source->relay->auth_without_tls == CLEAR_AUTH_LOOPBACK && source->peer_is_loopback);
+}
+
+SmtpOptions options_from_relay(const OptionsSource *source)
+{
+    const RelayConfig *relay = source->relay;
+
+    return (SmtpOptions){
+        .hello = source->hello,
+        .extensions = relay->extensions,
+        .pipelining = relay->pipelining,
+        .chunking = relay->chunking,
+        .send_rset = relay->send_rset,
+        .tls = tls_of(relay->tls),
+        .auth =
+            {
+                .mechanism = relay->auth,
+                .user = relay->user,
+                .secret = source->password,
+                .authorization_identity = relay->authorization_identity,
+                .host = relay->host,
+                .port = relay->port,
+                .clear_allowed = is_clear_allowed(source),
+            },
+        .max_line_bytes = relay->max_line_bytes,
+        .timeout = relay->timeout,
+        .timeout_by_stage = relay->timeout_by_stage,
+        .trace = source->trace,
+        .trace_user = source->trace_user,
+    };
+}

@@ -1,0 +1,17 @@
+/* From a relay's settings to a session's options. */
+#pragma once
+
+#include "settings/config.h"
+#include "smtp/session.h"
+
+typedef struct OptionsSource {
+    const RelayConfig *relay;
+    const char *hello;
+    const Secret *password; /* or NULL */
+    bool peer_is_loopback;
+    SmtpTrace trace; /* or NULL */
+    void *trace_user;
+} OptionsSource;
+
+/* Everything in the result is borrowed from the source's members. */
+SmtpOptions options_from_relay(const OptionsSource *source);

@@ -1,0 +1,60 @@
+/* The inside of a Connection and the steps that bring its transport up, for net/ alone. */
+#pragma once
+
+#include "net/address.h"
+#include "net/connection.h"
+#include "net/shared.h"
+#include "net/socket.h"
+
+struct Connection {
+    ConnectionShared *shared;
+    const RelayConfig *relay;
+    SmtpTrace trace;
+    void *trace_user;
+
+    /* The transport. */
+    size_t step; /* a row of transport.c's table; past its end the transport stands */
+    Lookup *lookup;
+    LookupResult found;
+    SocketDial *dial;
+    TlsStream *tls;
+    int socket_fd; /* connected, or -1 */
+    char address[ADDRESS_TEXT_MAX];
+    bool peer_is_loopback;
+    Failure failure; /* why the transport failed */
+
+    /* What is waited for until the transport stands; the descriptor holds afterwards too. */
+    int fd;
+    unsigned generation;
+    short events;
+    usec_t deadline;
+
+    /* The session. */
+    char literal[ADDRESS_TEXT_MAX]; /* what EHLO says when this host has no name */
+    SmtpOptions options;
+    SmtpSession *session;
+    bool readable;     /* poll() said so */
+    short read_wait;   /* what makes it readable: POLLIN, seldom POLLOUT */
+    short write_wait;  /* what the output waits for; 0: nothing */
+    bool write_failed; /* only reading goes on, for the server's last words */
+    bool lost;         /* no I/O any more */
+    bool closed;       /* CLOSED has been given */
+    DeliveryOutcome outcome;
+};
+
+/* Goes on bringing the transport up: 1 when it stands, 0 when it must wait, or a negative errno
+ * with `failure` set (but for -ENOMEM). */
+int transport_step(Connection *connection, usec_t now);
+
+/* The stage that is under way, or STAGE_NONE when the transport stands. */
+DeliveryStage transport_stage(const Connection *connection);
+
+/* TLS is to come up over the standing connection (STARTTLS). */
+void transport_start_tls(Connection *connection);
+
+/* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. */
+ssize_t transport_read(Connection *connection, char *data, size_t n, Failure *f);
+ssize_t transport_write(Connection *connection, const char *data, size_t n, Failure *f);
+
+/* Tells the trace what the transport does. */
+void transport_trace(Connection *connection, const char *format, ...) _printf_(2, 3);
