@@ -1,4 +1,5 @@
-/* The least that queues a message durably: write, sync, rename, sync. What `outbox queue` is measured against. */
+/* The least that queues a message durably: write, sync, rename, sync. What `outbox queue` is
+ * measured against. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ int main(int argc, char **argv)
     while ((n = read(STDIN_FILENO, data, sizeof(data))) > 0)
         if (write(file, data, (size_t)n) != n)
             return EXIT_FAILURE;
-    if (n < 0 || fsync(file) < 0 || renameat(directory, temporary, directory, name) < 0 || fsync(directory) < 0)
+    if (n < 0 || fsync(file) < 0 || renameat(directory, temporary, directory, name) < 0 ||
+        fsync(directory) < 0)
         return EXIT_FAILURE;
     return EXIT_SUCCESS;
 }
