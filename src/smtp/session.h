@@ -60,14 +60,16 @@ typedef enum SmtpEventType {
                           */
     SMTP_EVENT_READY,    /* greeted, EHLO done, authenticated: transactions may be submitted. Once a
                             session */
-    SMTP_EVENT_NEED_CONTENT,     /* call smtp_session_content() for event.transaction, or
-                                  * smtp_session_content_end(), or ..._abort().     Repeated while there
-                                  * is     room in the output */
+    SMTP_EVENT_NEED_CONTENT,     /* before the next step call smtp_session_content() for
+                                  * event.transaction, smtp_session_content_end() (with the last
+                                  * bytes: that saves a chunk), or ..._abort(). Repeated while
+                                  * there is room in the output */
     SMTP_EVENT_RECIPIENT,        /* the final outcome of event.transaction's recipient number
                                     event.recipient, in this attempt */
     SMTP_EVENT_TRANSACTION_DONE, /* every recipient of it has had its event; its memory is the
-                                  * caller's again. `attempted` says whether the server saw it:
-                                  * false means that nothing is to be held against the message */
+                                  * caller's again. `attempted` says whether any recipient had an
+                                  * outcome other than RELAY_FAULT: false means that nothing is to
+                                  * be held against the message */
     SMTP_EVENT_CLOSED, /* the session is over: after QUIT (outcome.kind DELIVERED), or for a fault,
                           which event.outcome tells. The last event */
 } SmtpEventType;
@@ -95,7 +97,8 @@ void smtp_session_received(SmtpSession *session, size_t n, usec_t now);
  * no further use). */
 int smtp_session_step(SmtpSession *session, usec_t now, SmtpEvent *ret);
 
-/* What is to be written; the driver consumes what it wrote with smtp_session_written(). */
+/* What is to be written; the driver consumes what it wrote with smtp_session_written(). Asking for
+ * it ends a BDAT chunk, so ask only when about to write. */
 Buffer *smtp_session_output(SmtpSession *session);
 void smtp_session_written(SmtpSession *session, size_t n, usec_t now);
 
@@ -127,7 +130,8 @@ int smtp_session_tls_started(SmtpSession *session, const SmtpTlsInfo *info, usec
 
 /* The transport is gone or never came up: `why` (copied) is the fault; what is under way gets its
  * events, then CLOSED. `why` must have a kind of DEFERRED (lost or timed out while a message was
- * under way is then that message's) or RELAY_FAULT. */
+ * under way is then that message's) or RELAY_FAULT. Its stage may be STAGE_NONE: the session's own.
+ * Replies that were received before are judged first. */
 void smtp_session_lost(SmtpSession *session, const DeliveryOutcome *why);
 
 /* Says QUIT when idle; CLOSED follows. */

@@ -1,0 +1,196 @@
+/* The message itself: what follows DATA (RFC 5321, 4.1.1.4), or chunks by BDAT (RFC 3030), encoded
+ * straight into the output. Must never let a message that was cut short look complete.
+ *
+ * A chunk is what gathers between two looks of the driver at the output. Its size is known only
+ * then, so room for the command is left in front of it, and closed up later. */
+#include <errno.h>
+
+#include "smtp/session_internal.h"
+
+#define CHUNK_GAP_BYTES 32 /* "BDAT 18446744073709551615 LAST" CR LF */
+
+SmtpFlight *smtp_content_flight(SmtpSession *s)
+{
+    if (s->state != SMTP_SESSION_READY)
+        return NULL;
+    for (size_t i = 0; i < s->n_flights; i++) {
+        SmtpFlight *flight = &s->flights[s->first_flight ^ i];
+
+        if (flight->phase == SMTP_FLIGHT_CONTENT)
+            return flight;
+    }
+    return NULL;
+}
+
+bool smtp_wants_content(SmtpSession *s)
+{
+    SmtpFlight *flight = smtp_content_flight(s);
+
+    return flight && !flight->aborted && (s->pipelining || s->n_expected == 0) &&
+           buffer_size(&s->output) < SMTP_OUTPUT_HIGH_BYTES;
+}
+
+void smtp_content_begin(SmtpSession *s, SmtpFlight *flight)
+{
+    flight->phase = SMTP_FLIGHT_CONTENT;
+    s->progress = s->now;
+    smtp_content_init(&flight->content, !flight->bdat);
+}
+
+/* Leaves room for the command, so that closing the chunk cannot fail for want of memory. */
+static int open_chunk(SmtpSession *s)
+{
+    char *gap;
+
+    if (s->chunk_open)
+        return 0;
+    gap = buffer_reserve(&s->output, CHUNK_GAP_BYTES);
+    if (!gap || !buffer_reserve(&s->scratch, CHUNK_GAP_BYTES))
+        return -ENOMEM;
+    memset(gap, ' ', CHUNK_GAP_BYTES);
+    s->chunk_start = buffer_size(&s->output);
+    buffer_commit(&s->output, CHUNK_GAP_BYTES);
+    s->chunk_open = true;
+    return 0;
+}
+
+void smtp_chunk_drop(SmtpSession *s)
+{
+    if (s->chunk_open)
+        buffer_truncate(&s->output, s->chunk_start);
+    s->chunk_open = false;
+}
+
+/* Puts the command into the end of the gap and moves what stands in front of the gap up to it. */
+static int close_chunk(SmtpSession *s, SmtpFlight *flight, bool last)
+{
+    size_t header, gap;
+    char *start;
+    int r;
+
+    buffer_clear(&s->scratch);
+    r = smtp_command_bdat(
+        &s->scratch, buffer_size(&s->output) - s->chunk_start - CHUNK_GAP_BYTES, last);
+    if (r < 0)
+        return r;
+    header = buffer_size(&s->scratch);
+    gap = CHUNK_GAP_BYTES - header;
+    start = s->output.memory + s->output.start;
+    memcpy(start + s->chunk_start + gap, buffer_data(&s->scratch), header);
+    memmove(start + gap, start, s->chunk_start);
+    buffer_consume(&s->output, gap);
+    s->chunk_open = false;
+    smtp_trace(s, SMTP_TRACE_CLIENT, buffer_data(&s->scratch), header);
+    smtp_trace_content(s, flight);
+    return 0;
+}
+
+int smtp_session_content(SmtpSession *s, const char *data, size_t n)
+{
+    SmtpFlight *flight = smtp_content_flight(s);
+    int r;
+
+    if (!flight || flight->aborted || n == 0)
+        return 0;
+    if (flight->bdat) {
+        r = open_chunk(s);
+        if (r < 0)
+            return r;
+    }
+    flight->content_bytes += n;
+    return smtp_content_encode(&flight->content, data, n, &s->output);
+}
+
+Buffer *smtp_session_output(SmtpSession *s)
+{
+    SmtpFlight *flight = s->chunk_open ? smtp_content_flight(s) : NULL;
+
+    if (flight && buffer_size(&s->output) - s->chunk_start > CHUNK_GAP_BYTES)
+        (void)smtp_say(s, SMTP_STEP_CHUNK, flight);
+    else
+        smtp_chunk_drop(s);
+    return &s->output;
+}
+
+int smtp_session_content_end(SmtpSession *s, usec_t now)
+{
+    SmtpFlight *flight = smtp_content_flight(s);
+    int r;
+
+    s->now = now;
+    if (!flight || flight->aborted)
+        return 0;
+    r = smtp_say(s, SMTP_STEP_CONTENT, flight);
+    if (r < 0)
+        return r;
+    flight->phase = SMTP_FLIGHT_SENT;
+    flight->ended = true;
+    return smtp_pump(s);
+}
+
+void smtp_session_content_abort(SmtpSession *s, const char *text)
+{
+    SmtpFlight *flight = smtp_content_flight(s);
+
+    if (!flight || s->lost)
+        return;
+    smtp_chunk_drop(s);
+    flight->aborted = true;
+    smtp_keep_end_text(s, text);
+}
+
+int smtp_send_chunk(SmtpSession *s, SmtpFlight *flight)
+{
+    return close_chunk(s, flight, false);
+}
+
+int smtp_send_content(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (!flight->bdat) {
+        smtp_trace_content(s, flight);
+        return smtp_content_finish(&flight->content, &s->output);
+    }
+    r = open_chunk(s);
+    if (r >= 0)
+        r = smtp_content_finish(&flight->content, &s->output);
+    return r < 0 ? r : close_chunk(s, flight, true);
+}
+
+static int judge_refusal(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (!smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    smtp_flight_stop(s, flight);
+    if (flight->n_open == 0)
+        return 0;
+    r = smtp_outcome_reply(s, smtp_reply_kind(s), STAGE_CONTENT);
+    if (r < 0)
+        return r;
+    smtp_announce_all(s, flight);
+    return 0;
+}
+
+int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    return smtp_reply_done_well(s) ? 0 : judge_refusal(s, flight);
+}
+
+/* The relay takes the message over, for those it accepted. */
+int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (!smtp_reply_done_well(s))
+        return judge_refusal(s, flight);
+    if (flight->n_open == 0)
+        return 0;
+    r = smtp_outcome_reply(s, DELIVERY_DELIVERED, STAGE_CONTENT);
+    if (r < 0)
+        return r;
+    smtp_announce_all(s, flight);
+    return 0;
+}

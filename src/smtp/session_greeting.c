@@ -1,0 +1,267 @@
+/* The session from the greeting to READY: EHLO or HELO, STARTTLS (RFC 3207), AUTH (RFC 4954). Must
+ * never use what the server said before TLS, nor go on without TLS where it is required. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/errors.h"
+#include "smtp/session_internal.h"
+
+static int end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text)
+{
+    const DeliveryOutcome like = {.kind = DELIVERY_RELAY_FAULT, .stage = stage, .error = error};
+    int r;
+
+    r = smtp_outcome_own(s, &like, "%s", text);
+    return r < 0 ? r : smtp_end(s, false);
+}
+
+/* Introduces ourselves. */
+static int say_hello(SmtpSession *s, SmtpStep step)
+{
+    int r;
+
+    r = smtp_say(s, step, NULL);
+    if (r == -EINVAL)
+        return end_own(s, STAGE_EHLO, ERROR_CONFIGURATION,
+            "the name for EHLO holds characters that no command may hold: correct the setting "
+            "\"hello\"");
+    return r;
+}
+
+static void become_ready(SmtpSession *s)
+{
+    s->pipelining = s->options->pipelining && smtp_has(&s->capabilities, SMTP_CAP_PIPELINING);
+    s->chunking = s->options->chunking && smtp_has(&s->capabilities, SMTP_CAP_CHUNKING);
+    s->state = SMTP_SESSION_READY;
+    s->ready_due = true;
+}
+
+/* Why the login failed: what our side found, else the reply. */
+static int end_auth(SmtpSession *s)
+{
+    if (s->auth_failure.number != ERROR_NONE)
+        return end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION, failure_text(&s->auth_failure));
+    return smtp_end_fault(s, STAGE_AUTH, ERROR_AUTHENTICATION);
+}
+
+static int begin_auth(SmtpSession *s)
+{
+    int r;
+
+    if (!s->capabilities.esmtp)
+        return end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION,
+            "a login is configured, but AUTH needs EHLO: set extensions = true");
+    r = smtp_auth_new(&s->options->auth, &s->capabilities, &s->tls, &s->auth, &s->auth_failure);
+    if (r >= 0) {
+        snprintf(s->mechanism, sizeof(s->mechanism), "%s", smtp_auth_mechanism(s->auth));
+        r = smtp_say(s, SMTP_STEP_AUTH, NULL);
+    }
+    return r == -ENOMEM || r >= 0 ? r : end_auth(s);
+}
+
+static int authenticate_or_ready(SmtpSession *s)
+{
+    if (smtp_auth_wanted(&s->options->auth))
+        return begin_auth(s);
+    become_ready(s);
+    return 0;
+}
+
+/* EHLO or HELO is done. */
+static int go_on(SmtpSession *s)
+{
+    bool wanted = s->options->tls == SMTP_TLS_REQUIRED || s->options->tls == SMTP_TLS_IF_OFFERED;
+
+    if (!wanted || s->tls.active)
+        return authenticate_or_ready(s);
+    if (smtp_has(&s->capabilities, SMTP_CAP_STARTTLS))
+        return smtp_say(s, SMTP_STEP_STARTTLS, NULL);
+    if (s->options->tls == SMTP_TLS_REQUIRED)
+        return end_own(s, STAGE_STARTTLS, ERROR_TLS_HANDSHAKE,
+            s->options->extensions
+                ? "the relay does not offer STARTTLS, and TLS is required: use its port for "
+                  "implicit TLS (tls = \"implicit\"), or allow mail in clear (tls = "
+                  "\"opportunistic\" or \"none\")"
+                : "TLS is required, but STARTTLS needs extensions = true: set that, or use "
+                  "tls = \"implicit\"");
+    return authenticate_or_ready(s);
+}
+
+int smtp_greet(SmtpSession *s)
+{
+    memset(&s->capabilities, 0, sizeof(s->capabilities));
+    return say_hello(s, s->options->extensions ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
+}
+
+/* The server speaks first (RFC 5321, 3.1). */
+int smtp_send_greeting(_unused_ SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return 0;
+}
+
+int smtp_on_greeting_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    if (smtp_reply_refused(s))
+        return smtp_end_fault(s, STAGE_GREETING, ERROR_SMTP_PROTOCOL);
+    if (s->reply.code != 220)
+        return smtp_end_unexpected(s);
+    return smtp_greet(s);
+}
+
+int smtp_send_ehlo(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return smtp_command_simple(&s->output, "EHLO", s->options->hello);
+}
+
+/* Whether a server without extensions will do. */
+static bool hello_suffices(const SmtpSession *s)
+{
+    bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
+
+    return !tls_due && !smtp_auth_wanted(&s->options->auth);
+}
+
+int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    if (s->reply.code >= 500 && hello_suffices(s))
+        return say_hello(s, SMTP_STEP_HELO);
+    if (smtp_reply_refused(s))
+        return smtp_end_fault(s, STAGE_EHLO, ERROR_SMTP_PROTOCOL);
+    if (!smtp_reply_done_well(s))
+        return smtp_end_unexpected(s);
+    smtp_capabilities_parse(&s->reply, &s->capabilities);
+    return go_on(s);
+}
+
+int smtp_send_helo(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return smtp_command_simple(&s->output, "HELO", s->options->hello);
+}
+
+int smtp_on_helo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    if (smtp_reply_refused(s))
+        return smtp_end_fault(s, STAGE_EHLO, ERROR_SMTP_PROTOCOL);
+    if (!smtp_reply_done_well(s))
+        return smtp_end_unexpected(s);
+    return go_on(s);
+}
+
+int smtp_send_starttls(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return smtp_command_simple(&s->output, "STARTTLS", NULL);
+}
+
+int smtp_refuse_plaintext(SmtpSession *s)
+{
+    return end_own(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL,
+        "plaintext behind the reply to STARTTLS: somebody may be tampering with the connection");
+}
+
+int smtp_on_starttls_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    if (s->reply.code == 220) {
+        if (buffer_size(&s->input) > 0)
+            return smtp_refuse_plaintext(s);
+        s->state = SMTP_SESSION_TLS;
+        s->tls_due = true;
+        return 0;
+    }
+    if (!smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    if (s->options->tls == SMTP_TLS_REQUIRED)
+        return smtp_end_fault(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL);
+    return authenticate_or_ready(s);
+}
+
+/* Copies what TLS said about itself, whose memory is the driver's. */
+static int copy_tls_info(SmtpSession *s, const SmtpTlsInfo *info)
+{
+    size_t description = strlen(info->description ? info->description : "") + 1;
+    char *data;
+
+    buffer_clear(&s->tls_data);
+    data = buffer_reserve(
+        &s->tls_data, description + info->binding_exporter_size + info->binding_unique_size);
+    if (!data)
+        return -ENOMEM;
+    s->tls = *info;
+    memcpy(data, info->description ? info->description : "", description);
+    s->tls.description = data;
+    data += description;
+    if (info->binding_exporter_size > 0)
+        s->tls.binding_exporter = memcpy(data, info->binding_exporter, info->binding_exporter_size);
+    data += info->binding_exporter_size;
+    if (info->binding_unique_size > 0)
+        s->tls.binding_unique = memcpy(data, info->binding_unique, info->binding_unique_size);
+    return 0;
+}
+
+int smtp_session_tls_started(SmtpSession *s, const SmtpTlsInfo *info, usec_t now)
+{
+    s->now = s->progress = now;
+    if (copy_tls_info(s, info) < 0)
+        return -ENOMEM;
+    s->tls.active = true;
+    if (s->state != SMTP_SESSION_TLS)
+        return 0;
+    s->state = SMTP_SESSION_OPENING;
+    if (buffer_size(&s->input) > 0)
+        return smtp_refuse_plaintext(s);
+    return smtp_greet(s);
+}
+
+int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    size_t before = buffer_size(&s->output);
+    char line[64];
+    const char *sent;
+    bool initial;
+    int r;
+
+    r = smtp_auth_start(s->auth, &s->output, &s->auth_failure);
+    if (r < 0)
+        return r;
+    sent = buffer_data(&s->output) + before + strlen("AUTH ");
+    initial = memchr(sent, ' ', buffer_size(&s->output) - before - strlen("AUTH ")) != NULL;
+    r = snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
+    smtp_trace(s, SMTP_TRACE_CLIENT, line, MIN((size_t)r, sizeof(line) - 1));
+    return 0;
+}
+
+static int answer_challenge(SmtpSession *s)
+{
+    int r;
+
+    if (++s->challenges > SMTP_CHALLENGES_MAX)
+        return smtp_end_protocol(s, "the server's challenges do not end");
+    buffer_truncate(&s->reply.text, buffer_size(&s->reply.text) - 1);
+    *(s->reply.text.memory + s->reply.text.end) = '\0';
+    r = smtp_auth_challenge(s->auth, buffer_data(&s->reply.text), &s->output, &s->auth_failure);
+    if (r < 0 && r != -EBADMSG)
+        return r;
+    smtp_trace(s, SMTP_TRACE_CLIENT, r < 0 ? "*" : "***", r < 0 ? 1 : 3);
+    smtp_expect(s, SMTP_STEP_AUTH, NULL);
+    return 0;
+}
+
+int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    int r;
+
+    if (s->reply.code == 334)
+        return answer_challenge(s);
+    if (smtp_reply_refused(s))
+        return end_auth(s);
+    if (s->reply.code != 235)
+        return smtp_end_unexpected(s);
+    r = s->auth_failure.number != ERROR_NONE ? -EBADMSG
+                                             : smtp_auth_finish(s->auth, &s->auth_failure);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        return end_auth(s);
+    smtp_auth_free(TAKE_PTR(s->auth));
+    become_ready(s);
+    return 0;
+}

@@ -1,0 +1,256 @@
+/* What the parts of the session share. Nothing outside of session*.c includes it.
+ *
+ * The parts: session.c (the public face and the loop), session_steps.c (commands out, replies in,
+ * time), session_greeting.c (up to READY), session_transaction.c (MAIL, RCPT, DATA),
+ * session_content.c (the message), session_events.c (outcomes, and the session's end). */
+#pragma once
+
+#include "smtp/content.h"
+#include "smtp/session.h"
+
+/* More than this waiting to be written: no further command, no further content. */
+#define SMTP_OUTPUT_HIGH_BYTES ((size_t)64 * 1024)
+
+/* A message up to this goes out by BDAT without waiting for the replies to RCPT: to send it in vain
+ * costs less than the round trip. */
+#define SMTP_CONTENT_SMALL_BYTES (64 * 1024)
+
+/* More 334 in one login are no mechanism's any more. */
+#define SMTP_CHALLENGES_MAX 32
+
+/* Every command, or what else is answered by a reply. Each has a smtp_send_x() that writes it, and
+ * a smtp_on_x_reply() that judges the reply.
+ *
+ * name, stem of its functions, stage, patience in minutes (RFC 5321, 4.5.3.2), whether a trace may
+ * show it as it was written, what the session is doing meanwhile */
+#define SMTP_STEPS(X)                                                                      \
+    X(GREETING, greeting, STAGE_GREETING, 5, true, "waiting for the greeting")             \
+    X(EHLO, ehlo, STAGE_EHLO, 5, true, "waiting for the reply to EHLO")                    \
+    X(HELO, helo, STAGE_EHLO, 5, true, "waiting for the reply to HELO")                    \
+    X(STARTTLS, starttls, STAGE_STARTTLS, 5, true, "waiting for the reply to STARTTLS")    \
+    X(AUTH, auth, STAGE_AUTH, 5, false, "waiting for the reply to AUTH")                   \
+    X(RSET, rset, STAGE_RSET, 5, true, "waiting for the reply to RSET")                    \
+    X(MAIL, mail, STAGE_MAIL, 5, true, "waiting for the reply to MAIL")                    \
+    X(RCPT, rcpt, STAGE_RCPT, 5, true, "waiting for the reply to RCPT")                    \
+    X(DATA, data, STAGE_DATA, 2, true, "waiting for the reply to DATA")                    \
+    X(CHUNK, chunk, STAGE_CONTENT, 10, false, "waiting for the reply to BDAT")             \
+    X(CONTENT, content, STAGE_CONTENT, 10, false,                                          \
+        "waiting for the reply to the end of the message")                                 \
+    X(NOTHING, nothing, STAGE_DATA, 10, true, "waiting for the reply to an empty message") \
+    X(QUIT, quit, STAGE_QUIT, 5, true, "waiting for the reply to QUIT")
+
+typedef enum SmtpStep {
+#define SMTP_STEP_ENUM(name, stem, stage, minutes, shown, doing) SMTP_STEP_##name,
+    SMTP_STEPS(SMTP_STEP_ENUM)
+#undef SMTP_STEP_ENUM
+        SMTP_STEP_MAX,
+} SmtpStep;
+
+/* How far a transaction's own commands have been written. */
+typedef enum SmtpFlightPhase {
+    SMTP_FLIGHT_START,   /* nothing yet; it is looked at first */
+    SMTP_FLIGHT_RSET,    /* next: RSET, where one is due */
+    SMTP_FLIGHT_MAIL,    /* next: MAIL */
+    SMTP_FLIGHT_RCPT,    /* next: RCPT for `next` */
+    SMTP_FLIGHT_DATA,    /* next: DATA, or the first BDAT */
+    SMTP_FLIGHT_ASKED,   /* DATA is written. Nothing else may be until it is answered */
+    SMTP_FLIGHT_CONTENT, /* the message is being written */
+    SMTP_FLIGHT_SENT,    /* nothing more to write; replies may be due */
+} SmtpFlightPhase;
+
+typedef enum SmtpRecipientState {
+    SMTP_RECIPIENT_OPEN,
+    SMTP_RECIPIENT_UNSENDABLE, /* judged without RCPT, so that no reply is due to it */
+    SMTP_RECIPIENT_JUDGED,     /* has had its event */
+} SmtpRecipientState;
+
+/* A transaction under way. */
+typedef struct SmtpFlight {
+    SmtpTransaction *transaction;
+    SmtpFlightPhase phase;
+    unsigned char *states; /* SmtpRecipientState, one a recipient; kept for the next transaction */
+    size_t states_allocated;
+    size_t n_open;      /* without their event */
+    size_t next;        /* recipient whose RCPT is to be written */
+    size_t answered;    /* recipients before this one have had the reply to their RCPT */
+    size_t outstanding; /* replies due */
+    uint64_t mail_at;   /* position of MAIL in all that was ever written */
+    bool mail_written;  /* MAIL has been put into the output */
+    bool bdat;          /* BDAT instead of DATA */
+    bool ended;         /* the content's end has been put into the output */
+    bool rset_behind;   /* RSET has been written behind it */
+    bool attempted;     /* an outcome other than the relay's fault */
+    bool aborted;       /* smtp_session_content_abort() */
+    SmtpContent content;
+    size_t content_bytes; /* raw, since the last that was traced */
+} SmtpFlight;
+
+/* Replies due, in order. A run of the same step is one entry, so that the ring's size is bounded:
+ * RSET, MAIL, RCPT, BDAT and the end are five a transaction. */
+typedef struct SmtpExpected {
+    SmtpStep step;
+    SmtpFlight *flight; /* NULL outside of transactions */
+    size_t n;
+} SmtpExpected;
+
+#define SMTP_EXPECTED_MAX 16
+
+typedef enum SmtpSessionState {
+    SMTP_SESSION_OPENING, /* from the greeting to AUTH */
+    SMTP_SESSION_TLS,     /* the driver does the handshake */
+    SMTP_SESSION_READY,
+    SMTP_SESSION_ENDING, /* what is under way gets its events */
+    SMTP_SESSION_OVER,
+} SmtpSessionState;
+
+struct SmtpSession {
+    const SmtpOptions *options;
+    SmtpSessionState state;
+    usec_t now;      /* of the last call that said it */
+    usec_t progress; /* when the deadline began to run */
+
+    Buffer input, output;
+    uint64_t written; /* bytes the driver consumed from the output */
+    SmtpReply reply;
+    SmtpExpected expected[SMTP_EXPECTED_MAX];
+    size_t expected_first, n_expected;
+
+    SmtpCapabilities capabilities;
+    SmtpTlsInfo tls;
+    Buffer tls_data; /* what `tls` points to */
+    SmtpAuth *auth;
+    Failure auth_failure; /* why our side cancelled the login */
+    unsigned challenges;
+    char mechanism[32];
+    bool pipelining, chunking; /* offered and allowed */
+
+    SmtpFlight flights[2];
+    size_t first_flight, n_flights;
+    bool unclean;        /* the server may still be within a transaction */
+    size_t transactions; /* begun */
+
+    Buffer scratch;     /* a command that is only tried, or put before what is there */
+    size_t chunk_start; /* offset in the output of the chunk that is being filled */
+    bool chunk_open;
+
+    /* Events to come. */
+    bool ready_due, tls_due;
+    SmtpFlight *announced; /* gets `outcome`, or NULL */
+    size_t recipient;      /* next of its recipients to look at */
+    bool announce_all;     /* every open recipient, not `recipient` alone */
+    DeliveryOutcome outcome;
+    Buffer text; /* of `outcome` */
+
+    /* The end. */
+    bool quit_wanted, quitting, lost;
+    DeliveryOutcome end; /* why the session ends; before that, with `lost`: why the transport did */
+    Buffer end_text;
+    SmtpFlight *blamed; /* the transaction that the end is held against, or NULL */
+};
+
+static inline SmtpFlight *smtp_oldest_flight(SmtpSession *s)
+{
+    return s->n_flights > 0 ? &s->flights[s->first_flight] : NULL;
+}
+
+/* -- session_steps.c: commands out, replies in, time -- */
+
+#define SMTP_STEP_FUNCTIONS(name, stem, stage, minutes, shown, doing) \
+    int smtp_send_##stem(SmtpSession *s, SmtpFlight *flight);         \
+    int smtp_on_##stem##_reply(SmtpSession *s, SmtpFlight *flight);
+SMTP_STEPS(SMTP_STEP_FUNCTIONS)
+#undef SMTP_STEP_FUNCTIONS
+
+/* Writes a step's command and expects its reply. The output is as before when that fails. */
+int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight);
+
+/* Expects one more reply. */
+void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight);
+
+/* Takes one reply from the input and judges it. 1 when there was one, 0, or a negative errno. */
+int smtp_read_reply(SmtpSession *s);
+
+/* "waiting for the reply to MAIL", "sending the message", ... */
+const char *smtp_doing(const SmtpSession *s);
+
+/* How long nothing may happen; USEC_NEVER: for ever. */
+usec_t smtp_patience(const SmtpSession *s);
+
+void smtp_trace(const SmtpSession *s, SmtpTraceDirection direction, const char *data, size_t n);
+void smtp_trace_content(const SmtpSession *s, SmtpFlight *flight);
+
+/* -- session_greeting.c -- */
+
+/* The way to READY begins; after STARTTLS, begins again. */
+int smtp_greet(SmtpSession *s);
+
+/* Ends the session: the server sent something behind its reply to STARTTLS. */
+int smtp_refuse_plaintext(SmtpSession *s);
+
+/* -- session_transaction.c -- */
+
+/* Writes what may be written now of the transactions under way. */
+int smtp_pump(SmtpSession *s);
+
+/* No more of a transaction is to be written, as far as that can be helped. */
+void smtp_flight_stop(SmtpSession *s, SmtpFlight *flight);
+
+/* -- session_content.c -- */
+
+/* The transaction whose message is being written, or NULL. */
+SmtpFlight *smtp_content_flight(SmtpSession *s);
+bool smtp_wants_content(SmtpSession *s);
+void smtp_content_begin(SmtpSession *s, SmtpFlight *flight);
+
+/* Forgets the chunk that is being filled. */
+void smtp_chunk_drop(SmtpSession *s);
+
+/* -- session_events.c: outcomes, and the session's end -- */
+
+/* Makes `outcome` from the reply, or from our own words. 0 or -ENOMEM. */
+int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage);
+int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
+    _printf_(3, 4);
+
+/* Gives `outcome` to one recipient, or to all that are open. */
+void smtp_announce(SmtpSession *s, SmtpFlight *flight, size_t recipient);
+void smtp_announce_all(SmtpSession *s, SmtpFlight *flight);
+
+/* The next event that is due. 1, 0, or -ENOMEM. */
+int smtp_next_event(SmtpSession *s, SmtpEvent *ret);
+
+/* Ends the session with `outcome`. The transaction under way is DEFERRED by it where `blame`; no
+ * other is touched by it. Always 0. */
+int smtp_end(SmtpSession *s, bool blame);
+
+/* The same, with the reply as the relay's fault. */
+int smtp_end_fault(SmtpSession *s, DeliveryStage stage, int error);
+
+/* The same, for a server that does not speak SMTP. */
+int smtp_end_protocol(SmtpSession *s, const char *what);
+
+/* The same for a reply that is none of those that may come here. */
+int smtp_end_unexpected(SmtpSession *s);
+
+/* Keeps the words for smtp_end_lost() or smtp_end_aborted(). */
+void smtp_keep_end_text(SmtpSession *s, const char *text);
+int smtp_end_lost(SmtpSession *s);
+int smtp_end_timeout(SmtpSession *s);
+int smtp_end_aborted(SmtpSession *s);
+
+/* Reply codes (RFC 5321, 4.2.1 and 4.2.2): done, of the mail system; refused for now or for ever.
+ */
+static inline bool smtp_reply_done_well(const SmtpSession *s)
+{
+    return s->reply.code / 10 == 25;
+}
+
+static inline bool smtp_reply_refused(const SmtpSession *s)
+{
+    return s->reply.code >= 400;
+}
+
+static inline DeliveryKind smtp_reply_kind(const SmtpSession *s)
+{
+    return s->reply.code >= 500 ? DELIVERY_REFUSED : DELIVERY_DEFERRED;
+}

@@ -1,0 +1,190 @@
+/* The session's dialogue, step by step: writes commands, keeps the list of replies that are due,
+ * takes replies one by one and gives each to its step, and knows how long each may take. Must never
+ * judge what a reply means for a message. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/errors.h"
+#include "smtp/session_internal.h"
+
+#define QUIT_PATIENCE (10 * USEC_PER_SEC)    /* nothing depends on its reply */
+#define BLOCK_PATIENCE (3 * USEC_PER_MINUTE) /* RFC 5321, 4.5.3.2.5 */
+
+typedef struct StepRow {
+    int (*send)(SmtpSession *s, SmtpFlight *flight);
+    int (*on_reply)(SmtpSession *s, SmtpFlight *flight);
+    DeliveryStage stage;
+    unsigned minutes;
+    bool shown;
+    const char *doing;
+} StepRow;
+
+static const StepRow step_rows[SMTP_STEP_MAX] = {
+#define STEP_ROW(name, stem, stage, minutes, shown, doing) \
+    [SMTP_STEP_##name] = {smtp_send_##stem, smtp_on_##stem##_reply, stage, minutes, shown, doing},
+    SMTP_STEPS(STEP_ROW)
+#undef STEP_ROW
+};
+
+static const StepRow *current_row(const SmtpSession *s)
+{
+    return s->n_expected > 0 ? &step_rows[s->expected[s->expected_first].step] : NULL;
+}
+
+void smtp_trace(const SmtpSession *s, SmtpTraceDirection direction, const char *data, size_t n)
+{
+    if (!s->options->trace)
+        return;
+    while (n > 0) {
+        const char *end = memchr(data, '\n', n);
+        size_t line = end ? (size_t)(end - data) : n, next = end ? line + 1 : n;
+
+        while (line > 0 && data[line - 1] == '\r')
+            line--;
+        s->options->trace(s->options->trace_user, direction, data, line);
+        data += next;
+        n -= next;
+    }
+}
+
+void smtp_trace_content(const SmtpSession *s, SmtpFlight *flight)
+{
+    char line[64];
+    int n;
+
+    if (!s->options->trace)
+        return;
+    n = snprintf(line, sizeof(line), "[%zu bytes of message]", flight->content_bytes);
+    smtp_trace(s, SMTP_TRACE_INFO, line, (size_t)n);
+    flight->content_bytes = 0;
+}
+
+void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
+{
+    size_t last = (s->expected_first + s->n_expected - 1) % SMTP_EXPECTED_MAX;
+
+    if (flight)
+        flight->outstanding++;
+    if (s->n_expected == 0)
+        s->progress = s->now;
+    else if (s->expected[last].step == step && s->expected[last].flight == flight) {
+        s->expected[last].n++;
+        return;
+    }
+    assert(s->n_expected < SMTP_EXPECTED_MAX);
+    last = (s->expected_first + s->n_expected++) % SMTP_EXPECTED_MAX;
+    s->expected[last] = (SmtpExpected){.step = step, .flight = flight, .n = 1};
+}
+
+/* The reply to the first expected step has come. */
+static void expect_less(SmtpSession *s)
+{
+    SmtpExpected *expected = &s->expected[s->expected_first];
+
+    if (expected->flight)
+        expected->flight->outstanding--;
+    if (--expected->n > 0)
+        return;
+    s->expected_first = (s->expected_first + 1) % SMTP_EXPECTED_MAX;
+    s->n_expected--;
+}
+
+int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
+{
+    size_t before = buffer_size(&s->output);
+    int r;
+
+    r = step_rows[step].send(s, flight);
+    if (r < 0) {
+        buffer_truncate(&s->output, before);
+        return r;
+    }
+    if (step_rows[step].shown)
+        smtp_trace(s, SMTP_TRACE_CLIENT, buffer_data(&s->output) + before,
+            buffer_size(&s->output) - before);
+    smtp_expect(s, step, flight);
+    return 0;
+}
+
+/* A reply that nothing waits for. Only 421 may come at any time (RFC 5321, 3.8). */
+static int unasked_reply(SmtpSession *s)
+{
+    if (s->reply.code == 421)
+        return smtp_end_fault(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
+    return smtp_end_unexpected(s);
+}
+
+static int judge_reply(SmtpSession *s)
+{
+    SmtpExpected expected;
+    int r;
+
+    if (s->n_expected == 0)
+        return unasked_reply(s);
+    expected = s->expected[s->expected_first];
+    if (s->reply.code == 421 && expected.step != SMTP_STEP_QUIT)
+        return unasked_reply(s);
+    r = step_rows[expected.step].on_reply(s, expected.flight);
+    expect_less(s);
+    return r;
+}
+
+int smtp_read_reply(SmtpSession *s)
+{
+    size_t consumed = 0;
+    int r;
+
+    if (s->state == SMTP_SESSION_TLS || buffer_size(&s->input) == 0)
+        return 0;
+    r = smtp_reply_parse(&s->reply, buffer_data(&s->input), buffer_size(&s->input),
+        s->options->max_line_bytes, &consumed);
+    if (r < 0)
+        return r;
+    smtp_trace(s, SMTP_TRACE_SERVER, buffer_data(&s->input), consumed);
+    buffer_consume(&s->input, consumed);
+    switch (r) {
+    case SMTP_REPLY_MORE: return 0;
+    case SMTP_REPLY_COMPLETE: r = judge_reply(s); break;
+    case SMTP_REPLY_TOO_LONG:
+        r = smtp_end_protocol(s, "the server's reply is over its limits");
+        break;
+    default: r = smtp_end_protocol(s, "the server sent something that is no SMTP reply"); break;
+    }
+    return r < 0 ? r : 1;
+}
+
+const char *smtp_doing(const SmtpSession *s)
+{
+    const StepRow *row = current_row(s);
+
+    if (s->state == SMTP_SESSION_TLS)
+        return "waiting for the TLS handshake";
+    if (row)
+        return row->doing;
+    return s->n_flights > 0 ? "sending the message" : "idle";
+}
+
+DeliveryStage smtp_session_stage(const SmtpSession *s)
+{
+    const StepRow *row = current_row(s);
+
+    if (s->state == SMTP_SESSION_ENDING || s->state == SMTP_SESSION_OVER)
+        return s->end.stage;
+    if (s->state == SMTP_SESSION_TLS)
+        return STAGE_TLS;
+    if (row)
+        return row->stage;
+    return s->n_flights > 0 ? STAGE_CONTENT : STAGE_IDLE;
+}
+
+usec_t smtp_patience(const SmtpSession *s)
+{
+    const StepRow *row = current_row(s);
+    usec_t timeout = s->options->timeout == 0 ? USEC_NEVER : s->options->timeout;
+    usec_t stage = row ? row->minutes * USEC_PER_MINUTE : BLOCK_PATIENCE;
+
+    if (s->quitting)
+        return MIN(timeout, QUIT_PATIENCE);
+    return s->options->timeout_by_stage ? MAX(timeout, stage) : timeout;
+}

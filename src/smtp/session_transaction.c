@@ -1,0 +1,348 @@
+/* Mail transactions up to the content (RFC 5321, 3.3): RSET, MAIL, RCPT, DATA, in one go where
+ * pipelining is allowed (RFC 2920). Must never write anything behind DATA before its reply, nor
+ * send content for no one. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/errors.h"
+#include "smtp/session_internal.h"
+
+/* Whether RSET is due in front of MAIL. BDAT that is refused may leave the transaction open
+ * (RFC 3030, 2), so that what goes behind one whose fate is open begins with RSET. */
+static bool wants_rset(SmtpSession *s, const SmtpFlight *flight)
+{
+    const SmtpFlight *before = smtp_oldest_flight(s);
+
+    if (s->unclean || (s->options->send_rset && s->transactions > 0))
+        return true;
+    return before != flight && before->bdat && before->outstanding > 0;
+}
+
+/* Whether the server's whole RCPT replies are in. */
+static bool all_answered(const SmtpFlight *flight)
+{
+    return flight->next == flight->transaction->n_recipients && flight->answered == flight->next;
+}
+
+static void leave_unclean(SmtpSession *s, const SmtpFlight *flight)
+{
+    if (flight->mail_written && !flight->rset_behind)
+        s->unclean = true;
+}
+
+void smtp_flight_stop(SmtpSession *s, SmtpFlight *flight)
+{
+    switch (flight->phase) {
+    case SMTP_FLIGHT_ASKED: return; /* the reply to DATA decides how it ends */
+    case SMTP_FLIGHT_SENT:
+        if (flight->bdat)
+            leave_unclean(s, flight);
+        return;
+    case SMTP_FLIGHT_CONTENT: smtp_chunk_drop(s); break;
+    default: break;
+    }
+    leave_unclean(s, flight);
+    flight->phase = SMTP_FLIGHT_SENT;
+}
+
+/* Refuses, on our own, one recipient or (SIZE_MAX) all. */
+static int refuse_own(SmtpSession *s, SmtpFlight *flight, size_t recipient, int code,
+    const char *enhanced, const char *text)
+{
+    DeliveryOutcome like = {
+        .kind = DELIVERY_REFUSED, .stage = STAGE_MESSAGE, .code = code, .error = ERROR_MESSAGE};
+    int r;
+
+    memcpy(like.enhanced, enhanced, strlen(enhanced) + 1);
+    r = smtp_outcome_own(s, &like, "%s", text);
+    if (r < 0)
+        return r;
+    if (recipient == SIZE_MAX)
+        smtp_announce_all(s, flight);
+    else
+        smtp_announce(s, flight, recipient);
+    return 0;
+}
+
+static int refuse_size(SmtpSession *s, SmtpFlight *flight)
+{
+    char text[160];
+
+    snprintf(text, sizeof(text),
+        "the message has %llu bytes, more than the relay takes (%llu, its SIZE limit)",
+        (unsigned long long)flight->transaction->size,
+        (unsigned long long)s->capabilities.size_max);
+    flight->phase = SMTP_FLIGHT_SENT;
+    return refuse_own(s, flight, SIZE_MAX, 552, "5.3.4", text);
+}
+
+static int refuse_sender(SmtpSession *s, SmtpFlight *flight, int reason)
+{
+    flight->phase = SMTP_FLIGHT_SENT;
+    return refuse_own(s, flight, SIZE_MAX, 553, "5.6.7",
+        reason == -EILSEQ ? "the sender's address needs SMTPUTF8, which the relay does not offer"
+                          : "the sender's address holds characters that no command may hold");
+}
+
+static int refuse_recipient(SmtpSession *s, SmtpFlight *flight, int reason)
+{
+    size_t recipient = flight->next++;
+
+    flight->states[recipient] = SMTP_RECIPIENT_UNSENDABLE;
+    return refuse_own(s, flight, recipient, 553, "5.6.7",
+        reason == -EILSEQ ? "the address needs SMTPUTF8, which the relay does not offer"
+                          : "the address holds characters that no command may hold");
+}
+
+/* Looks at a transaction before a word of it is written: the message's size, the sender, and
+ * whether there is any recipient that can be written at all. */
+static int start(SmtpSession *s, SmtpFlight *flight)
+{
+    const SmtpTransaction *t = flight->transaction;
+    const SmtpCapabilities *capabilities = &s->capabilities;
+    int r;
+
+    if (flight->next == t->n_recipients) {
+        flight->phase = SMTP_FLIGHT_SENT;
+        return 0;
+    }
+    if (capabilities->size_max > 0 && t->size > capabilities->size_max)
+        return refuse_size(s, flight);
+    buffer_clear(&s->scratch);
+    r = smtp_command_mail(&s->scratch, t, capabilities);
+    if (r < 0 && r != -ENOMEM)
+        return refuse_sender(s, flight, r);
+    if (r >= 0)
+        r = smtp_command_rcpt(&s->scratch, &t->recipients[flight->next], capabilities);
+    if (r < 0 && r != -ENOMEM)
+        return refuse_recipient(s, flight, r);
+    if (r >= 0)
+        flight->phase = SMTP_FLIGHT_RSET;
+    return r;
+}
+
+static int reset(SmtpSession *s, SmtpFlight *flight)
+{
+    SmtpFlight *before = smtp_oldest_flight(s);
+    int r = 0;
+
+    if (wants_rset(s, flight)) {
+        r = smtp_say(s, SMTP_STEP_RSET, flight);
+        s->unclean = false;
+        if (before != flight)
+            before->rset_behind = true;
+    }
+    flight->phase = SMTP_FLIGHT_MAIL;
+    return r;
+}
+
+static int mail(SmtpSession *s, SmtpFlight *flight)
+{
+    uint64_t at = s->written + buffer_size(&s->output);
+    int r;
+
+    r = smtp_say(s, SMTP_STEP_MAIL, flight);
+    if (r < 0)
+        return r;
+    s->transactions++;
+    flight->mail_at = at;
+    flight->mail_written = true;
+    flight->phase = SMTP_FLIGHT_RCPT;
+    return 0;
+}
+
+static int next_recipient(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (flight->next == flight->transaction->n_recipients) {
+        flight->phase = SMTP_FLIGHT_DATA;
+        return 0;
+    }
+    r = smtp_say(s, SMTP_STEP_RCPT, flight);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        return refuse_recipient(s, flight, r);
+    flight->next++;
+    return 0;
+}
+
+/* DATA, or the first BDAT, unless it is known already that no one takes the message. 1 when replies
+ * must be awaited. */
+static int data(SmtpSession *s, SmtpFlight *flight)
+{
+    bool small = flight->transaction->size <= SMTP_CONTENT_SMALL_BYTES;
+
+    if (flight->n_open == 0) {
+        smtp_flight_stop(s, flight);
+        return 0;
+    }
+    if (flight->bdat) {
+        if (!small && !all_answered(flight))
+            return 1;
+        smtp_content_begin(s, flight);
+        return 0;
+    }
+    flight->phase = SMTP_FLIGHT_ASKED;
+    return smtp_say(s, SMTP_STEP_DATA, flight);
+}
+
+/* Writes a transaction's next command. 0; 1 when nothing may be written now. */
+static int advance(SmtpSession *s, SmtpFlight *flight)
+{
+    if (s->announced || buffer_size(&s->output) >= SMTP_OUTPUT_HIGH_BYTES)
+        return 1;
+    if (!s->pipelining && s->n_expected > 0)
+        return 1;
+    switch (flight->phase) {
+    case SMTP_FLIGHT_START: return start(s, flight);
+    case SMTP_FLIGHT_RSET: return reset(s, flight);
+    case SMTP_FLIGHT_MAIL: return mail(s, flight);
+    case SMTP_FLIGHT_RCPT: return next_recipient(s, flight);
+    case SMTP_FLIGHT_DATA: return data(s, flight);
+    case SMTP_FLIGHT_ASKED:
+    case SMTP_FLIGHT_CONTENT:
+    case SMTP_FLIGHT_SENT: return 1;
+    }
+    return 1;
+}
+
+int smtp_pump(SmtpSession *s)
+{
+    if (s->state != SMTP_SESSION_READY || s->lost)
+        return 0;
+    for (size_t i = 0; i < s->n_flights; i++) {
+        SmtpFlight *flight = &s->flights[s->first_flight ^ i];
+        int r;
+
+        do
+            r = advance(s, flight);
+        while (r == 0);
+        if (r < 0)
+            return r;
+        if (flight->phase != SMTP_FLIGHT_SENT)
+            return 0;
+    }
+    return 0;
+}
+
+int smtp_send_rset(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return smtp_command_simple(&s->output, "RSET", NULL);
+}
+
+int smtp_on_rset_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    if (smtp_reply_refused(s))
+        return smtp_end_fault(s, STAGE_RSET, ERROR_SMTP_PROTOCOL);
+    return smtp_reply_done_well(s) ? 0 : smtp_end_unexpected(s);
+}
+
+int smtp_send_mail(SmtpSession *s, SmtpFlight *flight)
+{
+    return smtp_command_mail(&s->output, flight->transaction, &s->capabilities);
+}
+
+int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (smtp_reply_done_well(s))
+        return 0;
+    if (!smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    /* Login or TLS is wanted first (RFC 4954, 6; RFC 3207, 4): no message's fault. */
+    if (s->reply.code == 530)
+        return smtp_end_fault(s, STAGE_AUTH, ERROR_AUTHENTICATION);
+    smtp_flight_stop(s, flight);
+    r = smtp_outcome_reply(s, smtp_reply_kind(s), STAGE_MAIL);
+    if (r < 0)
+        return r;
+    smtp_announce_all(s, flight);
+    return 0;
+}
+
+int smtp_send_rcpt(SmtpSession *s, SmtpFlight *flight)
+{
+    return smtp_command_rcpt(
+        &s->output, &flight->transaction->recipients[flight->next], &s->capabilities);
+}
+
+/* 552 from a server that means "too many recipients" is to be read as 452 (RFC 5321,
+ * 4.5.3.1.10). */
+static DeliveryKind rcpt_kind(const SmtpSession *s)
+{
+    return s->reply.code == 552 ? DELIVERY_DEFERRED : smtp_reply_kind(s);
+}
+
+int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    size_t recipient;
+    int r;
+
+    if (!smtp_reply_done_well(s) && !smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    while (flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
+        flight->answered++;
+    recipient = flight->answered++;
+    while (flight->answered < flight->next &&
+           flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
+        flight->answered++;
+    if (flight->states[recipient] != SMTP_RECIPIENT_OPEN || !smtp_reply_refused(s))
+        return 0;
+    if (flight->n_open == 1)
+        smtp_flight_stop(s, flight);
+    r = smtp_outcome_reply(s, rcpt_kind(s), STAGE_RCPT);
+    if (r < 0)
+        return r;
+    smtp_announce(s, flight, recipient);
+    return 0;
+}
+
+int smtp_send_data(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return smtp_command_simple(&s->output, "DATA", NULL);
+}
+
+/* DATA was accepted although nobody takes the message: nothing of it is sent (RFC 2920, 3.1). */
+static int send_nothing(SmtpSession *s, SmtpFlight *flight)
+{
+    flight->phase = SMTP_FLIGHT_SENT;
+    leave_unclean(s, flight);
+    return smtp_say(s, SMTP_STEP_NOTHING, flight);
+}
+
+int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (s->reply.code == 354) {
+        if (flight->n_open == 0)
+            return send_nothing(s, flight);
+        smtp_content_begin(s, flight);
+        return 0;
+    }
+    if (!smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    flight->phase = SMTP_FLIGHT_SENT;
+    leave_unclean(s, flight);
+    if (flight->n_open == 0)
+        return 0;
+    r = smtp_outcome_reply(s, smtp_reply_kind(s), STAGE_DATA);
+    if (r < 0)
+        return r;
+    smtp_announce_all(s, flight);
+    return 0;
+}
+
+int smtp_send_nothing(SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return buffer_append_string(&s->output, ".\r\n");
+}
+
+/* Whatever it says, it is said of no message. */
+int smtp_on_nothing_reply(_unused_ SmtpSession *s, _unused_ SmtpFlight *flight)
+{
+    return 0;
+}
