@@ -18,7 +18,7 @@ static const char *find(const char *at, char c, const char *end)
  * is searched for it once and not once a line. */
 _hot_ int smtp_content_encode(SmtpContent *content, const char *data, size_t n, Buffer *out)
 {
-    const char *at = data, *end = data + n, *cr, *lf;
+    const char *at = data, *end, *cr, *lf;
     char *start, *to;
     size_t worst;
 
@@ -29,6 +29,7 @@ _hot_ int smtp_content_encode(SmtpContent *content, const char *data, size_t n, 
     start = to = buffer_reserve(out, worst);
     if (!to)
         return -ENOMEM;
+    end = data + n;
     if (content->last_was_cr && *at == '\n')
         at++;
     content->last_was_cr = false;

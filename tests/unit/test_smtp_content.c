@@ -124,7 +124,7 @@ START_TEST(what_cannot_be_had_is_out_of_memory)
 
     smtp_content_init(&content, true);
     ck_assert_int_eq(smtp_content_encode(&content, "a", SIZE_MAX / 2 + 1, &out), -ENOMEM);
-    ck_assert_int_eq(smtp_content_encode(&content, "a", SIZE_MAX / 8, &out), -ENOMEM);
+    ck_assert_int_eq(smtp_content_encode(&content, "a", SIZE_MAX / 4, &out), -ENOMEM);
     ck_assert_uint_eq(buffer_size(&out), 0);
 }
 END_TEST
