@@ -92,14 +92,14 @@ static int parse_line(SmtpReply *reply, const char *line, size_t n)
     bool last;
 
     reply->bytes += n;
-    if (reply->lines >= SMTP_REPLY_LINES_MAX || reply->bytes > SMTP_REPLY_BYTES_MAX)
-        return SMTP_REPLY_TOO_LONG;
     n--;
     while (n > 0 && line[n - 1] == '\r')
         n--;
     code = line_code(line, n);
     if (code <= 0 || (reply->lines > 0 && code != reply->code))
         return SMTP_REPLY_MALFORMED;
+    if (reply->lines >= SMTP_REPLY_LINES_MAX || reply->bytes > SMTP_REPLY_BYTES_MAX)
+        return SMTP_REPLY_TOO_LONG;
     reply->code = code;
     last = n == 3 || line[3] != '-';
     text = line + MIN(n, (size_t)4);
@@ -122,7 +122,7 @@ static void start(SmtpReply *reply)
     reply->complete = false;
 }
 
-/* The bytes end within a line: whether it can still become one. */
+/* The bytes end within a line, or within what a line may have: whether it can still become one. */
 static int judge_partial(const char *line, size_t n, size_t max_line)
 {
     if (line_code(line, n) < 0)
@@ -142,13 +142,10 @@ int smtp_reply_parse(
     while (r == SMTP_REPLY_MORE && consumed < n) {
         const char *line = data + consumed;
         const char *end = memchr(line, '\n', n - consumed);
-        size_t length;
+        size_t length = end ? (size_t)(end - line) + 1 : 0;
 
-        if (!end)
+        if (!end || length > max_line)
             return judge_partial(line, n - consumed, max_line);
-        length = (size_t)(end - line) + 1;
-        if (length > max_line)
-            return SMTP_REPLY_TOO_LONG;
         r = parse_line(reply, line, length);
         if (r != SMTP_REPLY_COMPLETE && r != SMTP_REPLY_MORE)
             return r;
