@@ -14,58 +14,24 @@ USER = "alice"
 PASSWORD = "wonder land"
 TOKEN_KEY = b"a key that only the tests' Dovecot and the tests know"
 
-MECHANISMS = (
-    *("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"),
-    *("XOAUTH2", "OAUTHBEARER", "EXTERNAL"),
-)
-
-CONFIGURATION = """
+# What both releases understand.
+COMMON = """
 base_dir = {directory}/run
 state_dir = {directory}/state
 log_path = {directory}/dovecot.log
 protocols = submission
 listen = 127.0.0.1
-mail_location = maildir:{directory}/home/%u
 hostname = mail.lab.test
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay_port}
 submission_relay_trusted = no
 submission_max_recipients = 1000
 
-ssl = required
-ssl_cert = <{certificate}
-ssl_key = <{key}
-ssl_ca = <{ca}
-ssl_verify_client_cert = yes
-ssl_require_crl = no
-ssl_cert_username_field = commonName
+ssl = yes
 auth_ssl_username_from_cert = yes
 auth_ssl_require_client_cert = no
-disable_plaintext_auth = no
-
 auth_mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer external
 auth_failure_delay = 0
-auth_debug = yes
-
-passdb {{
-  driver = static
-  mechanisms = external
-  args = nopassword=y
-}}
-passdb {{
-  driver = oauth2
-  mechanisms = xoauth2 oauthbearer
-  args = {directory}/etc/oauth2.conf
-}}
-passdb {{
-  driver = passwd-file
-  mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256
-  args = {directory}/etc/users
-}}
-userdb {{
-  driver = static
-  args = uid=65534 gid=65534 home={directory}/home/%u
-}}
 
 service auth {{
   unix_listener {directory}/sasl {{
@@ -89,16 +55,93 @@ service submission-login {{
 }}
 """
 
-OAUTH2 = """
+RELEASE_2_3 = """
+mail_location = maildir:{directory}/home/%u
+disable_plaintext_auth = no
+ssl_cert = <{certificate}
+ssl_key = <{key}
+ssl_ca = <{ca}
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+ssl_cert_username_field = commonName
+
+passdb {{
+  driver = static
+  mechanisms = external
+  args = nopassword=y
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {directory}/etc/oauth2.conf
+}}
+passdb {{
+  driver = passwd-file
+  mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256
+  args = {directory}/etc/users
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home={directory}/home/%u
+}}
+"""
+
+OAUTH2_2_3 = """
 introspection_mode = local
 local_validation_key_dict = fs:posix:prefix={directory}/keys/
 username_attribute = sub
 """
 
+RELEASE_2_4 = """
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+mail_driver = maildir
+mail_path = {directory}/home/%{{user}}
+auth_allow_cleartext = yes
+ssl_server_cert_file = {certificate}
+ssl_server_key_file = {key}
+ssl_server_ca_file = {ca}
+ssl_server_request_client_cert = yes
+ssl_server_require_crl = no
+ssl_server_cert_username_field = commonName
 
-def is_supported():
-    """Whether the installed Dovecot reads a configuration of this form."""
-    result = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=False)
+oauth2 {{
+  introspection_mode = local
+  username_attribute = sub
+}}
+oauth2_local_validation {{
+  dict fs {{
+    fs posix {{
+      prefix = {directory}/keys/
+    }}
+  }}
+}}
+passdb static {{
+  mechanisms_filter = external
+  fields {{
+    nopassword = yes
+  }}
+}}
+passdb oauth2 {{
+  mechanisms_filter = xoauth2 oauthbearer
+}}
+passdb passwd-file {{
+  mechanisms_filter = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256
+  passwd_file_path = {directory}/etc/users
+}}
+userdb static {{
+  fields {{
+    uid = 65534
+    gid = 65534
+    home = {directory}/home/%{{user}}
+  }}
+}}
+"""
+
+
+def is_2_3():
+    """Whether this is Debian 12's release; the next one has other names for most settings."""
+    result = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True)
     return result.stdout.startswith("2.3.")
 
 
@@ -139,10 +182,11 @@ class Dovecot:
         (self.directory / "keys/default/HS256/default").write_bytes(base64.b64encode(TOKEN_KEY))
         (self.directory / "etc/users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n", encoding="ascii")
         (self.directory / "etc/oauth2.conf").write_text(
-            OAUTH2.format(directory=self.directory), encoding="ascii"
+            OAUTH2_2_3.format(directory=self.directory), encoding="ascii"
         )
+        configuration = (RELEASE_2_3 if is_2_3() else RELEASE_2_4) + COMMON
         (self.directory / "etc/dovecot.conf").write_text(
-            CONFIGURATION.format(
+            configuration.format(
                 directory=self.directory, relay_port=relay_port, **self.port,
                 certificate=certificates.certificate("localhost"),
                 key=certificates.key("localhost"), ca=certificates.certificate("ca"),

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 from certificates import Certificates
-from dovecot import PASSWORD, USER, Dovecot, is_supported
+from dovecot import PASSWORD, USER, Dovecot
 from postfix import Postfix
 from process import Process, free_port, wait_for
 
@@ -219,8 +219,6 @@ class Lab:
         if self._dovecot is None:
             if not shutil.which("dovecot"):
                 raise Unavailable("Dovecot is not installed (scripts/install-packages lab)")
-            if not is_supported():
-                raise Unavailable("the laboratory has a configuration for Dovecot 2.3 only")
             self._dovecot = Dovecot(
                 self.directory / "dovecot", self.certificates, self.postfix.port["plain"]
             )
