@@ -44,11 +44,16 @@ bool text_ends(const char *text, const char *end)
 
 bool text_is_ascii(const char *data, size_t n)
 {
-    unsigned char all = 0;
+    uint64_t all = 0, word;
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i++)
+    for (; n - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, data + i, sizeof(word));
+        all |= word;
+    }
+    for (; i < n; i++)
         all |= (unsigned char)data[i];
-    return all < 0x80;
+    return (all & 0x8080808080808080u) == 0;
 }
 
 /* Bytes of the well-formed UTF-8 sequence at `s` (RFC 3629, 4), or 0. */
