@@ -1,0 +1,187 @@
+/* The envelope: a sender and a set of recipients. Adding must never take longer for a long list
+ * than for a short one. */
+#include "message/envelope.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "message/address.h"
+
+#define SMALL_LIST 8 /* recipients that are compared one by one: no table is made for them */
+
+void envelope_done(Envelope *e)
+{
+    for (size_t i = 0; i < e->n_recipients; i++) {
+        free(e->recipients[i].address);
+        free(e->recipients[i].parameters);
+    }
+    free(e->recipients);
+    free(e->slots);
+    free(e->sender);
+    free(e->sender_parameters);
+    *e = (Envelope){0};
+}
+
+/* Checks parameters that are separated by single blanks. */
+static int check_parameters(const char *text, Failure *f)
+{
+    for (size_t n; text && *text; text += n + (text[n] == ' ')) {
+        int r;
+
+        n = strcspn(text, " ");
+        r = envelope_check_parameter(text, n, f);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int copy_parameters(const char *text, char **ret)
+{
+    *ret = text && *text ? strdup(text) : NULL;
+    return text && *text && !*ret ? -ENOMEM : 0;
+}
+
+static void note_utf8(Envelope *e, const char *address, const char *parameters)
+{
+    if (address_is_utf8(address) || (parameters && address_is_utf8(parameters)))
+        e->needs_utf8 = true;
+}
+
+int envelope_set_sender(Envelope *e, const char *address, const char *parameters, Failure *f)
+{
+    _cleanup_free_
+    char *copy = NULL, *copied_parameters = NULL;
+    int r = 0;
+
+    if (*address)
+        r = address_check(address, strlen(address), false, f);
+    if (r == 0)
+        r = check_parameters(parameters, f);
+    if (r == 0)
+        r = copy_parameters(parameters, &copied_parameters);
+    if (r < 0)
+        return r;
+    copy = strdup(address);
+    if (!copy)
+        return -ENOMEM;
+    free(e->sender);
+    free(e->sender_parameters);
+    e->sender = TAKE_PTR(copy);
+    e->sender_parameters = TAKE_PTR(copied_parameters);
+    note_utf8(e, address, parameters);
+    return 0;
+}
+
+static char fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* FNV-1a of the address with the case folded throughout: addresses that differ in case share a
+ * slot chain, and same_mailbox() decides. */
+static uint32_t hash(const char *address)
+{
+    uint32_t h = 2166136261u;
+
+    for (; *address; address++)
+        h = (h ^ (unsigned char)fold(*address)) * 16777619u;
+    return h;
+}
+
+/* The case of a local part may matter to its host, that of a domain never does. */
+static bool same_mailbox(const char *a, const char *b)
+{
+    const char *at = strrchr(a, '@');
+    size_t n = at ? (size_t)(at - a) : strlen(a);
+
+    return strncmp(a, b, n) == 0 && text_equal_nocase(a + n, b + n);
+}
+
+/* The slot of the address, or the free one where it belongs. Slots hold an index plus one. */
+static uint32_t *find_slot(const Envelope *e, const char *address)
+{
+    size_t i = hash(address) & (e->n_slots - 1);
+
+    while (e->slots[i] != 0 && !same_mailbox(address, e->recipients[e->slots[i] - 1].address))
+        i = (i + 1) & (e->n_slots - 1);
+    return &e->slots[i];
+}
+
+static EnvelopeRecipient *find_recipient(const Envelope *e, const char *address)
+{
+    uint32_t *slot;
+
+    if (!e->slots) {
+        for (size_t i = 0; i < e->n_recipients; i++)
+            if (same_mailbox(address, e->recipients[i].address))
+                return &e->recipients[i];
+        return NULL;
+    }
+    slot = find_slot(e, address);
+    return *slot ? &e->recipients[*slot - 1] : NULL;
+}
+
+/* Makes room for one more recipient; the table, once there is one, stays at most half full. */
+static int grow(Envelope *e)
+{
+    EnvelopeRecipient *recipients;
+    size_t allocated;
+
+    if (e->n_recipients < e->allocated)
+        return 0;
+    if (e->n_recipients >= UINT32_MAX / 8)
+        return -ENOMEM;
+    allocated = e->allocated ? e->allocated * 2 : SMALL_LIST;
+    recipients = reallocarray(e->recipients, allocated, sizeof(*recipients));
+    if (!recipients)
+        return -ENOMEM;
+    e->recipients = recipients;
+    if (allocated > SMALL_LIST) {
+        uint32_t *slots = calloc(allocated * 2, sizeof(*slots));
+
+        if (!slots)
+            return -ENOMEM;
+        free(e->slots);
+        e->slots = slots;
+        e->n_slots = allocated * 2;
+        for (size_t i = 0; i < e->n_recipients; i++)
+            *find_slot(e, e->recipients[i].address) = (uint32_t)i + 1;
+    }
+    e->allocated = allocated;
+    return 0;
+}
+
+int envelope_add_recipient(Envelope *e, const char *address, const char *parameters, Failure *f)
+{
+    _cleanup_free_
+    char *copy = NULL, *copied_parameters = NULL;
+    EnvelopeRecipient *known;
+    int r;
+
+    r = address_check(address, strlen(address), text_equal_nocase(address, "postmaster"), f);
+    if (r == 0)
+        r = check_parameters(parameters, f);
+    if (r == 0)
+        r = copy_parameters(parameters, &copied_parameters);
+    if (r < 0)
+        return r;
+    note_utf8(e, address, parameters);
+    known = find_recipient(e, address);
+    if (known) {
+        if (!known->parameters)
+            known->parameters = TAKE_PTR(copied_parameters);
+        return 0;
+    }
+    copy = strdup(address);
+    r = copy ? grow(e) : -ENOMEM;
+    if (r < 0)
+        return r;
+    if (e->slots)
+        *find_slot(e, address) = (uint32_t)e->n_recipients + 1;
+    e->recipients[e->n_recipients++] =
+        (EnvelopeRecipient){.address = TAKE_PTR(copy), .parameters = TAKE_PTR(copied_parameters)};
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* One mailbox of a header (RFC 5322, 3.4): the tokens that address lists and envelope fields share.
+ *
+ * Inside the layer only; users call address_list_parse() and envelope_parse_field(). */
+#pragma once
+
+#include "base/failure.h"
+#include "message/address.h"
+
+typedef struct MailboxScanner {
+    const char *at, *end; /* what is still to be read; borrowed */
+    size_t n_address;
+    char address[ADDRESS_MAX + 1]; /* the address found last, NUL-terminated */
+} MailboxScanner;
+
+typedef enum MailboxKind {
+    MAILBOX_NONE,    /* "," ";" or the end stands here */
+    MAILBOX_ADDRESS, /* an address, or a local part alone */
+    MAILBOX_NULL,    /* "<>" */
+    MAILBOX_GROUP,   /* the name of a group and its ":" */
+} MailboxKind;
+
+void mailbox_scanner_init(MailboxScanner *s, const char *text, size_t n);
+
+/* Reads one mailbox, with the blanks and comments before it. A MailboxKind, or -EINVAL with a
+ * Failure that shows the place. */
+int mailbox_scan(MailboxScanner *s, Failure *f);
+
+/* Skips blanks, line ends and comments. 0, or -EINVAL for a comment that does not end. */
+int mailbox_skip_blanks(MailboxScanner *s, Failure *f);
+
+/* -EINVAL with a Failure: where the scanner stands, and what is wrong there. */
+int mailbox_fail(const MailboxScanner *s, Failure *f, const char *why);

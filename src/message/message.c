@@ -1,0 +1,334 @@
+/* A queued message: loading its header, mending it, handing the content out. Must never hold more
+ * of a large body than came with the first read, and never hand out a byte before the whole header
+ * has been found good. */
+#include "message/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "message/header.h"
+#include "message/origin.h"
+#include "message/stamp.h"
+
+#define FIRST_READ (64 * 1024) /* bytes: a usual message whole, in one call */
+
+/* Of what is handed out: the header, fields added to it, and what was read behind the header. The
+ * rest of the file comes after them. */
+enum { PIECE_HEADER, PIECE_ADDED, PIECE_BODY, N_PIECES };
+
+typedef struct Piece {
+    const char *data;
+    size_t n;
+} Piece;
+
+struct Message {
+    int fd;
+    uint64_t size; /* of the file */
+    char *memory;
+    size_t n_memory;   /* bytes of the file in `memory` */
+    size_t text_start; /* behind a byte order mark */
+    size_t header_end; /* the empty line, or the end of the file */
+    Envelope envelope;
+    Buffer added;
+    Piece pieces[N_PIECES];
+    bool may_be_8bit, wants_utf8;
+    size_t piece, offset; /* where message_read() goes on */
+    uint64_t file_offset;
+};
+
+void message_free(Message *m)
+{
+    if (!m)
+        return;
+    envelope_done(&m->envelope);
+    buffer_done(&m->added);
+    free(m->memory);
+    free(m);
+}
+
+static int bad_message(Failure *f, const char *why)
+{
+    return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s", why);
+}
+
+/* Reads on until `wanted` bytes of the file are in memory. */
+static int load(Message *m, size_t wanted, Failure *f)
+{
+    char *memory = realloc(m->memory, wanted);
+
+    if (!memory)
+        return -ENOMEM;
+    m->memory = memory;
+    while (m->n_memory < wanted) {
+        ssize_t n = pread(m->fd, memory + m->n_memory, wanted - m->n_memory, (off_t)m->n_memory);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return failure_set_errno(f, -errno, "cannot read the message");
+        if (n == 0)
+            return failure_set(f, -EIO, ERROR_FILE,
+                "the message became shorter while it was read; write it under another name and "
+                "rename it when it is complete");
+        m->n_memory += (size_t)n;
+    }
+    return 0;
+}
+
+/* What the first bytes tell about the file; sets where the text starts. */
+static int check_encoding(Message *m, Failure *f)
+{
+    const unsigned char *data = (const unsigned char *)m->memory;
+    bool is_utf16 = false;
+
+    if (m->n_memory >= 2)
+        is_utf16 = (data[0] == 0xff && data[1] == 0xfe) || (data[0] == 0xfe && data[1] == 0xff) ||
+                   (!data[0] != !data[1]);
+    if (is_utf16)
+        return bad_message(f, "the file is UTF-16 text; save it as UTF-8");
+    if (m->n_memory >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
+        m->text_start = 3;
+    return 0;
+}
+
+/* Reads the header part, and as much of the body as comes with it. */
+static int load_header(Message *m, Failure *f)
+{
+    size_t wanted = (size_t)MIN(m->size, (uint64_t)FIRST_READ);
+    int r;
+
+    if (m->size == 0)
+        return bad_message(f, "the file is empty");
+    r = load(m, wanted, f);
+    if (r == 0)
+        r = check_encoding(m, f);
+    if (r < 0)
+        return r;
+    m->header_end = m->text_start;
+    while (!header_find_end(m->memory, m->n_memory, m->header_end, &m->header_end)) {
+        if (m->n_memory == m->size) {
+            m->header_end = m->n_memory;
+            break;
+        }
+        if (m->n_memory >= MESSAGE_HEADER_MAX)
+            return bad_message(f, "the header is larger than 1 MiB; is there an empty line between "
+                                  "header and text?");
+        wanted = (size_t)MIN(m->size, (uint64_t)MIN(m->n_memory * 4, (size_t)MESSAGE_HEADER_MAX));
+        r = load(m, wanted, f);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Passes over the line that separates messages in an mbox file; it is no header field. */
+static void skip_mbox_line(HeaderCursor *cursor)
+{
+    size_t n = (size_t)(cursor->end - cursor->at);
+    const char *newline = memchr(cursor->at, '\n', n);
+
+    if (n < 6 || memcmp(cursor->at, "From ", 5) != 0 || cursor->at[5] == ':' || !newline)
+        return;
+    cursor->at = newline + 1;
+    cursor->line++;
+}
+
+/* What walking the header once finds. */
+typedef struct Findings {
+    bool has_date, has_message_id, has_hidden;
+} Findings;
+
+static int walk_header(HeaderCursor cursor, Findings *ret, Failure *f)
+{
+    HeaderField field;
+    int r;
+
+    while ((r = header_next(&cursor, &field, f)) > 0) {
+        if (field.kind == FIELD_DATE)
+            ret->has_date = true;
+        else if (field.kind == FIELD_MESSAGE_ID)
+            ret->has_message_id = true;
+        else if (field.kind == FIELD_BCC || field.kind == FIELD_RESENT_BCC)
+            ret->has_hidden = true;
+    }
+    return r;
+}
+
+/* Reads envelope and header, and sets the piece of the header: without envelope and hidden fields.
+ */
+static int read_header(Message *m, Findings *findings, Failure *f)
+{
+    HeaderCursor cursor = {
+        .at = m->memory + m->text_start, .end = m->memory + m->header_end, .line = 1};
+    size_t n_header;
+    char *header;
+    int r;
+
+    if (cursor.at == cursor.end)
+        return bad_message(f, "the file begins with an empty line, so that it has no header; a "
+                              "message is a header, an empty line, and the text");
+    skip_mbox_line(&cursor);
+    r = origin_read_block(&cursor, &m->envelope, f);
+    if (r < 0)
+        return r;
+    skip_mbox_line(&cursor);
+    if (cursor.at == cursor.end && m->header_end == m->size)
+        return bad_message(f, "there is no message behind the envelope fields");
+    r = walk_header(cursor, findings, f);
+    if (r == 0)
+        r = origin_complete(&cursor, &m->envelope, f);
+    if (r < 0)
+        return r;
+    header = m->memory + (cursor.at - m->memory);
+    n_header = (size_t)(cursor.end - cursor.at);
+    if (findings->has_hidden)
+        n_header = header_drop_hidden(header, n_header);
+    m->pieces[PIECE_HEADER] = (Piece){header, n_header};
+    return 0;
+}
+
+/* The line end that the file uses. */
+static const char *line_end(const Message *m)
+{
+    const char *newline = memchr(m->memory, '\n', m->n_memory);
+
+    return newline && newline > m->memory && newline[-1] == '\r' ? "\r\n" : "\n";
+}
+
+/* Makes the fields that the header lacks. */
+static int add_fields(Message *m, const Findings *findings, usec_t now, const char *id)
+{
+    char date[RFC5322_DATE_MAX];
+    const char *end = line_end(m);
+    const Piece *header = &m->pieces[PIECE_HEADER];
+    bool is_open = header->n > 0 && header->data[header->n - 1] != '\n';
+    int r = 0;
+
+    if (findings->has_date && findings->has_message_id)
+        return 0;
+    if (is_open)
+        r = buffer_append_string(&m->added, end);
+    if (r == 0 && !findings->has_date)
+        r = buffer_appendf(&m->added, "Date: %s%s", clock_format_rfc5322(now, date), end);
+    if (r == 0 && !findings->has_message_id) {
+        r = buffer_append_string(&m->added, "Message-ID: ");
+        if (r == 0)
+            r = stamp_message_id(&m->added, id, now);
+        if (r == 0)
+            r = buffer_append_string(&m->added, end);
+    }
+    return r;
+}
+
+/* Sets the other pieces, and looks at what characters there are. */
+static void set_pieces(Message *m)
+{
+    const Piece *header = &m->pieces[PIECE_HEADER];
+    bool is_ascii;
+
+    if (buffer_size(&m->added) > 0)
+        m->pieces[PIECE_ADDED] = (Piece){buffer_data(&m->added), buffer_size(&m->added)};
+    m->pieces[PIECE_BODY] = (Piece){m->memory + m->header_end, m->n_memory - m->header_end};
+    is_ascii = text_is_ascii(header->data, header->n);
+    m->wants_utf8 = m->envelope.needs_utf8 || (!is_ascii && text_is_utf8(header->data, header->n));
+    m->may_be_8bit = !is_ascii || m->n_memory < m->size ||
+                     !text_is_ascii(m->pieces[PIECE_BODY].data, m->pieces[PIECE_BODY].n);
+}
+
+int message_open(int fd, uint64_t size, usec_t now, const char *id, Message **ret, Failure *f)
+{
+    _cleanup_(message_free_p) Message *m = NULL;
+    Findings findings = {0};
+    int r;
+
+    m = calloc(1, sizeof(*m));
+    if (!m)
+        return -ENOMEM;
+    m->fd = fd;
+    m->size = size;
+    r = load_header(m, f);
+    if (r == 0)
+        r = read_header(m, &findings, f);
+    if (r == 0)
+        r = add_fields(m, &findings, now, id);
+    if (r < 0)
+        return r;
+    set_pieces(m);
+    message_rewind(m);
+    *ret = TAKE_PTR(m);
+    return 0;
+}
+
+const Envelope *message_envelope(const Message *m)
+{
+    return &m->envelope;
+}
+
+uint64_t message_size(const Message *m)
+{
+    uint64_t size = m->size - m->n_memory;
+
+    for (size_t i = 0; i < N_PIECES; i++)
+        size += m->pieces[i].n;
+    return size;
+}
+
+bool message_may_be_8bit(const Message *m)
+{
+    return m->may_be_8bit;
+}
+
+bool message_wants_utf8(const Message *m)
+{
+    return m->wants_utf8;
+}
+
+/* Appends from the part of the file that is not in memory. */
+static int64_t read_file(Message *m, size_t max, Buffer *out)
+{
+    size_t wanted = (size_t)MIN((uint64_t)max, m->size - m->file_offset);
+    char *to;
+    ssize_t n;
+
+    if (wanted == 0)
+        return 0;
+    to = buffer_reserve(out, wanted);
+    if (!to)
+        return -ENOMEM;
+    do
+        n = pread(m->fd, to, wanted, (off_t)m->file_offset);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return n < 0 ? -errno : -EIO;
+    buffer_commit(out, (size_t)n);
+    m->file_offset += (uint64_t)n;
+    return n;
+}
+
+int64_t message_read(Message *m, size_t max, Buffer *out)
+{
+    size_t done = 0;
+
+    while (m->piece < N_PIECES && done < max) {
+        const Piece *piece = &m->pieces[m->piece];
+        size_t n = MIN(piece->n - m->offset, max - done);
+        int r = n > 0 ? buffer_append(out, piece->data + m->offset, n) : 0;
+
+        if (r < 0)
+            return r;
+        done += n;
+        m->offset += n;
+        if (m->offset == piece->n)
+            m->piece++, m->offset = 0;
+    }
+    return done > 0 ? (int64_t)done : read_file(m, max, out);
+}
+
+void message_rewind(Message *m)
+{
+    m->piece = 0;
+    m->offset = 0;
+    m->file_offset = m->n_memory;
+}

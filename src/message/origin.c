@@ -1,0 +1,197 @@
+/* Sender and recipients from a header. Must never guess: a field that cannot be read in whole makes
+ * the message one that cannot be sent. */
+#include "message/origin.h"
+
+#include <errno.h>
+
+#include "base/errors.h"
+#include "message/address.h"
+
+/* What part of a header speaks for this sending (RFC 5322, 3.6.6). */
+typedef struct Scope {
+    HeaderCursor above;  /* where a Return-Path counts: one below was another sending's */
+    HeaderCursor fields; /* the topmost block of Resent- fields, or the whole header */
+    bool is_resent;
+} Scope;
+
+/* Puts line and field in front of the failure. */
+static int fail_field(const HeaderField *field, int r, Failure *f)
+{
+    if (r != -EINVAL)
+        return r;
+    if (!f)
+        return -EBADMSG;
+    return failure_set(f, -EBADMSG, f->number, "line %zu, %.*s: %s", field->line,
+        (int)field->n_name, field->name, failure_text(f));
+}
+
+/* X-Sender, Return-Path, and X-Receiver: an address with its parameters. */
+static int read_envelope_field(const HeaderField *field, Envelope *e, Failure *f)
+{
+    _cleanup_free_
+    char *address = NULL, *parameters = NULL;
+    int r;
+
+    if (field->kind != FIELD_X_RECEIVER && e->sender)
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "line %zu: there is more than one X-Sender field; leave only one", field->line);
+    r = envelope_parse_field(field->value, field->n_value, &address, &parameters, f);
+    if (r == 0)
+        r = field->kind == FIELD_X_RECEIVER ? envelope_add_recipient(e, address, parameters, f)
+                                            : envelope_set_sender(e, address, parameters, f);
+    return fail_field(field, r, f);
+}
+
+int origin_read_block(HeaderCursor *cursor, Envelope *e, Failure *f)
+{
+    HeaderCursor next = *cursor, behind = *cursor;
+    bool is_envelope = false, at_end = false;
+    HeaderField field;
+    int r;
+
+    while (!at_end) {
+        /* A line that is no field ends the block; whoever reads the header judges it. */
+        r = header_next(&next, &field, NULL);
+        if (r <= 0 || field.kind < FIELD_X_SENDER || field.kind > FIELD_X_END)
+            break;
+        if (field.kind <= FIELD_X_OUTBOX)
+            is_envelope = true;
+        if (field.kind <= FIELD_X_RECEIVER) {
+            r = read_envelope_field(&field, e, f);
+            if (r < 0)
+                return r;
+        }
+        at_end = field.kind == FIELD_X_END;
+        behind = next;
+    }
+    if (is_envelope)
+        *cursor = behind;
+    return 0;
+}
+
+/* The header has been walked once when this is called: no line of it is malformed. */
+static Scope find_scope(const HeaderCursor *header)
+{
+    Scope scope = {.above = *header, .fields = *header};
+    HeaderCursor cursor = *header, before = *header;
+    unsigned seen = 0;
+    HeaderField field;
+
+    for (; header_next(&cursor, &field, NULL) > 0; before = cursor) {
+        if (field.kind >= FIELD_RESENT_OTHER) {
+            /* A second field of a kind begins the block of an earlier resending. */
+            if (field.kind > FIELD_RESENT_OTHER && seen & (1u << field.kind))
+                break;
+            seen |= 1u << field.kind;
+            if (!scope.is_resent)
+                scope.fields = before;
+            scope.is_resent = true;
+        } else if (scope.is_resent) {
+            break;
+        }
+    }
+    if (scope.is_resent) {
+        scope.above.end = scope.fields.at;
+        scope.fields.end = before.at;
+    }
+    return scope;
+}
+
+/* What an AddressHandler needs. */
+typedef struct Taker {
+    Envelope *envelope;
+    Failure *failure;
+} Taker;
+
+static int take_sender(void *user, const char *address, size_t n _unused_)
+{
+    Taker *taker = user;
+
+    /* The first mailbox of a list speaks for all (RFC 5322, 3.6.2). */
+    if (taker->envelope->sender)
+        return 0;
+    return envelope_set_sender(taker->envelope, address, NULL, taker->failure);
+}
+
+static int take_recipient(void *user, const char *address, size_t n _unused_)
+{
+    Taker *taker = user;
+
+    return envelope_add_recipient(taker->envelope, address, NULL, taker->failure);
+}
+
+/* Gives the addresses of every field of this kind to the handler. */
+static int take_addresses(
+    const Scope *scope, FieldKind kind, AddressHandler handler, Envelope *e, Failure *f)
+{
+    HeaderCursor cursor = scope->fields;
+    Taker taker = {.envelope = e, .failure = f};
+    HeaderField field;
+    int r;
+
+    if (scope->is_resent)
+        kind += FIELD_RESENT_SENDER - FIELD_SENDER;
+    while ((r = header_next(&cursor, &field, f)) > 0) {
+        if (field.kind != kind)
+            continue;
+        r = address_list_parse(field.value, field.n_value, handler, &taker, f);
+        if (r < 0)
+            return fail_field(&field, r, f);
+    }
+    return r;
+}
+
+static int take_return_path(const Scope *scope, Envelope *e, Failure *f)
+{
+    HeaderCursor cursor = scope->above;
+    HeaderField field;
+    int r;
+
+    while ((r = header_next(&cursor, &field, f)) > 0)
+        if (field.kind == FIELD_RETURN_PATH)
+            return read_envelope_field(&field, e, f);
+    return r;
+}
+
+static int complete_sender(const Scope *scope, Envelope *e, Failure *f)
+{
+    int r = take_return_path(scope, e, f);
+
+    if (r == 0 && !e->sender)
+        r = take_addresses(scope, FIELD_SENDER, take_sender, e, f);
+    if (r == 0 && !e->sender)
+        r = take_addresses(scope, FIELD_FROM, take_sender, e, f);
+    if (r < 0 || e->sender)
+        return r;
+    return failure_set(f, -EBADMSG, ERROR_NO_SENDER,
+        "the message has no sender: no X-Sender, %s field names one",
+        scope->is_resent ? "Resent-Sender or Resent-From" : "Return-Path, Sender or From");
+}
+
+static int complete_recipients(const Scope *scope, Envelope *e, Failure *f)
+{
+    int r = 0;
+
+    for (FieldKind kind = FIELD_TO; kind <= FIELD_BCC && r == 0; kind++)
+        r = take_addresses(scope, kind, take_recipient, e, f);
+    if (r < 0 || e->n_recipients > 0)
+        return r;
+    return failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT,
+        "the message has no recipient: no X-Receiver, %s field names one",
+        scope->is_resent ? "Resent-To, Resent-Cc or Resent-Bcc" : "To, Cc or Bcc");
+}
+
+int origin_complete(const HeaderCursor *header, Envelope *e, Failure *f)
+{
+    int r = 0;
+    Scope scope;
+
+    if (e->sender && e->n_recipients > 0)
+        return 0;
+    scope = find_scope(header);
+    if (!e->sender)
+        r = complete_sender(&scope, e, f);
+    if (r == 0 && e->n_recipients == 0)
+        r = complete_recipients(&scope, e, f);
+    return r;
+}

@@ -1,0 +1,27 @@
+/* The value of an X-Sender or X-Receiver field. What it gives must fit into an SMTP command. */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "message/address.h"
+#include "message/envelope.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    _cleanup_free_
+    char *address = NULL, *parameters = NULL;
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_failure_ Failure f = {0};
+
+    if (envelope_parse_field((const char *)data, size, &address, &parameters, &f) < 0)
+        return 0;
+    if (strpbrk(address, "\r\n") || (parameters && strpbrk(parameters, "\r\n")))
+        abort();
+    if (address_check(address, strlen(address), false, &f) == 0 &&
+        envelope_set_sender(&e, address, parameters, &f) < 0)
+        abort();
+    (void)envelope_add_recipient(&e, address, parameters, &f);
+    return 0;
+}

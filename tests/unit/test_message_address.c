@@ -1,0 +1,266 @@
+/* message: single addresses and address lists. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/errors.h"
+#include "message/address.h"
+#include "unit.h"
+
+#define A8 "aaaaaaaa"
+#define A63 A8 A8 A8 A8 A8 A8 A8 "aaaaaaa"
+
+static const char *const good_addresses[] = {
+    "a@b",
+    "ann@example.com",
+    "ann+tag@example.com",
+    "first.last@sub.example.co.uk",
+    "!#$%&'*+-/=?^_`{|}~@example.com",
+    "\"ann lee\"@example.com",
+    "\"a@b\"@example.com",
+    "\"a\\\"b\\\\\"@example.com",
+    "\"\"@example.com",
+    "\"..\"@example.com",
+    "user@[192.0.2.1]",
+    "user@[IPv6:2001:db8::1]",
+    "user@[ipv6:::ffff:192.0.2.1]",
+    "1@2.3",
+    "a@xn--bcher-kva.example",
+    "jörg@bücher.example",
+    "用户@例子.广告",
+    "\"jörg müller\"@example.com",
+    A63 "a@example.com",
+    "a@" A63 "." A63 "." A63 "." A8 A8 A8 A8 A8 A8 A8 "aaaaaaa",
+};
+
+START_TEST(good_addresses_pass)
+{
+    _cleanup_failure_ Failure f = {0};
+    const char *address = good_addresses[_i];
+
+    ck_assert_msg(address_check(address, strlen(address), false, &f) == 0, "%s: %s", address,
+        failure_text(&f));
+}
+END_TEST
+
+static const struct BadAddress {
+    const char *address, *why;
+} bad_addresses[] = {
+    {"", "empty"},
+    {"ann", "no @"},
+    {"@example.com", "nothing before"},
+    {"ann@", "no domain"},
+    {"ann@@example.com", "more than one @"},
+    {"ann@example@com", "more than one @"},
+    {".ann@example.com", "a dot must stand between"},
+    {"ann.@example.com", "a dot must stand between"},
+    {"a..b@example.com", "a dot must stand between"},
+    {"ann@.example.com", "a dot must stand between"},
+    {"ann@example..com", "a dot must stand between"},
+    {"ann@example.com.", "a dot must stand between"},
+    {"ann@-example.com", "hyphen"},
+    {"ann@example-.com", "hyphen"},
+    {"ann@exam_ple.com", "other characters"},
+    {"ann@example.com ", "other characters"},
+    {"ann @example.com", "in quotes only"},
+    {"<ann@example.com>", "in quotes only"},
+    {"an\"n@example.com", "in quotes only"},
+    {"ann(x)@example.com", "in quotes only"},
+    {"ann@example.com\r\nRCPT TO:<x@y>", "other characters"},
+    {"ann\n@example.com", "in quotes only"},
+    {"\"ann@example.com", "no @"},
+    {"\"ann\"lee@example.com", "not closed"},
+    {"\"a\nb\"@example.com", "control character"},
+    {"\"a\\\rb\"@example.com", "control character"},
+    {"\"a\x7f\"@example.com", "control character"},
+    {"\xc2\x85@example.com", "control character"},
+    {"j\xf6rg@example.com", "not UTF-8"},
+    {"user@[192.0.2.1", "not closed"},
+    {"user@[", "not closed"},
+    {"user@[]", "neither"},
+    {"user@[192.0.2.256]", "neither"},
+    {"user@[2001:db8::1]", "neither"},
+    {"user@[IPv6:192.0.2.1]", "neither"},
+    {"user@[IPv6:1:2:3:4:5:6:7:8:9]", "neither"},
+    {"user@[x400:something]", "neither"},
+    {"user@[192.0.2.1].com", "not closed"},
+    {A63 "aa@example.com", "more than 64 bytes"},
+    {"a@" A63 "a.com", "longer than 63 bytes"},
+    {"a@" A63 "." A63 "." A63 "." A63 ".aa", "longer than 255"},
+    {A63 A63 A63 A63 A63 A63 "@example.com", "longer than 320"},
+};
+
+START_TEST(bad_addresses_are_refused_with_the_reason)
+{
+    const struct BadAddress *row = &bad_addresses[_i];
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_msg(address_check(row->address, strlen(row->address), false, &f) == -EINVAL, "%s",
+        row->address);
+    ck_assert_int_eq(f.number, ERROR_MESSAGE);
+    ck_assert_msg(strstr(f.text, row->why), "%s: %s", row->address, f.text);
+    ck_assert_int_eq(address_check(row->address, strlen(row->address), false, NULL), -EINVAL);
+}
+END_TEST
+
+START_TEST(bare_local_parts_pass_where_they_are_allowed)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(address_check("postmaster", 10, true, &f), 0);
+    ck_assert_int_eq(address_check("\"post master\"", 13, true, &f), 0);
+    ck_assert_int_eq(address_check("post master", 11, true, &f), -EINVAL);
+    ck_assert_int_eq(address_check("", 0, true, &f), -EINVAL);
+    ck_assert_int_eq(address_check("a@b\0c", 5, true, &f), -EINVAL);
+    ck_assert_int_eq(address_check("a\0c@b", 5, true, &f), -EINVAL);
+    ck_assert(address_is_utf8("jörg@example.com"));
+    ck_assert(!address_is_utf8("joerg@example.com"));
+}
+END_TEST
+
+static int collect(void *user, const char *address, size_t n)
+{
+    Buffer *found = user;
+
+    ck_assert_uint_eq(strlen(address), n);
+    if (strcmp(address, "stop@example.com") == 0)
+        return -ECANCELED;
+    ck_assert_int_eq(buffer_appendf(found, "%s|", address), 0);
+    return 0;
+}
+
+static const struct GoodList {
+    const char *text, *addresses;
+} good_lists[] = {
+    {"", ""},
+    {"  \r\n ", ""},
+    {",,  ,", ""},
+    {"a@b", "a@b|"},
+    {"a@b,c@d", "a@b|c@d|"},
+    {" a@b ,\r\n\tc@d , ", "a@b|c@d|"},
+    {"<a@b>", "a@b|"},
+    {"Ann <a@b>", "a@b|"},
+    {"Ann B. Lee <a@b>, \"Lee, Bob\" <c@d>", "a@b|c@d|"},
+    {"\"Ann \\\"the, best\\\" Lee\" <a@b>", "a@b|"},
+    {"=?utf-8?B?SsO2cmc=?= =?utf-8?Q?M=C3=BCller?= <a@b>", "a@b|"},
+    {"=?utf-8?Q?M=C3=BCller,_(J)?= <a@b>, c@d", "a@b|c@d|"},
+    {"Jörg Müller <jörg@bücher.example>", "jörg@bücher.example|"},
+    {"J\xf6rg <a@b>", "a@b|"},
+    {"a@b (Ann)", "a@b|"},
+    {"(before) a (x) @ (y) b (after)", "a@b|"},
+    {"a@b (one (two (three)) \\) \"), c@d", "a@b|c@d|"},
+    {"first . last @ example . com", "first.last@example.com|"},
+    {"first(c).last@example\r\n .com", "first.last@example.com|"},
+    {"\"ann lee\"@example.com", "\"ann lee\"@example.com|"},
+    {"\"ann\\ lee\"@example.com", "\"ann lee\"@example.com|"},
+    {"\"ann\"@example.com", "ann@example.com|"},
+    {"\"a,n\".lee@example.com", "\"a,n.lee\"@example.com|"},
+    {"\"a..b\"@example.com", "\"a..b\"@example.com|"},
+    {"\"ann\r\n lee\"@example.com", "\"ann lee\"@example.com|"},
+    {"<@relay.example,@two.example:ann@example.com>", "ann@example.com|"},
+    {"Ann <@[192.0.2.1]:ann@example.com>", "ann@example.com|"},
+    {"user@[192.0.2.1], u@[IPv6: 2001:db8::1 ]", "user@[192.0.2.1]|u@[IPv6:2001:db8::1]|"},
+    {"Friends: a@b, Carl <c@d>;", "a@b|c@d|"},
+    {"Friends:a@b;, e@f", "a@b|e@f|"},
+    {"Undisclosed recipients:;", ""},
+    {"undisclosed-recipients: ;", ""},
+    {"\"A Group\" (c) : (nobody) ; , a@b", "a@b|"},
+    {"A:a@b;, B:c@d,,;", "a@b|c@d|"},
+    {"ann@example.com <ann@example.com>", "ann@example.com|"},
+    {"root", "root|"},
+    {"root, postmaster (x)", "root|postmaster|"},
+    {"<root>", "root|"},
+};
+
+START_TEST(good_lists_give_their_addresses)
+{
+    const struct GoodList *row = &good_lists[_i];
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer found = {0};
+
+    ck_assert_msg(address_list_parse(row->text, strlen(row->text), collect, &found, &f) == 0,
+        "%s: %s", row->text, failure_text(&f));
+    ck_assert_int_eq(buffer_append(&found, "", 1), 0);
+    ck_assert_str_eq(buffer_data(&found), row->addresses);
+}
+END_TEST
+
+static const struct BadList {
+    const char *text, *why;
+} bad_lists[] = {
+    {"a@b c@d", "at \"c@d\": a comma"},
+    {"a@b; c@d", "at \"; c@d\": a comma"},
+    {"Ann Lee", "ends too early: the words before it"},
+    {"Ann Lee a@b", "at \"@b\": the words before it"},
+    {"<a@b", "ends too early"},
+    {"<a@b> x", "at \"x\": a comma"},
+    {"<a@b c>", "should end here"},
+    {"<>", "no address in it"},
+    {"Ann <>", "no address in it"},
+    {"a@b (comment", "at \"(comment\": this comment"},
+    {"\"Ann <a@b>", "these quotes"},
+    {"a@b@c", "at \"@c\": a comma"},
+    {"@b", "an address was expected"},
+    {"a@", "no domain"},
+    {".a@b", "a dot before it"},
+    {"a..b@c", "a dot before it"},
+    {"a.@c", "a dot before it"},
+    {".", "an address was expected"},
+    {"a@b..c", "a dot must stand"},
+    {"a@-b", "hyphen"},
+    {"a@[192.0.2.1", "not closed by ]"},
+    {"a@[bad]", "neither"},
+    {"<@relay a@b>", "a route must end"},
+    {"Friends: a@b", "group is not closed"},
+    {"Friends: More: a@b;;", "inside another"},
+    {": a@b;", "an address was expected"},
+    {"x@y <a@b>", "another address stands before"},
+    {"a@b, j\xf6rg@c", "not UTF-8"},
+    {"\x01@b", "an address was expected"},
+    {A63 A63 A63 A63 A63 A63 "@b", "too long"},
+    {"stop@example.com" A63 A63 A63 A63 A63, "too long"},
+};
+
+START_TEST(bad_lists_are_refused_with_the_place)
+{
+    const struct BadList *row = &bad_lists[_i];
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer found = {0};
+
+    ck_assert_msg(address_list_parse(row->text, strlen(row->text), collect, &found, &f) == -EINVAL,
+        "%s", row->text);
+    ck_assert_int_eq(f.number, ERROR_MESSAGE);
+    ck_assert_msg(strstr(f.text, row->why), "%s: %s", row->text, f.text);
+}
+END_TEST
+
+START_TEST(the_handler_can_stop_a_list)
+{
+    static const char text[] = "a@b, stop@example.com, c@d";
+    _cleanup_buffer_ Buffer found = {0};
+
+    ck_assert_int_eq(address_list_parse(text, sizeof(text) - 1, collect, &found, NULL), -ECANCELED);
+    ck_assert_uint_eq(buffer_size(&found), 4);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("message/address");
+    TCase *tcase = tcase_create("address");
+
+    tcase_add_loop_test(tcase, good_addresses_pass, 0, (int)ELEMENTSOF(good_addresses));
+    tcase_add_loop_test(
+        tcase, bad_addresses_are_refused_with_the_reason, 0, (int)ELEMENTSOF(bad_addresses));
+    tcase_add_test(tcase, bare_local_parts_pass_where_they_are_allowed);
+    tcase_add_loop_test(tcase, good_lists_give_their_addresses, 0, (int)ELEMENTSOF(good_lists));
+    tcase_add_loop_test(tcase, bad_lists_are_refused_with_the_place, 0, (int)ELEMENTSOF(bad_lists));
+    tcase_add_test(tcase, the_handler_can_stop_a_list);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
