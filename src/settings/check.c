@@ -22,11 +22,14 @@ static bool is_set(const Draft *draft, size_t relay, const char *name)
     return draft_origin(draft, relay_setting(name), relay)->file;
 }
 
-/* An unset port follows an explicit tls; an automatic tls follows the port. */
+/* An unset port follows an explicit tls; an automatic tls follows the port; "*" is the component's
+ * word for OpenSSL's choice of ciphers. */
 static void resolve_tls(const Draft *draft, size_t relay)
 {
     RelayConfig *config = &draft->config->relays[relay];
 
+    if (text_equal(config->tls_ciphers, "*"))
+        value_done(relay_setting("tls_ciphers"), config);
     if (config->tls == TLS_MODE_IMPLICIT && !is_set(draft, relay, "port"))
         config->port = SMTPS_PORT;
     if (config->tls == TLS_MODE_AUTOMATIC)

@@ -1,4 +1,6 @@
 /* settings: from a file and overrides to a Config. */
+#include <limits.h>
+
 #include "settings_files.h"
 
 START_TEST(defaults_are_those_of_the_manual)
@@ -140,6 +142,7 @@ START_TEST(the_components_names_and_values_are_understood)
     ck_assert_str_eq(relay->tls_protocols, "TLSv1.2 TLSv1.3");
     ck_assert_uint_eq(relay->receive_buffer, 4096);
     ck_assert_str_eq(relay->local_host, "l");
+    ck_assert_ptr_null(relay->tls_ciphers);
 }
 END_TEST
 
@@ -257,6 +260,20 @@ START_TEST(of_several_authorities_the_first_that_exists_is_taken)
 }
 END_TEST
 
+START_TEST(the_sample_loads)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_config_ Config *c = NULL;
+    char path[PATH_MAX];
+    int r;
+
+    snprintf(path, sizeof(path), "%s/etc/outbox.conf", getenv("srcdir") ?: ".");
+    r = config_load(path, NULL, &c, &f);
+    ck_assert_msg(r == 0, "%s", failure_text(&f));
+    ck_assert_uint_eq(c->n_relays, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("settings/load");
@@ -273,6 +290,7 @@ int main(void)
     tcase_add_test(t, an_override_puts_the_files_secret_aside);
     tcase_add_test(t, a_program_can_do_without_a_file);
     tcase_add_test(t, of_several_authorities_the_first_that_exists_is_taken);
+    tcase_add_test(t, the_sample_loads);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }
