@@ -77,20 +77,40 @@ static inline char *content(const Place *p, const char *name)
     return b.memory;
 }
 
-/* The names in the directory, sorted, a blank behind each, random suffixes as `*`; free it. */
+/* The name with its random suffix, when it has one, as `*`. */
+static inline void mask_name(const char *name, char ret[static 256])
+{
+    const char *dash = strchr(name, '-'), *dot = strrchr(name, '.');
+
+    if (name[0] != '.' && dash && dot - dash == 9)
+        snprintf(ret, 256, "%.*s*%s", (int)(dash - name + 1), name, dot);
+    else
+        snprintf(ret, 256, "%s", name);
+}
+
+/* Random suffixes must not decide about the order. */
+static inline int by_masked_name(const struct dirent **a, const struct dirent **b)
+{
+    char masked_a[256], masked_b[256];
+
+    mask_name((*a)->d_name, masked_a);
+    mask_name((*b)->d_name, masked_b);
+    return strcmp(masked_a, masked_b);
+}
+
+/* The names in the directory, masked and sorted, a blank behind each; free it. */
 static inline char *names(const Place *p)
 {
     struct dirent **entries;
-    int n = scandir(p->path, &entries, NULL, alphasort);
+    int n = scandir(p->path, &entries, NULL, by_masked_name);
     Buffer b = {0};
 
     for (int i = 0; i < n; i++) {
-        const char *name = entries[i]->d_name, *dash = strchr(name, '-'), *dot = strrchr(name, '.');
+        char masked[256];
 
-        if (name[0] != '.' && dash && dot - dash == 9)
-            buffer_appendf(&b, "%.*s*%s ", (int)(dash - name + 1), name, dot);
-        else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-            buffer_appendf(&b, "%s ", name);
+        mask_name(entries[i]->d_name, masked);
+        if (strcmp(masked, ".") != 0 && strcmp(masked, "..") != 0)
+            buffer_appendf(&b, "%s ", masked);
         free(entries[i]);
     }
     free(entries);
