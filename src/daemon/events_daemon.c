@@ -65,11 +65,14 @@ void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout)
 {
     Entry *entry = start(log, LOG_INFO, MESSAGE_ID_STOPPING, "stopping");
 
-    entry_text(entry, "stopping: ");
-    entry_number(entry, in_flight);
-    entry_text(entry, " messages are in flight and have ");
-    entry_number(entry, stop_timeout / USEC_PER_SEC);
-    entry_text(entry, " seconds to end");
+    if (in_flight == 0) {
+        entry_text(entry, "stopping: no message is in flight");
+    } else {
+        entry_text(entry, "stopping: messages in flight: ");
+        entry_number(entry, in_flight);
+        entry_text(entry, "; seconds they have to end: ");
+        entry_number(entry, stop_timeout / USEC_PER_SEC);
+    }
     finish(log);
 }
 

@@ -286,7 +286,7 @@ START_TEST(start_and_reload_name_the_relays)
     ck_assert_uint_eq(
         count("/q, by way of primary (smtp.example.com port 587), b (::1 port 25)\n"), 2);
     ck_assert_uint_eq(count("OUTBOX_EVENT=started\n"), 1);
-    ck_assert_uint_eq(count("3 messages are in flight and have 90 seconds to end\n"), 1);
+    ck_assert_uint_eq(count("messages in flight: 3; seconds they have to end: 90\n"), 1);
     ck_assert_uint_eq(count("secret"), 0);
 }
 END_TEST

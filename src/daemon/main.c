@@ -1,0 +1,87 @@
+/* outboxd: from the command line to the running daemon, and from failures to exit statuses. Must
+ * never do the daemon's work itself. */
+#include "config.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/errors.h"
+#include "daemon/events.h"
+#include "daemon/manager.h"
+#include "daemon/options.h"
+#include "settings/load.h"
+
+static int fail(const Failure *failure, int status)
+{
+    fprintf(stderr, "outboxd: %d: %s\n", failure->number, failure_text(failure));
+    return status;
+}
+
+/* The failure goes to the log, because nobody looks at a daemon's standard error. */
+static int fail_log(Log *log, const Failure *failure, int status)
+{
+    event_problem(log, NULL, failure);
+    return status;
+}
+
+/* Who may not use the queue directory is told so by the status as well. */
+static int start_status(int r, const Failure *failure)
+{
+    return r == -EACCES || r == -EPERM ? EX_NOPERM : error_status(failure->number);
+}
+
+static int check(const Options *options)
+{
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    if (config_load(options->config_path, options->overrides, &config, &f) < 0) {
+        fprintf(stderr, "%s\n", failure_text(&f));
+        return EX_CONFIG;
+    }
+    printf("%s: ok\n", config->path ?: "built-in settings");
+    return EX_OK;
+}
+
+static int run(const Options *options)
+{
+    _cleanup_(log_free_p) Log *log = NULL;
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_(manager_free_p) Manager *manager = NULL;
+    _cleanup_failure_ Failure f = {0};
+    int r;
+
+    if (log_new(options->log, &log, &f) < 0)
+        return fail(&f, error_status(f.number));
+    if (config_load(options->config_path, options->overrides, &config, &f) < 0)
+        return fail_log(log, &f, EX_CONFIG);
+    r = manager_new(log, config, options->overrides, &manager, &f);
+    if (r < 0)
+        return fail_log(log, &f, start_status(r, &f));
+    r = manager_run(manager);
+    if (r < 0) {
+        failure_set_errno(&f, r, "the event loop failed");
+        return fail_log(log, &f, EX_OSERR);
+    }
+    return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    _cleanup_(options_done) Options options = {0};
+    _cleanup_failure_ Failure f = {0};
+
+    /* Threads only wait here: an arena each would cost memory and save nothing. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    if (options_parse(argc, argv, &options, &f) < 0)
+        return fail(&f, error_status(f.number));
+    switch (options.action) {
+    case OPTIONS_HELP: fputs(options_help(), stdout); return EX_OK;
+    case OPTIONS_VERSION: puts("outboxd " PACKAGE_VERSION); return EX_OK;
+    case OPTIONS_CHECK: return check(&options);
+    case OPTIONS_RUN: break;
+    }
+    return run(&options);
+}
