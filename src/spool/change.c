@@ -25,7 +25,9 @@ int spool_rename_message(
 {
     char old[SPOOL_NAME_MAX], new[SPOOL_NAME_MAX];
 
-    if (!spool_name_format(id, from, old) || !spool_name_format(new_id, to, new))
+    if (!spool_name_format(id, from, old))
+        return -ENOENT; /* what cannot be a name is no file's */
+    if (!spool_name_format(new_id, to, new))
         return -ENAMETOOLONG;
     return spool_rename(spool->fd, old, new);
 }

@@ -1,0 +1,394 @@
+/* spool: a process that is killed before and after each of its system calls, in every change of
+ * state. Afterwards each message is there exactly once, with what was recorded about it, and none
+ * has another's record. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "spool.h"
+#include "spool/enqueue.h"
+#include "spool/record.h"
+#include "unit.h"
+
+#define ANN "{\"event\":\"delivered\",\"recipient\":\"ann@example.com\"}\n"
+#define OLD "{\"event\":\"delivered\",\"recipient\":\"old@example.com\"}\n"
+#define SENT "{\"event\":\"sent\"}\n"
+
+/* What the process had done when it was killed. */
+typedef enum Mark {
+    MARK_RECORDED = 1,  /* the line for ann is on disk */
+    MARK_DELIVERED = 2, /* all is delivered and recorded: never again */
+    MARK_ANYWAY = 4,    /* all is delivered and nothing recorded: it may be gone */
+} Mark;
+
+typedef struct Scenario {
+    const char *name;
+    void (*prepare)(const Place *);
+    void (*run)(const Place *, int marks);
+    bool keep_sent;
+    bool may_forget; /* the one place where a crash may cost a second delivery */
+} Scenario;
+
+static void mark(int marks, Mark m)
+{
+    if (write(marks, &(char){(char)m}, 1) != 1)
+        _exit(10);
+}
+
+static SpoolClaim *take(const Place *p, const char *id, SpoolState from)
+{
+    SpoolClaim *c;
+
+    if (spool_claim(p->spool, id, from, 0, true, NOW, &c, NULL) != SPOOL_CLAIMED)
+        _exit(11);
+    return c;
+}
+
+static void add(SpoolClaim *c, const char *lines)
+{
+    _cleanup_buffer_ Buffer b = {0};
+
+    if (buffer_append_string(&b, lines) < 0 || spool_record_append(c, &b, NULL) < 0)
+        _exit(12);
+}
+
+static void check(int r)
+{
+    if (r < 0)
+        _exit(13);
+}
+
+static void prepare_new(const Place *p)
+{
+    put(p, "a.queued", "one");
+}
+
+static void prepare_known(const Place *p)
+{
+    put(p, "a.queued", "one");
+    put(p, "a.status", "{\"event\":\"deferred\"}\n");
+}
+
+static void prepare_beside_failed(const Place *p)
+{
+    put(p, "a.queued", "one");
+    put(p, "a.failed", "old");
+    put(p, "a.status", OLD);
+}
+
+static void prepare_beside_failed_without_record(const Place *p)
+{
+    put(p, "a.queued", "one");
+    put(p, "a.failed", "old");
+}
+
+static void prepare_link(const Place *p)
+{
+    ck_assert_int_eq(symlinkat("nowhere", p->fd, "a.queued"), 0);
+}
+
+static void prepare_failed(const Place *p)
+{
+    put(p, "a.failed", "one");
+    put(p, "a.status", ANN);
+}
+
+static void prepare_dead(const Place *p)
+{
+    put(p, "a.sending", "one");
+    put(p, "a.status", ANN SENT);
+}
+
+static void complete(const Place *p, int marks)
+{
+    SpoolClaim *c = take(p, "a", SPOOL_QUEUED);
+
+    mark(marks, MARK_ANYWAY);
+    check(spool_complete(c, false, NULL));
+}
+
+static void complete_recorded(const Place *p, int marks)
+{
+    SpoolClaim *c = take(p, "a", SPOOL_QUEUED);
+
+    mark(marks, MARK_ANYWAY); /* recovery ends it as soon as the line is there */
+    add(c, ANN SENT);
+    mark(marks, MARK_DELIVERED);
+    check(spool_complete(c, false, NULL));
+}
+
+static void complete_kept(const Place *p, int marks)
+{
+    SpoolClaim *c = take(p, "a", SPOOL_QUEUED);
+
+    add(c, ANN SENT);
+    mark(marks, MARK_DELIVERED);
+    check(spool_complete(c, true, NULL));
+}
+
+static void defer(const Place *p, int marks)
+{
+    SpoolClaim *c = take(p, "a", SPOOL_QUEUED);
+
+    add(c, ANN);
+    mark(marks, MARK_RECORDED);
+    check(spool_defer(c, 5 * USEC_PER_SEC, NULL));
+    c = take(p, "a", SPOOL_DEFERRED);
+    check(spool_release(c, NULL));
+}
+
+static void give_up(const Place *p, int marks)
+{
+    SpoolClaim *c = take(p, "a", SPOOL_QUEUED);
+
+    add(c, ANN);
+    mark(marks, MARK_RECORDED);
+    check(spool_fail(c, NULL));
+}
+
+/* While it is sent another message takes its name in the queue. */
+static void release_taken(const Place *p, int marks)
+{
+    SpoolClaim *c = take(p, "a", SPOOL_QUEUED);
+
+    add(c, ANN);
+    mark(marks, MARK_RECORDED);
+    put(p, "a.queued", "two");
+    check(spool_release(c, NULL));
+}
+
+static void fail_link(const Place *p, int marks)
+{
+    SpoolClaim *c;
+
+    (void)marks;
+    if (spool_claim(p->spool, "a", SPOOL_QUEUED, 0, true, NOW, &c, NULL) != SPOOL_DEFECTIVE)
+        _exit(14);
+}
+
+static void retry_and_hold(const Place *p, int marks)
+{
+    mark(marks, MARK_RECORDED);
+    check(spool_retry(p->spool, "a", NULL));
+    check(spool_hold(p->spool, "a", NULL));
+    check(spool_unhold(p->spool, "a", NULL));
+}
+
+static void delete (const Place *p, int marks)
+{
+    mark(marks, MARK_ANYWAY);
+    check(spool_delete(p->spool, "a", NULL));
+}
+
+static void recover(const Place *p, int marks)
+{
+    mark(marks, MARK_DELIVERED);
+    check(spool_recover(p->spool, "a", false, NULL));
+}
+
+static void nothing(const Place *p)
+{
+    (void)p;
+}
+
+static void enqueue(const Place *p, int marks)
+{
+    SpoolWriter *w;
+    char *path;
+
+    check(spool_writer_new(p->path, &w, NULL));
+    check(spool_writer_write(w, "one", 3, NULL));
+    mark(marks, MARK_ANYWAY);
+    check(spool_writer_commit(w, true, &path, NULL));
+}
+
+static const Scenario scenarios[] = {
+    {"complete", prepare_new, complete},
+    {"complete with a record", prepare_new, complete_recorded},
+    {"complete with a former record", prepare_known, complete_recorded},
+    {"complete and keep", prepare_known, complete_kept, .keep_sent = true},
+    {"defer", prepare_new, defer},
+    {"fail", prepare_new, give_up},
+    {"fail beside a failed message", prepare_beside_failed, give_up},
+    {"fail beside one without record", prepare_beside_failed_without_record, give_up},
+    {"release to a taken name", prepare_new, release_taken, .may_forget = true},
+    {"fail what is no message", prepare_link, fail_link},
+    {"operate", prepare_failed, retry_and_hold},
+    {"delete", prepare_failed, delete},
+    {"recover a delivered message", prepare_dead, recover},
+    {"enqueue", nothing, enqueue},
+};
+
+/* Lets the scenario run up to its stop number `stop` (there are two a system call) and kills it.
+ * False when it came to its end before. `ret_marks`: what it had done. */
+static bool run_until(const Scenario *s, const Place *p, int stop, int *ret_marks)
+{
+    int marks[2], status;
+    bool killed = false;
+    char m;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(marks), 0);
+    child = fork();
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+            _exit(77);
+        raise(SIGSTOP);
+        s->run(p, marks[1]);
+        _exit(0);
+    }
+    close(marks[1]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    for (int i = 0; i < stop && WIFSTOPPED(status); i++) {
+        ck_assert_int_eq(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+    }
+    if (WIFSTOPPED(status)) {
+        killed = true;
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    } else {
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %x", s->name,
+            (unsigned)status);
+    }
+    *ret_marks = 0;
+    while (read(marks[0], &m, 1) == 1)
+        *ret_marks |= m;
+    close(marks[0]);
+    return killed;
+}
+
+/* How many messages there are with that content; the last one's name. Links count as "link". */
+static int count(const Place *p, const char *wanted, char ret_name[static SPOOL_NAME_MAX])
+{
+    DIR *stream = opendir(p->path);
+    struct dirent *entry;
+    SpoolState state;
+    size_t length;
+    int n = 0;
+
+    while ((entry = readdir(stream))) {
+        _cleanup_free_
+        char *text = NULL;
+
+        if (!spool_name_parse(entry->d_name, &state, &length))
+            continue;
+        text = entry->d_type == DT_LNK ? strdup("link") : content(p, entry->d_name);
+        if (strcmp(text, wanted) == 0) {
+            strcpy(ret_name, entry->d_name);
+            n++;
+        }
+    }
+    closedir(stream);
+    return n;
+}
+
+/* What a daemon would know about that message when it came to it. */
+static SpoolHistory history_of(const Place *p, const char *name)
+{
+    SpoolState state;
+    size_t length;
+    char id[SPOOL_NAME_MAX];
+    SpoolHistory h = {0};
+    SpoolClaim *c;
+
+    ck_assert(spool_name_parse(name, &state, &length));
+    snprintf(id, sizeof(id), "%.*s", (int)length, name);
+    if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED) {
+        ck_assert_int_eq(spool_history_load_id(p->spool, id, &h, NULL), 0);
+        return h;
+    }
+    ck_assert_int_eq(spool_claim(p->spool, id, state, 0, true, NOW, &c, NULL), SPOOL_CLAIMED);
+    ck_assert_int_eq(spool_history_load(c, &h, NULL), 0);
+    ck_assert_int_eq(spool_release(c, NULL), 0);
+    return h;
+}
+
+static void check_bystanders(const Scenario *s, const Place *p)
+{
+    char name[SPOOL_NAME_MAX];
+    SpoolHistory h;
+
+    if (s->prepare == prepare_beside_failed) {
+        ck_assert_int_eq(count(p, "old", name), 1);
+        ck_assert_str_eq(name, "a.failed");
+        h = history_of(p, name);
+        ck_assert(h.n_delivered == 1 && spool_history_has(&h, "old@example.com"));
+        spool_history_done(&h);
+    }
+    if (count(p, "two", name) == 1) {
+        h = history_of(p, name);
+        ck_assert_msg(h.n_delivered == 0, "%s: another message's record", s->name);
+        spool_history_done(&h);
+    }
+}
+
+static void check_message(const Scenario *s, const Place *p, int stop, int marks)
+{
+    const char *text = s->run == fail_link ? "link" : "one";
+    bool may_be_gone = !s->keep_sent && ((marks & (MARK_ANYWAY | MARK_DELIVERED)) ||
+                                            s->run == enqueue || s->run == recover);
+    char name[SPOOL_NAME_MAX];
+    int n = count(p, text, name);
+    SpoolHistory h;
+
+    ck_assert_msg(n == 1 || (n == 0 && may_be_gone), "%s, stop %d: %d files", s->name, stop, n);
+    if (n == 0 || s->run == fail_link)
+        return;
+    if ((marks & MARK_DELIVERED) || s->run == recover)
+        ck_assert_msg(strcmp(name, "a.sent") == 0, "%s, stop %d: %s could be sent again", s->name,
+            stop, name);
+    h = history_of(p, name);
+    ck_assert_msg(!spool_history_has(&h, "old@example.com"), "%s, stop %d", s->name, stop);
+    if ((marks & MARK_RECORDED) && !s->may_forget)
+        ck_assert_msg(spool_history_has(&h, "ann@example.com"), "%s, stop %d: %s forgot ann",
+            s->name, stop, name);
+    spool_history_done(&h);
+}
+
+START_TEST(a_kill_anywhere_loses_and_doubles_nothing)
+{
+    const Scenario *s = &scenarios[_i];
+    _cleanup_place_ Place p;
+    bool killed = true;
+    int stop, marks;
+
+    place_init(&p);
+    for (stop = 0; killed; stop++) {
+        char name[SPOOL_NAME_MAX];
+
+        s->prepare(&p);
+        killed = run_until(s, &p, stop, &marks);
+        for (int again = 0; again < 2; again++) { /* what was put back under a new id as well */
+            SpoolScan *scan;
+            SpoolEntry entry;
+
+            ck_assert_int_eq(spool_scan_new(p.spool, &scan, NULL), 0);
+            while (spool_scan_next(scan, &entry) > 0)
+                if (entry.state == SPOOL_SENDING)
+                    ck_assert_int_ge(spool_recover(p.spool, entry.id, s->keep_sent, NULL), 0);
+            spool_scan_free(scan);
+        }
+        check_bystanders(s, &p);
+        check_message(s, &p, stop, marks);
+        if (!killed && s->run == enqueue)
+            ck_assert_int_eq(count(&p, "one", name), 1);
+        place_empty(&p);
+    }
+    ck_assert_int_gt(stop, 4);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("spool_crash");
+    TCase *t = tcase_create("spool_crash");
+
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(
+        t, a_kill_anywhere_loses_and_doubles_nothing, 0, (int)ELEMENTSOF(scenarios));
+    suite_add_tcase(suite, t);
+    return unit_run(suite);
+}
