@@ -124,7 +124,7 @@ char *draft_label(
     return label;
 }
 
-static int add_mistake(
+_printf_(4, 0) static int add_mistake(
     Draft *draft, Origin origin, const char *label, const char *format, va_list arguments)
 {
     Buffer *out = &draft->mistakes;
