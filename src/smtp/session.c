@@ -26,10 +26,19 @@ int smtp_session_new(const SmtpOptions *options, usec_t now, SmtpSession **ret)
     return 0;
 }
 
+/* Leaves nothing of a password in the output's memory. */
+static void wipe_output(SmtpSession *s)
+{
+    if (s->output_secret)
+        explicit_bzero(s->output.memory, s->output.allocated);
+    s->output_secret = false;
+}
+
 void smtp_session_free(SmtpSession *s)
 {
     if (!s)
         return;
+    wipe_output(s);
     buffer_done(&s->input);
     buffer_done(&s->output);
     buffer_done(&s->scratch);
@@ -64,6 +73,8 @@ void smtp_session_written(SmtpSession *s, size_t n, usec_t now)
         s->progress = now;
     s->written += n;
     buffer_consume(&s->output, n);
+    if (buffer_size(&s->output) == 0)
+        wipe_output(s);
 }
 
 /* Does one thing that may lead to an event. 1 when it did, 0 when there is nothing to do. */

@@ -91,6 +91,16 @@ int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *fo
     return r < 0 ? r : set_outcome(s, like);
 }
 
+int smtp_outcome_append(SmtpSession *s, const char *more)
+{
+    const DeliveryOutcome outcome = s->outcome;
+
+    buffer_truncate(&s->text, buffer_size(&s->text) - 1);
+    if (buffer_appendf(&s->text, ": %s", more) < 0)
+        return -ENOMEM;
+    return set_outcome(s, &outcome);
+}
+
 void smtp_announce(SmtpSession *s, SmtpFlight *flight, size_t recipient)
 {
     s->announced = flight;

@@ -39,9 +39,16 @@ static void become_ready(SmtpSession *s)
 /* Why the login failed: what our side found, else the reply. */
 static int end_auth(SmtpSession *s)
 {
+    const char *more = s->auth ? smtp_auth_server_error(s->auth) : NULL;
+    int r;
+
     if (s->auth_failure.number != ERROR_NONE)
         return end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION, failure_text(&s->auth_failure));
-    return smtp_end_fault(s, STAGE_AUTH, ERROR_AUTHENTICATION);
+    r = smtp_outcome_reply(s, DELIVERY_RELAY_FAULT, STAGE_AUTH);
+    if (r >= 0 && more)
+        r = smtp_outcome_append(s, more);
+    s->outcome.error = ERROR_AUTHENTICATION;
+    return r < 0 ? r : smtp_end(s, false);
 }
 
 static int begin_auth(SmtpSession *s)
@@ -222,6 +229,7 @@ int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
     r = smtp_auth_start(s->auth, &s->output, &s->auth_failure);
     if (r < 0)
         return r;
+    s->output_secret = true;
     sent = buffer_data(&s->output) + before + strlen("AUTH ");
     initial = memchr(sent, ' ', buffer_size(&s->output) - before - strlen("AUTH ")) != NULL;
     r = snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
@@ -233,13 +241,12 @@ static int answer_challenge(SmtpSession *s)
 {
     int r;
 
-    if (++s->challenges > SMTP_CHALLENGES_MAX)
-        return smtp_end_protocol(s, "the server's challenges do not end");
     buffer_truncate(&s->reply.text, buffer_size(&s->reply.text) - 1);
     *(s->reply.text.memory + s->reply.text.end) = '\0';
     r = smtp_auth_challenge(s->auth, buffer_data(&s->reply.text), &s->output, &s->auth_failure);
     if (r < 0 && r != -EBADMSG)
         return r;
+    s->output_secret = true;
     smtp_trace(s, SMTP_TRACE_CLIENT, r < 0 ? "*" : "***", r < 0 ? 1 : 3);
     smtp_expect(s, SMTP_STEP_AUTH, NULL);
     return 0;
@@ -249,9 +256,9 @@ int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     int r;
 
-    if (s->reply.code == 334)
+    if (s->reply.code == 334 && s->auth_failure.number == ERROR_NONE)
         return answer_challenge(s);
-    if (smtp_reply_refused(s))
+    if (smtp_reply_refused(s) || s->reply.code == 334)
         return end_auth(s);
     if (s->reply.code != 235)
         return smtp_end_unexpected(s);

@@ -15,9 +15,6 @@
  * costs less than the round trip. */
 #define SMTP_CONTENT_SMALL_BYTES (64 * 1024)
 
-/* More 334 in one login are no mechanism's any more. */
-#define SMTP_CHALLENGES_MAX 32
-
 /* Every command, or what else is answered by a reply. Each has a smtp_send_x() that writes it, and
  * a smtp_on_x_reply() that judges the reply.
  *
@@ -110,7 +107,8 @@ struct SmtpSession {
     usec_t progress; /* when the deadline began to run */
 
     Buffer input, output;
-    uint64_t written; /* bytes the driver consumed from the output */
+    bool output_secret; /* the output held a password: it is wiped when it is empty */
+    uint64_t written;   /* bytes the driver consumed from the output */
     SmtpReply reply;
     SmtpExpected expected[SMTP_EXPECTED_MAX];
     size_t expected_first, n_expected;
@@ -120,7 +118,6 @@ struct SmtpSession {
     Buffer tls_data; /* what `tls` points to */
     SmtpAuth *auth;
     Failure auth_failure; /* why our side cancelled the login */
-    unsigned challenges;
     char mechanism[32];
     bool pipelining, chunking; /* offered and allowed */
 
@@ -211,6 +208,9 @@ void smtp_chunk_drop(SmtpSession *s);
 int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage);
 int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
     _printf_(3, 4);
+
+/* Adds to the text of `outcome`. */
+int smtp_outcome_append(SmtpSession *s, const char *more);
 
 /* Gives `outcome` to one recipient, or to all that are open. */
 void smtp_announce(SmtpSession *s, SmtpFlight *flight, size_t recipient);

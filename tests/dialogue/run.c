@@ -438,8 +438,9 @@ static void play_script(const char *path)
     size_t n;
 
     script_load(&script, path);
-    play(&script, "whole", false, NO_CUT, false);
-    n = play(&script, "byte by byte", true, NO_CUT, false);
+    n = play(&script, "whole", false, NO_CUT, false);
+    if (!script.whole_only)
+        play(&script, "byte by byte", true, NO_CUT, false);
     for (size_t cut = 0; cut <= n; cut += MAX((size_t)1, n / CUTS_MAX)) {
         play(&script, "cut", true, cut, false);
         play(&script, "cut before writing", true, cut, true);

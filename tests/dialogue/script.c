@@ -209,8 +209,10 @@ static void add_bytes(Script *script, unsigned number, const char *text, size_t 
                 errx(1, "out of memory");
         }
     line = add_line(script, LINE_SERVER, number, "");
-    line->size = buffer_size(&bytes);
-    line->text = keep(script, memcpy(malloc(line->size + 1), buffer_data(&bytes), line->size));
+    if (buffer_append(&bytes, "", 1) < 0)
+        errx(1, "out of memory");
+    line->text = keep(script, TAKE_PTR(bytes.memory));
+    line->size = buffer_size(&bytes) - 1;
 }
 
 static void add_server_line(Script *script, unsigned number, const char *text)
@@ -285,6 +287,8 @@ static void parse_line(Script *script, unsigned number, const char *text)
         add_bytes(script, number, end + (*end == ' '), n);
     } else if ((rest = behind(text, "GREET"))) {
         expand_greet(script, number, rest);
+    } else if (strcmp(text, "WHOLE") == 0) {
+        script->whole_only = true;
     } else if ((rest = behind(text, "SUBMIT"))) {
         parse_submit(script, add_line(script, LINE_SUBMIT, number, rest));
     } else if ((rest = behind(text, "TIME"))) {

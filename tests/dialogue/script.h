@@ -42,6 +42,7 @@ typedef struct ScriptLine {
 
 typedef struct Script {
     const char *path;
+    bool whole_only; /* not byte by byte */
     SmtpOptions options;
     Secret *secret;
     ScriptLine *lines;
