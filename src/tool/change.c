@@ -1,0 +1,162 @@
+/* outbox retry, hold, release, delete: changes of state that an operator asks for. Each is also a
+ * plain mv or rm. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/errors.h"
+#include "tool/command.h"
+
+typedef int (*Change)(Spool *spool, const char *id, Failure *f);
+
+/* Whether --all means messages in this state. */
+typedef bool (*Applies)(SpoolState state);
+
+/* Goes on after a message that could not be changed; the status is that of the last such. */
+static int change_named(Spool *spool, Change change, char **ids)
+{
+    int status = EX_OK;
+
+    for (; *ids; ids++) {
+        _cleanup_failure_ Failure f = {0};
+        char id[SPOOL_NAME_MAX];
+
+        tool_bare_id(*ids, id);
+        if (change(spool, id, &f) < 0)
+            status = tool_fail(&f);
+    }
+    return status;
+}
+
+static int change_all(Spool *spool, Change change, Applies applies)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    _cleanup_failure_ Failure f = {0};
+    int r, status = EX_OK;
+    SpoolEntry entry;
+
+    if (spool_scan_new(spool, &scan, &f) < 0)
+        return tool_fail(&f);
+    while ((r = spool_scan_next(scan, &entry)) > 0) {
+        _cleanup_failure_ Failure one = {0};
+        char id[SPOOL_NAME_MAX];
+
+        if (!applies(entry.state))
+            continue;
+        snprintf(id, sizeof(id), "%s", entry.id);
+        r = change(spool, id, &one);
+        if (r < 0 && r != -ENOENT) /* gone meanwhile: the daemon was quicker */
+            status = tool_fail(&one);
+    }
+    if (r < 0)
+        return tool_fail_number(ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r));
+    return status;
+}
+
+static int run_change(
+    const Tool *tool, const Command *command, int argc, char **argv, Change change, Applies applies)
+{
+    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
+        {"all", no_argument, NULL, 'a'}, TOOL_OPTION_HELP, {0}};
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    const char *directory = NULL;
+    bool all = false;
+    int c, status;
+
+    while ((c = tool_getopt(command, argc, argv, ":d:ah", options)) >= 0)
+        switch (c) {
+        case 'd': directory = optarg; break;
+        case 'a': all = true; break;
+        case 'h': return tool_help(command);
+        default: return EX_USAGE;
+        }
+    if (all == (optind < argc))
+        return tool_usage(
+            command, all ? "--all and ids exclude each other" : "an id is missing, or --all");
+    status = tool_open_spool(tool, directory, &spool);
+    if (status != 0)
+        return status;
+    return all ? change_all(spool, change, applies) : change_named(spool, change, argv + optind);
+}
+
+#define CHANGE_HELP                                                         \
+    "  -d, --directory DIR  this queue directory, not the configured one\n" \
+    "  -a, --all            every message that this can be done to\n"       \
+    "  -h, --help           print this\n\n"                                 \
+    "An ID is a message's file name, with or without its extension.\n"
+
+static bool can_retry(SpoolState state)
+{
+    return state == SPOOL_DEFERRED || state == SPOOL_FAILED;
+}
+
+static int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    return run_change(tool, command, argc, argv, spool_retry, can_retry);
+}
+
+const Command command_retry = {
+    .name = "retry",
+    .synopsis = "[OPTION...] ID...",
+    .summary = "Try deferred or failed messages again now",
+    .help = CHANGE_HELP "Recipients that have had the message do not get it again. The same by "
+                        "hand: mv ID.failed ID.queued\n",
+    .run = run_retry,
+};
+
+static bool can_hold(SpoolState state)
+{
+    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED;
+}
+
+static int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    return run_change(tool, command, argc, argv, spool_hold, can_hold);
+}
+
+const Command command_hold = {
+    .name = "hold",
+    .synopsis = "[OPTION...] ID...",
+    .summary = "Put queued or deferred messages aside",
+    .help =
+        CHANGE_HELP "They stay until `outbox release`. The same by hand: mv ID.queued ID.held\n",
+    .run = run_hold,
+};
+
+static bool can_release(SpoolState state)
+{
+    return state == SPOOL_HELD;
+}
+
+static int run_release(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    return run_change(tool, command, argc, argv, spool_unhold, can_release);
+}
+
+const Command command_release = {
+    .name = "release",
+    .synopsis = "[OPTION...] ID...",
+    .summary = "Queue messages again that were put aside",
+    .help = CHANGE_HELP "The same by hand: mv ID.held ID.queued\n",
+    .run = run_release,
+};
+
+static bool can_delete(SpoolState state)
+{
+    return state != SPOOL_SENDING;
+}
+
+static int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    return run_change(tool, command, argc, argv, spool_delete, can_delete);
+}
+
+const Command command_delete = {
+    .name = "delete",
+    .synopsis = "[OPTION...] ID...",
+    .summary = "Delete messages and their records for good",
+    .help = CHANGE_HELP
+    "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status\n",
+    .run = run_delete,
+};

@@ -1,0 +1,35 @@
+/* What can be told of a message in the queue by looking at its file and its record, without
+ * claiming it. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "spool/spool.h"
+
+typedef struct Inspection {
+    char *id;
+    SpoolState state;
+    uint64_t size;
+    usec_t arrival; /* realtime */
+    usec_t next;    /* of a deferred message; 0 otherwise */
+    unsigned attempts;
+    char *sender;      /* NULL when it cannot be read */
+    char **recipients; /* those of the envelope */
+    size_t n_recipients;
+    size_t n_delivered; /* of them, in earlier attempts */
+    char *text; /* the last thing the record says of a failure, or why the file cannot be read; NULL
+                   when there is nothing to say */
+} Inspection;
+
+/* 0; -ENOENT when the message has gone meanwhile; another negative errno when memory is short. A
+ * file that cannot be read or is no message is no failure: `text` says so. */
+int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret);
+void inspection_done(Inspection *inspection);
+
+/* As a JSON object: id, state, size, arrived, next, attempts, sender, recipients, delivered, text.
+ * NULL when memory is short. */
+json_t *inspection_to_json(const Inspection *inspection);
+
+/* The lines of the record as an array of objects, empty when there is none; NULL with a Failure. */
+json_t *inspect_record(const Spool *spool, const char *id, Failure *f);

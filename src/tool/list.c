@@ -1,0 +1,166 @@
+/* outbox list: one line a message, or JSON. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "tool/command.h"
+#include "tool/inspect.h"
+
+typedef struct Listing {
+    bool json;
+    bool states[SPOOL_STATE_MAX]; /* to be shown */
+    size_t shown;
+} Listing;
+
+/* "3m", "2h", "5d": one unit is enough to see what is stuck. */
+static void format_age(usec_t from, usec_t to, char text[static 16])
+{
+    usec_t seconds = to > from ? (to - from) / USEC_PER_SEC : 0;
+
+    if (seconds < 120)
+        snprintf(text, 16, "%us", (unsigned)seconds);
+    else if (seconds < 2 * 3600)
+        snprintf(text, 16, "%um", (unsigned)(seconds / 60));
+    else if (seconds < 2 * 86400)
+        snprintf(text, 16, "%uh", (unsigned)(seconds / 3600));
+    else
+        snprintf(text, 16, "%ud", (unsigned)MIN(seconds / 86400, (usec_t)99999));
+}
+
+static void print_printable(const char *text, size_t max)
+{
+    _cleanup_free_
+    char *printable = text_printable(text, strlen(text), max);
+
+    fputs(printable ?: "?", stdout);
+}
+
+static void print_row(const Inspection *i, usec_t now)
+{
+    char age[16], next[24] = "-";
+
+    format_age(i->arrival, now, age);
+    if (i->state == SPOOL_DEFERRED && i->next <= now)
+        snprintf(next, sizeof(next), "now");
+    else if (i->state == SPOOL_DEFERRED)
+        format_age(now, i->next, next);
+    print_printable(i->id, 200);
+    printf("  %s  %s  %llu  %u  %s  ", spool_state_name(i->state), age, (unsigned long long)i->size,
+        i->attempts, next);
+    print_printable(!i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320);
+    fputs("  ", stdout);
+    print_printable(i->n_recipients > 0 ? i->recipients[0] : "?", 320);
+    if (i->n_recipients > 1)
+        printf(" and %zu more", i->n_recipients - 1);
+    if (i->text) {
+        fputs("\n    ", stdout);
+        print_printable(i->text, 500);
+    }
+    putchar('\n');
+}
+
+static void print_json(const Inspection *i, bool first)
+{
+    json_t *json = inspection_to_json(i);
+
+    fputs(first ? "[\n" : ",\n", stdout);
+    if (json)
+        (void)json_dumpf(json, stdout, JSON_COMPACT);
+    json_decref(json);
+}
+
+static int list_entry(const Spool *spool, const SpoolEntry *entry, Listing *listing, usec_t now)
+{
+    Inspection i;
+    int r;
+
+    if (!listing->states[entry->state])
+        return 0;
+    r = inspect(spool, entry->id, entry->state, &i);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (listing->json)
+        print_json(&i, listing->shown == 0);
+    else if (listing->shown == 0)
+        puts("ID  STATE  AGE  SIZE  ATTEMPTS  NEXT  SENDER  RECIPIENTS");
+    if (!listing->json)
+        print_row(&i, now);
+    listing->shown++;
+    inspection_done(&i);
+    return 0;
+}
+
+static int list(const Spool *spool, Listing *listing)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    _cleanup_failure_ Failure f = {0};
+    usec_t now = clock_realtime();
+    SpoolEntry entry;
+    int r;
+
+    if (spool_scan_new(spool, &scan, &f) < 0)
+        return tool_fail(&f);
+    while ((r = spool_scan_next(scan, &entry)) > 0) {
+        r = list_entry(spool, &entry, listing, now);
+        if (r < 0)
+            break;
+    }
+    if (r < 0)
+        return tool_fail_number(ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r));
+    if (listing->json)
+        puts(listing->shown == 0 ? "[]" : "\n]");
+    return EX_OK;
+}
+
+static int choose_states(const Command *command, char **names, Listing *listing)
+{
+    if (!*names)
+        memset(listing->states, true, sizeof(listing->states));
+    for (; *names; names++) {
+        SpoolState state;
+
+        if (spool_state_parse(*names, &state) < 0)
+            return tool_usage(command,
+                "%s is no state: those are queued, sending, sent, failed, deferred, held", *names);
+        listing->states[state] = true;
+    }
+    return 0;
+}
+
+static int run_list(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'}, TOOL_OPTION_HELP, {0}};
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    const char *directory = NULL;
+    Listing listing = {0};
+    int c, status;
+
+    while ((c = tool_getopt(command, argc, argv, ":d:jh", options)) >= 0)
+        switch (c) {
+        case 'd': directory = optarg; break;
+        case 'j': listing.json = true; break;
+        case 'h': return tool_help(command);
+        default: return EX_USAGE;
+        }
+    status = choose_states(command, argv + optind, &listing);
+    if (status == 0)
+        status = tool_open_spool(tool, directory, &spool);
+    return status != 0 ? status : list(spool, &listing);
+}
+
+const Command command_list = {
+    .name = "list",
+    .synopsis = "[OPTION...] [STATE...]",
+    .summary = "List the messages of the queue, or those in the states named",
+    .help = "  -d, --directory DIR  this queue directory, not the configured one\n"
+            "  -j, --json           a JSON array, one object a message\n"
+            "  -h, --help           print this\n\n"
+            "Columns: id, state, age, bytes, attempts, time until the next one, sender, "
+            "recipients; below, the last\n"
+            "failure. States: queued, sending, sent, failed, deferred, held.\n",
+    .run = run_list,
+};

@@ -1,0 +1,149 @@
+/* outbox status: the queue in a few figures. */
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/text.h"
+#include "tool/command.h"
+
+typedef struct StateFigures {
+    size_t messages;
+    uint64_t bytes;
+    usec_t oldest; /* arrival; 0 when there is none */
+} StateFigures;
+
+typedef struct Figures {
+    StateFigures states[SPOOL_STATE_MAX];
+    usec_t next; /* the earliest attempt of a deferred message; 0 when there is none */
+} Figures;
+
+static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
+{
+    StateFigures *state = &figures->states[entry->state];
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+    usec_t time;
+
+    if (!spool_name_format(entry->id, entry->state, name) ||
+        fstatat(spool_directory_fd(spool), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return; /* gone meanwhile */
+    time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC;
+    state->messages++;
+    state->bytes += (uint64_t)st.st_size;
+    state->oldest = state->oldest == 0 ? time : MIN(state->oldest, time);
+    if (entry->state == SPOOL_DEFERRED) {
+        time = spool_next_attempt(spool, entry->id);
+        figures->next = figures->next == 0 ? time : MIN(figures->next, time);
+    }
+}
+
+static int gather(const Spool *spool, Figures *figures)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    _cleanup_failure_ Failure f = {0};
+    SpoolEntry entry;
+    int r;
+
+    if (spool_scan_new(spool, &scan, &f) < 0)
+        return tool_fail(&f);
+    while ((r = spool_scan_next(scan, &entry)) > 0)
+        count(spool, &entry, figures);
+    return r < 0 ? tool_fail_number(
+                       ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r))
+                 : 0;
+}
+
+static void print_text(const Spool *spool, const Figures *figures)
+{
+    char time[RFC3339_MAX];
+
+    printf("%s\n", spool_path(spool));
+    for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
+        const StateFigures *state = &figures->states[s];
+
+        printf("  %-9s %8zu", spool_state_name(s), state->messages);
+        if (state->messages > 0)
+            printf("  %llu bytes, oldest %s", (unsigned long long)state->bytes,
+                clock_format_rfc3339(state->oldest, time));
+        putchar('\n');
+    }
+    if (figures->next > 0)
+        printf(
+            "  the next deferred message is due %s\n", clock_format_rfc3339(figures->next, time));
+    if (figures->states[SPOOL_FAILED].messages > 0)
+        puts("  `outbox list failed` says why; `outbox retry ID` tries again");
+}
+
+static json_t *time_or_null(usec_t time)
+{
+    char text[RFC3339_MAX];
+
+    return time == 0 ? json_null() : json_string(clock_format_rfc3339(time, text));
+}
+
+static int print_json(const Spool *spool, const Figures *figures)
+{
+    json_t *json = json_pack(
+        "{s:s, s:o}", "directory", spool_path(spool), "next", time_or_null(figures->next));
+
+    for (SpoolState s = 0; s < SPOOL_STATE_MAX && json; s++) {
+        const StateFigures *state = &figures->states[s];
+        json_t *object = json_pack("{s:I, s:I, s:o}", "messages", (json_int_t)state->messages,
+            "bytes", (json_int_t)state->bytes, "oldest", time_or_null(state->oldest));
+
+        (void)json_object_set_new(json, spool_state_name(s), object);
+    }
+    if (!json)
+        return tool_fail_number(
+            ERROR_MEMORY, "no memory is left, or the directory's name is not UTF-8");
+    (void)json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(json);
+    return EX_OK;
+}
+
+static int run_status(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'}, TOOL_OPTION_HELP, {0}};
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    const char *directory = NULL;
+    Figures figures = {0};
+    bool json = false;
+    int c, status;
+
+    while ((c = tool_getopt(command, argc, argv, ":d:jh", options)) >= 0)
+        switch (c) {
+        case 'd': directory = optarg; break;
+        case 'j': json = true; break;
+        case 'h': return tool_help(command);
+        default: return EX_USAGE;
+        }
+    if (optind < argc)
+        return tool_usage(command, "%s: no argument is wanted", argv[optind]);
+    status = tool_open_spool(tool, directory, &spool);
+    if (status == 0)
+        status = gather(spool, &figures);
+    if (status != 0)
+        return status;
+    if (json)
+        return print_json(spool, &figures);
+    print_text(spool, &figures);
+    return EX_OK;
+}
+
+const Command command_status = {
+    .name = "status",
+    .synopsis = "[OPTION...]",
+    .summary = "Show how many messages are in which state, and since when",
+    .help = "  -d, --directory DIR  this queue directory, not the configured one\n"
+            "  -j, --json           one JSON object\n"
+            "  -h, --help           print this\n\n"
+            "What the daemon does at the moment is in `systemctl status outboxd`.\n",
+    .run = run_status,
+};
