@@ -85,7 +85,7 @@ int engine_new(sd_event *loop, Spool *spool, Config *config, const EngineObserve
     use_config(engine, config);
     r = relay_set_new(config, &engine->relays);
     if (r >= 0)
-        r = spool_source_new(spool, config->spool.settle, &engine->spool_source);
+        r = spool_source_new(spool, &config->spool, &engine->spool_source);
     if (r >= 0)
         r = add_sources(engine);
     if (r < 0)
@@ -159,7 +159,7 @@ int engine_reload(Engine *engine, Config *config)
     relay_set_unref(engine->relays);
     engine->relays = relays;
     use_config(engine, config);
-    spool_source_set_settle(engine->spool_source, config->spool.settle);
+    spool_source_configure(engine->spool_source, &config->spool);
     engine_wake(engine);
     return 0;
 }

@@ -30,6 +30,7 @@ struct SpoolSource {
     Source base;
     Spool *spool;
     usec_t settle;
+    bool keep_sent;
     Backlog backlog;
     DueIndex *due;   /* deferred messages, and queued ones that must settle */
     DueIndex *fresh; /* being filled by the scan under way; takes the place of `due` at its end */
@@ -103,9 +104,9 @@ static int scan_entry(SpoolSource *s, const SpoolEntry *entry, usec_t now, char 
             return 0;
         return due_index_add(s->fresh, entry->id, TAG_DEFERRED, due);
     case SPOOL_SENDING:
-        r = spool_recover(s->spool, entry->id, f);
-        if (r <= 0)
-            return r;
+        r = spool_recover(s->spool, entry->id, s->keep_sent, f);
+        if (r != 1)
+            return MIN(r, 0);
         memccpy(ret_id, entry->id, '\0', SOURCE_ID_MAX);
         return backlog_push(&s->backlog, entry->id, TAG_QUEUED_SETTLED) < 0 ? -ENOMEM
                                                                             : SOURCE_RECOVERED;
@@ -187,10 +188,10 @@ static int try_claim(
         return r == 0 ? SOURCE_CLAIMED : r;
     case SPOOL_DEFECTIVE: return SOURCE_DEFECT;
     case SPOOL_UNSETTLED:
-        r = add_due(s, id, TAG_QUEUED, usec_add(now, s->settle));
+    case SPOOL_LOCKED:
+        r = add_due(s, id, tag == TAG_QUEUED_SETTLED ? TAG_QUEUED : tag, usec_add(now, s->settle));
         return r < 0 ? r : -EAGAIN;
     case SPOOL_GONE:
-    case SPOOL_LOCKED:
     case SPOOL_WRITING: return -EAGAIN;
     default: s->scan_again = true; return r; /* the name is out of the backlog: find it again */
     }
@@ -272,9 +273,10 @@ void spool_source_rescan(SpoolSource *s)
     s->scan_again = true;
 }
 
-void spool_source_set_settle(SpoolSource *s, usec_t settle)
+void spool_source_configure(SpoolSource *s, const SpoolConfig *config)
 {
-    s->settle = settle;
+    s->settle = config->settle;
+    s->keep_sent = config->keep_sent;
 }
 
 void spool_source_requeue(Source *base, const char *id)
@@ -300,7 +302,7 @@ static const SourceOps spool_source_ops = {
     .release = spool_message_release,
 };
 
-int spool_source_new(Spool *spool, usec_t settle, SpoolSource **ret)
+int spool_source_new(Spool *spool, const SpoolConfig *config, SpoolSource **ret)
 {
     _cleanup_(spool_source_free_p) SpoolSource *s = calloc(1, sizeof(SpoolSource));
     int r;
@@ -309,7 +311,7 @@ int spool_source_new(Spool *spool, usec_t settle, SpoolSource **ret)
         return -ENOMEM;
     s->base.ops = &spool_source_ops;
     s->spool = spool;
-    s->settle = settle;
+    spool_source_configure(s, config);
     r = due_index_new(DUE_BYTES_MAX, &s->due);
     if (r < 0)
         return r;

@@ -10,7 +10,7 @@
 typedef struct SpoolSource SpoolSource;
 
 /* The spool is borrowed. Nothing is read before spool_source_rescan(). */
-int spool_source_new(Spool *spool, usec_t settle, SpoolSource **ret);
+int spool_source_new(Spool *spool, const SpoolConfig *config, SpoolSource **ret);
 void spool_source_free(
     SpoolSource *source); /* every claimed message must have met its end; accepts NULL */
 
@@ -22,6 +22,7 @@ void spool_source_notice(
 /* Reads the whole directory, once more after a pass that is under way. */
 void spool_source_rescan(SpoolSource *source);
 
-void spool_source_set_settle(SpoolSource *source, usec_t settle);
+/* From now on by these settings; the directory stays the same. */
+void spool_source_configure(SpoolSource *source, const SpoolConfig *config);
 
 DEFINE_CLEANUP(SpoolSource, spool_source_free);

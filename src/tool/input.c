@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "message/address.h"
 #include "message/message.h"
 
 #define TEXT_FILE_MAX (256 * 1024 * 1024)

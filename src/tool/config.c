@@ -1,0 +1,56 @@
+/* outbox config: the settings in effect, or one of them, or what there is to know about them. */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "settings/print.h"
+#include "tool/command.h"
+
+static int print(Buffer *out)
+{
+    fwrite(buffer_data(out), 1, buffer_size(out), stdout);
+    return EX_OK;
+}
+
+static int run_config(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+        {"explain", no_argument, NULL, 'e'}, TOOL_OPTION_HELP, {0}};
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer out = {0};
+    bool json = false, explain = false;
+    int c, status;
+
+    while ((c = tool_getopt(command, argc, argv, ":jeh", options)) >= 0)
+        switch (c) {
+        case 'j': json = true; break;
+        case 'e': explain = true; break;
+        case 'h': return tool_help(command);
+        default: return EX_USAGE;
+        }
+    if (argc - optind > 1)
+        return tool_usage(command, "%s: one name at most is wanted", argv[optind + 1]);
+    if (explain)
+        return config_print_help(argv[optind], &out, &f) < 0 ? tool_fail(&f) : print(&out);
+    status = tool_load(tool, &config);
+    if (status != 0)
+        return status;
+    if (config_print(
+            config, argv[optind], json ? CONFIG_FORMAT_JSON : CONFIG_FORMAT_TEXT, &out, &f) < 0)
+        return tool_fail(&f);
+    return print(&out);
+}
+
+const Command command_config = {
+    .name = "config",
+    .synopsis = "[OPTION...] [NAME]",
+    .summary = "Print the settings in effect, or one of them",
+    .help = "  -e, --explain  what there is to know about the settings instead: values, default, "
+            "other names\n"
+            "  -j, --json     as JSON\n"
+            "  -h, --help     print this\n\n"
+            "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
+            "or MailPort, or a\n"
+            "section. Secrets are shown as ***.\n",
+    .run = run_config,
+};
