@@ -87,16 +87,15 @@ static void lose(Connection *c, const DeliveryOutcome *why)
     smtp_session_lost(c->session, why);
 }
 
-/* `what` is how the connection ended; the session's stage says what was under way. */
+/* `what` is how the connection ended; the session adds what was under way. */
 static void lose_connection(Connection *c, int number, const char *what)
 {
-    DeliveryStage stage = smtp_session_stage(c->session);
+    bool greeting = smtp_session_stage(c->session) == STAGE_GREETING;
     _cleanup_failure_ Failure f = {0};
     DeliveryOutcome why;
 
-    (void)failure_set(&f, -ECONNRESET, number, "%s (%s): %s in the stage \"%s\"%s", c->relay->host,
-        c->address, what, delivery_stage_name(stage),
-        stage == STAGE_GREETING ? "; perhaps it takes no connections from this address" : "");
+    (void)failure_set(&f, -ECONNRESET, number, "%s (%s): %s%s", c->relay->host, c->address, what,
+        greeting ? "; perhaps it takes no connections from this address" : "");
     why = fault_in_session(c, &f);
     lose(c, &why);
 }
@@ -123,14 +122,15 @@ static bool write_output(Connection *c, usec_t now)
     return true;
 }
 
+/* When sending had failed before, that says more than an end of input. */
 static void end_of_input(Connection *c, ssize_t result, Failure *f)
 {
-    if (result == 0)
+    const Failure *why = result == 0 || result == -EAGAIN ? &c->failure : f;
+
+    if (result == 0 && !c->write_failed)
         lose_connection(c, ERROR_CONNECTION_DROPPED, "the server closed the connection");
-    else if (result == -EAGAIN)
-        lose_connection(c, c->failure.number, failure_text(&c->failure));
     else
-        lose_connection(c, f->number, failure_text(f));
+        lose_connection(c, why->number, failure_text(why));
 }
 
 /* 1 when something came in, 0 when not, or -ENOMEM. */

@@ -34,6 +34,8 @@ typedef struct Peer {
     int fd;
     SSL *tls;
     bool over; /* the rest of the script is not played */
+    char input[16384];
+    size_t next, end; /* of what was read and not yet looked at */
 } Peer;
 
 int test_listen(int backlog, uint16_t *ret_port)
@@ -76,7 +78,17 @@ static void send_bytes(Peer *peer, const char *data, size_t n)
 
 static bool read_byte(Peer *peer, char *byte)
 {
-    return (peer->tls ? (ssize_t)SSL_read(peer->tls, byte, 1) : recv(peer->fd, byte, 1, 0)) == 1;
+    if (peer->next == peer->end) {
+        ssize_t n = peer->tls ? SSL_read(peer->tls, peer->input, sizeof(peer->input))
+                              : recv(peer->fd, peer->input, sizeof(peer->input), 0);
+
+        peer->next = 0;
+        peer->end = n > 0 ? (size_t)n : 0;
+    }
+    if (peer->next == peer->end)
+        return false;
+    *byte = peer->input[peer->next++];
+    return true;
 }
 
 /* Without its line end. */

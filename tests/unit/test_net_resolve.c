@@ -259,7 +259,7 @@ static int dial(const RelayConfig *relay, struct sockaddr_storage *addresses, si
 START_TEST(a_refusal_is_told)
 {
     uint16_t port;
-    _cleanup_close_ int reserved = reserve_port(&port);
+    _unused_ _cleanup_close_ int reserved = reserve_port(&port);
     struct sockaddr_storage address = loopback(port);
     const RelayConfig relay = {
         .host = TEXT("mail.test"), .port = port, .timeout = 5 * USEC_PER_SEC};
@@ -304,8 +304,8 @@ START_TEST(every_address_gets_a_chance)
     int fds[5];
     int connected, value = 0;
     socklen_t n = sizeof(value);
-    _cleanup_close_ int reserved = reserve_port(&refusing_port);
-    _cleanup_close_ int listening = test_listen(5, &good_port);
+    _unused_ _cleanup_close_ int reserved = reserve_port(&refusing_port);
+    _unused_ _cleanup_close_ int listening = test_listen(5, &good_port);
     struct sockaddr_storage addresses[3];
     const RelayConfig relay = {.host = TEXT("mail.test"),
         .timeout = 900 * USEC_PER_MSEC,
@@ -340,7 +340,7 @@ END_TEST
 START_TEST(the_source_address_is_that_of_the_settings)
 {
     uint16_t port;
-    _cleanup_close_ int listening = test_listen(5, &port);
+    _unused_ _cleanup_close_ int listening = test_listen(5, &port);
     struct sockaddr_storage address = loopback(port), local = loopback(0), name;
     struct sockaddr_storage other_family = {.ss_family = AF_INET6};
     LookupResult found = {.addresses = &address, .n_addresses = 1, .local = &local, .n_local = 1};

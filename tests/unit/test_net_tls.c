@@ -253,7 +253,7 @@ START_TEST(a_certificate_can_be_accepted_whatever_it_is)
     char *of_certificate = test_certificate_fingerprint(&self_signed, false);
     _cleanup_free_
     char *of_key = test_certificate_fingerprint(&expired, true);
-    char with_colons[100] = "SHA256:";
+    char with_colons[128] = "SHA256:";
 
     for (size_t i = 0; of_certificate[i] != '\0'; i += 2)
         snprintf(
