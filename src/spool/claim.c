@@ -58,7 +58,7 @@ static bool is_young(usec_t then, usec_t now, usec_t age)
 }
 
 /* Renames the file to `.sending`, under a new id where the name is taken. 0 with the claim,
- * SPOOL_GONE, or a negative errno with a Failure. */
+ * SPOOL_GONE, SPOOL_LOCKED, or a negative errno with a Failure. */
 static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
 {
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id);
@@ -76,6 +76,8 @@ static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
     }
     if (r == -ENOENT)
         return SPOOL_GONE;
+    if (r == -EBUSY)
+        return SPOOL_LOCKED; /* a file system is mounted on it */
     if (r < 0)
         return failure_set_errno(f, r,
             "%s/%s: cannot rename to claim it; see that the directory can be written and, when it "

@@ -12,21 +12,23 @@
 #include "spool/internal.h"
 #include "spool/record.h"
 
-/* Locks `id.sending`, if nobody does. 1 locked, or cannot be opened because it is no file; 0 it is
- * a live process', or gone; or a negative errno with a Failure. */
+/* Locks `id.sending`, if nobody does. 1 locked, or cannot be opened, so that it was not this
+ * queue's daemon who was sending it and the next claim fails it; 0 it is a live process', or gone;
+ * or a negative errno with a Failure. */
 static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Failure *f)
 {
     _cleanup_close_ int fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
     struct stat locked, named;
 
-    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV))
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == EACCES))
         return 1;
     if (fd < 0)
-        return errno == ENOENT ? 0
-                               : failure_set_errno(f, -errno,
-                                     "%s/%s: cannot open it to see whether a process is still "
-                                     "sending it; let user %u read it",
-                                     spool->path, name, geteuid());
+        return errno == ENOENT || errno == EWOULDBLOCK
+                   ? 0
+                   : failure_set_errno(f, -errno,
+                         "%s/%s: cannot open it to see whether a process "
+                         "is still sending it",
+                         spool->path, name);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK
                    ? 0
@@ -82,5 +84,7 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, Failure *f)
     sent = spool_history_load(claim, &history, NULL) >= 0 && history.sent;
     spool_history_done(&history);
     r = sent ? spool_complete(TAKE_PTR(claim), keep_sent, f) : spool_release(TAKE_PTR(claim), f);
+    if (r == -ENOENT || r == -EBUSY) /* somebody was quicker, or mounted something on it */
+        return 0;
     return r < 0 ? r : sent ? 2 : 1;
 }
