@@ -138,12 +138,13 @@ usec_t smtp_session_deadline(const SmtpSession *s)
 bool smtp_session_can_submit(const SmtpSession *s)
 {
     return s->state == SMTP_SESSION_READY && !s->ready_due && !s->quit_wanted && !s->lost &&
-           s->n_flights < ELEMENTSOF(s->flights);
+           s->n_flights < ELEMENTSOF(s->flights) && (s->n_flights > 0 || s->n_expected == 0);
 }
 
 bool smtp_session_is_idle(const SmtpSession *s)
 {
-    return s->state == SMTP_SESSION_READY && !s->ready_due && s->n_flights == 0;
+    return s->state == SMTP_SESSION_READY && !s->ready_due && s->n_flights == 0 &&
+           s->n_expected == 0;
 }
 
 /* Room for the recipients' states, all open. */
@@ -190,23 +191,6 @@ void smtp_session_lost(SmtpSession *s, const DeliveryOutcome *why)
     s->lost = true;
     s->end = *why;
     smtp_keep_end_text(s, why->text);
-}
-
-void smtp_session_quit(SmtpSession *s, usec_t now)
-{
-    s->now = now;
-    s->quit_wanted = true;
-}
-
-int smtp_send_quit(SmtpSession *s, _unused_ SmtpFlight *flight)
-{
-    s->quitting = true;
-    return smtp_command_simple(&s->output, "QUIT", NULL);
-}
-
-int smtp_on_quit_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
-{
-    return smtp_end_fault(s, STAGE_QUIT, ERROR_NONE);
 }
 
 const SmtpCapabilities *smtp_session_capabilities(const SmtpSession *s)

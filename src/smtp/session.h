@@ -70,6 +70,8 @@ typedef enum SmtpEventType {
                                   * caller's again. `attempted` says whether any recipient had an
                                   * outcome other than RELAY_FAULT: false means that nothing is to
                                   * be held against the message */
+    SMTP_EVENT_REPLY,  /* to smtp_session_command(): event.outcome (DELIVERED stands for 2xx), and
+                          all its lines in smtp_session_last_reply() */
     SMTP_EVENT_CLOSED, /* the session is over: after QUIT (outcome.kind DELIVERED), or for a fault,
                           which event.outcome tells. The last event */
 } SmtpEventType;
@@ -80,7 +82,7 @@ typedef struct SmtpEvent {
     size_t recipient;
     bool attempted;
     const DeliveryOutcome
-        *outcome; /* RECIPIENT, CLOSED; borrowed until the next call on the session */
+        *outcome; /* RECIPIENT, REPLY, CLOSED; borrowed until the next call on the session */
 } SmtpEvent;
 
 typedef struct SmtpSession SmtpSession;
@@ -133,6 +135,15 @@ int smtp_session_tls_started(SmtpSession *session, const SmtpTlsInfo *info, usec
  * under way is then that message's) or RELAY_FAULT. Its stage may be STAGE_NONE: the session's own.
  * Replies that were received before are judged first. */
 void smtp_session_lost(SmtpSession *session, const DeliveryOutcome *why);
+
+/* Says one command as it stands ("NOOP", "VRFY postmaster") while the session is idle; REPLY
+ * follows. 0; -EBUSY when it is not idle; -EINVAL for a line that holds a control character, or
+ * begins what is more than a command and its reply (DATA, BDAT, STARTTLS, AUTH, QUIT); -ENOMEM. */
+int smtp_session_command(SmtpSession *session, const char *line, usec_t now);
+
+/* The last reply of the server, all its lines. Borrowed until the next step; without a reply so far
+ * its code is 0. */
+const SmtpReply *smtp_session_last_reply(const SmtpSession *session);
 
 /* Says QUIT when idle; CLOSED follows. */
 void smtp_session_quit(SmtpSession *session, usec_t now);

@@ -202,6 +202,11 @@ int smtp_next_event(SmtpSession *s, SmtpEvent *ret)
     if (flight && flight->n_open == 0 && flight->phase == SMTP_FLIGHT_SENT &&
         flight->outstanding == 0)
         return done_event(s, ret);
+    if (s->reply_due) {
+        s->reply_due = false;
+        *ret = (SmtpEvent){.type = SMTP_EVENT_REPLY, .outcome = &s->outcome};
+        return 1;
+    }
     if (s->tls_due || s->ready_due) {
         *ret = (SmtpEvent){.type = s->tls_due ? SMTP_EVENT_NEED_TLS : SMTP_EVENT_READY};
         s->tls_due = s->ready_due = false;

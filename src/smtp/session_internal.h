@@ -34,6 +34,7 @@
     X(CONTENT, content, STAGE_CONTENT, 10, false,                                          \
         "waiting for the reply to the end of the message")                                 \
     X(NOTHING, nothing, STAGE_DATA, 10, true, "waiting for the reply to an empty message") \
+    X(COMMAND, command, STAGE_IDLE, 5, true, "waiting for the reply to the command")       \
     X(QUIT, quit, STAGE_QUIT, 5, true, "waiting for the reply to QUIT")
 
 typedef enum SmtpStep {
@@ -70,7 +71,8 @@ typedef struct SmtpFlight {
     size_t n_open;      /* without their event */
     size_t next;        /* recipient whose RCPT is to be written */
     size_t answered;    /* recipients before this one have had the reply to their RCPT */
-    size_t outstanding; /* replies due */
+    size_t rcpt_due;    /* replies to RCPT due */
+    size_t outstanding; /* replies due, of all kinds */
     uint64_t mail_at;   /* position of MAIL in all that was ever written */
     bool mail_written;  /* MAIL has been put into the output */
     bool bdat;          /* BDAT instead of DATA */
@@ -132,6 +134,7 @@ struct SmtpSession {
 
     /* Events to come. */
     bool ready_due, tls_due;
+    bool reply_due;        /* to a command of the caller's; it is in `outcome` */
     SmtpFlight *announced; /* gets `outcome`, or NULL */
     size_t recipient;      /* next of its recipients to look at */
     bool announce_all;     /* every open recipient, not `recipient` alone */

@@ -154,6 +154,14 @@ int smtp_read_reply(SmtpSession *s)
     return r < 0 ? r : 1;
 }
 
+static bool is_sending(const SmtpSession *s)
+{
+    for (size_t i = 0; i < s->n_flights; i++)
+        if (s->flights[s->first_flight ^ i].phase == SMTP_FLIGHT_CONTENT)
+            return true;
+    return false;
+}
+
 const char *smtp_doing(const SmtpSession *s)
 {
     const StepRow *row = current_row(s);
@@ -162,7 +170,7 @@ const char *smtp_doing(const SmtpSession *s)
         return "waiting for the TLS handshake";
     if (row)
         return row->doing;
-    return s->n_flights > 0 ? "sending the message" : "idle";
+    return is_sending(s) ? "sending the message" : "idle";
 }
 
 DeliveryStage smtp_session_stage(const SmtpSession *s)
@@ -175,7 +183,7 @@ DeliveryStage smtp_session_stage(const SmtpSession *s)
         return STAGE_TLS;
     if (row)
         return row->stage;
-    return s->n_flights > 0 ? STAGE_CONTENT : STAGE_IDLE;
+    return is_sending(s) ? STAGE_CONTENT : STAGE_IDLE;
 }
 
 usec_t smtp_patience(const SmtpSession *s)

@@ -18,10 +18,10 @@ static bool wants_rset(SmtpSession *s, const SmtpFlight *flight)
     return before != flight && before->bdat && before->outstanding > 0;
 }
 
-/* Whether the server's whole RCPT replies are in. */
+/* Whether the replies to all RCPT are in. */
 static bool all_answered(const SmtpFlight *flight)
 {
-    return flight->next == flight->transaction->n_recipients && flight->answered == flight->next;
+    return flight->next == flight->transaction->n_recipients && flight->rcpt_due == 0;
 }
 
 static void leave_unclean(SmtpSession *s, const SmtpFlight *flight)
@@ -165,6 +165,7 @@ static int next_recipient(SmtpSession *s, SmtpFlight *flight)
     if (r < 0)
         return refuse_recipient(s, flight, r);
     flight->next++;
+    flight->rcpt_due++;
     return 0;
 }
 
@@ -286,9 +287,7 @@ int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
     while (flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
         flight->answered++;
     recipient = flight->answered++;
-    while (flight->answered < flight->next &&
-           flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
-        flight->answered++;
+    flight->rcpt_due--;
     if (flight->states[recipient] != SMTP_RECIPIENT_OPEN || !smtp_reply_refused(s))
         return 0;
     if (flight->n_open == 1)

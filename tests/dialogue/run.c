@@ -186,6 +186,7 @@ static void on_event(Run *run, const SmtpEvent *event)
     case SMTP_EVENT_READY: append(&run->events, "READY\n", strlen("READY\n")); break;
     case SMTP_EVENT_NEED_CONTENT: feed_content(run, track_of(run, event->transaction)); break;
     case SMTP_EVENT_RECIPIENT: on_recipient(run, event); break;
+    case SMTP_EVENT_REPLY: note_outcome(run, "REPLY", event->outcome); break;
     case SMTP_EVENT_TRANSACTION_DONE: on_done(run, event); break;
     case SMTP_EVENT_CLOSED: on_closed(run, event); break;
     }
@@ -338,6 +339,14 @@ static void lose(Run *run, const char *why)
     settle(run);
 }
 
+static void command(Run *run, const char *line)
+{
+    int r = smtp_session_command(run->session, line, run->now);
+
+    if (r < 0 && buffer_appendf(&run->events, "NO COMMAND %s\n", strerrorname_np(-r)) < 0)
+        errx(1, "out of memory");
+}
+
 /* One line of the script; false when the connection is to be cut now. */
 static bool play_line(Run *run, const ScriptLine *line, bool more)
 {
@@ -351,6 +360,7 @@ static bool play_line(Run *run, const ScriptLine *line, bool more)
     case LINE_TIME: run->now += line->time; break;
     case LINE_CLOSE: lose(run, line->text); break;
     case LINE_QUIT: smtp_session_quit(run->session, run->now); break;
+    case LINE_COMMAND: command(run, line->text); break;
     case LINE_CLIENT:
     case LINE_EVENT:
     case LINE_TRACE:

@@ -264,6 +264,7 @@ static void parse_line(Script *script, unsigned number, const char *text)
         {"TLS", LINE_TLS},
         {"CLOSE", LINE_CLOSE},
         {"QUIT", LINE_QUIT},
+        {"COMMAND", LINE_COMMAND},
         {"IDLE", LINE_IDLE},
     };
     ScriptLine *line;

@@ -18,6 +18,7 @@ typedef enum LineKind {
     LINE_TIME,
     LINE_CLOSE,
     LINE_QUIT,
+    LINE_COMMAND,
     LINE_IDLE,
 } LineKind;
 
