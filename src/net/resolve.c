@@ -3,12 +3,13 @@
 #include "net/resolve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -17,7 +18,8 @@
 
 struct Lookup {
     unsigned references; /* one the caller's, one the thread's */
-    int event_fd;        /* -1 when no thread was needed */
+    int wait_fd;         /* the caller's; -1 when no thread was needed */
+    int done_fd;         /* the thread's, which closes it when the result is there */
     bool done;           /* written by the thread, after the result */
     LookupRequest request;
     LookupResult result;
@@ -29,7 +31,6 @@ static void lookup_unref(Lookup *lookup)
         return;
     lookup_result_done(&lookup->result);
     (void)config_unref(lookup->request.config);
-    close_p(&lookup->event_fd);
     free(lookup);
 }
 
@@ -162,22 +163,24 @@ static void *thread_main(void *argument)
     Lookup *lookup = argument;
 
     run(lookup);
-    (void)eventfd_write(lookup->event_fd, 1); /* cannot fail: the counter was zero */
+    (void)close(lookup->done_fd);
     lookup_unref(lookup);
     return NULL;
 }
 
-/* Signals are for the caller's threads: none is taken here. */
+/* Signals are for the caller's threads: none is taken here. A pipe, for each side is to close its
+ * own end and nobody else's: the caller's loop watches it by number. */
 static int start_thread(Lookup *lookup, Failure *f)
 {
     sigset_t all, before;
     pthread_attr_t attributes;
     pthread_t thread;
-    int r;
+    int ends[2], r;
 
-    lookup->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (lookup->event_fd < 0)
-        return failure_set_errno(f, -errno, "cannot make a descriptor for a name lookup");
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return failure_set_errno(f, -errno, "cannot make a pipe for a name lookup");
+    lookup->wait_fd = ends[0];
+    lookup->done_fd = ends[1];
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     lookup->references = 2;
@@ -189,6 +192,7 @@ static int start_thread(Lookup *lookup, Failure *f)
     if (r == 0)
         return 0;
     lookup->references = 1;
+    (void)close(lookup->done_fd);
     return failure_set_errno(f, -r,
         "cannot start a thread to look up %s; raise the limit of tasks or of memory",
         lookup->request.relay->host);
@@ -216,7 +220,7 @@ int lookup_new(const LookupRequest *request, Lookup **ret, Failure *f)
     if (!lookup)
         return -ENOMEM;
     lookup->references = 1;
-    lookup->event_fd = -1;
+    lookup->wait_fd = -1;
     lookup->request = *request;
     lookup->request.config = config_ref(request->config);
     if (may_block(request)) {
@@ -232,7 +236,7 @@ int lookup_new(const LookupRequest *request, Lookup **ret, Failure *f)
 
 int lookup_fd(const Lookup *lookup)
 {
-    return lookup->event_fd;
+    return lookup->wait_fd;
 }
 
 int lookup_take(Lookup *lookup, LookupResult *ret)
@@ -264,6 +268,8 @@ void lookup_result_done(LookupResult *result)
 
 void lookup_free(Lookup *lookup)
 {
-    if (lookup)
-        lookup_unref(lookup);
+    if (!lookup)
+        return;
+    close_p(&lookup->wait_fd);
+    lookup_unref(lookup);
 }

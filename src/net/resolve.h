@@ -35,7 +35,7 @@ typedef struct LookupResult {
 /* Starts. 0, or a negative errno with a Failure. */
 int lookup_new(const LookupRequest *request, Lookup **ret, Failure *f);
 
-/* Becomes readable when the result is there; -1 when it was there at once. */
+/* Becomes readable (POLLHUP) when the result is there; -1 when it was there at once. */
 int lookup_fd(const Lookup *lookup);
 
 /* 1 and the result, which the caller releases with lookup_result_done(), or 0 when it is not there
