@@ -128,6 +128,7 @@ static int on_event(void *user, Connection *connection, const SmtpEvent *event)
 
     switch (event->type) {
     case SMTP_EVENT_NEED_TLS: ck_abort_msg("NEED_TLS is the connection's own"); break;
+    case SMTP_EVENT_REPLY: ck_abort_msg("nobody asked for a reply"); break;
     case SMTP_EVENT_READY:
         client->ready = true;
         submit(client);
