@@ -119,4 +119,8 @@ class SystemTest(unittest.TestCase):
         return f"{name}.{self.directory.name}@lab.test"
 
     def wait_log(self, daemon, text, seconds=15.0):
-        wait_for(lambda: text in daemon.output(), f"{text!r} in the log:\n{daemon.output}", seconds)
+        wait_for(
+            lambda: text in daemon.output(),
+            lambda: f"{text!r} in the log:\n{daemon.output()}\nqueue: {self.queue.names()}",
+            seconds,
+        )

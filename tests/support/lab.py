@@ -45,6 +45,13 @@ def to_libconfig(value):
     return str(value)
 
 
+def decode(line):
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return {"event": "torn", "line": line}
+
+
 class Queue:
     """A queue directory and what is in it."""
 
@@ -75,11 +82,10 @@ class Queue:
         return not self.names()
 
     def record(self, name):
-        """The lines of NAME.status, decoded."""
+        """The lines of NAME.status, decoded; one that is torn becomes the event "torn"."""
         path = self.path / f"{name}.status"
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [decode(line) for line in lines]
 
     def events(self, name, event=None):
         return [line for line in self.record(name) if event in (None, line["event"])]
@@ -89,28 +95,27 @@ class Queue:
         for name in names:
             wait_for(
                 lambda name=name: not any(self.has(f"{name}.{state}") for state in self.STATES),
-                f"{name} leaves {self.path}, which has {self.names()}, {self.record(name)}",
+                lambda name=name: f"{name} is done; {self.path} has {self.names()}, {self.record(name)}",
                 seconds,
             )
 
     def wait_state(self, name, state, seconds=15.0):
-        def reached():
-            return self.has(f"{name}.{state}")
-
-        try:
-            wait_for(reached, f"{name}.{state}", seconds)
-        except AssertionError as late:
-            raise AssertionError(f"{late}; {self.path} has {self.names()}") from None
+        wait_for(
+            lambda: self.has(f"{name}.{state}"),
+            lambda: f"{name}.{state}; {self.path} has {self.names()}, {self.record(name)}",
+            seconds,
+        )
 
 
 class Notifications:
     """The service manager's side of sd_notify(3)."""
 
     def __init__(self, path):
-        self.path = path
+        self.path = pathlib.Path(path)
         self.states = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
+        self.path.chmod(0o777)
         self.socket.setblocking(False)
 
     def read(self):

@@ -12,14 +12,15 @@ class TimedOut(AssertionError):
 
 
 def wait_for(condition, what, seconds=15.0):
-    """Polls until condition() is true and returns what it returned."""
+    """Polls until condition() is true and returns what it returned. What is waited for may be a
+    function, which is asked when the time is up."""
     deadline = time.monotonic() + seconds
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise TimedOut(f"not within {seconds:g} s: {what}")
+            raise TimedOut(f"not within {seconds:g} s: {what() if callable(what) else what}")
         time.sleep(0.01)
 
 

@@ -91,21 +91,26 @@ class Auth(SystemTest):
         del relay["password"]
         self.check_login(relay, "plain")
 
+    def clear_relay(self, **settings):
+        return self.lab.relay(
+            "login_in_clear", user=dovecot.USER, password=dovecot.PASSWORD, **settings
+        )
+
     def test_no_password_without_tls(self):
-        relay = self.lab.relay("login_in_clear", user=dovecot.USER, password=dovecot.PASSWORD)
         before = self.log_sizes()
-        daemon = self.start(relay)
+        daemon = self.start(self.clear_relay(auth="plain"))
         self.queue.drop("m", message(to=[self.address()]))
         self.wait_log(daemon, "TLS")
         self.assertTrue(self.queue.has("m.queued"))
         self.assertNotIn("method=", self.new_log(before))
 
+    def test_without_tls_a_mechanism_that_hides_the_password_is_chosen(self):
+        before = self.log_sizes()
+        self.check_login(self.clear_relay(), "auto")
+        self.assertRegex(self.new_log(before), "method=(SCRAM|CRAM|DIGEST)-")
+
     def test_password_without_tls_to_loopback_when_allowed(self):
-        relay = self.lab.relay(
-            "login_in_clear", user=dovecot.USER, password=dovecot.PASSWORD, auth_without_tls=True
-        )
-        self.lab.dovecot
-        self.check_login(relay, "plain")
+        self.check_login(self.clear_relay(auth_without_tls=True), "plain")
 
     def test_wrong_password_is_the_relays_matter(self):
         ann = self.address()

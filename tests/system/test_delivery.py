@@ -64,8 +64,13 @@ class Delivery(SystemTest):
         self.check_exact(b"x" * 900 + b"\n" + b"y" * 998 + b"\n")
 
     def test_old_relay_without_extensions(self):
-        copy = self.check_exact(b".\nold\n", relay="bare")
-        self.assertNotIn("ESMTP", copy.trace)
+        self.check_exact(b".\nold\n", relay="bare")
+
+    def test_extensions_switched_off(self):
+        ann = self.address()
+        self.start(self.lab.relay("plain", extensions=False))
+        self.queue.drop("m", message(to=[ann]))
+        self.assertIn(" with SMTP id ", self.wait_copies(1, ann)[0].trace)
 
     def test_twenty_megabytes(self):
         source = random.Random(20)

@@ -1,6 +1,7 @@
 """What goes wrong for a new user, and on a machine in trouble: the error says what to do, and no
 message is lost."""
 
+import os
 import pathlib
 import subprocess
 
@@ -151,7 +152,7 @@ class Files(SystemTest):
     def test_unreadable_file(self):
         self.configure()
         self.configuration.chmod(0o644)
-        self.queue.path.chmod(0o777)
+        os.chown(self.queue.path, 65534, 65534)
         path = self.queue.drop("m", message(to=[self.address()]))
         path.chmod(0o600)
         directory = self.lab.new_directory()
