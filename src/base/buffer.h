@@ -19,7 +19,7 @@ typedef struct Buffer {
 
 static inline const char *buffer_data(const Buffer *b)
 {
-    return b->memory + b->start;
+    return b->memory ? b->memory + b->start : NULL;
 }
 
 static inline size_t buffer_size(const Buffer *b)
