@@ -1,0 +1,219 @@
+/* Writing a message: the envelope block, the header, the body. Must never let a Bcc address into
+ * the header, nor anything that a value holds into another field. */
+#include "message/compose.h"
+
+#include <errno.h>
+#include <gmime/gmime.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "message/compose_body.h"
+#include "message/compose_field.h"
+#include "message/compose_own.h"
+#include "message/envelope.h"
+#include "message/stamp.h"
+
+#define RANDOM_ID_LENGTH 20
+
+static const char *const importances[] = {"high", "normal", "low", NULL};
+static const char *const priorities[] = {"normal", "urgent", "non-urgent", NULL};
+static const char *const sensitivities[] = {"Personal", "Private", "Company-Confidential", NULL};
+
+/* What an AddressHandler fills. */
+typedef struct Taker {
+    Envelope *envelope;
+    Failure *failure;
+    size_t n_from;
+} Taker;
+
+static int take_from(void *user, const char *address, size_t n)
+{
+    Taker *taker = user;
+
+    taker->n_from++;
+    if (taker->envelope->sender)
+        return address_check(address, n, false, taker->failure);
+    return envelope_set_sender(taker->envelope, address, NULL, taker->failure);
+}
+
+static int take_recipient(void *user, const char *address, size_t n _unused_)
+{
+    Taker *taker = user;
+
+    return envelope_add_recipient(taker->envelope, address, NULL, taker->failure);
+}
+
+static int set_return_path(const char *text, Envelope *e, Failure *f)
+{
+    _cleanup_free_
+    char *address = NULL, *parameters = NULL;
+    int r;
+
+    if (!text)
+        return 0;
+    if (!*text)
+        return envelope_set_sender(e, "", NULL, f);
+    r = envelope_parse_field(text, strlen(text), &address, &parameters, f);
+    if (r == 0)
+        r = envelope_set_sender(e, address, parameters, f);
+    if (r != -EINVAL || !f)
+        return r == -EINVAL ? -EBADMSG : r;
+    return failure_set(f, -EBADMSG, f->number, "return path: %s", failure_text(f));
+}
+
+/* The fields that also make the envelope; with `replaced` only the envelope is made. */
+static int put_originators(const Compose *c, bool replaced, Envelope *e, Buffer *out, Failure *f)
+{
+    const char *const from[] = {c->from ?: "", NULL}, *const reply_to[] = {c->reply_to, NULL};
+    Taker taker = {.envelope = e, .failure = f};
+    int r;
+
+    r = set_return_path(c->return_path, e, f);
+    if (r == 0)
+        r = compose_put_addresses(
+            "from", replaced ? NULL : "From", from, take_from, &taker, out, f);
+    if (r < 0)
+        return r;
+    if (taker.n_from == 0)
+        return failure_set(f, -EBADMSG, ERROR_NO_SENDER, "from: there is no sender; give one");
+    if (taker.n_from > 1)
+        return failure_set(
+            f, -EBADMSG, ERROR_MESSAGE, "from: there is more than one address; give one");
+    return compose_put_addresses(
+        "reply to", replaced ? NULL : "Reply-To", reply_to, NULL, NULL, out, f);
+}
+
+static int put_recipients(const Compose *c, bool replaced, Envelope *e, Buffer *out, Failure *f)
+{
+    Taker taker = {.envelope = e, .failure = f};
+    int r;
+
+    r = compose_put_addresses("to", replaced ? NULL : "To", c->to, take_recipient, &taker, out, f);
+    if (r == 0)
+        r = compose_put_addresses(
+            "cc", replaced ? NULL : "Cc", c->cc, take_recipient, &taker, out, f);
+    if (r == 0)
+        r = compose_put_addresses("bcc", NULL, c->bcc, take_recipient, &taker, out, f);
+    if (r < 0 || e->n_recipients > 0)
+        return r;
+    return failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT,
+        "there is no recipient; give at least one as to, cc or bcc");
+}
+
+static int put_date(const Compose *c, Buffer *out, Failure *f)
+{
+    char date[RFC5322_DATE_MAX];
+
+    if (!c->date || strcmp(c->date, "*") == 0)
+        return compose_put("Date", clock_format_rfc5322(c->now, date), out);
+    return *c->date ? compose_put_text("date", "Date", c->date, out, f) : 0;
+}
+
+static int put_message_id(const Compose *c, Buffer *out, Failure *f)
+{
+    char random[RANDOM_ID_LENGTH + 1];
+    _cleanup_buffer_ Buffer id = {0};
+    int r;
+
+    if (!c->message_id || strcmp(c->message_id, "*") == 0) {
+        file_random_name(random, RANDOM_ID_LENGTH);
+        r = stamp_message_id(&id, random, c->now);
+    } else if (*c->message_id == '<') {
+        r = buffer_append_string(&id, c->message_id);
+    } else {
+        r = *c->message_id ? buffer_appendf(&id, "<%s>", c->message_id) : 0;
+    }
+    if (r < 0 || buffer_size(&id) == 0)
+        return r;
+    r = buffer_append(&id, "", 1);
+    if (r == 0)
+        r = compose_check_text("message id", buffer_data(&id), f);
+    return r < 0 ? r : compose_put("Message-ID", buffer_data(&id), out);
+}
+
+static int put_notifications(const Compose *c, Buffer *out, Failure *f)
+{
+    const char *const delivery[] = {c->delivery_notification_to, NULL};
+    const char *const read[] = {c->read_receipt_to, NULL};
+    int r;
+
+    r = compose_put_addresses(
+        "delivery notification to", "Return-Receipt-To", delivery, NULL, NULL, out, f);
+    if (r < 0)
+        return r;
+    return compose_put_addresses(
+        "read receipt to", "Disposition-Notification-To", read, NULL, NULL, out, f);
+}
+
+static int put_words(const Compose *c, Buffer *out, Failure *f)
+{
+    int r = compose_put_word("importance", "Importance", c->importance, importances, out, f);
+
+    if (r == 0)
+        r = compose_put_word("priority", "Priority", c->priority, priorities, out, f);
+    if (r == 0)
+        r = compose_put_word("sensitivity", "Sensitivity", c->sensitivity, sensitivities, out, f);
+    return r;
+}
+
+static int put_header(const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
+{
+    int r = put_originators(c, own->replaces, e, out, f);
+
+    if (r == 0)
+        r = put_recipients(c, own->replaces, e, out, f);
+    if (r == 0 && !own->replaces) {
+        r = compose_put_text("subject", "Subject", c->subject, out, f);
+        if (r == 0)
+            r = put_date(c, out, f);
+        if (r == 0)
+            r = put_message_id(c, out, f);
+        if (r == 0)
+            r = put_notifications(c, out, f);
+        if (r == 0)
+            r = put_words(c, out, f);
+    }
+    return r < 0 ? r : compose_own_put(c->headers, out, f);
+}
+
+static int put_envelope(const Envelope *e, Buffer *out)
+{
+    int r = buffer_appendf(out, "X-Sender: <%s>%s%s\n", e->sender, e->sender_parameters ? " " : "",
+        e->sender_parameters ?: "");
+
+    for (size_t i = 0; i < e->n_recipients && r == 0; i++)
+        r = buffer_appendf(out, "X-Receiver: <%s>\n", e->recipients[i].address);
+    return r;
+}
+
+int compose_message(const Compose *c, Buffer *out, Failure *f)
+{
+    _cleanup_(compose_body_free_p) ComposeBody *body = NULL;
+    _cleanup_envelope_ Envelope envelope = {0};
+    _cleanup_buffer_ Buffer header = {0};
+    ComposeOwn own;
+    int r;
+
+    g_mime_init();
+    r = compose_own_examine(c->headers, &own, f);
+    if (r < 0)
+        return r;
+    if (own.is_raw && c->attachments && c->attachments[0])
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "attachments cannot be added when headers of your own say what the content is");
+    r = put_header(c, &own, &envelope, &header, f);
+    if (r == 0 && !own.is_raw)
+        r = compose_body_new(c->body ?: "", c->attachments, &body, f);
+    if (r == 0)
+        r = put_envelope(&envelope, out);
+    if (r == 0)
+        r = buffer_append(out, buffer_data(&header), buffer_size(&header));
+    if (r < 0)
+        return r;
+    if (body)
+        return compose_body_put(body, out);
+    r = buffer_append(out, "\n", 1);
+    return r < 0 ? r : compose_body_put_raw(c->body ?: "", out);
+}
