@@ -31,6 +31,14 @@ static void report_change(Engine *engine, const char *id, MessageChange change, 
         engine->context.observer->message(engine->context.user, &report);
 }
 
+/* After a failure of our own nothing is claimed for a while. */
+static void pause_for_trouble(Engine *engine, const Failure *f)
+{
+    engine->trouble_until = usec_add(engine_now(engine, CLOCK_MONOTONIC), TROUBLE_PAUSE);
+    engine_report_problem(engine, NULL, f);
+    engine_wake(engine);
+}
+
 SourceMessage *engine_take(Engine *engine)
 {
     usec_t now = engine_now_real(engine);
@@ -51,15 +59,32 @@ SourceMessage *engine_take(Engine *engine)
             engine->statistics.failed++;
             report_change(engine, id, MESSAGE_FAILED, &f);
             break;
-        default:
-            engine->trouble_until = usec_add(engine_now(engine, CLOCK_MONOTONIC), TROUBLE_PAUSE);
-            engine_report_problem(engine, NULL, &f);
-            engine_wake(engine);
-            return NULL;
+        default: pause_for_trouble(engine, &f); return NULL;
         }
     }
     engine_wake(engine);
     return NULL;
+}
+
+/* Reads on in the store until a message is known, a step a round: a connection is opened for a
+ * message, never to find out whether there is one. */
+static void look(Engine *engine, usec_t now_real)
+{
+    _cleanup_failure_ Failure f = {0};
+    char id[SOURCE_ID_MAX];
+    int r;
+
+    if (engine->source->ops->has_candidates(engine->source, now_real) ||
+        !engine->source->ops->is_unread(engine->source, now_real))
+        return;
+    r = engine->source->ops->look(engine->source, now_real, id, &f);
+    if (r < 0) {
+        pause_for_trouble(engine, &f);
+        return;
+    }
+    if (r == SOURCE_RECOVERED)
+        report_change(engine, id, MESSAGE_RECOVERED, &f);
+    engine_wake(engine);
 }
 
 /* Keeps a delivery whose record cannot be written, for retry_stuck(). */
@@ -229,9 +254,11 @@ static void set_timers(Engine *engine, usec_t now)
 
 static void report_idle(Engine *engine)
 {
-    bool idle = engine->statistics.in_flight == 0 &&
-                (engine->stopping ||
-                    !engine->source->ops->has_candidates(engine->source, engine_now_real(engine)));
+    usec_t now_real = engine_now_real(engine);
+    bool idle =
+        engine->statistics.in_flight == 0 &&
+        (engine->stopping || (!engine->source->ops->has_candidates(engine->source, now_real) &&
+                                 !engine->source->ops->is_unread(engine->source, now_real)));
 
     if (idle && !engine->idle_reported && engine->context.observer->idle)
         engine->context.observer->idle(engine->context.user);
@@ -259,6 +286,7 @@ void engine_pump(Engine *engine)
     if (engine->stopping && now >= engine->stop_deadline)
         cut_off(engine);
     if (!engine->stopping && engine->trouble_until <= now) {
+        look(engine, now_real);
         probe_preferred(engine, now, now_real);
         if (!fill_links(engine, now_real))
             open_links(engine, now, now_real);

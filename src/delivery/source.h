@@ -54,9 +54,16 @@ typedef struct SourceOps {
     int (*next)(Source *source, usec_t now, SourceMessage **ret, char ret_id[static SOURCE_ID_MAX],
         Failure *f);
 
-    /* Whether next() may find one now; when not, the realtime at which to ask again (USEC_NEVER:
-     * when told). */
+    /* Whether a message is known that next() may find deliverable now. */
     bool (*has_candidates)(const Source *source, usec_t now);
+
+    /* Whether there may be others that only a look through the store can tell; look() does a
+     * bounded step of it. SOURCE_NONE, SOURCE_RECOVERED with the id in `ret_id`, or a negative
+     * errno with a Failure. */
+    bool (*is_unread)(const Source *source, usec_t now);
+    int (*look)(Source *source, usec_t now, char ret_id[static SOURCE_ID_MAX], Failure *f);
+
+    /* The realtime at which either may change by itself; USEC_NEVER: when told. */
     usec_t (*next_due)(const Source *source);
     size_t (*waiting)(const Source *source);          /* candidates known */
     size_t (*deferred_waiting)(const Source *source); /* messages that wait for a time */

@@ -217,7 +217,21 @@ static bool source_has_candidates(const Source *base, usec_t now)
 {
     const SpoolSource *s = from_base(base);
 
-    return s->backlog.count > 0 || s->scan || s->scan_again || due_index_next(s->due) <= now;
+    return s->backlog.count > 0 || (due_index_count(s->due) > 0 && due_index_next(s->due) <= now);
+}
+
+static bool source_is_unread(const Source *base, usec_t now)
+{
+    const SpoolSource *s = from_base(base);
+
+    return s->scan || s->scan_again || due_index_horizon(s->due) <= now;
+}
+
+static int source_look(Source *base, usec_t now, char ret_id[static SOURCE_ID_MAX], Failure *f)
+{
+    int r = scan_some(from_base(base), now, ret_id, f);
+
+    return r == SOURCE_RECOVERED || r < 0 ? r : SOURCE_NONE;
 }
 
 static usec_t source_next_due(const Source *base)
@@ -290,6 +304,8 @@ void spool_source_requeue(Source *base, const char *id)
 static const SourceOps spool_source_ops = {
     .next = source_next,
     .has_candidates = source_has_candidates,
+    .is_unread = source_is_unread,
+    .look = source_look,
     .next_due = source_next_due,
     .waiting = source_waiting,
     .deferred_waiting = source_deferred_waiting,
