@@ -292,6 +292,8 @@ void engine_pump(Engine *engine)
             open_links(engine, now, now_real);
     }
     rest_links(engine, now);
+    if (engine->statistics.in_flight == 0)
+        engine->source->ops->rest(engine->source);
     set_timers(engine, now);
     report_idle(engine);
 }

@@ -71,6 +71,9 @@ typedef struct SourceOps {
     /* Everything that waits for a time is due now. */
     void (*flush)(Source *source);
 
+    /* Nothing is in flight: the time to let go of what was kept for speed. */
+    void (*rest)(Source *source);
+
     /* Lines for the message's record: outcomes are gathered, and durable when write() returns. */
     int (*record_outcome)(SourceMessage *message, usec_t now, const char *recipient,
         unsigned attempt, const DeliveryOutcome *outcome, const OutcomeVia *via);

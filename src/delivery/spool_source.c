@@ -260,6 +260,11 @@ static void source_flush(Source *base)
     }
 }
 
+static void source_rest(Source *source)
+{
+    spool_tidy(from_base(source)->spool);
+}
+
 void spool_source_notice(SpoolSource *s, const char *file_name, EngineNotice notice, usec_t now)
 {
     char id[SPOOL_NAME_MAX];
@@ -310,6 +315,7 @@ static const SourceOps spool_source_ops = {
     .waiting = source_waiting,
     .deferred_waiting = source_deferred_waiting,
     .flush = source_flush,
+    .rest = source_rest,
     .record_outcome = spool_message_record_outcome,
     .write = spool_message_write,
     .complete = spool_message_complete,

@@ -11,6 +11,9 @@
 
 #define ID_TRIES 8
 
+/* A larger file's blocks are given back at once. */
+#define CLOSE_LATER_MAX (256 * 1024)
+
 static int rename_record(const Spool *spool, const char *id, const char *new_id)
 {
     char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
@@ -110,6 +113,8 @@ int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f)
 
     if (!keep_sent && !owned->has_record) {
         r = spool_unlink_message(owned->spool, owned->id, SPOOL_SENDING, f);
+        if (r == 0 && owned->size <= CLOSE_LATER_MAX)
+            closer_take(owned->spool->closer, TAKE_FD(owned->fd));
         if (r != -ENOENT)
             return r;
         return failure_set(f, r, ERROR_SPOOL,

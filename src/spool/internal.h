@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/failure.h"
+#include "spool/closer.h"
 #include "spool/spool.h"
 
 struct Spool {
@@ -15,6 +16,7 @@ struct Spool {
     ino_t inode;
     uid_t owner; /* of the directory: who runs the daemon */
     gid_t group;
+    Closer *closer;
 };
 
 struct SpoolClaim {

@@ -111,7 +111,7 @@ int spool_open(const char *path, Spool **ret, Failure *f)
         return failure_set_errno(f, -ENOMEM, "%s", path);
     spool->fd = -1;
     spool->path = strdup(path);
-    if (!spool->path)
+    if (!spool->path || closer_new(&spool->closer) < 0)
         return failure_set_errno(f, -ENOMEM, "%s", path);
     spool->fd = open_directory(path, f);
     if (spool->fd < 0)
@@ -133,9 +133,15 @@ void spool_free(Spool *spool)
 {
     if (!spool)
         return;
+    closer_free(spool->closer);
     close_p(&spool->fd);
     free(spool->path);
     free(spool);
+}
+
+void spool_tidy(Spool *spool)
+{
+    closer_flush(spool->closer);
 }
 
 int spool_directory_fd(const Spool *spool)

@@ -98,6 +98,10 @@ const Spool *spool_claim_spool(const SpoolClaim *claim);
 /* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. */
 int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f);
 
+/* Lets go of the files of the last completed messages, which are closed in batches: for the end of
+ * a burst. */
+void spool_tidy(Spool *spool);
+
 /* `.sending` -> `.deferred`, due at `next` (realtime), which becomes the record's modification
  * time. The record must exist. */
 int spool_defer(SpoolClaim *claim, usec_t next, Failure *f);
