@@ -260,11 +260,13 @@ int delivery_note(
     return report_recipient(d, context, address, outcome, now);
 }
 
-int delivery_transaction_done(Delivery *d, const DeliveryContext *context, bool connection_lives)
+int delivery_transaction_done(
+    Delivery *d, const DeliveryContext *context, bool connection_lives, usec_t now)
 {
     _cleanup_failure_ Failure f = {0};
     size_t settled = d->delivered + d->refused + d->deferred;
 
+    group_flush(d, context, now); /* there is room for the recipients of one transaction */
     if (!connection_lives || d->submitted == d->message->n_pending || settled < d->submitted)
         return 0;
     if (d->message->source->ops->write(d->message, &f) < 0) {

@@ -41,7 +41,7 @@ int delivery_note(Delivery *delivery, const DeliveryContext *context, const Smtp
  * connection (delivery_submit() again), 0 when the attempt is over (delivery_end()). With more to
  * come, what is known is made durable first. */
 int delivery_transaction_done(
-    Delivery *delivery, const DeliveryContext *context, bool connection_lives);
+    Delivery *delivery, const DeliveryContext *context, bool connection_lives, usec_t now);
 
 /* Ends the attempt: the message goes to its next state, which is reported. Consumes the delivery
  * when it returns 0; SOURCE_STUCK: call it again later, the problem has been reported. */

@@ -92,7 +92,8 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     SmtpSession *session = connection_session(link->connection);
 
     link->served += event->attempted;
-    if (delivery_transaction_done(delivery, &engine->context, smtp_session_can_submit(session)) &&
+    if (delivery_transaction_done(delivery, &engine->context, smtp_session_can_submit(session),
+            engine_now_real(engine)) &&
         delivery_submit(delivery, session, link->relay->config->recipients_per_transaction,
             engine_now(engine, CLOCK_MONOTONIC)) >= 0)
         return 0;

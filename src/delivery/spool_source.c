@@ -19,6 +19,9 @@
  * stop the loop. */
 #define SCAN_STEP 2048
 
+/* How soon what could not be claimed is looked at again, at least. */
+#define LOOK_AGAIN_MIN (200 * USEC_PER_MSEC)
+
 enum {
     TAG_QUEUED,
     TAG_QUEUED_SETTLED, /* an event said that its writer is done */
@@ -189,7 +192,8 @@ static int try_claim(
     case SPOOL_DEFECTIVE: return SOURCE_DEFECT;
     case SPOOL_UNSETTLED:
     case SPOOL_LOCKED:
-        r = add_due(s, id, tag == TAG_QUEUED_SETTLED ? TAG_QUEUED : tag, usec_add(now, s->settle));
+        r = add_due(s, id, tag == TAG_QUEUED_SETTLED ? TAG_QUEUED : tag,
+            usec_add(now, MAX(s->settle, LOOK_AGAIN_MIN)));
         return r < 0 ? r : -EAGAIN;
     case SPOOL_GONE:
     case SPOOL_WRITING: return -EAGAIN;
