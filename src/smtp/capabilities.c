@@ -159,6 +159,9 @@ static const Keyword keywords[] = {
     {"LIMITS", SMTP_CAP_LIMITS, parse_limits},
     {"VRFY", SMTP_CAP_VRFY},
     {"FUTURERELEASE", SMTP_CAP_FUTURERELEASE},
+    {"SEND", SMTP_CAP_SEND},
+    {"SOML", SMTP_CAP_SOML},
+    {"SAML", SMTP_CAP_SAML},
 };
 
 /* The "=" of old servers ("AUTH=LOGIN PLAIN", "SIZE=1000") ends the keyword as a blank does. */

@@ -23,6 +23,9 @@ typedef enum SmtpCapability {
     SMTP_CAP_LIMITS = 1 << 13,             /* RFC 9422 */
     SMTP_CAP_VRFY = 1 << 14,
     SMTP_CAP_FUTURERELEASE = 1 << 15, /* RFC 4865 */
+    SMTP_CAP_SEND = 1 << 16,          /* this and the next two: RFC 821, 3.4 */
+    SMTP_CAP_SOML = 1 << 17,
+    SMTP_CAP_SAML = 1 << 18,
 } SmtpCapability;
 
 typedef struct SmtpCapabilities {

@@ -30,6 +30,24 @@ static const Parameter rcpt_parameters[] = {
     {"ORCPT", SMTP_CAP_DSN},
 };
 
+/* How a transaction begins, where `needs` is offered. */
+typedef struct Verb {
+    const char *name;
+    unsigned needs;
+} Verb;
+
+static const Verb verbs[SMTP_VERB_MAX] = {
+    [SMTP_VERB_MAIL] = {"MAIL", 0},
+    [SMTP_VERB_SEND] = {"SEND", SMTP_CAP_SEND},
+    [SMTP_VERB_SOML] = {"SOML", SMTP_CAP_SOML},
+    [SMTP_VERB_SAML] = {"SAML", SMTP_CAP_SAML},
+};
+
+const char *smtp_verb_name(SmtpVerb verb)
+{
+    return verbs[verb].name;
+}
+
 /* One "KEYWORD" or "KEYWORD=VALUE" of a list. */
 typedef struct Word {
     const char *data;
@@ -226,9 +244,14 @@ int smtp_command_simple(Buffer *out, const char *verb, const char *argument)
 int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
 {
+    const Verb *verb = &verbs[transaction->verb];
     size_t size = buffer_size(out);
-    int r = check_parameters(transaction->sender_parameters)
-                ?: buffer_append_string(out, "MAIL FROM:<")
+    int r = verb->needs & ~capabilities->flags ? -EOPNOTSUPP : 0;
+
+    r = r
+            ?: check_parameters(transaction->sender_parameters)
+                ?: buffer_append_string(out, verb->name)
+                ?: buffer_append_string(out, " FROM:<")
                 ?: append_address(out, transaction->sender, capabilities)
                 ?: buffer_append(out, ">", 1)
                 ?: append_own_parameters(out, transaction, capabilities)

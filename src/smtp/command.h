@@ -14,9 +14,23 @@ typedef struct SmtpRecipient {
                                extension */
 } SmtpRecipient;
 
+/* The command that begins a transaction: MAIL, or one that shows the message on the user's terminal
+ * instead (SEND), where that is not possible (SOML), or as well (SAML; RFC 821, 3.4). */
+typedef enum SmtpVerb {
+    SMTP_VERB_MAIL,
+    SMTP_VERB_SEND,
+    SMTP_VERB_SOML,
+    SMTP_VERB_SAML,
+    SMTP_VERB_MAX,
+} SmtpVerb;
+
+/* "MAIL", "SEND", ... */
+const char *smtp_verb_name(SmtpVerb verb);
+
 /* One mail transaction (RFC 5321, 3.3). Everything is borrowed until its
  * SMTP_EVENT_TRANSACTION_DONE. */
 typedef struct SmtpTransaction {
+    SmtpVerb verb;
     const char *sender; /* "" is <> */
     const char *sender_parameters;
     const SmtpRecipient *recipients;
@@ -41,7 +55,7 @@ int smtp_command_simple(
  *
  * An address with bytes above 127 needs SMTPUTF8; where that is not offered its domain is turned
  * into A-labels (RFC 5890); a local part that cannot be, and bytes that are not UTF-8, are
- * -EILSEQ. */
+ * -EILSEQ. A verb that is not offered is -EOPNOTSUPP. */
 int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
 

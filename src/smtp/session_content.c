@@ -124,7 +124,7 @@ int smtp_session_content_end(SmtpSession *s, usec_t now)
     if (r < 0)
         return r;
     flight->phase = SMTP_FLIGHT_SENT;
-    flight->ended = true;
+    flight->end_at = s->written + buffer_size(&s->output);
     return smtp_pump(s);
 }
 

@@ -167,7 +167,7 @@ static int done_event(SmtpSession *s, SmtpEvent *ret)
 static int announce_end(SmtpSession *s, SmtpFlight *flight)
 {
     DeliveryOutcome outcome = s->end;
-    bool maybe = flight->ended && s->end.code != 421;
+    bool maybe = flight->end_at > 0 && s->written >= flight->end_at && s->end.code != 421;
 
     outcome.kind = s->blamed == flight ? DELIVERY_DEFERRED : DELIVERY_RELAY_FAULT;
     smtp_announce_all(s, flight);

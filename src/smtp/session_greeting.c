@@ -128,12 +128,23 @@ static bool hello_suffices(const SmtpSession *s)
     return !tls_due && !smtp_auth_wanted(&s->options->auth);
 }
 
+static int end_ehlo(SmtpSession *s)
+{
+    int r;
+
+    r = smtp_outcome_reply(s, DELIVERY_RELAY_FAULT, STAGE_EHLO);
+    if (r >= 0 && s->reply.code >= 500)
+        r = smtp_outcome_append(
+            s, "without EHLO there is neither TLS nor a login, and one of them is required");
+    return r < 0 ? r : smtp_end(s, false);
+}
+
 int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     if (s->reply.code >= 500 && hello_suffices(s))
         return say_hello(s, SMTP_STEP_HELO);
     if (smtp_reply_refused(s))
-        return smtp_end_fault(s, STAGE_EHLO, ERROR_SMTP_PROTOCOL);
+        return end_ehlo(s);
     if (!smtp_reply_done_well(s))
         return smtp_end_unexpected(s);
     smtp_capabilities_parse(&s->reply, &s->capabilities);

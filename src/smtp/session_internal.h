@@ -75,8 +75,8 @@ typedef struct SmtpFlight {
     size_t outstanding; /* replies due, of all kinds */
     uint64_t mail_at;   /* position of MAIL in all that was ever written */
     bool mail_written;  /* MAIL has been put into the output */
+    uint64_t end_at;    /* likewise of what follows the content's end; 0: not there yet */
     bool bdat;          /* BDAT instead of DATA */
-    bool ended;         /* the content's end has been put into the output */
     bool rset_behind;   /* RSET has been written behind it */
     bool attempted;     /* an outcome other than the relay's fault */
     bool aborted;       /* smtp_session_content_abort() */

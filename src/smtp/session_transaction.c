@@ -76,9 +76,20 @@ static int refuse_size(SmtpSession *s, SmtpFlight *flight)
     return refuse_own(s, flight, SIZE_MAX, 552, "5.3.4", text);
 }
 
+static int refuse_verb(SmtpSession *s, SmtpFlight *flight)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "the relay does not offer the command %s",
+        smtp_verb_name(flight->transaction->verb));
+    return refuse_own(s, flight, SIZE_MAX, 502, "5.5.1", text);
+}
+
 static int refuse_sender(SmtpSession *s, SmtpFlight *flight, int reason)
 {
     flight->phase = SMTP_FLIGHT_SENT;
+    if (reason == -EOPNOTSUPP)
+        return refuse_verb(s, flight);
     return refuse_own(s, flight, SIZE_MAX, 553, "5.6.7",
         reason == -EILSEQ ? "the sender's address needs SMTPUTF8, which the relay does not offer"
                           : "the sender's address holds characters that no command may hold");

@@ -37,7 +37,7 @@ typedef struct Run {
     Buffer last_line;           /* of the server */
     Track *tracks;
     size_t n_tracks;
-    bool lost, closed, tls_wanted;
+    bool stalled, lost, closed, tls_wanted;
 } Run;
 
 #define fail(run, format, ...)                                                         \
@@ -72,7 +72,7 @@ static void drain(Run *run)
 {
     Buffer *out = smtp_session_output(run->session);
 
-    if (run->cut_early && run->received == run->cut)
+    if (run->stalled || (run->cut_early && run->received == run->cut))
         return;
     while (buffer_size(out) > 0) {
         size_t n = run->bytes ? 1 : buffer_size(out);
@@ -357,8 +357,12 @@ static bool play_line(Run *run, const ScriptLine *line, bool more)
     case LINE_SERVER: return serve(run, line, more);
     case LINE_SUBMIT: submit(run, line->submission); return true;
     case LINE_TLS: start_tls(run); break;
-    case LINE_TIME: run->now += line->time; break;
+    case LINE_TIME:
+        settle(run);
+        run->now += line->time;
+        break;
     case LINE_CLOSE: lose(run, line->text); break;
+    case LINE_STALL: run->stalled = true; break;
     case LINE_QUIT: smtp_session_quit(run->session, run->now); break;
     case LINE_COMMAND: command(run, line->text); break;
     case LINE_CLIENT:

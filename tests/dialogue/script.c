@@ -124,6 +124,8 @@ static void parse_submit(Script *script, ScriptLine *line)
             submission->pieces = strtoul(value, NULL, 10);
         else if ((value = value_of(word, "abort")))
             submission->abort = value;
+        else if (strcmp(word, "saml") == 0)
+            t->verb = SMTP_VERB_SAML;
         else if (strcmp(word, "8bit") == 0)
             t->is_8bit = true;
         else if (strcmp(word, "utf8") == 0)
@@ -264,6 +266,7 @@ static void parse_line(Script *script, unsigned number, const char *text)
         {"TLS", LINE_TLS},
         {"CLOSE", LINE_CLOSE},
         {"QUIT", LINE_QUIT},
+        {"STALL", LINE_STALL},
         {"COMMAND", LINE_COMMAND},
         {"IDLE", LINE_IDLE},
     };

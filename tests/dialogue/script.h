@@ -19,6 +19,7 @@ typedef enum LineKind {
     LINE_CLOSE,
     LINE_QUIT,
     LINE_COMMAND,
+    LINE_STALL,
     LINE_IDLE,
 } LineKind;
 

@@ -51,6 +51,9 @@ static const SmtpRecipient utf8_recipient = {.address = "jos\u00e9@example.com"}
 
 static const MailCase mail_cases[] = {
     {{.sender = ""}, ALL_CAPABILITIES, "MAIL FROM:<>\r\n"},
+    {{.sender = "a@b.example", .verb = SMTP_VERB_SOML}, SMTP_CAP_SOML,
+        "SOML FROM:<a@b.example>\r\n"},
+    {{.sender = "a@b.example", .verb = SMTP_VERB_SAML}, SMTP_CAP_SOML, NULL, -EOPNOTSUPP},
     {{.sender = "a@b.example", .size = 4096}, 0, "MAIL FROM:<a@b.example>\r\n"},
     {{.sender = "a@b.example", .size = 4096}, SMTP_CAP_SIZE,
         "MAIL FROM:<a@b.example> SIZE=4096\r\n"},
