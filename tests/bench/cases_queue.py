@@ -26,9 +26,10 @@ def one_figure(name, unit, values, *targets):
 
 
 def wait_gone(path):
-    """Polls without sleeping for as long as the delivery of a message takes."""
+    """Polls as fast as it can without keeping a processor from those who are measured."""
     deadline = time.monotonic() + 10
     while path.exists():
+        time.sleep(0.00005)
         if time.monotonic() > deadline:
             raise AssertionError(f"{path} is still there")
 
