@@ -5,6 +5,7 @@
  * then, so room for the command is left in front of it, and closed up later. */
 #include <errno.h>
 
+#include "base/errors.h"
 #include "smtp/session_internal.h"
 
 #define CHUNK_GAP_BYTES 32 /* "BDAT 18446744073709551615 LAST" CR LF */
@@ -172,6 +173,17 @@ static int judge_refusal(SmtpSession *s, SmtpFlight *flight)
         return r;
     smtp_announce_all(s, flight);
     return 0;
+}
+
+int smtp_refused_early(SmtpSession *s)
+{
+    const DeliveryOutcome end = {.kind = DELIVERY_RELAY_FAULT,
+        .stage = STAGE_CONTENT,
+        .error = ERROR_SMTP_PROTOCOL,
+        .text = "the server refused the message before its end"};
+
+    smtp_session_lost(s, &end);
+    return judge_refusal(s, smtp_content_flight(s));
 }
 
 int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)

@@ -202,6 +202,10 @@ SmtpFlight *smtp_content_flight(SmtpSession *s);
 bool smtp_wants_content(SmtpSession *s);
 void smtp_content_begin(SmtpSession *s, SmtpFlight *flight);
 
+/* The server has refused the message before its end. What was begun with DATA cannot be stopped, so
+ * the session ends. */
+int smtp_refused_early(SmtpSession *s);
+
 /* Forgets the chunk that is being filled. */
 void smtp_chunk_drop(SmtpSession *s);
 

@@ -107,11 +107,14 @@ int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
     return 0;
 }
 
-/* A reply that nothing waits for. Only 421 may come at any time (RFC 5321, 3.8). */
+/* A reply that nothing waits for. Only 421 may come at any time (RFC 5321, 3.8); a refusal while
+ * the message is being sent can mean but one thing. */
 static int unasked_reply(SmtpSession *s)
 {
     if (s->reply.code == 421)
         return smtp_end_fault(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
+    if (smtp_reply_refused(s) && smtp_content_flight(s))
+        return smtp_refused_early(s);
     return smtp_end_unexpected(s);
 }
 

@@ -90,9 +90,11 @@ static int refuse_sender(SmtpSession *s, SmtpFlight *flight, int reason)
     flight->phase = SMTP_FLIGHT_SENT;
     if (reason == -EOPNOTSUPP)
         return refuse_verb(s, flight);
-    return refuse_own(s, flight, SIZE_MAX, 553, "5.6.7",
-        reason == -EILSEQ ? "the sender's address needs SMTPUTF8, which the relay does not offer"
-                          : "the sender's address holds characters that no command may hold");
+    if (reason == -EILSEQ)
+        return refuse_own(s, flight, SIZE_MAX, 553, "5.6.7",
+            "the sender's address needs SMTPUTF8, which the relay does not offer");
+    return refuse_own(s, flight, SIZE_MAX, 553, "5.1.7",
+        "the sender's address holds characters that no command may hold");
 }
 
 static int refuse_recipient(SmtpSession *s, SmtpFlight *flight, int reason)
@@ -100,9 +102,11 @@ static int refuse_recipient(SmtpSession *s, SmtpFlight *flight, int reason)
     size_t recipient = flight->next++;
 
     flight->states[recipient] = SMTP_RECIPIENT_UNSENDABLE;
-    return refuse_own(s, flight, recipient, 553, "5.6.7",
-        reason == -EILSEQ ? "the address needs SMTPUTF8, which the relay does not offer"
-                          : "the address holds characters that no command may hold");
+    if (reason == -EILSEQ)
+        return refuse_own(s, flight, recipient, 553, "5.6.7",
+            "the address needs SMTPUTF8, which the relay does not offer");
+    return refuse_own(s, flight, recipient, 553, "5.1.3",
+        "the address holds characters that no command may hold");
 }
 
 /* Looks at a transaction before a word of it is written: the message's size, the sender, and
