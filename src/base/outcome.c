@@ -1,6 +1,8 @@
 /* Names of outcomes and stages. */
 #include "base/outcome.h"
 
+#include <stdio.h>
+
 #include "base/macros.h"
 
 const char *delivery_kind_name(DeliveryKind kind)
@@ -39,6 +41,17 @@ const char *delivery_stage_name(DeliveryStage stage)
     };
 
     return (size_t)stage < ELEMENTSOF(names) ? names[stage] : "unknown";
+}
+
+const char *delivery_format_codes(
+    const DeliveryOutcome *outcome, char ret[static DELIVERY_CODES_MAX])
+{
+    const char *enhanced = outcome->enhanced;
+
+    ret[0] = '\0';
+    if (outcome->code > 0)
+        snprintf(ret, DELIVERY_CODES_MAX, "%d %s%s", outcome->code, enhanced, *enhanced ? " " : "");
+    return ret;
 }
 
 bool delivery_stage_is_relay(DeliveryStage stage)

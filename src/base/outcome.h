@@ -54,5 +54,11 @@ const char *delivery_kind_name(DeliveryKind kind);
 /* "lookup", "connect", ... "content". */
 const char *delivery_stage_name(DeliveryStage stage);
 
+/* The codes in front of a reply's text, for whoever shows it: "550 5.1.1 ", "451 ", or "" when no
+ * reply decided. Returns `ret`. */
+#define DELIVERY_CODES_MAX 32
+const char *delivery_format_codes(
+    const DeliveryOutcome *outcome, char ret[static DELIVERY_CODES_MAX]);
+
 /* True for the stages whose failures are the relay's and never a message's. */
 bool delivery_stage_is_relay(DeliveryStage stage);

@@ -104,7 +104,6 @@ static int reject(SpoolMessage *m, usec_t now, int r, Failure *f)
 int spool_message_open(
     Source *source, SpoolClaim *claim, usec_t now, SourceMessage **ret, Failure *f)
 {
-    _cleanup_failure_ Failure own = {0};
     SpoolMessage *m = calloc(1, sizeof(SpoolMessage));
     int r;
 

@@ -41,6 +41,15 @@ static char *copy(const char *text)
     return text && text[0] ? text_printable(text, strlen(text), 2000) : NULL;
 }
 
+/* The outcome's text as a user is to see it. */
+static char *with_codes(const DeliveryOutcome *outcome)
+{
+    char codes[DELIVERY_CODES_MAX], *text;
+
+    delivery_format_codes(outcome, codes);
+    return asprintf(&text, "%s%s", codes, outcome->text) < 0 ? NULL : text;
+}
+
 static char *name_extensions(const SmtpCapabilities *c)
 {
     static const struct {
@@ -110,7 +119,7 @@ static int check_relay(Config *config, size_t index, bool verbose, Finding *f)
         gather(f, connection);
         f->stage = event.outcome->stage;
         f->error = event.outcome->error;
-        f->text = copy(event.outcome->text);
+        f->text = with_codes(event.outcome);
         f->hint = relay_hint(event.outcome);
     }
     f->ok = r >= 0 && ready;

@@ -24,12 +24,13 @@ typedef struct Processing {
 static void on_outcome(void *user _unused_, const OutcomeReport *report)
 {
     const DeliveryOutcome *o = report->outcome;
+    char codes[DELIVERY_CODES_MAX];
     FILE *out = o->kind == DELIVERY_DELIVERED ? stdout : stderr;
 
     for (size_t i = 0; i < report->n_recipients; i++)
-        fprintf(out, "%s: %s %s by %s at %s: %d %s\n", report->id, report->recipients[i],
-            delivery_kind_name(o->kind), report->relay, delivery_stage_name(o->stage), o->code,
-            o->text);
+        fprintf(out, "%s: %s %s by %s at %s: %s%s\n", report->id, report->recipients[i],
+            delivery_kind_name(o->kind), report->relay, delivery_stage_name(o->stage),
+            delivery_format_codes(o, codes), o->text);
 }
 
 static void on_message(void *user, const MessageReport *report)

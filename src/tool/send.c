@@ -89,18 +89,19 @@ static int feed(Sending *s, usec_t now)
 static void note_recipient(Sending *s, const SmtpEvent *event)
 {
     const DeliveryOutcome *o = event->outcome;
+    char codes[DELIVERY_CODES_MAX];
 
     s->delivered += o->kind == DELIVERY_DELIVERED;
     s->deferred += o->kind == DELIVERY_DEFERRED;
     s->refused += o->kind == DELIVERY_REFUSED;
     s->faults += o->kind == DELIVERY_RELAY_FAULT;
     if (o->kind == DELIVERY_DELIVERED)
-        printf("%s delivered to %s: %d %s\n", s->recipients[event->recipient].address,
-            s->relay->name, o->code, o->text);
+        printf("%s delivered to %s: %s%s\n", s->recipients[event->recipient].address,
+            s->relay->name, delivery_format_codes(o, codes), o->text);
     else
-        fprintf(stderr, "outbox: %d: %s %s by %s at %s: %s\n", o->error,
+        fprintf(stderr, "outbox: %d: %s %s by %s at %s: %s%s\n", o->error,
             s->recipients[event->recipient].address, delivery_kind_name(o->kind), s->relay->name,
-            delivery_stage_name(o->stage), o->text);
+            delivery_stage_name(o->stage), delivery_format_codes(o, codes), o->text);
 }
 
 static int submit(Sending *s, usec_t now)
@@ -112,6 +113,7 @@ static int submit(Sending *s, usec_t now)
 static int on_event(Sending *s, const SmtpEvent *event)
 {
     usec_t now = clock_monotonic();
+    char codes[DELIVERY_CODES_MAX];
 
     switch (event->type) {
     case SMTP_EVENT_READY: return submit(s, now);
@@ -124,8 +126,9 @@ static int on_event(Sending *s, const SmtpEvent *event)
         if (event->outcome->kind == DELIVERY_RELAY_FAULT &&
             s->delivered + s->deferred + s->refused == 0) {
             s->fault_error = event->outcome->error;
-            fprintf(stderr, "outbox: %d: relay %s, %s: %s; %s\n", event->outcome->error,
-                s->relay->name, delivery_stage_name(event->outcome->stage), event->outcome->text,
+            fprintf(stderr, "outbox: %d: relay %s, %s: %s%s; %s\n", event->outcome->error,
+                s->relay->name, delivery_stage_name(event->outcome->stage),
+                delivery_format_codes(event->outcome, codes), event->outcome->text,
                 relay_hint(event->outcome));
         }
         return 1;
