@@ -275,8 +275,8 @@ void spool_source_notice(SpoolSource *s, const char *file_name, EngineNotice not
     SpoolState state;
     size_t length;
 
-    if (!spool_name_parse(file_name, &state, &length))
-        return;
+    if (s->scan_again || !spool_name_parse(file_name, &state, &length))
+        return; /* the pass that is to come will find it: no name is kept twice */
     memcpy(id, file_name, length);
     id[length] = '\0';
     if (state == SPOOL_QUEUED && notice == ENGINE_NOTICE_READY) {

@@ -79,6 +79,7 @@ def idle(bench):
 def arrivals(bench):
     """100,000 messages that arrive, by rename, while the daemon drains."""
     sink, count = bench.sink(), bench.scaled(100000)
+    arrive = build(bench, "arrive")
 
     def arriving():
         daemon = bench.daemon(plain(sink.port))
@@ -87,8 +88,7 @@ def arrivals(bench):
         fill(staging, count, SMALL)
         daemon.start()
         start = time.monotonic()
-        for i in range(count):
-            os.rename(staging / f"m{i:07d}.queued", daemon.queue / f"m{i:07d}.queued")
+        subprocess.run([arrive, staging, daemon.queue, str(count)], check=True)
         daemon.wait_empty()
         rate = count / (time.monotonic() - start)
         daemon.stop()
@@ -101,16 +101,16 @@ def arrivals(bench):
     return report(case, "arriving", [("queued before", 1.0, "at least")])
 
 
-def build_minimal(bench):
-    """A program that writes, syncs, renames and syncs, and does nothing else."""
-    path = bench.new_directory() / "minimal"
-    subprocess.run(["cc", "-O2", "-o", path, HERE / "minimal.c"], check=True)
+def build(bench, name):
+    """One of the small C programs beside this file."""
+    path = bench.new_directory() / name
+    subprocess.run(["cc", "-O2", "-o", path, HERE / f"{name}.c"], check=True)
     return path
 
 
 def enqueue(bench):
     """`outbox queue` of one message beside the minimal program, and a batch that shares its syncs."""
-    minimal, tool, count = build_minimal(bench), bench.program("outbox"), 50
+    minimal, tool, count = build(bench, "minimal"), bench.program("outbox"), 50
     sample = bench.directory / "enqueue.eml"
     sample.write_bytes(message(SMALL))
 
