@@ -231,7 +231,8 @@ static int remember_reason(Delivery *d, const char *address, const DeliveryOutco
  * nothing held against anybody. */
 static bool is_stale_loss(const DeliveryOutcome *outcome)
 {
-    return outcome->kind == DELIVERY_DEFERRED && outcome->code == 0 && outcome->stage == STAGE_MAIL;
+    return outcome->kind == DELIVERY_DEFERRED && outcome->code == 0 &&
+           (outcome->stage == STAGE_MAIL || outcome->stage == STAGE_RSET);
 }
 
 int delivery_note(
