@@ -3,7 +3,6 @@
 import os
 import pathlib
 import subprocess
-import sys
 import time
 
 import peers
@@ -12,7 +11,8 @@ from measure import Case, report
 from queue_directory import ENVELOPE, HEADER, fill, message
 
 SMALL = 4096
-SUPPORT = pathlib.Path(__file__).resolve().parents[1] / "support"
+HERE = pathlib.Path(__file__).resolve().parent
+SUPPORT = HERE.parent / "support"
 
 
 def plain(port, **settings):
@@ -82,8 +82,9 @@ def tls(bench):
 def journal(bench):
     """With a real journald that receives a line a message, in a throw-away machine of its own."""
     figures = bench.new_directory() / "figures"
-    command = [SUPPORT / "run-in-systemd", "--bind", f"{bench.directory}", "--setenv", f"OUTBOX_BUILD={os.environ.get('OUTBOX_BUILD', '')}",
-               "--", sys.executable, __file__, figures, str(bench.runs)]
+    build = os.environ.get("OUTBOX_BUILD", "")
+    command = [SUPPORT / "run-in-systemd", "--bind", bench.directory, "--", "/usr/bin/env", f"OUTBOX_BUILD={build}",
+               "/usr/bin/python3", HERE / "journal_inside.py", figures, bench.runs]
     subprocess.run([str(c) for c in command], check=True)
     case = Case("drain 10,000 messages of 4 KB, each with its journal entry", "messages/s", bench.runs)
     for line in figures.read_text(encoding="ascii").splitlines():
@@ -188,23 +189,3 @@ def recipients(bench):
     case.measure()
     missed = report(case, "1 message with 2,000", [("20 messages with 100", 1.5, "at most")])
     return missed + report(case, "25 messages with 2,000", [("20 messages with 100", 1.5, "at most")])
-
-
-def journal_inside(figures, runs):
-    """In the throw-away machine: the same drain, its log to journald and to a file."""
-    import bench as module
-    from lab import Lab
-
-    inside = module.Bench(Lab(), runs, 1.0, None)
-    sink = inside.sink()
-    case = Case("journal", "messages/s", runs)
-    case.add("to journald", lambda: drain_rate(inside, plain(sink.port), arguments=["--log=journal"]))
-    case.add("to a file", lambda: drain_rate(inside, plain(sink.port)))
-    case.measure()
-    pathlib.Path(figures).write_text("".join(f"{name} {value}\n" for name, values in case.figures.items() for value in values), encoding="ascii")
-    inside.stop()
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(SUPPORT))
-    journal_inside(sys.argv[1], int(sys.argv[2]))
