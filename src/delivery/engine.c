@@ -168,6 +168,7 @@ void engine_stop(Engine *engine, usec_t deadline)
 {
     engine->stopping = true;
     engine->stop_deadline = deadline;
+    engine->trouble_until = 0; /* what could not be written down is tried once more at once */
     engine->idle_reported = false;
     engine_wake(engine);
 }

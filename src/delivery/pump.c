@@ -235,7 +235,7 @@ static usec_t next_monotonic(const Engine *engine, usec_t now)
         next = USEC_NEVER; /* a held relay is not tried for its own sake */
     if (engine->trouble_until > now)
         next = MIN(next, engine->trouble_until);
-    if (engine->stopping)
+    if (engine->stopping && engine->stop_deadline > now)
         next = MIN(next, engine->stop_deadline);
     for (const Link *link = engine->links; link; link = link->next)
         if (link->ready && link->n_deliveries == 0)
@@ -252,13 +252,22 @@ static void set_timers(Engine *engine, usec_t now)
         arm(engine->due_timer, &engine->due_timer_at, due, now_real);
 }
 
-static void report_idle(Engine *engine)
+static bool is_idle(const Engine *engine, usec_t now)
 {
     usec_t now_real = engine_now_real(engine);
-    bool idle =
-        engine->statistics.in_flight == 0 &&
-        (engine->stopping || (!engine->source->ops->has_candidates(engine->source, now_real) &&
-                                 !engine->source->ops->is_unread(engine->source, now_real)));
+
+    /* Past the deadline of a stop nobody waits for what cannot be written down: those files stay
+     * `.sending` and are taken up by the next process. */
+    if (engine->stopping)
+        return engine->statistics.in_flight == 0 || now >= engine->stop_deadline;
+    return engine->statistics.in_flight == 0 &&
+           !engine->source->ops->has_candidates(engine->source, now_real) &&
+           !engine->source->ops->is_unread(engine->source, now_real);
+}
+
+static void report_idle(Engine *engine, usec_t now)
+{
+    bool idle = is_idle(engine, now);
 
     if (idle && !engine->idle_reported && engine->context.observer->idle)
         engine->context.observer->idle(engine->context.user);
@@ -281,7 +290,7 @@ void engine_pump(Engine *engine)
     usec_t now = engine_now(engine, CLOCK_MONOTONIC), now_real = engine_now_real(engine);
 
     bury_closed(engine);
-    if (engine->n_stuck > 0 && (engine->trouble_until <= now || engine->stopping))
+    if (engine->n_stuck > 0 && engine->trouble_until <= now)
         retry_stuck(engine);
     if (engine->stopping && now >= engine->stop_deadline)
         cut_off(engine);
@@ -295,5 +304,5 @@ void engine_pump(Engine *engine)
     if (engine->statistics.in_flight == 0)
         engine->source->ops->rest(engine->source);
     set_timers(engine, now);
-    report_idle(engine);
+    report_idle(engine, now);
 }

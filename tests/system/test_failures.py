@@ -208,3 +208,18 @@ class FullDisk(SystemTest):
         self.assertEqual(self.lab.postfix.count() > 0, True)
         self.assertLessEqual(len(self.copies(ann)), 2)
         self.assertEqual(len(self.queue.events("m", "failed")), 1)
+
+    def test_stop_ends_although_nothing_can_be_written(self):
+        ann = self.address()
+        for name in ("m", "n"):
+            self.queue.drop(name, message(to=[ann, "refused@lab.test"]))
+        filler = self.fill()
+        daemon = self.start(daemon={"stop_timeout": "1s"})
+        self.wait_copies(2, ann)
+        self.assertEqual(daemon.terminate(10), 0, daemon.output())
+        self.assertEqual(self.queue.in_state("sending"), ["m.sending", "n.sending"])
+        self.assertLess(len(daemon.output().splitlines()), 50)
+        filler.unlink()
+        self.start_again()
+        for name in ("m", "n"):
+            self.queue.wait_state(name, "failed", seconds=40)
