@@ -15,6 +15,7 @@ void event_relay(Log *log, const RelayReport *report);
 
 /* The daemon's own (events_daemon.c). `id` is NULL when the failure is about no one message. */
 void event_problem(Log *log, const char *id, const Failure *failure);
+void event_problems_left_out(Log *log, unsigned n);
 void event_started(Log *log, const Config *config);
 void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout);
 void event_reloaded(Log *log, const Config *config);

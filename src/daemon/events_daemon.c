@@ -122,3 +122,13 @@ void event_problem(Log *log, const char *id, const Failure *failure)
     }
     finish_failure(log, id, failure);
 }
+
+void event_problems_left_out(Log *log, unsigned n)
+{
+    Entry *entry = start(log, LOG_ERR, MESSAGE_ID_PROBLEM, "problem");
+
+    entry_text(
+        entry, "further problems before this, like those already told, that were left out: ");
+    entry_number(entry, n);
+    finish(log);
+}

@@ -5,11 +5,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/errors.h"
 #include "base/macros.h"
-#include "base/text.h"
 #include "daemon/events.h"
 #include "daemon/timer.h"
 #include "daemon/watch.h"
@@ -18,7 +16,8 @@
 #define REOPEN_MAX (30 * USEC_PER_SEC)
 #define RECOVER_FIRST (5 * USEC_PER_SEC)
 #define RECOVER_MAX (10 * USEC_PER_MINUTE)
-#define PROBLEM_PAUSE (10 * USEC_PER_MINUTE) /* before the same problem is told again */
+#define PROBLEMS_MAX 10 /* entries in PROBLEMS_SPAN */
+#define PROBLEMS_SPAN (10 * USEC_PER_MINUTE)
 
 struct Queue {
     sd_event *loop;
@@ -35,8 +34,8 @@ struct Queue {
     usec_t reopen_delay;
     sd_event_source *recover; /* armed while a `.sending` file may have lost its process */
     usec_t recover_delay, recovered_at;
-    char *problem; /* the last that was told, and when */
-    usec_t problem_at;
+    usec_t problems_since; /* problems told, or left out, since then */
+    unsigned problems, problems_left_out;
     bool stopping;
 };
 
@@ -117,17 +116,23 @@ static void on_relay(void *user, const RelayReport *report)
     queue->handlers->changed(queue->user);
 }
 
-/* What lasts, such as a full disk, is met again with every attempt. */
-static bool is_news(Queue *queue, const Failure *failure)
+/* What lasts, such as a full disk, is met again with every attempt and every message: a log that
+ * fills up with it would be of no use, and perhaps fill the same disk. */
+static bool may_tell_problem(Queue *queue)
 {
     usec_t now = clock_monotonic();
 
-    if (text_equal(queue->problem, failure_text(failure)) &&
-        now < usec_add(queue->problem_at, PROBLEM_PAUSE))
+    if (queue->problems_since == 0 || now >= usec_add(queue->problems_since, PROBLEMS_SPAN)) {
+        if (queue->problems_left_out > 0)
+            event_problems_left_out(queue->log, queue->problems_left_out);
+        queue->problems_since = now;
+        queue->problems = queue->problems_left_out = 0;
+    }
+    if (queue->problems == PROBLEMS_MAX) {
+        queue->problems_left_out++;
         return false;
-    free(queue->problem);
-    queue->problem = strdup(failure_text(failure));
-    queue->problem_at = now;
+    }
+    queue->problems++;
     return true;
 }
 
@@ -135,7 +140,7 @@ static void on_problem(void *user, const ProblemReport *report)
 {
     Queue *queue = user;
 
-    if (is_news(queue, report->failure))
+    if (may_tell_problem(queue))
         event_problem(queue->log, report->id, report->failure);
     /* Perhaps the directory as a whole cannot be used any more. */
     if (!report->id)
@@ -269,7 +274,6 @@ void queue_free(Queue *queue)
     (void)sd_event_source_disable_unref(queue->check);
     (void)sd_event_source_disable_unref(queue->recover);
     config_unref(queue->config);
-    free(queue->problem);
     free(queue);
 }
 

@@ -261,6 +261,8 @@ START_TEST(the_daemons_own_failures_are_told_whole)
     event_problem(log_, "X1", &f);
     ck_assert_uint_eq(
         count("MESSAGE=X1: too many open files\nOUTBOX_ID=X1\nOUTBOX_ERROR=9008\n"), 1);
+    event_problems_left_out(log_, 7);
+    ck_assert_uint_eq(count("that were left out: 7\n"), 1);
     event_directory_lost(log_, "/q", &f);
     event_directory_back(log_, "/q");
     ck_assert_uint_eq(
