@@ -201,7 +201,8 @@ void due_index_make_due(DueIndex *index, uint8_t from, uint8_t to)
         *tag = to;
         index->heap[i].due = 0;
     }
-    qsort(index->heap, index->count, sizeof(Entry), compare_due); /* a sorted array is a heap */
+    if (index->count > 0) /* else there may be no array */
+        qsort(index->heap, index->count, sizeof(Entry), compare_due); /* sorted, it is a heap */
 }
 
 usec_t due_index_next(const DueIndex *index)

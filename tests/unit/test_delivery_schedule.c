@@ -80,6 +80,7 @@ START_TEST(entries_of_one_tag_can_be_made_due)
     uint8_t tag;
 
     ck_assert_int_eq(due_index_new(1 << 20, &index), 0);
+    due_index_make_due(index, 2, 3); /* none */
     ck_assert_int_eq(due_index_add(index, "settling", 0, 50 * USEC_PER_SEC), 0);
     ck_assert_int_eq(due_index_add(index, "deferred", 2, 99 * USEC_PER_SEC), 0);
     due_index_make_due(index, 2, 3);
