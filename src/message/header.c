@@ -192,3 +192,14 @@ size_t header_drop_hidden(char *header, size_t n)
     }
     return (size_t)(to - header);
 }
+
+void header_skip_mbox_line(HeaderCursor *cursor)
+{
+    size_t n = (size_t)(cursor->end - cursor->at);
+    const char *newline = memchr(cursor->at, '\n', n);
+
+    if (n < 6 || memcmp(cursor->at, "From ", 5) != 0 || cursor->at[5] == ':' || !newline)
+        return;
+    cursor->at = newline + 1;
+    cursor->line++;
+}

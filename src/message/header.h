@@ -60,3 +60,6 @@ bool header_find_end(const char *data, size_t n, size_t from, size_t *ret_end);
 /* Drops the fields that no recipient may see (Bcc, Resent-Bcc), moving what follows towards the
  * front. `n` bytes of well-formed header; returns how many are left. */
 size_t header_drop_hidden(char *header, size_t n);
+
+/* Passes over the line that separates messages in an mbox file; it is no header field. */
+void header_skip_mbox_line(HeaderCursor *cursor);

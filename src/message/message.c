@@ -123,18 +123,6 @@ static int load_header(Message *m, Failure *f)
     return 0;
 }
 
-/* Passes over the line that separates messages in an mbox file; it is no header field. */
-static void skip_mbox_line(HeaderCursor *cursor)
-{
-    size_t n = (size_t)(cursor->end - cursor->at);
-    const char *newline = memchr(cursor->at, '\n', n);
-
-    if (n < 6 || memcmp(cursor->at, "From ", 5) != 0 || cursor->at[5] == ':' || !newline)
-        return;
-    cursor->at = newline + 1;
-    cursor->line++;
-}
-
 /* What walking the header once finds. */
 typedef struct Findings {
     bool has_date, has_message_id, has_hidden;
@@ -169,11 +157,11 @@ static int read_header(Message *m, Findings *findings, Failure *f)
     if (cursor.at == cursor.end)
         return bad_message(f, "the file begins with an empty line, so that it has no header; a "
                               "message is a header, an empty line, and the text");
-    skip_mbox_line(&cursor);
+    header_skip_mbox_line(&cursor);
     r = origin_read_block(&cursor, &m->envelope, f);
     if (r < 0)
         return r;
-    skip_mbox_line(&cursor);
+    header_skip_mbox_line(&cursor);
     if (cursor.at == cursor.end && m->header_end == m->size)
         return bad_message(f, "there is no message behind the envelope fields");
     r = walk_header(cursor, findings, f);

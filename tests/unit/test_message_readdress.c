@@ -1,0 +1,162 @@
+/* message: another envelope in front of a message. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/file.h"
+#include "message/message.h"
+#include "message/readdress.h"
+#include "unit.h"
+
+#define TEXT "From: a@b\nTo: c@d\nDate: x\nMessage-ID: <1@b>\n\nHello.\n"
+
+static const struct Case {
+    const char *message, *sender, *recipients[3], *result;
+} cases[] = {
+    {TEXT, NULL, {NULL}, TEXT},
+    {TEXT, "s@x", {NULL}, "X-Sender: <s@x>\n" TEXT},
+    {TEXT, "", {NULL}, "X-Sender: <>\n" TEXT},
+    {TEXT, "s@x", {"r@x", "q@x"}, "X-Sender: <s@x>\nX-Receiver: <r@x>\nX-Receiver: <q@x>\n" TEXT},
+    {"X-Sender: <o@p> RET=HDRS\nX-Receiver: p@q\n" TEXT, NULL, {"r@x"},
+        "X-Receiver: <r@x>\nX-Sender: <o@p> RET=HDRS\n" TEXT},
+    {"x-receiver: p@q\nX-SENDER: o@p\nX-Receiver: q@q\n" TEXT, "s@x", {NULL},
+        "X-Sender: <s@x>\nx-receiver: p@q\nX-Receiver: q@q\n" TEXT},
+    {"X-Sender: o@p\nX-Outbox-Order: 1\nX-Receiver: p@q\n" TEXT, "s@x", {"r@x"},
+        "X-Sender: <s@x>\nX-Receiver: <r@x>\nX-Outbox-Order: 1\n" TEXT},
+    /* folds go with their field */
+    {"X-Receiver: P <p@q>\n NOTIFY=NEVER\nX-Sender:\n o@p\n" TEXT, NULL, {"r@x"},
+        "X-Receiver: <r@x>\nX-Sender:\n o@p\n" TEXT},
+    /* line ends as in the message */
+    {"X-Receiver: p@q\r\nFrom: a@b\r\n\r\nHello.\r\n", NULL, {"r@x"},
+        "X-Receiver: <r@x>\r\nFrom: a@b\r\n\r\nHello.\r\n"},
+    /* what can only stand at the start of a file */
+    {"\xef\xbb\xbf" TEXT, "s@x", {"r@x"}, "X-Sender: <s@x>\nX-Receiver: <r@x>\n" TEXT},
+    {"From a@b Mon Mar  2 10:20:30 2026\nX-Receiver: p@q\n" TEXT, NULL, {"r@x"},
+        "X-Receiver: <r@x>\n" TEXT},
+    {"X-Sender: o@p\nFrom a@b Mon Mar  2 10:20:30 2026\n" TEXT, "s@x", {"r@x"},
+        "X-Sender: <s@x>\nX-Receiver: <r@x>\n" TEXT},
+    /* a header field with the name of one of Exchange's remains one */
+    {"X-Source: /home\n" TEXT, NULL, {"r@x"},
+        "X-Receiver: <r@x>\nX-EndOfInjectedXHeaders: 0\nX-Source: /home\n" TEXT},
+    {"From a@b Mon Mar  2 10:20:30 2026\nX-Source: /home\n" TEXT, NULL, {"r@x"},
+        "X-Receiver: <r@x>\nX-EndOfInjectedXHeaders: 0\nX-Source: /home\n" TEXT},
+    {"X-Sender: o@p\nX-Source: /home\nX-EndOfInjectedXHeaders: 14\nX-Receiver: no@x\n" TEXT, "s@x",
+        {"r@x"},
+        "X-Sender: <s@x>\nX-Receiver: <r@x>\nX-Source: /home\nX-EndOfInjectedXHeaders: 14\n"
+        "X-Receiver: no@x\n" TEXT},
+    /* a block behind other fields is none */
+    {"Subject: x\nX-Receiver: p@q\n" TEXT, NULL, {"r@x"},
+        "X-Receiver: <r@x>\nSubject: x\nX-Receiver: p@q\n" TEXT},
+};
+
+static void read_message(const Buffer *text, Message **ret, Buffer *ret_content)
+{
+    _cleanup_failure_ Failure f = {0};
+    int fd = memfd_create("message", MFD_CLOEXEC);
+
+    ck_assert_int_eq(file_write_all(fd, buffer_data(text), buffer_size(text)), 0);
+    ck_assert_msg(
+        message_open(fd, buffer_size(text), 1, "id", ret, &f) == 0, "%s", failure_text(&f));
+    while (message_read(*ret, 65536, ret_content) > 0)
+        continue;
+    ck_assert_int_eq(close(fd), 0);
+}
+
+/* What the message layer makes of both: the same content, and the envelope asked for. */
+static void compare(const struct Case *row, const Buffer *result)
+{
+    _cleanup_(message_free_p) Message *old = NULL, *new = NULL;
+    _cleanup_buffer_ Buffer before = {0}, after = {0}, text = {0};
+    const Envelope *envelope;
+
+    ck_assert_int_eq(buffer_append_string(&text, row->message), 0);
+    read_message(&text, &old, &before);
+    read_message(result, &new, &after);
+    ck_assert_uint_eq(buffer_size(&before), buffer_size(&after));
+    ck_assert_mem_eq(buffer_data(&before), buffer_data(&after), buffer_size(&before));
+    envelope = message_envelope(row->recipients[0] ? new : old);
+    for (size_t i = 0; row->recipients[i]; i++)
+        ck_assert_str_eq(envelope->recipients[i].address, row->recipients[i]);
+    ck_assert_uint_eq(message_envelope(new)->n_recipients, envelope->n_recipients);
+    ck_assert_str_eq(message_envelope(new)->sender, row->sender ?: message_envelope(old)->sender);
+}
+
+START_TEST(the_envelope_is_replaced)
+{
+    const struct Case *row = &cases[_i];
+    _cleanup_buffer_ Buffer result = {0};
+    _cleanup_failure_ Failure f = {0};
+    Envelope envelope = {0};
+
+    if (row->sender)
+        ck_assert_int_eq(envelope_set_sender(&envelope, row->sender, NULL, NULL), 0);
+    for (size_t i = 0; row->recipients[i]; i++)
+        ck_assert_int_eq(envelope_add_recipient(&envelope, row->recipients[i], NULL, NULL), 0);
+    ck_assert_msg(
+        message_readdress(row->message, strlen(row->message), &envelope, NULL, &result, &f) == 0,
+        "%s", failure_text(&f));
+    ck_assert_msg(buffer_size(&result) == strlen(row->result) &&
+                      memcmp(buffer_data(&result), row->result, strlen(row->result)) == 0,
+        "%.*s", (int)buffer_size(&result), buffer_data(&result));
+    envelope_done(&envelope);
+    compare(row, &result);
+}
+END_TEST
+
+START_TEST(parameters_are_kept)
+{
+    _cleanup_buffer_ Buffer result = {0};
+    Envelope envelope = {0};
+
+    ck_assert_int_eq(envelope_set_sender(&envelope, "a@b", "RET=FULL", NULL), 0);
+    ck_assert_int_eq(envelope_add_recipient(&envelope, "c@d", "NOTIFY=NEVER", NULL), 0);
+    ck_assert_int_eq(message_readdress("A: b\n", 5, &envelope, NULL, &result, NULL), 0);
+    ck_assert_int_eq(buffer_append(&result, "", 1), 0);
+    ck_assert_str_eq(
+        buffer_data(&result), "X-Sender: <a@b> RET=FULL\nX-Receiver: <c@d> NOTIFY=NEVER\nA: b\n");
+    envelope_done(&envelope);
+}
+END_TEST
+
+START_TEST(fields_are_added_to_the_header)
+{
+    static const char text[] = "X-Outbox-Order: 1\nX-Receiver: p@q\nSubject: x\n\n";
+    _cleanup_buffer_ Buffer result = {0};
+    Envelope envelope = {0};
+
+    ck_assert_int_eq(envelope_set_sender(&envelope, "a@b", NULL, NULL), 0);
+    ck_assert_int_eq(
+        message_readdress(text, strlen(text), &envelope, "From: a@b\n", &result, NULL), 0);
+    ck_assert_int_eq(buffer_append(&result, "", 1), 0);
+    ck_assert_str_eq(buffer_data(&result), "X-Sender: <a@b>\nX-Outbox-Order: 1\nX-Receiver: p@q\n"
+                                           "From: a@b\nSubject: x\n\n");
+    envelope_done(&envelope);
+}
+END_TEST
+
+START_TEST(a_malformed_envelope_is_refused)
+{
+    static const char text[] = "X-Receiver: <a@@b>\nFrom: a@b\n\n";
+    _cleanup_buffer_ Buffer result = {0};
+    _cleanup_failure_ Failure f = {0};
+    Envelope envelope = {0};
+
+    ck_assert_int_eq(envelope_set_sender(&envelope, "a@b", NULL, NULL), 0);
+    ck_assert_int_eq(message_readdress(text, strlen(text), &envelope, NULL, &result, &f), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "line 1, X-Receiver"));
+    envelope_done(&envelope);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("message_readdress");
+    TCase *t = tcase_create("message_readdress");
+
+    tcase_add_loop_test(t, the_envelope_is_replaced, 0, (int)ELEMENTSOF(cases));
+    tcase_add_test(t, parameters_are_kept);
+    tcase_add_test(t, fields_are_added_to_the_header);
+    tcase_add_test(t, a_malformed_envelope_is_refused);
+    suite_add_tcase(suite, t);
+    return unit_run(suite);
+}
