@@ -19,16 +19,42 @@
 #define BUFFER_BYTES ((size_t)64 * 1024)
 #define NAME_TRIES 8
 
-struct SpoolWriter {
-    char *path; /* of the directory */
-    int directory_fd;
-    bool listable; /* the directory is open for reading and can be synced */
-    bool foreign;  /* the directory is another user's: that user must be able to read the file */
-    gid_t group;   /* of the directory */
+/* More files than these are synced with their whole file system, which then is quicker. */
+#define SYNC_EACH_MAX 8
+
+/* The queue directory, shared by the writers of a batch. */
+typedef struct Target {
+    unsigned references;
+    char *path;
     int fd;
+    bool listable; /* open for reading, so that it can be synced */
+    bool foreign;  /* another user's, who must be able to read the file */
+    gid_t group;
+} Target;
+
+struct SpoolWriter {
+    Target *target;
+    int fd;        /* of the file; once it is closed, for reading where the directory cannot be */
     char name[32]; /* of the unfinished file; "" when there is none */
+    char queued[SPOOL_NAME_MAX];
+    int error; /* what befell this one of several; 0: nothing so far */
     Buffer pending;
 };
+
+static Target *target_unref(Target *target)
+{
+    if (!target || --target->references > 0)
+        return NULL;
+    close_p(&target->fd);
+    free(target->path);
+    free(target);
+    return NULL;
+}
+
+static inline void target_unref_p(Target **target)
+{
+    (void)target_unref(*target);
+}
 
 static int open_directory(const char *path, bool *ret_listable, Failure *f)
 {
@@ -43,11 +69,32 @@ static int open_directory(const char *path, bool *ret_listable, Failure *f)
     if (r == -ENOENT || r == -ENOTDIR)
         return failure_set(f, r, ERROR_SPOOL,
             "%s: there is no queue directory of that name; install the daemon, or name the "
-            "directory "
-            "it watches",
+            "directory it watches",
             path);
     return failure_set(
         f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+}
+
+static int target_new(const char *path, Target **ret, struct stat *ret_stat, Failure *f)
+{
+    Target *target _cleanup_(target_unref_p) = calloc(1, sizeof(*target));
+
+    if (!target)
+        return failure_set_errno(f, -ENOMEM, "%s", path);
+    target->references = 1;
+    target->fd = -1;
+    target->path = strdup(path);
+    if (!target->path)
+        return failure_set_errno(f, -ENOMEM, "%s", path);
+    target->fd = open_directory(path, &target->listable, f);
+    if (target->fd < 0)
+        return target->fd;
+    if (fstat(target->fd, ret_stat) < 0)
+        return failure_set_errno(f, -errno, "%s", path);
+    target->foreign = ret_stat->st_uid != geteuid();
+    target->group = ret_stat->st_gid;
+    *ret = TAKE_PTR(target);
+    return 0;
 }
 
 static int explain(const char *path, const struct stat *st, int r, Failure *f)
@@ -69,7 +116,7 @@ static int create_file(SpoolWriter *w)
     for (int tries = 0; tries < NAME_TRIES; tries++) {
         file_random_name(random, RANDOM_CHARACTERS);
         snprintf(w->name, sizeof(w->name), TEMPORARY_PREFIX "%s", random);
-        w->fd = openat(w->directory_fd, w->name,
+        w->fd = openat(w->target->fd, w->name,
             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
         if (w->fd >= 0)
             return 0;
@@ -80,37 +127,55 @@ static int create_file(SpoolWriter *w)
     return -errno;
 }
 
-int spool_writer_new(const char *directory, SpoolWriter **ret, Failure *f)
+/* Takes over the reference to the target. */
+static int writer_new(Target *target, SpoolWriter **ret)
 {
     SpoolWriter *w _cleanup_(spool_writer_free_p) = calloc(1, sizeof(*w));
-    struct stat st;
     int r;
 
-    if (!w)
-        return failure_set_errno(f, -ENOMEM, "%s", directory);
-    w->fd = w->directory_fd = -1;
-    w->path = strdup(directory);
-    if (!w->path)
-        return failure_set_errno(f, -ENOMEM, "%s", directory);
-    w->directory_fd = open_directory(directory, &w->listable, f);
-    if (w->directory_fd < 0)
-        return w->directory_fd;
-    if (fstat(w->directory_fd, &st) < 0)
-        return failure_set_errno(f, -errno, "%s", directory);
-    w->foreign = st.st_uid != geteuid();
-    w->group = st.st_gid;
+    if (!w) {
+        (void)target_unref(target);
+        return -ENOMEM;
+    }
+    w->target = target;
+    w->fd = -1;
     r = create_file(w);
     if (r < 0)
-        return explain(directory, &st, r, f);
+        return r;
     *ret = TAKE_PTR(w);
     return 0;
+}
+
+int spool_writer_new(const char *directory, SpoolWriter **ret, Failure *f)
+{
+    struct stat st = {0};
+    Target *target = NULL;
+    int r = target_new(directory, &target, &st, f);
+
+    if (r < 0)
+        return r;
+    r = writer_new(target, ret);
+    return r < 0 ? explain(directory, &st, r, f) : 0;
+}
+
+int spool_writer_new_beside(SpoolWriter *other, SpoolWriter **ret, Failure *f)
+{
+    Target *target = other->target;
+    int r;
+
+    target->references++;
+    r = writer_new(target, ret);
+    return r < 0 ? failure_set(f, r, ERROR_SPOOL,
+                       "%s: cannot create another file in the queue directory: %s", target->path,
+                       strerrordesc_np(-r))
+                 : 0;
 }
 
 static int cannot_write(const SpoolWriter *w, int r, Failure *f)
 {
     return failure_set(f, r, ERROR_SPOOL,
-        "%s: cannot write the message into the queue directory: %s; nothing was queued", w->path,
-        strerrordesc_np(-r));
+        "%s: cannot write the message into the queue directory: %s; nothing was queued",
+        w->target->path, strerrordesc_np(-r));
 }
 
 static int flush(SpoolWriter *w, Failure *f)
@@ -134,7 +199,7 @@ int spool_writer_write(SpoolWriter *writer, const void *data, size_t n, Failure 
         return r < 0 ? cannot_write(writer, r, f) : 0;
     }
     r = buffer_append(&writer->pending, data, n);
-    return r < 0 ? failure_set_errno(f, r, "%s", writer->path) : 0;
+    return r < 0 ? failure_set_errno(f, r, "%s", writer->target->path) : 0;
 }
 
 /* Lets the directory's owner, who is the daemon, read the file: through the default ACL, whose
@@ -143,87 +208,152 @@ static int open_to_reader(const SpoolWriter *w)
 {
     struct stat st;
 
-    if (!w->foreign)
+    if (!w->target->foreign)
         return 0;
     if (fstat(w->fd, &st) < 0)
         return -errno;
     /* Not allowed to who is no member; then the ACL has to do. */
-    if (st.st_gid != w->group && fchown(w->fd, (uid_t)-1, w->group) < 0 && errno != EPERM)
+    if (st.st_gid != w->target->group && fchown(w->fd, (uid_t)-1, w->target->group) < 0 &&
+        errno != EPERM)
         return -errno;
     return fchmod(w->fd, 0640) < 0 ? -errno : 0;
 }
 
 /* Gives the file a name nobody can guess and that sorts by time. */
-static int give_name(SpoolWriter *w, char ret_name[static SPOOL_NAME_MAX])
+static int give_name(SpoolWriter *w)
 {
     time_t now = (time_t)(clock_realtime() / USEC_PER_SEC);
-    char when[24], random[RANDOM_CHARACTERS + 1];
+    char random[RANDOM_CHARACTERS + 1];
     struct tm utc;
     int r = -EEXIST;
 
     gmtime_r(&now, &utc);
-    strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &utc);
     for (int tries = 0; tries < NAME_TRIES && r == -EEXIST; tries++) {
         file_random_name(random, RANDOM_CHARACTERS);
-        snprintf(
-            ret_name, SPOOL_NAME_MAX, "%s-%s.%s", when, random, spool_state_name(SPOOL_QUEUED));
-        r = spool_rename(w->directory_fd, w->name, ret_name);
+        snprintf(w->queued, sizeof(w->queued), "%04d%02d%02dT%02d%02d%02d-%s.%s",
+            utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+            random, spool_state_name(SPOOL_QUEUED));
+        r = spool_rename(w->target->fd, w->name, w->queued);
     }
     return r;
 }
 
 /* The writing descriptor is closed before the file is shown, for the daemon leaves alone what is
- * open for writing. The name is synced through the directory, or, where that cannot be read,
- * through the file: journaling file systems write a rename out with the file it changed. */
-static int publish(SpoolWriter *w, bool sync_directory, char ret_name[static SPOOL_NAME_MAX])
+ * open for writing. Where the directory cannot be read, another stays open, to sync the name by. */
+static int publish(SpoolWriter *w)
 {
     _cleanup_close_ int reader = -1;
     int r;
 
-    if (sync_directory && !w->listable) {
-        reader = openat(w->directory_fd, w->name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    if (!w->target->listable) {
+        reader = openat(w->target->fd, w->name, O_RDONLY | SPOOL_OPEN_FLAGS);
         if (reader < 0)
             return -errno;
     }
     if (close(TAKE_FD(w->fd)) < 0)
         return -errno;
-    r = give_name(w, ret_name);
+    r = give_name(w);
     if (r < 0)
         return r;
     w->name[0] = '\0';
-    if (sync_directory)
-        r = file_sync(w->listable ? w->directory_fd : reader);
-    /* Not certain to stay, so it must go; unless the daemon was quicker, who has it now. */
-    if (r < 0 && unlinkat(w->directory_fd, ret_name, 0) < 0 && errno == ENOENT)
-        r = 0;
-    return r;
+    w->fd = TAKE_FD(reader);
+    return 0;
 }
 
-int spool_writer_commit(SpoolWriter *writer, bool sync_directory, char **ret_path, Failure *f)
+/* Brings to the disk what the writers have open: the content, or, through a file that was renamed,
+ * its name, which journaling file systems write out with it. */
+static void sync_files(SpoolWriter **writers, size_t n)
 {
-    SpoolWriter *w _cleanup_(spool_writer_free_p) = writer;
-    char name[SPOOL_NAME_MAX], *path = malloc(strlen(w->path) + 1 + SPOOL_NAME_MAX);
-    int r;
+    bool together = n > SYNC_EACH_MAX, done = false;
+    int r = 0;
 
-    if (!path)
-        return failure_set_errno(f, -ENOMEM, "%s", w->path);
-    r = flush(w, f);
-    if (r >= 0) {
-        r = open_to_reader(w);
-        if (r >= 0)
-            r = file_sync(w->fd);
-        if (r >= 0)
-            r = publish(w, sync_directory, name);
-        if (r < 0)
-            (void)cannot_write(w, r, f);
+    for (size_t i = 0; i < n; i++) {
+        SpoolWriter *w = writers[i];
+
+        if (w->error < 0)
+            continue;
+        if (together && !done)
+            r = syncfs(w->fd) < 0 ? -errno : 0;
+        done = true;
+        w->error = together ? r : file_sync(w->fd);
     }
+}
+
+static bool is_published(const SpoolWriter *w)
+{
+    return w->name[0] == '\0';
+}
+
+/* The names. What is not certain to stay must go; unless the daemon was quicker, who has it now. */
+static void sync_names(SpoolWriter **writers, size_t n)
+{
+    const Target *target = writers[0]->target;
+    int r = 0;
+
+    if (target->listable)
+        r = file_sync(target->fd);
+    else
+        sync_files(writers, n);
+    for (size_t i = 0; i < n; i++) {
+        SpoolWriter *w = writers[i];
+
+        if (w->error == 0)
+            w->error = r;
+        if (w->error < 0 && is_published(w) && unlinkat(target->fd, w->queued, 0) < 0 &&
+            errno == ENOENT)
+            w->error = 0;
+    }
+}
+
+int spool_writer_finish(SpoolWriter *writer, Failure *f)
+{
+    int r = flush(writer, f);
+
+    buffer_done(&writer->pending);
+    if (r < 0)
+        return r;
+    r = open_to_reader(writer);
+    return r < 0 ? cannot_write(writer, r, f) : 0;
+}
+
+int spool_writer_commit_all(
+    SpoolWriter **writers, size_t n, char **ret_paths, Failure *ret_failures)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        ret_paths[i] = malloc(strlen(writers[i]->target->path) + 1 + SPOOL_NAME_MAX);
+        writers[i]->error = ret_paths[i] ? 0 : -ENOMEM;
+    }
+    sync_files(writers, n);
+    for (size_t i = 0; i < n; i++)
+        if (writers[i]->error == 0)
+            writers[i]->error = publish(writers[i]);
+    if (n > 0)
+        sync_names(writers, n);
+    for (size_t i = 0; i < n; i++) {
+        SpoolWriter *w _cleanup_(spool_writer_free_p) = writers[i];
+
+        if (w->error == 0) {
+            sprintf(ret_paths[i], "%s/%s", w->target->path, w->queued);
+            continue;
+        }
+        result = cannot_write(w, w->error, ret_failures ? &ret_failures[i] : NULL);
+        free_p(&ret_paths[i]);
+        ret_paths[i] = NULL;
+    }
+    return result;
+}
+
+int spool_writer_commit(SpoolWriter *writer, char **ret_path, Failure *f)
+{
+    int r = spool_writer_finish(writer, f);
+
     if (r < 0) {
-        free(path);
+        spool_writer_free(writer);
         return r;
     }
-    sprintf(path, "%s/%s", w->path, name);
-    *ret_path = path;
-    return 0;
+    return spool_writer_commit_all(&writer, 1, ret_path, f);
 }
 
 void spool_writer_free(SpoolWriter *writer)
@@ -231,43 +361,9 @@ void spool_writer_free(SpoolWriter *writer)
     if (!writer)
         return;
     if (writer->name[0])
-        (void)unlinkat(writer->directory_fd, writer->name, 0);
+        (void)unlinkat(writer->target->fd, writer->name, 0);
     close_p(&writer->fd);
-    close_p(&writer->directory_fd);
     buffer_done(&writer->pending);
-    free(writer->path);
+    (void)target_unref(writer->target);
     free(writer);
-}
-
-/* Without the right to read the directory, all of its file system is synced, through a file that is
- * made for it. */
-static int sync_file_system(SpoolWriter *w)
-{
-    int r = create_file(w);
-
-    if (r < 0)
-        return r;
-    return syncfs(w->fd) < 0 ? -errno : 0;
-}
-
-int spool_sync_directory(const char *directory, Failure *f)
-{
-    SpoolWriter w = {.fd = -1, .directory_fd = -1};
-    int r;
-
-    w.directory_fd = open_directory(directory, &w.listable, f);
-    if (w.directory_fd < 0)
-        return w.directory_fd;
-    r = w.listable ? file_sync(w.directory_fd) : sync_file_system(&w);
-    if (r < 0)
-        (void)failure_set(f, r, ERROR_SPOOL,
-            "%s: cannot bring the queue directory to the disk: %s; what was queued may be lost "
-            "when "
-            "the machine stops",
-            directory, strerrordesc_np(-r));
-    if (w.name[0])
-        (void)unlinkat(w.directory_fd, w.name, 0);
-    close_p(&w.fd);
-    close_p(&w.directory_fd);
-    return r;
 }

@@ -1,16 +1,14 @@
 /* outbox check: tries each relay step by step, up to the login, and says what it found and what to
  * do. Sends nothing. */
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "delivery/relay.h"
-#include "net/drive_poll.h"
+#include "tool/call.h"
 #include "tool/command.h"
-#include "tool/dialogue.h"
+#include "tool/json.h"
 
 /* What was found out about a relay. Strings are owned. */
 typedef struct Finding {
@@ -80,8 +78,6 @@ static void gather(Finding *f, Connection *connection)
     SmtpSession *session = connection_session(connection);
     const SmtpCapabilities *capabilities = session ? smtp_session_capabilities(session) : NULL;
 
-    finding_done(f);
-    *f = (Finding){.relay = f->relay};
     f->address = copy(connection_address(connection));
     f->tls = copy(connection_tls(connection));
     f->certificate = connection_describe_certificate(connection);
@@ -94,38 +90,57 @@ static void gather(Finding *f, Connection *connection)
     f->mechanism = copy(smtp_session_mechanism(session));
 }
 
+/* What to do, one sentence. */
+static const char *advice(const RelayConfig *relay, const DeliveryOutcome *fault)
+{
+    if (fault->error == ERROR_AUTHENTICATION)
+        return "see that user, password and auth are what the relay expects; some take a password "
+               "of its own for programs";
+    switch (fault->stage) {
+    case STAGE_LOOKUP:
+        return "check the spelling of host, and this machine's name service (/etc/resolv.conf)";
+    case STAGE_CONNECT:
+        return fault->error == ERROR_CONNECTION_TIMED_OUT || fault->error == ERROR_TIMEOUT
+                   ? "ask whether a firewall or the provider blocks this port; 587 or 465 may be "
+                     "open"
+                   : "check host and port, and whether the relay is running";
+    case STAGE_CERTIFICATE:
+        return "correct the relay's certificate or the host's name; tls_ca_file names an authority "
+               "of your own, tls_accept_certificate one certificate";
+    case STAGE_GREETING:
+    case STAGE_TLS:
+        return relay->tls == TLS_MODE_IMPLICIT
+                   ? "check port and tls: TLS from the first byte is usual on port 465 only; with "
+                     "587 and 25 goes tls = \"starttls\""
+                   : "check port and tls: with port 465 goes tls = \"implicit\"";
+    case STAGE_STARTTLS:
+        return "try another port: this one offers no TLS; only tls = \"none\" lets mail go in "
+               "clear";
+    case STAGE_AUTH: return "compare auth with what the relay offers";
+    default: return "the relay's own log may say more; --verbose shows the dialogue";
+    }
+}
+
 static int check_relay(Config *config, size_t index, bool verbose, Finding *f)
 {
-    ConnectionShared *shared = NULL;
-    Connection *connection = NULL;
-    bool ready = false;
-    SmtpEvent event = {.type = SMTP_EVENT_READY};
-    int r;
+    _cleanup_(call_done) Call call = {0};
+    const DeliveryOutcome *fault;
+    int r = call_open(config, index, verbose, &call, &fault);
 
-    f->relay = &config->relays[index];
-    r = connection_shared_new(config, index, &shared);
-    if (r >= 0)
-        r = connection_new(
-            shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(), &connection);
-    while (r >= 0 && event.type != SMTP_EVENT_CLOSED) {
-        r = connection_wait(connection, false, &event);
-        if (r > 0 && event.type == SMTP_EVENT_READY) {
-            gather(f, connection);
-            ready = true;
-            smtp_session_quit(connection_session(connection), clock_monotonic());
-        }
+    f->relay = call.relay;
+    if (r < 0)
+        return r;
+    gather(f, call.connection);
+    f->ok = r > 0;
+    if (f->ok) {
+        call_quit(&call);
+        return 0;
     }
-    if (r >= 0 && !ready) {
-        gather(f, connection);
-        f->stage = event.outcome->stage;
-        f->error = event.outcome->error;
-        f->text = with_codes(event.outcome);
-        f->hint = relay_hint(event.outcome);
-    }
-    f->ok = r >= 0 && ready;
-    connection_free(connection);
-    connection_shared_unref(shared);
-    return MIN(r, 0);
+    f->stage = fault->stage;
+    f->error = fault->error;
+    f->text = with_codes(fault);
+    f->hint = advice(call.relay, fault);
+    return 0;
 }
 
 static void print_if(const char *label, const char *value)
@@ -139,6 +154,12 @@ static void print_certificate(const char *text)
     for (const char *line = text; line && *line;
          line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         printf("  %-12s %.*s\n", line == text ? "certificate" : "", (int)strcspn(line, "\n"), line);
+}
+
+static void print_fault(const Finding *f)
+{
+    printf("  FAILED at %s: %s\n  what to do: %s\n", delivery_stage_name(f->stage), f->text ?: "",
+        f->hint);
 }
 
 static void print_finding(const Finding *f)
@@ -159,28 +180,40 @@ static void print_finding(const Finding *f)
     if (f->ok)
         puts("  ok");
     else
-        printf("  FAILED at %s: %d: %s\n  what to do: %s\n", delivery_stage_name(f->stage),
-            f->error, f->text ?: "", f->hint ?: "");
-}
-
-static json_t *string_or_null(const char *text)
-{
-    json_t *json = text ? json_string(text) : json_null();
-
-    return json ? json : json_null();
+        print_fault(f);
 }
 
 static json_t *to_json(const Finding *f)
 {
     return json_pack(
-        "{s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:i, s:o, s:o}", "relay",
-        f->relay->name, "host", f->relay->host, "port", (int)f->relay->port, "ok", (int)f->ok,
-        "address", string_or_null(f->address), "tls", string_or_null(f->tls), "certificate",
-        string_or_null(f->certificate), "server", string_or_null(f->server), "extensions",
-        string_or_null(f->extensions), "size_max", (json_int_t)f->size_max, "mechanisms",
-        string_or_null(f->mechanisms), "mechanism", string_or_null(f->mechanism), "stage",
-        f->ok ? json_null() : json_string(delivery_stage_name(f->stage)), "error", f->error, "text",
-        string_or_null(f->text), "hint", string_or_null(f->hint));
+        "{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:i, s:o, s:o}", "relay",
+        json_text(f->relay->name), "host", json_text(f->relay->host), "port", (int)f->relay->port,
+        "ok", (int)f->ok, "address", json_text(f->address), "tls", json_text(f->tls), "certificate",
+        json_text(f->certificate), "server", json_text(f->server), "extensions",
+        json_text(f->extensions), "size_max", (json_int_t)f->size_max, "mechanisms",
+        json_text(f->mechanisms), "mechanism", json_text(f->mechanism), "stage",
+        f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",
+        json_text(f->text), "hint", json_text(f->hint));
+}
+
+/* Returns the exit status; what was found is printed, or added to the array. */
+static int check_one(Config *config, size_t index, bool verbose, json_t *array)
+{
+    _cleanup_(finding_done) Finding f = {0};
+    int r = check_relay(config, index, verbose, &f);
+
+    if (r < 0)
+        return tool_fail_number(error_from_errno(r), "cannot check relay %s: %s",
+            config->relays[index].name, strerror(-r));
+    if (array)
+        (void)json_array_append_new(array, to_json(&f));
+    else
+        print_finding(&f);
+    if (f.ok)
+        return EX_OK;
+    fflush(stdout);
+    return tool_fail_number(
+        f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text ?: "");
 }
 
 static int check_all(Config *config, const char *only, bool json, bool verbose)
@@ -188,30 +221,14 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
     json_t *array = json ? json_array() : NULL;
     int status = EX_OK;
 
-    for (size_t i = 0; i < config->n_relays; i++) {
-        _cleanup_(finding_done) Finding f = {0};
-        int r;
+    for (size_t i = 0; i < config->n_relays; i++)
+        if (!only || strcmp(only, config->relays[i].name) == 0) {
+            int one = check_one(config, i, verbose, array);
 
-        if (only && strcmp(only, config->relays[i].name) != 0)
-            continue;
-        r = check_relay(config, i, verbose, &f);
-        if (r < 0) {
-            json_decref(array);
-            return tool_fail_number(error_from_errno(r), "cannot check relay %s: %s",
-                config->relays[i].name, strerror(-r));
+            status = one != EX_OK ? one : status;
         }
-        if (!f.ok)
-            status = error_status(f.error);
-        if (json)
-            (void)json_array_append_new(array, to_json(&f));
-        else
-            print_finding(&f);
-    }
-    if (json) {
-        (void)json_dumpf(array, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(array);
-    }
+    if (json && json_print(array) != EX_OK)
+        return EX_OSERR;
     return status;
 }
 
@@ -241,6 +258,8 @@ static int run_check(const Tool *tool, const Command *command, int argc, char **
     status = tool_load(tool, &config);
     if (status != 0)
         return status;
+    if (argc - optind > 1)
+        return tool_usage(command, "%s: one relay at most is wanted", argv[optind + 1]);
     if (argv[optind] && !relay_exists(config, argv[optind]))
         return tool_usage(command, "no relay is called %s", argv[optind]);
     return check_all(config, argv[optind], json, verbose);
@@ -250,10 +269,11 @@ const Command command_check = {
     .name = "check",
     .synopsis = "[OPTION...] [RELAY]",
     .summary = "Try the relays step by step, without sending anything",
-    .help = "  -j, --json     a JSON array, one object a relay\n"
-            "  -v, --verbose  print the dialogue\n"
-            "  -h, --help     print this\n\n"
-            "Name lookup, connection, TLS, certificate, EHLO and login are tried; at what fails it "
-            "says what to do.\n",
+    .help =
+        "  -j, --json     a JSON array, one object a relay\n"
+        "  -v, --verbose  print the dialogue\n"
+        "  -h, --help     print this\n\n"
+        "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it says\n"
+        "what to do. The exit status is that of the last failure.\n",
     .run = run_check,
 };

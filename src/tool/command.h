@@ -1,4 +1,9 @@
-/* A command of the tool: one file, one row in main.c's table. Help and usage come from the row. */
+/* A command of the tool: one file, one row in the table of main.c. Help and usage come from the
+ * row.
+ *
+ * The tool is two programs built from this folder. `outbox` is what is installed in the path: it
+ * queues whole messages by itself, and becomes `outbox-full`, which has all commands, for
+ * everything else. doc/decisions/tool-in-two-programs.md says why. */
 #pragma once
 
 #include <getopt.h>
@@ -8,10 +13,11 @@
 #include "settings/config.h"
 #include "spool/spool.h"
 
-/* What stands before the command's name on the command line. */
+/* The command line, and what stands on it before the command's name. */
 typedef struct Tool {
-    const char *config_path;      /* --config; NULL: the default */
-    const char *const *overrides; /* --set, NULL-terminated */
+    char **argv;
+    const char *config_path; /* --config; NULL: the default */
+    const char **overrides;  /* --set, NULL-terminated; owned */
 } Tool;
 
 typedef struct Command {
@@ -23,18 +29,20 @@ typedef struct Command {
     int (*run)(const Tool *tool, const struct Command *command, int argc, char **argv);
 } Command;
 
-extern const Command command_check, command_config, command_delete, command_hold, command_list,
-    command_process, command_queue, command_release, command_retry, command_send, command_show,
-    command_status;
+extern const Command command_check, command_command, command_config, command_delete, command_expand,
+    command_hold, command_list, command_process, command_queue, command_release, command_retry,
+    command_send, command_show, command_status, command_verify;
 
 /* ---- What commands share (common.c) ---- */
 
-/* Says "outbox: NUMBER: text" on standard error; returns the exit status that goes with the number.
- */
+/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text"; returns the exit
+ * status that goes with the number. */
 int tool_fail(const Failure *f);
+int tool_fail_about(const char *about, const Failure *f);
 int tool_fail_number(int number, const char *format, ...) _printf_(2, 3);
 
-/* For a wrong command line: says what, and how to get help. Returns EX_USAGE. */
+/* For a wrong command line: says what, and how to get help. `command` NULL: none was named yet.
+ * Returns EX_USAGE. */
 int tool_usage(const Command *command, const char *format, ...) _printf_(2, 3);
 
 /* Prints the command's help to standard output. Returns EX_OK. */
@@ -42,13 +50,29 @@ int tool_help(const Command *command);
 
 /* getopt_long() that says what is wrong with an option: the option, -1 at the end, or '?' after
  * having said it. Every list of options must hold --help, which the caller answers with
- * tool_help(). */
+ * tool_help(). Values of options without a letter are above 255. */
 int tool_getopt(const Command *command, int argc, char **argv, const char *short_options,
     const struct option *options);
 #define TOOL_OPTION_HELP               \
     {                                  \
         "help", no_argument, NULL, 'h' \
     }
+
+/* What the options before the command ask for. */
+typedef enum ToolRequest {
+    TOOL_RUN, /* the command at argv[optind] */
+    TOOL_HELP,
+    TOOL_VERSION,
+    TOOL_NO_COMMAND,
+    TOOL_WRONG, /* an option is wrong; it has been said, unless `quiet` */
+} ToolRequest;
+
+/* Reads them. A ToolRequest, or -ENOMEM. */
+int tool_read_options(Tool *tool, int argc, char **argv, bool quiet);
+void tool_done(Tool *tool);
+
+/* The name that a program was called by, without its directory. */
+const char *tool_base_name(const char *path);
 
 /* The whole configuration. 0, or an exit status after having said why. */
 int tool_load(const Tool *tool, Config **ret);
@@ -63,3 +87,7 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
 
 /* The id that an argument means, which may be the id or the name or path of the message's file. */
 void tool_bare_id(const char *argument, char ret_id[static SPOOL_NAME_MAX]);
+
+/* Writes what is still to be written to standard output: `status`, or EX_IOERR after having said
+ * that it cannot be. */
+int tool_finish_output(int status);

@@ -1,5 +1,5 @@
-/* What the commands share: saying errors, options, configuration, the queue directory. Must never
- * exit: statuses are returned. */
+/* What the commands share: saying errors, configuration, the queue directory. Must never exit:
+ * statuses are returned. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +13,12 @@
 int tool_fail(const Failure *f)
 {
     fprintf(stderr, "outbox: %d: %s\n", f->number, failure_text(f));
+    return error_status(f->number);
+}
+
+int tool_fail_about(const char *about, const Failure *f)
+{
+    fprintf(stderr, "outbox: %d: %s: %s\n", f->number, about, failure_text(f));
     return error_status(f->number);
 }
 
@@ -36,7 +42,8 @@ int tool_usage(const Command *command, const char *format, ...)
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "; see `outbox %s --help`\n", command->name);
+    fprintf(
+        stderr, "; see `outbox%s%s --help`\n", command ? " " : "", command ? command->name : "");
     return EX_USAGE;
 }
 
@@ -47,22 +54,20 @@ int tool_help(const Command *command)
     return EX_OK;
 }
 
-int tool_getopt(const Command *command, int argc, char **argv, const char *short_options,
-    const struct option *options)
+int tool_finish_output(int status)
 {
-    int c;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(
+        stderr, "outbox: %d: cannot write to standard output: %s\n", ERROR_FILE, strerror(errno));
+    return EX_IOERR;
+}
 
-    opterr = 0;
-    c = getopt_long(argc, argv, short_options, options, NULL);
-    if (c == ':')
-        (void)tool_usage(command, "%s wants a value", argv[optind - 1]);
-    else if (c == '?' && optopt != 0 && optopt < 128 && strchr(short_options, optopt) == NULL &&
-             argv[optind - 1][1] != '-')
-        (void)tool_usage(command, "there is no option -%c", optopt);
-    else if (c == '?')
-        (void)tool_usage(
-            command, "%s is no option, or takes no value, or is not unique", argv[optind - 1]);
-    return c == ':' ? '?' : c;
+const char *tool_base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+
+    return slash ? slash + 1 : path ?: "";
 }
 
 int tool_load(const Tool *tool, Config **ret)
@@ -82,6 +87,11 @@ int tool_directory(const Tool *tool, const char *directory, char **ret)
         return *ret ? 0 : tool_fail_number(ERROR_MEMORY, "no memory is left");
     }
     r = config_load_directory(tool->config_path, tool->overrides, ret, &f);
+    if (r == -EACCES || r == -EPERM)
+        return tool_fail_number(f.number,
+            "%s; name the queue directory with --directory, or let everybody read the file and "
+            "keep its passwords in files of their own (password_file)",
+            failure_text(&f));
     return r < 0 ? tool_fail(&f) : 0;
 }
 
@@ -100,8 +110,7 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
 
 void tool_bare_id(const char *argument, char ret_id[static SPOOL_NAME_MAX])
 {
-    const char *slash = strrchr(argument, '/');
-    const char *name = slash ? slash + 1 : argument;
+    const char *name = tool_base_name(argument);
     SpoolState state;
     size_t length;
 

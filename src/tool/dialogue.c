@@ -1,16 +1,39 @@
-/* The dialogue on standard error. Must never print control characters of the server's. */
+/* What is said to and by a relay. Must never print control characters of the relay's. */
 #include "tool/dialogue.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
+
+#define LINE_MAX_SHOWN 4096
+
+static void print_printable(FILE *out, const char *line, size_t n)
+{
+    _cleanup_free_
+    char *printable = text_printable(line, n, LINE_MAX_SHOWN);
+
+    fputs(printable ?: "?", out);
+}
 
 void dialogue_print(void *user _unused_, SmtpTraceDirection direction, const char *line, size_t n)
 {
     static const char marks[] = {
         [SMTP_TRACE_CLIENT] = '>', [SMTP_TRACE_SERVER] = '<', [SMTP_TRACE_INFO] = '*'};
-    _cleanup_free_
-    char *printable = text_printable(line, n, 4096);
 
-    fprintf(stderr, "%c %s\n", marks[direction], printable ?: "?");
+    fprintf(stderr, "%c ", marks[direction]);
+    print_printable(stderr, line, n);
+    fputc('\n', stderr);
+}
+
+void dialogue_print_reply(FILE *out, const SmtpReply *reply)
+{
+    const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text), *next;
+
+    for (; at < end; at = next + 1) {
+        next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        fprintf(out, "%d%c%s%s", reply->code, next + 1 < end ? '-' : ' ', reply->enhanced,
+            reply->enhanced[0] ? " " : "");
+        print_printable(out, at, (size_t)(next - at));
+        fputc('\n', out);
+    }
 }

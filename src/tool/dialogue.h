@@ -1,8 +1,13 @@
-/* Printing the dialogue with a relay, for -v. */
+/* Printing what is said to and by a relay. */
 #pragma once
+
+#include <stdio.h>
 
 #include "smtp/session.h"
 
 /* An SmtpTrace that prints to standard error: "> " what was sent, "< " what came, "* " what is to
  * be known. */
 void dialogue_print(void *user, SmtpTraceDirection direction, const char *line, size_t n);
+
+/* Prints a reply line by line, as it was received. */
+void dialogue_print_reply(FILE *out, const SmtpReply *reply);

@@ -1,35 +1,28 @@
-/* The message that `queue` and `send` are given: composed from options, or read whole. */
+/* The message that `queue` and `send` are given: a whole one, read and given another envelope where
+ * options name one, or one that is composed from options. */
 #pragma once
-
-#include <stdio.h>
 
 #include "base/buffer.h"
 #include "message/compose.h"
 #include "tool/command.h"
 
-/* Options of both commands; a command adds its own before. Values from 256 are these options'. */
-#define INPUT_OPTIONS                                                                           \
-    {"from", required_argument, NULL, INPUT_FROM}, {"to", required_argument, NULL, INPUT_TO},   \
-        {"cc", required_argument, NULL, INPUT_CC}, {"bcc", required_argument, NULL, INPUT_BCC}, \
-        {"subject", required_argument, NULL, INPUT_SUBJECT},                                    \
-        {"body", required_argument, NULL, INPUT_BODY},                                          \
-        {"body-file", required_argument, NULL, INPUT_BODY_FILE},                                \
-        {"attach", required_argument, NULL, INPUT_ATTACH},                                      \
-        {"header", required_argument, NULL, INPUT_HEADER},                                      \
-        {"headers-file", required_argument, NULL, INPUT_HEADERS_FILE},                          \
-        {"reply-to", required_argument, NULL, INPUT_REPLY_TO},                                  \
-        {"return-path", required_argument, NULL, INPUT_RETURN_PATH},                            \
-        {"date", required_argument, NULL, INPUT_DATE},                                          \
-        {"message-id", required_argument, NULL, INPUT_MESSAGE_ID},                              \
-        {"delivery-notification-to", required_argument, NULL, INPUT_DELIVERY_NOTIFICATION_TO},  \
-        {"read-receipt-to", required_argument, NULL, INPUT_READ_RECEIPT_TO},                    \
-        {"importance", required_argument, NULL, INPUT_IMPORTANCE},                              \
-        {"priority", required_argument, NULL, INPUT_PRIORITY},                                  \
-        {"sensitivity", required_argument, NULL, INPUT_SENSITIVITY},                            \
-    {                                                                                           \
-        "raw", required_argument, NULL, INPUT_RAW                                               \
-    }
+/* A NULL-terminated list of borrowed strings. */
+typedef struct Words {
+    const char **items;
+    size_t n;
+} Words;
 
+/* What the options say. All borrowed from the command line. */
+typedef struct Input {
+    const Tool *tool;
+    Compose compose;
+    Words to, cc, bcc, headers, attachments;
+    const char *headers_file, *body_file, *raw;
+    bool has_envelope; /* --from, --return-path, --to, --cc or --bcc */
+    bool has_parts;    /* an option that makes no sense for a whole message */
+} Input;
+
+/* Options of both commands; a command adds its own before. */
 enum {
     INPUT_FROM = 256,
     INPUT_TO,
@@ -53,40 +46,72 @@ enum {
     INPUT_RAW,
 };
 
-#define INPUT_HELP                                                                                 \
-    "A whole message is read from standard input, or composed when one of these is given:\n"       \
-    "      --from ADDRESS        sender (required), with or without a name\n"                      \
-    "      --to, --cc, --bcc LIST  recipients, comma-separated; repeatable\n"                      \
-    "      --subject TEXT\n"                                                                       \
-    "      --body TEXT           or --body-file FILE (\"-\": standard input)\n"                    \
-    "      --attach FILE         repeatable\n"                                                     \
-    "      --header 'NAME: V'    appended, repeatable; an empty one first: these replace the "     \
-    "header\n"                                                                                     \
-    "      --headers-file FILE   the same, one a line\n"                                           \
-    "      --reply-to ADDRESS, --return-path ADDRESS\n"                                            \
-    "      --date DATE           \"*\": now (the default); empty: none\n"                          \
-    "      --message-id ID       \"*\": generated (the default); empty: none\n"                    \
-    "      --delivery-notification-to ADDRESS, --read-receipt-to ADDRESS\n"                        \
-    "      --importance high|normal|low, --priority normal|urgent|non-urgent\n"                    \
-    "      --sensitivity personal|private|company-confidential\n"                                  \
-    "      --raw FILE            sent as it is, read from FILE instead of standard input; --from " \
-    "and --to are\n"                                                                               \
-    "                            its envelope then\n"
+#define INPUT_OPTION(name, value)            \
+    {                                        \
+        name, required_argument, NULL, value \
+    }
+#define INPUT_OPTIONS                                                                             \
+    INPUT_OPTION("from", INPUT_FROM), INPUT_OPTION("to", INPUT_TO), INPUT_OPTION("cc", INPUT_CC), \
+        INPUT_OPTION("bcc", INPUT_BCC), INPUT_OPTION("subject", INPUT_SUBJECT),                   \
+        INPUT_OPTION("body", INPUT_BODY), INPUT_OPTION("body-file", INPUT_BODY_FILE),             \
+        INPUT_OPTION("attach", INPUT_ATTACH), INPUT_OPTION("header", INPUT_HEADER),               \
+        INPUT_OPTION("headers-file", INPUT_HEADERS_FILE),                                         \
+        INPUT_OPTION("reply-to", INPUT_REPLY_TO), INPUT_OPTION("return-path", INPUT_RETURN_PATH), \
+        INPUT_OPTION("date", INPUT_DATE), INPUT_OPTION("message-id", INPUT_MESSAGE_ID),           \
+        INPUT_OPTION("delivery-notification-to", INPUT_DELIVERY_NOTIFICATION_TO),                 \
+        INPUT_OPTION("read-receipt-to", INPUT_READ_RECEIPT_TO),                                   \
+        INPUT_OPTION("importance", INPUT_IMPORTANCE), INPUT_OPTION("priority", INPUT_PRIORITY),   \
+        INPUT_OPTION("sensitivity", INPUT_SENSITIVITY), INPUT_OPTION("raw", INPUT_RAW)
 
-typedef struct Input Input;
+#define INPUT_HELP                                                                                \
+    "A whole message is read from standard input; recipients that are given as arguments take\n"  \
+    "the place of its own. Or it is composed, when one of these is given:\n"                      \
+    "      --from ADDRESS         sender, with or without a name; required\n"                     \
+    "      --to, --cc, --bcc LIST recipients, comma-separated; repeatable\n"                      \
+    "      --subject TEXT\n"                                                                      \
+    "      --body TEXT            the text; without it, standard input is the text\n"             \
+    "      --body-file FILE       the text is in this file\n"                                     \
+    "      --attach FILE          attach a file; repeatable\n"                                    \
+    "      --header 'NAME: VALUE' append a header field; repeatable. After an empty first one,\n" \
+    "                             the others replace the computed header\n"                       \
+    "      --headers-file FILE    the same, one a line\n"                                         \
+    "      --reply-to ADDRESS     where answers go\n"                                             \
+    "      --return-path ADDRESS  where notices of failure go; without it, to --from\n"           \
+    "      --date DATE            \"*\": now (the default); empty: none\n"                        \
+    "      --message-id ID        \"*\": a generated one (the default); empty: none\n"            \
+    "      --delivery-notification-to ADDRESS, --read-receipt-to ADDRESS\n"                       \
+    "                             ask for receipts\n"                                             \
+    "      --importance high|normal|low\n"                                                        \
+    "      --priority normal|urgent|non-urgent\n"                                                 \
+    "      --sensitivity personal|private|company-confidential\n"                                 \
+    "Or it is sent as it stands in a file, with another envelope if you want:\n"                  \
+    "      --raw FILE             this file; \"-\" is standard input\n"                           \
+    "      --from, --return-path  its sender, instead of its own\n"                               \
+    "      --to, --cc, --bcc      its recipients, instead of its own\n"
 
-int input_new(int argc, Input **ret);
-void input_free(Input *input);
+void input_done(Input *input);
 
 /* Takes one of the options above. 0 or an exit status, after having said what is wrong. */
 int input_option(Input *input, const Command *command, int option, const char *value);
 
 /* Opens the message. `recipients` (NULL-terminated) are those of the command line: for a whole
  * message they replace its own, for a composed one they are more of --to. The start of the message,
- * its whole header at least, is in `ret_start`; the rest, if any, is to be read from `ret_rest`
- * (NULL: none). It is known to be a message with sender and recipients then. 0 or an exit status,
- * after having said what is wrong. */
-int input_open(
-    Input *input, const Command *command, char **recipients, Buffer *ret_start, FILE **ret_rest);
+ * its whole header at least, is in `ret_start`; the rest is to be read from `ret_rest` (-1: there
+ * is none), which the caller closes. 0 or an exit status, after having said what is wrong. */
+int input_open(const Input *input, const Command *command, char **recipients, Buffer *ret_start,
+    int *ret_rest);
 
-DEFINE_CLEANUP(Input, input_free);
+/* The same for the whole message in `path` (NULL: standard input), but quietly: 0 or a negative
+ * errno with a Failure. */
+int input_open_file(const Input *input, const char *path, char **recipients, Buffer *ret_start,
+    int *ret_rest, Failure *f);
+
+/* Reads the start of a file alone, as it is (at least a byte). */
+int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure *f);
+
+/* Looks at the start as the daemon will at the whole, so that who queues garbage hears it at once:
+ * 0, or a negative errno with a Failure. */
+int input_check(const Buffer *start, int rest, Failure *f);
+
+/* Composes. 0 or an exit status, after having said what is wrong. */
+int input_compose(const Input *input, char **recipients, Buffer *ret_message);

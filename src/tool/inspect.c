@@ -11,8 +11,7 @@
 #include "base/file.h"
 #include "message/message.h"
 #include "spool/record.h"
-
-#define RECORD_BYTES_MAX (64 * 1024 * 1024)
+#include "tool/json.h"
 
 static int copy_envelope(const Envelope *envelope, Inspection *ret)
 {
@@ -57,7 +56,7 @@ json_t *inspect_record(const Spool *spool, const char *id, Failure *f)
 
     if (!lines || !spool_name_format_record(id, name))
         return lines;
-    r = file_load(spool_directory_fd(spool), name, RECORD_BYTES_MAX, &bytes);
+    r = file_load(spool_directory_fd(spool), name, SPOOL_RECORD_MAX, &bytes);
     if (r < 0 && r != -ENOENT) {
         json_decref(lines);
         (void)failure_set_errno(f, r, "cannot read %s/%s", spool_path(spool), name);
@@ -147,30 +146,15 @@ void inspection_done(Inspection *inspection)
     *inspection = (Inspection){0};
 }
 
-static json_t *time_to_json(usec_t time)
-{
-    char text[RFC3339_MAX];
-
-    return time == 0 ? json_null() : json_string(clock_format_rfc3339(time, text));
-}
-
-/* Bytes that are no UTF-8 would be no JSON either. */
-static json_t *text_to_json(const char *text)
-{
-    json_t *json = text ? json_string(text) : json_null();
-
-    return json ? json : json_string("(not UTF-8)");
-}
-
 json_t *inspection_to_json(const Inspection *i)
 {
     json_t *recipients = json_array();
 
     for (size_t n = 0; n < i->n_recipients; n++)
-        (void)json_array_append_new(recipients, text_to_json(i->recipients[n]));
-    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id",
-        text_to_json(i->id), "state", spool_state_name(i->state), "size", (json_int_t)i->size,
-        "arrived", time_to_json(i->arrival), "next", time_to_json(i->next), "attempts",
-        (int)i->attempts, "sender", text_to_json(i->sender), "recipients", recipients, "delivered",
-        (int)i->n_delivered, "text", text_to_json(i->text));
+        (void)json_array_append_new(recipients, json_text(i->recipients[n]));
+    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id", json_text(i->id),
+        "state", spool_state_name(i->state), "size", (json_int_t)i->size, "arrived",
+        json_time(i->arrival), "next", json_time(i->next), "attempts", (int)i->attempts, "sender",
+        json_text(i->sender), "recipients", recipients, "delivered", (int)i->n_delivered, "text",
+        json_text(i->text));
 }

@@ -30,46 +30,53 @@ static void format_age(usec_t from, usec_t to, char text[static 16])
         snprintf(text, 16, "%ud", (unsigned)MIN(seconds / 86400, (usec_t)99999));
 }
 
-static void print_printable(const char *text, size_t max)
+/* Prints at least `width` columns, as far as a character is one. */
+static void print_printable(const char *text, size_t max, int width)
 {
     _cleanup_free_
     char *printable = text_printable(text, strlen(text), max);
 
-    fputs(printable ?: "?", stdout);
+    printf("%-*s  ", width, printable ?: "?");
 }
+
+/* Messages are printed as they are found, so the widths are those of usual ones. */
+#define HEADINGS "%-29s  %-8s  %5s  %10s  %5s  %5s  %s\n"
+#define FIGURES "%-8s  %5s  %10llu  %5u  %5s  "
 
 static void print_row(const Inspection *i, usec_t now)
 {
-    char age[16], next[24] = "-";
+    char age[16], next[16] = "-";
 
     format_age(i->arrival, now, age);
     if (i->state == SPOOL_DEFERRED && i->next <= now)
         snprintf(next, sizeof(next), "now");
     else if (i->state == SPOOL_DEFERRED)
         format_age(now, i->next, next);
-    print_printable(i->id, 200);
-    printf("  %s  %s  %llu  %u  %s  ", spool_state_name(i->state), age, (unsigned long long)i->size,
-        i->attempts, next);
-    print_printable(!i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320);
-    fputs("  ", stdout);
-    print_printable(i->n_recipients > 0 ? i->recipients[0] : "?", 320);
+    print_printable(i->id, 200, 29);
+    printf(
+        FIGURES, spool_state_name(i->state), age, (unsigned long long)i->size, i->attempts, next);
+    print_printable(!i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320, 0);
+    print_printable(i->n_recipients > 0 ? i->recipients[0] : "?", 320, 0);
     if (i->n_recipients > 1)
-        printf(" and %zu more", i->n_recipients - 1);
-    if (i->text) {
-        fputs("\n    ", stdout);
-        print_printable(i->text, 500);
-    }
+        printf("and %zu more", i->n_recipients - 1);
     putchar('\n');
+    if (i->text) {
+        fputs("    ", stdout);
+        print_printable(i->text, 500, 0);
+        putchar('\n');
+    }
 }
 
-static void print_json(const Inspection *i, bool first)
+static int print_json(const Inspection *i, bool first)
 {
     json_t *json = inspection_to_json(i);
 
+    if (!json)
+        return -ENOMEM;
     fputs(first ? "[\n" : ",\n", stdout);
-    if (json)
-        (void)json_dumpf(json, stdout, JSON_COMPACT);
+    (void)json_dumpf(json, stdout, JSON_COMPACT);
     json_decref(json);
+    return 0;
 }
 
 static int list_entry(const Spool *spool, const SpoolEntry *entry, Listing *listing, usec_t now)
@@ -82,15 +89,16 @@ static int list_entry(const Spool *spool, const SpoolEntry *entry, Listing *list
     r = inspect(spool, entry->id, entry->state, &i);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    if (listing->json)
-        print_json(&i, listing->shown == 0);
-    else if (listing->shown == 0)
-        puts("ID  STATE  AGE  SIZE  ATTEMPTS  NEXT  SENDER  RECIPIENTS");
-    if (!listing->json)
+    if (listing->json) {
+        r = print_json(&i, listing->shown == 0);
+    } else {
+        if (listing->shown == 0)
+            printf(HEADINGS, "ID", "STATE", "AGE", "BYTES", "TRIES", "NEXT", "SENDER  RECIPIENTS");
         print_row(&i, now);
+    }
     listing->shown++;
     inspection_done(&i);
-    return 0;
+    return r;
 }
 
 static int list(const Spool *spool, Listing *listing)
@@ -108,10 +116,10 @@ static int list(const Spool *spool, Listing *listing)
         if (r < 0)
             break;
     }
-    if (r < 0)
-        return tool_fail_number(ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r));
     if (listing->json)
         puts(listing->shown == 0 ? "[]" : "\n]");
+    if (r < 0)
+        return tool_fail_number(ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r));
     return EX_OK;
 }
 
@@ -156,11 +164,13 @@ const Command command_list = {
     .name = "list",
     .synopsis = "[OPTION...] [STATE...]",
     .summary = "List the messages of the queue, or those in the states named",
-    .help = "  -d, --directory DIR  this queue directory, not the configured one\n"
-            "  -j, --json           a JSON array, one object a message\n"
-            "  -h, --help           print this\n\n"
-            "Columns: id, state, age, bytes, attempts, time until the next one, sender, "
-            "recipients; below, the last\n"
-            "failure. States: queued, sending, sent, failed, deferred, held.\n",
+    .help =
+        "  -d, --directory DIR  this queue directory, not the configured one\n"
+        "  -j, --json           a JSON array, one object a message\n"
+        "  -h, --help           print this\n\n"
+        "States are queued, sending, sent, failed, deferred and held. Of each message it shows "
+        "the\n"
+        "age, the size, the attempts so far, the time until the next one, sender and recipients;\n"
+        "below, why it was not delivered so far.\n",
     .run = run_list,
 };

@@ -1,9 +1,8 @@
-/* outbox: finds the command and runs it. */
+/* outbox-full: finds the command and runs it. */
 #include "config.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -23,10 +22,11 @@ static const Command *const commands[] = {
     &command_release,
     &command_delete,
     &command_check,
+    &command_verify,
+    &command_expand,
+    &command_command,
     &command_config,
 };
-
-static const Command main_command = {.name = ""};
 
 static int print_help(void)
 {
@@ -38,8 +38,14 @@ static int print_help(void)
          "  --config FILE       read this instead of " SYSCONFDIR "/outbox/outbox.conf\n"
          "  --set NAME=VALUE    overrule a setting; repeatable\n"
          "  --version           print version and licence\n"
-         "  --help              print this\n\n"
+         "  -h, --help          print this\n\n"
          "`outbox COMMAND --help` tells all about a command; outbox(1) is the manual.");
+    return EX_OK;
+}
+
+static int print_version(void)
+{
+    puts("outbox " PACKAGE_VERSION "\nISC licence; no warranty.");
     return EX_OK;
 }
 
@@ -51,14 +57,13 @@ static const Command *find_command(const char *name)
     for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
         size_t d = text_distance(name, commands[i]->name);
 
-        if (d == 0)
+        if (strcmp(name, commands[i]->name) == 0)
             return commands[i];
         if (d < distance)
             near = commands[i], distance = d;
     }
-    fprintf(stderr, "outbox: %d: there is no command '%s'%s%s%s; see `outbox --help`\n",
-        ERROR_USAGE, name, near ? "; did you mean '" : "", near ? near->name : "",
-        near ? "'?" : "");
+    (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name, near ? "; did you mean '" : "",
+        near ? near->name : "", near ? "'?" : "");
     return NULL;
 }
 
@@ -75,30 +80,15 @@ static int run_command(const Tool *tool, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'}, {"version", no_argument, NULL, 'V'},
-        TOOL_OPTION_HELP, {0}};
-    _cleanup_free_
-    const char **overrides = calloc((size_t)argc + 1, sizeof(char *));
-    Tool tool = {.overrides = overrides};
-    size_t n_overrides = 0;
-    int c;
+    _cleanup_(tool_done) Tool tool = {0};
 
-    if (!overrides)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
     signal(SIGPIPE, SIG_IGN);
-    /* "+": options behind the command are the command's. */
-    while ((c = tool_getopt(&main_command, argc, argv, "+:h", options)) >= 0)
-        switch (c) {
-        case 'c': tool.config_path = optarg; break;
-        case 's': overrides[n_overrides++] = optarg; break;
-        case 'V': printf("outbox %s\nISC licence; no warranty.\n", PACKAGE_VERSION); return EX_OK;
-        case 'h': return print_help();
-        default: return EX_USAGE;
-        }
-    if (optind == argc) {
-        fprintf(stderr, "outbox: %d: a command is missing; see `outbox --help`\n", ERROR_USAGE);
-        return EX_USAGE;
+    switch (tool_read_options(&tool, argc, argv, false)) {
+    case TOOL_RUN: return tool_finish_output(run_command(&tool, argc - optind, argv + optind));
+    case TOOL_HELP: return tool_finish_output(print_help());
+    case TOOL_VERSION: return tool_finish_output(print_version());
+    case TOOL_NO_COMMAND: return tool_usage(NULL, "a command is missing");
+    case TOOL_WRONG: return EX_USAGE;
+    default: return tool_fail_number(ERROR_MEMORY, "no memory is left");
     }
-    return run_command(&tool, argc - optind, argv + optind);
 }

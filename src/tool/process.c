@@ -7,7 +7,6 @@
 #include <systemd/sd-event.h>
 
 #include "base/errors.h"
-#include "base/text.h"
 #include "delivery/engine.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
@@ -25,12 +24,16 @@ static void on_outcome(void *user _unused_, const OutcomeReport *report)
 {
     const DeliveryOutcome *o = report->outcome;
     char codes[DELIVERY_CODES_MAX];
-    FILE *out = o->kind == DELIVERY_DELIVERED ? stdout : stderr;
 
+    delivery_format_codes(o, codes);
     for (size_t i = 0; i < report->n_recipients; i++)
-        fprintf(out, "%s: %s %s by %s at %s: %s%s\n", report->id, report->recipients[i],
-            delivery_kind_name(o->kind), report->relay, delivery_stage_name(o->stage),
-            delivery_format_codes(o, codes), o->text);
+        if (o->kind == DELIVERY_DELIVERED)
+            printf("%s: %s delivered by %s: %s%s\n", report->id, report->recipients[i],
+                report->relay, codes, o->text);
+        else
+            (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s", report->id,
+                report->recipients[i], delivery_kind_name(o->kind), report->relay,
+                delivery_stage_name(o->stage), codes, o->text);
 }
 
 static void on_message(void *user, const MessageReport *report)
@@ -51,11 +54,13 @@ static void on_relay(void *user, const RelayReport *report)
 {
     Processing *p = user;
     EngineStatistics statistics;
+    char codes[DELIVERY_CODES_MAX];
 
     if (report->change != RELAY_HELD)
         return;
-    fprintf(stderr, "outbox: %d: relay %s, %s: %s; %s\n", report->outcome->error, report->relay,
-        delivery_stage_name(report->outcome->stage), report->outcome->text, report->hint);
+    (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s; %s", report->relay,
+        delivery_stage_name(report->outcome->stage), delivery_format_codes(report->outcome, codes),
+        report->outcome->text, report->hint);
     engine_statistics(p->engine, &statistics);
     if (statistics.relays_held < statistics.relays)
         return;

@@ -1,143 +1,124 @@
 /* outbox queue: writes a message into the queue directory, durably, and prints where. */
+#include "tool/queue.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
-#include "message/message.h"
-#include "spool/enqueue.h"
-#include "tool/input.h"
+#include "base/file.h"
 
-/* Copies start and rest to a sink: the queue's writer, or standard output. */
-typedef int (*Sink)(void *user, const void *data, size_t n, Failure *f);
+#define COPY_BYTES ((size_t)64 * 1024)
 
-static int to_writer(void *user, const void *data, size_t n, Failure *f)
+/* Where a message goes: the queue's writer, or standard output. */
+typedef int (*Sink)(SpoolWriter *writer, const void *data, size_t n, Failure *f);
+
+static int to_stdout(SpoolWriter *writer _unused_, const void *data, size_t n, Failure *f)
 {
-    return spool_writer_write(user, data, n, f);
+    int r = file_write_all(STDOUT_FILENO, data, n);
+
+    return r < 0 ? failure_set_errno(f, r, "cannot write to standard output") : 0;
 }
 
-static int to_stdout(void *user _unused_, const void *data, size_t n, Failure *f)
+static int copy(Sink sink, SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
 {
-    return fwrite(data, 1, n, stdout) == n
-               ? 0
-               : failure_set_errno(f, -errno, "cannot write to standard output");
+    char data[COPY_BYTES];
+    ssize_t n = 1;
+    int r = sink(writer, buffer_data(start), buffer_size(start), f);
+
+    while (r >= 0 && rest >= 0 && n != 0) {
+        n = read(rest, data, sizeof(data));
+        if (n > 0)
+            r = sink(writer, data, (size_t)n, f);
+        else if (n < 0 && errno != EINTR)
+            r = failure_set_errno(f, -errno, "cannot read the message");
+    }
+    return r;
 }
 
-static int copy(const Buffer *start, FILE *rest, Sink sink, void *user)
+int queue_write(SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
 {
-    _cleanup_failure_ Failure f = {0};
-    char data[65536];
-    size_t n;
-
-    if (sink(user, buffer_data(start), buffer_size(start), &f) < 0)
-        return tool_fail(&f);
-    while (rest && (n = fread(data, 1, sizeof(data), rest)) > 0)
-        if (sink(user, data, n, &f) < 0)
-            return tool_fail(&f);
-    if (rest && ferror(rest))
-        return tool_fail_number(ERROR_FILE, "cannot read the message: %s", strerror(errno));
-    return 0;
+    return copy(spool_writer_write, writer, start, rest, f);
 }
 
-/* Queues one message; its path is printed. */
-static int queue_one(const char *directory, const Buffer *start, FILE *rest, bool sync_directory)
+static int queue_message(const char *directory, const Buffer *start, int rest, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
-    _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *path = NULL;
-    int status;
+    int r = spool_writer_new(directory, &writer, f);
 
-    if (spool_writer_new(directory, &writer, &f) < 0)
-        return tool_fail(&f);
-    status = copy(start, rest, to_writer, writer);
-    if (status != 0)
-        return status;
-    if (spool_writer_commit(TAKE_PTR(writer), sync_directory, &path, &f) < 0)
-        return tool_fail(&f);
-    puts(path);
-    return 0;
+    if (r >= 0)
+        r = queue_write(writer, start, rest, f);
+    if (r >= 0)
+        r = spool_writer_commit(TAKE_PTR(writer), &path, f);
+    if (r >= 0)
+        puts(path);
+    return r;
 }
 
-static void close_rest(FILE **rest)
+static int queue_one(
+    const Command *command, const Input *input, const char *directory, char **recipients)
 {
-    if (*rest && *rest != stdin)
-        fclose(*rest);
-}
-
-static int run(
-    const Tool *tool, const Command *command, Input *input, const char *directory, char **arguments)
-{
+    bool print = directory && strcmp(directory, "*") == 0;
     _cleanup_buffer_ Buffer start = {0};
-    _cleanup_(close_rest) FILE *rest = NULL;
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_close_ int rest = -1;
+    _cleanup_free_
+    char *path = NULL;
+    int r, status;
+
+    status = print ? 0 : tool_directory(input->tool, directory, &path);
+    if (status == 0)
+        status = input_open(input, command, recipients, &start, &rest);
+    if (status != 0)
+        return status;
+    r = input_check(&start, rest, &f);
+    if (r >= 0)
+        r = print ? copy(to_stdout, NULL, &start, rest, &f) : queue_message(path, &start, rest, &f);
+    return r < 0 ? tool_fail(&f) : EX_OK;
+}
+
+static int queue_files(
+    const Command *command, const Input *input, const char *directory, char **files)
+{
     _cleanup_free_
     char *path = NULL;
     int status;
 
-    status = input_open(input, command, arguments, &start, &rest);
-    if (status != 0)
-        return status;
-    if (directory && strcmp(directory, "*") == 0)
-        return copy(&start, rest, to_stdout, NULL);
-    status = tool_directory(tool, directory, &path);
-    return status != 0 ? status : queue_one(path, &start, rest, true);
-}
-
-/* Many whole messages, one a file: the directory is made durable once, at the end. */
-static int run_batch(const Tool *tool, const Command *command, const char *directory, char **files)
-{
-    _cleanup_failure_ Failure f = {0};
-    _cleanup_free_
-    char *path = NULL;
-    int status = tool_directory(tool, directory, &path), worst = 0;
-
-    if (status != 0)
-        return status;
-    for (; *files; files++) {
-        _cleanup_(input_free_p) Input *input = NULL;
-        _cleanup_buffer_ Buffer start = {0};
-        _cleanup_(close_rest) FILE *rest = NULL;
-        char *none[] = {NULL};
-
-        if (input_new(1, &input) < 0)
-            return tool_fail_number(ERROR_MEMORY, "no memory is left");
-        status = input_option(input, command, INPUT_RAW, *files);
-        if (status == 0)
-            status = input_open(input, command, none, &start, &rest);
-        if (status == 0)
-            status = queue_one(path, &start, rest, false);
-        if (status != 0) {
-            fprintf(stderr, "outbox: %s was not queued\n", *files);
-            worst = status;
-        }
-    }
-    return spool_sync_directory(path, &f) < 0 ? tool_fail(&f) : worst;
+    if (input->has_parts || input->raw)
+        return tool_usage(command, "a batch takes whole messages: of the composing options only "
+                                   "--from, --return-path, --to, --cc and --bcc go with it");
+    if (!*files)
+        return tool_usage(command, "the batch has no file");
+    status = tool_directory(input->tool, directory, &path);
+    return status != 0 ? status : queue_batch(input, path, files);
 }
 
 static int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
         {"batch", no_argument, NULL, 'b'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
-    _cleanup_(input_free_p) Input *input = NULL;
+    _cleanup_(input_done) Input input = {.tool = tool};
     const char *directory = NULL;
     bool batch = false;
     int c, status;
 
-    if (input_new(argc, &input) < 0)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
     while ((c = tool_getopt(command, argc, argv, ":d:bh", options)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'b': batch = true; break;
         case 'h': return tool_help(command);
         default:
-            status = input_option(input, command, c, optarg);
+            status = input_option(&input, command, c, optarg);
             if (status != 0)
                 return status;
         }
     if (batch)
-        return run_batch(tool, command, directory, argv + optind);
-    return run(tool, command, input, directory, argv + optind);
+        return queue_files(command, &input, directory, argv + optind);
+    return queue_one(command, &input, directory, argv + optind);
 }
 
 const Command command_queue = {
@@ -145,14 +126,11 @@ const Command command_queue = {
     .synopsis = "[OPTION...] [RECIPIENT...]",
     .summary = "Put a message into the queue and print its path",
     .help =
-        "  -d, --directory DIR  this queue directory, not the configured one; '*': print the "
-        "file's content instead\n"
-        "  -b, --batch          the arguments are files, each a whole message; much faster than "
-        "one by one. None is\n"
-        "                       certain to survive a power failure until the command has ended\n"
+        "  -d, --directory DIR  this queue directory, not the configured one;\n"
+        "                       '*': print the file's content instead\n"
+        "  -b, --batch          the arguments are files, each a whole message; they wait for the\n"
+        "                       disk together, which is much faster than one by one\n"
         "  -h, --help           print this\n\n" INPUT_HELP
-        "\nThe message is safe on the disk when its path is printed. Recipients given as arguments "
-        "replace those of a\n"
-        "whole message.\n",
+        "\nA message is safe on the disk when its path is printed.\n",
     .run = run_queue,
 };

@@ -1,78 +1,74 @@
 /* outbox send: delivers one message at once, without the queue. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
-#include "delivery/relay.h"
+#include "base/text.h"
 #include "message/message.h"
-#include "net/drive_poll.h"
-#include "tool/dialogue.h"
+#include "tool/call.h"
 #include "tool/input.h"
+#include "tool/progress.h"
 
-#define READ_BYTES 65536
-
-/* Below this many bytes there is nothing to watch. */
-#define PROGRESS_BYTES_MIN (1024 * 1024)
+#define READ_BYTES ((size_t)64 * 1024)
+#define ID_CHARACTERS 13 /* random; the Message-ID of a message without one is made from it */
 
 typedef struct Sending {
     Message *message;
-    SmtpTransaction transaction;
-    SmtpRecipient *recipients;
-    Connection *connection;
-    const RelayConfig *relay;
-    bool progress;
-    uint64_t sent;
-    int last_percent;
-    size_t delivered, deferred, refused, faults;
-    int fault_error;
+    SmtpVerb verb;
+    bool verbose;
+    SmtpRecipient *waiting; /* recipients without an outcome so far */
+    bool *done;             /* those of them that the transaction under way has an outcome for */
+    size_t n_waiting;
+    SmtpTransaction transaction; /* under way: the first of those that wait */
+    Progress progress;
+    size_t deferred, refused;
+    bool fault_said;  /* of the relay at work */
+    int fault_status; /* of the last relay that was at fault */
 } Sending;
 
-/* The whole message in memory that is no heap: the content is read from there as it would be from a
- * file. */
-static int to_memfd(const Buffer *start, FILE *rest, int *ret_fd, uint64_t *ret_size)
+/* A file that the message is read from as from one in the queue: in memory when it is small. */
+static int open_scratch(bool small)
 {
-    _cleanup_close_ int fd = memfd_create("message", MFD_CLOEXEC);
+    const char *directory = getenv("TMPDIR") ?: "/var/tmp";
+    int fd = small ? memfd_create("message", MFD_CLOEXEC)
+                   : open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* Copies the message there. The descriptor, or a negative errno with a Failure. */
+static int gather(const Buffer *start, int rest, uint64_t *ret_size, Failure *f)
+{
+    _cleanup_close_ int fd = open_scratch(rest < 0);
     char data[READ_BYTES];
-    size_t n;
-    int r;
+    ssize_t n = 1;
+    int r = fd < 0 ? fd : file_write_all(fd, buffer_data(start), buffer_size(start));
 
-    if (fd < 0)
-        return -errno;
-    r = file_write_all(fd, buffer_data(start), buffer_size(start));
     *ret_size = buffer_size(start);
-    while (r >= 0 && rest && (n = fread(data, 1, sizeof(data), rest)) > 0) {
-        r = file_write_all(fd, data, n);
-        *ret_size += n;
+    while (r >= 0 && rest >= 0 && n != 0) {
+        n = read(rest, data, sizeof(data));
+        if (n < 0 && errno != EINTR)
+            return failure_set_errno(f, -errno, "cannot read the message");
+        if (n <= 0)
+            continue;
+        r = file_write_all(fd, data, (size_t)n);
+        *ret_size += (uint64_t)n;
     }
-    if (r >= 0 && rest && ferror(rest))
-        r = -EIO;
-    if (r >= 0)
-        *ret_fd = TAKE_FD(fd);
-    return r;
+    if (r < 0)
+        return failure_set_errno(
+            f, r, "cannot keep the message in a temporary file; TMPDIR names another directory");
+    return TAKE_FD(fd);
 }
 
-static void show_progress(Sending *s)
-{
-    uint64_t size = message_size(s->message);
-    int percent = size > 0 ? (int)(s->sent * 100 / size) : 100;
-
-    if (!s->progress || percent == s->last_percent)
-        return;
-    s->last_percent = percent;
-    fprintf(stderr, "\r[%-50.*s] %3d %%  %llu of %llu bytes", percent / 2,
-        "##################################################", percent, (unsigned long long)s->sent,
-        (unsigned long long)size);
-    if (percent == 100)
-        fputc('\n', stderr);
-}
-
-static int feed(Sending *s, usec_t now)
+static int feed(Sending *s, SmtpSession *session)
 {
     _cleanup_buffer_ Buffer chunk = {0};
-    SmtpSession *session = connection_session(s->connection);
     int64_t n = message_read(s->message, READ_BYTES, &chunk);
     int r;
 
@@ -80,206 +76,232 @@ static int feed(Sending *s, usec_t now)
         smtp_session_content_abort(session, "the message could not be read");
         return n == -ENOMEM ? -ENOMEM : 0;
     }
-    s->sent += (uint64_t)n;
-    show_progress(s);
+    progress_add(&s->progress, (uint64_t)n);
     r = smtp_session_content(session, buffer_data(&chunk), buffer_size(&chunk));
-    return r < 0 || n > 0 ? r : smtp_session_content_end(session, now);
+    return r < 0 || n > 0 ? r : smtp_session_content_end(session, clock_monotonic());
 }
 
-static void note_recipient(Sending *s, const SmtpEvent *event)
+static int submit(Sending *s, const Call *call)
+{
+    const Envelope *envelope = message_envelope(s->message);
+
+    message_rewind(s->message);
+    progress_start(&s->progress, s->verbose ? 0 : message_size(s->message));
+    s->transaction = (SmtpTransaction){
+        .verb = s->verb,
+        .sender = envelope->sender,
+        .sender_parameters = envelope->sender_parameters,
+        .recipients = s->waiting,
+        .n_recipients = MIN(s->n_waiting, (size_t)call->relay->recipients_per_transaction),
+        .size = message_size(s->message),
+        .is_8bit = message_may_be_8bit(s->message),
+        .wants_utf8 = message_wants_utf8(s->message),
+    };
+    return smtp_session_submit(
+        connection_session(call->connection), &s->transaction, clock_monotonic());
+}
+
+static void say_fault(Sending *s, const Call *call, const DeliveryOutcome *fault)
+{
+    if (!s->fault_said)
+        s->fault_status = call_say_fault(call->relay, fault);
+    s->fault_said = true;
+}
+
+/* For a recipient that met the relay's fault another relay may do. */
+static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
 {
     const DeliveryOutcome *o = event->outcome;
+    const char *address = s->waiting[event->recipient].address;
     char codes[DELIVERY_CODES_MAX];
 
-    s->delivered += o->kind == DELIVERY_DELIVERED;
+    progress_end(&s->progress);
+    if (o->kind == DELIVERY_RELAY_FAULT) {
+        say_fault(s, call, o);
+        return;
+    }
+    delivery_format_codes(o, codes);
+    if (o->kind == DELIVERY_DELIVERED)
+        printf("%s delivered by %s: %s%s\n", address, call->relay->name, codes, o->text);
+    else
+        (void)tool_fail_number(o->error, "%s %s by %s at %s: %s%s", address,
+            delivery_kind_name(o->kind), call->relay->name, delivery_stage_name(o->stage), codes,
+            o->text);
     s->deferred += o->kind == DELIVERY_DEFERRED;
     s->refused += o->kind == DELIVERY_REFUSED;
-    s->faults += o->kind == DELIVERY_RELAY_FAULT;
-    if (o->kind == DELIVERY_DELIVERED)
-        printf("%s delivered to %s: %s%s\n", s->recipients[event->recipient].address,
-            s->relay->name, delivery_format_codes(o, codes), o->text);
-    else
-        fprintf(stderr, "outbox: %d: %s %s by %s at %s: %s%s\n", o->error,
-            s->recipients[event->recipient].address, delivery_kind_name(o->kind), s->relay->name,
-            delivery_stage_name(o->stage), delivery_format_codes(o, codes), o->text);
+    s->done[event->recipient] = true;
 }
 
-static int submit(Sending *s, usec_t now)
+/* Takes those that are done with out of the list. Returns whether there were any. */
+static bool drop_done(Sending *s)
 {
-    return smtp_session_submit(connection_session(s->connection), &s->transaction, now);
+    size_t kept = 0, before = s->n_waiting;
+
+    for (size_t i = 0; i < before; i++)
+        if (!s->done[i])
+            s->waiting[kept++] = s->waiting[i];
+    memset(s->done, 0, before * sizeof(bool));
+    s->n_waiting = kept;
+    return kept < before;
 }
 
-/* Acts on one event. 1 when the session is over, 0, or a negative errno. */
-static int on_event(Sending *s, const SmtpEvent *event)
+/* What comes after a transaction: the next part of the recipients, or the end. */
+static int go_on(Sending *s, const Call *call)
 {
-    usec_t now = clock_monotonic();
-    char codes[DELIVERY_CODES_MAX];
+    SmtpSession *session = connection_session(call->connection);
+    bool any = drop_done(s);
 
-    switch (event->type) {
-    case SMTP_EVENT_READY: return submit(s, now);
-    case SMTP_EVENT_NEED_CONTENT: return feed(s, now);
-    case SMTP_EVENT_RECIPIENT: note_recipient(s, event); return 0;
-    case SMTP_EVENT_TRANSACTION_DONE:
-        smtp_session_quit(connection_session(s->connection), now);
-        return 0;
-    case SMTP_EVENT_CLOSED:
-        if (event->outcome->kind == DELIVERY_RELAY_FAULT &&
-            s->delivered + s->deferred + s->refused == 0) {
-            s->fault_error = event->outcome->error;
-            fprintf(stderr, "outbox: %d: relay %s, %s: %s%s; %s\n", event->outcome->error,
-                s->relay->name, delivery_stage_name(event->outcome->stage),
-                delivery_format_codes(event->outcome, codes), event->outcome->text,
-                relay_hint(event->outcome));
+    if (any && s->n_waiting > 0 && smtp_session_can_submit(session))
+        return submit(s, call);
+    smtp_session_quit(session, clock_monotonic());
+    return 0;
+}
+
+/* Delivers to those that wait, over one relay that is ready. 0 or a negative errno. */
+static int deliver(Sending *s, Call *call)
+{
+    SmtpEvent event = {0};
+    int r = submit(s, call);
+
+    while (r >= 0 && event.type != SMTP_EVENT_CLOSED) {
+        r = call_wait(call, &event);
+        if (r < 0)
+            break;
+        switch (event.type) {
+        case SMTP_EVENT_NEED_CONTENT: r = feed(s, connection_session(call->connection)); break;
+        case SMTP_EVENT_RECIPIENT: note_recipient(s, call, &event); break;
+        case SMTP_EVENT_TRANSACTION_DONE: r = go_on(s, call); break;
+        default: break;
         }
-        return 1;
-    default: return 0;
     }
+    progress_end(&s->progress);
+    (void)drop_done(s);
+    if (r >= 0 && s->n_waiting > 0)
+        say_fault(s, call, event.outcome);
+    return r;
 }
 
-/* One relay. 0 when the session came to its end, whatever the outcomes, or a negative errno. */
-static int try_relay(Sending *s, Config *config, size_t index, bool verbose)
+static int try_relay(Sending *s, Config *config, size_t index)
 {
-    ConnectionShared *shared = NULL;
-    int r;
+    _cleanup_(call_done) Call call = {0};
+    const DeliveryOutcome *fault;
+    int r = call_open(config, index, s->verbose, &call, &fault);
 
-    s->relay = &config->relays[index];
-    s->fault_error = 0;
-    s->faults = 0;
-    message_rewind(s->message);
-    r = connection_shared_new(config, index, &shared);
-    if (r >= 0)
-        r = connection_new(
-            shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(), &s->connection);
-    while (r == 0) {
-        SmtpEvent event;
-
-        r = connection_wait(s->connection, false, &event);
-        if (r > 0)
-            r = on_event(s, &event);
-    }
-    connection_free(s->connection);
-    s->connection = NULL;
-    connection_shared_unref(shared);
-    return MIN(r, 0);
+    s->fault_said = false;
+    if (r > 0)
+        return deliver(s, &call);
+    if (r == 0)
+        say_fault(s, &call, fault);
+    return r;
 }
 
-static int exit_status(const Sending *s)
+/* The relays in order of preference, each for the recipients that those before were no help to. */
+static int send_message(Sending *s, Config *config)
 {
-    if (s->delivered == s->transaction.n_recipients)
-        return EX_OK;
-    if (s->deferred > 0)
-        return EX_TEMPFAIL;
-    if (s->refused > 0)
-        return EX_UNAVAILABLE;
-    return s->fault_error == 0 ? EX_TEMPFAIL : error_status(s->fault_error);
-}
-
-/* The relays in order of preference, until one has taken the message's part in hand. */
-static int send_message(Sending *s, Config *config, bool verbose)
-{
-    for (size_t i = 0; i < config->n_relays; i++) {
-        int r = try_relay(s, config, i, verbose);
+    for (size_t i = 0; i < config->n_relays && s->n_waiting > 0; i++) {
+        int r = try_relay(s, config, i);
 
         if (r < 0)
-            return tool_fail_number(error_from_errno(r), "cannot connect to relay %s: %s",
-                s->relay->name, strerror(-r));
-        if (s->delivered + s->deferred + s->refused > 0)
-            break;
+            return tool_fail_number(error_from_errno(r), "cannot work with relay %s: %s",
+                config->relays[i].name, strerror(-r));
     }
-    return exit_status(s);
+    if (s->deferred > 0)
+        return EX_TEMPFAIL;
+    if (s->n_waiting > 0)
+        return s->fault_status;
+    return s->refused > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
-static int send_input(Config *config, const Buffer *start, FILE *rest, bool verbose)
+static int send_input(Sending *s, Config *config, const Buffer *start, int rest)
 {
-    _cleanup_(message_free_p) Message *message = NULL;
-    _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     SmtpRecipient *recipients = NULL;
+    _cleanup_free_
+    bool *done = NULL;
+    _cleanup_failure_ Failure f = {0};
     _cleanup_close_ int fd = -1;
+    char id[ID_CHARACTERS + 1];
     const Envelope *envelope;
     uint64_t size;
-    int r;
 
-    r = to_memfd(start, rest, &fd, &size);
-    if (r < 0)
-        return tool_fail_number(ERROR_FILE, "cannot read the message: %s", strerror(-r));
-    if (message_open(fd, size, clock_realtime(), "send", &message, &f) < 0)
+    fd = gather(start, rest, &size, &f);
+    if (fd < 0)
         return tool_fail(&f);
-    envelope = message_envelope(message);
+    file_random_name(id, ID_CHARACTERS);
+    if (message_open(fd, size, clock_realtime(), id, &s->message, &f) < 0)
+        return tool_fail(&f);
+    envelope = message_envelope(s->message);
     recipients = calloc(envelope->n_recipients, sizeof(SmtpRecipient));
-    if (!recipients)
+    done = calloc(envelope->n_recipients, sizeof(bool));
+    if (!recipients || !done)
         return tool_fail_number(ERROR_MEMORY, "no memory is left");
     for (size_t i = 0; i < envelope->n_recipients; i++)
         recipients[i] = (SmtpRecipient){.address = envelope->recipients[i].address,
             .parameters = envelope->recipients[i].parameters};
-    return send_message(
-        &(Sending){
-            .message = message,
-            .recipients = recipients,
-            .last_percent = -1,
-            .progress =
-                !verbose && isatty(STDERR_FILENO) && message_size(message) >= PROGRESS_BYTES_MIN,
-            .transaction =
-                {
-                    .sender = envelope->sender,
-                    .sender_parameters = envelope->sender_parameters,
-                    .recipients = recipients,
-                    .n_recipients = envelope->n_recipients,
-                    .size = message_size(message),
-                    .is_8bit = message_may_be_8bit(message),
-                    .wants_utf8 = message_wants_utf8(message),
-                },
-        },
-        config, verbose);
+    s->waiting = recipients;
+    s->done = done;
+    s->n_waiting = envelope->n_recipients;
+    return send_message(s, config);
 }
 
 static int run(
-    const Tool *tool, const Command *command, Input *input, char **recipients, bool verbose)
+    const Command *command, const Input *input, char **recipients, SmtpVerb verb, bool verbose)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_buffer_ Buffer start = {0};
-    FILE *rest = NULL;
+    _cleanup_close_ int rest = -1;
+    Sending s = {.verb = verb, .verbose = verbose};
     int status;
 
-    status = tool_load(tool, &config);
+    status = tool_load(input->tool, &config);
     if (status == 0)
         status = input_open(input, command, recipients, &start, &rest);
-    if (status == 0)
-        status = send_input(config, &start, rest, verbose);
-    if (rest && rest != stdin)
-        fclose(rest);
+    if (status != 0)
+        return status;
+    status = send_input(&s, config, &start, rest);
+    message_free(s.message);
     return status;
+}
+
+static int choose_verb(const Command *command, const char *name, SmtpVerb *ret)
+{
+    for (SmtpVerb v = 0; v < SMTP_VERB_MAX; v++)
+        if (text_equal_nocase(smtp_verb_name(v), name)) {
+            *ret = v;
+            return 0;
+        }
+    return tool_usage(command, "--command is mail, send, soml or saml, not '%s'", name);
 }
 
 static int run_send(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"verbose", no_argument, NULL, 'v'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
-    _cleanup_(input_free_p) Input *input = NULL;
+    static const struct option options[] = {{"verbose", no_argument, NULL, 'v'},
+        {"command", required_argument, NULL, 'c'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
+    _cleanup_(input_done) Input input = {.tool = tool};
+    SmtpVerb verb = SMTP_VERB_MAIL;
     bool verbose = false;
-    int c, status;
+    int c, status = 0;
 
-    if (input_new(argc, &input) < 0)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
-    while ((c = tool_getopt(command, argc, argv, ":vh", options)) >= 0)
+    while (status == 0 && (c = tool_getopt(command, argc, argv, ":vc:h", options)) >= 0)
         switch (c) {
         case 'v': verbose = true; break;
+        case 'c': status = choose_verb(command, optarg, &verb); break;
         case 'h': return tool_help(command);
-        default:
-            status = input_option(input, command, c, optarg);
-            if (status != 0)
-                return status;
+        default: status = input_option(&input, command, c, optarg); break;
         }
-    return run(tool, command, input, argv + optind, verbose);
+    return status != 0 ? status : run(command, &input, argv + optind, verb, verbose);
 }
 
 const Command command_send = {
     .name = "send",
     .synopsis = "[OPTION...] [RECIPIENT...]",
     .summary = "Deliver a message at once, without the queue",
-    .help = "  -v, --verbose           print the dialogue with the relay\n"
-            "  -h, --help              print this\n\n" INPUT_HELP
-            "\nThe relays are tried in order. Exit statuses: 0 delivered to everybody, 69 refused, "
-            "75 worth another try.\n",
+    .help = "  -v, --verbose        print the dialogue with the relay\n"
+            "  -c, --command VERB   begin with this instead of MAIL, if the relay offers it: SEND\n"
+            "                       (to the recipient's terminal), SOML (there or by mail), SAML\n"
+            "                       (both)\n"
+            "  -h, --help           print this\n\n" INPUT_HELP
+            "\nThe relays are tried in order, until one takes the message. Exit statuses:\n"
+            "0 delivered to everybody, 69 refused, 75 worth another try, 77 login denied.\n",
     .run = run_send,
 };

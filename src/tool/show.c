@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "tool/command.h"
 #include "tool/inspect.h"
+#include "tool/json.h"
 
 static void print_line(const char *label, const char *text)
 {
@@ -88,14 +89,11 @@ static int print_json(const Inspection *i, json_t *record)
 {
     json_t *json = inspection_to_json(i);
 
-    if (!json || json_object_set(json, "record", record) < 0) {
+    if (json && json_object_set(json, "record", record) < 0) {
         json_decref(json);
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+        json = NULL;
     }
-    (void)json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(json);
-    return EX_OK;
+    return json_print(json);
 }
 
 static int print_text(const Inspection *i, json_t *record)

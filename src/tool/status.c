@@ -1,6 +1,5 @@
 /* outbox status: the queue in a few figures. */
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "tool/command.h"
+#include "tool/json.h"
 
 typedef struct StateFigures {
     size_t messages;
@@ -37,7 +37,8 @@ static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
     state->bytes += (uint64_t)st.st_size;
     state->oldest = state->oldest == 0 ? time : MIN(state->oldest, time);
     if (entry->state == SPOOL_DEFERRED) {
-        time = spool_next_attempt(spool, entry->id);
+        time =
+            spool_next_attempt(spool, entry->id) ?: time; /* without a record it is due at once */
         figures->next = figures->next == 0 ? time : MIN(figures->next, time);
     }
 }
@@ -79,32 +80,19 @@ static void print_text(const Spool *spool, const Figures *figures)
         puts("  `outbox list failed` says why; `outbox retry ID` tries again");
 }
 
-static json_t *time_or_null(usec_t time)
-{
-    char text[RFC3339_MAX];
-
-    return time == 0 ? json_null() : json_string(clock_format_rfc3339(time, text));
-}
-
 static int print_json(const Spool *spool, const Figures *figures)
 {
     json_t *json = json_pack(
-        "{s:s, s:o}", "directory", spool_path(spool), "next", time_or_null(figures->next));
+        "{s:o, s:o}", "directory", json_text(spool_path(spool)), "next", json_time(figures->next));
 
-    for (SpoolState s = 0; s < SPOOL_STATE_MAX && json; s++) {
+    for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];
         json_t *object = json_pack("{s:I, s:I, s:o}", "messages", (json_int_t)state->messages,
-            "bytes", (json_int_t)state->bytes, "oldest", time_or_null(state->oldest));
+            "bytes", (json_int_t)state->bytes, "oldest", json_time(state->oldest));
 
         (void)json_object_set_new(json, spool_state_name(s), object);
     }
-    if (!json)
-        return tool_fail_number(
-            ERROR_MEMORY, "no memory is left, or the directory's name is not UTF-8");
-    (void)json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(json);
-    return EX_OK;
+    return json_print(json);
 }
 
 static int run_status(const Tool *tool, const Command *command, int argc, char **argv)

@@ -13,8 +13,9 @@
 #define DAEMON_GROUP 64001
 #define WRITER_USER 64002
 #define OTHER_USER 64003
+#define MANY 40
 
-static char *queue(const char *directory, const char *text, bool sync)
+static char *queue(const char *directory, const char *text)
 {
     _cleanup_failure_ Failure f = {0};
     SpoolWriter *w;
@@ -22,7 +23,7 @@ static char *queue(const char *directory, const char *text, bool sync)
 
     ck_assert_msg(spool_writer_new(directory, &w, &f) == 0, "%s", failure_text(&f));
     ck_assert_int_eq(spool_writer_write(w, text, strlen(text), &f), 0);
-    ck_assert_msg(spool_writer_commit(w, sync, &path, &f) == 0, "%s", failure_text(&f));
+    ck_assert_msg(spool_writer_commit(w, &path, &f) == 0, "%s", failure_text(&f));
     return path;
 }
 
@@ -36,7 +37,7 @@ START_TEST(a_message_is_queued)
     SpoolClaim *c;
 
     place_init(&p);
-    path = queue(p.path, "hello", true);
+    path = queue(p.path, "hello");
     ck_assert(strncmp(path, p.path, strlen(p.path)) == 0);
     name = path + strlen(p.path) + 1;
     ck_assert_uint_eq(strlen(name), strlen("20260102T030405-0123456789abc.queued"));
@@ -72,8 +73,7 @@ START_TEST(many_writes_arrive_in_order)
         }
     }
     free(big);
-    ck_assert_int_eq(spool_writer_commit(w, false, &path, NULL), 0);
-    ck_assert_int_eq(spool_sync_directory(p.path, NULL), 0);
+    ck_assert_int_eq(spool_writer_commit(w, &path, NULL), 0);
     ck_assert_int_eq(file_load(AT_FDCWD, path, 1 << 24, &read_back), 0);
     ck_assert_uint_eq(buffer_size(&all), buffer_size(&read_back));
     ck_assert_mem_eq(buffer_data(&all), buffer_data(&read_back), buffer_size(&all));
@@ -107,7 +107,77 @@ START_TEST(failures_say_what_to_do)
     ck_assert_int_eq(f.number, 9008);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "/nonexistent/spool"));
     ck_assert_int_eq(spool_writer_new("/dev/null", &w, &f), -ENOTDIR);
-    ck_assert_int_eq(spool_sync_directory("/nonexistent/spool", &f), -ENOENT);
+}
+END_TEST
+
+/* Queues `n` messages together, the text of each its number. */
+static void queue_many(const char *directory, size_t n)
+{
+    _cleanup_failure_ Failure f = {0};
+    SpoolWriter *writers[MANY];
+    Failure failures[MANY] = {0};
+    char *paths[MANY], text[16];
+
+    ck_assert_uint_le(n, MANY);
+    ck_assert_int_eq(spool_writer_new(directory, &writers[0], &f), 0);
+    for (size_t i = 1; i < n; i++)
+        ck_assert_int_eq(spool_writer_new_beside(writers[0], &writers[i], &f), 0);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(text, sizeof(text), "%zu", i);
+        ck_assert_int_eq(spool_writer_write(writers[i], text, strlen(text), &f), 0);
+        ck_assert_int_eq(spool_writer_finish(writers[i], &f), 0);
+    }
+    ck_assert_int_eq(spool_writer_commit_all(writers, n, paths, failures), 0);
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_buffer_ Buffer content = {0};
+
+        snprintf(text, sizeof(text), "%zu", i);
+        ck_assert_int_eq(file_load(AT_FDCWD, paths[i], 100, &content), 0);
+        ck_assert_uint_eq(buffer_size(&content), strlen(text));
+        ck_assert_mem_eq(buffer_data(&content), text, strlen(text));
+        ck_assert_int_eq(unlink(paths[i]), 0);
+        free(paths[i]);
+    }
+}
+
+START_TEST(messages_are_queued_together)
+{
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    for (size_t n = 1; n < MANY; n += 7)
+        queue_many(p.path, n);
+    ck_assert_int_eq(spool_writer_commit_all(NULL, 0, NULL, NULL), 0);
+    assert_names(&p, "");
+}
+END_TEST
+
+/* One whose file somebody takes away fails alone. */
+START_TEST(one_that_fails_leaves_the_others)
+{
+    _cleanup_place_ Place p;
+    _cleanup_free_
+    char *seen = NULL;
+    SpoolWriter *writers[3];
+    Failure failures[3] = {0};
+    char *paths[3];
+
+    place_init(&p);
+    ck_assert_int_eq(spool_writer_new(p.path, &writers[1], NULL), 0);
+    seen = names(&p);
+    seen[strcspn(seen, " ")] = '\0';
+    ck_assert_int_eq(spool_writer_new_beside(writers[1], &writers[0], NULL), 0);
+    ck_assert_int_eq(spool_writer_new_beside(writers[1], &writers[2], NULL), 0);
+    ck_assert_int_eq(unlinkat(p.fd, seen, 0), 0);
+    ck_assert_int_eq(spool_writer_commit_all(writers, 3, paths, failures), -ENOENT);
+    ck_assert_ptr_null(paths[1]);
+    ck_assert_int_eq(failures[1].number, 9008);
+    ck_assert_int_eq(failures[0].number + failures[2].number, 0);
+    ck_assert_int_eq(unlink(paths[0]) + unlink(paths[2]), 0);
+    free(paths[0]);
+    free(paths[2]);
+    failure_done(&failures[1]);
+    assert_names(&p, "");
 }
 END_TEST
 
@@ -138,10 +208,16 @@ static void write_two(const Place *p)
 {
     if (opendir(p->path))
         _exit(1); /* it must work without listing */
-    free(queue(p->path, "one", true));
-    free(queue(p->path, "two", false));
-    if (spool_sync_directory(p->path, NULL) < 0)
-        _exit(2);
+    free(queue(p->path, "one"));
+    free(queue(p->path, "two"));
+}
+
+static void write_many(const Place *p)
+{
+    if (opendir(p->path))
+        _exit(1);
+    queue_many(p->path, 3);
+    queue_many(p->path, 30);
 }
 
 static void may_not_write(const Place *p)
@@ -205,6 +281,7 @@ START_TEST(a_drop_box_works_without_an_acl)
         return;
     drop_box(&p);
     ck_assert_int_eq(as(WRITER_USER, DAEMON_GROUP, write_two, &p), 0);
+    ck_assert_int_eq(as(WRITER_USER, DAEMON_GROUP, write_many, &p), 0);
     ck_assert_int_eq(as(OTHER_USER, OTHER_USER, may_not_write, &p), 0);
     ck_assert_int_eq(as(DAEMON_USER, DAEMON_GROUP, claim_two, &p), 0);
     assert_names(&p, "");
@@ -228,7 +305,7 @@ START_TEST(a_drop_box_with_an_acl_keeps_messages_from_the_group)
         fprintf(stderr, "skipped: no setfacl here, or no ACLs on this file system\n");
         return;
     }
-    path = queue(p.path, "first", true);
+    path = queue(p.path, "first");
     snprintf(first, sizeof(first), "%s/first.queued", p.path);
     ck_assert_int_eq(rename(path, first), 0);
     ck_assert_int_eq(as(DAEMON_USER, DAEMON_GROUP, read_first, &p), 0);
@@ -262,7 +339,7 @@ START_TEST(a_full_disk_leaves_nothing_behind)
     for (int i = 0; i < 16; i++)
         ck_assert_int_eq(spool_writer_write(w, block, sizeof(block), NULL), 0);
     ck_assert_int_eq(spool_writer_write(w, block, 1, NULL), 0);
-    ck_assert_int_eq(spool_writer_commit(w, true, &path, &f), -ENOSPC);
+    ck_assert_int_eq(spool_writer_commit(w, &path, &f), -ENOSPC);
     ck_assert_ptr_null(path);
     ck_assert_int_eq(mount(NULL, p.path, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
     ck_assert_int_eq(spool_writer_new(p.path, &w, &f), -EROFS);
@@ -278,6 +355,8 @@ int main(void)
     tcase_add_test(t, a_message_is_queued);
     tcase_add_test(t, many_writes_arrive_in_order);
     tcase_add_test(t, a_message_that_is_dropped_leaves_nothing);
+    tcase_add_test(t, messages_are_queued_together);
+    tcase_add_test(t, one_that_fails_leaves_the_others);
     tcase_add_test(t, failures_say_what_to_do);
     tcase_add_test(t, a_drop_box_works_without_an_acl);
     tcase_add_test(t, a_drop_box_with_an_acl_keeps_messages_from_the_group);

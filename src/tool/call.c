@@ -1,0 +1,57 @@
+/* Connecting to a relay for one command. */
+#include "tool/call.h"
+
+#include "delivery/relay.h"
+#include "tool/command.h"
+#include "tool/dialogue.h"
+
+int call_wait(Call *call, SmtpEvent *ret)
+{
+    return connection_wait(call->connection, false, ret);
+}
+
+int call_open(
+    Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+{
+    SmtpEvent event;
+    int r;
+
+    *ret = (Call){.relay = &config->relays[index]};
+    r = connection_shared_new(config, index, &ret->shared);
+    if (r >= 0)
+        r = connection_new(ret->shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(),
+            &ret->connection);
+    if (r >= 0)
+        r = call_wait(ret, &event);
+    if (r < 0)
+        return r;
+    if (event.type == SMTP_EVENT_READY)
+        return 1;
+    *ret_fault = event.outcome;
+    return 0;
+}
+
+void call_quit(Call *call)
+{
+    SmtpEvent event;
+
+    smtp_session_quit(connection_session(call->connection), clock_monotonic());
+    while (call_wait(call, &event) > 0 && event.type != SMTP_EVENT_CLOSED)
+        continue;
+}
+
+void call_done(Call *call)
+{
+    connection_free(call->connection);
+    connection_shared_unref(call->shared);
+    *call = (Call){0};
+}
+
+int call_say_fault(const RelayConfig *relay, const DeliveryOutcome *fault)
+{
+    char codes[DELIVERY_CODES_MAX];
+
+    return tool_fail_number(fault->error, "relay %s, %s: %s%s; %s", relay->name,
+        delivery_stage_name(fault->stage), delivery_format_codes(fault, codes), fault->text,
+        relay_hint(fault));
+}

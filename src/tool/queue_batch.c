@@ -1,0 +1,94 @@
+/* Queueing many messages: they are written one after the other, and wait for the disk in groups.
+ * Must never print the path of a message that is not safe yet. */
+#include <errno.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "tool/queue.h"
+
+/* Of messages that wait together: it bounds descriptors and memory. */
+#define GROUP_MAX 512
+
+typedef struct Group {
+    const char *directory;
+    SpoolWriter *writers[GROUP_MAX];
+    const char *files[GROUP_MAX];
+    size_t n;
+    int status; /* of the last message that was not queued */
+} Group;
+
+static void refuse(Group *group, const char *file, const Failure *f)
+{
+    group->status = tool_fail_about(file, f);
+}
+
+static void commit(Group *group)
+{
+    Failure failures[GROUP_MAX] = {0};
+    char *paths[GROUP_MAX];
+
+    (void)spool_writer_commit_all(group->writers, group->n, paths, failures);
+    for (size_t i = 0; i < group->n; i++) {
+        if (paths[i])
+            puts(paths[i]);
+        else
+            refuse(group, group->files[i], &failures[i]);
+        free(paths[i]);
+        failure_done(&failures[i]);
+    }
+    group->n = 0;
+    (void)fflush(stdout);
+}
+
+static int start_writer(Group *group, SpoolWriter **ret, Failure *f)
+{
+    int r = -EMFILE;
+
+    if (group->n > 0)
+        r = spool_writer_new_beside(group->writers[0], ret, f);
+    if (r != -EMFILE && r != -ENFILE)
+        return r;
+    commit(group); /* lets its descriptors go */
+    return spool_writer_new(group->directory, ret, f);
+}
+
+static int add(Group *group, const char *file, const Buffer *start, int rest, Failure *f)
+{
+    _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
+    int r = start_writer(group, &writer, f);
+
+    if (r >= 0)
+        r = queue_write(writer, start, rest, f);
+    if (r >= 0)
+        r = spool_writer_finish(writer, f);
+    if (r < 0)
+        return r;
+    group->files[group->n] = file;
+    group->writers[group->n++] = TAKE_PTR(writer);
+    if (group->n == GROUP_MAX)
+        commit(group);
+    return 0;
+}
+
+int queue_batch(const Input *input, const char *directory, char **files)
+{
+    Group group = {.directory = directory};
+    char *none[] = {NULL};
+
+    for (; *files; files++) {
+        _cleanup_buffer_ Buffer start = {0};
+        _cleanup_failure_ Failure f = {0};
+        _cleanup_close_ int rest = -1;
+        int r = input_open_file(input, *files, none, &start, &rest, &f);
+
+        if (r >= 0)
+            r = input_check(&start, rest, &f);
+        if (r >= 0)
+            r = add(&group, *files, &start, rest, &f);
+        if (r < 0)
+            refuse(&group, *files, &f);
+    }
+    commit(&group);
+    return group.status;
+}
