@@ -187,7 +187,7 @@ int draft_unknown(
         meant = setting_suggest(SECTION_ANY, name);
     if (!meant)
         return draft_mistake(
-            draft, origin, label, "unknown setting; `outbox config --help` lists all there are");
+            draft, origin, label, "unknown setting; `outbox config --explain` lists all there are");
     return draft_mistake(draft, origin, label, "unknown setting; did you mean \"%s\"%s%s?",
         meant->name, meant->section == section || section == SECTION_ANY ? "" : " of ",
         meant->section == section || section == SECTION_ANY ? "" : section_name(meant->section));

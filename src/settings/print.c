@@ -102,7 +102,7 @@ static int unknown(SettingSection section, const char *name, Failure *f)
             "there is no setting \"%s\"; did you mean \"%s\" of %s?", name, meant->name,
             section_name(meant->section));
     return failure_set(f, -ENOENT, ERROR_USAGE,
-        "there is no setting \"%s\"; `outbox config --help` lists all there are", name);
+        "there is no setting \"%s\"; `outbox config --explain` lists all there are", name);
 }
 
 static bool selects_any(const Target *target, const Config *config)

@@ -51,7 +51,8 @@ int call_say_fault(const RelayConfig *relay, const DeliveryOutcome *fault)
 {
     char codes[DELIVERY_CODES_MAX];
 
-    return tool_fail_number(fault->error, "relay %s, %s: %s%s; %s", relay->name,
+    /* Our own words say already what to do. */
+    return tool_fail_number(fault->error, "relay %s, %s: %s%s%s%s", relay->name,
         delivery_stage_name(fault->stage), delivery_format_codes(fault, codes), fault->text,
-        relay_hint(fault));
+        fault->code > 0 ? "; " : "", fault->code > 0 ? relay_hint(fault) : "");
 }

@@ -165,7 +165,7 @@ static void print_fault(const Finding *f)
 static void print_finding(const Finding *f)
 {
     printf("relay %s (%s, port %u)\n", f->relay->name, f->relay->host, f->relay->port);
-    print_if("connected", f->address);
+    print_if("address", f->address);
     if (f->address && f->ok)
         print_if("TLS", f->tls ?: "none: everything goes in clear");
     else

@@ -43,20 +43,14 @@ int queue_write(SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
     return copy(spool_writer_write, writer, start, rest, f);
 }
 
-static int queue_message(const char *directory, const Buffer *start, int rest, Failure *f)
+int queue_message(const char *directory, const Buffer *start, int rest, char **ret_path, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
-    _cleanup_free_
-    char *path = NULL;
     int r = spool_writer_new(directory, &writer, f);
 
     if (r >= 0)
         r = queue_write(writer, start, rest, f);
-    if (r >= 0)
-        r = spool_writer_commit(TAKE_PTR(writer), &path, f);
-    if (r >= 0)
-        puts(path);
-    return r;
+    return r < 0 ? r : spool_writer_commit(TAKE_PTR(writer), ret_path, f);
 }
 
 static int queue_one(
@@ -67,18 +61,23 @@ static int queue_one(
     _cleanup_failure_ Failure f = {0};
     _cleanup_close_ int rest = -1;
     _cleanup_free_
-    char *path = NULL;
+    char *target = NULL, *path = NULL;
     int r, status;
 
-    status = print ? 0 : tool_directory(input->tool, directory, &path);
+    status = print ? 0 : tool_directory(input->tool, directory, &target);
     if (status == 0)
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
     r = input_check(&start, rest, &f);
     if (r >= 0)
-        r = print ? copy(to_stdout, NULL, &start, rest, &f) : queue_message(path, &start, rest, &f);
-    return r < 0 ? tool_fail(&f) : EX_OK;
+        r = print ? copy(to_stdout, NULL, &start, rest, &f)
+                  : queue_message(target, &start, rest, &path, &f);
+    if (r < 0)
+        return tool_fail(&f);
+    if (path)
+        puts(path);
+    return EX_OK;
 }
 
 static int queue_files(

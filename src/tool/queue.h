@@ -12,3 +12,8 @@ int queue_batch(const Input *input, const char *directory, char **files);
 /* Copies the message, opened by input_open(), to a queue file. 0 or a negative errno with a
  * Failure. */
 int queue_write(SpoolWriter *writer, const Buffer *start, int rest, Failure *f);
+
+/* Queues the message, opened by input_open(). The path of its file, which the caller frees. 0 or a
+ * negative errno with a Failure. */
+int queue_message(
+    const char *directory, const Buffer *start, int rest, char **ret_path, Failure *f);

@@ -113,7 +113,7 @@ START_TEST(unknown_names_are_told)
         {"relays.z.port", "there is no relay \"z\"; `outbox config name` tells their names"},
         {"FirewallListener", "FirewallListener: makes the component a server: outbox is a client"},
         {"completelydifferent",
-            "there is no setting \"completelydifferent\"; `outbox config --help` "
+            "there is no setting \"completelydifferent\"; `outbox config --explain` "
             "lists all there are"},
     };
     _cleanup_config_ Config *config = load(two);
