@@ -178,7 +178,7 @@ static int read_start(int fd, Buffer *out)
 int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure *f)
 {
     bool is_file = path && strcmp(path, "-") != 0;
-    const char *name = is_file ? path : "standard input";
+    const char *name = is_file ? "the file" : "standard input";
     _cleanup_close_ int fd =
         is_file ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
     int more;
@@ -224,8 +224,14 @@ int input_open(
     if (!input->raw && (input->has_parts || input->has_envelope))
         return input_compose(input, recipients, ret_start);
     return input_open_file(input, input->raw, recipients, ret_start, ret_rest, &f) < 0
-               ? tool_fail(&f)
+               ? input_fail(input, &f)
                : 0;
+}
+
+int input_fail(const Input *input, const Failure *f)
+{
+    return input->raw && strcmp(input->raw, "-") != 0 ? tool_fail_about(input->raw, f)
+                                                      : tool_fail(f);
 }
 
 int input_check(const Buffer *start, int rest, Failure *f)

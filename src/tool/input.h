@@ -113,5 +113,8 @@ int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure
  * 0, or a negative errno with a Failure. */
 int input_check(const Buffer *start, int rest, Failure *f);
 
+/* Says what is wrong with the message, and which file it is. Returns the exit status. */
+int input_fail(const Input *input, const Failure *f);
+
 /* Composes. 0 or an exit status, after having said what is wrong. */
 int input_compose(const Input *input, char **recipients, Buffer *ret_message);

@@ -69,10 +69,10 @@ static int queue_one(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    r = input_check(&start, rest, &f);
-    if (r >= 0)
-        r = print ? copy(to_stdout, NULL, &start, rest, &f)
-                  : queue_message(target, &start, rest, &path, &f);
+    if (input_check(&start, rest, &f) < 0)
+        return input_fail(input, &f);
+    r = print ? copy(to_stdout, NULL, &start, rest, &f)
+              : queue_message(target, &start, rest, &path, &f);
     if (r < 0)
         return tool_fail(&f);
     if (path)

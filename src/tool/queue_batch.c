@@ -1,20 +1,21 @@
 /* Queueing many messages: they are written one after the other, and wait for the disk in groups.
  * Must never print the path of a message that is not safe yet. */
-#include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "tool/queue.h"
 
-/* Of messages that wait together: it bounds descriptors and memory. */
+/* Of messages that wait together. Each holds a descriptor; some are needed for other things. */
 #define GROUP_MAX 512
+#define OTHER_DESCRIPTORS 16
 
 typedef struct Group {
     const char *directory;
     SpoolWriter *writers[GROUP_MAX];
     const char *files[GROUP_MAX];
-    size_t n;
+    size_t n, max;
     int status; /* of the last message that was not queued */
 } Group;
 
@@ -43,14 +44,8 @@ static void commit(Group *group)
 
 static int start_writer(Group *group, SpoolWriter **ret, Failure *f)
 {
-    int r = -EMFILE;
-
-    if (group->n > 0)
-        r = spool_writer_new_beside(group->writers[0], ret, f);
-    if (r != -EMFILE && r != -ENFILE)
-        return r;
-    commit(group); /* lets its descriptors go */
-    return spool_writer_new(group->directory, ret, f);
+    return group->n > 0 ? spool_writer_new_beside(group->writers[0], ret, f)
+                        : spool_writer_new(group->directory, ret, f);
 }
 
 static int add(Group *group, const char *file, const Buffer *start, int rest, Failure *f)
@@ -66,14 +61,23 @@ static int add(Group *group, const char *file, const Buffer *start, int rest, Fa
         return r;
     group->files[group->n] = file;
     group->writers[group->n++] = TAKE_PTR(writer);
-    if (group->n == GROUP_MAX)
+    if (group->n == group->max)
         commit(group);
     return 0;
 }
 
+static size_t group_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= OTHER_DESCRIPTORS)
+        return 1;
+    return MIN((size_t)(limit.rlim_cur - OTHER_DESCRIPTORS), (size_t)GROUP_MAX);
+}
+
 int queue_batch(const Input *input, const char *directory, char **files)
 {
-    Group group = {.directory = directory};
+    Group group = {.directory = directory, .max = group_max()};
     char *none[] = {NULL};
 
     for (; *files; files++) {

@@ -212,7 +212,7 @@ static int send_message(Sending *s, Config *config)
     return s->refused > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
-static int send_input(Sending *s, Config *config, const Buffer *start, int rest)
+static int send_input(Sending *s, Config *config, const Input *input, const Buffer *start, int rest)
 {
     _cleanup_free_
     SmtpRecipient *recipients = NULL;
@@ -229,7 +229,7 @@ static int send_input(Sending *s, Config *config, const Buffer *start, int rest)
         return tool_fail(&f);
     file_random_name(id, ID_CHARACTERS);
     if (message_open(fd, size, clock_realtime(), id, &s->message, &f) < 0)
-        return tool_fail(&f);
+        return input_fail(input, &f);
     envelope = message_envelope(s->message);
     recipients = calloc(envelope->n_recipients, sizeof(SmtpRecipient));
     done = calloc(envelope->n_recipients, sizeof(bool));
@@ -258,7 +258,7 @@ static int run(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    status = send_input(&s, config, &start, rest);
+    status = send_input(&s, config, input, &start, rest);
     message_free(s.message);
     return status;
 }

@@ -1,0 +1,138 @@
+"""sendmail and mailq: what the programs that call them give, and what becomes of it in the queue."""
+
+import os
+import subprocess
+
+import lab
+from case import SystemTest
+
+
+class Sendmail(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.configure()
+        for name in ("sendmail", "mailq"):
+            (self.directory / name).symlink_to(lab.program("outbox"))
+
+    def sendmail(self, text, *arguments, status=0):
+        """Runs sendmail; what it says on standard error."""
+        result = subprocess.run(
+            [self.directory / "sendmail", "-C", self.configuration, *arguments],
+            input=text.encode(), capture_output=True, check=False, timeout=20,
+        )
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertEqual(result.stdout, b"")
+        return result.stderr.decode()
+
+    def queued(self, text, *arguments):
+        """The lines that were queued, with "@here" for this machine's domain."""
+        self.sendmail(text, *arguments)
+        names = self.queue.in_state("queued")
+        self.assertEqual(len(names), 1)
+        path = self.queue.path / names[0]
+        lines = path.read_bytes().decode().replace("@" + self.domain(), "@here").split("\n")
+        path.unlink()
+        return lines
+
+    def domain(self):
+        try:
+            with open("/etc/mailname", encoding="ascii") as file:
+                return file.readline().strip()
+        except FileNotFoundError:
+            return os.uname().nodename
+
+    def test_cron(self):
+        lines = self.queued(
+            "From: root (Cron Daemon)\nTo: root\nSubject: Cron\n\nHello.\n.\nMore.\n",
+            *("-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root"),
+        )
+        self.assertEqual(lines, [
+            "X-Sender: <root@here>", "X-Receiver: <root@here>", "From: root@here (Cron Daemon)",
+            "To: root@here", "Subject: Cron", "", "Hello.", ".", "More.", "",
+        ])
+
+    def test_php(self):
+        lines = self.queued("To: ann@lab.test, Bob <bob@lab.test>\nBcc: eve@lab.test\n\nx\n", "-t", "-i")
+        self.assertEqual(lines[:5], [
+            f"X-Sender: <{self.user()}@here>", "X-Receiver: <ann@lab.test>",
+            "X-Receiver: <bob@lab.test>", "X-Receiver: <eve@lab.test>",
+            f"From: {self.user()}@here",
+        ])
+
+    @staticmethod
+    def user():
+        return subprocess.check_output(["id", "-un"], text=True).strip()
+
+    def test_git(self):
+        lines = self.queued(
+            "From: Ann <ann@lab.test>\nTo: list@lab.test\n\n.\n",
+            *("-i", "-f", "bounces@lab.test", "list@lab.test", "bob@lab.test"),
+        )
+        self.assertEqual(lines, [
+            "X-Sender: <bounces@lab.test>", "X-Receiver: <list@lab.test>",
+            "X-Receiver: <bob@lab.test>", "From: Ann <ann@lab.test>", "To: list@lab.test", "", ".", "",
+        ])
+
+    def test_mutt(self):
+        lines = self.queued(
+            "From: Ann <ann@lab.test>\n\n.\n",
+            *("-oem", "-oi", "-N", "failure,delay", "-R", "hdrs", "-f", "ann@lab.test", "--", "bob@lab.test"),
+        )
+        self.assertEqual(
+            lines[:2],
+            ["X-Sender: <ann@lab.test> RET=hdrs", "X-Receiver: <bob@lab.test> NOTIFY=failure,delay"],
+        )
+
+    def test_mdadm(self):
+        lines = self.queued("From: mdadm monitoring <root>\nTo: root\n\nx\n", "-t")
+        self.assertEqual(
+            lines[:4],
+            ["X-Sender: <root@here>", "X-Receiver: <root@here>",
+             "From: mdadm monitoring <root@here>", "To: root@here"],
+        )
+
+    def test_text_without_a_header(self):
+        lines = self.queued("Hello.\nWorld.\n", "-f", "", "ann@lab.test")
+        self.assertEqual(lines, [
+            "X-Sender: <>", "X-Receiver: <ann@lab.test>", "From: MAILER-DAEMON@here", "",
+            "Hello.", "World.", "",
+        ])
+
+    def test_a_dot_ends_the_message(self):
+        for text in ("a\n.\nb\n", "a\n.\r\nb\n", "a\n."):
+            lines = self.queued(f"From: a@lab.test\n\n{text}", "ann@lab.test")
+            self.assertEqual(lines[-2:], ["a", ""], text)
+        lines = self.queued("From: a@lab.test\n\n..\n.x\n.\rx\n", "ann@lab.test")
+        self.assertEqual(lines[-4:], ["..", ".x", ".\rx", ""])
+
+    def test_recipients_of_both(self):
+        lines = self.queued("From: a@lab.test\nTo: b@lab.test\n\n", "-t", "c@lab.test")
+        self.assertEqual(lines[1:3], ["X-Receiver: <c@lab.test>", "X-Receiver: <b@lab.test>"])
+
+    def test_mistakes(self):
+        whole = "From: a@lab.test\n\nx\n"
+        for text, arguments, status in (
+            (whole, (), 65),
+            (whole, ("-t",), 65),
+            (whole, ("a@@lab.test",), 65),
+            ("From: a@@lab.test\n\n", ("a@lab.test",), 65),
+            ("", ("a@lab.test",), 65),
+            (whole, ("-bs",), 64),
+            (whole, ("-bd",), 64),
+            (whole, ("-q",), 64),
+            (whole, ("-Z",), 64),
+            (whole, ("-f",), 64),
+            (whole, ("-N", "now", "a@lab.test"), 64),
+            (whole, ("-R", "all", "a@lab.test"), 64),
+        ):
+            error = self.sendmail(text, *arguments, status=status)
+            self.assertRegex(error, r"\Aoutbox: \d+: .+\n\Z", arguments)
+            self.assertTrue(self.queue.is_empty(), arguments)
+
+    def test_mailq(self):
+        self.queue.drop("one", b"From: a@lab.test\nTo: ann@lab.test\n\n")
+        command = [self.directory / "sendmail", "-C", self.configuration, "-bp"]
+        listed = subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
+        self.assertIn(b"ann@lab.test", listed)
+        result = subprocess.run([self.directory / "mailq"], capture_output=True, check=False, timeout=20)
+        self.assertIn(result.returncode, (0, 73, 77, 78))  # as the machine's configuration is
