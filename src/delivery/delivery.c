@@ -1,5 +1,5 @@
-/* One message in delivery. Must never end a message in a state that forgets a recipient, and never
- * decide by anything but outcomes. */
+/* One message in delivery: its transactions, its outcomes, its end. Must never touch the message
+ * once it has met its end. */
 #include "delivery/delivery.h"
 
 #include <errno.h>
@@ -7,8 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/errors.h"
-#include "delivery/retry.h"
+#include "delivery/verdict.h"
 
 #define FEED_BYTES 65536
 
@@ -32,6 +31,9 @@ struct Delivery {
     uint64_t fed; /* bytes of content of the transaction under way */
     Group group;
     char *reason; /* of the last recipient that was not delivered */
+    bool decided;
+    Verdict verdict; /* meaningful when decided */
+    Delivery *next;  /* for a list of whoever holds it */
 };
 
 int delivery_new(
@@ -61,17 +63,13 @@ static void delivery_free(Delivery *d)
     free(d->group.recipients);
     free(d->part);
     free(d->reason);
+    free(d->verdict.text);
     free(d);
 }
 
 Delivery *delivery_of(const SmtpTransaction *transaction)
 {
     return transaction->user;
-}
-
-const char *delivery_id(const Delivery *d)
-{
-    return d->message->id;
 }
 
 static unsigned attempt_number(const Delivery *d)
@@ -264,69 +262,13 @@ int delivery_note(
 int delivery_transaction_done(
     Delivery *d, const DeliveryContext *context, bool connection_lives, usec_t now)
 {
-    _cleanup_failure_ Failure f = {0};
     size_t settled = d->delivered + d->refused + d->deferred;
 
     group_flush(d, context, now); /* there is room for the recipients of one transaction */
     if (!connection_lives || d->submitted == d->message->n_pending || settled < d->submitted)
         return 0;
-    if (d->message->source->ops->write(d->message, &f) < 0) {
-        const ProblemReport report = {.id = d->message->id, .failure = &f};
-
-        if (context->observer->problem)
-            context->observer->problem(context->user, &report);
-        return 0; /* the end of the attempt tries again to write */
-    }
-    return 1;
-}
-
-/* The next state, as decided by the outcomes. */
-typedef struct Verdict {
-    MessageChange change;
-    usec_t next;
-    int error;
-    char *text; /* owned */
-} Verdict;
-
-static int verdict_failed(const Delivery *d, Verdict *v, bool expired)
-{
-    const char *reason = d->reason ?: "recipients were refused in an earlier attempt";
-    int r;
-
-    v->change = MESSAGE_FAILED;
-    v->error = expired ? ERROR_EXPIRED : ERROR_REFUSED;
-    if (expired)
-        r = asprintf(&v->text, "given up after %u attempt%s; the last: %s", attempt_number(d),
-            attempt_number(d) == 1 ? "" : "s", reason);
-    else
-        r = asprintf(&v->text, "%zu of %zu recipients refused; %s",
-            d->refused + d->message->n_refused, message_envelope(d->message->message)->n_recipients,
-            reason);
-    return r < 0 ? -ENOMEM : 0;
-}
-
-static int verdict(const Delivery *d, const DeliveryContext *context, usec_t now, Verdict *v)
-{
-    size_t settled = d->delivered + d->refused + d->deferred;
-    uint32_t random = 0;
-
-    if (d->deferred > 0) {
-        if (retry_is_over(context->retry, attempt_number(d), d->message->retry_start, now))
-            return verdict_failed(d, v, true);
-        (void)getrandom(&random, sizeof(random), 0);
-        v->change = MESSAGE_DEFERRED;
-        v->next = usec_add(now, retry_pause(context->retry, attempt_number(d), random));
-        v->text = strdup(d->reason);
-        return v->text ? 0 : -ENOMEM;
-    }
-    if (settled < d->message->n_pending) {
-        v->change = MESSAGE_RETURNED;
-        return 0;
-    }
-    if (d->refused + d->message->n_refused > 0)
-        return verdict_failed(d, v, false);
-    v->change = MESSAGE_SENT;
-    return 0;
+    /* The end of the attempt tries again to write, and reports it. */
+    return d->message->source->ops->write(d->message, NULL) < 0 ? 0 : 1;
 }
 
 /* Brings the message to its next state. */
@@ -350,63 +292,91 @@ static void count(const Verdict *v, EngineStatistics *statistics)
     statistics->failed += v->change == MESSAGE_FAILED;
 }
 
-/* Ends by a verdict. The report is made from copies: the message is gone by then. */
-static int end_with(Delivery *d, const DeliveryContext *context, const Verdict *v,
-    EngineStatistics *statistics, usec_t now)
+static void report_problem(
+    const DeliveryContext *context, const char *id, const Failure *f, bool pauses)
+{
+    const ProblemReport report = {.id = id, .failure = f, .pauses = pauses};
+
+    if (context->observer->problem)
+        context->observer->problem(context->user, &report);
+}
+
+/* Once: what a record says already must stay true when its end is tried again. */
+static void decide(Delivery *d, const DeliveryContext *context, usec_t now)
+{
+    const Tally tally = {
+        .attempt = attempt_number(d),
+        .retry_start = d->message->retry_start,
+        .recipients = message_envelope(d->message->message)->n_recipients,
+        .pending = d->message->n_pending,
+        .refused_before = d->message->n_refused,
+        .delivered = d->delivered,
+        .refused = d->refused,
+        .deferred = d->deferred,
+        .reason = d->reason,
+    };
+    uint32_t random = 0;
+
+    if (d->decided)
+        return;
+    if (d->deferred > 0)
+        (void)getrandom(&random, sizeof(random), 0);
+    d->verdict = verdict_reach(&tally, context->retry, random, now);
+    d->decided = true;
+}
+
+int delivery_give_up(Delivery *d, int error, const char *text)
+{
+    d->verdict = (Verdict){.change = MESSAGE_FAILED, .error = error, .text = strdup(text)};
+    d->decided = true;
+    return d->verdict.text ? 0 : -ENOMEM;
+}
+
+/* The report is made from copies: the message is gone by then. */
+int delivery_end(
+    Delivery *d, const DeliveryContext *context, EngineStatistics *statistics, usec_t now)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *id = strdup(d->message->id),
          *sender = strdup(message_envelope(d->message->message)->sender);
-    MessageReport report = {
+    int r;
+
+    group_flush(d, context, now);
+    decide(d, context, now);
+    const MessageReport report = {
         .id = id,
         .sender = sender,
-        .change = v->change,
+        .change = d->verdict.change,
         .attempt = attempt_number(d),
-        .next = v->next,
-        .error = v->error,
-        .text = v->text,
+        .next = d->verdict.next,
+        .error = d->verdict.error,
+        .text = d->verdict.text,
         .delay_usec = now > d->message->arrival ? now - d->message->arrival : 0,
         .delivered = d->message->n_delivered + d->delivered,
         .refused = d->refused,
     };
-    int r;
 
-    group_flush(d, context, now);
-    r = carry_out(d, context, v, now, &f);
-    if (r != 0 && context->observer->problem) {
-        const ProblemReport problem = {.id = id, .failure = &f};
-
-        context->observer->problem(context->user, &problem);
-    }
+    r = carry_out(d, context, &d->verdict, now, &f);
+    if (r != 0)
+        report_problem(context, id, &f, r == SOURCE_STUCK);
     if (r == SOURCE_STUCK)
         return r;
     if (r == 0 && context->observer->message)
         context->observer->message(context->user, &report);
-    if (r == 0 && statistics)
-        count(v, statistics);
+    if (r == 0)
+        count(&d->verdict, statistics);
     delivery_free(d);
     return 0;
 }
 
-int delivery_end(
-    Delivery *d, const DeliveryContext *context, EngineStatistics *statistics, usec_t now)
+void delivery_abandon(Delivery *d)
 {
-    Verdict v = {0};
-    int r;
-
-    if (verdict(d, context, now, &v) < 0) {
-        v.change = d->deferred > 0 ? MESSAGE_DEFERRED : v.change;
-        v.next = d->deferred > 0 ? usec_add(now, context->retry->first) : 0;
-    }
-    r = end_with(d, context, &v, statistics, now);
-    free(v.text);
-    return r;
+    d->message->source->ops->abandon(d->message);
+    delivery_free(d);
 }
 
-int delivery_return(Delivery *d, const DeliveryContext *context, usec_t now)
+Delivery **delivery_next(Delivery *d)
 {
-    const Verdict v = {.change = MESSAGE_RETURNED};
-
-    return end_with(d, context, &v, NULL, now);
+    return &d->next;
 }

@@ -43,13 +43,19 @@ int delivery_note(Delivery *delivery, const DeliveryContext *context, const Smtp
 int delivery_transaction_done(
     Delivery *delivery, const DeliveryContext *context, bool connection_lives, usec_t now);
 
-/* Ends the attempt: the message goes to its next state, which is reported. Consumes the delivery
- * when it returns 0; SOURCE_STUCK: call it again later, the problem has been reported. */
+/* Has delivery_end() fail the message with an error of base/errors.h, whatever its outcomes. 0 or
+ * -ENOMEM. */
+int delivery_give_up(Delivery *delivery, int error, const char *text);
+
+/* Ends the attempt: the message goes to its next state, which is reported. A message that met with
+ * nothing that is held against it goes back to the queue. Consumes the delivery when it returns 0;
+ * SOURCE_STUCK: the record cannot be written, which has been reported; call it again later. */
 int delivery_end(
     Delivery *delivery, const DeliveryContext *context, EngineStatistics *statistics, usec_t now);
 
-/* Gives the message back, nothing decided (stopping, or the connection was freed). As
- * delivery_end() otherwise. */
-int delivery_return(Delivery *delivery, const DeliveryContext *context, usec_t now);
+/* Lets go of a message whose end could not be written, as if this process had died: it stays
+ * `.sending`, unlocked, until somebody recovers it. */
+void delivery_abandon(Delivery *delivery);
 
-const char *delivery_id(const Delivery *delivery);
+/* The link of a list of deliveries, for whoever holds them. */
+Delivery **delivery_next(Delivery *delivery);

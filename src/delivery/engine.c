@@ -105,7 +105,7 @@ void engine_free(Engine *engine)
         engine->links = link->next;
         link_free(link);
     }
-    free(engine->stuck);
+    engine_abandon_stuck(engine);
     sd_event_source_disable_unref(engine->pump_source);
     sd_event_source_disable_unref(engine->timer);
     sd_event_source_disable_unref(engine->due_timer);
@@ -168,7 +168,7 @@ void engine_stop(Engine *engine, usec_t deadline)
 {
     engine->stopping = true;
     engine->stop_deadline = deadline;
-    engine->trouble_until = 0; /* what could not be written down is tried once more at once */
+    engine->trouble_until = 0; /* what cannot be written is tried now, and once more at the end */
     engine->idle_reported = false;
     engine_wake(engine);
 }

@@ -5,11 +5,6 @@
 
 #include "delivery/engine_internal.h"
 
-static DeliveryKind kind_of(const SmtpEvent *event)
-{
-    return event->outcome->kind;
-}
-
 static void remove_delivery(Link *link, const Delivery *delivery)
 {
     for (unsigned i = 0; i < link->n_deliveries; i++) {
@@ -25,27 +20,31 @@ bool link_has_room(const Link *link)
 {
     const RelayConfig *config = link->relay->config;
 
-    return link->ready && !link->quitting && !link->closed &&
+    return link->ready && !link->quitting && !link->closed && link->set == link->engine->relays &&
            link->n_deliveries < LINK_DELIVERIES_MAX &&
            smtp_session_can_submit(connection_session(link->connection)) &&
            (config->messages_per_connection == 0 || link->taken < config->messages_per_connection);
+}
+
+static int submit(Link *link, Delivery *delivery)
+{
+    return delivery_submit(delivery, connection_session(link->connection),
+        link->relay->config->recipients_per_transaction, engine_now(link->engine, CLOCK_MONOTONIC));
 }
 
 /* 0, or a negative errno after which the message has been given back. */
 static int take_message(Link *link, SourceMessage *message)
 {
     Engine *engine = link->engine;
-    usec_t now = engine_now(engine, CLOCK_MONOTONIC);
     Delivery *delivery;
     int r;
 
     r = delivery_new(message, link->relay->config->name, link->connection, &delivery);
     if (r < 0) {
-        (void)message->source->ops->release(message, NULL);
+        engine_give_back(engine, message);
         return r;
     }
-    r = delivery_submit(delivery, connection_session(link->connection),
-        link->relay->config->recipients_per_transaction, now);
+    r = submit(link, delivery);
     if (r < 0) {
         engine_end_delivery(engine, delivery);
         return r;
@@ -59,9 +58,13 @@ void link_fill(Link *link)
 {
     while (link_has_room(link)) {
         SourceMessage *message = engine_take(link->engine);
+        int r;
 
-        if (!message || take_message(link, message) < 0)
+        if (!message)
             return;
+        r = take_message(link, message);
+        if (r < 0)
+            engine_trouble(link->engine, r);
     }
 }
 
@@ -71,18 +74,40 @@ static int on_ready(Link *link)
 
     link->ready = true;
     link->idle_since = engine_now(engine, CLOCK_MONOTONIC);
-    if (relay_works(link->relay) && engine->context.observer->relay) {
-        const RelayReport report = {
-            .relay = link->relay->config->name,
-            .address = connection_address(link->connection),
-            .change = RELAY_RESUMED,
-        };
-
-        engine->context.observer->relay(engine->context.user, &report);
-    }
     link_fill(link);
     engine_wake(engine);
     return 0;
+}
+
+/* Only what a relay says of a message shows that it works: one that takes connections may be at
+ * fault all the same, and answer every MAIL with 421. */
+static void on_served(Link *link)
+{
+    Engine *engine = link->engine;
+    const RelayReport report = {
+        .relay = link->relay->config->name,
+        .address = connection_address(link->connection),
+        .change = RELAY_RESUMED,
+    };
+
+    link->served = true;
+    if (!relay_works(link->relay))
+        return;
+    if (engine->context.observer->relay)
+        engine->context.observer->relay(engine->context.user, &report);
+    engine_wake(engine); /* for more connections */
+}
+
+static int on_recipient(Link *link, const SmtpEvent *event)
+{
+    const DeliveryOutcome *outcome = event->outcome;
+    bool stale = link->served;
+
+    if (!link->served && outcome->kind != DELIVERY_RELAY_FAULT && outcome->code > 0 &&
+        outcome->stage != STAGE_MESSAGE)
+        on_served(link);
+    return delivery_note(delivery_of(event->transaction), &link->engine->context, event, stale,
+        engine_now_real(link->engine));
 }
 
 static int on_transaction_done(Link *link, const SmtpEvent *event)
@@ -91,11 +116,9 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     Delivery *delivery = delivery_of(event->transaction);
     SmtpSession *session = connection_session(link->connection);
 
-    link->served += event->attempted;
     if (delivery_transaction_done(delivery, &engine->context, smtp_session_can_submit(session),
             engine_now_real(engine)) &&
-        delivery_submit(delivery, session, link->relay->config->recipients_per_transaction,
-            engine_now(engine, CLOCK_MONOTONIC)) >= 0)
+        submit(link, delivery) >= 0)
         return 0;
     remove_delivery(link, delivery);
     engine_end_delivery(engine, delivery);
@@ -105,14 +128,6 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
         engine_wake(engine);
     }
     return 0;
-}
-
-static bool others_work(const Link *link)
-{
-    for (const Link *other = link->engine->links; other; other = other->next)
-        if (other != link && other->relay == link->relay && other->ready && !other->closed)
-            return true;
-    return false;
 }
 
 static void report_hold(Link *link, const DeliveryOutcome *outcome)
@@ -132,23 +147,29 @@ static void report_hold(Link *link, const DeliveryOutcome *outcome)
         engine->context.observer->relay(engine->context.user, &report);
 }
 
+void link_close(Link *link)
+{
+    if (link->closed)
+        return;
+    link->closed = true;
+    link->relay->connections--;
+    engine_wake(link->engine);
+}
+
 /* A connection that never served is the relay's fault; one that did has merely ended, and the next
  * one shows how the relay is. */
 static int on_closed(Link *link, const SmtpEvent *event)
 {
-    Engine *engine = link->engine;
-    usec_t now = engine_now(engine, CLOCK_MONOTONIC);
+    const DeliveryOutcome *outcome = event->outcome;
+    bool was_idle = link->ready && outcome->stage == STAGE_IDLE;
     uint32_t random = 0;
 
-    link->closed = true;
-    link->relay->connections--;
-    if (kind_of(event) == DELIVERY_RELAY_FAULT && link->served == 0 &&
-        !(link->ready && event->outcome->stage == STAGE_IDLE)) {
-        (void)getrandom(&random, sizeof(random), 0);
-        if (relay_fault(link->relay, event->outcome, others_work(link), random, now))
-            report_hold(link, event->outcome);
-    }
-    engine_wake(engine);
+    link_close(link);
+    if (outcome->kind != DELIVERY_RELAY_FAULT || link->served || was_idle)
+        return 0;
+    (void)getrandom(&random, sizeof(random), 0);
+    if (relay_fault(link->relay, outcome, random, engine_now(link->engine, CLOCK_MONOTONIC)))
+        report_hold(link, outcome);
     return 0;
 }
 
@@ -163,26 +184,23 @@ static int on_event(void *user, Connection *connection, const SmtpEvent *event)
     case SMTP_EVENT_NEED_CONTENT:
         return delivery_feed(
             delivery_of(event->transaction), connection_session(connection), &engine->scratch, now);
-    case SMTP_EVENT_RECIPIENT:
-        return delivery_note(delivery_of(event->transaction), &engine->context, event,
-            link->served > 0, engine_now_real(engine));
+    case SMTP_EVENT_RECIPIENT: return on_recipient(link, event);
     case SMTP_EVENT_TRANSACTION_DONE: return on_transaction_done(link, event);
     case SMTP_EVENT_CLOSED: return on_closed(link, event);
     default: return 0;
     }
 }
 
-/* `result` is negative when memory ran out: the connection is given up, its messages are returned
- * by link_free(). */
+/* `result` is negative when memory or something of the loop's ran out: the connection is given up,
+ * its messages are ended by link_free(). */
 static void on_settled(void *user, Connection *connection _unused_, int result)
 {
     Link *link = user;
 
-    if (result >= 0 || link->closed)
+    if (result >= 0)
         return;
-    link->closed = true;
-    link->relay->connections--;
-    engine_wake(link->engine);
+    engine_trouble(link->engine, result);
+    link_close(link);
 }
 
 void link_rest(Link *link, usec_t now)
@@ -233,7 +251,7 @@ void link_free(Link *link)
     Engine *engine = link->engine;
 
     for (unsigned i = 0; i < link->n_deliveries; i++)
-        engine_return_delivery(engine, link->deliveries[i]);
+        engine_end_delivery(engine, link->deliveries[i]);
     if (!link->closed)
         link->relay->connections--;
     connection_source_free(link->source);

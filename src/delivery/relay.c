@@ -2,6 +2,7 @@
 #include "delivery/relay.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/errors.h"
 
@@ -45,8 +46,10 @@ RelaySet *relay_set_unref(RelaySet *set)
 {
     if (!set || --set->references > 0)
         return NULL;
-    for (size_t i = 0; i < set->n_relays; i++)
+    for (size_t i = 0; i < set->n_relays; i++) {
         connection_shared_unref(set->relays[i].shared);
+        free(set->relays[i].fault_text);
+    }
     free(set->relays);
     config_unref(set->config);
     free(set);
@@ -101,24 +104,30 @@ bool relay_set_all_held(const RelaySet *set, usec_t now)
     return true;
 }
 
-bool relay_fault(
-    Relay *relay, const DeliveryOutcome *outcome, bool others_work, uint32_t random, usec_t now)
+static void remember_fault(Relay *relay, const DeliveryOutcome *outcome)
 {
-    bool news;
+    free(relay->fault_text);
+    relay->fault_text = strdup(outcome->text);
+    relay->fault = *outcome;
+    relay->fault.text = relay->fault_text ?: "not enough memory to tell";
+}
 
-    if (others_work) {
-        relay->limit = MAX(relay->connections, 1u);
+bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now)
+{
+    bool news = !relay->held || relay->fault.stage != outcome->stage ||
+                relay->fault.error != outcome->error;
+
+    if (relay->connections > 0) {
+        relay->limit = relay->connections;
         relay->limit_until = usec_add(now, LIMIT_PAUSE);
         return false;
     }
-    news =
-        !relay->held || relay->held_stage != outcome->stage || relay->held_error != outcome->error;
+    remember_fault(relay, outcome);
+    relay->limit = relay->config->connections;
     relay->pause =
         relay->held ? MIN(2 * relay->pause, relay->config->hold_max) : relay->config->hold_first;
     relay->held = true;
     relay->held_until = usec_add(now, relay->pause - relay->pause / 10 * (random % 16) / 15);
-    relay->held_stage = outcome->stage;
-    relay->held_error = outcome->error;
     return news;
 }
 

@@ -10,14 +10,14 @@
 typedef struct Relay {
     const RelayConfig *config;
     ConnectionShared *shared;
-    bool held;                /* at fault since the last success */
-    usec_t held_until;        /* monotonic; meaningful while `held` */
-    usec_t pause;             /* of the hold under way */
-    DeliveryStage held_stage; /* of the fault last reported, so that the same one is said once */
-    int held_error;
-    unsigned connections; /* open or opening */
-    unsigned limit;       /* at most so many: the setting, or less after the relay refused more */
-    usec_t limit_until;   /* monotonic; when the limit goes back to the setting */
+    bool held;             /* at fault since the last success */
+    usec_t held_until;     /* monotonic; meaningful while `held` */
+    usec_t pause;          /* of the hold under way */
+    DeliveryOutcome fault; /* the last; meaningful while `held` */
+    char *fault_text;      /* of `fault`, owned; NULL when memory was short */
+    unsigned connections;  /* open or opening */
+    unsigned limit;        /* at most so many: the setting, or less after the relay refused more */
+    usec_t limit_until;    /* monotonic; when the limit goes back to the setting */
 } Relay;
 
 /* Counted: connections keep the set they were made from when a reload brings a new one. */
@@ -42,13 +42,13 @@ usec_t relay_set_next(const RelaySet *set, usec_t now);
 /* True while every relay is on hold. */
 bool relay_set_all_held(const RelaySet *set, usec_t now);
 
-/* A connection failed before it was ready. With other connections to the same relay at work it only
- * refuses more of them: the limit is lowered for a while. Otherwise the relay is held, longer each
- * time. Returns true when the outage, or a new reason for it, should be reported. */
-bool relay_fault(
-    Relay *relay, const DeliveryOutcome *outcome, bool others_work, uint32_t random, usec_t now);
+/* A connection failed before it was of any use. As long as there are others to the same relay
+ * (`relay->connections`) it may only refuse more of them: the limit is lowered for a while. With
+ * the last one the relay is held, longer each time. Returns true when the outage, or a new reason
+ * for it, should be reported. */
+bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now);
 
-/* A connection became ready. Returns true when that ends an outage. */
+/* It said what becomes of a message. Returns true when that ends an outage. */
 bool relay_works(Relay *relay);
 
 /* All holds end now. */

@@ -69,6 +69,7 @@ typedef struct RelayReport {
 typedef struct ProblemReport {
     const char *id;
     const Failure *failure;
+    bool pauses; /* nothing more is claimed for a while because of it */
 } ProblemReport;
 
 typedef struct EngineObserver {

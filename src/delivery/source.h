@@ -44,13 +44,16 @@ typedef enum SourceResult {
     SOURCE_RECOVERED = 3, /* found one of a dead process and made it deliverable again: id */
     SOURCE_STUCK = 4, /* of an end: the record could not be written, the message is still held; try
                          the same end again later */
+    SOURCE_PROBLEM = 5, /* a message that nothing can be done with at present, id and Failure say
+                           which and why; it is left alone for a while, the others are not */
 } SourceResult;
 
 #define SOURCE_ID_MAX 256
 
 typedef struct SourceOps {
     /* The next message to deliver, in `ret`, or its id in `ret_id`. A SourceResult, or a negative
-     * errno with a Failure for a failure of our own that will not be better at once. */
+     * errno with a Failure for a failure of our own that will not be better at once. SOURCE_NONE
+     * while has_candidates() only ends a bounded step. */
     int (*next)(Source *source, usec_t now, SourceMessage **ret, char ret_id[static SOURCE_ID_MAX],
         Failure *f);
 
@@ -58,8 +61,8 @@ typedef struct SourceOps {
     bool (*has_candidates)(const Source *source, usec_t now);
 
     /* Whether there may be others that only a look through the store can tell; look() does a
-     * bounded step of it. SOURCE_NONE, SOURCE_RECOVERED with the id in `ret_id`, or a negative
-     * errno with a Failure. */
+     * bounded step of it. SOURCE_NONE, SOURCE_RECOVERED or SOURCE_PROBLEM with the id in `ret_id`,
+     * or a negative errno with a Failure. */
     bool (*is_unread)(const Source *source, usec_t now);
     int (*look)(Source *source, usec_t now, char ret_id[static SOURCE_ID_MAX], Failure *f);
 
@@ -88,6 +91,9 @@ typedef struct SourceOps {
     int (*fail)(SourceMessage *message, usec_t now, int error, const char *text, Failure *f);
     int (*release)(SourceMessage *message,
         Failure *f); /* nothing is held against it; it is deliverable at once */
+
+    /* Frees a message whose end is stuck, as it is: what was not written is forgotten. */
+    void (*abandon)(SourceMessage *message);
 } SourceOps;
 
 struct Source {

@@ -76,11 +76,12 @@ static int load(SpoolMessage *m, Failure *f)
     return find_pending(m, &history);
 }
 
-/* Gives up the claim of a message for which nothing has been done. */
-static void drop(SpoolMessage *m)
+/* Gives a message back for which nothing can be done at present. Consumes it. */
+static int drop(SpoolMessage *m, int error, Failure *f)
 {
-    (void)spool_release(m->claim, NULL);
-    spool_message_free(m);
+    buffer_clear(&m->lines);
+    (void)spool_message_release(&m->base, NULL);
+    return f && f->text ? error : failure_set_errno(f, error, "cannot read the message");
 }
 
 /* What to do with a file that could not be loaded. Consumes the message. */
@@ -89,20 +90,33 @@ static int reject(SpoolMessage *m, usec_t now, int r, Failure *f)
     _cleanup_failure_ Failure second = {0};
     int end;
 
-    if (r == -ENOMEM || r == -EMFILE || r == -ENFILE) {
-        drop(m);
-        return r;
-    }
+    if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+        return drop(m, r, f);
     end = spool_message_fail(&m->base, now, f->number, failure_text(f), &second);
     if (end == 0)
         return SOURCE_DEFECT;
-    if (end == SOURCE_STUCK)
-        drop(m);
-    return failure_set(f, end < 0 ? end : -EIO, second.number, "%s", failure_text(&second));
+    (void)failure_set(f, 0, second.number, "%s", failure_text(&second));
+    return end == SOURCE_STUCK ? drop(m, -EIO, f) : end;
+}
+
+/* The message of a process that died between the last outcome and the end. Consumes it. */
+static int finish(SpoolMessage *m, bool keep_sent, usec_t now, Failure *f)
+{
+    static const char text[] = "recipients were refused in an earlier attempt";
+    int r;
+
+    if (m->base.n_refused == 0) {
+        r = spool_message_complete(&m->base, now, keep_sent, f);
+        return r == 0 ? -EAGAIN : r;
+    }
+    r = spool_message_fail(&m->base, now, ERROR_REFUSED, text, f);
+    if (r == 0)
+        return failure_set(f, SOURCE_DEFECT, ERROR_REFUSED, "%s", text);
+    return r == SOURCE_STUCK ? drop(m, -EIO, f) : r;
 }
 
 int spool_message_open(
-    Source *source, SpoolClaim *claim, usec_t now, SourceMessage **ret, Failure *f)
+    Source *source, SpoolClaim *claim, bool keep_sent, usec_t now, SourceMessage **ret, Failure *f)
 {
     SpoolMessage *m = calloc(1, sizeof(SpoolMessage));
     int r;
@@ -117,14 +131,8 @@ int spool_message_open(
     r = load(m, f);
     if (r < 0)
         return reject(m, now, r, f);
-    if (m->base.n_pending == 0) { /* died between the last outcome and the end */
-        r = m->base.n_refused == 0
-                ? spool_message_complete(&m->base, now, false, f)
-                : spool_message_fail(&m->base, now, ERROR_REFUSED, "recipients were refused", f);
-        if (r == SOURCE_STUCK)
-            drop(m);
-        return r == 0 ? -EAGAIN : r < 0 ? r : -EIO;
-    }
+    if (m->base.n_pending == 0)
+        return finish(m, keep_sent, now, f);
     *ret = &m->base;
     return 0;
 }
@@ -219,4 +227,12 @@ int spool_message_release(SourceMessage *message, Failure *f)
         spool_source_requeue(m->base.source, id);
     spool_message_free(m);
     return r;
+}
+
+void spool_message_abandon(SourceMessage *message)
+{
+    SpoolMessage *m = from_base(message);
+
+    spool_claim_free(m->claim);
+    spool_message_free(m);
 }

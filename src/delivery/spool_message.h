@@ -6,10 +6,10 @@
 #include "spool/spool.h"
 
 /* Consumes the claim. 0 with the message; SOURCE_DEFECT (the file is `.failed` now, the Failure
- * says why); SOURCE_NONE is not returned; -EAGAIN when nothing was left to do for it; or another
- * negative errno, the file being `.queued` again where possible. */
+ * says why); -EAGAIN when nothing was left to do for it; or another negative errno with a Failure,
+ * the file being `.queued` again where possible. */
 int spool_message_open(
-    Source *source, SpoolClaim *claim, usec_t now, SourceMessage **ret, Failure *f);
+    Source *source, SpoolClaim *claim, bool keep_sent, usec_t now, SourceMessage **ret, Failure *f);
 
 /* The operations of SourceOps. */
 int spool_message_record_outcome(SourceMessage *message, usec_t now, const char *recipient,
@@ -20,6 +20,7 @@ int spool_message_defer(
     SourceMessage *message, usec_t now, unsigned attempt, usec_t next, Failure *f);
 int spool_message_fail(SourceMessage *message, usec_t now, int error, const char *text, Failure *f);
 int spool_message_release(SourceMessage *message, Failure *f);
+void spool_message_abandon(SourceMessage *message);
 
 /* Puts the id at the end of the names to look at. */
 void spool_source_requeue(Source *source, const char *id);

@@ -50,7 +50,6 @@ bool spool_id_is_kept(const Spool *spool, const char *id);
 
 /* A claim of `id.sending`, not yet renamed or locked. NULL when memory is short. */
 SpoolClaim *spool_claim_new(Spool *spool, const char *id);
-void spool_claim_free(SpoolClaim *claim); /* closes, and thereby unlocks; accepts NULL */
 
 /* Renames the claim from ID.from to NEW.to, NEW being a new id; its record comes along. 0 or a
  * negative errno. */
@@ -71,5 +70,3 @@ typedef enum RecordLook {
 
 /* Whose `id.status` is, seen from the message `id.sending`. A RecordLook or a negative errno. */
 int spool_record_look(const Spool *spool, const char *id);
-
-DEFINE_CLEANUP(SpoolClaim, spool_claim_free);

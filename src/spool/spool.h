@@ -112,6 +112,10 @@ int spool_fail(SpoolClaim *claim, Failure *f);
 /* `.sending` -> `.queued`: nothing happened that is held against the message. */
 int spool_release(SpoolClaim *claim, Failure *f);
 
+/* Lets go of a claim that cannot be ended: the file stays `.sending`, unlocked, as a dead process
+ * leaves it. Accepts NULL. */
+void spool_claim_free(SpoolClaim *claim);
+
 /* ---- Changes an operator asks for (the tool). All return 0, -ENOENT when no such message is in a
  * state that allows it, -EBUSY when it is being sent, -EEXIST when the name is taken, other
  * negative errno, each with a Failure. ---- */
@@ -125,3 +129,4 @@ int spool_delete(Spool *spool, const char *id, Failure *f);
 
 DEFINE_CLEANUP(Spool, spool_free);
 DEFINE_CLEANUP(SpoolScan, spool_scan_free);
+DEFINE_CLEANUP(SpoolClaim, spool_claim_free);

@@ -15,8 +15,8 @@ typedef struct Processing {
     sd_event *loop;
     Engine *engine;
     size_t sent, deferred, failed;
-    size_t n_relays;
-    int fault_error; /* of the relay that ended it; 0: none did */
+    bool fails_at_once; /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
+    int fault_error;    /* of the relay that ended it; 0: none did */
     bool trouble;
 } Processing;
 
@@ -62,7 +62,7 @@ static void on_relay(void *user, const RelayReport *report)
         delivery_stage_name(report->outcome->stage), delivery_format_codes(report->outcome, codes),
         report->outcome->text, report->hint);
     engine_statistics(p->engine, &statistics);
-    if (statistics.relays_held < statistics.relays)
+    if (statistics.relays_held < statistics.relays || p->fails_at_once)
         return;
     p->fault_error = report->outcome->error;
     engine_stop(p->engine, clock_monotonic());
@@ -75,7 +75,8 @@ static void on_problem(void *user, const ProblemReport *report)
     fprintf(stderr, "outbox: %d: %s%s%s\n", report->failure->number, report->id ?: "",
         report->id ? ": " : "", failure_text(report->failure));
     p->trouble = true;
-    engine_stop(p->engine, clock_monotonic());
+    if (report->pauses)
+        engine_stop(p->engine, clock_monotonic());
 }
 
 static void on_idle(void *user)
@@ -129,7 +130,7 @@ static int process(Config *config, Spool *spool, bool verbose)
         .problem = on_problem,
         .idle = on_idle,
     };
-    Processing p = {.n_relays = config->n_relays};
+    Processing p = {.fails_at_once = config->retry.max_attempts == 1};
     int r;
 
     r = sd_event_new(&p.loop);

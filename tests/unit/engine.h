@@ -1,0 +1,263 @@
+/* An engine on a queue directory of its own, a real event loop and up to two relays of the test's.
+ * There is no watch: what a test puts into the directory it announces. */
+#pragma once
+
+#include <stdarg.h>
+
+#include "base/errors.h"
+#include "delivery/engine.h"
+#include "relay.h"
+#include "settings/load.h"
+#include "spool.h"
+#include "unit.h"
+
+#define PATIENCE (20 * USEC_PER_SEC)
+
+typedef struct Scene {
+    Place place;
+    TestRelay *relays[2];
+    uint16_t ports[2];
+    sd_event *loop;
+    Config *config;
+    Engine *engine;
+    Buffer events; /* one word each, a blank behind it: "A:delivered:ann@example.com", "A:sent",
+                      "held:one:connect", "idle", ... */
+    bool quits_when_held;
+} Scene;
+
+static inline void note(Scene *scene, const char *format, ...) _printf_(2, 3);
+static inline void note(Scene *scene, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    ck_assert_int_eq(buffer_appendv(&scene->events, format, arguments), 0);
+    va_end(arguments);
+    ck_assert_int_eq(buffer_append_string(&scene->events, " "), 0);
+}
+
+static inline void on_outcome(void *user, const OutcomeReport *report)
+{
+    for (size_t i = 0; i < report->n_recipients; i++)
+        note(user, "%s:%s:%s", report->id, delivery_kind_name(report->outcome->kind),
+            report->recipients[i]);
+}
+
+/* As the daemon's watch would, which sees every file that gets a new name. */
+static inline void announce(Scene *scene, const char *id, const char *state)
+{
+    char name[SPOOL_NAME_MAX];
+
+    snprintf(name, sizeof(name), "%s.%s", id, state);
+    engine_notice(scene->engine, name, ENGINE_NOTICE_READY);
+}
+
+static inline void on_message(void *user, const MessageReport *report)
+{
+    static const char *const words[] = {"sent", "deferred", "failed", "returned", "recovered"};
+    Scene *scene = user;
+
+    if (report->change == MESSAGE_FAILED)
+        note(scene, "%s:failed:%d", report->id, report->error);
+    else
+        note(scene, "%s:%s", report->id, words[report->change]);
+    if (report->change == MESSAGE_DEFERRED)
+        announce(scene, report->id, "deferred");
+    if (report->change == MESSAGE_RETURNED)
+        announce(scene, report->id, "queued");
+}
+
+static inline void on_relay(void *user, const RelayReport *report)
+{
+    if (report->change == RELAY_HELD)
+        note(user, "held:%s:%s", report->relay, delivery_stage_name(report->outcome->stage));
+    else
+        note(user, "resumed:%s", report->relay);
+}
+
+static inline void on_problem(void *user, const ProblemReport *report)
+{
+    note(user, "problem:%s:%s", report->id ?: "-", report->pauses ? "pauses" : "goes-on");
+    ck_assert_int_ne(report->failure->number, 0);
+}
+
+static inline void on_idle(void *user)
+{
+    note(user, "idle");
+}
+
+static const EngineObserver observer = {
+    .outcome = on_outcome,
+    .message = on_message,
+    .relay = on_relay,
+    .problem = on_problem,
+    .idle = on_idle,
+};
+
+static inline Config *load_config(const Scene *scene, const char *relay, const char *other)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *config;
+    char text[2000];
+    int n, r;
+
+    n = snprintf(text, sizeof(text),
+        "spool = { directory = \"%s\"; settle = \"200ms\"; };\n"
+        "retry = { first = \"1s\"; };\n"
+        "relays = ( { name = \"one\"; host = \"127.0.0.1\"; port = %u; tls = \"none\"; hello = "
+        "\"client.example\"; hold_first = \"200ms\"; %s }",
+        scene->place.path, scene->ports[0], relay);
+    if (scene->ports[1] != 0)
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+            ", { name = \"two\"; host = \"127.0.0.1\"; port = %u; tls = \"none\"; hello = "
+            "\"client.example\"; hold_first = \"200ms\"; }",
+            scene->ports[1]);
+    n += snprintf(text + n, sizeof(text) - (size_t)n, " );\n%s\n", other);
+    r = config_load_text("test", text, (size_t)n, NULL, &config, &f);
+    ck_assert_msg(r == 0, "%s", failure_text(&f));
+    return config;
+}
+
+/* `relay` are settings of the first relay; change `scene->config->retry` and so on before
+ * engine_start(). */
+static inline void scene_open(Scene *scene, const char *relay)
+{
+    ck_assert_int_ge(sd_event_new(&scene->loop), 0);
+    scene->config = load_config(scene, relay, "");
+    ck_assert_int_eq(engine_new(scene->loop, scene->place.spool, scene->config, &observer, scene,
+                         &scene->engine),
+        0);
+}
+
+static inline void scene_init(Scene *scene)
+{
+    place_init(&scene->place);
+}
+
+static inline void add_relay(
+    Scene *scene, unsigned i, TestAnswer answer, void *user, const char *extensions)
+{
+    scene->relays[i] = test_relay_start(answer, user, extensions, scene->ports[i]);
+    scene->ports[i] = test_relay_port(scene->relays[i]);
+}
+
+static inline void drop_relay(Scene *scene, unsigned i)
+{
+    test_relay_stop(TAKE_PTR(scene->relays[i]));
+}
+
+static inline void scene_close_engine(Scene *scene)
+{
+    engine_free(TAKE_PTR(scene->engine));
+    scene->config = config_unref(scene->config);
+    scene->loop = sd_event_unref(scene->loop);
+}
+
+static inline void scene_done(Scene *scene)
+{
+    scene_close_engine(scene);
+    drop_relay(scene, 0);
+    drop_relay(scene, 1);
+    buffer_done(&scene->events);
+    place_done(&scene->place);
+}
+
+#define _cleanup_scene_ _cleanup_(scene_done)
+
+static inline const char *events(Scene *scene)
+{
+    ck_assert_ptr_nonnull(buffer_reserve(&scene->events, 1));
+    scene->events.memory[scene->events.end] = '\0';
+    return buffer_data(&scene->events);
+}
+
+static inline void forget_events(Scene *scene)
+{
+    buffer_clear(&scene->events);
+}
+
+static inline bool happened(Scene *scene, const char *event)
+{
+    char word[300];
+
+    snprintf(word, sizeof(word), "%s ", event);
+    return strstr(events(scene), word) != NULL;
+}
+
+static inline unsigned count_events(Scene *scene, const char *event)
+{
+    char word[300];
+    unsigned n = 0;
+
+    snprintf(word, sizeof(word), "%s ", event);
+    for (const char *at = events(scene); (at = strstr(at, word)); at++)
+        n++;
+    return n;
+}
+
+static inline void run_for(Scene *scene, usec_t span)
+{
+    usec_t end = clock_monotonic() + span;
+
+    for (usec_t now; (now = clock_monotonic()) < end;)
+        ck_assert_int_ge(sd_event_run(scene->loop, end - now), 0);
+}
+
+static inline void run_until(Scene *scene, const char *event)
+{
+    usec_t end = clock_monotonic() + PATIENCE;
+
+    while (!happened(scene, event) && clock_monotonic() < end)
+        ck_assert_int_ge(sd_event_run(scene->loop, USEC_PER_SEC / 10), 0);
+    ck_assert_msg(happened(scene, event), "no \"%s\" among: %s", event, events(scene));
+}
+
+/* How often the loop wakes in that time. */
+static inline unsigned count_wakes(Scene *scene, usec_t span)
+{
+    usec_t end = clock_monotonic() + span;
+    unsigned n = 0;
+
+    for (usec_t now; (now = clock_monotonic()) < end;) {
+        int r = sd_event_run(scene->loop, end - now);
+
+        ck_assert_int_ge(r, 0);
+        n += r > 0;
+    }
+    return n;
+}
+
+static inline EngineStatistics figures(const Scene *scene)
+{
+    EngineStatistics statistics;
+
+    engine_statistics(scene->engine, &statistics);
+    return statistics;
+}
+
+/* A message to these recipients, a blank between them. */
+static inline void put_message(const Scene *scene, const char *name, const char *recipients)
+{
+    _cleanup_buffer_ Buffer text = {0};
+
+    ck_assert_int_eq(buffer_append_string(&text, "X-Sender: <shop@example.org>\n"), 0);
+    for (const char *at = recipients; *at != '\0';) {
+        size_t n = strcspn(at, " ");
+
+        ck_assert_int_eq(buffer_appendf(&text, "X-Receiver: <%.*s>\n", (int)n, at), 0);
+        at += n + (at[n] == ' ');
+    }
+    ck_assert_int_eq(buffer_append_string(&text, "Subject: test\n\nHello\n"), 0);
+    ck_assert_int_eq(buffer_append(&text, "", 1), 0);
+    put(&scene->place, name, buffer_data(&text));
+}
+
+/* Puts `X.queued` there and tells the engine. */
+static inline void queue_message(Scene *scene, const char *id, const char *recipients)
+{
+    char name[SPOOL_NAME_MAX];
+
+    snprintf(name, sizeof(name), "%s.queued", id);
+    put_message(scene, name, recipients);
+    announce(scene, id, "queued");
+}
