@@ -101,7 +101,7 @@ static int append_field(const HeaderField *field, const char *domain, Buffer *ou
                 r = buffer_appendf(out, "@%s", domain);
             copied = gap;
         }
-        e = closes ? (Element){.had_angle = true} : (Element){0};
+        e = (Element){.had_angle = closes};
         p++;
     }
     return r < 0 ? r : buffer_append(out, copied, (size_t)(field->end - copied));

@@ -37,9 +37,11 @@ static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
     state->bytes += (uint64_t)st.st_size;
     state->oldest = state->oldest == 0 ? time : MIN(state->oldest, time);
     if (entry->state == SPOOL_DEFERRED) {
-        time =
-            spool_next_attempt(spool, entry->id) ?: time; /* without a record it is due at once */
-        figures->next = figures->next == 0 ? time : MIN(figures->next, time);
+        usec_t next = spool_next_attempt(spool, entry->id);
+
+        if (next == 0)
+            next = time; /* without a record it is due at once */
+        figures->next = figures->next == 0 ? next : MIN(figures->next, next);
     }
 }
 

@@ -86,6 +86,7 @@ def arrivals(bench):
         staging = daemon.directory / "staging"
         staging.mkdir()
         fill(staging, count, SMALL)
+        os.sync()
         daemon.start()
         start = time.monotonic()
         subprocess.run([arrive, staging, daemon.queue, str(count)], check=True)
@@ -96,7 +97,7 @@ def arrivals(bench):
 
     case = Case(f"{count:,} messages that arrive while draining", "messages/s", min(bench.runs, 3))
     case.add("arriving", arriving)
-    case.add("queued before", lambda: drain_rate(bench, plain(sink.port), count))
+    case.add("queued before", lambda: drain_rate(bench, plain(sink.port), count, synced=True))
     case.measure()
     return report(case, "arriving", [("queued before", 1.0, "at least")])
 
@@ -172,6 +173,7 @@ def million(bench):
     def large():
         daemon = bench.daemon(plain(sink.port))
         fill(daemon.queue, count, SMALL)
+        os.sync()
         free = os.statvfs(daemon.queue).f_ffree
         start = time.monotonic()
         daemon.start()
@@ -186,7 +188,7 @@ def million(bench):
 
     case = Case(f"drain {count:,} messages", "messages/s", 1)
     case.add("large queue", large)
-    case.add("10,000 messages", lambda: drain_rate(bench, plain(sink.port)))
+    case.add("10,000 messages", lambda: drain_rate(bench, plain(sink.port), synced=True))
     case.measure()
     return (report(case, "large queue", [("10,000 messages", 0.8, "at least")])
             + one_figure("large queue: until the first delivery", "s", firsts, (0.5, "at most"))

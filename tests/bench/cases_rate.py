@@ -19,10 +19,12 @@ def plain(port, **settings):
     return [{"name": "sink", "host": "127.0.0.1", "port": port, "tls": "none", **settings}]
 
 
-def drain_rate(bench, relays, count=10000, size=SMALL, **options):
-    """Messages a second of one run of the daemon on a fresh queue."""
+def drain_rate(bench, relays, count=10000, synced=False, **options):
+    """Messages a second of one run of the daemon on a fresh queue; `synced`: its files have reached the disk."""
     daemon = bench.daemon(relays)
-    fill(daemon.queue, count, size)
+    fill(daemon.queue, count, SMALL)
+    if synced:
+        os.sync()
     return daemon.drain(count, **options)
 
 
@@ -49,6 +51,7 @@ def drain(bench):
     sample.write_bytes(message(SMALL)[len(ENVELOPE):])
     case = Case("drain 10,000 messages of 4 KB, plaintext", "messages/s", bench.runs)
     case.add("outboxd", lambda: drain_rate(bench, plain(sink.port)))
+    case.add("outboxd, files on the disk", lambda: drain_rate(bench, plain(sink.port), synced=True))
     case.add("smtp-source -d -s 20", lambda: peers.smtp_source(sink.port, 20000, SMALL))
     case.add("Postfix, deferred queue", lambda: postfix_rate(bench, sink.port))
     case.add("curl in a loop", lambda: peers.curl_loop(sink.port, sample, 100))

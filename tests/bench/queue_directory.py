@@ -18,12 +18,12 @@ def message(size):
     return ENVELOPE + HEADER + body[: max(size - len(HEADER), 0)]
 
 
-def fill(directory, count, size, state="queued", start=0):
-    """`count` messages of `size` bytes, complete the moment they have their names."""
+def fill(directory, count, size, state="queued"):
+    """`count` messages of `size` bytes, in the page cache only, as a program leaves them that does not sync."""
     content = message(size)
     fd = os.open(directory, os.O_RDONLY)
     try:
-        for i in range(start, start + count):
+        for i in range(count):
             file = os.open(f"m{i:07d}.{state}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=fd)
             os.write(file, content)
             os.close(file)

@@ -201,7 +201,7 @@ static void enqueue(const Place *p, int marks)
     check(spool_writer_new(p->path, &w, NULL));
     check(spool_writer_write(w, "one", 3, NULL));
     mark(marks, MARK_ANYWAY);
-    check(spool_writer_commit(w, true, &path, NULL));
+    check(spool_writer_commit(w, &path, NULL));
 }
 
 static const Scenario scenarios[] = {
