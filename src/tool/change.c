@@ -21,9 +21,13 @@ static int change_named(Spool *spool, Change change, char **ids)
     for (; *ids; ids++) {
         _cleanup_failure_ Failure f = {0};
         char id[SPOOL_NAME_MAX];
+        int r;
 
         tool_bare_id(*ids, id);
-        if (change(spool, id, &f) < 0)
+        r = change(spool, id, &f);
+        if (r == -ENOENT) /* the queue is well, the name is not */
+            f.number = ERROR_FILE;
+        if (r < 0)
             status = tool_fail(&f);
     }
     return status;
@@ -100,8 +104,8 @@ const Command command_retry = {
     .name = "retry",
     .synopsis = "[OPTION...] ID...",
     .summary = "Try deferred or failed messages again now",
-    .help = CHANGE_HELP "Recipients that have had the message do not get it again. The same by "
-                        "hand: mv ID.failed ID.queued\n",
+    .help = CHANGE_HELP "Recipients that have had the message do not get it again.\n"
+                        "The same by hand: mv ID.failed ID.queued\n",
     .run = run_retry,
 };
 

@@ -45,12 +45,12 @@ const Command command_config = {
     .name = "config",
     .synopsis = "[OPTION...] [NAME]",
     .summary = "Print the settings in effect, or one of them",
-    .help = "  -e, --explain  what there is to know about the settings instead: values, default, "
-            "other names\n"
-            "  -j, --json     as JSON\n"
-            "  -h, --help     print this\n\n"
-            "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
-            "or MailPort, or a\n"
-            "section. Secrets are shown as ***.\n",
+    .help =
+        "  -e, --explain  what there is to know about the settings instead: values, default,\n"
+        "                 other names\n"
+        "  -j, --json     as JSON\n"
+        "  -h, --help     print this\n\n"
+        "NAME is a setting by any of its names, such as spool.directory, relays.primary.port or\n"
+        "MailPort, or a section. Secrets are shown as ***.\n",
     .run = run_config,
 };

@@ -75,19 +75,24 @@ json_t *inspect_record(const Spool *spool, const char *id, Failure *f)
     return lines;
 }
 
-/* The text of the last line that has one. */
+/* The text of the last line that tells of a failure, its codes in front. */
 static char *last_text(const Spool *spool, const char *id)
 {
     json_t *lines = inspect_record(spool, id, NULL);
     char *text = NULL;
 
     for (size_t i = json_array_size(lines); i > 0 && !text; i--) {
-        const json_t *line = json_array_get(lines, i - 1);
-        const char *event = json_string_value(json_object_get(line, "event"));
-        const char *found = json_string_value(json_object_get(line, "text"));
+        const char *event = NULL, *enhanced = "", *found = NULL;
+        int code = 0;
 
-        if (found && event && strcmp(event, "delivered") != 0)
+        (void)json_unpack(json_array_get(lines, i - 1), "{s?s, s?s, s?s, s?i}", "event", &event,
+            "text", &found, "enhanced", &enhanced, "code", &code);
+        if (!found || !event || strcmp(event, "delivered") == 0)
+            continue;
+        if (code == 0)
             text = strdup(found);
+        else if (asprintf(&text, "%d %s%s%s", code, enhanced, *enhanced ? " " : "", found) < 0)
+            text = NULL;
     }
     json_decref(lines);
     return text;
@@ -126,8 +131,14 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
     }
     if (r >= 0)
         r = inspect_history(spool, &inspection);
-    if (r >= 0 && !inspection.text)
-        inspection.text = last_text(spool, id);
+    if (r >= 0) {
+        char *text = last_text(spool, id);
+
+        if (text) {
+            free(inspection.text);
+            inspection.text = text;
+        }
+    }
     if (r < 0)
         inspection_done(&inspection);
     else

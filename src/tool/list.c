@@ -36,12 +36,26 @@ static void print_printable(const char *text, size_t max, int width)
     _cleanup_free_
     char *printable = text_printable(text, strlen(text), max);
 
-    printf("%-*s  ", width, printable ?: "?");
+    printf("%-*s", width, printable ?: "?");
+}
+
+static void print_people(const Inspection *i)
+{
+    print_printable(!i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320, 0);
+    fputs("  ", stdout);
+    print_printable(i->n_recipients > 0 ? i->recipients[0] : "?", 320, 0);
+    if (i->n_recipients > 1)
+        printf(" and %zu more", i->n_recipients - 1);
+    if (i->text) {
+        fputs("\n    ", stdout);
+        print_printable(i->text, 500, 0);
+    }
+    putchar('\n');
 }
 
 /* Messages are printed as they are found, so the widths are those of usual ones. */
 #define HEADINGS "%-29s  %-8s  %5s  %10s  %5s  %5s  %s\n"
-#define FIGURES "%-8s  %5s  %10llu  %5u  %5s  "
+#define FIGURES "  %-8s  %5s  %10llu  %5u  %5s  "
 
 static void print_row(const Inspection *i, usec_t now)
 {
@@ -55,16 +69,7 @@ static void print_row(const Inspection *i, usec_t now)
     print_printable(i->id, 200, 29);
     printf(
         FIGURES, spool_state_name(i->state), age, (unsigned long long)i->size, i->attempts, next);
-    print_printable(!i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320, 0);
-    print_printable(i->n_recipients > 0 ? i->recipients[0] : "?", 320, 0);
-    if (i->n_recipients > 1)
-        printf("and %zu more", i->n_recipients - 1);
-    putchar('\n');
-    if (i->text) {
-        fputs("    ", stdout);
-        print_printable(i->text, 500, 0);
-        putchar('\n');
-    }
+    print_people(i);
 }
 
 static int print_json(const Inspection *i, bool first)

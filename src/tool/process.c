@@ -44,8 +44,8 @@ static void on_message(void *user, const MessageReport *report)
     p->deferred += report->change == MESSAGE_DEFERRED;
     p->failed += report->change == MESSAGE_FAILED;
     if (report->change == MESSAGE_FAILED)
-        fprintf(
-            stderr, "outbox: %d: %s failed: %s\n", report->error, report->id, report->text ?: "");
+        (void)tool_fail_number(
+            report->error, "%s failed: %s", report->id, report->text ?: "no reason is known");
 }
 
 /* There is no coming back for a relay that does not answer: with the last one held, what is left
@@ -58,9 +58,10 @@ static void on_relay(void *user, const RelayReport *report)
 
     if (report->change != RELAY_HELD)
         return;
-    (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s; %s", report->relay,
+    (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s%s%s", report->relay,
         delivery_stage_name(report->outcome->stage), delivery_format_codes(report->outcome, codes),
-        report->outcome->text, report->hint);
+        report->outcome->text, report->outcome->code > 0 ? "; " : "",
+        report->outcome->code > 0 ? report->hint : "");
     engine_statistics(p->engine, &statistics);
     if (statistics.relays_held < statistics.relays || p->fails_at_once)
         return;
@@ -72,8 +73,10 @@ static void on_problem(void *user, const ProblemReport *report)
 {
     Processing *p = user;
 
-    fprintf(stderr, "outbox: %d: %s%s%s\n", report->failure->number, report->id ?: "",
-        report->id ? ": " : "", failure_text(report->failure));
+    if (report->id)
+        (void)tool_fail_about(report->id, report->failure);
+    else
+        (void)tool_fail(report->failure);
     p->trouble = true;
     if (report->pauses)
         engine_stop(p->engine, clock_monotonic());
@@ -92,6 +95,7 @@ static int on_signal(
     Processing *p = user;
 
     p->fault_error = ERROR_INTERRUPTED;
+    (void)tool_fail_number(ERROR_INTERRUPTED, "interrupted");
     engine_stop(p->engine, clock_monotonic());
     return 0;
 }
@@ -149,7 +153,8 @@ static int process(Config *config, Spool *spool, bool verbose)
     if (r < 0)
         return tool_fail_number(
             error_from_errno(r), "cannot process %s: %s", spool_path(spool), strerror(-r));
-    printf("%zu sent, %zu deferred, %zu failed\n", p.sent, p.deferred, p.failed);
+    printf("%zu sent, %zu deferred, %zu failed%s\n", p.sent, p.deferred, p.failed,
+        p.fault_error != 0 ? "; what is left stays queued" : "");
     return exit_status(&p);
 }
 
@@ -185,8 +190,7 @@ const Command command_process = {
     .summary = "Deliver what is in a queue directory, once, and end",
     .help = "  -v, --verbose  print the dialogue with the relays\n"
             "  -h, --help     print this\n\n"
-            "Deferred messages are tried when their time has come. A daemon may work on the same "
-            "directory. Exit statuses:\n"
-            "0 all delivered, 69 some failed, 75 some are to be tried again.\n",
+            "Deferred messages are tried when their time has come. A daemon may work on the same\n"
+            "directory. Exit statuses: 0 all delivered, 69 some failed, 75 try again later.\n",
     .run = run_process,
 };

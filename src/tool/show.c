@@ -55,9 +55,9 @@ static void print_record_line(json_t *line)
 
         if (strcmp(name, "time") == 0 || strcmp(name, "event") == 0)
             continue;
-        if (json_is_integer(value))
+        if (json_is_integer(value) && json_integer_value(value) != 0)
             printf("  %s=%lld", name, (long long)json_integer_value(value));
-        else if (json_is_string(value)) {
+        else if (json_is_string(value) && json_string_length(value) > 0) {
             printable = text_printable(json_string_value(value), json_string_length(value), 1000);
             printf("  %s=%s", name, printable ?: "?");
         }
@@ -122,7 +122,7 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
     int status;
 
     if (spool_find(spool, id, &state) < 0 || inspect(spool, id, state, &i) < 0)
-        return tool_fail_number(ERROR_SPOOL,
+        return tool_fail_number(ERROR_FILE,
             "there is no message %s in %s: it has been delivered, deleted, or never was there; "
             "`outbox list` shows those there are",
             id, spool_path(spool));

@@ -32,7 +32,7 @@ static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
     if (!spool_name_format(entry->id, entry->state, name) ||
         fstatat(spool_directory_fd(spool), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return; /* gone meanwhile */
-    time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC;
+    time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
     state->messages++;
     state->bytes += (uint64_t)st.st_size;
     state->oldest = state->oldest == 0 ? time : MIN(state->oldest, time);
@@ -63,9 +63,12 @@ static int gather(const Spool *spool, Figures *figures)
 
 static void print_text(const Spool *spool, const Figures *figures)
 {
+    const char *path = spool_path(spool);
+    _cleanup_free_
+    char *printable = text_printable(path, strlen(path), 4096);
     char time[RFC3339_MAX];
 
-    printf("%s\n", spool_path(spool));
+    printf("%s\n", printable ?: "?");
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];
 
