@@ -71,8 +71,9 @@ bool setting_name_equal(const char *a, const char *b)
     }
 }
 
-/* The least distance between a normalized name and any word of a list; 0 is a match. */
-static size_t words_distance(const char *words, const char *wanted)
+/* The least distance between a normalized name and any word of a list; 0 is a match. With a limit
+ * of 0 nothing but matches is looked for, which is what nearly every call wants. */
+static size_t words_distance(const char *words, const char *wanted, size_t limit)
 {
     size_t best = SIZE_MAX;
 
@@ -81,7 +82,10 @@ static size_t words_distance(const char *words, const char *wanted)
         size_t n = strcspn(words, " ");
 
         normalize(words, n, word);
-        best = MIN(best, text_distance(word, wanted));
+        if (strcmp(word, wanted) == 0)
+            return 0;
+        if (limit > 0)
+            best = MIN(best, text_distance(word, wanted));
         words += n;
     }
     return best;
@@ -118,8 +122,8 @@ static const Setting *nearest(SettingSection section, const char *name, size_t l
 
         if (section != SECTION_ANY && rows[i].section != section)
             continue;
-        distance =
-            MIN(words_distance(rows[i].name, wanted), words_distance(rows[i].aliases, wanted));
+        distance = MIN(words_distance(rows[i].name, wanted, limit),
+            words_distance(rows[i].aliases, wanted, limit));
         if (distance <= limit && (!found || distance < limit)) {
             found = &rows[i];
             limit = distance;
