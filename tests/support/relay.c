@@ -60,8 +60,7 @@ static void wait_for_close(Peer *peer)
         ;
 }
 
-/* Whether the test's answer, if it has one, was anything but 2xx or 3xx. */
-static bool is_refused(Peer *peer, const char *line, const char *usual)
+static const char *choose_answer(Peer *peer, const char *line, const char *usual)
 {
     const TestCommand command = {
         .connection = peer->number, .message = peer->message, .line = line};
@@ -71,14 +70,25 @@ static bool is_refused(Peer *peer, const char *line, const char *usual)
     if (peer->relay->answer)
         answer = peer->relay->answer(peer->relay->user, &command);
     pthread_mutex_unlock(&peer->relay->mutex);
-    if (!answer)
-        answer = usual;
+    return answer ? answer : usual;
+}
+
+static void give_answer(Peer *peer, const char *answer)
+{
     peer->over = strncmp(answer, "421", 3) == 0 || strcmp(answer, "CLOSE") == 0 ||
                  strcmp(answer, "HANG") == 0;
     if (strcmp(answer, "HANG") == 0)
         wait_for_close(peer);
-    else if (strcmp(answer, "CLOSE") != 0 && *answer != '\0')
+    else if (strcmp(answer, "CLOSE") != 0)
         say(peer, answer);
+}
+
+/* Whether the answer to the command, which is given, was anything but 2xx or 3xx. */
+static bool is_refused(Peer *peer, const char *line, const char *usual)
+{
+    const char *answer = choose_answer(peer, line, usual);
+
+    give_answer(peer, answer);
     return answer[0] != '2' && answer[0] != '3';
 }
 
@@ -146,6 +156,7 @@ static void on_data(Peer *peer, const char *line)
 {
     char content[4096];
     uint64_t bytes = 0;
+    const char *answer;
 
     if (peer->recipients[0] == '\0') {
         (void)is_refused(peer, line, "554 5.5.1 no valid recipients");
@@ -157,8 +168,10 @@ static void on_data(Peer *peer, const char *line)
         bytes += strlen(content);
     if (feof(peer->in) || ferror(peer->in))
         return;
-    if (!is_refused(peer, ".", "250 2.0.0 taken"))
-        take(peer, bytes);
+    answer = choose_answer(peer, ".", "250 2.0.0 taken");
+    if (answer[0] == '2')
+        take(peer, bytes); /* before the client can know */
+    give_answer(peer, answer);
 }
 
 static void converse(Peer *peer)

@@ -22,7 +22,6 @@ typedef struct Scene {
     Engine *engine;
     Buffer events; /* one word each, a blank behind it: "A:delivered:ann@example.com", "A:sent",
                       "held:one:connect", "idle", ... */
-    bool quits_when_held;
 } Scene;
 
 static inline void note(Scene *scene, const char *format, ...) _printf_(2, 3);
@@ -49,7 +48,8 @@ static inline void announce(Scene *scene, const char *id, const char *state)
     char name[SPOOL_NAME_MAX];
 
     snprintf(name, sizeof(name), "%s.%s", id, state);
-    engine_notice(scene->engine, name, ENGINE_NOTICE_READY);
+    if (scene->engine) /* else it is being freed */
+        engine_notice(scene->engine, name, ENGINE_NOTICE_READY);
 }
 
 static inline void on_message(void *user, const MessageReport *report)
