@@ -152,7 +152,7 @@ const char *setting_unavailable(const char *name)
     if (wanted[0] == '\0')
         return NULL;
     for (size_t i = 0; i < ELEMENTSOF(unavailable); i++)
-        if (words_distance(unavailable[i].names, wanted) == 0)
+        if (words_distance(unavailable[i].names, wanted, 0) == 0)
             return unavailable[i].reason;
     return NULL;
 }
