@@ -40,21 +40,24 @@ static int append_envelope(Buffer *out, const Envelope *e, const char *end)
     return r;
 }
 
-/* The old block, but for what is replaced. The cursor is moved behind it. */
+/* The old block, but for what is replaced. The cursor is moved behind it. Returns whether it has a
+ * field that ends it. */
 static int append_rest_of_block(
     Buffer *out, HeaderCursor *cursor, const char *end, const Envelope *e, Failure *f)
 {
+    bool has_end = false;
     HeaderField field;
     int r = 0;
 
     while (r >= 0 && cursor->at < end) {
         r = header_next(cursor, &field, f);
+        has_end = r > 0 && field.kind == FIELD_X_END;
         if (r <= 0 || (field.kind == FIELD_X_SENDER && e->sender) ||
             (field.kind == FIELD_X_RECEIVER && e->n_recipients > 0))
             continue;
         r = buffer_append(out, field.name, (size_t)(field.end - field.name));
     }
-    return r < 0 ? r : 0;
+    return r < 0 ? r : has_end;
 }
 
 /* A header may begin with fields that would belong to an envelope block before it; where it does,
@@ -76,7 +79,6 @@ int message_readdress(const char *data, size_t n, const Envelope *envelope, cons
     const char *end = line_end(data, n);
     Envelope own = {0};
     size_t header_end;
-    bool has_block;
     int r;
 
     if (!envelope->sender && envelope->n_recipients == 0 && !added)
@@ -88,13 +90,12 @@ int message_readdress(const char *data, size_t n, const Envelope *envelope, cons
     behind = cursor;
     r = origin_read_block(&behind, &own, f);
     envelope_done(&own);
-    has_block = behind.at > cursor.at;
     if (r >= 0)
         r = append_envelope(out, envelope, end);
     if (r >= 0)
         r = append_rest_of_block(out, &cursor, behind.at, envelope, f);
     header_skip_mbox_line(&behind);
-    if (r >= 0 && !has_block)
+    if (r == 0)
         r = append_end_of_block(out, behind, end);
     if (r >= 0 && added)
         r = buffer_append_string(out, added);

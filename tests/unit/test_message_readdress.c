@@ -44,6 +44,8 @@ static const struct Case {
         {"r@x"},
         "X-Sender: <s@x>\nX-Receiver: <r@x>\nX-Source: /home\nX-EndOfInjectedXHeaders: 14\n"
         "X-Receiver: no@x\n" TEXT},
+    {"X-Sender: o@p\nFrom a@b Mon Mar  2 10:20:30 2026\nX-Receiver: no@x\n" TEXT, "s@x", {"r@x"},
+        "X-Sender: <s@x>\nX-Receiver: <r@x>\nX-EndOfInjectedXHeaders: 0\nX-Receiver: no@x\n" TEXT},
     /* a block behind other fields is none */
     {"Subject: x\nX-Receiver: p@q\n" TEXT, NULL, {"r@x"},
         "X-Receiver: <r@x>\nSubject: x\nX-Receiver: p@q\n" TEXT},

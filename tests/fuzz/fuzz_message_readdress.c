@@ -1,0 +1,71 @@
+/* A message with another envelope in front. Its content must be what it was, and its envelope the
+ * one that was asked for. */
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/file.h"
+#include "message/message.h"
+#include "message/qualify.h"
+#include "message/readdress.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define NOW 1767351845123456u
+
+/* The content, when it is a message that can be sent: 0 or what message_open() returned. */
+static int read_message(const Buffer *text, Message **ret, Buffer *ret_content)
+{
+    _cleanup_close_ int fd = memfd_create("message", MFD_CLOEXEC);
+    int r;
+
+    if (fd < 0 || file_write_all(fd, buffer_data(text), buffer_size(text)) < 0)
+        abort();
+    r = message_open(fd, buffer_size(text), NOW, "fuzz", ret, NULL);
+    while (r >= 0 && message_read(*ret, 65536, ret_content) > 0)
+        continue;
+    return r;
+}
+
+static void check(const Buffer *text)
+{
+    _cleanup_(message_free_p) Message *old = NULL, *new = NULL;
+    _cleanup_buffer_ Buffer before = {0}, readdressed = {0}, after = {0};
+    char sender[] = "", recipient[] = "a@b";
+    EnvelopeRecipient recipients[] = {{.address = recipient}};
+    const Envelope asked = {.sender = sender, .recipients = recipients, .n_recipients = 1};
+    const Envelope *found;
+
+    if (read_message(text, &old, &before) < 0)
+        return;
+    if (message_readdress(buffer_data(text), buffer_size(text), &asked, NULL, &readdressed, NULL) <
+            0 ||
+        read_message(&readdressed, &new, &after) < 0)
+        abort();
+    found = message_envelope(new);
+    if (strcmp(found->sender, "") != 0 || found->n_recipients != 1 ||
+        strcmp(found->recipients[0].address, recipient) != 0)
+        abort();
+    if (buffer_size(&before) != buffer_size(&after) ||
+        memcmp(buffer_data(&before), buffer_data(&after), buffer_size(&before)) != 0)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    _cleanup_buffer_ Buffer text = {0}, qualified = {0}, again = {0};
+
+    if (size == 0)
+        return 0;
+    if (buffer_append(&text, data, size) < 0)
+        abort();
+    check(&text);
+    /* What has got its domains needs no more. */
+    if (message_qualify(buffer_data(&text), buffer_size(&text), "here", &qualified) < 0 ||
+        message_qualify(buffer_data(&qualified), buffer_size(&qualified), "there", &again) < 0)
+        abort();
+    if (buffer_size(&again) != buffer_size(&qualified) ||
+        memcmp(buffer_data(&again), buffer_data(&qualified), buffer_size(&again)) != 0)
+        abort();
+    return 0;
+}
