@@ -63,7 +63,7 @@ START_TEST(misplaced_settings_say_what_would_be_right)
             "outbox.conf:1: spool.timeout: is a setting of relays; write it there"},
         {"spool = { zzzzzzz = 3; };",
             "outbox.conf:1: spool.zzzzzzz: unknown setting; `outbox config "
-            "--help` lists all there are"},
+            "--explain` lists all there are"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++)
