@@ -3,12 +3,14 @@
 import email
 import email.policy
 import json
+import os
 import pathlib
+import signal
 import subprocess
 
 import lab
 from case import SystemTest, as_delivered, message
-from process import free_port
+from process import free_port, wait_for
 
 
 class Queueing(SystemTest):
@@ -153,6 +155,71 @@ class Sending(SystemTest):
         self.wait_copies(2, ann, bob)
 
 
+    def test_process_leaves_messages_queued_when_the_relay_is_down(self):
+        self.configure(self.lab.relay(free_port()))
+        self.queue.drop("a", message())
+        result = self.outbox("process", status=None)
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertRegex(result.stderr.decode(), r"(?m)^outbox: 10061: ")
+        self.assertEqual(self.queue.names(), ["a.queued"])
+
+    def test_process_goes_on_to_the_next_relay(self):
+        ann = self.address()
+        self.configure(self.lab.relay(free_port()), self.lab.relay("plain"))
+        self.queue.drop("a", message(to=[ann]))
+        self.outbox("process")
+        self.wait_copies(1, ann)
+
+    def test_process_defers_or_with_one_attempt_fails(self):
+        self.configure()
+        self.queue.drop("a", message(to=["tempfail@lab.test"]))
+        self.assertEqual(self.outbox("process", status=None).returncode, 75)
+        self.assertEqual(self.queue.names(), ["a.deferred", "a.status"])
+        self.configure(retry={"max_attempts": 1})
+        self.outbox("retry", "a")
+        self.assertEqual(self.outbox("process", status=None).returncode, 69)
+        self.assertEqual(self.queue.names(), ["a.failed", "a.status"])
+
+    def test_process_interrupted(self):
+        port, _ = self.lab.smtp_sink("-w", "30")
+        self.configure(self.lab.relay(port))
+        self.queue.drop("a", message())
+        command = [lab.program("outbox"), "--config", self.configuration, "process"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            wait_for(lambda: self.queue.has("a.sending"), "a.sending")
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 75)
+        self.assertIn(b"outbox: 301: ", error)
+        self.assertEqual(self.queue.names(), ["a.queued"])
+
+    def test_send_goes_on_to_the_next_relay(self):
+        ann = self.address()
+        self.configure(self.lab.relay(free_port()), self.lab.relay("plain"))
+        result = self.outbox("send", ann, stdin=message(envelope=False), status=None)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stderr.decode(), r"\Aoutbox: 10061: .*\n\Z")
+        self.wait_copies(1, ann)
+
+    def test_send_in_parts(self):
+        people = [self.address(name) for name in ("ann", "bob", "eve")]
+        self.configure(self.lab.relay("plain", recipients_per_transaction=2))
+        result = self.outbox(
+            "send", "-v", "refused@lab.test", *people, stdin=message(envelope=False), status=None
+        )
+        self.assertEqual(result.returncode, 69, result.stderr)
+        self.assertEqual(result.stderr.count(b"> MAIL FROM"), 2)
+        self.wait_copies(3, *people)
+
+    def test_send_from_its_own_text(self):
+        ann = self.address()
+        self.configure()
+        self.outbox("send", "--from", "a@lab.test", "--subject", "x", ann, stdin="Grüße\n".encode())
+        content = self.wait_copies(1, ann)[0].content
+        parsed = email.message_from_bytes(content, policy=email.policy.default)
+        self.assertEqual(parsed.get_content().strip(), "Grüße")
+
+
 class Looking(SystemTest):
     def test_list_and_show(self):
         self.configure()
@@ -182,6 +249,14 @@ class Looking(SystemTest):
         self.assertEqual(status["queued"]["messages"], 1)
         self.assertEqual(status["held"]["messages"], 1)
         self.assertEqual(status["failed"]["messages"], 0)
+
+    def test_names_that_are_not_utf_8(self):
+        self.configure()
+        (self.queue.path / os.fsdecode(b"bad\xff\x01.failed")).write_bytes(b"From: \xff\n")
+        row = self.json("list")[0]
+        self.assertEqual((row["id"], row["state"]), ("bad\\xff\\x01", "failed"))
+        self.assertEqual(self.json("show", os.fsdecode(b"bad\xff\x01"))["record"], [])
+        self.assertNotIn("\x01", self.outbox("list"))
 
     def test_unknown_message(self):
         self.configure()
@@ -240,3 +315,37 @@ class Looking(SystemTest):
         self.configure()
         self.assertIn("queue", self.outbox("--help"))
         self.assertIn("1.0", self.outbox("--version"))
+
+
+class Completing(SystemTest):
+    """The completion for bash, as bash calls it."""
+
+    def complete(self, *words):
+        script = (
+            'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _outbox; '
+            'printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        path = f"{lab.BUILD}:{os.environ['PATH']}"
+        command = ["bash", "-c", script, lab.SOURCE / "etc/bash-completion/outbox", "outbox", *words]
+        done = subprocess.run(
+            [str(word) for word in command], capture_output=True, check=True,
+            env={**os.environ, "PATH": path}, timeout=20,
+        )
+        return done.stdout.decode().split()
+
+    def test_words(self):
+        self.configure()
+        self.queue.drop("first", message(), state="held")
+        front = ("--config", self.configuration)
+        for words, expected in (
+            (("que",), ["queue"]),
+            (("--v",), ["--version"]),
+            (("queue", "--prio"), ["--priority"]),
+            (("queue", "--priority", "u"), ["urgent"]),
+            (("list", "fail"), ["failed"]),
+            ((*front, "release", "f"), ["first"]),
+            ((*front, "check", ""), ["plain"]),
+            (("config", "spool.k"), ["spool.keep_sent"]),
+        ):
+            self.assertEqual(self.complete(*words), expected, words)
+        self.assertIn("delete", self.complete(""))
