@@ -55,11 +55,13 @@ static void on_overflow(void *user)
     engine_rescan(queue->engine);
 }
 
+/* Mounts elsewhere on a busy machine lead here as well: for those this look is all. */
 static void on_doubt(void *user)
 {
     Queue *queue = user;
 
-    timer_arm(queue->check, 0);
+    if (spool_is_current(queue->spool) != 1)
+        timer_arm(queue->check, 0);
 }
 
 /* The lock outlives the event for a moment, and a live process may only have looked at the file: so
