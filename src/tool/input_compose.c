@@ -42,14 +42,13 @@ static int load_text(const char *path, Buffer *out, Failure *f)
 /* Ends the line at `line` with a NUL and returns the next, or NULL behind the last. */
 static char *cut_line(char *line)
 {
-    char *end = strchr(line, '\n');
+    size_t n = strcspn(line, "\n");
+    bool more = line[n] && line[n + 1];
 
-    if (end > line && end[-1] == '\r')
-        end[-1] = '\0';
-    if (!end)
-        return NULL;
-    *end = '\0';
-    return end[1] ? end + 1 : NULL;
+    line[n] = '\0';
+    if (n > 0 && line[n - 1] == '\r')
+        line[n - 1] = '\0';
+    return more ? line + n + 1 : NULL;
 }
 
 /* The header fields of the options and behind them those of the file, one a line. */

@@ -5,6 +5,7 @@ import email.policy
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -315,6 +316,18 @@ class Looking(SystemTest):
         self.configure()
         self.assertIn("queue", self.outbox("--help"))
         self.assertIn("1.0", self.outbox("--version"))
+
+    def test_help_and_manual_agree(self):
+        """Every command and option of the help texts is in outbox(1), and no line is too long."""
+        self.configure()
+        page = (lab.SOURCE / "doc/man/outbox.1").read_text(encoding="utf-8").replace("\\-", "-")
+        text = self.outbox("--help")
+        for command in re.findall(r"(?m)^  ([a-z]+) ", text):
+            self.assertRegex(page, rf"(\.SS |, |\\fB|\|)(\\fB)?(outbox )?{command}\b", command)
+            text += self.outbox(command, "--help")
+        for option in set(re.findall(r"(?<![a-z-])--[a-z][a-z-]*", text)):
+            self.assertIn(option, page)
+        self.assertLessEqual(max(len(line) for line in text.splitlines()), 95)
 
 
 class Completing(SystemTest):
