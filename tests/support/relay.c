@@ -25,7 +25,7 @@ typedef struct Peer {
     pthread_t thread;
     int fd;
     unsigned number, message;
-    FILE *in;
+    Buffer in, out;   /* replies leave together when no further command has come (RFC 2920) */
     char *recipients; /* of the transaction, each with a blank in front and behind */
     bool over;
 } Peer;
@@ -46,16 +46,21 @@ struct TestRelay {
 
 static void say(Peer *peer, const char *line)
 {
-    char out[1200];
-    int n = snprintf(out, sizeof(out), "%s\r\n", line);
+    (void)buffer_appendf(&peer->out, "%s\r\n", line);
+}
 
-    (void)send(peer->fd, out, (size_t)n, MSG_NOSIGNAL);
+static void flush(Peer *peer)
+{
+    if (buffer_size(&peer->out) > 0)
+        (void)send(peer->fd, buffer_data(&peer->out), buffer_size(&peer->out), MSG_NOSIGNAL);
+    buffer_clear(&peer->out);
 }
 
 static void wait_for_close(Peer *peer)
 {
     char waste[4096];
 
+    flush(peer);
     while (recv(peer->fd, waste, sizeof(waste), 0) > 0)
         ;
 }
@@ -92,12 +97,35 @@ static bool is_refused(Peer *peer, const char *line, const char *usual)
     return answer[0] != '2' && answer[0] != '3';
 }
 
-static bool read_line(Peer *peer, char *line, size_t size)
+/* A line with its end; 0 when the connection is over. */
+static size_t read_line(Peer *peer, const char **ret)
 {
-    if (!fgets(line, (int)size, peer->in))
-        return false;
-    line[strcspn(line, "\r\n")] = '\0';
-    return true;
+    const char *end;
+
+    while (buffer_size(&peer->in) == 0 ||
+           !(end = memchr(buffer_data(&peer->in), '\n', buffer_size(&peer->in)))) {
+        char *room = buffer_reserve(&peer->in, 65536);
+        ssize_t n;
+
+        flush(peer);
+        n = room ? recv(peer->fd, room, 65536, 0) : -1;
+        if (n <= 0)
+            return 0;
+        buffer_commit(&peer->in, (size_t)n);
+    }
+    *ret = buffer_data(&peer->in);
+    return (size_t)(end + 1 - *ret);
+}
+
+static bool read_command(Peer *peer, char *command, size_t size)
+{
+    const char *line;
+    size_t n = read_line(peer, &line);
+
+    snprintf(command, size, "%.*s", (int)n, n > 0 ? line : "");
+    command[strcspn(command, "\r\n")] = '\0';
+    buffer_consume(&peer->in, n);
+    return n > 0;
 }
 
 static void on_ehlo(Peer *peer, const char *line)
@@ -154,9 +182,9 @@ static void take(Peer *peer, uint64_t bytes)
 
 static void on_data(Peer *peer, const char *line)
 {
-    char content[4096];
+    const char *content = "", *answer;
     uint64_t bytes = 0;
-    const char *answer;
+    size_t n = 0;
 
     if (peer->recipients[0] == '\0') {
         (void)is_refused(peer, line, "554 5.5.1 no valid recipients");
@@ -164,10 +192,13 @@ static void on_data(Peer *peer, const char *line)
     }
     if (is_refused(peer, line, "354 go on"))
         return;
-    while (fgets(content, sizeof(content), peer->in) && strcmp(content, ".\r\n") != 0)
-        bytes += strlen(content);
-    if (feof(peer->in) || ferror(peer->in))
+    while ((n = read_line(peer, &content)) > 0 && !(n == 3 && content[0] == '.')) {
+        bytes += n;
+        buffer_consume(&peer->in, n);
+    }
+    if (n == 0)
         return;
+    buffer_consume(&peer->in, n);
     answer = choose_answer(peer, ".", "250 2.0.0 taken");
     if (answer[0] == '2')
         take(peer, bytes); /* before the client can know */
@@ -180,7 +211,7 @@ static void converse(Peer *peer)
 
     if (is_refused(peer, "", "220 relay"))
         return;
-    while (!peer->over && read_line(peer, line, sizeof(line))) {
+    while (!peer->over && read_command(peer, line, sizeof(line))) {
         if (strncasecmp(line, "EHLO", 4) == 0) {
             on_ehlo(peer, line);
         } else if (strncasecmp(line, "MAIL", 4) == 0) {
@@ -203,6 +234,7 @@ static void *serve(void *argument)
     Peer *peer = argument;
 
     converse(peer);
+    flush(peer);
     pthread_mutex_lock(&peer->relay->mutex);
     peer->relay->open--;
     (void)shutdown(peer->fd, SHUT_RDWR);
@@ -219,7 +251,6 @@ static void add_peer(TestRelay *relay, int fd)
         return;
     }
     *peer = (Peer){.relay = relay, .fd = fd, .number = ++relay->n_peers};
-    peer->in = fdopen(dup(fd), "r");
     peer->recipients = calloc(1, 1);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     relay->open++;
@@ -306,7 +337,8 @@ void test_relay_stop(TestRelay *relay)
 
         (void)shutdown(peer->fd, SHUT_RDWR);
         pthread_join(peer->thread, NULL);
-        (void)fclose(peer->in);
+        buffer_done(&peer->in);
+        buffer_done(&peer->out);
         (void)close(peer->fd);
         free(peer->recipients);
     }
