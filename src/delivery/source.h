@@ -85,7 +85,7 @@ typedef struct SourceOps {
     /* The ends. Each writes what was gathered where the record outlives the change, and consumes
      * the message when it returns 0 or a negative errno (with a Failure: the store will find the
      * message again by itself). SOURCE_STUCK, with a Failure, leaves it claimed, so that no
-     * recipient that has had the message gets it again. */
+     * recipient that has had the message gets it again: the same end is to be tried later. */
     int (*complete)(SourceMessage *message, usec_t now, bool keep_sent, Failure *f);
     int (*defer)(SourceMessage *message, usec_t now, unsigned attempt, usec_t next, Failure *f);
     int (*fail)(SourceMessage *message, usec_t now, int error, const char *text, Failure *f);

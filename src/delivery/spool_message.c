@@ -107,11 +107,13 @@ static int finish(SpoolMessage *m, bool keep_sent, usec_t now, Failure *f)
 
     if (m->base.n_refused == 0) {
         r = spool_message_complete(&m->base, now, keep_sent, f);
-        return r == 0 ? -EAGAIN : r;
+    } else {
+        r = spool_message_fail(&m->base, now, ERROR_REFUSED, text, f);
+        if (r == 0)
+            return failure_set(f, SOURCE_DEFECT, ERROR_REFUSED, "%s", text);
     }
-    r = spool_message_fail(&m->base, now, ERROR_REFUSED, text, f);
     if (r == 0)
-        return failure_set(f, SOURCE_DEFECT, ERROR_REFUSED, "%s", text);
+        return -EAGAIN;
     return r == SOURCE_STUCK ? drop(m, -EIO, f) : r;
 }
 
@@ -161,16 +163,21 @@ int spool_message_write(SourceMessage *message, Failure *f)
 
 int spool_message_complete(SourceMessage *message, usec_t now, bool keep_sent, Failure *f)
 {
-    _cleanup_(spool_message_free_p) SpoolMessage *m = from_base(message);
+    SpoolMessage *m = from_base(message);
     int r = 0;
 
-    if (keep_sent)
+    if (keep_sent && !m->last_line_gathered)
         r = spool_record_sent(&m->lines, now);
+    m->last_line_gathered = r >= 0;
     if (r >= 0 && keep_sent)
         r = spool_message_write(message, f);
     if (r < 0) /* delivered all the same: what cannot be kept is let go */
         keep_sent = false;
-    return spool_complete(m->claim, keep_sent, f);
+    r = spool_complete(m->claim, keep_sent, f);
+    if (r == 1)
+        return SOURCE_STUCK;
+    spool_message_free(m);
+    return r;
 }
 
 /* Writes what was gathered, `line` being the attempt's last. 0, or SOURCE_STUCK: nothing was

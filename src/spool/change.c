@@ -106,24 +106,36 @@ int spool_unlink_record(const Spool *spool, const char *id, Failure *f)
         f, -errno, "%s/%s: cannot delete the delivery record", spool->path, name);
 }
 
-int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f)
+/* Deletes the file of a claim without a record. As spool_complete(). */
+static int delete_file(SpoolClaim *claim, Failure *f)
 {
-    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
-    int r;
+    int r = spool_unlink_message(claim->spool, claim->id, SPOOL_SENDING, f);
 
-    if (!keep_sent && !owned->has_record) {
-        r = spool_unlink_message(owned->spool, owned->id, SPOOL_SENDING, f);
-        if (r == 0 && owned->size <= CLOSE_LATER_MAX)
-            closer_take(owned->spool->closer, TAKE_FD(owned->fd));
-        if (r != -ENOENT)
-            return r;
-        return failure_set(f, r, ERROR_SPOOL,
+    if (r < 0 && r != -ENOENT)
+        return 1;
+    if (r == 0 && claim->size <= CLOSE_LATER_MAX)
+        closer_take(claim->spool->closer, TAKE_FD(claim->fd));
+    if (r == -ENOENT)
+        (void)failure_set(f, r, ERROR_SPOOL,
             "%s/%s.sending: somebody moved or removed the message while it was being sent; it has "
             "been delivered: delete it wherever it is now, or it is sent again",
-            owned->spool->path, owned->id);
-    }
+            claim->spool->path, claim->id);
+    spool_claim_free(claim);
+    return r;
+}
+
+int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f)
+{
+    SpoolClaim *owned _cleanup_(spool_claim_free_p) = NULL;
+    int r;
+
+    if (!keep_sent && !claim->has_record)
+        return delete_file(claim, f);
+    r = change_state(claim, SPOOL_SENT, f);
+    if (r < 0 && r != -ENOENT)
+        return 1;
     /* Past this rename nothing sends it again, so that its record may go before it. */
-    r = change_state(owned, SPOOL_SENT, f);
+    owned = claim;
     if (r < 0 || keep_sent)
         return r;
     r = spool_unlink_record(owned->spool, owned->id, f);

@@ -83,7 +83,14 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, Failure *f)
     /* A record that cannot be read is complained about when the message is claimed. */
     sent = spool_history_load(claim, &history, NULL) >= 0 && history.sent;
     spool_history_done(&history);
-    r = sent ? spool_complete(TAKE_PTR(claim), keep_sent, f) : spool_release(TAKE_PTR(claim), f);
+    if (sent) {
+        r = spool_complete(claim, keep_sent, f);
+        if (r == 1)
+            return -EIO; /* the claim ends here; its record says that it was sent */
+        (void)TAKE_PTR(claim);
+    } else {
+        r = spool_release(TAKE_PTR(claim), f);
+    }
     if (r == -ENOENT || r == -EBUSY) /* somebody was quicker, or mounted something on it */
         return 0;
     return r < 0 ? r : sent ? 2 : 1;

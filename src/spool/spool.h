@@ -91,11 +91,13 @@ usec_t spool_claim_arrival(const SpoolClaim *claim); /* modification time of the
 bool spool_claim_has_record(const SpoolClaim *claim);
 const Spool *spool_claim_spool(const SpoolClaim *claim);
 
-/* ---- Ends of a claim. Each consumes the claim, whatever it returns: 0 or a negative errno with a
- * Failure; on failure the file stays `.sending`, unlocked, and the next scan recovers it. Where the
- * new name is taken, file and record get a new id together. ---- */
+/* ---- Ends of a claim. Each consumes the claim, but for one result of spool_complete(): 0 or a
+ * negative errno with a Failure; on failure the file stays `.sending`, unlocked, and the next scan
+ * recovers it. Where the new name is taken, file and record get a new id together. ---- */
 
-/* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. */
+/* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. Where
+ * the file cannot be taken out of `.sending` 1 is returned, with a Failure, and the claim stays:
+ * let go of it, and the message is sent again. Call it again later. */
 int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f);
 
 /* Lets go of the files of the last completed messages, which are closed in batches: for the end of

@@ -53,6 +53,42 @@ START_TEST(a_record_that_cannot_be_written_keeps_the_message_until_it_can)
 }
 END_TEST
 
+/* Nobody may change the directory: for root by being somebody else, for all others by its mode. */
+static void close_directory(const char *path, bool closed)
+{
+    if (getuid() == 0)
+        ck_assert_int_eq(seteuid(closed ? 65534 : 0), 0);
+    else
+        ck_assert_int_eq(chmod(path, closed ? 0500 : 0700), 0);
+}
+
+static const char *close_directory_at_content(void *user, const TestCommand *command)
+{
+    const Scene *s = user;
+
+    if (strcmp(command->line, ".") == 0)
+        close_directory(s->place.path, true);
+    return NULL;
+}
+
+START_TEST(a_delivered_file_that_cannot_be_deleted_is_not_sent_again)
+{
+    _cleanup_scene_ Scene s = {0};
+
+    scene_init(&s);
+    add_relay(&s, 0, close_directory_at_content, &s, "");
+    put_message(&s, "A.queued", "ann@example.com");
+    scene_open(&s, "");
+    engine_start(s.engine);
+    run_until(&s, "problem:A:pauses");
+    close_directory(s.place.path, false);
+    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL), 0); /* it is locked */
+    run_until(&s, "A:sent");
+    assert_names(&s.place, "");
+    ck_assert_uint_eq(test_relay_taken(s.relays[0], ""), 1);
+}
+END_TEST
+
 START_TEST(a_stop_lets_go_of_what_cannot_be_written)
 {
     _cleanup_scene_ Scene s = {0};
@@ -316,6 +352,7 @@ static Suite *make_suite(void)
 
     tcase_set_timeout(own, 60);
     tcase_add_test(own, a_record_that_cannot_be_written_keeps_the_message_until_it_can);
+    tcase_add_test(own, a_delivered_file_that_cannot_be_deleted_is_not_sent_again);
     tcase_add_test(own, a_stop_lets_go_of_what_cannot_be_written);
     tcase_add_test(own, an_engine_freed_with_what_cannot_be_written_leaves_it_to_the_next);
     tcase_add_test(own, one_message_that_nothing_can_be_done_with_does_not_stop_the_others);
