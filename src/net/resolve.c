@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/hostname.h"
 #include "base/text.h"
-#include "net/hostname.h"
 #include "settings/secret_source.h"
 
 struct Lookup {

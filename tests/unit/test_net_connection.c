@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/hostname.h"
 #include "base/text.h"
 #include "certificates.h"
 #include "net/drive_event.h"
 #include "net/drive_poll.h"
-#include "net/hostname.h"
 #include "server.h"
 #include "settings/load.h"
 #include "unit.h"

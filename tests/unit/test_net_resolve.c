@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/hostname.h"
 #include "base/text.h"
 #include "net/address.h"
-#include "net/hostname.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 #include "server.h"

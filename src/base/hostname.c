@@ -1,5 +1,5 @@
 /* This host's own name. Must never give a name that servers refuse for its form. */
-#include "net/hostname.h"
+#include "base/hostname.h"
 
 #include <errno.h>
 #include <limits.h>
