@@ -141,6 +141,9 @@ void smtp_session_lost(SmtpSession *session, const DeliveryOutcome *why);
  * begins what is more than a command and its reply (DATA, BDAT, STARTTLS, AUTH, QUIT); -ENOMEM. */
 int smtp_session_command(SmtpSession *session, const char *line, usec_t now);
 
+/* Whether the line begins what is more than a command and its reply. */
+bool smtp_session_command_is_reserved(const char *line);
+
 /* The last reply of the server, all its lines. Borrowed until the next step; without a reply so far
  * its code is 0. */
 const SmtpReply *smtp_session_last_reply(const SmtpSession *session);

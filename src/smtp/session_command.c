@@ -7,10 +7,11 @@
 #include "smtp/session_internal.h"
 
 /* What is followed by more than one reply, or ends the dialogue as the session knows it. */
-static bool is_reserved(const char *line)
+bool smtp_session_command_is_reserved(const char *line)
 {
     static const char *const verbs[] = {"DATA", "BDAT", "STARTTLS", "AUTH", "QUIT"};
 
+    line += strspn(line, " ");
     for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
         size_t n = strlen(verbs[i]);
 
@@ -28,7 +29,7 @@ int smtp_session_command(SmtpSession *s, const char *line, usec_t now)
     s->now = now;
     if (!smtp_session_is_idle(s) || !smtp_session_can_submit(s))
         return -EBUSY;
-    if (*line == '\0' || is_reserved(line + strspn(line, " ")))
+    if (*line == '\0' || smtp_session_command_is_reserved(line))
         return -EINVAL;
     buffer_clear(&s->scratch);
     r = smtp_command_simple(&s->scratch, line, NULL);

@@ -25,13 +25,17 @@ void dialogue_print(void *user _unused_, SmtpTraceDirection direction, const cha
     fputc('\n', stderr);
 }
 
-void dialogue_print_reply(FILE *out, const SmtpReply *reply)
+void dialogue_print_reply(FILE *out, const char *about, const SmtpReply *reply)
 {
     const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text), *next;
 
     for (; at < end; at = next + 1) {
         next = memchr(at, '\n', (size_t)(end - at)) ?: end;
-        fprintf(out, "%d%c%s%s", reply->code, next + 1 < end ? '-' : ' ', reply->enhanced,
+        if (about) {
+            print_printable(out, about, strlen(about));
+            fputs(": ", out);
+        }
+        fprintf(out, "%d%c%s%s", reply->code, !about && next + 1 < end ? '-' : ' ', reply->enhanced,
             reply->enhanced[0] ? " " : "");
         print_printable(out, at, (size_t)(next - at));
         fputc('\n', out);

@@ -9,5 +9,5 @@
  * be known. */
 void dialogue_print(void *user, SmtpTraceDirection direction, const char *line, size_t n);
 
-/* Prints a reply line by line, as it was received. */
-void dialogue_print_reply(FILE *out, const SmtpReply *reply);
+/* Prints a reply line by line: as it was received, or, with `about`, "ABOUT: CODE TEXT". */
+void dialogue_print_reply(FILE *out, const char *about, const SmtpReply *reply);

@@ -5,22 +5,98 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "tool/call.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
+#include "tool/json.h"
 
-#define LINE_BYTES_MAX 2048
+#define LINE_BYTES_MAX 510 /* RFC 5321, 4.5.3.1.4, without the line end */
 
 typedef struct Saying {
+    const Command *command;
     const char *verb; /* "VRFY", put before each argument; NULL: the arguments are commands */
     char **arguments;
     bool verbose;
+    json_t *answers; /* NULL: they are printed as they come */
 } Saying;
 
-/* The status that a reply gives, after having printed it. */
-static int answer(const DeliveryOutcome *outcome, const SmtpReply *reply)
+static char *format_line(const Saying *saying, const char *argument)
 {
-    dialogue_print_reply(stdout, reply);
+    char *line;
+
+    if (asprintf(&line, "%s%s%s", saying->verb ?: "", saying->verb ? " " : "", argument) < 0)
+        return NULL;
+    return line;
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* Whether it can be said at all, so that a mistake needs no relay to be told. 0 or an exit status.
+ */
+static int check_argument(const Saying *saying, const char *argument)
+{
+    _cleanup_free_
+    char *line = format_line(saying, argument);
+    _cleanup_free_
+    char *shown = text_printable(argument, strlen(argument), 80);
+
+    if (!line || !shown)
+        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+    if (argument[strspn(argument, " ")] == '\0')
+        return tool_usage(saying->command, "an argument is empty");
+    if (has_control(argument))
+        return tool_usage(
+            saying->command, "'%s' holds a line end or another control character", shown);
+    if (strlen(line) > LINE_BYTES_MAX)
+        return tool_usage(
+            saying->command, "'%s' is too long: a command has %d bytes", shown, LINE_BYTES_MAX);
+    if (smtp_session_command_is_reserved(line))
+        return tool_usage(saying->command,
+            "'%s' is more than a command and its reply: messages are sent by `outbox send`, TLS "
+            "and login are matters of the configuration, and QUIT is said at the end",
+            shown);
+    return 0;
+}
+
+/* The reply as JSON; NULL when memory is short. */
+static json_t *to_json(const RelayConfig *relay, const char *line, const SmtpReply *reply)
+{
+    const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text);
+    json_t *lines = json_array();
+
+    while (lines && at < end) {
+        const char *next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        _cleanup_free_
+        char *text = strndup(at, (size_t)(next - at));
+
+        if (!text || json_array_append_new(lines, json_text(text)) < 0) {
+            json_decref(lines);
+            lines = NULL;
+        }
+        at = next + 1;
+    }
+    return json_pack("{s:o, s:o, s:i, s:o, s:o}", "relay", json_text(relay->name), "command",
+        json_text(line), "code", reply->code, "enhanced",
+        json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
+}
+
+/* Prints or keeps the answer. The status that it gives, or a negative errno. */
+static int answer(const Saying *saying, const Call *call, const char *argument, const char *line,
+    const DeliveryOutcome *outcome)
+{
+    const SmtpReply *reply = smtp_session_last_reply(connection_session(call->connection));
+
+    if (!saying->answers)
+        dialogue_print_reply(stdout, saying->verb ? argument : NULL, reply);
+    else if (json_array_append_new(saying->answers, to_json(call->relay, line, reply)) < 0)
+        return -ENOMEM;
     switch (outcome->kind) {
     case DELIVERY_DELIVERED: return EX_OK;
     case DELIVERY_REFUSED: return EX_UNAVAILABLE;
@@ -30,45 +106,39 @@ static int answer(const DeliveryOutcome *outcome, const SmtpReply *reply)
 
 /* Says one command. An exit status, or a negative errno; -ENOTCONN: the relay is gone, which has
  * been said. */
-static int say_one(Call *call, const char *verb, const char *argument)
+static int say_one(Call *call, const Saying *saying, const char *argument)
 {
-    SmtpSession *session = connection_session(call->connection);
-    char line[LINE_BYTES_MAX];
+    _cleanup_free_
+    char *line = format_line(saying, argument);
     SmtpEvent event;
-    int r;
+    int r = line ? 0 : -ENOMEM;
 
-    if (snprintf(line, sizeof(line), "%s%s%s", verb ?: "", verb ? " " : "", argument) >=
-        (int)sizeof(line))
-        return tool_fail_number(ERROR_USAGE, "a command has at most %d bytes", LINE_BYTES_MAX - 1);
-    r = smtp_session_command(session, line, clock_monotonic());
-    if (r == -EINVAL)
-        return tool_fail_number(ERROR_USAGE,
-            "'%s' cannot be said: it holds control characters, or begins more than a command and "
-            "its reply",
-            argument);
+    if (r >= 0)
+        r = smtp_session_command(connection_session(call->connection), line, clock_monotonic());
     if (r >= 0)
         r = call_wait(call, &event);
     if (r < 0)
         return r;
     if (event.type == SMTP_EVENT_REPLY)
-        return answer(event.outcome, smtp_session_last_reply(session));
+        return answer(saying, call, argument, line, event.outcome);
     (void)call_say_fault(call->relay, event.outcome);
     return -ENOTCONN;
 }
 
-/* Says all of them; the status is that of the last that did not go well. */
+/* Says all of them; the status is 75 when one is to be asked again, else 69 when one was refused.
+ */
 static int say_all(Call *call, const Saying *saying)
 {
     int status = EX_OK;
 
     for (char **argument = saying->arguments; *argument; argument++) {
-        int r = say_one(call, saying->verb, *argument);
+        int r = say_one(call, saying, *argument);
 
         if (r == -ENOTCONN)
             return EX_TEMPFAIL;
         if (r < 0)
             return tool_fail_number(error_from_errno(r), "%s: %s", call->relay->name, strerror(-r));
-        status = r != EX_OK ? r : status;
+        status = MAX(status, r);
     }
     call_quit(call);
     return status;
@@ -94,17 +164,37 @@ static int say(Config *config, const Saying *saying)
     return status;
 }
 
+/* With the configuration; answers that were kept are printed when all are there. */
+static int say_and_print(const Tool *tool, Saying *saying, bool json)
+{
+    _cleanup_config_ Config *config = NULL;
+    int status = tool_load(tool, &config);
+
+    if (status != 0)
+        return status;
+    if (json) {
+        saying->answers = json_array();
+        if (!saying->answers)
+            return tool_fail_number(ERROR_MEMORY, "no memory is left");
+    }
+    status = say(config, saying);
+    if (json && json_print(saying->answers) != EX_OK)
+        return EX_OSERR;
+    return status;
+}
+
 static int run_say(
     const Tool *tool, const Command *command, int argc, char **argv, const char *verb)
 {
-    static const struct option options[] = {
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'}, TOOL_OPTION_HELP, {0}};
-    _cleanup_config_ Config *config = NULL;
-    Saying saying = {.verb = verb};
-    int c, status;
+    Saying saying = {.command = command, .verb = verb};
+    bool json = false;
+    int c, status = 0;
 
-    while ((c = tool_getopt(command, argc, argv, ":vh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv, ":jvh", options)) >= 0)
         switch (c) {
+        case 'j': json = true; break;
         case 'v': saying.verbose = true; break;
         case 'h': return tool_help(command);
         default: return EX_USAGE;
@@ -112,11 +202,13 @@ static int run_say(
     if (optind == argc)
         return tool_usage(command, "an argument is missing");
     saying.arguments = argv + optind;
-    status = tool_load(tool, &config);
-    return status != 0 ? status : say(config, &saying);
+    for (char **argument = saying.arguments; status == 0 && *argument; argument++)
+        status = check_argument(&saying, *argument);
+    return status != 0 ? status : say_and_print(tool, &saying, json);
 }
 
 #define SAY_HELP                                                                            \
+    "  -j, --json     a JSON array, one object a reply\n"                                   \
     "  -v, --verbose  print the whole dialogue\n"                                           \
     "  -h, --help     print this\n\n"                                                       \
     "The first relay that answers is asked. Exit statuses: 0 it says yes, 69 it says no,\n" \
@@ -144,7 +236,7 @@ const Command command_expand = {
     .name = "expand",
     .synopsis = "[OPTION...] LIST...",
     .summary = "Ask the relay who is on mailing lists (EXPN)",
-    .help = SAY_HELP "Many relays do not tell.\n",
+    .help = SAY_HELP "A line is printed for each member. Many relays do not tell.\n",
     .run = run_expand,
 };
 
@@ -157,6 +249,8 @@ const Command command_command = {
     .name = "command",
     .synopsis = "[OPTION...] 'COMMAND'...",
     .summary = "Say SMTP commands to the relay and print its replies",
-    .help = SAY_HELP "As in: outbox command NOOP 'HELP VRFY'\n",
+    .help = SAY_HELP
+    "As in: outbox command NOOP 'HELP VRFY'. What is more than a command and its reply is not\n"
+    "said: DATA, BDAT, STARTTLS, AUTH, QUIT.\n",
     .run = run_command,
 };

@@ -296,10 +296,60 @@ class Looking(SystemTest):
         self.configure(self.lab.relay("submission"))
         self.assertNotIn("wonder", self.outbox("config") + self.outbox("config", "--json"))
 
-    def test_verify_and_expand_and_command(self):
+    def test_verify_and_expand(self):
         self.configure()
-        self.outbox("verify", "ann@lab.test", status=None)
-        self.assertIn("250", self.outbox("command", "NOOP"))
+        text = self.outbox("verify", "ann@lab.test", "bob@lab.test")
+        self.assertRegex(text, r"\Aann@lab.test: 252 2\.\S+ .*\nbob@lab.test: 252 2\.\S+ .*\n\Z")
+        for arguments, status, words in (
+            (("verify", "refused@lab.test", "ann@lab.test"), 69, "refused@lab.test: 550 5.1.1 "),
+            (("verify", "tempfail@lab.test", "refused@lab.test"), 75, "tempfail@lab.test: 451 4.3.0 "),
+            (("expand", "staff"), 69, "staff: 500 5.5.2 "),
+        ):
+            result = self.outbox(*arguments, status=None)
+            self.assertEqual(result.returncode, status, arguments)
+            self.assertIn(words, result.stdout.decode())
+            self.assertEqual(len(result.stdout.splitlines()), len(arguments) - 1)
+        (answer,) = self.json("verify", "ann@lab.test")
+        self.assertEqual((answer["relay"], answer["command"], answer["code"], answer["enhanced"]),
+                         ("plain", "VRFY ann@lab.test", 252, "2.0.0"))
+        self.assertEqual(len(answer["lines"]), 1)
+
+    def test_command(self):
+        self.configure(self.lab.relay(free_port()), self.lab.relay("plain"))
+        result = self.outbox("command", "NOOP", "EHLO here", status=None)
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout.decode(), r"\A250 2\.0\.0 .*\n250-mail.lab.test\n(250-.*\n)+250 ")
+        self.assertIn("refused", result.stderr.decode())  # the first relay
+        result = self.outbox("command", "-v", "NONSENSE", status=None)
+        self.assertEqual(result.returncode, 69)
+        self.assertIn("> NONSENSE\n< 5", result.stderr.decode())
+
+    def test_command_that_cannot_be_said(self):
+        """It is told without a relay."""
+        self.configure(self.lab.relay(free_port()))
+        for arguments, words in (
+            (("command", "DATA"), "outbox send"),
+            (("command", "NOOP", "bdat 0 LAST"), "outbox send"),
+            (("command", "STARTTLS"), "configuration"),
+            (("command", "auth PLAIN"), "configuration"),
+            (("command", "NOOP\r\nRSET"), r"NOOP\x0d\x0aRSET"),
+            (("verify", "ann@lab.test\nRSET"), "line end"),
+            (("verify", ""), "empty"),
+            (("expand", "x" * 600), "too long"),
+            (("verify",), "missing"),
+        ):
+            result = self.outbox(*arguments, status=None)
+            self.assertEqual((result.returncode, result.stdout), (64, b""), arguments)
+            self.assertIn(words, result.stderr.decode())
+
+    def test_send_with_another_verb(self):
+        self.configure()
+        for verb in ("saml", "SEND", "soml"):
+            result = self.outbox(
+                "send", "--command", verb, "ann@lab.test", stdin=message(envelope=False), status=None
+            )
+            self.assertEqual(result.returncode, 69, verb)
+            self.assertIn(f"does not offer the command {verb.upper()}", result.stderr.decode())
 
     def test_usage(self):
         self.configure()
