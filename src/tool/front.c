@@ -35,6 +35,6 @@ int main(int argc, char **argv)
     if (strcmp(name, "sendmail") == 0)
         return sendmail_main(argc, argv);
     if (strcmp(name, "mailq") == 0)
-        return mailq_main(NULL);
+        return mailq_main(argc, argv);
     return run_tool(argc, argv);
 }

@@ -12,12 +12,19 @@
 #include "tool/full.h"
 #include "tool/queue.h"
 
-int mailq_main(char *config_path)
+/* What still needs somebody's or the daemon's work; never what was sent and kept. */
+static int list_queue(const SendmailOptions *options)
 {
-    char program[] = "outbox", option[] = "--config", list[] = "list";
-    char *with[] = {program, option, config_path, list, NULL}, *without[] = {program, list, NULL};
+    static const char *const list[] = {"list", "queued", "sending", "deferred", "held", "failed"};
+    const char *arguments[ELEMENTSOF(list) + 4] = {"outbox"};
+    size_t n = 1;
 
-    return tool_become_full(config_path ? with : without);
+    if (options->config_path) {
+        arguments[n++] = "--config";
+        arguments[n++] = options->config_path;
+    }
+    memcpy(arguments + n, list, sizeof(list));
+    return tool_become_full((char **)arguments);
 }
 
 static int usage(const char *what, const char *why)
@@ -26,14 +33,17 @@ static int usage(const char *what, const char *why)
 }
 
 /* -b: what to do. -1 to go on, or an exit status. */
-static int choose_mode(const char *mode, const SendmailOptions *options)
+static int choose_mode(const char *mode, SendmailOptions *options)
 {
     switch (mode[0]) {
-    case 'm': return -1;
-    case 'p': return mailq_main(options->config_path);
+    case 'm': options->list = false; return -1;
+    case 'p': options->list = true; return -1;
     case 'd':
     case 'D': return usage("-bd", "the daemon is outboxd");
     case 'i': return usage("-bi", "there are no aliases here");
+    case 's':
+        return usage("-bs", "no SMTP is spoken on standard input; give it a message, with the "
+                            "recipients as arguments or with -t");
     default: return usage("-b", "of the modes there are m (send) and p (list the queue) only");
     }
 }
@@ -55,7 +65,8 @@ static int take_option(int c, SendmailOptions *options)
     case 'o': options->ignore_dots |= optarg[0] == 'i'; return -1;
     case 'O': options->ignore_dots |= text_starts_nocase(optarg, "IgnoreDots"); return -1;
     case 'b': return choose_mode(optarg, options);
-    case 'q': return usage("-q", "outboxd tries by itself; `outbox retry --all` makes it try now");
+    case 'I': return choose_mode("i", options);
+    case 'q': options->run_queue = true; return -1;
     case ':': return usage((char[]){'-', (char)optopt, '\0'}, "wants a value");
     case '?': return usage((char[]){'-', (char)optopt, '\0'}, "there is no such option");
     default: return -1;
@@ -95,25 +106,44 @@ static int queue(
     return r < 0 ? r : queue_message(directory, &message, rest, &path, f);
 }
 
-int sendmail_main(int argc, char **argv)
+static int queue_input(const SendmailOptions *options, char **recipients)
 {
     const char *none[] = {NULL};
-    SendmailOptions options = {0};
-    Tool tool = {.overrides = none};
+    const Tool tool = {.config_path = options->config_path, .overrides = none};
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *directory = NULL;
+    int status = tool_directory(&tool, NULL, &directory);
+
+    if (status != 0)
+        return status;
+    return queue(options, directory, recipients, &f) < 0 ? tool_fail(&f) : EX_OK;
+}
+
+static int run(SendmailOptions *options, int argc, char **argv)
+{
     int c, status = -1;
 
     opterr = 0;
     while (status < 0 &&
-           (c = getopt(argc, argv, ":A:B:C:F:GIL:N:O:R:UV:X:b:d::f:h:imno:p:q::r:tvx")) >= 0)
-        status = take_option(c, &options);
+           (c = getopt(argc, argv, ":A:B:C:F:GIL:N:O:R:UV:X:b:cd::e:f:h:imno:p:q::r:tvx")) >= 0)
+        status = take_option(c, options);
     if (status >= 0)
         return status;
-    tool.config_path = options.config_path;
-    status = tool_directory(&tool, NULL, &directory);
-    if (status != 0)
-        return status;
-    return queue(&options, directory, argv + optind, &f) < 0 ? tool_fail(&f) : EX_OK;
+    if (options->list)
+        return list_queue(options);
+    /* A run of the queue is asked for, and no message given: the daemon runs it all the time. */
+    if (options->run_queue && !options->header_recipients && !argv[optind])
+        return EX_OK;
+    return queue_input(options, argv + optind);
+}
+
+int sendmail_main(int argc, char **argv)
+{
+    return run(&(SendmailOptions){0}, argc, argv);
+}
+
+int mailq_main(int argc, char **argv)
+{
+    return run(&(SendmailOptions){.list = true}, argc, argv);
 }

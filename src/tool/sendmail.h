@@ -7,19 +7,21 @@
 /* sendmail: queues the message on standard input. Returns an exit status of sysexits.h. */
 int sendmail_main(int argc, char **argv);
 
-/* mailq: becomes `outbox list`, with this configuration (NULL: the default). */
-int mailq_main(char *config_path);
+/* mailq: becomes `outbox list`, of all but what was sent. Takes the same options. */
+int mailq_main(int argc, char **argv);
 
 /* ---- Between the files of sendmail ---- */
 
 /* What its options say. Strings are borrowed; NULL: not given. */
 typedef struct SendmailOptions {
-    char *config_path;                      /* -C */
+    const char *config_path;                /* -C */
     const char *sender;                     /* -f, -r */
     const char *full_name;                  /* -F */
     const char *notify, *ret, *envelope_id; /* -N, -R, -V: parameters of DSN (RFC 3461) */
     bool header_recipients;                 /* -t */
     bool ignore_dots;                       /* -i */
+    bool list;                              /* -bp */
+    bool run_queue;                         /* -q */
 } SendmailOptions;
 
 /* Appends the message that starts with `start` (its whole header at least) with a complete

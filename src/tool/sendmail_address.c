@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/hostname.h"
 #include "base/text.h"
 #include "message/address.h"
 #include "message/message.h"
@@ -20,10 +21,11 @@
 #define MAILNAME_PATH "/etc/mailname"
 #define DOMAIN_MAX 256
 
-/* The domain that belongs to names of this machine. */
-static void read_domain(char domain[static DOMAIN_MAX])
+/* The domain that belongs to names of this machine. Caller frees; NULL when memory is short. */
+static char *read_domain(void)
 {
     _cleanup_buffer_ Buffer text = {0};
+    char name[DOMAIN_MAX] = "", *qualified;
     size_t n = 0;
 
     if (file_load(AT_FDCWD, MAILNAME_PATH, DOMAIN_MAX - 1, &text) >= 0 && buffer_size(&text) > 0) {
@@ -31,12 +33,14 @@ static void read_domain(char domain[static DOMAIN_MAX])
 
         while (n < buffer_size(&text) && (unsigned char)line[n] > ' ')
             n++;
-        memcpy(domain, line, n);
+        if (n > 0)
+            return strndup(line, n);
     }
-    domain[n] = '\0';
-    if (n == 0 && gethostname(domain, DOMAIN_MAX) < 0)
-        strcpy(domain, "localhost");
-    domain[DOMAIN_MAX - 1] = '\0';
+    if (host_name_get(&qualified) < 0 || qualified)
+        return qualified;
+    if (gethostname(name, sizeof(name) - 1) < 0 || name[0] == '\0')
+        strcpy(name, "localhost");
+    return strdup(name);
 }
 
 /* What the steps share. */
@@ -194,18 +198,37 @@ static int set_sender(Addressing *a, const char *header_sender)
         buffer_size(&parameters) > 1 ? buffer_data(&parameters) : NULL, a->failure);
 }
 
+/* Whether it can stand in a header without being encoded. */
+static bool is_plain(const char *name)
+{
+    for (; *name >= ' ' && *name <= '~'; name++)
+        continue;
+    return *name == '\0';
+}
+
+/* As a quoted string (RFC 5322, 3.2.4). */
+static int append_quoted(const char *name, Buffer *out)
+{
+    int r = buffer_append(out, "\"", 1);
+
+    for (; r >= 0 && *name; name++)
+        r = buffer_appendf(out, "%s%c", *name == '"' || *name == '\\' ? "\\" : "", *name);
+    return r < 0 ? r : buffer_append(out, "\"", 1);
+}
+
 /* A From field. The name is left out where it would have to be encoded. */
 static int format_from(const Addressing *a, Buffer *out)
 {
     const char *name = a->options->full_name ?: "", *sender = a->envelope.sender;
-    bool plain = name[0] && !strpbrk(name, "\"\\\r\n") && text_is_ascii(name, strlen(name));
+    bool named = name[0] && is_plain(name);
     _cleanup_free_
     char *address = sender[0] ? strdup(sender) : qualify(a, "MAILER-DAEMON");
-    int r = address ? 0 : -ENOMEM;
+    int r = address ? buffer_append_string(out, "From: ") : -ENOMEM;
 
+    if (r >= 0 && named)
+        r = append_quoted(name, out);
     if (r >= 0)
-        r = plain ? buffer_appendf(out, "From: \"%s\" <%s>\n", name, address)
-                  : buffer_appendf(out, "From: %s\n", address);
+        r = buffer_appendf(out, named ? " <%s>\n" : "%s\n", address);
     return r < 0 ? r : buffer_append(out, "", 1);
 }
 
@@ -268,11 +291,11 @@ int sendmail_address(
     const char *data = buffer_data(start);
     size_t n = buffer_size(start);
     _cleanup_buffer_ Buffer text = {0};
-    char domain[DOMAIN_MAX];
+    _cleanup_free_
+    char *domain = read_domain();
     Addressing a = {.options = options, .text = &text, .domain = domain, .failure = f};
-    int r = check_parameters(options, f);
+    int r = domain ? check_parameters(options, f) : -ENOMEM;
 
-    read_domain(domain);
     if (r >= 0 && !has_header(data, n) && data[0] != '\n' && data[0] != '\r')
         r = buffer_append_string(&text, "\n");
     if (r >= 0)
