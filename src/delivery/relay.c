@@ -90,9 +90,14 @@ usec_t relay_set_next(const RelaySet *set, usec_t now)
 {
     usec_t next = USEC_NEVER;
 
-    for (size_t i = 0; i < set->n_relays; i++)
-        if (is_held(&set->relays[i], now))
-            next = MIN(next, set->relays[i].held_until);
+    for (size_t i = 0; i < set->n_relays; i++) {
+        const Relay *relay = &set->relays[i];
+
+        if (is_held(relay, now))
+            next = MIN(next, relay->held_until);
+        else if (relay->limit < relay->config->connections && relay->limit_until > now)
+            next = MIN(next, relay->limit_until);
+    }
     return next;
 }
 

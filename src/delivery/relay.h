@@ -36,7 +36,8 @@ RelaySet *relay_set_unref(RelaySet *set); /* accepts NULL; returns NULL */
 /* The relay a new connection should go to, or NULL when all are held or at their limit. */
 Relay *relay_set_choose(RelaySet *set, usec_t now);
 
-/* When a relay on hold may be tried again; USEC_NEVER when none is held. */
+/* When a relay on hold may be tried again, or one with a lowered limit have more connections;
+ * USEC_NEVER when there is none. */
 usec_t relay_set_next(const RelaySet *set, usec_t now);
 
 /* True while every relay is on hold. */

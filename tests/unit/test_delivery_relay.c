@@ -107,6 +107,7 @@ START_TEST(a_fault_beside_other_connections_lowers_their_number_for_a_while)
     one->connections = 2; /* the third was refused */
     ck_assert(!relay_fault(one, &refused_connection, 0, START));
     ck_assert(!one->held);
+    ck_assert_uint_eq(relay_set_next(set, START), START + USEC_PER_MINUTE);
     ck_assert_ptr_null(relay_set_choose(set, START + SECOND));
     one->connections = 1;
     ck_assert_ptr_eq(relay_set_choose(set, START + SECOND), one);
