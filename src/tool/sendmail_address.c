@@ -198,38 +198,14 @@ static int set_sender(Addressing *a, const char *header_sender)
         buffer_size(&parameters) > 1 ? buffer_data(&parameters) : NULL, a->failure);
 }
 
-/* Whether it can stand in a header without being encoded. */
-static bool is_plain(const char *name)
-{
-    for (; *name >= ' ' && *name <= '~'; name++)
-        continue;
-    return *name == '\0';
-}
-
-/* As a quoted string (RFC 5322, 3.2.4). */
-static int append_quoted(const char *name, Buffer *out)
-{
-    int r = buffer_append(out, "\"", 1);
-
-    for (; r >= 0 && *name; name++)
-        r = buffer_appendf(out, "%s%c", *name == '"' || *name == '\\' ? "\\" : "", *name);
-    return r < 0 ? r : buffer_append(out, "\"", 1);
-}
-
-/* A From field. The name is left out where it would have to be encoded. */
+/* The From field for it: of the envelope's sender, or of the one who sends notices. */
 static int format_from(const Addressing *a, Buffer *out)
 {
-    const char *name = a->options->full_name ?: "", *sender = a->envelope.sender;
-    bool named = name[0] && is_plain(name);
+    const char *sender = a->envelope.sender;
     _cleanup_free_
     char *address = sender[0] ? strdup(sender) : qualify(a, "MAILER-DAEMON");
-    int r = address ? buffer_append_string(out, "From: ") : -ENOMEM;
 
-    if (r >= 0 && named)
-        r = append_quoted(name, out);
-    if (r >= 0)
-        r = buffer_appendf(out, named ? " <%s>\n" : "%s\n", address);
-    return r < 0 ? r : buffer_append(out, "", 1);
+    return address ? sendmail_format_from(a->options->full_name, address, out) : -ENOMEM;
 }
 
 /* -N, -R and -V are given to the relay as they stand. */
@@ -269,6 +245,7 @@ static bool has_header(const char *text, size_t n)
 
 static int address(Addressing *a, char **recipients, Buffer *out)
 {
+    bool has_from = sendmail_has_from(a->text);
     _cleanup_buffer_ Buffer from = {0};
     _cleanup_free_
     char *header_sender = NULL;
@@ -278,11 +255,11 @@ static int address(Addressing *a, char **recipients, Buffer *out)
         r = set_sender(a, header_sender);
     if (r >= 0)
         r = add_recipients(a, recipients);
-    if (r >= 0 && !header_sender)
+    if (r >= 0 && !has_from)
         r = format_from(a, &from);
     return r < 0 ? r
                  : message_readdress(buffer_data(a->text), buffer_size(a->text), &a->envelope,
-                       header_sender ? NULL : buffer_data(&from), out, a->failure);
+                       has_from ? NULL : buffer_data(&from), out, a->failure);
 }
 
 int sendmail_address(

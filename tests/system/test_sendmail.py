@@ -110,6 +110,11 @@ class Sendmail(SystemTest):
             lines = self.queued("Subject: x\n\n", "-F", name, "-f", "a@lab.test", "b@lab.test")
             self.assertEqual(lines[2:4], [field, "Subject: x"], name)
 
+    def test_from_is_added_beside_a_sender(self):
+        lines = self.queued("Sender: <a@lab.test>\nTo: b@lab.test\n\n", "-t")
+        self.assertEqual(lines[:4], ["X-Sender: <a@lab.test>", "X-Receiver: <b@lab.test>",
+                                     "From: a@lab.test", "Sender: <a@lab.test>"])
+
     def test_what_others_understand_is_taken(self):
         for options in (
             ("-bm", "-odb", "-oem", "-om", "-ep", "-em", "-v", "-G", "-n", "-L", "tag", "-h", "9"),
