@@ -109,8 +109,6 @@ void engine_look(Engine *engine)
     if (engine_has_candidates(engine) || !engine->source->ops->is_unread(engine->source, now))
         return;
     on_found(engine, engine->source->ops->look(engine->source, now, id, &f), id, &f);
-    if (!engine_has_candidates(engine) && engine->source->ops->is_unread(engine->source, now))
-        engine_wake(engine);
 }
 
 void engine_end_delivery(Engine *engine, Delivery *delivery)

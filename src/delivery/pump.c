@@ -165,6 +165,10 @@ static void claim(Engine *engine, usec_t now)
     if (!fill_links(engine))
         open_links(engine, now);
     engine_give_up_waiting(engine, now);
+    /* What was looked at may have been nothing to deliver, at any of the steps above: read on. */
+    if (engine_is_claiming(engine) && !engine_has_candidates(engine) &&
+        engine->source->ops->is_unread(engine->source, engine_now_real(engine)))
+        engine_wake(engine);
 }
 
 void engine_pump(Engine *engine)
