@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/errors.h"
 #include "delivery/verdict.h"
 
 #define FEED_BYTES 65536
@@ -30,6 +31,8 @@ struct Delivery {
     size_t delivered, refused, deferred;
     uint64_t fed; /* bytes of content of the transaction under way */
     Group group;
+    const char **unrecorded; /* of the part: had the message, and no memory to note it */
+    size_t n_unrecorded;
     char *reason; /* of the last recipient that was not delivered */
     bool decided;
     Verdict verdict; /* meaningful when decided */
@@ -92,7 +95,8 @@ static int make_room(Delivery *d, size_t n)
     free(d->part);
     free(d->group.recipients);
     d->part = malloc(n * sizeof(SmtpRecipient));
-    d->group.recipients = malloc(n * sizeof(char *));
+    d->group.recipients = malloc(2 * n * sizeof(char *));
+    d->unrecorded = d->group.recipients + n;
     d->part_allocated = d->part && d->group.recipients ? n : 0;
     return d->part_allocated ? 0 : -ENOMEM;
 }
@@ -194,34 +198,63 @@ static bool same_outcome(const DeliveryOutcome *a, const DeliveryOutcome *b)
 }
 
 /* Reports at once what stands alone, and gathers what may be one of many. */
-static int report_recipient(Delivery *d, const DeliveryContext *context, const char *address,
+static void report_recipient(Delivery *d, const DeliveryContext *context, const char *address,
     const DeliveryOutcome *outcome, usec_t now)
 {
     if (d->transaction.n_recipients == 1) {
         report_group(d, context, outcome, &address, 1, now);
-        return 0;
+        return;
     }
     if (d->group.n > 0 && !same_outcome(&d->group.outcome, outcome))
         group_flush(d, context, now);
     if (d->group.n == 0) {
+        d->group.text = strdup(outcome->text);
         d->group.outcome = *outcome;
-        d->group.outcome.text = d->group.text = strdup(outcome->text);
-        if (!d->group.text)
-            return -ENOMEM;
+        d->group.outcome.text = d->group.text ?: "";
     }
     d->group.recipients[d->group.n++] = address;
-    return 0;
 }
 
-static int remember_reason(Delivery *d, const char *address, const DeliveryOutcome *outcome)
+static void remember_reason(Delivery *d, const char *address, const DeliveryOutcome *outcome)
 {
-    char *reason;
-
-    if (asprintf(&reason, "%s %s at %s: %s", address, delivery_kind_name(outcome->kind),
-            delivery_stage_name(outcome->stage), outcome->text) < 0)
-        return -ENOMEM;
     free(d->reason);
-    d->reason = reason;
+    if (asprintf(&d->reason, "%s %s at %s: %s", address, delivery_kind_name(outcome->kind),
+            delivery_stage_name(outcome->stage), outcome->text) < 0)
+        d->reason = NULL;
+}
+
+/* Gathers a line for the record. A message with one recipient that has had it needs none: the file
+ * goes at once. */
+static void record(Delivery *d, const DeliveryContext *context, const char *address,
+    const DeliveryOutcome *outcome, usec_t now)
+{
+    const OutcomeVia via = via_of(d);
+    bool delivered = outcome->kind == DELIVERY_DELIVERED;
+
+    if (delivered && !context->keep_sent &&
+        message_envelope(d->message->message)->n_recipients == 1)
+        return;
+    if (d->message->source->ops->record_outcome(
+            d->message, now, address, attempt_number(d), outcome, &via) < 0 &&
+        delivered)
+        d->unrecorded[d->n_unrecorded++] = address;
+}
+
+/* Makes up for lines that there was no memory for. 0 or -ENOMEM. */
+static int record_late(Delivery *d, usec_t now)
+{
+    static const DeliveryOutcome outcome = {
+        .kind = DELIVERY_DELIVERED,
+        .stage = STAGE_CONTENT,
+        .code = 250,
+        .text = "there was no memory for the reply",
+    };
+    const OutcomeVia via = {0}; /* the connection may be gone */
+
+    for (; d->n_unrecorded > 0; d->n_unrecorded--)
+        if (d->message->source->ops->record_outcome(d->message, now,
+                d->unrecorded[d->n_unrecorded - 1], attempt_number(d), &outcome, &via) < 0)
+            return -ENOMEM;
     return 0;
 }
 
@@ -233,30 +266,21 @@ static bool is_stale_loss(const DeliveryOutcome *outcome)
            (outcome->stage == STAGE_MAIL || outcome->stage == STAGE_RSET);
 }
 
-int delivery_note(
+void delivery_note(
     Delivery *d, const DeliveryContext *context, const SmtpEvent *event, bool stale, usec_t now)
 {
     const DeliveryOutcome *outcome = event->outcome;
     const char *address = d->part[event->recipient].address;
-    const OutcomeVia via = via_of(d);
-    int r;
 
     if (outcome->kind == DELIVERY_RELAY_FAULT || (stale && is_stale_loss(outcome)))
-        return 0;
+        return;
     d->delivered += outcome->kind == DELIVERY_DELIVERED;
     d->refused += outcome->kind == DELIVERY_REFUSED;
     d->deferred += outcome->kind == DELIVERY_DEFERRED;
-    /* A message with one recipient that has had it needs no record: the file goes at once. */
-    if (outcome->kind != DELIVERY_DELIVERED || context->keep_sent ||
-        message_envelope(d->message->message)->n_recipients > 1) {
-        r = d->message->source->ops->record_outcome(
-            d->message, now, address, attempt_number(d), outcome, &via);
-        if (r < 0)
-            return r;
-    }
-    if (outcome->kind != DELIVERY_DELIVERED && (r = remember_reason(d, address, outcome)) < 0)
-        return r;
-    return report_recipient(d, context, address, outcome, now);
+    record(d, context, address, outcome, now);
+    if (outcome->kind != DELIVERY_DELIVERED)
+        remember_reason(d, address, outcome);
+    report_recipient(d, context, address, outcome, now);
 }
 
 int delivery_transaction_done(
@@ -265,7 +289,8 @@ int delivery_transaction_done(
     size_t settled = d->delivered + d->refused + d->deferred;
 
     group_flush(d, context, now); /* there is room for the recipients of one transaction */
-    if (!connection_lives || d->submitted == d->message->n_pending || settled < d->submitted)
+    if (!connection_lives || d->submitted == d->message->n_pending || settled < d->submitted ||
+        d->n_unrecorded > 0)
         return 0;
     /* The end of the attempt tries again to write, and reports it. */
     return d->message->source->ops->write(d->message, NULL) < 0 ? 0 : 1;
@@ -276,7 +301,11 @@ static int carry_out(
     Delivery *d, const DeliveryContext *context, const Verdict *v, usec_t now, Failure *f)
 {
     const SourceOps *ops = d->message->source->ops;
+    bool needs_record = v->change != MESSAGE_SENT || context->keep_sent;
 
+    if (needs_record && record_late(d, now) < 0)
+        return failure_set(f, SOURCE_STUCK, ERROR_MEMORY,
+            "no memory to note who has had the message %s; trying again soon", d->message->id);
     switch (v->change) {
     case MESSAGE_SENT: return ops->complete(d->message, now, context->keep_sent, f);
     case MESSAGE_DEFERRED: return ops->defer(d->message, now, attempt_number(d), v->next, f);

@@ -33,8 +33,9 @@ Delivery *delivery_of(const SmtpTransaction *transaction);
 int delivery_feed(Delivery *delivery, SmtpSession *session, Buffer *scratch, usec_t now_monotonic);
 
 /* Notes SMTP_EVENT_RECIPIENT. `stale` says that the connection had been idle and was closed under
- * it: then a loss before any reply is nobody's fault. 0 or -ENOMEM. */
-int delivery_note(Delivery *delivery, const DeliveryContext *context, const SmtpEvent *event,
+ * it: then a loss before any reply is nobody's fault. Memory that
+ * cannot be had costs words at most. */
+void delivery_note(Delivery *delivery, const DeliveryContext *context, const SmtpEvent *event,
     bool stale, usec_t now);
 
 /* On SMTP_EVENT_TRANSACTION_DONE: 1 when recipients are left that should go over the same

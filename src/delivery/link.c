@@ -98,7 +98,7 @@ static void on_served(Link *link)
     engine_wake(engine); /* for more connections */
 }
 
-static int on_recipient(Link *link, const SmtpEvent *event)
+static void on_recipient(Link *link, const SmtpEvent *event)
 {
     const DeliveryOutcome *outcome = event->outcome;
     bool stale = link->served;
@@ -106,7 +106,7 @@ static int on_recipient(Link *link, const SmtpEvent *event)
     if (!link->served && outcome->kind != DELIVERY_RELAY_FAULT && outcome->code > 0 &&
         outcome->stage != STAGE_MESSAGE)
         on_served(link);
-    return delivery_note(delivery_of(event->transaction), &link->engine->context, event, stale,
+    delivery_note(delivery_of(event->transaction), &link->engine->context, event, stale,
         engine_now_real(link->engine));
 }
 
@@ -184,7 +184,7 @@ static int on_event(void *user, Connection *connection, const SmtpEvent *event)
     case SMTP_EVENT_NEED_CONTENT:
         return delivery_feed(
             delivery_of(event->transaction), connection_session(connection), &engine->scratch, now);
-    case SMTP_EVENT_RECIPIENT: return on_recipient(link, event);
+    case SMTP_EVENT_RECIPIENT: on_recipient(link, event); return 0;
     case SMTP_EVENT_TRANSACTION_DONE: return on_transaction_done(link, event);
     case SMTP_EVENT_CLOSED: return on_closed(link, event);
     default: return 0;

@@ -124,7 +124,11 @@ int spool_message_open(
     int r;
 
     if (!m) {
+        char id[SPOOL_NAME_MAX];
+
+        memccpy(id, spool_claim_id(claim), '\0', sizeof(id));
         (void)spool_release(claim, NULL);
+        spool_source_requeue(source, id);
         return -ENOMEM;
     }
     m->base.source = source;

@@ -72,11 +72,19 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage)
         .error = kind == DELIVERY_DELIVERED ? ERROR_NONE : ERROR_SMTP_PROTOCOL,
     };
 
+    int r;
+
     memcpy(outcome.enhanced, s->reply.enhanced, sizeof(outcome.enhanced));
     buffer_clear(&s->text);
-    if (append_reply_text(&s->reply, &s->text) < 0)
-        return -ENOMEM;
-    return set_outcome(s, &outcome);
+    r = append_reply_text(&s->reply, &s->text);
+    if (r >= 0)
+        r = set_outcome(s, &outcome);
+    if (r >= 0 || kind != DELIVERY_DELIVERED)
+        return r;
+    /* It must be known whatever becomes of its words, or the message is sent again. */
+    s->outcome = outcome;
+    s->outcome.text = "";
+    return 0;
 }
 
 int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
