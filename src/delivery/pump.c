@@ -158,16 +158,28 @@ static void cut_off(Engine *engine)
     engine_abandon_stuck(engine);
 }
 
+/* Claiming stops short of work in bounded steps: names that came to nothing, entries read that were
+ * none. A connection that has room then, and one that nobody has asked for yet, want another round.
+ */
+static bool wants_round(const Engine *engine, bool room)
+{
+    bool unread = engine->source->ops->is_unread(engine->source, engine_now_real(engine));
+    bool candidates = engine_has_candidates(engine);
+
+    return engine_is_claiming(engine) && (room ? candidates || unread : !candidates && unread);
+}
+
 static void claim(Engine *engine, usec_t now)
 {
+    bool room;
+
     engine_look(engine);
     probe_preferred(engine, now);
-    if (!fill_links(engine))
+    room = fill_links(engine);
+    if (!room)
         open_links(engine, now);
     engine_give_up_waiting(engine, now);
-    /* What was looked at may have been nothing to deliver, at any of the steps above: read on. */
-    if (engine_is_claiming(engine) && !engine_has_candidates(engine) &&
-        engine->source->ops->is_unread(engine->source, engine_now_real(engine)))
+    if (wants_round(engine, room))
         engine_wake(engine);
 }
 

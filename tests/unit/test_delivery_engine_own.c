@@ -345,6 +345,29 @@ START_TEST(a_queue_larger_than_the_backlog)
 }
 END_TEST
 
+START_TEST(names_that_come_to_nothing_do_not_stop_those_behind_them)
+{
+    _cleanup_scene_ Scene s = {0};
+
+    scene_init(&s);
+    add_relay(&s, 0, NULL, NULL, "");
+    put_message(&s, "A.queued", "ann@example.com");
+    scene_open(&s, "");
+    engine_start(s.engine);
+    run_until(&s, "A:sent");
+    for (unsigned i = 0; i < 5000; i++) {
+        char id[32];
+
+        snprintf(id, sizeof(id), "gone-%u", i);
+        announce(&s, id, "queued");
+    }
+    put_message(&s, "B.queued", "ann@example.com");
+    announce(&s, "B", "queued");
+    run_until(&s, "B:sent");
+    ck_assert_uint_le(count_wakes(&s, USEC_PER_SEC), 2);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("delivery/engine: own failures, stops, large numbers");
@@ -353,6 +376,7 @@ static Suite *make_suite(void)
     tcase_set_timeout(own, 60);
     tcase_add_test(own, a_record_that_cannot_be_written_keeps_the_message_until_it_can);
     tcase_add_test(own, a_delivered_file_that_cannot_be_deleted_is_not_sent_again);
+    tcase_add_test(own, names_that_come_to_nothing_do_not_stop_those_behind_them);
     tcase_add_test(own, a_stop_lets_go_of_what_cannot_be_written);
     tcase_add_test(own, an_engine_freed_with_what_cannot_be_written_leaves_it_to_the_next);
     tcase_add_test(own, one_message_that_nothing_can_be_done_with_does_not_stop_the_others);
