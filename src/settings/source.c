@@ -209,6 +209,9 @@ static int unreadable(
     if (error == -EFBIG && !from)
         return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
             "%s: is larger than 4 MiB; is it the right file?", path);
+    if (!from && error == -ENOENT)
+        return failure_set(f, error, ERROR_CONFIGURATION,
+            "there is no configuration file %s; make one, or name it with --config", path);
     if (!from)
         return failure_set_errno(f, error, "cannot read the configuration file %s", path);
     return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,

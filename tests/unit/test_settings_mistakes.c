@@ -219,7 +219,7 @@ START_TEST(unreadable_files_are_no_mistakes_of_the_text)
 
     ck_assert_int_eq(config_load(place("absent", path), NULL, &c, &f), -ENOENT);
     snprintf(expected, sizeof(expected),
-        "cannot read the configuration file %s: No such file or directory", path);
+        "there is no configuration file %s; make one, or name it with --config", path);
     ck_assert_str_eq(failure_text(&f), expected);
     ck_assert_int_eq(config_load(directory, NULL, &c, &f), -EISDIR);
     ck_assert_int_eq(config_load_text("x", "a\0b", 3, NULL, &c, &f), -EBADMSG);
