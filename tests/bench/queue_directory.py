@@ -50,8 +50,12 @@ class Daemon:
     def start(self, **options):
         self.outboxd = Outboxd(self.configuration, self.directory, **options)
 
+    def is_done(self):
+        self.outboxd.notifications.read()  # sd_notify(3) waits for a manager that does not read
+        return is_empty(self.queue)
+
     def wait_empty(self, seconds=600):
-        wait_for(lambda: is_empty(self.queue), f"{self.queue} is empty", seconds)
+        wait_for(self.is_done, f"{self.queue} is empty", seconds)
 
     def drain(self, count, **options):
         """Messages a second, from the start of the process until the directory is empty."""
