@@ -13,7 +13,7 @@ from cases_rate import SMALL, drain_rate, plain
 from lab import outbox
 from measure import Case, report
 from process import wait_for
-from queue_directory import fill, message
+from queue_directory import fill, free_files, message
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -87,15 +87,16 @@ def arrivals(bench):
         staging.mkdir()
         fill(staging, count, SMALL)
         os.sync()
+        free = free_files(daemon.queue)
         daemon.start()
         start = time.monotonic()
         subprocess.run([arrive, staging, daemon.queue, str(count)], check=True)
-        daemon.wait_empty()
+        daemon.wait_drained(count, free)
         rate = count / (time.monotonic() - start)
         daemon.stop()
         return rate
 
-    case = Case(f"{count:,} messages that arrive while draining", "messages/s", min(bench.runs, 3))
+    case = Case(f"{count:,} messages that arrive while draining", "messages/s", bench.runs)
     case.add("arriving", arriving)
     case.add("queued before", lambda: drain_rate(bench, plain(sink.port), count, synced=True))
     case.measure()
@@ -174,19 +175,19 @@ def million(bench):
         daemon = bench.daemon(plain(sink.port))
         fill(daemon.queue, count, SMALL)
         os.sync()
-        free = os.statvfs(daemon.queue).f_ffree
+        free = free_files(daemon.queue)
         start = time.monotonic()
         daemon.start()
-        wait_for(lambda: os.statvfs(daemon.queue).f_ffree > free + 3, "the first delivery", 60)
+        wait_for(lambda: free_files(daemon.queue) > free + 3, "the first delivery", 60)
         firsts.append(time.monotonic() - start)
         peak = PeakMemory(daemon)
-        daemon.wait_empty(3600)
+        daemon.wait_drained(count, free, 3600)
         rate = count / (time.monotonic() - start)
         peaks.append(peak.mib())
         daemon.stop()
         return rate
 
-    case = Case(f"drain {count:,} messages", "messages/s", 1)
+    case = Case(f"drain {count:,} messages", "messages/s", bench.runs)
     case.add("large queue", large)
     case.add("10,000 messages", lambda: drain_rate(bench, plain(sink.port), synced=True))
     case.measure()
