@@ -1,4 +1,4 @@
-/* A thread that closes files. Must never keep more descriptors than two batches, nor hold one for
+/* Threads that close files. Must never keep more descriptors than CLOSER_KEPT_MAX, nor hold one for
  * good. */
 #include "spool/closer.h"
 
@@ -8,17 +8,22 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define BATCH 16
+#define BATCH ((size_t)8)
+#define WAITING_MAX (8 * BATCH)
+#define THREADS_MAX 16 /* they wait for a device, not for a processor */
+
+_Static_assert(BATCH + WAITING_MAX + THREADS_MAX * BATCH == CLOSER_KEPT_MAX, "the stated bound");
 
 struct Closer {
     int gathering[BATCH]; /* the caller's alone */
     size_t n_gathering;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    int batch[BATCH]; /* the thread's next; under the mutex */
-    size_t n_batch;
-    bool started, ending;
-    pthread_t thread;
+    int waiting[WAITING_MAX]; /* for a thread; under the mutex, as is `ending` */
+    size_t n_waiting;
+    bool ending;
+    pthread_t threads[THREADS_MAX]; /* the caller's alone */
+    size_t n_threads;
 };
 
 int closer_new(Closer **ret)
@@ -39,56 +44,57 @@ static void close_all(const int *fds, size_t n)
         (void)close(fds[i]);
 }
 
+/* Waits for something to close. Returns how many there are in `fds`; 0: the end. */
+static size_t wait_for_batch(Closer *closer, int fds[static BATCH])
+{
+    size_t n;
+
+    pthread_mutex_lock(&closer->mutex);
+    while (closer->n_waiting == 0 && !closer->ending)
+        pthread_cond_wait(&closer->changed, &closer->mutex);
+    n = MIN(closer->n_waiting, BATCH);
+    closer->n_waiting -= n;
+    memcpy(fds, closer->waiting + closer->n_waiting, n * sizeof(int));
+    pthread_mutex_unlock(&closer->mutex);
+    return n;
+}
+
 static void *run(void *user)
 {
-    Closer *closer = user;
     int fds[BATCH];
     size_t n;
 
-    for (;;) {
-        pthread_mutex_lock(&closer->mutex);
-        while (closer->n_batch == 0 && !closer->ending)
-            pthread_cond_wait(&closer->changed, &closer->mutex);
-        n = closer->n_batch;
-        memcpy(fds, closer->batch, n * sizeof(int));
-        closer->n_batch = 0;
-        pthread_mutex_unlock(&closer->mutex);
-        if (n == 0)
-            return NULL;
+    while ((n = wait_for_batch(user, fds)) > 0)
         close_all(fds, n);
-    }
+    return NULL;
 }
 
-/* The thread takes no signal: those are the caller's. */
-static bool start(Closer *closer)
+/* The threads take no signal: those are the caller's. */
+static void start_thread(Closer *closer)
 {
     sigset_t all, before;
 
-    if (closer->started)
-        return true;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    closer->started = pthread_create(&closer->thread, NULL, run, closer) == 0;
+    if (pthread_create(&closer->threads[closer->n_threads], NULL, run, closer) == 0)
+        closer->n_threads++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return closer->started;
 }
 
-/* Hands the gathered ones to the thread, unless it is still busy with those before. */
+/* Hands the gathered ones to the threads. False when these have as much to do as they may. */
 static bool hand_over(Closer *closer)
 {
-    bool free_now;
+    size_t before;
 
-    if (!start(closer))
-        return false;
     pthread_mutex_lock(&closer->mutex);
-    free_now = closer->n_batch == 0;
-    if (free_now) {
-        memcpy(closer->batch, closer->gathering, closer->n_gathering * sizeof(int));
-        closer->n_batch = closer->n_gathering;
+    before = closer->n_waiting;
+    if (before + closer->n_gathering <= WAITING_MAX) {
+        memcpy(closer->waiting + before, closer->gathering, closer->n_gathering * sizeof(int));
+        closer->n_waiting += closer->n_gathering;
         pthread_cond_signal(&closer->changed);
     }
     pthread_mutex_unlock(&closer->mutex);
-    return free_now;
+    return before + closer->n_gathering <= WAITING_MAX;
 }
 
 void closer_take(Closer *closer, int fd)
@@ -96,10 +102,14 @@ void closer_take(Closer *closer, int fd)
     closer->gathering[closer->n_gathering++] = fd;
     if (closer->n_gathering < BATCH)
         return;
-    if (hand_over(closer))
+    if (closer->n_threads > 0 && hand_over(closer)) {
         closer->n_gathering = 0;
-    else
-        closer_flush(closer);
+        return;
+    }
+    /* They do not keep up, or there is none yet. */
+    if (closer->n_threads < THREADS_MAX)
+        start_thread(closer);
+    closer_flush(closer);
 }
 
 void closer_flush(Closer *closer)
@@ -113,14 +123,13 @@ void closer_free(Closer *closer)
     if (!closer)
         return;
     closer_flush(closer);
-    if (closer->started) {
-        pthread_mutex_lock(&closer->mutex);
-        closer->ending = true;
-        pthread_cond_signal(&closer->changed);
-        pthread_mutex_unlock(&closer->mutex);
-        pthread_join(closer->thread, NULL);
-    }
-    pthread_mutex_destroy(&closer->mutex);
+    pthread_mutex_lock(&closer->mutex);
+    closer->ending = true;
+    pthread_cond_broadcast(&closer->changed);
+    pthread_mutex_unlock(&closer->mutex);
+    for (size_t i = 0; i < closer->n_threads; i++)
+        pthread_join(closer->threads[i], NULL);
     pthread_cond_destroy(&closer->changed);
+    pthread_mutex_destroy(&closer->mutex);
     free(closer);
 }
