@@ -29,16 +29,26 @@ int backlog_push(Backlog *backlog, const char *id, uint8_t tag)
     return 1;
 }
 
-int backlog_pop(Backlog *backlog, char *ret_id, uint8_t *ret_tag)
+int backlog_peek(const Backlog *backlog, size_t *at, char *ret_id, uint8_t *ret_tag)
 {
-    const uint8_t *from = (const uint8_t *)buffer_data(&backlog->names);
+    const uint8_t *from = (const uint8_t *)buffer_data(&backlog->names) + *at;
 
-    if (backlog->count == 0)
+    if (*at >= buffer_size(&backlog->names))
         return 0;
     *ret_tag = from[0];
     memcpy(ret_id, from + 2, from[1]);
     ret_id[from[1]] = '\0';
-    buffer_consume(&backlog->names, 2 + (size_t)from[1]);
+    *at += 2 + (size_t)from[1];
+    return 1;
+}
+
+int backlog_pop(Backlog *backlog, char *ret_id, uint8_t *ret_tag)
+{
+    size_t bytes = 0;
+
+    if (!backlog_peek(backlog, &bytes, ret_id, ret_tag))
+        return 0;
+    buffer_consume(&backlog->names, bytes);
     backlog->count--;
     buffer_shrink(&backlog->names, 4096);
     return 1;

@@ -21,6 +21,9 @@ int backlog_push(Backlog *backlog, const char *id, uint8_t tag);
 /* 1 with the oldest name in `ret_id` (at least 256 bytes), or 0. */
 int backlog_pop(Backlog *backlog, char *ret_id, uint8_t *ret_tag);
 
+/* As backlog_pop(), without taking it: `at`, 0 for the oldest, is moved to the one behind it. */
+int backlog_peek(const Backlog *backlog, size_t *at, char *ret_id, uint8_t *ret_tag);
+
 /* True while another name of any length is sure to fit. */
 bool backlog_has_room(const Backlog *backlog);
 

@@ -14,6 +14,9 @@
  * stop the loop. */
 #define SCAN_STEP 2048
 
+/* Files that the disk reads at a time. */
+#define AHEAD_MAX 32
+
 /* How long what nothing can be done with is left alone. */
 #define LEFT_PAUSE (5 * USEC_PER_MINUTE)
 
@@ -57,8 +60,25 @@ int spool_names_pop(SpoolNames *n, usec_t now, char *ret_id, uint8_t *ret_tag)
     n->due_turn = !n->due_turn;
     if (n->due_turn && due_index_take(n->due, now, ret_id, ret_tag))
         return 1;
-    return backlog_pop(&n->backlog, ret_id, ret_tag) ||
-           due_index_take(n->due, now, ret_id, ret_tag);
+    if (!backlog_pop(&n->backlog, ret_id, ret_tag))
+        return due_index_take(n->due, now, ret_id, ret_tag);
+    if (n->ahead > 0)
+        n->ahead--;
+    return 1;
+}
+
+void spool_names_read_ahead(SpoolNames *n)
+{
+    char id[SPOOL_NAME_MAX];
+    size_t at = 0;
+    uint8_t tag;
+
+    if (n->ahead > 0)
+        return;
+    while (n->ahead < AHEAD_MAX && backlog_peek(&n->backlog, &at, id, &tag)) {
+        spool_read_ahead(n->spool, id, spool_names_state(tag));
+        n->ahead++;
+    }
 }
 
 bool spool_names_any(const SpoolNames *n, usec_t now)

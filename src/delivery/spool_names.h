@@ -1,6 +1,6 @@
 /* Which names of a queue directory to look at next: those that the watch told, those whose time has
  * come, and those that a pass over the directory finds, none of them keeping another from its turn.
- * It knows names and times and does not touch messages. */
+ * It knows names and times and does not change messages. */
 #pragma once
 
 #include "delivery/backlog.h"
@@ -14,11 +14,18 @@ typedef enum NameTag {
     NAME_DEFERRED_NOW, /* whatever its time: somebody asked for it */
 } NameTag;
 
+/* The state of a file that comes up with this tag. */
+static inline SpoolState spool_names_state(uint8_t tag)
+{
+    return tag >= NAME_DEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED;
+}
+
 #define NAMES_LEFT_MAX 16
 
 typedef struct SpoolNames {
     const Spool *spool;
     Backlog backlog;
+    unsigned ahead;  /* so many of its oldest are being read from the disk already */
     DueIndex *due;   /* deferred messages, and queued ones that must settle */
     DueIndex *fresh; /* being filled by the pass under way; takes the place of `due` at its end */
     SpoolScan *scan; /* the pass under way, or NULL */
@@ -43,6 +50,9 @@ void spool_names_push_at(SpoolNames *names, const char *id, NameTag tag, usec_t 
 
 /* The next name: 1 with it in `ret_id` (at least SPOOL_NAME_MAX bytes), or 0. */
 int spool_names_pop(SpoolNames *names, usec_t now, char *ret_id, uint8_t *ret_tag);
+
+/* A file had to be waited for: has the disk read those that come up next, side by side. */
+void spool_names_read_ahead(SpoolNames *names);
 
 /* Whether pop() may have one, and how many are known. */
 bool spool_names_any(const SpoolNames *names, usec_t now);

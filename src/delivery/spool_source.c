@@ -53,7 +53,7 @@ static int judge_failure(SpoolSource *s, const char *id, int error, usec_t now)
 static int try_claim(
     SpoolSource *s, const char *id, NameTag tag, usec_t now, SourceMessage **ret, Failure *f)
 {
-    SpoolState from = tag >= NAME_DEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED;
+    SpoolState from = spool_names_state(tag);
     SpoolClaim *claim;
     int r;
 
@@ -64,6 +64,8 @@ static int try_claim(
     switch (r) {
     case SPOOL_CLAIMED:
         r = spool_message_open(&s->base, claim, s->keep_sent, now, ret, f);
+        if (r == 0 && message_was_on_disk((*ret)->message))
+            spool_names_read_ahead(&s->names);
         return r == 0 ? SOURCE_CLAIMED : r;
     case SPOOL_DEFECTIVE: return SOURCE_DEFECT;
     case SPOOL_UNSETTLED:

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -33,7 +34,7 @@ struct Message {
     Envelope envelope;
     Buffer added;
     Piece pieces[N_PIECES];
-    bool may_be_8bit, wants_utf8;
+    bool may_be_8bit, wants_utf8, was_on_disk;
     size_t piece, offset; /* where message_read() goes on */
     uint64_t file_offset;
 };
@@ -53,6 +54,18 @@ static int bad_message(Failure *f, const char *why)
     return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s", why);
 }
 
+/* pread(), noting whether the disk had to be waited for. */
+static ssize_t read_at(Message *m, char *to, size_t n, size_t at)
+{
+    const struct iovec part = {.iov_base = to, .iov_len = n};
+    ssize_t r = preadv2(m->fd, &part, 1, (off_t)at, RWF_NOWAIT);
+
+    if (r >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP))
+        return r;
+    m->was_on_disk = m->was_on_disk || errno == EAGAIN;
+    return pread(m->fd, to, n, (off_t)at);
+}
+
 /* Reads on until `wanted` bytes of the file are in memory. */
 static int load(Message *m, size_t wanted, Failure *f)
 {
@@ -62,7 +75,7 @@ static int load(Message *m, size_t wanted, Failure *f)
         return -ENOMEM;
     m->memory = memory;
     while (m->n_memory < wanted) {
-        ssize_t n = pread(m->fd, memory + m->n_memory, wanted - m->n_memory, (off_t)m->n_memory);
+        ssize_t n = read_at(m, memory + m->n_memory, wanted - m->n_memory, m->n_memory);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -266,6 +279,11 @@ uint64_t message_size(const Message *m)
 bool message_may_be_8bit(const Message *m)
 {
     return m->may_be_8bit;
+}
+
+bool message_was_on_disk(const Message *m)
+{
+    return m->was_on_disk;
 }
 
 bool message_wants_utf8(const Message *m)

@@ -39,6 +39,9 @@ uint64_t message_size(const Message *message);
  * was too large to look at whole. */
 bool message_may_be_8bit(const Message *message);
 
+/* True when the file was not in memory, so that its first bytes had to be waited for. */
+bool message_was_on_disk(const Message *message);
+
 /* True when an address or a header field has raw UTF-8 (RFC 6532), so that SMTPUTF8 is wanted. */
 bool message_wants_utf8(const Message *message);
 

@@ -13,6 +13,8 @@
 #include "base/errors.h"
 #include "spool/internal.h"
 
+#define AHEAD_BYTES (64 * 1024) /* a usual message whole */
+
 struct SpoolScan {
     DIR *stream;
     char id[SPOOL_NAME_MAX];
@@ -250,6 +252,18 @@ bool spool_id_is_kept(const Spool *spool, const char *id)
     /* What cannot be looked at is taken for there: a new id is always safe. */
     return exists(spool, id, SPOOL_DEFERRED) || exists(spool, id, SPOOL_HELD) ||
            exists(spool, id, SPOOL_FAILED) || exists(spool, id, SPOOL_SENT);
+}
+
+void spool_read_ahead(const Spool *spool, const char *id, SpoolState state)
+{
+    _cleanup_close_ int fd = -1;
+    char name[SPOOL_NAME_MAX];
+
+    if (!spool_name_format(id, state, name))
+        return;
+    fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    if (fd >= 0)
+        (void)posix_fadvise(fd, 0, AHEAD_BYTES, POSIX_FADV_WILLNEED);
 }
 
 usec_t spool_next_attempt(const Spool *spool, const char *id)

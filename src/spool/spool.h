@@ -52,6 +52,10 @@ int spool_find(const Spool *spool, const char *id, SpoolState *ret);
  * possible. */
 usec_t spool_next_attempt(const Spool *spool, const char *id);
 
+/* Has the disk read the beginning of that message's file, without waiting for it. For a message
+ * that is to be claimed soon; whatever stands in the way shows then. */
+void spool_read_ahead(const Spool *spool, const char *id, SpoolState state);
+
 /* ---- Claiming ---- */
 
 typedef enum SpoolClaimResult {

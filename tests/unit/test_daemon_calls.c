@@ -37,7 +37,7 @@ static const struct {
     {"fstat", {SYS_fstat, SYS_newfstatat, SYS_statx}, 305},
     {"fcntl", {SYS_fcntl, -1, -1}, 305},
     {"renameat2", {SYS_renameat2, -1, -1}, 105},
-    {"pread", {SYS_pread64, -1, -1}, 105},
+    {"pread", {SYS_pread64, SYS_preadv2, -1}, 105},
     {"send", {SYS_sendto, SYS_sendmsg, SYS_writev}, 110},
     {"recv", {SYS_recvfrom, SYS_recvmsg, -1}, 120},
     {"read", {SYS_read, -1, -1}, 110}, /* the watch; two notices at a time */

@@ -1,4 +1,5 @@
 /* delivery/spool_names: which names come up, and when. */
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "delivery/spool_names.h"
@@ -195,6 +196,80 @@ START_TEST(a_directory_that_cannot_be_read_is_tried_again)
 }
 END_TEST
 
+/* Looks without having it read, as a read that must not wait would. */
+static bool is_in_memory(const char *name)
+{
+    _cleanup_close_ int fd = openat(place.fd, name, O_RDONLY);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *map = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+    unsigned char is_there;
+
+    ck_assert_ptr_ne(map, MAP_FAILED);
+    ck_assert_int_eq(mincore(map, page, &is_there), 0);
+    ck_assert_int_eq(munmap(map, page), 0);
+    return is_there & 1;
+}
+
+/* Where the file system keeps files on a disk. */
+static void put_out_of_memory(const char *name)
+{
+    _cleanup_close_ int fd = -1;
+
+    put(&place, name, "x");
+    fd = openat(place.fd, name, O_RDONLY);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fsync(fd), 0);
+    ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+}
+
+static bool comes_into_memory(const char *name)
+{
+    for (unsigned tries = 0; tries < 1000 && !is_in_memory(name); tries++)
+        usleep(10000);
+    return is_in_memory(name);
+}
+
+START_TEST(what_comes_up_next_is_read_ahead)
+{
+    bool on_disk;
+
+    put_out_of_memory("a.queued");
+    put_out_of_memory("b.deferred");
+    on_disk = !is_in_memory("a.queued");
+    spool_names_push(&names_, "gone", NAME_QUEUED);
+    spool_names_push(&names_, "a", NAME_QUEUED);
+    spool_names_push(&names_, "b", NAME_DEFERRED_NOW);
+    spool_names_read_ahead(&names_);
+    ck_assert_uint_eq(names_.ahead, 3);
+    ck_assert(!on_disk || comes_into_memory("a.queued"));
+    ck_assert(!on_disk || comes_into_memory("b.deferred"));
+}
+END_TEST
+
+START_TEST(a_file_is_read_ahead_once)
+{
+    char id[SPOOL_NAME_MAX];
+    uint8_t tag;
+
+    ck_assert_int_eq(mkdirat(place.fd, "0.queued", 0700), 0);
+    ck_assert_int_eq(mkfifoat(place.fd, "1.queued", 0600), 0);
+    ck_assert_int_eq(symlinkat("/dev/zero", place.fd, "2.queued"), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(id, sizeof(id), "%u", i);
+        spool_names_push(&names_, id, NAME_QUEUED);
+    }
+    spool_names_read_ahead(&names_);
+    ck_assert_uint_eq(names_.ahead, 32);
+    ck_assert_int_eq(spool_names_pop(&names_, NOW, id, &tag), 1);
+    spool_names_read_ahead(&names_); /* there are 31 yet */
+    ck_assert_uint_eq(names_.ahead, 31);
+    ck_assert_uint_eq(pop_all(NOW, NAME_QUEUED), 99);
+    ck_assert_uint_eq(names_.ahead, 0);
+    spool_names_read_ahead(&names_);
+    ck_assert_uint_eq(names_.ahead, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("delivery/spool_names");
@@ -207,6 +282,8 @@ int main(void)
     tcase_add_test(t, what_nothing_can_be_done_with_is_left_alone_and_found_again);
     tcase_add_test(t, what_there_is_no_room_for_is_found_by_another_pass);
     tcase_add_test(t, a_directory_that_cannot_be_read_is_tried_again);
+    tcase_add_test(t, what_comes_up_next_is_read_ahead);
+    tcase_add_test(t, a_file_is_read_ahead_once);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

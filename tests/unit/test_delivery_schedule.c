@@ -117,6 +117,29 @@ START_TEST(the_backlog_is_a_bounded_queue)
 }
 END_TEST
 
+START_TEST(the_backlog_shows_what_comes_next)
+{
+    Backlog backlog = {0};
+    size_t at = 0;
+    char id[256];
+    uint8_t tag;
+
+    ck_assert_int_eq(backlog_peek(&backlog, &at, id, &tag), 0);
+    ck_assert_int_eq(backlog_push(&backlog, "gone", 0), 1);
+    ck_assert_int_eq(backlog_push(&backlog, "first", 1), 1);
+    ck_assert_int_eq(backlog_push(&backlog, "second", 2), 1);
+    ck_assert_int_eq(backlog_pop(&backlog, id, &tag), 1);
+    ck_assert_int_eq(backlog_peek(&backlog, &at, id, &tag), 1);
+    ck_assert_str_eq(id, "first");
+    ck_assert_int_eq(backlog_peek(&backlog, &at, id, &tag), 1);
+    ck_assert_str_eq(id, "second");
+    ck_assert_uint_eq(tag, 2);
+    ck_assert_int_eq(backlog_peek(&backlog, &at, id, &tag), 0);
+    ck_assert_uint_eq(backlog.count, 2);
+    backlog_done(&backlog);
+}
+END_TEST
+
 START_TEST(the_pause_grows_to_its_limit)
 {
     const RetryConfig retry = {
@@ -147,6 +170,7 @@ int main(void)
     tcase_add_test(t, a_full_index_keeps_the_earlier_and_says_from_when_it_is_incomplete);
     tcase_add_test(t, entries_of_one_tag_can_be_made_due);
     tcase_add_test(t, the_backlog_is_a_bounded_queue);
+    tcase_add_test(t, the_backlog_shows_what_comes_next);
     tcase_add_test(t, the_pause_grows_to_its_limit);
     suite_add_tcase(suite, t);
     return unit_run(suite);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "base/errors.h"
@@ -297,6 +298,48 @@ static char *added_message_id(const char *id, usec_t now)
     return strndup(start + 12, strcspn(start + 12, "\n"));
 }
 
+#define ON_DISK "From: a@example.org\nTo: b@example.com\n\nx\n"
+
+/* A file that, where /tmp is not in memory, the disk has to be asked for. */
+static int file_on_disk(void)
+{
+    char path[] = "/tmp/outbox-message-XXXXXX";
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(file_write_all(fd, ON_DISK, strlen(ON_DISK)), 0);
+    ck_assert_int_eq(fsync(fd), 0);
+    ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    return fd;
+}
+
+static bool is_in_memory(int fd)
+{
+    char byte;
+    const struct iovec part = {.iov_base = &byte, .iov_len = 1};
+
+    return preadv2(fd, &part, 1, 0, RWF_NOWAIT) == 1;
+}
+
+static bool open_says_on_disk(int fd)
+{
+    _cleanup_(message_free_p) Message *message = NULL;
+
+    ck_assert_int_eq(message_open(fd, strlen(ON_DISK), NOW, "x", &message, NULL), 0);
+    return message_was_on_disk(message);
+}
+
+START_TEST(a_message_knows_whether_it_was_on_the_disk)
+{
+    _cleanup_close_ int asked = file_on_disk(), fd = file_on_disk(); /* asking may have it read */
+    bool on_disk = !is_in_memory(asked);
+
+    ck_assert_int_eq(open_says_on_disk(fd), on_disk);
+    ck_assert(!open_says_on_disk(fd));
+}
+END_TEST
+
 START_TEST(an_added_message_id_is_stable_unique_and_legal)
 {
     _cleanup_free_
@@ -353,6 +396,7 @@ static Suite *make_suite(void)
         tcase, large_headers_and_bodies_come_out_whole, 0, (int)ELEMENTSOF(large_cases));
     tcase_add_test(tcase, a_header_without_end_is_refused);
     tcase_add_test(tcase, a_file_that_became_shorter_is_an_error);
+    tcase_add_test(tcase, a_message_knows_whether_it_was_on_the_disk);
     tcase_add_test(tcase, an_added_message_id_is_stable_unique_and_legal);
     tcase_add_test(tcase, a_recipient_list_of_any_length_is_read);
     suite_add_tcase(suite, tcase);
