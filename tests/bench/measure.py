@@ -43,7 +43,7 @@ def spread(values, digits):
 def report(case, subject, targets):
     """Prints every contestant's figures, then the subject's ratio to each reference; `targets` is a list of (reference, limit,
     "at least" or "at most"), or (None, limit, word) for the subject's own figure. Returns the number of targets missed."""
-    print(f"\n{case.name} [{case.unit}], {case.runs} alternating runs")
+    print(f"\n{case.name} [{case.unit}]" + (f", {case.runs} alternating runs" if case.runs > 1 else ""))
     print(f"  {'':34}{'minimum':>12}  {'median':>12}  {'maximum':>12}")
     for name, values in case.figures.items():
         print(f"  {name:34}{spread(values, 0 if statistics.median(values) >= 100 else 3)}")
