@@ -64,9 +64,11 @@ static int try_claim(
     switch (r) {
     case SPOOL_CLAIMED:
         r = spool_message_open(&s->base, claim, s->keep_sent, now, ret, f);
-        if (r == 0 && message_was_on_disk((*ret)->message))
+        if (r != 0)
+            return r;
+        if (message_was_on_disk((*ret)->message))
             spool_names_read_ahead(&s->names);
-        return r == 0 ? SOURCE_CLAIMED : r;
+        return SOURCE_CLAIMED;
     case SPOOL_DEFECTIVE: return SOURCE_DEFECT;
     case SPOOL_UNSETTLED:
     case SPOOL_LOCKED:

@@ -84,17 +84,18 @@ static void start_thread(Closer *closer)
 /* Hands the gathered ones to the threads. False when these have as much to do as they may. */
 static bool hand_over(Closer *closer)
 {
-    size_t before;
+    bool fits;
 
     pthread_mutex_lock(&closer->mutex);
-    before = closer->n_waiting;
-    if (before + closer->n_gathering <= WAITING_MAX) {
-        memcpy(closer->waiting + before, closer->gathering, closer->n_gathering * sizeof(int));
+    fits = closer->n_waiting + closer->n_gathering <= WAITING_MAX;
+    if (fits) {
+        memcpy(closer->waiting + closer->n_waiting, closer->gathering,
+            closer->n_gathering * sizeof(int));
         closer->n_waiting += closer->n_gathering;
         pthread_cond_signal(&closer->changed);
     }
     pthread_mutex_unlock(&closer->mutex);
-    return before + closer->n_gathering <= WAITING_MAX;
+    return fits;
 }
 
 void closer_take(Closer *closer, int fd)

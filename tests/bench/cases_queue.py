@@ -226,7 +226,7 @@ def bring_forward(directory, count, some, start, spread):
 
 
 def latest(directory, due):
-    """How many seconds after its time the last of them to be so was taken."""
+    """How many seconds after its time the one that was taken latest was taken."""
     late = 0.0
     while due:
         now = time.time()

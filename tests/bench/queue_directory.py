@@ -9,8 +9,8 @@ from lab import Outboxd, write_configuration
 from process import wait_for
 
 ENVELOPE = b"X-Sender: <a@example.org>\nX-Receiver: <b@example.net>\n"
-NEARLY = 200  # files: others on the same file system make and remove some, too
 HEADER = b"From: a@example.org\nTo: b@example.net\nSubject: bench\nDate: Mon, 05 Jan 2026 10:00:00 +0000\nMessage-ID: <bench@example.org>\n\n"
+NEARLY = 200  # files: others on the same file system make and remove some, too
 
 
 def message(size):

@@ -275,6 +275,7 @@ int main(void)
     Suite *suite = suite_create("delivery/spool_names");
     TCase *t = tcase_create("names");
 
+    tcase_set_timeout(t, 60); /* a disk is waited for */
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_pass_finds_what_there_is_and_ends);
     tcase_add_test(t, new_and_deferred_messages_take_turns);
