@@ -11,7 +11,8 @@ const char *delivery_kind_name(DeliveryKind kind)
         [DELIVERY_DELIVERED] = "delivered",
         [DELIVERY_DEFERRED] = "deferred",
         [DELIVERY_REFUSED] = "refused",
-        [DELIVERY_RELAY_FAULT] = "fault",
+        [DELIVERY_POSTPONED] = "postponed",
+        [DELIVERY_CUT_OFF] = "fault",
     };
 
     return (size_t)kind < ELEMENTSOF(names) ? names[kind] : "unknown";

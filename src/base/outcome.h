@@ -7,13 +7,24 @@
 #include <stdbool.h>
 
 typedef enum DeliveryKind {
-    DELIVERY_DELIVERED,   /* the relay has taken responsibility (RFC 5321, 6.1) */
-    DELIVERY_DEFERRED,    /* temporary: 4xx, time-out, lost connection */
-    DELIVERY_REFUSED,     /* permanent for this recipient: 5xx to MAIL, RCPT, DATA or the content */
-    DELIVERY_RELAY_FAULT, /* not held against the message: lookup, connect, greeting, TLS, AUTH, 421
-                           */
+    DELIVERY_DELIVERED, /* the relay has taken responsibility (RFC 5321, 6.1) */
+    DELIVERY_DEFERRED,  /* temporary: a 4xx reply, or a fault that is held against the message */
+    DELIVERY_REFUSED,   /* permanent for this recipient: 5xx to MAIL, RCPT, DATA or the content */
+    DELIVERY_POSTPONED, /* over a limit of the relay's (RFC 5321, 4.5.3.1.10): no verdict, it goes
+                           in a further transaction at once */
+    DELIVERY_CUT_OFF,   /* no verdict: the connection came to nothing or ended before there was one;
+                           cause, stage and code say how, and delivery/blame.h whose fault it is */
     DELIVERY_KIND_MAX,
 } DeliveryKind;
+
+/* What decided an outcome. */
+typedef enum DeliveryCause {
+    CAUSE_REPLY,    /* a reply of the relay's */
+    CAUSE_LOST,     /* the connection could not be made, broke, or was closed */
+    CAUSE_TIMEOUT,  /* nothing came in time */
+    CAUSE_PROTOCOL, /* what came is no reply, or none that may come there */
+    CAUSE_OWN,      /* this side, before or instead of a word to the relay */
+} DeliveryCause;
 
 /* Where it happened; the names are those of the record, the journal and the tool. */
 typedef enum DeliveryStage {
@@ -40,7 +51,11 @@ typedef enum DeliveryStage {
 
 typedef struct DeliveryOutcome {
     DeliveryKind kind;
+    DeliveryCause cause;
     DeliveryStage stage;
+    bool under_way;    /* CUT_OFF: something of this transaction may have reached the relay */
+    bool perhaps;      /* CUT_OFF: the message's end was sent and its reply never came, so that the
+                          relay may have taken it */
     int code;          /* reply code (RFC 5321, 4.2); 0 when no reply decided */
     char enhanced[12]; /* "5.1.1" (RFC 3463); "" when there is none */
     int error;         /* a number of base/errors.h; 0 when delivered */
@@ -48,7 +63,7 @@ typedef struct DeliveryOutcome {
                         * Borrowed: who hands  out the outcome says until when. Never NULL. */
 } DeliveryOutcome;
 
-/* "delivered", "deferred", "refused", "fault". */
+/* "delivered", "deferred", "refused", "postponed", "fault" (cut off). */
 const char *delivery_kind_name(DeliveryKind kind);
 
 /* "lookup", "connect", ... "content". */

@@ -20,7 +20,7 @@ static const EventRow outcome_rows[] = {
     [DELIVERY_DELIVERED] = {"delivered", MESSAGE_ID_DELIVERED, LOG_INFO},
     [DELIVERY_DEFERRED] = {"deferred", MESSAGE_ID_DEFERRED, LOG_NOTICE},
     [DELIVERY_REFUSED] = {"refused", MESSAGE_ID_REFUSED, LOG_WARNING},
-    [DELIVERY_RELAY_FAULT] = {"deferred", MESSAGE_ID_DEFERRED, LOG_NOTICE},
+    [DELIVERY_CUT_OFF] = {"deferred", MESSAGE_ID_DEFERRED, LOG_NOTICE},
 };
 static const EventRow message_rows[] = {
     [MESSAGE_SENT] = {"sent", MESSAGE_ID_MESSAGE_SENT, LOG_INFO},
@@ -135,7 +135,7 @@ static void outcome_sentence(Entry *entry, const OutcomeReport *report, Part par
         [DELIVERY_DELIVERED] = "delivered to ",
         [DELIVERY_DEFERRED] = "put off for ",
         [DELIVERY_REFUSED] = "refused for ",
-        [DELIVERY_RELAY_FAULT] = "put off for ",
+        [DELIVERY_CUT_OFF] = "put off for ",
     };
 
     id_text(entry, report->id);

@@ -103,7 +103,7 @@ static void on_recipient(Link *link, const SmtpEvent *event)
     const DeliveryOutcome *outcome = event->outcome;
     bool stale = link->served;
 
-    if (!link->served && outcome->kind != DELIVERY_RELAY_FAULT && outcome->code > 0 &&
+    if (!link->served && outcome->kind != DELIVERY_CUT_OFF && outcome->code > 0 &&
         outcome->stage != STAGE_MESSAGE)
         on_served(link);
     delivery_note(delivery_of(event->transaction), &link->engine->context, event, stale,
@@ -165,7 +165,7 @@ static int on_closed(Link *link, const SmtpEvent *event)
     uint32_t random = 0;
 
     link_close(link);
-    if (outcome->kind != DELIVERY_RELAY_FAULT || link->served || was_idle)
+    if (outcome->kind != DELIVERY_CUT_OFF || link->served || was_idle)
         return 0;
     (void)getrandom(&random, sizeof(random), 0);
     if (relay_fault(link->relay, outcome, random, engine_now(link->engine, CLOCK_MONOTONIC)))

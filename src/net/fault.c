@@ -26,7 +26,7 @@ DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure
     else if (stage == STAGE_TLS && is_about_certificate(failure->number))
         stage = STAGE_CERTIFICATE;
     return (DeliveryOutcome){
-        .kind = DELIVERY_RELAY_FAULT,
+        .kind = DELIVERY_CUT_OFF,
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),
@@ -38,7 +38,7 @@ DeliveryOutcome fault_in_session(const Connection *c, const Failure *failure)
     DeliveryStage stage = smtp_session_stage(c->session);
 
     return (DeliveryOutcome){
-        .kind = delivery_stage_is_relay(stage) ? DELIVERY_RELAY_FAULT : DELIVERY_DEFERRED,
+        .kind = delivery_stage_is_relay(stage) ? DELIVERY_CUT_OFF : DELIVERY_DEFERRED,
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),

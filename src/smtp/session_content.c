@@ -177,7 +177,7 @@ static int judge_refusal(SmtpSession *s, SmtpFlight *flight)
 
 int smtp_refused_early(SmtpSession *s)
 {
-    const DeliveryOutcome end = {.kind = DELIVERY_RELAY_FAULT,
+    const DeliveryOutcome end = {.kind = DELIVERY_CUT_OFF,
         .stage = STAGE_CONTENT,
         .error = ERROR_SMTP_PROTOCOL,
         .text = "the server refused the message before its end"};

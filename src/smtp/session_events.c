@@ -140,7 +140,7 @@ static int recipient_event(SmtpSession *s, SmtpEvent *ret)
         flight->states[s->recipient] = SMTP_RECIPIENT_JUDGED;
     assert(flight->n_open > 0);
     flight->n_open--;
-    if (s->outcome.kind != DELIVERY_RELAY_FAULT)
+    if (s->outcome.kind != DELIVERY_CUT_OFF)
         flight->attempted = true;
     *ret = (SmtpEvent){
         .type = SMTP_EVENT_RECIPIENT,
@@ -177,7 +177,7 @@ static int announce_end(SmtpSession *s, SmtpFlight *flight)
     DeliveryOutcome outcome = s->end;
     bool maybe = flight->end_at > 0 && s->written >= flight->end_at && s->end.code != 421;
 
-    outcome.kind = s->blamed == flight ? DELIVERY_DEFERRED : DELIVERY_RELAY_FAULT;
+    outcome.kind = s->blamed == flight ? DELIVERY_DEFERRED : DELIVERY_CUT_OFF;
     smtp_announce_all(s, flight);
     return smtp_outcome_own(
         s, &outcome, "%s%s", s->end.text, maybe ? "; the message may have been delivered" : "");
@@ -236,7 +236,7 @@ int smtp_end(SmtpSession *s, bool blame)
     s->blamed = NULL;
     if (blame && flight && flight->n_open > 0)
         s->blamed = flight;
-    s->end.kind = s->blamed ? DELIVERY_DEFERRED : DELIVERY_RELAY_FAULT;
+    s->end.kind = s->blamed ? DELIVERY_DEFERRED : DELIVERY_CUT_OFF;
     if (s->quitting) {
         s->end.kind = DELIVERY_DELIVERED;
         s->end.error = ERROR_NONE;
@@ -250,7 +250,7 @@ int smtp_end_fault(SmtpSession *s, DeliveryStage stage, int error)
 {
     int r;
 
-    r = smtp_outcome_reply(s, DELIVERY_RELAY_FAULT, stage);
+    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, stage);
     if (r < 0)
         return r;
     s->outcome.error = error;

@@ -8,7 +8,7 @@
 
 static int end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text)
 {
-    const DeliveryOutcome like = {.kind = DELIVERY_RELAY_FAULT, .stage = stage, .error = error};
+    const DeliveryOutcome like = {.kind = DELIVERY_CUT_OFF, .stage = stage, .error = error};
     int r;
 
     r = smtp_outcome_own(s, &like, "%s", text);
@@ -44,7 +44,7 @@ static int end_auth(SmtpSession *s)
 
     if (s->auth_failure.number != ERROR_NONE)
         return end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION, failure_text(&s->auth_failure));
-    r = smtp_outcome_reply(s, DELIVERY_RELAY_FAULT, STAGE_AUTH);
+    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_AUTH);
     if (r >= 0 && more)
         r = smtp_outcome_append(s, more);
     s->outcome.error = ERROR_AUTHENTICATION;
@@ -132,7 +132,7 @@ static int end_ehlo(SmtpSession *s)
 {
     int r;
 
-    r = smtp_outcome_reply(s, DELIVERY_RELAY_FAULT, STAGE_EHLO);
+    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_EHLO);
     if (r >= 0 && s->reply.code >= 500)
         r = smtp_outcome_append(
             s, "without EHLO there is neither TLS nor a login, and one of them is required");

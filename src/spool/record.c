@@ -81,7 +81,7 @@ static int finish(Buffer *b, size_t size_before, int r)
 int spool_record_outcome(Buffer *lines, usec_t now, const char *recipient, unsigned attempt,
     const DeliveryOutcome *outcome, const SpoolVia *via)
 {
-    DeliveryKind kind = outcome->kind == DELIVERY_RELAY_FAULT ? DELIVERY_DEFERRED : outcome->kind;
+    DeliveryKind kind = outcome->kind == DELIVERY_CUT_OFF ? DELIVERY_DEFERRED : outcome->kind;
     size_t before = buffer_size(lines);
     int r = append_start(lines, now, delivery_kind_name(kind));
 

@@ -116,7 +116,7 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
     char codes[DELIVERY_CODES_MAX];
 
     progress_end(&s->progress);
-    if (o->kind == DELIVERY_RELAY_FAULT) {
+    if (o->kind == DELIVERY_CUT_OFF) {
         say_fault(s, call, o);
         return;
     }

@@ -222,7 +222,7 @@ END_TEST
 
 START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
 {
-    DeliveryOutcome outcome = {.kind = DELIVERY_RELAY_FAULT,
+    DeliveryOutcome outcome = {.kind = DELIVERY_CUT_OFF,
         .stage = STAGE_AUTH,
         .code = 535,
         .enhanced = "5.7.8",

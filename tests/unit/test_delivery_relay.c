@@ -17,7 +17,7 @@ static const char text[] =
     "           { name = \"two\"; host = \"127.0.0.2\"; tls = \"none\"; connections = 2; } );\n";
 
 static const DeliveryOutcome refused_connection = {
-    .kind = DELIVERY_RELAY_FAULT,
+    .kind = DELIVERY_CUT_OFF,
     .stage = STAGE_CONNECT,
     .error = ERROR_CONNECTING,
     .text = "nobody listens",

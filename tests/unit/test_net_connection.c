@@ -362,10 +362,10 @@ static void check_failure(int driver, const char *script, const TestServerOption
 
 START_TEST(a_relay_that_hangs_up_is_told)
 {
-    check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_RELAY_FAULT,
+    check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF,
         STAGE_GREETING, ERROR_CONNECTION_DROPPED, "the server closed the connection");
     check_failure(_i, "S: 220 server.test\nC: EHLO\nRESET\n", NULL, SETTINGS("tls=none"),
-        DELIVERY_RELAY_FAULT, STAGE_EHLO, 10054, "Connection reset by peer");
+        DELIVERY_CUT_OFF, STAGE_EHLO, 10054, "Connection reset by peer");
     check_failure(_i,
         "S: 220 server.test\n" EHLO ENVELOPE
         "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nBYTES 5000\nRESET\n",
@@ -381,7 +381,7 @@ START_TEST(a_server_s_last_words_are_heard)
         "S: 220 server.test\n" EHLO ENVELOPE
         "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nBYTES 5000\n"
         "S: 421 4.3.2 going down for maintenance\nPAUSE 100\n",
-        NULL, SETTINGS("tls=none"), DELIVERY_RELAY_FAULT, STAGE_CONTENT, ERROR_SMTP_PROTOCOL,
+        NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_CONTENT, ERROR_SMTP_PROTOCOL,
         "going down for maintenance");
 }
 END_TEST
@@ -391,8 +391,8 @@ START_TEST(a_certificate_that_is_not_trusted_ends_the_connection)
     const TestServerOptions options = {.certificate = &expired};
 
     check_failure(_i, "S: 220 server.test\n" STARTTLS, &options, SETTINGS("tls=starttls"),
-        DELIVERY_RELAY_FAULT, STAGE_CERTIFICATE, ERROR_CERTIFICATE_VERIFY, "it expired on");
-    check_failure(_i, "TLS\n", &options, SETTINGS("tls=implicit"), DELIVERY_RELAY_FAULT,
+        DELIVERY_CUT_OFF, STAGE_CERTIFICATE, ERROR_CERTIFICATE_VERIFY, "it expired on");
+    check_failure(_i, "TLS\n", &options, SETTINGS("tls=implicit"), DELIVERY_CUT_OFF,
         STAGE_CERTIFICATE, ERROR_CERTIFICATE_VERIFY, "it expired on");
 }
 END_TEST
@@ -400,10 +400,10 @@ END_TEST
 START_TEST(silence_ends_the_connection)
 {
     check_failure(_i, "EOF\n", NULL, SETTINGS("tls=none", "timeout=0.4s", "timeout_by_stage=false"),
-        DELIVERY_RELAY_FAULT, STAGE_GREETING, ERROR_TIMEOUT, "");
+        DELIVERY_CUT_OFF, STAGE_GREETING, ERROR_TIMEOUT, "");
     check_failure(_i, "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nPAUSE 700\n",
         NULL, SETTINGS("tls=starttls", "timeout=0.4s", "timeout_by_stage=false"),
-        DELIVERY_RELAY_FAULT, STAGE_TLS, ERROR_TIMEOUT, "the TLS handshake");
+        DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TIMEOUT, "the TLS handshake");
 }
 END_TEST
 
@@ -417,7 +417,7 @@ static void check_fails_alone(
     close(listening);
     client = client_for(port, settings);
     client_run(&client, driver);
-    check_outcome(&client, DELIVERY_RELAY_FAULT, stage, error);
+    check_outcome(&client, DELIVERY_CUT_OFF, stage, error);
     ck_assert_msg(strstr(client.text, word), "\"%s\" lacks \"%s\"", client.text, word);
     client_done(&client);
 }
@@ -442,7 +442,7 @@ START_TEST(a_tls_context_that_cannot_be_made_is_told)
     ck_assert_int_eq(unlink(authority_path), 0);
     client_run(&client, _i);
     test_certificate_save(&authority, authority_path, NULL, NULL);
-    check_outcome(&client, DELIVERY_RELAY_FAULT, STAGE_TLS, ERROR_CERTIFICATE_STORE);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_TLS, ERROR_CERTIFICATE_STORE);
     ck_assert_ptr_nonnull(strstr(client.text, authority_path));
     test_server_stop(server);
     client_done(&client);

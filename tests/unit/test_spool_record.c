@@ -19,7 +19,7 @@ START_TEST(lines_have_the_documented_members)
 {
     _cleanup_buffer_ Buffer b = {0};
     SpoolVia via = {.relay = "primary", .address = "192.0.2.1:587", .tls = "TLSv1.3 X"};
-    DeliveryOutcome fault = {.kind = DELIVERY_RELAY_FAULT, .stage = STAGE_CONNECT, .text = "no"};
+    DeliveryOutcome fault = {.kind = DELIVERY_CUT_OFF, .stage = STAGE_CONNECT, .text = "no"};
 
     ck_assert_int_eq(spool_record_outcome(&b, T1, "ann@example.com", 2, &delivered, &via), 0);
     via = (SpoolVia){.relay = "primary"};
