@@ -16,7 +16,7 @@
 #include "daemon/events.h"
 #include "daemon/queue.h"
 #include "daemon/status.h"
-#include "daemon/timer.h"
+#include "queue/timer.h"
 #include "settings/load.h"
 
 #define REFRESH_DELAY (2 * USEC_PER_SEC)

@@ -9,7 +9,7 @@
 #include "base/errors.h"
 #include "base/macros.h"
 #include "daemon/events.h"
-#include "daemon/timer.h"
+#include "queue/timer.h"
 #include "daemon/watch.h"
 
 #define REOPEN_FIRST USEC_PER_SEC

@@ -1,5 +1,5 @@
 /* One-shot timers. Must never wake anybody up who did not ask for it. */
-#include "daemon/timer.h"
+#include "queue/timer.h"
 
 #include <time.h>
 

@@ -1,5 +1,5 @@
 /* inotify on the queue directory. Must never look at a file: names and events are all it has. */
-#include "daemon/watch.h"
+#include "queue/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 
 #include "base/errors.h"
+#include "base/hash.h"
 #include "base/text.h"
 
 #define WATCH_BUFFER_BYTES ((size_t)64 * 1024)
@@ -22,15 +24,65 @@
 #define PARENT_EVENTS \
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR)
 
+/* Names that the path leads through, and the watches of the directories they are in. */
+#define WAYPOINTS_MAX 16
+
+/* Changes of our own whose events have not come yet; they come in the order they were made in. */
+#define EXPECTED_MAX 256
+
+typedef struct Waypoint {
+    int directory;
+    char *name;
+} Waypoint;
+
 struct Watch {
     int inotify_fd, mounts_fd;
-    int directory, parent; /* watch descriptors; -1 for none */
-    char *name;            /* of the directory, in its parent */
+    int directory; /* watch descriptor; -1 for none */
+    Waypoint waypoints[WAYPOINTS_MAX];
+    unsigned n_waypoints;
+    HashKey key;
+    uint64_t expected[EXPECTED_MAX]; /* hashes of names; a ring */
+    unsigned expected_first, n_expected;
     sd_event_source *events_source, *mounts_source;
     const WatchHandlers *handlers;
     void *user;
     char buffer[WATCH_BUFFER_BYTES] __attribute__((aligned(__alignof__(struct inotify_event))));
 };
+
+/* ---- changes of our own ---- */
+
+void watch_expect(Watch *watch, const char *file_name)
+{
+    unsigned last = (watch->expected_first + watch->n_expected) % EXPECTED_MAX;
+
+    if (watch->n_expected == EXPECTED_MAX) { /* the oldest is taken for somebody else's */
+        watch->expected_first = (watch->expected_first + 1) % EXPECTED_MAX;
+        watch->n_expected--;
+    }
+    watch->expected[last] = hash_keyed(&watch->key, file_name, strlen(file_name));
+    watch->n_expected++;
+}
+
+/* Whether the event is of a change of our own. Those before it whose events never came, for the
+ * change failed or two events were made one, are given up with it. */
+static bool is_own(Watch *watch, const char *name)
+{
+    uint64_t hash;
+
+    if (watch->n_expected == 0)
+        return false;
+    hash = hash_keyed(&watch->key, name, strlen(name));
+    for (unsigned i = 0; i < watch->n_expected; i++) {
+        if (watch->expected[(watch->expected_first + i) % EXPECTED_MAX] != hash)
+            continue;
+        watch->expected_first = (watch->expected_first + i + 1) % EXPECTED_MAX;
+        watch->n_expected -= i + 1;
+        return true;
+    }
+    return false;
+}
+
+/* ---- events ---- */
 
 static void on_file_event(Watch *watch, const struct inotify_event *event)
 {
@@ -44,19 +96,29 @@ static void on_file_event(Watch *watch, const struct inotify_event *event)
             watch->handlers->abandoned(watch->user);
         return;
     }
-    if (text_ends(name, ".queued") || text_ends(name, ".deferred"))
-        watch->handlers->notice(watch->user, name,
-            event->mask & IN_CREATE ? ENGINE_NOTICE_CREATED : ENGINE_NOTICE_READY);
+    if ((text_ends(name, ".queued") || text_ends(name, ".deferred")) && !is_own(watch, name))
+        watch->handlers->notice(watch->user, name, !(event->mask & IN_CREATE));
+}
+
+static bool is_waypoint(const Watch *watch, const struct inotify_event *event)
+{
+    for (unsigned i = 0; i < watch->n_waypoints; i++)
+        if (event->wd == watch->waypoints[i].directory &&
+            (event->len == 0 || text_equal(event->name, watch->waypoints[i].name)))
+            return true;
+    return false;
 }
 
 static void on_inotify_event(Watch *watch, const struct inotify_event *event)
 {
     if (event->mask & IN_Q_OVERFLOW) {
+        watch->n_expected = 0;
         watch->handlers->overflow(watch->user);
         watch->handlers->doubt(watch->user); /* one of the lost events may have been that one */
-    } else if (event->wd == watch->parent) {
-        if (event->len == 0 || text_equal(event->name, watch->name))
-            watch->handlers->doubt(watch->user);
+    } else if (is_waypoint(watch, event)) {
+        watch->handlers->doubt(watch->user);
+    } else if (event->wd != watch->directory) {
+        return;
     } else if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) {
         watch->handlers->doubt(watch->user);
     } else if (event->len > 0) {
@@ -108,20 +170,58 @@ static int watch_directory(Watch *watch, const char *path, Failure *f)
         strerrordesc_np(errno));
 }
 
-/* Best effort: a parent that may not be read leaves only what the directory itself tells. */
-static int watch_parent(Watch *watch, const char *path)
+/* The last name of `path` is watched in the directory before it. Best effort: one that may not be
+ * read leaves only what the others tell. 0 or -ENOMEM. */
+static int watch_name(Watch *watch, const char *path)
 {
     _cleanup_free_
-    char *real = realpath(path, NULL), *above = NULL;
+    char *above = strdup(path), *copy = strdup(path);
+    Waypoint *waypoint = &watch->waypoints[watch->n_waypoints];
+
+    if (!above || !copy)
+        return -ENOMEM;
+    if (watch->n_waypoints == WAYPOINTS_MAX)
+        return 0;
+    waypoint->directory = inotify_add_watch(watch->inotify_fd, dirname(above), PARENT_EVENTS);
+    if (waypoint->directory < 0)
+        return 0;
+    waypoint->name = strdup(basename(copy));
+    watch->n_waypoints++;
+    return waypoint->name ? 0 : -ENOMEM;
+}
+
+/* Every symbolic link on the way: one that is switched leads to another directory, of which this one
+ * hears nothing. */
+static int watch_links(Watch *watch, const char *path)
+{
+    _cleanup_free_
+    char *part = strdup(path);
+    struct stat st;
+    int r = 0;
+
+    if (!part)
+        return -ENOMEM;
+    for (size_t i = 1, n = strlen(path); i <= n && r >= 0; i++) {
+        if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
+            continue;
+        part[i] = '\0';
+        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode))
+            r = watch_name(watch, part);
+        part[i] = path[i];
+    }
+    return r;
+}
+
+static int watch_way(Watch *watch, const char *path)
+{
+    _cleanup_free_
+    char *real = realpath(path, NULL);
+    int r;
 
     if (!real)
         return errno == ENOMEM ? -ENOMEM : 0;
-    watch->name = strdup(basename(real));
-    above = strdup(real);
-    if (!watch->name || !above)
-        return -ENOMEM;
-    watch->parent = inotify_add_watch(watch->inotify_fd, dirname(above), PARENT_EVENTS);
-    return 0;
+    r = watch_name(watch, real);
+    return r < 0 ? r : watch_links(watch, path);
 }
 
 static int add_sources(Watch *watch, sd_event *loop)
@@ -147,13 +247,14 @@ int watch_new(sd_event *loop, const char *path, const WatchHandlers *handlers, v
     if (!watch)
         return failure_set_errno(f, -ENOMEM, "cannot watch %s", path);
     memset(watch, 0, offsetof(Watch, buffer)); /* the buffer costs nothing until events come */
-    watch->inotify_fd = watch->mounts_fd = watch->directory = watch->parent = -1;
+    watch->inotify_fd = watch->mounts_fd = watch->directory = -1;
+    watch->key = hash_key_new();
     watch->handlers = handlers;
     watch->user = user;
     r = watch_directory(watch, path, f);
     if (r < 0)
         return r;
-    r = watch_parent(watch, path);
+    r = watch_way(watch, path);
     if (r >= 0)
         r = add_sources(watch, loop);
     if (r < 0)
@@ -170,6 +271,7 @@ void watch_free(Watch *watch)
     (void)sd_event_source_disable_unref(watch->mounts_source);
     close_p(&watch->inotify_fd);
     close_p(&watch->mounts_fd);
-    free(watch->name);
+    for (unsigned i = 0; i < watch->n_waypoints; i++)
+        free(watch->waypoints[i].name);
     free(watch);
 }

@@ -1,0 +1,186 @@
+/* Names to look at next. Must never hold more of them than its bounds, nor lose one: what there is no
+ * room for is found by another pass over the directory. */
+#include "queue/names.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Names and indices: room for a million and more deferred messages with names of usual length. */
+#define TABLE_BYTES_MAX (56u * 1024 * 1024)
+
+/* Entries of the directory looked at in one go, so that a huge queue of deferred messages does not
+ * stop the loop. */
+#define SCAN_STEP 2048
+
+/* Files that the disk reads at a time. */
+#define AHEAD_MAX 32
+
+int names_init(Names *n, const Spool *spool, usec_t retry_max)
+{
+    n->spool = spool;
+    n->retry_max = retry_max;
+    return name_table_new(TABLE_BYTES_MAX, &n->table);
+}
+
+void names_done(Names *n)
+{
+    spool_scan_free(TAKE_PTR(n->scan));
+    name_table_free(TAKE_PTR(n->table));
+}
+
+void names_put(Names *n, const char *id, NameKind kind, usec_t due)
+{
+    /* What waits beyond the horizon is read when that has come. */
+    if (name_table_put(n->table, id, kind, due) != 1 && (due == 0 || !n->scan) &&
+        due < name_table_horizon(n->table))
+        n->again = true;
+}
+
+/* When a deferred message comes up that only its record's time is known of: a hint, and so believed
+ * only as far as a retry can be away. */
+static usec_t believe(const Names *n, usec_t due, usec_t now)
+{
+    return due <= now ? 0 : MIN(due, usec_add(now, n->retry_max));
+}
+
+void names_event(Names *n, const char *file_name, bool complete, usec_t settle, usec_t now)
+{
+    char id[SPOOL_NAME_MAX];
+    SpoolState state;
+    size_t length;
+
+    if (!spool_name_parse(file_name, &state, &length))
+        return;
+    memcpy(id, file_name, length);
+    id[length] = '\0';
+    if (state == SPOOL_QUEUED && complete)
+        names_put(n, id, NAME_QUEUED, 0);
+    else if (state == SPOOL_QUEUED)
+        names_put(n, id, NAME_UNSETTLED, usec_add(now, settle));
+    else if (state == SPOOL_DEFERRED)
+        names_put(n, id, NAME_DEFERRED, believe(n, spool_next_attempt(n->spool, id), now));
+}
+
+int names_take(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], NameKind *ret_kind)
+{
+    size_t ready = name_table_ready(n->table);
+    int r = name_table_take(n->table, now, ret_id, ret_kind);
+
+    if (n->ahead > 0 && name_table_ready(n->table) < ready)
+        n->ahead--;
+    return r;
+}
+
+void names_read_ahead(Names *n)
+{
+    char id[SPOOL_NAME_MAX];
+    NameKind kind;
+    size_t at = 0;
+
+    if (n->ahead > 0)
+        return;
+    while (n->ahead < AHEAD_MAX && name_table_peek(n->table, &at, id, &kind) > 0) {
+        spool_read_ahead(n->spool, id, names_state(kind));
+        n->ahead++;
+    }
+}
+
+bool names_any(const Names *n, usec_t now)
+{
+    return name_table_ready(n->table) > 0 || name_table_next(n->table) <= now;
+}
+
+usec_t names_next_due(const Names *n)
+{
+    return name_table_next(n->table);
+}
+
+bool names_is_unread(const Names *n, usec_t now)
+{
+    return n->scan || n->again || name_table_horizon(n->table) <= now;
+}
+
+void names_rescan(Names *n)
+{
+    n->again = true;
+}
+
+void names_flush(Names *n)
+{
+    name_table_flush(n->table);
+    n->flushes = n->again = true;
+}
+
+void names_distrust_clock(Names *n, usec_t now)
+{
+    name_table_cap(n->table, usec_add(now, n->retry_max));
+}
+
+/* ---- passes over the directory ---- */
+
+static int start_scan(Names *n, Failure *f)
+{
+    int r = spool_scan_new(n->spool, &n->scan, f);
+
+    if (r < 0)
+        return r;
+    n->again = false;
+    name_table_begin_pass(n->table);
+    return 0;
+}
+
+static void end_scan(Names *n)
+{
+    /* Asked for while there was something that this pass could not reach: once more. */
+    n->flushes = n->flushes && n->again;
+    name_table_end_pass(n->table);
+    spool_scan_free(TAKE_PTR(n->scan));
+}
+
+/* One entry of the directory. 1 for one that is being sent, else 0. */
+static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
+{
+    switch (entry->state) {
+    case SPOOL_SENDING: return 1;
+    case SPOOL_QUEUED:
+        if (!name_table_see(n->table, entry->id, NAME_QUEUED))
+            names_put(n, entry->id, NAME_UNSETTLED, 0);
+        return 0;
+    case SPOOL_DEFERRED:
+        if (n->flushes)
+            names_put(n, entry->id, NAME_DEFERRED_NOW, 0);
+        else if (!name_table_see(n->table, entry->id, NAME_DEFERRED))
+            names_put(n, entry->id, NAME_DEFERRED,
+                believe(n, spool_next_attempt(n->spool, entry->id), now));
+        return 0;
+    default: return 0;
+    }
+}
+
+int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+{
+    SpoolEntry entry;
+    int r = 0;
+
+    if (!names_is_unread(n, now))
+        return 0;
+    if (!n->scan && (r = start_scan(n, f)) < 0)
+        return r;
+    for (size_t i = 0; i < SCAN_STEP && r == 0 && name_table_has_room(n->table); i++) {
+        r = spool_scan_next(n->scan, &entry);
+        if (r == 0) {
+            end_scan(n);
+            return 0;
+        }
+        if (r > 0)
+            r = note_entry(n, &entry, now);
+    }
+    if (r < 0) {
+        spool_scan_free(TAKE_PTR(n->scan));
+        n->again = true;
+        return failure_set_errno(f, r, "cannot read the queue directory %s", spool_path(n->spool));
+    }
+    if (r > 0)
+        memccpy(ret_id, entry.id, '\0', SPOOL_NAME_MAX);
+    return r;
+}

@@ -1,0 +1,61 @@
+/* Which names of a queue directory to look at next: those that the watch told, those whose time has
+ * come, and those that a pass over the directory finds, none of them keeping another from its turn.
+ * It knows names and times and does not change messages. */
+#pragma once
+
+#include "queue/table.h"
+#include "spool/spool.h"
+
+typedef struct Names {
+    const Spool *spool;
+    usec_t retry_max; /* no time further away than this is believed */
+    NameTable *table;
+    unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
+    SpoolScan *scan; /* the pass under way, or NULL */
+    bool again;      /* another pass is wanted */
+    bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
+                        time */
+} Names;
+
+/* The spool is borrowed. 0 or -ENOMEM. */
+int names_init(Names *names, const Spool *spool, usec_t retry_max);
+void names_done(Names *names);
+
+/* The state of a file that comes up so. */
+static inline SpoolState names_state(NameKind kind)
+{
+    return name_is_deferred(kind) ? SPOOL_DEFERRED : SPOOL_QUEUED;
+}
+
+/* As name_table_put(); what there is no room for is found by another pass over the directory. */
+void names_put(Names *names, const char *id, NameKind kind, usec_t due);
+
+/* A file of that name has appeared; `complete` says that its writer is done, else it is looked at
+ * after `settle`. */
+void names_event(Names *names, const char *file_name, bool complete, usec_t settle, usec_t now);
+
+/* The next name: 1 with it, or 0. */
+int names_take(Names *names, usec_t now, char ret_id[static SPOOL_NAME_MAX], NameKind *ret_kind);
+
+/* A file had to be waited for: has the disk read those that come up next, side by side. */
+void names_read_ahead(Names *names);
+
+/* Whether a pass over the directory is due or under way, and whether a name may be taken. */
+bool names_is_unread(const Names *names, usec_t now);
+bool names_any(const Names *names, usec_t now);
+
+/* A bounded step of the pass: 1 with the id of a `.sending` file, 0, or a negative errno with a
+ * Failure: the pass begins anew later. */
+int names_read(Names *names, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f);
+
+/* The realtime from which on there may be something; USEC_NEVER: when told. */
+usec_t names_next_due(const Names *names);
+
+/* Wants another pass over the whole directory, after the one under way. */
+void names_rescan(Names *names);
+
+/* Everything that waits for a time is due now, and the directory is read anew. */
+void names_flush(Names *names);
+
+/* The clock was set: no time that is known may be further away than it could be. */
+void names_distrust_clock(Names *names, usec_t now);

@@ -1,0 +1,133 @@
+/* Where messages come from and where their fate is written: the one interface between the engine and
+ * a store of messages. The engine does not know that they are files (queue/directory.h is the queue
+ * directory's side of it).
+ *
+ * A source lives on the loop: it has its own timers and descriptors there, wakes the engine, and may
+ * answer later. It is a structure that starts with a Source, a held message one that starts with a
+ * HeldMessage. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "base/outcome.h"
+#include "message/message.h"
+
+typedef struct Source Source;
+
+#define SOURCE_ID_MAX 256
+
+/* A message that this process holds: nobody else delivers it until it is settled. */
+typedef struct HeldMessage {
+    Source *source;
+    const char *id;
+    Message *message;     /* envelope and content */
+    usec_t arrival;       /* realtime */
+    usec_t first_attempt; /* realtime of the first counted attempt of its present life; 0: none.
+                             retry.give_up_after counts from here */
+    unsigned attempts;    /* counted so far, in its present life */
+    size_t *pending; /* indices of the envelope's recipients that are not finished, or NULL for all
+                        of them */
+    size_t n_pending;
+    size_t n_delivered; /* finished in earlier attempts */
+    size_t n_refused;
+    struct HeldMessage *next; /* for a list of whoever holds it */
+} HeldMessage;
+
+/* Where an outcome came from; members may be NULL. */
+typedef struct OutcomeVia {
+    const char *relay, *address, *tls;
+} OutcomeVia;
+
+/* How a message is settled. */
+typedef enum MessageEndKind {
+    END_SENT,     /* delivered to every recipient */
+    END_DEFERRED, /* until `next` */
+    END_FAILED,   /* given up: `error`, `text` */
+    END_RETURNED, /* nothing is held against it; it is deliverable at once */
+} MessageEndKind;
+
+typedef struct MessageEnd {
+    MessageEndKind kind;
+    usec_t now;       /* realtime */
+    bool keep;        /* END_SENT: the message stays, as sent */
+    unsigned attempt; /* END_DEFERRED: the number of the attempt that ended */
+    usec_t next;      /* END_DEFERRED: realtime */
+    int error;        /* END_FAILED */
+    const char *text;
+} MessageEnd;
+
+/* What sync() and settle() return beside 0 and negative errno values. */
+#define SOURCE_LATER 1 /* ended() will come */
+#define SOURCE_GONE 2  /* somebody took the message away: it is not held any more */
+
+/* What a source found, beside messages to deliver. */
+typedef enum SourceFinding {
+    FOUND_DEFECT,    /* a message that cannot be sent: it is failed already */
+    FOUND_RECOVERED, /* one of a dead process, deliverable again */
+    FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
+    FOUND_TROUBLE,   /* something that every message would meet with (is_common_fault()) */
+    FOUND_LOST,      /* the store cannot be reached any more; nothing is taken from it meanwhile */
+    FOUND_BACK,      /* it can again */
+} SourceFinding;
+
+/* Called from the loop, and from within the operations below. */
+typedef struct SourceHandlers {
+    void (*wake)(void *user); /* take() may have something now */
+    /* sync() or settle() that returned SOURCE_LATER is over: `result` is what it would have
+     * returned. */
+    void (*ended)(void *user, HeldMessage *message, int result, const Failure *failure);
+    /* Another process has taken it over: stop, and write nothing; abandon() is all that is left. */
+    void (*lost)(void *user, HeldMessage *message);
+    /* `id` is NULL for what is about no one message. */
+    void (*found)(void *user, SourceFinding finding, const char *id, const Failure *failure);
+} SourceHandlers;
+
+typedef struct SourceFigures {
+    size_t waiting;  /* messages known that take() may give at once */
+    size_t deferred; /* messages that wait for a time */
+    usec_t next_due; /* realtime of the first of them; USEC_NEVER for none */
+    bool unread;     /* there may be others that are not known yet */
+} SourceFigures;
+
+typedef struct SourceOps {
+    /* The next message to deliver. 1 with it; 0 when there is none now (wake() comes when there may
+     * be); or a negative errno after a failure that every message would meet with, which was
+     * reported by found(): the engine asks again after a while. */
+    int (*take)(Source *source, HeldMessage **ret);
+
+    /* A line for the message's record: gathered, and durable after sync() or settle(). 0 or
+     * -ENOMEM. */
+    int (*record)(HeldMessage *message, usec_t now, const char *recipient, unsigned attempt,
+        const DeliveryOutcome *outcome, const OutcomeVia *via);
+
+    /* Makes what was gathered durable. 0, SOURCE_LATER, or a negative errno with a Failure. */
+    int (*sync)(HeldMessage *message, Failure *f);
+
+    /* Settles it, writing what was gathered where the record outlives that. 0, and its id as it is
+     * from then on in `ret_id` (it may have got a new one): the message is not held any more;
+     * SOURCE_GONE, the same with a Failure; SOURCE_LATER; or a negative errno with a Failure: it is
+     * held still, so that no recipient that has had it gets it again: settle it the same way
+     * later. */
+    int (*settle)(HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX],
+        Failure *f);
+
+    /* Lets go of it as it is, as if this process had died. */
+    void (*abandon)(HeldMessage *message);
+
+    void (*flush)(Source *source); /* everything that waits for a time is due, and looked for anew */
+    void (*figures)(const Source *source, SourceFigures *ret);
+    void (*rest)(Source *source); /* nothing is held: the time to let go of what was kept for speed */
+} SourceOps;
+
+struct Source {
+    const SourceOps *ops;
+    const SourceHandlers *handlers; /* the engine's; set before the first operation */
+    void *user;
+};
+
+/* Whether the next message would meet with the same failure: no space, memory, descriptors, a file
+ * system that is read-only or broken. `error` is a negative errno. */
+bool is_common_fault(int error);

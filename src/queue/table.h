@@ -1,0 +1,76 @@
+/* What is known of the files of a queue directory: one keyed table, file name -> what it waits for.
+ *
+ * A name is known once, whoever brings it up and however often. It is ready (it comes in its turn),
+ * or it waits for a time. Deferred messages cost fifteen bytes and their name, so that a million of
+ * them fit into memory. Memory is bounded: when the bound is met, the later half of what waits is
+ * forgotten and name_table_horizon() says from which time on the table is incomplete; whoever owns
+ * it reads the directory again then. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+#define NAME_ID_MAX 256 /* with its NUL */
+
+/* Which file of an id it is (`X.queued` or `X.deferred`; both may be there, of two messages), and
+ * what is known of it. */
+typedef enum NameKind {
+    NAME_QUEUED,       /* its writer is known to be done */
+    NAME_UNSETTLED,    /* queued; its writer may not be done */
+    NAME_DEFERRED,     /* tried again when its time has come */
+    NAME_DEFERRED_NOW, /* whatever its time: somebody asked for it */
+    NAME_KIND_MAX,
+} NameKind;
+
+static inline bool name_is_deferred(NameKind kind)
+{
+    return kind == NAME_DEFERRED || kind == NAME_DEFERRED_NOW;
+}
+
+typedef struct NameTable NameTable;
+
+/* 0 or -ENOMEM. `limit_bytes` bounds names and indices together. */
+int name_table_new(size_t limit_bytes, NameTable **ret);
+void name_table_free(NameTable *table);
+
+/* Has the name come up in its turn (`due` 0), or at that time (realtime, kept in whole seconds,
+ * rounded up). A name that is there gets the new time; one that is ready stays so, in its place. 1;
+ * 0 when there is no room, so that a pass over the directory must bring it; or -ENOMEM. */
+int name_table_put(NameTable *table, const char *id, NameKind kind, usec_t due);
+
+/* For an entry of the directory: 1 when its name is known, which is noted for the pass under way
+ * (name_table_end_pass()), else 0. */
+int name_table_see(NameTable *table, const char *id, NameKind kind);
+
+/* Takes the next name out: what is ready and what is due take turns. 1 with it, or 0. */
+int name_table_take(
+    NameTable *table, usec_t now, char ret_id[static NAME_ID_MAX], NameKind *ret_kind);
+
+/* The names that are ready, oldest first: as take(), leaving them there. `at` begins with 0. */
+int name_table_peek(
+    const NameTable *table, size_t *at, char ret_id[static NAME_ID_MAX], NameKind *ret_kind);
+
+/* Everything that waits for a time is due. */
+void name_table_flush(NameTable *table);
+
+/* Due no later than that: for when the clock was set back, or a time is beyond all reason. */
+void name_table_cap(NameTable *table, usec_t latest);
+
+/* A pass over the directory begins; at its end the names that were there before and that nobody saw
+ * or put since are forgotten: their files are gone. */
+void name_table_begin_pass(NameTable *table);
+void name_table_end_pass(NameTable *table);
+
+size_t name_table_ready(const NameTable *table);    /* names that come in their turn */
+size_t name_table_deferred(const NameTable *table); /* of deferred messages, due or not */
+bool name_table_has_room(const NameTable *table);   /* for another name that is ready */
+
+/* The earliest time that a name waits for, the horizon included; USEC_NEVER when there is none. */
+usec_t name_table_next(const NameTable *table);
+usec_t name_table_horizon(const NameTable *table); /* USEC_NEVER while the table is complete */
+
+DEFINE_CLEANUP(NameTable, name_table_free);
