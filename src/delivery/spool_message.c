@@ -11,6 +11,7 @@
 typedef struct SpoolMessage {
     SourceMessage base;
     SpoolClaim *claim;
+    InputFile content;
     Buffer lines;            /* of the record, not yet written */
     bool last_line_gathered; /* the attempt's `retry` or `failed` line is among them */
 } SpoolMessage;
@@ -65,8 +66,8 @@ static int load(SpoolMessage *m, Failure *f)
     r = spool_history_load(m->claim, &history, f);
     if (r < 0)
         return r;
-    r = message_open(spool_claim_fd(m->claim), spool_claim_size(m->claim), arrival,
-        spool_claim_id(m->claim), &m->base.message, f);
+    input_file_init(&m->content, spool_claim_fd(m->claim), spool_claim_size(m->claim));
+    r = message_open(&m->content.base, arrival, spool_claim_id(m->claim), &m->base.message, f);
     if (r < 0)
         return r;
     m->base.id = spool_claim_id(m->claim);
@@ -141,6 +142,11 @@ int spool_message_open(
         return finish(m, keep_sent, now, f);
     *ret = &m->base;
     return 0;
+}
+
+bool spool_message_was_on_disk(const SourceMessage *message)
+{
+    return ((const SpoolMessage *)message)->content.base.was_on_disk;
 }
 
 int spool_message_record_outcome(SourceMessage *message, usec_t now, const char *recipient,

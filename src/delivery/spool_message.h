@@ -11,6 +11,9 @@
 int spool_message_open(
     Source *source, SpoolClaim *claim, bool keep_sent, usec_t now, SourceMessage **ret, Failure *f);
 
+/* Whether the disk had to be waited for. */
+bool spool_message_was_on_disk(const SourceMessage *message);
+
 /* The operations of SourceOps. */
 int spool_message_record_outcome(SourceMessage *message, usec_t now, const char *recipient,
     unsigned attempt, const DeliveryOutcome *outcome, const OutcomeVia *via);

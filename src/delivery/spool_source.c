@@ -66,7 +66,7 @@ static int try_claim(
         r = spool_message_open(&s->base, claim, s->keep_sent, now, ret, f);
         if (r != 0)
             return r;
-        if (message_was_on_disk((*ret)->message))
+        if (spool_message_was_on_disk(*ret))
             spool_names_read_ahead(&s->names);
         return SOURCE_CLAIMED;
     case SPOOL_DEFECTIVE: return SOURCE_DEFECT;

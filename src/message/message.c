@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -16,7 +15,7 @@
 #define FIRST_READ (64 * 1024) /* bytes: a usual message whole, in one call */
 
 /* Of what is handed out: the header, fields added to it, and what was read behind the header. The
- * rest of the file comes after them. */
+ * rest of the input comes after them. */
 enum { PIECE_HEADER, PIECE_ADDED, PIECE_BODY, N_PIECES };
 
 typedef struct Piece {
@@ -25,18 +24,17 @@ typedef struct Piece {
 } Piece;
 
 struct Message {
-    int fd;
-    uint64_t size; /* of the file */
+    Input *input;
     char *memory;
-    size_t n_memory;   /* bytes of the file in `memory` */
+    size_t n_memory;   /* bytes of the input in `memory` */
     size_t text_start; /* behind a byte order mark */
-    size_t header_end; /* the empty line, or the end of the file */
+    size_t header_end; /* the empty line, or the end of the input */
     Envelope envelope;
     Buffer added;
     Piece pieces[N_PIECES];
-    bool may_be_8bit, wants_utf8, was_on_disk;
+    bool may_be_8bit, wants_utf8;
     size_t piece, offset; /* where message_read() goes on */
-    uint64_t file_offset;
+    uint64_t input_offset;
 };
 
 void message_free(Message *m)
@@ -54,19 +52,7 @@ static int bad_message(Failure *f, const char *why)
     return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s", why);
 }
 
-/* pread(), noting whether the disk had to be waited for. */
-static ssize_t read_at(Message *m, char *to, size_t n, size_t at)
-{
-    const struct iovec part = {.iov_base = to, .iov_len = n};
-    ssize_t r = preadv2(m->fd, &part, 1, (off_t)at, RWF_NOWAIT);
-
-    if (r >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP))
-        return r;
-    m->was_on_disk = m->was_on_disk || errno == EAGAIN;
-    return pread(m->fd, to, n, (off_t)at);
-}
-
-/* Reads on until `wanted` bytes of the file are in memory. */
+/* Reads on until `wanted` bytes of the input are in memory. */
 static int load(Message *m, size_t wanted, Failure *f)
 {
     char *memory = realloc(m->memory, wanted);
@@ -75,12 +61,12 @@ static int load(Message *m, size_t wanted, Failure *f)
         return -ENOMEM;
     m->memory = memory;
     while (m->n_memory < wanted) {
-        ssize_t n = read_at(m, memory + m->n_memory, wanted - m->n_memory, m->n_memory);
+        ssize_t n =
+            input_read_at(m->input, memory + m->n_memory, wanted - m->n_memory, m->n_memory);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return failure_set_errno(f, -errno, "cannot read the message");
+        if (n <
+            0) /* -EBADMSG: some file systems say so of a block, which is not the message's fault */
+            return failure_set_errno(f, n == -EBADMSG ? -EIO : (int)n, "cannot read the message");
         if (n == 0)
             return failure_set(f, -EIO, ERROR_FILE,
                 "the message became shorter while it was read; write it under another name and "
@@ -109,10 +95,10 @@ static int check_encoding(Message *m, Failure *f)
 /* Reads the header part, and as much of the body as comes with it. */
 static int load_header(Message *m, Failure *f)
 {
-    size_t wanted = (size_t)MIN(m->size, (uint64_t)FIRST_READ);
+    size_t wanted = (size_t)MIN(m->input->size, (uint64_t)FIRST_READ);
     int r;
 
-    if (m->size == 0)
+    if (m->input->size == 0)
         return bad_message(f, "the file is empty");
     r = load(m, wanted, f);
     if (r == 0)
@@ -121,14 +107,15 @@ static int load_header(Message *m, Failure *f)
         return r;
     m->header_end = m->text_start;
     while (!header_find_end(m->memory, m->n_memory, m->header_end, &m->header_end)) {
-        if (m->n_memory == m->size) {
+        if (m->n_memory == m->input->size) {
             m->header_end = m->n_memory;
             break;
         }
         if (m->n_memory >= MESSAGE_HEADER_MAX)
             return bad_message(f, "the header is larger than 1 MiB; is there an empty line between "
                                   "header and text?");
-        wanted = (size_t)MIN(m->size, (uint64_t)MIN(m->n_memory * 4, (size_t)MESSAGE_HEADER_MAX));
+        wanted =
+            (size_t)MIN(m->input->size, (uint64_t)MIN(m->n_memory * 4, (size_t)MESSAGE_HEADER_MAX));
         r = load(m, wanted, f);
         if (r < 0)
             return r;
@@ -175,7 +162,7 @@ static int read_header(Message *m, Findings *findings, Failure *f)
     if (r < 0)
         return r;
     header_skip_mbox_line(&cursor);
-    if (cursor.at == cursor.end && m->header_end == m->size)
+    if (cursor.at == cursor.end && m->header_end == m->input->size)
         return bad_message(f, "there is no message behind the envelope fields");
     r = walk_header(cursor, findings, f);
     if (r == 0)
@@ -234,11 +221,11 @@ static void set_pieces(Message *m)
     m->pieces[PIECE_BODY] = (Piece){m->memory + m->header_end, m->n_memory - m->header_end};
     is_ascii = text_is_ascii(header->data, header->n);
     m->wants_utf8 = m->envelope.needs_utf8 || (!is_ascii && text_is_utf8(header->data, header->n));
-    m->may_be_8bit = !is_ascii || m->n_memory < m->size ||
+    m->may_be_8bit = !is_ascii || m->n_memory < m->input->size ||
                      !text_is_ascii(m->pieces[PIECE_BODY].data, m->pieces[PIECE_BODY].n);
 }
 
-int message_open(int fd, uint64_t size, usec_t now, const char *id, Message **ret, Failure *f)
+int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f)
 {
     _cleanup_(message_free_p) Message *m = NULL;
     Findings findings = {0};
@@ -247,8 +234,7 @@ int message_open(int fd, uint64_t size, usec_t now, const char *id, Message **re
     m = calloc(1, sizeof(*m));
     if (!m)
         return -ENOMEM;
-    m->fd = fd;
-    m->size = size;
+    m->input = input;
     r = load_header(m, f);
     if (r == 0)
         r = read_header(m, &findings, f);
@@ -269,7 +255,7 @@ const Envelope *message_envelope(const Message *m)
 
 uint64_t message_size(const Message *m)
 {
-    uint64_t size = m->size - m->n_memory;
+    uint64_t size = m->input->size - m->n_memory;
 
     for (size_t i = 0; i < N_PIECES; i++)
         size += m->pieces[i].n;
@@ -281,20 +267,15 @@ bool message_may_be_8bit(const Message *m)
     return m->may_be_8bit;
 }
 
-bool message_was_on_disk(const Message *m)
-{
-    return m->was_on_disk;
-}
-
 bool message_wants_utf8(const Message *m)
 {
     return m->wants_utf8;
 }
 
-/* Appends from the part of the file that is not in memory. */
-static int64_t read_file(Message *m, size_t max, Buffer *out)
+/* Appends from the part of the input that is not in memory. */
+static int64_t read_input(Message *m, size_t max, Buffer *out)
 {
-    size_t wanted = (size_t)MIN((uint64_t)max, m->size - m->file_offset);
+    size_t wanted = (size_t)MIN((uint64_t)max, m->input->size - m->input_offset);
     char *to;
     ssize_t n;
 
@@ -303,13 +284,11 @@ static int64_t read_file(Message *m, size_t max, Buffer *out)
     to = buffer_reserve(out, wanted);
     if (!to)
         return -ENOMEM;
-    do
-        n = pread(m->fd, to, wanted, (off_t)m->file_offset);
-    while (n < 0 && errno == EINTR);
+    n = input_read_at(m->input, to, wanted, m->input_offset);
     if (n <= 0)
-        return n < 0 ? -errno : -EIO;
+        return n < 0 ? n : -EIO;
     buffer_commit(out, (size_t)n);
-    m->file_offset += (uint64_t)n;
+    m->input_offset += (uint64_t)n;
     return n;
 }
 
@@ -329,12 +308,12 @@ int64_t message_read(Message *m, size_t max, Buffer *out)
         if (m->offset == piece->n)
             m->piece++, m->offset = 0;
     }
-    return done > 0 ? (int64_t)done : read_file(m, max, out);
+    return done > 0 ? (int64_t)done : read_input(m, max, out);
 }
 
 void message_rewind(Message *m)
 {
     m->piece = 0;
     m->offset = 0;
-    m->file_offset = m->n_memory;
+    m->input_offset = m->n_memory;
 }

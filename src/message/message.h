@@ -5,7 +5,10 @@
  * Resent- forms), and hand out the content without that block, without Bcc fields, with Date and
  * Message-ID added where they are missing. It never converts line ends or dots: smtp/content.h
  * does. It never reads a whole large file: the header is held (up to MESSAGE_HEADER_MAX), the body
- * is streamed. */
+ * is streamed.
+ *
+ * A message and its input belong to one thread at a time, and no two messages share anything that
+ * changes: one may be opened and read on a worker thread while others are elsewhere. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,18 +17,19 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/input.h"
 #include "message/envelope.h"
 
 #define MESSAGE_HEADER_MAX (1024 * 1024) /* bytes of envelope block and header together */
 
 typedef struct Message Message;
 
-/* Reads the header part of `fd` (borrowed; must stay open and be readable with pread) of `size`
- * bytes. `now` (realtime) and `id` (the message's id in the queue) make the added Date and
- * Message-ID, which are the same for every attempt when `now` is the time of arrival. 0; -EBADMSG
- * with a Failure when this is no message that can be sent (ERROR_MESSAGE, ERROR_NO_SENDER,
- * ERROR_NO_RECIPIENT); other negative errno values for failures of reading. */
-int message_open(int fd, uint64_t size, usec_t now, const char *id, Message **ret, Failure *f);
+/* Reads the header part of `input`, which is borrowed for the life of the message. `now` (realtime)
+ * and `id` (the message's id in the queue) make the added Date and Message-ID, which are the same
+ * for every attempt when `now` is the time of arrival. 0; -EBADMSG with a Failure when this is no
+ * message that can be sent (ERROR_MESSAGE, ERROR_NO_SENDER, ERROR_NO_RECIPIENT); other negative
+ * errno values for failures of reading (-EIO: the input is shorter than its size says). */
+int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f);
 
 void message_free(Message *message);
 
@@ -39,14 +43,11 @@ uint64_t message_size(const Message *message);
  * was too large to look at whole. */
 bool message_may_be_8bit(const Message *message);
 
-/* True when the file was not in memory, so that its first bytes had to be waited for. */
-bool message_was_on_disk(const Message *message);
-
 /* True when an address or a header field has raw UTF-8 (RFC 6532), so that SMTPUTF8 is wanted. */
 bool message_wants_utf8(const Message *message);
 
 /* Appends up to about `max` more raw bytes to `out`. Returns the count, 0 at the end, or a negative
- * errno (-EIO when the file has become shorter than it was). */
+ * errno (-EIO when the input has become shorter than it was). */
 int64_t message_read(Message *message, size_t max, Buffer *out);
 
 /* Starts message_read() over. */

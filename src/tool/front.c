@@ -8,7 +8,7 @@
 #include "tool/input.h"
 #include "tool/sendmail.h"
 
-int input_compose(const Input *input, char **recipients _unused_, Buffer *ret_message _unused_)
+int input_compose(const ToolInput *input, char **recipients _unused_, Buffer *ret_message _unused_)
 {
     return tool_become_full(input->tool->argv);
 }

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@
 
 #define READ_BYTES ((size_t)64 * 1024)
 
-void input_done(Input *input)
+void input_done(ToolInput *input)
 {
     free(input->to.items);
     free(input->cc.items);
@@ -57,7 +56,7 @@ static int take_choice(const Command *command, const char *option, const char *v
         choices[2], value);
 }
 
-int input_option(Input *input, const Command *command, int option, const char *value)
+int input_option(ToolInput *input, const Command *command, int option, const char *value)
 {
     static const char *const importances[] = {"high", "normal", "low", NULL},
                              *const priorities[] = {"normal", "urgent", "non-urgent", NULL},
@@ -133,7 +132,7 @@ static int set_sender(Envelope *e, const char *sender, Failure *f)
 }
 
 /* The envelope that the command line gives for a whole message. */
-static int read_envelope(const Input *input, char **recipients, Envelope *e, Failure *f)
+static int read_envelope(const ToolInput *input, char **recipients, Envelope *e, Failure *f)
 {
     const char *sender = input->compose.return_path ?: input->compose.from;
     Recipients all = {.envelope = e, .failure = f};
@@ -196,7 +195,7 @@ int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure
     return 0;
 }
 
-int input_open_file(const Input *input, const char *path, char **recipients, Buffer *ret_start,
+int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
     int *ret_rest, Failure *f)
 {
     _cleanup_buffer_ Buffer start = {0};
@@ -212,8 +211,8 @@ int input_open_file(const Input *input, const char *path, char **recipients, Buf
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
 }
 
-int input_open(
-    const Input *input, const Command *command, char **recipients, Buffer *ret_start, int *ret_rest)
+int input_open(const ToolInput *input, const Command *command, char **recipients, Buffer *ret_start,
+    int *ret_rest)
 {
     _cleanup_failure_ Failure f = {0};
 
@@ -228,7 +227,7 @@ int input_open(
                : 0;
 }
 
-int input_fail(const Input *input, const Failure *f)
+int input_fail(const ToolInput *input, const Failure *f)
 {
     return input->raw && strcmp(input->raw, "-") != 0 ? tool_fail_about(input->raw, f)
                                                       : tool_fail(f);
@@ -237,12 +236,10 @@ int input_fail(const Input *input, const Failure *f)
 int input_check(const Buffer *start, int rest, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
-    _cleanup_close_ int fd = memfd_create("message", MFD_CLOEXEC);
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
-    int r = fd < 0 ? -errno : file_write_all(fd, buffer_data(start), n);
+    InputMemory bytes;
 
-    if (r < 0)
-        return failure_set_errno(f, r, "cannot look at the message");
-    n += rest >= 0 || n < buffer_size(start);
-    return message_open(fd, n, clock_realtime(), "new", &message, f);
+    input_memory_init(&bytes, buffer_data(start), n);
+    bytes.base.size += rest >= 0 || n < buffer_size(start);
+    return message_open(&bytes.base, clock_realtime(), "new", &message, f);
 }

@@ -13,14 +13,14 @@ typedef struct Words {
 } Words;
 
 /* What the options say. All borrowed from the command line. */
-typedef struct Input {
+typedef struct ToolInput {
     const Tool *tool;
     Compose compose;
     Words to, cc, bcc, headers, attachments;
     const char *headers_file, *body_file, *raw;
     bool has_envelope; /* --from, --return-path, --to, --cc or --bcc */
     bool has_parts;    /* an option that makes no sense for a whole message */
-} Input;
+} ToolInput;
 
 /* Options of both commands; a command adds its own before. */
 enum {
@@ -89,21 +89,21 @@ enum {
     "      --from, --return-path  its sender, instead of its own\n"                               \
     "      --to, --cc, --bcc      its recipients, instead of its own\n"
 
-void input_done(Input *input);
+void input_done(ToolInput *input);
 
 /* Takes one of the options above. 0 or an exit status, after having said what is wrong. */
-int input_option(Input *input, const Command *command, int option, const char *value);
+int input_option(ToolInput *input, const Command *command, int option, const char *value);
 
 /* Opens the message. `recipients` (NULL-terminated) are those of the command line: for a whole
  * message they replace its own, for a composed one they are more of --to. The start of the message,
  * its whole header at least, is in `ret_start`; the rest is to be read from `ret_rest` (-1: there
  * is none), which the caller closes. 0 or an exit status, after having said what is wrong. */
-int input_open(const Input *input, const Command *command, char **recipients, Buffer *ret_start,
+int input_open(const ToolInput *input, const Command *command, char **recipients, Buffer *ret_start,
     int *ret_rest);
 
 /* The same for the whole message in `path` (NULL: standard input), but quietly: 0 or a negative
  * errno with a Failure. */
-int input_open_file(const Input *input, const char *path, char **recipients, Buffer *ret_start,
+int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
     int *ret_rest, Failure *f);
 
 /* Reads the start of a file alone, as it is (at least a byte). */
@@ -114,7 +114,7 @@ int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure
 int input_check(const Buffer *start, int rest, Failure *f);
 
 /* Says what is wrong with the message, and which file it is. Returns the exit status. */
-int input_fail(const Input *input, const Failure *f);
+int input_fail(const ToolInput *input, const Failure *f);
 
 /* Composes. 0 or an exit status, after having said what is wrong. */
-int input_compose(const Input *input, char **recipients, Buffer *ret_message);
+int input_compose(const ToolInput *input, char **recipients, Buffer *ret_message);

@@ -52,7 +52,7 @@ static char *cut_line(char *line)
 }
 
 /* The header fields of the options and behind them those of the file, one a line. */
-static int gather_headers(const Input *input, Parts *parts, Failure *f)
+static int gather_headers(const ToolInput *input, Parts *parts, Failure *f)
 {
     size_t n = input->headers.n, lines = 1;
     char *line;
@@ -82,7 +82,7 @@ static int gather_headers(const Input *input, Parts *parts, Failure *f)
 }
 
 /* --to and the recipients behind the options. */
-static int gather_recipients(const Input *input, char **recipients, Parts *parts)
+static int gather_recipients(const ToolInput *input, char **recipients, Parts *parts)
 {
     size_t n = 0, own = input->to.n;
 
@@ -97,7 +97,7 @@ static int gather_recipients(const Input *input, char **recipients, Parts *parts
     return 0;
 }
 
-static int gather(const Input *input, char **recipients, Parts *parts, Failure *f)
+static int gather(const ToolInput *input, char **recipients, Parts *parts, Failure *f)
 {
     int r = gather_recipients(input, recipients, parts);
 
@@ -108,7 +108,7 @@ static int gather(const Input *input, char **recipients, Parts *parts, Failure *
     return r;
 }
 
-int input_compose(const Input *input, char **recipients, Buffer *ret_message)
+int input_compose(const ToolInput *input, char **recipients, Buffer *ret_message)
 {
     _cleanup_(parts_done) Parts parts = {0};
     _cleanup_failure_ Failure f = {0};

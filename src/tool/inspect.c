@@ -33,14 +33,16 @@ static int inspect_envelope(const Spool *spool, const char *name, Inspection *re
 {
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
+    InputFile content;
     _cleanup_close_ int fd =
         openat(spool_directory_fd(spool), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     int r = fd < 0 ? failure_set_errno(&f, -errno, "cannot open %s", name) : 0;
 
     if (r == -ENOENT)
         return r;
+    input_file_init(&content, fd, ret->size);
     if (r >= 0)
-        r = message_open(fd, ret->size, ret->arrival, ret->id, &message, &f);
+        r = message_open(&content.base, ret->arrival, ret->id, &message, &f);
     if (r >= 0)
         return copy_envelope(message_envelope(message), ret);
     ret->text = TAKE_PTR(f.text);

@@ -54,7 +54,7 @@ int queue_message(const char *directory, const Buffer *start, int rest, char **r
 }
 
 static int queue_one(
-    const Command *command, const Input *input, const char *directory, char **recipients)
+    const Command *command, const ToolInput *input, const char *directory, char **recipients)
 {
     bool print = directory && strcmp(directory, "*") == 0;
     _cleanup_buffer_ Buffer start = {0};
@@ -81,7 +81,7 @@ static int queue_one(
 }
 
 static int queue_files(
-    const Command *command, const Input *input, const char *directory, char **files)
+    const Command *command, const ToolInput *input, const char *directory, char **files)
 {
     _cleanup_free_
     char *path = NULL;
@@ -100,7 +100,7 @@ static int run_queue(const Tool *tool, const Command *command, int argc, char **
 {
     static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
         {"batch", no_argument, NULL, 'b'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
-    _cleanup_(input_done) Input input = {.tool = tool};
+    _cleanup_(input_done) ToolInput input = {.tool = tool};
     const char *directory = NULL;
     bool batch = false;
     int c, status;

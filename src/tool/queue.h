@@ -7,7 +7,7 @@
 /* Queues the whole messages in `files` (NULL-terminated), which wait for the disk together, each
  * with the envelope that the input gives. One that cannot be queued does not stop the others.
  * Returns EX_OK, or the exit status of the last that was not queued, each having been said. */
-int queue_batch(const Input *input, const char *directory, char **files);
+int queue_batch(const ToolInput *input, const char *directory, char **files);
 
 /* Copies the message, opened by input_open(), to a queue file. 0 or a negative errno with a
  * Failure. */

@@ -75,7 +75,7 @@ static size_t group_max(void)
     return MIN((size_t)(limit.rlim_cur - OTHER_DESCRIPTORS), (size_t)GROUP_MAX);
 }
 
-int queue_batch(const Input *input, const char *directory, char **files)
+int queue_batch(const ToolInput *input, const char *directory, char **files)
 {
     Group group = {.directory = directory, .max = group_max()};
     char *none[] = {NULL};

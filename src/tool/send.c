@@ -19,6 +19,7 @@
 #define ID_CHARACTERS 13 /* random; the Message-ID of a message without one is made from it */
 
 typedef struct Sending {
+    InputFile content;
     Message *message;
     SmtpVerb verb;
     bool verbose;
@@ -212,7 +213,8 @@ static int send_message(Sending *s, Config *config)
     return s->refused > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
-static int send_input(Sending *s, Config *config, const Input *input, const Buffer *start, int rest)
+static int send_input(
+    Sending *s, Config *config, const ToolInput *input, const Buffer *start, int rest)
 {
     _cleanup_free_
     SmtpRecipient *recipients = NULL;
@@ -228,7 +230,8 @@ static int send_input(Sending *s, Config *config, const Input *input, const Buff
     if (fd < 0)
         return tool_fail(&f);
     file_random_name(id, ID_CHARACTERS);
-    if (message_open(fd, size, clock_realtime(), id, &s->message, &f) < 0)
+    input_file_init(&s->content, fd, size);
+    if (message_open(&s->content.base, clock_realtime(), id, &s->message, &f) < 0)
         return input_fail(input, &f);
     envelope = message_envelope(s->message);
     recipients = calloc(envelope->n_recipients, sizeof(SmtpRecipient));
@@ -245,7 +248,7 @@ static int send_input(Sending *s, Config *config, const Input *input, const Buff
 }
 
 static int run(
-    const Command *command, const Input *input, char **recipients, SmtpVerb verb, bool verbose)
+    const Command *command, const ToolInput *input, char **recipients, SmtpVerb verb, bool verbose)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_buffer_ Buffer start = {0};
@@ -277,7 +280,7 @@ static int run_send(const Tool *tool, const Command *command, int argc, char **a
 {
     static const struct option options[] = {{"verbose", no_argument, NULL, 'v'},
         {"command", required_argument, NULL, 'c'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
-    _cleanup_(input_done) Input input = {.tool = tool};
+    _cleanup_(input_done) ToolInput input = {.tool = tool};
     SmtpVerb verb = SMTP_VERB_MAIL;
     bool verbose = false;
     int c, status = 0;

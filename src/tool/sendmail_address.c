@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -74,31 +73,41 @@ static int add_recipient(void *user, const char *address, size_t n _unused_)
                      : -ENOMEM;
 }
 
-/* What the message layer makes of the header when the envelope is that. */
-static int read_header(const Addressing *a, const Envelope *envelope, Message **ret)
-{
-    _cleanup_close_ int fd = memfd_create("message", MFD_CLOEXEC);
-    _cleanup_buffer_ Buffer text = {0};
-    int r = message_readdress(
-        buffer_data(a->text), buffer_size(a->text), envelope, NULL, &text, a->failure);
+/* The message as it would be with another envelope. */
+typedef struct Supposed {
+    Buffer text;
+    InputMemory bytes;
+    Message *message;
+} Supposed;
 
-    if (r >= 0)
-        r = fd < 0 ? -errno : file_write_all(fd, buffer_data(&text), buffer_size(&text));
-    return r < 0 ? r : message_open(fd, buffer_size(&text), 1, "new", ret, a->failure);
+static void supposed_done(Supposed *s)
+{
+    message_free(s->message);
+    buffer_done(&s->text);
+}
+
+/* What the message layer makes of the header when the envelope is that. */
+static int read_header(const Addressing *a, const Envelope *envelope, Supposed *ret)
+{
+    int r = message_readdress(
+        buffer_data(a->text), buffer_size(a->text), envelope, NULL, &ret->text, a->failure);
+
+    input_memory_init(&ret->bytes, buffer_data(&ret->text), buffer_size(&ret->text));
+    return r < 0 ? r : message_open(&ret->bytes.base, 1, "new", &ret->message, a->failure);
 }
 
 /* Those of To, Cc and Bcc. That there are none is no failure here. */
 static int add_header_recipients(Addressing *a)
 {
-    _cleanup_(message_free_p) Message *message = NULL;
+    _cleanup_(supposed_done) Supposed supposed = {0};
     char nobody[] = "";
     Envelope asked = {.sender = nobody};
     const Envelope *found;
-    int r = read_header(a, &asked, &message);
+    int r = read_header(a, &asked, &supposed);
 
     if (r < 0)
         return a->failure->number == ERROR_NO_RECIPIENT ? 0 : r;
-    found = message_envelope(message);
+    found = message_envelope(supposed.message);
     for (size_t i = 0; r >= 0 && i < found->n_recipients; i++)
         r = add_recipient(a, found->recipients[i].address, 0);
     return r;
@@ -137,16 +146,16 @@ static int add_recipients(Addressing *a, char **lists)
 /* The sender that the header names, or NULL for none. Caller frees. */
 static int find_header_sender(Addressing *a, char **ret)
 {
-    _cleanup_(message_free_p) Message *message = NULL;
+    _cleanup_(supposed_done) Supposed supposed = {0};
     char postmaster[] = "postmaster";
     EnvelopeRecipient anybody = {.address = postmaster};
     Envelope asked = {.recipients = &anybody, .n_recipients = 1};
-    int r = read_header(a, &asked, &message);
+    int r = read_header(a, &asked, &supposed);
 
     *ret = NULL;
     if (r < 0)
         return a->failure->number == ERROR_NO_SENDER ? 0 : r;
-    *ret = strdup(message_envelope(message)->sender);
+    *ret = strdup(message_envelope(supposed.message)->sender);
     return *ret ? 0 : -ENOMEM;
 }
 

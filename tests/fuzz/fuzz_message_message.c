@@ -1,26 +1,19 @@
 /* A whole message. What is handed out must be as long as was said, and be a message again. */
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "base/file.h"
 #include "message/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW 1767351845123456u
 
-static int open_bytes(const void *data, size_t n, Message **ret)
+static int open_bytes(InputMemory *input, const void *data, size_t n, Message **ret)
 {
-    int fd = memfd_create("message", MFD_CLOEXEC), r;
     _cleanup_failure_ Failure f = {0};
 
-    if (fd < 0 || file_write_all(fd, data, n) < 0)
-        abort();
-    r = message_open(fd, n, NOW, "fuzz", ret, &f);
-    if (r < 0)
-        close(fd);
-    return r < 0 ? r : fd;
+    input_memory_init(input, data, n);
+    return message_open(&input->base, NOW, "fuzz", ret, &f);
 }
 
 static void read_all(Message *message, Buffer *out)
@@ -36,14 +29,13 @@ static void check_again(const Buffer *content)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_buffer_ Buffer file = {0}, again = {0};
-    _cleanup_close_ int fd = -1;
+    InputMemory input;
 
     if (buffer_append_string(&file, "X-Sender: <>\nX-Receiver: <a@b>\nX-EndOfInjectedXHeaders:\n") <
             0 ||
         buffer_append(&file, buffer_data(content), buffer_size(content)) < 0)
         abort();
-    fd = open_bytes(buffer_data(&file), buffer_size(&file), &message);
-    if (fd < 0)
+    if (open_bytes(&input, buffer_data(&file), buffer_size(&file), &message) < 0)
         abort();
     read_all(message, &again);
     if (buffer_size(&again) != buffer_size(content) ||
@@ -55,9 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_buffer_ Buffer content = {0};
-    _cleanup_close_ int fd = open_bytes(data, size, &message);
+    InputMemory input;
 
-    if (fd < 0)
+    if (open_bytes(&input, data, size, &message) < 0)
         return 0;
     read_all(message, &content);
     check_again(&content);

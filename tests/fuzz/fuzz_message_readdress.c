@@ -2,9 +2,7 @@
  * one that was asked for. */
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "base/file.h"
 #include "message/message.h"
 #include "message/qualify.h"
 #include "message/readdress.h"
@@ -14,14 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define NOW 1767351845123456u
 
 /* The content, when it is a message that can be sent: 0 or what message_open() returned. */
-static int read_message(const Buffer *text, Message **ret, Buffer *ret_content)
+static int read_message(InputMemory *input, const Buffer *text, Message **ret, Buffer *ret_content)
 {
-    _cleanup_close_ int fd = memfd_create("message", MFD_CLOEXEC);
     int r;
 
-    if (fd < 0 || file_write_all(fd, buffer_data(text), buffer_size(text)) < 0)
-        abort();
-    r = message_open(fd, buffer_size(text), NOW, "fuzz", ret, NULL);
+    input_memory_init(input, buffer_data(text), buffer_size(text));
+    r = message_open(&input->base, NOW, "fuzz", ret, NULL);
     while (r >= 0 && message_read(*ret, 65536, ret_content) > 0)
         continue;
     return r;
@@ -35,12 +31,13 @@ static void check(const Buffer *text)
     EnvelopeRecipient recipients[] = {{.address = recipient}};
     const Envelope asked = {.sender = sender, .recipients = recipients, .n_recipients = 1};
     const Envelope *found;
+    InputMemory inputs[2];
 
-    if (read_message(text, &old, &before) < 0)
+    if (read_message(&inputs[0], text, &old, &before) < 0)
         return;
     if (message_readdress(buffer_data(text), buffer_size(text), &asked, NULL, &readdressed, NULL) <
             0 ||
-        read_message(&readdressed, &new, &after) < 0)
+        read_message(&inputs[1], &readdressed, &new, &after) < 0)
         abort();
     found = message_envelope(new);
     if (strcmp(found->sender, "") != 0 || found->n_recipients != 1 ||

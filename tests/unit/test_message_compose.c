@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "base/errors.h"
@@ -293,7 +292,7 @@ START_TEST(what_is_composed_is_read_back_by_the_queue)
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_buffer_ Buffer out = {0}, content = {0};
     _cleanup_failure_ Failure f = {0};
-    _cleanup_close_ int fd = memfd_create("message", MFD_CLOEXEC);
+    InputMemory input;
     const char *text = compose((Compose){.from = "Shop <shop@example.org>",
                                    .return_path = "",
                                    .to = LIST("\"ann lee\"@example.com"),
@@ -302,9 +301,8 @@ START_TEST(what_is_composed_is_read_back_by_the_queue)
                                    .body = "ä"},
         &out);
 
-    ck_assert_int_eq(file_write_all(fd, text, strlen(text)), 0);
-    ck_assert_msg(
-        message_open(fd, strlen(text), NOW, "x", &message, &f) == 0, "%s", failure_text(&f));
+    input_memory_init(&input, text, strlen(text));
+    ck_assert_msg(message_open(&input.base, NOW, "x", &message, &f) == 0, "%s", failure_text(&f));
     ck_assert_str_eq(message_envelope(message)->sender, "");
     ck_assert_uint_eq(message_envelope(message)->n_recipients, 2);
     ck_assert_str_eq(message_envelope(message)->recipients[0].address, "\"ann lee\"@example.com");

@@ -4,8 +4,6 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #include "base/errors.h"
@@ -15,18 +13,20 @@
 
 #define NOW 1767351845123456u /* 2026-01-02 11:04:05 UTC */
 
-static int memory_file(const char *data, size_t n)
+static int open_bytes(InputMemory *input, const void *data, size_t n, Message **ret, Failure *f)
 {
-    int fd = memfd_create("message", MFD_CLOEXEC);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(file_write_all(fd, data, n), 0);
-    return fd;
+    input_memory_init(input, data, n);
+    return message_open(&input->base, NOW, "sample", ret, f);
 }
 
-static int open_text(const char *text, Message **ret, Failure *f)
+static int open_text(InputMemory *input, const char *text, Message **ret, Failure *f)
 {
-    return message_open(memory_file(text, strlen(text)), strlen(text), NOW, "sample", ret, f);
+    return open_bytes(input, text, strlen(text), ret, f);
+}
+
+static int open_buffer(InputMemory *input, const Buffer *b, Message **ret, Failure *f)
+{
+    return open_bytes(input, buffer_data(b), buffer_size(b), ret, f);
 }
 
 /* Reads the content in steps of `step` bytes. */
@@ -84,12 +84,11 @@ START_TEST(samples_give_what_is_expected)
         _cleanup_(message_free_p) Message *message = NULL;
         _cleanup_failure_ Failure f = {0};
         char *path = samples.gl_pathv[i];
-        _cleanup_close_ int fd = -1;
+        InputMemory input;
 
         ck_assert_int_eq(file_load(AT_FDCWD, path, 1 << 20, &file), 0);
-        fd = memory_file(buffer_data(&file), buffer_size(&file));
-        ck_assert_msg(message_open(fd, buffer_size(&file), NOW, "sample", &message, &f) == 0,
-            "%s: %s", path, failure_text(&f));
+        ck_assert_msg(
+            open_buffer(&input, &file, &message, &f) == 0, "%s: %s", path, failure_text(&f));
         dump(message, &got);
         memcpy(path + strlen(path) - 4, ".out", 4);
         ck_assert_int_eq(file_load(AT_FDCWD, path, 1 << 20, &want), 0);
@@ -155,12 +154,13 @@ START_TEST(what_is_no_message_is_refused_with_the_reason)
     const struct BadMessage *row = &bad_messages[_i];
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
+    InputMemory input;
 
-    ck_assert_msg(open_text(row->text, &message, &f) == -EBADMSG, "%s", row->text);
+    ck_assert_msg(open_text(&input, row->text, &message, &f) == -EBADMSG, "%s", row->text);
     ck_assert_ptr_null(message);
     ck_assert_int_eq(f.number, row->number);
     ck_assert_msg(strstr(f.text, row->why), "%s: %s", row->text, f.text);
-    ck_assert_int_eq(open_text(row->text, &message, NULL), -EBADMSG);
+    ck_assert_int_eq(open_text(&input, row->text, &message, NULL), -EBADMSG);
 }
 END_TEST
 
@@ -172,17 +172,14 @@ START_TEST(nul_bytes_are_refused_in_the_header_and_kept_in_the_body)
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
     _cleanup_buffer_ Buffer content = {0};
+    InputMemory input;
 
-    ck_assert_int_eq(
-        message_open(memory_file(bad, sizeof(bad) - 1), sizeof(bad) - 1, NOW, "x", &message, &f),
-        -EBADMSG);
+    ck_assert_int_eq(open_bytes(&input, bad, sizeof(bad) - 1, &message, &f), -EBADMSG);
     ck_assert_ptr_nonnull(strstr(f.text, "line 3"));
     ck_assert_ptr_nonnull(strstr(f.text, "NUL"));
-    ck_assert_int_eq(message_open(memory_file(utf16, 10), 10, NOW, "x", &message, &f), -EBADMSG);
+    ck_assert_int_eq(open_bytes(&input, utf16, 10, &message, &f), -EBADMSG);
     ck_assert_ptr_nonnull(strstr(f.text, "UTF-16"));
-    ck_assert_int_eq(
-        message_open(memory_file(good, sizeof(good) - 1), sizeof(good) - 1, NOW, "x", &message, &f),
-        0);
+    ck_assert_int_eq(open_bytes(&input, good, sizeof(good) - 1, &message, &f), 0);
     read_content(message, 5, &content);
     ck_assert_mem_eq(buffer_data(&content), good, sizeof(good) - 1);
 }
@@ -222,14 +219,13 @@ START_TEST(large_headers_and_bodies_come_out_whole)
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
     const char *body, *out;
+    InputMemory input;
     size_t n_body;
 
     make_large(&file, row->n_header, row->n_body);
     body = memmem(buffer_data(&file), buffer_size(&file), "\n\n", 2);
     n_body = buffer_size(&file) - (size_t)(body - buffer_data(&file));
-    ck_assert_msg(message_open(memory_file(buffer_data(&file), buffer_size(&file)),
-                      buffer_size(&file), NOW, "x", &message, &f) == 0,
-        "%s", failure_text(&f));
+    ck_assert_msg(open_buffer(&input, &file, &message, &f) == 0, "%s", failure_text(&f));
     ck_assert_uint_eq(message_envelope(message)->n_recipients, 2);
     read_content(message, row->step, &content);
     out = buffer_data(&content);
@@ -248,35 +244,104 @@ START_TEST(a_header_without_end_is_refused)
     _cleanup_buffer_ Buffer file = {0};
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
+    InputMemory input;
 
     make_large(&file, MESSAGE_HEADER_MAX + 10, 10);
-    ck_assert_int_eq(message_open(memory_file(buffer_data(&file), buffer_size(&file)),
-                         buffer_size(&file), NOW, "x", &message, &f),
-        -EBADMSG);
+    ck_assert_int_eq(open_buffer(&input, &file, &message, &f), -EBADMSG);
     ck_assert_ptr_nonnull(strstr(f.text, "larger than 1 MiB"));
 }
 END_TEST
+
+static int open_file(InputFile *input, int fd, uint64_t size, Message **ret, Failure *f)
+{
+    input_file_init(input, fd, size);
+    return message_open(&input->base, NOW, "x", ret, f);
+}
 
 START_TEST(a_file_that_became_shorter_is_an_error)
 {
     _cleanup_buffer_ Buffer file = {0}, content = {0};
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
+    _cleanup_close_ int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    InputFile input;
     int64_t n;
-    int fd;
 
     make_large(&file, 100, 200000);
-    fd = memory_file(buffer_data(&file), buffer_size(&file));
-    ck_assert_int_eq(message_open(fd, buffer_size(&file) + 1, NOW, "x", &message, &f), 0);
+    ck_assert_int_eq(file_write_all(fd, buffer_data(&file), buffer_size(&file)), 0);
+    ck_assert_int_eq(open_file(&input, fd, buffer_size(&file) + 1, &message, &f), 0);
     while ((n = message_read(message, 65536, &content)) > 0)
         buffer_clear(&content);
     ck_assert_int_eq(n, -EIO);
     message_free(TAKE_PTR(message));
     ck_assert_int_eq(ftruncate(fd, 50), 0);
-    ck_assert_int_eq(message_open(fd, 100, NOW, "x", &message, &f), -EIO);
+    ck_assert_int_eq(open_file(&input, fd, 100, &message, &f), -EIO);
     ck_assert_ptr_nonnull(strstr(f.text, "became shorter"));
-    ck_assert_int_eq(message_open(-1, 100, NOW, "x", &message, &f), -EBADF);
+    ck_assert_int_eq(open_file(&input, -1, 100, &message, &f), -EBADF);
     ck_assert_ptr_nonnull(strstr(f.text, "cannot read"));
+}
+END_TEST
+
+/* A store that gives what it has in pieces, and of whose connection nothing more comes behind
+ * `fails_at`. */
+typedef struct Row {
+    InputMemory memory;
+    size_t piece;
+    uint64_t fails_at;
+    int fails_with;
+} Row;
+
+static ssize_t row_read_at(Input *input, void *to, size_t n, uint64_t at)
+{
+    Row *row = (Row *)input;
+    InputMemory whole;
+
+    ck_assert_uint_gt(n, 0);
+    if (at >= row->fails_at)
+        return row->fails_with;
+    input_memory_init(&whole, row->memory.data, row->memory.n);
+    return input_read_at(&whole.base, to, MIN(n, row->piece), at);
+}
+
+static void row_init(Row *row, const Buffer *b, size_t piece, uint64_t fails_at)
+{
+    static const InputOps ops = {.read_at = row_read_at};
+
+    *row = (Row){.piece = piece, .fails_at = fails_at, .fails_with = -ECONNRESET};
+    input_memory_init(&row->memory, buffer_data(b), buffer_size(b));
+    row->memory.base.ops = &ops;
+}
+
+START_TEST(any_input_is_read_to_its_end_or_its_failure)
+{
+    _cleanup_buffer_ Buffer file = {0}, content = {0}, want = {0};
+    _cleanup_(message_free_p) Message *message = NULL, *whole = NULL;
+    _cleanup_failure_ Failure f = {0};
+    InputMemory input;
+    int64_t n;
+    Row row;
+
+    make_large(&file, 60000, 200000);
+    ck_assert_int_eq(open_buffer(&input, &file, &whole, &f), 0);
+    read_content(whole, 65536, &want);
+    row_init(&row, &file, 7, UINT64_MAX);
+    ck_assert_int_eq(message_open(&row.memory.base, NOW, "sample", &message, &f), 0);
+    read_content(message, 65536, &content);
+    ck_assert_uint_eq(buffer_size(&content), buffer_size(&want));
+    ck_assert_mem_eq(buffer_data(&content), buffer_data(&want), buffer_size(&want));
+    message_free(TAKE_PTR(message));
+    row_init(&row, &file, 4096, 150000);
+    row.memory.base.size = UINT64_MAX; /* more than would go into memory */
+    ck_assert_int_eq(message_open(&row.memory.base, NOW, "sample", &message, &f), 0);
+    while ((n = message_read(message, 65536, &content)) > 0)
+        buffer_clear(&content);
+    ck_assert_int_eq(n, -ECONNRESET);
+    message_free(TAKE_PTR(message));
+    row_init(&row, &file, 4096, 50000);
+    ck_assert_int_eq(message_open(&row.memory.base, NOW, "x", &message, &f), -ECONNRESET);
+    ck_assert_ptr_nonnull(strstr(f.text, "cannot read the message"));
+    row.fails_with = -EBADMSG; /* is what a message is refused with */
+    ck_assert_int_eq(message_open(&row.memory.base, NOW, "x", &message, &f), -EIO);
 }
 END_TEST
 
@@ -286,59 +351,16 @@ static char *added_message_id(const char *id, usec_t now)
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_buffer_ Buffer content = {0};
     const char *start;
-    int fd;
+    InputMemory input;
 
-    fd = memory_file(text, sizeof(text) - 1);
-    ck_assert_int_eq(message_open(fd, sizeof(text) - 1, now, id, &message, NULL), 0);
-    close(fd);
+    input_memory_init(&input, text, sizeof(text) - 1);
+    ck_assert_int_eq(message_open(&input.base, now, id, &message, NULL), 0);
     read_content(message, 1000, &content);
     ck_assert_int_eq(buffer_append(&content, "", 1), 0);
     start = strstr(buffer_data(&content), "Message-ID: ");
     ck_assert_ptr_nonnull(start);
     return strndup(start + 12, strcspn(start + 12, "\n"));
 }
-
-#define ON_DISK "From: a@example.org\nTo: b@example.com\n\nx\n"
-
-/* A file that, where /tmp is not in memory, the disk has to be asked for. */
-static int file_on_disk(void)
-{
-    char path[] = "/tmp/outbox-message-XXXXXX";
-    int fd = mkstemp(path);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(file_write_all(fd, ON_DISK, strlen(ON_DISK)), 0);
-    ck_assert_int_eq(fsync(fd), 0);
-    ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-    return fd;
-}
-
-static bool is_in_memory(int fd)
-{
-    char byte;
-    const struct iovec part = {.iov_base = &byte, .iov_len = 1};
-
-    return preadv2(fd, &part, 1, 0, RWF_NOWAIT) == 1;
-}
-
-static bool open_says_on_disk(int fd)
-{
-    _cleanup_(message_free_p) Message *message = NULL;
-
-    ck_assert_int_eq(message_open(fd, strlen(ON_DISK), NOW, "x", &message, NULL), 0);
-    return message_was_on_disk(message);
-}
-
-START_TEST(a_message_knows_whether_it_was_on_the_disk)
-{
-    _cleanup_close_ int asked = file_on_disk(), fd = file_on_disk(); /* asking may have it read */
-    bool on_disk = !is_in_memory(asked);
-
-    ck_assert_int_eq(open_says_on_disk(fd), on_disk);
-    ck_assert(!open_says_on_disk(fd));
-}
-END_TEST
 
 START_TEST(an_added_message_id_is_stable_unique_and_legal)
 {
@@ -369,13 +391,12 @@ START_TEST(a_recipient_list_of_any_length_is_read)
     _cleanup_buffer_ Buffer file = {0};
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
+    InputMemory input;
 
     for (unsigned i = 0; i < n; i++)
         ck_assert_int_eq(buffer_appendf(&file, "X-Receiver: <u%u@example.com>\n", i), 0);
     ck_assert_int_eq(buffer_append_string(&file, "From: a@b\n\nx\n"), 0);
-    ck_assert_msg(message_open(memory_file(buffer_data(&file), buffer_size(&file)),
-                      buffer_size(&file), NOW, "x", &message, &f) == 0,
-        "%s", failure_text(&f));
+    ck_assert_msg(open_buffer(&input, &file, &message, &f) == 0, "%s", failure_text(&f));
     ck_assert_uint_eq(message_envelope(message)->n_recipients, n);
     ck_assert_str_eq(message_envelope(message)->recipients[n - 1].address, "u19999@example.com");
 }
@@ -396,7 +417,7 @@ static Suite *make_suite(void)
         tcase, large_headers_and_bodies_come_out_whole, 0, (int)ELEMENTSOF(large_cases));
     tcase_add_test(tcase, a_header_without_end_is_refused);
     tcase_add_test(tcase, a_file_that_became_shorter_is_an_error);
-    tcase_add_test(tcase, a_message_knows_whether_it_was_on_the_disk);
+    tcase_add_test(tcase, any_input_is_read_to_its_end_or_its_failure);
     tcase_add_test(tcase, an_added_message_id_is_stable_unique_and_legal);
     tcase_add_test(tcase, a_recipient_list_of_any_length_is_read);
     suite_add_tcase(suite, tcase);
