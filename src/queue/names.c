@@ -147,9 +147,11 @@ static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
             names_put(n, entry->id, NAME_UNSETTLED, 0);
         return 0;
     case SPOOL_DEFERRED:
+        if (name_table_see(n->table, entry->id, NAME_DEFERRED))
+            return 0;
         if (n->flushes)
             names_put(n, entry->id, NAME_DEFERRED_NOW, 0);
-        else if (!name_table_see(n->table, entry->id, NAME_DEFERRED))
+        else
             names_put(n, entry->id, NAME_DEFERRED,
                 believe(n, spool_next_attempt(n->spool, entry->id), now));
         return 0;
