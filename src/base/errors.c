@@ -205,3 +205,18 @@ int error_from_getaddrinfo(int code)
     default: return ERROR_TRY_AGAIN;
     }
 }
+
+bool error_is_common(int error)
+{
+    switch (-error) {
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case EIO:
+    case ENOLCK: return true;
+    default: return false;
+    }
+}

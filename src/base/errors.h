@@ -2,6 +2,8 @@
  * for each. */
 #pragma once
 
+#include <stdbool.h>
+
 typedef enum ErrorNumber {
     ERROR_NONE = 0,
     ERROR_PORT_WHILE_CONNECTED = 100,
@@ -78,6 +80,11 @@ int error_status(int number);
 /* The number for a negative or positive errno: 10000-range rows by name (ECONNREFUSED is 10061),
  * ERROR_FILE for errors of files, ERROR_MEMORY for ENOMEM. */
 int error_from_errno(int error);
+
+/* Whether an error (negative errno) is one that whatever comes next would meet with too: no space,
+ * quota, memory, descriptors or locks, a read-only or failing file system. All others are those of
+ * one message, file or peer. */
+bool error_is_common(int error);
 
 /* The number for a getaddrinfo() code such as EAI_NONAME (11001). */
 int error_from_getaddrinfo(int code);

@@ -1,12 +1,13 @@
-/* The public face of the engine: its life, and what is told to it. The work is in pump.c, link.c
- * and delivery.c. */
+/* The public face of the engine: its life, and what is told to it. The work is in pump.c, active.c,
+ * link.c and attempt.c. */
 #include "delivery/engine.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "delivery/engine_internal.h"
 
-usec_t engine_now(const Engine *engine, clockid_t clock)
+static usec_t clock_of_loop(const Engine *engine, clockid_t clock)
 {
     uint64_t now = 0;
 
@@ -14,9 +15,19 @@ usec_t engine_now(const Engine *engine, clockid_t clock)
     return now;
 }
 
+usec_t engine_now(const Engine *engine)
+{
+    return clock_of_loop(engine, CLOCK_BOOTTIME);
+}
+
+usec_t engine_now_monotonic(const Engine *engine)
+{
+    return clock_of_loop(engine, CLOCK_MONOTONIC);
+}
+
 usec_t engine_now_real(const Engine *engine)
 {
-    return engine_now(engine, CLOCK_REALTIME);
+    return clock_of_loop(engine, CLOCK_REALTIME);
 }
 
 void engine_wake(Engine *engine)
@@ -25,54 +36,69 @@ void engine_wake(Engine *engine)
     (void)sd_event_source_set_enabled(engine->pump_source, SD_EVENT_ONESHOT);
 }
 
-static int on_pump(sd_event_source *source _unused_, void *user)
+static int on_pump(_unused_ sd_event_source *source, void *user)
 {
     engine_pump(user);
     return 0;
 }
 
-static int on_timer(sd_event_source *source, uint64_t when _unused_, void *user)
+static int on_timer(_unused_ sd_event_source *source, _unused_ uint64_t when, void *user)
 {
     Engine *engine = user;
 
-    if (source == engine->timer)
-        engine->timer_at = 0;
-    else
-        engine->due_timer_at = 0;
+    engine->timer_at = 0;
     engine_pump(engine);
     return 0;
 }
 
 static int add_sources(Engine *engine)
 {
-    int r;
+    int r = sd_event_add_defer(engine->loop, &engine->pump_source, on_pump, engine);
 
-    r = sd_event_add_defer(engine->loop, &engine->pump_source, on_pump, engine);
     if (r >= 0)
         r = sd_event_source_set_enabled(engine->pump_source, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_time(
-            engine->loop, &engine->timer, CLOCK_MONOTONIC, 0, 0, on_timer, engine);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(engine->timer, SD_EVENT_OFF);
-    if (r >= 0)
-        r = sd_event_add_time(
-            engine->loop, &engine->due_timer, CLOCK_REALTIME, 0, 0, on_timer, engine);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(engine->due_timer, SD_EVENT_OFF);
-    return r;
+            engine->loop, &engine->timer, CLOCK_BOOTTIME, 0, 0, on_timer, engine);
+    return r < 0 ? r : sd_event_source_set_enabled(engine->timer, SD_EVENT_OFF);
 }
 
-static void use_config(Engine *engine, Config *config)
+/* The relays of a configuration, and room for the plan's view of them. */
+static int use_relays(Engine *engine, Config *config)
 {
+    PlanRelay *views = calloc(config->n_relays, sizeof(PlanRelay));
+    RelaySet *relays;
+    int r;
+
+    if (!views)
+        return -ENOMEM;
+    r = relay_set_new(config, engine->worker, &relays);
+    if (r < 0) {
+        free(views);
+        return r;
+    }
+    free(engine->plan_relays);
+    engine->plan_relays = views;
+    relay_set_unref(engine->relays);
+    engine->relays = relays;
+    return 0;
+}
+
+static int use_config(Engine *engine, Config *config)
+{
+    int r = use_relays(engine, config);
+
+    if (r < 0)
+        return r;
     config_unref(engine->config);
     engine->config = config_ref(config);
     engine->context.retry = &config->retry;
     engine->context.keep_sent = config->spool.keep_sent;
+    return 0;
 }
 
-int engine_new(sd_event *loop, Spool *spool, Config *config, const EngineObserver *observer,
-    void *user, Engine **ret)
+int engine_new(sd_event *loop, Source *source, Worker *worker, Config *config,
+    const EngineObserver *observer, void *user, Engine **ret)
 {
     _cleanup_(engine_free_p) Engine *engine = calloc(1, sizeof(Engine));
     int r;
@@ -80,17 +106,19 @@ int engine_new(sd_event *loop, Spool *spool, Config *config, const EngineObserve
     if (!engine)
         return -ENOMEM;
     engine->loop = sd_event_ref(loop);
+    engine->worker = worker_ref(worker);
     engine->context.observer = observer;
     engine->context.user = user;
-    use_config(engine, config);
-    r = relay_set_new(config, &engine->relays);
-    if (r >= 0)
-        r = spool_source_new(spool, &config->spool, &engine->spool_source);
+    engine->links_max = SIZE_MAX;
+    suspects_init(&engine->suspects);
+    r = use_config(engine, config);
     if (r >= 0)
         r = add_sources(engine);
     if (r < 0)
         return r;
-    engine->source = spool_source_base(engine->spool_source);
+    engine->source = source;
+    source->handlers = &engine_source_handlers;
+    source->user = engine;
     *ret = TAKE_PTR(engine);
     return 0;
 }
@@ -99,20 +127,25 @@ void engine_free(Engine *engine)
 {
     if (!engine)
         return;
+    engine->stopping = true;
     while (engine->links) {
         Link *link = engine->links;
 
         engine->links = link->next;
         link_free(link);
     }
-    engine_abandon_stuck(engine);
+    engine_empty_lane(engine);
+    engine_abandon_unsettled(engine);
+    if (engine->source)
+        engine->source->handlers = NULL;
     sd_event_source_disable_unref(engine->pump_source);
     sd_event_source_disable_unref(engine->timer);
-    sd_event_source_disable_unref(engine->due_timer);
     relay_set_unref(engine->relays);
-    spool_source_free(engine->spool_source);
     buffer_done(&engine->scratch);
+    free(engine->plan_links);
+    free(engine->plan_relays);
     config_unref(engine->config);
+    (void)worker_unref(engine->worker);
     sd_event_unref(engine->loop);
     free(engine);
 }
@@ -123,20 +156,13 @@ void engine_trace(Engine *engine, SmtpTrace trace, void *user)
     engine->trace_user = user;
 }
 
+void engine_limit_connections(Engine *engine, size_t n)
+{
+    engine->links_max = MAX(n, (size_t)1);
+}
+
 void engine_start(Engine *engine)
 {
-    engine_rescan(engine);
-}
-
-void engine_notice(Engine *engine, const char *file_name, EngineNotice notice)
-{
-    spool_source_notice(engine->spool_source, file_name, notice, engine_now_real(engine));
-    engine_wake(engine);
-}
-
-void engine_rescan(Engine *engine)
-{
-    spool_source_rescan(engine->spool_source);
     engine_wake(engine);
 }
 
@@ -144,44 +170,44 @@ void engine_flush(Engine *engine)
 {
     engine->source->ops->flush(engine->source);
     relay_set_flush(engine->relays);
-    engine->trouble_until = 0;
+    engine->paused_until = engine->stuck_until = 0;
     engine_wake(engine);
 }
 
 int engine_reload(Engine *engine, Config *config)
 {
-    RelaySet *relays;
-    int r;
+    int r = use_config(engine, config);
 
-    r = relay_set_new(config, &relays);
-    if (r < 0)
-        return r;
-    relay_set_unref(engine->relays);
-    engine->relays = relays;
-    use_config(engine, config);
-    spool_source_configure(engine->spool_source, &config->spool);
-    engine_wake(engine);
-    return 0;
+    if (r >= 0)
+        engine_wake(engine);
+    return r;
 }
 
 void engine_stop(Engine *engine, usec_t deadline)
 {
+    usec_t now = engine_now_monotonic(engine);
+
     engine->stopping = true;
-    engine->stop_deadline = deadline;
-    engine->trouble_until = 0; /* what cannot be written is tried now, and once more at the end */
+    engine->stop_deadline =
+        usec_add(engine_now(engine), deadline > now ? deadline - now : 0);
+    /* What cannot be written is tried now, and once more at the end. */
+    engine->paused_until = engine->stuck_until = 0;
     engine->idle_reported = false;
     engine_wake(engine);
 }
 
 void engine_statistics(const Engine *engine, EngineStatistics *ret)
 {
+    SourceFigures figures;
+
+    engine->source->ops->figures(engine->source, &figures);
     *ret = engine->statistics;
-    ret->waiting = engine->source->ops->waiting(engine->source);
-    ret->deferred_waiting = engine->source->ops->deferred_waiting(engine->source);
-    ret->next_due = engine->source->ops->next_due(engine->source);
+    ret->waiting = figures.waiting;
+    ret->deferred_waiting = figures.deferred;
+    ret->next_due = figures.next_due;
     ret->relays = engine->relays->n_relays;
-    for (const Link *link = engine->links; link; link = link->next)
-        ret->connections++;
+    ret->connections = engine->n_links;
     for (size_t i = 0; i < engine->relays->n_relays; i++)
-        ret->relays_held += engine->relays->relays[i].held;
+        ret->relays_held += engine->relays->relays[i].state == RELAY_HELD ||
+                            engine->relays->relays[i].state == RELAY_PROBING;
 }

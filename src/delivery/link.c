@@ -1,150 +1,285 @@
-/* One connection of the engine: turns its events into deliveries' progress, and keeps it filled.
- * Must never free itself: the pump does, outside of any callback of the connection. */
+/* One connection of the engine: turns its events into the progress of attempts, and takes to the
+ * relay's health and to the messages what delivery/blame.h says of its end. Must never free itself:
+ * the pump does, outside of any callback of the connection. */
 #include <errno.h>
 #include <sys/random.h>
 
 #include "delivery/engine_internal.h"
 
-static void remove_delivery(Link *link, const Delivery *delivery)
+static void remove_attempt(Link *link, const Attempt *attempt)
 {
-    for (unsigned i = 0; i < link->n_deliveries; i++) {
-        if (link->deliveries[i] != delivery)
+    for (unsigned i = 0; i < link->n_attempts; i++) {
+        if (link->attempts[i] != attempt)
             continue;
-        for (link->n_deliveries--; i < link->n_deliveries; i++)
-            link->deliveries[i] = link->deliveries[i + 1];
+        for (link->n_attempts--; i < link->n_attempts; i++)
+            link->attempts[i] = link->attempts[i + 1];
         return;
     }
 }
 
-bool link_has_room(const Link *link)
-{
-    const RelayConfig *config = link->relay->config;
+/* ---- taking messages ---- */
 
-    return link->ready && !link->quitting && !link->closed && link->set == link->engine->relays &&
-           link->n_deliveries < LINK_DELIVERIES_MAX &&
-           smtp_session_can_submit(connection_session(link->connection)) &&
-           (config->messages_per_connection == 0 || link->taken < config->messages_per_connection);
+bool link_can_submit(const Link *link)
+{
+    return link->ready && link->n_attempts < PLAN_DEPTH_MAX &&
+           smtp_session_can_submit(connection_session(link->connection));
 }
 
-static int submit(Link *link, Delivery *delivery)
+/* The lesser of two limits, of which 0 is none. */
+static unsigned lesser(unsigned a, unsigned b)
 {
-    return delivery_submit(delivery, connection_session(link->connection),
-        link->relay->config->recipients_per_transaction, engine_now(link->engine, CLOCK_MONOTONIC));
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+static const SmtpCapabilities *capabilities(const Link *link)
+{
+    return smtp_session_capabilities(connection_session(link->connection));
+}
+
+bool link_is_used_up(const Link *link)
+{
+    unsigned max = link->relay->config->messages_per_connection;
+
+    if (link->ready)
+        max = lesser(max, capabilities(link)->limit_mail);
+    return max > 0 && link->taken >= max;
+}
+
+static int submit(Link *link, Attempt *attempt)
+{
+    unsigned max = link->relay->config->recipients_per_transaction;
+
+    max = lesser(lesser(max, link->relay->recipients_max), capabilities(link)->limit_rcpt);
+    return attempt_submit(attempt, connection_session(link->connection), max,
+        engine_now_monotonic(link->engine));
 }
 
 /* 0, or a negative errno after which the message has been given back. */
-static int take_message(Link *link, SourceMessage *message)
+static int take_message(Link *link, HeldMessage *message)
 {
     Engine *engine = link->engine;
-    Delivery *delivery;
+    Attempt *attempt;
     int r;
 
-    r = delivery_new(message, link->relay->config->name, link->connection, &delivery);
+    r = attempt_new(message, link->relay->config->name, link->connection, &attempt);
     if (r < 0) {
         engine_give_back(engine, message);
         return r;
     }
-    r = submit(link, delivery);
+    r = submit(link, attempt);
     if (r < 0) {
-        engine_end_delivery(engine, delivery);
+        engine_end_attempt(engine, attempt);
         return r;
     }
-    link->deliveries[link->n_deliveries++] = delivery;
+    link->attempts[link->n_attempts++] = attempt;
     link->taken++;
     return 0;
 }
 
 void link_fill(Link *link)
 {
-    while (link_has_room(link)) {
-        SourceMessage *message = engine_take(link->engine);
-        int r;
+    HeldMessage *message = engine_next_message(link->engine);
+    int r = message ? take_message(link, message) : 0;
 
-        if (!message)
-            return;
-        r = take_message(link, message);
-        if (r < 0)
-            engine_trouble(link->engine, r);
+    if (r < 0)
+        engine_trouble(link->engine, r);
+}
+
+/* From within an event of the connection: what is submitted now goes out in the same write. */
+static void refill(Link *link)
+{
+    Engine *engine = link->engine;
+    unsigned before;
+
+    do {
+        before = link->n_attempts;
+        if (engine_wants_filled(engine, link))
+            link_fill(link);
+    } while (link->n_attempts > before && link->n_attempts < PLAN_DEPTH_MAX);
+    if (link->n_attempts == 0) {
+        link->since = engine_now(engine);
+        engine_wake(engine);
     }
 }
 
 static int on_ready(Link *link)
 {
-    Engine *engine = link->engine;
-
     link->ready = true;
-    link->idle_since = engine_now(engine, CLOCK_MONOTONIC);
-    link_fill(link);
-    engine_wake(engine);
+    link->since = engine_now(link->engine);
+    refill(link);
+    engine_wake(link->engine);
     return 0;
+}
+
+/* ---- what the relay says of messages ---- */
+
+static RelayReport report_of(const Link *link, RelayChange change)
+{
+    return (RelayReport){
+        .relay = link->relay->config->name,
+        .address = connection_address(link->connection),
+        .change = change,
+    };
+}
+
+static void tell_relay(const Link *link, const RelayReport *report)
+{
+    const AttemptContext *context = &link->engine->context;
+
+    if (context->observer->relay)
+        context->observer->relay(context->user, report);
+}
+
+static void resume_relay(Link *link)
+{
+    const RelayReport report = report_of(link, RELAY_RESUMED);
+
+    if (!relay_works(link->relay))
+        return;
+    tell_relay(link, &report);
+    engine_wake(link->engine); /* for more connections */
 }
 
 /* Only what a relay says of a message shows that it works: one that takes connections may be at
  * fault all the same, and answer every MAIL with 421. */
-static void on_served(Link *link)
+static void on_verdict(Link *link, const Attempt *attempt)
 {
     Engine *engine = link->engine;
-    const RelayReport report = {
-        .relay = link->relay->config->name,
-        .address = connection_address(link->connection),
-        .change = RELAY_RESUMED,
-    };
 
-    link->served = true;
-    if (!relay_works(link->relay))
+    engine->served++;
+    suspects_forget(&engine->suspects, attempt_id(attempt));
+    if (link->served)
         return;
-    if (engine->context.observer->relay)
-        engine->context.observer->relay(engine->context.user, &report);
-    engine_wake(engine); /* for more connections */
+    link->served = true;
+    resume_relay(link);
 }
 
 static void on_recipient(Link *link, const SmtpEvent *event)
 {
     const DeliveryOutcome *outcome = event->outcome;
-    bool stale = link->served;
+    Attempt *attempt = attempt_of(event->transaction);
 
-    if (!link->served && outcome->kind != DELIVERY_CUT_OFF && outcome->code > 0 &&
-        outcome->stage != STAGE_MESSAGE)
-        on_served(link);
-    delivery_note(delivery_of(event->transaction), &link->engine->context, event, stale,
-        engine_now_real(link->engine));
+    if (outcome->kind != DELIVERY_CUT_OFF && outcome->cause == CAUSE_REPLY)
+        on_verdict(link, attempt);
+    attempt_note(attempt, &link->engine->context, event, engine_now_real(link->engine));
+}
+
+/* ---- how a connection ends ---- */
+
+static unsigned count_others(const Link *link)
+{
+    unsigned n = 0;
+
+    for (const Link *other = link->engine->links; other; other = other->next)
+        n += other != link && other->relay == link->relay && other->ready && !other->closed;
+    return n;
+}
+
+/* Whose fault the end of the connection is; `attempt` is the message it was met with, or NULL. */
+static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attempt *attempt)
+{
+    const Engine *engine = link->engine;
+    const Suspect *suspect =
+        attempt ? suspects_find(&engine->suspects, attempt_id(attempt)) : NULL;
+    const LinkEnd end = {
+        .outcome = outcome,
+        .usable = link->ready,
+        .fresh = !link->served,
+        .in_turn = attempt && attempt == link->attempts[0] && !link->judged,
+        .others = count_others(link),
+        .losses = link->relay->losses,
+        .met_before = suspect ? suspect->times : 0,
+        .others_passed = suspect && engine->served > suspect->served,
+    };
+
+    return blame(&end);
+}
+
+/* A message was cut off: it is counted as an attempt of its, or nothing is held against it. */
+static void judge_attempt(Link *link, Attempt *attempt)
+{
+    Engine *engine = link->engine;
+    const DeliveryOutcome *outcome = attempt_cut_off(attempt);
+    Blame b;
+
+    if (!outcome)
+        return;
+    b = judge(link, outcome, attempt);
+    if (b.remember && !b.counts)
+        suspects_add(&engine->suspects, attempt_id(attempt), engine->served);
+    if (b.counts)
+        attempt_defer_cut_off(attempt, &engine->context, engine_now_real(engine));
+    if (b.exonerates)
+        resume_relay(link);
+    if (!link->judged)
+        link->blame = b;
+    link->judged = true;
+}
+
+static void learn_limit(Link *link, const SmtpEvent *event)
+{
+    if (event->accepted > 0)
+        relay_learn_recipients(link->relay, (unsigned)MIN(event->accepted, (size_t)UINT32_MAX));
 }
 
 static int on_transaction_done(Link *link, const SmtpEvent *event)
 {
     Engine *engine = link->engine;
-    Delivery *delivery = delivery_of(event->transaction);
+    Attempt *attempt = attempt_of(event->transaction);
     SmtpSession *session = connection_session(link->connection);
 
-    if (delivery_transaction_done(delivery, &engine->context, smtp_session_can_submit(session),
+    learn_limit(link, event);
+    if (attempt_transaction_done(attempt, &engine->context, smtp_session_can_submit(session),
             engine_now_real(engine)) &&
-        submit(link, delivery) >= 0)
+        submit(link, attempt) >= 0)
         return 0;
-    remove_delivery(link, delivery);
-    engine_end_delivery(engine, delivery);
-    link_fill(link);
-    if (link->n_deliveries == 0) {
-        link->idle_since = engine_now(engine, CLOCK_MONOTONIC);
-        engine_wake(engine);
-    }
+    judge_attempt(link, attempt);
+    remove_attempt(link, attempt);
+    engine_end_attempt(engine, attempt);
+    refill(link);
     return 0;
 }
 
-static void report_hold(Link *link, const DeliveryOutcome *outcome)
+static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange change)
 {
     Engine *engine = link->engine;
-    const RelayReport report = {
-        .relay = link->relay->config->name,
-        .address = connection_address(link->connection),
-        .change = RELAY_HELD,
-        .until = usec_add(
-            engine_now_real(engine), link->relay->held_until - engine_now(engine, CLOCK_MONOTONIC)),
-        .outcome = outcome,
-        .hint = relay_hint(outcome),
-    };
+    RelayReport report = report_of(link, change);
 
-    if (engine->context.observer->relay)
-        engine->context.observer->relay(engine->context.user, &report);
+    report.until =
+        usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
+    report.connections = link->relay->limit;
+    report.outcome = outcome;
+    report.hint = relay_hint(outcome);
+    tell_relay(link, &report);
+}
+
+static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outcome)
+{
+    Engine *engine = link->engine;
+    usec_t now = engine_now(engine);
+    uint32_t random = 0;
+
+    if (b->relay != BLAME_NOTHING && link->ready && !link->served)
+        relay_lost(link->relay);
+    if (b->relay == BLAME_LIMIT &&
+        relay_refused_more(link->relay, outcome, count_others(link), now))
+        report_fault(link, outcome, RELAY_REFUSED_MORE);
+    if (b->relay != BLAME_FAULT)
+        return;
+    (void)getrandom(&random, sizeof(random), 0);
+    if (relay_fault(link->relay, outcome, random, now))
+        report_fault(link, outcome, RELAY_HELD);
+}
+
+/* A failure of our own: the next connection would meet with it too. */
+static void report_ours(Engine *engine, const DeliveryOutcome *outcome)
+{
+    const Failure f = {.number = outcome->error, .text = (char *)outcome->text};
+    const ProblemReport report = {.failure = &f, .pauses = true};
+
+    engine_pause(engine);
+    if (engine->context.observer->problem)
+        engine->context.observer->problem(engine->context.user, &report);
 }
 
 void link_close(Link *link)
@@ -152,24 +287,22 @@ void link_close(Link *link)
     if (link->closed)
         return;
     link->closed = true;
-    link->relay->connections--;
     engine_wake(link->engine);
 }
 
-/* A connection that never served is the relay's fault; one that did has merely ended, and the next
- * one shows how the relay is. */
 static int on_closed(Link *link, const SmtpEvent *event)
 {
     const DeliveryOutcome *outcome = event->outcome;
-    bool was_idle = link->ready && outcome->stage == STAGE_IDLE;
-    uint32_t random = 0;
 
+    if (!link->judged && outcome->kind == DELIVERY_CUT_OFF)
+        link->blame = judge(link, outcome, NULL);
     link_close(link);
-    if (outcome->kind != DELIVERY_CUT_OFF || link->served || was_idle)
+    if (outcome->kind != DELIVERY_CUT_OFF)
         return 0;
-    (void)getrandom(&random, sizeof(random), 0);
-    if (relay_fault(link->relay, outcome, random, engine_now(link->engine, CLOCK_MONOTONIC)))
-        report_hold(link, outcome);
+    if (link->blame.ours)
+        report_ours(link->engine, outcome);
+    else
+        blame_relay(link, &link->blame, outcome);
     return 0;
 }
 
@@ -177,13 +310,12 @@ static int on_event(void *user, Connection *connection, const SmtpEvent *event)
 {
     Link *link = user;
     Engine *engine = link->engine;
-    usec_t now = engine_now(engine, CLOCK_MONOTONIC);
 
     switch (event->type) {
     case SMTP_EVENT_READY: return on_ready(link);
     case SMTP_EVENT_NEED_CONTENT:
-        return delivery_feed(
-            delivery_of(event->transaction), connection_session(connection), &engine->scratch, now);
+        return attempt_feed(attempt_of(event->transaction), connection_session(connection),
+            &engine->scratch, engine_now_monotonic(engine));
     case SMTP_EVENT_RECIPIENT: on_recipient(link, event); return 0;
     case SMTP_EVENT_TRANSACTION_DONE: return on_transaction_done(link, event);
     case SMTP_EVENT_CLOSED: return on_closed(link, event);
@@ -203,26 +335,35 @@ static void on_settled(void *user, Connection *connection _unused_, int result)
     link_close(link);
 }
 
-void link_rest(Link *link, usec_t now)
-{
-    const RelayConfig *config = link->relay->config;
-    Engine *engine = link->engine;
-    bool used_up =
-        config->messages_per_connection > 0 && link->taken >= config->messages_per_connection;
+/* ---- life ---- */
 
-    if (!link->ready || link->quitting || link->closed || link->n_deliveries > 0)
-        return;
-    if (!engine->stopping && !used_up && link->set == engine->relays &&
-        now < usec_add(link->idle_since, config->idle_timeout))
-        return;
+void link_quit(Link *link)
+{
     link->quitting = true;
-    smtp_session_quit(connection_session(link->connection), now);
+    smtp_session_quit(connection_session(link->connection), engine_now_monotonic(link->engine));
     connection_source_kick(link->source);
+}
+
+/* The plan's view of the connections must never fail for want of memory. */
+static int reserve_view(Engine *engine)
+{
+    size_t n = engine->plan_links_allocated;
+    PlanLink *views;
+
+    if (engine->n_links < n)
+        return 0;
+    n = MAX((size_t)16, 2 * n);
+    views = realloc(engine->plan_links, n * sizeof(PlanLink));
+    if (!views)
+        return -ENOMEM;
+    engine->plan_links = views;
+    engine->plan_links_allocated = n;
+    return 0;
 }
 
 int link_open(Engine *engine, Relay *relay)
 {
-    Link *link = calloc(1, sizeof(Link));
+    Link *link = reserve_view(engine) < 0 ? NULL : calloc(1, sizeof(Link));
     int r;
 
     if (!link)
@@ -230,8 +371,9 @@ int link_open(Engine *engine, Relay *relay)
     link->engine = engine;
     link->relay = relay;
     link->set = relay_set_ref(engine->relays);
+    link->since = engine_now(engine);
     r = connection_new(relay->shared, engine->trace, engine->trace_user,
-        engine_now(engine, CLOCK_MONOTONIC), &link->connection);
+        engine_now_monotonic(engine), &link->connection);
     if (r >= 0)
         r = connection_source_new(
             engine->loop, link->connection, on_event, on_settled, link, &link->source);
@@ -240,9 +382,9 @@ int link_open(Engine *engine, Relay *relay)
         link_free(link);
         return r;
     }
-    relay->connections++;
     link->next = engine->links;
     engine->links = link;
+    engine->n_links++;
     return 0;
 }
 
@@ -250,10 +392,8 @@ void link_free(Link *link)
 {
     Engine *engine = link->engine;
 
-    for (unsigned i = 0; i < link->n_deliveries; i++)
-        engine_end_delivery(engine, link->deliveries[i]);
-    if (!link->closed)
-        link->relay->connections--;
+    for (unsigned i = 0; i < link->n_attempts; i++)
+        engine_end_attempt(engine, link->attempts[i]);
     connection_source_free(link->source);
     connection_free(link->connection);
     relay_set_unref(link->set);

@@ -1,6 +1,8 @@
-/* Who gets work, and when: fills idle connections, opens more, lets go of those not needed, and
- * sets the timers. Must be cheap when there is nothing to do, and never wake an idle process. */
+/* Acts on the plan: fills connections, opens more, lets go of those not needed, and sets the timer.
+ * Must be cheap when there is nothing to do, and never wake an idle process. */
 #include "delivery/engine_internal.h"
+
+#define ACTIONS_MAX 64 /* a round */
 
 static void bury_closed(Engine *engine)
 {
@@ -12,130 +14,184 @@ static void bury_closed(Engine *engine)
             continue;
         }
         *at = link->next;
+        engine->n_links--;
         link_free(link);
     }
 }
 
-static unsigned count_connecting(const Engine *engine)
-{
-    unsigned n = 0;
+/* ---- the view that the plan is made from ---- */
 
-    for (const Link *link = engine->links; link; link = link->next)
-        n += !link->ready && !link->closed;
-    return n;
+static PlanLink view_of(const Engine *engine, const Link *link)
+{
+    bool current = link->set == engine->relays;
+
+    return (PlanLink){
+        .relay = current ? (size_t)(link->relay - engine->relays->relays) : SIZE_MAX,
+        .ready = link->ready,
+        .quitting = link->quitting || link->closed,
+        .can_submit = link_can_submit(link),
+        .used_up = link_is_used_up(link),
+        .carries = link->n_attempts,
+        .since = link->since,
+        .idle_timeout = link->relay->config->idle_timeout,
+    };
 }
 
-/* Gives work to one connection. Returns whether it has room left. */
-static bool fill_link(Engine *engine, Link *link)
+/* How many connections a relay may have: one to find out, when it was at fault. */
+static unsigned limit_of(const Relay *relay)
 {
-    unsigned before = link->n_deliveries;
-
-    if (!link_has_room(link))
-        return false;
-    if (!engine_has_candidates(engine))
-        return true;
-    link_fill(link);
-    if (link->n_deliveries > before)
-        connection_source_kick(link->source);
-    return link_has_room(link);
-}
-
-/* Gives work to connections that have room, those of preferred relays first. Returns whether one
- * still has room. */
-static bool fill_links(Engine *engine)
-{
-    bool room = false;
-
-    for (size_t i = 0; i < engine->relays->n_relays; i++)
-        for (Link *link = engine->links; link; link = link->next)
-            if (link->relay == &engine->relays->relays[i] && fill_link(engine, link))
-                room = true;
-    return room;
-}
-
-static bool open_link(Engine *engine, Relay *relay)
-{
-    int r = link_open(engine, relay);
-
-    if (r < 0)
-        engine_trouble(engine, r);
-    return r >= 0;
-}
-
-/* A relay that was at fault is tried again beside the less preferred one that carries the mail
- * meanwhile. */
-static void probe_preferred(Engine *engine, usec_t now)
-{
-    Relay *relay = relay_set_choose(engine->relays, now);
-
-    if (relay && relay->held && relay->connections == 0 && engine_has_candidates(engine))
-        (void)open_link(engine, relay);
-}
-
-/* One connection for the first message, and more as long as more wait than those that are being
- * opened can take. */
-static void open_links(Engine *engine, usec_t now)
-{
-    while (engine_is_claiming(engine) && engine_has_candidates(engine)) {
-        size_t waiting = MAX(engine->source->ops->waiting(engine->source), (size_t)1);
-        Relay *relay = relay_set_choose(engine->relays, now);
-
-        if ((size_t)count_connecting(engine) * LINK_DELIVERIES_MAX >= waiting || !relay ||
-            !open_link(engine, relay))
-            return;
+    switch (relay->state) {
+    case RELAY_HELD: return 0;
+    case RELAY_PROBING: return 1;
+    case RELAY_LIMITED: return MIN(relay->limit, relay->config->connections);
+    default: return relay->config->connections;
     }
 }
 
-static void rest_links(Engine *engine, usec_t now)
+static void view_relays(Engine *engine, usec_t now)
 {
-    for (Link *link = engine->links; link; link = link->next)
-        link_rest(link, now);
+    for (size_t i = 0; i < engine->relays->n_relays; i++) {
+        Relay *relay = &engine->relays->relays[i];
+
+        relay_tick(relay, now);
+        engine->plan_relays[i] = (PlanRelay){
+            .state = relay->state,
+            .until = relay->until,
+            .limit = limit_of(relay),
+        };
+    }
 }
 
-/* Sets a timer, later times excepted: one that fires early costs a look, one set for every message
+/* `waiting` is left to the caller. */
+static PlanView look(Engine *engine, usec_t now)
+{
+    size_t n = 0;
+
+    view_relays(engine, now);
+    for (const Link *link = engine->links; link; link = link->next) {
+        PlanLink *view = &engine->plan_links[n++];
+
+        *view = view_of(engine, link);
+        if (view->relay != SIZE_MAX && !link->closed)
+            engine->plan_relays[view->relay].connections++;
+    }
+    return (PlanView){
+        .links = engine->plan_links,
+        .n_links = n,
+        .relays = engine->plan_relays,
+        .n_relays = engine->relays->n_relays,
+        .openable = engine->links_max > n ? engine->links_max - n : 0,
+        .paused_until = engine->paused_until,
+        .stopping = engine->stopping,
+        .stop_deadline = engine->stop_deadline,
+    };
+}
+
+static size_t count_waiting(const Engine *engine)
+{
+    SourceFigures figures;
+
+    engine->source->ops->figures(engine->source, &figures);
+    return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
+}
+
+/* Takes as many messages as can be put to use, and says how many wait: those that are held, and what
+ * the source knows beside them. */
+static size_t take_messages(Engine *engine, const PlanView *view, usec_t now)
+{
+    size_t demand = plan_demand(view, now);
+
+    if (demand == 0 && relay_set_all_held(engine->relays))
+        engine_empty_lane(engine);
+    return engine_fill_lane(engine, demand) ? count_waiting(engine) : engine->lane.n;
+}
+
+/* ---- acting ---- */
+
+static Link *link_at(const Engine *engine, size_t index)
+{
+    Link *link = engine->links;
+
+    for (; index > 0; index--)
+        link = link->next;
+    return link;
+}
+
+static void fill(Link *link)
+{
+    unsigned before = link->n_attempts;
+
+    link_fill(link);
+    if (link->n_attempts > before)
+        connection_source_kick(link->source);
+}
+
+/* Connections that are opened go to the front of the list that the plan counts in: they come last. */
+static void act(Engine *engine, const PlanAction *actions, size_t n)
+{
+    Link *links[ACTIONS_MAX];
+
+    for (size_t i = 0; i < n; i++)
+        links[i] = actions[i].kind == PLAN_OPEN ? NULL : link_at(engine, actions[i].index);
+    for (size_t i = 0; i < n; i++) {
+        if (actions[i].kind == PLAN_FILL && link_can_submit(links[i]) && !links[i]->closed)
+            fill(links[i]);
+        else if (actions[i].kind == PLAN_QUIT && !links[i]->closed)
+            link_quit(links[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int r = actions[i].kind != PLAN_OPEN
+                    ? 0
+                    : link_open(engine, &engine->relays->relays[actions[i].index]);
+
+        if (r < 0)
+            engine_trouble(engine, r);
+    }
+    if (n == ACTIONS_MAX)
+        engine_wake(engine);
+}
+
+bool engine_wants_filled(Engine *engine, const Link *link)
+{
+    usec_t now = engine_now(engine), next;
+    PlanAction actions[ACTIONS_MAX];
+    PlanView view;
+    bool wanted = false;
+    size_t n;
+
+    if (!engine_is_taking(engine) || !link_can_submit(link))
+        return false;
+    view = look(engine, now);
+    view.waiting = count_waiting(engine);
+    n = view.waiting > 0 ? plan(&view, now, actions, ACTIONS_MAX, &next) : 0;
+    for (size_t i = 0; i < n; i++) {
+        bool this = actions[i].kind == PLAN_FILL && link_at(engine, actions[i].index) == link;
+
+        wanted = wanted || this;
+        if (!this && actions[i].kind != PLAN_QUIT)
+            engine_wake(engine);
+    }
+    return wanted;
+}
+
+/* ---- the rounds ---- */
+
+/* Sets the timer, later times excepted: one that fires early costs a look, one set for every message
  * costs a system call each. */
-static void arm(sd_event_source *source, usec_t *at, usec_t when, usec_t now)
+static void arm(Engine *engine, usec_t when, usec_t now)
 {
-    if (when == USEC_NEVER || (*at > now && *at <= when))
+    if (when == USEC_NEVER || (engine->timer_at > now && engine->timer_at <= when))
         return;
-    *at = when;
-    (void)sd_event_source_set_time(source, when);
-    (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static usec_t next_monotonic(const Engine *engine, usec_t now)
-{
-    usec_t next = USEC_NEVER;
-
-    if (!engine->stopping &&
-        engine_has_candidates(engine)) /* a relay is not tried for its own sake */
-        next = relay_set_next(engine->relays, now);
-    if (engine->trouble_until > now)
-        next = MIN(next, engine->trouble_until);
-    if (engine->stopping && engine->stop_deadline > now)
-        next = MIN(next, engine->stop_deadline);
-    for (const Link *link = engine->links; link; link = link->next)
-        if (link->ready && link->n_deliveries == 0)
-            next = MIN(next, usec_add(link->idle_since, link->relay->config->idle_timeout));
-    return next;
-}
-
-static void set_timers(Engine *engine, usec_t now)
-{
-    usec_t now_real = engine_now_real(engine), due = engine->source->ops->next_due(engine->source);
-
-    arm(engine->timer, &engine->timer_at, next_monotonic(engine, now), now);
-    if (due > now_real)
-        arm(engine->due_timer, &engine->due_timer_at, due, now_real);
+    engine->timer_at = when;
+    (void)sd_event_source_set_time(engine->timer, when);
+    (void)sd_event_source_set_enabled(engine->timer, SD_EVENT_ONESHOT);
 }
 
 static bool is_idle(const Engine *engine)
 {
     if (engine->statistics.in_flight > 0)
         return false;
-    return engine->stopping ||
-           (!engine_has_candidates(engine) &&
-               !engine->source->ops->is_unread(engine->source, engine_now_real(engine)));
+    return engine->stopping || count_waiting(engine) == 0;
 }
 
 static void report_idle(Engine *engine)
@@ -155,48 +211,39 @@ static void cut_off(Engine *engine)
         link_close(link);
     bury_closed(engine);
     engine_retry_stuck(engine);
-    engine_abandon_stuck(engine);
+    engine_abandon_unsettled(engine);
 }
 
-/* Claiming stops short of work in bounded steps: names that came to nothing, entries read that were
- * none. A connection that has room then, and one that nobody has asked for yet, want another round.
- */
-static bool wants_round(const Engine *engine, bool room)
+/* Messages that are held and not sent any more go back, and what is stuck is tried again. */
+static void settle(Engine *engine, usec_t now)
 {
-    bool unread = engine->source->ops->is_unread(engine->source, engine_now_real(engine));
-    bool candidates = engine_has_candidates(engine);
-
-    return engine_is_claiming(engine) && (room ? candidates || unread : !candidates && unread);
-}
-
-static void claim(Engine *engine, usec_t now)
-{
-    bool room;
-
-    engine_look(engine);
-    probe_preferred(engine, now);
-    room = fill_links(engine);
-    if (!room)
-        open_links(engine, now);
-    engine_give_up_waiting(engine, now);
-    if (wants_round(engine, room))
-        engine_wake(engine);
+    bury_closed(engine);
+    if (engine->stopping)
+        engine_empty_lane(engine);
+    if (engine->stuck && engine->stuck_until <= now)
+        engine_retry_stuck(engine);
+    if (engine->stopping && now >= engine->stop_deadline)
+        cut_off(engine);
 }
 
 void engine_pump(Engine *engine)
 {
-    usec_t now = engine_now(engine, CLOCK_MONOTONIC);
+    usec_t now = engine_now(engine), next;
+    PlanAction actions[ACTIONS_MAX];
+    PlanView view;
+    size_t n;
 
-    bury_closed(engine);
-    if (engine->trouble_until <= now)
-        engine_retry_stuck(engine);
-    if (engine->stopping && now >= engine->stop_deadline)
-        cut_off(engine);
-    if (engine_is_claiming(engine))
-        claim(engine, now);
-    rest_links(engine, now);
+    settle(engine, now);
+    view = look(engine, now);
+    view.waiting = take_messages(engine, &view, now);
+    view.paused_until = engine->paused_until; /* taking may have met with trouble */
+    n = plan(&view, now, actions, ACTIONS_MAX, &next);
+    act(engine, actions, n);
+    engine_give_up_waiting(engine);
+    if (engine->stuck)
+        next = MIN(next, MAX(engine->stuck_until, now + 1));
     if (engine->statistics.in_flight == 0)
         engine->source->ops->rest(engine->source);
-    set_timers(engine, now);
+    arm(engine, next, now);
     report_idle(engine);
 }

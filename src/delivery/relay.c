@@ -9,7 +9,7 @@
 /* How long a relay that refused more connections gets no more than it bore. */
 #define LIMIT_PAUSE USEC_PER_MINUTE
 
-int relay_set_new(Config *config, RelaySet **ret)
+int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
 {
     RelaySet *set = calloc(1, sizeof(RelaySet));
     int r = 0;
@@ -25,8 +25,8 @@ int relay_set_new(Config *config, RelaySet **ret)
         Relay *relay = &set->relays[i];
 
         relay->config = &config->relays[i];
-        relay->limit = relay->config->connections;
-        r = connection_shared_new(config, i, &relay->shared);
+        relay->until = USEC_NEVER;
+        r = connection_shared_new(config, i, worker, &relay->shared);
         set->n_relays++;
     }
     if (r < 0)
@@ -56,99 +56,107 @@ RelaySet *relay_set_unref(RelaySet *set)
     return NULL;
 }
 
-static bool is_held(const Relay *relay, usec_t now)
+const char *relay_state_name(RelayState state)
 {
-    return relay->held && now < relay->held_until;
+    static const char *const names[] = {
+#define RELAY_STATE_NAME(name, word) [RELAY_##name] = word,
+        RELAY_STATES(RELAY_STATE_NAME)
+#undef RELAY_STATE_NAME
+    };
+
+    return (size_t)state < ELEMENTSOF(names) ? names[state] : "unknown";
 }
 
-/* How many connections it may have now: one to find out, when it was at fault. */
-static unsigned relay_limit(Relay *relay, usec_t now)
-{
-    if (relay->limit < relay->config->connections && now >= relay->limit_until)
-        relay->limit = relay->config->connections;
-    return relay->held ? 1 : relay->limit;
-}
-
-Relay *relay_set_choose(RelaySet *set, usec_t now)
-{
-    for (size_t i = 0; i < set->n_relays; i++) {
-        Relay *relay = &set->relays[i];
-
-        if (is_held(relay, now))
-            continue;
-        if (relay->connections < relay_limit(relay, now))
-            return relay;
-        /* A relay that works keeps the mail; one being tried after an outage does not keep the next
-         * from it. */
-        if (!relay->held)
-            return NULL;
-    }
-    return NULL;
-}
-
-usec_t relay_set_next(const RelaySet *set, usec_t now)
-{
-    usec_t next = USEC_NEVER;
-
-    for (size_t i = 0; i < set->n_relays; i++) {
-        const Relay *relay = &set->relays[i];
-
-        if (is_held(relay, now))
-            next = MIN(next, relay->held_until);
-        else if (relay->limit < relay->config->connections && relay->limit_until > now)
-            next = MIN(next, relay->limit_until);
-    }
-    return next;
-}
-
-bool relay_set_all_held(const RelaySet *set, usec_t now)
+bool relay_set_all_held(const RelaySet *set)
 {
     for (size_t i = 0; i < set->n_relays; i++)
-        if (!is_held(&set->relays[i], now))
+        if (set->relays[i].state != RELAY_HELD)
             return false;
     return true;
 }
 
-static void remember_fault(Relay *relay, const DeliveryOutcome *outcome)
+static void enter_state(Relay *relay, RelayState state, usec_t until)
 {
+    relay->state = state;
+    relay->until = until;
+    if (state == RELAY_WORKS || state == RELAY_LIMITED)
+        relay->pause = 0;
+}
+
+void relay_tick(Relay *relay, usec_t now)
+{
+    if (now < relay->until)
+        return;
+    if (relay->state == RELAY_HELD)
+        enter_state(relay, RELAY_PROBING, USEC_NEVER);
+    else if (relay->state == RELAY_LIMITED)
+        enter_state(relay, RELAY_WORKS, USEC_NEVER);
+}
+
+/* Returns whether it is another than the one before. */
+static bool remember_fault(Relay *relay, const DeliveryOutcome *outcome)
+{
+    bool other = relay->fault.stage != outcome->stage || relay->fault.error != outcome->error ||
+                 relay->fault.code != outcome->code;
+
     free(relay->fault_text);
     relay->fault_text = strdup(outcome->text);
     relay->fault = *outcome;
     relay->fault.text = relay->fault_text ?: "not enough memory to tell";
+    return other;
 }
 
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now)
 {
-    bool news = !relay->held || relay->fault.stage != outcome->stage ||
-                relay->fault.error != outcome->error;
+    bool lasts = relay->state == RELAY_HELD || relay->state == RELAY_PROBING;
+    bool news = remember_fault(relay, outcome) || !lasts;
+    usec_t pause = relay->pause > 0 ? MIN(2 * relay->pause, relay->config->hold_max)
+                                    : relay->config->hold_first;
 
-    if (relay->connections > 0) {
-        relay->limit = relay->connections;
-        relay->limit_until = usec_add(now, LIMIT_PAUSE);
+    /* Connections that were opened before it was held tell nothing new when they end. */
+    if (relay->state == RELAY_HELD)
+        return news;
+    enter_state(relay, RELAY_HELD, usec_add(now, pause - pause / 10 * (random % 16) / 15));
+    relay->pause = pause;
+    return news;
+}
+
+bool relay_refused_more(Relay *relay, const DeliveryOutcome *outcome, unsigned n, usec_t now)
+{
+    /* Said once: it is met again whenever a limit is over while the reason for it lasts. */
+    bool news = remember_fault(relay, outcome) && relay->state == RELAY_WORKS;
+
+    if (relay->state != RELAY_WORKS && relay->state != RELAY_LIMITED)
         return false;
-    }
-    remember_fault(relay, outcome);
-    relay->limit = relay->config->connections;
-    relay->pause =
-        relay->held ? MIN(2 * relay->pause, relay->config->hold_max) : relay->config->hold_first;
-    relay->held = true;
-    relay->held_until = usec_add(now, relay->pause - relay->pause / 10 * (random % 16) / 15);
+    enter_state(relay, RELAY_LIMITED, usec_add(now, LIMIT_PAUSE));
+    relay->limit = MAX(n, 1u);
     return news;
 }
 
 bool relay_works(Relay *relay)
 {
-    bool ended = relay->held;
+    bool ended = relay->state == RELAY_HELD || relay->state == RELAY_PROBING;
 
-    relay->held = false;
-    relay->pause = 0;
+    relay->losses = 0;
+    if (ended)
+        enter_state(relay, RELAY_WORKS, USEC_NEVER);
     return ended;
+}
+
+void relay_lost(Relay *relay)
+{
+    relay->losses++;
+}
+
+void relay_learn_recipients(Relay *relay, unsigned taken)
+{
+    relay->recipients_max = MAX(taken, 1u);
 }
 
 void relay_set_flush(RelaySet *set)
 {
     for (size_t i = 0; i < set->n_relays; i++)
-        set->relays[i].held_until = 0;
+        set->relays[i].until = 0;
 }
 
 const char *relay_hint(const DeliveryOutcome *outcome)

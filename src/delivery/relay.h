@@ -1,23 +1,41 @@
-/* The relays in order of preference, and their health: which one a new connection goes to, and how
- * long one that is at fault is left alone. Pure but for the shared connection state it keeps. */
+/* The relays in order of preference, and their health: a state machine for each. Pure but for the
+ * shared connection state it keeps. Times are of one clock that goes on while the machine sleeps
+ * (CLOCK_BOOTTIME). */
 #pragma once
 
 #include <stdbool.h>
 
+#include "base/worker.h"
 #include "net/connection.h"
 #include "settings/config.h"
+
+/* name, word */
+#define RELAY_STATES(X)                                                                     \
+    X(WORKS, "works")     /* as many connections as are configured */                       \
+    X(LIMITED, "limited") /* it refused more than `limit` at a time; until `until` */       \
+    X(HELD, "held")       /* at fault: none, until `until` */                               \
+    X(PROBING, "probing") /* the hold is over: one, until it says what becomes of a message */
+
+typedef enum RelayState {
+#define RELAY_STATE_ENUM(name, word) RELAY_##name,
+    RELAY_STATES(RELAY_STATE_ENUM)
+#undef RELAY_STATE_ENUM
+        RELAY_STATE_MAX,
+} RelayState;
+
+const char *relay_state_name(RelayState state);
 
 typedef struct Relay {
     const RelayConfig *config;
     ConnectionShared *shared;
-    bool held;             /* at fault since the last success */
-    usec_t held_until;     /* monotonic; meaningful while `held` */
-    usec_t pause;          /* of the hold under way */
-    DeliveryOutcome fault; /* the last; meaningful while `held` */
+    RelayState state;
+    usec_t until;          /* LIMITED, HELD */
+    usec_t pause;          /* of the latest hold, while it is not over: HELD, PROBING */
+    unsigned limit;        /* LIMITED */
+    DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */
-    unsigned connections;  /* open or opening */
-    unsigned limit;        /* at most so many: the setting, or less after the relay refused more */
-    usec_t limit_until;    /* monotonic; when the limit goes back to the setting */
+    unsigned losses;       /* fresh connections lost in a row */
+    unsigned recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
 } Relay;
 
 /* Counted: connections keep the set they were made from when a reload brings a new one. */
@@ -28,31 +46,35 @@ typedef struct RelaySet {
     size_t n_relays;
 } RelaySet;
 
-/* References the Config. 0 or -ENOMEM. */
-int relay_set_new(Config *config, RelaySet **ret);
+/* References Config and worker. 0 or -ENOMEM. */
+int relay_set_new(Config *config, Worker *worker, RelaySet **ret);
 RelaySet *relay_set_ref(RelaySet *set);
 RelaySet *relay_set_unref(RelaySet *set); /* accepts NULL; returns NULL */
 
-/* The relay a new connection should go to, or NULL when all are held or at their limit. */
-Relay *relay_set_choose(RelaySet *set, usec_t now);
+/* True while every relay is held. */
+bool relay_set_all_held(const RelaySet *set);
 
-/* When a relay on hold may be tried again, or one with a lowered limit have more connections;
- * USEC_NEVER when there is none. */
-usec_t relay_set_next(const RelaySet *set, usec_t now);
+/* ---- What happens to a relay. Each returns true when that is news, to be reported. ---- */
 
-/* True while every relay is on hold. */
-bool relay_set_all_held(const RelaySet *set, usec_t now);
+/* Time has passed: a hold, or a limit, may be over. */
+void relay_tick(Relay *relay, usec_t now);
 
-/* A connection failed before it was of any use. As long as there are others to the same relay
- * (`relay->connections`) it may only refuse more of them: the limit is lowered for a while. With
- * the last one the relay is held, longer each time. Returns true when the outage, or a new reason
- * for it, should be reported. */
+/* It is at fault: held, longer each time. News: the outage, or another reason for it. */
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now);
 
-/* It said what becomes of a message. Returns true when that ends an outage. */
+/* It refused a connection beside `n` others, which it bears. News: that it is limited. */
+bool relay_refused_more(Relay *relay, const DeliveryOutcome *outcome, unsigned n, usec_t now);
+
+/* It said what becomes of a message, or it was a message's fault. News: the end of an outage. */
 bool relay_works(Relay *relay);
 
-/* All holds end now. */
+/* A fresh connection was lost with nothing said of any message. */
+void relay_lost(Relay *relay);
+
+/* It took so many recipients in a transaction and no more. */
+void relay_learn_recipients(Relay *relay, unsigned taken);
+
+/* Holds and limits end now. */
 void relay_set_flush(RelaySet *set);
 
 /* What an operator can do about a fault, one sentence. Never NULL. */

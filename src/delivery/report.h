@@ -36,7 +36,8 @@ typedef enum MessageChange {
 } MessageChange;
 
 typedef struct MessageReport {
-    const char *id;
+    const char *id;     /* as it is called from now on */
+    const char *old_id; /* what it was called before, where that is another; else NULL */
     const char *sender; /* NULL when it could not be read */
     MessageChange change;
     unsigned attempt;
@@ -51,7 +52,9 @@ typedef struct MessageReport {
 typedef enum RelayChange {
     RELAY_HELD,    /* at fault: no use until `until`; said once per outage, and again only when the
                       reason changes */
-    RELAY_RESUMED, /* took a connection again after having been held */
+    RELAY_REFUSED_MORE, /* takes no more connections than it has; the next relay gets what they
+                           cannot take */
+    RELAY_RESUMED, /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
 
@@ -59,9 +62,10 @@ typedef struct RelayReport {
     const char *relay;
     const char *address; /* "" when no address was reached */
     RelayChange change;
-    usec_t until;                   /* RELAY_HELD: realtime */
-    const DeliveryOutcome *outcome; /* RELAY_HELD: the fault */
-    const char *hint;               /* RELAY_HELD: what to do, a sentence */
+    usec_t until;                   /* HELD, REFUSED_MORE: realtime */
+    unsigned connections;           /* REFUSED_MORE: so many it has */
+    const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault */
+    const char *hint;               /* HELD: what to do, a sentence */
 } RelayReport;
 
 /* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one
@@ -77,6 +81,8 @@ typedef struct EngineObserver {
     void (*message)(void *user, const MessageReport *report);
     void (*relay)(void *user, const RelayReport *report);
     void (*problem)(void *user, const ProblemReport *report);
+    /* The store of messages was lost, for the reason in `failure`, or is back. */
+    void (*source)(void *user, bool back, const Failure *failure);
     void (*idle)(void *user); /* nothing queued, nothing in flight, the scan is over (deferred and
                                  held messages may wait) */
 } EngineObserver;

@@ -12,9 +12,10 @@ usec_t retry_pause(const RetryConfig *retry, unsigned attempt, uint32_t random)
     return (usec_t)(pause - pause / 10 * ((double)random / (double)UINT32_MAX));
 }
 
-bool retry_is_over(const RetryConfig *retry, unsigned attempt, usec_t start, usec_t now)
+bool retry_is_over(const RetryConfig *retry, unsigned attempt, usec_t first, usec_t now)
 {
     if (retry->max_attempts > 0 && attempt >= retry->max_attempts)
         return true;
-    return retry->give_up_after > 0 && now >= usec_add(start, retry->give_up_after);
+    return retry->give_up_after > 0 && attempt > 1 && first > 0 &&
+           now >= usec_add(first, retry->give_up_after);
 }

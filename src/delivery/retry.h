@@ -12,5 +12,6 @@
 usec_t retry_pause(const RetryConfig *retry, unsigned attempt, uint32_t random);
 
 /* Whether nothing is to be tried after attempt number `attempt`, ended at `now`, of a message whose
- * retry life began at `start` (all realtime). */
-bool retry_is_over(const RetryConfig *retry, unsigned attempt, usec_t start, usec_t now);
+ * first counted attempt was at `first` (all realtime; 0: this one). Age ends no message before its
+ * second attempt: what waited for a relay, or was held, has not been tried. */
+bool retry_is_over(const RetryConfig *retry, unsigned attempt, usec_t first, usec_t now);

@@ -30,7 +30,7 @@ static Verdict refused(const Tally *t)
 
 Verdict verdict_reach(const Tally *t, const RetryConfig *retry, uint32_t random, usec_t now)
 {
-    if (t->deferred > 0 && retry_is_over(retry, t->attempt, t->retry_start, now))
+    if (t->deferred > 0 && retry_is_over(retry, t->attempt, t->first_attempt, now))
         return expired(t);
     if (t->deferred > 0)
         return (Verdict){

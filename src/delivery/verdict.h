@@ -8,7 +8,7 @@
 /* How the attempt went. */
 typedef struct Tally {
     unsigned attempt;                    /* its number, 1 for the first */
-    usec_t retry_start;                  /* realtime: retry.give_up_after counts from here */
+    usec_t first_attempt;                /* realtime of the first counted attempt; 0: none */
     size_t recipients;                   /* of the message */
     size_t pending;                      /* of those, not finished when the attempt began */
     size_t refused_before;               /* in earlier attempts */

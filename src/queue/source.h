@@ -68,7 +68,7 @@ typedef enum SourceFinding {
     FOUND_DEFECT,    /* a message that cannot be sent: it is failed already */
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
     FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
-    FOUND_TROUBLE,   /* something that every message would meet with (is_common_fault()) */
+    FOUND_TROUBLE,   /* something that every message would meet with (error_is_common()) */
     FOUND_LOST,      /* the store cannot be reached any more; nothing is taken from it meanwhile */
     FOUND_BACK,      /* it can again */
 } SourceFinding;
@@ -127,7 +127,3 @@ struct Source {
     const SourceHandlers *handlers; /* the engine's; set before the first operation */
     void *user;
 };
-
-/* Whether the next message would meet with the same failure: no space, memory, descriptors, a file
- * system that is read-only or broken. `error` is a negative errno. */
-bool is_common_fault(int error);

@@ -1,0 +1,289 @@
+/* The active set: messages on their way into the engine and out of it. Must never lose sight of one
+ * that is held. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/errors.h"
+#include "delivery/engine_internal.h"
+
+/* How long taking pauses after a failure of our own, such as a full disk, and how long a message
+ * whose end cannot be written waits. */
+#define TROUBLE_PAUSE (5 * USEC_PER_SEC)
+
+/* Messages given up in one go: each costs a write to the disk. */
+#define GIVEN_UP_MAX 16
+
+static void report_problem(Engine *engine, const char *id, const Failure *failure, bool pauses)
+{
+    const ProblemReport report = {.id = id, .failure = failure, .pauses = pauses};
+
+    if (engine->context.observer->problem)
+        engine->context.observer->problem(engine->context.user, &report);
+}
+
+static void report_change(Engine *engine, const char *id, MessageChange change, const Failure *f)
+{
+    const MessageReport report = {
+        .id = id,
+        .change = change,
+        .error = f ? f->number : 0,
+        .text = f ? f->text : NULL,
+    };
+
+    if (engine->context.observer->message)
+        engine->context.observer->message(engine->context.user, &report);
+}
+
+void engine_pause(Engine *engine)
+{
+    engine->paused_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
+    engine_wake(engine);
+}
+
+void engine_trouble(Engine *engine, int error)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    (void)failure_set_errno(&f, error, "cannot deliver at present; trying again soon");
+    engine_pause(engine);
+    report_problem(engine, NULL, &f, true);
+}
+
+/* ---- what the source tells ---- */
+
+static void on_wake(void *user)
+{
+    engine_wake(user);
+}
+
+static void on_found(void *user, SourceFinding finding, const char *id, const Failure *f)
+{
+    Engine *engine = user;
+
+    switch (finding) {
+    case FOUND_DEFECT:
+        engine->statistics.failed++;
+        report_change(engine, id, MESSAGE_FAILED, f);
+        break;
+    case FOUND_RECOVERED: report_change(engine, id, MESSAGE_RECOVERED, f); break;
+    case FOUND_PROBLEM: report_problem(engine, id, f, false); break;
+    case FOUND_TROUBLE: report_problem(engine, NULL, f, true); break;
+    case FOUND_LOST:
+    case FOUND_BACK:
+        if (engine->context.observer->source)
+            engine->context.observer->source(engine->context.user, finding == FOUND_BACK, f);
+        break;
+    }
+}
+
+static Attempt *take_from(Attempt **list, const HeldMessage *message)
+{
+    for (Attempt **at = list; *at; at = attempt_next(*at)) {
+        Attempt *attempt = *at;
+
+        if (attempt_message(attempt) != message)
+            continue;
+        *at = *attempt_next(attempt);
+        return attempt;
+    }
+    return NULL;
+}
+
+static void keep_unsettled(Engine *engine, Attempt *attempt, int result)
+{
+    Attempt **list = result == SOURCE_LATER ? &engine->settling : &engine->stuck;
+
+    *attempt_next(attempt) = *list;
+    *list = attempt;
+    if (result < 0) {
+        engine->stuck_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
+        if (error_is_common(result))
+            engine_pause(engine);
+        engine_wake(engine);
+    }
+}
+
+static void on_ended(void *user, HeldMessage *message, int result, const Failure *f)
+{
+    Engine *engine = user;
+    Attempt *attempt = take_from(&engine->settling, message);
+    int r;
+
+    if (!attempt)
+        return;
+    r = attempt_ended(
+        attempt, &engine->context, &engine->statistics, result, attempt_id(attempt), f);
+    if (r != 0)
+        keep_unsettled(engine, attempt, r);
+    else
+        engine->statistics.in_flight--;
+    engine_wake(engine);
+}
+
+/* Another process has it. What is under way for it cannot be called back; nothing is written. */
+static void on_lost(void *user, HeldMessage *message)
+{
+    Engine *engine = user;
+    Attempt *attempt = take_from(&engine->stuck, message) ?: take_from(&engine->settling, message);
+
+    if (!attempt)
+        return; /* it is told when it is settled */
+    attempt_abandon(attempt);
+    engine->statistics.in_flight--;
+    engine_wake(engine);
+}
+
+const SourceHandlers engine_source_handlers = {
+    .wake = on_wake,
+    .ended = on_ended,
+    .lost = on_lost,
+    .found = on_found,
+};
+
+/* ---- in ---- */
+
+bool engine_is_taking(const Engine *engine)
+{
+    return !engine->stopping && engine->paused_until <= engine_now(engine);
+}
+
+static HeldMessage *take(Engine *engine)
+{
+    HeldMessage *message;
+    int r;
+
+    if (!engine_is_taking(engine))
+        return NULL;
+    r = engine->source->ops->take(engine->source, &message);
+    if (r < 0)
+        engine_pause(engine);
+    if (r <= 0)
+        return NULL;
+    message->next = NULL;
+    engine->statistics.in_flight++;
+    return message;
+}
+
+bool engine_fill_lane(Engine *engine, size_t n)
+{
+    Lane *lane = &engine->lane;
+
+    while (lane->n < MIN(n, (size_t)LANE_MAX)) {
+        HeldMessage *message = take(engine);
+
+        if (!message)
+            return false;
+        if (lane->n++ == 0)
+            lane->end = &lane->first;
+        *lane->end = message;
+        lane->end = &message->next;
+    }
+    return true;
+}
+
+HeldMessage *engine_next_message(Engine *engine)
+{
+    Lane *lane = &engine->lane;
+    HeldMessage *message = lane->first;
+
+    if (lane->n == 0)
+        return take(engine);
+    lane->first = message->next;
+    lane->n--;
+    return message;
+}
+
+/* ---- out ---- */
+
+void engine_end_attempt(Engine *engine, Attempt *attempt)
+{
+    int r = attempt_end(
+        attempt, &engine->context, &engine->statistics, engine_now_real(engine));
+
+    if (r == 0)
+        engine->statistics.in_flight--;
+    else
+        keep_unsettled(engine, attempt, r);
+}
+
+void engine_give_back(Engine *engine, HeldMessage *message)
+{
+    const MessageEnd end = {.kind = END_RETURNED, .now = engine_now_real(engine)};
+    char id[SOURCE_ID_MAX];
+
+    engine->statistics.in_flight--;
+    if (message->source->ops->settle(message, &end, id, NULL) < 0)
+        message->source->ops->abandon(message);
+}
+
+void engine_empty_lane(Engine *engine)
+{
+    Lane *lane = &engine->lane;
+
+    for (; lane->n > 0; lane->n--) {
+        HeldMessage *message = lane->first;
+
+        lane->first = message->next;
+        engine_give_back(engine, message);
+    }
+}
+
+void engine_retry_stuck(Engine *engine)
+{
+    Attempt *next;
+
+    for (Attempt *attempt = TAKE_PTR(engine->stuck); attempt; attempt = next) {
+        next = *attempt_next(attempt);
+        engine_end_attempt(engine, attempt);
+    }
+}
+
+static void abandon_all(Engine *engine, Attempt *attempt)
+{
+    for (Attempt *next; attempt; attempt = next) {
+        next = *attempt_next(attempt);
+        attempt_abandon(attempt);
+        engine->statistics.in_flight--;
+    }
+}
+
+void engine_abandon_unsettled(Engine *engine)
+{
+    abandon_all(engine, TAKE_PTR(engine->stuck));
+    abandon_all(engine, TAKE_PTR(engine->settling));
+}
+
+static int give_up(Engine *engine, HeldMessage *message, const Relay *relay)
+{
+    _cleanup_free_
+    char *text = NULL;
+    Attempt *attempt;
+    int r;
+
+    r = attempt_new(message, relay->config->name, NULL, &attempt);
+    if (r < 0) {
+        engine_give_back(engine, message);
+        return r;
+    }
+    if (asprintf(&text, "relay %s, %s: %s", relay->config->name,
+            delivery_stage_name(relay->fault.stage), relay->fault.text) < 0)
+        text = NULL;
+    r = attempt_give_up(attempt, relay->fault.error, text ?: relay->fault.text);
+    engine_end_attempt(engine, attempt);
+    return r;
+}
+
+void engine_give_up_waiting(Engine *engine)
+{
+    HeldMessage *message;
+
+    if (engine->context.retry->max_attempts != 1 || !relay_set_all_held(engine->relays))
+        return;
+    for (unsigned n = 0; n < GIVEN_UP_MAX && (message = engine_next_message(engine)); n++) {
+        int r = give_up(engine, message, &engine->relays->relays[0]);
+
+        if (r < 0)
+            engine_trouble(engine, r);
+        engine_wake(engine); /* for the next ones */
+    }
+}

@@ -1,0 +1,157 @@
+/* One message in delivery: its transactions and their content. */
+#include "delivery/attempt.h"
+
+#include <errno.h>
+
+#include "delivery/attempt_internal.h"
+
+#define FEED_BYTES 65536
+
+int attempt_new(
+    HeldMessage *message, const char *relay, const Connection *connection, Attempt **ret)
+{
+    Attempt *a = calloc(1, sizeof(Attempt));
+
+    if (!a)
+        return -ENOMEM;
+    a->message = message;
+    a->relay = relay;
+    a->connection = connection;
+    *ret = a;
+    return 0;
+}
+
+void attempt_free(Attempt *a)
+{
+    free(a->later);
+    free(a->group.text);
+    free(a->group.recipients);
+    free(a->part);
+    free(a->part_index);
+    free(a->cut_text);
+    free(a->reason);
+    free(a->sender);
+    free(a->verdict.text);
+    free(a);
+}
+
+Attempt *attempt_of(const SmtpTransaction *transaction)
+{
+    return transaction->user;
+}
+
+HeldMessage *attempt_message(const Attempt *a)
+{
+    return a->message;
+}
+
+const char *attempt_id(const Attempt *a)
+{
+    return a->message->id;
+}
+
+Attempt **attempt_next(Attempt *a)
+{
+    return &a->next;
+}
+
+/* Recipients that have had no transaction of this attempt, and those that were postponed. */
+static size_t count_left(const Attempt *a)
+{
+    return a->message->n_pending - a->submitted + a->n_later - a->later_taken;
+}
+
+/* The index of the next recipient: those that were not tried come first. */
+static size_t next_recipient(Attempt *a)
+{
+    const HeldMessage *m = a->message;
+    size_t i;
+
+    if (a->submitted == m->n_pending)
+        return a->later[a->later_taken++];
+    i = a->submitted++;
+    return m->pending ? m->pending[i] : i;
+}
+
+static int make_room(Attempt *a, size_t n)
+{
+    if (n <= a->part_allocated)
+        return 0;
+    free(a->part);
+    free(a->part_index);
+    free(a->group.recipients);
+    a->part = malloc(n * sizeof(SmtpRecipient));
+    a->part_index = malloc(n * sizeof(size_t));
+    a->group.recipients = malloc(3 * n * sizeof(char *));
+    a->part_allocated = a->part && a->part_index && a->group.recipients ? n : 0;
+    if (a->part_allocated == 0)
+        return -ENOMEM;
+    a->unrecorded = a->group.recipients + n;
+    a->cut = a->group.recipients + 2 * n;
+    return 0;
+}
+
+int attempt_submit(
+    Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)
+{
+    const Envelope *envelope = message_envelope(a->message->message);
+    size_t n = MIN(count_left(a), (size_t)max_recipients);
+    bool again = a->submitted > 0;
+    int r;
+
+    r = make_room(a, n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        const EnvelopeRecipient *recipient;
+
+        a->part_index[i] = next_recipient(a);
+        recipient = &envelope->recipients[a->part_index[i]];
+        a->part[i] =
+            (SmtpRecipient){.address = recipient->address, .parameters = recipient->parameters};
+    }
+    if (again)
+        message_rewind(a->message->message);
+    a->fed = 0;
+    a->transaction = (SmtpTransaction){
+        .sender = envelope->sender,
+        .sender_parameters = envelope->sender_parameters,
+        .recipients = a->part,
+        .n_recipients = n,
+        .size = message_size(a->message->message),
+        .is_8bit = message_may_be_8bit(a->message->message),
+        .wants_utf8 = message_wants_utf8(a->message->message),
+        .user = a,
+    };
+    return smtp_session_submit(session, &a->transaction, now_monotonic);
+}
+
+int attempt_feed(Attempt *a, SmtpSession *session, Buffer *scratch, usec_t now_monotonic)
+{
+    int64_t n;
+    int r;
+
+    buffer_clear(scratch);
+    n = message_read(a->message->message, FEED_BYTES, scratch);
+    if (n < 0) {
+        smtp_session_content_abort(session,
+            "the message file could not be read to its end; it became shorter or its disk fails");
+        return n == -ENOMEM ? -ENOMEM : 0;
+    }
+    r = smtp_session_content(session, buffer_data(scratch), buffer_size(scratch));
+    a->fed += (uint64_t)n;
+    if (r >= 0 && (n == 0 || a->fed >= message_size(a->message->message)))
+        r = smtp_session_content_end(session, now_monotonic);
+    return r;
+}
+
+int attempt_transaction_done(
+    Attempt *a, const AttemptContext *context, bool connection_lives, usec_t now)
+{
+    attempt_report_group(
+        a, context, now); /* there is room for the recipients of one transaction */
+    if (!connection_lives || count_left(a) == 0 || a->n_cut > 0 || a->n_unrecorded > 0)
+        return 0;
+    /* The end of the attempt tries again to write, and reports it. */
+    return a->message->source->ops->sync(a->message, NULL) != 0 ? 0 : 1;
+}

@@ -1,0 +1,145 @@
+/* The end of an attempt: the verdict, carried out and reported. Must never touch the message once it
+ * has been settled. */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/errors.h"
+#include "delivery/attempt_internal.h"
+
+/* Settles the message by the verdict. */
+static int carry_out(
+    Attempt *a, const AttemptContext *context, usec_t now, char *ret_id, Failure *f)
+{
+    static const MessageEndKind ends[] = {
+        [MESSAGE_SENT] = END_SENT,
+        [MESSAGE_DEFERRED] = END_DEFERRED,
+        [MESSAGE_FAILED] = END_FAILED,
+        [MESSAGE_RETURNED] = END_RETURNED,
+    };
+    const Verdict *v = &a->verdict;
+    const MessageEnd end = {
+        .kind = ends[v->change],
+        .now = now,
+        .keep = context->keep_sent,
+        .attempt = attempt_number(a),
+        .next = v->next,
+        .error = v->error,
+        .text = v->text,
+    };
+    bool needs_record = v->change != MESSAGE_SENT || context->keep_sent;
+
+    if (needs_record && attempt_record_late(a, now) < 0)
+        return failure_set(f, -ENOMEM, ERROR_MEMORY,
+            "no memory to note who has had the message %s; trying again soon", a->message->id);
+    return a->message->source->ops->settle(a->message, &end, ret_id, f);
+}
+
+static void count(const Verdict *v, EngineStatistics *statistics)
+{
+    statistics->sent += v->change == MESSAGE_SENT;
+    statistics->deferred += v->change == MESSAGE_DEFERRED;
+    statistics->failed += v->change == MESSAGE_FAILED;
+}
+
+static void report_problem(
+    const AttemptContext *context, const char *id, const Failure *f, bool pauses)
+{
+    const ProblemReport report = {.id = id, .failure = f, .pauses = pauses};
+
+    if (context->observer->problem)
+        context->observer->problem(context->user, &report);
+}
+
+/* Once: what a record says already must stay true when its end is tried again. */
+static void decide(Attempt *a, const AttemptContext *context, usec_t now)
+{
+    const Tally tally = {
+        .attempt = attempt_number(a),
+        .first_attempt = a->message->first_attempt,
+        .recipients = message_envelope(a->message->message)->n_recipients,
+        .pending = a->message->n_pending,
+        .refused_before = a->message->n_refused,
+        .delivered = a->delivered,
+        .refused = a->refused,
+        .deferred = a->deferred,
+        .reason = a->reason,
+    };
+    uint32_t random = 0;
+
+    if (a->decided)
+        return;
+    if (a->deferred > 0)
+        (void)getrandom(&random, sizeof(random), 0);
+    a->verdict = verdict_reach(&tally, context->retry, random, now);
+    a->decided = true;
+}
+
+int attempt_give_up(Attempt *a, int error, const char *text)
+{
+    a->verdict = (Verdict){.change = MESSAGE_FAILED, .error = error, .text = strdup(text)};
+    a->decided = true;
+    return a->verdict.text ? 0 : -ENOMEM;
+}
+
+/* What is to be told of the message: it is gone by then. */
+static void remember_report(Attempt *a, usec_t now)
+{
+    const HeldMessage *m = a->message;
+
+    memccpy(a->id, m->id, '\0', sizeof(a->id));
+    free(a->sender);
+    a->sender = strdup(message_envelope(m->message)->sender);
+    a->report = (MessageReport){
+        .sender = a->sender,
+        .change = a->verdict.change,
+        .attempt = attempt_number(a),
+        .next = a->verdict.next,
+        .error = a->verdict.error,
+        .text = a->verdict.text,
+        .delay_usec = now > m->arrival ? now - m->arrival : 0,
+        .delivered = m->n_delivered + a->delivered,
+        .refused = a->refused,
+    };
+}
+
+int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *statistics,
+    int result, const char *id, const Failure *f)
+{
+    if (result == SOURCE_LATER)
+        return result;
+    if (result != 0)
+        report_problem(context, a->id, f, result < 0 && error_is_common(result));
+    if (result < 0)
+        return result;
+    if (result == 0) {
+        a->report.id = id;
+        a->report.old_id = strcmp(id, a->id) != 0 ? a->id : NULL;
+        if (context->observer->message)
+            context->observer->message(context->user, &a->report);
+        count(&a->verdict, statistics);
+    }
+    attempt_free(a);
+    return 0;
+}
+
+int attempt_end(
+    Attempt *a, const AttemptContext *context, EngineStatistics *statistics, usec_t now)
+{
+    _cleanup_failure_ Failure f = {0};
+    char id[SOURCE_ID_MAX];
+    int r;
+
+    attempt_report_group(a, context, now);
+    decide(a, context, now);
+    remember_report(a, now);
+    memcpy(id, a->id, sizeof(id));
+    r = carry_out(a, context, now, id, &f);
+    return attempt_ended(a, context, statistics, r, id, &f);
+}
+
+void attempt_abandon(Attempt *a)
+{
+    a->message->source->ops->abandon(a->message);
+    attempt_free(a);
+}

@@ -1,0 +1,59 @@
+/* The inside of an Attempt, shared by attempt.c (its transactions), attempt_outcomes.c (what becomes
+ * of its recipients) and attempt_end.c. */
+#pragma once
+
+#include "delivery/attempt.h"
+#include "delivery/verdict.h"
+
+/* Recipients with one outcome in a row, reported together. */
+typedef struct Group {
+    DeliveryOutcome outcome;
+    char *text; /* owned copy of outcome.text */
+    const char **recipients;
+    size_t n;
+} Group;
+
+struct Attempt {
+    SmtpTransaction transaction;
+    HeldMessage *message;
+    const char *relay;
+    const Connection *connection;
+    size_t *later; /* indices of the envelope's recipients that were postponed, room for all pending;
+                      NULL while there is none */
+    size_t n_later, later_taken;
+    SmtpRecipient *part; /* the recipients of the transaction under way */
+    size_t *part_index;  /* where they stand in the envelope */
+    size_t part_allocated;
+    size_t submitted; /* of message->n_pending, for the first time */
+    size_t delivered, refused, deferred;
+    uint64_t fed; /* bytes of content of the transaction under way */
+    Group group;
+    const char **unrecorded; /* of the part: had the message, and no memory to note it */
+    size_t n_unrecorded;
+    const char **cut; /* of the part: without a verdict, for the connection ended */
+    size_t n_cut;
+    DeliveryOutcome cut_outcome;
+    char *cut_text; /* of cut_outcome */
+    char *reason;   /* of the last recipient that was not delivered */
+    bool decided;
+    Verdict verdict; /* meaningful when decided */
+    char id[SOURCE_ID_MAX]; /* for the report, which is made when the message is gone; as is: */
+    char *sender;
+    MessageReport report;
+    Attempt *next;   /* for a list of whoever holds it */
+};
+
+static inline unsigned attempt_number(const Attempt *a)
+{
+    return a->message->attempts + 1;
+}
+
+void attempt_free(Attempt *attempt);
+
+/* ---- attempt_outcomes.c ---- */
+
+/* Reports what was gathered. */
+void attempt_report_group(Attempt *attempt, const AttemptContext *context, usec_t now);
+
+/* Makes up for lines of the record that there was no memory for. 0 or -ENOMEM. */
+int attempt_record_late(Attempt *attempt, usec_t now);

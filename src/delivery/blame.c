@@ -1,0 +1,88 @@
+/* Whose fault it is. Must never hold a relay's fault against a message that meets with it once, nor
+ * let a message that always meets with one hold up the others.
+ *
+ * Nothing but the next connection, or the next message, tells a faulty relay from a message that it
+ * stumbles over. So the first time nobody is blamed for good: the message goes back to the end of the
+ * queue, and others go first. */
+#include "delivery/blame.h"
+
+#define CLOSING 421 /* "service not available, closing" (RFC 5321, 3.8) */
+
+/* So many fresh connections lost in a row are the relay's fault, whatever the messages were. */
+#define LOSSES_MAX 2
+
+/* So often in a row that it is the message, even if no other has passed meanwhile: there may be no
+ * other. */
+#define MEETINGS_ALONE 4
+
+/* At the first word of a transaction on a connection that had been used: servers close what is idle,
+ * and what has carried its share of messages. */
+static bool is_between(const LinkEnd *e)
+{
+    DeliveryStage stage = e->outcome->stage;
+
+    return !e->fresh && (stage == STAGE_MAIL || stage == STAGE_RSET || stage == STAGE_IDLE);
+}
+
+/* Beyond MAIL the relay has taken up this message, and this one alone. */
+static bool is_about_message(const LinkEnd *e)
+{
+    DeliveryStage stage = e->outcome->stage;
+
+    return stage == STAGE_RCPT || stage == STAGE_DATA || stage == STAGE_CONTENT;
+}
+
+/* Whether it is the message that it comes back with. */
+static bool follows_message(const LinkEnd *e)
+{
+    if (e->met_before == 0)
+        return false;
+    if (e->met_before + 1 >= MEETINGS_ALONE)
+        return true;
+    return !is_between(e) && (e->others_passed || is_about_message(e));
+}
+
+static RelayBlame fault(const LinkEnd *e)
+{
+    return e->others > 0 ? BLAME_LIMIT : BLAME_FAULT;
+}
+
+/* What the end of a connection says of the relay, with a message under way. */
+static RelayBlame blame_relay(const LinkEnd *e)
+{
+    bool closing = e->outcome->cause == CAUSE_REPLY && e->outcome->code == CLOSING;
+
+    if (!e->fresh)
+        return BLAME_NOTHING; /* it has worked; the next connection shows whether it still does */
+    if (is_about_message(e) && e->others > 0 && e->losses + 1 < LOSSES_MAX)
+        return BLAME_SUSPECT;
+    return closing || e->losses + 1 >= LOSSES_MAX ? fault(e) : BLAME_SUSPECT;
+}
+
+static Blame blame_in_turn(const LinkEnd *e)
+{
+    Blame b = {.relay = blame_relay(e)};
+
+    if (!e->outcome->under_way)
+        return b;
+    b.remember = true;
+    b.counts = e->outcome->perhaps || follows_message(e);
+    b.exonerates = b.counts && e->others_passed && e->met_before > 0;
+    if (b.exonerates)
+        b.relay = BLAME_NOTHING;
+    return b;
+}
+
+Blame blame(const LinkEnd *e)
+{
+    if (e->outcome->cause == CAUSE_OWN && e->outcome->stage == STAGE_MESSAGE)
+        return (Blame){.counts = e->in_turn};
+    if (e->outcome->cause == CAUSE_OWN)
+        return (Blame){.ours = true};
+    if (!e->usable || delivery_stage_is_relay(e->outcome->stage))
+        return (Blame){.relay = fault(e)};
+    if (e->in_turn)
+        return blame_in_turn(e);
+    /* Nothing was handed over, or what was had its replies to come behind another's. */
+    return (Blame){.relay = BLAME_NOTHING, .counts = e->outcome->perhaps};
+}

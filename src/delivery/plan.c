@@ -1,0 +1,189 @@
+/* The plan. Must never give a time that is past, nor put a message behind another one while a
+ * connection may be opened for it. */
+#include "delivery/plan.h"
+
+typedef struct Planner {
+    const PlanView *view;
+    usec_t now;
+    PlanAction *actions;
+    size_t n, max;
+    size_t left;     /* messages without a place */
+    size_t openable; /* connections left to open */
+    usec_t next;
+} Planner;
+
+static bool takes_work(const PlanView *v, usec_t now)
+{
+    return !v->stopping && v->paused_until <= now;
+}
+
+static void act(Planner *p, PlanActionKind kind, size_t index)
+{
+    if (p->n < p->max)
+        p->actions[p->n++] = (PlanAction){kind, index};
+}
+
+static void look_at(Planner *p, usec_t when)
+{
+    if (when > p->now)
+        p->next = MIN(p->next, when);
+}
+
+static bool is_open_to(const PlanLink *l, size_t relay)
+{
+    return l->relay == relay && l->ready && !l->quitting && !l->used_up && l->can_submit;
+}
+
+static bool is_coming(const PlanLink *l, size_t relay, usec_t now)
+{
+    return l->relay == relay && !l->ready && !l->quitting && now < usec_add(l->since, PLAN_FRESH);
+}
+
+/* Connections that carry nothing take what waits. */
+static void fill_idle(Planner *p, size_t relay)
+{
+    const PlanView *v = p->view;
+
+    for (size_t i = 0; i < v->n_links && p->left > 0; i++) {
+        if (!is_open_to(&v->links[i], relay) || v->links[i].carries > 0)
+            continue;
+        act(p, PLAN_FILL, i);
+        p->left--;
+    }
+}
+
+/* Those that are being opened will take some. */
+static void reserve_coming(Planner *p, size_t relay)
+{
+    const PlanView *v = p->view;
+
+    for (size_t i = 0; i < v->n_links && p->left > 0; i++) {
+        if (!is_coming(&v->links[i], relay, p->now))
+            continue;
+        p->left--;
+        look_at(p, usec_add(v->links[i].since, PLAN_FRESH));
+    }
+}
+
+static size_t count_openable(const PlanRelay *relay, size_t openable)
+{
+    if (relay->state == RELAY_HELD || relay->connections >= relay->limit)
+        return 0;
+    return MIN((size_t)(relay->limit - relay->connections), openable);
+}
+
+static void open_more(Planner *p, size_t relay)
+{
+    const PlanRelay *r = &p->view->relays[relay];
+
+    for (size_t n = MIN(count_openable(r, p->openable), p->left); n > 0; n--) {
+        act(p, PLAN_OPEN, relay);
+        p->openable--;
+        p->left--;
+    }
+    if (p->left > 0 && (r->state == RELAY_HELD || r->state == RELAY_LIMITED))
+        look_at(p, r->until);
+}
+
+/* More waits than connections may be opened: those that carry one message take a second, whose
+ * commands go out with the end of the first. */
+static void fill_second(Planner *p, size_t relay)
+{
+    const PlanView *v = p->view;
+
+    for (size_t i = 0; i < v->n_links && p->left > 0; i++) {
+        if (!is_open_to(&v->links[i], relay) || v->links[i].carries != 1)
+            continue;
+        act(p, PLAN_FILL, i);
+        p->left--;
+    }
+}
+
+/* A relay that works keeps the mail; one that is being tried, or bears no more, does not keep the
+ * next from it. */
+static void place_messages(Planner *p)
+{
+    size_t relay, n = p->view->n_relays;
+
+    for (relay = 0; relay < n && p->left > 0; relay++) {
+        fill_idle(p, relay);
+        reserve_coming(p, relay);
+        open_more(p, relay);
+        if (p->view->relays[relay].state == RELAY_WORKS)
+            break;
+    }
+    for (size_t i = 0; i < n && i <= relay && p->left > 0; i++)
+        fill_second(p, i);
+}
+
+static bool is_filled(const Planner *p, size_t link)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->actions[i].kind == PLAN_FILL && p->actions[i].index == link)
+            return true;
+    return false;
+}
+
+static bool is_done_with(const Planner *p, const PlanLink *l)
+{
+    return p->view->stopping || l->used_up || l->relay == SIZE_MAX ||
+           p->now >= usec_add(l->since, l->idle_timeout);
+}
+
+static void rest(Planner *p, size_t i)
+{
+    const PlanLink *l = &p->view->links[i];
+
+    if (!l->ready || l->quitting || l->carries > 0 || is_filled(p, i))
+        return;
+    if (is_done_with(p, l))
+        act(p, PLAN_QUIT, i);
+    else
+        look_at(p, usec_add(l->since, l->idle_timeout));
+}
+
+size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, usec_t *ret_next)
+{
+    Planner p = {
+        .view = view,
+        .now = now,
+        .actions = ret,
+        .max = max,
+        .left = takes_work(view, now) ? view->waiting : 0,
+        .openable = view->openable,
+        .next = USEC_NEVER,
+    };
+
+    place_messages(&p);
+    for (size_t i = 0; i < view->n_links; i++)
+        rest(&p, i);
+    if (!view->stopping)
+        look_at(&p, view->paused_until);
+    else
+        look_at(&p, view->stop_deadline);
+    *ret_next = p.next;
+    return p.n;
+}
+
+size_t plan_demand(const PlanView *view, usec_t now)
+{
+    size_t demand = 0, openable = view->openable;
+
+    if (!takes_work(view, now))
+        return 0;
+    for (size_t relay = 0; relay < view->n_relays; relay++) {
+        size_t n = count_openable(&view->relays[relay], openable);
+
+        for (size_t i = 0; i < view->n_links; i++) {
+            const PlanLink *l = &view->links[i];
+
+            demand += is_coming(l, relay, now);
+            demand += is_open_to(l, relay) && l->carries < PLAN_DEPTH_MAX;
+        }
+        demand += n;
+        openable -= n;
+        if (view->relays[relay].state == RELAY_WORKS)
+            break;
+    }
+    return demand;
+}

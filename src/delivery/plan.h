@@ -1,0 +1,65 @@
+/* Who gets work: which connections take a message, where one is opened or given up, and when to look
+ * again. A pure function of what there is: no connection, no clock, no memory. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "delivery/relay.h"
+
+/* How long a connection that is being opened counts as room for a message. One that takes longer may
+ * hang: others are opened as if it were not there. */
+#define PLAN_FRESH (2 * USEC_PER_SEC)
+
+#define PLAN_DEPTH_MAX 2 /* transactions a session takes at a time */
+
+typedef struct PlanLink {
+    size_t relay;      /* index; SIZE_MAX: of a configuration that holds no more */
+    bool ready;        /* else it is being opened, since `since` */
+    bool quitting;     /* takes nothing more */
+    bool can_submit;   /* another transaction */
+    bool used_up;      /* has carried as many messages as it may */
+    unsigned carries;  /* messages */
+    usec_t since;      /* opening; or, ready and carrying nothing, idle */
+    usec_t idle_timeout;
+} PlanLink;
+
+typedef struct PlanRelay {
+    RelayState state;
+    usec_t until;         /* of HELD and LIMITED */
+    unsigned limit;       /* connections it may have now, by setting and state */
+    unsigned connections; /* of this configuration, open or being opened */
+} PlanRelay;
+
+typedef struct PlanView {
+    const PlanLink *links;
+    size_t n_links;
+    const PlanRelay *relays; /* in order of preference */
+    size_t n_relays;
+    size_t waiting;       /* messages to deliver, as far as is known */
+    size_t openable;      /* connections that may be opened in all: descriptors are limited */
+    usec_t paused_until;  /* nothing is taken before */
+    bool stopping;        /* nothing is taken at all */
+    usec_t stop_deadline; /* of a stop */
+} PlanView;
+
+typedef enum PlanActionKind {
+    PLAN_FILL, /* link `index` takes a message */
+    PLAN_OPEN, /* a connection to relay `index` */
+    PLAN_QUIT, /* link `index` is given up */
+} PlanActionKind;
+
+typedef struct PlanAction {
+    PlanActionKind kind;
+    size_t index;
+} PlanAction;
+
+/* What to do, at most `max` actions of it (the rest comes with the next call), and in `ret_next`
+ * when to look again though nothing happens: never a time that is past, USEC_NEVER for not at
+ * all. */
+size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, usec_t *ret_next);
+
+/* How many messages could be put to use now: room on connections, and on those that may be
+ * opened. */
+size_t plan_demand(const PlanView *view, usec_t now);

@@ -1,0 +1,35 @@
+/* Messages that met with the end of a connection before the relay had its say, and how often: for
+ * delivery/blame.h. A small table of the latest; what it has forgotten counts as met for the first
+ * time. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+
+#define SUSPECTS_MAX 256
+
+typedef struct Suspect {
+    uint64_t id;     /* keyed hash; 0: free */
+    unsigned times;
+    uint64_t served; /* how many messages the relays had said something of when it met the last */
+} Suspect;
+
+typedef struct Suspects {
+    HashKey key;
+    Suspect rows[SUSPECTS_MAX];
+    unsigned next; /* the oldest, which a new one takes the place of */
+    unsigned n;
+} Suspects;
+
+void suspects_init(Suspects *suspects);
+
+/* The row of that message, or NULL. */
+const Suspect *suspects_find(const Suspects *suspects, const char *id);
+
+/* It met with another. */
+void suspects_add(Suspects *suspects, const char *id, uint64_t served);
+
+/* Something was said of it, or it is no more. */
+void suspects_forget(Suspects *suspects, const char *id);

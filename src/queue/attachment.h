@@ -1,0 +1,30 @@
+/* One queue directory that was opened: what is known of it, and who still needs it. The path may come
+ * to lead to another one; then this one drains: nothing is taken from it any more, and it lives until
+ * the last message that is held has been settled over the descriptor that is still open.
+ *
+ * Inside the layer only. */
+#pragma once
+
+#include "queue/names.h"
+#include "queue/watch.h"
+
+typedef struct Attachment {
+    struct Directory *directory;
+    Spool *spool;
+    Watch *watch; /* NULL while nobody watches, and while draining */
+    Names names;
+    bool draining;
+    unsigned held; /* messages and claims that refer to it */
+} Attachment;
+
+/* Before this process gives the file that name: the event that comes of it is no news. */
+void attachment_expect(Attachment *attachment, const char *id, SpoolState state);
+
+/* A name that this process has made, or knows to be there. */
+void attachment_put(Attachment *attachment, const char *id, NameKind kind, usec_t due);
+
+/* A claim of its is no more. Frees it with the last one when it drains. */
+void attachment_release(Attachment *attachment);
+
+/* A file of its is `.sending` and nobody's: looked for after a while. */
+void attachment_suspect(Attachment *attachment);

@@ -1,0 +1,361 @@
+/* The life of a directory source: opening it, losing it, finding it again, and time. Must never free
+ * an attachment that a held message refers to. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#include "base/errors.h"
+#include "queue/directory_internal.h"
+#include "queue/timer.h"
+
+#define REOPEN_FIRST USEC_PER_SEC
+#define REOPEN_MAX (30 * USEC_PER_SEC)
+#define RECOVER_FIRST (5 * USEC_PER_SEC)
+#define RECOVER_MAX (10 * USEC_PER_MINUTE)
+#define READ_AGAIN USEC_PER_HOUR
+
+usec_t directory_now(const Directory *d)
+{
+    usec_t now = 0;
+
+    (void)sd_event_now(d->loop, CLOCK_REALTIME, &now);
+    return now;
+}
+
+void directory_wake(Directory *d)
+{
+    (void)sd_event_source_set_enabled(d->turn, SD_EVENT_ONESHOT);
+}
+
+static void tell(Directory *d, SourceFinding finding, const Failure *f)
+{
+    if (d->base.handlers)
+        d->base.handlers->found(d->base.user, finding, NULL, f);
+}
+
+/* ---- attachments ---- */
+
+static void attachment_free(Attachment *a)
+{
+    if (!a)
+        return;
+    watch_free(a->watch);
+    names_done(&a->names);
+    spool_free(a->spool);
+    free(a);
+}
+DEFINE_CLEANUP(Attachment, attachment_free);
+
+void attachment_expect(Attachment *a, const char *id, SpoolState state)
+{
+    char name[SPOOL_NAME_MAX];
+
+    if (a->watch && spool_name_format(id, state, name))
+        watch_expect(a->watch, name);
+}
+
+void attachment_put(Attachment *a, const char *id, NameKind kind, usec_t due)
+{
+    if (a->draining)
+        return;
+    names_put(&a->names, id, kind, due);
+    directory_arm(a->directory, directory_now(a->directory));
+}
+
+void attachment_release(Attachment *a)
+{
+    if (--a->held == 0 && a->draining)
+        attachment_free(a);
+}
+
+void attachment_suspect(Attachment *a)
+{
+    if (!a->draining)
+        timer_arm(a->directory->recover, a->directory->recover_delay);
+}
+
+/* ---- what the watch sees ---- */
+
+static void on_notice(void *user, const char *file_name, bool complete)
+{
+    Directory *d = user;
+
+    names_event(&d->current->names, file_name, complete, d->settle, directory_now(d));
+    directory_wake(d);
+}
+
+static void on_overflow(void *user)
+{
+    Directory *d = user;
+
+    names_rescan(&d->current->names);
+    directory_wake(d);
+}
+
+/* Mounts elsewhere on a busy machine lead here as well: for those this look is all. */
+static void on_doubt(void *user)
+{
+    Directory *d = user;
+
+    if (spool_is_current(d->current->spool) == 0)
+        directory_check(d);
+}
+
+/* The lock outlives the event for a moment, and a live process may only have looked at the file: so
+ * the look comes later, and ever later as long as this goes on. */
+static void on_abandoned(void *user)
+{
+    Directory *d = user;
+
+    if (clock_monotonic() > usec_add(d->recovered_at, RECOVER_MAX))
+        d->recover_delay = RECOVER_FIRST;
+    timer_arm(d->recover, d->recover_delay);
+}
+
+static const WatchHandlers watch_handlers = {
+    .notice = on_notice,
+    .abandoned = on_abandoned,
+    .overflow = on_overflow,
+    .doubt = on_doubt,
+};
+
+/* ---- opening and losing it ---- */
+
+static int open_attachment(Directory *d, Attachment *a, Failure *f)
+{
+    int r = spool_open(d->path, &a->spool, f);
+
+    if (r < 0)
+        return r;
+    if (d->watches)
+        r = watch_new(d->loop, d->path, &watch_handlers, d, &a->watch, f);
+    if (r < 0)
+        return r;
+    /* Between the two calls the path may have come to lead elsewhere. */
+    if (spool_is_current(a->spool) == 0)
+        return failure_set(f, -ESTALE, ERROR_SPOOL,
+            "%s was replaced while it was being opened; try again", d->path);
+    r = names_init(&a->names, a->spool, d->retry_max);
+    return r < 0 ? failure_set_errno(f, r, "cannot start delivering from %s", d->path) : 0;
+}
+
+int directory_attach(Directory *d, Failure *f)
+{
+    _cleanup_(attachment_free_p) Attachment *a = calloc(1, sizeof(Attachment));
+    int r;
+
+    if (!a)
+        return failure_set_errno(f, -ENOMEM, "%s", d->path);
+    a->directory = d;
+    r = open_attachment(d, a, f);
+    if (r < 0)
+        return r;
+    d->current = TAKE_PTR(a);
+    names_rescan(&d->current->names);
+    if (d->watches)
+        timer_arm(d->again, READ_AGAIN);
+    directory_wake(d);
+    return 0;
+}
+
+/* Nothing is taken from it any more; what is held ends over its descriptor. */
+static void detach(Directory *d)
+{
+    Attachment *a = TAKE_PTR(d->current);
+
+    a->draining = true;
+    watch_free(TAKE_PTR(a->watch));
+    names_done(&a->names);
+    if (a->held == 0)
+        attachment_free(a);
+}
+
+static void lose(Directory *d)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
+        "it was removed, moved, replaced or unmounted; put it back, or create it with the owner and "
+        "mode it had");
+    detach(d);
+    tell(d, FOUND_LOST, &f);
+    d->reopen_delay = REOPEN_FIRST;
+    timer_arm(d->check, 0);
+}
+
+/* A look that fails tells nothing, and changes nothing. */
+static int on_check(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    Directory *d = user;
+    _cleanup_failure_ Failure f = {0};
+
+    if (d->current) {
+        if (spool_is_current(d->current->spool) == 0)
+            lose(d);
+        return 0;
+    }
+    if (directory_attach(d, &f) < 0) {
+        timer_arm(d->check, d->reopen_delay);
+        d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
+        return 0;
+    }
+    tell(d, FOUND_BACK, NULL);
+    return 0;
+}
+
+void directory_check(Directory *d)
+{
+    timer_disarm(d->check);
+    timer_arm(d->check, 0);
+}
+
+static int on_recover(_unused_ sd_event_source *source, usec_t now, void *user)
+{
+    Directory *d = user;
+
+    d->recovered_at = now;
+    d->recover_delay = MIN(d->recover_delay * 2, RECOVER_MAX);
+    if (d->current)
+        names_rescan(&d->current->names);
+    directory_wake(d);
+    return 0;
+}
+
+static int on_again(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    Directory *d = user;
+
+    if (d->current)
+        names_rescan(&d->current->names);
+    timer_arm(d->again, READ_AGAIN);
+    directory_check(d);
+    directory_wake(d);
+    return 0;
+}
+
+/* ---- time ---- */
+
+static int on_turn(_unused_ sd_event_source *source, void *user)
+{
+    Directory *d = user;
+
+    if (d->base.handlers)
+        d->base.handlers->wake(d->base.user);
+    return 0;
+}
+
+static int on_due(_unused_ sd_event_source *source, _unused_ usec_t when, void *user)
+{
+    Directory *d = user;
+
+    d->due_at = 0;
+    directory_wake(d);
+    return 0;
+}
+
+void directory_arm(Directory *d, usec_t now)
+{
+    usec_t due;
+
+    if (!d->current)
+        return;
+    due = names_next_due(&d->current->names);
+    if (names_any(&d->current->names, now) || names_is_unread(&d->current->names, now)) {
+        directory_wake(d);
+        return;
+    }
+    if (due == USEC_NEVER || (d->due_at > now && d->due_at <= due))
+        return;
+    d->due_at = due;
+    (void)sd_event_source_set_time(d->due, due);
+    (void)sd_event_source_set_enabled(d->due, SD_EVENT_ONESHOT);
+}
+
+/* Asks the kernel to tell when the clock is set, by jumps only. */
+static void watch_clock(Directory *d)
+{
+    const struct itimerspec never = {.it_value = {.tv_sec = INT32_MAX}};
+
+    (void)timerfd_settime(
+        d->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+}
+
+/* What waits for a time that was far away by the old clock need not be by the new one. */
+static int on_clock(
+    _unused_ sd_event_source *source, int fd, _unused_ uint32_t events, void *user)
+{
+    Directory *d = user;
+    uint64_t expirations;
+
+    (void)!read(fd, &expirations, sizeof(expirations)); /* -ECANCELED */
+    watch_clock(d);
+    if (d->current)
+        names_distrust_clock(&d->current->names, clock_realtime());
+    d->due_at = 0;
+    directory_wake(d);
+    return 0;
+}
+
+static int add_clock(Directory *d)
+{
+    d->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (d->clock_fd < 0)
+        return -errno;
+    watch_clock(d);
+    return sd_event_add_io(d->loop, &d->clock, d->clock_fd, EPOLLIN, on_clock, d);
+}
+
+static int add_turn(Directory *d)
+{
+    int r = sd_event_add_defer(d->loop, &d->turn, on_turn, d);
+
+    return r < 0 ? r : sd_event_source_set_enabled(d->turn, SD_EVENT_OFF);
+}
+
+static int add_due(Directory *d)
+{
+    int r = sd_event_add_time(d->loop, &d->due, CLOCK_REALTIME, 0, 0, on_due, d);
+
+    return r < 0 ? r : sd_event_source_set_enabled(d->due, SD_EVENT_OFF);
+}
+
+int directory_add_timers(Directory *d)
+{
+    int r;
+
+    d->clock_fd = -1;
+    d->reopen_delay = REOPEN_FIRST;
+    d->recover_delay = RECOVER_FIRST;
+    r = add_turn(d);
+    if (r >= 0)
+        r = add_due(d);
+    if (r >= 0)
+        r = add_clock(d);
+    if (r >= 0)
+        r = timer_new(d->loop, on_check, d, &d->check);
+    if (r >= 0)
+        r = timer_new(d->loop, on_recover, d, &d->recover);
+    return r < 0 ? r : timer_new(d->loop, on_again, d, &d->again);
+}
+
+void directory_free(Directory *d)
+{
+    if (!d)
+        return;
+    directory_drop_loading(d);
+    if (d->current)
+        detach(d);
+    (void)sd_event_source_disable_unref(d->turn);
+    (void)sd_event_source_disable_unref(d->due);
+    (void)sd_event_source_disable_unref(d->clock);
+    (void)sd_event_source_disable_unref(d->check);
+    (void)sd_event_source_disable_unref(d->recover);
+    (void)sd_event_source_disable_unref(d->again);
+    close_p(&d->clock_fd);
+    (void)worker_unref(d->worker);
+    (void)sd_event_unref(d->loop);
+    free(d->path);
+    free(d);
+}

@@ -1,0 +1,348 @@
+/* A claimed file and how it is settled. Must never let a finished recipient be sent to again: a
+ * record that cannot be read stops the message. */
+#include "queue/file_message.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/input.h"
+#include "spool/record.h"
+
+/* A record up to this is read at once: that takes less than a message does. */
+#define LONG_RECORD_BYTES (64 * 1024)
+
+struct FileMessage {
+    HeldMessage base;
+    Attachment *attachment;
+    SpoolClaim *claim;
+    NameKind kind;
+    InputFile content;
+    int record_result; /* of reading it, with its Failure */
+    Failure record_failure;
+    Buffer lines;            /* of the record, not yet written */
+    bool last_line_gathered; /* the attempt's `retry`, `sent` or `failed` line is among them */
+};
+
+static FileMessage *from_base(HeldMessage *message)
+{
+    return (FileMessage *)message;
+}
+
+/* Lets go of everything but the claim, which is no more. */
+static void file_message_free(FileMessage *m)
+{
+    message_free(m->base.message);
+    free(m->base.pending);
+    failure_done(&m->record_failure);
+    buffer_done(&m->lines);
+    attachment_release(m->attachment);
+    free(m);
+}
+
+FileMessage *file_message_new(Attachment *attachment, SpoolClaim *claim, NameKind kind)
+{
+    FileMessage *m = calloc(1, sizeof(FileMessage));
+
+    if (!m) {
+        (void)spool_release(claim, NULL, NULL);
+        return NULL;
+    }
+    m->attachment = attachment;
+    attachment->held++;
+    m->claim = claim;
+    m->kind = kind;
+    m->base.id = spool_claim_id(claim);
+    return m;
+}
+
+/* ---- opening ---- */
+
+bool file_message_is_long(const FileMessage *m)
+{
+    return spool_claim_record_bytes(m->claim) > LONG_RECORD_BYTES;
+}
+
+void file_message_load_record(FileMessage *m)
+{
+    m->record_result = spool_history_load(m->claim, &m->record_failure);
+}
+
+/* Leaves out the recipients that earlier attempts finished. */
+static int find_pending(FileMessage *m)
+{
+    const Envelope *envelope = message_envelope(m->base.message);
+    const SpoolHistory *history = spool_claim_history(m->claim);
+
+    m->base.n_pending = envelope->n_recipients;
+    if (!history)
+        return 0;
+    if (history->n_delivered == 0 && history->n_refused == 0)
+        return 0;
+    m->base.pending = malloc(envelope->n_recipients * sizeof(size_t));
+    if (!m->base.pending)
+        return -ENOMEM;
+    m->base.n_pending = 0;
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        if (spool_history_has(history, envelope->recipients[i].address))
+            m->base.n_delivered++;
+        else if (spool_history_has_refused(history, envelope->recipients[i].address))
+            m->base.n_refused++;
+        else
+            m->base.pending[m->base.n_pending++] = i;
+    }
+    return 0;
+}
+
+/* Where the message stands in its life. One that was deferred and now comes from the queue has been
+ * released, or is tried again by somebody's will: its attempts and its age count anew, and its
+ * record says so. */
+static int begin_life(FileMessage *m, usec_t now)
+{
+    const SpoolHistory *history = spool_claim_history(m->claim);
+
+    m->base.arrival = spool_claim_arrival(m->claim);
+    if (!history)
+        return 0;
+    if (history->waiting && spool_claim_from(m->claim) == SPOOL_QUEUED)
+        return spool_record_queued(&m->lines, now);
+    m->base.attempts = history->attempts;
+    m->base.first_attempt = history->first_attempt;
+    return 0;
+}
+
+/* Reads the header. 0, -EBADMSG for a message that cannot be sent, or another negative errno, with a
+ * Failure. */
+static int load(FileMessage *m, usec_t now, Failure *f)
+{
+    int r = m->record_result;
+
+    if (r < 0)
+        return failure_set(f, r, m->record_failure.number, "%s", failure_text(&m->record_failure));
+    r = begin_life(m, now);
+    if (r < 0)
+        return r;
+    input_file_init(&m->content, spool_claim_fd(m->claim), spool_claim_size(m->claim));
+    r = message_open(&m->content.base, m->base.arrival, m->base.id, &m->base.message, f);
+    return r < 0 ? r : find_pending(m);
+}
+
+/* Gives a message back for which nothing can be done at present. Consumes it. */
+static int drop(FileMessage *m, int error, Failure *f)
+{
+    SpoolClaim *claim = m->claim;
+
+    attachment_expect(m->attachment, m->base.id, names_state(m->kind));
+    if (spool_release(claim, NULL, NULL) < 0)
+        attachment_suspect(m->attachment);
+    file_message_free(m);
+    return f && f->text ? error : failure_set_errno(f, error, "cannot read the message");
+}
+
+/* Settles what needs no delivery. Consumes the message. */
+static int settle_at_once(
+    FileMessage *m, const MessageEnd *end, int result, char *ret_id, Failure *f)
+{
+    int r = file_message_settle(&m->base, end, ret_id, f);
+
+    if (r == 0)
+        return result;
+    if (r == SOURCE_GONE) {
+        failure_done(f);
+        *f = (Failure){0};
+        return FILE_MESSAGE_DONE;
+    }
+    return drop(m, r, f);
+}
+
+/* A message that cannot be sent. Consumes it; `f` keeps the reason. */
+static int reject(FileMessage *m, usec_t now, char *ret_id, Failure *f)
+{
+    _cleanup_failure_ Failure failed = {0};
+    int r = spool_fail_defect(m->claim, now, f->number, failure_text(f), ret_id, &failed);
+
+    file_message_free(m);
+    return r < 0 ? failure_set(f, r, failed.number, "%s", failure_text(&failed))
+                 : FILE_MESSAGE_DEFECT;
+}
+
+/* The message of a process that died between the last outcome and the end. Consumes it. */
+static int finish(FileMessage *m, bool keep_sent, usec_t now, char *ret_id, Failure *f)
+{
+    static const char text[] = "recipients were refused in an earlier attempt";
+    const MessageEnd sent = {.kind = END_SENT, .now = now, .keep = keep_sent};
+    const MessageEnd failed = {
+        .kind = END_FAILED, .now = now, .error = ERROR_REFUSED, .text = text};
+    int r;
+
+    if (m->base.n_refused == 0)
+        return settle_at_once(m, &sent, FILE_MESSAGE_DONE, ret_id, f);
+    r = settle_at_once(m, &failed, FILE_MESSAGE_DEFECT, ret_id, f);
+    return r == FILE_MESSAGE_DEFECT ? failure_set(f, r, ERROR_REFUSED, "%s", text) : r;
+}
+
+/* The record tells when a deferred message is due; its file's time, by which it came up, may have
+ * been set by anybody. A time that is further away than a retry can be is a wrong clock's. */
+static bool is_early(const FileMessage *m, usec_t retry_max, usec_t now)
+{
+    const SpoolHistory *history = spool_claim_history(m->claim);
+
+    return m->kind == NAME_DEFERRED && history && history->waiting &&
+           history->next > usec_add(now, USEC_PER_SEC) &&
+           history->next <= usec_add(now, retry_max);
+}
+
+static int wait_again(FileMessage *m, Failure *f)
+{
+    usec_t next = spool_claim_history(m->claim)->next;
+    int r;
+
+    attachment_expect(m->attachment, m->base.id, SPOOL_DEFERRED);
+    r = spool_defer(m->claim, next, NULL, f);
+    if (r >= 0)
+        attachment_put(m->attachment, m->base.id, NAME_DEFERRED, next);
+    else
+        attachment_suspect(m->attachment);
+    file_message_free(m);
+    return r < 0 ? r : FILE_MESSAGE_DONE;
+}
+
+int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t now,
+    HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+{
+    int r;
+
+    memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
+    if (m->record_result >= 0 && is_early(m, retry_max, now))
+        return wait_again(m, f);
+    r = load(m, now, f);
+    if (r == -EBADMSG)
+        return reject(m, now, ret_id, f);
+    if (r < 0)
+        return drop(m, r, f);
+    if (m->base.n_pending == 0)
+        return finish(m, keep_sent, now, ret_id, f);
+    *ret = &m->base;
+    return FILE_MESSAGE_READY;
+}
+
+/* ---- the record ---- */
+
+int file_message_record(HeldMessage *message, usec_t now, const char *recipient, unsigned attempt,
+    const DeliveryOutcome *outcome, const OutcomeVia *via)
+{
+    const SpoolVia spool_via = {.relay = via->relay, .address = via->address, .tls = via->tls};
+
+    return spool_record_outcome(
+        &from_base(message)->lines, now, recipient, attempt, outcome, &spool_via);
+}
+
+int file_message_sync(HeldMessage *message, Failure *f)
+{
+    FileMessage *m = from_base(message);
+    int r;
+
+    if (buffer_size(&m->lines) == 0)
+        return 0;
+    r = spool_record_append(m->claim, &m->lines, f);
+    if (r >= 0)
+        buffer_clear(&m->lines);
+    return r;
+}
+
+/* The attempt's last line, gathered once: the same end may be tried again. */
+static int gather_last_line(FileMessage *m, const MessageEnd *end)
+{
+    int r = 0;
+
+    if (m->last_line_gathered)
+        return 0;
+    switch (end->kind) {
+    case END_SENT: r = end->keep ? spool_record_sent(&m->lines, end->now) : 0; break;
+    case END_DEFERRED:
+        r = spool_record_retry(&m->lines, end->now, end->attempt, end->next);
+        break;
+    case END_FAILED:
+        r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "");
+        break;
+    case END_RETURNED: break;
+    }
+    m->last_line_gathered = r >= 0;
+    return r;
+}
+
+/* ---- the ends ---- */
+
+/* The claim is no more. What could not be renamed is `.sending` still. */
+static int end_claim(FileMessage *m, int r)
+{
+    if (r < 0 && r != -ENOENT)
+        attachment_suspect(m->attachment);
+    file_message_free(m);
+    return r < 0 ? SOURCE_GONE : 0;
+}
+
+/* Delivered: what cannot be kept is let go. */
+static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
+{
+    bool keep = end->keep;
+    int r = keep ? gather_last_line(m, end) : 0;
+
+    if (r >= 0 && keep)
+        r = file_message_sync(&m->base, f);
+    r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
+    return r < 0 && r != -ENOENT ? r : end_claim(m, r);
+}
+
+static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
+{
+    int r;
+
+    attachment_expect(m->attachment, m->base.id, SPOOL_DEFERRED);
+    r = spool_defer(m->claim, next, ret_id, f);
+    if (r >= 0)
+        attachment_put(m->attachment, ret_id, NAME_DEFERRED, next);
+    return end_claim(m, r);
+}
+
+/* Back to where it came from, deliverable at once. */
+static int release(FileMessage *m, char *ret_id, Failure *f)
+{
+    bool deferred = name_is_deferred(m->kind);
+    int r;
+
+    attachment_expect(m->attachment, m->base.id, names_state(m->kind));
+    r = spool_release(m->claim, ret_id, f);
+    if (r >= 0)
+        attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, 0);
+    return end_claim(m, r);
+}
+
+int file_message_settle(
+    HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f)
+{
+    FileMessage *m = from_base(message);
+    int r;
+
+    if (end->kind == END_SENT)
+        return complete(m, end, ret_id, f);
+    r = gather_last_line(m, end);
+    if (r < 0)
+        return failure_set(f, r, ERROR_MEMORY, "no memory for the record of %s", m->base.id);
+    r = file_message_sync(message, f);
+    if (r < 0)
+        return r;
+    switch (end->kind) {
+    case END_DEFERRED: return defer(m, end->next, ret_id, f);
+    case END_FAILED: return end_claim(m, spool_fail(m->claim, ret_id, f));
+    default: return release(m, ret_id, f);
+    }
+}
+
+void file_message_abandon(HeldMessage *message)
+{
+    FileMessage *m = from_base(message);
+
+    spool_claim_free(m->claim);
+    file_message_free(m);
+}

@@ -1,0 +1,39 @@
+/* One claimed file as a held message: what its record says is left to do, and how it is settled.
+ *
+ * Inside the layer only. */
+#pragma once
+
+#include "queue/attachment.h"
+#include "queue/source.h"
+
+typedef struct FileMessage FileMessage;
+
+/* Consumes the claim, and holds the attachment until it is settled or abandoned. `kind` is what was
+ * known of the name. NULL when memory is short; the file is put back then. */
+FileMessage *file_message_new(Attachment *attachment, SpoolClaim *claim, NameKind kind);
+
+/* True when its record is long enough to be read beside the loop. */
+bool file_message_is_long(const FileMessage *message);
+
+/* Reads the record, once: on any thread, while nobody else uses the message. */
+void file_message_load_record(FileMessage *message);
+
+typedef enum FileMessageResult {
+    FILE_MESSAGE_DONE = 0,   /* there was nothing to do for it: it is settled, or waits again */
+    FILE_MESSAGE_READY = 1,  /* to be delivered */
+    FILE_MESSAGE_DEFECT = 2, /* it cannot be sent, and is `.failed` now: see id and Failure */
+} FileMessageResult;
+
+/* Reads envelope and header. A FileMessageResult, or a negative errno with a Failure: it is put
+ * back, and so not known any more. Consumes the message but for READY. `ret_id` is its id
+ * afterwards. */
+int file_message_open(FileMessage *message, bool keep_sent, usec_t retry_max, usec_t now,
+    HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f);
+
+/* The operations of SourceOps. */
+int file_message_record(HeldMessage *message, usec_t now, const char *recipient, unsigned attempt,
+    const DeliveryOutcome *outcome, const OutcomeVia *via);
+int file_message_sync(HeldMessage *message, Failure *f);
+int file_message_settle(HeldMessage *message, const MessageEnd *end,
+    char ret_id[static SOURCE_ID_MAX], Failure *f);
+void file_message_abandon(HeldMessage *message);
