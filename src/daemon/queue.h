@@ -1,7 +1,9 @@
-/* The queue directory being served: Spool, Watch and Engine as one thing that survives the loss of
- * the directory. While the directory is gone, or may not be used, it tries to open it again. */
+/* Serving one queue directory: the source, the engine and the log, wired together. */
 #pragma once
 
+#include <systemd/sd-event.h>
+
+#include "base/worker.h"
 #include "daemon/log.h"
 #include "delivery/engine.h"
 
@@ -14,10 +16,14 @@ typedef struct QueueHandlers {
 } QueueHandlers;
 
 /* Opens the directory, sets the watch and starts the engine. Loop, log and handlers are borrowed,
- * the configuration is referenced. 0, or a negative errno with a Failure that says what to do. */
-int queue_new(sd_event *loop, Log *log, Config *config, const QueueHandlers *handlers, void *user,
-    Queue **ret, Failure *f);
-void queue_free(Queue *queue); /* what is in flight goes back to `.queued`; accepts NULL */
+ * worker and configuration are referenced. 0, or a negative errno with a Failure that says what to
+ * do. */
+int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
+    const QueueHandlers *handlers, void *user, Queue **ret, Failure *f);
+void queue_free(Queue *queue); /* what is in flight goes back to the queue; accepts NULL */
+
+/* At most so many connections at a time, whatever is configured. */
+void queue_limit_connections(Queue *queue, size_t n);
 
 /* From now on by this configuration, whose directory is the same. 0, or a negative errno with a
  * Failure, after which the old one stays in force. */
@@ -27,10 +33,10 @@ int queue_reload(Queue *queue, Config *config, Failure *f);
 void queue_flush(Queue *queue);
 
 /* Claims no more; `idle` comes when nothing is in flight any more, at `deadline` (monotonic) at the
- * latest. True when that is so already. */
-bool queue_stop(Queue *queue, usec_t deadline);
+ * latest. */
+void queue_stop(Queue *queue, usec_t deadline);
 
-/* False, and nothing in `ret`, while the directory cannot be used. */
+/* False while the directory cannot be used. */
 bool queue_statistics(const Queue *queue, EngineStatistics *ret);
 
 DEFINE_CLEANUP(Queue, queue_free);
