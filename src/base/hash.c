@@ -14,7 +14,8 @@ HashKey hash_key_new(void)
 {
     HashKey key = {{0x6f7574626f780001, 0x6b65796564686173}};
 
-    /* The kernel gives each process sixteen random bytes; getrandom() may not be ready early at boot.
+    /* The kernel gives each process sixteen random bytes; getrandom() may not be ready early at
+     * boot.
      */
     if (getrandom(&key, sizeof(key), GRND_NONBLOCK) != (ssize_t)sizeof(key)) {
         const void *seed = (const void *)getauxval(AT_RANDOM);

@@ -1,5 +1,5 @@
-/* A keyed hash (SipHash-1-3, Aumasson and Bernstein) for tables whose keys strangers choose: without
- * the key nobody can make many of them meet in one place. */
+/* A keyed hash (SipHash-1-3, Aumasson and Bernstein) for tables whose keys strangers choose:
+ * without the key nobody can make many of them meet in one place. */
 #pragma once
 
 #include <stddef.h>

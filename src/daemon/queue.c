@@ -1,5 +1,5 @@
-/* Serving one queue directory. Must never decide anything: source and engine do, and this says it to
- * the log. */
+/* Serving one queue directory. Must never decide anything: source and engine do, and this says it
+ * to the log. */
 #include "daemon/queue.h"
 
 #include <errno.h>
@@ -123,8 +123,8 @@ int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
     r = directory_new(loop, worker, &options, &queue->directory, f);
     if (r < 0)
         return r;
-    r = engine_new(loop, directory_source(queue->directory), worker, config, &observer, queue,
-        &queue->engine);
+    r = engine_new(
+        loop, directory_source(queue->directory), worker, config, &observer, queue, &queue->engine);
     if (r < 0)
         return failure_set_errno(f, r, "cannot start delivering from %s", queue->path);
     engine_start(queue->engine);

@@ -197,8 +197,7 @@ HeldMessage *engine_next_message(Engine *engine)
 
 void engine_end_attempt(Engine *engine, Attempt *attempt)
 {
-    int r = attempt_end(
-        attempt, &engine->context, &engine->statistics, engine_now_real(engine));
+    int r = attempt_end(attempt, &engine->context, &engine->statistics, engine_now_real(engine));
 
     if (r == 0)
         engine->statistics.in_flight--;

@@ -91,8 +91,7 @@ static int make_room(Attempt *a, size_t n)
     return 0;
 }
 
-int attempt_submit(
-    Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)
+int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)
 {
     const Envelope *envelope = message_envelope(a->message->message);
     size_t n = MIN(count_left(a), (size_t)max_recipients);
@@ -148,8 +147,7 @@ int attempt_feed(Attempt *a, SmtpSession *session, Buffer *scratch, usec_t now_m
 int attempt_transaction_done(
     Attempt *a, const AttemptContext *context, bool connection_lives, usec_t now)
 {
-    attempt_report_group(
-        a, context, now); /* there is room for the recipients of one transaction */
+    attempt_report_group(a, context, now); /* there is room for the recipients of one transaction */
     if (!connection_lives || count_left(a) == 0 || a->n_cut > 0 || a->n_unrecorded > 0)
         return 0;
     /* The end of the attempt tries again to write, and reports it. */

@@ -17,8 +17,8 @@ typedef struct AttemptContext {
     void *user;
 } AttemptContext;
 
-/* Takes the message over. `relay` is the relay's name; it and `connection` (for address and TLS) are
- * borrowed until the attempt is over. 0 or -ENOMEM. */
+/* Takes the message over. `relay` is the relay's name; it and `connection` (for address and TLS)
+ * are borrowed until the attempt is over. 0 or -ENOMEM. */
 int attempt_new(
     HeldMessage *message, const char *relay, const Connection *connection, Attempt **ret);
 

@@ -1,5 +1,5 @@
-/* The end of an attempt: the verdict, carried out and reported. Must never touch the message once it
- * has been settled. */
+/* The end of an attempt: the verdict, carried out and reported. Must never touch the message once
+ * it has been settled. */
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -123,8 +123,7 @@ int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *s
     return 0;
 }
 
-int attempt_end(
-    Attempt *a, const AttemptContext *context, EngineStatistics *statistics, usec_t now)
+int attempt_end(Attempt *a, const AttemptContext *context, EngineStatistics *statistics, usec_t now)
 {
     _cleanup_failure_ Failure f = {0};
     char id[SOURCE_ID_MAX];

@@ -1,5 +1,5 @@
-/* The inside of an Attempt, shared by attempt.c (its transactions), attempt_outcomes.c (what becomes
- * of its recipients) and attempt_end.c. */
+/* The inside of an Attempt, shared by attempt.c (its transactions), attempt_outcomes.c (what
+ * becomes of its recipients) and attempt_end.c. */
 #pragma once
 
 #include "delivery/attempt.h"
@@ -18,8 +18,8 @@ struct Attempt {
     HeldMessage *message;
     const char *relay;
     const Connection *connection;
-    size_t *later; /* indices of the envelope's recipients that were postponed, room for all pending;
-                      NULL while there is none */
+    size_t *later; /* indices of the envelope's recipients that were postponed, room for all
+                      pending; NULL while there is none */
     size_t n_later, later_taken;
     SmtpRecipient *part; /* the recipients of the transaction under way */
     size_t *part_index;  /* where they stand in the envelope */
@@ -36,11 +36,11 @@ struct Attempt {
     char *cut_text; /* of cut_outcome */
     char *reason;   /* of the last recipient that was not delivered */
     bool decided;
-    Verdict verdict; /* meaningful when decided */
+    Verdict verdict;        /* meaningful when decided */
     char id[SOURCE_ID_MAX]; /* for the report, which is made when the message is gone; as is: */
     char *sender;
     MessageReport report;
-    Attempt *next;   /* for a list of whoever holds it */
+    Attempt *next; /* for a list of whoever holds it */
 };
 
 static inline unsigned attempt_number(const Attempt *a)

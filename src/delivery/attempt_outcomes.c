@@ -15,8 +15,8 @@ static OutcomeVia via_of(const Attempt *a)
     };
 }
 
-static void report_group(Attempt *a, const AttemptContext *context,
-    const DeliveryOutcome *outcome, const char *const *recipients, size_t n, usec_t now)
+static void report_group(Attempt *a, const AttemptContext *context, const DeliveryOutcome *outcome,
+    const char *const *recipients, size_t n, usec_t now)
 {
     const OutcomeVia via = via_of(a);
     const OutcomeReport report = {
@@ -111,8 +111,8 @@ int attempt_record_late(Attempt *a, usec_t now)
     const OutcomeVia via = {0}; /* the connection may be gone */
 
     for (; a->n_unrecorded > 0; a->n_unrecorded--)
-        if (a->message->source->ops->record(a->message, now,
-                a->unrecorded[a->n_unrecorded - 1], attempt_number(a), &outcome, &via) < 0)
+        if (a->message->source->ops->record(a->message, now, a->unrecorded[a->n_unrecorded - 1],
+                attempt_number(a), &outcome, &via) < 0)
             return -ENOMEM;
     return 0;
 }
@@ -138,8 +138,8 @@ static void postpone(Attempt *a, size_t recipient)
     if (!a->later)
         return;
     if (a->later_taken > 0) { /* room for all that are pending is room for all that are left */
-        memmove(a->later, a->later + a->later_taken,
-            (a->n_later - a->later_taken) * sizeof(size_t));
+        memmove(
+            a->later, a->later + a->later_taken, (a->n_later - a->later_taken) * sizeof(size_t));
         a->n_later -= a->later_taken;
         a->later_taken = 0;
     }

@@ -2,8 +2,8 @@
  * let a message that always meets with one hold up the others.
  *
  * Nothing but the next connection, or the next message, tells a faulty relay from a message that it
- * stumbles over. So the first time nobody is blamed for good: the message goes back to the end of the
- * queue, and others go first. */
+ * stumbles over. So the first time nobody is blamed for good: the message goes back to the end of
+ * the queue, and others go first. */
 #include "delivery/blame.h"
 
 #define CLOSING 421 /* "service not available, closing" (RFC 5321, 3.8) */
@@ -15,8 +15,8 @@
  * other. */
 #define MEETINGS_ALONE 4
 
-/* At the first word of a transaction on a connection that had been used: servers close what is idle,
- * and what has carried its share of messages. */
+/* At the first word of a transaction on a connection that had been used: servers close what is
+ * idle, and what has carried its share of messages. */
 static bool is_between(const LinkEnd *e)
 {
     DeliveryStage stage = e->outcome->stage;

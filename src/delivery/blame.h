@@ -1,6 +1,6 @@
-/* Whose fault it is that a connection came to nothing: the relay's, the message's that was under way,
- * or nobody's. The one place where that is decided; doc/decisions/whose-fault.md has the reasons.
- * Pure. */
+/* Whose fault it is that a connection came to nothing: the relay's, the message's that was under
+ * way, or nobody's. The one place where that is decided; doc/decisions/whose-fault.md has the
+ * reasons. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 /* Everything that the decision hangs on. */
 typedef struct LinkEnd {
     const DeliveryOutcome *outcome; /* DELIVERY_CUT_OFF */
-    bool usable;     /* the session had become ready */
+    bool usable;                    /* the session had become ready */
     bool fresh;      /* the relay had said nothing of any message on this connection */
     bool in_turn;    /* a message had been handed over, and the next reply was to be about it */
     unsigned others; /* further connections to the relay whose session is ready */

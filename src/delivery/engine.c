@@ -58,8 +58,7 @@ static int add_sources(Engine *engine)
     if (r >= 0)
         r = sd_event_source_set_enabled(engine->pump_source, SD_EVENT_OFF);
     if (r >= 0)
-        r = sd_event_add_time(
-            engine->loop, &engine->timer, CLOCK_BOOTTIME, 0, 0, on_timer, engine);
+        r = sd_event_add_time(engine->loop, &engine->timer, CLOCK_BOOTTIME, 0, 0, on_timer, engine);
     return r < 0 ? r : sd_event_source_set_enabled(engine->timer, SD_EVENT_OFF);
 }
 
@@ -188,8 +187,7 @@ void engine_stop(Engine *engine, usec_t deadline)
     usec_t now = engine_now_monotonic(engine);
 
     engine->stopping = true;
-    engine->stop_deadline =
-        usec_add(engine_now(engine), deadline > now ? deadline - now : 0);
+    engine->stop_deadline = usec_add(engine_now(engine), deadline > now ? deadline - now : 0);
     /* What cannot be written is tried now, and once more at the end. */
     engine->paused_until = engine->stuck_until = 0;
     engine->idle_reported = false;
@@ -208,6 +206,6 @@ void engine_statistics(const Engine *engine, EngineStatistics *ret)
     ret->relays = engine->relays->n_relays;
     ret->connections = engine->n_links;
     for (size_t i = 0; i < engine->relays->n_relays; i++)
-        ret->relays_held += engine->relays->relays[i].state == RELAY_HELD ||
-                            engine->relays->relays[i].state == RELAY_PROBING;
+        ret->relays_held += engine->relays->relays[i].state == RELAY_STATE_HELD ||
+                            engine->relays->relays[i].state == RELAY_STATE_PROBING;
 }

@@ -19,8 +19,8 @@ typedef struct Engine Engine;
 int engine_new(sd_event *loop, Source *source, Worker *worker, Config *config,
     const EngineObserver *observer, void *user, Engine **ret);
 
-/* What is in flight is settled, as far as its record can be written; accepts NULL. Before the source
- * is freed. */
+/* What is in flight is settled, as far as its record can be written; accepts NULL. Before the
+ * source is freed. */
 void engine_free(Engine *engine);
 
 /* The dialogue of every connection, for `outbox process -v`. Before engine_start(). */

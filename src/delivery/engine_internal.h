@@ -1,5 +1,5 @@
-/* The inside of the engine, shared by engine.c (the public face), pump.c (acts on the plan), active.c
- * (the messages that are held) and link.c (one connection). */
+/* The inside of the engine, shared by engine.c (the public face), pump.c (acts on the plan),
+ * active.c (the messages that are held) and link.c (one connection). */
 #pragma once
 
 #include "delivery/attempt.h"
@@ -52,8 +52,8 @@ struct Engine {
     PlanLink *plan_links; /* room for every link */
     size_t plan_links_allocated;
     PlanRelay *plan_relays; /* for every relay */
-    Attempt *stuck;    /* over, but what became of them cannot be written at present */
-    Attempt *settling; /* over; the source is about to say that it is written */
+    Attempt *stuck;         /* over, but what became of them cannot be written at present */
+    Attempt *settling;      /* over; the source is about to say that it is written */
     Suspects suspects;
     uint64_t served; /* messages of which a relay has said something */
     Buffer scratch;

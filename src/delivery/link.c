@@ -50,8 +50,8 @@ static int submit(Link *link, Attempt *attempt)
     unsigned max = link->relay->config->recipients_per_transaction;
 
     max = lesser(lesser(max, link->relay->recipients_max), capabilities(link)->limit_rcpt);
-    return attempt_submit(attempt, connection_session(link->connection), max,
-        engine_now_monotonic(link->engine));
+    return attempt_submit(
+        attempt, connection_session(link->connection), max, engine_now_monotonic(link->engine));
 }
 
 /* 0, or a negative errno after which the message has been given back. */
@@ -179,8 +179,7 @@ static unsigned count_others(const Link *link)
 static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attempt *attempt)
 {
     const Engine *engine = link->engine;
-    const Suspect *suspect =
-        attempt ? suspects_find(&engine->suspects, attempt_id(attempt)) : NULL;
+    const Suspect *suspect = attempt ? suspects_find(&engine->suspects, attempt_id(attempt)) : NULL;
     const LinkEnd end = {
         .outcome = outcome,
         .usable = link->ready,
@@ -229,8 +228,8 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     SmtpSession *session = connection_session(link->connection);
 
     learn_limit(link, event);
-    if (attempt_transaction_done(attempt, &engine->context, smtp_session_can_submit(session),
-            engine_now_real(engine)) &&
+    if (attempt_transaction_done(
+            attempt, &engine->context, smtp_session_can_submit(session), engine_now_real(engine)) &&
         submit(link, attempt) >= 0)
         return 0;
     judge_attempt(link, attempt);
@@ -245,8 +244,7 @@ static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange
     Engine *engine = link->engine;
     RelayReport report = report_of(link, change);
 
-    report.until =
-        usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
+    report.until = usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
     report.connections = link->relay->limit;
     report.outcome = outcome;
     report.hint = relay_hint(outcome);

@@ -67,7 +67,7 @@ static void reserve_coming(Planner *p, size_t relay)
 
 static size_t count_openable(const PlanRelay *relay, size_t openable)
 {
-    if (relay->state == RELAY_HELD || relay->connections >= relay->limit)
+    if (relay->state == RELAY_STATE_HELD || relay->connections >= relay->limit)
         return 0;
     return MIN((size_t)(relay->limit - relay->connections), openable);
 }
@@ -81,7 +81,7 @@ static void open_more(Planner *p, size_t relay)
         p->openable--;
         p->left--;
     }
-    if (p->left > 0 && (r->state == RELAY_HELD || r->state == RELAY_LIMITED))
+    if (p->left > 0 && (r->state == RELAY_STATE_HELD || r->state == RELAY_STATE_LIMITED))
         look_at(p, r->until);
 }
 
@@ -109,7 +109,7 @@ static void place_messages(Planner *p)
         fill_idle(p, relay);
         reserve_coming(p, relay);
         open_more(p, relay);
-        if (p->view->relays[relay].state == RELAY_WORKS)
+        if (p->view->relays[relay].state == RELAY_STATE_WORKS)
             break;
     }
     for (size_t i = 0; i < n && i <= relay && p->left > 0; i++)
@@ -182,7 +182,7 @@ size_t plan_demand(const PlanView *view, usec_t now)
         }
         demand += n;
         openable -= n;
-        if (view->relays[relay].state == RELAY_WORKS)
+        if (view->relays[relay].state == RELAY_STATE_WORKS)
             break;
     }
     return demand;

@@ -1,5 +1,5 @@
-/* Who gets work: which connections take a message, where one is opened or given up, and when to look
- * again. A pure function of what there is: no connection, no clock, no memory. */
+/* Who gets work: which connections take a message, where one is opened or given up, and when to
+ * look again. A pure function of what there is: no connection, no clock, no memory. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,20 +8,20 @@
 #include "base/clock.h"
 #include "delivery/relay.h"
 
-/* How long a connection that is being opened counts as room for a message. One that takes longer may
- * hang: others are opened as if it were not there. */
+/* How long a connection that is being opened counts as room for a message. One that takes longer
+ * may hang: others are opened as if it were not there. */
 #define PLAN_FRESH (2 * USEC_PER_SEC)
 
 #define PLAN_DEPTH_MAX 2 /* transactions a session takes at a time */
 
 typedef struct PlanLink {
-    size_t relay;      /* index; SIZE_MAX: of a configuration that holds no more */
-    bool ready;        /* else it is being opened, since `since` */
-    bool quitting;     /* takes nothing more */
-    bool can_submit;   /* another transaction */
-    bool used_up;      /* has carried as many messages as it may */
-    unsigned carries;  /* messages */
-    usec_t since;      /* opening; or, ready and carrying nothing, idle */
+    size_t relay;     /* index; SIZE_MAX: of a configuration that holds no more */
+    bool ready;       /* else it is being opened, since `since` */
+    bool quitting;    /* takes nothing more */
+    bool can_submit;  /* another transaction */
+    bool used_up;     /* has carried as many messages as it may */
+    unsigned carries; /* messages */
+    usec_t since;     /* opening; or, ready and carrying nothing, idle */
     usec_t idle_timeout;
 } PlanLink;
 

@@ -41,9 +41,9 @@ static PlanLink view_of(const Engine *engine, const Link *link)
 static unsigned limit_of(const Relay *relay)
 {
     switch (relay->state) {
-    case RELAY_HELD: return 0;
-    case RELAY_PROBING: return 1;
-    case RELAY_LIMITED: return MIN(relay->limit, relay->config->connections);
+    case RELAY_STATE_HELD: return 0;
+    case RELAY_STATE_PROBING: return 1;
+    case RELAY_STATE_LIMITED: return MIN(relay->limit, relay->config->connections);
     default: return relay->config->connections;
     }
 }
@@ -95,8 +95,8 @@ static size_t count_waiting(const Engine *engine)
     return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
 }
 
-/* Takes as many messages as can be put to use, and says how many wait: those that are held, and what
- * the source knows beside them. */
+/* Takes as many messages as can be put to use, and says how many wait: those that are held, and
+ * what the source knows beside them. */
 static size_t take_messages(Engine *engine, const PlanView *view, usec_t now)
 {
     size_t demand = plan_demand(view, now);
@@ -126,7 +126,8 @@ static void fill(Link *link)
         connection_source_kick(link->source);
 }
 
-/* Connections that are opened go to the front of the list that the plan counts in: they come last. */
+/* Connections that are opened go to the front of the list that the plan counts in: they come last.
+ */
 static void act(Engine *engine, const PlanAction *actions, size_t n)
 {
     Link *links[ACTIONS_MAX];
@@ -176,8 +177,8 @@ bool engine_wants_filled(Engine *engine, const Link *link)
 
 /* ---- the rounds ---- */
 
-/* Sets the timer, later times excepted: one that fires early costs a look, one set for every message
- * costs a system call each. */
+/* Sets the timer, later times excepted: one that fires early costs a look, one set for every
+ * message costs a system call each. */
 static void arm(Engine *engine, usec_t when, usec_t now)
 {
     if (when == USEC_NEVER || (engine->timer_at > now && engine->timer_at <= when))

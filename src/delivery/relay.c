@@ -59,7 +59,7 @@ RelaySet *relay_set_unref(RelaySet *set)
 const char *relay_state_name(RelayState state)
 {
     static const char *const names[] = {
-#define RELAY_STATE_NAME(name, word) [RELAY_##name] = word,
+#define RELAY_STATE_NAME(name, word) [RELAY_STATE_##name] = word,
         RELAY_STATES(RELAY_STATE_NAME)
 #undef RELAY_STATE_NAME
     };
@@ -70,7 +70,7 @@ const char *relay_state_name(RelayState state)
 bool relay_set_all_held(const RelaySet *set)
 {
     for (size_t i = 0; i < set->n_relays; i++)
-        if (set->relays[i].state != RELAY_HELD)
+        if (set->relays[i].state != RELAY_STATE_HELD)
             return false;
     return true;
 }
@@ -79,7 +79,7 @@ static void enter_state(Relay *relay, RelayState state, usec_t until)
 {
     relay->state = state;
     relay->until = until;
-    if (state == RELAY_WORKS || state == RELAY_LIMITED)
+    if (state == RELAY_STATE_WORKS || state == RELAY_STATE_LIMITED)
         relay->pause = 0;
 }
 
@@ -87,10 +87,10 @@ void relay_tick(Relay *relay, usec_t now)
 {
     if (now < relay->until)
         return;
-    if (relay->state == RELAY_HELD)
-        enter_state(relay, RELAY_PROBING, USEC_NEVER);
-    else if (relay->state == RELAY_LIMITED)
-        enter_state(relay, RELAY_WORKS, USEC_NEVER);
+    if (relay->state == RELAY_STATE_HELD)
+        enter_state(relay, RELAY_STATE_PROBING, USEC_NEVER);
+    else if (relay->state == RELAY_STATE_LIMITED)
+        enter_state(relay, RELAY_STATE_WORKS, USEC_NEVER);
 }
 
 /* Returns whether it is another than the one before. */
@@ -108,15 +108,15 @@ static bool remember_fault(Relay *relay, const DeliveryOutcome *outcome)
 
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now)
 {
-    bool lasts = relay->state == RELAY_HELD || relay->state == RELAY_PROBING;
+    bool lasts = relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
     bool news = remember_fault(relay, outcome) || !lasts;
     usec_t pause = relay->pause > 0 ? MIN(2 * relay->pause, relay->config->hold_max)
                                     : relay->config->hold_first;
 
     /* Connections that were opened before it was held tell nothing new when they end. */
-    if (relay->state == RELAY_HELD)
+    if (relay->state == RELAY_STATE_HELD)
         return news;
-    enter_state(relay, RELAY_HELD, usec_add(now, pause - pause / 10 * (random % 16) / 15));
+    enter_state(relay, RELAY_STATE_HELD, usec_add(now, pause - pause / 10 * (random % 16) / 15));
     relay->pause = pause;
     return news;
 }
@@ -124,22 +124,22 @@ bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, 
 bool relay_refused_more(Relay *relay, const DeliveryOutcome *outcome, unsigned n, usec_t now)
 {
     /* Said once: it is met again whenever a limit is over while the reason for it lasts. */
-    bool news = remember_fault(relay, outcome) && relay->state == RELAY_WORKS;
+    bool news = remember_fault(relay, outcome) && relay->state == RELAY_STATE_WORKS;
 
-    if (relay->state != RELAY_WORKS && relay->state != RELAY_LIMITED)
+    if (relay->state != RELAY_STATE_WORKS && relay->state != RELAY_STATE_LIMITED)
         return false;
-    enter_state(relay, RELAY_LIMITED, usec_add(now, LIMIT_PAUSE));
+    enter_state(relay, RELAY_STATE_LIMITED, usec_add(now, LIMIT_PAUSE));
     relay->limit = MAX(n, 1u);
     return news;
 }
 
 bool relay_works(Relay *relay)
 {
-    bool ended = relay->state == RELAY_HELD || relay->state == RELAY_PROBING;
+    bool ended = relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
 
     relay->losses = 0;
     if (ended)
-        enter_state(relay, RELAY_WORKS, USEC_NEVER);
+        enter_state(relay, RELAY_STATE_WORKS, USEC_NEVER);
     return ended;
 }
 

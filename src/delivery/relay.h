@@ -10,14 +10,14 @@
 #include "settings/config.h"
 
 /* name, word */
-#define RELAY_STATES(X)                                                                     \
-    X(WORKS, "works")     /* as many connections as are configured */                       \
-    X(LIMITED, "limited") /* it refused more than `limit` at a time; until `until` */       \
-    X(HELD, "held")       /* at fault: none, until `until` */                               \
+#define RELAY_STATES(X)                                                               \
+    X(WORKS, "works")     /* as many connections as are configured */                 \
+    X(LIMITED, "limited") /* it refused more than `limit` at a time; until `until` */ \
+    X(HELD, "held")       /* at fault: none, until `until` */                         \
     X(PROBING, "probing") /* the hold is over: one, until it says what becomes of a message */
 
 typedef enum RelayState {
-#define RELAY_STATE_ENUM(name, word) RELAY_##name,
+#define RELAY_STATE_ENUM(name, word) RELAY_STATE_##name,
     RELAY_STATES(RELAY_STATE_ENUM)
 #undef RELAY_STATE_ENUM
         RELAY_STATE_MAX,
@@ -35,7 +35,8 @@ typedef struct Relay {
     DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */
     unsigned losses;       /* fresh connections lost in a row */
-    unsigned recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
+    unsigned
+        recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
 } Relay;
 
 /* Counted: connections keep the set they were made from when a reload brings a new one. */

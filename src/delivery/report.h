@@ -50,11 +50,11 @@ typedef struct MessageReport {
 } MessageReport;
 
 typedef enum RelayChange {
-    RELAY_HELD,    /* at fault: no use until `until`; said once per outage, and again only when the
-                      reason changes */
+    RELAY_HELD, /* at fault: no use until `until`; said once per outage, and again only when the
+                   reason changes */
     RELAY_REFUSED_MORE, /* takes no more connections than it has; the next relay gets what they
                            cannot take */
-    RELAY_RESUMED, /* says what becomes of messages again, after having been held */
+    RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
 

@@ -11,7 +11,7 @@
 #define SUSPECTS_MAX 256
 
 typedef struct Suspect {
-    uint64_t id;     /* keyed hash; 0: free */
+    uint64_t id; /* keyed hash; 0: free */
     unsigned times;
     uint64_t served; /* how many messages the relays had said something of when it met the last */
 } Suspect;

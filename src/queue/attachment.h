@@ -1,6 +1,7 @@
-/* One queue directory that was opened: what is known of it, and who still needs it. The path may come
- * to lead to another one; then this one drains: nothing is taken from it any more, and it lives until
- * the last message that is held has been settled over the descriptor that is still open.
+/* One queue directory that was opened: what is known of it, and who still needs it. The path may
+ * come to lead to another one; then this one drains: nothing is taken from it any more, and it
+ * lives until the last message that is held has been settled over the descriptor that is still
+ * open.
  *
  * Inside the layer only. */
 #pragma once

@@ -69,7 +69,7 @@ int directory_open_message(
 
     switch (r) {
     case FILE_MESSAGE_READY:
-        if (message_was_on_disk((*ret)->message) && d->current)
+        if (file_message_was_on_disk(*ret) && d->current)
             names_read_ahead(&d->current->names);
         return 1;
     case FILE_MESSAGE_DEFECT:
@@ -130,8 +130,8 @@ static int recover(Directory *d, const char *id, usec_t now)
     if (r == SPOOL_REQUEUED || r == SPOOL_REDEFERRED) {
         attachment_expect(
             d->current, new_id, r == SPOOL_REDEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED);
-        names_put(&d->current->names, new_id, r == SPOOL_REDEFERRED ? NAME_DEFERRED : NAME_UNSETTLED,
-            usec_add(now, RECOVERED_PAUSE));
+        names_put(&d->current->names, new_id,
+            r == SPOOL_REDEFERRED ? NAME_DEFERRED : NAME_UNSETTLED, usec_add(now, RECOVERED_PAUSE));
         report(d, FOUND_RECOVERED, new_id, NULL);
         d->findings++;
     }

@@ -17,13 +17,13 @@ typedef struct Directory Directory;
 typedef struct DirectoryOptions {
     const char *path; /* borrowed for the call, as is the Config */
     const Config *config;
-    bool watch;       /* listen to changes; else what is there at the start is all there is */
+    bool watch; /* listen to changes; else what is there at the start is all there is */
 } DirectoryOptions;
 
 /* Opens the directory, and watches it before anything in it is read. Loop and worker are
  * referenced. 0, or a negative errno with a Failure that says what to do. */
-int directory_new(sd_event *loop, Worker *worker, const DirectoryOptions *options, Directory **ret,
-    Failure *f);
+int directory_new(
+    sd_event *loop, Worker *worker, const DirectoryOptions *options, Directory **ret, Failure *f);
 
 /* Every held message must have been settled or abandoned. Accepts NULL. */
 void directory_free(Directory *directory);

@@ -1,5 +1,6 @@
-/* The inside of a Directory, shared by directory.c (what is taken from it), directory_life.c (opening,
- * losing and finding it again; time) and directory_load.c (long records, beside the loop). */
+/* The inside of a Directory, shared by directory.c (what is taken from it), directory_life.c
+ * (opening, losing and finding it again; time) and directory_load.c (long records, beside the
+ * loop). */
 #pragma once
 
 #include "queue/attachment.h"
@@ -63,6 +64,7 @@ void directory_drop_loading(Directory *directory);
 
 /* ---- directory.c ---- */
 
-/* A claimed message whose record has been read: 1 with it, 0, or a negative errno of everybody's. */
+/* A claimed message whose record has been read: 1 with it, 0, or a negative errno of everybody's.
+ */
 int directory_open_message(
     Directory *directory, FileMessage *message, NameKind kind, usec_t now, HeldMessage **ret);

@@ -1,5 +1,5 @@
-/* The life of a directory source: opening it, losing it, finding it again, and time. Must never free
- * an attachment that a held message refers to. */
+/* The life of a directory source: opening it, losing it, finding it again, and time. Must never
+ * free an attachment that a held message refers to. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,7 +177,8 @@ static void lose(Directory *d)
     _cleanup_failure_ Failure f = {0};
 
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
-        "it was removed, moved, replaced or unmounted; put it back, or create it with the owner and "
+        "it was removed, moved, replaced or unmounted; put it back, or create it with the owner "
+        "and "
         "mode it had");
     detach(d);
     tell(d, FOUND_LOST, &f);
@@ -278,13 +279,11 @@ static void watch_clock(Directory *d)
 {
     const struct itimerspec never = {.it_value = {.tv_sec = INT32_MAX}};
 
-    (void)timerfd_settime(
-        d->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+    (void)timerfd_settime(d->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
 }
 
 /* What waits for a time that was far away by the old clock need not be by the new one. */
-static int on_clock(
-    _unused_ sd_event_source *source, int fd, _unused_ uint32_t events, void *user)
+static int on_clock(_unused_ sd_event_source *source, int fd, _unused_ uint32_t events, void *user)
 {
     Directory *d = user;
     uint64_t expirations;

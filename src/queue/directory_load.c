@@ -20,7 +20,9 @@ static void run_load(void *user)
 }
 
 /* The message is the loop's: nothing of it is freed on a thread. */
-static void keep_message(_unused_ void *user) {}
+static void keep_message(_unused_ void *user)
+{
+}
 
 static const JobKind load_kind = {
     .name = "record",

@@ -111,8 +111,8 @@ static int begin_life(FileMessage *m, usec_t now)
     return 0;
 }
 
-/* Reads the header. 0, -EBADMSG for a message that cannot be sent, or another negative errno, with a
- * Failure. */
+/* Reads the header. 0, -EBADMSG for a message that cannot be sent, or another negative errno, with
+ * a Failure. */
 static int load(FileMessage *m, usec_t now, Failure *f)
 {
     int r = m->record_result;
@@ -188,8 +188,7 @@ static bool is_early(const FileMessage *m, usec_t retry_max, usec_t now)
     const SpoolHistory *history = spool_claim_history(m->claim);
 
     return m->kind == NAME_DEFERRED && history && history->waiting &&
-           history->next > usec_add(now, USEC_PER_SEC) &&
-           history->next <= usec_add(now, retry_max);
+           history->next > usec_add(now, USEC_PER_SEC) && history->next <= usec_add(now, retry_max);
 }
 
 static int wait_again(FileMessage *m, Failure *f)
@@ -226,6 +225,11 @@ int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t n
     return FILE_MESSAGE_READY;
 }
 
+bool file_message_was_on_disk(const HeldMessage *message)
+{
+    return ((const FileMessage *)message)->content.base.was_on_disk;
+}
+
 /* ---- the record ---- */
 
 int file_message_record(HeldMessage *message, usec_t now, const char *recipient, unsigned attempt,
@@ -259,9 +263,7 @@ static int gather_last_line(FileMessage *m, const MessageEnd *end)
         return 0;
     switch (end->kind) {
     case END_SENT: r = end->keep ? spool_record_sent(&m->lines, end->now) : 0; break;
-    case END_DEFERRED:
-        r = spool_record_retry(&m->lines, end->now, end->attempt, end->next);
-        break;
+    case END_DEFERRED: r = spool_record_retry(&m->lines, end->now, end->attempt, end->next); break;
     case END_FAILED:
         r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "");
         break;

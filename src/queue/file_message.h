@@ -30,10 +30,13 @@ typedef enum FileMessageResult {
 int file_message_open(FileMessage *message, bool keep_sent, usec_t retry_max, usec_t now,
     HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f);
 
+/* True when its file was not in memory, so that its first bytes had to be waited for. */
+bool file_message_was_on_disk(const HeldMessage *message);
+
 /* The operations of SourceOps. */
 int file_message_record(HeldMessage *message, usec_t now, const char *recipient, unsigned attempt,
     const DeliveryOutcome *outcome, const OutcomeVia *via);
 int file_message_sync(HeldMessage *message, Failure *f);
-int file_message_settle(HeldMessage *message, const MessageEnd *end,
-    char ret_id[static SOURCE_ID_MAX], Failure *f);
+int file_message_settle(
+    HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f);
 void file_message_abandon(HeldMessage *message);

@@ -1,5 +1,5 @@
-/* Names to look at next. Must never hold more of them than its bounds, nor lose one: what there is no
- * room for is found by another pass over the directory. */
+/* Names to look at next. Must never hold more of them than its bounds, nor lose one: what there is
+ * no room for is found by another pass over the directory. */
 #include "queue/names.h"
 
 #include <errno.h>

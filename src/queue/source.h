@@ -1,10 +1,10 @@
-/* Where messages come from and where their fate is written: the one interface between the engine and
- * a store of messages. The engine does not know that they are files (queue/directory.h is the queue
- * directory's side of it).
+/* Where messages come from and where their fate is written: the one interface between the engine
+ * and a store of messages. The engine does not know that they are files (queue/directory.h is the
+ * queue directory's side of it).
  *
- * A source lives on the loop: it has its own timers and descriptors there, wakes the engine, and may
- * answer later. It is a structure that starts with a Source, a held message one that starts with a
- * HeldMessage. */
+ * A source lives on the loop: it has its own timers and descriptors there, wakes the engine, and
+ * may answer later. It is a structure that starts with a Source, a held message one that starts
+ * with a HeldMessage. */
 #pragma once
 
 #include <stdbool.h>
@@ -111,15 +111,17 @@ typedef struct SourceOps {
      * SOURCE_GONE, the same with a Failure; SOURCE_LATER; or a negative errno with a Failure: it is
      * held still, so that no recipient that has had it gets it again: settle it the same way
      * later. */
-    int (*settle)(HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX],
-        Failure *f);
+    int (*settle)(
+        HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f);
 
     /* Lets go of it as it is, as if this process had died. */
     void (*abandon)(HeldMessage *message);
 
-    void (*flush)(Source *source); /* everything that waits for a time is due, and looked for anew */
+    void (*flush)(
+        Source *source); /* everything that waits for a time is due, and looked for anew */
     void (*figures)(const Source *source, SourceFigures *ret);
-    void (*rest)(Source *source); /* nothing is held: the time to let go of what was kept for speed */
+    void (*rest)(
+        Source *source); /* nothing is held: the time to let go of what was kept for speed */
 } SourceOps;
 
 struct Source {

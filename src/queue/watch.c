@@ -190,8 +190,8 @@ static int watch_name(Watch *watch, const char *path)
     return waypoint->name ? 0 : -ENOMEM;
 }
 
-/* Every symbolic link on the way: one that is switched leads to another directory, of which this one
- * hears nothing. */
+/* Every symbolic link on the way: one that is switched leads to another directory, of which this
+ * one hears nothing. */
 static int watch_links(Watch *watch, const char *path)
 {
     _cleanup_free_

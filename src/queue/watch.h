@@ -23,9 +23,9 @@ typedef struct WatchHandlers {
     void (*doubt)(void *user);
 } WatchHandlers;
 
-/* Watches the directory, the one above it (a removal of an open directory is seen only there), every
- * symbolic link on the way to it, and the table of mounts; all but the first as far as they may be
- * read. 0, or a negative errno with a Failure that says what to do. */
+/* Watches the directory, the one above it (a removal of an open directory is seen only there),
+ * every symbolic link on the way to it, and the table of mounts; all but the first as far as they
+ * may be read. 0, or a negative errno with a Failure that says what to do. */
 int watch_new(sd_event *loop, const char *path, const WatchHandlers *handlers, void *user,
     Watch **ret, Failure *f);
 void watch_free(Watch *watch); /* accepts NULL */
