@@ -1,74 +1,68 @@
-/* SipHash-1-3. Must never be used where a hash has to stay the same between two runs. */
+/* SipHash-2-4. Must never hash the same under two keys but by chance. */
 #include "base/hash.h"
 
 #include <endian.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/random.h>
 
-typedef struct State {
-    uint64_t v0, v1, v2, v3;
-} State;
+#include "base/clock.h"
 
-HashKey hash_key_new(void)
+void hash_key_init(HashKey *key)
 {
-    HashKey key = {{0x6f7574626f780001, 0x6b65796564686173}};
-
-    /* The kernel gives each process sixteen random bytes; getrandom() may not be ready early at
-     * boot.
+    if (getrandom(key, sizeof(*key), GRND_INSECURE) == (ssize_t)sizeof(*key))
+        return;
+    /* Without the call: what nobody can foresee to the microsecond, and where memory happens to be
      */
-    if (getrandom(&key, sizeof(key), GRND_NONBLOCK) != (ssize_t)sizeof(key)) {
-        const void *seed = (const void *)getauxval(AT_RANDOM);
+    *key = (HashKey){{clock_realtime() ^ (uintptr_t)key, clock_monotonic() ^ (uintptr_t)&key}};
+}
 
-        if (seed)
-            memcpy(&key, seed, sizeof(key));
+static uint64_t rotate(uint64_t x, int bits)
+{
+    return (x << bits) | (x >> (64 - bits));
+}
+
+static void mix(uint64_t v[static 4], int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        v[0] += v[1];
+        v[2] += v[3];
+        v[1] = rotate(v[1], 13) ^ v[0];
+        v[3] = rotate(v[3], 16) ^ v[2];
+        v[0] = rotate(v[0], 32);
+        v[2] += v[1];
+        v[0] += v[3];
+        v[1] = rotate(v[1], 17) ^ v[2];
+        v[3] = rotate(v[3], 21) ^ v[0];
+        v[2] = rotate(v[2], 32);
     }
-    return key;
 }
 
-static uint64_t rotate(uint64_t x, unsigned bits)
+static void take_word(uint64_t v[static 4], uint64_t word)
 {
-    return x << bits | x >> (64 - bits);
+    v[3] ^= word;
+    mix(v, 2);
+    v[0] ^= word;
 }
 
-static void stir(State *s)
+uint64_t hash_bytes(const HashKey *key, const void *data, size_t n)
 {
-    s->v0 += s->v1;
-    s->v1 = rotate(s->v1, 13) ^ s->v0;
-    s->v0 = rotate(s->v0, 32);
-    s->v2 += s->v3;
-    s->v3 = rotate(s->v3, 16) ^ s->v2;
-    s->v0 += s->v3;
-    s->v3 = rotate(s->v3, 21) ^ s->v0;
-    s->v2 += s->v1;
-    s->v1 = rotate(s->v1, 17) ^ s->v2;
-    s->v2 = rotate(s->v2, 32);
-}
-
-static void take_word(State *s, uint64_t word)
-{
-    s->v3 ^= word;
-    stir(s);
-    s->v0 ^= word;
-}
-
-uint64_t hash_keyed(const HashKey *key, const void *data, size_t n)
-{
-    State s = {key->half[0] ^ 0x736f6d6570736575, key->half[1] ^ 0x646f72616e646f6d,
-        key->half[0] ^ 0x6c7967656e657261, key->half[1] ^ 0x7465646279746573};
     const unsigned char *at = data;
-    uint64_t word = 0;
-    size_t left = n;
+    uint64_t last = (uint64_t)n << 56, word;
+    uint64_t v[4] = {
+        key->words[0] ^ 0x736f6d6570736575u,
+        key->words[1] ^ 0x646f72616e646f6du,
+        key->words[0] ^ 0x6c7967656e657261u,
+        key->words[1] ^ 0x7465646279746573u,
+    };
 
-    for (; left >= 8; at += 8, left -= 8) {
-        memcpy(&word, at, 8);
-        take_word(&s, le64toh(word));
+    for (size_t rest = n; rest >= sizeof(word); rest -= sizeof(word), at += sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        take_word(v, le64toh(word));
     }
-    word = 0;
-    memcpy(&word, at, left);
-    take_word(&s, le64toh(word) | (uint64_t)n << 56);
-    s.v2 ^= 0xff;
-    for (unsigned i = 0; i < 3; i++)
-        stir(&s);
-    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+    for (size_t i = 0; i < n % sizeof(word); i++)
+        last |= (uint64_t)at[i] << (8 * i);
+    take_word(v, last);
+    v[2] ^= 0xff;
+    mix(v, 4);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }

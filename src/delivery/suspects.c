@@ -6,12 +6,13 @@
 
 void suspects_init(Suspects *s)
 {
-    *s = (Suspects){.key = hash_key_new()};
+    *s = (Suspects){0};
+    hash_key_init(&s->key);
 }
 
 static uint64_t hash_of(const Suspects *s, const char *id)
 {
-    return hash_keyed(&s->key, id, strlen(id)) | 1; /* never that of a free row */
+    return hash_bytes(&s->key, id, strlen(id)) | 1; /* never that of a free row */
 }
 
 static Suspect *find(Suspects *s, uint64_t hash)

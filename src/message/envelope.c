@@ -80,17 +80,6 @@ static char fold(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* FNV-1a of the address with the case folded throughout: addresses that differ in case share a
- * slot chain, and same_mailbox() decides. */
-static uint32_t hash(const char *address)
-{
-    uint32_t h = 2166136261u;
-
-    for (; *address; address++)
-        h = (h ^ (unsigned char)fold(*address)) * 16777619u;
-    return h;
-}
-
 /* The case of a local part may matter to its host, that of a domain never does. */
 static bool same_mailbox(const char *a, const char *b)
 {
@@ -100,10 +89,23 @@ static bool same_mailbox(const char *a, const char *b)
     return strncmp(a, b, n) == 0 && text_equal_nocase(a + n, b + n);
 }
 
+/* The same for addresses that are the same mailbox. They have been checked, so that they fit. */
+static uint64_t hash(const HashKey *key, const char *address)
+{
+    const char *at = strrchr(address, '@');
+    size_t n = strlen(address), n_local = at ? (size_t)(at - address) : n;
+    char folded[ADDRESS_MAX];
+
+    memcpy(folded, address, n_local);
+    for (size_t i = n_local; i < n; i++)
+        folded[i] = fold(address[i]);
+    return hash_bytes(key, folded, n);
+}
+
 /* The slot of the address, or the free one where it belongs. Slots hold an index plus one. */
 static uint32_t *find_slot(const Envelope *e, const char *address)
 {
-    size_t i = hash(address) & (e->n_slots - 1);
+    size_t i = (size_t)hash(&e->key, address) & (e->n_slots - 1);
 
     while (e->slots[i] != 0 && !same_mailbox(address, e->recipients[e->slots[i] - 1].address))
         i = (i + 1) & (e->n_slots - 1);
@@ -144,6 +146,8 @@ static int grow(Envelope *e)
 
         if (!slots)
             return -ENOMEM;
+        if (!e->slots)
+            hash_key_init(&e->key);
         free(e->slots);
         e->slots = slots;
         e->n_slots = allocated * 2;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "base/hash.h"
 
 typedef struct EnvelopeRecipient {
     char *address;    /* bare addr-spec */
@@ -22,6 +23,7 @@ typedef struct Envelope {
     size_t allocated;
     uint32_t *slots;
     size_t n_slots;
+    HashKey key;
 } Envelope;
 
 void envelope_done(Envelope *envelope);

@@ -26,6 +26,7 @@ void mailbox_scanner_init(MailboxScanner *s, const char *text, size_t n)
 {
     s->at = text;
     s->end = text + n;
+    s->no_encoded_word = text;
     s->n_address = 0;
     s->address[0] = '\0';
 }
@@ -83,6 +84,14 @@ int mailbox_skip_blanks(MailboxScanner *s, Failure *f)
     return r;
 }
 
+/* All but the text: an empty element of a list is not worth clearing it. */
+static void words_init(Words *w)
+{
+    w->n_words = 0;
+    w->is_phrase = w->after_dot = w->dots_wrong = w->overflow = false;
+    w->n = 0;
+}
+
 static void words_append(Words *w, const char *text, size_t n)
 {
     if (n > sizeof(w->text) - w->n) {
@@ -129,19 +138,23 @@ static int scan_quoted(MailboxScanner *s, Words *w, Failure *f)
 }
 
 /* Bytes of the encoded word (RFC 2047) at the scanner's place, or 0. Many programs leave commas and
- * parentheses in them as they are, which must not end the name. */
-static size_t encoded_word_size(const MailboxScanner *s)
+ * parentheses in them as they are, which must not end the name, and make them longer than the 75
+ * bytes of its section 2. So the end is looked for up to the next blank; where there is none, there
+ * is none for what begins behind this place either, which has still fewer question marks before it:
+ * that is remembered, or else a long list would be walked to its end from each of its places. */
+static size_t encoded_word_size(MailboxScanner *s)
 {
-    size_t n = (size_t)(s->end - s->at), questions = 0;
+    size_t n = (size_t)(s->end - s->at), questions = 0, i;
 
-    if (n < 2 || s->at[0] != '=' || s->at[1] != '?')
+    if (n < 2 || s->at[0] != '=' || s->at[1] != '?' || s->at < s->no_encoded_word)
         return 0;
-    for (size_t i = 2; i < n && (unsigned char)s->at[i] > ' '; i++) {
+    for (i = 2; i < n && (unsigned char)s->at[i] > ' '; i++) {
         if (s->at[i] != '?')
             continue;
         if (++questions >= 3 && i + 1 < n && s->at[i + 1] == '=')
             return i + 2;
     }
+    s->no_encoded_word = s->at + i;
     return 0;
 }
 
@@ -160,7 +173,7 @@ static int scan_words(MailboxScanner *s, Words *w, Failure *f)
 {
     int r;
 
-    *w = (Words){.n = 0};
+    words_init(w);
     for (;;) {
         r = mailbox_skip_blanks(s, f);
         if (r < 0 || s->at == s->end)

@@ -7,7 +7,8 @@
 #include "message/address.h"
 
 typedef struct MailboxScanner {
-    const char *at, *end; /* what is still to be read; borrowed */
+    const char *at, *end;        /* what is still to be read; borrowed */
+    const char *no_encoded_word; /* none that begins before this place is complete */
     size_t n_address;
     char address[ADDRESS_MAX + 1]; /* the address found last, NUL-terminated */
 } MailboxScanner;

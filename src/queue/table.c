@@ -11,7 +11,7 @@ int name_table_new(size_t limit_bytes, NameTable **ret)
 
     if (!t)
         return -ENOMEM;
-    t->key = hash_key_new();
+    hash_key_init(&t->key);
     t->limit = limit_bytes;
     t->horizon = NO_HORIZON;
     *ret = t;

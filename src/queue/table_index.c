@@ -8,7 +8,7 @@
 
 static size_t home_of(const NameTable *t, const char *id, size_t n, bool deferred)
 {
-    uint64_t hash = hash_keyed(&t->key, id, n) ^ (deferred ? 0x9e3779b97f4a7c15 : 0);
+    uint64_t hash = hash_bytes(&t->key, id, n) ^ (deferred ? 0x9e3779b97f4a7c15 : 0);
 
     return (size_t)(((hash >> 32) * t->n_slots) >> 32);
 }

@@ -59,7 +59,7 @@ void watch_expect(Watch *watch, const char *file_name)
         watch->expected_first = (watch->expected_first + 1) % EXPECTED_MAX;
         watch->n_expected--;
     }
-    watch->expected[last] = hash_keyed(&watch->key, file_name, strlen(file_name));
+    watch->expected[last] = hash_bytes(&watch->key, file_name, strlen(file_name));
     watch->n_expected++;
 }
 
@@ -71,7 +71,7 @@ static bool is_own(Watch *watch, const char *name)
 
     if (watch->n_expected == 0)
         return false;
-    hash = hash_keyed(&watch->key, name, strlen(name));
+    hash = hash_bytes(&watch->key, name, strlen(name));
     for (unsigned i = 0; i < watch->n_expected; i++) {
         if (watch->expected[(watch->expected_first + i) % EXPECTED_MAX] != hash)
             continue;
@@ -248,7 +248,7 @@ int watch_new(sd_event *loop, const char *path, const WatchHandlers *handlers, v
         return failure_set_errno(f, -ENOMEM, "cannot watch %s", path);
     memset(watch, 0, offsetof(Watch, buffer)); /* the buffer costs nothing until events come */
     watch->inotify_fd = watch->mounts_fd = watch->directory = -1;
-    watch->key = hash_key_new();
+    hash_key_init(&watch->key);
     watch->handlers = handlers;
     watch->user = user;
     r = watch_directory(watch, path, f);

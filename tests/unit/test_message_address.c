@@ -144,6 +144,12 @@ static const struct GoodList {
     {"\"Ann \\\"the, best\\\" Lee\" <a@b>", "a@b|"},
     {"=?utf-8?B?SsO2cmc=?= =?utf-8?Q?M=C3=BCller?= <a@b>", "a@b|"},
     {"=?utf-8?Q?M=C3=BCller,_(J)?= <a@b>, c@d", "a@b|c@d|"},
+    {"=?a?b \"x,y\" =?utf-8?Q?c,d?= <a@b>", "a@b|"},
+    {"=?\"x,y\"=?a \"=?\" =?utf-8?Q?c,d?= <a@b>", "a@b|"},
+    {"=?utf-8?Q?longer_than_the_standard_wants_it,_as_many_programs_make_it,_and_read_all_the_same?"
+     "= "
+     "<a@b>, c@d",
+        "a@b|c@d|"},
     {"Jörg Müller <jörg@bücher.example>", "jörg@bücher.example|"},
     {"J\xf6rg <a@b>", "a@b|"},
     {"a@b (Ann)", "a@b|"},

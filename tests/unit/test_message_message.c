@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -72,6 +73,56 @@ static void dump(Message *message, Buffer *out)
     else
         buffer_append_string(out, text);
 }
+
+/* What one thread makes of all samples. */
+static void *read_samples(void *user)
+{
+    const glob_t *samples = user;
+    Buffer *all = calloc(1, sizeof(*all));
+
+    for (size_t i = 0; all && i < samples->gl_pathc; i++) {
+        _cleanup_(message_free_p) Message *message = NULL;
+        _cleanup_close_ int fd = open(samples->gl_pathv[i], O_RDONLY | O_CLOEXEC);
+        InputFile input;
+
+        input_file_init(&input, fd, (uint64_t)lseek(fd, 0, SEEK_END));
+        if (message_open(&input.base, NOW, "sample", &message, NULL) < 0)
+            return NULL;
+        while (message_read(message, 100, all) > 0)
+            continue;
+    }
+    return all;
+}
+
+START_TEST(messages_are_read_on_threads_beside_each_other)
+{
+    _cleanup_(globfree) glob_t samples = {0};
+    pthread_t threads[4];
+    Buffer *first = NULL;
+
+    ck_assert_int_eq(glob(DATA_DIR "/*.eml", 0, NULL, &samples), 0);
+    for (size_t i = 0; i < ELEMENTSOF(threads); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_samples, &samples), 0);
+    for (size_t i = 0; i < ELEMENTSOF(threads); i++) {
+        void *result;
+        Buffer *all;
+
+        ck_assert_int_eq(pthread_join(threads[i], &result), 0);
+        all = result;
+        ck_assert_ptr_nonnull(all);
+        if (!first) {
+            first = all;
+            continue;
+        }
+        ck_assert_uint_eq(buffer_size(all), buffer_size(first));
+        ck_assert_mem_eq(buffer_data(all), buffer_data(first), buffer_size(first));
+        buffer_done(all);
+        free(all);
+    }
+    buffer_done(first);
+    free(first);
+}
+END_TEST
 
 START_TEST(samples_give_what_is_expected)
 {
@@ -410,6 +461,7 @@ static Suite *make_suite(void)
     setenv("TZ", "UTC", 1);
     tzset();
     tcase_add_test(tcase, samples_give_what_is_expected);
+    tcase_add_test(tcase, messages_are_read_on_threads_beside_each_other);
     tcase_add_loop_test(
         tcase, what_is_no_message_is_refused_with_the_reason, 0, (int)ELEMENTSOF(bad_messages));
     tcase_add_test(tcase, nul_bytes_are_refused_in_the_header_and_kept_in_the_body);
