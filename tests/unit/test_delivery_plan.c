@@ -1,0 +1,383 @@
+/* delivery/plan: who gets work, and when to look again. */
+#include "base/macros.h"
+#include "delivery/plan.h"
+#include "unit.h"
+
+#define NOW (1000 * USEC_PER_SEC)
+#define IDLE_TIMEOUT (30 * USEC_PER_SEC)
+#define LINKS_MAX 32
+#define ACTIONS_MAX 64
+
+typedef struct Table {
+    PlanView view;
+    PlanLink links[LINKS_MAX];
+    PlanRelay relays[3];
+    PlanAction actions[ACTIONS_MAX];
+    size_t n;
+    usec_t next;
+} Table;
+
+static void add_relay(Table *t, RelayState state, unsigned limit, usec_t until)
+{
+    t->relays[t->view.n_relays++] = (PlanRelay){.state = state, .limit = limit, .until = until};
+}
+
+/* Of that relay: ready, with so many messages on it. */
+static PlanLink *add_link(Table *t, size_t relay, unsigned carries)
+{
+    PlanLink *link = &t->links[t->view.n_links++];
+
+    *link = (PlanLink){
+        .relay = relay,
+        .ready = true,
+        .can_submit = carries < PLAN_DEPTH_MAX,
+        .carries = carries,
+        .since = NOW,
+        .idle_timeout = IDLE_TIMEOUT,
+    };
+    if (relay != SIZE_MAX)
+        t->relays[relay].connections++;
+    return link;
+}
+
+static void add_coming(Table *t, size_t relay, usec_t since)
+{
+    PlanLink *link = add_link(t, relay, 0);
+
+    link->ready = link->can_submit = false;
+    link->since = since;
+}
+
+static void draw_up(Table *t, usec_t now)
+{
+    t->view.links = t->links;
+    t->view.relays = t->relays;
+    if (t->view.openable == 0)
+        t->view.openable = SIZE_MAX;
+    t->n = plan(&t->view, now, t->actions, ACTIONS_MAX, &t->next);
+    ck_assert_uint_gt(t->next, now);
+}
+
+static size_t count(const Table *t, PlanActionKind kind, size_t index)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->n; i++)
+        n += t->actions[i].kind == kind && t->actions[i].index == index;
+    return n;
+}
+
+START_TEST(nothing_to_do_is_nothing_done)
+{
+    Table t = {0};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(t.next, USEC_NEVER);
+}
+END_TEST
+
+START_TEST(a_message_gets_a_connection_and_no_more_than_that)
+{
+    Table t = {.view.waiting = 3};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 3);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 3);
+}
+END_TEST
+
+START_TEST(an_idle_connection_comes_before_a_new_one)
+{
+    Table t = {.view.waiting = 2};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 0);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(t.n, 2);
+}
+END_TEST
+
+START_TEST(nobody_waits_behind_another_while_a_connection_may_be_opened)
+{
+    Table t = {.view.waiting = 1};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 1);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 0), 0);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+}
+END_TEST
+
+START_TEST(a_second_message_is_for_when_no_connection_may_be_opened)
+{
+    Table t = {.view.waiting = 5};
+
+    add_relay(&t, RELAY_STATE_WORKS, 2, USEC_NEVER);
+    add_link(&t, 0, 1);
+    add_link(&t, 0, 2);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 1);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 0), 1);
+}
+END_TEST
+
+START_TEST(more_than_can_be_opened_goes_behind_others_at_once)
+{
+    Table t = {.view.waiting = 4};
+
+    add_relay(&t, RELAY_STATE_WORKS, 3, USEC_NEVER);
+    add_link(&t, 0, 1);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 2);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 0), 1);
+}
+END_TEST
+
+START_TEST(one_that_is_being_opened_is_room_for_one_message_and_not_for_long)
+{
+    Table t = {.view.waiting = 2};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_coming(&t, 0, NOW - USEC_PER_SEC);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(t.next, NOW - USEC_PER_SEC + PLAN_FRESH);
+    draw_up(&t, NOW + USEC_PER_MINUTE);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 2);
+}
+END_TEST
+
+START_TEST(those_of_an_old_configuration_neither_take_nor_keep_anything)
+{
+    Table t = {.view.waiting = 1};
+
+    add_relay(&t, RELAY_STATE_WORKS, 1, USEC_NEVER);
+    add_link(&t, SIZE_MAX, 0);
+    add_coming(&t, SIZE_MAX, NOW);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(t.n, 2);
+}
+END_TEST
+
+START_TEST(a_held_relay_gets_nothing_and_the_next_one_all)
+{
+    Table t = {.view.waiting = 2};
+
+    add_relay(&t, RELAY_STATE_HELD, 0, NOW + 5 * USEC_PER_SEC);
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 0);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 2);
+    t.view.n_relays = 1;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(t.next, NOW + 5 * USEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(a_relay_that_is_tried_again_gets_one_and_does_not_keep_the_others)
+{
+    Table t = {.view.waiting = 4};
+
+    add_relay(&t, RELAY_STATE_PROBING, 1, USEC_NEVER);
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 3);
+}
+END_TEST
+
+START_TEST(a_relay_that_bears_no_more_leaves_the_rest_to_the_next)
+{
+    Table t = {.view.waiting = 2};
+
+    add_relay(&t, RELAY_STATE_LIMITED, 1, NOW + USEC_PER_MINUTE);
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 1);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 2);
+    ck_assert_uint_eq(t.n, 2);
+    ck_assert_uint_eq(t.next, NOW + USEC_PER_MINUTE);
+}
+END_TEST
+
+START_TEST(a_relay_that_is_busy_keeps_the_mail)
+{
+    Table t = {.view.waiting = 2};
+
+    add_relay(&t, RELAY_STATE_WORKS, 1, USEC_NEVER);
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 2);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+}
+END_TEST
+
+START_TEST(idle_connections_are_kept_for_a_while)
+{
+    Table t = {0};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 0);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(t.next, NOW + IDLE_TIMEOUT);
+    draw_up(&t, NOW + IDLE_TIMEOUT);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
+}
+END_TEST
+
+START_TEST(one_that_says_goodbye_is_waited_for_without_looking)
+{
+    Table t = {0};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 0)->quitting = true;
+    draw_up(&t, NOW + USEC_PER_HOUR);
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(t.next, USEC_NEVER);
+}
+END_TEST
+
+START_TEST(one_that_is_used_up_is_given_up_and_replaced)
+{
+    Table t = {.view.waiting = 1};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 0)->used_up = true;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+}
+END_TEST
+
+START_TEST(a_pause_and_a_stop_take_nothing)
+{
+    Table t = {.view.waiting = 9, .view.paused_until = NOW + USEC_PER_SEC};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_link(&t, 0, 0);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW), 0);
+    ck_assert_uint_eq(t.next, NOW + USEC_PER_SEC);
+    t.view.paused_until = 0;
+    t.view.stopping = true;
+    t.view.stop_deadline = NOW + USEC_PER_MINUTE;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 1);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
+    ck_assert_uint_eq(t.next, NOW + USEC_PER_MINUTE);
+}
+END_TEST
+
+START_TEST(descriptors_limit_all_relays_together)
+{
+    Table t = {.view.waiting = 20, .view.openable = 3};
+
+    add_relay(&t, RELAY_STATE_LIMITED, 2, NOW + USEC_PER_MINUTE);
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 3);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 2);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 1);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW), 3);
+}
+END_TEST
+
+static uint64_t random_below(uint64_t *state, uint64_t n)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state % n;
+}
+
+/* A pseudo-random walk over all that may be: what must hold always. */
+START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
+{
+    uint64_t random = 88172645463325252u;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        Table t = {.view.openable = 50};
+        size_t opened[3] = {0};
+
+        for (unsigned i = 0; i < 1 + round % 3; i++)
+            add_relay(&t, (RelayState)random_below(&random, RELAY_STATE_MAX),
+                (unsigned)random_below(&random, 6),
+                NOW + random_below(&random, 100) * USEC_PER_SEC - 50 * USEC_PER_SEC);
+        for (unsigned i = 0, n = (unsigned)random_below(&random, 8); i < n; i++) {
+            PlanLink *link = add_link(&t,
+                random_below(&random, 5) == 0 ? SIZE_MAX : random_below(&random, t.view.n_relays),
+                (unsigned)random_below(&random, 3));
+
+            link->since = NOW - random_below(&random, 60) * USEC_PER_SEC;
+            link->quitting = random_below(&random, 4) == 0;
+            link->used_up = random_below(&random, 4) == 0;
+            link->ready = random_below(&random, 4) != 0;
+            link->can_submit = link->can_submit && link->ready;
+            link->carries = link->ready ? link->carries : 0;
+        }
+        t.view.waiting = random_below(&random, 30);
+        t.view.stopping = random_below(&random, 8) == 0;
+        t.view.stop_deadline = NOW + random_below(&random, 2) * USEC_PER_SEC;
+        t.view.paused_until = random_below(&random, 4) == 0 ? NOW + 1 : random_below(&random, NOW);
+        draw_up(&t, NOW);
+        for (size_t i = 0; i < t.n; i++) {
+            size_t index = t.actions[i].index;
+
+            if (t.actions[i].kind == PLAN_OPEN) {
+                opened[index]++;
+                ck_assert_uint_le(
+                    t.relays[index].connections + opened[index], t.relays[index].limit);
+                continue;
+            }
+            ck_assert(t.links[index].ready && !t.links[index].quitting);
+            ck_assert_uint_eq(count(&t, PLAN_FILL, index) + count(&t, PLAN_QUIT, index), 1);
+            if (t.actions[i].kind == PLAN_FILL)
+                ck_assert(t.links[index].can_submit && !t.links[index].used_up);
+        }
+        ck_assert_uint_le(t.n, t.view.waiting + t.view.n_links);
+    }
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("delivery/plan");
+    TCase *tcase = tcase_create("plan");
+
+    tcase_add_test(tcase, nothing_to_do_is_nothing_done);
+    tcase_add_test(tcase, a_message_gets_a_connection_and_no_more_than_that);
+    tcase_add_test(tcase, an_idle_connection_comes_before_a_new_one);
+    tcase_add_test(tcase, nobody_waits_behind_another_while_a_connection_may_be_opened);
+    tcase_add_test(tcase, a_second_message_is_for_when_no_connection_may_be_opened);
+    tcase_add_test(tcase, more_than_can_be_opened_goes_behind_others_at_once);
+    tcase_add_test(tcase, one_that_is_being_opened_is_room_for_one_message_and_not_for_long);
+    tcase_add_test(tcase, those_of_an_old_configuration_neither_take_nor_keep_anything);
+    tcase_add_test(tcase, a_held_relay_gets_nothing_and_the_next_one_all);
+    tcase_add_test(tcase, a_relay_that_is_tried_again_gets_one_and_does_not_keep_the_others);
+    tcase_add_test(tcase, a_relay_that_bears_no_more_leaves_the_rest_to_the_next);
+    tcase_add_test(tcase, a_relay_that_is_busy_keeps_the_mail);
+    tcase_add_test(tcase, idle_connections_are_kept_for_a_while);
+    tcase_add_test(tcase, one_that_says_goodbye_is_waited_for_without_looking);
+    tcase_add_test(tcase, one_that_is_used_up_is_given_up_and_replaced);
+    tcase_add_test(tcase, a_pause_and_a_stop_take_nothing);
+    tcase_add_test(tcase, descriptors_limit_all_relays_together);
+    tcase_add_test(tcase, no_view_leads_to_a_time_that_is_past_or_to_work_done_twice);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
