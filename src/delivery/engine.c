@@ -83,7 +83,11 @@ int engine_new(sd_event *loop, Spool *spool, Config *config, const EngineObserve
     engine->context.observer = observer;
     engine->context.user = user;
     use_config(engine, config);
-    r = relay_set_new(config, &engine->relays);
+    r = worker_new(&engine->worker);
+    if (r >= 0)
+        r = spool_use_worker(spool, engine->worker);
+    if (r >= 0)
+        r = relay_set_new(config, engine->worker, &engine->relays);
     if (r >= 0)
         r = spool_source_new(spool, &config->spool, &engine->spool_source);
     if (r >= 0)
@@ -113,6 +117,7 @@ void engine_free(Engine *engine)
     spool_source_free(engine->spool_source);
     buffer_done(&engine->scratch);
     config_unref(engine->config);
+    worker_unref(engine->worker);
     sd_event_unref(engine->loop);
     free(engine);
 }
@@ -153,7 +158,7 @@ int engine_reload(Engine *engine, Config *config)
     RelaySet *relays;
     int r;
 
-    r = relay_set_new(config, &relays);
+    r = relay_set_new(config, engine->worker, &relays);
     if (r < 0)
         return r;
     relay_set_unref(engine->relays);

@@ -9,7 +9,7 @@
 /* How long a relay that refused more connections gets no more than it bore. */
 #define LIMIT_PAUSE USEC_PER_MINUTE
 
-int relay_set_new(Config *config, RelaySet **ret)
+int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
 {
     RelaySet *set = calloc(1, sizeof(RelaySet));
     int r = 0;
@@ -26,7 +26,7 @@ int relay_set_new(Config *config, RelaySet **ret)
 
         relay->config = &config->relays[i];
         relay->limit = relay->config->connections;
-        r = connection_shared_new(config, i, &relay->shared);
+        r = connection_shared_new(config, i, worker, &relay->shared);
         set->n_relays++;
     }
     if (r < 0)

@@ -28,8 +28,8 @@ typedef struct RelaySet {
     size_t n_relays;
 } RelaySet;
 
-/* References the Config. 0 or -ENOMEM. */
-int relay_set_new(Config *config, RelaySet **ret);
+/* References the Config and the worker. 0 or -ENOMEM. */
+int relay_set_new(Config *config, Worker *worker, RelaySet **ret);
 RelaySet *relay_set_ref(RelaySet *set);
 RelaySet *relay_set_unref(RelaySet *set); /* accepts NULL; returns NULL */
 

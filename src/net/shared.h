@@ -6,6 +6,7 @@
 struct ConnectionShared {
     unsigned references;
     Config *config;
+    Worker *worker;
     const RelayConfig *relay;
     TlsContext *tls;    /* NULL until a connection needs it */
     bool has_host_name; /* it has been looked for */
