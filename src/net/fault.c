@@ -1,5 +1,5 @@
-/* The one place where failures of name lookup, sockets and TLS become outcomes. Must never hold one
- * against a message that was not under way. */
+/* The one place where failures of name lookup, sockets and TLS become outcomes. Must never judge
+ * whose fault they are. */
 #include "net/fault.h"
 
 #include "base/errors.h"
@@ -17,7 +17,20 @@ static bool is_about_certificate(int number)
     }
 }
 
-DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure)
+static DeliveryCause cause_of(const Failure *failure)
+{
+    switch (failure->number) {
+    case ERROR_TIMEOUT:
+    case ERROR_CONNECTION_TIMED_OUT: return CAUSE_TIMEOUT;
+    case ERROR_TLS_LIBRARY:
+    case ERROR_TLS_HANDSHAKE:
+    case ERROR_TLS_ENCRYPT:
+    case ERROR_TLS_DECRYPT: return CAUSE_PROTOCOL;
+    default: return is_about_certificate(failure->number) ? CAUSE_PROTOCOL : CAUSE_LOST;
+    }
+}
+
+DeliveryOutcome fault_of_transport(const Connection *c, const Failure *failure)
 {
     DeliveryStage stage = transport_stage(c);
 
@@ -27,19 +40,19 @@ DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure
         stage = STAGE_CERTIFICATE;
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
+        .cause = c->own ? CAUSE_OWN : cause_of(failure),
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),
     };
 }
 
-DeliveryOutcome fault_in_session(const Connection *c, const Failure *failure)
+DeliveryOutcome fault_in_session(const Failure *failure)
 {
-    DeliveryStage stage = smtp_session_stage(c->session);
-
     return (DeliveryOutcome){
-        .kind = delivery_stage_is_relay(stage) ? DELIVERY_CUT_OFF : DELIVERY_DEFERRED,
-        .stage = stage,
+        .kind = DELIVERY_CUT_OFF,
+        .cause = cause_of(failure),
+        .stage = STAGE_NONE,
         .error = failure->number,
         .text = failure_text(failure),
     };

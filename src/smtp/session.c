@@ -190,6 +190,8 @@ void smtp_session_lost(SmtpSession *s, const DeliveryOutcome *why)
         return;
     s->lost = true;
     s->end = *why;
+    s->end.kind =
+        delivery_stage_is_relay(smtp_session_stage(s)) ? DELIVERY_CUT_OFF : DELIVERY_DEFERRED;
     smtp_keep_end_text(s, why->text);
 }
 
