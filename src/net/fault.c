@@ -1,5 +1,5 @@
-/* The one place where failures of name lookup, sockets and TLS become outcomes. Must never judge
- * whose fault they are. */
+/* The one place where failures of name lookup, sockets and TLS become outcomes. Must never say
+ * whose fault one is. */
 #include "net/fault.h"
 
 #include "base/errors.h"

@@ -10,8 +10,9 @@ struct ConnectionShared {
     Config *config;
     Worker *worker;
     const RelayConfig *relay;
-    TlsContext *tls; /* NULL until a connection needs it */
-    AvoidList avoid; /* addresses that failed of late */
+    TlsContext *tls;  /* NULL until a connection needs it */
+    bool no_chunking; /* the relay offers CHUNKING and does not know BDAT */
+    AvoidList avoid;  /* addresses that failed of late */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

@@ -371,7 +371,7 @@ START_TEST(a_relay_that_hangs_up_is_told)
     check_failure(_i,
         "S: 220 server.test\n" EHLO ENVELOPE
         "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nBYTES 5000\nRESET\n",
-        NULL, SETTINGS("tls=none"), DELIVERY_DEFERRED, STAGE_CONTENT, 10054,
+        NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_CONTENT, 10054,
         "Connection reset by peer");
 }
 END_TEST
