@@ -40,6 +40,7 @@ typedef struct Link {
 
 struct Engine {
     sd_event *loop;
+    Worker *worker; /* what may block */
     Config *config;
     RelaySet *relays;
     Worker *worker;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/worker.h"
 #include "net/tls.h"
 #include "settings/config.h"
 #include "smtp/session.h"
@@ -18,8 +19,8 @@ typedef struct Connection Connection;
  * cached TLS session; that BDAT is not to be used. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
-int connection_shared_new(Config *config, size_t relay_index,
-    ConnectionShared **ret); /* keeps a reference to the Config */
+int connection_shared_new(Config *config, size_t relay_index, Worker *worker,
+    ConnectionShared **ret); /* keeps references to the Config and the Worker */
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */

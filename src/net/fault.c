@@ -17,19 +17,20 @@ static bool is_about_certificate(int number)
     }
 }
 
-/* Some are nothing that the relay or the network did. */
-static DeliveryCause cause_of(int number)
+static DeliveryCause cause_of(const Failure *failure)
 {
-    switch (number) {
-    case ERROR_TIMEOUT: return CAUSE_TIMEOUT;
-    case ERROR_CONFIGURATION:
-    case ERROR_CERTIFICATE_STORE:
-    case ERROR_CLIENT_CERTIFICATE: return CAUSE_OWN;
-    default: return CAUSE_LOST;
+    switch (failure->number) {
+    case ERROR_TIMEOUT:
+    case ERROR_CONNECTION_TIMED_OUT: return CAUSE_TIMEOUT;
+    case ERROR_TLS_LIBRARY:
+    case ERROR_TLS_HANDSHAKE:
+    case ERROR_TLS_ENCRYPT:
+    case ERROR_TLS_DECRYPT: return CAUSE_PROTOCOL;
+    default: return is_about_certificate(failure->number) ? CAUSE_PROTOCOL : CAUSE_LOST;
     }
 }
 
-DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure)
+DeliveryOutcome fault_of_transport(const Connection *c, const Failure *failure)
 {
     DeliveryStage stage = transport_stage(c);
 
@@ -39,7 +40,7 @@ DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure
         stage = STAGE_CERTIFICATE;
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
-        .cause = c->found.secret_failed ? CAUSE_OWN : cause_of(failure->number),
+        .cause = c->own ? CAUSE_OWN : cause_of(failure),
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),
@@ -50,7 +51,7 @@ DeliveryOutcome fault_in_session(const Failure *failure)
 {
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
-        .cause = cause_of(failure->number),
+        .cause = cause_of(failure),
         .stage = STAGE_NONE,
         .error = failure->number,
         .text = failure_text(failure),

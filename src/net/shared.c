@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-int connection_shared_new(Config *config, size_t relay_index, ConnectionShared **ret)
+int connection_shared_new(
+    Config *config, size_t relay_index, Worker *worker, ConnectionShared **ret)
 {
     ConnectionShared *shared = calloc(1, sizeof(ConnectionShared));
 
@@ -11,6 +12,7 @@ int connection_shared_new(Config *config, size_t relay_index, ConnectionShared *
         return -ENOMEM;
     shared->references = 1;
     shared->config = config_ref(config);
+    shared->worker = worker_ref(worker);
     shared->relay = &config->relays[relay_index];
     *ret = shared;
     return 0;
@@ -26,8 +28,12 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
 {
     if (!shared || --shared->references > 0)
         return NULL;
+    (void)answer_unref(shared->addresses);
+    (void)answer_unref(shared->secrets);
+    (void)answer_unref(shared->name);
     (void)tls_context_unref(shared->tls);
     (void)config_unref(shared->config);
+    (void)worker_unref(shared->worker);
     free(shared->host_name);
     free(shared);
     return NULL;

@@ -113,7 +113,7 @@ static int delete_file(SpoolClaim *claim, Failure *f)
 
     if (r < 0 && r != -ENOENT)
         return 1;
-    if (r == 0 && claim->size <= CLOSE_LATER_MAX)
+    if (r == 0 && claim->size <= CLOSE_LATER_MAX && claim->spool->closer)
         closer_take(claim->spool->closer, TAKE_FD(claim->fd));
     if (r == -ENOENT)
         (void)failure_set(f, r, ERROR_SPOOL,

@@ -16,7 +16,7 @@ struct Spool {
     ino_t inode;
     uid_t owner; /* of the directory: who runs the daemon */
     gid_t group;
-    Closer *closer;
+    Closer *closer; /* NULL without a worker */
 };
 
 struct SpoolClaim {

@@ -113,7 +113,7 @@ int spool_open(const char *path, Spool **ret, Failure *f)
         return failure_set_errno(f, -ENOMEM, "%s", path);
     spool->fd = -1;
     spool->path = strdup(path);
-    if (!spool->path || closer_new(&spool->closer) < 0)
+    if (!spool->path)
         return failure_set_errno(f, -ENOMEM, "%s", path);
     spool->fd = open_directory(path, f);
     if (spool->fd < 0)
@@ -139,6 +139,13 @@ void spool_free(Spool *spool)
     close_p(&spool->fd);
     free(spool->path);
     free(spool);
+}
+
+int spool_use_worker(Spool *spool, Worker *worker)
+{
+    closer_free(spool->closer);
+    spool->closer = NULL;
+    return closer_new(worker, &spool->closer);
 }
 
 void spool_tidy(Spool *spool)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/worker.h"
 #include "spool/name.h"
 
 typedef struct Spool Spool;
@@ -103,6 +104,10 @@ const Spool *spool_claim_spool(const SpoolClaim *claim);
  * the file cannot be taken out of `.sending` 1 is returned, with a Failure, and the claim stays:
  * let go of it, and the message is sent again. Call it again later. */
 int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f);
+
+/* From now on the files of completed messages are closed by the worker, of which a reference is
+ * kept: for who completes many. 0 or -ENOMEM. */
+int spool_use_worker(Spool *spool, Worker *worker);
 
 /* Lets go of the files of the last completed messages, which are closed in batches: for the end of
  * a burst. */

@@ -17,7 +17,9 @@ int call_open(
     int r;
 
     *ret = (Call){.relay = &config->relays[index]};
-    r = connection_shared_new(config, index, &ret->shared);
+    r = worker_new(&ret->worker);
+    if (r >= 0)
+        r = connection_shared_new(config, index, ret->worker, &ret->shared);
     if (r >= 0)
         r = connection_new(ret->shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(),
             &ret->connection);
@@ -44,6 +46,7 @@ void call_done(Call *call)
 {
     connection_free(call->connection);
     connection_shared_unref(call->shared);
+    worker_unref(call->worker);
     *call = (Call){0};
 }
 

@@ -5,6 +5,7 @@
 
 typedef struct Call {
     const RelayConfig *relay;
+    Worker *worker;
     ConnectionShared *shared;
     Connection *connection;
 } Call;

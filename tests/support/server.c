@@ -114,7 +114,7 @@ static void expect(Peer *peer, const char *prefix)
     char line[1200], what[300];
 
     if (!read_line(peer, line, sizeof(line)) || strncasecmp(line, prefix, strlen(prefix)) != 0) {
-        snprintf(what, sizeof(what), "wanted \"%s\", got", prefix);
+        snprintf(what, sizeof(what), "wanted \"%.250s\", got", prefix);
         note_failure(peer, what, line);
     }
 }

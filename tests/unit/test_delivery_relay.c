@@ -25,13 +25,15 @@ static const DeliveryOutcome refused_connection = {
 
 static RelaySet *make_set(void)
 {
+    _cleanup_worker_ Worker *worker = NULL;
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
     RelaySet *set;
     int r = config_load_text("test", text, strlen(text), NULL, &config, &f);
 
     ck_assert_msg(r == 0, "%s", failure_text(&f));
-    ck_assert_int_eq(relay_set_new(config, &set), 0);
+    ck_assert_int_eq(worker_new(&worker), 0);
+    ck_assert_int_eq(relay_set_new(config, worker, &set), 0);
     return set;
 }
 

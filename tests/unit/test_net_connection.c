@@ -206,6 +206,7 @@ static Client client_for(uint16_t port, const char *const *settings)
     char port_setting[32];
     const char *overrides[16] = {
         "host=127.0.0.1", "hello=client.test", "timeout=5s", authority_setting, port_setting};
+    _cleanup_worker_ Worker *worker = NULL;
     _cleanup_failure_ Failure f = {0};
     Client client = {.messages = 1, .message_bytes = 100};
 
@@ -214,7 +215,8 @@ static Client client_for(uint16_t port, const char *const *settings)
         overrides[5 + i] = settings[i];
     ck_assert_msg(
         config_load("/dev/null", overrides, &client.config, &f) == 0, "%s", failure_text(&f));
-    ck_assert_int_eq(connection_shared_new(client.config, 0, &client.shared), 0);
+    ck_assert_int_eq(worker_new(&worker), 0);
+    ck_assert_int_eq(connection_shared_new(client.config, 0, worker, &client.shared), 0);
     return client;
 }
 
@@ -369,7 +371,7 @@ START_TEST(a_relay_that_hangs_up_is_told)
     check_failure(_i,
         "S: 220 server.test\n" EHLO ENVELOPE
         "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nBYTES 5000\nRESET\n",
-        NULL, SETTINGS("tls=none"), DELIVERY_DEFERRED, STAGE_CONTENT, 10054,
+        NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_CONTENT, 10054,
         "Connection reset by peer");
 }
 END_TEST

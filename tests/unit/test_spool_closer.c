@@ -33,6 +33,25 @@ static bool is_closed(int read_end)
     return p.revents & POLLHUP;
 }
 
+/* What the worker has is closed in its own time. */
+static void wait_until_closed(const Ends *ends)
+{
+    struct pollfd p = {.fd = ends->read};
+
+    ck_assert_int_eq(poll(&p, 1, 20000), 1);
+    ck_assert_int_ne(p.revents & POLLHUP, 0);
+}
+
+static Closer *make_closer(void)
+{
+    _cleanup_worker_ Worker *worker = NULL;
+    Closer *closer;
+
+    ck_assert_int_eq(worker_new(&worker), 0);
+    ck_assert_int_eq(closer_new(worker, &closer), 0);
+    return closer;
+}
+
 static size_t count_open(const Ends *pipes, size_t n)
 {
     size_t open = 0;
@@ -77,27 +96,26 @@ static int listen_small(void)
 START_TEST(all_are_closed)
 {
     Ends pipes[PIPES];
-    Closer *closer;
+    Closer *closer = make_closer();
 
-    ck_assert_int_eq(closer_new(&closer), 0);
     for (size_t i = 0; i < PIPES; i++) {
         pipes[i] = open_pipe();
         closer_take(closer, pipes[i].write);
         ck_assert_uint_le(count_open(pipes, i + 1), CLOSER_KEPT_MAX);
     }
     closer_free(closer);
-    ck_assert_uint_eq(count_open(pipes, PIPES), 0);
-    for (size_t i = 0; i < PIPES; i++)
+    for (size_t i = 0; i < PIPES; i++) {
+        wait_until_closed(&pipes[i]);
         close(pipes[i].read);
+    }
 }
 END_TEST
 
 START_TEST(a_flush_closes_what_no_thread_has)
 {
     Ends one = open_pipe();
-    Closer *closer;
+    Closer *closer = make_closer();
 
-    ck_assert_int_eq(closer_new(&closer), 0);
     closer_take(closer, one.write);
     ck_assert(!is_closed(one.read)); /* it waits for others */
     closer_flush(closer);
@@ -114,11 +132,10 @@ START_TEST(slow_ones_do_not_hold_up_the_others)
 {
     int listener = listen_small(), slow[SLOW], peers[SLOW];
     Ends pipes[PIPES];
-    Closer *closer;
+    Closer *closer = make_closer();
 
     for (size_t i = 0; i < SLOW; i++)
         slow[i] = open_slow(listener, &peers[i]);
-    ck_assert_int_eq(closer_new(&closer), 0);
     for (size_t i = 0; i < PIPES; i++) {
         pipes[i] = open_pipe();
         closer_take(closer, pipes[i].write);
@@ -129,9 +146,10 @@ START_TEST(slow_ones_do_not_hold_up_the_others)
     for (size_t i = 0; i < SLOW; i++)
         close(peers[i]); /* what is still being closed ends */
     closer_free(closer);
-    ck_assert_uint_eq(count_open(pipes, PIPES), 0);
-    for (size_t i = 0; i < PIPES; i++)
+    for (size_t i = 0; i < PIPES; i++) {
+        wait_until_closed(&pipes[i]);
         close(pipes[i].read);
+    }
     close(listener);
 }
 END_TEST
