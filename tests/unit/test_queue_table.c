@@ -246,6 +246,14 @@ static uint64_t random_below(uint64_t *state, uint64_t n)
     return *state % n;
 }
 
+static bool is_nothing_due(const usec_t due[static MODEL_IDS], usec_t now)
+{
+    for (unsigned i = 0; i < MODEL_IDS; i++)
+        if (due[i] != 0 && due[i] <= now)
+            return false;
+    return true;
+}
+
 /* Against a table that is plain and slow. */
 START_TEST(it_behaves_as_a_plain_table_does)
 {
@@ -255,7 +263,7 @@ START_TEST(it_behaves_as_a_plain_table_does)
     char id[NAME_ID_MAX];
     NameKind kind;
 
-    for (unsigned round = 0; round < 50000; round++) {
+    for (unsigned round = 0; round < 20000; round++) {
         unsigned i = (unsigned)random_below(&random, MODEL_IDS);
         usec_t when = (2 + random_below(&random, 1000)) * USEC_PER_SEC;
 
@@ -279,8 +287,7 @@ START_TEST(it_behaves_as_a_plain_table_does)
                 ck_assert_uint_le(due[i], when);
                 due[i] = 0;
             } else {
-                for (i = 0; i < MODEL_IDS; i++)
-                    ck_assert(due[i] == 0 || due[i] > when);
+                ck_assert(is_nothing_due(due, when));
             }
         }
     }
