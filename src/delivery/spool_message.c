@@ -56,13 +56,13 @@ static int find_pending(SpoolMessage *m, const SpoolHistory *history)
 
 /* Reads record and header. 0, -EBADMSG for a message that cannot be sent, or another negative
  * errno, with a Failure. */
-static int load(SpoolMessage *m, Failure *f)
+static int load(SpoolMessage *m, usec_t now, Failure *f)
 {
-    _cleanup_(spool_history_done) SpoolHistory history = {0};
+    const SpoolHistory *history;
     usec_t arrival = spool_claim_arrival(m->claim);
     int r;
 
-    r = spool_history_load(m->claim, &history, f);
+    r = spool_history_load(m->claim, f);
     if (r < 0)
         return r;
     r = message_open(spool_claim_fd(m->claim), spool_claim_size(m->claim), arrival,
@@ -71,9 +71,16 @@ static int load(SpoolMessage *m, Failure *f)
         return r;
     m->base.id = spool_claim_id(m->claim);
     m->base.arrival = arrival;
-    m->base.retry_start = MAX(arrival, history.lease_start);
-    m->base.attempts = history.attempts;
-    return find_pending(m, &history);
+    history = spool_claim_history(m->claim);
+    /* Somebody released it, or had it retried: its life begins again. */
+    if (history->waiting && spool_claim_from(m->claim) == SPOOL_QUEUED) {
+        m->base.retry_start = now;
+        r = spool_record_queued(&m->lines, now);
+        return r < 0 ? r : find_pending(m, history);
+    }
+    m->base.retry_start = history->first_attempt > 0 ? history->first_attempt : now;
+    m->base.attempts = history->attempts;
+    return find_pending(m, history);
 }
 
 /* Gives a message back for which nothing can be done at present. Consumes it. */
@@ -126,15 +133,16 @@ int spool_message_open(
     if (!m) {
         char id[SPOOL_NAME_MAX];
 
-        memccpy(id, spool_claim_id(claim), '\0', sizeof(id));
-        (void)spool_release(claim, NULL);
-        spool_source_requeue(source, id);
+        SpoolState from = spool_claim_from(claim);
+
+        (void)spool_release(claim, id, NULL);
+        spool_source_requeue(source, id, from);
         return -ENOMEM;
     }
     m->base.source = source;
     m->base.id = spool_claim_id(claim);
     m->claim = claim;
-    r = load(m, f);
+    r = load(m, now, f);
     if (r < 0)
         return reject(m, now, r, f);
     if (m->base.n_pending == 0)
@@ -177,7 +185,7 @@ int spool_message_complete(SourceMessage *message, usec_t now, bool keep_sent, F
         r = spool_message_write(message, f);
     if (r < 0) /* delivered all the same: what cannot be kept is let go */
         keep_sent = false;
-    r = spool_complete(m->claim, keep_sent, f);
+    r = spool_complete(m->claim, keep_sent, NULL, f);
     if (r == 1)
         return SOURCE_STUCK;
     spool_message_free(m);
@@ -205,7 +213,7 @@ int spool_message_defer(
         m, m->last_line_gathered ? 0 : spool_record_retry(&m->lines, now, attempt, next), f);
     if (r == SOURCE_STUCK)
         return r;
-    r = spool_defer(m->claim, next, f);
+    r = spool_defer(m->claim, next, NULL, f);
     spool_message_free(m);
     return r;
 }
@@ -219,7 +227,7 @@ int spool_message_fail(SourceMessage *message, usec_t now, int error, const char
         m, m->last_line_gathered ? 0 : spool_record_failed(&m->lines, now, error, text), f);
     if (r == SOURCE_STUCK)
         return r;
-    r = spool_fail(m->claim, f);
+    r = spool_fail(m->claim, NULL, f);
     spool_message_free(m);
     return r;
 }
@@ -227,15 +235,15 @@ int spool_message_fail(SourceMessage *message, usec_t now, int error, const char
 int spool_message_release(SourceMessage *message, Failure *f)
 {
     SpoolMessage *m = from_base(message);
+    SpoolState from = spool_claim_from(m->claim);
     char id[SPOOL_NAME_MAX];
     int r;
 
     if (spool_message_write(message, f) < 0)
         return SOURCE_STUCK;
-    memccpy(id, m->base.id, '\0', sizeof(id));
-    r = spool_release(m->claim, f);
+    r = spool_release(m->claim, id, f);
     if (r >= 0)
-        spool_source_requeue(m->base.source, id);
+        spool_source_requeue(m->base.source, id, from);
     spool_message_free(m);
     return r;
 }

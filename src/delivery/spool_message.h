@@ -22,5 +22,5 @@ int spool_message_fail(SourceMessage *message, usec_t now, int error, const char
 int spool_message_release(SourceMessage *message, Failure *f);
 void spool_message_abandon(SourceMessage *message);
 
-/* Puts the id at the end of the names to look at. */
-void spool_source_requeue(Source *source, const char *id);
+/* Puts the id, whose file is in that state again, at the end of the names to look at. */
+void spool_source_requeue(Source *source, const char *id, SpoolState state);

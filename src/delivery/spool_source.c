@@ -27,25 +27,12 @@ static SpoolSource *from_base(const Source *source)
     return (SpoolSource *)source;
 }
 
-/* Whether the next message would meet with the same. */
-static bool is_common(int error)
-{
-    switch (-error) {
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-    case ENOSPC:
-    case EDQUOT:
-    case EROFS:
-    case ENOLCK: return true;
-    default: return false;
-    }
-}
-
 /* What a failure with one message is to the source: SOURCE_PROBLEM, or the error. */
 static int judge_failure(SpoolSource *s, const char *id, int error, usec_t now)
 {
-    return !is_common(error) && spool_names_leave(&s->names, id, now) ? SOURCE_PROBLEM : error;
+    bool common = spool_is_common_fault(error) && error != -EIO; /* a bad block is one file's */
+
+    return !common && spool_names_leave(&s->names, id, now) ? SOURCE_PROBLEM : error;
 }
 
 /* Claims one name. A SourceResult, -EAGAIN to go on with the next name, or another negative errno.
@@ -60,7 +47,8 @@ static int try_claim(
     /* Deferred anew since the name came into the index: that brought a newer entry for it. */
     if (tag == NAME_DEFERRED && spool_next_attempt(s->spool, id) > now)
         return -EAGAIN;
-    r = spool_claim(s->spool, id, from, s->settle, tag == NAME_QUEUED_SETTLED, now, &claim, f);
+    r = spool_claim(
+        s->spool, id, from, s->settle, tag == NAME_QUEUED_SETTLED, now, &claim, NULL, f);
     switch (r) {
     case SPOOL_CLAIMED:
         r = spool_message_open(&s->base, claim, s->keep_sent, now, ret, f);
@@ -70,6 +58,7 @@ static int try_claim(
             spool_names_read_ahead(&s->names);
         return SOURCE_CLAIMED;
     case SPOOL_DEFECTIVE: return SOURCE_DEFECT;
+    case SPOOL_UNREADABLE: return -EACCES;
     case SPOOL_UNSETTLED:
     case SPOOL_LOCKED:
         spool_names_push_at(&s->names, id, tag == NAME_QUEUED_SETTLED ? NAME_QUEUED : tag,
@@ -89,16 +78,16 @@ static int source_look(Source *base, usec_t now, char ret_id[static SOURCE_ID_MA
 
     if (r <= 0)
         return r;
-    r = spool_recover(s->spool, ret_id, s->keep_sent, f);
+    r = spool_recover(s->spool, ret_id, s->keep_sent, ret_id, f);
     if (r < 0) {
         r = judge_failure(s, ret_id, r, now);
         if (r < 0)
             spool_names_rescan(&s->names);
         return r;
     }
-    if (r != 1)
+    if (r != SPOOL_REQUEUED && r != SPOOL_REDEFERRED)
         return SOURCE_NONE;
-    spool_names_push(&s->names, ret_id, NAME_QUEUED_SETTLED);
+    spool_source_requeue(base, ret_id, r == SPOOL_REQUEUED ? SPOOL_QUEUED : SPOOL_DEFERRED);
     return SOURCE_RECOVERED;
 }
 
@@ -189,9 +178,10 @@ void spool_source_configure(SpoolSource *s, const SpoolConfig *config)
     s->keep_sent = config->keep_sent;
 }
 
-void spool_source_requeue(Source *base, const char *id)
+void spool_source_requeue(Source *base, const char *id, SpoolState state)
 {
-    spool_names_push(&from_base(base)->names, id, NAME_QUEUED_SETTLED);
+    spool_names_push(&from_base(base)->names, id,
+        state == SPOOL_DEFERRED ? NAME_DEFERRED_NOW : NAME_QUEUED_SETTLED);
 }
 
 static const SourceOps spool_source_ops = {

@@ -27,7 +27,7 @@ const char *spool_path(const Spool *spool); /* borrowed */
 
 /* Whether an error is one that any other message would meet with too: no space, quota, memory,
  * descriptors or locks, a read-only file system, a failing disk. All others are those of one
- * message, or of one file. */
+ * message, or of one file; and EIO from reading one file may be, too. */
 bool spool_is_common_fault(int error);
 
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
@@ -104,9 +104,10 @@ typedef enum SpoolRecovery {
     SPOOL_REDEFERRED = 3, /* its record's last line is `retry`: it waits for that time */
 } SpoolRecovery;
 
-/* Takes over `id.sending` of a dead process; `ret_id` (SPOOL_NAME_MAX bytes, or NULL) is what it is
- * called now. A SpoolRecovery, or a negative errno with a Failure, and nothing is renamed: -EACCES
- * for a regular file that this user may not open, which a process of another user may be sending.
+/* Takes over `id.sending` of a dead process; `ret_id` (SPOOL_NAME_MAX bytes, or NULL, or `id`
+ * itself) is what it is called now. A SpoolRecovery, or a negative errno with a Failure, and
+ * nothing is renamed: -EACCES for a regular file that this user may not open, which a process of
+ * another user may be sending.
  */
 int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Failure *f);
 
