@@ -20,7 +20,7 @@ static int rename_record(const Spool *spool, const char *id, const char *new_id)
 
     if (!spool_name_format_record(id, from) || !spool_name_format_record(new_id, to))
         return -ENAMETOOLONG;
-    return spool_rename(spool->fd, from, to);
+    return spool_rename_record(spool->fd, from, to);
 }
 
 int spool_rename_message(
@@ -106,6 +106,13 @@ int spool_unlink_record(const Spool *spool, const char *id, Failure *f)
         f, -errno, "%s/%s: cannot delete the delivery record", spool->path, name);
 }
 
+/* What the message is called now. */
+static void tell_id(const SpoolClaim *claim, char *ret_id)
+{
+    if (ret_id)
+        strcpy(ret_id, claim->id);
+}
+
 /* Deletes the file of a claim without a record. As spool_complete(). */
 static int delete_file(SpoolClaim *claim, Failure *f)
 {
@@ -124,14 +131,16 @@ static int delete_file(SpoolClaim *claim, Failure *f)
     return r;
 }
 
-int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f)
+int spool_complete(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f)
 {
     SpoolClaim *owned _cleanup_(spool_claim_free_p) = NULL;
     int r;
 
+    tell_id(claim, ret_id);
     if (!keep_sent && !claim->has_record)
         return delete_file(claim, f);
     r = change_state(claim, SPOOL_SENT, f);
+    tell_id(claim, ret_id);
     if (r < 0 && r != -ENOENT)
         return 1;
     /* Past this rename nothing sends it again, so that its record may go before it. */
@@ -145,32 +154,63 @@ int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f)
     return r == -ENOENT ? 0 : r;
 }
 
-int spool_defer(SpoolClaim *claim, usec_t next, Failure *f)
+int spool_set_due(const Spool *spool, const char *id, usec_t next)
 {
-    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
         {.tv_sec = (time_t)(next / USEC_PER_SEC), .tv_nsec = (long)(next % USEC_PER_SEC) * 1000}};
     char name[SPOOL_NAME_MAX];
 
-    if (!spool_name_format_record(owned->id, name))
-        return failure_set(f, -EINVAL, ERROR_SPOOL, "%s: the id is too long", owned->id);
-    if (utimensat(owned->spool->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-        return failure_set_errno(f, -errno,
-            "%s/%s: cannot set the time of the next attempt on the delivery record",
-            owned->spool->path, name);
-    return change_state(owned, SPOOL_DEFERRED, f);
+    if (!spool_name_format_record(id, name))
+        return -EINVAL;
+    return utimensat(spool->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-int spool_fail(SpoolClaim *claim, Failure *f)
+/* The claim's last change of name; consumes it. */
+static int end(SpoolClaim *claim, SpoolState to, char *ret_id, Failure *f)
 {
-    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
+    int r = change_state(claim, to, f);
 
-    return change_state(owned, SPOOL_FAILED, f);
+    tell_id(claim, ret_id);
+    spool_claim_free(claim);
+    return r;
 }
 
-int spool_release(SpoolClaim *claim, Failure *f)
+int spool_defer(SpoolClaim *claim, usec_t next, char *ret_id, Failure *f)
 {
-    SpoolClaim *owned _cleanup_(spool_claim_free_p) = claim;
+    int r = spool_set_due(claim->spool, claim->id, next);
 
-    return change_state(owned, SPOOL_QUEUED, f);
+    if (r >= 0)
+        return end(claim, SPOOL_DEFERRED, ret_id, f);
+    (void)failure_set_errno(f, r,
+        "%s/%s.status: cannot set the time of the next attempt on the delivery record",
+        claim->spool->path, claim->id);
+    tell_id(claim, ret_id);
+    spool_claim_free(claim);
+    return r;
+}
+
+int spool_fail(SpoolClaim *claim, char *ret_id, Failure *f)
+{
+    return end(claim, SPOOL_FAILED, ret_id, f);
+}
+
+int spool_release(SpoolClaim *claim, char *ret_id, Failure *f)
+{
+    return end(claim, claim->from, ret_id, f);
+}
+
+int spool_fail_defect(
+    SpoolClaim *claim, usec_t now, int error, const char *text, char *ret_id, Failure *f)
+{
+    _cleanup_buffer_ Buffer line = {0};
+    int r = spool_record_failed(&line, now, error, text);
+
+    if (r < 0)
+        (void)failure_set_errno(f, r, "%s/%s.sending", claim->spool->path, claim->id);
+    else
+        r = spool_record_append_lazily(claim, &line, f);
+    if (r >= 0)
+        return spool_fail(claim, ret_id, f);
+    (void)spool_release(claim, ret_id, NULL);
+    return r;
 }

@@ -10,7 +10,6 @@
 
 #include "base/errors.h"
 #include "spool/internal.h"
-#include "spool/record.h"
 
 /* A program that links a finished file into the queue and then unlinks the first name is given so
  * long. */
@@ -26,16 +25,17 @@ typedef struct Attempt {
     usec_t settle;
     bool settled;
     usec_t now;
+    char *ret_id;
     char name[SPOOL_NAME_MAX];
 } Attempt;
 
-SpoolClaim *spool_claim_new(Spool *spool, const char *id)
+SpoolClaim *spool_claim_new(Spool *spool, const char *id, SpoolState from)
 {
     SpoolClaim *claim = malloc(sizeof(*claim));
 
     if (!claim)
         return NULL;
-    *claim = (SpoolClaim){.spool = spool, .fd = -1};
+    *claim = (SpoolClaim){.spool = spool, .fd = -1, .from = from};
     if (strlen(id) <= SPOOL_ID_MAX)
         strcpy(claim->id, id);
     else
@@ -48,6 +48,8 @@ void spool_claim_free(SpoolClaim *claim)
     if (!claim)
         return;
     close_p(&claim->fd);
+    spool_history_done(&claim->history);
+    buffer_done(&claim->appended);
     free(claim);
 }
 
@@ -61,7 +63,7 @@ static bool is_young(usec_t then, usec_t now, usec_t age)
  * SPOOL_GONE, SPOOL_LOCKED, or a negative errno with a Failure. */
 static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
 {
-    SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id);
+    SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id, a->from);
     char name[SPOOL_NAME_MAX];
     int r = -EEXIST;
 
@@ -91,25 +93,41 @@ static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
  */
 static bool is_closed(const SpoolClaim *claim)
 {
-    SpoolHistory history = {0};
-    /* What cannot be read is complained about by who needs to know what is in it. */
-    bool closed = spool_history_load(claim, &history, NULL) >= 0 && history.sent;
+    RecordEvent last;
+    usec_t next;
 
-    spool_history_done(&history);
-    return closed;
+    /* What cannot be read is complained about by who needs to know what is in it. */
+    return spool_record_last(claim->spool, claim->id, &last, &next) >= 0 && last == RECORD_SENT;
+}
+
+/* The record may be this message's, or one of another whom it would be taken for: neither going on
+ * with it nor starting anew is safe. */
+static int refuse_doubtful(const SpoolClaim *claim, const struct stat *st, Failure *f)
+{
+    return failure_set(f, -EPERM, ERROR_SPOOL,
+        "%s/%s.status: left alone, for the delivery record has %ju names (hard links), so that it "
+        "may be another message's; remove the others (find %s -samefile %s/%s.status), or move it "
+        "away, and the message is sent to all its recipients",
+        claim->spool->path, claim->id, (uintmax_t)st->st_nlink, claim->spool->path,
+        claim->spool->path, claim->id);
 }
 
 /* Finds the record that belongs to the claim, which gets another id when its own is in use. */
 static int settle_record(SpoolClaim *claim, Failure *f)
 {
-    int r = spool_record_look(claim->spool, claim->id);
+    struct stat st;
+    int r = spool_record_look(claim->spool, claim->id, &st);
 
+    claim->loaded = r != RECORD_OWN; /* nothing to load */
     if (r == RECORD_NONE)
         return 0;
-    claim->has_record = r == RECORD_OWN;
-    if (r == RECORD_OWN && !is_closed(claim))
+    if (r == RECORD_DOUBTFUL)
+        return refuse_doubtful(claim, &st, f);
+    if (r == RECORD_OWN && !is_closed(claim)) {
+        spool_claim_set_record(claim, &st);
         return 0;
-    claim->has_record = false;
+    }
+    claim->loaded = true;
     if (r >= 0)
         r = spool_claim_change_id(claim, SPOOL_SENDING, SPOOL_SENDING);
     return r < 0 ? failure_set_errno(f, r,
@@ -121,16 +139,11 @@ static int settle_record(SpoolClaim *claim, Failure *f)
 /* Puts the reason into the record of the claim, and the claim to `.failed`. */
 static int record_defect(const Attempt *a, SpoolClaim *claim, const Failure *reason, Failure *f)
 {
-    _cleanup_buffer_ Buffer line = {0};
     int r = settle_record(claim, f);
 
-    if (r >= 0 && spool_record_failed(&line, a->now, reason->number, failure_text(reason)) < 0)
-        r = failure_set_errno(f, -ENOMEM, "%s/%s", a->spool->path, a->name);
     if (r >= 0)
-        r = spool_record_append(claim, &line, f);
-    if (r >= 0)
-        return spool_fail(claim, f);
-    (void)spool_release(claim, NULL);
+        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason), a->ret_id, f);
+    (void)spool_release(claim, NULL, NULL);
     return r;
 }
 
@@ -175,10 +188,21 @@ static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure 
     return fail_defective(a, fd, reason, f);
 }
 
+/* A regular file that may not be opened: where several users send from one directory, it may be
+ * another one's to send. */
+static int unreadable(const Attempt *a, const struct stat *st, Failure *f)
+{
+    if (!a->settled && is_young(spool_file_time(&st->st_ctim), a->now, a->settle))
+        return SPOOL_UNSETTLED; /* its writer may be about to chmod it */
+    return failure_set(f, SPOOL_UNREADABLE, ERROR_FILE,
+        "%s/%s: left alone, for the file cannot be read by user %u: it belongs to user %u, group "
+        "%u, with mode %04o; let that user read it (chmod g+r, or an ACL), or remove it",
+        a->spool->path, a->name, geteuid(), st->st_uid, st->st_gid, st->st_mode & 07777);
+}
+
 /* What could not be opened: gone, no message, or a failure of our own. */
 static int unopened(const Attempt *a, int error, Failure *f)
 {
-    Failure reason = {0};
     struct stat st;
 
     if (error == ENOENT)
@@ -192,15 +216,9 @@ static int unopened(const Attempt *a, int error, Failure *f)
         return errno == ENOENT ? SPOOL_GONE
                                : failure_set_errno(f, -errno, "%s/%s: cannot look at the message",
                                      a->spool->path, a->name);
-    if (error != EACCES || !S_ISREG(st.st_mode))
+    if (!S_ISREG(st.st_mode))
         return not_regular(a, -1, &st, f);
-    if (!a->settled && is_young(spool_file_time(&st.st_ctim), a->now, a->settle))
-        return SPOOL_UNSETTLED; /* its writer may be about to chmod it */
-    (void)failure_set(&reason, 0, ERROR_FILE,
-        "the file cannot be read by user %u: it belongs to user %u, group %u, with mode %04o; let "
-        "that user read it (chmod g+r, or an ACL) and rename it to .queued",
-        geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
-    return fail_defective(a, -1, reason, f);
+    return error == EACCES ? unreadable(a, &st, f) : SPOOL_UNSETTLED; /* it has just come there */
 }
 
 /* A lease for reading is granted only while nobody has the file open for writing. It is given back
@@ -229,18 +247,30 @@ static int check_settled(const Attempt *a, int fd, const struct stat *st)
     return 0;
 }
 
+/* Whether the second name is `.sending`: a claim by link and unlink was cut off between the two.
+ * Its lock is ours now. */
+static bool finish_claim(const Attempt *a, const struct stat *st)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat other;
+
+    return spool_name_format(a->id, SPOOL_SENDING, name) &&
+           fstatat(a->spool->fd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+           other.st_dev == st->st_dev && other.st_ino == st->st_ino &&
+           unlinkat(a->spool->fd, name, 0) == 0;
+}
+
 static int several_links(const Attempt *a, int fd, const struct stat *st, Failure *f)
 {
     Failure reason = {0};
 
-    if (is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE)) {
+    if (finish_claim(a, st) || is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE)) {
         (void)close(fd);
         return SPOOL_UNSETTLED;
     }
     (void)failure_set(&reason, 0, ERROR_FILE,
         "the file has %ju names (hard links), so that it may be another program's, and could "
-        "change "
-        "while it is sent; copy it into the queue instead of linking it",
+        "change while it is sent; copy it into the queue instead of linking it",
         (uintmax_t)st->st_nlink);
     return fail_defective(a, fd, reason, f);
 }
@@ -283,7 +313,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
     claim->arrival = spool_file_time(&st->st_mtim);
     r = settle_record(claim, f);
     if (r < 0) {
-        (void)spool_release(claim, NULL);
+        (void)spool_release(claim, NULL, NULL);
         return r;
     }
     *ret = claim;
@@ -291,9 +321,9 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
 }
 
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, Failure *f)
+    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f)
 {
-    Attempt a = {spool, id, from, settle, settled, now_realtime, ""};
+    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_id, ""};
     _cleanup_close_ int fd = -1;
     struct stat st;
     int r;
@@ -339,6 +369,16 @@ uint64_t spool_claim_size(const SpoolClaim *claim)
 usec_t spool_claim_arrival(const SpoolClaim *claim)
 {
     return claim->arrival;
+}
+
+SpoolState spool_claim_from(const SpoolClaim *claim)
+{
+    return claim->from;
+}
+
+uint64_t spool_claim_record_bytes(const SpoolClaim *claim)
+{
+    return claim->has_record ? claim->record_bytes : 0;
 }
 
 bool spool_claim_has_record(const SpoolClaim *claim)

@@ -1,16 +1,13 @@
-/* Reading a record. Must never write, and never take a line for more than it says: what cannot be
- * understood is skipped. */
+/* What is known of a message's earlier attempts. Must never let a recipient that was delivered to
+ * be forgotten: what cannot be read is a failure. */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
-#include <limits.h>
 #include <string.h>
 
-#include "base/errors.h"
-#include "base/file.h"
-#include "base/text.h"
 #include "spool/internal.h"
-#include "spool/record.h"
+#include "spool/scan.h"
+
+/* ---- addresses ---- */
 
 static char fold(char c)
 {
@@ -95,97 +92,118 @@ static bool has_address(char *const *list, size_t n, const char *address)
     return false;
 }
 
-static usec_t time_member(const json_t *line, const char *name)
+int spool_history_add_delivered(SpoolHistory *h, const char *recipient)
 {
-    const char *text = json_string_value(json_object_get(line, name));
-    usec_t t;
-
-    return text && clock_parse_rfc3339(text, &t) == 0 ? t : 0;
+    return recipient ? add_address(&h->delivered, &h->n_delivered, recipient) : 0;
 }
 
-static int add_line(SpoolHistory *h, const json_t *line)
+int spool_history_add_refused(SpoolHistory *h, const char *recipient)
 {
-    const char *event = json_string_value(json_object_get(line, "event"));
-    const char *recipient = json_string_value(json_object_get(line, "recipient"));
-    json_int_t attempt = json_integer_value(json_object_get(line, "attempt"));
-
-    if (text_equal(event, "failed")) {
-        h->attempts = 0;
-        h->next = 0;
-        h->lease_start = time_member(line, "time");
-        free_addresses(&h->refused, &h->n_refused);
-    } else if (text_equal(event, "retry")) {
-        if (attempt > 0 && attempt < UINT_MAX)
-            h->attempts = (unsigned)attempt;
-        h->next = time_member(line, "next");
-    } else if (!text_equal(event, "sent") && !text_equal(event, "delivered") &&
-               !text_equal(event, "deferred") && !text_equal(event, "refused")) {
-        return 0;
-    }
-    h->sent = text_equal(event, "sent");
-    h->ended = h->sent || text_equal(event, "failed");
-    if (recipient && text_equal(event, "delivered"))
-        return add_address(&h->delivered, &h->n_delivered, recipient);
-    if (recipient && text_equal(event, "refused"))
-        return add_address(&h->refused, &h->n_refused, recipient);
-    return 0;
+    return recipient ? add_address(&h->refused, &h->n_refused, recipient) : 0;
 }
+
+void spool_history_forget_refused(SpoolHistory *h)
+{
+    free_addresses(&h->refused, &h->n_refused);
+}
+
+void spool_history_sort(SpoolHistory *h)
+{
+    sort_addresses(h->delivered, h->n_delivered);
+    sort_addresses(h->refused, h->n_refused);
+}
+
+/* ---- reading ---- */
 
 int spool_history_parse(const char *data, size_t n, SpoolHistory *ret)
 {
-    SpoolHistory h = {0};
+    _cleanup_(record_scan_done) RecordScan scan = {0};
 
-    for (const char *end = data + n; data < end;) {
-        const char *newline = memchr(data, '\n', (size_t)(end - data));
-        size_t length = (size_t)((newline ?: end) - data);
-        json_error_t error;
-        json_t *line = json_loadb(data, length, 0, &error);
-        int r = 0;
+    for (size_t at = 0; at < n;) {
+        const char *newline = memchr(data + at, '\n', n - at);
+        size_t end = newline ? (size_t)(newline - data) : n;
+        RecordLine line = {data + at, end - at, at, MIN(end + 1, n) - at};
+        int r = record_scan_add(&scan, &line);
 
-        if (line)
-            r = add_line(&h, line);
-        else if (json_error_code(&error) == json_error_out_of_memory)
-            r = -ENOMEM;
-        json_decref(line);
-        if (r < 0) {
-            spool_history_done(&h);
+        if (r < 0)
             return r;
-        }
-        data += length + (newline ? 1 : 0);
+        at = end + 1;
     }
-    sort_addresses(h.delivered, h.n_delivered);
-    sort_addresses(h.refused, h.n_refused);
-    *ret = h;
+    record_scan_end(&scan);
+    *ret = scan.history;
+    scan.history = (SpoolHistory){0};
     return 0;
+}
+
+static int cannot_read(const Spool *spool, const char *id, int error, Failure *f)
+{
+    return failure_set_errno(
+        f, error, "%s/%s.status: cannot read the delivery record", spool->path, id);
 }
 
 int spool_history_load_id(const Spool *spool, const char *id, SpoolHistory *ret, Failure *f)
 {
     _cleanup_close_ int fd = spool_record_open(spool, id, O_RDONLY, f);
-    _cleanup_buffer_ Buffer data = {0};
+    _cleanup_(record_scan_done) RecordScan scan = {0};
     int r;
 
     *ret = (SpoolHistory){0};
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
-    r = file_read_all(fd, SPOOL_RECORD_MAX, &data);
-    if (r == -EFBIG)
-        return failure_set(f, r, ERROR_SPOOL,
-            "%s/%s.status: the delivery record is over %zu bytes and so not of this program's "
-            "making; look at it, and move it away to start the message anew",
-            spool->path, id, SPOOL_RECORD_MAX);
+    r = record_scan_file(&scan, fd);
     if (r < 0)
-        return failure_set_errno(
-            f, r, "%s/%s.status: cannot read the delivery record", spool->path, id);
-    r = spool_history_parse(buffer_data(&data), buffer_size(&data), ret);
-    return r < 0 ? failure_set_errno(f, r, "%s/%s.status", spool->path, id) : 0;
+        return cannot_read(spool, id, r, f);
+    *ret = scan.history;
+    scan.history = (SpoolHistory){0};
+    return 0;
 }
 
-int spool_history_load(const SpoolClaim *claim, SpoolHistory *ret, Failure *f)
+int spool_history_load(SpoolClaim *claim, Failure *f)
 {
-    *ret = (SpoolHistory){0};
-    return claim->has_record ? spool_history_load_id(claim->spool, claim->id, ret, f) : 0;
+    _cleanup_(record_scan_done) RecordScan scan = {0};
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (claim->loaded)
+        return 0;
+    fd = spool_record_open(claim->spool, claim->id, O_RDONLY, f);
+    if (fd < 0 && fd != -ENOENT)
+        return fd;
+    r = fd >= 0 ? record_scan_file(&scan, fd) : 0;
+    if (r < 0)
+        return cannot_read(claim->spool, claim->id, r, f);
+    if (fd >= 0 && spool_record_is_wasteful(&scan))
+        (void)spool_record_rewrite(claim, fd, &scan); /* it is as good as it was */
+    claim->history = scan.history;
+    scan.history = (SpoolHistory){0};
+    claim->loaded = true;
+    return 0;
 }
+
+const SpoolHistory *spool_claim_history(const SpoolClaim *claim)
+{
+    return claim->loaded ? &claim->history : NULL;
+}
+
+int spool_record_read(
+    const Spool *spool, const char *id, SpoolLineHandler handler, void *user, Failure *f)
+{
+    _cleanup_close_ int fd = spool_record_open(spool, id, O_RDONLY, f);
+    _cleanup_(line_reader_done) LineReader reader = {.fd = fd};
+    RecordLine line;
+    int r;
+
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    while ((r = line_reader_next(&reader, &line)) > 0) {
+        r = line.n > 0 ? handler(user, line.data, line.n) : 0;
+        if (r != 0)
+            return r;
+    }
+    return r < 0 ? cannot_read(spool, id, r, f) : 0;
+}
+
+/* ---- asking ---- */
 
 void spool_history_done(SpoolHistory *history)
 {

@@ -7,6 +7,8 @@
 
 #include "base/failure.h"
 #include "spool/closer.h"
+#include "spool/record.h"
+#include "spool/scan.h"
 #include "spool/spool.h"
 
 struct Spool {
@@ -24,7 +26,15 @@ struct SpoolClaim {
     int fd; /* locked; -1 for a thing that cannot be opened and is on its way to `.failed` */
     uint64_t size;
     usec_t arrival;
+    SpoolState from; /* where spool_release() puts it back */
     bool has_record;
+    bool loaded; /* the history is what the record says, or there was none */
+    dev_t record_device;
+    ino_t record_inode;    /* of the record that is known to be its own */
+    uint64_t record_birth; /* spool_record_birth() of it */
+    uint64_t record_bytes;
+    SpoolHistory history;
+    Buffer appended; /* lines that were appended by this claim, but for `deferred` ones */
     char id[SPOOL_NAME_MAX];
 };
 
@@ -33,7 +43,11 @@ struct SpoolClaim {
 /* Renames without ever overwriting, on every file system. 0 or a negative errno. */
 int spool_rename(int directory_fd, const char *from, const char *to);
 
-/* ID.from becomes NEW.to; as above. */
+/* The same for a record, `to` having random characters: where the file system cannot but link and
+ * unlink, a crash between would leave a record with two names, which is none to be trusted. */
+int spool_rename_record(int directory_fd, const char *from, const char *to);
+
+/* ID.from becomes NEW.to; as spool_rename(). */
 int spool_rename_message(
     const Spool *spool, const char *id, SpoolState from, const char *new_id, SpoolState to);
 
@@ -49,24 +63,78 @@ usec_t spool_file_time(const struct timespec *t);
 bool spool_id_is_kept(const Spool *spool, const char *id);
 
 /* A claim of `id.sending`, not yet renamed or locked. NULL when memory is short. */
-SpoolClaim *spool_claim_new(Spool *spool, const char *id);
+SpoolClaim *spool_claim_new(Spool *spool, const char *id, SpoolState from);
 
 /* Renames the claim from ID.from to NEW.to, NEW being a new id; its record comes along. 0 or a
  * negative errno. */
 int spool_claim_change_id(SpoolClaim *claim, SpoolState from, SpoolState to);
 
+/* Sets the record's modification time, by which the message is scheduled. 0 or a negative errno. */
+int spool_set_due(const Spool *spool, const char *id, usec_t next);
+
+/* ---- The record's file. ---- */
+
+#define SPOOL_RECORD_MODE 0640
+
 /* A record is trusted when it is a regular file with one link of the directory's owner, ours or
  * root's: in a drop box anybody can create a file of that name. */
 bool spool_record_is_trusted(const Spool *spool, const struct stat *st);
 
-/* Opens a record with `flags`. A descriptor, -ENOENT, or another negative errno with a Failure. */
+/* Opens a record with `flags`. A descriptor, -ENOENT, or another negative errno with a Failure;
+ * -EPERM when it is not to be trusted. */
 int spool_record_open(const Spool *spool, const char *id, int flags, Failure *f);
+
+/* Creates `name` for a record, readable for who may read the queue's records; -EEXIST and the like.
+ */
+int spool_record_create(const Spool *spool, const char *name);
+
+/* When that file was created, in nanoseconds, which tells it from a later one that got its inode; 0
+ * where the file system does not say. `name` may be "", for `fd` itself. */
+uint64_t spool_record_birth(int fd, const char *name);
+
+/* Remembers that this, under the claim's id, is its record. */
+void spool_claim_set_record(SpoolClaim *claim, const struct stat *st);
 
 typedef enum RecordLook {
     RECORD_NONE,
-    RECORD_OWN,     /* of the message that is being looked at */
-    RECORD_FOREIGN, /* another message's of the same id, or a stranger's file */
+    RECORD_OWN,      /* of the message that is being looked at */
+    RECORD_FOREIGN,  /* another message's of the same id, or a stranger's file */
+    RECORD_DOUBTFUL, /* the queue's own, but with several links: it may be another message's that a
+                        stranger gave this name, or this one's that was linked elsewhere */
 } RecordLook;
 
-/* Whose `id.status` is, seen from the message `id.sending`. A RecordLook or a negative errno. */
-int spool_record_look(const Spool *spool, const char *id);
+/* Whose `id.status` is, seen from the message `id.sending`; its inode where there is one. A
+ * RecordLook or a negative errno. */
+int spool_record_look(const Spool *spool, const char *id, struct stat *ret);
+
+/* The event of the record's last line that is known, and the `next` of a `retry`; found from its
+ * end. 0 or a negative errno. */
+int spool_record_last(const Spool *spool, const char *id, RecordEvent *ret, usec_t *ret_next);
+
+/* Whether a shorter record would say the same. */
+bool spool_record_is_wasteful(const RecordScan *scan);
+
+/* Puts a new file with the lines that still say something into the record's place, durably. `fd` is
+ * the record's, and has been scanned. 0 or a negative errno, and then the record is as it was. */
+int spool_record_rewrite(SpoolClaim *claim, int fd, const RecordScan *scan);
+
+/* As spool_record_append(), but without waiting for the disk. */
+int spool_record_append_lazily(SpoolClaim *claim, const Buffer *lines, Failure *f);
+
+/* Writes the lines at the record's end; `ret` is what it is then, its size included. 0 or a
+ * negative errno, and then it is as it was. */
+int spool_record_write(int fd, const Buffer *lines, struct stat *ret);
+
+/* What the claim appended itself is known beside its history. */
+void spool_claim_remember(SpoolClaim *claim, const Buffer *lines);
+
+/* Starts a new record with what the claim knows of its former one and with these lines, under the
+ * claim's id or, when `elsewhere` or that is taken, under a new one, which the message gets too.
+ * 0, or a negative errno with a Failure, and then all is as it was. */
+int spool_record_start_anew(SpoolClaim *claim, bool elsewhere, const Buffer *lines, Failure *f);
+
+/* ---- Filling a history. An address of NULL is none. 0 or -ENOMEM. ---- */
+int spool_history_add_delivered(SpoolHistory *history, const char *recipient);
+int spool_history_add_refused(SpoolHistory *history, const char *recipient);
+void spool_history_forget_refused(SpoolHistory *history);
+void spool_history_sort(SpoolHistory *history);

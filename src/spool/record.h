@@ -1,4 +1,5 @@
-/* The delivery record `X.status`: one JSON object a line (RFC 8259), appended, never rewritten.
+/* The delivery record `X.status`: one JSON object a line (RFC 8259), appended, and replaced as a
+ * whole when most of it has been superseded.
  *
  * A torn last line (the machine died while it was written) is no error: it is ended before the next
  * line is appended. Unknown events and fields are skipped, so that older programs read newer
@@ -14,30 +15,40 @@
 #include "base/outcome.h"
 #include "spool/spool.h"
 
-#define SPOOL_RECORD_MAX ((size_t)64 << 20) /* bytes; a longer record is refused */
-
-/* What a record says about the attempts so far. */
+/* What a record says about the attempts so far. A message has one life after the other: a new one
+ * begins when it was given up (`failed`) and when somebody queued it anew (`queued`). */
 typedef struct SpoolHistory {
-    unsigned attempts;  /* counted attempts since the message was last queued anew; the last `retry`
-                           line's number */
-    usec_t next;        /* of the last `retry` line (realtime); 0 when there is none */
-    usec_t lease_start; /* realtime of the last `failed` line: the retry life of a message queued
-                           anew starts there; 0 when none */
-    char **delivered;   /* addresses with a `delivered` line, sorted for spool_history_has() */
+    unsigned attempts;    /* counted attempts of the present life; the last `retry` line's number */
+    usec_t first_attempt; /* realtime of the first of them, from which its age counts; 0: none */
+    usec_t next;          /* of the last of them (realtime): when it is due again; 0: none */
+    usec_t latest;        /* realtime of the last line that is not `deferred` */
+    char **delivered;     /* addresses with a `delivered` line, sorted for spool_history_has() */
     size_t n_delivered;
     char **refused; /* addresses with a `refused` line since the last `failed` line (an operator who
                      * queues a failed message anew wants those tried again), sorted */
     size_t n_refused;
-    bool ended; /* the last attempt line is `failed` or `sent` */
-    bool sent;  /* it is `sent`: the record is closed */
+    bool waiting; /* the last line is `retry`: in `.queued`, somebody released the message, or had
+                     it retried; write a `queued` line */
+    bool ended;   /* it is `failed` or `sent` */
+    bool sent;    /* it is `sent`: the record is closed */
 } SpoolHistory;
 
-/* Reads the record of the claim (nothing when it has none). 0, or a negative errno with a Failure;
- * a record that cannot be read is a failure (-EIO, -EACCES, -EFBIG over SPOOL_RECORD_MAX, ...):
- * delivering without it could send twice. Lines that are not JSON are skipped. */
-int spool_history_load(const SpoolClaim *claim, SpoolHistory *ret, Failure *f);
+/* Reads the record of the claim into it, once: where it is there already, or the claim has no
+ * record, nothing is done. A long record (spool_claim_record_bytes()) takes a while, linear in its
+ * size, in memory bounded by the number of finished recipients: read it on another thread, while
+ * which nobody else uses the claim; nothing else is shared. A record that is long and says little
+ * that still holds is replaced by a shorter one (spool/compact.c), the message's times unchanged.
+ *
+ * 0, or a negative errno with a Failure: delivering without the record could send twice. Lines that
+ * are not JSON, or longer than any of ours, are skipped. A record is never too large. */
+int spool_history_load(SpoolClaim *claim, Failure *f);
 
-/* The same by id, for a message in any state (the tool). -ENOENT is 0 with an empty history. */
+/* What was read, with nothing of what was appended since. Borrowed until the claim ends; NULL
+ * before spool_history_load() when the claim has a record. */
+const SpoolHistory *spool_claim_history(const SpoolClaim *claim);
+
+/* The same by id, for a message in any state (the tool); nothing is changed. -ENOENT is 0 with an
+ * empty history. */
 int spool_history_load_id(const Spool *spool, const char *id, SpoolHistory *ret, Failure *f);
 void spool_history_done(SpoolHistory *history);
 
@@ -49,6 +60,14 @@ bool spool_history_has(const SpoolHistory *history, const char *address);
 
 /* Whether that address has been refused for good, in the present life of the message. */
 bool spool_history_has_refused(const SpoolHistory *history, const char *address);
+
+/* Called with each line in turn, without its end; borrowed. Not 0 ends the reading. */
+typedef int (*SpoolLineHandler)(void *user, const char *line, size_t n);
+
+/* Streams through the record of a message in any state. 0, what the handler returned, or a negative
+ * errno with a Failure; -ENOENT is 0 without a line. */
+int spool_record_read(
+    const Spool *spool, const char *id, SpoolLineHandler handler, void *user, Failure *f);
 
 /* ---- Lines. Each formats one line into `lines`; spool_record_append() writes them in one write. 0
  * or -ENOMEM. ---- */
@@ -64,10 +83,22 @@ typedef struct SpoolVia {
 int spool_record_outcome(Buffer *lines, usec_t now, const char *recipient, unsigned attempt,
     const DeliveryOutcome *outcome, const SpoolVia *via);
 int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next);
+
+/* Somebody queued the message anew: its life begins again, with no attempt counted. Those who were
+ * refused stay refused. */
+int spool_record_queued(Buffer *lines, usec_t now);
 int spool_record_sent(Buffer *lines, usec_t now);
 int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text);
 
 /* Appends to the claim's record, creating it (mode 0640) when there is none, and makes file and,
  * when created, directory durable. Before a record is created, a claim whose id another message
- * uses as well gets a new one: see spool_claim_id(). 0 or a negative errno with a Failure. */
+ * uses as well gets a new one: see spool_claim_id().
+ *
+ * A record that can no longer be appended to (somebody linked, removed, replaced or locked it up)
+ * is written anew from what the claim knows, under a new id where its name cannot be had; for that
+ * the claim's history must have been loaded.
+ *
+ * 0 or a negative errno with a Failure. Nothing is appended by halves: call it again later with the
+ * same lines. spool_is_common_fault() tells what pauses everything from what is this message's
+ * alone. */
 int spool_record_append(SpoolClaim *claim, const Buffer *lines, Failure *f);

@@ -10,18 +10,36 @@
 
 #include "base/errors.h"
 #include "spool/internal.h"
-#include "spool/record.h"
 
-/* Locks `id.sending`, if nobody does. 1 locked, or cannot be opened, so that it was not this
- * queue's daemon who was sending it and the next claim fails it; 0 it is a live process', or gone;
- * or a negative errno with a Failure. */
+/* What may not be opened: a regular file can be being sent by a process of another user, and stays;
+ * anything else nobody can be sending. 1, 0 when it has gone, or a negative errno with a Failure.
+ */
+static int judge_unopened(const Spool *spool, const char *name, Failure *f)
+{
+    struct stat st;
+
+    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT
+                   ? 0
+                   : failure_set_errno(f, -errno, "%s/%s: cannot look at it", spool->path, name);
+    if (!S_ISREG(st.st_mode))
+        return 1;
+    return failure_set(f, -EACCES, ERROR_FILE,
+        "%s/%s: left alone, for it may be being sent by a process of another user: user %u may not "
+        "read it, and so cannot tell; it belongs to user %u, group %u, with mode %04o. Let this "
+        "user read it (chmod g+r, or an ACL), or have its sender's queue tried by a user who may",
+        spool->path, name, geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
+}
+
+/* Locks `id.sending`, if nobody does. 1 locked, or nothing that can be sent; 0 it is a live
+ * process', or gone; or a negative errno with a Failure. */
 static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Failure *f)
 {
     _cleanup_close_ int fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
     struct stat locked, named;
 
     if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == EACCES))
-        return 1;
+        return judge_unopened(spool, name, f);
     if (fd < 0)
         return errno == ENOENT || errno == EWOULDBLOCK
                    ? 0
@@ -42,8 +60,8 @@ static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Fai
 }
 
 /* Finishes a rename that was made of link() and unlink() and was cut off between: the file has two
- * states' names, of which the other one counts. */
-static bool is_linked_twice(const SpoolClaim *claim, const char *sending)
+ * states' names, of which the other one counts. Whether it was so, and which. */
+static bool finish_rename(const SpoolClaim *claim, const char *sending, SpoolState *ret)
 {
     struct stat other, now;
 
@@ -52,7 +70,8 @@ static bool is_linked_twice(const SpoolClaim *claim, const char *sending)
     for (int state = 0; state < SPOOL_STATE_MAX; state++) {
         char name[SPOOL_NAME_MAX];
 
-        if (state != SPOOL_SENDING && spool_name_format(claim->id, (SpoolState)state, name) &&
+        *ret = (SpoolState)state;
+        if (state != SPOOL_SENDING && spool_name_format(claim->id, *ret, name) &&
             fstatat(claim->spool->fd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
             other.st_dev == now.st_dev && other.st_ino == now.st_ino)
             return unlinkat(claim->spool->fd, sending, 0) == 0;
@@ -60,38 +79,65 @@ static bool is_linked_twice(const SpoolClaim *claim, const char *sending)
     return false;
 }
 
-int spool_recover(Spool *spool, const char *id, bool keep_sent, Failure *f)
+static SpoolRecovery recovery_of(SpoolState state)
+{
+    switch (state) {
+    case SPOOL_QUEUED: return SPOOL_REQUEUED;
+    case SPOOL_DEFERRED: return SPOOL_REDEFERRED;
+    case SPOOL_SENT: return SPOOL_COMPLETED;
+    default: return SPOOL_ALIVE; /* what became of it needs no further step */
+    }
+}
+
+/* Ends the claim by its record's last line; consumes it. A SpoolRecovery or a negative errno. */
+static int end_abandoned(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f)
+{
+    RecordEvent last = RECORD_NOTHING;
+    usec_t next = 0;
+    int r;
+
+    /* A record that cannot be read is complained about when the message is claimed. */
+    if (claim->has_record)
+        (void)spool_record_last(claim->spool, claim->id, &last, &next);
+    if (last == RECORD_SENT) {
+        r = spool_complete(claim, keep_sent, ret_id, f);
+        if (r == 1) { /* the claim ends here; its record says that it was sent */
+            spool_claim_free(claim);
+            return -EIO;
+        }
+        return r < 0 ? r : SPOOL_COMPLETED;
+    }
+    claim->from = last == RECORD_RETRY ? SPOOL_DEFERRED : SPOOL_QUEUED;
+    /* It may have died before it could set the time; the time is a hint. */
+    if (last == RECORD_RETRY && next > 0)
+        (void)spool_set_due(claim->spool, claim->id, next);
+    r = spool_release(claim, ret_id, f);
+    return r < 0 ? r : last == RECORD_RETRY ? SPOOL_REDEFERRED : SPOOL_REQUEUED;
+}
+
+int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Failure *f)
 {
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = NULL;
-    SpoolHistory history = {0};
     char name[SPOOL_NAME_MAX];
-    bool sent;
+    struct stat st;
+    SpoolState state;
     int r;
 
     if (!spool_name_format(id, SPOOL_SENDING, name))
-        return 0;
-    claim = spool_claim_new(spool, id);
+        return SPOOL_ALIVE;
+    claim = spool_claim_new(spool, id, SPOOL_QUEUED);
     if (!claim)
         return failure_set_errno(f, -ENOMEM, "%s/%s", spool->path, name);
     strcpy(claim->id, id);
+    if (ret_id)
+        memmove(ret_id, id, strlen(id) + 1);
     r = lock_abandoned(spool, name, &claim->fd, f);
     if (r <= 0)
         return r;
-    if (is_linked_twice(claim, name))
-        return 1;
-    claim->has_record = spool_record_look(spool, id) == RECORD_OWN;
-    /* A record that cannot be read is complained about when the message is claimed. */
-    sent = spool_history_load(claim, &history, NULL) >= 0 && history.sent;
-    spool_history_done(&history);
-    if (sent) {
-        r = spool_complete(claim, keep_sent, f);
-        if (r == 1)
-            return -EIO; /* the claim ends here; its record says that it was sent */
-        (void)TAKE_PTR(claim);
-    } else {
-        r = spool_release(TAKE_PTR(claim), f);
-    }
-    if (r == -ENOENT || r == -EBUSY) /* somebody was quicker, or mounted something on it */
-        return 0;
-    return r < 0 ? r : sent ? 2 : 1;
+    if (finish_rename(claim, name, &state))
+        return recovery_of(state);
+    claim->has_record = spool_record_look(spool, id, &st) == RECORD_OWN;
+    r = end_abandoned(TAKE_PTR(claim), keep_sent, ret_id, f);
+    /* Somebody was quicker, or mounted something on it. */
+    return r == -ENOENT || r == -EBUSY ? SPOOL_ALIVE : r;
 }

@@ -20,14 +20,31 @@ struct SpoolScan {
     char id[SPOOL_NAME_MAX];
 };
 
+/* For what cannot be linked, or must not have two names: nothing is overwritten that was there
+ * before the call. */
+static int rename_after_look(int directory_fd, const char *from, const char *to)
+{
+    struct stat st;
+
+    if (fstatat(directory_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    return renameat(directory_fd, from, directory_fd, to) < 0 ? -errno : 0;
+}
+
 /* Without RENAME_NOREPLACE a second link does the same: it never overwrites either. A crash leaves
  * both names, which spool_recover() mends. */
 static int rename_by_link(int directory_fd, const char *from, const char *to)
 {
+    struct stat st;
     int r;
 
-    if (linkat(directory_fd, from, directory_fd, to, 0) < 0)
-        return -errno;
+    if (linkat(directory_fd, from, directory_fd, to, 0) < 0) {
+        r = -errno;
+        if (r == -EPERM && fstatat(directory_fd, from, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(st.st_mode))
+            return rename_after_look(directory_fd, from, to);
+        return r;
+    }
     if (unlinkat(directory_fd, from, 0) == 0)
         return 0;
     r = -errno; /* somebody moved it: then that name counts, and ours must not stay */
@@ -35,11 +52,26 @@ static int rename_by_link(int directory_fd, const char *from, const char *to)
     return r;
 }
 
-int spool_rename(int directory_fd, const char *from, const char *to)
+/* Renames where the file system knows RENAME_NOREPLACE; -EINVAL where it does not. */
+static int rename_new(int directory_fd, const char *from, const char *to)
 {
     if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
         return 0;
-    return errno == EINVAL || errno == ENOSYS ? rename_by_link(directory_fd, from, to) : -errno;
+    return errno == ENOSYS ? -EINVAL : -errno;
+}
+
+int spool_rename(int directory_fd, const char *from, const char *to)
+{
+    int r = rename_new(directory_fd, from, to);
+
+    return r == -EINVAL ? rename_by_link(directory_fd, from, to) : r;
+}
+
+int spool_rename_record(int directory_fd, const char *from, const char *to)
+{
+    int r = rename_new(directory_fd, from, to);
+
+    return r == -EINVAL ? rename_after_look(directory_fd, from, to) : r;
 }
 
 usec_t spool_file_time(const struct timespec *t)
@@ -161,6 +193,21 @@ int spool_directory_fd(const Spool *spool)
 const char *spool_path(const Spool *spool)
 {
     return spool->path;
+}
+
+bool spool_is_common_fault(int error)
+{
+    switch (-error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EIO:
+    case EROFS:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case ENOLCK: return true;
+    default: return false;
+    }
 }
 
 int spool_is_current(const Spool *spool)

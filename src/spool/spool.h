@@ -26,8 +26,13 @@ void spool_free(Spool *spool);
 int spool_directory_fd(const Spool *spool); /* borrowed */
 const char *spool_path(const Spool *spool); /* borrowed */
 
+/* Whether an error is one that any other message would meet with too: no space, quota, memory,
+ * descriptors or locks, a read-only file system, a failing disk. All others are those of one
+ * message, or of one file; and EIO from reading one file may be, too. */
+bool spool_is_common_fault(int error);
+
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
- * replaced, or a negative errno. */
+ * replaced, or a symbolic link anywhere in the path leads elsewhere now; or a negative errno. */
 int spool_is_current(const Spool *spool);
 
 /* ---- Looking. A scan's memory is one fixed buffer, however long the queue is. ---- */
@@ -48,9 +53,11 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
  * several messages share the id it is the one that the record belongs to. */
 int spool_find(const Spool *spool, const char *id, SpoolState *ret);
 
-/* When the deferred message's next attempt is due (realtime): the modification time of its record,
- * which the daemon sets. 0 when there is no record (due at once); a negative errno otherwise is not
- * possible. */
+/* When the deferred message's next attempt is due (realtime), as its record's modification time has
+ * it; 0 when there is no record (due at once). It costs one look at an inode, and is a hint:
+ * anybody who touches the record changes it, and it may come from a wrong clock. Take it for at
+ * most retry.max from now; the truth is in the record (SpoolHistory.next), to be compared once the
+ * message is claimed. One that comes too early is put off again by spool_defer(). */
 usec_t spool_next_attempt(const Spool *spool, const char *id);
 
 /* Has the disk read the beginning of that message's file, without waiting for it. For a message
@@ -67,8 +74,11 @@ typedef enum SpoolClaimResult {
     SPOOL_WRITING = 3,   /* somebody has it open for writing; the close will be seen by the watch */
     SPOOL_UNSETTLED = 4, /* too young for what cannot be told otherwise (no lease can be had, a
                             second link, no permission yet): look again after the settle time */
-    SPOOL_DEFECTIVE = 5, /* not a regular file, several links, unreadable: now `.failed`, reason in
-                            its record and in the Failure */
+    SPOOL_DEFECTIVE = 5, /* not a regular file, or several links: now `.failed`, reason in its
+                            record and in the Failure */
+    SPOOL_UNREADABLE = 6, /* a regular file that this user may not open. It may be another user's to
+                             send, so that it is left alone; the Failure says whose it is and what
+                             to do. A change of its mode is an event: look again then */
 } SpoolClaimResult;
 
 /* Claims `id`, whose file is in state `from` (SPOOL_QUEUED or SPOOL_DEFERRED): opens it without
@@ -77,33 +87,57 @@ typedef enum SpoolClaimResult {
  * cannot be had. An id that is in use by another message (`.failed`, `.held`, ... of an earlier
  * file) or is too long gets a new one: see spool_claim_id().
  *
- * A SpoolClaimResult, or a negative errno with a Failure for a failure of our own (too many open
- * files, read-only file system, ...), after which the file is as it was. */
+ * The record is not read: see spool_history_load().
+ *
+ * `ret_id` (SPOOL_NAME_MAX bytes, or NULL) is set for SPOOL_DEFECTIVE: what it is called now.
+ *
+ * A SpoolClaimResult, or a negative errno with a Failure, after which the file is as it was:
+ * spool_is_common_fault() tells a failure of our own (too many open files, read-only file system)
+ * from one of this message (-EPERM: its record has got a second link, so that it may be another
+ * message's). */
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, Failure *f);
+    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f);
 
-/* Takes over `id.sending` of a dead process: renames it back to `.queued`, or completes it (see
- * spool_complete()) when its record ends with `sent`. 1 queued again, 2 completed, 0 when a live
- * process holds it or it is gone, or a negative errno with a Failure. */
-int spool_recover(Spool *spool, const char *id, bool keep_sent, Failure *f);
+typedef enum SpoolRecovery {
+    SPOOL_ALIVE = 0, /* a live process holds it, or it is gone */
+    SPOOL_REQUEUED = 1,
+    SPOOL_COMPLETED = 2,  /* as by spool_complete(): its record ends with `sent` */
+    SPOOL_REDEFERRED = 3, /* its record's last line is `retry`: it waits for that time */
+} SpoolRecovery;
+
+/* Takes over `id.sending` of a dead process; `ret_id` (SPOOL_NAME_MAX bytes, or NULL, or `id`
+ * itself) is what it is called now. A SpoolRecovery, or a negative errno with a Failure, and
+ * nothing is renamed: -EACCES for a regular file that this user may not open, which a process of
+ * another user may be sending.
+ */
+int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Failure *f);
 
 /* The id, which may change with spool_record_append() when another message has come to use it; the
  * pointer stays the same for the life of the claim. */
 const char *spool_claim_id(const SpoolClaim *claim);
-int spool_claim_fd(const SpoolClaim *claim);         /* open for reading, owned by the claim */
-uint64_t spool_claim_size(const SpoolClaim *claim);  /* bytes */
-usec_t spool_claim_arrival(const SpoolClaim *claim); /* modification time of the message file */
+int spool_claim_fd(const SpoolClaim *claim);          /* open for reading, owned by the claim */
+uint64_t spool_claim_size(const SpoolClaim *claim);   /* bytes */
+usec_t spool_claim_arrival(const SpoolClaim *claim);  /* modification time of the message file */
+SpoolState spool_claim_from(const SpoolClaim *claim); /* what it was claimed from */
 bool spool_claim_has_record(const SpoolClaim *claim);
+
+/* Bytes of its record, 0 when there is none: what spool_history_load() will have to read. */
+uint64_t spool_claim_record_bytes(const SpoolClaim *claim);
 const Spool *spool_claim_spool(const SpoolClaim *claim);
 
 /* ---- Ends of a claim. Each consumes the claim, but for one result of spool_complete(): 0 or a
  * negative errno with a Failure; on failure the file stays `.sending`, unlocked, and the next scan
- * recovers it. Where the new name is taken, file and record get a new id together. ---- */
+ * recovers it. Where the new name is taken, file and record get a new id together: `ret_id`
+ * (SPOOL_NAME_MAX bytes, or NULL) is the one the message has afterwards, on failure too.
+ *
+ * The change of name is one rename, which a watcher sees as IN_MOVED_TO. Where the file system's
+ * renames know no flags (older ZFS, some of FUSE) it is a link and an unlink, which a watcher sees
+ * as IN_CREATE without a close: rely on neither for what you did yourself. ---- */
 
 /* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. Where
  * the file cannot be taken out of `.sending` 1 is returned, with a Failure, and the claim stays:
  * let go of it, and the message is sent again. Call it again later. */
-int spool_complete(SpoolClaim *claim, bool keep_sent, Failure *f);
+int spool_complete(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f);
 
 /* From now on the files of completed messages are closed by the worker, of which a reference is
  * kept: for who completes many. 0 or -ENOMEM. */
@@ -114,14 +148,23 @@ int spool_use_worker(Spool *spool, Worker *worker);
 void spool_tidy(Spool *spool);
 
 /* `.sending` -> `.deferred`, due at `next` (realtime), which becomes the record's modification
- * time. The record must exist. */
-int spool_defer(SpoolClaim *claim, usec_t next, Failure *f);
+ * time. The record must exist, and its last line be a `retry` with that time: written just now, or
+ * by the attempt before, when the message was claimed too early and nothing has happened. */
+int spool_defer(SpoolClaim *claim, usec_t next, char *ret_id, Failure *f);
 
 /* `.sending` -> `.failed`. The caller has written the record's `failed` line. */
-int spool_fail(SpoolClaim *claim, Failure *f);
+int spool_fail(SpoolClaim *claim, char *ret_id, Failure *f);
 
-/* `.sending` -> `.queued`: nothing happened that is held against the message. */
-int spool_release(SpoolClaim *claim, Failure *f);
+/* The same for what can never be sent (empty, malformed, without recipients), reason included, and
+ * without waiting for the disk: after a power failure the file is `.failed`, or is found again with
+ * the same defect. Where the reason cannot be written the message is released, and the error
+ * returned. */
+int spool_fail_defect(
+    SpoolClaim *claim, usec_t now, int error, const char *text, char *ret_id, Failure *f);
+
+/* Nothing happened that is held against the message: back into the state that it was claimed from,
+ * with the times that it had. */
+int spool_release(SpoolClaim *claim, char *ret_id, Failure *f);
 
 /* Lets go of a claim that cannot be ended: the file stays `.sending`, unlocked, as a dead process
  * leaves it. Accepts NULL. */

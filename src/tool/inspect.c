@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/errors.h"
-#include "base/file.h"
 #include "message/message.h"
 #include "spool/record.h"
 #include "tool/json.h"
@@ -49,54 +48,66 @@ static int inspect_envelope(const Spool *spool, const char *name, Inspection *re
     return r == -ENOMEM ? r : 0;
 }
 
+static int keep_line(void *user, const char *text, size_t n)
+{
+    json_t *line = json_loadb(text, n, 0, NULL);
+    int r = 0;
+
+    if (json_is_object(line)) /* a torn line is no more than that */
+        r = json_array_append(user, line) < 0 ? -ENOMEM : 0;
+    json_decref(line);
+    return r;
+}
+
 json_t *inspect_record(const Spool *spool, const char *id, Failure *f)
 {
-    _cleanup_buffer_ Buffer bytes = {0};
-    char name[SPOOL_NAME_MAX];
     json_t *lines = json_array();
     int r;
 
-    if (!lines || !spool_name_format_record(id, name))
-        return lines;
-    r = file_load(spool_directory_fd(spool), name, SPOOL_RECORD_MAX, &bytes);
-    if (r < 0 && r != -ENOENT) {
-        json_decref(lines);
-        (void)failure_set_errno(f, r, "cannot read %s/%s", spool_path(spool), name);
+    if (!lines) {
+        (void)failure_set_errno(f, -ENOMEM, "%s/%s.status", spool_path(spool), id);
         return NULL;
     }
-    while (buffer_size(&bytes) > 0) {
-        const char *end = memchr(buffer_data(&bytes), '\n', buffer_size(&bytes));
-        size_t n = end ? (size_t)(end - buffer_data(&bytes)) : buffer_size(&bytes);
-        json_t *line = json_loadb(buffer_data(&bytes), n, 0, NULL);
-
-        if (json_is_object(line)) /* a torn line is no more than that */
-            (void)json_array_append(lines, line);
-        json_decref(line);
-        buffer_consume(&bytes, end ? n + 1 : n);
+    r = spool_record_read(spool, id, keep_line, lines, f);
+    if (r == -ENOMEM)
+        (void)failure_set_errno(f, r, "%s/%s.status", spool_path(spool), id);
+    if (r < 0) {
+        json_decref(lines);
+        return NULL;
     }
     return lines;
 }
 
-/* The text of the last line that tells of a failure, its codes in front. */
-static char *last_text(const Spool *spool, const char *id)
+/* What a line tells of a failure, the codes in front, becomes `*user`. */
+static int keep_text(void *user, const char *data, size_t n)
 {
-    json_t *lines = inspect_record(spool, id, NULL);
-    char *text = NULL;
+    char **kept = user, *text = NULL;
+    const char *event = NULL, *enhanced = "", *found = NULL;
+    json_t *line = json_loadb(data, n, 0, NULL);
+    int code = 0;
 
-    for (size_t i = json_array_size(lines); i > 0 && !text; i--) {
-        const char *event = NULL, *enhanced = "", *found = NULL;
-        int code = 0;
-
-        (void)json_unpack(json_array_get(lines, i - 1), "{s?s, s?s, s?s, s?i}", "event", &event,
-            "text", &found, "enhanced", &enhanced, "code", &code);
-        if (!found || !event || strcmp(event, "delivered") == 0)
-            continue;
+    (void)json_unpack(line, "{s?s, s?s, s?s, s?i}", "event", &event, "text", &found, "enhanced",
+        &enhanced, "code", &code);
+    if (found && event && strcmp(event, "delivered") != 0) {
         if (code == 0)
             text = strdup(found);
         else if (asprintf(&text, "%d %s%s%s", code, enhanced, *enhanced ? " " : "", found) < 0)
             text = NULL;
     }
-    json_decref(lines);
+    if (text) {
+        free(*kept);
+        *kept = text;
+    }
+    json_decref(line);
+    return 0;
+}
+
+/* The text of the last line that tells of a failure. */
+static char *last_text(const Spool *spool, const char *id)
+{
+    char *text = NULL;
+
+    (void)spool_record_read(spool, id, keep_text, &text, NULL);
     return text;
 }
 

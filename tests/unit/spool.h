@@ -129,5 +129,5 @@ static inline char *names(const Place *p)
 
 static inline int claim(const Place *p, const char *id, SpoolClaim **ret)
 {
-    return spool_claim(p->spool, id, SPOOL_QUEUED, 0, false, NOW, ret, NULL);
+    return spool_claim(p->spool, id, SPOOL_QUEUED, 0, false, NOW, ret, NULL, NULL);
 }

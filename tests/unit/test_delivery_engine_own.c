@@ -82,7 +82,7 @@ START_TEST(a_delivered_file_that_cannot_be_deleted_is_not_sent_again)
     engine_start(s.engine);
     run_until(&s, "problem:A:pauses");
     close_directory(s.place.path, false);
-    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL), 0); /* it is locked */
+    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL, NULL), 0); /* it is locked */
     run_until(&s, "A:sent");
     assert_names(&s.place, "");
     ck_assert_uint_eq(test_relay_taken(s.relays[0], ""), 1);
@@ -132,7 +132,7 @@ START_TEST(an_engine_freed_with_what_cannot_be_written_leaves_it_to_the_next)
     run_until(&s, "problem:A:pauses");
     scene_close_engine(&s);
     limit_files(RLIM_INFINITY);
-    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL), 1);
+    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL, NULL), 1);
     assert_names(&s.place, "A.queued A.status ");
 }
 END_TEST

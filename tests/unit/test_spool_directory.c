@@ -2,6 +2,7 @@
  * something. */
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -83,14 +84,18 @@ static int cannot_read(const Place *p)
 
     if (spool_open(p->path, &spool, NULL) < 0)
         return 1;
-    r = spool_claim(spool, "a", SPOOL_QUEUED, USEC_PER_HOUR, false, clock_realtime(), &c, &f);
+    r = spool_claim(spool, "a", SPOOL_QUEUED, USEC_PER_HOUR, false, clock_realtime(), &c, NULL, &f);
     if (r != SPOOL_UNSETTLED)
         return 2;
-    r = spool_claim(spool, "a", SPOOL_QUEUED, USEC_PER_HOUR, true, clock_realtime(), &c, &f);
-    if (r != SPOOL_DEFECTIVE || f.number != 303 || !strstr(failure_text(&f), "chmod g+r"))
+    r = spool_claim(spool, "a", SPOOL_QUEUED, USEC_PER_HOUR, true, clock_realtime(), &c, NULL, &f);
+    if (r != SPOOL_UNREADABLE || f.number != 303 || !strstr(failure_text(&f), "chmod g+r"))
         return 3;
-    if (spool_recover(spool, "b", false, &f) != 1)
+    if (spool_recover(spool, "b", false, NULL, &f) != -EACCES)
         return 4;
+    /* Who it is, whose it is, its mode, and what to do. */
+    if (!strstr(failure_text(&f), "user 64009") || !strstr(failure_text(&f), "user 0") ||
+        !strstr(failure_text(&f), "0600") || !strstr(failure_text(&f), "chmod"))
+        return 5;
     spool_free(spool);
     return 0;
 }
@@ -113,7 +118,7 @@ START_TEST(permissions_are_explained)
     ck_assert_int_eq(fchmodat(p.fd, "b.sending", 0600, 0), 0);
     ck_assert_int_eq(fchown(p.fd, 64009, 64009), 0);
     ck_assert_int_eq(as_nobody(cannot_read, &p), 0);
-    assert_names(&p, "a.failed a.status b.queued ");
+    assert_names(&p, "a.queued b.sending ");
     /* What root records there, the directory's owner can go on with. */
     put(&p, "c.queued", "1");
     {
@@ -123,10 +128,10 @@ START_TEST(permissions_are_explained)
         Spool *spool;
 
         ck_assert_int_eq(spool_open(p.path, &spool, NULL), 0);
-        ck_assert_int_eq(spool_claim(spool, "c", SPOOL_QUEUED, 0, true, NOW, &c, NULL), 0);
+        ck_assert_int_eq(spool_claim(spool, "c", SPOOL_QUEUED, 0, true, NOW, &c, NULL, NULL), 0);
         ck_assert_int_eq(spool_record_failed(&b, NOW, 1, "x"), 0);
         ck_assert_int_eq(spool_record_append(c, &b, NULL), 0);
-        ck_assert_int_eq(spool_fail(c, NULL), 0);
+        ck_assert_int_eq(spool_fail(c, NULL, NULL), 0);
         ck_assert_int_eq(fstatat(p.fd, "c.status", &st, 0), 0);
         ck_assert_uint_eq(st.st_uid, 64009);
         spool_free(spool);
@@ -179,10 +184,21 @@ static bool sweep(Spool *spool)
         SpoolClaim *c;
         int r = 0;
 
+        if (strncmp(entry.id, "file", 4) == 0) {
+            /* It may be another user's to send: left alone, and said. */
+            r = entry.state == SPOOL_SENDING
+                    ? spool_recover(spool, entry.id, false, NULL, &f) + EACCES
+                    : spool_claim(spool, entry.id, entry.state, 0, true, NOW, &c, NULL, &f) -
+                          SPOOL_UNREADABLE;
+            if (r != 0 || !f.text)
+                _exit(13);
+            continue;
+        }
         if (entry.state == SPOOL_SENDING)
-            r = spool_recover(spool, entry.id, false, &f) == 1 ? 0 : -1;
+            r = spool_recover(spool, entry.id, false, NULL, &f) == 1 ? 0 : -1;
         else if (entry.state == SPOOL_QUEUED || entry.state == SPOOL_DEFERRED)
-            r = spool_claim(spool, entry.id, entry.state, 0, true, NOW, &c, &f) - SPOOL_DEFECTIVE;
+            r = spool_claim(spool, entry.id, entry.state, 0, true, NOW, &c, NULL, &f) -
+                SPOOL_DEFECTIVE;
         else
             continue;
         if (r != 0) {
@@ -239,6 +255,8 @@ START_TEST(hostile_things_all_fail)
         for (; spool_scan_next(scan, &entry) > 0; n++) {
             SpoolHistory h;
 
+            if (strncmp(entry.id, "file", 4) == 0)
+                continue;
             ck_assert_int_eq(entry.state, SPOOL_FAILED);
             ck_assert_int_eq(spool_history_load_id(p.spool, entry.id, &h, NULL), 0);
             ck_assert(h.ended);
@@ -246,6 +264,8 @@ START_TEST(hostile_things_all_fail)
         }
         spool_scan_free(scan);
         ck_assert_int_eq(n, 12);
+        ck_assert(there(&p, "file0.queued") && there(&p, "file1.sending"));
+        ck_assert(there(&p, "file2.deferred"));
     }
 }
 END_TEST
@@ -266,6 +286,100 @@ START_TEST(a_replaced_directory_is_noticed)
     ck_assert_int_eq(rename(away, p.path), 0);
     ck_assert_int_eq(spool_is_current(p.spool), 1);
     ck_assert_str_eq(spool_path(p.spool), p.path);
+}
+END_TEST
+
+static int being_sent(const Place *p)
+{
+    _cleanup_failure_ Failure f = {0};
+    Spool *spool;
+    int r;
+
+    if (spool_open(p->path, &spool, NULL) < 0)
+        return 1;
+    r = spool_recover(spool, "a", false, NULL, &f);
+    spool_free(spool);
+    return r == -EACCES && strstr(failure_text(&f), "0600") ? 0 : 2;
+}
+
+/* The daemon sends a file that a second process, of another user, may not open. */
+START_TEST(a_live_message_is_not_stolen)
+{
+    _cleanup_place_ Place p;
+    SpoolClaim *c;
+
+    place_init(&p);
+    if (geteuid() != 0) {
+        fprintf(stderr, "skipped: needs root to become another user\n");
+        return;
+    }
+    put(&p, "a.queued", "1");
+    ck_assert_int_eq(fchmodat(p.fd, "a.queued", 0600, 0), 0);
+    ck_assert_int_eq(claim(&p, "a", &c), SPOOL_CLAIMED);
+    ck_assert_int_eq(fchmod(p.fd, 0777 | S_ISVTX), 0);
+    ck_assert_int_eq(fchown(p.fd, 64009, 64009), 0);
+    ck_assert_int_eq(as_nobody(being_sent, &p), 0);
+    assert_names(&p, "a.sending ");
+    ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
+    assert_names(&p, "");
+}
+END_TEST
+
+/* P is a link, or a directory above it is: the path leads elsewhere when the link does. */
+static void switch_link(const char *link, const char *to)
+{
+    char beside[PATH_MAX];
+
+    snprintf(beside, sizeof(beside), "%s.new", link);
+    ck_assert_int_eq(symlink(to, beside), 0);
+    ck_assert_int_eq(rename(beside, link), 0);
+}
+
+START_TEST(a_switched_link_is_noticed)
+{
+    char top[] = "/tmp/outbox-link-XXXXXX", path[PATH_MAX], link[PATH_MAX];
+    static const char *const links[] = {"current", "current/queue"};
+
+    ck_assert_ptr_nonnull(mkdtemp(top));
+    for (size_t i = 0; i < ELEMENTSOF(links); i++) {
+        Spool *spool;
+
+        for (int generation = 0; generation < 2; generation++) {
+            snprintf(path, sizeof(path), "%s/%d", top, generation);
+            ck_assert(mkdir(path, 0700) == 0 || errno == EEXIST);
+            snprintf(path, sizeof(path), "%s/%d/queue", top, generation);
+            ck_assert(mkdir(path, 0700) == 0 || errno == EEXIST);
+        }
+        /* The last component of the path, or one in its middle. */
+        snprintf(link, sizeof(link), "%s/current", top);
+        switch_link(link, i == 0 ? "0/queue" : "0");
+        snprintf(path, sizeof(path), "%s/%s", top, links[i]);
+        ck_assert_int_eq(spool_open(path, &spool, NULL), 0);
+        ck_assert_int_eq(spool_is_current(spool), 1);
+        switch_link(link, i == 0 ? "1/queue" : "1");
+        ck_assert_int_eq(spool_is_current(spool), 0);
+        switch_link(link, i == 0 ? "0/queue" : "0");
+        ck_assert_int_eq(spool_is_current(spool), 1);
+        switch_link(link, "nowhere");
+        ck_assert_int_eq(spool_is_current(spool), 0);
+        spool_free(spool);
+        ck_assert_int_eq(unlink(link), 0);
+    }
+    snprintf(path, sizeof(path), "rm -r %s", top);
+    ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+START_TEST(faults_that_pause_all_are_told_from_those_of_one_message)
+{
+    static const int common[] = {ENOSPC, EDQUOT, EIO, EROFS, ENOMEM, EMFILE, ENFILE, ENOLCK};
+    static const int own[] = {EPERM, EACCES, EISDIR, ELOOP, ENXIO, ENOENT, EEXIST, EFBIG, EBADMSG};
+
+    for (size_t i = 0; i < ELEMENTSOF(common); i++)
+        ck_assert(spool_is_common_fault(-common[i]));
+    for (size_t i = 0; i < ELEMENTSOF(own); i++)
+        ck_assert(!spool_is_common_fault(-own[i]));
+    ck_assert(!spool_is_common_fault(0) && !spool_is_common_fault(SPOOL_UNREADABLE));
 }
 END_TEST
 
@@ -402,11 +516,11 @@ START_TEST(file_systems_without_rename_flags_serve_as_well)
     put(&p, "a.queued", "1");
     ck_assert_int_eq(claim(&p, "a", &c), SPOOL_CLAIMED);
     put(&p, "a.queued", "2");
-    ck_assert_int_eq(spool_release(c, NULL), 0);
+    ck_assert_int_eq(spool_release(c, NULL, NULL), 0);
     assert_names(&p, "a-*.queued a.queued ");
     ck_assert_int_eq(claim(&p, "b", &c), SPOOL_GONE);
     ck_assert_int_eq(claim(&p, "a", &c), SPOOL_CLAIMED);
-    ck_assert_int_eq(spool_complete(c, true, NULL), 0);
+    ck_assert_int_eq(spool_complete(c, true, NULL, NULL), 0);
     assert_names(&p, "a-*.queued a.sent ");
 }
 END_TEST
@@ -443,7 +557,13 @@ START_TEST(a_full_or_read_only_file_system_is_a_failure)
         ck_assert_int_eq(buffer_append(&b, " ", 1), 0);
     ck_assert_int_eq(spool_record_append(c, &b, &f), -ENOSPC);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "has room"));
-    ck_assert_int_eq(spool_release(c, &f), 0);
+    {
+        _cleanup_free_
+        char *record = content(&inside, "a.status");
+
+        ck_assert_str_eq(record, "{\"event\":\"deferred\"}\n"); /* nothing by halves */
+    }
+    ck_assert_int_eq(spool_release(c, NULL, &f), 0);
     ck_assert_int_eq(mount(NULL, p.path, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
     ck_assert_int_eq(claim(&inside, "a", &c), -EROFS);
     ck_assert_int_eq(open_spool(p.path, &f), -EROFS);
@@ -463,6 +583,9 @@ int main(void)
     tcase_add_test(t, permissions_are_explained);
     tcase_add_test(t, hostile_things_all_fail);
     tcase_add_test(t, a_replaced_directory_is_noticed);
+    tcase_add_test(t, a_live_message_is_not_stolen);
+    tcase_add_test(t, a_switched_link_is_noticed);
+    tcase_add_test(t, faults_that_pause_all_are_told_from_those_of_one_message);
     tcase_add_test(t, a_scan_reports_messages_only);
     tcase_add_test(t, an_operator_changes_states);
     tcase_add_test(t, delete_takes_the_message_that_has_the_record);

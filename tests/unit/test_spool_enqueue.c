@@ -49,7 +49,7 @@ START_TEST(a_message_is_queued)
     ck_assert_str_eq(text, "hello");
     *strrchr(name, '.') = '\0';
     ck_assert_int_eq(claim(&p, name, &c), SPOOL_CLAIMED);
-    ck_assert_int_eq(spool_complete(c, false, NULL), 0);
+    ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
     assert_names(&p, "");
 }
 END_TEST
@@ -250,12 +250,12 @@ static void claim_two(const Place *p)
     while (spool_scan_next(scan, &entry) > 0) {
         /* No lease can be had on another's file: the settle time decides. */
         if (spool_claim(spool, entry.id, entry.state, USEC_PER_HOUR, false, clock_realtime(), &c,
-                NULL) != SPOOL_UNSETTLED)
+                NULL, NULL) != SPOOL_UNSETTLED)
             _exit(2);
         if (spool_claim(spool, entry.id, entry.state, USEC_PER_HOUR, true, clock_realtime(), &c,
-                NULL) != SPOOL_CLAIMED)
+                NULL, NULL) != SPOOL_CLAIMED)
             _exit(3);
-        if (spool_complete(c, false, NULL) < 0)
+        if (spool_complete(c, false, NULL, NULL) < 0)
             _exit(4);
         n++;
     }
