@@ -36,7 +36,8 @@ typedef enum MessageChange {
 } MessageChange;
 
 typedef struct MessageReport {
-    const char *id;
+    const char *id;     /* as it is called from now on */
+    const char *old_id; /* as it was called before, when that differs; else NULL */
     const char *sender; /* NULL when it could not be read */
     MessageChange change;
     unsigned attempt;
