@@ -165,10 +165,16 @@ static void tell_lost(Log *log)
         log->lost = 0;
 }
 
-static bool is_behind(const Log *log)
+/* What is left to be written: bytes, and one for an entry that says what was lost. */
+static size_t left(const Log *log)
 {
-    return log->lost > 0 || (log->journal && buffer_size(&log->journal->kept) > 0) ||
-           (log->lines && buffer_size(&log->lines->kept) > 0);
+    size_t n = log->lost > 0;
+
+    if (log->journal)
+        n += log_outlet_left(log->journal);
+    if (log->lines)
+        n += log_outlet_left(log->lines);
+    return n;
 }
 
 void log_write(Log *log)
@@ -177,7 +183,7 @@ void log_write(Log *log)
         tell_lost(log);
     if (log->lost > 0 || write_entry(log, &log->entry) < 0)
         log->lost++;
-    if (log->behind && is_behind(log))
+    if (log->behind && left(log) > 0)
         log->behind(log->behind_user);
 }
 
@@ -187,8 +193,10 @@ void log_on_behind(Log *log, void (*behind)(void *user), void *user)
     log->behind_user = user;
 }
 
-bool log_retry(Log *log)
+int log_retry(Log *log)
 {
+    size_t before = left(log), after;
+
     /* Perhaps another journald has taken the place of the one that does not read. */
     if (log->journal && log_outlet_drain(log->journal) == -EAGAIN)
         log_outlet_reconnect(log->journal);
@@ -196,5 +204,8 @@ bool log_retry(Log *log)
         (void)log_outlet_drain(log->lines);
     if (log->lost > 0)
         tell_lost(log);
-    return !is_behind(log);
+    after = left(log);
+    if (after == 0)
+        return 0;
+    return after < before ? 1 : -EAGAIN;
 }

@@ -40,9 +40,10 @@ Entry *log_entry(Log *log);
 void log_write(Log *log);
 
 /* `behind` is called by log_write() when something is left to be written later: call log_retry()
- * then, again and again, until it says that nothing is. */
+ * then, again and again, until it says that nothing is. 0: nothing is left; 1: something was
+ * written, the reader is back; -EAGAIN. */
 void log_on_behind(Log *log, void (*behind)(void *user), void *user);
-bool log_retry(Log *log); /* true: nothing is left */
+int log_retry(Log *log);
 
 /* The entry as the one line that goes to standard error, with its line end; further lines of a
  * message are indented below it. Returns the length, at most `size` - 1; longer ones are cut. */

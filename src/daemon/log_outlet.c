@@ -133,6 +133,11 @@ int log_outlet_write(LogOutlet *outlet, const Entry *entry)
     }
 }
 
+size_t log_outlet_left(const LogOutlet *outlet)
+{
+    return buffer_size(&outlet->kept) - outlet->sent;
+}
+
 int log_outlet_finish(LogOutlet *outlet)
 {
     int r;

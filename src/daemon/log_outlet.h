@@ -53,7 +53,10 @@ int log_outlet_write(LogOutlet *outlet, const Entry *entry);
 /* Sends what is kept, as far as the reader takes it now. 0 when nothing is left, else as above. */
 int log_outlet_drain(LogOutlet *outlet);
 
-/* The same, waiting as long as the patience lasts: for the end of the process. */
+/* Bytes that are kept and were not sent. */
+size_t log_outlet_left(const LogOutlet *outlet);
+
+/* Sends what is kept, waiting as long as the patience lasts: for the end of the process. */
 int log_outlet_finish(LogOutlet *outlet);
 
 /* Of one with a path: what listens there now is to get the next record. */

@@ -23,6 +23,7 @@
 
 #define REFRESH_DELAY (2 * USEC_PER_SEC)
 #define LOG_RETRY_FIRST (USEC_PER_SEC / 10)
+#define LOG_RETRY_SOON (5 * USEC_PER_MSEC)
 #define LOG_RETRY_MAX (5 * USEC_PER_SEC)
 #define STOP_MARGIN (5 * USEC_PER_SEC) /* beyond stop_timeout, for putting the rest back */
 
@@ -92,15 +93,19 @@ static void on_log_behind(void *user)
     timer_arm(manager->log_retry, manager->log_retry_delay);
 }
 
+/* Soon, as long as the reader takes something; ever later, as long as it does not. */
 static int on_log_retry(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
 {
     Manager *manager = user;
+    int r = log_retry(manager->log);
 
-    if (log_retry(manager->log)) {
+    if (r == 0) {
         manager->log_retry_delay = LOG_RETRY_FIRST;
         return 0;
     }
-    manager->log_retry_delay = MIN(manager->log_retry_delay * 2, LOG_RETRY_MAX);
+    manager->log_retry_delay =
+        r > 0 ? LOG_RETRY_SOON
+              : MIN(MAX(manager->log_retry_delay * 2, LOG_RETRY_FIRST), LOG_RETRY_MAX);
     timer_arm(manager->log_retry, manager->log_retry_delay);
     return 0;
 }
@@ -273,6 +278,8 @@ static int open_loop(Manager *manager)
         r = timer_new(manager->loop, on_refresh, manager, &manager->refresh);
     if (r >= 0)
         r = timer_new(manager->loop, on_log_retry, manager, &manager->log_retry);
+    if (r >= 0)
+        r = sd_event_source_set_time_accuracy(manager->log_retry, LOG_RETRY_SOON);
     if (r >= 0)
         log_on_behind(manager->log, on_log_behind, manager);
     return r;
