@@ -92,6 +92,19 @@ static void add_relay(Entry *entry, const char *before, const char *relay, const
     entry_text(entry, "]");
 }
 
+/* For an outcome that comes without a text. */
+static const char *cause_words(DeliveryCause cause)
+{
+    switch (cause) {
+    case CAUSE_LOST: return "the connection was lost";
+    case CAUSE_TIMEOUT: return "no reply came in time";
+    case CAUSE_PROTOCOL: return "what came was no reply that may come there";
+    case CAUSE_REPLY:
+    case CAUSE_OWN: break;
+    }
+    return "no reason is known";
+}
+
 /* ": 550 5.1.1 No such user"; our own words have no code. */
 static void add_reply(Entry *entry, const DeliveryOutcome *outcome)
 {
@@ -104,7 +117,11 @@ static void add_reply(Entry *entry, const DeliveryOutcome *outcome)
         entry_printable(entry, outcome->enhanced, sizeof(outcome->enhanced));
         entry_text(entry, " ");
     }
+    if (outcome->code == 0 && *outcome->text == '\0')
+        entry_text(entry, cause_words(outcome->cause));
     entry_printable(entry, outcome->text, ENTRY_VALUE_MAX);
+    if (outcome->perhaps)
+        entry_text(entry, "; its end was sent before, so that it may have been delivered");
 }
 
 static void outcome_fields(Entry *entry, const DeliveryOutcome *outcome)
@@ -118,9 +135,15 @@ static void outcome_fields(Entry *entry, const DeliveryOutcome *outcome)
         entry_field_number(entry, "OUTBOX_ERROR=", (uint64_t)outcome->error);
 }
 
-static void id_text(Entry *entry, const char *id)
+/* "X: ", and "X2 (was X): " for one that got another name. */
+static void id_text(Entry *entry, const char *id, const char *old_id)
 {
     entry_printable(entry, id, ENTRY_VALUE_MAX);
+    if (old_id) {
+        entry_text(entry, " (was ");
+        entry_printable(entry, old_id, ENTRY_VALUE_MAX);
+        entry_text(entry, ")");
+    }
     entry_text(entry, ": ");
 }
 
@@ -138,7 +161,7 @@ static void outcome_sentence(Entry *entry, const OutcomeReport *report, Part par
         [DELIVERY_CUT_OFF] = "put off for ",
     };
 
-    id_text(entry, report->id);
+    id_text(entry, report->id, NULL);
     entry_text(entry, verbs[report->outcome->kind]);
     if (part.n > 0)
         entry_printable(entry, report->recipients[part.first], RECIPIENT_MAX);
@@ -188,6 +211,8 @@ void event_outcome(Log *log, const OutcomeReport *report)
 {
     Part part = {0};
 
+    if (report->outcome->kind == DELIVERY_POSTPONED)
+        return;
     do {
         part.n = MIN(report->n_recipients - part.first, (size_t)EVENTS_RECIPIENTS_MAX);
         outcome_part(log, report, part);
@@ -197,7 +222,7 @@ void event_outcome(Log *log, const OutcomeReport *report)
 
 static void message_sentence(Entry *entry, const MessageReport *report)
 {
-    id_text(entry, report->id);
+    id_text(entry, report->id, report->old_id);
     switch (report->change) {
     case MESSAGE_SENT:
         entry_text(entry, "delivered to every recipient at attempt ");
@@ -231,13 +256,14 @@ void event_message(Log *log, const MessageReport *report)
     Entry *entry;
 
     /* Its outcome said it all. */
-    if (report->change == MESSAGE_SENT && report->attempt <= 1)
+    if (report->change == MESSAGE_SENT && report->attempt <= 1 && !report->old_id)
         return;
     entry = start(log, &message_rows[report->change]);
     entry_open(entry, "MESSAGE=");
     message_sentence(entry, report);
     entry_close(entry);
     entry_field(entry, "OUTBOX_ID=", report->id);
+    entry_field(entry, "OUTBOX_OLD_ID=", report->old_id);
     entry_field(entry, "OUTBOX_SENDER=", report->sender);
     if (report->attempt > 0)
         entry_field_number(entry, "OUTBOX_ATTEMPT=", report->attempt);

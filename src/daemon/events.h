@@ -2,13 +2,15 @@
  * one sentence for a person. A message that is delivered in one attempt is one entry. */
 #pragma once
 
+#include "daemon/limits.h"
 #include "daemon/log.h"
 #include "delivery/report.h"
 #include "settings/config.h"
 
 #define EVENTS_RECIPIENTS_MAX 100 /* an entry; an outcome of more recipients makes several */
 
-/* What the engine reports (events.c). */
+/* What the engine reports (events.c). A postponed recipient has no outcome yet and makes no entry.
+ */
 void event_outcome(Log *log, const OutcomeReport *report);
 void event_message(Log *log, const MessageReport *report);
 void event_relay(Log *log, const RelayReport *report);
@@ -20,5 +22,6 @@ void event_started(Log *log, const Config *config);
 void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout);
 void event_reloaded(Log *log, const Config *config);
 void event_reload_refused(Log *log, const Failure *failure);
+void event_limits(Log *log, const Limits *limits);
 void event_directory_lost(Log *log, const char *path, const Failure *failure);
 void event_directory_back(Log *log, const char *path);

@@ -93,6 +93,15 @@ void event_reload_refused(Log *log, const Failure *failure)
     finish_failure(log, NULL, failure);
 }
 
+void event_limits(Log *log, const Limits *limits)
+{
+    Entry *entry = start(log, LOG_WARNING, MESSAGE_ID_LIMITS, "limits");
+    char text[LIMITS_TEXT_MAX];
+
+    entry_text(entry, limits_format(limits, text));
+    finish(log);
+}
+
 void event_directory_lost(Log *log, const char *path, const Failure *failure)
 {
     Entry *entry = start(log, LOG_ERR, MESSAGE_ID_DIRECTORY_LOST, "directory-lost");

@@ -1,17 +1,23 @@
-/* Entries as lines: "time level message key=value...". Must never write a line in several pieces:
- * other processes may share the stream. */
+/* Entries as lines: "time level message key=value...". Must never write a line in several pieces
+ * where it can be written in one, for other processes may share the stream; and must never wait. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/macros.h"
 #include "daemon/log.h"
+#include "daemon/log_outlet.h"
 
 #define FIELD_PREFIX "OUTBOX_"
-#define LINE_BYTES (ENTRY_MEMORY_BYTES + 8 * 1024)
+#define TERMINAL_PIECE 64 /* a terminal that is ready may have room for little */
 
 /* Where a line is put together; what does not fit is left out. */
 typedef struct Line {
@@ -108,12 +114,67 @@ size_t log_stderr_format(const Entry *entry, const char *time, char *ret_line, s
     return line.used;
 }
 
-int log_stderr_write(_unused_ void *user, const Entry *entry)
+/* ---- Writing without waiting ---- */
+
+static size_t encode(const Entry *entry, char *ret, size_t size)
 {
-    char time[RFC3339_MAX], line[LINE_BYTES];
-    size_t n;
+    char time[RFC3339_MAX];
 
     clock_format_rfc3339(clock_realtime(), time);
-    n = log_stderr_format(entry, time, line, sizeof(line));
-    return file_write_all(STDERR_FILENO, line, n);
+    return log_stderr_format(entry, time, ret, size);
+}
+
+static ssize_t send_to_file(LogOutlet *outlet, const char *data, size_t n)
+{
+    ssize_t written = write(outlet->fd, data, n);
+
+    return written < 0 ? -errno : written;
+}
+
+/* A piece at a time, where the description is shared and must stay as it is. */
+static ssize_t send_piece(LogOutlet *outlet, const char *data, size_t n)
+{
+    struct pollfd wanted = {.fd = outlet->fd, .events = POLLOUT};
+
+    if (poll(&wanted, 1, 0) <= 0)
+        return -EAGAIN;
+    return send_to_file(outlet, data, MIN(n, outlet->piece));
+}
+
+static ssize_t send_to_socket(LogOutlet *outlet, const char *data, size_t n)
+{
+    ssize_t sent = send(outlet->fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    return sent < 0 ? -errno : sent;
+}
+
+/* O_NONBLOCK belongs to the open file description, which the shell and other programs share: set on
+ * theirs it would make their own writes fail. A pipe or a terminal that is opened anew has one of
+ * its own; a socket cannot be opened, but does not need it. Where opening is denied (another user's
+ * pipe), a piece is written when there is room: a pipe that poll(2) finds ready takes PIPE_BUF
+ * bytes. Everything else never blocks. */
+int log_stderr_new(bool patient, LogOutlet **ret)
+{
+    static const LogOutletOps file = {.encode = encode, .send = send_to_file};
+    static const LogOutletOps pieces = {.encode = encode, .send = send_piece};
+    static const LogOutletOps sockets = {.encode = encode, .send = send_to_socket};
+    bool terminal = isatty(STDERR_FILENO), waits;
+    struct stat st = {0};
+    int fd = -1, r;
+
+    (void)fstat(STDERR_FILENO, &st);
+    waits = terminal || S_ISFIFO(st.st_mode);
+    if (waits)
+        fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    r = log_outlet_new(S_ISSOCK(st.st_mode) ? &sockets
+                       : waits && fd < 0    ? &pieces
+                                            : &file,
+        fd < 0 ? STDERR_FILENO : fd, patient, ret);
+    if (r < 0) {
+        close_p(&fd);
+        return r;
+    }
+    (*ret)->borrowed = fd < 0;
+    (*ret)->piece = terminal ? TERMINAL_PIECE : PIPE_BUF;
+    return 0;
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -13,8 +14,10 @@
 #include "daemon/options.h"
 #include "settings/load.h"
 
+/* Where nobody reads, that may wait for ever: signals are to end it then. */
 static int fail(const Failure *failure, int status)
 {
+    manager_release_signals();
     fprintf(stderr, "outboxd: %d: %s\n", failure->number, failure_text(failure));
     return status;
 }
@@ -68,15 +71,30 @@ static int run(const Options *options)
     return EX_OK;
 }
 
+/* Whoever starts it with one of them closed would find the log in the next file that is opened. */
+static void open_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_NOCTTY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    close_p(&fd);
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(options_done) Options options = {0};
     _cleanup_failure_ Failure f = {0};
 
+    manager_take_signals();
+    open_standard_streams();
     /* Threads only wait here: an arena each would cost memory and save nothing. */
     (void)mallopt(M_ARENA_MAX, 1);
     if (options_parse(argc, argv, &options, &f) < 0)
         return fail(&f, error_status(f.number));
+    if (options.action != OPTIONS_RUN)
+        manager_release_signals();
     switch (options.action) {
     case OPTIONS_HELP: fputs(options_help(), stdout); return EX_OK;
     case OPTIONS_VERSION: puts("outboxd " PACKAGE_VERSION); return EX_OK;

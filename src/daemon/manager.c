@@ -3,49 +3,51 @@
 #include "daemon/manager.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "daemon/events.h"
+#include "daemon/limits.h"
+#include "daemon/notify.h"
 #include "daemon/queue.h"
 #include "daemon/status.h"
 #include "queue/timer.h"
 #include "settings/load.h"
 
 #define REFRESH_DELAY (2 * USEC_PER_SEC)
+#define LOG_RETRY_FIRST (USEC_PER_SEC / 10)
+#define LOG_RETRY_SOON (5 * USEC_PER_MSEC)
+#define LOG_RETRY_MAX (5 * USEC_PER_SEC)
 #define STOP_MARGIN (5 * USEC_PER_SEC) /* beyond stop_timeout, for putting the rest back */
 
 struct Manager {
     sd_event *loop;
-    sd_event_source *refresh; /* armed while the status line may be out of date */
+    sd_event_source *refresh;   /* armed while the status line may be out of date */
+    sd_event_source *log_retry; /* armed while entries wait for their reader */
+    usec_t log_retry_delay;
+    Notify *notify;
     Log *log;
     Config *config;
     const char *const *overrides;
     Queue *queue;
-    char status[STATUS_MAX]; /* as last told */
     bool stopping;
 };
 
 /* ---- The status line ---- */
 
-static void tell_status(Manager *manager, const char *state)
+static char *format_status(Manager *manager, char text[static STATUS_MAX])
 {
     EngineStatistics statistics;
     bool open = queue_statistics(manager->queue, &statistics);
-    char status[STATUS_MAX];
 
-    status_format(open ? &statistics : NULL, manager->config->spool.directory, status);
-    if (*state == '\0' && strcmp(status, manager->status) == 0)
-        return;
-    strcpy(manager->status, status);
-    (void)sd_notifyf(0, "%sSTATUS=%s", state, status);
+    return status_format(open ? &statistics : NULL, manager->config->spool.directory, text);
 }
 
 /* The end of a burst is also the time to give its memory back. */
@@ -53,8 +55,9 @@ static int on_refresh(_unused_ sd_event_source *source, _unused_ usec_t now, voi
 {
     Manager *manager = user;
     EngineStatistics statistics;
+    char status[STATUS_MAX];
 
-    tell_status(manager, "");
+    notify_status(manager->notify, format_status(manager, status));
     if (queue_statistics(manager->queue, &statistics) && statistics.in_flight == 0 &&
         statistics.waiting == 0)
         (void)malloc_trim(0);
@@ -81,6 +84,57 @@ static const QueueHandlers queue_handlers = {
     .idle = on_idle,
 };
 
+/* ---- The log ---- */
+
+static void on_log_behind(void *user)
+{
+    Manager *manager = user;
+
+    timer_arm(manager->log_retry, manager->log_retry_delay);
+}
+
+/* Soon, as long as the reader takes something; ever later, as long as it does not. */
+static int on_log_retry(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    Manager *manager = user;
+    int r = log_retry(manager->log);
+
+    if (r == 0) {
+        manager->log_retry_delay = LOG_RETRY_FIRST;
+        return 0;
+    }
+    manager->log_retry_delay =
+        r > 0 ? LOG_RETRY_SOON
+              : MIN(MAX(manager->log_retry_delay * 2, LOG_RETRY_FIRST), LOG_RETRY_MAX);
+    timer_arm(manager->log_retry, manager->log_retry_delay);
+    return 0;
+}
+
+/* ---- Open files ---- */
+
+/* Each connection takes a few; the soft limit is low only for select()'s sake. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void tell_limits(Manager *manager)
+{
+    struct rlimit limit;
+    Limits limits;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), manager->config, &limits);
+    if (limits_are_short(&limits))
+        event_limits(manager->log, &limits);
+}
+
 /* ---- Signals ---- */
 
 static int load_again(Manager *manager, Config **ret, Failure *f)
@@ -106,11 +160,12 @@ static int on_reload(
     Manager *manager = user;
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
+    char status[STATUS_MAX];
     int r;
 
     if (manager->stopping)
         return 0;
-    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic());
+    notify_reloading(manager->notify);
     r = load_again(manager, &config, &f);
     if (r >= 0)
         r = queue_reload(manager->queue, config, &f);
@@ -120,8 +175,9 @@ static int on_reload(
         config_unref(manager->config);
         manager->config = TAKE_PTR(config);
         event_reloaded(manager->log, manager->config);
+        tell_limits(manager);
     }
-    tell_status(manager, "READY=1\n");
+    notify_ready(manager->notify, format_status(manager, status));
     return 0;
 }
 
@@ -144,68 +200,70 @@ static int on_stop(
     Manager *manager = user;
     usec_t timeout = manager->config->daemon.stop_timeout;
     EngineStatistics statistics = {0};
+    char status[STATUS_MAX];
 
     if (manager->stopping)
         return sd_event_exit(manager->loop, 0);
     manager->stopping = true;
     (void)queue_statistics(manager->queue, &statistics);
     event_stopping(manager->log, statistics.in_flight, timeout);
-    tell_status(manager, "STOPPING=1\n");
     timeout = usec_add(timeout, STOP_MARGIN);
-    (void)sd_notifyf(
-        0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)usec_add(timeout, STOP_MARGIN));
+    notify_stopping(
+        manager->notify, format_status(manager, status), usec_add(timeout, STOP_MARGIN));
     if (queue_stop(manager->queue, usec_add(clock_monotonic(), timeout - STOP_MARGIN)))
         return sd_event_exit(manager->loop, 0);
     /* Without a handler it exits. */
     return sd_event_add_time_relative(manager->loop, NULL, CLOCK_MONOTONIC, timeout, 0, NULL, NULL);
 }
 
-/* Threads that start later inherit the mask, so that the loop alone gets these signals. SIGIO tells
- * that another process wants a file on which a lease is held, SIGPIPE that a relay has gone: both
- * are learnt otherwise. */
-static int add_signals(Manager *manager)
+static const struct {
+    int number;
+    sd_event_signal_handler_t handler;
+} signals[] = {
+    {SIGTERM, on_stop},
+    {SIGINT, on_stop},
+    {SIGHUP, on_reload},
+    {SIGUSR1, on_flush},
+};
+
+static void mask_signals(int how)
 {
-    static const struct {
-        int number;
-        sd_event_signal_handler_t handler;
-    } signals[] = {
-        {SIGTERM, on_stop},
-        {SIGINT, on_stop},
-        {SIGHUP, on_reload},
-        {SIGUSR1, on_flush},
-    };
     sigset_t mask;
 
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGIO, SIG_IGN) == SIG_ERR)
-        return -errno;
     sigemptyset(&mask);
     for (size_t i = 0; i < ELEMENTSOF(signals); i++)
         sigaddset(&mask, signals[i].number);
-    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-        return -errno;
-    for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-        int r = sd_event_add_signal(
-            manager->loop, NULL, signals[i].number, signals[i].handler, manager);
+    (void)sigprocmask(how, &mask, NULL);
+}
 
-        if (r < 0)
-            return r;
-    }
-    return 0;
+/* Threads that start later inherit the mask, so that the loop alone gets these signals. SIGIO tells
+ * that another process wants a file on which a lease is held, SIGPIPE that a relay has gone: both
+ * are learnt otherwise. */
+void manager_take_signals(void)
+{
+    mask_signals(SIG_BLOCK);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGIO, SIG_IGN);
+}
+
+void manager_release_signals(void)
+{
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)signal(SIGIO, SIG_DFL);
+    mask_signals(SIG_UNBLOCK);
+}
+
+static int add_signals(Manager *manager)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
+        r = sd_event_add_signal(
+            manager->loop, NULL, signals[i].number, signals[i].handler, manager);
+    return r;
 }
 
 /* ---- Start and end ---- */
-
-/* Each message in flight takes a few descriptors; the soft limit is low only for select()'s sake.
- */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 static int open_loop(Manager *manager)
 {
@@ -213,11 +271,17 @@ static int open_loop(Manager *manager)
 
     r = sd_event_new(&manager->loop);
     if (r >= 0)
-        r = sd_event_set_watchdog(manager->loop, true);
-    if (r >= 0)
         r = add_signals(manager);
     if (r >= 0)
+        r = notify_new(manager->loop, getenv("NOTIFY_SOCKET"), &manager->notify);
+    if (r >= 0)
         r = timer_new(manager->loop, on_refresh, manager, &manager->refresh);
+    if (r >= 0)
+        r = timer_new(manager->loop, on_log_retry, manager, &manager->log_retry);
+    if (r >= 0)
+        r = sd_event_source_set_time_accuracy(manager->log_retry, LOG_RETRY_SOON);
+    if (r >= 0)
+        log_on_behind(manager->log, on_log_behind, manager);
     return r;
 }
 
@@ -231,6 +295,7 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     manager->log = log;
     manager->config = config_ref(config);
     manager->overrides = overrides;
+    manager->log_retry_delay = LOG_RETRY_FIRST;
     raise_file_limit();
     r = open_loop(manager);
     if (r < 0)
@@ -244,8 +309,11 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
 
 int manager_run(Manager *manager)
 {
+    char status[STATUS_MAX];
+
     event_started(manager->log, manager->config);
-    tell_status(manager, "READY=1\n");
+    tell_limits(manager);
+    notify_ready(manager->notify, format_status(manager, status));
     on_changed(manager);
     return sd_event_loop(manager->loop);
 }
@@ -255,6 +323,9 @@ void manager_free(Manager *manager)
     if (!manager)
         return;
     queue_free(manager->queue);
+    log_on_behind(manager->log, NULL, NULL);
+    notify_free(manager->notify);
+    (void)sd_event_source_disable_unref(manager->log_retry);
     (void)sd_event_source_disable_unref(manager->refresh);
     (void)sd_event_unref(manager->loop);
     config_unref(manager->config);

@@ -6,6 +6,12 @@
 
 typedef struct Manager Manager;
 
+/* Blocks the signals that the loop serves and ignores those that nobody needs: the first thing of
+ * all, so that a signal that comes before the loop runs waits for it. manager_release_signals()
+ * takes it back for what ends without a loop. */
+void manager_take_signals(void);
+void manager_release_signals(void);
+
 /* Opens the queue and is ready to run. `overrides` (a NULL-terminated list, or NULL) is borrowed
  * for reloads, as the log is; the configuration is referenced. 0, or a negative errno with a
  * Failure; its number gives the exit status. */

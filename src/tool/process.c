@@ -1,39 +1,120 @@
-/* outbox process: empties a queue directory once, as the daemon would. */
+/* outbox process: empties a queue directory once, as the daemon would. Must never leave what is in
+ * flight on its own: whatever ends it early lets that end first. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <systemd/sd-event.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "delivery/engine.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
 
+#define READER_LIMIT_MSEC 100 /* for whoever reads the output, once a signal has come */
+
 typedef struct Processing {
     sd_event *loop;
     Engine *engine;
+    usec_t stop_timeout;
+    usec_t deadline; /* monotonic, of the stop; USEC_NEVER: it goes on */
+    int signal_fd;   /* readable while a signal waits for the loop */
+    unsigned signals;
     size_t sent, deferred, failed;
     bool fails_at_once; /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
     int fault_error;    /* of the relay that ended it; 0: none did */
     bool trouble;
+    bool output_lost, errors_lost; /* nobody reads standard output, or standard error */
 } Processing;
 
-static void on_outcome(void *user _unused_, const OutcomeReport *report)
+/* ---- Ending early ---- */
+
+/* Nothing more is claimed, and what is in flight has so long to end. An earlier end stays. */
+static void stop(Processing *p, usec_t timeout)
 {
-    const DeliveryOutcome *o = report->outcome;
+    p->deadline = MIN(p->deadline, usec_add(clock_monotonic(), timeout));
+    engine_stop(p->engine, p->deadline);
+}
+
+/* ---- What is printed ---- */
+
+/* Whether the stream takes a line. Waits until it does, or a signal comes: with a reader that has
+ * stopped, the next one would not be heard either, and what is in flight could not end. Then, and
+ * after a signal, a reader that does not read now is not written to any more. */
+static bool may_print(Processing *p, int fd)
+{
+    struct pollfd wanted[] = {{fd, POLLOUT, 0}, {p->signal_fd, POLLIN, 0}};
+    bool *lost = fd == STDOUT_FILENO ? &p->output_lost : &p->errors_lost;
+
+    if (*lost)
+        return false;
+    while (poll(wanted, ELEMENTSOF(wanted), p->signals > 0 ? READER_LIMIT_MSEC : -1) < 0 &&
+           errno == EINTR)
+        ;
+    *lost = wanted[0].revents == 0;
+    return !*lost;
+}
+
+static void check_output(Processing *p)
+{
+    int error = errno;
+
+    if (p->output_lost || !ferror(stdout))
+        return;
+    clearerr(stdout); /* said here */
+    p->output_lost = p->trouble = true;
+    if (may_print(p, STDERR_FILENO))
+        (void)tool_fail_number(ERROR_FILE,
+            "cannot write to standard output: %s; no more messages are taken, and those in flight "
+            "may end",
+            strerror(error));
+    stop(p, p->stop_timeout);
+}
+
+static void print_dialogue(void *user, SmtpTraceDirection direction, const char *line, size_t n)
+{
+    if (may_print(user, STDERR_FILENO))
+        dialogue_print(NULL, direction, line, n);
+}
+
+static void print_delivered(Processing *p, const OutcomeReport *report, const char *recipient)
+{
     char codes[DELIVERY_CODES_MAX];
 
-    delivery_format_codes(o, codes);
+    if (!may_print(p, STDOUT_FILENO))
+        return;
+    printf("%s: %s delivered by %s: %s%s\n", report->id, recipient, report->relay,
+        delivery_format_codes(report->outcome, codes), report->outcome->text);
+    check_output(p);
+}
+
+static void print_not_delivered(Processing *p, const OutcomeReport *report, const char *recipient)
+{
+    const DeliveryOutcome *o = report->outcome;
+    const char *kind = o->kind == DELIVERY_REFUSED ? "refused" : "deferred";
+    char codes[DELIVERY_CODES_MAX];
+
+    if (may_print(p, STDERR_FILENO))
+        (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s%s", report->id, recipient,
+            kind, report->relay, delivery_stage_name(o->stage), delivery_format_codes(o, codes),
+            o->text, o->perhaps ? "; it may have been delivered" : "");
+}
+
+/* ---- What the engine reports ---- */
+
+static void on_outcome(void *user, const OutcomeReport *report)
+{
+    if (report->outcome->kind == DELIVERY_POSTPONED)
+        return;
     for (size_t i = 0; i < report->n_recipients; i++)
-        if (o->kind == DELIVERY_DELIVERED)
-            printf("%s: %s delivered by %s: %s%s\n", report->id, report->recipients[i],
-                report->relay, codes, o->text);
+        if (report->outcome->kind == DELIVERY_DELIVERED)
+            print_delivered(user, report, report->recipients[i]);
         else
-            (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s", report->id,
-                report->recipients[i], delivery_kind_name(o->kind), report->relay,
-                delivery_stage_name(o->stage), codes, o->text);
+            print_not_delivered(user, report, report->recipients[i]);
 }
 
 static void on_message(void *user, const MessageReport *report)
@@ -43,9 +124,10 @@ static void on_message(void *user, const MessageReport *report)
     p->sent += report->change == MESSAGE_SENT;
     p->deferred += report->change == MESSAGE_DEFERRED;
     p->failed += report->change == MESSAGE_FAILED;
-    if (report->change == MESSAGE_FAILED)
-        (void)tool_fail_number(
-            report->error, "%s failed: %s", report->id, report->text ?: "no reason is known");
+    if (report->change == MESSAGE_FAILED && may_print(p, STDERR_FILENO))
+        (void)tool_fail_number(report->error, "%s%s%s%s failed: %s", report->id,
+            report->old_id ? " (was " : "", report->old_id ?: "", report->old_id ? ")" : "",
+            report->text ?: "no reason is known");
 }
 
 /* There is no coming back for a relay that does not answer: with the last one held, what is left
@@ -58,28 +140,31 @@ static void on_relay(void *user, const RelayReport *report)
 
     if (report->change != RELAY_HELD)
         return;
-    (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s%s%s", report->relay,
-        delivery_stage_name(report->outcome->stage), delivery_format_codes(report->outcome, codes),
-        report->outcome->text, report->outcome->code > 0 ? "; " : "",
-        report->outcome->code > 0 ? report->hint : "");
+    if (may_print(p, STDERR_FILENO))
+        (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s%s%s", report->relay,
+            delivery_stage_name(report->outcome->stage),
+            delivery_format_codes(report->outcome, codes), report->outcome->text,
+            report->outcome->code > 0 ? "; " : "", report->outcome->code > 0 ? report->hint : "");
     engine_statistics(p->engine, &statistics);
     if (statistics.relays_held < statistics.relays || p->fails_at_once)
         return;
     p->fault_error = report->outcome->error;
-    engine_stop(p->engine, clock_monotonic());
+    stop(p, p->stop_timeout);
 }
 
 static void on_problem(void *user, const ProblemReport *report)
 {
     Processing *p = user;
 
+    p->trouble = true;
+    if (report->pauses)
+        stop(p, p->stop_timeout);
+    if (!may_print(p, STDERR_FILENO))
+        return;
     if (report->id)
         (void)tool_fail_about(report->id, report->failure);
     else
         (void)tool_fail(report->failure);
-    p->trouble = true;
-    if (report->pauses)
-        engine_stop(p->engine, clock_monotonic());
 }
 
 static void on_idle(void *user)
@@ -89,30 +174,73 @@ static void on_idle(void *user)
     (void)sd_event_exit(p->loop, 0);
 }
 
+/* ---- Signals ---- */
+
+static void tell_interrupted(Processing *p)
+{
+    EngineStatistics statistics;
+    _cleanup_free_
+    char *timeout = text_format_duration(p->stop_timeout);
+
+    if (!may_print(p, STDERR_FILENO))
+        return;
+    engine_statistics(p->engine, &statistics);
+    if (p->signals > 1)
+        (void)tool_fail_number(ERROR_INTERRUPTED, "interrupted again: not waiting any longer");
+    else if (statistics.in_flight == 0)
+        (void)tool_fail_number(ERROR_INTERRUPTED, "interrupted");
+    else
+        (void)tool_fail_number(ERROR_INTERRUPTED,
+            "interrupted: no more messages are taken; those in flight (%zu) have %s to end, or "
+            "until the next signal",
+            statistics.in_flight, timeout ?: "some time");
+}
+
+/* The first one lets what is in flight end, for whoever cuts it off may deliver it twice; the
+ * second does not wait; and the third is for an engine that cannot let go. */
 static int on_signal(
     sd_event_source *source _unused_, const struct signalfd_siginfo *info _unused_, void *user)
 {
     Processing *p = user;
 
+    p->signals++;
     p->fault_error = ERROR_INTERRUPTED;
-    (void)tool_fail_number(ERROR_INTERRUPTED, "interrupted");
-    engine_stop(p->engine, clock_monotonic());
-    return 0;
+    tell_interrupted(p);
+    stop(p, p->signals == 1 ? p->stop_timeout : 0);
+    return p->signals > 2 ? sd_event_exit(p->loop, 0) : 0;
 }
 
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* One that is ignored, by nohup or for a job in the background, stays so. */
 static int add_signals(Processing *p)
 {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t set;
-    int r;
+    int r = 0;
 
+    (void)signal(SIGPIPE, SIG_IGN); /* the write says so as well */
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+        if (!is_ignored(numbers[i]))
+            sigaddset(&set, numbers[i]);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
-    r = sd_event_add_signal(p->loop, NULL, SIGINT, on_signal, p);
-    return r < 0 ? r : sd_event_add_signal(p->loop, NULL, SIGTERM, on_signal, p);
+    p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (p->signal_fd < 0)
+        return -errno;
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
+        if (sigismember(&set, numbers[i]) == 1)
+            r = sd_event_add_signal(p->loop, NULL, numbers[i], on_signal, p);
+    return r;
 }
+
+/* ---- The run ---- */
 
 static int exit_status(const Processing *p)
 {
@@ -134,28 +262,35 @@ static int process(Config *config, Spool *spool, bool verbose)
         .problem = on_problem,
         .idle = on_idle,
     };
-    Processing p = {.fails_at_once = config->retry.max_attempts == 1};
+    Processing p = {
+        .stop_timeout = config->daemon.stop_timeout,
+        .deadline = USEC_NEVER,
+        .signal_fd = -1,
+        .fails_at_once = config->retry.max_attempts == 1,
+    };
     int r;
 
     r = sd_event_new(&p.loop);
     if (r >= 0)
-        r = engine_new(p.loop, spool, config, &observer, &p, &p.engine);
+        r = add_signals(&p); /* before the engine's threads, which inherit the mask */
     if (r >= 0)
-        r = add_signals(&p);
+        r = engine_new(p.loop, spool, config, &observer, &p, &p.engine);
     if (r >= 0) {
         if (verbose)
-            engine_trace(p.engine, dialogue_print, NULL);
+            engine_trace(p.engine, print_dialogue, &p);
         engine_start(p.engine);
         r = sd_event_loop(p.loop);
     }
     engine_free(p.engine);
     sd_event_unref(p.loop);
     if (r < 0)
-        return tool_fail_number(
+        (void)tool_fail_number(
             error_from_errno(r), "cannot process %s: %s", spool_path(spool), strerror(-r));
-    printf("%zu sent, %zu deferred, %zu failed%s\n", p.sent, p.deferred, p.failed,
-        p.fault_error != 0 ? "; what is left stays queued" : "");
-    return exit_status(&p);
+    else if (may_print(&p, STDOUT_FILENO))
+        printf("%zu sent, %zu deferred, %zu failed%s\n", p.sent, p.deferred, p.failed,
+            p.fault_error != 0 ? "; what is left stays queued" : "");
+    close_p(&p.signal_fd);
+    return r < 0 ? error_status(error_from_errno(r)) : exit_status(&p);
 }
 
 static int run_process(const Tool *tool, const Command *command, int argc, char **argv)
@@ -176,6 +311,7 @@ static int run_process(const Tool *tool, const Command *command, int argc, char 
         }
     if (argc - optind > 1)
         return tool_usage(command, "%s: one directory at most is wanted", argv[optind + 1]);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a line when it happens, and room for it looked for */
     status = tool_load(tool, &config);
     if (status != 0)
         return status;

@@ -147,6 +147,79 @@ START_TEST(refusals_and_deferrals_name_stage_and_reply)
 }
 END_TEST
 
+START_TEST(a_postponed_recipient_makes_no_entry)
+{
+    DeliveryOutcome outcome = {.kind = DELIVERY_POSTPONED,
+        .stage = STAGE_RCPT,
+        .code = 452,
+        .text = "too many recipients"};
+    OutcomeReport report = outcome_report(&outcome);
+
+    event_outcome(log_, &report);
+    ck_assert_uint_eq(captured.entries, 0);
+}
+END_TEST
+
+START_TEST(an_attempt_that_was_cut_off_says_why)
+{
+    DeliveryOutcome outcome = {.kind = DELIVERY_CUT_OFF,
+        .cause = CAUSE_LOST,
+        .stage = STAGE_RCPT,
+        .under_way = true,
+        .error = ERROR_CONNECTION_DROPPED,
+        .text = ""};
+    OutcomeReport report = outcome_report(&outcome);
+
+    event_outcome(log_, &report);
+    ck_assert_uint_eq(count("OUTBOX_EVENT=deferred\nMESSAGE=X1: put off for ann@example.com and 1 "
+                            "more by primary [192.0.2.1:587] at attempt 1, stage rcpt: the "
+                            "connection was lost\n"),
+        1);
+    outcome.cause = CAUSE_TIMEOUT;
+    event_outcome(log_, &report);
+    ck_assert_uint_eq(count("stage rcpt: no reply came in time\n"), 1);
+    outcome.cause = CAUSE_PROTOCOL;
+    event_outcome(log_, &report);
+    ck_assert_uint_eq(count("stage rcpt: what came was no reply"), 1);
+    outcome.text = "no reply within 60 s";
+    event_outcome(log_, &report);
+    ck_assert_uint_eq(count("stage rcpt: no reply within 60 s\n"), 1);
+    ck_assert_uint_eq(count("may have been delivered"), 0);
+}
+END_TEST
+
+START_TEST(one_that_may_have_been_delivered_says_so)
+{
+    DeliveryOutcome outcome = {.kind = DELIVERY_DEFERRED,
+        .cause = CAUSE_LOST,
+        .stage = STAGE_CONTENT,
+        .perhaps = true,
+        .text = "the relay closed the connection"};
+    OutcomeReport report = outcome_report(&outcome);
+
+    event_outcome(log_, &report);
+    outcome.kind = DELIVERY_CUT_OFF;
+    event_outcome(log_, &report);
+    ck_assert_uint_eq(count("stage content: the relay closed the connection; its end was sent "
+                            "before, so that it may have been delivered\n"),
+        2);
+}
+END_TEST
+
+START_TEST(a_new_name_is_told_with_the_old_one)
+{
+    event_message(
+        log_, &(MessageReport){
+                  .id = "X1.2", .old_id = "X1", .change = MESSAGE_FAILED, .text = "no recipient"});
+    ck_assert_uint_eq(
+        count("MESSAGE=X1.2 (was X1): given up: no recipient\nOUTBOX_ID=X1.2\nOUTBOX_OLD_ID=X1\n"),
+        1);
+    event_message(
+        log_, &(MessageReport){.id = "X1.2", .old_id = "X1", .change = MESSAGE_SENT, .attempt = 1});
+    ck_assert_uint_eq(count("MESSAGE=X1.2 (was X1): delivered to every recipient"), 1);
+}
+END_TEST
+
 START_TEST(many_recipients_are_split_over_entries)
 {
     static char names[250][32];
@@ -263,6 +336,10 @@ START_TEST(the_daemons_own_failures_are_told_whole)
         count("MESSAGE=X1: too many open files\nOUTBOX_ID=X1\nOUTBOX_ERROR=9008\n"), 1);
     event_problems_left_out(log_, 7);
     ck_assert_uint_eq(count("that were left out: 7\n"), 1);
+    event_limits(log_, &(Limits){.files = 300, .wanted = 40, .descriptors = 20, .connections = 5});
+    ck_assert_uint_eq(count("PRIORITY=4\nMESSAGE_ID=c4c0dbc460bc4c3e80cbe5ace6bf17ec\n"
+                            "OUTBOX_EVENT=limits\nMESSAGE=at most 5 connections at a time, of 40 "),
+        1);
     event_directory_lost(log_, "/q", &f);
     event_directory_back(log_, "/q");
     ck_assert_uint_eq(
@@ -301,6 +378,10 @@ static Suite *make_suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_delivered_message_is_one_entry);
     tcase_add_test(tc, refusals_and_deferrals_name_stage_and_reply);
+    tcase_add_test(tc, a_postponed_recipient_makes_no_entry);
+    tcase_add_test(tc, an_attempt_that_was_cut_off_says_why);
+    tcase_add_test(tc, one_that_may_have_been_delivered_says_so);
+    tcase_add_test(tc, a_new_name_is_told_with_the_old_one);
     tcase_add_test(tc, many_recipients_are_split_over_entries);
     tcase_add_test(tc, the_longest_recipients_fit);
     tcase_add_test(tc, changes_of_a_message_are_told);

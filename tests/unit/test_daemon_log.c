@@ -152,8 +152,8 @@ START_TEST(standard_error_is_written_in_full)
     _cleanup_failure_ Failure f = {0};
     _cleanup_buffer_ Buffer text = {0};
 
-    ck_assert_int_eq(log_new(LOG_TARGET_STDERR, &log, &f), 0);
     ck_assert_int_eq(dup2(file, STDERR_FILENO), STDERR_FILENO);
+    ck_assert_int_eq(log_new(LOG_TARGET_STDERR, &log, &f), 0);
     for (int i = 0; i < 2; i++) {
         entry_start(log_entry(log), LOG_INFO, MESSAGE_ID_STARTED, "started");
         fill(log_entry(log));
@@ -210,12 +210,34 @@ START_TEST(no_entry_is_lost_without_a_word)
     /* Two were lost; the third went to the second target, and so did the word about the two. */
     ck_assert_int_eq(t.second, 2);
     ck_assert_int_eq(t.first, 2);
-    t.first_fails = t.second_fails = 1;
+}
+END_TEST
+
+static void count_call(void *user)
+{
+    ++*(unsigned *)user;
+}
+
+START_TEST(what_was_lost_is_told_without_another_entry)
+{
+    _cleanup_(log_free_p) Log *log = NULL;
+    Targets t = {.first_fails = 3, .second_fails = 3};
+    unsigned behind = 0;
+
+    ck_assert_int_eq(log_new_sink(first_target, second_target, &t, &log), 0);
+    log_on_behind(log, count_call, &behind);
+    ck_assert_int_eq(log_retry(log), 0);
+    entry_start(log_entry(log), LOG_INFO, MESSAGE_ID_STARTED, "started");
     fill(log_entry(log));
     log_write(log);
-    fill(log_entry(log));
     log_write(log);
-    ck_assert_str_eq(t.last, "MESSAGE=1 log entries before this could not be written anywhere");
+    ck_assert_uint_eq(behind, 2);
+    ck_assert_int_eq(log_retry(log), -EAGAIN);
+    ck_assert_int_eq(log_retry(log), 0);
+    ck_assert_str_eq(t.last, "MESSAGE=2 log entries before this could not be written");
+    ck_assert_int_eq(t.first + t.second, 1);
+    log_write(log);
+    ck_assert_uint_eq(behind, 2);
 }
 END_TEST
 
@@ -244,6 +266,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, further_lines_are_indented);
     tcase_add_test(tc, standard_error_is_written_in_full);
     tcase_add_test(tc, no_entry_is_lost_without_a_word);
+    tcase_add_test(tc, what_was_lost_is_told_without_another_entry);
     tcase_add_test(tc, targets_are_known_by_name);
     suite_add_tcase(suite, tc);
     return suite;

@@ -1,0 +1,109 @@
+"""outbox process: ended early, by signals and by who reads its output. Nothing is delivered twice."""
+
+import os
+import signal
+import subprocess
+import time
+
+from case import SystemTest, message
+from lab import program
+from process import wait_for
+from slow_relay import SlowRelay
+
+MESSAGES = 12
+
+
+class ProcessEnds(SystemTest):
+    def start_process(self, seconds, stop_timeout="20s", wrapper=(), output=subprocess.PIPE):
+        """`outbox process` with messages in flight to a relay that takes so long for each."""
+        self.relay = SlowRelay(seconds)
+        self.addCleanup(self.relay.close)
+        self.configure(
+            self.lab.relay(self.relay.port, connections=2), daemon={"stop_timeout": stop_timeout}
+        )
+        for number in range(MESSAGES):
+            self.queue.drop(f"m{number}", message(to=[self.address()]))
+        child = subprocess.Popen(
+            [*wrapper, program("outbox"), "--config", self.configuration, "process"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True,
+        )
+        self.addCleanup(self.end, child)
+        wait_for(lambda: self.relay.in_data >= 2, "messages in flight")
+        return child
+
+    @staticmethod
+    def end(child):
+        child.kill()
+        child.wait()
+        for stream in (child.stdout, child.stderr):
+            if stream:
+                stream.close()
+
+    def check_none_is_doubled(self):
+        left = self.queue.names()
+        self.assertTrue(all(name.endswith(".queued") for name in left), left)
+        self.assertGreater(self.relay.accepted, 0)
+        self.assertEqual(len(left), MESSAGES - self.relay.accepted)
+
+    def test_first_signal_lets_what_is_in_flight_end(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            child = self.start_process(1.0)
+            child.send_signal(number)
+            output, errors = child.communicate(timeout=30)
+            self.assertEqual(child.returncode, 75, errors)
+            self.assertIn("outbox: 301: interrupted: no more messages are taken", errors)
+            self.assertIn("20s to end", errors)
+            self.assertIn("what is left stays queued", output)
+            self.check_none_is_doubled()
+
+    def test_second_signal_does_not_wait(self):
+        child = self.start_process(30.0, "30s")
+        child.send_signal(signal.SIGINT)
+        self.assertIn("interrupted: no more", child.stderr.readline())
+        begin = time.monotonic()
+        child.send_signal(signal.SIGTERM)
+        self.assertEqual(child.wait(20), 75)
+        self.assertLess(time.monotonic() - begin, 15)
+        self.assertEqual(len(self.queue.in_state("queued")), MESSAGES)
+
+    def test_stop_timeout_is_the_end(self):
+        child = self.start_process(30.0, "1s")
+        child.send_signal(signal.SIGTERM)
+        self.assertEqual(child.wait(20), 75)
+        self.assertEqual(len(self.queue.in_state("queued")), MESSAGES)
+
+    def test_reader_of_the_output_goes(self):
+        child = self.start_process(1.0)
+        child.stdout.close()
+        child.stdout = None
+        _, errors = child.communicate(timeout=30)
+        self.assertEqual(child.returncode, 74, errors)
+        self.assertEqual(errors.count("cannot write to standard output"), 1)
+        self.check_none_is_doubled()
+        self.assertGreater(len(self.queue.names()), 0)
+
+    def test_reader_of_the_output_stops(self):
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, b"x" * 4096)
+        except BlockingIOError:
+            pass
+        os.set_blocking(writer, True)
+        child = self.start_process(0.5, output=writer)
+        os.close(writer)
+        wait_for(lambda: self.relay.accepted >= 2, "replies that are to be printed")
+        child.send_signal(signal.SIGTERM)
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(30), 75)
+        self.check_none_is_doubled()
+
+    def test_ignored_signal_stays_ignored(self):
+        child = self.start_process(0.5, wrapper=("nohup",))
+        child.send_signal(signal.SIGHUP)
+        _, errors = child.communicate(timeout=30)
+        self.assertEqual(child.returncode, 0, errors)
+        self.assertEqual(self.relay.accepted, MESSAGES)
+        self.assertTrue(self.queue.is_empty())
