@@ -33,6 +33,9 @@ typedef enum FieldKind {
     FIELD_RESENT_BCC,
 } FieldKind;
 
+/* Sets of kinds. */
+#define FIELD_BIT(kind) (1u << (kind))
+
 /* A field; everything points into the header. */
 typedef struct HeaderField {
     FieldKind kind;

@@ -123,30 +123,21 @@ static int load_header(Message *m, Failure *f)
     return 0;
 }
 
-/* What walking the header once finds. */
-typedef struct Findings {
-    bool has_date, has_message_id, has_hidden;
-} Findings;
-
-static int walk_header(HeaderCursor cursor, Findings *ret, Failure *f)
+/* Walks the header once: no line of it is malformed, and which kinds of fields there are. */
+static int walk_header(HeaderCursor cursor, unsigned *ret_kinds, Failure *f)
 {
     HeaderField field;
     int r;
 
-    while ((r = header_next(&cursor, &field, f)) > 0) {
-        if (field.kind == FIELD_DATE)
-            ret->has_date = true;
-        else if (field.kind == FIELD_MESSAGE_ID)
-            ret->has_message_id = true;
-        else if (field.kind == FIELD_BCC || field.kind == FIELD_RESENT_BCC)
-            ret->has_hidden = true;
-    }
+    *ret_kinds = 0;
+    while ((r = header_next(&cursor, &field, f)) > 0)
+        *ret_kinds |= FIELD_BIT(field.kind);
     return r;
 }
 
 /* Reads envelope and header, and sets the piece of the header: without envelope and hidden fields.
  */
-static int read_header(Message *m, Findings *findings, Failure *f)
+static int read_header(Message *m, unsigned *ret_kinds, Failure *f)
 {
     HeaderCursor cursor = {
         .at = m->memory + m->text_start, .end = m->memory + m->header_end, .line = 1};
@@ -164,14 +155,14 @@ static int read_header(Message *m, Findings *findings, Failure *f)
     header_skip_mbox_line(&cursor);
     if (cursor.at == cursor.end && m->header_end == m->input->size)
         return bad_message(f, "there is no message behind the envelope fields");
-    r = walk_header(cursor, findings, f);
+    r = walk_header(cursor, ret_kinds, f);
     if (r == 0)
-        r = origin_complete(&cursor, &m->envelope, f);
+        r = origin_complete(&cursor, *ret_kinds, &m->envelope, f);
     if (r < 0)
         return r;
     header = m->memory + (cursor.at - m->memory);
     n_header = (size_t)(cursor.end - cursor.at);
-    if (findings->has_hidden)
+    if (*ret_kinds & (FIELD_BIT(FIELD_BCC) | FIELD_BIT(FIELD_RESENT_BCC)))
         n_header = header_drop_hidden(header, n_header);
     m->pieces[PIECE_HEADER] = (Piece){header, n_header};
     return 0;
@@ -186,21 +177,23 @@ static const char *line_end(const Message *m)
 }
 
 /* Makes the fields that the header lacks. */
-static int add_fields(Message *m, const Findings *findings, usec_t now, const char *id)
+static int add_fields(Message *m, unsigned kinds, usec_t now, const char *id)
 {
     char date[RFC5322_DATE_MAX];
     const char *end = line_end(m);
     const Piece *header = &m->pieces[PIECE_HEADER];
     bool is_open = header->n > 0 && header->data[header->n - 1] != '\n';
+    bool has_date = kinds & FIELD_BIT(FIELD_DATE);
+    bool has_message_id = kinds & FIELD_BIT(FIELD_MESSAGE_ID);
     int r = 0;
 
-    if (findings->has_date && findings->has_message_id)
+    if (has_date && has_message_id)
         return 0;
     if (is_open)
         r = buffer_append_string(&m->added, end);
-    if (r == 0 && !findings->has_date)
+    if (r == 0 && !has_date)
         r = buffer_appendf(&m->added, "Date: %s%s", clock_format_rfc5322(now, date), end);
-    if (r == 0 && !findings->has_message_id) {
+    if (r == 0 && !has_message_id) {
         r = buffer_append_string(&m->added, "Message-ID: ");
         if (r == 0)
             r = stamp_message_id(&m->added, id, now);
@@ -228,7 +221,7 @@ static void set_pieces(Message *m)
 int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f)
 {
     _cleanup_(message_free_p) Message *m = NULL;
-    Findings findings = {0};
+    unsigned kinds = 0;
     int r;
 
     m = calloc(1, sizeof(*m));
@@ -237,9 +230,9 @@ int message_open(Input *input, usec_t now, const char *id, Message **ret, Failur
     m->input = input;
     r = load_header(m, f);
     if (r == 0)
-        r = read_header(m, &findings, f);
+        r = read_header(m, &kinds, f);
     if (r == 0)
-        r = add_fields(m, &findings, now, id);
+        r = add_fields(m, kinds, now, id);
     if (r < 0)
         return r;
     set_pieces(m);

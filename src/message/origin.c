@@ -12,7 +12,10 @@ typedef struct Scope {
     HeaderCursor above;  /* where a Return-Path counts: one below was another sending's */
     HeaderCursor fields; /* the topmost block of Resent- fields, or the whole header */
     bool is_resent;
+    unsigned kinds; /* in the whole header */
 } Scope;
+
+#define RESENT_KINDS (~0u << FIELD_RESENT_OTHER) /* they come last */
 
 /* Puts line and field in front of the failure. */
 static int fail_field(const HeaderField *field, int r, Failure *f)
@@ -69,20 +72,21 @@ int origin_read_block(HeaderCursor *cursor, Envelope *e, Failure *f)
     return 0;
 }
 
-/* The header has been walked once when this is called: no line of it is malformed. */
-static Scope find_scope(const HeaderCursor *header)
+static Scope find_scope(const HeaderCursor *header, unsigned kinds)
 {
-    Scope scope = {.above = *header, .fields = *header};
+    Scope scope = {.above = *header, .fields = *header, .kinds = kinds};
     HeaderCursor cursor = *header, before = *header;
     unsigned seen = 0;
     HeaderField field;
 
+    if (!(kinds & RESENT_KINDS))
+        return scope;
     for (; header_next(&cursor, &field, NULL) > 0; before = cursor) {
         if (field.kind >= FIELD_RESENT_OTHER) {
             /* A second field of a kind begins the block of an earlier resending. */
-            if (field.kind > FIELD_RESENT_OTHER && seen & (1u << field.kind))
+            if (field.kind > FIELD_RESENT_OTHER && seen & FIELD_BIT(field.kind))
                 break;
-            seen |= 1u << field.kind;
+            seen |= FIELD_BIT(field.kind);
             if (!scope.is_resent)
                 scope.fields = before;
             scope.is_resent = true;
@@ -131,6 +135,8 @@ static int take_addresses(
 
     if (scope->is_resent)
         kind += FIELD_RESENT_SENDER - FIELD_SENDER;
+    if (!(scope->kinds & FIELD_BIT(kind)))
+        return 0;
     while ((r = header_next(&cursor, &field, f)) > 0) {
         if (field.kind != kind)
             continue;
@@ -147,6 +153,8 @@ static int take_return_path(const Scope *scope, Envelope *e, Failure *f)
     HeaderField field;
     int r;
 
+    if (!(scope->kinds & FIELD_BIT(FIELD_RETURN_PATH)))
+        return 0;
     while ((r = header_next(&cursor, &field, f)) > 0)
         if (field.kind == FIELD_RETURN_PATH)
             return read_envelope_field(&field, e, f);
@@ -181,14 +189,14 @@ static int complete_recipients(const Scope *scope, Envelope *e, Failure *f)
         scope->is_resent ? "Resent-To, Resent-Cc or Resent-Bcc" : "To, Cc or Bcc");
 }
 
-int origin_complete(const HeaderCursor *header, Envelope *e, Failure *f)
+int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Failure *f)
 {
     int r = 0;
     Scope scope;
 
     if (e->sender && e->n_recipients > 0)
         return 0;
-    scope = find_scope(header);
+    scope = find_scope(header, kinds);
     if (!e->sender)
         r = complete_sender(&scope, e, f);
     if (r == 0 && e->n_recipients == 0)

@@ -12,6 +12,8 @@
  * alone are no such block: other programs use the same names. */
 int origin_read_block(HeaderCursor *cursor, Envelope *e, Failure *f);
 
-/* Sets a sender and recipients that the envelope does not have yet from the header's fields.
+/* Sets a sender and recipients that the envelope does not have yet from the header's fields. The
+ * header has been walked: no line is malformed, and `kinds` are those there are, so that none is
+ * looked for in vain.
  * -EBADMSG with ERROR_NO_SENDER or ERROR_NO_RECIPIENT when they name none. */
-int origin_complete(const HeaderCursor *header, Envelope *e, Failure *f);
+int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Failure *f);

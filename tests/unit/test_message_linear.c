@@ -11,10 +11,10 @@
 #include "unit.h"
 
 #define FULL (MESSAGE_HEADER_MAX - 16)
-#define PART (FULL / 4) /* for what no message of the daemon goes through */
-#define TIMES 8         /* so much smaller is what is compared with */
-#define TIMES_MAX 10    /* a buffer's size is doubled, which rounds up; the square would be 64 */
-#define STEPS_PER_BYTE 400
+#define PART (FULL / 4)    /* for what no message of the daemon goes through */
+#define TIMES 8            /* so much smaller is what is compared with */
+#define TIMES_MAX 10       /* a buffer's size is doubled, which rounds up; the square would be 64 */
+#define STEPS_PER_BYTE 300 /* twice what the dearest takes */
 
 typedef struct Text {
     const char *data;
