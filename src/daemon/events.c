@@ -31,6 +31,7 @@ static const EventRow message_rows[] = {
 };
 static const EventRow relay_rows[] = {
     [RELAY_HELD] = {"relay-held", MESSAGE_ID_RELAY_HELD, LOG_ERR},
+    [RELAY_REFUSED_MORE] = {"relay-limited", MESSAGE_ID_RELAY_LIMITED, LOG_WARNING},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
 
@@ -274,21 +275,36 @@ void event_message(Log *log, const MessageReport *report)
     log_write(log);
 }
 
-void event_relay(Log *log, const RelayReport *report)
+static void relay_sentence(Entry *entry, const RelayReport *report)
 {
-    Entry *entry = start(log, &relay_rows[report->change]);
-
-    entry_open(entry, "MESSAGE=");
-    add_relay(entry, "relay ", report->relay, report->address);
     if (report->change == RELAY_RESUMED) {
         entry_text(entry, " works again");
-    } else {
-        entry_text(entry, " is on hold until ");
-        add_time(entry, report->until);
-        entry_text(entry, ", stage ");
-        entry_text(entry, delivery_stage_name(report->outcome->stage));
-        add_reply(entry, report->outcome);
+        return;
     }
+    if (report->change == RELAY_HELD) {
+        entry_text(entry, " is on hold until ");
+    } else {
+        entry_text(entry, " takes no more connections than ");
+        entry_number(entry, report->connections);
+        entry_text(
+            entry, "; what they cannot take goes to the next relay, if there is one, until ");
+    }
+    add_time(entry, report->until);
+    entry_text(entry, ", stage ");
+    entry_text(entry, delivery_stage_name(report->outcome->stage));
+    add_reply(entry, report->outcome);
+}
+
+void event_relay(Log *log, const RelayReport *report)
+{
+    Entry *entry;
+
+    if (!report->news)
+        return;
+    entry = start(log, &relay_rows[report->change]);
+    entry_open(entry, "MESSAGE=");
+    add_relay(entry, "relay ", report->relay, report->address);
+    relay_sentence(entry, report);
     if (report->hint) {
         entry_text(entry, "; ");
         entry_printable(entry, report->hint, ENTRY_VALUE_MAX);

@@ -36,6 +36,7 @@ struct Manager {
     Log *log;
     Config *config;
     const char *const *overrides;
+    Worker *worker;
     Queue *queue;
     bool stopping;
 };
@@ -123,7 +124,8 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void tell_limits(Manager *manager)
+/* Connections are held to what the limit of open files allows. */
+static void keep_limits(Manager *manager)
 {
     struct rlimit limit;
     Limits limits;
@@ -131,6 +133,7 @@ static void tell_limits(Manager *manager)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
     limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), manager->config, &limits);
+    queue_limit_connections(manager->queue, limits.connections);
     if (limits_are_short(&limits))
         event_limits(manager->log, &limits);
 }
@@ -175,7 +178,7 @@ static int on_reload(
         config_unref(manager->config);
         manager->config = TAKE_PTR(config);
         event_reloaded(manager->log, manager->config);
-        tell_limits(manager);
+        keep_limits(manager);
     }
     notify_ready(manager->notify, format_status(manager, status));
     return 0;
@@ -210,8 +213,7 @@ static int on_stop(
     timeout = usec_add(timeout, STOP_MARGIN);
     notify_stopping(
         manager->notify, format_status(manager, status), usec_add(timeout, STOP_MARGIN));
-    if (queue_stop(manager->queue, usec_add(clock_monotonic(), timeout - STOP_MARGIN)))
-        return sd_event_exit(manager->loop, 0);
+    queue_stop(manager->queue, usec_add(clock_monotonic(), timeout - STOP_MARGIN));
     /* Without a handler it exits. */
     return sd_event_add_time_relative(manager->loop, NULL, CLOCK_MONOTONIC, timeout, 0, NULL, NULL);
 }
@@ -271,6 +273,8 @@ static int open_loop(Manager *manager)
 
     r = sd_event_new(&manager->loop);
     if (r >= 0)
+        r = worker_new(&manager->worker);
+    if (r >= 0)
         r = add_signals(manager);
     if (r >= 0)
         r = notify_new(manager->loop, getenv("NOTIFY_SOCKET"), &manager->notify);
@@ -300,7 +304,8 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     r = open_loop(manager);
     if (r < 0)
         return failure_set_errno(f, r, "cannot start the event loop");
-    r = queue_new(manager->loop, log, config, &queue_handlers, manager, &manager->queue, f);
+    r = queue_new(
+        manager->loop, log, manager->worker, config, &queue_handlers, manager, &manager->queue, f);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(manager);
@@ -312,7 +317,7 @@ int manager_run(Manager *manager)
     char status[STATUS_MAX];
 
     event_started(manager->log, manager->config);
-    tell_limits(manager);
+    keep_limits(manager);
     notify_ready(manager->notify, format_status(manager, status));
     on_changed(manager);
     return sd_event_loop(manager->loop);
@@ -323,6 +328,7 @@ void manager_free(Manager *manager)
     if (!manager)
         return;
     queue_free(manager->queue);
+    (void)worker_unref(manager->worker);
     log_on_behind(manager->log, NULL, NULL);
     notify_free(manager->notify);
     (void)sd_event_source_disable_unref(manager->log_retry);

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
-#include "daemon/timer.h"
+#include "queue/timer.h"
 
 #define RETRY_FIRST (USEC_PER_SEC / 4)
 #define RETRY_MAX (10 * USEC_PER_SEC)

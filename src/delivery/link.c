@@ -119,6 +119,7 @@ static RelayReport report_of(const Link *link, RelayChange change)
         .relay = link->relay->config->name,
         .address = connection_address(link->connection),
         .change = change,
+        .news = true,
     };
 }
 
@@ -239,11 +240,13 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     return 0;
 }
 
-static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange change)
+static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange change, bool news)
 {
     Engine *engine = link->engine;
     RelayReport report = report_of(link, change);
 
+    report.news = news;
+    report.holds = link->relay->holds;
     report.until = usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
     report.connections = link->relay->limit;
     report.outcome = outcome;
@@ -256,17 +259,18 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     Engine *engine = link->engine;
     usec_t now = engine_now(engine);
     uint32_t random = 0;
+    bool news;
 
     if (b->relay != BLAME_NOTHING && link->ready && !link->served)
         relay_lost(link->relay);
     if (b->relay == BLAME_LIMIT &&
         relay_refused_more(link->relay, outcome, count_others(link), now))
-        report_fault(link, outcome, RELAY_REFUSED_MORE);
+        report_fault(link, outcome, RELAY_REFUSED_MORE, true);
     if (b->relay != BLAME_FAULT)
         return;
     (void)getrandom(&random, sizeof(random), 0);
-    if (relay_fault(link->relay, outcome, random, now))
-        report_fault(link, outcome, RELAY_HELD);
+    news = relay_fault(link->relay, outcome, random, now);
+    report_fault(link, outcome, RELAY_HELD, news);
 }
 
 /* A failure of our own: the next connection would meet with it too. */

@@ -80,7 +80,7 @@ static void enter_state(Relay *relay, RelayState state, usec_t until)
     relay->state = state;
     relay->until = until;
     if (state == RELAY_STATE_WORKS || state == RELAY_STATE_LIMITED)
-        relay->pause = 0;
+        relay->pause = relay->holds = 0;
 }
 
 void relay_tick(Relay *relay, usec_t now)
@@ -118,6 +118,7 @@ bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, 
         return news;
     enter_state(relay, RELAY_STATE_HELD, usec_add(now, pause - pause / 10 * (random % 16) / 15));
     relay->pause = pause;
+    relay->holds++;
     return news;
 }
 

@@ -30,7 +30,8 @@ typedef struct Relay {
     ConnectionShared *shared;
     RelayState state;
     usec_t until;          /* LIMITED, HELD */
-    usec_t pause;          /* of the latest hold, while it is not over: HELD, PROBING */
+    usec_t pause;          /* of the latest hold, while the outage lasts: HELD, PROBING */
+    unsigned holds;        /* in a row; likewise */
     unsigned limit;        /* LIMITED */
     DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */

@@ -62,8 +62,10 @@ typedef struct RelayReport {
     const char *relay;
     const char *address; /* "" when no address was reached */
     RelayChange change;
-    usec_t until;                   /* HELD, REFUSED_MORE: realtime */
-    unsigned connections;           /* REFUSED_MORE: so many it has */
+    bool news;            /* else the same was said before, and nothing has changed since */
+    unsigned holds;       /* HELD: how often in a row */
+    usec_t until;         /* HELD, REFUSED_MORE: realtime */
+    unsigned connections; /* REFUSED_MORE: so many it has */
     const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault */
     const char *hint;               /* HELD: what to do, a sentence */
 } RelayReport;

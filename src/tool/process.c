@@ -11,7 +11,9 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "base/worker.h"
 #include "delivery/engine.h"
+#include "queue/directory.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
 
@@ -19,6 +21,7 @@
 
 typedef struct Processing {
     sd_event *loop;
+    Directory *directory;
     Engine *engine;
     usec_t stop_timeout;
     usec_t deadline; /* monotonic, of the stop; USEC_NEVER: it goes on */
@@ -130,8 +133,12 @@ static void on_message(void *user, const MessageReport *report)
             report->text ?: "no reason is known");
 }
 
+/* Three messages, or one three times: then it is not a message that the relay stumbles over. */
+#define HOLDS_MAX 3
+
 /* There is no coming back for a relay that does not answer: with the last one held, what is left
- * stays queued. */
+ * stays queued. One that may have stumbled over a message is given another chance, with another
+ * message. */
 static void on_relay(void *user, const RelayReport *report)
 {
     Processing *p = user;
@@ -140,13 +147,15 @@ static void on_relay(void *user, const RelayReport *report)
 
     if (report->change != RELAY_HELD)
         return;
-    if (may_print(p, STDERR_FILENO))
+    if (report->news && may_print(p, STDERR_FILENO))
         (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s%s%s", report->relay,
             delivery_stage_name(report->outcome->stage),
             delivery_format_codes(report->outcome, codes), report->outcome->text,
             report->outcome->code > 0 ? "; " : "", report->outcome->code > 0 ? report->hint : "");
     engine_statistics(p->engine, &statistics);
     if (statistics.relays_held < statistics.relays || p->fails_at_once)
+        return;
+    if (!delivery_stage_is_relay(report->outcome->stage) && report->holds < HOLDS_MAX)
         return;
     p->fault_error = report->outcome->error;
     stop(p, p->stop_timeout);
@@ -253,53 +262,82 @@ static int exit_status(const Processing *p)
     return p->failed > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
-static int process(Config *config, Spool *spool, bool verbose)
+static const EngineObserver observer = {
+    .outcome = on_outcome,
+    .message = on_message,
+    .relay = on_relay,
+    .problem = on_problem,
+    .idle = on_idle,
+};
+
+/* 0, or a negative errno with a Failure. */
+static int open_engine(Processing *p, const char *path, Config *config, Failure *f)
 {
-    static const EngineObserver observer = {
-        .outcome = on_outcome,
-        .message = on_message,
-        .relay = on_relay,
-        .problem = on_problem,
-        .idle = on_idle,
-    };
+    const DirectoryOptions options = {.path = path, .config = config};
+    _cleanup_worker_ Worker *worker = NULL;
+    int r;
+
+    r = sd_event_new(&p->loop);
+    if (r >= 0)
+        r = add_signals(p); /* before there are threads, which inherit the mask */
+    if (r >= 0)
+        r = worker_new(&worker);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot process %s", path);
+    r = directory_new(p->loop, worker, &options, &p->directory, f);
+    if (r < 0)
+        return r;
+    r = engine_new(
+        p->loop, directory_source(p->directory), worker, config, &observer, p, &p->engine);
+    return r < 0 ? failure_set_errno(f, r, "cannot process %s", path) : 0;
+}
+
+static void close_engine(Processing *p)
+{
+    engine_free(p->engine);
+    directory_free(p->directory);
+    sd_event_unref(p->loop);
+}
+
+static int run_engine(Processing *p, const char *path, bool verbose)
+{
+    int r;
+
+    if (verbose)
+        engine_trace(p->engine, print_dialogue, p);
+    engine_start(p->engine);
+    r = sd_event_loop(p->loop);
+    if (r < 0)
+        return tool_fail_number(
+            error_from_errno(r), "cannot process %s: %s", path, strerrordesc_np(-r));
+    if (may_print(p, STDOUT_FILENO))
+        printf("%zu sent, %zu deferred, %zu failed%s\n", p->sent, p->deferred, p->failed,
+            p->fault_error != 0 ? "; what is left stays queued" : "");
+    return exit_status(p);
+}
+
+static int process(Config *config, const char *path, bool verbose)
+{
+    _cleanup_failure_ Failure f = {0};
     Processing p = {
         .stop_timeout = config->daemon.stop_timeout,
         .deadline = USEC_NEVER,
         .signal_fd = -1,
         .fails_at_once = config->retry.max_attempts == 1,
     };
-    int r;
+    int status;
 
-    r = sd_event_new(&p.loop);
-    if (r >= 0)
-        r = add_signals(&p); /* before the engine's threads, which inherit the mask */
-    if (r >= 0)
-        r = engine_new(p.loop, spool, config, &observer, &p, &p.engine);
-    if (r >= 0) {
-        if (verbose)
-            engine_trace(p.engine, print_dialogue, &p);
-        engine_start(p.engine);
-        r = sd_event_loop(p.loop);
-    }
-    engine_free(p.engine);
-    sd_event_unref(p.loop);
-    if (r < 0)
-        (void)tool_fail_number(
-            error_from_errno(r), "cannot process %s: %s", spool_path(spool), strerror(-r));
-    else if (may_print(&p, STDOUT_FILENO))
-        printf("%zu sent, %zu deferred, %zu failed%s\n", p.sent, p.deferred, p.failed,
-            p.fault_error != 0 ? "; what is left stays queued" : "");
+    status = open_engine(&p, path, config, &f) < 0 ? tool_fail(&f) : run_engine(&p, path, verbose);
+    close_engine(&p);
     close_p(&p.signal_fd);
-    return r < 0 ? error_status(error_from_errno(r)) : exit_status(&p);
+    return status;
 }
 
 static int run_process(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const struct option options[] = {
         {"verbose", no_argument, NULL, 'v'}, TOOL_OPTION_HELP, {0}};
-    _cleanup_(spool_free_p) Spool *spool = NULL;
     _cleanup_config_ Config *config = NULL;
-    _cleanup_failure_ Failure f = {0};
     bool verbose = false;
     int c, status;
 
@@ -315,9 +353,7 @@ static int run_process(const Tool *tool, const Command *command, int argc, char 
     status = tool_load(tool, &config);
     if (status != 0)
         return status;
-    if (spool_open(argv[optind] ?: config->spool.directory, &spool, &f) < 0)
-        return tool_fail(&f);
-    return process(config, spool, verbose);
+    return process(config, argv[optind] ?: config->spool.directory, verbose);
 }
 
 const Command command_process = {
