@@ -40,10 +40,9 @@ typedef struct Link {
 
 struct Engine {
     sd_event *loop;
-    Worker *worker; /* what may block */
     Config *config;
     RelaySet *relays;
-    Worker *worker;
+    Worker *worker; /* what may block */
     Source *source;
     AttemptContext context;
     EngineStatistics statistics;

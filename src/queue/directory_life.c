@@ -137,7 +137,9 @@ static int open_attachment(Directory *d, Attachment *a, Failure *f)
     if (spool_is_current(a->spool) == 0)
         return failure_set(f, -ESTALE, ERROR_SPOOL,
             "%s was replaced while it was being opened; try again", d->path);
-    r = names_init(&a->names, a->spool, d->retry_max);
+    r = spool_use_worker(a->spool, d->worker);
+    if (r >= 0)
+        r = names_init(&a->names, a->spool, d->retry_max);
     return r < 0 ? failure_set_errno(f, r, "cannot start delivering from %s", d->path) : 0;
 }
 

@@ -293,7 +293,7 @@ static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure
     if (r >= 0 && keep)
         r = file_message_sync(&m->base, f);
     r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
-    return r < 0 && r != -ENOENT ? r : end_claim(m, r);
+    return r > 0 ? -r : end_claim(m, r);
 }
 
 static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)

@@ -142,7 +142,7 @@ static int replace_by_copy(SpoolClaim *claim, Failure *f)
 
     if (r >= 0)
         r = spool_record_rewrite(claim, fd, &scan);
-    return r < 0 && spool_is_common_fault(r)
+    return r < 0 && error_is_common(r)
                ? failure_set_errno(f, r,
                      "%s/%s.status: cannot copy the delivery record, which was "
                      "linked or locked up",
@@ -158,12 +158,12 @@ static int reopen(SpoolClaim *claim, Failure *f)
 
     if (r == -EPERM || r == -EACCES) {
         copied = replace_by_copy(claim, f);
-        if (copied < 0 && spool_is_common_fault(copied))
+        if (copied < 0 && error_is_common(copied))
             return copied;
         if (copied >= 0)
             r = spool_record_open(claim->spool, claim->id, O_RDWR | O_APPEND, f);
     }
-    if (r >= 0 || r == -ENOENT || spool_is_common_fault(r))
+    if (r >= 0 || r == -ENOENT || error_is_common(r))
         return r;
     return claim->loaded ? -ESTALE : r;
 }

@@ -119,7 +119,7 @@ static int delete_file(SpoolClaim *claim, Failure *f)
     int r = spool_unlink_message(claim->spool, claim->id, SPOOL_SENDING, f);
 
     if (r < 0 && r != -ENOENT)
-        return 1;
+        return -r;
     if (r == 0 && claim->size <= CLOSE_LATER_MAX && claim->spool->closer)
         closer_take(claim->spool->closer, TAKE_FD(claim->fd));
     if (r == -ENOENT)
@@ -142,7 +142,7 @@ int spool_complete(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f)
     r = change_state(claim, SPOOL_SENT, f);
     tell_id(claim, ret_id);
     if (r < 0 && r != -ENOENT)
-        return 1;
+        return -r;
     /* Past this rename nothing sends it again, so that its record may go before it. */
     owned = claim;
     if (r < 0 || keep_sent)

@@ -99,6 +99,6 @@ int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text);
  * the claim's history must have been loaded.
  *
  * 0 or a negative errno with a Failure. Nothing is appended by halves: call it again later with the
- * same lines. spool_is_common_fault() tells what pauses everything from what is this message's
+ * same lines. error_is_common() tells what pauses everything from what is this message's
  * alone. */
 int spool_record_append(SpoolClaim *claim, const Buffer *lines, Failure *f);

@@ -101,9 +101,9 @@ static int end_abandoned(SpoolClaim *claim, bool keep_sent, char *ret_id, Failur
         (void)spool_record_last(claim->spool, claim->id, &last, &next);
     if (last == RECORD_SENT) {
         r = spool_complete(claim, keep_sent, ret_id, f);
-        if (r == 1) { /* the claim ends here; its record says that it was sent */
+        if (r > 0) { /* the claim ends here; its record says that it was sent */
             spool_claim_free(claim);
-            return -EIO;
+            return -r;
         }
         return r < 0 ? r : SPOOL_COMPLETED;
     }

@@ -195,21 +195,6 @@ const char *spool_path(const Spool *spool)
     return spool->path;
 }
 
-bool spool_is_common_fault(int error)
-{
-    switch (-error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EIO:
-    case EROFS:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-    case ENOLCK: return true;
-    default: return false;
-    }
-}
-
 int spool_is_current(const Spool *spool)
 {
     struct stat st;

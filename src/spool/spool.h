@@ -26,11 +26,6 @@ void spool_free(Spool *spool);
 int spool_directory_fd(const Spool *spool); /* borrowed */
 const char *spool_path(const Spool *spool); /* borrowed */
 
-/* Whether an error is one that any other message would meet with too: no space, quota, memory,
- * descriptors or locks, a read-only file system, a failing disk. All others are those of one
- * message, or of one file; and EIO from reading one file may be, too. */
-bool spool_is_common_fault(int error);
-
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
  * replaced, or a symbolic link anywhere in the path leads elsewhere now; or a negative errno. */
 int spool_is_current(const Spool *spool);
@@ -92,7 +87,7 @@ typedef enum SpoolClaimResult {
  * `ret_id` (SPOOL_NAME_MAX bytes, or NULL) is set for SPOOL_DEFECTIVE: what it is called now.
  *
  * A SpoolClaimResult, or a negative errno with a Failure, after which the file is as it was:
- * spool_is_common_fault() tells a failure of our own (too many open files, read-only file system)
+ * error_is_common() tells a failure of our own (too many open files, read-only file system)
  * from one of this message (-EPERM: its record has got a second link, so that it may be another
  * message's). */
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
@@ -135,8 +130,8 @@ const Spool *spool_claim_spool(const SpoolClaim *claim);
  * as IN_CREATE without a close: rely on neither for what you did yourself. ---- */
 
 /* Delivered to every recipient: deletes the file (and its record), or keeps both as `.sent`. Where
- * the file cannot be taken out of `.sending` 1 is returned, with a Failure, and the claim stays:
- * let go of it, and the message is sent again. Call it again later. */
+ * the file cannot be taken out of `.sending` a positive errno is returned, with a Failure, and the
+ * claim stays: let go of it, and the message is sent again. Call it again later. */
 int spool_complete(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f);
 
 /* From now on the files of completed messages are closed by the worker, of which a reference is

@@ -1,11 +1,13 @@
-/* An engine on a queue directory of its own, a real event loop and up to two relays of the test's.
- * There is no watch: what a test puts into the directory it announces. */
+/* An engine on a queue directory of its own, with its watch, a real event loop and up to two relays
+ * of the test's. */
 #pragma once
 
 #include <stdarg.h>
 
 #include "base/errors.h"
+#include "base/worker.h"
 #include "delivery/engine.h"
+#include "queue/directory.h"
 #include "relay.h"
 #include "settings/load.h"
 #include "spool.h"
@@ -19,6 +21,8 @@ typedef struct Scene {
     uint16_t ports[2];
     sd_event *loop;
     Config *config;
+    Worker *worker;
+    Directory *directory;
     Engine *engine;
     Buffer events; /* one word each, a blank behind it: "A:delivered:ann@example.com", "A:sent",
                       "held:one:connect", "idle", ... */
@@ -42,16 +46,6 @@ static inline void on_outcome(void *user, const OutcomeReport *report)
             report->recipients[i]);
 }
 
-/* As the daemon's watch would, which sees every file that gets a new name. */
-static inline void announce(Scene *scene, const char *id, const char *state)
-{
-    char name[SPOOL_NAME_MAX];
-
-    snprintf(name, sizeof(name), "%s.%s", id, state);
-    if (scene->engine) /* else it is being freed */
-        engine_notice(scene->engine, name, ENGINE_NOTICE_READY);
-}
-
 static inline void on_message(void *user, const MessageReport *report)
 {
     static const char *const words[] = {"sent", "deferred", "failed", "returned", "recovered"};
@@ -61,24 +55,28 @@ static inline void on_message(void *user, const MessageReport *report)
         note(scene, "%s:failed:%d", report->id, report->error);
     else
         note(scene, "%s:%s", report->id, words[report->change]);
-    if (report->change == MESSAGE_DEFERRED)
-        announce(scene, report->id, "deferred");
-    if (report->change == MESSAGE_RETURNED)
-        announce(scene, report->id, "queued");
 }
 
 static inline void on_relay(void *user, const RelayReport *report)
 {
-    if (report->change == RELAY_HELD)
-        note(user, "held:%s:%s", report->relay, delivery_stage_name(report->outcome->stage));
-    else
+    static const char *const words[] = {"held", "limited", "resumed"};
+
+    if (report->change == RELAY_RESUMED)
         note(user, "resumed:%s", report->relay);
+    else if (report->news)
+        note(user, "%s:%s:%s", words[report->change], report->relay,
+            delivery_stage_name(report->outcome->stage));
 }
 
 static inline void on_problem(void *user, const ProblemReport *report)
 {
     note(user, "problem:%s:%s", report->id ?: "-", report->pauses ? "pauses" : "goes-on");
     ck_assert_int_ne(report->failure->number, 0);
+}
+
+static inline void on_source(void *user, bool back, _unused_ const Failure *failure)
+{
+    note(user, "%s", back ? "back" : "lost");
 }
 
 static inline void on_idle(void *user)
@@ -91,11 +89,14 @@ static const EngineObserver observer = {
     .message = on_message,
     .relay = on_relay,
     .problem = on_problem,
+    .source = on_source,
     .idle = on_idle,
 };
 
-static inline Config *load_config(const Scene *scene, const char *relay, const char *other)
+/* `relay` are settings of the first relay, `override` is one of any section, or NULL. */
+static inline Config *load_config(const Scene *scene, const char *relay, const char *override)
 {
+    const char *const overrides[] = {override, NULL};
     _cleanup_failure_ Failure f = {0};
     Config *config;
     char text[2000];
@@ -112,21 +113,33 @@ static inline Config *load_config(const Scene *scene, const char *relay, const c
             ", { name = \"two\"; host = \"127.0.0.1\"; port = %u; tls = \"none\"; hello = "
             "\"client.example\"; hold_first = \"200ms\"; }",
             scene->ports[1]);
-    n += snprintf(text + n, sizeof(text) - (size_t)n, " );\n%s\n", other);
-    r = config_load_text("test", text, (size_t)n, NULL, &config, &f);
+    n += snprintf(text + n, sizeof(text) - (size_t)n, " );\n");
+    r = config_load_text("test", text, (size_t)n, overrides, &config, &f);
     ck_assert_msg(r == 0, "%s", failure_text(&f));
     return config;
 }
 
 /* `relay` are settings of the first relay; change `scene->config->retry` and so on before
  * engine_start(). */
+static inline void scene_open_with(Scene *scene, const char *relay, const char *override)
+{
+    DirectoryOptions options = {.path = scene->place.path, .watch = true};
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_ge(sd_event_new(&scene->loop), 0);
+    scene->config = load_config(scene, relay, override);
+    options.config = scene->config;
+    ck_assert_int_eq(worker_new(&scene->worker), 0);
+    ck_assert_msg(directory_new(scene->loop, scene->worker, &options, &scene->directory, &f) == 0,
+        "%s", failure_text(&f));
+    ck_assert_int_eq(engine_new(scene->loop, directory_source(scene->directory), scene->worker,
+                         scene->config, &observer, scene, &scene->engine),
+        0);
+}
+
 static inline void scene_open(Scene *scene, const char *relay)
 {
-    ck_assert_int_ge(sd_event_new(&scene->loop), 0);
-    scene->config = load_config(scene, relay, "");
-    ck_assert_int_eq(engine_new(scene->loop, scene->place.spool, scene->config, &observer, scene,
-                         &scene->engine),
-        0);
+    scene_open_with(scene, relay, NULL);
 }
 
 static inline void scene_init(Scene *scene)
@@ -149,6 +162,8 @@ static inline void drop_relay(Scene *scene, unsigned i)
 static inline void scene_close_engine(Scene *scene)
 {
     engine_free(TAKE_PTR(scene->engine));
+    directory_free(TAKE_PTR(scene->directory));
+    scene->worker = worker_unref(scene->worker);
     scene->config = config_unref(scene->config);
     scene->loop = sd_event_unref(scene->loop);
 }
@@ -252,12 +267,11 @@ static inline void put_message(const Scene *scene, const char *name, const char 
     put(&scene->place, name, buffer_data(&text));
 }
 
-/* Puts `X.queued` there and tells the engine. */
+/* Puts `X.queued` there. */
 static inline void queue_message(Scene *scene, const char *id, const char *recipients)
 {
     char name[SPOOL_NAME_MAX];
 
     snprintf(name, sizeof(name), "%s.queued", id);
     put_message(scene, name, recipients);
-    announce(scene, id, "queued");
 }

@@ -19,6 +19,7 @@ static char base[64], directory[80];
 static sd_event *loop;
 static Log *log_;
 static Config *config;
+static Worker *worker;
 static Queue *queue;
 static Buffer events; /* " EVENT" for each entry */
 static unsigned idle_calls;
@@ -108,6 +109,7 @@ static void setup(void)
     r = config_load_text("test", text, strlen(text), NULL, &config, &f);
     ck_assert_msg(r == 0, "%s", failure_text(&f));
     ck_assert_int_ge(sd_event_new(&loop), 0);
+    ck_assert_int_eq(worker_new(&worker), 0);
     ck_assert_int_eq(log_new_sink(capture, capture, NULL, &log_), 0);
     idle_calls = 0;
 }
@@ -115,7 +117,7 @@ static void setup(void)
 static void open_queue(void)
 {
     _cleanup_failure_ Failure f = {0};
-    int r = queue_new(loop, log_, config, &handlers, NULL, &queue, &f);
+    int r = queue_new(loop, log_, worker, config, &handlers, NULL, &queue, &f);
 
     ck_assert_msg(r == 0, "%s", failure_text(&f));
 }
@@ -126,6 +128,7 @@ static void teardown(void)
 
     queue_free(TAKE_PTR(queue));
     config_unref(config);
+    (void)worker_unref(worker);
     sd_event_unref(loop);
     log_free(log_);
     buffer_done(&events);
@@ -154,7 +157,7 @@ START_TEST(a_directory_that_is_missing_is_refused)
     _cleanup_failure_ Failure f = {0};
 
     ck_assert_int_eq(rmdir(directory), 0);
-    ck_assert_int_lt(queue_new(loop, log_, config, &handlers, NULL, &queue, &f), 0);
+    ck_assert_int_lt(queue_new(loop, log_, worker, config, &handlers, NULL, &queue, &f), 0);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), directory));
 }
 END_TEST
@@ -214,7 +217,7 @@ START_TEST(a_stop_ends_in_idle)
     open_queue();
     write_file("A.queued");
     run_until_event(" relay-held");
-    ck_assert(!queue_stop(queue, clock_monotonic() + USEC_PER_SEC));
+    queue_stop(queue, clock_monotonic() + USEC_PER_SEC);
     idle_calls = 0;
     run_for(2 * USEC_PER_SEC);
     ck_assert_uint_eq(idle_calls, 1);
@@ -227,7 +230,10 @@ START_TEST(a_stop_without_a_directory_is_over_at_once)
     open_queue();
     ck_assert_int_eq(rmdir(directory), 0);
     run_until_event(" directory-lost");
-    ck_assert(queue_stop(queue, clock_monotonic() + USEC_PER_SEC));
+    idle_calls = 0;
+    queue_stop(queue, clock_monotonic() + USEC_PER_SEC);
+    ck_assert_int_ge(sd_event_run(loop, USEC_PER_SEC / 10), 0);
+    ck_assert_uint_eq(idle_calls, 1);
 }
 END_TEST
 

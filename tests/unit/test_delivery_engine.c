@@ -111,7 +111,6 @@ START_TEST(a_refused_recipient_does_not_stop_the_others)
     /* Tried again by hand, the one that was refused is all that is sent to. */
     forget_events(&s);
     ck_assert_int_eq(renameat(s.place.fd, "A.failed", s.place.fd, "A.queued"), 0);
-    announce(&s, "A", "queued");
     run_until(&s, "idle");
     ck_assert_str_eq(events(&s), "A:refused:bob@example.com A:failed:9004 idle ");
     ck_assert_uint_eq(test_relay_taken(s.relays[0], "ann@example.com"), 1);
@@ -257,10 +256,7 @@ START_TEST(a_delivered_message_is_kept_where_that_is_wanted)
     scene_init(&s);
     add_relay(&s, 0, NULL, NULL, "");
     s.ports[1] = 0;
-    ck_assert_int_ge(sd_event_new(&s.loop), 0);
-    s.config = load_config(&s, "", "");
-    s.config->spool.keep_sent = true;
-    ck_assert_int_eq(engine_new(s.loop, s.place.spool, s.config, &observer, &s, &s.engine), 0);
+    scene_open_with(&s, "", "spool.keep_sent = true");
     engine_start(s.engine);
     queue_message(&s, "A", "ann@example.com");
     run_until(&s, "idle");
@@ -275,7 +271,7 @@ START_TEST(a_delivered_message_is_kept_where_that_is_wanted)
         "{\"time\":\"2026-01-02T03:04:05.678901Z\",\"event\":\"delivered\",\"recipient\":\"ann@"
         "example.com\",\"attempt\":1,\"code\":250}\n");
     forget_events(&s);
-    engine_rescan(s.engine);
+    engine_flush(s.engine);
     run_until(&s, "idle");
     assert_names(&s.place, "A.sent A.status B.sent B.status ");
     ck_assert_uint_eq(test_relay_taken(s.relays[0], ""), 1);
@@ -414,7 +410,6 @@ START_TEST(a_file_that_is_still_written_waits_and_a_created_one_is_found)
     run_until(&s, "idle");
     assert_names(&s.place, "A.queued ");
     ck_assert_int_eq(close(writer), 0);
-    engine_notice(s.engine, "A.queued", ENGINE_NOTICE_CREATED);
     run_until(&s, "A:sent");
 }
 END_TEST

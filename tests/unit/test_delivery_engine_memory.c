@@ -69,6 +69,18 @@ static bool is_done(const Scene *s)
            figures(s).in_flight == 0;
 }
 
+static int open_engine(Scene *s)
+{
+    const DirectoryOptions options = {.path = s->place.path, .config = s->config, .watch = true};
+    int r = 0;
+
+    if (!s->directory)
+        r = directory_new(s->loop, s->worker, &options, &s->directory, NULL);
+    return r < 0 ? r
+                 : engine_new(s->loop, directory_source(s->directory), s->worker, s->config,
+                       &nobody, NULL, &s->engine);
+}
+
 /* One life of an engine in which allocation number `k` fails. False when there are not so many. */
 static bool try_with_failure(Scene *s, unsigned k)
 {
@@ -80,9 +92,9 @@ static bool try_with_failure(Scene *s, unsigned k)
     put(&s->place, "C.queued", "");
     n_allocations = 0;
     allocation_to_fail = k;
-    r = COUNTED(engine_new(s->loop, s->place.spool, s->config, &nobody, NULL, &s->engine));
+    r = COUNTED(open_engine(s));
     if (r == -ENOMEM)
-        r = engine_new(s->loop, s->place.spool, s->config, &nobody, NULL, &s->engine);
+        r = open_engine(s);
     ck_assert_int_eq(r, 0);
     engine_start(s->engine);
     while (!is_done(s)) {
@@ -93,6 +105,7 @@ static bool try_with_failure(Scene *s, unsigned k)
             engine_flush(s->engine); /* it does not wait for memory longer than it must */
     }
     engine_free(TAKE_PTR(s->engine));
+    directory_free(TAKE_PTR(s->directory));
     return n_allocations > k;
 }
 
@@ -106,9 +119,10 @@ START_TEST(no_allocation_that_fails_costs_a_message)
 
     scene_init(&s);
     ck_assert_int_ge(sd_event_new(&s.loop), 0);
+    ck_assert_int_eq(worker_new(&s.worker), 0);
     for (; failed; k++) {
         add_relay(&s, 0, refuse_bob, NULL, "");
-        s.config = load_config(&s, settings[_i], "");
+        s.config = load_config(&s, settings[_i], NULL);
         failed = try_with_failure(&s, k);
         ck_assert_msg(test_relay_taken(s.relays[0], "ann@example.com") == 1 &&
                           test_relay_taken(s.relays[0], "eve@example.com") == 1,

@@ -132,7 +132,7 @@ START_TEST(an_engine_freed_with_what_cannot_be_written_leaves_it_to_the_next)
     run_until(&s, "problem:A:pauses");
     scene_close_engine(&s);
     limit_files(RLIM_INFINITY);
-    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL, NULL), 1);
+    ck_assert_int_eq(spool_recover(s.place.spool, "A", false, NULL, NULL), SPOOL_REQUEUED);
     assert_names(&s.place, "A.queued A.status ");
 }
 END_TEST
@@ -156,8 +156,6 @@ START_TEST(one_message_that_nothing_can_be_done_with_does_not_stop_the_others)
     run_until(&s, "idle");
     ck_assert_uint_eq(figures(&s).sent, 30);
     ck_assert_uint_eq(count_events(&s, "problem:bad:goes-on"), 1);
-    announce(&s, "bad", "queued"); /* the watch sees it come back to .queued */
-    engine_rescan(s.engine);
     run_for(&s, USEC_PER_SEC / 2);
     ck_assert_uint_eq(count_events(&s, "problem:bad:goes-on"), 1);
     assert_names(&s.place, "bad.queued bad.status ");
@@ -356,13 +354,13 @@ START_TEST(names_that_come_to_nothing_do_not_stop_those_behind_them)
     engine_start(s.engine);
     run_until(&s, "A:sent");
     for (unsigned i = 0; i < 5000; i++) {
-        char id[32];
+        char name[32];
 
-        snprintf(id, sizeof(id), "gone-%u", i);
-        announce(&s, id, "queued");
+        snprintf(name, sizeof(name), "gone-%u.queued", i);
+        put(&s.place, name, "x");
+        ck_assert_int_eq(unlinkat(s.place.fd, name, 0), 0);
     }
     put_message(&s, "B.queued", "ann@example.com");
-    announce(&s, "B", "queued");
     run_until(&s, "B:sent");
     ck_assert_uint_le(count_wakes(&s, USEC_PER_SEC), 2);
 }

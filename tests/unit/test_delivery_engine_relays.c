@@ -337,7 +337,7 @@ START_TEST(a_reload_moves_the_mail_to_the_new_relay)
         ck_assert_int_ge(sd_event_run(s.loop, USEC_PER_SEC), 0);
     s.ports[0] = s.ports[1];
     s.ports[1] = 0;
-    config = load_config(&s, "", "");
+    config = load_config(&s, "", NULL);
     ck_assert_int_eq(engine_reload(s.engine, config), 0);
     before = test_relay_taken(s.relays[0], "");
     run_until(&s, "idle");

@@ -1,8 +1,10 @@
 /* delivery: choice and health of relays, and the verdict at the end of an attempt. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "delivery/relay.h"
+#include "delivery/suspects.h"
 #include "delivery/verdict.h"
 #include "settings/load.h"
 #include "unit.h"
@@ -23,104 +25,162 @@ static const DeliveryOutcome refused_connection = {
     .text = "nobody listens",
 };
 
-static RelaySet *make_set(void)
+typedef struct Scene {
+    Worker *worker;
+    RelaySet *set;
+    Relay *one, *two;
+} Scene;
+
+static Scene scene;
+
+static void setup(void)
 {
-    _cleanup_worker_ Worker *worker = NULL;
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
-    RelaySet *set;
     int r = config_load_text("test", text, strlen(text), NULL, &config, &f);
 
     ck_assert_msg(r == 0, "%s", failure_text(&f));
-    ck_assert_int_eq(worker_new(&worker), 0);
-    ck_assert_int_eq(relay_set_new(config, worker, &set), 0);
-    return set;
+    ck_assert_int_eq(worker_new(&scene.worker), 0);
+    ck_assert_int_eq(relay_set_new(config, scene.worker, &scene.set), 0);
+    scene.one = &scene.set->relays[0];
+    scene.two = &scene.set->relays[1];
 }
 
-START_TEST(the_first_relay_has_all_the_mail_it_can_take)
+static void teardown(void)
 {
-    RelaySet *set = make_set();
+    relay_set_unref(scene.set);
+    (void)worker_unref(scene.worker);
+}
 
-    for (unsigned i = 0; i < 5; i++) {
-        ck_assert_ptr_eq(relay_set_choose(set, START), &set->relays[0]);
-        set->relays[0].connections++;
-    }
-    /* Busy is not at fault. */
-    ck_assert_ptr_null(relay_set_choose(set, START));
-    ck_assert_uint_eq(relay_set_next(set, START), USEC_NEVER);
-    relay_set_unref(set);
+START_TEST(a_fault_holds_a_relay_until_its_time_is_over_and_a_message_has_passed)
+{
+    Relay *one = scene.one;
+
+    ck_assert_int_eq(one->state, RELAY_STATE_WORKS);
+    ck_assert(relay_fault(one, &refused_connection, 0, START));
+    ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+    ck_assert_uint_eq(one->until, START + 10 * SECOND);
+    ck_assert_str_eq(one->fault.text, "nobody listens");
+    ck_assert_ptr_ne(one->fault.text, refused_connection.text);
+    relay_tick(one, START + 10 * SECOND - 1);
+    ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+    relay_tick(one, START + 10 * SECOND);
+    ck_assert_int_eq(one->state, RELAY_STATE_PROBING);
+    ck_assert(relay_works(one));
+    ck_assert(!relay_works(one));
+    ck_assert_int_eq(one->state, RELAY_STATE_WORKS);
 }
 END_TEST
 
-START_TEST(a_fault_holds_a_relay_and_the_next_one_takes_over)
+START_TEST(all_are_held_when_the_last_one_is)
 {
-    RelaySet *set = make_set();
-    Relay *one = &set->relays[0], *two = &set->relays[1];
-
-    ck_assert(relay_fault(one, &refused_connection, 0, START));
-    ck_assert_str_eq(one->fault.text, "nobody listens");
-    ck_assert_ptr_ne(one->fault.text, refused_connection.text);
-    ck_assert_ptr_eq(relay_set_choose(set, START), two);
-    ck_assert_uint_eq(relay_set_next(set, START), START + 10 * SECOND);
-    ck_assert(!relay_set_all_held(set, START));
-    ck_assert(relay_fault(two, &refused_connection, 0, START));
-    ck_assert(relay_set_all_held(set, START));
-    ck_assert_ptr_null(relay_set_choose(set, START));
-
-    /* Its time is over: one connection finds out, and the other relay is not kept from the mail. */
-    ck_assert_ptr_eq(relay_set_choose(set, START + 10 * SECOND), one);
-    one->connections = 1;
-    ck_assert_ptr_eq(relay_set_choose(set, START + 10 * SECOND), two);
-    ck_assert(relay_works(one));
-    ck_assert(!relay_works(one));
-    ck_assert_ptr_eq(relay_set_choose(set, START + 10 * SECOND), one);
-    relay_set_unref(set);
+    ck_assert(!relay_set_all_held(scene.set));
+    (void)relay_fault(scene.one, &refused_connection, 0, START);
+    ck_assert(!relay_set_all_held(scene.set));
+    (void)relay_fault(scene.two, &refused_connection, 0, START);
+    ck_assert(relay_set_all_held(scene.set));
+    relay_set_flush(scene.set);
+    relay_tick(scene.one, START);
+    relay_tick(scene.two, START);
+    ck_assert_int_eq(scene.one->state, RELAY_STATE_PROBING);
+    ck_assert_int_eq(scene.two->state, RELAY_STATE_PROBING);
 }
 END_TEST
 
 START_TEST(a_hold_grows_to_its_limit_and_is_news_once)
 {
-    RelaySet *set = make_set();
-    Relay *one = &set->relays[0];
+    Relay *one = scene.one;
     DeliveryOutcome other = refused_connection;
+    usec_t now = START;
 
-    ck_assert(relay_fault(one, &refused_connection, 0, START));
-    ck_assert(!relay_fault(one, &refused_connection, 0, START));
-    ck_assert_uint_eq(one->held_until, START + 20 * SECOND);
-    ck_assert(!relay_fault(one, &refused_connection, 0, START));
-    ck_assert_uint_eq(one->held_until, START + 30 * SECOND);
+    ck_assert(relay_fault(one, &refused_connection, 0, now));
+    /* Connections that end while it is held say nothing new. */
+    ck_assert(!relay_fault(one, &refused_connection, 0, now));
+    ck_assert_uint_eq(one->until, now + 10 * SECOND);
+    relay_tick(one, now += 10 * SECOND);
+    ck_assert(!relay_fault(one, &refused_connection, 0, now));
+    ck_assert_uint_eq(one->until, now + 20 * SECOND);
+    relay_tick(one, now += 20 * SECOND);
+    ck_assert(!relay_fault(one, &refused_connection, 0, now));
+    ck_assert_uint_eq(one->until, now + 30 * SECOND);
+    ck_assert_uint_eq(one->holds, 3);
+    relay_tick(one, now += 30 * SECOND);
     other.stage = STAGE_AUTH;
-    ck_assert(relay_fault(one, &other, 15, START)); /* jitter: a tenth less at most */
-    ck_assert_uint_eq(one->held_until, START + 27 * SECOND);
-    relay_set_flush(set);
-    ck_assert_ptr_eq(relay_set_choose(set, START), one);
-    (void)relay_works(one);
-    ck_assert(relay_fault(one, &refused_connection, 0, START));
-    ck_assert_uint_eq(one->held_until, START + 10 * SECOND);
-    relay_set_unref(set);
+    ck_assert(relay_fault(one, &other, 15, now)); /* jitter: a tenth less at most */
+    ck_assert_uint_eq(one->until, now + 27 * SECOND);
+    ck_assert(relay_works(one));
+    ck_assert(relay_fault(one, &other, 0, now));
+    ck_assert_uint_eq(one->until, now + 10 * SECOND);
+    ck_assert_uint_eq(one->holds, 1);
 }
 END_TEST
 
-START_TEST(a_fault_beside_other_connections_lowers_their_number_for_a_while)
+START_TEST(a_relay_that_refuses_more_is_limited_for_a_while)
 {
-    RelaySet *set = make_set();
-    Relay *one = &set->relays[0];
+    Relay *one = scene.one;
 
-    one->connections = 2; /* the third was refused */
-    ck_assert(!relay_fault(one, &refused_connection, 0, START));
-    ck_assert(!one->held);
-    ck_assert_uint_eq(relay_set_next(set, START), START + USEC_PER_MINUTE);
-    ck_assert_ptr_null(relay_set_choose(set, START + SECOND));
-    one->connections = 1;
-    ck_assert_ptr_eq(relay_set_choose(set, START + SECOND), one);
-    one->connections = 2;
-    ck_assert_ptr_eq(relay_set_choose(set, START + USEC_PER_MINUTE), one);
-    /* With the last one it was no limit. */
-    ck_assert(!relay_fault(one, &refused_connection, 0, START));
-    one->connections = 0;
+    ck_assert(relay_refused_more(one, &refused_connection, 2, START));
+    ck_assert_int_eq(one->state, RELAY_STATE_LIMITED);
+    ck_assert_uint_eq(one->limit, 2);
+    ck_assert(!relay_refused_more(one, &refused_connection, 1, START));
+    ck_assert_uint_eq(one->limit, 1);
+    relay_tick(one, START + USEC_PER_MINUTE - 1);
+    ck_assert_int_eq(one->state, RELAY_STATE_LIMITED);
+    relay_tick(one, START + USEC_PER_MINUTE);
+    ck_assert_int_eq(one->state, RELAY_STATE_WORKS);
+    /* The same again is no news, as long as it does not change. */
+    ck_assert(!relay_refused_more(one, &refused_connection, 3, START));
+    /* With the last connection gone it was no limit. */
     ck_assert(relay_fault(one, &refused_connection, 0, START));
-    ck_assert_uint_eq(one->limit, 5);
-    relay_set_unref(set);
+    ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+    ck_assert(!relay_refused_more(one, &refused_connection, 1, START));
+    ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+}
+END_TEST
+
+START_TEST(losses_in_a_row_are_counted_until_a_message_passes)
+{
+    relay_lost(scene.one);
+    relay_lost(scene.one);
+    ck_assert_uint_eq(scene.one->losses, 2);
+    ck_assert(!relay_works(scene.one));
+    ck_assert_uint_eq(scene.one->losses, 0);
+}
+END_TEST
+
+START_TEST(every_state_has_a_name)
+{
+    for (int state = 0; state < RELAY_STATE_MAX; state++)
+        ck_assert_str_ne(relay_state_name((RelayState)state), "unknown");
+    ck_assert_str_eq(relay_state_name(RELAY_STATE_MAX), "unknown");
+}
+END_TEST
+
+/* ---- suspects ---- */
+
+START_TEST(messages_are_remembered_until_something_is_said_of_them)
+{
+    Suspects *s = malloc(sizeof(Suspects));
+    char id[32];
+
+    ck_assert_ptr_nonnull(s);
+    suspects_init(s);
+    ck_assert_ptr_null(suspects_find(s, "a"));
+    suspects_add(s, "a", 7);
+    suspects_add(s, "b", 8);
+    suspects_add(s, "a", 9);
+    ck_assert_uint_eq(suspects_find(s, "a")->times, 2);
+    ck_assert_uint_eq(suspects_find(s, "a")->served, 9);
+    ck_assert_uint_eq(suspects_find(s, "b")->times, 1);
+    suspects_forget(s, "a");
+    ck_assert_ptr_null(suspects_find(s, "a"));
+    for (unsigned i = 0; i < 3 * SUSPECTS_MAX; i++) { /* the latest stay */
+        snprintf(id, sizeof(id), "%u", i);
+        suspects_add(s, id, 0);
+    }
+    ck_assert_ptr_nonnull(suspects_find(s, id));
+    ck_assert_ptr_null(suspects_find(s, "b"));
+    free(s);
 }
 END_TEST
 
@@ -190,7 +250,7 @@ END_TEST
 START_TEST(a_deferred_message_has_its_time_or_expires)
 {
     Tally tally = {
-        .attempt = 3, .retry_start = START, .recipients = 1, .pending = 1, .deferred = 1};
+        .attempt = 3, .first_attempt = START, .recipients = 1, .pending = 1, .deferred = 1};
     Verdict v = judge(&tally, START);
 
     ck_assert_uint_eq(v.next, START + 4 * USEC_PER_MINUTE);
@@ -213,10 +273,14 @@ int main(void)
     Suite *suite = suite_create("delivery: relays and verdicts");
     TCase *relays = tcase_create("relays"), *verdicts = tcase_create("verdicts");
 
-    tcase_add_test(relays, the_first_relay_has_all_the_mail_it_can_take);
-    tcase_add_test(relays, a_fault_holds_a_relay_and_the_next_one_takes_over);
+    tcase_add_checked_fixture(relays, setup, teardown);
+    tcase_add_test(relays, a_fault_holds_a_relay_until_its_time_is_over_and_a_message_has_passed);
+    tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
-    tcase_add_test(relays, a_fault_beside_other_connections_lowers_their_number_for_a_while);
+    tcase_add_test(relays, a_relay_that_refuses_more_is_limited_for_a_while);
+    tcase_add_test(relays, losses_in_a_row_are_counted_until_a_message_passes);
+    tcase_add_test(relays, every_state_has_a_name);
+    tcase_add_test(relays, messages_are_remembered_until_something_is_said_of_them);
     tcase_add_test(relays, every_fault_has_a_hint);
     tcase_add_test(verdicts, verdicts_follow_the_outcomes);
     tcase_add_test(verdicts, a_deferred_message_has_its_time_or_expires);

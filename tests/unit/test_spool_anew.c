@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include "base/errors.h"
 #include "spool.h"
 #include "spool/record.h"
 #include "unit.h"
@@ -185,7 +186,7 @@ START_TEST(without_a_history_nothing_is_risked)
     put_directory(&p);
     r = go_on(c, &f);
     ck_assert_int_eq(r, -EISDIR);
-    ck_assert(!spool_is_common_fault(r));
+    ck_assert(!error_is_common(r));
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "a.status"));
     assert_names(&p, "a.sending a.status ");
     spool_claim_free(c);

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "base/errors.h"
 #include "plain_rename.h"
 #include "spool.h"
 #include "spool/record.h"
@@ -86,7 +87,7 @@ START_TEST(a_record_that_may_be_anothers_stops_its_message_alone)
         ck_assert_int_eq(linkat(p.fd, "a.status", p.fd, "elsewhere", 0), 0);
         r = spool_claim(p.spool, "a", from[i], 0, true, NOW, &c, NULL, &f);
         ck_assert_int_eq(r, -EPERM);
-        ck_assert(!spool_is_common_fault(r));
+        ck_assert(!error_is_common(r));
         ck_assert_ptr_nonnull(strstr(failure_text(&f), "-samefile"));
         ck_assert(there(&p, name) && there(&p, "a.status"));
         ck_assert_int_eq(unlinkat(p.fd, "elsewhere", 0), 0);

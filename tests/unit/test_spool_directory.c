@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/errors.h"
 #include "spool.h"
 #include "spool/record.h"
 #include "unit.h"
@@ -376,10 +377,10 @@ START_TEST(faults_that_pause_all_are_told_from_those_of_one_message)
     static const int own[] = {EPERM, EACCES, EISDIR, ELOOP, ENXIO, ENOENT, EEXIST, EFBIG, EBADMSG};
 
     for (size_t i = 0; i < ELEMENTSOF(common); i++)
-        ck_assert(spool_is_common_fault(-common[i]));
+        ck_assert(error_is_common(-common[i]));
     for (size_t i = 0; i < ELEMENTSOF(own); i++)
-        ck_assert(!spool_is_common_fault(-own[i]));
-    ck_assert(!spool_is_common_fault(0) && !spool_is_common_fault(SPOOL_UNREADABLE));
+        ck_assert(!error_is_common(-own[i]));
+    ck_assert(!error_is_common(0) && !error_is_common(SPOOL_UNREADABLE));
 }
 END_TEST
 

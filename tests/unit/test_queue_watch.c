@@ -1,4 +1,4 @@
-/* daemon: the watch, on real directories. */
+/* queue: the watch, on real directories. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "daemon/watch.h"
+#include "queue/watch.h"
 #include "unit.h"
 
 static char base[64], directory[80];
@@ -18,13 +18,11 @@ static Watch *watch;
 static Buffer seen;
 static unsigned notices;
 
-static void on_notice(_unused_ void *user, const char *name, EngineNotice notice)
+static void on_notice(_unused_ void *user, const char *name, bool complete)
 {
     notices++;
     if (buffer_size(&seen) < 4096)
-        ck_assert_int_eq(buffer_appendf(&seen, "%s %s\n",
-                             notice == ENGINE_NOTICE_CREATED ? "created" : "ready", name),
-            0);
+        ck_assert_int_eq(buffer_appendf(&seen, "%s %s\n", complete ? "ready" : "created", name), 0);
 }
 
 static void on_abandoned(_unused_ void *user)

@@ -1,24 +1,26 @@
-/* delivery/spool_names: which names come up, and when. */
+/* queue/names: which names come up, and when. */
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "delivery/spool_names.h"
+#include "queue/names.h"
 #include "spool.h"
 #include "unit.h"
 
+#define RETRY_MAX (2 * USEC_PER_DAY)
+
 static Place place;
-static SpoolNames names_;
+static Names names_;
 
 static void setup(void)
 {
     place_init(&place);
-    names_ = (SpoolNames){0};
-    ck_assert_int_eq(spool_names_init(&names_, place.spool), 0);
+    names_ = (Names){0};
+    ck_assert_int_eq(names_init(&names_, place.spool, RETRY_MAX), 0);
 }
 
 static void teardown(void)
 {
-    spool_names_done(&names_);
+    names_done(&names_);
     place_done(&place);
 }
 
@@ -41,8 +43,8 @@ static unsigned read_all(usec_t now)
     char id[SPOOL_NAME_MAX];
     unsigned n = 0;
 
-    while (spool_names_is_unread(&names_, now)) {
-        int r = spool_names_read(&names_, now, id, NULL);
+    while (names_is_unread(&names_, now)) {
+        int r = names_read(&names_, now, id, NULL);
 
         ck_assert_int_ge(r, 0);
         n += r > 0;
@@ -50,14 +52,14 @@ static unsigned read_all(usec_t now)
     return n;
 }
 
-static unsigned pop_all(usec_t now, uint8_t wanted_tag)
+static unsigned pop_all(usec_t now, NameKind wanted)
 {
     char id[SPOOL_NAME_MAX];
     unsigned n = 0;
-    uint8_t tag;
+    NameKind kind;
 
-    while (spool_names_pop(&names_, now, id, &tag)) {
-        ck_assert_uint_eq(tag, wanted_tag);
+    while (names_take(&names_, now, id, &kind)) {
+        ck_assert_int_eq(kind, wanted);
         n++;
     }
     return n;
@@ -65,35 +67,18 @@ static unsigned pop_all(usec_t now, uint8_t wanted_tag)
 
 START_TEST(a_pass_finds_what_there_is_and_ends)
 {
-    ck_assert(!spool_names_is_unread(&names_, NOW));
+    ck_assert(!names_is_unread(&names_, NOW));
     put(&place, "a.queued", "x");
     put(&place, "b.sending", "x");
     put(&place, "c.failed", "x");
     put_deferred("d", NOW + 10 * USEC_PER_SEC);
-    spool_names_rescan(&names_);
+    names_rescan(&names_);
     ck_assert_uint_eq(read_all(NOW), 1);
-    ck_assert_uint_eq(pop_all(NOW, NAME_QUEUED), 1);
-    ck_assert_uint_eq(spool_names_deferred(&names_), 1);
-    ck_assert_uint_eq(spool_names_next_due(&names_), NOW + 10 * USEC_PER_SEC);
+    ck_assert_uint_eq(pop_all(NOW, NAME_UNSETTLED), 1);
+    ck_assert_uint_eq(name_table_deferred(names_.table), 1);
+    ck_assert_uint_eq(names_next_due(&names_), NOW + 10 * USEC_PER_SEC);
     ck_assert_uint_eq(pop_all(NOW + 10 * USEC_PER_SEC, NAME_DEFERRED), 1);
-    ck_assert_uint_eq(spool_names_next_due(&names_), USEC_NEVER);
-}
-END_TEST
-
-START_TEST(new_and_deferred_messages_take_turns)
-{
-    char id[SPOOL_NAME_MAX];
-    unsigned of_kind[4] = {0};
-    uint8_t tag;
-
-    for (unsigned i = 0; i < 10; i++) {
-        spool_names_push(&names_, "new", NAME_QUEUED_SETTLED);
-        spool_names_push_at(&names_, "old", NAME_DEFERRED, NOW);
-    }
-    for (unsigned i = 0; i < 10 && spool_names_pop(&names_, NOW, id, &tag); i++)
-        of_kind[tag]++;
-    ck_assert_uint_eq(of_kind[NAME_QUEUED_SETTLED], 5);
-    ck_assert_uint_eq(of_kind[NAME_DEFERRED], 5);
+    ck_assert_uint_eq(names_next_due(&names_), USEC_NEVER);
 }
 END_TEST
 
@@ -105,51 +90,69 @@ START_TEST(a_flush_reaches_each_message_once_whenever_it_comes)
         snprintf(id, sizeof(id), "%u", i);
         put_deferred(id, NOW + USEC_PER_DAY);
     }
-    spool_names_rescan(&names_);
-    spool_names_flush(&names_); /* before the pass begins */
+    names_rescan(&names_);
+    names_flush(&names_); /* before the pass begins */
     ck_assert_uint_eq(read_all(NOW), 0);
     ck_assert_uint_eq(pop_all(NOW, NAME_DEFERRED_NOW), 20);
 
     put(&place, "s.sending", "x"); /* stops a pass somewhere in its middle */
-    spool_names_rescan(&names_);
-    ck_assert_int_eq(spool_names_read(&names_, NOW, (char[SPOOL_NAME_MAX]){0}, NULL), 1);
-    spool_names_flush(&names_);
+    names_rescan(&names_);
+    ck_assert_int_eq(names_read(&names_, NOW, (char[SPOOL_NAME_MAX]){0}, NULL), 1);
+    names_flush(&names_);
     (void)read_all(NOW);
     ck_assert_uint_eq(pop_all(NOW, NAME_DEFERRED_NOW), 20);
 
-    spool_names_rescan(&names_); /* and it is over */
+    names_rescan(&names_); /* and it is over */
     (void)read_all(NOW);
     ck_assert_uint_eq(pop_all(NOW, NAME_DEFERRED_NOW), 0);
-    ck_assert_uint_eq(spool_names_deferred(&names_), 20);
-    spool_names_flush(&names_); /* after the pass */
+    ck_assert_uint_eq(name_table_deferred(names_.table), 20);
+    names_flush(&names_); /* after the pass */
     ck_assert_uint_eq(read_all(NOW), 0);
     ck_assert_uint_eq(pop_all(NOW, NAME_DEFERRED_NOW), 20);
 }
 END_TEST
 
-START_TEST(what_nothing_can_be_done_with_is_left_alone_and_found_again)
+START_TEST(no_time_is_believed_that_is_further_away_than_a_retry)
 {
-    char id[SPOOL_NAME_MAX];
-
-    put(&place, "bad.sending", "x");
-    ck_assert(spool_names_leave(&names_, "bad", NOW));
-    ck_assert(spool_names_is_left(&names_, "bad"));
-    ck_assert(!spool_names_is_left(&names_, "good"));
-    spool_names_rescan(&names_);
+    put_deferred("wrong clock", NOW + 900 * USEC_PER_DAY);
+    names_rescan(&names_);
     ck_assert_uint_eq(read_all(NOW), 0);
-    ck_assert_uint_gt(spool_names_next_due(&names_), NOW);
-    ck_assert(spool_names_is_unread(&names_, NOW + USEC_PER_HOUR));
-    ck_assert_uint_eq(read_all(NOW + USEC_PER_HOUR), 1);
-    ck_assert(!spool_names_is_left(&names_, "bad"));
-    for (unsigned i = 0; i < NAMES_LEFT_MAX; i++) {
-        snprintf(id, sizeof(id), "bad-%u", i);
-        ck_assert(spool_names_leave(&names_, id, NOW));
+    ck_assert_uint_eq(pop_all(NOW + RETRY_MAX - USEC_PER_SEC, NAME_DEFERRED), 0);
+    ck_assert_uint_eq(pop_all(NOW + RETRY_MAX, NAME_DEFERRED), 1);
+    put_deferred("wrong clock", NOW + 900 * USEC_PER_DAY);
+    names_event(&names_, "wrong clock.deferred", true, 0, NOW);
+    ck_assert_uint_eq(names_next_due(&names_), NOW + RETRY_MAX);
+    names_distrust_clock(&names_, NOW - 10 * USEC_PER_DAY); /* it was set back */
+    ck_assert_uint_eq(names_next_due(&names_), NOW - 10 * USEC_PER_DAY + RETRY_MAX);
+}
+END_TEST
+
+START_TEST(an_event_tells_of_a_name_once)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        names_event(&names_, "a.queued", true, USEC_PER_SEC, NOW);
+        names_event(&names_, "b.queued", false, USEC_PER_SEC, NOW);
+        names_event(&names_, "c.sending", true, USEC_PER_SEC, NOW);
+        names_event(&names_, "d", true, USEC_PER_SEC, NOW);
+        names_event(&names_, ".queued", true, USEC_PER_SEC, NOW);
     }
-    ck_assert(!spool_names_leave(&names_, "one-too-many", NOW));
-    spool_names_flush(&names_); /* everything now */
-    ck_assert_uint_eq(read_all(NOW), 1);
-    ck_assert(!spool_names_is_left(&names_, "bad-0"));
-    ck_assert_uint_eq(spool_names_next_due(&names_), USEC_NEVER);
+    ck_assert_uint_eq(pop_all(NOW, NAME_QUEUED), 1);
+    ck_assert_uint_eq(pop_all(NOW + USEC_PER_SEC, NAME_UNSETTLED), 1);
+    ck_assert_uint_eq(pop_all(NOW + USEC_PER_DAY, NAME_UNSETTLED), 0);
+}
+END_TEST
+
+START_TEST(what_has_gone_is_forgotten_by_the_next_pass)
+{
+    put_deferred("a", NOW + USEC_PER_DAY);
+    names_rescan(&names_);
+    ck_assert_uint_eq(read_all(NOW), 0);
+    ck_assert_uint_eq(name_table_deferred(names_.table), 1);
+    ck_assert_int_eq(unlinkat(place.fd, "a.deferred", 0), 0);
+    names_rescan(&names_);
+    ck_assert_uint_eq(read_all(NOW), 0);
+    ck_assert_uint_eq(name_table_deferred(names_.table), 0);
+    ck_assert_uint_eq(names_next_due(&names_), USEC_NEVER);
 }
 END_TEST
 
@@ -157,18 +160,18 @@ START_TEST(what_there_is_no_room_for_is_found_by_another_pass)
 {
     char id[SPOOL_NAME_MAX];
     unsigned taken = 0;
-    uint8_t tag;
+    NameKind kind;
 
     put(&place, "last.queued", "x");
-    memset(id, 'x', 240);
-    id[240] = '\0';
-    for (unsigned i = 0; i < 2000; i++)
-        spool_names_push(&names_, id, NAME_QUEUED_SETTLED);
-    ck_assert(spool_names_is_unread(&names_, NOW));
-    ck_assert_uint_lt(spool_names_waiting(&names_), 2000);
-    while (spool_names_pop(&names_, NOW, id, &tag) || spool_names_is_unread(&names_, NOW)) {
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(id, sizeof(id), "gone-%u", i);
+        names_put(&names_, id, NAME_QUEUED, 0);
+    }
+    ck_assert(names_is_unread(&names_, NOW));
+    ck_assert_uint_lt(name_table_ready(names_.table), 20000);
+    while (names_take(&names_, NOW, id, &kind) || names_is_unread(&names_, NOW)) {
         taken += strcmp(id, "last") == 0;
-        ck_assert_int_eq(spool_names_read(&names_, NOW, id, NULL), 0);
+        ck_assert_int_eq(names_read(&names_, NOW, id, NULL), 0);
         id[0] = '\0';
     }
     ck_assert_uint_eq(taken, 1);
@@ -183,16 +186,16 @@ START_TEST(a_directory_that_cannot_be_read_is_tried_again)
     int fds[64], n = 0;
 
     put(&place, "a.queued", "x");
-    spool_names_rescan(&names_);
+    names_rescan(&names_);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     while (n < 64 && (fds[n] = dup(0)) >= 0)
         n++;
-    ck_assert_int_lt(spool_names_read(&names_, NOW, id, &f), 0);
+    ck_assert_int_lt(names_read(&names_, NOW, id, &f), 0);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), place.path));
     while (n > 0)
         close(fds[--n]);
     ck_assert_uint_eq(read_all(NOW), 0);
-    ck_assert_uint_eq(pop_all(NOW, NAME_QUEUED), 1);
+    ck_assert_uint_eq(pop_all(NOW, NAME_UNSETTLED), 1);
 }
 END_TEST
 
@@ -236,10 +239,10 @@ START_TEST(what_comes_up_next_is_read_ahead)
     put_out_of_memory("a.queued");
     put_out_of_memory("b.deferred");
     on_disk = !is_in_memory("a.queued");
-    spool_names_push(&names_, "gone", NAME_QUEUED);
-    spool_names_push(&names_, "a", NAME_QUEUED);
-    spool_names_push(&names_, "b", NAME_DEFERRED_NOW);
-    spool_names_read_ahead(&names_);
+    names_put(&names_, "gone", NAME_QUEUED, 0);
+    names_put(&names_, "a", NAME_QUEUED, 0);
+    names_put(&names_, "b", NAME_DEFERRED_NOW, 0);
+    names_read_ahead(&names_);
     ck_assert_uint_eq(names_.ahead, 3);
     ck_assert(!on_disk || comes_into_memory("a.queued"));
     ck_assert(!on_disk || comes_into_memory("b.deferred"));
@@ -249,38 +252,39 @@ END_TEST
 START_TEST(a_file_is_read_ahead_once)
 {
     char id[SPOOL_NAME_MAX];
-    uint8_t tag;
+    NameKind kind;
 
     ck_assert_int_eq(mkdirat(place.fd, "0.queued", 0700), 0);
     ck_assert_int_eq(mkfifoat(place.fd, "1.queued", 0600), 0);
     ck_assert_int_eq(symlinkat("/dev/zero", place.fd, "2.queued"), 0);
     for (unsigned i = 0; i < 100; i++) {
         snprintf(id, sizeof(id), "%u", i);
-        spool_names_push(&names_, id, NAME_QUEUED);
+        names_put(&names_, id, NAME_QUEUED, 0);
     }
-    spool_names_read_ahead(&names_);
+    names_read_ahead(&names_);
     ck_assert_uint_eq(names_.ahead, 32);
-    ck_assert_int_eq(spool_names_pop(&names_, NOW, id, &tag), 1);
-    spool_names_read_ahead(&names_); /* there are 31 yet */
+    ck_assert_int_eq(names_take(&names_, NOW, id, &kind), 1);
+    names_read_ahead(&names_); /* there are 31 yet */
     ck_assert_uint_eq(names_.ahead, 31);
-    ck_assert_uint_eq(pop_all(NOW, NAME_QUEUED), 99);
+    ck_assert_uint_eq(pop_all(NOW, NAME_UNSETTLED), 99);
     ck_assert_uint_eq(names_.ahead, 0);
-    spool_names_read_ahead(&names_);
+    names_read_ahead(&names_);
     ck_assert_uint_eq(names_.ahead, 0);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("delivery/spool_names");
+    Suite *suite = suite_create("queue/names");
     TCase *t = tcase_create("names");
 
     tcase_set_timeout(t, 60); /* a disk is waited for */
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_pass_finds_what_there_is_and_ends);
-    tcase_add_test(t, new_and_deferred_messages_take_turns);
     tcase_add_test(t, a_flush_reaches_each_message_once_whenever_it_comes);
-    tcase_add_test(t, what_nothing_can_be_done_with_is_left_alone_and_found_again);
+    tcase_add_test(t, no_time_is_believed_that_is_further_away_than_a_retry);
+    tcase_add_test(t, an_event_tells_of_a_name_once);
+    tcase_add_test(t, what_has_gone_is_forgotten_by_the_next_pass);
     tcase_add_test(t, what_there_is_no_room_for_is_found_by_another_pass);
     tcase_add_test(t, a_directory_that_cannot_be_read_is_tried_again);
     tcase_add_test(t, what_comes_up_next_is_read_ahead);
