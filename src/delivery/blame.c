@@ -37,9 +37,7 @@ static bool follows_message(const LinkEnd *e)
 {
     if (e->met_before == 0)
         return false;
-    if (e->met_before + 1 >= MEETINGS_ALONE)
-        return true;
-    return !is_between(e) && (e->others_passed || is_about_message(e));
+    return e->others_passed || is_about_message(e) || e->met_before + 1 >= MEETINGS_ALONE;
 }
 
 static RelayBlame fault(const LinkEnd *e)
@@ -63,7 +61,7 @@ static Blame blame_in_turn(const LinkEnd *e)
 {
     Blame b = {.relay = blame_relay(e)};
 
-    if (!e->outcome->under_way)
+    if (!e->outcome->under_way || (is_between(e) && !e->outcome->perhaps))
         return b;
     b.remember = true;
     b.counts = e->outcome->perhaps || follows_message(e);

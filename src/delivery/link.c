@@ -167,12 +167,18 @@ static void on_recipient(Link *link, const SmtpEvent *event)
 
 /* ---- how a connection ends ---- */
 
-static unsigned count_others(const Link *link)
+/* Other connections to the same relay, and those of them that are of use. */
+static unsigned count_others(const Link *link, unsigned *ret_ready)
 {
     unsigned n = 0;
 
-    for (const Link *other = link->engine->links; other; other = other->next)
-        n += other != link && other->relay == link->relay && other->ready && !other->closed;
+    *ret_ready = 0;
+    for (const Link *other = link->engine->links; other; other = other->next) {
+        if (other == link || other->relay != link->relay || other->closed)
+            continue;
+        n++;
+        *ret_ready += other->ready;
+    }
     return n;
 }
 
@@ -181,12 +187,13 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
 {
     const Engine *engine = link->engine;
     const Suspect *suspect = attempt ? suspects_find(&engine->suspects, attempt_id(attempt)) : NULL;
+    unsigned n_ready;
     const LinkEnd end = {
         .outcome = outcome,
         .usable = link->ready,
         .fresh = !link->served,
         .in_turn = attempt && attempt == link->attempts[0] && !link->judged,
-        .others = count_others(link),
+        .others = count_others(link, &n_ready),
         .losses = link->relay->losses,
         .met_before = suspect ? suspect->times : 0,
         .others_passed = suspect && engine->served > suspect->served,
@@ -258,14 +265,17 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
 {
     Engine *engine = link->engine;
     usec_t now = engine_now(engine);
+    unsigned n, n_ready;
     uint32_t random = 0;
     bool news;
 
     if (b->relay != BLAME_NOTHING && link->ready && !link->served)
         relay_lost(link->relay);
-    if (b->relay == BLAME_LIMIT &&
-        relay_refused_more(link->relay, outcome, count_others(link), now))
-        report_fault(link, outcome, RELAY_REFUSED_MORE, true);
+    if (b->relay == BLAME_LIMIT) {
+        n = count_others(link, &n_ready);
+        if (relay_refused_more(link->relay, outcome, n, n_ready, now))
+            report_fault(link, outcome, RELAY_REFUSED_MORE, true);
+    }
     if (b->relay != BLAME_FAULT)
         return;
     (void)getrandom(&random, sizeof(random), 0);

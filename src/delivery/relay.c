@@ -9,6 +9,9 @@
 /* How long a relay that refused more connections gets no more than it bore. */
 #define LIMIT_PAUSE USEC_PER_MINUTE
 
+/* It is met again whenever a limit is over while the reason for it lasts. */
+#define TOLD_AGAIN USEC_PER_HOUR
+
 int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
 {
     RelaySet *set = calloc(1, sizeof(RelaySet));
@@ -122,15 +125,20 @@ bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, 
     return news;
 }
 
-bool relay_refused_more(Relay *relay, const DeliveryOutcome *outcome, unsigned n, usec_t now)
+bool relay_refused_more(
+    Relay *relay, const DeliveryOutcome *outcome, unsigned n, unsigned n_ready, usec_t now)
 {
-    /* Said once: it is met again whenever a limit is over while the reason for it lasts. */
-    bool news = remember_fault(relay, outcome) && relay->state == RELAY_STATE_WORKS;
+    /* With others that are being opened only, it may turn out to be no limit. */
+    bool news =
+        n_ready > 0 && (relay->limit_told == 0 || now >= usec_add(relay->limit_told, TOLD_AGAIN));
 
     if (relay->state != RELAY_STATE_WORKS && relay->state != RELAY_STATE_LIMITED)
         return false;
+    (void)remember_fault(relay, outcome);
     enter_state(relay, RELAY_STATE_LIMITED, usec_add(now, LIMIT_PAUSE));
     relay->limit = MAX(n, 1u);
+    if (news)
+        relay->limit_told = now;
     return news;
 }
 

@@ -33,6 +33,7 @@ typedef struct Relay {
     usec_t pause;          /* of the latest hold, while the outage lasts: HELD, PROBING */
     unsigned holds;        /* in a row; likewise */
     unsigned limit;        /* LIMITED */
+    usec_t limit_told;     /* when that was news; 0: never */
     DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */
     unsigned losses;       /* fresh connections lost in a row */
@@ -64,8 +65,10 @@ void relay_tick(Relay *relay, usec_t now);
 /* It is at fault: held, longer each time. News: the outage, or another reason for it. */
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now);
 
-/* It refused a connection beside `n` others, which it bears. News: that it is limited. */
-bool relay_refused_more(Relay *relay, const DeliveryOutcome *outcome, unsigned n, usec_t now);
+/* It refused a connection beside `n` others, of which `n_ready` are of use: it bears those. News,
+ * not more than once an hour: that it is limited. */
+bool relay_refused_more(
+    Relay *relay, const DeliveryOutcome *outcome, unsigned n, unsigned n_ready, usec_t now);
 
 /* It said what becomes of a message, or it was a message's fault. News: the end of an outage. */
 bool relay_works(Relay *relay);

@@ -7,10 +7,12 @@
 #pragma once
 
 #include "queue/names.h"
+#include "queue/source.h"
 #include "queue/watch.h"
 
 typedef struct Attachment {
     struct Directory *directory;
+    Source *source; /* the same, as whoever holds a message knows it */
     Spool *spool;
     Watch *watch; /* NULL while nobody watches, and while draining */
     Names names;

@@ -16,9 +16,6 @@
 #define WRITING_PAUSE (10 * USEC_PER_SEC)
 #define ASIDE_PAUSE (5 * USEC_PER_MINUTE)
 
-/* A dead process may have died of the message it was reading: others come first. */
-#define RECOVERED_PAUSE (2 * USEC_PER_SEC)
-
 /* Names looked at in one go, and those among them that had to be put aside or failed, which costs a
  * write. */
 #define LOOKS_MAX 1024
@@ -120,8 +117,9 @@ static int try_claim(Directory *d, const char *id, NameKind kind, usec_t now, He
 
 /* ---- taking ---- */
 
-/* Takes up what a dead process left. */
-static int recover(Directory *d, const char *id, usec_t now)
+/* Takes up what a dead process left. It may have died of the message that it was reading: others
+ * come first. */
+static int recover(Directory *d, const char *id)
 {
     _cleanup_failure_ Failure f = {0};
     char new_id[SPOOL_NAME_MAX];
@@ -130,8 +128,11 @@ static int recover(Directory *d, const char *id, usec_t now)
     if (r == SPOOL_REQUEUED || r == SPOOL_REDEFERRED) {
         attachment_expect(
             d->current, new_id, r == SPOOL_REDEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED);
-        names_put(&d->current->names, new_id,
-            r == SPOOL_REDEFERRED ? NAME_DEFERRED : NAME_UNSETTLED, usec_add(now, RECOVERED_PAUSE));
+        if (r == SPOOL_REQUEUED)
+            names_put_last(&d->current->names, new_id);
+        else
+            names_put(&d->current->names, new_id, NAME_DEFERRED,
+                spool_next_attempt(d->current->spool, new_id));
         report(d, FOUND_RECOVERED, new_id, NULL);
         d->findings++;
     }
@@ -158,7 +159,7 @@ static int read_on(Directory *d, usec_t now)
         return r;
     }
     if (r > 0)
-        r = recover(d, id, now);
+        r = recover(d, id);
     return r < 0 ? r : names_any(&d->current->names, now);
 }
 
@@ -255,13 +256,18 @@ bool directory_is_open(const Directory *d)
     return d->current;
 }
 
-void directory_configure(Directory *d, const Config *config)
+static void use_config(Directory *d, const Config *config)
 {
     d->settle = config->spool.settle;
     d->keep_sent = config->spool.keep_sent;
     d->retry_max = config->retry.max;
     if (d->current)
         d->current->names.retry_max = d->retry_max;
+}
+
+void directory_configure(Directory *d, const Config *config)
+{
+    use_config(d, config);
     directory_check(d);
 }
 
@@ -283,10 +289,10 @@ int directory_new(
     r = directory_add_timers(d);
     if (r < 0)
         return failure_set_errno(f, r, "%s: cannot set timers", d->path);
+    use_config(d, options->config);
     r = directory_attach(d, f);
     if (r < 0)
         return r;
-    directory_configure(d, options->config);
     *ret = TAKE_PTR(d);
     return 0;
 }

@@ -151,6 +151,7 @@ int directory_attach(Directory *d, Failure *f)
     if (!a)
         return failure_set_errno(f, -ENOMEM, "%s", d->path);
     a->directory = d;
+    a->source = &d->base;
     r = open_attachment(d, a, f);
     if (r < 0)
         return r;

@@ -48,6 +48,7 @@ FileMessage *file_message_new(Attachment *attachment, SpoolClaim *claim, NameKin
         (void)spool_release(claim, NULL, NULL);
         return NULL;
     }
+    m->base.source = attachment->source;
     m->attachment = attachment;
     attachment->held++;
     m->claim = claim;

@@ -12,6 +12,9 @@
  * stop the loop. */
 #define SCAN_STEP 2048
 
+/* Names that are kept for the end of a pass; more of them come in their turn. */
+#define LAST_BYTES_MAX ((size_t)64 * 1024)
+
 /* Files that the disk reads at a time. */
 #define AHEAD_MAX 32
 
@@ -26,6 +29,7 @@ void names_done(Names *n)
 {
     spool_scan_free(TAKE_PTR(n->scan));
     name_table_free(TAKE_PTR(n->table));
+    buffer_done(&n->last);
 }
 
 void names_put(Names *n, const char *id, NameKind kind, usec_t due)
@@ -34,6 +38,23 @@ void names_put(Names *n, const char *id, NameKind kind, usec_t due)
     if (name_table_put(n->table, id, kind, due) != 1 && (due == 0 || !n->scan) &&
         due < name_table_horizon(n->table))
         n->again = true;
+}
+
+void names_put_last(Names *n, const char *id)
+{
+    if (!n->scan || buffer_size(&n->last) > LAST_BYTES_MAX ||
+        buffer_append(&n->last, id, strlen(id) + 1) < 0)
+        names_put(n, id, NAME_UNSETTLED, 0);
+}
+
+static void bring_up_last(Names *n)
+{
+    const char *id = buffer_data(&n->last), *end = id + buffer_size(&n->last);
+
+    for (; id < end; id += strlen(id) + 1)
+        names_put(n, id, NAME_UNSETTLED, 0);
+    buffer_done(&n->last);
+    n->last = (Buffer){0};
 }
 
 /* When a deferred message comes up that only its record's time is known of: a hint, and so believed
@@ -133,8 +154,9 @@ static void end_scan(Names *n)
 {
     /* Asked for while there was something that this pass could not reach: once more. */
     n->flushes = n->flushes && n->again;
-    name_table_end_pass(n->table);
     spool_scan_free(TAKE_PTR(n->scan));
+    name_table_end_pass(n->table);
+    bring_up_last(n);
 }
 
 /* One entry of the directory. 1 for one that is being sent, else 0. */
@@ -179,6 +201,7 @@ int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure
     }
     if (r < 0) {
         spool_scan_free(TAKE_PTR(n->scan));
+        bring_up_last(n);
         n->again = true;
         return failure_set_errno(f, r, "cannot read the queue directory %s", spool_path(n->spool));
     }

@@ -3,6 +3,7 @@
  * It knows names and times and does not change messages. */
 #pragma once
 
+#include "base/buffer.h"
 #include "queue/table.h"
 #include "spool/spool.h"
 
@@ -12,6 +13,7 @@ typedef struct Names {
     NameTable *table;
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
+    Buffer last;     /* names that come up when the pass is over; each with its NUL */
     bool again;      /* another pass is wanted */
     bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
                         time */
@@ -29,6 +31,9 @@ static inline SpoolState names_state(NameKind kind)
 
 /* As name_table_put(); what there is no room for is found by another pass over the directory. */
 void names_put(Names *names, const char *id, NameKind kind, usec_t due);
+
+/* It comes up behind all others, those that the pass under way has yet to find included. */
+void names_put_last(Names *names, const char *id);
 
 /* A file of that name has appeared; `complete` says that its writer is done, else it is looked at
  * after `settle`. */

@@ -24,6 +24,7 @@ typedef struct Scene {
     Worker *worker;
     Directory *directory;
     Engine *engine;
+    bool unwatched; /* set before scene_open(): mounts elsewhere on the machine wake a watch */
     Buffer events; /* one word each, a blank behind it: "A:delivered:ann@example.com", "A:sent",
                       "held:one:connect", "idle", ... */
 } Scene;
@@ -123,7 +124,7 @@ static inline Config *load_config(const Scene *scene, const char *relay, const c
  * engine_start(). */
 static inline void scene_open_with(Scene *scene, const char *relay, const char *override)
 {
-    DirectoryOptions options = {.path = scene->place.path, .watch = true};
+    DirectoryOptions options = {.path = scene->place.path, .watch = !scene->unwatched};
     _cleanup_failure_ Failure f = {0};
 
     ck_assert_int_ge(sd_event_new(&scene->loop), 0);

@@ -46,6 +46,7 @@ START_TEST(an_empty_directory_is_idle_and_sleeps)
 
     scene_init(&s);
     add_relay(&s, 0, NULL, NULL, "");
+    s.unwatched = true;
     scene_open(&s, "");
     engine_start(s.engine);
     run_until(&s, "idle");
@@ -60,9 +61,10 @@ START_TEST(nothing_wakes_when_all_is_delivered)
 
     scene_init(&s);
     add_relay(&s, 0, NULL, NULL, "");
+    s.unwatched = true;
     scene_open(&s, "idle_timeout = \"300ms\";");
+    put_message(&s, "A.queued", "ann@example.com");
     engine_start(s.engine);
-    queue_message(&s, "A", "ann@example.com");
     run_until(&s, "A:sent");
     run_for(&s, USEC_PER_SEC); /* the connection is given up in this time */
     ck_assert_uint_eq(figures(&s).connections, 0);
@@ -256,7 +258,7 @@ START_TEST(a_delivered_message_is_kept_where_that_is_wanted)
     scene_init(&s);
     add_relay(&s, 0, NULL, NULL, "");
     s.ports[1] = 0;
-    scene_open_with(&s, "", "spool.keep_sent = true");
+    scene_open_with(&s, "", "keep_sent=true");
     engine_start(s.engine);
     queue_message(&s, "A", "ann@example.com");
     run_until(&s, "idle");

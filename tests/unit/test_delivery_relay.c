@@ -119,21 +119,23 @@ START_TEST(a_relay_that_refuses_more_is_limited_for_a_while)
 {
     Relay *one = scene.one;
 
-    ck_assert(relay_refused_more(one, &refused_connection, 2, START));
+    ck_assert(!relay_refused_more(one, &refused_connection, 4, 0, START)); /* perhaps it is down */
+    ck_assert_int_eq(one->state, RELAY_STATE_LIMITED);
+    ck_assert(relay_refused_more(one, &refused_connection, 2, 1, START));
     ck_assert_int_eq(one->state, RELAY_STATE_LIMITED);
     ck_assert_uint_eq(one->limit, 2);
-    ck_assert(!relay_refused_more(one, &refused_connection, 1, START));
+    ck_assert(!relay_refused_more(one, &refused_connection, 1, 1, START));
     ck_assert_uint_eq(one->limit, 1);
     relay_tick(one, START + USEC_PER_MINUTE - 1);
     ck_assert_int_eq(one->state, RELAY_STATE_LIMITED);
     relay_tick(one, START + USEC_PER_MINUTE);
     ck_assert_int_eq(one->state, RELAY_STATE_WORKS);
-    /* The same again is no news, as long as it does not change. */
-    ck_assert(!relay_refused_more(one, &refused_connection, 3, START));
+    ck_assert(!relay_refused_more(one, &refused_connection, 3, 1, START + USEC_PER_MINUTE));
+    ck_assert(relay_refused_more(one, &refused_connection, 3, 1, START + USEC_PER_HOUR));
     /* With the last connection gone it was no limit. */
     ck_assert(relay_fault(one, &refused_connection, 0, START));
     ck_assert_int_eq(one->state, RELAY_STATE_HELD);
-    ck_assert(!relay_refused_more(one, &refused_connection, 1, START));
+    ck_assert(!relay_refused_more(one, &refused_connection, 1, 1, START));
     ck_assert_int_eq(one->state, RELAY_STATE_HELD);
 }
 END_TEST
