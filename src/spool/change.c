@@ -20,7 +20,7 @@ static int rename_record(const Spool *spool, const char *id, const char *new_id)
 
     if (!spool_name_format_record(id, from) || !spool_name_format_record(new_id, to))
         return -ENAMETOOLONG;
-    return spool_rename_record(spool->fd, from, to);
+    return spool_rename_fresh(spool->fd, from, to);
 }
 
 int spool_rename_message(
@@ -32,7 +32,8 @@ int spool_rename_message(
         return -ENOENT; /* what cannot be a name is no file's */
     if (!spool_name_format(new_id, to, new))
         return -ENAMETOOLONG;
-    return spool_rename(spool->fd, old, new);
+    return strcmp(id, new_id) == 0 ? spool_rename(spool->fd, old, new)
+                                   : spool_rename_fresh(spool->fd, old, new);
 }
 
 int spool_claim_change_id(SpoolClaim *claim, SpoolState from, SpoolState to)

@@ -64,7 +64,6 @@ static bool is_young(usec_t then, usec_t now, usec_t age)
 static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
 {
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id, a->from);
-    char name[SPOOL_NAME_MAX];
     int r = -EEXIST;
 
     if (!claim)
@@ -72,9 +71,7 @@ static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
     for (int tries = 0; tries < ID_TRIES && r == -EEXIST; tries++) {
         if (tries > 0)
             spool_name_make_id(a->id, claim->id);
-        r = spool_name_format(claim->id, SPOOL_SENDING, name)
-                ? spool_rename(a->spool->fd, a->name, name)
-                : -ENAMETOOLONG;
+        r = spool_rename_message(a->spool, a->id, a->from, claim->id, SPOOL_SENDING);
     }
     if (r == -ENOENT)
         return SPOOL_GONE;
@@ -178,10 +175,37 @@ static const char *kind_of(mode_t mode)
     }
 }
 
+/* Finishes a change that was made of link() and unlink() and was cut off between. Nobody is
+ * sending the file: we have its lock, or it is none that can be sent. 0 when it was none,
+ * SPOOL_GONE when the other name counts, or SPOOL_UNSETTLED, to look again, also while it may be
+ * under way. */
+static int finish_change(const Attempt *a, const struct stat *st)
+{
+    SpoolState twin;
+    char name[SPOOL_NAME_MAX];
+    bool stays; /* the name that is being claimed */
+
+    if (!spool_find_twin(a->spool, a->id, st, a->from, &twin))
+        return 0;
+    if (is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE))
+        return SPOOL_UNSETTLED;
+    /* To put aside wins over to send, and to send now over to wait or to give up. */
+    stays = twin == SPOOL_SENDING || (a->from == SPOOL_QUEUED && twin != SPOOL_HELD);
+    if (!spool_name_format(a->id, stays ? twin : a->from, name) ||
+        unlinkat(a->spool->fd, name, 0) < 0)
+        return 0;
+    return stays ? SPOOL_UNSETTLED : SPOOL_GONE;
+}
+
 static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure *f)
 {
+    int finished = finish_change(a, st);
     Failure reason = {0};
 
+    if (finished != 0) {
+        close_p(&fd);
+        return finished;
+    }
     (void)failure_set(&reason, 0, ERROR_FILE,
         "not a message: %s, not a regular file; remove it, and put the file itself in its place",
         kind_of(st->st_mode));
@@ -247,26 +271,16 @@ static int check_settled(const Attempt *a, int fd, const struct stat *st)
     return 0;
 }
 
-/* Whether the second name is `.sending`: a claim by link and unlink was cut off between the two.
- * Its lock is ours now. */
-static bool finish_claim(const Attempt *a, const struct stat *st)
-{
-    char name[SPOOL_NAME_MAX];
-    struct stat other;
-
-    return spool_name_format(a->id, SPOOL_SENDING, name) &&
-           fstatat(a->spool->fd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
-           other.st_dev == st->st_dev && other.st_ino == st->st_ino &&
-           unlinkat(a->spool->fd, name, 0) == 0;
-}
-
 static int several_links(const Attempt *a, int fd, const struct stat *st, Failure *f)
 {
     Failure reason = {0};
+    int r = finish_change(a, st);
 
-    if (finish_claim(a, st) || is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE)) {
+    if (r == 0 && is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE))
+        r = SPOOL_UNSETTLED;
+    if (r != 0) {
         (void)close(fd);
-        return SPOOL_UNSETTLED;
+        return r;
     }
     (void)failure_set(&reason, 0, ERROR_FILE,
         "the file has %ju names (hard links), so that it may be another program's, and could "

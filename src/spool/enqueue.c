@@ -233,7 +233,7 @@ static int give_name(SpoolWriter *w)
         snprintf(w->queued, sizeof(w->queued), "%04d%02d%02dT%02d%02d%02d-%s.%s",
             utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
             random, spool_state_name(SPOOL_QUEUED));
-        r = spool_rename(w->target->fd, w->name, w->queued);
+        r = spool_rename_fresh(w->target->fd, w->name, w->queued);
     }
     return r;
 }

@@ -43,13 +43,19 @@ struct SpoolClaim {
 /* Renames without ever overwriting, on every file system. 0 or a negative errno. */
 int spool_rename(int directory_fd, const char *from, const char *to);
 
-/* The same for a record, `to` having random characters: where the file system cannot but link and
- * unlink, a crash between would leave a record with two names, which is none to be trusted. */
-int spool_rename_record(int directory_fd, const char *from, const char *to);
+/* The same where `to` has random characters, so that nobody else comes under that name: where the
+ * file system cannot but link and unlink, a crash between would leave a file with two names, of
+ * which nothing tells what the other one is. */
+int spool_rename_fresh(int directory_fd, const char *from, const char *to);
 
-/* ID.from becomes NEW.to; as spool_rename(). */
+/* ID.from becomes NEW.to: as spool_rename(), or spool_rename_fresh() when NEW is not ID. */
 int spool_rename_message(
     const Spool *spool, const char *id, SpoolState from, const char *new_id, SpoolState to);
+
+/* Another name of that file among those that a message of this id may have, left by a change that
+ * was made of a link and an unlink and cut off between. False when there is none. */
+bool spool_find_twin(
+    const Spool *spool, const char *id, const struct stat *st, SpoolState except, SpoolState *ret);
 
 /* Deletes one file. 0, -ENOENT (of a message; nobody has said anything yet), or a negative errno
  * with a Failure. A record that is not there is 0. */

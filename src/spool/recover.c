@@ -63,20 +63,12 @@ static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Fai
  * states' names, of which the other one counts. Whether it was so, and which. */
 static bool finish_rename(const SpoolClaim *claim, const char *sending, SpoolState *ret)
 {
-    struct stat other, now;
+    struct stat st;
 
-    if (claim->fd < 0 || fstat(claim->fd, &now) < 0 || now.st_nlink < 2)
-        return false;
-    for (int state = 0; state < SPOOL_STATE_MAX; state++) {
-        char name[SPOOL_NAME_MAX];
-
-        *ret = (SpoolState)state;
-        if (state != SPOOL_SENDING && spool_name_format(claim->id, *ret, name) &&
-            fstatat(claim->spool->fd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
-            other.st_dev == now.st_dev && other.st_ino == now.st_ino)
-            return unlinkat(claim->spool->fd, sending, 0) == 0;
-    }
-    return false;
+    /* Without its lock, a process that is alive may be about to do so. */
+    return claim->fd >= 0 && fstat(claim->fd, &st) == 0 &&
+           spool_find_twin(claim->spool, claim->id, &st, SPOOL_SENDING, ret) &&
+           unlinkat(claim->spool->fd, sending, 0) == 0;
 }
 
 static SpoolRecovery recovery_of(SpoolState state)

@@ -150,7 +150,6 @@ int record_scan_add(RecordScan *s, const RecordLine *line)
 {
     RecordEvent event;
     json_t *json;
-    usec_t time;
     int r = record_line_parse(line->data, line->n, &event, &json);
 
     if (r < 0)
@@ -158,9 +157,8 @@ int record_scan_add(RecordScan *s, const RecordLine *line)
     s->bytes += line->bytes;
     if (event > RECORD_UNKNOWN)
         s->last = event;
-    time = event == RECORD_DEFERRED || event <= RECORD_UNKNOWN ? 0 : record_line_time(json, "time");
-    if (time > 0)
-        s->history.latest = time;
+    if (event > RECORD_UNKNOWN && event != RECORD_DEFERRED)
+        s->history.latest = record_line_time(json, "time");
     r = add_event(s, event, (RecordMark){line->offset, line->bytes}, json);
     json_decref(json);
     return r;

@@ -47,7 +47,12 @@ static int rename_by_link(int directory_fd, const char *from, const char *to)
     }
     if (unlinkat(directory_fd, from, 0) == 0)
         return 0;
-    r = -errno; /* somebody moved it: then that name counts, and ours must not stay */
+    r = -errno;
+    /* Somebody moved it: then that name counts, and ours must not stay, unless it is the last. */
+    if (fstatat(directory_fd, to, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return r;
+    if (st.st_nlink < 2)
+        return 0;
     (void)unlinkat(directory_fd, to, 0);
     return r;
 }
@@ -67,7 +72,7 @@ int spool_rename(int directory_fd, const char *from, const char *to)
     return r == -EINVAL ? rename_by_link(directory_fd, from, to) : r;
 }
 
-int spool_rename_record(int directory_fd, const char *from, const char *to)
+int spool_rename_fresh(int directory_fd, const char *from, const char *to)
 {
     int r = rename_new(directory_fd, from, to);
 
@@ -291,6 +296,22 @@ bool spool_id_is_kept(const Spool *spool, const char *id)
     /* What cannot be looked at is taken for there: a new id is always safe. */
     return exists(spool, id, SPOOL_DEFERRED) || exists(spool, id, SPOOL_HELD) ||
            exists(spool, id, SPOOL_FAILED) || exists(spool, id, SPOOL_SENT);
+}
+
+bool spool_find_twin(
+    const Spool *spool, const char *id, const struct stat *st, SpoolState except, SpoolState *ret)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat other;
+
+    for (int i = 0; st->st_nlink > 1 && i < SPOOL_STATE_MAX; i++) {
+        *ret = (SpoolState)i;
+        if (*ret != except && spool_name_format(id, *ret, name) &&
+            fstatat(spool->fd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+            other.st_dev == st->st_dev && other.st_ino == st->st_ino)
+            return true;
+    }
+    return false;
 }
 
 void spool_read_ahead(const Spool *spool, const char *id, SpoolState state)

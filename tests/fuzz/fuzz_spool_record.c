@@ -1,9 +1,11 @@
 /* spool/record: whatever is in a record, it can be read, what it says was delivered is found again,
- * and a line that is appended to it is read back. The line quotes the input itself. */
+ * it says the same when what it has superseded is left out, and a line that is appended to it is
+ * read back. The line quotes the input itself. */
 #include <stdint.h>
 #include <string.h>
 
 #include "spool/record.h"
+#include "spool/scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,6 +28,64 @@ static void parse(const Buffer *record, SpoolHistory *ret)
     check_lists(ret);
 }
 
+/* The next line of the record at `*at`. */
+static bool next_line(const Buffer *record, size_t *at, RecordLine *ret)
+{
+    const char *data = buffer_data(record) + *at, *newline;
+    size_t n = buffer_size(record) - *at;
+
+    if (n == 0)
+        return false;
+    newline = memchr(data, '\n', n);
+    *ret = (RecordLine){data, newline ? (size_t)(newline - data) : n, *at,
+        newline ? (size_t)(newline - data) + 1 : n};
+    *at += ret->bytes;
+    return true;
+}
+
+static void leave_out(const Buffer *record, const RecordScan *scan, Buffer *ret)
+{
+    RecordLine line;
+
+    for (size_t at = 0; next_line(record, &at, &line);) {
+        RecordEvent event;
+        json_t *json;
+
+        if (record_line_parse(line.data, line.n, &event, &json) < 0)
+            abort();
+        json_decref(json);
+        if (record_scan_keeps(scan, event, line.offset) &&
+            (buffer_append(ret, line.data, line.n) < 0 || buffer_append(ret, "\n", 1) < 0))
+            abort();
+    }
+}
+
+static void check_shorter(const Buffer *record, const SpoolHistory *h)
+{
+    _cleanup_(record_scan_done) RecordScan scan = {0};
+    _cleanup_buffer_ Buffer shorter = {0};
+    RecordLine line;
+    SpoolHistory same;
+
+    for (size_t at = 0; next_line(record, &at, &line);)
+        if (record_scan_add(&scan, &line) < 0)
+            abort();
+    record_scan_end(&scan);
+    leave_out(record, &scan, &shorter);
+    if (scan.bytes != buffer_size(record) || scan.superseded > scan.bytes)
+        abort();
+    parse(&shorter, &same);
+    if (same.attempts != h->attempts || same.first_attempt != h->first_attempt ||
+        same.next != h->next || same.latest != h->latest || same.waiting != h->waiting ||
+        same.ended != h->ended || same.sent != h->sent || same.n_delivered != h->n_delivered ||
+        same.n_refused != h->n_refused)
+        abort();
+    for (size_t i = 0; i < h->n_delivered; i++)
+        if (strcmp(same.delivered[i], h->delivered[i]) != 0)
+            abort();
+    spool_history_done(&same);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     DeliveryOutcome outcome = {.kind = DELIVERY_DELIVERED, .stage = STAGE_CONTENT, .code = 250};
@@ -39,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     parse(&record, &h);
     before = h.n_delivered;
+    check_shorter(&record, &h);
     spool_history_done(&h);
 
     outcome.text = via.relay = buffer_data(&text);

@@ -150,17 +150,21 @@ class Relay(SystemTest):
 
 class Files(SystemTest):
     def test_unreadable_file(self):
+        """It may be another user's to send: it is left alone, said, and stops nothing."""
         self.configure()
         self.configuration.chmod(0o644)
         os.chown(self.queue.path, 65534, 65534)
-        path = self.queue.drop("m", message(to=[self.address()]))
-        path.chmod(0o600)
+        for state in ("queued", "sending"):
+            path = self.queue.drop(f"m-{state}", message(to=[self.address()]), state=state)
+            path.chmod(0o600)
         directory = self.lab.new_directory()
         directory.chmod(0o777)
-        self.start_again(wrapper=AS_NOBODY, directory=directory)
-        self.queue.wait_state("m", "failed")
-        text = self.queue.events("m", "failed")[0]["text"]
-        self.assertRegex(text.lower(), "permission|read")
+        daemon = self.start_again(wrapper=AS_NOBODY, directory=directory)
+        self.queue.drop("n", message(to=[self.address("bob")]))
+        self.queue.wait_gone("n")
+        self.wait_log(daemon, "m-queued.queued: left alone")
+        self.wait_log(daemon, "m-sending.sending: left alone")
+        self.assertEqual(self.queue.names(), ["m-queued.queued", "m-sending.sending"])
         self.assertEqual(self.copies(self.address()), [])
 
 

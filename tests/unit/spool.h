@@ -30,7 +30,7 @@ static inline void place_init(Place *p)
     p->fd = spool_directory_fd(p->spool);
 }
 
-static inline void place_empty(Place *p)
+static inline void place_empty(const Place *p)
 {
     DIR *stream = opendir(p->path);
     struct dirent *entry;

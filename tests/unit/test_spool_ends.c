@@ -182,6 +182,44 @@ START_TEST(every_end_tells_the_name_afterwards)
 }
 END_TEST
 
+static int syncs; /* of files and directories */
+
+int fsync(int fd)
+{
+    (void)fd;
+    syncs++;
+    return 0;
+}
+
+int fdatasync(int fd)
+{
+    return fsync(fd);
+}
+
+START_TEST(only_a_defect_does_not_wait_for_the_disk)
+{
+    _cleanup_place_ Place p;
+    SpoolClaim *c;
+
+    place_init(&p);
+    put(&p, "a.queued", "");
+    ck_assert_int_eq(claim(&p, "a", &c), SPOOL_CLAIMED);
+    syncs = 0;
+    append(c, ANN);
+    ck_assert_int_eq(syncs, 2); /* the record and, for it is new, the directory */
+    append(c, ANN);
+    ck_assert_int_eq(syncs, 3);
+    ck_assert_int_eq(spool_fail_defect(c, NOW, 303, "it is empty", NULL, NULL), 0);
+    ck_assert_int_eq(symlinkat("nowhere", p.fd, "b.queued"), 0);
+    put(&p, "first", "");
+    ck_assert_int_eq(linkat(p.fd, "first", p.fd, "c.queued", 0), 0);
+    ck_assert_int_eq(claim(&p, "b", &c), SPOOL_DEFECTIVE);
+    ck_assert_int_eq(claim(&p, "c", &c), SPOOL_DEFECTIVE);
+    ck_assert_int_eq(syncs, 3);
+    assert_names(&p, "a.failed a.status b.failed b.status c.failed c.status first ");
+}
+END_TEST
+
 START_TEST(a_defect_that_the_caller_found_fails_with_its_reason)
 {
     _cleanup_place_ Place p;
@@ -333,6 +371,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, a_released_message_goes_back_to_where_it_came_from);
     tcase_add_test(t, the_dead_wait_again_when_they_were_put_off);
     tcase_add_test(t, every_end_tells_the_name_afterwards);
+    tcase_add_test(t, only_a_defect_does_not_wait_for_the_disk);
     tcase_add_test(t, a_defect_that_the_caller_found_fails_with_its_reason);
     tcase_add_test(t, a_claim_whose_file_was_taken_away_says_so);
     tcase_add_test(t, nothing_is_overwritten_at_the_end_either);
