@@ -74,7 +74,7 @@ static const char *taken_text(void)
 
 START_TEST(entries_leave_whole_and_in_order)
 {
-    static const ssize_t steps[] = {3, -EAGAIN, -EAGAIN, 5, -EAGAIN, 0};
+    static const ssize_t steps[] = {3, -EAGAIN, 5, -EAGAIN, 0};
     _cleanup_(log_outlet_free_p) LogOutlet *outlet = NULL;
 
     memcpy(script, steps, sizeof(steps));
