@@ -327,6 +327,7 @@ const Command command_process = {
     .help = "  -v, --verbose  print the dialogue with the relays\n"
             "  -h, --help     print this\n\n"
             "Deferred messages are tried when their time has come. A daemon may work on the same\n"
-            "directory. Exit statuses: 0 all delivered, 69 some failed, 75 try again later.\n",
+            "directory. A signal lets what is in flight end, a second one does not wait for it.\n"
+            "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.\n",
     .run = run_process,
 };
