@@ -66,6 +66,7 @@ int log_outlet_drain(LogOutlet *outlet)
     }
     buffer_done(&outlet->kept);
     outlet->unlooked = 0;
+    outlet->full = false;
     return 0;
 }
 
@@ -114,9 +115,13 @@ static int await(LogOutlet *outlet)
     return n > 0 ? 0 : -EAGAIN;
 }
 
+/* Once it was full, a quarter has to leave: else each small entry would end a gap, and the next
+ * large one begin another. */
 static bool has_room(const LogOutlet *outlet, size_t length)
 {
-    return buffer_size(&outlet->kept) + sizeof(length) + length <= LOG_OUTLET_KEPT_BYTES;
+    size_t limit = outlet->full ? LOG_OUTLET_KEPT_BYTES / 4 * 3 : LOG_OUTLET_KEPT_BYTES;
+
+    return buffer_size(&outlet->kept) + sizeof(length) + length <= limit;
 }
 
 int log_outlet_write(LogOutlet *outlet, const Entry *entry)
@@ -137,10 +142,13 @@ int log_outlet_write(LogOutlet *outlet, const Entry *entry)
             return r;
         if (has_room(outlet, length)) {
             outlet->unlooked = ENTRIES_A_LOOK - 1;
+            outlet->full = false;
             return keep(outlet, record, length);
         }
-        if (await(outlet) < 0)
+        if (await(outlet) < 0) {
+            outlet->full = true;
             return -EAGAIN;
+        }
     }
 }
 

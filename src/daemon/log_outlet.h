@@ -39,6 +39,7 @@ struct LogOutlet {
     bool patient;
     size_t piece; /* bytes that a descriptor which may block is given at a time */
     usec_t patience;
+    bool full;         /* nothing more is kept until some of it has left */
     unsigned unlooked; /* entries that are kept before the reader is looked at again */
     Buffer kept;       /* records, each behind its length as a size_t */
     size_t sent;       /* bytes of the first that are out already */
