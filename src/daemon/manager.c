@@ -36,6 +36,7 @@ struct Manager {
     Log *log;
     Config *config;
     const char *const *overrides;
+    Limits limits;
     Queue *queue;
     bool stopping;
 };
@@ -123,16 +124,19 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What the engine may use of them by the configuration in force. */
+static void compute_limits(Manager *manager)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), manager->config, &manager->limits);
+}
+
 static void tell_limits(Manager *manager)
 {
-    struct rlimit limit;
-    Limits limits;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), manager->config, &limits);
-    if (limits_are_short(&limits))
-        event_limits(manager->log, &limits);
+    if (limits_are_short(&manager->limits))
+        event_limits(manager->log, &manager->limits);
 }
 
 /* ---- Signals ---- */
@@ -175,6 +179,7 @@ static int on_reload(
         config_unref(manager->config);
         manager->config = TAKE_PTR(config);
         event_reloaded(manager->log, manager->config);
+        compute_limits(manager);
         tell_limits(manager);
     }
     notify_ready(manager->notify, format_status(manager, status));
@@ -297,6 +302,7 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     manager->overrides = overrides;
     manager->log_retry_delay = LOG_RETRY_FIRST;
     raise_file_limit();
+    compute_limits(manager);
     r = open_loop(manager);
     if (r < 0)
         return failure_set_errno(f, r, "cannot start the event loop");
