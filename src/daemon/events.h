@@ -2,8 +2,8 @@
  * one sentence for a person. A message that is delivered in one attempt is one entry. */
 #pragma once
 
-#include "daemon/limits.h"
 #include "daemon/log.h"
+#include "delivery/limits.h"
 #include "delivery/report.h"
 #include "settings/config.h"
 

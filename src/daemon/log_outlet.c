@@ -6,6 +6,10 @@
 #include <poll.h>
 #include <time.h>
 
+/* Entries that are kept without a look whether the reader takes something again. For a reader that
+ * is merely slower than we are, a look for each would cost more than all else. */
+#define ENTRIES_A_LOOK 16
+
 int log_outlet_new(const LogOutletOps *ops, int fd, bool patient, LogOutlet **ret)
 {
     LogOutlet *outlet = calloc(1, sizeof(*outlet));
@@ -61,6 +65,8 @@ int log_outlet_drain(LogOutlet *outlet)
         was_taken(outlet);
     }
     buffer_done(&outlet->kept);
+    outlet->unlooked = 0;
+    outlet->full = false;
     return 0;
 }
 
@@ -109,9 +115,13 @@ static int await(LogOutlet *outlet)
     return n > 0 ? 0 : -EAGAIN;
 }
 
+/* Once it was full, a quarter has to leave: else each small entry would end a gap, and the next
+ * large one begin another. */
 static bool has_room(const LogOutlet *outlet, size_t length)
 {
-    return buffer_size(&outlet->kept) + sizeof(length) + length <= LOG_OUTLET_KEPT_BYTES;
+    size_t limit = outlet->full ? LOG_OUTLET_KEPT_BYTES / 4 * 3 : LOG_OUTLET_KEPT_BYTES;
+
+    return buffer_size(&outlet->kept) + sizeof(length) + length <= limit;
 }
 
 int log_outlet_write(LogOutlet *outlet, const Entry *entry)
@@ -119,6 +129,10 @@ int log_outlet_write(LogOutlet *outlet, const Entry *entry)
     char record[LOG_OUTLET_RECORD_BYTES];
     size_t length = outlet->ops->encode(entry, record, sizeof(record));
 
+    if (outlet->unlooked > 0 && has_room(outlet, length)) {
+        outlet->unlooked--;
+        return keep(outlet, record, length);
+    }
     for (;;) {
         int r = log_outlet_drain(outlet);
 
@@ -126,10 +140,15 @@ int log_outlet_write(LogOutlet *outlet, const Entry *entry)
             r = send_now(outlet, record, length);
         if (r != -EAGAIN)
             return r;
-        if (has_room(outlet, length))
+        if (has_room(outlet, length)) {
+            outlet->unlooked = ENTRIES_A_LOOK - 1;
+            outlet->full = false;
             return keep(outlet, record, length);
-        if (await(outlet) < 0)
+        }
+        if (await(outlet) < 0) {
+            outlet->full = true;
             return -EAGAIN;
+        }
     }
 }
 
@@ -140,11 +159,12 @@ size_t log_outlet_left(const LogOutlet *outlet)
 
 int log_outlet_finish(LogOutlet *outlet)
 {
+    usec_t deadline = usec_add(clock_monotonic(), LOG_OUTLET_FINISH_MAX);
     int r;
 
     do
         r = log_outlet_drain(outlet);
-    while (r == -EAGAIN && await(outlet) == 0);
+    while (r == -EAGAIN && clock_monotonic() < deadline && await(outlet) == 0);
     return r;
 }
 

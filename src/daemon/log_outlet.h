@@ -19,6 +19,7 @@
 #define LOG_OUTLET_RECORD_BYTES (ENTRY_MEMORY_BYTES + (size_t)8 * 1024)
 #define LOG_OUTLET_PATIENCE_MAX (200 * USEC_PER_MSEC)
 #define LOG_OUTLET_PATIENCE_EACH (2 * USEC_PER_MSEC)
+#define LOG_OUTLET_FINISH_MAX (2 * USEC_PER_SEC)
 
 typedef struct LogOutlet LogOutlet;
 
@@ -38,8 +39,10 @@ struct LogOutlet {
     bool patient;
     size_t piece; /* bytes that a descriptor which may block is given at a time */
     usec_t patience;
-    Buffer kept; /* records, each behind its length as a size_t */
-    size_t sent; /* bytes of the first that are out already */
+    bool full;         /* nothing more is kept until some of it has left */
+    unsigned unlooked; /* entries that are kept before the reader is looked at again */
+    Buffer kept;       /* records, each behind its length as a size_t */
+    size_t sent;       /* bytes of the first that are out already */
 };
 
 /* Takes over `fd`, unless `borrowed` is set afterwards. 0 or -ENOMEM. */
@@ -56,7 +59,8 @@ int log_outlet_drain(LogOutlet *outlet);
 /* Bytes that are kept and were not sent. */
 size_t log_outlet_left(const LogOutlet *outlet);
 
-/* Sends what is kept, waiting as long as the patience lasts: for the end of the process. */
+/* Sends what is kept, waiting as long as the patience lasts, and LOG_OUTLET_FINISH_MAX at most: for
+ * the end of the process. */
 int log_outlet_finish(LogOutlet *outlet);
 
 /* Of one with a path: what listens there now is to get the next record. */

@@ -14,12 +14,13 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "daemon/events.h"
-#include "daemon/limits.h"
 #include "daemon/notify.h"
 #include "daemon/queue.h"
 #include "daemon/status.h"
+#include "delivery/limits.h"
 #include "queue/timer.h"
 #include "settings/load.h"
+#include "spool/closer.h"
 
 #define REFRESH_DELAY (2 * USEC_PER_SEC)
 #define LOG_RETRY_FIRST (USEC_PER_SEC / 10)
@@ -37,6 +38,7 @@ struct Manager {
     Config *config;
     const char *const *overrides;
     Worker *worker;
+    Limits limits;
     Queue *queue;
     bool stopping;
 };
@@ -124,18 +126,21 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Connections are held to what the limit of open files allows. */
-static void keep_limits(Manager *manager)
+/* What the engine may use of them by the configuration in force. */
+static void compute_limits(Manager *manager)
 {
-    struct rlimit limit;
-    Limits limits;
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), manager->config, &limits);
-    queue_limit_connections(manager->queue, limits.connections);
-    if (limits_are_short(&limits))
-        event_limits(manager->log, &limits);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, manager->config,
+        &manager->limits);
+}
+
+static void apply_limits(Manager *manager)
+{
+    queue_limit_connections(manager->queue, manager->limits.connections);
+    if (limits_are_short(&manager->limits))
+        event_limits(manager->log, &manager->limits);
 }
 
 /* ---- Signals ---- */
@@ -178,7 +183,8 @@ static int on_reload(
         config_unref(manager->config);
         manager->config = TAKE_PTR(config);
         event_reloaded(manager->log, manager->config);
-        keep_limits(manager);
+        compute_limits(manager);
+        apply_limits(manager);
     }
     notify_ready(manager->notify, format_status(manager, status));
     return 0;
@@ -301,6 +307,7 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     manager->overrides = overrides;
     manager->log_retry_delay = LOG_RETRY_FIRST;
     raise_file_limit();
+    compute_limits(manager);
     r = open_loop(manager);
     if (r < 0)
         return failure_set_errno(f, r, "cannot start the event loop");
@@ -317,7 +324,7 @@ int manager_run(Manager *manager)
     char status[STATUS_MAX];
 
     event_started(manager->log, manager->config);
-    keep_limits(manager);
+    apply_limits(manager);
     notify_ready(manager->notify, format_status(manager, status));
     on_changed(manager);
     return sd_event_loop(manager->loop);

@@ -3,7 +3,8 @@
  * meaning and is never used again. */
 #pragma once
 
-/* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused", "limits". */
+/* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused", "limits".
+ */
 #define MESSAGE_ID_STARTED "bc8714f78b3a4defac9d0cd817c7384f"
 #define MESSAGE_ID_STOPPING "8f63e4df94ed46e1a846fa258bcbd2dd"
 #define MESSAGE_ID_RELOADED "ef55341ac2d74158bb72eef903186714"

@@ -1,10 +1,12 @@
 /* outbox process: empties a queue directory once, as the daemon would. Must never leave what is in
  * flight on its own: whatever ends it early lets that end first. */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <systemd/sd-event.h>
@@ -13,7 +15,9 @@
 #include "base/text.h"
 #include "base/worker.h"
 #include "delivery/engine.h"
+#include "delivery/limits.h"
 #include "queue/directory.h"
+#include "spool/closer.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
 
@@ -270,6 +274,17 @@ static const EngineObserver observer = {
     .idle = on_idle,
 };
 
+/* Connections are held to what the limit of open files allows. */
+static void limit_connections(Processing *p, const Config *config)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    Limits limits;
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, config, &limits);
+    engine_limit_connections(p->engine, limits.connections);
+}
+
 /* 0, or a negative errno with a Failure. */
 static int open_engine(Processing *p, const char *path, Config *config, Failure *f)
 {
@@ -289,7 +304,10 @@ static int open_engine(Processing *p, const char *path, Config *config, Failure 
         return r;
     r = engine_new(
         p->loop, directory_source(p->directory), worker, config, &observer, p, &p->engine);
-    return r < 0 ? failure_set_errno(f, r, "cannot process %s", path) : 0;
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot process %s", path);
+    limit_connections(p, config);
+    return 0;
 }
 
 static void close_engine(Processing *p)
@@ -363,6 +381,7 @@ const Command command_process = {
     .help = "  -v, --verbose  print the dialogue with the relays\n"
             "  -h, --help     print this\n\n"
             "Deferred messages are tried when their time has come. A daemon may work on the same\n"
-            "directory. Exit statuses: 0 all delivered, 69 some failed, 75 try again later.\n",
+            "directory. A signal lets what is in flight end, a second one does not wait for it.\n"
+            "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.\n",
     .run = run_process,
 };

@@ -1,9 +1,12 @@
 """The tests of the unit, run as root in a machine whose systemd is real: tests/system/test_systemd.py
 starts it there. Prints what became of each test as one JSON object."""
 
+import contextlib
 import json
+import os
 import pathlib
 import pwd
+import signal
 import subprocess
 import sys
 import unittest
@@ -165,6 +168,47 @@ class Unit(unittest.TestCase):
         wait_for(lambda: len(list(SPOOL.glob("n*.failed"))) == count, "all given up", 60)
         failed = {e["OUTBOX_ID"] for e in journal() if e.get("OUTBOX_EVENT") == "failed"}
         self.assertEqual(len([i for i in failed if i.startswith("n")]), count)
+
+    @contextlib.contextmanager
+    def stopped_journald(self):
+        """While nobody reads the journal's socket; it is full, and so is what is kept for it."""
+        pid = int(run("systemctl", "show", "-P", "MainPID", "systemd-journald"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for number in range(self.MANY):
+                (SPOOL / f".{self.LONG}{number}").write_bytes(message(to=[]))
+                (SPOOL / f".{self.LONG}{number}").rename(SPOOL / f"{self.LONG}{number}.queued")
+            wait_for(lambda: len(list(SPOOL.glob("*.failed"))) == self.MANY, "all given up", 60)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    LONG = "n" * 200
+    MANY = 3000
+
+    def test_journald_that_stops_holds_up_no_mail(self):
+        with self.stopped_journald():
+            self.drop("meanwhile", message(to=["nine@lab.test"]))
+            self.wait_copy("nine@lab.test")
+
+        def told():
+            return [e for e in journal("OUTBOX_EVENT=problem") if "could not be" in e["MESSAGE"]]
+
+        wait_for(told, "what is missing")
+        lost = sum(int(e["MESSAGE"].split()[0]) for e in told())
+        failed = [e for e in journal("OUTBOX_EVENT=failed") if e["OUTBOX_ID"].startswith(self.LONG)]
+        self.assertGreater(lost, 0)
+        self.assertIn(lost + len(failed), (self.MANY, self.MANY + 1))  # "meanwhile" may be among them
+        self.drop("after", message(to=["ten@lab.test"]))
+        wait_for(lambda: journal("OUTBOX_ID=after"), "an entry as ever")
+
+    def test_journald_that_stops_holds_up_no_stop(self):
+        pid = int(run("systemctl", "show", "-P", "MainPID", "outboxd"))
+        with self.stopped_journald():
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the end of outboxd")
+        result = wait_for(lambda: run("systemctl", "show", "-P", "Result", "outboxd").strip(), "")
+        self.assertEqual(result, "success")
 
     def test_reload(self):
         configure(self.lab.relay("plain", name="renamed"))

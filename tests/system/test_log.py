@@ -30,7 +30,8 @@ class StoppedReader(SystemTest):
     def make_entries(self):
         """Long ones, of a configuration with many mistakes."""
         right = self.configuration.read_bytes()
-        self.configuration.write_text("relays = ( { " + "".join(f"{'x' * 75}{n} = 1;\n" for n in range(99)) + "} );\n")
+        mistakes = "".join(f"{'x' * 75}{number} = 1;\n" for number in range(99))
+        self.configuration.write_text("relays = ( { " + mistakes + "} );\n", encoding="ascii")
         for _ in range(MANY):
             self.daemon.reload()
         self.configuration.write_bytes(right)

@@ -1,10 +1,9 @@
 /* Counting descriptors. Must never ask the system: what it allows is a parameter. */
-#include "daemon/limits.h"
+#include "delivery/limits.h"
 
 #include <stdio.h>
 
 #include "base/macros.h"
-#include "spool/closer.h"
 
 /* What there is besides connections. Standard streams, loop, timers and signals: 10; log and
  * service manager: 4; the directory, its watch and scan: 10; messages that are read ahead: 32; a
@@ -19,9 +18,9 @@ static size_t less(size_t from, size_t n)
     return from > n ? from - n : 0;
 }
 
-void limits_compute(size_t files, const Config *config, Limits *ret)
+void limits_compute(size_t files, size_t reserved, const Config *config, Limits *ret)
 {
-    size_t own = FILES_OWN + CLOSER_KEPT_MAX + config->n_relays * FILES_EACH_RELAY;
+    size_t own = FILES_OWN + reserved + config->n_relays * FILES_EACH_RELAY;
 
     *ret = (Limits){.files = files, .own = own, .descriptors = less(files, own)};
     for (size_t i = 0; i < config->n_relays; i++)

@@ -1,8 +1,8 @@
-/* daemon: connections that the limit of open files allows. */
+/* delivery: connections that the limit of open files allows. */
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/limits.h"
+#include "delivery/limits.h"
 #include "spool/closer.h"
 #include "unit.h"
 
@@ -13,7 +13,7 @@ START_TEST(enough_files_allow_what_is_configured)
 {
     Limits limits;
 
-    limits_compute(1024, &config, &limits);
+    limits_compute(1024, CLOSER_KEPT_MAX, &config, &limits);
     ck_assert_uint_eq(limits.wanted, 120);
     ck_assert_uint_eq(limits.connections, 120);
     ck_assert(!limits_are_short(&limits));
@@ -28,7 +28,7 @@ START_TEST(fewer_files_allow_fewer_connections)
     char text[LIMITS_TEXT_MAX], wanted[64];
     size_t own, exactly;
 
-    limits_compute(480, &config, &limits);
+    limits_compute(480, CLOSER_KEPT_MAX, &config, &limits);
     ck_assert(limits_are_short(&limits));
     own = limits.own;
     ck_assert_uint_eq(limits.connections, (480 - own) / LIMITS_FILES_EACH);
@@ -42,9 +42,9 @@ START_TEST(fewer_files_allow_fewer_connections)
     exactly = own + 120 * LIMITS_FILES_EACH;
     snprintf(wanted, sizeof(wanted), "to %zu,", exactly);
     ck_assert_ptr_nonnull(strstr(text, wanted));
-    limits_compute(exactly, &config, &limits);
+    limits_compute(exactly, CLOSER_KEPT_MAX, &config, &limits);
     ck_assert(!limits_are_short(&limits));
-    limits_compute(exactly - 1, &config, &limits);
+    limits_compute(exactly - 1, CLOSER_KEPT_MAX, &config, &limits);
     ck_assert(limits_are_short(&limits));
 }
 END_TEST
@@ -55,16 +55,16 @@ START_TEST(one_connection_is_always_tried)
     char text[LIMITS_TEXT_MAX];
 
     for (size_t files = 0; files < 300; files += 3) {
-        limits_compute(files, &config, &limits);
+        limits_compute(files, CLOSER_KEPT_MAX, &config, &limits);
         ck_assert_uint_ge(limits.connections, 1);
         ck_assert_uint_le(limits.descriptors, files);
     }
-    limits_compute(0, &config, &limits);
+    limits_compute(0, CLOSER_KEPT_MAX, &config, &limits);
     ck_assert_uint_eq(limits.descriptors, 0);
     limits_format(&limits, text);
     ck_assert_ptr_nonnull(strstr(text, "at most 1 connection at a time"));
     /* Even then the number that it advises is enough. */
-    limits_compute(strtoul(strstr(text, " to ") + 4, NULL, 10), &config, &limits);
+    limits_compute(strtoul(strstr(text, CLOSER_KEPT_MAX, " to ") + 4, NULL, 10), &config, &limits);
     ck_assert(!limits_are_short(&limits));
 }
 END_TEST
@@ -78,9 +78,9 @@ START_TEST(the_largest_numbers_fit)
 
     for (size_t i = 0; i < 1000; i++)
         many[i].connections = 10000;
-    limits_compute(2147483647, &large, &limits);
+    limits_compute(2147483647, CLOSER_KEPT_MAX, &large, &limits);
     ck_assert(!limits_are_short(&limits));
-    limits_compute(1048576, &large, &limits);
+    limits_compute(1048576, CLOSER_KEPT_MAX, &large, &limits);
     limits_format(&limits, text);
     ck_assert_ptr_nonnull(strstr(text, "or lower `connections`"));
 }
@@ -88,7 +88,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("daemon/limits");
+    Suite *suite = suite_create("delivery/limits");
     TCase *tc = tcase_create("limits");
 
     tcase_add_test(tc, enough_files_allow_what_is_configured);

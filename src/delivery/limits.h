@@ -20,7 +20,8 @@ typedef struct Limits {
     size_t connections; /* that these allow; at least 1, at most `wanted` */
 } Limits;
 
-void limits_compute(size_t files, const Config *config, Limits *ret);
+/* `reserved`: what the queue keeps open besides (CLOSER_KEPT_MAX). */
+void limits_compute(size_t files, size_t reserved, const Config *config, Limits *ret);
 
 /* Whether fewer connections are possible than are configured. */
 bool limits_are_short(const Limits *limits);
