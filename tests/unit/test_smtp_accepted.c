@@ -7,7 +7,7 @@
 
 #define MESSAGES 6
 #define RECIPIENTS 3
-#define SEEDS 20000
+#define SEEDS 5000
 
 typedef enum Fate {
     FATE_NONE,
