@@ -131,7 +131,8 @@ void delivery_note(
     const DeliveryOutcome *outcome = event->outcome;
     const char *address = d->part[event->recipient].address;
 
-    if (outcome->kind == DELIVERY_CUT_OFF || (stale && is_stale_loss(outcome)))
+    if (outcome->kind == DELIVERY_CUT_OFF || outcome->kind == DELIVERY_POSTPONED ||
+        (stale && is_stale_loss(outcome)))
         return;
     d->delivered += outcome->kind == DELIVERY_DELIVERED;
     d->refused += outcome->kind == DELIVERY_REFUSED;

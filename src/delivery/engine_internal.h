@@ -20,11 +20,12 @@ typedef struct Link {
     Delivery *deliveries[LINK_DELIVERIES_MAX];
     unsigned n_deliveries;
     bool ready;
-    bool quitting;     /* takes no more messages; QUIT is said when the last is done */
-    bool closed;       /* over; freed by the pump */
-    bool served;       /* the relay said what becomes of a message */
-    unsigned taken;    /* messages */
-    usec_t idle_since; /* monotonic */
+    bool quitting;      /* takes no more messages; QUIT is said when the last is done */
+    bool closed;        /* over; freed by the pump */
+    bool served;        /* the relay said what becomes of a message */
+    const void *blamed; /* the delivery that its being cut off is held against */
+    unsigned taken;     /* messages */
+    usec_t idle_since;  /* monotonic */
     struct Link *next;
 } Link;
 

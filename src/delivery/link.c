@@ -98,16 +98,31 @@ static void on_served(Link *link)
     engine_wake(engine); /* for more connections */
 }
 
+/* Cut off in the middle of a message: held against it, the oldest under way, and not the relay. */
+static bool is_held_against_message(const DeliveryOutcome *outcome)
+{
+    return outcome->kind == DELIVERY_CUT_OFF && outcome->under_way && outcome->cause != CAUSE_REPLY;
+}
+
 static void on_recipient(Link *link, const SmtpEvent *event)
 {
     const DeliveryOutcome *outcome = event->outcome;
+    Delivery *delivery = delivery_of(event->transaction);
+    DeliveryOutcome deferred = *outcome;
+    SmtpEvent as_deferred = *event;
     bool stale = link->served;
+
+    if (is_held_against_message(outcome) && (!link->blamed || link->blamed == delivery)) {
+        link->blamed = delivery;
+        deferred.kind = DELIVERY_DEFERRED;
+        as_deferred.outcome = &deferred;
+    }
 
     if (!link->served && outcome->kind != DELIVERY_CUT_OFF && outcome->code > 0 &&
         outcome->stage != STAGE_MESSAGE)
         on_served(link);
-    delivery_note(delivery_of(event->transaction), &link->engine->context, event, stale,
-        engine_now_real(link->engine));
+    delivery_note(
+        delivery, &link->engine->context, &as_deferred, stale, engine_now_real(link->engine));
 }
 
 static int on_transaction_done(Link *link, const SmtpEvent *event)
@@ -165,7 +180,8 @@ static int on_closed(Link *link, const SmtpEvent *event)
     uint32_t random = 0;
 
     link_close(link);
-    if (outcome->kind != DELIVERY_CUT_OFF || link->served || was_idle)
+    if (outcome->kind != DELIVERY_CUT_OFF || link->served || was_idle ||
+        is_held_against_message(outcome))
         return 0;
     (void)getrandom(&random, sizeof(random), 0);
     if (relay_fault(link->relay, outcome, random, engine_now(link->engine, CLOCK_MONOTONIC)))

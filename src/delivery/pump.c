@@ -115,7 +115,7 @@ static usec_t next_monotonic(const Engine *engine, usec_t now)
     if (engine->stopping && engine->stop_deadline > now)
         next = MIN(next, engine->stop_deadline);
     for (const Link *link = engine->links; link; link = link->next)
-        if (link->ready && link->n_deliveries == 0)
+        if (link->ready && !link->quitting && link->n_deliveries == 0)
             next = MIN(next, usec_add(link->idle_since, link->relay->config->idle_timeout));
     return next;
 }

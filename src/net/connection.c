@@ -73,6 +73,7 @@ static int start_session(Connection *c, usec_t now)
     int r;
 
     c->options = options_from_relay(&source);
+    c->options.chunking &= !c->shared->no_chunking;
     r = smtp_session_new(&c->options, now, &c->session);
     if (r >= 0 && c->tls)
         r = smtp_session_tls_started(c->session, tls_stream_info(c->tls), now);
@@ -96,7 +97,7 @@ static void lose_connection(Connection *c, int number, const char *what)
 
     (void)failure_set(&f, -ECONNRESET, number, "%s (%s): %s%s", c->relay->host, c->address, what,
         greeting ? "; perhaps it takes no connections from this address" : "");
-    why = fault_in_session(c, &f);
+    why = fault_in_session(&f);
     lose(c, &why);
 }
 
@@ -133,14 +134,16 @@ static void end_of_input(Connection *c, ssize_t result, Failure *f)
         lose_connection(c, why->number, failure_text(why));
 }
 
-/* 1 when something came in, 0 when not, or -ENOMEM. */
+/* 1 when something came in, 0 when not, or -ENOMEM. Where nothing can be written any more, what has
+ * come is still read, and what may come as long as a message's fate hangs on it. */
 static int read_input(Connection *c, usec_t now)
 {
     _cleanup_failure_ Failure f = {0};
+    bool last_words = c->write_failed && !smtp_session_awaits_verdict(c->session);
     char *room;
     ssize_t n;
 
-    if (!c->readable)
+    if (!c->readable && !last_words)
         return 0;
     room = smtp_session_reserve(c->session, READ_BYTES);
     if (!room)
@@ -148,7 +151,7 @@ static int read_input(Connection *c, usec_t now)
     n = transport_read(c, room, READ_BYTES, &f);
     if (n == -ENOMEM)
         return -ENOMEM;
-    if (n == -EAGAIN && !c->write_failed) {
+    if (n == -EAGAIN && !last_words) {
         c->readable = false;
         c->read_wait = c->tls ? tls_stream_wants(c->tls) : POLLIN;
         return 0;
@@ -167,6 +170,8 @@ static int read_input(Connection *c, usec_t now)
 static void say_goodbye(Connection *c, usec_t now)
 {
     c->closed = true;
+    c->shared->no_chunking |=
+        (smtp_session_capabilities(c->session)->refused & SMTP_CAP_CHUNKING) != 0;
     if (c->lost)
         return;
     (void)write_output(c, now);

@@ -16,7 +16,7 @@
 typedef struct Connection Connection;
 
 /* What a relay's connections share: its TLS context, made by the first that needs it, with the
- * cached TLS session. For one thread. */
+ * cached TLS session; that BDAT is not to be used. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
 int connection_shared_new(Config *config, size_t relay_index, Worker *worker,

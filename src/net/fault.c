@@ -1,5 +1,5 @@
-/* The one place where failures of name lookup, sockets and TLS become outcomes. Must never hold one
- * against a message that was not under way. */
+/* The one place where failures of name lookup, sockets and TLS become outcomes. Must never say
+ * whose fault one is. */
 #include "net/fault.h"
 
 #include "base/errors.h"
@@ -17,6 +17,18 @@ static bool is_about_certificate(int number)
     }
 }
 
+/* Some are nothing that the relay or the network did. */
+static DeliveryCause cause_of(int number)
+{
+    switch (number) {
+    case ERROR_TIMEOUT: return CAUSE_TIMEOUT;
+    case ERROR_CONFIGURATION:
+    case ERROR_CERTIFICATE_STORE:
+    case ERROR_CLIENT_CERTIFICATE: return CAUSE_OWN;
+    default: return CAUSE_LOST;
+    }
+}
+
 DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure)
 {
     DeliveryStage stage = transport_stage(c);
@@ -27,19 +39,19 @@ DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure
         stage = STAGE_CERTIFICATE;
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
+        .cause = c->found.secret_failed ? CAUSE_OWN : cause_of(failure->number),
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),
     };
 }
 
-DeliveryOutcome fault_in_session(const Connection *c, const Failure *failure)
+DeliveryOutcome fault_in_session(const Failure *failure)
 {
-    DeliveryStage stage = smtp_session_stage(c->session);
-
     return (DeliveryOutcome){
-        .kind = delivery_stage_is_relay(stage) ? DELIVERY_CUT_OFF : DELIVERY_DEFERRED,
-        .stage = stage,
+        .kind = DELIVERY_CUT_OFF,
+        .cause = cause_of(failure->number),
+        .stage = STAGE_NONE,
         .error = failure->number,
         .text = failure_text(failure),
     };

@@ -5,10 +5,8 @@
 #include "base/outcome.h"
 #include "net/transport.h"
 
-/* A transport that did not come up: always the relay's fault. The text is borrowed from `failure`.
- */
+/* A transport that did not come up. The text is borrowed from `failure`. */
 DeliveryOutcome fault_before_session(const Connection *connection, const Failure *failure);
 
-/* A transport that broke below the session, in the stage that the session is in: the relay's fault
- * up to AUTH, a temporary failure of what was under way later. */
-DeliveryOutcome fault_in_session(const Connection *connection, const Failure *failure);
+/* A transport that broke below the session: where the session was is for it to say. */
+DeliveryOutcome fault_in_session(const Failure *failure);

@@ -9,6 +9,7 @@ struct ConnectionShared {
     Worker *worker;
     const RelayConfig *relay;
     TlsContext *tls;    /* NULL until a connection needs it */
+    bool no_chunking;   /* the relay offers CHUNKING and does not know BDAT */
     bool has_host_name; /* it has been looked for */
     char *host_name;    /* this host's, or NULL when it has none fit for EHLO */
 };

@@ -126,13 +126,14 @@ static void parse_limits(SmtpCapabilities *ret, Word parameters)
 
     while ((word = next_word(&parameters, ' ')).n > 0) {
         Word name = next_word(&word, '='), value = next_word(&word, '=');
+        unsigned limit = value.n <= LIMIT_DIGITS_MAX ? (unsigned)word_number(value) : 0;
 
-        if (value.n > LIMIT_DIGITS_MAX)
+        if (limit == 0)
             continue;
         if (word_is(name, "RCPTMAX"))
-            ret->limit_rcpt = (unsigned)word_number(value);
+            ret->limit_rcpt = limit;
         else if (word_is(name, "MAILMAX"))
-            ret->limit_mail = (unsigned)word_number(value);
+            ret->limit_mail = limit;
     }
 }
 

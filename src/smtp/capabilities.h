@@ -29,13 +29,18 @@ typedef enum SmtpCapability {
 } SmtpCapability;
 
 typedef struct SmtpCapabilities {
-    bool esmtp;           /* EHLO was accepted */
-    unsigned flags;       /* SmtpCapability */
-    uint64_t size_max;    /* 0: no limit stated */
+    bool esmtp;        /* EHLO was accepted */
+    unsigned flags;    /* SmtpCapability */
+    unsigned refused;  /* of these, not known after all when the session used them (CHUNKING: BDAT;
+                          SIZE, 8BITMIME, SMTPUTF8: the parameter of MAIL): it does without them,
+                          SMTPUTF8 where no address needs it. With CHUNKING among them the
+                          next connection should do without as well */
+    uint64_t size_max; /* 0: no limit stated */
     char mechanisms[512]; /* upper case, separated by single blanks, "AUTH=" forms merged; cut at a
                              word when longer */
-    unsigned limit_rcpt;  /* LIMITS RCPTMAX, 0: none */
-    unsigned limit_mail;  /* LIMITS MAILMAX, 0: none */
+    unsigned limit_rcpt;  /* LIMITS RCPTMAX (RFC 9422, 5.2): recipients a transaction, up to 999999;
+                             0: none stated. The session does not hold transactions to it */
+    unsigned limit_mail;  /* LIMITS MAILMAX (5.1): transactions a session; likewise */
     char domain[256];     /* the server's name from the first line, printable, cut */
 } SmtpCapabilities;
 
@@ -45,6 +50,12 @@ void smtp_capabilities_parse(const SmtpReply *reply, SmtpCapabilities *ret);
 static inline bool smtp_has(const SmtpCapabilities *capabilities, SmtpCapability flag)
 {
     return (capabilities->flags & flag) != 0;
+}
+
+/* Whether it is offered and was not refused when it was used. */
+static inline bool smtp_uses(const SmtpCapabilities *capabilities, SmtpCapability flag)
+{
+    return (capabilities->flags & ~capabilities->refused & flag) != 0;
 }
 
 /* Whether the AUTH mechanism (any case) is offered. */

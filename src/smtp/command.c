@@ -178,17 +178,30 @@ static int append_address(Buffer *out, const char *address, const SmtpCapabiliti
     return buffer_append(out, address, local_n) ?: append_alabels(out, address + local_n);
 }
 
-static bool needs_utf8(const SmtpTransaction *transaction)
+static bool address_needs_utf8(const SmtpTransaction *transaction)
 {
-    Word word;
-
-    if (transaction->wants_utf8 || !is_ascii(transaction->sender) ||
-        find_word(transaction->sender_parameters, "SMTPUTF8", &word))
+    if (!is_ascii(transaction->sender))
         return true;
     for (size_t i = 0; i < transaction->n_recipients; i++)
         if (!is_ascii(transaction->recipients[i].address))
             return true;
     return false;
+}
+
+/* Not for an address's sake. */
+static bool message_wants_utf8(const SmtpTransaction *transaction)
+{
+    Word word;
+
+    return transaction->wants_utf8 || find_word(transaction->sender_parameters, "SMTPUTF8", &word);
+}
+
+static bool asks_for_utf8(const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
+{
+    if (!smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
+        return false;
+    return (smtp_uses(capabilities, SMTP_CAP_SMTPUTF8) && message_wants_utf8(transaction)) ||
+           address_needs_utf8(transaction);
 }
 
 /* What BODY says (RFC 6152), or NULL. What we know of the content stands above what the sender
@@ -210,13 +223,27 @@ static int append_own_parameters(
     const char *body = body_parameter(transaction);
     int r = 0;
 
-    if (smtp_has(capabilities, SMTP_CAP_SIZE) && transaction->size > 0)
+    if (smtp_uses(capabilities, SMTP_CAP_SIZE) && transaction->size > 0)
         r = buffer_appendf(out, " SIZE=%" PRIu64, transaction->size);
-    if (r >= 0 && smtp_has(capabilities, SMTP_CAP_8BITMIME) && body)
+    if (r >= 0 && smtp_uses(capabilities, SMTP_CAP_8BITMIME) && body)
         r = buffer_append_string(out, body);
-    if (r >= 0 && smtp_has(capabilities, SMTP_CAP_SMTPUTF8) && needs_utf8(transaction))
+    if (r >= 0 && asks_for_utf8(transaction, capabilities))
         r = buffer_append_string(out, " SMTPUTF8");
     return r;
+}
+
+unsigned smtp_command_mail_chosen(
+    const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
+{
+    unsigned chosen = 0;
+
+    if (transaction->size > 0)
+        chosen |= SMTP_CAP_SIZE;
+    if (body_parameter(transaction))
+        chosen |= SMTP_CAP_8BITMIME;
+    if (message_wants_utf8(transaction) && !address_needs_utf8(transaction))
+        chosen |= SMTP_CAP_SMTPUTF8;
+    return chosen & capabilities->flags & ~capabilities->refused;
 }
 
 /* `out` had `size` bytes before: they are all it keeps when `r` tells of a failure. */

@@ -53,11 +53,20 @@ int smtp_command_simple(
  * body goes out as 8BITMIME, for its line ends are made CRLF. Everything else is left out: SIZE is
  * ours to say, and a parameter of an extension that is not known here cannot be known to be wanted.
  *
+ * What is in SmtpCapabilities.refused is not said; SMTPUTF8 is all the same where an address needs
+ * it.
+ *
  * An address with bytes above 127 needs SMTPUTF8; where that is not offered its domain is turned
  * into A-labels (RFC 5890); a local part that cannot be, and bytes that are not UTF-8, are
  * -EILSEQ. A verb that is not offered is -EOPNOTSUPP. */
 int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* The parameters of MAIL that go out for this transaction because they are offered and because it
+ * is better to say them, and that it can do without: of SIZE, 8BITMIME (BODY) and SMTPUTF8 (where
+ * no address needs it). SmtpCapability. */
+unsigned smtp_command_mail_chosen(
+    const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
 
 /* RCPT TO with NOTIFY and ORCPT where DSN is offered; the address as above. */
 int smtp_command_rcpt(

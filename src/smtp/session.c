@@ -77,6 +77,21 @@ void smtp_session_written(SmtpSession *s, size_t n, usec_t now)
         wipe_output(s);
 }
 
+/* The same once the session is given up: replies that are still worth having are read. */
+static int work_closing(SmtpSession *s)
+{
+    bool over = !smtp_session_awaits_verdict(s);
+    int r;
+
+    r = over ? 0 : smtp_read_reply(s);
+    if (r != 0)
+        return r;
+    if (!over && !s->lost && s->now < smtp_session_deadline(s))
+        return 0;
+    s->state = SMTP_SESSION_ENDING;
+    return 1;
+}
+
 /* Does one thing that may lead to an event. 1 when it did, 0 when there is nothing to do. */
 static int work(SmtpSession *s)
 {
@@ -85,6 +100,8 @@ static int work(SmtpSession *s)
 
     if (s->state == SMTP_SESSION_OVER)
         return 0;
+    if (s->state == SMTP_SESSION_CLOSING)
+        return work_closing(s);
     r = smtp_read_reply(s);
     if (r != 0)
         return r;
@@ -176,7 +193,6 @@ int smtp_session_submit(SmtpSession *s, SmtpTransaction *transaction, usec_t now
         .states = flight->states,
         .states_allocated = flight->states_allocated,
         .n_open = transaction->n_recipients,
-        .bdat = s->chunking,
     };
     s->now = now;
     if (s->n_flights++ == 0)
@@ -189,7 +205,9 @@ void smtp_session_lost(SmtpSession *s, const DeliveryOutcome *why)
     if (s->lost || s->state == SMTP_SESSION_ENDING || s->state == SMTP_SESSION_OVER)
         return;
     s->lost = true;
-    s->end = *why;
+    if (s->state == SMTP_SESSION_CLOSING)
+        return;
+    s->end = (DeliveryOutcome){.cause = why->cause, .stage = why->stage, .error = why->error};
     smtp_keep_end_text(s, why->text);
 }
 

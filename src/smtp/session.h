@@ -67,23 +67,40 @@ typedef enum SmtpEventType {
     SMTP_EVENT_RECIPIENT,        /* the final outcome of event.transaction's recipient number
                                     event.recipient, in this attempt */
     SMTP_EVENT_TRANSACTION_DONE, /* every recipient of it has had its event; its memory is the
-                                  * caller's again. `attempted` says whether any recipient had an
-                                  * outcome other than RELAY_FAULT: false means that nothing is to
-                                  * be held against the message */
+                                  * caller's again. `accepted` tells of a limit that was met */
     SMTP_EVENT_REPLY,  /* to smtp_session_command(): event.outcome (DELIVERED stands for 2xx), and
                           all its lines in smtp_session_last_reply() */
-    SMTP_EVENT_CLOSED, /* the session is over: after QUIT (outcome.kind DELIVERED), or for a fault,
-                          which event.outcome tells. The last event */
+    SMTP_EVENT_CLOSED, /* the session is over: after QUIT (outcome.kind DELIVERED), or cut off, and
+                          event.outcome tells how. The last event */
 } SmtpEventType;
 
 typedef struct SmtpEvent {
     SmtpEventType type;
     SmtpTransaction *transaction;
     size_t recipient;
-    bool attempted;
+    size_t accepted; /* TRANSACTION_DONE: recipients that were accepted when the first reply of a
+                        limit came (452 or 552 to RCPT); 0: none came, or before any was */
     const DeliveryOutcome
         *outcome; /* RECIPIENT, REPLY, CLOSED; borrowed until the next call on the session */
 } SmtpEvent;
+
+/* What an outcome says, beside a verdict of the relay's on a recipient (DELIVERED, REFUSED,
+ * DEFERRED: CAUSE_REPLY) and one of our own (REFUSED, CAUSE_OWN, STAGE_MESSAGE):
+ *
+ * POSTPONED: the recipient is to go at once in a further transaction, over this session where it
+ * can be submitted to. It was refused for now behind one that was accepted, so that it may be over
+ * a limit; or the whole transaction was, for what the session had chosen to say (SIZE, BODY,
+ * SMTPUTF8, BDAT) and says no more. That comes to an end: a transaction that postpones has a
+ * recipient accepted, or leaves the session with less to choose.
+ *
+ * CUT_OFF: the session ended before a verdict, and these are the facts; whose fault it was is not
+ * said. `cause` is REPLY (421 anywhere; 530 to MAIL with STAGE_AUTH; a refused RSET that was
+ * needed; 500 to 504 or 555 to BDAT, see SmtpCapabilities.refused; before READY any refusal), LOST,
+ * TIMEOUT, PROTOCOL (a reply that is none, or none that may come there; then with its code), or
+ * OWN; `stage` is where the session was. `under_way`: a byte of this transaction's MAIL may have
+ * reached the relay. `perhaps`: the end of its content was written in full, and no reply said yes
+ * or no to it, though it was waited for as long as it could come. In CLOSED both stand for any
+ * transaction that was cut off. */
 
 typedef struct SmtpSession SmtpSession;
 
@@ -105,7 +122,7 @@ Buffer *smtp_session_output(SmtpSession *session);
 void smtp_session_written(SmtpSession *session, size_t n, usec_t now);
 
 /* Monotonic time at which smtp_session_step() must be called even without input, which then closes
- * for a time-out; USEC_NEVER: none. */
+ * for a time-out; USEC_NEVER: none. After steps until 0 it is never past. */
 usec_t smtp_session_deadline(const SmtpSession *session);
 
 /* Whether smtp_session_submit() may be called: ready, not closing, and fewer than two transactions
@@ -124,17 +141,20 @@ int smtp_session_content(SmtpSession *session, const char *data, size_t n);
 int smtp_session_content_end(SmtpSession *session, usec_t now);
 
 /* The content cannot be had (reading failed): the session closes without ending the message, its
- * recipients are DEFERRED with `text` (copied). */
+ * recipients are CUT_OFF by CAUSE_OWN at STAGE_MESSAGE with `text` (copied). */
 void smtp_session_content_abort(SmtpSession *session, const char *text);
 
 /* TLS stands. `info` is copied. */
 int smtp_session_tls_started(SmtpSession *session, const SmtpTlsInfo *info, usec_t now);
 
-/* The transport is gone or never came up: `why` (copied) is the fault; what is under way gets its
- * events, then CLOSED. `why` must have a kind of DEFERRED (lost or timed out while a message was
- * under way is then that message's) or RELAY_FAULT. Its stage may be STAGE_NONE: the session's own.
- * Replies that were received before are judged first. */
+/* The transport is gone or never came up. Of `why` the cause, stage, error and text (copied) count;
+ * STAGE_NONE is where the session is. Replies that were received before are judged first. What is
+ * under way gets its events, then CLOSED comes. */
 void smtp_session_lost(SmtpSession *session, const DeliveryOutcome *why);
+
+/* Whether the end of a message has been written in full whose reply has not come. As long as that
+ * is so reading is worth while, even where nothing can be written any more. */
+bool smtp_session_awaits_verdict(const SmtpSession *session);
 
 /* Says one command as it stands ("NOOP", "VRFY postmaster") while the session is idle; REPLY
  * follows. 0; -EBUSY when it is not idle; -EINVAL for a line that holds a control character, or

@@ -75,5 +75,5 @@ int smtp_send_quit(SmtpSession *s, _unused_ SmtpFlight *flight)
 
 int smtp_on_quit_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
-    return smtp_end_fault(s, STAGE_QUIT, ERROR_NONE);
+    return smtp_end_reply(s, STAGE_QUIT, ERROR_NONE);
 }

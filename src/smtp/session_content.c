@@ -126,6 +126,7 @@ int smtp_session_content_end(SmtpSession *s, usec_t now)
         return r;
     flight->phase = SMTP_FLIGHT_SENT;
     flight->end_at = s->written + buffer_size(&s->output);
+    flight->end_due = true;
     return smtp_pump(s);
 }
 
@@ -175,34 +176,78 @@ static int judge_refusal(SmtpSession *s, SmtpFlight *flight)
     return 0;
 }
 
-int smtp_refused_early(SmtpSession *s)
+int smtp_refused_early(SmtpSession *s, SmtpFlight *flight)
 {
-    const DeliveryOutcome end = {.kind = DELIVERY_CUT_OFF,
-        .stage = STAGE_CONTENT,
-        .error = ERROR_SMTP_PROTOCOL,
-        .text = "the server refused the message before its end"};
+    int r;
 
-    smtp_session_lost(s, &end);
-    return judge_refusal(s, smtp_content_flight(s));
+    r = judge_refusal(s, flight);
+    smtp_end_refused_early(s);
+    return r;
+}
+
+bool smtp_bdat_is_unknown(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return flight->bdat && !s->knows_bdat && s->reply.code != 503 && smtp_reply_is_about_command(s);
+}
+
+/* BDAT is offered, and refused as a command (RFC 3030). That is no verdict on the message: from now
+ * on DATA does. Who knew BDAT before has taken the chunk away; any other may have read it as
+ * commands. */
+static int do_without_bdat(SmtpSession *s, SmtpFlight *flight)
+{
+    smtp_flight_stop(s, flight);
+    if (!s->knows_bdat)
+        return smtp_end_not_known(s, flight);
+    s->capabilities.refused |= SMTP_CAP_CHUNKING;
+    s->chunking = false;
+    return smtp_postpone(s, flight, STAGE_CONTENT);
+}
+
+static bool is_bdat_refused(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return smtp_bdat_is_unknown(s, flight) ||
+           (flight->bdat && flight->n_open > 0 && smtp_reply_is_about_command(s));
 }
 
 int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)
 {
-    return smtp_reply_done_well(s) ? 0 : judge_refusal(s, flight);
+    if (is_bdat_refused(s, flight))
+        return do_without_bdat(s, flight);
+    if (!smtp_reply_done_well(s))
+        return judge_refusal(s, flight);
+    s->knows_bdat = true;
+    return 0;
 }
 
-/* The relay takes the message over, for those it accepted. */
-int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
+int smtp_delivered(SmtpSession *s, SmtpFlight *flight)
 {
     int r;
 
-    if (!smtp_reply_done_well(s))
-        return judge_refusal(s, flight);
-    if (flight->n_open == 0)
+    if (!smtp_flight_is_hopeful(flight))
         return 0;
+    if (flight->accepted == 0)
+        smtp_admit_odd(flight);
     r = smtp_outcome_reply(s, DELIVERY_DELIVERED, STAGE_CONTENT);
     if (r < 0)
         return r;
     smtp_announce_all(s, flight);
     return 0;
+}
+
+/* The relay takes the message over, for those it accepted. What comes before the end has gone out
+ * is no reply to it. */
+int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    bool early = s->written < flight->end_at;
+
+    if (early && smtp_reply_refused(s))
+        return smtp_refused_early(s, flight);
+    if (early)
+        return smtp_end_unexpected(s);
+    if (is_bdat_refused(s, flight))
+        return do_without_bdat(s, flight);
+    if (!smtp_reply_done_well(s))
+        return judge_refusal(s, flight);
+    s->knows_bdat |= flight->bdat;
+    return smtp_delivered(s, flight);
 }

@@ -1,5 +1,5 @@
 /* What the session tells: the outcome of each recipient, the end of each transaction, the end of
- * the session, and against whom that end is held. Must never tell two outcomes of one recipient. */
+ * the session. Must never tell two outcomes of one recipient, nor judge whose fault one is. */
 #include <assert.h>
 #include <errno.h>
 
@@ -67,6 +67,7 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage)
 {
     DeliveryOutcome outcome = {
         .kind = kind,
+        .cause = CAUSE_REPLY,
         .stage = stage,
         .code = s->reply.code,
         .error = kind == DELIVERY_DELIVERED ? ERROR_NONE : ERROR_SMTP_PROTOCOL,
@@ -85,6 +86,25 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage)
     s->outcome = outcome;
     s->outcome.text = "";
     return 0;
+}
+
+int smtp_outcome_unexpected(SmtpSession *s)
+{
+    DeliveryOutcome like = {
+        .kind = DELIVERY_CUT_OFF,
+        .cause = CAUSE_PROTOCOL,
+        .stage = smtp_session_stage(s),
+        .code = s->reply.code,
+        .error = ERROR_SMTP_PROTOCOL,
+    };
+
+    memcpy(like.enhanced, s->reply.enhanced, sizeof(like.enhanced));
+    buffer_clear(&s->text);
+    if (buffer_appendf(&s->text, "unexpected reply while %s: %d ", smtp_doing(s), s->reply.code) <
+            0 ||
+        append_reply_text(&s->reply, &s->text) < 0)
+        return -ENOMEM;
+    return set_outcome(s, &like);
 }
 
 int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
@@ -140,8 +160,6 @@ static int recipient_event(SmtpSession *s, SmtpEvent *ret)
         flight->states[s->recipient] = SMTP_RECIPIENT_JUDGED;
     assert(flight->n_open > 0);
     flight->n_open--;
-    if (s->outcome.kind != DELIVERY_CUT_OFF)
-        flight->attempted = true;
     *ret = (SmtpEvent){
         .type = SMTP_EVENT_RECIPIENT,
         .transaction = flight->transaction,
@@ -161,26 +179,33 @@ static int done_event(SmtpSession *s, SmtpEvent *ret)
     *ret = (SmtpEvent){
         .type = SMTP_EVENT_TRANSACTION_DONE,
         .transaction = flight->transaction,
-        .attempted = flight->attempted,
+        .accepted = flight->limit,
     };
-    if (s->blamed == flight)
-        s->blamed = NULL;
     flight->transaction = NULL;
     s->first_flight ^= 1;
     s->n_flights--;
     return 1;
 }
 
-/* What the end of the session is to the oldest transaction. */
+/* What the end of the session is to the oldest transaction: to those for whom a reply to the
+ * content would have decided, then to those it could not have been good for any more. */
 static int announce_end(SmtpSession *s, SmtpFlight *flight)
 {
     DeliveryOutcome outcome = s->end;
-    bool maybe = flight->end_at > 0 && s->written >= flight->end_at && s->end.code != 421;
+    bool hopeful = smtp_flight_is_hopeful(flight);
 
-    outcome.kind = s->blamed == flight ? DELIVERY_DEFERRED : DELIVERY_CUT_OFF;
+    outcome.kind = DELIVERY_CUT_OFF;
+    outcome.under_way = smtp_flight_is_under_way(s, flight);
+    outcome.perhaps = hopeful && smtp_flight_is_open_ended(s, flight);
+    s->end.under_way |= outcome.under_way;
+    s->end.perhaps |= outcome.perhaps;
+    if (!hopeful)
+        smtp_readmit(flight);
+    else if (flight->accepted == 0)
+        smtp_admit_odd(flight);
     smtp_announce_all(s, flight);
-    return smtp_outcome_own(
-        s, &outcome, "%s%s", s->end.text, maybe ? "; the message may have been delivered" : "");
+    return smtp_outcome_own(s, &outcome, "%s%s", s->end.text,
+        outcome.perhaps ? "; the message may have been delivered" : "");
 }
 
 static int ending_event(SmtpSession *s, SmtpEvent *ret)
@@ -221,118 +246,4 @@ int smtp_next_event(SmtpSession *s, SmtpEvent *ret)
         return 1;
     }
     return 0;
-}
-
-int smtp_end(SmtpSession *s, bool blame)
-{
-    SmtpFlight *flight = smtp_oldest_flight(s);
-    Buffer text = s->end_text;
-
-    s->end_text = s->text;
-    s->text = text;
-    s->end = s->outcome;
-    s->state = SMTP_SESSION_ENDING;
-    s->tls_due = s->ready_due = false;
-    s->blamed = NULL;
-    if (blame && flight && flight->n_open > 0)
-        s->blamed = flight;
-    s->end.kind = s->blamed ? DELIVERY_DEFERRED : DELIVERY_CUT_OFF;
-    if (s->quitting) {
-        s->end.kind = DELIVERY_DELIVERED;
-        s->end.error = ERROR_NONE;
-    }
-    buffer_clear(&s->output);
-    s->chunk_open = false;
-    return 0;
-}
-
-int smtp_end_fault(SmtpSession *s, DeliveryStage stage, int error)
-{
-    int r;
-
-    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, stage);
-    if (r < 0)
-        return r;
-    s->outcome.error = error;
-    return smtp_end(s, false);
-}
-
-/* Whether a byte of the oldest transaction may have reached the server. */
-static bool is_under_way(SmtpSession *s)
-{
-    SmtpFlight *flight = smtp_oldest_flight(s);
-
-    return flight && flight->mail_written && s->written > flight->mail_at;
-}
-
-int smtp_end_protocol(SmtpSession *s, const char *what)
-{
-    const DeliveryOutcome like = {.stage = smtp_session_stage(s), .error = ERROR_SMTP_PROTOCOL};
-    int r;
-
-    r = smtp_outcome_own(s, &like, "%s, while %s: %.*s", what, smtp_doing(s),
-        (int)MIN(buffer_size(&s->input), (size_t)128), buffer_data(&s->input));
-    return r < 0 ? r : smtp_end(s, is_under_way(s));
-}
-
-int smtp_end_unexpected(SmtpSession *s)
-{
-    DeliveryOutcome like = {
-        .stage = smtp_session_stage(s), .code = s->reply.code, .error = ERROR_SMTP_PROTOCOL};
-
-    memcpy(like.enhanced, s->reply.enhanced, sizeof(like.enhanced));
-    buffer_clear(&s->text);
-    if (buffer_appendf(&s->text, "unexpected reply while %s: %d ", smtp_doing(s), s->reply.code) <
-            0 ||
-        append_reply_text(&s->reply, &s->text) < 0 || set_outcome(s, &like) < 0)
-        return -ENOMEM;
-    return smtp_end(s, is_under_way(s));
-}
-
-void smtp_keep_end_text(SmtpSession *s, const char *text)
-{
-    buffer_clear(&s->end_text);
-    (void)buffer_append(&s->end_text, text, strlen(text) + 1);
-}
-
-/* What was kept; memory may have been short for it. */
-static const char *kept_text(const SmtpSession *s)
-{
-    return buffer_size(&s->end_text) > 0 ? buffer_data(&s->end_text) : "not enough memory";
-}
-
-int smtp_end_lost(SmtpSession *s)
-{
-    DeliveryOutcome like = s->end;
-    bool blame = like.kind == DELIVERY_DEFERRED && is_under_way(s);
-    int r;
-
-    if (blame || like.stage == STAGE_NONE)
-        like.stage = smtp_session_stage(s);
-    if (like.error == ERROR_NONE)
-        like.error = ERROR_CONNECTION_DROPPED;
-    if (like.kind == DELIVERY_DEFERRED)
-        r = smtp_outcome_own(s, &like, "connection lost while %s: %s", smtp_doing(s), kept_text(s));
-    else
-        r = smtp_outcome_own(s, &like, "%s", kept_text(s));
-    return r < 0 ? r : smtp_end(s, blame);
-}
-
-int smtp_end_timeout(SmtpSession *s)
-{
-    const DeliveryOutcome like = {.stage = smtp_session_stage(s), .error = ERROR_TIMEOUT};
-    int r;
-
-    r = smtp_outcome_own(s, &like, "timed out after %llu s while %s",
-        (unsigned long long)(smtp_patience(s) / USEC_PER_SEC), smtp_doing(s));
-    return r < 0 ? r : smtp_end(s, is_under_way(s));
-}
-
-int smtp_end_aborted(SmtpSession *s)
-{
-    const DeliveryOutcome like = {.stage = STAGE_MESSAGE, .error = ERROR_MESSAGE};
-    int r;
-
-    r = smtp_outcome_own(s, &like, "%s", kept_text(s));
-    return r < 0 ? r : smtp_end(s, true);
 }

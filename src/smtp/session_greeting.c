@@ -6,15 +6,6 @@
 #include "base/errors.h"
 #include "smtp/session_internal.h"
 
-static int end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text)
-{
-    const DeliveryOutcome like = {.kind = DELIVERY_CUT_OFF, .stage = stage, .error = error};
-    int r;
-
-    r = smtp_outcome_own(s, &like, "%s", text);
-    return r < 0 ? r : smtp_end(s, false);
-}
-
 /* Introduces ourselves. */
 static int say_hello(SmtpSession *s, SmtpStep step)
 {
@@ -22,7 +13,7 @@ static int say_hello(SmtpSession *s, SmtpStep step)
 
     r = smtp_say(s, step, NULL);
     if (r == -EINVAL)
-        return end_own(s, STAGE_EHLO, ERROR_CONFIGURATION,
+        return smtp_end_own(s, STAGE_EHLO, ERROR_CONFIGURATION,
             "the name for EHLO holds characters that no command may hold: correct the setting "
             "\"hello\"");
     return r;
@@ -43,12 +34,12 @@ static int end_auth(SmtpSession *s)
     int r;
 
     if (s->auth_failure.number != ERROR_NONE)
-        return end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION, failure_text(&s->auth_failure));
+        return smtp_end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION, failure_text(&s->auth_failure));
     r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_AUTH);
     if (r >= 0 && more)
         r = smtp_outcome_append(s, more);
     s->outcome.error = ERROR_AUTHENTICATION;
-    return r < 0 ? r : smtp_end(s, false);
+    return r < 0 ? r : smtp_give_up(s);
 }
 
 static int begin_auth(SmtpSession *s)
@@ -56,7 +47,7 @@ static int begin_auth(SmtpSession *s)
     int r;
 
     if (!s->capabilities.esmtp)
-        return end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION,
+        return smtp_end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION,
             "a login is configured, but AUTH needs EHLO: set extensions = true");
     r = smtp_auth_new(&s->options->auth, &s->capabilities, &s->tls, &s->auth, &s->auth_failure);
     if (r >= 0) {
@@ -84,7 +75,7 @@ static int go_on(SmtpSession *s)
     if (smtp_has(&s->capabilities, SMTP_CAP_STARTTLS))
         return smtp_say(s, SMTP_STEP_STARTTLS, NULL);
     if (s->options->tls == SMTP_TLS_REQUIRED)
-        return end_own(s, STAGE_STARTTLS, ERROR_TLS_HANDSHAKE,
+        return smtp_end_own(s, STAGE_STARTTLS, ERROR_TLS_HANDSHAKE,
             s->options->extensions
                 ? "the relay does not offer STARTTLS, and TLS is required: use its port for "
                   "implicit TLS (tls = \"implicit\"), or allow mail in clear (tls = "
@@ -109,7 +100,7 @@ int smtp_send_greeting(_unused_ SmtpSession *s, _unused_ SmtpFlight *flight)
 int smtp_on_greeting_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     if (smtp_reply_refused(s))
-        return smtp_end_fault(s, STAGE_GREETING, ERROR_SMTP_PROTOCOL);
+        return smtp_end_reply(s, STAGE_GREETING, ERROR_SMTP_PROTOCOL);
     if (s->reply.code != 220)
         return smtp_end_unexpected(s);
     return smtp_greet(s);
@@ -136,7 +127,7 @@ static int end_ehlo(SmtpSession *s)
     if (r >= 0 && s->reply.code >= 500)
         r = smtp_outcome_append(
             s, "without EHLO there is neither TLS nor a login, and one of them is required");
-    return r < 0 ? r : smtp_end(s, false);
+    return r < 0 ? r : smtp_give_up(s);
 }
 
 int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
@@ -145,7 +136,7 @@ int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
         return say_hello(s, SMTP_STEP_HELO);
     if (smtp_reply_refused(s))
         return end_ehlo(s);
-    if (!smtp_reply_done_well(s))
+    if (!smtp_reply_done_mail(s))
         return smtp_end_unexpected(s);
     smtp_capabilities_parse(&s->reply, &s->capabilities);
     return go_on(s);
@@ -159,8 +150,8 @@ int smtp_send_helo(SmtpSession *s, _unused_ SmtpFlight *flight)
 int smtp_on_helo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     if (smtp_reply_refused(s))
-        return smtp_end_fault(s, STAGE_EHLO, ERROR_SMTP_PROTOCOL);
-    if (!smtp_reply_done_well(s))
+        return smtp_end_reply(s, STAGE_EHLO, ERROR_SMTP_PROTOCOL);
+    if (!smtp_reply_done_mail(s))
         return smtp_end_unexpected(s);
     return go_on(s);
 }
@@ -172,8 +163,13 @@ int smtp_send_starttls(SmtpSession *s, _unused_ SmtpFlight *flight)
 
 int smtp_refuse_plaintext(SmtpSession *s)
 {
-    return end_own(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL,
+    const DeliveryOutcome like = {
+        .cause = CAUSE_PROTOCOL, .stage = STAGE_STARTTLS, .error = ERROR_SMTP_PROTOCOL};
+    int r;
+
+    r = smtp_outcome_own(s, &like, "%s",
         "plaintext behind the reply to STARTTLS: somebody may be tampering with the connection");
+    return r < 0 ? r : smtp_give_up(s);
 }
 
 int smtp_on_starttls_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
@@ -188,7 +184,7 @@ int smtp_on_starttls_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
     if (!smtp_reply_refused(s))
         return smtp_end_unexpected(s);
     if (s->options->tls == SMTP_TLS_REQUIRED)
-        return smtp_end_fault(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL);
+        return smtp_end_reply(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL);
     return authenticate_or_ready(s);
 }
 

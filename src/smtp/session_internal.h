@@ -1,8 +1,9 @@
 /* What the parts of the session share. Nothing outside of session*.c includes it.
  *
  * The parts: session.c (the public face and the loop), session_steps.c (commands out, replies in,
- * time), session_greeting.c (up to READY), session_transaction.c (MAIL, RCPT, DATA),
- * session_content.c (the message), session_events.c (outcomes, and the session's end). */
+ * time), session_greeting.c (up to READY), session_command.c (the caller's commands, QUIT),
+ * session_transaction.c (MAIL, RCPT, DATA), session_content.c (the message), session_events.c
+ * (outcomes), session_end.c (why the session ends, and what is still read before it does). */
 #pragma once
 
 #include "smtp/content.h"
@@ -60,6 +61,9 @@ typedef enum SmtpRecipientState {
     SMTP_RECIPIENT_OPEN,
     SMTP_RECIPIENT_UNSENDABLE, /* judged without RCPT, so that no reply is due to it */
     SMTP_RECIPIENT_JUDGED,     /* has had its event */
+    SMTP_RECIPIENT_ODD,        /* the reply to its RCPT was neither yes nor no */
+    SMTP_RECIPIENT_OUT,        /* said no to after the session was given up: no verdict, but the
+                                  message is not delivered to it either */
 } SmtpRecipientState;
 
 /* A transaction under way. */
@@ -68,7 +72,12 @@ typedef struct SmtpFlight {
     SmtpFlightPhase phase;
     unsigned char *states; /* SmtpRecipientState, one a recipient; kept for the next transaction */
     size_t states_allocated;
-    size_t n_open;      /* without their event */
+    size_t n_open;   /* without their event */
+    size_t n_odd;    /* of those, in this state */
+    size_t n_out;    /* likewise */
+    size_t accepted; /* RCPT with a positive reply */
+    size_t limit;    /* `accepted` when the first reply of a limit came */
+    bool limit_met;
     size_t next;        /* recipient whose RCPT is to be written */
     size_t answered;    /* recipients before this one have had the reply to their RCPT */
     size_t rcpt_due;    /* replies to RCPT due */
@@ -76,9 +85,12 @@ typedef struct SmtpFlight {
     uint64_t mail_at;   /* position of MAIL in all that was ever written */
     bool mail_written;  /* MAIL has been put into the output */
     uint64_t end_at;    /* likewise of what follows the content's end; 0: not there yet */
+    bool end_due;       /* the content's end has been put into the output, its reply is due */
+    bool end_judged;    /* and has come, and was yes or no */
     bool bdat;          /* BDAT instead of DATA */
     bool rset_behind;   /* RSET has been written behind it */
-    bool attempted;     /* an outcome other than the relay's fault */
+    bool rset_needed;   /* by the RSET in front of it: the server may be within a transaction */
+    unsigned refused;   /* SmtpCapabilities.refused, when MAIL was written */
     bool aborted;       /* smtp_session_content_abort() */
     SmtpContent content;
     size_t content_bytes; /* raw, since the last that was traced */
@@ -98,7 +110,9 @@ typedef enum SmtpSessionState {
     SMTP_SESSION_OPENING, /* from the greeting to AUTH */
     SMTP_SESSION_TLS,     /* the driver does the handshake */
     SMTP_SESSION_READY,
-    SMTP_SESSION_ENDING, /* what is under way gets its events */
+    SMTP_SESSION_CLOSING, /* given up: nothing is said any more, but the replies to ends of content
+                             that were written are still read */
+    SMTP_SESSION_ENDING,  /* what is under way gets its events */
     SMTP_SESSION_OVER,
 } SmtpSessionState;
 
@@ -126,6 +140,8 @@ struct SmtpSession {
     SmtpFlight flights[2];
     size_t first_flight, n_flights;
     bool unclean;        /* the server may still be within a transaction */
+    bool no_rset;        /* it does not know RSET */
+    bool knows_bdat;     /* it has accepted a chunk */
     size_t transactions; /* begun */
 
     Buffer scratch;     /* a command that is only tried, or put before what is there */
@@ -145,7 +161,6 @@ struct SmtpSession {
     bool quit_wanted, quitting, lost;
     DeliveryOutcome end; /* why the session ends; before that, with `lost`: why the transport did */
     Buffer end_text;
-    SmtpFlight *blamed; /* the transaction that the end is held against, or NULL */
 };
 
 static inline SmtpFlight *smtp_oldest_flight(SmtpSession *s)
@@ -195,7 +210,20 @@ int smtp_pump(SmtpSession *s);
 /* No more of a transaction is to be written, as far as that can be helped. */
 void smtp_flight_stop(SmtpSession *s, SmtpFlight *flight);
 
+/* The next recipient whose RCPT is answered, by the reply that has come. */
+size_t smtp_answered_recipient(SmtpFlight *flight);
+
+/* The reply is to go by no verdict: the message goes again at once, in a further transaction. */
+int smtp_postpone(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage);
+
 /* -- session_content.c -- */
+
+/* Whether the reply to BDAT, the first in this session, says that the command is not known. "503
+ * bad sequence" is said of one that is. */
+bool smtp_bdat_is_unknown(const SmtpSession *s, const SmtpFlight *flight);
+
+/* Those that the server accepted have the message. 0 or -ENOMEM. */
+int smtp_delivered(SmtpSession *s, SmtpFlight *flight);
 
 /* The transaction whose message is being written, or NULL. */
 SmtpFlight *smtp_content_flight(SmtpSession *s);
@@ -204,7 +232,7 @@ void smtp_content_begin(SmtpSession *s, SmtpFlight *flight);
 
 /* The server has refused the message before its end. What was begun with DATA cannot be stopped, so
  * the session ends. */
-int smtp_refused_early(SmtpSession *s);
+int smtp_refused_early(SmtpSession *s, SmtpFlight *flight);
 
 /* Forgets the chunk that is being filled. */
 void smtp_chunk_drop(SmtpSession *s);
@@ -216,6 +244,9 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage);
 int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
     _printf_(3, 4);
 
+/* Makes it from a reply that is none of those that may come here. */
+int smtp_outcome_unexpected(SmtpSession *s);
+
 /* Adds to the text of `outcome`. */
 int smtp_outcome_append(SmtpSession *s, const char *more);
 
@@ -226,30 +257,85 @@ void smtp_announce_all(SmtpSession *s, SmtpFlight *flight);
 /* The next event that is due. 1, 0, or -ENOMEM. */
 int smtp_next_event(SmtpSession *s, SmtpEvent *ret);
 
-/* Ends the session with `outcome`. The transaction under way is DEFERRED by it where `blame`; no
- * other is touched by it. Always 0. */
-int smtp_end(SmtpSession *s, bool blame);
+/* -- session_end.c --
+ *
+ * Each tells why the session ends: what is under way gets that outcome, unless a reply decided
+ * before. Only the first of them counts. 0 or -ENOMEM. */
 
-/* The same, with the reply as the relay's fault. */
-int smtp_end_fault(SmtpSession *s, DeliveryStage stage, int error);
+/* Gives the session up with `outcome`. What was written stays written: the replies up to the last
+ * end of content among it are read first. */
+int smtp_give_up(SmtpSession *s);
 
-/* The same, for a server that does not speak SMTP. */
-int smtp_end_protocol(SmtpSession *s, const char *what);
+/* The same for a reply that is final for the session but no verdict on a message. */
+int smtp_end_reply(SmtpSession *s, DeliveryStage stage, int error);
 
 /* The same for a reply that is none of those that may come here. */
 int smtp_end_unexpected(SmtpSession *s);
 
-/* Keeps the words for smtp_end_lost() or smtp_end_aborted(). */
-void smtp_keep_end_text(SmtpSession *s, const char *text);
+/* The same for a reason of our own. */
+int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text);
+
+/* The same for a message that was refused before its end, whose recipients have been given
+ * `outcome` already. */
+void smtp_end_refused_early(SmtpSession *s);
+
+/* The server does not know BDAT, which it offers, and what it makes of the content behind it cannot
+ * be known: no reply is read any more. */
+int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight);
+
+/* Nothing more can be read: the server does not speak SMTP; the transport is gone; time is over. */
+int smtp_end_protocol(SmtpSession *s, const char *what);
 int smtp_end_lost(SmtpSession *s);
 int smtp_end_timeout(SmtpSession *s);
+
+/* The content cannot be had. */
 int smtp_end_aborted(SmtpSession *s);
 
-/* Reply codes (RFC 5321, 4.2.1 and 4.2.2): done, of the mail system; refused for now or for ever.
- */
+/* Keeps the words for smtp_end_lost() or smtp_end_aborted(). */
+void smtp_keep_end_text(SmtpSession *s, const char *text);
+
+/* The reply to an expected step, once the session is given up: only what was accepted counts. 0 or
+ * -ENOMEM. */
+int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight);
+
+/* Notes what the reply to RCPT says of the recipient, short of an outcome. */
+void smtp_note_rcpt_reply(SmtpSession *s, SmtpFlight *flight, size_t recipient);
+
+/* All open recipients will not have had the message, whatever is said later. */
+void smtp_leave_out(SmtpFlight *flight);
+
+/* Whether there are recipients for whom a positive reply to the content would be good. Of those
+ * whose RCPT got a reply that is neither yes nor no it is only while there are no others: then they
+ * must be meant. */
+bool smtp_flight_is_hopeful(const SmtpFlight *flight);
+
+/* Those count as open again. */
+void smtp_admit_odd(SmtpFlight *flight);
+
+/* And those that were left out, too, for the event they still have to get. */
+void smtp_readmit(SmtpFlight *flight);
+
+/* Whether a byte of it may have reached the server; whether the server may have taken it over
+ * although no reply says so. */
+bool smtp_flight_is_under_way(const SmtpSession *s, const SmtpFlight *flight);
+bool smtp_flight_is_open_ended(const SmtpSession *s, const SmtpFlight *flight);
+
+/* Reply codes, judged by their first digit (RFC 5321, 4.2.1): done; refused for now or for ever. */
 static inline bool smtp_reply_done_well(const SmtpSession *s)
 {
+    return s->reply.code / 100 == 2;
+}
+
+/* Likewise, and of the mail system (RFC 5321, 4.2.1): a second greeting is no reply to EHLO. */
+static inline bool smtp_reply_done_mail(const SmtpSession *s)
+{
     return s->reply.code / 10 == 25;
+}
+
+/* It speaks of the command or its parameters, not of what they are about (RFC 5321, 4.2.2). */
+static inline bool smtp_reply_is_about_command(const SmtpSession *s)
+{
+    return (s->reply.code >= 500 && s->reply.code <= 504) || s->reply.code == 555;
 }
 
 static inline bool smtp_reply_refused(const SmtpSession *s)

@@ -112,23 +112,36 @@ int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
 static int unasked_reply(SmtpSession *s)
 {
     if (s->reply.code == 421)
-        return smtp_end_fault(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
+        return smtp_end_reply(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
     if (smtp_reply_refused(s) && smtp_content_flight(s))
-        return smtp_refused_early(s);
+        return smtp_refused_early(s, smtp_content_flight(s));
     return smtp_end_unexpected(s);
+}
+
+/* The reply to the end of a message is no longer due. */
+static void note_end_answered(SmtpSession *s, const SmtpExpected *expected)
+{
+    if (expected->step != SMTP_STEP_CONTENT)
+        return;
+    expected->flight->end_due = false;
+    expected->flight->end_judged = smtp_reply_done_well(s) || smtp_reply_refused(s);
 }
 
 static int judge_reply(SmtpSession *s)
 {
     SmtpExpected expected;
-    int r;
+    int r = 0;
 
     if (s->n_expected == 0)
         return unasked_reply(s);
     expected = s->expected[s->expected_first];
+    note_end_answered(s, &expected);
     if (s->reply.code == 421 && expected.step != SMTP_STEP_QUIT)
-        return unasked_reply(s);
-    r = step_rows[expected.step].on_reply(s, expected.flight);
+        r = smtp_end_reply(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
+    if (r >= 0 && s->state == SMTP_SESSION_CLOSING)
+        r = smtp_drain_reply(s, expected.step, expected.flight);
+    else if (r >= 0)
+        r = step_rows[expected.step].on_reply(s, expected.flight);
     expect_less(s);
     return r;
 }

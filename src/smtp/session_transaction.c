@@ -13,7 +13,7 @@ static bool wants_rset(SmtpSession *s, const SmtpFlight *flight)
 {
     const SmtpFlight *before = smtp_oldest_flight(s);
 
-    if (s->unclean || (s->options->send_rset && s->transactions > 0))
+    if (s->unclean || (s->options->send_rset && s->transactions > 0 && !s->no_rset))
         return true;
     return before != flight && before->bdat && before->outstanding > 0;
 }
@@ -24,9 +24,13 @@ static bool all_answered(const SmtpFlight *flight)
     return flight->next == flight->transaction->n_recipients && flight->rcpt_due == 0;
 }
 
+/* The server may not have ended the transaction. The RSET that went behind it, if any, belongs to
+ * the other one. */
 static void leave_unclean(SmtpSession *s, const SmtpFlight *flight)
 {
-    if (flight->mail_written && !flight->rset_behind)
+    if (flight->rset_behind)
+        s->flights[flight == &s->flights[0]].rset_needed = true;
+    else if (flight->mail_written)
         s->unclean = true;
 }
 
@@ -50,7 +54,12 @@ static int refuse_own(SmtpSession *s, SmtpFlight *flight, size_t recipient, int 
     const char *enhanced, const char *text)
 {
     DeliveryOutcome like = {
-        .kind = DELIVERY_REFUSED, .stage = STAGE_MESSAGE, .code = code, .error = ERROR_MESSAGE};
+        .kind = DELIVERY_REFUSED,
+        .cause = CAUSE_OWN,
+        .stage = STAGE_MESSAGE,
+        .code = code,
+        .error = ERROR_MESSAGE,
+    };
     int r;
 
     memcpy(like.enhanced, enhanced, strlen(enhanced) + 1);
@@ -133,7 +142,25 @@ static int start(SmtpSession *s, SmtpFlight *flight)
         return refuse_recipient(s, flight, r);
     if (r >= 0)
         flight->phase = SMTP_FLIGHT_RSET;
+    flight->bdat = s->chunking;
     return r;
+}
+
+/* RSET is due to a server that does not know it: what went before is waited for, and the next may
+ * follow where that came to a good end. 1 when nothing may be written. */
+static int begin_without_rset(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    if (smtp_oldest_flight(s) != flight)
+        return 1;
+    flight->phase = SMTP_FLIGHT_MAIL;
+    if (!s->unclean)
+        return 0;
+    r = smtp_end_own(s, STAGE_RSET, ERROR_SMTP_PROTOCOL,
+        "the server does not know RSET, and another message would meet what is left of the one "
+        "before: it needs a new connection");
+    return r < 0 ? r : 1;
 }
 
 static int reset(SmtpSession *s, SmtpFlight *flight)
@@ -142,7 +169,10 @@ static int reset(SmtpSession *s, SmtpFlight *flight)
     int r = 0;
 
     if (wants_rset(s, flight)) {
+        if (s->no_rset)
+            return begin_without_rset(s, flight);
         r = smtp_say(s, SMTP_STEP_RSET, flight);
+        flight->rset_needed = s->unclean;
         s->unclean = false;
         if (before != flight)
             before->rset_behind = true;
@@ -162,6 +192,7 @@ static int mail(SmtpSession *s, SmtpFlight *flight)
     s->transactions++;
     flight->mail_at = at;
     flight->mail_written = true;
+    flight->refused = s->capabilities.refused;
     flight->phase = SMTP_FLIGHT_RCPT;
     return 0;
 }
@@ -248,11 +279,16 @@ int smtp_send_rset(SmtpSession *s, _unused_ SmtpFlight *flight)
     return smtp_command_simple(&s->output, "RSET", NULL);
 }
 
-int smtp_on_rset_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
+/* RSET is our own choice: that the server does not know it is no verdict, and no harm unless a
+ * transaction is left that it should have ended. */
+int smtp_on_rset_reply(SmtpSession *s, SmtpFlight *flight)
 {
-    if (smtp_reply_refused(s))
-        return smtp_end_fault(s, STAGE_RSET, ERROR_SMTP_PROTOCOL);
-    return smtp_reply_done_well(s) ? 0 : smtp_end_unexpected(s);
+    if (smtp_reply_done_well(s))
+        return 0;
+    if (!smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    s->no_rset |= smtp_reply_is_about_command(s);
+    return flight->rset_needed ? smtp_end_reply(s, STAGE_RSET, ERROR_SMTP_PROTOCOL) : 0;
 }
 
 int smtp_send_mail(SmtpSession *s, SmtpFlight *flight)
@@ -260,23 +296,57 @@ int smtp_send_mail(SmtpSession *s, SmtpFlight *flight)
     return smtp_command_mail(&s->output, flight->transaction, &s->capabilities);
 }
 
-int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
+/* Parameters that we chose to add because the server offered them are not its to hold against the
+ * message: it goes again without them. When it is refused without them too, it was not they. */
+static DeliveryKind mail_kind(SmtpSession *s, const SmtpFlight *flight)
+{
+    SmtpCapabilities then;
+    unsigned chosen;
+
+    if (!smtp_reply_is_about_command(s))
+        return smtp_reply_kind(s);
+    then = s->capabilities;
+    then.refused = flight->refused;
+    chosen = smtp_command_mail_chosen(flight->transaction, &then);
+    if (chosen == 0) {
+        s->capabilities.refused &= SMTP_CAP_CHUNKING;
+        return DELIVERY_REFUSED;
+    }
+    s->capabilities.refused |= chosen;
+    return DELIVERY_POSTPONED;
+}
+
+/* All recipients get an outcome that the reply decided. */
+static int announce_reply(
+    SmtpSession *s, SmtpFlight *flight, DeliveryKind kind, DeliveryStage stage)
 {
     int r;
 
+    r = smtp_outcome_reply(s, kind, stage);
+    if (r < 0)
+        return r;
+    smtp_announce_all(s, flight);
+    return 0;
+}
+
+int smtp_postpone(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage)
+{
+    return announce_reply(s, flight, DELIVERY_POSTPONED, stage);
+}
+
+int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
+{
     if (smtp_reply_done_well(s))
         return 0;
     if (!smtp_reply_refused(s))
         return smtp_end_unexpected(s);
     /* Login or TLS is wanted first (RFC 4954, 6; RFC 3207, 4): no message's fault. */
-    if (s->reply.code == 530)
-        return smtp_end_fault(s, STAGE_AUTH, ERROR_AUTHENTICATION);
+    if (s->reply.code == 530) {
+        smtp_leave_out(flight);
+        return smtp_end_reply(s, STAGE_AUTH, ERROR_AUTHENTICATION);
+    }
     smtp_flight_stop(s, flight);
-    r = smtp_outcome_reply(s, smtp_reply_kind(s), STAGE_MAIL);
-    if (r < 0)
-        return r;
-    smtp_announce_all(s, flight);
-    return 0;
+    return announce_reply(s, flight, mail_kind(s, flight), STAGE_MAIL);
 }
 
 int smtp_send_rcpt(SmtpSession *s, SmtpFlight *flight)
@@ -285,29 +355,44 @@ int smtp_send_rcpt(SmtpSession *s, SmtpFlight *flight)
         &s->output, &flight->transaction->recipients[flight->next], &s->capabilities);
 }
 
-/* 552 from a server that means "too many recipients" is to be read as 452 (RFC 5321,
- * 4.5.3.1.10). */
-static DeliveryKind rcpt_kind(const SmtpSession *s)
+size_t smtp_answered_recipient(SmtpFlight *flight)
 {
-    return s->reply.code == 552 ? DELIVERY_DEFERRED : smtp_reply_kind(s);
+    while (flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
+        flight->answered++;
+    flight->rcpt_due--;
+    return flight->answered++;
+}
+
+/* What is refused for now behind a recipient that was accepted may be over a limit of the server's
+ * (RFC 5321, 4.5.3.1.10, where 552 is to be read as 452): it goes in a further transaction at once,
+ * and is judged where none that was accepted stands in front of it. */
+static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight)
+{
+    bool limit = s->reply.code == 452 || s->reply.code == 552;
+
+    if (limit && !flight->limit_met) {
+        flight->limit_met = true;
+        flight->limit = flight->accepted;
+    }
+    if (s->reply.code >= 500 && !limit)
+        return DELIVERY_REFUSED;
+    return flight->accepted > 0 ? DELIVERY_POSTPONED : DELIVERY_DEFERRED;
 }
 
 int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
 {
-    size_t recipient;
+    size_t recipient = smtp_answered_recipient(flight);
     int r;
 
-    if (!smtp_reply_done_well(s) && !smtp_reply_refused(s))
-        return smtp_end_unexpected(s);
-    while (flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
-        flight->answered++;
-    recipient = flight->answered++;
-    flight->rcpt_due--;
-    if (flight->states[recipient] != SMTP_RECIPIENT_OPEN || !smtp_reply_refused(s))
+    if (!smtp_reply_refused(s)) {
+        smtp_note_rcpt_reply(s, flight, recipient);
+        return smtp_reply_done_well(s) ? 0 : smtp_end_unexpected(s);
+    }
+    if (flight->states[recipient] != SMTP_RECIPIENT_OPEN)
         return 0;
     if (flight->n_open == 1)
         smtp_flight_stop(s, flight);
-    r = smtp_outcome_reply(s, rcpt_kind(s), STAGE_RCPT);
+    r = smtp_outcome_reply(s, rcpt_kind(s, flight), STAGE_RCPT);
     if (r < 0)
         return r;
     smtp_announce(s, flight, recipient);
@@ -329,9 +414,7 @@ static int send_nothing(SmtpSession *s, SmtpFlight *flight)
 
 int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
 {
-    int r;
-
-    if (s->reply.code == 354) {
+    if (s->reply.code / 100 == 3) {
         if (flight->n_open == 0)
             return send_nothing(s, flight);
         smtp_content_begin(s, flight);
@@ -343,11 +426,7 @@ int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
     leave_unclean(s, flight);
     if (flight->n_open == 0)
         return 0;
-    r = smtp_outcome_reply(s, smtp_reply_kind(s), STAGE_DATA);
-    if (r < 0)
-        return r;
-    smtp_announce_all(s, flight);
-    return 0;
+    return announce_reply(s, flight, smtp_reply_kind(s), STAGE_DATA);
 }
 
 int smtp_send_nothing(SmtpSession *s, _unused_ SmtpFlight *flight)

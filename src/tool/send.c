@@ -28,6 +28,7 @@ typedef struct Sending {
     SmtpTransaction transaction; /* under way: the first of those that wait */
     Progress progress;
     size_t deferred, refused;
+    bool postponed;   /* one is to go in a further transaction */
     bool fault_said;  /* of the relay at work */
     int fault_status; /* of the last relay that was at fault */
 } Sending;
@@ -116,7 +117,11 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
     char codes[DELIVERY_CODES_MAX];
 
     progress_end(&s->progress);
-    if (o->kind == DELIVERY_CUT_OFF) {
+    if (o->kind == DELIVERY_POSTPONED) {
+        s->postponed = true;
+        return;
+    }
+    if (o->kind == DELIVERY_CUT_OFF && (!o->under_way || o->cause == CAUSE_REPLY)) {
         say_fault(s, call, o);
         return;
     }
@@ -125,9 +130,9 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
         printf("%s delivered by %s: %s%s\n", address, call->relay->name, codes, o->text);
     else
         (void)tool_fail_number(o->error, "%s %s by %s at %s: %s%s", address,
-            delivery_kind_name(o->kind), call->relay->name, delivery_stage_name(o->stage), codes,
-            o->text);
-    s->deferred += o->kind == DELIVERY_DEFERRED;
+            delivery_kind_name(o->kind == DELIVERY_CUT_OFF ? DELIVERY_DEFERRED : o->kind),
+            call->relay->name, delivery_stage_name(o->stage), codes, o->text);
+    s->deferred += o->kind == DELIVERY_DEFERRED || o->kind == DELIVERY_CUT_OFF;
     s->refused += o->kind == DELIVERY_REFUSED;
     s->done[event->recipient] = true;
 }
@@ -149,8 +154,9 @@ static bool drop_done(Sending *s)
 static int go_on(Sending *s, const Call *call)
 {
     SmtpSession *session = connection_session(call->connection);
-    bool any = drop_done(s);
+    bool any = drop_done(s) || s->postponed;
 
+    s->postponed = false;
     if (any && s->n_waiting > 0 && smtp_session_can_submit(session))
         return submit(s, call);
     smtp_session_quit(session, clock_monotonic());

@@ -105,29 +105,56 @@ static void feed_content(Run *run, Track *track)
         errx(1, "out of memory");
 }
 
-/* Nothing is delivered but by a whole 25x reply that came just now, and nothing is judged for good
- * by a connection that was lost. */
+/* What the facts of an outcome are to each other, whatever happened. */
+static void check_facts(Run *run, const DeliveryOutcome *outcome)
+{
+    bool cut_off = outcome->kind == DELIVERY_CUT_OFF;
+    bool own = outcome->kind == DELIVERY_REFUSED && outcome->stage == STAGE_MESSAGE;
+
+    if (!outcome->text)
+        fail(run, "an outcome without a text");
+    if ((outcome->perhaps && !outcome->under_way) || (outcome->under_way && !cut_off))
+        fail(run, "perhaps delivered, or under way, and %s", delivery_kind_name(outcome->kind));
+    if (outcome->cause == CAUSE_REPLY && outcome->code == 0)
+        fail(run, "a reply without a code");
+    if (!cut_off && outcome->cause != (own ? CAUSE_OWN : CAUSE_REPLY))
+        fail(run, "%s by no reply", delivery_kind_name(outcome->kind));
+    if (outcome->kind != DELIVERY_DELIVERED && outcome->error == 0)
+        fail(run, "%s without an error", delivery_kind_name(outcome->kind));
+}
+
+/* Nothing is delivered but by a whole 2yz reply that came just now, and nothing is judged by a
+ * connection that was lost. */
 static void check_outcome(Run *run, const DeliveryOutcome *outcome)
 {
     const char *line = buffer_data(&run->last_line);
     size_t n = buffer_size(&run->last_line);
 
-    if (!outcome->text)
-        fail(run, "an outcome without a text");
-    if (run->lost && (outcome->kind == DELIVERY_DELIVERED || outcome->kind == DELIVERY_REFUSED))
+    check_facts(run, outcome);
+    if (run->lost && outcome->kind != DELIVERY_CUT_OFF)
         fail(run, "%s after the connection was lost", delivery_kind_name(outcome->kind));
     if (outcome->kind != DELIVERY_DELIVERED)
         return;
-    if (outcome->stage != STAGE_CONTENT || outcome->code / 10 != 25)
+    if (outcome->stage != STAGE_CONTENT || outcome->code / 100 != 2)
         fail(run, "delivered at %s by %d", delivery_stage_name(outcome->stage), outcome->code);
-    if (run->bytes &&
-        (n < 5 || strncmp(line, "25", 2) != 0 || line[3] == '-' || line[n - 1] != '\n'))
+    if (run->bytes && (n < 5 || line[0] != '2' || line[3] == '-' || line[n - 1] != '\n'))
         fail(run, "delivered without a whole reply: %.*s", (int)n, line);
 }
 
 static void note_outcome(Run *run, const char *what, const DeliveryOutcome *outcome)
 {
-    if (buffer_appendf(&run->events, "%s %s %s %d %s %s\n", what, delivery_kind_name(outcome->kind),
+    static const char *const causes[] = {
+        [CAUSE_REPLY] = ",reply",
+        [CAUSE_LOST] = ",lost",
+        [CAUSE_TIMEOUT] = ",timeout",
+        [CAUSE_PROTOCOL] = ",protocol",
+        [CAUSE_OWN] = ",own",
+    };
+    bool cut_off = outcome->kind == DELIVERY_CUT_OFF;
+
+    if (buffer_appendf(&run->events, "%s %s%s%s%s %s %d %s %s\n", what,
+            delivery_kind_name(outcome->kind), cut_off ? causes[outcome->cause] : "",
+            outcome->under_way ? ",under-way" : "", outcome->perhaps ? ",perhaps" : "",
             delivery_stage_name(outcome->stage), outcome->code,
             outcome->enhanced[0] ? outcome->enhanced : "-", outcome->text) < 0)
         errx(1, "out of memory");
@@ -158,9 +185,10 @@ static void on_done(Run *run, const SmtpEvent *event)
     for (size_t i = 0; i < event->transaction->n_recipients; i++)
         if (track->seen[i] != 1)
             fail(run, "done without an outcome for recipient %zu", i);
-    if (buffer_appendf(&run->events, "DONE %zu %s\n", (size_t)(track - run->tracks) + 1,
-            event->attempted ? "attempted" : "untouched") < 0)
+    if (buffer_appendf(&run->events, "DONE %zu", (size_t)(track - run->tracks) + 1) < 0 ||
+        (event->accepted > 0 && buffer_appendf(&run->events, " limit=%zu", event->accepted) < 0))
         errx(1, "out of memory");
+    append(&run->events, "\n", 1);
 }
 
 static void on_closed(Run *run, const SmtpEvent *event)
@@ -207,6 +235,8 @@ static void settle(Run *run)
             errx(1, "out of memory");
         drain(run);
     } while (buffer_size(&run->sent) != before);
+    if (smtp_session_deadline(run->session) <= run->now)
+        fail(run, "nothing is left to do, and the deadline is past");
 }
 
 static void feed(Run *run, const char *data, size_t n)
@@ -332,7 +362,7 @@ static void start_tls(Run *run)
 
 static void lose(Run *run, const char *why)
 {
-    const DeliveryOutcome outcome = {.kind = DELIVERY_DEFERRED, .text = why};
+    const DeliveryOutcome outcome = {.cause = CAUSE_LOST, .text = why};
 
     run->lost = true;
     smtp_session_lost(run->session, &outcome);

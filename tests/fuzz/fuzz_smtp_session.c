@@ -64,8 +64,12 @@ static void on_recipient(Fuzz *fuzz, const SmtpEvent *event)
     assert(submitted->events[event->recipient] == 1);
     assert(event->outcome->text && strlen(event->outcome->text) < 4096);
     if (event->outcome->kind == DELIVERY_DELIVERED)
-        assert(!fuzz->lost && event->outcome->code / 10 == 25 &&
+        assert(!fuzz->lost && fuzz->writes && event->outcome->code / 100 == 2 &&
                event->outcome->stage == STAGE_CONTENT);
+    if (fuzz->lost)
+        assert(event->outcome->kind == DELIVERY_CUT_OFF);
+    if (event->outcome->perhaps)
+        assert(fuzz->writes && event->outcome->under_way);
 }
 
 static void on_done(const SmtpEvent *event)
@@ -114,6 +118,7 @@ static void settle(Fuzz *fuzz)
     output = smtp_session_output(fuzz->session);
     if (fuzz->writes)
         smtp_session_written(fuzz->session, buffer_size(output), fuzz->now);
+    assert(smtp_session_deadline(fuzz->session) > fuzz->now);
 }
 
 static void feed(Fuzz *fuzz, const uint8_t *data, size_t n)
@@ -130,7 +135,7 @@ static void feed(Fuzz *fuzz, const uint8_t *data, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const DeliveryOutcome gone = {.kind = DELIVERY_DEFERRED, .text = "end of file"};
+    static const DeliveryOutcome gone = {.cause = CAUSE_LOST, .text = "end of file"};
     unsigned flags = size > 0 ? data[0] : 0;
     size_t piece = size > 1 && data[1] > 0 ? data[1] : SIZE_MAX;
     Secret *secret = secret_new("secret", strlen("secret"));

@@ -139,7 +139,7 @@ START_TEST(a_deferred_recipient_is_tried_again_at_its_time)
     add_relay(&s, 0, defer_first_bob, &times, "");
     scene_open(&s, "");
     engine_start(s.engine);
-    queue_message(&s, "A", "ann@example.com bob@example.com");
+    queue_message(&s, "A", "bob@example.com ann@example.com");
     run_until(&s, "A:deferred");
     begin = clock_monotonic();
     ck_assert_str_eq(

@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -66,7 +67,7 @@ typedef struct Client {
     SmtpTransaction transaction;
     size_t given; /* of the content */
 
-    unsigned delivered, deferred;
+    unsigned delivered, cut_off, perhaps;
     bool ready, closed, resumed;
     DeliveryOutcome outcome; /* of CLOSED */
     char text[1000];         /* its text */
@@ -136,7 +137,8 @@ static int on_event(void *user, Connection *connection, const SmtpEvent *event)
     case SMTP_EVENT_NEED_CONTENT: give_content(client); break;
     case SMTP_EVENT_RECIPIENT:
         client->delivered += event->outcome->kind == DELIVERY_DELIVERED;
-        client->deferred += event->outcome->kind == DELIVERY_DEFERRED;
+        client->cut_off += event->outcome->kind == DELIVERY_CUT_OFF;
+        client->perhaps += event->outcome->perhaps;
         break;
     case SMTP_EVENT_TRANSACTION_DONE:
         if (!smtp_session_can_submit(connection_session(connection)))
@@ -230,7 +232,7 @@ static void client_done(Client *client)
 static void client_run(Client *client, int driver)
 {
     client->closed = client->ready = false;
-    client->delivered = client->deferred = 0;
+    client->delivered = client->cut_off = client->perhaps = 0;
     ck_assert_int_eq(
         connection_new(client->shared, on_trace, client, clock_monotonic(), &client->connection),
         0);
@@ -364,14 +366,14 @@ static void check_failure(int driver, const char *script, const TestServerOption
 
 START_TEST(a_relay_that_hangs_up_is_told)
 {
-    check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF,
-        STAGE_GREETING, ERROR_CONNECTION_DROPPED, "the server closed the connection");
+    check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_GREETING,
+        ERROR_CONNECTION_DROPPED, "the server closed the connection");
     check_failure(_i, "S: 220 server.test\nC: EHLO\nRESET\n", NULL, SETTINGS("tls=none"),
         DELIVERY_CUT_OFF, STAGE_EHLO, 10054, "Connection reset by peer");
     check_failure(_i,
         "S: 220 server.test\n" EHLO ENVELOPE
         "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nBYTES 5000\nRESET\n",
-        NULL, SETTINGS("tls=none"), DELIVERY_DEFERRED, STAGE_CONTENT, 10054,
+        NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_CONTENT, 10054,
         "Connection reset by peer");
 }
 END_TEST
@@ -385,6 +387,96 @@ START_TEST(a_server_s_last_words_are_heard)
         "S: 421 4.3.2 going down for maintenance\nPAUSE 100\n",
         NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_CONTENT, ERROR_SMTP_PROTOCOL,
         "going down for maintenance");
+}
+END_TEST
+
+static void step_until_it_waits(Client *client)
+{
+    SmtpEvent event;
+    int r;
+
+    while ((r = connection_step(client->connection, clock_monotonic(), &event)) > 0)
+        ck_assert_int_eq(on_event(client, client->connection, &event), 0);
+    ck_assert_int_eq(r, 0);
+}
+
+/* Serves the connection until the message is written (or to its end). Returns the rounds. */
+static unsigned serve_connection(Client *client, bool to_end)
+{
+    unsigned rounds = 0;
+
+    step_until_it_waits(client);
+    while (!client->closed && (to_end || client->given < client->message_bytes)) {
+        struct pollfd fd = {.fd = connection_fd(client->connection),
+            .events = connection_poll_events(client->connection)};
+
+        ck_assert_int_ge(poll(&fd, 1, 5000), 0);
+        connection_ready(client->connection, fd.revents);
+        step_until_it_waits(client);
+        rounds++;
+    }
+    return rounds;
+}
+
+/* A message is with the relay when the next cannot be written any more. Its reply is waited for,
+ * and nothing else is. */
+START_TEST(what_is_accepted_is_heard_though_sending_fails)
+{
+    const TestServerOptions options = {.certificate = &certificate};
+    const char *script = _i == 0
+                             ? "S: 220 server.test\n" EHLO ENVELOPE
+                               "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nM:\nPAUSE 200\n"
+                               "S: 250 taken\nEOF\n"
+                             : "TLS\nS: 220 server.test\n" EHLO ENVELOPE
+                               "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nM:\nPAUSE 200\n"
+                               "S: 250 taken\nEOF\n";
+    TestServer *server = test_server_start(SCRIPTS(script), _i == 0 ? NULL : &options);
+    Client client =
+        client_for(test_server_port(server), SETTINGS(_i == 0 ? "tls=none" : "tls=implicit"));
+    SmtpTransaction next;
+
+    ck_assert_int_eq(
+        connection_new(client.shared, on_trace, &client, clock_monotonic(), &client.connection), 0);
+    (void)serve_connection(&client, false);
+    ck_assert(smtp_session_awaits_verdict(connection_session(client.connection)));
+    ck_assert_int_eq(shutdown(connection_fd(client.connection), SHUT_WR), 0);
+    next = client.transaction;
+    ck_assert_int_eq(
+        smtp_session_submit(connection_session(client.connection), &next, clock_monotonic()), 0);
+    ck_assert_uint_lt(serve_connection(&client, true), 20);
+    ck_assert_uint_eq(client.delivered, 1);
+    ck_assert_uint_eq(client.cut_off, 1);
+    ck_assert_uint_eq(client.perhaps, 0);
+    ck_assert_int_eq(client.outcome.kind, DELIVERY_CUT_OFF);
+    ck_assert_int_eq(client.outcome.cause, CAUSE_LOST);
+    connection_free(client.connection);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
+#define EHLO_CHUNKING \
+    "C: EHLO client.test\nS: 250-server.test\nS: 250-PIPELINING\nS: 250 CHUNKING\n"
+
+/* BDAT is offered and not known: the next connection to the relay does without. */
+START_TEST(a_relay_without_bdat_gets_data_next_time)
+{
+    const char *first =
+        "S: 220 server.test\n" EHLO_CHUNKING "C: MAIL\nC: RCPT\nC: BDAT 126 LAST\nBYTES 126\n"
+        "S: 250 ok\nS: 250 ok\nS: 502 what is BDAT?\nEOF\n";
+    const char *second = "S: 220 server.test\n" EHLO_CHUNKING MESSAGE QUIT;
+    TestServer *server = test_server_start(SCRIPTS(first, second), NULL);
+    Client client = client_for(test_server_port(server), SETTINGS("tls=none"));
+
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_CONTENT, ERROR_SMTP_PROTOCOL);
+    ck_assert_int_eq(client.outcome.code, 502);
+    ck_assert_uint_eq(client.cut_off, 1);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    ck_assert_uint_eq(client.delivered, 1);
+    test_server_stop(server);
+    client_done(&client);
 }
 END_TEST
 
@@ -404,8 +496,8 @@ START_TEST(silence_ends_the_connection)
     check_failure(_i, "EOF\n", NULL, SETTINGS("tls=none", "timeout=0.4s", "timeout_by_stage=false"),
         DELIVERY_CUT_OFF, STAGE_GREETING, ERROR_TIMEOUT, "");
     check_failure(_i, "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nPAUSE 700\n",
-        NULL, SETTINGS("tls=starttls", "timeout=0.4s", "timeout_by_stage=false"),
-        DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TIMEOUT, "the TLS handshake");
+        NULL, SETTINGS("tls=starttls", "timeout=0.4s", "timeout_by_stage=false"), DELIVERY_CUT_OFF,
+        STAGE_TLS, ERROR_TIMEOUT, "the TLS handshake");
 }
 END_TEST
 
@@ -485,6 +577,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, ehlo_says_who_calls, 0, 2);
     tcase_add_loop_test(tests, a_relay_that_hangs_up_is_told, 0, 2);
     tcase_add_loop_test(tests, a_server_s_last_words_are_heard, 0, 2);
+    tcase_add_loop_test(tests, what_is_accepted_is_heard_though_sending_fails, 0, 2);
+    tcase_add_loop_test(tests, a_relay_without_bdat_gets_data_next_time, 0, 2);
     tcase_add_loop_test(tests, a_certificate_that_is_not_trusted_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, silence_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, a_relay_that_cannot_be_reached_is_told, 0, 2);

@@ -111,6 +111,12 @@ START_TEST(limits_that_make_no_sense_are_ignored)
 
     ck_assert_uint_eq(c.limit_rcpt, 12);
     ck_assert_uint_eq(c.limit_mail, 0);
+    /* Nor do they undo one that does. */
+    c = read_text(
+        "mx\nLIMITS RCPTMAX=12 RCPTMAX=-5 RCPTMAX=0 RCPTMAX=99999999999999999999 RCPTMAX=\n"
+        "LIMITS MAILMAX=999999 MAILMAX=1000000 MAILMAX=0x5 MAILMAX=000000\n");
+    ck_assert_uint_eq(c.limit_rcpt, 12);
+    ck_assert_uint_eq(c.limit_mail, 999999);
 }
 END_TEST
 

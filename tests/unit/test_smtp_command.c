@@ -127,6 +127,42 @@ START_TEST(mail_has_what_is_offered)
 }
 END_TEST
 
+typedef struct ChosenCase {
+    SmtpTransaction transaction;
+    unsigned flags, refused, chosen;
+    const char *line;
+} ChosenCase;
+
+static const ChosenCase chosen_cases[] = {
+    {{.sender = "a@b", .size = 1, .is_8bit = true, .wants_utf8 = true}, ALL_CAPABILITIES, 0,
+        SMTP_CAP_SIZE | SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8,
+        "MAIL FROM:<a@b> SIZE=1 BODY=8BITMIME SMTPUTF8\r\n"},
+    {{.sender = "a@b", .size = 1, .is_8bit = true, .wants_utf8 = true}, ALL_CAPABILITIES,
+        ALL_CAPABILITIES, 0, "MAIL FROM:<a@b>\r\n"},
+    {{.sender = "a@b", .size = 1, .is_8bit = true}, SMTP_CAP_8BITMIME, 0, SMTP_CAP_8BITMIME,
+        "MAIL FROM:<a@b> BODY=8BITMIME\r\n"},
+    {{.sender = "a@b"}, ALL_CAPABILITIES, 0, 0, "MAIL FROM:<a@b>\r\n"},
+    /* what an address needs, and what is the sender's own, is no choice */
+    {{.sender = "jos\u00e9@b", .wants_utf8 = true}, ALL_CAPABILITIES, SMTP_CAP_SMTPUTF8, 0,
+        "MAIL FROM:<jos\u00e9@b> SMTPUTF8\r\n"},
+    {{.sender = "a@b", .recipients = &utf8_recipient, .n_recipients = 1, .wants_utf8 = true},
+        ALL_CAPABILITIES, 0, 0, "MAIL FROM:<a@b> SMTPUTF8\r\n"},
+    {{.sender = "a@b", .sender_parameters = "RET=HDRS BODY=7BIT SMTPUTF8"}, ALL_CAPABILITIES,
+        SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8, 0, "MAIL FROM:<a@b> RET=HDRS\r\n"},
+};
+
+START_TEST(mail_goes_without_what_was_refused)
+{
+    const ChosenCase *c = &chosen_cases[_i];
+    SmtpCapabilities capabilities = {.esmtp = true, .flags = c->flags, .refused = c->refused};
+    _cleanup_buffer_ Buffer out = {0};
+
+    ck_assert_uint_eq(smtp_command_mail_chosen(&c->transaction, &capabilities), c->chosen);
+    ck_assert_int_eq(smtp_command_mail(&out, &c->transaction, &capabilities), 0);
+    check_line(&out, c->line);
+}
+END_TEST
+
 typedef struct RcptCase {
     SmtpRecipient recipient;
     unsigned flags;
@@ -171,6 +207,7 @@ int main(void)
     tcase_add_test(t, simple_commands_are_formatted);
     tcase_add_test(t, simple_commands_cannot_be_broken);
     tcase_add_loop_test(t, mail_has_what_is_offered, 0, ELEMENTSOF(mail_cases));
+    tcase_add_loop_test(t, mail_goes_without_what_was_refused, 0, ELEMENTSOF(chosen_cases));
     tcase_add_loop_test(t, rcpt_has_what_is_offered, 0, ELEMENTSOF(rcpt_cases));
     suite_add_tcase(suite, t);
     return unit_run(suite);

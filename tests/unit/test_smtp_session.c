@@ -317,7 +317,7 @@ static int play(bool chunking)
 {
     static const SmtpRecipient recipients[] = {
         {.address = "b@example.com"}, {.address = "c@example.com"}};
-    const DeliveryOutcome gone = {.kind = DELIVERY_DEFERRED, .text = "end\nof file"};
+    const DeliveryOutcome gone = {.cause = CAUSE_LOST, .text = "end\nof file"};
     int r;
 
     r = start(chunking, recipients, 2, "Subject: x\n\n.hello\n", 19);

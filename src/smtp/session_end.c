@@ -1,0 +1,257 @@
+/* Why a session ends, and what is still read before it does. Must never give up what the server
+ * may have accepted while its reply can still come, nor take for accepted what was not. */
+#include "base/errors.h"
+#include "smtp/session_internal.h"
+
+/* Nothing is said any more; why is in `end`. */
+static void close_session(SmtpSession *s)
+{
+    s->state = SMTP_SESSION_CLOSING;
+    s->tls_due = s->ready_due = false;
+    s->end.under_way = s->end.perhaps = false;
+    s->end.kind = s->quitting ? DELIVERY_DELIVERED : DELIVERY_CUT_OFF;
+    if (s->quitting)
+        s->end.error = ERROR_NONE;
+    buffer_clear(&s->output);
+    s->chunk_open = false;
+}
+
+int smtp_give_up(SmtpSession *s)
+{
+    Buffer text = s->end_text;
+
+    if (s->state >= SMTP_SESSION_CLOSING)
+        return 0;
+    s->end_text = s->text;
+    s->text = text;
+    s->end = s->outcome;
+    close_session(s);
+    return 0;
+}
+
+/* The same, and nothing more is read. */
+static int cut_off(SmtpSession *s)
+{
+    (void)smtp_give_up(s);
+    s->state = SMTP_SESSION_ENDING;
+    return 0;
+}
+
+int smtp_end_reply(SmtpSession *s, DeliveryStage stage, int error)
+{
+    int r;
+
+    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, stage);
+    if (r < 0)
+        return r;
+    s->outcome.error = error;
+    return smtp_give_up(s);
+}
+
+int smtp_end_unexpected(SmtpSession *s)
+{
+    int r;
+
+    r = smtp_outcome_unexpected(s);
+    return r < 0 ? r : smtp_give_up(s);
+}
+
+int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text)
+{
+    const DeliveryOutcome like = {.cause = CAUSE_OWN, .stage = stage, .error = error};
+    int r;
+
+    r = smtp_outcome_own(s, &like, "%s", text);
+    return r < 0 ? r : smtp_give_up(s);
+}
+
+void smtp_end_refused_early(SmtpSession *s)
+{
+    s->end = (DeliveryOutcome){
+        .cause = CAUSE_OWN,
+        .stage = STAGE_CONTENT,
+        .error = ERROR_SMTP_PROTOCOL,
+        .text = "the server refused the message before its end",
+    };
+    close_session(s);
+}
+
+int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight)
+{
+    int r;
+
+    s->capabilities.refused |= SMTP_CAP_CHUNKING;
+    s->chunking = false;
+    smtp_leave_out(flight);
+    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_CONTENT);
+    return r < 0 ? r : cut_off(s);
+}
+
+int smtp_end_protocol(SmtpSession *s, const char *what)
+{
+    const DeliveryOutcome like = {
+        .cause = CAUSE_PROTOCOL, .stage = smtp_session_stage(s), .error = ERROR_SMTP_PROTOCOL};
+    int r;
+
+    r = smtp_outcome_own(s, &like, "%s, while %s: %.*s", what, smtp_doing(s),
+        (int)MIN(buffer_size(&s->input), (size_t)128), buffer_data(&s->input));
+    return r < 0 ? r : cut_off(s);
+}
+
+void smtp_keep_end_text(SmtpSession *s, const char *text)
+{
+    buffer_clear(&s->end_text);
+    (void)buffer_append(&s->end_text, text, strlen(text) + 1);
+}
+
+/* What was kept; memory may have been short for it. */
+static const char *kept_text(const SmtpSession *s)
+{
+    return buffer_size(&s->end_text) > 0 ? buffer_data(&s->end_text) : "not enough memory";
+}
+
+int smtp_end_lost(SmtpSession *s)
+{
+    DeliveryOutcome like = s->end;
+    int r;
+
+    if (like.error == ERROR_NONE)
+        like.error = ERROR_CONNECTION_DROPPED;
+    if (like.stage != STAGE_NONE) {
+        r = smtp_outcome_own(s, &like, "%s", kept_text(s));
+    } else {
+        like.stage = smtp_session_stage(s);
+        r = smtp_outcome_own(s, &like, "connection lost while %s: %s", smtp_doing(s), kept_text(s));
+    }
+    return r < 0 ? r : cut_off(s);
+}
+
+int smtp_end_timeout(SmtpSession *s)
+{
+    const DeliveryOutcome like = {
+        .cause = CAUSE_TIMEOUT, .stage = smtp_session_stage(s), .error = ERROR_TIMEOUT};
+    int r;
+
+    r = smtp_outcome_own(s, &like, "timed out after %llu s while %s",
+        (unsigned long long)(smtp_patience(s) / USEC_PER_SEC), smtp_doing(s));
+    return r < 0 ? r : cut_off(s);
+}
+
+int smtp_end_aborted(SmtpSession *s)
+{
+    const DeliveryOutcome like = {
+        .cause = CAUSE_OWN, .stage = STAGE_MESSAGE, .error = ERROR_MESSAGE};
+    int r;
+
+    r = smtp_outcome_own(s, &like, "%s", kept_text(s));
+    return r < 0 ? r : smtp_give_up(s);
+}
+
+/* ---- what is under way ---- */
+
+bool smtp_flight_is_under_way(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return flight->mail_written && s->written > flight->mail_at;
+}
+
+static bool is_end_written(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return flight->end_at > 0 && s->written >= flight->end_at;
+}
+
+bool smtp_flight_is_open_ended(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return is_end_written(s, flight) && !flight->end_judged;
+}
+
+bool smtp_flight_is_hopeful(const SmtpFlight *flight)
+{
+    return flight->n_open > flight->n_out + (flight->accepted > 0 ? flight->n_odd : 0);
+}
+
+bool smtp_session_awaits_verdict(const SmtpSession *s)
+{
+    for (size_t i = 0; i < s->n_flights; i++) {
+        const SmtpFlight *flight = &s->flights[s->first_flight ^ i];
+
+        if (flight->end_due && is_end_written(s, flight) && smtp_flight_is_hopeful(flight))
+            return true;
+    }
+    return false;
+}
+
+/* ---- replies after the session was given up ---- */
+
+/* Every recipient in state `from` comes to be in state `to`. */
+static void change_states(SmtpFlight *flight, SmtpRecipientState from, SmtpRecipientState to)
+{
+    for (size_t i = 0; i < flight->transaction->n_recipients; i++)
+        if (flight->states[i] == from)
+            flight->states[i] = (unsigned char)to;
+}
+
+void smtp_leave_out(SmtpFlight *flight)
+{
+    change_states(flight, SMTP_RECIPIENT_OPEN, SMTP_RECIPIENT_OUT);
+    change_states(flight, SMTP_RECIPIENT_ODD, SMTP_RECIPIENT_OUT);
+    flight->n_odd = 0;
+    flight->n_out = flight->n_open;
+}
+
+void smtp_admit_odd(SmtpFlight *flight)
+{
+    change_states(flight, SMTP_RECIPIENT_ODD, SMTP_RECIPIENT_OPEN);
+    flight->n_odd = 0;
+}
+
+void smtp_readmit(SmtpFlight *flight)
+{
+    smtp_admit_odd(flight);
+    change_states(flight, SMTP_RECIPIENT_OUT, SMTP_RECIPIENT_OPEN);
+    flight->n_out = 0;
+}
+
+void smtp_note_rcpt_reply(SmtpSession *s, SmtpFlight *flight, size_t recipient)
+{
+    if (smtp_reply_done_well(s)) {
+        flight->accepted++;
+    } else if (flight->states[recipient] != SMTP_RECIPIENT_OPEN) {
+        return;
+    } else if (smtp_reply_refused(s)) {
+        flight->states[recipient] = SMTP_RECIPIENT_OUT;
+        flight->n_out++;
+    } else {
+        flight->states[recipient] = SMTP_RECIPIENT_ODD;
+        flight->n_odd++;
+    }
+}
+
+static int drain_content_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    if (smtp_reply_done_well(s) && s->written >= flight->end_at)
+        return smtp_delivered(s, flight);
+    if (smtp_reply_refused(s))
+        smtp_leave_out(flight);
+    return 0;
+}
+
+/* A refusal may be but what follows from why the session was given up (503, above all), so that it
+ * is no verdict. */
+int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
+{
+    if ((step == SMTP_STEP_CHUNK || step == SMTP_STEP_CONTENT) && smtp_bdat_is_unknown(s, flight))
+        return smtp_end_not_known(s, flight);
+    switch (step) {
+    case SMTP_STEP_MAIL:
+        if (smtp_reply_refused(s))
+            smtp_leave_out(flight);
+        return 0;
+    case SMTP_STEP_CHUNK:
+        if (!smtp_reply_done_well(s))
+            smtp_leave_out(flight);
+        return 0;
+    case SMTP_STEP_RCPT: smtp_note_rcpt_reply(s, flight, smtp_answered_recipient(flight)); return 0;
+    case SMTP_STEP_CONTENT: return drain_content_reply(s, flight);
+    default: return 0;
+    }
+}
