@@ -46,8 +46,9 @@ Worker *worker_unref(Worker *worker);
  * no descriptor. */
 int worker_submit(Worker *worker, const JobKind *kind, const char *key, void *argument, Job **ret);
 
-/* Readable once the job has ended; the job's, until job_free(). Whoever waits for the same job in
- * several places of one epoll set has to dup() it. */
+/* Readable once the job has ended; the job's, until job_free(). Where several wait for it in one
+ * epoll set each needs an epoll descriptor of its own with this one in it: a dup() stays in the set
+ * when it is closed. */
 int job_fd(const Job *job);
 bool job_has_ended(const Job *job);
 
