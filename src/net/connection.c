@@ -29,13 +29,23 @@ int connection_new(
     return 0;
 }
 
+/* What was kept for the next address. */
+static void forget_addresses(Connection *c)
+{
+    socket_dial_free(c->dial);
+    c->dial = NULL;
+    c->peer = NULL;
+    address_list_done(&c->found.found);
+    tries_done(&c->tries);
+}
+
 void connection_free(Connection *c)
 {
     if (!c)
         return;
     smtp_session_free(c->session);
     tls_stream_free(c->tls);
-    socket_dial_free(c->dial);
+    forget_addresses(c);
     lookup_free(c->lookup);
     lookup_result_done(&c->found);
     close_p(&c->socket_fd);
@@ -54,10 +64,19 @@ static const char *choose_hello(Connection *c)
 
     if (c->relay->hello)
         return c->relay->hello;
-    if (c->shared->host_name)
-        return c->shared->host_name;
+    if (c->found.host_name)
+        return c->found.host_name;
     (void)getsockname(c->socket_fd, (struct sockaddr *)&local, &n);
     return address_format_literal(&local, c->literal);
+}
+
+/* The patience of the RFC is for the last address: the others have their turn before. */
+static void limit_patience(Connection *c)
+{
+    if (!transport_can_start_again(c))
+        return;
+    c->options.timeout = transport_patience(c);
+    c->options.timeout_by_stage = false;
 }
 
 static int start_session(Connection *c, usec_t now)
@@ -73,6 +92,7 @@ static int start_session(Connection *c, usec_t now)
     int r;
 
     c->options = options_from_relay(&source);
+    limit_patience(c);
     c->options.chunking &= !c->shared->no_chunking;
     r = smtp_session_new(&c->options, now, &c->session);
     if (r >= 0 && c->tls)
@@ -170,9 +190,9 @@ static int read_input(Connection *c, usec_t now)
 static void say_goodbye(Connection *c, usec_t now)
 {
     c->closed = true;
-    c->shared->no_chunking |=
-        (smtp_session_capabilities(c->session)->refused & SMTP_CAP_CHUNKING) != 0;
-    if (c->lost)
+    if (c->session && smtp_session_capabilities(c->session)->refused & SMTP_CAP_CHUNKING)
+        c->shared->no_chunking = true;
+    if (c->lost || !c->session)
         return;
     (void)write_output(c, now);
     if (c->tls && !c->write_failed)
@@ -190,8 +210,6 @@ static int step_session(Connection *c, usec_t now, SmtpEvent *ret)
             return r;
         if (r > 0 && ret->type == SMTP_EVENT_NEED_TLS)
             return 2;
-        if (r > 0 && ret->type == SMTP_EVENT_CLOSED)
-            say_goodbye(c, now);
         if (r > 0)
             return 1;
         if (c->lost)
@@ -229,31 +247,98 @@ static int step_transport(Connection *c, usec_t now)
         r = use_transport(c, now);
         return r < 0 ? r : 1;
     }
-    c->outcome = fault_before_session(c, &c->failure);
+    c->outcome = fault_of_transport(c, &c->failure);
     if (!c->session)
         return -ENOTCONN;
     lose(c, &c->outcome);
     return 1;
 }
 
+/* ---- one address after the other ---- */
+
+/* The address is of use: from here on the connection is this one. */
+static void settle(Connection *c)
+{
+    avoid_forget(&c->shared->avoid, c->peer);
+    c->options.timeout = c->relay->timeout;
+    c->options.timeout_by_stage = c->relay->timeout_by_stage;
+    c->ready = true;
+    forget_addresses(c);
+}
+
+/* Whether no other address can do better. A login that was refused is not repeated: that locks
+ * accounts. */
+static bool is_final(const Connection *c, const DeliveryOutcome *why)
+{
+    return c->own || !transport_can_start_again(c) ||
+           (why->stage == STAGE_AUTH && why->code >= 500);
+}
+
+static void drop_session(Connection *c)
+{
+    smtp_session_free(c->session);
+    c->session = NULL;
+    c->readable = c->write_failed = c->lost = false;
+    c->read_wait = POLLIN;
+    c->write_wait = 0;
+}
+
+/* The address in use, or all that were left, failed before READY. True when the connection goes on
+ * with another; else `outcome` is its end. */
+static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
+{
+    bool refused_login = why->stage == STAGE_AUTH && why->code >= 500;
+
+    if (c->peer && !c->own && !refused_login)
+        avoid_note(&c->shared->avoid, c->peer, now);
+    if (c->dial && tries_note(&c->tries, c->peer ? c->address : "", why) < 0) {
+        c->outcome = *why;
+        return false;
+    }
+    if (is_final(c, why)) {
+        c->outcome = tries_conclude(&c->tries, why, c->peer ? socket_dial_tried(c->dial) : "");
+        return false;
+    }
+    transport_trace(c, "%s failed: %s", c->address, why->text);
+    drop_session(c);
+    transport_start_again(c, now);
+    return true;
+}
+
+/* As connection_step(), and 2 when there is no event but something to go on with. */
+static int step_once(Connection *c, usec_t now, SmtpEvent *ret)
+{
+    int r = step_transport(c, now);
+    bool ends;
+
+    if (r == -ENOTCONN)
+        *ret = (SmtpEvent){.type = SMTP_EVENT_CLOSED, .outcome = &c->outcome};
+    else if (r > 0)
+        r = step_session(c, now, ret);
+    if (r == 2)
+        transport_start_tls(c);
+    if (r != 1 && r != -ENOTCONN)
+        return r;
+    ends = ret->type == SMTP_EVENT_CLOSED;
+    if (ends && !c->ready) {
+        if (try_next(c, ret->outcome, now))
+            return 2;
+        ret->outcome = &c->outcome;
+    }
+    if (ret->type == SMTP_EVENT_READY)
+        settle(c);
+    if (ends)
+        say_goodbye(c, now);
+    return 1;
+}
+
 int connection_step(Connection *c, usec_t now, SmtpEvent *ret)
 {
-    while (!c->closed) {
-        int r = step_transport(c, now);
+    int r = 2;
 
-        if (r == -ENOTCONN) {
-            c->closed = true;
-            *ret = (SmtpEvent){.type = SMTP_EVENT_CLOSED, .outcome = &c->outcome};
-            return 1;
-        }
-        if (r <= 0)
-            return r;
-        r = step_session(c, now, ret);
-        if (r < 2)
-            return r;
-        transport_start_tls(c);
-    }
-    return 0;
+    while (!c->closed && r == 2)
+        r = step_once(c, now, ret);
+    return r == 2 ? 0 : r;
 }
 
 /* ---- what a driver asks ---- */

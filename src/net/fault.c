@@ -17,19 +17,27 @@ static bool is_about_certificate(int number)
     }
 }
 
-/* Some are nothing that the relay or the network did. */
-static DeliveryCause cause_of(int number)
+static bool is_time_out(int number)
 {
+    return number == ERROR_TIMEOUT || number == ERROR_CONNECTION_TIMED_OUT;
+}
+
+static DeliveryCause cause_before_session(const Connection *c, int number)
+{
+    if (c->own)
+        return CAUSE_OWN;
+    if (is_time_out(number))
+        return CAUSE_TIMEOUT;
     switch (number) {
-    case ERROR_TIMEOUT: return CAUSE_TIMEOUT;
-    case ERROR_CONFIGURATION:
-    case ERROR_CERTIFICATE_STORE:
-    case ERROR_CLIENT_CERTIFICATE: return CAUSE_OWN;
-    default: return CAUSE_LOST;
+    case ERROR_TLS_LIBRARY:
+    case ERROR_TLS_HANDSHAKE:
+    case ERROR_TLS_ENCRYPT:
+    case ERROR_TLS_DECRYPT: return CAUSE_PROTOCOL;
+    default: return is_about_certificate(number) ? CAUSE_PROTOCOL : CAUSE_LOST;
     }
 }
 
-DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure)
+DeliveryOutcome fault_of_transport(const Connection *c, const Failure *failure)
 {
     DeliveryStage stage = transport_stage(c);
 
@@ -39,7 +47,7 @@ DeliveryOutcome fault_before_session(const Connection *c, const Failure *failure
         stage = STAGE_CERTIFICATE;
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
-        .cause = c->found.secret_failed ? CAUSE_OWN : cause_of(failure->number),
+        .cause = cause_before_session(c, failure->number),
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),
@@ -50,7 +58,7 @@ DeliveryOutcome fault_in_session(const Failure *failure)
 {
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
-        .cause = cause_of(failure->number),
+        .cause = is_time_out(failure->number) ? CAUSE_TIMEOUT : CAUSE_LOST,
         .stage = STAGE_NONE,
         .error = failure->number,
         .text = failure_text(failure),

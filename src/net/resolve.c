@@ -1,38 +1,12 @@
-/* Lookups beside the loop: one detached thread each. Must never block the caller, and never touch
- * what the caller may have freed: caller and thread share one counted object. */
+/* Names to addresses. Blocks: for a job, or where resolve_may_block() says that it cannot. */
 #include "net/resolve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/errors.h"
-#include "base/hostname.h"
-#include "base/text.h"
-#include "settings/secret_source.h"
-
-struct Lookup {
-    unsigned references; /* one the caller's, one the thread's */
-    int wait_fd;         /* the caller's; -1 when no thread was needed */
-    int done_fd;         /* the thread's, which closes it when the result is there */
-    bool done;           /* written by the thread, after the result */
-    LookupRequest request;
-    LookupResult result;
-};
-
-static void lookup_unref(Lookup *lookup)
-{
-    if (__atomic_sub_fetch(&lookup->references, 1, __ATOMIC_ACQ_REL) > 0)
-        return;
-    lookup_result_done(&lookup->result);
-    (void)config_unref(lookup->request.config);
-    free(lookup);
-}
 
 static bool is_numeric(const char *host)
 {
@@ -62,7 +36,7 @@ static size_t interleave(const struct addrinfo *list, struct sockaddr_storage *o
     const struct addrinfo *cursor[2] = {next_of(list, first, true), next_of(list, first, false)};
     size_t n = 0;
 
-    for (unsigned turn = 0; n < LOOKUP_ADDRESSES_MAX && (cursor[0] || cursor[1]); turn = !turn) {
+    for (unsigned turn = 0; n < RESOLVE_ADDRESSES_MAX && (cursor[0] || cursor[1]); turn = !turn) {
         if (!cursor[turn])
             continue;
         memcpy(&out[n++], cursor[turn]->ai_addr, cursor[turn]->ai_addrlen);
@@ -115,161 +89,63 @@ static int resolve(const char *setting, const char *host, uint16_t port, IpVersi
     int code;
 
     /* An address says its own family. */
-    hints.ai_family = is_numeric(host) ? AF_UNSPEC : families[version];
+    if (is_numeric(host))
+        hints.ai_flags |= AI_NUMERICHOST;
+    else
+        hints.ai_family = families[version];
     snprintf(service, sizeof(service), "%u", port);
     code = getaddrinfo(host, service, &hints, &list);
     if (code != 0)
         return explain(code, setting, host, version, f);
-    *ret = calloc(LOOKUP_ADDRESSES_MAX, sizeof(struct sockaddr_storage));
+    *ret = calloc(RESOLVE_ADDRESSES_MAX, sizeof(struct sockaddr_storage));
     if (*ret)
         *ret_n = interleave(list, *ret);
     freeaddrinfo(list);
     return *ret ? 0 : -ENOMEM;
 }
 
-static int fetch_secrets(const LookupRequest *request, LookupResult *result)
+bool resolve_may_block(const RelayConfig *relay)
 {
-    const RelayConfig *relay = request->relay;
-    int r = secret_source_fetch(&relay->password, &result->password, &result->failure);
+    return !is_numeric(relay->host) || (relay->local_host && !is_numeric(relay->local_host));
+}
 
-    if (r >= 0 && request->tls_key_password)
-        r = secret_source_fetch(
-            &relay->tls_key_password, &result->tls_key_password, &result->failure);
-    result->secret_failed = r < 0;
+int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
+{
+    int r;
+
+    *ret = (AddressList){0};
+    r = resolve(
+        "host", relay->host, relay->port, relay->ip_version, &ret->addresses, &ret->n_addresses, f);
+    if (r >= 0 && relay->local_host)
+        r = resolve("local_host", relay->local_host, relay->local_port, IP_VERSION_ANY, &ret->local,
+            &ret->n_local, f);
+    if (r < 0)
+        address_list_done(ret);
     return r;
 }
 
-static void run(Lookup *lookup)
+static struct sockaddr_storage *copy(const struct sockaddr_storage *list, size_t n)
 {
-    const LookupRequest *request = &lookup->request;
-    const RelayConfig *relay = request->relay;
-    LookupResult *result = &lookup->result;
-    int r = resolve("host", relay->host, relay->port, relay->ip_version, &result->addresses,
-        &result->n_addresses, &result->failure);
+    struct sockaddr_storage *ret = calloc(n, sizeof(*ret));
 
-    if (r >= 0 && relay->local_host)
-        r = resolve("local_host", relay->local_host, relay->local_port, IP_VERSION_ANY,
-            &result->local, &result->n_local, &result->failure);
-    if (r >= 0)
-        r = fetch_secrets(request, result);
-    if (r >= 0 && request->host_name)
-        r = host_name_get(&result->host_name);
-    result->error = r;
-    __atomic_store_n(&lookup->done, true, __ATOMIC_RELEASE);
+    return ret ? memcpy(ret, list, n * sizeof(*ret)) : NULL;
 }
 
-static void *thread_main(void *argument)
+int address_list_copy(const AddressList *from, AddressList *ret)
 {
-    Lookup *lookup = argument;
-
-    run(lookup);
-    (void)close(lookup->done_fd);
-    lookup_unref(lookup);
-    return NULL;
-}
-
-/* Signals are for the caller's threads: none is taken here. A pipe, for each side is to close its
- * own end and nobody else's: the caller's loop watches it by number. */
-static int start_thread(Lookup *lookup, Failure *f)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    int ends[2], r;
-
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return failure_set_errno(f, -errno, "cannot make a pipe for a name lookup");
-    lookup->wait_fd = ends[0];
-    lookup->done_fd = ends[1];
-    (void)pthread_attr_init(&attributes);
-    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    lookup->references = 2;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    r = pthread_create(&thread, &attributes, thread_main, lookup);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    if (r == 0)
+    *ret = (AddressList){.n_addresses = from->n_addresses, .n_local = from->n_local};
+    ret->addresses = copy(from->addresses, from->n_addresses);
+    if (from->n_local > 0)
+        ret->local = copy(from->local, from->n_local);
+    if (ret->addresses && (ret->local || from->n_local == 0))
         return 0;
-    lookup->references = 1;
-    (void)close(lookup->done_fd);
-    return failure_set_errno(f, -r,
-        "cannot start a thread to look up %s; raise the limit of tasks or of memory",
-        lookup->request.relay->host);
+    address_list_done(ret);
+    return -ENOMEM;
 }
 
-static bool source_may_block(const SecretSource *source)
+void address_list_done(AddressList *list)
 {
-    return source->file || source->command || source->credential;
-}
-
-static bool may_block(const LookupRequest *request)
-{
-    const RelayConfig *relay = request->relay;
-
-    return !is_numeric(relay->host) || (relay->local_host && !is_numeric(relay->local_host)) ||
-           source_may_block(&relay->password) ||
-           (request->tls_key_password && source_may_block(&relay->tls_key_password)) ||
-           (request->host_name && !host_name_is_qualified());
-}
-
-int lookup_new(const LookupRequest *request, Lookup **ret, Failure *f)
-{
-    _cleanup_(lookup_free_p) Lookup *lookup = calloc(1, sizeof(Lookup));
-
-    if (!lookup)
-        return -ENOMEM;
-    lookup->references = 1;
-    lookup->wait_fd = -1;
-    lookup->request = *request;
-    lookup->request.config = config_ref(request->config);
-    if (may_block(request)) {
-        int r = start_thread(lookup, f);
-
-        if (r < 0)
-            return r;
-    } else
-        run(lookup);
-    *ret = TAKE_PTR(lookup);
-    return 0;
-}
-
-int lookup_fd(const Lookup *lookup)
-{
-    return lookup->wait_fd;
-}
-
-int lookup_take(Lookup *lookup, LookupResult *ret)
-{
-    if (!__atomic_load_n(&lookup->done, __ATOMIC_ACQUIRE))
-        return 0;
-    *ret = lookup->result;
-    lookup->result = (LookupResult){0};
-    return 1;
-}
-
-void lookup_result_forget_addresses(LookupResult *result)
-{
-    free(result->addresses);
-    free(result->local);
-    result->addresses = result->local = NULL;
-    result->n_addresses = result->n_local = 0;
-}
-
-void lookup_result_done(LookupResult *result)
-{
-    lookup_result_forget_addresses(result);
-    free(result->host_name);
-    (void)secret_unref(result->password);
-    (void)secret_unref(result->tls_key_password);
-    failure_done(&result->failure);
-    *result = (LookupResult){0};
-}
-
-void lookup_free(Lookup *lookup)
-{
-    if (!lookup)
-        return;
-    close_p(&lookup->wait_fd);
-    lookup_unref(lookup);
+    free(list->addresses);
+    free(list->local);
+    *list = (AddressList){0};
 }

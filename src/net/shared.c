@@ -28,6 +28,9 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
 {
     if (!shared || --shared->references > 0)
         return NULL;
+    (void)answer_unref(shared->addresses);
+    (void)answer_unref(shared->secrets);
+    (void)answer_unref(shared->name);
     (void)tls_context_unref(shared->tls);
     (void)config_unref(shared->config);
     (void)worker_unref(shared->worker);

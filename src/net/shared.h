@@ -1,6 +1,8 @@
 /* What the connections of one relay share, for net/ alone. */
 #pragma once
 
+#include "net/answer.h"
+#include "net/avoid.h"
 #include "net/connection.h"
 
 struct ConnectionShared {
@@ -8,10 +10,16 @@ struct ConnectionShared {
     Config *config;
     Worker *worker;
     const RelayConfig *relay;
-    TlsContext *tls;    /* NULL until a connection needs it */
-    bool no_chunking;   /* the relay offers CHUNKING and does not know BDAT */
-    bool has_host_name; /* it has been looked for */
-    char *host_name;    /* this host's, or NULL when it has none fit for EHLO */
+    TlsContext *tls;  /* NULL until a connection needs it */
+    bool no_chunking; /* the relay offers CHUNKING and does not know BDAT */
+    AvoidList avoid;  /* addresses that failed of late */
+
+    /* Owned by lookup.c. */
+    Answer *addresses, *secrets; /* the last, or NULL */
+    Answer *name;                /* the host's name under way, or NULL */
+    usec_t name_until;           /* so long a connection waits for it */
+    usec_t name_again;           /* when to look again for a name that there was not */
+    char *host_name;             /* this host's, or NULL: none fit for EHLO is known */
 };
 
 /* Makes the TLS context when there is none yet. 0, or a negative errno with a Failure. */

@@ -1,4 +1,4 @@
-/* Opening TCP connections. Must never block, and never give up while an address is untried. */
+/* Opening TCP connections. Must never block, nor give up while an address is untried. */
 #include "net/socket.h"
 
 #include <errno.h>
@@ -6,48 +6,96 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/buffer.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "net/address.h"
 
+#define ATTEMPT_DELAY (250 * USEC_PER_MSEC) /* RFC 8305, 8 */
+#define RESUME_LIMIT (5 * USEC_PER_SEC)     /* what a further dial has, whatever was used up */
+#define TRIED_MAX 800                       /* bytes of text */
+
+typedef struct Attempt {
+    size_t address; /* an index */
+    int fd;
+    usec_t begun;
+} Attempt;
+
 struct SocketDial {
-    const RelayConfig *relay;
-    const LookupResult *found;
-    size_t next;     /* the address to try when the current one fails */
-    int fd;          /* the current attempt, or -1 */
-    usec_t deadline; /* of the current attempt */
-    usec_t end;      /* of all attempts */
-    int error;       /* the most telling one so far, negative */
-    Buffer tried;    /* "192.0.2.1: Connection refused, ..." */
+    SocketDialOptions options;
+    size_t next;                         /* the address to begin with when it is time */
+    bool done[RESOLVE_ADDRESSES_MAX];    /* tried to its end */
+    Attempt open[RESOLVE_ADDRESSES_MAX]; /* under way */
+    size_t n_open;
+    Attempt won;  /* `fd` -1: none has */
+    int epoll_fd; /* -1 unless several are or were under way */
+    unsigned watches;
+    usec_t limit, used; /* of connecting in all; 0: none */
+    usec_t begun, end;  /* of this dial */
+    usec_t next_begin;
+    int error;    /* the most telling one so far, negative */
+    bool blamed;  /* an address failed that was not kept from it by this side */
+    bool stopped; /* this side has no descriptors or no memory for another attempt */
+    Buffer tried; /* NUL-terminated where it is not empty */
 };
 
-int socket_dial_new(
-    const RelayConfig *relay, const LookupResult *found, usec_t now, SocketDial **ret)
+static void start_clock(SocketDial *dial, usec_t now)
 {
-    usec_t limit = relay->connect_timeout > 0 ? relay->connect_timeout : relay->timeout;
+    usec_t left = dial->limit > dial->used ? dial->limit - dial->used : 0;
+
+    dial->begun = now;
+    dial->next_begin = now;
+    dial->end = USEC_NEVER;
+    if (dial->limit > 0)
+        dial->end = usec_add(now, MAX(left, MIN(dial->limit, RESUME_LIMIT)));
+}
+
+int socket_dial_new(const SocketDialOptions *options, usec_t now, SocketDial **ret)
+{
+    const RelayConfig *relay = options->relay;
     SocketDial *dial = calloc(1, sizeof(SocketDial));
 
     if (!dial)
         return -ENOMEM;
-    dial->relay = relay;
-    dial->found = found;
-    dial->fd = -1;
-    dial->deadline = USEC_NEVER;
-    dial->end = limit > 0 ? usec_add(now, limit) : USEC_NEVER;
+    dial->options = *options;
+    dial->epoll_fd = dial->won.fd = -1;
+    dial->limit = relay->connect_timeout > 0 ? relay->connect_timeout : relay->timeout;
+    start_clock(dial, now);
     *ret = dial;
     return 0;
+}
+
+static void close_attempts(SocketDial *dial)
+{
+    while (dial->n_open > 0)
+        (void)close(dial->open[--dial->n_open].fd);
+    close_p(&dial->epoll_fd);
+    dial->epoll_fd = -1;
 }
 
 void socket_dial_free(SocketDial *dial)
 {
     if (!dial)
         return;
-    close_p(&dial->fd);
+    close_attempts(dial);
+    close_p(&dial->won.fd);
     buffer_done(&dial->tried);
     free(dial);
 }
+
+static const struct sockaddr_storage *address_of(const SocketDial *dial, size_t i)
+{
+    return &dial->options.found->addresses[i];
+}
+
+static size_t count_addresses(const SocketDial *dial)
+{
+    return MIN(dial->options.found->n_addresses, (size_t)RESOLVE_ADDRESSES_MAX);
+}
+
+/* ---- one socket ---- */
 
 static int set_option(int fd, int level, int name, int value)
 {
@@ -80,17 +128,17 @@ static int set_options(const RelayConfig *relay, int fd)
 }
 
 /* The port to come from may be set without an address: then any address of the family. */
-static int bind_local(const SocketDial *dial, int fd, int family)
+static int bind_local(const SocketDialOptions *options, int fd, int family)
 {
     struct sockaddr_storage any = {.ss_family = (sa_family_t)family};
     const struct sockaddr_storage *local = NULL;
-    uint16_t port = dial->relay->local_port;
+    uint16_t port = options->relay->local_port;
     int r;
 
-    for (size_t i = 0; i < dial->found->n_local && !local; i++)
-        if (dial->found->local[i].ss_family == family)
-            local = &dial->found->local[i];
-    if (!local && dial->found->n_local > 0)
+    for (size_t i = 0; i < options->found->n_local && !local; i++)
+        if (options->found->local[i].ss_family == family)
+            local = &options->found->local[i];
+    if (!local && options->found->n_local > 0)
         return -EAFNOSUPPORT;
     if (!local && port == 0)
         return 0;
@@ -107,47 +155,38 @@ static int bind_local(const SocketDial *dial, int fd, int family)
     return bind(fd, (const struct sockaddr *)local, address_size(local)) < 0 ? -errno : 0;
 }
 
-/* 1 connected, 0 under way, or a negative errno. */
-static int start(SocketDial *dial, const struct sockaddr_storage *address)
+/* 1 connected, 0 under way, or a negative errno; the descriptor is the caller's in any case. */
+static int start(
+    const SocketDialOptions *options, const struct sockaddr_storage *address, int *ret_fd)
 {
-    int r;
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
 
-    dial->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (dial->fd < 0)
+    *ret_fd = fd;
+    if (fd < 0)
         return -errno;
-    r = set_options(dial->relay, dial->fd);
+    r = set_options(options->relay, fd);
     if (r >= 0)
-        r = bind_local(dial, dial->fd, address->ss_family);
+        r = bind_local(options, fd, address->ss_family);
     if (r < 0)
         return r;
-    if (connect(dial->fd, (const struct sockaddr *)address, address_size(address)) >= 0)
+    if (connect(fd, (const struct sockaddr *)address, address_size(address)) >= 0)
         return 1;
     return errno == EINPROGRESS ? 0 : -errno;
 }
 
-/* What is left of the time is shared by the addresses that are left. */
-static void set_deadline(SocketDial *dial, usec_t now)
-{
-    size_t left = dial->found->n_addresses - dial->next;
+/* ---- failures ---- */
 
-    dial->deadline = USEC_NEVER;
-    if (dial->end == USEC_NEVER)
-        return;
-    dial->deadline = now + (dial->end > now ? (dial->end - now) / left : 0);
+/* Whatever the address: another attempt would fail as well. */
+static bool is_exhaustion(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
-/* 1 connected, 0 under way, or a negative errno. */
-static int check(SocketDial *dial, usec_t now)
+/* This side has no address to come from, so that the other one was not asked. */
+static bool is_own(int error)
 {
-    struct pollfd p = {.fd = dial->fd, .events = POLLOUT};
-    int error = 0;
-    socklen_t n = sizeof(error);
-
-    if (poll(&p, 1, 0) <= 0)
-        return now >= dial->deadline ? -ETIMEDOUT : 0;
-    if (getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
-        return -errno;
-    return error != 0 ? -error : 1;
+    return is_exhaustion(error) || error == -EADDRNOTAVAIL || error == -EADDRINUSE ||
+           error == -EAFNOSUPPORT || error == -ETIME;
 }
 
 /* How much an error says of what is wrong: a host that refuses is there, and a silent one may be.
@@ -163,18 +202,40 @@ static unsigned telling(int error)
     return 0;
 }
 
-static int note_failed(SocketDial *dial, int error)
+static const char *describe(const SocketDial *dial, int error)
+{
+    if (error == -EAFNOSUPPORT && dial->options.found->n_local > 0)
+        return "local_host is of another family";
+    if (error == -ETIME)
+        return "no time was left to try it";
+    return strerrordesc_np(-error);
+}
+
+/* An address has failed, or this side for it. 0 or -ENOMEM. */
+static int note_failed(SocketDial *dial, size_t i, int error, usec_t now)
 {
     char text[ADDRESS_TEXT_MAX];
+    size_t n = buffer_size(&dial->tried);
 
-    close_p(&dial->fd);
-    dial->fd = -1;
-    if (dial->error == 0 || telling(error) > telling(dial->error))
+    dial->done[i] = true;
+    dial->stopped |= is_exhaustion(error);
+    if (!is_own(error)) {
+        dial->blamed = true;
+        if (dial->options.avoid)
+            avoid_note(dial->options.avoid, address_of(dial, i), now);
+    }
+    if (dial->error == 0 || is_exhaustion(error) ||
+        (!is_exhaustion(dial->error) && telling(error) > telling(dial->error)))
         dial->error = error;
-    address_format_host(socket_dial_address(dial), text);
-    return buffer_appendf(&dial->tried, "%s%s: %s", buffer_size(&dial->tried) > 0 ? ", " : "", text,
-        error == -EAFNOSUPPORT && dial->found->n_local > 0 ? "local_host is of another family"
-                                                           : strerrordesc_np(-error));
+    if (n > TRIED_MAX)
+        return 0;
+    if (n > 0)
+        buffer_truncate(&dial->tried, n - 1);
+    address_format_host(address_of(dial, i), text);
+    if (buffer_appendf(&dial->tried, "%s%s: %s", n > 0 ? ", " : "", text, describe(dial, error)) <
+        0)
+        return -ENOMEM;
+    return buffer_append(&dial->tried, "", 1);
 }
 
 static const char *advice(int error)
@@ -192,58 +253,239 @@ static const char *advice(int error)
     case -EPERM: return "this machine forbids it: check its firewall and the service's sandbox";
     case -EMFILE:
     case -ENFILE: return "raise the limit of open files";
+    case -ENOBUFS:
+    case -ENOMEM: return "this machine is short of memory for sockets";
     default: return "check host, port and the network";
     }
 }
 
 static int give_up(const SocketDial *dial, Failure *f)
 {
-    return failure_set(f, dial->error, error_from_errno(dial->error),
-        "cannot connect to %s port %u (%.*s); %s", dial->relay->host, dial->relay->port,
-        (int)buffer_size(&dial->tried), buffer_data(&dial->tried), advice(dial->error));
+    /* Memory that sockets lack is not the caller's. */
+    return failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
+        error_from_errno(dial->error), "cannot connect to %s port %u (%s); %s",
+        dial->options.relay->host, dial->options.relay->port, socket_dial_tried(dial),
+        advice(dial->error));
+}
+
+/* ---- attempts ---- */
+
+/* Watches a further attempt beside those under way. 0 or a negative errno. */
+static int watch(SocketDial *dial, int fd)
+{
+    struct epoll_event event = {.events = EPOLLOUT};
+
+    if (dial->epoll_fd < 0 && dial->n_open == 0) {
+        dial->watches++;
+        return 0;
+    }
+    if (dial->epoll_fd < 0) {
+        dial->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        dial->watches++;
+        if (dial->epoll_fd < 0 ||
+            epoll_ctl(dial->epoll_fd, EPOLL_CTL_ADD, dial->open[0].fd, &event) < 0)
+            return -errno;
+    }
+    return epoll_ctl(dial->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Those that had their time before it began are slower, or dead: it comes before them for a while.
+ */
+static void win(SocketDial *dial, Attempt winner, usec_t now)
+{
+    for (size_t i = 0; i < dial->n_open; i++) {
+        const Attempt *other = &dial->open[i];
+
+        if (other->fd == winner.fd)
+            dial->open[i].fd = -1;
+        else if (dial->options.avoid && usec_add(other->begun, ATTEMPT_DELAY) <= winner.begun)
+            avoid_note(dial->options.avoid, address_of(dial, other->address), now);
+    }
+    for (; dial->n_open > 0; dial->n_open--)
+        close_p(&dial->open[dial->n_open - 1].fd);
+    close_attempts(dial);
+    dial->watches++;
+    dial->won = winner;
+    dial->done[winner.address] = true;
+    dial->used = usec_add(dial->used, now - dial->begun);
+}
+
+/* When the one after this is begun: all have their turn before the end. */
+static usec_t delay_next(const SocketDial *dial, usec_t now)
+{
+    size_t left = 1;
+
+    for (size_t i = dial->next; i < count_addresses(dial); i++)
+        left += !dial->done[i];
+    if (dial->end == USEC_NEVER)
+        return ATTEMPT_DELAY;
+    return MIN(ATTEMPT_DELAY, (dial->end - now) / left);
+}
+
+/* The next address's turn. 1 connected, 0 under way, 2 failed, or -ENOMEM. */
+static int begin(SocketDial *dial, usec_t now)
+{
+    Attempt attempt = {.address = dial->next++, .begun = now};
+    const struct sockaddr_storage *address = address_of(dial, attempt.address);
+    int r = start(&dial->options, address, &attempt.fd);
+
+    if (r >= 0 && dial->options.begun)
+        dial->options.begun(dial->options.user, address);
+    if (r > 0) {
+        win(dial, attempt, now);
+        return 1;
+    }
+    if (r == 0)
+        r = watch(dial, attempt.fd);
+    if (r < 0) {
+        close_p(&attempt.fd);
+        return note_failed(dial, attempt.address, r, now) < 0 ? -ENOMEM : 2;
+    }
+    dial->open[dial->n_open++] = attempt;
+    dial->next_begin = usec_add(now, delay_next(dial, now));
+    return 0;
+}
+
+/* 1 connected, 0 under way, or a negative errno. */
+static int check(const struct pollfd *p)
+{
+    int error = 0;
+    socklen_t n = sizeof(error);
+
+    if (p->revents == 0)
+        return 0;
+    if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+        return -errno;
+    return error != 0 ? -error : 1;
+}
+
+static int fail(SocketDial *dial, size_t i, int error, usec_t now)
+{
+    Attempt attempt = dial->open[i];
+
+    for (dial->n_open--; i < dial->n_open; i++)
+        dial->open[i] = dial->open[i + 1];
+    (void)close(attempt.fd);
+    dial->next_begin = now;
+    return note_failed(dial, attempt.address, error, now);
+}
+
+/* Looks at what is under way. 1 connected, 0, or -ENOMEM. */
+static int check_all(SocketDial *dial, usec_t now)
+{
+    struct pollfd p[RESOLVE_ADDRESSES_MAX];
+    size_t n = dial->n_open;
+
+    for (size_t i = 0; i < n; i++)
+        p[i] = (struct pollfd){.fd = dial->open[i].fd, .events = POLLOUT};
+    if (n == 0 || poll(p, n, 0) <= 0)
+        return 0;
+    for (size_t i = n; i-- > 0;) {
+        int r = check(&p[i]);
+
+        if (r > 0) {
+            win(dial, dial->open[i], now);
+            return 1;
+        }
+        if (r < 0 && fail(dial, i, r, now) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+/* The time is over for all. -ENOMEM, or 0. */
+static int fail_all(SocketDial *dial, usec_t now)
+{
+    while (dial->n_open > 0)
+        if (fail(dial, 0, -ETIMEDOUT, now) < 0)
+            return -ENOMEM;
+    for (size_t i = 0; i < count_addresses(dial); i++)
+        if (!dial->done[i] && !dial->stopped && note_failed(dial, i, -ETIME, now) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+static bool has_next(SocketDial *dial)
+{
+    while (dial->next < count_addresses(dial) && dial->done[dial->next])
+        dial->next++;
+    return !dial->stopped && dial->next < count_addresses(dial);
 }
 
 int socket_dial_step(SocketDial *dial, usec_t now, Failure *f)
 {
     for (;;) {
-        int r;
+        int r = check_all(dial, now);
 
-        if (dial->fd >= 0)
-            r = check(dial, now);
-        else if (dial->next < dial->found->n_addresses) {
-            set_deadline(dial, now);
-            r = start(dial, &dial->found->addresses[dial->next++]);
+        if (r == 0 && now >= dial->end)
+            r = fail_all(dial, now);
+        if (r != 0)
+            return r;
+        if (has_next(dial) && (dial->n_open == 0 || now >= dial->next_begin)) {
+            r = begin(dial, now);
+            if (r == 1 || r < 0 || (r == 0 && dial->n_open == 1))
+                return r;
         } else
-            return give_up(dial, f);
-        if (r >= 0)
-            return r;
-        r = note_failed(dial, r);
-        if (r < 0)
-            return r;
+            return dial->n_open > 0 ? 0 : give_up(dial, f);
     }
 }
 
-unsigned socket_dial_attempts(const SocketDial *dial)
+bool socket_dial_is_own(const SocketDial *dial)
 {
-    return (unsigned)dial->next;
+    return dial->stopped || !dial->blamed;
+}
+
+int socket_dial_take(SocketDial *dial, const struct sockaddr_storage **ret_address)
+{
+    *ret_address = address_of(dial, dial->won.address);
+    return TAKE_FD(dial->won.fd);
+}
+
+size_t socket_dial_left(const SocketDial *dial)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count_addresses(dial); i++)
+        n += !dial->done[i];
+    return n;
+}
+
+void socket_dial_resume(SocketDial *dial, usec_t now)
+{
+    dial->next = 0;
+    dial->error = 0;
+    dial->blamed = dial->stopped = false;
+    start_clock(dial, now);
 }
 
 int socket_dial_fd(const SocketDial *dial)
 {
-    return dial->fd;
+    if (dial->epoll_fd >= 0)
+        return dial->epoll_fd;
+    return dial->n_open > 0 ? dial->open[0].fd : -1;
+}
+
+short socket_dial_events(const SocketDial *dial)
+{
+    return dial->epoll_fd >= 0 ? POLLIN : POLLOUT;
+}
+
+unsigned socket_dial_watches(const SocketDial *dial)
+{
+    return dial->watches;
 }
 
 usec_t socket_dial_deadline(const SocketDial *dial)
 {
-    return dial->deadline;
+    size_t next = dial->next;
+
+    while (next < count_addresses(dial) && dial->done[next])
+        next++;
+    return dial->stopped || next >= count_addresses(dial) ? dial->end
+                                                          : MIN(dial->next_begin, dial->end);
 }
 
-const struct sockaddr_storage *socket_dial_address(const SocketDial *dial)
+const char *socket_dial_tried(const SocketDial *dial)
 {
-    return &dial->found->addresses[dial->next - 1];
-}
-
-int socket_dial_take(SocketDial *dial)
-{
-    return TAKE_FD(dial->fd);
+    return buffer_size(&dial->tried) > 0 ? buffer_data(&dial->tried) : "";
 }

@@ -10,8 +10,6 @@
 #include "base/errors.h"
 #include "base/text.h"
 
-#define COMMAND_TIMEOUT (40 * USEC_PER_SEC) /* more than a password command may take */
-
 void transport_trace(Connection *c, const char *format, ...)
 {
     va_list arguments;
@@ -39,108 +37,124 @@ static void use_fd(Connection *c, int fd)
     c->generation++;
 }
 
-static int time_out(Connection *c, usec_t limit, const char *what)
-{
-    _cleanup_free_
-    char *time = text_format_duration(limit);
-
-    return failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT, "%s %s took longer than %s", what,
-        c->relay->host, time ?: "allowed");
-}
-
 /* ---- lookup ---- */
 
-static usec_t lookup_limit(const RelayConfig *relay)
+static int end_lookup(Connection *c)
 {
-    bool runs_command = relay->password.command || relay->tls_key_password.command;
-
-    return runs_command && relay->timeout > 0 ? MAX(relay->timeout, COMMAND_TIMEOUT)
-                                              : relay->timeout;
-}
-
-static int start_lookup(Connection *c, usec_t now)
-{
-    const LookupRequest request = {
-        .config = c->shared->config,
-        .relay = c->relay,
-        .tls_key_password = c->relay->tls != TLS_MODE_NONE && !c->shared->tls,
-        .host_name = !c->relay->hello && !c->shared->has_host_name,
-    };
-    usec_t limit = lookup_limit(c->relay);
-    int r = lookup_new(&request, &c->lookup, &c->failure);
-
-    if (r < 0)
-        return r;
-    transport_trace(c, "looking up %s", c->relay->host);
-    use_fd(c, lookup_fd(c->lookup));
-    wait_for(c, POLLIN, limit > 0 ? usec_add(now, limit) : USEC_NEVER);
-    return 0;
+    if (c->found.error >= 0) {
+        avoid_sort(
+            &c->shared->avoid, c->found.found.addresses, c->found.found.n_addresses, c->begun);
+        return 1;
+    }
+    c->failure = c->found.failure;
+    c->found.failure = (Failure){0};
+    c->own = c->found.own;
+    return c->found.error;
 }
 
 static int run_lookup(Connection *c, usec_t now)
 {
-    int r = c->lookup ? 0 : start_lookup(c, now);
+    unsigned watches;
+    int r = 0;
 
+    if (!c->lookup) {
+        transport_trace(c, "looking up %s", c->relay->host);
+        c->begun = now;
+        r = lookup_new(c->shared, now, &c->lookup);
+    }
     if (r < 0)
         return r;
-    if (lookup_take(c->lookup, &c->found) == 0)
-        return now < c->deadline ? 0 : time_out(c, lookup_limit(c->relay), "the name lookup of");
-    use_fd(c, -1);
+    watches = lookup_watches(c->lookup);
+    r = lookup_step(c->lookup, now, &c->found);
+    if (r == 0) {
+        if (watches != lookup_watches(c->lookup))
+            use_fd(c, lookup_fd(c->lookup));
+        wait_for(c, POLLIN, lookup_deadline(c->lookup));
+        return 0;
+    }
+    if (c->fd >= 0)
+        use_fd(c, -1);
     lookup_free(c->lookup);
     c->lookup = NULL;
-    if (c->found.error < 0) {
-        c->failure = c->found.failure;
-        c->found.failure = (Failure){0};
-        return c->found.error;
-    }
-    if (!c->shared->has_host_name && !c->relay->hello) {
-        c->shared->has_host_name = true;
-        c->shared->host_name = TAKE_PTR(c->found.host_name);
-    }
-    return 1;
+    return end_lookup(c);
 }
 
 /* ---- connect ---- */
 
+static void trace_attempt(void *user, const struct sockaddr_storage *address)
+{
+    Connection *c = user;
+
+    address_format(address, c->address);
+    transport_trace(c, "connecting to %s", c->address);
+}
+
+static int start_dial(Connection *c, usec_t now)
+{
+    const SocketDialOptions options = {
+        .relay = c->relay,
+        .found = &c->found.found,
+        .avoid = &c->shared->avoid,
+        .begun = trace_attempt,
+        .user = c,
+    };
+
+    return socket_dial_new(&options, now, &c->dial);
+}
+
+static void use_connected(Connection *c)
+{
+    c->socket_fd = socket_dial_take(c->dial, &c->peer);
+    use_fd(c, c->socket_fd);
+    address_format(c->peer, c->address);
+    transport_trace(c, "connected to %s", c->address);
+    c->peer_is_loopback = address_is_loopback(c->peer);
+}
+
 static int run_connect(Connection *c, usec_t now)
 {
-    unsigned attempts;
-    int r = c->dial ? 0 : socket_dial_new(c->relay, &c->found, now, &c->dial);
+    unsigned watches;
+    int r = c->dial ? 0 : start_dial(c, now);
 
     if (r < 0)
         return r;
-    attempts = socket_dial_attempts(c->dial);
+    watches = socket_dial_watches(c->dial);
     r = socket_dial_step(c->dial, now, &c->failure);
-    if (r < 0)
+    if (r < 0) {
+        c->own = socket_dial_is_own(c->dial);
         return r;
-    if (attempts != socket_dial_attempts(c->dial)) {
-        use_fd(c, socket_dial_fd(c->dial));
-        address_format(socket_dial_address(c->dial), c->address);
-        transport_trace(c, "connecting to %s", c->address);
     }
-    wait_for(c, POLLOUT, socket_dial_deadline(c->dial));
-    if (r == 0)
-        return 0;
-    transport_trace(c, "connected to %s", c->address);
-    c->peer_is_loopback = address_is_loopback(socket_dial_address(c->dial));
-    c->socket_fd = socket_dial_take(c->dial);
-    socket_dial_free(c->dial);
-    c->dial = NULL;
-    lookup_result_forget_addresses(&c->found);
-    return 1;
+    if (r > 0) {
+        use_connected(c);
+        return 1;
+    }
+    if (watches != socket_dial_watches(c->dial))
+        use_fd(c, socket_dial_fd(c->dial));
+    wait_for(c, socket_dial_events(c->dial), socket_dial_deadline(c->dial));
+    return 0;
 }
 
 /* ---- TLS ---- */
 
 static int start_tls(Connection *c, usec_t now)
 {
-    usec_t limit = c->relay->timeout;
     int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
 
     if (r >= 0)
         r = tls_stream_new(c->shared->tls, c->socket_fd, &c->tls, &c->failure);
-    wait_for(c, POLLIN, limit > 0 ? usec_add(now, limit) : USEC_NEVER);
+    c->own = r < 0;
+    c->limit = transport_patience(c);
+    wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
     return r;
+}
+
+static int time_out(Connection *c)
+{
+    _cleanup_free_
+    char *time = text_format_duration(c->limit);
+
+    return failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+        "the TLS handshake with %s took longer than %s", c->relay->host, time ?: "allowed");
 }
 
 static int run_tls(Connection *c, usec_t now)
@@ -155,7 +169,7 @@ static int run_tls(Connection *c, usec_t now)
         r = tls_stream_handshake(c->tls, &c->failure);
     if (r == -EAGAIN) {
         c->events = tls_stream_wants(c->tls);
-        return now < c->deadline ? 0 : time_out(c, c->relay->timeout, "the TLS handshake with");
+        return now < c->deadline ? 0 : time_out(c);
     }
     if (r < 0)
         return (int)r;
@@ -177,6 +191,7 @@ static const TransportStep steps[] = {
     {STAGE_TLS, run_tls},
 };
 
+#define STEP_CONNECT 1
 #define STEP_TLS 2
 
 int transport_step(Connection *c, usec_t now)
@@ -199,6 +214,34 @@ DeliveryStage transport_stage(const Connection *c)
 void transport_start_tls(Connection *c)
 {
     c->step = STEP_TLS;
+}
+
+void transport_start_again(Connection *c, usec_t now)
+{
+    tls_stream_free(c->tls);
+    c->tls = NULL;
+    close_p(&c->socket_fd);
+    c->socket_fd = -1;
+    use_fd(c, -1);
+    c->peer = NULL;
+    c->own = false;
+    failure_done(&c->failure);
+    socket_dial_resume(c->dial, now);
+    c->step = STEP_CONNECT;
+}
+
+bool transport_can_start_again(const Connection *c)
+{
+    return c->dial && socket_dial_left(c->dial) > 0;
+}
+
+usec_t transport_patience(const Connection *c)
+{
+    usec_t timeout = c->relay->timeout;
+
+    if (!transport_can_start_again(c))
+        return timeout;
+    return timeout > 0 ? MIN(timeout, TRANSPORT_SHARE) : TRANSPORT_SHARE;
 }
 
 /* ---- bytes ---- */

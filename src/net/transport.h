@@ -3,8 +3,10 @@
 
 #include "net/address.h"
 #include "net/connection.h"
+#include "net/lookup.h"
 #include "net/shared.h"
 #include "net/socket.h"
+#include "net/tries.h"
 
 struct Connection {
     ConnectionShared *shared;
@@ -14,14 +16,19 @@ struct Connection {
 
     /* The transport. */
     size_t step; /* a row of transport.c's table; past its end the transport stands */
+    usec_t begun;
     Lookup *lookup;
     LookupResult found;
-    SocketDial *dial;
+    SocketDial *dial;                    /* until READY: it knows the addresses that are left */
+    const struct sockaddr_storage *peer; /* likewise: the address in use, one of `found` */
     TlsStream *tls;
     int socket_fd; /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
     bool peer_is_loopback;
     Failure failure; /* why the transport failed */
+    bool own;        /* it failed for a reason of this side's */
+    usec_t limit;    /* of the TLS handshake */
+    Tries tries;     /* the addresses before this one */
 
     /* What is waited for until the transport stands; the descriptor holds afterwards too. */
     int fd;
@@ -38,6 +45,7 @@ struct Connection {
     short write_wait;  /* what the output waits for; 0: nothing */
     bool write_failed; /* only reading goes on, for the server's last words */
     bool lost;         /* no I/O any more */
+    bool ready;        /* READY has been given: the address stays */
     bool closed;       /* CLOSED has been given */
     DeliveryOutcome outcome;
 };
@@ -51,6 +59,16 @@ DeliveryStage transport_stage(const Connection *connection);
 
 /* TLS is to come up over the standing connection (STARTTLS). */
 void transport_start_tls(Connection *connection);
+
+/* Gives up the address in use and goes on with those that are left. The session is the caller's to
+ * end. */
+void transport_start_again(Connection *connection, usec_t now);
+bool transport_can_start_again(const Connection *connection);
+
+/* How long an address may keep silent before READY; 0: for ever. As long as others are left, a
+ * minute at most, so that they have their turn. */
+#define TRANSPORT_SHARE USEC_PER_MINUTE
+usec_t transport_patience(const Connection *connection);
 
 /* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. */
 ssize_t transport_read(Connection *connection, char *data, size_t n, Failure *f);

@@ -1,0 +1,451 @@
+/* Jobs that connections share. Must never block, nor let this host's name keep a connection from
+ * anything but its EHLO, and from that not for long. */
+#include "net/lookup.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/hostname.h"
+#include "base/text.h"
+#include "settings/secret_source.h"
+
+#define ADDRESSES_KEPT (30 * USEC_PER_SEC)
+#define FAILURE_KEPT (5 * USEC_PER_SEC)
+#define NAME_PATIENCE (5 * USEC_PER_SEC)
+#define NAME_PAUSE (10 * USEC_PER_MINUTE)   /* until a name is looked for again */
+#define COMMAND_TIMEOUT (40 * USEC_PER_SEC) /* more than a password command may take */
+
+struct Lookup {
+    ConnectionShared *shared;
+    Answer *addresses, *secrets; /* NULL: no job is needed */
+    Answer *name;                /* NULL: not waited for */
+    const Answer *watched;
+    int fd; /* readable with the watched one, or -1 */
+    unsigned watches;
+    usec_t limit, deadline; /* of addresses and secrets */
+    usec_t waits_until;
+    int error; /* a job could not be submitted; then `failure` says why */
+    Failure failure;
+};
+
+/* ---- the jobs ---- */
+
+typedef struct AddressesTask {
+    Config *config; /* referenced: keeps the relay */
+    const RelayConfig *relay;
+    AddressList found;
+    int error;
+    Failure failure;
+} AddressesTask;
+
+typedef struct SecretsTask {
+    Config *config; /* referenced */
+    const RelayConfig *relay;
+    bool tls_key_password;
+    Secret *password, *tls_key;
+    int error;
+    Failure failure;
+} SecretsTask;
+
+static void run_addresses(void *argument)
+{
+    AddressesTask *task = argument;
+
+    task->error = resolve_relay(task->relay, &task->found, &task->failure);
+}
+
+static void drop_addresses(void *argument)
+{
+    AddressesTask *task = argument;
+
+    address_list_done(&task->found);
+    failure_done(&task->failure);
+    (void)config_unref(task->config);
+    free(task);
+}
+
+static void run_secrets(void *argument)
+{
+    SecretsTask *task = argument;
+
+    task->error = secret_source_fetch(&task->relay->password, &task->password, &task->failure);
+    if (task->error >= 0 && task->tls_key_password)
+        task->error =
+            secret_source_fetch(&task->relay->tls_key_password, &task->tls_key, &task->failure);
+}
+
+static void drop_secrets(void *argument)
+{
+    SecretsTask *task = argument;
+
+    (void)secret_unref(task->password);
+    (void)secret_unref(task->tls_key);
+    failure_done(&task->failure);
+    (void)config_unref(task->config);
+    free(task);
+}
+
+static void run_name(void *argument)
+{
+    (void)host_name_get(argument); /* without memory there is no name */
+}
+
+static void drop_name(void *argument)
+{
+    free(*(char **)argument);
+    free(argument);
+}
+
+/* A relay that hangs keeps two of them at most: one that was given up, and the one that follows. */
+static const JobKind kind_addresses = {
+    "name lookup", run_addresses, drop_addresses, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_secrets = {
+    "secrets", run_secrets, drop_secrets, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_name = {"host name", run_name, drop_name, .limit = 4};
+
+/* ---- starting them ---- */
+
+static bool wants_tls_key(const ConnectionShared *shared)
+{
+    return shared->relay->tls != TLS_MODE_NONE && !shared->tls;
+}
+
+static bool source_may_block(const SecretSource *source)
+{
+    return source->file || source->command || source->credential;
+}
+
+static bool are_fresh(Answer *addresses, usec_t now)
+{
+    const AddressesTask *task = answer_result(addresses, now);
+
+    if (!task)
+        return true; /* it comes */
+    return now < usec_add(answer_seen(addresses), task->error < 0 ? FAILURE_KEPT : ADDRESSES_KEPT);
+}
+
+static int start_addresses(ConnectionShared *shared)
+{
+    AddressesTask *task = calloc(1, sizeof(AddressesTask));
+    int r;
+
+    if (!task)
+        return -ENOMEM;
+    task->config = config_ref(shared->config);
+    task->relay = shared->relay;
+    r = answer_new(shared->worker, &kind_addresses, shared->relay->host, task, &shared->addresses);
+    if (r < 0)
+        drop_addresses(task);
+    return r;
+}
+
+static int want_addresses(Lookup *lookup, usec_t now)
+{
+    ConnectionShared *shared = lookup->shared;
+    int r = 0;
+
+    if (!resolve_may_block(shared->relay))
+        return 0;
+    if (shared->addresses && !are_fresh(shared->addresses, now))
+        shared->addresses = answer_unref(shared->addresses);
+    if (!shared->addresses)
+        r = start_addresses(shared);
+    if (r >= 0)
+        lookup->addresses = answer_ref(shared->addresses);
+    return r;
+}
+
+static int start_secrets(ConnectionShared *shared)
+{
+    SecretsTask *task = calloc(1, sizeof(SecretsTask));
+    int r;
+
+    if (!task)
+        return -ENOMEM;
+    task->config = config_ref(shared->config);
+    task->relay = shared->relay;
+    task->tls_key_password = wants_tls_key(shared);
+    r = answer_new(shared->worker, &kind_secrets, shared->relay->name, task, &shared->secrets);
+    if (r < 0)
+        drop_secrets(task);
+    return r;
+}
+
+/* Only a job that still runs is shared: a password that has been changed is used at once. */
+static int want_secrets(Lookup *lookup, usec_t now)
+{
+    ConnectionShared *shared = lookup->shared;
+    int r = 0;
+
+    if (!source_may_block(&shared->relay->password) &&
+        !(wants_tls_key(shared) && source_may_block(&shared->relay->tls_key_password)))
+        return 0;
+    if (shared->secrets && answer_result(shared->secrets, now))
+        shared->secrets = answer_unref(shared->secrets);
+    if (!shared->secrets)
+        r = start_secrets(shared);
+    if (r >= 0)
+        lookup->secrets = answer_ref(shared->secrets);
+    return r;
+}
+
+/* Takes over the name when it has come. */
+static void see_name(ConnectionShared *shared, usec_t now)
+{
+    char **name = shared->name ? answer_result(shared->name, now) : NULL;
+
+    if (!name)
+        return;
+    free(shared->host_name);
+    shared->host_name = TAKE_PTR(*name);
+    shared->name = answer_unref(shared->name);
+    shared->name_again = usec_add(now, NAME_PAUSE);
+}
+
+/* Without the job there is no name, and the address will do. */
+static void start_name(ConnectionShared *shared, usec_t now)
+{
+    char **task = calloc(1, sizeof(char *));
+
+    shared->name_again = usec_add(now, NAME_PAUSE);
+    shared->name_until = usec_add(now, NAME_PATIENCE);
+    if (task && answer_new(shared->worker, &kind_name, NULL, task, &shared->name) < 0)
+        free(task);
+}
+
+static void want_name(Lookup *lookup, usec_t now)
+{
+    ConnectionShared *shared = lookup->shared;
+
+    if (shared->relay->hello)
+        return;
+    see_name(shared, now);
+    if (shared->host_name)
+        return;
+    if (host_name_is_qualified())
+        (void)host_name_get(&shared->host_name);
+    else if (!shared->name && now >= shared->name_again)
+        start_name(shared, now);
+    if (shared->name && now < shared->name_until)
+        lookup->name = answer_ref(shared->name);
+}
+
+static int refuse(Lookup *lookup, int error)
+{
+    if (error == -ENOMEM)
+        return error;
+    lookup->error = failure_set_errno(&lookup->failure, error,
+        "cannot look up %s: no %s can be had; raise the limit of %s", lookup->shared->relay->host,
+        error == -EAGAIN ? "thread" : "descriptor", error == -EAGAIN ? "tasks" : "open files");
+    return 0;
+}
+
+/* How long addresses and secrets may take; 0: for ever. */
+static usec_t time_limit(const RelayConfig *relay)
+{
+    bool runs_command = relay->password.command || relay->tls_key_password.command;
+
+    return runs_command && relay->timeout > 0 ? MAX(relay->timeout, COMMAND_TIMEOUT)
+                                              : relay->timeout;
+}
+
+int lookup_new(ConnectionShared *shared, usec_t now, Lookup **ret)
+{
+    _cleanup_(lookup_free_p) Lookup *lookup = calloc(1, sizeof(Lookup));
+    int r;
+
+    if (!lookup)
+        return -ENOMEM;
+    lookup->shared = shared;
+    lookup->fd = -1;
+    lookup->limit = time_limit(shared->relay);
+    lookup->deadline = lookup->limit > 0 ? usec_add(now, lookup->limit) : USEC_NEVER;
+    r = want_addresses(lookup, now);
+    if (r >= 0)
+        r = want_secrets(lookup, now);
+    if (r >= 0)
+        want_name(lookup, now);
+    else
+        r = refuse(lookup, r);
+    if (r >= 0)
+        *ret = TAKE_PTR(lookup);
+    return r;
+}
+
+/* ---- waiting for them ---- */
+
+/* 0, or a negative errno. */
+static int watch(Lookup *lookup, const Answer *answer, usec_t until)
+{
+    lookup->waits_until = until;
+    if (lookup->watched == answer)
+        return 0;
+    close_p(&lookup->fd);
+    lookup->fd = answer_watch(answer);
+    lookup->watches++;
+    lookup->watched = answer;
+    return MIN(lookup->fd, 0);
+}
+
+static void time_out(const Lookup *lookup, LookupResult *ret)
+{
+    const RelayConfig *relay = lookup->shared->relay;
+    _cleanup_free_
+    char *time = text_format_duration(lookup->limit);
+
+    ret->own = ret->secret_failed = lookup->watched == lookup->secrets;
+    ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+        ret->secret_failed ? "fetching the password for %s took longer than %s: run its command, "
+                             "or read its file, by hand"
+                           : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
+                             "and its name servers",
+        relay->host, time ?: "allowed");
+}
+
+/* 1 when the answer is there, or none is wanted; 0 to wait; 2 when the result is a failure. */
+static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *ret)
+{
+    int r;
+
+    if (!answer || answer_result(answer, now))
+        return 1;
+    r = watch(lookup, answer, lookup->deadline);
+    if (r < 0) {
+        ret->own = true;
+        ret->error = failure_set_errno(
+            &ret->failure, r, "cannot wait for the lookup of %s", lookup->shared->relay->host);
+        return 2;
+    }
+    if (now < lookup->deadline)
+        return 0;
+    time_out(lookup, ret);
+    return 2;
+}
+
+static void copy_failure(const Failure *failure, int error, LookupResult *ret)
+{
+    ret->error = failure_set(&ret->failure, error, failure->number, "%s", failure_text(failure));
+}
+
+static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
+{
+    const AddressesTask *task = lookup->addresses ? answer_result(lookup->addresses, now) : NULL;
+
+    if (!task)
+        ret->error = resolve_relay(lookup->shared->relay, &ret->found, &ret->failure);
+    else if (task->error < 0)
+        copy_failure(&task->failure, task->error, ret);
+    else
+        ret->error = address_list_copy(&task->found, &ret->found);
+}
+
+static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
+{
+    SecretsTask here = {
+        .relay = lookup->shared->relay, .tls_key_password = wants_tls_key(lookup->shared)};
+    const SecretsTask *task = lookup->secrets ? answer_result(lookup->secrets, now) : &here;
+
+    if (task == &here)
+        run_secrets(&here);
+    ret->password = secret_ref(task->password);
+    ret->tls_key_password = secret_ref(task->tls_key);
+    ret->own = ret->secret_failed = task->error < 0;
+    if (task->error < 0)
+        copy_failure(&task->failure, task->error, ret);
+    (void)secret_unref(here.password);
+    (void)secret_unref(here.tls_key);
+    failure_done(&here.failure);
+}
+
+/* 1 when the name is there or not to be waited for any longer. */
+static int wait_for_name(Lookup *lookup, usec_t now)
+{
+    ConnectionShared *shared = lookup->shared;
+    usec_t until = MIN(shared->name_until, lookup->deadline);
+
+    see_name(shared, now);
+    if (!lookup->name || lookup->name != shared->name || now >= until)
+        return 1;
+    return watch(lookup, lookup->name, until) < 0;
+}
+
+static int take_all(Lookup *lookup, usec_t now, LookupResult *ret)
+{
+    take_addresses(lookup, now, ret);
+    if (ret->error >= 0)
+        take_secrets(lookup, now, ret);
+    if (ret->error >= 0 && lookup->shared->host_name) {
+        ret->host_name = strdup(lookup->shared->host_name);
+        ret->error = ret->host_name ? 0 : -ENOMEM;
+    }
+    return 1;
+}
+
+int lookup_step(Lookup *lookup, usec_t now, LookupResult *ret)
+{
+    Answer *const answers[] = {lookup->addresses, lookup->secrets};
+
+    *ret = (LookupResult){0};
+    if (lookup->error < 0) {
+        ret->error = lookup->error;
+        ret->own = true;
+        ret->failure = lookup->failure;
+        lookup->failure = (Failure){0};
+        return 1;
+    }
+    for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
+        int r = wait_for(lookup, answers[i], now, ret);
+
+        if (r != 1)
+            return r == 2;
+    }
+    return wait_for_name(lookup, now) ? take_all(lookup, now, ret) : 0;
+}
+
+int lookup_fd(const Lookup *lookup)
+{
+    return lookup->fd;
+}
+
+unsigned lookup_watches(const Lookup *lookup)
+{
+    return lookup->watches;
+}
+
+usec_t lookup_deadline(const Lookup *lookup)
+{
+    return lookup->waits_until;
+}
+
+void lookup_result_done(LookupResult *result)
+{
+    address_list_done(&result->found);
+    free(result->host_name);
+    (void)secret_unref(result->password);
+    (void)secret_unref(result->tls_key_password);
+    failure_done(&result->failure);
+    *result = (LookupResult){0};
+}
+
+/* What is under way is not kept for itself: a later connection asks anew. */
+static void leave(Answer *mine, Answer **shared)
+{
+    bool kept = mine && mine == *shared;
+
+    (void)answer_unref(mine);
+    if (kept && !answer_is_shared(*shared) && answer_seen(*shared) == USEC_NEVER)
+        *shared = answer_unref(*shared);
+}
+
+void lookup_free(Lookup *lookup)
+{
+    if (!lookup)
+        return;
+    close_p(&lookup->fd);
+    leave(lookup->addresses, &lookup->shared->addresses);
+    leave(lookup->secrets, &lookup->shared->secrets);
+    (void)answer_unref(lookup->name);
+    failure_done(&lookup->failure);
+    free(lookup);
+}
