@@ -10,8 +10,9 @@ typedef enum DeliveryKind {
     DELIVERY_DELIVERED, /* the relay has taken responsibility (RFC 5321, 6.1) */
     DELIVERY_DEFERRED,  /* temporary: a 4xx reply, or a fault that is held against the message */
     DELIVERY_REFUSED,   /* permanent for this recipient: 5xx to MAIL, RCPT, DATA or the content */
-    DELIVERY_POSTPONED, /* over a limit of the relay's (RFC 5321, 4.5.3.1.10): no verdict, it goes
-                           in a further transaction at once */
+    DELIVERY_POSTPONED, /* no verdict, it goes in a further transaction at once: over a limit of the
+                           relay's (RFC 5321, 4.5.3.1.10), or refused for what this side chose to
+                           say and says no more */
     DELIVERY_CUT_OFF,   /* no verdict: the connection came to nothing or ended before there was one;
                            cause, stage and code say how, and delivery/blame.h whose fault it is */
     DELIVERY_KIND_MAX,
@@ -60,7 +61,7 @@ typedef struct DeliveryOutcome {
     char enhanced[12]; /* "5.1.1" (RFC 3463); "" when there is none */
     int error;         /* a number of base/errors.h; 0 when delivered */
     const char *text;  /* the reply's text, lines joined by a blank, printable; or our own words.
-                        * Borrowed: who hands  out the outcome says until when. Never NULL. */
+                        * Borrowed: who hands out the outcome says until when. Never NULL. */
 } DeliveryOutcome;
 
 /* "delivered", "deferred", "refused", "postponed", "fault" (cut off). */

@@ -1,5 +1,8 @@
-/* One SMTP connection: lookup, connect (address after address), TLS, and a session over it, stepped
- * without blocking.
+/* One SMTP connection: lookup, connect, TLS, and a session over it, stepped without blocking.
+ *
+ * Every address of the relay is tried up to the point where a session is READY: whatever fails
+ * before leads to the next one, but for a login that was refused for good and for faults of this
+ * side (doc/decisions/addresses-and-lookups.md).
  *
  * Two thin drivers use it: net/drive_poll.h and net/drive_event.h. Neither knows an SMTP word. */
 #pragma once
@@ -16,7 +19,8 @@
 typedef struct Connection Connection;
 
 /* What a relay's connections share: its TLS context, made by the first that needs it, with the
- * cached TLS session; that BDAT is not to be used. For one thread. */
+ * cached TLS session; that BDAT is not to be used; lookups and, for a short while, their results;
+ * addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
 int connection_shared_new(Config *config, size_t relay_index, Worker *worker,
@@ -33,12 +37,16 @@ int connection_new(
 void connection_free(Connection *connection); /* closes at once; accepts NULL */
 
 /* Does what I/O can be done and returns 1 with a session event, 0 when it must wait, or -ENOMEM.
- * NEED_TLS never gets here: the connection answers it. A failure before the session stands is a
- * CLOSED event whose outcome has the stage. */
+ * NEED_TLS never gets here: the connection answers it. A failure before READY is a CLOSED event
+ * once no address is left: its outcome is CUT_OFF, with the cause, the stage and the error of the
+ * address that came farthest, and what happened at the others in the text. CAUSE_OWN with
+ * STAGE_CONNECT is a lack of descriptors or memory, or of an address to come from; with other
+ * stages before the greeting it is the settings', a secret's or a file's. */
 int connection_step(Connection *connection, usec_t now, SmtpEvent *ret);
 
-/* What to wait for. The descriptor changes during connecting (-1: nothing but time); the generation
- * tells, for a new descriptor may have the number of the one before. */
+/* What to wait for. The descriptor changes until READY (-1: nothing but time); the generation
+ * tells, for a new descriptor may have the number of the one before. After a step that returned 0
+ * the deadline is never past. */
 int connection_fd(const Connection *connection);
 unsigned connection_generation(const Connection *connection);
 short connection_poll_events(const Connection *connection); /* POLLIN | POLLOUT */
@@ -48,7 +56,8 @@ usec_t connection_deadline(const Connection *connection);   /* monotonic; USEC_N
  * then. So a message costs one recv(), and no second one that finds nothing. */
 void connection_ready(Connection *connection, short events);
 
-/* For submitting transactions and content; NULL before the transport stands. */
+/* For submitting transactions and content; NULL before the transport stands. Before READY another
+ * may take its place with every step. */
 SmtpSession *connection_session(Connection *connection);
 
 const char *connection_address(

@@ -17,16 +17,23 @@ static bool is_about_certificate(int number)
     }
 }
 
-static DeliveryCause cause_of(const Failure *failure)
+static bool is_time_out(int number)
 {
-    switch (failure->number) {
-    case ERROR_TIMEOUT:
-    case ERROR_CONNECTION_TIMED_OUT: return CAUSE_TIMEOUT;
+    return number == ERROR_TIMEOUT || number == ERROR_CONNECTION_TIMED_OUT;
+}
+
+static DeliveryCause cause_before_session(const Connection *c, int number)
+{
+    if (c->own)
+        return CAUSE_OWN;
+    if (is_time_out(number))
+        return CAUSE_TIMEOUT;
+    switch (number) {
     case ERROR_TLS_LIBRARY:
     case ERROR_TLS_HANDSHAKE:
     case ERROR_TLS_ENCRYPT:
     case ERROR_TLS_DECRYPT: return CAUSE_PROTOCOL;
-    default: return is_about_certificate(failure->number) ? CAUSE_PROTOCOL : CAUSE_LOST;
+    default: return is_about_certificate(number) ? CAUSE_PROTOCOL : CAUSE_LOST;
     }
 }
 
@@ -40,7 +47,7 @@ DeliveryOutcome fault_of_transport(const Connection *c, const Failure *failure)
         stage = STAGE_CERTIFICATE;
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
-        .cause = c->own ? CAUSE_OWN : cause_of(failure),
+        .cause = cause_before_session(c, failure->number),
         .stage = stage,
         .error = failure->number,
         .text = failure_text(failure),
@@ -51,7 +58,7 @@ DeliveryOutcome fault_in_session(const Failure *failure)
 {
     return (DeliveryOutcome){
         .kind = DELIVERY_CUT_OFF,
-        .cause = cause_of(failure),
+        .cause = is_time_out(failure->number) ? CAUSE_TIMEOUT : CAUSE_LOST,
         .stage = STAGE_NONE,
         .error = failure->number,
         .text = failure_text(failure),

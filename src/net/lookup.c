@@ -362,11 +362,12 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 static int wait_for_name(Lookup *lookup, usec_t now)
 {
     ConnectionShared *shared = lookup->shared;
+    usec_t until = MIN(shared->name_until, lookup->deadline);
 
     see_name(shared, now);
-    if (!lookup->name || lookup->name != shared->name || now >= shared->name_until)
+    if (!lookup->name || lookup->name != shared->name || now >= until)
         return 1;
-    return watch(lookup, lookup->name, MIN(shared->name_until, lookup->deadline)) < 0;
+    return watch(lookup, lookup->name, until) < 0;
 }
 
 static int take_all(Lookup *lookup, usec_t now, LookupResult *ret)

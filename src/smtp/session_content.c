@@ -185,23 +185,33 @@ int smtp_refused_early(SmtpSession *s, SmtpFlight *flight)
     return r;
 }
 
-/* BDAT is not known after all (RFC 3030). That is no verdict on the message: from now on DATA does.
- * Who knew BDAT before has taken the chunk away; any other may have read it as commands, and what
- * it answers from here on is not what was asked. */
+bool smtp_bdat_is_unknown(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return flight->bdat && !s->knows_bdat && s->reply.code != 503 && smtp_reply_is_about_command(s);
+}
+
+/* BDAT is offered, and refused as a command (RFC 3030). That is no verdict on the message: from now
+ * on DATA does. Who knew BDAT before has taken the chunk away; any other may have read it as
+ * commands. */
 static int do_without_bdat(SmtpSession *s, SmtpFlight *flight)
 {
+    smtp_flight_stop(s, flight);
+    if (!s->knows_bdat)
+        return smtp_end_not_known(s, flight);
     s->capabilities.refused |= SMTP_CAP_CHUNKING;
     s->chunking = false;
-    smtp_flight_stop(s, flight);
-    if (s->knows_bdat)
-        return smtp_postpone(s, flight, STAGE_CONTENT);
-    smtp_leave_out(flight);
-    return smtp_end_not_known(s);
+    return smtp_postpone(s, flight, STAGE_CONTENT);
+}
+
+static bool is_bdat_refused(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return smtp_bdat_is_unknown(s, flight) ||
+           (flight->bdat && flight->n_open > 0 && smtp_reply_is_about_command(s));
 }
 
 int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)
 {
-    if (flight->n_open > 0 && smtp_reply_is_about_command(s))
+    if (is_bdat_refused(s, flight))
         return do_without_bdat(s, flight);
     if (!smtp_reply_done_well(s))
         return judge_refusal(s, flight);
@@ -234,7 +244,7 @@ int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
         return smtp_refused_early(s, flight);
     if (early)
         return smtp_end_unexpected(s);
-    if (flight->bdat && flight->n_open > 0 && smtp_reply_is_about_command(s))
+    if (is_bdat_refused(s, flight))
         return do_without_bdat(s, flight);
     if (!smtp_reply_done_well(s))
         return judge_refusal(s, flight);

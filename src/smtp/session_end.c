@@ -76,10 +76,13 @@ void smtp_end_refused_early(SmtpSession *s)
     close_session(s);
 }
 
-int smtp_end_not_known(SmtpSession *s)
+int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight)
 {
     int r;
 
+    s->capabilities.refused |= SMTP_CAP_CHUNKING;
+    s->chunking = false;
+    smtp_leave_out(flight);
     r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_CONTENT);
     return r < 0 ? r : cut_off(s);
 }
@@ -236,6 +239,8 @@ static int drain_content_reply(SmtpSession *s, SmtpFlight *flight)
  * is no verdict. */
 int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
 {
+    if ((step == SMTP_STEP_CHUNK || step == SMTP_STEP_CONTENT) && smtp_bdat_is_unknown(s, flight))
+        return smtp_end_not_known(s, flight);
     switch (step) {
     case SMTP_STEP_MAIL:
         if (smtp_reply_refused(s))

@@ -218,6 +218,10 @@ int smtp_postpone(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage);
 
 /* -- session_content.c -- */
 
+/* Whether the reply to BDAT, the first in this session, says that the command is not known. "503
+ * bad sequence" is said of one that is. */
+bool smtp_bdat_is_unknown(const SmtpSession *s, const SmtpFlight *flight);
+
 /* Those that the server accepted have the message. 0 or -ENOMEM. */
 int smtp_delivered(SmtpSession *s, SmtpFlight *flight);
 
@@ -275,9 +279,9 @@ int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *tex
  * `outcome` already. */
 void smtp_end_refused_early(SmtpSession *s);
 
-/* The server does not know what it offers, and what it makes of what was written behind that cannot
+/* The server does not know BDAT, which it offers, and what it makes of the content behind it cannot
  * be known: no reply is read any more. */
-int smtp_end_not_known(SmtpSession *s);
+int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight);
 
 /* Nothing more can be read: the server does not speak SMTP; the transport is gone; time is over. */
 int smtp_end_protocol(SmtpSession *s, const char *what);

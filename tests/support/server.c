@@ -2,6 +2,7 @@
  * its own thread. */
 #include "server.h"
 
+#include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
@@ -38,26 +39,46 @@ typedef struct Peer {
     size_t next, end; /* of what was read and not yet looked at */
 } Peer;
 
+int test_listen_at(const char *address, uint16_t port, int backlog)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    bool is_v6 = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
+    int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, r;
+
+    ck_assert_int_ge(fd, 0);
+    /* A server of the same test may have been there just before. */
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    ck_assert(is_v6 || inet_pton(AF_INET, address, &v4.sin_addr) == 1);
+    r = is_v6 ? bind(fd, (const struct sockaddr *)&v6, sizeof(v6))
+              : bind(fd, (const struct sockaddr *)&v4, sizeof(v4));
+    if (r == 0 && listen(fd, backlog) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 int test_listen(int backlog, uint16_t *ret_port)
 {
     for (unsigned i = 0; i < 500; i++) {
         uint16_t port = (uint16_t)(PORT_FIRST + ((unsigned)getpid() * 17 + i) % PORT_RANGE);
-        struct sockaddr_in address = {
-            .sin_family = AF_INET,
-            .sin_port = htons(port),
-            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-        };
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = test_listen_at("127.0.0.1", port, backlog);
 
-        ck_assert_int_ge(fd, 0);
-        if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
-            listen(fd, backlog) == 0) {
-            *ret_port = port;
-            return fd;
-        }
-        close(fd);
+        if (fd < 0)
+            continue;
+        *ret_port = port;
+        return fd;
     }
     ck_abort_msg("no port is free");
+}
+
+static void listen_for(TestServer *server)
+{
+    server->port = server->options.port;
+    server->listen_fd = server->port == 0
+                            ? test_listen(16, &server->port)
+                            : test_listen_at(server->options.address, server->port, 16);
+    ck_assert_msg(server->listen_fd >= 0, "port %u is not free", server->port);
 }
 
 static void note_failure(Peer *peer, const char *what, const char *line)
@@ -257,7 +278,7 @@ TestServer *test_server_start(const char *const *scripts, const TestServerOption
         server->options = *options;
     if (server->options.certificate)
         server->tls_context = make_context(options);
-    server->listen_fd = test_listen(16, &server->port);
+    listen_for(server);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     ck_assert_int_eq(pthread_create(&server->thread, NULL, serve, server), 0);

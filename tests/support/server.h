@@ -21,6 +21,8 @@ typedef struct TestServerOptions {
     const TestCertificate *certificate; /* NULL: no TLS */
     const char *client_authority;       /* PEM file: a client certificate is demanded */
     int max_version;                    /* TLS1_2_VERSION; 0: the newest */
+    const char *address;                /* to listen at, with `port` */
+    uint16_t port;                      /* 0: 127.0.0.1, and any port */
 } TestServerOptions;
 
 typedef struct TestServer TestServer;
@@ -34,3 +36,6 @@ void test_server_stop(TestServer *server);
 
 /* A listening socket on a port of the tests' range. */
 int test_listen(int backlog, uint16_t *ret_port);
+
+/* The same at a given address (127.0.0.2, ::1) and port; -1 when the port is taken there. */
+int test_listen_at(const char *address, uint16_t port, int backlog);
