@@ -8,9 +8,9 @@
 
 #define LIMITS_TEXT_MAX 256
 
-/* What a connection takes: its socket, the two messages that may be on it, and the record of one of
- * them. */
-#define LIMITS_FILES_EACH 4
+/* What a connection takes: its socket, twice, the two messages that may be on it, and the record of
+ * one of them. */
+#define LIMITS_FILES_EACH 5
 
 typedef struct Limits {
     size_t files;       /* that the process may have open (RLIMIT_NOFILE) */

@@ -3,6 +3,7 @@
 #include "net/drive_event.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 #define TIMER_ACCURACY (50 * USEC_PER_MSEC)
@@ -51,6 +52,24 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
     return 0;
 }
 
+/* The loop watches a descriptor of its own, which it takes out of its epoll set before it closes
+ * it. The connection closes its own whenever it likes; where a child of this process, of a password
+ * command say, has it for a moment longer, the kernel would go on telling of it, to a source that
+ * is gone. */
+static int add_io(ConnectionSource *s, int fd, short events)
+{
+    _cleanup_close_ int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int r;
+
+    if (own < 0)
+        return -errno;
+    r = sd_event_add_io(s->loop, &s->io, own, (uint32_t)events, on_io, s);
+    if (r < 0)
+        return r;
+    TAKE_FD(own);
+    return sd_event_source_set_io_fd_own(s->io, true);
+}
+
 static int watch_fd(ConnectionSource *s)
 {
     int fd = connection_fd(s->connection);
@@ -62,7 +81,7 @@ static int watch_fd(ConnectionSource *s)
         s->generation = connection_generation(s->connection);
     }
     if (!s->io && fd >= 0)
-        r = sd_event_add_io(s->loop, &s->io, fd, (uint32_t)events, on_io, s);
+        r = add_io(s, fd, events);
     else if (s->io && events != s->events)
         r = sd_event_source_set_io_events(s->io, (uint32_t)events);
     s->events = events;

@@ -25,8 +25,8 @@ typedef struct Scene {
     Directory *directory;
     Engine *engine;
     bool unwatched; /* set before scene_open(): mounts elsewhere on the machine wake a watch */
-    Buffer events; /* one word each, a blank behind it: "A:delivered:ann@example.com", "A:sent",
-                      "held:one:connect", "idle", ... */
+    Buffer events;  /* one word each, a blank behind it: "A:delivered:ann@example.com", "A:sent",
+                       "held:one:connect", "idle", ... */
 } Scene;
 
 static inline void note(Scene *scene, const char *format, ...) _printf_(2, 3);

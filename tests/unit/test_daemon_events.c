@@ -305,6 +305,7 @@ START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
     event_relay(log_, &(RelayReport){.relay = "primary",
                           .address = "192.0.2.1:587",
                           .change = RELAY_HELD,
+                          .news = true,
                           .until = 1767323045678901u,
                           .outcome = &outcome,
                           .hint = "correct user or password"});
@@ -314,7 +315,26 @@ START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
               "auth: 535 5.7.8 bad credentials; correct user or password\n"),
         1);
     ck_assert_uint_eq(count("OUTBOX_STAGE=auth\nOUTBOX_CODE=535\n"), 1);
-    event_relay(log_, &(RelayReport){.relay = "primary", .address = "", .change = RELAY_RESUMED});
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "192.0.2.1:587",
+                          .change = RELAY_HELD,
+                          .until = 1767323045678901u,
+                          .outcome = &outcome}); /* no news */
+    ck_assert_uint_eq(count("OUTBOX_EVENT=relay-held\n"), 1);
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "192.0.2.1:587",
+                          .change = RELAY_REFUSED_MORE,
+                          .news = true,
+                          .connections = 3,
+                          .until = 1767323045678901u,
+                          .outcome = &outcome});
+    ck_assert_uint_eq(
+        count("OUTBOX_EVENT=relay-limited\nMESSAGE=relay primary [192.0.2.1:587] takes "
+              "no more connections than 3; what they cannot take goes to the next "
+              "relay, if there is one, until 2026-01-02T03:04:05Z, stage auth: 535 "),
+        1);
+    event_relay(log_,
+        &(RelayReport){.relay = "primary", .address = "", .change = RELAY_RESUMED, .news = true});
     ck_assert_uint_eq(count("PRIORITY=5\nMESSAGE_ID=7c9acf2a4e284ea3a9d81efe3d21d3c4\n"
                             "OUTBOX_EVENT=relay-resumed\nMESSAGE=relay primary works again\n"),
         1);

@@ -64,8 +64,7 @@ START_TEST(one_connection_is_always_tried)
     limits_format(&limits, text);
     ck_assert_ptr_nonnull(strstr(text, "at most 1 connection at a time"));
     /* Even then the number that it advises is enough. */
-    limits_compute(
-        strtoul(strstr(text, " to ") + 4, NULL, 10), CLOSER_KEPT_MAX, &config, &limits);
+    limits_compute(strtoul(strstr(text, " to ") + 4, NULL, 10), CLOSER_KEPT_MAX, &config, &limits);
     ck_assert(!limits_are_short(&limits));
 }
 END_TEST
