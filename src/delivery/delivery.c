@@ -48,11 +48,14 @@ static int make_room(Delivery *d, size_t n)
         return 0;
     free(d->part);
     free(d->group.recipients);
+    d->part_allocated = 0;
     d->part = malloc(n * sizeof(SmtpRecipient));
     d->group.recipients = malloc(2 * n * sizeof(char *));
+    if (!d->part || !d->group.recipients)
+        return -ENOMEM;
     d->unrecorded = d->group.recipients + n;
-    d->part_allocated = d->part && d->group.recipients ? n : 0;
-    return d->part_allocated ? 0 : -ENOMEM;
+    d->part_allocated = n;
+    return 0;
 }
 
 int delivery_submit(
