@@ -286,6 +286,20 @@ show_failure() {
 	[[ ${0##*/} != test ]] || echo "    Again, alone:  scripts/test $name"
 }
 
+# What was left out, and why; once, where many tests were for the same reason.
+show_skips() {
+	sed -n 's/^SKIP: //p' "$1" | awk '
+		{
+			reason = index($0, ": ") ? substr($0, index($0, ": ") + 2) : ""
+			if (!(reason in count)) { order[++reasons] = reason; first[reason] = $0 }
+			if (++count[reason] > 1) first[reason] = count[reason] " tests: " reason
+		}
+		END {
+			for (i = 1; i <= reasons; i++)
+				print "      SKIP: " first[order[i]]
+		}'
+}
+
 report_stage() {
 	local name=$1 log=$logs/$1.log word=FAIL text=${title_of[$1]}
 	count_stage "$status" "$log"
@@ -295,7 +309,7 @@ report_stage() {
 	clear_status
 	printf '%-5s %-11s %4d s  %s\n' "$word" "$name" "$took" "$text"
 	[[ $word != FAIL ]] || show_failure "$name" "$log"
-	[[ $word == skip ]] || grep -a '^SKIP: ' "$log" | sed 's/^/      /'
+	[[ $word == skip ]] || show_skips "$log"
 	became[$name]=$word
 }
 
