@@ -70,7 +70,7 @@ begin_run() {
 	make_top
 	exec {lock}<> "$top/lock"
 	if ! flock -n "$lock"; then
-		say "waiting for the run of process $(< "$top/owner") to end"
+		say "waiting for what process $(< "$top/owner") has started in this directory to end"
 		flock "$lock" || exit 75
 	fi
 	echo $$ > "$top/owner"
@@ -82,8 +82,8 @@ begin_run() {
 	keeper_pid=$!
 	exec {keeper}> "$scratch/alive"
 	trap end_run EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	trap 'die 130 "broken off; what it has made is kept"' INT
+	trap 'die 143 "broken off; what it has made is kept"' TERM
 	trap 'exit 129' HUP
 	[[ ! -t 1 || ${TERM:-dumb} == dumb ]] || terminal=1
 	exec {clock}<> <(:)
@@ -196,6 +196,7 @@ show_status() {
 	local name text='' columns
 	[[ -n $terminal ]] || return 0
 	columns=$(stty size < /dev/tty 2> /dev/null | cut -d ' ' -f 2)
+	((columns > 20)) || columns=80
 	for name in "${running[@]}"; do
 		text+="${text:+ | }$name"
 		((count_of[$name] == 0)) || text+=" ${count_of[$name]}${total_of[$name]:+ of ${total_of[$name]}}"
@@ -203,7 +204,7 @@ show_status() {
 	done
 	text=$(tr -s ' \t' ' ' <<< "$text")
 	printf -v text '%d:%02d  %s' $((SECONDS / 60)) $((SECONDS % 60)) "$text"
-	printf '\r%s\e[K' "${text:0:${columns:-80}-1}"
+	printf '\r%s\e[K' "${text:0:columns-1}"
 	status_shown=1
 }
 
@@ -214,7 +215,7 @@ start_stage() {
 	local name=$1 log=$logs/$1.log fd
 	: > "$log"
 	exec {fd}< "$log"
-	(in_session nice -n "$2" "$BASH" "$myself" --stage "$name" > "$log" 2>&1) &
+	(in_session nice -n "$2" "$BASH" "$myself" --stage "$name" >> "$log" 2>&1) &
 	pid_of[$name]=$! log_of[$name]=$fd begin_of[$name]=$SECONDS
 	total_of[$name]='' count_of[$name]=0 last_of[$name]='' grown_at[$name]=$looks active_at[$name]=$looks
 	cpu_at[$name]=0 cpu_grown[$name]=''
