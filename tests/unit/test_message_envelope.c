@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "base/errors.h"
 #include "message/envelope.h"
 #include "unit.h"
@@ -127,7 +127,7 @@ START_TEST(many_recipients_take_no_more_time_each)
 {
     const unsigned n = 100000;
     _cleanup_envelope_ Envelope e = {0};
-    usec_t start = clock_monotonic();
+    clock_t start = clock(); /* of this process: the machine may have other work */
     char address[64];
 
     for (unsigned round = 0; round < 2; round++)
@@ -138,7 +138,7 @@ START_TEST(many_recipients_take_no_more_time_each)
     ck_assert_uint_eq(e.n_recipients, n);
     ck_assert_str_eq(e.recipients[n - 1].address, address);
     /* Comparing each with all others would take minutes. */
-    ck_assert_uint_lt(clock_monotonic() - start, 10 * USEC_PER_SEC);
+    ck_assert_int_lt(clock() - start, 20 * CLOCKS_PER_SEC);
 }
 END_TEST
 
