@@ -85,7 +85,7 @@ begin_run() {
 	trap 'die 130 "broken off; what it has made is kept"' INT
 	trap 'die 143 "broken off; what it has made is kept"' TERM
 	trap 'exit 129' HUP
-	[[ ! -t 1 || ${TERM:-dumb} == dumb ]] || terminal=1
+	[[ ! -t 1 ]] || terminal=${TERM:-dumb}
 	exec {clock}<> <(:)
 }
 
@@ -106,7 +106,7 @@ in_session() {
 # ---- What a stage does: read from its log and from /proc. ----
 
 declare -A pid_of log_of total_of count_of last_of grown_at active_at cpu_at cpu_grown begin_of
-terminal='' status_shown='' scratch='' running=()
+terminal='' status_shown='' shown_at=0 scratch='' running=()
 
 read_line() {
 	case $2 in
@@ -192,9 +192,12 @@ clear_status() {
 	status_shown=''
 }
 
+# Rewritten in place; where a terminal cannot do that, a line now and then.
 show_status() {
 	local name text='' columns
 	[[ -n $terminal ]] || return 0
+	[[ $terminal != dumb ]] || ((SECONDS >= shown_at + 30)) || return 0
+	shown_at=$SECONDS
 	columns=$(stty size < /dev/tty 2> /dev/null | cut -d ' ' -f 2)
 	((columns > 20)) || columns=80
 	for name in "${running[@]}"; do
@@ -204,8 +207,12 @@ show_status() {
 	done
 	text=$(tr -s ' \t' ' ' <<< "$text")
 	printf -v text '%d:%02d  %s' $((SECONDS / 60)) $((SECONDS % 60)) "$text"
-	printf '\r%s\e[K' "${text:0:columns-1}"
-	status_shown=1
+	if [[ $terminal == dumb ]]; then
+		echo "${text:0:columns-1}"
+	else
+		printf '\r%s\e[K' "${text:0:columns-1}"
+		status_shown=1
+	fi
 }
 
 # ---- Running stages. ----
