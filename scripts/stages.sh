@@ -287,9 +287,13 @@ count_stage() {
 show_failure() {
 	local name=$1 log=$2
 	[[ -z ${reason_of[$name]-} ]] || echo "    (ended: ${reason_of[$name]})"
-	grep -E '^(FAIL|ERROR|XPASS): ' "$log" | sed 's/^/    /'
-	echo "    The end of its log:"
-	grep -av '^[dp][lm]status:' "$log" | tail -n 30 | sed 's/^/    /'
+	if grep -q '^# cause$' "$log"; then
+		sed '1,/^# cause$/d; s/^/    /' "$log"
+	else
+		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sed 's/^/    /'
+		echo "    The end of its log:"
+		grep -av '^[dp][lm]status:' "$log" | tail -n 30 | sed 's/^/    /'
+	fi
 	echo "    The whole log: $log"
 	[[ ${0##*/} != test ]] || echo "    Again, alone:  scripts/test $name"
 }
