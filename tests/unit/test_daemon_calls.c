@@ -45,7 +45,7 @@ static const struct {
     {"epoll_wait", {SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2}, 220},
     {"epoll_ctl", {SYS_epoll_ctl, -1, -1}, 10},
     {"timerfd_settime", {SYS_timerfd_settime, -1, -1}, 10},
-    {"futex", {SYS_futex, -1, -1}, 50}, /* files are closed in batches beside the loop */
+    {"futex", {SYS_futex, -1, -1}, 80}, /* files are closed in batches, large or small */
     {"unlinkat", {SYS_unlinkat, -1, -1}, 105},
     {"close", {SYS_close, -1, -1}, 105},
     {"write", {SYS_write, -1, -1}, 105},
