@@ -10,7 +10,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL GREP_OPTIONS CDPATH POSIXLY_CORRECT
 
 readonly top=$PWD/build-test
 readonly logs=$top/logs
-readonly myself=$PWD/scripts/${0##*/}
+readonly myself=$PWD/scripts/$(basename "$(readlink -f "$0")")
 jobs=$(nproc)
 readonly jobs
 
@@ -27,7 +27,7 @@ say() {
 
 die() {
 	clear_status
-	printf '%s: %s\n' "${0##*/}" "$2" >&2
+	printf '%s: %s\n' "${myself##*/}" "$2" >&2
 	exit "$1"
 }
 
@@ -53,7 +53,7 @@ make_top() {
 	if [[ $top =~ ^[A-Za-z0-9/._+,:@%-]+$ || -d $top ]]; then
 		mkdir -p "$logs"
 	else
-		ln -s "$(mktemp -d /var/tmp/outbox-build.XXXXXX)" "$top" && mkdir -p "$logs"
+		ln -s "$(mktemp -d /var/tmp/outbox-build.XXXXXX)" "$top" && chmod 755 "$top" && mkdir -p "$logs"
 	fi || die 73 "cannot write to $top"
 	built=$(readlink -f "$top")
 	readonly built
@@ -295,7 +295,7 @@ show_failure() {
 		grep -av '^[dp][lm]status:' "$log" | tail -n 30 | sed 's/^/    /'
 	fi
 	echo "    The whole log: $log"
-	[[ ${0##*/} != test ]] || echo "    Again, alone:  scripts/test $name"
+	[[ ${myself##*/} != test ]] || echo "    Again, alone:  scripts/test $name"
 }
 
 # What was left out, and why; once, where many tests were for the same reason.
