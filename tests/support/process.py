@@ -43,8 +43,8 @@ class Patience:
     def __init__(self, seconds, beat=0.01):
         self.seconds, self.beat = seconds, beat
         self.left = self.EXTENSIONS
-        self.used = _processor_seconds()
-        self.asked = time.monotonic()
+        self.used = None  # what most waits are too short to ask for
+        self.begin = self.asked = time.monotonic()
         self.deadline = self.asked + seconds
 
     def is_over(self):
@@ -53,6 +53,8 @@ class Patience:
         self.asked = now
         if stalled > 0.3:
             self.deadline += stalled
+        if self.used is None and now > self.begin + min(1.0, self.seconds / 10):
+            self.used = _processor_seconds()
         if now <= self.deadline:
             return False
         used = _processor_seconds()
