@@ -400,6 +400,7 @@ run_stages() {
 		[[ -n ${kind_of[$name]-} ]] || die 64 "there is no stage '$name'; there are: ${order[*]}"
 	done
 	choose_stages "$@"
+	export OUTBOX_STAGES="${waiting[*]}"
 	while :; do
 		start_stages
 		((${#running[@]} > 0)) || break
