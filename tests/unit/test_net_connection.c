@@ -362,8 +362,8 @@ static void check_failure(int driver, const char *script, const TestServerOption
 
 START_TEST(a_relay_that_hangs_up_is_told)
 {
-    check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF,
-        STAGE_GREETING, ERROR_CONNECTION_DROPPED, "the server closed the connection");
+    check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_GREETING,
+        ERROR_CONNECTION_DROPPED, "the server closed the connection");
     check_failure(_i, "S: 220 server.test\nC: EHLO\nRESET\n", NULL, SETTINGS("tls=none"),
         DELIVERY_CUT_OFF, STAGE_EHLO, 10054, "Connection reset by peer");
     check_failure(_i,
@@ -402,8 +402,8 @@ START_TEST(silence_ends_the_connection)
     check_failure(_i, "EOF\n", NULL, SETTINGS("tls=none", "timeout=0.4s", "timeout_by_stage=false"),
         DELIVERY_CUT_OFF, STAGE_GREETING, ERROR_TIMEOUT, "");
     check_failure(_i, "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nPAUSE 700\n",
-        NULL, SETTINGS("tls=starttls", "timeout=0.4s", "timeout_by_stage=false"),
-        DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TIMEOUT, "the TLS handshake");
+        NULL, SETTINGS("tls=starttls", "timeout=0.4s", "timeout_by_stage=false"), DELIVERY_CUT_OFF,
+        STAGE_TLS, ERROR_TIMEOUT, "the TLS handshake");
 }
 END_TEST
 
