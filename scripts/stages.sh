@@ -1,5 +1,5 @@
 # stages.sh: runs the stages of scripts/test, demo and bench, side by side where they allow it; to be
-# sourced by them. A stage is a function stage_NAME of the script that sources this. It runs in a session
+# sourced by them, in the source's directory and with their own path in `myself`. A stage is a function stage_NAME of the script that sources this. It runs in a session
 # of its own, with its output in a log, and is over when it ends: there is no limit of seconds. What can
 # hang is watched by what it does, see is_hung. Whatever ends the run, also SIGKILL, nothing that it
 # started outlives it: scripts/sweep waits for its end, and knows its processes by OUTBOX_RUN.
@@ -10,7 +10,6 @@ unset MAKEFLAGS MFLAGS MAKELEVEL GREP_OPTIONS CDPATH POSIXLY_CORRECT
 
 readonly top=$PWD/build-test
 readonly logs=$top/logs
-readonly myself=$PWD/scripts/$(basename "$(readlink -f "$0")")
 jobs=$(nproc)
 readonly jobs
 
