@@ -1,8 +1,9 @@
 # stages.sh: runs the stages of scripts/test, demo and bench, side by side where they allow it; to be
-# sourced by them, in the source's directory and with their own path in `myself`. A stage is a function stage_NAME of the script that sources this. It runs in a session
-# of its own, with its output in a log, and is over when it ends: there is no limit of seconds. What can
-# hang is watched by what it does, see is_hung. Whatever ends the run, also SIGKILL, nothing that it
-# started outlives it: scripts/sweep waits for its end, and knows its processes by OUTBOX_RUN.
+# sourced by them, in the source's directory and with their own path in `myself`. A stage is a function
+# stage_NAME of the script that sources this. It runs in a session of its own, with its output in a log,
+# and is over when it ends: there is no limit of seconds. What can hang is watched by what it does, see
+# is_hung. Whatever ends the run, also SIGKILL, nothing that it started outlives it: scripts/sweep waits
+# for its end, and knows its processes by OUTBOX_RUN.
 
 umask 022
 export LC_ALL=C.UTF-8
