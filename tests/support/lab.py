@@ -3,6 +3,7 @@ configurations, and outboxd itself. Everything lives below one temporary directo
 process that made it."""
 
 import atexit
+import functools
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ from postfix import Postfix
 from process import Process, free_port, wait_for
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+KEEP = os.environ.get("OUTBOX_KEEP_LAB")
 BUILD = pathlib.Path(os.environ.get("OUTBOX_BUILD", SOURCE / "build"))
 
 
@@ -27,8 +29,27 @@ class Unavailable(Exception):
     """This machine lacks something that the laboratory needs; the text says what."""
 
 
+def everybody_may_enter(directory):
+    return all(path.stat().st_mode & 0o001 for path in (directory, *directory.parents))
+
+
+@functools.cache
+def programs():
+    """The directory of the programs: the build's, or copies in the laboratory where the build is below
+    a directory that other users may not enter. Tests run the programs as other users."""
+    build = BUILD.resolve()
+    if not (build / "outboxd").exists() or everybody_may_enter(build):
+        return build
+    copies = shared().directory / "programs"
+    copies.mkdir(mode=0o755)
+    for name in ("outboxd", "outbox", "outbox-full"):
+        shutil.copy(build / name, copies)
+        (copies / name).chmod(0o755)
+    return copies
+
+
 def program(name):
-    return BUILD / name
+    return programs() / name
 
 
 def to_libconfig(value):
@@ -175,7 +196,8 @@ class Lab:
     """Servers start when they are first asked for, and run until the process ends."""
 
     def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outbox-lab."))
+        os.umask(0o022)
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outbox-lab.", dir=self._place()))
         self.directory.chmod(0o755)
         self._numbers = itertools.count(1)
         self._certificates = self._postfix = self._dovecot = None
@@ -183,12 +205,18 @@ class Lab:
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
+    @staticmethod
+    def _place():
+        """The servers' users have to get there; what is kept must not be where a run clears up."""
+        places = ("/tmp", "/var/tmp") if KEEP else (tempfile.gettempdir(), "/tmp", "/var/tmp")
+        return next(path for path in places if everybody_may_enter(pathlib.Path(path).resolve()))
+
     def close(self):
         for server in (*reversed(self._processes), self._postfix, self._dovecot):
             if server is not None:
                 server.stop()
         self._processes, self._postfix, self._dovecot = [], None, None
-        if os.environ.get("OUTBOX_KEEP_LAB"):
+        if KEEP:
             print(f"kept: {self.directory}", file=sys.stderr)
         else:
             shutil.rmtree(self.directory, ignore_errors=True)

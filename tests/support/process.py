@@ -1,6 +1,7 @@
 """Processes and ports of the tests: start, wait for a condition, stop."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,28 +12,108 @@ class TimedOut(AssertionError):
     """A condition did not come true in time."""
 
 
+def _processor_seconds():
+    """What the processes that descend from this one have used of a processor, and have waited for one."""
+    parents, seconds = {}, {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
+            with open(f"/proc/{name}/schedstat", encoding="ascii") as file:
+                seconds[int(name)] = sum(int(n) for n in file.read().split()[:2]) / 1e9
+        except OSError:
+            continue
+    ours = {os.getpid()}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in ours} - ours
+        if not more:
+            return sum(seconds.get(pid, 0) for pid in ours)
+        ours |= more
+
+
+class Patience:
+    """A limit of time for what may never come; is_over() is to be asked every `beat` seconds. Only what
+    had the time is late: when this process was asked much later than it wanted to be, it had none, and
+    while our processes are at work or queue up for a processor, the limit is moved, twenty times at most."""
+
+    EXTENSIONS = 20
+
+    def __init__(self, seconds, beat=0.01):
+        self.seconds, self.beat = seconds, beat
+        self.left = self.EXTENSIONS
+        self.used = None  # what most waits are too short to ask for
+        self.begin = self.asked = time.monotonic()
+        self.deadline = self.asked + seconds
+
+    def is_over(self):
+        now = time.monotonic()
+        stalled = now - self.asked - self.beat
+        self.asked = now
+        if stalled > 0.3:
+            self.deadline += stalled
+        if self.used is None and now > self.begin + min(1.0, self.seconds / 10):
+            self.used = _processor_seconds()
+        if now <= self.deadline:
+            return False
+        used = _processor_seconds()
+        busy = abs(used - self.used) > self.seconds / 4
+        self.used = used
+        self.left -= 1
+        if not busy or self.left <= 0:
+            return True
+        self.asked = time.monotonic()
+        self.deadline = self.asked + self.seconds
+        return False
+
+
 def wait_for(condition, what, seconds=15.0):
     """Polls until condition() is true and returns what it returned. What is waited for may be a
     function, which is asked when the time is up."""
-    deadline = time.monotonic() + seconds
+    patience = None
+    begin = time.monotonic()
     while True:
         result = condition()
         if result:
             return result
-        if time.monotonic() > deadline:
-            raise TimedOut(f"not within {seconds:g} s: {what() if callable(what) else what}")
+        if patience is None:
+            patience = Patience(seconds)
+        if patience.is_over():
+            took = time.monotonic() - begin
+            raise TimedOut(f"not within {took:.0f} s: {what() if callable(what) else what}")
         time.sleep(0.01)
 
 
-_next_port = 10000 + os.getpid() * 97 % 20000
+_block = None
+_next_port = 0
+
+
+def _claim_ports():
+    """A block of 200 ports for this process alone: other laboratories on this machine take others. The
+    claim is an abstract socket, which ends with the process and belongs to the same network as ports."""
+    global _block, _next_port
+    first = random.randrange(100)
+    for number in range(first, first + 100):
+        _block = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            _block.bind(f"\0outbox-ports-{number % 100}")
+            _next_port = 10000 + number % 100 * 200
+            return
+        except OSError:
+            _block.close()
+    raise AssertionError("a hundred laboratories run on this machine")
 
 
 def free_port():
     """A TCP port of the loopback interface that nobody uses. It lies below the range of outgoing
     connections, so that none of them can take it before its server does."""
     global _next_port
+    if _block is None:
+        _claim_ports()
+    first = _next_port - _next_port % 200
     while True:
-        _next_port = 10000 + (_next_port + 1 - 10000) % 20000
+        _next_port = first + (_next_port + 1) % 200
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", _next_port))
@@ -97,7 +178,13 @@ class Process:
 
     def wait(self, seconds=15.0):
         """The exit status (negative: the signal that ended it)."""
-        return self.child.wait(seconds)
+        patience = Patience(seconds, beat=0.1)
+        while True:
+            try:
+                return self.child.wait(0.1)
+            except subprocess.TimeoutExpired:
+                if patience.is_over():
+                    raise
 
     def kill(self):
         if self.is_running():
@@ -112,7 +199,7 @@ class Process:
             except ProcessLookupError:
                 pass
             try:
-                self.child.wait(seconds)
+                self.wait(seconds)
             except subprocess.TimeoutExpired:
                 continue
         self.child.wait()

@@ -18,7 +18,7 @@
 
 #define PORT_FIRST 20000
 #define PORT_RANGE 10000
-#define PATIENCE_SECONDS 10
+#define PATIENCE_SECONDS 120
 
 struct TestServer {
     pthread_t thread;

@@ -27,7 +27,7 @@ def run_inside():
         tests = root / "usr/lib/outbox-tests"
         shutil.copytree(SUPPORT, tests, ignore=shutil.ignore_patterns("__pycache__"))
         result = subprocess.run(
-            [SUPPORT / "run-in-systemd", "--root", root, "--timeout", "240", "--",
+            [SUPPORT / "run-in-systemd", "--root", root, "--timeout", "3600", "--",
              "/usr/bin/python3", "-B", "/usr/lib/outbox-tests/inside_systemd.py"],
             capture_output=True, text=True, check=False,
         )

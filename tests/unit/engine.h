@@ -13,7 +13,7 @@
 #include "spool.h"
 #include "unit.h"
 
-#define PATIENCE (20 * USEC_PER_SEC)
+#define PATIENCE (120 * USEC_PER_SEC)
 
 typedef struct Scene {
     Place place;

@@ -8,6 +8,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +45,7 @@ static const struct {
     {"epoll_wait", {SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2}, 220},
     {"epoll_ctl", {SYS_epoll_ctl, -1, -1}, 10},
     {"timerfd_settime", {SYS_timerfd_settime, -1, -1}, 10},
-    {"futex", {SYS_futex, -1, -1}, 50}, /* files are closed in batches beside the loop */
+    {"futex", {SYS_futex, -1, -1}, 80}, /* files are closed in batches, large or small */
     {"unlinkat", {SYS_unlinkat, -1, -1}, 105},
     {"close", {SYS_close, -1, -1}, 105},
     {"write", {SYS_write, -1, -1}, 105},
@@ -200,6 +201,19 @@ static void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
+/* Where the file system cannot read what is in memory alone, each read is made twice. */
+static unsigned reads_failed(void)
+{
+    char byte, path[80];
+    const struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    _cleanup_close_ int fd = -1;
+
+    snprintf(path, sizeof(path), "%s/outbox.conf", base);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    return preadv2(fd, &part, 1, 0, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP ? MESSAGES : 0;
+}
+
 START_TEST(a_message_costs_no_more_calls_than_its_budget)
 {
     Trace trace = {0};
@@ -208,6 +222,7 @@ START_TEST(a_message_costs_no_more_calls_than_its_budget)
     put_messages();
     write_config();
     follow(start_daemon(), &trace);
+    trace.counts[SYS_preadv2] -= MIN(reads_failed(), trace.counts[SYS_preadv2]);
     ck_assert_uint_eq(trace.deleted, MESSAGES);
     ck_assert_uint_eq(test_relay_taken(relay, "ann@example.com"), MESSAGES);
     for (size_t i = 0; i < ELEMENTSOF(budget); i++) {

@@ -13,7 +13,7 @@
 #include "settings/load.h"
 #include "unit.h"
 
-#define PATIENCE (15 * USEC_PER_SEC)
+#define PATIENCE (120 * USEC_PER_SEC)
 
 static char base[64], directory[80];
 static sd_event *loop;

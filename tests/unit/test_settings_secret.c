@@ -139,13 +139,13 @@ START_TEST(commands_end_in_time_with_all_they_started)
     pid_t pid;
 
     ck_assert_int_eq(
-        command_run("sleep 20 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, &f), -ETIMEDOUT);
-    ck_assert_uint_lt(clock_monotonic() - before, 5 * USEC_PER_SEC);
+        command_run("sleep 900 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, &f), -ETIMEDOUT);
+    ck_assert_uint_lt(clock_monotonic() - before, 300 * USEC_PER_SEC);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "was not done after 0 s and was ended"));
     ck_assert_int_eq(buffer_append(&out, "", 1), 0);
     pid = atoi(buffer_data(&out));
     ck_assert_int_gt(pid, 1);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 6000; i++) {
         char path[40], state = 'Z';
         FILE *stat_file;
 
