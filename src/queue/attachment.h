@@ -20,7 +20,7 @@ typedef struct Attachment {
     unsigned held; /* messages and claims that refer to it */
 } Attachment;
 
-/* Before this process gives the file that name: the event that comes of it is no news. */
+/* This process has just given the file that name: the event that comes of it is no news. */
 void attachment_expect(Attachment *attachment, const char *id, SpoolState state);
 
 /* A name that this process has made, or knows to be there. */

@@ -42,7 +42,8 @@ static int put_aside(Directory *d, const char *id, NameKind kind, int error, con
         report(d, FOUND_TROUBLE, NULL, f);
         return error;
     }
-    names_put(&d->current->names, id, kind, usec_add(clock_realtime(), ASIDE_PAUSE));
+    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
+    names_put(&d->current->names, id, kind, usec_add(directory_now(d), ASIDE_PAUSE));
     report(d, FOUND_PROBLEM, id, f);
     d->findings++;
     return 0;

@@ -131,11 +131,12 @@ static int load(FileMessage *m, usec_t now, Failure *f)
 /* Gives a message back for which nothing can be done at present. Consumes it. */
 static int drop(FileMessage *m, int error, Failure *f)
 {
-    SpoolClaim *claim = m->claim;
+    char id[SPOOL_NAME_MAX];
 
-    attachment_expect(m->attachment, m->base.id, names_state(m->kind));
-    if (spool_release(claim, NULL, NULL) < 0)
+    if (spool_release(m->claim, id, NULL) < 0)
         attachment_suspect(m->attachment);
+    else
+        attachment_expect(m->attachment, id, names_state(m->kind));
     file_message_free(m);
     return f && f->text ? error : failure_set_errno(f, error, "cannot read the message");
 }
@@ -162,6 +163,8 @@ static int reject(FileMessage *m, usec_t now, char *ret_id, Failure *f)
     _cleanup_failure_ Failure failed = {0};
     int r = spool_fail_defect(m->claim, now, f->number, failure_text(f), ret_id, &failed);
 
+    if (r < 0) /* it was put back */
+        attachment_expect(m->attachment, ret_id, names_state(m->kind));
     file_message_free(m);
     return r < 0 ? failure_set(f, r, failed.number, "%s", failure_text(&failed))
                  : FILE_MESSAGE_DEFECT;
@@ -182,6 +185,26 @@ static int finish(FileMessage *m, bool keep_sent, usec_t now, char *ret_id, Fail
     return r == FILE_MESSAGE_DEFECT ? failure_set(f, r, ERROR_REFUSED, "%s", text) : r;
 }
 
+/* The claim is no more. What could not be renamed is `.sending` still. */
+static int end_claim(FileMessage *m, int r)
+{
+    if (r < 0 && r != -ENOENT)
+        attachment_suspect(m->attachment);
+    file_message_free(m);
+    return r < 0 ? SOURCE_GONE : 0;
+}
+
+static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
+{
+    int r = spool_defer(m->claim, next, ret_id, f);
+
+    if (r >= 0) {
+        attachment_expect(m->attachment, ret_id, SPOOL_DEFERRED);
+        attachment_put(m->attachment, ret_id, NAME_DEFERRED, next);
+    }
+    return end_claim(m, r);
+}
+
 /* The record tells when a deferred message is due; its file's time, by which it came up, may have
  * been set by anybody. A time that is further away than a retry can be is a wrong clock's. */
 static bool is_early(const FileMessage *m, usec_t retry_max, usec_t now)
@@ -194,17 +217,10 @@ static bool is_early(const FileMessage *m, usec_t retry_max, usec_t now)
 
 static int wait_again(FileMessage *m, Failure *f)
 {
-    usec_t next = spool_claim_history(m->claim)->next;
-    int r;
+    char id[SPOOL_NAME_MAX];
+    int r = defer(m, spool_claim_history(m->claim)->next, id, f);
 
-    attachment_expect(m->attachment, m->base.id, SPOOL_DEFERRED);
-    r = spool_defer(m->claim, next, NULL, f);
-    if (r >= 0)
-        attachment_put(m->attachment, m->base.id, NAME_DEFERRED, next);
-    else
-        attachment_suspect(m->attachment);
-    file_message_free(m);
-    return r < 0 ? r : FILE_MESSAGE_DONE;
+    return r == 0 ? FILE_MESSAGE_DONE : -ESTALE;
 }
 
 int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t now,
@@ -276,15 +292,6 @@ static int gather_last_line(FileMessage *m, const MessageEnd *end)
 
 /* ---- the ends ---- */
 
-/* The claim is no more. What could not be renamed is `.sending` still. */
-static int end_claim(FileMessage *m, int r)
-{
-    if (r < 0 && r != -ENOENT)
-        attachment_suspect(m->attachment);
-    file_message_free(m);
-    return r < 0 ? SOURCE_GONE : 0;
-}
-
 /* Delivered: what cannot be kept is let go. */
 static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
 {
@@ -297,27 +304,16 @@ static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure
     return r > 0 ? -r : end_claim(m, r);
 }
 
-static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
-{
-    int r;
-
-    attachment_expect(m->attachment, m->base.id, SPOOL_DEFERRED);
-    r = spool_defer(m->claim, next, ret_id, f);
-    if (r >= 0)
-        attachment_put(m->attachment, ret_id, NAME_DEFERRED, next);
-    return end_claim(m, r);
-}
-
 /* Back to where it came from, deliverable at once. */
 static int release(FileMessage *m, char *ret_id, Failure *f)
 {
     bool deferred = name_is_deferred(m->kind);
-    int r;
+    int r = spool_release(m->claim, ret_id, f);
 
-    attachment_expect(m->attachment, m->base.id, names_state(m->kind));
-    r = spool_release(m->claim, ret_id, f);
-    if (r >= 0)
+    if (r >= 0) {
+        attachment_expect(m->attachment, ret_id, names_state(m->kind));
         attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, 0);
+    }
     return end_claim(m, r);
 }
 

@@ -15,6 +15,7 @@
 #include "base/text.h"
 
 #define WATCH_BUFFER_BYTES ((size_t)64 * 1024)
+#define EVENT_BYTES_MAX (sizeof(struct inotify_event) + NAME_MAX + 1)
 
 /* IN_CLOSE_NOWRITE shows the end of a process that held a `.sending` file. A delivered message is
  * unlinked before it is closed, so that IN_EXCL_UNLINK spares that event. */
@@ -131,6 +132,7 @@ static int on_inotify(
 {
     Watch *watch = user;
     ssize_t n = read(fd, watch->buffer, sizeof(watch->buffer));
+    bool all = n < (ssize_t)(sizeof(watch->buffer) - EVENT_BYTES_MAX);
 
     /* One buffer a round, so that a flood of files does not keep connections waiting. */
     for (const char *at = watch->buffer; n > 0 && at < watch->buffer + n;) {
@@ -139,6 +141,8 @@ static int on_inotify(
         on_inotify_event(watch, event);
         at += sizeof(*event) + event->len;
     }
+    if (all) /* what has not come by now never will: nobody's later event must be taken for it */
+        watch->n_expected = 0;
     return 0;
 }
 

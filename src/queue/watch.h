@@ -30,7 +30,7 @@ int watch_new(sd_event *loop, const char *path, const WatchHandlers *handlers, v
     Watch **ret, Failure *f);
 void watch_free(Watch *watch); /* accepts NULL */
 
-/* This process is about to give a file that name: the event that comes of it is nobody's news. */
+/* This process has just given a file that name: the event that comes of it is no news. */
 void watch_expect(Watch *watch, const char *file_name);
 
 DEFINE_CLEANUP(Watch, watch_free);

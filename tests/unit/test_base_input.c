@@ -91,8 +91,9 @@ static bool is_in_memory(int fd)
 {
     char byte;
     const struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    ssize_t n = preadv2(fd, &part, 1, 0, RWF_NOWAIT);
 
-    return preadv2(fd, &part, 1, 0, RWF_NOWAIT) == 1;
+    return n == 1 || (n < 0 && errno == EOPNOTSUPP); /* not known where files are in memory */
 }
 
 static bool says_on_disk(int fd)
