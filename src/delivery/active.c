@@ -21,10 +21,12 @@ static void report_problem(Engine *engine, const char *id, const Failure *failur
         engine->context.observer->problem(engine->context.user, &report);
 }
 
-static void report_change(Engine *engine, const char *id, MessageChange change, const Failure *f)
+static void report_change(
+    Engine *engine, const char *id, const char *old_id, MessageChange change, const Failure *f)
 {
     const MessageReport report = {
         .id = id,
+        .old_id = old_id,
         .change = change,
         .error = f ? f->number : 0,
         .text = f ? f->text : NULL,
@@ -56,16 +58,17 @@ static void on_wake(void *user)
     engine_wake(user);
 }
 
-static void on_found(void *user, SourceFinding finding, const char *id, const Failure *f)
+static void on_found(
+    void *user, SourceFinding finding, const char *id, const char *old_id, const Failure *f)
 {
     Engine *engine = user;
 
     switch (finding) {
     case FOUND_DEFECT:
         engine->statistics.failed++;
-        report_change(engine, id, MESSAGE_FAILED, f);
+        report_change(engine, id, old_id, MESSAGE_FAILED, f);
         break;
-    case FOUND_RECOVERED: report_change(engine, id, MESSAGE_RECOVERED, f); break;
+    case FOUND_RECOVERED: report_change(engine, id, old_id, MESSAGE_RECOVERED, f); break;
     case FOUND_PROBLEM: report_problem(engine, id, f, false); break;
     case FOUND_TROUBLE: report_problem(engine, NULL, f, true); break;
     case FOUND_LOST:

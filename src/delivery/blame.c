@@ -75,8 +75,8 @@ Blame blame(const LinkEnd *e)
 {
     if (e->outcome->cause == CAUSE_OWN && e->outcome->stage == STAGE_MESSAGE)
         return (Blame){.counts = e->in_turn};
-    if (e->outcome->cause == CAUSE_OWN)
-        return (Blame){.ours = true};
+    if (e->outcome->cause == CAUSE_OWN && e->outcome->stage == STAGE_CONNECT)
+        return (Blame){.ours = true}; /* no descriptor, no memory, no address of our own */
     if (!e->usable || delivery_stage_is_relay(e->outcome->stage))
         return (Blame){.relay = fault(e)};
     if (e->in_turn)

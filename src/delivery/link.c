@@ -280,6 +280,8 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
         return;
     (void)getrandom(&random, sizeof(random), 0);
     news = relay_fault(link->relay, outcome, random, now);
+    if (relay_set_all_held(engine->relays))
+        engine_empty_lane(engine); /* whoever hears of it finds the messages in the queue */
     report_fault(link, outcome, RELAY_HELD, news);
 }
 

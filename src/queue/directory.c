@@ -28,7 +28,14 @@ static Directory *from_base(const Source *source)
 
 static void report(Directory *d, SourceFinding finding, const char *id, const Failure *f)
 {
-    d->base.handlers->found(d->base.user, finding, id, f);
+    d->base.handlers->found(d->base.user, finding, id, NULL, f);
+}
+
+/* `name` is what it was called when it came up. */
+static void report_defect(Directory *d, const char *id, const char *name, const Failure *f)
+{
+    d->findings++;
+    d->base.handlers->found(d->base.user, FOUND_DEFECT, id, strcmp(id, name) != 0 ? name : NULL, f);
 }
 
 /* ---- one name ---- */
@@ -62,26 +69,27 @@ int directory_open_message(
     Directory *d, FileMessage *m, NameKind kind, usec_t now, HeldMessage **ret)
 {
     _cleanup_failure_ Failure f = {0};
-    char id[SPOOL_NAME_MAX];
-    int r = file_message_open(m, d->keep_sent, d->retry_max, now, ret, id, &f);
+    char id[SPOOL_NAME_MAX], name[SPOOL_NAME_MAX];
+    int r;
+
+    memccpy(name, file_message_name(m), '\0', sizeof(name));
+    r = file_message_open(m, d->keep_sent, d->retry_max, now, ret, id, &f);
 
     switch (r) {
     case FILE_MESSAGE_READY:
         if (file_message_was_on_disk(*ret) && d->current)
             names_read_ahead(&d->current->names);
         return 1;
-    case FILE_MESSAGE_DEFECT:
-        d->findings++;
-        report(d, FOUND_DEFECT, id, &f);
-        return 0;
+    case FILE_MESSAGE_DEFECT: report_defect(d, id, name, &f); return 0;
     case FILE_MESSAGE_DONE: return 0;
     default: return d->current ? put_aside(d, id, kind, r, &f) : 0;
     }
 }
 
-static int take_claim(Directory *d, SpoolClaim *claim, NameKind kind, usec_t now, HeldMessage **ret)
+static int take_claim(
+    Directory *d, SpoolClaim *claim, const char *id, NameKind kind, usec_t now, HeldMessage **ret)
 {
-    FileMessage *m = file_message_new(d->current, claim, kind);
+    FileMessage *m = file_message_new(d->current, claim, id, kind);
 
     if (!m) {
         names_rescan(&d->current->names);
@@ -103,15 +111,12 @@ static int try_claim(Directory *d, const char *id, NameKind kind, usec_t now, He
         now, &claim, new_id, &f);
 
     switch (r) {
-    case SPOOL_CLAIMED: return take_claim(d, claim, kind, now, ret);
+    case SPOOL_CLAIMED: return take_claim(d, claim, id, kind, now, ret);
     case SPOOL_GONE: return 0;
     case SPOOL_UNSETTLED:
     case SPOOL_LOCKED: look_again(d, id, kind, MAX(d->settle, LOOK_AGAIN_MIN), now); return 0;
     case SPOOL_WRITING: look_again(d, id, kind, MAX(d->settle, WRITING_PAUSE), now); return 0;
-    case SPOOL_DEFECTIVE:
-        d->findings++;
-        report(d, FOUND_DEFECT, new_id, &f);
-        return 0;
+    case SPOOL_DEFECTIVE: report_defect(d, new_id, id, &f); return 0;
     default: return put_aside(d, id, kind, r < 0 ? r : -EACCES, &f);
     }
 }

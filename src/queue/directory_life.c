@@ -32,7 +32,7 @@ void directory_wake(Directory *d)
 static void tell(Directory *d, SourceFinding finding, const Failure *f)
 {
     if (d->base.handlers)
-        d->base.handlers->found(d->base.user, finding, NULL, f);
+        d->base.handlers->found(d->base.user, finding, NULL, NULL, f);
 }
 
 /* ---- attachments ---- */

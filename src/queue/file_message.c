@@ -17,6 +17,7 @@ struct FileMessage {
     Attachment *attachment;
     SpoolClaim *claim;
     NameKind kind;
+    char name[SPOOL_NAME_MAX]; /* the id under which it came up */
     InputFile content;
     int record_result; /* of reading it, with its Failure */
     Failure record_failure;
@@ -40,7 +41,8 @@ static void file_message_free(FileMessage *m)
     free(m);
 }
 
-FileMessage *file_message_new(Attachment *attachment, SpoolClaim *claim, NameKind kind)
+FileMessage *file_message_new(
+    Attachment *attachment, SpoolClaim *claim, const char *name, NameKind kind)
 {
     FileMessage *m = calloc(1, sizeof(FileMessage));
 
@@ -54,7 +56,13 @@ FileMessage *file_message_new(Attachment *attachment, SpoolClaim *claim, NameKin
     m->claim = claim;
     m->kind = kind;
     m->base.id = spool_claim_id(claim);
+    memccpy(m->name, name, '\0', sizeof(m->name));
     return m;
+}
+
+const char *file_message_name(const FileMessage *m)
+{
+    return m->name;
 }
 
 /* ---- opening ---- */

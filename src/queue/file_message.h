@@ -8,9 +8,14 @@
 
 typedef struct FileMessage FileMessage;
 
-/* Consumes the claim, and holds the attachment until it is settled or abandoned. `kind` is what was
- * known of the name. NULL when memory is short; the file is put back then. */
-FileMessage *file_message_new(Attachment *attachment, SpoolClaim *claim, NameKind kind);
+/* Consumes the claim, and holds the attachment until it is settled or abandoned. `name` is the id
+ * under which it came up (the claim may have given it another), `kind` what was known of it. NULL
+ * when memory is short; the file is put back then. */
+FileMessage *file_message_new(
+    Attachment *attachment, SpoolClaim *claim, const char *name, NameKind kind);
+
+/* As it was given; borrowed. */
+const char *file_message_name(const FileMessage *message);
 
 /* True when its record is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);

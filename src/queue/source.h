@@ -81,8 +81,10 @@ typedef struct SourceHandlers {
     void (*ended)(void *user, HeldMessage *message, int result, const Failure *failure);
     /* Another process has taken it over: stop, and write nothing; abandon() is all that is left. */
     void (*lost)(void *user, HeldMessage *message);
-    /* `id` is NULL for what is about no one message. */
-    void (*found)(void *user, SourceFinding finding, const char *id, const Failure *failure);
+    /* `id` is NULL for what is about no one message; `old_id` is what it was called before, NULL
+     * where that is the same. */
+    void (*found)(void *user, SourceFinding finding, const char *id, const char *old_id,
+        const Failure *failure);
 } SourceHandlers;
 
 typedef struct SourceFigures {

@@ -21,7 +21,7 @@ class Tls(SystemTest):
         ann = self.address()
         daemon = self.start(relay)
         self.queue.drop("m", message(to=[ann]))
-        for word in words:
+        for word in ("relay-held", *words):
             self.wait_log(daemon, word)
         self.assertTrue(self.queue.has("m.queued"), self.queue.names())
         self.assertEqual(self.queue.record("m"), [])

@@ -37,6 +37,8 @@ static const Case cases[] = {
     /* Our own. */
     {"no descriptor for a socket", CAUSE_OWN, STAGE_CONNECT, 0, false, false, {.fresh = true},
         {.ours = true}},
+    {"no STARTTLS where it is wanted", CAUSE_OWN, STAGE_STARTTLS, 0, false, false, {.fresh = true},
+        {.relay = BLAME_FAULT}},
     {"a file that became shorter", CAUSE_OWN, STAGE_MESSAGE, 0, true, false, IN_TURN(.fresh = true),
         {.counts = true}},
 
