@@ -53,28 +53,29 @@ class DirectoryTest(SystemTest):
 class Descriptors(DirectoryTest):
     """Fewer descriptors than there are things to open: less is done at a time, and that is all."""
 
-    def check(self, limit, **settings):
-        relay = self.slow(2)
+    def check(self, limit, count):
+        relay = self.slow(1)
         daemon = self.start(
-            self.lab.relay(relay.port, **settings), wrapper=("prlimit", f"--nofile={limit}:{limit}")
+            self.lab.relay(relay.port), wrapper=("prlimit", f"--nofile={limit}:{limit}")
         )
-        self.drop(0, 80)
-        self.wait_accepted(relay, 80)
+        self.drop(0, count)
+        self.wait_accepted(relay, count)
         self.wait_empty()
-        self.check_once(relay, 80)
+        self.check_once(relay, count)
         self.assertTrue(daemon.is_running())
-        return daemon
+        self.assertIn("LimitNOFILE", daemon.output())
 
     def test_forty(self):
-        daemon = self.check(40)
-        self.assertIn("LimitNOFILE", daemon.output())
+        self.check(40, 20)
 
     def test_sixty_four(self):
-        daemon = self.check(64)
-        self.assertIn("LimitNOFILE", daemon.output())
+        self.check(64, 40)
 
     def test_a_hundred(self):
-        self.check(100)
+        self.check(100, 20)
+
+    def test_three_hundred(self):
+        self.check(300, 60)
 
     def test_a_limit_that_falls_while_mail_is_in_flight(self):
         relay = self.slow(2)
