@@ -31,6 +31,10 @@ class FilesTest(SystemTest):
         directory.chmod(0o777)
         return self.start_again(wrapper=AS_NOBODY, directory=directory)
 
+    def drop_with_mode(self, name, mode):
+        self.queue.drop(name, message(to=[self.address()]), state="new").chmod(mode)
+        (self.queue.path / f"{name}.new").rename(self.queue.path / f"{name}.queued")
+
     def check_good_mail(self, count=5):
         for number in range(count):
             self.queue.drop(f"good-{number}", message(to=[self.address()]))
@@ -111,7 +115,7 @@ class OtherUsers(FilesTest):
         os.chown(self.queue.path, 65534, 65534)
         relay = self.slow(6)
         self.start_quick(relay)
-        self.queue.drop("m", message(to=[self.address()])).chmod(0o600)
+        self.drop_with_mode("m", 0o600)
         wait_for(lambda: relay.in_data == 1, "the message in flight")
         other = self.start_as_nobody(self.slow(0))
         for _ in range(5):
@@ -125,11 +129,11 @@ class OtherUsers(FilesTest):
     def test_another_user_s_message_is_sent_once_it_may_be_read(self):
         os.chown(self.queue.path, 65534, 65534)
         daemon = self.start_as_nobody(self.slow(0))
-        path = self.queue.drop("m", message(to=[self.address()]))
-        self.queue.drop("n", message(to=[self.address()])).chmod(0)
+        self.drop_with_mode("m", 0o644)
+        self.drop_with_mode("n", 0)
         self.queue.wait_gone("m")
         self.wait_log(daemon, "n.queued: left alone")
-        (path.parent / "n.queued").chmod(0o644)
+        (self.queue.path / "n.queued").chmod(0o644)
         daemon.flush()
         self.queue.wait_gone("n")
 

@@ -4,12 +4,13 @@ wrong clock left is waited for, and a long record holds nobody up."""
 import datetime
 import json
 import os
+import pathlib
 import subprocess
 import time
 
 import lab
 from case import SystemTest, message
-from process import wait_for
+from process import free_port, wait_for
 from slow_relay import SlowRelay
 
 DAY = 86400
@@ -190,6 +191,39 @@ class Due(TimesTest):
         self.assertIsNone(self.attempted("m", then))
         first = self.wait_attempt("m", then)[0]
         self.assertGreaterEqual(first["time"], json.loads(line(due - 1, ""))["time"])
+
+
+class Clocks(TimesTest):
+    """Neither a suspended machine nor a clock that is set stretches a wait: what the kernel says that
+    the daemon waits for."""
+
+    REALTIME, BOOTTIME = 0, 7
+    CANCEL_ON_SET = 2
+
+    @staticmethod
+    def timers(daemon):
+        """(clock, flags) of each timer that is armed."""
+        found = []
+        for path in pathlib.Path(f"/proc/{daemon.pid}/fdinfo").iterdir():
+            fields = dict(one.split(": ", 1) for one in path.read_text().splitlines() if ": " in one)
+            if "clockid" in fields and fields["it_value"] != "(0, 0)":
+                found.append((int(fields["clockid"]), int(fields["settime flags"], 8)))
+        return found
+
+    def test_a_hold_goes_on_while_the_machine_is_suspended(self):
+        daemon = self.start(self.lab.relay(free_port()))
+        self.assertNotIn(self.BOOTTIME, [clock for clock, _ in self.timers(daemon)])
+        self.queue.drop("m", message(to=["ann@lab.test"]))
+        self.wait_log(daemon, "hold")
+        wait_for(
+            lambda: self.BOOTTIME in [clock for clock, _ in self.timers(daemon)],
+            lambda: f"a timer of boot time: {self.timers(daemon)}",
+        )
+
+    def test_it_is_told_when_the_clock_is_set(self):
+        daemon = self.start_relay()
+        set_ = [f for clock, f in self.timers(daemon) if clock == self.REALTIME]
+        self.assertTrue(any(flags & self.CANCEL_ON_SET for flags in set_), self.timers(daemon))
 
 
 class LongRecord(TimesTest):

@@ -193,6 +193,108 @@ START_TEST(a_directory_above_that_is_moved_raises_doubt)
 }
 END_TEST
 
+/* A new one that leads to `target` takes the place of the link `name`, as `ln -sfn` does it. */
+static void link_to(const char *name, const char *target)
+{
+    char path[128], fresh[136];
+
+    snprintf(path, sizeof(path), "%s/%s", base, name);
+    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    ck_assert_int_eq(symlink(target, fresh), 0);
+    ck_assert_int_eq(rename(fresh, path), 0);
+}
+
+static void watch_instead(const char *name)
+{
+    _cleanup_failure_ Failure f = {0};
+    char path[128];
+
+    watch_free(watch);
+    snprintf(path, sizeof(path), "%s/%s", base, name);
+    ck_assert_int_eq(watch_new(loop, path, &handlers, NULL, &watch, &f), 0);
+}
+
+static void make(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", base, name);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+static void must_doubt(void)
+{
+    settle();
+    ck_assert_ptr_nonnull(strstr(buffer_data(&seen), "doubt\n"));
+    buffer_clear(&seen);
+}
+
+START_TEST(every_link_on_the_way_that_is_switched_raises_doubt)
+{
+    make("links");
+    make("links/dir");
+    link_to("links/last", "../queue");
+    link_to("links/dir/middle", "../../links");
+    link_to("first", "links/./dir/../dir/middle/last");
+    watch_instead("first");
+    link_to("first", "links/last");
+    must_doubt();
+
+    link_to("first", "links/dir/middle/last");
+    watch_instead("first");
+    link_to("links/dir/middle", "../../elsewhere");
+    must_doubt();
+
+    link_to("links/dir/middle", "../../links");
+    watch_instead("first");
+    link_to("links/last", "../elsewhere");
+    must_doubt();
+
+    link_to("links/last", "../queue");
+    watch_instead("first");
+    link_to("other", "queue");
+    make("links/other");
+    settle();
+    buffer_clear(&seen);
+    close(create("A.queued"));
+    expect("created A.queued\nready A.queued\n");
+}
+END_TEST
+
+START_TEST(every_directory_above_that_is_moved_raises_doubt)
+{
+    char path[128], moved[144];
+
+    make("a");
+    make("a/b");
+    make("a/b/c");
+    make("a/b/c/d");
+    watch_instead("a/b/c/d");
+    for (const char *name = "a/b/c/d"; name; name = strcmp(name, "a") == 0 ? NULL : "a") {
+        snprintf(path, sizeof(path), "%s/%s", base, name);
+        snprintf(moved, sizeof(moved), "%s.moved", path);
+        ck_assert_int_eq(rename(path, moved), 0);
+        must_doubt();
+        ck_assert_int_eq(rename(moved, path), 0);
+        must_doubt();
+    }
+}
+END_TEST
+
+START_TEST(links_without_an_end_end)
+{
+    _cleanup_failure_ Failure f = {0};
+    Watch *none = NULL;
+    char path[128];
+
+    link_to("one", "two/x");
+    link_to("two", "one/x");
+    snprintf(path, sizeof(path), "%s/one", base);
+    ck_assert_int_eq(watch_new(loop, path, &handlers, NULL, &none, &f), -ELOOP);
+    ck_assert_ptr_null(none);
+}
+END_TEST
+
 START_TEST(lost_events_are_told)
 {
     _cleanup_close_ __attribute__((unused)) int fd = create("A.queued");
@@ -255,6 +357,9 @@ static Suite *make_suite(void)
     tcase_add_test(tc, an_open_directory_that_is_removed_raises_doubt);
     tcase_add_test(tc, a_directory_that_is_moved_raises_doubt);
     tcase_add_test(tc, a_directory_above_that_is_moved_raises_doubt);
+    tcase_add_test(tc, every_link_on_the_way_that_is_switched_raises_doubt);
+    tcase_add_test(tc, every_directory_above_that_is_moved_raises_doubt);
+    tcase_add_test(tc, links_without_an_end_end);
     tcase_add_test(tc, lost_events_are_told);
     tcase_add_test(tc, many_files_take_few_wake_ups);
     tcase_add_test(tc, a_directory_that_cannot_be_watched_is_named);
