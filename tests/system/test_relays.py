@@ -3,9 +3,10 @@ nothing waits for what is neither."""
 
 import os
 import subprocess
+import threading
 
 from case import message
-from odd_relay import DROP, SILENCE, Bye, RelayTest
+from odd_relay import DROP, SILENCE, Bye, RelayTest, Slow
 from process import wait_for
 
 RETRY = {"first": "1h", "max": "1h"}
@@ -117,7 +118,8 @@ class BadMessage(RelayTest):
     def test_what_goes_back_is_counted_once(self):
         relay = self.odd(lambda talk, verb, _: CLOSING if verb == "MAIL" else None)
         daemon = self.start(
-            self.settings(relay, hold_first="20ms", hold_max="20ms", connections=1), retry=RETRY)
+            self.settings(relay, hold_first="20ms", hold_max="20ms", connections=1),
+            retry={"first": "50ms", "max": "50ms"})
         self.drop("one", "two")
         wait_for(lambda: relay.connections > 30, "the relay was asked again and again")
         self.assertLessEqual(max(self.queued(daemon)), 2)
@@ -126,25 +128,69 @@ class BadMessage(RelayTest):
 class BadRecord(RelayTest):
     """A record that cannot be written holds up no other message."""
 
+    SPOILED = [f"bad{number}" for number in range(20)]
+
     def check(self, spoil, mend):
-        relay = self.odd()
-        spoiled = [f"bad{number}" for number in range(20)]
-        self.drop(*spoiled)
-        records = [self.queue.path / f"{name}.status" for name in spoiled]
+        self.check_before(spoil, mend)
+        self.check_in_flight(spoil, mend)
+
+    def spoil(self, spoil, mend):
+        records = [self.queue.path / f"{name}.status" for name in self.SPOILED]
         for record in records:
             spoil(record)
             self.addCleanup(mend, record)
+        return records
+
+    def check_before(self, spoil, mend):
+        """It is there before the message is looked at."""
+        relay = self.odd()
+        self.drop(*self.SPOILED)
+        records = self.spoil(spoil, mend)
         daemon = self.start(self.settings(relay), retry=RETRY)
         self.drop(*GOOD)
         self.wait_taken(relay, *GOOD)
         self.queue.wait_gone(*GOOD)
-        self.wait_log(daemon, "bad0.status")
         for record in records:
             mend(record)
         daemon.flush()
-        self.queue.wait_gone(*spoiled, seconds=30)
-        for name in spoiled:
-            self.assertEqual(relay.copies(f"{name}@lab.test"), 1)
+        self.wait_taken(relay, *self.SPOILED)
+        wait_for(lambda: not self.unsent(), lambda: f"an empty queue: {self.queue.names()}")
+        self.assertEqual(daemon.terminate(), 0)
+        self.wait_taken(relay, *self.SPOILED)
+        for name in self.queue.names():
+            (self.queue.path / name).unlink()
+
+    def unsent(self):
+        return [name for name in self.queue.names() if not name.endswith((".sent", ".status"))]
+
+    def check_in_flight(self, spoil, mend):
+        """It becomes so while the relay has the message, one of whose recipients was refused."""
+        go_on = threading.Event()
+
+        def answer(talk, verb, argument):
+            if verb == "." and talk.has("bad"):
+                return Slow("250 taken", event=go_on)
+            return "550 nobody" if verb == "RCPT" and argument.startswith("nobody") else None
+
+        relay = self.odd(answer)
+        daemon = self.start(self.settings(relay, connections=20), retry=RETRY)
+        for name in self.SPOILED:
+            self.queue.drop(name, message(to=[f"{name}@lab.test", "nobody@lab.test"]))
+        wait_for(lambda: relay.said(".") == len(self.SPOILED), "the messages in flight")
+        for record in self.queue.path.glob("*.status"):
+            record.unlink()
+        records = self.spoil(spoil, mend)
+        go_on.set()
+        self.drop(*GOOD)
+        self.wait_taken(relay, *GOOD)
+        self.queue.wait_gone(*GOOD)
+        for record in records:
+            mend(record)
+        daemon.flush()
+        wait_for(lambda: len(self.queue.in_state("failed")) == len(self.SPOILED),
+                 lambda: f"an end of all of them: {self.queue.names()}")
+        self.assertEqual(daemon.terminate(), 0)
+        self.wait_taken(relay, *self.SPOILED)
 
     def test_directory(self):
         self.check(lambda record: record.mkdir(),
