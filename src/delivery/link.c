@@ -22,6 +22,7 @@ static void remove_attempt(Link *link, const Attempt *attempt)
 
 static int submit(Link *link, Attempt *attempt)
 {
+    link->transactions++;
     return attempt_submit(attempt, connection_session(link->connection), view_recipients_max(link),
         engine_now_monotonic(link->engine));
 }
@@ -119,7 +120,7 @@ static void on_verdict(Link *link, const Attempt *attempt)
 {
     Engine *engine = link->engine;
 
-    engine->served++;
+    link->relay->served = ++engine->served;
     suspects_forget(&engine->suspects, attempt_id(attempt));
     if (link->served)
         return;
@@ -168,7 +169,8 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
         .others = count_others(link, &n_ready),
         .losses = link->relay->losses,
         .met_before = suspect ? suspect->times : 0,
-        .others_passed = suspect && engine->served > suspect->served,
+        .others_passed = suspect && link->relay->served > suspect->served,
+        .others_lost = relay_lost_others(link->relay, link->met),
     };
 
     return blame(&end);
@@ -183,6 +185,8 @@ static void judge_attempt(Link *link, Attempt *attempt)
 
     if (!outcome)
         return;
+    if (!link->judged)
+        link->met = suspects_key(&engine->suspects, attempt_id(attempt));
     b = judge(link, outcome, attempt);
     if (b.remember && !b.counts)
         suspects_add(&engine->suspects, attempt_id(attempt), engine->served);
@@ -205,11 +209,11 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
 {
     Engine *engine = link->engine;
     Attempt *attempt = attempt_of(event->transaction);
-    SmtpSession *session = connection_session(link->connection);
+    bool goes_on = smtp_session_can_submit(connection_session(link->connection)) &&
+                   !view_has_no_transaction_left(link);
 
     learn_limit(link, event);
-    if (attempt_transaction_done(
-            attempt, &engine->context, smtp_session_can_submit(session), engine_now_real(engine)) &&
+    if (attempt_transaction_done(attempt, &engine->context, goes_on, engine_now_real(engine)) &&
         submit(link, attempt) >= 0)
         return 0;
     judge_attempt(link, attempt);
@@ -242,7 +246,7 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     bool news;
 
     if (b->relay != BLAME_NOTHING && link->ready && !link->served)
-        relay_lost(link->relay);
+        relay_lost(link->relay, link->met);
     if (b->relay == BLAME_LIMIT) {
         n = count_others(link, &n_ready);
         if (relay_refused_more(link->relay, outcome, n, n_ready, now))
