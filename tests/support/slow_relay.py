@@ -8,11 +8,13 @@ from process import free_port
 
 
 class SlowRelay:
-    """Says yes to everything, and to the end of a message only after a while."""
+    """Says yes to everything, and to the end of a message only after a while; where `hang_up` is set,
+    it takes the message and hangs up without a reply."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds, hang_up=False):
         self.port = free_port()
         self.seconds = seconds
+        self.hang_up = hang_up
         self.accepted = 0
         self.in_data = 0
         self.server = socket.create_server(("127.0.0.1", self.port))
@@ -43,6 +45,8 @@ class SlowRelay:
                             pass
                         time.sleep(self.seconds)
                         self.accepted += 1
+                        if self.hang_up:
+                            return
                     say(b"221 bye" if verb == b"QUIT" else b"250 ok")
             except OSError:
                 pass
