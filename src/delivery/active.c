@@ -1,10 +1,11 @@
 /* The active set: messages on their way into the engine and out of it. Must never lose sight of one
  * that is held. */
+#include "delivery/active.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/errors.h"
-#include "delivery/engine_internal.h"
 
 /* How long taking pauses after a failure of our own, such as a full disk, and how long a message
  * whose end cannot be written waits. */

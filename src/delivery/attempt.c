@@ -55,12 +55,6 @@ Attempt **attempt_next(Attempt *a)
     return &a->next;
 }
 
-/* Recipients that have had no transaction of this attempt, and those that were postponed. */
-static size_t count_left(const Attempt *a)
-{
-    return a->message->n_pending - a->submitted + a->n_later - a->later_taken;
-}
-
 /* The index of the next recipient: those that were not tried come first. */
 static size_t next_recipient(Attempt *a)
 {
@@ -94,7 +88,7 @@ static int make_room(Attempt *a, size_t n)
 int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)
 {
     const Envelope *envelope = message_envelope(a->message->message);
-    size_t n = MIN(count_left(a), (size_t)max_recipients);
+    size_t n = MIN(attempt_left(a), (size_t)max_recipients);
     bool again = a->submitted > 0;
     int r;
 
@@ -142,14 +136,4 @@ int attempt_feed(Attempt *a, SmtpSession *session, Buffer *scratch, usec_t now_m
     if (r >= 0 && (n == 0 || a->fed >= message_size(a->message->message)))
         r = smtp_session_content_end(session, now_monotonic);
     return r;
-}
-
-int attempt_transaction_done(
-    Attempt *a, const AttemptContext *context, bool connection_lives, usec_t now)
-{
-    attempt_report_group(a, context, now); /* there is room for the recipients of one transaction */
-    if (!connection_lives || count_left(a) == 0 || a->n_cut > 0 || a->n_unrecorded > 0)
-        return 0;
-    /* The end of the attempt tries again to write, and reports it. */
-    return a->message->source->ops->sync(a->message, NULL) != 0 ? 0 : 1;
 }

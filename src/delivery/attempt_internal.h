@@ -48,6 +48,12 @@ static inline unsigned attempt_number(const Attempt *a)
     return a->message->attempts + 1;
 }
 
+/* Recipients that have had no transaction of this attempt, and those that were postponed. */
+static inline size_t attempt_left(const Attempt *a)
+{
+    return a->message->n_pending - a->submitted + a->n_later - a->later_taken;
+}
+
 void attempt_free(Attempt *attempt);
 
 /* ---- attempt_outcomes.c ---- */

@@ -185,3 +185,13 @@ void attempt_defer_cut_off(Attempt *a, const AttemptContext *context, usec_t now
     attempt_report_group(a, context, now);
     a->n_cut = 0;
 }
+
+int attempt_transaction_done(
+    Attempt *a, const AttemptContext *context, bool connection_lives, usec_t now)
+{
+    attempt_report_group(a, context, now); /* there is room for the recipients of one transaction */
+    if (!connection_lives || attempt_left(a) == 0 || a->n_cut > 0 || a->n_unrecorded > 0)
+        return 0;
+    /* The end of the attempt tries again to write, and reports it. */
+    return a->message->source->ops->sync(a->message, NULL) != 0 ? 0 : 1;
+}

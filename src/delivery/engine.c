@@ -3,38 +3,10 @@
 #include "delivery/engine.h"
 
 #include <errno.h>
-#include <time.h>
 
-#include "delivery/engine_internal.h"
-
-static usec_t clock_of_loop(const Engine *engine, clockid_t clock)
-{
-    uint64_t now = 0;
-
-    (void)sd_event_now(engine->loop, clock, &now);
-    return now;
-}
-
-usec_t engine_now(const Engine *engine)
-{
-    return clock_of_loop(engine, CLOCK_BOOTTIME);
-}
-
-usec_t engine_now_monotonic(const Engine *engine)
-{
-    return clock_of_loop(engine, CLOCK_MONOTONIC);
-}
-
-usec_t engine_now_real(const Engine *engine)
-{
-    return clock_of_loop(engine, CLOCK_REALTIME);
-}
-
-void engine_wake(Engine *engine)
-{
-    engine->idle_reported = engine->idle_reported && engine->stopping;
-    (void)sd_event_source_set_enabled(engine->pump_source, SD_EVENT_ONESHOT);
-}
+#include "delivery/active.h"
+#include "delivery/link.h"
+#include "delivery/pump.h"
 
 static int on_pump(_unused_ sd_event_source *source, void *user)
 {

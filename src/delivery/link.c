@@ -1,10 +1,13 @@
 /* One connection of the engine: turns its events into the progress of attempts, and takes to the
  * relay's health and to the messages what delivery/blame.h says of its end. Must never free itself:
  * the pump does, outside of any callback of the connection. */
+#include "delivery/link.h"
+
 #include <errno.h>
 #include <sys/random.h>
 
-#include "delivery/engine_internal.h"
+#include "delivery/active.h"
+#include "delivery/view.h"
 
 static void remove_attempt(Link *link, const Attempt *attempt)
 {
@@ -17,41 +20,10 @@ static void remove_attempt(Link *link, const Attempt *attempt)
     }
 }
 
-/* ---- taking messages ---- */
-
-bool link_can_submit(const Link *link)
-{
-    return link->ready && link->n_attempts < PLAN_DEPTH_MAX &&
-           smtp_session_can_submit(connection_session(link->connection));
-}
-
-/* The lesser of two limits, of which 0 is none. */
-static unsigned lesser(unsigned a, unsigned b)
-{
-    return a == 0 || (b > 0 && b < a) ? b : a;
-}
-
-static const SmtpCapabilities *capabilities(const Link *link)
-{
-    return smtp_session_capabilities(connection_session(link->connection));
-}
-
-bool link_is_used_up(const Link *link)
-{
-    unsigned max = link->relay->config->messages_per_connection;
-
-    if (link->ready)
-        max = lesser(max, capabilities(link)->limit_mail);
-    return max > 0 && link->taken >= max;
-}
-
 static int submit(Link *link, Attempt *attempt)
 {
-    unsigned max = link->relay->config->recipients_per_transaction;
-
-    max = lesser(lesser(max, link->relay->recipients_max), capabilities(link)->limit_rcpt);
-    return attempt_submit(
-        attempt, connection_session(link->connection), max, engine_now_monotonic(link->engine));
+    return attempt_submit(attempt, connection_session(link->connection), view_recipients_max(link),
+        engine_now_monotonic(link->engine));
 }
 
 /* 0, or a negative errno after which the message has been given back. */
@@ -93,7 +65,7 @@ static void refill(Link *link)
 
     do {
         before = link->n_attempts;
-        if (engine_wants_filled(engine, link))
+        if (view_wants_filled(engine, link))
             link_fill(link);
     } while (link->n_attempts > before && link->n_attempts < PLAN_DEPTH_MAX);
     if (link->n_attempts == 0) {

@@ -80,6 +80,7 @@ static void open_more(Planner *p, size_t relay)
         act(p, PLAN_OPEN, relay);
         p->openable--;
         p->left--;
+        look_at(p, usec_add(p->now, PLAN_FRESH)); /* it may hang, too */
     }
     if (p->left > 0 && (r->state == RELAY_STATE_HELD || r->state == RELAY_STATE_LIMITED))
         look_at(p, r->until);

@@ -1,6 +1,10 @@
 /* Acts on the plan: fills connections, opens more, lets go of those not needed, and sets the timer.
  * Must be cheap when there is nothing to do, and never wake an idle process. */
-#include "delivery/engine_internal.h"
+#include "delivery/pump.h"
+
+#include "delivery/active.h"
+#include "delivery/link.h"
+#include "delivery/view.h"
 
 #define ACTIONS_MAX 64 /* a round */
 
@@ -19,82 +23,6 @@ static void bury_closed(Engine *engine)
     }
 }
 
-/* ---- the view that the plan is made from ---- */
-
-static PlanLink view_of(const Engine *engine, const Link *link)
-{
-    bool current = link->set == engine->relays;
-
-    return (PlanLink){
-        .relay = current ? (size_t)(link->relay - engine->relays->relays) : SIZE_MAX,
-        .ready = link->ready,
-        .quitting = link->quitting || link->closed,
-        .can_submit = link_can_submit(link),
-        .used_up = link_is_used_up(link),
-        .carries = link->n_attempts,
-        .since = link->since,
-        .idle_timeout = link->relay->config->idle_timeout,
-    };
-}
-
-/* How many connections a relay may have: one to find out, when it was at fault. */
-static unsigned limit_of(const Relay *relay)
-{
-    switch (relay->state) {
-    case RELAY_STATE_HELD: return 0;
-    case RELAY_STATE_PROBING: return 1;
-    case RELAY_STATE_LIMITED: return MIN(relay->limit, relay->config->connections);
-    default: return relay->config->connections;
-    }
-}
-
-static void view_relays(Engine *engine, usec_t now)
-{
-    for (size_t i = 0; i < engine->relays->n_relays; i++) {
-        Relay *relay = &engine->relays->relays[i];
-
-        relay_tick(relay, now);
-        engine->plan_relays[i] = (PlanRelay){
-            .state = relay->state,
-            .until = relay->until,
-            .limit = limit_of(relay),
-        };
-    }
-}
-
-/* `waiting` is left to the caller. */
-static PlanView look(Engine *engine, usec_t now)
-{
-    size_t n = 0;
-
-    view_relays(engine, now);
-    for (const Link *link = engine->links; link; link = link->next) {
-        PlanLink *view = &engine->plan_links[n++];
-
-        *view = view_of(engine, link);
-        if (view->relay != SIZE_MAX && !link->closed)
-            engine->plan_relays[view->relay].connections++;
-    }
-    return (PlanView){
-        .links = engine->plan_links,
-        .n_links = n,
-        .relays = engine->plan_relays,
-        .n_relays = engine->relays->n_relays,
-        .openable = engine->links_max > n ? engine->links_max - n : 0,
-        .paused_until = engine->paused_until,
-        .stopping = engine->stopping,
-        .stop_deadline = engine->stop_deadline,
-    };
-}
-
-static size_t count_waiting(const Engine *engine)
-{
-    SourceFigures figures;
-
-    engine->source->ops->figures(engine->source, &figures);
-    return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
-}
-
 /* Takes as many messages as can be put to use, and says how many wait: those that are held, and
  * what the source knows beside them. */
 static size_t take_messages(Engine *engine, const PlanView *view, usec_t now)
@@ -103,18 +31,7 @@ static size_t take_messages(Engine *engine, const PlanView *view, usec_t now)
 
     if (demand == 0 && relay_set_all_held(engine->relays))
         engine_empty_lane(engine);
-    return engine_fill_lane(engine, demand) ? count_waiting(engine) : engine->lane.n;
-}
-
-/* ---- acting ---- */
-
-static Link *link_at(const Engine *engine, size_t index)
-{
-    Link *link = engine->links;
-
-    for (; index > 0; index--)
-        link = link->next;
-    return link;
+    return engine_fill_lane(engine, demand) ? view_waiting(engine) : engine->lane.n;
 }
 
 static void fill(Link *link)
@@ -133,9 +50,9 @@ static void act(Engine *engine, const PlanAction *actions, size_t n)
     Link *links[ACTIONS_MAX];
 
     for (size_t i = 0; i < n; i++)
-        links[i] = actions[i].kind == PLAN_OPEN ? NULL : link_at(engine, actions[i].index);
+        links[i] = actions[i].kind == PLAN_OPEN ? NULL : view_link_at(engine, actions[i].index);
     for (size_t i = 0; i < n; i++) {
-        if (actions[i].kind == PLAN_FILL && link_can_submit(links[i]) && !links[i]->closed)
+        if (actions[i].kind == PLAN_FILL && view_can_submit(links[i]) && !links[i]->closed)
             fill(links[i]);
         else if (actions[i].kind == PLAN_QUIT && !links[i]->closed)
             link_quit(links[i]);
@@ -150,29 +67,6 @@ static void act(Engine *engine, const PlanAction *actions, size_t n)
     }
     if (n == ACTIONS_MAX)
         engine_wake(engine);
-}
-
-bool engine_wants_filled(Engine *engine, const Link *link)
-{
-    usec_t now = engine_now(engine), next;
-    PlanAction actions[ACTIONS_MAX];
-    PlanView view;
-    bool wanted = false;
-    size_t n;
-
-    if (!engine_is_taking(engine) || !link_can_submit(link))
-        return false;
-    view = look(engine, now);
-    view.waiting = count_waiting(engine);
-    n = view.waiting > 0 ? plan(&view, now, actions, ACTIONS_MAX, &next) : 0;
-    for (size_t i = 0; i < n; i++) {
-        bool this = actions[i].kind == PLAN_FILL && link_at(engine, actions[i].index) == link;
-
-        wanted = wanted || this;
-        if (!this && actions[i].kind != PLAN_QUIT)
-            engine_wake(engine);
-    }
-    return wanted;
 }
 
 /* ---- the rounds ---- */
@@ -192,7 +86,7 @@ static bool is_idle(const Engine *engine)
 {
     if (engine->statistics.in_flight > 0)
         return false;
-    return engine->stopping || count_waiting(engine) == 0;
+    return engine->stopping || view_waiting(engine) == 0;
 }
 
 static void report_idle(Engine *engine)
@@ -235,7 +129,7 @@ void engine_pump(Engine *engine)
     size_t n;
 
     settle(engine, now);
-    view = look(engine, now);
+    view = view_engine(engine, now);
     view.waiting = take_messages(engine, &view, now);
     view.paused_until = engine->paused_until; /* taking may have met with trouble */
     n = plan(&view, now, actions, ACTIONS_MAX, &next);

@@ -10,9 +10,16 @@
 #include "queue/source.h"
 #include "queue/watch.h"
 
+/* Whose it is. */
+typedef struct AttachmentHandlers {
+    void (*arm)(void *user);     /* what comes up next may have changed */
+    void (*suspect)(void *user); /* a file is `.sending` and nobody's: to be looked for */
+} AttachmentHandlers;
+
 typedef struct Attachment {
-    struct Directory *directory;
-    Source *source; /* the same, as whoever holds a message knows it */
+    const AttachmentHandlers *handlers;
+    void *user;
+    Source *source; /* of the messages that are held */
     Spool *spool;
     Watch *watch; /* NULL while nobody watches, and while draining */
     Names names;
@@ -31,3 +38,11 @@ void attachment_release(Attachment *attachment);
 
 /* A file of its is `.sending` and nobody's: looked for after a while. */
 void attachment_suspect(Attachment *attachment);
+
+/* Nothing is taken from it any more; it goes with the last message that is held. */
+void attachment_drain(Attachment *attachment);
+
+/* At once: none is held. Accepts NULL. */
+void attachment_free(Attachment *attachment);
+
+DEFINE_CLEANUP(Attachment, attachment_free);

@@ -1,5 +1,7 @@
 /* The life of a directory source: opening it, losing it, finding it again, and time. Must never
  * free an attachment that a held message refers to. */
+#include "queue/directory_life.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +9,6 @@
 #include <sys/timerfd.h>
 
 #include "base/errors.h"
-#include "queue/directory_internal.h"
 #include "queue/timer.h"
 
 #define REOPEN_FIRST USEC_PER_SEC
@@ -16,64 +17,10 @@
 #define RECOVER_MAX (10 * USEC_PER_MINUTE)
 #define READ_AGAIN USEC_PER_HOUR
 
-usec_t directory_now(const Directory *d)
-{
-    usec_t now = 0;
-
-    (void)sd_event_now(d->loop, CLOCK_REALTIME, &now);
-    return now;
-}
-
-void directory_wake(Directory *d)
-{
-    (void)sd_event_source_set_enabled(d->turn, SD_EVENT_ONESHOT);
-}
-
 static void tell(Directory *d, SourceFinding finding, const Failure *f)
 {
     if (d->base.handlers)
         d->base.handlers->found(d->base.user, finding, NULL, NULL, f);
-}
-
-/* ---- attachments ---- */
-
-static void attachment_free(Attachment *a)
-{
-    if (!a)
-        return;
-    watch_free(a->watch);
-    names_done(&a->names);
-    spool_free(a->spool);
-    free(a);
-}
-DEFINE_CLEANUP(Attachment, attachment_free);
-
-void attachment_expect(Attachment *a, const char *id, SpoolState state)
-{
-    char name[SPOOL_NAME_MAX];
-
-    if (a->watch && spool_name_format(id, state, name))
-        watch_expect(a->watch, name);
-}
-
-void attachment_put(Attachment *a, const char *id, NameKind kind, usec_t due)
-{
-    if (a->draining)
-        return;
-    names_put(&a->names, id, kind, due);
-    directory_arm(a->directory, directory_now(a->directory));
-}
-
-void attachment_release(Attachment *a)
-{
-    if (--a->held == 0 && a->draining)
-        attachment_free(a);
-}
-
-void attachment_suspect(Attachment *a)
-{
-    if (!a->draining)
-        timer_arm(a->directory->recover, a->directory->recover_delay);
 }
 
 /* ---- what the watch sees ---- */
@@ -114,6 +61,23 @@ static void on_abandoned(void *user)
     timer_arm(d->recover, d->recover_delay);
 }
 
+static void on_arm(void *user)
+{
+    directory_arm(user, directory_now(user));
+}
+
+static void on_suspect(void *user)
+{
+    Directory *d = user;
+
+    timer_arm(d->recover, d->recover_delay);
+}
+
+static const AttachmentHandlers attachment_handlers = {
+    .arm = on_arm,
+    .suspect = on_suspect,
+};
+
 static const WatchHandlers watch_handlers = {
     .notice = on_notice,
     .abandoned = on_abandoned,
@@ -150,7 +114,8 @@ int directory_attach(Directory *d, Failure *f)
 
     if (!a)
         return failure_set_errno(f, -ENOMEM, "%s", d->path);
-    a->directory = d;
+    a->handlers = &attachment_handlers;
+    a->user = d;
     a->source = &d->base;
     r = open_attachment(d, a, f);
     if (r < 0)
@@ -163,18 +128,6 @@ int directory_attach(Directory *d, Failure *f)
     return 0;
 }
 
-/* Nothing is taken from it any more; what is held ends over its descriptor. */
-static void detach(Directory *d)
-{
-    Attachment *a = TAKE_PTR(d->current);
-
-    a->draining = true;
-    watch_free(TAKE_PTR(a->watch));
-    names_done(&a->names);
-    if (a->held == 0)
-        attachment_free(a);
-}
-
 static void lose(Directory *d)
 {
     _cleanup_failure_ Failure f = {0};
@@ -183,7 +136,7 @@ static void lose(Directory *d)
         "it was removed, moved, replaced or unmounted; put it back, or create it with the owner "
         "and "
         "mode it had");
-    detach(d);
+    attachment_drain(TAKE_PTR(d->current));
     tell(d, FOUND_LOST, &f);
     d->reopen_delay = REOPEN_FIRST;
     timer_arm(d->check, 0);
@@ -259,24 +212,6 @@ static int on_due(_unused_ sd_event_source *source, _unused_ usec_t when, void *
     return 0;
 }
 
-void directory_arm(Directory *d, usec_t now)
-{
-    usec_t due;
-
-    if (!d->current)
-        return;
-    due = names_next_due(&d->current->names);
-    if (names_any(&d->current->names, now) || names_is_unread(&d->current->names, now)) {
-        directory_wake(d);
-        return;
-    }
-    if (due == USEC_NEVER || (d->due_at > now && d->due_at <= due))
-        return;
-    d->due_at = due;
-    (void)sd_event_source_set_time(d->due, due);
-    (void)sd_event_source_set_enabled(d->due, SD_EVENT_ONESHOT);
-}
-
 /* Asks the kernel to tell when the clock is set, by jumps only. */
 static void watch_clock(Directory *d)
 {
@@ -342,13 +277,10 @@ int directory_add_timers(Directory *d)
     return r < 0 ? r : timer_new(d->loop, on_again, d, &d->again);
 }
 
-void directory_free(Directory *d)
+void directory_end(Directory *d)
 {
-    if (!d)
-        return;
-    directory_drop_loading(d);
     if (d->current)
-        detach(d);
+        attachment_drain(TAKE_PTR(d->current));
     (void)sd_event_source_disable_unref(d->turn);
     (void)sd_event_source_disable_unref(d->due);
     (void)sd_event_source_disable_unref(d->clock);
@@ -356,8 +288,4 @@ void directory_free(Directory *d)
     (void)sd_event_source_disable_unref(d->recover);
     (void)sd_event_source_disable_unref(d->again);
     close_p(&d->clock_fd);
-    (void)worker_unref(d->worker);
-    (void)sd_event_unref(d->loop);
-    free(d->path);
-    free(d);
 }

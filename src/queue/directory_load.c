@@ -1,8 +1,8 @@
 /* Long records, read beside the loop. Must never touch a message that a thread has. */
+#include "queue/directory_load.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
-
-#include "queue/directory_internal.h"
 
 struct Loading {
     Directory *directory;
@@ -76,26 +76,21 @@ int directory_load_beside(Directory *d, FileMessage *message, NameKind kind)
     return 0;
 }
 
-int directory_take_loaded(Directory *d, usec_t now, HeldMessage **ret)
+FileMessage *directory_take_loaded(Directory *d, NameKind *ret_kind)
 {
-    for (Loading **at = &d->loading; *at;) {
+    for (Loading **at = &d->loading; *at; at = &(*at)->next) {
         Loading *l = *at;
         FileMessage *message = l->message;
-        NameKind kind = l->kind;
-        int r;
 
-        if (!job_has_ended(l->job)) {
-            at = &l->next;
+        if (!job_has_ended(l->job))
             continue;
-        }
+        *ret_kind = l->kind;
         *at = l->next;
         d->n_loading--;
         loading_free(l);
-        r = directory_open_message(d, message, kind, now, ret);
-        if (r != 0)
-            return r;
+        return message;
     }
-    return 0;
+    return NULL;
 }
 
 void directory_drop_loading(Directory *d)

@@ -57,11 +57,12 @@ static void bring_up_last(Names *n)
     n->last = (Buffer){0};
 }
 
-/* When a deferred message comes up that only its record's time is known of: a hint, and so believed
- * only as far as a retry can be away. */
+/* When a deferred message comes up that only its record's time is known of: a hint. One that is
+ * further away than a retry can be is a wrong clock's: it comes up now, and its record's last line
+ * decides. */
 static usec_t believe(const Names *n, usec_t due, usec_t now)
 {
-    return due <= now ? 0 : MIN(due, usec_add(now, n->retry_max));
+    return due <= now || due > usec_add(now, n->retry_max) ? 0 : due;
 }
 
 void names_event(Names *n, const char *file_name, bool complete, usec_t settle, usec_t now)

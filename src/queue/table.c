@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "queue/table_internal.h"
+#include "queue/table_index.h"
 
 int name_table_new(size_t limit_bytes, NameTable **ret)
 {

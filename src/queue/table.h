@@ -13,23 +13,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
-
-#define NAME_ID_MAX 256 /* with its NUL */
-
-/* Which file of an id it is (`X.queued` or `X.deferred`; both may be there, of two messages), and
- * what is known of it. */
-typedef enum NameKind {
-    NAME_QUEUED,       /* its writer is known to be done */
-    NAME_UNSETTLED,    /* queued; its writer may not be done */
-    NAME_DEFERRED,     /* tried again when its time has come */
-    NAME_DEFERRED_NOW, /* whatever its time: somebody asked for it */
-    NAME_KIND_MAX,
-} NameKind;
-
-static inline bool name_is_deferred(NameKind kind)
-{
-    return kind == NAME_DEFERRED || kind == NAME_DEFERRED_NOW;
-}
+#include "queue/name_kind.h"
 
 typedef struct NameTable NameTable;
 

@@ -1,8 +1,8 @@
 /* Where the entries of the table are and in which order they come. Must never hold a live name
  * twice, nor more than the table's bounds. */
-#include <errno.h>
+#include "queue/table_index.h"
 
-#include "queue/table_internal.h"
+#include <errno.h>
 
 /* ---- the hash: linear probing, removal by moving what follows back ---- */
 

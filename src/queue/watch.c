@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/hash.h"
@@ -25,8 +27,14 @@
 #define PARENT_EVENTS \
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR)
 
+/* A directory that the path leads through takes what is below it along when it is renamed. */
+#define WAY_EVENTS (IN_MOVE_SELF | IN_ONLYDIR)
+
 /* Names that the path leads through, and the watches of the directories they are in. */
-#define WAYPOINTS_MAX 16
+#define WAYPOINTS_MAX 64
+
+/* Links that a path may lead through, as the kernel has it. */
+#define LINKS_MAX 40
 
 /* Changes of our own whose events have not come yet; they come in the order they were made in. */
 #define EXPECTED_MAX 256
@@ -174,58 +182,104 @@ static int watch_directory(Watch *watch, const char *path, Failure *f)
         strerrordesc_np(errno));
 }
 
-/* The last name of `path` is watched in the directory before it. Best effort: one that may not be
- * read leaves only what the others tell. 0 or -ENOMEM. */
-static int watch_name(Watch *watch, const char *path)
+/* A name in `directory`, or "" for that directory's own: an event of it means that the way may lead
+ * elsewhere. Best effort: a directory that may not be read leaves only what the others tell. 0 or
+ * -ENOMEM. */
+static int add_waypoint(Watch *watch, const char *directory, const char *name, uint32_t events)
 {
-    _cleanup_free_
-    char *above = strdup(path), *copy = strdup(path);
     Waypoint *waypoint = &watch->waypoints[watch->n_waypoints];
 
-    if (!above || !copy)
-        return -ENOMEM;
     if (watch->n_waypoints == WAYPOINTS_MAX)
         return 0;
-    waypoint->directory = inotify_add_watch(watch->inotify_fd, dirname(above), PARENT_EVENTS);
+    waypoint->directory = inotify_add_watch(watch->inotify_fd, directory, events | IN_MASK_ADD);
     if (waypoint->directory < 0)
         return 0;
-    waypoint->name = strdup(basename(copy));
-    watch->n_waypoints++;
-    return waypoint->name ? 0 : -ENOMEM;
-}
-
-/* Every symbolic link on the way: one that is switched leads to another directory, of which this
- * one hears nothing. */
-static int watch_links(Watch *watch, const char *path)
-{
-    _cleanup_free_
-    char *part = strdup(path);
-    struct stat st;
-    int r = 0;
-
-    if (!part)
+    waypoint->name = strdup(name);
+    if (!waypoint->name)
         return -ENOMEM;
-    for (size_t i = 1, n = strlen(path); i <= n && r >= 0; i++) {
-        if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
-            continue;
-        part[i] = '\0';
-        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode))
-            r = watch_name(watch, part);
-        part[i] = path[i];
-    }
-    return r;
+    watch->n_waypoints++;
+    return 0;
 }
 
-static int watch_way(Watch *watch, const char *path)
+/* Where the walk along a path is: a real directory, and what of the path is left. */
+typedef struct Walk {
+    char at[PATH_MAX], rest[PATH_MAX];
+    unsigned links;
+} Walk;
+
+/* Takes the next name off the rest. False at the end. */
+static bool next_name(Walk *walk, char name[static NAME_MAX + 1])
 {
-    _cleanup_free_
-    char *real = realpath(path, NULL);
+    size_t skip = strspn(walk->rest, "/"), n = strcspn(walk->rest + skip, "/");
+
+    if (n == 0 || n > NAME_MAX)
+        return false;
+    memcpy(name, walk->rest + skip, n);
+    name[n] = '\0';
+    memmove(walk->rest, walk->rest + skip + n, strlen(walk->rest + skip + n) + 1);
+    return true;
+}
+
+/* Goes on where the link `path` leads. False when that cannot be told. */
+static bool follow(Walk *walk, const char *path)
+{
+    char target[PATH_MAX], rest[PATH_MAX];
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+    if (n <= 0 || ++walk->links > LINKS_MAX)
+        return false;
+    target[n] = '\0';
+    if ((size_t)snprintf(rest, sizeof(rest), "%s/%s", target, walk->rest) >= sizeof(rest))
+        return false;
+    strcpy(walk->rest, rest);
+    if (target[0] == '/')
+        strcpy(walk->at, "/");
+    return true;
+}
+
+/* One name of the way. A symbolic link is watched by its name, for one that is switched leads to
+ * another directory, of which this one hears nothing; so is the last name. A directory between is
+ * watched itself. 1 to go on, 0 at the end of what can be seen, or -ENOMEM. */
+static int watch_name(Watch *watch, Walk *walk, const char *name)
+{
+    char path[PATH_MAX];
+    bool last = walk->rest[strspn(walk->rest, "/")] == '\0';
+    struct stat st;
     int r;
 
-    if (!real)
-        return errno == ENOMEM ? -ENOMEM : 0;
-    r = watch_name(watch, real);
-    return r < 0 ? r : watch_links(watch, path);
+    if (text_equal(name, "..")) {
+        (void)dirname(walk->at);
+        return 1;
+    }
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", walk->at, name) >= sizeof(path) ||
+        lstat(path, &st) < 0)
+        return 0;
+    if (S_ISLNK(st.st_mode)) {
+        r = add_waypoint(watch, walk->at, name, PARENT_EVENTS);
+        return r < 0 ? r : follow(walk, path);
+    }
+    r = last ? add_waypoint(watch, walk->at, name, PARENT_EVENTS)
+             : add_waypoint(watch, path, "", WAY_EVENTS);
+    strcpy(walk->at, path);
+    return r < 0 ? r : 1;
+}
+
+/* Every name that the path leads through, those that its links lead through included. */
+static int watch_way(Watch *watch, const char *path)
+{
+    Walk walk = {.at = "."};
+    char name[NAME_MAX + 1];
+    int r = 1;
+
+    if (strlen(path) >= sizeof(walk.rest))
+        return 0;
+    strcpy(walk.rest, path);
+    if (path[0] == '/')
+        strcpy(walk.at, "/");
+    while (r > 0 && next_name(&walk, name))
+        if (!text_equal(name, "."))
+            r = watch_name(watch, &walk, name);
+    return r;
 }
 
 static int add_sources(Watch *watch, sd_event *loop)

@@ -140,8 +140,8 @@ static void on_ehlo(Peer *peer, const char *line)
 
         /* A parameter is behind a colon here. */
         snprintf(out, sizeof(out), "250-%.*s", (int)n, extension);
-        if (strchr(out, ':'))
-            *strchr(out, ':') = ' ';
+        for (char *colon = out; (colon = strchr(colon, ':'));)
+            *colon = ' ';
         say(peer, out);
         extension += n + (extension[n] == ' ');
     }

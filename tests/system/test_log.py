@@ -107,7 +107,7 @@ class StoppedReader(SystemTest):
 class Wording(SystemTest):
     def test_a_doubt_is_said_once(self):
         """The relay took the message and hung up: the entry says so, and does not repeat itself."""
-        relay = SlowRelay(0, hang_up=True)
+        relay = SlowRelay(0, answer=lambda _: None)
         self.addCleanup(relay.close)
         daemon = self.start(self.lab.relay(relay.port))
         self.queue.drop("m", message(to=[self.address()]))

@@ -107,8 +107,9 @@ static inline Config *load_config(const Scene *scene, const char *relay, const c
         "spool = { directory = \"%s\"; settle = \"200ms\"; };\n"
         "retry = { first = \"1s\"; };\n"
         "relays = ( { name = \"one\"; host = \"127.0.0.1\"; port = %u; tls = \"none\"; hello = "
-        "\"client.example\"; hold_first = \"200ms\"; %s }",
-        scene->place.path, scene->ports[0], relay);
+        "\"client.example\"; %s %s }",
+        scene->place.path, scene->ports[0],
+        strstr(relay, "hold_first") ? "" : "hold_first = \"200ms\";", relay);
     if (scene->ports[1] != 0)
         n += snprintf(text + n, sizeof(text) - (size_t)n,
             ", { name = \"two\"; host = \"127.0.0.1\"; port = %u; tls = \"none\"; hello = "

@@ -275,7 +275,8 @@ START_TEST(a_message_to_many_recipients)
     later = true;
     engine_flush(s.engine);
     run_until(&s, "A:sent");
-    ck_assert_uint_ge(test_relay_taken(s.relays[0], ""), 20);
+    ck_assert_uint_ge(
+        test_relay_taken(s.relays[0], ""), 20); /* and as many as postponed ones take */
     ck_assert_uint_eq(test_relay_taken(s.relays[0], "u00010@example.com"), 1);
     ck_assert_uint_eq(test_relay_taken(s.relays[0], "u19999@example.com"), 1);
     ck_assert_uint_eq(count_events(&s, "A:delivered:u00001@example.com"), 1);

@@ -86,6 +86,7 @@ START_TEST(a_message_gets_a_connection_and_no_more_than_that)
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 3);
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 3);
+    ck_assert_uint_eq(t.next, NOW + PLAN_FRESH); /* they may hang */
 }
 END_TEST
 
@@ -205,6 +206,9 @@ START_TEST(a_relay_that_bears_no_more_leaves_the_rest_to_the_next)
     draw_up(&t, NOW);
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 2);
     ck_assert_uint_eq(t.n, 2);
+    ck_assert_uint_eq(t.next, NOW + PLAN_FRESH);
+    t.view.n_relays = 1;
+    draw_up(&t, NOW);
     ck_assert_uint_eq(t.next, NOW + USEC_PER_MINUTE);
 }
 END_TEST

@@ -1,16 +1,19 @@
-/* The inside of a NameTable, shared by table.c (what is asked of it) and table_index.c (where
- * entries are, and in which order they come).
+/* The inside of a NameTable: where entries are, and in which order they come. For table.c alone.
  *
  * Entries stand in one arena. They are found by a hash, and ordered by a heap (those that wait) or
  * a ring (those that are ready). An entry that is taken out is marked, and its places in heap or
  * ring are passed over later. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/hash.h"
-#include "queue/table.h"
+#include "queue/name_kind.h"
 
 #define READY_MAX 8192 /* names that are ready; a power of two */
 #define ENTRY_HEAD 7   /* due (4), kind, flags, length; then the name */
@@ -18,6 +21,8 @@
 #define FLAG_READY 2 /* in the ring, else in the heap */
 #define FLAG_PASS 4  /* seen in the pass of this parity */
 #define NO_HORIZON UINT32_MAX
+
+typedef struct NameTable NameTable;
 
 typedef uint32_t Place; /* of an entry in the arena */
 
@@ -77,8 +82,6 @@ static inline bool entry_is(const uint8_t *e, const char *id, size_t n, bool def
     return e[6] == n && name_is_deferred(entry_kind(e)) == deferred &&
            memcmp(e + ENTRY_HEAD, id, n) == 0;
 }
-
-/* ---- table_index.c ---- */
 
 /* The entry of that name, or NULL. */
 uint8_t *table_find(const NameTable *t, const char *id, NameKind kind);

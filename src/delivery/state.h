@@ -1,13 +1,15 @@
-/* The inside of the engine, shared by engine.c (the public face), pump.c (acts on the plan),
- * active.c (the messages that are held) and link.c (one connection). */
+/* The inside of the engine: what it owns, its clocks, and how it is woken. For delivery/ alone. */
 #pragma once
+
+#include <systemd/sd-event.h>
 
 #include "delivery/attempt.h"
 #include "delivery/blame.h"
-#include "delivery/engine.h"
 #include "delivery/plan.h"
 #include "delivery/suspects.h"
 #include "net/drive_event.h"
+
+typedef struct Engine Engine;
 
 /* Messages that are held and have no connection yet. */
 #define LANE_MAX 64
@@ -77,52 +79,3 @@ void engine_wake(Engine *engine);
 usec_t engine_now(const Engine *engine);
 usec_t engine_now_monotonic(const Engine *engine);
 usec_t engine_now_real(const Engine *engine);
-
-/* ---- active.c ---- */
-
-extern const SourceHandlers engine_source_handlers;
-
-bool engine_is_taking(const Engine *engine);
-
-/* Takes messages from the source until the lane holds `n`. Returns whether there may be more. */
-bool engine_fill_lane(Engine *engine, size_t n);
-
-/* The next message to deliver, or NULL. */
-HeldMessage *engine_next_message(Engine *engine);
-
-/* Gives messages back, nothing having been done with them. */
-void engine_give_back(Engine *engine, HeldMessage *message);
-void engine_empty_lane(Engine *engine);
-
-/* Reports a failure of our own (a negative errno), and takes nothing for a while. */
-void engine_trouble(Engine *engine, int error);
-void engine_pause(Engine *engine);
-
-/* Ends an attempt, or keeps it where that cannot be written yet. */
-void engine_end_attempt(Engine *engine, Attempt *attempt);
-
-/* Tries once more to settle those that are stuck; lets go of what is not settled, the messages
- * being as a dead process leaves them. */
-void engine_retry_stuck(Engine *engine);
-void engine_abandon_unsettled(Engine *engine);
-
-/* Where one attempt is all that a message has (retry.max_attempts), every error is final, that of
- * the relays too: with none left to try, what waits is given up. */
-void engine_give_up_waiting(Engine *engine);
-
-/* ---- pump.c ---- */
-
-void engine_pump(Engine *engine);
-
-/* Whether the plan has this connection take another message now. */
-bool engine_wants_filled(Engine *engine, const Link *link);
-
-/* ---- link.c ---- */
-
-int link_open(Engine *engine, Relay *relay);
-bool link_can_submit(const Link *link);
-bool link_is_used_up(const Link *link);
-void link_fill(Link *link); /* takes a message */
-void link_quit(Link *link);
-void link_close(Link *link); /* gives it up; the pump frees it */
-void link_free(Link *link);  /* the attempts of what is on it end here */

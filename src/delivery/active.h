@@ -1,0 +1,35 @@
+/* The active set: messages that the engine holds, on their way in and out. Inside the layer only.
+ */
+#pragma once
+
+#include "delivery/state.h"
+
+extern const SourceHandlers engine_source_handlers;
+
+bool engine_is_taking(const Engine *engine);
+
+/* Takes messages from the source until the lane holds `n`. Returns whether there may be more. */
+bool engine_fill_lane(Engine *engine, size_t n);
+
+/* The next message to deliver, or NULL. */
+HeldMessage *engine_next_message(Engine *engine);
+
+/* Gives messages back, nothing having been done with them. */
+void engine_give_back(Engine *engine, HeldMessage *message);
+void engine_empty_lane(Engine *engine);
+
+/* Reports a failure of our own (a negative errno), and takes nothing for a while. */
+void engine_trouble(Engine *engine, int error);
+void engine_pause(Engine *engine);
+
+/* Ends an attempt, or keeps it where that cannot be written yet. */
+void engine_end_attempt(Engine *engine, Attempt *attempt);
+
+/* Tries once more to settle those that are stuck; lets go of what is not settled, the messages
+ * being as a dead process leaves them. */
+void engine_retry_stuck(Engine *engine);
+void engine_abandon_unsettled(Engine *engine);
+
+/* Where one attempt is all that a message has (retry.max_attempts), every error is final, that of
+ * the relays too: with none left to try, what waits is given up. */
+void engine_give_up_waiting(Engine *engine);

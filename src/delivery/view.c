@@ -1,0 +1,147 @@
+/* What the plan is made from: the engine's connections and relays as plain values. Must never
+ * change anything but what time changes by itself. */
+#include "delivery/view.h"
+
+#define ACTIONS_MAX 64 /* that are looked at */
+
+bool view_can_submit(const Link *link)
+{
+    return link->ready && link->n_attempts < PLAN_DEPTH_MAX &&
+           smtp_session_can_submit(connection_session(link->connection));
+}
+
+/* The lesser of two limits, of which 0 is none. */
+static unsigned lesser(unsigned a, unsigned b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+static const SmtpCapabilities *capabilities(const Link *link)
+{
+    return smtp_session_capabilities(connection_session(link->connection));
+}
+
+bool view_is_used_up(const Link *link)
+{
+    unsigned max = link->relay->config->messages_per_connection;
+
+    if (link->ready)
+        max = lesser(max, capabilities(link)->limit_mail);
+    return max > 0 && link->taken >= max;
+}
+
+unsigned view_recipients_max(const Link *link)
+{
+    unsigned max =
+        lesser(link->relay->config->recipients_per_transaction, link->relay->recipients_max);
+
+    return lesser(max, capabilities(link)->limit_rcpt);
+}
+
+static PlanLink view_of(const Engine *engine, const Link *link)
+{
+    bool current = link->set == engine->relays;
+
+    return (PlanLink){
+        .relay = current ? (size_t)(link->relay - engine->relays->relays) : SIZE_MAX,
+        .ready = link->ready,
+        .quitting = link->quitting || link->closed,
+        .can_submit = view_can_submit(link),
+        .used_up = view_is_used_up(link),
+        .carries = link->n_attempts,
+        .since = link->since,
+        .idle_timeout = link->relay->config->idle_timeout,
+    };
+}
+
+/* How many connections a relay may have: one to find out, when it was at fault. */
+static unsigned limit_of(const Relay *relay)
+{
+    switch (relay->state) {
+    case RELAY_STATE_HELD: return 0;
+    case RELAY_STATE_PROBING: return 1;
+    case RELAY_STATE_LIMITED: return MIN(relay->limit, relay->config->connections);
+    default: return relay->config->connections;
+    }
+}
+
+static void view_relays(Engine *engine, usec_t now)
+{
+    for (size_t i = 0; i < engine->relays->n_relays; i++) {
+        Relay *relay = &engine->relays->relays[i];
+
+        relay_tick(relay, now);
+        engine->plan_relays[i] = (PlanRelay){
+            .state = relay->state,
+            .until = relay->until,
+            .limit = limit_of(relay),
+        };
+    }
+}
+
+/* `waiting` is left to the caller. */
+PlanView view_engine(Engine *engine, usec_t now)
+{
+    size_t n = 0;
+
+    view_relays(engine, now);
+    for (const Link *link = engine->links; link; link = link->next) {
+        PlanLink *view = &engine->plan_links[n++];
+
+        *view = view_of(engine, link);
+        if (view->relay != SIZE_MAX && !link->closed)
+            engine->plan_relays[view->relay].connections++;
+    }
+    return (PlanView){
+        .links = engine->plan_links,
+        .n_links = n,
+        .relays = engine->plan_relays,
+        .n_relays = engine->relays->n_relays,
+        .openable = engine->links_max > n ? engine->links_max - n : 0,
+        .paused_until = engine->paused_until,
+        .stopping = engine->stopping,
+        .stop_deadline = engine->stop_deadline,
+    };
+}
+
+size_t view_waiting(const Engine *engine)
+{
+    SourceFigures figures;
+
+    engine->source->ops->figures(engine->source, &figures);
+    return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
+}
+
+/* ---- acting ---- */
+
+Link *view_link_at(const Engine *engine, size_t index)
+{
+    Link *link = engine->links;
+
+    for (; index > 0; index--)
+        link = link->next;
+    return link;
+}
+
+bool view_wants_filled(Engine *engine, const Link *link)
+{
+    usec_t now = engine_now(engine), next;
+    PlanAction actions[ACTIONS_MAX];
+    PlanView view;
+    bool wanted = false;
+    size_t n;
+
+    if (!view_can_submit(link))
+        return false;
+    view = view_engine(engine, now);
+    view.waiting = view_waiting(engine);
+    n = view.waiting > 0 ? plan(&view, now, actions, ACTIONS_MAX, &next) : 0;
+    for (size_t i = 0; i < n; i++) {
+        bool this = actions[i].kind == PLAN_FILL && view_link_at(engine, actions[i].index) == link;
+
+        wanted = wanted || this;
+        if (!this && actions[i].kind != PLAN_QUIT)
+            engine_wake(engine);
+    }
+    return wanted;
+}
