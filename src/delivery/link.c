@@ -46,6 +46,7 @@ static int take_message(Link *link, HeldMessage *message)
     }
     link->attempts[link->n_attempts++] = attempt;
     link->taken++;
+    link->since = engine_now(link->engine);
     return 0;
 }
 
@@ -69,10 +70,8 @@ static void refill(Link *link)
         if (view_wants_filled(engine, link))
             link_fill(link);
     } while (link->n_attempts > before && link->n_attempts < PLAN_DEPTH_MAX);
-    if (link->n_attempts == 0) {
-        link->since = engine_now(engine);
+    if (link->n_attempts == 0)
         engine_wake(engine);
-    }
 }
 
 static int on_ready(Link *link)
@@ -219,6 +218,7 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     judge_attempt(link, attempt);
     remove_attempt(link, attempt);
     engine_end_attempt(engine, attempt);
+    link->since = engine_now(engine);
     refill(link);
     return 0;
 }
