@@ -143,7 +143,8 @@ class OddRelay:
         self.begun = []  # when each connection came
         self.closing = threading.Event()
         self.server = socket.create_server((host, self.port), backlog=100)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
 
     def _serve(self):
         while True:
@@ -178,6 +179,9 @@ class OddRelay:
 
     def close(self):
         self.closing.set()
+        # A signal restarts accept(), with whatever has the descriptor's number by then.
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.server.close()
 
 

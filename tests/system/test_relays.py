@@ -229,12 +229,12 @@ class FaultyRelay(RelayTest):
     def check(self, at, reply, attempts=0, **settings):
         faulty = self.odd(lambda talk, verb, _: reply if verb == at else None)
         good = self.odd()
+        self.drop(*GOOD)
         daemon = self.start(
             self.settings(faulty, "faulty", hold_first="1h", hold_max="1h", **settings),
             self.settings(good, "good"), retry={"first": "500ms", "max": "500ms"},
             spool={"keep_sent": True},
         )
-        self.drop(*GOOD)
         self.wait_taken(good, *GOOD, seconds=20)
         self.wait_log(daemon, "event=relay-held")
         for name in GOOD:
