@@ -329,6 +329,10 @@ static void on_settled(void *user, Connection *connection _unused_, int result)
 
 void link_quit(Link *link)
 {
+    if (!link->ready) {
+        link_close(link);
+        return;
+    }
     link->quitting = true;
     smtp_session_quit(connection_session(link->connection), engine_now_monotonic(link->engine));
     connection_source_kick(link->source);

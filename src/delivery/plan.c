@@ -141,8 +141,13 @@ static void rest(Planner *p, size_t i)
 {
     const PlanLink *l = &p->view->links[i];
 
-    if (!l->ready || l->quitting || l->carries > 0 || is_filled(p, i))
+    if (l->quitting || l->carries > 0 || is_filled(p, i))
         return;
+    if (!l->ready) {
+        if (l->relay == SIZE_MAX)
+            act(p, PLAN_QUIT, i); /* it would be of no use to anybody */
+        return;
+    }
     if (is_done_with(p, l))
         act(p, PLAN_QUIT, i);
     else

@@ -281,7 +281,7 @@ static void limit_connections(Processing *p, const Config *config)
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, config, &limits);
-    engine_limit_connections(p->engine, limits.connections);
+    engine_limit_connections(p->engine, limits.bearable);
 }
 
 /* 0, or a negative errno with a Failure. */

@@ -34,8 +34,8 @@ class Talk:
 
     def __init__(self, relay, number, stream):
         self.relay, self.number, self.stream = relay, number, stream
-        self.peer = None
         self.verbs = []
+        self.code = 0  # said last
         self.count = 0  # messages accepted
         self.recipients, self.content = [], b""
 
@@ -45,6 +45,7 @@ class Talk:
 
     def answer(self, verb, argument, usual):
         """Says what the test wants, or what is usual; the code that was said."""
+        self.code = 0
         self.verbs.append(verb)
         self.relay.verbs.append((self.number, verb))
         reply = self.relay.answer(self, verb, argument)
@@ -60,17 +61,20 @@ class Talk:
             return 0
         self.stream.write(reply.encode("utf-8") + b"\r\n")
         self.stream.flush()
+        self.code = int(reply[:3]) if reply[:3].isdigit() else 0
         if isinstance(reply, Bye):
             raise Ended
-        return int(reply[:3]) if reply[:3].isdigit() else 0
+        return self.code
 
     def end_of_message(self, verb):
-        recipients = tuple(self.recipients)
-        code = self.answer(verb, "", "250 taken")
-        if 200 <= code < 300:
-            self.count += 1
-            self.relay.accepted.append((recipients, self.content))
-        self.recipients, self.content = [], b""
+        message = (tuple(self.recipients), self.content)
+        try:
+            self.answer(verb, "", "250 taken")
+        finally:
+            if 200 <= self.code < 300:
+                self.count += 1
+                self.relay.accepted.append(message)
+            self.recipients, self.content = [], b""
 
     def data(self, argument):
         code = self.answer("DATA", argument, "354 go on" if self.recipients else "554 no recipients")
@@ -143,7 +147,8 @@ class OddRelay:
         self.begun = []  # when each connection came
         self.closing = threading.Event()
         self.server = socket.create_server((host, self.port), backlog=100)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
 
     def _serve(self):
         while True:
@@ -178,6 +183,9 @@ class OddRelay:
 
     def close(self):
         self.closing.set()
+        # A signal restarts accept(), with whatever has the descriptor's number by then.
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.server.close()
 
 

@@ -78,4 +78,5 @@ class SlowRelay:
                 pass
 
     def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)  # a thread that accepts does not end by close() alone
         self.server.close()
