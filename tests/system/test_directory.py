@@ -66,13 +66,13 @@ class Descriptors(DirectoryTest):
         self.assertIn("LimitNOFILE", daemon.output())
 
     def test_forty(self):
-        self.check(40, 20)
+        self.check(40, 12)
 
     def test_sixty_four(self):
-        self.check(64, 40)
+        self.check(64, 25)
 
     def test_a_hundred(self):
-        self.check(100, 20)
+        self.check(100, 12)
 
     def test_three_hundred(self):
         self.check(300, 60)

@@ -112,7 +112,7 @@ class Relay(SystemTest):
         wait_for(lambda: list(kept.iterdir()), "the message in smtp-sink")
 
     def test_unknown_host(self):
-        self.check_waits(self.lab.relay(25, host="no-such-host.invalid"), "no-such-host.invalid")
+        self.check_waits(self.lab.relay(25, host="no-such-host.invalid"), "on hold", "no-such-host.invalid")
 
     def test_greeting_refused(self):
         port, _ = self.lab.smtp_sink("-f", "CONNECT")
