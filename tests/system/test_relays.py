@@ -174,10 +174,11 @@ class BadRecord(RelayTest):
             return "550 nobody" if verb == "RCPT" and argument.startswith("nobody") else None
 
         relay = self.odd(answer)
-        daemon = self.start(self.settings(relay, connections=20), retry=RETRY)
+        daemon = self.start(self.settings(relay, connections=60), retry=RETRY)
         for name in self.SPOILED:
             self.queue.drop(name, message(to=[f"{name}@lab.test", "nobody@lab.test"]))
-        wait_for(lambda: relay.said(".") == len(self.SPOILED), "the messages in flight")
+        wait_for(lambda: relay.said(".") == len(self.SPOILED),
+                 lambda: f"{relay.said('.')} messages in flight: {self.queue.names()}")
         for record in self.queue.path.glob("*.status"):
             record.unlink()
         records = self.spoil(spoil, mend)
