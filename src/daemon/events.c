@@ -121,8 +121,6 @@ static void add_reply(Entry *entry, const DeliveryOutcome *outcome)
     if (outcome->code == 0 && *outcome->text == '\0')
         entry_text(entry, cause_words(outcome->cause));
     entry_printable(entry, outcome->text, ENTRY_VALUE_MAX);
-    if (outcome->perhaps)
-        entry_text(entry, "; its end was sent before, so that it may have been delivered");
 }
 
 static void outcome_fields(Entry *entry, const DeliveryOutcome *outcome)

@@ -138,7 +138,7 @@ static void compute_limits(Manager *manager)
 
 static void apply_limits(Manager *manager)
 {
-    queue_limit_connections(manager->queue, manager->limits.connections);
+    queue_limit_connections(manager->queue, manager->limits.bearable);
     if (limits_are_short(&manager->limits))
         event_limits(manager->log, &manager->limits);
 }

@@ -37,7 +37,10 @@ static bool follows_message(const LinkEnd *e)
 {
     if (e->met_before == 0)
         return false;
-    return e->others_passed || is_about_message(e) || e->met_before + 1 >= MEETINGS_ALONE;
+    if (e->others_passed || e->met_before + 1 >= MEETINGS_ALONE)
+        return true;
+    /* Where others fare the same it is the relay, and those under way are about to show it. */
+    return is_about_message(e) && !e->others_lost && e->others == 0;
 }
 
 static RelayBlame fault(const LinkEnd *e)

@@ -17,7 +17,8 @@ typedef struct LinkEnd {
     unsigned losses; /* fresh connections lost in a row before this one, with nothing said of any
                         message */
     unsigned met_before; /* how often the same message met with such an end before */
-    bool others_passed;  /* since then the relays have said what becomes of others */
+    bool others_passed;  /* since then this relay has said what becomes of others */
+    bool others_lost;    /* other messages met with such losses since the relay last worked */
 } LinkEnd;
 
 typedef enum RelayBlame {

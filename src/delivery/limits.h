@@ -17,7 +17,9 @@ typedef struct Limits {
     size_t own;         /* that it needs besides connections */
     size_t wanted;      /* connections, as configured, of all relays together */
     size_t descriptors; /* of `files`, what is left for connections and their messages */
-    size_t connections; /* that these allow; at least 1, at most `wanted` */
+    size_t bearable;    /* connections that these allow, those of a former configuration included,
+                           which end in their own time; at least 1 */
+    size_t connections; /* of those, at most `wanted` */
 } Limits;
 
 /* `reserved`: what the queue keeps open besides (CLOSER_KEPT_MAX). */

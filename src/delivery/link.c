@@ -22,6 +22,7 @@ static void remove_attempt(Link *link, const Attempt *attempt)
 
 static int submit(Link *link, Attempt *attempt)
 {
+    link->transactions++;
     return attempt_submit(attempt, connection_session(link->connection), view_recipients_max(link),
         engine_now_monotonic(link->engine));
 }
@@ -45,6 +46,7 @@ static int take_message(Link *link, HeldMessage *message)
     }
     link->attempts[link->n_attempts++] = attempt;
     link->taken++;
+    link->since = engine_now(link->engine);
     return 0;
 }
 
@@ -68,10 +70,8 @@ static void refill(Link *link)
         if (view_wants_filled(engine, link))
             link_fill(link);
     } while (link->n_attempts > before && link->n_attempts < PLAN_DEPTH_MAX);
-    if (link->n_attempts == 0) {
-        link->since = engine_now(engine);
+    if (link->n_attempts == 0)
         engine_wake(engine);
-    }
 }
 
 static int on_ready(Link *link)
@@ -119,7 +119,7 @@ static void on_verdict(Link *link, const Attempt *attempt)
 {
     Engine *engine = link->engine;
 
-    engine->served++;
+    link->relay->served = ++engine->served;
     suspects_forget(&engine->suspects, attempt_id(attempt));
     if (link->served)
         return;
@@ -168,7 +168,8 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
         .others = count_others(link, &n_ready),
         .losses = link->relay->losses,
         .met_before = suspect ? suspect->times : 0,
-        .others_passed = suspect && engine->served > suspect->served,
+        .others_passed = suspect && link->relay->served > suspect->served,
+        .others_lost = relay_lost_others(link->relay, link->met),
     };
 
     return blame(&end);
@@ -183,6 +184,8 @@ static void judge_attempt(Link *link, Attempt *attempt)
 
     if (!outcome)
         return;
+    if (!link->judged)
+        link->met = suspects_key(&engine->suspects, attempt_id(attempt));
     b = judge(link, outcome, attempt);
     if (b.remember && !b.counts)
         suspects_add(&engine->suspects, attempt_id(attempt), engine->served);
@@ -205,16 +208,17 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
 {
     Engine *engine = link->engine;
     Attempt *attempt = attempt_of(event->transaction);
-    SmtpSession *session = connection_session(link->connection);
+    bool goes_on = smtp_session_can_submit(connection_session(link->connection)) &&
+                   !view_has_no_transaction_left(link);
 
     learn_limit(link, event);
-    if (attempt_transaction_done(
-            attempt, &engine->context, smtp_session_can_submit(session), engine_now_real(engine)) &&
+    if (attempt_transaction_done(attempt, &engine->context, goes_on, engine_now_real(engine)) &&
         submit(link, attempt) >= 0)
         return 0;
     judge_attempt(link, attempt);
     remove_attempt(link, attempt);
     engine_end_attempt(engine, attempt);
+    link->since = engine_now(engine);
     refill(link);
     return 0;
 }
@@ -242,7 +246,7 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     bool news;
 
     if (b->relay != BLAME_NOTHING && link->ready && !link->served)
-        relay_lost(link->relay);
+        relay_lost(link->relay, link->met);
     if (b->relay == BLAME_LIMIT) {
         n = count_others(link, &n_ready);
         if (relay_refused_more(link->relay, outcome, n, n_ready, now))
@@ -325,6 +329,10 @@ static void on_settled(void *user, Connection *connection _unused_, int result)
 
 void link_quit(Link *link)
 {
+    if (!link->ready) {
+        link_close(link);
+        return;
+    }
     link->quitting = true;
     smtp_session_quit(connection_session(link->connection), engine_now_monotonic(link->engine));
     connection_source_kick(link->source);

@@ -34,6 +34,12 @@ static bool is_open_to(const PlanLink *l, size_t relay)
     return l->relay == relay && l->ready && !l->quitting && !l->used_up && l->can_submit;
 }
 
+/* Not one that does not get on: what is put behind its message waits for the same reply. */
+static bool takes_second(const PlanLink *l, usec_t now)
+{
+    return l->carries == 1 && now < usec_add(l->since, PLAN_BRISK);
+}
+
 static bool is_coming(const PlanLink *l, size_t relay, usec_t now)
 {
     return l->relay == relay && !l->ready && !l->quitting && now < usec_add(l->since, PLAN_FRESH);
@@ -93,7 +99,7 @@ static void fill_second(Planner *p, size_t relay)
     const PlanView *v = p->view;
 
     for (size_t i = 0; i < v->n_links && p->left > 0; i++) {
-        if (!is_open_to(&v->links[i], relay) || v->links[i].carries != 1)
+        if (!is_open_to(&v->links[i], relay) || !takes_second(&v->links[i], p->now))
             continue;
         act(p, PLAN_FILL, i);
         p->left--;
@@ -135,8 +141,13 @@ static void rest(Planner *p, size_t i)
 {
     const PlanLink *l = &p->view->links[i];
 
-    if (!l->ready || l->quitting || l->carries > 0 || is_filled(p, i))
+    if (l->quitting || l->carries > 0 || is_filled(p, i))
         return;
+    if (!l->ready) {
+        if (l->relay == SIZE_MAX)
+            act(p, PLAN_QUIT, i); /* it would be of no use to anybody */
+        return;
+    }
     if (is_done_with(p, l))
         act(p, PLAN_QUIT, i);
     else
@@ -179,7 +190,7 @@ size_t plan_demand(const PlanView *view, usec_t now)
             const PlanLink *l = &view->links[i];
 
             demand += is_coming(l, relay, now);
-            demand += is_open_to(l, relay) && l->carries < PLAN_DEPTH_MAX;
+            demand += is_open_to(l, relay) && (l->carries == 0 || takes_second(l, now));
         }
         demand += n;
         openable -= n;

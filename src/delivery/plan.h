@@ -14,6 +14,10 @@
 
 #define PLAN_DEPTH_MAX 2 /* transactions a session takes at a time */
 
+/* A connection takes a second message only while it gets on: within this time since it last took
+ * one or was done with one. */
+#define PLAN_BRISK (250 * USEC_PER_MSEC)
+
 typedef struct PlanLink {
     size_t relay;     /* index; SIZE_MAX: of a configuration that holds no more */
     bool ready;       /* else it is being opened, since `since` */
@@ -21,7 +25,7 @@ typedef struct PlanLink {
     bool can_submit;  /* another transaction */
     bool used_up;     /* has carried as many messages as it may */
     unsigned carries; /* messages */
-    usec_t since;     /* opening; or, ready and carrying nothing, idle */
+    usec_t since;     /* being opened; idle; or, carrying messages, no further than it is */
     usec_t idle_timeout;
 } PlanLink;
 

@@ -147,14 +147,23 @@ bool relay_works(Relay *relay)
     bool ended = relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
 
     relay->losses = 0;
+    relay->lost_several = false;
     if (ended)
         enter_state(relay, RELAY_STATE_WORKS, USEC_NEVER);
     return ended;
 }
 
-void relay_lost(Relay *relay)
+void relay_lost(Relay *relay, uint64_t message)
 {
-    relay->losses++;
+    if (relay->losses++ == 0)
+        relay->lost = message;
+    else if (relay->lost != message)
+        relay->lost_several = true;
+}
+
+bool relay_lost_others(const Relay *relay, uint64_t message)
+{
+    return relay->losses > 0 && (relay->lost_several || relay->lost != message);
 }
 
 void relay_learn_recipients(Relay *relay, unsigned taken)

@@ -37,6 +37,9 @@ typedef struct Relay {
     DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */
     unsigned losses;       /* fresh connections lost in a row */
+    uint64_t lost;         /* the message that met with the first of them */
+    bool lost_several;     /* others met with the rest */
+    uint64_t served;       /* the engine's count of verdicts at its latest one */
     unsigned
         recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
 } Relay;
@@ -73,8 +76,13 @@ bool relay_refused_more(
 /* It said what becomes of a message, or it was a message's fault. News: the end of an outage. */
 bool relay_works(Relay *relay);
 
-/* A fresh connection was lost with nothing said of any message. */
-void relay_lost(Relay *relay);
+/* A fresh connection was lost with nothing said of any message; `message` tells which was under
+ * way.
+ */
+void relay_lost(Relay *relay, uint64_t message);
+
+/* Whether another message than this one met with such a loss since the relay last worked. */
+bool relay_lost_others(const Relay *relay, uint64_t message);
 
 /* It took so many recipients in a transaction and no more. */
 void relay_learn_recipients(Relay *relay, unsigned taken);

@@ -35,8 +35,10 @@ typedef struct Link {
     bool served;   /* the relay said what becomes of a message */
     bool judged;   /* `blame` is of its end */
     Blame blame;
-    unsigned taken; /* messages */
-    usec_t since;   /* being opened, or without a message */
+    uint64_t met;          /* the message that met with its end, by suspects_key(); 0: none */
+    unsigned taken;        /* messages */
+    unsigned transactions; /* of them */
+    usec_t since;          /* being opened, or without a message */
     struct Link *next;
 } Link;
 
@@ -57,7 +59,7 @@ struct Engine {
     Attempt *stuck;         /* over, but what became of them cannot be written at present */
     Attempt *settling;      /* over; the source is about to say that it is written */
     Suspects suspects;
-    uint64_t served; /* messages of which a relay has said something */
+    uint64_t served; /* verdicts on messages */
     Buffer scratch;
     SmtpTrace trace;
     void *trace_user;

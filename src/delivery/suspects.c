@@ -10,7 +10,7 @@ void suspects_init(Suspects *s)
     hash_key_init(&s->key);
 }
 
-static uint64_t hash_of(const Suspects *s, const char *id)
+uint64_t suspects_key(const Suspects *s, const char *id)
 {
     return hash_bytes(&s->key, id, strlen(id)) | 1; /* never that of a free row */
 }
@@ -25,12 +25,12 @@ static Suspect *find(Suspects *s, uint64_t hash)
 
 const Suspect *suspects_find(const Suspects *s, const char *id)
 {
-    return s->n > 0 ? find((Suspects *)s, hash_of(s, id)) : NULL;
+    return s->n > 0 ? find((Suspects *)s, suspects_key(s, id)) : NULL;
 }
 
 void suspects_add(Suspects *s, const char *id, uint64_t served)
 {
-    uint64_t hash = hash_of(s, id);
+    uint64_t hash = suspects_key(s, id);
     Suspect *row = find(s, hash);
 
     if (!row) {
@@ -45,7 +45,7 @@ void suspects_add(Suspects *s, const char *id, uint64_t served)
 
 void suspects_forget(Suspects *s, const char *id)
 {
-    Suspect *row = s->n > 0 ? find(s, hash_of(s, id)) : NULL;
+    Suspect *row = s->n > 0 ? find(s, suspects_key(s, id)) : NULL;
 
     if (!row)
         return;

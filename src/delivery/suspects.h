@@ -13,7 +13,7 @@
 typedef struct Suspect {
     uint64_t id; /* keyed hash; 0: free */
     unsigned times;
-    uint64_t served; /* how many messages the relays had said something of when it met the last */
+    uint64_t served; /* how many verdicts the relays had given when it met the last */
 } Suspect;
 
 typedef struct Suspects {
@@ -24,6 +24,9 @@ typedef struct Suspects {
 } Suspects;
 
 void suspects_init(Suspects *suspects);
+
+/* What a message is known by here. Never 0. */
+uint64_t suspects_key(const Suspects *suspects, const char *id);
 
 /* The row of that message, or NULL. */
 const Suspect *suspects_find(const Suspects *suspects, const char *id);

@@ -21,13 +21,18 @@ static const SmtpCapabilities *capabilities(const Link *link)
     return smtp_session_capabilities(connection_session(link->connection));
 }
 
+bool view_has_no_transaction_left(const Link *link)
+{
+    unsigned max = link->ready ? capabilities(link)->limit_mail : 0;
+
+    return max > 0 && link->transactions >= max;
+}
+
 bool view_is_used_up(const Link *link)
 {
     unsigned max = link->relay->config->messages_per_connection;
 
-    if (link->ready)
-        max = lesser(max, capabilities(link)->limit_mail);
-    return max > 0 && link->taken >= max;
+    return view_has_no_transaction_left(link) || (max > 0 && link->taken >= max);
 }
 
 unsigned view_recipients_max(const Link *link)

@@ -8,6 +8,9 @@
 bool view_can_submit(const Link *link);
 bool view_is_used_up(const Link *link);
 
+/* Whether it has carried as many transactions as the relay announced to take (RFC 9422, 4.1). */
+bool view_has_no_transaction_left(const Link *link);
+
 /* At most so many recipients in a transaction over it. */
 unsigned view_recipients_max(const Link *link);
 

@@ -215,6 +215,7 @@ void smtp_note_rcpt_reply(SmtpSession *s, SmtpFlight *flight, size_t recipient)
 {
     if (smtp_reply_done_well(s)) {
         flight->accepted++;
+        flight->limit = 0; /* what was refused before it was refused for another reason */
     } else if (flight->states[recipient] != SMTP_RECIPIENT_OPEN) {
         return;
     } else if (smtp_reply_refused(s)) {

@@ -76,11 +76,10 @@ typedef struct SmtpFlight {
     size_t n_odd;    /* of those, in this state */
     size_t n_out;    /* likewise */
     size_t accepted; /* RCPT with a positive reply */
-    size_t limit;    /* `accepted` when the first reply of a limit came */
-    bool limit_met;
-    size_t next;        /* recipient whose RCPT is to be written */
-    size_t answered;    /* recipients before this one have had the reply to their RCPT */
-    size_t rcpt_due;    /* replies to RCPT due */
+    size_t limit;    /* `accepted` when the first reply of a limit came, and none was behind it */
+    size_t next;     /* recipient whose RCPT is to be written */
+    size_t answered; /* recipients before this one have had the reply to their RCPT */
+    size_t rcpt_due; /* replies to RCPT due */
     size_t outstanding; /* replies due, of all kinds */
     uint64_t mail_at;   /* position of MAIL in all that was ever written */
     bool mail_written;  /* MAIL has been put into the output */

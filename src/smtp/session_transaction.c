@@ -3,6 +3,7 @@
  * send content for no one. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/errors.h"
 #include "smtp/session_internal.h"
@@ -363,6 +364,14 @@ size_t smtp_answered_recipient(SmtpFlight *flight)
     return flight->answered++;
 }
 
+/* Where the enhanced code tells, it is not a mailbox that is full, or a disk. */
+static bool may_be_limit(const SmtpSession *s)
+{
+    const char *code = s->reply.enhanced;
+
+    return code[0] == '\0' || strcmp(code + 1, ".5.3") == 0 || strcmp(code + 1, ".0.0") == 0;
+}
+
 /* What is refused for now behind a recipient that was accepted may be over a limit of the server's
  * (RFC 5321, 4.5.3.1.10, where 552 is to be read as 452): it goes in a further transaction at once,
  * and is judged where none that was accepted stands in front of it. */
@@ -370,10 +379,8 @@ static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight)
 {
     bool limit = s->reply.code == 452 || s->reply.code == 552;
 
-    if (limit && !flight->limit_met) {
-        flight->limit_met = true;
+    if (limit && flight->limit == 0 && may_be_limit(s))
         flight->limit = flight->accepted;
-    }
     if (s->reply.code >= 500 && !limit)
         return DELIVERY_REFUSED;
     return flight->accepted > 0 ? DELIVERY_POSTPONED : DELIVERY_DEFERRED;

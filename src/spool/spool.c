@@ -116,6 +116,23 @@ static int check_access(const Spool *spool, const struct stat *st, Failure *f)
     return 0;
 }
 
+/* Never first of all "chown": a drop box is to be closed to most of those who read this. */
+static int no_access(const char *path, Failure *f)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return failure_set(f, -EACCES, ERROR_SPOOL,
+            "%s: this process (user %u) may not enter a directory above the queue directory; run "
+            "as a user who may, or as root; `namei -l %s` shows which it is",
+            path, geteuid(), path);
+    return failure_set(f, -EACCES, ERROR_SPOOL,
+        "%s: this process (user %u) may not list the queue directory, which belongs to user %u "
+        "with mode %04o; run as that user, or as root; where this user is to have the queue: "
+        "chown %u %s && chmod u+rwx %s",
+        path, geteuid(), st.st_uid, st.st_mode & 07777, geteuid(), path, path);
+}
+
 static int open_directory(const char *path, Failure *f)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = -errno;
@@ -132,10 +149,7 @@ static int open_directory(const char *path, Failure *f)
             "%s: the queue directory is no directory; name the directory that holds the messages",
             path);
     if (r == -EACCES)
-        return failure_set(f, r, ERROR_SPOOL,
-            "%s: this process (user %u) may not list the queue directory; run as the directory's "
-            "owner, or: chown %u %s && chmod u+rwx %s",
-            path, geteuid(), geteuid(), path, path);
+        return no_access(path, f);
     return failure_set(
         f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
 }

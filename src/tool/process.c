@@ -106,9 +106,8 @@ static void print_not_delivered(Processing *p, const OutcomeReport *report, cons
     char codes[DELIVERY_CODES_MAX];
 
     if (may_print(p, STDERR_FILENO))
-        (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s%s", report->id, recipient,
-            kind, report->relay, delivery_stage_name(o->stage), delivery_format_codes(o, codes),
-            o->text, o->perhaps ? "; it may have been delivered" : "");
+        (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s", report->id, recipient, kind,
+            report->relay, delivery_stage_name(o->stage), delivery_format_codes(o, codes), o->text);
 }
 
 /* ---- What the engine reports ---- */
@@ -282,7 +281,7 @@ static void limit_connections(Processing *p, const Config *config)
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, config, &limits);
-    engine_limit_connections(p->engine, limits.connections);
+    engine_limit_connections(p->engine, limits.bearable);
 }
 
 /* 0, or a negative errno with a Failure. */

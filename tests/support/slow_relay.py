@@ -11,7 +11,8 @@ from process import free_port
 
 class SlowRelay:
     """Says yes to everything, and to the end of a message only after a while. `answer` may decide on
-    another reply to the end of a message, of which it is given the content."""
+    another reply to the end of a message, of which it is given the content, or on none (None): then it
+    hangs up."""
 
     def __init__(self, seconds, answer=None):
         self.port = free_port()
@@ -38,7 +39,7 @@ class SlowRelay:
             threading.Thread(target=self._talk, args=[connection], daemon=True).start()
 
     def _take(self, stream):
-        """One content; the reply to it, or None where the connection ended within it."""
+        """One content; the reply to it, or None where the connection ended within it or is to end."""
         lines = []
         self.in_data += 1
         while (line := stream.readline()) not in (b".\r\n", b""):
@@ -49,7 +50,7 @@ class SlowRelay:
         time.sleep(self.seconds)
         content = b"".join(lines)
         reply = self.answer(content)
-        if reply.startswith(b"2"):
+        if reply and reply.startswith(b"2"):
             self.accepted += 1
             self.contents.append(content)
             self.arrivals.append(arrival)
@@ -77,4 +78,5 @@ class SlowRelay:
                 pass
 
     def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)  # a thread that accepts does not end by close() alone
         self.server.close()

@@ -95,6 +95,7 @@ class Relay(SystemTest):
     def check_waits(self, relay, *words):
         daemon = self.start(relay)
         self.queue.drop("m", message(to=[self.address()]))
+        self.wait_log(daemon, "relay-held")
         for word in words:
             self.wait_log(daemon, word)
         self.assertEqual(self.queue.names(), ["m.queued"])

@@ -102,3 +102,16 @@ class StoppedReader(SystemTest):
 
         wait_for(told, "what is missing")
         self.assertEqual(self.daemon.terminate(), 0)
+
+
+class Wording(SystemTest):
+    def test_a_doubt_is_said_once(self):
+        """The relay took the message and hung up: the entry says so, and does not repeat itself."""
+        relay = SlowRelay(0, answer=lambda _: None)
+        self.addCleanup(relay.close)
+        daemon = self.start(self.lab.relay(relay.port))
+        self.queue.drop("m", message(to=[self.address()]))
+        self.queue.wait_state("m", "deferred")
+        self.wait_log(daemon, "event=deferred")
+        line = next(line for line in daemon.output().splitlines() if "event=deferred" in line)
+        self.assertEqual(line.partition(" event=")[0].count("may have been delivered"), 1, line)

@@ -26,6 +26,7 @@ class ProcessEnds(SystemTest):
         child = subprocess.Popen(
             [*wrapper, program("outbox"), "--config", self.configuration, "process"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup has it ignored
         )
         self.addCleanup(self.end, child)
         wait_for(lambda: self.relay.in_data >= 2, "messages in flight")

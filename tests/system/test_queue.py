@@ -161,3 +161,13 @@ class DropBox(SystemTest):
         self.assertIn("--directory", result.stderr.decode())
         result = self.run_as_writer("queue", "--directory", self.queue.path, stdin=message())
         self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_who_may_not_list_is_told_who_may(self):
+        text = self.run_as_writer("list").stderr.decode()
+        self.assertRegex(text, r"may not list the queue directory, which belongs to user 0 with mode 3730; run as")
+        above = self.directory / "above"
+        (above / "queue").mkdir(parents=True)
+        above.chmod(0o700)
+        text = self.run_as_writer("list", "--directory", above / "queue").stderr.decode()
+        self.assertIn("may not enter a directory above", text)
+        self.assertNotIn("chown", text)

@@ -188,24 +188,6 @@ START_TEST(an_attempt_that_was_cut_off_says_why)
 }
 END_TEST
 
-START_TEST(one_that_may_have_been_delivered_says_so)
-{
-    DeliveryOutcome outcome = {.kind = DELIVERY_DEFERRED,
-        .cause = CAUSE_LOST,
-        .stage = STAGE_CONTENT,
-        .perhaps = true,
-        .text = "the relay closed the connection"};
-    OutcomeReport report = outcome_report(&outcome);
-
-    event_outcome(log_, &report);
-    outcome.kind = DELIVERY_CUT_OFF;
-    event_outcome(log_, &report);
-    ck_assert_uint_eq(count("stage content: the relay closed the connection; its end was sent "
-                            "before, so that it may have been delivered\n"),
-        2);
-}
-END_TEST
-
 START_TEST(a_new_name_is_told_with_the_old_one)
 {
     event_message(
@@ -400,7 +382,6 @@ static Suite *make_suite(void)
     tcase_add_test(tc, refusals_and_deferrals_name_stage_and_reply);
     tcase_add_test(tc, a_postponed_recipient_makes_no_entry);
     tcase_add_test(tc, an_attempt_that_was_cut_off_says_why);
-    tcase_add_test(tc, one_that_may_have_been_delivered_says_so);
     tcase_add_test(tc, a_new_name_is_told_with_the_old_one);
     tcase_add_test(tc, many_recipients_are_split_over_entries);
     tcase_add_test(tc, the_longest_recipients_fit);

@@ -75,8 +75,6 @@ static const char *close_at_end(_unused_ void *user, const TestCommand *command)
 START_TEST(what_may_have_been_delivered_is_counted_and_the_next_relay_takes_over)
 {
     _cleanup_scene_ Scene s = {0};
-    _cleanup_free_
-    char *record = NULL;
 
     scene_init(&s);
     add_relay(&s, 0, close_at_end, NULL, "");
@@ -122,10 +120,6 @@ START_TEST(a_relay_that_loses_every_connection_leaves_the_mail_to_the_next)
 END_TEST
 
 /* ---- who waits for whom ---- */
-
-typedef struct Slow {
-    bool released;
-} Slow;
 
 /* The first message's end is not answered until somebody says so. */
 static const char *hang_at_first_end(void *user, const TestCommand *command)
@@ -249,8 +243,7 @@ END_TEST
 /* ---- recipients beyond what a relay takes ---- */
 
 typedef struct Limit {
-    unsigned message; /* and connection, of the transaction under way */
-    unsigned connection, recipients, max;
+    unsigned recipients, max; /* of the transaction under way */
 } Limit;
 
 static const char *take_some(void *user, const TestCommand *command)

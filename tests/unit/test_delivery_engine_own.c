@@ -1,6 +1,7 @@
 /* delivery/engine: failures of our own, stops, and large numbers. */
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "engine.h"
 
@@ -348,6 +349,7 @@ END_TEST
 START_TEST(names_that_come_to_nothing_do_not_stop_those_behind_them)
 {
     _cleanup_scene_ Scene s = {0};
+    clock_t started;
 
     scene_init(&s);
     add_relay(&s, 0, NULL, NULL, "");
@@ -364,7 +366,9 @@ START_TEST(names_that_come_to_nothing_do_not_stop_those_behind_them)
     }
     put_message(&s, "B.queued", "ann@example.com");
     run_until(&s, "B:sent");
-    ck_assert_uint_le(count_wakes(&s, USEC_PER_SEC), 200); /* mounts on this machine wake it, too */
+    started = clock(); /* of this process: mounts on the machine wake a watch */
+    run_for(&s, USEC_PER_SEC);
+    ck_assert_int_lt(clock() - started, CLOCKS_PER_SEC / 2);
 }
 END_TEST
 

@@ -16,6 +16,7 @@ START_TEST(enough_files_allow_what_is_configured)
     limits_compute(1024, CLOSER_KEPT_MAX, &config, &limits);
     ck_assert_uint_eq(limits.wanted, 120);
     ck_assert_uint_eq(limits.connections, 120);
+    ck_assert_uint_gt(limits.bearable, 120);
     ck_assert(!limits_are_short(&limits));
     ck_assert_uint_gt(limits.own, CLOSER_KEPT_MAX);
     ck_assert_uint_eq(limits.descriptors, 1024 - limits.own);

@@ -128,6 +128,19 @@ START_TEST(a_second_message_is_for_when_no_connection_may_be_opened)
 }
 END_TEST
 
+START_TEST(nothing_is_put_behind_a_message_that_does_not_get_on)
+{
+    Table t = {.view.waiting = 5};
+
+    add_relay(&t, RELAY_STATE_WORKS, 2, USEC_NEVER);
+    add_link(&t, 0, 1)->since = NOW - PLAN_BRISK;
+    add_link(&t, 0, 1);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 1);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 1), 1);
+}
+END_TEST
+
 START_TEST(more_than_can_be_opened_goes_behind_others_at_once)
 {
     Table t = {.view.waiting = 4};
@@ -163,8 +176,9 @@ START_TEST(those_of_an_old_configuration_neither_take_nor_keep_anything)
     add_coming(&t, SIZE_MAX, NOW);
     draw_up(&t, NOW);
     ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 1), 1); /* though it is being opened */
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
-    ck_assert_uint_eq(t.n, 2);
+    ck_assert_uint_eq(t.n, 3);
 }
 END_TEST
 
@@ -344,7 +358,8 @@ START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
                     t.relays[index].connections + opened[index], t.relays[index].limit);
                 continue;
             }
-            ck_assert(t.links[index].ready && !t.links[index].quitting);
+            ck_assert(!t.links[index].quitting);
+            ck_assert(t.links[index].ready || t.links[index].relay == SIZE_MAX);
             ck_assert_uint_eq(count(&t, PLAN_FILL, index) + count(&t, PLAN_QUIT, index), 1);
             if (t.actions[i].kind == PLAN_FILL)
                 ck_assert(t.links[index].can_submit && !t.links[index].used_up);
@@ -364,6 +379,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, an_idle_connection_comes_before_a_new_one);
     tcase_add_test(tcase, nobody_waits_behind_another_while_a_connection_may_be_opened);
     tcase_add_test(tcase, a_second_message_is_for_when_no_connection_may_be_opened);
+    tcase_add_test(tcase, nothing_is_put_behind_a_message_that_does_not_get_on);
     tcase_add_test(tcase, more_than_can_be_opened_goes_behind_others_at_once);
     tcase_add_test(tcase, one_that_is_being_opened_is_room_for_one_message_and_not_for_long);
     tcase_add_test(tcase, those_of_an_old_configuration_neither_take_nor_keep_anything);

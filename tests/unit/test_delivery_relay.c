@@ -142,11 +142,19 @@ END_TEST
 
 START_TEST(losses_in_a_row_are_counted_until_a_message_passes)
 {
-    relay_lost(scene.one);
-    relay_lost(scene.one);
+    ck_assert(!relay_lost_others(scene.one, 1));
+    relay_lost(scene.one, 1);
+    relay_lost(scene.one, 1);
     ck_assert_uint_eq(scene.one->losses, 2);
+    ck_assert(!relay_lost_others(scene.one, 1));
+    ck_assert(relay_lost_others(scene.one, 2));
+    relay_lost(scene.one, 2);
+    ck_assert(relay_lost_others(scene.one, 1));
     ck_assert(!relay_works(scene.one));
     ck_assert_uint_eq(scene.one->losses, 0);
+    ck_assert(!relay_lost_others(scene.one, 1));
+    relay_lost(scene.one, 1);
+    ck_assert(!relay_lost_others(scene.one, 1));
 }
 END_TEST
 

@@ -1,0 +1,437 @@
+"""Relays that are at fault, and messages that relays stumble over: each is told from the other, and
+nothing waits for what is neither."""
+
+import os
+import subprocess
+import threading
+
+from case import message
+from odd_relay import DROP, SILENCE, Bye, RelayTest, Slow
+from process import wait_for
+
+RETRY = {"first": "1h", "max": "1h"}
+GOOD = [f"good{number}" for number in range(6)]
+CLOSING = Bye("421 4.3.2 closing for now")
+SHORT = {"timeout": "1s", "timeout_by_stage": False}  # for servers that say nothing
+
+
+def stumbling(at, reply):
+    """A relay that answers so at this place, whenever the transaction is to the bad message's recipient."""
+
+    def answer(talk, verb, _):
+        return reply if verb == at and talk.has("bad") else None
+
+    return answer
+
+
+class BadMessage(RelayTest):
+    """One message that a relay always stumbles over is deferred, and holds up no other."""
+
+    def check(self, at, reply, word=None, **settings):
+        relay = self.odd(stumbling(at, reply))
+        self.drop("bad", *GOOD)
+        daemon = self.start(self.settings(relay, hold_first="300ms", **settings), retry=RETRY)
+        self.wait_taken(relay, *GOOD)
+        self.queue.wait_state("bad", "deferred")
+        events = self.queue.events("bad", "deferred")
+        self.assertEqual([e["attempt"] for e in events], [1])
+        if word:
+            self.assertIn(word, str(events[0]))
+            self.assertIn(word, self.outbox("list"))
+        self.drop("later")
+        self.wait_taken(relay, "later")
+        self.queue.wait_gone("later")
+        self.assertEqual(self.queue.names(), ["bad.deferred", "bad.status"])
+        self.assertLessEqual(max(self.queued(daemon)), 1 + len(GOOD))
+
+    def test_closing_at_rcpt(self):
+        self.check("RCPT", CLOSING, "closing for now")
+
+    def test_closing_at_data(self):
+        self.check("DATA", CLOSING, "closing for now")
+
+    def test_closing_at_the_end(self):
+        self.check(".", CLOSING, "closing for now")
+
+    def test_closing_with_one_connection(self):
+        for at in ("RCPT", "."):
+            with self.subTest(at):
+                self.queue.path = self.directory / f"queue-{at}"
+                self.queue.path.mkdir()
+                self.check(at, CLOSING, "closing for now", connections=1)
+
+    def test_lost_at_rcpt(self):
+        self.check("RCPT", DROP)
+
+    def test_lost_at_the_end(self):
+        self.check(".", DROP)
+
+    def test_lost_with_one_connection(self):
+        self.check("RCPT", DROP, connections=1)
+
+    def test_odd_reply_at_rcpt(self):
+        self.check("RCPT", "199 what")
+
+    def test_odd_reply_at_the_end(self):
+        self.check(".", "350 go on, and on")
+
+    def test_no_reply_at_all(self):
+        self.check("RCPT", "what is this")
+
+    def test_silence_at_rcpt(self):
+        self.check("RCPT", SILENCE, **SHORT)
+
+    def test_silence_at_the_end(self):
+        self.check(".", SILENCE, connections=1, **SHORT)
+
+    def test_as_the_only_message(self):
+        for at, reply in (("RCPT", CLOSING), (".", CLOSING), ("RCPT", DROP), ("DATA", DROP)):
+            with self.subTest(at=at, reply=reply):
+                relay = self.odd(stumbling(at, reply))
+                daemon = self.start(self.settings(relay, hold_first="100ms"), retry=RETRY)
+                self.drop("bad")
+                self.queue.wait_state("bad", "deferred")
+                self.assertEqual(daemon.terminate(), 0)
+                (self.queue.path / "bad.deferred").unlink()
+                (self.queue.path / "bad.status").unlink()
+
+    def test_several_bad_ones(self):
+        names = [f"bad{number}" for number in range(5)]
+        relay = self.odd(stumbling("RCPT", CLOSING))
+        self.drop(*names, *GOOD)
+        self.start(self.settings(relay, hold_first="300ms"), retry=RETRY)
+        self.wait_taken(relay, *GOOD)
+        for name in names:
+            self.queue.wait_state(name, "deferred", seconds=30)
+
+    def test_process_leaves_no_good_one(self):
+        for at in ("RCPT", "."):
+            with self.subTest(at):
+                relay = self.odd(stumbling(at, CLOSING))
+                self.drop("bad", *GOOD)
+                self.configure(self.settings(relay, hold_first="300ms"), retry=RETRY)
+                self.outbox("process", status=None)
+                left = [name for name in self.queue.names() if name.startswith("good")]
+                self.assertEqual(left, [])
+                for name in self.queue.names():
+                    (self.queue.path / name).unlink()
+
+    def test_what_goes_back_is_counted_once(self):
+        relay = self.odd(lambda talk, verb, _: CLOSING if verb == "MAIL" else None)
+        daemon = self.start(
+            self.settings(relay, hold_first="20ms", hold_max="20ms", connections=1),
+            retry={"first": "50ms", "max": "50ms"})
+        self.drop("one", "two")
+        wait_for(lambda: relay.connections > 30, "the relay was asked again and again")
+        self.assertLessEqual(max(self.queued(daemon)), 2)
+
+
+class BadRecord(RelayTest):
+    """A record that cannot be written holds up no other message."""
+
+    SPOILED = [f"bad{number}" for number in range(20)]
+
+    def check(self, spoil, mend):
+        self.check_before(spoil, mend)
+        self.check_in_flight(spoil, mend)
+
+    def spoil(self, spoil, mend):
+        records = [self.queue.path / f"{name}.status" for name in self.SPOILED]
+        for record in records:
+            spoil(record)
+            self.addCleanup(mend, record)
+        return records
+
+    def check_before(self, spoil, mend):
+        """It is there before the message is looked at."""
+        relay = self.odd()
+        self.drop(*self.SPOILED)
+        records = self.spoil(spoil, mend)
+        daemon = self.start(self.settings(relay), retry=RETRY)
+        self.drop(*GOOD)
+        self.wait_taken(relay, *GOOD)
+        self.queue.wait_gone(*GOOD)
+        for record in records:
+            mend(record)
+        daemon.flush()
+        self.wait_taken(relay, *self.SPOILED)
+        wait_for(lambda: not self.unsent(), lambda: f"an empty queue: {self.queue.names()}")
+        self.assertEqual(daemon.terminate(), 0)
+        self.wait_taken(relay, *self.SPOILED)
+        for name in self.queue.names():
+            (self.queue.path / name).unlink()
+
+    def unsent(self):
+        return [name for name in self.queue.names() if not name.endswith((".sent", ".status"))]
+
+    def check_in_flight(self, spoil, mend):
+        """It becomes so while the relay has the message, one of whose recipients was refused."""
+        go_on = threading.Event()
+
+        def answer(talk, verb, argument):
+            if verb == "." and talk.has("bad"):
+                return Slow("250 taken", event=go_on)
+            return "550 nobody" if verb == "RCPT" and argument.startswith("nobody") else None
+
+        relay = self.odd(answer)
+        daemon = self.start(self.settings(relay, connections=60), retry=RETRY)
+        for name in self.SPOILED:
+            self.queue.drop(name, message(to=[f"{name}@lab.test", "nobody@lab.test"]))
+        wait_for(lambda: relay.said(".") == len(self.SPOILED),
+                 lambda: f"{relay.said('.')} messages in flight: {self.queue.names()}")
+        for record in self.queue.path.glob("*.status"):
+            record.unlink()
+        records = self.spoil(spoil, mend)
+        go_on.set()
+        self.drop(*GOOD)
+        self.wait_taken(relay, *GOOD)
+        self.queue.wait_gone(*GOOD)
+        for record in records:
+            mend(record)
+        daemon.flush()
+        wait_for(lambda: len(self.queue.in_state("failed")) == len(self.SPOILED),
+                 lambda: f"an end of all of them: {self.queue.names()}")
+        self.assertEqual(daemon.terminate(), 0)
+        self.wait_taken(relay, *self.SPOILED)
+
+    def test_directory(self):
+        self.check(lambda record: record.mkdir(),
+                   lambda record: record.rmdir() if record.is_dir() else None)
+
+    def test_hard_link(self):
+        def spoil(record):
+            record.touch()
+            os.link(record, self.directory / f"{record.name}.link")
+
+        self.check(spoil, lambda record: (self.directory / f"{record.name}.link").unlink(missing_ok=True))
+
+    def test_symbolic_link(self):
+        self.check(lambda record: record.symlink_to("/dev/null"),
+                   lambda record: record.unlink() if record.is_symlink() else None)
+
+    def test_immutable(self):
+        probe = self.queue.path / "probe"
+        probe.touch()
+        if subprocess.run(["chattr", "+i", probe], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no file can be made immutable here")
+        subprocess.run(["chattr", "-i", probe], check=True)
+        probe.unlink()
+
+        def spoil(record):
+            record.touch()
+            subprocess.run(["chattr", "+i", record], check=True)
+
+        self.check(spoil, lambda record: subprocess.run(
+            ["chattr", "-i", record], capture_output=True, check=False))
+
+
+class FaultyRelay(RelayTest):
+    """A relay that takes connections and loses them is at fault: the next relay gets the mail."""
+
+    def check(self, at, reply, attempts=0, **settings):
+        faulty = self.odd(lambda talk, verb, _: reply if verb == at else None)
+        good = self.odd()
+        self.drop(*GOOD)
+        daemon = self.start(
+            self.settings(faulty, "faulty", hold_first="1h", hold_max="1h", **settings),
+            self.settings(good, "good"), retry={"first": "500ms", "max": "500ms"},
+            spool={"keep_sent": True},
+        )
+        self.wait_taken(good, *GOOD, seconds=20)
+        self.wait_log(daemon, "event=relay-held")
+        for name in GOOD:
+            self.queue.wait_state(name, "sent")
+            self.assertLessEqual(len(self.queue.events(name, "deferred")), attempts, name)
+
+    def test_lost_at_mail(self):
+        self.check("MAIL", DROP)
+
+    def test_lost_at_mail_with_one_connection(self):
+        self.check("MAIL", DROP, connections=1)
+
+    def test_lost_at_rcpt(self):
+        self.check("RCPT", DROP)
+
+    def test_lost_at_rcpt_with_one_connection(self):
+        self.check("RCPT", DROP, connections=1)
+
+    def test_lost_at_data(self):
+        self.check("DATA", DROP)
+
+    def test_lost_at_the_end(self):
+        self.check(".", DROP, attempts=1)
+
+    def test_lost_at_the_end_with_one_connection(self):
+        self.check(".", DROP, attempts=1, connections=1)
+
+    def test_closing_at_mail(self):
+        self.check("MAIL", CLOSING)
+
+    def test_closing_at_rcpt(self):
+        self.check("RCPT", CLOSING)
+
+    def test_silence_at_mail(self):
+        self.check("MAIL", SILENCE, **SHORT)
+
+    def test_no_reply_at_all(self):
+        self.check("MAIL", "+OK this is no SMTP server")
+
+
+class Accepted(RelayTest):
+    """What a relay accepted is known to be accepted, whatever else it says."""
+
+    EXTENSIONS = ((), ("PIPELINING",), ("PIPELINING", "CHUNKING"))
+
+    def check(self, answer, *extensions, names=("one", "two", "three"), seconds=2.0, **settings):
+        for offered in extensions or self.EXTENSIONS:
+            with self.subTest(offered):
+                relay = self.odd(answer, extensions=offered)
+                daemon = self.start(
+                    self.settings(relay, hold_first="100ms", hold_max="200ms", connections=1, **settings),
+                    retry={"first": "200ms", "max": "200ms"}, spool={"keep_sent": True},
+                )
+                self.drop(*names)
+                for name in names:
+                    self.queue.wait_state(name, "sent", seconds=20)
+                    self.assertEqual(relay.copies(f"{name}@lab.test"), 1, relay.verbs)
+                    self.assertEqual(len(self.queue.events(name, "delivered")), 1)
+                self.assertEqual(daemon.terminate(), 0)
+                for name in self.queue.names():
+                    (self.queue.path / name).unlink()
+
+    @staticmethod
+    def on(at, reply):
+        return lambda talk, verb, _: reply if verb == at else None
+
+    def test_rset_refused(self):
+        for reply in ("500 what", "502 no", "503 bad sequence", "354 huh", "421 closing"):
+            self.check(self.on("RSET", reply), send_rset=True)
+
+    def test_closed_at_rset(self):
+        self.check(self.on("RSET", Bye("421 closing")), send_rset=True)
+        self.check(self.on("RSET", DROP), send_rset=True)
+
+    def test_odd_reply_to_mail_behind_bdat(self):
+        for reply in ("220 sender", "354 go on", "299 what"):
+            with self.subTest(reply):
+                self.check(self.on("MAIL", reply), ("PIPELINING", "CHUNKING"), names=("one",))
+
+    def test_closing_that_does_not_close(self):
+        """For one of two recipients: the message is accepted for the other all the same."""
+        def answer(talk, verb, argument):
+            return "421 closing, or not" if verb == "RCPT" and argument.startswith("other") else None
+
+        relay = self.odd(answer, extensions=("PIPELINING", "CHUNKING"))
+        daemon = self.start(self.settings(relay, hold_first="100ms", hold_max="200ms", connections=1),
+                            retry=RETRY)
+        self.queue.drop("m", message(to=["one@lab.test", "other@lab.test"]))
+        self.queue.wait_state("m", "deferred")
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(relay.copies("one@lab.test"), 1)
+        self.assertEqual([e["recipient"] for e in self.queue.events("m", "delivered")], ["one@lab.test"])
+
+    def test_other_positive_codes(self):
+        codes = {"MAIL": "220 ok", "RCPT": "299 ok", ".": "221 ok", "BDAT": "220 ok", "DATA": "399 go on",
+                 "RSET": "251 ok"}
+        self.check(lambda talk, verb, _: codes.get(verb) if verb != "DATA" else None, send_rset=True)
+
+    def test_odd_reply_to_the_second(self):
+        def answer(talk, verb, _):
+            return "354 what" if verb == "MAIL" and talk.count == 1 else None
+
+        self.check(answer)
+
+    def test_lost_behind_the_reply(self):
+        def answer(talk, verb, _):
+            return Bye("250 taken, and gone") if verb in (".", "BDAT") else None
+
+        self.check(answer)
+
+
+class ManyRecipients(RelayTest):
+    """What is beyond a relay's limit of recipients goes at once, in further transactions."""
+
+    COUNT = 250
+
+    def check(self, answer=lambda *_: None, extensions=("PIPELINING",), most=12, **settings):
+        relay = self.odd(answer, extensions=extensions)
+        recipients = [f"r{number}@lab.test" for number in range(self.COUNT)]
+        daemon = self.start(self.settings(relay, recipients_per_transaction=1000, **settings),
+                            retry=RETRY, spool={"keep_sent": True})
+        self.queue.drop("m", message(to=recipients))
+        self.queue.wait_state("m", "sent")
+        self.assertEqual(self.queue.events("m", "deferred"), [])
+        for recipient in recipients:
+            self.assertEqual(relay.copies(recipient), 1)
+        first = len(relay.accepted)
+        self.assertLessEqual(first, most)
+        self.queue.drop("n", message(to=recipients))
+        self.queue.wait_state("n", "sent")
+        self.assertEqual(daemon.terminate(), 0)
+        return relay
+
+    @staticmethod
+    def limit(count, reply):
+        return lambda talk, verb, _: reply if verb == "RCPT" and len(talk.recipients) > count else None
+
+    def test_too_many(self):
+        self.check(self.limit(40, "452 4.5.3 too many recipients"))
+
+    def test_too_many_without_enhanced_code(self):
+        self.check(self.limit(40, "452 too many recipients"))
+
+    def test_too_many_for_good(self):
+        self.check(self.limit(40, "552 too many recipients"))
+
+    def test_another_temporary_code(self):
+        self.check(self.limit(40, "451 4.3.0 later"))
+
+    def test_without_pipelining(self):
+        self.check(self.limit(40, "452 4.5.3 too many recipients"), extensions=())
+
+    def test_by_chunks(self):
+        self.check(self.limit(40, "452 4.5.3 too many"), extensions=("PIPELINING", "CHUNKING"))
+
+    def test_one_at_a_time(self):
+        self.check(self.limit(1, "452 4.5.3 one at a time"), most=self.COUNT)
+
+    def test_the_limit_is_remembered(self):
+        relay = self.check(self.limit(40, "452 4.5.3 too many recipients"))
+        self.assertLess(relay.said("RCPT"), 4 * self.COUNT)
+        refused = relay.said("RCPT") - 2 * self.COUNT
+        self.assertLessEqual(refused, self.COUNT)
+
+    def test_limit_announced(self):
+        relay = self.check(self.limit(30, "452 4.5.3 too many"), extensions=(
+            "PIPELINING", "LIMITS RCPTMAX=30"))
+        self.assertEqual(relay.said("RCPT"), 2 * self.COUNT)
+
+    def test_limit_of_messages_announced(self):
+        def answer(talk, verb, _):
+            return Bye("421 4.7.0 too much mail") if verb == "MAIL" and talk.verbs.count("MAIL") > 2 else None
+
+        relay = self.check(answer, extensions=("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=50"))
+        self.assertEqual(max(relay.verbs.count((n + 1, "MAIL")) for n in range(relay.connections)), 2)
+
+    def test_nobody_is_taken(self):
+        relay = self.odd(lambda talk, verb, _: "452 4.5.3 too many" if verb == "RCPT" else None)
+        self.start(self.settings(relay), retry=RETRY)
+        self.queue.drop("m", message(to=["one@lab.test", "two@lab.test"]))
+        self.queue.wait_state("m", "deferred")
+        self.assertLessEqual(relay.said("MAIL"), 2)
+
+    def test_a_full_mailbox_is_no_limit(self):
+        def answer(_, verb, argument):
+            return "452 4.2.2 mailbox full" if verb == "RCPT" and argument.startswith("full") else None
+
+        relay = self.odd(answer)
+        self.start(self.settings(relay, recipients_per_transaction=1000), retry=RETRY)
+        recipients = [f"r{number}@lab.test" for number in range(100)]
+        self.queue.drop("m", message(to=["first@lab.test", "full@lab.test", *recipients]))
+        self.queue.wait_state("m", "deferred")
+        self.assertEqual([e["recipient"] for e in self.queue.events("m", "deferred")], ["full@lab.test"])
+        self.assertLessEqual(relay.said("MAIL"), 4)
+        before = relay.said("MAIL")
+        self.queue.drop("n", message(to=recipients))
+        self.queue.wait_gone("n")
+        self.assertLessEqual(relay.said("MAIL") - before, 2)
