@@ -10,7 +10,6 @@ struct Loading {
     NameKind kind;
     Job *job;
     sd_event_source *source;
-    bool done;
     Loading *next;
 };
 
@@ -37,15 +36,13 @@ static void loading_free(Loading *l)
     job_free(l->job);
     free(l);
 }
-DEFINE_CLEANUP(Loading, loading_free);
 
 static int on_loaded(
     _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
 {
     Loading *l = user;
 
-    l->done = job_has_ended(l->job);
-    if (l->done) {
+    if (job_has_ended(l->job)) {
         l->source = sd_event_source_disable_unref(l->source);
         directory_wake(l->directory);
     }

@@ -269,6 +269,17 @@ static inline void put_message(const Scene *scene, const char *name, const char 
     put(&scene->place, name, buffer_data(&text));
 }
 
+/* `0.queued` and so on, so many messages. */
+static inline void put_many(const Scene *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "%u.queued", i);
+        put_message(s, name, "ann@example.com");
+    }
+}
+
 /* Puts `X.queued` there. */
 static inline void queue_message(Scene *scene, const char *id, const char *recipients)
 {

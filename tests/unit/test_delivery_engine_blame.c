@@ -2,16 +2,6 @@
  * relays, with real connections. */
 #include "engine.h"
 
-static void put_many(const Scene *s, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        char name[32];
-
-        snprintf(name, sizeof(name), "%u.queued", i);
-        put_message(s, name, "ann@example.com");
-    }
-}
-
 static bool is_bob(const TestCommand *command)
 {
     return strcasecmp(command->line, "RCPT TO:<bob@example.com>") == 0;

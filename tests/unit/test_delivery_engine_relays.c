@@ -2,16 +2,6 @@
  * is sent twice, and no attempt is counted where the relay is to blame. */
 #include "engine.h"
 
-static void put_many(const Scene *s, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        char name[32];
-
-        snprintf(name, sizeof(name), "%u.queued", i);
-        put_message(s, name, "ann@example.com");
-    }
-}
-
 START_TEST(a_relay_that_is_down_holds_the_mail_until_it_is_back)
 {
     _cleanup_scene_ Scene s = {0};
