@@ -56,6 +56,7 @@ struct Engine {
     PlanLink *plan_links; /* room for every link */
     size_t plan_links_allocated;
     PlanRelay *plan_relays; /* for every relay */
+    PlanRest plan_rest;     /* of the last plan, less what has been taken since */
     Attempt *stuck;         /* over, but what became of them cannot be written at present */
     Attempt *settling;      /* over; the source is about to say that it is written */
     Suspects suspects;

@@ -70,9 +70,12 @@ static void insert_place(NameTable *t, Place place)
     t->slots[slot] = place + 1;
 }
 
+/* From here on they grow by little: the memory counts for more than the hashing. */
+#define SLOTS_MANY ((size_t)65536)
+
 static int grow_slots(NameTable *t)
 {
-    size_t n = MAX((size_t)64, t->n_slots + t->n_slots / 4);
+    size_t n = MAX((size_t)64, t->n_slots + t->n_slots / (t->n_slots < SLOTS_MANY ? 1 : 4));
     Place *old = t->slots, *slots = calloc(n, sizeof(Place));
     size_t n_old = t->n_slots;
 
