@@ -265,9 +265,7 @@ int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
     if ((step == SMTP_STEP_CHUNK || step == SMTP_STEP_CONTENT) && smtp_bdat_is_unknown(s, flight))
         return smtp_end_not_known(s, flight);
     switch (step) {
-    case SMTP_STEP_MAIL:
-        flight->mail_refused = smtp_reply_refused(s);
-        return 0;
+    case SMTP_STEP_MAIL: flight->mail_refused = smtp_reply_refused(s); return 0;
     case SMTP_STEP_CHUNK: drain_chunk_reply(s, flight); return 0;
     case SMTP_STEP_RCPT: smtp_note_rcpt_reply(s, flight, smtp_answered_recipient(flight)); return 0;
     case SMTP_STEP_CONTENT: return drain_content_reply(s, flight);

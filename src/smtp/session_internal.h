@@ -89,12 +89,12 @@ typedef struct SmtpFlight {
     bool bdat;          /* BDAT instead of DATA */
     bool rset_behind;   /* RSET has been written behind it */
     bool rset_needed;   /* by the RSET in front of it: the server may be within a transaction */
-    bool withheld;      /* MAIL was refused, and that is told when what went behind it is answered */
-    bool mail_refused;  /* likewise, when the session was given up: no verdict */
-    bool unsure;        /* RCPT met with 421, or a chunk was not accepted: a message that is taken
-                           all the same may or may not be what it should */
-    unsigned refused;   /* SmtpCapabilities.refused, when MAIL was written */
-    bool aborted;       /* smtp_session_content_abort() */
+    bool withheld;     /* MAIL was refused, and that is told when what went behind it is answered */
+    bool mail_refused; /* likewise, when the session was given up: no verdict */
+    bool unsure;       /* RCPT met with 421, or a chunk was not accepted: a message that is taken
+                          all the same may or may not be what it should */
+    unsigned refused;  /* SmtpCapabilities.refused, when MAIL was written */
+    bool aborted;      /* smtp_session_content_abort() */
     SmtpContent content;
     size_t content_bytes; /* raw, since the last that was traced */
 } SmtpFlight;
@@ -164,8 +164,8 @@ struct SmtpSession {
 
     /* The end. */
     bool quit_wanted, quitting, lost;
-    bool farewell;      /* the server has said that it closes (421, 221), and yes to nothing since */
-    usec_t farewell_at; /* the first 421; 0: none */
+    bool farewell; /* the server has said that it closes (421, 221), and yes to nothing since */
+    usec_t farewell_at;  /* the first 421; 0: none */
     DeliveryOutcome end; /* why the session ends; before that, with `lost`: why the transport did */
     Buffer end_text;
 };
