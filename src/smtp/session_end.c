@@ -164,8 +164,7 @@ bool smtp_flight_is_hopeful(const SmtpFlight *flight)
     return flight->n_open > flight->n_out + (flight->accepted > 0 ? flight->n_odd : 0);
 }
 
-/* A server that closes as it said has taken nothing of what stands behind that; what it says yes to
- * afterwards shows that it goes on. */
+/* A server that closes as it said has taken nothing of what it had not answered then. */
 bool smtp_flight_may_be_taken(const SmtpSession *s, const SmtpFlight *flight)
 {
     if (!is_end_written(s, flight) || flight->end_judged)
@@ -174,7 +173,7 @@ bool smtp_flight_may_be_taken(const SmtpSession *s, const SmtpFlight *flight)
         return flight->unsure && !flight->end_due;
     if (!flight->end_due)
         return true;
-    return !s->farewell && (!flight->mail_refused || flight->accepted > 0);
+    return flight->end_at > s->farewell && (!flight->mail_refused || flight->accepted > 0);
 }
 
 bool smtp_session_awaits_verdict(const SmtpSession *s)

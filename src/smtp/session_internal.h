@@ -164,7 +164,8 @@ struct SmtpSession {
 
     /* The end. */
     bool quit_wanted, quitting, lost;
-    bool farewell; /* the server has said that it closes (421, 221), and yes to nothing since */
+    uint64_t farewell;   /* `written` when the server said that it closes (421, 221); 0: it has
+                            not, or has gone on since */
     usec_t farewell_at;  /* the first 421; 0: none */
     DeliveryOutcome end; /* why the session ends; before that, with `lost`: why the transport did */
     Buffer end_text;

@@ -131,12 +131,13 @@ static void note_end_answered(SmtpSession *s, const SmtpExpected *expected)
     expected->flight->end_judged = smtp_reply_done_well(s) || smtp_reply_refused(s);
 }
 
+/* A refusal may be all that it has to say before it closes, anything else shows that it goes on. */
 static void note_farewell(SmtpSession *s)
 {
     if (smtp_reply_is_farewell(s))
-        s->farewell = true;
-    else if (smtp_reply_done_well(s))
-        s->farewell = false;
+        s->farewell = s->written;
+    else if (!smtp_reply_refused(s))
+        s->farewell = 0;
     if (s->reply.code == 421 && s->farewell_at == 0)
         s->farewell_at = s->now;
 }

@@ -210,13 +210,13 @@ static bool is_unclear(const Answers *a)
     return is_yes(a->content) && !any(a, is_yes) && !any(a, is_odd) && any(a, is_421);
 }
 
-/* The relay has said that it closes, and yes to nothing since. */
+/* The relay has said that it closes, and has not gone on since. */
 static bool is_farewell(const Play *play)
 {
     for (size_t i = play->n_replies; i > 0; i--) {
         if (play->replies[i - 1] == 421 || play->replies[i - 1] == 221)
             return true;
-        if (is_yes(play->replies[i - 1]))
+        if (play->replies[i - 1] < 400)
             return false;
     }
     return false;
