@@ -252,8 +252,8 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage);
 int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
     _printf_(3, 4);
 
-/* The reply to MAIL has refused all recipients, as `outcome` says, while more of the transaction is
- * answered yet: that waits, for the server may have taken the message all the same. */
+/* The reply to MAIL has refused all recipients, as `outcome` says, and what was pipelined behind it
+ * is not answered yet. That is waited for: the server may take the message all the same. */
 void smtp_withhold(SmtpSession *s, SmtpFlight *flight);
 
 /* As smtp_outcome_reply(), but what was withheld goes first: the reply only follows from that. */
