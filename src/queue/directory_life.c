@@ -104,7 +104,10 @@ static int open_attachment(Directory *d, Attachment *a, Failure *f)
     r = spool_use_worker(a->spool, d->worker);
     if (r >= 0)
         r = names_init(&a->names, a->spool, d->retry_max);
-    return r < 0 ? failure_set_errno(f, r, "cannot start delivering from %s", d->path) : 0;
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot start delivering from %s", d->path);
+    caution_look(&a->caution, a->spool, clock_realtime());
+    return 0;
 }
 
 int directory_attach(Directory *d, Failure *f)
@@ -117,6 +120,7 @@ int directory_attach(Directory *d, Failure *f)
     a->handlers = &attachment_handlers;
     a->user = d;
     a->source = &d->base;
+    caution_init(&a->caution);
     r = open_attachment(d, a, f);
     if (r < 0)
         return r;
@@ -203,6 +207,12 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
     return 0;
 }
 
+static int on_step(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    directory_wake(user);
+    return 0;
+}
+
 static int on_due(_unused_ sd_event_source *source, _unused_ usec_t when, void *user)
 {
     Directory *d = user;
@@ -274,6 +284,8 @@ int directory_add_timers(Directory *d)
         r = timer_new(d->loop, on_check, d, &d->check);
     if (r >= 0)
         r = timer_new(d->loop, on_recover, d, &d->recover);
+    if (r >= 0)
+        r = timer_new(d->loop, on_step, d, &d->step);
     return r < 0 ? r : timer_new(d->loop, on_again, d, &d->again);
 }
 
@@ -286,6 +298,7 @@ void directory_end(Directory *d)
     (void)sd_event_source_disable_unref(d->clock);
     (void)sd_event_source_disable_unref(d->check);
     (void)sd_event_source_disable_unref(d->recover);
+    (void)sd_event_source_disable_unref(d->step);
     (void)sd_event_source_disable_unref(d->again);
     close_p(&d->clock_fd);
 }

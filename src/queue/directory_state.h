@@ -29,6 +29,7 @@ struct Directory {
     sd_event_source *clock;   /* tells that the clock was set */
     sd_event_source *check;   /* armed while the directory is in doubt or lost */
     sd_event_source *recover; /* armed while a `.sending` file may have lost its process */
+    sd_event_source *step;    /* armed while caution keeps messages waiting */
     sd_event_source *again;   /* the whole directory is read anew at long intervals */
     int clock_fd;
     usec_t due_at;

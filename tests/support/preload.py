@@ -85,6 +85,9 @@ UNREAD = "#define ON_READ errno = EIO; return -1\n" + READ
 # Reading one ends the process.
 DEADLY = "#define ON_READ raise(SIGKILL)\n" + READ
 
+# Reading more of it than its beginning does: when it is sent.
+DEADLY_WHEN_SENT = "#define ON_READ if (offset > 0) raise(SIGKILL)\n" + READ
+
 
 def preload(directory, source):
     """A wrapper for Outboxd, with which what `source` defines takes the place of the C library's."""
