@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "queue/timer.h"
 
 #define REOPEN_FIRST USEC_PER_SEC
@@ -132,18 +133,49 @@ int directory_attach(Directory *d, Failure *f)
     return 0;
 }
 
-static void lose(Directory *d)
+/* Says why there is no directory, once for each reason that it comes to have. */
+static void tell_lost(Directory *d, const Failure *f)
+{
+    if (text_equal(d->lost_for, failure_text(f)))
+        return;
+    free(d->lost_for);
+    d->lost_for = strdup(failure_text(f));
+    tell(d, FOUND_LOST, f);
+}
+
+static void tell_gone(Directory *d)
 {
     _cleanup_failure_ Failure f = {0};
 
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
         "it was removed, moved, replaced or unmounted; put it back, or create it with the owner "
-        "and "
-        "mode it had");
+        "and mode it had");
+    tell_lost(d, &f);
+}
+
+static void lose(Directory *d)
+{
     attachment_drain(TAKE_PTR(d->current));
-    tell(d, FOUND_LOST, &f);
+    tell_gone(d);
     d->reopen_delay = REOPEN_FIRST;
     timer_arm(d->check, 0);
+}
+
+/* It cannot be opened for now: tried again, ever later. */
+static void stay_lost(Directory *d, int error, const Failure *f)
+{
+    if (error == -ENOENT)
+        tell_gone(d);
+    else if (error != -ESTALE) /* it is being changed at this moment */
+        tell_lost(d, f);
+    timer_arm(d->check, d->reopen_delay);
+    d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
+}
+
+static void be_back(Directory *d)
+{
+    free(TAKE_PTR(d->lost_for));
+    tell(d, FOUND_BACK, NULL);
 }
 
 /* A look that fails tells nothing, and changes nothing. */
@@ -151,18 +183,18 @@ static int on_check(_unused_ sd_event_source *source, _unused_ usec_t now, void 
 {
     Directory *d = user;
     _cleanup_failure_ Failure f = {0};
+    int r;
 
     if (d->current) {
         if (spool_is_current(d->current->spool) == 0)
             lose(d);
         return 0;
     }
-    if (directory_attach(d, &f) < 0) {
-        timer_arm(d->check, d->reopen_delay);
-        d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
-        return 0;
-    }
-    tell(d, FOUND_BACK, NULL);
+    r = directory_attach(d, &f);
+    if (r < 0)
+        stay_lost(d, r, &f);
+    else
+        be_back(d);
     return 0;
 }
 
@@ -301,4 +333,5 @@ void directory_end(Directory *d)
     (void)sd_event_source_disable_unref(d->step);
     (void)sd_event_source_disable_unref(d->again);
     close_p(&d->clock_fd);
+    free(d->lost_for);
 }

@@ -19,6 +19,7 @@ struct Directory {
     usec_t settle, retry_max;
     bool keep_sent;
     Attachment *current; /* NULL while the directory is lost */
+    char *lost_for;      /* why, as it was told last; NULL while it is not lost */
     unsigned findings;   /* of the step under way */
 
     Loading *loading; /* all of them */

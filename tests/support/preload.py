@@ -19,6 +19,21 @@ HEAD = """
 #include <unistd.h>
 """
 
+# There are no watches to be had while FLAG is there; a byte is added to it for each that was wanted.
+UNWATCHED = """
+int inotify_add_watch(int fd, const char *path, unsigned mask)
+{
+    int flag = open(FLAG, O_WRONLY | O_APPEND);
+
+    if (flag < 0)
+        return (int)syscall(SYS_inotify_add_watch, fd, path, mask);
+    write(flag, "x", 1);
+    close(flag);
+    errno = ENOSPC;
+    return -1;
+}
+"""
+
 # Renames know no flags: older ZFS, some of FUSE.
 PLAIN_RENAME = """
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)

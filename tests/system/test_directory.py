@@ -11,6 +11,7 @@ import time
 
 import lab
 from case import SystemTest, message
+from preload import UNWATCHED, preload
 from process import wait_for
 from slow_relay import SlowRelay
 
@@ -387,3 +388,24 @@ class Path(DirectoryTest):
             self.link(d / "link", "two")
 
         self.check_switch(d / "link", d / "one", d / "two", switch)
+
+
+class Unwatched(DirectoryTest):
+    """The limit of watches is reached when the directory comes back."""
+
+    def test_it_is_told_once(self):
+        relay = self.slow(0)
+        flag = self.directory / "flag"
+        wrapper = preload(self.directory, f'#define FLAG "{flag}"\n' + UNWATCHED)
+        daemon = self.start(self.lab.relay(relay.port), wrapper=wrapper)
+        flag.touch()
+        self.queue.path.rmdir()
+        self.wait_log(daemon, "event=directory-lost")
+        self.queue.path.mkdir(mode=0o755)
+        self.drop(0, 1)
+        wait_for(lambda: flag.stat().st_size >= 2, "it was tried again", 30)
+        output = daemon.output()
+        self.assertEqual(output.count("raise the sysctl fs.inotify.max_user_watches"), 1, output)
+        flag.unlink()
+        self.wait_log(daemon, "event=directory-back", 30)
+        self.wait_accepted(relay, 1)
