@@ -42,13 +42,23 @@ static void on_overflow(void *user)
     directory_wake(d);
 }
 
+/* No event may come any more: what could not be looked at is looked at again, ever later. */
+static void doubt_later(Directory *d)
+{
+    timer_arm(d->check, d->reopen_delay);
+    d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
+}
+
 /* Mounts elsewhere on a busy machine lead here as well: for those this look is all. */
 static void on_doubt(void *user)
 {
     Directory *d = user;
+    int r = spool_is_current(d->current->spool);
 
-    if (spool_is_current(d->current->spool) == 0)
+    if (r == 0)
         directory_check(d);
+    else if (r < 0)
+        doubt_later(d);
 }
 
 /* The lock outlives the event for a moment, and a live process may only have looked at the file: so
@@ -168,17 +178,28 @@ static void stay_lost(Directory *d, int error, const Failure *f)
         tell_gone(d);
     else if (error != -ESTALE) /* it is being changed at this moment */
         tell_lost(d, f);
-    timer_arm(d->check, d->reopen_delay);
-    d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
+    doubt_later(d);
 }
 
 static void be_back(Directory *d)
 {
+    d->reopen_delay = REOPEN_FIRST;
     free(TAKE_PTR(d->lost_for));
     tell(d, FOUND_BACK, NULL);
 }
 
-/* A look that fails tells nothing, and changes nothing. */
+static void check_current(Directory *d)
+{
+    int r = spool_is_current(d->current->spool);
+
+    if (r == 0)
+        lose(d);
+    else if (r < 0) /* it tells nothing, and changes nothing */
+        doubt_later(d);
+    else
+        d->reopen_delay = REOPEN_FIRST;
+}
+
 static int on_check(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
 {
     Directory *d = user;
@@ -186,8 +207,7 @@ static int on_check(_unused_ sd_event_source *source, _unused_ usec_t now, void 
     int r;
 
     if (d->current) {
-        if (spool_is_current(d->current->spool) == 0)
-            lose(d);
+        check_current(d);
         return 0;
     }
     r = directory_attach(d, &f);

@@ -34,6 +34,23 @@ int inotify_add_watch(int fd, const char *path, unsigned mask)
 }
 """
 
+# What a path leads to cannot be told while FLAG is there; a byte is added to it for each look.
+UNSEEN = """
+#include <sys/stat.h>
+
+int stat(const char *path, struct stat *ret)
+{
+    int flag = open(FLAG, O_WRONLY | O_APPEND);
+
+    if (flag < 0)
+        return fstatat(AT_FDCWD, path, ret, 0);
+    write(flag, "x", 1);
+    close(flag);
+    errno = EIO;
+    return -1;
+}
+"""
+
 # Renames know no flags: older ZFS, some of FUSE.
 PLAIN_RENAME = """
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
