@@ -61,10 +61,10 @@ void names_put_last(Names *n, const char *id, NameKind kind)
 
 static void bring_up_last(Names *n)
 {
-    const char *at = buffer_data(&n->last), *end = at + buffer_size(&n->last);
+    const char *names = buffer_data(&n->last);
 
-    for (; at < end; at += strlen(at + 1) + 2)
-        names_put(n, at + 1, (NameKind)*at, 0);
+    for (size_t at = 0; at < buffer_size(&n->last); at += strlen(names + at + 1) + 2)
+        names_put(n, names + at + 1, (NameKind)names[at], 0);
     buffer_done(&n->last);
     n->last = (Buffer){0};
 }
