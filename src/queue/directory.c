@@ -47,6 +47,9 @@ static int look(Directory *d, usec_t now, HeldMessage **ret)
     int r = 0;
 
     for (unsigned i = 0; i < LOOKS_MAX && r == 0 && d->findings < FINDINGS_MAX; i++) {
+        if (attachment_room(d->current) == 0)
+            return 0;
+        d->current->names.mixes = d->current->caution.on;
         if (names_take(&d->current->names, now, id, &kind) == 0) {
             r = read_on(d, now);
             if (r <= 0)
@@ -80,6 +83,8 @@ static int directory_take(Source *base, HeldMessage **ret)
     int r;
 
     d->findings = 0;
+    if (d->current && d->current->caution.on)
+        caution_tick(&d->current->caution, clock_monotonic());
     r = take_loaded(d, now, ret);
     if (r == 0 && d->current)
         r = look(d, now, ret);
@@ -90,6 +95,11 @@ static int directory_take(Source *base, HeldMessage **ret)
 
 /* ---- what else the engine asks ---- */
 
+static bool may_have_more(const Attachment *a, usec_t now)
+{
+    return names_is_unread(&a->names, now) || names_next_due(&a->names) <= now;
+}
+
 static void directory_figures(const Source *base, SourceFigures *ret)
 {
     const Directory *d = from_base(base);
@@ -98,11 +108,11 @@ static void directory_figures(const Source *base, SourceFigures *ret)
     *ret = (SourceFigures){.next_due = USEC_NEVER};
     if (!a)
         return;
-    ret->waiting = name_table_ready(a->names.table);
+    ret->waiting = MIN(name_table_ready(a->names.table), (size_t)attachment_room(a));
     ret->deferred = name_table_deferred(a->names.table);
     ret->next_due = names_next_due(&a->names);
-    ret->unread = names_is_unread(&a->names, directory_now(d)) || d->n_loading > 0 ||
-                  ret->next_due <= directory_now(d);
+    ret->unread =
+        d->n_loading > 0 || (attachment_room(a) > 0 && may_have_more(a, directory_now(d)));
 }
 
 static void directory_flush(Source *base)

@@ -78,10 +78,19 @@ static int take_claim(
     Directory *d, SpoolClaim *claim, const char *id, NameKind kind, usec_t now, HeldMessage **ret)
 {
     FileMessage *m = file_message_new(d->current, claim, id, kind);
+    _cleanup_failure_ Failure f = {0};
+    char new_id[SPOOL_NAME_MAX];
+    usec_t due;
 
     if (!m) {
         names_rescan(&d->current->names);
         return -ENOMEM;
+    }
+    if (!file_message_begin(m, now, &due, new_id, &f)) {
+        names_put(&d->current->names, new_id, kind, due);
+        report(d, FOUND_PROBLEM, new_id, &f);
+        d->findings++;
+        return 0;
     }
     if (file_message_is_long(m) && directory_load_beside(d, m, kind) >= 0)
         return 0;
@@ -109,8 +118,21 @@ int directory_claim(Directory *d, const char *id, NameKind kind, usec_t now, Hel
     }
 }
 
-/* Takes up what a dead process left. It may have died of the message that it was reading: others
- * come first. */
+/* It may be what the process died of: others come first, but those that wait for a later time. */
+static void bring_up_recovered(Directory *d, const char *id, bool deferred, usec_t now)
+{
+    NameKind kind = deferred ? NAME_DEFERRED : NAME_UNSETTLED;
+    usec_t due = deferred ? spool_next_attempt(d->current->spool, id) : 0;
+
+    attachment_expect(d->current, id, names_state(kind));
+    if (due > now)
+        names_put(&d->current->names, id, kind, due);
+    else
+        names_put_last(&d->current->names, id, kind);
+    caution_begin(&d->current->caution, d->current->held, now);
+}
+
+/* Takes up what a dead process left. */
 int directory_recover(Directory *d, const char *id)
 {
     _cleanup_failure_ Failure f = {0};
@@ -118,13 +140,7 @@ int directory_recover(Directory *d, const char *id)
     int r = spool_recover(d->current->spool, id, d->keep_sent, new_id, &f);
 
     if (r == SPOOL_REQUEUED || r == SPOOL_REDEFERRED) {
-        attachment_expect(
-            d->current, new_id, r == SPOOL_REDEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED);
-        if (r == SPOOL_REQUEUED)
-            names_put_last(&d->current->names, new_id);
-        else
-            names_put(&d->current->names, new_id, NAME_DEFERRED,
-                spool_next_attempt(d->current->spool, new_id));
+        bring_up_recovered(d, new_id, r == SPOOL_REDEFERRED, directory_now(d));
         report(d, FOUND_RECOVERED, new_id, NULL);
         d->findings++;
     }

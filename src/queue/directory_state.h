@@ -19,6 +19,7 @@ struct Directory {
     usec_t settle, retry_max;
     bool keep_sent;
     Attachment *current; /* NULL while the directory is lost */
+    char *lost_for;      /* why, as it was told last; NULL while it is not lost */
     unsigned findings;   /* of the step under way */
 
     Loading *loading; /* all of them */
@@ -29,6 +30,7 @@ struct Directory {
     sd_event_source *clock;   /* tells that the clock was set */
     sd_event_source *check;   /* armed while the directory is in doubt or lost */
     sd_event_source *recover; /* armed while a `.sending` file may have lost its process */
+    sd_event_source *step;    /* armed while caution keeps messages waiting */
     sd_event_source *again;   /* the whole directory is read anew at long intervals */
     int clock_fd;
     usec_t due_at;

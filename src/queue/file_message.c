@@ -17,6 +17,7 @@ struct FileMessage {
     Attachment *attachment;
     SpoolClaim *claim;
     NameKind kind;
+    bool marked;               /* as being read */
     char name[SPOOL_NAME_MAX]; /* the id under which it came up */
     InputFile content;
     int record_result; /* of reading it, with its Failure */
@@ -70,6 +71,14 @@ const char *file_message_name(const FileMessage *m)
 bool file_message_is_long(const FileMessage *m)
 {
     return spool_claim_record_bytes(m->claim) > LONG_RECORD_BYTES;
+}
+
+/* Reading it did not kill the process. */
+static void end_reading(FileMessage *m)
+{
+    if (m->marked)
+        caution_was_read(&m->attachment->caution, m->base.id);
+    m->marked = false;
 }
 
 void file_message_load_record(FileMessage *m)
@@ -147,6 +156,20 @@ static int drop(FileMessage *m, int error, Failure *f)
         attachment_expect(m->attachment, id, names_state(m->kind));
     file_message_free(m);
     return f && f->text ? error : failure_set_errno(f, error, "cannot read the message");
+}
+
+bool file_message_begin(
+    FileMessage *m, usec_t now, usec_t *ret_due, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+{
+    Caution *caution = &m->attachment->caution;
+
+    m->marked = caution->on;
+    if (caution_read(caution, m->base.id, now, ret_due, f))
+        return true;
+    m->marked = false; /* it stays */
+    memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
+    (void)drop(m, -EDEADLK, f);
+    return false;
 }
 
 /* Settles what needs no delivery. Consumes the message. */
@@ -237,9 +260,12 @@ int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t n
     int r;
 
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
-    if (m->record_result >= 0 && is_early(m, retry_max, now))
+    if (m->record_result >= 0 && is_early(m, retry_max, now)) {
+        end_reading(m);
         return wait_again(m, f);
+    }
     r = load(m, now, f);
+    end_reading(m);
     if (r == -EBADMSG)
         return reject(m, now, ret_id, f);
     if (r < 0)
@@ -350,6 +376,7 @@ void file_message_abandon(HeldMessage *message)
 {
     FileMessage *m = from_base(message);
 
+    end_reading(m);
     spool_claim_free(m->claim);
     file_message_free(m);
 }

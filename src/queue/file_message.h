@@ -20,6 +20,12 @@ const char *file_message_name(const FileMessage *message);
 /* True when its record is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);
 
+/* Says that it is going to be read. True; false with a Failure when that is to be done later, at
+ * `ret_due` (realtime), for it has killed a process: it was put back under `ret_id`, and is
+ * consumed. */
+bool file_message_begin(FileMessage *message, usec_t now, usec_t *ret_due,
+    char ret_id[static SPOOL_NAME_MAX], Failure *f);
+
 /* Reads the record, once: on any thread, while nobody else uses the message. */
 void file_message_load_record(FileMessage *message);
 

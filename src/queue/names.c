@@ -22,6 +22,7 @@ int names_init(Names *n, const Spool *spool, usec_t retry_max)
 {
     n->spool = spool;
     n->retry_max = retry_max;
+    hash_key_init(&n->order);
     return name_table_new(TABLE_BYTES_MAX, &n->table);
 }
 
@@ -40,19 +41,30 @@ void names_put(Names *n, const char *id, NameKind kind, usec_t due)
         n->again = true;
 }
 
-void names_put_last(Names *n, const char *id)
+static bool keep_for_last(Names *n, const char *id, NameKind kind)
 {
-    if (!n->scan || buffer_size(&n->last) > LAST_BYTES_MAX ||
-        buffer_append(&n->last, id, strlen(id) + 1) < 0)
-        names_put(n, id, NAME_UNSETTLED, 0);
+    const size_t size = strlen(id) + 1;
+    const char mark = (char)kind;
+
+    if (!n->scan || buffer_size(&n->last) > LAST_BYTES_MAX || !buffer_reserve(&n->last, 1 + size))
+        return false;
+    (void)buffer_append(&n->last, &mark, 1); /* reserved above */
+    (void)buffer_append(&n->last, id, size);
+    return true;
+}
+
+void names_put_last(Names *n, const char *id, NameKind kind)
+{
+    if (!keep_for_last(n, id, kind))
+        names_put(n, id, kind, 0);
 }
 
 static void bring_up_last(Names *n)
 {
-    const char *id = buffer_data(&n->last), *end = id + buffer_size(&n->last);
+    const char *names = buffer_data(&n->last);
 
-    for (; id < end; id += strlen(id) + 1)
-        names_put(n, id, NAME_UNSETTLED, 0);
+    for (size_t at = 0; at < buffer_size(&n->last); at += strlen(names + at + 1) + 2)
+        names_put(n, names + at + 1, (NameKind)names[at], 0);
     buffer_done(&n->last);
     n->last = (Buffer){0};
 }
@@ -86,8 +98,12 @@ void names_event(Names *n, const char *file_name, bool complete, usec_t settle, 
 int names_take(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], NameKind *ret_kind)
 {
     size_t ready = name_table_ready(n->table);
-    int r = name_table_take(n->table, now, ret_id, ret_kind);
+    int r;
 
+    n->taken++;
+    if (n->mixes)
+        name_table_mix(n->table, hash_bytes(&n->order, &n->taken, sizeof(n->taken)));
+    r = name_table_take(n->table, now, ret_id, ret_kind);
     if (n->ahead > 0 && name_table_ready(n->table) < ready)
         n->ahead--;
     return r;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/hash.h"
 #include "queue/table.h"
 #include "spool/spool.h"
 
@@ -13,10 +14,13 @@ typedef struct Names {
     NameTable *table;
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
-    Buffer last;     /* names that come up when the pass is over; each with its NUL */
-    bool again;      /* another pass is wanted */
-    bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
-                        time */
+    Buffer last;     /* names that come up when the pass is over: kind, name and NUL */
+    bool mixes;      /* those that are ready come in random order */
+    HashKey order;   /* of it */
+    uint64_t taken;
+    bool again;   /* another pass is wanted */
+    bool flushes; /* the pass under way, or the next one, takes deferred messages whatever their
+                     time */
 } Names;
 
 /* The spool is borrowed. 0 or -ENOMEM. */
@@ -33,7 +37,7 @@ static inline SpoolState names_state(NameKind kind)
 void names_put(Names *names, const char *id, NameKind kind, usec_t due);
 
 /* It comes up behind all others, those that the pass under way has yet to find included. */
-void names_put_last(Names *names, const char *id);
+void names_put_last(Names *names, const char *id, NameKind kind);
 
 /* A file of that name has appeared; `complete` says that its writer is done, else it is looked at
  * after `settle`. */

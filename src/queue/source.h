@@ -69,7 +69,8 @@ typedef enum SourceFinding {
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
     FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
     FOUND_TROUBLE,   /* something that every message would meet with (error_is_common()) */
-    FOUND_LOST,      /* the store cannot be reached any more; nothing is taken from it meanwhile */
+    FOUND_LOST,      /* the store cannot be reached; nothing is taken from it meanwhile. Found again
+                        when the reason has changed */
     FOUND_BACK,      /* it can again */
 } SourceFinding;
 

@@ -118,6 +118,20 @@ int name_table_take(NameTable *t, usec_t now, char ret_id[static NAME_ID_MAX], N
     return r;
 }
 
+void name_table_mix(NameTable *t, uint64_t random)
+{
+    size_t first, chosen;
+    Place place;
+
+    if (t->ring_used == 0)
+        return;
+    first = t->ring_first;
+    chosen = (first + random % t->ring_used) % READY_MAX;
+    place = t->ring[first];
+    t->ring[first] = t->ring[chosen];
+    t->ring[chosen] = place;
+}
+
 int name_table_peek(
     const NameTable *t, size_t *at, char ret_id[static NAME_ID_MAX], NameKind *ret_kind)
 {

@@ -34,6 +34,9 @@ int name_table_see(NameTable *table, const char *id, NameKind kind);
 int name_table_take(
     NameTable *table, usec_t now, char ret_id[static NAME_ID_MAX], NameKind *ret_kind);
 
+/* Has one of the names that are ready come first, which one a random number says. */
+void name_table_mix(NameTable *table, uint64_t random);
+
 /* The names that are ready, oldest first: as take(), leaving them there. `at` begins with 0. */
 int name_table_peek(
     const NameTable *table, size_t *at, char ret_id[static NAME_ID_MAX], NameKind *ret_kind);

@@ -19,6 +19,38 @@ HEAD = """
 #include <unistd.h>
 """
 
+# There are no watches to be had while FLAG is there; a byte is added to it for each that was wanted.
+UNWATCHED = """
+int inotify_add_watch(int fd, const char *path, unsigned mask)
+{
+    int flag = open(FLAG, O_WRONLY | O_APPEND);
+
+    if (flag < 0)
+        return (int)syscall(SYS_inotify_add_watch, fd, path, mask);
+    write(flag, "x", 1);
+    close(flag);
+    errno = ENOSPC;
+    return -1;
+}
+"""
+
+# What a path leads to cannot be told while FLAG is there; a byte is added to it for each look.
+UNSEEN = """
+#include <sys/stat.h>
+
+int stat(const char *path, struct stat *ret)
+{
+    int flag = open(FLAG, O_WRONLY | O_APPEND);
+
+    if (flag < 0)
+        return fstatat(AT_FDCWD, path, ret, 0);
+    write(flag, "x", 1);
+    close(flag);
+    errno = EIO;
+    return -1;
+}
+"""
+
 # Renames know no flags: older ZFS, some of FUSE.
 PLAIN_RENAME = """
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
@@ -84,6 +116,9 @@ UNREAD = "#define ON_READ errno = EIO; return -1\n" + READ
 
 # Reading one ends the process.
 DEADLY = "#define ON_READ raise(SIGKILL)\n" + READ
+
+# Reading more of it than its beginning does: when it is sent.
+DEADLY_WHEN_SENT = "#define ON_READ if (offset > 0) raise(SIGKILL)\n" + READ
 
 
 def preload(directory, source):
