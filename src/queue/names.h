@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "queue/shares.h"
 #include "queue/table.h"
 #include "spool/spool.h"
 
@@ -11,9 +12,11 @@ typedef struct Names {
     const Spool *spool;
     usec_t retry_max; /* no time further away than this is believed */
     NameTable *table;
+    Shares shares;
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
     Buffer last;     /* names that come up when the pass is over; each with its NUL */
+    bool surveys;    /* the pass under way goes on though there is no room, to find every owner */
     bool again;      /* another pass is wanted */
     bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
                         time */
