@@ -81,6 +81,8 @@ static int directory_take(Source *base, HeldMessage **ret)
 
     d->findings = 0;
     r = take_loaded(d, now, ret);
+    if (r == 0 && d->current && names_is_survey(&d->current->names))
+        r = MIN(read_on(d, now), 0);
     if (r == 0 && d->current)
         r = look(d, now, ret);
     if (r == 0)

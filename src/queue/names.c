@@ -188,6 +188,11 @@ static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
     }
 }
 
+bool names_is_survey(const Names *n)
+{
+    return n->scan ? n->surveys : n->again && n->shares.several && !n->surveys;
+}
+
 /* A queue that one user filled has no room for more of it; what others have is found all the same.
  */
 static bool goes_on(const Names *n)

@@ -52,6 +52,10 @@ void names_read_ahead(Names *names);
 bool names_is_unread(const Names *names, usec_t now);
 bool names_any(const Names *names, usec_t now);
 
+/* Whether the pass under way, or due, is to find the files of every owner: it goes on beside what is
+ * taken, and does not wait until nothing is ready. */
+bool names_is_survey(const Names *names);
+
 /* A bounded step of the pass: 1 with the id of a `.sending` file, 0, or a negative errno with a
  * Failure: the pass begins anew later. */
 int names_read(Names *names, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f);
