@@ -23,6 +23,7 @@ int names_init(Names *n, const Spool *spool, usec_t retry_max)
     n->spool = spool;
     n->retry_max = retry_max;
     hash_key_init(&n->order);
+    shares_look(&n->shares, spool);
     return name_table_new(TABLE_BYTES_MAX, &n->table);
 }
 
@@ -35,8 +36,10 @@ void names_done(Names *n)
 
 void names_put(Names *n, const char *id, NameKind kind, usec_t due)
 {
+    unsigned share = shares_of(&n->shares, n->table, n->spool, id, names_state(kind));
+
     /* What waits beyond the horizon is read when that has come. */
-    if (name_table_put(n->table, id, kind, due) != 1 && (due == 0 || !n->scan) &&
+    if (name_table_put(n->table, id, kind, share, due) != 1 && (due == 0 || !n->scan) &&
         due < name_table_horizon(n->table))
         n->again = true;
 }
@@ -163,6 +166,9 @@ static int start_scan(Names *n, Failure *f)
     if (r < 0)
         return r;
     n->again = false;
+    shares_look(&n->shares, n->spool);
+    /* Every other one: what there was no room for is found by one that waits for it. */
+    n->surveys = n->shares.several && !n->surveys;
     name_table_begin_pass(n->table);
     return 0;
 }
@@ -198,6 +204,18 @@ static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
     }
 }
 
+bool names_is_survey(const Names *n)
+{
+    return n->scan ? n->surveys : n->again && n->shares.several && !n->surveys;
+}
+
+/* A queue that one user filled has no room for more of it; what others have is found all the same.
+ */
+static bool goes_on(const Names *n)
+{
+    return n->surveys || name_table_has_room(n->table);
+}
+
 int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     SpoolEntry entry;
@@ -207,7 +225,7 @@ int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure
         return 0;
     if (!n->scan && (r = start_scan(n, f)) < 0)
         return r;
-    for (size_t i = 0; i < SCAN_STEP && r == 0 && name_table_has_room(n->table); i++) {
+    for (size_t i = 0; i < SCAN_STEP && r == 0 && goes_on(n); i++) {
         r = spool_scan_next(n->scan, &entry);
         if (r == 0) {
             end_scan(n);

@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "queue/shares.h"
 #include "queue/table.h"
 #include "spool/spool.h"
 
@@ -12,12 +13,14 @@ typedef struct Names {
     const Spool *spool;
     usec_t retry_max; /* no time further away than this is believed */
     NameTable *table;
+    Shares shares;
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
     Buffer last;     /* names that come up when the pass is over: kind, name and NUL */
     bool mixes;      /* those that are ready come in random order */
     HashKey order;   /* of it */
     uint64_t taken;
+    bool surveys; /* the pass under way goes on though there is no room, to find every owner */
     bool again;   /* another pass is wanted */
     bool flushes; /* the pass under way, or the next one, takes deferred messages whatever their
                      time */
@@ -52,6 +55,10 @@ void names_read_ahead(Names *names);
 /* Whether a pass over the directory is due or under way, and whether a name may be taken. */
 bool names_is_unread(const Names *names, usec_t now);
 bool names_any(const Names *names, usec_t now);
+
+/* Whether the pass under way, or due, is to find the files of every owner: it goes on beside what
+ * is taken, and does not wait until nothing is ready. */
+bool names_is_survey(const Names *names);
 
 /* A bounded step of the pass: 1 with the id of a `.sending` file, 0, or a negative errno with a
  * Failure: the pass begins anew later. */

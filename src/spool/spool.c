@@ -350,3 +350,23 @@ usec_t spool_next_attempt(const Spool *spool, const char *id)
         return 0;
     return spool_file_time(&st.st_mtim);
 }
+
+bool spool_is_shared(const Spool *spool)
+{
+    struct stat st;
+
+    return fstat(spool->fd, &st) < 0 || (st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    if (!spool_name_format(id, state, name))
+        return -EINVAL;
+    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    *ret = st.st_uid;
+    return 0;
+}
