@@ -1,10 +1,12 @@
 /* What the commands share: saying errors, configuration, the queue directory. Must never exit:
  * statuses are returned. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "settings/load.h"
@@ -77,6 +79,19 @@ int tool_load(const Tool *tool, Config **ret)
     return config_load(tool->config_path, tool->overrides, ret, &f) < 0 ? tool_fail(&f) : 0;
 }
 
+/* The default directory is taken for what the configuration is not known to say: only where it is one
+ * that this user may queue into. Else the configuration is what to look at. 0 or an exit status. */
+static int try_default(const char *directory, const Failure *f)
+{
+    if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return tool_fail_number(f->number > 0 ? f->number : ERROR_CONFIGURATION,
+        "%s, and this user may not queue into the default directory, %s; where the configuration names "
+        "another, name it with --directory too, or let everybody read the configuration and keep "
+        "secrets in files of their own (password_file)",
+        f->number > 0 ? failure_text(f) : "a part of the configuration cannot be read", directory);
+}
+
 int tool_directory(const Tool *tool, const char *directory, char **ret)
 {
     _cleanup_failure_ Failure f = {0};
@@ -92,7 +107,9 @@ int tool_directory(const Tool *tool, const char *directory, char **ret)
             "%s; name the queue directory with --directory, or let everybody read the file and "
             "keep its passwords in files of their own (password_file)",
             failure_text(&f));
-    return r < 0 ? tool_fail(&f) : 0;
+    if (r < 0)
+        return tool_fail(&f);
+    return r > 0 ? try_default(*ret, &f) : 0;
 }
 
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
