@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/secret.h"
 #include "settings/load.h"
 #include "tool/command.h"
 #include "tool/terminal.h"
@@ -131,6 +132,7 @@ int tool_load(const Tool *tool, Config **ret)
 {
     _cleanup_failure_ Failure f = {0};
 
+    secret_hide_process();
     return config_load(tool->config_path, tool->overrides, ret, &f) < 0 ? tool_fail(&f) : 0;
 }
 
