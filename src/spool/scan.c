@@ -40,9 +40,17 @@ static RecordEvent event_of(const json_t *line)
     return name ? RECORD_UNKNOWN : RECORD_NOTHING;
 }
 
+int spool_record_line_load(const char *data, size_t n, json_t **ret)
+{
+    errno = 0;
+    *ret = json_loadb(data, n, 0, NULL);
+    /* The error that jansson gives is another one where memory is short for a part of the text. */
+    return !*ret && errno == ENOMEM ? -ENOMEM : 0;
+}
+
 int record_line_parse(const char *data, size_t n, RecordEvent *ret_event, json_t **ret)
 {
-    json_error_t error;
+    int r;
 
     *ret = NULL;
     *ret_event = RECORD_NOTHING;
@@ -52,11 +60,10 @@ int record_line_parse(const char *data, size_t n, RecordEvent *ret_event, json_t
         *ret_event = RECORD_DEFERRED;
         return 0;
     }
-    *ret = json_loadb(data, n, 0, &error);
-    if (!*ret)
-        return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : 0;
-    *ret_event = event_of(*ret);
-    return 0;
+    r = spool_record_line_load(data, n, ret);
+    if (*ret)
+        *ret_event = event_of(*ret);
+    return r;
 }
 
 usec_t record_line_time(const json_t *line, const char *name)

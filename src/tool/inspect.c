@@ -65,12 +65,9 @@ static int inspect_message(const Spool *spool, Inspection *ret)
 /* 1 with the line as an object; 0 for one that is torn, which is no more than that; or -ENOMEM. */
 static int load_line(const char *text, size_t n, json_t **ret)
 {
-    json_error_t error;
+    int r = spool_record_line_load(text, n, ret);
 
-    *ret = json_loadb(text, n, 0, &error);
-    if (!*ret)
-        return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : 0;
-    return json_is_object(*ret);
+    return r < 0 ? r : json_is_object(*ret);
 }
 
 static int keep_line(void *user, const char *text, size_t n)
@@ -103,14 +100,16 @@ int inspect_record(const Spool *spool, const char *id, json_t **ret, Failure *f)
 static int keep_text(void *user, const char *data, size_t n)
 {
     char **kept = user, *text = NULL;
-    const char *event = NULL, *enhanced = "", *found = NULL;
+    const char *event, *enhanced, *found;
     json_t *line;
-    int code = 0, r = load_line(data, n, &line);
+    int code, r = load_line(data, n, &line);
 
     if (r < 0)
         return r;
-    (void)json_unpack(line, "{s?s, s?s, s?s, s?i}", "event", &event, "text", &found, "enhanced",
-        &enhanced, "code", &code);
+    event = json_string_value(json_object_get(line, "event"));
+    enhanced = json_string_value(json_object_get(line, "enhanced")) ?: "";
+    found = json_string_value(json_object_get(line, "text"));
+    code = (int)json_integer_value(json_object_get(line, "code"));
     r = 0;
     if (found && event && strcmp(event, "delivered") != 0) {
         if (code == 0)
