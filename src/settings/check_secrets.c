@@ -86,8 +86,8 @@ static int check_named(Draft *draft, const Setting *setting, size_t relay, const
     return check_readers(draft, setting, relay, &st, path, queue, "");
 }
 
-static int check_source(Draft *draft, size_t relay, const char *name, SecretSource *source,
-    const QueueOwner *queue)
+static int check_source(
+    Draft *draft, size_t relay, const char *name, SecretSource *source, const QueueOwner *queue)
 {
     const Setting *rows[4];
     int r;
@@ -106,7 +106,8 @@ static int check_key(Draft *draft, size_t relay, const QueueOwner *queue)
     const RelayConfig *config = &draft->config->relays[relay];
 
     return check_named(draft,
-        setting_find(SECTION_RELAYS, config->tls_key ? "tls_key" : "tls_certificate"), relay, queue);
+        setting_find(SECTION_RELAYS, config->tls_key ? "tls_key" : "tls_certificate"), relay,
+        queue);
 }
 
 /* A token in the place of the identity. */
@@ -118,7 +119,8 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
         return 0;
     if (draft_origin(draft, setting, relay)->line == 0 && !draft->secrets_allowed)
         return draft_mistake_in(draft, setting, relay,
-            "without a password this is a token, and on the command line every user can read it; use "
+            "without a password this is a token, and on the command line every user can read it; "
+            "use "
             "password_file, password_command or password_credential");
     return check_inline(draft, setting, relay, queue);
 }
@@ -146,7 +148,8 @@ int check_directory_is_known(Draft *draft)
         privacy_is_readable_by_writers(origin->st, &queue))
         return 0;
     return draft_mistake_in(draft, setting, 0,
-        "those who may queue there cannot read this file, and would queue into %s; keep the secrets "
+        "those who may queue there cannot read this file, and would queue into %s; keep the "
+        "secrets "
         "in files of their own, such as password_file, and run `chmod a+r %s`",
         setting->default_text, origin->file);
 }

@@ -32,7 +32,7 @@ typedef struct Draft {
     Config *config;
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
-    DraftRelay *relays; /* as config->relays */
+    DraftRelay *relays;   /* as config->relays */
     bool secrets_allowed; /* as overrides: they are a program's, not a command line's */
     const Setting *only;  /* this one is wanted alone, without a word about others; NULL: all */
     Buffer mistakes;

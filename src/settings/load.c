@@ -89,8 +89,7 @@ static bool is_dispensable(const char *path, int error)
 
 int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f)
 {
-    const Way way = {
-        .overrides = overrides, .only = setting_find(SECTION_SPOOL, "directory")};
+    const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "directory")};
     _cleanup_source_ Source source = {.lenient = true};
     _cleanup_config_ Config *config = NULL;
     const char *file = path ?: SETTINGS_DEFAULT_PATH;

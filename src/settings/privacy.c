@@ -54,7 +54,8 @@ int privacy_check(const struct stat *st, const char *path, const QueueOwner *que
     else if (asprintf(&owner, "chown %u:0 %s && ", queue->user, path) < 0)
         owner = NULL;
     if (!who || !owner ||
-        asprintf(ret, "%s can read the secret in %s; run `%schmod 600 %s`", who, path, owner, path) < 0)
+        asprintf(
+            ret, "%s can read the secret in %s; run `%schmod 600 %s`", who, path, owner, path) < 0)
         return -ENOMEM;
     return 1;
 }

@@ -1,5 +1,5 @@
-/* Who may read a file with a secret in it: the daemon's user and root. Whoever may only put messages
- * into the queue must not. */
+/* Who may read a file with a secret in it: the daemon's user and root. Whoever may only put
+ * messages into the queue must not. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +15,6 @@ QueueOwner privacy_queue_owner(const char *directory);
 bool privacy_is_readable_by_writers(const struct stat *st, const QueueOwner *queue);
 
 /* 0 when nobody but those who may can read the file; 1 when others can: `*ret`, which the caller
- * frees, says who, and the command that mends it; -ENOMEM. An ACL that names further groups or users
- * is who made it to answer for. */
+ * frees, says who, and the command that mends it; -ENOMEM. An ACL that names further groups or
+ * users is who made it to answer for. */
 int privacy_check(const struct stat *st, const char *path, const QueueOwner *queue, char **ret);

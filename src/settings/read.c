@@ -111,8 +111,10 @@ static int unknown_section(Draft *draft, Origin origin, const char *name)
 
     for (SettingSection s = 0; s < SECTION_MAX; s++)
         if (text_distance(section_name(s), name) <= 2)
-            return draft->only && s != draft->only->section ? 0 : draft_mistake(
-                draft, origin, name, "unknown section; did you mean \"%s\"?", section_name(s));
+            return draft->only && s != draft->only->section
+                       ? 0
+                       : draft_mistake(draft, origin, name, "unknown section; did you mean \"%s\"?",
+                             section_name(s));
     if (draft->only && meant != draft->only)
         return 0;
     return draft_unknown(draft, origin, SECTION_MAX, name, name);
@@ -150,8 +152,8 @@ static int syntax_mistake(Draft *draft, const Source *source, const config_t *pa
         what);
 }
 
-/* What libconfig can make of the text. 1, or 0 after noting what is wrong in it (`noted` false: after
- * nothing), or -ENOMEM. */
+/* What libconfig can make of the text. 1, or 0 after noting what is wrong in it (`noted` false:
+ * after nothing), or -ENOMEM. */
 static int read_text(Draft *draft, const Source *source, const char *text, bool noted)
 {
     config_t parsed;

@@ -191,8 +191,7 @@ static int add_text(
         int r;
 
         next = memchr(p, '\n', (size_t)(end - p)) ?: end;
-        r = take_line(
-            source, &(SourceLine){file, line}, p, (size_t)(next - p), depth, &inside, f);
+        r = take_line(source, &(SourceLine){file, line}, p, (size_t)(next - p), depth, &inside, f);
         if (r == -EBADMSG && source->lenient)
             source->left_out = true;
         else if (r < 0)

@@ -29,7 +29,7 @@ typedef struct Source {
     size_t n_files;
     SourceLine *lines;
     size_t n_lines;
-    bool lenient;  /* an included file that cannot be read, or a line that is no text, is left out */
+    bool lenient; /* an included file that cannot be read, or a line that is no text, is left out */
     bool left_out; /* something was */
 } Source;
 
@@ -45,9 +45,9 @@ int source_load_text(Source *source, const char *name, const char *text, size_t 
 /* Where line `line` (from 1) of the text came from. Never NULL for a loaded source. */
 const SourceFile *source_locate(const Source *source, unsigned line, unsigned *ret_line);
 
-/* The text without all but its first group of that name, whatever is wrong elsewhere; lines stay where
- * they are. Empty lines alone where there is no such group. The caller frees it; NULL when memory is
- * short. */
+/* The text without all but its first group of that name, whatever is wrong elsewhere; lines stay
+ * where they are. Empty lines alone where there is no such group. The caller frees it; NULL when
+ * memory is short. */
 char *source_cut_group(const Source *source, const char *name);
 
 void source_done(Source *source);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -40,12 +41,35 @@ static RecordEvent event_of(const json_t *line)
     return name ? RECORD_UNKNOWN : RECORD_NOTHING;
 }
 
+/* Where memory is short for a part of a text jansson tells of another error, or of none, and has
+ * left a byte out: it is asked for by what it allocates with. */
+static _Thread_local bool memory_was_short;
+
+static void *allocate(size_t n)
+{
+    void *memory = malloc(n);
+
+    memory_was_short |= !memory;
+    return memory;
+}
+
+static void watch_memory(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
 int spool_record_line_load(const char *data, size_t n, json_t **ret)
 {
-    errno = 0;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, watch_memory);
+    memory_was_short = false;
     *ret = json_loadb(data, n, 0, NULL);
-    /* The error that jansson gives is another one where memory is short for a part of the text. */
-    return !*ret && errno == ENOMEM ? -ENOMEM : 0;
+    if (!memory_was_short)
+        return 0;
+    json_decref(*ret);
+    *ret = NULL;
+    return -ENOMEM;
 }
 
 int record_line_parse(const char *data, size_t n, RecordEvent *ret_event, json_t **ret)

@@ -1,4 +1,5 @@
-/* settings: what queueing needs of a configuration that is wrong elsewhere, and who may read what. */
+/* settings: what queueing needs of a configuration that is wrong elsewhere, and who may read what.
+ */
 #include "settings/privacy.h"
 #include "settings_files.h"
 
@@ -42,7 +43,8 @@ START_TEST(what_is_wrong_elsewhere_does_not_matter)
         "relays = ( { host = \"h\"; port = ; } );\n" SPOOL,
         "relays = ( { host = \"h; } );\n" SPOOL,
         "relays = ( { host = h } ;\n" SPOOL "}}}",
-        "relays = ( { host = \"h\" } )\n/* spool = { directory = \"/no\"; } */ # spool = {\n}\n" SPOOL,
+        "relays = ( { host = \"h\" } )\n/* spool = { directory = \"/no\"; } */ # spool = "
+        "{\n}\n" SPOOL,
         "x = \"spool = {\";\ny = ]\n" SPOOL,
         SPOOL "relays = ( { host = \"h\\",
         "= spool\nspool\n=\n# (\n{ directory /* } */ = \"/q\" # }\n}; /*",
@@ -124,14 +126,18 @@ START_TEST(who_may_queue_may_not_read)
         {0640, 0, 8, &shared, NULL},
         {0620, 1, 7, &shared, NULL},
         {0640, 1, 7, &own, NULL},
-        {0640, 1, 7, &shared, "group 7, whose members may queue, can read the secret in F; run "
-                              "`chmod 600 F`"},
-        {0640, 0, 7, &shared, "group 7, whose members may queue, can read the secret in F; run "
-                              "`chown 1:0 F && chmod 600 F`"},
-        {0640, 0, 8, &open_to_all, "group 8, whose members may queue, can read the secret in F; run "
-                                   "`chown 1:0 F && chmod 600 F`"},
+        {0640, 1, 7, &shared,
+            "group 7, whose members may queue, can read the secret in F; run "
+            "`chmod 600 F`"},
+        {0640, 0, 7, &shared,
+            "group 7, whose members may queue, can read the secret in F; run "
+            "`chown 1:0 F && chmod 600 F`"},
+        {0640, 0, 8, &open_to_all,
+            "group 8, whose members may queue, can read the secret in F; run "
+            "`chown 1:0 F && chmod 600 F`"},
         {0604, 1, 0, &own, "everyone can read the secret in F; run `chmod 600 F`"},
-        {0644, 0, 7, &shared, "everyone can read the secret in F; run `chown 1:0 F && chmod 600 F`"},
+        {0644, 0, 7, &shared,
+            "everyone can read the secret in F; run `chown 1:0 F && chmod 600 F`"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -168,7 +174,8 @@ END_TEST
 START_TEST(all_who_may_queue_must_know_where)
 {
     static const QueueOwner own = {.user = 1}, shared = {1, 7}, open_to_all = {1, (gid_t)-1};
-    const struct stat private = {.st_mode = 0600, .st_gid = 7}, group = {.st_mode = 0640, .st_gid = 7},
+    const struct stat private = {.st_mode = 0600, .st_gid = 7},
+                      group = {.st_mode = 0640, .st_gid = 7},
                       other = {.st_mode = 0640, .st_gid = 8}, public = {.st_mode = 0644};
 
     ck_assert(privacy_is_readable_by_writers(&private, &own));
@@ -186,9 +193,11 @@ START_TEST(every_secret_of_a_relay_must_be_private)
     expect_mistakes_of(RELAY("user = \"u\"; password_file = \"open\"; tls_certificate = \"open\";\n"
                              "tls_key_password_file = \"open\";"),
         NULL, 0644,
-        "outbox.conf:1: relays.h:25.password_file: everyone can read the secret in open; run `chmod "
+        "outbox.conf:1: relays.h:25.password_file: everyone can read the secret in open; run "
+        "`chmod "
         "600 open`\n"
-        "outbox.conf:2: relays.h:25.tls_key_password_file: everyone can read the secret in open; run "
+        "outbox.conf:2: relays.h:25.tls_key_password_file: everyone can read the secret in open; "
+        "run "
         "`chmod 600 open`\n"
         "outbox.conf:1: relays.h:25.tls_certificate: everyone can read the secret in open; run "
         "`chmod 600 open`");
