@@ -89,7 +89,9 @@ static const Setting table[] = {
         .help = "the SASL mechanism; auto: the best that is offered, none: never log in"},
     {RELAY(user), "User", SETTING_STRING, IN_RELAY(user), NULL, .help = "the name to log in with"},
     {RELAY(password), "Password", SETTING_SECRET, IN_RELAY(password.value), NULL,
-        .help = "the password or OAuth token itself; the file must not be readable by everyone"},
+        .help =
+            "the password or OAuth token itself; nobody but the daemon and root may read the file "
+            "then"},
     {RELAY(password_file), "", SETTING_FILE, IN_RELAY(password.file), NULL,
         .help = "a file whose first line is the password"},
     {RELAY(password_command), "", SETTING_STRING, IN_RELAY(password.command), NULL,

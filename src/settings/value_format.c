@@ -63,12 +63,22 @@ static int append_choice(const Setting *setting, const void *field, Buffer *out)
     return buffer_append(out, choice->names, strcspn(choice->names, "|"));
 }
 
+/* A token may stand where an identity stands otherwise. */
+static bool is_token(const Setting *setting, const void *group)
+{
+    return setting->section == SECTION_RELAYS &&
+           setting->offset == offsetof(RelayConfig, authorization_identity) &&
+           relay_identity_is_token(group);
+}
+
 int value_format(const Setting *setting, const void *group, Buffer *out)
 {
     const void *field = (const char *)group + setting->offset;
 
     if (!value_is_set(setting, group))
         return 0;
+    if (is_token(setting, group))
+        return buffer_append_string(out, "***");
     switch (setting->type) {
     case SETTING_BOOL: return buffer_append_string(out, *(const bool *)field ? "true" : "false");
     case SETTING_UNSIGNED: return buffer_appendf(out, "%u", *(const unsigned *)field);

@@ -170,6 +170,8 @@ int smtp_read_reply(SmtpSession *s)
 
     if (s->state == SMTP_SESSION_TLS || buffer_size(&s->input) == 0)
         return 0;
+    if (s->auth)
+        smtp_auth_hide(s->auth, s->input.memory + s->input.start, buffer_size(&s->input));
     r = smtp_reply_parse(&s->reply, buffer_data(&s->input), buffer_size(&s->input),
         s->options->max_line_bytes, &consumed);
     if (r < 0)

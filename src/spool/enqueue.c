@@ -56,6 +56,13 @@ static inline void target_unref_p(Target **target)
     (void)target_unref(*target);
 }
 
+/* What everything else would meet with, too, is no fault of the directory's: it is to be tried
+ * again. */
+static int number_of(int error)
+{
+    return error_is_common(error) ? error_from_errno(error) : ERROR_SPOOL;
+}
+
 static int open_directory(const char *path, bool *ret_listable, Failure *f)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
@@ -72,7 +79,7 @@ static int open_directory(const char *path, bool *ret_listable, Failure *f)
             "directory it watches",
             path);
     return failure_set(
-        f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+        f, r, number_of(r), "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
 }
 
 static int target_new(const char *path, Target **ret, struct stat *ret_stat, Failure *f)
@@ -104,7 +111,7 @@ static int explain(const char *path, const struct stat *st, int r, Failure *f)
             "%s: this user (%u) may not put files into the queue directory, which belongs to user "
             "%u, group %u, with mode %04o; become a member of that group, or ask its owner",
             path, geteuid(), st->st_uid, st->st_gid, st->st_mode & 07777);
-    return failure_set(f, r, ERROR_SPOOL,
+    return failure_set(f, r, number_of(r),
         "%s: cannot create a file in the queue directory: %s; nothing was queued", path,
         strerrordesc_np(-r));
 }
@@ -165,7 +172,7 @@ int spool_writer_new_beside(SpoolWriter *other, SpoolWriter **ret, Failure *f)
 
     target->references++;
     r = writer_new(target, ret);
-    return r < 0 ? failure_set(f, r, ERROR_SPOOL,
+    return r < 0 ? failure_set(f, r, number_of(r),
                        "%s: cannot create another file in the queue directory: %s", target->path,
                        strerrordesc_np(-r))
                  : 0;
@@ -173,7 +180,7 @@ int spool_writer_new_beside(SpoolWriter *other, SpoolWriter **ret, Failure *f)
 
 static int cannot_write(const SpoolWriter *w, int r, Failure *f)
 {
-    return failure_set(f, r, ERROR_SPOOL,
+    return failure_set(f, r, number_of(r),
         "%s: cannot write the message into the queue directory: %s; nothing was queued",
         w->target->path, strerrordesc_np(-r));
 }

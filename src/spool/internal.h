@@ -40,6 +40,10 @@ struct SpoolClaim {
 
 #define SPOOL_OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
+/* Opens a file of the directory with SPOOL_OPEN_FLAGS, and none that is on another file system or
+ * behind a link. A descriptor or a negative errno: -EXDEV, -ELOOP. */
+int spool_open_at(const Spool *spool, const char *name, int flags);
+
 /* Renames without ever overwriting, on every file system. 0 or a negative errno. */
 int spool_rename(int directory_fd, const char *from, const char *to);
 

@@ -150,8 +150,8 @@ static int open_directory(const char *path, Failure *f)
             path);
     if (r == -EACCES)
         return no_access(path, f);
-    return failure_set(
-        f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+    return failure_set(f, r, error_is_common(r) ? error_from_errno(r) : ERROR_SPOOL,
+        "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
 }
 
 int spool_open(const char *path, Spool **ret, Failure *f)

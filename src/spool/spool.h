@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
@@ -43,6 +44,16 @@ void spool_scan_free(SpoolScan *scan);
 /* 1 with the next message file in any state, 0 at the end, or a negative errno. Records are not
  * reported. */
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
+
+/* Opens the file of that message for reading, by whoever only looks at it: a regular file with one
+ * name in the directory's own file system, and nothing else. `ret` is what it is. A descriptor,
+ * which the caller closes, or a negative errno with a Failure. */
+int spool_open_message(
+    const Spool *spool, const char *id, SpoolState state, struct stat *ret, Failure *f);
+
+/* What the file of that message is, whatever it is: 0, or a negative errno, -ENOENT when it is
+ * gone, -EXDEV when another file system is mounted over it. */
+int spool_look_at(const Spool *spool, const char *id, SpoolState state, struct stat *ret);
 
 /* The state of that message: 0, -ENOENT when there is none, or another negative errno. Where
  * several messages share the id it is the one that the record belongs to. */

@@ -32,7 +32,7 @@ static int words_add(Words *words, const char *word)
     const char **items = reallocarray(words->items, words->n + 2, sizeof(char *));
 
     if (!items)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+        return tool_fail_memory();
     words->items = items;
     items[words->n++] = word;
     items[words->n] = NULL;

@@ -22,8 +22,9 @@ typedef struct Inspection {
                    when there is nothing to say */
 } Inspection;
 
-/* 0; -ENOENT when the message has gone meanwhile; another negative errno when memory is short. A
- * file that cannot be read or is no message is no failure: `text` says so. */
+/* 0; -ENOENT when the message has gone meanwhile; another negative errno when memory, descriptors
+ * and the like are short. A file that cannot be read or is no message is no failure: `text` says
+ * so. */
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret);
 void inspection_done(Inspection *inspection);
 
@@ -31,5 +32,6 @@ void inspection_done(Inspection *inspection);
  * NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);
 
-/* The lines of the record as an array of objects, empty when there is none; NULL with a Failure. */
-json_t *inspect_record(const Spool *spool, const char *id, Failure *f);
+/* The lines of the record as an array of objects, empty when there is none that can be read. 0, or
+ * a negative errno with a Failure when memory and the like are short. */
+int inspect_record(const Spool *spool, const char *id, json_t **ret, Failure *f);

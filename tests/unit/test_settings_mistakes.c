@@ -139,12 +139,11 @@ START_TEST(wrong_combinations_are_refused)
         "outbox.conf:1: relays.h:25.user: there is a password but no user; set user, or leave the "
         "password out");
     expect_mistakes_of(RELAY("user = \"u\";\n password = \"x\";"), NULL, 0644,
-        "outbox.conf:2: relays.h:25.password: everyone can read the secret in this file; run "
-        "`chmod "
-        "o-r outbox.conf`");
+        "outbox.conf:2: relays.h:25.password: everyone can read the secret in outbox.conf; run "
+        "`chmod 600 outbox.conf`, or rather keep it in a file of its own, such as password_file");
     expect_mistakes(RELAY("user = \"u\"; password_file = \"open\";"),
-        "outbox.conf:1: relays.h:25.password_file: everyone can read that file; run `chmod o-r "
-        "open`");
+        "outbox.conf:1: relays.h:25.password_file: everyone can read the secret in open; run "
+        "`chmod 600 open`");
     expect_mistakes(RELAY("tls_ca_file = \"none\";\n tls_ca_directory = \"open\";\n"
                           "tls_certificate = \".\";"),
         "outbox.conf:1: relays.h:25.tls_ca_file: \"none\" does not exist; create it or name "
