@@ -12,19 +12,9 @@
 #define _hot_ __attribute__((hot))
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
-#ifndef MIN /* GLib has the same two, but that its evaluate the lesser, or the greater, twice */
-#define MIN(a, b)               \
-    ({                          \
-        __typeof__(a) a_ = (a); \
-        __typeof__(b) b_ = (b); \
-        a_ < b_ ? a_ : b_;      \
-    })
-#define MAX(a, b)               \
-    ({                          \
-        __typeof__(a) a_ = (a); \
-        __typeof__(b) b_ = (b); \
-        a_ > b_ ? a_ : b_;      \
-    })
+#ifndef MIN /* GLib has the same two */
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #endif
 
 /* Hand over a pointer or descriptor that a cleanup attribute watches: the value is returned, the

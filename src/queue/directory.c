@@ -86,8 +86,10 @@ static int directory_take(Source *base, HeldMessage **ret)
     if (d->current && d->current->caution.on)
         caution_tick(&d->current->caution, clock_monotonic());
     r = take_loaded(d, now, ret);
-    if (r == 0 && d->current && names_is_survey(&d->current->names))
-        r = MIN(read_on(d, now), 0);
+    if (r == 0 && d->current && names_is_survey(&d->current->names)) {
+        r = read_on(d, now);
+        r = MIN(r, 0);
+    }
     if (r == 0 && d->current)
         r = look(d, now, ret);
     if (r == 0)

@@ -185,5 +185,6 @@ int read_settings(Draft *draft, const Source *source)
     alone = source_cut_group(source, section_name(draft->only->section));
     if (!alone)
         return -ENOMEM;
-    return MIN(read_text(draft, source, alone, true), 0);
+    r = read_text(draft, source, alone, true);
+    return MIN(r, 0);
 }
