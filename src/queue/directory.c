@@ -31,7 +31,7 @@ static int read_on(Directory *d, usec_t now)
     int r = names_read(&d->current->names, now, id, &f);
 
     if (r < 0) {
-        d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, NULL, &f);
+        d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, &f);
         return r;
     }
     if (r > 0)

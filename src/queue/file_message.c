@@ -56,6 +56,7 @@ FileMessage *file_message_new(
     m->claim = claim;
     m->kind = kind;
     m->base.id = spool_claim_id(claim);
+    m->base.owner = spool_claim_owner(claim);
     memccpy(m->name, name, '\0', sizeof(m->name));
     return m;
 }
@@ -63,6 +64,11 @@ FileMessage *file_message_new(
 const char *file_message_name(const FileMessage *m)
 {
     return m->name;
+}
+
+uid_t file_message_owner(const FileMessage *m)
+{
+    return m->base.owner;
 }
 
 /* ---- opening ---- */

@@ -17,6 +17,8 @@ FileMessage *file_message_new(
 /* As it was given; borrowed. */
 const char *file_message_name(const FileMessage *message);
 
+uid_t file_message_owner(const FileMessage *message);
+
 /* True when its record is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);
 

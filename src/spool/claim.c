@@ -25,7 +25,7 @@ typedef struct Attempt {
     usec_t settle;
     bool settled;
     usec_t now;
-    char *ret_id;
+    SpoolDefect *ret_defect; /* or NULL */
     char name[SPOOL_NAME_MAX];
 } Attempt;
 
@@ -139,14 +139,16 @@ static int record_defect(const Attempt *a, SpoolClaim *claim, const Failure *rea
     int r = settle_record(claim, f);
 
     if (r >= 0)
-        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason), a->ret_id, f);
+        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason),
+            a->ret_defect ? a->ret_defect->id : NULL, f);
     (void)spool_release(claim, NULL, NULL);
     return r;
 }
 
 /* Brings what is no message to `.failed`. Takes `fd` (or -1), which holds the lock, and `reason`.
  * SPOOL_DEFECTIVE with the reason in `f`, SPOOL_GONE, or a negative errno with a Failure. */
-static int fail_defective(const Attempt *a, int fd, Failure reason, Failure *f)
+static int fail_defective(
+    const Attempt *a, int fd, const struct stat *st, Failure reason, Failure *f)
 {
     _cleanup_failure_ Failure why = reason;
     _cleanup_close_ int lock = fd;
@@ -159,6 +161,8 @@ static int fail_defective(const Attempt *a, int fd, Failure reason, Failure *f)
     r = record_defect(a, claim, &why, f);
     if (r < 0)
         return r == -ENOENT ? SPOOL_GONE : r;
+    if (a->ret_defect)
+        a->ret_defect->owner = st->st_uid;
     (void)failure_set(f, 0, why.number, "%s", failure_text(&why));
     return SPOOL_DEFECTIVE;
 }
@@ -209,7 +213,7 @@ static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure 
     (void)failure_set(&reason, 0, ERROR_FILE,
         "not a message: %s, not a regular file; remove it, and put the file itself in its place",
         kind_of(st->st_mode));
-    return fail_defective(a, fd, reason, f);
+    return fail_defective(a, fd, st, reason, f);
 }
 
 /* A regular file that may not be opened: where several users send from one directory, it may be
@@ -286,7 +290,7 @@ static int several_links(const Attempt *a, int fd, const struct stat *st, Failur
         "the file has %ju names (hard links), so that it may be another program's, and could "
         "change while it is sent; copy it into the queue instead of linking it",
         (uintmax_t)st->st_nlink);
-    return fail_defective(a, fd, reason, f);
+    return fail_defective(a, fd, st, reason, f);
 }
 
 /* The rename was by name and the lock is on a file: they must be the same. 0, SPOOL_GONE when
@@ -324,6 +328,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
     }
     claim->fd = TAKE_FD(lock);
     claim->size = (uint64_t)st->st_size;
+    claim->owner = st->st_uid;
     claim->arrival = spool_file_time(&st->st_mtim);
     r = settle_record(claim, f);
     if (r < 0) {
@@ -335,9 +340,9 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
 }
 
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f)
+    usec_t now_realtime, SpoolClaim **ret, SpoolDefect *ret_defect, Failure *f)
 {
-    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_id, ""};
+    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_defect, ""};
     _cleanup_close_ int fd = -1;
     struct stat st;
     int r;
@@ -378,6 +383,11 @@ int spool_claim_fd(const SpoolClaim *claim)
 uint64_t spool_claim_size(const SpoolClaim *claim)
 {
     return claim->size;
+}
+
+uid_t spool_claim_owner(const SpoolClaim *claim)
+{
+    return claim->owner;
 }
 
 usec_t spool_claim_arrival(const SpoolClaim *claim)

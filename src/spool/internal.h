@@ -25,6 +25,7 @@ struct SpoolClaim {
     Spool *spool;
     int fd; /* locked; -1 for a thing that cannot be opened and is on its way to `.failed` */
     uint64_t size;
+    uid_t owner; /* whose file it is */
     usec_t arrival;
     SpoolState from; /* where spool_release() puts it back */
     bool has_record;

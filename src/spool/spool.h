@@ -82,6 +82,12 @@ typedef enum SpoolClaimResult {
                              to do. A change of its mode is an event: look again then */
 } SpoolClaimResult;
 
+/* What became of a thing that is no message. */
+typedef struct SpoolDefect {
+    char id[SPOOL_NAME_MAX]; /* what it is called now */
+    uid_t owner;             /* whose it is */
+} SpoolDefect;
+
 /* Claims `id`, whose file is in state `from` (SPOOL_QUEUED or SPOOL_DEFERRED): opens it without
  * following links or blocking, checks it, locks it, renames it to `.sending`. `settled` says that
  * an event already told that the writer is done, so that no settle time is needed where leases
@@ -90,14 +96,14 @@ typedef enum SpoolClaimResult {
  *
  * The record is not read: see spool_history_load().
  *
- * `ret_id` (SPOOL_NAME_MAX bytes, or NULL) is set for SPOOL_DEFECTIVE: what it is called now.
+ * `ret_defect` (or NULL) is set for SPOOL_DEFECTIVE.
  *
  * A SpoolClaimResult, or a negative errno with a Failure, after which the file is as it was:
  * error_is_common() tells a failure of our own (too many open files, read-only file system)
  * from one of this message (-EPERM: its record has got a second link, so that it may be another
  * message's). */
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f);
+    usec_t now_realtime, SpoolClaim **ret, SpoolDefect *ret_defect, Failure *f);
 
 typedef enum SpoolRecovery {
     SPOOL_ALIVE = 0, /* a live process holds it, or it is gone */
@@ -118,6 +124,7 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
 const char *spool_claim_id(const SpoolClaim *claim);
 int spool_claim_fd(const SpoolClaim *claim);          /* open for reading, owned by the claim */
 uint64_t spool_claim_size(const SpoolClaim *claim);   /* bytes */
+uid_t spool_claim_owner(const SpoolClaim *claim);     /* whose file it is */
 usec_t spool_claim_arrival(const SpoolClaim *claim);  /* modification time of the message file */
 SpoolState spool_claim_from(const SpoolClaim *claim); /* what it was claimed from */
 bool spool_claim_has_record(const SpoolClaim *claim);

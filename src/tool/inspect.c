@@ -136,6 +136,7 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
                       fstatat(spool_directory_fd(spool), name, &st, AT_SYMLINK_NOFOLLOW) < 0))
         r = -ENOENT;
     if (r >= 0) {
+        inspection.owner = st.st_uid;
         inspection.size = (uint64_t)st.st_size;
         inspection.arrival =
             (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
@@ -176,9 +177,9 @@ json_t *inspection_to_json(const Inspection *i)
 
     for (size_t n = 0; n < i->n_recipients; n++)
         (void)json_array_append_new(recipients, json_text(i->recipients[n]));
-    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id", json_text(i->id),
-        "state", spool_state_name(i->state), "size", (json_int_t)i->size, "arrived",
-        json_time(i->arrival), "next", json_time(i->next), "attempts", (int)i->attempts, "sender",
-        json_text(i->sender), "recipients", recipients, "delivered", (int)i->n_delivered, "text",
-        json_text(i->text));
+    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id",
+        json_text(i->id), "state", spool_state_name(i->state), "uid", (json_int_t)i->owner, "size",
+        (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
+        "attempts", (int)i->attempts, "sender", json_text(i->sender), "recipients", recipients,
+        "delivered", (int)i->n_delivered, "text", json_text(i->text));
 }

@@ -10,6 +10,7 @@
 typedef struct Inspection {
     char *id;
     SpoolState state;
+    uid_t owner; /* the user who queued it */
     uint64_t size;
     usec_t arrival; /* realtime */
     usec_t next;    /* of a deferred message; 0 otherwise */
@@ -27,8 +28,8 @@ typedef struct Inspection {
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret);
 void inspection_done(Inspection *inspection);
 
-/* As a JSON object: id, state, size, arrived, next, attempts, sender, recipients, delivered, text.
- * NULL when memory is short. */
+/* As a JSON object: id, state, uid, size, arrived, next, attempts, sender, recipients, delivered,
+ * text. NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);
 
 /* The lines of the record as an array of objects, empty when there is none; NULL with a Failure. */

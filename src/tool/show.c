@@ -2,6 +2,7 @@
  * demand. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -20,12 +21,23 @@ static void print_line(const char *label, const char *text)
     printf("%-11s %s\n", label, printable ?: "?");
 }
 
+/* By name too, where the user has one. */
+static void print_owner(uid_t owner)
+{
+    const struct passwd *user = getpwuid(owner);
+    char text[64];
+
+    snprintf(text, sizeof(text), user ? "%u (%.40s)" : "%u", owner, user ? user->pw_name : "");
+    print_line("User:", text);
+}
+
 static void print_inspection(const Inspection *i)
 {
     char time[RFC3339_MAX];
 
     print_line("Id:", i->id);
     print_line("State:", spool_state_name(i->state));
+    print_owner(i->owner);
     print_line("Arrived:", clock_format_rfc3339(i->arrival, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)
