@@ -61,6 +61,7 @@ static const ErrorRow rows[] = {
     {9006, "ERROR_AUTHENTICATION", "The relay did not accept the login.", EX_NOPERM},
     {9007, "ERROR_MEMORY", "No memory is left.", EX_OSERR},
     {9008, "ERROR_SPOOL", "The queue directory cannot be used.", EX_CANTCREAT},
+    {9010, "ERROR_SENDER", "The user may not name this sender.", EX_NOPERM},
     {10004, "ERROR_EINTR", "Interrupted system call.", EX_TEMPFAIL},
     {10009, "ERROR_EBADF", "Bad file number.", EX_TEMPFAIL},
     {10013, "ERROR_EACCES", "Access denied.", EX_NOPERM},

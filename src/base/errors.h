@@ -60,7 +60,8 @@ typedef enum ErrorNumber {
     ERROR_EXPIRED = 9005, /* given up after retry.give_up_after or retry.max_attempts */
     ERROR_AUTHENTICATION = 9006,
     ERROR_MEMORY = 9007,
-    ERROR_SPOOL = 9008, /* the queue directory */
+    ERROR_SPOOL = 9008,  /* the queue directory */
+    ERROR_SENDER = 9010, /* the user may not name this sender (spool.senders) */
 } ErrorNumber;
 
 typedef struct ErrorRow {

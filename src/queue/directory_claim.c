@@ -70,13 +70,15 @@ static void look_again(Directory *d, const char *id, NameKind kind, usec_t pause
 int directory_open_message(
     Directory *d, FileMessage *m, NameKind kind, usec_t now, HeldMessage **ret)
 {
+    const MessageTerms terms = {
+        .keep_sent = d->keep_sent, .retry_max = d->retry_max, .senders = d->senders};
     _cleanup_failure_ Failure f = {0};
     char id[SPOOL_NAME_MAX], name[SPOOL_NAME_MAX];
     uid_t owner = file_message_owner(m);
     int r;
 
     memccpy(name, file_message_name(m), '\0', sizeof(name));
-    r = file_message_open(m, d->keep_sent, d->retry_max, now, ret, id, &f);
+    r = file_message_open(m, &terms, now, ret, id, &f);
 
     switch (r) {
     case FILE_MESSAGE_READY:

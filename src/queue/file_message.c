@@ -142,6 +142,14 @@ static int load(FileMessage *m, usec_t now, Failure *f)
     return r < 0 ? r : find_pending(m);
 }
 
+/* Whether who queued it may name its sender. As sender_rules_check(). */
+static int check_sender(const FileMessage *m, const SenderRules *senders, Failure *f)
+{
+    return sender_rules_check(senders, m->base.owner,
+        spool_directory_owner(spool_claim_spool(m->claim)),
+        message_envelope(m->base.message)->sender, f);
+}
+
 /* Gives a message back for which nothing can be done at present. Consumes it. */
 static int drop(FileMessage *m, int error, Failure *f)
 {
@@ -237,13 +245,13 @@ static int wait_again(FileMessage *m, Failure *f)
     return r == 0 ? FILE_MESSAGE_DONE : -ESTALE;
 }
 
-int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t now,
-    HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, HeldMessage **ret,
+    char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     int r;
 
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
-    if (m->record_result >= 0 && is_early(m, retry_max, now))
+    if (m->record_result >= 0 && is_early(m, terms->retry_max, now))
         return wait_again(m, f);
     r = load(m, now, f);
     if (r == -EBADMSG)
@@ -251,7 +259,9 @@ int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t n
     if (r < 0)
         return drop(m, r, f);
     if (m->base.n_pending == 0)
-        return finish(m, keep_sent, now, ret_id, f);
+        return finish(m, terms->keep_sent, now, ret_id, f);
+    if (check_sender(m, terms->senders, f) < 0)
+        return reject(m, now, ret_id, f);
     *ret = &m->base;
     return FILE_MESSAGE_READY;
 }

@@ -79,7 +79,8 @@ int config_load(const char *path, const char *const *overrides, Config **ret, Fa
     return load_file(path, !overrides || !*overrides, &way, ret, f);
 }
 
-int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f)
+int config_load_directory(const char *path, const char *const *overrides, char **ret,
+    SenderRules **ret_senders, Failure *f)
 {
     const Way way = {.overrides = overrides};
     _cleanup_config_ Config *config = NULL;
@@ -88,6 +89,8 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     if (r < 0)
         return r;
     *ret = TAKE_PTR(config->spool.directory);
+    if (ret_senders)
+        *ret_senders = sender_rules_ref(config->spool.senders);
     return 0;
 }
 

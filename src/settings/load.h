@@ -24,9 +24,11 @@
  */
 int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f);
 
-/* spool.directory alone, for who only puts mail there: relays may be missing and files unreadable,
- * and without the default file the default holds. The caller frees *ret. Results as above. */
-int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f);
+/* spool.directory and spool.senders (a reference, or NULL; `ret_senders` NULL: not wanted) alone,
+ * for who only puts mail there: relays may be missing and files unreadable, and without the default
+ * file the defaults hold. The caller frees *ret. Results as above. */
+int config_load_directory(const char *path, const char *const *overrides, char **ret,
+    SenderRules **ret_senders, Failure *f);
 
 /* As config_load() for `n` bytes of text in memory, which mistakes call `name`. Relative paths are
  * taken from the working directory. Here overrides are a program's and may be secrets. */

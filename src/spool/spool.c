@@ -209,6 +209,11 @@ int spool_directory_fd(const Spool *spool)
     return spool->fd;
 }
 
+uid_t spool_directory_owner(const Spool *spool)
+{
+    return spool->owner;
+}
+
 const char *spool_path(const Spool *spool)
 {
     return spool->path;

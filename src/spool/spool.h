@@ -25,6 +25,7 @@ void spool_free(Spool *spool);
 
 int spool_directory_fd(const Spool *spool); /* borrowed */
 const char *spool_path(const Spool *spool); /* borrowed */
+uid_t spool_directory_owner(const Spool *spool);
 
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
  * replaced, or a symbolic link anywhere in the path leads elsewhere now; or a negative errno. */

@@ -158,9 +158,9 @@ START_TEST(the_directory_can_be_had_alone)
     _cleanup_free_
     char *directory = NULL;
 
-    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, &f), 0);
+    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, NULL, &f), 0);
     ck_assert_str_eq(directory, LOCALSTATEDIR "/spool/outbox");
-    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &directory, &f), -ENOENT);
+    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &directory, NULL, &f), -ENOENT);
 }
 END_TEST
 
