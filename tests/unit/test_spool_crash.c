@@ -395,7 +395,7 @@ static SpoolHistory history_of(const Place *p, const char *name)
     ck_assert(spool_name_parse(name, &state, &length));
     snprintf(id, sizeof(id), "%.*s", (int)length, name);
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED) {
-        ck_assert_int_eq(spool_history_load_id(p->spool, id, &h, NULL), 0);
+        ck_assert_int_eq(spool_history_load_id(p->spool, id, state, &h, NULL), 0);
         return h;
     }
     r = spool_claim(p->spool, id, state, 0, true, NOW, &c, NULL, NULL);
@@ -404,8 +404,8 @@ static SpoolHistory history_of(const Place *p, const char *name)
         r = spool_claim(p->spool, id, state, 0, true, NOW, &c, NULL, NULL);
     }
     ck_assert_int_eq(r, SPOOL_CLAIMED);
-    if (spool_claim_has_record(c))
-        ck_assert_int_eq(spool_history_load_id(p->spool, spool_claim_id(c), &h, NULL), 0);
+    ck_assert_int_eq(
+        spool_history_load_id(p->spool, spool_claim_id(c), SPOOL_SENDING, &h, NULL), 0);
     ck_assert_int_eq(spool_release(c, NULL, NULL), 0);
     return h;
 }
