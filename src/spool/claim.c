@@ -355,11 +355,14 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
     if (r != 0)
         return r;
     r = check_same(a, claim, st);
-    if (r != 0) {
+    if (r < 0) {
+        put_back(claim);
+        return failure_set_errno(
+            f, r, "%s/%s: cannot look at the claimed message", a->spool->path, a->name);
+    }
+    if (r > 0) {
         spool_claim_free(claim);
-        return r < 0 ? failure_set_errno(f, r, "%s/%s: cannot look at the claimed message",
-                           a->spool->path, a->name)
-                     : r;
+        return r;
     }
     claim->size = (uint64_t)st->st_size;
     claim->arrival = spool_file_time(&st->st_mtim);

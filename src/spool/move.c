@@ -78,22 +78,25 @@ int spool_record_link(const Spool *spool, const char *id, const char *new_id)
     return r;
 }
 
-/* Another file may have come under the message's name since that was opened. 0, or -ESTALE, and
- * then it has been put back. */
+/* Another file may have come under the message's name since that was opened. 0, or -ESTALE or
+ * another negative errno, and then it has been put back. */
 static int check_moved(const SpoolClaim *claim, SpoolState from, const char *new_id, SpoolState to)
 {
     char name[SPOOL_NAME_MAX];
     struct stat mine, moved;
+    int r = 0;
 
     if (claim->fd < 0)
         return 0;
     (void)spool_name_format(new_id, to, name);
-    if (fstat(claim->fd, &mine) == 0 &&
-        fstatat(claim->spool->fd, name, &moved, AT_SYMLINK_NOFOLLOW) == 0 &&
-        mine.st_dev == moved.st_dev && mine.st_ino == moved.st_ino)
-        return 0;
-    (void)spool_rename_message(claim->spool, new_id, to, claim->id, from);
-    return -ESTALE;
+    if (fstat(claim->fd, &mine) < 0 ||
+        fstatat(claim->spool->fd, name, &moved, AT_SYMLINK_NOFOLLOW) < 0)
+        r = errno == ENOENT ? -ESTALE : -errno;
+    else if (mine.st_dev != moved.st_dev || mine.st_ino != moved.st_ino)
+        r = -ESTALE;
+    if (r < 0)
+        (void)spool_rename_message(claim->spool, new_id, to, claim->id, from);
+    return r;
 }
 
 /* The claim has that id now, and `name` is what its record was called. */
