@@ -187,18 +187,33 @@ class Records(SystemTest):
         self.assertEqual(len(self.queue.events(name.removesuffix(".deferred"), "deferred")), 2)
         self.assertEqual(len(self.copies(ann)), 1)
 
-    def test_a_copy_that_was_put_back_is_sent_to_all(self):
+    def put_back_a_copy(self):
+        """Of a message that ann has and another waits for."""
         ann = self.address()
-        self.start(retry={"first": "1h", "max": "1h"})
+        daemon = self.start(retry={"first": "1h", "max": "1h"})
         self.queue.drop("m", message(to=[ann, "tempfail@lab.test"]))
         self.queue.wait_state("m", "deferred")
+        self.assertEqual(daemon.terminate(), 0)
+        copy = self.directory / "copy"
+        shutil.copytree(self.queue.path, copy)
         for name in ("m.status", "m.deferred"):
-            shutil.copy2(self.queue.path / name, self.directory / name)
             (self.queue.path / name).unlink()
-        for name in ("m.status", "m.deferred"):
-            shutil.copy2(self.directory / name, self.queue.path / name)
-        (self.queue.path / "m.deferred").rename(self.queue.path / "m.queued")
+            shutil.copy2(copy / name, self.queue.path / name)
+        return ann
+
+    def test_a_copy_that_was_put_back_is_sent_to_all(self):
+        ann = self.put_back_a_copy()
+        self.start_again()
+        self.outbox("retry", "m")
         self.wait_copies(2, ann)
+
+    def test_a_copy_that_was_adopted_goes_on(self):
+        ann = self.put_back_a_copy()
+        self.outbox("adopt", "--all")
+        self.start_again()
+        self.outbox("retry", "m")
+        wait_for(lambda: len(self.queue.events("m", "deferred")) == 2, "the second attempt")
+        self.assertEqual(len(self.copies(ann)), 1)
 
 
 class Writing(SystemTest):
