@@ -151,6 +151,8 @@ int directory_recover(Directory *d, const char *id)
         report_trouble(d, &f);
         return r;
     }
+    if (r == -EIO) /* may be over in a moment */
+        attachment_suspect(d->current);
     report(d, FOUND_PROBLEM, id, FILE_OWNER_UNKNOWN, &f);
     return 0;
 }

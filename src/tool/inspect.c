@@ -59,7 +59,7 @@ static int keep_line(void *user, const char *text, size_t n)
     return r;
 }
 
-json_t *inspect_record(const Spool *spool, const char *id, Failure *f)
+json_t *inspect_record(const Spool *spool, const char *id, SpoolState state, Failure *f)
 {
     json_t *lines = json_array();
     int r;
@@ -68,7 +68,7 @@ json_t *inspect_record(const Spool *spool, const char *id, Failure *f)
         (void)failure_set_errno(f, -ENOMEM, "%s/%s.status", spool_path(spool), id);
         return NULL;
     }
-    r = spool_record_read(spool, id, keep_line, lines, f);
+    r = spool_record_read(spool, id, state, keep_line, lines, f);
     if (r == -ENOMEM)
         (void)failure_set_errno(f, r, "%s/%s.status", spool_path(spool), id);
     if (r < 0) {
@@ -103,11 +103,11 @@ static int keep_text(void *user, const char *data, size_t n)
 }
 
 /* The text of the last line that tells of a failure. */
-static char *last_text(const Spool *spool, const char *id)
+static char *last_text(const Spool *spool, const char *id, SpoolState state)
 {
     char *text = NULL;
 
-    (void)spool_record_read(spool, id, keep_text, &text, NULL);
+    (void)spool_record_read(spool, id, state, keep_text, &text, NULL);
     return text;
 }
 
@@ -116,7 +116,7 @@ static int inspect_history(const Spool *spool, Inspection *ret)
     _cleanup_(spool_history_done) SpoolHistory history = {0};
     int r;
 
-    r = spool_history_load_id(spool, ret->id, &history, NULL);
+    r = spool_history_load_id(spool, ret->id, ret->state, &history, NULL);
     if (r < 0)
         return r == -ENOMEM ? r : 0;
     ret->attempts = history.attempts;
@@ -146,7 +146,7 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
     if (r >= 0)
         r = inspect_history(spool, &inspection);
     if (r >= 0) {
-        char *text = last_text(spool, id);
+        char *text = last_text(spool, id, state);
 
         if (text) {
             free(inspection.text);

@@ -33,4 +33,4 @@ void inspection_done(Inspection *inspection);
 json_t *inspection_to_json(const Inspection *inspection);
 
 /* The lines of the record as an array of objects, empty when there is none; NULL with a Failure. */
-json_t *inspect_record(const Spool *spool, const char *id, Failure *f);
+json_t *inspect_record(const Spool *spool, const char *id, SpoolState state, Failure *f);

@@ -140,7 +140,7 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
             id, spool_path(spool));
     if (options->content)
         return print_content(spool, &i);
-    record = inspect_record(spool, id, &f);
+    record = inspect_record(spool, id, state, &f);
     if (!record)
         return tool_fail(&f);
     status = options->json ? print_json(&i, record) : print_text(&i, record);

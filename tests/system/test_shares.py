@@ -80,6 +80,7 @@ class Owner(DropBoxTest):
         self.assertEqual(listed, {"refused": ALICE, "pipe": BOB})
         self.assertEqual(json.loads(self.outbox("show", "refused", "--json"))["uid"], ALICE)
         self.assertIn(f"User:       {ALICE}\n", self.outbox("show", "refused"))
+        self.assertEqual([line["uid"] for line in self.queue.record("refused") if "uid" in line], [ALICE])
 
 
 class Senders(DropBoxTest):

@@ -137,8 +137,8 @@ START_TEST(the_dead_wait_again_when_they_were_put_off)
     ck_assert_int_eq(spool_recover(p.spool, "a", false, id, NULL), SPOOL_REQUEUED);
     place_empty(&p);
     put(&p, "a.sending", "1");
-    put(&p, "a.status", RETRY "{\"event\":\"weighed\"}\n\n{\"event\":\"deliv");
     put(&p, "a.deferred", "2"); /* the name is taken */
+    put(&p, "a.status", RETRY "{\"event\":\"weighed\"}\n\n{\"event\":\"deliv");
     ck_assert_int_eq(spool_recover(p.spool, "a", false, id, NULL), SPOOL_REQUEUED);
     ck_assert_str_eq(id, "a"); /* nor is the record its own, then */
     assert_names(&p, "a.deferred a.queued a.status ");
