@@ -254,14 +254,14 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
     if (m->record_result >= 0 && is_early(m, terms->retry_max, now))
         return wait_again(m, f);
     r = load(m, now, f);
+    if (r == 0 && m->base.n_pending > 0)
+        r = check_sender(m, terms->senders, f);
     if (r == -EBADMSG)
         return reject(m, now, ret_id, f);
     if (r < 0)
         return drop(m, r, f);
     if (m->base.n_pending == 0)
         return finish(m, terms->keep_sent, now, ret_id, f);
-    if (check_sender(m, terms->senders, f) < 0)
-        return reject(m, now, ret_id, f);
     *ret = &m->base;
     return FILE_MESSAGE_READY;
 }

@@ -38,7 +38,8 @@ const char *sender_rules_text(const SenderRules *rules);
 
 /* Whether `user` may name the sender (a bare address, or "" for <>). Root and `queue_owner`, to
  * whom the queue directory belongs, may name any. 0, or -EBADMSG with a Failure (ERROR_SENDER) that
- * says who, which sender, and which ones are allowed. Takes time that is linear in the rules. */
+ * says who, which sender, and which ones are allowed; or -ENOMEM. Takes time that is linear in the
+ * rules. */
 int sender_rules_check(
     const SenderRules *rules, uid_t user, uid_t queue_owner, const char *sender, Failure *f);
 
