@@ -80,7 +80,8 @@ static char fold(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* The same for addresses that are text_equal_mailbox(). They have been checked, so that they fit. */
+/* The same for addresses that are text_equal_mailbox(). They have been checked, so that they fit.
+ */
 static uint64_t hash(const HashKey *key, const char *address)
 {
     const char *at = strrchr(address, '@');
