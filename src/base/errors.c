@@ -62,6 +62,7 @@ static const ErrorRow rows[] = {
     {9007, "ERROR_MEMORY", "No memory is left.", EX_TEMPFAIL},
     {9008, "ERROR_SPOOL", "The queue directory cannot be used.", EX_CANTCREAT},
     {9009, "ERROR_STORAGE", "The disk is full, or fails.", EX_TEMPFAIL},
+    {9010, "ERROR_SENDER", "The user may not name this sender.", EX_NOPERM},
     {10004, "ERROR_EINTR", "Interrupted system call.", EX_TEMPFAIL},
     {10009, "ERROR_EBADF", "Bad file number.", EX_TEMPFAIL},
     {10013, "ERROR_EACCES", "Access denied.", EX_NOPERM},

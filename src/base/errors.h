@@ -62,6 +62,7 @@ typedef enum ErrorNumber {
     ERROR_MEMORY = 9007,
     ERROR_SPOOL = 9008,   /* the queue directory */
     ERROR_STORAGE = 9009, /* no space, or a file system that fails: to be tried again */
+    ERROR_SENDER = 9010,  /* the user may not name this sender (spool.senders) */
 } ErrorNumber;
 
 typedef struct ErrorRow {

@@ -28,6 +28,14 @@ bool text_equal_nocase(const char *a, const char *b)
     return fold(*a) == fold(*b);
 }
 
+bool text_equal_mailbox(const char *a, const char *b)
+{
+    const char *at = strrchr(a, '@');
+    size_t n = at ? (size_t)(at - a) : strlen(a);
+
+    return strncmp(a, b, n) == 0 && text_equal_nocase(a + n, b + n);
+}
+
 bool text_starts_nocase(const char *text, const char *start)
 {
     while (*start && fold(*text) == fold(*start))

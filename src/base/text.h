@@ -7,8 +7,11 @@
 
 #include "base/clock.h"
 
-bool text_equal(const char *a, const char *b);                /* NULL equals only NULL */
-bool text_equal_nocase(const char *a, const char *b);         /* ASCII case folded */
+bool text_equal(const char *a, const char *b);        /* NULL equals only NULL */
+bool text_equal_nocase(const char *a, const char *b); /* ASCII case folded */
+/* Whether two addresses are the same mailbox: the case of a local part may matter to its host, that
+ * of a domain never does (RFC 5321, 2.4). */
+bool text_equal_mailbox(const char *a, const char *b);
 bool text_starts_nocase(const char *text, const char *start); /* ASCII case folded */
 bool text_ends(const char *text, const char *end);
 bool text_is_ascii(const char *data, size_t n);

@@ -26,7 +26,7 @@ static int fail(const Failure *failure, int status)
 /* The failure goes to the log, because nobody looks at a daemon's standard error. */
 static int fail_log(Log *log, const Failure *failure, int status)
 {
-    event_problem(log, NULL, failure);
+    event_problem(log, &(ProblemReport){.failure = failure});
     return status;
 }
 

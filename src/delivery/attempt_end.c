@@ -43,9 +43,10 @@ static void count(const Verdict *v, EngineStatistics *statistics)
 }
 
 static void report_problem(
-    const AttemptContext *context, const char *id, const Failure *f, bool pauses)
+    const Attempt *a, const AttemptContext *context, const Failure *f, bool pauses)
 {
-    const ProblemReport report = {.id = id, .failure = f, .pauses = pauses};
+    const ProblemReport report = {
+        .id = a->id, .owner = a->report.owner, .failure = f, .pauses = pauses};
 
     if (context->observer->problem)
         context->observer->problem(context->user, &report);
@@ -91,6 +92,7 @@ static void remember_report(Attempt *a, usec_t now)
     free(a->sender);
     a->sender = strdup(message_envelope(m->message)->sender);
     a->report = (MessageReport){
+        .owner = m->owner,
         .sender = a->sender,
         .change = a->verdict.change,
         .attempt = attempt_number(a),
@@ -109,7 +111,7 @@ int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *s
     if (result == SOURCE_LATER)
         return result;
     if (result != 0)
-        report_problem(context, a->id, f, result < 0 && error_is_common(result));
+        report_problem(a, context, f, result < 0 && error_is_common(result));
     if (result < 0)
         return result;
     if (result == 0) {

@@ -21,6 +21,7 @@ static void report_group(Attempt *a, const AttemptContext *context, const Delive
     const OutcomeVia via = via_of(a);
     const OutcomeReport report = {
         .id = a->message->id,
+        .owner = a->message->owner,
         .sender = message_envelope(a->message->message)->sender,
         .recipients = recipients,
         .n_recipients = n,

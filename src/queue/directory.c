@@ -31,7 +31,7 @@ static int read_on(Directory *d, usec_t now)
     int r = names_read(&d->current->names, now, id, &f);
 
     if (r < 0) {
-        d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, NULL, &f);
+        d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, &f);
         return r;
     }
     if (r > 0)
@@ -162,6 +162,8 @@ static void use_config(Directory *d, const Config *config)
 {
     d->settle = config->spool.settle;
     d->keep_sent = config->spool.keep_sent;
+    (void)sender_rules_unref(d->senders);
+    d->senders = sender_rules_ref(config->spool.senders);
     d->retry_max = config->retry.max;
     if (d->current)
         d->current->names.retry_max = d->retry_max;
@@ -206,6 +208,7 @@ void directory_free(Directory *d)
     directory_drop_loading(d);
     directory_end(d);
     (void)worker_unref(d->worker);
+    (void)sender_rules_unref(d->senders);
     (void)sd_event_unref(d->loop);
     free(d->path);
     free(d);

@@ -21,7 +21,7 @@
 static void tell(Directory *d, SourceFinding finding, const Failure *f)
 {
     if (d->base.handlers)
-        d->base.handlers->found(d->base.user, finding, NULL, NULL, f);
+        d->base.handlers->found(d->base.user, finding, NULL, f);
 }
 
 /* ---- what the watch sees ---- */

@@ -6,6 +6,7 @@
 #include "base/worker.h"
 #include "queue/attachment.h"
 #include "queue/source.h"
+#include "settings/senders.h"
 
 typedef struct Directory Directory;
 typedef struct Loading Loading; /* a message whose record is being read */
@@ -18,6 +19,7 @@ struct Directory {
     bool watches;
     usec_t settle, retry_max;
     bool keep_sent;
+    SenderRules *senders;
     Attachment *current; /* NULL while the directory is lost */
     char *lost_for;      /* why, as it was told last; NULL while it is not lost */
     unsigned findings;   /* of the step under way */

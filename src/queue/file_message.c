@@ -57,6 +57,7 @@ FileMessage *file_message_new(
     m->claim = claim;
     m->kind = kind;
     m->base.id = spool_claim_id(claim);
+    m->base.owner = spool_claim_owner(claim);
     memccpy(m->name, name, '\0', sizeof(m->name));
     return m;
 }
@@ -64,6 +65,11 @@ FileMessage *file_message_new(
 const char *file_message_name(const FileMessage *m)
 {
     return m->name;
+}
+
+uid_t file_message_owner(const FileMessage *m)
+{
+    return m->base.owner;
 }
 
 /* ---- opening ---- */
@@ -143,6 +149,14 @@ static int load(FileMessage *m, usec_t now, Failure *f)
     input_file_init(&m->content, spool_claim_fd(m->claim), spool_claim_size(m->claim));
     r = message_open(&m->content.base, m->base.arrival, m->base.id, &m->base.message, f);
     return r < 0 ? r : find_pending(m);
+}
+
+/* Whether who queued it may name its sender. As sender_rules_check(). */
+static int check_sender(const FileMessage *m, const SenderRules *senders, Failure *f)
+{
+    return sender_rules_check(senders, m->base.owner,
+        spool_directory_owner(spool_claim_spool(m->claim)),
+        message_envelope(m->base.message)->sender, f);
 }
 
 /* Gives a message back for which nothing can be done at present. Consumes it. */
@@ -254,24 +268,26 @@ static int wait_again(FileMessage *m, Failure *f)
     return r == 0 ? FILE_MESSAGE_DONE : -ESTALE;
 }
 
-int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t now,
-    HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, HeldMessage **ret,
+    char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     int r;
 
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
-    if (m->record_result >= 0 && is_early(m, retry_max, now)) {
+    if (m->record_result >= 0 && is_early(m, terms->retry_max, now)) {
         end_reading(m);
         return wait_again(m, f);
     }
     r = load(m, now, f);
     end_reading(m);
+    if (r == 0 && m->base.n_pending > 0)
+        r = check_sender(m, terms->senders, f);
     if (r == -EBADMSG)
         return reject(m, now, ret_id, f);
     if (r < 0)
         return drop(m, r, f);
     if (m->base.n_pending == 0)
-        return finish(m, keep_sent, now, ret_id, f);
+        return finish(m, terms->keep_sent, now, ret_id, f);
     *ret = &m->base;
     return FILE_MESSAGE_READY;
 }

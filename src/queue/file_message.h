@@ -5,6 +5,7 @@
 
 #include "queue/attachment.h"
 #include "queue/source.h"
+#include "settings/senders.h"
 
 typedef struct FileMessage FileMessage;
 
@@ -16,6 +17,8 @@ FileMessage *file_message_new(
 
 /* As it was given; borrowed. */
 const char *file_message_name(const FileMessage *message);
+
+uid_t file_message_owner(const FileMessage *message);
 
 /* True when its record is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);
@@ -35,10 +38,17 @@ typedef enum FileMessageResult {
     FILE_MESSAGE_DEFECT = 2, /* it cannot be sent, and is `.failed` now: see id and Failure */
 } FileMessageResult;
 
+/* What the settings say of messages. */
+typedef struct MessageTerms {
+    bool keep_sent;
+    usec_t retry_max;
+    const SenderRules *senders;
+} MessageTerms;
+
 /* Reads envelope and header. A FileMessageResult, or a negative errno with a Failure: it is put
  * back, and so not known any more. Consumes the message but for READY. `ret_id` is its id
  * afterwards. */
-int file_message_open(FileMessage *message, bool keep_sent, usec_t retry_max, usec_t now,
+int file_message_open(FileMessage *message, const MessageTerms *terms, usec_t now,
     HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f);
 
 /* True when its file was not in memory, so that its first bytes had to be waited for. */

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
@@ -23,6 +24,7 @@ typedef struct Source Source;
 typedef struct HeldMessage {
     Source *source;
     const char *id;
+    uid_t owner;          /* the user who queued it */
     Message *message;     /* envelope and content */
     usec_t arrival;       /* realtime */
     usec_t first_attempt; /* realtime of the first counted attempt of its present life; 0: none.
@@ -74,6 +76,13 @@ typedef enum SourceFinding {
     FOUND_BACK,      /* it can again */
 } SourceFinding;
 
+/* The message that something was found about. */
+typedef struct SourceFound {
+    const char *id;
+    const char *old_id; /* what it was called before; NULL where that is the same */
+    uid_t owner;        /* FILE_OWNER_UNKNOWN (base/file.h) where that was not seen */
+} SourceFound;
+
 /* Called from the loop, and from within the operations below. */
 typedef struct SourceHandlers {
     void (*wake)(void *user); /* take() may have something now */
@@ -82,10 +91,9 @@ typedef struct SourceHandlers {
     void (*ended)(void *user, HeldMessage *message, int result, const Failure *failure);
     /* Another process has taken it over: stop, and write nothing; abandon() is all that is left. */
     void (*lost)(void *user, HeldMessage *message);
-    /* `id` is NULL for what is about no one message; `old_id` is what it was called before, NULL
-     * where that is the same. */
-    void (*found)(void *user, SourceFinding finding, const char *id, const char *old_id,
-        const Failure *failure);
+    /* `message` is NULL for what is about no one message. */
+    void (*found)(
+        void *user, SourceFinding finding, const SourceFound *message, const Failure *failure);
 } SourceHandlers;
 
 typedef struct SourceFigures {

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "settings/senders.h"
 
 typedef enum TlsMode {
     TLS_MODE_AUTOMATIC, /* STARTTLS required on ports 25 and 587, implicit on every other */
@@ -105,6 +106,7 @@ typedef struct SpoolConfig {
     bool keep_sent;
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */
+    SenderRules *senders;
 } SpoolConfig;
 
 typedef struct RetryConfig {

@@ -17,7 +17,7 @@
 typedef struct Way {
     const char *const *overrides;
     bool secrets_allowed;
-    const Setting *only; /* as in a draft; NULL: all, their combinations and files, too */
+    const Setting *only, *beside; /* as in a draft; NULL: all, their combinations and files, too */
 } Way;
 
 /* `path` NULL: not from a file. */
@@ -30,6 +30,7 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
 
     draft->secrets_allowed = way->secrets_allowed;
     draft->only = way->only;
+    draft->beside = way->beside;
     if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
     if (r == 0 && slash) {
@@ -87,9 +88,14 @@ static bool is_dispensable(const char *path, int error)
     return !path && error != -ENOMEM && !error_is_common(error);
 }
 
-int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f)
+int config_load_directory(const char *path, const char *const *overrides, char **ret,
+    SenderRules **ret_senders, Failure *f)
 {
-    const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "directory")};
+    const Way way = {
+        .overrides = overrides,
+        .only = setting_find(SECTION_SPOOL, "directory"),
+        .beside = ret_senders ? setting_find(SECTION_SPOOL, "senders") : NULL,
+    };
     _cleanup_source_ Source source = {.lenient = true};
     _cleanup_config_ Config *config = NULL;
     const char *file = path ?: SETTINGS_DEFAULT_PATH;
@@ -108,6 +114,8 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     if (r < 0)
         return r;
     *ret = TAKE_PTR(config->spool.directory);
+    if (ret_senders)
+        *ret_senders = sender_rules_ref(config->spool.senders);
     return doubtful && text_equal(*ret, way.only->default_text);
 }
 

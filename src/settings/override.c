@@ -50,7 +50,7 @@ static int apply(Draft *draft, const char *name, const char *value)
             "a secret on the command line can be read by every user; use %s_file, %s_command or "
             "%s_credential",
             setting->name, setting->name, setting->name);
-    if (draft->only && setting != draft->only)
+    if (!draft_wants(draft, setting))
         return 0;
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);

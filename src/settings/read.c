@@ -45,8 +45,10 @@ static int read_value(Draft *draft, const Source *source, const Setting *row, si
         return draft_set(draft, row, relay, VALUE_NUMBER,
             value_number_text(config_setting_get_float(setting), text), origin);
     default:
-        return draft_mistake(draft, origin, draft_label(draft, row, relay, label),
-            "is a group or list; write one value");
+        return row == draft->beside
+                   ? 0
+                   : draft_mistake(draft, origin, draft_label(draft, row, relay, label),
+                         "is a group or list; write one value");
     }
 }
 
@@ -61,7 +63,7 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
         const char *name = config_setting_name(setting);
         const Setting *row = setting_find(section, name);
 
-        if (row && draft->only && row != draft->only)
+        if (row && !draft_wants(draft, row))
             continue;
         if (row) {
             r = read_value(draft, source, row, relay, setting);
@@ -115,7 +117,7 @@ static int unknown_section(Draft *draft, Origin origin, const char *name)
                        ? 0
                        : draft_mistake(draft, origin, name, "unknown section; did you mean \"%s\"?",
                              section_name(s));
-    if (draft->only && meant != draft->only)
+    if (draft->only && (!meant || !draft_wants(draft, meant)))
         return 0;
     return draft_unknown(draft, origin, SECTION_MAX, name, name);
 }

@@ -66,6 +66,8 @@ static const Setting table[] = {
     {SPOOL(settle), "", SETTING_DURATION, IN_SPOOL(settle), "2s", 0, USEC_PER_HOUR,
         .help = "how long a file must be left alone where no lease can tell that its writer is "
                 "done"},
+    {SPOOL(senders), "", SETTING_SENDERS, IN_SPOOL(senders), NULL,
+        .help = "which envelope senders a user may name; anybody may name any when not set"},
 
     /* ---- relays: who and where ---- */
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,

@@ -88,6 +88,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_FACTOR: return append_factor(*(const double *)field, out);
     case SETTING_ENUM: return append_choice(setting, field, out);
     case SETTING_SECRET: return buffer_append_string(out, "***");
+    case SETTING_SENDERS:
+        return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     default: return buffer_append_string(out, *(char *const *)field);
     }
 }
@@ -162,6 +164,7 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_PROTOCOLS] =
             "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
         [SETTING_SECRET] = "text in quotes",
+        [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
 
     switch (setting->type) {

@@ -41,10 +41,13 @@ static int carry(Buffer *lines, const SpoolHistory *h)
     return r;
 }
 
-/* All that is to stand in the new record. 0 or -ENOMEM. */
-static int collect(const SpoolClaim *claim, const Buffer *lines, Buffer *ret)
+/* All that is to stand in the new record. 0 or a negative errno. */
+static int collect(SpoolClaim *claim, const Buffer *lines, Buffer *ret)
 {
-    int r = carry(ret, &claim->history);
+    int r = spool_claim_bind(claim, ret);
+
+    if (r >= 0)
+        r = carry(ret, &claim->history);
 
     if (r >= 0)
         r = buffer_append(ret, buffer_data(&claim->appended), buffer_size(&claim->appended));
@@ -88,6 +91,7 @@ static int start(SpoolClaim *claim, const char *id, const Buffer *lines)
     }
     memmove(claim->id, id, strlen(id) + 1);
     spool_claim_set_record(claim, &st);
+    claim->bound = true;
     return 0;
 }
 
@@ -97,9 +101,10 @@ int spool_record_start_anew(SpoolClaim *claim, bool elsewhere, const Buffer *lin
     char id[SPOOL_NAME_MAX];
     int r = collect(claim, lines, &all);
 
-    elsewhere = elsewhere || spool_id_is_kept(claim->spool, claim->id);
     if (r >= 0)
-        r = elsewhere ? -EEXIST : start(claim, claim->id, &all);
+        r = elsewhere ? 1 : spool_id_is_kept(claim->spool, claim->id);
+    if (r >= 0)
+        r = r > 0 ? -EEXIST : start(claim, claim->id, &all);
     for (int tries = 0; tries < ID_TRIES && r == -EEXIST; tries++) {
         spool_name_make_id(claim->id, id);
         r = start(claim, id, &all);

@@ -43,8 +43,10 @@ static int cannot_create(const SpoolClaim *claim, int error, Failure *f)
 static int create_record(SpoolClaim *claim, Failure *f)
 {
     char name[SPOOL_NAME_MAX];
-    int r = spool_id_is_kept(claim->spool, claim->id) ? -EEXIST : 0;
+    int r = spool_id_is_kept(claim->spool, claim->id);
 
+    if (r > 0)
+        r = -EEXIST;
     for (int tries = 0; tries < ID_TRIES; tries++) {
         if (r == -EEXIST) /* not one of its own: nothing comes along */
             r = spool_claim_change_id(claim, SPOOL_SENDING, SPOOL_SENDING);
@@ -102,11 +104,6 @@ int spool_record_write(int fd, const Buffer *lines, struct stat *ret)
 
 void spool_claim_set_record(SpoolClaim *claim, const struct stat *st)
 {
-    char name[SPOOL_NAME_MAX];
-    bool same = claim->record_device == st->st_dev && claim->record_inode == st->st_ino;
-
-    if ((!claim->has_record || !same) && spool_name_format_record(claim->id, name))
-        claim->record_birth = spool_record_birth(claim->spool->fd, name);
     claim->has_record = true;
     claim->record_device = st->st_dev;
     claim->record_inode = st->st_ino;
@@ -115,21 +112,17 @@ void spool_claim_set_record(SpoolClaim *claim, const struct stat *st)
 
 /* Whether what is there now is the very file that was the claim's record, which nobody else could
  * write to, only with further names. A descriptor for reading, or -1. */
-static int open_linked(const SpoolClaim *claim)
+static int open_linked(SpoolClaim *claim)
 {
-    _cleanup_close_ int fd = -1;
-    char name[SPOOL_NAME_MAX];
-    struct stat st;
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
 
-    if (claim->record_birth == 0 || !spool_name_format_record(claim->id, name))
+    if (spool_record_view(claim->spool, claim->id, &view) != RECORD_OWN || !view.bound ||
+        view.st.st_dev != claim->record_device || view.st.st_ino != claim->record_inode ||
+        (uint64_t)view.st.st_size != claim->record_bytes ||
+        spool_claim_identify(claim, SPOOL_SENDING) < 0 ||
+        !file_identity_is_same(&view.file, &claim->identity))
         return -1;
-    fd = openat(claim->spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
-    if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != claim->record_device ||
-        st.st_ino != claim->record_inode || (uint64_t)st.st_size != claim->record_bytes ||
-        spool_record_birth(fd, "") != claim->record_birth)
-        return -1;
-    st.st_nlink = 1;
-    return spool_record_is_trusted(claim->spool, &st) ? TAKE_FD(fd) : -1;
+    return TAKE_FD(view.fd);
 }
 
 /* Puts a copy in the record's place, which has no other name and can be written to. 0 or a negative
@@ -185,23 +178,43 @@ void spool_claim_remember(SpoolClaim *claim, const Buffer *lines)
         claim->loaded = false;
 }
 
-static int append(SpoolClaim *claim, const Buffer *lines, bool durable, Failure *f)
+/* The lines and, where they are the record's first, whose it is. */
+static int gather(SpoolClaim *claim, const Buffer *lines, Buffer *ret)
 {
-    bool created = !claim->has_record;
-    _cleanup_close_ int fd = created ? create_record(claim, f) : reopen(claim, f);
-    struct stat st = {0};
-    int r;
+    int r = claim->record_bytes > 0 ? 0 : spool_claim_bind(claim, ret);
 
-    if (!created && (fd == -ENOENT || fd == -ESTALE))
-        return spool_record_start_anew(claim, fd == -ESTALE, lines, f);
-    if (fd < 0)
-        return fd;
-    r = spool_record_write(fd, lines, &st);
+    return r < 0 ? r : buffer_append(ret, buffer_data(lines), buffer_size(lines));
+}
+
+/* Writes to the record, which was opened, and knows it from then on: also when the lines did not
+ * fit, for it is the claim's. */
+static int write_to(SpoolClaim *claim, int fd, const Buffer *lines, bool durable, bool created)
+{
+    struct stat st = {0};
+    int r = spool_record_write(fd, lines, &st);
+
     if (r >= 0 && durable)
         r = fdatasync(fd) < 0 ? -errno : 0;
     if (r >= 0 && durable && created)
         r = file_sync(claim->spool->fd);
-    spool_claim_set_record(claim, &st); /* also when the lines did not fit: it is ours */
+    claim->bound = claim->bound || (claim->record_bytes == 0 && st.st_size > 0);
+    spool_claim_set_record(claim, &st);
+    return r;
+}
+
+static int append(SpoolClaim *claim, const Buffer *lines, bool durable, Failure *f)
+{
+    bool created = !claim->has_record;
+    _cleanup_buffer_ Buffer all = {0};
+    int r = gather(claim, lines, &all);
+    _cleanup_close_ int fd = r < 0 ? -1 : created ? create_record(claim, f) : reopen(claim, f);
+
+    if (r >= 0 && !created && (fd == -ENOENT || fd == -ESTALE))
+        return spool_record_start_anew(claim, fd == -ESTALE, lines, f);
+    if (r >= 0 && fd < 0)
+        return fd;
+    if (r >= 0)
+        r = write_to(claim, fd, &all, durable, created);
     if (r < 0)
         return failure_set_errno(f, r,
             "%s/%s.status: cannot write the delivery record; see that the file system has room "

@@ -9,19 +9,8 @@
 #include "base/errors.h"
 #include "spool/internal.h"
 
-#define ID_TRIES 8
-
 /* A larger file's blocks are given back at once. */
 #define CLOSE_LATER_MAX (256 * 1024)
-
-static int rename_record(const Spool *spool, const char *id, const char *new_id)
-{
-    char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
-
-    if (!spool_name_format_record(id, from) || !spool_name_format_record(new_id, to))
-        return -ENAMETOOLONG;
-    return spool_rename_fresh(spool->fd, from, to);
-}
 
 int spool_rename_message(
     const Spool *spool, const char *id, SpoolState from, const char *new_id, SpoolState to)
@@ -34,29 +23,6 @@ int spool_rename_message(
         return -ENAMETOOLONG;
     return strcmp(id, new_id) == 0 ? spool_rename(spool->fd, old, new)
                                    : spool_rename_fresh(spool->fd, old, new);
-}
-
-int spool_claim_change_id(SpoolClaim *claim, SpoolState from, SpoolState to)
-{
-    char id[SPOOL_NAME_MAX];
-    int r = -EEXIST;
-
-    for (int tries = 0; tries < ID_TRIES && r == -EEXIST; tries++) {
-        spool_name_make_id(claim->id, id);
-        /* The record goes first: a crash between costs a second delivery at most, while a record
-         * left behind could have another message's recipients skipped. */
-        r = claim->has_record ? rename_record(claim->spool, claim->id, id) : 0;
-        if (r == -ENOENT)
-            r = 0;
-        if (r < 0)
-            continue;
-        r = spool_rename_message(claim->spool, claim->id, from, id, to);
-        if (r < 0 && claim->has_record)
-            (void)rename_record(claim->spool, id, claim->id);
-    }
-    if (r >= 0)
-        strcpy(claim->id, id);
-    return r;
 }
 
 /* `.sending` -> `to`, under a new id when the name is taken. */
@@ -114,13 +80,11 @@ static void tell_id(const SpoolClaim *claim, char *ret_id)
         strcpy(ret_id, claim->id);
 }
 
-/* Deletes the file of a claim without a record. As spool_complete(). */
+/* Deletes the file of a delivered message. As spool_complete(). */
 static int delete_file(SpoolClaim *claim, Failure *f)
 {
     int r = spool_unlink_message(claim->spool, claim->id, SPOOL_SENDING, f);
 
-    if (r < 0 && r != -ENOENT)
-        return -r;
     if (r == 0 && claim->size <= CLOSE_LATER_MAX && claim->spool->closer)
         closer_take(claim->spool->closer, TAKE_FD(claim->fd));
     if (r == -ENOENT)
@@ -128,31 +92,23 @@ static int delete_file(SpoolClaim *claim, Failure *f)
             "%s/%s.sending: somebody moved or removed the message while it was being sent; it has "
             "been delivered: delete it wherever it is now, or it is sent again",
             claim->spool->path, claim->id);
-    spool_claim_free(claim);
     return r;
 }
 
 int spool_complete(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f)
 {
-    SpoolClaim *owned _cleanup_(spool_claim_free_p) = NULL;
     int r;
 
     tell_id(claim, ret_id);
-    if (!keep_sent && !claim->has_record)
-        return delete_file(claim, f);
-    r = change_state(claim, SPOOL_SENT, f);
+    r = keep_sent ? change_state(claim, SPOOL_SENT, f) : delete_file(claim, f);
     tell_id(claim, ret_id);
     if (r < 0 && r != -ENOENT)
         return -r;
-    /* Past this rename nothing sends it again, so that its record may go before it. */
-    owned = claim;
-    if (r < 0 || keep_sent)
-        return r;
-    r = spool_unlink_record(owned->spool, owned->id, f);
-    if (r < 0)
-        return r;
-    r = spool_unlink_message(owned->spool, owned->id, SPOOL_SENT, f);
-    return r == -ENOENT ? 0 : r;
+    /* What somebody moved goes on with its record. One that is left behind alone is nobody's. */
+    if (r >= 0 && !keep_sent && claim->has_record)
+        r = spool_unlink_record(claim->spool, claim->id, f);
+    spool_claim_free(claim);
+    return r;
 }
 
 int spool_set_due(const Spool *spool, const char *id, usec_t next)

@@ -15,8 +15,6 @@
  * long. */
 #define LINK_GRACE (10 * USEC_PER_SEC)
 
-#define ID_TRIES 8
-
 /* What the steps of one claim share. */
 typedef struct Attempt {
     Spool *spool;
@@ -25,7 +23,7 @@ typedef struct Attempt {
     usec_t settle;
     bool settled;
     usec_t now;
-    char *ret_id;
+    SpoolDefect *ret_defect; /* or NULL */
     char name[SPOOL_NAME_MAX];
 } Attempt;
 
@@ -36,10 +34,7 @@ SpoolClaim *spool_claim_new(Spool *spool, const char *id, SpoolState from)
     if (!claim)
         return NULL;
     *claim = (SpoolClaim){.spool = spool, .fd = -1, .from = from};
-    if (strlen(id) <= SPOOL_ID_MAX)
-        strcpy(claim->id, id);
-    else
-        spool_name_make_id(id, claim->id);
+    memccpy(claim->id, id, '\0', sizeof(claim->id) - 1);
     return claim;
 }
 
@@ -59,44 +54,6 @@ static bool is_young(usec_t then, usec_t now, usec_t age)
     return then > now ? then - now < age : now - then < age;
 }
 
-/* Renames the file to `.sending`, under a new id where the name is taken. 0 with the claim,
- * SPOOL_GONE, SPOOL_LOCKED, or a negative errno with a Failure. */
-static int take(const Attempt *a, SpoolClaim **ret, Failure *f)
-{
-    SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id, a->from);
-    int r = -EEXIST;
-
-    if (!claim)
-        return failure_set_errno(f, -ENOMEM, "%s/%s", a->spool->path, a->name);
-    for (int tries = 0; tries < ID_TRIES && r == -EEXIST; tries++) {
-        if (tries > 0)
-            spool_name_make_id(a->id, claim->id);
-        r = spool_rename_message(a->spool, a->id, a->from, claim->id, SPOOL_SENDING);
-    }
-    if (r == -ENOENT)
-        return SPOOL_GONE;
-    if (r == -EBUSY)
-        return SPOOL_LOCKED; /* a file system is mounted on it */
-    if (r < 0)
-        return failure_set_errno(f, r,
-            "%s/%s: cannot rename to claim it; see that the directory can be written and, when it "
-            "is sticky, belongs to this user",
-            a->spool->path, a->name);
-    *ret = TAKE_PTR(claim);
-    return 0;
-}
-
-/* A record that ends with `sent` is of a message that is done; what has its id now is another one.
- */
-static bool is_closed(const SpoolClaim *claim)
-{
-    RecordEvent last;
-    usec_t next;
-
-    /* What cannot be read is complained about by who needs to know what is in it. */
-    return spool_record_last(claim->spool, claim->id, &last, &next) >= 0 && last == RECORD_SENT;
-}
-
 /* The record may be this message's, or one of another whom it would be taken for: neither going on
  * with it nor starting anew is safe. */
 static int refuse_doubtful(const SpoolClaim *claim, const struct stat *st, Failure *f)
@@ -109,28 +66,113 @@ static int refuse_doubtful(const SpoolClaim *claim, const struct stat *st, Failu
         claim->spool->path, claim->id);
 }
 
+/* Looks for the record of the claim, whose file is called `id.state`. RECORD_OWN, and then the
+ * claim has it; RECORD_NONE; RECORD_FOREIGN, also of one that ends with `sent`: its message is
+ * done, and was put back to be sent anew; RECORD_ORPHAN; or a negative errno with a Failure. */
+static int find_record(SpoolClaim *claim, SpoolState state, Failure *f)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    RecordEvent last = RECORD_NOTHING;
+    usec_t next;
+    int r = spool_record_look(claim, claim->id, state, &view);
+
+    if (r == RECORD_DOUBTFUL)
+        return refuse_doubtful(claim, &view.st, f);
+    if (r == RECORD_OWN) {
+        int error = spool_record_last(view.fd, &last, &next);
+
+        r = error < 0 ? error : last == RECORD_SENT ? RECORD_FOREIGN : RECORD_OWN;
+    }
+    if (r < 0)
+        return failure_set_errno(
+            f, r, "%s/%s.status: cannot read the delivery record", claim->spool->path, claim->id);
+    claim->has_record = r == RECORD_OWN;
+    claim->loaded = !claim->has_record; /* nothing to load */
+    if (claim->has_record)
+        spool_claim_set_record(claim, &view.st);
+    claim->bound = claim->has_record && view.bound;
+    return r;
+}
+
+/* Takes the message out of the queue under a new id, and its record along. */
+static int take_elsewhere(const Attempt *a, SpoolClaim *claim, Failure *f)
+{
+    int r = find_record(claim, a->from, f);
+
+    if (r >= 0)
+        r = spool_claim_change_id(claim, a->from, SPOOL_SENDING);
+    return r == -ESTALE ? -ENOENT : r; /* the file that was opened is not there any more */
+}
+
+static int cannot_take(const Attempt *a, int error, Failure *f)
+{
+    return failure_set_errno(f, error,
+        "%s/%s: cannot rename to claim it; see that the directory can be written and, when it is "
+        "sticky, belongs to this user",
+        a->spool->path, a->name);
+}
+
+/* Renames the file to `.sending`, under a new id where the name is taken. Takes `fd` (or -1), which
+ * holds the lock. 0 with the claim, SPOOL_GONE, SPOOL_LOCKED, or a negative errno with a Failure.
+ */
+static int take(const Attempt *a, int fd, SpoolClaim **ret, Failure *f)
+{
+    SpoolClaim *claim _cleanup_(spool_claim_free_p) = spool_claim_new(a->spool, a->id, a->from);
+    _cleanup_close_ int lock = fd;
+    int r = -EEXIST;
+
+    if (!claim)
+        return failure_set_errno(f, -ENOMEM, "%s/%s", a->spool->path, a->name);
+    claim->fd = TAKE_FD(lock);
+    if (strlen(a->id) <= SPOOL_ID_MAX)
+        r = spool_rename_message(a->spool, a->id, a->from, a->id, SPOOL_SENDING);
+    if (r == -EEXIST)
+        r = take_elsewhere(a, claim, f);
+    if (r == -ENOENT)
+        return SPOOL_GONE;
+    if (r == -EBUSY)
+        return SPOOL_LOCKED; /* a file system is mounted on it */
+    if (r < 0)
+        return f && f->text ? r : cannot_take(a, r, f);
+    *ret = TAKE_PTR(claim);
+    return 0;
+}
+
+/* Removes the record of a message that is not there any more. 0, -EPERM or -EACCES when it stays,
+ * or another negative errno. */
+static int remove_orphan(const SpoolClaim *claim)
+{
+    char name[SPOOL_NAME_MAX];
+
+    if (!spool_name_format_record(claim->id, name) || unlinkat(claim->spool->fd, name, 0) == 0)
+        return 0;
+    return errno == ENOENT ? 0 : -errno;
+}
+
 /* Finds the record that belongs to the claim, which gets another id when its own is in use. */
 static int settle_record(SpoolClaim *claim, Failure *f)
 {
-    struct stat st;
-    int r = spool_record_look(claim->spool, claim->id, &st);
+    int r = find_record(claim, SPOOL_SENDING, f);
 
-    claim->loaded = r != RECORD_OWN; /* nothing to load */
-    if (r == RECORD_NONE)
-        return 0;
-    if (r == RECORD_DOUBTFUL)
-        return refuse_doubtful(claim, &st, f);
-    if (r == RECORD_OWN && !is_closed(claim)) {
-        spool_claim_set_record(claim, &st);
-        return 0;
-    }
-    claim->loaded = true;
-    if (r >= 0)
+    if (r < 0 || r == RECORD_NONE || r == RECORD_OWN)
+        return MIN(r, 0);
+    if (r == RECORD_ORPHAN)
+        r = remove_orphan(claim);
+    if (r == RECORD_FOREIGN || r == -EPERM || r == -EACCES)
         r = spool_claim_change_id(claim, SPOOL_SENDING, SPOOL_SENDING);
     return r < 0 ? failure_set_errno(f, r,
-                       "%s/%s: cannot give it a new id, though another message has its own",
+                       "%s/%s: cannot make room for its delivery record, whose name another "
+                       "message's has, under this id or a new one",
                        claim->spool->path, claim->id)
                  : 0;
+}
+
+/* Gives back a claim whose record could not be looked at, under no other id, for the record would
+ * not come along: where its name was taken it waits as `.sending` of nobody. Consumes it. */
+static void put_back(SpoolClaim *claim)
+{
+    (void)spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, claim->id, claim->from);
+    spool_claim_free(claim);
 }
 
 /* Puts the reason into the record of the claim, and the claim to `.failed`. */
@@ -139,26 +181,28 @@ static int record_defect(const Attempt *a, SpoolClaim *claim, const Failure *rea
     int r = settle_record(claim, f);
 
     if (r >= 0)
-        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason), a->ret_id, f);
-    (void)spool_release(claim, NULL, NULL);
+        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason),
+            a->ret_defect ? a->ret_defect->id : NULL, f);
+    put_back(claim);
     return r;
 }
 
 /* Brings what is no message to `.failed`. Takes `fd` (or -1), which holds the lock, and `reason`.
  * SPOOL_DEFECTIVE with the reason in `f`, SPOOL_GONE, or a negative errno with a Failure. */
-static int fail_defective(const Attempt *a, int fd, Failure reason, Failure *f)
+static int fail_defective(
+    const Attempt *a, int fd, const struct stat *st, Failure reason, Failure *f)
 {
     _cleanup_failure_ Failure why = reason;
-    _cleanup_close_ int lock = fd;
     SpoolClaim *claim = NULL;
-    int r = take(a, &claim, f);
+    int r = take(a, fd, &claim, f);
 
     if (r != 0)
         return r;
-    claim->fd = TAKE_FD(lock);
     r = record_defect(a, claim, &why, f);
     if (r < 0)
         return r == -ENOENT ? SPOOL_GONE : r;
+    if (a->ret_defect)
+        a->ret_defect->owner = st->st_uid;
     (void)failure_set(f, 0, why.number, "%s", failure_text(&why));
     return SPOOL_DEFECTIVE;
 }
@@ -209,7 +253,7 @@ static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure 
     (void)failure_set(&reason, 0, ERROR_FILE,
         "not a message: %s, not a regular file; remove it, and put the file itself in its place",
         kind_of(st->st_mode));
-    return fail_defective(a, fd, reason, f);
+    return fail_defective(a, fd, st, reason, f);
 }
 
 /* A regular file that may not be opened: where several users send from one directory, it may be
@@ -286,7 +330,7 @@ static int several_links(const Attempt *a, int fd, const struct stat *st, Failur
         "the file has %ju names (hard links), so that it may be another program's, and could "
         "change while it is sent; copy it into the queue instead of linking it",
         (uintmax_t)st->st_nlink);
-    return fail_defective(a, fd, reason, f);
+    return fail_defective(a, fd, st, reason, f);
 }
 
 /* The rename was by name and the lock is on a file: they must be the same. 0, SPOOL_GONE when
@@ -310,24 +354,26 @@ static int check_same(const Attempt *a, const SpoolClaim *claim, const struct st
 static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClaim **ret, Failure *f)
 {
     SpoolClaim *claim = NULL;
-    _cleanup_close_ int lock = fd;
-    int r = take(a, &claim, f);
+    int r = take(a, fd, &claim, f);
 
     if (r != 0)
         return r;
     r = check_same(a, claim, st);
-    if (r != 0) {
-        spool_claim_free(claim);
-        return r < 0 ? failure_set_errno(f, r, "%s/%s: cannot look at the claimed message",
-                           a->spool->path, a->name)
-                     : r;
+    if (r < 0) {
+        put_back(claim);
+        return failure_set_errno(
+            f, r, "%s/%s: cannot look at the claimed message", a->spool->path, a->name);
     }
-    claim->fd = TAKE_FD(lock);
+    if (r > 0) {
+        spool_claim_free(claim);
+        return r;
+    }
     claim->size = (uint64_t)st->st_size;
+    claim->owner = st->st_uid;
     claim->arrival = spool_file_time(&st->st_mtim);
     r = settle_record(claim, f);
     if (r < 0) {
-        (void)spool_release(claim, NULL, NULL);
+        put_back(claim);
         return r;
     }
     *ret = claim;
@@ -335,9 +381,9 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
 }
 
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f)
+    usec_t now_realtime, SpoolClaim **ret, SpoolDefect *ret_defect, Failure *f)
 {
-    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_id, ""};
+    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_defect, ""};
     _cleanup_close_ int fd = -1;
     struct stat st;
     int r;
@@ -378,6 +424,11 @@ int spool_claim_fd(const SpoolClaim *claim)
 uint64_t spool_claim_size(const SpoolClaim *claim)
 {
     return claim->size;
+}
+
+uid_t spool_claim_owner(const SpoolClaim *claim)
+{
+    return claim->owner;
 }
 
 usec_t spool_claim_arrival(const SpoolClaim *claim)

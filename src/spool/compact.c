@@ -62,13 +62,24 @@ static int copy_lines(int from, int to, const RecordScan *scan)
     return r < 0 ? r : flush(&out, to);
 }
 
+/* The first line, of a record that has none yet. */
+static int bind(SpoolClaim *claim, int to)
+{
+    _cleanup_buffer_ Buffer line = {0};
+    int r = spool_claim_bind(claim, &line);
+
+    return r < 0 ? r : flush(&line, to);
+}
+
 /* Fills the new file and brings it to disk, with the time of the old one, by which the message is
  * scheduled. */
-static int fill(int from, int to, const RecordScan *scan, const struct stat *old)
+static int fill(SpoolClaim *claim, int from, int to, const RecordScan *scan, const struct stat *old)
 {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, old->st_mtim};
-    int r = copy_lines(from, to, scan);
+    int r = claim->bound ? 0 : bind(claim, to);
 
+    if (r >= 0)
+        r = copy_lines(from, to, scan);
     if (r >= 0)
         r = futimens(to, times) < 0 ? -errno : 0;
     return r < 0 ? r : file_sync(to);
@@ -103,12 +114,14 @@ int spool_record_rewrite(SpoolClaim *claim, int fd, const RecordScan *scan)
     to = spool_record_create(claim->spool, temporary);
     if (to < 0)
         return to;
-    r = fill(fd, to, scan, &old);
+    r = fill(claim, fd, to, scan, &old);
     if (r >= 0)
         r = fstat(to, &new) < 0 ? -errno : replace(claim->spool, temporary, name, &old);
-    if (r < 0)
+    if (r < 0) {
         (void)unlinkat(claim->spool->fd, temporary, 0);
-    else
-        spool_claim_set_record(claim, &new);
-    return r;
+        return r;
+    }
+    spool_claim_set_record(claim, &new);
+    claim->bound = true;
+    return 0;
 }

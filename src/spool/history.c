@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "spool/internal.h"
 #include "spool/scan.h"
 
@@ -141,9 +142,41 @@ static int cannot_read(const Spool *spool, const char *id, int error, Failure *f
         f, error, "%s/%s.status: cannot read the delivery record", spool->path, id);
 }
 
-int spool_history_load_id(const Spool *spool, const char *id, SpoolHistory *ret, Failure *f)
+static int not_a_record(const Spool *spool, const char *id, Failure *f)
 {
-    _cleanup_close_ int fd = spool_record_open(spool, id, O_RDONLY, f);
+    return failure_set(f, -EPERM, ERROR_SPOOL,
+        "%s/%s.status: not a delivery record of this queue: it must be a regular file with one "
+        "link that belongs to user %u; move it away",
+        spool->path, id, spool->owner);
+}
+
+/* Opens the record of the message `id.state`. A descriptor, -ENOENT when it has none, or another
+ * negative errno with a Failure. */
+static int open_of(const Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    char name[SPOOL_NAME_MAX];
+    FileIdentity file;
+    int r = spool_record_view(spool, id, &view);
+
+    if (r == RECORD_FOREIGN)
+        return not_a_record(spool, id, f);
+    if (r == RECORD_OWN)
+        r = spool_name_format(id, state, name) ? file_identity_of(spool, spool->fd, name, &file)
+                                               : -ENOENT;
+    if (view.fd >= 0 && r >= 0)
+        r = spool_record_judge(spool, id, state, &file, &view);
+    if (r == RECORD_DOUBTFUL)
+        return not_a_record(spool, id, f);
+    if (r == RECORD_OWN)
+        return TAKE_FD(view.fd);
+    return r >= 0 || r == -ENOENT ? -ENOENT : cannot_read(spool, id, r, f);
+}
+
+int spool_history_load_id(
+    const Spool *spool, const char *id, SpoolState state, SpoolHistory *ret, Failure *f)
+{
+    _cleanup_close_ int fd = open_of(spool, id, state, f);
     _cleanup_(record_scan_done) RecordScan scan = {0};
     int r;
 
@@ -158,6 +191,26 @@ int spool_history_load_id(const Spool *spool, const char *id, SpoolHistory *ret,
     return 0;
 }
 
+/* Opens the record that the claim was found to have; further names of it do no harm. A descriptor,
+ * -ENOENT, or another negative errno with a Failure. */
+static int open_own(const SpoolClaim *claim, Failure *f)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    int r = spool_record_view(claim->spool, claim->id, &view);
+
+    if (r < 0)
+        return cannot_read(claim->spool, claim->id, r, f);
+    if (r == RECORD_NONE)
+        return -ENOENT;
+    if (r != RECORD_OWN || view.st.st_dev != claim->record_device ||
+        view.st.st_ino != claim->record_inode)
+        return failure_set(f, -EPERM, ERROR_SPOOL,
+            "%s/%s.status: another file has come in the place of the delivery record; leave "
+            "records alone while their messages are .sending",
+            claim->spool->path, claim->id);
+    return TAKE_FD(view.fd);
+}
+
 int spool_history_load(SpoolClaim *claim, Failure *f)
 {
     _cleanup_(record_scan_done) RecordScan scan = {0};
@@ -166,14 +219,15 @@ int spool_history_load(SpoolClaim *claim, Failure *f)
 
     if (claim->loaded)
         return 0;
-    fd = spool_record_open(claim->spool, claim->id, O_RDONLY, f);
+    fd = open_own(claim, f);
     if (fd < 0 && fd != -ENOENT)
         return fd;
     r = fd >= 0 ? record_scan_file(&scan, fd) : 0;
     if (r < 0)
         return cannot_read(claim->spool, claim->id, r, f);
-    if (fd >= 0 && spool_record_is_wasteful(&scan))
-        (void)spool_record_rewrite(claim, fd, &scan); /* it is as good as it was */
+    /* A former version's is made to say whose it is. Where that fails it is as good as it was. */
+    if (fd >= 0 && (spool_record_is_wasteful(&scan) || (!claim->bound && scan.bytes > 0)))
+        (void)spool_record_rewrite(claim, fd, &scan);
     claim->history = scan.history;
     scan.history = (SpoolHistory){0};
     claim->loaded = true;
@@ -185,10 +239,10 @@ const SpoolHistory *spool_claim_history(const SpoolClaim *claim)
     return claim->loaded ? &claim->history : NULL;
 }
 
-int spool_record_read(
-    const Spool *spool, const char *id, SpoolLineHandler handler, void *user, Failure *f)
+int spool_record_read(const Spool *spool, const char *id, SpoolState state,
+    SpoolLineHandler handler, void *user, Failure *f)
 {
-    _cleanup_close_ int fd = spool_record_open(spool, id, O_RDONLY, f);
+    _cleanup_close_ int fd = open_of(spool, id, state, f);
     _cleanup_(line_reader_done) LineReader reader = {.fd = fd};
     RecordLine line;
     int r;

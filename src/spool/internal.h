@@ -7,6 +7,7 @@
 
 #include "base/failure.h"
 #include "spool/closer.h"
+#include "spool/identity.h"
 #include "spool/record.h"
 #include "spool/scan.h"
 #include "spool/spool.h"
@@ -18,21 +19,25 @@ struct Spool {
     ino_t inode;
     uid_t owner; /* of the directory: who runs the daemon */
     gid_t group;
-    Closer *closer; /* NULL without a worker */
+    bool forgets_inodes; /* their numbers change while the file system is mounted (FUSE) */
+    Closer *closer;      /* NULL without a worker */
 };
 
 struct SpoolClaim {
     Spool *spool;
     int fd; /* locked; -1 for a thing that cannot be opened and is on its way to `.failed` */
     uint64_t size;
+    uid_t owner; /* whose file it is */
     usec_t arrival;
     SpoolState from; /* where spool_release() puts it back */
     bool has_record;
+    bool bound;  /* the record says whose it is; one of a former version does not */
     bool loaded; /* the history is what the record says, or there was none */
+    bool identified;
     dev_t record_device;
-    ino_t record_inode;    /* of the record that is known to be its own */
-    uint64_t record_birth; /* spool_record_birth() of it */
+    ino_t record_inode; /* of the record that is known to be its own */
     uint64_t record_bytes;
+    FileIdentity identity; /* of the message's file, once it was asked for */
     SpoolHistory history;
     Buffer appended; /* lines that were appended by this claim, but for `deferred` ones */
     char id[SPOOL_NAME_MAX];
@@ -69,14 +74,25 @@ int spool_unlink_record(const Spool *spool, const char *id, Failure *f);
 /* Microseconds of a file's time; 0 for times before the epoch. */
 usec_t spool_file_time(const struct timespec *t);
 
-/* Whether a message in another state than queued and sending uses the id: the record is its. */
-bool spool_id_is_kept(const Spool *spool, const char *id);
+/* Whether a message in another state than queued and sending uses the id: 1, 0, or a negative
+ * errno. */
+int spool_id_is_kept(const Spool *spool, const char *id);
 
-/* A claim of `id.sending`, not yet renamed or locked. NULL when memory is short. */
+/* A claim of `id`, not yet renamed or locked. NULL when memory is short. */
 SpoolClaim *spool_claim_new(Spool *spool, const char *id, SpoolState from);
 
-/* Renames the claim from ID.from to NEW.to, NEW being a new id; its record comes along. 0 or a
+/* The identity of the message's file, which is called `id.state`; found out once. 0 or a negative
+ * errno. */
+int spool_claim_identify(SpoolClaim *claim, SpoolState state);
+
+/* Appends the first line of a record of the claim, which is `.sending`: whose it is. 0 or a
  * negative errno. */
+int spool_claim_bind(SpoolClaim *claim, Buffer *lines);
+
+/* Renames the claim from ID.from to NEW.to, NEW being a new id; its record comes along: it has both
+ * names before the message has its new one, and loses the old one afterwards. 0, -ESTALE when
+ * another file had come under the message's name, which is put back, or another negative errno;
+ * then all is as it was. */
 int spool_claim_change_id(SpoolClaim *claim, SpoolState from, SpoolState to);
 
 /* Sets the record's modification time, by which the message is scheduled. 0 or a negative errno. */
@@ -98,34 +114,58 @@ int spool_record_open(const Spool *spool, const char *id, int flags, Failure *f)
  */
 int spool_record_create(const Spool *spool, const char *name);
 
-/* When that file was created, in nanoseconds, which tells it from a later one that got its inode; 0
- * where the file system does not say. `name` may be "", for `fd` itself. */
-uint64_t spool_record_birth(int fd, const char *name);
-
 /* Remembers that this, under the claim's id, is its record. */
 void spool_claim_set_record(SpoolClaim *claim, const struct stat *st);
+
+/* Gives the record the name of another id as well, on disk. 0, -EEXIST, -ENOENT when there is no
+ * record, or another negative errno. */
+int spool_record_link(const Spool *spool, const char *id, const char *new_id);
 
 typedef enum RecordLook {
     RECORD_NONE,
     RECORD_OWN,      /* of the message that is being looked at */
     RECORD_FOREIGN,  /* another message's of the same id, or a stranger's file */
-    RECORD_DOUBTFUL, /* the queue's own, but with several links: it may be another message's that a
-                        stranger gave this name, or this one's that was linked elsewhere */
+    RECORD_ORPHAN,   /* of a message that is not there any more: may be removed */
+    RECORD_DOUBTFUL, /* it does not say whose it is, and has several links: it may be another
+                        message's that a stranger gave this name, or this one's that was linked
+                        elsewhere */
 } RecordLook;
 
-/* Whose `id.status` is, seen from the message `id.sending`; its inode where there is one. A
- * RecordLook or a negative errno. */
-int spool_record_look(const Spool *spool, const char *id, struct stat *ret);
+/* A record as it was found. */
+typedef struct RecordView {
+    int fd; /* for reading; -1 for none, and for a stranger's file */
+    struct stat st;
+    bool bound; /* it says whose it is */
+    FileIdentity file;
+} RecordView;
+
+void spool_record_view_done(RecordView *view);
+
+/* Opens the record, if it is this queue's. RECORD_NONE, RECORD_FOREIGN (a stranger's), RECORD_OWN
+ * (the queue's), or a negative errno. */
+int spool_record_view(const Spool *spool, const char *id, RecordView *ret);
+
+/* Whether the viewed record belongs to the message `id.state`, whose identity is `own`. A
+ * RecordLook but RECORD_NONE, or a negative errno. */
+int spool_record_judge(const Spool *spool, const char *id, SpoolState state,
+    const FileIdentity *own, const RecordView *view);
+
+/* The message that the record names, in any state. 1 with it, 0, or a negative errno. */
+int spool_record_find_message(const Spool *spool, const char *id, SpoolState *ret);
+
+/* Both for the claim, whose file is called `id.state`. */
+int spool_record_look(SpoolClaim *claim, const char *id, SpoolState state, RecordView *ret);
 
 /* The event of the record's last line that is known, and the `next` of a `retry`; found from its
  * end. 0 or a negative errno. */
-int spool_record_last(const Spool *spool, const char *id, RecordEvent *ret, usec_t *ret_next);
+int spool_record_last(int record_fd, RecordEvent *ret, usec_t *ret_next);
 
 /* Whether a shorter record would say the same. */
 bool spool_record_is_wasteful(const RecordScan *scan);
 
-/* Puts a new file with the lines that still say something into the record's place, durably. `fd` is
- * the record's, and has been scanned. 0 or a negative errno, and then the record is as it was. */
+/* Puts a new file with the lines that still say something into the record's place, durably; it says
+ * whose it is, too. `fd` is the record's, and has been scanned. 0 or a negative errno, and then the
+ * record is as it was. */
 int spool_record_rewrite(SpoolClaim *claim, int fd, const RecordScan *scan);
 
 /* As spool_record_append(), but without waiting for the disk. */

@@ -53,28 +53,143 @@ int spool_record_open(const Spool *spool, const char *id, int flags, Failure *f)
     return TAKE_FD(fd);
 }
 
-uint64_t spool_record_birth(int fd, const char *name)
-{
-    struct statx st;
+/* ---- whose it is ---- */
 
-    if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BTIME, &st) < 0 ||
-        !(st.stx_mask & STATX_BTIME))
-        return 0;
-    return (uint64_t)st.stx_btime.tv_sec * 1000000000u + st.stx_btime.tv_nsec;
+void spool_record_view_done(RecordView *view)
+{
+    close_p(&view->fd);
 }
 
-int spool_record_look(const Spool *spool, const char *id, struct stat *ret)
+/* As spool_record_view(), of a file that has been opened. */
+static int view_file(const Spool *spool, RecordView *ret)
+{
+    int r;
+
+    if (fstat(ret->fd, &ret->st) < 0)
+        return -errno;
+    if (!is_of_this_queue(spool, &ret->st)) {
+        close_p(&ret->fd);
+        return RECORD_FOREIGN;
+    }
+    r = file_identity_of_record(ret->fd, &ret->file);
+    if (r < 0)
+        return r;
+    ret->bound = r > 0;
+    return RECORD_OWN;
+}
+
+int spool_record_view(const Spool *spool, const char *id, RecordView *ret)
 {
     char name[SPOOL_NAME_MAX];
 
+    *ret = (RecordView){.fd = -1};
     if (!spool_name_format_record(id, name))
         return RECORD_NONE;
-    if (fstatat(spool->fd, name, ret, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(spool->fd, name, &ret->st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? RECORD_NONE : -errno;
-    if (!is_of_this_queue(spool, ret) || spool_id_is_kept(spool, id))
+    if (!is_of_this_queue(spool, &ret->st))
         return RECORD_FOREIGN;
-    return ret->st_nlink == 1 ? RECORD_OWN : RECORD_DOUBTFUL;
+    ret->fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    if (ret->fd < 0)
+        return errno == ENOENT ? RECORD_NONE : -errno;
+    return view_file(spool, ret);
 }
+
+/* Whether a record that does not say whose it is can be that file's: it is not older than the file.
+ * Where the file system does not tell, it can. */
+static bool may_own(const FileIdentity *file, const FileIdentity *record)
+{
+    return file->birth == 0 || record->birth == 0 || file->birth <= record->birth;
+}
+
+/* Looks for an owner among the messages of this id but the one in state `except`: the file that the
+ * record names, or any whose it can be. 1 with its state, 0, or a negative errno. */
+static int find_owner(const Spool *spool, const char *id, SpoolState except, const RecordView *view,
+    const FileIdentity *record, SpoolState *ret)
+{
+    /* Twice: a message may change its state between the looks. */
+    for (int i = 0; i < 2 * SPOOL_STATE_MAX; i++) {
+        FileIdentity other;
+        char name[SPOOL_NAME_MAX];
+        int r;
+
+        *ret = (SpoolState)(i % SPOOL_STATE_MAX);
+        /* What waits in the queue has no record but one that names it. */
+        if (*ret == except || (!view->bound && *ret == SPOOL_QUEUED) ||
+            !spool_name_format(id, *ret, name))
+            continue;
+        r = file_identity_of(spool, spool->fd, name, &other);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        if (r >= 0 &&
+            (view->bound ? file_identity_is_same(&other, &view->file) : may_own(&other, record)))
+            return 1;
+    }
+    return 0;
+}
+
+int spool_record_judge(const Spool *spool, const char *id, SpoolState state,
+    const FileIdentity *own, const RecordView *view)
+{
+    FileIdentity record = {0};
+    SpoolState other;
+    int r;
+
+    if (view->bound && file_identity_is_same(own, &view->file))
+        return RECORD_OWN;
+    r = view->bound ? 0 : file_identity_of(spool, view->fd, "", &record);
+    if (r >= 0)
+        r = find_owner(spool, id, state, view, &record, &other);
+    if (r != 0)
+        return r < 0 ? r : RECORD_FOREIGN;
+    if (view->bound || !may_own(own, &record))
+        return RECORD_ORPHAN;
+    return view->st.st_nlink == 1 ? RECORD_OWN : RECORD_DOUBTFUL;
+}
+
+int spool_record_find_message(const Spool *spool, const char *id, SpoolState *ret)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    int r = spool_record_view(spool, id, &view);
+
+    if (r != RECORD_OWN || !view.bound)
+        return MIN(r, 0);
+    return find_owner(spool, id, SPOOL_STATE_MAX, &view, NULL, ret);
+}
+
+int spool_claim_identify(SpoolClaim *claim, SpoolState state)
+{
+    char name[SPOOL_NAME_MAX] = "";
+    int r;
+
+    if (claim->identified)
+        return 0;
+    if (claim->fd < 0 && !spool_name_format(claim->id, state, name))
+        return -ENAMETOOLONG;
+    r = file_identity_of(
+        claim->spool, claim->fd < 0 ? claim->spool->fd : claim->fd, name, &claim->identity);
+    claim->identified = r >= 0;
+    return r;
+}
+
+int spool_claim_bind(SpoolClaim *claim, Buffer *lines)
+{
+    int r = spool_claim_identify(claim, SPOOL_SENDING);
+
+    return r < 0 ? r : file_identity_append_line(lines, clock_realtime(), &claim->identity);
+}
+
+int spool_record_look(SpoolClaim *claim, const char *id, SpoolState state, RecordView *ret)
+{
+    int r = spool_record_view(claim->spool, id, ret);
+
+    if (r != RECORD_OWN)
+        return r;
+    r = spool_claim_identify(claim, state);
+    return r < 0 ? r : spool_record_judge(claim->spool, id, state, &claim->identity, ret);
+}
+
+/* ---- how it ends ---- */
 
 /* The last of the lines in `data` whose event is known; the first one may be the rest of a line. */
 static int last_of(const char *data, size_t n, bool whole, RecordEvent *ret, usec_t *ret_next)
@@ -130,15 +245,14 @@ static int last_of_all(int fd, RecordEvent *ret, usec_t *ret_next)
     return r;
 }
 
-int spool_record_last(const Spool *spool, const char *id, RecordEvent *ret, usec_t *ret_next)
+int spool_record_last(int fd, RecordEvent *ret, usec_t *ret_next)
 {
-    _cleanup_close_ int fd = spool_record_open(spool, id, O_RDONLY, NULL);
     struct stat st;
 
     *ret = RECORD_NOTHING;
     *ret_next = 0;
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return fd < 0 ? fd : -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
     for (size_t window = TAIL_BYTES; window <= TAIL_MAX; window *= 8) {
         size_t n = (uint64_t)st.st_size < window ? (size_t)st.st_size : window;
         _cleanup_buffer_ Buffer tail = {0};

@@ -66,6 +66,44 @@ int spool_retry(Spool *spool, const char *id, Failure *f)
     return operate(spool, id, from, ELEMENTSOF(from), SPOOL_QUEUED, f);
 }
 
+static int no_such_message(const Spool *spool, const char *id, Failure *f)
+{
+    return failure_set(f, -ENOENT, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
+}
+
+/* Deletes the record of a message that was deleted, and any that is nobody's. 0, or a negative
+ * errno with a Failure. */
+static int delete_record_of(
+    const Spool *spool, const char *id, SpoolState state, const FileIdentity *file, Failure *f)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    int r = spool_record_view(spool, id, &view);
+
+    if (r == RECORD_OWN)
+        r = spool_record_judge(spool, id, state, file, &view);
+    if (r < 0)
+        return failure_set_errno(
+            f, r, "%s/%s.status: cannot look at the delivery record", spool->path, id);
+    return r == RECORD_NONE || r == RECORD_FOREIGN ? 0 : spool_unlink_record(spool, id, f);
+}
+
+static int delete_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    char name[SPOOL_NAME_MAX];
+    FileIdentity file;
+    int r = spool_name_format(id, state, name) ? file_identity_of(spool, spool->fd, name, &file)
+                                               : -ENOENT;
+
+    if (r < 0 && r != -ENOENT)
+        return failure_set_errno(f, r, "%s/%s: cannot look at it", spool->path, name);
+    /* The message goes first: without its record it could be sent to somebody twice. */
+    if (r >= 0)
+        r = spool_unlink_message(spool, id, state, f);
+    if (r == -ENOENT)
+        return no_such_message(spool, id, f);
+    return r < 0 ? r : delete_record_of(spool, id, state, &file, f);
+}
+
 int spool_delete(Spool *spool, const char *id, Failure *f)
 {
     SpoolState state;
@@ -75,13 +113,11 @@ int spool_delete(Spool *spool, const char *id, Failure *f)
     if (r == 0 && state == SPOOL_SENDING)
         return failure_set(f, -EBUSY, ERROR_SPOOL,
             "%s/%s.sending: it is being sent; try again when it is done", spool->path, id);
-    /* The message goes first: without its record it could be sent to somebody twice. */
     if (r == 0)
-        r = spool_unlink_message(spool, id, state, f);
-    else if (r == -ENOENT && spool_name_format_record(id, name) &&
-             faccessat(spool->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        r = 0;
-    if (r == -ENOENT)
-        return failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
-    return r < 0 ? r : spool_unlink_record(spool, id, f);
+        return delete_message(spool, id, state, f);
+    if (r == -ENOENT && spool_name_format_record(id, name) &&
+        faccessat(spool->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return spool_unlink_record(spool, id, f);
+    return r == -ENOENT ? no_such_message(spool, id, f)
+                        : failure_set_errno(f, r, "%s/%s: cannot look for it", spool->path, id);
 }

@@ -1,6 +1,9 @@
 /* The delivery record `X.status`: one JSON object a line (RFC 8259), appended, and replaced as a
  * whole when most of it has been superseded.
  *
+ * It belongs to the file that its first line names, and no other inherits it, whatever it is called
+ * (spool/identity.h).
+ *
  * A torn last line (the machine died while it was written) is no error: it is ended before the next
  * line is appended. Unknown events and fields are skipped, so that older programs read newer
  * records. */
@@ -48,9 +51,10 @@ int spool_history_load(SpoolClaim *claim, Failure *f);
  * before spool_history_load() when the claim has a record. */
 const SpoolHistory *spool_claim_history(const SpoolClaim *claim);
 
-/* The same by id, for a message in any state (the tool); nothing is changed. -ENOENT is 0 with an
- * empty history. */
-int spool_history_load_id(const Spool *spool, const char *id, SpoolHistory *ret, Failure *f);
+/* The same by name, for a message in any state (the tool); nothing is changed. A message without a
+ * record, beside which another's may be, has an empty history: 0. */
+int spool_history_load_id(
+    const Spool *spool, const char *id, SpoolState state, SpoolHistory *ret, Failure *f);
 void spool_history_done(SpoolHistory *history);
 
 /* The same of `n` bytes in memory. 0 or -ENOMEM. */
@@ -69,10 +73,10 @@ int spool_record_line_load(const char *line, size_t n, json_t **ret);
 /* Called with each line in turn, without its end; borrowed. Not 0 ends the reading. */
 typedef int (*SpoolLineHandler)(void *user, const char *line, size_t n);
 
-/* Streams through the record of a message in any state. 0, what the handler returned, or a negative
- * errno with a Failure; -ENOENT is 0 without a line. */
-int spool_record_read(
-    const Spool *spool, const char *id, SpoolLineHandler handler, void *user, Failure *f);
+/* Streams through the record of a message in any state. 0, also without a line when it has none;
+ * what the handler returned, or a negative errno with a Failure. */
+int spool_record_read(const Spool *spool, const char *id, SpoolState state,
+    SpoolLineHandler handler, void *user, Failure *f);
 
 /* ---- Lines. Each formats one line into `lines`; spool_record_append() writes them in one write. 0
  * or -ENOMEM. ---- */

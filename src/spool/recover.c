@@ -81,16 +81,29 @@ static SpoolRecovery recovery_of(SpoolState state)
     }
 }
 
-/* Ends the claim by its record's last line; consumes it. A SpoolRecovery or a negative errno. */
-static int end_abandoned(SpoolClaim *claim, bool keep_sent, char *ret_id, Failure *f)
+/* Finds the record of the claim, and how it ends. 0 or a negative errno with a Failure. */
+static int look_at_record(SpoolClaim *claim, RecordEvent *ret_last, usec_t *ret_next, Failure *f)
 {
-    RecordEvent last = RECORD_NOTHING;
-    usec_t next = 0;
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    int r = spool_record_look(claim, claim->id, SPOOL_SENDING, &view);
+
+    *ret_last = RECORD_NOTHING;
+    *ret_next = 0;
+    if (r == RECORD_OWN) {
+        spool_claim_set_record(claim, &view.st);
+        r = spool_record_last(view.fd, ret_last, ret_next);
+    }
+    return r >= 0 ? 0
+                  : failure_set_errno(f, r, "%s/%s.status: cannot read the delivery record",
+                        claim->spool->path, claim->id);
+}
+
+/* Ends the claim by its record's last line; consumes it. A SpoolRecovery or a negative errno. */
+static int end_abandoned(
+    SpoolClaim *claim, RecordEvent last, usec_t next, bool keep_sent, char *ret_id, Failure *f)
+{
     int r;
 
-    /* A record that cannot be read is complained about when the message is claimed. */
-    if (claim->has_record)
-        (void)spool_record_last(claim->spool, claim->id, &last, &next);
     if (last == RECORD_SENT) {
         r = spool_complete(claim, keep_sent, ret_id, f);
         if (r > 0) { /* the claim ends here; its record says that it was sent */
@@ -111,8 +124,9 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
 {
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = NULL;
     char name[SPOOL_NAME_MAX];
-    struct stat st;
+    RecordEvent last;
     SpoolState state;
+    usec_t next;
     int r;
 
     if (!spool_name_format(id, SPOOL_SENDING, name))
@@ -120,7 +134,6 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
     claim = spool_claim_new(spool, id, SPOOL_QUEUED);
     if (!claim)
         return failure_set_errno(f, -ENOMEM, "%s/%s", spool->path, name);
-    strcpy(claim->id, id);
     if (ret_id)
         memmove(ret_id, id, strlen(id) + 1);
     r = lock_abandoned(spool, name, &claim->fd, f);
@@ -128,8 +141,10 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
         return r;
     if (finish_rename(claim, name, &state))
         return recovery_of(state);
-    claim->has_record = spool_record_look(spool, id, &st) == RECORD_OWN;
-    r = end_abandoned(TAKE_PTR(claim), keep_sent, ret_id, f);
+    r = look_at_record(claim, &last, &next, f);
+    if (r < 0)
+        return r;
+    r = end_abandoned(TAKE_PTR(claim), last, next, keep_sent, ret_id, f);
     /* Somebody was quicker, or mounted something on it. */
     return r == -ENOENT || r == -EBUSY ? SPOOL_ALIVE : r;
 }

@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -157,6 +159,7 @@ static int open_directory(const char *path, Failure *f)
 int spool_open(const char *path, Spool **ret, Failure *f)
 {
     Spool *spool _cleanup_(spool_free_p) = calloc(1, sizeof(*spool));
+    struct statfs fs;
     struct stat st;
     int r;
 
@@ -178,6 +181,7 @@ int spool_open(const char *path, Spool **ret, Failure *f)
     spool->inode = st.st_ino;
     spool->owner = st.st_uid;
     spool->group = st.st_gid;
+    spool->forgets_inodes = fstatfs(spool->fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
     *ret = TAKE_PTR(spool);
     return 0;
 }
@@ -207,6 +211,11 @@ void spool_tidy(Spool *spool)
 int spool_directory_fd(const Spool *spool)
 {
     return spool->fd;
+}
+
+uid_t spool_directory_owner(const Spool *spool)
+{
+    return spool->owner;
 }
 
 const char *spool_path(const Spool *spool)
@@ -289,7 +298,10 @@ int spool_find(const Spool *spool, const char *id, SpoolState *ret)
     /* The states that a message keeps its record in come first. */
     static const SpoolState order[] = {
         SPOOL_SENDING, SPOOL_DEFERRED, SPOOL_HELD, SPOOL_FAILED, SPOOL_SENT, SPOOL_QUEUED};
+    int named = spool_record_find_message(spool, id, ret);
 
+    if (named != 0)
+        return MIN(named, 0);
     /* Twice: a message may change its state between the looks. */
     for (size_t i = 0; i < 2 * ELEMENTSOF(order); i++) {
         SpoolState state = order[i % ELEMENTSOF(order)];
@@ -305,11 +317,14 @@ int spool_find(const Spool *spool, const char *id, SpoolState *ret)
     return -ENOENT;
 }
 
-bool spool_id_is_kept(const Spool *spool, const char *id)
+int spool_id_is_kept(const Spool *spool, const char *id)
 {
-    /* What cannot be looked at is taken for there: a new id is always safe. */
-    return exists(spool, id, SPOOL_DEFERRED) || exists(spool, id, SPOOL_HELD) ||
-           exists(spool, id, SPOOL_FAILED) || exists(spool, id, SPOOL_SENT);
+    static const SpoolState kept[] = {SPOOL_DEFERRED, SPOOL_HELD, SPOOL_FAILED, SPOOL_SENT};
+    int r = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(kept) && r == 0; i++)
+        r = exists(spool, id, kept[i]);
+    return r;
 }
 
 bool spool_find_twin(

@@ -26,6 +26,7 @@ void spool_free(Spool *spool);
 
 int spool_directory_fd(const Spool *spool); /* borrowed */
 const char *spool_path(const Spool *spool); /* borrowed */
+uid_t spool_directory_owner(const Spool *spool);
 
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
  * replaced, or a symbolic link anywhere in the path leads elsewhere now; or a negative errno. */
@@ -93,6 +94,12 @@ typedef enum SpoolClaimResult {
                              to do. A change of its mode is an event: look again then */
 } SpoolClaimResult;
 
+/* What became of a thing that is no message. */
+typedef struct SpoolDefect {
+    char id[SPOOL_NAME_MAX]; /* what it is called now */
+    uid_t owner;             /* whose it is */
+} SpoolDefect;
+
 /* Claims `id`, whose file is in state `from` (SPOOL_QUEUED or SPOOL_DEFERRED): opens it without
  * following links or blocking, checks it, locks it, renames it to `.sending`. `settled` says that
  * an event already told that the writer is done, so that no settle time is needed where leases
@@ -101,14 +108,14 @@ typedef enum SpoolClaimResult {
  *
  * The record is not read: see spool_history_load().
  *
- * `ret_id` (SPOOL_NAME_MAX bytes, or NULL) is set for SPOOL_DEFECTIVE: what it is called now.
+ * `ret_defect` (or NULL) is set for SPOOL_DEFECTIVE.
  *
  * A SpoolClaimResult, or a negative errno with a Failure, after which the file is as it was:
  * error_is_common() tells a failure of our own (too many open files, read-only file system)
  * from one of this message (-EPERM: its record has got a second link, so that it may be another
  * message's). */
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f);
+    usec_t now_realtime, SpoolClaim **ret, SpoolDefect *ret_defect, Failure *f);
 
 typedef enum SpoolRecovery {
     SPOOL_ALIVE = 0, /* a live process holds it, or it is gone */
@@ -129,6 +136,7 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
 const char *spool_claim_id(const SpoolClaim *claim);
 int spool_claim_fd(const SpoolClaim *claim);          /* open for reading, owned by the claim */
 uint64_t spool_claim_size(const SpoolClaim *claim);   /* bytes */
+uid_t spool_claim_owner(const SpoolClaim *claim);     /* whose file it is */
 usec_t spool_claim_arrival(const SpoolClaim *claim);  /* modification time of the message file */
 SpoolState spool_claim_from(const SpoolClaim *claim); /* what it was claimed from */
 bool spool_claim_has_record(const SpoolClaim *claim);
@@ -189,8 +197,14 @@ int spool_hold(Spool *spool, const char *id, Failure *f);   /* deferred, queued 
 int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
 int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */
 
+/* Has the record beside a message count for it when it was made for a file of the same size and time
+ * that is not there any more: one of which this is a copy, as where a queue was moved or restored.
+ * -ESTALE when it is another's. A message without a record, or with its own, is 0. */
+int spool_adopt(Spool *spool, const char *id, Failure *f);
+
 /* One message, in any state but sending, and its record. Where several share the id it is the one
- * that the record belongs to. A record without a message is deleted alone. */
+ * that the record belongs to, and a record of another stays. A record without a message is deleted
+ * alone. */
 int spool_delete(Spool *spool, const char *id, Failure *f);
 
 DEFINE_CLEANUP(Spool, spool_free);

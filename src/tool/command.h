@@ -29,9 +29,9 @@ typedef struct Command {
     int (*run)(const Tool *tool, const struct Command *command, int argc, char **argv);
 } Command;
 
-extern const Command command_check, command_command, command_config, command_delete, command_expand,
-    command_hold, command_list, command_process, command_queue, command_release, command_retry,
-    command_send, command_show, command_status, command_verify;
+extern const Command command_adopt, command_check, command_command, command_config, command_delete,
+    command_expand, command_hold, command_list, command_process, command_queue, command_release,
+    command_retry, command_send, command_show, command_status, command_verify;
 
 /* ---- What commands share (common.c) ---- */
 
@@ -88,8 +88,9 @@ int tool_load(const Tool *tool, Config **ret);
 
 /* The queue directory that `directory` (--directory) or else the configuration names, without a
  * look at the relays: a program that only queues need not be able to read their secrets. Caller
- * frees. 0 or an exit status. */
-int tool_directory(const Tool *tool, const char *directory, char **ret);
+ * frees. `ret_senders` (NULL: not wanted) are the configuration's rules for senders, a reference;
+ * NULL where there are none, or it was not looked at. 0 or an exit status. */
+int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders);
 
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);

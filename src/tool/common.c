@@ -151,16 +151,18 @@ static int try_default(const char *directory, const Failure *f)
         f->number > 0 ? failure_text(f) : "a part of the configuration cannot be read", directory);
 }
 
-int tool_directory(const Tool *tool, const char *directory, char **ret)
+int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders)
 {
     _cleanup_failure_ Failure f = {0};
     int r;
 
+    if (ret_senders)
+        *ret_senders = NULL;
     if (directory) {
         *ret = strdup(directory);
         return *ret ? 0 : tool_fail_memory();
     }
-    r = config_load_directory(tool->config_path, tool->overrides, ret, &f);
+    r = config_load_directory(tool->config_path, tool->overrides, ret, ret_senders, &f);
     if (r == -EACCES || r == -EPERM)
         return tool_fail_number(f.number,
             "%s; name the queue directory with --directory, or let everybody read the file and "
@@ -178,7 +180,7 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
     char *path = NULL;
     int status;
 
-    status = tool_directory(tool, directory, &path);
+    status = tool_directory(tool, directory, &path, NULL);
     if (status != 0)
         return status;
     return spool_open(path, ret, &f) < 0 ? tool_fail(&f) : 0;

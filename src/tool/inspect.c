@@ -37,6 +37,7 @@ static int cannot_inspect(int error, Failure *f, Inspection *ret)
 
 static void note_file(const struct stat *st, Inspection *ret)
 {
+    ret->owner = st->st_uid;
     ret->size = (uint64_t)st->st_size;
     ret->arrival = (usec_t)st->st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st->st_mtim.tv_nsec / 1000;
 }
@@ -81,10 +82,10 @@ static int keep_line(void *user, const char *text, size_t n)
     return r;
 }
 
-int inspect_record(const Spool *spool, const char *id, json_t **ret, Failure *f)
+int inspect_record(const Spool *spool, const char *id, SpoolState state, json_t **ret, Failure *f)
 {
     json_t *lines = json_array();
-    int r = lines ? spool_record_read(spool, id, keep_line, lines, f) : -ENOMEM;
+    int r = lines ? spool_record_read(spool, id, state, keep_line, lines, f) : -ENOMEM;
 
     if (r == -ENOMEM)
         (void)failure_set_errno(f, r, "%s/%s.status", spool_path(spool), id);
@@ -132,7 +133,7 @@ static int inspect_record_text(const Spool *spool, Inspection *ret)
 {
     _cleanup_failure_ Failure f = {0};
     char *text = NULL;
-    int r = spool_record_read(spool, ret->id, keep_text, &text, &f);
+    int r = spool_record_read(spool, ret->id, ret->state, keep_text, &text, &f);
 
     if (text) {
         free(ret->text);
@@ -150,7 +151,7 @@ static int inspect_history(const Spool *spool, Inspection *ret)
     _cleanup_(spool_history_done) SpoolHistory history = {0};
     int r;
 
-    r = spool_history_load_id(spool, ret->id, &history, NULL);
+    r = spool_history_load_id(spool, ret->id, ret->state, &history, NULL);
     if (r < 0)
         return error_is_common(r) ? r : 0;
     ret->attempts = history.attempts;
@@ -197,9 +198,9 @@ json_t *inspection_to_json(const Inspection *i)
             json_decref(recipients);
             recipients = NULL;
         }
-    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id", json_text(i->id),
-        "state", spool_state_name(i->state), "size", (json_int_t)i->size, "arrived",
-        json_time(i->arrival), "next", json_time(i->next), "attempts", (int)i->attempts, "sender",
-        json_text(i->sender), "recipients", recipients, "delivered", (int)i->n_delivered, "text",
-        json_text(i->text));
+    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id",
+        json_text(i->id), "state", spool_state_name(i->state), "uid", (json_int_t)i->owner, "size",
+        (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
+        "attempts", (int)i->attempts, "sender", json_text(i->sender), "recipients", recipients,
+        "delivered", (int)i->n_delivered, "text", json_text(i->text));
 }

@@ -1,6 +1,7 @@
 /* outbox show: all about one message: envelope, every line of its record, and its content on
  * demand. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,12 +21,23 @@ static void print_line(const char *label, const char *text)
     putchar('\n');
 }
 
+/* By name too, where the user has one. */
+static void print_owner(uid_t owner)
+{
+    const struct passwd *user = getpwuid(owner);
+    char text[64];
+
+    snprintf(text, sizeof(text), user ? "%u (%.40s)" : "%u", owner, user ? user->pw_name : "");
+    print_line("User:", text);
+}
+
 static void print_inspection(const Inspection *i)
 {
     char time[RFC3339_MAX];
 
     print_line("Id:", i->id);
     print_line("State:", spool_state_name(i->state));
+    print_owner(i->owner);
     print_line("Arrived:", clock_format_rfc3339(i->arrival, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)
@@ -154,7 +166,7 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
             id, spool_path(spool));
     if (options->content)
         return print_content(spool, &i);
-    if (inspect_record(spool, id, &record, &f) < 0)
+    if (inspect_record(spool, id, state, &record, &f) < 0)
         return tool_fail(&f);
     status = options->json ? print_json(&i, record) : print_text(&i, record);
     json_decref(record);

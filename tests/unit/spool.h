@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "spool/identity.h"
 #include "spool/spool.h"
 
 typedef struct Place {
@@ -67,6 +68,20 @@ static inline bool there(const Place *p, const char *name)
     return fstatat(p->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Puts a record there that names the file of that message, as the spool writes them. */
+static inline void put_record(
+    const Place *p, const char *message, const char *name, const char *lines, size_t n)
+{
+    _cleanup_close_ int fd = openat(p->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    _cleanup_buffer_ Buffer b = {0};
+    FileIdentity file;
+
+    ck_assert_int_eq(file_identity_of(p->spool, p->fd, message, &file), 0);
+    ck_assert_int_eq(file_identity_append_line(&b, 0, &file), 0);
+    ck_assert_int_eq(buffer_append(&b, lines, n), 0);
+    ck_assert_int_eq(file_write_all(fd, buffer_data(&b), buffer_size(&b)), 0);
+}
+
 /* Everything in the file; free it. */
 static inline char *content(const Place *p, const char *name)
 {
@@ -96,6 +111,17 @@ static inline int by_masked_name(const struct dirent **a, const struct dirent **
     mask_name((*a)->d_name, masked_a);
     mask_name((*b)->d_name, masked_b);
     return strcmp(masked_a, masked_b);
+}
+
+/* The same of a record, without the line that says whose it is; free it. */
+static inline char *record_lines(const Place *p, const char *name)
+{
+    char *text = content(p, name), *event = strstr(text, "\"event\":\"message\"");
+    char *end = strchr(text, '\n');
+
+    if (event && end && event < end)
+        memmove(text, end + 1, strlen(end + 1) + 1);
+    return text;
 }
 
 /* The names in the directory, masked and sorted, a blank behind each; free it. */

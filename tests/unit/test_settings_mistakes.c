@@ -57,6 +57,15 @@ START_TEST(misplaced_settings_say_what_would_be_right)
         {"relays = ( 1 );", "outbox.conf:1: relays: holds something that is not a group; write "
                             "relays = ( { host = \"...\"; } );"},
         {"spool = 1;", "outbox.conf:1: spool: is not a group; write spool = { ... };"},
+        {"spool = {\n senders = \"root: *;\"\n \"nobody-of-that-name: *\"; };",
+            "outbox.conf:2: spool.senders: \"root: *;nobody-of-that-name: *\" names the user "
+            "\"nobody-of-that-name\", whom this system does not know; it takes rules "
+            "\"USER...: SENDER...\" in quotes, with ; between them"},
+        {"spool = { senders = ( \"root: *\" ); };",
+            "outbox.conf:1: spool.senders: is a group or list; write one value"},
+        {"spool = { senders = \"root: \t*\"; };",
+            "outbox.conf:1: spool.senders: \"root: \\x09*\" holds a control character; it takes "
+            "rules \"USER...: SENDER...\" in quotes, with ; between them"},
         {"relay = ( );", "outbox.conf:1: relay: unknown section; did you mean \"relays\"?"},
         {"MailPort = 25;", "outbox.conf:1: MailPort: is a setting of relays; write it there"},
         {"spool = { timeout = 3; };",

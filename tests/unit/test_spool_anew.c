@@ -57,7 +57,7 @@ static void check_all_is_known(const Place *p, const char *id)
 {
     SpoolHistory h;
 
-    ck_assert_int_eq(spool_history_load_id(p->spool, id, &h, NULL), 0);
+    ck_assert_int_eq(spool_history_load_id(p->spool, id, SPOOL_DEFERRED, &h, NULL), 0);
     ck_assert(spool_history_has(&h, "ann@example.com"));
     ck_assert(spool_history_has(&h, "eve@example.com"));
     ck_assert_uint_eq(h.n_delivered, 2);

@@ -241,7 +241,7 @@ START_TEST(what_is_no_message_fails_with_a_reason)
         record = content(&p, name);
         ck_assert_ptr_nonnull(strstr(record, words[i]));
         ck_assert_ptr_nonnull(strstr(record, "\"event\":\"failed\",\"error\":303"));
-        ck_assert_int_eq(spool_history_load_id(p.spool, ids[i], &h, NULL), 0);
+        ck_assert_int_eq(spool_history_load_id(p.spool, ids[i], SPOOL_FAILED, &h, NULL), 0);
         ck_assert(h.ended && !h.sent);
         spool_history_done(&h);
     }

@@ -259,7 +259,7 @@ START_TEST(hostile_things_all_fail)
             if (strncmp(entry.id, "file", 4) == 0)
                 continue;
             ck_assert_int_eq(entry.state, SPOOL_FAILED);
-            ck_assert_int_eq(spool_history_load_id(p.spool, entry.id, &h, NULL), 0);
+            ck_assert_int_eq(spool_history_load_id(p.spool, entry.id, entry.state, &h, NULL), 0);
             ck_assert(h.ended);
             spool_history_done(&h);
         }
@@ -560,7 +560,7 @@ START_TEST(a_full_or_read_only_file_system_is_a_failure)
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "has room"));
     {
         _cleanup_free_
-        char *record = content(&inside, "a.status");
+        char *record = record_lines(&inside, "a.status");
 
         ck_assert_str_eq(record, "{\"event\":\"deferred\"}\n"); /* nothing by halves */
     }

@@ -81,14 +81,6 @@ END_TEST
 
 /* ---- the same in fewer bytes ---- */
 
-static void put_record(const Place *p, const Buffer *b)
-{
-    _cleanup_close_ int fd = openat(p->fd, "a.status", O_WRONLY | O_CREAT | O_TRUNC, 0640);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(file_write_all(fd, buffer_data(b), buffer_size(b)), 0);
-}
-
 /* Claims a message with that record and has it read; the claim. */
 static SpoolClaim *claim_with(const Place *p, const Buffer *record)
 {
@@ -96,7 +88,7 @@ static SpoolClaim *claim_with(const Place *p, const Buffer *record)
     SpoolClaim *c;
 
     put(p, "a.deferred", "1");
-    put_record(p, record);
+    put_record(p, "a.deferred", "a.status", buffer_data(record), buffer_size(record));
     ck_assert_int_eq(spool_claim(p->spool, "a", SPOOL_DEFERRED, 0, true, NOW, &c, NULL, NULL), 0);
     ck_assert_msg(spool_history_load(c, &f) == 0, "%s", failure_text(&f));
     return c;
@@ -161,14 +153,14 @@ START_TEST(a_shorter_record_says_the_same)
     for (unsigned n = 0; buffer_size(&b) < 300 * 1024 || n % 50 != 0; n++)
         add_any(&b, T1 + n * USEC_PER_SEC, &attempt);
     put(&p, "a.deferred", "1");
-    put_record(&p, &b);
+    put_record(&p, "a.deferred", "a.status", buffer_data(&b), buffer_size(&b));
     ck_assert_int_eq(utimensat(p.fd, "a.status", times, 0), 0);
     ck_assert_int_eq(spool_claim(p.spool, "a", SPOOL_DEFERRED, 0, true, NOW, &c, NULL, NULL), 0);
-    ck_assert_uint_eq(spool_claim_record_bytes(c), buffer_size(&b));
+    ck_assert_uint_gt(spool_claim_record_bytes(c), buffer_size(&b));
     ck_assert_int_eq(spool_history_load(c, NULL), 0);
     before = parse(&b);
     check_same(&before, spool_claim_history(c));
-    ck_assert_int_eq(spool_history_load_id(p.spool, "a", &after, NULL), 0);
+    ck_assert_int_eq(spool_history_load_id(p.spool, "a", SPOOL_SENDING, &after, NULL), 0);
     check_same(&before, &after);
     ck_assert_int_eq(fstatat(p.fd, "a.status", &st, 0), 0);
     ck_assert_uint_lt((uint64_t)st.st_size, buffer_size(&b) / 2);
@@ -196,7 +188,7 @@ START_TEST(a_record_that_says_much_is_left_alone)
         outcome(&b, T1, i, 1, DELIVERY_DELIVERED);
     c = claim_with(&p, &b);
     ck_assert_int_eq(fstatat(p.fd, "a.status", &before, 0), 0);
-    ck_assert_uint_eq((uint64_t)before.st_size, buffer_size(&b));
+    ck_assert_uint_gt((uint64_t)before.st_size, buffer_size(&b));
     ck_assert_int_eq(spool_history_load(c, NULL), 0);
     ck_assert_int_eq(fstatat(p.fd, "a.status", &after, 0), 0);
     ck_assert_uint_eq(after.st_ino, before.st_ino);
@@ -273,15 +265,15 @@ START_TEST(a_record_is_read_once_a_claim)
         outcome(&b, T1, i, 1, DELIVERY_DEFERRED);
     retry(&b, T1, 1);
     put(&p, "a.deferred", "1");
-    put_record(&p, &b);
+    put_record(&p, "a.deferred", "a.status", buffer_data(&b), buffer_size(&b));
     bytes_read = 0;
     ck_assert_int_eq(spool_claim(p.spool, "a", SPOOL_DEFERRED, 0, true, NOW, &c, NULL, NULL), 0);
-    ck_assert_uint_gt(bytes_read, 0); /* it is counted, that is */
-    ck_assert_uint_le(bytes_read, 4096);
+    ck_assert_uint_gt(bytes_read, 0);           /* it is counted, that is */
+    ck_assert_uint_le(bytes_read, 1024 + 4096); /* its beginning and its end */
     ck_assert_ptr_null(spool_claim_history(c));
     for (int again = 0; again < 3; again++)
         ck_assert_int_eq(spool_history_load(c, NULL), 0);
-    ck_assert_uint_le(bytes_read, buffer_size(&b) + 4096);
+    ck_assert_uint_le(bytes_read, buffer_size(&b) + 4096 + 4096);
     ck_assert_uint_eq(spool_claim_history(c)->attempts, 1);
     ck_assert_int_eq(spool_release(c, NULL, NULL), 0);
 }
@@ -309,7 +301,7 @@ START_TEST(no_record_is_too_large)
     ck_assert(spool_history_has(spool_claim_history(c), "bob@example.com"));
     /* Once to read it, once more to leave out what is nothing. */
     ck_assert_uint_le(bytes_read, ((uint64_t)2 * 200 << 20) + 65536);
-    ck_assert_uint_eq(spool_claim_record_bytes(c), strlen(ann) + strlen(bob) - 1);
+    ck_assert_uint_lt(spool_claim_record_bytes(c), 1024);
     ck_assert_int_eq(spool_release(c, NULL, NULL), 0);
 }
 END_TEST
@@ -395,14 +387,13 @@ START_TEST(a_record_can_be_read_on_another_thread)
         retry(&b, T1 + attempt, attempt);
     }
     for (int i = 0; i < THREADS; i++) {
-        char id[8], name[32];
+        char id[8], name[32], record[32];
 
         snprintf(id, sizeof(id), "m%d", i);
         snprintf(name, sizeof(name), "m%d.queued", i);
         put(&p, name, "1");
-        put_record(&p, &b);
-        snprintf(name, sizeof(name), "m%d.status", i);
-        ck_assert_int_eq(renameat(p.fd, "a.status", p.fd, name), 0);
+        snprintf(record, sizeof(record), "m%d.status", i);
+        put_record(&p, name, record, buffer_data(&b), buffer_size(&b));
         ck_assert_int_eq(claim(&p, id, &claims[i]), SPOOL_CLAIMED);
     }
     for (int i = 0; i < THREADS; i++)

@@ -222,7 +222,7 @@ START_TEST(the_record_of_a_claim)
     ck_assert_int_eq(fstatat(p.fd, "a.status", &st, 0), 0);
     ck_assert_uint_eq(st.st_mode & 07777 & ~0040u, 0600); /* 0640 and the umask */
     ck_assert_uint_eq(spool_claim_record_bytes(c), (uint64_t)st.st_size);
-    ck_assert_int_eq(spool_history_load_id(p.spool, "a", &h, NULL), 0);
+    ck_assert_int_eq(spool_history_load_id(p.spool, "a", SPOOL_SENDING, &h, NULL), 0);
     ck_assert(spool_history_has(&h, "ann@example.com"));
     spool_history_done(&h);
     /* An operator removes it under our hands: it is made anew. */
@@ -230,7 +230,7 @@ START_TEST(the_record_of_a_claim)
     ck_assert_int_eq(spool_record_append(c, &b, NULL), 0);
     ck_assert_int_eq(spool_fail(c, NULL, NULL), 0);
     assert_names(&p, "a.failed a.status ");
-    ck_assert_int_eq(spool_history_load_id(p.spool, "none", &h, NULL), 0);
+    ck_assert_int_eq(spool_history_load_id(p.spool, "none", SPOOL_FAILED, &h, NULL), 0);
     ck_assert_uint_eq(h.n_delivered, 0);
 }
 END_TEST
@@ -250,7 +250,7 @@ START_TEST(what_is_not_ours_is_no_record)
     put(&p, "a.queued", "1");
     put(&p, "other", "x");
     ck_assert_int_eq(symlinkat("other", p.fd, "a.status"), 0);
-    ck_assert_int_lt(spool_history_load_id(p.spool, "a", &h, &f), 0);
+    ck_assert_int_lt(spool_history_load_id(p.spool, "a", SPOOL_QUEUED, &h, &f), 0);
     c = claimed(&p, "a");
     ck_assert(!spool_claim_has_record(c));
     ck_assert_int_eq(spool_record_append(c, &b, NULL), 0);
@@ -260,10 +260,14 @@ START_TEST(what_is_not_ours_is_no_record)
     ck_assert_str_eq(other, "x");
 
     ck_assert_int_eq(unlinkat(p.fd, "a.status", 0), 0);
-    ck_assert_int_eq(linkat(p.fd, "other", p.fd, "a.status", 0), 0);
-    ck_assert_int_eq(spool_history_load_id(p.spool, "a", &h, &f), -EPERM);
+    put(&p, "a.queued", "1");
+    put(&p, "a.status", "{}\n");
+    ck_assert_int_eq(linkat(p.fd, "a.status", p.fd, "theirs", 0), 0);
+    ck_assert_int_eq(spool_history_load_id(p.spool, "a", SPOOL_QUEUED, &h, &f), -EPERM);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "not a delivery record"));
     ck_assert_int_eq(unlinkat(p.fd, "a.status", 0), 0);
+    ck_assert_int_eq(unlinkat(p.fd, "a.queued", 0), 0);
+    ck_assert_int_eq(unlinkat(p.fd, "theirs", 0), 0);
 
     /* Somebody puts one there while the message is being sent. */
     put(&p, "b.queued", "1");
@@ -274,7 +278,7 @@ START_TEST(what_is_not_ours_is_no_record)
     assert_names(&p, "b-*.sent b-*.status b.status other ");
     if (geteuid() == 0) {
         ck_assert_int_eq(fchownat(p.fd, "b.status", 12345, 12345, 0), 0);
-        ck_assert_int_eq(spool_history_load_id(p.spool, "b", &h, &f), -EPERM);
+        ck_assert_int_eq(spool_history_load_id(p.spool, "b", SPOOL_SENT, &h, &f), -EPERM);
     }
 }
 END_TEST
