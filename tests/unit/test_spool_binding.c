@@ -262,6 +262,28 @@ START_TEST(what_waits_is_not_disturbed_by_what_is_put_beside_it)
 }
 END_TEST
 
+/* Where links are not protected, anybody can give a file of another's a further name. */
+START_TEST(another_states_name_for_the_same_file_counts_for_nothing)
+{
+    static const char *const others[] = {"a.failed", "a.held", "a.sent", "a.queued", "a.sending"};
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+        SpoolClaim *c;
+
+        put_waiting(&p);
+        ck_assert_int_eq(linkat(p.fd, "a.deferred", p.fd, others[i], 0), 0);
+        ck_assert_int_eq(spool_claim(p.spool, "a", SPOOL_DEFERRED, 0, true, NOW, &c, NULL, NULL),
+            SPOOL_UNSETTLED);
+        c = take(&p, "a", SPOOL_DEFERRED);
+        ck_assert(knows_ann(c));
+        ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
+        assert_names(&p, "");
+    }
+}
+END_TEST
+
 START_TEST(a_new_file_beside_another_leaves_its_record_alone)
 {
     static const char *const beside[] = {"a.deferred", "a.failed", "a.held", "a.sent"};
@@ -269,11 +291,14 @@ START_TEST(a_new_file_beside_another_leaves_its_record_alone)
 
     place_init(&p);
     for (size_t i = 0; i < ELEMENTSOF(beside); i++) {
+        SpoolHistory h;
         SpoolClaim *c;
 
         put(&p, beside[i], "alice's");
         put_record(&p, beside[i], "a.status", ANN RETRY, strlen(ANN RETRY));
         put_new(&p, "a.queued");
+        ck_assert_int_eq(spool_history_load_id(p.spool, "a", SPOOL_QUEUED, &h, NULL), 0);
+        ck_assert_uint_eq(h.n_delivered, 0);
         c = take(&p, "a", SPOOL_QUEUED);
         ck_assert(!knows_ann(c));
         ck_assert_str_ne(spool_claim_id(c), "a");
@@ -547,6 +572,7 @@ int main(void)
     tcase_add_test(t, a_copy_may_be_given_the_record);
     tcase_add_test(t, nothing_but_a_copy_is_given_a_record);
     tcase_add_test(t, what_waits_is_not_disturbed_by_what_is_put_beside_it);
+    tcase_add_test(t, another_states_name_for_the_same_file_counts_for_nothing);
     tcase_add_test(t, a_new_file_beside_another_leaves_its_record_alone);
     tcase_add_test(t, a_message_that_was_abandoned_goes_back_with_its_own_record);
     tcase_add_test(t, a_record_with_further_names_goes_on);
