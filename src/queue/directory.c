@@ -150,7 +150,7 @@ static void use_config(Directory *d, const Config *config)
     d->keep_sent = config->spool.keep_sent;
     d->retry_max = config->retry.max;
     if (d->current)
-        d->current->names.retry_max = d->retry_max;
+        directory_tell_names(d);
 }
 
 void directory_configure(Directory *d, const Config *config)

@@ -14,6 +14,14 @@
 #define WRITING_PAUSE (10 * USEC_PER_SEC)
 #define ASIDE_PAUSE (5 * USEC_PER_MINUTE)
 
+/* What lasts until somebody mends it, and what may be over in a moment. */
+static usec_t pause_after(Directory *d, const char *id, int error, usec_t now)
+{
+    if (error == -EACCES || error == -EPERM)
+        return ASIDE_PAUSE;
+    return aside_pause(&d->current->names.aside, id, now);
+}
+
 static void report(Directory *d, SourceFinding finding, const char *id, const Failure *f)
 {
     d->base.handlers->found(d->base.user, finding, id, NULL, f);
@@ -26,6 +34,17 @@ static void report_defect(Directory *d, const char *id, const char *name, const 
     d->base.handlers->found(d->base.user, FOUND_DEFECT, id, strcmp(id, name) != 0 ? name : NULL, f);
 }
 
+/* The directory goes on without this one, for a while. */
+static void leave_alone(Directory *d, const char *id, NameKind kind, int error, const Failure *f)
+{
+    usec_t now = directory_now(d);
+
+    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
+    names_put(&d->current->names, id, kind, usec_add(now, pause_after(d, id, error, now)));
+    report(d, FOUND_PROBLEM, id, f);
+    d->findings++;
+}
+
 /* What a failure with one message is: the directory goes on without it, or it is everybody's. A
  * file's own EIO is a bad sector. 0, or the error. */
 static int put_aside(Directory *d, const char *id, NameKind kind, int error, const Failure *f)
@@ -35,10 +54,7 @@ static int put_aside(Directory *d, const char *id, NameKind kind, int error, con
         report(d, FOUND_TROUBLE, NULL, f);
         return error;
     }
-    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
-    names_put(&d->current->names, id, kind, usec_add(directory_now(d), ASIDE_PAUSE));
-    report(d, FOUND_PROBLEM, id, f);
-    d->findings++;
+    leave_alone(d, id, kind, error, f);
     return 0;
 }
 
@@ -70,6 +86,10 @@ int directory_open_message(
         return 1;
     case FILE_MESSAGE_DEFECT: report_defect(d, id, name, &f); return 0;
     case FILE_MESSAGE_DONE: return 0;
+    case FILE_MESSAGE_NO_ROOM: /* those with one recipient need none */
+        if (d->current)
+            leave_alone(d, id, kind, -ENOSPC, &f);
+        return 0;
     default: return d->current ? put_aside(d, id, kind, r, &f) : 0;
     }
 }

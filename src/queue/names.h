@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "queue/aside.h"
 #include "queue/table.h"
 #include "spool/spool.h"
 
@@ -14,7 +15,10 @@ typedef struct Names {
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
     Buffer last;     /* names that come up when the pass is over; each with its NUL */
+    Aside aside;     /* those that this machine could not read or write */
     bool again;      /* another pass is wanted */
+    bool keeps_sent; /* messages that are sent are not taken away */
+    bool cleans;     /* the pass under way, or the next one, removes what crashes have left */
     bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
                         time */
 } Names;
@@ -58,6 +62,9 @@ usec_t names_next_due(const Names *names);
 
 /* Wants another pass over the whole directory, after the one under way. */
 void names_rescan(Names *names);
+
+/* The same, and it removes what crashes have left. */
+void names_clean(Names *names);
 
 /* Everything that waits for a time is due now, and the directory is read anew. */
 void names_flush(Names *names);
