@@ -91,7 +91,8 @@ class Daemon(FaultTest):
         self.configure(settings, retry={"first": "50ms", "max": "100ms"}, daemon={"stop_timeout": "2s"})
 
     def is_done(self):
-        return self.queue.names() == sorted(self.left)
+        names = [name for name in self.queue.names() if not name.startswith(".tmp-")]
+        return names == sorted(self.left)
 
     def drop_all(self):
         self.relay.accepted = []
@@ -295,6 +296,10 @@ class Steady(FaultTest):
         self.each(self.faults.counts(), run)
         self.assertEqual(daemon.terminate(), 0, daemon.output())
 
+    def left(self):
+        """Messages and records; a temporary file that could not be removed goes a day later."""
+        return [name for name in self.queue.names() if not name.startswith(".tmp-")]
+
     def send_one(self, relay, daemon):
         """Two messages, one of them to two recipients; the operator asks for what does not come."""
         number = next(self.numbers)
@@ -303,14 +308,14 @@ class Steady(FaultTest):
         self.queue.drop(f"one-{number}", message(to=[one]))
         self.queue.drop(f"two-{number}", message(to=two))
         end, asked = time.monotonic() + 10, time.monotonic() + 0.4
-        while not self.queue.is_empty() and time.monotonic() < end:
+        while self.left() and time.monotonic() < end:
             self.assertTrue(daemon.is_running(), daemon.output()[before:])
             if time.monotonic() > asked:
                 daemon.flush()
                 asked += 0.2
             time.sleep(0.005)
         said = daemon.output()[before:]
-        self.assertEqual(self.queue.names(), [], said)
+        self.assertEqual(self.left(), [], said)
         for recipient in (one, *two):
             wait_for(lambda recipient=recipient: relay.copies(recipient) > 0, f"{recipient}: {said}", 3)
             most = 2 if "may have been delivered" in said else 1
