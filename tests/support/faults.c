@@ -19,39 +19,36 @@ extern int clock_gettime(int clock, void *ret);
 #define NUMBER (control->error)
 #define NOTHING 0
 
-#define CALLS(X)                                                                                   \
-    X(open, MINUS)                                                                                 \
-    X(openat, MINUS) X(fopen, NOTHING) X(fdopendir, NOTHING) X(opendir, NOTHING) X(                \
-        close, MINUS) X(read, MINUS) X(pread, MINUS) X(preadv2, MINUS) X(readdir,                  \
-        NOTHING) X(readlink, MINUS) X(write, MINUS) X(writev, MINUS) X(fstat, MINUS) X(fstatat,    \
-        MINUS) X(lstat, MINUS) X(stat, MINUS) X(statx, MINUS) X(fstatfs, MINUS) X(fstatvfs,        \
-        MINUS) X(lseek, MINUS) X(renameat, MINUS) X(renameat2, MINUS) X(linkat, MINUS) X(unlinkat, \
-        MINUS) X(unlink, MINUS) X(fsync, MINUS) X(fdatasync, MINUS) X(syncfs, MINUS) X(ftruncate,  \
-        MINUS) X(fallocate, MINUS) X(posix_fadvise, NUMBER) X(fchmod, MINUS) X(fchown, MINUS)      \
-        X(utimensat, MINUS) X(futimens, MINUS) X(flock, MINUS) X(fcntl, MINUS) X(faccessat, MINUS) \
-            X(access, MINUS) X(socket, MINUS) X(connect, MINUS) X(bind, MINUS) X(send, MINUS)      \
-                X(sendto, MINUS) X(sendmsg, MINUS) X(recv, MINUS) X(recvmsg, MINUS) X(setsockopt,  \
-                    MINUS) X(getsockopt, MINUS) X(getsockname, MINUS) X(socketpair, MINUS)         \
-                    X(poll, MINUS) X(ppoll, MINUS) X(epoll_create1, MINUS) X(epoll_ctl, MINUS)     \
-                        X(epoll_wait, MINUS) X(timerfd_create, MINUS) X(timerfd_settime, MINUS)    \
-                            X(signalfd, MINUS) X(eventfd, MINUS) X(eventfd_write, MINUS) X(        \
-                                inotify_init1, MINUS) X(inotify_add_watch, MINUS) X(pipe2, MINUS)  \
-                                X(dup, MINUS) X(dup2, MINUS) X(memfd_create, MINUS)                \
-                                    X(getrandom, MINUS) X(gethostname, MINUS) X(sigaction, MINUS)  \
-                                        X(sigprocmask, MINUS) X(pthread_sigmask, NUMBER)           \
-                                            X(pthread_create, NUMBER) X(posix_spawn, NUMBER)       \
-                                                X(waitpid, MINUS) X(setrlimit, MINUS)              \
-                                                    X(getrlimit, MINUS) X(mmap, MINUS)
+/* clang-format off */
+#define CALLS(X) \
+    X(open, MINUS) X(openat, MINUS) X(fopen, NOTHING) X(fdopendir, NOTHING) X(opendir, NOTHING) \
+    X(close, MINUS) X(read, MINUS) X(pread, MINUS) X(preadv2, MINUS) X(readdir, NOTHING) \
+    X(readlink, MINUS) X(write, MINUS) X(writev, MINUS) X(fstat, MINUS) X(fstatat, MINUS) \
+    X(lstat, MINUS) X(stat, MINUS) X(statx, MINUS) X(fstatfs, MINUS) X(fstatvfs, MINUS) \
+    X(lseek, MINUS) X(renameat, MINUS) X(renameat2, MINUS) X(linkat, MINUS) X(unlinkat, MINUS) \
+    X(unlink, MINUS) X(fsync, MINUS) X(fdatasync, MINUS) X(syncfs, MINUS) X(ftruncate, MINUS) \
+    X(fallocate, MINUS) X(posix_fadvise, NUMBER) X(fchmod, MINUS) X(fchown, MINUS) \
+    X(utimensat, MINUS) X(futimens, MINUS) X(flock, MINUS) X(fcntl, MINUS) X(faccessat, MINUS) \
+    X(access, MINUS) X(socket, MINUS) X(connect, MINUS) X(bind, MINUS) X(send, MINUS) \
+    X(sendto, MINUS) X(sendmsg, MINUS) X(recv, MINUS) X(recvmsg, MINUS) X(setsockopt, MINUS) \
+    X(getsockopt, MINUS) X(getsockname, MINUS) X(socketpair, MINUS) X(poll, MINUS) \
+    X(ppoll, MINUS) X(epoll_create1, MINUS) X(epoll_ctl, MINUS) X(epoll_wait, MINUS) \
+    X(timerfd_create, MINUS) X(timerfd_settime, MINUS) X(signalfd, MINUS) X(eventfd, MINUS) \
+    X(eventfd_write, MINUS) X(inotify_init1, MINUS) X(inotify_add_watch, MINUS) X(pipe2, MINUS) \
+    X(dup, MINUS) X(dup2, MINUS) X(memfd_create, MINUS) X(getrandom, MINUS) \
+    X(gethostname, MINUS) X(sigaction, MINUS) X(sigprocmask, MINUS) X(pthread_sigmask, NUMBER) \
+    X(pthread_create, NUMBER) X(posix_spawn, NUMBER) X(waitpid, MINUS) X(setrlimit, MINUS) \
+    X(getrlimit, MINUS) X(mmap, MINUS)
 
 /* The same under the names that are used with 64-bit offsets. */
-#define ALIASES(X)                                                                                \
-    X(open64, open)                                                                               \
-    X(openat64, openat) X(fopen64, fopen) X(pread64, pread) X(preadv64v2, preadv2)                \
-        X(readdir64, readdir) X(fstat64, fstat) X(fstatat64, fstatat) X(lstat64, lstat)           \
-            X(stat64, stat) X(fstatfs64, fstatfs) X(fstatvfs64, fstatvfs) X(lseek64, lseek)       \
-                X(ftruncate64, ftruncate) X(fallocate64, fallocate)                               \
-                    X(posix_fadvise64, posix_fadvise) X(fcntl64, fcntl) X(setrlimit64, setrlimit) \
-                        X(getrlimit64, getrlimit) X(mmap64, mmap)
+#define ALIASES(X) \
+    X(open64, open) X(openat64, openat) X(fopen64, fopen) X(pread64, pread) \
+    X(preadv64v2, preadv2) X(readdir64, readdir) X(fstat64, fstat) X(fstatat64, fstatat) \
+    X(lstat64, lstat) X(stat64, stat) X(fstatfs64, fstatfs) X(fstatvfs64, fstatvfs) \
+    X(lseek64, lseek) X(ftruncate64, ftruncate) X(fallocate64, fallocate) \
+    X(posix_fadvise64, posix_fadvise) X(fcntl64, fcntl) X(setrlimit64, setrlimit) \
+    X(getrlimit64, getrlimit) X(mmap64, mmap)
+/* clang-format on */
 
 enum {
 #define NUMBERED(name, result) CALL_##name,
@@ -174,6 +171,7 @@ static void watch_window(int call, long result)
 
 typedef long (*Function)(long, long, long, long, long, long);
 
+/* clang-format off */
 /* Every argument is an integer or a pointer, and so in a register, whether the function takes a
  * variable number of them or not. */
 #define WRAP(symbol, name, call, result)                                               \
@@ -221,6 +219,8 @@ ALIASES(WRAP_ALIAS)
     }
 WRAP_LIBCONFIG(config_init)
 WRAP_LIBCONFIG(config_read_string)
+
+/* clang-format on */
 
 static int no_memory(void)
 {
