@@ -24,6 +24,7 @@ static int carry_out(
         .keep = context->keep_sent,
         .attempt = attempt_number(a),
         .next = v->next,
+        .unread = a->unread,
         .error = v->error,
         .text = v->text,
     };
@@ -74,6 +75,12 @@ static void decide(Attempt *a, const AttemptContext *context, usec_t now)
         (void)getrandom(&random, sizeof(random), 0);
     a->verdict = verdict_reach(&tally, context->retry, random, now);
     a->decided = true;
+}
+
+bool attempt_is_sent(const Attempt *a, const AttemptContext *context)
+{
+    return a->delivered == a->message->n_pending && a->message->n_refused == 0 &&
+           !context->keep_sent;
 }
 
 int attempt_give_up(Attempt *a, int error, const char *text)
@@ -129,13 +136,25 @@ int attempt_end(Attempt *a, const AttemptContext *context, EngineStatistics *sta
 {
     _cleanup_failure_ Failure f = {0};
     char id[SOURCE_ID_MAX];
+    OutcomeReport start = {0};
+    Message *message;
     int r;
 
-    attempt_report_group(a, context, now);
     decide(a, context, now);
     remember_report(a, now);
     memcpy(id, a->id, sizeof(id));
+    if (a->last_group) {
+        start = attempt_report_start(a, now);
+        start.id = a->id;
+    }
+    /* What is told comes behind what is done: until then, to die is to send it again. */
+    message = TAKE_PTR(a->message->message);
     r = carry_out(a, context, now, id, &f);
+    attempt_report_groups(a, context, &start);
+    if (r == 0 || r == SOURCE_GONE)
+        message_free(message);
+    else
+        a->message->message = message;
     return attempt_ended(a, context, statistics, r, id, &f);
 }
 

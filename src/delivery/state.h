@@ -38,6 +38,8 @@ typedef struct Link {
     uint64_t met;          /* the message that met with its end, by suspects_key(); 0: none */
     unsigned taken;        /* messages */
     unsigned transactions; /* of them */
+    Attempt *late;         /* over; they wait for the disk, and so for the end of the round */
+    bool resumed;          /* to be told at the end of the round */
     usec_t since;          /* being opened, or without a message */
     struct Link *next;
 } Link;

@@ -166,7 +166,7 @@ static void use_config(Directory *d, const Config *config)
     d->senders = sender_rules_ref(config->spool.senders);
     d->retry_max = config->retry.max;
     if (d->current)
-        d->current->names.retry_max = d->retry_max;
+        directory_tell_names(d);
 }
 
 void directory_configure(Directory *d, const Config *config)

@@ -15,6 +15,14 @@
 #define WRITING_PAUSE (10 * USEC_PER_SEC)
 #define ASIDE_PAUSE (5 * USEC_PER_MINUTE)
 
+/* What lasts until somebody mends it, and what may be over in a moment. */
+static usec_t pause_after(Directory *d, const char *id, int error, usec_t now)
+{
+    if (error == -EACCES || error == -EPERM)
+        return ASIDE_PAUSE;
+    return aside_pause(&d->current->names.aside, id, now);
+}
+
 static void report(
     Directory *d, SourceFinding finding, const char *id, uid_t owner, const Failure *f)
 {
@@ -40,6 +48,17 @@ static void report_defect(
     d->base.handlers->found(d->base.user, FOUND_DEFECT, &message, f);
 }
 
+/* The directory goes on without this one, for a while. */
+static void leave_alone(
+    Directory *d, const char *id, NameKind kind, uid_t owner, int error, const Failure *f)
+{
+    usec_t now = directory_now(d);
+
+    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
+    names_put(&d->current->names, id, kind, usec_add(now, pause_after(d, id, error, now)));
+    report(d, FOUND_PROBLEM, id, owner, f);
+}
+
 /* What a failure with one message is: the directory goes on without it, or it is everybody's. A
  * file's own EIO is a bad sector. 0, or the error. */
 static int put_aside(
@@ -50,9 +69,7 @@ static int put_aside(
         report_trouble(d, f);
         return error;
     }
-    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
-    names_put(&d->current->names, id, kind, usec_add(directory_now(d), ASIDE_PAUSE));
-    report(d, FOUND_PROBLEM, id, owner, f);
+    leave_alone(d, id, kind, owner, error, f);
     return 0;
 }
 
@@ -87,6 +104,10 @@ int directory_open_message(
         return 1;
     case FILE_MESSAGE_DEFECT: report_defect(d, id, name, owner, &f); return 0;
     case FILE_MESSAGE_DONE: return 0;
+    case FILE_MESSAGE_NO_ROOM: /* those with one recipient need none */
+        if (d->current)
+            leave_alone(d, id, kind, owner, -ENOSPC, &f);
+        return 0;
     default: return d->current ? put_aside(d, id, kind, owner, r, &f) : 0;
     }
 }

@@ -121,6 +121,12 @@ static int open_attachment(Directory *d, Attachment *a, Failure *f)
     return 0;
 }
 
+void directory_tell_names(Directory *d)
+{
+    d->current->names.retry_max = d->retry_max;
+    d->current->names.keeps_sent = d->keep_sent;
+}
+
 int directory_attach(Directory *d, Failure *f)
 {
     _cleanup_(attachment_free_p) Attachment *a = calloc(1, sizeof(Attachment));
@@ -136,6 +142,7 @@ int directory_attach(Directory *d, Failure *f)
     if (r < 0)
         return r;
     d->current = TAKE_PTR(a);
+    directory_tell_names(d);
     names_rescan(&d->current->names);
     if (d->watches)
         timer_arm(d->again, READ_AGAIN);
@@ -241,7 +248,7 @@ static int on_again(_unused_ sd_event_source *source, _unused_ usec_t now, void 
     Directory *d = user;
 
     if (d->current)
-        names_rescan(&d->current->names);
+        names_clean(&d->current->names);
     timer_arm(d->again, READ_AGAIN);
     directory_check(d);
     directory_wake(d);

@@ -159,6 +159,13 @@ static int check_sender(const FileMessage *m, const SenderRules *senders, Failur
         message_envelope(m->base.message)->sender, f);
 }
 
+/* Some of several recipients may have the message when others have not, and that must not be
+ * forgotten. Of one, the file's end says it. */
+static int reserve(FileMessage *m, Failure *f)
+{
+    return m->base.n_pending > 1 ? spool_claim_reserve(m->claim, m->base.n_pending, f) : 0;
+}
+
 /* Gives a message back for which nothing can be done at present. Consumes it. */
 static int drop(FileMessage *m, int error, Failure *f)
 {
@@ -288,6 +295,11 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
         return drop(m, r, f);
     if (m->base.n_pending == 0)
         return finish(m, terms->keep_sent, now, ret_id, f);
+    r = reserve(m, f);
+    if (r < 0) {
+        (void)drop(m, r, f);
+        return FILE_MESSAGE_NO_ROOM;
+    }
     *ret = &m->base;
     return FILE_MESSAGE_READY;
 }
@@ -308,9 +320,9 @@ int file_message_record(HeldMessage *message, usec_t now, const char *recipient,
         &from_base(message)->lines, now, recipient, attempt, outcome, &spool_via);
 }
 
-int file_message_sync(HeldMessage *message, Failure *f)
+/* Brings what was gathered to the disk. */
+static int write_lines(FileMessage *m, Failure *f)
 {
-    FileMessage *m = from_base(message);
     int r;
 
     if (buffer_size(&m->lines) == 0)
@@ -319,6 +331,15 @@ int file_message_sync(HeldMessage *message, Failure *f)
     if (r >= 0)
         buffer_clear(&m->lines);
     return r;
+}
+
+/* Between two transactions: the next one needs the room that this one may have used. */
+int file_message_sync(HeldMessage *message, Failure *f)
+{
+    FileMessage *m = from_base(message);
+    int r = write_lines(m, f);
+
+    return r < 0 ? r : reserve(m, f);
 }
 
 /* The attempt's last line, gathered once: the same end may be tried again. */
@@ -349,20 +370,24 @@ static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure
     int r = keep ? gather_last_line(m, end) : 0;
 
     if (r >= 0 && keep)
-        r = file_message_sync(&m->base, f);
+        r = write_lines(m, f);
     r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
     return r > 0 ? -r : end_claim(m, r);
 }
 
-/* Back to where it came from, deliverable at once. */
-static int release(FileMessage *m, char *ret_id, Failure *f)
+/* Back to where it came from, deliverable at once, or after a pause. */
+static int release(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
 {
     bool deferred = name_is_deferred(m->kind);
     int r = spool_release(m->claim, ret_id, f);
 
     if (r >= 0) {
+        Names *names = &m->attachment->names;
+        usec_t due =
+            end->unread ? usec_add(end->now, aside_pause(&names->aside, ret_id, end->now)) : 0;
+
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
-        attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, 0);
+        attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, due);
     }
     return end_claim(m, r);
 }
@@ -378,13 +403,13 @@ int file_message_settle(
     r = gather_last_line(m, end);
     if (r < 0)
         return failure_set(f, r, ERROR_MEMORY, "no memory for the record of %s", m->base.id);
-    r = file_message_sync(message, f);
+    r = write_lines(m, f);
     if (r < 0)
         return r;
     switch (end->kind) {
     case END_DEFERRED: return defer(m, end->next, ret_id, f);
     case END_FAILED: return end_claim(m, spool_fail(m->claim, ret_id, f));
-    default: return release(m, ret_id, f);
+    default: return release(m, end, ret_id, f);
     }
 }
 

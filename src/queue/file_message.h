@@ -33,9 +33,11 @@ bool file_message_begin(FileMessage *message, usec_t now, usec_t *ret_due,
 void file_message_load_record(FileMessage *message);
 
 typedef enum FileMessageResult {
-    FILE_MESSAGE_DONE = 0,   /* there was nothing to do for it: it is settled, or waits again */
-    FILE_MESSAGE_READY = 1,  /* to be delivered */
-    FILE_MESSAGE_DEFECT = 2, /* it cannot be sent, and is `.failed` now: see id and Failure */
+    FILE_MESSAGE_DONE = 0,    /* there was nothing to do for it: it is settled, or waits again */
+    FILE_MESSAGE_READY = 1,   /* to be delivered */
+    FILE_MESSAGE_DEFECT = 2,  /* it cannot be sent, and is `.failed` now: see id and Failure */
+    FILE_MESSAGE_NO_ROOM = 3, /* it has several recipients, and there is no room to note who has had
+                                 it: it is put back, as after a negative errno */
 } FileMessageResult;
 
 /* What the settings say of messages. */

@@ -12,6 +12,9 @@
  * stop the loop. */
 #define SCAN_STEP 2048
 
+/* Of those, what has been left behind and costs more than a look at an inode. */
+#define CLEAN_STEP 64
+
 /* Names that are kept for the end of a pass; more of them come in their turn. */
 #define LAST_BYTES_MAX ((size_t)64 * 1024)
 
@@ -24,6 +27,7 @@ int names_init(Names *n, const Spool *spool, usec_t retry_max)
     n->retry_max = retry_max;
     hash_key_init(&n->order);
     shares_look(&n->shares, spool);
+    aside_init(&n->aside);
     return name_table_new(TABLE_BYTES_MAX, &n->table);
 }
 
@@ -146,10 +150,15 @@ void names_rescan(Names *n)
     n->again = true;
 }
 
+void names_clean(Names *n)
+{
+    n->cleans = n->again = true;
+}
+
 void names_flush(Names *n)
 {
     name_table_flush(n->table);
-    n->flushes = n->again = true;
+    n->flushes = n->cleans = n->again = true;
 }
 
 void names_distrust_clock(Names *n, usec_t now)
@@ -177,6 +186,7 @@ static void end_scan(Names *n)
 {
     /* Asked for while there was something that this pass could not reach: once more. */
     n->flushes = n->flushes && n->again;
+    n->cleans = n->cleans && n->again;
     spool_scan_free(TAKE_PTR(n->scan));
     name_table_end_pass(n->table);
     bring_up_last(n);
@@ -216,9 +226,23 @@ static bool goes_on(const Names *n)
     return n->surveys || name_table_has_room(n->table);
 }
 
+/* The next message, or what a crash may have left, of which so many are dealt with in one go. As
+ * spool_scan_next_any(). */
+static int next_entry(Names *n, usec_t now, unsigned *cleaned, SpoolEntry *ret)
+{
+    int r = spool_scan_next_any(n->scan, ret);
+
+    if (n->cleans && r == 2)
+        *cleaned += (unsigned)spool_clean_temporary(n->spool, ret->id, now);
+    else if (n->cleans && r == 1 && ret->state == SPOOL_SENT && !n->keeps_sent)
+        *cleaned += (unsigned)spool_clean_sent(n->spool, ret->id, now);
+    return r;
+}
+
 int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     SpoolEntry entry;
+    unsigned cleaned = 0;
     int r = 0;
 
     if (!names_is_unread(n, now))
@@ -226,13 +250,15 @@ int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure
     if (!n->scan && (r = start_scan(n, f)) < 0)
         return r;
     for (size_t i = 0; i < SCAN_STEP && r == 0 && goes_on(n); i++) {
-        r = spool_scan_next(n->scan, &entry);
+        if (cleaned >= CLEAN_STEP)
+            break;
+        r = next_entry(n, now, &cleaned, &entry);
         if (r == 0) {
             end_scan(n);
             return 0;
         }
         if (r > 0)
-            r = note_entry(n, &entry, now);
+            r = r == 1 ? note_entry(n, &entry, now) : 0;
     }
     if (r < 0) {
         spool_scan_free(TAKE_PTR(n->scan));

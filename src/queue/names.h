@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "queue/aside.h"
 #include "queue/shares.h"
 #include "queue/table.h"
 #include "spool/spool.h"
@@ -17,13 +18,16 @@ typedef struct Names {
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
     Buffer last;     /* names that come up when the pass is over: kind, name and NUL */
+    Aside aside;     /* those that this machine could not read or write */
     bool mixes;      /* those that are ready come in random order */
     HashKey order;   /* of it */
     uint64_t taken;
-    bool surveys; /* the pass under way goes on though there is no room, to find every owner */
-    bool again;   /* another pass is wanted */
-    bool flushes; /* the pass under way, or the next one, takes deferred messages whatever their
-                     time */
+    bool keeps_sent; /* messages that are sent are not taken away */
+    bool cleans;     /* the pass under way, or the next one, removes what crashes have left */
+    bool surveys;    /* the pass under way goes on though there is no room, to find every owner */
+    bool again;      /* another pass is wanted */
+    bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
+                        time */
 } Names;
 
 /* The spool is borrowed. 0 or -ENOMEM. */
@@ -69,6 +73,9 @@ usec_t names_next_due(const Names *names);
 
 /* Wants another pass over the whole directory, after the one under way. */
 void names_rescan(Names *names);
+
+/* The same, and it removes what crashes have left. */
+void names_clean(Names *names);
 
 /* Everything that waits for a time is due now, and the directory is read anew. */
 void names_flush(Names *names);

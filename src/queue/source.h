@@ -57,6 +57,8 @@ typedef struct MessageEnd {
     bool keep;        /* END_SENT: the message stays, as sent */
     unsigned attempt; /* END_DEFERRED: the number of the attempt that ended */
     usec_t next;      /* END_DEFERRED: realtime */
+    bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
+                         while */
     int error;        /* END_FAILED */
     const char *text;
 } MessageEnd;
@@ -121,7 +123,8 @@ typedef struct SourceOps {
      * from then on in `ret_id` (it may have got a new one): the message is not held any more;
      * SOURCE_GONE, the same with a Failure; SOURCE_LATER; or a negative errno with a Failure: it is
      * held still, so that no recipient that has had it gets it again: settle it the same way
-     * later. */
+     * later. `message` of it is NULL meanwhile, where the engine has something to tell of it
+     * afterwards. */
     int (*settle)(
         HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f);
 

@@ -59,6 +59,11 @@ char *smtp_session_reserve(SmtpSession *s, size_t n)
     return buffer_reserve(&s->input, n);
 }
 
+bool smtp_session_has_input(const SmtpSession *s)
+{
+    return buffer_size(&s->input) > 0;
+}
+
 void smtp_session_received(SmtpSession *s, size_t n, usec_t now)
 {
     s->now = now;

@@ -113,6 +113,9 @@ void smtp_session_free(SmtpSession *session);
 char *smtp_session_reserve(SmtpSession *session, size_t n);
 void smtp_session_received(SmtpSession *session, size_t n, usec_t now);
 
+/* Whether input waits that no event has come of yet. */
+bool smtp_session_has_input(const SmtpSession *session);
+
 /* 1 with an event, 0 when input, output room or time is needed, or -ENOMEM (the session is then of
  * no further use). */
 int smtp_session_step(SmtpSession *session, usec_t now, SmtpEvent *ret);

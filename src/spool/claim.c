@@ -42,6 +42,7 @@ void spool_claim_free(SpoolClaim *claim)
 {
     if (!claim)
         return;
+    spool_claim_unreserve(claim);
     close_p(&claim->fd);
     spool_history_done(&claim->history);
     buffer_done(&claim->appended);
@@ -284,15 +285,13 @@ static int unopened(const Attempt *a, int error, Failure *f)
     return error == EACCES ? unreadable(a, &st, f) : SPOOL_UNSETTLED; /* it has just come there */
 }
 
-/* A lease for reading is granted only while nobody has the file open for writing. It is given back
- * at once. 0 nobody writes, SPOOL_WRITING, or -EACCES when it cannot be told. */
-static int look_for_writer(int fd)
+int spool_has_writer(int fd)
 {
     /* Whoever opens the file for writing just now has a signal sent to us: let it be one that is
      * ignored, for SIGIO kills. */
     (void)fcntl(fd, F_SETSIG, SIGURG);
     if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-        return errno == EAGAIN ? SPOOL_WRITING : -EACCES;
+        return errno == EAGAIN ? 1 : -EACCES;
     (void)fcntl(fd, F_SETLEASE, F_UNLCK);
     return 0;
 }
@@ -300,10 +299,10 @@ static int look_for_writer(int fd)
 /* 0 when the locked regular file may be claimed, SPOOL_WRITING or SPOOL_UNSETTLED. */
 static int check_settled(const Attempt *a, int fd, const struct stat *st)
 {
-    int r = look_for_writer(fd);
+    int r = spool_has_writer(fd);
 
     if (r >= 0)
-        return r;
+        return r > 0 ? SPOOL_WRITING : 0;
     if (!a->settled && (is_young(spool_file_time(&st->st_mtim), a->now, a->settle) ||
                            is_young(spool_file_time(&st->st_ctim), a->now, a->settle)))
         return SPOOL_UNSETTLED;

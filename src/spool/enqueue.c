@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "spool/internal.h"
 
-#define TEMPORARY_PREFIX ".tmp-"
 #define RANDOM_CHARACTERS 13 /* 65 bits: in a drop box the name protects as well */
 #define BUFFER_BYTES ((size_t)64 * 1024)
 #define NAME_TRIES 8
@@ -122,7 +121,7 @@ static int create_file(SpoolWriter *w)
 
     for (int tries = 0; tries < NAME_TRIES; tries++) {
         file_random_name(random, RANDOM_CHARACTERS);
-        snprintf(w->name, sizeof(w->name), TEMPORARY_PREFIX "%s", random);
+        snprintf(w->name, sizeof(w->name), SPOOL_TEMPORARY_PREFIX "%s", random);
         w->fd = openat(w->target->fd, w->name,
             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
         if (w->fd >= 0)

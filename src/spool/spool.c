@@ -262,7 +262,25 @@ void spool_scan_free(SpoolScan *scan)
     free(scan);
 }
 
+static int give_entry(SpoolScan *scan, const char *name, size_t length, int result, SpoolEntry *ret)
+{
+    memcpy(scan->id, name, length);
+    scan->id[length] = '\0';
+    ret->id = scan->id;
+    return result;
+}
+
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
+{
+    int r;
+
+    do
+        r = spool_scan_next_any(scan, ret);
+    while (r == 2);
+    return r;
+}
+
+int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret)
 {
     for (;;) {
         const struct dirent *entry;
@@ -272,12 +290,12 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
         entry = readdir(scan->stream);
         if (!entry)
             return -errno;
-        if (!spool_name_parse(entry->d_name, &ret->state, &length) || length >= sizeof(scan->id))
-            continue;
-        memcpy(scan->id, entry->d_name, length);
-        scan->id[length] = '\0';
-        ret->id = scan->id;
-        return 1;
+        length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, SPOOL_TEMPORARY_PREFIX, strlen(SPOOL_TEMPORARY_PREFIX)) == 0 &&
+            length < sizeof(scan->id))
+            return give_entry(scan, entry->d_name, length, 2, ret);
+        if (spool_name_parse(entry->d_name, &ret->state, &length) && length < sizeof(scan->id))
+            return give_entry(scan, entry->d_name, length, 1, ret);
     }
 }
 

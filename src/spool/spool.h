@@ -46,6 +46,16 @@ void spool_scan_free(SpoolScan *scan);
  * reported. */
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
 
+/* The same, and 2 with what a writer is writing, or has left: `id` is the file's name. */
+int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret);
+
+/* Removes what a crash has left and nobody has touched for a day: such a file, if nobody has it
+ * locked or open for writing; and a message that is sent, if it is not one that is kept (its record
+ * ends with `sent`). What cannot be removed stays. 1 when it cost more than a look at an inode,
+ * else 0. */
+int spool_clean_temporary(const Spool *spool, const char *name, usec_t now_realtime);
+int spool_clean_sent(const Spool *spool, const char *id, usec_t now_realtime);
+
 /* Opens the file of that message for reading, by whoever only looks at it: a regular file with one
  * name in the directory's own file system, and nothing else. `ret` is what it is. A descriptor,
  * which the caller closes, or a negative errno with a Failure. */
@@ -144,6 +154,12 @@ bool spool_claim_has_record(const SpoolClaim *claim);
 /* Bytes of its record, 0 when there is none: what spool_history_load() will have to read. */
 uint64_t spool_claim_record_bytes(const SpoolClaim *claim);
 const Spool *spool_claim_spool(const SpoolClaim *claim);
+
+/* Makes sure of room to write down what becomes of so many recipients, in one transaction: for a
+ * message that some may have had when others have not. It costs nothing where such a message
+ * has just ended and others are under way. Writing uses it only where there is no other. 0, or a
+ * negative errno with a Failure: it is not to be sent now. */
+int spool_claim_reserve(SpoolClaim *claim, size_t recipients, Failure *f);
 
 /* ---- Ends of a claim. Each consumes the claim, but for one result of spool_complete(): 0 or a
  * negative errno with a Failure; on failure the file stays `.sending`, unlocked, and the next scan

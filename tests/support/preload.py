@@ -112,6 +112,20 @@ ssize_t preadv2(int fd, const struct iovec *to, int n, off_t offset, int flags)
 }
 """
 
+# Two days later by the clock; times of files are the kernel's.
+LATER = """
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
+
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec += 2 * 86400;
+    return r;
+}
+"""
+
 UNREAD = "#define ON_READ errno = EIO; return -1\n" + READ
 
 # Reading one ends the process.
