@@ -21,23 +21,31 @@ static void print_line(const char *label, const char *text)
     putchar('\n');
 }
 
-/* By name too, where the user has one. */
-static void print_owner(uid_t owner)
+/* By name too, where the user has one. 0 or an exit status. */
+static int print_owner(uid_t owner)
 {
-    const struct passwd *user = getpwuid(owner);
+    const struct passwd *user;
     char text[64];
 
+    errno = 0;
+    user = getpwuid(owner);
+    if (!user && errno == ENOMEM)
+        return tool_fail_memory();
     snprintf(text, sizeof(text), user ? "%u (%.40s)" : "%u", owner, user ? user->pw_name : "");
     print_line("User:", text);
+    return 0;
 }
 
-static void print_inspection(const Inspection *i)
+static int print_inspection(const Inspection *i)
 {
     char time[RFC3339_MAX];
+    int status;
 
     print_line("Id:", i->id);
     print_line("State:", spool_state_name(i->state));
-    print_owner(i->owner);
+    status = print_owner(i->owner);
+    if (status != 0)
+        return status;
     print_line("Arrived:", clock_format_rfc3339(i->arrival, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)
@@ -50,6 +58,7 @@ static void print_inspection(const Inspection *i)
         print_line(n == 0 ? "Recipients:" : "", i->recipients[n]);
     if (i->text)
         print_line("Last:", i->text);
+    return 0;
 }
 
 /* "  NAME=VALUE", unless the value says nothing; without a name the value alone. */
@@ -132,10 +141,12 @@ static int print_json(const Inspection *i, json_t *record)
 
 static int print_text(const Inspection *i, json_t *record)
 {
+    int status = print_inspection(i);
     json_t *line;
     size_t n;
 
-    print_inspection(i);
+    if (status != 0)
+        return status;
     if (json_array_size(record) > 0)
         putchar('\n');
     json_array_foreach(record, n, line) print_record_line(line);
