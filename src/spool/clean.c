@@ -69,6 +69,6 @@ int spool_clean_sent(const Spool *spool, const char *id, usec_t now)
     if (!spool_name_format(id, SPOOL_SENT, name) || !look(spool, name, now, &st))
         return 0;
     if (!is_kept(spool, id))
-        (void)spool_unlink_message(spool, id, SPOOL_SENT, NULL);
+        (void)spool_delete_message(spool, id, SPOOL_SENT, NULL);
     return 1;
 }

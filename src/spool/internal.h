@@ -79,6 +79,9 @@ bool spool_find_twin(
 int spool_unlink_message(const Spool *spool, const char *id, SpoolState state, Failure *f);
 int spool_unlink_record(const Spool *spool, const char *id, Failure *f);
 
+/* Removes a message and its record. 0, or a negative errno with a Failure. */
+int spool_delete_message(const Spool *spool, const char *id, SpoolState state, Failure *f);
+
 /* Microseconds of a file's time; 0 for times before the epoch. */
 usec_t spool_file_time(const struct timespec *t);
 

@@ -87,7 +87,7 @@ static int delete_record_of(
     return r == RECORD_NONE || r == RECORD_FOREIGN ? 0 : spool_unlink_record(spool, id, f);
 }
 
-static int delete_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+int spool_delete_message(const Spool *spool, const char *id, SpoolState state, Failure *f)
 {
     char name[SPOOL_NAME_MAX];
     FileIdentity file;
@@ -114,7 +114,7 @@ int spool_delete(Spool *spool, const char *id, Failure *f)
         return failure_set(f, -EBUSY, ERROR_SPOOL,
             "%s/%s.sending: it is being sent; try again when it is done", spool->path, id);
     if (r == 0)
-        return delete_message(spool, id, state, f);
+        return spool_delete_message(spool, id, state, f);
     if (r == -ENOENT && spool_name_format_record(id, name) &&
         faccessat(spool->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return spool_unlink_record(spool, id, f);
