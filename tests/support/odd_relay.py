@@ -59,21 +59,20 @@ class Talk:
             raise Ended
         if reply is UNANSWERED:
             return 0
+        self.code = int(reply[:3]) if reply[:3].isdigit() else 0
+        if verb in (".", "BDAT") and 200 <= self.code < 300:  # before the client can know
+            self.count += 1
+            self.relay.accepted.append((tuple(self.recipients), self.content))
         self.stream.write(reply.encode("utf-8") + b"\r\n")
         self.stream.flush()
-        self.code = int(reply[:3]) if reply[:3].isdigit() else 0
         if isinstance(reply, Bye):
             raise Ended
         return self.code
 
     def end_of_message(self, verb):
-        message = (tuple(self.recipients), self.content)
         try:
             self.answer(verb, "", "250 taken")
         finally:
-            if 200 <= self.code < 300:
-                self.count += 1
-                self.relay.accepted.append(message)
             self.recipients, self.content = [], b""
 
     def data(self, argument):
