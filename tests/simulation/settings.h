@@ -1,0 +1,10 @@
+/* The configuration of a run, from the schedule. */
+#pragma once
+
+#include "settings/config.h"
+
+/* `number` of the reload, 0 at first. Tells the relays how patient their client is. */
+Config *settings_make(unsigned number);
+
+/* Longer than anything takes to end once everything works. */
+usec_t settings_bound(const Config *config);
