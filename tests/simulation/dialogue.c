@@ -210,6 +210,7 @@ static void on_mail(Peer *p, const char *line, ReplyFault fault)
     }
     if (say_instead(p, fault, false))
         return;
+    forget_transaction(p);
     p->mail = true;
     say_done(p, fault, "250 2.1.0 go on\r\n", 0);
 }
@@ -255,12 +256,10 @@ static void on_rcpt(Peer *p, const char *line, ReplyFault fault)
         world_wrong(FAULT_WRONG, "no recipient in %s", line);
         return;
     }
-    if (!p->mail) {
+    if (!p->mail || message != p->message) { /* MAIL was refused, and this came with it */
         say_code(p, 503, "5.5.1 MAIL first");
         return;
     }
-    if (message != p->message)
-        world_wrong(FAULT_WRONG, "m%u goes to a recipient of m%u", p->message, message);
     if (fails_at(p, OUTAGE_451_RCPT, 451, OUTAGE_NONE))
         return;
     if (poison_of(p) == POISON_421_AT_RCPT) {

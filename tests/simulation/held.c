@@ -9,6 +9,8 @@
 #include "store_internal.h"
 #include "world.h"
 
+#define RECOVERY_PAUSE (5 * USEC_PER_SEC)
+
 static Held *from_base(HeldMessage *message)
 {
     return (Held *)message;
@@ -77,8 +79,8 @@ static void on_lost(void *user, _unused_ uint64_t argument)
     h->lost = true;
     ledger_share(h->number);
     store.held[h->number] = NULL;
-    store_change(h->number, STORED_DEFERRED);
     stored_of(h)->next = world_clock(CLOCK_REALTIME) + 20 * USEC_PER_SEC;
+    store_change(h->number, STORED_DEFERRED);
     store.base.handlers->lost(store.base.user, &h->base);
 }
 
@@ -209,10 +211,8 @@ static int write_record(HeldMessage *message, Failure *f)
 
 static void check_deferral(const Held *h, const MessageEnd *end)
 {
-    usec_t now = world_clock(CLOCK_REALTIME);
-
-    /* The loop's time may be older, when the clock is set in between. */
-    if (end->next > usec_add(MAX(now, end->now), store.config->retry.max))
+    /* It was decided before, and could not be written, when the clock was set: the store tells. */
+    if (!world.clock_was_set && end->next > usec_add(end->now, store.config->retry.max))
         world_wrong(FAULT_LOST, "m%u waits longer than retry.max allows", h->number);
     if (end->attempt != h->base.attempts + 1)
         world_wrong(FAULT_WRONG, "attempt %u of m%u follows on %u", end->attempt, h->number,
@@ -337,13 +337,32 @@ static int settle(HeldMessage *message, const MessageEnd *end, char *ret_id, Fai
     return r;
 }
 
+/* It is found again as what a dead process has left. */
+static void on_recovery(void *user, _unused_ uint64_t argument)
+{
+    Stored *s = user;
+    unsigned number = (unsigned)(s - store.stored);
+
+    if (!store.open || world.dead || s->state != STORED_SENDING || store.held[number])
+        return;
+    if (store.trouble == TROUBLE_READ_ONLY) {
+        world_at(world.now + RECOVERY_PAUSE, on_recovery, s, 0);
+        return;
+    }
+    store_change(number, STORED_QUEUED);
+    world.work++;
+    store.base.handlers->wake(store.base.user);
+}
+
 static void abandon(HeldMessage *message)
 {
     Held *h = from_base(message);
 
     TELL("m%u is let go", h->number);
-    if (!world.dead)
+    if (!world.dead) {
         ledger_excuse(h->number);
+        world_at(world.now + RECOVERY_PAUSE, on_recovery, stored_of(h), 0);
+    }
     free_held(h);
 }
 

@@ -272,7 +272,7 @@ static void on_step(void *user, _unused_ uint64_t argument)
     if (p->state == PEER_HUNG || p->state == PEER_OVER)
         return;
     p->active = world.now;
-    if (!p->mail && p->state == PEER_COMMAND)
+    if (p->state == PEER_COMMAND)
         peer_expect(p, MAX(p->relay->talking, p->relay->idle));
     if (dialogue_step(p)) {
         p->step_due = true;

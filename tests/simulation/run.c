@@ -47,6 +47,7 @@ static void kill_within(unsigned what)
 static void set_clock(unsigned what)
 {
     world.real_offset += (usec_t)(steps[what % ELEMENTSOF(steps)] * (int64_t)USEC_PER_SEC);
+    world.clock_was_set = true;
     TELL("the clock is set");
     store_clock_was_set();
 }

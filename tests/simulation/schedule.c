@@ -118,9 +118,14 @@ unsigned schedule_choose(Schedule *s, Decision decision, Which which, unsigned n
     return schedule_seldom(s, decision, which, n, 1024 - 1024 / MAX(n, 1u));
 }
 
+void schedule_begin(Schedule *s)
+{
+    s->random = schedule_choose(s, DECIDE_RANDOM, (Which){0}, 1u << 31);
+}
+
 uint64_t schedule_random(const Schedule *s, uint64_t number)
 {
-    return mix(s->seed + mix(number));
+    return mix(s->random + mix(number));
 }
 
 /* ---- as text ---- */

@@ -14,6 +14,7 @@
 
 /* name, word */
 #define DECISIONS(X)                                                                              \
+    X(RANDOM, "random")                 /* all that is random by itself */                        \
     X(MESSAGES, "messages")             /* how many there are, less one */                        \
     X(ARRIVES, "arrives")               /* message: when */                                       \
     X(RECIPIENTS, "recipients")         /* message: how many, less one */                         \
@@ -77,7 +78,7 @@ typedef struct Decided {
 
 typedef struct Schedule {
     bool listed; /* what is not in the list is 0; else the seed decides */
-    uint64_t seed;
+    uint64_t seed, random;
     Decided *list; /* sorted by key */
     size_t n, allocated;
     bool records; /* the decisions of the seed that are not 0 go to the list */
@@ -92,6 +93,9 @@ unsigned schedule_choose(Schedule *schedule, Decision decision, Which which, uns
 /* Not 0 in `often` of 1,024 cases. */
 unsigned schedule_seldom(
     Schedule *schedule, Decision decision, Which which, unsigned n, unsigned often);
+
+/* Before a run. */
+void schedule_begin(Schedule *schedule);
 
 /* Any number that hangs on the schedule, for what is random by itself. */
 uint64_t schedule_random(const Schedule *schedule, uint64_t number);

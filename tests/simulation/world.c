@@ -37,6 +37,7 @@ void world_begin(Schedule *schedule, bool shows)
         .real_offset = EPOCH,
         .shows = shows,
     };
+    schedule_begin(schedule);
     n_entries = 0;
     numbers = 0;
 }

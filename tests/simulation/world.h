@@ -34,6 +34,7 @@ typedef struct World {
     usec_t now;         /* goes on whatever becomes of the machine: CLOCK_BOOTTIME */
     usec_t suspended;   /* of it, not counted by CLOCK_MONOTONIC */
     usec_t real_offset; /* of CLOCK_REALTIME; wraps */
+    bool clock_was_set;
     usec_t faults_end;  /* from then on everything works */
     bool dead;          /* the process has crashed: nothing that it does has any effect */
     uint64_t effects;   /* system calls so far that others can notice */
