@@ -417,8 +417,10 @@ static void end_chunk(Peer *p)
         peer_close(p, true);
     else if (p->last_chunk)
         end_content(p, p->chunk_fault);
+    else if (say_instead(p, p->chunk_fault, false))
+        p->mail = false; /* RFC 3030, 2: what follows is out of sequence */
     else
-        answer(p, p->chunk_fault, "250 2.0.0 chunk\r\n");
+        say_done(p, p->chunk_fault, "250 2.0.0 chunk\r\n", 0);
 }
 
 static bool read_chunk(Peer *p)

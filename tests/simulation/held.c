@@ -212,7 +212,7 @@ static int write_record(HeldMessage *message, Failure *f)
 static void check_deferral(const Held *h, const MessageEnd *end)
 {
     /* It was decided before, and could not be written, when the clock was set: the store tells. */
-    if (!world.clock_was_set && end->next > usec_add(end->now, store.config->retry.max))
+    if (!world.clock_was_set && end->next > usec_add(end->now, store.longest_retry))
         world_wrong(FAULT_LOST, "m%u waits longer than retry.max allows", h->number);
     if (end->attempt != h->base.attempts + 1)
         world_wrong(FAULT_WRONG, "attempt %u of m%u follows on %u", end->attempt, h->number,

@@ -367,6 +367,8 @@ ssize_t __wrap_recv(int fd, void *data, size_t n, _unused_ int flags)
     }
     world.work++;
     memcpy(data, buffer_data(&s->received), n);
+    if (memchr(data, '\n', n))
+        s->since = world_clock(CLOCK_MONOTONIC);
     buffer_consume(&s->received, n);
     s->n_read += n;
     pass_marks(s);
@@ -404,8 +406,6 @@ void socket_arrive(Socket *s, const char *data, unsigned n, unsigned mark)
     if (buffer_append(&s->received, data, n) < 0)
         abort();
     s->n_received += n;
-    if (memchr(data, '\n', n))
-        s->since = world_clock(CLOCK_MONOTONIC);
     if (mark > 0 && s->n_marks < MARKS_MAX)
         s->marks[s->n_marks++] = (Mark){s->n_received, mark};
     world.work++;

@@ -68,9 +68,11 @@ unsigned relays_count(void)
 
 void relay_set_patience(unsigned relay, usec_t connecting, usec_t talking, usec_t idle)
 {
-    relays[relay].connecting = connecting;
-    relays[relay].talking = talking;
-    relays[relay].idle = idle;
+    SimRelay *r = &relays[relay];
+
+    r->connecting = MAX(r->connecting, connecting);
+    r->talking = MAX(r->talking, talking);
+    r->idle = MAX(r->idle, idle);
 }
 
 OutageKind outage_of(const SimRelay *relay, unsigned address)

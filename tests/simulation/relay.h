@@ -13,7 +13,8 @@ void relays_begin(void);
 void relays_end(void);
 unsigned relays_count(void);
 
-/* So long a client may be without anything getting on: connecting, with a dialogue, idle. */
+/* So long a client may be without anything getting on: connecting, with a dialogue, idle. After a
+ * reload connections of the former settings are still there: the longest counts. */
 void relay_set_patience(unsigned relay, usec_t connecting, usec_t talking, usec_t idle);
 
 /* Name lookup: "relay1.sim" to its addresses, allocated. NULL: there is no such name. */

@@ -133,7 +133,7 @@ void store_delete(unsigned message)
     if (s->state == STORED_SENT || s->state == STORED_NOTHING)
         return;
     s->deleted = true;
-    ledger_excuse(message);
+    ledger_share(message);
     store_change(message, STORED_NOTHING);
 }
 
@@ -222,10 +222,16 @@ void store_plan_trouble(void)
 
 extern const SourceOps store_ops;
 
+void store_configure(const Config *config)
+{
+    store.config = config;
+    store.longest_retry = MAX(store.longest_retry, config->retry.max);
+}
+
 Source *store_open(const Config *config)
 {
     store.base = (Source){.ops = &store_ops};
-    store.config = config;
+    store_configure(config);
     store.open = true;
     store.had_trouble = store.trouble != TROUBLE_NONE;
     for (unsigned i = 0; i < n_messages; i++)
@@ -234,11 +240,6 @@ Source *store_open(const Config *config)
     store.next_timer = USEC_NEVER;
     set_timer();
     return &store.base;
-}
-
-void store_configure(const Config *config)
-{
-    store.config = config;
 }
 
 void store_close(void)

@@ -42,6 +42,7 @@ typedef struct Held {
 typedef struct Store {
     Source base;
     const Config *config;
+    usec_t longest_retry; /* of all configurations: what was decided by a former one stands */
     bool open;
     Stored stored[MESSAGES_MAX];
     Held *held[MESSAGES_MAX];
