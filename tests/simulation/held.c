@@ -227,12 +227,13 @@ static void check_failure(const Held *h, const MessageEnd *end)
 
     if (end->error == 0 || !end->text || end->text[0] == '\0')
         world_wrong(FAULT_WRONG, "m%u fails without a reason", h->number);
-    if (end->error == ERROR_EXPIRED && retry->give_up_after == 0 && retry->max_attempts == 0)
+    if (end->error == ERROR_EXPIRED && retry->give_up_after == 0 && retry->max_attempts == 0 &&
+        !store.one_attempt)
         world_wrong(FAULT_LOST, "m%u is given up, which is never to be", h->number);
     if (end->error == ERROR_REFUSED && finished != all)
         world_wrong(FAULT_LOST, "m%u is refused, and recipients %#x were not asked", h->number,
             all & ~finished);
-    if (end->error != ERROR_EXPIRED && end->error != ERROR_REFUSED && retry->max_attempts != 1)
+    if (end->error != ERROR_EXPIRED && end->error != ERROR_REFUSED && !store.one_attempt)
         world_wrong(FAULT_LOST, "m%u fails by the relay's fault: %s", h->number, end->text);
 }
 
@@ -264,7 +265,7 @@ static void change_state(Held *h, const MessageEnd *end)
     case END_FAILED:
         check_failure(h, end);
         s->error = end->error;
-        s->gave_up = store.config->retry.max_attempts == 1;
+        s->gave_up = store.one_attempt;
         store_change(h->number, STORED_FAILED);
         break;
     case END_RETURNED: store_change(h->number, STORED_QUEUED); break;

@@ -70,6 +70,7 @@ struct Object {
 };
 
 static Object *table[FD_MAX];
+static int top; /* no descriptor is in use from there on */
 
 /* The first of the program's own; the linker makes them. */
 int __real_close(int fd);
@@ -91,6 +92,7 @@ static int install(Object *object)
         if (table[i])
             continue;
         table[i] = object;
+        top = MAX(top, i + 1);
         object->references++;
         return FD_FIRST + i;
     }
@@ -125,7 +127,7 @@ static void object_free(Object *object)
             relay_client_closed(object->socket.peer, buffer_size(&object->socket.received) > 0);
         buffer_done(&object->socket.received);
     }
-    for (int i = 0; i < FD_MAX; i++) {
+    for (int i = 0; i < top; i++) {
         Object *other = table[i];
 
         for (unsigned k = 0; other && k < other->n_members; k++)
@@ -144,6 +146,8 @@ void kernel_close(int fd)
         return;
     }
     table[fd - FD_FIRST] = NULL;
+    while (top > 0 && !table[top - 1])
+        top--;
     if (--object->references == 0)
         object_free(object);
 }
@@ -161,7 +165,7 @@ unsigned kernel_count(void)
 {
     unsigned n = 0;
 
-    for (int i = 0; i < FD_MAX; i++)
+    for (int i = 0; i < top; i++)
         n += table[i] != NULL;
     return n;
 }
@@ -170,14 +174,14 @@ unsigned kernel_count_sockets(void)
 {
     unsigned n = 0;
 
-    for (int i = 0; i < FD_MAX; i++)
+    for (int i = 0; i < top; i++)
         n += table[i] && table[i]->kind == OBJECT_SOCKET;
     return n;
 }
 
 void kernel_end(void)
 {
-    for (int i = 0; i < FD_MAX; i++)
+    for (int i = 0; i < top; i++)
         if (table[i])
             kernel_close(FD_FIRST + i);
 }
@@ -306,6 +310,7 @@ int __wrap_getsockopt(
         return fail(EBADF);
     *(int *)value = object->socket.error;
     object->socket.error = 0;
+    object->socket.since = world_clock(CLOCK_MONOTONIC); /* it sees that it is connected */
     return 0;
 }
 
@@ -446,7 +451,7 @@ static const Socket *most_impatient(void)
 {
     const Socket *first = NULL;
 
-    for (int i = 0; i < FD_MAX; i++)
+    for (int i = 0; i < top; i++)
         if (table[i] && table[i]->kind == OBJECT_SOCKET &&
             (!first || ends_at(&table[i]->socket) < ends_at(first)))
             first = &table[i]->socket;

@@ -8,6 +8,7 @@
 
 #include "process.h"
 #include "run.h"
+#include "settings.h"
 #include "shrink.h"
 
 typedef struct Options {
@@ -168,10 +169,11 @@ int main(int argc, char **argv)
 
     if (!parse(&options, argc, argv))
         return usage();
-    if (options.schedule)
-        return run_text("this", options.schedule, options.shows) ? 0 : 1;
-    ok = !options.file || run_file(options.file, &named);
+    ok = !options.schedule || run_text("this schedule", options.schedule, options.shows);
+    ok &= !options.file || run_file(options.file, &named);
     ok &= run_seeds(&options, &n);
-    print_figures(named, n, processor_seconds() - begin);
+    if (!options.schedule)
+        print_figures(named, n, processor_seconds() - begin);
+    settings_end();
     return ok ? 0 : 1;
 }

@@ -21,6 +21,11 @@ long memory_live(void)
     return live;
 }
 
+void memory_adopt(long blocks)
+{
+    live -= blocks;
+}
+
 #if HAS_ALLOCATOR
 /* The C library's own, under the names that it gives them. */
 void *__libc_malloc(size_t n);

@@ -232,9 +232,7 @@ static bool run_round(void)
     figures_of_runs.rounds++;
     world.now += ROUND;
     look_for_spin();
-    if (world.dead)
-        bury();
-    else if (process.stopping && process.idle)
+    if (!world.dead && process.stopping && process.idle)
         end_drained();
     return true;
 }
@@ -274,6 +272,8 @@ static void jump(usec_t end)
 static void advance(usec_t end)
 {
     world_catch_up();
+    if (world.dead)
+        bury();
     if (process.frozen_until > world.now)
         sleep_frozen();
     else if (!run_round())

@@ -14,8 +14,9 @@
 #include "store_internal.h"
 
 #define OPERATORS_MAX 8
+#define TIDYING (21 * USEC_PER_MINUTE)
 #define QUIET (2 * USEC_PER_HOUR)
-#define QUIET_ROUNDS 60 /* that may be left for connections to be given up */
+#define QUIET_ROUNDS 4
 
 typedef enum OperatorKind {
     OPERATOR_NONE,
@@ -124,11 +125,15 @@ static void run_to_the_end(void)
     figures_of_runs.slowest = MAX(figures_of_runs.slowest, world.now - begin);
 }
 
-/* Without work nothing wakes. */
+/* Once connections have been given up, whose patience may be 10 minutes, nothing wakes without
+ * work. */
 static void run_quietly(void)
 {
-    unsigned long long rounds = figures_of_runs.rounds;
+    unsigned long long rounds;
 
+    if (!process_run_until(world.now + TIDYING))
+        return;
+    rounds = figures_of_runs.rounds;
     if (!process_run_until(world.now + QUIET))
         return;
     rounds = figures_of_runs.rounds - rounds;

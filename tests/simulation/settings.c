@@ -1,4 +1,5 @@
-/* Settings that matter for what the engine does. */
+/* Settings that matter for what the engine does. A Config is read once for each number of relays and
+ * used again with other numbers, for reading takes longer than a run. */
 #include "settings.h"
 
 #include <stdio.h>
@@ -6,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/failure.h"
+#include "memory.h"
 #include "relay.h"
 #include "settings/load.h"
 #include "world.h"
@@ -13,27 +15,34 @@
 /* Timers may be a quarter of a second late, and what was begun takes a moment. */
 #define SLACK USEC_PER_SEC
 
-static const char *const timeouts[] = {
-    "timeout = \"60s\";",
-    "timeout = \"30s\"; timeout_by_stage = false;",
-    "timeout = \"10s\"; timeout_by_stage = false; connect_timeout = \"3s\";",
-    "timeout = \"4s\"; timeout_by_stage = false;",
+#define CONFIGS_MAX 16 /* a run, reloads included */
+
+static const struct {
+    usec_t timeout, connect_timeout;
+    bool by_stage;
+} timeouts[] = {
+    {60 * USEC_PER_SEC, 0, true},
+    {30 * USEC_PER_SEC, 0, false},
+    {10 * USEC_PER_SEC, 3 * USEC_PER_SEC, false},
+    {4 * USEC_PER_SEC, 0, false},
 };
 
-static const char *const holds[] = {
-    "",
-    "hold_first = \"200ms\"; hold_max = \"10s\"; idle_timeout = \"5s\";",
-    "hold_first = \"60s\"; hold_max = \"1h\"; idle_timeout = 0;",
-    "idle_timeout = \"10m\";",
+static const struct {
+    usec_t first, max, idle;
+} holds[] = {
+    {5 * USEC_PER_SEC, 5 * USEC_PER_MINUTE, 30 * USEC_PER_SEC},
+    {USEC_PER_SEC / 5, 10 * USEC_PER_SEC, 5 * USEC_PER_SEC},
+    {USEC_PER_MINUTE, USEC_PER_HOUR, 0},
+    {5 * USEC_PER_SEC, 5 * USEC_PER_MINUTE, 10 * USEC_PER_MINUTE},
 };
 
-static const char *const retries[] = {
-    "first = \"1m\"; factor = 2.0; max = \"1h\"; give_up_after = \"5d\";",
-    "first = \"1s\"; factor = 2.0; max = \"1m\"; give_up_after = \"5d\";",
-    "first = \"1s\"; factor = 2.0; max = \"1m\"; max_attempts = 1;",
-    "first = \"10s\"; factor = 1.0; max = \"10s\"; give_up_after = 0; max_attempts = 3;",
-    "first = \"1m\"; factor = 2.0; max = \"10m\"; give_up_after = \"1h\";",
-    "first = \"5m\"; factor = 3.0; max = \"6h\"; give_up_after = 0;",
+static const RetryConfig retries[] = {
+    {USEC_PER_MINUTE, USEC_PER_HOUR, 2, 5 * USEC_PER_DAY},
+    {USEC_PER_SEC, USEC_PER_MINUTE, 2, 5 * USEC_PER_DAY},
+    {USEC_PER_SEC, USEC_PER_MINUTE, 2, .max_attempts = 1},
+    {10 * USEC_PER_SEC, 10 * USEC_PER_SEC, 1, .max_attempts = 3},
+    {USEC_PER_MINUTE, 10 * USEC_PER_MINUTE, 2, USEC_PER_HOUR},
+    {5 * USEC_PER_MINUTE, 6 * USEC_PER_HOUR, 3},
 };
 
 static const unsigned connections[] = {2, 1, 4, 20};
@@ -43,22 +52,63 @@ static const unsigned groups[] = {100, 1, 2};
 #define ONE_OF(list, decision, ...) \
     (list)[choose(decision, (Which){__VA_ARGS__}, ELEMENTSOF(list))]
 
+static Config *pool[RELAYS_MAX + 1][CONFIGS_MAX];
+
 static void must(int r)
 {
     if (r < 0)
         abort();
 }
 
-static void write_relay(Buffer *text, unsigned i, unsigned number)
+/* With all strings; the numbers are to come. */
+static Config *load(unsigned n_relays)
 {
-    must(buffer_appendf(text,
-        "%s{ name = \"relay%u\"; host = \"relay%u.sim\"; port = 25; tls = \"none\"; "
-        "hello = \"client.sim\"; connections = %u; messages_per_connection = %u; "
-        "recipients_per_transaction = %u; send_rset = %s; %s %s }",
-        i > 0 ? ", " : "", i, i, ONE_OF(connections, DECIDE_CONNECTIONS, i, number),
-        ONE_OF(shares, DECIDE_SHARE, i, number), ONE_OF(groups, DECIDE_GROUP, i, number),
-        seldom(DECIDE_SAYS_RSET, (Which){i, number}, 2, 100) ? "true" : "false",
-        ONE_OF(timeouts, DECIDE_TIMEOUT, i, number), ONE_OF(holds, DECIDE_HOLD, i, number)));
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer text = {0};
+    Config *config = NULL;
+
+    must(buffer_append_string(&text, "spool = { directory = \"/\"; };\nrelays = ( "));
+    for (unsigned i = 0; i < n_relays; i++)
+        must(buffer_appendf(&text,
+            "%s{ name = \"relay%u\"; host = \"relay%u.sim\"; port = 25; tls = \"none\"; "
+            "hello = \"client.sim\"; }",
+            i > 0 ? ", " : "", i, i));
+    must(buffer_append_string(&text, " );\n"));
+    if (config_load_text("simulation", buffer_data(&text), buffer_size(&text), NULL, &config, &f) <
+        0)
+        fprintf(stderr, "%s\n", failure_text(&f));
+    must(config ? 0 : -1);
+    return config;
+}
+
+/* What is kept from run to run is no leak of a run's. */
+static Config *from_pool(unsigned number)
+{
+    Config **place = &pool[relays_count()][MIN(number, (unsigned)CONFIGS_MAX - 1)];
+    long before = memory_live();
+
+    if (!*place) {
+        *place = load(relays_count());
+        memory_adopt(memory_live() - before);
+    }
+    return config_ref(*place);
+}
+
+static void set_relay(RelayConfig *relay, unsigned i, unsigned number)
+{
+    unsigned timeout = choose(DECIDE_TIMEOUT, (Which){i, number}, ELEMENTSOF(timeouts));
+    unsigned hold = choose(DECIDE_HOLD, (Which){i, number}, ELEMENTSOF(holds));
+
+    relay->connections = ONE_OF(connections, DECIDE_CONNECTIONS, i, number);
+    relay->messages_per_connection = ONE_OF(shares, DECIDE_SHARE, i, number);
+    relay->recipients_per_transaction = ONE_OF(groups, DECIDE_GROUP, i, number);
+    relay->send_rset = seldom(DECIDE_SAYS_RSET, (Which){i, number}, 2, 100) > 0;
+    relay->timeout = timeouts[timeout].timeout;
+    relay->connect_timeout = timeouts[timeout].connect_timeout;
+    relay->timeout_by_stage = timeouts[timeout].by_stage;
+    relay->hold_first = holds[hold].first;
+    relay->hold_max = holds[hold].max;
+    relay->idle_timeout = holds[hold].idle;
 }
 
 static usec_t talking(const RelayConfig *relay)
@@ -73,29 +123,25 @@ static usec_t connecting(const RelayConfig *relay)
 
 Config *settings_make(unsigned number)
 {
-    _cleanup_failure_ Failure f = {0};
-    _cleanup_buffer_ Buffer text = {0};
-    Config *config;
+    Config *config = from_pool(number);
 
-    must(buffer_appendf(&text, "spool = { directory = \"/\"; keep_sent = %s; };\nretry = { %s };\n"
-                               "relays = ( ",
-        seldom(DECIDE_KEEP, (Which){number}, 2, 150) ? "true" : "false",
-        ONE_OF(retries, DECIDE_RETRY, number)));
-    for (unsigned i = 0; i < relays_count(); i++)
-        write_relay(&text, i, number);
-    must(buffer_append_string(&text, " );\n"));
-    if (config_load_text("simulation", buffer_data(&text), buffer_size(&text), NULL, &config, &f) <
-        0) {
-        fprintf(stderr, "%s\n", failure_text(&f));
-        abort();
-    }
+    config->spool.keep_sent = seldom(DECIDE_KEEP, (Which){number}, 2, 150) > 0;
+    config->retry = ONE_OF(retries, DECIDE_RETRY, number);
     for (unsigned i = 0; i < relays_count(); i++) {
-        const RelayConfig *relay = &config->relays[i];
+        RelayConfig *relay = &config->relays[i];
 
+        set_relay(relay, i, number);
         relay_set_patience(i, connecting(relay) + SLACK, talking(relay) + SLACK,
             relay->idle_timeout + SLACK);
     }
     return config;
+}
+
+void settings_end(void)
+{
+    for (unsigned i = 0; i <= RELAYS_MAX; i++)
+        for (unsigned k = 0; k < CONFIGS_MAX; k++)
+            pool[i][k] = config_unref(pool[i][k]);
 }
 
 usec_t settings_bound(const Config *config)

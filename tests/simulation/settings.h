@@ -6,5 +6,8 @@
 /* `number` of the reload, 0 at first. Tells the relays how patient their client is. */
 Config *settings_make(unsigned number);
 
+/* After the last run. */
+void settings_end(void);
+
 /* Longer than anything takes to end once everything works. */
 usec_t settings_bound(const Config *config);

@@ -226,6 +226,7 @@ void store_configure(const Config *config)
 {
     store.config = config;
     store.longest_retry = MAX(store.longest_retry, config->retry.max);
+    store.one_attempt |= config->retry.max_attempts == 1;
 }
 
 Source *store_open(const Config *config)

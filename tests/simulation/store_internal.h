@@ -43,6 +43,7 @@ typedef struct Store {
     Source base;
     const Config *config;
     usec_t longest_retry; /* of all configurations: what was decided by a former one stands */
+    bool one_attempt;     /* of any: is all that a message has */
     bool open;
     Stored stored[MESSAGES_MAX];
     Held *held[MESSAGES_MAX];
