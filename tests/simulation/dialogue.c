@@ -309,6 +309,7 @@ static void on_bdat(Peer *p, const char *line, ReplyFault fault)
     p->last_chunk = strcasestr(line, " LAST") != NULL;
     p->state = PEER_CHUNK;
     p->chunk_fault = fault;
+    p->garbled |= fault == REPLY_500 || fault == REPLY_504; /* as if it did not know BDAT */
 }
 
 static void on_rset(Peer *p, _unused_ const char *line, ReplyFault fault)
@@ -355,7 +356,7 @@ static void take_over(Peer *p, ReplyFault fault)
     unsigned mark;
 
     check_content(p);
-    mark = ledger_accept(p->message, p->accepted, !p->garbled && !p->uncounted);
+    mark = ledger_accept(p->message, p->accepted, !p->garbled && !p->uncounted, !p->client);
     p->served++;
     if (kind == OUTAGE_HANGS_AT_END)
         peer_hang(p);

@@ -46,11 +46,13 @@ static void look_for_double(const Acceptance *former, unsigned message, unsigned
             message, again, (unsigned)(former - list) + 1);
 }
 
-unsigned ledger_accept(unsigned message, unsigned recipients, bool countable)
+unsigned ledger_accept(unsigned message, unsigned recipients, bool countable, bool late)
 {
-    for (unsigned i = 0; i < n && !shared[message]; i++)
+    bool must_be_first = !late && !shared[message];
+
+    for (unsigned i = 0; i < n && must_be_first; i++)
         look_for_double(&list[i], message, recipients);
-    if ((recorded[message] & recipients) != 0 && !shared[message])
+    if ((recorded[message] & recipients) != 0 && must_be_first)
         world_wrong(FAULT_DOUBLED, "m%u went again to recipients %#x, which are on record", message,
             recorded[message] & recipients);
     if (n == allocated) {

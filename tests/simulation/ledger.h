@@ -7,8 +7,9 @@ void ledger_begin(void);
 void ledger_end(void);
 
 /* A relay has taken a message over for these recipients (bits). What it says of that cannot be
- * `countable` behind a line that is no reply. Returns the acceptance's number, from 1. */
-unsigned ledger_accept(unsigned message, unsigned recipients, bool countable);
+ * `countable` behind a line that is no reply. `late`: the client had gone already, and could not
+ * call back what it had sent. Returns the acceptance's number, from 1. */
+unsigned ledger_accept(unsigned message, unsigned recipients, bool countable, bool late);
 
 /* The reply to it has been read; it had come, and was not read. */
 void ledger_read(unsigned acceptance);
