@@ -58,7 +58,10 @@ static bool say_instead(Peer *p, ReplyFault fault, bool data)
     switch (fault) {
     case REPLY_450: say_code(p, 450, "4.3.0 not now"); return true;
     case REPLY_550: say_code(p, 550, "5.7.1 no"); return true;
-    case REPLY_421: say_code(p, 421, "4.3.2 closing"); peer_close(p, false); return true;
+    case REPLY_421:
+        say_code(p, 421, "4.3.2 closing");
+        peer_close(p, false);
+        return true;
     case REPLY_421_STAYS: say_code(p, 421, "4.3.2 closing, perhaps"); return true;
     case REPLY_ODD: say_code(p, data ? 250 : 354, "odd"); return true;
     case REPLY_500: say_code(p, 500, "5.5.1 what?"); return true;
@@ -87,8 +90,14 @@ static void say_done(Peer *p, ReplyFault fault, const char *usual, unsigned mark
         peer_say(p, usual, p->busy - world.now, mark);
         break;
     case REPLY_DRIBBLE: peer_dribble(p, usual, mark); break;
-    case REPLY_THEN_CLOSE: peer_say(p, usual, 0, mark); peer_close(p, false); break;
-    case REPLY_THEN_RESET: peer_say(p, usual, 0, mark); peer_close(p, true); break;
+    case REPLY_THEN_CLOSE:
+        peer_say(p, usual, 0, mark);
+        peer_close(p, false);
+        break;
+    case REPLY_THEN_RESET:
+        peer_say(p, usual, 0, mark);
+        peer_close(p, true);
+        break;
     case REPLY_LONG: say_long(p, usual, mark); break;
     default: peer_say(p, usual, 0, mark); break;
     }
@@ -110,7 +119,10 @@ void dialogue_greet(Peer *p)
     if (p->relay->bears > 0 && p->relay->n_open > p->relay->bears)
         kind = OUTAGE_421_GREETING;
     switch (kind) {
-    case OUTAGE_421_GREETING: say_code(p, 421, "4.3.2 too many connections"); peer_close(p, false); break;
+    case OUTAGE_421_GREETING:
+        say_code(p, 421, "4.3.2 too many connections");
+        peer_close(p, false);
+        break;
     case OUTAGE_554_GREETING: say_code(p, 554, "5.3.2 no SMTP service here"); break;
     case OUTAGE_CLOSES: peer_close(p, false); break;
     case OUTAGE_HANGS: peer_hang(p); break;
@@ -121,7 +133,8 @@ void dialogue_greet(Peer *p)
 static const char *offers(const Peer *p)
 {
     static const char *const texts[OFFERS_MAX] = {
-        [OFFERS_PIPELINING] = "250-relay.sim\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n",
+        [OFFERS_PIPELINING] =
+            "250-relay.sim\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n",
         [OFFERS_CHUNKING] = "250-relay.sim\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 SIZE\r\n",
         [OFFERS_NOTHING] = "250 relay.sim\r\n",
         [OFFERS_WHAT_IT_LACKS] = "250-relay.sim\r\n250-CHUNKING\r\n250 PIPELINING\r\n",
@@ -250,7 +263,8 @@ static void accept_recipient(Peer *p, unsigned recipient)
 
 static void on_rcpt(Peer *p, const char *line, ReplyFault fault)
 {
-    unsigned message, recipient, max = p->relay->offers == OFFERS_LIMITS ? 2 : p->relay->bears_recipients;
+    unsigned message, recipient,
+        max = p->relay->offers == OFFERS_LIMITS ? 2 : p->relay->bears_recipients;
 
     if (!message_parse_recipient(strchr(line, '<') ?: "", &message, &recipient)) {
         world_wrong(FAULT_WRONG, "no recipient in %s", line);
@@ -309,7 +323,8 @@ static void on_bdat(Peer *p, const char *line, ReplyFault fault)
     p->last_chunk = strcasestr(line, " LAST") != NULL;
     p->state = PEER_CHUNK;
     p->chunk_fault = fault;
-    p->garbled |= fault == REPLY_500 || fault == REPLY_504; /* as if it did not know BDAT */
+    /* As if it did not know BDAT, and read the content as commands. */
+    p->garbled |= fault == REPLY_500 || fault == REPLY_503 || fault == REPLY_504;
 }
 
 static void on_rset(Peer *p, _unused_ const char *line, ReplyFault fault)

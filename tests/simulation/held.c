@@ -34,18 +34,29 @@ static void free_held(Held *h)
 
 /* ---- taking ---- */
 
-/* The oldest that is due, or NULL. */
-static Stored *next_due(void)
+/* The oldest in that state, and due, or NULL. */
+static Stored *oldest(StoredState state)
 {
     Stored *first = NULL;
 
     for (unsigned i = 0; i < n_messages; i++) {
         Stored *s = &store.stored[i];
 
-        if (store_is_due(s) && (!first || s->order < first->order))
+        if (s->state == state && store_is_due(s) && (!first || s->order < first->order))
             first = s;
     }
     return first;
+}
+
+/* What is queued and what was deferred take turns, as in the queue directory. */
+static Stored *next_due(void)
+{
+    Stored *s;
+
+    store.deferred_turn = !store.deferred_turn;
+    s = store.deferred_turn ? oldest(STORED_DEFERRED) : NULL;
+    s = s ?: oldest(STORED_QUEUED);
+    return s ?: oldest(STORED_DEFERRED);
 }
 
 static void find_pending(Held *h)
@@ -221,14 +232,12 @@ static void check_deferral(const Held *h, const MessageEnd *end)
 
 static void check_failure(const Held *h, const MessageEnd *end)
 {
-    const RetryConfig *retry = &store.config->retry;
     unsigned all = (1u << messages[h->number].n_recipients) - 1;
     unsigned finished = stored_of(h)->delivered | stored_of(h)->refused;
 
     if (end->error == 0 || !end->text || end->text[0] == '\0')
         world_wrong(FAULT_WRONG, "m%u fails without a reason", h->number);
-    if (end->error == ERROR_EXPIRED && retry->give_up_after == 0 && retry->max_attempts == 0 &&
-        !store.one_attempt)
+    if (end->error == ERROR_EXPIRED && !store.gives_up)
         world_wrong(FAULT_LOST, "m%u is given up, which is never to be", h->number);
     if (end->error == ERROR_REFUSED && finished != all)
         world_wrong(FAULT_LOST, "m%u is refused, and recipients %#x were not asked", h->number,
@@ -321,9 +330,9 @@ static int settle(HeldMessage *message, const MessageEnd *end, char *ret_id, Fai
     if (h->settling)
         world_wrong(FAULT_WRONG, "m%u is settled twice", h->number);
     memcpy(ret_id, h->id, sizeof(h->id));
-    later = world_has_faults()
-                ? seldom(DECIDE_STORE_LATER, (Which){h->number, (unsigned)stored_of(h)->takes}, 4, 30)
-                : 0;
+    later = world_has_faults() ? seldom(DECIDE_STORE_LATER,
+                                     (Which){h->number, (unsigned)stored_of(h)->takes}, 4, 30)
+                               : 0;
     if (later > 0 && !world.dead && !h->lost && end->kind != END_RETURNED) {
         h->settling = true;
         h->end = *end;

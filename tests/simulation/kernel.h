@@ -27,7 +27,7 @@ void socket_refuse(Socket *socket, int error); /* the connection in the making f
 /* They have come to the client's machine. `mark` is the acceptance that the last of them tells of;
  * 0: none. */
 void socket_arrive(Socket *socket, const char *data, unsigned n, unsigned mark);
-void socket_end(Socket *socket, bool reset); /* nothing comes behind what has come */
+void socket_end(Socket *socket, bool reset);  /* nothing comes behind what has come */
 void socket_took(Socket *socket, unsigned n); /* room in the window */
 void socket_detach(Socket *socket);           /* the peer is no more */
 /* So long the client may wait without anything getting on; USEC_NEVER: for ever. */

@@ -38,8 +38,9 @@ static void look_for_double(const Acceptance *former, unsigned message, unsigned
     if (former->message != message || again == 0 || !former->countable)
         return;
     if (former->read)
-        world_wrong(FAULT_DOUBLED, "m%u went again to recipients %#x, though acceptance %u was read",
-            message, again, (unsigned)(former - list) + 1);
+        world_wrong(FAULT_DOUBLED,
+            "m%u went again to recipients %#x, though acceptance %u was read", message, again,
+            (unsigned)(former - list) + 1);
     else if (former->unread)
         world_wrong(FAULT_UNREAD,
             "m%u went again to recipients %#x, though acceptance %u had come and could be read",

@@ -1,5 +1,5 @@
-/* Runs schedules: those that are named in a file, and those of seeds. A seed that fails is shrunk and
- * printed as a line for that file. */
+/* Runs schedules: those that are named in a file, and those of seeds. A seed that fails is shrunk
+ * and printed as a line for that file. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,8 +118,9 @@ static void print_figures(unsigned named, unsigned long long n, double seconds)
 {
     const Figures *f = &figures_of_runs;
 
-    printf("simulation: %u named schedules and %llu seeds in %.1f s (%.0f a second); %llu processes, "
-           "%llu outcomes, %llu rounds; all had ended %.1f h after the last fault\n",
+    printf(
+        "simulation: %u named schedules and %llu seeds in %.1f s (%.0f a second); %llu processes, "
+        "%llu outcomes, %llu rounds; all had ended %.1f h after the last fault\n",
         named, n, seconds, (double)n / MAX(seconds, 0.001), f->processes, f->outcomes, f->rounds,
         (double)f->slowest / (double)USEC_PER_HOUR);
 }

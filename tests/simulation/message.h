@@ -10,10 +10,10 @@
 /* What a relay makes of a recipient. */
 typedef enum RecipientKind {
     RECIPIENT_GOOD,
-    RECIPIENT_REFUSED,     /* 550 */
-    RECIPIENT_DEFERRED,    /* 450, as long as there are faults */
-    RECIPIENT_LATE,        /* 450 the first two times */
-    RECIPIENT_OVER_LIMIT,  /* 552 the first time, which is said of a limit as well */
+    RECIPIENT_REFUSED,    /* 550 */
+    RECIPIENT_DEFERRED,   /* 450, as long as there are faults */
+    RECIPIENT_LATE,       /* 450 the first two times */
+    RECIPIENT_OVER_LIMIT, /* 552 the first time, which is said of a limit as well */
     RECIPIENT_KIND_MAX,
 } RecipientKind;
 

@@ -11,9 +11,9 @@
 #include "store.h"
 #include "world.h"
 
-#define ROUND 3                              /* microseconds that a round takes */
+#define ROUND 3 /* microseconds that a round takes */
 #define STOP_TIMEOUT (20 * USEC_PER_SEC)
-#define ROUNDS_WITHOUT_WORK 400              /* in a row, at one time */
+#define ROUNDS_WITHOUT_WORK 400 /* in a row, at one time */
 
 typedef struct Process {
     sd_event *loop;
@@ -26,7 +26,7 @@ typedef struct Process {
     usec_t frozen_until;
     bool suspended;
     usec_t restart_pause;
-    uint64_t work;  /* of the world, when it last changed */
+    uint64_t work;   /* of the world, when it last changed */
     unsigned rounds; /* since */
 } Process;
 
@@ -38,8 +38,9 @@ static Process process;
 static void on_outcome(_unused_ void *user, const OutcomeReport *report)
 {
     figures_of_runs.outcomes++;
-    TELL("%s: %s to %zu recipients at %s: %s", report->id, delivery_kind_name(report->outcome->kind),
-        report->n_recipients, delivery_stage_name(report->outcome->stage), report->outcome->text);
+    TELL("%s: %s to %zu recipients at %s: %s", report->id,
+        delivery_kind_name(report->outcome->kind), report->n_recipients,
+        delivery_stage_name(report->outcome->stage), report->outcome->text);
 }
 
 static void on_message(_unused_ void *user, const MessageReport *report)
@@ -212,6 +213,11 @@ void process_freeze(usec_t span, bool machine)
 usec_t process_bound(void)
 {
     return settings_bound(process.config);
+}
+
+usec_t process_patience(void)
+{
+    return settings_patience(process.config);
 }
 
 /* ---- time ---- */

@@ -35,4 +35,7 @@ bool process_run_until_done(usec_t end);
 /* Ends it for good, and looks for what was not given back. */
 void process_end(void);
 
+/* Longer than anything takes to end once everything works, and than a message has to wait beside a
+ * relay that works, whatever the others do. */
 usec_t process_bound(void);
+usec_t process_patience(void);

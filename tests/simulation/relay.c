@@ -41,7 +41,8 @@ static void make_relay(unsigned i)
     static const unsigned idle[] = {0, 2, 15, 40};
     SimRelay *r = &relays[i];
 
-    *r = (SimRelay){.number = i, .n_addresses = 1 + choose(DECIDE_ADDRESSES, (Which){i}, ADDRESSES_MAX)};
+    *r = (SimRelay){
+        .number = i, .n_addresses = 1 + choose(DECIDE_ADDRESSES, (Which){i}, ADDRESSES_MAX)};
     r->distance = distances[choose(DECIDE_DISTANCE, (Which){i}, ELEMENTSOF(distances))];
     r->window = windows[choose(DECIDE_WINDOW, (Which){i}, ELEMENTSOF(windows))];
     r->offers = choose(DECIDE_OFFERS, (Which){i}, OFFERS_MAX);
@@ -54,11 +55,39 @@ static void make_relay(unsigned i)
         make_outage(r, k);
 }
 
-void relays_begin(void)
+/* It still has its limits, and messages that it stumbles over. */
+static void make_steady(SimRelay *r)
+{
+    memset(r->outages, 0, sizeof(r->outages));
+}
+
+static bool counts_as_attempt(OutageKind kind)
+{
+    return kind == OUTAGE_451_MAIL || kind == OUTAGE_451_RCPT || kind == OUTAGE_HANGS_AT_END ||
+           kind == OUTAGE_LOSES_AT_END;
+}
+
+/* One before it may be at fault, but not be so slow, nor defer mail: what gets on and what counts
+ * as an attempt of the message keep the mail, and the next relay is not asked. */
+static void make_decisive(SimRelay *r)
+{
+    r->window = MAX(r->window, 3000u);
+    r->distance = MIN(r->distance, (usec_t)40000);
+    r->intensity = 0;
+    for (unsigned i = 0; i < OUTAGES_MAX; i++)
+        if (counts_as_attempt(r->outages[i].kind))
+            r->outages[i].kind = OUTAGE_NONE;
+}
+
+void relays_begin(bool steady)
 {
     n_relays = 1 + choose(DECIDE_RELAYS, (Which){0}, RELAYS_MAX);
     for (unsigned i = 0; i < n_relays; i++)
         make_relay(i);
+    for (unsigned i = 0; i < n_relays && steady; i++)
+        make_decisive(&relays[i]);
+    if (steady)
+        make_steady(&relays[n_relays - 1]);
 }
 
 unsigned relays_count(void)
@@ -218,7 +247,8 @@ void peer_say(Peer *p, const char *text, usec_t delay, unsigned mark)
 {
     TELL("relay %u, address %u, connection %u says %.*s", p->relay->number, p->address, p->number,
         (int)strcspn(text, "\r\n"), text);
-    send_words(p, text, strlen(text), world.now + delay + p->relay->distance, (Words){.mark = mark});
+    send_words(
+        p, text, strlen(text), world.now + delay + p->relay->distance, (Words){.mark = mark});
 }
 
 void peer_dribble(Peer *p, const char *text, unsigned mark)
@@ -412,7 +442,9 @@ Peer *relay_connect(Socket *socket, const struct sockaddr *address, unsigned *re
         p->client = NULL;
         free_peer(p);
         return NULL;
-    case OUTAGE_REFUSES: world_at(world.now + 2 * p->relay->distance, on_refused, p, ECONNREFUSED); break;
+    case OUTAGE_REFUSES:
+        world_at(world.now + 2 * p->relay->distance, on_refused, p, ECONNREFUSED);
+        break;
     case OUTAGE_SILENT: break;
     default: world_at(world.now + 2 * p->relay->distance, on_connected, p, 0); break;
     }

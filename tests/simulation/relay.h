@@ -9,7 +9,8 @@
 #define RELAYS_MAX 3
 #define ADDRESSES_MAX 3
 
-void relays_begin(void);
+/* `steady`: the last of them has no faults of its own. */
+void relays_begin(bool steady);
 void relays_end(void);
 unsigned relays_count(void);
 

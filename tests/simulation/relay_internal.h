@@ -37,19 +37,19 @@ typedef enum ReplyFault {
     REPLY_ODD,       /* a code that may not come there */
     REPLY_GARBAGE,
     REPLY_SILENCE,
-    REPLY_CLOSE,     /* instead of it */
-    REPLY_RESET,     /* likewise */
+    REPLY_CLOSE, /* instead of it */
+    REPLY_RESET, /* likewise */
     REPLY_SLOW,
     REPLY_ACT_CLOSE, /* does what it is asked for, and closes instead of telling */
     REPLY_ACT_RESET,
-    REPLY_DRIBBLE,   /* byte by byte, one a second */
+    REPLY_DRIBBLE, /* byte by byte, one a second */
     REPLY_THEN_CLOSE,
     REPLY_THEN_RESET,
     REPLY_500,
     REPLY_503,
     REPLY_504,
     REPLY_452,
-    REPLY_LONG, /* many lines */
+    REPLY_LONG,  /* many lines */
     REPLY_EARLY, /* DATA: a refusal right behind the go-ahead */
     REPLY_FAULT_MAX,
 } ReplyFault;
@@ -58,9 +58,9 @@ typedef enum Offers {
     OFFERS_PIPELINING,
     OFFERS_CHUNKING, /* and pipelining */
     OFFERS_NOTHING,
-    OFFERS_HELO,           /* EHLO is not known */
-    OFFERS_WHAT_IT_LACKS,  /* CHUNKING, and does not know BDAT */
-    OFFERS_LIMITS,         /* RFC 9422 */
+    OFFERS_HELO,          /* EHLO is not known */
+    OFFERS_WHAT_IT_LACKS, /* CHUNKING, and does not know BDAT */
+    OFFERS_LIMITS,        /* RFC 9422 */
     OFFERS_MAX,
 } Offers;
 
@@ -102,12 +102,12 @@ struct Peer {
     PeerState state;
     OutageKind fault; /* it was opened with */
     Words *words;     /* under way to the client */
-    bool counted;   /* among those that are open */
-    Buffer wire;    /* from the client, under way */
-    Buffer input;   /* arrived */
-    bool step_due;  /* it will look at its input */
-    usec_t busy;    /* until then it thinks */
-    usec_t said;    /* when the last of what it said arrives */
+    bool counted;     /* among those that are open */
+    Buffer wire;      /* from the client, under way */
+    Buffer input;     /* arrived */
+    bool step_due;    /* it will look at its input */
+    usec_t busy;      /* until then it thinks */
+    usec_t said;      /* when the last of what it said arrives */
     unsigned commands;
     usec_t active; /* when it was last spoken to */
 

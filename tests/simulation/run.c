@@ -69,15 +69,38 @@ static void on_operator(_unused_ void *user, uint64_t number)
     case OPERATOR_RELOADS: process_reload(); break;
     case OPERATOR_FLUSHES: process_flush(); break;
     case OPERATOR_SETS_CLOCK: set_clock(what); break;
-    case OPERATOR_SUSPENDS: process_freeze(spans[what % ELEMENTSOF(spans)] * USEC_PER_SEC, true); break;
+    case OPERATOR_SUSPENDS:
+        process_freeze(spans[what % ELEMENTSOF(spans)] * USEC_PER_SEC, true);
+        break;
     case OPERATOR_FREEZES: process_freeze(spans[what % 4] * USEC_PER_SEC, false); break;
     default: break;
     }
 }
 
+/* The others may wait for as long as they like. */
+static bool is_deliverable(unsigned message)
+{
+    const SimMessage *m = &messages[message];
+
+    for (unsigned i = 0; i < m->n_recipients; i++)
+        if (m->kinds[i] != RECIPIENT_GOOD && m->kinds[i] != RECIPIENT_REFUSED)
+            return false;
+    return m->poison == POISON_NONE;
+}
+
+static void on_patience_over(_unused_ void *user, uint64_t message)
+{
+    StoredState state = store_state((unsigned)message);
+
+    if (state == STORED_QUEUED || state == STORED_SENDING || state == STORED_DEFERRED)
+        world_wrong(FAULT_STARVED, "m%u waits beside a relay that works", (unsigned)message);
+}
+
 static void on_arrival(_unused_ void *user, uint64_t message)
 {
     store_put((unsigned)message);
+    if (world.is_calm && is_deliverable((unsigned)message))
+        world_at(world.now + process_patience(), on_patience_over, &messages, message);
 }
 
 /* ---- the plot ---- */
@@ -94,13 +117,15 @@ static void plan_all(void)
     usec_t begin = world.now, period = choose_period();
 
     world.faults_end = begin + period;
+    world.is_calm = seldom(DECIDE_CALM, (Which){0}, 2, 250) > 0;
     messages_begin();
-    relays_begin();
-    store_plan_trouble();
+    relays_begin(world.is_calm);
+    if (!world.is_calm)
+        store_plan_trouble();
     for (unsigned i = 0; i < n_messages; i++)
         world_at(begin + period * seldom(DECIDE_ARRIVES, (Which){i}, 64, 500) / 64, on_arrival,
             &messages, i);
-    for (unsigned i = 0; i < OPERATORS_MAX; i++)
+    for (unsigned i = 0; i < OPERATORS_MAX && !world.is_calm; i++)
         if (seldom(DECIDE_OPERATOR, (Which){i}, OPERATOR_KIND_MAX, 500) > 0)
             world_at(begin + period / 1024 * choose(DECIDE_OPERATOR_WHEN, (Which){i}, 1024),
                 on_operator, &messages, i);

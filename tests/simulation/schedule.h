@@ -13,50 +13,51 @@
 #include <stdint.h>
 
 /* name, word */
-#define DECISIONS(X)                                                                              \
-    X(RANDOM, "random")                 /* all that is random by itself */                        \
-    X(MESSAGES, "messages")             /* how many there are, less one */                        \
-    X(ARRIVES, "arrives")               /* message: when */                                       \
-    X(RECIPIENTS, "recipients")         /* message: how many, less one */                         \
-    X(RECIPIENT, "recipient")           /* message, recipient: what relays make of it */          \
-    X(POISON, "poison")                 /* message: what it does to relays */                     \
-    X(SIZE, "size")                     /* message: its content */                                \
-    X(RELAYS, "relays")                 /* how many, less one */                                  \
-    X(ADDRESSES, "addresses")           /* relay: how many, less one */                           \
-    X(CONNECTIONS, "connections")       /* relay: setting */                                      \
-    X(SHARE, "share")                   /* relay: setting messages_per_connection */              \
-    X(GROUP, "group")                   /* relay: setting recipients_per_transaction */           \
-    X(TIMEOUT, "timeout")               /* relay: settings of time-outs */                        \
-    X(HOLD, "hold")                     /* relay: settings of holds and idle connections */       \
-    X(SAYS_RSET, "rset")                /* relay: setting send_rset */                            \
-    X(RETRY, "retry")                   /* settings of the back-off */                            \
-    X(KEEP, "keep")                     /* setting keep_sent */                                   \
-    X(OFFERS, "offers")                 /* relay: extensions */                                   \
-    X(DISTANCE, "distance")             /* relay: latency */                                      \
-    X(WINDOW, "window")                 /* relay: bytes it takes before it reads */               \
-    X(BEARS, "bears")                   /* relay: connections at a time; 0: any number */         \
-    X(BEARS_MESSAGES, "bears-messages") /* relay: a connection; 0: any number */                  \
-    X(BEARS_RECIPIENTS, "bears-recipients") /* relay: a transaction; 0: any number */             \
-    X(CLOSES_IDLE, "closes-idle")           /* relay: after so long */                            \
-    X(OUTAGE, "outage")                     /* relay, number: kind */                             \
-    X(OUTAGE_BEGIN, "outage-begin")         /* likewise */                                        \
-    X(OUTAGE_LENGTH, "outage-length")                                                             \
-    X(OUTAGE_ADDRESS, "outage-address") /* likewise: of one address only */                       \
-    X(CONNECT, "connect")               /* relay, address, connection: fault */                   \
-    X(REPLY, "reply")                   /* relay, address, connection, command: fault */          \
-    X(SLOWNESS, "slowness")             /* likewise: of a slow reply */                           \
-    X(LOOKUP, "lookup")                 /* number: fault of a name lookup */                      \
-    X(INTENSITY, "intensity")           /* relay: how often replies are faulty */                 \
-    X(PERIOD, "period")                 /* how long faults go on */                               \
-    X(OPERATOR, "operator")             /* number: what somebody does */                          \
-    X(OPERATOR_WHEN, "operator-when")                                                             \
-    X(OPERATOR_WHAT, "operator-what") /* number: with what */                                     \
-    X(STORE_TROUBLE, "store-trouble") /* number: kind of a failure of the store */                \
-    X(STORE_BEGIN, "store-begin")                                                                 \
-    X(STORE_LENGTH, "store-length")                                                               \
-    X(STORE_LATER, "store-later") /* message, number: its end is told later */                    \
-    X(STORE_LOST, "store-lost")   /* message: another process takes it over */                    \
-    X(STORE_TORN, "store-torn")   /* message: lines that survive a crash while writing */         \
+#define DECISIONS(X)                                                                               \
+    X(RANDOM, "random")                     /* all that is random by itself */                     \
+    X(MESSAGES, "messages")                 /* how many there are, less one */                     \
+    X(ARRIVES, "arrives")                   /* message: when */                                    \
+    X(RECIPIENTS, "recipients")             /* message: how many, less one */                      \
+    X(RECIPIENT, "recipient")               /* message, recipient: what relays make of it */       \
+    X(POISON, "poison")                     /* message: what it does to relays */                  \
+    X(SIZE, "size")                         /* message: its content */                             \
+    X(RELAYS, "relays")                     /* how many, less one */                               \
+    X(ADDRESSES, "addresses")               /* relay: how many, less one */                        \
+    X(CONNECTIONS, "connections")           /* relay: setting */                                   \
+    X(SHARE, "share")                       /* relay: setting messages_per_connection */           \
+    X(GROUP, "group")                       /* relay: setting recipients_per_transaction */        \
+    X(TIMEOUT, "timeout")                   /* relay: settings of time-outs */                     \
+    X(HOLD, "hold")                         /* relay: settings of holds and idle connections */    \
+    X(SAYS_RSET, "rset")                    /* relay: setting send_rset */                         \
+    X(RETRY, "retry")                       /* settings of the back-off */                         \
+    X(KEEP, "keep")                         /* setting keep_sent */                                \
+    X(OFFERS, "offers")                     /* relay: extensions */                                \
+    X(DISTANCE, "distance")                 /* relay: latency */                                   \
+    X(WINDOW, "window")                     /* relay: bytes it takes before it reads */            \
+    X(BEARS, "bears")                       /* relay: connections at a time; 0: any number */      \
+    X(BEARS_MESSAGES, "bears-messages")     /* relay: a connection; 0: any number */               \
+    X(BEARS_RECIPIENTS, "bears-recipients") /* relay: a transaction; 0: any number */              \
+    X(CLOSES_IDLE, "closes-idle")           /* relay: after so long */                             \
+    X(OUTAGE, "outage")                     /* relay, number: kind */                              \
+    X(OUTAGE_BEGIN, "outage-begin")         /* likewise */                                         \
+    X(OUTAGE_LENGTH, "outage-length")                                                              \
+    X(OUTAGE_ADDRESS, "outage-address") /* likewise: of one address only */                        \
+    X(CONNECT, "connect")               /* relay, address, connection: fault */                    \
+    X(REPLY, "reply")                   /* relay, address, connection, command: fault */           \
+    X(SLOWNESS, "slowness")             /* likewise: of a slow reply */                            \
+    X(LOOKUP, "lookup")                 /* number: fault of a name lookup */                       \
+    X(INTENSITY, "intensity")           /* relay: how often replies are faulty */                  \
+    X(PERIOD, "period")                 /* how long faults go on */                                \
+    X(CALM, "calm") /* 1: the last relay works, nobody interferes, and so no message waits long */ \
+    X(OPERATOR, "operator") /* number: what somebody does */                                       \
+    X(OPERATOR_WHEN, "operator-when")                                                              \
+    X(OPERATOR_WHAT, "operator-what") /* number: with what */                                      \
+    X(STORE_TROUBLE, "store-trouble") /* number: kind of a failure of the store */                 \
+    X(STORE_BEGIN, "store-begin")                                                                  \
+    X(STORE_LENGTH, "store-length")                                                                \
+    X(STORE_LATER, "store-later") /* message, number: its end is told later */                     \
+    X(STORE_LOST, "store-lost")   /* message: another process takes it over */                     \
+    X(STORE_TORN, "store-torn")   /* message: lines that survive a crash while writing */          \
     X(TIMERS, "timers")           /* how late timers are, and in which order what is ready comes */
 
 typedef enum Decision {

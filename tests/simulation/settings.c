@@ -1,5 +1,5 @@
-/* Settings that matter for what the engine does. A Config is read once for each number of relays and
- * used again with other numbers, for reading takes longer than a run. */
+/* Settings that matter for what the engine does. A Config is read once for each number of relays
+ * and used again with other numbers, for reading takes longer than a run. */
 #include "settings.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/failure.h"
 #include "memory.h"
+#include "message.h"
 #include "relay.h"
 #include "settings/load.h"
 #include "world.h"
@@ -49,8 +50,7 @@ static const unsigned connections[] = {2, 1, 4, 20};
 static const unsigned shares[] = {500, 1, 2, 0};
 static const unsigned groups[] = {100, 1, 2};
 
-#define ONE_OF(list, decision, ...) \
-    (list)[choose(decision, (Which){__VA_ARGS__}, ELEMENTSOF(list))]
+#define ONE_OF(list, decision, ...) (list)[choose(decision, (Which){__VA_ARGS__}, ELEMENTSOF(list))]
 
 static Config *pool[RELAYS_MAX + 1][CONFIGS_MAX];
 
@@ -131,8 +131,8 @@ Config *settings_make(unsigned number)
         RelayConfig *relay = &config->relays[i];
 
         set_relay(relay, i, number);
-        relay_set_patience(i, connecting(relay) + SLACK, talking(relay) + SLACK,
-            relay->idle_timeout + SLACK);
+        relay_set_patience(
+            i, connecting(relay) + SLACK, talking(relay) + SLACK, relay->idle_timeout + SLACK);
     }
     return config;
 }
@@ -154,4 +154,20 @@ usec_t settings_bound(const Config *config)
         bound += 3 * relay->hold_max + 4 * talking(relay) + 4 * connecting(relay);
     }
     return bound;
+}
+
+usec_t settings_patience(const Config *config)
+{
+    usec_t patience = 2 * config->retry.max + 5 * USEC_PER_MINUTE;
+    unsigned poisoned = 1;
+
+    for (unsigned i = 0; i < n_messages; i++)
+        poisoned += messages[i].poison != POISON_NONE;
+    for (size_t i = 0; i < config->n_relays; i++) {
+        const RelayConfig *relay = &config->relays[i];
+
+        patience += 2 * relay->hold_max + ADDRESSES_MAX * connecting(relay) +
+                    (1 + poisoned / relay->connections) * talking(relay);
+    }
+    return patience;
 }

@@ -11,3 +11,6 @@ void settings_end(void);
 
 /* Longer than anything takes to end once everything works. */
 usec_t settings_bound(const Config *config);
+
+/* Longer than a message has to wait beside a relay that works. */
+usec_t settings_patience(const Config *config);

@@ -49,7 +49,7 @@ static bool take_chunks(Schedule *s, size_t size, Fault fault)
 {
     bool went = false;
 
-    for (size_t end = s->n; end > 0 && n_runs < RUNS_MAX; end = end > size ? end - size : 0) {
+    for (size_t end = s->n; end > 0 && n_runs<RUNS_MAX; end = end> size ? end - size : 0) {
         size_t from = end > size ? end - size : 0;
 
         if (end <= s->n)
@@ -65,7 +65,8 @@ static bool lower(Schedule *s, Fault fault)
     for (size_t i = 0; i < s->n && n_runs < RUNS_MAX; i++) {
         unsigned value = s->list[i].value;
 
-        for (unsigned less = 1; less < value && n_runs < RUNS_MAX; less = less * 2 < value ? less * 2 : value) {
+        for (unsigned less = 1; less < value && n_runs < RUNS_MAX;
+             less = less * 2 < value ? less * 2 : value) {
             s->list[i].value = less;
             if (fails(s->list, s->n, fault)) {
                 went = true;

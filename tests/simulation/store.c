@@ -179,9 +179,12 @@ static void check_recipient(unsigned message, unsigned recipient)
     if (ledger_accepted(message) & bit)
         return;
     if (s->state == STORED_SENT)
-        world_wrong(FAULT_LOST, "m%u is sent, and recipient %u does not have it", message, recipient);
-    if (s->state == STORED_FAILED && !(s->refused & bit) && s->error != ERROR_EXPIRED && !s->gave_up)
-        world_wrong(FAULT_LOST, "m%u has failed, and recipient %u was not refused", message, recipient);
+        world_wrong(
+            FAULT_LOST, "m%u is sent, and recipient %u does not have it", message, recipient);
+    if (s->state == STORED_FAILED && !(s->refused & bit) && s->error != ERROR_EXPIRED &&
+        !s->gave_up)
+        world_wrong(
+            FAULT_LOST, "m%u has failed, and recipient %u was not refused", message, recipient);
 }
 
 void store_check(void)
@@ -226,6 +229,7 @@ void store_configure(const Config *config)
 {
     store.config = config;
     store.longest_retry = MAX(store.longest_retry, config->retry.max);
+    store.gives_up |= config->retry.give_up_after > 0 || config->retry.max_attempts > 0;
     store.one_attempt |= config->retry.max_attempts == 1;
 }
 

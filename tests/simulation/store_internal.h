@@ -1,4 +1,5 @@
-/* The inside of the simulated store: store.c (what is durable) and held.c (what a process holds). */
+/* The inside of the simulated store: store.c (what is durable) and held.c (what a process holds).
+ */
 #pragma once
 
 #include "base/input.h"
@@ -15,7 +16,7 @@ typedef enum TroubleKind {
 /* A message as it is on the disk. */
 typedef struct Stored {
     StoredState state;
-    uint64_t order; /* of its latest change: the queue is first in, first out */
+    uint64_t order;              /* of its latest change: the queue is first in, first out */
     unsigned delivered, refused; /* recipients, bits */
     unsigned attempts;
     usec_t arrival, first_attempt, next; /* realtime */
@@ -43,11 +44,13 @@ typedef struct Store {
     Source base;
     const Config *config;
     usec_t longest_retry; /* of all configurations: what was decided by a former one stands */
-    bool one_attempt;     /* of any: is all that a message has */
+    bool gives_up;        /* likewise: messages may be given up */
+    bool one_attempt;     /* likewise: one is all that a message has */
     bool open;
     Stored stored[MESSAGES_MAX];
     Held *held[MESSAGES_MAX];
     uint64_t orders, timers;
+    bool deferred_turn;
     usec_t next_timer; /* realtime */
     TroubleKind trouble;
     bool had_trouble;

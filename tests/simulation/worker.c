@@ -77,12 +77,13 @@ static usec_t duration(LookupFault fault)
     }
 }
 
-int worker_submit(Worker *worker, const JobKind *kind, _unused_ const char *key, void *argument,
-    Job **ret)
+int worker_submit(
+    Worker *worker, const JobKind *kind, _unused_ const char *key, void *argument, Job **ret)
 {
     unsigned number = world.jobs++;
+    bool plain = world.is_calm || !world_has_faults();
     LookupFault fault =
-        world_has_faults() ? seldom(DECIDE_LOOKUP, (Which){number}, LOOKUP_FAULT_MAX, 60) : 0;
+        plain ? LOOKUP_PLAIN : seldom(DECIDE_LOOKUP, (Which){number}, LOOKUP_FAULT_MAX, 60);
     Job *job;
 
     world.work++;

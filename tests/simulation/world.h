@@ -35,14 +35,15 @@ typedef struct World {
     usec_t suspended;   /* of it, not counted by CLOCK_MONOTONIC */
     usec_t real_offset; /* of CLOCK_REALTIME; wraps */
     bool clock_was_set;
-    usec_t faults_end;  /* from then on everything works */
-    bool dead;          /* the process has crashed: nothing that it does has any effect */
-    uint64_t effects;   /* system calls so far that others can notice */
-    uint64_t dies_at;   /* with which of them it crashes; 0: none */
-    uint64_t work;      /* things that give the loop a reason to go round */
+    bool is_calm;      /* nobody interferes, and the last relay works */
+    usec_t faults_end; /* from then on everything works */
+    bool dead;         /* the process has crashed: nothing that it does has any effect */
+    uint64_t effects;  /* system calls so far that others can notice */
+    uint64_t dies_at;  /* with which of them it crashes; 0: none */
+    uint64_t work;     /* things that give the loop a reason to go round */
     uint64_t randoms;
     unsigned jobs; /* of the worker, so far */
-    bool shows; /* tells what happens */
+    bool shows;    /* tells what happens */
     Fault fault;
     char what[512]; /* the first that was found */
 } World;
