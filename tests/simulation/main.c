@@ -11,6 +11,8 @@
 #include "settings.h"
 #include "shrink.h"
 
+#define PROGRESS 100000 /* seeds */
+
 typedef struct Options {
     const char *file, *schedule;
     unsigned long long from, seeds;
@@ -110,6 +112,8 @@ static bool run_seeds(const Options *options, unsigned long long *ret_n)
         if (options->seconds > 0 && processor_seconds() - begin > options->seconds)
             break;
         failed += !run_seed(options->from + *ret_n, options->shows);
+        if ((*ret_n + 1) % PROGRESS == 0)
+            printf("# %llu seeds\n", *ret_n + 1), (void)fflush(stdout);
     }
     return failed == 0;
 }
@@ -160,15 +164,27 @@ static bool parse(Options *o, int argc, char **argv)
     return true;
 }
 
+/* Without arguments it is a test of `make check`: so many seeds, or what a slow machine can do. */
+static void set_test(Options *o, char *path, size_t size)
+{
+    const char *source = getenv("srcdir");
+
+    snprintf(path, size, "%s/tests/simulation/schedules", source ? source : ".");
+    *o = (Options){.file = path, .from = 1, .seeds = 4000, .seconds = 15};
+}
+
 int main(int argc, char **argv)
 {
+    char path[4096];
     Options options = {.from = 1};
     unsigned long long n = 0;
     unsigned named = 0;
     double begin = processor_seconds();
     bool ok;
 
-    if (!parse(&options, argc, argv))
+    if (argc == 1)
+        set_test(&options, path, sizeof(path));
+    else if (!parse(&options, argc, argv))
         return usage();
     ok = !options.schedule || run_text("this schedule", options.schedule, options.shows);
     ok &= !options.file || run_file(options.file, &named);

@@ -229,8 +229,7 @@ static int step_late(Waiting *w, SmtpEvent *event)
 START_TEST(what_came_while_it_was_stopped)
 {
     const TestServerOptions options = {0};
-    TestServer *server =
-        test_server_start(SCRIPTS("S: 220 server.test\n" EHLO "EOF\n"), &options);
+    TestServer *server = test_server_start(SCRIPTS("S: 220 server.test\n" EHLO "EOF\n"), &options);
     Waiting w;
     SmtpEvent event;
 
