@@ -185,12 +185,13 @@ static bool fails_at(Peer *p, OutageKind says, unsigned code, OutageKind hangs)
 {
     OutageKind kind = outage_of(p->relay, p->address);
 
-    if (kind != OUTAGE_NONE && kind == says)
-        say_code(p, code, "by an outage");
-    else if (kind != OUTAGE_NONE && kind == hangs)
-        peer_hang(p);
-    else
+    if (kind == OUTAGE_NONE || (kind != says && kind != hangs))
         return false;
+    if (kind == hangs) {
+        peer_hang(p);
+        return true;
+    }
+    say_code(p, code, "by an outage");
     if (code == 421)
         peer_close(p, false);
     return true;

@@ -64,7 +64,7 @@ static void make_steady(SimRelay *r)
 static bool counts_as_attempt(OutageKind kind)
 {
     return kind == OUTAGE_451_MAIL || kind == OUTAGE_451_RCPT || kind == OUTAGE_HANGS_AT_END ||
-           kind == OUTAGE_LOSES_AT_END;
+           kind == OUTAGE_LOSES_AT_END || kind == OUTAGE_HANGS_AT_MAIL;
 }
 
 /* One before it may be at fault, but not be so slow, nor defer mail: what gets on and what counts
@@ -432,7 +432,7 @@ Peer *relay_connect(Socket *socket, const struct sockaddr *address, unsigned *re
     unsigned last = last_byte(address) - 1u, relay = last / 16;
     Peer *p;
 
-    *ret_window = relays[relay].window;
+    *ret_window = world_has_faults() ? relays[relay].window : MAX(relays[relay].window, 100000u);
     p = new_peer(socket, &relays[relay], last % 16);
     peer_expect(p, p->relay->connecting);
     p->fault = connect_fault(p);
