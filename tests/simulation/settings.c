@@ -166,7 +166,7 @@ usec_t settings_patience(const Config *config)
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = &config->relays[i];
 
-        patience += 2 * relay->hold_max + ADDRESSES_MAX * connecting(relay) +
+        patience += (2 + 2 * poisoned) * relay->hold_max + ADDRESSES_MAX * connecting(relay) +
                     (1 + poisoned / relay->connections) * talking(relay);
     }
     return patience;

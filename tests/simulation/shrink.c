@@ -7,7 +7,7 @@
 
 #include "run.h"
 
-#define RUNS_MAX 4000
+#define RUNS_MAX 2000
 
 static unsigned n_runs;
 
