@@ -22,6 +22,8 @@
 #define FD_MAX 1024
 #define MEMBERS_MAX 24
 #define MARKS_MAX 8
+#define HASTE_SPAN (5 * USEC_PER_SEC)
+#define HASTE_MAX 300 /* connections in that time */
 
 typedef enum ObjectKind {
     OBJECT_SOCKET,
@@ -314,12 +316,24 @@ int __wrap_getsockopt(
     return 0;
 }
 
+/* Nobody is called again and again without anything coming of it. */
+static void look_for_haste(void)
+{
+    if (world.now > world.connects_since + HASTE_SPAN) {
+        world.connects = 0;
+        world.connects_since = world.now;
+    }
+    if (++world.connects > HASTE_MAX)
+        world_wrong(FAULT_SPUN, "%u connections in a few seconds came to nothing", world.connects);
+}
+
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t n);
 int __wrap_connect(int fd, const struct sockaddr *address, _unused_ socklen_t n)
 {
     Socket *s = &object_of(fd)->socket;
 
     world.work++;
+    look_for_haste();
     if (world_is_dead())
         return fail(EINPROGRESS);
     s->state = SOCKET_CONNECTING;

@@ -47,6 +47,8 @@ static void on_message(_unused_ void *user, const MessageReport *report)
 {
     static const char *const words[] = {"sent", "deferred", "failed", "returned", "recovered"};
 
+    if (report->change != MESSAGE_RETURNED)
+        world.connects = 0;
     TELL("%s: reported as %s: %s", report->id, words[report->change], report->text ?: "");
 }
 

@@ -40,7 +40,9 @@ typedef struct World {
     bool dead;         /* the process has crashed: nothing that it does has any effect */
     uint64_t effects;  /* system calls so far that others can notice */
     uint64_t dies_at;  /* with which of them it crashes; 0: none */
-    uint64_t work;     /* things that give the loop a reason to go round */
+    unsigned connects; /* in a row that came to nothing, as far as messages go */
+    usec_t connects_since;
+    uint64_t work; /* things that give the loop a reason to go round */
     uint64_t randoms;
     unsigned jobs; /* of the worker, so far */
     bool shows;    /* tells what happens */
