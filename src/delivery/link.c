@@ -136,12 +136,19 @@ static void on_verdict(Link *link, const Attempt *attempt)
     resume_relay(link);
 }
 
+/* What postpones a recipient says nothing of it, and comes again with every connection that is lost
+ * behind it. */
+static bool is_verdict(const DeliveryOutcome *outcome)
+{
+    return outcome->cause == CAUSE_REPLY && outcome->kind != DELIVERY_CUT_OFF &&
+           outcome->kind != DELIVERY_POSTPONED;
+}
+
 static void on_recipient(Link *link, const SmtpEvent *event)
 {
-    const DeliveryOutcome *outcome = event->outcome;
     Attempt *attempt = attempt_of(event->transaction);
 
-    if (outcome->kind != DELIVERY_CUT_OFF && outcome->cause == CAUSE_REPLY)
+    if (is_verdict(event->outcome))
         on_verdict(link, attempt);
     attempt_note(attempt, &link->engine->context, event, engine_now_real(link->engine));
 }

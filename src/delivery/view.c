@@ -4,9 +4,16 @@
 
 #define ACTIONS_MAX 64 /* that are looked at */
 
+/* A relay that is being tried gets one message at a time. One behind it would go back with it: a
+ * message that the relay stumbles over, due again with every try, would always be the first. */
+static unsigned depth_of(const Link *link)
+{
+    return link->relay->state == RELAY_STATE_PROBING ? 1 : PLAN_DEPTH_MAX;
+}
+
 bool view_can_submit(const Link *link)
 {
-    return link->ready && link->n_attempts < PLAN_DEPTH_MAX &&
+    return link->ready && link->n_attempts < depth_of(link) &&
            smtp_session_can_submit(connection_session(link->connection));
 }
 

@@ -199,13 +199,26 @@ static void say_goodbye(Connection *c, usec_t now)
         tls_stream_shutdown(c->tls);
 }
 
+/* A process that was stopped, or a machine that was too busy, finds the time over before it is told
+ * of what has come meanwhile: that counts first. 0 or -ENOMEM. */
+static int catch_up(Connection *c, usec_t now)
+{
+    if (c->lost || now < smtp_session_deadline(c->session))
+        return 0;
+    connection_ready(c, POLLIN | POLLOUT);
+    (void)write_output(c, now);
+    return MIN(read_input(c, now), 0);
+}
+
 /* As connection_step(), and 2 when TLS must come up first. */
 static int step_session(Connection *c, usec_t now, SmtpEvent *ret)
 {
-    for (;;) {
-        int r = smtp_session_step(c->session, now, ret);
+    int r = catch_up(c, now);
+
+    while (r >= 0) {
         bool written;
 
+        r = smtp_session_step(c->session, now, ret);
         if (r < 0)
             return r;
         if (r > 0 && ret->type == SMTP_EVENT_NEED_TLS)
@@ -216,11 +229,10 @@ static int step_session(Connection *c, usec_t now, SmtpEvent *ret)
             return 0;
         written = write_output(c, now);
         r = read_input(c, now);
-        if (r < 0)
-            return r;
         if (!written && r == 0)
             return 0;
     }
+    return r;
 }
 
 /* The transport stands: 0, or a negative errno. TLS may hold the server's first words already. */

@@ -57,6 +57,28 @@ START_TEST(it_is_deferred_though_there_is_no_other)
 }
 END_TEST
 
+static const char *postpone_bob_and_close(_unused_ void *user, const TestCommand *command)
+{
+    if (is_bob(command))
+        return "450 4.3.0 perhaps too many";
+    return strcasecmp(command->line, "DATA") == 0 ? "CLOSE" : NULL;
+}
+
+/* What may be a limit postpones a recipient: that is no verdict, and the relay has not worked. */
+START_TEST(it_is_deferred_though_a_recipient_is_postponed_each_time)
+{
+    _cleanup_scene_ Scene s = {0};
+
+    scene_init(&s);
+    add_relay(&s, 0, postpone_bob_and_close, NULL, "");
+    put_message(&s, "bad.queued", "ann@example.com bob@example.com");
+    scene_open_with(&s, "", "retry.first=1h");
+    engine_start(s.engine);
+    run_until(&s, "bad:deferred");
+    ck_assert_uint_le(test_relay_connections(s.relays[0]), 4);
+}
+END_TEST
+
 static const char *close_at_end(_unused_ void *user, const TestCommand *command)
 {
     return strcmp(command->line, ".") == 0 ? "CLOSE" : NULL;
@@ -302,6 +324,7 @@ static Suite *make_suite(void)
         a_message_that_always_ends_the_connection_is_deferred_and_the_others_pass, 0,
         (int)ELEMENTSOF(endings));
     tcase_add_loop_test(t, it_is_deferred_though_there_is_no_other, 0, (int)ELEMENTSOF(endings));
+    tcase_add_test(t, it_is_deferred_though_a_recipient_is_postponed_each_time);
     tcase_add_test(t, what_may_have_been_delivered_is_counted_and_the_next_relay_takes_over);
     tcase_add_test(t, a_relay_that_loses_every_connection_leaves_the_mail_to_the_next);
     tcase_add_test(t, nobody_waits_behind_a_slow_message_while_connections_may_be_opened);

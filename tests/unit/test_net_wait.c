@@ -216,6 +216,34 @@ START_TEST(nothing_to_do)
 }
 END_TEST
 
+/* The process is stopped: something comes meanwhile, and when it goes on the time is over. */
+static int step_late(Waiting *w, SmtpEvent *event)
+{
+    Connection *c = w->client.connection;
+    struct pollfd p = {.fd = connection_fd(c), .events = POLLIN};
+
+    ck_assert_int_eq(poll(&p, 1, 20000), 1);
+    return connection_step(c, usec_add(connection_deadline(c), 1), event);
+}
+
+START_TEST(what_came_while_it_was_stopped)
+{
+    const TestServerOptions options = {0};
+    TestServer *server = test_server_start(SCRIPTS("S: 220 server.test\n" EHLO "EOF\n"), &options);
+    Waiting w;
+    SmtpEvent event;
+
+    begin(&w, test_server_port(server), SETTINGS("tls=none", "timeout=5s"));
+    while (!connection_session(w.client.connection))
+        ck_assert_int_eq(turn(&w, USEC_NEVER, &event), 0);
+    ck_assert_int_eq(step_late(&w, &event), 0); /* EHLO is said */
+    ck_assert_int_eq(step_late(&w, &event), 1);
+    ck_assert_int_eq(event.type, SMTP_EVENT_READY);
+    end(&w);
+    test_server_stop(server);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("net wait");
@@ -233,6 +261,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, an_ehlo);
     tcase_add_test(tests, a_tls_handshake);
     tcase_add_test(tests, nothing_to_do);
+    tcase_add_test(tests, what_came_while_it_was_stopped);
     suite_add_tcase(suite, tests);
     return suite;
 }
