@@ -13,6 +13,7 @@ import re
 import time
 
 import lab
+from powercut_images import Image
 from powercut_relay import BookkeepingRelay
 
 IMAGES_AT_ONCE = 1500
@@ -71,6 +72,7 @@ class Story:
         self.name, self.recording = name, recording
         self.keys, self.recipients, self.bindings = {}, {}, {}
         self.failed = set()  # keys that were given up
+        self.without_reason = set()  # keys that somebody put there as given up
         contents = collections.defaultdict(bytes)
         names = {}
         for op in recording.ops:
@@ -84,6 +86,8 @@ class Story:
                 names[op.name] = op.file
                 if op.name.endswith(".failed") and op.file in self.keys:
                     self.failed.add(self.keys[op.file])
+                    if op.old.startswith("."):
+                        self.without_reason.add(self.keys[op.file])
             elif op.kind == "unlink":
                 names.pop(op.name)
 
@@ -96,6 +100,14 @@ class Story:
         if binding and binding[1] not in self.bindings:
             name = next(name for name, number in names.items() if number == file)
             self.bindings[binding[1]] = names[name.removesuffix(".status") + ".sending"]
+
+    def is_back(self, image, key):
+        """Whether the removal of a message that was done with is lost, and not that of its record."""
+        ops = self.recording.ops
+        lost = {self.keys.get(ops[i].file) for i in image.lost if ops[i].kind == "unlink"}
+        records = {name.removesuffix(".status") for name, _ in image.names if name.endswith(".status")}
+        stems = {os.path.splitext(name)[0] for name, file in image.names if self.keys.get(file) == key}
+        return key in lost and not stems & records
 
     def _names_at(self, point):
         names = {}
@@ -176,13 +188,22 @@ class Left:
     orphans: int = 0
 
 
-def _events(path):
-    events = []
+def _is_same(one, other):
+    """Whether two identities are of one file: inode, birth and handle say so."""
+    return one.split(b"/")[:3] == other.split(b"/")[:3]
+
+
+def _events(message):
+    """What the record of this file says, if what is beside it is its own."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        content = message.with_suffix(".status").read_bytes()
     except OSError:
-        return events
-    for line in lines:
+        return []
+    binding = _BINDING.search(content)
+    if binding and not _is_same(binding[1], identity(message)):
+        return []
+    events = []
+    for line in content.split(b"\n"):
         try:
             events.append(json.loads(line))
         except ValueError:
@@ -213,7 +234,7 @@ def look(directory):
         one = left[_number(name)]
         key = key[1].decode() if key else "?"
         one.states[key].add(state)
-        one.records[key] = one.records.get(key, []) + _events(path.with_suffix(".status"))
+        one.records[key] = one.records.get(key, []) + _events(path)
     for name in names:
         if name.endswith(".status") and os.path.splitext(name)[0] not in messages:
             left[_number(name)].orphans += 1
@@ -239,6 +260,11 @@ class Verdicts:
         if wrong:
             self.violations.append((story, model, image, wrong, left))
 
+    def add_disk(self, point, names, model, story, left, relay):
+        """The same of a copy of a file system, of which these are the names."""
+        image = Image(point, tuple((name, -1) for name in names), (), (), ())
+        self.add(image, model, story, story.facts(point), 0, left, relay)
+
     def _judge(self, image, model, story, facts, key, recipients, number, left, relay):
         states, told = left.states.get(key, set()), key in facts.told
         events = left.records.get(key, [])
@@ -251,8 +277,9 @@ class Verdicts:
         if ".failed" in states and told and not (
             key in story.failed or any(one.startswith("bad") for one in recipients)):
             yield f"{key} was given up"
-        if ".failed" in states and recipients and told and key not in facts.deleting and not any(
-            e["event"] == "failed" for e in events):
+        excused = not recipients or not told or key in facts.deleting or key in story.without_reason
+        excused = excused or (model == "any" and story.is_back(image, key))
+        if ".failed" in states and not excused and not any(e["event"] == "failed" for e in events):
             yield f"{key}.failed has no reason in its record"
         for event in events:
             if "recipient" in event and event["recipient"] not in recipients:
@@ -260,15 +287,15 @@ class Verdicts:
         if not recipients and told and not states:
             yield f"{key} is lost"
         for one in recipients:
-            yield from self._judge_recipient(image, model, facts, key, one, states, events,
-                                             relay.accepted[number, key, one])
+            yield from self._judge_recipient(
+                image, model, story, facts, key, one, states, events, relay.accepted[number, key, one])
 
-    def _judge_recipient(self, image, model, facts, key, one, states, events, after):
+    def _judge_recipient(self, image, model, story, facts, key, one, states, events, after):
         before = facts.accepted[key, one]
         if after > 1:
             yield f"{one} was sent to {after} times afterwards"
         if before and after:
-            yield from self._judge_double(image, model, facts, key, one)
+            yield from self._judge_double(image, model, story, facts, key, one)
         if before or after or key not in facts.told or key in facts.deleting:
             return
         if not states & {".failed", ".held"}:
@@ -277,12 +304,10 @@ class Verdicts:
             e["event"] == "refused" and e["recipient"] == one for e in events):
             yield f"{one} was refused, and nothing tells"
 
-    def _judge_double(self, image, model, facts, key, one):
+    def _judge_double(self, image, model, story, facts, key, one):
         if (key, one) not in facts.recorded:
             self.doubles["not recorded" if key in facts.present else "its removal lost"] += 1
-        elif model == "any" and image.lost and not any(
-            name.endswith(".status") and one.encode() in dict(image.contents)[file]
-            for name, file in image.names):
+        elif model == "any" and story.is_back(image, key):
             self.doubles["its removal lost, but not its record's"] += 1
         else:
             yield f"{one} was sent to again, though recorded"
