@@ -90,6 +90,12 @@ class Scene:
             raise AssertionError(f"{arguments}: {done.returncode} {done.stderr.decode()}")
         return done.stdout.decode()
 
+    def queue_as(self, user, *arguments, stdin=b""):
+        """Queues as a user who may not read the configuration."""
+        who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        command = [*who, lab.program("outbox"), "queue", "--directory", self.queue.path, *arguments]
+        subprocess.run(command, input=stdin, check=True)
+
     def process(self):
         """Whatever becomes of the messages."""
         lab.outbox("--config", self.configuration, "process")
@@ -115,6 +121,8 @@ class Scene:
 
 
 SCENARIOS = {}
+# What is promised there is what file systems with a journal do: a file's sync brings its names along.
+WITH_JOURNAL = ("drop_box",)
 
 
 def scenario(play):
@@ -312,6 +320,22 @@ def tools(s):
     s.sendmail("mailed", "ann.mailed@lab.test")
     s.gate.set()
     wait_for(s.queue.is_empty, "delivered")
+
+
+@scenario
+def drop_box(s):
+    """Writers who may not read the directory, and so cannot sync it: alone, and many files at once."""
+    writer, daemon = 65534, 1
+    os.chown(s.queue.path, daemon, writer)
+    s.queue.path.chmod(0o3730)
+    paths = []
+    for number in range(12):
+        paths.append(s.directory / f"{number}.eml")
+        paths[-1].write_bytes(message(f"boxed{number}", [f"ann.boxed{number}@lab.test"]))
+    s.queue_as(writer, stdin=paths[0].read_bytes())
+    s.queue_as(writer, "--batch", *paths[1:])
+    s.start()
+    wait_for(s.queue.is_empty, "all delivered")
 
 
 @scenario
