@@ -35,7 +35,7 @@ MODULES = pathlib.Path(powercut_judge.__file__).parent
 
 def figures(title, images, doubles, violations, more=""):
     explained = ", ".join(f"{n} ({why})" for why, n in sorted(doubles.items()))
-    return f"    {title}: {images} images{more}, {violations} violations; sent again: {explained or 'nothing'}"
+    return f"powercut: {title}: {images} images{more}, {violations} violations; sent again: {explained or 'nothing'}"
 
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed (scripts/install-packages lab)")
@@ -77,7 +77,7 @@ class PowerCut(SystemTest):
             images, wrong = (sum(n) for n in zip(*((v.images, len(v.violations)) for v in found)))
             print(figures(f"model {model}", images, doubles, wrong), flush=True)
         seconds = time.monotonic() - begin
-        print(f"    {len(PLAYED)} scenarios, {points} points, seed {SEED}, {seconds:.0f} s", flush=True)
+        print(f"powercut: {len(PLAYED)} scenarios, {points} points, seed {SEED}, {seconds:.0f} s", flush=True)
         self.assertFalse(violations, "\n".join(map(powercut_judge.describe, violations[:3])))
 
     def judge_without(self, story, is_left_out):
