@@ -99,13 +99,16 @@ static int check_moved(const SpoolClaim *claim, SpoolState from, const char *new
     return r;
 }
 
-/* The claim has that id now, and `name` is what its record was called. */
+/* The claim has that id now. The record loses its old name once the message is sure to have lost
+ * its own: a power failure could leave the message alone under it where the file system keeps no
+ * order. Where that cannot be made sure both names stay, of which the old one is nobody's. */
 static void settle(SpoolClaim *claim, const char *new_id)
 {
     char name[SPOOL_NAME_MAX];
     struct stat st;
 
-    (void)spool_unlink_record(claim->spool, claim->id, NULL);
+    if (file_sync(claim->spool->fd) >= 0)
+        (void)spool_unlink_record(claim->spool, claim->id, NULL);
     strcpy(claim->id, new_id);
     if (spool_name_format_record(new_id, name) &&
         fstatat(claim->spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
