@@ -43,8 +43,9 @@ class Talk:
         """Whether this transaction is to a recipient whose address begins so."""
         return any(one.startswith(name) for one in self.recipients)
 
-    def answer(self, verb, argument, usual):
-        """Says what the test wants, or what is usual; the code that was said."""
+    def answer(self, verb, argument, usual, message=None):
+        """Says what the test wants, or what is usual; the code that was said. A message that it says
+        yes to is in the books before that is said: whoever reads it may be asked about at once."""
         self.code = 0
         self.verbs.append(verb)
         self.relay.verbs.append((self.number, verb))
@@ -59,9 +60,12 @@ class Talk:
             raise Ended
         if reply is UNANSWERED:
             return 0
+        self.code = int(reply[:3]) if reply[:3].isdigit() else 0
+        if message is not None and 200 <= self.code < 300:
+            self.count += 1
+            reply = self.relay.take(self, message, reply)
         self.stream.write(reply.encode("utf-8") + b"\r\n")
         self.stream.flush()
-        self.code = int(reply[:3]) if reply[:3].isdigit() else 0
         if isinstance(reply, Bye):
             raise Ended
         return self.code
@@ -69,11 +73,8 @@ class Talk:
     def end_of_message(self, verb):
         message = (tuple(self.recipients), self.content)
         try:
-            self.answer(verb, "", "250 taken")
+            self.answer(verb, "", "250 taken", message)
         finally:
-            if 200 <= self.code < 300:
-                self.count += 1
-                self.relay.accepted.append(message)
             self.recipients, self.content = [], b""
 
     def data(self, argument):
@@ -173,6 +174,11 @@ class OddRelay:
             pass
         finally:
             self.open -= 1
+
+    def take(self, talk, message, reply):
+        """A message (recipients, content) is accepted on this connection: what to say to that."""
+        self.accepted.append(message)
+        return reply
 
     def copies(self, recipient):
         """How often the relay said yes to a message for this recipient."""
