@@ -48,6 +48,7 @@ class Deferred(Scenario):
 
 
 class GivenUp(Scenario):
+    patient = True
     retry = {**Scenario.retry, "max_attempts": 2}
 
     def prepare(self, run):

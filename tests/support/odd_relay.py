@@ -32,8 +32,8 @@ class Ended(Exception):
 class Talk:
     """One connection: what has been said, and what of it makes up the transaction that is under way."""
 
-    def __init__(self, relay, number, stream):
-        self.relay, self.number, self.stream = relay, number, stream
+    def __init__(self, relay, number, connection, stream):
+        self.relay, self.number, self.connection, self.stream = relay, number, connection, stream
         self.verbs = []
         self.code = 0  # said last
         self.count = 0  # messages accepted
@@ -169,7 +169,7 @@ class OddRelay:
                 if self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
                 with connection, connection.makefile("rwb") as stream:
-                    Talk(self, number, stream).run()
+                    Talk(self, number, connection, stream).run()
         except (Ended, OSError, ssl.SSLError, ValueError):
             pass
         finally:

@@ -18,6 +18,8 @@ def show(bench, name, begin):
     print(f"    {name}: {bench.runs} runs, {bench.kills} killed, {len(bench.doubles)} second copies, "
           f"{', '.join(f'{n} {kind}' for kind, n in kinds.items()) or 'none'} "
           f"({time.monotonic() - begin:.0f} s)", flush=True)
+    for double in bench.doubles:
+        print(f"      {double.recipient}: {double.point}, {'read' if double.read else 'not read'}, {double.call}")
 
 
 class KilledTest(SystemTest):
