@@ -118,7 +118,7 @@ class Run:
         self.open_doubles = collections.Counter()  # (key, recipient): kills that may cost a copy
         self.why = {}  # the last of them
         self.journals = []
-        self.hurried = time.monotonic()
+        self.hurried, self.log_start = time.monotonic(), 0
 
     # ---- what scenarios use ----
 
@@ -138,7 +138,8 @@ class Run:
         """What was queued so far is seen to by a daemon that is not killed."""
         daemon = self.start()
         self.wait_rest(daemon)
-        self.stop(daemon)
+        status = self.stop(daemon)
+        self.check(status == 0, f"the daemon ended with {status}")
 
     def outbox(self, *arguments, status=0):
         result = lab.outbox("--config", self.configuration, *arguments)
@@ -168,6 +169,7 @@ class Run:
     def start(self, arguments=None, point=None, stdin=b"", output=None):
         """Starts a program, the daemon if none is named, killed at a point if one is named."""
         log = open(self.directory / "log", "ab")
+        self.log_start = len(self.output())
         command = [str(one) for one in arguments or self.daemon_arguments()]
         if point is not None:
             self.journals.append(Journal(self.directory / f"journal-{len(self.journals)}"))
@@ -186,6 +188,10 @@ class Run:
     def output(self):
         return (self.directory / "log").read_text(encoding="utf-8", errors="replace")
 
+    def has_started(self):
+        """Whether the daemon that was started last can be told something by a signal."""
+        return "event=started" in self.output()[self.log_start:]
+
     def is_at_rest(self):
         return not any(name.endswith(UNSETTLED) for name in os.listdir(self.queue.path))
 
@@ -194,7 +200,7 @@ class Run:
         patience = Patience(self.bench.seconds)
         while child.poll() is None:
             self.scenario.meanwhile(self)
-            if self.is_at_rest():
+            if self.has_started() and self.is_at_rest():
                 return
             self.hurry(journal.pid() if journal else child.pid)
             if patience.is_over():
@@ -206,9 +212,11 @@ class Run:
     def hurry(self, pid):
         """Has what waits tried now: a test of many thousand runs has not the time."""
         now = time.monotonic()
-        if not self.scenario.patient and pid and now > self.hurried + 0.03 and any(
+        if self.scenario.patient or now < self.hurried + 0.03:
+            return
+        self.hurried = now
+        if self.has_started() and any(
                 name.endswith(".deferred") for name in os.listdir(self.queue.path)):
-            self.hurried = now
             try:
                 os.kill(pid, signal.SIGUSR1)
             except ProcessLookupError:
@@ -413,17 +421,17 @@ class Bench:
             shutil.rmtree(run.directory)
         return kills, run
 
-    def sweep(self, scenario, every=1, first=1, before=()):
-        """Kills it at each call (or at every so manieth), on both sides, until it ends before that."""
+    def sweep(self, scenario, every=1, first=1, before=(), sides=("before", "after")):
+        """Kills it at each call, or at every so manieth, until it ends before that: three times, for the
+        number of its calls varies. `before`: where the programs before it are killed."""
         number, whole = first, 0
         while whole < 3:
             killed = 0
-            for side in ("before", "after"):
+            for side in sides:
                 kills, _ = self.run(scenario, *before, Point(number, side))
                 killed += kills > len(before)
             whole = 0 if killed else whole + 1
             number += every
-        return number
 
     def close(self):
         self.relay.close()

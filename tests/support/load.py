@@ -140,6 +140,7 @@ class Load:
         self.messages = each * writers
         self.pids, self.kills, self.daemon = {}, [], None
         self.failures = []
+        self.delivered = self.refused = self.left = 0
 
     # ---- running ----
 
@@ -229,11 +230,13 @@ class Load:
         return taken, refused
 
     def read_records(self):
-        """The recipients that a record says were refused, whose message is there as failed."""
+        """The recipients that a record says were refused, whose message is there as failed. A record alone
+        is what a process leaves that is killed between removing a message and its record."""
         refused = set()
         for path in self.queue.path.glob("*.status"):
             if not path.with_suffix(".failed").exists():
-                self.failures.append(f"{path.name} has no message")
+                self.left += 1
+                continue
             for line in path.read_text(encoding="utf-8").splitlines():
                 event = lab.decode(line)
                 if event["event"] == "refused":
@@ -270,7 +273,6 @@ class Load:
         told, (taken, refused) = self.read_told(), self.read_books()
         recorded, reported = self.read_records(), self.read_log()
         doubles = []
-        self.delivered = self.refused = 0
         for key, people in told.items():
             for one in people:
                 copies = taken.get(one, [])

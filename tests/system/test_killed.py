@@ -1,25 +1,15 @@
 """Every program is killed before and after each of its system calls that change something. Nothing is
-lost, and nobody gets a second copy but who got the first one unrecorded."""
+lost, and nobody gets a second copy but who got the first one unrecorded. Here some scenarios are killed
+at some calls; with OUTBOX_KILLED=all each is at every call, and the daemon that is started again too."""
 
-import collections
 import os
 import time
 
+import kill_scenarios
 from case import SystemTest
-from kill_scenarios import (DAEMON, OPERATING, QUEUEING, TWICE, Delete, IdInUse, SeveralRecipients, QueueBatch)
 from killing import Bench, Point
 
-EVERYWHERE = bool(os.environ.get("OUTBOX_PROVE"))
-
-
-def show(bench, name, begin):
-    kinds = collections.Counter(
-        "after the reply was read" if double.read else "before the reply was read" for double in bench.doubles)
-    print(f"    {name}: {bench.runs} runs, {bench.kills} killed, {len(bench.doubles)} second copies, "
-          f"{', '.join(f'{n} {kind}' for kind, n in kinds.items()) or 'none'} "
-          f"({time.monotonic() - begin:.0f} s)", flush=True)
-    for double in bench.doubles:
-        print(f"      {double.recipient}: {double.point}, {'read' if double.read else 'not read'}, {double.call}")
+EVERYWHERE = os.environ.get("OUTBOX_KILLED") == "all"
 
 
 class KilledTest(SystemTest):
@@ -31,20 +21,64 @@ class KilledTest(SystemTest):
         self.bench = Bench(self.directory)
         self.addCleanup(self.bench.close)
 
-    def sweep(self, scenario, **options):
-        self.bench.sweep(scenario(), **options)
+    def tell(self, name):
+        """The figures; where all is gone through, each second copy with its point too."""
+        bench = self.bench
+        read = sum(double.read for double in bench.doubles)
+        print(f"killed: {name}: {bench.kills} times, {len(bench.doubles)} second copies, {read} of them with the first "
+              f"one's reply read and {len(bench.doubles) - read} before that; {bench.left} records left without "
+              f"a message ({time.monotonic() - self.begin:.0f} s)", flush=True)
+        if EVERYWHERE:
+            for double in bench.doubles:
+                print(f"    {double.recipient}, killed {double.point} ({double.call}), the reply "
+                      f"{'was' if double.read else 'was not'} read", flush=True)
 
 
-def add_tests(case, scenarios):
-    for scenario in scenarios:
-        def test(self, scenario=scenario):
-            self.sweep(scenario)
-            show(self.bench, scenario.__name__, self.begin)
-        setattr(case, f"test_{scenario.__name__}", test)
+class Sample(KilledTest):
+    def check(self, scenario, every, first=1):
+        self.bench.sweep(scenario(), every, first)
+        self.tell(scenario.__name__)
+
+    def test_daemon(self):
+        self.check(kill_scenarios.SeveralRecipients, 4)
+
+    def test_daemon_and_an_id_in_use(self):
+        self.check(kill_scenarios.IdInUse, 6, first=3)
+
+    def test_queue(self):
+        self.check(kill_scenarios.QueueBatch, 3)
 
 
 class Everywhere(KilledTest):
-    pass
+    """One test a scenario."""
 
 
-add_tests(Everywhere, (*DAEMON, *QUEUEING, *OPERATING))
+class Twice(KilledTest):
+    """The daemon is killed, and once more when it has been started again."""
+
+    def check(self, scenario):
+        number, killed = 1, True
+        while killed:
+            before = Point(number, "before")
+            killed = self.bench.run(scenario(), before)[0]
+            self.bench.sweep(scenario(), before=[before], sides=["before"])
+            number += 1
+        self.tell(f"{scenario.__name__}, twice")
+
+
+def add_test(case, scenario, check):
+    def test(self):
+        check(self, scenario)
+    setattr(case, f"test_{scenario.__name__}", test)
+
+
+def check_everywhere(self, scenario):
+    self.bench.sweep(scenario())
+    self.tell(scenario.__name__)
+
+
+if EVERYWHERE:
+    for one in (*kill_scenarios.DAEMON, *kill_scenarios.QUEUEING, *kill_scenarios.OPERATING):
+        add_test(Everywhere, one, check_everywhere)
+    for one in kill_scenarios.TWICE:
+        add_test(Twice, one, Twice.check)
