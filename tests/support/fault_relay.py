@@ -6,10 +6,10 @@ on each connection.
 
 It keeps books, a line for each message that it took and each refusal for good, before it says so:
 
-    taken NUMBER TIME SAID WHOLE KEY RECIPIENT,...
+    taken NUMBER TIME BEGUN SAID WHOLE KEY RECIPIENT,...
     refused NUMBER TIME STAGE CODE KEY RECIPIENT,...
 
-TIME is CLOCK_MONOTONIC, SAID whether a reply was sent (or no), WHOLE whether the message had its end; KEY is the
+TIME is CLOCK_MONOTONIC, BEGUN when the connection was, SAID whether a reply was sent (or no), WHOLE whether the message had its end; KEY is the
 sender's name, which each message has one of its own of."""
 
 import itertools
@@ -107,7 +107,8 @@ class FaultRelay(OddRelay):
     def book(self, talk, message, said):
         recipients, content = message
         whole = "yes" if content.endswith(f"end of {talk.key}\r\n".encode()) else "no"
-        return self.write("taken", said, whole, talk.key, ",".join(recipients))
+        begun = f"{self.begun[talk.number - 1]:.6f}"
+        return self.write("taken", begun, said, whole, talk.key, ",".join(recipients))
 
     def take(self, talk, message, reply):
         return f"250 2.0.0 taken as {self.book(talk, message, 'yes')}."

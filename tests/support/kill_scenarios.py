@@ -97,24 +97,22 @@ class IdInUse(Scenario):
 
 
 class IdTaken(Scenario):
-    """Another message takes the id while it is being delivered."""
+    """Somebody puts a file beside it, so that its id is taken, while it is being delivered."""
 
     def prepare(self, run):
-        run.drop("a", "ann", "no-bob", key="old")
-        run.settle()
-        run.move("a.failed", "other.held")
-        run.move("a.status", "other.status")
-        run.drop("a", "cid", "later-dan", "no-eve", key="new")
+        (run.directory / "other").write_bytes(b"From: somebody@lab.test\n\nNothing.\n")
+        run.drop("a", "cid", "later-dan", "no-eve")
 
     def meanwhile(self, run):
         if run.queue.has("a.sending"):
-            run.move("other.held", "a.failed")
+            self.again(run)
 
     def again(self, run):
-        run.move("other.held", "a.failed")
+        if (run.directory / "other").exists():
+            (run.directory / "other").rename(run.queue.path / "a.failed")
 
     def may_leave(self, run, name):
-        return name == "other.status"
+        return name == "a.failed"
 
 
 class OrphanedRecord(Scenario):

@@ -102,6 +102,7 @@ class Taken:
 
     number: str
     time: float
+    begun: float  # the connection
     said: bool
     whole: bool
 
@@ -114,7 +115,7 @@ class Double:
     first: Taken
     second: Taken
     reason: str
-    after: float  # seconds from the relay's reply to the kill
+    after: float  # seconds from when the relay took it to the kill
 
 
 class Load:
@@ -221,9 +222,10 @@ class Load:
         for line in self.books.read_text(encoding="utf-8").splitlines():
             kind, number, when, *rest = line.split(" ")
             if kind == "taken":
-                said, whole, _, people = rest
+                begun, said, whole, _, people = rest
+                copy = Taken(number, float(when), float(begun), said == "yes", whole == "yes")
                 for one in people.split(","):
-                    taken[one].append(Taken(number, float(when), said == "yes", whole == "yes"))
+                    taken[one].append(copy)
             else:
                 _, _, key, people = rest
                 refused.update((key, one) for one in people.split(","))
@@ -257,13 +259,13 @@ class Load:
 
     def explain(self, recipient, first, second, reported):
         """Why there is a second copy. What is reported is on record, and never sent again."""
-        kill = next((k for k in self.kills if k >= first.time), None)
+        kill = next((k for k in self.kills if k >= first.begun), None)
         if first.number in reported:
             reason, kill = "UNEXPLAINED: it was on record", None
         elif not first.said:
             reason, kill = "the relay did not send the reply", None
         elif kill is not None and kill < second.time:
-            reason = "killed between reply and record"
+            reason = f"killed {'after' if kill > first.time else 'before'} the relay took it, before that was on record"
         else:
             reason, kill = "UNEXPLAINED: nobody was killed in between", None
         return Double(recipient, first, second, reason, kill - first.time if kill else 0.0)
