@@ -135,6 +135,8 @@ int directory_recover(Directory *d, const char *id)
         report(d, FOUND_TROUBLE, NULL, &f);
         return r;
     }
+    if (r == -EIO) /* may be over in a moment */
+        attachment_suspect(d->current);
     report(d, FOUND_PROBLEM, id, &f);
     return 0;
 }

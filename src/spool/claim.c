@@ -215,36 +215,31 @@ static const char *kind_of(mode_t mode)
     }
 }
 
-/* Finishes a change that was made of link() and unlink() and was cut off between. Nobody is
- * sending the file: we have its lock, or it is none that can be sent. 0 when it was none,
- * SPOOL_GONE when the other name counts, or SPOOL_UNSETTLED, to look again, also while it may be
- * under way. */
-static int finish_change(const Attempt *a, const struct stat *st)
+/* Takes back a change that was made of link() and unlink() and was cut off between: it did not
+ * happen. Where somebody else gave the file another state's name, that one counts as little. Nobody
+ * is sending the file: we have its lock, or it is none that can be sent. 0 when there is no such
+ * name, or SPOOL_UNSETTLED, to look again, also while the change may be under way. */
+static int take_back_change(const Attempt *a, const struct stat *st)
 {
     SpoolState twin;
     char name[SPOOL_NAME_MAX];
-    bool stays; /* the name that is being claimed */
 
     if (!spool_find_twin(a->spool, a->id, st, a->from, &twin))
         return 0;
     if (is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE))
         return SPOOL_UNSETTLED;
-    /* To put aside wins over to send, and to send now over to wait or to give up. */
-    stays = twin == SPOOL_SENDING || (a->from == SPOOL_QUEUED && twin != SPOOL_HELD);
-    if (!spool_name_format(a->id, stays ? twin : a->from, name) ||
-        unlinkat(a->spool->fd, name, 0) < 0)
-        return 0;
-    return stays ? SPOOL_UNSETTLED : SPOOL_GONE;
+    (void)spool_name_format(a->id, twin, name);
+    return unlinkat(a->spool->fd, name, 0) < 0 ? 0 : SPOOL_UNSETTLED;
 }
 
 static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure *f)
 {
-    int finished = finish_change(a, st);
+    int twin = take_back_change(a, st);
     Failure reason = {0};
 
-    if (finished != 0) {
+    if (twin != 0) {
         close_p(&fd);
-        return finished;
+        return twin;
     }
     (void)failure_set(&reason, 0, ERROR_FILE,
         "not a message: %s, not a regular file; remove it, and put the file itself in its place",
@@ -314,7 +309,7 @@ static int check_settled(const Attempt *a, int fd, const struct stat *st)
 static int several_links(const Attempt *a, int fd, const struct stat *st, Failure *f)
 {
     Failure reason = {0};
-    int r = finish_change(a, st);
+    int r = take_back_change(a, st);
 
     if (r == 0 && is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE))
         r = SPOOL_UNSETTLED;

@@ -59,25 +59,20 @@ static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Fai
     return 1;
 }
 
-/* Finishes a rename that was made of link() and unlink() and was cut off between: the file has two
- * states' names, of which the other one counts. Whether it was so, and which. */
-static bool finish_rename(const SpoolClaim *claim, const char *sending, SpoolState *ret)
+/* Takes back renames that were made of link() and unlink() and were cut off between: what becomes
+ * of the message is told by its record, and not by names that anybody may have given it. */
+static void take_back_renames(const SpoolClaim *claim)
 {
+    char name[SPOOL_NAME_MAX];
+    SpoolState twin;
     struct stat st;
 
     /* Without its lock, a process that is alive may be about to do so. */
-    return claim->fd >= 0 && fstat(claim->fd, &st) == 0 &&
-           spool_find_twin(claim->spool, claim->id, &st, SPOOL_SENDING, ret) &&
-           unlinkat(claim->spool->fd, sending, 0) == 0;
-}
-
-static SpoolRecovery recovery_of(SpoolState state)
-{
-    switch (state) {
-    case SPOOL_QUEUED: return SPOOL_REQUEUED;
-    case SPOOL_DEFERRED: return SPOOL_REDEFERRED;
-    case SPOOL_SENT: return SPOOL_COMPLETED;
-    default: return SPOOL_ALIVE; /* what became of it needs no further step */
+    while (claim->fd >= 0 && fstat(claim->fd, &st) == 0 &&
+           spool_find_twin(claim->spool, claim->id, &st, SPOOL_SENDING, &twin)) {
+        (void)spool_name_format(claim->id, twin, name);
+        if (unlinkat(claim->spool->fd, name, 0) < 0)
+            return;
     }
 }
 
@@ -125,7 +120,6 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = NULL;
     char name[SPOOL_NAME_MAX];
     RecordEvent last;
-    SpoolState state;
     usec_t next;
     int r;
 
@@ -139,8 +133,7 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
     r = lock_abandoned(spool, name, &claim->fd, f);
     if (r <= 0)
         return r;
-    if (finish_rename(claim, name, &state))
-        return recovery_of(state);
+    take_back_renames(claim);
     r = look_at_record(claim, &last, &next, f);
     if (r < 0)
         return r;

@@ -146,6 +146,27 @@ const Command command_release = {
     .run = run_release,
 };
 
+static bool can_adopt(_unused_ SpoolState state)
+{
+    return true;
+}
+
+static int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    return run_change(tool, command, argc, argv, spool_adopt, can_adopt);
+}
+
+const Command command_adopt = {
+    .name = "adopt",
+    .synopsis = "[OPTION...] ID...",
+    .summary = "Have records count for the copies of their messages",
+    .help = CHANGE_HELP
+    "For a queue that was moved or restored by copying, before the daemon is started on it:\n"
+    "a copy is another file, for which the record of the first does not count, so that it\n"
+    "would be sent to all its recipients. Size and time of the file must be those it had.\n",
+    .run = run_adopt,
+};
+
 static bool can_delete(SpoolState state)
 {
     return state != SPOOL_SENDING;

@@ -29,9 +29,9 @@ typedef struct Command {
     int (*run)(const Tool *tool, const struct Command *command, int argc, char **argv);
 } Command;
 
-extern const Command command_check, command_command, command_config, command_delete, command_expand,
-    command_hold, command_list, command_process, command_queue, command_release, command_retry,
-    command_send, command_show, command_status, command_verify;
+extern const Command command_adopt, command_check, command_command, command_config, command_delete,
+    command_expand, command_hold, command_list, command_process, command_queue, command_release,
+    command_retry, command_send, command_show, command_status, command_verify;
 
 /* ---- What commands share (common.c) ---- */
 

@@ -21,6 +21,7 @@ static const Command *const commands[] = {
     &command_hold,
     &command_release,
     &command_delete,
+    &command_adopt,
     &command_check,
     &command_verify,
     &command_expand,

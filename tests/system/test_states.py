@@ -156,6 +156,66 @@ class States(SystemTest):
             self.assertEqual(self.copies(ann), [])
 
 
+class Records(SystemTest):
+    """A record is one file's, whatever else is called so."""
+
+    def test_the_next_of_a_name_is_another_message(self):
+        ann = self.address()
+        self.start()
+        self.queue.drop("m", message(to=[ann, "refused@lab.test"]))
+        self.queue.wait_state("m", "failed")
+        (self.queue.path / "m.failed").unlink()
+        self.assertTrue(self.queue.has("m.status"))
+        self.queue.drop("m", message(b"another\n", to=[ann]))
+        self.queue.wait_gone("m")
+        self.wait_copies(2, ann)
+        self.assertEqual(self.queue.names(), [])
+
+    def test_what_is_put_beside_a_waiting_one(self):
+        ann = self.address()
+        daemon = self.start(retry={"first": "1h", "max": "1h"})
+        self.queue.drop("m", message(to=[ann, "tempfail@lab.test"]))
+        self.queue.wait_state("m", "deferred")
+        for state in ("failed", "held", "sent"):
+            self.queue.drop("m", message(to=[self.address("eve")]), state=state)
+        sending = self.queue.drop("m", message(to=[self.address("eve")]), state="sending")
+        with open(sending, "rb") as locked:
+            fcntl.flock(locked, fcntl.LOCK_EX)
+            daemon.signal(signal.SIGUSR1)
+            wait_for(lambda: self.queue.in_state("deferred") not in ([], ["m.deferred"]), "a new id")
+        (name,) = self.queue.in_state("deferred")
+        self.assertEqual(len(self.queue.events(name.removesuffix(".deferred"), "deferred")), 2)
+        self.assertEqual(len(self.copies(ann)), 1)
+
+    def put_back_a_copy(self):
+        """Of a message that ann has and another waits for."""
+        ann = self.address()
+        daemon = self.start(retry={"first": "1h", "max": "1h"})
+        self.queue.drop("m", message(to=[ann, "tempfail@lab.test"]))
+        self.queue.wait_state("m", "deferred")
+        self.assertEqual(daemon.terminate(), 0)
+        copy = self.directory / "copy"
+        shutil.copytree(self.queue.path, copy)
+        for name in ("m.status", "m.deferred"):
+            (self.queue.path / name).unlink()
+            shutil.copy2(copy / name, self.queue.path / name)
+        return ann
+
+    def test_a_copy_that_was_put_back_is_sent_to_all(self):
+        ann = self.put_back_a_copy()
+        self.start_again()
+        self.outbox("retry", "m")
+        self.wait_copies(2, ann)
+
+    def test_a_copy_that_was_adopted_goes_on(self):
+        ann = self.put_back_a_copy()
+        self.outbox("adopt", "--all")
+        self.start_again()
+        self.outbox("retry", "m")
+        wait_for(lambda: len(self.queue.events("m", "deferred")) == 2, "the second attempt")
+        self.assertEqual(len(self.copies(ann)), 1)
+
+
 class Writing(SystemTest):
     """A file that is still being written is never claimed."""
 

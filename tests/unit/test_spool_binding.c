@@ -158,25 +158,79 @@ START_TEST(a_file_that_is_renamed_keeps_its_record)
 }
 END_TEST
 
-/* Copied, as from a backup: another file, of the same content and times. */
+/* Copies the waiting message, as from a backup: another file, of the same content and times. */
+static void copy_waiting(const Place *p, const char *content)
+{
+    struct timespec times[2];
+    struct stat st;
+
+    put_waiting(p);
+    ck_assert_int_eq(fstatat(p->fd, "a.deferred", &st, 0), 0);
+    ck_assert_int_eq(renameat(p->fd, "a.deferred", p->fd, "away"), 0);
+    put(p, "a.deferred", content);
+    times[0] = times[1] = (struct timespec){.tv_sec = st.st_mtim.tv_sec}; /* as tar has it */
+    ck_assert_int_eq(utimensat(p->fd, "a.deferred", times, 0), 0);
+}
+
 START_TEST(a_copy_is_another_message)
 {
     _cleanup_place_ Place p;
-    struct timespec times[2];
-    struct stat st;
     SpoolClaim *c;
 
     place_init(&p);
-    put_waiting(&p);
-    ck_assert_int_eq(fstatat(p.fd, "a.deferred", &st, 0), 0);
-    ck_assert_int_eq(renameat(p.fd, "a.deferred", p.fd, "away"), 0);
-    put(&p, "a.deferred", "alice's");
-    times[0] = times[1] = st.st_mtim;
-    ck_assert_int_eq(utimensat(p.fd, "a.deferred", times, 0), 0);
+    copy_waiting(&p, "alice's");
     c = take(&p, "a", SPOOL_DEFERRED);
     ck_assert(!knows_ann(c));
     ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
     assert_names(&p, "away ");
+}
+END_TEST
+
+START_TEST(a_copy_may_be_given_the_record)
+{
+    _cleanup_place_ Place p;
+    _cleanup_close_ int lock = -1;
+    SpoolClaim *c;
+
+    place_init(&p);
+    copy_waiting(&p, "alice's");
+    lock = openat(p.fd, "a.deferred", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(flock(lock, LOCK_EX), 0);
+    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), -EBUSY);
+    close(TAKE_FD(lock));
+    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0);
+    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0);
+    c = take(&p, "a", SPOOL_DEFERRED);
+    ck_assert(knows_ann(c));
+    ck_assert(spool_claim_history(c)->waiting);
+    ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
+    assert_names(&p, "away ");
+    put_new(&p, "a.queued");
+    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0); /* it has none */
+    ck_assert_int_eq(spool_adopt(p.spool, "b", NULL), -ENOENT);
+}
+END_TEST
+
+START_TEST(nothing_but_a_copy_is_given_a_record)
+{
+    _cleanup_place_ Place p;
+    _cleanup_failure_ Failure f = {0};
+    const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+
+    place_init(&p);
+    copy_waiting(&p, "eve's own");
+    ck_assert_int_eq(spool_adopt(p.spool, "a", &f), -ESTALE);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "size"));
+    place_empty(&p);
+    copy_waiting(&p, "alice's");
+    ck_assert_int_eq(utimensat(p.fd, "a.deferred", long_ago, 0), 0);
+    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), -ESTALE);
+    place_empty(&p);
+    copy_waiting(&p, "alice's");
+    ck_assert_int_eq(renameat(p.fd, "a.deferred", p.fd, "b.deferred"), 0);
+    ck_assert_int_eq(renameat(p.fd, "a.status", p.fd, "b.status"), 0);
+    ck_assert_int_eq(renameat(p.fd, "away", p.fd, "b.failed"), 0);
+    ck_assert_int_eq(spool_adopt(p.spool, "b", NULL), 0); /* the failed one's it is, and stays */
 }
 END_TEST
 
@@ -204,6 +258,28 @@ START_TEST(what_waits_is_not_disturbed_by_what_is_put_beside_it)
         ck_assert_int_eq(spool_defer(c, 7, NULL, NULL), 0);
         ck_assert(there(&p, beside[i]));
         place_empty(&p);
+    }
+}
+END_TEST
+
+/* Where links are not protected, anybody can give a file of another's a further name. */
+START_TEST(another_states_name_for_the_same_file_counts_for_nothing)
+{
+    static const char *const others[] = {"a.failed", "a.held", "a.sent", "a.queued", "a.sending"};
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+        SpoolClaim *c;
+
+        put_waiting(&p);
+        ck_assert_int_eq(linkat(p.fd, "a.deferred", p.fd, others[i], 0), 0);
+        ck_assert_int_eq(spool_claim(p.spool, "a", SPOOL_DEFERRED, 0, true, NOW, &c, NULL, NULL),
+            SPOOL_UNSETTLED);
+        c = take(&p, "a", SPOOL_DEFERRED);
+        ck_assert(knows_ann(c));
+        ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
+        assert_names(&p, "");
     }
 }
 END_TEST
@@ -472,71 +548,10 @@ START_TEST(a_fault_costs_no_history)
             at = -1;
         fail_in = 0;
         /* Twice: a pass over the directory may miss what gets a new name meanwhile. */
-        ck_assert_msg(
-            find_alices(&p, &known) || find_alices(&p, &known), "call %d: lost", at);
+        ck_assert_msg(find_alices(&p, &known) || find_alices(&p, &known), "call %d: lost", at);
         ck_assert_msg(known, "call %d: ann would have it again", at);
         place_empty(&p);
     } while (at > 0);
-}
-END_TEST
-
-/* ---- identities ---- */
-
-START_TEST(identities_are_compared_by_what_both_know)
-{
-    static const FileIdentity all = {12, 1000, 2000, 5, "1-aa"};
-    FileIdentity i = all;
-
-    ck_assert(file_identity_is_same(&all, &i));
-    i.mtime++; /* it may be touched */
-    i.bytes++;
-    ck_assert(file_identity_is_same(&all, &i));
-    strcpy(i.handle, "1-ab"); /* its inode has been used again */
-    ck_assert(!file_identity_is_same(&all, &i));
-    strcpy(i.handle, "");
-    ck_assert(file_identity_is_same(&all, &i));
-    i.birth++;
-    ck_assert(!file_identity_is_same(&all, &i));
-    i.birth = 0;
-    ck_assert(!file_identity_is_same(&all, &i));
-    i.mtime--;
-    i.bytes--;
-    ck_assert(file_identity_is_same(&all, &i));
-    i = all;
-    i.inode++;
-    ck_assert(!file_identity_is_same(&all, &i));
-}
-END_TEST
-
-START_TEST(identities_are_read_back)
-{
-    static const char *const others[] = {
-        "", "{}", "1/2/3/4", "1//x/2/3", "x/1/a/2/3", "1/2/a/3/99999999999999999999"};
-    const FileIdentity big = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, "81-00ff"};
-    _cleanup_place_ Place p;
-    _cleanup_buffer_ Buffer b = {0};
-    FileIdentity i;
-    int fd;
-
-    place_init(&p);
-    ck_assert_int_eq(file_identity_append_line(&b, 0, &big), 0);
-    ck_assert_int_eq(buffer_append(&b, "", 1), 0);
-    put(&p, "x", buffer_data(&b));
-    fd = openat(p.fd, "x", O_RDONLY | O_CLOEXEC);
-    ck_assert_int_eq(file_identity_of_record(fd, &i), 1);
-    close(fd);
-    ck_assert(i.inode == big.inode && i.birth == big.birth && i.mtime == big.mtime &&
-              i.bytes == big.bytes && strcmp(i.handle, big.handle) == 0);
-    for (size_t n = 0; n < ELEMENTSOF(others); n++) {
-        char text[256];
-
-        snprintf(text, sizeof(text), "{\"event\":\"message\",\"file\":\"%s\"}\n" ANN, others[n]);
-        put(&p, "x", text);
-        fd = openat(p.fd, "x", O_RDONLY | O_CLOEXEC);
-        ck_assert_msg(file_identity_of_record(fd, &i) == 0, "%s", others[n]);
-        close(fd);
-    }
-    ck_assert_int_eq(file_identity_of(p.spool, p.fd, "none", &i), -ENOENT);
 }
 END_TEST
 
@@ -548,7 +563,10 @@ int main(void)
     tcase_add_test(t, the_next_file_of_a_name_is_another_message);
     tcase_add_test(t, a_file_that_is_renamed_keeps_its_record);
     tcase_add_test(t, a_copy_is_another_message);
+    tcase_add_test(t, a_copy_may_be_given_the_record);
+    tcase_add_test(t, nothing_but_a_copy_is_given_a_record);
     tcase_add_test(t, what_waits_is_not_disturbed_by_what_is_put_beside_it);
+    tcase_add_test(t, another_states_name_for_the_same_file_counts_for_nothing);
     tcase_add_test(t, a_new_file_beside_another_leaves_its_record_alone);
     tcase_add_test(t, a_message_that_was_abandoned_goes_back_with_its_own_record);
     tcase_add_test(t, a_record_with_further_names_goes_on);
@@ -556,8 +574,6 @@ int main(void)
     tcase_add_test(t, a_former_versions_record_is_of_a_file_that_is_no_younger);
     tcase_add_test(t, delete_takes_the_record_of_the_message_and_no_other);
     tcase_add_loop_test(t, a_fault_costs_no_history, 0, 10);
-    tcase_add_test(t, identities_are_compared_by_what_both_know);
-    tcase_add_test(t, identities_are_read_back);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

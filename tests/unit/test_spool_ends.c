@@ -338,8 +338,12 @@ START_TEST(claims_of_the_dead_are_recovered)
     assert_names(&p, "a.queued ");
     put(&p, "b.sending", "1");
     ck_assert_int_eq(linkat(p.fd, "b.sending", p.fd, "b.deferred", 0), 0);
-    ck_assert_int_eq(spool_recover(p.spool, "b", false, NULL, NULL), SPOOL_REDEFERRED);
-    assert_names(&p, "a.queued b.deferred ");
+    ck_assert_int_eq(spool_recover(p.spool, "b", false, NULL, NULL), SPOOL_REQUEUED);
+    put(&p, "c.sending", "1");
+    ck_assert_int_eq(linkat(p.fd, "c.sending", p.fd, "c.sent", 0), 0);
+    put(&p, "c.status", RETRY);
+    ck_assert_int_eq(spool_recover(p.spool, "c", false, NULL, NULL), SPOOL_REDEFERRED);
+    assert_names(&p, "a.queued b.queued c.deferred c.status ");
 }
 END_TEST
 

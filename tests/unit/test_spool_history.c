@@ -387,7 +387,7 @@ START_TEST(a_record_can_be_read_on_another_thread)
         retry(&b, T1 + attempt, attempt);
     }
     for (int i = 0; i < THREADS; i++) {
-        char id[8], name[32], record[32];
+        char id[16], name[32], record[32];
 
         snprintf(id, sizeof(id), "m%d", i);
         snprintf(name, sizeof(name), "m%d.queued", i);
