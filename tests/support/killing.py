@@ -19,6 +19,7 @@ from recorder import REFUSED, Recorder, key_of
 
 SOURCE = pathlib.Path(__file__).with_name("killed.c")
 UNSETTLED = (".queued", ".sending", ".deferred")
+OTHER_WORK = ("sendto", "recvfrom", "fsync", "fdatasync", "write stdout")
 KILLED = 137
 
 
@@ -62,9 +63,13 @@ class Journal:
         return [line.partition(" ")[2] for line in self.lines()[1:]
                 if line != "killed" and line.split()[1] != "="]
 
-    def has_read(self, copy):
-        """Whether the reply by which the relay took this copy was read."""
-        return any(f"taken as {copy.number} " in f"{line} " for line in self.lines())
+    def since_read(self, copy):
+        """The calls since the reply by which the relay took this copy was read, None if it was not."""
+        lines = self.lines()
+        for n, line in enumerate(lines):
+            if f" taken as {copy.number} " in f"{line} ":
+                return [one.partition(" ")[2] for one in lines[n + 1:] if " = " not in one and " " in one]
+        return None
 
     def removes(self, record):
         """Whether it was killed when the record's message was gone already."""
@@ -278,9 +283,14 @@ class Run:
             for recipient, copies in self.bench.relay.copies_of(key).items():
                 if not self.is_recorded(files[key], recipient):
                     self.open_doubles[key, recipient] += 1
-                    journal = self.journals[-1]
-                    last = (journal.calls() or ["nothing"])[-1]
-                    self.why[key, recipient] = (point, journal.has_read(copies[-1]), last)
+                    self.note_window(point, key, recipient, self.journals[-1], copies[-1])
+
+    def note_window(self, point, key, recipient, journal, copy):
+        """Between a reply that was read and its record nothing else may be done, and nothing waited for."""
+        since = journal.since_read(copy)
+        self.check(not any(call.startswith(OTHER_WORK) for call in since or ()),
+                   f"{recipient} was not on record, and this was done since its reply was read: {since}")
+        self.why[key, recipient] = (point, since is not None, (journal.calls() or ["nothing"])[-1])
 
     def describe(self, text):
         books = [(c.number, c.key, c.recipients) for c in self.bench.relay.books
