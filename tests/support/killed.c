@@ -1,10 +1,10 @@
 /* killed --at N --side before|after --journal FILE --under DIRECTORY -- PROGRAM [ARGUMENT...]
  *
  * Runs the program, counts its system calls that change something below the directory or tell
- * somebody else (content that is sent over TCP, what is written to standard output), and kills the
- * whole process before or after the Nth of them; 0 is for never. A reply that was read from TCP
- * counts too, once it has been read: then "before" and "after" are the same. Other calls are not
- * stopped at: a filter has the kernel stop the program at these only.
+ * somebody else (content that is sent over TCP, what is written to standard output and error), and
+ * kills the whole process before or after the Nth of them; 0 is for never. A reply that was read
+ * from TCP counts too, once it has been read: then "before" and "after" are the same. Other calls
+ * are not stopped at: a filter has the kernel stop the program at these only.
  *
  * The journal has "pid P" first, then a line for each call: its number, name, and what it is done
  * to, followed by "= RESULT" once it has returned, with the text where it is a reply; and "killed"
@@ -213,6 +213,8 @@ static bool describe_fd(const Tracer *t, pid_t id, int fd, char *text)
         snprintf(text, TEXT_MAX, "%s", below(t, path));
     else if (fd == STDOUT_FILENO && strncmp(path, "pipe:", 5) == 0)
         strcpy(text, "stdout");
+    else if (fd == STDERR_FILENO)
+        strcpy(text, "log");
     else
         return false;
     return true;

@@ -19,7 +19,7 @@ from recorder import REFUSED, Recorder, key_of
 
 SOURCE = pathlib.Path(__file__).with_name("killed.c")
 UNSETTLED = (".queued", ".sending", ".deferred")
-OTHER_WORK = ("sendto", "recvfrom", "fsync", "fdatasync", "write stdout")
+OTHER_WORK = ("sendto", "recvfrom", "fsync", "fdatasync", "write stdout", "write log")
 KILLED = 137
 
 
