@@ -265,7 +265,8 @@ class Load:
         elif not first.said:
             reason, kill = "the relay did not send the reply", None
         elif kill is not None and kill < second.time:
-            reason = f"killed {'after' if kill > first.time else 'before'} the relay took it, before that was on record"
+            side = "after" if kill > first.time else "before"
+            reason = f"killed {side} the relay took it, before that was on record"
         else:
             reason, kill = "UNEXPLAINED: nobody was killed in between", None
         return Double(recipient, first, second, reason, kill - first.time if kill else 0.0)

@@ -25,9 +25,9 @@ class KilledTest(SystemTest):
         """The figures; where all is gone through, each second copy with its point too."""
         bench = self.bench
         read = sum(double.read for double in bench.doubles)
-        print(f"killed: {name}: {bench.kills} times, {len(bench.doubles)} second copies, {read} of them with the first "
-              f"one's reply read and {len(bench.doubles) - read} before that; {bench.left} records left without "
-              f"a message ({time.monotonic() - self.begin:.0f} s)", flush=True)
+        print(f"killed: {name}: {bench.kills} times in {time.monotonic() - self.begin:.0f} s; "
+              f"{len(bench.doubles)} second copies, {read} of them with the first one's reply read "
+              f"and not yet on record, the others before it was read; {bench.left} records left alone", flush=True)
         if EVERYWHERE:
             for double in bench.doubles:
                 print(f"    {double.recipient}, killed {double.point} ({double.call}), the reply "
