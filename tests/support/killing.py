@@ -198,7 +198,8 @@ class Run:
         return "event=started" in self.output()[self.log_start:]
 
     def is_at_rest(self):
-        return not any(name.endswith(UNSETTLED) for name in os.listdir(self.queue.path))
+        """Two looks: one may miss a file that is renamed meanwhile."""
+        return not any(name.endswith(UNSETTLED) for _ in range(2) for name in os.listdir(self.queue.path))
 
     def wait_rest(self, child, journal=None):
         """Until the daemon has nothing to do any more, or has ended."""
