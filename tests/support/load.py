@@ -1,5 +1,6 @@
 """Many writers, a relay with faults, and a daemon that is killed again and again; and the books of it all."""
 
+import bisect
 import collections
 import dataclasses
 import json
@@ -257,14 +258,18 @@ class Load:
                     seen.add(after.partition(".")[0])
         return seen
 
+    def life(self, copy):
+        """Which of the daemons sent it."""
+        return bisect.bisect(self.kills, copy.begun)
+
     def explain(self, recipient, first, second, reported):
         """Why there is a second copy. What is reported is on record, and never sent again."""
-        kill = next((k for k in self.kills if k >= first.begun), None)
+        kill = self.kills[self.life(first)] if self.life(first) < self.life(second) else None
         if first.number in reported:
             reason, kill = "UNEXPLAINED: it was on record", None
         elif not first.said:
             reason, kill = "the relay did not send the reply", None
-        elif kill is not None and kill <= second.begun:
+        elif kill is not None:
             side = "after" if kill > first.time else "before"
             reason = f"killed {side} the relay took it, before that was on record"
         else:
@@ -279,7 +284,7 @@ class Load:
         for key, people in told.items():
             for one in people:
                 # In the order in which they were sent: a relay may be slow to take what one that was killed sent.
-                copies = sorted(taken.get(one, []), key=lambda copy: copy.begun)
+                copies = sorted(taken.get(one, []), key=lambda copy: (self.life(copy), copy.time))
                 self.delivered += bool(copies)
                 if not all(copy.whole for copy in copies):
                     self.failures.append(f"{one} got a part of {key}")
