@@ -49,8 +49,12 @@ class Sample(KilledTest):
         self.check(kill_scenarios.QueueBatch, 3)
 
 
-class Everywhere(KilledTest):
-    """One test a scenario."""
+class Daemon(KilledTest):
+    """The daemon, one test a scenario."""
+
+
+class Programs(KilledTest):
+    """All others, one test a scenario."""
 
 
 class Twice(KilledTest):
@@ -78,7 +82,9 @@ def check_everywhere(self, scenario):
 
 
 if EVERYWHERE:
-    for one in (*kill_scenarios.DAEMON, *kill_scenarios.QUEUEING, *kill_scenarios.OPERATING):
-        add_test(Everywhere, one, check_everywhere)
+    for one in kill_scenarios.DAEMON:
+        add_test(Daemon, one, check_everywhere)
+    for one in (*kill_scenarios.QUEUEING, *kill_scenarios.OPERATING):
+        add_test(Programs, one, check_everywhere)
     for one in kill_scenarios.TWICE:
         add_test(Twice, one, Twice.check)
