@@ -172,9 +172,9 @@ int spool_hold(Spool *spool, const char *id, Failure *f);   /* deferred, queued 
 int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
 int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */
 
-/* Has the record beside a message count for it when it was made for a file of the same size and time
- * that is not there any more: one of which this is a copy, as where a queue was moved or restored.
- * -ESTALE when it is another's. A message without a record, or with its own, is 0. */
+/* Has the record beside a message count for it when it was made for a file of the same size and
+ * time that is not there any more: one of which this is a copy, as where a queue was moved or
+ * restored. -ESTALE when it is another's. A message without a record, or with its own, is 0. */
 int spool_adopt(Spool *spool, const char *id, Failure *f);
 
 /* One message, in any state but sending, and its record. Where several share the id it is the one

@@ -9,8 +9,8 @@ It keeps books, a line for each message that it took and each refusal for good, 
     taken NUMBER TIME BEGUN SAID WHOLE KEY RECIPIENT,...
     refused NUMBER TIME STAGE CODE KEY RECIPIENT,...
 
-TIME is CLOCK_MONOTONIC, BEGUN when the connection was, SAID whether a reply was sent (or no), WHOLE whether the message had its end; KEY is the
-sender's name, which each message has one of its own of."""
+TIME is CLOCK_MONOTONIC, BEGUN when the connection was, SAID whether a reply was sent (or no), WHOLE whether
+the message had its end; KEY is the sender's name, which each message has one of its own of."""
 
 import itertools
 import random
@@ -57,7 +57,8 @@ class FaultRelay(OddRelay):
     def reply(self, talk, verb, argument):
         if verb == "CONNECT":
             talk.chance = random.Random(f"{self.seed} {talk.number}")
-            talk.fault = (talk.chance.choice(KINDS[2:6]), "CONNECT") if talk.chance.randrange(200) < self.faults else None
+            at_once = talk.chance.randrange(200) < self.faults
+            talk.fault = (talk.chance.choice(KINDS[2:6]), "CONNECT") if at_once else None
         if verb == "MAIL":
             self.choose(talk)
             talk.key = argument.split("<")[1].split("@")[0]

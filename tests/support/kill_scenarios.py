@@ -220,7 +220,7 @@ class QueueComposed(Queueing):
 
     def program(self, run, point):
         killed = super().program(run, point)
-        run.messages[f"a.{run.number}"].content = b"From: " + b""
+        run.messages[f"a.{run.number}"].body = b"Hello.\r\n"  # the program composes the rest
         return killed
 
 

@@ -1,5 +1,6 @@
 """Many writers, a relay with faults, and a daemon that is killed again and again; and the books of it all."""
 
+import bisect
 import collections
 import dataclasses
 import json
@@ -170,11 +171,11 @@ class Load:
                     self.failures.append(f"writer {writer.number} ended with {status}")
 
     def is_at_rest(self):
+        """Two looks: one may miss a file that is renamed meanwhile."""
         self.look_at_writers()
-        if self.pids:
-            return False
-        with os.scandir(self.queue.path) as entries:
-            return not any(entry.name.endswith((".queued", ".sending", ".deferred")) for entry in entries)
+        return not self.pids and not any(
+            name.endswith((".queued", ".sending", ".deferred"))
+            for _ in range(2) for name in os.listdir(self.queue.path))
 
     def run(self, kills, every, seconds):
         """Kills the daemon so many times (for ever, with None), until all is at rest."""
@@ -257,15 +258,20 @@ class Load:
                     seen.add(after.partition(".")[0])
         return seen
 
+    def life(self, copy):
+        """Which of the daemons sent it."""
+        return bisect.bisect(self.kills, copy.begun)
+
     def explain(self, recipient, first, second, reported):
         """Why there is a second copy. What is reported is on record, and never sent again."""
-        kill = next((k for k in self.kills if k >= first.begun), None)
+        kill = self.kills[self.life(first)] if self.life(first) < self.life(second) else None
         if first.number in reported:
             reason, kill = "UNEXPLAINED: it was on record", None
         elif not first.said:
             reason, kill = "the relay did not send the reply", None
-        elif kill is not None and kill < second.time:
-            reason = f"killed {'after' if kill > first.time else 'before'} the relay took it, before that was on record"
+        elif kill is not None:
+            side = "after" if kill > first.time else "before"
+            reason = f"killed {side} the relay took it, before that was on record"
         else:
             reason, kill = "UNEXPLAINED: nobody was killed in between", None
         return Double(recipient, first, second, reason, kill - first.time if kill else 0.0)
@@ -277,7 +283,8 @@ class Load:
         doubles = []
         for key, people in told.items():
             for one in people:
-                copies = taken.get(one, [])
+                # In the order in which they were sent: a relay may be slow to take what one that was killed sent.
+                copies = sorted(taken.get(one, []), key=lambda copy: (self.life(copy), copy.time))
                 self.delivered += bool(copies)
                 if not all(copy.whole for copy in copies):
                     self.failures.append(f"{one} got a part of {key}")

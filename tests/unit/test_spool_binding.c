@@ -291,11 +291,14 @@ START_TEST(a_new_file_beside_another_leaves_its_record_alone)
 
     place_init(&p);
     for (size_t i = 0; i < ELEMENTSOF(beside); i++) {
+        SpoolHistory h;
         SpoolClaim *c;
 
         put(&p, beside[i], "alice's");
         put_record(&p, beside[i], "a.status", ANN RETRY, strlen(ANN RETRY));
         put_new(&p, "a.queued");
+        ck_assert_int_eq(spool_history_load_id(p.spool, "a", SPOOL_QUEUED, &h, NULL), 0);
+        ck_assert_uint_eq(h.n_delivered, 0);
         c = take(&p, "a", SPOOL_QUEUED);
         ck_assert(!knows_ann(c));
         ck_assert_str_ne(spool_claim_id(c), "a");
