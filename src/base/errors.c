@@ -59,8 +59,10 @@ static const ErrorRow rows[] = {
     {9004, "ERROR_REFUSED", "Every recipient was refused.", EX_UNAVAILABLE},
     {9005, "ERROR_EXPIRED", "The message was given up.", EX_UNAVAILABLE},
     {9006, "ERROR_AUTHENTICATION", "The relay did not accept the login.", EX_NOPERM},
-    {9007, "ERROR_MEMORY", "No memory is left.", EX_OSERR},
+    {9007, "ERROR_MEMORY", "No memory is left.", EX_TEMPFAIL},
     {9008, "ERROR_SPOOL", "The queue directory cannot be used.", EX_CANTCREAT},
+    {9009, "ERROR_STORAGE", "The disk is full, or fails.", EX_TEMPFAIL},
+    {9010, "ERROR_SENDER", "The user may not name this sender.", EX_NOPERM},
     {10004, "ERROR_EINTR", "Interrupted system call.", EX_TEMPFAIL},
     {10009, "ERROR_EBADF", "Bad file number.", EX_TEMPFAIL},
     {10013, "ERROR_EACCES", "Access denied.", EX_NOPERM},
@@ -163,6 +165,7 @@ static const ErrnoRow errno_rows[] = {
     {ESTALE, 10070},
     {EREMOTE, 10071},
     {EPERM, 10013}, {EPIPE, 10054}, {ENFILE, 10024}, {ENOMEM, ERROR_MEMORY},
+    {ENOSPC, ERROR_STORAGE}, {EROFS, ERROR_STORAGE}, {EIO, ERROR_STORAGE}, {ENOLCK, ERROR_STORAGE},
     /* clang-format on */
 };
 

@@ -60,7 +60,9 @@ typedef enum ErrorNumber {
     ERROR_EXPIRED = 9005, /* given up after retry.give_up_after or retry.max_attempts */
     ERROR_AUTHENTICATION = 9006,
     ERROR_MEMORY = 9007,
-    ERROR_SPOOL = 9008, /* the queue directory */
+    ERROR_SPOOL = 9008,   /* the queue directory */
+    ERROR_STORAGE = 9009, /* no space, or a file system that fails: to be tried again */
+    ERROR_SENDER = 9010,  /* the user may not name this sender (spool.senders) */
 } ErrorNumber;
 
 typedef struct ErrorRow {
@@ -78,7 +80,7 @@ const ErrorRow *error_row(int number);
 int error_status(int number);
 
 /* The number for a negative or positive errno: 10000-range rows by name (ECONNREFUSED is 10061),
- * ERROR_FILE for errors of files, ERROR_MEMORY for ENOMEM. */
+ * ERROR_FILE for errors of files, ERROR_STORAGE for those of disks, ERROR_MEMORY for ENOMEM. */
 int error_from_errno(int error);
 
 /* Whether an error (negative errno) is one that whatever comes next would meet with too: no space,

@@ -7,6 +7,9 @@
 
 #include "base/buffer.h"
 
+/* A file's owner that is not known: no user has this number (chown(2)). */
+#define FILE_OWNER_UNKNOWN ((uid_t)-1)
+
 /* Writes all of it, going on after EINTR and short writes. 0 or a negative errno. */
 int file_write_all(int fd, const void *data, size_t n);
 

@@ -2,7 +2,10 @@
  * memory here. */
 #include "base/secret.h"
 
+#include "config.h"
+
 #include <string.h>
+#include <sys/prctl.h>
 
 struct Secret {
     unsigned references;
@@ -47,4 +50,11 @@ const char *secret_text(const Secret *secret)
 size_t secret_size(const Secret *secret)
 {
     return secret->size;
+}
+
+void secret_hide_process(void)
+{
+#ifndef WITH_SANITIZERS /* one of them traces its own process */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
 }

@@ -21,6 +21,11 @@ Secret *secret_unref(Secret *secret);
 const char *secret_text(const Secret *secret);
 size_t secret_size(const Secret *secret);
 
+/* From now on the memory of this process is its own and root's to read: the system writes no core
+ * dump of it, and other processes of its user can neither trace it nor open its files below /proc.
+ * For who is going to hold secrets, copies of which are in the memory of libraries as well. */
+void secret_hide_process(void);
+
 static inline void secret_unref_p(Secret **secret)
 {
     (void)secret_unref(*secret);

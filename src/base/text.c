@@ -28,6 +28,14 @@ bool text_equal_nocase(const char *a, const char *b)
     return fold(*a) == fold(*b);
 }
 
+bool text_equal_mailbox(const char *a, const char *b)
+{
+    const char *at = strrchr(a, '@');
+    size_t n = at ? (size_t)(at - a) : strlen(a);
+
+    return strncmp(a, b, n) == 0 && text_equal_nocase(a + n, b + n);
+}
+
 bool text_starts_nocase(const char *text, const char *start)
 {
     while (*start && fold(*text) == fold(*start))
@@ -206,6 +214,27 @@ size_t text_distance(const char *a, const char *b)
     return above[m];
 }
 
+/* Whether a character of several bytes is one that terminals obey, or that changes what is read
+ * around it: C1 controls, ends of lines and paragraphs, and marks of direction, by which a name can
+ * be made to look like another. */
+static bool is_command(const unsigned char *s, size_t length)
+{
+    if (length == 2)
+        return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c);
+    if (length != 3 || s[0] != 0xe2)
+        return false;
+    return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) ||
+           (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+}
+
+size_t text_plain(const char *data, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)data;
+    size_t length = utf8_sequence(s, n);
+
+    return s[0] < 0x20 || s[0] == 0x7f || is_command(s, length) ? 0 : length;
+}
+
 char *text_printable(const char *data, size_t n, size_t max)
 {
     char *text = malloc(max + 4), *to = text;
@@ -213,15 +242,12 @@ char *text_printable(const char *data, size_t n, size_t max)
     if (!text)
         return NULL;
     for (size_t i = 0, step; i < n; i += step) {
-        unsigned char c = (unsigned char)data[i];
         bool plain;
 
-        step = utf8_sequence((const unsigned char *)data + i, n - i);
-        /* C1 controls are two-byte sequences that terminals obey. */
-        plain =
-            step > 0 && c >= 0x20 && c != 0x7f && !(c == 0xc2 && (unsigned char)data[i + 1] < 0xa0);
+        step = text_plain(data + i, n - i);
+        plain = step > 0;
         step = MAX(step, (size_t)1);
-        if ((size_t)(to - text) + (plain ? step : 4 * step) > max) {
+        if ((size_t)(to - text) + (plain ? step : 4) > max) {
             memcpy(to, "...", 3);
             to += 3;
             break;
@@ -229,8 +255,7 @@ char *text_printable(const char *data, size_t n, size_t max)
         if (plain)
             memcpy(to, data + i, step), to += step;
         else
-            for (size_t k = 0; k < step; k++)
-                to += sprintf(to, "\\x%02x", (unsigned char)data[i + k]);
+            to += sprintf(to, "\\x%02x", (unsigned char)data[i]);
     }
     *to = '\0';
     return text;

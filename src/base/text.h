@@ -7,8 +7,11 @@
 
 #include "base/clock.h"
 
-bool text_equal(const char *a, const char *b);                /* NULL equals only NULL */
-bool text_equal_nocase(const char *a, const char *b);         /* ASCII case folded */
+bool text_equal(const char *a, const char *b);        /* NULL equals only NULL */
+bool text_equal_nocase(const char *a, const char *b); /* ASCII case folded */
+/* Whether two addresses are the same mailbox: the case of a local part may matter to its host, that
+ * of a domain never does (RFC 5321, 2.4). */
+bool text_equal_mailbox(const char *a, const char *b);
 bool text_starts_nocase(const char *text, const char *start); /* ASCII case folded */
 bool text_ends(const char *text, const char *end);
 bool text_is_ascii(const char *data, size_t n);
@@ -29,7 +32,12 @@ int text_parse_size(const char *text, uint64_t *ret_bytes);
  */
 size_t text_distance(const char *a, const char *b);
 
-/* A copy in which control characters, and bytes that are not UTF-8, are written as \xNN, cut to
+/* Bytes of the character at `data` (of `n` > 0 bytes) that a terminal shows and does not obey. 0
+ * where there is none, so that the first byte is to be escaped: a control, a mark of direction, the
+ * end of a line or paragraph, or not UTF-8. */
+size_t text_plain(const char *data, size_t n);
+
+/* A copy in which all that is not plain is written as \xNN, cut to
  * `max` bytes at a character border with "..." behind; fit for a log line or a terminal. Caller
  * frees; NULL when memory is short. */
 char *text_printable(const char *data, size_t n, size_t max);

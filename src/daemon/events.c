@@ -5,6 +5,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/file.h"
 #include "base/macros.h"
 #include "daemon/messages.h"
 
@@ -146,6 +147,14 @@ static void id_text(Entry *entry, const char *id, const char *old_id)
     entry_text(entry, ": ");
 }
 
+static void id_fields(Entry *entry, const char *id, const char *old_id, uid_t owner)
+{
+    entry_field(entry, "OUTBOX_ID=", id);
+    entry_field(entry, "OUTBOX_OLD_ID=", old_id);
+    if (owner != FILE_OWNER_UNKNOWN)
+        entry_field_number(entry, "OUTBOX_UID=", owner);
+}
+
 /* Which of the outcome's recipients an entry names. */
 typedef struct Part {
     size_t first, n;
@@ -189,7 +198,7 @@ static void outcome_part(Log *log, const OutcomeReport *report, Part part)
     entry_open(entry, "MESSAGE=");
     outcome_sentence(entry, report, part);
     entry_close(entry);
-    entry_field(entry, "OUTBOX_ID=", report->id);
+    id_fields(entry, report->id, NULL, report->owner);
     entry_field(entry, "OUTBOX_SENDER=", report->sender);
     entry_field(entry, "OUTBOX_RELAY=", report->relay);
     entry_field(entry, "OUTBOX_ADDRESS=", report->address);
@@ -261,8 +270,7 @@ void event_message(Log *log, const MessageReport *report)
     entry_open(entry, "MESSAGE=");
     message_sentence(entry, report);
     entry_close(entry);
-    entry_field(entry, "OUTBOX_ID=", report->id);
-    entry_field(entry, "OUTBOX_OLD_ID=", report->old_id);
+    id_fields(entry, report->id, report->old_id, report->owner);
     entry_field(entry, "OUTBOX_SENDER=", report->sender);
     if (report->attempt > 0)
         entry_field_number(entry, "OUTBOX_ATTEMPT=", report->attempt);
@@ -312,5 +320,22 @@ void event_relay(Log *log, const RelayReport *report)
     entry_field(entry, "OUTBOX_ADDRESS=", report->address);
     if (report->outcome)
         outcome_fields(entry, report->outcome);
+    log_write(log);
+}
+
+void event_problem(Log *log, const ProblemReport *report)
+{
+    static const EventRow row = {"problem", MESSAGE_ID_PROBLEM, LOG_ERR};
+    Entry *entry = start(log, &row);
+
+    entry_open(entry, "MESSAGE=");
+    if (report->id)
+        id_text(entry, report->id, NULL);
+    entry_lines(entry, failure_text(report->failure));
+    entry_close(entry);
+    if (report->id)
+        id_fields(entry, report->id, NULL, report->owner);
+    if (report->failure->number != 0)
+        entry_field_number(entry, "OUTBOX_ERROR=", (uint64_t)report->failure->number);
     log_write(log);
 }

@@ -14,9 +14,9 @@
 void event_outcome(Log *log, const OutcomeReport *report);
 void event_message(Log *log, const MessageReport *report);
 void event_relay(Log *log, const RelayReport *report);
+void event_problem(Log *log, const ProblemReport *report);
 
-/* The daemon's own (events_daemon.c). `id` is NULL when the failure is about no one message. */
-void event_problem(Log *log, const char *id, const Failure *failure);
+/* The daemon's own (events_daemon.c). */
 void event_problems_left_out(Log *log, unsigned n);
 void event_started(Log *log, const Config *config);
 void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout);

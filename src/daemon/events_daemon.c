@@ -1,5 +1,5 @@
-/* Sentences and fields of what the daemon does itself: start, stop, reload, its directory, its
- * failures. Must never put a secret into an entry. */
+/* Sentences and fields of what the daemon does itself: start, stop, reload, its directory. Must
+ * never put a secret into an entry. */
 #include "config.h"
 
 #include <syslog.h>
@@ -23,13 +23,12 @@ static void finish(Log *log)
 }
 
 /* The same for a failure: its text ends the sentence, its number is a field. */
-static void finish_failure(Log *log, const char *id, const Failure *failure)
+static void finish_failure(Log *log, const Failure *failure)
 {
     Entry *entry = log_entry(log);
 
     entry_lines(entry, failure_text(failure));
     entry_close(entry);
-    entry_field(entry, "OUTBOX_ID=", id);
     if (failure->number != 0)
         entry_field_number(entry, "OUTBOX_ERROR=", (uint64_t)failure->number);
     log_write(log);
@@ -90,7 +89,7 @@ void event_reload_refused(Log *log, const Failure *failure)
     Entry *entry = start(log, LOG_ERR, MESSAGE_ID_RELOAD_REFUSED, "reload-refused");
 
     entry_text(entry, "the new configuration is not taken, the old one stays:\n");
-    finish_failure(log, NULL, failure);
+    finish_failure(log, failure);
 }
 
 void event_limits(Log *log, const Limits *limits)
@@ -109,7 +108,7 @@ void event_directory_lost(Log *log, const char *path, const Failure *failure)
     entry_text(entry, "nothing is delivered from ");
     entry_printable(entry, path, ENTRY_VALUE_MAX);
     entry_text(entry, " until it can be used again: ");
-    finish_failure(log, NULL, failure);
+    finish_failure(log, failure);
 }
 
 void event_directory_back(Log *log, const char *path)
@@ -119,17 +118,6 @@ void event_directory_back(Log *log, const char *path)
     entry_text(entry, "the queue directory can be used again: ");
     entry_printable(entry, path, ENTRY_VALUE_MAX);
     finish(log);
-}
-
-void event_problem(Log *log, const char *id, const Failure *failure)
-{
-    Entry *entry = start(log, LOG_ERR, MESSAGE_ID_PROBLEM, "problem");
-
-    if (id) {
-        entry_printable(entry, id, ENTRY_VALUE_MAX);
-        entry_text(entry, ": ");
-    }
-    finish_failure(log, id, failure);
 }
 
 void event_problems_left_out(Log *log, unsigned n)

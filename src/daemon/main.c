@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
+#include "base/secret.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/options.h"
@@ -25,7 +26,7 @@ static int fail(const Failure *failure, int status)
 /* The failure goes to the log, because nobody looks at a daemon's standard error. */
 static int fail_log(Log *log, const Failure *failure, int status)
 {
-    event_problem(log, NULL, failure);
+    event_problem(log, &(ProblemReport){.failure = failure});
     return status;
 }
 
@@ -35,6 +36,13 @@ static int start_status(int r, const Failure *failure)
     return r == -EACCES || r == -EPERM ? EX_NOPERM : error_status(failure->number);
 }
 
+/* The service manager does not start it again with a configuration that is wrong; what is short for
+ * now is another matter. */
+static int configuration_status(const Failure *failure)
+{
+    return error_status(failure->number) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;
+}
+
 static int check(const Options *options)
 {
     _cleanup_config_ Config *config = NULL;
@@ -42,7 +50,7 @@ static int check(const Options *options)
 
     if (config_load(options->config_path, options->overrides, &config, &f) < 0) {
         fprintf(stderr, "%s\n", failure_text(&f));
-        return EX_CONFIG;
+        return configuration_status(&f);
     }
     printf("%s: ok\n", config->path ?: "built-in settings");
     return EX_OK;
@@ -59,7 +67,7 @@ static int run(const Options *options)
     if (log_new(options->log, &log, &f) < 0)
         return fail(&f, error_status(f.number));
     if (config_load(options->config_path, options->overrides, &config, &f) < 0)
-        return fail_log(log, &f, EX_CONFIG);
+        return fail_log(log, &f, configuration_status(&f));
     r = manager_new(log, config, options->overrides, &manager, &f);
     if (r < 0)
         return fail_log(log, &f, start_status(r, &f));
@@ -89,6 +97,7 @@ int main(int argc, char **argv)
 
     manager_take_signals();
     open_standard_streams();
+    secret_hide_process();
     /* Threads only wait here: an arena each would cost memory and save nothing. */
     (void)mallopt(M_ARENA_MAX, 1);
     if (options_parse(argc, argv, &options, &f) < 0)

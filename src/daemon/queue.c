@@ -72,7 +72,7 @@ static void on_problem(void *user, const ProblemReport *report)
     Queue *queue = user;
 
     if (may_tell_problem(queue))
-        event_problem(queue->log, report->id, report->failure);
+        event_problem(queue->log, report);
     queue->handlers->changed(queue->user);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 
 /* How long taking pauses after a failure of our own, such as a full disk, and how long a message
  * whose end cannot be written waits. */
@@ -14,20 +15,27 @@
 /* Messages given up in one go: each costs a write to the disk. */
 #define GIVEN_UP_MAX 16
 
-static void report_problem(Engine *engine, const char *id, const Failure *failure, bool pauses)
+/* `message` NULL: everything stops for a while. */
+static void report_problem(Engine *engine, const SourceFound *message, const Failure *failure)
 {
-    const ProblemReport report = {.id = id, .failure = failure, .pauses = pauses};
+    const ProblemReport report = {
+        .id = message ? message->id : NULL,
+        .owner = message ? message->owner : FILE_OWNER_UNKNOWN,
+        .failure = failure,
+        .pauses = !message,
+    };
 
     if (engine->context.observer->problem)
         engine->context.observer->problem(engine->context.user, &report);
 }
 
 static void report_change(
-    Engine *engine, const char *id, const char *old_id, MessageChange change, const Failure *f)
+    Engine *engine, const SourceFound *message, MessageChange change, const Failure *f)
 {
     const MessageReport report = {
-        .id = id,
-        .old_id = old_id,
+        .id = message->id,
+        .old_id = message->old_id,
+        .owner = message->owner,
         .change = change,
         .error = f ? f->number : 0,
         .text = f ? f->text : NULL,
@@ -49,7 +57,7 @@ void engine_trouble(Engine *engine, int error)
 
     (void)failure_set_errno(&f, error, "cannot deliver at present; trying again soon");
     engine_pause(engine);
-    report_problem(engine, NULL, &f, true);
+    report_problem(engine, NULL, &f);
 }
 
 /* ---- what the source tells ---- */
@@ -60,18 +68,18 @@ static void on_wake(void *user)
 }
 
 static void on_found(
-    void *user, SourceFinding finding, const char *id, const char *old_id, const Failure *f)
+    void *user, SourceFinding finding, const SourceFound *message, const Failure *f)
 {
     Engine *engine = user;
 
     switch (finding) {
     case FOUND_DEFECT:
         engine->statistics.failed++;
-        report_change(engine, id, old_id, MESSAGE_FAILED, f);
+        report_change(engine, message, MESSAGE_FAILED, f);
         break;
-    case FOUND_RECOVERED: report_change(engine, id, old_id, MESSAGE_RECOVERED, f); break;
-    case FOUND_PROBLEM: report_problem(engine, id, f, false); break;
-    case FOUND_TROUBLE: report_problem(engine, NULL, f, true); break;
+    case FOUND_RECOVERED: report_change(engine, message, MESSAGE_RECOVERED, f); break;
+    case FOUND_PROBLEM: report_problem(engine, message, f); break;
+    case FOUND_TROUBLE: report_problem(engine, NULL, f); break;
     case FOUND_LOST:
     case FOUND_BACK:
         if (engine->context.observer->source)

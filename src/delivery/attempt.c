@@ -23,9 +23,11 @@ int attempt_new(
 
 void attempt_free(Attempt *a)
 {
+    attempt_drop_groups(a);
     free(a->later);
-    free(a->group.text);
-    free(a->group.recipients);
+    free(a->reported);
+    free(a->unrecorded);
+    free(a->cut);
     free(a->part);
     free(a->part_index);
     free(a->cut_text);
@@ -73,16 +75,16 @@ static int make_room(Attempt *a, size_t n)
         return 0;
     free(a->part);
     free(a->part_index);
-    free(a->group.recipients);
+    free(a->reported);
+    free(a->unrecorded);
+    free(a->cut);
     a->part = malloc(n * sizeof(SmtpRecipient));
     a->part_index = malloc(n * sizeof(size_t));
-    a->group.recipients = malloc(3 * n * sizeof(char *));
-    a->part_allocated = a->part && a->part_index && a->group.recipients ? n : 0;
-    if (a->part_allocated == 0)
-        return -ENOMEM;
-    a->unrecorded = a->group.recipients + n;
-    a->cut = a->group.recipients + 2 * n;
-    return 0;
+    a->reported = malloc(n * sizeof(char *));
+    a->unrecorded = malloc(n * sizeof(Unrecorded));
+    a->cut = malloc(n * sizeof(char *));
+    a->part_allocated = a->part && a->part_index && a->reported && a->unrecorded && a->cut ? n : 0;
+    return a->part_allocated > 0 ? 0 : -ENOMEM;
 }
 
 int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)

@@ -46,11 +46,21 @@ const DeliveryOutcome *attempt_cut_off(const Attempt *attempt);
 /* Those that were cut off are deferred, with the end of the connection as the reason. */
 void attempt_defer_cut_off(Attempt *attempt, const AttemptContext *context, usec_t now);
 
+/* Reports what is known of recipients and can wait no longer: the reply to the content may be long
+ * in coming. */
+void attempt_report(Attempt *attempt, const AttemptContext *context, usec_t now);
+
+/* This machine could not read the message: nothing is held against it, but it waits a while. */
+void attempt_note_unread(Attempt *attempt);
+
 /* On SMTP_EVENT_TRANSACTION_DONE: 1 when recipients are left that should go over the same
  * connection (attempt_submit() again), 0 when the attempt is over (attempt_end()). With more to
  * come, what is known is made durable first. */
 int attempt_transaction_done(
     Attempt *attempt, const AttemptContext *context, bool connection_lives, usec_t now);
+
+/* Whether all its recipients have the message, so that its end is to take the file away. */
+bool attempt_is_sent(const Attempt *attempt, const AttemptContext *context);
 
 /* Has attempt_end() fail the message with an error of base/errors.h, whatever its outcomes. 0 or
  * -ENOMEM. */

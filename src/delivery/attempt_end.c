@@ -24,6 +24,7 @@ static int carry_out(
         .keep = context->keep_sent,
         .attempt = attempt_number(a),
         .next = v->next,
+        .unread = a->unread,
         .error = v->error,
         .text = v->text,
     };
@@ -43,9 +44,10 @@ static void count(const Verdict *v, EngineStatistics *statistics)
 }
 
 static void report_problem(
-    const AttemptContext *context, const char *id, const Failure *f, bool pauses)
+    const Attempt *a, const AttemptContext *context, const Failure *f, bool pauses)
 {
-    const ProblemReport report = {.id = id, .failure = f, .pauses = pauses};
+    const ProblemReport report = {
+        .id = a->id, .owner = a->report.owner, .failure = f, .pauses = pauses};
 
     if (context->observer->problem)
         context->observer->problem(context->user, &report);
@@ -75,6 +77,12 @@ static void decide(Attempt *a, const AttemptContext *context, usec_t now)
     a->decided = true;
 }
 
+bool attempt_is_sent(const Attempt *a, const AttemptContext *context)
+{
+    return a->delivered == a->message->n_pending && a->message->n_refused == 0 &&
+           !context->keep_sent;
+}
+
 int attempt_give_up(Attempt *a, int error, const char *text)
 {
     a->verdict = (Verdict){.change = MESSAGE_FAILED, .error = error, .text = strdup(text)};
@@ -91,6 +99,7 @@ static void remember_report(Attempt *a, usec_t now)
     free(a->sender);
     a->sender = strdup(message_envelope(m->message)->sender);
     a->report = (MessageReport){
+        .owner = m->owner,
         .sender = a->sender,
         .change = a->verdict.change,
         .attempt = attempt_number(a),
@@ -109,7 +118,7 @@ int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *s
     if (result == SOURCE_LATER)
         return result;
     if (result != 0)
-        report_problem(context, a->id, f, result < 0 && error_is_common(result));
+        report_problem(a, context, f, result < 0 && error_is_common(result));
     if (result < 0)
         return result;
     if (result == 0) {
@@ -127,13 +136,25 @@ int attempt_end(Attempt *a, const AttemptContext *context, EngineStatistics *sta
 {
     _cleanup_failure_ Failure f = {0};
     char id[SOURCE_ID_MAX];
+    OutcomeReport start = {0};
+    Message *message;
     int r;
 
-    attempt_report_group(a, context, now);
     decide(a, context, now);
     remember_report(a, now);
     memcpy(id, a->id, sizeof(id));
+    if (a->last_group) {
+        start = attempt_report_start(a, now);
+        start.id = a->id;
+    }
+    /* What is told comes behind what is done: until then, to die is to send it again. */
+    message = TAKE_PTR(a->message->message);
     r = carry_out(a, context, now, id, &f);
+    attempt_report_groups(a, context, &start);
+    if (r == 0 || r == SOURCE_GONE)
+        message_free(message);
+    else
+        a->message->message = message;
     return attempt_ended(a, context, statistics, r, id, &f);
 }
 

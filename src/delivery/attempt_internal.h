@@ -11,7 +11,14 @@ typedef struct Group {
     char *text; /* owned copy of outcome.text */
     const char **recipients;
     size_t n;
+    struct Group *next;
 } Group;
+
+/* A recipient that is finished, and there was no memory to note it. */
+typedef struct Unrecorded {
+    const char *address;
+    DeliveryOutcome outcome; /* but for its text */
+} Unrecorded;
 
 struct Attempt {
     SmtpTransaction transaction;
@@ -26,15 +33,19 @@ struct Attempt {
     size_t part_allocated;
     size_t submitted; /* of message->n_pending, for the first time */
     size_t delivered, refused, deferred;
-    uint64_t fed; /* bytes of content of the transaction under way */
-    Group group;
-    const char **unrecorded; /* of the part: had the message, and no memory to note it */
+    uint64_t fed;          /* bytes of content of the transaction under way */
+    Group first_group;     /* not yet reported; further ones behind it */
+    Group *last_group;     /* NULL: none */
+    const char **reported; /* room for the recipients of the part, of which so many are in groups */
+    size_t n_reported;
+    Unrecorded *unrecorded; /* of the part */
     size_t n_unrecorded;
     const char **cut; /* of the part: without a verdict, for the connection ended */
     size_t n_cut;
     DeliveryOutcome cut_outcome;
     char *cut_text; /* of cut_outcome */
     char *reason;   /* of the last recipient that was not delivered */
+    bool unread;    /* this machine could not read the message */
     bool decided;
     Verdict verdict;        /* meaningful when decided */
     char id[SOURCE_ID_MAX]; /* for the report, which is made when the message is gone; as is: */
@@ -56,10 +67,18 @@ static inline size_t attempt_left(const Attempt *a)
 
 void attempt_free(Attempt *attempt);
 
+/* Forgets what was gathered. */
+void attempt_drop_groups(Attempt *attempt);
+
 /* ---- attempt_outcomes.c ---- */
 
+/* What is the same in all that is told of the outcomes of this attempt; borrows from it and from
+ * the message. */
+OutcomeReport attempt_report_start(const Attempt *attempt, usec_t now);
+
 /* Reports what was gathered. */
-void attempt_report_group(Attempt *attempt, const AttemptContext *context, usec_t now);
+void attempt_report_groups(
+    Attempt *attempt, const AttemptContext *context, const OutcomeReport *start);
 
 /* Makes up for lines of the record that there was no memory for. 0 or -ENOMEM. */
 int attempt_record_late(Attempt *attempt, usec_t now);

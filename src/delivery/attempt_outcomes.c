@@ -15,40 +15,60 @@ static OutcomeVia via_of(const Attempt *a)
     };
 }
 
-static void report_group(Attempt *a, const AttemptContext *context, const DeliveryOutcome *outcome,
-    const char *const *recipients, size_t n, usec_t now)
+OutcomeReport attempt_report_start(const Attempt *a, usec_t now)
 {
     const OutcomeVia via = via_of(a);
-    const OutcomeReport report = {
-        .id = a->message->id,
-        .sender = message_envelope(a->message->message)->sender,
-        .recipients = recipients,
-        .n_recipients = n,
-        .outcome = outcome,
+    const HeldMessage *m = a->message;
+
+    return (OutcomeReport){
+        .id = m->id,
+        .owner = m->owner,
+        .sender = message_envelope(m->message)->sender,
         .attempt = attempt_number(a),
         .relay = via.relay,
         .address = via.address,
         .tls = via.tls,
-        .bytes = message_size(a->message->message),
-        .delay_usec = now > a->message->arrival ? now - a->message->arrival : 0,
+        .bytes = message_size(m->message),
+        .delay_usec = now > m->arrival ? now - m->arrival : 0,
     };
-
-    if (context->observer->outcome)
-        context->observer->outcome(context->user, &report);
 }
 
-static void group_clear(Group *group)
+void attempt_drop_groups(Attempt *a)
 {
-    free(group->text);
-    group->text = NULL;
-    group->n = 0;
+    Group *next;
+
+    for (Group *group = a->last_group ? &a->first_group : NULL; group; group = next) {
+        next = group->next;
+        free(group->text);
+        if (group != &a->first_group)
+            free(group);
+    }
+    a->last_group = NULL;
+    a->n_reported = 0;
 }
 
-void attempt_report_group(Attempt *a, const AttemptContext *context, usec_t now)
+void attempt_report_groups(Attempt *a, const AttemptContext *context, const OutcomeReport *start)
 {
-    if (a->group.n > 0)
-        report_group(a, context, &a->group.outcome, a->group.recipients, a->group.n, now);
-    group_clear(&a->group);
+    OutcomeReport report = *start;
+
+    for (Group *group = a->last_group ? &a->first_group : NULL; group; group = group->next) {
+        report.recipients = group->recipients;
+        report.n_recipients = group->n;
+        report.outcome = &group->outcome;
+        if (context->observer->outcome)
+            context->observer->outcome(context->user, &report);
+    }
+    attempt_drop_groups(a);
+}
+
+void attempt_report(Attempt *a, const AttemptContext *context, usec_t now)
+{
+    OutcomeReport start;
+
+    if (!a->last_group)
+        return;
+    start = attempt_report_start(a, now);
+    attempt_report_groups(a, context, &start);
 }
 
 static bool same_outcome(const DeliveryOutcome *a, const DeliveryOutcome *b)
@@ -57,22 +77,38 @@ static bool same_outcome(const DeliveryOutcome *a, const DeliveryOutcome *b)
            strcmp(a->enhanced, b->enhanced) == 0 && strcmp(a->text, b->text) == 0;
 }
 
-/* Reports at once what stands alone, and gathers what may be one of many. */
-static void report_recipient(Attempt *a, const AttemptContext *context, const char *address,
+/* Room for one more outcome; without memory for it, what was gathered is reported before its time.
+ */
+static Group *add_group(Attempt *a, const AttemptContext *context, usec_t now)
+{
+    Group *group = a->last_group ? calloc(1, sizeof(Group)) : &a->first_group;
+
+    if (!group) {
+        attempt_report(a, context, now);
+        group = &a->first_group;
+    }
+    *group = (Group){.recipients = a->reported + a->n_reported};
+    if (a->last_group)
+        a->last_group->next = group;
+    a->last_group = group;
+    return group;
+}
+
+/* Gathers what is to be told: nothing is, as long as the reply to the content has been read and
+ * what follows from it is not on the disk. */
+static void gather_report(Attempt *a, const AttemptContext *context, const char *address,
     const DeliveryOutcome *outcome, usec_t now)
 {
-    if (a->transaction.n_recipients == 1) {
-        report_group(a, context, outcome, &address, 1, now);
-        return;
+    Group *group = a->last_group;
+
+    if (!group || !same_outcome(&group->outcome, outcome)) {
+        group = add_group(a, context, now);
+        group->text = strdup(outcome->text);
+        group->outcome = *outcome;
+        group->outcome.text = group->text ?: "";
     }
-    if (a->group.n > 0 && !same_outcome(&a->group.outcome, outcome))
-        attempt_report_group(a, context, now);
-    if (a->group.n == 0) {
-        a->group.text = strdup(outcome->text);
-        a->group.outcome = *outcome;
-        a->group.outcome.text = a->group.text ?: "";
-    }
-    a->group.recipients[a->group.n++] = address;
+    group->recipients[group->n++] = address;
+    a->n_reported++;
 }
 
 static void remember_reason(Attempt *a, const char *address, const DeliveryOutcome *outcome)
@@ -96,24 +132,22 @@ static void record(Attempt *a, const AttemptContext *context, const char *addres
         return;
     if (a->message->source->ops->record(
             a->message, now, address, attempt_number(a), outcome, &via) < 0 &&
-        delivered)
-        a->unrecorded[a->n_unrecorded++] = address;
+        outcome->kind != DELIVERY_DEFERRED)
+        a->unrecorded[a->n_unrecorded++] = (Unrecorded){address, *outcome};
 }
 
 int attempt_record_late(Attempt *a, usec_t now)
 {
-    static const DeliveryOutcome outcome = {
-        .kind = DELIVERY_DELIVERED,
-        .stage = STAGE_CONTENT,
-        .code = 250,
-        .text = "there was no memory for the reply",
-    };
     const OutcomeVia via = {0}; /* the connection may be gone */
 
-    for (; a->n_unrecorded > 0; a->n_unrecorded--)
-        if (a->message->source->ops->record(a->message, now, a->unrecorded[a->n_unrecorded - 1],
-                attempt_number(a), &outcome, &via) < 0)
+    for (; a->n_unrecorded > 0; a->n_unrecorded--) {
+        Unrecorded *u = &a->unrecorded[a->n_unrecorded - 1];
+
+        u->outcome.text = "there was no memory for the reply";
+        if (a->message->source->ops->record(
+                a->message, now, u->address, attempt_number(a), &u->outcome, &via) < 0)
             return -ENOMEM;
+    }
     return 0;
 }
 
@@ -127,7 +161,7 @@ static void settle_recipient(Attempt *a, const AttemptContext *context, const ch
     record(a, context, address, outcome, now);
     if (outcome->kind != DELIVERY_DELIVERED)
         remember_reason(a, address, outcome);
-    report_recipient(a, context, address, outcome, now);
+    gather_report(a, context, address, outcome, now);
 }
 
 /* Memory that cannot be had makes it a recipient that waits with the message. */
@@ -175,6 +209,11 @@ const DeliveryOutcome *attempt_cut_off(const Attempt *a)
     return a->n_cut > 0 ? &a->cut_outcome : NULL;
 }
 
+void attempt_note_unread(Attempt *a)
+{
+    a->unread = true;
+}
+
 void attempt_defer_cut_off(Attempt *a, const AttemptContext *context, usec_t now)
 {
     DeliveryOutcome outcome = a->cut_outcome;
@@ -182,16 +221,17 @@ void attempt_defer_cut_off(Attempt *a, const AttemptContext *context, usec_t now
     outcome.kind = DELIVERY_DEFERRED;
     for (size_t i = 0; i < a->n_cut; i++)
         settle_recipient(a, context, a->cut[i], &outcome, now);
-    attempt_report_group(a, context, now);
     a->n_cut = 0;
 }
 
 int attempt_transaction_done(
     Attempt *a, const AttemptContext *context, bool connection_lives, usec_t now)
 {
-    attempt_report_group(a, context, now); /* there is room for the recipients of one transaction */
     if (!connection_lives || attempt_left(a) == 0 || a->n_cut > 0 || a->n_unrecorded > 0)
         return 0;
     /* The end of the attempt tries again to write, and reports it. */
-    return a->message->source->ops->sync(a->message, NULL) != 0 ? 0 : 1;
+    if (a->message->source->ops->sync(a->message, NULL) != 0)
+        return 0;
+    attempt_report(a, context, now); /* there is room for the recipients of one transaction */
+    return 1;
 }

@@ -77,7 +77,7 @@ static Blame blame_in_turn(const LinkEnd *e)
 Blame blame(const LinkEnd *e)
 {
     if (e->outcome->cause == CAUSE_OWN && e->outcome->stage == STAGE_MESSAGE)
-        return (Blame){.counts = e->in_turn};
+        return (Blame){.unread = e->in_turn}; /* no disk's fault is the message's, or the relay's */
     if (e->outcome->cause == CAUSE_OWN && e->outcome->stage == STAGE_CONNECT)
         return (Blame){.ours = true}; /* no descriptor, no memory, no address of our own */
     if (!e->usable || delivery_stage_is_relay(e->outcome->stage))

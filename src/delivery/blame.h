@@ -33,6 +33,7 @@ typedef struct Blame {
     bool counts;     /* as an attempt of the message: it is deferred, with the outcome as reason */
     bool remember;   /* that the message met with it */
     bool exonerates; /* the message alone is to blame: what the relay was held for is over */
+    bool unread;     /* the message could not be read: it waits a while, and nothing is counted */
     bool ours;       /* a failure of this process, which every connection would meet with */
 } Blame;
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "base/errors.h"
 #include "delivery/active.h"
 #include "delivery/view.h"
 
@@ -105,12 +106,20 @@ static void tell_relay(const Link *link, const RelayReport *report)
 
 static void resume_relay(Link *link)
 {
-    const RelayReport report = report_of(link, RELAY_RESUMED);
-
     if (!relay_works(link->relay))
         return;
-    tell_relay(link, &report);
+    link->resumed = true;
     engine_wake(link->engine); /* for more connections */
+}
+
+/* Only once nothing else waits to be written down. */
+static void tell_resumed(Link *link)
+{
+    const RelayReport report = report_of(link, RELAY_RESUMED);
+
+    if (link->resumed)
+        tell_relay(link, &report);
+    link->resumed = false;
 }
 
 /* Only what a relay says of a message shows that it works: one that takes connections may be at
@@ -175,6 +184,17 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
     return blame(&end);
 }
 
+static void report_unread(Link *link, Attempt *attempt, const DeliveryOutcome *outcome)
+{
+    const EngineObserver *observer = link->engine->context.observer;
+    const Failure f = {.number = ERROR_FILE, .text = (char *)outcome->text};
+    const ProblemReport report = {.id = attempt_id(attempt), .failure = &f};
+
+    attempt_note_unread(attempt);
+    if (observer->problem)
+        observer->problem(link->engine->context.user, &report);
+}
+
 /* A message was cut off: it is counted as an attempt of its, or nothing is held against it. */
 static void judge_attempt(Link *link, Attempt *attempt)
 {
@@ -189,6 +209,8 @@ static void judge_attempt(Link *link, Attempt *attempt)
     b = judge(link, outcome, attempt);
     if (b.remember && !b.counts)
         suspects_add(&engine->suspects, attempt_id(attempt), engine->served);
+    if (b.unread)
+        report_unread(link, attempt, outcome);
     if (b.counts)
         attempt_defer_cut_off(attempt, &engine->context, engine_now_real(engine));
     if (b.exonerates)
@@ -204,6 +226,30 @@ static void learn_limit(Link *link, const SmtpEvent *event)
         relay_learn_recipients(link->relay, (unsigned)MIN(event->accepted, (size_t)UINT32_MAX));
 }
 
+/* Where further replies have been read already, those come first that need no disk to be waited
+ * for: until a message has its end, to die is to send it again. */
+static void end_attempt(Link *link, Attempt *attempt)
+{
+    Engine *engine = link->engine;
+
+    if (attempt_is_sent(attempt, &engine->context) || !connection_has_more(link->connection)) {
+        engine_end_attempt(engine, attempt);
+        return;
+    }
+    *attempt_next(attempt) = link->late;
+    link->late = attempt;
+}
+
+static void end_late(Link *link)
+{
+    while (link->late) {
+        Attempt *attempt = link->late;
+
+        link->late = *attempt_next(attempt);
+        engine_end_attempt(link->engine, attempt);
+    }
+}
+
 static int on_transaction_done(Link *link, const SmtpEvent *event)
 {
     Engine *engine = link->engine;
@@ -217,7 +263,7 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
         return 0;
     judge_attempt(link, attempt);
     remove_attempt(link, attempt);
-    engine_end_attempt(engine, attempt);
+    end_attempt(link, attempt);
     link->since = engine_now(engine);
     refill(link);
     return 0;
@@ -304,6 +350,7 @@ static int on_event(void *user, Connection *connection, const SmtpEvent *event)
     switch (event->type) {
     case SMTP_EVENT_READY: return on_ready(link);
     case SMTP_EVENT_NEED_CONTENT:
+        attempt_report(attempt_of(event->transaction), &engine->context, engine_now_real(engine));
         return attempt_feed(attempt_of(event->transaction), connection_session(connection),
             &engine->scratch, engine_now_monotonic(engine));
     case SMTP_EVENT_RECIPIENT: on_recipient(link, event); return 0;
@@ -319,6 +366,8 @@ static void on_settled(void *user, Connection *connection _unused_, int result)
 {
     Link *link = user;
 
+    end_late(link);
+    tell_resumed(link);
     if (result >= 0)
         return;
     engine_trouble(link->engine, result);
@@ -386,6 +435,7 @@ void link_free(Link *link)
 {
     Engine *engine = link->engine;
 
+    end_late(link);
     for (unsigned i = 0; i < link->n_attempts; i++)
         engine_end_attempt(engine, link->attempts[i]);
     connection_source_free(link->source);

@@ -9,6 +9,7 @@ typedef struct Planner {
     size_t n, max;
     size_t left;     /* messages without a place */
     size_t openable; /* connections left to open */
+    size_t relays;   /* that were looked at */
     usec_t next;
 } Planner;
 
@@ -29,9 +30,14 @@ static void look_at(Planner *p, usec_t when)
         p->next = MIN(p->next, when);
 }
 
+static bool is_open(const PlanLink *l)
+{
+    return l->ready && !l->quitting && !l->used_up && l->can_submit;
+}
+
 static bool is_open_to(const PlanLink *l, size_t relay)
 {
-    return l->relay == relay && l->ready && !l->quitting && !l->used_up && l->can_submit;
+    return l->relay == relay && is_open(l);
 }
 
 /* Not one that does not get on: what is put behind its message waits for the same reply. */
@@ -110,16 +116,17 @@ static void fill_second(Planner *p, size_t relay)
  * next from it. */
 static void place_messages(Planner *p)
 {
-    size_t relay, n = p->view->n_relays;
+    bool works = false;
 
-    for (relay = 0; relay < n && p->left > 0; relay++) {
+    while (p->relays < p->view->n_relays && p->left > 0 && !works) {
+        size_t relay = p->relays++;
+
         fill_idle(p, relay);
         reserve_coming(p, relay);
         open_more(p, relay);
-        if (p->view->relays[relay].state == RELAY_STATE_WORKS)
-            break;
+        works = p->view->relays[relay].state == RELAY_STATE_WORKS;
     }
-    for (size_t i = 0; i < n && i <= relay && p->left > 0; i++)
+    for (size_t i = 0; i < p->relays && p->left > 0; i++)
         fill_second(p, i);
 }
 
@@ -154,7 +161,7 @@ static void rest(Planner *p, size_t i)
         look_at(p, usec_add(l->since, l->idle_timeout));
 }
 
-size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, usec_t *ret_next)
+size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, PlanRest *ret_rest)
 {
     Planner p = {
         .view = view,
@@ -173,8 +180,14 @@ size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, usec_
         look_at(&p, view->paused_until);
     else
         look_at(&p, view->stop_deadline);
-    *ret_next = p.next;
+    *ret_rest = (PlanRest){.next = p.next, .left = p.left, .relays = p.relays};
     return p.n;
+}
+
+bool plan_takes_of_rest(const PlanRest *rest, const PlanLink *link, usec_t now)
+{
+    return rest->left > 0 && link->relay < rest->relays && is_open(link) &&
+           (link->carries == 0 || takes_second(link, now));
 }
 
 size_t plan_demand(const PlanView *view, usec_t now)

@@ -59,10 +59,19 @@ typedef struct PlanAction {
     size_t index;
 } PlanAction;
 
-/* What to do, at most `max` actions of it (the rest comes with the next call), and in `ret_next`
- * when to look again though nothing happens: never a time that is past, USEC_NEVER for not at
- * all. */
-size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, usec_t *ret_next);
+typedef struct PlanRest {
+    usec_t next;   /* when to look again though nothing happens: never a time that is past,
+                      USEC_NEVER for not at all */
+    size_t left;   /* messages without a place */
+    size_t relays; /* so many of them were to give one, in order of preference */
+} PlanRest;
+
+/* What to do, at most `max` actions of it; the rest of them comes with the next call. */
+size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, PlanRest *ret_rest);
+
+/* Whether that connection, which has become free since, takes one of those that were left without a
+ * place. Without looking at all the others, which have none to give: a plan would say the same. */
+bool plan_takes_of_rest(const PlanRest *rest, const PlanLink *link, usec_t now);
 
 /* How many messages could be put to use now: room on connections, and on those that may be
  * opened. */

@@ -132,7 +132,8 @@ void engine_pump(Engine *engine)
     view = view_engine(engine, now);
     view.waiting = take_messages(engine, &view, now);
     view.paused_until = engine->paused_until; /* taking may have met with trouble */
-    n = plan(&view, now, actions, ACTIONS_MAX, &next);
+    n = plan(&view, now, actions, ACTIONS_MAX, &engine->plan_rest);
+    next = engine->plan_rest.next;
     act(engine, actions, n);
     engine_give_up_waiting(engine);
     if (engine->stuck)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
@@ -14,6 +15,7 @@
  * borrowed for the call. */
 typedef struct OutcomeReport {
     const char *id;
+    uid_t owner; /* the user who queued the message */
     const char *sender;
     const char *const *recipients;
     size_t n_recipients;
@@ -38,6 +40,7 @@ typedef enum MessageChange {
 typedef struct MessageReport {
     const char *id;     /* as it is called from now on */
     const char *old_id; /* what it was called before, where that is another; else NULL */
+    uid_t owner;        /* FILE_OWNER_UNKNOWN (base/file.h) where that was not seen */
     const char *sender; /* NULL when it could not be read */
     MessageChange change;
     unsigned attempt;
@@ -74,6 +77,7 @@ typedef struct RelayReport {
  * message. */
 typedef struct ProblemReport {
     const char *id;
+    uid_t owner; /* of that message; as above */
     const Failure *failure;
     bool pauses; /* nothing more is claimed for a while because of it */
 } ProblemReport;

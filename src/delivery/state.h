@@ -38,6 +38,8 @@ typedef struct Link {
     uint64_t met;          /* the message that met with its end, by suspects_key(); 0: none */
     unsigned taken;        /* messages */
     unsigned transactions; /* of them */
+    Attempt *late;         /* over; they wait for the disk, and so for the end of the round */
+    bool resumed;          /* to be told at the end of the round */
     usec_t since;          /* being opened, or without a message */
     struct Link *next;
 } Link;
@@ -56,6 +58,7 @@ struct Engine {
     PlanLink *plan_links; /* room for every link */
     size_t plan_links_allocated;
     PlanRelay *plan_relays; /* for every relay */
+    PlanRest plan_rest;     /* of the last plan, less what has been taken since */
     Attempt *stuck;         /* over, but what became of them cannot be written at present */
     Attempt *settling;      /* over; the source is about to say that it is written */
     Suspects suspects;

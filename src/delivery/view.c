@@ -128,19 +128,16 @@ Link *view_link_at(const Engine *engine, size_t index)
     return link;
 }
 
-bool view_wants_filled(Engine *engine, const Link *link)
+/* What the plan has this connection do; what it says of others is the pump's. */
+static bool plan_fills(Engine *engine, const Link *link, usec_t now)
 {
-    usec_t now = engine_now(engine), next;
     PlanAction actions[ACTIONS_MAX];
-    PlanView view;
+    PlanView view = view_engine(engine, now);
     bool wanted = false;
     size_t n;
 
-    if (!view_can_submit(link))
-        return false;
-    view = view_engine(engine, now);
     view.waiting = view_waiting(engine);
-    n = view.waiting > 0 ? plan(&view, now, actions, ACTIONS_MAX, &next) : 0;
+    n = plan(&view, now, actions, ACTIONS_MAX, &engine->plan_rest);
     for (size_t i = 0; i < n; i++) {
         bool this = actions[i].kind == PLAN_FILL && view_link_at(engine, actions[i].index) == link;
 
@@ -149,4 +146,27 @@ bool view_wants_filled(Engine *engine, const Link *link)
             engine_wake(engine);
     }
     return wanted;
+}
+
+/* In a long queue every message would cost a plan otherwise. */
+static bool takes_of_rest(Engine *engine, const Link *link, usec_t now)
+{
+    PlanLink view;
+
+    if (engine->plan_rest.left == 0 || engine->stopping || engine->paused_until > now)
+        return false;
+    view = view_of(engine, link);
+    if (!plan_takes_of_rest(&engine->plan_rest, &view, now))
+        return false;
+    engine->plan_rest.left--;
+    return true;
+}
+
+bool view_wants_filled(Engine *engine, const Link *link)
+{
+    usec_t now = engine_now(engine);
+
+    return view_can_submit(link) &&
+           (takes_of_rest(engine, link, now) ||
+               (view_waiting(engine) > 0 && plan_fills(engine, link, now)));
 }

@@ -80,16 +80,8 @@ static char fold(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* The case of a local part may matter to its host, that of a domain never does. */
-static bool same_mailbox(const char *a, const char *b)
-{
-    const char *at = strrchr(a, '@');
-    size_t n = at ? (size_t)(at - a) : strlen(a);
-
-    return strncmp(a, b, n) == 0 && text_equal_nocase(a + n, b + n);
-}
-
-/* The same for addresses that are the same mailbox. They have been checked, so that they fit. */
+/* The same for addresses that are text_equal_mailbox(). They have been checked, so that they fit.
+ */
 static uint64_t hash(const HashKey *key, const char *address)
 {
     const char *at = strrchr(address, '@');
@@ -107,7 +99,7 @@ static uint32_t *find_slot(const Envelope *e, const char *address)
 {
     size_t i = (size_t)hash(&e->key, address) & (e->n_slots - 1);
 
-    while (e->slots[i] != 0 && !same_mailbox(address, e->recipients[e->slots[i] - 1].address))
+    while (e->slots[i] != 0 && !text_equal_mailbox(address, e->recipients[e->slots[i] - 1].address))
         i = (i + 1) & (e->n_slots - 1);
     return &e->slots[i];
 }
@@ -118,7 +110,7 @@ static EnvelopeRecipient *find_recipient(const Envelope *e, const char *address)
 
     if (!e->slots) {
         for (size_t i = 0; i < e->n_recipients; i++)
-            if (same_mailbox(address, e->recipients[i].address))
+            if (text_equal_mailbox(address, e->recipients[i].address))
                 return &e->recipients[i];
         return NULL;
     }

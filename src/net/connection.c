@@ -375,6 +375,12 @@ void connection_ready(Connection *c, short events)
         c->write_wait = 0;
 }
 
+bool connection_has_more(const Connection *c)
+{
+    return c->session && !c->closed &&
+           (smtp_session_has_input(c->session) || (c->tls && tls_stream_pending(c->tls)));
+}
+
 SmtpSession *connection_session(Connection *c)
 {
     return c->session;

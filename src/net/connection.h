@@ -65,6 +65,9 @@ const char *connection_address(
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
 
+/* Whether more has been read than was made events of. */
+bool connection_has_more(const Connection *connection);
+
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);
 bool connection_tls_resumed(const Connection *connection);

@@ -44,6 +44,11 @@ const RelayConfig *connection_shared_relay(const ConnectionShared *shared)
     return shared->relay;
 }
 
+void connection_shared_forget_tls(ConnectionShared *shared)
+{
+    shared->tls = tls_context_unref(shared->tls);
+}
+
 int connection_shared_tls(ConnectionShared *shared, const Secret *key_password, Failure *f)
 {
     return shared->tls ? 0 : tls_context_new(shared->relay, key_password, &shared->tls, f);

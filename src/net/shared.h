@@ -24,3 +24,7 @@ struct ConnectionShared {
 
 /* Makes the TLS context when there is none yet. 0, or a negative errno with a Failure. */
 int connection_shared_tls(ConnectionShared *shared, const Secret *key_password, Failure *f);
+
+/* The next connection makes it anew. A handshake failed: the files that it was made of may be other
+ * ones by then, and OpenSSL marks a certificate for good that it had no memory to look into. */
+void connection_shared_forget_tls(ConnectionShared *shared);

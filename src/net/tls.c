@@ -24,6 +24,8 @@ struct TlsStream {
     SSL *ssl;
     short wants;
     bool broken;       /* the session must not be resumed */
+    bool dead;         /* after a fatal error OpenSSL must not be asked for anything more */
+    bool unwritable;   /* the same of writing; what has come may still be read */
     Failure untrusted; /* why the certificate was not accepted */
     SmtpTlsInfo info;
     char description[DESCRIPTION_MAX];
@@ -173,10 +175,12 @@ static ssize_t judge(TlsStream *stream, int result, Failure *f)
     case SSL_ERROR_ZERO_RETURN: return 0;
     case SSL_ERROR_SYSCALL:
         ERR_clear_error();
+        stream->unwritable = true;
         if (error == 0)
             return 0;
         return failure_set_errno(f, -error, "the connection with %s broke", stream->context->host);
     default:
+        stream->dead = stream->unwritable = true;
         r = tls_error_explain(stream->context->host, f);
         stream->broken = stream->broken || r < 0;
         return r;
@@ -237,6 +241,8 @@ ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f)
 {
     int result;
 
+    if (stream->dead)
+        return closed(stream, "after an error of TLS", f);
     ERR_clear_error();
     errno = 0;
     result = SSL_read(stream->ssl, data, (int)MIN(n, (size_t)INT_MAX));
@@ -248,6 +254,8 @@ ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure 
     ssize_t r;
     int result;
 
+    if (stream->unwritable)
+        return closed(stream, "while it was being sent to", f);
     ERR_clear_error();
     errno = 0;
     result = SSL_write(stream->ssl, data, (int)MIN(n, (size_t)INT_MAX));
@@ -264,13 +272,13 @@ short tls_stream_wants(const TlsStream *stream)
 
 bool tls_stream_pending(const TlsStream *stream)
 {
-    return SSL_has_pending(stream->ssl) == 1;
+    return !stream->dead && SSL_has_pending(stream->ssl) == 1;
 }
 
 void tls_stream_shutdown(TlsStream *stream)
 {
     ERR_clear_error();
-    if (!stream->broken)
+    if (!stream->broken && !stream->unwritable)
         (void)SSL_shutdown(stream->ssl);
     ERR_clear_error();
 }

@@ -28,10 +28,11 @@ TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NUL
 int tls_stream_new(TlsContext *context, int fd, TlsStream **ret, Failure *f);
 void tls_stream_free(TlsStream *stream);
 
-/* Each returns a byte count (handshake: 1 when done), -EAGAIN when tls_stream_wants() must be
- * waited for, 0 at the peer's end of data (read), or another negative errno with a Failure:
- * ERROR_CERTIFICATE_VERIFY and the like for the certificate, ERROR_TLS_HANDSHAKE,
- * ERROR_CONNECTION_DROPPED. */
+/* After a fatal error nothing is written, nor read where TLS itself failed: OpenSSL's state is then
+ * not to be relied on. Each returns a byte count (handshake: 1 when done), -EAGAIN when
+ * tls_stream_wants() must be waited for, 0 at the peer's end of data (read), or another negative
+ * errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like for the certificate,
+ * ERROR_TLS_HANDSHAKE, ERROR_CONNECTION_DROPPED. */
 ssize_t tls_stream_handshake(TlsStream *stream, Failure *f);
 ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f);
 ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f);

@@ -61,22 +61,32 @@ static const ReasonRow *reason_row(int reason)
     return &other;
 }
 
-char *tls_error_reason(char text[static TLS_ERROR_MAX])
+/* What is in the queue: the reason in words, and whether memory was short for any of it, which the
+ * layers above make other errors of. */
+static bool take_reason(char text[static TLS_ERROR_MAX])
 {
     unsigned long code, last = 0;
     const char *reason = NULL;
+    bool no_memory = false;
 
     /* A system call's error stands below what OpenSSL's own layers made of it, and what a layer
      * says of itself below a mere "PEM lib". */
     while ((code = ERR_get_error()) != 0) {
         if (ERR_SYSTEM_ERROR(code))
             reason = strerrordesc_np(ERR_GET_REASON(code));
+        no_memory |= !ERR_SYSTEM_ERROR(code) && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
         if (last == 0 || !ERR_COMMON_ERROR(code))
             last = code;
     }
     if (!reason && last != 0)
         reason = ERR_reason_error_string(last);
     snprintf(text, TLS_ERROR_MAX, "%s", reason ?: "unknown reason");
+    return no_memory;
+}
+
+char *tls_error_reason(char text[static TLS_ERROR_MAX])
+{
+    (void)take_reason(text);
     return text;
 }
 
@@ -85,12 +95,12 @@ int tls_error_explain(const char *host, Failure *f)
     unsigned long code = ERR_peek_last_error();
     const ReasonRow *row = reason_row(ERR_GET_REASON(code));
     char reason[TLS_ERROR_MAX];
+    bool no_memory = take_reason(reason);
 
-    (void)tls_error_reason(reason);
     if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
         ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return 0;
-    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    if (no_memory)
         return -ENOMEM;
     return failure_set(
         f, -EPROTO, row->number, "TLS with %s failed (%s): %s", host, reason, row->advice);

@@ -171,8 +171,10 @@ static int run_tls(Connection *c, usec_t now)
         c->events = tls_stream_wants(c->tls);
         return now < c->deadline ? 0 : time_out(c);
     }
-    if (r < 0)
+    if (r < 0) {
+        connection_shared_forget_tls(c->shared);
         return (int)r;
+    }
     transport_trace(c, "%s%s", tls_stream_info(c->tls)->description,
         tls_stream_resumed(c->tls) ? ", resumed" : "");
     return 1;

@@ -7,9 +7,11 @@ void attachment_free(Attachment *a)
         return;
     watch_free(a->watch);
     names_done(&a->names);
+    caution_done(&a->caution);
     spool_free(a->spool);
     free(a);
 }
+
 void attachment_expect(Attachment *a, const char *id, SpoolState state)
 {
     char name[SPOOL_NAME_MAX];
@@ -28,8 +30,17 @@ void attachment_put(Attachment *a, const char *id, NameKind kind, usec_t due)
 
 void attachment_release(Attachment *a)
 {
-    if (--a->held == 0 && a->draining)
+    a->held--;
+    caution_passed(&a->caution);
+    if (a->draining && a->held == 0)
         attachment_free(a);
+    else if (a->caution.on && !a->draining)
+        a->handlers->arm(a->user); /* there is room for another */
+}
+
+unsigned attachment_room(const Attachment *a)
+{
+    return caution_room(&a->caution, a->held);
 }
 
 void attachment_suspect(Attachment *a)

@@ -6,6 +6,7 @@
  * Inside the layer only. */
 #pragma once
 
+#include "queue/caution.h"
 #include "queue/names.h"
 #include "queue/source.h"
 #include "queue/watch.h"
@@ -23,6 +24,7 @@ typedef struct Attachment {
     Spool *spool;
     Watch *watch; /* NULL while nobody watches, and while draining */
     Names names;
+    Caution caution;
     bool draining;
     unsigned held; /* messages and claims that refer to it */
 } Attachment;
@@ -41,6 +43,9 @@ void attachment_suspect(Attachment *attachment);
 
 /* Nothing is taken from it any more; it goes with the last message that is held. */
 void attachment_drain(Attachment *attachment);
+
+/* How many more messages may be held at present. */
+unsigned attachment_room(const Attachment *attachment);
 
 /* At once: none is held. Accepts NULL. */
 void attachment_free(Attachment *attachment);

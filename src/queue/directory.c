@@ -31,7 +31,7 @@ static int read_on(Directory *d, usec_t now)
     int r = names_read(&d->current->names, now, id, &f);
 
     if (r < 0) {
-        d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, NULL, &f);
+        d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, &f);
         return r;
     }
     if (r > 0)
@@ -47,6 +47,9 @@ static int look(Directory *d, usec_t now, HeldMessage **ret)
     int r = 0;
 
     for (unsigned i = 0; i < LOOKS_MAX && r == 0 && d->findings < FINDINGS_MAX; i++) {
+        if (attachment_room(d->current) == 0)
+            return 0;
+        d->current->names.mixes = d->current->caution.on;
         if (names_take(&d->current->names, now, id, &kind) == 0) {
             r = read_on(d, now);
             if (r <= 0)
@@ -80,7 +83,13 @@ static int directory_take(Source *base, HeldMessage **ret)
     int r;
 
     d->findings = 0;
+    if (d->current && d->current->caution.on)
+        caution_tick(&d->current->caution, clock_monotonic());
     r = take_loaded(d, now, ret);
+    if (r == 0 && d->current && names_is_survey(&d->current->names)) {
+        r = read_on(d, now);
+        r = MIN(r, 0);
+    }
     if (r == 0 && d->current)
         r = look(d, now, ret);
     if (r == 0)
@@ -90,6 +99,11 @@ static int directory_take(Source *base, HeldMessage **ret)
 
 /* ---- what else the engine asks ---- */
 
+static bool may_have_more(const Attachment *a, usec_t now)
+{
+    return names_is_unread(&a->names, now) || names_next_due(&a->names) <= now;
+}
+
 static void directory_figures(const Source *base, SourceFigures *ret)
 {
     const Directory *d = from_base(base);
@@ -98,11 +112,11 @@ static void directory_figures(const Source *base, SourceFigures *ret)
     *ret = (SourceFigures){.next_due = USEC_NEVER};
     if (!a)
         return;
-    ret->waiting = name_table_ready(a->names.table);
+    ret->waiting = MIN(name_table_ready(a->names.table), (size_t)attachment_room(a));
     ret->deferred = name_table_deferred(a->names.table);
     ret->next_due = names_next_due(&a->names);
-    ret->unread = names_is_unread(&a->names, directory_now(d)) || d->n_loading > 0 ||
-                  ret->next_due <= directory_now(d);
+    ret->unread =
+        d->n_loading > 0 || (attachment_room(a) > 0 && may_have_more(a, directory_now(d)));
 }
 
 static void directory_flush(Source *base)
@@ -148,9 +162,11 @@ static void use_config(Directory *d, const Config *config)
 {
     d->settle = config->spool.settle;
     d->keep_sent = config->spool.keep_sent;
+    (void)sender_rules_unref(d->senders);
+    d->senders = sender_rules_ref(config->spool.senders);
     d->retry_max = config->retry.max;
     if (d->current)
-        d->current->names.retry_max = d->retry_max;
+        directory_tell_names(d);
 }
 
 void directory_configure(Directory *d, const Config *config)
@@ -192,6 +208,7 @@ void directory_free(Directory *d)
     directory_drop_loading(d);
     directory_end(d);
     (void)worker_unref(d->worker);
+    (void)sender_rules_unref(d->senders);
     (void)sd_event_unref(d->loop);
     free(d->path);
     free(d);

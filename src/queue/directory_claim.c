@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "queue/directory_load.h"
 
 /* How soon what could not be claimed is looked at again: what a live process has its hands on, what
@@ -14,31 +15,61 @@
 #define WRITING_PAUSE (10 * USEC_PER_SEC)
 #define ASIDE_PAUSE (5 * USEC_PER_MINUTE)
 
-static void report(Directory *d, SourceFinding finding, const char *id, const Failure *f)
+/* What lasts until somebody mends it, and what may be over in a moment. */
+static usec_t pause_after(Directory *d, const char *id, int error, usec_t now)
 {
-    d->base.handlers->found(d->base.user, finding, id, NULL, f);
+    if (error == -EACCES || error == -EPERM)
+        return ASIDE_PAUSE;
+    return aside_pause(&d->current->names.aside, id, now);
+}
+
+static void report(
+    Directory *d, SourceFinding finding, const char *id, uid_t owner, const Failure *f)
+{
+    const SourceFound message = {.id = id, .owner = owner};
+
+    d->findings++;
+    d->base.handlers->found(d->base.user, finding, &message, f);
+}
+
+static void report_trouble(Directory *d, const Failure *f)
+{
+    d->base.handlers->found(d->base.user, FOUND_TROUBLE, NULL, f);
 }
 
 /* `name` is what it was called when it came up. */
-static void report_defect(Directory *d, const char *id, const char *name, const Failure *f)
+static void report_defect(
+    Directory *d, const char *id, const char *name, uid_t owner, const Failure *f)
 {
+    const SourceFound message = {
+        .id = id, .old_id = strcmp(id, name) != 0 ? name : NULL, .owner = owner};
+
     d->findings++;
-    d->base.handlers->found(d->base.user, FOUND_DEFECT, id, strcmp(id, name) != 0 ? name : NULL, f);
+    d->base.handlers->found(d->base.user, FOUND_DEFECT, &message, f);
+}
+
+/* The directory goes on without this one, for a while. */
+static void leave_alone(
+    Directory *d, const char *id, NameKind kind, uid_t owner, int error, const Failure *f)
+{
+    usec_t now = directory_now(d);
+
+    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
+    names_put(&d->current->names, id, kind, usec_add(now, pause_after(d, id, error, now)));
+    report(d, FOUND_PROBLEM, id, owner, f);
 }
 
 /* What a failure with one message is: the directory goes on without it, or it is everybody's. A
  * file's own EIO is a bad sector. 0, or the error. */
-static int put_aside(Directory *d, const char *id, NameKind kind, int error, const Failure *f)
+static int put_aside(
+    Directory *d, const char *id, NameKind kind, uid_t owner, int error, const Failure *f)
 {
     if (error_is_common(error) && error != -EIO) {
         names_put(&d->current->names, id, kind, 0);
-        report(d, FOUND_TROUBLE, NULL, f);
+        report_trouble(d, f);
         return error;
     }
-    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
-    names_put(&d->current->names, id, kind, usec_add(directory_now(d), ASIDE_PAUSE));
-    report(d, FOUND_PROBLEM, id, f);
-    d->findings++;
+    leave_alone(d, id, kind, owner, error, f);
     return 0;
 }
 
@@ -56,21 +87,28 @@ static void look_again(Directory *d, const char *id, NameKind kind, usec_t pause
 int directory_open_message(
     Directory *d, FileMessage *m, NameKind kind, usec_t now, HeldMessage **ret)
 {
+    const MessageTerms terms = {
+        .keep_sent = d->keep_sent, .retry_max = d->retry_max, .senders = d->senders};
     _cleanup_failure_ Failure f = {0};
     char id[SPOOL_NAME_MAX], name[SPOOL_NAME_MAX];
+    uid_t owner = file_message_owner(m);
     int r;
 
     memccpy(name, file_message_name(m), '\0', sizeof(name));
-    r = file_message_open(m, d->keep_sent, d->retry_max, now, ret, id, &f);
+    r = file_message_open(m, &terms, now, ret, id, &f);
 
     switch (r) {
     case FILE_MESSAGE_READY:
         if (file_message_was_on_disk(*ret) && d->current)
             names_read_ahead(&d->current->names);
         return 1;
-    case FILE_MESSAGE_DEFECT: report_defect(d, id, name, &f); return 0;
+    case FILE_MESSAGE_DEFECT: report_defect(d, id, name, owner, &f); return 0;
     case FILE_MESSAGE_DONE: return 0;
-    default: return d->current ? put_aside(d, id, kind, r, &f) : 0;
+    case FILE_MESSAGE_NO_ROOM: /* those with one recipient need none */
+        if (d->current)
+            leave_alone(d, id, kind, owner, -ENOSPC, &f);
+        return 0;
+    default: return d->current ? put_aside(d, id, kind, owner, r, &f) : 0;
     }
 }
 
@@ -78,10 +116,19 @@ static int take_claim(
     Directory *d, SpoolClaim *claim, const char *id, NameKind kind, usec_t now, HeldMessage **ret)
 {
     FileMessage *m = file_message_new(d->current, claim, id, kind);
+    _cleanup_failure_ Failure f = {0};
+    char new_id[SPOOL_NAME_MAX];
+    uid_t owner = m ? file_message_owner(m) : FILE_OWNER_UNKNOWN;
+    usec_t due;
 
     if (!m) {
         names_rescan(&d->current->names);
         return -ENOMEM;
+    }
+    if (!file_message_begin(m, now, &due, new_id, &f)) {
+        names_put(&d->current->names, new_id, kind, due);
+        report(d, FOUND_PROBLEM, new_id, owner, &f);
+        return 0;
     }
     if (file_message_is_long(m) && directory_load_beside(d, m, kind) >= 0)
         return 0;
@@ -93,10 +140,10 @@ static int take_claim(
 int directory_claim(Directory *d, const char *id, NameKind kind, usec_t now, HeldMessage **ret)
 {
     _cleanup_failure_ Failure f = {0};
-    char new_id[SPOOL_NAME_MAX];
+    SpoolDefect defect;
     SpoolClaim *claim;
     int r = spool_claim(d->current->spool, id, names_state(kind), d->settle, kind != NAME_UNSETTLED,
-        now, &claim, new_id, &f);
+        now, &claim, &defect, &f);
 
     switch (r) {
     case SPOOL_CLAIMED: return take_claim(d, claim, id, kind, now, ret);
@@ -104,13 +151,26 @@ int directory_claim(Directory *d, const char *id, NameKind kind, usec_t now, Hel
     case SPOOL_UNSETTLED:
     case SPOOL_LOCKED: look_again(d, id, kind, MAX(d->settle, LOOK_AGAIN_MIN), now); return 0;
     case SPOOL_WRITING: look_again(d, id, kind, MAX(d->settle, WRITING_PAUSE), now); return 0;
-    case SPOOL_DEFECTIVE: report_defect(d, new_id, id, &f); return 0;
-    default: return put_aside(d, id, kind, r < 0 ? r : -EACCES, &f);
+    case SPOOL_DEFECTIVE: report_defect(d, defect.id, id, defect.owner, &f); return 0;
+    default: return put_aside(d, id, kind, FILE_OWNER_UNKNOWN, r < 0 ? r : -EACCES, &f);
     }
 }
 
-/* Takes up what a dead process left. It may have died of the message that it was reading: others
- * come first. */
+/* It may be what the process died of: others come first, but those that wait for a later time. */
+static void bring_up_recovered(Directory *d, const char *id, bool deferred, usec_t now)
+{
+    NameKind kind = deferred ? NAME_DEFERRED : NAME_UNSETTLED;
+    usec_t due = deferred ? spool_next_attempt(d->current->spool, id) : 0;
+
+    attachment_expect(d->current, id, names_state(kind));
+    if (due > now)
+        names_put(&d->current->names, id, kind, due);
+    else
+        names_put_last(&d->current->names, id, kind);
+    caution_begin(&d->current->caution, d->current->held, now);
+}
+
+/* Takes up what a dead process left. */
 int directory_recover(Directory *d, const char *id)
 {
     _cleanup_failure_ Failure f = {0};
@@ -118,25 +178,18 @@ int directory_recover(Directory *d, const char *id)
     int r = spool_recover(d->current->spool, id, d->keep_sent, new_id, &f);
 
     if (r == SPOOL_REQUEUED || r == SPOOL_REDEFERRED) {
-        attachment_expect(
-            d->current, new_id, r == SPOOL_REDEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED);
-        if (r == SPOOL_REQUEUED)
-            names_put_last(&d->current->names, new_id);
-        else
-            names_put(&d->current->names, new_id, NAME_DEFERRED,
-                spool_next_attempt(d->current->spool, new_id));
-        report(d, FOUND_RECOVERED, new_id, NULL);
-        d->findings++;
+        bring_up_recovered(d, new_id, r == SPOOL_REDEFERRED, directory_now(d));
+        report(d, FOUND_RECOVERED, new_id, FILE_OWNER_UNKNOWN, NULL);
     }
     if (r >= 0)
         return 0;
     if (error_is_common(r) && r != -EIO) {
         names_rescan(&d->current->names);
-        report(d, FOUND_TROUBLE, NULL, &f);
+        report_trouble(d, &f);
         return r;
     }
     if (r == -EIO) /* may be over in a moment */
         attachment_suspect(d->current);
-    report(d, FOUND_PROBLEM, id, &f);
+    report(d, FOUND_PROBLEM, id, FILE_OWNER_UNKNOWN, &f);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "queue/timer.h"
 
 #define REOPEN_FIRST USEC_PER_SEC
@@ -20,7 +21,7 @@
 static void tell(Directory *d, SourceFinding finding, const Failure *f)
 {
     if (d->base.handlers)
-        d->base.handlers->found(d->base.user, finding, NULL, NULL, f);
+        d->base.handlers->found(d->base.user, finding, NULL, f);
 }
 
 /* ---- what the watch sees ---- */
@@ -41,13 +42,23 @@ static void on_overflow(void *user)
     directory_wake(d);
 }
 
+/* No event may come any more: what could not be looked at is looked at again, ever later. */
+static void doubt_later(Directory *d)
+{
+    timer_arm(d->check, d->reopen_delay);
+    d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
+}
+
 /* Mounts elsewhere on a busy machine lead here as well: for those this look is all. */
 static void on_doubt(void *user)
 {
     Directory *d = user;
+    int r = spool_is_current(d->current->spool);
 
-    if (spool_is_current(d->current->spool) == 0)
+    if (r == 0)
         directory_check(d);
+    else if (r < 0)
+        doubt_later(d);
 }
 
 /* The lock outlives the event for a moment, and a live process may only have looked at the file: so
@@ -104,7 +115,16 @@ static int open_attachment(Directory *d, Attachment *a, Failure *f)
     r = spool_use_worker(a->spool, d->worker);
     if (r >= 0)
         r = names_init(&a->names, a->spool, d->retry_max);
-    return r < 0 ? failure_set_errno(f, r, "cannot start delivering from %s", d->path) : 0;
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot start delivering from %s", d->path);
+    caution_look(&a->caution, a->spool, clock_realtime());
+    return 0;
+}
+
+void directory_tell_names(Directory *d)
+{
+    d->current->names.retry_max = d->retry_max;
+    d->current->names.keeps_sent = d->keep_sent;
 }
 
 int directory_attach(Directory *d, Failure *f)
@@ -117,10 +137,12 @@ int directory_attach(Directory *d, Failure *f)
     a->handlers = &attachment_handlers;
     a->user = d;
     a->source = &d->base;
+    caution_init(&a->caution);
     r = open_attachment(d, a, f);
     if (r < 0)
         return r;
     d->current = TAKE_PTR(a);
+    directory_tell_names(d);
     names_rescan(&d->current->names);
     if (d->watches)
         timer_arm(d->again, READ_AGAIN);
@@ -128,37 +150,78 @@ int directory_attach(Directory *d, Failure *f)
     return 0;
 }
 
-static void lose(Directory *d)
+/* Says why there is no directory, once for each reason that it comes to have. */
+static void tell_lost(Directory *d, const Failure *f)
+{
+    if (text_equal(d->lost_for, failure_text(f)))
+        return;
+    free(d->lost_for);
+    d->lost_for = strdup(failure_text(f));
+    tell(d, FOUND_LOST, f);
+}
+
+static void tell_gone(Directory *d)
 {
     _cleanup_failure_ Failure f = {0};
 
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
         "it was removed, moved, replaced or unmounted; put it back, or create it with the owner "
-        "and "
-        "mode it had");
+        "and mode it had");
+    tell_lost(d, &f);
+}
+
+static void lose(Directory *d)
+{
     attachment_drain(TAKE_PTR(d->current));
-    tell(d, FOUND_LOST, &f);
+    tell_gone(d);
     d->reopen_delay = REOPEN_FIRST;
     timer_arm(d->check, 0);
 }
 
-/* A look that fails tells nothing, and changes nothing. */
+/* It cannot be opened for now: tried again, ever later. */
+static void stay_lost(Directory *d, int error, const Failure *f)
+{
+    if (error == -ENOENT)
+        tell_gone(d);
+    else if (error != -ESTALE) /* it is being changed at this moment */
+        tell_lost(d, f);
+    doubt_later(d);
+}
+
+static void be_back(Directory *d)
+{
+    d->reopen_delay = REOPEN_FIRST;
+    free(TAKE_PTR(d->lost_for));
+    tell(d, FOUND_BACK, NULL);
+}
+
+static void check_current(Directory *d)
+{
+    int r = spool_is_current(d->current->spool);
+
+    if (r == 0)
+        lose(d);
+    else if (r < 0) /* it tells nothing, and changes nothing */
+        doubt_later(d);
+    else
+        d->reopen_delay = REOPEN_FIRST;
+}
+
 static int on_check(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
 {
     Directory *d = user;
     _cleanup_failure_ Failure f = {0};
+    int r;
 
     if (d->current) {
-        if (spool_is_current(d->current->spool) == 0)
-            lose(d);
+        check_current(d);
         return 0;
     }
-    if (directory_attach(d, &f) < 0) {
-        timer_arm(d->check, d->reopen_delay);
-        d->reopen_delay = MIN(d->reopen_delay * 2, REOPEN_MAX);
-        return 0;
-    }
-    tell(d, FOUND_BACK, NULL);
+    r = directory_attach(d, &f);
+    if (r < 0)
+        stay_lost(d, r, &f);
+    else
+        be_back(d);
     return 0;
 }
 
@@ -185,7 +248,7 @@ static int on_again(_unused_ sd_event_source *source, _unused_ usec_t now, void 
     Directory *d = user;
 
     if (d->current)
-        names_rescan(&d->current->names);
+        names_clean(&d->current->names);
     timer_arm(d->again, READ_AGAIN);
     directory_check(d);
     directory_wake(d);
@@ -200,6 +263,12 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
 
     if (d->base.handlers)
         d->base.handlers->wake(d->base.user);
+    return 0;
+}
+
+static int on_step(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    directory_wake(user);
     return 0;
 }
 
@@ -274,6 +343,8 @@ int directory_add_timers(Directory *d)
         r = timer_new(d->loop, on_check, d, &d->check);
     if (r >= 0)
         r = timer_new(d->loop, on_recover, d, &d->recover);
+    if (r >= 0)
+        r = timer_new(d->loop, on_step, d, &d->step);
     return r < 0 ? r : timer_new(d->loop, on_again, d, &d->again);
 }
 
@@ -286,6 +357,8 @@ void directory_end(Directory *d)
     (void)sd_event_source_disable_unref(d->clock);
     (void)sd_event_source_disable_unref(d->check);
     (void)sd_event_source_disable_unref(d->recover);
+    (void)sd_event_source_disable_unref(d->step);
     (void)sd_event_source_disable_unref(d->again);
     close_p(&d->clock_fd);
+    free(d->lost_for);
 }

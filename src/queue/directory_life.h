@@ -8,6 +8,9 @@
 int directory_add_timers(Directory *directory);
 int directory_attach(Directory *directory, Failure *f);
 
+/* What the settings say of names. */
+void directory_tell_names(Directory *directory);
+
 /* Whether the path still leads to the open directory is looked at from the loop. */
 void directory_check(Directory *directory);
 

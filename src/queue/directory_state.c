@@ -1,6 +1,8 @@
 /* How a directory source knows the time and wakes the engine. Must never wake it for nothing. */
 #include "queue/directory_state.h"
 
+#include "queue/timer.h"
+
 usec_t directory_now(const Directory *d)
 {
     usec_t now = 0;
@@ -16,15 +18,22 @@ void directory_wake(Directory *d)
 
 void directory_arm(Directory *d, usec_t now)
 {
+    Attachment *a = d->current;
     usec_t due;
 
-    if (!d->current)
+    if (!a)
         return;
-    due = names_next_due(&d->current->names);
-    if (names_any(&d->current->names, now) || names_is_unread(&d->current->names, now)) {
+    if (attachment_room(a) == 0) {
+        timer_arm(d->step, CAUTION_STEP);
+        return;
+    }
+    due = names_next_due(&a->names);
+    if (names_any(&a->names, now) || names_is_unread(&a->names, now)) {
         directory_wake(d);
         return;
     }
+    if (a->held == 0)
+        caution_rest(&a->caution);
     if (due == USEC_NEVER || (d->due_at > now && d->due_at <= due))
         return;
     d->due_at = due;

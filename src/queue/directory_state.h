@@ -6,6 +6,7 @@
 #include "base/worker.h"
 #include "queue/attachment.h"
 #include "queue/source.h"
+#include "settings/senders.h"
 
 typedef struct Directory Directory;
 typedef struct Loading Loading; /* a message whose record is being read */
@@ -18,7 +19,9 @@ struct Directory {
     bool watches;
     usec_t settle, retry_max;
     bool keep_sent;
+    SenderRules *senders;
     Attachment *current; /* NULL while the directory is lost */
+    char *lost_for;      /* why, as it was told last; NULL while it is not lost */
     unsigned findings;   /* of the step under way */
 
     Loading *loading; /* all of them */
@@ -29,6 +32,7 @@ struct Directory {
     sd_event_source *clock;   /* tells that the clock was set */
     sd_event_source *check;   /* armed while the directory is in doubt or lost */
     sd_event_source *recover; /* armed while a `.sending` file may have lost its process */
+    sd_event_source *step;    /* armed while caution keeps messages waiting */
     sd_event_source *again;   /* the whole directory is read anew at long intervals */
     int clock_fd;
     usec_t due_at;

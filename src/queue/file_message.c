@@ -17,6 +17,7 @@ struct FileMessage {
     Attachment *attachment;
     SpoolClaim *claim;
     NameKind kind;
+    bool marked;               /* as being read */
     char name[SPOOL_NAME_MAX]; /* the id under which it came up */
     InputFile content;
     int record_result; /* of reading it, with its Failure */
@@ -56,6 +57,7 @@ FileMessage *file_message_new(
     m->claim = claim;
     m->kind = kind;
     m->base.id = spool_claim_id(claim);
+    m->base.owner = spool_claim_owner(claim);
     memccpy(m->name, name, '\0', sizeof(m->name));
     return m;
 }
@@ -65,11 +67,24 @@ const char *file_message_name(const FileMessage *m)
     return m->name;
 }
 
+uid_t file_message_owner(const FileMessage *m)
+{
+    return m->base.owner;
+}
+
 /* ---- opening ---- */
 
 bool file_message_is_long(const FileMessage *m)
 {
     return spool_claim_record_bytes(m->claim) > LONG_RECORD_BYTES;
+}
+
+/* Reading it did not kill the process. */
+static void end_reading(FileMessage *m)
+{
+    if (m->marked)
+        caution_was_read(&m->attachment->caution, m->base.id);
+    m->marked = false;
 }
 
 void file_message_load_record(FileMessage *m)
@@ -136,6 +151,21 @@ static int load(FileMessage *m, usec_t now, Failure *f)
     return r < 0 ? r : find_pending(m);
 }
 
+/* Whether who queued it may name its sender. As sender_rules_check(). */
+static int check_sender(const FileMessage *m, const SenderRules *senders, Failure *f)
+{
+    return sender_rules_check(senders, m->base.owner,
+        spool_directory_owner(spool_claim_spool(m->claim)),
+        message_envelope(m->base.message)->sender, f);
+}
+
+/* Some of several recipients may have the message when others have not, and that must not be
+ * forgotten. Of one, the file's end says it. */
+static int reserve(FileMessage *m, Failure *f)
+{
+    return m->base.n_pending > 1 ? spool_claim_reserve(m->claim, m->base.n_pending, f) : 0;
+}
+
 /* Gives a message back for which nothing can be done at present. Consumes it. */
 static int drop(FileMessage *m, int error, Failure *f)
 {
@@ -147,6 +177,20 @@ static int drop(FileMessage *m, int error, Failure *f)
         attachment_expect(m->attachment, id, names_state(m->kind));
     file_message_free(m);
     return f && f->text ? error : failure_set_errno(f, error, "cannot read the message");
+}
+
+bool file_message_begin(
+    FileMessage *m, usec_t now, usec_t *ret_due, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+{
+    Caution *caution = &m->attachment->caution;
+
+    m->marked = caution->on;
+    if (caution_read(caution, m->base.id, now, ret_due, f))
+        return true;
+    m->marked = false; /* it stays */
+    memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
+    (void)drop(m, -EDEADLK, f);
+    return false;
 }
 
 /* Settles what needs no delivery. Consumes the message. */
@@ -231,21 +275,31 @@ static int wait_again(FileMessage *m, Failure *f)
     return r == 0 ? FILE_MESSAGE_DONE : -ESTALE;
 }
 
-int file_message_open(FileMessage *m, bool keep_sent, usec_t retry_max, usec_t now,
-    HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f)
+int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, HeldMessage **ret,
+    char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     int r;
 
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
-    if (m->record_result >= 0 && is_early(m, retry_max, now))
+    if (m->record_result >= 0 && is_early(m, terms->retry_max, now)) {
+        end_reading(m);
         return wait_again(m, f);
+    }
     r = load(m, now, f);
+    end_reading(m);
+    if (r == 0 && m->base.n_pending > 0)
+        r = check_sender(m, terms->senders, f);
     if (r == -EBADMSG)
         return reject(m, now, ret_id, f);
     if (r < 0)
         return drop(m, r, f);
     if (m->base.n_pending == 0)
-        return finish(m, keep_sent, now, ret_id, f);
+        return finish(m, terms->keep_sent, now, ret_id, f);
+    r = reserve(m, f);
+    if (r < 0) {
+        (void)drop(m, r, f);
+        return FILE_MESSAGE_NO_ROOM;
+    }
     *ret = &m->base;
     return FILE_MESSAGE_READY;
 }
@@ -266,9 +320,9 @@ int file_message_record(HeldMessage *message, usec_t now, const char *recipient,
         &from_base(message)->lines, now, recipient, attempt, outcome, &spool_via);
 }
 
-int file_message_sync(HeldMessage *message, Failure *f)
+/* Brings what was gathered to the disk. */
+static int write_lines(FileMessage *m, Failure *f)
 {
-    FileMessage *m = from_base(message);
     int r;
 
     if (buffer_size(&m->lines) == 0)
@@ -277,6 +331,15 @@ int file_message_sync(HeldMessage *message, Failure *f)
     if (r >= 0)
         buffer_clear(&m->lines);
     return r;
+}
+
+/* Between two transactions: the next one needs the room that this one may have used. */
+int file_message_sync(HeldMessage *message, Failure *f)
+{
+    FileMessage *m = from_base(message);
+    int r = write_lines(m, f);
+
+    return r < 0 ? r : reserve(m, f);
 }
 
 /* The attempt's last line, gathered once: the same end may be tried again. */
@@ -307,20 +370,24 @@ static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure
     int r = keep ? gather_last_line(m, end) : 0;
 
     if (r >= 0 && keep)
-        r = file_message_sync(&m->base, f);
+        r = write_lines(m, f);
     r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
     return r > 0 ? -r : end_claim(m, r);
 }
 
-/* Back to where it came from, deliverable at once. */
-static int release(FileMessage *m, char *ret_id, Failure *f)
+/* Back to where it came from, deliverable at once, or after a pause. */
+static int release(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
 {
     bool deferred = name_is_deferred(m->kind);
     int r = spool_release(m->claim, ret_id, f);
 
     if (r >= 0) {
+        Names *names = &m->attachment->names;
+        usec_t due =
+            end->unread ? usec_add(end->now, aside_pause(&names->aside, ret_id, end->now)) : 0;
+
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
-        attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, 0);
+        attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, due);
     }
     return end_claim(m, r);
 }
@@ -336,13 +403,13 @@ int file_message_settle(
     r = gather_last_line(m, end);
     if (r < 0)
         return failure_set(f, r, ERROR_MEMORY, "no memory for the record of %s", m->base.id);
-    r = file_message_sync(message, f);
+    r = write_lines(m, f);
     if (r < 0)
         return r;
     switch (end->kind) {
     case END_DEFERRED: return defer(m, end->next, ret_id, f);
     case END_FAILED: return end_claim(m, spool_fail(m->claim, ret_id, f));
-    default: return release(m, ret_id, f);
+    default: return release(m, end, ret_id, f);
     }
 }
 
@@ -350,6 +417,7 @@ void file_message_abandon(HeldMessage *message)
 {
     FileMessage *m = from_base(message);
 
+    end_reading(m);
     spool_claim_free(m->claim);
     file_message_free(m);
 }

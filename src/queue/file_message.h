@@ -5,6 +5,7 @@
 
 #include "queue/attachment.h"
 #include "queue/source.h"
+#include "settings/senders.h"
 
 typedef struct FileMessage FileMessage;
 
@@ -17,22 +18,39 @@ FileMessage *file_message_new(
 /* As it was given; borrowed. */
 const char *file_message_name(const FileMessage *message);
 
+uid_t file_message_owner(const FileMessage *message);
+
 /* True when its record is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);
+
+/* Says that it is going to be read. True; false with a Failure when that is to be done later, at
+ * `ret_due` (realtime), for it has killed a process: it was put back under `ret_id`, and is
+ * consumed. */
+bool file_message_begin(FileMessage *message, usec_t now, usec_t *ret_due,
+    char ret_id[static SPOOL_NAME_MAX], Failure *f);
 
 /* Reads the record, once: on any thread, while nobody else uses the message. */
 void file_message_load_record(FileMessage *message);
 
 typedef enum FileMessageResult {
-    FILE_MESSAGE_DONE = 0,   /* there was nothing to do for it: it is settled, or waits again */
-    FILE_MESSAGE_READY = 1,  /* to be delivered */
-    FILE_MESSAGE_DEFECT = 2, /* it cannot be sent, and is `.failed` now: see id and Failure */
+    FILE_MESSAGE_DONE = 0,    /* there was nothing to do for it: it is settled, or waits again */
+    FILE_MESSAGE_READY = 1,   /* to be delivered */
+    FILE_MESSAGE_DEFECT = 2,  /* it cannot be sent, and is `.failed` now: see id and Failure */
+    FILE_MESSAGE_NO_ROOM = 3, /* it has several recipients, and there is no room to note who has had
+                                 it: it is put back, as after a negative errno */
 } FileMessageResult;
+
+/* What the settings say of messages. */
+typedef struct MessageTerms {
+    bool keep_sent;
+    usec_t retry_max;
+    const SenderRules *senders;
+} MessageTerms;
 
 /* Reads envelope and header. A FileMessageResult, or a negative errno with a Failure: it is put
  * back, and so not known any more. Consumes the message but for READY. `ret_id` is its id
  * afterwards. */
-int file_message_open(FileMessage *message, bool keep_sent, usec_t retry_max, usec_t now,
+int file_message_open(FileMessage *message, const MessageTerms *terms, usec_t now,
     HeldMessage **ret, char ret_id[static SPOOL_NAME_MAX], Failure *f);
 
 /* True when its file was not in memory, so that its first bytes had to be waited for. */

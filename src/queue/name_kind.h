@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #define NAME_ID_MAX 256 /* with its NUL */
+#define NAME_SHARES 64u /* that names belong to, and that take turns */
 
 /* Which file of an id it is (`X.queued` or `X.deferred`; both may be there, of two messages), and
  * what is known of it. */

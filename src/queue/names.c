@@ -12,6 +12,9 @@
  * stop the loop. */
 #define SCAN_STEP 2048
 
+/* Of those, what has been left behind and costs more than a look at an inode. */
+#define CLEAN_STEP 64
+
 /* Names that are kept for the end of a pass; more of them come in their turn. */
 #define LAST_BYTES_MAX ((size_t)64 * 1024)
 
@@ -22,6 +25,9 @@ int names_init(Names *n, const Spool *spool, usec_t retry_max)
 {
     n->spool = spool;
     n->retry_max = retry_max;
+    hash_key_init(&n->order);
+    shares_look(&n->shares, spool);
+    aside_init(&n->aside);
     return name_table_new(TABLE_BYTES_MAX, &n->table);
 }
 
@@ -34,25 +40,38 @@ void names_done(Names *n)
 
 void names_put(Names *n, const char *id, NameKind kind, usec_t due)
 {
+    unsigned share = shares_of(&n->shares, n->table, n->spool, id, names_state(kind));
+
     /* What waits beyond the horizon is read when that has come. */
-    if (name_table_put(n->table, id, kind, due) != 1 && (due == 0 || !n->scan) &&
+    if (name_table_put(n->table, id, kind, share, due) != 1 && (due == 0 || !n->scan) &&
         due < name_table_horizon(n->table))
         n->again = true;
 }
 
-void names_put_last(Names *n, const char *id)
+static bool keep_for_last(Names *n, const char *id, NameKind kind)
 {
-    if (!n->scan || buffer_size(&n->last) > LAST_BYTES_MAX ||
-        buffer_append(&n->last, id, strlen(id) + 1) < 0)
-        names_put(n, id, NAME_UNSETTLED, 0);
+    const size_t size = strlen(id) + 1;
+    const char mark = (char)kind;
+
+    if (!n->scan || buffer_size(&n->last) > LAST_BYTES_MAX || !buffer_reserve(&n->last, 1 + size))
+        return false;
+    (void)buffer_append(&n->last, &mark, 1); /* reserved above */
+    (void)buffer_append(&n->last, id, size);
+    return true;
+}
+
+void names_put_last(Names *n, const char *id, NameKind kind)
+{
+    if (!keep_for_last(n, id, kind))
+        names_put(n, id, kind, 0);
 }
 
 static void bring_up_last(Names *n)
 {
-    const char *id = buffer_data(&n->last), *end = id + buffer_size(&n->last);
+    const char *names = buffer_data(&n->last);
 
-    for (; id < end; id += strlen(id) + 1)
-        names_put(n, id, NAME_UNSETTLED, 0);
+    for (size_t at = 0; at < buffer_size(&n->last); at += strlen(names + at + 1) + 2)
+        names_put(n, names + at + 1, (NameKind)names[at], 0);
     buffer_done(&n->last);
     n->last = (Buffer){0};
 }
@@ -86,8 +105,12 @@ void names_event(Names *n, const char *file_name, bool complete, usec_t settle, 
 int names_take(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], NameKind *ret_kind)
 {
     size_t ready = name_table_ready(n->table);
-    int r = name_table_take(n->table, now, ret_id, ret_kind);
+    int r;
 
+    n->taken++;
+    if (n->mixes)
+        name_table_mix(n->table, hash_bytes(&n->order, &n->taken, sizeof(n->taken)));
+    r = name_table_take(n->table, now, ret_id, ret_kind);
     if (n->ahead > 0 && name_table_ready(n->table) < ready)
         n->ahead--;
     return r;
@@ -127,10 +150,15 @@ void names_rescan(Names *n)
     n->again = true;
 }
 
+void names_clean(Names *n)
+{
+    n->cleans = n->again = true;
+}
+
 void names_flush(Names *n)
 {
     name_table_flush(n->table);
-    n->flushes = n->again = true;
+    n->flushes = n->cleans = n->again = true;
 }
 
 void names_distrust_clock(Names *n, usec_t now)
@@ -147,6 +175,9 @@ static int start_scan(Names *n, Failure *f)
     if (r < 0)
         return r;
     n->again = false;
+    shares_look(&n->shares, n->spool);
+    /* Every other one: what there was no room for is found by one that waits for it. */
+    n->surveys = n->shares.several && !n->surveys;
     name_table_begin_pass(n->table);
     return 0;
 }
@@ -155,6 +186,7 @@ static void end_scan(Names *n)
 {
     /* Asked for while there was something that this pass could not reach: once more. */
     n->flushes = n->flushes && n->again;
+    n->cleans = n->cleans && n->again;
     spool_scan_free(TAKE_PTR(n->scan));
     name_table_end_pass(n->table);
     bring_up_last(n);
@@ -182,23 +214,51 @@ static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
     }
 }
 
+bool names_is_survey(const Names *n)
+{
+    return n->scan ? n->surveys : n->again && n->shares.several && !n->surveys;
+}
+
+/* A queue that one user filled has no room for more of it; what others have is found all the same.
+ */
+static bool goes_on(const Names *n)
+{
+    return n->surveys || name_table_has_room(n->table);
+}
+
+/* The next message, or what a crash may have left, of which so many are dealt with in one go. As
+ * spool_scan_next_any(). */
+static int next_entry(Names *n, usec_t now, unsigned *cleaned, SpoolEntry *ret)
+{
+    int r = spool_scan_next_any(n->scan, ret);
+
+    if (n->cleans && r == 2)
+        *cleaned += (unsigned)spool_clean_temporary(n->spool, ret->id, now);
+    else if (n->cleans && r == 1 && ret->state == SPOOL_SENT && !n->keeps_sent)
+        *cleaned += (unsigned)spool_clean_sent(n->spool, ret->id, now);
+    return r;
+}
+
 int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     SpoolEntry entry;
+    unsigned cleaned = 0;
     int r = 0;
 
     if (!names_is_unread(n, now))
         return 0;
     if (!n->scan && (r = start_scan(n, f)) < 0)
         return r;
-    for (size_t i = 0; i < SCAN_STEP && r == 0 && name_table_has_room(n->table); i++) {
-        r = spool_scan_next(n->scan, &entry);
+    for (size_t i = 0; i < SCAN_STEP && r == 0 && goes_on(n); i++) {
+        if (cleaned >= CLEAN_STEP)
+            break;
+        r = next_entry(n, now, &cleaned, &entry);
         if (r == 0) {
             end_scan(n);
             return 0;
         }
         if (r > 0)
-            r = note_entry(n, &entry, now);
+            r = r == 1 ? note_entry(n, &entry, now) : 0;
     }
     if (r < 0) {
         spool_scan_free(TAKE_PTR(n->scan));

@@ -4,6 +4,9 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/hash.h"
+#include "queue/aside.h"
+#include "queue/shares.h"
 #include "queue/table.h"
 #include "spool/spool.h"
 
@@ -11,9 +14,17 @@ typedef struct Names {
     const Spool *spool;
     usec_t retry_max; /* no time further away than this is believed */
     NameTable *table;
+    Shares shares;
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
-    Buffer last;     /* names that come up when the pass is over; each with its NUL */
+    Buffer last;     /* names that come up when the pass is over: kind, name and NUL */
+    Aside aside;     /* those that this machine could not read or write */
+    bool mixes;      /* those that are ready come in random order */
+    HashKey order;   /* of it */
+    uint64_t taken;
+    bool keeps_sent; /* messages that are sent are not taken away */
+    bool cleans;     /* the pass under way, or the next one, removes what crashes have left */
+    bool surveys;    /* the pass under way goes on though there is no room, to find every owner */
     bool again;      /* another pass is wanted */
     bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
                         time */
@@ -33,7 +44,7 @@ static inline SpoolState names_state(NameKind kind)
 void names_put(Names *names, const char *id, NameKind kind, usec_t due);
 
 /* It comes up behind all others, those that the pass under way has yet to find included. */
-void names_put_last(Names *names, const char *id);
+void names_put_last(Names *names, const char *id, NameKind kind);
 
 /* A file of that name has appeared; `complete` says that its writer is done, else it is looked at
  * after `settle`. */
@@ -49,6 +60,10 @@ void names_read_ahead(Names *names);
 bool names_is_unread(const Names *names, usec_t now);
 bool names_any(const Names *names, usec_t now);
 
+/* Whether the pass under way, or due, is to find the files of every owner: it goes on beside what
+ * is taken, and does not wait until nothing is ready. */
+bool names_is_survey(const Names *names);
+
 /* A bounded step of the pass: 1 with the id of a `.sending` file, 0, or a negative errno with a
  * Failure: the pass begins anew later. */
 int names_read(Names *names, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f);
@@ -58,6 +73,9 @@ usec_t names_next_due(const Names *names);
 
 /* Wants another pass over the whole directory, after the one under way. */
 void names_rescan(Names *names);
+
+/* The same, and it removes what crashes have left. */
+void names_clean(Names *names);
 
 /* Everything that waits for a time is due now, and the directory is read anew. */
 void names_flush(Names *names);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
@@ -23,6 +24,7 @@ typedef struct Source Source;
 typedef struct HeldMessage {
     Source *source;
     const char *id;
+    uid_t owner;          /* the user who queued it */
     Message *message;     /* envelope and content */
     usec_t arrival;       /* realtime */
     usec_t first_attempt; /* realtime of the first counted attempt of its present life; 0: none.
@@ -55,6 +57,8 @@ typedef struct MessageEnd {
     bool keep;        /* END_SENT: the message stays, as sent */
     unsigned attempt; /* END_DEFERRED: the number of the attempt that ended */
     usec_t next;      /* END_DEFERRED: realtime */
+    bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
+                         while */
     int error;        /* END_FAILED */
     const char *text;
 } MessageEnd;
@@ -69,9 +73,17 @@ typedef enum SourceFinding {
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
     FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
     FOUND_TROUBLE,   /* something that every message would meet with (error_is_common()) */
-    FOUND_LOST,      /* the store cannot be reached any more; nothing is taken from it meanwhile */
+    FOUND_LOST,      /* the store cannot be reached; nothing is taken from it meanwhile. Found again
+                        when the reason has changed */
     FOUND_BACK,      /* it can again */
 } SourceFinding;
+
+/* The message that something was found about. */
+typedef struct SourceFound {
+    const char *id;
+    const char *old_id; /* what it was called before; NULL where that is the same */
+    uid_t owner;        /* FILE_OWNER_UNKNOWN (base/file.h) where that was not seen */
+} SourceFound;
 
 /* Called from the loop, and from within the operations below. */
 typedef struct SourceHandlers {
@@ -81,10 +93,9 @@ typedef struct SourceHandlers {
     void (*ended)(void *user, HeldMessage *message, int result, const Failure *failure);
     /* Another process has taken it over: stop, and write nothing; abandon() is all that is left. */
     void (*lost)(void *user, HeldMessage *message);
-    /* `id` is NULL for what is about no one message; `old_id` is what it was called before, NULL
-     * where that is the same. */
-    void (*found)(void *user, SourceFinding finding, const char *id, const char *old_id,
-        const Failure *failure);
+    /* `message` is NULL for what is about no one message. */
+    void (*found)(
+        void *user, SourceFinding finding, const SourceFound *message, const Failure *failure);
 } SourceHandlers;
 
 typedef struct SourceFigures {
@@ -112,7 +123,8 @@ typedef struct SourceOps {
      * from then on in `ret_id` (it may have got a new one): the message is not held any more;
      * SOURCE_GONE, the same with a Failure; SOURCE_LATER; or a negative errno with a Failure: it is
      * held still, so that no recipient that has had it gets it again: settle it the same way
-     * later. */
+     * later. `message` of it is NULL meanwhile, where the engine has something to tell of it
+     * afterwards. */
     int (*settle)(
         HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f);
 

@@ -1,5 +1,5 @@
-/* Where the entries of the table are and in which order they come. Must never hold a live name
- * twice, nor more than the table's bounds. */
+/* Where the entries of the table are. Must never hold a live name twice, nor more than the table's
+ * bounds. */
 #include "queue/table_index.h"
 
 #include <errno.h>
@@ -70,9 +70,12 @@ static void insert_place(NameTable *t, Place place)
     t->slots[slot] = place + 1;
 }
 
+/* From here on they grow by little: the memory counts for more than the hashing. */
+#define SLOTS_MANY ((size_t)65536)
+
 static int grow_slots(NameTable *t)
 {
-    size_t n = MAX((size_t)64, t->n_slots + t->n_slots / 4);
+    size_t n = MAX((size_t)64, t->n_slots + t->n_slots / (t->n_slots < SLOTS_MANY ? 1 : 4));
     Place *old = t->slots, *slots = calloc(n, sizeof(Place));
     size_t n_old = t->n_slots;
 
@@ -85,74 +88,6 @@ static int grow_slots(NameTable *t)
             insert_place(t, old[i] - 1);
     free(old);
     return 0;
-}
-
-/* ---- the heap ---- */
-
-static void sift_up(NameTable *t, size_t i)
-{
-    Place moved = t->heap[i];
-    uint32_t due = table_due_at(t, i);
-
-    for (size_t parent; i > 0 && table_due_at(t, parent = (i - 1) / 2) > due; i = parent)
-        t->heap[i] = t->heap[parent];
-    t->heap[i] = moved;
-}
-
-static void sift_down(NameTable *t, size_t i)
-{
-    Place moved = t->heap[i];
-    uint32_t due = table_due_at(t, i);
-
-    for (size_t child; (child = 2 * i + 1) < t->n_heap; i = child) {
-        if (child + 1 < t->n_heap && table_due_at(t, child + 1) < table_due_at(t, child))
-            child++;
-        if (table_due_at(t, child) >= due)
-            break;
-        t->heap[i] = t->heap[child];
-    }
-    t->heap[i] = moved;
-}
-
-void table_order_heap(NameTable *t)
-{
-    for (size_t i = t->n_heap / 2; i-- > 0;)
-        sift_down(t, i);
-}
-
-static int reserve_heap(NameTable *t)
-{
-    size_t allocated = MAX((size_t)64, t->heap_allocated + t->heap_allocated / 4);
-    Place *heap;
-
-    if (t->n_heap < t->heap_allocated)
-        return 0;
-    heap = realloc(t->heap, allocated * sizeof(Place));
-    if (!heap)
-        return -ENOMEM;
-    t->heap = heap;
-    t->heap_allocated = allocated;
-    return 0;
-}
-
-/* Takes the dead off the top, so that the first is a live one. */
-static void trim_heap(NameTable *t)
-{
-    while (t->n_heap > 0 && (entry_at(t, t->heap[0])[5] & FLAG_DEAD)) {
-        t->heap[0] = t->heap[--t->n_heap];
-        if (t->n_heap > 0)
-            sift_down(t, 0);
-    }
-}
-
-/* ---- the ring ---- */
-
-static void trim_ring(NameTable *t)
-{
-    while (t->ring_used > 0 && (entry_at(t, table_ring_at(t, 0))[5] & FLAG_DEAD)) {
-        t->ring_first = (t->ring_first + 1) % READY_MAX;
-        t->ring_used--;
-    }
 }
 
 /* ---- taking entries out, and giving their memory back ---- */
@@ -193,31 +128,28 @@ static int copy_live(NameTable *t, Buffer *fresh)
     return 0;
 }
 
+static Place moved_to(const NameTable *t, Place place)
+{
+    return entry_due(entry_at(t, place));
+}
+
 static int compact(NameTable *t)
 {
     Buffer fresh = {0};
-    size_t n = 0;
     int r = copy_live(t, &fresh);
 
     if (r < 0)
         return r;
     for (size_t i = 0; i < t->n_slots; i++)
         if (t->slots[i] != 0)
-            t->slots[i] = entry_due(entry_at(t, t->slots[i] - 1)) + 1;
-    for (size_t i = 0; i < t->n_heap; i++)
-        if (!(entry_at(t, t->heap[i])[5] & FLAG_DEAD))
-            t->heap[n++] = entry_due(entry_at(t, t->heap[i]));
-    t->n_heap = n;
-    n = 0;
-    for (size_t i = 0; i < t->ring_used; i++)
-        if (!(entry_at(t, table_ring_at(t, i))[5] & FLAG_DEAD))
-            t->ring[(t->ring_first + n++) % READY_MAX] =
-                entry_due(entry_at(t, table_ring_at(t, i)));
-    t->ring_used = n;
+            t->slots[i] = moved_to(t, t->slots[i] - 1) + 1;
+    for (unsigned i = 0; i < NAME_SHARES; i++)
+        share_follow(t, &t->shares[i], moved_to);
     buffer_done(&t->arena);
     t->arena = fresh;
     t->dead_bytes = 0;
-    table_order_heap(t);
+    for (unsigned i = 0; i < NAME_SHARES; i++)
+        share_order_heap(t, &t->shares[i]);
     return 0;
 }
 
@@ -225,7 +157,11 @@ static void drop_all(NameTable *t)
 {
     buffer_clear(&t->arena);
     buffer_shrink(&t->arena, 4096);
-    t->dead_bytes = t->n_heap = t->ring_used = t->ring_first = 0;
+    t->dead_bytes = 0;
+    for (unsigned i = 0; i < NAME_SHARES; i++)
+        if (t->used >> i & 1)
+            share_done(&t->shares[i]);
+    t->used = 0;
 }
 
 /* After entries were taken out. */
@@ -245,20 +181,32 @@ static int compare_due(const void *a, const void *b, void *user)
     return (x > y) - (x < y);
 }
 
-/* Keeps the earlier half of what waits, and sets the horizon where the rest began. */
+static Share *share_that_waits_most(NameTable *t)
+{
+    Share *most = t->shares;
+
+    for (unsigned i = 1; i < NAME_SHARES; i++)
+        if (t->shares[i].n_heap > most->n_heap)
+            most = &t->shares[i];
+    return most;
+}
+
+/* Keeps the earlier half of what waits in the largest share, and sets the horizon where the rest
+ * began. */
 static int forget_later_half(NameTable *t)
 {
+    Share *s = share_that_waits_most(t);
     size_t keep;
     int r = compact(t);
 
-    if (r < 0 || t->n_heap < 2)
+    if (r < 0 || s->n_heap < 2)
         return r < 0 ? r : 0;
-    keep = t->n_heap / 2;
-    qsort_r(t->heap, t->n_heap, sizeof(Place), compare_due, t); /* sorted, it is a heap */
-    t->horizon = MIN(t->horizon, table_due_at(t, keep));
-    for (size_t i = keep; i < t->n_heap; i++)
-        table_remove(t, entry_at(t, t->heap[i]));
-    t->n_heap = keep;
+    keep = s->n_heap / 2;
+    qsort_r(s->heap, s->n_heap, sizeof(Place), compare_due, t); /* sorted, it is a heap */
+    t->horizon = MIN(t->horizon, share_due_at(t, s, keep));
+    for (size_t i = keep; i < s->n_heap; i++)
+        table_remove(t, entry_at(t, s->heap[i]));
+    s->n_heap = keep;
     return compact(t);
 }
 
@@ -267,20 +215,21 @@ static size_t bytes_used(const NameTable *t)
     return buffer_size(&t->arena) - t->dead_bytes + t->n_live * (sizeof(Place) * 9 / 4);
 }
 
+/* Whether the share may have one more that is ready: no share keeps another from having a few. */
+static bool has_turn_left(NameTable *t, const Share *s)
+{
+    if (t->n_ready < READY_MAX)
+        return s->ring_used < READY_MAX || compact(t) >= 0;
+    return s->ring_used < SHARE_ROOM;
+}
+
 /* 1 when there is room for one more, 0 when not, or -ENOMEM. What waits beyond the horizon stays
  * unknown. */
-static int make_room(NameTable *t, size_t n_name, uint32_t due, bool ready)
+static int make_room(NameTable *t, Share *s, size_t n_name, uint32_t due, bool ready)
 {
     int r;
 
-    if (ready && !t->ring) {
-        t->ring = malloc(READY_MAX * sizeof(Place));
-        if (!t->ring)
-            return -ENOMEM;
-    }
-    if (ready && t->ring_used == READY_MAX && (t->n_ready == READY_MAX || compact(t) < 0))
-        return 0;
-    if (!ready && due >= t->horizon)
+    if (ready ? !has_turn_left(t, s) : due >= t->horizon)
         return 0;
     if (bytes_used(t) + ENTRY_HEAD + n_name > t->limit) {
         r = forget_later_half(t);
@@ -288,14 +237,15 @@ static int make_room(NameTable *t, size_t n_name, uint32_t due, bool ready)
             (!ready && due >= t->horizon))
             return MIN(r, 0);
     }
-    r = ready ? 0 : reserve_heap(t);
+    r = share_reserve(s, ready);
     if (r >= 0 && (t->n_live + 1) * 8 > t->n_slots * 7)
         r = grow_slots(t);
     return r < 0 ? r : 1;
 }
 
-int table_add(NameTable *t, const char *id, NameKind kind, uint32_t due, bool ready)
+int table_add(NameTable *t, const char *id, NameKind kind, unsigned share, uint32_t due, bool ready)
 {
+    Share *s = &t->shares[share];
     size_t n = strlen(id);
     Place place;
     uint8_t *e;
@@ -303,7 +253,7 @@ int table_add(NameTable *t, const char *id, NameKind kind, uint32_t due, bool re
 
     if (n >= NAME_ID_MAX)
         return 0;
-    r = make_room(t, n, due, ready);
+    r = make_room(t, s, n, due, ready);
     if (r <= 0)
         return r;
     e = (uint8_t *)buffer_reserve(&t->arena, ENTRY_HEAD + n);
@@ -311,26 +261,16 @@ int table_add(NameTable *t, const char *id, NameKind kind, uint32_t due, bool re
         return -ENOMEM;
     place = (Place)buffer_size(&t->arena);
     entry_set_due(e, due);
-    e[4] = (uint8_t)kind;
+    entry_set_kind(e, kind, share);
     e[5] = t->pass | (ready ? FLAG_READY : 0);
     e[6] = (uint8_t)n;
     memcpy(e + ENTRY_HEAD, id, n);
     buffer_commit(&t->arena, ENTRY_HEAD + n);
     insert_place(t, place);
+    share_push(t, s, place, ready);
+    t->used |= (uint64_t)1 << share;
     t->n_live++;
+    t->n_ready += ready;
     t->n_deferred += name_is_deferred(kind);
-    if (ready) {
-        t->ring[(t->ring_first + t->ring_used++) % READY_MAX] = place;
-        t->n_ready++;
-    } else {
-        t->heap[t->n_heap] = place;
-        sift_up(t, t->n_heap++);
-    }
     return 1;
-}
-
-void table_trim(NameTable *t)
-{
-    trim_heap(t);
-    trim_ring(t);
 }

@@ -1,8 +1,8 @@
-/* The inside of a NameTable: where entries are, and in which order they come. For table.c alone.
+/* The inside of a NameTable: where entries are, and in which order they come. For table*.c alone.
  *
- * Entries stand in one arena. They are found by a hash, and ordered by a heap (those that wait) or
- * a ring (those that are ready). An entry that is taken out is marked, and its places in heap or
- * ring are passed over later. */
+ * Entries stand in one arena. They are found by a hash, and those of each share are ordered by a
+ * heap (those that wait) or a ring (those that are ready). An entry that is taken out is marked,
+ * and its place in heap or ring is passed over later. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,7 +16,9 @@
 #include "queue/name_kind.h"
 
 #define READY_MAX 8192 /* names that are ready; a power of two */
-#define ENTRY_HEAD 7   /* due (4), kind, flags, length; then the name */
+#define SHARE_ROOM 64  /* of them that a share may have whatever the others have */
+#define ENTRY_HEAD 7   /* due (4), kind and share, flags, length; then the name */
+#define KIND_BITS 2
 #define FLAG_DEAD 1
 #define FLAG_READY 2 /* in the ring, else in the heap */
 #define FLAG_PASS 4  /* seen in the pass of this parity */
@@ -26,6 +28,15 @@ typedef struct NameTable NameTable;
 
 typedef uint32_t Place; /* of an entry in the arena */
 
+/* The names that take one turn together. */
+typedef struct Share {
+    Place *heap; /* by due; dead ones included */
+    size_t n_heap, heap_allocated;
+    Place *ring;                             /* so are they here */
+    size_t ring_first, ring_used, ring_size; /* a power of two */
+    bool due_turn;                           /* what was due came last */
+} Share;
+
 struct NameTable {
     HashKey key;
     size_t limit;
@@ -33,14 +44,12 @@ struct NameTable {
     size_t dead_bytes; /* of the arena */
     Place *slots;      /* hash: place + 1; 0 is empty */
     size_t n_slots, n_live;
-    Place *heap; /* by due */
-    size_t n_heap, heap_allocated;
-    Place *ring;
-    size_t ring_first, ring_used; /* dead ones included */
-    size_t n_ready, n_deferred;   /* live ones */
+    size_t n_ready, n_deferred; /* live ones */
+    Share shares[NAME_SHARES];
+    uint64_t used; /* a bit for each share that has a name */
+    unsigned turn; /* the share whose turn it is */
     uint32_t horizon;
     uint8_t pass; /* 0 or FLAG_PASS */
-    bool due_turn;
 };
 
 static inline uint8_t *entry_at(const NameTable *t, Place place)
@@ -68,7 +77,17 @@ static inline size_t entry_bytes(const uint8_t *e)
 
 static inline NameKind entry_kind(const uint8_t *e)
 {
-    return (NameKind)e[4];
+    return (NameKind)(e[4] & ((1u << KIND_BITS) - 1));
+}
+
+static inline unsigned entry_share(const uint8_t *e)
+{
+    return e[4] >> KIND_BITS;
+}
+
+static inline void entry_set_kind(uint8_t *e, NameKind kind, unsigned share)
+{
+    e[4] = (uint8_t)(kind | share << KIND_BITS);
 }
 
 static inline void entry_copy_id(const uint8_t *e, char *ret_id)
@@ -90,21 +109,38 @@ uint8_t *table_find(const NameTable *t, const char *id, NameKind kind);
 void table_remove(NameTable *t, uint8_t *e);
 void table_tidy(NameTable *t);
 
-/* Passes over what was taken out, so that the first of heap and ring is a live one. */
-void table_trim(NameTable *t);
-
 /* Adds one that is not there. 1; 0 when there is no room; or -ENOMEM. */
-int table_add(NameTable *t, const char *id, NameKind kind, uint32_t due, bool ready);
+int table_add(
+    NameTable *t, const char *id, NameKind kind, unsigned share, uint32_t due, bool ready);
+
+/* ---- the order (table_order.c) ---- */
+
+static inline uint32_t share_due_at(const NameTable *t, const Share *s, size_t i)
+{
+    return entry_due(entry_at(t, s->heap[i]));
+}
+
+static inline Place share_ring_at(const Share *s, size_t i)
+{
+    return s->ring[(s->ring_first + i) & (s->ring_size - 1)];
+}
+
+/* Room for one more: 0 or -ENOMEM. */
+int share_reserve(Share *s, bool ready);
+
+/* Adds a place; there is room. */
+void share_push(const NameTable *t, Share *s, Place place, bool ready);
+
+/* Exchanges the first that is ready for one of the others. */
+void share_mix(Share *s, uint64_t random);
+
+/* Passes over what was taken out, so that the first of heap and ring is a live one. */
+void share_trim(const NameTable *t, Share *s);
 
 /* Restores the heap after due times were changed. */
-void table_order_heap(NameTable *t);
+void share_order_heap(const NameTable *t, Share *s);
 
-static inline uint32_t table_due_at(const NameTable *t, size_t i)
-{
-    return entry_due(entry_at(t, t->heap[i]));
-}
+/* Leaves out the dead, and has the others be where `move` says that they went. */
+void share_follow(const NameTable *t, Share *s, Place (*move)(const NameTable *t, Place place));
 
-static inline Place table_ring_at(const NameTable *t, size_t i)
-{
-    return t->ring[(t->ring_first + i) % READY_MAX];
-}
+void share_done(Share *s);

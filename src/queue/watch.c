@@ -163,6 +163,12 @@ static int on_mounts(
     return 0;
 }
 
+static int too_many(const char *path, Failure *f)
+{
+    return failure_set(f, -ENOSPC, ERROR_SPOOL,
+        "cannot watch %s: too many watches; raise the sysctl fs.inotify.max_user_watches", path);
+}
+
 static int watch_directory(Watch *watch, const char *path, Failure *f)
 {
     watch->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -174,17 +180,15 @@ static int watch_directory(Watch *watch, const char *path, Failure *f)
     if (watch->directory >= 0)
         return 0;
     if (errno == ENOSPC)
-        return failure_set(f, -errno, ERROR_SPOOL,
-            "cannot watch %s: too many watches; raise the sysctl fs.inotify.max_user_watches",
-            path);
+        return too_many(path, f);
     return failure_set(f, -errno, ERROR_SPOOL,
         "cannot watch %s: %s; see that it is a directory that outboxd may read", path,
         strerrordesc_np(errno));
 }
 
 /* A name in `directory`, or "" for that directory's own: an event of it means that the way may lead
- * elsewhere. Best effort: a directory that may not be read leaves only what the others tell. 0 or
- * -ENOMEM. */
+ * elsewhere. Best effort: a directory that may not be read leaves only what the others tell. 0;
+ * -ENOMEM; or -ENOSPC, for then nothing would tell of the directory's loss. */
 static int add_waypoint(Watch *watch, const char *directory, const char *name, uint32_t events)
 {
     Waypoint *waypoint = &watch->waypoints[watch->n_waypoints];
@@ -193,7 +197,7 @@ static int add_waypoint(Watch *watch, const char *directory, const char *name, u
         return 0;
     waypoint->directory = inotify_add_watch(watch->inotify_fd, directory, events | IN_MASK_ADD);
     if (waypoint->directory < 0)
-        return 0;
+        return errno == ENOSPC || errno == ENOMEM ? -errno : 0;
     waypoint->name = strdup(name);
     if (!waypoint->name)
         return -ENOMEM;
@@ -313,6 +317,8 @@ int watch_new(sd_event *loop, const char *path, const WatchHandlers *handlers, v
     if (r < 0)
         return r;
     r = watch_way(watch, path);
+    if (r == -ENOSPC)
+        return too_many(path, f);
     if (r >= 0)
         r = add_sources(watch, loop);
     if (r < 0)

@@ -8,7 +8,9 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
+#include "settings/check_secrets.h"
 #include "settings/host.h"
+#include "settings/secret_source.h"
 
 #define SMTPS_PORT 465
 
@@ -82,8 +84,7 @@ static int check_local_port(Draft *draft, size_t relay)
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = &draft->config->relays[relay];
-    bool secret = config->password.value || config->password.file || config->password.command ||
-                  config->password.credential;
+    bool secret = secret_source_is_set(&config->password);
     bool needs_user = config->auth && !text_equal(config->auth, "none") &&
                       !text_equal(config->auth, "external") &&
                       !text_equal(config->auth, "oauthbearer");
@@ -121,11 +122,13 @@ static int check_relay(Draft *draft, size_t relay)
     resolve_tls(draft, relay);
     r = check_host(draft, relay);
     if (r == 0)
+        r = check_files(draft, relay);
+    if (r == 0)
+        r = check_secrets(draft, relay);
+    if (r == 0)
         r = check_name(draft, relay);
     if (r == 0)
         r = check_local_port(draft, relay);
-    if (r == 0)
-        r = check_secret_sources(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
     if (r == 0)
@@ -134,7 +137,7 @@ static int check_relay(Draft *draft, size_t relay)
         r = draft_mistake_in(draft,
             relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,
             "hold_max is shorter than hold_first; make it at least as long");
-    return r ?: check_files(draft, relay);
+    return r;
 }
 
 static int check_retry(Draft *draft)
@@ -152,7 +155,7 @@ static int check_retry(Draft *draft)
 
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft);
+    int r = check_retry(draft) ?: check_directory_is_known(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
+#include "settings/secret_source.h"
 #include "settings/table.h"
 #include "settings/value.h"
 
@@ -11,6 +13,13 @@ Config *config_ref(Config *config)
 {
     __atomic_add_fetch(&config->references, 1, __ATOMIC_RELAXED);
     return config;
+}
+
+bool relay_identity_is_token(const RelayConfig *relay)
+{
+    return relay->authorization_identity && !secret_source_is_set(&relay->password) &&
+           (text_equal(relay->auth, "auto") || text_equal(relay->auth, "xoauth2") ||
+               text_equal(relay->auth, "oauthbearer"));
 }
 
 void *value_group(const Config *config, SettingSection section, size_t relay)

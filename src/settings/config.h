@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "settings/senders.h"
 
 typedef enum TlsMode {
     TLS_MODE_AUTOMATIC, /* STARTTLS required on ports 25 and 587, implicit on every other */
@@ -33,6 +35,12 @@ typedef enum IpVersion {
     IP_VERSION_ANY = 2, /* IPv6 with fall-back to IPv4 */
 } IpVersion;
 
+/* Whose the queue directory is. */
+typedef struct QueueOwner {
+    uid_t user;  /* the daemon's */
+    gid_t group; /* its members may queue; 0: nobody else may, -1: everybody may */
+} QueueOwner;
+
 /* Where a secret comes from; at most one of the four is set. Resolved by settings/secret_source.h.
  */
 typedef struct SecretSource {
@@ -41,6 +49,7 @@ typedef struct SecretSource {
     char *command;    /* password_command: first line of /bin/sh -c's output; run anew for every
                          connection */
     char *credential; /* password_credential: a name below $CREDENTIALS_DIRECTORY */
+    QueueOwner queue; /* who may read the file, and who may not */
 } SecretSource;
 
 typedef struct RelayConfig {
@@ -52,7 +61,7 @@ typedef struct RelayConfig {
     char *auth; /* "auto", "none" or a mechanism in lower case */
     char *user;
     SecretSource password;
-    char *authorization_identity;
+    char *authorization_identity; /* a secret, too, where relay_identity_is_token() */
     ClearAuth auth_without_tls;
 
     bool extensions; /* false: HELO, and no ESMTP feature at all */
@@ -97,6 +106,7 @@ typedef struct SpoolConfig {
     bool keep_sent;
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */
+    SenderRules *senders;
 } SpoolConfig;
 
 typedef struct RetryConfig {
@@ -119,6 +129,10 @@ typedef struct Config {
     RelayConfig *relays; /* in order of preference */
     size_t n_relays;
 } Config;
+
+/* Whether the authorization identity may be the OAuth token: the mechanism may be one that takes
+ * one, and there is no password. */
+bool relay_identity_is_token(const RelayConfig *relay);
 
 /* From any thread: a name lookup holds one beside the loop. */
 Config *config_ref(Config *config);

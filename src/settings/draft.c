@@ -85,6 +85,11 @@ const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t re
     return origin_of(draft, setting, relay);
 }
 
+bool draft_wants(const Draft *draft, const Setting *setting)
+{
+    return !draft->only || setting == draft->only || setting == draft->beside;
+}
+
 int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind, const char *text,
     Origin origin)
 {
@@ -163,6 +168,8 @@ int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const c
     va_list arguments;
     int r;
 
+    if (setting == draft->beside)
+        return 0;
     if (!origin.file && setting->section == SECTION_RELAYS)
         origin = draft->relays[relay].group;
     va_start(arguments, format);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "settings/config.h"
@@ -19,7 +20,7 @@
 typedef struct Origin {
     const char *file; /* NULL: nowhere */
     unsigned line;
-    bool public; /* everyone may read that file */
+    const struct stat *st; /* of that file; NULL: none */
 } Origin;
 
 typedef struct DraftRelay {
@@ -31,7 +32,10 @@ typedef struct Draft {
     Config *config;
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
-    DraftRelay *relays; /* as config->relays */
+    DraftRelay *relays;    /* as config->relays */
+    bool secrets_allowed;  /* as overrides: they are a program's, not a command line's */
+    const Setting *only;   /* this one is wanted alone, without a word about others; NULL: all */
+    const Setting *beside; /* and this one of the same section, where nothing is wrong with it */
     Buffer mistakes;
     unsigned n_mistakes;
 } Draft;
@@ -42,6 +46,9 @@ void draft_done(Draft *draft);
 
 /* Appends a relay with default settings. */
 int draft_add_relay(Draft *draft, Origin group);
+
+/* Whether that setting is to be looked at. */
+bool draft_wants(const Draft *draft, const Setting *setting);
 
 /* Sets a setting of a section, or of relay `relay`; an origin outside a file ("--set") takes no
  * `directory`. */

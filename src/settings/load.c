@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "base/text.h"
 #include "settings/check.h"
 #include "settings/draft.h"
 #include "settings/override.h"
@@ -16,7 +17,7 @@
 typedef struct Way {
     const char *const *overrides;
     bool secrets_allowed;
-    bool check; /* combinations and files, too */
+    const Setting *only, *beside; /* as in a draft; NULL: all, their combinations and files, too */
 } Way;
 
 /* `path` NULL: not from a file. */
@@ -27,6 +28,9 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
     const char *slash = path ? strrchr(path, '/') : NULL;
     int r = draft_init(draft);
 
+    draft->secrets_allowed = way->secrets_allowed;
+    draft->only = way->only;
+    draft->beside = way->beside;
     if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
     if (r == 0 && slash) {
@@ -37,8 +41,8 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
     if (r == 0 && source->n_files > 0)
         r = read_settings(draft, source);
     if (r == 0)
-        r = override_settings(draft, way->overrides, way->secrets_allowed);
-    if (r == 0 && way->check)
+        r = override_settings(draft, way->overrides);
+    if (r == 0 && !way->only)
         r = check_settings(draft);
     draft->directory = NULL;
     return r;
@@ -59,42 +63,66 @@ static int load(const Source *source, const char *path, const Way *way, Config *
     return 0;
 }
 
-/* The file; where the default one does not exist and need not, nothing. */
-static int load_file(const char *path, bool needed, const Way *way, Config **ret, Failure *f)
+/* Whether there is no file and none was named. */
+static bool is_absent(const char *path)
 {
-    _cleanup_source_ Source source = {0};
-    const char *file = path ?: SETTINGS_DEFAULT_PATH;
-    int r;
-
-    if (!path && !needed && access(file, F_OK) < 0 && errno == ENOENT)
-        return load(&source, NULL, way, ret, f);
-    r = source_load(&source, file, f);
-    return r < 0 ? r : load(&source, file, way, ret, f);
+    return !path && access(SETTINGS_DEFAULT_PATH, F_OK) < 0 && errno == ENOENT;
 }
 
 int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f)
 {
-    const Way way = {.overrides = overrides, .check = true};
+    const Way way = {.overrides = overrides};
+    _cleanup_source_ Source source = {0};
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    int r;
 
-    return load_file(path, !overrides || !*overrides, &way, ret, f);
+    if (overrides && *overrides && is_absent(path))
+        return load(&source, NULL, &way, ret, f);
+    r = source_load(&source, file, f);
+    return r < 0 ? r : load(&source, file, &way, ret, f);
 }
 
-int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f)
+/* Whether who queues may go on without the file. */
+static bool is_dispensable(const char *path, int error)
 {
-    const Way way = {.overrides = overrides};
-    _cleanup_config_ Config *config = NULL;
-    int r = load_file(path, false, &way, &config, f);
+    return !path && error != -ENOMEM && !error_is_common(error);
+}
 
+int config_load_directory(const char *path, const char *const *overrides, char **ret,
+    SenderRules **ret_senders, Failure *f)
+{
+    const Way way = {
+        .overrides = overrides,
+        .only = setting_find(SECTION_SPOOL, "directory"),
+        .beside = ret_senders ? setting_find(SECTION_SPOOL, "senders") : NULL,
+    };
+    _cleanup_source_ Source source = {.lenient = true};
+    _cleanup_config_ Config *config = NULL;
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    bool doubtful = false;
+    int r;
+
+    if (!is_absent(path)) {
+        r = source_load(&source, file, f);
+        if (r < 0 && !is_dispensable(path, r))
+            return r;
+        doubtful = r < 0 || source.left_out;
+        if (r < 0)
+            source_done(&source);
+    }
+    r = load(&source, source.n_files > 0 ? file : NULL, &way, &config, f);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(config->spool.directory);
-    return 0;
+    if (ret_senders)
+        *ret_senders = sender_rules_ref(config->spool.senders);
+    return doubtful && text_equal(*ret, way.only->default_text);
 }
 
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
     Config **ret, Failure *f)
 {
-    const Way way = {.overrides = overrides, .secrets_allowed = true, .check = true};
+    const Way way = {.overrides = overrides, .secrets_allowed = true};
     _cleanup_source_ Source source = {0};
     int r = source_load_text(&source, name, text, n, f);
 

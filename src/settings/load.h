@@ -24,9 +24,18 @@
  */
 int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f);
 
-/* spool.directory alone, for who only puts mail there: relays may be missing and files unreadable,
- * and without the default file the default holds. The caller frees *ret. Results as above. */
-int config_load_directory(const char *path, const char *const *overrides, char **ret, Failure *f);
+/* spool.directory, and spool.senders where it is right (a reference, or NULL; `ret_senders` NULL:
+ * not wanted), for who only puts mail there, of the configuration as far as it can be read: what is
+ * wrong elsewhere in it, or in other overrides, is the daemon's matter. Without the default file
+ * the defaults hold.
+ *
+ * 0; 1 where the default holds because the default file, or a part of a file, cannot be read: it
+ * may name another directory, and the Failure says why where the whole cannot be read (else it is
+ * empty). -EBADMSG when the directory itself is wrong, or the section it stands in, or when an
+ * override is no setting; other negative errno values when a file that `path` names cannot be read,
+ * or when nothing could be read now. The caller frees *ret. */
+int config_load_directory(const char *path, const char *const *overrides, char **ret,
+    SenderRules **ret_senders, Failure *f);
 
 /* As config_load() for `n` bytes of text in memory, which mistakes call `name`. Relative paths are
  * taken from the working directory. Here overrides are a program's and may be secrets. */

@@ -30,7 +30,7 @@ static int set_relays(Draft *draft, const Setting *setting, const Target *target
     return r;
 }
 
-static int apply(Draft *draft, const char *name, const char *value, bool secrets_allowed)
+static int apply(Draft *draft, const char *name, const char *value)
 {
     _cleanup_(target_done) Target target = {0};
     const Setting *setting;
@@ -45,17 +45,19 @@ static int apply(Draft *draft, const char *name, const char *value, bool secrets
     setting = setting_find(target.section, target.setting);
     if (!setting)
         return draft_unknown(draft, override_origin, target.section, name, target.setting);
-    if (setting->type == SETTING_SECRET && !secrets_allowed)
+    if (setting->type == SETTING_SECRET && !draft->secrets_allowed)
         return draft_mistake(draft, override_origin, name,
             "a secret on the command line can be read by every user; use %s_file, %s_command or "
             "%s_credential",
             setting->name, setting->name, setting->name);
+    if (!draft_wants(draft, setting))
+        return 0;
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
     return draft_set(draft, setting, 0, VALUE_UNTYPED, value, override_origin);
 }
 
-int override_settings(Draft *draft, const char *const *overrides, bool secrets_allowed)
+int override_settings(Draft *draft, const char *const *overrides)
 {
     int r = 0;
 
@@ -72,7 +74,7 @@ int override_settings(Draft *draft, const char *const *overrides, bool secrets_a
         name = strndup(*overrides, (size_t)(equals - *overrides));
         if (!name)
             return -ENOMEM;
-        r = apply(draft, name, equals + 1, secrets_allowed);
+        r = apply(draft, name, equals + 1);
     }
     return r;
 }

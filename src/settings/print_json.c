@@ -55,16 +55,30 @@ static json_t *section_to_json(const Config *config, SettingSection section)
     return TAKE_PTR(array);
 }
 
+typedef struct Sink {
+    Buffer *out;
+    int error;
+} Sink;
+
+/* Remembers what jansson may pass over. */
+static int take(const char *data, size_t n, void *user)
+{
+    Sink *sink = user;
+
+    if (sink->error == 0)
+        sink->error = buffer_append(sink->out, data, n);
+    return sink->error;
+}
+
 /* Takes the reference, which may be NULL for lack of memory. */
 static int append(json_t *json, Buffer *out)
 {
-    _cleanup_free_
-    char *text = NULL;
+    const size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12);
+    Sink sink = {.out = out};
+    int r = json ? json_dump_callback(json, take, &sink, flags) : -1;
 
-    if (json)
-        text = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
     json_decref(json);
-    return text ? buffer_appendf(out, "%s\n", text) : -ENOMEM;
+    return r < 0 || sink.error < 0 ? -ENOMEM : buffer_append(out, "\n", 1);
 }
 
 int print_json(const Config *config, SettingSection section, Buffer *out)

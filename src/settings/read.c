@@ -15,7 +15,7 @@ static Origin origin_of(const Source *source, unsigned line)
     const SourceFile *file = source_locate(source, line, &origin.line);
 
     origin.file = file->path;
-    origin.public = file->public;
+    origin.st = &file->st;
     return origin;
 }
 
@@ -45,8 +45,10 @@ static int read_value(Draft *draft, const Source *source, const Setting *row, si
         return draft_set(draft, row, relay, VALUE_NUMBER,
             value_number_text(config_setting_get_float(setting), text), origin);
     default:
-        return draft_mistake(draft, origin, draft_label(draft, row, relay, label),
-            "is a group or list; write one value");
+        return row == draft->beside
+                   ? 0
+                   : draft_mistake(draft, origin, draft_label(draft, row, relay, label),
+                         "is a group or list; write one value");
     }
 }
 
@@ -61,6 +63,8 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
         const char *name = config_setting_name(setting);
         const Setting *row = setting_find(section, name);
 
+        if (row && !draft_wants(draft, row))
+            continue;
         if (row) {
             r = read_value(draft, source, row, relay, setting);
             continue;
@@ -105,10 +109,16 @@ static int read_relays(Draft *draft, const Source *source, config_setting_t *lis
 /* A name at the top that is no section: perhaps a misspelt one, perhaps a setting out of place. */
 static int unknown_section(Draft *draft, Origin origin, const char *name)
 {
+    const Setting *meant = setting_find(SECTION_ANY, name) ?: setting_suggest(SECTION_ANY, name);
+
     for (SettingSection s = 0; s < SECTION_MAX; s++)
         if (text_distance(section_name(s), name) <= 2)
-            return draft_mistake(
-                draft, origin, name, "unknown section; did you mean \"%s\"?", section_name(s));
+            return draft->only && s != draft->only->section
+                       ? 0
+                       : draft_mistake(draft, origin, name, "unknown section; did you mean \"%s\"?",
+                             section_name(s));
+    if (draft->only && (!meant || !draft_wants(draft, meant)))
+        return 0;
     return draft_unknown(draft, origin, SECTION_MAX, name, name);
 }
 
@@ -120,6 +130,8 @@ static int read_section(Draft *draft, const Source *source, config_setting_t *se
 
     if (section == SECTION_ANY)
         return unknown_section(draft, origin, name);
+    if (draft->only && section != draft->only->section)
+        return 0;
     if (section == SECTION_RELAYS)
         return read_relays(draft, source, setting);
     if (!config_setting_is_group(setting))
@@ -142,20 +154,39 @@ static int syntax_mistake(Draft *draft, const Source *source, const config_t *pa
         what);
 }
 
-int read_settings(Draft *draft, const Source *source)
+/* What libconfig can make of the text. 1, or 0 after noting what is wrong in it (`noted` false:
+ * after nothing), or -ENOMEM. */
+static int read_text(Draft *draft, const Source *source, const char *text, bool noted)
 {
     config_t parsed;
-    int r = 0;
+    int r = 1;
 
     config_init(&parsed);
-    if (!config_read_string(&parsed, buffer_data(&source->text))) {
-        r = syntax_mistake(draft, source, &parsed);
+    if (!config_read_string(&parsed, text)) {
+        r = noted ? syntax_mistake(draft, source, &parsed) : 0;
     } else {
         config_setting_t *root = config_root_setting(&parsed);
 
-        for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(root); i++)
-            r = read_section(draft, source, config_setting_get_elem(root, i));
+        for (unsigned i = 0; r > 0 && i < (unsigned)config_setting_length(root); i++)
+            r = read_section(draft, source, config_setting_get_elem(root, i)) < 0 ? -ENOMEM : 1;
     }
     config_destroy(&parsed);
     return r;
+}
+
+int read_settings(Draft *draft, const Source *source)
+{
+    _cleanup_free_
+    char *alone = NULL;
+    int r;
+
+    r = read_text(draft, source, buffer_data(&source->text), !draft->only);
+    if (r != 0 || !draft->only)
+        return MIN(r, 0);
+    /* The mistake may be elsewhere. */
+    alone = source_cut_group(source, section_name(draft->only->section));
+    if (!alone)
+        return -ENOMEM;
+    r = read_text(draft, source, alone, true);
+    return MIN(r, 0);
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "settings/command.h"
+#include "settings/privacy.h"
 
 #define SECRET_MAX_BYTES ((size_t)64 * 1024)
 #define COMMAND_LIMIT (30 * USEC_PER_SEC)
@@ -65,20 +66,24 @@ static int read_secret(int fd, const char *path, Secret **ret, Failure *f)
     return r;
 }
 
-static int fetch_file(const char *path, Secret **ret, Failure *f)
+static int fetch_file(const SecretSource *source, Secret **ret, Failure *f)
 {
+    const char *path = source->file;
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    _cleanup_free_
+    char *readers = NULL;
     struct stat st;
+    int r;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return failure_set_errno(f, -errno, "cannot read the secret in %s", path);
     if (!S_ISREG(st.st_mode))
         return failure_set(
             f, -EINVAL, ERROR_CONFIGURATION, "%s is not a regular file; name one", path);
-    if (st.st_mode & S_IROTH)
-        return failure_set(f, -EPERM, ERROR_CONFIGURATION,
-            "everyone can read the secret in %s; run `chmod o-r %s`", path, path);
-    return read_secret(fd, path, ret, f);
+    r = privacy_check(&st, path, &source->queue, &readers);
+    if (r > 0)
+        return failure_set(f, -EPERM, ERROR_CONFIGURATION, "%s", readers);
+    return r < 0 ? r : read_secret(fd, path, ret, f);
 }
 
 /* The directory is made by systemd for this unit alone, so that its files' modes do not matter. */
@@ -134,7 +139,7 @@ int secret_source_fetch(const SecretSource *source, Secret **ret, Failure *f)
         return 0;
     }
     if (source->file)
-        return fetch_file(source->file, ret, f);
+        return fetch_file(source, ret, f);
     if (source->command)
         return fetch_command(source->command, ret, f);
     return source->credential ? fetch_credential(source->credential, ret, f) : 0;

@@ -12,5 +12,6 @@ bool secret_source_is_set(const SecretSource *source);
 /* Reads the secret. May block (a command is run with a time limit of 30 s, a file may be on a slow
  * disk): call it beside an event loop, not in it. 0 with a reference the caller drops, or a
  * negative errno with a Failure that names the file, command or credential and what to do. *ret is
- * NULL when no source is set. The files must not be readable by "other". */
+ * NULL when no source is set. A file that others can
+ * read, too, is refused (settings/privacy.h). */
 int secret_source_fetch(const SecretSource *source, Secret **ret, Failure *f);

@@ -154,55 +154,65 @@ static int include(
     return load_file(source, full, depth + 1, from, f);
 }
 
+/* A line of a file, with what it includes. */
+static int take_line(Source *source, const SourceLine *here, const char *line, size_t n,
+    unsigned depth, Inside *inside, Failure *f)
+{
+    const char *path = source->files[here->file].path;
+    _cleanup_free_
+    char *included = NULL;
+    int r = 0;
+
+    if (memchr(line, '\0', n))
+        return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+            "%s:%u: holds a NUL byte: this is not a text file; write it anew", path, here->line);
+    if (*inside == INSIDE_NOTHING)
+        r = parse_include(line, n, &included);
+    if (r == -EINVAL)
+        return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+            "%s:%u: @include: is not followed by one path; it takes @include \"FILE\" on a line "
+            "of its own",
+            path, here->line);
+    if (r > 0)
+        return include(source, included, here, depth, f);
+    return r < 0 ? r : add_line(source, here->file, here->line) ?: copy_line(source, line, n, inside);
+}
+
 static int add_text(
     Source *source, unsigned file, const char *text, size_t n, unsigned depth, Failure *f)
 {
-    const char *path = source->files[file].path, *end = text + n;
+    const char *end = text + n;
     Inside inside = INSIDE_NOTHING;
     unsigned line = 1;
 
     if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     for (const char *p = text, *next; p < end; p = next + 1, line++) {
-        const SourceLine here = {file, line};
-        _cleanup_free_
-        char *included = NULL;
-        int r = 0;
+        int r;
 
         next = memchr(p, '\n', (size_t)(end - p)) ?: end;
-        if (memchr(p, '\0', (size_t)(next - p)))
-            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                "%s:%u: holds a NUL byte: this is not a text file; write it anew", path, line);
-        if (inside == INSIDE_NOTHING)
-            r = parse_include(p, (size_t)(next - p), &included);
-        if (r == -EINVAL)
-            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                "%s:%u: @include: is not followed by one path; it takes @include \"FILE\" on a "
-                "line of its own",
-                path, line);
-        if (r > 0)
-            r = include(source, included, &here, depth, f);
-        else if (r == 0)
-            r = add_line(source, file, line) ?: copy_line(source, p, (size_t)(next - p), &inside);
-        if (r < 0)
+        r = take_line(source, &(SourceLine){file, line}, p, (size_t)(next - p), depth, &inside, f);
+        if (r == -EBADMSG && source->lenient)
+            source->left_out = true;
+        else if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int add_file(Source *source, const char *path, bool public)
+static int add_file(Source *source, const char *path, const struct stat *st)
 {
     SourceFile *files = reallocarray(source->files, source->n_files + 1, sizeof(*source->files));
 
     if (!files)
         return -ENOMEM;
     source->files = files;
-    files[source->n_files] = (SourceFile){strdup(path), public};
+    files[source->n_files] = (SourceFile){strdup(path), *st};
     return files[source->n_files].path ? (int)source->n_files++ : -ENOMEM;
 }
 
 /* A failure to read a file: the main one's is handed up as it is, an included one's is a mistake in
- * the including line. */
+ * the including line, unless whatever else is read now would meet with it too. */
 static int unreadable(
     const Source *source, const char *path, int error, const SourceLine *from, Failure *f)
 {
@@ -214,7 +224,8 @@ static int unreadable(
             "there is no configuration file %s; make one, or name it with --config", path);
     if (!from)
         return failure_set_errno(f, error, "cannot read the configuration file %s", path);
-    return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+    return failure_set(f, error_is_common(error) ? error : -EBADMSG,
+        error_is_common(error) ? error_from_errno(error) : ERROR_CONFIGURATION,
         "%s:%u: @include: cannot read %s: %s; name a file that exists and is readable",
         source->files[from->file].path, from->line, path, strerrordesc_np(-error) ?: "error");
 }
@@ -239,7 +250,7 @@ static int load_file(
         return r;
     if (r < 0)
         return unreadable(source, path, r, from, f);
-    r = add_file(source, path, st.st_mode & S_IROTH);
+    r = add_file(source, path, &st);
     if (r < 0)
         return r;
     return add_text(source, (unsigned)r, buffer_size(&content) ? buffer_data(&content) : "",
@@ -259,7 +270,7 @@ int source_load(Source *source, const char *path, Failure *f)
 
 int source_load_text(Source *source, const char *name, const char *text, size_t n, Failure *f)
 {
-    int file = add_file(source, name, false);
+    int file = add_file(source, name, &(struct stat){0});
 
     if (file < 0)
         return file;

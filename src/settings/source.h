@@ -9,13 +9,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/failure.h"
 
 typedef struct SourceFile {
     char *path;
-    bool public; /* everyone may read it */
+    struct stat st; /* who may read it; zero for what is no file */
 } SourceFile;
 
 typedef struct SourceLine {
@@ -28,9 +29,13 @@ typedef struct Source {
     size_t n_files;
     SourceLine *lines;
     size_t n_lines;
+    bool lenient; /* an included file that cannot be read, or a line that is no text, is left out */
+    bool left_out; /* something was */
 } Source;
 
-/* 0; -EBADMSG with a Failure "FILE:LINE: ..." for what is wrong in the text; another negative errno
+/* `source` is {0}, or {.lenient = true}.
+ *
+ * 0; -EBADMSG with a Failure "FILE:LINE: ..." for what is wrong in the text; another negative errno
  * when `path` cannot be read, with a Failure that names it. */
 int source_load(Source *source, const char *path, Failure *f);
 
@@ -39,6 +44,11 @@ int source_load_text(Source *source, const char *name, const char *text, size_t 
 
 /* Where line `line` (from 1) of the text came from. Never NULL for a loaded source. */
 const SourceFile *source_locate(const Source *source, unsigned line, unsigned *ret_line);
+
+/* The text without all but its first group of that name, whatever is wrong elsewhere; lines stay
+ * where they are. Empty lines alone where there is no such group. The caller frees it; NULL when
+ * memory is short. */
+char *source_cut_group(const Source *source, const char *name);
 
 void source_done(Source *source);
 

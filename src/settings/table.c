@@ -66,6 +66,8 @@ static const Setting table[] = {
     {SPOOL(settle), "", SETTING_DURATION, IN_SPOOL(settle), "2s", 0, USEC_PER_HOUR,
         .help = "how long a file must be left alone where no lease can tell that its writer is "
                 "done"},
+    {SPOOL(senders), "", SETTING_SENDERS, IN_SPOOL(senders), NULL,
+        .help = "which envelope senders a user may name; anybody may name any when not set"},
 
     /* ---- relays: who and where ---- */
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,
@@ -89,7 +91,9 @@ static const Setting table[] = {
         .help = "the SASL mechanism; auto: the best that is offered, none: never log in"},
     {RELAY(user), "User", SETTING_STRING, IN_RELAY(user), NULL, .help = "the name to log in with"},
     {RELAY(password), "Password", SETTING_SECRET, IN_RELAY(password.value), NULL,
-        .help = "the password or OAuth token itself; the file must not be readable by everyone"},
+        .help =
+            "the password or OAuth token itself; nobody but the daemon and root may read the file "
+            "then"},
     {RELAY(password_file), "", SETTING_FILE, IN_RELAY(password.file), NULL,
         .help = "a file whose first line is the password"},
     {RELAY(password_command), "", SETTING_STRING, IN_RELAY(password.command), NULL,

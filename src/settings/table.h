@@ -37,6 +37,7 @@ typedef enum SettingType {
     SETTING_CERTIFICATE, /* char *: a path to a file that exists, or a SHA-256 fingerprint */
     SETTING_PROTOCOLS,   /* char *: TLS versions, "TLSv1.2 TLSv1.3" */
     SETTING_SECRET,      /* Secret * */
+    SETTING_SENDERS,     /* SenderRules * */
     SETTING_TYPE_MAX,
 } SettingType;
 

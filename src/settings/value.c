@@ -265,6 +265,19 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
     return *field ? 0 : -ENOMEM;
 }
 
+static int set_senders(const Setting *setting, const Value *value, SenderRules **field, Failure *f)
+{
+    _cleanup_failure_ Failure why = {0};
+    int r;
+
+    if (has_control(value->text))
+        return wrong(setting, value, "holds a control character", f);
+    if (!text_is_utf8(value->text, strlen(value->text)))
+        return wrong(setting, value, "is not UTF-8", f);
+    r = sender_rules_parse(value->text, sender_user_lookup, field, &why);
+    return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
+}
+
 static bool is_text(SettingType type)
 {
     return type >= SETTING_KEYWORD;
@@ -301,6 +314,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_SECRET:
         *(Secret **)field = secret_new(text, strlen(text));
         return *(Secret **)field ? 0 : -ENOMEM;
+    case SETTING_SENDERS: return set_senders(setting, &value, field, f);
     case SETTING_UNSIGNED:
     case SETTING_PORT:
     case SETTING_SIZE:
@@ -315,6 +329,8 @@ void value_done(const Setting *setting, void *group)
 
     if (setting->type == SETTING_SECRET) {
         *(Secret **)field = secret_unref(*(Secret **)field);
+    } else if (setting->type == SETTING_SENDERS) {
+        *(SenderRules **)field = sender_rules_unref(*(SenderRules **)field);
     } else if (is_text(setting->type)) {
         free(*(char **)field);
         *(char **)field = NULL;

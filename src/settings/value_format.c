@@ -63,12 +63,22 @@ static int append_choice(const Setting *setting, const void *field, Buffer *out)
     return buffer_append(out, choice->names, strcspn(choice->names, "|"));
 }
 
+/* A token may stand where an identity stands otherwise. */
+static bool is_token(const Setting *setting, const void *group)
+{
+    return setting->section == SECTION_RELAYS &&
+           setting->offset == offsetof(RelayConfig, authorization_identity) &&
+           relay_identity_is_token(group);
+}
+
 int value_format(const Setting *setting, const void *group, Buffer *out)
 {
     const void *field = (const char *)group + setting->offset;
 
     if (!value_is_set(setting, group))
         return 0;
+    if (is_token(setting, group))
+        return buffer_append_string(out, "***");
     switch (setting->type) {
     case SETTING_BOOL: return buffer_append_string(out, *(const bool *)field ? "true" : "false");
     case SETTING_UNSIGNED: return buffer_appendf(out, "%u", *(const unsigned *)field);
@@ -78,6 +88,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_FACTOR: return append_factor(*(const double *)field, out);
     case SETTING_ENUM: return append_choice(setting, field, out);
     case SETTING_SECRET: return buffer_append_string(out, "***");
+    case SETTING_SENDERS:
+        return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     default: return buffer_append_string(out, *(char *const *)field);
     }
 }
@@ -152,6 +164,7 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_PROTOCOLS] =
             "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
         [SETTING_SECRET] = "text in quotes",
+        [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
 
     switch (setting->type) {

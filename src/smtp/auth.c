@@ -41,6 +41,7 @@ void smtp_auth_free(SmtpAuth *auth)
     if (auth->mechanism && auth->mechanism->backend->stop)
         auth->mechanism->backend->stop(auth);
     buffer_wipe(&auth->initial);
+    smtp_auth_forget_said(auth);
     free(auth->server_error);
     free(auth);
 }
@@ -72,7 +73,7 @@ static int compute(SmtpAuth *auth, const char *challenge, size_t n, Buffer *ret,
         return r;
     if (gsasl_base64_to(buffer_data(&response), buffer_size(&response), &base64, &size) != GSASL_OK)
         return -ENOMEM;
-    r = buffer_append(ret, base64, size);
+    r = buffer_append(ret, base64, size) ?: smtp_auth_note_said(auth, base64, size);
     explicit_bzero(base64, size);
     gsasl_free(base64);
     if (r >= 0 && size + strlen("\r\n") > ANSWER_MAX)

@@ -71,6 +71,10 @@ int smtp_auth_challenge(SmtpAuth *auth, const char *text, Buffer *out, Failure *
  * RFC 5802, 3) is refused. 0 or -EBADMSG. */
 int smtp_auth_finish(SmtpAuth *auth, Failure *f);
 
+/* Writes asterisks over what complete lines of the server's tell of the secret and of the answers,
+ * that it may not get into logs and records. Challenges stay as they are. */
+void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n);
+
 /* What a server said of a token that it does not take (RFC 7628, 3.2.2: JSON; made printable), to
  * stand behind the text of its final reply, which says less. NULL when it said nothing. */
 const char *smtp_auth_server_error(const SmtpAuth *auth);

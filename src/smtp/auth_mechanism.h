@@ -36,12 +36,16 @@ typedef struct AuthMechanism {
     const AuthBackend *backend;
 } AuthMechanism;
 
+#define SMTP_AUTH_SAID_MAX 4 /* of clear mechanisms there are no more */
+
 struct SmtpAuth {
     const AuthMechanism *mechanism;
-    SmtpAuthOptions options; /* what it points to is borrowed */
-    void *state;             /* the backend's */
-    Buffer initial;          /* the answer line that was too long to stand behind AUTH */
-    unsigned challenges;     /* seen so far */
+    SmtpAuthOptions options;         /* what it points to is borrowed */
+    void *state;                     /* the backend's */
+    Buffer said[SMTP_AUTH_SAID_MAX]; /* the first answers, as they were sent */
+    size_t n_said;
+    Buffer initial;      /* the answer line that was too long to stand behind AUTH */
+    unsigned challenges; /* seen so far */
     bool satisfied;
     char *server_error; /* NULL: none was reported */
 };
@@ -53,6 +57,10 @@ int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *cap
 /* The token of a mechanism with AUTH_TOKEN, without "Bearer" in front; NULL when none is
  * configured. */
 const char *smtp_auth_token(const SmtpAuthOptions *options);
+
+/* Keeps a line that was sent, so that it is known where a server tells it. 0 or -ENOMEM. */
+int smtp_auth_note_said(SmtpAuth *auth, const char *line, size_t n);
+void smtp_auth_forget_said(SmtpAuth *auth);
 
 /* As buffer_done(), for what may hold a secret. It must have been reserved in one piece: growing
  * leaves copies behind. */

@@ -44,6 +44,7 @@ void smtp_session_free(SmtpSession *s)
     buffer_done(&s->scratch);
     buffer_done(&s->tls_data);
     buffer_done(&s->text);
+    buffer_done(&s->withheld_text);
     buffer_done(&s->end_text);
     smtp_reply_done(&s->reply);
     smtp_auth_free(s->auth);
@@ -58,10 +59,16 @@ char *smtp_session_reserve(SmtpSession *s, size_t n)
     return buffer_reserve(&s->input, n);
 }
 
+bool smtp_session_has_input(const SmtpSession *s)
+{
+    return buffer_size(&s->input) > 0;
+}
+
 void smtp_session_received(SmtpSession *s, size_t n, usec_t now)
 {
     s->now = now;
-    if (memchr(s->input.memory + s->input.end, '\n', n))
+    /* Once it is given up, whole replies count, of which there are but so many to come. */
+    if (s->state < SMTP_SESSION_CLOSING && memchr(s->input.memory + s->input.end, '\n', n))
         s->progress = now;
     buffer_commit(&s->input, n);
 }
@@ -141,15 +148,6 @@ int smtp_session_step(SmtpSession *s, usec_t now, SmtpEvent *ret)
         .transaction = smtp_content_flight(s)->transaction,
     };
     return 1;
-}
-
-usec_t smtp_session_deadline(const SmtpSession *s)
-{
-    bool waits = s->n_expected > 0 || s->n_flights > 0 || s->state == SMTP_SESSION_TLS;
-
-    if (s->state == SMTP_SESSION_ENDING || s->state == SMTP_SESSION_OVER || !waits)
-        return USEC_NEVER;
-    return usec_add(s->progress, smtp_patience(s));
 }
 
 bool smtp_session_can_submit(const SmtpSession *s)

@@ -99,8 +99,9 @@ typedef struct SmtpEvent {
  * TIMEOUT, PROTOCOL (a reply that is none, or none that may come there; then with its code), or
  * OWN; `stage` is where the session was. `under_way`: a byte of this transaction's MAIL may have
  * reached the relay. `perhaps`: the end of its content was written in full, and no reply said yes
- * or no to it, though it was waited for as long as it could come. In CLOSED both stand for any
- * transaction that was cut off. */
+ * or no to it, though it was waited for as long as it could come; or it said yes where no recipient
+ * is known to be meant. It is not said of what was written when the server told that it closes, and
+ * did. In CLOSED both stand for any transaction that was cut off. */
 
 typedef struct SmtpSession SmtpSession;
 
@@ -111,6 +112,9 @@ void smtp_session_free(SmtpSession *session);
  * smtp_session_received(). NULL when memory is short. */
 char *smtp_session_reserve(SmtpSession *session, size_t n);
 void smtp_session_received(SmtpSession *session, size_t n, usec_t now);
+
+/* Whether input waits that no event has come of yet. */
+bool smtp_session_has_input(const SmtpSession *session);
 
 /* 1 with an event, 0 when input, output room or time is needed, or -ENOMEM (the session is then of
  * no further use). */

@@ -169,7 +169,7 @@ static int judge_refusal(SmtpSession *s, SmtpFlight *flight)
     smtp_flight_stop(s, flight);
     if (flight->n_open == 0)
         return 0;
-    r = smtp_outcome_reply(s, smtp_reply_kind(s), STAGE_CONTENT);
+    r = smtp_outcome_verdict(s, flight, smtp_reply_kind(s), STAGE_CONTENT);
     if (r < 0)
         return r;
     smtp_announce_all(s, flight);
@@ -206,7 +206,8 @@ static int do_without_bdat(SmtpSession *s, SmtpFlight *flight)
 static bool is_bdat_refused(const SmtpSession *s, const SmtpFlight *flight)
 {
     return smtp_bdat_is_unknown(s, flight) ||
-           (flight->bdat && flight->n_open > 0 && smtp_reply_is_about_command(s));
+           (flight->bdat && flight->n_open > 0 && !flight->withheld &&
+               smtp_reply_is_about_command(s));
 }
 
 int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)

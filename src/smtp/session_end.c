@@ -159,14 +159,21 @@ static bool is_end_written(const SmtpSession *s, const SmtpFlight *flight)
     return flight->end_at > 0 && s->written >= flight->end_at;
 }
 
-bool smtp_flight_is_open_ended(const SmtpSession *s, const SmtpFlight *flight)
-{
-    return is_end_written(s, flight) && !flight->end_judged;
-}
-
 bool smtp_flight_is_hopeful(const SmtpFlight *flight)
 {
     return flight->n_open > flight->n_out + (flight->accepted > 0 ? flight->n_odd : 0);
+}
+
+/* A server that closes as it said has taken nothing of what it had not answered then. */
+bool smtp_flight_may_be_taken(const SmtpSession *s, const SmtpFlight *flight)
+{
+    if (!is_end_written(s, flight) || flight->end_judged)
+        return false;
+    if (!smtp_flight_is_hopeful(flight))
+        return flight->unsure && !flight->end_due;
+    if (!flight->end_due)
+        return true;
+    return flight->end_at > s->farewell && (!flight->mail_refused || flight->accepted > 0);
 }
 
 bool smtp_session_awaits_verdict(const SmtpSession *s)
@@ -174,7 +181,8 @@ bool smtp_session_awaits_verdict(const SmtpSession *s)
     for (size_t i = 0; i < s->n_flights; i++) {
         const SmtpFlight *flight = &s->flights[s->first_flight ^ i];
 
-        if (flight->end_due && is_end_written(s, flight) && smtp_flight_is_hopeful(flight))
+        if (flight->end_due && is_end_written(s, flight) &&
+            (smtp_flight_is_hopeful(flight) || flight->unsure))
             return true;
     }
     return false;
@@ -221,6 +229,7 @@ void smtp_note_rcpt_reply(SmtpSession *s, SmtpFlight *flight, size_t recipient)
     } else if (smtp_reply_refused(s)) {
         flight->states[recipient] = SMTP_RECIPIENT_OUT;
         flight->n_out++;
+        flight->unsure |= smtp_reply_is_farewell(s);
     } else {
         flight->states[recipient] = SMTP_RECIPIENT_ODD;
         flight->n_odd++;
@@ -229,28 +238,34 @@ void smtp_note_rcpt_reply(SmtpSession *s, SmtpFlight *flight, size_t recipient)
 
 static int drain_content_reply(SmtpSession *s, SmtpFlight *flight)
 {
-    if (smtp_reply_done_well(s) && s->written >= flight->end_at)
+    if (smtp_reply_done_well(s) && s->written >= flight->end_at) {
+        /* A yes that nobody can be told to be meant by decides nothing. */
+        flight->end_judged = smtp_flight_is_hopeful(flight);
         return smtp_delivered(s, flight);
+    }
     if (smtp_reply_refused(s))
         smtp_leave_out(flight);
     return 0;
 }
 
+/* What is left of a message without one of its chunks is not the message. */
+static void drain_chunk_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    if (smtp_reply_done_well(s))
+        return;
+    smtp_leave_out(flight);
+    flight->unsure = true;
+}
+
 /* A refusal may be but what follows from why the session was given up (503, above all), so that it
- * is no verdict. */
+ * is no verdict. Where RCPT is accepted there is a transaction, whatever was said to MAIL. */
 int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
 {
     if ((step == SMTP_STEP_CHUNK || step == SMTP_STEP_CONTENT) && smtp_bdat_is_unknown(s, flight))
         return smtp_end_not_known(s, flight);
     switch (step) {
-    case SMTP_STEP_MAIL:
-        if (smtp_reply_refused(s))
-            smtp_leave_out(flight);
-        return 0;
-    case SMTP_STEP_CHUNK:
-        if (!smtp_reply_done_well(s))
-            smtp_leave_out(flight);
-        return 0;
+    case SMTP_STEP_MAIL: flight->mail_refused = smtp_reply_refused(s); return 0;
+    case SMTP_STEP_CHUNK: drain_chunk_reply(s, flight); return 0;
     case SMTP_STEP_RCPT: smtp_note_rcpt_reply(s, flight, smtp_answered_recipient(flight)); return 0;
     case SMTP_STEP_CONTENT: return drain_content_reply(s, flight);
     default: return 0;

@@ -88,6 +88,25 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage)
     return 0;
 }
 
+void smtp_withhold(SmtpSession *s, SmtpFlight *flight)
+{
+    Buffer text = s->withheld_text;
+
+    s->withheld_text = s->text;
+    s->text = text;
+    s->withheld = s->outcome;
+    flight->withheld = true;
+}
+
+int smtp_outcome_verdict(
+    SmtpSession *s, const SmtpFlight *flight, DeliveryKind kind, DeliveryStage stage)
+{
+    if (!flight->withheld)
+        return smtp_outcome_reply(s, kind, stage);
+    s->outcome = s->withheld;
+    return 0;
+}
+
 int smtp_outcome_unexpected(SmtpSession *s)
 {
     DeliveryOutcome like = {
@@ -187,6 +206,15 @@ static int done_event(SmtpSession *s, SmtpEvent *ret)
     return 1;
 }
 
+/* What was withheld stands, now that nothing more is said. */
+static int announce_withheld(SmtpSession *s, SmtpFlight *flight)
+{
+    smtp_readmit(flight);
+    smtp_announce_all(s, flight);
+    s->outcome = s->withheld;
+    return 0;
+}
+
 /* What the end of the session is to the oldest transaction: to those for whom a reply to the
  * content would have decided, then to those it could not have been good for any more. */
 static int announce_end(SmtpSession *s, SmtpFlight *flight)
@@ -196,7 +224,7 @@ static int announce_end(SmtpSession *s, SmtpFlight *flight)
 
     outcome.kind = DELIVERY_CUT_OFF;
     outcome.under_way = smtp_flight_is_under_way(s, flight);
-    outcome.perhaps = hopeful && smtp_flight_is_open_ended(s, flight);
+    outcome.perhaps = smtp_flight_may_be_taken(s, flight);
     s->end.under_way |= outcome.under_way;
     s->end.perhaps |= outcome.perhaps;
     if (!hopeful)
@@ -214,7 +242,7 @@ static int ending_event(SmtpSession *s, SmtpEvent *ret)
     int r;
 
     if (flight && flight->n_open > 0) {
-        r = announce_end(s, flight);
+        r = flight->withheld ? announce_withheld(s, flight) : announce_end(s, flight);
         return r < 0 ? r : recipient_event(s, ret);
     }
     if (flight)

@@ -89,8 +89,12 @@ typedef struct SmtpFlight {
     bool bdat;          /* BDAT instead of DATA */
     bool rset_behind;   /* RSET has been written behind it */
     bool rset_needed;   /* by the RSET in front of it: the server may be within a transaction */
-    unsigned refused;   /* SmtpCapabilities.refused, when MAIL was written */
-    bool aborted;       /* smtp_session_content_abort() */
+    bool withheld;     /* MAIL was refused, and that is told when what went behind it is answered */
+    bool mail_refused; /* likewise, when the session was given up: no verdict */
+    bool unsure;       /* RCPT met with 421, or a chunk was not accepted: a message that is taken
+                          all the same may or may not be what it should */
+    unsigned refused;  /* SmtpCapabilities.refused, when MAIL was written */
+    bool aborted;      /* smtp_session_content_abort() */
     SmtpContent content;
     size_t content_bytes; /* raw, since the last that was traced */
 } SmtpFlight;
@@ -154,10 +158,15 @@ struct SmtpSession {
     size_t recipient;      /* next of its recipients to look at */
     bool announce_all;     /* every open recipient, not `recipient` alone */
     DeliveryOutcome outcome;
-    Buffer text; /* of `outcome` */
+    Buffer text;              /* of `outcome` */
+    DeliveryOutcome withheld; /* the verdict on the transaction that has `withheld` set */
+    Buffer withheld_text;
 
     /* The end. */
     bool quit_wanted, quitting, lost;
+    uint64_t farewell;   /* `written` when the server said that it closes (421, 221); 0: it has
+                            not, or has gone on since */
+    usec_t farewell_at;  /* the first 421; 0: none */
     DeliveryOutcome end; /* why the session ends; before that, with `lost`: why the transport did */
     Buffer end_text;
 };
@@ -243,6 +252,14 @@ int smtp_outcome_reply(SmtpSession *s, DeliveryKind kind, DeliveryStage stage);
 int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *format, ...)
     _printf_(3, 4);
 
+/* The reply to MAIL has refused all recipients, as `outcome` says, and what was pipelined behind it
+ * is not answered yet. That is waited for: the server may take the message all the same. */
+void smtp_withhold(SmtpSession *s, SmtpFlight *flight);
+
+/* As smtp_outcome_reply(), but what was withheld goes first: the reply only follows from that. */
+int smtp_outcome_verdict(
+    SmtpSession *s, const SmtpFlight *flight, DeliveryKind kind, DeliveryStage stage);
+
 /* Makes it from a reply that is none of those that may come here. */
 int smtp_outcome_unexpected(SmtpSession *s);
 
@@ -317,7 +334,7 @@ void smtp_readmit(SmtpFlight *flight);
 /* Whether a byte of it may have reached the server; whether the server may have taken it over
  * although no reply says so. */
 bool smtp_flight_is_under_way(const SmtpSession *s, const SmtpFlight *flight);
-bool smtp_flight_is_open_ended(const SmtpSession *s, const SmtpFlight *flight);
+bool smtp_flight_may_be_taken(const SmtpSession *s, const SmtpFlight *flight);
 
 /* Reply codes, judged by their first digit (RFC 5321, 4.2.1): done; refused for now or for ever. */
 static inline bool smtp_reply_done_well(const SmtpSession *s)
@@ -325,7 +342,13 @@ static inline bool smtp_reply_done_well(const SmtpSession *s)
     return s->reply.code / 100 == 2;
 }
 
-/* Likewise, and of the mail system (RFC 5321, 4.2.1): a second greeting is no reply to EHLO. */
+/* "Closing", to whatever it is the reply (RFC 5321, 3.8). */
+static inline bool smtp_reply_is_farewell(const SmtpSession *s)
+{
+    return s->reply.code == 421 || s->reply.code == 221;
+}
+
+/* Done well, and of the mail system (RFC 5321, 4.2.1): a second greeting is no reply to EHLO. */
 static inline bool smtp_reply_done_mail(const SmtpSession *s)
 {
     return s->reply.code / 10 == 25;

@@ -11,6 +11,10 @@
 #define QUIT_PATIENCE (10 * USEC_PER_SEC)    /* nothing depends on its reply */
 #define BLOCK_PATIENCE (3 * USEC_PER_MINUTE) /* RFC 5321, 4.5.3.2.5 */
 
+/* From 421 to the end, whatever is said meanwhile. The server closes at once, as it said, or goes
+ * on, and looks into the message. */
+#define FAREWELL_PATIENCE (30 * USEC_PER_SEC)
+
 typedef struct StepRow {
     int (*send)(SmtpSession *s, SmtpFlight *flight);
     int (*on_reply)(SmtpSession *s, SmtpFlight *flight);
@@ -127,11 +131,24 @@ static void note_end_answered(SmtpSession *s, const SmtpExpected *expected)
     expected->flight->end_judged = smtp_reply_done_well(s) || smtp_reply_refused(s);
 }
 
+/* A refusal may be all that it has to say before it closes, anything else shows that it goes on. */
+static void note_farewell(SmtpSession *s)
+{
+    if (smtp_reply_is_farewell(s))
+        s->farewell = s->written;
+    else if (!smtp_reply_refused(s))
+        s->farewell = 0;
+    if (s->reply.code == 421 && s->farewell_at == 0)
+        s->farewell_at = s->now;
+}
+
 static int judge_reply(SmtpSession *s)
 {
     SmtpExpected expected;
     int r = 0;
 
+    s->progress = s->now;
+    note_farewell(s);
     if (s->n_expected == 0)
         return unasked_reply(s);
     expected = s->expected[s->expected_first];
@@ -153,6 +170,8 @@ int smtp_read_reply(SmtpSession *s)
 
     if (s->state == SMTP_SESSION_TLS || buffer_size(&s->input) == 0)
         return 0;
+    if (s->auth)
+        smtp_auth_hide(s->auth, s->input.memory + s->input.start, buffer_size(&s->input));
     r = smtp_reply_parse(&s->reply, buffer_data(&s->input), buffer_size(&s->input),
         s->options->max_line_bytes, &consumed);
     if (r < 0)
@@ -200,6 +219,19 @@ DeliveryStage smtp_session_stage(const SmtpSession *s)
     if (row)
         return row->stage;
     return is_sending(s) ? STAGE_CONTENT : STAGE_IDLE;
+}
+
+usec_t smtp_session_deadline(const SmtpSession *s)
+{
+    bool waits = s->n_expected > 0 || s->n_flights > 0 || s->state == SMTP_SESSION_TLS;
+    usec_t deadline;
+
+    if (s->state == SMTP_SESSION_ENDING || s->state == SMTP_SESSION_OVER || !waits)
+        return USEC_NEVER;
+    deadline = usec_add(s->progress, smtp_patience(s));
+    if (s->farewell_at > 0)
+        deadline = MIN(deadline, usec_add(s->farewell_at, FAREWELL_PATIENCE));
+    return deadline;
 }
 
 usec_t smtp_patience(const SmtpSession *s)

@@ -323,7 +323,7 @@ static int announce_reply(
 {
     int r;
 
-    r = smtp_outcome_reply(s, kind, stage);
+    r = smtp_outcome_verdict(s, flight, kind, stage);
     if (r < 0)
         return r;
     smtp_announce_all(s, flight);
@@ -335,19 +335,35 @@ int smtp_postpone(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage)
     return announce_reply(s, flight, DELIVERY_POSTPONED, stage);
 }
 
+/* Whether the server may come to take the message, although MAIL was refused: it has the rest, or
+ * is about to be given it. */
+static bool goes_on(const SmtpFlight *flight)
+{
+    return flight->end_due || flight->phase == SMTP_FLIGHT_ASKED;
+}
+
 int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
 {
+    int r;
+
     if (smtp_reply_done_well(s))
         return 0;
     if (!smtp_reply_refused(s))
         return smtp_end_unexpected(s);
     /* Login or TLS is wanted first (RFC 4954, 6; RFC 3207, 4): no message's fault. */
     if (s->reply.code == 530) {
-        smtp_leave_out(flight);
+        flight->mail_refused = true;
         return smtp_end_reply(s, STAGE_AUTH, ERROR_AUTHENTICATION);
     }
     smtp_flight_stop(s, flight);
-    return announce_reply(s, flight, mail_kind(s, flight), STAGE_MAIL);
+    r = smtp_outcome_reply(s, mail_kind(s, flight), STAGE_MAIL);
+    if (r < 0)
+        return r;
+    if (goes_on(flight))
+        smtp_withhold(s, flight);
+    else
+        smtp_announce_all(s, flight);
+    return 0;
 }
 
 int smtp_send_rcpt(SmtpSession *s, SmtpFlight *flight)
@@ -399,7 +415,7 @@ int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
         return 0;
     if (flight->n_open == 1)
         smtp_flight_stop(s, flight);
-    r = smtp_outcome_reply(s, rcpt_kind(s, flight), STAGE_RCPT);
+    r = smtp_outcome_verdict(s, flight, rcpt_kind(s, flight), STAGE_RCPT);
     if (r < 0)
         return r;
     smtp_announce(s, flight, recipient);

@@ -38,6 +38,18 @@ static int cannot_create(const SpoolClaim *claim, int error, Failure *f)
         claim->spool->path, claim->id);
 }
 
+static bool is_full(int error)
+{
+    return error == -ENOSPC || error == -EDQUOT;
+}
+
+static int create_or_use_spare(SpoolClaim *claim, const char *name)
+{
+    int r = spool_record_create(claim->spool, name);
+
+    return is_full(r) && claim->spare ? spool_claim_use_spare(claim, name) : r;
+}
+
 /* Creates the first record of the claim, under its id or, where another message or a stranger's
  * file uses that id's names, under a new one. A descriptor or a negative errno with a Failure. */
 static int create_record(SpoolClaim *claim, Failure *f)
@@ -51,7 +63,7 @@ static int create_record(SpoolClaim *claim, Failure *f)
         if (r == -EEXIST) /* not one of its own: nothing comes along */
             r = spool_claim_change_id(claim, SPOOL_SENDING, SPOOL_SENDING);
         if (r >= 0)
-            r = spool_name_format_record(claim->id, name) ? spool_record_create(claim->spool, name)
+            r = spool_name_format_record(claim->id, name) ? create_or_use_spare(claim, name)
                                                           : -ENAMETOOLONG;
         if (r != -EEXIST)
             break;
@@ -178,6 +190,16 @@ void spool_claim_remember(SpoolClaim *claim, const Buffer *lines)
         claim->loaded = false;
 }
 
+/* Lines that may not have come to the disk would be there twice when they are written again. */
+static int take_back(int fd, const Buffer *lines, struct stat *st, int error)
+{
+    off_t before = st->st_size - (off_t)buffer_size(lines);
+
+    if (ftruncate(fd, before) == 0)
+        st->st_size = before;
+    return error;
+}
+
 /* The lines and, where they are the record's first, whose it is. */
 static int gather(SpoolClaim *claim, const Buffer *lines, Buffer *ret)
 {
@@ -193,8 +215,10 @@ static int write_to(SpoolClaim *claim, int fd, const Buffer *lines, bool durable
     struct stat st = {0};
     int r = spool_record_write(fd, lines, &st);
 
+    if (is_full(r) && spool_claim_spend_spare(claim))
+        r = spool_record_write(fd, lines, &st);
     if (r >= 0 && durable)
-        r = fdatasync(fd) < 0 ? -errno : 0;
+        r = fdatasync(fd) < 0 ? take_back(fd, lines, &st, -errno) : 0;
     if (r >= 0 && durable && created)
         r = file_sync(claim->spool->fd);
     claim->bound = claim->bound || (claim->record_bytes == 0 && st.st_size > 0);

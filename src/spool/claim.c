@@ -23,7 +23,7 @@ typedef struct Attempt {
     usec_t settle;
     bool settled;
     usec_t now;
-    char *ret_id;
+    SpoolDefect *ret_defect; /* or NULL */
     char name[SPOOL_NAME_MAX];
 } Attempt;
 
@@ -42,6 +42,7 @@ void spool_claim_free(SpoolClaim *claim)
 {
     if (!claim)
         return;
+    spool_claim_unreserve(claim);
     close_p(&claim->fd);
     spool_history_done(&claim->history);
     buffer_done(&claim->appended);
@@ -181,14 +182,16 @@ static int record_defect(const Attempt *a, SpoolClaim *claim, const Failure *rea
     int r = settle_record(claim, f);
 
     if (r >= 0)
-        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason), a->ret_id, f);
+        return spool_fail_defect(claim, a->now, reason->number, failure_text(reason),
+            a->ret_defect ? a->ret_defect->id : NULL, f);
     put_back(claim);
     return r;
 }
 
 /* Brings what is no message to `.failed`. Takes `fd` (or -1), which holds the lock, and `reason`.
  * SPOOL_DEFECTIVE with the reason in `f`, SPOOL_GONE, or a negative errno with a Failure. */
-static int fail_defective(const Attempt *a, int fd, Failure reason, Failure *f)
+static int fail_defective(
+    const Attempt *a, int fd, const struct stat *st, Failure reason, Failure *f)
 {
     _cleanup_failure_ Failure why = reason;
     SpoolClaim *claim = NULL;
@@ -199,6 +202,8 @@ static int fail_defective(const Attempt *a, int fd, Failure reason, Failure *f)
     r = record_defect(a, claim, &why, f);
     if (r < 0)
         return r == -ENOENT ? SPOOL_GONE : r;
+    if (a->ret_defect)
+        a->ret_defect->owner = st->st_uid;
     (void)failure_set(f, 0, why.number, "%s", failure_text(&why));
     return SPOOL_DEFECTIVE;
 }
@@ -244,7 +249,7 @@ static int not_regular(const Attempt *a, int fd, const struct stat *st, Failure 
     (void)failure_set(&reason, 0, ERROR_FILE,
         "not a message: %s, not a regular file; remove it, and put the file itself in its place",
         kind_of(st->st_mode));
-    return fail_defective(a, fd, reason, f);
+    return fail_defective(a, fd, st, reason, f);
 }
 
 /* A regular file that may not be opened: where several users send from one directory, it may be
@@ -280,15 +285,13 @@ static int unopened(const Attempt *a, int error, Failure *f)
     return error == EACCES ? unreadable(a, &st, f) : SPOOL_UNSETTLED; /* it has just come there */
 }
 
-/* A lease for reading is granted only while nobody has the file open for writing. It is given back
- * at once. 0 nobody writes, SPOOL_WRITING, or -EACCES when it cannot be told. */
-static int look_for_writer(int fd)
+int spool_has_writer(int fd)
 {
     /* Whoever opens the file for writing just now has a signal sent to us: let it be one that is
      * ignored, for SIGIO kills. */
     (void)fcntl(fd, F_SETSIG, SIGURG);
     if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-        return errno == EAGAIN ? SPOOL_WRITING : -EACCES;
+        return errno == EAGAIN ? 1 : -EACCES;
     (void)fcntl(fd, F_SETLEASE, F_UNLCK);
     return 0;
 }
@@ -296,10 +299,10 @@ static int look_for_writer(int fd)
 /* 0 when the locked regular file may be claimed, SPOOL_WRITING or SPOOL_UNSETTLED. */
 static int check_settled(const Attempt *a, int fd, const struct stat *st)
 {
-    int r = look_for_writer(fd);
+    int r = spool_has_writer(fd);
 
     if (r >= 0)
-        return r;
+        return r > 0 ? SPOOL_WRITING : 0;
     if (!a->settled && (is_young(spool_file_time(&st->st_mtim), a->now, a->settle) ||
                            is_young(spool_file_time(&st->st_ctim), a->now, a->settle)))
         return SPOOL_UNSETTLED;
@@ -321,7 +324,7 @@ static int several_links(const Attempt *a, int fd, const struct stat *st, Failur
         "the file has %ju names (hard links), so that it may be another program's, and could "
         "change while it is sent; copy it into the queue instead of linking it",
         (uintmax_t)st->st_nlink);
-    return fail_defective(a, fd, reason, f);
+    return fail_defective(a, fd, st, reason, f);
 }
 
 /* The rename was by name and the lock is on a file: they must be the same. 0, SPOOL_GONE when
@@ -360,6 +363,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
         return r;
     }
     claim->size = (uint64_t)st->st_size;
+    claim->owner = st->st_uid;
     claim->arrival = spool_file_time(&st->st_mtim);
     r = settle_record(claim, f);
     if (r < 0) {
@@ -371,9 +375,9 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
 }
 
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f)
+    usec_t now_realtime, SpoolClaim **ret, SpoolDefect *ret_defect, Failure *f)
 {
-    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_id, ""};
+    Attempt a = {spool, id, from, settle, settled, now_realtime, ret_defect, ""};
     _cleanup_close_ int fd = -1;
     struct stat st;
     int r;
@@ -414,6 +418,11 @@ int spool_claim_fd(const SpoolClaim *claim)
 uint64_t spool_claim_size(const SpoolClaim *claim)
 {
     return claim->size;
+}
+
+uid_t spool_claim_owner(const SpoolClaim *claim)
+{
+    return claim->owner;
 }
 
 usec_t spool_claim_arrival(const SpoolClaim *claim)

@@ -14,7 +14,6 @@
 
 #define WRITE_BYTES ((size_t)64 * 1024)
 
-#define TEMPORARY_PREFIX ".tmp-"
 #define TEMPORARY_RANDOM 13
 
 bool spool_record_is_wasteful(const RecordScan *scan)
@@ -101,7 +100,7 @@ static int replace(
 
 int spool_record_rewrite(SpoolClaim *claim, int fd, const RecordScan *scan)
 {
-    char temporary[] = TEMPORARY_PREFIX "0123456789abc", name[SPOOL_NAME_MAX];
+    char temporary[] = SPOOL_TEMPORARY_PREFIX "0123456789abc", name[SPOOL_NAME_MAX];
     _cleanup_close_ int to = -1;
     struct stat old, new;
     int r;
@@ -110,7 +109,7 @@ int spool_record_rewrite(SpoolClaim *claim, int fd, const RecordScan *scan)
         return -ENAMETOOLONG;
     if (fstat(fd, &old) < 0)
         return -errno;
-    file_random_name(temporary + strlen(TEMPORARY_PREFIX), TEMPORARY_RANDOM);
+    file_random_name(temporary + strlen(SPOOL_TEMPORARY_PREFIX), TEMPORARY_RANDOM);
     to = spool_record_create(claim->spool, temporary);
     if (to < 0)
         return to;

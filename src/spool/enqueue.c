@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "spool/internal.h"
 
-#define TEMPORARY_PREFIX ".tmp-"
 #define RANDOM_CHARACTERS 13 /* 65 bits: in a drop box the name protects as well */
 #define BUFFER_BYTES ((size_t)64 * 1024)
 #define NAME_TRIES 8
@@ -56,6 +55,13 @@ static inline void target_unref_p(Target **target)
     (void)target_unref(*target);
 }
 
+/* What everything else would meet with, too, is no fault of the directory's: it is to be tried
+ * again. */
+static int number_of(int error)
+{
+    return error_is_common(error) ? error_from_errno(error) : ERROR_SPOOL;
+}
+
 static int open_directory(const char *path, bool *ret_listable, Failure *f)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
@@ -72,7 +78,7 @@ static int open_directory(const char *path, bool *ret_listable, Failure *f)
             "directory it watches",
             path);
     return failure_set(
-        f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+        f, r, number_of(r), "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
 }
 
 static int target_new(const char *path, Target **ret, struct stat *ret_stat, Failure *f)
@@ -104,7 +110,7 @@ static int explain(const char *path, const struct stat *st, int r, Failure *f)
             "%s: this user (%u) may not put files into the queue directory, which belongs to user "
             "%u, group %u, with mode %04o; become a member of that group, or ask its owner",
             path, geteuid(), st->st_uid, st->st_gid, st->st_mode & 07777);
-    return failure_set(f, r, ERROR_SPOOL,
+    return failure_set(f, r, number_of(r),
         "%s: cannot create a file in the queue directory: %s; nothing was queued", path,
         strerrordesc_np(-r));
 }
@@ -115,7 +121,7 @@ static int create_file(SpoolWriter *w)
 
     for (int tries = 0; tries < NAME_TRIES; tries++) {
         file_random_name(random, RANDOM_CHARACTERS);
-        snprintf(w->name, sizeof(w->name), TEMPORARY_PREFIX "%s", random);
+        snprintf(w->name, sizeof(w->name), SPOOL_TEMPORARY_PREFIX "%s", random);
         w->fd = openat(w->target->fd, w->name,
             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
         if (w->fd >= 0)
@@ -165,7 +171,7 @@ int spool_writer_new_beside(SpoolWriter *other, SpoolWriter **ret, Failure *f)
 
     target->references++;
     r = writer_new(target, ret);
-    return r < 0 ? failure_set(f, r, ERROR_SPOOL,
+    return r < 0 ? failure_set(f, r, number_of(r),
                        "%s: cannot create another file in the queue directory: %s", target->path,
                        strerrordesc_np(-r))
                  : 0;
@@ -173,7 +179,7 @@ int spool_writer_new_beside(SpoolWriter *other, SpoolWriter **ret, Failure *f)
 
 static int cannot_write(const SpoolWriter *w, int r, Failure *f)
 {
-    return failure_set(f, r, ERROR_SPOOL,
+    return failure_set(f, r, number_of(r),
         "%s: cannot write the message into the queue directory: %s; nothing was queued",
         w->target->path, strerrordesc_np(-r));
 }

@@ -54,12 +54,13 @@ static int get_handle(int fd, const char *name, char ret[static FILE_IDENTITY_HA
 
 int file_identity_of(const Spool *spool, int fd, const char *name, FileIdentity *ret)
 {
-    const unsigned mask = STATX_INO | STATX_BTIME | STATX_MTIME | STATX_SIZE;
+    const unsigned mask = STATX_INO | STATX_BTIME | STATX_MTIME | STATX_SIZE | STATX_UID;
     struct statx st;
 
     if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, mask, &st) < 0)
         return -errno;
-    *ret = (FileIdentity){.mtime = nanoseconds(&st.stx_mtime), .bytes = st.stx_size};
+    *ret = (FileIdentity){
+        .mtime = nanoseconds(&st.stx_mtime), .bytes = st.stx_size, .owner = st.stx_uid};
     if (spool->forgets_inodes)
         return 0;
     ret->inode = st.stx_ino;
@@ -82,9 +83,10 @@ int file_identity_append_line(Buffer *lines, usec_t now, const FileIdentity *i)
     char time[RFC3339_MAX];
 
     return buffer_appendf(lines,
-        "{\"time\":\"%s\",\"event\":\"" EVENT "\",\"file\":\"%llu/%llu/%s/%llu/%llu\"}\n",
+        "{\"time\":\"%s\",\"event\":\"" EVENT "\",\"file\":\"%llu/%llu/%s/%llu/%llu\","
+        "\"uid\":%u}\n",
         clock_format_rfc3339(now, time), (unsigned long long)i->inode, (unsigned long long)i->birth,
-        i->handle, (unsigned long long)i->mtime, (unsigned long long)i->bytes);
+        i->handle, (unsigned long long)i->mtime, (unsigned long long)i->bytes, i->owner);
 }
 
 /* Passes by a number and the slash, or the end of the text, behind it. */

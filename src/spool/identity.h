@@ -20,6 +20,7 @@ typedef struct FileIdentity {
     uint64_t bytes;
     char handle[FILE_IDENTITY_HANDLE_MAX]; /* the kernel's, with the inode's generation; "" for none
                                             */
+    uid_t owner; /* the user who queued it: told, and not compared, for it may be changed */
 } FileIdentity;
 
 /* Of the file `name` below the descriptor, links not followed; of the descriptor's own where `name`

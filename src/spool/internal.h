@@ -12,6 +12,8 @@
 #include "spool/scan.h"
 #include "spool/spool.h"
 
+typedef struct SpoolSpare SpoolSpare; /* a record to be, with room */
+
 struct Spool {
     int fd;
     char *path;
@@ -21,12 +23,15 @@ struct Spool {
     gid_t group;
     bool forgets_inodes; /* their numbers change while the file system is mounted (FUSE) */
     Closer *closer;      /* NULL without a worker */
+    SpoolSpare *spares;  /* that no claim has */
+    unsigned n_reserved; /* claims that have one */
 };
 
 struct SpoolClaim {
     Spool *spool;
     int fd; /* locked; -1 for a thing that cannot be opened and is on its way to `.failed` */
     uint64_t size;
+    uid_t owner; /* whose file it is */
     usec_t arrival;
     SpoolState from; /* where spool_release() puts it back */
     bool has_record;
@@ -37,12 +42,20 @@ struct SpoolClaim {
     ino_t record_inode; /* of the record that is known to be its own */
     uint64_t record_bytes;
     FileIdentity identity; /* of the message's file, once it was asked for */
+    SpoolSpare *spare;     /* NULL: none */
     SpoolHistory history;
     Buffer appended; /* lines that were appended by this claim, but for `deferred` ones */
     char id[SPOOL_NAME_MAX];
 };
 
+/* Of the names of files that are being written. */
+#define SPOOL_TEMPORARY_PREFIX ".tmp-"
+
 #define SPOOL_OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+/* Opens a file of the directory with SPOOL_OPEN_FLAGS, and none that is on another file system or
+ * behind a link. A descriptor or a negative errno: -EXDEV, -ELOOP. */
+int spool_open_at(const Spool *spool, const char *name, int flags);
 
 /* Renames without ever overwriting, on every file system. 0 or a negative errno. */
 int spool_rename(int directory_fd, const char *from, const char *to);
@@ -89,6 +102,11 @@ int spool_claim_bind(SpoolClaim *claim, Buffer *lines);
  * another file had come under the message's name, which is put back, or another negative errno;
  * then all is as it was. */
 int spool_claim_change_id(SpoolClaim *claim, SpoolState from, SpoolState to);
+
+/* Whether anybody has the file open for writing, but for this process by that descriptor: 1, 0, or
+ * -EACCES when it cannot be told. A lease for reading is granted only while nobody has. It is given
+ * back at once. */
+int spool_has_writer(int fd);
 
 /* Sets the record's modification time, by which the message is scheduled. 0 or a negative errno. */
 int spool_set_due(const Spool *spool, const char *id, usec_t next);
@@ -177,6 +195,18 @@ void spool_claim_remember(SpoolClaim *claim, const Buffer *lines);
  * claim's id or, when `elsewhere` or that is taken, under a new one, which the message gets too.
  * 0, or a negative errno with a Failure, and then all is as it was. */
 int spool_record_start_anew(SpoolClaim *claim, bool elsewhere, const Buffer *lines, Failure *f);
+
+/* ---- Room for a record, in spool/reserve.c. ---- */
+
+/* The claim's spare becomes its record, under that name. A descriptor; -EEXIST and the like; or
+ * -ENOSPC when it has none. */
+int spool_claim_use_spare(SpoolClaim *claim, const char *name);
+
+/* Gives the claim's room to whoever writes next; false when it has none. */
+bool spool_claim_spend_spare(SpoolClaim *claim);
+
+/* The claim ends: while others have spares, the next one may have its. */
+void spool_claim_unreserve(SpoolClaim *claim);
 
 /* ---- Filling a history. An address of NULL is none. 0 or -ENOMEM. ---- */
 int spool_history_add_delivered(SpoolHistory *history, const char *recipient);

@@ -33,9 +33,9 @@ int spool_record_open(const Spool *spool, const char *id, int flags, Failure *f)
 
     if (!spool_name_format_record(id, name))
         return failure_set(f, -EINVAL, ERROR_SPOOL, "%s: not the id of a message", id);
-    fd = openat(spool->fd, name, flags | SPOOL_OPEN_FLAGS);
+    fd = spool_open_at(spool, name, flags);
     if (fd < 0) {
-        r = -errno;
+        r = fd;
         if (r == -ENOENT)
             return r;
         return failure_set_errno(f, r,

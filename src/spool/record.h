@@ -9,6 +9,7 @@
  * records. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -64,6 +65,10 @@ bool spool_history_has(const SpoolHistory *history, const char *address);
 
 /* Whether that address has been refused for good, in the present life of the message. */
 bool spool_history_has_refused(const SpoolHistory *history, const char *address);
+
+/* A line as JSON; NULL, and 0, for one that is none, be it torn. The caller drops it. 0 or -ENOMEM.
+ */
+int spool_record_line_load(const char *line, size_t n, json_t **ret);
 
 /* Called with each line in turn, without its end; borrowed. Not 0 ends the reading. */
 typedef int (*SpoolLineHandler)(void *user, const char *line, size_t n);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -40,9 +41,40 @@ static RecordEvent event_of(const json_t *line)
     return name ? RECORD_UNKNOWN : RECORD_NOTHING;
 }
 
+/* Where memory is short for a part of a text jansson tells of another error, or of none, and has
+ * left a byte out: it is asked for by what it allocates with. */
+static _Thread_local bool memory_was_short;
+
+static void *allocate(size_t n)
+{
+    void *memory = malloc(n);
+
+    memory_was_short |= !memory;
+    return memory;
+}
+
+static void watch_memory(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
+int spool_record_line_load(const char *data, size_t n, json_t **ret)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, watch_memory);
+    memory_was_short = false;
+    *ret = json_loadb(data, n, 0, NULL);
+    if (!memory_was_short)
+        return 0;
+    json_decref(*ret);
+    *ret = NULL;
+    return -ENOMEM;
+}
+
 int record_line_parse(const char *data, size_t n, RecordEvent *ret_event, json_t **ret)
 {
-    json_error_t error;
+    int r;
 
     *ret = NULL;
     *ret_event = RECORD_NOTHING;
@@ -52,11 +84,10 @@ int record_line_parse(const char *data, size_t n, RecordEvent *ret_event, json_t
         *ret_event = RECORD_DEFERRED;
         return 0;
     }
-    *ret = json_loadb(data, n, 0, &error);
-    if (!*ret)
-        return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : 0;
-    *ret_event = event_of(*ret);
-    return 0;
+    r = spool_record_line_load(data, n, ret);
+    if (*ret)
+        *ret_event = event_of(*ret);
+    return r;
 }
 
 usec_t record_line_time(const json_t *line, const char *name)

@@ -152,8 +152,8 @@ static int open_directory(const char *path, Failure *f)
             path);
     if (r == -EACCES)
         return no_access(path, f);
-    return failure_set(
-        f, r, ERROR_SPOOL, "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+    return failure_set(f, r, error_is_common(r) ? error_from_errno(r) : ERROR_SPOOL,
+        "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
 }
 
 int spool_open(const char *path, Spool **ret, Failure *f)
@@ -213,6 +213,11 @@ int spool_directory_fd(const Spool *spool)
     return spool->fd;
 }
 
+uid_t spool_directory_owner(const Spool *spool)
+{
+    return spool->owner;
+}
+
 const char *spool_path(const Spool *spool)
 {
     return spool->path;
@@ -257,7 +262,25 @@ void spool_scan_free(SpoolScan *scan)
     free(scan);
 }
 
+static int give_entry(SpoolScan *scan, const char *name, size_t length, int result, SpoolEntry *ret)
+{
+    memcpy(scan->id, name, length);
+    scan->id[length] = '\0';
+    ret->id = scan->id;
+    return result;
+}
+
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
+{
+    int r;
+
+    do
+        r = spool_scan_next_any(scan, ret);
+    while (r == 2);
+    return r;
+}
+
+int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret)
 {
     for (;;) {
         const struct dirent *entry;
@@ -267,12 +290,12 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
         entry = readdir(scan->stream);
         if (!entry)
             return -errno;
-        if (!spool_name_parse(entry->d_name, &ret->state, &length) || length >= sizeof(scan->id))
-            continue;
-        memcpy(scan->id, entry->d_name, length);
-        scan->id[length] = '\0';
-        ret->id = scan->id;
-        return 1;
+        length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, SPOOL_TEMPORARY_PREFIX, strlen(SPOOL_TEMPORARY_PREFIX)) == 0 &&
+            length < sizeof(scan->id))
+            return give_entry(scan, entry->d_name, length, 2, ret);
+        if (spool_name_parse(entry->d_name, &ret->state, &length) && length < sizeof(scan->id))
+            return give_entry(scan, entry->d_name, length, 1, ret);
     }
 }
 
@@ -359,4 +382,24 @@ usec_t spool_next_attempt(const Spool *spool, const char *id)
         fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     return spool_file_time(&st.st_mtim);
+}
+
+bool spool_is_shared(const Spool *spool)
+{
+    struct stat st;
+
+    return fstat(spool->fd, &st) < 0 || (st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    if (!spool_name_format(id, state, name))
+        return -EINVAL;
+    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    *ret = st.st_uid;
+    return 0;
 }

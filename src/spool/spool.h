@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
@@ -25,6 +26,7 @@ void spool_free(Spool *spool);
 
 int spool_directory_fd(const Spool *spool); /* borrowed */
 const char *spool_path(const Spool *spool); /* borrowed */
+uid_t spool_directory_owner(const Spool *spool);
 
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
  * replaced, or a symbolic link anywhere in the path leads elsewhere now; or a negative errno. */
@@ -44,6 +46,26 @@ void spool_scan_free(SpoolScan *scan);
  * reported. */
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
 
+/* The same, and 2 with what a writer is writing, or has left: `id` is the file's name. */
+int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret);
+
+/* Removes what a crash has left and nobody has touched for a day: such a file, if nobody has it
+ * locked or open for writing; and a message that is sent, if it is not one that is kept (its record
+ * ends with `sent`). What cannot be removed stays. 1 when it cost more than a look at an inode,
+ * else 0. */
+int spool_clean_temporary(const Spool *spool, const char *name, usec_t now_realtime);
+int spool_clean_sent(const Spool *spool, const char *id, usec_t now_realtime);
+
+/* Opens the file of that message for reading, by whoever only looks at it: a regular file with one
+ * name in the directory's own file system, and nothing else. `ret` is what it is. A descriptor,
+ * which the caller closes, or a negative errno with a Failure. */
+int spool_open_message(
+    const Spool *spool, const char *id, SpoolState state, struct stat *ret, Failure *f);
+
+/* What the file of that message is, whatever it is: 0, or a negative errno, -ENOENT when it is
+ * gone, -EXDEV when another file system is mounted over it. */
+int spool_look_at(const Spool *spool, const char *id, SpoolState state, struct stat *ret);
+
 /* The state of that message: 0, -ENOENT when there is none, or another negative errno. Where
  * several messages share the id it is the one that the record belongs to. */
 int spool_find(const Spool *spool, const char *id, SpoolState *ret);
@@ -58,6 +80,12 @@ usec_t spool_next_attempt(const Spool *spool, const char *id);
 /* Has the disk read the beginning of that message's file, without waiting for it. For a message
  * that is to be claimed soon; whatever stands in the way shows then. */
 void spool_read_ahead(const Spool *spool, const char *id, SpoolState state);
+
+/* Whether others than the directory's owner may put files into it, by its mode. */
+bool spool_is_shared(const Spool *spool);
+
+/* The user whose message file it is. 0 or a negative errno. */
+int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret);
 
 /* ---- Claiming ---- */
 
@@ -76,6 +104,12 @@ typedef enum SpoolClaimResult {
                              to do. A change of its mode is an event: look again then */
 } SpoolClaimResult;
 
+/* What became of a thing that is no message. */
+typedef struct SpoolDefect {
+    char id[SPOOL_NAME_MAX]; /* what it is called now */
+    uid_t owner;             /* whose it is */
+} SpoolDefect;
+
 /* Claims `id`, whose file is in state `from` (SPOOL_QUEUED or SPOOL_DEFERRED): opens it without
  * following links or blocking, checks it, locks it, renames it to `.sending`. `settled` says that
  * an event already told that the writer is done, so that no settle time is needed where leases
@@ -84,14 +118,14 @@ typedef enum SpoolClaimResult {
  *
  * The record is not read: see spool_history_load().
  *
- * `ret_id` (SPOOL_NAME_MAX bytes, or NULL) is set for SPOOL_DEFECTIVE: what it is called now.
+ * `ret_defect` (or NULL) is set for SPOOL_DEFECTIVE.
  *
  * A SpoolClaimResult, or a negative errno with a Failure, after which the file is as it was:
  * error_is_common() tells a failure of our own (too many open files, read-only file system)
  * from one of this message (-EPERM: its record has got a second link, so that it may be another
  * message's). */
 int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bool settled,
-    usec_t now_realtime, SpoolClaim **ret, char *ret_id, Failure *f);
+    usec_t now_realtime, SpoolClaim **ret, SpoolDefect *ret_defect, Failure *f);
 
 typedef enum SpoolRecovery {
     SPOOL_ALIVE = 0, /* a live process holds it, or it is gone */
@@ -112,6 +146,7 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
 const char *spool_claim_id(const SpoolClaim *claim);
 int spool_claim_fd(const SpoolClaim *claim);          /* open for reading, owned by the claim */
 uint64_t spool_claim_size(const SpoolClaim *claim);   /* bytes */
+uid_t spool_claim_owner(const SpoolClaim *claim);     /* whose file it is */
 usec_t spool_claim_arrival(const SpoolClaim *claim);  /* modification time of the message file */
 SpoolState spool_claim_from(const SpoolClaim *claim); /* what it was claimed from */
 bool spool_claim_has_record(const SpoolClaim *claim);
@@ -119,6 +154,12 @@ bool spool_claim_has_record(const SpoolClaim *claim);
 /* Bytes of its record, 0 when there is none: what spool_history_load() will have to read. */
 uint64_t spool_claim_record_bytes(const SpoolClaim *claim);
 const Spool *spool_claim_spool(const SpoolClaim *claim);
+
+/* Makes sure of room to write down what becomes of so many recipients, in one transaction: for a
+ * message that some may have had when others have not. It costs nothing where such a message
+ * has just ended and others are under way. Writing uses it only where there is no other. 0, or a
+ * negative errno with a Failure: it is not to be sent now. */
+int spool_claim_reserve(SpoolClaim *claim, size_t recipients, Failure *f);
 
 /* ---- Ends of a claim. Each consumes the claim, but for one result of spool_complete(): 0 or a
  * negative errno with a Failure; on failure the file stays `.sending`, unlocked, and the next scan

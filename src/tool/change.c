@@ -54,7 +54,7 @@ static int change_all(Spool *spool, Change change, Applies applies)
             status = tool_fail(&one);
     }
     if (r < 0)
-        return tool_fail_number(ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r));
+        return tool_fail_queue(spool, r);
     return status;
 }
 

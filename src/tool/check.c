@@ -1,14 +1,17 @@
 /* outbox check: tries each relay step by step, up to the login, and says what it found and what to
  * do. Sends nothing. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "base/errors.h"
-#include "base/text.h"
 #include "tool/call.h"
 #include "tool/command.h"
 #include "tool/json.h"
+#include "tool/terminal.h"
+
+#define SHOWN_MAX 2000 /* bytes of what a stranger wrote */
 
 /* What was found out about a relay. Strings are owned. */
 typedef struct Finding {
@@ -34,9 +37,11 @@ static void finding_done(Finding *f)
     free(f->text);
 }
 
-static char *copy(const char *text)
+/* A copy of what there is to say; NULL for nothing. 0 or -ENOMEM. */
+static int copy(const char *text, char **ret)
 {
-    return text && text[0] ? text_printable(text, strlen(text), 2000) : NULL;
+    *ret = text && text[0] ? strdup(text) : NULL;
+    return text && text[0] && !*ret ? -ENOMEM : 0;
 }
 
 /* The outcome's text as a user is to see it. */
@@ -48,7 +53,7 @@ static char *with_codes(const DeliveryOutcome *outcome)
     return asprintf(&text, "%s%s", codes, outcome->text) < 0 ? NULL : text;
 }
 
-static char *name_extensions(const SmtpCapabilities *c)
+static int name_extensions(const SmtpCapabilities *c, char **ret)
 {
     static const struct {
         SmtpCapability flag;
@@ -68,26 +73,28 @@ static char *name_extensions(const SmtpCapabilities *c)
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         if (smtp_has(c, names[i].flag))
-            (void)buffer_appendf(&text, "%s%s", buffer_size(&text) > 0 ? " " : "", names[i].name);
-    return buffer_size(&text) > 0 ? strndup(buffer_data(&text), buffer_size(&text)) : NULL;
+            if (buffer_appendf(&text, "%s%s", buffer_size(&text) > 0 ? " " : "", names[i].name) < 0)
+                return -ENOMEM;
+    return buffer_append(&text, "", 1) ?: copy(buffer_data(&text), ret);
 }
 
 /* What the connection knows by now, however far it came. */
-static void gather(Finding *f, Connection *connection)
+static int gather(Finding *f, Connection *connection)
 {
     SmtpSession *session = connection_session(connection);
     const SmtpCapabilities *capabilities = session ? smtp_session_capabilities(session) : NULL;
+    int r;
 
-    f->address = copy(connection_address(connection));
-    f->tls = copy(connection_tls(connection));
     f->certificate = connection_describe_certificate(connection);
-    if (!capabilities)
-        return;
-    f->server = copy(capabilities->domain);
-    f->mechanisms = copy(capabilities->mechanisms);
-    f->extensions = name_extensions(capabilities);
+    r = copy(connection_address(connection), &f->address)
+            ?: copy(connection_tls(connection), &f->tls);
+    if (r < 0 || !capabilities)
+        return r;
     f->size_max = capabilities->size_max;
-    f->mechanism = copy(smtp_session_mechanism(session));
+    return copy(capabilities->domain, &f->server)
+               ?: copy(capabilities->mechanisms, &f->mechanisms)
+               ?: name_extensions(capabilities, &f->extensions)
+               ?: copy(smtp_session_mechanism(session), &f->mechanism);
 }
 
 /* What to do, one sentence. */
@@ -130,36 +137,43 @@ static int check_relay(Config *config, size_t index, bool verbose, Finding *f)
     f->relay = call.relay;
     if (r < 0)
         return r;
-    gather(f, call.connection);
     f->ok = r > 0;
-    if (f->ok) {
+    r = gather(f, call.connection);
+    if (f->ok)
         call_quit(&call);
-        return 0;
-    }
+    if (r < 0 || f->ok)
+        return r;
     f->stage = fault->stage;
     f->error = fault->error;
     f->text = with_codes(fault);
     f->hint = advice(call.relay, fault);
-    return 0;
+    return f->text ? 0 : -ENOMEM;
 }
 
 static void print_if(const char *label, const char *value)
 {
-    if (value)
-        printf("  %-12s %s\n", label, value);
+    if (!value)
+        return;
+    printf("  %-12s ", label);
+    (void)terminal_print(stdout, value, SHOWN_MAX);
+    putchar('\n');
 }
 
 static void print_certificate(const char *text)
 {
     for (const char *line = text; line && *line;
-         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-        printf("  %-12s %.*s\n", line == text ? "certificate" : "", (int)strcspn(line, "\n"), line);
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        printf("  %-12s ", line == text ? "certificate" : "");
+        (void)terminal_print_bytes(stdout, line, strcspn(line, "\n"), SHOWN_MAX);
+        putchar('\n');
+    }
 }
 
 static void print_fault(const Finding *f)
 {
-    printf("  FAILED at %s: %s\n  what to do: %s\n", delivery_stage_name(f->stage), f->text ?: "",
-        f->hint);
+    printf("  FAILED at %s: ", delivery_stage_name(f->stage));
+    (void)terminal_print(stdout, f->text, SHOWN_MAX);
+    printf("\n  what to do: %s\n", f->hint);
 }
 
 static void print_finding(const Finding *f)
@@ -205,15 +219,15 @@ static int check_one(Config *config, size_t index, bool verbose, json_t *array)
     if (r < 0)
         return tool_fail_number(error_from_errno(r), "cannot check relay %s: %s",
             config->relays[index].name, strerror(-r));
-    if (array)
-        (void)json_array_append_new(array, to_json(&f));
-    else
+    if (array && json_array_append_new(array, to_json(&f)) < 0)
+        return tool_fail_memory();
+    if (!array)
         print_finding(&f);
     if (f.ok)
         return EX_OK;
     fflush(stdout);
     return tool_fail_number(
-        f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text ?: "");
+        f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text);
 }
 
 static int check_all(Config *config, const char *only, bool json, bool verbose)
@@ -221,6 +235,8 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
     json_t *array = json ? json_array() : NULL;
     int status = EX_OK;
 
+    if (json && !array)
+        return tool_fail_memory();
     for (size_t i = 0; i < config->n_relays; i++)
         if (!only || strcmp(only, config->relays[i].name) == 0) {
             int one = check_one(config, i, verbose, array);
@@ -228,7 +244,7 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
             status = one != EX_OK ? one : status;
         }
     if (json && json_print(array) != EX_OK)
-        return EX_OSERR;
+        return EX_TEMPFAIL;
     return status;
 }
 

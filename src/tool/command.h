@@ -35,11 +35,20 @@ extern const Command command_adopt, command_check, command_command, command_conf
 
 /* ---- What commands share (common.c) ---- */
 
-/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text"; returns the exit
- * status that goes with the number. */
+/* What every program begins with: standard streams that are open, lines written whole, and writes
+ * to a broken pipe that fail. */
+void tool_begin(void);
+
+/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", fit for a
+ * terminal whatever is in it; returns the exit status that goes with the number, which is never
+ * EX_OK: a failure without a number is one of memory. */
 int tool_fail(const Failure *f);
 int tool_fail_about(const char *about, const Failure *f);
 int tool_fail_number(int number, const char *format, ...) _printf_(2, 3);
+int tool_fail_memory(void);
+
+/* The same for a negative errno of looking through the queue directory. */
+int tool_fail_queue(const Spool *spool, int error);
 
 /* For a wrong command line: says what, and how to get help. `command` NULL: none was named yet.
  * Returns EX_USAGE. */
@@ -79,8 +88,9 @@ int tool_load(const Tool *tool, Config **ret);
 
 /* The queue directory that `directory` (--directory) or else the configuration names, without a
  * look at the relays: a program that only queues need not be able to read their secrets. Caller
- * frees. 0 or an exit status. */
-int tool_directory(const Tool *tool, const char *directory, char **ret);
+ * frees. `ret_senders` (NULL: not wanted) are the configuration's rules for senders, a reference;
+ * NULL where there are none, or it was not looked at. 0 or an exit status. */
+int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders);
 
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
@@ -88,6 +98,6 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
 /* The id that an argument means, which may be the id or the name or path of the message's file. */
 void tool_bare_id(const char *argument, char ret_id[static SPOOL_NAME_MAX]);
 
-/* Writes what is still to be written to standard output: `status`, or EX_IOERR after having said
- * that it cannot be. */
+/* Writes what is still to be written to standard output: `status`; where it cannot be written, that
+ * is said, and EX_OK becomes EX_IOERR. */
 int tool_finish_output(int status);

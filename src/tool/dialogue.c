@@ -3,17 +3,9 @@
 
 #include <string.h>
 
-#include "base/text.h"
+#include "tool/terminal.h"
 
 #define LINE_MAX_SHOWN 4096
-
-static void print_printable(FILE *out, const char *line, size_t n)
-{
-    _cleanup_free_
-    char *printable = text_printable(line, n, LINE_MAX_SHOWN);
-
-    fputs(printable ?: "?", out);
-}
 
 void dialogue_print(void *user _unused_, SmtpTraceDirection direction, const char *line, size_t n)
 {
@@ -21,7 +13,7 @@ void dialogue_print(void *user _unused_, SmtpTraceDirection direction, const cha
         [SMTP_TRACE_CLIENT] = '>', [SMTP_TRACE_SERVER] = '<', [SMTP_TRACE_INFO] = '*'};
 
     fprintf(stderr, "%c ", marks[direction]);
-    print_printable(stderr, line, n);
+    (void)terminal_print_bytes(stderr, line, n, LINE_MAX_SHOWN);
     fputc('\n', stderr);
 }
 
@@ -32,12 +24,12 @@ void dialogue_print_reply(FILE *out, const char *about, const SmtpReply *reply)
     for (; at < end; at = next + 1) {
         next = memchr(at, '\n', (size_t)(end - at)) ?: end;
         if (about) {
-            print_printable(out, about, strlen(about));
+            (void)terminal_print(out, about, LINE_MAX_SHOWN);
             fputs(": ", out);
         }
         fprintf(out, "%d%c%s%s", reply->code, !about && next + 1 < end ? '-' : ' ', reply->enhanced,
             reply->enhanced[0] ? " " : "");
-        print_printable(out, at, (size_t)(next - at));
+        (void)terminal_print_bytes(out, at, (size_t)(next - at), LINE_MAX_SHOWN);
         fputc('\n', out);
     }
 }

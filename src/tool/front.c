@@ -1,7 +1,6 @@
 /* outbox, as programs call it: queues whole messages by itself, for that must cost no more than
  * writing them, and becomes outbox-full for all else. Must never need more libraries than that
  * takes. Called sendmail or mailq it does what programs expect of those. */
-#include <signal.h>
 #include <string.h>
 
 #include "tool/full.h"
@@ -24,14 +23,14 @@ static int run_tool(int argc, char **argv)
     argc -= optind;
     argv += optind;
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
-    return command_queue.run(&tool, &command_queue, argc, argv);
+    return tool_finish_output(command_queue.run(&tool, &command_queue, argc, argv));
 }
 
 int main(int argc, char **argv)
 {
     const char *name = tool_base_name(argv[0]);
 
-    signal(SIGPIPE, SIG_IGN);
+    tool_begin();
     if (strcmp(name, "sendmail") == 0)
         return sendmail_main(argc, argv);
     if (strcmp(name, "mailq") == 0)

@@ -32,6 +32,9 @@ int tool_become_full(char **argv)
 
     find_full(path);
     execv(path, argv);
+    if (error_is_common(-errno))
+        return tool_fail_number(
+            error_from_errno(errno), "cannot run %s: %s", path, strerror(errno));
     return tool_fail_number(
         ERROR_FILE, "cannot run %s: %s; install outbox completely", path, strerror(errno));
 }

@@ -32,7 +32,7 @@ static int words_add(Words *words, const char *word)
     const char **items = reallocarray(words->items, words->n + 2, sizeof(char *));
 
     if (!items)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+        return tool_fail_memory();
     words->items = items;
     items[words->n++] = word;
     items[words->n] = NULL;
@@ -233,13 +233,12 @@ int input_fail(const ToolInput *input, const Failure *f)
                                                       : tool_fail(f);
 }
 
-int input_check(const Buffer *start, int rest, Failure *f)
+int input_check(
+    const Buffer *start, int rest, InputMemory *bytes, Message **ret_message, Failure *f)
 {
-    _cleanup_(message_free_p) Message *message = NULL;
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
-    InputMemory bytes;
 
-    input_memory_init(&bytes, buffer_data(start), n);
-    bytes.base.size += rest >= 0 || n < buffer_size(start);
-    return message_open(&bytes.base, clock_realtime(), "new", &message, f);
+    input_memory_init(bytes, buffer_data(start), n);
+    bytes->base.size += rest >= 0 || n < buffer_size(start);
+    return message_open(&bytes->base, clock_realtime(), "new", ret_message, f);
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/input.h"
 #include "message/compose.h"
+#include "message/message.h"
 #include "tool/command.h"
 
 /* A NULL-terminated list of borrowed strings. */
@@ -110,8 +112,10 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
 int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure *f);
 
 /* Looks at the start as the daemon will at the whole, so that who queues garbage hears it at once:
- * 0, or a negative errno with a Failure. */
-int input_check(const Buffer *start, int rest, Failure *f);
+ * 0 with the message, whose header alone counts and which borrows `bytes` and `start`; or a
+ * negative errno with a Failure. */
+int input_check(
+    const Buffer *start, int rest, InputMemory *bytes, Message **ret_message, Failure *f);
 
 /* Says what is wrong with the message, and which file it is. Returns the exit status. */
 int input_fail(const ToolInput *input, const Failure *f);

@@ -126,6 +126,6 @@ int input_compose(const ToolInput *input, char **recipients, Buffer *ret_message
     if (r >= 0)
         r = compose_message(&compose, ret_message, &f);
     if (r == -ENOMEM)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+        return tool_fail_memory();
     return r < 0 ? tool_fail(&f) : 0;
 }

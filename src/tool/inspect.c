@@ -1,11 +1,9 @@
-/* Looking at messages for `list`, `show` and `status`. Must never lock, open for writing, or follow
- * a link. */
+/* Looking at messages for `list` and `show`. Must never lock, open for writing, or read what is no
+ * message of this queue. */
 #include "tool/inspect.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/errors.h"
 #include "message/message.h"
@@ -27,88 +25,125 @@ static int copy_envelope(const Envelope *envelope, Inspection *ret)
     return 0;
 }
 
-/* Sender and recipients; what stands in the way becomes the text. */
-static int inspect_envelope(const Spool *spool, const char *name, Inspection *ret)
+/* Why a message cannot be read becomes the text, unless it is something that others would meet too.
+ */
+static int cannot_inspect(int error, Failure *f, Inspection *ret)
+{
+    if (error == -ENOENT || error_is_common(error))
+        return error;
+    ret->text = TAKE_PTR(f->text);
+    return ret->text ? 0 : -ENOMEM;
+}
+
+static void note_file(const struct stat *st, Inspection *ret)
+{
+    ret->owner = st->st_uid;
+    ret->size = (uint64_t)st->st_size;
+    ret->arrival = (usec_t)st->st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st->st_mtim.tv_nsec / 1000;
+}
+
+/* Size, time, sender and recipients, all of one file. */
+static int inspect_message(const Spool *spool, Inspection *ret)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure f = {0};
     InputFile content;
-    _cleanup_close_ int fd =
-        openat(spool_directory_fd(spool), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int r = fd < 0 ? failure_set_errno(&f, -errno, "cannot open %s", name) : 0;
+    struct stat st = {0};
+    _cleanup_close_ int fd = spool_open_message(spool, ret->id, ret->state, &st, &f);
+    int r = fd;
 
-    if (r == -ENOENT)
-        return r;
+    if (fd < 0) {
+        if (spool_look_at(spool, ret->id, ret->state, &st) >= 0)
+            note_file(&st, ret);
+        return cannot_inspect(fd, &f, ret);
+    }
+    note_file(&st, ret);
     input_file_init(&content, fd, ret->size);
-    if (r >= 0)
-        r = message_open(&content.base, ret->arrival, ret->id, &message, &f);
-    if (r >= 0)
-        return copy_envelope(message_envelope(message), ret);
-    ret->text = TAKE_PTR(f.text);
-    return r == -ENOMEM ? r : 0;
+    r = message_open(&content.base, ret->arrival, ret->id, &message, &f);
+    return r < 0 ? cannot_inspect(r, &f, ret) : copy_envelope(message_envelope(message), ret);
+}
+
+/* 1 with the line as an object; 0 for one that is torn, which is no more than that; or -ENOMEM. */
+static int load_line(const char *text, size_t n, json_t **ret)
+{
+    int r = spool_record_line_load(text, n, ret);
+
+    return r < 0 ? r : json_is_object(*ret);
 }
 
 static int keep_line(void *user, const char *text, size_t n)
 {
-    json_t *line = json_loadb(text, n, 0, NULL);
-    int r = 0;
+    json_t *line;
+    int r = load_line(text, n, &line);
 
-    if (json_is_object(line)) /* a torn line is no more than that */
+    if (r > 0)
         r = json_array_append(user, line) < 0 ? -ENOMEM : 0;
     json_decref(line);
     return r;
 }
 
-json_t *inspect_record(const Spool *spool, const char *id, SpoolState state, Failure *f)
+int inspect_record(const Spool *spool, const char *id, SpoolState state, json_t **ret, Failure *f)
 {
     json_t *lines = json_array();
-    int r;
+    int r = lines ? spool_record_read(spool, id, state, keep_line, lines, f) : -ENOMEM;
 
-    if (!lines) {
-        (void)failure_set_errno(f, -ENOMEM, "%s/%s.status", spool_path(spool), id);
-        return NULL;
-    }
-    r = spool_record_read(spool, id, state, keep_line, lines, f);
     if (r == -ENOMEM)
         (void)failure_set_errno(f, r, "%s/%s.status", spool_path(spool), id);
-    if (r < 0) {
+    if (r < 0 && error_is_common(r)) {
         json_decref(lines);
-        return NULL;
+        return r;
     }
-    return lines;
+    *ret = lines;
+    return 0;
 }
 
 /* What a line tells of a failure, the codes in front, becomes `*user`. */
 static int keep_text(void *user, const char *data, size_t n)
 {
     char **kept = user, *text = NULL;
-    const char *event = NULL, *enhanced = "", *found = NULL;
-    json_t *line = json_loadb(data, n, 0, NULL);
-    int code = 0;
+    const char *event, *enhanced, *found;
+    json_t *line;
+    int code, r = load_line(data, n, &line);
 
-    (void)json_unpack(line, "{s?s, s?s, s?s, s?i}", "event", &event, "text", &found, "enhanced",
-        &enhanced, "code", &code);
+    if (r < 0)
+        return r;
+    event = json_string_value(json_object_get(line, "event"));
+    enhanced = json_string_value(json_object_get(line, "enhanced")) ?: "";
+    found = json_string_value(json_object_get(line, "text"));
+    code = (int)json_integer_value(json_object_get(line, "code"));
+    r = 0;
     if (found && event && strcmp(event, "delivered") != 0) {
         if (code == 0)
             text = strdup(found);
         else if (asprintf(&text, "%d %s%s%s", code, enhanced, *enhanced ? " " : "", found) < 0)
             text = NULL;
+        r = text ? 0 : -ENOMEM;
     }
     if (text) {
         free(*kept);
         *kept = text;
     }
     json_decref(line);
-    return 0;
+    return r;
 }
 
-/* The text of the last line that tells of a failure. */
-static char *last_text(const Spool *spool, const char *id, SpoolState state)
+/* The text of the last line that tells of a failure says more than any other; why the record cannot
+ * be read says less. */
+static int inspect_record_text(const Spool *spool, Inspection *ret)
 {
+    _cleanup_failure_ Failure f = {0};
     char *text = NULL;
+    int r = spool_record_read(spool, ret->id, ret->state, keep_text, &text, &f);
 
-    (void)spool_record_read(spool, id, state, keep_text, &text, NULL);
-    return text;
+    if (text) {
+        free(ret->text);
+        ret->text = text;
+    }
+    if (r < 0 && error_is_common(r))
+        return r;
+    if (r < 0 && r != -EINVAL && !ret->text) /* with a name so long there is no record */
+        ret->text = TAKE_PTR(f.text);
+    return 0;
 }
 
 static int inspect_history(const Spool *spool, Inspection *ret)
@@ -118,7 +153,7 @@ static int inspect_history(const Spool *spool, Inspection *ret)
 
     r = spool_history_load_id(spool, ret->id, ret->state, &history, NULL);
     if (r < 0)
-        return r == -ENOMEM ? r : 0;
+        return error_is_common(r) ? r : 0;
     ret->attempts = history.attempts;
     for (size_t i = 0; i < ret->n_recipients; i++)
         ret->n_delivered += spool_history_has(&history, ret->recipients[i]);
@@ -128,30 +163,14 @@ static int inspect_history(const Spool *spool, Inspection *ret)
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret)
 {
     Inspection inspection = {.id = strdup(id), .state = state};
-    char name[SPOOL_NAME_MAX];
-    struct stat st;
-    int r = inspection.id ? 0 : -ENOMEM;
+    int r = inspection.id ? inspect_message(spool, &inspection) : -ENOMEM;
 
-    if (r >= 0 && (!spool_name_format(id, state, name) ||
-                      fstatat(spool_directory_fd(spool), name, &st, AT_SYMLINK_NOFOLLOW) < 0))
-        r = -ENOENT;
-    if (r >= 0) {
-        inspection.size = (uint64_t)st.st_size;
-        inspection.arrival =
-            (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
-        inspection.next = state == SPOOL_DEFERRED ? spool_next_attempt(spool, id) : 0;
-        r = inspect_envelope(spool, name, &inspection);
-    }
     if (r >= 0)
         r = inspect_history(spool, &inspection);
-    if (r >= 0) {
-        char *text = last_text(spool, id, state);
-
-        if (text) {
-            free(inspection.text);
-            inspection.text = text;
-        }
-    }
+    if (r >= 0)
+        r = inspect_record_text(spool, &inspection);
+    if (r >= 0 && state == SPOOL_DEFERRED)
+        inspection.next = spool_next_attempt(spool, id);
     if (r < 0)
         inspection_done(&inspection);
     else
@@ -174,11 +193,14 @@ json_t *inspection_to_json(const Inspection *i)
 {
     json_t *recipients = json_array();
 
-    for (size_t n = 0; n < i->n_recipients; n++)
-        (void)json_array_append_new(recipients, json_text(i->recipients[n]));
-    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id", json_text(i->id),
-        "state", spool_state_name(i->state), "size", (json_int_t)i->size, "arrived",
-        json_time(i->arrival), "next", json_time(i->next), "attempts", (int)i->attempts, "sender",
-        json_text(i->sender), "recipients", recipients, "delivered", (int)i->n_delivered, "text",
-        json_text(i->text));
+    for (size_t n = 0; recipients && n < i->n_recipients; n++)
+        if (json_array_append_new(recipients, json_text(i->recipients[n])) < 0) {
+            json_decref(recipients);
+            recipients = NULL;
+        }
+    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id",
+        json_text(i->id), "state", spool_state_name(i->state), "uid", (json_int_t)i->owner, "size",
+        (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
+        "attempts", (int)i->attempts, "sender", json_text(i->sender), "recipients", recipients,
+        "delivered", (int)i->n_delivered, "text", json_text(i->text));
 }

@@ -10,6 +10,7 @@
 typedef struct Inspection {
     char *id;
     SpoolState state;
+    uid_t owner; /* the user who queued it */
     uint64_t size;
     usec_t arrival; /* realtime */
     usec_t next;    /* of a deferred message; 0 otherwise */
@@ -22,14 +23,16 @@ typedef struct Inspection {
                    when there is nothing to say */
 } Inspection;
 
-/* 0; -ENOENT when the message has gone meanwhile; another negative errno when memory is short. A
- * file that cannot be read or is no message is no failure: `text` says so. */
+/* 0; -ENOENT when the message has gone meanwhile; another negative errno when memory, descriptors
+ * and the like are short. A file that cannot be read or is no message is no failure: `text` says
+ * so. */
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret);
 void inspection_done(Inspection *inspection);
 
-/* As a JSON object: id, state, size, arrived, next, attempts, sender, recipients, delivered, text.
- * NULL when memory is short. */
+/* As a JSON object: id, state, uid, size, arrived, next, attempts, sender, recipients, delivered,
+ * text. NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);
 
-/* The lines of the record as an array of objects, empty when there is none; NULL with a Failure. */
-json_t *inspect_record(const Spool *spool, const char *id, SpoolState state, Failure *f);
+/* The lines of the record as an array of objects, empty when there is none that can be read. 0, or
+ * a negative errno with a Failure when memory and the like are short. */
+int inspect_record(const Spool *spool, const char *id, SpoolState state, json_t **ret, Failure *f);

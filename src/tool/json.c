@@ -1,11 +1,12 @@
 /* Values for --json. */
 #include "tool/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-#include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "tool/command.h"
@@ -30,13 +31,20 @@ json_t *json_time(usec_t realtime)
     return realtime == 0 ? json_null() : json_string(clock_format_rfc3339(realtime, text));
 }
 
+int json_write(const json_t *json, size_t flags)
+{
+    if (isatty(STDOUT_FILENO))
+        flags |= JSON_ENSURE_ASCII;
+    return json_dumpf(json, stdout, flags) < 0 && !ferror(stdout) ? -ENOMEM : 0;
+}
+
 int json_print(json_t *json)
 {
-    int r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
+    int r = json ? json_write(json, JSON_INDENT(2)) : -ENOMEM;
 
     json_decref(json);
-    if (!json)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+    if (r < 0)
+        return tool_fail_memory();
     putchar('\n');
-    return r == 0 ? EX_OK : tool_fail_number(ERROR_FILE, "cannot write to standard output");
+    return EX_OK;
 }

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/errors.h"
-#include "base/text.h"
 #include "tool/command.h"
 #include "tool/inspect.h"
+#include "tool/json.h"
+#include "tool/terminal.h"
 
 typedef struct Listing {
     bool json;
@@ -30,25 +30,16 @@ static void format_age(usec_t from, usec_t to, char text[static 16])
         snprintf(text, 16, "%ud", (unsigned)MIN(seconds / 86400, (usec_t)99999));
 }
 
-/* Prints at least `width` columns, as far as a character is one. */
-static void print_printable(const char *text, size_t max, int width)
-{
-    _cleanup_free_
-    char *printable = text_printable(text, strlen(text), max);
-
-    printf("%-*s", width, printable ?: "?");
-}
-
 static void print_people(const Inspection *i)
 {
-    print_printable(!i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320, 0);
+    (void)terminal_print(stdout, !i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320);
     fputs("  ", stdout);
-    print_printable(i->n_recipients > 0 ? i->recipients[0] : "?", 320, 0);
+    (void)terminal_print(stdout, i->n_recipients > 0 ? i->recipients[0] : "?", 320);
     if (i->n_recipients > 1)
         printf(" and %zu more", i->n_recipients - 1);
     if (i->text) {
         fputs("\n    ", stdout);
-        print_printable(i->text, 500, 0);
+        (void)terminal_print(stdout, i->text, 500);
     }
     putchar('\n');
 }
@@ -66,7 +57,7 @@ static void print_row(const Inspection *i, usec_t now)
         snprintf(next, sizeof(next), "now");
     else if (i->state == SPOOL_DEFERRED)
         format_age(now, i->next, next);
-    print_printable(i->id, 200, 29);
+    terminal_print_padded(stdout, i->id, 1020, 29);
     printf(
         FIGURES, spool_state_name(i->state), age, (unsigned long long)i->size, i->attempts, next);
     print_people(i);
@@ -75,13 +66,14 @@ static void print_row(const Inspection *i, usec_t now)
 static int print_json(const Inspection *i, bool first)
 {
     json_t *json = inspection_to_json(i);
+    int r;
 
     if (!json)
         return -ENOMEM;
     fputs(first ? "[\n" : ",\n", stdout);
-    (void)json_dumpf(json, stdout, JSON_COMPACT);
+    r = json_write(json, JSON_COMPACT);
     json_decref(json);
-    return 0;
+    return r;
 }
 
 static int list_entry(const Spool *spool, const SpoolEntry *entry, Listing *listing, usec_t now)
@@ -124,7 +116,7 @@ static int list(const Spool *spool, Listing *listing)
     if (listing->json)
         puts(listing->shown == 0 ? "[]" : "\n]");
     if (r < 0)
-        return tool_fail_number(ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r));
+        return tool_fail_queue(spool, r);
     return EX_OK;
 }
 

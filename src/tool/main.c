@@ -1,7 +1,6 @@
 /* outbox-full: finds the command and runs it. */
 #include "config.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -83,13 +82,13 @@ int main(int argc, char **argv)
 {
     _cleanup_(tool_done) Tool tool = {0};
 
-    signal(SIGPIPE, SIG_IGN);
+    tool_begin();
     switch (tool_read_options(&tool, argc, argv, false)) {
     case TOOL_RUN: return tool_finish_output(run_command(&tool, argc - optind, argv + optind));
     case TOOL_HELP: return tool_finish_output(print_help());
     case TOOL_VERSION: return tool_finish_output(print_version());
     case TOOL_NO_COMMAND: return tool_usage(NULL, "a command is missing");
     case TOOL_WRONG: return EX_USAGE;
-    default: return tool_fail_number(ERROR_MEMORY, "no memory is left");
+    default: return tool_fail_memory();
     }
 }

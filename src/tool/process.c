@@ -20,7 +20,9 @@
 #include "spool/closer.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
+#include "tool/terminal.h"
 
+#define SHOWN_MAX 2000        /* bytes of what a stranger wrote */
 #define READER_LIMIT_MSEC 100 /* for whoever reads the output, once a signal has come */
 
 typedef struct Processing {
@@ -34,7 +36,7 @@ typedef struct Processing {
     size_t sent, deferred, failed;
     bool fails_at_once; /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
     int fault_error;    /* of the relay that ended it; 0: none did */
-    bool trouble;
+    int trouble_status; /* of what stands in the way on this machine; EX_OK: nothing did */
     bool output_lost, errors_lost; /* nobody reads standard output, or standard error */
 } Processing;
 
@@ -73,7 +75,8 @@ static void check_output(Processing *p)
     if (p->output_lost || !ferror(stdout))
         return;
     clearerr(stdout); /* said here */
-    p->output_lost = p->trouble = true;
+    p->output_lost = true;
+    p->trouble_status = EX_IOERR;
     if (may_print(p, STDERR_FILENO))
         (void)tool_fail_number(ERROR_FILE,
             "cannot write to standard output: %s; no more messages are taken, and those in flight "
@@ -94,8 +97,12 @@ static void print_delivered(Processing *p, const OutcomeReport *report, const ch
 
     if (!may_print(p, STDOUT_FILENO))
         return;
-    printf("%s: %s delivered by %s: %s%s\n", report->id, recipient, report->relay,
-        delivery_format_codes(report->outcome, codes), report->outcome->text);
+    (void)terminal_print(stdout, report->id, SHOWN_MAX);
+    fputs(": ", stdout);
+    (void)terminal_print(stdout, recipient, SHOWN_MAX);
+    printf(" delivered by %s: %s", report->relay, delivery_format_codes(report->outcome, codes));
+    (void)terminal_print(stdout, report->outcome->text, SHOWN_MAX);
+    putchar('\n');
     check_output(p);
 }
 
@@ -168,7 +175,8 @@ static void on_problem(void *user, const ProblemReport *report)
 {
     Processing *p = user;
 
-    p->trouble = true;
+    p->trouble_status =
+        error_status(report->failure->number) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_IOERR;
     if (report->pauses)
         stop(p, p->stop_timeout);
     if (!may_print(p, STDERR_FILENO))
@@ -258,8 +266,8 @@ static int exit_status(const Processing *p)
 {
     if (p->fault_error != 0)
         return error_status(p->fault_error);
-    if (p->trouble)
-        return EX_IOERR;
+    if (p->trouble_status != EX_OK)
+        return p->trouble_status;
     if (p->deferred > 0)
         return EX_TEMPFAIL;
     return p->failed > 0 ? EX_UNAVAILABLE : EX_OK;

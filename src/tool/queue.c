@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -17,9 +18,9 @@ typedef int (*Sink)(SpoolWriter *writer, const void *data, size_t n, Failure *f)
 
 static int to_stdout(SpoolWriter *writer _unused_, const void *data, size_t n, Failure *f)
 {
-    int r = file_write_all(STDOUT_FILENO, data, n);
-
-    return r < 0 ? failure_set_errno(f, r, "cannot write to standard output") : 0;
+    return fwrite(data, 1, n, stdout) == n
+               ? 0
+               : failure_set(f, -EIO, ERROR_FILE, "cannot write to standard output");
 }
 
 static int copy(Sink sink, SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
@@ -43,10 +44,41 @@ int queue_write(SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
     return copy(spool_writer_write, writer, start, rest, f);
 }
 
-int queue_message(const char *directory, const Buffer *start, int rest, char **ret_path, Failure *f)
+int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
+{
+    struct stat st;
+    int status = tool_directory(tool, directory, &ret->directory, &ret->senders);
+
+    if (status != 0)
+        return status;
+    /* Where there is none the writer says so. */
+    ret->owner = ret->senders && stat(ret->directory, &st) == 0 ? st.st_uid : FILE_OWNER_UNKNOWN;
+    return 0;
+}
+
+void queue_target_done(QueueTarget *target)
+{
+    free(target->directory);
+    (void)sender_rules_unref(target->senders);
+}
+
+int queue_check(const QueueTarget *target, const Buffer *start, int rest, Failure *f)
+{
+    _cleanup_(message_free_p) Message *message = NULL;
+    InputMemory bytes;
+    int r = input_check(start, rest, &bytes, &message, f);
+
+    if (r < 0)
+        return r;
+    return sender_rules_check(
+        target->senders, geteuid(), target->owner, message_envelope(message)->sender, f);
+}
+
+int queue_message(
+    const QueueTarget *target, const Buffer *start, int rest, char **ret_path, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
-    int r = spool_writer_new(directory, &writer, f);
+    int r = spool_writer_new(target->directory, &writer, f);
 
     if (r >= 0)
         r = queue_write(writer, start, rest, f);
@@ -57,24 +89,25 @@ static int queue_one(
     const Command *command, const ToolInput *input, const char *directory, char **recipients)
 {
     bool print = directory && strcmp(directory, "*") == 0;
+    _cleanup_queue_target_ QueueTarget target = {0};
     _cleanup_buffer_ Buffer start = {0};
     _cleanup_failure_ Failure f = {0};
     _cleanup_close_ int rest = -1;
     _cleanup_free_
-    char *target = NULL, *path = NULL;
+    char *path = NULL;
     int r, status;
 
-    status = print ? 0 : tool_directory(input->tool, directory, &target);
+    status = print ? 0 : queue_target_open(input->tool, directory, &target);
     if (status == 0)
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    if (input_check(&start, rest, &f) < 0)
+    if (queue_check(&target, &start, rest, &f) < 0)
         return input_fail(input, &f);
     r = print ? copy(to_stdout, NULL, &start, rest, &f)
-              : queue_message(target, &start, rest, &path, &f);
+              : queue_message(&target, &start, rest, &path, &f);
     if (r < 0)
-        return tool_fail(&f);
+        return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)
         puts(path);
     return EX_OK;
@@ -83,8 +116,7 @@ static int queue_one(
 static int queue_files(
     const Command *command, const ToolInput *input, const char *directory, char **files)
 {
-    _cleanup_free_
-    char *path = NULL;
+    _cleanup_queue_target_ QueueTarget target = {0};
     int status;
 
     if (input->has_parts || input->raw)
@@ -92,8 +124,8 @@ static int queue_files(
                                    "--from, --return-path, --to, --cc and --bcc go with it");
     if (!*files)
         return tool_usage(command, "the batch has no file");
-    status = tool_directory(input->tool, directory, &path);
-    return status != 0 ? status : queue_batch(input, path, files);
+    status = queue_target_open(input->tool, directory, &target);
+    return status != 0 ? status : queue_batch(input, &target, files);
 }
 
 static int run_queue(const Tool *tool, const Command *command, int argc, char **argv)

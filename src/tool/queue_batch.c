@@ -75,9 +75,9 @@ static size_t group_max(void)
     return MIN((size_t)(limit.rlim_cur - OTHER_DESCRIPTORS), (size_t)GROUP_MAX);
 }
 
-int queue_batch(const ToolInput *input, const char *directory, char **files)
+int queue_batch(const ToolInput *input, const QueueTarget *target, char **files)
 {
-    Group group = {.directory = directory, .max = group_max()};
+    Group group = {.directory = target->directory, .max = group_max()};
     char *none[] = {NULL};
 
     for (; *files; files++) {
@@ -87,7 +87,7 @@ int queue_batch(const ToolInput *input, const char *directory, char **files)
         int r = input_open_file(input, *files, none, &start, &rest, &f);
 
         if (r >= 0)
-            r = input_check(&start, rest, &f);
+            r = queue_check(target, &start, rest, &f);
         if (r >= 0)
             r = add(&group, *files, &start, rest, &f);
         if (r < 0)

@@ -48,7 +48,7 @@ static int check_argument(const Saying *saying, const char *argument)
     char *shown = text_printable(argument, strlen(argument), 80);
 
     if (!line || !shown)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+        return tool_fail_memory();
     if (argument[strspn(argument, " ")] == '\0')
         return tool_usage(saying->command, "an argument is empty");
     if (has_control(argument))
@@ -175,11 +175,11 @@ static int say_and_print(const Tool *tool, Saying *saying, bool json)
     if (json) {
         saying->answers = json_array();
         if (!saying->answers)
-            return tool_fail_number(ERROR_MEMORY, "no memory is left");
+            return tool_fail_memory();
     }
     status = say(config, saying);
     if (json && json_print(saying->answers) != EX_OK)
-        return EX_OSERR;
+        return EX_TEMPFAIL;
     return status;
 }
 

@@ -14,8 +14,10 @@
 #include "tool/call.h"
 #include "tool/input.h"
 #include "tool/progress.h"
+#include "tool/terminal.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
+#define SHOWN_MAX 2000   /* bytes of what a stranger wrote */
 #define ID_CHARACTERS 13 /* random; the Message-ID of a message without one is made from it */
 
 typedef struct Sending {
@@ -110,6 +112,15 @@ static void say_fault(Sending *s, const Call *call, const DeliveryOutcome *fault
     s->fault_said = true;
 }
 
+static void print_delivered(
+    const char *address, const char *relay, const char *codes, const char *text)
+{
+    (void)terminal_print(stdout, address, SHOWN_MAX);
+    printf(" delivered by %s: %s", relay, codes);
+    (void)terminal_print(stdout, text, SHOWN_MAX);
+    putchar('\n');
+}
+
 /* For a recipient that met the relay's fault another relay may do. */
 static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
 {
@@ -128,7 +139,7 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
     }
     delivery_format_codes(o, codes);
     if (o->kind == DELIVERY_DELIVERED)
-        printf("%s delivered by %s: %s%s\n", address, call->relay->name, codes, o->text);
+        print_delivered(address, call->relay->name, codes, o->text);
     else
         (void)tool_fail_number(o->error, "%s %s by %s at %s: %s%s", address,
             delivery_kind_name(o->kind == DELIVERY_CUT_OFF ? DELIVERY_DEFERRED : o->kind),
@@ -243,7 +254,7 @@ static int send_input(
     recipients = calloc(envelope->n_recipients, sizeof(SmtpRecipient));
     done = calloc(envelope->n_recipients, sizeof(bool));
     if (!recipients || !done)
-        return tool_fail_number(ERROR_MEMORY, "no memory is left");
+        return tool_fail_memory();
     for (size_t i = 0; i < envelope->n_recipients; i++)
         recipients[i] = (SmtpRecipient){.address = envelope->recipients[i].address,
             .parameters = envelope->recipients[i].parameters};

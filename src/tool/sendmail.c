@@ -89,7 +89,7 @@ static int cut_input(Failure *f)
 }
 
 static int queue(
-    const SendmailOptions *options, const char *directory, char **recipients, Failure *f)
+    const SendmailOptions *options, const QueueTarget *target, char **recipients, Failure *f)
 {
     _cleanup_buffer_ Buffer start = {0}, message = {0};
     _cleanup_close_ int rest = -1;
@@ -102,22 +102,21 @@ static int queue(
     if (r >= 0)
         r = sendmail_address(options, recipients, &start, &message, f);
     if (r >= 0)
-        r = input_check(&message, rest, f);
-    return r < 0 ? r : queue_message(directory, &message, rest, &path, f);
+        r = queue_check(target, &message, rest, f);
+    return r < 0 ? r : queue_message(target, &message, rest, &path, f);
 }
 
 static int queue_input(const SendmailOptions *options, char **recipients)
 {
     const char *none[] = {NULL};
     const Tool tool = {.config_path = options->config_path, .overrides = none};
+    _cleanup_queue_target_ QueueTarget target = {0};
     _cleanup_failure_ Failure f = {0};
-    _cleanup_free_
-    char *directory = NULL;
-    int status = tool_directory(&tool, NULL, &directory);
+    int status = queue_target_open(&tool, NULL, &target);
 
     if (status != 0)
         return status;
-    return queue(options, directory, recipients, &f) < 0 ? tool_fail(&f) : EX_OK;
+    return queue(options, &target, recipients, &f) < 0 ? tool_fail(&f) : EX_OK;
 }
 
 static int run(SendmailOptions *options, int argc, char **argv)

@@ -1,31 +1,51 @@
 /* outbox show: all about one message: envelope, every line of its record, and its content on
  * demand. */
 #include <errno.h>
-#include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
-#include "base/text.h"
 #include "tool/command.h"
 #include "tool/inspect.h"
 #include "tool/json.h"
+#include "tool/terminal.h"
 
 static void print_line(const char *label, const char *text)
 {
-    _cleanup_free_
-    char *printable = text_printable(text, strlen(text), 2000);
-
-    printf("%-11s %s\n", label, printable ?: "?");
+    printf("%-11s ", label);
+    (void)terminal_print(stdout, text, 2000);
+    putchar('\n');
 }
 
-static void print_inspection(const Inspection *i)
+/* By name too, where the user has one. 0 or an exit status. */
+static int print_owner(uid_t owner)
+{
+    const struct passwd *user;
+    char text[64];
+
+    errno = 0;
+    user = getpwuid(owner);
+    if (!user && errno == ENOMEM)
+        return tool_fail_memory();
+    snprintf(text, sizeof(text), user ? "%u (%.40s)" : "%u", owner, user ? user->pw_name : "");
+    print_line("User:", text);
+    return 0;
+}
+
+static int print_inspection(const Inspection *i)
 {
     char time[RFC3339_MAX];
+    int status;
 
     print_line("Id:", i->id);
     print_line("State:", spool_state_name(i->state));
+    status = print_owner(i->owner);
+    if (status != 0)
+        return status;
     print_line("Arrived:", clock_format_rfc3339(i->arrival, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)
@@ -38,6 +58,28 @@ static void print_inspection(const Inspection *i)
         print_line(n == 0 ? "Recipients:" : "", i->recipients[n]);
     if (i->text)
         print_line("Last:", i->text);
+    return 0;
+}
+
+/* "  NAME=VALUE", unless the value says nothing; without a name the value alone. */
+static void print_member(const char *name, const json_t *value)
+{
+    bool is_text = json_is_string(value);
+
+    if (!name && !is_text)
+        fputs("?", stdout);
+    if (is_text ? name && json_string_length(value) == 0 : json_integer_value(value) == 0)
+        return;
+    if (name) {
+        fputs("  ", stdout);
+        (void)terminal_print(stdout, name, 100);
+        putchar('=');
+    }
+    if (is_text)
+        (void)terminal_print_bytes(
+            stdout, json_string_value(value), json_string_length(value), 1000);
+    else
+        printf("%lld", (long long)json_integer_value(value));
 }
 
 /* One line of the record: time and event first, the rest as it comes. */
@@ -46,43 +88,44 @@ static void print_record_line(json_t *line)
     const char *name;
     json_t *value;
 
-    printf("%s  %s", json_string_value(json_object_get(line, "time")) ?: "?",
-        json_string_value(json_object_get(line, "event")) ?: "?");
-    json_object_foreach(line, name, value)
-    {
-        _cleanup_free_
-        char *printable = NULL;
-
-        if (strcmp(name, "time") == 0 || strcmp(name, "event") == 0)
-            continue;
-        if (json_is_integer(value) && json_integer_value(value) != 0)
-            printf("  %s=%lld", name, (long long)json_integer_value(value));
-        else if (json_is_string(value) && json_string_length(value) > 0) {
-            printable = text_printable(json_string_value(value), json_string_length(value), 1000);
-            printf("  %s=%s", name, printable ?: "?");
-        }
-    }
+    print_member(NULL, json_object_get(line, "time"));
+    fputs("  ", stdout);
+    print_member(NULL, json_object_get(line, "event"));
+    json_object_foreach(
+        line, name, value) if (strcmp(name, "time") != 0 && strcmp(name, "event") != 0)
+        print_member(name, value);
     putchar('\n');
+}
+
+/* As it is, but for a terminal. */
+static void print_piece(const char *data, size_t n, bool terminal)
+{
+    if (terminal)
+        terminal_print_lines(stdout, data, n);
+    else
+        fwrite(data, 1, n, stdout);
 }
 
 static int print_content(const Spool *spool, const Inspection *i)
 {
-    char name[SPOOL_NAME_MAX], data[65536];
-    _cleanup_close_ int fd = -1;
+    bool terminal = isatty(STDOUT_FILENO);
+    _cleanup_failure_ Failure f = {0};
+    char data[65536];
+    struct stat st;
+    _cleanup_close_ int fd = spool_open_message(spool, i->id, i->state, &st, &f);
     ssize_t n;
 
-    if (!spool_name_format(i->id, i->state, name))
-        return tool_fail_number(ERROR_SPOOL, "%s is too long", i->id);
-    fd = openat(spool_directory_fd(spool), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return tool_fail_number(
-            ERROR_FILE, "cannot open %s/%s: %s", spool_path(spool), name, strerror(errno));
-    while ((n = read(fd, data, sizeof(data))) > 0)
-        if (fwrite(data, 1, (size_t)n, stdout) != (size_t)n)
-            return tool_fail_number(ERROR_FILE, "cannot write: %s", strerror(errno));
-    return n < 0 ? tool_fail_number(ERROR_FILE, "cannot read %s/%s: %s", spool_path(spool), name,
-                       strerror(errno))
-                 : EX_OK;
+        return tool_fail(&f);
+    while (!ferror(stdout) && (n = read(fd, data, sizeof(data))) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return tool_fail_number(error_from_errno(errno), "cannot read %s.%s in %s: %s", i->id,
+                spool_state_name(i->state), spool_path(spool), strerror(errno));
+        print_piece(data, (size_t)n, terminal);
+    }
+    return EX_OK;
 }
 
 static int print_json(const Inspection *i, json_t *record)
@@ -98,10 +141,12 @@ static int print_json(const Inspection *i, json_t *record)
 
 static int print_text(const Inspection *i, json_t *record)
 {
+    int status = print_inspection(i);
     json_t *line;
     size_t n;
 
-    print_inspection(i);
+    if (status != 0)
+        return status;
     if (json_array_size(record) > 0)
         putchar('\n');
     json_array_foreach(record, n, line) print_record_line(line);
@@ -119,17 +164,20 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
     _cleanup_failure_ Failure f = {0};
     SpoolState state;
     json_t *record;
-    int status;
+    int status, r = spool_find(spool, id, &state);
 
-    if (spool_find(spool, id, &state) < 0 || inspect(spool, id, state, &i) < 0)
+    if (r >= 0)
+        r = inspect(spool, id, state, &i);
+    if (r < 0 && r != -ENOENT)
+        return tool_fail_queue(spool, r);
+    if (r < 0)
         return tool_fail_number(ERROR_FILE,
             "there is no message %s in %s: it has been delivered, deleted, or never was there; "
             "`outbox list` shows those there are",
             id, spool_path(spool));
     if (options->content)
         return print_content(spool, &i);
-    record = inspect_record(spool, id, state, &f);
-    if (!record)
+    if (inspect_record(spool, id, state, &record, &f) < 0)
         return tool_fail(&f);
     status = options->json ? print_json(&i, record) : print_text(&i, record);
     json_decref(record);

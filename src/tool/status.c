@@ -1,15 +1,13 @@
 /* outbox status: the queue in a few figures. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
 #include "base/clock.h"
-#include "base/errors.h"
-#include "base/text.h"
 #include "tool/command.h"
 #include "tool/json.h"
+#include "tool/terminal.h"
 
 typedef struct StateFigures {
     size_t messages;
@@ -25,12 +23,10 @@ typedef struct Figures {
 static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
 {
     StateFigures *state = &figures->states[entry->state];
-    char name[SPOOL_NAME_MAX];
     struct stat st;
     usec_t time;
 
-    if (!spool_name_format(entry->id, entry->state, name) ||
-        fstatat(spool_directory_fd(spool), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (spool_look_at(spool, entry->id, entry->state, &st) < 0)
         return; /* gone meanwhile */
     time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
     state->messages++;
@@ -56,19 +52,15 @@ static int gather(const Spool *spool, Figures *figures)
         return tool_fail(&f);
     while ((r = spool_scan_next(scan, &entry)) > 0)
         count(spool, &entry, figures);
-    return r < 0 ? tool_fail_number(
-                       ERROR_SPOOL, "cannot read %s: %s", spool_path(spool), strerror(-r))
-                 : 0;
+    return r < 0 ? tool_fail_queue(spool, r) : 0;
 }
 
 static void print_text(const Spool *spool, const Figures *figures)
 {
-    const char *path = spool_path(spool);
-    _cleanup_free_
-    char *printable = text_printable(path, strlen(path), 4096);
     char time[RFC3339_MAX];
 
-    printf("%s\n", printable ?: "?");
+    (void)terminal_print(stdout, spool_path(spool), 4096);
+    putchar('\n');
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];
 
@@ -95,7 +87,10 @@ static int print_json(const Spool *spool, const Figures *figures)
         json_t *object = json_pack("{s:I, s:I, s:o}", "messages", (json_int_t)state->messages,
             "bytes", (json_int_t)state->bytes, "oldest", json_time(state->oldest));
 
-        (void)json_object_set_new(json, spool_state_name(s), object);
+        if (json_object_set_new(json, spool_state_name(s), object) < 0) {
+            json_decref(json);
+            return json_print(NULL);
+        }
     }
     return json_print(json);
 }

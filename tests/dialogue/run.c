@@ -123,6 +123,13 @@ static void check_facts(Run *run, const DeliveryOutcome *outcome)
         fail(run, "%s without an error", delivery_kind_name(outcome->kind));
 }
 
+/* A reply to MAIL may be told only when it is known that nothing more comes. */
+static bool may_be_told_late(const DeliveryOutcome *outcome)
+{
+    return outcome->kind == DELIVERY_CUT_OFF ||
+           (outcome->kind != DELIVERY_DELIVERED && outcome->stage == STAGE_MAIL);
+}
+
 /* Nothing is delivered but by a whole 2yz reply that came just now, and nothing is judged by a
  * connection that was lost. */
 static void check_outcome(Run *run, const DeliveryOutcome *outcome)
@@ -131,7 +138,7 @@ static void check_outcome(Run *run, const DeliveryOutcome *outcome)
     size_t n = buffer_size(&run->last_line);
 
     check_facts(run, outcome);
-    if (run->lost && outcome->kind != DELIVERY_CUT_OFF)
+    if (run->lost && !may_be_told_late(outcome))
         fail(run, "%s after the connection was lost", delivery_kind_name(outcome->kind));
     if (outcome->kind != DELIVERY_DELIVERED)
         return;

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,9 +268,80 @@ class Unit(unittest.TestCase):
         self.wait_copy("eight@lab.test")
         self.assertNotIn(PASSWORD, json.dumps(journal()))
 
+    def password_file(self, mode, group):
+        path = pathlib.Path("/etc/outbox/password")
+        path.write_text(PASSWORD + "\n", encoding="ascii")
+        shutil.chown(path, "root", group)
+        path.chmod(mode)
+        relay = self.lab.relay("submission", name="relay", password_file=path)
+        del relay["password"]
+        authority = pathlib.Path("/etc/outbox/ca.pem")
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        configure({**relay, "tls_ca_file": authority})
+        return path
+
+    def test_upgrade_closes_the_password_to_those_who_queue(self):
+        path = self.password_file(0o640, "outbox")
+        self.assertIn(PASSWORD, run("cat", path, user="alice"))
+        said = run("/usr/sbin/outboxd", "--check", status=78)
+        self.assertIn("whose members may queue, can read the secret", said)
+        run("systemd-tmpfiles", "--create", "outbox-tmpfiles.conf")
+        self.assertIn("denied", run("cat", path, user="alice", status=None))
+        run("systemctl", "restart", "outboxd")
+        self.drop("upgraded", message(to=["twelve@lab.test"]))
+        self.wait_copy("twelve@lab.test")
+        self.assertNotIn(PASSWORD, json.dumps(journal()))
+
+    def test_what_the_message_says_to_type_is_enough(self):
+        self.password_file(0o640, "outbox")
+        shell(run("/usr/sbin/outboxd", "--check", status=78).split("`")[1])
+        run("systemctl", "restart", "outboxd")
+        self.drop("typed", message(to=["thirteen@lab.test"]))
+        self.wait_copy("thirteen@lab.test")
+
+    def test_member_queues_whatever_the_configuration_is(self):
+        for text, mode in (("relays = ( { port = 99999; } );", 0o644), ("relays = (((", 0o644),
+                           (None, 0o600), ("relays = (((", 0o600)):
+            if text:
+                CONFIGURATION.write_text(text, encoding="ascii")
+            CONFIGURATION.chmod(mode)
+            for command in (("/usr/bin/outbox", "queue"), ("/usr/sbin/sendmail", "-i", "fourteen@lab.test")):
+                run("systemctl", "stop", "outboxd")
+                said = run(*command, user="alice", stdin=message(to=["fourteen@lab.test"]).decode())
+                self.assertNotIn("outbox:", said)
+                self.assertEqual(len(list(SPOOL.glob("*.queued"))), 1)
+                shell(f"rm {SPOOL}/*.queued")
+
+    def test_directory_that_those_who_queue_cannot_know(self):
+        other = pathlib.Path("/var/spool/other")
+        other.mkdir(exist_ok=True)
+        shutil.chown(other, "outbox", "outbox")
+        other.chmod(0o3730)
+        lab.write_configuration(CONFIGURATION, {"directory": other}, [self.lab.relay("plain", name="relay")])
+        shutil.chown(CONFIGURATION, "outbox", "root")
+        said = run("/usr/sbin/outboxd", "--check", status=78)
+        self.assertIn("those who may queue there cannot read this file", said)
+        shell(said.split("`")[1])
+        self.assertIn("ok", run("/usr/sbin/outboxd", "--check"))
+        run("/usr/bin/outbox", "queue", user="alice", stdin=message(to=["a@lab.test"]).decode())
+        self.assertEqual(len(list(other.glob("*.queued"))), 1)
+        shutil.rmtree(other)
+
+    def test_default_directory_that_is_not_there(self):
+        CONFIGURATION.chmod(0o600)
+        said = run("/usr/bin/outbox", "queue", user="mallory", status=77, stdin=message().decode())
+        self.assertIn("keep secrets in files of their own (password_file)", said)
+
+    def test_address_that_is_no_host(self):
+        def filters():
+            return run("systemctl", "show", "-P", "IPAddressAllow", "outboxd")
+
+        self.assertIn("192.0.0.0/3", filters())
+        self.assertNotIn("ff00::", filters())
+
     def test_exposure(self):
         last = run("systemd-analyze", "security", "--no-pager", "outboxd").strip().splitlines()[-1]
-        self.assertLessEqual(float(last.split(":")[1].split()[0]), 1.5)
+        self.assertLessEqual(float(last.split(":")[1].split()[0]), 1.2, last)
 
     def test_daemon_cannot_do_what_it_need_not(self):
         pid = run("systemctl", "show", "-P", "MainPID", "outboxd").strip()

@@ -19,6 +19,38 @@ HEAD = """
 #include <unistd.h>
 """
 
+# There are no watches to be had while FLAG is there; a byte is added to it for each that was wanted.
+UNWATCHED = """
+int inotify_add_watch(int fd, const char *path, unsigned mask)
+{
+    int flag = open(FLAG, O_WRONLY | O_APPEND);
+
+    if (flag < 0)
+        return (int)syscall(SYS_inotify_add_watch, fd, path, mask);
+    write(flag, "x", 1);
+    close(flag);
+    errno = ENOSPC;
+    return -1;
+}
+"""
+
+# What a path leads to cannot be told while FLAG is there; a byte is added to it for each look.
+UNSEEN = """
+#include <sys/stat.h>
+
+int stat(const char *path, struct stat *ret)
+{
+    int flag = open(FLAG, O_WRONLY | O_APPEND);
+
+    if (flag < 0)
+        return fstatat(AT_FDCWD, path, ret, 0);
+    write(flag, "x", 1);
+    close(flag);
+    errno = EIO;
+    return -1;
+}
+"""
+
 # Renames know no flags: older ZFS, some of FUSE.
 PLAIN_RENAME = """
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
@@ -80,10 +112,114 @@ ssize_t preadv2(int fd, const struct iovec *to, int n, off_t offset, int flags)
 }
 """
 
+# Two days later by the clock; times of files are the kernel's.
+LATER = """
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
+
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec += 2 * 86400;
+    return r;
+}
+"""
+
 UNREAD = "#define ON_READ errno = EIO; return -1\n" + READ
 
 # Reading one ends the process.
 DEADLY = "#define ON_READ raise(SIGKILL)\n" + READ
+
+# Reading more of it than its beginning does: when it is sent.
+DEADLY_WHEN_SENT = "#define ON_READ if (offset > 0) raise(SIGKILL)\n" + READ
+
+# The allocation with the number in FAIL_AT fails, or all from then on where FAIL_ALL is set. They are
+# counted from where main() is called; how many there were is written to COUNT_TO.
+ALLOCATIONS = """
+#include <dlfcn.h>
+#include <stdlib.h>
+
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+static long counted, fail_at = -1;
+static int all, started;
+
+static int fails(void)
+{
+    if (!started)
+        return 0;
+    counted++;
+    return fail_at > 0 && (counted == fail_at || (all && counted > fail_at));
+}
+
+void *malloc(size_t n)
+{
+    if (fails()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    if (fails()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t n)
+{
+    if (fails()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_realloc(old, n);
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    const char *path = getenv("COUNT_TO");
+    char text[32];
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
+
+    started = 0;
+    if (fd >= 0)
+        (void)!write(fd, text, snprintf(text, sizeof(text), "%ld", counted));
+}
+
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+    void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+    int (*next)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),
+        void (*)(void), void *) = dlsym(RTLD_NEXT, "__libc_start_main");
+
+    fail_at = getenv("FAIL_AT") ? atol(getenv("FAIL_AT")) : -1;
+    all = getenv("FAIL_ALL") != NULL;
+    started = 1;
+    return next(main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+"""
+
+# What is written into the queue directory meets with this error.
+NO_ROOM = """
+ssize_t write(int fd, const void *data, size_t n)
+{
+    char link[64], path[4096];
+    ssize_t size;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    size = readlink(link, path, sizeof(path) - 1);
+    path[size < 0 ? 0 : size] = '\\0';
+    if (strstr(path, "/.tmp-")) {
+        errno = ERROR;
+        return -1;
+    }
+    return syscall(SYS_write, fd, data, n);
+}
+"""
 
 
 def preload(directory, source):

@@ -27,6 +27,7 @@ typedef struct Peer {
     unsigned number, message;
     Buffer in, out;   /* replies leave together when no further command has come (RFC 2920) */
     char *recipients; /* of the transaction, each with a blank in front and behind */
+    bool has_sender;  /* MAIL was accepted */
     bool over;
 } Peer;
 
@@ -155,7 +156,7 @@ static void on_mail(Peer *peer, const char *line)
     peer->relay->mails++;
     pthread_mutex_unlock(&peer->relay->mutex);
     peer->recipients[0] = '\0';
-    (void)is_refused(peer, line, "250 2.1.0 sender");
+    peer->has_sender = !is_refused(peer, line, "250 2.1.0 sender");
 }
 
 static void on_rcpt(Peer *peer, const char *line)
@@ -163,7 +164,7 @@ static void on_rcpt(Peer *peer, const char *line)
     const char *address = strchr(line, '<') + 1;
     size_t n = strlen(peer->recipients), address_bytes = strcspn(address, ">");
 
-    if (is_refused(peer, line, "250 2.1.5 recipient"))
+    if (is_refused(peer, line, peer->has_sender ? "250 2.1.5 recipient" : "503 5.5.1 MAIL first"))
         return;
     peer->recipients = realloc(peer->recipients, n + address_bytes + 3);
     snprintf(peer->recipients + n, address_bytes + 3, " %.*s ", (int)address_bytes, address);

@@ -175,6 +175,21 @@ static void reset(Peer *peer)
     peer->over = true;
 }
 
+/* All that may come back is the alert of the client's TLS. */
+static void make_noise(Peer *peer)
+{
+    static const char noise[] = "This is no record of TLS.\r\n";
+    unsigned char answer[512];
+    ssize_t n, all = 0;
+
+    if (send(peer->fd, noise, strlen(noise), MSG_NOSIGNAL) < 0)
+        note_failure(peer, "cannot send noise", "");
+    while ((n = recv(peer->fd, answer, sizeof(answer), 0)) > 0)
+        all += n;
+    if (all > 64)
+        note_failure(peer, "something was sent after a fatal error", "");
+}
+
 static void wait_for_end(Peer *peer)
 {
     char byte;
@@ -193,6 +208,8 @@ static void play_line(Peer *peer, const char *line)
         read_bytes(peer, atol(line + 6));
     else if (strcmp(line, "TLS") == 0)
         start_tls(peer);
+    else if (strcmp(line, "NOISE") == 0)
+        make_noise(peer);
     else if (strncmp(line, "PAUSE ", 6) == 0)
         (void)poll(NULL, 0, atoi(line + 6));
     else if (strcmp(line, "RESET") == 0)

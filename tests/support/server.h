@@ -7,6 +7,7 @@
  *   M:          reads up to a line with a dot alone
  *   BYTES n     reads n bytes
  *   TLS         takes part in a handshake; when that fails the connection is over
+ *   NOISE       sends what is no TLS, past its layer, and waits for the client to close
  *   PAUSE ms    waits
  *   RESET       closes so that the client gets ECONNRESET
  *   EOF         waits for the client to close */

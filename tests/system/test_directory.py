@@ -11,6 +11,7 @@ import time
 
 import lab
 from case import SystemTest, message
+from preload import UNSEEN, UNWATCHED, preload
 from process import wait_for
 from slow_relay import SlowRelay
 
@@ -387,3 +388,40 @@ class Path(DirectoryTest):
             self.link(d / "link", "two")
 
         self.check_switch(d / "link", d / "one", d / "two", switch)
+
+
+class Unlooked(DirectoryTest):
+    """Looks at the path that fail when it counts."""
+
+    def test_a_doubt_that_could_not_be_looked_into(self):
+        """No further event comes of the new directory, and yet it is found."""
+        relay = self.slow(0)
+        flag = self.directory / "flag"
+        wrapper = preload(self.directory, f'#define FLAG "{flag}"\n' + UNSEEN)
+        daemon = self.start(self.lab.relay(relay.port), wrapper=wrapper)
+        flag.touch()
+        self.queue.path.rename(self.directory / "old")
+        self.queue.path.mkdir(mode=0o755)
+        wait_for(lambda: flag.stat().st_size >= 1, "somebody looked")
+        time.sleep(0.3)
+        flag.unlink()
+        self.drop(0, 5)
+        self.wait_accepted(relay, 5, 20)
+        self.assertEqual(daemon.output().count("event=directory-lost"), 1, daemon.output())
+
+    def test_too_many_watches_are_told_once(self):
+        relay = self.slow(0)
+        flag = self.directory / "flag"
+        wrapper = preload(self.directory, f'#define FLAG "{flag}"\n' + UNWATCHED)
+        daemon = self.start(self.lab.relay(relay.port), wrapper=wrapper)
+        flag.touch()
+        self.queue.path.rmdir()
+        self.wait_log(daemon, "event=directory-lost")
+        self.queue.path.mkdir(mode=0o755)
+        self.drop(0, 1)
+        wait_for(lambda: flag.stat().st_size >= 2, "it was tried again", 30)
+        output = daemon.output()
+        self.assertEqual(output.count("raise the sysctl fs.inotify.max_user_watches"), 1, output)
+        flag.unlink()
+        self.wait_log(daemon, "event=directory-back", 30)
+        self.wait_accepted(relay, 1)

@@ -6,7 +6,7 @@ import socket
 import time
 
 from case import SystemTest, message
-from preload import DEADLY, PLAIN_RENAME, UNOPENED, UNREAD, preload
+from preload import PLAIN_RENAME, UNOPENED, UNREAD, preload
 from process import wait_for
 from slow_relay import SlowRelay
 from test_failures import AS_NOBODY
@@ -287,15 +287,3 @@ class Hostile(FilesTest):
             header = b"To: " + part * (900 * 1024 // len(part)) + b"\n"
             self.queue.drop(f"h{number}", self.plain(header))
         self.check(self.plain(b"Cc: " + b"(" * (900 * 1024) + b"\n"))
-
-    def test_one_that_kills_the_process(self):
-        """What was being read when the process died is not the first to be read again."""
-        relay = self.slow(0)
-        self.configure(self.lab.relay(relay.port))
-        self.queue.drop("unread-m", message(to=[self.address()]), state="sending")
-        for number in range(20):
-            self.queue.drop(f"good-{number}", message(to=[self.address()]))
-        daemon = self.start_again(ready=False, wrapper=preload(self.directory, DEADLY))
-        wait_for(lambda: not daemon.is_running(), "the process is dead")
-        self.assertEqual(self.queue.in_state("queued"), [])
-        self.assertTrue(self.queue.has("unread-m.sending"), self.queue.names())

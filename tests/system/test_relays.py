@@ -293,7 +293,7 @@ class Accepted(RelayTest):
                 self.drop(*names)
                 for name in names:
                     self.queue.wait_state(name, "sent", seconds=20)
-                    self.assertEqual(relay.copies(f"{name}@lab.test"), 1, relay.verbs)
+                    self.wait_taken(relay, name)
                     self.assertEqual(len(self.queue.events(name, "delivered")), 1)
                 self.assertEqual(daemon.terminate(), 0)
                 for name in self.queue.names():

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/errors.h"
+#include "base/file.h"
 #include "daemon/events.h"
 #include "unit.h"
 
@@ -68,6 +69,7 @@ static const DeliveryOutcome accepted = {.kind = DELIVERY_DELIVERED,
 static OutcomeReport outcome_report(const DeliveryOutcome *outcome)
 {
     return (OutcomeReport){.id = "X1",
+        .owner = 1000,
         .sender = "shop@example.org",
         .recipients = two,
         .n_recipients = 2,
@@ -94,6 +96,7 @@ START_TEST(a_delivered_message_is_one_entry)
         "MESSAGE=X1: delivered to ann@example.com and 1 more by primary [192.0.2.1:587] after "
         "1s250ms: 250 2.0.0 queued as 4711\n"
         "OUTBOX_ID=X1\n"
+        "OUTBOX_UID=1000\n"
         "OUTBOX_SENDER=shop@example.org\n"
         "OUTBOX_RELAY=primary\n"
         "OUTBOX_ADDRESS=192.0.2.1:587\n"
@@ -193,8 +196,8 @@ START_TEST(a_new_name_is_told_with_the_old_one)
     event_message(
         log_, &(MessageReport){
                   .id = "X1.2", .old_id = "X1", .change = MESSAGE_FAILED, .text = "no recipient"});
-    ck_assert_uint_eq(
-        count("MESSAGE=X1.2 (was X1): given up: no recipient\nOUTBOX_ID=X1.2\nOUTBOX_OLD_ID=X1\n"),
+    ck_assert_uint_eq(count("MESSAGE=X1.2 (was X1): given up: no recipient\nOUTBOX_ID=X1.2\n"
+                            "OUTBOX_OLD_ID=X1\nOUTBOX_UID=0\n"),
         1);
     event_message(
         log_, &(MessageReport){.id = "X1.2", .old_id = "X1", .change = MESSAGE_SENT, .attempt = 1});
@@ -268,7 +271,9 @@ START_TEST(changes_of_a_message_are_told)
     event_message(log_, &report);
     ck_assert_uint_eq(count("PRIORITY=4\nMESSAGE_ID=985d8e0bd3584b67a33e53982513ec2d\n"), 1);
     ck_assert_uint_eq(count("OUTBOX_ERROR=9005\n"), 1);
-    event_message(log_, &(MessageReport){.id = "X2", .change = MESSAGE_RECOVERED});
+    event_message(log_,
+        &(MessageReport){.id = "X2", .owner = FILE_OWNER_UNKNOWN, .change = MESSAGE_RECOVERED});
+    ck_assert_uint_eq(count("OUTBOX_ID=X2\n\n"), 1);
     event_message(log_, &(MessageReport){.id = "X3", .change = MESSAGE_RETURNED});
     ck_assert_uint_eq(count("OUTBOX_EVENT=recovered\n"), 1);
     ck_assert_uint_eq(count("PRIORITY=7\nMESSAGE_ID=b8a9f69a90f041259c7681f1a7cdd738\n"), 1);
@@ -333,9 +338,12 @@ START_TEST(the_daemons_own_failures_are_told_whole)
                             "c:1: x\nc:2: y\nOUTBOX_ERROR=9002\n"),
         1);
     f = (Failure){.number = ERROR_SPOOL, .text = (char *)"too many open files"};
-    event_problem(log_, "X1", &f);
-    ck_assert_uint_eq(
-        count("MESSAGE=X1: too many open files\nOUTBOX_ID=X1\nOUTBOX_ERROR=9008\n"), 1);
+    event_problem(log_, &(ProblemReport){.id = "X1", .owner = 1000, .failure = &f});
+    ck_assert_uint_eq(count("MESSAGE=X1: too many open files\n"
+                            "OUTBOX_ID=X1\nOUTBOX_UID=1000\nOUTBOX_ERROR=9008\n"),
+        1);
+    event_problem(log_, &(ProblemReport){.failure = &f});
+    ck_assert_uint_eq(count("MESSAGE=too many open files\nOUTBOX_ERROR=9008\n"), 1);
     event_problems_left_out(log_, 7);
     ck_assert_uint_eq(count("that were left out: 7\n"), 1);
     event_limits(log_, &(Limits){.files = 300, .wanted = 40, .descriptors = 20, .connections = 5});

@@ -40,7 +40,7 @@ static const Case cases[] = {
     {"no STARTTLS where it is wanted", CAUSE_OWN, STAGE_STARTTLS, 0, false, false, {.fresh = true},
         {.relay = BLAME_FAULT}},
     {"a file that became shorter", CAUSE_OWN, STAGE_MESSAGE, 0, true, false, IN_TURN(.fresh = true),
-        {.counts = true}},
+        {.unread = true}},
 
     /* Nothing under way. */
     {"closed while idle", CAUSE_LOST, STAGE_IDLE, 0, false, false, {.usable = true},
@@ -142,6 +142,7 @@ START_TEST(each_end_has_one_to_blame)
     end.outcome = &outcome;
     b = blame(&end);
     ck_assert_msg(b.relay == c->expected.relay, "%s: relay %d", c->what, b.relay);
+    ck_assert_msg(b.unread == c->expected.unread, "%s: unread %d", c->what, b.unread);
     ck_assert_msg(b.counts == c->expected.counts, "%s: counts %d", c->what, b.counts);
     ck_assert_msg(b.remember == c->expected.remember, "%s: remember %d", c->what, b.remember);
     ck_assert_msg(

@@ -63,9 +63,9 @@ START_TEST(a_flush_tries_a_held_relay_now)
     run_until(&s, "held:one:connect");
     add_relay(&s, 0, NULL, NULL, "");
     engine_flush(s.engine);
-    run_until(&s, "A:sent");
+    run_until(&s, "resumed:one"); /* what is told of the relay comes behind what has to be done */
     ck_assert_str_eq(
-        events(&s), "held:one:connect resumed:one A:delivered:ann@example.com A:sent ");
+        events(&s), "held:one:connect A:delivered:ann@example.com A:sent resumed:one ");
 }
 END_TEST
 
@@ -271,8 +271,6 @@ START_TEST(a_file_that_becomes_shorter_is_never_sent_in_part)
 {
     _cleanup_scene_ Scene s = {0};
     _cleanup_buffer_ Buffer text = {0};
-    _cleanup_free_
-    char *record = NULL;
 
     scene_init(&s);
     add_relay(&s, 0, shorten, &s, "");
@@ -283,10 +281,10 @@ START_TEST(a_file_that_becomes_shorter_is_never_sent_in_part)
     put(&s.place, "A.queued", buffer_data(&text));
     scene_open(&s, "");
     engine_start(s.engine);
-    run_until(&s, "A:deferred");
+    run_until(&s, "A:returned");
     ck_assert_uint_eq(test_relay_taken(s.relays[0], ""), 0);
-    record = content(&s.place, "A.status");
-    ck_assert_ptr_nonnull(strstr(record, "became shorter"));
+    ck_assert(happened(&s, "problem:A:goes-on"));
+    ck_assert(!there(&s.place, "A.status")); /* it is no attempt of the message's */
     ck_assert(!happened(&s, "held:one:message"));
 }
 END_TEST

@@ -14,7 +14,7 @@ typedef struct Table {
     PlanRelay relays[3];
     PlanAction actions[ACTIONS_MAX];
     size_t n;
-    usec_t next;
+    PlanRest rest;
 } Table;
 
 static void add_relay(Table *t, RelayState state, unsigned limit, usec_t until)
@@ -54,8 +54,8 @@ static void draw_up(Table *t, usec_t now)
     t->view.relays = t->relays;
     if (t->view.openable == 0)
         t->view.openable = SIZE_MAX;
-    t->n = plan(&t->view, now, t->actions, ACTIONS_MAX, &t->next);
-    ck_assert_uint_gt(t->next, now);
+    t->n = plan(&t->view, now, t->actions, ACTIONS_MAX, &t->rest);
+    ck_assert_uint_gt(t->rest.next, now);
 }
 
 static size_t count(const Table *t, PlanActionKind kind, size_t index)
@@ -74,7 +74,7 @@ START_TEST(nothing_to_do_is_nothing_done)
     add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 0);
-    ck_assert_uint_eq(t.next, USEC_NEVER);
+    ck_assert_uint_eq(t.rest.next, USEC_NEVER);
 }
 END_TEST
 
@@ -86,7 +86,7 @@ START_TEST(a_message_gets_a_connection_and_no_more_than_that)
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 3);
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 3);
-    ck_assert_uint_eq(t.next, NOW + PLAN_FRESH); /* they may hang */
+    ck_assert_uint_eq(t.rest.next, NOW + PLAN_FRESH); /* they may hang */
 }
 END_TEST
 
@@ -161,7 +161,7 @@ START_TEST(one_that_is_being_opened_is_room_for_one_message_and_not_for_long)
     add_coming(&t, 0, NOW - USEC_PER_SEC);
     draw_up(&t, NOW);
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
-    ck_assert_uint_eq(t.next, NOW - USEC_PER_SEC + PLAN_FRESH);
+    ck_assert_uint_eq(t.rest.next, NOW - USEC_PER_SEC + PLAN_FRESH);
     draw_up(&t, NOW + USEC_PER_MINUTE);
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 2);
 }
@@ -194,7 +194,7 @@ START_TEST(a_held_relay_gets_nothing_and_the_next_one_all)
     t.view.n_relays = 1;
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 0);
-    ck_assert_uint_eq(t.next, NOW + 5 * USEC_PER_SEC);
+    ck_assert_uint_eq(t.rest.next, NOW + 5 * USEC_PER_SEC);
 }
 END_TEST
 
@@ -220,10 +220,10 @@ START_TEST(a_relay_that_bears_no_more_leaves_the_rest_to_the_next)
     draw_up(&t, NOW);
     ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 2);
     ck_assert_uint_eq(t.n, 2);
-    ck_assert_uint_eq(t.next, NOW + PLAN_FRESH);
+    ck_assert_uint_eq(t.rest.next, NOW + PLAN_FRESH);
     t.view.n_relays = 1;
     draw_up(&t, NOW);
-    ck_assert_uint_eq(t.next, NOW + USEC_PER_MINUTE);
+    ck_assert_uint_eq(t.rest.next, NOW + USEC_PER_MINUTE);
 }
 END_TEST
 
@@ -247,7 +247,7 @@ START_TEST(idle_connections_are_kept_for_a_while)
     add_link(&t, 0, 0);
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 0);
-    ck_assert_uint_eq(t.next, NOW + IDLE_TIMEOUT);
+    ck_assert_uint_eq(t.rest.next, NOW + IDLE_TIMEOUT);
     draw_up(&t, NOW + IDLE_TIMEOUT);
     ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
 }
@@ -261,7 +261,7 @@ START_TEST(one_that_says_goodbye_is_waited_for_without_looking)
     add_link(&t, 0, 0)->quitting = true;
     draw_up(&t, NOW + USEC_PER_HOUR);
     ck_assert_uint_eq(t.n, 0);
-    ck_assert_uint_eq(t.next, USEC_NEVER);
+    ck_assert_uint_eq(t.rest.next, USEC_NEVER);
 }
 END_TEST
 
@@ -286,14 +286,14 @@ START_TEST(a_pause_and_a_stop_take_nothing)
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 0);
     ck_assert_uint_eq(plan_demand(&t.view, NOW), 0);
-    ck_assert_uint_eq(t.next, NOW + USEC_PER_SEC);
+    ck_assert_uint_eq(t.rest.next, NOW + USEC_PER_SEC);
     t.view.paused_until = 0;
     t.view.stopping = true;
     t.view.stop_deadline = NOW + USEC_PER_MINUTE;
     draw_up(&t, NOW);
     ck_assert_uint_eq(t.n, 1);
     ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
-    ck_assert_uint_eq(t.next, NOW + USEC_PER_MINUTE);
+    ck_assert_uint_eq(t.rest.next, NOW + USEC_PER_MINUTE);
 }
 END_TEST
 
@@ -319,35 +319,42 @@ static uint64_t random_below(uint64_t *state, uint64_t n)
     return *state % n;
 }
 
-/* A pseudo-random walk over all that may be: what must hold always. */
+/* All that may be, by chance. */
+static Table random_table(uint64_t *random, unsigned n_relays)
+{
+    Table t = {.view.openable = 50};
+
+    for (unsigned i = 0; i < n_relays; i++)
+        add_relay(&t, (RelayState)random_below(random, RELAY_STATE_MAX),
+            (unsigned)random_below(random, 6),
+            NOW + random_below(random, 100) * USEC_PER_SEC - 50 * USEC_PER_SEC);
+    for (unsigned i = 0, n = (unsigned)random_below(random, 8); i < n; i++) {
+        PlanLink *link = add_link(&t,
+            random_below(random, 5) == 0 ? SIZE_MAX : random_below(random, t.view.n_relays),
+            (unsigned)random_below(random, 3));
+
+        link->since = NOW - random_below(random, 60) * USEC_PER_SEC;
+        link->quitting = random_below(random, 4) == 0;
+        link->used_up = random_below(random, 4) == 0;
+        link->ready = random_below(random, 4) != 0;
+        link->can_submit = link->can_submit && link->ready;
+        link->carries = link->ready ? link->carries : 0;
+    }
+    t.view.waiting = random_below(random, 30);
+    t.view.stopping = random_below(random, 8) == 0;
+    t.view.stop_deadline = NOW + random_below(random, 2) * USEC_PER_SEC;
+    t.view.paused_until = random_below(random, 4) == 0 ? NOW + 1 : random_below(random, NOW);
+    return t;
+}
+
 START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
 {
     uint64_t random = 88172645463325252u;
 
     for (unsigned round = 0; round < 20000; round++) {
-        Table t = {.view.openable = 50};
+        Table t = random_table(&random, 1 + round % 3);
         size_t opened[3] = {0};
 
-        for (unsigned i = 0; i < 1 + round % 3; i++)
-            add_relay(&t, (RelayState)random_below(&random, RELAY_STATE_MAX),
-                (unsigned)random_below(&random, 6),
-                NOW + random_below(&random, 100) * USEC_PER_SEC - 50 * USEC_PER_SEC);
-        for (unsigned i = 0, n = (unsigned)random_below(&random, 8); i < n; i++) {
-            PlanLink *link = add_link(&t,
-                random_below(&random, 5) == 0 ? SIZE_MAX : random_below(&random, t.view.n_relays),
-                (unsigned)random_below(&random, 3));
-
-            link->since = NOW - random_below(&random, 60) * USEC_PER_SEC;
-            link->quitting = random_below(&random, 4) == 0;
-            link->used_up = random_below(&random, 4) == 0;
-            link->ready = random_below(&random, 4) != 0;
-            link->can_submit = link->can_submit && link->ready;
-            link->carries = link->ready ? link->carries : 0;
-        }
-        t.view.waiting = random_below(&random, 30);
-        t.view.stopping = random_below(&random, 8) == 0;
-        t.view.stop_deadline = NOW + random_below(&random, 2) * USEC_PER_SEC;
-        t.view.paused_until = random_below(&random, 4) == 0 ? NOW + 1 : random_below(&random, NOW);
         draw_up(&t, NOW);
         for (size_t i = 0; i < t.n; i++) {
             size_t index = t.actions[i].index;
@@ -366,6 +373,63 @@ START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
         }
         ck_assert_uint_le(t.n, t.view.waiting + t.view.n_links);
     }
+}
+END_TEST
+
+static void load(PlanLink *link, int messages)
+{
+    link->carries = (unsigned)((int)link->carries + messages);
+    link->can_submit = link->ready && link->carries < PLAN_DEPTH_MAX;
+    link->since = NOW;
+}
+
+/* As the pump does. */
+static void carry_out(Table *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        size_t index = t->actions[i].index;
+
+        if (t->actions[i].kind == PLAN_OPEN) {
+            add_coming(t, index, NOW);
+            t->view.openable--;
+        } else if (t->actions[i].kind == PLAN_FILL) {
+            load(&t->links[index], 1);
+            t->view.waiting--;
+        } else {
+            t->links[index].quitting = true;
+        }
+    }
+}
+
+START_TEST(nothing_takes_of_the_rest_while_there_is_a_better_place)
+{
+    uint64_t random = 2463534242u;
+    unsigned taken = 0;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        Table t = random_table(&random, 1 + round % 3);
+        PlanLink *link = &t.links[random_below(&random, 8)];
+
+        draw_up(&t, NOW);
+        if (t.view.n_links + t.n > LINKS_MAX)
+            continue;
+        carry_out(&t);
+        if (link >= t.links + t.view.n_links || link->carries == 0)
+            continue;
+        load(link, -1);
+        if (!plan_takes_of_rest(&t.rest, link, NOW))
+            continue;
+        draw_up(&t, NOW);
+        ck_assert_uint_gt(t.n, 0);
+        for (size_t i = 0; i < t.n; i++) {
+            if (&t.links[t.actions[i].index] == link)
+                continue;
+            ck_assert_int_ne(t.actions[i].kind, PLAN_OPEN);
+            ck_assert(t.actions[i].kind != PLAN_FILL || t.links[t.actions[i].index].carries > 0);
+        }
+        taken++;
+    }
+    ck_assert_uint_gt(taken, 100);
 }
 END_TEST
 
@@ -393,6 +457,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_pause_and_a_stop_take_nothing);
     tcase_add_test(tcase, descriptors_limit_all_relays_together);
     tcase_add_test(tcase, no_view_leads_to_a_time_that_is_past_or_to_work_done_twice);
+    tcase_add_test(tcase, nothing_takes_of_the_rest_while_there_is_a_better_place);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -158,6 +158,28 @@ static void client_converse(Client *c)
     ck_assert_str_eq(text, "250 pong\r\n");
 }
 
+START_TEST(nothing_is_written_after_a_fatal_error)
+{
+    const RelayConfig relay = relay_for("mail.test");
+    const TestServerOptions options = {.certificate = &good};
+    TestServer *server =
+        test_server_start((const char *const[]){"TLS\nS: 220 hello\nNOISE\n", NULL}, &options);
+    TlsContext *context = context_of(&relay);
+    Client c = client_open(context, test_server_port(server));
+    char text[100], much[200] = "";
+
+    ck_assert_int_gt(client_read(&c, text, sizeof(text)), 0);
+    ck_assert_int_lt(client_read(&c, text, sizeof(text)), 0);
+    ck_assert(!tls_stream_pending(c.stream));
+    ck_assert_int_eq(tls_stream_write(c.stream, much, sizeof(much), &c.failure), -ECONNRESET);
+    ck_assert_int_eq(c.failure.number, ERROR_CONNECTION_DROPPED);
+    ck_assert_int_eq(tls_stream_read(c.stream, text, sizeof(text), &c.failure), -ECONNRESET);
+    client_close(&c);
+    test_server_stop(server);
+    (void)tls_context_unref(context);
+}
+END_TEST
+
 /* One conversation that must work. */
 static void check_works(
     const RelayConfig *relay, const TestCertificate *certificate, const char *tls_start)
@@ -498,6 +520,7 @@ static Suite *make_suite(void)
     tcase_add_unchecked_fixture(tests, make_certificates, remove_certificates);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_good_certificate_is_trusted);
+    tcase_add_test(tests, nothing_is_written_after_a_fatal_error);
     tcase_add_test(tests, protocols_and_ciphers_are_those_of_the_settings);
     tcase_add_test(tests, what_is_wrong_with_a_certificate_is_told);
     tcase_add_test(tests, a_certificate_can_be_accepted_whatever_it_is);

@@ -12,6 +12,7 @@ START_TEST(defaults_are_those_of_the_manual)
     ck_assert_str_eq(c->spool.directory, LOCALSTATEDIR "/spool/outbox");
     ck_assert(!c->spool.keep_sent);
     ck_assert_uint_eq(c->spool.settle, 2 * USEC_PER_SEC);
+    ck_assert_ptr_null(c->spool.senders);
     ck_assert_uint_eq(c->retry.first, USEC_PER_MINUTE);
     ck_assert_uint_eq(c->retry.max, USEC_PER_HOUR);
     ck_assert_double_eq(c->retry.factor, 2.0);
@@ -189,9 +190,10 @@ START_TEST(overrides_reach_what_they_name)
 {
     static const char two[] = "relays = ( { name = \"a\"; host = \"h\"; timeout = 9; },\n"
                               "           { host = \"i.example\"; port = 26; } );\n";
-    _cleanup_config_ Config *c = load(
-        two, OVERRIDES("spool.keep_sent=true", "relays.a.port=2525", "MailPort=27", "first=2m",
-                 "relays.i.example.port=28", "retry.factor=3", "RELAYS.connections=3", "user="));
+    _cleanup_config_ Config *c =
+        load(two, OVERRIDES("spool.keep_sent=true", "relays.a.port=2525", "MailPort=27", "first=2m",
+                      "relays.i.example.port=28", "retry.factor=3", "RELAYS.connections=3",
+                      "user=", "spool.senders=33: a=b@c.test; *: @d.test"));
 
     ck_assert(c->spool.keep_sent);
     ck_assert_uint_eq(c->relays[0].port, 27);
@@ -200,6 +202,8 @@ START_TEST(overrides_reach_what_they_name)
     ck_assert_uint_eq(c->retry.first, 2 * USEC_PER_MINUTE);
     ck_assert_double_eq(c->retry.factor, 3.0);
     ck_assert_uint_eq(c->relays[1].connections, 3);
+    ck_assert_int_eq(sender_rules_check(c->spool.senders, 33, 1, "a=b@c.test", NULL), 0);
+    ck_assert_int_eq(sender_rules_check(c->spool.senders, 33, 1, "a@d.test", NULL), -EBADMSG);
     expect_mistakes_of(two,
         OVERRIDES("prot=1", "nowhere.port=1", "relays.b.port=1", "port", "=5", "port=0",
             "password=x", "Linger=1"),

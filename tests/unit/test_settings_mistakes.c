@@ -57,6 +57,15 @@ START_TEST(misplaced_settings_say_what_would_be_right)
         {"relays = ( 1 );", "outbox.conf:1: relays: holds something that is not a group; write "
                             "relays = ( { host = \"...\"; } );"},
         {"spool = 1;", "outbox.conf:1: spool: is not a group; write spool = { ... };"},
+        {"spool = {\n senders = \"root: *;\"\n \"nobody-of-that-name: *\"; };",
+            "outbox.conf:2: spool.senders: \"root: *;nobody-of-that-name: *\" names the user "
+            "\"nobody-of-that-name\", whom this system does not know; it takes rules "
+            "\"USER...: SENDER...\" in quotes, with ; between them"},
+        {"spool = { senders = ( \"root: *\" ); };",
+            "outbox.conf:1: spool.senders: is a group or list; write one value"},
+        {"spool = { senders = \"root: \t*\"; };",
+            "outbox.conf:1: spool.senders: \"root: \\x09*\" holds a control character; it takes "
+            "rules \"USER...: SENDER...\" in quotes, with ; between them"},
         {"relay = ( );", "outbox.conf:1: relay: unknown section; did you mean \"relays\"?"},
         {"MailPort = 25;", "outbox.conf:1: MailPort: is a setting of relays; write it there"},
         {"spool = { timeout = 3; };",
@@ -139,12 +148,11 @@ START_TEST(wrong_combinations_are_refused)
         "outbox.conf:1: relays.h:25.user: there is a password but no user; set user, or leave the "
         "password out");
     expect_mistakes_of(RELAY("user = \"u\";\n password = \"x\";"), NULL, 0644,
-        "outbox.conf:2: relays.h:25.password: everyone can read the secret in this file; run "
-        "`chmod "
-        "o-r outbox.conf`");
+        "outbox.conf:2: relays.h:25.password: everyone can read the secret in outbox.conf; run "
+        "`chmod 600 outbox.conf`, or rather keep it in a file of its own, such as password_file");
     expect_mistakes(RELAY("user = \"u\"; password_file = \"open\";"),
-        "outbox.conf:1: relays.h:25.password_file: everyone can read that file; run `chmod o-r "
-        "open`");
+        "outbox.conf:1: relays.h:25.password_file: everyone can read the secret in open; run "
+        "`chmod 600 open`");
     expect_mistakes(RELAY("tls_ca_file = \"none\";\n tls_ca_directory = \"open\";\n"
                           "tls_certificate = \".\";"),
         "outbox.conf:1: relays.h:25.tls_ca_file: \"none\" does not exist; create it or name "

@@ -114,7 +114,8 @@ START_TEST(values_survive_the_way_to_text_and_back)
         {"auth_without_tls", "yes, in clear", "yes, in clear"}, {"port", "65535", "65535"},
         {"tls_protocols", "tls1.3, TLSv1.2", "TLSv1.2 TLSv1.3"},
         {"tls_protocols", "768", "TLSv1.1"}, {"host", "[::1]", "::1"}, {"user", "", ""},
-        {"password", "x", "***"}};
+        {"password", "x", "***"}, {"senders", "root,33 : @a.test;*:<>;", "root,33 : @a.test;*:<>;"},
+        {"senders", "", ""}};
 
     (void)setlocale(LC_ALL, "de_DE.UTF-8");
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -152,15 +152,21 @@ START_TEST(help_is_told)
 }
 END_TEST
 
-START_TEST(the_directory_can_be_had_alone)
+START_TEST(what_who_queues_needs_can_be_had_alone)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *directory = NULL;
+    _cleanup_free_
+    char *other = NULL;
+    _cleanup_(sender_rules_unref_p) SenderRules *senders = NULL;
+    static const char *const rules[] = {"senders=*: @a.test", NULL};
 
-    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, &f), 0);
+    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, NULL, &f), 0);
     ck_assert_str_eq(directory, LOCALSTATEDIR "/spool/outbox");
-    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &directory, &f), -ENOENT);
+    ck_assert_int_eq(config_load_directory("/dev/null", rules, &other, &senders, &f), 0);
+    ck_assert_str_eq(sender_rules_text(senders), "*: @a.test");
+    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &directory, NULL, &f), -ENOENT);
 }
 END_TEST
 
@@ -174,7 +180,7 @@ int main(void)
     tcase_add_test(t, sections_and_single_settings_are_printed);
     tcase_add_test(t, unknown_names_are_told);
     tcase_add_test(t, help_is_told);
-    tcase_add_test(t, the_directory_can_be_had_alone);
+    tcase_add_test(t, what_who_queues_needs_can_be_had_alone);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

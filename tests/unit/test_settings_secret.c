@@ -98,14 +98,23 @@ START_TEST(files_must_be_private_and_hold_something)
     char *empty = put("empty", "\nhunter2", 8, 0600);
     _cleanup_free_
     char *binary = put("binary", "hunt\0er2", 8, 0600);
+    _cleanup_free_
+    char *of_group = put("group", "hunter2\n", 8, 0640);
     _cleanup_buffer_ Buffer large = {0};
     _cleanup_free_
     char *large_path = NULL;
+    struct stat st;
 
+    if (geteuid() == 0)
+        ck_assert_int_eq(chown(of_group, (uid_t)-1, 64013), 0);
     for (int i = 0; i < 70000; i++)
         ck_assert_int_eq(buffer_append(&large, "x", 1), 0);
     large_path = put("large", buffer_data(&large), buffer_size(&large), 0600);
-    expect_failure((SecretSource){.file = open_to_all}, -EPERM, "run `chmod o-r ");
+    expect_failure((SecretSource){.file = open_to_all}, -EPERM, "run `chmod 600 ");
+    ck_assert_int_eq(stat(of_group, &st), 0);
+    if (st.st_gid != 0)
+        expect_failure((SecretSource){.file = of_group, .queue = {geteuid(), st.st_gid}}, -EPERM,
+            ", whose members may queue, can read the secret in ");
     expect_failure((SecretSource){.file = empty}, -ENODATA, "is empty; write the secret there");
     expect_failure((SecretSource){.file = binary}, -ENODATA, "is empty");
     expect_failure((SecretSource){.file = large_path}, -EFBIG, "cannot read the secret in ");

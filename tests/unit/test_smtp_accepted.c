@@ -90,8 +90,8 @@ static void on_mail(const char *line)
         forget();
         return;
     }
-    if (is_odd())
-        refused = say_odd("350 hm", "421 closing", "550 no");
+    if (is_odd()) /* and may go on as if nothing had been */
+        refused = say_odd("350 hm", "421 closing", "550 no") && dice(2);
     else
         reply("250 sender");
     game.mail = refused ? NULL : message;

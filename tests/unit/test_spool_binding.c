@@ -415,6 +415,7 @@ START_TEST(a_former_versions_record_is_of_a_file_that_is_no_younger)
     _cleanup_place_ Place p;
     _cleanup_free_
     char *record = NULL;
+    char owner[40];
     SpoolClaim *c;
 
     place_init(&p);
@@ -426,6 +427,8 @@ START_TEST(a_former_versions_record_is_of_a_file_that_is_no_younger)
     ck_assert(knows_ann(c));
     record = content(&p, "a.status"); /* from now on it says whose it is */
     ck_assert_ptr_nonnull(strstr(record, "\"event\":\"message\",\"file\":\""));
+    snprintf(owner, sizeof(owner), "\",\"uid\":%u}\n", geteuid());
+    ck_assert_ptr_nonnull(strstr(record, owner));
     ck_assert_ptr_nonnull(strstr(record, ANN RETRY));
     ck_assert_int_eq(spool_release(c, NULL, NULL), 0);
     place_empty(&p);

@@ -226,6 +226,7 @@ START_TEST(a_defect_that_the_caller_found_fails_with_its_reason)
     _cleanup_free_
     char *record = NULL;
     char id[SPOOL_NAME_MAX], name[SPOOL_NAME_MAX];
+    SpoolDefect defect = {.owner = FILE_OWNER_UNKNOWN};
     SpoolClaim *c;
 
     place_init(&p);
@@ -242,9 +243,10 @@ START_TEST(a_defect_that_the_caller_found_fails_with_its_reason)
     ck_assert_int_eq(symlinkat("nowhere", p.fd, "b.queued"), 0);
     put(&p, "b.failed", "other");
     ck_assert_int_eq(
-        spool_claim(p.spool, "b", SPOOL_QUEUED, 0, true, NOW, &c, id, NULL), SPOOL_DEFECTIVE);
-    ck_assert(strncmp(id, "b-", 2) == 0);
-    ck_assert(spool_name_format(id, SPOOL_FAILED, name) && there(&p, name));
+        spool_claim(p.spool, "b", SPOOL_QUEUED, 0, true, NOW, &c, &defect, NULL), SPOOL_DEFECTIVE);
+    ck_assert(strncmp(defect.id, "b-", 2) == 0);
+    ck_assert_uint_eq(defect.owner, geteuid());
+    ck_assert(spool_name_format(defect.id, SPOOL_FAILED, name) && there(&p, name));
 }
 END_TEST
 

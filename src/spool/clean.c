@@ -1,0 +1,74 @@
+/* What crashes have left. Must never take away what somebody may still be writing, nor a message
+ * that is kept, nor one that may not have been sent. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "spool/internal.h"
+
+#define LEFT_AFTER USEC_PER_DAY
+
+/* Written to, renamed and read again by nobody for a day. A time ahead is a wrong clock's. */
+static bool is_old(const struct stat *st, usec_t now)
+{
+    usec_t changed = spool_file_time(&st->st_ctim), written = spool_file_time(&st->st_mtim);
+
+    return MAX(changed, written) < now && now - MAX(changed, written) > LEFT_AFTER;
+}
+
+static bool look(const Spool *spool, const char *name, usec_t now, struct stat *ret)
+{
+    return fstatat(spool->fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode) &&
+           is_old(ret, now);
+}
+
+/* Locked, or open for writing. What may not be opened is another user's, of whom nothing but the
+ * time can be told. */
+static bool is_in_use(const Spool *spool, const char *name)
+{
+    _cleanup_close_ int fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+
+    if (fd < 0)
+        return errno != EACCES;
+    return flock(fd, LOCK_EX | LOCK_NB) < 0 || spool_has_writer(fd) > 0;
+}
+
+int spool_clean_temporary(const Spool *spool, const char *name, usec_t now)
+{
+    struct stat st;
+
+    if (!look(spool, name, now, &st))
+        return 0;
+    if (!is_in_use(spool, name))
+        (void)unlinkat(spool->fd, name, 0);
+    return 1;
+}
+
+/* The record of a message that is kept ends with `sent`: it is somebody's archive. Without one, or
+ * without that line, a former version had begun to take it away. */
+static bool is_kept(const Spool *spool, const char *id)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    RecordEvent last;
+    usec_t next;
+    int r = spool_record_view(spool, id, &view);
+
+    if (r == RECORD_NONE)
+        return false;
+    return r != RECORD_OWN || spool_record_last(view.fd, &last, &next) < 0 || last == RECORD_SENT;
+}
+
+int spool_clean_sent(const Spool *spool, const char *id, usec_t now)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    if (!spool_name_format(id, SPOOL_SENT, name) || !look(spool, name, now, &st))
+        return 0;
+    if (!is_kept(spool, id))
+        (void)spool_unlink_message(spool, id, SPOOL_SENT, NULL);
+    return 1;
+}
