@@ -21,6 +21,7 @@ SOURCE = pathlib.Path(__file__).with_name("killed.c")
 UNSETTLED = (".queued", ".sending", ".deferred")
 OTHER_WORK = ("sendto", "recvfrom", "fsync", "fdatasync", "write stdout", "write log")
 KILLED = 137
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # it ends with who started it
 
 
 @functools.cache
@@ -184,7 +185,7 @@ class Run:
                 self.journals[-1].path, "--under", self.queue.path, "--", *command)]
         with log:
             child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=output or log, stderr=log,
+                [*WITH_US, *command], stdin=subprocess.PIPE, stdout=output or log, stderr=log,
                 env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
             )
         child.stdin.write(stdin)

@@ -13,6 +13,7 @@ import sys
 import time
 
 import lab
+from killing import WITH_US
 from process import Process, free_port
 
 HERE = pathlib.Path(__file__).parent
@@ -152,7 +153,7 @@ class Load:
     def start_daemon(self):
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen(
-                [lab.program("outboxd"), "--config", self.configuration, "--log=stderr"],
+                [*WITH_US, lab.program("outboxd"), "--config", self.configuration, "--log=stderr"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def kill(self):
