@@ -31,7 +31,7 @@ class Books(SystemTest):
     @staticmethod
     def tell(load, doubles, took):
         print(f"load: {load.messages} messages in {took:.0f} s, {len(load.kills)} kills: {load.delivered} recipients "
-              f"have theirs, {load.refused} were refused, {len(doubles)} second copies, {load.left} records left alone")
+              f"have theirs, {load.refused} were refused, {len(doubles)} second copies, {load.left_alone} records left alone")
         for reason, count in collections.Counter(double.reason for double in doubles).items():
             times = sorted(double.after * 1000 for double in doubles if double.reason == reason)
             when = f", {times[count // 2]:.1f} ms after it (median), {times[-1]:.1f} (at most)" if times[-1] else ""
