@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "ledger.h"
 #include "store_internal.h"
 #include "world.h"
@@ -105,7 +106,8 @@ static Held *hold(Stored *s)
         abort();
     h->number = number;
     snprintf(h->id, sizeof(h->id), "m%u", number);
-    h->base = (HeldMessage){.source = &store.base, .id = h->id, .arrival = s->arrival};
+    h->base = (HeldMessage){
+        .source = &store.base, .id = h->id, .arrival = s->arrival, .owner = FILE_OWNER_UNKNOWN};
     h->base.attempts = s->attempts;
     h->base.first_attempt = s->first_attempt;
     input_memory_init(&h->input, messages[number].file, messages[number].file_bytes);
@@ -138,7 +140,7 @@ static int take(_unused_ Source *source, HeldMessage **ret)
         return 0;
     if (store.trouble == TROUBLE_TAKING || store.trouble == TROUBLE_READ_ONLY) {
         world.work++;
-        store.base.handlers->found(store.base.user, FOUND_TROUBLE, NULL, NULL, &f);
+        store.base.handlers->found(store.base.user, FOUND_TROUBLE, NULL, &f);
         return -EIO;
     }
     while ((s = next_due())) {

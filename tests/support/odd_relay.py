@@ -32,8 +32,8 @@ class Ended(Exception):
 class Talk:
     """One connection: what has been said, and what of it makes up the transaction that is under way."""
 
-    def __init__(self, relay, number, stream):
-        self.relay, self.number, self.stream = relay, number, stream
+    def __init__(self, relay, number, connection, stream):
+        self.relay, self.number, self.connection, self.stream = relay, number, connection, stream
         self.verbs = []
         self.code = 0  # said last
         self.count = 0  # messages accepted
@@ -43,8 +43,9 @@ class Talk:
         """Whether this transaction is to a recipient whose address begins so."""
         return any(one.startswith(name) for one in self.recipients)
 
-    def answer(self, verb, argument, usual):
-        """Says what the test wants, or what is usual; the code that was said."""
+    def answer(self, verb, argument, usual, message=None):
+        """Says what the test wants, or what is usual; the code that was said. A message that it says
+        yes to is in the books before that is said: whoever reads it may be asked about at once."""
         self.code = 0
         self.verbs.append(verb)
         self.relay.verbs.append((self.number, verb))
@@ -60,9 +61,9 @@ class Talk:
         if reply is UNANSWERED:
             return 0
         self.code = int(reply[:3]) if reply[:3].isdigit() else 0
-        if verb in (".", "BDAT") and 200 <= self.code < 300:  # before the client can know
+        if message is not None and 200 <= self.code < 300:
             self.count += 1
-            self.relay.accepted.append((tuple(self.recipients), self.content))
+            reply = self.relay.take(self, message, reply)
         self.stream.write(reply.encode("utf-8") + b"\r\n")
         self.stream.flush()
         if isinstance(reply, Bye):
@@ -70,8 +71,9 @@ class Talk:
         return self.code
 
     def end_of_message(self, verb):
+        message = (tuple(self.recipients), self.content)
         try:
-            self.answer(verb, "", "250 taken")
+            self.answer(verb, "", "250 taken", message)
         finally:
             self.recipients, self.content = [], b""
 
@@ -167,11 +169,16 @@ class OddRelay:
                 if self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
                 with connection, connection.makefile("rwb") as stream:
-                    Talk(self, number, stream).run()
+                    Talk(self, number, connection, stream).run()
         except (Ended, OSError, ssl.SSLError, ValueError):
             pass
         finally:
             self.open -= 1
+
+    def take(self, talk, message, reply):
+        """A message (recipients, content) is accepted on this connection: what to say to that."""
+        self.accepted.append(message)
+        return reply
 
     def copies(self, recipient):
         """How often the relay said yes to a message for this recipient."""
