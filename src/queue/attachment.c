@@ -28,6 +28,12 @@ void attachment_put(Attachment *a, const char *id, NameKind kind, usec_t due)
     a->handlers->arm(a->user);
 }
 
+void attachment_ended(const Attachment *a)
+{
+    if (!a->draining)
+        a->handlers->ended(a->user);
+}
+
 void attachment_release(Attachment *a)
 {
     a->held--;

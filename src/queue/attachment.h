@@ -14,6 +14,7 @@
 /* Whose it is. */
 typedef struct AttachmentHandlers {
     void (*arm)(void *user);     /* what comes up next may have changed */
+    void (*ended)(void *user);   /* a message's file was removed or renamed */
     void (*suspect)(void *user); /* a file is `.sending` and nobody's: to be looked for */
 } AttachmentHandlers;
 
@@ -34,6 +35,9 @@ void attachment_expect(Attachment *attachment, const char *id, SpoolState state)
 
 /* A name that this process has made, or knows to be there. */
 void attachment_put(Attachment *attachment, const char *id, NameKind kind, usec_t due);
+
+/* A message's file was removed, or renamed for good. */
+void attachment_ended(const Attachment *attachment);
 
 /* A claim of its is no more. Frees it with the last one when it drains. */
 void attachment_release(Attachment *attachment);

@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "queue/directory_sync.h"
 #include "queue/timer.h"
 
 #define REOPEN_FIRST USEC_PER_SEC
@@ -84,8 +85,14 @@ static void on_suspect(void *user)
     timer_arm(d->recover, d->recover_delay);
 }
 
+static void on_ended(void *user)
+{
+    directory_sync_later(user);
+}
+
 static const AttachmentHandlers attachment_handlers = {
     .arm = on_arm,
+    .ended = on_ended,
     .suspect = on_suspect,
 };
 
@@ -345,11 +352,14 @@ int directory_add_timers(Directory *d)
         r = timer_new(d->loop, on_recover, d, &d->recover);
     if (r >= 0)
         r = timer_new(d->loop, on_step, d, &d->step);
+    if (r >= 0)
+        r = directory_sync_init(d);
     return r < 0 ? r : timer_new(d->loop, on_again, d, &d->again);
 }
 
 void directory_end(Directory *d)
 {
+    directory_sync_end(d);
     if (d->current)
         attachment_drain(TAKE_PTR(d->current));
     (void)sd_event_source_disable_unref(d->turn);

@@ -33,7 +33,9 @@ struct Directory {
     sd_event_source *check;   /* armed while the directory is in doubt or lost */
     sd_event_source *recover; /* armed while a `.sending` file may have lost its process */
     sd_event_source *step;    /* armed while caution keeps messages waiting */
+    sd_event_source *sync;    /* armed while a message has ended that the disk does not know of */
     sd_event_source *again;   /* the whole directory is read anew at long intervals */
+    bool unsynced;            /* that timer is armed */
     int clock_fd;
     usec_t due_at;
     usec_t reopen_delay, recover_delay, recovered_at;

@@ -246,6 +246,13 @@ static int end_claim(FileMessage *m, int r)
     return r < 0 ? SOURCE_GONE : 0;
 }
 
+/* The same, of a message that has got on: it is not to fall back. */
+static int end_attempt(FileMessage *m, int r)
+{
+    attachment_ended(m->attachment);
+    return end_claim(m, r);
+}
+
 static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
 {
     int r = spool_defer(m->claim, next, ret_id, f);
@@ -254,7 +261,7 @@ static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
         attachment_expect(m->attachment, ret_id, SPOOL_DEFERRED);
         attachment_put(m->attachment, ret_id, NAME_DEFERRED, next);
     }
-    return end_claim(m, r);
+    return end_attempt(m, r);
 }
 
 /* The record tells when a deferred message is due; its file's time, by which it came up, may have
@@ -372,7 +379,7 @@ static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure
     if (r >= 0 && keep)
         r = write_lines(m, f);
     r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
-    return r > 0 ? -r : end_claim(m, r);
+    return r > 0 ? -r : end_attempt(m, r);
 }
 
 /* Back to where it came from, deliverable at once, or after a pause. */
@@ -408,7 +415,7 @@ int file_message_settle(
         return r;
     switch (end->kind) {
     case END_DEFERRED: return defer(m, end->next, ret_id, f);
-    case END_FAILED: return end_claim(m, spool_fail(m->claim, ret_id, f));
+    case END_FAILED: return end_attempt(m, spool_fail(m->claim, ret_id, f));
     default: return release(m, end, ret_id, f);
     }
 }

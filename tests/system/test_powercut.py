@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,12 @@ import unittest
 import powercut_disks
 import powercut_judge
 from case import SystemTest
+from odd_relay import RelayTest
 from powercut_images import Recording
 from powercut_judge import Judge, Story
 from powercut_recording import Op, record
 from powercut_scenarios import SCENARIOS, WITH_JOURNAL
+from process import wait_for
 
 ALL = os.environ.get("OUTBOX_POWERCUT") == "all"
 SEED = int(os.environ.get("OUTBOX_SEED", "1"))
@@ -143,3 +146,38 @@ class PowerCutOnDisks(SystemTest):
 
     def test_btrfs(self):
         self.on("btrfs")
+
+
+class Removals(RelayTest):
+    """The removal of a delivered message is on the disk a moment later, though nobody waits for it."""
+
+    def calls(self, trace):
+        """Which of the two calls were made, in order, of the queue directory: "unlinkat", "fsync"."""
+        text = trace.read_text(encoding="utf-8", errors="replace")
+        return re.findall(rf"(unlinkat|fsync)\(\d+<{re.escape(str(self.queue.path))}>", text)
+
+    def start_traced(self, trace):
+        relay = self.odd()
+        wrapper = ("strace", "-D", "-f", "-y", "-qq", "-e", "trace=unlinkat,fsync", "-o", str(trace))
+        return relay, self.start(self.settings(relay), wrapper=wrapper)
+
+    def test_while_it_runs(self):
+        trace = self.directory / "trace"
+        relay, _ = self.start_traced(trace)
+        for number in range(50):
+            self.drop(f"m-{number}")
+        self.wait_taken(relay, "m-49")
+        self.queue.wait_gone(*(f"m-{number}" for number in range(50)))
+        wait_for(lambda: self.calls(trace)[-1:] == ["fsync"], lambda: self.calls(trace)[-5:])
+        self.assertLess(self.calls(trace).count("fsync"), 10)
+        time.sleep(1.5)
+        self.assertEqual(self.calls(trace)[-2:], ["unlinkat", "fsync"], "it is synced for nothing")
+
+    def test_before_it_ends(self):
+        trace = self.directory / "trace"
+        relay, daemon = self.start_traced(trace)
+        self.drop("one")
+        self.wait_taken(relay, "one")
+        self.queue.wait_gone("one")
+        daemon.terminate()
+        self.assertEqual(self.calls(trace)[-1:], ["fsync"])
