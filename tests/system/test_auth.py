@@ -2,6 +2,7 @@
 
 import dovecot
 from case import SystemTest, message
+from process import wait_for
 
 PASSWORD_MECHANISMS = ("plain", "login", "cram-md5", "digest-md5", "scram-sha-1", "scram-sha-256")
 TOKEN_MECHANISMS = ("xoauth2", "oauthbearer")
@@ -17,7 +18,7 @@ class Auth(SystemTest):
         self.queue.wait_gone("m")
         self.wait_copies(1, ann)
         expected = f"method={mechanism.upper()}," if mechanism != "auto" else "method="
-        self.assertIn(expected, self.new_log(before))
+        wait_for(lambda: expected in self.new_log(before), lambda: self.new_log(before))  # it is written later
 
     def log_sizes(self):
         return len(self.lab.dovecot.log()), len(self.lab.postfix.log())
