@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
+
+#include "base/macros.h"
 
 int file_write_all(int fd, const void *data, size_t n)
 {
@@ -71,4 +75,17 @@ void file_random_name(char *ret_text, size_t n)
             ret_text[done++] = digits[bytes[i] & 31];
     }
     ret_text[n] = '\0';
+}
+
+int file_scratch(void)
+{
+    const char *const directories[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    int fd = -1;
+
+    for (size_t i = 0; i < ELEMENTSOF(directories) && fd < 0; i++)
+        if (directories[i])
+            fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        fd = memfd_create("outbox", MFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }

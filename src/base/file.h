@@ -25,3 +25,7 @@ int file_sync(int fd);
 
 /* Writes `n` characters of [0-9a-v] with 5 random bits each and a NUL. */
 void file_random_name(char *ret_text, size_t n);
+
+/* A file without a name, for what cannot be read twice: in $TMPDIR, or where that cannot be used in
+ * /var/tmp, /tmp or memory. A descriptor, which the caller closes, or a negative errno. */
+int file_scratch(void);

@@ -1,6 +1,5 @@
 /* outbox send: delivers one message at once, without the queue. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,10 +38,11 @@ typedef struct Sending {
 /* A file that the message is read from as from one in the queue: in memory when it is small. */
 static int open_scratch(bool small)
 {
-    const char *directory = getenv("TMPDIR") ?: "/var/tmp";
-    int fd = small ? memfd_create("message", MFD_CLOEXEC)
-                   : open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd;
 
+    if (!small)
+        return file_scratch();
+    fd = memfd_create("message", MFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 

@@ -2,12 +2,12 @@
 #include "tool/sendmail.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "tool/full.h"
 #include "tool/queue.h"
@@ -76,9 +76,8 @@ static int take_option(int c, SendmailOptions *options)
 /* Puts a copy of standard input, as far as it is the message, in its place. */
 static int cut_input(Failure *f)
 {
-    const char *directory = getenv("TMPDIR") ?: "/var/tmp";
-    _cleanup_close_ int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    int r = fd < 0 ? -errno : sendmail_copy_to_dot(fd);
+    _cleanup_close_ int fd = file_scratch();
+    int r = fd < 0 ? fd : sendmail_copy_to_dot(fd);
 
     if (r >= 0 && (lseek(fd, 0, SEEK_SET) < 0 || dup2(fd, STDIN_FILENO) < 0))
         r = -errno;

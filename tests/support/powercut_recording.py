@@ -111,6 +111,11 @@ class Recorder:
                 self.offsets.append(offset)
         return self.ops
 
+    def _fallocate(self, text, result, rest):
+        """Room alone: nothing that anybody can read changes."""
+        if "FALLOC_FL_KEEP_SIZE" not in text:
+            raise Unreadable(f"fallocate({text[:200]})")
+
     # ---- names ----
 
     def _inside(self, path):

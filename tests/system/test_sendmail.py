@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import unittest.mock
 
 import lab
 from case import SystemTest
@@ -135,6 +136,12 @@ class Sendmail(SystemTest):
             self.assertEqual(lines[-2:], ["a", ""], text)
         lines = self.queued("From: a@lab.test\n\n..\n.x\n.\rx\n", "ann@lab.test")
         self.assertEqual(lines[-4:], ["..", ".x", ".\rx", ""])
+
+    def test_temporary_directory_that_cannot_be_used(self):
+        for directory in ("/nonexistent", "/proc", ""):
+            with unittest.mock.patch.dict(os.environ, TMPDIR=directory):
+                lines = self.queued("From: a@lab.test\n\na\n.\nb\n", "ann@lab.test")
+            self.assertEqual(lines[-2:], ["a", ""], directory)
 
     def test_recipients_of_both(self):
         lines = self.queued("From: a@lab.test\nTo: b@lab.test\n\n", "-t", "c@lab.test")

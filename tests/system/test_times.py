@@ -205,7 +205,11 @@ class Clocks(TimesTest):
         """(clock, flags) of each timer that is armed."""
         found = []
         for path in pathlib.Path(f"/proc/{daemon.pid}/fdinfo").iterdir():
-            fields = dict(one.split(": ", 1) for one in path.read_text().splitlines() if ": " in one)
+            try:
+                text = path.read_text()
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            fields = dict(one.split(": ", 1) for one in text.splitlines() if ": " in one)
             if "clockid" in fields and fields["it_value"] != "(0, 0)":
                 found.append((int(fields["clockid"]), int(fields["settime flags"], 8)))
         return found
