@@ -10,6 +10,10 @@
  * when somebody killed the process, wait for the first of them once. */
 #define DEADLY_FIRST (5 * USEC_PER_SEC)
 #define DEADLY_FACTOR 4
+
+/* So long others come first in each life; not longer, so that one that is read by a process that is
+ * killed over and over for other reasons has its turn. */
+#define OTHERS_FIRST (250 * USEC_PER_MSEC)
 #define DEADLY_MAX USEC_PER_HOUR
 
 #define WINDOW_MAX 1024
@@ -102,7 +106,7 @@ static usec_t pause_of(unsigned times)
  * the future is a wrong clock's. */
 static usec_t due_of(const Caution *c, unsigned times, usec_t last, usec_t now)
 {
-    return MAX(usec_add(MIN(last, now), pause_of(times)), usec_add(c->since, DEADLY_FIRST));
+    return MAX(usec_add(MIN(last, now), pause_of(times)), usec_add(c->since, OTHERS_FIRST));
 }
 
 bool caution_read(Caution *c, const char *id, usec_t now, usec_t *ret_due, Failure *f)

@@ -101,6 +101,24 @@ START_TEST(one_that_was_being_read_when_its_process_died_waits)
 }
 END_TEST
 
+START_TEST(short_lives_do_not_keep_one_that_has_waited_from_its_turn)
+{
+    usec_t now = clock_realtime(), due;
+
+    put(&place, "once.queued", "x");
+    live(now);
+    caution_begin(&caution, 0, now);
+    ck_assert(may_read("once", now, &due)); /* and somebody kills the process */
+    for (unsigned i = 0; i < 20; i++) {
+        now += USEC_PER_SEC / 2; /* and again, and again */
+        live(now);
+        if (may_read("once", now + USEC_PER_SEC / 3, &due))
+            return;
+    }
+    ck_abort_msg("it was never read again");
+}
+END_TEST
+
 START_TEST(a_mark_does_not_outlast_its_message_nor_the_last_one_the_directory)
 {
     usec_t now = clock_realtime(), due;
@@ -206,6 +224,7 @@ int main(void)
     tcase_add_test(t, without_a_death_nothing_is_marked_or_held_up);
     tcase_add_test(t, what_is_in_hand_doubles_as_messages_pass_or_time_does);
     tcase_add_test(t, one_that_was_being_read_when_its_process_died_waits);
+    tcase_add_test(t, short_lives_do_not_keep_one_that_has_waited_from_its_turn);
     tcase_add_test(t, a_mark_does_not_outlast_its_message_nor_the_last_one_the_directory);
     tcase_add_test(t, as_many_lives_as_there_are_deadly_ones);
     tcase_add_test(t, a_strangers_thing_in_the_place_of_the_marks_is_not_used);
