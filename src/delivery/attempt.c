@@ -21,6 +21,20 @@ int attempt_new(
     return 0;
 }
 
+void attempt_drop_groups(Attempt *a)
+{
+    Group *next;
+
+    for (Group *group = a->last_group ? &a->first_group : NULL; group; group = next) {
+        next = group->next;
+        free(group->text);
+        if (group != &a->first_group)
+            free(group);
+    }
+    a->last_group = NULL;
+    a->n_reported = 0;
+}
+
 void attempt_free(Attempt *a)
 {
     attempt_drop_groups(a);

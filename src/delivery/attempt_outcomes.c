@@ -33,20 +33,6 @@ OutcomeReport attempt_report_start(const Attempt *a, usec_t now)
     };
 }
 
-void attempt_drop_groups(Attempt *a)
-{
-    Group *next;
-
-    for (Group *group = a->last_group ? &a->first_group : NULL; group; group = next) {
-        next = group->next;
-        free(group->text);
-        if (group != &a->first_group)
-            free(group);
-    }
-    a->last_group = NULL;
-    a->n_reported = 0;
-}
-
 void attempt_report_groups(Attempt *a, const AttemptContext *context, const OutcomeReport *start)
 {
     OutcomeReport report = *start;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "queue/table_index.h"
+#include "queue/table_order.h"
 
 int name_table_new(size_t limit_bytes, NameTable **ret)
 {

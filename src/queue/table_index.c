@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "queue/table_order.h"
+
 /* ---- the hash: linear probing, removal by moving what follows back ---- */
 
 static size_t home_of(const NameTable *t, const char *id, size_t n, bool deferred)

@@ -1,8 +1,8 @@
 /* In which order the names of a share come: a heap of those that wait, a ring of those that are
  * ready. Must never bring up what was taken out. */
-#include <errno.h>
+#include "queue/table_order.h"
 
-#include "queue/table_index.h"
+#include <errno.h>
 
 static bool is_dead(const NameTable *t, Place place)
 {
