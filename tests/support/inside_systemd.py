@@ -247,6 +247,7 @@ class Unit(unittest.TestCase):
         self.assertIn("failed", run("systemctl", "start", "outboxd", status=1))
         shell("sleep 6")
         self.assertEqual(run("systemctl", "show", "-P", "NRestarts", "outboxd").strip(), "0")
+        run("journalctl", "--sync")
         self.assertIn("hots", run("journalctl", "-u", "outboxd", "-n", "20"))
 
     def test_stop_is_clean(self):
