@@ -67,9 +67,6 @@ bool smtp_session_has_input(const SmtpSession *s)
 void smtp_session_received(SmtpSession *s, size_t n, usec_t now)
 {
     s->now = now;
-    /* Once it is given up, whole replies count, of which there are but so many to come. */
-    if (s->state < SMTP_SESSION_CLOSING && memchr(s->input.memory + s->input.end, '\n', n))
-        s->progress = now;
     buffer_commit(&s->input, n);
 }
 

@@ -48,7 +48,7 @@ typedef struct SmtpOptions {
     SmtpTls tls;
     SmtpAuthOptions auth;
     size_t max_line_bytes;
-    usec_t timeout;        /* without progress; 0: none */
+    usec_t timeout;        /* without a whole reply or a byte written; 0: none */
     bool timeout_by_stage; /* replies may take at least as long as RFC 5321, 4.5.3.2 says */
     SmtpTrace trace;       /* or NULL */
     void *trace_user;

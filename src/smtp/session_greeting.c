@@ -246,6 +246,7 @@ int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
 
 static int answer_challenge(SmtpSession *s)
 {
+    size_t before = buffer_size(&s->output);
     int r;
 
     buffer_truncate(&s->reply.text, buffer_size(&s->reply.text) - 1);
@@ -255,7 +256,7 @@ static int answer_challenge(SmtpSession *s)
         return r;
     s->output_secret = true;
     smtp_trace(s, SMTP_TRACE_CLIENT, r < 0 ? "*" : "***", r < 0 ? 1 : 3);
-    smtp_expect(s, SMTP_STEP_AUTH, NULL);
+    smtp_expect(s, SMTP_STEP_AUTH, NULL, before);
     return 0;
 }
 

@@ -105,6 +105,7 @@ typedef struct SmtpExpected {
     SmtpStep step;
     SmtpFlight *flight; /* NULL outside of transactions */
     size_t n;
+    uint64_t at; /* position of the first command in all that was ever written */
 } SmtpExpected;
 
 #define SMTP_EXPECTED_MAX 16
@@ -187,8 +188,8 @@ SMTP_STEPS(SMTP_STEP_FUNCTIONS)
 /* Writes a step's command and expects its reply. The output is as before when that fails. */
 int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight);
 
-/* Expects one more reply. */
-void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight);
+/* Expects one more reply, to what stands in the output from `at` on. */
+void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight, size_t at);
 
 /* Takes one reply from the input and judges it. 1 when there was one, 0, or a negative errno. */
 int smtp_read_reply(SmtpSession *s);

@@ -64,7 +64,7 @@ void smtp_trace_content(const SmtpSession *s, SmtpFlight *flight)
     flight->content_bytes = 0;
 }
 
-void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
+void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight, size_t at)
 {
     size_t last = (s->expected_first + s->n_expected - 1) % SMTP_EXPECTED_MAX;
 
@@ -78,7 +78,8 @@ void smtp_expect(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
     }
     assert(s->n_expected < SMTP_EXPECTED_MAX);
     last = (s->expected_first + s->n_expected++) % SMTP_EXPECTED_MAX;
-    s->expected[last] = (SmtpExpected){.step = step, .flight = flight, .n = 1};
+    s->expected[last] =
+        (SmtpExpected){.step = step, .flight = flight, .n = 1, .at = s->written + at};
 }
 
 /* The reply to the first expected step has come. */
@@ -107,7 +108,7 @@ int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
     if (step_rows[step].shown)
         smtp_trace(s, SMTP_TRACE_CLIENT, buffer_data(&s->output) + before,
             buffer_size(&s->output) - before);
-    smtp_expect(s, step, flight);
+    smtp_expect(s, step, flight, before);
     return 0;
 }
 
@@ -142,6 +143,18 @@ static void note_farewell(SmtpSession *s)
         s->farewell_at = s->now;
 }
 
+/* Whether a reply came before a byte of the command that it would be taken for has gone out: one
+ * reply too many, which would be the first of many that are taken for the next one's. */
+static bool is_premature(const SmtpSession *s, const SmtpExpected *expected)
+{
+    switch (expected->step) {
+    case SMTP_STEP_GREETING: /* the server speaks first */
+    case SMTP_STEP_CHUNK:    /* what was written is content, and has rules of its own */
+    case SMTP_STEP_CONTENT: return false;
+    default: return s->state < SMTP_SESSION_CLOSING && s->written <= expected->at;
+    }
+}
+
 static int judge_reply(SmtpSession *s)
 {
     SmtpExpected expected;
@@ -152,6 +165,8 @@ static int judge_reply(SmtpSession *s)
     if (s->n_expected == 0)
         return unasked_reply(s);
     expected = s->expected[s->expected_first];
+    if (is_premature(s, &expected))
+        return unasked_reply(s);
     note_end_answered(s, &expected);
     if (s->reply.code == 421 && expected.step != SMTP_STEP_QUIT)
         r = smtp_end_reply(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
