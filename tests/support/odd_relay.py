@@ -25,6 +25,14 @@ class Slow:
         self.reply, self.seconds, self.event = reply, seconds, event or threading.Event()
 
 
+class Doing:
+    """What the server does in a reply's place: `act(talk, usual)`, which may write to talk.connection. The
+    connection is closed behind it."""
+
+    def __init__(self, act):
+        self.act = act
+
+
 class Ended(Exception):
     """The connection is over."""
 
@@ -54,6 +62,9 @@ class Talk:
         if isinstance(reply, Slow):
             reply.event.wait(reply.seconds)
             reply = reply.reply
+        if isinstance(reply, Doing):
+            reply.act(self, usual)
+            raise Ended
         if reply is SILENCE:
             self.relay.closing.wait()
         if reply is SILENCE or reply is DROP:
@@ -136,6 +147,7 @@ class OddRelay:
     end of the content), and CHUNK (a BDAT that is not the last)."""
 
     name = "odd.lab.test"
+    talk = Talk
 
     def __init__(self, answer=lambda *_: None, host="127.0.0.1", port=None, extensions=("PIPELINING",),
                  context=None):
@@ -169,7 +181,7 @@ class OddRelay:
                 if self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
                 with connection, connection.makefile("rwb") as stream:
-                    Talk(self, number, connection, stream).run()
+                    self.talk(self, number, connection, stream).run()
         except (Ended, OSError, ssl.SSLError, ValueError):
             pass
         finally:
