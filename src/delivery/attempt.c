@@ -66,6 +66,11 @@ const char *attempt_id(const Attempt *a)
     return a->message->id;
 }
 
+uid_t attempt_owner(const Attempt *a)
+{
+    return a->message->owner;
+}
+
 Attempt **attempt_next(Attempt *a)
 {
     return &a->next;

@@ -32,6 +32,9 @@ Attempt *attempt_of(const SmtpTransaction *transaction);
 /* The id of its message. */
 const char *attempt_id(const Attempt *attempt);
 
+/* Whose file the message is, or FILE_OWNER_UNKNOWN. */
+uid_t attempt_owner(const Attempt *attempt);
+
 /* Answers SMTP_EVENT_NEED_CONTENT. 0 or -ENOMEM. */
 int attempt_feed(Attempt *attempt, SmtpSession *session, Buffer *scratch, usec_t now_monotonic);
 

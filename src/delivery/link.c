@@ -195,7 +195,8 @@ static void report_unread(Link *link, Attempt *attempt, const DeliveryOutcome *o
 {
     const EngineObserver *observer = link->engine->context.observer;
     const Failure f = {.number = ERROR_FILE, .text = (char *)outcome->text};
-    const ProblemReport report = {.id = attempt_id(attempt), .failure = &f};
+    const ProblemReport report = {
+        .id = attempt_id(attempt), .owner = attempt_owner(attempt), .failure = &f};
 
     attempt_note_unread(attempt);
     if (observer->problem)

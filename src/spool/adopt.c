@@ -77,13 +77,40 @@ static int rewrite(SpoolClaim *claim, const RecordView *view, Failure *f)
                         claim->spool->path, claim->id);
 }
 
-static int adopt(SpoolClaim *claim, SpoolState state, Failure *f)
+/* Looks for the copy of the record's message. Anybody may have put files beside it under the same
+ * id, also one of its size and time: that of the user who queued it comes first. Where there is
+ * none, or the record's own message is there, the state of the message of this id. 0 or a negative
+ * errno. */
+static int find_copy(const Spool *spool, const char *id, const RecordView *view, SpoolState *ret)
+{
+    int named = spool_record_find_message(spool, id, ret);
+    int r = named < 0 ? named : spool_find(spool, id, ret);
+    bool found = false;
+
+    for (int i = 0; r >= 0 && named == 0 && view->bound && i < SPOOL_STATE_MAX; i++) {
+        FileIdentity file;
+        char name[SPOOL_NAME_MAX];
+
+        if (!spool_name_format(id, (SpoolState)i, name) ||
+            file_identity_of(spool, spool->fd, name, &file) < 0 || !is_copy(&file, &view->file) ||
+            (found && file.owner != view->file.owner))
+            continue;
+        *ret = (SpoolState)i;
+        found = true;
+    }
+    return r;
+}
+
+static int adopt(SpoolClaim *claim, Failure *f)
 {
     _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    SpoolState state;
     int r = spool_record_view(claim->spool, claim->id, &view);
 
     if (r == RECORD_OWN) {
-        r = lock_message(claim, state, f);
+        r = find_copy(claim->spool, claim->id, &view, &state);
+        if (r >= 0)
+            r = lock_message(claim, state, f);
         if (r >= 0)
             r = judge(claim, state, &view, f);
         return r > 0 ? rewrite(claim, &view, f) : r;
@@ -101,7 +128,7 @@ int spool_adopt(Spool *spool, const char *id, Failure *f)
 
     if (r >= 0) {
         claim = spool_claim_new(spool, id, state);
-        r = claim ? adopt(claim, state, f) : failure_set_errno(f, -ENOMEM, "%s", spool->path);
+        r = claim ? adopt(claim, f) : failure_set_errno(f, -ENOMEM, "%s", spool->path);
     }
     return r == -ENOENT ? failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id)
                         : r;

@@ -220,6 +220,21 @@ static const char *kind_of(mode_t mode)
     }
 }
 
+/* Whether the file was delivered and is kept, as its record says: its name in the queue is somebody
+ * else's doing, for no change leads from there. */
+static bool is_kept(const Attempt *a, SpoolState twin)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    RecordEvent last;
+    FileIdentity file;
+    usec_t next;
+
+    return twin == SPOOL_SENT && spool_record_view(a->spool, a->id, &view) == RECORD_OWN &&
+           view.bound && file_identity_of(a->spool, a->spool->fd, a->name, &file) >= 0 &&
+           file_identity_is_same(&file, &view.file) &&
+           spool_record_last(view.fd, &last, &next) >= 0 && last == RECORD_SENT;
+}
+
 /* Takes back a change that was made of link() and unlink() and was cut off between: it did not
  * happen. Where somebody else gave the file another state's name, that one counts as little. Nobody
  * is sending the file: we have its lock, or it is none that can be sent. 0 when there is no such
@@ -229,7 +244,7 @@ static int take_back_change(const Attempt *a, const struct stat *st)
     SpoolState twin;
     char name[SPOOL_NAME_MAX];
 
-    if (!spool_find_twin(a->spool, a->id, st, a->from, &twin))
+    if (!spool_find_twin(a->spool, a->id, st, a->from, &twin) || is_kept(a, twin))
         return 0;
     if (is_young(spool_file_time(&st->st_ctim), a->now, LINK_GRACE))
         return SPOOL_UNSETTLED;

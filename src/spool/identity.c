@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "spool/internal.h"
 #include "spool/scan.h"
 
@@ -119,6 +120,14 @@ static bool parse(const char *text, FileIdentity *ret)
     return take_number(&text, &ret->mtime) && take_number(&text, &ret->bytes) && !*text;
 }
 
+/* An older record does not say it. */
+static uid_t owner_of(const json_t *line)
+{
+    const json_t *uid = json_object_get(line, "uid");
+
+    return json_is_integer(uid) ? (uid_t)json_integer_value(uid) : FILE_OWNER_UNKNOWN;
+}
+
 int file_identity_of_record(int record_fd, FileIdentity *ret)
 {
     char data[LINE_MAX_BYTES];
@@ -141,6 +150,8 @@ int file_identity_of_record(int record_fd, FileIdentity *ret)
     file = json_string_value(json_object_get(line, "file"));
     if (r >= 0)
         r = event && file && strcmp(event, EVENT) == 0 && parse(file, ret);
+    if (r > 0)
+        ret->owner = owner_of(line);
     json_decref(line);
     return r;
 }

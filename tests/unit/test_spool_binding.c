@@ -234,6 +234,37 @@ START_TEST(nothing_but_a_copy_is_given_a_record)
 }
 END_TEST
 
+/* Others may put into a queue that was restored what they like, under any id. */
+START_TEST(what_lies_beside_a_copy_is_not_given_its_record)
+{
+    static const char *const beside[] = {"a.failed", "a.held", "a.sent", "a.queued", "a.sending"};
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    for (size_t i = 0; i < 2 * ELEMENTSOF(beside); i++) {
+        const char *other = beside[i / 2];
+        struct timespec times[2] = {0};
+        struct stat st;
+        SpoolClaim *c;
+
+        copy_waiting(&p, "alice's");
+        put(&p, other, i % 2 ? "bob own" : "longer than hers"); /* as long as hers, and as old */
+        ck_assert_int_eq(fstatat(p.fd, "a.deferred", &st, 0), 0);
+        times[0] = times[1] = st.st_mtim;
+        ck_assert_int_eq(utimensat(p.fd, other, times, 0), 0);
+        if (i % 2 && geteuid() == 0)
+            ck_assert_int_eq(fchownat(p.fd, other, 64012, 64012, 0), 0);
+        if (i % 2 == 0 || geteuid() == 0) {
+            ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0);
+            c = take(&p, "a", SPOOL_DEFERRED);
+            ck_assert_msg(knows_ann(c), "%s", other);
+            ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
+        }
+        place_empty(&p);
+    }
+}
+END_TEST
+
 START_TEST(what_waits_is_not_disturbed_by_what_is_put_beside_it)
 {
     static const char *const beside[] = {"a.failed", "a.held", "a.sent", "a.queued", "a.sending"};
@@ -280,6 +311,33 @@ START_TEST(another_states_name_for_the_same_file_counts_for_nothing)
         ck_assert(knows_ann(c));
         ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
         assert_names(&p, "");
+    }
+}
+END_TEST
+
+/* Nor does it have what is kept sent once more. */
+START_TEST(a_kept_message_s_name_in_the_queue_is_given_up)
+{
+    static const SpoolState from[] = {SPOOL_QUEUED, SPOOL_DEFERRED};
+    static const char *const names[] = {"a.queued", "a.deferred"};
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    for (size_t i = 0; i < ELEMENTSOF(from); i++) {
+        _cleanup_failure_ Failure f = {0};
+        const usec_t later = NOW + USEC_PER_DAY;
+        SpoolClaim *c;
+
+        put(&p, "a.queued", "alice's");
+        c = take(&p, "a", SPOOL_QUEUED);
+        append(c, ANN SENT);
+        ck_assert_int_eq(spool_complete(c, true, NULL, NULL), 0);
+        ck_assert_int_eq(linkat(p.fd, "a.sent", p.fd, names[i], 0), 0);
+        ck_assert_int_eq(
+            spool_claim(p.spool, "a", from[i], 0, true, later, &c, NULL, &f), SPOOL_DEFECTIVE);
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "2 names"));
+        ck_assert(there(&p, "a.sent") && there(&p, "a.status") && !there(&p, names[i]));
+        place_empty(&p);
     }
 }
 END_TEST
@@ -571,8 +629,10 @@ int main(void)
     tcase_add_test(t, a_copy_is_another_message);
     tcase_add_test(t, a_copy_may_be_given_the_record);
     tcase_add_test(t, nothing_but_a_copy_is_given_a_record);
+    tcase_add_test(t, what_lies_beside_a_copy_is_not_given_its_record);
     tcase_add_test(t, what_waits_is_not_disturbed_by_what_is_put_beside_it);
     tcase_add_test(t, another_states_name_for_the_same_file_counts_for_nothing);
+    tcase_add_test(t, a_kept_message_s_name_in_the_queue_is_given_up);
     tcase_add_test(t, a_new_file_beside_another_leaves_its_record_alone);
     tcase_add_test(t, a_message_that_was_abandoned_goes_back_with_its_own_record);
     tcase_add_test(t, a_record_with_further_names_goes_on);
