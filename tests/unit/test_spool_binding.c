@@ -6,15 +6,8 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
-#include "spool.h"
-#include "spool/record.h"
+#include "spool_waiting.h"
 #include "unit.h"
-
-#define ANN "{\"event\":\"delivered\",\"recipient\":\"ann@example.com\"}\n"
-#define REFUSED "{\"event\":\"refused\",\"recipient\":\"bad@example.com\"}\n"
-#define FAILED "{\"event\":\"failed\",\"error\":9004}\n"
-#define RETRY "{\"event\":\"retry\",\"attempt\":1,\"next\":\"2026-01-02T03:04:05Z\"}\n"
-#define SENT "{\"event\":\"sent\"}\n"
 
 /* ---- system calls that fail ---- */
 
@@ -68,47 +61,6 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned
     return fails() ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
 }
 
-/* ---- words ---- */
-
-static SpoolClaim *take(const Place *p, const char *id, SpoolState from)
-{
-    _cleanup_failure_ Failure f = {0};
-    SpoolClaim *c = NULL;
-    int r = spool_claim(p->spool, id, from, 0, true, NOW, &c, NULL, &f);
-
-    ck_assert_msg(r == SPOOL_CLAIMED, "%d: %s", r, failure_text(&f));
-    return c;
-}
-
-static void append(SpoolClaim *c, const char *text)
-{
-    _cleanup_failure_ Failure f = {0};
-    _cleanup_buffer_ Buffer b = {0};
-
-    ck_assert_int_eq(buffer_append_string(&b, text), 0);
-    ck_assert_msg(spool_record_append(c, &b, &f) == 0, "%s", failure_text(&f));
-}
-
-/* Whether the claim knows that ann has the message. */
-static bool knows_ann(SpoolClaim *c)
-{
-    _cleanup_failure_ Failure f = {0};
-
-    ck_assert_msg(spool_history_load(c, &f) == 0, "%s", failure_text(&f));
-    return spool_history_has(spool_claim_history(c), "ann@example.com");
-}
-
-static void put_waiting(const Place *p)
-{
-    put(p, "a.deferred", "alice's");
-    put_record(p, "a.deferred", "a.status", ANN RETRY, strlen(ANN RETRY));
-}
-
-static void put_new(const Place *p, const char *name)
-{
-    put(p, name, "bob's");
-}
-
 /* ---- what comes under a name ---- */
 
 /* What it is called, and what is done with it, before its file is removed and its record is not. */
@@ -155,113 +107,6 @@ START_TEST(a_file_that_is_renamed_keeps_its_record)
     ck_assert_str_eq(spool_claim_id(c), "a");
     ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
     assert_names(&p, "");
-}
-END_TEST
-
-/* Copies the waiting message, as from a backup: another file, of the same content and times. */
-static void copy_waiting(const Place *p, const char *content)
-{
-    struct timespec times[2];
-    struct stat st;
-
-    put_waiting(p);
-    ck_assert_int_eq(fstatat(p->fd, "a.deferred", &st, 0), 0);
-    ck_assert_int_eq(renameat(p->fd, "a.deferred", p->fd, "away"), 0);
-    put(p, "a.deferred", content);
-    times[0] = times[1] = (struct timespec){.tv_sec = st.st_mtim.tv_sec}; /* as tar has it */
-    ck_assert_int_eq(utimensat(p->fd, "a.deferred", times, 0), 0);
-}
-
-START_TEST(a_copy_is_another_message)
-{
-    _cleanup_place_ Place p;
-    SpoolClaim *c;
-
-    place_init(&p);
-    copy_waiting(&p, "alice's");
-    c = take(&p, "a", SPOOL_DEFERRED);
-    ck_assert(!knows_ann(c));
-    ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
-    assert_names(&p, "away ");
-}
-END_TEST
-
-START_TEST(a_copy_may_be_given_the_record)
-{
-    _cleanup_place_ Place p;
-    _cleanup_close_ int lock = -1;
-    SpoolClaim *c;
-
-    place_init(&p);
-    copy_waiting(&p, "alice's");
-    lock = openat(p.fd, "a.deferred", O_RDONLY | O_CLOEXEC);
-    ck_assert_int_eq(flock(lock, LOCK_EX), 0);
-    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), -EBUSY);
-    close(TAKE_FD(lock));
-    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0);
-    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0);
-    c = take(&p, "a", SPOOL_DEFERRED);
-    ck_assert(knows_ann(c));
-    ck_assert(spool_claim_history(c)->waiting);
-    ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
-    assert_names(&p, "away ");
-    put_new(&p, "a.queued");
-    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0); /* it has none */
-    ck_assert_int_eq(spool_adopt(p.spool, "b", NULL), -ENOENT);
-}
-END_TEST
-
-START_TEST(nothing_but_a_copy_is_given_a_record)
-{
-    _cleanup_place_ Place p;
-    _cleanup_failure_ Failure f = {0};
-    const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
-
-    place_init(&p);
-    copy_waiting(&p, "eve's own");
-    ck_assert_int_eq(spool_adopt(p.spool, "a", &f), -ESTALE);
-    ck_assert_ptr_nonnull(strstr(failure_text(&f), "size"));
-    place_empty(&p);
-    copy_waiting(&p, "alice's");
-    ck_assert_int_eq(utimensat(p.fd, "a.deferred", long_ago, 0), 0);
-    ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), -ESTALE);
-    place_empty(&p);
-    copy_waiting(&p, "alice's");
-    ck_assert_int_eq(renameat(p.fd, "a.deferred", p.fd, "b.deferred"), 0);
-    ck_assert_int_eq(renameat(p.fd, "a.status", p.fd, "b.status"), 0);
-    ck_assert_int_eq(renameat(p.fd, "away", p.fd, "b.failed"), 0);
-    ck_assert_int_eq(spool_adopt(p.spool, "b", NULL), 0); /* the failed one's it is, and stays */
-}
-END_TEST
-
-/* Others may put into a queue that was restored what they like, under any id. */
-START_TEST(what_lies_beside_a_copy_is_not_given_its_record)
-{
-    static const char *const beside[] = {"a.failed", "a.held", "a.sent", "a.queued", "a.sending"};
-    _cleanup_place_ Place p;
-
-    place_init(&p);
-    for (size_t i = 0; i < 2 * ELEMENTSOF(beside); i++) {
-        const char *other = beside[i / 2];
-        struct timespec times[2] = {0};
-        struct stat st;
-        SpoolClaim *c;
-
-        copy_waiting(&p, "alice's");
-        put(&p, other, i % 2 ? "bob own" : "longer than hers"); /* as long as hers, and as old */
-        ck_assert_int_eq(fstatat(p.fd, "a.deferred", &st, 0), 0);
-        times[0] = times[1] = st.st_mtim;
-        ck_assert_int_eq(utimensat(p.fd, other, times, 0), 0);
-        if (i % 2 && geteuid() == 0)
-            ck_assert_int_eq(fchownat(p.fd, other, 64012, 64012, 0), 0);
-        if (i % 2 == 0 || geteuid() == 0) {
-            ck_assert_int_eq(spool_adopt(p.spool, "a", NULL), 0);
-            c = take(&p, "a", SPOOL_DEFERRED);
-            ck_assert_msg(knows_ann(c), "%s", other);
-            ck_assert_int_eq(spool_complete(c, false, NULL, NULL), 0);
-        }
-        place_empty(&p);
-    }
 }
 END_TEST
 
@@ -626,10 +471,6 @@ int main(void)
 
     tcase_add_test(t, the_next_file_of_a_name_is_another_message);
     tcase_add_test(t, a_file_that_is_renamed_keeps_its_record);
-    tcase_add_test(t, a_copy_is_another_message);
-    tcase_add_test(t, a_copy_may_be_given_the_record);
-    tcase_add_test(t, nothing_but_a_copy_is_given_a_record);
-    tcase_add_test(t, what_lies_beside_a_copy_is_not_given_its_record);
     tcase_add_test(t, what_waits_is_not_disturbed_by_what_is_put_beside_it);
     tcase_add_test(t, another_states_name_for_the_same_file_counts_for_nothing);
     tcase_add_test(t, a_kept_message_s_name_in_the_queue_is_given_up);
