@@ -10,11 +10,11 @@
  * when somebody killed the process, wait for the first of them once. */
 #define DEADLY_FIRST (5 * USEC_PER_SEC)
 #define DEADLY_FACTOR 4
+#define DEADLY_MAX USEC_PER_HOUR
 
 /* So long others come first in each life; not longer, so that one that is read by a process that is
  * killed over and over for other reasons has its turn. */
 #define OTHERS_FIRST (250 * USEC_PER_MSEC)
-#define DEADLY_MAX USEC_PER_HOUR
 
 #define WINDOW_MAX 1024
 

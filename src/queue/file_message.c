@@ -184,10 +184,10 @@ bool file_message_begin(
 {
     Caution *caution = &m->attachment->caution;
 
-    m->marked = caution->on;
-    if (caution_read(caution, m->base.id, now, ret_due, f))
+    if (caution_read(caution, m->base.id, now, ret_due, f)) {
+        m->marked = caution->on;
         return true;
-    m->marked = false; /* it stays */
+    }
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
     (void)drop(m, -EDEADLK, f);
     return false;

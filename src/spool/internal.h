@@ -118,9 +118,9 @@ int spool_set_due(const Spool *spool, const char *id, usec_t next);
 
 #define SPOOL_RECORD_MODE 0640
 
-/* A record is trusted when it is a regular file with one link of the directory's owner, ours or
- * root's: in a drop box anybody can create a file of that name. */
-bool spool_record_is_trusted(const Spool *spool, const struct stat *st);
+/* Whether the directory's owner, this process' user or root owns the file: in a drop box anybody
+ * can create one of any name. */
+bool spool_is_own(const Spool *spool, const struct stat *st);
 
 /* Opens a record with `flags`. A descriptor, -ENOENT, or another negative errno with a Failure;
  * -EPERM when it is not to be trusted. */

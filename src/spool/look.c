@@ -13,13 +13,18 @@
 #define TAIL_BYTES ((size_t)4096)
 #define TAIL_MAX ((size_t)4 << 20)
 
-static bool is_of_this_queue(const Spool *spool, const struct stat *st)
+bool spool_is_own(const Spool *spool, const struct stat *st)
 {
-    return S_ISREG(st->st_mode) &&
-           (st->st_uid == spool->owner || st->st_uid == geteuid() || st->st_uid == 0);
+    return st->st_uid == spool->owner || st->st_uid == geteuid() || st->st_uid == 0;
 }
 
-bool spool_record_is_trusted(const Spool *spool, const struct stat *st)
+static bool is_of_this_queue(const Spool *spool, const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && spool_is_own(spool, st);
+}
+
+/* Of several names one may be a stranger's. */
+static bool is_trusted(const Spool *spool, const struct stat *st)
 {
     return is_of_this_queue(spool, st) && st->st_nlink == 1;
 }
@@ -45,7 +50,7 @@ int spool_record_open(const Spool *spool, const char *id, int flags, Failure *f)
     }
     if (fstat(fd, &st) < 0)
         return failure_set_errno(f, -errno, "%s/%s", spool->path, name);
-    if (!spool_record_is_trusted(spool, &st))
+    if (!is_trusted(spool, &st))
         return failure_set(f, -EPERM, ERROR_SPOOL,
             "%s/%s: not a delivery record of this queue: it must be a regular file with one link "
             "that belongs to user %u; move it away",

@@ -26,11 +26,6 @@ void reading_marks_done(ReadingMarks *marks)
     marks->fd = -1;
 }
 
-static bool is_trusted(const Spool *spool, const struct stat *st)
-{
-    return st->st_uid == spool->owner || st->st_uid == geteuid() || st->st_uid == 0;
-}
-
 static bool open_marks(ReadingMarks *marks)
 {
     struct stat st;
@@ -39,7 +34,7 @@ static bool open_marks(ReadingMarks *marks)
         return true;
     marks->fd = openat(
         marks->spool->fd, READING_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (marks->fd >= 0 && (fstat(marks->fd, &st) < 0 || !is_trusted(marks->spool, &st)))
+    if (marks->fd >= 0 && (fstat(marks->fd, &st) < 0 || !spool_is_own(marks->spool, &st)))
         reading_marks_done(marks);
     return marks->fd >= 0;
 }
