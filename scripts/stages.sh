@@ -284,15 +284,31 @@ count_stage() {
 	passed=$((passed + pass)) failed=$((failed + fail)) skipped=$((skipped + skip))
 }
 
+# What the tests that failed printed, the first 25 lines of the first ten of them: tests/system/run indents
+# it below the test's line, and Automake heads it with that line, underlined.
+show_what_tests_said() {
+	awk '
+		/^(FAIL|ERROR): / { head = $0; more = 0; next }
+		/^=+$/ && head != "" { more = 25; if (++shown <= 10) print head; head = ""; next }
+		/^    / && head != "" { more = 25; if (++shown <= 10) print head; head = "" }
+		/^=+$/ { more = 0 }
+		head != "" || /^(PASS|SKIP|XFAIL): / { head = ""; more = 0 }
+		more > 0 && shown <= 10 { print; more-- }' "$1"
+}
+
 show_failure() {
-	local name=$1 log=$2
+	local name=$1 log=$2 told
 	[[ -z ${reason_of[$name]-} ]] || echo "    (ended: ${reason_of[$name]})"
 	if grep -q '^# cause$' "$log"; then
 		sed '1,/^# cause$/d; s/^/    /' "$log"
 	else
-		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sed 's/^/    /'
-		echo "    The end of its log:"
-		grep -av '^[dp][lm]status:' "$log" | tail -n 30 | sed 's/^/    /'
+		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sort -u | sed 's/^/    /'
+		told=$(show_what_tests_said "$log")
+		if [[ -z $told ]]; then
+			echo "    The end of its log:"
+			told=$(grep -av '^[dp][lm]status:' "$log" | tail -n 30)
+		fi
+		sed 's/^/    /' <<< "$told"
 	fi
 	echo "    The whole log: $log"
 	[[ ${myself##*/} != test ]] || echo "    Again, alone:  scripts/test $name"
