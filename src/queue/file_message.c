@@ -370,6 +370,15 @@ static int gather_last_line(FileMessage *m, const MessageEnd *end)
 
 /* ---- the ends ---- */
 
+/* What cannot be taken away is known as sent, whoever looks at it next. */
+static void write_sent(FileMessage *m, usec_t now)
+{
+    const MessageEnd sent = {.kind = END_SENT, .now = now, .keep = true};
+
+    if (gather_last_line(m, &sent) >= 0)
+        (void)write_lines(m, NULL);
+}
+
 /* Delivered: what cannot be kept is let go. */
 static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
 {
@@ -379,7 +388,11 @@ static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure
     if (r >= 0 && keep)
         r = write_lines(m, f);
     r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
-    return r > 0 ? -r : end_attempt(m, r);
+    if (r > 0) {
+        write_sent(m, end->now);
+        return -r;
+    }
+    return end_attempt(m, r);
 }
 
 /* Back to where it came from, deliverable at once, or after a pause. */

@@ -27,11 +27,11 @@ static int lock_message(SpoolClaim *claim, SpoolState state, Failure *f)
 
     if (!spool_name_format(claim->id, state, name))
         return -ENOENT;
-    claim->fd = openat(claim->spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    claim->fd = spool_open_at(claim->spool, name, O_RDONLY);
+    if (claim->fd == -ENOENT)
+        return -ENOENT;
     if (claim->fd < 0)
-        return errno == ENOENT ? -ENOENT
-                               : failure_set_errno(f, -errno, "%s/%s: cannot open the message",
-                                     claim->spool->path, name);
+        return spool_cannot_open(claim->spool, name, claim->fd, f);
     if (flock(claim->fd, LOCK_EX | LOCK_NB) < 0)
         return failure_set(f, -EBUSY, ERROR_SPOOL,
             "%s/%s: it is being sent; try again when it is done", claim->spool->path, name);

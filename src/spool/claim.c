@@ -283,21 +283,22 @@ static int unreadable(const Attempt *a, const struct stat *st, Failure *f)
 static int unopened(const Attempt *a, int error, Failure *f)
 {
     struct stat st;
+    int r;
 
-    if (error == ENOENT)
+    if (error == -ENOENT)
         return SPOOL_GONE;
-    if (error == EWOULDBLOCK)
+    if (error == -EWOULDBLOCK)
         return SPOOL_UNSETTLED; /* another program's lease is about to be given up */
-    if (error != ELOOP && error != ENXIO && error != ENODEV && error != EACCES)
-        return failure_set_errno(
-            f, -error, "%s/%s: cannot open the message", a->spool->path, a->name);
-    if (fstatat(a->spool->fd, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? SPOOL_GONE
-                               : failure_set_errno(f, -errno, "%s/%s: cannot look at the message",
-                                     a->spool->path, a->name);
+    if (error != -ELOOP && error != -ENXIO && error != -ENODEV && error != -EACCES)
+        return spool_cannot_open(a->spool, a->name, error, f);
+    r = spool_stat_at(a->spool->fd, a->name, &st);
+    if (r < 0)
+        return r == -ENOENT ? SPOOL_GONE
+                            : failure_set_errno(f, r, "%s/%s: cannot look at the message",
+                                  a->spool->path, a->name);
     if (!S_ISREG(st.st_mode))
         return not_regular(a, -1, &st, f);
-    return error == EACCES ? unreadable(a, &st, f) : SPOOL_UNSETTLED; /* it has just come there */
+    return error == -EACCES ? unreadable(a, &st, f) : SPOOL_UNSETTLED; /* it has just come there */
 }
 
 int spool_has_writer(int fd)
@@ -348,10 +349,12 @@ static int check_same(const Attempt *a, const SpoolClaim *claim, const struct st
 {
     char name[SPOOL_NAME_MAX];
     struct stat now;
+    int r;
 
     (void)spool_name_format(claim->id, SPOOL_SENDING, name);
-    if (fstatat(a->spool->fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? SPOOL_GONE : -errno;
+    r = spool_stat_at(a->spool->fd, name, &now);
+    if (r < 0)
+        return r == -ENOENT ? SPOOL_GONE : r;
     if (now.st_dev == st->st_dev && now.st_ino == st->st_ino)
         return 0;
     /* Not to be put back where its name was taken again: then it waits as `.sending` of nobody. */
@@ -399,9 +402,9 @@ int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bo
 
     if (!spool_name_format(id, from, a.name))
         return failure_set(f, -EINVAL, ERROR_SPOOL, "%s: not the id of a message", id);
-    fd = openat(spool->fd, a.name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    fd = spool_open_at(spool, a.name, O_RDONLY);
     if (fd < 0)
-        return unopened(&a, errno, f);
+        return unopened(&a, fd, f);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK
                    ? SPOOL_LOCKED

@@ -21,18 +21,17 @@ static bool is_old(const struct stat *st, usec_t now)
 
 static bool look(const Spool *spool, const char *name, usec_t now, struct stat *ret)
 {
-    return fstatat(spool->fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(ret->st_mode) &&
-           is_old(ret, now);
+    return spool_stat_at(spool->fd, name, ret) == 0 && S_ISREG(ret->st_mode) && is_old(ret, now);
 }
 
 /* Locked, or open for writing. What may not be opened is another user's, of whom nothing but the
  * time can be told. */
 static bool is_in_use(const Spool *spool, const char *name)
 {
-    _cleanup_close_ int fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    _cleanup_close_ int fd = spool_open_at(spool, name, O_RDONLY);
 
     if (fd < 0)
-        return errno != EACCES;
+        return fd != -EACCES;
     return flock(fd, LOCK_EX | LOCK_NB) < 0 || spool_has_writer(fd) > 0;
 }
 

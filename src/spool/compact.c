@@ -90,9 +90,10 @@ static int replace(
     const Spool *spool, const char *temporary, const char *name, const struct stat *old)
 {
     struct stat now;
+    int r = spool_stat_at(spool->fd, name, &now);
 
-    if (fstatat(spool->fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
+    if (r < 0)
+        return r;
     if (now.st_dev != old->st_dev || now.st_ino != old->st_ino)
         return -ESTALE;
     return renameat(spool->fd, temporary, spool->fd, name) < 0 ? -errno : file_sync(spool->fd);

@@ -58,8 +58,10 @@ int file_identity_of(const Spool *spool, int fd, const char *name, FileIdentity 
     const unsigned mask = STATX_INO | STATX_BTIME | STATX_MTIME | STATX_SIZE | STATX_UID;
     struct statx st;
 
-    if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, mask, &st) < 0)
+    if (statx(fd, name, SPOOL_LOOK_FLAGS | AT_EMPTY_PATH, mask, &st) < 0)
         return -errno;
+    if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+        return -EXDEV;
     *ret = (FileIdentity){
         .mtime = nanoseconds(&st.stx_mtime), .bytes = st.stx_size, .owner = st.stx_uid};
     if (spool->forgets_inodes)

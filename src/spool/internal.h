@@ -53,9 +53,19 @@ struct SpoolClaim {
 
 #define SPOOL_OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
-/* Opens a file of the directory with SPOOL_OPEN_FLAGS, and none that is on another file system or
- * behind a link. A descriptor or a negative errno: -EXDEV, -ELOOP. */
+/* Of statx(): what the kernel knows is enough, and a file system that somebody mounted over the
+ * file is not asked. */
+#define SPOOL_LOOK_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC)
+
+/* Opens a file of the directory, which is there, with SPOOL_OPEN_FLAGS, and none that is on another
+ * file system or behind a link. A descriptor or a negative errno: -EXDEV, -ELOOP. */
 int spool_open_at(const Spool *spool, const char *name, int flags);
+
+/* Says why that failed; its `r` again. */
+int spool_cannot_open(const Spool *spool, const char *name, int r, Failure *f);
+
+/* As fstatat(), of the name itself. 0 or a negative errno: -EXDEV where something is mounted. */
+int spool_stat_at(int directory_fd, const char *name, struct stat *ret);
 
 /* Renames without ever overwriting, on every file system. 0 or a negative errno. */
 int spool_rename(int directory_fd, const char *from, const char *to);

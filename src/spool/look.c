@@ -86,17 +86,18 @@ static int view_file(const Spool *spool, RecordView *ret)
 int spool_record_view(const Spool *spool, const char *id, RecordView *ret)
 {
     char name[SPOOL_NAME_MAX];
+    int r;
 
     *ret = (RecordView){.fd = -1};
     if (!spool_name_format_record(id, name))
         return RECORD_NONE;
-    if (fstatat(spool->fd, name, &ret->st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? RECORD_NONE : -errno;
-    if (!is_of_this_queue(spool, &ret->st))
+    r = spool_stat_at(spool->fd, name, &ret->st);
+    if (r == -EXDEV || (r >= 0 && !is_of_this_queue(spool, &ret->st)))
         return RECORD_FOREIGN;
-    ret->fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
-    if (ret->fd < 0)
-        return errno == ENOENT ? RECORD_NONE : -errno;
+    if (r >= 0)
+        r = ret->fd = spool_open_at(spool, name, O_RDONLY);
+    if (r < 0)
+        return r == -ENOENT ? RECORD_NONE : r;
     return view_file(spool, ret);
 }
 
@@ -124,7 +125,7 @@ static int find_owner(const Spool *spool, const char *id, SpoolState except, con
             !spool_name_format(id, *ret, name))
             continue;
         r = file_identity_of(spool, spool->fd, name, &other);
-        if (r < 0 && r != -ENOENT)
+        if (r < 0 && r != -ENOENT && r != -EXDEV)
             return r;
         if (r >= 0 &&
             (view->bound ? file_identity_is_same(&other, &view->file) : may_own(&other, record)))

@@ -39,12 +39,14 @@ static int copy_bytes(int from, int to)
 /* A copy of the record under another name, with the time of the next attempt. */
 static int copy_record(const Spool *spool, const char *name, const char *new_name)
 {
-    _cleanup_close_ int from = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS), to = -1;
+    _cleanup_close_ int from = spool_open_at(spool, name, O_RDONLY), to = -1;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
     struct stat st;
     int r;
 
-    if (from < 0 || fstat(from, &st) < 0)
+    if (from < 0)
+        return from;
+    if (fstat(from, &st) < 0)
         return -errno;
     to = spool_record_create(spool, new_name);
     if (to < 0)
@@ -89,10 +91,10 @@ static int check_moved(const SpoolClaim *claim, SpoolState from, const char *new
     if (claim->fd < 0)
         return 0;
     (void)spool_name_format(new_id, to, name);
-    if (fstat(claim->fd, &mine) < 0 ||
-        fstatat(claim->spool->fd, name, &moved, AT_SYMLINK_NOFOLLOW) < 0)
-        r = errno == ENOENT ? -ESTALE : -errno;
-    else if (mine.st_dev != moved.st_dev || mine.st_ino != moved.st_ino)
+    r = fstat(claim->fd, &mine) < 0 ? -errno : spool_stat_at(claim->spool->fd, name, &moved);
+    if (r == -ENOENT || r == -EXDEV)
+        r = -ESTALE;
+    else if (r >= 0 && (mine.st_dev != moved.st_dev || mine.st_ino != moved.st_ino))
         r = -ESTALE;
     if (r < 0)
         (void)spool_rename_message(claim->spool, new_id, to, claim->id, from);
@@ -110,8 +112,7 @@ static void settle(SpoolClaim *claim, const char *new_id)
     if (file_sync(claim->spool->fd) >= 0)
         (void)spool_unlink_record(claim->spool, claim->id, NULL);
     strcpy(claim->id, new_id);
-    if (spool_name_format_record(new_id, name) &&
-        fstatat(claim->spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    if (spool_name_format_record(new_id, name) && spool_stat_at(claim->spool->fd, name, &st) == 0)
         spool_claim_set_record(claim, &st);
 }
 

@@ -1,11 +1,12 @@
-/* Opening the files of the queue directory. Must never follow a link, wait for whoever is at the
- * other end of a pipe, or ask a file system that somebody mounted over a file: it may never answer.
- */
+/* Opening and looking at the files of the queue directory. Must never follow a link, wait for
+ * whoever is at the other end of a pipe, or ask a file system that somebody mounted over a file: it
+ * may never answer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -16,8 +17,7 @@ int spool_open_at(const Spool *spool, const char *name, int flags)
     struct open_how how = {.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
     long fd;
 
-    /* Of these flags that call takes with O_PATH only the two that mean something there. */
-    flags |= flags & O_PATH ? SPOOL_OPEN_FLAGS & (O_NOFOLLOW | O_CLOEXEC) : SPOOL_OPEN_FLAGS;
+    flags |= SPOOL_OPEN_FLAGS;
     how.flags = (unsigned)flags;
     fd = syscall(SYS_openat2, spool->fd, name, &how, sizeof(how));
     /* Kernels before 5.6 have no such call, and filters made for them do not let it pass. */
@@ -26,18 +26,42 @@ int spool_open_at(const Spool *spool, const char *name, int flags)
     return fd < 0 ? -errno : (int)fd;
 }
 
+static struct timespec to_timespec(const struct statx_timestamp *t)
+{
+    return (struct timespec){.tv_sec = (time_t)t->tv_sec, .tv_nsec = t->tv_nsec};
+}
+
+int spool_stat_at(int directory_fd, const char *name, struct stat *ret)
+{
+    struct statx st;
+
+    if (statx(directory_fd, name, SPOOL_LOOK_FLAGS, STATX_BASIC_STATS, &st) < 0)
+        return -errno;
+    if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+        return -EXDEV;
+    *ret = (struct stat){
+        .st_dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+        .st_ino = st.stx_ino,
+        .st_mode = st.stx_mode,
+        .st_nlink = st.stx_nlink,
+        .st_uid = st.stx_uid,
+        .st_gid = st.stx_gid,
+        .st_size = (off_t)st.stx_size,
+        .st_blocks = (blkcnt_t)st.stx_blocks,
+        .st_mtim = to_timespec(&st.stx_mtime),
+        .st_ctim = to_timespec(&st.stx_ctime),
+    };
+    return 0;
+}
+
 int spool_look_at(const Spool *spool, const char *id, SpoolState state, struct stat *ret)
 {
     char name[SPOOL_NAME_MAX];
-    _cleanup_close_ int fd =
-        spool_name_format(id, state, name) ? spool_open_at(spool, name, O_PATH) : -ENOENT;
 
-    if (fd < 0)
-        return fd;
-    return fstat(fd, ret) < 0 ? -errno : 0;
+    return spool_name_format(id, state, name) ? spool_stat_at(spool->fd, name, ret) : -ENOENT;
 }
 
-static int cannot_open(const Spool *spool, const char *name, int r, Failure *f)
+int spool_cannot_open(const Spool *spool, const char *name, int r, Failure *f)
 {
     if (r == -EXDEV)
         return failure_set(f, r, ERROR_FILE,
@@ -58,7 +82,7 @@ int spool_open_message(
         return failure_set(f, -ENOENT, ERROR_FILE, "%s: not the id of a message", id);
     fd = spool_open_at(spool, name, O_RDONLY);
     if (fd < 0)
-        return cannot_open(spool, name, fd, f);
+        return spool_cannot_open(spool, name, fd, f);
     if (fstat(fd, ret) < 0)
         return failure_set_errno(f, -errno, "%s/%s", spool->path, name);
     if (!S_ISREG(ret->st_mode))

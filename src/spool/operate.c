@@ -108,6 +108,7 @@ int spool_delete(Spool *spool, const char *id, Failure *f)
 {
     SpoolState state;
     char name[SPOOL_NAME_MAX];
+    struct stat st;
     int r = spool_find(spool, id, &state);
 
     if (r == 0 && state == SPOOL_SENDING)
@@ -116,7 +117,7 @@ int spool_delete(Spool *spool, const char *id, Failure *f)
     if (r == 0)
         return spool_delete_message(spool, id, state, f);
     if (r == -ENOENT && spool_name_format_record(id, name) &&
-        faccessat(spool->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        spool_stat_at(spool->fd, name, &st) != -ENOENT)
         return spool_unlink_record(spool, id, f);
     return r == -ENOENT ? no_such_message(spool, id, f)
                         : failure_set_errno(f, r, "%s/%s: cannot look for it", spool->path, id);

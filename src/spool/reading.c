@@ -32,8 +32,7 @@ static bool open_marks(ReadingMarks *marks)
 
     if (marks->fd >= 0)
         return true;
-    marks->fd = openat(
-        marks->spool->fd, READING_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    marks->fd = spool_open_at(marks->spool, READING_DIRECTORY, O_RDONLY | O_DIRECTORY);
     if (marks->fd >= 0 && (fstat(marks->fd, &st) < 0 || !spool_is_own(marks->spool, &st)))
         reading_marks_done(marks);
     return marks->fd >= 0;
@@ -106,7 +105,7 @@ unsigned reading_marks_look(const ReadingMarks *marks, const char *id, usec_t *r
     struct stat st;
 
     *ret_last = 0;
-    if (marks->fd < 0 || fstatat(marks->fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (marks->fd < 0 || spool_stat_at(marks->fd, id, &st) < 0)
         return 0;
     *ret_last = spool_file_time(&st.st_mtim);
     return (unsigned)MAX(1, MIN(st.st_size, INT_MAX));

@@ -17,11 +17,12 @@
 static int judge_unopened(const Spool *spool, const char *name, Failure *f)
 {
     struct stat st;
+    int r = spool_stat_at(spool->fd, name, &st);
 
-    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT
+    if (r < 0)
+        return r == -ENOENT
                    ? 0
-                   : failure_set_errno(f, -errno, "%s/%s: cannot look at it", spool->path, name);
+                   : failure_set_errno(f, r, "%s/%s: cannot look at it", spool->path, name);
     if (!S_ISREG(st.st_mode))
         return 1;
     return failure_set(f, -EACCES, ERROR_FILE,
@@ -35,24 +36,21 @@ static int judge_unopened(const Spool *spool, const char *name, Failure *f)
  * process', or gone; or a negative errno with a Failure. */
 static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Failure *f)
 {
-    _cleanup_close_ int fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    _cleanup_close_ int fd = spool_open_at(spool, name, O_RDONLY);
     struct stat locked, named;
 
-    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == EACCES))
+    if (fd == -ELOOP || fd == -ENXIO || fd == -ENODEV || fd == -EACCES)
         return judge_unopened(spool, name, f);
+    if (fd == -ENOENT || fd == -EWOULDBLOCK)
+        return 0;
     if (fd < 0)
-        return errno == ENOENT || errno == EWOULDBLOCK
-                   ? 0
-                   : failure_set_errno(f, -errno,
-                         "%s/%s: cannot open it to see whether a process "
-                         "is still sending it",
-                         spool->path, name);
+        return spool_cannot_open(spool, name, fd, f);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK
                    ? 0
                    : failure_set_errno(f, -errno, "%s/%s: cannot lock it", spool->path, name);
     /* Its process may have been done with it between the two calls. */
-    if (fstat(fd, &locked) < 0 || fstatat(spool->fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (fstat(fd, &locked) < 0 || spool_stat_at(spool->fd, name, &named) < 0 ||
         locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
         return 0;
     *ret_fd = TAKE_FD(fd);

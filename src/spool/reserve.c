@@ -135,8 +135,8 @@ int spool_claim_use_spare(SpoolClaim *claim, const char *name)
 
     if (!spare)
         return -ENOSPC;
-    fd = openat(claim->spool->fd, spare->name, O_RDWR | O_APPEND | SPOOL_OPEN_FLAGS);
-    r = fd < 0 ? -errno : spool_rename(claim->spool->fd, spare->name, name);
+    fd = spool_open_at(claim->spool, spare->name, O_RDWR | O_APPEND);
+    r = fd < 0 ? fd : spool_rename(claim->spool->fd, spare->name, name);
     if (r < 0)
         return r;
     free(TAKE_PTR(claim->spare));

@@ -27,9 +27,10 @@ struct SpoolScan {
 static int rename_after_look(int directory_fd, const char *from, const char *to)
 {
     struct stat st;
+    int r = spool_stat_at(directory_fd, to, &st);
 
-    if (fstatat(directory_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return -EEXIST;
+    if (r != -ENOENT)
+        return r >= 0 || r == -EXDEV ? -EEXIST : r;
     return renameat(directory_fd, from, directory_fd, to) < 0 ? -errno : 0;
 }
 
@@ -42,8 +43,7 @@ static int rename_by_link(int directory_fd, const char *from, const char *to)
 
     if (linkat(directory_fd, from, directory_fd, to, 0) < 0) {
         r = -errno;
-        if (r == -EPERM && fstatat(directory_fd, from, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISDIR(st.st_mode))
+        if (r == -EPERM && spool_stat_at(directory_fd, from, &st) == 0 && S_ISDIR(st.st_mode))
             return rename_after_look(directory_fd, from, to);
         return r;
     }
@@ -51,7 +51,7 @@ static int rename_by_link(int directory_fd, const char *from, const char *to)
         return 0;
     r = -errno;
     /* Somebody moved it: then that name counts, and ours must not stay, unless it is the last. */
-    if (fstatat(directory_fd, to, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (spool_stat_at(directory_fd, to, &st) < 0)
         return r;
     if (st.st_nlink < 2)
         return 0;
@@ -303,12 +303,11 @@ static int exists(const Spool *spool, const char *id, SpoolState state)
 {
     char name[SPOOL_NAME_MAX];
     struct stat st;
+    int r = spool_name_format(id, state, name) ? spool_stat_at(spool->fd, name, &st) : -ENOENT;
 
-    if (!spool_name_format(id, state, name))
+    if (r == -ENOENT)
         return 0;
-    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return 1;
-    return errno == ENOENT ? 0 : -errno;
+    return r >= 0 || r == -EXDEV ? 1 : r;
 }
 
 int spool_find(const Spool *spool, const char *id, SpoolState *ret)
@@ -354,8 +353,8 @@ bool spool_find_twin(
     for (int i = 0; st->st_nlink > 1 && i < SPOOL_STATE_MAX; i++) {
         *ret = (SpoolState)i;
         if (*ret != except && spool_name_format(id, *ret, name) &&
-            fstatat(spool->fd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
-            other.st_dev == st->st_dev && other.st_ino == st->st_ino)
+            spool_stat_at(spool->fd, name, &other) == 0 && other.st_dev == st->st_dev &&
+            other.st_ino == st->st_ino)
             return true;
     }
     return false;
@@ -368,7 +367,7 @@ void spool_read_ahead(const Spool *spool, const char *id, SpoolState state)
 
     if (!spool_name_format(id, state, name))
         return;
-    fd = openat(spool->fd, name, O_RDONLY | SPOOL_OPEN_FLAGS);
+    fd = spool_open_at(spool, name, O_RDONLY);
     if (fd >= 0)
         (void)posix_fadvise(fd, 0, AHEAD_BYTES, POSIX_FADV_WILLNEED);
 }
@@ -378,8 +377,7 @@ usec_t spool_next_attempt(const Spool *spool, const char *id)
     char name[SPOOL_NAME_MAX];
     struct stat st;
 
-    if (!spool_name_format_record(id, name) ||
-        fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (!spool_name_format_record(id, name) || spool_stat_at(spool->fd, name, &st) < 0)
         return 0;
     return spool_file_time(&st.st_mtim);
 }
@@ -393,13 +391,10 @@ bool spool_is_shared(const Spool *spool)
 
 int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret)
 {
-    char name[SPOOL_NAME_MAX];
     struct stat st;
+    int r = spool_look_at(spool, id, state, &st);
 
-    if (!spool_name_format(id, state, name))
-        return -EINVAL;
-    if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    *ret = st.st_uid;
-    return 0;
+    if (r >= 0)
+        *ret = st.st_uid;
+    return r;
 }

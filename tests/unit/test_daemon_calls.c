@@ -33,7 +33,7 @@ static const struct {
     long numbers[3]; /* -1: none */
     unsigned hundredths;
 } budget[] = {
-    {"openat", {SYS_openat, -1, -1}, 105},
+    {"openat", {SYS_openat, SYS_openat2, -1}, 105},
     {"flock", {SYS_flock, -1, -1}, 105},
     {"fstat", {SYS_fstat, SYS_newfstatat, SYS_statx}, 305},
     {"fcntl", {SYS_fcntl, -1, -1}, 305},
