@@ -49,7 +49,9 @@ class Deadly(SystemTest):
         while self.live(wrapper):
             count += 1
             self.assertLessEqual(count, limit, f"still there: {self.queue.names()}")
-        self.assertGreater(count, 0, "nothing was deadly")
+        if count == 0:  # all of the good ones may have been first
+            daemon = self.start_again(ready=False, wrapper=wrapper)
+            wait_for(lambda: not daemon.is_running(), "a death: nothing was deadly", 60)
 
     def test_one_among_twenty(self):
         self.put(20, 1)
