@@ -30,13 +30,17 @@ bool secret_source_is_set(const SecretSource *source)
     return source->value || source->file || source->command || source->credential;
 }
 
-/* The first line; -ENODATA when it is empty. */
+/* The first line, without the mark that some editors put before UTF-8; -ENODATA when it is empty,
+ * or no text of one byte a character. */
 static int first_line(const Buffer *content, Secret **ret)
 {
+    static const char mark[] = "\xef\xbb\xbf";
     const char *data = buffer_size(content) ? buffer_data(content) : "";
     size_t n = buffer_size(content);
     const char *end = memchr(data, '\n', n);
 
+    if (n >= strlen(mark) && memcmp(data, mark, strlen(mark)) == 0)
+        data += strlen(mark), n -= strlen(mark);
     if (end)
         n = (size_t)(end - data);
     if (n > 0 && data[n - 1] == '\r')
@@ -62,7 +66,8 @@ static int read_secret(int fd, const char *path, Secret **ret, Failure *f)
     r = first_line(&content, ret);
     if (r == -ENODATA)
         return failure_set(f, r, ERROR_CONFIGURATION,
-            "the first line of %s is empty; write the secret there", path);
+            "the first line of %s is empty, or not text in ASCII or UTF-8; write the secret there",
+            path);
     return r;
 }
 
@@ -127,7 +132,7 @@ static int fetch_command(const char *command, Secret **ret, Failure *f)
     r = first_line(&content, ret);
     if (r == -ENODATA)
         return failure_set(f, r, ERROR_CONFIGURATION,
-            "the command `%s` printed no secret on its first line", command);
+            "the command `%s` printed no secret on its first line, in ASCII or UTF-8", command);
     return r;
 }
 

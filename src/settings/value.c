@@ -198,6 +198,17 @@ static bool has_control(const char *text)
     return false;
 }
 
+/* In a configuration file most of them come from a backslash that was meant to be one. */
+static int wrong_control(const Setting *setting, const Value *value, Failure *f)
+{
+    return wrong(setting, value,
+        value->kind == VALUE_STRING
+            ? "holds a control character: in quotes a backslash begins an escape such as \\n, the "
+              "end of a line; write two for one"
+            : "holds a control character",
+        f);
+}
+
 bool value_is_fingerprint(const char *text)
 {
     size_t digits = 0;
@@ -238,7 +249,7 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
     const char *why;
 
     if (has_control(value->text))
-        return wrong(setting, value, "holds a control character", f);
+        return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
         return wrong(setting, value, "is not UTF-8", f);
     switch (setting->type) {
@@ -271,7 +282,7 @@ static int set_senders(const Setting *setting, const Value *value, SenderRules *
     int r;
 
     if (has_control(value->text))
-        return wrong(setting, value, "holds a control character", f);
+        return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
         return wrong(setting, value, "is not UTF-8", f);
     r = sender_rules_parse(value->text, sender_user_lookup, field, &why);
@@ -312,6 +323,8 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_KEYWORD: return set_choice(setting, &value, field, f);
     case SETTING_PROTOCOLS: return set_protocols(setting, &value, field, f);
     case SETTING_SECRET:
+        if (has_control(text))
+            return wrong_control(setting, &value, f);
         *(Secret **)field = secret_new(text, strlen(text));
         return *(Secret **)field ? 0 : -ENOMEM;
     case SETTING_SENDERS: return set_senders(setting, &value, field, f);

@@ -64,8 +64,16 @@ START_TEST(misplaced_settings_say_what_would_be_right)
         {"spool = { senders = ( \"root: *\" ); };",
             "outbox.conf:1: spool.senders: is a group or list; write one value"},
         {"spool = { senders = \"root: \t*\"; };",
-            "outbox.conf:1: spool.senders: \"root: \\x09*\" holds a control character; it takes "
+            "outbox.conf:1: spool.senders: \"root: \\x09*\" holds a control character: in quotes a "
+            "backslash begins an escape such as \\n, the end of a line; write two for one; it "
+            "takes "
             "rules \"USER...: SENDER...\" in quotes, with ; between them"},
+        {"relays = ( { host = \"h\"; user = \"x\"; password = \"sec\\ret\"; } );",
+            "outbox.conf:1: relays.h.password: \"***\" holds a control character: "
+            "in "
+            "quotes a backslash begins an escape such as \\n, the end of a line; write two for "
+            "one; it "
+            "takes text in quotes"},
         {"relay = ( );", "outbox.conf:1: relay: unknown section; did you mean \"relays\"?"},
         {"MailPort = 25;", "outbox.conf:1: MailPort: is a setting of relays; write it there"},
         {"spool = { timeout = 3; };",
@@ -98,8 +106,11 @@ START_TEST(wrong_values_say_what_would_be_right)
             "them"},
         {RELAY("user = [ \"a\" ];"),
             "outbox.conf:1: relays.h.user: is a group or list; write one value"},
-        {RELAY("user = \"a\nb\";"), "outbox.conf:1: relays.h.user: \"a\\x0ab\" holds a control "
-                                    "character; it takes text in quotes, on one line"},
+        {RELAY("user = \"a\nb\";"),
+            "outbox.conf:1: relays.h.user: \"a\\x0ab\" holds a control "
+            "character: in quotes a backslash begins an escape such as \\n, "
+            "the end of a line; write two for one; it takes text in quotes, "
+            "on one line"},
         {RELAY("hello = \"a b\";"),
             "outbox.conf:1: relays.h.hello: \"a b\" holds a blank; it takes "
             "text in quotes without blanks"},

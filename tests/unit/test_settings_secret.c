@@ -78,7 +78,7 @@ START_TEST(files_give_their_first_line)
     static const struct {
         const char *content, *secret;
     } cases[] = {{"hunter2\n", "hunter2"}, {"hunter2", "hunter2"}, {"hunter2\r\nmore\n", "hunter2"},
-        {" a b \n", " a b "}};
+        {" a b \n", " a b "}, {"\xef\xbb\xbfhunter2\r\n", "hunter2"}};
     _cleanup_free_
     char *path = NULL;
 
@@ -99,6 +99,10 @@ START_TEST(files_must_be_private_and_hold_something)
     _cleanup_free_
     char *binary = put("binary", "hunt\0er2", 8, 0600);
     _cleanup_free_
+    char *wide = put("wide", "\xff\xfeh\0u\0\n\0", 8, 0600);
+    _cleanup_free_
+    char *mark = put("mark", "\xef\xbb\xbf\n", 4, 0600);
+    _cleanup_free_
     char *of_group = put("group", "hunter2\n", 8, 0640);
     _cleanup_buffer_ Buffer large = {0};
     _cleanup_free_
@@ -115,8 +119,10 @@ START_TEST(files_must_be_private_and_hold_something)
     if (st.st_gid != 0)
         expect_failure((SecretSource){.file = of_group, .queue = {geteuid(), st.st_gid}}, -EPERM,
             ", whose members may queue, can read the secret in ");
-    expect_failure((SecretSource){.file = empty}, -ENODATA, "is empty; write the secret there");
-    expect_failure((SecretSource){.file = binary}, -ENODATA, "is empty");
+    expect_failure((SecretSource){.file = empty}, -ENODATA, "is empty, or not text");
+    expect_failure((SecretSource){.file = binary}, -ENODATA, "or not text");
+    expect_failure((SecretSource){.file = wide}, -ENODATA, "or not text");
+    expect_failure((SecretSource){.file = mark}, -ENODATA, "is empty");
     expect_failure((SecretSource){.file = large_path}, -EFBIG, "cannot read the secret in ");
     expect_failure((SecretSource){.file = directory}, -EINVAL, "is not a regular file");
     expect_failure((SecretSource){.file = (char *)"/nonexistent/p"}, -ENOENT,
