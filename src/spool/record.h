@@ -23,6 +23,8 @@
  * begins when it was given up (`failed`) and when somebody queued it anew (`queued`). */
 typedef struct SpoolHistory {
     unsigned attempts;    /* counted attempts of the present life; the last `retry` line's number */
+    unsigned tries;       /* attempts that were made in it, or, when it has ended, in the last one:
+                           * the highest number that a line tells */
     usec_t first_attempt; /* realtime of the first of them, from which its age counts; 0: none */
     usec_t next;          /* of the last of them (realtime): when it is due again; 0: none */
     usec_t latest;        /* realtime of the last line that is not `deferred` */

@@ -154,10 +154,25 @@ static void add_deferred(RecordScan *s, RecordMark mark)
     s->deferred_bytes += mark.bytes;
 }
 
+/* An attempt that the line is of was made. */
+static void count_try(RecordScan *s, const json_t *line)
+{
+    json_int_t attempt = json_integer_value(json_object_get(line, "attempt"));
+
+    if (attempt <= 0 || attempt >= UINT_MAX)
+        return;
+    if (s->life_over)
+        s->history.tries = 0;
+    s->life_over = false;
+    s->history.tries = MAX(s->history.tries, (unsigned)attempt);
+}
+
 static int add_event(RecordScan *s, RecordEvent event, RecordMark mark, const json_t *line)
 {
     const char *recipient = json_string_value(json_object_get(line, "recipient"));
 
+    if (event == RECORD_DELIVERED || event == RECORD_REFUSED || event == RECORD_RETRY)
+        count_try(s, line);
     switch (event) {
     case RECORD_NOTHING: s->superseded += mark.bytes; break;
     case RECORD_UNKNOWN: break;
@@ -170,9 +185,13 @@ static int add_event(RecordScan *s, RecordEvent event, RecordMark mark, const js
     case RECORD_QUEUED:
         begin_life(s);
         s->queued = mark;
+        s->history.tries = 0;
         break;
     case RECORD_SENT: break;
-    case RECORD_FAILED: add_failed(s, mark); break;
+    case RECORD_FAILED:
+        add_failed(s, mark);
+        s->life_over = true;
+        break;
     }
     return 0;
 }

@@ -45,6 +45,7 @@ typedef struct RecordScan {
     RecordMark first_retry, last_retry, queued, failed;
     uint64_t deferred_from, deferred_bytes; /* of the last attempt */
     uint64_t refused_from, refused_bytes;   /* of the present life */
+    bool life_over;                         /* a `failed` line ended it */
     bool attempt_open;                      /* the last attempt has no `retry` line yet */
 } RecordScan;
 

@@ -154,7 +154,7 @@ static int inspect_history(const Spool *spool, Inspection *ret)
     r = spool_history_load_id(spool, ret->id, ret->state, &history, NULL);
     if (r < 0)
         return error_is_common(r) ? r : 0;
-    ret->attempts = history.attempts;
+    ret->attempts = history.tries;
     for (size_t i = 0; i < ret->n_recipients; i++)
         ret->n_delivered += spool_history_has(&history, ret->recipients[i]);
     return 0;

@@ -62,12 +62,15 @@ static void print_member(const char *name, const json_t *value)
         printf("%lld", (long long)json_integer_value(value));
 }
 
-/* One line of the record: time and event first, the rest as it comes. */
+/* One line of the record: time and event first, the rest as it comes. The first line, by which the
+ * queue knows what file the record is of, says nothing to a person. */
 static void print_record_line(json_t *line)
 {
-    const char *name;
+    const char *name, *event = json_string_value(json_object_get(line, "event"));
     json_t *value;
 
+    if (event && strcmp(event, "message") == 0)
+        return;
     print_member(NULL, json_object_get(line, "time"));
     fputs("  ", stdout);
     print_member(NULL, json_object_get(line, "event"));

@@ -58,6 +58,7 @@ START_TEST(a_life_begins_anew)
     retry(&b, T1 + HOUR, 2);
     h = parse(&b);
     ck_assert(h.attempts == 2 && h.first_attempt == T1 && h.next == T1 + 2 * HOUR && h.waiting);
+    ck_assert_uint_eq(h.tries, 2);
     spool_history_done(&h);
 
     /* Somebody had it retried: nothing counts, but who has it and who refused it. */
@@ -65,16 +66,24 @@ START_TEST(a_life_begins_anew)
     h = parse(&b);
     ck_assert(h.attempts == 0 && h.first_attempt == 0 && h.next == 0 && !h.waiting && !h.ended);
     ck_assert(h.n_delivered == 1 && h.n_refused == 1 && h.latest == T1 + 3 * HOUR);
+    ck_assert_uint_eq(h.tries, 0);
     spool_history_done(&h);
     retry(&b, T1 + 4 * HOUR, 1);
     h = parse(&b);
     ck_assert(h.attempts == 1 && h.first_attempt == T1 + 4 * HOUR && h.waiting);
     spool_history_done(&h);
 
+    /* The attempt that ends it has no line of its own. */
+    outcome(&b, T1 + 5 * HOUR, 4, 2, DELIVERY_REFUSED);
     ck_assert_int_eq(spool_record_failed(&b, T1 + 5 * HOUR, 9005, "too old"), 0);
     h = parse(&b);
+    ck_assert_uint_eq(h.tries, 2);
     ck_assert(h.attempts == 0 && h.first_attempt == 0 && h.next == 0 && !h.waiting && h.ended);
     ck_assert(h.n_delivered == 1 && h.n_refused == 0);
+    spool_history_done(&h);
+    outcome(&b, T1 + 6 * HOUR, 5, 1, DELIVERY_REFUSED);
+    h = parse(&b);
+    ck_assert_uint_eq(h.tries, 1);
     spool_history_done(&h);
 }
 END_TEST
