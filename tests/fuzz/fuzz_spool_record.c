@@ -31,11 +31,12 @@ static void parse(const Buffer *record, SpoolHistory *ret)
 /* The next line of the record at `*at`. */
 static bool next_line(const Buffer *record, size_t *at, RecordLine *ret)
 {
-    const char *data = buffer_data(record) + *at, *newline;
     size_t n = buffer_size(record) - *at;
+    const char *data, *newline;
 
     if (n == 0)
         return false;
+    data = buffer_data(record) + *at;
     newline = memchr(data, '\n', n);
     *ret = (RecordLine){data, newline ? (size_t)(newline - data) : n, *at,
         newline ? (size_t)(newline - data) + 1 : n};

@@ -1,5 +1,6 @@
 /* Runs a fuzz target over its corpus without a fuzzer, so that `make check` sees every file that
- * was once of interest. Must never pass when there is nothing to run.
+ * was once of interest. Must never pass when there is nothing to run. Built with -fsanitize=fuzzer
+ * and -DFUZZER, the target is libFuzzer's instead (scripts/prove fuzz).
  *
  * Usage: fuzz_X [DIRECTORY...]; without one it is tests/fuzz/corpus/X below $srcdir. */
 #include <dirent.h>
@@ -14,6 +15,8 @@
 #define INPUT_MAX (1024 * 1024)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#ifndef FUZZER
 
 static void closedir_p(DIR **directory)
 {
@@ -87,3 +90,5 @@ int main(int argc, char *argv[])
         return EXIT_FAILURE;
     return report(path, run_directory(path));
 }
+
+#endif
