@@ -10,14 +10,21 @@
 #include "base/macros.h"
 #include "base/text.h"
 
-/* "localhost.localdomain" and the like say nothing to a server, and many refuse them. */
-static bool is_usable(const char *name)
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), n_end = strlen(end);
+
+    return n >= n_end && text_equal_nocase(name + n - n_end, end);
+}
+
+bool host_name_is_usable(const char *name)
 {
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
 
     return strchr(name, '.') && name[0] != '.' && name[strspn(name, letters)] == '\0' &&
-           !text_starts_nocase(name, "localhost");
+           !ends_with(name, ".") && !strstr(name, "..") && !text_starts_nocase(name, "localhost") &&
+           !ends_with(name, ".localdomain") && !ends_with(name, ".localhost");
 }
 
 static void get_node_name(char name[static HOST_NAME_MAX + 1])
@@ -27,12 +34,17 @@ static void get_node_name(char name[static HOST_NAME_MAX + 1])
     name[HOST_NAME_MAX] = '\0';
 }
 
+bool host_name_get_qualified(char ret[static HOST_NAME_MAX + 1])
+{
+    get_node_name(ret);
+    return host_name_is_usable(ret);
+}
+
 bool host_name_is_qualified(void)
 {
     char name[HOST_NAME_MAX + 1];
 
-    get_node_name(name);
-    return is_usable(name);
+    return host_name_get_qualified(name);
 }
 
 int host_name_get(char **ret)
@@ -44,10 +56,10 @@ int host_name_get(char **ret)
 
     *ret = NULL;
     get_node_name(node);
-    if (is_usable(node))
+    if (host_name_is_usable(node))
         name = node;
     else if (node[0] != '\0' && getaddrinfo(node, NULL, &hints, &list) == 0 && list->ai_canonname &&
-             is_usable(list->ai_canonname))
+             host_name_is_usable(list->ai_canonname))
         name = list->ai_canonname;
     if (name)
         *ret = strdup(name);

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "message/local_part.h"
 
 #define LABEL_MAX 63 /* bytes of an ASCII label (RFC 1035, 2.3.4) */
 #define SHOWN_MAX 100
@@ -73,8 +74,6 @@ static const char *check_quoted_string(const char *text, size_t n)
 
 static const char *check_local(const char *text, size_t n)
 {
-    if (n > ADDRESS_LOCAL_MAX)
-        return "more than 64 bytes stand before the @";
     if (n > 0 && text[0] == '"')
         return n > 1 && text[n - 1] == '"' ? check_quoted_string(text, n)
                                            : "its quotes are not closed";
@@ -111,7 +110,7 @@ static const char *check_label(const char *text, size_t n)
     if (n == 0)
         return "after the @, a dot must stand between other characters";
     for (size_t i = 0; i < n; i++) {
-        if (!is_alphanumeric(text[i]) && text[i] != '-')
+        if (!is_alphanumeric(text[i]) && text[i] != '-' && text[i] != '_')
             return text[i] == '@' ? "it has more than one @"
                                   : "after the @ are other characters than letters, digits, "
                                     "hyphens and dots";
@@ -168,7 +167,7 @@ static const char *check(const char *address, size_t n, bool allow_bare)
     if (n == 0)
         return "it is empty";
     if (n > ADDRESS_MAX)
-        return "it is longer than 320 bytes";
+        return "it is longer than 900 bytes";
     if (!text_is_ascii(address, n)) {
         if (!text_is_utf8(address, n))
             return "it is not UTF-8";
@@ -195,7 +194,30 @@ int address_check(const char *address, size_t n, bool allow_bare, Failure *f)
         f, -EINVAL, ERROR_MESSAGE, "\"%s\" is not a mail address: %s", shown ?: "...", why);
 }
 
-bool address_is_utf8(const char *address)
+const char *address_domain(const char *address)
 {
-    return !text_is_ascii(address, strlen(address));
+    const char *at = find_at(address, strlen(address));
+
+    return at ? at + 1 : NULL;
+}
+
+bool address_needs_utf8(const char *address)
+{
+    size_t n = strlen(address);
+    const char *at = find_at(address, n);
+
+    return !text_is_ascii(address, at ? (size_t)(at - address) : n);
+}
+
+char *address_join(const char *local, const char *domain)
+{
+    size_t n = strlen(local), size = 2 * n + 2 + 1 + strlen(domain) + 1;
+    char *address = malloc(size);
+
+    if (address) {
+        n = local_part_format(local, n, address, size);
+        address[n] = '@';
+        strcpy(address + n + 1, domain);
+    }
+    return address;
 }

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "message/address.h"
 #include "message/compose_body.h"
 #include "message/compose_field.h"
 #include "message/compose_own.h"
@@ -21,81 +22,53 @@ static const char *const importances[] = {"high", "normal", "low", NULL};
 static const char *const priorities[] = {"normal", "urgent", "non-urgent", NULL};
 static const char *const sensitivities[] = {"Personal", "Private", "Company-Confidential", NULL};
 
-/* What an AddressHandler fills. */
-typedef struct Taker {
-    Envelope *envelope;
-    Failure *failure;
-    size_t n_from;
-} Taker;
-
-static int take_from(void *user, const char *address, size_t n)
+/* Puts the part's name in front of the failure. */
+static int fail_part(const char *what, int r, Failure *f)
 {
-    Taker *taker = user;
-
-    taker->n_from++;
-    if (taker->envelope->sender)
-        return address_check(address, n, false, taker->failure);
-    return envelope_set_sender(taker->envelope, address, NULL, taker->failure);
-}
-
-static int take_recipient(void *user, const char *address, size_t n _unused_)
-{
-    Taker *taker = user;
-
-    return envelope_add_recipient(taker->envelope, address, NULL, taker->failure);
-}
-
-static int set_return_path(const char *text, Envelope *e, Failure *f)
-{
-    _cleanup_free_
-    char *address = NULL, *parameters = NULL;
-    int r;
-
-    if (!text)
-        return 0;
-    if (!*text)
-        return envelope_set_sender(e, "", NULL, f);
-    r = envelope_parse_field(text, strlen(text), &address, &parameters, f);
-    if (r == 0)
-        r = envelope_set_sender(e, address, parameters, f);
     if (r != -EINVAL || !f)
         return r == -EINVAL ? -EBADMSG : r;
-    return failure_set(f, -EBADMSG, f->number, "return path: %s", failure_text(f));
+    return failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f));
+}
+
+/* The sender of the envelope, and whether there is one author. */
+static int take_originators(const Compose *c, Envelope *e, Failure *f)
+{
+    const char *from = c->from ?: "";
+    _cleanup_envelope_ Envelope author = {0};
+    int n = envelope_add_originators(&author, from, strlen(from), f);
+
+    if (n < 0)
+        return fail_part("from", n, f);
+    if (n == 0)
+        return failure_set(f, -EBADMSG, ERROR_NO_SENDER, "from: there is no sender; give one");
+    if (n > 1)
+        return failure_set(
+            f, -EBADMSG, ERROR_MESSAGE, "from: there is more than one address; give one");
+    if (c->return_path)
+        return fail_part("return path", envelope_set_sender_text(e, c->return_path, NULL, f), f);
+    return envelope_set_sender(e, author.sender, NULL, f);
 }
 
 /* The fields that also make the envelope; with `replaced` only the envelope is made. */
 static int put_originators(const Compose *c, bool replaced, Envelope *e, Buffer *out, Failure *f)
 {
     const char *const from[] = {c->from ?: "", NULL}, *const reply_to[] = {c->reply_to, NULL};
-    Taker taker = {.envelope = e, .failure = f};
-    int r;
+    int r = take_originators(c, e, f);
 
-    r = set_return_path(c->return_path, e, f);
-    if (r == 0)
-        r = compose_put_addresses(
-            "from", replaced ? NULL : "From", from, take_from, &taker, out, f);
-    if (r < 0)
+    if (r < 0 || replaced)
         return r;
-    if (taker.n_from == 0)
-        return failure_set(f, -EBADMSG, ERROR_NO_SENDER, "from: there is no sender; give one");
-    if (taker.n_from > 1)
-        return failure_set(
-            f, -EBADMSG, ERROR_MESSAGE, "from: there is more than one address; give one");
-    return compose_put_addresses(
-        "reply to", replaced ? NULL : "Reply-To", reply_to, NULL, NULL, out, f);
+    r = compose_put_addresses("from", "From", from, NULL, out, f);
+    return r < 0 ? r : compose_put_addresses("reply to", "Reply-To", reply_to, NULL, out, f);
 }
 
 static int put_recipients(const Compose *c, bool replaced, Envelope *e, Buffer *out, Failure *f)
 {
-    Taker taker = {.envelope = e, .failure = f};
-    int r;
+    int r = compose_put_addresses("to", replaced ? NULL : "To", c->to, e, out, f);
 
-    r = compose_put_addresses("to", replaced ? NULL : "To", c->to, take_recipient, &taker, out, f);
     if (r == 0)
-        r = compose_put_addresses(
-            "cc", replaced ? NULL : "Cc", c->cc, take_recipient, &taker, out, f);
+        r = compose_put_addresses("cc", replaced ? NULL : "Cc", c->cc, e, out, f);
     if (r == 0)
-        r = compose_put_addresses("bcc", NULL, c->bcc, take_recipient, &taker, out, f);
+        r = compose_put_addresses("bcc", NULL, c->bcc, e, out, f);
     if (r < 0 || e->n_recipients > 0)
         return r;
     return failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT,
@@ -111,7 +84,7 @@ static int put_date(const Compose *c, Buffer *out, Failure *f)
     return *c->date ? compose_put_text("date", "Date", c->date, out, f) : 0;
 }
 
-static int put_message_id(const Compose *c, Buffer *out, Failure *f)
+static int put_message_id(const Compose *c, const Envelope *e, Buffer *out, Failure *f)
 {
     char random[RANDOM_ID_LENGTH + 1];
     _cleanup_buffer_ Buffer id = {0};
@@ -119,7 +92,7 @@ static int put_message_id(const Compose *c, Buffer *out, Failure *f)
 
     if (!c->message_id || strcmp(c->message_id, "*") == 0) {
         file_random_name(random, RANDOM_ID_LENGTH);
-        r = stamp_message_id(&id, random, c->now);
+        r = stamp_message_id(&id, random, c->now, address_domain(e->sender));
     } else if (*c->message_id == '<') {
         r = buffer_append_string(&id, c->message_id);
     } else {
@@ -140,11 +113,11 @@ static int put_notifications(const Compose *c, Buffer *out, Failure *f)
     int r;
 
     r = compose_put_addresses(
-        "delivery notification to", "Return-Receipt-To", delivery, NULL, NULL, out, f);
+        "delivery notification to", "Return-Receipt-To", delivery, NULL, out, f);
     if (r < 0)
         return r;
     return compose_put_addresses(
-        "read receipt to", "Disposition-Notification-To", read, NULL, NULL, out, f);
+        "read receipt to", "Disposition-Notification-To", read, NULL, out, f);
 }
 
 static int put_words(const Compose *c, Buffer *out, Failure *f)
@@ -169,7 +142,7 @@ static int put_header(const Compose *c, const ComposeOwn *own, Envelope *e, Buff
         if (r == 0)
             r = put_date(c, out, f);
         if (r == 0)
-            r = put_message_id(c, out, f);
+            r = put_message_id(c, e, out, f);
         if (r == 0)
             r = put_notifications(c, out, f);
         if (r == 0)

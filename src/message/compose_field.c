@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "message/address.h"
 #include "message/compose_encode.h"
 #include "message/glib_cleanup.h"
 
@@ -85,24 +86,11 @@ int compose_put_word(const char *what, const char *name, const char *word,
         (int)buffer_size(&list), buffer_data(&list));
 }
 
-/* The addresses of a list, for the handler and, NUL-terminated one after the other, for writing. */
-typedef struct Collector {
-    AddressHandler handler;
-    void *user;
-    Buffer addresses;
-} Collector;
-
-static void collector_done(Collector *collector)
+/* Appends the address, NUL-terminated. */
+static int collect(void *user, const AddressItem *item)
 {
-    buffer_done(&collector->addresses);
-}
-
-static int collect(void *user, const char *address, size_t n)
-{
-    Collector *collector = user;
-    int r = collector->handler ? collector->handler(collector->user, address, n) : 0;
-
-    return r < 0 ? r : buffer_append(&collector->addresses, address, n + 1);
+    return item->kind == ADDRESS_MAILBOX ? buffer_append(user, item->address, item->n_address + 1)
+                                         : 0;
 }
 
 /* Appends "Name <address>" for one mailbox, the address being the next of the collected: GMime is
@@ -170,41 +158,40 @@ static int encode_list(const char *text, Buffer *addresses, Buffer *out)
 }
 
 /* Appends one list to the value. What is ASCII goes in as the user wrote it. */
-static int append_value(
-    const char *what, const char *text, Collector *collector, Buffer *value, Failure *f)
+static int append_value(const char *what, const char *text, Envelope *e, Buffer *value, Failure *f)
 {
+    const size_t n = strlen(text);
+    _cleanup_buffer_ Buffer addresses = {0};
     int r = compose_check_text(what, text, f);
 
     if (r < 0)
         return r;
-    r = address_list_parse(text, strlen(text), collect, collector, f);
+    r = e ? envelope_add_list(e, text, n, NULL, f) : 0;
+    if (r == 0)
+        r = address_list_parse(text, n, ADDRESS_RECIPIENTS, collect, &addresses, f);
     if (r == -EINVAL)
         return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
     if (r == 0 && buffer_size(value) > 0)
         r = buffer_append_string(value, ", ");
     if (r < 0)
         return r;
-    if (text_is_ascii(text, strlen(text)))
-        r = buffer_append_string(value, text);
-    else
-        r = encode_list(text, &collector->addresses, value);
-    buffer_clear(&collector->addresses);
+    r = text_is_ascii(text, n) ? buffer_append_string(value, text)
+                               : encode_list(text, &addresses, value);
     if (r == -EINVAL)
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "%s: the names cannot be encoded; put each of them in double quotes", what);
     return r;
 }
 
-int compose_put_addresses(const char *what, const char *name, const char *const *lists,
-    AddressHandler handler, void *user, Buffer *out, Failure *f)
+int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
+    Buffer *out, Failure *f)
 {
-    _cleanup_(collector_done) Collector collector = {.handler = handler, .user = user};
     _cleanup_buffer_ Buffer value = {0};
     int r = 0;
 
     for (size_t i = 0; lists && lists[i] && r == 0; i++)
         if (lists[i][strspn(lists[i], " \t,")] != '\0')
-            r = append_value(what, lists[i], &collector, &value, f);
+            r = append_value(what, lists[i], e, &value, f);
     if (r < 0 || buffer_size(&value) == 0 || !name)
         return r;
     r = buffer_append(&value, "", 1);

@@ -6,7 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/failure.h"
-#include "message/address.h"
+#include "message/envelope.h"
 
 /* Text of one line: UTF-8 without control characters. */
 int compose_check_text(const char *what, const char *text, Failure *f);
@@ -18,10 +18,10 @@ int compose_put(const char *name, const char *value, Buffer *out);
 int compose_put_text(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
 
 /* A field of address lists, display names encoded where they are not ASCII; nothing for NULL or
- * when all are empty. Each address is given to `handler` (where not NULL) on the way; `name` may be
- * NULL when no field is to be written. */
-int compose_put_addresses(const char *what, const char *name, const char *const *lists,
-    AddressHandler handler, void *user, Buffer *out, Failure *f);
+ * when all are empty. Each address becomes a recipient of `e` (where not NULL); `name` may be NULL
+ * when no field is to be written. */
+int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
+    Buffer *out, Failure *f);
 
 /* A field that has one of the given words, in any case; nothing for NULL. */
 int compose_put_word(const char *what, const char *name, const char *word,

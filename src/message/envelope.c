@@ -24,30 +24,10 @@ void envelope_done(Envelope *e)
     *e = (Envelope){0};
 }
 
-/* Checks parameters that are separated by single blanks. */
-static int check_parameters(const char *text, Failure *f)
-{
-    for (size_t n; text && *text; text += n + (text[n] == ' ')) {
-        int r;
-
-        n = strcspn(text, " ");
-        r = envelope_check_parameter(text, n, f);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int copy_parameters(const char *text, char **ret)
 {
     *ret = text && *text ? strdup(text) : NULL;
     return text && *text && !*ret ? -ENOMEM : 0;
-}
-
-static void note_utf8(Envelope *e, const char *address, const char *parameters)
-{
-    if (address_is_utf8(address) || (parameters && address_is_utf8(parameters)))
-        e->needs_utf8 = true;
 }
 
 int envelope_set_sender(Envelope *e, const char *address, const char *parameters, Failure *f)
@@ -59,7 +39,7 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
     if (*address)
         r = address_check(address, strlen(address), false, f);
     if (r == 0)
-        r = check_parameters(parameters, f);
+        r = envelope_check_parameters(parameters, ENVELOPE_SENDER, f);
     if (r == 0)
         r = copy_parameters(parameters, &copied_parameters);
     if (r < 0)
@@ -71,7 +51,7 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
     free(e->sender_parameters);
     e->sender = TAKE_PTR(copy);
     e->sender_parameters = TAKE_PTR(copied_parameters);
-    note_utf8(e, address, parameters);
+    e->needs_utf8 = e->needs_utf8 || address_needs_utf8(address);
     return 0;
 }
 
@@ -159,12 +139,12 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
 
     r = address_check(address, strlen(address), text_equal_nocase(address, "postmaster"), f);
     if (r == 0)
-        r = check_parameters(parameters, f);
+        r = envelope_check_parameters(parameters, ENVELOPE_RECIPIENT, f);
     if (r == 0)
         r = copy_parameters(parameters, &copied_parameters);
     if (r < 0)
         return r;
-    note_utf8(e, address, parameters);
+    e->needs_utf8 = e->needs_utf8 || address_needs_utf8(address);
     known = find_recipient(e, address);
     if (known) {
         if (!known->parameters)

@@ -18,7 +18,7 @@ typedef struct Envelope {
     char *sender_parameters; /* "RET=HDRS ENVID=42", or NULL */
     EnvelopeRecipient *recipients;
     size_t n_recipients;
-    bool needs_utf8; /* an address or parameter has bytes above 127 */
+    bool needs_utf8; /* a local part has bytes above 127: only SMTPUTF8 can carry it (RFC 6531) */
     /* envelope.c only: room in `recipients`, and the hash table that finds a recipient again. */
     size_t allocated;
     uint32_t *slots;
@@ -37,16 +37,42 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
  * its parameters to one that had none. -EINVAL with a Failure; -ENOMEM. */
 int envelope_add_recipient(Envelope *e, const char *address, const char *parameters, Failure *f);
 
+/* What every address of a list gets that comes from outside the list; NULL: nothing. */
+typedef struct EnvelopeTerms {
+    const char *parameters;
+    const char *domain; /* for addresses that have none */
+} EnvelopeTerms;
+
+/* Adds all addresses of an address list (address_list_parse()) as recipients. `terms` may be NULL.
+ * -EINVAL with a Failure; -ENOMEM. */
+int envelope_add_list(
+    Envelope *e, const char *list, size_t n, const EnvelopeTerms *terms, Failure *f);
+
+/* Reads an address list as From and Sender have it. The first address is the sender, where none is
+ * set: it speaks for all (RFC 5322, 3.6.2). How many there are; -EINVAL with a Failure; -ENOMEM. */
+int envelope_add_originators(Envelope *e, const char *list, size_t n, Failure *f);
+
+/* Sets the sender from the text that a person gives: as envelope_parse_field(), and nothing at all
+ * is the null reverse-path. `terms` may be NULL: its parameters take the place of those in the
+ * text. */
+int envelope_set_sender_text(Envelope *e, const char *text, const EnvelopeTerms *terms, Failure *f);
+
 /* Parses the value of an X-Sender or X-Receiver field: a mailbox, with or without display name and
  * angle brackets ("<>" gives ""), then parameters. What follows a semicolon that ends a parameter
- * is no ESMTP parameter (Exchange's X-ExtendedProps) and is dropped. `ret_address` and
+ * is no ESMTP parameter (Exchange's X-ExtendedProps) and is dropped. The parameters are not judged:
+ * whoever takes the address does it. `ret_address` and
  * `ret_parameters` (NULL when there are none) are the caller's to free. 0, -EINVAL with a Failure,
  * -ENOMEM. */
 int envelope_parse_field(
     const char *value, size_t n, char **ret_address, char **ret_parameters, Failure *f);
 
-/* Whether `n` bytes are "KEYWORD" or "KEYWORD=value" (esmtp-param, RFC 5321, 4.1.2, with the UTF-8
- * of RFC 6531). 0 or -EINVAL with a Failure. */
-int envelope_check_parameter(const char *text, size_t n, Failure *f);
+/* Whom a parameter is said of. */
+typedef enum EnvelopeParty { ENVELOPE_SENDER, ENVELOPE_RECIPIENT } EnvelopeParty;
+
+/* Whether the text is a list of parameters with single blanks between them (esmtp-param, RFC 5321,
+ * 4.1.2, with the UTF-8 of RFC 6531), each of which may be said of this party, once, with a value
+ * that it can have. Parameters that are not known here are judged by their form alone. 0 or -EINVAL
+ * with a Failure. */
+int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f);
 
 #define _cleanup_envelope_ _cleanup_(envelope_done)

@@ -32,6 +32,8 @@ static const FieldName field_names[] = {
     FIELD("x-sourceipaddress", FIELD_X_EXCHANGE),
     FIELD("x-endofinjectedxheaders", FIELD_X_END),
     FIELD("return-path", FIELD_RETURN_PATH),
+    FIELD("content-length", FIELD_CONTENT_LENGTH),
+    FIELD("reply-to", FIELD_REPLY_TO),
     FIELD("date", FIELD_DATE),
     FIELD("message-id", FIELD_MESSAGE_ID),
     FIELD("sender", FIELD_SENDER),
@@ -46,6 +48,10 @@ static const FieldName field_names[] = {
     FIELD("resent-to", FIELD_RESENT_TO),
     FIELD("resent-cc", FIELD_RESENT_CC),
     FIELD("resent-bcc", FIELD_RESENT_BCC),
+    FIELD("subject", FIELD_USUAL),
+    FIELD("mime-version", FIELD_USUAL),
+    FIELD("content-type", FIELD_USUAL),
+    FIELD("received", FIELD_USUAL),
 };
 
 static char fold(char c)
@@ -158,48 +164,138 @@ int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f)
     return 1;
 }
 
-bool header_find_end(const char *data, size_t n, size_t from, size_t *ret_end)
-{
-    const char *line = data + from, *end = data + n, *next;
+/* ---- where the header is ---- */
 
-    for (; line < end; line = next) {
-        if (line[0] == '\n' || (line[0] == '\r' && line + 1 < end && line[1] == '\n')) {
-            *ret_end = (size_t)(line - data);
-            return true;
-        }
-        next = memchr(line, '\n', (size_t)(end - line));
-        if (!next)
-            break;
-        next++;
-    }
-    *ret_end = (size_t)(line - data);
-    return false;
+static bool is_empty_line(const char *at, const char *end)
+{
+    return at < end && (*at == '\n' || (*at == '\r' && at + 1 < end && at[1] == '\n'));
 }
 
-size_t header_drop_hidden(char *header, size_t n)
+/* The line that separates messages in an mbox file, as it stands there or, quoted, in a message. */
+static bool is_mbox_line(const char *at, const char *end)
+{
+    while (at < end && *at == '>')
+        at++;
+    if (end - at < 6 || memcmp(at, "From ", 5) != 0)
+        return false;
+    for (at += 5; at < end && (*at == ' ' || *at == '\t'); at++)
+        continue;
+    return at < end && *at != ':' && memchr(at, '\n', (size_t)(end - at));
+}
+
+/* Goes on to the empty line that ends the header: sets the cursor's end. Whether it is there. */
+static bool find_end(HeaderCursor *cursor)
+{
+    const char *end = cursor->end, *line = cursor->at, *next = line;
+
+    for (; line < end && !is_empty_line(line, end); line = next)
+        next = next_line(line, end);
+    cursor->end = line;
+    return line < end;
+}
+
+/* Whether these lines are a header, and no text that happens to begin in the same way: all are
+ * fields, of which one is known. Of a header that goes on, the last line may be there in part. */
+static bool is_header(HeaderCursor cursor, bool is_whole)
+{
+    bool known = false;
+    HeaderField field;
+    int r = 1;
+
+    while (!is_whole && cursor.end > cursor.at && cursor.end[-1] != '\n')
+        cursor.end--;
+    while (r > 0) {
+        r = header_next(&cursor, &field, NULL);
+        known = known || (r > 0 && field.kind != FIELD_OTHER);
+    }
+    return r == 0 && (known || !is_whole);
+}
+
+/* Moves the cursor to the header that is somewhere before its end, and its end to that of the
+ * header, as header_locate(). */
+static bool find_header(HeaderCursor *cursor, bool is_all)
+{
+    HeaderCursor next = *cursor, empty = *cursor;
+    bool found, has_empty = false;
+
+    for (;; next.line++) {
+        bool here = is_empty_line(next.at, next.end);
+
+        if (here && !has_empty)
+            empty = next;
+        has_empty = has_empty || here;
+        if (!here && !is_mbox_line(next.at, next.end))
+            break;
+        next.at = next_line(next.at, next.end);
+    }
+    found = find_end(&next);
+    *cursor = next;
+    if (!has_empty || is_header(next, found || is_all))
+        return found;
+    *cursor = empty;
+    cursor->end = cursor->at;
+    return true;
+}
+
+/* Moves the cursor behind the envelope block. Exchange's fields alone are none: other programs use
+ * the same names. */
+static void skip_block(HeaderCursor *cursor)
+{
+    HeaderCursor next = *cursor, behind = *cursor;
+    bool is_envelope = false, at_end = false;
+    HeaderField field;
+
+    /* A line that is no field ends the block; whoever reads the header judges it. */
+    while (!at_end && header_next(&next, &field, NULL) > 0 && field.kind >= FIELD_X_SENDER &&
+           field.kind <= FIELD_X_END) {
+        is_envelope = is_envelope || field.kind <= FIELD_X_OUTBOX;
+        at_end = field.kind == FIELD_X_END;
+        behind = next;
+    }
+    if (is_envelope)
+        *cursor = behind;
+}
+
+bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret)
+{
+    size_t mark = n >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    HeaderCursor header = {.at = data + mark, .end = data + n, .line = 1};
+    bool found = find_header(&header, is_all);
+
+    ret->block = header;
+    skip_block(&header);
+    ret->block.end = header.at;
+    if (header.at > ret->block.at &&
+        (header.at == header.end || is_mbox_line(header.at, header.end))) {
+        header.end = data + n;
+        found = find_header(&header, is_all);
+    }
+    ret->header = header;
+    return found;
+}
+
+/* ---- mending it ---- */
+
+bool header_field_has_gap(const HeaderField *field)
+{
+    return field->value != field->name + field->n_name + 1;
+}
+
+size_t header_mend(char *header, size_t n)
 {
     HeaderCursor cursor = {.at = header, .end = header + n, .line = 1};
     char *to = header;
     HeaderField field;
 
     while (header_next(&cursor, &field, NULL) > 0) {
-        size_t size = (size_t)(field.end - field.name);
+        const char *colon = field.value - 1;
+        size_t n_rest = (size_t)(field.end - colon);
 
-        if (field.kind == FIELD_BCC || field.kind == FIELD_RESENT_BCC)
+        if (FIELDS_DROPPED & FIELD_BIT(field.kind))
             continue;
-        memmove(to, field.name, size);
-        to += size;
+        memmove(to, field.name, field.n_name);
+        memmove(to + field.n_name, colon, n_rest);
+        to += field.n_name + n_rest;
     }
     return (size_t)(to - header);
-}
-
-void header_skip_mbox_line(HeaderCursor *cursor)
-{
-    size_t n = (size_t)(cursor->end - cursor->at);
-    const char *newline = memchr(cursor->at, '\n', n);
-
-    if (n < 6 || memcmp(cursor->at, "From ", 5) != 0 || cursor->at[5] == ':' || !newline)
-        return;
-    cursor->at = newline + 1;
-    cursor->line++;
 }

@@ -10,12 +10,15 @@
 
 typedef enum FieldKind {
     FIELD_OTHER,
+    FIELD_USUAL, /* Subject and others that say no more than that this is a header */
     FIELD_X_SENDER,
     FIELD_X_RECEIVER,
     FIELD_X_OUTBOX,   /* any name that begins so */
     FIELD_X_EXCHANGE, /* what Exchange writes between the envelope and the header */
     FIELD_X_END,      /* X-EndOfInjectedXHeaders: the last of them */
     FIELD_RETURN_PATH,
+    FIELD_CONTENT_LENGTH,
+    FIELD_REPLY_TO,
     FIELD_DATE,
     FIELD_MESSAGE_ID,
     FIELD_SENDER, /* this and the next four in the order of their Resent- forms below */
@@ -55,14 +58,28 @@ typedef struct HeaderCursor {
 /* The next field. 1, 0 at the end, or -EBADMSG with a Failure that names the line. */
 int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f);
 
-/* Finds the empty line that ends the header, from `from` on, where a line begins. True with its
- * place in `*ret_end`; false when it is not in these `n` bytes, with the place to go on from when
- * more has been read. */
-bool header_find_end(const char *data, size_t n, size_t from, size_t *ret_end);
+/* The parts of a file up to the empty line that ends the header; that begins in `header.end`. */
+typedef struct HeaderParts {
+    HeaderCursor block;  /* the envelope block; empty where there is none */
+    HeaderCursor header; /* behind it */
+} HeaderParts;
 
-/* Drops the fields that no recipient may see (Bcc, Resent-Bcc), moving what follows towards the
- * front. `n` bytes of well-formed header; returns how many are left. */
-size_t header_drop_hidden(char *header, size_t n);
+/* Finds them in the first `n` bytes of a file. What programs put in front of a header belongs to
+ * neither: a byte order mark, the "From " lines of mbox files, also with ">" before them, and empty
+ * lines where a header follows. Fields are not judged. `is_all`: there are no more bytes. True;
+ * false when the header does not end with an empty line within these bytes. */
+bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret);
 
-/* Passes over the line that separates messages in an mbox file; it is no header field. */
-void header_skip_mbox_line(HeaderCursor *cursor);
+/* Whether blanks stand between the field's name and its colon: legal once (RFC 5322, 4.5), and for
+ * many who read mail the end of the header. */
+bool header_field_has_gap(const HeaderField *field);
+
+/* Kinds that never go out: Bcc and Resent-Bcc, which no recipient may see, Return-Path, which is
+ * for the last server to add (RFC 5321, 4.4), and Content-Length, which is a mailbox file's. */
+#define FIELDS_DROPPED                                                                   \
+    (FIELD_BIT(FIELD_BCC) | FIELD_BIT(FIELD_RESENT_BCC) | FIELD_BIT(FIELD_RETURN_PATH) | \
+        FIELD_BIT(FIELD_CONTENT_LENGTH))
+
+/* Drops these, and the blanks before colons, moving what follows towards the front. `n` bytes of
+ * well-formed header; returns how many are left. */
+size_t header_mend(char *header, size_t n);

@@ -1,4 +1,4 @@
-/* One mailbox of a header (RFC 5322, 3.4): the tokens that address lists and envelope fields share.
+/* One mailbox of a header (RFC 5322, 3.4): what address lists and envelope fields share.
  *
  * Inside the layer only; users call address_list_parse() and envelope_parse_field(). */
 #pragma once
@@ -9,8 +9,14 @@
 typedef struct MailboxScanner {
     const char *at, *end;        /* what is still to be read; borrowed */
     const char *no_encoded_word; /* none that begins before this place is complete */
+    /* Of the mailbox or group found last; places in the text. */
+    const char *name; /* its display name as it stands there; NULL: none */
+    size_t n_name;
+    const char *comment; /* the last comment of those around it, with its parentheses */
+    size_t n_comment;
+    const char *gap; /* where the domain belongs that is missing; NULL: it is there */
     size_t n_address;
-    char address[ADDRESS_MAX + 1]; /* the address found last, NUL-terminated */
+    char address[ADDRESS_MAX + 1]; /* NUL-terminated */
 } MailboxScanner;
 
 typedef enum MailboxKind {
@@ -25,6 +31,11 @@ void mailbox_scanner_init(MailboxScanner *s, const char *text, size_t n);
 /* Reads one mailbox, with the blanks and comments before it. A MailboxKind, or -EINVAL with a
  * Failure that shows the place. */
 int mailbox_scan(MailboxScanner *s, Failure *f);
+
+/* The same where nothing but the mailbox is wanted, and behind it nothing but the end of the
+ * element stands: where what is there is not well formed, the <...> in it is the mailbox, and all
+ * else its name. */
+int mailbox_scan_loosely(MailboxScanner *s, Failure *f);
 
 /* Skips blanks, line ends and comments. 0, or -EINVAL for a comment that does not end. */
 int mailbox_skip_blanks(MailboxScanner *s, Failure *f);

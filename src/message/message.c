@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/hostname.h"
 #include "base/text.h"
+#include "message/address.h"
 #include "message/header.h"
 #include "message/origin.h"
 #include "message/stamp.h"
@@ -27,12 +29,11 @@ struct Message {
     Input *input;
     char *memory;
     size_t n_memory;   /* bytes of the input in `memory` */
-    size_t text_start; /* behind a byte order mark */
     size_t header_end; /* the empty line, or the end of the input */
     Envelope envelope;
     Buffer added;
     Piece pieces[N_PIECES];
-    bool may_be_8bit, wants_utf8;
+    bool may_be_8bit;
     size_t piece, offset; /* where message_read() goes on */
     uint64_t input_offset;
 };
@@ -76,8 +77,8 @@ static int load(Message *m, size_t wanted, Failure *f)
     return 0;
 }
 
-/* What the first bytes tell about the file; sets where the text starts. */
-static int check_encoding(Message *m, Failure *f)
+/* What the first bytes tell about the file. */
+static int check_encoding(const Message *m, Failure *f)
 {
     const unsigned char *data = (const unsigned char *)m->memory;
     bool is_utf16 = false;
@@ -85,15 +86,11 @@ static int check_encoding(Message *m, Failure *f)
     if (m->n_memory >= 2)
         is_utf16 = (data[0] == 0xff && data[1] == 0xfe) || (data[0] == 0xfe && data[1] == 0xff) ||
                    (!data[0] != !data[1]);
-    if (is_utf16)
-        return bad_message(f, "the file is UTF-16 text; save it as UTF-8");
-    if (m->n_memory >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
-        m->text_start = 3;
-    return 0;
+    return is_utf16 ? bad_message(f, "the file is UTF-16 text; save it as UTF-8") : 0;
 }
 
 /* Reads the header part, and as much of the body as comes with it. */
-static int load_header(Message *m, Failure *f)
+static int load_header(Message *m, HeaderParts *parts, Failure *f)
 {
     size_t wanted = (size_t)MIN(m->input->size, (uint64_t)FIRST_READ);
     int r;
@@ -105,12 +102,9 @@ static int load_header(Message *m, Failure *f)
         r = check_encoding(m, f);
     if (r < 0)
         return r;
-    m->header_end = m->text_start;
-    while (!header_find_end(m->memory, m->n_memory, m->header_end, &m->header_end)) {
-        if (m->n_memory == m->input->size) {
-            m->header_end = m->n_memory;
+    while (!header_locate(m->memory, m->n_memory, m->n_memory == m->input->size, parts)) {
+        if (m->n_memory == m->input->size)
             break;
-        }
         if (m->n_memory >= MESSAGE_HEADER_MAX)
             return bad_message(f, "the header is larger than 1 MiB; is there an empty line between "
                                   "header and text?");
@@ -123,47 +117,68 @@ static int load_header(Message *m, Failure *f)
     return 0;
 }
 
-/* Walks the header once: no line of it is malformed, and which kinds of fields there are. */
-static int walk_header(HeaderCursor cursor, unsigned *ret_kinds, Failure *f)
+/* What there is in a header. */
+typedef struct Contents {
+    unsigned kinds; /* of fields */
+    bool has_gaps;  /* between names and colons */
+} Contents;
+
+/* Walks the header once: no line of it is malformed, and what there is. */
+static int walk_header(HeaderCursor cursor, Contents *ret, Failure *f)
 {
     HeaderField field;
     int r;
 
-    *ret_kinds = 0;
-    while ((r = header_next(&cursor, &field, f)) > 0)
-        *ret_kinds |= FIELD_BIT(field.kind);
+    *ret = (Contents){0};
+    while ((r = header_next(&cursor, &field, f)) > 0) {
+        ret->kinds |= FIELD_BIT(field.kind);
+        ret->has_gaps = ret->has_gaps || header_field_has_gap(&field);
+    }
     return r;
 }
 
-/* Reads envelope and header, and sets the piece of the header: without envelope and hidden fields.
- */
-static int read_header(Message *m, unsigned *ret_kinds, Failure *f)
+/* Copies what is asked for into the envelope. */
+static int take_asked(const Envelope *asked, Envelope *e, Failure *f)
 {
-    HeaderCursor cursor = {
-        .at = m->memory + m->text_start, .end = m->memory + m->header_end, .line = 1};
-    size_t n_header;
-    char *header;
+    int r = asked && asked->sender
+                ? envelope_set_sender(e, asked->sender, asked->sender_parameters, f)
+                : 0;
+
+    for (size_t i = 0; r == 0 && asked && i < asked->n_recipients; i++)
+        r = envelope_add_recipient(
+            e, asked->recipients[i].address, asked->recipients[i].parameters, f);
+    return r == -EINVAL ? -EBADMSG : r;
+}
+
+/* Reads envelope and header, and sets the piece of the header: without envelope and the fields that
+ * do not go out. */
+static int read_header(
+    Message *m, const HeaderParts *parts, const Envelope *asked, Contents *ret, Failure *f)
+{
+    HeaderCursor cursor = parts->header;
+    bool has_block = parts->block.at < parts->block.end, has_header = cursor.at < cursor.end;
+    size_t n_header = (size_t)(cursor.end - cursor.at);
+    char *header = m->memory + (cursor.at - m->memory);
     int r;
 
-    if (cursor.at == cursor.end)
+    m->header_end = (size_t)(cursor.end - m->memory);
+    if (!has_block && !has_header && !asked)
         return bad_message(f, "the file begins with an empty line, so that it has no header; a "
                               "message is a header, an empty line, and the text");
-    header_skip_mbox_line(&cursor);
-    r = origin_read_block(&cursor, &m->envelope, f);
-    if (r < 0)
-        return r;
-    header_skip_mbox_line(&cursor);
-    if (cursor.at == cursor.end && m->header_end == m->input->size)
-        return bad_message(f, "there is no message behind the envelope fields");
-    r = walk_header(cursor, ret_kinds, f);
+    r = take_asked(asked, &m->envelope, f);
     if (r == 0)
-        r = origin_complete(&cursor, *ret_kinds, &m->envelope, f);
+        r = origin_read_block(parts->block, &m->envelope, f);
     if (r < 0)
         return r;
-    header = m->memory + (cursor.at - m->memory);
-    n_header = (size_t)(cursor.end - cursor.at);
-    if (*ret_kinds & (FIELD_BIT(FIELD_BCC) | FIELD_BIT(FIELD_RESENT_BCC)))
-        n_header = header_drop_hidden(header, n_header);
+    if (!has_header && m->header_end == m->input->size)
+        return bad_message(f, "there is no message behind the envelope fields");
+    r = walk_header(cursor, ret, f);
+    if (r == 0)
+        r = origin_complete(&cursor, ret->kinds, &m->envelope, f);
+    if (r < 0)
+        return r;
+    if (ret->kinds & FIELDS_DROPPED || ret->has_gaps)
+        n_header = header_mend(header, n_header);
     m->pieces[PIECE_HEADER] = (Piece){header, n_header};
     return 0;
 }
@@ -174,6 +189,25 @@ static const char *line_end(const Message *m)
     const char *newline = memchr(m->memory, '\n', m->n_memory);
 
     return newline && newline > m->memory && newline[-1] == '\r' ? "\r\n" : "\n";
+}
+
+/* Where a Message-ID can have its domain from beside this host: from the sender or, of a notice,
+ * which has none, from who wrote it or whom it is for. */
+static int add_message_id(Message *m, usec_t now, const char *id)
+{
+    const Piece *header = &m->pieces[PIECE_HEADER];
+    const Envelope *e = &m->envelope;
+    const char *domain = address_domain(e->sender);
+    char author[ADDRESS_MAX + 1];
+
+    if (host_name_is_qualified()) /* of which no other name is better */
+        return stamp_message_id(&m->added, id, now, NULL);
+    if (!stamp_takes_domain(domain))
+        domain = origin_author_domain(
+            (HeaderCursor){.at = header->data, .end = header->data + header->n}, author);
+    if (!stamp_takes_domain(domain))
+        domain = address_domain(e->recipients[0].address);
+    return stamp_message_id(&m->added, id, now, domain);
 }
 
 /* Makes the fields that the header lacks. */
@@ -196,7 +230,7 @@ static int add_fields(Message *m, unsigned kinds, usec_t now, const char *id)
     if (r == 0 && !has_message_id) {
         r = buffer_append_string(&m->added, "Message-ID: ");
         if (r == 0)
-            r = stamp_message_id(&m->added, id, now);
+            r = add_message_id(m, now, id);
         if (r == 0)
             r = buffer_append_string(&m->added, end);
     }
@@ -207,32 +241,37 @@ static int add_fields(Message *m, unsigned kinds, usec_t now, const char *id)
 static void set_pieces(Message *m)
 {
     const Piece *header = &m->pieces[PIECE_HEADER];
-    bool is_ascii;
+    bool is_ascii = text_is_ascii(header->data, header->n);
 
     if (buffer_size(&m->added) > 0)
         m->pieces[PIECE_ADDED] = (Piece){buffer_data(&m->added), buffer_size(&m->added)};
     m->pieces[PIECE_BODY] = (Piece){m->memory + m->header_end, m->n_memory - m->header_end};
-    is_ascii = text_is_ascii(header->data, header->n);
-    m->wants_utf8 = m->envelope.needs_utf8 || (!is_ascii && text_is_utf8(header->data, header->n));
     m->may_be_8bit = !is_ascii || m->n_memory < m->input->size ||
                      !text_is_ascii(m->pieces[PIECE_BODY].data, m->pieces[PIECE_BODY].n);
 }
 
 int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f)
 {
+    return message_open_as(input, NULL, now, id, ret, f);
+}
+
+int message_open_as(
+    Input *input, const Envelope *asked, usec_t now, const char *id, Message **ret, Failure *f)
+{
     _cleanup_(message_free_p) Message *m = NULL;
-    unsigned kinds = 0;
+    HeaderParts parts;
+    Contents contents = {0};
     int r;
 
     m = calloc(1, sizeof(*m));
     if (!m)
         return -ENOMEM;
     m->input = input;
-    r = load_header(m, f);
+    r = load_header(m, &parts, f);
     if (r == 0)
-        r = read_header(m, &kinds, f);
+        r = read_header(m, &parts, asked, &contents, f);
     if (r == 0)
-        r = add_fields(m, kinds, now, id);
+        r = add_fields(m, contents.kinds, now, id);
     if (r < 0)
         return r;
     set_pieces(m);
@@ -262,7 +301,7 @@ bool message_may_be_8bit(const Message *m)
 
 bool message_wants_utf8(const Message *m)
 {
-    return m->wants_utf8;
+    return m->envelope.needs_utf8;
 }
 
 /* Appends from the part of the input that is not in memory. */

@@ -2,10 +2,10 @@
  *
  * Duty: read the header part of a file once, find the envelope (the leading
  * X-Sender/X-Receiver/X-Outbox block, or Return-Path, Sender, From and To, Cc, Bcc, or their
- * Resent- forms), and hand out the content without that block, without Bcc fields, with Date and
- * Message-ID added where they are missing. It never converts line ends or dots: smtp/content.h
- * does. It never reads a whole large file: the header is held (up to MESSAGE_HEADER_MAX), the body
- * is streamed.
+ * Resent- forms), and hand out the content without that block, without the fields that never go out
+ * (Bcc, Return-Path, Content-Length), with Date and Message-ID added where they are missing. It
+ * never converts line ends or dots: smtp/content.h does. It never reads a whole large file: the
+ * header is held (up to MESSAGE_HEADER_MAX), the body is streamed.
  *
  * A message and its input belong to one thread at a time, and no two messages share anything that
  * changes: one may be opened and read on a worker thread while others are elsewhere. */
@@ -31,6 +31,12 @@ typedef struct Message Message;
  * errno values for failures of reading (-EIO: the input is shorter than its size says). */
 int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f);
 
+/* The same with another envelope: the sender of `asked`, unless that is NULL, and its recipients,
+ * unless there are none, take the place of the message's own, with which the file's header need not
+ * begin either. Lines are counted as they are in the file. */
+int message_open_as(
+    Input *input, const Envelope *asked, usec_t now, const char *id, Message **ret, Failure *f);
+
 void message_free(Message *message);
 
 /* Borrowed from the message. */
@@ -43,7 +49,8 @@ uint64_t message_size(const Message *message);
  * was too large to look at whole. */
 bool message_may_be_8bit(const Message *message);
 
-/* True when an address or a header field has raw UTF-8 (RFC 6532), so that SMTPUTF8 is wanted. */
+/* True when an address has a local part that only SMTPUTF8 can carry (RFC 6531). Fields with raw
+ * UTF-8 are no reason to ask for it: few relays offer it, and all but a few take them. */
 bool message_wants_utf8(const Message *message);
 
 /* Appends up to about `max` more raw bytes to `out`. Returns the count, 0 at the end, or a negative

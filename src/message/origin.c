@@ -3,6 +3,7 @@
 #include "message/origin.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/errors.h"
 #include "message/address.h"
@@ -45,31 +46,20 @@ static int read_envelope_field(const HeaderField *field, Envelope *e, Failure *f
     return fail_field(field, r, f);
 }
 
-int origin_read_block(HeaderCursor *cursor, Envelope *e, Failure *f)
+int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
 {
-    HeaderCursor next = *cursor, behind = *cursor;
-    bool is_envelope = false, at_end = false;
+    const unsigned wanted = (e->sender ? 0 : FIELD_BIT(FIELD_X_SENDER)) |
+                            (e->n_recipients > 0 ? 0 : FIELD_BIT(FIELD_X_RECEIVER));
     HeaderField field;
     int r;
 
-    while (!at_end) {
-        /* A line that is no field ends the block; whoever reads the header judges it. */
-        r = header_next(&next, &field, NULL);
-        if (r <= 0 || field.kind < FIELD_X_SENDER || field.kind > FIELD_X_END)
-            break;
-        if (field.kind <= FIELD_X_OUTBOX)
-            is_envelope = true;
-        if (field.kind <= FIELD_X_RECEIVER) {
+    while ((r = header_next(&block, &field, f)) > 0) {
+        if (wanted & FIELD_BIT(field.kind))
             r = read_envelope_field(&field, e, f);
-            if (r < 0)
-                return r;
-        }
-        at_end = field.kind == FIELD_X_END;
-        behind = next;
+        if (r < 0)
+            return r;
     }
-    if (is_envelope)
-        *cursor = behind;
-    return 0;
+    return r;
 }
 
 static Scope find_scope(const HeaderCursor *header, unsigned kinds)
@@ -101,35 +91,26 @@ static Scope find_scope(const HeaderCursor *header, unsigned kinds)
     return scope;
 }
 
-/* What an AddressHandler needs. */
-typedef struct Taker {
-    Envelope *envelope;
-    Failure *failure;
-} Taker;
+/* Adds the addresses of one field to the envelope. */
+typedef int (*ListTaker)(Envelope *e, const char *list, size_t n, Failure *f);
 
-static int take_sender(void *user, const char *address, size_t n _unused_)
+static int take_sender(Envelope *e, const char *list, size_t n, Failure *f)
 {
-    Taker *taker = user;
+    int r = envelope_add_originators(e, list, n, f);
 
-    /* The first mailbox of a list speaks for all (RFC 5322, 3.6.2). */
-    if (taker->envelope->sender)
-        return 0;
-    return envelope_set_sender(taker->envelope, address, NULL, taker->failure);
+    return r < 0 ? r : 0;
 }
 
-static int take_recipient(void *user, const char *address, size_t n _unused_)
+static int take_recipients(Envelope *e, const char *list, size_t n, Failure *f)
 {
-    Taker *taker = user;
-
-    return envelope_add_recipient(taker->envelope, address, NULL, taker->failure);
+    return envelope_add_list(e, list, n, NULL, f);
 }
 
-/* Gives the addresses of every field of this kind to the handler. */
+/* Gives every field of this kind to the taker. */
 static int take_addresses(
-    const Scope *scope, FieldKind kind, AddressHandler handler, Envelope *e, Failure *f)
+    const Scope *scope, FieldKind kind, ListTaker take, Envelope *e, Failure *f)
 {
     HeaderCursor cursor = scope->fields;
-    Taker taker = {.envelope = e, .failure = f};
     HeaderField field;
     int r;
 
@@ -140,7 +121,7 @@ static int take_addresses(
     while ((r = header_next(&cursor, &field, f)) > 0) {
         if (field.kind != kind)
             continue;
-        r = address_list_parse(field.value, field.n_value, handler, &taker, f);
+        r = take(e, field.value, field.n_value, f);
         if (r < 0)
             return fail_field(&field, r, f);
     }
@@ -181,7 +162,7 @@ static int complete_recipients(const Scope *scope, Envelope *e, Failure *f)
     int r = 0;
 
     for (FieldKind kind = FIELD_TO; kind <= FIELD_BCC && r == 0; kind++)
-        r = take_addresses(scope, kind, take_recipient, e, f);
+        r = take_addresses(scope, kind, take_recipients, e, f);
     if (r < 0 || e->n_recipients > 0)
         return r;
     return failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT,
@@ -202,4 +183,26 @@ int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Fai
     if (r == 0 && e->n_recipients == 0)
         r = complete_recipients(&scope, e, f);
     return r;
+}
+
+static int keep_domain(void *user, const AddressItem *item)
+{
+    const char *at = item->kind == ADDRESS_MAILBOX ? strrchr(item->address, '@') : NULL;
+    char *domain = user;
+
+    if (at && !*domain)
+        strcpy(domain, at + 1);
+    return 0;
+}
+
+const char *origin_author_domain(HeaderCursor header, char *ret)
+{
+    HeaderField field;
+
+    *ret = '\0';
+    while (!*ret && header_next(&header, &field, NULL) > 0)
+        if (field.kind == FIELD_FROM)
+            (void)address_list_parse(
+                field.value, field.n_value, ADDRESS_ORIGINATORS, keep_domain, ret, NULL);
+    return *ret ? ret : NULL;
 }

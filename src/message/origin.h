@@ -8,12 +8,15 @@
 #include "message/envelope.h"
 #include "message/header.h"
 
-/* Reads the envelope block that leads the header and moves the cursor behind it. Exchange's fields
- * alone are no such block: other programs use the same names. */
-int origin_read_block(HeaderCursor *cursor, Envelope *e, Failure *f);
+/* Sets a sender and recipients that the envelope does not have yet from the envelope block. */
+int origin_read_block(HeaderCursor block, Envelope *e, Failure *f);
 
 /* Sets a sender and recipients that the envelope does not have yet from the header's fields. The
  * header has been walked: no line is malformed, and `kinds` are those there are, so that none is
  * looked for in vain.
  * -EBADMSG with ERROR_NO_SENDER or ERROR_NO_RECIPIENT when they name none. */
 int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Failure *f);
+
+/* The domain of the first address in From; NULL: there is none. Borrowed from `ret`, which has room
+ * for ADDRESS_MAX bytes and a NUL. */
+const char *origin_author_domain(HeaderCursor header, char *ret);

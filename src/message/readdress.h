@@ -9,7 +9,17 @@
 
 /* Appends the message that starts with these `n` bytes (its whole header at least) with the sender
  * of `envelope`, unless that is NULL, and its recipients, unless there are none, instead of its
- * own, and with the header fields in `added` (whole lines, or NULL). Nothing else of it changes. 0,
- * -EBADMSG with a Failure when its own envelope is malformed, or -ENOMEM. */
-int message_readdress(const char *data, size_t n, const Envelope *envelope, const char *added,
-    Buffer *out, Failure *f);
+ * own, and with the header fields in `added` (whole lines, or NULL). What stands in front of its
+ * header and is none of it is left out, and nothing else changes. Whether it can be sent is
+ * message_open_as()'s to say. 0 or -ENOMEM. */
+int message_readdress(
+    const char *data, size_t n, const Envelope *envelope, const char *added, Buffer *out);
+
+/* What there is in the first `n` bytes of a message (its whole header at least). */
+typedef struct MessageShape {
+    bool has_header; /* or an empty line at its place; people pipe a text alone into sendmail as
+                        well */
+    bool has_from;   /* a From field */
+} MessageShape;
+
+MessageShape message_shape(const char *data, size_t n);

@@ -5,7 +5,13 @@
 #include <limits.h>
 #include <stdint.h>
 
+#include "base/hostname.h"
+
 #define ID_MAX 64 /* bytes of the queue's id that are shown; the hash stands for the rest */
+
+/* A name that nobody else's can be taken for (RFC 2606, 2); many filters think ill of one without a
+ * dot, and of localhost. */
+#define NO_DOMAIN "outbox.invalid"
 
 static bool is_plain(char c)
 {
@@ -24,24 +30,12 @@ static uint64_t hash(const char *id, usec_t now)
     return h;
 }
 
-/* The host's name, as far as it is a legal domain. */
-static void read_host(char host[static HOST_NAME_MAX + 1])
+bool stamp_takes_domain(const char *domain)
 {
-    size_t n = 0;
-
-    if (gethostname(host, HOST_NAME_MAX + 1) < 0)
-        host[0] = '\0';
-    host[HOST_NAME_MAX] = '\0';
-    while (is_plain(host[n]) || (host[n] == '.' && n > 0 && host[n - 1] != '.'))
-        n++;
-    while (n > 0 && host[n - 1] == '.')
-        n--;
-    host[n] = '\0';
-    if (n == 0)
-        memcpy(host, "localhost", sizeof("localhost"));
+    return domain && host_name_is_usable(domain);
 }
 
-int stamp_message_id(Buffer *out, const char *id, usec_t now)
+int stamp_message_id(Buffer *out, const char *id, usec_t now, const char *domain)
 {
     char host[HOST_NAME_MAX + 1], shown[ID_MAX + 1];
     size_t n;
@@ -49,7 +43,10 @@ int stamp_message_id(Buffer *out, const char *id, usec_t now)
     for (n = 0; n < ID_MAX && id[n]; n++)
         shown[n] = is_plain(id[n]) ? id[n] : '_';
     shown[n] = '\0';
-    read_host(host);
-    return buffer_appendf(
-        out, "<%s%s%016llx@%s>", shown, n > 0 ? "." : "", (unsigned long long)hash(id, now), host);
+    if (host_name_get_qualified(host))
+        domain = host;
+    else if (!stamp_takes_domain(domain))
+        domain = NO_DOMAIN;
+    return buffer_appendf(out, "<%s%s%016llx@%s>", shown, n > 0 ? "." : "",
+        (unsigned long long)hash(id, now), domain);
 }

@@ -12,7 +12,6 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "message/address.h"
 #include "message/message.h"
 #include "message/readdress.h"
 
@@ -157,56 +156,29 @@ int input_option(ToolInput *input, const Command *command, int option, const cha
     }
 }
 
-typedef struct Recipients {
-    Envelope *envelope;
-    Failure *failure;
-} Recipients;
-
-static int add_recipient(void *user, const char *address, size_t n _unused_)
-{
-    Recipients *r = user;
-
-    return envelope_add_recipient(r->envelope, address, NULL, r->failure);
-}
-
-static int add_recipients(const char *const *lists, Recipients *recipients)
+static int add_recipients(const char *const *lists, Envelope *e, Failure *f)
 {
     int r = 0;
 
     for (; r >= 0 && lists && *lists; lists++)
-        r = address_list_parse(
-            *lists, strlen(*lists), add_recipient, recipients, recipients->failure);
+        r = envelope_add_list(e, *lists, strlen(*lists), NULL, f);
     return r;
-}
-
-static int set_sender(Envelope *e, const char *sender, Failure *f)
-{
-    _cleanup_free_
-    char *address = NULL, *parameters = NULL;
-    int r;
-
-    /* An empty one is meant to be the null reverse-path. */
-    if (sender[0] == '\0')
-        sender = "<>";
-    r = envelope_parse_field(sender, strlen(sender), &address, &parameters, f);
-    return r < 0 ? r : envelope_set_sender(e, address, parameters, f);
 }
 
 /* The envelope that the command line gives for a whole message. */
 static int read_envelope(const ToolInput *input, char **recipients, Envelope *e, Failure *f)
 {
     const char *sender = input->compose.return_path ?: input->compose.from;
-    Recipients all = {.envelope = e, .failure = f};
-    int r = sender ? set_sender(e, sender, f) : 0;
+    int r = sender ? envelope_set_sender_text(e, sender, NULL, f) : 0;
 
     if (r >= 0)
-        r = add_recipients((const char *const *)recipients, &all);
+        r = add_recipients((const char *const *)recipients, e, f);
     if (r >= 0)
-        r = add_recipients(input->to.items, &all);
+        r = add_recipients(input->to.items, e, f);
     if (r >= 0)
-        r = add_recipients(input->cc.items, &all);
+        r = add_recipients(input->cc.items, e, f);
     if (r >= 0)
-        r = add_recipients(input->bcc.items, &all);
+        r = add_recipients(input->bcc.items, e, f);
     if (r >= 0 && e->n_recipients == 0 &&
         (*recipients || input->to.n + input->cc.n + input->bcc.n > 0))
         r = failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT,
@@ -259,16 +231,18 @@ int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure
 int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
     int *ret_rest, Failure *f)
 {
+    _cleanup_envelope_ Envelope envelope = {0};
+    _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_buffer_ Buffer start = {0};
-    Envelope envelope = {0};
+    InputMemory bytes;
     int r = input_read_start(path, &start, ret_rest, f);
 
     if (r >= 0)
         r = read_envelope(input, recipients, &envelope, f);
+    if (r >= 0) /* here its lines are those of what the user has */
+        r = input_check(&start, *ret_rest, &envelope, &bytes, &message, f);
     if (r >= 0)
-        r = message_readdress(
-            buffer_data(&start), buffer_size(&start), &envelope, NULL, ret_start, f);
-    envelope_done(&envelope);
+        r = message_readdress(buffer_data(&start), buffer_size(&start), &envelope, NULL, ret_start);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
 }
 
@@ -294,12 +268,12 @@ int input_fail(const ToolInput *input, const Failure *f)
                                                       : tool_fail(f);
 }
 
-int input_check(
-    const Buffer *start, int rest, InputMemory *bytes, Message **ret_message, Failure *f)
+int input_check(const Buffer *start, int rest, const Envelope *asked, InputMemory *bytes,
+    Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += rest >= 0 || n < buffer_size(start);
-    return message_open(&bytes->base, clock_realtime(), "new", ret_message, f);
+    return message_open_as(&bytes->base, asked, clock_realtime(), "new", ret_message, f);
 }

@@ -66,7 +66,7 @@ int queue_check(const QueueTarget *target, const Buffer *start, int rest, Failur
 {
     _cleanup_(message_free_p) Message *message = NULL;
     InputMemory bytes;
-    int r = input_check(start, rest, &bytes, &message, f);
+    int r = input_check(start, rest, NULL, &bytes, &message, f);
 
     if (r < 0)
         return r;

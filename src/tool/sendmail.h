@@ -30,9 +30,6 @@ typedef struct SendmailOptions {
 int sendmail_address(const SendmailOptions *options, char **recipients, const Buffer *start,
     Buffer *out, Failure *f);
 
-/* Whether the message has a From field. */
-bool sendmail_has_from(const Buffer *message);
-
 /* Appends one and a NUL. `name` (NULL: none) is left out where it would have to be encoded. 0 or
  * -ENOMEM. */
 int sendmail_format_from(const char *name, const char *address, Buffer *out);

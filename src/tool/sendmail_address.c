@@ -15,6 +15,7 @@
 #include "message/message.h"
 #include "message/qualify.h"
 #include "message/readdress.h"
+#include "tool/input.h"
 #include "tool/sendmail.h"
 
 #define MAILNAME_PATH "/etc/mailname"
@@ -52,88 +53,40 @@ typedef struct Addressing {
     Failure *failure;
 } Addressing;
 
-/* The address with a domain. Caller frees. */
-static char *qualify(const Addressing *a, const char *address)
+/* What the header says where the envelope does not: 0 with the message, or a negative errno with a
+ * Failure. */
+static int read_header(
+    const Addressing *a, const Envelope *asked, InputMemory *bytes, Message **ret_message)
 {
-    const char *at = strrchr(address, '@');
-    char *qualified;
-
-    if (address[0] == '\0' || (at && !strchr(at, '"')))
-        return strdup(address);
-    return asprintf(&qualified, "%s@%s", address, a->domain) < 0 ? NULL : qualified;
-}
-
-static int add_recipient(void *user, const char *address, size_t n _unused_)
-{
-    Addressing *a = user;
-    _cleanup_free_
-    char *qualified = qualify(a, address);
-
-    return qualified ? envelope_add_recipient(&a->envelope, qualified, a->notify, a->failure)
-                     : -ENOMEM;
-}
-
-/* The message as it would be with another envelope. */
-typedef struct Supposed {
-    Buffer text;
-    InputMemory bytes;
-    Message *message;
-} Supposed;
-
-static void supposed_done(Supposed *s)
-{
-    message_free(s->message);
-    buffer_done(&s->text);
-}
-
-/* What the message layer makes of the header when the envelope is that. */
-static int read_header(const Addressing *a, const Envelope *envelope, Supposed *ret)
-{
-    int r = message_readdress(
-        buffer_data(a->text), buffer_size(a->text), envelope, NULL, &ret->text, a->failure);
-
-    input_memory_init(&ret->bytes, buffer_data(&ret->text), buffer_size(&ret->text));
-    return r < 0 ? r : message_open(&ret->bytes.base, 1, "new", &ret->message, a->failure);
+    return input_check(a->text, -1, asked, bytes, ret_message, a->failure);
 }
 
 /* Those of To, Cc and Bcc. That there are none is no failure here. */
 static int add_header_recipients(Addressing *a)
 {
-    _cleanup_(supposed_done) Supposed supposed = {0};
-    char nobody[] = "";
-    Envelope asked = {.sender = nobody};
+    _cleanup_(message_free_p) Message *message = NULL;
+    const Envelope asked = {.sender = a->envelope.sender};
     const Envelope *found;
-    int r = read_header(a, &asked, &supposed);
+    InputMemory bytes;
+    int r = read_header(a, &asked, &bytes, &message);
 
     if (r < 0)
         return a->failure->number == ERROR_NO_RECIPIENT ? 0 : r;
-    found = message_envelope(supposed.message);
+    found = message_envelope(message);
     for (size_t i = 0; r >= 0 && i < found->n_recipients; i++)
-        r = add_recipient(a, found->recipients[i].address, 0);
-    return r;
-}
-
-/* A list of the command line; as in a header, its addresses may have no domain. */
-static int add_list(Addressing *a, const char *list)
-{
-    _cleanup_buffer_ Buffer field = {0}, qualified = {0};
-    int r = buffer_appendf(&field, "To:%s", list);
-
-    if (r >= 0)
-        r = message_qualify(buffer_data(&field), buffer_size(&field), a->domain, &qualified);
-    if (r >= 0)
-        r = address_list_parse(
-            buffer_data(&qualified) + 3, buffer_size(&qualified) - 3, add_recipient, a, a->failure);
+        r = envelope_add_recipient(
+            &a->envelope, found->recipients[i].address, a->notify, a->failure);
     return r;
 }
 
 static int add_recipients(Addressing *a, char **lists)
 {
+    const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
     bool from_header = a->options->header_recipients;
     int r = 0;
 
     for (; r >= 0 && *lists; lists++)
-        r = add_list(a, *lists);
+        r = envelope_add_list(&a->envelope, *lists, strlen(*lists), &terms, a->failure);
     if (r >= 0 && from_header)
         r = add_header_recipients(a);
     if (r < 0 || a->envelope.n_recipients > 0)
@@ -146,16 +99,17 @@ static int add_recipients(Addressing *a, char **lists)
 /* The sender that the header names, or NULL for none. Caller frees. */
 static int find_header_sender(Addressing *a, char **ret)
 {
-    _cleanup_(supposed_done) Supposed supposed = {0};
+    _cleanup_(message_free_p) Message *message = NULL;
     char postmaster[] = "postmaster";
     EnvelopeRecipient anybody = {.address = postmaster};
-    Envelope asked = {.recipients = &anybody, .n_recipients = 1};
-    int r = read_header(a, &asked, &supposed);
+    const Envelope asked = {.recipients = &anybody, .n_recipients = 1};
+    InputMemory bytes;
+    int r = read_header(a, &asked, &bytes, &message);
 
     *ret = NULL;
     if (r < 0)
         return a->failure->number == ERROR_NO_SENDER ? 0 : r;
-    *ret = strdup(message_envelope(supposed.message)->sender);
+    *ret = strdup(message_envelope(message)->sender);
     return *ret ? 0 : -ENOMEM;
 }
 
@@ -183,28 +137,35 @@ static int format_parameters(const SendmailOptions *options, Buffer *out)
     return r < 0 ? r : buffer_append(out, "", 1);
 }
 
-/* -f, or who the header says, or who calls. `header_sender` may be NULL. */
-static int set_sender(Addressing *a, const char *header_sender)
+/* Who the header says, or who calls. */
+static int set_default_sender(Addressing *a, const char *parameters)
 {
     _cleanup_free_
-    char *address = NULL, *ignored = NULL, *qualified = NULL;
+    char *address = NULL, *name = NULL;
+    int r = find_header_sender(a, &address);
+
+    if (r >= 0 && !address) {
+        name = user_name();
+        address = name ? address_join(name, a->domain) : NULL;
+    }
+    if (r >= 0 && !address)
+        r = -ENOMEM;
+    return r < 0 ? r : envelope_set_sender(&a->envelope, address, parameters, a->failure);
+}
+
+/* -f, or what is known without. */
+static int set_sender(Addressing *a)
+{
     _cleanup_buffer_ Buffer parameters = {0};
-    const char *given = a->options->sender;
+    EnvelopeTerms terms = {.domain = a->domain};
     int r = format_parameters(a->options, &parameters);
 
-    if (given && given[0] == '\0')
-        given = "<>";
-    if (r >= 0 && given)
-        r = envelope_parse_field(given, strlen(given), &address, &ignored, a->failure);
     if (r < 0)
         return r;
-    if (!address)
-        address = header_sender ? strdup(header_sender) : user_name();
-    qualified = address ? qualify(a, address) : NULL;
-    if (!qualified)
-        return -ENOMEM;
-    return envelope_set_sender(&a->envelope, qualified,
-        buffer_size(&parameters) > 1 ? buffer_data(&parameters) : NULL, a->failure);
+    terms.parameters = buffer_size(&parameters) > 1 ? buffer_data(&parameters) : NULL;
+    if (!a->options->sender)
+        return set_default_sender(a, terms.parameters);
+    return envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
 }
 
 /* The From field for it: of the envelope's sender, or of the one who sends notices. */
@@ -212,84 +173,76 @@ static int format_from(const Addressing *a, Buffer *out)
 {
     const char *sender = a->envelope.sender;
     _cleanup_free_
-    char *address = sender[0] ? strdup(sender) : qualify(a, "MAILER-DAEMON");
+    char *address = sender[0] ? strdup(sender) : address_join("MAILER-DAEMON", a->domain);
 
     return address ? sendmail_format_from(a->options->full_name, address, out) : -ENOMEM;
 }
 
-/* -N, -R and -V are given to the relay as they stand. */
-static int check_parameters(const SendmailOptions *options, Failure *f)
+/* Whether an option's value makes a parameter that can be said. */
+static int check_option(
+    char letter, const char *keyword, const char *value, EnvelopeParty party, Failure *f)
 {
-    const char *notify = options->notify ?: "never", *ret = options->ret ?: "full";
-    bool ok = text_equal_nocase(notify, "never");
-
-    if (!ok)
-        for (ok = true; ok && *notify; notify += *notify == ',') {
-            size_t n = strcspn(notify, ",");
-
-            ok = (n == 7 && strncasecmp(notify, "success", n) == 0) ||
-                 (n == 7 && strncasecmp(notify, "failure", n) == 0) ||
-                 (n == 5 && strncasecmp(notify, "delay", n) == 0);
-            notify += n;
-        }
-    if (!ok)
-        return failure_set(f, -EBADMSG, ERROR_USAGE,
-            "-N is never, or success, failure and delay with commas between them");
-    if (!text_equal_nocase(ret, "full") && !text_equal_nocase(ret, "hdrs"))
-        return failure_set(f, -EBADMSG, ERROR_USAGE, "-R is full or hdrs");
-    if (options->envelope_id && strpbrk(options->envelope_id, " \t\r\n"))
-        return failure_set(f, -EBADMSG, ERROR_USAGE, "-V holds a blank");
-    return 0;
-}
-
-/* Whether the text begins with a header; people pipe a text alone into sendmail as well. */
-static bool has_header(const char *text, size_t n)
-{
-    size_t i = 0;
-
-    while (i < n && text[i] > ' ' && text[i] != ':' && text[i] != 0x7f)
-        i++;
-    return (i < n && i > 0 && text[i] == ':') || (n > 5 && strncmp(text, "From ", 5) == 0);
-}
-
-static int address(Addressing *a, char **recipients, Buffer *out)
-{
-    bool has_from = sendmail_has_from(a->text);
-    _cleanup_buffer_ Buffer from = {0};
     _cleanup_free_
-    char *header_sender = NULL;
-    int r = find_header_sender(a, &header_sender);
+    char *parameter = NULL;
+    int r;
+
+    if (!value)
+        return 0;
+    if (asprintf(&parameter, "%s=%s", keyword, value) < 0)
+        return -ENOMEM;
+    if (strchr(value, ' '))
+        return failure_set(f, -EBADMSG, ERROR_USAGE, "-%c holds a blank", letter);
+    r = envelope_check_parameters(parameter, party, f);
+    return r == -EINVAL ? failure_set(f, -EBADMSG, ERROR_USAGE, "-%c: %s", letter, failure_text(f))
+                        : r;
+}
+
+/* -N, -R and -V are given to the relay as they stand. */
+static int check_options(const SendmailOptions *options, Failure *f)
+{
+    int r = check_option('N', "NOTIFY", options->notify, ENVELOPE_RECIPIENT, f);
 
     if (r >= 0)
-        r = set_sender(a, header_sender);
+        r = check_option('R', "RET", options->ret, ENVELOPE_SENDER, f);
+    return r < 0 ? r : check_option('V', "ENVID", options->envelope_id, ENVELOPE_SENDER, f);
+}
+
+static int address(Addressing *a, char **recipients, bool has_from, Buffer *out)
+{
+    _cleanup_(message_free_p) Message *message = NULL;
+    _cleanup_buffer_ Buffer from = {0};
+    InputMemory bytes;
+    int r = set_sender(a);
+
     if (r >= 0)
         r = add_recipients(a, recipients);
+    if (r >= 0) /* here its lines are those of what was given */
+        r = read_header(a, &a->envelope, &bytes, &message);
     if (r >= 0 && !has_from)
         r = format_from(a, &from);
     return r < 0 ? r
                  : message_readdress(buffer_data(a->text), buffer_size(a->text), &a->envelope,
-                       has_from ? NULL : buffer_data(&from), out, a->failure);
+                       has_from ? NULL : buffer_data(&from), out);
 }
 
 int sendmail_address(
     const SendmailOptions *options, char **recipients, const Buffer *start, Buffer *out, Failure *f)
 {
-    const char *data = buffer_data(start);
-    size_t n = buffer_size(start);
+    const MessageShape shape = message_shape(buffer_data(start), buffer_size(start));
     _cleanup_buffer_ Buffer text = {0};
     _cleanup_free_
     char *domain = read_domain();
     Addressing a = {.options = options, .text = &text, .domain = domain, .failure = f};
-    int r = domain ? check_parameters(options, f) : -ENOMEM;
+    int r = domain ? check_options(options, f) : -ENOMEM;
 
-    if (r >= 0 && !has_header(data, n) && data[0] != '\n' && data[0] != '\r')
+    if (r >= 0 && !shape.has_header)
         r = buffer_append_string(&text, "\n");
     if (r >= 0)
-        r = message_qualify(data, n, domain, &text);
+        r = message_qualify(buffer_data(start), buffer_size(start), domain, &text);
     if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0)
         r = -ENOMEM;
     if (r >= 0)
-        r = address(&a, recipients, out);
+        r = address(&a, recipients, shape.has_header && shape.has_from, out);
     envelope_done(&a.envelope);
     free(a.notify);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;

@@ -5,25 +5,6 @@
 #include "base/text.h"
 #include "tool/sendmail.h"
 
-bool sendmail_has_from(const Buffer *message)
-{
-    const char *line = buffer_data(message), *end = line + buffer_size(message);
-
-    while (line < end && *line != '\n' && *line != '\r') {
-        const char *next = memchr(line, '\n', (size_t)(end - line));
-        const char *p = line + strlen("from");
-
-        if (end - line >= 5 && strncasecmp(line, "from", 4) == 0) {
-            while (p < end && (*p == ' ' || *p == '\t'))
-                p++;
-            if (p < end && *p == ':')
-                return true;
-        }
-        line = next ? next + 1 : end;
-    }
-    return false;
-}
-
 /* Whether it can stand in a header without being encoded. */
 static bool is_plain(const char *name)
 {

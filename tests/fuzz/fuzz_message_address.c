@@ -6,19 +6,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int check(void *user, const char *address, size_t n)
+static int check(void *user, const AddressItem *item)
 {
-    (void)user;
-    if (address_check(address, n, true, NULL) < 0)
+    if (item->kind == ADDRESS_MAILBOX &&
+        address_check(item->address, item->n_address, true, NULL) < 0)
         abort();
-    return 0;
+    return address_append_name(item, user);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer names = {0};
 
-    (void)address_list_parse((const char *)data, size, check, NULL, &f);
+    (void)address_list_parse((const char *)data, size, ADDRESS_RECIPIENTS, check, &names, &f);
+    (void)address_list_parse((const char *)data, size, ADDRESS_ORIGINATORS, check, &names, &f);
     (void)address_check((const char *)data, size, false, &f);
     return 0;
 }

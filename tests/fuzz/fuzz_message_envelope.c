@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "message/address.h"
 #include "message/envelope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (strpbrk(address, "\r\n") || (parameters && strpbrk(parameters, "\r\n")))
         abort();
-    if (address_check(address, strlen(address), false, &f) == 0 &&
-        envelope_set_sender(&e, address, parameters, &f) < 0)
+    if (envelope_set_sender(&e, address, parameters, &f) >= 0 && e.sender_parameters &&
+        envelope_check_parameters(e.sender_parameters, ENVELOPE_SENDER, &f) < 0)
         abort();
     (void)envelope_add_recipient(&e, address, parameters, &f);
     return 0;

@@ -35,8 +35,7 @@ static void check(const Buffer *text)
 
     if (read_message(&inputs[0], text, &old, &before) < 0)
         return;
-    if (message_readdress(buffer_data(text), buffer_size(text), &asked, NULL, &readdressed, NULL) <
-            0 ||
+    if (message_readdress(buffer_data(text), buffer_size(text), &asked, NULL, &readdressed) < 0 ||
         read_message(&inputs[1], &readdressed, &new, &after) < 0)
         abort();
     found = message_envelope(new);

@@ -28,7 +28,17 @@ static const struct Case {
     {"To: \"open\n", NULL},
     {"To: <open\n", NULL},
     {"no field\nTo: root\n", NULL},
-    {"\nTo: root\n", NULL},
+    {"\nHello.\nTo: root\n", NULL},
+    {"\nTo: root\n", "\nTo: root@here\n"},
+    {">From x\r\n\r\nTo: root\r\n", ">From x\r\n\r\nTo: root@here\r\n"},
+    {"X-Sender: <>\n\nTo : root\n\nTo: me\n", "X-Sender: <>\n\nTo : root@here\n\nTo: me\n"},
+    {"To: =?utf-8?q?M=C3=BCller,_J=C3=B6rg?= <x@d.example>, root\n",
+        "To: =?utf-8?q?M=C3=BCller,_J=C3=B6rg?= <x@d.example>, root@here\n"},
+    {"From: =?UTF-8?B?Wm/DqyBB?=\n", NULL},
+    {"From: Re: Shop <root> today\n", "From: Re: Shop <root@here> today\n"},
+    {"To: root, Shop <x> today, y\n", "To: root@here, Shop <x> today, y\n"},
+    {"To: a..b, \"a\" . b (c)\n", "To: a..b@here, \"a\" . b@here (c)\n"},
+    {"Cc: (c) root (d); Friends: x@y. , z;\n", "Cc: (c) root@here (d); Friends: x@y. , z@here;\n"},
     {"", NULL},
 };
 

@@ -74,32 +74,6 @@ START_TEST(a_dot_ends_the_message_between_two_reads)
 }
 END_TEST
 
-static const struct FromCase {
-    const char *text;
-    bool has_from;
-} from_cases[] = {
-    {"From: a\n\n", true},
-    {"To: b\r\nfrom : a\r\n\r\n", true},
-    {"FROM:", true},
-    {"From a Mon Mar 2\nTo: b\n\n", false},
-    {"To: b\n\nFrom: a\n", false},
-    {"To: b\r\n\r\nFrom: a\r\n", false},
-    {"Fromage: a\nResent-From: a\nSender: a\n\n", false},
-    {"To: b\n From: a\n", false},
-    {"From", false},
-    {"\nFrom: a\n", false},
-};
-
-START_TEST(a_from_field_is_found)
-{
-    const struct FromCase *row = &from_cases[_i];
-    _cleanup_buffer_ Buffer message = {0};
-
-    ck_assert_int_eq(buffer_append_string(&message, row->text), 0);
-    ck_assert_int_eq(sendmail_has_from(&message), row->has_from);
-}
-END_TEST
-
 static const struct Name {
     const char *name, *field;
 } names[] = {
@@ -128,7 +102,6 @@ int main(void)
 
     tcase_add_loop_test(t, a_dot_ends_the_message, 0, (int)ELEMENTSOF(cases));
     tcase_add_loop_test(t, a_dot_ends_the_message_between_two_reads, 0, (int)ELEMENTSOF(cases));
-    tcase_add_loop_test(t, a_from_field_is_found, 0, (int)ELEMENTSOF(from_cases));
     tcase_add_loop_test(t, a_from_field_is_made, 0, (int)ELEMENTSOF(names));
     suite_add_tcase(suite, t);
     return unit_run(suite);

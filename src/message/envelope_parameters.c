@@ -1,0 +1,245 @@
+/* ESMTP parameters of an envelope. Must never let through one that is not of ESMTP syntax, for it
+ * goes into a command as it stands; nor one that is malformed where its standard says what it is: a
+ * relay would refuse the recipient for it, long after who wrote it has gone. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "message/envelope.h"
+
+#define SHOWN_MAX 60
+#define ENVELOPE_ID_MAX 100      /* bytes (RFC 3461, 4.4) */
+#define ORIGINAL_ADDRESS_MAX 500 /* (RFC 3461, 4.2) */
+
+typedef struct Value {
+    const char *text;
+    size_t n; /* 0: there is none */
+} Value;
+
+typedef bool (*ValueCheck)(Value value);
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool equals(Value value, const char *word)
+{
+    return value.n == strlen(word) && strncasecmp(value.text, word, value.n) == 0;
+}
+
+/* Takes what is in front of `separator` off the value. */
+static Value cut(Value *value, char separator)
+{
+    const char *place = value->n > 0 ? memchr(value->text, separator, value->n) : NULL;
+    Value head = {value->text, place ? (size_t)(place - value->text) : value->n};
+    size_t taken = head.n + (place != NULL);
+
+    *value = (Value){value->text + taken, value->n - taken};
+    return head;
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
+}
+
+/* xtext (RFC 3461, 4): printable ASCII but "+" and "=", which are written "+2B" and "+3D". */
+static bool is_xtext(Value v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.text[i] < '!' || v.text[i] > '~' || v.text[i] == '=')
+            return false;
+        if (v.text[i] != '+')
+            continue;
+        if (i + 2 >= v.n || !is_hex(v.text[i + 1]) || !is_hex(v.text[i + 2]))
+            return false;
+        i += 2;
+    }
+    return v.n > 0;
+}
+
+static bool is_number(Value v, size_t max_digits)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (v.text[i] < '0' || v.text[i] > '9')
+            return false;
+    return v.n > 0 && v.n <= max_digits;
+}
+
+static bool check_ret(Value v)
+{
+    return equals(v, "FULL") || equals(v, "HDRS");
+}
+
+static bool check_envelope_id(Value v)
+{
+    return v.n <= ENVELOPE_ID_MAX && is_xtext(v);
+}
+
+static bool check_notify(Value v)
+{
+    bool ok = true;
+
+    if (equals(v, "NEVER"))
+        return true;
+    if (v.n == 0 || v.text[v.n - 1] == ',')
+        return false;
+    while (ok && v.n > 0) {
+        Value word = cut(&v, ',');
+
+        ok = equals(word, "SUCCESS") || equals(word, "FAILURE") || equals(word, "DELAY");
+    }
+    return ok;
+}
+
+/* The type "utf-8" may have its address in UTF-8, its special characters as "\x{HEX}" (RFC 6533,
+ * 3).
+ */
+static bool check_original_address(Value v)
+{
+    Value all = v, type = cut(&v, ';');
+
+    if (all.n > ORIGINAL_ADDRESS_MAX || type.n == 0 || v.n == 0)
+        return false;
+    for (size_t i = 0; i < type.n; i++)
+        if (!is_alphanumeric(type.text[i]) && type.text[i] != '-')
+            return false;
+    return equals(type, "utf-8") || is_xtext(v);
+}
+
+static bool check_body(Value v)
+{
+    return equals(v, "7BIT") || equals(v, "8BITMIME") || equals(v, "BINARYMIME");
+}
+
+static bool check_size(Value v)
+{
+    return is_number(v, 20);
+}
+
+static bool check_priority(Value v)
+{
+    size_t sign = v.n == 2 && v.text[0] == '-';
+
+    return is_number((Value){v.text + sign, v.n - sign}, 1);
+}
+
+static bool check_by(Value v)
+{
+    Value seconds = cut(&v, ';');
+    size_t sign = seconds.n > 0 && seconds.text[0] == '-';
+
+    return is_number((Value){seconds.text + sign, seconds.n - sign}, 9) &&
+           (equals(v, "N") || equals(v, "R") || equals(v, "NT") || equals(v, "RT"));
+}
+
+static bool check_hold_for(Value v)
+{
+    return is_number(v, 9);
+}
+
+static bool check_none(Value v)
+{
+    return v.n == 0;
+}
+
+typedef struct Parameter {
+    const char *keyword, *form; /* as a person is told */
+    ValueCheck check;
+    EnvelopeParty party;
+} Parameter;
+
+static const Parameter parameters[] = {
+    {"RET", "FULL or HDRS", check_ret, ENVELOPE_SENDER},
+    {"ENVID", "at most 100 printable ASCII characters, of which + and = are written +2B and +3D",
+        check_envelope_id, ENVELOPE_SENDER},
+    {"NOTIFY", "NEVER, or SUCCESS, FAILURE and DELAY with commas between them", check_notify,
+        ENVELOPE_RECIPIENT},
+    {"ORCPT",
+        "a type, a semicolon and an address (rfc822;ann@example.com), at most 500 printable ASCII "
+        "characters, of which + and = are written +2B and +3D",
+        check_original_address, ENVELOPE_RECIPIENT},
+    {"BODY", "7BIT, 8BITMIME or BINARYMIME", check_body, ENVELOPE_SENDER},
+    {"SIZE", "a number of bytes", check_size, ENVELOPE_SENDER},
+    {"MT-PRIORITY", "a number from -9 to 9", check_priority, ENVELOPE_SENDER},
+    {"BY", "seconds, a semicolon, and N or R, with T behind it for a trace (BY=3600;R)", check_by,
+        ENVELOPE_SENDER},
+    {"HOLDFOR", "seconds, of at most 9 digits", check_hold_for, ENVELOPE_SENDER},
+    {"SMTPUTF8", "written without a value", check_none, ENVELOPE_SENDER},
+    {"REQUIRETLS", "written without a value", check_none, ENVELOPE_SENDER},
+};
+
+/* Takes the keyword off a parameter of ESMTP syntax; false for what is none. */
+static bool parse(Value *v, Value *ret_keyword)
+{
+    const char *end = v->text + v->n;
+    bool has_value;
+
+    *ret_keyword = cut(v, '=');
+    has_value = ret_keyword->text + ret_keyword->n < end;
+    if (ret_keyword->n == 0 || ret_keyword->text[0] == '-' || (has_value && v->n == 0))
+        return false;
+    for (size_t i = 0; i < ret_keyword->n; i++)
+        if (!is_alphanumeric(ret_keyword->text[i]) && ret_keyword->text[i] != '-')
+            return false;
+    for (size_t i = 0; i < v->n; i++)
+        if ((unsigned char)v->text[i] <= ' ' || v->text[i] == '=' || v->text[i] == 0x7f)
+            return false;
+    return text_is_utf8(v->text, v->n);
+}
+
+static const Parameter *find(Value keyword)
+{
+    for (size_t i = 0; i < ELEMENTSOF(parameters); i++)
+        if (equals(keyword, parameters[i].keyword))
+            return &parameters[i];
+    return NULL;
+}
+
+static int fail(Value shown, const char *before, const char *why, Failure *f)
+{
+    _cleanup_free_
+    char *text = f ? text_printable(shown.text, shown.n, SHOWN_MAX) : NULL;
+
+    return failure_set(
+        f, -EINVAL, ERROR_MESSAGE, "the parameter \"%s\"%s%s", text ?: "...", before, why);
+}
+
+/* `seen`: those that were given, a bit for each of the table. */
+static int check_one(Value whole, EnvelopeParty party, unsigned *seen, Failure *f)
+{
+    Value value = whole, keyword;
+    const Parameter *row;
+    unsigned bit;
+
+    if (!parse(&value, &keyword))
+        return fail(whole, " is not an ESMTP parameter: ",
+            "they are written KEYWORD or KEYWORD=value, with blanks between them", f);
+    row = find(keyword);
+    if (!row)
+        return 0;
+    bit = 1u << (row - parameters);
+    if (row->party != party)
+        return fail(whole, " is said ",
+            row->party == ENVELOPE_SENDER ? "of a sender, and this is a recipient"
+                                          : "of a recipient, and this is the sender",
+            f);
+    if (*seen & bit)
+        return fail(whole, " is given twice; ", "leave one of them", f);
+    *seen |= bit;
+    return row->check(value) ? 0 : fail(whole, " is malformed: its value is ", row->form, f);
+}
+
+int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f)
+{
+    unsigned seen = 0;
+    int r = 0;
+
+    for (size_t n; r == 0 && text && *text; text += n + (text[n] == ' ')) {
+        n = strcspn(text, " ");
+        r = check_one((Value){text, n}, party, &seen, f);
+    }
+    return r;
+}
