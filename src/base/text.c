@@ -64,9 +64,9 @@ bool text_is_ascii(const char *data, size_t n)
     return (all & 0x8080808080808080u) == 0;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at `s` (RFC 3629, 4), or 0. */
-static size_t utf8_sequence(const unsigned char *s, size_t n)
+size_t text_character(const char *data, size_t n)
 {
+    const unsigned char *s = (const unsigned char *)data;
     unsigned char low = 0x80, high = 0xbf;
     size_t length;
 
@@ -99,7 +99,7 @@ static size_t utf8_sequence(const unsigned char *s, size_t n)
 bool text_is_utf8(const char *data, size_t n)
 {
     for (size_t i = 0, step; i < n; i += step) {
-        step = utf8_sequence((const unsigned char *)data + i, n - i);
+        step = text_character(data + i, n - i);
         if (step == 0 || data[i] == '\0')
             return false;
     }
@@ -230,7 +230,7 @@ static bool is_command(const unsigned char *s, size_t length)
 size_t text_plain(const char *data, size_t n)
 {
     const unsigned char *s = (const unsigned char *)data;
-    size_t length = utf8_sequence(s, n);
+    size_t length = text_character(data, n);
 
     return s[0] < 0x20 || s[0] == 0x7f || is_command(s, length) ? 0 : length;
 }

@@ -3,7 +3,6 @@
 #include "message/compose.h"
 
 #include <errno.h>
-#include <gmime/gmime.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -49,24 +48,34 @@ static int take_originators(const Compose *c, Envelope *e, Failure *f)
     return envelope_set_sender(e, author.sender, NULL, f);
 }
 
-/* The fields that also make the envelope; with `replaced` only the envelope is made. */
-static int put_originators(const Compose *c, bool replaced, Envelope *e, Buffer *out, Failure *f)
+/* The name under which a field is written; NULL when it is not: the user's own header has it, or is
+ * all there is. */
+static const char *computed(const ComposeOwn *own, const char *name)
+{
+    return own->replaces || compose_own_has(own, name) ? NULL : name;
+}
+
+/* The fields that also make the envelope, which is made in any case. */
+static int put_originators(
+    const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
 {
     const char *const from[] = {c->from ?: "", NULL}, *const reply_to[] = {c->reply_to, NULL};
     int r = take_originators(c, e, f);
 
-    if (r < 0 || replaced)
-        return r;
-    r = compose_put_addresses("from", "From", from, NULL, out, f);
-    return r < 0 ? r : compose_put_addresses("reply to", "Reply-To", reply_to, NULL, out, f);
+    if (r == 0)
+        r = compose_put_addresses("from", computed(own, "From"), from, NULL, out, f);
+    if (r == 0)
+        r = compose_put_addresses("reply to", computed(own, "Reply-To"), reply_to, NULL, out, f);
+    return r;
 }
 
-static int put_recipients(const Compose *c, bool replaced, Envelope *e, Buffer *out, Failure *f)
+static int put_recipients(
+    const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
 {
-    int r = compose_put_addresses("to", replaced ? NULL : "To", c->to, e, out, f);
+    int r = compose_put_addresses("to", computed(own, "To"), c->to, e, out, f);
 
     if (r == 0)
-        r = compose_put_addresses("cc", replaced ? NULL : "Cc", c->cc, e, out, f);
+        r = compose_put_addresses("cc", computed(own, "Cc"), c->cc, e, out, f);
     if (r == 0)
         r = compose_put_addresses("bcc", NULL, c->bcc, e, out, f);
     if (r < 0 || e->n_recipients > 0)
@@ -80,8 +89,8 @@ static int put_date(const Compose *c, Buffer *out, Failure *f)
     char date[RFC5322_DATE_MAX];
 
     if (!c->date || strcmp(c->date, "*") == 0)
-        return compose_put("Date", clock_format_rfc5322(c->now, date), out);
-    return *c->date ? compose_put_text("date", "Date", c->date, out, f) : 0;
+        return compose_put_date("date", "Date", clock_format_rfc5322(c->now, date), out, f);
+    return *c->date ? compose_put_date("date", "Date", c->date, out, f) : 0;
 }
 
 static int put_message_id(const Compose *c, const Envelope *e, Buffer *out, Failure *f)
@@ -90,65 +99,65 @@ static int put_message_id(const Compose *c, const Envelope *e, Buffer *out, Fail
     _cleanup_buffer_ Buffer id = {0};
     int r;
 
-    if (!c->message_id || strcmp(c->message_id, "*") == 0) {
-        file_random_name(random, RANDOM_ID_LENGTH);
-        r = stamp_message_id(&id, random, c->now, address_domain(e->sender));
-    } else if (*c->message_id == '<') {
-        r = buffer_append_string(&id, c->message_id);
-    } else {
-        r = *c->message_id ? buffer_appendf(&id, "<%s>", c->message_id) : 0;
-    }
-    if (r < 0 || buffer_size(&id) == 0)
-        return r;
-    r = buffer_append(&id, "", 1);
+    if (c->message_id && strcmp(c->message_id, "*") != 0)
+        return *c->message_id ? compose_put_id("message id", "Message-ID", c->message_id, out, f)
+                              : 0;
+    file_random_name(random, RANDOM_ID_LENGTH);
+    r = stamp_message_id(&id, random, c->now, address_domain(e->sender));
     if (r == 0)
-        r = compose_check_text("message id", buffer_data(&id), f);
-    return r < 0 ? r : compose_put("Message-ID", buffer_data(&id), out);
+        r = buffer_append(&id, "", 1);
+    return r < 0 ? r : compose_put_id("message id", "Message-ID", buffer_data(&id), out, f);
 }
 
-static int put_notifications(const Compose *c, Buffer *out, Failure *f)
+static int put_notifications(const Compose *c, const ComposeOwn *own, Buffer *out, Failure *f)
 {
     const char *const delivery[] = {c->delivery_notification_to, NULL};
     const char *const read[] = {c->read_receipt_to, NULL};
-    int r;
+    int r = compose_put_addresses(
+        "delivery notification to", computed(own, "Return-Receipt-To"), delivery, NULL, out, f);
 
-    r = compose_put_addresses(
-        "delivery notification to", "Return-Receipt-To", delivery, NULL, out, f);
     if (r < 0)
         return r;
     return compose_put_addresses(
-        "read receipt to", "Disposition-Notification-To", read, NULL, out, f);
+        "read receipt to", computed(own, "Disposition-Notification-To"), read, NULL, out, f);
 }
 
-static int put_words(const Compose *c, Buffer *out, Failure *f)
+static int put_words(const Compose *c, const ComposeOwn *own, Buffer *out, Failure *f)
 {
-    int r = compose_put_word("importance", "Importance", c->importance, importances, out, f);
+    const struct {
+        const char *what, *name, *word;
+        const char *const *allowed;
+    } fields[] = {
+        {"importance", "Importance", c->importance, importances},
+        {"priority", "Priority", c->priority, priorities},
+        {"sensitivity", "Sensitivity", c->sensitivity, sensitivities},
+    };
+    int r = 0;
 
-    if (r == 0)
-        r = compose_put_word("priority", "Priority", c->priority, priorities, out, f);
-    if (r == 0)
-        r = compose_put_word("sensitivity", "Sensitivity", c->sensitivity, sensitivities, out, f);
+    for (size_t i = 0; i < ELEMENTSOF(fields) && r == 0; i++)
+        if (computed(own, fields[i].name))
+            r = compose_put_word(
+                fields[i].what, fields[i].name, fields[i].word, fields[i].allowed, out, f);
     return r;
 }
 
 static int put_header(const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
 {
-    int r = put_originators(c, own->replaces, e, out, f);
+    int r = put_originators(c, own, e, out, f);
 
     if (r == 0)
-        r = put_recipients(c, own->replaces, e, out, f);
-    if (r == 0 && !own->replaces) {
+        r = put_recipients(c, own, e, out, f);
+    if (r == 0 && computed(own, "Subject"))
         r = compose_put_text("subject", "Subject", c->subject, out, f);
-        if (r == 0)
-            r = put_date(c, out, f);
-        if (r == 0)
-            r = put_message_id(c, e, out, f);
-        if (r == 0)
-            r = put_notifications(c, out, f);
-        if (r == 0)
-            r = put_words(c, out, f);
-    }
-    return r < 0 ? r : compose_own_put(c->headers, out, f);
+    if (r == 0 && computed(own, "Date"))
+        r = put_date(c, out, f);
+    if (r == 0 && computed(own, "Message-ID"))
+        r = put_message_id(c, e, out, f);
+    if (r == 0)
+        r = put_notifications(c, own, out, f);
+    if (r == 0)
+        r = put_words(c, own, out, f);
+    return r < 0 ? r : compose_own_put(own, out, f);
 }
 
 static int put_envelope(const Envelope *e, Buffer *out)
@@ -163,30 +172,23 @@ static int put_envelope(const Envelope *e, Buffer *out)
 
 int compose_message(const Compose *c, Buffer *out, Failure *f)
 {
-    _cleanup_(compose_body_free_p) ComposeBody *body = NULL;
     _cleanup_envelope_ Envelope envelope = {0};
-    _cleanup_buffer_ Buffer header = {0};
+    _cleanup_buffer_ Buffer rest = {0};
     ComposeOwn own;
     int r;
 
-    g_mime_init();
     r = compose_own_examine(c->headers, &own, f);
     if (r < 0)
         return r;
     if (own.is_raw && c->attachments && c->attachments[0])
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "attachments cannot be added when headers of your own say what the content is");
-    r = put_header(c, &own, &envelope, &header, f);
-    if (r == 0 && !own.is_raw)
-        r = compose_body_new(c->body ?: "", c->attachments, &body, f);
+    r = put_header(c, &own, &envelope, &rest, f);
+    if (r == 0 && own.is_raw)
+        r = buffer_append(&rest, "\n", 1) ?: compose_body_put_raw(c->body ?: "", &rest);
+    else if (r == 0)
+        r = compose_body_put(c->body ?: "", c->attachments, &rest, f);
     if (r == 0)
         r = put_envelope(&envelope, out);
-    if (r == 0)
-        r = buffer_append(out, buffer_data(&header), buffer_size(&header));
-    if (r < 0)
-        return r;
-    if (body)
-        return compose_body_put(body, out);
-    r = buffer_append(out, "\n", 1);
-    return r < 0 ? r : compose_body_put_raw(c->body ?: "", out);
+    return r < 0 ? r : buffer_append(out, buffer_data(&rest), buffer_size(&rest));
 }

@@ -1,5 +1,5 @@
-/* Writing a message (RFC 5322, MIME) from its parts, with GMime. Only the tool and the library link
- * this (libcompose). */
+/* Writing a message (RFC 5322, MIME) from its parts: all of it 7-bit, but for addresses that cannot
+ * be (RFC 6532), its lines no longer than RFC 5322 allows. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,8 +28,10 @@ typedef struct Compose {
     const char *priority;                 /* "normal", "urgent", "non-urgent" */
     const char *sensitivity;              /* "personal", "private", "company-confidential" */
     const char *const *headers;           /* "Name: value", appended in order. Where the first is
-                                           * empty, the others replace the computed header. With
-                                           * a MIME field among them the body goes in as it is. */
+                                           * empty, the others replace the computed header; else
+                                           * each replaces the computed field of its name, and the
+                                           * envelope stays as it is. With a MIME field among them
+                                           * the body goes in as it is. */
     const char *body;                     /* text; NULL: empty */
     const char *const *attachments;       /* paths of files */
     usec_t now;
@@ -38,6 +40,5 @@ typedef struct Compose {
 /* Appends the message, preceded by its envelope block (X-Sender, X-Receiver), with LF line ends.
  * 0; -EBADMSG with a Failure that names the part and says what is wrong (ERROR_NO_SENDER,
  * ERROR_NO_RECIPIENT, ERROR_CHARSET for what is not UTF-8, ERROR_MESSAGE; ERROR_ATTACHMENT names
- * the file); -ENOMEM. Nothing is appended on failure, except with -ENOMEM. GLib ends the process
- * when it finds no memory itself. */
+ * the file); -ENOMEM. Nothing is appended on failure, except with -ENOMEM. */
 int compose_message(const Compose *compose, Buffer *out, Failure *f);

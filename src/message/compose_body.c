@@ -4,157 +4,108 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gmime/gmime.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "message/glib_cleanup.h"
+#include "message/field_text.h"
 
 #define ATTACHMENT_MAX ((size_t)1024 * 1024 * 1024)
-#define LINE_MAX_BYTES 998 /* RFC 5322, 2.1.1, without the line end */
-
-struct ComposeBody {
-    GMimeObject *root;
-};
+#define BOUNDARY_RANDOM 24
+#define BOUNDARY_MARK "=_" /* neither base64 nor quoted-printable holds it */
 
 static const struct {
-    const char *extension, *type, *subtype;
+    const char *extension, *type;
 } content_types[] = {
-    {"avif", "image", "avif"},
-    {"bmp", "image", "bmp"},
-    {"bz2", "application", "x-bzip2"},
-    {"css", "text", "css"},
-    {"csv", "text", "csv"},
-    {"doc", "application", "msword"},
-    {"docx", "application", "vnd.openxmlformats-officedocument.wordprocessingml.document"},
-    {"gif", "image", "gif"},
-    {"gz", "application", "gzip"},
-    {"htm", "text", "html"},
-    {"html", "text", "html"},
-    {"ics", "text", "calendar"},
-    {"jpeg", "image", "jpeg"},
-    {"jpg", "image", "jpeg"},
-    {"js", "text", "javascript"},
-    {"json", "application", "json"},
-    {"log", "text", "plain"},
-    {"m4a", "audio", "mp4"},
-    {"md", "text", "markdown"},
-    {"mp3", "audio", "mpeg"},
-    {"mp4", "video", "mp4"},
-    {"odp", "application", "vnd.oasis.opendocument.presentation"},
-    {"ods", "application", "vnd.oasis.opendocument.spreadsheet"},
-    {"odt", "application", "vnd.oasis.opendocument.text"},
-    {"ogg", "audio", "ogg"},
-    {"patch", "text", "x-diff"},
-    {"pdf", "application", "pdf"},
-    {"png", "image", "png"},
-    {"ppt", "application", "vnd.ms-powerpoint"},
-    {"pptx", "application", "vnd.openxmlformats-officedocument.presentationml.presentation"},
-    {"rtf", "application", "rtf"},
-    {"svg", "image", "svg+xml"},
-    {"tar", "application", "x-tar"},
-    {"tif", "image", "tiff"},
-    {"tiff", "image", "tiff"},
-    {"txt", "text", "plain"},
-    {"vcf", "text", "vcard"},
-    {"wav", "audio", "wav"},
-    {"webm", "video", "webm"},
-    {"webp", "image", "webp"},
-    {"xls", "application", "vnd.ms-excel"},
-    {"xlsx", "application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
-    {"xml", "application", "xml"},
-    {"xz", "application", "x-xz"},
-    {"zip", "application", "zip"},
-    {"zst", "application", "zstd"},
+    {"avif", "image/avif"},
+    {"bmp", "image/bmp"},
+    {"bz2", "application/x-bzip2"},
+    {"css", "text/css"},
+    {"csv", "text/csv"},
+    {"doc", "application/msword"},
+    {"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+    {"gif", "image/gif"},
+    {"gz", "application/gzip"},
+    {"htm", "text/html"},
+    {"html", "text/html"},
+    {"ics", "text/calendar"},
+    {"jpeg", "image/jpeg"},
+    {"jpg", "image/jpeg"},
+    {"js", "text/javascript"},
+    {"json", "application/json"},
+    {"log", "text/plain"},
+    {"m4a", "audio/mp4"},
+    {"md", "text/markdown"},
+    {"mp3", "audio/mpeg"},
+    {"mp4", "video/mp4"},
+    {"odp", "application/vnd.oasis.opendocument.presentation"},
+    {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
+    {"odt", "application/vnd.oasis.opendocument.text"},
+    {"ogg", "audio/ogg"},
+    {"patch", "text/x-diff"},
+    {"pdf", "application/pdf"},
+    {"png", "image/png"},
+    {"ppt", "application/vnd.ms-powerpoint"},
+    {"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
+    {"rtf", "application/rtf"},
+    {"svg", "image/svg+xml"},
+    {"tar", "application/x-tar"},
+    {"tif", "image/tiff"},
+    {"tiff", "image/tiff"},
+    {"txt", "text/plain"},
+    {"vcf", "text/vcard"},
+    {"wav", "audio/wav"},
+    {"webm", "video/webm"},
+    {"webp", "image/webp"},
+    {"xls", "application/vnd.ms-excel"},
+    {"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+    {"xml", "application/xml"},
+    {"xz", "application/x-xz"},
+    {"zip", "application/zip"},
+    {"zst", "application/zstd"},
 };
 
-static void set_type(GMimePart *part, const char *name)
+static const char *type_of(const char *name)
 {
-    const char *dot = strrchr(name, '.'), *type = "application", *subtype = "octet-stream";
-    _cleanup_(gobject_p) GMimeContentType *content_type = NULL;
+    const char *dot = strrchr(name, '.');
 
     for (size_t i = 0; dot && i < ELEMENTSOF(content_types); i++)
         if (text_equal_nocase(dot + 1, content_types[i].extension))
-            type = content_types[i].type, subtype = content_types[i].subtype;
-    content_type = g_mime_content_type_new(type, subtype);
-    g_mime_object_set_content_type(GMIME_OBJECT(part), content_type);
+            return content_types[i].type;
+    return "application/octet-stream";
 }
 
-static void set_content(GMimePart *part, const char *data, size_t n, GMimeContentEncoding encoding)
+static int put_encoding(const char *encoding, Buffer *out)
 {
-    _cleanup_(gobject_p) GMimeStream *stream = g_mime_stream_mem_new_with_buffer(data, n);
-    _cleanup_(gobject_p) GMimeDataWrapper *content =
-        g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_DEFAULT);
-
-    g_mime_part_set_content(part, content);
-    g_mime_part_set_content_encoding(part, encoding);
+    return buffer_appendf(out, "Content-Transfer-Encoding: %s\n\n", encoding);
 }
 
-/* Names in other characters than ASCII go out in UTF-8 (RFC 2231), not in what GMime finds
- * shortest. */
-static void set_parameter_charset(GMimeParamList *list, const char *name)
+/* ---- the text ---- */
+
+/* Whether the lines, which end with LF, can go as they are. */
+static bool is_7bit(const char *text, size_t n)
 {
-    GMimeParam *parameter = list ? g_mime_param_list_get_parameter(list, name) : NULL;
+    for (size_t i = 0, line = 0; i < n; i++, line++) {
+        unsigned char c = (unsigned char)text[i];
 
-    if (parameter)
-        g_mime_param_set_charset(parameter, "utf-8");
-}
-
-static void set_file_name(GMimePart *part, const char *name)
-{
-    _cleanup_(gfree_p) char *shown = g_filename_display_name(name);
-    GMimeObject *object = GMIME_OBJECT(part);
-
-    g_mime_object_set_disposition(object, GMIME_DISPOSITION_ATTACHMENT);
-    g_mime_part_set_filename(part, shown);
-    set_parameter_charset(
-        g_mime_content_type_get_parameters(g_mime_object_get_content_type(object)), "name");
-    set_parameter_charset(
-        g_mime_content_disposition_get_parameters(g_mime_object_get_content_disposition(object)),
-        "filename");
-}
-
-static int add_attachment(GMimeMultipart *multipart, const char *path, Failure *f)
-{
-    _cleanup_(gobject_p) GMimePart *part = NULL;
-    _cleanup_buffer_ Buffer content = {0};
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    int r = file_load(AT_FDCWD, path, ATTACHMENT_MAX, &content);
-
-    if (r == -ENOMEM)
-        return r;
-    if (r < 0)
-        return failure_set(f, -EBADMSG, ERROR_ATTACHMENT, "cannot read the attachment %s: %s", path,
-            r == -EFBIG ? "it is larger than 1 GiB" : strerrordesc_np(-r));
-    part = g_mime_part_new();
-    set_type(part, name);
-    if (g_mime_content_type_is_type(
-            g_mime_object_get_content_type(GMIME_OBJECT(part)), "text", "*") &&
-        text_is_utf8(buffer_data(&content), buffer_size(&content)))
-        g_mime_object_set_content_type_parameter(GMIME_OBJECT(part), "charset", "utf-8");
-    set_file_name(part, name);
-    set_content(part, buffer_size(&content) > 0 ? buffer_data(&content) : "", buffer_size(&content),
-        GMIME_CONTENT_ENCODING_BASE64);
-    g_mime_multipart_add(multipart, GMIME_OBJECT(part));
-    return 0;
-}
-
-/* The plainest encoding that brings the text over unchanged. */
-static GMimeContentEncoding choose_encoding(const char *text, size_t n)
-{
-    if (memchr(text, '\r', n))
-        return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
-    for (const char *line = text; *line; line += *line == '\n') {
-        size_t length = strcspn(line, "\n");
-
-        if (length > LINE_MAX_BYTES)
-            return GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
-        line += length;
+        if (c == '\n')
+            line = (size_t)-1;
+        else if (c >= 0x80 || c == '\r' || c == '\0' || line >= FIELD_LINE_MAX)
+            return false;
     }
-    return text_is_ascii(text, n) ? GMIME_CONTENT_ENCODING_7BIT : GMIME_CONTENT_ENCODING_8BIT;
+    return true;
+}
+
+/* Quoted-printable while it is the shorter one: it can be read without a program. */
+static bool wants_base64(const char *text, size_t n)
+{
+    size_t others = 0;
+
+    for (size_t i = 0; i < n; i++)
+        others += (unsigned char)text[i] >= 0x80;
+    return others > n / 6;
 }
 
 int compose_body_put_raw(const char *text, Buffer *out)
@@ -172,73 +123,124 @@ int compose_body_put_raw(const char *text, Buffer *out)
     return r;
 }
 
-static int make_text(const char *text, GMimeObject **ret, Failure *f)
+static int put_text(const char *text, Buffer *out, Failure *f)
 {
     _cleanup_buffer_ Buffer lines = {0};
-    GMimePart *part;
+    const char *data;
+    size_t n;
     int r;
 
     if (!text_is_utf8(text, strlen(text)))
         return failure_set(f, -EBADMSG, ERROR_CHARSET,
             "the text of the message is not UTF-8; convert it, for instance with iconv");
     r = compose_body_put_raw(text, &lines);
-    if (r == 0)
-        r = buffer_append(&lines, "", 1);
     if (r < 0)
         return r;
-    part = g_mime_part_new_with_type("text", "plain");
-    g_mime_object_set_content_type_parameter(
-        GMIME_OBJECT(part), "charset", text_is_ascii(text, strlen(text)) ? "us-ascii" : "utf-8");
-    set_content(part, buffer_data(&lines), buffer_size(&lines) - 1,
-        choose_encoding(buffer_data(&lines), buffer_size(&lines) - 1));
-    *ret = GMIME_OBJECT(part);
-    return 0;
+    data = buffer_data(&lines), n = buffer_size(&lines);
+    r = buffer_appendf(out, "Content-Type: text/plain; charset=%s\n",
+        text_is_ascii(text, strlen(text)) ? "us-ascii" : "utf-8");
+    if (r < 0)
+        return r;
+    if (is_7bit(data, n))
+        return put_encoding("7bit", out) ?: buffer_append(out, data, n);
+    if (wants_base64(data, n))
+        return put_encoding("base64", out) ?: encode_base64_lines(data, n, out);
+    return put_encoding("quoted-printable", out) ?: encode_quoted_printable(data, n, out);
 }
 
-int compose_body_new(
-    const char *text, const char *const *attachments, ComposeBody **ret, Failure *f)
+/* ---- attachments ---- */
+
+/* The name without its directory, in UTF-8. 0, -EBADMSG with a Failure, or -ENOMEM. */
+static int name_of(const char *path, char **ret, Failure *f)
 {
-    _cleanup_(gobject_p) GMimeObject *text_part = NULL;
-    _cleanup_(compose_body_free_p) ComposeBody *body = calloc(1, sizeof(*body));
-    GMimeMultipart *multipart;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    _cleanup_buffer_ Buffer shown = {0};
+    int r = 0;
+
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return failure_set(f, -EBADMSG, ERROR_ATTACHMENT,
+                "the name of the attachment %s holds a line break or another control character; "
+                "give the file another name, or attach a link to it",
+                path);
+    for (const char *end = name + strlen(name); name < end && r >= 0;) {
+        size_t n = text_character(name, (size_t)(end - name));
+
+        r = n > 0 ? buffer_append(&shown, name, n) : buffer_append_string(&shown, "\uFFFD");
+        name += MAX(n, (size_t)1);
+    }
+    if (r >= 0)
+        r = buffer_append(&shown, "", 1);
+    if (r >= 0)
+        *ret = strdup(buffer_data(&shown));
+    return r < 0 || !*ret ? -ENOMEM : 0;
+}
+
+static int put_fields(const char *name, bool is_utf8, Buffer *out, Failure *f)
+{
+    const char *type = type_of(name);
+    FieldWriter w;
     int r;
 
-    if (!body)
-        return -ENOMEM;
-    r = make_text(text, &text_part, f);
+    field_begin(&w, out, "Content-Type", strlen("Content-Type"));
+    field_put_word(&w, type);
+    if (is_utf8 && text_starts_nocase(type, "text/"))
+        field_put_parameter(&w, "charset", "utf-8");
+    field_put_parameter(&w, "name", name);
+    r = field_end(&w, "attachment", f);
     if (r < 0)
         return r;
-    if (attachments && attachments[0]) {
-        multipart = g_mime_multipart_new_with_subtype("mixed");
-        body->root = GMIME_OBJECT(multipart);
-        g_mime_multipart_add(multipart, text_part);
-        for (size_t i = 0; attachments[i]; i++) {
-            r = add_attachment(multipart, attachments[i], f);
-            if (r < 0)
-                return r;
-        }
-    } else {
-        body->root = TAKE_PTR(text_part);
-    }
-    *ret = TAKE_PTR(body);
-    return 0;
+    field_begin(&w, out, "Content-Disposition", strlen("Content-Disposition"));
+    field_put_word(&w, "attachment");
+    field_put_parameter(&w, "filename", name);
+    r = field_end(&w, "attachment", f);
+    return r < 0 ? r : put_encoding("base64", out);
 }
 
-int compose_body_put(ComposeBody *body, Buffer *out)
+static int put_attachment(const char *path, Buffer *out, Failure *f)
 {
-    _cleanup_(gobject_p) GMimeStream *stream = g_mime_stream_mem_new();
-    GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream));
+    _cleanup_buffer_ Buffer content = {0};
+    _cleanup_free_
+    char *name = NULL;
+    int r = name_of(path, &name, f);
+
+    if (r >= 0)
+        r = file_load(AT_FDCWD, path, ATTACHMENT_MAX, &content);
+    if (r == -EBADMSG || r == -ENOMEM)
+        return r;
+    if (r < 0)
+        return failure_set(f, -EBADMSG, ERROR_ATTACHMENT, "cannot read the attachment %s: %s", path,
+            r == -EFBIG ? "it is larger than 1 GiB" : strerrordesc_np(-r));
+    r = put_fields(name, text_is_utf8(buffer_data(&content) ?: "", buffer_size(&content)), out, f);
+    return r < 0 ? r : encode_base64_lines(buffer_data(&content), buffer_size(&content), out);
+}
+
+/* ---- all of it ---- */
+
+static int put_parts(const char *text, const char *const *attachments, Buffer *out, Failure *f)
+{
+    char boundary[sizeof(BOUNDARY_MARK) + BOUNDARY_RANDOM] = BOUNDARY_MARK;
+    int r;
+
+    file_random_name(boundary + strlen(BOUNDARY_MARK), BOUNDARY_RANDOM);
+    r = buffer_appendf(
+        out, "Content-Type: multipart/mixed; boundary=\"%s\"\n\n--%s\n", boundary, boundary);
+    if (r >= 0)
+        r = put_text(text, out, f);
+    for (; *attachments && r >= 0; attachments++) {
+        r = buffer_appendf(out, "\n--%s\n", boundary);
+        if (r >= 0)
+            r = put_attachment(*attachments, out, f);
+    }
+    return r < 0 ? r : buffer_appendf(out, "\n--%s--\n", boundary);
+}
+
+int compose_body_put(const char *text, const char *const *attachments, Buffer *out, Failure *f)
+{
     int r = buffer_append_string(out, "MIME-Version: 1.0\n");
 
-    if (g_mime_object_write_to_stream(body->root, NULL, stream) < 0)
-        return -ENOMEM;
-    return r < 0 ? r : buffer_append(out, bytes->data, bytes->len);
-}
-
-void compose_body_free(ComposeBody *body)
-{
-    if (!body)
-        return;
-    gobject_p(&body->root);
-    free(body);
+    if (r < 0)
+        return r;
+    return attachments && attachments[0] ? put_parts(text, attachments, out, f)
+                                         : put_text(text, out, f);
 }

@@ -1,18 +1,13 @@
-/* Writing header fields: encoding, folding, address lists. Must never write a line break that is
- * not a fold, whatever is asked for. */
+/* Writing header fields, all of them through the gate of message/field.h. */
 #include "message/compose_field.h"
 
 #include <errno.h>
-#include <gmime/gmime.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "message/address.h"
-#include "message/compose_encode.h"
-#include "message/glib_cleanup.h"
-
-#define LINE_MAX_BYTES 76 /* RFC 2047, 2: of a line with encoded words */
+#include "message/field_syntax.h"
+#include "message/field_text.h"
 
 int compose_check_text(const char *what, const char *text, Failure *f)
 {
@@ -27,46 +22,69 @@ int compose_check_text(const char *what, const char *text, Failure *f)
     return 0;
 }
 
-int compose_put(const char *name, const char *value, Buffer *out)
+static void begin(FieldWriter *w, Buffer *out, const char *name)
 {
-    size_t column = strlen(name) + 1;
-    int r = buffer_appendf(out, "%s:", name);
-
-    /* Each round writes the blanks and the word behind them; blanks at the end stay with a word. */
-    for (const char *at = value; r == 0 && *at;) {
-        size_t blanks = strspn(at, " \t"), n = blanks + strcspn(at + blanks, " \t");
-        bool is_first = at == value;
-
-        if (at[n + strspn(at + n, " \t")] == '\0')
-            n = strlen(at);
-        if (column + is_first + n > LINE_MAX_BYTES && (blanks > 0 || is_first)) {
-            r = buffer_append(out, "\n", 1);
-            column = 0;
-        }
-        if (r == 0 && is_first)
-            r = buffer_append(out, " ", 1);
-        if (r == 0)
-            r = buffer_append(out, at, n);
-        column += n + is_first;
-        at += n;
-    }
-    return r < 0 ? r : buffer_append(out, "\n", 1);
+    field_begin(w, out, name, strlen(name));
 }
 
 int compose_put_text(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
 {
-    _cleanup_buffer_ Buffer encoded = {0};
-    int r;
+    FieldWriter w;
+    int r = text ? compose_check_text(what, text, f) : 0;
 
-    if (!text)
-        return 0;
-    r = compose_check_text(what, text, f);
+    if (r < 0 || !text)
+        return r;
+    begin(&w, out, name);
+    field_put_text(&w, text, strlen(text));
+    return field_end(&w, what, f);
+}
+
+int compose_put_ascii(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+{
+    FieldWriter w;
+    int r = compose_check_text(what, text, f);
+
     if (r < 0)
         return r;
-    r = compose_encode_text(text, &encoded);
-    if (r == 0)
-        r = buffer_append(&encoded, "", 1);
-    return r < 0 ? r : compose_put(name, buffer_data(&encoded), out);
+    if (!text_is_ascii(text, strlen(text)))
+        return failure_set(f, -EBADMSG, ERROR_CHARSET,
+            "%s: this field has to be ASCII: readers decode nothing in it", what);
+    begin(&w, out, name);
+    for (const char *at = text, *end = text + strlen(text); at < end;) {
+        size_t blanks = strspn(at, " \t"), n = strcspn(at + blanks, " \t");
+
+        if (n > 0)
+            field_put(&w, at == text ? " " : at, at == text ? 1 : blanks, at + blanks, n);
+        at += blanks + n;
+    }
+    return field_end(&w, what, f);
+}
+
+int compose_put_date(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+{
+    if (!field_is_date(text))
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "%s: this is no date, which is written \"Thu, 1 Jan 2026 00:00:00 +0000\" (as `date "
+            "-R` "
+            "prints it)",
+            what);
+    return compose_put_ascii(what, name, text, out, f);
+}
+
+int compose_put_id(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+{
+    _cleanup_buffer_ Buffer id = {0};
+    int r = buffer_appendf(&id, *text == '<' ? "%s" : "<%s>", text);
+
+    if (r >= 0)
+        r = buffer_append(&id, "", 1);
+    if (r < 0)
+        return r;
+    if (!field_is_id(buffer_data(&id)))
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "%s: this is no message id, which is written <left@right>, in ASCII without blanks",
+            what);
+    return compose_put_ascii(what, name, buffer_data(&id), out, f);
 }
 
 int compose_put_word(const char *what, const char *name, const char *word,
@@ -78,7 +96,7 @@ int compose_put_word(const char *what, const char *name, const char *word,
         return 0;
     for (size_t i = 0; allowed[i]; i++) {
         if (text_equal_nocase(word, allowed[i]))
-            return compose_put(name, allowed[i], out);
+            return compose_put_ascii(what, name, allowed[i], out, f);
         if (buffer_appendf(&list, "%s%s", i > 0 ? ", " : "", allowed[i]) < 0)
             return -ENOMEM;
     }
@@ -86,114 +104,65 @@ int compose_put_word(const char *what, const char *name, const char *word,
         (int)buffer_size(&list), buffer_data(&list));
 }
 
-/* Appends the address, NUL-terminated. */
-static int collect(void *user, const AddressItem *item)
-{
-    return item->kind == ADDRESS_MAILBOX ? buffer_append(user, item->address, item->n_address + 1)
-                                         : 0;
-}
+/* ---- parameters ---- */
 
-/* Appends "Name <address>" for one mailbox, the address being the next of the collected: GMime is
- * asked for names only. */
-static int append_mailbox(InternetAddress *mailbox, Buffer *addresses, Buffer *out)
-{
-    const char *name = internet_address_get_name(mailbox), *address = buffer_data(addresses);
-    int r;
-
-    if (buffer_size(addresses) == 0)
-        return -EINVAL;
-    if (!name || !*name) {
-        r = buffer_append_string(out, address);
-    } else {
-        r = compose_encode_phrase(name, out);
-        if (r == 0)
-            r = buffer_appendf(out, " <%s>", address);
-    }
-    buffer_consume(addresses, strlen(address) + 1);
-    return r;
-}
-
-static int append_list(InternetAddressList *list, Buffer *addresses, Buffer *out);
-
-static int append_group(InternetAddressGroup *group, Buffer *addresses, Buffer *out)
-{
-    const char *name = internet_address_get_name(INTERNET_ADDRESS(group)) ?: "";
-    int r = compose_encode_phrase(name, out);
-
-    if (r == 0)
-        r = buffer_append_string(out, ": ");
-    if (r == 0)
-        r = append_list(internet_address_group_get_members(group), addresses, out);
-    return r < 0 ? r : buffer_append_string(out, ";");
-}
-
-/* Appends the members of a list or group, separated by commas. */
-static int append_list(InternetAddressList *list, Buffer *addresses, Buffer *out)
-{
-    int n = list ? internet_address_list_length(list) : 0, r = 0;
-
-    for (int i = 0; i < n && r == 0; i++) {
-        InternetAddress *element = internet_address_list_get_address(list, i);
-
-        if (i > 0)
-            r = buffer_append_string(out, ", ");
-        if (r == 0)
-            r = INTERNET_ADDRESS_IS_GROUP(element)
-                    ? append_group(INTERNET_ADDRESS_GROUP(element), addresses, out)
-                    : append_mailbox(element, addresses, out);
-    }
-    return r;
-}
-
-/* Appends the list with its names encoded. -EINVAL when GMime reads it in another way than we do.
+/* Cuts "name=value" off at `*text`, in place: the value without quotes. False when none is there.
  */
-static int encode_list(const char *text, Buffer *addresses, Buffer *out)
+static bool take_parameter(char **text, char **ret_name, char **ret_value)
 {
-    _cleanup_(gobject_p) InternetAddressList *list = internet_address_list_parse(NULL, text);
-    int r = append_list(list, addresses, out);
+    char *at = *text + strspn(*text, " \t"), *to;
+    size_t n = strcspn(at, "= \t;\"");
 
-    if (r == 0 && buffer_size(addresses) > 0)
-        r = -EINVAL;
-    return r;
+    *ret_name = at;
+    if (n == 0 || at[n] != '=')
+        return false;
+    at[n] = '\0';
+    at += n + 1;
+    *ret_value = to = at;
+    if (*at == '"') {
+        for (at++; *at && *at != '"'; at++) {
+            at += *at == '\\' && at[1];
+            *to++ = *at;
+        }
+        if (*at++ != '"')
+            return false;
+    } else {
+        for (; *at && !strchr("; \t\"", *at); at++)
+            *to++ = *at;
+    }
+    at += strspn(at, " \t");
+    if (*at != '\0' && *at != ';')
+        return false;
+    *text = *at ? at + 1 : at;
+    *to = '\0';
+    return true;
 }
 
-/* Appends one list to the value. What is ASCII goes in as the user wrote it. */
-static int append_value(const char *what, const char *text, Envelope *e, Buffer *value, Failure *f)
+int compose_put_parameters(
+    const char *what, const char *name, const char *text, Buffer *out, Failure *f)
 {
-    const size_t n = strlen(text);
-    _cleanup_buffer_ Buffer addresses = {0};
+    _cleanup_free_
+    char *copy = NULL;
+    char *at, *parameter, *value;
+    FieldWriter w;
     int r = compose_check_text(what, text, f);
 
     if (r < 0)
         return r;
-    r = e ? envelope_add_list(e, text, n, NULL, f) : 0;
-    if (r == 0)
-        r = address_list_parse(text, n, ADDRESS_RECIPIENTS, collect, &addresses, f);
-    if (r == -EINVAL)
-        return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
-    if (r == 0 && buffer_size(value) > 0)
-        r = buffer_append_string(value, ", ");
-    if (r < 0)
-        return r;
-    r = text_is_ascii(text, n) ? buffer_append_string(value, text)
-                               : encode_list(text, &addresses, value);
-    if (r == -EINVAL)
-        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
-            "%s: the names cannot be encoded; put each of them in double quotes", what);
-    return r;
-}
-
-int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
-    Buffer *out, Failure *f)
-{
-    _cleanup_buffer_ Buffer value = {0};
-    int r = 0;
-
-    for (size_t i = 0; lists && lists[i] && r == 0; i++)
-        if (lists[i][strspn(lists[i], " \t,")] != '\0')
-            r = append_value(what, lists[i], e, &value, f);
-    if (r < 0 || buffer_size(&value) == 0 || !name)
-        return r;
-    r = buffer_append(&value, "", 1);
-    return r < 0 ? r : compose_put(name, buffer_data(&value), out);
+    copy = strdup(text);
+    if (!copy)
+        return -ENOMEM;
+    at = copy + strcspn(copy, ";");
+    begin(&w, out, name);
+    field_put(&w, " ", 1, copy, (size_t)(at - copy));
+    at += *at == ';';
+    while (at[strspn(at, " \t;")]) {
+        if (!take_parameter(&at, &parameter, &value))
+            return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+                "%s: the parameters are malformed: each is written name=value or name=\"value\", "
+                "behind a semicolon",
+                what);
+        field_put_parameter(&w, parameter, value);
+    }
+    return field_end(&w, what, f);
 }

@@ -1,7 +1,7 @@
-/* Single fields of a header that is being written. Inside the layer only.
+/* Single fields of a header that is being written, in the syntax of each. Inside the layer only.
  *
- * `what` names the part for a person ("subject"). Results are 0, -EBADMSG with a Failure that
- * names the part, or -ENOMEM. */
+ * `what` names the part for a person ("subject"), `name` is the field's. Results are 0, -EBADMSG
+ * with a Failure that names the part, or -ENOMEM. */
 #pragma once
 
 #include "base/buffer.h"
@@ -11,11 +11,21 @@
 /* Text of one line: UTF-8 without control characters. */
 int compose_check_text(const char *what, const char *text, Failure *f);
 
-/* Appends "Name: value" folded at blanks (RFC 5322, 2.2.3), where lines would be too long. */
-int compose_put(const char *name, const char *value, Buffer *out);
-
-/* The same for unstructured text, encoded where it is not ASCII (RFC 2047); nothing for NULL. */
+/* Unstructured text, encoded where it is not ASCII (RFC 2047); nothing for NULL. */
 int compose_put_text(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+
+/* What has to be ASCII; folded at its blanks. */
+int compose_put_ascii(
+    const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+
+/* A date of RFC 5322, 3.3; a msg-id, put into <> where it has none. */
+int compose_put_date(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+int compose_put_id(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+
+/* "value; name=value; ..." (RFC 2045, 5.1), whose values go as RFC 2231 has it where they are not
+ * ASCII. */
+int compose_put_parameters(
+    const char *what, const char *name, const char *text, Buffer *out, Failure *f);
 
 /* A field of address lists, display names encoded where they are not ASCII; nothing for NULL or
  * when all are empty. Each address becomes a recipient of `e` (where not NULL); `name` may be NULL

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/compose_field.h"
+#include "message/field_syntax.h"
 #include "message/header.h"
 
 #define SHOWN_MAX 40
@@ -19,6 +20,8 @@ static int fail(const char *header, const char *why, Failure *f)
 
     return failure_set(f, -EBADMSG, ERROR_MESSAGE, "header \"%s\": %s", shown ?: "...", why);
 }
+
+/* ---- examining ---- */
 
 static int parse(const char *header, HeaderField *ret, Failure *f)
 {
@@ -32,74 +35,123 @@ static int parse(const char *header, HeaderField *ret, Failure *f)
     return 0;
 }
 
+static bool has_name(const char *header, const char *name, size_t n)
+{
+    return strncasecmp(header, name, n) == 0 && header[n + strspn(header + n, " \t")] == ':';
+}
+
 static bool is_mime(const HeaderField *field)
 {
     return text_starts_nocase(field->name, "Content-") ||
-           text_starts_nocase(field->name, "MIME-Version:");
+           has_name(field->name, "MIME-Version", strlen("MIME-Version"));
+}
+
+static int examine(const char *header, bool replaces, HeaderField *field, Failure *f)
+{
+    int r = parse(header, field, f);
+
+    if (r < 0)
+        return r;
+    if (field->kind == FIELD_BCC || field->kind == FIELD_RESENT_BCC)
+        return fail(header, "no recipient may see this field; give the address as bcc", f);
+    /* Exchange's fields mean the envelope only where they lead the header. */
+    if (field->kind >= FIELD_X_SENDER && field->kind <= (replaces ? FIELD_X_END : FIELD_X_OUTBOX))
+        return fail(header, "the queue keeps the envelope in this field", f);
+    if (field_rule(field->name, field->n_name)->syntax == SYNTAX_REFUSED)
+        return fail(
+            header, "this field is not the author's: who delivers the message writes it", f);
+    return 0;
+}
+
+/* Whether one of the headers before it has the same name. */
+static bool is_repeated(const ComposeOwn *own, size_t i, const HeaderField *field)
+{
+    for (size_t j = 0; j < i; j++)
+        if (has_name(own->headers[j], field->name, field->n_name))
+            return true;
+    return false;
 }
 
 int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f)
 {
     bool replaces = headers && headers[0] && headers[0][0] == '\0';
-    HeaderField field;
 
-    *ret = (ComposeOwn){.replaces = replaces, .is_raw = replaces};
-    for (size_t i = replaces; headers && headers[i]; i++) {
-        int r = parse(headers[i], &field, f);
+    *ret = (ComposeOwn){
+        .headers = headers ? headers + replaces : NULL, .replaces = replaces, .is_raw = replaces};
+    for (size_t i = 0; ret->headers && ret->headers[i]; i++) {
+        HeaderField field;
+        int r = examine(ret->headers[i], replaces, &field, f);
 
         if (r < 0)
             return r;
-        if (field.kind == FIELD_BCC || field.kind == FIELD_RESENT_BCC)
-            return fail(headers[i], "no recipient may see this field; give the address as bcc", f);
-        /* Exchange's fields mean the envelope only where they lead the header. */
-        if (field.kind >= FIELD_X_SENDER && field.kind <= (replaces ? FIELD_X_END : FIELD_X_OUTBOX))
-            return fail(headers[i], "the queue keeps the envelope in this field", f);
+        if (field_rule(field.name, field.n_name)->once && is_repeated(ret, i, &field))
+            return fail(ret->headers[i], "this field may stand in a header only once", f);
         ret->is_raw = ret->is_raw || is_mime(&field);
     }
     return 0;
 }
 
-/* Appends a value that has to be encoded: unfolded first, for the encoding makes other lines. */
-static int put_encoded(const HeaderField *field, Buffer *out, Failure *f)
+bool compose_own_has(const ComposeOwn *own, const char *name)
 {
-    _cleanup_free_
-    char *name = strndup(field->name, field->n_name);
-    _cleanup_free_
+    for (size_t i = 0; own->headers && own->headers[i]; i++)
+        if (has_name(own->headers[i], name, strlen(name)))
+            return true;
+    return false;
+}
+
+/* ---- writing ---- */
+
+/* The value on one line, without blanks at its ends: the folds are made anew. */
+static char *unfold(const HeaderField *field)
+{
     char *value = malloc(field->n_value + 1);
     size_t n = 0;
 
-    if (!name || !value)
-        return -ENOMEM;
-    for (size_t i = 0; i < field->n_value; i++)
+    for (size_t i = 0; value && i < field->n_value; i++)
         if (field->value[i] != '\r' && field->value[i] != '\n')
             value[n++] = field->value[i];
-    value[n] = '\0';
-    return compose_put_text(name, name, value + strspn(value, " \t"), out, f);
+    while (value && n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'))
+        n--;
+    if (value) {
+        value[n] = '\0';
+        memmove(value, value + strspn(value, " \t"), n + 1 - strspn(value, " \t"));
+    }
+    return value;
+}
+
+static int put_value(const char *name, const char *value, Buffer *out, Failure *f)
+{
+    const char *const list[] = {value, NULL};
+
+    switch (field_rule(name, strlen(name))->syntax) {
+    case SYNTAX_ADDRESSES: return compose_put_addresses(name, name, list, NULL, out, f);
+    case SYNTAX_DATE: return compose_put_date(name, name, value, out, f);
+    case SYNTAX_ID: return compose_put_id(name, name, value, out, f);
+    case SYNTAX_PARAMETERS: return compose_put_parameters(name, name, value, out, f);
+    case SYNTAX_TEXT: return compose_put_text(name, name, value, out, f);
+    default: return compose_put_ascii(name, name, value, out, f);
+    }
 }
 
 static int put(const char *header, Buffer *out, Failure *f)
 {
+    _cleanup_free_
+    char *name = NULL, *value = NULL;
     HeaderField field;
     int r = parse(header, &field, f);
 
     if (r < 0)
         return r;
-    if (!text_is_ascii(header, strlen(header)))
-        return put_encoded(&field, out, f);
-    for (const char *at = header; *at && r == 0; at++)
-        if (*at != '\r')
-            r = buffer_append(out, at, 1);
-    if (r == 0 && field.end[-1] != '\n')
-        r = buffer_append(out, "\n", 1);
-    return r;
+    name = strndup(field.name, field.n_name);
+    value = unfold(&field);
+    return name && value ? put_value(name, value, out, f) : -ENOMEM;
 }
 
-int compose_own_put(const char *const *headers, Buffer *out, Failure *f)
+int compose_own_put(const ComposeOwn *own, Buffer *out, Failure *f)
 {
     int r = 0;
 
-    for (size_t i = 0; headers && headers[i] && r == 0; i++)
-        if (i > 0 || *headers[0])
-            r = put(headers[i], out, f);
+    for (size_t i = 0; own->headers && own->headers[i] && r == 0; i++)
+        r = put(own->headers[i], out, f);
     return r;
 }

@@ -5,14 +5,17 @@
 #include "base/failure.h"
 
 typedef struct ComposeOwn {
-    bool replaces; /* they are the whole header */
-    bool is_raw;   /* they say what the body is, or there is no other that could */
+    const char *const *headers; /* but an empty first one; NULL or NULL-terminated */
+    bool replaces;              /* they are the whole header */
+    bool is_raw;                /* they say what the body is, or there is no other that could */
 } ComposeOwn;
 
-/* Whether each but an empty first one is a well-formed field that may stand in a header. 0 or
- * -EBADMSG with a Failure that shows the field. */
+/* Whether each but an empty first one is a well-formed field that may stand in a header, and none
+ * twice that may stand once. 0 or -EBADMSG with a Failure that shows the field. */
 int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f);
 
-/* Appends them, LF line ends; values that are not ASCII are encoded (RFC 2047). 0, -EBADMSG with a
- * Failure, or -ENOMEM. */
-int compose_own_put(const char *const *headers, Buffer *out, Failure *f);
+/* Whether they have the field, so that no other is written. */
+bool compose_own_has(const ComposeOwn *own, const char *name);
+
+/* Appends them, each in the syntax of its field. 0, -EBADMSG with a Failure, or -ENOMEM. */
+int compose_own_put(const ComposeOwn *own, Buffer *out, Failure *f);

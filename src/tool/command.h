@@ -2,7 +2,7 @@
  * row.
  *
  * The tool is two programs built from this folder. `outbox` is what is installed in the path: it
- * queues whole messages by itself, and becomes `outbox-full`, which has all commands, for
+ * queues messages by itself, and becomes `outbox-full`, which has all commands, for
  * everything else. doc/decisions/tool-in-two-programs.md says why. */
 #pragma once
 

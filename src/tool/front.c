@@ -1,4 +1,4 @@
-/* outbox, as programs call it: queues whole messages by itself, for that must cost no more than
+/* outbox, as programs call it: queues messages by itself, for that must cost no more than
  * writing them, and becomes outbox-full for all else. Must never need more libraries than that
  * takes. Called sendmail or mailq it does what programs expect of those. */
 #include <string.h>
@@ -7,11 +7,6 @@
 #include "tool/full.h"
 #include "tool/input.h"
 #include "tool/sendmail.h"
-
-int input_compose(const ToolInput *input, char **recipients _unused_, Buffer *ret_message _unused_)
-{
-    return tool_become_full(input->tool->argv);
-}
 
 static int run_command(const Tool *tool, int argc, char **argv)
 {

@@ -1,0 +1,127 @@
+/* Fields of addresses: each list is read by the one scanner of addresses, and written anew. Must
+ * never write an address that the scanner has not handed out. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "message/address.h"
+#include "message/compose_field.h"
+#include "message/field_text.h"
+
+typedef struct ListWriter {
+    FieldWriter field;
+    bool any;     /* an element was written, behind which a comma is wanted */
+    Buffer piece; /* the last one, which is written when it is known what follows it */
+} ListWriter;
+
+static void list_writer_done(ListWriter *l)
+{
+    buffer_done(&l->piece);
+}
+
+/* Writes what was held back, with `end` behind it. */
+static int flush_piece(ListWriter *l, const char *end)
+{
+    int r = buffer_size(&l->piece) > 0 ? buffer_append_string(&l->piece, end) : 0;
+
+    if (r >= 0 && buffer_size(&l->piece) > 0)
+        field_put(&l->field, " ", 1, buffer_data(&l->piece), buffer_size(&l->piece));
+    buffer_clear(&l->piece);
+    return r;
+}
+
+static int put_name(ListWriter *l, const AddressItem *item)
+{
+    _cleanup_buffer_ Buffer name = {0};
+    int r = address_append_name(item, &name);
+
+    if (r >= 0 && buffer_size(&name) > 0)
+        field_put_phrase(&l->field, buffer_data(&name), buffer_size(&name));
+    return r < 0 ? r : buffer_size(&name) > 0;
+}
+
+static int put_mailbox(ListWriter *l, const AddressItem *item)
+{
+    int r = item->name ? put_name(l, item) : 0;
+
+    if (r < 0)
+        return r;
+    if (!text_is_ascii(item->address, item->n_address))
+        l->field.utf8 = true;
+    return buffer_appendf(&l->piece, r > 0 ? "<%s>" : "%s", item->address);
+}
+
+static int put_group(ListWriter *l, const AddressItem *item)
+{
+    int r = put_name(l, item);
+
+    field_put_glued(&l->field, ":");
+    l->any = false; /* no comma behind it */
+    return MIN(r, 0);
+}
+
+static int put_item(void *user, const AddressItem *item)
+{
+    ListWriter *l = user;
+    int r = 0;
+
+    if (item->kind == ADDRESS_GROUP_END) {
+        if (buffer_size(&l->piece) == 0)
+            field_put_glued(&l->field, ";");
+        else
+            r = buffer_append_string(&l->piece, ";");
+        l->any = true;
+        return r;
+    }
+    if (l->any && buffer_size(&l->piece) == 0)
+        field_put_glued(&l->field, ",");
+    r = flush_piece(l, l->any ? "," : "");
+    l->any = true;
+    if (r < 0)
+        return r;
+    return item->kind == ADDRESS_GROUP ? put_group(l, item) : put_mailbox(l, item);
+}
+
+/* Whether there is anything but separators in it. */
+static bool is_empty(const char *list)
+{
+    return list[strspn(list, " \t,")] == '\0';
+}
+
+/* One list: its addresses become recipients, and it is written where there is a field. */
+static int put_list(const char *what, const char *text, ListWriter *l, Envelope *e, Failure *f)
+{
+    size_t n = strlen(text);
+    int r = compose_check_text(what, text, f);
+
+    if (r < 0)
+        return r;
+    if (e)
+        r = envelope_add_list(e, text, n, NULL, f);
+    if (r >= 0 && l)
+        r = address_list_parse(text, n, ADDRESS_RECIPIENTS, put_item, l, f);
+    if (r == -EINVAL)
+        return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
+    return r;
+}
+
+int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
+    Buffer *out, Failure *f)
+{
+    _cleanup_(list_writer_done) ListWriter l = {0};
+    bool writes = false;
+    int r = 0;
+
+    for (; lists && *lists && r >= 0; lists++) {
+        if (is_empty(*lists))
+            continue;
+        if (name && !writes)
+            field_begin(&l.field, out, name, strlen(name));
+        writes = name;
+        r = put_list(what, *lists, name ? &l : NULL, e, f);
+    }
+    if (r >= 0 && writes)
+        r = flush_piece(&l, "");
+    return r < 0 || !writes ? r : field_end(&l.field, what, f);
+}

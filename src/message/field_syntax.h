@@ -1,0 +1,31 @@
+/* What the fields of a header may hold (RFC 5322, 3.6; RFC 2045; RFC 2369 and others), as far as
+ * one that is given as text has to be known to be written right. Inside the layer only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum FieldSyntax {
+    SYNTAX_TEXT,       /* unstructured: encoded words may stand anywhere */
+    SYNTAX_ADDRESSES,  /* address lists: in display names alone */
+    SYNTAX_ASCII,      /* nowhere */
+    SYNTAX_DATE,       /* RFC 5322, 3.3 */
+    SYNTAX_ID,         /* one msg-id (RFC 5322, 3.6.4) */
+    SYNTAX_PARAMETERS, /* a value and parameters (RFC 2045, 5.1; RFC 2231) */
+    SYNTAX_REFUSED,    /* none of the author's: it is written, or left out, on the way */
+} FieldSyntax;
+
+typedef struct FieldRule {
+    const char *name; /* a "*" at its end stands for anything; NULL: any other field */
+    FieldSyntax syntax;
+    bool once; /* may stand in a header once */
+} FieldRule;
+
+/* Never NULL. */
+const FieldRule *field_rule(const char *name, size_t n);
+
+/* "Thu, 1 Jan 2026 00:00:00 +0000", with or without the day of the week and the seconds. */
+bool field_is_date(const char *text);
+
+/* "<left@right>", without blanks. */
+bool field_is_id(const char *text);

@@ -1,0 +1,331 @@
+/* Encoded words, phrases and parameters. Must never cut a character in two: each part is decoded
+ * for itself. */
+#include "message/field_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/text.h"
+#include "message/address.h"
+
+#define WORD_MAX 75      /* RFC 2047, 2 */
+#define WORD_OVERHEAD 12 /* "=?UTF-8?Q?" and "?=" */
+#define WORD_MIN 30      /* where less is left, a new line is begun */
+
+static const char hex[] = "0123456789ABCDEF";
+
+/* What was gathered, `r` being how that went, as one piece. */
+static void put_gathered(FieldWriter *w, int r, const Buffer *piece)
+{
+    if (r < 0 && w->error == 0)
+        w->error = r;
+    field_put(w, " ", 1, buffer_data(piece), buffer_size(piece));
+}
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* ---- encoded words ---- */
+
+/* What stands for itself in an encoded word of a phrase (RFC 2047, 5), and so everywhere. */
+static bool is_plain(char c)
+{
+    return is_alphanumeric(c) || (c != '\0' && strchr("!*+-/", c));
+}
+
+static size_t q_size(const char *text, size_t n)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++)
+        size += is_plain(text[i]) || text[i] == ' ' ? 1 : 3;
+    return size;
+}
+
+/* Bytes of the character at `text`. */
+static size_t character_size(const char *text, size_t n)
+{
+    size_t size = 1;
+
+    while (size < n && ((unsigned char)text[size] & 0xc0) == 0x80)
+        size++;
+    return size;
+}
+
+/* Bytes of the longest beginning whose encoding has `room`; one character at least. */
+static size_t fitting(const char *text, size_t n, bool q, size_t room)
+{
+    size_t used = 0, encoded = 0;
+
+    while (used < n) {
+        size_t size = character_size(text + used, n - used);
+
+        encoded = q ? encoded + q_size(text + used, size) : encode_base64_size(used + size);
+        if (encoded > room && used > 0)
+            break;
+        used += size;
+    }
+    return used;
+}
+
+static int append_q(const char *text, size_t n, Buffer *out)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (is_plain(text[i]))
+            r = buffer_append(out, text + i, 1);
+        else
+            r = c == ' ' ? buffer_append(out, "_", 1)
+                         : buffer_append(out, (const char[]){'=', hex[c >> 4], hex[c & 15]}, 3);
+    }
+    return r;
+}
+
+static void put_encoded_word(FieldWriter *w, const char *text, size_t n, bool q)
+{
+    _cleanup_buffer_ Buffer word = {0};
+    int r = buffer_append_string(&word, q ? "=?UTF-8?Q?" : "=?UTF-8?B?");
+
+    if (r >= 0)
+        r = q ? append_q(text, n, &word) : encode_base64(text, n, &word);
+    if (r >= 0)
+        r = buffer_append_string(&word, "?=");
+    put_gathered(w, r, &word);
+}
+
+/* All of it in one encoding: the one that people can read, unless it is much the longer one. */
+static void put_encoded(FieldWriter *w, const char *text, size_t n)
+{
+    bool q = 2 * q_size(text, n) <= 3 * encode_base64_size(n);
+
+    for (size_t size; n > 0 && w->error == 0; text += size, n -= size) {
+        size_t room = field_room(w);
+
+        room = room < WORD_MIN ? WORD_MAX : MIN(room, (size_t)WORD_MAX);
+        size = fitting(text, n, q, room - WORD_OVERHEAD);
+        put_encoded_word(w, text, size, q);
+    }
+}
+
+/* ---- unstructured text ---- */
+
+/* A word and the blanks before it. */
+typedef struct Word {
+    const char *blanks, *text, *end;
+    bool encoded; /* has to be */
+} Word;
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Characters that a word has on a line of its own. */
+#define ROOM_OF_LINE (FIELD_LINE_WIDTH - 1)
+
+/* The next word, which has to be encoded when it takes more than that room. Between two words that
+ * are encoded the blanks are, too: readers leave out those that are not. */
+static Word next_word(const char *at, const char *end, size_t room)
+{
+    Word word = {.blanks = at};
+
+    while (at < end && is_blank(*at))
+        at++;
+    word.text = at;
+    while (at < end && !is_blank(*at))
+        at++;
+    word.end = at;
+    word.encoded =
+        !text_is_ascii(word.text, (size_t)(at - word.text)) || (size_t)(at - word.text) > room;
+    return word;
+}
+
+void field_put_text(FieldWriter *w, const char *text, size_t n)
+{
+    const char *end = text + n;
+
+    while (end > text && is_blank(end[-1]))
+        end--;
+    while (text < end && is_blank(*text))
+        text++;
+    for (bool first = true; text < end; first = false) {
+        Word word = next_word(text, end, first ? field_room(w) : ROOM_OF_LINE), last = word, next;
+
+        while (last.encoded && last.end < end &&
+               (next = next_word(last.end, end, ROOM_OF_LINE)).encoded)
+            last = next;
+        if (word.encoded)
+            put_encoded(w, word.text, (size_t)(last.end - word.text));
+        else
+            field_put(w, first ? " " : word.blanks, first ? 1 : (size_t)(word.text - word.blanks),
+                word.text, (size_t)(word.end - word.text));
+        text = last.end;
+    }
+}
+
+/* ---- phrases ---- */
+
+/* Atoms with one blank between them. */
+static bool is_atoms(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (text[i] == ' ' ? i == 0 || i + 1 == n || text[i - 1] == ' '
+                           : (text[i] & 0x80) || !address_is_atext(text[i]))
+            return false;
+    return n > 0;
+}
+
+static int append_quoted(const char *text, size_t n, Buffer *out)
+{
+    int r = buffer_append(out, "\"", 1);
+
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        if (text[i] == '"' || text[i] == '\\')
+            r = buffer_append(out, "\\", 1);
+        if (r >= 0)
+            r = buffer_append(out, text + i, 1);
+    }
+    return r < 0 ? r : buffer_append(out, "\"", 1);
+}
+
+static void put_quoted(FieldWriter *w, const char *text, size_t n)
+{
+    _cleanup_buffer_ Buffer quoted = {0};
+    int r = append_quoted(text, n, &quoted);
+
+    put_gathered(w, r, &quoted);
+}
+
+static void put_atoms(FieldWriter *w, const char *text, size_t n)
+{
+    for (size_t size; n > 0; text += size, n -= size) {
+        const char *blank = memchr(text, ' ', n);
+
+        size = blank ? (size_t)(blank - text) : n;
+        field_put(w, " ", 1, text, size);
+        size += size < n;
+    }
+}
+
+void field_put_phrase(FieldWriter *w, const char *name, size_t n)
+{
+    if (!text_is_ascii(name, n) || n + 2 > (w->begun ? ROOM_OF_LINE : field_room(w)))
+        put_encoded(w, name, n);
+    else if (is_atoms(name, n))
+        put_atoms(w, name, n);
+    else
+        put_quoted(w, name, n);
+}
+
+/* ---- parameters ---- */
+
+#define SECTION_MAX 60 /* of a value that is written in sections (RFC 2231, 3) */
+
+/* Of fewer characters than a token may have: some readers stumble over the others. */
+static bool is_simple(const char *value)
+{
+    for (const char *c = value; *c; c++)
+        if (!is_alphanumeric(*c) && !strchr("._+-", *c))
+            return false;
+    return *value != '\0';
+}
+
+/* What stands for itself behind "name*=" (RFC 2231, 7). */
+static bool is_attribute_char(char c)
+{
+    return c > ' ' && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=*'%", c);
+}
+
+/* "NAME*=", "NAME*0*=", behind a blank. */
+static size_t begin_section(char *to, size_t size, const char *name, int section)
+{
+    return (size_t)(section < 0 ? snprintf(to, size, "%s*=utf-8''", name)
+                                : snprintf(to, size, "%s*%d*=%s", name, section,
+                                      section == 0 ? "utf-8''" : ""));
+}
+
+/* One character, percent-encoded where it has to be. */
+static size_t append_extended(char *to, const char *text, size_t n)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (is_attribute_char(text[i])) {
+            to[used++] = text[i];
+        } else {
+            to[used++] = '%';
+            to[used++] = hex[c >> 4];
+            to[used++] = hex[c & 15];
+        }
+    }
+    return used;
+}
+
+static size_t extended_size(const char *text, size_t n)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++)
+        size += is_attribute_char(text[i]) ? 1 : 3;
+    return size;
+}
+
+static void put_extended(FieldWriter *w, const char *name, const char *value)
+{
+    size_t n = strlen(value);
+    int section = extended_size(value, n) <= SECTION_MAX ? -1 : 0;
+
+    while (n > 0 && w->error == 0) {
+        char piece[FIELD_LINE_MAX];
+        size_t used = begin_section(piece, sizeof(piece) / 2, name, section), begin = used;
+
+        for (size_t size; n > 0; value += size, n -= size) {
+            size = character_size(value, n);
+            if (used > begin && used - begin + extended_size(value, size) > SECTION_MAX)
+                break;
+            used += append_extended(piece + used, value, size);
+        }
+        field_put_glued(w, ";");
+        field_put(w, " ", 1, piece, used);
+        section += section >= 0;
+    }
+}
+
+/* The value with "_" for each character that is not ASCII, cut where it is too long. */
+static void put_plain(FieldWriter *w, const char *name, const char *value)
+{
+    _cleanup_buffer_ Buffer piece = {0};
+    char plain[SECTION_MAX + 1];
+    size_t used = 0, n = strlen(value);
+    int r;
+
+    for (size_t size; n > 0 && used < SECTION_MAX; value += size, n -= size) {
+        size = character_size(value, n);
+        plain[used++] = size == 1 && !(*value & 0x80) ? *value : '_';
+    }
+    plain[used] = '\0';
+    r = buffer_appendf(&piece, "%s=", name);
+    if (r >= 0)
+        r = is_simple(plain) ? buffer_append(&piece, plain, used)
+                             : append_quoted(plain, used, &piece);
+    field_put_glued(w, ";");
+    put_gathered(w, r, &piece);
+}
+
+void field_put_parameter(FieldWriter *w, const char *name, const char *value)
+{
+    size_t n = strlen(value);
+
+    /* Some readers take the first of the two. */
+    if (!text_is_ascii(value, n) || n > SECTION_MAX)
+        put_extended(w, name, value);
+    put_plain(w, name, value);
+}

@@ -1,0 +1,101 @@
+/* base/encode: base64 and quoted-printable. */
+#include <string.h>
+
+#include "base/encode.h"
+#include "unit.h"
+
+static const char *ended(Buffer *out)
+{
+    ck_assert_int_eq(buffer_append(out, "", 1), 0);
+    return buffer_data(out);
+}
+
+START_TEST(base64_of_the_standard)
+{
+    static const char *const values[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+        {"\xff\xfe\xfd", "//79"}}; /* RFC 4648, 10 */
+
+    for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+        _cleanup_buffer_ Buffer out = {0};
+
+        ck_assert_int_eq(encode_base64(values[i][0], strlen(values[i][0]), &out), 0);
+        ck_assert_uint_eq(buffer_size(&out), encode_base64_size(strlen(values[i][0])));
+        ck_assert_str_eq(ended(&out), values[i][1]);
+    }
+}
+END_TEST
+
+START_TEST(base64_in_lines)
+{
+    _cleanup_buffer_ Buffer out = {0}, none = {0};
+    char zeros[58] = {0};
+    const char *text;
+
+    ck_assert_int_eq(encode_base64_lines(zeros, sizeof(zeros), &out), 0);
+    text = ended(&out);
+    ck_assert_uint_eq(strcspn(text, "\n"), 76);
+    ck_assert_str_eq(text + 76, "\nAA==\n");
+    ck_assert_int_eq(encode_base64_lines("", 0, &none), 0);
+    ck_assert_uint_eq(buffer_size(&none), 0);
+}
+END_TEST
+
+static void check_quoted(const char *text, const char *expected)
+{
+    _cleanup_buffer_ Buffer out = {0};
+
+    ck_assert_int_eq(encode_quoted_printable(text, strlen(text), &out), 0);
+    ck_assert_str_eq(ended(&out), expected);
+}
+
+START_TEST(quoted_printable)
+{
+    check_quoted("", "");
+    check_quoted("plain text\n", "plain text\n");
+    check_quoted("a=b\tc\n", "a=3Db\tc\n");
+    check_quoted("gr\xc3\xbc\xc3\x9f", "gr=C3=BC=C3=9F");
+    check_quoted("at the end \nof lines\t\n ", "at the end=20\nof lines=09\n=20");
+    check_quoted("a\rb\x7f\x01", "a=0Db=7F=01");
+}
+END_TEST
+
+/* At every length around the limit, with a character that takes three places at the end. */
+START_TEST(quoted_printable_lines)
+{
+    for (size_t n = 70; n < 240; n++) {
+        _cleanup_buffer_ Buffer out = {0};
+        char text[256];
+        size_t plain = 0, all = 0;
+        const char *line;
+
+        memset(text, 'x', n);
+        memcpy(text + n, "\xc3\xa4\nend", 7);
+        ck_assert_int_eq(encode_quoted_printable(text, strlen(text), &out), 0);
+        for (line = ended(&out); *line; line += all + (line[all] == '\n')) {
+            all = strcspn(line, "\n");
+            ck_assert_uint_le(all, 76);
+            plain += all - (all > 0 && line[all - 1] == '=');
+        }
+        ck_assert_uint_eq(plain, n + strlen("=C3=A4end"));
+    }
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("base/encode");
+    TCase *tcase = tcase_create("encode");
+
+    tcase_add_test(tcase, base64_of_the_standard);
+    tcase_add_test(tcase, base64_in_lines);
+    tcase_add_test(tcase, quoted_printable);
+    tcase_add_test(tcase, quoted_printable_lines);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
