@@ -12,7 +12,7 @@ void mailbox_scanner_init(MailboxScanner *s, const char *text, size_t n)
 {
     s->at = text;
     s->end = text + n;
-    s->no_encoded_word = text;
+    s->no_encoded_word = s->no_name = text;
     s->name = s->comment = s->gap = NULL;
     s->n_name = s->n_comment = s->n_address = 0;
     s->address[0] = '\0';
@@ -238,27 +238,51 @@ int mailbox_scan(MailboxScanner *s, Failure *f)
     return scan_repeated(s, f);
 }
 
+/* Skips what stands here, of whatever kind. 0, or -EINVAL where it has no end. */
+static int skip_any(MailboxScanner *s)
+{
+    if (*s->at == '"')
+        return words_skip_quoted(s, NULL);
+    if (*s->at == '(')
+        return mailbox_skip_blanks(s, NULL);
+    if (!words_skip_encoded(s))
+        s->at++;
+    return 0;
+}
+
 /* Goes on to a "<", or the end of the element. 0 or -EINVAL. */
 static int find_angle(MailboxScanner *s)
 {
     int r = 0;
 
-    while (r == 0 && !at_end_of_element(s) && *s->at != '<') {
-        if (*s->at == '"')
-            r = words_skip_quoted(s, NULL);
-        else if (*s->at == '(')
-            r = mailbox_skip_blanks(s, NULL);
-        else if (!words_skip_encoded(s))
-            s->at++;
-    }
+    while (r == 0 && !at_end_of_element(s) && *s->at != '<')
+        r = skip_any(s);
     return r;
+}
+
+/* The same across commas, where nothing before the "<" can be an address of its own: there is no
+ * "@". False, with the scanner where it was, when there is no such "<". Looks at no place twice for
+ * it. */
+static bool find_angle_behind_commas(MailboxScanner *s)
+{
+    const char *start = s->at;
+    int r = s->at < s->no_name ? -EINVAL : 0;
+
+    while (r == 0 && s->at < s->end && !strchr("<@;", *s->at))
+        r = skip_any(s);
+    if (r == 0 && peek(s) == '<')
+        return true;
+    if (s->at > s->no_name)
+        s->no_name = s->at;
+    s->at = start;
+    return false;
 }
 
 /* The one <...> of an element that is not well formed. */
 static int scan_between(MailboxScanner *s)
 {
     const char *start = s->at;
-    int r = find_angle(s), kind;
+    int r = find_angle_behind_commas(s) ? 0 : find_angle(s), kind;
 
     if (r < 0 || peek(s) != '<')
         return -EINVAL;
@@ -271,12 +295,14 @@ static int scan_between(MailboxScanner *s)
 int mailbox_scan_loosely(MailboxScanner *s, Failure *f)
 {
     const char *start = s->at;
-    int r = mailbox_scan(s, NULL);
+    int kind = mailbox_scan(s, NULL), r = kind;
 
-    if (r >= 0 && r != MAILBOX_GROUP && mailbox_skip_blanks(s, NULL) < 0)
-        r = -EINVAL;
-    if (r == MAILBOX_GROUP || (r >= 0 && at_end_of_element(s)))
-        return r;
+    if (kind == MAILBOX_GROUP)
+        return kind;
+    if (kind >= 0)
+        r = mailbox_skip_blanks(s, NULL);
+    if (r >= 0 && at_end_of_element(s) && !(kind == MAILBOX_ADDRESS && s->gap && peek(s) == ','))
+        return kind;
     s->at = start;
     r = scan_between(s);
     if (r >= 0)

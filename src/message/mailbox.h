@@ -9,6 +9,7 @@
 typedef struct MailboxScanner {
     const char *at, *end;        /* what is still to be read; borrowed */
     const char *no_encoded_word; /* none that begins before this place is complete */
+    const char *no_name;         /* what begins before this place and has commas is no name */
     /* Of the mailbox or group found last; places in the text. */
     const char *name; /* its display name as it stands there; NULL: none */
     size_t n_name;

@@ -30,6 +30,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .pipelining = relay->pipelining,
         .chunking = relay->chunking,
         .send_rset = relay->send_rset,
+        .bare_dots = !relay->quote_local_part,
         .tls = tls_of(relay->tls),
         .auth =
             {

@@ -69,6 +69,7 @@ typedef struct RelayConfig {
     bool chunking;
     char *hello; /* EHLO argument; NULL: this host's name */
     bool send_rset;
+    bool quote_local_part; /* of addresses with dots at odd places, as RFC 5321 wants it */
     size_t max_line_bytes;
 
     bool tls_verify;

@@ -160,6 +160,9 @@ static const Setting table[] = {
         .help = "the name said with EHLO and HELO; this host's name when not set"},
     {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",
         .help = "send RSET before each message but the first of a connection"},
+    {RELAY(quote_local_part), "", SETTING_BOOL, IN_RELAY(quote_local_part), "true",
+        .help = "send an address such as a..b@example.com as the standard has it, with a..b in "
+                "quotes; false: without them, for relays that know it only so"},
     {RELAY(max_line_length), "MaxLineLength", SETTING_SIZE, IN_RELAY(max_line_bytes), "2048", 256,
         1 << 20, .help = "the longest line of a reply"},
 

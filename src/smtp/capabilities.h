@@ -35,6 +35,7 @@ typedef struct SmtpCapabilities {
                           SIZE, 8BITMIME, SMTPUTF8: the parameter of MAIL): it does without them,
                           SMTPUTF8 where no address needs it. With CHUNKING among them the
                           next connection should do without as well */
+    bool bare_dots;    /* not said by the server, but known of it: "a..b"@c is a..b@c to it */
     uint64_t size_max; /* 0: no limit stated */
     char mechanisms[512]; /* upper case, separated by single blanks, "AUTH=" forms merged; cut at a
                              word when longer */

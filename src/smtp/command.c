@@ -159,14 +159,30 @@ static int append_alabels(Buffer *out, const char *domain)
     return buffer_append_string(out, ascii);
 }
 
+/* How many bytes stand between the quotes of a local part that has them for its dots alone, which
+ * RFC 5321 wants between other characters only; 0 where it is none. Some carriers gave away such
+ * addresses, and their servers know them without quotes. */
+static size_t dotted_size(const char *address)
+{
+    static const char atext[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "!#$%&'*+-/=?^_`{|}~.";
+    size_t n = address[0] == '"' ? strspn(address + 1, atext) : 0;
+
+    return n > 0 && address[n + 1] == '"' && address[n + 2] == '@' ? n : 0;
+}
+
 static int append_address(Buffer *out, const char *address, const SmtpCapabilities *capabilities)
 {
-    const char *at = strrchr(address, '@');
-    size_t n = strlen(address), local_n = at ? (size_t)(at + 1 - address) : n;
-    int r = check_address(address);
+    size_t dotted = capabilities->bare_dots ? dotted_size(address) : 0, n, local_n;
+    int r = check_address(address) ?: buffer_append(out, address + 1, dotted);
+    const char *at;
 
     if (r < 0)
         return r;
+    address += dotted > 0 ? dotted + 2 : 0;
+    at = strrchr(address, '@');
+    n = strlen(address);
+    local_n = at ? (size_t)(at + 1 - address) : n;
     if (text_is_ascii(address, n))
         return buffer_append(out, address, n);
     if (!text_is_utf8(address, n))

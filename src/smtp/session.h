@@ -45,6 +45,7 @@ typedef struct SmtpOptions {
     bool pipelining;   /* use where offered */
     bool chunking;
     bool send_rset; /* RSET before each transaction but the first */
+    bool bare_dots; /* a local part that has quotes for its dots alone goes out without them */
     SmtpTls tls;
     SmtpAuthOptions auth;
     size_t max_line_bytes;

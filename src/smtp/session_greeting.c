@@ -23,6 +23,7 @@ static void become_ready(SmtpSession *s)
 {
     s->pipelining = s->options->pipelining && smtp_has(&s->capabilities, SMTP_CAP_PIPELINING);
     s->chunking = s->options->chunking && smtp_has(&s->capabilities, SMTP_CAP_CHUNKING);
+    s->capabilities.bare_dots = s->options->bare_dots;
     s->state = SMTP_SESSION_READY;
     s->ready_due = true;
 }

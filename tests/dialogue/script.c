@@ -170,6 +170,8 @@ static void parse_option(Script *script, const ScriptLine *line)
             o->chunking = parse_yes(line, value);
         else if ((value = value_of(word, "send_rset")))
             o->send_rset = parse_yes(line, value);
+        else if ((value = value_of(word, "bare_dots")))
+            o->bare_dots = parse_yes(line, value);
         else if ((value = value_of(word, "timeout_by_stage")))
             o->timeout_by_stage = parse_yes(line, value);
         else if ((value = value_of(word, "clear_auth")))

@@ -63,6 +63,19 @@ class Envelope(SystemTest):
             self.assertRegex(result.stderr.decode(), r"\Aoutbox: \d+: .+\n\Z")
             self.assertTrue(self.queue.is_empty())
 
+    def test_the_line_of_what_was_given_is_told(self):
+        self.configure()
+        path = self.directory / "raw"
+        for content, arguments, told in (
+            (b"From: a@b\nTo: c@d\nno field\n\n", ("e@f", "g@h"), "line 3, "),
+            (b"X-Sender: x@y\nX-Receiver: a@@b\nFrom: a@b\n\n", ("--raw", path, "--from", "c@d"), "line 2, X-"),
+            (b"\nFrom: a@b\nTo: c@d e@f\n\n", ("--raw", path, "--from", "c@d"), "line 3, To: "),
+        ):
+            path.write_bytes(content)
+            result = self.outbox("queue", *arguments, stdin=content, status=None)
+            self.assertEqual(result.returncode, 65)
+            self.assertIn(told, result.stderr.decode())
+
     def test_large(self):
         self.configure()
         content = message(b"0123456789abcde\n" * 500000)

@@ -164,10 +164,57 @@ class Sendmail(SystemTest):
             (whole, ("-f",), 64),
             (whole, ("-N", "now", "a@lab.test"), 64),
             (whole, ("-R", "all", "a@lab.test"), 64),
+            (whole, ("-N", "never,success", "a@lab.test"), 64),
+            (whole, ("-N", "success,", "a@lab.test"), 64),
+            (whole, ("-V", "a b", "a@lab.test"), 64),
+            (whole, ("-V", "a=b", "a@lab.test"), 64),
+            (whole, ("-V", "a+2", "a@lab.test"), 64),
+            (whole, ("-V", "x" * 101, "a@lab.test"), 64),
         ):
             error = self.sendmail(text, *arguments, status=status)
             self.assertRegex(error, r"\Aoutbox: \d+: .+\n\Z", arguments)
             self.assertTrue(self.queue.is_empty(), arguments)
+
+    def test_names_are_left_alone(self):
+        to = "=?utf-8?q?M=C3=BCller,_J=C3=B6rg?= <x@lab.test>"
+        lines = self.queued(f"From: Lee, Ann <ann@lab.test>\nTo: {to}, root\n\n", "-t")
+        self.assertEqual(lines[:5], [
+            "X-Sender: <ann@lab.test>", "X-Receiver: <x@lab.test>", "X-Receiver: <root@here>",
+            "From: Lee, Ann <ann@lab.test>", f"To: {to}, root@here",
+        ])
+
+    def test_what_is_in_front_of_a_header(self):
+        header = ["From : a@lab.test", "Subject : x", "", "Hello.", ""]
+        for before in ("", "From root Mon Mar  2\n", ">From root Mon Mar  2\n", "\n", "\n\nFrom x y\n\n"):
+            lines = self.queued(before + "\n".join(header), "b@lab.test")
+            self.assertEqual(lines[2:], header, before)
+
+    def test_text_that_looks_like_a_header(self):
+        for text in ("\nNote: the disk is full\nof mail\n", "\nHello", "Dear Ann,\n\nTo: you\n"):
+            lines = self.queued(text, "-f", "a@lab.test", "b@lab.test")
+            self.assertEqual(lines[2:4], ["From: a@lab.test", ""], text)
+            self.assertEqual("\n".join(lines[4:]), text.removeprefix("\n"))
+
+    def test_addresses_of_the_command_line(self):
+        lines = self.queued("From: a@lab.test\n\n", "-f", "bounce", "Ann <ann@lab.test>, a..b@lab.test; root")
+        self.assertEqual(lines[:4], [
+            "X-Sender: <bounce@here>", "X-Receiver: <ann@lab.test>",
+            'X-Receiver: <"a..b"@lab.test>', "X-Receiver: <root@here>",
+        ])
+
+    def test_parameters(self):
+        lines = self.queued("From: a@lab.test\n\n", "-V", "a+2Bb", "-R", "full", "-N", "never", "b@lab.test")
+        self.assertEqual(lines[:2], ["X-Sender: <a@lab.test> RET=full ENVID=a+2Bb",
+                                     "X-Receiver: <b@lab.test> NOTIFY=never"])
+
+    def test_the_line_of_what_was_given_is_told(self):
+        for text, arguments, told in (
+            ("From: a@lab.test\nTo: b@lab.test c@lab.test\n\n", ("-t",), "line 2, To: "),
+            ("From x y\nFrom: a@lab.test\nno field\n\n", ("b@lab.test",), 'line 3, "no field": '),
+            ("Subject: x\nFrom: =?utf-8?q?Ann?=\n\n", ("b@lab.test",), "line 2, From: "),
+            ("X-Receiver: a@@b\nFrom: a@lab.test\n\n", ("-t",), "line 1, X-Receiver: "),
+        ):
+            self.assertIn(told, self.sendmail(text, *arguments, status=65))
 
     def test_mailq(self):
         for state in ("queued", "deferred", "held", "failed", "sent"):

@@ -8,6 +8,9 @@
 #include "message/envelope.h"
 #include "unit.h"
 
+#define TEXT10 "0123456789"
+#define TEXT101 TEXT10 TEXT10 TEXT10 TEXT10 TEXT10 TEXT10 TEXT10 TEXT10 TEXT10 TEXT10 "x"
+
 static const struct GoodField {
     const char *value, *address, *parameters;
 } good_fields[] = {
@@ -93,6 +96,142 @@ START_TEST(senders_are_checked)
 }
 END_TEST
 
+static const struct ParameterCase {
+    const char *text;
+    EnvelopeParty party;
+    const char *why; /* NULL: well formed */
+} parameters[] = {
+    {NULL, ENVELOPE_SENDER, NULL},
+    {"", ENVELOPE_SENDER, NULL},
+    {"RET=FULL", ENVELOPE_SENDER, NULL},
+    {"ret=hdrs ENVID=QQ+2B42+3D BODY=8BITMIME SIZE=100", ENVELOPE_SENDER, NULL},
+    {"MT-PRIORITY=-9 BY=-100;RT HOLDFOR=999999999 REQUIRETLS SMTPUTF8", ENVELOPE_SENDER, NULL},
+    {"HOLDUNTIL=2026-01-02T11:04:05Z X-UNKNOWN X-OTHER=1", ENVELOPE_SENDER, NULL},
+    {"NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c", ENVELOPE_RECIPIENT, NULL},
+    {"NOTIFY=success,Failure,DELAY", ENVELOPE_RECIPIENT, NULL},
+    {"ORCPT=utf-8;j\xc3\xb6rg@b", ENVELOPE_RECIPIENT, NULL},
+    {"ORCPT=x-other;a", ENVELOPE_RECIPIENT, NULL},
+    {"NOTIFY=", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"=NEVER", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"-X=1", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"A=B=C", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"A=\x01", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"A=\xff", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"A_B=C", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"<c@d>", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"A  B", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"A\r\nB", ENVELOPE_RECIPIENT, "not an ESMTP parameter"},
+    {"RET=SOME", ENVELOPE_SENDER, "\"RET=SOME\" is malformed: its value is FULL or HDRS"},
+    {"RET", ENVELOPE_SENDER, "malformed"},
+    {"RET=FULL RET=HDRS", ENVELOPE_SENDER, "given twice"},
+    {"ENVID=a+2b", ENVELOPE_SENDER, "\"ENVID=a+2b\" is malformed"},
+    {"ENVID=a+", ENVELOPE_SENDER, "malformed"},
+    {"ENVID=a+2", ENVELOPE_SENDER, "malformed"},
+    {"ENVID=\xc3\xbc", ENVELOPE_SENDER, "malformed"},
+    {"ENVID=" TEXT101, ENVELOPE_SENDER, "at most 100"},
+    {"NOTIFY=NEVER,SUCCESS", ENVELOPE_RECIPIENT, "NEVER, or SUCCESS, FAILURE and DELAY"},
+    {"NOTIFY=SUCCESS,", ENVELOPE_RECIPIENT, "malformed"},
+    {"NOTIFY=,SUCCESS", ENVELOPE_RECIPIENT, "malformed"},
+    {"NOTIFY=SUCCESS;DELAY", ENVELOPE_RECIPIENT, "malformed"},
+    {"NOTIFY", ENVELOPE_RECIPIENT, "malformed"},
+    {"ORCPT=a@b", ENVELOPE_RECIPIENT, "a type, a semicolon and an address"},
+    {"ORCPT=rfc822;", ENVELOPE_RECIPIENT, "malformed"},
+    {"ORCPT=rfc822;a+b@c", ENVELOPE_RECIPIENT, "written +2B"},
+    {"ORCPT=rf_c;a@b", ENVELOPE_RECIPIENT, "malformed"},
+    {"ORCPT=rfc822;" TEXT101 TEXT101 TEXT101 TEXT101 TEXT101, ENVELOPE_RECIPIENT, "at most 500"},
+    {"BODY=9BIT", ENVELOPE_SENDER, "7BIT, 8BITMIME or BINARYMIME"},
+    {"SIZE=big", ENVELOPE_SENDER, "a number of bytes"},
+    {"MT-PRIORITY=10", ENVELOPE_SENDER, "from -9 to 9"},
+    {"BY=100", ENVELOPE_SENDER, "seconds, a semicolon"},
+    {"BY=1234567890;R", ENVELOPE_SENDER, "malformed"},
+    {"HOLDFOR=1h", ENVELOPE_SENDER, "seconds"},
+    {"REQUIRETLS=yes", ENVELOPE_SENDER, "without a value"},
+    {"SMTPUTF8=1", ENVELOPE_SENDER, "without a value"},
+    {"RET=HDRS", ENVELOPE_RECIPIENT, "said of a sender, and this is a recipient"},
+    {"A ORCPT=rfc822;a@b", ENVELOPE_SENDER, "said of a recipient, and this is the sender"},
+};
+
+START_TEST(parameters_are_judged)
+{
+    const struct ParameterCase *row = &parameters[_i];
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_failure_ Failure f = {0};
+    int r = envelope_check_parameters(row->text, row->party, &f);
+
+    ck_assert_msg(r == (row->why ? -EINVAL : 0), "%s: %s", row->text, failure_text(&f));
+    if (row->why)
+        ck_assert_msg(strstr(f.text, row->why), "%s: %s", row->text, f.text);
+    ck_assert_int_eq(row->party == ENVELOPE_SENDER
+                         ? envelope_set_sender(&e, "a@b", row->text, NULL)
+                         : envelope_add_recipient(&e, "a@b", row->text, NULL),
+        r);
+    ck_assert_int_eq(envelope_check_parameters(row->text, row->party, NULL), r);
+}
+END_TEST
+
+static int add_list(Envelope *e, const char *list, const EnvelopeTerms *terms, Failure *f)
+{
+    return envelope_add_list(e, list, strlen(list), terms, f);
+}
+
+START_TEST(lists_become_recipients)
+{
+    const EnvelopeTerms terms = {.parameters = "NOTIFY=NEVER", .domain = "here.example"};
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(add_list(&e, "Ann <ann@b>, Friends: bob@b, ANN@b;", NULL, &f), 0);
+    ck_assert_int_eq(add_list(&e, "root, \"a b\", bob@B; a..b", &terms, &f), 0);
+    ck_assert_int_eq(add_list(&e, "root", NULL, &f), -EINVAL);
+    ck_assert_int_eq(add_list(&e, "a@b c@d", &terms, &f), -EINVAL);
+    ck_assert_int_eq(add_list(&e, "", &terms, &f), 0);
+    ck_assert_uint_eq(e.n_recipients, 6);
+    ck_assert_str_eq(e.recipients[2].address, "ANN@b");
+    ck_assert_ptr_null(e.recipients[0].parameters);
+    ck_assert_str_eq(e.recipients[1].parameters, "NOTIFY=NEVER");
+    ck_assert_str_eq(e.recipients[3].address, "root@here.example");
+    ck_assert_str_eq(e.recipients[4].address, "\"a b\"@here.example");
+    ck_assert_str_eq(e.recipients[5].address, "\"a..b\"@here.example");
+    ck_assert_str_eq(e.recipients[5].parameters, "NOTIFY=NEVER");
+}
+END_TEST
+
+START_TEST(a_sender_is_given_as_text)
+{
+    const EnvelopeTerms terms = {.parameters = "RET=FULL", .domain = "here.example"};
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(envelope_set_sender_text(&e, " ", NULL, &f), 0);
+    ck_assert_str_eq(e.sender, "");
+    ck_assert_int_eq(envelope_set_sender_text(&e, "Ann <a@b> RET=HDRS", NULL, &f), 0);
+    ck_assert_str_eq(e.sender, "a@b");
+    ck_assert_str_eq(e.sender_parameters, "RET=HDRS");
+    ck_assert_int_eq(envelope_set_sender_text(&e, "root", NULL, &f), -EINVAL);
+    ck_assert_int_eq(envelope_set_sender_text(&e, "root", &terms, &f), 0);
+    ck_assert_str_eq(e.sender, "root@here.example");
+    ck_assert_str_eq(e.sender_parameters, "RET=FULL");
+    ck_assert_int_eq(envelope_set_sender_text(&e, "<>", &terms, &f), 0);
+    ck_assert_str_eq(e.sender, "");
+    ck_assert_int_eq(envelope_set_sender_text(&e, "a@b, c@d", &terms, &f), -EINVAL);
+}
+END_TEST
+
+START_TEST(the_first_originator_speaks_for_all)
+{
+    static const char list[] = "Lee, Ann <ann@b> x, bob@b";
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(envelope_add_originators(&e, list, strlen(list), &f), 2);
+    ck_assert_str_eq(e.sender, "ann@b");
+    ck_assert_int_eq(envelope_add_originators(&e, "x@y", 3, &f), 1);
+    ck_assert_str_eq(e.sender, "ann@b");
+    ck_assert_int_eq(envelope_add_originators(&e, "", 0, &f), 0);
+    ck_assert_int_eq(envelope_add_originators(&e, "a@", 2, &f), -EINVAL);
+}
+END_TEST
+
 START_TEST(nobody_is_a_recipient_twice)
 {
     _cleanup_envelope_ Envelope e = {0};
@@ -148,6 +287,10 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, senders_are_checked);
     tcase_add_test(tcase, nobody_is_a_recipient_twice);
     tcase_add_test(tcase, nobody_is_in_a_long_list_twice);
+    tcase_add_loop_test(tcase, parameters_are_judged, 0, (int)ELEMENTSOF(parameters));
+    tcase_add_test(tcase, lists_become_recipients);
+    tcase_add_test(tcase, a_sender_is_given_as_text);
+    tcase_add_test(tcase, the_first_originator_speaks_for_all);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -36,6 +36,8 @@ static const struct Case {
         "To: =?utf-8?q?M=C3=BCller,_J=C3=B6rg?= <x@d.example>, root@here\n"},
     {"From: =?UTF-8?B?Wm/DqyBB?=\n", NULL},
     {"From: Re: Shop <root> today\n", "From: Re: Shop <root@here> today\n"},
+    {"From: Lee, Ann <ann@x>\nTo: Lee, Ann <ann@x>\n",
+        "From: Lee, Ann <ann@x>\nTo: Lee@here, Ann <ann@x>\n"},
     {"To: root, Shop <x> today, y\n", "To: root@here, Shop <x> today, y\n"},
     {"To: a..b, \"a\" . b (c)\n", "To: a..b@here, \"a\" . b@here (c)\n"},
     {"Cc: (c) root (d); Friends: x@y. , z;\n", "Cc: (c) root@here (d); Friends: x@y. , z@here;\n"},

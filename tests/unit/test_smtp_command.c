@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "smtp/command.h"
 #include "unit.h"
 
@@ -188,6 +189,37 @@ static const RcptCase rcpt_cases[] = {
     {{"a@b", "NOTIFY=NEVER\nDATA"}, 0, NULL, -EINVAL},
 };
 
+static const struct Dotted {
+    const char *address, *line;
+} dotted[] = {
+    {"\"a..b\"@c", "RCPT TO:<a..b@c>\r\n"},
+    {"\".a\"@c", "RCPT TO:<.a@c>\r\n"},
+    {"\"a.\"@b\u00fccher.example", "RCPT TO:<a.@xn--bcher-kva.example>\r\n"},
+    {"a.b@c", "RCPT TO:<a.b@c>\r\n"},
+    {"\"a b\"@c", "RCPT TO:<\"a b\"@c>\r\n"},
+    {"\"a..\\b\"@c", "RCPT TO:<\"a..\\b\"@c>\r\n"},
+    {"\"a..>b\"@c", "RCPT TO:<\"a..>b\"@c>\r\n"},
+    {"\"\"@c", "RCPT TO:<\"\"@c>\r\n"},
+    {"\"a..b\"", "RCPT TO:<\"a..b\">\r\n"},
+    {"\"a..b", ""},
+};
+
+START_TEST(quotes_for_dots_can_be_left_out)
+{
+    const SmtpRecipient recipient = {dotted[_i].address};
+    SmtpCapabilities capabilities = {.esmtp = true};
+    _cleanup_buffer_ Buffer quoted = {0}, bare = {0};
+    int r = smtp_command_rcpt(&quoted, &recipient, &capabilities);
+
+    if (r == 0 && text_is_ascii(recipient.address, strlen(recipient.address)))
+        ck_assert_ptr_nonnull(memmem(buffer_data(&quoted), buffer_size(&quoted), recipient.address,
+            strlen(recipient.address)));
+    capabilities.bare_dots = true;
+    ck_assert_int_eq(smtp_command_rcpt(&bare, &recipient, &capabilities), r);
+    check_line(&bare, dotted[_i].line);
+}
+END_TEST
+
 START_TEST(rcpt_has_what_is_offered)
 {
     const RcptCase *c = &rcpt_cases[_i];
@@ -209,6 +241,7 @@ int main(void)
     tcase_add_loop_test(t, mail_has_what_is_offered, 0, ELEMENTSOF(mail_cases));
     tcase_add_loop_test(t, mail_goes_without_what_was_refused, 0, ELEMENTSOF(chosen_cases));
     tcase_add_loop_test(t, rcpt_has_what_is_offered, 0, ELEMENTSOF(rcpt_cases));
+    tcase_add_loop_test(t, quotes_for_dots_can_be_left_out, 0, ELEMENTSOF(dotted));
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }
