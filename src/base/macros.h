@@ -12,10 +12,8 @@
 #define _hot_ __attribute__((hot))
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
-#ifndef MIN /* GLib has the same two */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#endif
 
 /* Hand over a pointer or descriptor that a cleanup attribute watches: the value is returned, the
  * variable becomes NULL or -1. */
