@@ -150,6 +150,78 @@ class Addresses(NamesTest):
         self.assertEqual(self.queue.names(), ["one.queued"])
 
 
+class AddressesInUse(NamesTest):
+    """An address that takes sessions and no message is left for another one, and its relay is not put on
+    hold while there is one."""
+
+    def check(self, *answers, names=("one",), **settings):
+        """`answers` are what the first address says, from a place on: (verb, reply)."""
+        second = self.odd(host="127.0.0.2")
+        replies = dict(answers)
+        first = self.odd(lambda talk, verb, _: replies.get(verb), host="127.0.0.1", port=second.port)
+        relay = self.settings(second, host=NAME, hold_first="1h", hold_max="1h", **settings)
+        daemon = self.start(relay, retry={"first": "300ms", "max": "300ms"},
+                            wrapper=self.names("127.0.0.1", "127.0.0.2"))
+        self.drop(*names)
+        self.wait_taken(second, *names)
+        self.queue.wait_gone(*names)
+        self.assertNotIn("relay-held", daemon.output())
+        self.assertGreater(first.connections, 0)
+        before = first.connections
+        self.drop("later")
+        self.wait_taken(second, "later")
+        self.assertEqual(first.connections, before, "the address that failed was tried first again")
+
+    def test_closing_at_mail(self):
+        self.check(("MAIL", Bye("421 4.3.2 closing for now")))
+
+    def test_closing_at_mail_for_many(self):
+        self.check(("MAIL", Bye("421 4.3.2 closing for now")), names=[f"m{n}" for n in range(20)])
+
+    def test_lost_at_mail(self):
+        self.check(("MAIL", DROP))
+
+    def test_silence_at_mail(self):
+        self.check(("MAIL", SILENCE), **SHORT)
+
+    def test_put_off_at_mail(self):
+        no = "451 4.3.0 no backend"
+        self.check(("MAIL", no), ("RCPT", no), ("DATA", no))
+
+    def test_lost_at_rcpt(self):
+        self.check(("RCPT", DROP))
+
+    def test_lost_at_data(self):
+        self.check(("DATA", DROP))
+
+    def test_put_off_at_data(self):
+        self.check(("DATA", "451 4.3.0 no space"))
+
+    def test_lost_at_the_end(self):
+        self.check((".", DROP))
+
+    def test_put_off_at_the_end(self):
+        self.check((".", "451 4.3.0 queue file write error"))
+
+    def test_put_off_at_the_end_for_many(self):
+        self.check((".", "452 4.3.1 insufficient storage"), names=[f"m{n}" for n in range(20)])
+
+    def test_all_are_at_fault(self):
+        """Then it is the relay, and the next one has its turn."""
+        closing = Bye("421 4.3.2 closing for now")
+        first = self.odd(lambda talk, verb, _: closing if verb == "MAIL" else None)
+        second = self.odd(lambda talk, verb, _: DROP if verb == "MAIL" else None, host="127.0.0.2",
+                          port=first.port)
+        other = self.odd()
+        daemon = self.start(self.settings(first, host=NAME, hold_first="1h", hold_max="1h"),
+                            self.settings(other, "other"), retry=RETRY,
+                            wrapper=self.names("127.0.0.1", "127.0.0.2"))
+        self.drop("one", "two")
+        self.wait_taken(other, "one", "two")
+        self.wait_log(daemon, "event=relay-held")
+        self.assertGreater(second.connections, 0)
+
+
 class BesideSlowOnes(RelayTest):
     """Nobody waits behind a slow one while there is room."""
 
