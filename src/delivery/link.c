@@ -254,7 +254,8 @@ static void judge_attempt(Link *link, Attempt *attempt)
 static void learn_limit(Link *link, const SmtpEvent *event)
 {
     if (event->accepted > 0)
-        relay_learn_recipients(link->relay, (unsigned)MIN(event->accepted, (size_t)UINT32_MAX));
+        relay_learn_recipients(link->relay, (unsigned)MIN(event->accepted, (size_t)UINT32_MAX),
+            engine_now(link->engine));
 }
 
 /* Where further replies have been read already, those come first that need no disk to be waited
