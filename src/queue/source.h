@@ -34,7 +34,7 @@ typedef struct HeldMessage {
                         of them */
     size_t n_pending;
     size_t n_lost;      /* of those, under whom connections were lost in earlier attempts, with no
-                           verdict      on them: the last in `pending`, those of the latest loss at the end */
+                           verdict on them: the last in `pending`, those of the latest loss at the end */
     unsigned losses;    /* such attempts */
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;

@@ -274,6 +274,23 @@ class BesideSlowOnes(RelayTest):
         daemon.reload()
         self.wait_taken(good, "one", "two", "three")
 
+    def test_reloads_beside_connections_that_hang(self):
+        """Those of former configurations leave the next one its own."""
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def answer(talk, verb, _):
+            return Slow("250 taken", event=go_on) if verb == "." and talk.has("hang") else None
+
+        relay = self.odd(answer)
+        daemon = self.start(self.settings(relay, connections=2), daemon={"stop_timeout": "1s"})
+        for number in range(8):
+            self.drop(f"hang{number}a", f"hang{number}b")
+            wait_for(lambda number=number: relay.said(".") == 2 * number + 2, "both connections hang")
+            daemon.reload()
+        self.drop("good")
+        self.wait_taken(relay, "good")
+
     def test_reload_while_connecting_hangs(self):
         port = free_port()
         hole = BlackHole("127.0.0.1", port)
