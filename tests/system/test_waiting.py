@@ -138,6 +138,14 @@ class Addresses(NamesTest):
 
         self.check(first, tried=False)
 
+    def test_many_of_a_family_to_which_there_is_no_way(self):
+        relay = self.odd(host="127.0.0.2")
+        names = self.names(*[f"2001:db8::{number}" for number in range(1, 41)], "127.0.0.2")
+        daemon = self.start(self.settings(relay, host=NAME), retry=RETRY, wrapper=names)
+        self.drop("one")
+        self.wait_taken(relay, "one")
+        self.assertNotIn("relay-held", daemon.output())
+
     def test_all_are_bad(self):
         first = self.odd(lambda talk, verb, _: Bye("554 go away") if verb == "CONNECT" else None)
         self.odd(lambda talk, verb, _: "502 no" if verb in ("EHLO", "HELO") else None,
@@ -333,6 +341,27 @@ class BesideSlowOnes(RelayTest):
 
     def test_one_connection_by_hello(self):
         self.check_one_connection("EHLO", Bye("421 4.7.0 too many connections"))
+
+
+class Offline(RelayTest):
+    """A machine without a network keeps its mail, and sends it when there is one."""
+
+    def test_no_way_to_the_relay(self):
+        wrapper = ("unshare", "--net")
+        if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode != 0:
+            raise Unavailable("no network namespace can be had here")
+        port = free_port()
+        relay = {"name": "there", "host": "127.0.0.1", "port": port, "tls": "none", "hello": "client.lab.test"}
+        daemon = self.start({**relay, "hold_first": "300ms", "hold_max": "300ms"}, retry=RETRY, wrapper=wrapper)
+        self.drop("one", "two")
+        self.wait_log(daemon, "Network is unreachable")
+        self.assertEqual(self.queue.names(), ["one.queued", "two.queued"])
+        inside = ["nsenter", "-t", str(daemon.pid), "-n"]
+        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+        sink = subprocess.Popen([*inside, "smtp-sink", "-u", "nobody", f"127.0.0.1:{port}", "10"])
+        self.addCleanup(sink.wait)
+        self.addCleanup(sink.kill)
+        self.queue.wait_gone("one", "two")
 
 
 class NameServer(NamesTest):
