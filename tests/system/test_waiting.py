@@ -343,6 +343,25 @@ class BesideSlowOnes(RelayTest):
         self.check_one_connection("EHLO", Bye("421 4.7.0 too many connections"))
 
 
+class Burst(RelayTest):
+    def test_too_much_at_once_and_then_no_more(self):
+        """A relay that was too busy for most connections has all the mail when it is so no more."""
+        refused = []
+
+        def answer(talk, verb, _):
+            if verb != "CONNECT" or talk.number % 3 == 0 or len(refused) >= 20:
+                return None
+            refused.append(talk.number)
+            return Bye("421 4.7.0 too many connections")
+
+        relay = self.odd(answer)
+        self.start(self.settings(relay, hold_first="200ms", hold_max="200ms"), retry=RETRY)
+        names = [f"m{number}" for number in range(200)]
+        self.drop(*names)
+        self.wait_taken(relay, *names)
+        self.queue.wait_gone(*names)
+
+
 class Offline(RelayTest):
     """A machine without a network keeps its mail, and sends it when there is one."""
 
