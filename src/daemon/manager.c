@@ -245,19 +245,22 @@ static void mask_signals(int how)
 }
 
 /* Threads that start later inherit the mask, so that the loop alone gets these signals. SIGIO tells
- * that another process wants a file on which a lease is held, SIGPIPE that a relay has gone: both
- * are learnt otherwise. */
+ * that another process wants a file on which a lease is held, SIGPIPE that a relay has gone,
+ * SIGXFSZ that a file would get larger than this process may make one (ulimit -f): all are learnt
+ * otherwise. */
 void manager_take_signals(void)
 {
     mask_signals(SIG_BLOCK);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGIO, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 void manager_release_signals(void)
 {
     (void)signal(SIGPIPE, SIG_DFL);
     (void)signal(SIGIO, SIG_DFL);
+    (void)signal(SIGXFSZ, SIG_DFL);
     mask_signals(SIG_UNBLOCK);
 }
 

@@ -88,6 +88,21 @@ static size_t next_recipient(Attempt *a)
     return m->pending ? m->pending[i] : i;
 }
 
+/* Where connections were lost under some, those go by themselves, and fewer at a time with every
+ * loss: whether it is one of them that the relay stumbles over, or their number, in the end one is
+ * alone with it. */
+static size_t part_size(const Attempt *a, size_t max)
+{
+    const HeldMessage *m = a->message;
+    size_t unsuspected = m->n_pending - m->n_lost, n = MIN(attempt_left(a), max);
+
+    if (m->n_lost == 0)
+        return n;
+    if (a->submitted < unsuspected)
+        return MIN(n, unsuspected - a->submitted);
+    return MIN(n, MAX(m->n_lost >> MIN(2 * m->losses, 63u), (size_t)1));
+}
+
 static int make_room(Attempt *a, size_t n)
 {
     if (n <= a->part_allocated)
@@ -109,7 +124,7 @@ static int make_room(Attempt *a, size_t n)
 int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)
 {
     const Envelope *envelope = message_envelope(a->message->message);
-    size_t n = MIN(attempt_left(a), (size_t)max_recipients);
+    size_t n = part_size(a, max_recipients);
     bool again = a->submitted > 0;
     int r;
 

@@ -144,12 +144,35 @@ static bool is_verdict(const DeliveryOutcome *outcome)
            outcome->kind != DELIVERY_POSTPONED;
 }
 
+static bool doubt_address(Link *link)
+{
+    return connection_doubt_address(link->connection, engine_now_monotonic(link->engine));
+}
+
+/* What puts a message off apart from its recipients may be one server's trouble out of several that
+ * the relay's name stands for. */
+static void weigh_address(Link *link, const DeliveryOutcome *outcome)
+{
+    bool at_recipient = outcome->stage == STAGE_RCPT;
+
+    if (outcome->kind == DELIVERY_DEFERRED && !at_recipient) {
+        link->doubted = doubt_address(link);
+        link->trusted = false;
+    } else if (!link->trusted) {
+        connection_trust_address(link->connection);
+        link->trusted = true;
+        link->doubted = false;
+    }
+}
+
 static void on_recipient(Link *link, const SmtpEvent *event)
 {
     Attempt *attempt = attempt_of(event->transaction);
 
-    if (is_verdict(event->outcome))
+    if (is_verdict(event->outcome)) {
+        weigh_address(link, event->outcome);
         on_verdict(link, attempt);
+    }
     attempt_note(attempt, &link->engine->context, event, engine_now_real(link->engine));
 }
 
@@ -231,7 +254,8 @@ static void judge_attempt(Link *link, Attempt *attempt)
 static void learn_limit(Link *link, const SmtpEvent *event)
 {
     if (event->accepted > 0)
-        relay_learn_recipients(link->relay, (unsigned)MIN(event->accepted, (size_t)UINT32_MAX));
+        relay_learn_recipients(link->relay, (unsigned)MIN(event->accepted, (size_t)UINT32_MAX),
+            engine_now(link->engine));
 }
 
 /* Where further replies have been read already, those come first that need no disk to be waited
@@ -299,8 +323,12 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     uint32_t random = 0;
     bool news;
 
-    if (b->relay != BLAME_NOTHING && link->ready && !link->served)
+    if (b->relay != BLAME_NOTHING && link->ready && !link->served) {
         relay_lost(link->relay, link->met);
+        if (doubt_address(link))
+            return; /* it is one server's fault, as far as this tells: the next connection goes
+                       elsewhere */
+    }
     if (b->relay == BLAME_LIMIT) {
         n = count_others(link, &n_ready);
         if (relay_refused_more(link->relay, outcome, n, n_ready, now))

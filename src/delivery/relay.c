@@ -9,6 +9,9 @@
 /* How long a relay that refused more connections gets no more than it bore. */
 #define LIMIT_PAUSE USEC_PER_MINUTE
 
+/* How long its limit of recipients is taken for granted. */
+#define RECIPIENTS_PAUSE USEC_PER_HOUR
+
 /* It is met again whenever a limit is over while the reason for it lasts. */
 #define TOLD_AGAIN USEC_PER_HOUR
 
@@ -88,6 +91,8 @@ static void enter_state(Relay *relay, RelayState state, usec_t until)
 
 void relay_tick(Relay *relay, usec_t now)
 {
+    if (now >= relay->recipients_until)
+        relay->recipients_max = 0;
     if (now < relay->until)
         return;
     if (relay->state == RELAY_STATE_HELD)
@@ -166,9 +171,10 @@ bool relay_lost_others(const Relay *relay, uint64_t message)
     return relay->losses > 0 && (relay->lost_several || relay->lost != message);
 }
 
-void relay_learn_recipients(Relay *relay, unsigned taken)
+void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now)
 {
     relay->recipients_max = MAX(taken, 1u);
+    relay->recipients_until = usec_add(now, RECIPIENTS_PAUSE);
 }
 
 void relay_set_flush(RelaySet *set)

@@ -42,6 +42,7 @@ typedef struct Relay {
     uint64_t served;       /* the engine's count of verdicts at its latest one */
     unsigned
         recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
+    usec_t recipients_until; /* when that is to be found out anew */
 } Relay;
 
 /* Counted: connections keep the set they were made from when a reload brings a new one. */
@@ -62,7 +63,7 @@ bool relay_set_all_held(const RelaySet *set);
 
 /* ---- What happens to a relay. Each returns true when that is news, to be reported. ---- */
 
-/* Time has passed: a hold, or a limit, may be over. */
+/* Time has passed: a hold, or what was found of its limits, may be over. */
 void relay_tick(Relay *relay, usec_t now);
 
 /* It is at fault: held, longer each time. News: the outage, or another reason for it. */
@@ -84,8 +85,9 @@ void relay_lost(Relay *relay, uint64_t message);
 /* Whether another message than this one met with such a loss since the relay last worked. */
 bool relay_lost_others(const Relay *relay, uint64_t message);
 
-/* It took so many recipients in a transaction and no more. */
-void relay_learn_recipients(Relay *relay, unsigned taken);
+/* It took so many recipients in a transaction and no more: so it is for an hour. What looked like a
+ * limit may have been one mailbox that was full, or of that message alone. */
+void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now);
 
 /* Holds and limits end now. */
 void relay_set_flush(RelaySet *set);

@@ -33,7 +33,9 @@ typedef struct Link {
     bool quitting; /* takes no more messages; QUIT is said when the last is done */
     bool closed;   /* over; freed by the pump */
     bool served;   /* the relay said what becomes of a message */
-    bool judged;   /* `blame` is of its end */
+    bool trusted;  /* the address serves */
+    bool doubted; /* it could not take a message, and the relay has others: no more over this one */
+    bool judged;  /* `blame` is of its end */
     Blame blame;
     uint64_t met;          /* the message that met with its end, by suspects_key(); 0: none */
     unsigned taken;        /* messages */

@@ -59,7 +59,7 @@ static PlanLink view_of(const Engine *engine, const Link *link)
         .ready = link->ready,
         .quitting = link->quitting || link->closed,
         .can_submit = view_can_submit(link),
-        .used_up = view_is_used_up(link),
+        .used_up = link->doubted || view_is_used_up(link),
         .carries = link->n_attempts,
         .since = link->since,
         .idle_timeout = link->relay->config->idle_timeout,

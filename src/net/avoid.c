@@ -61,6 +61,15 @@ void avoid_forget(AvoidList *list, const struct sockaddr_storage *address)
         list->entries[i].failures = 0;
 }
 
+size_t avoid_count(const AvoidList *list)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < AVOID_MAX; i++)
+        n += list->entries[i].failures > 0;
+    return n;
+}
+
 /* 0: not to be avoided. */
 static usec_t avoided_until(
     const AvoidList *list, const struct sockaddr_storage *address, usec_t now)

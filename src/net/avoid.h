@@ -1,6 +1,6 @@
 /* Addresses of a relay that failed of late: they are tried last for a while, not left out. For two
  * minutes after the first failure, twice as long after each further one, half an hour at most;
- * forgotten once a session over the address is of use. */
+ * forgotten once a message has been judged over the address. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,6 +23,9 @@ typedef struct AvoidList {
 
 void avoid_note(AvoidList *list, const struct sockaddr_storage *address, usec_t now);
 void avoid_forget(AvoidList *list, const struct sockaddr_storage *address);
+
+/* How many addresses have failed and not served since, however long ago. */
+size_t avoid_count(const AvoidList *list);
 
 /* Puts the addresses that are to be avoided behind the others, the one that is due first before
  * those due later. */

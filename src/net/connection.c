@@ -271,7 +271,7 @@ static int step_transport(Connection *c, usec_t now)
 /* The address is of use: from here on the connection is this one. */
 static void settle(Connection *c)
 {
-    avoid_forget(&c->shared->avoid, c->peer);
+    c->used = *c->peer;
     c->options.timeout = c->relay->timeout;
     c->options.timeout_by_stage = c->relay->timeout_by_stage;
     c->ready = true;
@@ -385,6 +385,17 @@ void connection_ready(Connection *c, short events)
         c->readable = true;
     if (events & c->write_wait)
         c->write_wait = 0;
+}
+
+void connection_trust_address(Connection *c)
+{
+    avoid_forget(&c->shared->avoid, &c->used);
+}
+
+bool connection_doubt_address(Connection *c, usec_t now)
+{
+    avoid_note(&c->shared->avoid, &c->used, now);
+    return avoid_count(&c->shared->avoid) < c->shared->n_addresses;
 }
 
 bool connection_has_more(const Connection *c)

@@ -2,7 +2,8 @@
  *
  * Every address of the relay is tried up to the point where a session is READY: whatever fails
  * before leads to the next one, but for a login that was refused for good and for faults of this
- * side (doc/decisions/addresses-and-lookups.md).
+ * side. What fails later is the caller's to judge, and leads the next connection to another one
+ * (doc/decisions/addresses-and-lookups.md).
  *
  * Two thin drivers use it: net/drive_poll.h and net/drive_event.h. Neither knows an SMTP word. */
 #pragma once
@@ -64,6 +65,12 @@ const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
+
+/* What became of a message over the address in use, since READY: it was judged, or the server was
+ * at fault. Those that were at fault are tried last for a while. True when the relay has an address
+ * that has not failed since it last served. */
+void connection_trust_address(Connection *connection);
+bool connection_doubt_address(Connection *connection, usec_t now);
 
 /* Whether more has been read than was made events of. */
 bool connection_has_more(const Connection *connection);

@@ -10,9 +10,10 @@ struct ConnectionShared {
     Config *config;
     Worker *worker;
     const RelayConfig *relay;
-    TlsContext *tls;  /* NULL until a connection needs it */
-    bool no_chunking; /* the relay offers CHUNKING and does not know BDAT */
-    AvoidList avoid;  /* addresses that failed of late */
+    TlsContext *tls;    /* NULL until a connection needs it */
+    bool no_chunking;   /* the relay offers CHUNKING and does not know BDAT */
+    AvoidList avoid;    /* addresses that failed of late */
+    size_t n_addresses; /* that the latest lookup gave */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

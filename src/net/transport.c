@@ -42,6 +42,7 @@ static void use_fd(Connection *c, int fd)
 static int end_lookup(Connection *c)
 {
     if (c->found.error >= 0) {
+        c->shared->n_addresses = c->found.found.n_addresses;
         avoid_sort(
             &c->shared->avoid, c->found.found.addresses, c->found.found.n_addresses, c->begun);
         return 1;

@@ -21,6 +21,7 @@ struct Connection {
     LookupResult found;
     SocketDial *dial;                    /* until READY: it knows the addresses that are left */
     const struct sockaddr_storage *peer; /* likewise: the address in use, one of `found` */
+    struct sockaddr_storage used;        /* the same, since READY */
     TlsStream *tls;
     int socket_fd; /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];

@@ -92,6 +92,43 @@ void file_message_load_record(FileMessage *m)
     m->record_result = spool_history_load(m->claim, &m->record_failure);
 }
 
+typedef struct Place {
+    size_t recipient;
+    unsigned loss; /* the latest attempt that lost a connection under it; 0: none */
+} Place;
+
+static int compare_places(const void *a, const void *b)
+{
+    const Place *one = a, *other = b;
+
+    if (one->loss != other->loss)
+        return one->loss < other->loss ? -1 : 1;
+    return one->recipient < other->recipient ? -1 : one->recipient > other->recipient;
+}
+
+/* Those under whom connections were lost go behind the others, and those of the latest loss last:
+ * else one at whom the relay always loses them would keep the message from all behind it. */
+static int put_lost_last(FileMessage *m, const SpoolLosses *losses)
+{
+    const EnvelopeRecipient *recipients = message_envelope(m->base.message)->recipients;
+    _cleanup_free_
+    Place *places = malloc(m->base.n_pending * sizeof(Place));
+
+    if (!places)
+        return -ENOMEM;
+    for (size_t i = 0; i < m->base.n_pending; i++) {
+        size_t recipient = m->base.pending[i];
+
+        places[i] = (Place){recipient, spool_losses_latest(losses, recipients[recipient].address)};
+        m->base.n_lost += places[i].loss > 0;
+    }
+    qsort(places, m->base.n_pending, sizeof(Place), compare_places);
+    for (size_t i = 0; i < m->base.n_pending; i++)
+        m->base.pending[i] = places[i].recipient;
+    m->base.losses = losses->attempts;
+    return 0;
+}
+
 /* Leaves out the recipients that earlier attempts finished. */
 static int find_pending(FileMessage *m)
 {
@@ -101,7 +138,8 @@ static int find_pending(FileMessage *m)
     m->base.n_pending = envelope->n_recipients;
     if (!history)
         return 0;
-    if (history->n_delivered == 0 && history->n_refused == 0)
+    if (history->n_delivered == 0 && history->n_refused == 0 &&
+        (history->losses.n == 0 || envelope->n_recipients == 1))
         return 0;
     m->base.pending = malloc(envelope->n_recipients * sizeof(size_t));
     if (!m->base.pending)
@@ -115,7 +153,7 @@ static int find_pending(FileMessage *m)
         else
             m->base.pending[m->base.n_pending++] = i;
     }
-    return 0;
+    return m->base.n_pending > 1 && history->losses.n > 0 ? put_lost_last(m, &history->losses) : 0;
 }
 
 /* Where the message stands in its life. One that was deferred and now comes from the queue has been

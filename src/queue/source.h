@@ -33,6 +33,9 @@ typedef struct HeldMessage {
     size_t *pending; /* indices of the envelope's recipients that are not finished, or NULL for all
                         of them */
     size_t n_pending;
+    size_t n_lost;      /* of those, under whom connections were lost in earlier attempts, with no
+                           verdict on them: the last in `pending`, those of the latest loss at the end */
+    unsigned losses;    /* such attempts */
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;
     struct HeldMessage *next; /* for a list of whoever holds it */

@@ -366,7 +366,9 @@ static inline bool smtp_reply_refused(const SmtpSession *s)
     return s->reply.code >= 400;
 }
 
+/* 503 (bad sequence) tells of the dialogue: of a login that is missing, of a server that loses
+ * commands. Whoever the message is for, it is no reason to give it up. */
 static inline DeliveryKind smtp_reply_kind(const SmtpSession *s)
 {
-    return s->reply.code >= 500 ? DELIVERY_REFUSED : DELIVERY_DEFERRED;
+    return s->reply.code >= 500 && s->reply.code != 503 ? DELIVERY_REFUSED : DELIVERY_DEFERRED;
 }

@@ -105,7 +105,7 @@ int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
         buffer_truncate(&s->output, before);
         return r;
     }
-    if (step_rows[step].shown)
+    if (step_rows[step].shown && buffer_size(&s->output) > before)
         smtp_trace(s, SMTP_TRACE_CLIENT, buffer_data(&s->output) + before,
             buffer_size(&s->output) - before);
     smtp_expect(s, step, flight, before);

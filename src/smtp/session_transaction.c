@@ -311,7 +311,7 @@ static DeliveryKind mail_kind(SmtpSession *s, const SmtpFlight *flight)
     chosen = smtp_command_mail_chosen(flight->transaction, &then);
     if (chosen == 0) {
         s->capabilities.refused &= SMTP_CAP_CHUNKING;
-        return DELIVERY_REFUSED;
+        return smtp_reply_kind(s);
     }
     s->capabilities.refused |= chosen;
     return DELIVERY_POSTPONED;
@@ -397,9 +397,9 @@ static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight)
 
     if (limit && flight->limit == 0 && may_be_limit(s))
         flight->limit = flight->accepted;
-    if (s->reply.code >= 500 && !limit)
+    if (smtp_reply_kind(s) == DELIVERY_REFUSED && !limit)
         return DELIVERY_REFUSED;
-    return flight->accepted > 0 ? DELIVERY_POSTPONED : DELIVERY_DEFERRED;
+    return flight->accepted > 0 && s->reply.code != 503 ? DELIVERY_POSTPONED : DELIVERY_DEFERRED;
 }
 
 int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "spool/internal.h"
+#include "spool/losses.h"
 #include "spool/scan.h"
 
 /* ---- addresses ---- */
@@ -263,6 +264,7 @@ void spool_history_done(SpoolHistory *history)
 {
     free_addresses(&history->delivered, &history->n_delivered);
     free_addresses(&history->refused, &history->n_refused);
+    spool_losses_done(&history->losses);
     *history = (SpoolHistory){0};
 }
 

@@ -19,6 +19,23 @@
 #include "base/outcome.h"
 #include "spool/spool.h"
 
+/* Attempts of the present life at whose end a connection was lost under recipients, with no verdict
+ * on them, as far as the record still has them. */
+typedef struct SpoolLoss {
+    char *address;
+    unsigned attempt; /* 1: the first of those */
+} SpoolLoss;
+
+typedef struct SpoolLosses {
+    SpoolLoss *list; /* by address */
+    size_t n;
+    unsigned attempts;
+    bool open; /* while the record is read: the last of them has no end yet */
+} SpoolLosses;
+
+/* The last of those attempts in which that address (as written) was among them; 0: none. */
+unsigned spool_losses_latest(const SpoolLosses *losses, const char *address);
+
 /* What a record says about the attempts so far. A message has one life after the other: a new one
  * begins when it was given up (`failed`) and when somebody queued it anew (`queued`). */
 typedef struct SpoolHistory {
@@ -33,6 +50,7 @@ typedef struct SpoolHistory {
     char **refused; /* addresses with a `refused` line since the last `failed` line (an operator who
                      * queues a failed message anew wants those tried again), sorted */
     size_t n_refused;
+    SpoolLosses losses;
     bool waiting; /* the last line is `retry`: in `.queued`, somebody released the message, or had
                      it retried; write a `queued` line */
     bool ended;   /* it is `failed` or `sent` */
@@ -41,7 +59,7 @@ typedef struct SpoolHistory {
 
 /* Reads the record of the claim into it, once: where it is there already, or the claim has no
  * record, nothing is done. A long record (spool_claim_record_bytes()) takes a while, linear in its
- * size, in memory bounded by the number of finished recipients: read it on another thread, while
+ * size, in memory bounded by the number of recipients: read it on another thread, while
  * which nobody else uses the claim; nothing else is shared. A record that is long and says little
  * that still holds is replaced by a shorter one (spool/compact.c), the message's times unchanged.
  *

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "spool/internal.h"
+#include "spool/losses.h"
 
 /* ---- one line ---- */
 
@@ -116,6 +117,7 @@ static void begin_life(RecordScan *s)
     s->history.first_attempt = 0;
     s->history.next = 0;
     s->attempt_open = false;
+    spool_losses_done(&s->history.losses);
 }
 
 static void add_failed(RecordScan *s, RecordMark mark)
@@ -143,15 +145,18 @@ static void add_retry(RecordScan *s, RecordMark mark, const json_t *line)
     s->last_retry = mark;
 }
 
-static void add_deferred(RecordScan *s, RecordMark mark)
+static int add_deferred(RecordScan *s, RecordMark mark, const RecordLine *line)
 {
-    if (!s->attempt_open) {
+    bool opens = !s->attempt_open;
+
+    if (opens) {
         s->superseded += s->deferred_bytes;
         s->deferred_bytes = 0;
         s->deferred_from = mark.offset;
         s->attempt_open = true;
     }
     s->deferred_bytes += mark.bytes;
+    return spool_losses_add(&s->history.losses, line->data, line->n, opens);
 }
 
 /* An attempt that the line is of was made. */
@@ -167,8 +172,9 @@ static void count_try(RecordScan *s, const json_t *line)
     s->history.tries = MAX(s->history.tries, (unsigned)attempt);
 }
 
-static int add_event(RecordScan *s, RecordEvent event, RecordMark mark, const json_t *line)
+static int add_event(RecordScan *s, RecordEvent event, const RecordLine *raw, const json_t *line)
 {
+    const RecordMark mark = {raw->offset, raw->bytes};
     const char *recipient = json_string_value(json_object_get(line, "recipient"));
 
     if (event == RECORD_DELIVERED || event == RECORD_REFUSED || event == RECORD_RETRY)
@@ -180,7 +186,7 @@ static int add_event(RecordScan *s, RecordEvent event, RecordMark mark, const js
     case RECORD_REFUSED:
         s->refused_bytes += mark.bytes;
         return spool_history_add_refused(&s->history, recipient);
-    case RECORD_DEFERRED: add_deferred(s, mark); break;
+    case RECORD_DEFERRED: return add_deferred(s, mark, raw);
     case RECORD_RETRY: add_retry(s, mark, line); break;
     case RECORD_QUEUED:
         begin_life(s);
@@ -209,7 +215,7 @@ int record_scan_add(RecordScan *s, const RecordLine *line)
         s->last = event;
     if (event > RECORD_UNKNOWN && event != RECORD_DEFERRED)
         s->history.latest = record_line_time(json, "time");
-    r = add_event(s, event, (RecordMark){line->offset, line->bytes}, json);
+    r = add_event(s, event, line, json);
     json_decref(json);
     return r;
 }
@@ -220,6 +226,7 @@ void record_scan_end(RecordScan *s)
     s->history.sent = s->last == RECORD_SENT;
     s->history.ended = s->last == RECORD_SENT || s->last == RECORD_FAILED;
     spool_history_sort(&s->history);
+    spool_losses_sort(&s->history.losses);
 }
 
 void record_scan_done(RecordScan *s)

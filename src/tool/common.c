@@ -98,6 +98,7 @@ void tool_begin(void)
 
     occupy_standard_streams();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);                          /* the write says so as well */
     (void)setvbuf(stderr, line, _IOLBF, sizeof(line)); /* each line with one write */
 }
 

@@ -7,6 +7,7 @@ import subprocess
 
 import lab
 from case import SystemTest, message
+from odd_relay import RelayTest
 from process import free_port, wait_for
 
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -233,3 +234,34 @@ class FullDisk(SystemTest):
         self.start_again()
         for name in ("m", "n"):
             self.queue.wait_state(name, "failed", seconds=40)
+
+
+class SmallFiles(RelayTest):
+    """A process that may make no file larger than 1 KiB (ulimit -f): it is told of by errors, and ends
+    nobody."""
+
+    # What is logged goes through a process that may.
+    WRAPPER = ("bash", "-c", 'exec 2> >(exec cat >&2); ulimit -S -f 1; exec "$@"', "bash")
+
+    def test_daemon(self):
+        refused = [f"refused{number}@lab.test" for number in range(20)]
+        relay = self.odd(lambda talk, verb, argument:
+                         "550 5.1.1 nobody" if verb == "RCPT" and argument in refused else None)
+        daemon = self.start(self.settings(relay), daemon={"stop_timeout": "1s"}, wrapper=self.WRAPPER)
+        self.queue.drop("m", message(to=refused))
+        self.drop("n")
+        self.wait_taken(relay, "n")
+        self.wait_log(daemon, "File too large")
+        subprocess.run(["prlimit", f"--pid={daemon.pid}", "--fsize=unlimited:"], check=True)
+        self.queue.wait_state("m", "failed", seconds=40)
+        self.assertEqual(len(self.queue.events("m", "refused")), len(refused))
+        self.assertEqual(daemon.terminate(), 0, daemon.output())
+
+    def test_queue(self):
+        self.configure()
+        result = subprocess.run(
+            [*self.WRAPPER, lab.program("outbox"), "--config", self.configuration, "queue"],
+            input=message(b"x" * 4000), capture_output=True, check=False)
+        self.assertGreater(result.returncode, 0)
+        self.assertIn(b"File too large", result.stderr)
+        self.assertEqual(self.queue.names(), [])

@@ -126,6 +126,61 @@ class BadMessage(RelayTest):
         self.assertLessEqual(max(self.queued(daemon)), 2)
 
 
+class BadRecipient(RelayTest):
+    """A recipient, or a number of them, at which a relay always loses the connection keeps the message
+    from no other."""
+
+    BAD = ("bad0@lab.test", "bad1@lab.test")
+
+    def check(self, answer, count, bad=(), **settings):
+        relay = self.odd(answer)
+        good = [f"r{number}@lab.test" for number in range(count)]
+        daemon = self.start(self.settings(relay, hold_first="50ms", hold_max="50ms", **settings),
+                            retry={"first": "100ms", "max": "100ms"}, spool={"keep_sent": True})
+        self.queue.drop("m", message(to=[*good[:2], *bad, *good[2:]]))
+        for one in good:
+            wait_for(lambda one=one: relay.copies(one) > 0,
+                     lambda one=one: f"{one} at the relay: {self.queue.record('m')[-3:]}", 20)
+        if not bad:
+            self.queue.wait_state("m", "sent")
+        daemon.terminate()
+        self.assertEqual([one for one in good if relay.copies(one) != 1], [])
+        self.assertFalse({*bad} & {e["recipient"] for e in self.queue.events("m", "delivered")})
+
+    def at_rcpt(self, reply, **settings):
+        self.check(lambda talk, verb, argument:
+                   reply if verb == "RCPT" and argument.startswith("bad") else None, 5, self.BAD, **settings)
+
+    def test_lost(self):
+        self.at_rcpt(DROP)
+
+    def test_closing(self):
+        self.at_rcpt(Bye("421 4.7.1 recipient not in route list"))
+
+    def test_odd_reply(self):
+        self.at_rcpt("199 what")
+
+    def test_silence(self):
+        self.at_rcpt(SILENCE, **SHORT)
+
+    def test_lost_at_the_end(self):
+        self.check(lambda talk, verb, _: DROP if verb == "." and talk.has("bad") else None, 5, self.BAD)
+
+    def test_lost_at_the_end_with_too_many(self):
+        self.check(lambda talk, verb, _: DROP if verb == "." and len(talk.recipients) > 2 else None, 60)
+
+    def test_lost_at_rcpt_with_too_many(self):
+        self.check(lambda talk, verb, _: DROP if verb == "RCPT" and len(talk.recipients) > 2 else None, 60)
+
+    def test_what_is_put_off_goes_together(self):
+        """A verdict is no loss."""
+        relay = self.odd(lambda talk, verb, _: "451 4.7.1 later" if verb == "RCPT" else None)
+        self.start(self.settings(relay), retry={"first": "100ms", "max": "100ms"})
+        self.queue.drop("m", message(to=[f"r{number}@lab.test" for number in range(6)]))
+        wait_for(lambda: relay.said("RCPT") >= 24, "four attempts")
+        self.assertEqual(relay.said("MAIL"), (relay.said("RCPT") + 5) // 6)
+
+
 class BadRecord(RelayTest):
     """A record that cannot be written holds up no other message."""
 

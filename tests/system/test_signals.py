@@ -140,7 +140,7 @@ class Early(SystemTest):
 
     def test_none_of_them_ends_it(self):
         daemon, pipe, text = self.start_reading()
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGIO):
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGIO, signal.SIGXFSZ):
             daemon.signal(number)
         self.go_on(daemon, pipe, text)
         self.wait_log(daemon, "event=reloaded")

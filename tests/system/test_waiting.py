@@ -138,6 +138,14 @@ class Addresses(NamesTest):
 
         self.check(first, tried=False)
 
+    def test_many_of_a_family_to_which_there_is_no_way(self):
+        relay = self.odd(host="127.0.0.2")
+        names = self.names(*[f"2001:db8::{number}" for number in range(1, 41)], "127.0.0.2")
+        daemon = self.start(self.settings(relay, host=NAME), retry=RETRY, wrapper=names)
+        self.drop("one")
+        self.wait_taken(relay, "one")
+        self.assertNotIn("relay-held", daemon.output())
+
     def test_all_are_bad(self):
         first = self.odd(lambda talk, verb, _: Bye("554 go away") if verb == "CONNECT" else None)
         self.odd(lambda talk, verb, _: "502 no" if verb in ("EHLO", "HELO") else None,
@@ -148,6 +156,78 @@ class Addresses(NamesTest):
         self.assertIn("127.0.0.1", daemon.output())
         self.assertIn("127.0.0.2", daemon.output())
         self.assertEqual(self.queue.names(), ["one.queued"])
+
+
+class AddressesInUse(NamesTest):
+    """An address that takes sessions and no message is left for another one, and its relay is not put on
+    hold while there is one."""
+
+    def check(self, *answers, names=("one",), **settings):
+        """`answers` are what the first address says, from a place on: (verb, reply)."""
+        second = self.odd(host="127.0.0.2")
+        replies = dict(answers)
+        first = self.odd(lambda talk, verb, _: replies.get(verb), host="127.0.0.1", port=second.port)
+        relay = self.settings(second, host=NAME, hold_first="1h", hold_max="1h", **settings)
+        daemon = self.start(relay, retry={"first": "300ms", "max": "300ms"},
+                            wrapper=self.names("127.0.0.1", "127.0.0.2"))
+        self.drop(*names)
+        self.wait_taken(second, *names)
+        self.queue.wait_gone(*names)
+        self.assertNotIn("relay-held", daemon.output())
+        self.assertGreater(first.connections, 0)
+        before = first.connections
+        self.drop("later")
+        self.wait_taken(second, "later")
+        self.assertEqual(first.connections, before, "the address that failed was tried first again")
+
+    def test_closing_at_mail(self):
+        self.check(("MAIL", Bye("421 4.3.2 closing for now")))
+
+    def test_closing_at_mail_for_many(self):
+        self.check(("MAIL", Bye("421 4.3.2 closing for now")), names=[f"m{n}" for n in range(20)])
+
+    def test_lost_at_mail(self):
+        self.check(("MAIL", DROP))
+
+    def test_silence_at_mail(self):
+        self.check(("MAIL", SILENCE), **SHORT)
+
+    def test_put_off_at_mail(self):
+        no = "451 4.3.0 no backend"
+        self.check(("MAIL", no), ("RCPT", no), ("DATA", no))
+
+    def test_lost_at_rcpt(self):
+        self.check(("RCPT", DROP))
+
+    def test_lost_at_data(self):
+        self.check(("DATA", DROP))
+
+    def test_put_off_at_data(self):
+        self.check(("DATA", "451 4.3.0 no space"))
+
+    def test_lost_at_the_end(self):
+        self.check((".", DROP))
+
+    def test_put_off_at_the_end(self):
+        self.check((".", "451 4.3.0 queue file write error"))
+
+    def test_put_off_at_the_end_for_many(self):
+        self.check((".", "452 4.3.1 insufficient storage"), names=[f"m{n}" for n in range(20)])
+
+    def test_all_are_at_fault(self):
+        """Then it is the relay, and the next one has its turn."""
+        closing = Bye("421 4.3.2 closing for now")
+        first = self.odd(lambda talk, verb, _: closing if verb == "MAIL" else None)
+        second = self.odd(lambda talk, verb, _: DROP if verb == "MAIL" else None, host="127.0.0.2",
+                          port=first.port)
+        other = self.odd()
+        daemon = self.start(self.settings(first, host=NAME, hold_first="1h", hold_max="1h"),
+                            self.settings(other, "other"), retry=RETRY,
+                            wrapper=self.names("127.0.0.1", "127.0.0.2"))
+        self.drop("one", "two")
+        self.wait_taken(other, "one", "two")
+        self.wait_log(daemon, "event=relay-held")
+        self.assertGreater(second.connections, 0)
 
 
 class BesideSlowOnes(RelayTest):
@@ -202,6 +282,23 @@ class BesideSlowOnes(RelayTest):
         daemon.reload()
         self.wait_taken(good, "one", "two", "three")
 
+    def test_reloads_beside_connections_that_hang(self):
+        """Those of former configurations leave the next one its own."""
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def answer(talk, verb, _):
+            return Slow("250 taken", event=go_on) if verb == "." and talk.has("hang") else None
+
+        relay = self.odd(answer)
+        daemon = self.start(self.settings(relay, connections=2), daemon={"stop_timeout": "1s"})
+        for number in range(8):
+            self.drop(f"hang{number}a", f"hang{number}b")
+            wait_for(lambda number=number: relay.said(".") == 2 * number + 2, "both connections hang")
+            daemon.reload()
+        self.drop("good")
+        self.wait_taken(relay, "good")
+
     def test_reload_while_connecting_hangs(self):
         port = free_port()
         hole = BlackHole("127.0.0.1", port)
@@ -244,6 +341,46 @@ class BesideSlowOnes(RelayTest):
 
     def test_one_connection_by_hello(self):
         self.check_one_connection("EHLO", Bye("421 4.7.0 too many connections"))
+
+
+class Burst(RelayTest):
+    def test_too_much_at_once_and_then_no_more(self):
+        """A relay that was too busy for most connections has all the mail when it is so no more."""
+        refused = []
+
+        def answer(talk, verb, _):
+            if verb != "CONNECT" or talk.number % 3 == 0 or len(refused) >= 20:
+                return None
+            refused.append(talk.number)
+            return Bye("421 4.7.0 too many connections")
+
+        relay = self.odd(answer)
+        self.start(self.settings(relay, hold_first="200ms", hold_max="200ms"), retry=RETRY)
+        names = [f"m{number}" for number in range(200)]
+        self.drop(*names)
+        self.wait_taken(relay, *names)
+        self.queue.wait_gone(*names)
+
+
+class Offline(RelayTest):
+    """A machine without a network keeps its mail, and sends it when there is one."""
+
+    def test_no_way_to_the_relay(self):
+        wrapper = ("unshare", "--net")
+        if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode != 0:
+            raise Unavailable("no network namespace can be had here")
+        port = free_port()
+        relay = {"name": "there", "host": "127.0.0.1", "port": port, "tls": "none", "hello": "client.lab.test"}
+        daemon = self.start({**relay, "hold_first": "300ms", "hold_max": "300ms"}, retry=RETRY, wrapper=wrapper)
+        self.drop("one", "two")
+        self.wait_log(daemon, "Network is unreachable")
+        self.assertEqual(self.queue.names(), ["one.queued", "two.queued"])
+        inside = ["nsenter", "-t", str(daemon.pid), "-n"]
+        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+        sink = subprocess.Popen([*inside, "smtp-sink", "-u", "nobody", f"127.0.0.1:{port}", "10"])
+        self.addCleanup(sink.wait)
+        self.addCleanup(sink.kill)
+        self.queue.wait_gone("one", "two")
 
 
 class NameServer(NamesTest):

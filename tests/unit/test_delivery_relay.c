@@ -140,6 +140,19 @@ START_TEST(a_relay_that_refuses_more_is_limited_for_a_while)
 }
 END_TEST
 
+START_TEST(a_limit_of_recipients_is_found_out_anew)
+{
+    Relay *one = scene.one;
+
+    relay_learn_recipients(one, 5, START);
+    relay_learn_recipients(one, 0, START);
+    relay_tick(one, START + USEC_PER_HOUR - 1);
+    ck_assert_uint_eq(one->recipients_max, 1);
+    relay_tick(one, START + USEC_PER_HOUR);
+    ck_assert_uint_eq(one->recipients_max, 0);
+}
+END_TEST
+
 START_TEST(losses_in_a_row_are_counted_until_a_message_passes)
 {
     ck_assert(!relay_lost_others(scene.one, 1));
@@ -288,6 +301,7 @@ int main(void)
     tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
     tcase_add_test(relays, a_relay_that_refuses_more_is_limited_for_a_while);
+    tcase_add_test(relays, a_limit_of_recipients_is_found_out_anew);
     tcase_add_test(relays, losses_in_a_row_are_counted_until_a_message_passes);
     tcase_add_test(relays, every_state_has_a_name);
     tcase_add_test(relays, messages_are_remembered_until_something_is_said_of_them);

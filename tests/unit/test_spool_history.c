@@ -147,6 +147,50 @@ static void add_any(Buffer *b, usec_t now, unsigned *attempt)
     }
 }
 
+/* An attempt that was put off for this recipient, in that way. */
+static void put_off(Buffer *b, unsigned recipient, unsigned attempt, DeliveryOutcome o)
+{
+    char address[32];
+
+    o.kind = DELIVERY_DEFERRED;
+    o.text = o.text ?: "connection lost, \"code\":451,\"stage\":\"mail\"";
+    snprintf(address, sizeof(address), "r%u@example.com", recipient);
+    ck_assert_int_eq(spool_record_outcome(b, T1, address, attempt, &o, &via), 0);
+}
+
+START_TEST(losses_are_told_from_verdicts)
+{
+    static const DeliveryOutcome lost = {.cause = CAUSE_LOST, .stage = STAGE_CONTENT};
+    _cleanup_buffer_ Buffer b = {0};
+    SpoolHistory h;
+
+    put_off(&b, 1, 1, lost);
+    put_off(&b, 2, 1, (DeliveryOutcome){.stage = STAGE_RCPT, .code = 421});
+    put_off(&b, 3, 1, (DeliveryOutcome){.stage = STAGE_DATA, .code = 199});
+    put_off(&b, 4, 1, (DeliveryOutcome){.stage = STAGE_RCPT, .code = 451});
+    put_off(&b, 5, 1, (DeliveryOutcome){.stage = STAGE_MAIL});
+    retry(&b, T1, 1);
+    put_off(&b, 1, 2, (DeliveryOutcome){.stage = STAGE_CONTENT, .code = 452});
+    retry(&b, T1, 2);
+    put_off(&b, 3, 3, lost);
+    put_off(&b, 6, 3, lost);
+    h = parse(&b);
+    ck_assert_uint_eq(h.losses.attempts, 2);
+    ck_assert_uint_eq(spool_losses_latest(&h.losses, "r1@example.com"), 1);
+    ck_assert_uint_eq(spool_losses_latest(&h.losses, "r2@example.com"), 1);
+    ck_assert_uint_eq(spool_losses_latest(&h.losses, "r3@example.com"), 2);
+    ck_assert_uint_eq(spool_losses_latest(&h.losses, "r4@example.com"), 0);
+    ck_assert_uint_eq(spool_losses_latest(&h.losses, "r5@example.com"), 0);
+    ck_assert_uint_eq(spool_losses_latest(&h.losses, "r6@example.com"), 2);
+    spool_history_done(&h);
+    retry(&b, T1, 3);
+    ck_assert_int_eq(spool_record_queued(&b, T1), 0);
+    h = parse(&b);
+    ck_assert(h.losses.attempts == 0 && h.losses.n == 0);
+    spool_history_done(&h);
+}
+END_TEST
+
 START_TEST(a_shorter_record_says_the_same)
 {
     _cleanup_place_ Place p;
@@ -426,6 +470,7 @@ int main(void)
 
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_life_begins_anew);
+    tcase_add_test(t, losses_are_told_from_verdicts);
     tcase_add_loop_test(t, a_shorter_record_says_the_same, 0, 40);
     tcase_add_test(t, a_record_that_says_much_is_left_alone);
     tcase_add_test(t, many_recipients_that_wait_for_long_take_little_room);
