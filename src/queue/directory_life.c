@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -105,12 +107,24 @@ static const WatchHandlers watch_handlers = {
 
 /* ---- opening and losing it ---- */
 
+/* For whoever is to deliver, and only for them: the directory can be made theirs. */
+static int cannot_open(const Directory *d, int r, Failure *f)
+{
+    struct stat st;
+
+    if ((r != -EACCES && r != -EPERM) || !f || stat(d->path, &st) < 0 || st.st_uid == geteuid())
+        return r;
+    return failure_set(f, r, f->number,
+        "%s; where user %u is to deliver what is in it, instead of user %u: chown %u %s",
+        failure_text(f), geteuid(), st.st_uid, geteuid(), d->path);
+}
+
 static int open_attachment(Directory *d, Attachment *a, Failure *f)
 {
     int r = spool_open(d->path, &a->spool, f);
 
     if (r < 0)
-        return r;
+        return cannot_open(d, r, f);
     if (d->watches)
         r = watch_new(d->loop, d->path, &watch_handlers, d, &a->watch, f);
     if (r < 0)

@@ -96,10 +96,8 @@ static int check_access(const Spool *spool, const struct stat *st, Failure *f)
         if (r == -EACCES)
             return failure_set(f, r, ERROR_SPOOL,
                 "%s: this process (user %u) may not list, create and delete in the queue "
-                "directory, "
-                "which belongs to user %u with mode %04o; run as that user, or give the directory "
-                "to this one: chown %u %s && chmod u+rwx %s",
-                spool->path, self, st->st_uid, st->st_mode & 07777, self, spool->path, spool->path);
+                "directory, which belongs to user %u with mode %04o; run as that user, or as root",
+                spool->path, self, st->st_uid, st->st_mode & 07777);
         return failure_set(f, r, ERROR_SPOOL,
             "%s: cannot write to the queue directory: %s; mount its file system for writing, or "
             "choose another directory",
@@ -113,12 +111,14 @@ static int check_access(const Spool *spool, const struct stat *st, Failure *f)
     if ((st->st_mode & S_ISVTX) && self != 0 && self != st->st_uid)
         return failure_set(f, -EPERM, ERROR_SPOOL,
             "%s: the queue directory is sticky and belongs to user %u, so this process (user %u) "
-            "cannot rename what others put there; run as that user, or: chown %u %s",
-            spool->path, st->st_uid, self, self, spool->path);
+            "cannot rename what others put there; run as that user, or as root",
+            spool->path, st->st_uid, self);
     return 0;
 }
 
-/* Never first of all "chown": a drop box is to be closed to most of those who read this. */
+/* Never "chown": most of those who read this are not to have the queue, and the daemon would lose
+ * it.
+ */
 static int no_access(const char *path, Failure *f)
 {
     struct stat st;
@@ -130,9 +130,8 @@ static int no_access(const char *path, Failure *f)
             path, geteuid(), path);
     return failure_set(f, -EACCES, ERROR_SPOOL,
         "%s: this process (user %u) may not list the queue directory, which belongs to user %u "
-        "with mode %04o; run as that user, or as root; where this user is to have the queue: "
-        "chown %u %s && chmod u+rwx %s",
-        path, geteuid(), st.st_uid, st.st_mode & 07777, geteuid(), path, path);
+        "with mode %04o; run as that user, or as root (who may queue sees no list)",
+        path, geteuid(), st.st_uid, st.st_mode & 07777);
 }
 
 static int open_directory(const char *path, Failure *f)
