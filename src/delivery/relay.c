@@ -27,9 +27,9 @@ int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
     for (size_t i = 0; i < config->n_relays && r >= 0; i++) {
         Relay *relay = &set->relays[i];
 
-        relay->config = &config->relays[i];
+        relay->config = config->relays[i];
         relay->until = USEC_NEVER;
-        r = connection_shared_new(config, i, worker, &relay->shared);
+        r = connection_shared_new(config->relays[i], worker, &relay->shared);
         set->n_relays++;
     }
     if (r < 0)

@@ -4,7 +4,8 @@
  * before leads to the next one, but for a login that was refused for good and for faults of this
  * side (doc/decisions/addresses-and-lookups.md).
  *
- * Two thin drivers use it: net/drive_poll.h and net/drive_event.h. Neither knows an SMTP word. */
+ * Two thin drivers use it: net/drive_poll.h, and delivery/drive_event.h over an sd-event loop.
+ * Neither knows an SMTP word. */
 #pragma once
 
 #include <poll.h>
@@ -13,7 +14,7 @@
 #include "base/failure.h"
 #include "base/worker.h"
 #include "net/tls.h"
-#include "settings/config.h"
+#include "settings/relay.h"
 #include "smtp/session.h"
 
 typedef struct Connection Connection;
@@ -23,8 +24,8 @@ typedef struct Connection Connection;
  * addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
-int connection_shared_new(Config *config, size_t relay_index, Worker *worker,
-    ConnectionShared **ret); /* keeps references to the Config and the Worker */
+int connection_shared_new(
+    RelayConfig *relay, Worker *worker, ConnectionShared **ret); /* keeps references to both */
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */

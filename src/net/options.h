@@ -1,7 +1,7 @@
 /* From a relay's settings to a session's options. */
 #pragma once
 
-#include "settings/config.h"
+#include "settings/relay.h"
 #include "smtp/session.h"
 
 typedef struct OptionsSource {

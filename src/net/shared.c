@@ -3,17 +3,15 @@
 
 #include <errno.h>
 
-int connection_shared_new(
-    Config *config, size_t relay_index, Worker *worker, ConnectionShared **ret)
+int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared **ret)
 {
     ConnectionShared *shared = calloc(1, sizeof(ConnectionShared));
 
     if (!shared)
         return -ENOMEM;
     shared->references = 1;
-    shared->config = config_ref(config);
+    shared->relay = relay_config_ref(relay);
     shared->worker = worker_ref(worker);
-    shared->relay = &config->relays[relay_index];
     *ret = shared;
     return 0;
 }
@@ -32,7 +30,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
     (void)tls_context_unref(shared->tls);
-    (void)config_unref(shared->config);
+    (void)relay_config_unref(shared->relay);
     (void)worker_unref(shared->worker);
     free(shared->host_name);
     free(shared);

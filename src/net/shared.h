@@ -7,9 +7,8 @@
 
 struct ConnectionShared {
     unsigned references;
-    Config *config;
+    RelayConfig *relay;
     Worker *worker;
-    const RelayConfig *relay;
     TlsContext *tls;  /* NULL until a connection needs it */
     bool no_chunking; /* the relay offers CHUNKING and does not know BDAT */
     AvoidList avoid;  /* addresses that failed of late */

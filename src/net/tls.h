@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
-#include "settings/config.h"
+#include "settings/relay.h"
 #include "smtp/auth.h"
 
 typedef struct TlsContext TlsContext;

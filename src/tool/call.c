@@ -10,16 +10,15 @@ int call_wait(Call *call, SmtpEvent *ret)
     return connection_wait(call->connection, false, ret);
 }
 
-int call_open(
-    Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+int call_open(RelayConfig *relay, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
 {
     SmtpEvent event;
     int r;
 
-    *ret = (Call){.relay = &config->relays[index]};
+    *ret = (Call){.relay = relay};
     r = worker_new(&ret->worker);
     if (r >= 0)
-        r = connection_shared_new(config, index, ret->worker, &ret->shared);
+        r = connection_shared_new(relay, ret->worker, &ret->shared);
     if (r >= 0)
         r = connection_new(ret->shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(),
             &ret->connection);

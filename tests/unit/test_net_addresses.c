@@ -331,8 +331,8 @@ START_TEST(many_connections_make_one_lookup_of_each_name)
 
     names_begin(SCRIPTS("127.0.0.1"));
     names.box_hangs = true;
-    free(client.config->relays[0].hello);
-    client.config->relays[0].hello = NULL;
+    free(client.config->relays[0]->hello);
+    client.config->relays[0]->hello = NULL;
     for (unsigned i = 0; i < MANY; i++) {
         ck_assert_int_eq(connection_new(client.shared, NULL, NULL, now, &connections[i]), 0);
         ck_assert_int_eq(connection_step(connections[i], now, &event), 0);

@@ -85,8 +85,8 @@ START_TEST(ehlo_says_who_calls)
     char *name = NULL;
     char line[300];
 
-    free(client.config->relays[0].hello);
-    client.config->relays[0].hello = NULL;
+    free(client.config->relays[0]->hello);
+    client.config->relays[0]->hello = NULL;
     ck_assert_int_eq(host_name_get(&name), 0);
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);

@@ -35,8 +35,8 @@ static Scene begin(const char *const *overrides)
 
     ck_assert_int_eq(worker_new(&s.worker), 0);
     ck_assert_msg(config_load("/dev/null", overrides, &s.config, &f) == 0, "%s", failure_text(&f));
-    s.relay = &s.config->relays[0];
-    ck_assert_int_eq(connection_shared_new(s.config, 0, s.worker, &s.shared), 0);
+    s.relay = s.config->relays[0];
+    ck_assert_int_eq(connection_shared_new(s.relay, s.worker, &s.shared), 0);
     return s;
 }
 
@@ -280,7 +280,7 @@ START_TEST(a_lookup_that_hangs_holds_up_its_relay_alone)
     LookupResult result;
 
     (void)connection_shared_unref(other.shared); /* it shares the worker */
-    ck_assert_int_eq(connection_shared_new(other.config, 0, hung.worker, &other.shared), 0);
+    ck_assert_int_eq(connection_shared_new(other.config->relays[0], hung.worker, &other.shared), 0);
     names_begin(ADDRESSES("192.0.2.1"));
     for (unsigned i = 0; i < 10; i++) { /* each gives up in its time */
         ck_assert_int_eq(lookup_new(hung.shared, T0, &lookup), 0);

@@ -116,8 +116,8 @@ START_TEST(this_hosts_name)
     names_begin(SCRIPTS(NULL));
     names.box_hangs = true;
     begin(&w, 25, SETTINGS("tls=none", "host=127.0.0.1"));
-    free(w.client.config->relays[0].hello);
-    w.client.config->relays[0].hello = NULL;
+    free(w.client.config->relays[0]->hello);
+    w.client.config->relays[0]->hello = NULL;
     check_quiet(&w);
     names_release();
     end(&w);
