@@ -57,6 +57,11 @@ usec_t connection_deadline(const Connection *connection);   /* monotonic; USEC_N
  * then. So a message costs one recv(), and no second one that finds nothing. */
 void connection_ready(Connection *connection, short events);
 
+/* To be told when a server has taken the connection and not greeted for a few seconds, for somebody
+ * who watches. It goes on waiting. */
+typedef void (*ConnectionSilence)(void *user, const Connection *connection);
+void connection_on_silence(Connection *connection, ConnectionSilence callback, void *user);
+
 /* For submitting transactions and content; NULL before the transport stands. Before READY another
  * may take its place with every step. */
 SmtpSession *connection_session(Connection *connection);

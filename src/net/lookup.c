@@ -127,6 +127,7 @@ static int refuse(Lookup *lookup, int error)
     lookup->error = failure_set_errno(&lookup->failure, error,
         "cannot look up %s: no %s can be had; raise the limit of %s", lookup->shared->relay->host,
         error == -EAGAIN ? "thread" : "descriptor", error == -EAGAIN ? "tasks" : "open files");
+    lookup->failure.reason = REASON_NO_RESOURCES;
     return 0;
 }
 
@@ -189,6 +190,7 @@ static void time_out(const Lookup *lookup, LookupResult *ret)
                            : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
                              "and its name servers",
         relay->host, time ?: "allowed");
+    ret->failure.reason = ret->secret_failed ? REASON_SECRET_TIMEOUT : REASON_NAME_SERVER_SILENT;
 }
 
 /* 1 when the answer is there, or none is wanted; 0 to wait; 2 when the result is a failure. */
@@ -203,6 +205,7 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
         ret->own = true;
         ret->error = failure_set_errno(
             &ret->failure, r, "cannot wait for the lookup of %s", lookup->shared->relay->host);
+        ret->failure.reason = REASON_NO_RESOURCES;
         return 2;
     }
     if (now < lookup->deadline)
@@ -214,6 +217,7 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
 static void copy_failure(const Failure *failure, int error, LookupResult *ret)
 {
     ret->error = failure_set(&ret->failure, error, failure->number, "%s", failure_text(failure));
+    ret->failure.reason = failure->reason;
 }
 
 static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
@@ -227,6 +231,7 @@ static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
         copy_failure(&result->failure, result->error, ret);
     else
         ret->error = address_list_copy(&result->found, &ret->found);
+    ret->own = ret->failure.reason == REASON_HOST_MALFORMED;
 }
 
 static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
@@ -242,6 +247,8 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
+    if (result->error < 0 && ret->failure.reason == REASON_NONE)
+        ret->failure.reason = REASON_SECRET;
     secrets_done(&here);
 }
 

@@ -30,14 +30,14 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .pipelining = relay->pipelining,
         .chunking = relay->chunking,
         .send_rset = relay->send_rset,
-        .tls = tls_of(relay->tls),
+        .tls = source->without_tls ? SMTP_TLS_NONE : tls_of(relay->tls),
         .auth =
             {
                 .mechanism = relay->auth,
                 .user = relay->user,
                 .secret = source->password,
                 .authorization_identity = relay->authorization_identity,
-                .host = relay->host,
+                .host = source->host,
                 .port = relay->port,
                 .clear_allowed = is_clear_allowed(source),
             },

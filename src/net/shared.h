@@ -9,9 +9,12 @@ struct ConnectionShared {
     unsigned references;
     RelayConfig *relay;
     Worker *worker;
-    TlsContext *tls;  /* NULL until a connection needs it */
-    bool no_chunking; /* the relay offers CHUNKING and does not know BDAT */
-    AvoidList avoid;  /* addresses that failed of late */
+    TlsContext *tls;    /* NULL until a connection needs it */
+    bool no_chunking;   /* the relay offers CHUNKING and does not know BDAT */
+    AvoidList avoid;    /* addresses that failed of late */
+    char *host;         /* the relay's, in ASCII */
+    char *hello;        /* the setting, in ASCII, or NULL */
+    usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

@@ -141,7 +141,7 @@ static int start_tls(Connection *c, usec_t now)
     int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
 
     if (r >= 0)
-        r = tls_stream_new(c->shared->tls, c->socket_fd, &c->tls, &c->failure);
+        r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
     c->limit = transport_patience(c);
     wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
@@ -153,8 +153,9 @@ static int time_out(Connection *c)
     _cleanup_free_
     char *time = text_format_duration(c->limit);
 
-    return failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-        "the TLS handshake with %s took longer than %s", c->relay->host, time ?: "allowed");
+    return failure_reason(&c->failure, REASON_TLS_TIMEOUT,
+        failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+            "the TLS handshake with %s took longer than %s", c->relay->host, time ?: "allowed"));
 }
 
 static int run_tls(Connection *c, usec_t now)
@@ -175,9 +176,25 @@ static int run_tls(Connection *c, usec_t now)
         connection_shared_forget_tls(c->shared);
         return (int)r;
     }
+    c->shared->clear_until = 0;
     transport_trace(c, "%s%s", tls_stream_info(c->tls)->description,
         tls_stream_resumed(c->tls) ? ", resumed" : "");
     return 1;
+}
+
+/* ---- certificate ---- */
+
+static int run_certificate(Connection *c, usec_t now)
+{
+    int r;
+
+    (void)now;
+    if (!c->tls)
+        return 1;
+    r = tls_stream_judge(c->tls, &c->failure);
+    if (r < 0)
+        connection_shared_forget_tls(c->shared);
+    return r;
 }
 
 /* ---- the table ---- */
@@ -191,6 +208,7 @@ static const TransportStep steps[] = {
     {STAGE_LOOKUP, run_lookup},
     {STAGE_CONNECT, run_connect},
     {STAGE_TLS, run_tls},
+    {STAGE_CERTIFICATE, run_certificate},
 };
 
 #define STEP_CONNECT 1
@@ -218,7 +236,7 @@ void transport_start_tls(Connection *c)
     c->step = STEP_TLS;
 }
 
-void transport_start_again(Connection *c, usec_t now)
+static void give_up_address(Connection *c)
 {
     tls_stream_free(c->tls);
     c->tls = NULL;
@@ -228,8 +246,20 @@ void transport_start_again(Connection *c, usec_t now)
     c->peer = NULL;
     c->own = false;
     failure_done(&c->failure);
-    socket_dial_resume(c->dial, now);
     c->step = STEP_CONNECT;
+}
+
+void transport_start_again(Connection *c, usec_t now)
+{
+    give_up_address(c);
+    socket_dial_resume(c->dial, now);
+}
+
+void transport_start_over(Connection *c)
+{
+    give_up_address(c);
+    socket_dial_free(c->dial);
+    c->dial = NULL;
 }
 
 bool transport_can_start_again(const Connection *c)

@@ -100,6 +100,30 @@ static int check_auth(Draft *draft, size_t relay)
     return 0;
 }
 
+static int check_pin(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+
+    if (config->tls_verify || !config->tls_accept_certificate)
+        return 0;
+    return draft_mistake_in(draft, relay_setting("tls_accept_certificate"), relay,
+        "tls_verify = false accepts any certificate, and this one in particular says otherwise; "
+        "leave one of the two out");
+}
+
+static int check_hello(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *why = config->hello ? host_check_hello(config->hello) : NULL;
+
+    if (!why)
+        return 0;
+    return draft_mistake_in(draft, relay_setting("hello"), relay,
+        "\"%s\" %s; it takes a host's full name, or its address as in \"[192.0.2.1]\" or "
+        "\"[IPv6:2001:db8::1]\"",
+        config->hello, why);
+}
+
 static int check_client_certificate(Draft *draft, size_t relay)
 {
     static const char *const settings[] = {"tls_key", "tls_key_password", "tls_key_password_file",
@@ -131,6 +155,10 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_local_port(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_hello(draft, relay);
+    if (r == 0)
+        r = check_pin(draft, relay);
     if (r == 0)
         r = check_client_certificate(draft, relay);
     if (r == 0 && config->hold_max < config->hold_first)

@@ -43,3 +43,10 @@ bool relay_identity_is_token(const RelayConfig *relay)
            (text_equal(relay->auth, "auto") || text_equal(relay->auth, "xoauth2") ||
                text_equal(relay->auth, "oauthbearer"));
 }
+
+bool relay_logs_in(const RelayConfig *relay)
+{
+    return !text_equal(relay->auth, "none") &&
+           (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
+               secret_source_is_set(&relay->password));
+}

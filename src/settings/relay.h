@@ -73,6 +73,7 @@ typedef struct RelayConfig {
     size_t max_line_bytes;
 
     bool tls_verify;
+    char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */
     char *tls_ca_file;
     char *tls_ca_directory;
     char *tls_accept_certificate; /* PEM file or SHA-256 fingerprint, accepted unconditionally */
@@ -105,6 +106,9 @@ typedef struct RelayConfig {
 /* Whether the authorization identity may be the OAuth token: the mechanism may be one that takes
  * one, and there is no password. */
 bool relay_identity_is_token(const RelayConfig *relay);
+
+/* Whether there is anything to log in with. */
+bool relay_logs_in(const RelayConfig *relay);
 
 /* Empty, with one reference. NULL when memory is short. */
 RelayConfig *relay_config_new(void);
