@@ -1,5 +1,6 @@
 /* What exactly went wrong below the session, so that whoever tells a user what to do need not guess
- * it from the stage: one word for each thing that is mended in another way. */
+ * it from the stage: one word for each thing that is mended in another way. The failure that has
+ * one says in its text what to do. */
 #pragma once
 
 typedef enum FaultReason {

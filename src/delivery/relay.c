@@ -179,6 +179,8 @@ void relay_set_flush(RelaySet *set)
 
 const char *relay_hint(const DeliveryOutcome *outcome)
 {
+    if (outcome->reason != REASON_NONE)
+        return NULL; /* its text says it, and better than the stage could */
     if (outcome->error == ERROR_AUTHENTICATION || outcome->stage == STAGE_AUTH)
         return "check user, password and auth of this relay with `outbox check`";
     switch (outcome->stage) {

@@ -264,7 +264,11 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     if (r == -EAGAIN)
         return r;
     stream->broken = true;
-    return r == 0 ? closed(stream, "during the TLS handshake", f) : r;
+    return r == 0 ? closed(stream,
+                        "during the TLS handshake: its log may say what it wants, such as another "
+                        "port, or a client certificate",
+                        f)
+                  : r;
 }
 
 int tls_stream_judge(TlsStream *stream, Failure *f)

@@ -97,9 +97,12 @@ static int gather(Finding *f, Connection *connection)
                ?: copy(smtp_session_mechanism(session), &f->mechanism);
 }
 
-/* What to do, one sentence. */
+/* What to do, one sentence, or NULL where the text says it: what the stage suggests would be wrong
+ * for all but one of its reasons. */
 static const char *advice(const RelayConfig *relay, const DeliveryOutcome *fault)
 {
+    if (fault->reason != REASON_NONE)
+        return NULL;
     if (fault->error == ERROR_AUTHENTICATION)
         return "see that user, password and auth are what the relay expects; some take a password "
                "of its own for programs";
@@ -173,7 +176,9 @@ static void print_fault(const Finding *f)
 {
     printf("  FAILED at %s: ", delivery_stage_name(f->stage));
     (void)terminal_print(stdout, f->text, SHOWN_MAX);
-    printf("\n  what to do: %s\n", f->hint);
+    putchar('\n');
+    if (f->hint)
+        printf("  what to do: %s\n", f->hint);
 }
 
 static void print_finding(const Finding *f)
