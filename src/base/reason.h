@@ -34,6 +34,7 @@ typedef enum FaultReason {
     /* STAGE_TLS: the handshake. What a server says of a client certificate may come later, in the
      * stage that the session is in by then (RFC 8446, 4.6.2) */
     REASON_TLS_NOT_SPOKEN, /* what came is no TLS: another port or setting */
+    REASON_TLS_BROKEN,     /* the same, behind the server's own 220 to STARTTLS */
     REASON_TLS_NO_COMMON_VERSION,
     REASON_TLS_NOTHING_IN_COMMON,   /* ciphers, groups, signatures */
     REASON_TLS_CERTIFICATE_WANTED,  /* of this side, and there is none */

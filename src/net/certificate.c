@@ -121,6 +121,20 @@ const char *certificate_date_text(const ASN1_TIME *date, char text[static CERTIF
     return text;
 }
 
+/* An address has a kind of its own; written as a name it counts for nothing. */
+static bool looks_like_address(const ASN1_STRING *string)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+    int n = ASN1_STRING_length(string);
+
+    if (n <= 0 || (size_t)n >= sizeof(text))
+        return false;
+    memcpy(text, ASN1_STRING_get0_data(string), (size_t)n);
+    text[n] = '\0';
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
+
 static int append_general_name(Buffer *out, const GENERAL_NAME *name)
 {
     const char *comma = buffer_size(out) > 0 ? ", " : "";
@@ -129,8 +143,9 @@ static int append_general_name(Buffer *out, const GENERAL_NAME *name)
 
     if (name->type == GEN_DNS) {
         string = name->d.dNSName;
-        return buffer_appendf(out, "%s%.*s", comma, ASN1_STRING_length(string),
-            (const char *)ASN1_STRING_get0_data(string));
+        return buffer_appendf(out, "%s%.*s%s", comma, ASN1_STRING_length(string),
+            (const char *)ASN1_STRING_get0_data(string),
+            looks_like_address(string) ? " (as a name, which is none)" : "");
     }
     string = name->d.iPAddress;
     if (name->type == GEN_IPADD && inet_ntop(ASN1_STRING_length(string) == 4 ? AF_INET : AF_INET6,

@@ -305,12 +305,15 @@ static bool give_up_tls(Connection *c, const DeliveryOutcome *why, usec_t now)
     return true;
 }
 
-/* Whether no other address can do better. A login that was refused is not repeated: that locks
- * accounts. */
-static bool is_final(const Connection *c, const DeliveryOutcome *why)
+/* Some servers stumble over a session that they gave out themselves: whatever ended the connection
+ * before a reply is tried once more with a full handshake, before anybody hears of it. */
+static bool blames_session(Connection *c, const DeliveryOutcome *why)
 {
-    return c->own || !transport_can_start_again(c) ||
-           (why->stage == STAGE_AUTH && why->code >= 500);
+    if (c->fresh || c->own || !c->tls || !tls_stream_offered(c->tls) || why->code > 0 ||
+        why->stage > STAGE_EHLO || why->cause == CAUSE_TIMEOUT)
+        return false;
+    c->fresh = true;
+    return true;
 }
 
 static void drop_session(Connection *c)
@@ -323,13 +326,33 @@ static void drop_session(Connection *c)
     c->write_wait = 0;
 }
 
+static void start_over(Connection *c, const char *how)
+{
+    transport_trace(c, "again, %s", how);
+    drop_session(c);
+    transport_start_over(c);
+}
+
+/* Whether no other address can do better. A login that was refused is not repeated: that locks
+ * accounts. */
+static bool is_final(const Connection *c, const DeliveryOutcome *why)
+{
+    return c->own || !transport_can_start_again(c) ||
+           (why->stage == STAGE_AUTH && why->code >= 500);
+}
+
 /* The address in use, or all that were left, failed before READY. True when the connection goes on
  * with another; else `outcome` is its end. */
 static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
 {
     bool refused_login = why->stage == STAGE_AUTH && why->code >= 500;
-    bool without_tls = give_up_tls(c, why, now);
+    bool without_tls;
 
+    if (blames_session(c, why)) {
+        start_over(c, "with a full handshake of TLS");
+        return true;
+    }
+    without_tls = give_up_tls(c, why, now);
     if (c->peer && !c->own && !refused_login)
         avoid_note(&c->shared->avoid, c->peer, now);
     if (c->dial && tries_note(&c->tries, c->peer ? c->address : "", why) < 0) {
@@ -342,10 +365,8 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
     }
     transport_trace(c, "%s failed: %s", c->address, why->text);
     if (is_final(c, why)) {
-        transport_trace(c, "all addresses again, without TLS");
         c->clear = true;
-        drop_session(c);
-        transport_start_over(c);
+        start_over(c, "without TLS");
         return true;
     }
     drop_session(c);

@@ -27,6 +27,7 @@ struct TlsStream {
     bool broken;        /* the session must not be resumed */
     bool dead;          /* after a fatal error OpenSSL must not be asked for anything more */
     bool unwritable;    /* the same of writing; what has come may still be read */
+    bool offered;       /* a session, to be resumed */
     bool accepted;      /* the certificate */
     usec_t judged;      /* when a certificate was looked at */
     usec_t chain;       /* the same of the session that was offered to be resumed */
@@ -139,6 +140,7 @@ static int use_session(TlsStream *stream, usec_t now)
         return 1;
     }
     stream->chain = context->session_judged;
+    stream->offered = true;
     return SSL_set_session(stream->ssl, context->session);
 }
 
@@ -286,6 +288,11 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
     if (r >= 0 && stream->early)
         keep_session(context, TAKE_PTR(stream->early), stream->judged);
     return r < 0 ? r : 1;
+}
+
+bool tls_stream_offered(const TlsStream *stream)
+{
+    return stream->offered;
 }
 
 void tls_stream_distrust(TlsStream *stream)

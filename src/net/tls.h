@@ -45,6 +45,9 @@ int tls_stream_judge(TlsStream *stream, Failure *f);
  * the reason may be in it. */
 void tls_stream_distrust(TlsStream *stream);
 
+/* Whether a former session was offered to be resumed. */
+bool tls_stream_offered(const TlsStream *stream);
+
 /* POLLIN or POLLOUT: what the last -EAGAIN waits for. */
 short tls_stream_wants(const TlsStream *stream);
 

@@ -38,6 +38,8 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
     const char *name = relay->tls_name ?: relay->host;
     int r = domain_to_ascii(name, &context->name);
 
+    if (r >= 0 && strchr(context->name, ':'))
+        context->name[strcspn(context->name, "%")] = '\0'; /* a scope is this host's affair */
     if (r == -EINVAL)
         return failure_reason(f, REASON_HOST_MALFORMED,
             failure_set(f, r, ERROR_CONFIGURATION,

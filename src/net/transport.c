@@ -160,6 +160,17 @@ static int time_out(Connection *c)
             c->relay->host, time ?: "allowed"));
 }
 
+/* It is no matter of ports where the server itself has just said 220 to STARTTLS. */
+static int explain_broken_starttls(Connection *c, int error)
+{
+    return failure_reason(&c->failure, REASON_TLS_BROKEN,
+        failure_set(&c->failure, error, ERROR_TLS_HANDSHAKE,
+            "%s offers STARTTLS, and what it says then is no TLS: its owner must mend that; until "
+            "then "
+            "try tls = \"implicit\" on port 465",
+            c->relay->host));
+}
+
 static int run_tls(Connection *c, usec_t now)
 {
     ssize_t r = 0;
@@ -176,7 +187,9 @@ static int run_tls(Connection *c, usec_t now)
     }
     if (r < 0) {
         connection_shared_forget_tls(c->shared);
-        return (int)r;
+        return c->session && c->failure.reason == REASON_TLS_NOT_SPOKEN
+                   ? explain_broken_starttls(c, (int)r)
+                   : (int)r;
     }
     c->shared->clear_until = 0;
     transport_trace(c, "%s%s", tls_stream_info(c->tls)->description,

@@ -30,6 +30,7 @@ struct Connection {
     bool own;        /* it failed for a reason of this side's */
     usec_t limit;    /* of the TLS handshake */
     Tries tries;     /* the addresses before this one */
+    bool fresh;      /* a session that was to be resumed led to nothing */
     bool clear;      /* opportunistic TLS has failed: without it */
     Silence silence; /* before the greeting */
     ConnectionSilence on_silence;

@@ -73,6 +73,50 @@ START_TEST(the_next_connection_resumes_the_tls_session)
 }
 END_TEST
 
+/* A server may stumble over what it gave out itself: nobody hears of it. */
+START_TEST(a_session_that_leads_to_nothing_is_done_without)
+{
+    static const char *const failures[] = {
+        "PAUSE 10\n", "TLS\nPAUSE 10\n", "TLS\nS: 220 server.test\nC: EHLO\nRESET\n"};
+    const TestServerOptions options = {.certificate = &certificate};
+    const char *script = "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT;
+
+    for (size_t i = 0; i < ELEMENTSOF(failures); i++) {
+        TestServer *server = test_server_start(SCRIPTS(script, failures[i], script), &options);
+        Client client = client_for(test_server_port(server), SETTINGS("tls=implicit"));
+
+        client_run(&client, _i);
+        client_run(&client, _i);
+        check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+        ck_assert(!client.resumed);
+        test_server_stop(server);
+        client_done(&client);
+    }
+}
+END_TEST
+
+/* Once, and not where the server has said why. */
+START_TEST(a_server_that_fails_fails_with_a_session_too)
+{
+    const TestServerOptions options = {.certificate = &certificate};
+    const char *script = "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT;
+    const char *busy = "TLS\nS: 421 4.3.2 too busy\nPAUSE 10\n";
+    TestServer *server =
+        test_server_start(SCRIPTS(script, "BYTES 5\n", "BYTES 5\n", script, busy), &options);
+    Client client = client_for(test_server_port(server), SETTINGS("tls=implicit"));
+
+    client_run(&client, _i);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_TLS, ERROR_CONNECTION_DROPPED);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_GREETING, ERROR_SMTP_PROTOCOL);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* Without the setting: the host's full name, or the address the server sees. */
 START_TEST(ehlo_says_who_calls)
 {
@@ -113,6 +157,18 @@ static void check_failure(int driver, const char *script, const TestServerOption
     test_server_stop(server);
     client_done(&client);
 }
+
+START_TEST(starttls_that_is_no_tls_is_no_matter_of_ports)
+{
+    check_failure(_i,
+        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nBYTES 5\nNOISE\n", NULL,
+        SETTINGS("tls=starttls"), DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TLS_HANDSHAKE,
+        "its owner must mend that");
+    check_failure(_i, "S: 220 this is no TLS at all, and it goes on\nBYTES 5\n", NULL,
+        SETTINGS("tls=implicit"), DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TLS_HANDSHAKE,
+        "does not speak TLS at this point");
+}
+END_TEST
 
 START_TEST(a_relay_that_hangs_up_is_told)
 {
@@ -324,6 +380,9 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, messages_go_out_over_starttls, 0, 2);
     tcase_add_loop_test(tests, messages_go_out_over_implicit_tls, 0, 2);
     tcase_add_loop_test(tests, the_next_connection_resumes_the_tls_session, 0, 2);
+    tcase_add_loop_test(tests, a_session_that_leads_to_nothing_is_done_without, 0, 2);
+    tcase_add_loop_test(tests, a_server_that_fails_fails_with_a_session_too, 0, 2);
+    tcase_add_loop_test(tests, starttls_that_is_no_tls_is_no_matter_of_ports, 0, 2);
     tcase_add_loop_test(tests, ehlo_says_who_calls, 0, 2);
     tcase_add_loop_test(tests, a_relay_that_hangs_up_is_told, 0, 2);
     tcase_add_loop_test(tests, a_server_s_last_words_are_heard, 0, 2);

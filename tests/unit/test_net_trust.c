@@ -5,7 +5,8 @@
 #include "base/errors.h"
 #include "tls_client.h"
 
-static TestCertificate root, middle, leaf, common_name_only, international;
+static TestCertificate root, middle, leaf, common_name_only, international, address_as_name,
+    address;
 
 static void make_certificates(void)
 {
@@ -16,12 +17,17 @@ static void make_certificates(void)
     const TestCertificateSpec spec_international = {
         "books", "DNS:xn--bcher-kva.example", 0, 0, false};
 
+    const TestCertificateSpec spec_as_name = {"as name", "DNS:127.0.0.1", 0, 0, false};
+    const TestCertificateSpec spec_address = {"address", "IP:fe80::1", 0, 0, false};
+
     ck_assert_ptr_nonnull(mkdtemp(directory));
     root = test_certificate_new(&spec_root, NULL);
     middle = test_certificate_new(&spec_middle, &root);
     leaf = test_certificate_new(&spec_leaf, &middle);
     common_name_only = test_certificate_new(&spec_common, &root);
     international = test_certificate_new(&spec_international, &root);
+    address_as_name = test_certificate_new(&spec_as_name, &root);
+    address = test_certificate_new(&spec_address, &root);
     test_certificate_save(&root, in_directory("ca.pem"), NULL, NULL);
     test_certificate_save(&middle, in_directory("middle.pem"), NULL, NULL);
     test_certificate_save(&leaf, in_directory("leaf.pem"), NULL, NULL);
@@ -30,7 +36,8 @@ static void make_certificates(void)
 static void remove_certificates(void)
 {
     static const char *const names[] = {"ca.pem", "middle.pem", "leaf.pem"};
-    TestCertificate *const all[] = {&root, &middle, &leaf, &common_name_only, &international};
+    TestCertificate *const all[] = {
+        &root, &middle, &leaf, &common_name_only, &international, &address_as_name, &address};
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         (void)unlink(in_directory(names[i]));
@@ -87,6 +94,17 @@ START_TEST(a_common_name_does_not_count)
 
     check_refused(&relay, SHOWS(common_name_only), ERROR_CERTIFICATE_VERIFY,
         REASON_CERTIFICATE_NO_NAME, WORDS("names no host in its subjectAltName", "common name"));
+}
+END_TEST
+
+START_TEST(an_address_has_a_kind_of_its_own)
+{
+    RelayConfig relay = relay_for("127.0.0.1");
+
+    check_refused(&relay, SHOWS(address_as_name), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("it is for 127.0.0.1 (as a name, which is none), and not for 127.0.0.1"));
+    relay.host = TEXT("fe80::1%lo");
+    check_works(&relay, SHOWS(address), "TLSv1.3 ");
 }
 END_TEST
 
@@ -156,6 +174,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_tls_ca_file_names_is_an_anchor_though_another_signed_it);
     tcase_add_test(tests, what_the_server_did_not_send_is_named);
     tcase_add_test(tests, a_common_name_does_not_count);
+    tcase_add_test(tests, an_address_has_a_kind_of_its_own);
     tcase_add_test(tests, tls_name_is_another_than_the_host);
     tcase_add_test(tests, an_international_name_is_its_alabel_in_tls);
     tcase_add_test(tests, a_bad_certificate_does_not_matter_to_opportunistic_tls);
