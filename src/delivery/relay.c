@@ -100,7 +100,7 @@ void relay_tick(Relay *relay, usec_t now)
 static bool remember_fault(Relay *relay, const DeliveryOutcome *outcome)
 {
     bool other = relay->fault.stage != outcome->stage || relay->fault.error != outcome->error ||
-                 relay->fault.code != outcome->code;
+                 relay->fault.code != outcome->code || relay->fault.reason != outcome->reason;
 
     free(relay->fault_text);
     relay->fault_text = strdup(outcome->text);

@@ -307,8 +307,8 @@ START_TEST(silence_ends_the_connection)
 }
 END_TEST
 
-static void check_fails_alone(
-    int driver, const char *const *settings, DeliveryStage stage, int error, const char *word)
+static void check_fails_alone(int driver, const char *const *settings, DeliveryStage stage,
+    int error, FaultReason reason, const char *word)
 {
     uint16_t port;
     int listening = test_listen(1, &port);
@@ -318,18 +318,58 @@ static void check_fails_alone(
     client = client_for(port, settings);
     client_run(&client, driver);
     check_outcome(&client, DELIVERY_CUT_OFF, stage, error);
+    ck_assert_int_eq(client.outcome.reason, reason);
     ck_assert_msg(strstr(client.text, word), "\"%s\" lacks \"%s\"", client.text, word);
     client_done(&client);
 }
 
 START_TEST(a_relay_that_cannot_be_reached_is_told)
 {
-    check_fails_alone(
-        _i, SETTINGS("tls=none"), STAGE_CONNECT, 10061, "(127.0.0.1: Connection refused)");
-    check_fails_alone(
-        _i, SETTINGS("tls=none", "local_host=192.0.2.1"), STAGE_CONNECT, 10049, "local_host");
+    check_fails_alone(_i, SETTINGS("tls=none"), STAGE_CONNECT, 10061, REASON_CONNECT_REFUSED,
+        "(127.0.0.1: Connection refused)");
+    check_fails_alone(_i, SETTINGS("tls=none", "local_host=192.0.2.1"), STAGE_CONNECT, 10049,
+        REASON_LOCAL_ADDRESS, "local_host");
     check_fails_alone(_i, SETTINGS("tls=none", "user=ann", "password_command=exit 3"), STAGE_AUTH,
-        ERROR_CONFIGURATION, "exit 3");
+        ERROR_CONFIGURATION, REASON_SECRET, "exit 3");
+}
+END_TEST
+
+static void check_reason(int driver, const char *script, const TestServerOptions *options,
+    const char *const *settings, FaultReason reason)
+{
+    TestServer *server = test_server_start(SCRIPTS(script), options);
+    Client client = client_for(test_server_port(server), settings);
+
+    client_run(&client, driver);
+    ck_assert_int_eq(client.outcome.kind, DELIVERY_CUT_OFF);
+    ck_assert_msg(client.outcome.reason == reason, "%d, not %d: %s", client.outcome.reason, reason,
+        client.text);
+    test_server_stop(server);
+    client_done(&client);
+}
+
+/* What is mended in different ways, though the stage and the number be the same. */
+START_TEST(each_failure_has_its_reason)
+{
+    const TestServerOptions with_tls = {.certificate = &certificate};
+    const TestServerOptions old = {.certificate = &certificate, .max_version = TLS1_2_VERSION};
+    const TestServerOptions demanding = {
+        .certificate = &certificate, .client_authority = authority_path};
+
+    check_reason(_i, "PAUSE 10\n", NULL, SETTINGS("tls=implicit", "tls_ciphers=NONSENSE"),
+        REASON_TLS_CIPHERS);
+    check_reason(_i, "TLS\n", &old, SETTINGS("tls=implicit", "tls_protocols=TLSv1.3"),
+        REASON_TLS_NO_COMMON_VERSION);
+    check_reason(_i, "TLS\n", &old,
+        SETTINGS(
+            "tls=implicit", "tls_protocols=TLSv1.2", "tls_ciphers=ECDHE-RSA-AES128-GCM-SHA256"),
+        REASON_TLS_NOTHING_IN_COMMON);
+    check_reason(_i, "TLS\n", &demanding, SETTINGS("tls=implicit"), REASON_TLS_CERTIFICATE_WANTED);
+    check_reason(_i, "BYTES 5\nPAUSE 700\n", NULL,
+        SETTINGS("tls=implicit", "timeout=0.4s", "timeout_by_stage=false"), REASON_TLS_TIMEOUT);
+    check_reason(_i, "BYTES 5\n", NULL, SETTINGS("tls=implicit"), REASON_TLS_CLOSED);
+    check_reason(_i, "TLS\n", &with_tls, SETTINGS("tls=implicit", "tls_name=other.test"),
+        REASON_CERTIFICATE_NAME);
 }
 END_TEST
 
@@ -391,6 +431,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, a_certificate_that_is_not_trusted_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, silence_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, a_relay_that_cannot_be_reached_is_told, 0, 2);
+    tcase_add_loop_test(tests, each_failure_has_its_reason, 0, 2);
     tcase_add_loop_test(tests, a_tls_context_that_cannot_be_made_is_told, 0, 2);
     tcase_add_test(tests, a_connection_can_be_freed_at_any_time);
     suite_add_tcase(suite, tests);
