@@ -28,7 +28,8 @@ typedef struct ReasonRow {
 #define BAD_CLIENT_CERTIFICATE \
     "the server did not accept the client certificate: check tls_certificate and tls_key"
 #define WEAK                                                                                      \
-    "the server's keys are too weak for the system's policy: they must be renewed there, or the " \
+    "the server's keys or signatures are too weak for the system's policy: they must be renewed " \
+    "there, or the "                                                                              \
     "policy lowered with @SECLEVEL=1 in tls_ciphers"
 
 static const ReasonRow *reason_row(int reason)
@@ -53,6 +54,8 @@ static const ReasonRow *reason_row(int reason)
         {SSL_R_NO_PROTOCOLS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_PROTOCOLS, "tls_protocols and tls_ciphers leave no protocol that can be used: correct them"},
         {SSL_R_NO_CIPHERS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_CIPHERS, "tls_ciphers and tls_protocols leave no cipher that can be used: correct them"},
         {SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, "the server's TLS is too old to be secure (it lacks RFC 5746): its owner must update it"},
+        {SSL_R_LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_WRONG_SIGNATURE_TYPE, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ERROR_TLS_DECRYPT, REASON_TLS_DAMAGED, "something on the way changed the data: try again, then look for a middlebox"},

@@ -7,8 +7,8 @@ START_TEST(names_and_literals_are_taken)
 {
     static const char *const good[] = {"mail.example.com", "mail.example.com.", "mail",
         "a_b.example", "xn--bcher-kva.example",
-        "b\xc3\xbc"
-        "cher.example",
+        ("b\xc3\xbc"
+         "cher.example"),
         "3com.example", "[192.0.2.1]", "[IPv6:2001:db8::1]", "[ipv6:::ffff:192.0.2.1]"};
 
     for (size_t i = 0; i < ELEMENTSOF(good); i++)
