@@ -42,6 +42,13 @@ int failure_set_errno(Failure *f, int result, const char *format, ...)
     return result;
 }
 
+int failure_reason(Failure *f, FaultReason reason, int result)
+{
+    if (f)
+        f->reason = reason;
+    return result;
+}
+
 const char *failure_text(const Failure *f)
 {
     return f->text ?: "no memory is left to say what failed; free some and try again";

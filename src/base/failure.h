@@ -6,9 +6,11 @@
 #pragma once
 
 #include "base/macros.h"
+#include "base/reason.h"
 
 typedef struct Failure {
     int number; /* a row of base/errors.h; 0 while nothing failed */
+    FaultReason reason;
     char *text; /* what, where, why, what to do; NULL only when memory was short */
 } Failure;
 
@@ -19,6 +21,9 @@ int failure_set(Failure *f, int result, int number, const char *format, ...) _pr
 /* The same for a failed system call: `result` is its negative errno, whose text is put behind the
  * words and whose error number is the one of base/errors.h. */
 int failure_set_errno(Failure *f, int result, const char *format, ...) _printf_(3, 4);
+
+/* Says what exactly it was of what has just been set; returns `result`. */
+int failure_reason(Failure *f, FaultReason reason, int result);
 
 /* The text, or a fixed sentence when memory was short for it. Never NULL. */
 const char *failure_text(const Failure *f);

@@ -17,14 +17,35 @@ static bool ends_with(const char *name, const char *end)
     return n >= n_end && text_equal_nocase(name + n - n_end, end);
 }
 
+#define LABEL_MAX_BYTES 63 /* RFC 1035, 2.3.4 */
+
+static bool is_label(const char *text, size_t n)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+
+    return n > 0 && n <= LABEL_MAX_BYTES && strspn(text, letters) >= n && text[0] != '-' &&
+           text[n - 1] != '-';
+}
+
+/* "localhost.localdomain" and the like say nothing to a server, and many refuse them; a name that
+ * ends in a number is an address without its brackets. */
 bool host_name_is_usable(const char *name)
 {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+    const char *last = name;
 
-    return strchr(name, '.') && name[0] != '.' && name[strspn(name, letters)] == '\0' &&
-           !ends_with(name, ".") && !strstr(name, "..") && !text_starts_nocase(name, "localhost") &&
-           !ends_with(name, ".localdomain") && !ends_with(name, ".localhost");
+    if (!strchr(name, '.') || text_starts_nocase(name, "localhost") ||
+        ends_with(name, ".localdomain") || ends_with(name, ".localhost"))
+        return false;
+    for (const char *label = name;; label += strcspn(label, ".") + 1) {
+        size_t n = strcspn(label, ".");
+
+        last = label;
+        if (!is_label(label, n))
+            return false;
+        if (label[n] == '\0')
+            break;
+    }
+    return last[strspn(last, "0123456789")] != '\0';
 }
 
 static void get_node_name(char name[static HOST_NAME_MAX + 1])

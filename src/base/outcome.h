@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "base/reason.h"
+
 typedef enum DeliveryKind {
     DELIVERY_DELIVERED, /* the relay has taken responsibility (RFC 5321, 6.1) */
     DELIVERY_DEFERRED,  /* temporary: a 4xx reply, or a fault that is held against the message */
@@ -54,14 +56,15 @@ typedef struct DeliveryOutcome {
     DeliveryKind kind;
     DeliveryCause cause;
     DeliveryStage stage;
-    bool under_way;    /* CUT_OFF: something of this transaction may have reached the relay */
-    bool perhaps;      /* CUT_OFF: the message's end was sent and its reply never came, so that the
-                          relay may have taken it */
-    int code;          /* reply code (RFC 5321, 4.2); 0 when no reply decided */
-    char enhanced[12]; /* "5.1.1" (RFC 3463); "" when there is none */
-    int error;         /* a number of base/errors.h; 0 when delivered */
-    const char *text;  /* the reply's text, lines joined by a blank, printable; or our own words.
-                        * Borrowed: who hands out the outcome says until when. Never NULL. */
+    bool under_way;     /* CUT_OFF: something of this transaction may have reached the relay */
+    bool perhaps;       /* CUT_OFF: the message's end was sent and its reply never came, so that the
+                           relay may have taken it */
+    int code;           /* reply code (RFC 5321, 4.2); 0 when no reply decided */
+    char enhanced[12];  /* "5.1.1" (RFC 3463); "" when there is none */
+    int error;          /* a number of base/errors.h; 0 when delivered */
+    FaultReason reason; /* CUT_OFF before the session, or below it: what exactly it was */
+    const char *text;   /* the reply's text, lines joined by a blank, printable; or our own words.
+                         * Borrowed: who hands out the outcome says until when. Never NULL. */
 } DeliveryOutcome;
 
 /* "delivered", "deferred", "refused", "postponed", "fault" (cut off). */

@@ -39,7 +39,7 @@ static void add_config(Entry *entry, const Config *config)
 {
     entry_printable(entry, config->spool.directory, ENTRY_VALUE_MAX);
     for (size_t i = 0; i < config->n_relays; i++) {
-        const RelayConfig *relay = &config->relays[i];
+        const RelayConfig *relay = config->relays[i];
 
         entry_text(entry, i == 0 ? ", by way of " : ", ");
         entry_printable(entry, relay->name, ENTRY_VALUE_MAX);

@@ -24,7 +24,7 @@ void limits_compute(size_t files, size_t reserved, const Config *config, Limits 
 
     *ret = (Limits){.files = files, .own = own, .descriptors = less(files, own)};
     for (size_t i = 0; i < config->n_relays; i++)
-        ret->wanted += config->relays[i].connections;
+        ret->wanted += config->relays[i]->connections;
     ret->bearable = MAX(ret->descriptors / LIMITS_FILES_EACH, (size_t)1);
     ret->connections = MIN(ret->wanted, ret->bearable);
 }

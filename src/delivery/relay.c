@@ -30,9 +30,9 @@ int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
     for (size_t i = 0; i < config->n_relays && r >= 0; i++) {
         Relay *relay = &set->relays[i];
 
-        relay->config = &config->relays[i];
+        relay->config = config->relays[i];
         relay->until = USEC_NEVER;
-        r = connection_shared_new(config, i, worker, &relay->shared);
+        r = connection_shared_new(config->relays[i], worker, &relay->shared);
         set->n_relays++;
     }
     if (r < 0)
@@ -105,7 +105,7 @@ void relay_tick(Relay *relay, usec_t now)
 static bool remember_fault(Relay *relay, const DeliveryOutcome *outcome)
 {
     bool other = relay->fault.stage != outcome->stage || relay->fault.error != outcome->error ||
-                 relay->fault.code != outcome->code;
+                 relay->fault.code != outcome->code || relay->fault.reason != outcome->reason;
 
     free(relay->fault_text);
     relay->fault_text = strdup(outcome->text);
@@ -185,6 +185,8 @@ void relay_set_flush(RelaySet *set)
 
 const char *relay_hint(const DeliveryOutcome *outcome)
 {
+    if (outcome->reason != REASON_NONE)
+        return NULL; /* its text says it, and better than the stage could */
     if (outcome->error == ERROR_AUTHENTICATION || outcome->stage == STAGE_AUTH)
         return "check user, password and auth of this relay with `outbox check`";
     switch (outcome->stage) {

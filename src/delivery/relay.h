@@ -92,5 +92,5 @@ void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now);
 /* Holds and limits end now. */
 void relay_set_flush(RelaySet *set);
 
-/* What an operator can do about a fault, one sentence. Never NULL. */
+/* What an operator can do about a fault, one sentence; NULL where its text says that already. */
 const char *relay_hint(const DeliveryOutcome *outcome);

@@ -5,9 +5,9 @@
 
 #include "delivery/attempt.h"
 #include "delivery/blame.h"
+#include "delivery/drive_event.h"
 #include "delivery/plan.h"
 #include "delivery/suspects.h"
-#include "net/drive_event.h"
 
 typedef struct Engine Engine;
 

@@ -12,9 +12,28 @@ socklen_t address_size(const struct sockaddr_storage *address)
                                           : sizeof(struct sockaddr_in);
 }
 
+/* An IPv4 address that came as "::ffff:192.0.2.1" (RFC 4291, 2.5.5.2) is one: it is reached over
+ * IPv4, and servers compare it as such. */
+static const struct sockaddr_storage *unmap(
+    const struct sockaddr_storage *address, struct sockaddr_storage *room)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)room;
+
+    if (address->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        return address;
+    *room = (struct sockaddr_storage){.ss_family = AF_INET};
+    v4->sin_port = v6->sin6_port;
+    memcpy(&v4->sin_addr, v6->sin6_addr.s6_addr + 12, sizeof(v4->sin_addr));
+    return room;
+}
+
 char *address_format_host(
     const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX])
 {
+    struct sockaddr_storage room;
+
+    address = unmap(address, &room);
     if (getnameinfo((const struct sockaddr *)address, address_size(address), text, ADDRESS_TEXT_MAX,
             NULL, 0, NI_NUMERICHOST) != 0)
         text[0] = '\0';
@@ -23,7 +42,8 @@ char *address_format_host(
 
 char *address_format(const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX])
 {
-    bool v6 = address->ss_family == AF_INET6;
+    struct sockaddr_storage room;
+    bool v6 = unmap(address, &room)->ss_family == AF_INET6;
     /* The port stands at the same place in both forms (RFC 3493, 3.3). */
     unsigned port = ntohs(((const struct sockaddr_in *)address)->sin_port);
     char host[ADDRESS_TEXT_MAX];
@@ -36,7 +56,8 @@ char *address_format(const struct sockaddr_storage *address, char text[static AD
 char *address_format_literal(
     const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX])
 {
-    bool v6 = address->ss_family == AF_INET6;
+    struct sockaddr_storage room;
+    bool v6 = unmap(address, &room)->ss_family == AF_INET6;
     char host[ADDRESS_TEXT_MAX];
 
     address_format_host(address, host);
@@ -47,9 +68,11 @@ char *address_format_literal(
 
 bool address_is_loopback(const struct sockaddr_storage *address)
 {
+    struct sockaddr_storage room;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)unmap(address, &room);
 
+    address = (const struct sockaddr_storage *)v4;
     if (address->ss_family == AF_INET)
         return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     return address->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);

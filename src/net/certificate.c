@@ -15,7 +15,6 @@
 #include "net/tls_error.h"
 
 #define NAMES_BYTES_MAX 500 /* of the names listed in a message */
-#define DATE_TEXT_MAX 32
 
 static void x509_p(X509 **certificate)
 {
@@ -50,7 +49,7 @@ static bool parse_fingerprint(const char *text, unsigned char out[static CERTIFI
     return digits == 2 * CERTIFICATE_SHA256_BYTES;
 }
 
-static bool digest_of(X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES])
+bool certificate_digest(X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES])
 {
     return X509_digest(certificate, EVP_sha256(), out, NULL) == 1;
 }
@@ -78,11 +77,12 @@ int certificate_pin_load(const char *text, CertificatePin *ret, Failure *f)
     file = BIO_new_file(text, "r");
     if (file)
         certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
-    if (!certificate || !digest_of(certificate, ret->sha256))
-        return failure_set(f, -EINVAL, ERROR_CERTIFICATE_NOT_FOUND,
-            "tls_accept_certificate = \"%s\" is neither a SHA-256 fingerprint (64 hexadecimal "
-            "digits) nor a PEM file with a certificate: %s",
-            text, tls_error_reason(reason));
+    if (!certificate || !certificate_digest(certificate, ret->sha256))
+        return failure_reason(f, REASON_TLS_PIN,
+            failure_set(f, -EINVAL, ERROR_CERTIFICATE_NOT_FOUND,
+                "tls_accept_certificate = \"%s\" is neither a SHA-256 fingerprint (64 hexadecimal "
+                "digits) nor a PEM file with a certificate: %s",
+                text, tls_error_reason(reason)));
     return 0;
 }
 
@@ -92,14 +92,14 @@ bool certificate_pin_matches(const CertificatePin *pin, X509 *certificate)
 
     if (!pin->is_set || !certificate)
         return false;
-    if (digest_of(certificate, digest) && memcmp(digest, pin->sha256, sizeof(digest)) == 0)
+    if (certificate_digest(certificate, digest) && memcmp(digest, pin->sha256, sizeof(digest)) == 0)
         return true;
     return digest_of_key(certificate, digest) && memcmp(digest, pin->sha256, sizeof(digest)) == 0;
 }
 
 /* ---- parts in words ---- */
 
-static char *name_text(const X509_NAME *name)
+char *certificate_name_text(const X509_NAME *name)
 {
     _cleanup_(bio_p) BIO *bio = BIO_new(BIO_s_mem());
     char *data = NULL;
@@ -111,14 +111,28 @@ static char *name_text(const X509_NAME *name)
     return text_printable(data, n > 0 ? (size_t)n : 0, NAMES_BYTES_MAX);
 }
 
-static const char *date_text(const ASN1_TIME *date, char text[static DATE_TEXT_MAX])
+const char *certificate_date_text(const ASN1_TIME *date, char text[static CERTIFICATE_DATE_MAX])
 {
     struct tm tm;
 
     if (!date || ASN1_TIME_to_tm(date, &tm) != 1 ||
-        strftime(text, DATE_TEXT_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+        strftime(text, CERTIFICATE_DATE_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
         return "an unreadable date";
     return text;
+}
+
+/* An address has a kind of its own; written as a name it counts for nothing. */
+static bool looks_like_address(const ASN1_STRING *string)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+    int n = ASN1_STRING_length(string);
+
+    if (n <= 0 || (size_t)n >= sizeof(text))
+        return false;
+    memcpy(text, ASN1_STRING_get0_data(string), (size_t)n);
+    text[n] = '\0';
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
 static int append_general_name(Buffer *out, const GENERAL_NAME *name)
@@ -129,8 +143,9 @@ static int append_general_name(Buffer *out, const GENERAL_NAME *name)
 
     if (name->type == GEN_DNS) {
         string = name->d.dNSName;
-        return buffer_appendf(out, "%s%.*s", comma, ASN1_STRING_length(string),
-            (const char *)ASN1_STRING_get0_data(string));
+        return buffer_appendf(out, "%s%.*s%s", comma, ASN1_STRING_length(string),
+            (const char *)ASN1_STRING_get0_data(string),
+            looks_like_address(string) ? " (as a name, which is none)" : "");
     }
     string = name->d.iPAddress;
     if (name->type == GEN_IPADD && inet_ntop(ASN1_STRING_length(string) == 4 ? AF_INET : AF_INET6,
@@ -140,7 +155,7 @@ static int append_general_name(Buffer *out, const GENERAL_NAME *name)
 }
 
 /* The names that RFC 6125 compares: those of subjectAltName. */
-static char *names_text(X509 *certificate)
+char *certificate_names_text(X509 *certificate)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     _cleanup_buffer_ Buffer out = {0};
@@ -152,101 +167,15 @@ static char *names_text(X509 *certificate)
     if (r < 0)
         return NULL;
     return buffer_size(&out) == 0
-               ? strdup("no name at all")
+               ? strdup("")
                : text_printable(buffer_data(&out), buffer_size(&out), NAMES_BYTES_MAX);
 }
 
-static const char *hex_text(
-    const unsigned char *digest, char text[static 2 * CERTIFICATE_SHA256_BYTES + 1])
+const char *certificate_hex_text(const unsigned char *digest, char text[static CERTIFICATE_HEX_MAX])
 {
     for (size_t i = 0; i < CERTIFICATE_SHA256_BYTES; i++)
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
     return text;
-}
-
-/* ---- what is wrong ---- */
-
-typedef struct VerifyRow {
-    int error;
-    int number;
-    const char *advice;
-} VerifyRow;
-
-static const VerifyRow *verify_row(int error)
-{
-    static const VerifyRow rows[] = {
-        /* clang-format off */
-        {X509_V_ERR_HOSTNAME_MISMATCH, ERROR_CERTIFICATE_VERIFY, "check the setting host"},
-        {X509_V_ERR_IP_ADDRESS_MISMATCH, ERROR_CERTIFICATE_VERIFY, "set host to one of these names"},
-        {X509_V_ERR_CERT_HAS_EXPIRED, ERROR_CERTIFICATE_VERIFY, "the server's owner must renew it, unless this machine's clock is wrong"},
-        {X509_V_ERR_CERT_NOT_YET_VALID, ERROR_CERTIFICATE_VERIFY, "check this machine's clock"},
-        {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, ERROR_CERTIFICATE_CHAIN, "if you know that it is right, set tls_accept_certificate to its fingerprint, or tls_ca_file to its file"},
-        {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, ERROR_CERTIFICATE_CHAIN, "if you trust that authority, set tls_ca_file to the file of its certificate"},
-        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, ERROR_CERTIFICATE_CHAIN_MISSING, "set tls_ca_file to the file of the authority's certificate"},
-        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, ERROR_CERTIFICATE_CHAIN_MISSING, "install the system's authorities (ca-certificates) or set tls_ca_file to this authority's file, unless the server leaves out an intermediate certificate"},
-        {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERROR_CERTIFICATE_CHAIN_MISSING, "install the system's authorities (ca-certificates) or set tls_ca_file to this authority's file"},
-        /* clang-format on */
-    };
-    static const VerifyRow other = {
-        0, ERROR_CERTIFICATE_CHAIN, "the server's owner must replace it"};
-
-    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-        if (rows[i].error == error)
-            return &rows[i];
-    return &other;
-}
-
-static char *detail(int error, X509 *certificate)
-{
-    char date[DATE_TEXT_MAX];
-    _cleanup_free_
-    char *names = NULL;
-    char *text = NULL;
-    int r = 0;
-
-    switch (error) {
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        names = names_text(certificate);
-        r = names ? asprintf(&text, "it is for %s", names) : -1;
-        break;
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        r = asprintf(&text, "it expired on %s", date_text(X509_get0_notAfter(certificate), date));
-        break;
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        r = asprintf(
-            &text, "it is valid from %s on", date_text(X509_get0_notBefore(certificate), date));
-        break;
-    default: text = strdup(X509_verify_cert_error_string(error));
-    }
-    return r < 0 ? NULL : text;
-}
-
-void certificate_explain(X509_STORE_CTX *store, const char *host, Failure *f)
-{
-    int error = X509_STORE_CTX_get_error(store);
-    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
-    const VerifyRow *row = verify_row(error);
-    _cleanup_free_
-    char *subject = NULL, *issuer = NULL, *what = NULL;
-    char hex[2 * CERTIFICATE_SHA256_BYTES + 1] = "unknown";
-    unsigned char digest[CERTIFICATE_SHA256_BYTES];
-
-    if (!certificate) {
-        (void)failure_set(f, -EACCES, row->number, "the certificate of %s cannot be verified: %s",
-            host, X509_verify_cert_error_string(error));
-        return;
-    }
-    subject = name_text(X509_get_subject_name(certificate));
-    issuer = name_text(X509_get_issuer_name(certificate));
-    what = detail(error, certificate);
-    if (digest_of(certificate, digest))
-        hex_text(digest, hex);
-    (void)failure_set(f, -EACCES, row->number,
-        "the certificate of %s cannot be trusted: %s (subject \"%s\", issuer \"%s\", number %d in "
-        "the server's chain, SHA-256 %s); %s",
-        host, what ?: "", subject ?: "", issuer ?: "", X509_STORE_CTX_get_error_depth(store), hex,
-        row->advice);
 }
 
 /* ---- description ---- */
@@ -254,17 +183,17 @@ void certificate_explain(X509_STORE_CTX *store, const char *host, Failure *f)
 char *certificate_describe(X509 *certificate)
 {
     _cleanup_free_
-    char *subject = name_text(X509_get_subject_name(certificate));
+    char *subject = certificate_name_text(X509_get_subject_name(certificate));
     _cleanup_free_
-    char *issuer = name_text(X509_get_issuer_name(certificate));
+    char *issuer = certificate_name_text(X509_get_issuer_name(certificate));
     _cleanup_free_
-    char *names = names_text(certificate);
+    char *names = certificate_names_text(certificate);
     unsigned char digest[CERTIFICATE_SHA256_BYTES] = {0}, key[CERTIFICATE_SHA256_BYTES] = {0};
-    char hex[2 * CERTIFICATE_SHA256_BYTES + 1], key_hex[2 * CERTIFICATE_SHA256_BYTES + 1];
-    char from[DATE_TEXT_MAX], to[DATE_TEXT_MAX];
+    char hex[CERTIFICATE_HEX_MAX], key_hex[CERTIFICATE_HEX_MAX];
+    char from[CERTIFICATE_DATE_MAX], to[CERTIFICATE_DATE_MAX];
     char *text = NULL;
 
-    if (!subject || !issuer || !names || !digest_of(certificate, digest) ||
+    if (!subject || !issuer || !names || !certificate_digest(certificate, digest) ||
         !digest_of_key(certificate, key))
         return NULL;
     if (asprintf(&text,
@@ -274,9 +203,10 @@ char *certificate_describe(X509 *certificate)
             "valid: %s to %s\n"
             "SHA-256 of the certificate: %s\n"
             "SHA-256 of its public key: %s\n",
-            subject, issuer, names, date_text(X509_get0_notBefore(certificate), from),
-            date_text(X509_get0_notAfter(certificate), to), hex_text(digest, hex),
-            hex_text(key, key_hex)) < 0)
+            subject, issuer, names[0] ? names : "none",
+            certificate_date_text(X509_get0_notBefore(certificate), from),
+            certificate_date_text(X509_get0_notAfter(certificate), to),
+            certificate_hex_text(digest, hex), certificate_hex_text(key, key_hex)) < 0)
         return NULL;
     return text;
 }

@@ -1,5 +1,4 @@
-/* Server certificates: what is wrong with one, in words; which one is accepted whatever it is; and
- * what one says. */
+/* Server certificates: which one is accepted whatever it is, and what one says, in words. */
 #pragma once
 
 #include <openssl/x509.h>
@@ -22,8 +21,18 @@ int certificate_pin_load(const char *text, CertificatePin *ret, Failure *f);
 /* False when nothing is pinned. */
 bool certificate_pin_matches(const CertificatePin *pin, X509 *certificate);
 
-/* Fills `f` with why verification failed in `store`: which certificate, why, and what to do. */
-void certificate_explain(X509_STORE_CTX *store, const char *host, Failure *f);
+bool certificate_digest(
+    X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES]); /* false: no memory */
+
+/* Parts in words, printable. Caller frees what is not written into `text`, which is returned; NULL
+ * when memory is short. */
+#define CERTIFICATE_DATE_MAX 32
+#define CERTIFICATE_HEX_MAX (2 * CERTIFICATE_SHA256_BYTES + 1)
+char *certificate_name_text(const X509_NAME *name);
+char *certificate_names_text(X509 *certificate); /* of subjectAltName; "" when it has none */
+const char *certificate_date_text(const ASN1_TIME *date, char text[static CERTIFICATE_DATE_MAX]);
+const char *certificate_hex_text(
+    const unsigned char *digest, char text[static CERTIFICATE_HEX_MAX]);
 
 /* A few lines: subject, issuer, names, validity, fingerprints. NULL when memory is short. Caller
  * frees. */

@@ -9,6 +9,8 @@
 #include "net/options.h"
 #include "net/transport.h"
 
+#define MX_PORT 25 /* where servers keep those waiting whom they distrust */
+#define CLEAR_TIME (10 * USEC_PER_MINUTE)
 #define READ_BYTES ((size_t)16 * 1024) /* what one TLS record can hold */
 
 int connection_new(
@@ -23,6 +25,7 @@ int connection_new(
     c->trace = trace;
     c->trace_user = trace_user;
     c->fd = c->socket_fd = -1;
+    c->clear = now < shared->clear_until;
     c->deadline = now; /* the first step is due at once */
     c->read_wait = POLLIN;
     *ret = c;
@@ -48,6 +51,7 @@ void connection_free(Connection *c)
     forget_addresses(c);
     lookup_free(c->lookup);
     lookup_result_done(&c->found);
+    silence_end(&c->silence);
     close_p(&c->socket_fd);
     failure_done(&c->failure);
     (void)connection_shared_unref(c->shared);
@@ -62,8 +66,8 @@ static const char *choose_hello(Connection *c)
     struct sockaddr_storage local = {0};
     socklen_t n = sizeof(local);
 
-    if (c->relay->hello)
-        return c->relay->hello;
+    if (c->shared->hello)
+        return c->shared->hello;
     if (c->found.host_name)
         return c->found.host_name;
     (void)getsockname(c->socket_fd, (struct sockaddr *)&local, &n);
@@ -83,6 +87,8 @@ static int start_session(Connection *c, usec_t now)
 {
     const OptionsSource source = {
         .relay = c->relay,
+        .host = c->shared->host,
+        .without_tls = c->clear,
         .hello = choose_hello(c),
         .password = c->found.password,
         .peer_is_loopback = c->peer_is_loopback,
@@ -95,6 +101,8 @@ static int start_session(Connection *c, usec_t now)
     limit_patience(c);
     c->options.chunking &= !c->shared->no_chunking;
     r = smtp_session_new(&c->options, now, &c->session);
+    if (!c->tls)
+        silence_begin(&c->silence, now);
     if (r >= 0 && c->tls)
         r = smtp_session_tls_started(c->session, tls_stream_info(c->tls), now);
     return r;
@@ -108,15 +116,19 @@ static void lose(Connection *c, const DeliveryOutcome *why)
     smtp_session_lost(c->session, why);
 }
 
-/* `what` is how the connection ended; the session adds what was under way. */
-static void lose_connection(Connection *c, int number, const char *what)
+/* `how` the connection ended; the session adds what was under way. */
+static void lose_connection(Connection *c, const Failure *how)
 {
     bool greeting = smtp_session_stage(c->session) == STAGE_GREETING;
     _cleanup_failure_ Failure f = {0};
     DeliveryOutcome why;
 
-    (void)failure_set(&f, -ECONNRESET, number, "%s (%s): %s%s", c->relay->host, c->address, what,
-        greeting ? "; perhaps it takes no connections from this address" : "");
+    (void)failure_set(&f, -ECONNRESET, how->number, "%s (%s): %s%s", c->relay->host, c->address,
+        failure_text(how),
+        greeting && how->reason == REASON_NONE
+            ? "; perhaps it takes no connections from this address"
+            : "");
+    f.reason = how->reason;
     why = fault_in_session(&f);
     lose(c, &why);
 }
@@ -148,10 +160,12 @@ static void end_of_input(Connection *c, ssize_t result, Failure *f)
 {
     const Failure *why = result == 0 || result == -EAGAIN ? &c->failure : f;
 
-    if (result == 0 && !c->write_failed)
-        lose_connection(c, ERROR_CONNECTION_DROPPED, "the server closed the connection");
-    else
-        lose_connection(c, why->number, failure_text(why));
+    if (result == 0 && !c->write_failed) {
+        (void)failure_set(
+            f, -ECONNRESET, ERROR_CONNECTION_DROPPED, "the server closed the connection");
+        why = f;
+    }
+    lose_connection(c, why);
 }
 
 /* 1 when something came in, 0 when not, or -ENOMEM. Where nothing can be written any more, what has
@@ -180,6 +194,7 @@ static int read_input(Connection *c, usec_t now)
         end_of_input(c, n, &f);
         return 1;
     }
+    silence_end(&c->silence);
     smtp_session_received(c->session, (size_t)n, now);
     /* After a short read the rest has not come yet: poll() will tell. */
     c->readable = c->tls ? tls_stream_pending(c->tls) : (size_t)n == READ_BYTES;
@@ -278,6 +293,46 @@ static void settle(Connection *c)
     forget_addresses(c);
 }
 
+/* Opportunistic TLS that fails is done without, as if it had not been offered, and for a while not
+ * tried again; but not where a password is to be said. True when it is to be done without from now
+ * on. */
+static bool give_up_tls(Connection *c, const DeliveryOutcome *why, usec_t now)
+{
+    if (why->stage != STAGE_TLS || c->own || c->clear || c->relay->tls != TLS_MODE_OPPORTUNISTIC ||
+        relay_logs_in(c->relay))
+        return false;
+    c->shared->clear_until = usec_add(now, CLEAR_TIME);
+    return true;
+}
+
+/* Some servers stumble over a session that they gave out themselves: whatever ended the connection
+ * before a reply is tried once more with a full handshake, before anybody hears of it. */
+static bool blames_session(Connection *c, const DeliveryOutcome *why)
+{
+    if (c->fresh || c->own || !c->tls || !tls_stream_offered(c->tls) || why->code > 0 ||
+        why->stage > STAGE_EHLO || why->cause == CAUSE_TIMEOUT)
+        return false;
+    c->fresh = true;
+    return true;
+}
+
+static void drop_session(Connection *c)
+{
+    smtp_session_free(c->session);
+    c->session = NULL;
+    silence_end(&c->silence);
+    c->readable = c->write_failed = c->lost = false;
+    c->read_wait = POLLIN;
+    c->write_wait = 0;
+}
+
+static void start_over(Connection *c, const char *how)
+{
+    transport_trace(c, "again, %s", how);
+    drop_session(c);
+    transport_start_over(c);
+}
+
 /* Whether no other address can do better. A login that was refused is not repeated: that locks
  * accounts. */
 static bool is_final(const Connection *c, const DeliveryOutcome *why)
@@ -286,35 +341,76 @@ static bool is_final(const Connection *c, const DeliveryOutcome *why)
            (why->stage == STAGE_AUTH && why->code >= 500);
 }
 
-static void drop_session(Connection *c)
-{
-    smtp_session_free(c->session);
-    c->session = NULL;
-    c->readable = c->write_failed = c->lost = false;
-    c->read_wait = POLLIN;
-    c->write_wait = 0;
-}
-
 /* The address in use, or all that were left, failed before READY. True when the connection goes on
  * with another; else `outcome` is its end. */
 static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
 {
     bool refused_login = why->stage == STAGE_AUTH && why->code >= 500;
+    bool without_tls;
 
+    if (blames_session(c, why)) {
+        start_over(c, "with a full handshake of TLS");
+        return true;
+    }
+    without_tls = give_up_tls(c, why, now);
     if (c->peer && !c->own && !refused_login)
         avoid_note(&c->shared->avoid, c->peer, now);
     if (c->dial && tries_note(&c->tries, c->peer ? c->address : "", why) < 0) {
         c->outcome = *why;
         return false;
     }
-    if (is_final(c, why)) {
+    if (is_final(c, why) && !without_tls) {
         c->outcome = tries_conclude(&c->tries, why, c->peer ? socket_dial_tried(c->dial) : "");
         return false;
     }
     transport_trace(c, "%s failed: %s", c->address, why->text);
+    if (is_final(c, why)) {
+        c->clear = true;
+        start_over(c, "without TLS");
+        return true;
+    }
     drop_session(c);
     transport_start_again(c, now);
     return true;
+}
+
+/* Nothing has come for a while, where the server has to speak first. */
+static void hear_silence(Connection *c, usec_t now)
+{
+    bool may_probe = c->peer && c->relay->port != MX_PORT;
+    _cleanup_failure_ Failure f = {0};
+    DeliveryOutcome why;
+
+    switch (silence_step(&c->silence, c->peer, may_probe, now)) {
+    case SILENCE_LASTS:
+        transport_trace(c, "no greeting from %s yet", c->address);
+        if (c->on_silence)
+            c->on_silence(c->silence_user, c);
+        break;
+    case SILENCE_IS_TLS:
+        (void)failure_set(&f, -EPROTO, ERROR_TLS_HANDSHAKE,
+            "%s (%s) sends no greeting, for it waits for TLS to begin: set tls = \"implicit\", or "
+            "the port that goes with STARTTLS, 587 as a rule",
+            c->relay->host, c->address);
+        why = (DeliveryOutcome){
+            .cause = CAUSE_PROTOCOL,
+            .stage = STAGE_GREETING,
+            .error = f.number,
+            .reason = REASON_TLS_FIRST,
+            .text = failure_text(&f),
+        };
+        lose(c, &why);
+        break;
+    case SILENCE_NOTHING: break;
+    }
+}
+
+/* A session that was resumed and comes to nothing is not resumed again. */
+static void judge_session(Connection *c, const DeliveryOutcome *end)
+{
+    if (c->tls && end->kind == DELIVERY_CUT_OFF && end->cause != CAUSE_OWN &&
+        end->stage != STAGE_IDLE)
+        tls_stream_distrust(c->tls);
 }
 
 /* As connection_step(), and 2 when there is no event but something to go on with. */
@@ -325,13 +421,17 @@ static int step_once(Connection *c, usec_t now, SmtpEvent *ret)
 
     if (r == -ENOTCONN)
         *ret = (SmtpEvent){.type = SMTP_EVENT_CLOSED, .outcome = &c->outcome};
-    else if (r > 0)
+    else if (r > 0) {
+        hear_silence(c, now);
         r = step_session(c, now, ret);
+    }
     if (r == 2)
         transport_start_tls(c);
     if (r != 1 && r != -ENOTCONN)
         return r;
     ends = ret->type == SMTP_EVENT_CLOSED;
+    if (ends)
+        judge_session(c, ret->outcome);
     if (ends && !c->ready) {
         if (try_next(c, ret->outcome, now))
             return 2;
@@ -374,7 +474,9 @@ usec_t connection_deadline(const Connection *c)
 {
     if (c->closed)
         return USEC_NEVER;
-    return transport_stage(c) != STAGE_NONE ? c->deadline : smtp_session_deadline(c->session);
+    if (transport_stage(c) != STAGE_NONE)
+        return c->deadline;
+    return MIN(smtp_session_deadline(c->session), silence_deadline(&c->silence));
 }
 
 void connection_ready(Connection *c, short events)
@@ -407,6 +509,12 @@ bool connection_has_more(const Connection *c)
 SmtpSession *connection_session(Connection *c)
 {
     return c->session;
+}
+
+void connection_on_silence(Connection *c, ConnectionSilence callback, void *user)
+{
+    c->on_silence = callback;
+    c->silence_user = user;
 }
 
 const char *connection_address(const Connection *c)

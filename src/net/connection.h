@@ -5,7 +5,8 @@
  * side. What fails later is the caller's to judge, and leads the next connection to another one
  * (doc/decisions/addresses-and-lookups.md).
  *
- * Two thin drivers use it: net/drive_poll.h and net/drive_event.h. Neither knows an SMTP word. */
+ * Two thin drivers use it: net/drive_poll.h, and delivery/drive_event.h over an sd-event loop.
+ * Neither knows an SMTP word. */
 #pragma once
 
 #include <poll.h>
@@ -14,7 +15,7 @@
 #include "base/failure.h"
 #include "base/worker.h"
 #include "net/tls.h"
-#include "settings/config.h"
+#include "settings/relay.h"
 #include "smtp/session.h"
 
 typedef struct Connection Connection;
@@ -24,8 +25,8 @@ typedef struct Connection Connection;
  * addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
-int connection_shared_new(Config *config, size_t relay_index, Worker *worker,
-    ConnectionShared **ret); /* keeps references to the Config and the Worker */
+int connection_shared_new(
+    RelayConfig *relay, Worker *worker, ConnectionShared **ret); /* keeps references to both */
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */
@@ -56,6 +57,11 @@ usec_t connection_deadline(const Connection *connection);   /* monotonic; USEC_N
 /* What poll() or epoll found at the descriptor: to be called before the step, which reads only
  * then. So a message costs one recv(), and no second one that finds nothing. */
 void connection_ready(Connection *connection, short events);
+
+/* To be told when a server has taken the connection and not greeted for a few seconds, for somebody
+ * who watches. It goes on waiting. */
+typedef void (*ConnectionSilence)(void *user, const Connection *connection);
+void connection_on_silence(Connection *connection, ConnectionSilence callback, void *user);
 
 /* For submitting transactions and content; NULL before the transport stands. Before READY another
  * may take its place with every step. */

@@ -8,7 +8,9 @@
 #include "base/errors.h"
 #include "base/hostname.h"
 #include "base/text.h"
-#include "settings/secret_source.h"
+#include "net/job_addresses.h"
+#include "net/job_name.h"
+#include "net/job_secrets.h"
 
 #define ADDRESSES_KEPT (30 * USEC_PER_SEC)
 #define FAILURE_KEPT (5 * USEC_PER_SEC)
@@ -29,81 +31,6 @@ struct Lookup {
     Failure failure;
 };
 
-/* ---- the jobs ---- */
-
-typedef struct AddressesTask {
-    Config *config; /* referenced: keeps the relay */
-    const RelayConfig *relay;
-    AddressList found;
-    int error;
-    Failure failure;
-} AddressesTask;
-
-typedef struct SecretsTask {
-    Config *config; /* referenced */
-    const RelayConfig *relay;
-    bool tls_key_password;
-    Secret *password, *tls_key;
-    int error;
-    Failure failure;
-} SecretsTask;
-
-static void run_addresses(void *argument)
-{
-    AddressesTask *task = argument;
-
-    task->error = resolve_relay(task->relay, &task->found, &task->failure);
-}
-
-static void drop_addresses(void *argument)
-{
-    AddressesTask *task = argument;
-
-    address_list_done(&task->found);
-    failure_done(&task->failure);
-    (void)config_unref(task->config);
-    free(task);
-}
-
-static void run_secrets(void *argument)
-{
-    SecretsTask *task = argument;
-
-    task->error = secret_source_fetch(&task->relay->password, &task->password, &task->failure);
-    if (task->error >= 0 && task->tls_key_password)
-        task->error =
-            secret_source_fetch(&task->relay->tls_key_password, &task->tls_key, &task->failure);
-}
-
-static void drop_secrets(void *argument)
-{
-    SecretsTask *task = argument;
-
-    (void)secret_unref(task->password);
-    (void)secret_unref(task->tls_key);
-    failure_done(&task->failure);
-    (void)config_unref(task->config);
-    free(task);
-}
-
-static void run_name(void *argument)
-{
-    (void)host_name_get(argument); /* without memory there is no name */
-}
-
-static void drop_name(void *argument)
-{
-    free(*(char **)argument);
-    free(argument);
-}
-
-/* A relay that hangs keeps two of them at most: one that was given up, and the one that follows. */
-static const JobKind kind_addresses = {
-    "name lookup", run_addresses, drop_addresses, .limit = 64, .limit_of_key = 2};
-static const JobKind kind_secrets = {
-    "secrets", run_secrets, drop_secrets, .limit = 64, .limit_of_key = 2};
-static const JobKind kind_name = {"host name", run_name, drop_name, .limit = 4};
-
 /* ---- starting them ---- */
 
 static bool wants_tls_key(const ConnectionShared *shared)
@@ -111,33 +38,14 @@ static bool wants_tls_key(const ConnectionShared *shared)
     return shared->relay->tls != TLS_MODE_NONE && !shared->tls;
 }
 
-static bool source_may_block(const SecretSource *source)
-{
-    return source->file || source->command || source->credential;
-}
-
 static bool are_fresh(Answer *addresses, usec_t now)
 {
-    const AddressesTask *task = answer_result(addresses, now);
+    const AddressesResult *result = job_addresses_result(addresses, now);
 
-    if (!task)
+    if (!result)
         return true; /* it comes */
-    return now < usec_add(answer_seen(addresses), task->error < 0 ? FAILURE_KEPT : ADDRESSES_KEPT);
-}
-
-static int start_addresses(ConnectionShared *shared)
-{
-    AddressesTask *task = calloc(1, sizeof(AddressesTask));
-    int r;
-
-    if (!task)
-        return -ENOMEM;
-    task->config = config_ref(shared->config);
-    task->relay = shared->relay;
-    r = answer_new(shared->worker, &kind_addresses, shared->relay->host, task, &shared->addresses);
-    if (r < 0)
-        drop_addresses(task);
-    return r;
+    return now <
+           usec_add(answer_seen(addresses), result->error < 0 ? FAILURE_KEPT : ADDRESSES_KEPT);
 }
 
 static int want_addresses(Lookup *lookup, usec_t now)
@@ -150,25 +58,9 @@ static int want_addresses(Lookup *lookup, usec_t now)
     if (shared->addresses && !are_fresh(shared->addresses, now))
         shared->addresses = answer_unref(shared->addresses);
     if (!shared->addresses)
-        r = start_addresses(shared);
+        r = job_addresses_start(shared->worker, shared->relay, &shared->addresses);
     if (r >= 0)
         lookup->addresses = answer_ref(shared->addresses);
-    return r;
-}
-
-static int start_secrets(ConnectionShared *shared)
-{
-    SecretsTask *task = calloc(1, sizeof(SecretsTask));
-    int r;
-
-    if (!task)
-        return -ENOMEM;
-    task->config = config_ref(shared->config);
-    task->relay = shared->relay;
-    task->tls_key_password = wants_tls_key(shared);
-    r = answer_new(shared->worker, &kind_secrets, shared->relay->name, task, &shared->secrets);
-    if (r < 0)
-        drop_secrets(task);
     return r;
 }
 
@@ -178,13 +70,13 @@ static int want_secrets(Lookup *lookup, usec_t now)
     ConnectionShared *shared = lookup->shared;
     int r = 0;
 
-    if (!source_may_block(&shared->relay->password) &&
-        !(wants_tls_key(shared) && source_may_block(&shared->relay->tls_key_password)))
+    if (!job_secrets_may_block(shared->relay, wants_tls_key(shared)))
         return 0;
-    if (shared->secrets && answer_result(shared->secrets, now))
+    if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
-        r = start_secrets(shared);
+        r = job_secrets_start(
+            shared->worker, shared->relay, wants_tls_key(shared), &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -193,7 +85,7 @@ static int want_secrets(Lookup *lookup, usec_t now)
 /* Takes over the name when it has come. */
 static void see_name(ConnectionShared *shared, usec_t now)
 {
-    char **name = shared->name ? answer_result(shared->name, now) : NULL;
+    char **name = shared->name ? job_name_result(shared->name, now) : NULL;
 
     if (!name)
         return;
@@ -206,12 +98,9 @@ static void see_name(ConnectionShared *shared, usec_t now)
 /* Without the job there is no name, and the address will do. */
 static void start_name(ConnectionShared *shared, usec_t now)
 {
-    char **task = calloc(1, sizeof(char *));
-
     shared->name_again = usec_add(now, NAME_PAUSE);
     shared->name_until = usec_add(now, NAME_PATIENCE);
-    if (task && answer_new(shared->worker, &kind_name, NULL, task, &shared->name) < 0)
-        free(task);
+    (void)job_name_start(shared->worker, &shared->name);
 }
 
 static void want_name(Lookup *lookup, usec_t now)
@@ -238,16 +127,16 @@ static int refuse(Lookup *lookup, int error)
     lookup->error = failure_set_errno(&lookup->failure, error,
         "cannot look up %s: no %s can be had; raise the limit of %s", lookup->shared->relay->host,
         error == -EAGAIN ? "thread" : "descriptor", error == -EAGAIN ? "tasks" : "open files");
+    lookup->failure.reason = REASON_NO_RESOURCES;
     return 0;
 }
 
 /* How long addresses and secrets may take; 0: for ever. */
 static usec_t time_limit(const RelayConfig *relay)
 {
-    bool runs_command = relay->password.command || relay->tls_key_password.command;
-
-    return runs_command && relay->timeout > 0 ? MAX(relay->timeout, COMMAND_TIMEOUT)
-                                              : relay->timeout;
+    return job_secrets_run_command(relay) && relay->timeout > 0
+               ? MAX(relay->timeout, COMMAND_TIMEOUT)
+               : relay->timeout;
 }
 
 int lookup_new(ConnectionShared *shared, usec_t now, Lookup **ret)
@@ -301,6 +190,7 @@ static void time_out(const Lookup *lookup, LookupResult *ret)
                            : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
                              "and its name servers",
         relay->host, time ?: "allowed");
+    ret->failure.reason = ret->secret_failed ? REASON_SECRET_TIMEOUT : REASON_NAME_SERVER_SILENT;
 }
 
 /* 1 when the answer is there, or none is wanted; 0 to wait; 2 when the result is a failure. */
@@ -315,6 +205,7 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
         ret->own = true;
         ret->error = failure_set_errno(
             &ret->failure, r, "cannot wait for the lookup of %s", lookup->shared->relay->host);
+        ret->failure.reason = REASON_NO_RESOURCES;
         return 2;
     }
     if (now < lookup->deadline)
@@ -326,36 +217,39 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
 static void copy_failure(const Failure *failure, int error, LookupResult *ret)
 {
     ret->error = failure_set(&ret->failure, error, failure->number, "%s", failure_text(failure));
+    ret->failure.reason = failure->reason;
 }
 
 static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
 {
-    const AddressesTask *task = lookup->addresses ? answer_result(lookup->addresses, now) : NULL;
+    const AddressesResult *result =
+        lookup->addresses ? job_addresses_result(lookup->addresses, now) : NULL;
 
-    if (!task)
+    if (!result)
         ret->error = resolve_relay(lookup->shared->relay, &ret->found, &ret->failure);
-    else if (task->error < 0)
-        copy_failure(&task->failure, task->error, ret);
+    else if (result->error < 0)
+        copy_failure(&result->failure, result->error, ret);
     else
-        ret->error = address_list_copy(&task->found, &ret->found);
+        ret->error = address_list_copy(&result->found, &ret->found);
+    ret->own = ret->failure.reason == REASON_HOST_MALFORMED;
 }
 
 static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 {
-    SecretsTask here = {
-        .relay = lookup->shared->relay, .tls_key_password = wants_tls_key(lookup->shared)};
-    const SecretsTask *task = lookup->secrets ? answer_result(lookup->secrets, now) : &here;
+    SecretsResult here = {0};
+    const SecretsResult *result =
+        lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
 
-    if (task == &here)
-        run_secrets(&here);
-    ret->password = secret_ref(task->password);
-    ret->tls_key_password = secret_ref(task->tls_key);
-    ret->own = ret->secret_failed = task->error < 0;
-    if (task->error < 0)
-        copy_failure(&task->failure, task->error, ret);
-    (void)secret_unref(here.password);
-    (void)secret_unref(here.tls_key);
-    failure_done(&here.failure);
+    if (result == &here)
+        secrets_fetch(lookup->shared->relay, wants_tls_key(lookup->shared), &here);
+    ret->password = secret_ref(result->password);
+    ret->tls_key_password = secret_ref(result->tls_key);
+    ret->own = ret->secret_failed = result->error < 0;
+    if (result->error < 0)
+        copy_failure(&result->failure, result->error, ret);
+    if (result->error < 0 && ret->failure.reason == REASON_NONE)
+        ret->failure.reason = REASON_SECRET;
+    secrets_done(&here);
 }
 
 /* 1 when the name is there or not to be waited for any longer. */

@@ -31,14 +31,14 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .chunking = relay->chunking,
         .send_rset = relay->send_rset,
         .bare_dots = !relay->quote_local_part,
-        .tls = tls_of(relay->tls),
+        .tls = source->without_tls ? SMTP_TLS_NONE : tls_of(relay->tls),
         .auth =
             {
                 .mechanism = relay->auth,
                 .user = relay->user,
                 .secret = source->password,
                 .authorization_identity = relay->authorization_identity,
-                .host = relay->host,
+                .host = source->host,
                 .port = relay->port,
                 .clear_allowed = is_clear_allowed(source),
             },

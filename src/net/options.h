@@ -1,12 +1,14 @@
 /* From a relay's settings to a session's options. */
 #pragma once
 
-#include "settings/config.h"
+#include "settings/relay.h"
 #include "smtp/session.h"
 
 typedef struct OptionsSource {
     const RelayConfig *relay;
+    const char *host; /* in ASCII */
     const char *hello;
+    bool without_tls;       /* whatever `tls` says: it has failed */
     const Secret *password; /* or NULL */
     bool peer_is_loopback;
     SmtpTrace trace; /* or NULL */

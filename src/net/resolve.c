@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "net/idn.h"
 
 static bool is_numeric(const char *host)
 {
@@ -57,24 +58,28 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
     case EAI_NONAME:
     case EAI_NODATA:
     case EAI_ADDRFAMILY:
-        return failure_set(f, -ENOENT, number,
-            "there is no host %s%s: check the spelling of the setting %s, the setting ip_version, "
-            "and with \"getent ahosts %s\" that this machine can look names up",
-            host, limits[version], setting, host);
+        return failure_reason(f, REASON_HOST_UNKNOWN,
+            failure_set(f, -ENOENT, number,
+                "there is no host %s%s: check the spelling of the setting %s, the setting "
+                "ip_version, and with \"getent ahosts %s\" that this machine can look names up",
+                host, limits[version], setting, host));
     case EAI_AGAIN:
-        return failure_set(f, -EAGAIN, number,
-            "cannot look up %s: no name server gave an answer; check /etc/resolv.conf and the "
-            "network",
-            host);
+        return failure_reason(f, REASON_NAME_SERVER_SILENT,
+            failure_set(f, -EAGAIN, number,
+                "cannot look up %s: no name server gave an answer; check /etc/resolv.conf and the "
+                "network",
+                host));
     case EAI_FAIL:
-        return failure_set(f, -EIO, number,
-            "cannot look up %s: the name server failed or refused; check /etc/resolv.conf and that "
-            "server",
-            host);
+        return failure_reason(f, REASON_NAME_SERVER_FAILED,
+            failure_set(f, -EIO, number,
+                "cannot look up %s: the name server failed or refused; check /etc/resolv.conf and "
+                "that server",
+                host));
     default:
-        return failure_set(f, -EIO, number,
-            "cannot look up %s: %s; check /etc/nsswitch.conf and /etc/resolv.conf", host,
-            code == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(code));
+        return failure_reason(f, REASON_NAME_SERVER_FAILED,
+            failure_set(f, -EIO, number,
+                "cannot look up %s: %s; check /etc/nsswitch.conf and /etc/resolv.conf", host,
+                code == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(code)));
     }
 }
 
@@ -85,16 +90,24 @@ static int resolve(const char *setting, const char *host, uint16_t port, IpVersi
         [IP_VERSION_4] = AF_INET, [IP_VERSION_6] = AF_INET6, [IP_VERSION_ANY] = AF_UNSPEC};
     struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list;
+    _cleanup_free_
+    char *name = NULL;
     char service[8];
-    int code;
+    int code = domain_to_ascii(host, &name);
 
+    if (code == -EINVAL)
+        return failure_reason(f, REASON_HOST_MALFORMED,
+            failure_set(f, code, ERROR_CONFIGURATION,
+                "%s: \"%s\" cannot be the name of a host: correct the setting", setting, host));
+    if (code < 0)
+        return code;
     /* An address says its own family. */
-    if (is_numeric(host))
+    if (is_numeric(name))
         hints.ai_flags |= AI_NUMERICHOST;
     else
         hints.ai_family = families[version];
     snprintf(service, sizeof(service), "%u", port);
-    code = getaddrinfo(host, service, &hints, &list);
+    code = getaddrinfo(name, service, &hints, &list);
     if (code != 0)
         return explain(code, setting, host, version, f);
     *ret = calloc(RESOLVE_ADDRESSES_MAX, sizeof(struct sockaddr_storage));

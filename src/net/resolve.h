@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/failure.h"
-#include "settings/config.h"
+#include "settings/relay.h"
 
 #define RESOLVE_ADDRESSES_MAX 16
 

@@ -2,20 +2,38 @@
 #include "net/shared.h"
 
 #include <errno.h>
+#include <string.h>
 
-int connection_shared_new(
-    Config *config, size_t relay_index, Worker *worker, ConnectionShared **ret)
+#include "net/idn.h"
+
+/* What cannot be a name stays as it is, and is found out by whoever uses it. 0 or -ENOMEM. */
+static int to_ascii(const char *name, char **ret)
+{
+    int r = domain_to_ascii(name, ret);
+
+    if (r == -EINVAL)
+        *ret = strdup(name);
+    return *ret ? 0 : -ENOMEM;
+}
+
+int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared **ret)
 {
     ConnectionShared *shared = calloc(1, sizeof(ConnectionShared));
+    int r;
 
     if (!shared)
         return -ENOMEM;
     shared->references = 1;
-    shared->config = config_ref(config);
+    shared->relay = relay_config_ref(relay);
     shared->worker = worker_ref(worker);
-    shared->relay = &config->relays[relay_index];
-    *ret = shared;
-    return 0;
+    r = to_ascii(relay->host, &shared->host);
+    if (r >= 0 && relay->hello)
+        r = to_ascii(relay->hello, &shared->hello);
+    if (r < 0)
+        (void)connection_shared_unref(shared);
+    else
+        *ret = shared;
+    return r;
 }
 
 ConnectionShared *connection_shared_ref(ConnectionShared *shared)
@@ -32,9 +50,11 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
     (void)tls_context_unref(shared->tls);
-    (void)config_unref(shared->config);
+    (void)relay_config_unref(shared->relay);
     (void)worker_unref(shared->worker);
     free(shared->host_name);
+    free(shared->host);
+    free(shared->hello);
     free(shared);
     return NULL;
 }

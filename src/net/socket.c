@@ -259,13 +259,31 @@ static const char *advice(int error)
     }
 }
 
+static FaultReason reason_of(int error)
+{
+    switch (error) {
+    case -ECONNREFUSED: return REASON_CONNECT_REFUSED;
+    case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
+    case -ENETUNREACH:
+    case -EHOSTUNREACH:
+    case -EACCES:
+    case -EPERM: return REASON_CONNECT_UNREACHABLE;
+    case -EADDRNOTAVAIL:
+    case -EADDRINUSE:
+    case -EAFNOSUPPORT: return REASON_LOCAL_ADDRESS;
+    default: return is_exhaustion(error) ? REASON_NO_RESOURCES : REASON_NONE;
+    }
+}
+
 static int give_up(const SocketDial *dial, Failure *f)
 {
     /* Memory that sockets lack is not the caller's. */
-    return failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
+    int r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
         error_from_errno(dial->error), "cannot connect to %s port %u (%s); %s",
         dial->options.relay->host, dial->options.relay->port, socket_dial_tried(dial),
         advice(dial->error));
+
+    return failure_reason(f, reason_of(dial->error), r);
 }
 
 /* ---- attempts ---- */

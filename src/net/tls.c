@@ -1,5 +1,5 @@
-/* TLS streams. Must never block, never raise SIGPIPE, and never let a certificate pass that the
- * relay's settings do not allow. */
+/* TLS streams. Must never block, never raise SIGPIPE, and never resume a session whose certificate
+ * was not accepted. */
 #include "net/tls.h"
 
 #include <arpa/inet.h>
@@ -18,15 +18,20 @@
 #define EXPORTER_BYTES 32
 #define FINISHED_BYTES_MAX 64
 #define DESCRIPTION_MAX 96
+#define CHAIN_MAX USEC_PER_DAY /* of resumptions without a look at a certificate */
 
 struct TlsStream {
     TlsContext *context;
     SSL *ssl;
     short wants;
-    bool broken;       /* the session must not be resumed */
-    bool dead;         /* after a fatal error OpenSSL must not be asked for anything more */
-    bool unwritable;   /* the same of writing; what has come may still be read */
-    Failure untrusted; /* why the certificate was not accepted */
+    bool broken;        /* the session must not be resumed */
+    bool dead;          /* after a fatal error OpenSSL must not be asked for anything more */
+    bool unwritable;    /* the same of writing; what has come may still be read */
+    bool offered;       /* a session, to be resumed */
+    bool accepted;      /* the certificate */
+    usec_t judged;      /* when a certificate was looked at */
+    usec_t chain;       /* the same of the session that was offered to be resumed */
+    SSL_SESSION *early; /* one to keep when the certificate is accepted, or NULL */
     SmtpTlsInfo info;
     char description[DESCRIPTION_MAX];
     unsigned char exporter[EXPORTER_BYTES];
@@ -35,29 +40,35 @@ struct TlsStream {
 
 /* ---- what OpenSSL calls ---- */
 
-static int on_verify(int good, X509_STORE_CTX *store)
+/* tls_stream_judge() does it, behind the handshake. */
+static int leave_to_judge(X509_STORE_CTX *store, void *user)
 {
-    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    TlsStream *stream = SSL_get_app_data(ssl);
+    (void)user;
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
+}
 
-    if (good)
-        return 1;
-    if (certificate_pin_matches(&stream->context->pin, X509_STORE_CTX_get0_cert(store))) {
-        X509_STORE_CTX_set_error(store, X509_V_OK);
-        return 1;
-    }
-    certificate_explain(store, stream->context->host, &stream->untrusted);
-    return 0;
+/* Takes the reference. */
+static void keep_session(TlsContext *context, SSL_SESSION *session, usec_t judged)
+{
+    SSL_SESSION_free(context->session);
+    context->session = session;
+    context->session_judged = judged;
 }
 
 /* In TLS 1.3 tickets come after the handshake, several and at any time: the newest is the one that
- * lasts longest. Returning 1 keeps the reference. */
+ * lasts longest. Before, they come within it, when the certificate has not been judged. Returning 1
+ * keeps the reference. */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
     TlsStream *stream = SSL_get_app_data(ssl);
 
-    SSL_SESSION_free(stream->context->session);
-    stream->context->session = session;
+    if (stream->accepted && !stream->broken) {
+        keep_session(stream->context, session, stream->judged);
+        return 1;
+    }
+    SSL_SESSION_free(stream->early);
+    stream->early = session;
     return 1;
 }
 
@@ -72,14 +83,15 @@ static void on_key(const SSL *ssl, const char *line)
         (void)file_write_all(stream->context->key_log_fd, text, (size_t)n);
 }
 
-void tls_stream_prepare(TlsContext *context, bool verify)
+void tls_stream_prepare(TlsContext *context)
 {
     SSL_CTX *ssl = context->ssl;
 
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ssl, 1); /* one recv() a record, not one for its header too */
-    SSL_CTX_set_verify(ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, verify ? on_verify : NULL);
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_cert_verify_callback(ssl, leave_to_judge, NULL);
     if (context->key_log_fd >= 0)
         SSL_CTX_set_keylog_callback(ssl, on_key);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
@@ -93,20 +105,46 @@ void tls_stream_prepare(TlsContext *context, bool verify)
 /* ---- a stream ---- */
 
 /* Server Name Indication takes names only, without the root's dot (RFC 6066, 3). */
-static bool set_server_name(SSL *ssl, const char *host)
+static bool set_server_name(SSL *ssl, const char *name)
 {
     unsigned char address[sizeof(struct in6_addr)];
     _cleanup_free_
-    char *name = NULL;
-    size_t n = strlen(host);
+    char *bare = NULL;
+    size_t n = strlen(name);
 
-    if (inet_pton(AF_INET, host, address) == 1 || strchr(host, ':'))
+    if (inet_pton(AF_INET, name, address) == 1 || strchr(name, ':'))
         return true;
-    name = strndup(host, n > 0 && host[n - 1] == '.' ? n - 1 : n);
-    return name && SSL_set_tlsext_host_name(ssl, name) == 1;
+    bare = strndup(name, n > 0 && name[n - 1] == '.' ? n - 1 : n);
+    return bare && SSL_set_tlsext_host_name(ssl, bare) == 1;
 }
 
-int tls_stream_new(TlsContext *context, int fd, TlsStream **ret, Failure *f)
+/* A resumed session shows no certificate (RFC 8446, 2.2), and each leads to the next: so that
+ * certificates are looked at again now and then, a chain of them ends after a while, and when the
+ * certificate does that it began with. */
+static bool may_resume(const TlsContext *context, usec_t now)
+{
+    X509 *certificate = context->session ? SSL_SESSION_get0_peer(context->session) : NULL;
+
+    return certificate && now < usec_add(context->session_judged, CHAIN_MAX) &&
+           X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
+}
+
+/* 1, or 0 when OpenSSL cannot. */
+static int use_session(TlsStream *stream, usec_t now)
+{
+    TlsContext *context = stream->context;
+
+    stream->judged = now;
+    if (!may_resume(context, now)) {
+        keep_session(context, NULL, 0);
+        return 1;
+    }
+    stream->chain = context->session_judged;
+    stream->offered = true;
+    return SSL_set_session(stream->ssl, context->session);
+}
+
+int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Failure *f)
 {
     _cleanup_(tls_stream_free_p) TlsStream *stream = calloc(1, sizeof(TlsStream));
     char reason[TLS_ERROR_MAX];
@@ -122,26 +160,22 @@ int tls_stream_new(TlsContext *context, int fd, TlsStream **ret, Failure *f)
         return -ENOMEM;
     SSL_set_bio(stream->ssl, bio, bio);
     SSL_set_app_data(stream->ssl, stream);
-    if (!set_server_name(stream->ssl, context->host) ||
-        (context->session && SSL_set_session(stream->ssl, context->session) != 1))
-        return failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
-            context->host, tls_error_reason(reason));
+    if (!set_server_name(stream->ssl, context->name) || use_session(stream, now) != 1)
+        return failure_reason(f, REASON_TLS_LIBRARY,
+            failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
+                context->host, tls_error_reason(reason)));
     SSL_set_connect_state(stream->ssl);
     *ret = TAKE_PTR(stream);
     return 0;
 }
 
 /* OpenSSL would not let the session be resumed when a connection just ends. */
-static void keep_session(TlsStream *stream)
+static void end_session(TlsStream *stream)
 {
-    TlsContext *context = stream->context;
-
-    if (!stream->broken) {
+    if (stream->broken)
+        keep_session(stream->context, NULL, 0);
+    else
         SSL_set_shutdown(stream->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        return;
-    }
-    SSL_SESSION_free(context->session);
-    context->session = NULL;
 }
 
 void tls_stream_free(TlsStream *stream)
@@ -149,18 +183,19 @@ void tls_stream_free(TlsStream *stream)
     if (!stream)
         return;
     if (stream->ssl)
-        keep_session(stream);
+        end_session(stream);
     SSL_free(stream->ssl);
+    SSL_SESSION_free(stream->early);
     (void)tls_context_unref(stream->context);
-    failure_done(&stream->untrusted);
     OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
     free(stream);
 }
 
 static int closed(const TlsStream *stream, const char *when, Failure *f)
 {
-    return failure_set(f, -ECONNRESET, ERROR_CONNECTION_DROPPED, "%s closed the connection %s",
-        stream->context->host, when);
+    return failure_reason(f, REASON_TLS_CLOSED,
+        failure_set(f, -ECONNRESET, ERROR_CONNECTION_DROPPED, "%s closed the connection %s",
+            stream->context->host, when));
 }
 
 /* What an operation that got nowhere means: -EAGAIN, 0 at the end of data, or a failure. */
@@ -231,10 +266,38 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     if (r == -EAGAIN)
         return r;
     stream->broken = true;
-    if (stream->untrusted.number != 0)
-        return failure_set(
-            f, -EACCES, stream->untrusted.number, "%s", failure_text(&stream->untrusted));
-    return r == 0 ? closed(stream, "during the TLS handshake", f) : r;
+    return r == 0 ? closed(stream,
+                        "during the TLS handshake: its log may say what it wants, such as another "
+                        "port, or a client certificate",
+                        f)
+                  : r;
+}
+
+int tls_stream_judge(TlsStream *stream, Failure *f)
+{
+    TlsContext *context = stream->context;
+    int r = 0;
+
+    if (SSL_session_reused(stream->ssl))
+        stream->judged = stream->chain;
+    else if (context->verify)
+        r = trust_judge(&context->trust, SSL_get0_peer_certificate(stream->ssl),
+            SSL_get_peer_cert_chain(stream->ssl), f);
+    stream->accepted = r >= 0;
+    stream->broken |= r < 0;
+    if (r >= 0 && stream->early)
+        keep_session(context, TAKE_PTR(stream->early), stream->judged);
+    return r < 0 ? r : 1;
+}
+
+bool tls_stream_offered(const TlsStream *stream)
+{
+    return stream->offered;
+}
+
+void tls_stream_distrust(TlsStream *stream)
+{
+    stream->broken |= SSL_session_reused(stream->ssl) == 1;
 }
 
 ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f)

@@ -1,8 +1,8 @@
 /* TLS over OpenSSL: one TlsContext a relay (certificates, policy, cached session), one TlsStream a
  * connection.
  *
- * The certificate's chain and name (RFC 6125; the relay's host, or its IP address) are verified
- * unless the relay says otherwise. */
+ * The certificate is judged in a step of its own, behind the handshake: nothing may be read or
+ * written before. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
-#include "settings/config.h"
+#include "settings/relay.h"
 #include "smtp/auth.h"
 
 typedef struct TlsContext TlsContext;
@@ -24,18 +24,29 @@ int tls_context_new(
 TlsContext *tls_context_ref(TlsContext *context);
 TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
 
-/* `fd` is borrowed. */
-int tls_stream_new(TlsContext *context, int fd, TlsStream **ret, Failure *f);
+/* `fd` is borrowed; `now` is monotonic. */
+int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Failure *f);
 void tls_stream_free(TlsStream *stream);
 
 /* After a fatal error nothing is written, nor read where TLS itself failed: OpenSSL's state is then
  * not to be relied on. Each returns a byte count (handshake: 1 when done), -EAGAIN when
  * tls_stream_wants() must be waited for, 0 at the peer's end of data (read), or another negative
- * errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like for the certificate,
- * ERROR_TLS_HANDSHAKE, ERROR_CONNECTION_DROPPED. */
+ * errno with a Failure: ERROR_TLS_HANDSHAKE, ERROR_CONNECTION_DROPPED. */
 ssize_t tls_stream_handshake(TlsStream *stream, Failure *f);
 ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f);
 ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f);
+
+/* Whether the server may be spoken to: chain and name of its certificate (net/trust.h), unless the
+ * settings say otherwise; one that was judged before, for a session that was resumed. 1, or a
+ * negative errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like. */
+int tls_stream_judge(TlsStream *stream, Failure *f);
+
+/* The connection came to nothing: when its session had been resumed, that is not done again, for
+ * the reason may be in it. */
+void tls_stream_distrust(TlsStream *stream);
+
+/* Whether a former session was offered to be resumed. */
+bool tls_stream_offered(const TlsStream *stream);
 
 /* POLLIN or POLLOUT: what the last -EAGAIN waits for. */
 short tls_stream_wants(const TlsStream *stream);

@@ -2,14 +2,13 @@
  * brings OpenSSL's memory with it. */
 #include "net/tls_context.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "net/idn.h"
 #include "net/tls_error.h"
 #include "net/tls_settings.h"
 
@@ -20,45 +19,60 @@ static int open_key_log(TlsContext *context, const RelayConfig *relay, Failure *
     context->key_log_fd =
         open(relay->tls_key_log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (context->key_log_fd < 0)
-        return failure_set_errno(
-            f, -errno, "tls_key_log_file: cannot open %s", relay->tls_key_log_file);
+        return failure_reason(f, REASON_TLS_KEY_LOG,
+            failure_set_errno(
+                f, -errno, "tls_key_log_file: cannot open %s", relay->tls_key_log_file));
     return 0;
 }
 
-/* The name that the certificate must have (RFC 6125), or the address. */
-static int expect_host(TlsContext *context)
+/* Whether the certificate counts. With opportunistic TLS encryption is all that is asked for, as
+ * the mail would go in clear otherwise; but a password is for the relay alone. */
+static bool must_verify(const RelayConfig *relay)
 {
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context->ssl);
-    size_t n = strlen(context->host);
-    unsigned char address[sizeof(struct in6_addr)];
+    return relay->tls_verify && (relay->tls != TLS_MODE_OPPORTUNISTIC || relay_logs_in(relay));
+}
 
-    if (inet_pton(AF_INET, context->host, address) == 1 ||
-        inet_pton(AF_INET6, context->host, address) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(param, context->host) == 1 ? 0 : -ENOMEM;
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (n > 0 && context->host[n - 1] == '.') /* the root's dot is in no certificate */
-        n--;
-    return X509_VERIFY_PARAM_set1_host(param, context->host, n) == 1 ? 0 : -ENOMEM;
+/* Who is to be found at the other end. */
+static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
+{
+    const char *name = relay->tls_name ?: relay->host;
+    int r = domain_to_ascii(name, &context->name);
+
+    if (r >= 0 && strchr(context->name, ':'))
+        context->name[strcspn(context->name, "%")] = '\0'; /* a scope is this host's affair */
+    if (r == -EINVAL)
+        return failure_reason(f, REASON_HOST_MALFORMED,
+            failure_set(f, r, ERROR_CONFIGURATION,
+                "%s: \"%s\" cannot be the name of a host: correct the setting",
+                relay->tls_name ? "tls_name" : "host", name));
+    context->host = strdup(relay->host);
+    return r >= 0 && context->host ? 0 : -ENOMEM;
 }
 
 static int apply(
     TlsContext *context, const RelayConfig *relay, const Secret *key_password, Failure *f)
 {
-    int r = tls_settings_protocols(context->ssl, relay, f);
+    int r = set_names(context, relay, f);
 
+    if (r >= 0)
+        r = tls_settings_protocols(context->ssl, relay, f);
     if (r >= 0)
         r = tls_settings_ciphers(context->ssl, relay, f);
     if (r >= 0)
         r = tls_settings_client_certificate(context->ssl, relay, key_password, f);
-    if (r >= 0 && relay->tls_verify)
+    if (r >= 0 && context->verify)
         r = tls_settings_authorities(context->ssl, relay, f);
-    if (r >= 0 && relay->tls_verify)
-        r = expect_host(context);
     if (r >= 0 && relay->tls_accept_certificate)
-        r = certificate_pin_load(relay->tls_accept_certificate, &context->pin, f);
+        r = certificate_pin_load(relay->tls_accept_certificate, &context->trust.pin, f);
     if (r >= 0)
         r = open_key_log(context, relay, f);
-    return r;
+    if (r < 0)
+        return r;
+    context->trust.store = SSL_CTX_get_cert_store(context->ssl);
+    context->trust.level = SSL_CTX_get_security_level(context->ssl);
+    context->trust.host = context->host;
+    context->trust.name = context->name;
+    return 0;
 }
 
 int tls_context_new(
@@ -73,21 +87,22 @@ int tls_context_new(
     context->references = 1;
     context->key_log_fd = -1;
     context->reuse_session = relay->tls_reuse_session;
-    context->host = strdup(relay->host);
+    context->verify = must_verify(relay);
     ERR_clear_error();
     context->ssl = SSL_CTX_new(TLS_client_method());
     context->bio = tls_bio_method_new();
     if (!context->ssl)
-        r = failure_set(f, -EIO, ERROR_TLS_LIBRARY,
-            "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
-            tls_error_reason(reason));
+        r = failure_reason(f, REASON_TLS_LIBRARY,
+            failure_set(f, -EIO, ERROR_TLS_LIBRARY,
+                "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
+                tls_error_reason(reason)));
     else
-        r = context->host && context->bio ? apply(context, relay, key_password, f) : -ENOMEM;
+        r = context->bio ? apply(context, relay, key_password, f) : -ENOMEM;
     if (r < 0) {
         (void)tls_context_unref(context);
         return r;
     }
-    tls_stream_prepare(context, relay->tls_verify);
+    tls_stream_prepare(context);
     *ret = context;
     return 0;
 }
@@ -107,6 +122,7 @@ TlsContext *tls_context_unref(TlsContext *context)
     BIO_meth_free(context->bio);
     close_p(&context->key_log_fd);
     free(context->host);
+    free(context->name);
     free(context);
     return NULL;
 }

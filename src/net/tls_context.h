@@ -3,20 +3,23 @@
 
 #include <openssl/ssl.h>
 
-#include "net/certificate.h"
 #include "net/tls.h"
 #include "net/tls_bio.h"
+#include "net/trust.h"
 
 struct TlsContext {
     unsigned references;
     char *host; /* as in the setting */
+    char *name; /* of the server, for SNI and its certificate, in ASCII */
     SSL_CTX *ssl;
     BIO_METHOD *bio;
-    CertificatePin pin;
+    bool verify;
+    Trust trust;
     bool reuse_session;
-    SSL_SESSION *session; /* the newest one, or NULL */
-    int key_log_fd;       /* -1: none */
+    SSL_SESSION *session;  /* the newest one, or NULL */
+    usec_t session_judged; /* when the certificate that it goes back to was looked at */
+    int key_log_fd;        /* -1: none */
 };
 
-/* Sets what streams rely on: modes, verification, and what OpenSSL calls back. */
-void tls_stream_prepare(TlsContext *context, bool verify);
+/* Sets what streams rely on: modes, and what OpenSSL calls back. */
+void tls_stream_prepare(TlsContext *context);

@@ -13,6 +13,7 @@
 typedef struct ReasonRow {
     int reason;
     int number;
+    FaultReason why;
     const char *advice;
 } ReasonRow;
 
@@ -27,33 +28,41 @@ typedef struct ReasonRow {
 #define BAD_CLIENT_CERTIFICATE \
     "the server did not accept the client certificate: check tls_certificate and tls_key"
 #define WEAK                                                                                      \
-    "the server's keys are too weak for the system's policy: they must be renewed there, or the " \
+    "the server's keys or signatures are too weak for the system's policy: they must be renewed " \
+    "there, or the "                                                                              \
     "policy lowered with @SECLEVEL=1 in tls_ciphers"
 
 static const ReasonRow *reason_row(int reason)
 {
     static const ReasonRow rows[] = {
         /* clang-format off */
-        {SSL_R_WRONG_VERSION_NUMBER, ERROR_TLS_HANDSHAKE, NOT_TLS},
-        {SSL_R_PACKET_LENGTH_TOO_LONG, ERROR_TLS_HANDSHAKE, NOT_TLS},
-        {SSL_R_UNSUPPORTED_PROTOCOL, ERROR_TLS_HANDSHAKE, NO_COMMON_PROTOCOL},
-        {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, ERROR_TLS_HANDSHAKE, NO_COMMON_PROTOCOL},
-        {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, ERROR_TLS_HANDSHAKE, NOTHING_COMMON},
-        {SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, ERROR_TLS_HANDSHAKE, NOTHING_COMMON},
-        {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, ERROR_CLIENT_CERTIFICATE, "the server wants a client certificate: set tls_certificate and tls_key"},
-        {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_TLSV1_ALERT_UNKNOWN_CA, ERROR_CLIENT_CERTIFICATE, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_TLSV1_UNRECOGNIZED_NAME, ERROR_TLS_HANDSHAKE, "the server has no certificate for this name: check the setting host"},
-        {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, WEAK},
-        {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, WEAK},
-        {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ERROR_TLS_DECRYPT, "something on the way changed the data: try again, then look for a middlebox"},
+        {SSL_R_WRONG_VERSION_NUMBER, ERROR_TLS_HANDSHAKE, REASON_TLS_NOT_SPOKEN, NOT_TLS},
+        {SSL_R_PACKET_LENGTH_TOO_LONG, ERROR_TLS_HANDSHAKE, REASON_TLS_NOT_SPOKEN, NOT_TLS},
+        {SSL_R_UNSUPPORTED_PROTOCOL, ERROR_TLS_HANDSHAKE, REASON_TLS_NO_COMMON_VERSION, NO_COMMON_PROTOCOL},
+        {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, ERROR_TLS_HANDSHAKE, REASON_TLS_NO_COMMON_VERSION, NO_COMMON_PROTOCOL},
+        {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, ERROR_TLS_HANDSHAKE, REASON_TLS_NOTHING_IN_COMMON, NOTHING_COMMON},
+        {SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, ERROR_TLS_HANDSHAKE, REASON_TLS_NOTHING_IN_COMMON, NOTHING_COMMON},
+        {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_WANTED, "the server wants a client certificate: set tls_certificate and tls_key"},
+        {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_TLSV1_ALERT_UNKNOWN_CA, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_TLSV1_UNRECOGNIZED_NAME, ERROR_TLS_HANDSHAKE, REASON_TLS_NAME_UNKNOWN, "the server has no certificate for this name: check the settings host and tls_name"},
+        {SSL_R_TLSV1_ALERT_ACCESS_DENIED, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
+        {SSL_R_NO_PROTOCOLS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_PROTOCOLS, "tls_protocols and tls_ciphers leave no protocol that can be used: correct them"},
+        {SSL_R_NO_CIPHERS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_CIPHERS, "tls_ciphers and tls_protocols leave no cipher that can be used: correct them"},
+        {SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, "the server's TLS is too old to be secure (it lacks RFC 5746): its owner must update it"},
+        {SSL_R_LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_WRONG_SIGNATURE_TYPE, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ERROR_TLS_DECRYPT, REASON_TLS_DAMAGED, "something on the way changed the data: try again, then look for a middlebox"},
         /* clang-format on */
     };
-    static const ReasonRow other = {0, ERROR_TLS_HANDSHAKE, "look into the server's log too"};
+    static const ReasonRow other = {
+        0, ERROR_TLS_HANDSHAKE, REASON_TLS_OTHER, "look into the server's log too"};
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
         if (rows[i].reason == reason)
@@ -102,6 +111,7 @@ int tls_error_explain(const char *host, Failure *f)
         return 0;
     if (no_memory)
         return -ENOMEM;
-    return failure_set(
-        f, -EPROTO, row->number, "TLS with %s failed (%s): %s", host, reason, row->advice);
+    return failure_reason(f, row->why,
+        failure_set(
+            f, -EPROTO, row->number, "TLS with %s failed (%s): %s", host, reason, row->advice));
 }

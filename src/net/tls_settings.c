@@ -51,10 +51,11 @@ int tls_settings_protocols(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
         const ProtocolRow *row = find_protocol(name);
 
         if (!row)
-            return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
-                "tls_protocols: \"%s\" is no protocol; there are TLSv1, TLSv1.1, TLSv1.2 and "
-                "TLSv1.3",
-                name);
+            return failure_reason(f, REASON_TLS_PROTOCOLS,
+                failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+                    "tls_protocols: \"%s\" is no protocol; there are TLSv1, TLSv1.1, TLSv1.2 and "
+                    "TLSv1.3",
+                    name));
         off &= ~row->off;
         old = old || row->old;
     }
@@ -107,9 +108,10 @@ int tls_settings_ciphers(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     /* A list that names no suite of a protocol leaves that protocol with its own. */
     if ((*buffer_data(&suites) && SSL_CTX_set_ciphersuites(ssl, buffer_data(&suites)) != 1) ||
         (*buffer_data(&ciphers) && SSL_CTX_set_cipher_list(ssl, buffer_data(&ciphers)) != 1))
-        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
-            "tls_ciphers = \"%s\" cannot be used: %s; \"openssl ciphers -v\" lists the names",
-            relay->tls_ciphers, tls_error_reason(reason));
+        return failure_reason(f, REASON_TLS_CIPHERS,
+            failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+                "tls_ciphers = \"%s\" cannot be used: %s; \"openssl ciphers -v\" lists the names",
+                relay->tls_ciphers, tls_error_reason(reason)));
     return 0;
 }
 
@@ -139,9 +141,11 @@ static int use_system(SSL_CTX *ssl, Failure *f)
     if (good == 1 && (file || !is_hashed_directory(directory ?: X509_get_default_cert_dir())))
         good = SSL_CTX_set_default_verify_file(ssl);
     if (good != 1)
-        return failure_set(f, -EIO, ERROR_CERTIFICATE_STORE,
-            "the system's certificate authorities cannot be used; install ca-certificates or set "
-            "tls_ca_file");
+        return failure_reason(f, REASON_TLS_AUTHORITIES,
+            failure_set(f, -EIO, ERROR_CERTIFICATE_STORE,
+                "the system's certificate authorities cannot be used; install ca-certificates or "
+                "set "
+                "tls_ca_file"));
     ERR_clear_error(); /* a file that is not there is no error of ours */
     return 0;
 }
@@ -153,14 +157,17 @@ int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     if (!relay->tls_ca_file && !relay->tls_ca_directory)
         return use_system(ssl, f);
     if (relay->tls_ca_file && SSL_CTX_load_verify_file(ssl, relay->tls_ca_file) != 1)
-        return failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-            "tls_ca_file: cannot read certificates from %s: %s; it must be a readable PEM file",
-            relay->tls_ca_file, tls_error_reason(reason));
+        return failure_reason(f, REASON_TLS_AUTHORITIES,
+            failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+                "tls_ca_file: cannot read certificates from %s: %s; it must be a readable PEM file",
+                relay->tls_ca_file, tls_error_reason(reason)));
     if (relay->tls_ca_directory && !is_hashed_directory(relay->tls_ca_directory))
-        return failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-            "tls_ca_directory: %s cannot be read or holds no certificates under hashed names; run "
-            "\"openssl rehash %s\"",
-            relay->tls_ca_directory, relay->tls_ca_directory);
+        return failure_reason(f, REASON_TLS_AUTHORITIES,
+            failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+                "tls_ca_directory: %s cannot be read or holds no certificates under hashed names; "
+                "run "
+                "\"openssl rehash %s\"",
+                relay->tls_ca_directory, relay->tls_ca_directory));
     if (relay->tls_ca_directory && SSL_CTX_load_verify_dir(ssl, relay->tls_ca_directory) != 1)
         return -ENOMEM;
     return 0;
@@ -196,9 +203,10 @@ static int key_failed(const char *path, const PassPhrase *phrase, Failure *f)
         advice = "it is encrypted: set tls_key_password_file";
     else if (phrase->asked_for)
         advice = "it is encrypted: check tls_key_password";
-    return failure_set(f, -EINVAL, ERROR_TLS_CREDENTIALS,
-        "tls_key: cannot use the private key in %s: %s; %s", path, tls_error_reason(reason),
-        advice);
+    return failure_reason(f, REASON_TLS_CLIENT_KEY,
+        failure_set(f, -EINVAL, ERROR_TLS_CREDENTIALS,
+            "tls_key: cannot use the private key in %s: %s; %s", path, tls_error_reason(reason),
+            advice));
 }
 
 int tls_settings_client_certificate(
@@ -212,10 +220,11 @@ int tls_settings_client_certificate(
     if (!relay->tls_certificate)
         return 0;
     if (SSL_CTX_use_certificate_chain_file(ssl, relay->tls_certificate) != 1)
-        return failure_set(f, -EINVAL, ERROR_CLIENT_CERTIFICATE,
-            "tls_certificate: cannot read a certificate from %s: %s; it must be a readable PEM "
-            "file",
-            relay->tls_certificate, tls_error_reason(reason));
+        return failure_reason(f, REASON_TLS_CLIENT_CERTIFICATE,
+            failure_set(f, -EINVAL, ERROR_CLIENT_CERTIFICATE,
+                "tls_certificate: cannot read a certificate from %s: %s; it must be a readable PEM "
+                "file",
+                relay->tls_certificate, tls_error_reason(reason)));
     SSL_CTX_set_default_passwd_cb(ssl, give_password);
     SSL_CTX_set_default_passwd_cb_userdata(ssl, &phrase);
     good = SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1;

@@ -4,7 +4,7 @@
 #include <openssl/ssl.h>
 
 #include "base/failure.h"
-#include "settings/config.h"
+#include "settings/relay.h"
 
 /* Each: 0, or a negative errno with a Failure that names the setting, the file and what to do. */
 int tls_settings_protocols(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);

@@ -142,7 +142,7 @@ static int start_tls(Connection *c, usec_t now)
     int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
 
     if (r >= 0)
-        r = tls_stream_new(c->shared->tls, c->socket_fd, &c->tls, &c->failure);
+        r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
     c->limit = transport_patience(c);
     wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
@@ -154,8 +154,22 @@ static int time_out(Connection *c)
     _cleanup_free_
     char *time = text_format_duration(c->limit);
 
-    return failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-        "the TLS handshake with %s took longer than %s", c->relay->host, time ?: "allowed");
+    return failure_reason(&c->failure, REASON_TLS_TIMEOUT,
+        failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+            "the TLS handshake with %s took longer than %s: try again, then see whether the server "
+            "is overloaded, or large packets get lost on the way to it",
+            c->relay->host, time ?: "allowed"));
+}
+
+/* It is no matter of ports where the server itself has just said 220 to STARTTLS. */
+static int explain_broken_starttls(Connection *c, int error)
+{
+    return failure_reason(&c->failure, REASON_TLS_BROKEN,
+        failure_set(&c->failure, error, ERROR_TLS_HANDSHAKE,
+            "%s offers STARTTLS, and what it says then is no TLS: its owner must mend that; until "
+            "then "
+            "try tls = \"implicit\" on port 465",
+            c->relay->host));
 }
 
 static int run_tls(Connection *c, usec_t now)
@@ -174,11 +188,29 @@ static int run_tls(Connection *c, usec_t now)
     }
     if (r < 0) {
         connection_shared_forget_tls(c->shared);
-        return (int)r;
+        return c->session && c->failure.reason == REASON_TLS_NOT_SPOKEN
+                   ? explain_broken_starttls(c, (int)r)
+                   : (int)r;
     }
+    c->shared->clear_until = 0;
     transport_trace(c, "%s%s", tls_stream_info(c->tls)->description,
         tls_stream_resumed(c->tls) ? ", resumed" : "");
     return 1;
+}
+
+/* ---- certificate ---- */
+
+static int run_certificate(Connection *c, usec_t now)
+{
+    int r;
+
+    (void)now;
+    if (!c->tls)
+        return 1;
+    r = tls_stream_judge(c->tls, &c->failure);
+    if (r < 0)
+        connection_shared_forget_tls(c->shared);
+    return r;
 }
 
 /* ---- the table ---- */
@@ -192,6 +224,7 @@ static const TransportStep steps[] = {
     {STAGE_LOOKUP, run_lookup},
     {STAGE_CONNECT, run_connect},
     {STAGE_TLS, run_tls},
+    {STAGE_CERTIFICATE, run_certificate},
 };
 
 #define STEP_CONNECT 1
@@ -219,7 +252,7 @@ void transport_start_tls(Connection *c)
     c->step = STEP_TLS;
 }
 
-void transport_start_again(Connection *c, usec_t now)
+static void give_up_address(Connection *c)
 {
     tls_stream_free(c->tls);
     c->tls = NULL;
@@ -229,8 +262,20 @@ void transport_start_again(Connection *c, usec_t now)
     c->peer = NULL;
     c->own = false;
     failure_done(&c->failure);
-    socket_dial_resume(c->dial, now);
     c->step = STEP_CONNECT;
+}
+
+void transport_start_again(Connection *c, usec_t now)
+{
+    give_up_address(c);
+    socket_dial_resume(c->dial, now);
+}
+
+void transport_start_over(Connection *c)
+{
+    give_up_address(c);
+    socket_dial_free(c->dial);
+    c->dial = NULL;
 }
 
 bool transport_can_start_again(const Connection *c)

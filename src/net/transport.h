@@ -5,6 +5,7 @@
 #include "net/connection.h"
 #include "net/lookup.h"
 #include "net/shared.h"
+#include "net/silence.h"
 #include "net/socket.h"
 #include "net/tries.h"
 
@@ -30,6 +31,11 @@ struct Connection {
     bool own;        /* it failed for a reason of this side's */
     usec_t limit;    /* of the TLS handshake */
     Tries tries;     /* the addresses before this one */
+    bool fresh;      /* a session that was to be resumed led to nothing */
+    bool clear;      /* opportunistic TLS has failed: without it */
+    Silence silence; /* before the greeting */
+    ConnectionSilence on_silence;
+    void *silence_user;
 
     /* What is waited for until the transport stands; the descriptor holds afterwards too. */
     int fd;
@@ -64,6 +70,9 @@ void transport_start_tls(Connection *connection);
 /* Gives up the address in use and goes on with those that are left. The session is the caller's to
  * end. */
 void transport_start_again(Connection *connection, usec_t now);
+/* The same with all addresses, those that failed too. */
+void transport_start_over(Connection *connection);
+
 bool transport_can_start_again(const Connection *connection);
 
 /* How long an address may keep silent before READY; 0: for ever. As long as others are left, a

@@ -28,7 +28,7 @@ static bool is_set(const Draft *draft, size_t relay, const char *name)
  * word for OpenSSL's choice of ciphers. */
 static void resolve_tls(const Draft *draft, size_t relay)
 {
-    RelayConfig *config = &draft->config->relays[relay];
+    RelayConfig *config = draft->config->relays[relay];
 
     if (text_equal(config->tls_ciphers, "*"))
         value_done(relay_setting("tls_ciphers"), config);
@@ -41,7 +41,7 @@ static void resolve_tls(const Draft *draft, size_t relay)
 
 static int check_host(Draft *draft, size_t relay)
 {
-    RelayConfig *config = &draft->config->relays[relay];
+    RelayConfig *config = draft->config->relays[relay];
     char label[DRAFT_LABEL_MAX];
 
     if (config->host) {
@@ -57,10 +57,10 @@ static int check_host(Draft *draft, size_t relay)
 
 static int check_name(Draft *draft, size_t relay)
 {
-    RelayConfig *relays = draft->config->relays;
+    RelayConfig **relays = draft->config->relays;
 
-    for (size_t i = 0; relays[relay].name && i < relay; i++)
-        if (text_equal(relays[i].name, relays[relay].name))
+    for (size_t i = 0; relays[relay]->name && i < relay; i++)
+        if (text_equal(relays[i]->name, relays[relay]->name))
             return draft_mistake_in(draft, relay_setting("name"), relay,
                 "an earlier relay is called the same; give each a name of its own");
     return 0;
@@ -69,7 +69,7 @@ static int check_name(Draft *draft, size_t relay)
 /* A fixed local port can serve one connection to the relay at a time. */
 static int check_local_port(Draft *draft, size_t relay)
 {
-    RelayConfig *config = &draft->config->relays[relay];
+    RelayConfig *config = draft->config->relays[relay];
 
     if (config->local_port == 0 || config->connections == 1)
         return 0;
@@ -83,7 +83,7 @@ static int check_local_port(Draft *draft, size_t relay)
 
 static int check_auth(Draft *draft, size_t relay)
 {
-    const RelayConfig *config = &draft->config->relays[relay];
+    const RelayConfig *config = draft->config->relays[relay];
     bool secret = secret_source_is_set(&config->password);
     bool needs_user = config->auth && !text_equal(config->auth, "none") &&
                       !text_equal(config->auth, "external") &&
@@ -100,11 +100,35 @@ static int check_auth(Draft *draft, size_t relay)
     return 0;
 }
 
+static int check_pin(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+
+    if (config->tls_verify || !config->tls_accept_certificate)
+        return 0;
+    return draft_mistake_in(draft, relay_setting("tls_accept_certificate"), relay,
+        "tls_verify = false accepts any certificate, and this one in particular says otherwise; "
+        "leave one of the two out");
+}
+
+static int check_hello(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *why = config->hello ? host_check_hello(config->hello) : NULL;
+
+    if (!why)
+        return 0;
+    return draft_mistake_in(draft, relay_setting("hello"), relay,
+        "\"%s\" %s; it takes a host's full name, or its address as in \"[192.0.2.1]\" or "
+        "\"[IPv6:2001:db8::1]\"",
+        config->hello, why);
+}
+
 static int check_client_certificate(Draft *draft, size_t relay)
 {
     static const char *const settings[] = {"tls_key", "tls_key_password", "tls_key_password_file",
         "tls_key_password_command", "tls_key_password_credential"};
-    const RelayConfig *config = &draft->config->relays[relay];
+    const RelayConfig *config = draft->config->relays[relay];
     int r = 0;
 
     for (size_t i = 0; r == 0 && !config->tls_certificate && i < ELEMENTSOF(settings); i++)
@@ -116,7 +140,7 @@ static int check_client_certificate(Draft *draft, size_t relay)
 
 static int check_relay(Draft *draft, size_t relay)
 {
-    const RelayConfig *config = &draft->config->relays[relay];
+    const RelayConfig *config = draft->config->relays[relay];
     int r;
 
     resolve_tls(draft, relay);
@@ -131,6 +155,10 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_local_port(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_hello(draft, relay);
+    if (r == 0)
+        r = check_pin(draft, relay);
     if (r == 0)
         r = check_client_certificate(draft, relay);
     if (r == 0 && config->hold_max < config->hold_first)

@@ -10,7 +10,7 @@
 
 static char **field_of(const Draft *draft, const Setting *setting, size_t relay)
 {
-    return (char **)((char *)&draft->config->relays[relay] + setting->offset);
+    return (char **)((char *)draft->config->relays[relay] + setting->offset);
 }
 
 /* Keeps the first of several paths that exists; where none does, all of them for the message. */

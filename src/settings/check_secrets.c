@@ -13,7 +13,7 @@
 
 static char **field_of(const Draft *draft, const Setting *setting, size_t relay)
 {
-    return (char **)((char *)&draft->config->relays[relay] + setting->offset);
+    return (char **)((char *)draft->config->relays[relay] + setting->offset);
 }
 
 /* The four rows of a secret: "password", "password_file", ... */
@@ -31,7 +31,7 @@ static void find_sources(const char *name, const Setting *ret_rows[static 4])
 /* What the user sets last, on the command line, wins over the file; otherwise there may be one. */
 static int keep_one_source(Draft *draft, size_t relay, const Setting *const rows[static 4])
 {
-    RelayConfig *config = &draft->config->relays[relay];
+    RelayConfig *config = draft->config->relays[relay];
     const Setting *first = NULL;
     bool overridden = false;
     int r = 0;
@@ -69,7 +69,7 @@ static int check_inline(Draft *draft, const Setting *setting, size_t relay, cons
 {
     const Origin *origin = draft_origin(draft, setting, relay);
 
-    if (!value_is_set(setting, &draft->config->relays[relay]) || !origin->st)
+    if (!value_is_set(setting, draft->config->relays[relay]) || !origin->st)
         return 0;
     return check_readers(draft, setting, relay, origin->st, origin->file, queue,
         ", or rather keep it in a file of its own, such as password_file");
@@ -103,7 +103,7 @@ static int check_source(
 /* The private key of the client certificate, which may be in the same file. */
 static int check_key(Draft *draft, size_t relay, const QueueOwner *queue)
 {
-    const RelayConfig *config = &draft->config->relays[relay];
+    const RelayConfig *config = draft->config->relays[relay];
 
     return check_named(draft,
         setting_find(SECTION_RELAYS, config->tls_key ? "tls_key" : "tls_certificate"), relay,
@@ -115,7 +115,7 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
 {
     const Setting *setting = setting_find(SECTION_RELAYS, "authorization_identity");
 
-    if (!relay_identity_is_token(&draft->config->relays[relay]))
+    if (!relay_identity_is_token(draft->config->relays[relay]))
         return 0;
     if (draft_origin(draft, setting, relay)->line == 0 && !draft->secrets_allowed)
         return draft_mistake_in(draft, setting, relay,
@@ -127,7 +127,7 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
 
 int check_secrets(Draft *draft, size_t relay)
 {
-    RelayConfig *config = &draft->config->relays[relay];
+    RelayConfig *config = draft->config->relays[relay];
     QueueOwner queue = privacy_queue_owner(draft->config->spool.directory);
 
     return check_source(draft, relay, "password", &config->password, &queue)

@@ -57,7 +57,7 @@ int draft_add_relay(Draft *draft, Origin group)
     Config *config = draft->config;
     size_t n = config->n_relays;
     DraftRelay *origins = reallocarray(draft->relays, n + 1, sizeof(*origins));
-    RelayConfig *relays;
+    RelayConfig **relays;
 
     if (!origins)
         return -ENOMEM;
@@ -66,7 +66,9 @@ int draft_add_relay(Draft *draft, Origin group)
     if (!relays)
         return -ENOMEM;
     config->relays = relays;
-    relays[n] = (RelayConfig){0};
+    relays[n] = relay_config_new();
+    if (!relays[n])
+        return -ENOMEM;
     origins[n] = (DraftRelay){.group = group};
     config->n_relays++;
     return set_defaults(config, SECTION_RELAYS, n);
@@ -120,7 +122,7 @@ char *draft_label(
         snprintf(label, DRAFT_LABEL_MAX, "%s.%s", section_name(setting->section), setting->name);
         return label;
     }
-    config = &draft->config->relays[relay];
+    config = draft->config->relays[relay];
     snprintf(number, sizeof(number), "%zu", relay + 1);
     if (config->name || config->host)
         name = config->name ?: config->host;

@@ -2,11 +2,13 @@
 #include "settings/host.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "base/text.h"
 
-#define HOST_MAX_BYTES 253 /* RFC 1035, 2.3.4, as text */
+#define LABEL_MAX_BYTES 255 /* 63 on the wire; in UTF-8 it may be longer */
+#define HOST_MAX_BYTES 253  /* RFC 1035, 2.3.4, as text */
 
 /* An IPv6 address, perhaps with a zone ("fe80::1%eth0"). */
 static bool is_ipv6(const char *text, size_t n)
@@ -40,6 +42,62 @@ const char *host_check(const char *text)
     return NULL;
 }
 
+static bool is_ipv4(const char *text)
+{
+    struct in_addr binary;
+
+    return inet_pton(AF_INET, text, &binary) == 1;
+}
+
+static const char *check_literal(const char *text, size_t n)
+{
+    static const char tag[] = "IPv6:";
+    char address[INET6_ADDRSTRLEN + sizeof(tag)];
+    struct in6_addr binary;
+
+    if (n < 2 || text[n - 1] != ']' || n - 2 >= sizeof(address))
+        return "holds no address in its brackets";
+    memcpy(address, text + 1, n - 2);
+    address[n - 2] = '\0';
+    if (is_ipv4(address))
+        return NULL;
+    if (!text_starts_nocase(address, tag))
+        return "holds no address in its brackets";
+    return inet_pton(AF_INET6, address + strlen(tag), &binary) == 1
+               ? NULL
+               : "holds no IPv6 address in its brackets";
+}
+
+/* One label; that of another script is turned into ASCII before it is said. */
+static bool is_label(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c < 0x80 && !isalnum(c) && c != '-' && c != '_')
+            return false;
+    }
+    return n > 0 && n <= LABEL_MAX_BYTES && text[0] != '-' && text[n - 1] != '-';
+}
+
+const char *host_check_hello(const char *text)
+{
+    size_t n = strlen(text);
+
+    if (text[0] == '[')
+        return check_literal(text, n);
+    if (is_ipv4(text) || strchr(text, ':'))
+        return "is an address without its brackets";
+    if (n > HOST_MAX_BYTES)
+        return "is longer than a host name can be";
+    for (size_t label; *text; text += label + (text[label] == '.')) {
+        label = strcspn(text, ".");
+        if (!is_label(text, label))
+            return "is not a host name";
+    }
+    return NULL;
+}
+
 char *host_strip(const char *text)
 {
     return text[0] == '[' ? strndup(text + 1, strlen(text) - 2) : strdup(text);
@@ -53,6 +111,6 @@ bool host_is_loopback(const char *host)
     if (inet_pton(AF_INET, host, &v4) == 1)
         return ntohl(v4.s_addr) >> 24 == 127;
     if (inet_pton(AF_INET6, host, &v6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&v6);
+        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
     return text_equal_nocase(host, "localhost") || text_equal_nocase(host, "localhost.");
 }

@@ -61,7 +61,7 @@ static int print_section(const Config *config, SettingSection section, Buffer *o
     for (size_t i = 0; r == 0 && list && i < config->n_relays; i++) {
         r = buffer_append_string(out, i == 0 ? "\n  {\n" : ",\n  {\n");
         if (r == 0)
-            r = print_group(section, &config->relays[i], "    ", out);
+            r = print_group(section, config->relays[i], "    ", out);
         if (r == 0)
             r = buffer_append_string(out, "  }");
     }
@@ -81,7 +81,7 @@ static int print_value(
         if (setting->section == SECTION_RELAYS && !target_selects(target, config, i))
             continue;
         if (several)
-            r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i].name, setting->name);
+            r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i]->name, setting->name);
         if (r == 0)
             r = append_value(setting, value_group(config, setting->section, i), several, out);
         if (r == 0)

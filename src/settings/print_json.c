@@ -50,7 +50,7 @@ static json_t *section_to_json(const Config *config, SettingSection section)
         return group_to_json(section, value_group(config, section, 0));
     array = json_array();
     for (size_t i = 0; i < config->n_relays; i++)
-        if (json_array_append_new(array, group_to_json(section, &config->relays[i])) < 0)
+        if (json_array_append_new(array, group_to_json(section, config->relays[i])) < 0)
             return NULL;
     return TAKE_PTR(array);
 }
@@ -105,7 +105,7 @@ int print_json_value(
     if (setting->section != SECTION_RELAYS)
         return append(value_to_json(setting, value_group(config, setting->section, 0)), out);
     for (size_t i = 0; i < config->n_relays; i++) {
-        const RelayConfig *relay = &config->relays[i];
+        const RelayConfig *relay = config->relays[i];
 
         if (!target_selects(target, config, i))
             continue;

@@ -117,6 +117,10 @@ static const Setting table[] = {
                 "TLS comes first"},
     {RELAY(tls_verify), "", SETTING_BOOL, IN_RELAY(tls_verify), "true",
         .help = "verify the certificate's chain and name"},
+    {RELAY(tls_name), "", SETTING_HOST, IN_RELAY(tls_name), NULL,
+        .help =
+            "the name that the server's certificate must have, and that TLS asks for (SNI); host "
+            "when not set"},
     {RELAY(tls_ca_file), "CACertFilePaths SSLServerCACerts SSLCACerts", SETTING_FILE,
         IN_RELAY(tls_ca_file), NULL,
         .help = "trusted authorities (PEM) instead of the system's; of several files with ';' "

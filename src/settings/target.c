@@ -36,13 +36,13 @@ void target_done(Target *target)
 
 bool target_selects(const Target *target, const Config *config, size_t relay)
 {
-    const RelayConfig *wanted = &config->relays[relay];
+    const RelayConfig *wanted = config->relays[relay];
     char host_port[300];
 
     if (!target->relay)
         return true;
     for (size_t i = 0; i < config->n_relays; i++)
-        if (text_equal(config->relays[i].name, target->relay))
+        if (text_equal(config->relays[i]->name, target->relay))
             return text_equal(wanted->name, target->relay);
     snprintf(host_port, sizeof(host_port), "%s:%u", wanted->host ?: "", wanted->port);
     return text_equal(host_port, target->relay) || text_equal(wanted->host, target->relay);

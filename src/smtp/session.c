@@ -202,7 +202,8 @@ void smtp_session_lost(SmtpSession *s, const DeliveryOutcome *why)
     s->lost = true;
     if (s->state == SMTP_SESSION_CLOSING)
         return;
-    s->end = (DeliveryOutcome){.cause = why->cause, .stage = why->stage, .error = why->error};
+    s->end = (DeliveryOutcome){
+        .cause = why->cause, .stage = why->stage, .error = why->error, .reason = why->reason};
     smtp_keep_end_text(s, why->text);
 }
 

@@ -152,9 +152,9 @@ void smtp_session_content_abort(SmtpSession *session, const char *text);
 /* TLS stands. `info` is copied. */
 int smtp_session_tls_started(SmtpSession *session, const SmtpTlsInfo *info, usec_t now);
 
-/* The transport is gone or never came up. Of `why` the cause, stage, error and text (copied) count;
- * STAGE_NONE is where the session is. Replies that were received before are judged first. What is
- * under way gets its events, then CLOSED comes. */
+/* The transport is gone or never came up. Of `why` the cause, stage, error, reason and text
+ * (copied) count; STAGE_NONE is where the session is. Replies that were received before are judged
+ * first. What is under way gets its events, then CLOSED comes. */
 void smtp_session_lost(SmtpSession *session, const DeliveryOutcome *why);
 
 /* Whether the end of a message has been written in full whose reply has not come. As long as that

@@ -1,6 +1,8 @@
 /* Connecting to a relay for one command. */
 #include "tool/call.h"
 
+#include <stdio.h>
+
 #include "delivery/relay.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
@@ -10,21 +12,33 @@ int call_wait(Call *call, SmtpEvent *ret)
     return connection_wait(call->connection, false, ret);
 }
 
-int call_open(
-    Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+/* For whoever sits before the terminal. */
+static void tell_silence(void *user, const Connection *connection)
+{
+    const Call *call = user;
+
+    fprintf(stderr,
+        "outbox: relay %s (%s) has taken the connection and says nothing yet; a port that expects "
+        "TLS at once wants tls = \"implicit\", and some servers keep newcomers waiting\n",
+        call->relay->name, connection_address(connection));
+}
+
+int call_open(RelayConfig *relay, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
 {
     SmtpEvent event;
     int r;
 
-    *ret = (Call){.relay = &config->relays[index]};
+    *ret = (Call){.relay = relay};
     r = worker_new(&ret->worker);
     if (r >= 0)
-        r = connection_shared_new(config, index, ret->worker, &ret->shared);
+        r = connection_shared_new(relay, ret->worker, &ret->shared);
     if (r >= 0)
         r = connection_new(ret->shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(),
             &ret->connection);
-    if (r >= 0)
+    if (r >= 0) {
+        connection_on_silence(ret->connection, tell_silence, ret);
         r = call_wait(ret, &event);
+    }
     if (r < 0)
         return r;
     if (event.type == SMTP_EVENT_READY)

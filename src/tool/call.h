@@ -10,11 +10,10 @@ typedef struct Call {
     Connection *connection;
 } Call;
 
-/* Connects to the relay of that index, up to the login; `verbose` prints the dialogue to standard
+/* Connects to the relay, up to the login; `verbose` prints the dialogue to standard
  * error. 1 when it is ready; 0 when it is not, with the reason in *ret_fault, borrowed until the
  * next call; or a negative errno. The call is to be ended with call_done() in any case. */
-int call_open(
-    Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault);
+int call_open(RelayConfig *relay, bool verbose, Call *ret, const DeliveryOutcome **ret_fault);
 
 /* Waits for the session's next event. 1, or a negative errno. */
 int call_wait(Call *call, SmtpEvent *ret);

@@ -97,9 +97,12 @@ static int gather(Finding *f, Connection *connection)
                ?: copy(smtp_session_mechanism(session), &f->mechanism);
 }
 
-/* What to do, one sentence. */
+/* What to do, one sentence, or NULL where the text says it: what the stage suggests would be wrong
+ * for all but one of its reasons. */
 static const char *advice(const RelayConfig *relay, const DeliveryOutcome *fault)
 {
+    if (fault->reason != REASON_NONE)
+        return NULL;
     if (fault->error == ERROR_AUTHENTICATION)
         return "see that user, password and auth are what the relay expects; some take a password "
                "of its own for programs";
@@ -128,11 +131,11 @@ static const char *advice(const RelayConfig *relay, const DeliveryOutcome *fault
     }
 }
 
-static int check_relay(Config *config, size_t index, bool verbose, Finding *f)
+static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
 {
     _cleanup_(call_done) Call call = {0};
     const DeliveryOutcome *fault;
-    int r = call_open(config, index, verbose, &call, &fault);
+    int r = call_open(relay, verbose, &call, &fault);
 
     f->relay = call.relay;
     if (r < 0)
@@ -173,7 +176,9 @@ static void print_fault(const Finding *f)
 {
     printf("  FAILED at %s: ", delivery_stage_name(f->stage));
     (void)terminal_print(stdout, f->text, SHOWN_MAX);
-    printf("\n  what to do: %s\n", f->hint);
+    putchar('\n');
+    if (f->hint)
+        printf("  what to do: %s\n", f->hint);
 }
 
 static void print_finding(const Finding *f)
@@ -211,14 +216,14 @@ static json_t *to_json(const Finding *f)
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */
-static int check_one(Config *config, size_t index, bool verbose, json_t *array)
+static int check_one(RelayConfig *relay, bool verbose, json_t *array)
 {
     _cleanup_(finding_done) Finding f = {0};
-    int r = check_relay(config, index, verbose, &f);
+    int r = check_relay(relay, verbose, &f);
 
     if (r < 0)
-        return tool_fail_number(error_from_errno(r), "cannot check relay %s: %s",
-            config->relays[index].name, strerror(-r));
+        return tool_fail_number(
+            error_from_errno(r), "cannot check relay %s: %s", relay->name, strerror(-r));
     if (array && json_array_append_new(array, to_json(&f)) < 0)
         return tool_fail_memory();
     if (!array)
@@ -238,8 +243,8 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
     if (json && !array)
         return tool_fail_memory();
     for (size_t i = 0; i < config->n_relays; i++)
-        if (!only || strcmp(only, config->relays[i].name) == 0) {
-            int one = check_one(config, i, verbose, array);
+        if (!only || strcmp(only, config->relays[i]->name) == 0) {
+            int one = check_one(config->relays[i], verbose, array);
 
             status = one != EX_OK ? one : status;
         }
@@ -251,7 +256,7 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
 static bool relay_exists(const Config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_relays; i++)
-        if (strcmp(config->relays[i].name, name) == 0)
+        if (strcmp(config->relays[i]->name, name) == 0)
             return true;
     return false;
 }

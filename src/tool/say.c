@@ -152,7 +152,7 @@ static int say(Config *config, const Saying *saying)
     for (size_t i = 0; i < config->n_relays; i++) {
         _cleanup_(call_done) Call call = {0};
         const DeliveryOutcome *fault;
-        int r = call_open(config, i, saying->verbose, &call, &fault);
+        int r = call_open(config->relays[i], saying->verbose, &call, &fault);
 
         if (r > 0)
             return say_all(&call, saying);

@@ -199,11 +199,11 @@ static int deliver(Sending *s, Call *call)
     return r;
 }
 
-static int try_relay(Sending *s, Config *config, size_t index)
+static int try_relay(Sending *s, RelayConfig *relay)
 {
     _cleanup_(call_done) Call call = {0};
     const DeliveryOutcome *fault;
-    int r = call_open(config, index, s->verbose, &call, &fault);
+    int r = call_open(relay, s->verbose, &call, &fault);
 
     s->fault_said = false;
     if (r > 0)
@@ -217,11 +217,11 @@ static int try_relay(Sending *s, Config *config, size_t index)
 static int send_message(Sending *s, Config *config)
 {
     for (size_t i = 0; i < config->n_relays && s->n_waiting > 0; i++) {
-        int r = try_relay(s, config, i);
+        int r = try_relay(s, config->relays[i]);
 
         if (r < 0)
             return tool_fail_number(error_from_errno(r), "cannot work with relay %s: %s",
-                config->relays[i].name, strerror(-r));
+                config->relays[i]->name, strerror(-r));
     }
     if (s->deferred > 0)
         return EX_TEMPFAIL;

@@ -128,7 +128,7 @@ Config *settings_make(unsigned number)
     config->spool.keep_sent = seldom(DECIDE_KEEP, (Which){number}, 2, 150) > 0;
     config->retry = ONE_OF(retries, DECIDE_RETRY, number);
     for (unsigned i = 0; i < relays_count(); i++) {
-        RelayConfig *relay = &config->relays[i];
+        RelayConfig *relay = config->relays[i];
 
         set_relay(relay, i, number);
         relay_set_patience(
@@ -149,7 +149,7 @@ usec_t settings_bound(const Config *config)
     usec_t bound = 4 * config->retry.max + 30 * USEC_PER_MINUTE;
 
     for (size_t i = 0; i < config->n_relays; i++) {
-        const RelayConfig *relay = &config->relays[i];
+        const RelayConfig *relay = config->relays[i];
 
         bound += 3 * relay->hold_max + 4 * talking(relay) + 4 * connecting(relay);
     }
@@ -164,7 +164,7 @@ usec_t settings_patience(const Config *config)
     for (unsigned i = 0; i < n_messages; i++)
         poisoned += messages[i].poison != POISON_NONE;
     for (size_t i = 0; i < config->n_relays; i++) {
-        const RelayConfig *relay = &config->relays[i];
+        const RelayConfig *relay = config->relays[i];
 
         patience += (2 + 2 * poisoned) * relay->hold_max + ADDRESSES_MAX * connecting(relay) +
                     (1 + poisoned / relay->connections) * talking(relay);

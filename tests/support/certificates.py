@@ -42,7 +42,8 @@ class Certificates:
     """Makes NAME.pem (certificate) and NAME.key below a directory.
 
     localhost, wrong-name and expired are of the authority "ca"; stranger is of the authority
-    "stranger-ca", which nobody trusts; alice is a client's, its common name a user's."""
+    "stranger-ca", which nobody trusts; chained is of "middle-ca", whom "ca" has signed, and comes
+    without it; alice is a client's, its common name a user's."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
@@ -57,6 +58,8 @@ class Certificates:
         self._signed("wrong-name", "server", "wrong", names="DNS:other.lab.test")
         self._signed("expired", "server", "localhost", names=here, dates=EXPIRED)
         self._signed("stranger", "server", "localhost", names=here, authority="stranger-ca")
+        self._signed("middle-ca", "authority", "middle-ca")
+        self._signed("chained", "server", "localhost", names=here, authority="middle-ca")
         self._signed("alice", "client", "alice")
 
     def certificate(self, name):

@@ -277,7 +277,7 @@ class Lab:
         if port in ("submission", "submissions"):
             self.dovecot  # it answers Postfix's questions about passwords
             base.update(user=USER, password=PASSWORD)
-        if port in ("opportunistic", "submission", "client_certificate", "wrong_name", "expired", "stranger"):
+        if port in ("opportunistic", "submission", "client_certificate", "wrong_name", "expired", "stranger", "chained"):
             base["tls"] = "starttls"
         if port == "submissions":
             base["tls"] = "implicit"

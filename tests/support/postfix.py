@@ -100,6 +100,8 @@ PORTS = {
     "wrong_name": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={wrong-name}",
     "expired": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={expired}",
     "stranger": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={stranger}",
+    "modern": "-o smtpd_tls_security_level=may -o smtpd_tls_protocols=>=TLSv1.3",
+    "chained": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={chained}",
     "small": "-o message_size_limit=20000",
     "no_chunking": "-o smtpd_discard_ehlo_keywords=chunking,silent-discard",
     "bare": "-o smtpd_discard_ehlo_keywords=pipelining,size,vrfy,etrn,starttls,auth,"
@@ -160,7 +162,7 @@ class Postfix:
             ),
             encoding="ascii",
         )
-        chains = {name: certificates.chain(name) for name in ("wrong-name", "expired", "stranger")}
+        chains = {name: certificates.chain(name) for name in ("wrong-name", "expired", "stranger", "chained")}
         lines = [
             f"127.0.0.1:{self.port[name]} inet n - n - - smtpd {options.format(**chains)}\n"
             for name, options in PORTS.items()

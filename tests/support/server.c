@@ -161,10 +161,15 @@ static void read_bytes(Peer *peer, long n)
 
 static void start_tls(Peer *peer)
 {
+    const char *wanted = peer->server->options.server_name;
+
     peer->tls = SSL_new(peer->server->tls_context);
     SSL_set_fd(peer->tls, peer->fd);
     if (SSL_accept(peer->tls) != 1)
         peer->over = true; /* the client says why: that is what its test looks at */
+    if (wanted &&
+        strcmp(SSL_get_servername(peer->tls, TLSEXT_NAMETYPE_host_name) ?: "", wanted) != 0)
+        note_failure(peer, "another name was asked for than", wanted);
 }
 
 static void reset(Peer *peer)
@@ -283,6 +288,8 @@ static SSL_CTX *make_context(const TestServerOptions *options)
     ck_assert_int_eq(SSL_CTX_use_certificate(context, options->certificate->x509), 1);
     ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, options->certificate->key), 1);
     ck_assert_int_eq(SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4), 1);
+    if (options->intermediate)
+        ck_assert_int_eq(SSL_CTX_add1_chain_cert(context, options->intermediate->x509), 1);
     if (options->max_version != 0)
         SSL_CTX_set_max_proto_version(context, options->max_version);
     if (options->client_authority) {

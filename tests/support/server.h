@@ -20,11 +20,13 @@
 #include "certificates.h"
 
 typedef struct TestServerOptions {
-    const TestCertificate *certificate; /* NULL: no TLS */
-    const char *client_authority;       /* PEM file: a client certificate is demanded */
-    int max_version;                    /* TLS1_2_VERSION; 0: the newest */
-    const char *address;                /* to listen at, with `port` */
-    uint16_t port;                      /* 0: 127.0.0.1, and any port */
+    const TestCertificate *certificate;  /* NULL: no TLS */
+    const TestCertificate *intermediate; /* sent with it; or NULL */
+    const char *server_name;      /* the name that the client must ask for (SNI); NULL: any */
+    const char *client_authority; /* PEM file: a client certificate is demanded */
+    int max_version;              /* TLS1_2_VERSION; 0: the newest */
+    const char *address;          /* to listen at, with `port` */
+    uint16_t port;                /* 0: 127.0.0.1, and any port */
 } TestServerOptions;
 
 typedef struct TestServer TestServer;

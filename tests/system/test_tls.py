@@ -40,6 +40,20 @@ class Tls(SystemTest):
     def test_expired(self):
         self.check_held(self.lab.relay("expired"), "certificate", "expired")
 
+    def test_another_name_than_the_host(self):
+        self.check_delivered(self.lab.relay("wrong_name", tls_name="other.lab.test"))
+
+    def test_missing_intermediate_is_named(self):
+        self.check_held(self.lab.relay("chained"), "middle-ca", "was not sent by the server")
+
+    def test_intermediate_as_an_anchor(self):
+        path = self.lab.certificates.certificate("middle-ca")
+        self.check_delivered(self.lab.relay("chained", tls_ca_file=path))
+
+    def test_server_s_own_certificate_as_an_anchor(self):
+        path = self.lab.certificates.certificate("chained")
+        self.check_delivered(self.lab.relay("chained", tls_ca_file=path))
+
     def test_not_verified_when_told_so(self):
         self.check_delivered(self.lab.relay("expired", tls_verify=False))
 
@@ -77,6 +91,20 @@ class Tls(SystemTest):
 
     def test_opportunistic_without_offer(self):
         self.check_delivered(self.lab.relay("plain", tls="opportunistic"))
+
+    def test_opportunistic_with_any_certificate(self):
+        copy = self.check_delivered(self.lab.relay("stranger", tls="opportunistic"))
+        self.assertIn(" with ESMTPS id ", copy.trace)
+
+    def test_opportunistic_without_a_protocol_in_common(self):
+        copy = self.check_delivered(
+            self.lab.relay("modern", tls="opportunistic", tls_protocols="TLSv1.2")
+        )
+        self.assertIn(" with ESMTP id ", copy.trace)
+
+    def test_port_that_speaks_tls_first(self):
+        relay = self.lab.relay("submissions", tls="starttls", tls_verify=True)
+        self.check_held(relay, "waits for TLS to begin", "implicit")
 
     def test_nothing_injected_after_starttls_counts(self):
         """A reply that came before the handshake, in clear, must not be taken for one after it."""

@@ -1,6 +1,7 @@
-/* Name lookup as a test wants it: "relay.test" has the addresses of the test, "hung.test" hangs,
- * and this host is "box", whose full name is "box.test". To be linked with FAKED_NAMES.
- * Every other name is looked up in truth. */
+/* Name lookup as a test wants it: "relay.test", and "bücher.example" under the only name that a
+ * name server knows it by, has the addresses of the test, "hung.test" hangs, and this host is
+ * "box", whose full name is "box.test". To be linked with FAKED_NAMES. Every other name is looked
+ * up in truth. */
 #pragma once
 
 #include <netdb.h>
@@ -97,7 +98,7 @@ int __wrap_getaddrinfo(
 {
     bool asks = !(hints->ai_flags & AI_NUMERICHOST);
 
-    if (asks && strcmp(node, "relay.test") == 0)
+    if (asks && (strcmp(node, "relay.test") == 0 || strcmp(node, "xn--bcher-kva.example") == 0))
         return look_up_relay(service, hints, ret);
     if (asks && strcmp(node, "box") == 0)
         return look_up_box(service, hints, ret);

@@ -10,7 +10,7 @@
 
 #include "base/errors.h"
 #include "certificates.h"
-#include "net/drive_event.h"
+#include "delivery/drive_event.h"
 #include "net/drive_poll.h"
 #include "server.h"
 #include "settings/load.h"
@@ -234,7 +234,7 @@ static inline Client client_for(uint16_t port, const char *const *settings)
     ck_assert_msg(
         config_load("/dev/null", overrides, &client.config, &f) == 0, "%s", failure_text(&f));
     ck_assert_int_eq(worker_new(&worker), 0);
-    ck_assert_int_eq(connection_shared_new(client.config, 0, worker, &client.shared), 0);
+    ck_assert_int_eq(connection_shared_new(client.config->relays[0], worker, &client.shared), 0);
     return client;
 }
 

@@ -360,13 +360,12 @@ END_TEST
 
 START_TEST(start_and_reload_name_the_relays)
 {
-    RelayConfig relays[] = {
-        {.name = (char *)"primary",
-            .host = (char *)"smtp.example.com",
-            .port = 587,
-            .user = (char *)"secret-user"},
-        {.name = (char *)"b", .host = (char *)"::1", .port = 25},
-    };
+    RelayConfig first = {.name = (char *)"primary",
+        .host = (char *)"smtp.example.com",
+        .port = 587,
+        .user = (char *)"secret-user"};
+    RelayConfig second = {.name = (char *)"b", .host = (char *)"::1", .port = 25};
+    RelayConfig *relays[] = {&first, &second};
     Config config = {.spool.directory = (char *)"/q", .relays = relays, .n_relays = 2};
 
     event_started(log_, &config);

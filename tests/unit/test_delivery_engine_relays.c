@@ -57,7 +57,7 @@ START_TEST(a_flush_tries_a_held_relay_now)
     add_relay(&s, 0, NULL, NULL, "");
     drop_relay(&s, 0);
     scene_open(&s, "");
-    s.config->relays[0].hold_first = USEC_PER_HOUR;
+    s.config->relays[0]->hold_first = USEC_PER_HOUR;
     engine_start(s.engine);
     queue_message(&s, "A", "ann@example.com");
     run_until(&s, "held:one:connect");

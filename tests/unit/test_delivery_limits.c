@@ -6,7 +6,8 @@
 #include "spool/closer.h"
 #include "unit.h"
 
-static RelayConfig relays[] = {{.connections = 20}, {.connections = 100}};
+static RelayConfig few = {.connections = 20}, many = {.connections = 100};
+static RelayConfig *relays[] = {&few, &many};
 static const Config config = {.relays = relays, .n_relays = 2};
 
 START_TEST(enough_files_allow_what_is_configured)
@@ -72,13 +73,14 @@ END_TEST
 
 START_TEST(the_largest_numbers_fit)
 {
-    static RelayConfig many[1000];
-    Config large = {.relays = many, .n_relays = 1000};
+    static RelayConfig most = {.connections = 10000};
+    static RelayConfig *thousand[1000];
+    Config large = {.relays = thousand, .n_relays = 1000};
     Limits limits;
     char text[LIMITS_TEXT_MAX];
 
     for (size_t i = 0; i < 1000; i++)
-        many[i].connections = 10000;
+        thousand[i] = &most;
     limits_compute(2147483647, CLOSER_KEPT_MAX, &large, &limits);
     ck_assert(!limits_are_short(&limits));
     limits_compute(1048576, CLOSER_KEPT_MAX, &large, &limits);

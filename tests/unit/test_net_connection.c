@@ -73,6 +73,50 @@ START_TEST(the_next_connection_resumes_the_tls_session)
 }
 END_TEST
 
+/* A server may stumble over what it gave out itself: nobody hears of it. */
+START_TEST(a_session_that_leads_to_nothing_is_done_without)
+{
+    static const char *const failures[] = {
+        "PAUSE 10\n", "TLS\nPAUSE 10\n", "TLS\nS: 220 server.test\nC: EHLO\nRESET\n"};
+    const TestServerOptions options = {.certificate = &certificate};
+    const char *script = "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT;
+
+    for (size_t i = 0; i < ELEMENTSOF(failures); i++) {
+        TestServer *server = test_server_start(SCRIPTS(script, failures[i], script), &options);
+        Client client = client_for(test_server_port(server), SETTINGS("tls=implicit"));
+
+        client_run(&client, _i);
+        client_run(&client, _i);
+        check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+        ck_assert(!client.resumed);
+        test_server_stop(server);
+        client_done(&client);
+    }
+}
+END_TEST
+
+/* Once, and not where the server has said why. */
+START_TEST(a_server_that_fails_fails_with_a_session_too)
+{
+    const TestServerOptions options = {.certificate = &certificate};
+    const char *script = "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT;
+    const char *busy = "TLS\nS: 421 4.3.2 too busy\nPAUSE 10\n";
+    TestServer *server =
+        test_server_start(SCRIPTS(script, "BYTES 5\n", "BYTES 5\n", script, busy), &options);
+    Client client = client_for(test_server_port(server), SETTINGS("tls=implicit"));
+
+    client_run(&client, _i);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_TLS, ERROR_CONNECTION_DROPPED);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    client_run(&client, _i);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_GREETING, ERROR_SMTP_PROTOCOL);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* Without the setting: the host's full name, or the address the server sees. */
 START_TEST(ehlo_says_who_calls)
 {
@@ -80,13 +124,11 @@ START_TEST(ehlo_says_who_calls)
         SCRIPTS(
             "S: 220 server.test\nC: EHLO \nS: 250-server.test\nS: 250 PIPELINING\n" MESSAGE QUIT),
         NULL);
-    Client client = client_for(test_server_port(server), SETTINGS("tls=none"));
+    Client client = client_for(test_server_port(server), SETTINGS("tls=none", "hello="));
     _cleanup_free_
     char *name = NULL;
     char line[300];
 
-    free(client.config->relays[0].hello);
-    client.config->relays[0].hello = NULL;
     ck_assert_int_eq(host_name_get(&name), 0);
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
@@ -115,6 +157,18 @@ static void check_failure(int driver, const char *script, const TestServerOption
     test_server_stop(server);
     client_done(&client);
 }
+
+START_TEST(starttls_that_is_no_tls_is_no_matter_of_ports)
+{
+    check_failure(_i,
+        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nBYTES 5\nNOISE\n", NULL,
+        SETTINGS("tls=starttls"), DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TLS_HANDSHAKE,
+        "its owner must mend that");
+    check_failure(_i, "S: 220 this is no TLS at all, and it goes on\nBYTES 5\n", NULL,
+        SETTINGS("tls=implicit"), DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TLS_HANDSHAKE,
+        "does not speak TLS at this point");
+}
+END_TEST
 
 START_TEST(a_relay_that_hangs_up_is_told)
 {
@@ -253,8 +307,8 @@ START_TEST(silence_ends_the_connection)
 }
 END_TEST
 
-static void check_fails_alone(
-    int driver, const char *const *settings, DeliveryStage stage, int error, const char *word)
+static void check_fails_alone(int driver, const char *const *settings, DeliveryStage stage,
+    int error, FaultReason reason, const char *word)
 {
     uint16_t port;
     int listening = test_listen(1, &port);
@@ -264,18 +318,58 @@ static void check_fails_alone(
     client = client_for(port, settings);
     client_run(&client, driver);
     check_outcome(&client, DELIVERY_CUT_OFF, stage, error);
+    ck_assert_int_eq(client.outcome.reason, reason);
     ck_assert_msg(strstr(client.text, word), "\"%s\" lacks \"%s\"", client.text, word);
     client_done(&client);
 }
 
 START_TEST(a_relay_that_cannot_be_reached_is_told)
 {
-    check_fails_alone(
-        _i, SETTINGS("tls=none"), STAGE_CONNECT, 10061, "(127.0.0.1: Connection refused)");
-    check_fails_alone(
-        _i, SETTINGS("tls=none", "local_host=192.0.2.1"), STAGE_CONNECT, 10049, "local_host");
+    check_fails_alone(_i, SETTINGS("tls=none"), STAGE_CONNECT, 10061, REASON_CONNECT_REFUSED,
+        "(127.0.0.1: Connection refused)");
+    check_fails_alone(_i, SETTINGS("tls=none", "local_host=192.0.2.1"), STAGE_CONNECT, 10049,
+        REASON_LOCAL_ADDRESS, "local_host");
     check_fails_alone(_i, SETTINGS("tls=none", "user=ann", "password_command=exit 3"), STAGE_AUTH,
-        ERROR_CONFIGURATION, "exit 3");
+        ERROR_CONFIGURATION, REASON_SECRET, "exit 3");
+}
+END_TEST
+
+static void check_reason(int driver, const char *script, const TestServerOptions *options,
+    const char *const *settings, FaultReason reason)
+{
+    TestServer *server = test_server_start(SCRIPTS(script), options);
+    Client client = client_for(test_server_port(server), settings);
+
+    client_run(&client, driver);
+    ck_assert_int_eq(client.outcome.kind, DELIVERY_CUT_OFF);
+    ck_assert_msg(client.outcome.reason == reason, "%d, not %d: %s", client.outcome.reason, reason,
+        client.text);
+    test_server_stop(server);
+    client_done(&client);
+}
+
+/* What is mended in different ways, though the stage and the number be the same. */
+START_TEST(each_failure_has_its_reason)
+{
+    const TestServerOptions with_tls = {.certificate = &certificate};
+    const TestServerOptions old = {.certificate = &certificate, .max_version = TLS1_2_VERSION};
+    const TestServerOptions demanding = {
+        .certificate = &certificate, .client_authority = authority_path};
+
+    check_reason(_i, "PAUSE 10\n", NULL, SETTINGS("tls=implicit", "tls_ciphers=NONSENSE"),
+        REASON_TLS_CIPHERS);
+    check_reason(_i, "TLS\n", &old, SETTINGS("tls=implicit", "tls_protocols=TLSv1.3"),
+        REASON_TLS_NO_COMMON_VERSION);
+    check_reason(_i, "TLS\n", &old,
+        SETTINGS(
+            "tls=implicit", "tls_protocols=TLSv1.2", "tls_ciphers=ECDHE-RSA-AES128-GCM-SHA256"),
+        REASON_TLS_NOTHING_IN_COMMON);
+    check_reason(_i, "TLS\n", &demanding, SETTINGS("tls=implicit"), REASON_TLS_CERTIFICATE_WANTED);
+    check_reason(_i, "BYTES 5\nPAUSE 700\n", NULL,
+        SETTINGS("tls=implicit", "timeout=0.4s", "timeout_by_stage=false"), REASON_TLS_TIMEOUT);
+    check_reason(_i, "BYTES 5\n", NULL, SETTINGS("tls=implicit"), REASON_TLS_CLOSED);
+    check_reason(_i, "TLS\n", &with_tls, SETTINGS("tls=implicit", "tls_name=other.test"),
+        REASON_CERTIFICATE_NAME);
 }
 END_TEST
 
@@ -326,6 +420,9 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, messages_go_out_over_starttls, 0, 2);
     tcase_add_loop_test(tests, messages_go_out_over_implicit_tls, 0, 2);
     tcase_add_loop_test(tests, the_next_connection_resumes_the_tls_session, 0, 2);
+    tcase_add_loop_test(tests, a_session_that_leads_to_nothing_is_done_without, 0, 2);
+    tcase_add_loop_test(tests, a_server_that_fails_fails_with_a_session_too, 0, 2);
+    tcase_add_loop_test(tests, starttls_that_is_no_tls_is_no_matter_of_ports, 0, 2);
     tcase_add_loop_test(tests, ehlo_says_who_calls, 0, 2);
     tcase_add_loop_test(tests, a_relay_that_hangs_up_is_told, 0, 2);
     tcase_add_loop_test(tests, a_server_s_last_words_are_heard, 0, 2);
@@ -334,6 +431,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, a_certificate_that_is_not_trusted_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, silence_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, a_relay_that_cannot_be_reached_is_told, 0, 2);
+    tcase_add_loop_test(tests, each_failure_has_its_reason, 0, 2);
     tcase_add_loop_test(tests, a_tls_context_that_cannot_be_made_is_told, 0, 2);
     tcase_add_test(tests, a_connection_can_be_freed_at_any_time);
     suite_add_tcase(suite, tests);

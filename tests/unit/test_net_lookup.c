@@ -35,8 +35,8 @@ static Scene begin(const char *const *overrides)
 
     ck_assert_int_eq(worker_new(&s.worker), 0);
     ck_assert_msg(config_load("/dev/null", overrides, &s.config, &f) == 0, "%s", failure_text(&f));
-    s.relay = &s.config->relays[0];
-    ck_assert_int_eq(connection_shared_new(s.config, 0, s.worker, &s.shared), 0);
+    s.relay = s.config->relays[0];
+    ck_assert_int_eq(connection_shared_new(s.relay, s.worker, &s.shared), 0);
     return s;
 }
 
@@ -111,6 +111,61 @@ START_TEST(an_ipv6_address_says_its_family)
     ck_assert_str_eq(
         address_format_literal(&result.found.addresses[0], text), "[IPv6:2001:db8::1]");
     ck_assert(!address_is_loopback(&result.found.addresses[0]));
+    lookup_result_done(&result);
+    end(&s);
+}
+END_TEST
+
+/* It is reached over IPv4, and servers compare what EHLO says with that address. */
+START_TEST(a_mapped_address_is_written_as_ipv4)
+{
+    Scene s = begin(OVERRIDES("host=::ffff:192.0.2.1", "port=25", "hello=a.test"));
+    LookupResult result;
+    char text[ADDRESS_TEXT_MAX];
+
+    ck_assert(!look_up(&s, T0, &result));
+    ck_assert_int_eq(result.error, 0);
+    ck_assert_str_eq(address_format(&result.found.addresses[0], text), "192.0.2.1:25");
+    ck_assert_str_eq(address_format_literal(&result.found.addresses[0], text), "[192.0.2.1]");
+    ck_assert(!address_is_loopback(&result.found.addresses[0]));
+    lookup_result_done(&result);
+    end(&s);
+    s = begin(OVERRIDES("host=::ffff:127.0.0.3", "port=25", "hello=a.test"));
+    ck_assert(!look_up(&s, T0, &result));
+    ck_assert(address_is_loopback(&result.found.addresses[0]));
+    lookup_result_done(&result);
+    end(&s);
+}
+END_TEST
+
+START_TEST(an_international_name_is_looked_up_by_its_alabel)
+{
+    Scene s = begin(OVERRIDES("host=b\xc3\xbc"
+                              "cher.example",
+        "port=25", "hello=a.test"));
+    LookupResult result;
+
+    names_begin(ADDRESSES("192.0.2.1"));
+    ck_assert(look_up(&s, T0, &result));
+    ck_assert_msg(result.error == 0, "%s", failure_text(&result.failure));
+    ck_assert_uint_eq(names_count(&names.relays), 1);
+    lookup_result_done(&result);
+    end(&s);
+}
+END_TEST
+
+START_TEST(a_name_that_cannot_be_one_is_told)
+{
+    Scene s = begin(OVERRIDES("host=\xef\xbc\x9e"
+                              ".example",
+        "port=25", "hello=a.test"));
+    LookupResult result;
+
+    (void)look_up(&s, T0, &result);
+    ck_assert_int_eq(result.error, -EINVAL);
+    ck_assert_int_eq(result.failure.reason, REASON_HOST_MALFORMED);
+    ck_assert_int_eq(result.failure.number, ERROR_CONFIGURATION);
+    ck_assert(result.own);
     lookup_result_done(&result);
     end(&s);
 }
@@ -280,7 +335,7 @@ START_TEST(a_lookup_that_hangs_holds_up_its_relay_alone)
     LookupResult result;
 
     (void)connection_shared_unref(other.shared); /* it shares the worker */
-    ck_assert_int_eq(connection_shared_new(other.config, 0, hung.worker, &other.shared), 0);
+    ck_assert_int_eq(connection_shared_new(other.config->relays[0], hung.worker, &other.shared), 0);
     names_begin(ADDRESSES("192.0.2.1"));
     for (unsigned i = 0; i < 10; i++) { /* each gives up in its time */
         ck_assert_int_eq(lookup_new(hung.shared, T0, &lookup), 0);
@@ -424,6 +479,9 @@ static Suite *make_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, an_address_needs_no_job);
     tcase_add_test(tests, an_ipv6_address_says_its_family);
+    tcase_add_test(tests, a_mapped_address_is_written_as_ipv4);
+    tcase_add_test(tests, an_international_name_is_looked_up_by_its_alabel);
+    tcase_add_test(tests, a_name_that_cannot_be_one_is_told);
     tcase_add_test(tests, localhost_is_looked_up_beside_the_caller);
     tcase_add_test(tests, the_families_take_turns);
     tcase_add_test(tests, a_name_that_is_not_known_is_told);

@@ -1,40 +1,13 @@
 /* TLS against a real OpenSSL server on a thread: what is trusted, what is not and how it is told,
  * resumption, client certificates, channel bindings. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/ssl.h>
-#include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/errors.h"
-#include "certificates.h"
-#include "net/tls.h"
-#include "server.h"
-#include "unit.h"
+#include "tls_client.h"
 
-/* Settings own their strings; these are never freed. */
-#define TEXT(literal) ((char *)(literal))
-
-#define HELLO "TLS\nS: 220 hello\nC: PING\nS: 250 pong\nEOF\n"
-#define REFUSED "TLS\nEOF\n" /* the client leaves in the handshake */
-
-static char directory[] = "/tmp/outbox-test-XXXXXX";
 static TestCertificate authority, good, other_name, expired, future, by_address, self_signed,
     client;
-
-static const char *in_directory(const char *name)
-{
-    static char paths[8][128];
-    static unsigned next;
-    char *path = paths[next++ % 8];
-
-    snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-    return path;
-}
 
 static void make_certificates(void)
 {
@@ -76,88 +49,6 @@ static void remove_certificates(void)
         test_certificate_done(all[i]);
 }
 
-/* ---- a client ---- */
-
-static RelayConfig relay_for(const char *host)
-{
-    return (RelayConfig){
-        .host = TEXT(host),
-        .tls = TLS_MODE_IMPLICIT,
-        .tls_verify = true,
-        .tls_ca_file = TEXT(in_directory("ca.pem")),
-        .tls_reuse_session = true,
-    };
-}
-
-static TlsContext *context_of(const RelayConfig *relay)
-{
-    _cleanup_failure_ Failure f = {0};
-    TlsContext *context = NULL;
-
-    ck_assert_msg(tls_context_new(relay, NULL, &context, &f) == 0, "%s", failure_text(&f));
-    return context;
-}
-
-typedef struct Client {
-    int fd;
-    TlsStream *stream;
-    Failure failure;
-    ssize_t result; /* of the handshake */
-} Client;
-
-static void wait_for(const Client *c)
-{
-    struct pollfd p = {.fd = c->fd, .events = tls_stream_wants(c->stream)};
-
-    if (!(p.events & POLLIN && tls_stream_pending(c->stream)))
-        ck_assert_int_eq(poll(&p, 1, 5000), 1);
-}
-
-static Client client_open(TlsContext *context, uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    Client c = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(connect(c.fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
-    ck_assert_int_eq(tls_stream_new(context, c.fd, &c.stream, &c.failure), 0);
-    while ((c.result = tls_stream_handshake(c.stream, &c.failure)) == -EAGAIN)
-        wait_for(&c);
-    return c;
-}
-
-static void client_close(Client *c)
-{
-    tls_stream_shutdown(c->stream);
-    tls_stream_free(c->stream);
-    close(c->fd);
-    failure_done(&c->failure);
-}
-
-/* The result of the read that ended it: a count, 0 or a negative errno. */
-static ssize_t client_read(Client *c, char *text, size_t size)
-{
-    ssize_t n;
-
-    while ((n = tls_stream_read(c->stream, text, size - 1, &c->failure)) == -EAGAIN)
-        wait_for(c);
-    text[MAX(n, 0)] = '\0';
-    return n;
-}
-
-static void client_converse(Client *c)
-{
-    char text[100];
-
-    ck_assert_msg(c->result == 1, "%s", failure_text(&c->failure));
-    ck_assert_int_gt(client_read(c, text, sizeof(text)), 0);
-    ck_assert_str_eq(text, "220 hello\r\n");
-    ck_assert_int_eq(tls_stream_write(c->stream, "PING\r\n", 6, &c->failure), 6);
-    ck_assert_int_gt(client_read(c, text, sizeof(text)), 0);
-    ck_assert_str_eq(text, "250 pong\r\n");
-}
-
 START_TEST(nothing_is_written_after_a_fatal_error)
 {
     const RelayConfig relay = relay_for("mail.test");
@@ -180,55 +71,17 @@ START_TEST(nothing_is_written_after_a_fatal_error)
 }
 END_TEST
 
-/* One conversation that must work. */
-static void check_works(
-    const RelayConfig *relay, const TestCertificate *certificate, const char *tls_start)
-{
-    const TestServerOptions options = {.certificate = certificate};
-    TestServer *server = test_server_start((const char *const[]){HELLO, NULL}, &options);
-    TlsContext *context = context_of(relay);
-    Client c = client_open(context, test_server_port(server));
-
-    client_converse(&c);
-    ck_assert(tls_stream_info(c.stream)->active);
-    ck_assert_mem_eq(tls_stream_info(c.stream)->description, tls_start, strlen(tls_start));
-    client_close(&c);
-    test_server_stop(server);
-    (void)tls_context_unref(context);
-}
-
-/* One handshake that must fail, with the number and with every word. */
-static void check_refused(const RelayConfig *relay, const TestCertificate *certificate, int number,
-    const char *const *words)
-{
-    const TestServerOptions options = {.certificate = certificate};
-    TestServer *server = test_server_start((const char *const[]){REFUSED, NULL}, &options);
-    TlsContext *context = context_of(relay);
-    Client c = client_open(context, test_server_port(server));
-
-    ck_assert_int_lt(c.result, 0);
-    ck_assert_int_eq(c.failure.number, number);
-    for (; *words; words++)
-        ck_assert_msg(strstr(failure_text(&c.failure), *words), "\"%s\" lacks \"%s\"",
-            failure_text(&c.failure), *words);
-    client_close(&c);
-    test_server_stop(server);
-    (void)tls_context_unref(context);
-}
-
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 START_TEST(a_good_certificate_is_trusted)
 {
     RelayConfig relay = relay_for("mail.test");
 
-    check_works(&relay, &good, "TLSv1.3 ");
+    check_works(&relay, SHOWS(good), "TLSv1.3 ");
     relay.host = TEXT("MAIL.TEST.");
-    check_works(&relay, &good, "TLSv1.3 ");
+    check_works(&relay, SHOWS(good), "TLSv1.3 ");
     relay.host = TEXT("a.wild.test");
-    check_works(&relay, &good, "TLSv1.3 ");
+    check_works(&relay, SHOWS(good), "TLSv1.3 ");
     relay.host = TEXT("127.0.0.1");
-    check_works(&relay, &by_address, "TLSv1.3 ");
+    check_works(&relay, SHOWS(by_address), "TLSv1.3 ");
 }
 END_TEST
 
@@ -237,12 +90,12 @@ START_TEST(protocols_and_ciphers_are_those_of_the_settings)
     RelayConfig relay = relay_for("mail.test");
 
     relay.tls_protocols = TEXT("TLSv1.2");
-    check_works(&relay, &good, "TLSv1.2 ");
+    check_works(&relay, SHOWS(good), "TLSv1.2 ");
     relay.tls_ciphers = TEXT("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
-    check_works(&relay, &good, "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256");
+    check_works(&relay, SHOWS(good), "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256");
     relay.tls_protocols = NULL;
     relay.tls_ciphers = TEXT("TLS_CHACHA20_POLY1305_SHA256");
-    check_works(&relay, &good, "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256");
+    check_works(&relay, SHOWS(good), "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256");
 }
 END_TEST
 
@@ -250,21 +103,25 @@ START_TEST(what_is_wrong_with_a_certificate_is_told)
 {
     RelayConfig relay = relay_for("mail.test");
 
-    check_refused(&relay, &other_name, ERROR_CERTIFICATE_VERIFY,
+    check_refused(&relay, SHOWS(other_name), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
         WORDS("mail.test", "it is for other.test, 192.0.2.7", "CN = other", "setting host"));
-    check_refused(&relay, &expired, ERROR_CERTIFICATE_VERIFY,
+    check_refused(&relay, SHOWS(expired), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_EXPIRED,
         WORDS("it expired on 20", "UTC", "Test Authority"));
-    check_refused(&relay, &future, ERROR_CERTIFICATE_VERIFY, WORDS("it is valid from 20", "clock"));
-    check_refused(&relay, &self_signed, ERROR_CERTIFICATE_CHAIN,
+    check_refused(&relay, SHOWS(future), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NOT_YET,
+        WORDS("it is valid from 20", "clock"));
+    check_refused(&relay, SHOWS(self_signed), ERROR_CERTIFICATE_CHAIN,
+        REASON_CERTIFICATE_SELF_SIGNED,
         WORDS("self-signed", "lonely\\1B", "tls_accept_certificate", "SHA-256"));
     relay.host = TEXT("127.0.0.1");
-    check_refused(&relay, &good, ERROR_CERTIFICATE_VERIFY, WORDS("127.0.0.1", "*.wild.test"));
+    check_refused(&relay, SHOWS(good), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("127.0.0.1", "*.wild.test"));
     relay.host = TEXT("a.b.wild.test");
-    check_refused(&relay, &good, ERROR_CERTIFICATE_VERIFY, WORDS("it is for mail.test"));
+    check_refused(&relay, SHOWS(good), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("it is for mail.test"));
     relay.host = TEXT("mail.test");
     relay.tls_ca_file = TEXT(in_directory("self.pem"));
-    check_refused(&relay, &good, ERROR_CERTIFICATE_CHAIN_MISSING,
-        WORDS("issuer \"CN = Test Authority\"", "tls_ca_file"));
+    check_refused(&relay, SHOWS(good), ERROR_CERTIFICATE_CHAIN_MISSING,
+        REASON_CERTIFICATE_INTERMEDIATE, WORDS("issuer \"CN = Test Authority\"", "tls_ca_file"));
 }
 END_TEST
 
@@ -281,17 +138,18 @@ START_TEST(a_certificate_can_be_accepted_whatever_it_is)
         snprintf(
             with_colons + strlen(with_colons), 4, "%s%.2s", i > 0 ? ":" : "", of_certificate + i);
     relay.tls_accept_certificate = of_certificate;
-    check_works(&relay, &self_signed, "TLSv1.3 ");
-    check_refused(&relay, &expired, ERROR_CERTIFICATE_VERIFY, WORDS("it expired"));
+    check_works(&relay, SHOWS(self_signed), "TLSv1.3 ");
+    check_refused(&relay, SHOWS(expired), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_EXPIRED,
+        WORDS("it expired"));
     relay.tls_accept_certificate = with_colons;
-    check_works(&relay, &self_signed, "TLSv1.3 ");
+    check_works(&relay, SHOWS(self_signed), "TLSv1.3 ");
     relay.tls_accept_certificate = of_key;
-    check_works(&relay, &expired, "TLSv1.3 ");
+    check_works(&relay, SHOWS(expired), "TLSv1.3 ");
     relay.tls_accept_certificate = TEXT(in_directory("self.pem"));
-    check_works(&relay, &self_signed, "TLSv1.3 ");
+    check_works(&relay, SHOWS(self_signed), "TLSv1.3 ");
     relay.tls_accept_certificate = NULL;
     relay.tls_verify = false;
-    check_works(&relay, &expired, "TLSv1.3 ");
+    check_works(&relay, SHOWS(expired), "TLSv1.3 ");
 }
 END_TEST
 
@@ -352,6 +210,80 @@ START_TEST(sessions_are_not_resumed_where_that_is_off)
 }
 END_TEST
 
+/* One connection at that time. Returns whether it was resumed. */
+static bool converse_at(TlsContext *context, const TestServer *server, usec_t now, bool distrusted)
+{
+    Client c = client_open_at(context, test_server_port(server), now);
+    bool resumed;
+
+    client_converse(&c);
+    resumed = tls_stream_resumed(c.stream);
+    if (distrusted)
+        tls_stream_distrust(c.stream);
+    client_close(&c);
+    return resumed;
+}
+
+/* Each session comes of the one before, and the day is that of the first. */
+START_TEST(a_chain_of_resumptions_ends_after_a_day)
+{
+    const TestServerOptions options = {.certificate = &good};
+    TestServer *server =
+        test_server_start((const char *const[]){HELLO, HELLO, HELLO, HELLO, HELLO, NULL}, &options);
+    RelayConfig relay = relay_for("mail.test");
+    TlsContext *context;
+
+    relay.tls_protocols = TEXT(_i == 0 ? "TLSv1.3" : "TLSv1.2");
+    context = context_of(&relay);
+    ck_assert(!converse_at(context, server, T0, false));
+    ck_assert(converse_at(context, server, T0 + 12 * USEC_PER_HOUR, false));
+    ck_assert(converse_at(context, server, T0 + 23 * USEC_PER_HOUR, false));
+    ck_assert(!converse_at(context, server, T0 + 24 * USEC_PER_HOUR, false));
+    ck_assert(converse_at(context, server, T0 + 47 * USEC_PER_HOUR, false));
+    test_server_stop(server);
+    (void)tls_context_unref(context);
+}
+END_TEST
+
+START_TEST(a_session_that_led_to_nothing_is_not_resumed_again)
+{
+    const TestServerOptions options = {.certificate = &good};
+    TestServer *server =
+        test_server_start((const char *const[]){HELLO, HELLO, HELLO, HELLO, NULL}, &options);
+    const RelayConfig relay = relay_for("mail.test");
+    TlsContext *context = context_of(&relay);
+
+    ck_assert(!converse_at(context, server, T0, true)); /* it was not resumed: nothing to blame */
+    ck_assert(converse_at(context, server, T0, true));
+    ck_assert(!converse_at(context, server, T0, false));
+    ck_assert(converse_at(context, server, T0, false));
+    test_server_stop(server);
+    (void)tls_context_unref(context);
+}
+END_TEST
+
+/* In TLS 1.2 the session comes before the certificate has been judged. */
+START_TEST(a_session_with_a_bad_certificate_is_not_kept)
+{
+    const TestServerOptions options = {.certificate = &other_name};
+    TestServer *server = test_server_start((const char *const[]){REFUSED, REFUSED, NULL}, &options);
+    RelayConfig relay = relay_for("mail.test");
+    TlsContext *context;
+
+    relay.tls_protocols = TEXT("TLSv1.2");
+    context = context_of(&relay);
+    for (unsigned i = 0; i < 2; i++) {
+        Client c = client_open(context, test_server_port(server));
+
+        ck_assert_int_eq(c.result, -EACCES);
+        ck_assert(!tls_stream_resumed(c.stream));
+        client_close(&c);
+    }
+    test_server_stop(server);
+    (void)tls_context_unref(context);
+}
+END_TEST
+
 /* In TLS 1.3 the server's refusal comes with the first read, in 1.2 within the handshake. */
 static void check_client_certificate_wanted(const char *protocol)
 {
@@ -389,14 +321,15 @@ START_TEST(a_client_certificate_is_shown_where_it_is_wanted)
 }
 END_TEST
 
-static void check_context_fails(
-    const RelayConfig *relay, const Secret *password, int number, const char *const *words)
+static void check_context_fails(const RelayConfig *relay, const Secret *password, int number,
+    FaultReason reason, const char *const *words)
 {
     _cleanup_failure_ Failure f = {0};
     TlsContext *context = NULL;
 
     ck_assert_int_lt(tls_context_new(relay, password, &context, &f), 0);
     ck_assert_int_eq(f.number, number);
+    ck_assert_int_eq(f.reason, reason);
     for (; *words; words++)
         ck_assert_msg(
             strstr(failure_text(&f), *words), "\"%s\" lacks \"%s\"", failure_text(&f), *words);
@@ -411,39 +344,43 @@ START_TEST(settings_that_cannot_be_used_are_named)
     TlsContext *context = NULL;
 
     relay.tls_ca_file = TEXT("/nowhere/ca.pem");
-    check_context_fails(&relay, NULL, ERROR_CERTIFICATE_STORE,
+    check_context_fails(&relay, NULL, ERROR_CERTIFICATE_STORE, REASON_TLS_AUTHORITIES,
         WORDS("tls_ca_file", "/nowhere/ca.pem", "No such file"));
     relay = plain;
     relay.tls_ca_directory = directory;
-    check_context_fails(
-        &relay, NULL, ERROR_CERTIFICATE_STORE, WORDS("tls_ca_directory", "openssl rehash"));
+    check_context_fails(&relay, NULL, ERROR_CERTIFICATE_STORE, REASON_TLS_AUTHORITIES,
+        WORDS("tls_ca_directory", "openssl rehash"));
     relay = plain;
     relay.tls_protocols = TEXT("TLSv1.2 TLSv9");
-    check_context_fails(&relay, NULL, ERROR_CONFIGURATION, WORDS("tls_protocols", "TLSv9"));
+    check_context_fails(
+        &relay, NULL, ERROR_CONFIGURATION, REASON_TLS_PROTOCOLS, WORDS("tls_protocols", "TLSv9"));
     relay = plain;
     relay.tls_ciphers = TEXT("NONSENSE");
-    check_context_fails(&relay, NULL, ERROR_CONFIGURATION, WORDS("tls_ciphers", "NONSENSE"));
+    check_context_fails(
+        &relay, NULL, ERROR_CONFIGURATION, REASON_TLS_CIPHERS, WORDS("tls_ciphers", "NONSENSE"));
     relay = plain;
     relay.tls_accept_certificate = TEXT("12:34");
-    check_context_fails(
-        &relay, NULL, ERROR_CERTIFICATE_NOT_FOUND, WORDS("tls_accept_certificate", "12:34"));
+    check_context_fails(&relay, NULL, ERROR_CERTIFICATE_NOT_FOUND, REASON_TLS_PIN,
+        WORDS("tls_accept_certificate", "12:34"));
     relay = plain;
     relay.tls_key_log_file = TEXT("/nowhere/keys.log");
-    check_context_fails(&relay, NULL, ERROR_FILE, WORDS("tls_key_log_file", "/nowhere/keys.log"));
+    check_context_fails(&relay, NULL, ERROR_FILE, REASON_TLS_KEY_LOG,
+        WORDS("tls_key_log_file", "/nowhere/keys.log"));
     relay = plain;
     relay.tls_certificate = TEXT(in_directory("good.pem"));
     relay.tls_key = TEXT(in_directory("client.key"));
-    check_context_fails(&relay, NULL, ERROR_TLS_CREDENTIALS,
+    check_context_fails(&relay, NULL, ERROR_TLS_CREDENTIALS, REASON_TLS_CLIENT_KEY,
         WORDS("client.key", "does not belong to the certificate"));
     relay.tls_key = TEXT(in_directory("encrypted.key"));
-    check_context_fails(
-        &relay, NULL, ERROR_TLS_CREDENTIALS, WORDS("encrypted.key", "tls_key_password_file"));
-    check_context_fails(&relay, wrong, ERROR_TLS_CREDENTIALS, WORDS("check tls_key_password"));
+    check_context_fails(&relay, NULL, ERROR_TLS_CREDENTIALS, REASON_TLS_CLIENT_KEY,
+        WORDS("encrypted.key", "tls_key_password_file"));
+    check_context_fails(&relay, wrong, ERROR_TLS_CREDENTIALS, REASON_TLS_CLIENT_KEY,
+        WORDS("check tls_key_password"));
     ck_assert_int_eq(tls_context_new(&relay, right, &context, NULL), 0);
     (void)tls_context_unref(context);
     relay.tls_certificate = TEXT("/nowhere/client.pem");
-    check_context_fails(
-        &relay, NULL, ERROR_CLIENT_CERTIFICATE, WORDS("tls_certificate", "/nowhere/client.pem"));
+    check_context_fails(&relay, NULL, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CLIENT_CERTIFICATE,
+        WORDS("tls_certificate", "/nowhere/client.pem"));
 }
 END_TEST
 
@@ -455,7 +392,7 @@ START_TEST(keys_are_logged_where_that_is_asked_for)
     FILE *file;
 
     relay.tls_key_log_file = TEXT(in_directory("keys.log"));
-    check_works(&relay, &good, "TLSv1.3 ");
+    check_works(&relay, SHOWS(good), "TLSv1.3 ");
     ck_assert_int_eq(stat(in_directory("keys.log"), &st), 0);
     ck_assert_uint_eq(st.st_mode & 0777, 0600);
     file = fopen(in_directory("keys.log"), "r");
@@ -525,6 +462,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_is_wrong_with_a_certificate_is_told);
     tcase_add_test(tests, a_certificate_can_be_accepted_whatever_it_is);
     tcase_add_test(tests, sessions_are_resumed);
+    tcase_add_loop_test(tests, a_chain_of_resumptions_ends_after_a_day, 0, 2);
+    tcase_add_test(tests, a_session_that_led_to_nothing_is_not_resumed_again);
+    tcase_add_test(tests, a_session_with_a_bad_certificate_is_not_kept);
     tcase_add_test(tests, sessions_are_not_resumed_where_that_is_off);
     tcase_add_test(tests, a_client_certificate_is_shown_where_it_is_wanted);
     tcase_add_test(tests, settings_that_cannot_be_used_are_named);

@@ -115,9 +115,7 @@ START_TEST(this_hosts_name)
 
     names_begin(SCRIPTS(NULL));
     names.box_hangs = true;
-    begin(&w, 25, SETTINGS("tls=none", "host=127.0.0.1"));
-    free(w.client.config->relays[0].hello);
-    w.client.config->relays[0].hello = NULL;
+    begin(&w, 25, SETTINGS("tls=none", "host=127.0.0.1", "hello="));
     check_quiet(&w);
     names_release();
     end(&w);

@@ -6,7 +6,7 @@
 START_TEST(defaults_are_those_of_the_manual)
 {
     _cleanup_config_ Config *c = load("relays = ( { host = \"mx.example.com\"; } );", NULL);
-    const RelayConfig *relay = c->relays;
+    const RelayConfig *relay = c->relays[0];
 
     ck_assert_uint_eq(c->n_relays, 1);
     ck_assert_str_eq(c->spool.directory, LOCALSTATEDIR "/spool/outbox");
@@ -75,20 +75,20 @@ START_TEST(every_type_is_read)
     ck_assert_double_eq(c->retry.factor, 1.5);
     ck_assert_uint_eq(c->retry.max_attempts, 7);
     ck_assert_uint_eq(c->daemon.stop_timeout, 1500 * USEC_PER_MSEC);
-    ck_assert_str_eq(c->relays[0].name, "primary");
-    ck_assert_str_eq(c->relays[0].host, "2001:db8::1");
-    ck_assert_uint_eq(c->relays[0].port, 2525);
-    ck_assert_int_eq(c->relays[0].tls, TLS_MODE_OPPORTUNISTIC);
-    ck_assert_str_eq(c->relays[0].auth, "scram-sha-256");
-    ck_assert_str_eq(secret_text(c->relays[0].password.value), "\"pass word\"");
-    ck_assert_uint_eq(c->relays[0].max_line_bytes, 65536);
-    ck_assert_int_eq(c->relays[0].ip_version, IP_VERSION_6);
-    ck_assert_str_eq(c->relays[0].tls_protocols, "TLSv1.3");
-    ck_assert_uint_eq(strlen(c->relays[0].tls_accept_certificate), 95);
-    ck_assert_uint_eq(c->relays[1].port, 465);
-    ck_assert_str_eq(c->relays[1].name, "second.example:465");
-    ck_assert_str_eq(c->relays[1].password.file, place("secret", path));
-    ck_assert_int_eq(c->relays[1].auth_without_tls, CLEAR_AUTH_ALWAYS);
+    ck_assert_str_eq(c->relays[0]->name, "primary");
+    ck_assert_str_eq(c->relays[0]->host, "2001:db8::1");
+    ck_assert_uint_eq(c->relays[0]->port, 2525);
+    ck_assert_int_eq(c->relays[0]->tls, TLS_MODE_OPPORTUNISTIC);
+    ck_assert_str_eq(c->relays[0]->auth, "scram-sha-256");
+    ck_assert_str_eq(secret_text(c->relays[0]->password.value), "\"pass word\"");
+    ck_assert_uint_eq(c->relays[0]->max_line_bytes, 65536);
+    ck_assert_int_eq(c->relays[0]->ip_version, IP_VERSION_6);
+    ck_assert_str_eq(c->relays[0]->tls_protocols, "TLSv1.3");
+    ck_assert_uint_eq(strlen(c->relays[0]->tls_accept_certificate), 95);
+    ck_assert_uint_eq(c->relays[1]->port, 465);
+    ck_assert_str_eq(c->relays[1]->name, "second.example:465");
+    ck_assert_str_eq(c->relays[1]->password.file, place("secret", path));
+    ck_assert_int_eq(c->relays[1]->auth_without_tls, CLEAR_AUTH_ALWAYS);
 }
 END_TEST
 
@@ -110,8 +110,8 @@ START_TEST(automatic_tls_follows_the_port)
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         _cleanup_config_ Config *c = load(RELAY(""), OVERRIDES(cases[i].settings));
 
-        ck_assert_uint_eq(c->relays[0].port, cases[i].port);
-        ck_assert_int_eq(c->relays[0].tls, cases[i].tls);
+        ck_assert_uint_eq(c->relays[0]->port, cases[i].port);
+        ck_assert_int_eq(c->relays[0]->tls, cases[i].tls);
     }
 }
 END_TEST
@@ -128,7 +128,7 @@ START_TEST(the_components_names_and_values_are_understood)
         "\"l\";\n"
         "} );\n",
         OVERRIDES("timeout=0", "AUTHMECHANISM=4"));
-    const RelayConfig *relay = c->relays;
+    const RelayConfig *relay = c->relays[0];
 
     ck_assert(c->spool.keep_sent);
     ck_assert_str_eq(relay->host, "h");
@@ -159,7 +159,7 @@ START_TEST(hosts_are_names_or_addresses)
 
         snprintf(text, sizeof(text), "relays = ( { host = \"%s\"; } );", good[i]);
         c = load(text, NULL);
-        ck_assert_ptr_null(strchr(c->relays[0].host, '['));
+        ck_assert_ptr_null(strchr(c->relays[0]->host, '['));
         (void)config_unref(c);
     }
     for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -181,7 +181,7 @@ START_TEST(clear_passwords_to_this_host_are_allowed)
     for (size_t i = 0; i < ELEMENTSOF(hosts); i++) {
         _cleanup_config_ Config *c = load(RELAY("auth_without_tls = true;"), OVERRIDES(hosts[i]));
 
-        ck_assert_int_eq(c->relays[0].auth_without_tls, CLEAR_AUTH_LOOPBACK);
+        ck_assert_int_eq(c->relays[0]->auth_without_tls, CLEAR_AUTH_LOOPBACK);
     }
 }
 END_TEST
@@ -196,12 +196,12 @@ START_TEST(overrides_reach_what_they_name)
                       "user=", "spool.senders=33: a=b@c.test; *: @d.test"));
 
     ck_assert(c->spool.keep_sent);
-    ck_assert_uint_eq(c->relays[0].port, 27);
-    ck_assert_uint_eq(c->relays[1].port, 28);
-    ck_assert_uint_eq(c->relays[0].timeout, 9 * USEC_PER_SEC);
+    ck_assert_uint_eq(c->relays[0]->port, 27);
+    ck_assert_uint_eq(c->relays[1]->port, 28);
+    ck_assert_uint_eq(c->relays[0]->timeout, 9 * USEC_PER_SEC);
     ck_assert_uint_eq(c->retry.first, 2 * USEC_PER_MINUTE);
     ck_assert_double_eq(c->retry.factor, 3.0);
-    ck_assert_uint_eq(c->relays[1].connections, 3);
+    ck_assert_uint_eq(c->relays[1]->connections, 3);
     ck_assert_int_eq(sender_rules_check(c->spool.senders, 33, 1, "a=b@c.test", NULL), 0);
     ck_assert_int_eq(sender_rules_check(c->spool.senders, 33, 1, "a@d.test", NULL), -EBADMSG);
     expect_mistakes_of(two,
@@ -229,8 +229,8 @@ START_TEST(an_override_puts_the_files_secret_aside)
     _cleanup_config_ Config *c = load(
         RELAY("user = \"u\"; password_command = \"x\";"), OVERRIDES("password_credential=smtp"));
 
-    ck_assert_str_eq(c->relays[0].password.credential, "smtp");
-    ck_assert_ptr_null(c->relays[0].password.command);
+    ck_assert_str_eq(c->relays[0]->password.credential, "smtp");
+    ck_assert_ptr_null(c->relays[0]->password.command);
 }
 END_TEST
 
@@ -243,8 +243,8 @@ START_TEST(a_program_can_do_without_a_file)
         config_load_text(
             "", "", 0, OVERRIDES("MailServer=h", "User=u", "Password=p", "SSLStartMode=3"), &c, &f),
         0);
-    ck_assert_str_eq(secret_text(c->relays[0].password.value), "p");
-    ck_assert_int_eq(c->relays[0].tls, TLS_MODE_NONE);
+    ck_assert_str_eq(secret_text(c->relays[0]->password.value), "p");
+    ck_assert_int_eq(c->relays[0]->tls, TLS_MODE_NONE);
     ck_assert_ptr_null(c->path);
 }
 END_TEST
@@ -256,7 +256,7 @@ START_TEST(of_several_authorities_the_first_that_exists_is_taken)
 
     put("ca.pem", "x", 0644);
     c = load(RELAY("CACertFilePaths = \"/absent/a.pem;ca.pem;/absent/b.pem\";"), NULL);
-    ck_assert_str_eq(c->relays[0].tls_ca_file, place("ca.pem", path));
+    ck_assert_str_eq(c->relays[0]->tls_ca_file, place("ca.pem", path));
     (void)config_unref(c);
 }
 END_TEST

@@ -114,6 +114,15 @@ START_TEST(wrong_values_say_what_would_be_right)
         {RELAY("hello = \"a b\";"),
             "outbox.conf:1: relays.h.hello: \"a b\" holds a blank; it takes "
             "text in quotes without blanks"},
+        {RELAY("hello = \"mail\\\\host\";"),
+            "outbox.conf:1: relays.h:25.hello: \"mail\\host\" is not a host name; it takes a "
+            "host's "
+            "full name, or its address as in \"[192.0.2.1]\" or \"[IPv6:2001:db8::1]\""},
+        {RELAY("hello = \"192.0.2.1\";"),
+            "outbox.conf:1: relays.h:25.hello: \"192.0.2.1\" is an address without its brackets; "
+            "it "
+            "takes a host's full name, or its address as in \"[192.0.2.1]\" or "
+            "\"[IPv6:2001:db8::1]\""},
         {RELAY("password = 123456;"),
             "outbox.conf:1: relays.h.password: *** is not text in quotes; "
             "it takes text in quotes"},
@@ -149,6 +158,9 @@ START_TEST(wrong_combinations_are_refused)
         "outbox.conf:1: relays.h:25.auth_without_tls: true lets a password go in clear to this "
         "host "
         "only, and the relay is another; use TLS and false, or write \"yes, in clear\"");
+    expect_mistakes(RELAY("tls_verify = false; tls_accept_certificate = \"secret\";"),
+        "outbox.conf:1: relays.h:25.tls_accept_certificate: tls_verify = false accepts any "
+        "certificate, and this one in particular says otherwise; leave one of the two out");
     expect_mistakes(RELAY("tls_key = \"secret\";"),
         "outbox.conf:1: relays.h:25.tls_key: has no certificate to go with; set tls_certificate");
     expect_mistakes(RELAY("user = \"u\"; password_file = \"secret\";\n password_command = \"x\";"),

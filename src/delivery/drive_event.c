@@ -1,6 +1,6 @@
 /* A connection driven by an sd-event loop. Must never make a system call that the connection's
  * state does not call for: the epoll mask and the timer are touched only when they must be. */
-#include "net/drive_event.h"
+#include "delivery/drive_event.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,88 @@
+/* Jobs that read files and run commands. A relay whose source hangs keeps two of their threads at
+ * most: one that was given up, and the one that follows. */
+#include "net/job_secrets.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "settings/secret_source.h"
+
+typedef struct SecretsTask {
+    SecretsResult result;
+    RelayConfig *relay; /* referenced */
+    bool with_tls_key;
+} SecretsTask;
+
+static bool source_may_block(const SecretSource *source)
+{
+    return source->file || source->command || source->credential;
+}
+
+bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key)
+{
+    return source_may_block(&relay->password) ||
+           (with_tls_key && source_may_block(&relay->tls_key_password));
+}
+
+bool job_secrets_run_command(const RelayConfig *relay)
+{
+    return relay->password.command || relay->tls_key_password.command;
+}
+
+void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *ret)
+{
+    *ret = (SecretsResult){0};
+    ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
+    if (ret->error >= 0 && with_tls_key)
+        ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
+}
+
+void secrets_done(SecretsResult *result)
+{
+    (void)secret_unref(result->password);
+    (void)secret_unref(result->tls_key);
+    failure_done(&result->failure);
+}
+
+static void run(void *argument)
+{
+    SecretsTask *task = argument;
+
+    secrets_fetch(task->relay, task->with_tls_key, &task->result);
+}
+
+static void drop(void *argument)
+{
+    SecretsTask *task = argument;
+
+    secrets_done(&task->result);
+    (void)relay_config_unref(task->relay);
+    free(task);
+}
+
+static const JobKind kind_files = {"secrets", run, drop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_commands = {
+    "password commands", run, drop, .limit = 64, .limit_of_key = 2};
+
+int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Answer **ret)
+{
+    const JobKind *kind = job_secrets_run_command(relay) ? &kind_commands : &kind_files;
+    SecretsTask *task = calloc(1, sizeof(SecretsTask));
+    int r;
+
+    if (!task)
+        return -ENOMEM;
+    task->relay = relay_config_ref(relay);
+    task->with_tls_key = with_tls_key;
+    r = answer_new(worker, kind, relay->name, task, ret);
+    if (r < 0)
+        drop(task);
+    return r;
+}
+
+const SecretsResult *job_secrets_result(Answer *answer, usec_t now)
+{
+    const SecretsTask *task = answer_result(answer, now);
+
+    return task ? &task->result : NULL;
+}

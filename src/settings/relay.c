@@ -1,0 +1,52 @@
+/* The life of one relay's settings. Must never leave a secret behind in memory. */
+#include "settings/relay.h"
+
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "settings/secret_source.h"
+#include "settings/table.h"
+#include "settings/value.h"
+
+RelayConfig *relay_config_new(void)
+{
+    RelayConfig *relay = calloc(1, sizeof(RelayConfig));
+
+    if (relay)
+        relay->references = 1;
+    return relay;
+}
+
+RelayConfig *relay_config_ref(RelayConfig *relay)
+{
+    __atomic_add_fetch(&relay->references, 1, __ATOMIC_RELAXED);
+    return relay;
+}
+
+RelayConfig *relay_config_unref(RelayConfig *relay)
+{
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    if (!relay || __atomic_sub_fetch(&relay->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].section == SECTION_RELAYS)
+            value_done(&rows[i], relay);
+    free(relay);
+    return NULL;
+}
+
+bool relay_identity_is_token(const RelayConfig *relay)
+{
+    return relay->authorization_identity && !secret_source_is_set(&relay->password) &&
+           (text_equal(relay->auth, "auto") || text_equal(relay->auth, "xoauth2") ||
+               text_equal(relay->auth, "oauthbearer"));
+}
+
+bool relay_logs_in(const RelayConfig *relay)
+{
+    return !text_equal(relay->auth, "none") &&
+           (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
+               secret_source_is_set(&relay->password));
+}

@@ -1,0 +1,120 @@
+/* The settings of one relay: what a connection to it is made by.
+ *
+ * Made by settings/load.h, never changed afterwards, and counted. Strings are owned by the
+ * RelayConfig. Durations are microseconds, sizes bytes. A NULL string means "not set". */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+
+typedef enum TlsMode {
+    TLS_MODE_AUTOMATIC, /* STARTTLS required on ports 25 and 587, implicit on every other */
+    TLS_MODE_NONE,
+    TLS_MODE_OPPORTUNISTIC,
+    TLS_MODE_STARTTLS,
+    TLS_MODE_IMPLICIT,
+} TlsMode;
+
+typedef enum ClearAuth {
+    CLEAR_AUTH_NEVER,    /* false: the default */
+    CLEAR_AUTH_LOOPBACK, /* true: to 127.0.0.0/8, ::1 and localhost only; anything else does not
+                            load */
+    CLEAR_AUTH_ALWAYS,   /* "yes, in clear" */
+} ClearAuth;
+
+typedef enum IpVersion {
+    IP_VERSION_4 = 0,
+    IP_VERSION_6 = 1,
+    IP_VERSION_ANY = 2, /* IPv6 with fall-back to IPv4 */
+} IpVersion;
+
+/* Whose the queue directory is. */
+typedef struct QueueOwner {
+    uid_t user;  /* the daemon's */
+    gid_t group; /* its members may queue; 0: nobody else may, -1: everybody may */
+} QueueOwner;
+
+/* Where a secret comes from; at most one of the four is set. Resolved by settings/secret_source.h.
+ */
+typedef struct SecretSource {
+    Secret *value;    /* password = "..." */
+    char *file;       /* password_file: first line, without its line end */
+    char *command;    /* password_command: first line of /bin/sh -c's output; run anew for every
+                         connection */
+    char *credential; /* password_credential: a name below $CREDENTIALS_DIRECTORY */
+    QueueOwner queue; /* who may read the file, and who may not */
+} SecretSource;
+
+/* One relay's settings: all that src/net is given. Counted by itself, so that what still goes on
+ * under a former configuration keeps these, and not the whole. */
+typedef struct RelayConfig {
+    unsigned references;
+    char *name; /* for logs; "host:port" when not given */
+    char *host;
+    uint16_t port;
+    TlsMode tls; /* resolved: never TLS_MODE_AUTOMATIC in a loaded Config */
+
+    char *auth; /* "auto", "none" or a mechanism in lower case */
+    char *user;
+    SecretSource password;
+    char *authorization_identity; /* a secret, too, where relay_identity_is_token() */
+    ClearAuth auth_without_tls;
+
+    bool extensions; /* false: HELO, and no ESMTP feature at all */
+    bool pipelining; /* use it where offered */
+    bool chunking;
+    char *hello; /* EHLO argument; NULL: this host's name */
+    bool send_rset;
+    bool quote_local_part; /* of addresses with dots at odd places, as RFC 5321 wants it */
+    size_t max_line_bytes;
+
+    bool tls_verify;
+    char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */
+    char *tls_ca_file;
+    char *tls_ca_directory;
+    char *tls_accept_certificate; /* PEM file or SHA-256 fingerprint, accepted unconditionally */
+    char *tls_certificate;        /* client certificate chain, PEM */
+    char *tls_key;                /* NULL: in the certificate's file */
+    SecretSource tls_key_password;
+    char *tls_protocols; /* "TLSv1.2 TLSv1.3" */
+    char *tls_ciphers;
+    bool tls_reuse_session;
+    char *tls_key_log_file;
+
+    usec_t timeout;         /* inactivity; 0 = none */
+    bool timeout_by_stage;  /* wait for a reply at least as long as RFC 5321, 4.5.3.2 says */
+    usec_t connect_timeout; /* 0: `timeout` */
+    char *local_host;       /* source address */
+    uint16_t local_port;
+    IpVersion ip_version;
+    bool tcp_nodelay;
+    bool keepalive;
+    usec_t keepalive_time, keepalive_interval;
+    size_t receive_buffer, send_buffer; /* 0: the system's */
+
+    unsigned connections;                /* at most so many at a time */
+    unsigned messages_per_connection;    /* 0: no limit */
+    unsigned recipients_per_transaction; /* at least 1 */
+    usec_t idle_timeout;                 /* how long a connection without work is kept */
+    usec_t hold_first, hold_max;         /* back-off while the relay is at fault */
+} RelayConfig;
+
+/* Whether the authorization identity may be the OAuth token: the mechanism may be one that takes
+ * one, and there is no password. */
+bool relay_identity_is_token(const RelayConfig *relay);
+
+/* Whether there is anything to log in with. */
+bool relay_logs_in(const RelayConfig *relay);
+
+/* Empty, with one reference. NULL when memory is short. */
+RelayConfig *relay_config_new(void);
+
+/* From any thread: a name lookup holds one beside the loop. */
+RelayConfig *relay_config_ref(RelayConfig *relay);
+RelayConfig *relay_config_unref(
+    RelayConfig *relay); /* wipes secrets with the last reference; accepts NULL; returns NULL */
