@@ -92,8 +92,9 @@ static int start_session(Connection *c, usec_t now)
     int r;
 
     c->options = options_from_relay(&source);
+    c->options.memory = &c->shared->memory;
+    c->lessons = c->shared->memory.lessons;
     limit_patience(c);
-    c->options.chunking &= !c->shared->no_chunking;
     r = smtp_session_new(&c->options, now, &c->session);
     if (r >= 0 && c->tls)
         r = smtp_session_tls_started(c->session, tls_stream_info(c->tls), now);
@@ -190,8 +191,6 @@ static int read_input(Connection *c, usec_t now)
 static void say_goodbye(Connection *c, usec_t now)
 {
     c->closed = true;
-    if (c->session && smtp_session_capabilities(c->session)->refused & SMTP_CAP_CHUNKING)
-        c->shared->no_chunking = true;
     if (c->lost || !c->session)
         return;
     (void)write_output(c, now);
@@ -301,6 +300,12 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
 {
     bool refused_login = why->stage == STAGE_AUTH && why->code >= 500;
 
+    if (connection_has_learned(c) && c->dial && tries_note(&c->tries, c->address, why) >= 0) {
+        transport_trace(c, "%s once more: %s", c->address, why->text);
+        drop_session(c);
+        transport_start_anew(c, now);
+        return true;
+    }
     if (c->peer && !c->own && !refused_login)
         avoid_note(&c->shared->avoid, c->peer, now);
     if (c->dial && tries_note(&c->tries, c->peer ? c->address : "", why) < 0) {
@@ -385,6 +390,11 @@ void connection_ready(Connection *c, short events)
         c->readable = true;
     if (events & c->write_wait)
         c->write_wait = 0;
+}
+
+bool connection_has_learned(const Connection *c)
+{
+    return c->session && c->lessons != c->shared->memory.lessons;
 }
 
 bool connection_has_more(const Connection *c)

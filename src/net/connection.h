@@ -19,7 +19,7 @@
 typedef struct Connection Connection;
 
 /* What a relay's connections share: its TLS context, made by the first that needs it, with the
- * cached TLS session; that BDAT is not to be used; lookups and, for a short while, their results;
+ * cached TLS session; what its sessions learned of it; lookups and, for a short while, their results;
  * addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
@@ -28,6 +28,8 @@ int connection_shared_new(Config *config, size_t relay_index, Worker *worker,
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */
+/* SmtpCapability: what the relay offers, and refused when it was used. */
+unsigned connection_shared_lacks(const ConnectionShared *shared);
 const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
 
 /* Starts with the first connection_step(). `trace` may be NULL; it is told of the steps before the
@@ -67,6 +69,10 @@ const char *connection_tls(
 
 /* Whether more has been read than was made events of. */
 bool connection_has_more(const Connection *connection);
+
+/* Whether what ended the session is something that the next one does without, so that another
+ * connection is worth while at once. Before READY it is tried without being asked for. */
+bool connection_has_learned(const Connection *connection);
 
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);

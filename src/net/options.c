@@ -29,6 +29,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .extensions = relay->extensions,
         .pipelining = relay->pipelining,
         .chunking = relay->chunking,
+        .discarded = smtp_capabilities_named(relay->discard_ehlo_keywords ?: ""),
         .send_rset = relay->send_rset,
         .tls = tls_of(relay->tls),
         .auth =

@@ -11,8 +11,8 @@ struct ConnectionShared {
     Worker *worker;
     const RelayConfig *relay;
     TlsContext *tls;  /* NULL until a connection needs it */
-    bool no_chunking; /* the relay offers CHUNKING and does not know BDAT */
     AvoidList avoid;  /* addresses that failed of late */
+    SmtpMemory memory;
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

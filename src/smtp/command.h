@@ -63,10 +63,17 @@ int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
 
 /* The parameters of MAIL that go out for this transaction because they are offered and because it
- * is better to say them, and that it can do without: of SIZE, 8BITMIME (BODY) and SMTPUTF8 (where
- * no address needs it). SmtpCapability. */
+ * is better to say them, and that it can do without: of SIZE, 8BITMIME (BODY), SMTPUTF8 (where no
+ * address needs it), DSN (RET, ENVID) and MT-PRIORITY. SmtpCapability. */
 unsigned smtp_command_mail_chosen(
     const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* Likewise of RCPT: DSN (NOTIFY, ORCPT). */
+unsigned smtp_command_rcpt_chosen(
+    const SmtpRecipient *recipient, const SmtpCapabilities *capabilities);
+
+/* Of those `chosen`, the ones that a reply speaks of; all of them when it speaks of none. */
+unsigned smtp_command_told(const char *text, unsigned chosen);
 
 /* RCPT TO with NOTIFY and ORCPT where DSN is offered; the address as above. */
 int smtp_command_rcpt(

@@ -16,6 +16,7 @@ int smtp_session_new(const SmtpOptions *options, usec_t now, SmtpSession **ret)
     if (!s)
         return -ENOMEM;
     s->options = options;
+    s->memory = options->memory ?: &s->own_memory;
     s->state = SMTP_SESSION_OPENING;
     s->now = s->progress = now;
     s->tls.active = options->tls == SMTP_TLS_ACTIVE;
@@ -45,6 +46,7 @@ void smtp_session_free(SmtpSession *s)
     buffer_done(&s->tls_data);
     buffer_done(&s->text);
     buffer_done(&s->withheld_text);
+    buffer_done(&s->refusal_text);
     buffer_done(&s->end_text);
     smtp_reply_done(&s->reply);
     smtp_auth_free(s->auth);

@@ -22,7 +22,8 @@ static int say_hello(SmtpSession *s, SmtpStep step)
 static void become_ready(SmtpSession *s)
 {
     s->pipelining = s->options->pipelining && smtp_has(&s->capabilities, SMTP_CAP_PIPELINING);
-    s->chunking = s->options->chunking && smtp_has(&s->capabilities, SMTP_CAP_CHUNKING);
+    s->chunking = s->options->chunking && smtp_uses(&s->capabilities, SMTP_CAP_CHUNKING) &&
+                  s->now >= s->memory->bdat_again;
     s->state = SMTP_SESSION_READY;
     s->ready_due = true;
 }
@@ -85,10 +86,20 @@ static int go_on(SmtpSession *s)
     return authenticate_or_ready(s);
 }
 
+/* Whether a server without extensions will do. */
+static bool hello_suffices(const SmtpSession *s)
+{
+    bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
+
+    return !tls_due && !smtp_auth_wanted(&s->options->auth);
+}
+
 int smtp_greet(SmtpSession *s)
 {
+    bool extended = s->options->extensions && !(s->now < s->memory->ehlo_again && hello_suffices(s));
+
     memset(&s->capabilities, 0, sizeof(s->capabilities));
-    return say_hello(s, s->options->extensions ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
+    return say_hello(s, extended ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
 }
 
 /* The server speaks first (RFC 5321, 3.1). */
@@ -111,14 +122,6 @@ int smtp_send_ehlo(SmtpSession *s, _unused_ SmtpFlight *flight)
     return smtp_command_simple(&s->output, "EHLO", s->options->hello);
 }
 
-/* Whether a server without extensions will do. */
-static bool hello_suffices(const SmtpSession *s)
-{
-    bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
-
-    return !tls_due && !smtp_auth_wanted(&s->options->auth);
-}
-
 static int end_ehlo(SmtpSession *s)
 {
     int r;
@@ -132,13 +135,17 @@ static int end_ehlo(SmtpSession *s)
 
 int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
-    if (s->reply.code >= 500 && hello_suffices(s))
-        return say_hello(s, SMTP_STEP_HELO);
+    if (s->reply.code >= 500 && hello_suffices(s)) {
+        s->ehlo_refused = true;
+        return smtp_note_refusal(s, STAGE_EHLO, ERROR_SMTP_PROTOCOL)
+                   ?: say_hello(s, SMTP_STEP_HELO);
+    }
     if (smtp_reply_refused(s))
         return end_ehlo(s);
     if (!smtp_reply_done_mail(s))
         return smtp_end_unexpected(s);
-    smtp_capabilities_parse(&s->reply, &s->capabilities);
+    smtp_capabilities_parse(&s->reply, s->options->discarded, &s->capabilities);
+    s->capabilities.refused = s->memory->lacks;
     return go_on(s);
 }
 
@@ -185,7 +192,7 @@ int smtp_on_starttls_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
         return smtp_end_unexpected(s);
     if (s->options->tls == SMTP_TLS_REQUIRED)
         return smtp_end_reply(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL);
-    return authenticate_or_ready(s);
+    return smtp_note_refusal(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL) ?: authenticate_or_ready(s);
 }
 
 /* Copies what TLS said about itself, whose memory is the driver's. */

@@ -122,6 +122,7 @@ typedef enum SmtpSessionState {
 
 struct SmtpSession {
     const SmtpOptions *options;
+    SmtpMemory *memory, own_memory; /* the caller's, or our own */
     SmtpSessionState state;
     usec_t now;      /* of the last call that said it */
     usec_t progress; /* when the deadline began to run */
@@ -140,6 +141,7 @@ struct SmtpSession {
     Failure auth_failure; /* why our side cancelled the login */
     char mechanism[32];
     bool pipelining, chunking; /* offered and allowed */
+    unsigned disputed;         /* of capabilities.refused, those that MAIL was refused with */
 
     SmtpFlight flights[2];
     size_t first_flight, n_flights;
@@ -165,6 +167,9 @@ struct SmtpSession {
 
     /* The end. */
     bool quit_wanted, quitting, lost;
+    DeliveryOutcome refusal; /* what the session went on after, before READY; code 0: nothing */
+    Buffer refusal_text;
+    bool ehlo_refused;
     uint64_t farewell;   /* `written` when the server said that it closes (421, 221); 0: it has
                             not, or has gone on since */
     usec_t farewell_at;  /* the first 421; 0: none */
@@ -289,8 +294,15 @@ int smtp_end_reply(SmtpSession *s, DeliveryStage stage, int error);
 /* The same for a reply that is none of those that may come here. */
 int smtp_end_unexpected(SmtpSession *s);
 
+/* Keeps the reply for the words of the end: the session goes on, but if the connection is lost
+ * before READY this is why. 0 or -ENOMEM. */
+int smtp_note_refusal(SmtpSession *s, DeliveryStage stage, int error);
+
 /* The same for a reason of our own. */
 int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text);
+
+/* The server does without these: they are not used any more, in no session with it. */
+void smtp_lacks(SmtpSession *s, unsigned capabilities);
 
 /* The same for a message that was refused before its end, whose recipients have been given
  * `outcome` already. */

@@ -1,6 +1,8 @@
 /* Connecting to a relay for one command. */
 #include "tool/call.h"
 
+#include <errno.h>
+
 #include "delivery/relay.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
@@ -10,27 +12,41 @@ int call_wait(Call *call, SmtpEvent *ret)
     return connection_wait(call->connection, false, ret);
 }
 
-int call_open(
-    Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+static int connect_relay(Call *call, const DeliveryOutcome **ret_fault)
 {
     SmtpEvent event;
-    int r;
+    int r = connection_new(call->shared, call->verbose ? dialogue_print : NULL, NULL,
+        clock_monotonic(), &call->connection);
 
-    *ret = (Call){.relay = &config->relays[index]};
-    r = worker_new(&ret->worker);
     if (r >= 0)
-        r = connection_shared_new(config, index, ret->worker, &ret->shared);
-    if (r >= 0)
-        r = connection_new(ret->shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(),
-            &ret->connection);
-    if (r >= 0)
-        r = call_wait(ret, &event);
+        r = call_wait(call, &event);
     if (r < 0)
         return r;
     if (event.type == SMTP_EVENT_READY)
         return 1;
     *ret_fault = event.outcome;
     return 0;
+}
+
+int call_open(
+    Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+{
+    int r;
+
+    *ret = (Call){.relay = &config->relays[index], .verbose = verbose};
+    r = worker_new(&ret->worker);
+    if (r >= 0)
+        r = connection_shared_new(config, index, ret->worker, &ret->shared);
+    return r < 0 ? r : connect_relay(ret, ret_fault);
+}
+
+int call_open_again(Call *call, const DeliveryOutcome **ret_fault)
+{
+    if (!connection_has_learned(call->connection))
+        return -EALREADY;
+    connection_free(call->connection);
+    call->connection = NULL;
+    return connect_relay(call, ret_fault);
 }
 
 void call_quit(Call *call)
