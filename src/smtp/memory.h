@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/clock.h"
+#include "smtp/auth.h"
 
 typedef struct SmtpMemory {
     unsigned lessons;  /* how often something was learned that makes it worth while to connect again
@@ -14,4 +15,8 @@ typedef struct SmtpMemory {
                           No session uses it any more */
     usec_t bdat_again; /* BDAT was sent and never answered: no session uses it before (monotonic) */
     usec_t ehlo_again; /* it closed when EHLO was said: HELO is, where that suffices; likewise */
+    SmtpAuthWays auth_worked;   /* the way of the last login that was taken */
+    uint64_t auth_offered;      /* a hash of what was offered then */
+    SmtpAuthWays auth_excluded; /* a login was refused, and the connection closed before the next way
+                                   was through: these have been tried */
 } SmtpMemory;

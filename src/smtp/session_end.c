@@ -131,19 +131,13 @@ static const char *kept_text(const SmtpSession *s)
     return buffer_size(&s->end_text) > 0 ? buffer_data(&s->end_text) : "not enough memory";
 }
 
-int smtp_note_refusal(SmtpSession *s, DeliveryStage stage, int error)
+void smtp_note_refusal(SmtpSession *s)
 {
     Buffer text = s->refusal_text;
-    int r;
 
-    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, stage);
-    if (r < 0)
-        return r;
     s->refusal_text = s->text;
     s->text = text;
     s->refusal = s->outcome;
-    s->refusal.error = error;
-    return 0;
 }
 
 /* What the server said of its own accord stands in front of how the connection ended. */
@@ -158,23 +152,38 @@ static int put_refusal_first(SmtpSession *s)
 /* A server that hangs up where EHLO was refused may take HELO in front of it. */
 static void note_lesson(SmtpSession *s)
 {
+    smtp_note_login_cut_off(s);
     if (!s->ehlo_refused || s->refusal.stage != STAGE_EHLO)
         return;
     s->memory->ehlo_again = usec_add(s->now, PAUSE);
     s->memory->lessons++;
 }
 
+/* The connection ends before READY as `outcome` says: what was refused before is why. */
+static int recall_refusal(SmtpSession *s)
+{
+    if (s->state != SMTP_SESSION_OPENING || s->refusal.code == 0)
+        return 0;
+    note_lesson(s);
+    return put_refusal_first(s);
+}
+
 /* The connection ended as `outcome` says. */
 static int end_cut_off(SmtpSession *s)
 {
-    int r = 0;
+    int r = recall_refusal(s);
 
     note_unanswered(s);
-    if (s->state == SMTP_SESSION_OPENING && s->refusal.code > 0) {
-        note_lesson(s);
-        r = put_refusal_first(s);
-    }
     return r < 0 ? r : cut_off(s);
+}
+
+int smtp_end_closing(SmtpSession *s)
+{
+    int r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, smtp_session_stage(s));
+
+    if (r >= 0)
+        r = recall_refusal(s);
+    return r < 0 ? r : smtp_give_up(s);
 }
 
 int smtp_end_lost(SmtpSession *s)

@@ -1,7 +1,7 @@
 /* What the parts of the session share. Nothing outside of session*.c includes it.
  *
  * The parts: session.c (the public face and the loop), session_steps.c (commands out, replies in,
- * time), session_greeting.c (up to READY), session_command.c (the caller's commands, QUIT),
+ * time), session_greeting.c (up to READY), session_auth.c (of that, the login), session_command.c (the caller's commands, QUIT),
  * session_transaction.c (MAIL, RCPT, DATA), session_content.c (the message), session_events.c
  * (outcomes), session_end.c (why the session ends, and what is still read before it does). */
 #pragma once
@@ -140,6 +140,8 @@ struct SmtpSession {
     SmtpAuth *auth;
     Failure auth_failure; /* why our side cancelled the login */
     char mechanism[32];
+    SmtpAuthWays auth_excluded; /* they failed, or make no sense any more */
+    char auth_tried[256];       /* "SCRAM-SHA-256, PLAIN" */
     bool pipelining, chunking; /* offered and allowed */
     unsigned disputed;         /* of capabilities.refused, those that MAIL was refused with */
 
@@ -216,6 +218,15 @@ int smtp_greet(SmtpSession *s);
 /* Ends the session: the server sent something behind its reply to STARTTLS. */
 int smtp_refuse_plaintext(SmtpSession *s);
 
+/* -- session_auth.c -- */
+
+/* Logs in; READY follows. */
+int smtp_begin_auth(SmtpSession *s);
+void smtp_become_ready(SmtpSession *s);
+
+/* The connection ends within a login: the next one begins with what is left to try. */
+void smtp_note_login_cut_off(SmtpSession *s);
+
 /* -- session_transaction.c -- */
 
 /* Writes what may be written now of the transactions under way. */
@@ -291,12 +302,15 @@ int smtp_give_up(SmtpSession *s);
 /* The same for a reply that is final for the session but no verdict on a message. */
 int smtp_end_reply(SmtpSession *s, DeliveryStage stage, int error);
 
+/* The same for 421. */
+int smtp_end_closing(SmtpSession *s);
+
 /* The same for a reply that is none of those that may come here. */
 int smtp_end_unexpected(SmtpSession *s);
 
-/* Keeps the reply for the words of the end: the session goes on, but if the connection is lost
- * before READY this is why. 0 or -ENOMEM. */
-int smtp_note_refusal(SmtpSession *s, DeliveryStage stage, int error);
+/* Keeps `outcome` for the words of the end: the session goes on, but if the connection is lost
+ * before READY this is why. */
+void smtp_note_refusal(SmtpSession *s);
 
 /* The same for a reason of our own. */
 int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text);
