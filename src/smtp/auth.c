@@ -90,19 +90,17 @@ SmtpAuthWays smtp_auth_way(const SmtpAuth *auth)
     return smtp_auth_bit(&auth->way);
 }
 
-/* Whether the code says that the mechanism is not to be had, and nothing of user or password. */
+/* Whether the code says that the mechanism is not to be had, and nothing of user or password
+ * (RFC 4954, 4: 504 unrecognized, 534 too weak, 538 needs encryption). */
 static bool is_about_mechanism(int code)
 {
-    switch (code) {
-    case 500:
-    case 501:
-    case 502:
-    case 504: /* RFC 4954, 4: unrecognized; 534: too weak; 538: needs encryption */
-    case 534:
-    case 538:
-    case 553: /* a server's that stumbles over what SCRAM says of binding */ return true;
-    default: return false;
-    }
+    return code == 500 || code == 502 || code == 504 || code == 534 || code == 538;
+}
+
+/* Whether it is about the words of the exchange: servers stumble over what SCRAM says of binding. */
+static bool is_about_words(int code)
+{
+    return code == 501 || code == 553;
 }
 
 SmtpAuthWays smtp_auth_ruled_out(
@@ -113,7 +111,9 @@ SmtpAuthWays smtp_auth_ruled_out(
 
     if (code == 0)
         return auth->unproven ? SMTP_AUTH_WAYS_ALL : smtp_auth_bits(auth->mechanism);
-    if (is_about_mechanism(code) || (binds && code == 535 && auth->challenges == 0))
+    if (is_about_mechanism(code))
+        return smtp_auth_bits(auth->mechanism);
+    if (is_about_words(code) || (binds && code == 535 && auth->challenges == 0))
         return smtp_auth_way(auth);
     if (code != 535 || auth->mechanism->flags & AUTH_CLEAR)
         return SMTP_AUTH_WAYS_ALL;

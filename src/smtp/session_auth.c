@@ -183,7 +183,9 @@ int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 
     if (s->reply.code == 334 && !own)
         return answer_challenge(s);
-    if (smtp_reply_refused(s) || s->reply.code == 334)
+    if (s->reply.code == 334)
+        return end_auth(s);
+    if (smtp_reply_refused(s))
         return go_on(s, own ? 0 : s->reply.code);
     if (s->reply.code != 235)
         return smtp_end_unexpected(s);
@@ -192,6 +194,9 @@ int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
         return r;
     if (r < 0)
         return end_auth(s);
+    s->memory->auth_worked = smtp_auth_way(s->auth);
+    s->memory->auth_offered = hash_offer(s);
+    s->memory->auth_excluded = 0;
     smtp_auth_free(TAKE_PTR(s->auth));
     smtp_become_ready(s);
     return 0;
