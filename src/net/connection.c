@@ -188,14 +188,19 @@ static int read_input(Connection *c, usec_t now)
 }
 
 /* What the session said last, such as QUIT, goes out as far as it can without waiting. */
-static void say_goodbye(Connection *c, usec_t now)
+static void say_last_word(Connection *c, usec_t now)
 {
-    c->closed = true;
     if (c->lost || !c->session)
         return;
     (void)write_output(c, now);
     if (c->tls && !c->write_failed)
         tls_stream_shutdown(c->tls);
+}
+
+static void say_goodbye(Connection *c, usec_t now)
+{
+    c->closed = true;
+    say_last_word(c, now);
 }
 
 /* A process that was stopped, or a machine that was too busy, finds the time over before it is told
@@ -285,8 +290,9 @@ static bool is_final(const Connection *c, const DeliveryOutcome *why)
            (why->stage == STAGE_AUTH && why->code >= 500);
 }
 
-static void drop_session(Connection *c)
+static void drop_session(Connection *c, usec_t now)
 {
+    say_last_word(c, now);
     smtp_session_free(c->session);
     c->session = NULL;
     c->readable = c->write_failed = c->lost = false;
@@ -302,7 +308,7 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
 
     if (connection_has_learned(c) && c->dial && tries_note(&c->tries, c->address, why) >= 0) {
         transport_trace(c, "%s once more: %s", c->address, why->text);
-        drop_session(c);
+        drop_session(c, now);
         transport_start_anew(c, now);
         return true;
     }
@@ -317,7 +323,7 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
         return false;
     }
     transport_trace(c, "%s failed: %s", c->address, why->text);
-    drop_session(c);
+    drop_session(c, now);
     transport_start_again(c, now);
     return true;
 }

@@ -19,8 +19,8 @@
 typedef struct Connection Connection;
 
 /* What a relay's connections share: its TLS context, made by the first that needs it, with the
- * cached TLS session; what its sessions learned of it; lookups and, for a short while, their results;
- * addresses that failed. For one thread. */
+ * cached TLS session; what its sessions learned of it; lookups and, for a short while, their
+ * results; addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
 int connection_shared_new(Config *config, size_t relay_index, Worker *worker,

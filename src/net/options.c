@@ -32,6 +32,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .discarded = smtp_capabilities_named(relay->discard_ehlo_keywords ?: ""),
         .send_rset = relay->send_rset,
         .tls = tls_of(relay->tls),
+        .tls_verified = relay->tls_verify,
         .auth =
             {
                 .mechanism = relay->auth,

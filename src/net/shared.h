@@ -10,8 +10,8 @@ struct ConnectionShared {
     Config *config;
     Worker *worker;
     const RelayConfig *relay;
-    TlsContext *tls;  /* NULL until a connection needs it */
-    AvoidList avoid;  /* addresses that failed of late */
+    TlsContext *tls; /* NULL until a connection needs it */
+    AvoidList avoid; /* addresses that failed of late */
     SmtpMemory memory;
 
     /* Owned by lookup.c. */

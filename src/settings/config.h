@@ -68,7 +68,7 @@ typedef struct RelayConfig {
     bool pipelining; /* use it where offered */
     bool chunking;
     char *discard_ehlo_keywords; /* "CHUNKING DSN": as if the relay did not offer these */
-    char *hello; /* EHLO argument; NULL: this host's name */
+    char *hello;                 /* EHLO argument; NULL: this host's name */
     bool send_rset;
     size_t max_line_bytes;
 

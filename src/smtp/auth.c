@@ -97,7 +97,8 @@ static bool is_about_mechanism(int code)
     return code == 500 || code == 502 || code == 504 || code == 534 || code == 538;
 }
 
-/* Whether it is about the words of the exchange: servers stumble over what SCRAM says of binding. */
+/* Whether it is about the words of the exchange: servers stumble over what SCRAM says of binding.
+ */
 static bool is_about_words(int code)
 {
     return code == 501 || code == 553;

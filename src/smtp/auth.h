@@ -2,8 +2,8 @@
  * leave through a trace.
  *
  * PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5 and EXTERNAL come from libgsasl; SCRAM-SHA-1(-PLUS),
- * SCRAM-SHA-256(-PLUS), XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row of
- * one table. */
+ * SCRAM-SHA-256(-PLUS), XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row
+ * of one table. */
 #pragma once
 
 #include <stdbool.h>
@@ -50,8 +50,9 @@ bool smtp_auth_wanted(const SmtpAuthOptions *options);
 
 /* Chooses the best way that is not `excluded`, or the one in `preferred` where it can be had, and
  * starts it. 0; -EPROTONOSUPPORT when the server offers none that may be used, with a Failure
- * (ERROR_AUTHENTICATION) that lists what it offers, what was asked for, and what to do (TLS missing,
- * wrong name, no password, amAPOP ...); -EAGAIN when all that could be used are excluded; -ENOMEM. */
+ * (ERROR_AUTHENTICATION) that lists what it offers, what was asked for, and what to do (TLS
+ * missing, wrong name, no password, amAPOP ...); -EAGAIN when all that could be used are excluded;
+ * -ENOMEM. */
 int smtp_auth_new(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
     const SmtpTlsInfo *tls, SmtpAuthWays excluded, SmtpAuthWays preferred, SmtpAuth **ret,
     Failure *f);
@@ -61,8 +62,8 @@ void smtp_auth_free(SmtpAuth *auth);
 SmtpAuthWays smtp_auth_way(const SmtpAuth *auth);
 
 /* The ways that make no sense any more, the login having failed by a final reply with this code, or
- * (0) for a reason of our own. A refusal of the mechanism rules out that way alone. A refusal of the
- * login leaves one try with the password as it is, where TLS hides it: a server may hold no
+ * (0) for a reason of our own. A refusal of the mechanism rules out that way alone. A refusal of
+ * the login leaves one try with the password as it is, where TLS hides it: a server may hold no
  * password for mechanisms with challenges. What is left is few, for each failure counts towards the
  * locking of accounts. */
 SmtpAuthWays smtp_auth_ruled_out(

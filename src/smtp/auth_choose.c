@@ -286,6 +286,6 @@ int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *cap
     }
     if (c.any)
         return -EAGAIN;
-    return fail(c.worst, named ? named->name : "any mechanism that \"auto\" takes", capabilities,
-        tls, f);
+    return fail(
+        c.worst, named ? named->name : "any mechanism that \"auto\" takes", capabilities, tls, f);
 }

@@ -65,7 +65,7 @@ struct SmtpAuth {
     unsigned challenges; /* seen so far */
     char title[64];
     bool satisfied;
-    bool unproven;       /* the server does not know the password itself */
+    bool unproven;      /* the server does not know the password itself */
     char *server_error; /* NULL: none was reported */
 };
 

@@ -1,8 +1,8 @@
-/* SCRAM (RFC 5802, RFC 7677), with and without binding to the TLS channel. Must never accept a server
- * that does not show that it knows the password, nor let one keep the processor busy.
+/* SCRAM (RFC 5802, RFC 7677), with and without binding to the TLS channel. Must never accept a
+ * server that does not show that it knows the password, nor let one keep the processor busy.
  *
- * Written here, for libgsasl knows neither tls-server-end-point nor when to say that the client could
- * have bound. */
+ * Written here, for libgsasl knows neither tls-server-end-point nor when to say that the client
+ * could have bound. */
 #include <errno.h>
 #include <gsasl.h>
 #include <openssl/crypto.h>
@@ -209,8 +209,8 @@ static int salt_password(
     if (code != GSASL_OK)
         return code == GSASL_MALLOC_ERROR ? -ENOMEM : -EBADMSG;
     code = PKCS5_PBKDF2_HMAC(state->password, (int)strlen(state->password),
-        (const unsigned char *)salt, (int)n, (int)rounds, state->hash,
-        EVP_MD_get_size(state->hash), ret);
+        (const unsigned char *)salt, (int)n, (int)rounds, state->hash, EVP_MD_get_size(state->hash),
+        ret);
     gsasl_free(salt);
     return code == 1 ? 0 : -ENOMEM;
 }
@@ -306,8 +306,7 @@ static int check_server(SmtpAuth *auth, const char *challenge, size_t n, Failure
         return note_error(auth, text, text_n);
     if (!take(&at, challenge + n, 'v', &text, &text_n))
         return fail_bad_words(auth, f);
-    if (append_base64(
-            &expected, state->server_signature, (size_t)EVP_MD_get_size(state->hash)) < 0)
+    if (append_base64(&expected, state->server_signature, (size_t)EVP_MD_get_size(state->hash)) < 0)
         return -ENOMEM;
     auth->satisfied = text_n == buffer_size(&expected) &&
                       CRYPTO_memcmp(text, buffer_data(&expected), text_n) == 0;

@@ -249,8 +249,8 @@ static unsigned find_wishes(const char *list, const Parameter *rows, size_t n)
 unsigned smtp_command_mail_chosen(
     const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
 {
-    unsigned chosen = find_wishes(
-        transaction->sender_parameters, mail_parameters, ELEMENTSOF(mail_parameters));
+    unsigned chosen =
+        find_wishes(transaction->sender_parameters, mail_parameters, ELEMENTSOF(mail_parameters));
 
     if (transaction->size > 0)
         chosen |= SMTP_CAP_SIZE;
@@ -266,6 +266,39 @@ unsigned smtp_command_rcpt_chosen(
 {
     return find_wishes(recipient->parameters, rcpt_parameters, ELEMENTSOF(rcpt_parameters)) &
            capabilities->flags & ~capabilities->refused;
+}
+
+/* By-value: "seconds;mode", where R in the mode asks for the message's return. */
+static bool is_needed(const Word *word)
+{
+    const char *mode;
+
+    if (!word_has_keyword(word, "BY"))
+        return true;
+    mode = memchr(word->data, ';', word->n);
+    return mode && memchr(mode, 'R', (size_t)(word->data + word->n - mode)) != NULL;
+}
+
+const char *smtp_command_mail_missing(
+    const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
+{
+    Word word;
+
+    for (size_t i = 0; i < ELEMENTSOF(mail_parameters); i++) {
+        const Parameter *p = &mail_parameters[i];
+
+        if (!p->wish && !smtp_has(capabilities, p->needs) &&
+            find_word(transaction->sender_parameters, p->keyword, &word) && is_needed(&word))
+            return p->keyword;
+    }
+    return NULL;
+}
+
+bool smtp_command_requires_tls(const SmtpTransaction *transaction)
+{
+    Word word;
+
+    return find_word(transaction->sender_parameters, "REQUIRETLS", &word);
 }
 
 /* Whether the word stands in the text by itself. */

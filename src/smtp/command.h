@@ -72,6 +72,15 @@ unsigned smtp_command_mail_chosen(
 unsigned smtp_command_rcpt_chosen(
     const SmtpRecipient *recipient, const SmtpCapabilities *capabilities);
 
+/* The parameter that the sender needs to be said and the server does not offer: it would be broken
+ * without a word. REQUIRETLS (RFC 8689, 4.2.1), HOLDFOR and HOLDUNTIL (RFC 4865), and BY where the
+ * message is to be returned when its time is over (RFC 2852, 4.1.3). NULL: none. */
+const char *smtp_command_mail_missing(
+    const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* Whether REQUIRETLS is asked for. */
+bool smtp_command_requires_tls(const SmtpTransaction *transaction);
+
 /* Of those `chosen`, the ones that a reply speaks of; all of them when it speaks of none. */
 unsigned smtp_command_told(const char *text, unsigned chosen);
 

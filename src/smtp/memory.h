@@ -17,6 +17,6 @@ typedef struct SmtpMemory {
     usec_t ehlo_again; /* it closed when EHLO was said: HELO is, where that suffices; likewise */
     SmtpAuthWays auth_worked;   /* the way of the last login that was taken */
     uint64_t auth_offered;      /* a hash of what was offered then */
-    SmtpAuthWays auth_excluded; /* a login was refused, and the connection closed before the next way
-                                   was through: these have been tried */
+    SmtpAuthWays auth_excluded; /* a login was refused, and the connection closed before the next
+                                   way was through: these have been tried */
 } SmtpMemory;

@@ -95,7 +95,7 @@ static int work_closing(SmtpSession *s)
     if (!over && !s->lost && s->now < smtp_session_deadline(s))
         return 0;
     s->state = SMTP_SESSION_ENDING;
-    return 1;
+    return over ? smtp_say_last_word(s) ?: 1 : 1;
 }
 
 /* Does one thing that may lead to an event. 1 when it did, 0 when there is nothing to do. */

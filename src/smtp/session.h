@@ -47,6 +47,7 @@ typedef struct SmtpOptions {
     bool chunking;
     unsigned discarded; /* SmtpCapability: as if not offered */
     SmtpMemory *memory; /* or NULL */
+    bool tls_verified;  /* TLS stands only with a certificate that was verified */
     bool send_rset;     /* RSET before each transaction but the first */
     SmtpTls tls;
     SmtpAuthOptions auth;

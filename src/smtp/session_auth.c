@@ -1,5 +1,5 @@
-/* The login (RFC 4954): one way after the other, until one is taken or none is left that makes sense.
- * Must never try a password more often than it takes to find out whether it is right. */
+/* The login (RFC 4954): one way after the other, until one is taken or none is left that makes
+ * sense. Must never try a password more often than it takes to find out whether it is right. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -64,8 +64,8 @@ static SmtpAuthWays known_way(const SmtpSession *s)
 
 static int choose(SmtpSession *s, SmtpAuth **ret, Failure *f)
 {
-    return smtp_auth_new(&s->options->auth, &s->capabilities, &s->tls, s->auth_excluded,
-        known_way(s), ret, f);
+    return smtp_auth_new(
+        &s->options->auth, &s->capabilities, &s->tls, s->auth_excluded, known_way(s), ret, f);
 }
 
 static int go_on(SmtpSession *s, int code);

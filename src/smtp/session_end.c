@@ -15,8 +15,38 @@ static void close_session(SmtpSession *s)
     s->end.kind = s->quitting ? DELIVERY_DELIVERED : DELIVERY_CUT_OFF;
     if (s->quitting)
         s->end.error = ERROR_NONE;
+    s->cut_short = buffer_size(&s->output) > 0;
     buffer_clear(&s->output);
     s->chunk_open = false;
+}
+
+/* Whether the server would take what comes next for a command. */
+static bool takes_commands(const SmtpSession *s)
+{
+    bool within = s->end.code / 100 == 3 || /* it waits for something else */
+                  (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS);
+
+    if (s->lost || s->quitting || s->cut_short || within || s->farewell > 0 || s->end.code == 421 ||
+        s->end.code == 221)
+        return false;
+    for (size_t i = 0; i < s->n_flights; i++) {
+        const SmtpFlight *flight = &s->flights[s->first_flight ^ i];
+
+        if (flight->phase == SMTP_FLIGHT_ASKED ||
+            (flight->phase == SMTP_FLIGHT_CONTENT && !flight->bdat))
+            return false;
+    }
+    return true;
+}
+
+int smtp_say_last_word(SmtpSession *s)
+{
+    static const char quit[] = "QUIT\r\n";
+
+    if (!takes_commands(s))
+        return 0;
+    smtp_trace(s, SMTP_TRACE_CLIENT, quit, strlen(quit));
+    return buffer_append_string(&s->output, quit);
 }
 
 int smtp_give_up(SmtpSession *s)
@@ -83,6 +113,7 @@ void smtp_end_refused_early(SmtpSession *s)
         .text = "the server refused the message before its end",
     };
     close_session(s);
+    s->cut_short = true;
 }
 
 int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight)

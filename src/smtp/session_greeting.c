@@ -57,7 +57,8 @@ static bool hello_suffices(const SmtpSession *s)
 
 int smtp_greet(SmtpSession *s)
 {
-    bool extended = s->options->extensions && !(s->now < s->memory->ehlo_again && hello_suffices(s));
+    bool extended =
+        s->options->extensions && !(s->now < s->memory->ehlo_again && hello_suffices(s));
 
     memset(&s->capabilities, 0, sizeof(s->capabilities));
     return say_hello(s, extended ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
@@ -172,9 +173,9 @@ static int copy_tls_info(SmtpSession *s, const SmtpTlsInfo *info)
     char *data;
 
     buffer_clear(&s->tls_data);
-    data = buffer_reserve(
-        &s->tls_data, description + info->binding_exporter_size + info->binding_unique_size +
-                          info->binding_end_point_size);
+    data =
+        buffer_reserve(&s->tls_data, description + info->binding_exporter_size +
+                                         info->binding_unique_size + info->binding_end_point_size);
     if (!data)
         return -ENOMEM;
     s->tls = *info;

@@ -1,9 +1,10 @@
 /* What the parts of the session share. Nothing outside of session*.c includes it.
  *
  * The parts: session.c (the public face and the loop), session_steps.c (commands out, replies in,
- * time), session_greeting.c (up to READY), session_auth.c (of that, the login), session_command.c (the caller's commands, QUIT),
- * session_transaction.c (MAIL, RCPT, DATA), session_content.c (the message), session_events.c
- * (outcomes), session_end.c (why the session ends, and what is still read before it does). */
+ * time), session_greeting.c (up to READY), session_auth.c (of that, the login), session_command.c
+ * (the caller's commands, QUIT), session_transaction.c (MAIL, RCPT, DATA), session_content.c (the
+ * message), session_events.c (outcomes), session_end.c (why the session ends, and what is still
+ * read before it does). */
 #pragma once
 
 #include "smtp/content.h"
@@ -142,8 +143,8 @@ struct SmtpSession {
     char mechanism[32];
     SmtpAuthWays auth_excluded; /* they failed, or make no sense any more */
     char auth_tried[256];       /* "SCRAM-SHA-256, PLAIN" */
-    bool pipelining, chunking; /* offered and allowed */
-    unsigned disputed;         /* of capabilities.refused, those that MAIL was refused with */
+    bool pipelining, chunking;  /* offered and allowed */
+    unsigned disputed;          /* of capabilities.refused, those that MAIL was refused with */
 
     SmtpFlight flights[2];
     size_t first_flight, n_flights;
@@ -172,6 +173,7 @@ struct SmtpSession {
     DeliveryOutcome refusal; /* what the session went on after, before READY; code 0: nothing */
     Buffer refusal_text;
     bool ehlo_refused;
+    bool cut_short;      /* something was left to be written when the session was given up */
     uint64_t farewell;   /* `written` when the server said that it closes (421, 221); 0: it has
                             not, or has gone on since */
     usec_t farewell_at;  /* the first 421; 0: none */
@@ -298,6 +300,10 @@ int smtp_next_event(SmtpSession *s, SmtpEvent *ret);
 /* Gives the session up with `outcome`. What was written stays written: the replies up to the last
  * end of content among it are read first. */
 int smtp_give_up(SmtpSession *s);
+
+/* QUIT, of a session that was given up, if the server can still hear it (RFC 5321, 4.1.1.10). It is
+ * written as far as that needs no waiting, and no reply to it is read. 0 or -ENOMEM. */
+int smtp_say_last_word(SmtpSession *s);
 
 /* The same for a reply that is final for the session but no verdict on a message. */
 int smtp_end_reply(SmtpSession *s, DeliveryStage stage, int error);

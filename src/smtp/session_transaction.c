@@ -95,6 +95,33 @@ static int refuse_verb(SmtpSession *s, SmtpFlight *flight)
     return refuse_own(s, flight, SIZE_MAX, 502, "5.5.1", text);
 }
 
+/* What the sender needs cannot be promised here. */
+static int refuse_need(SmtpSession *s, SmtpFlight *flight, const char *keyword)
+{
+    bool tls = strcmp(keyword, "REQUIRETLS") == 0;
+    char text[160];
+
+    snprintf(text, sizeof(text), "the message asks for %s, %s", keyword,
+        !tls || !smtp_has(&s->capabilities, SMTP_CAP_REQUIRETLS)
+            ? "which the relay does not offer"
+            : "and the connection has no TLS with a verified certificate");
+    flight->phase = SMTP_FLIGHT_SENT;
+    return refuse_own(s, flight, SIZE_MAX, 550, tls ? "5.7.30" : "5.3.3", text);
+}
+
+/* The parameter that is needed and cannot be said, or NULL. */
+static const char *find_unmet_need(const SmtpSession *s, const SmtpTransaction *t)
+{
+    const char *keyword;
+
+    if (!t->sender_parameters)
+        return NULL;
+    keyword = smtp_command_mail_missing(t, &s->capabilities);
+    if (!keyword && !(s->tls.active && s->options->tls_verified) && smtp_command_requires_tls(t))
+        return "REQUIRETLS";
+    return keyword;
+}
+
 static int refuse_sender(SmtpSession *s, SmtpFlight *flight, int reason)
 {
     flight->phase = SMTP_FLIGHT_SENT;
@@ -125,6 +152,7 @@ static int start(SmtpSession *s, SmtpFlight *flight)
 {
     const SmtpTransaction *t = flight->transaction;
     const SmtpCapabilities *capabilities = &s->capabilities;
+    const char *need;
     int r;
 
     if (flight->next == t->n_recipients) {
@@ -133,6 +161,9 @@ static int start(SmtpSession *s, SmtpFlight *flight)
     }
     if (capabilities->size_max > 0 && t->size > capabilities->size_max)
         return refuse_size(s, flight);
+    need = find_unmet_need(s, t);
+    if (need)
+        return refuse_need(s, flight, need);
     buffer_clear(&s->scratch);
     r = smtp_command_mail(&s->scratch, t, capabilities);
     if (r < 0 && r != -ENOMEM)
@@ -236,8 +267,8 @@ static int data(SmtpSession *s, SmtpFlight *flight)
     return smtp_say(s, SMTP_STEP_DATA, flight);
 }
 
-/* Where BDAT is taken away by a middlebox without a reply, the reply to the command behind it would be
- * taken for that to the message. So nothing goes behind the first one. */
+/* Where BDAT is taken away by a middlebox without a reply, the reply to the command behind it would
+ * be taken for that to the message. So nothing goes behind the first one. */
 static bool may_follow(SmtpSession *s)
 {
     return s->knows_bdat || !smtp_oldest_flight(s)->bdat;
@@ -463,8 +494,7 @@ static DeliveryKind rcpt_kind_by_code(SmtpSession *s, SmtpFlight *flight)
 static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight, size_t recipient)
 {
     const SmtpCapabilities then = capabilities_then(s, flight);
-    unsigned chosen =
-        smtp_command_rcpt_chosen(&flight->transaction->recipients[recipient], &then);
+    unsigned chosen = smtp_command_rcpt_chosen(&flight->transaction->recipients[recipient], &then);
 
     if (!smtp_reply_is_about_command(s) || flight->withheld)
         return rcpt_kind_by_code(s, flight);

@@ -17,8 +17,8 @@ typedef struct Call {
 int call_open(
     Config *config, size_t index, bool verbose, Call *ret, const DeliveryOutcome **ret_fault);
 
-/* The same once more, with what was learned of the relay, where it ended the connection for something
- * that the next one does without; -EALREADY where it did not. */
+/* The same once more, with what was learned of the relay, where it ended the connection for
+ * something that the next one does without; -EALREADY where it did not. */
 int call_open_again(Call *call, const DeliveryOutcome **ret_fault);
 
 /* Waits for the session's next event. 1, or a negative errno. */

@@ -222,3 +222,25 @@ class Said(RelayTest):
                     self.assertIn("530 5.7.0 log in", log)
                     self.assertNotIn("may have been delivered", log)
                     self.assertNotIn("closed the connection", log)
+
+
+class Quit(RelayTest):
+    """QUIT is said to a server that can still hear it."""
+
+    def check(self, answer, **settings):
+        relay = self.odd(answer, extensions=("AUTH PLAIN",))
+        self.configure(self.settings(relay, auth_without_tls=True, **settings))
+        self.assertNotEqual(self.outbox("check", status=None).returncode, 0)
+        wait_for(lambda: relay.verbs[-1][1] == "QUIT", lambda: f"QUIT: {relay.verbs}")
+
+    def test_after_a_login_that_failed(self):
+        self.check(lambda _, verb, __: "535 5.7.8 no" if verb == "AUTH" else None, user="a", password="b")
+
+    def test_after_ehlo_was_refused(self):
+        self.check(lambda _, verb, __: "554 5.7.1 no" if verb in ("EHLO", "HELO") else None)
+
+    def test_after_a_greeting_that_refuses(self):
+        self.check(lambda _, verb, __: "554 5.7.1 no" if verb == "CONNECT" else None)
+
+    def test_where_the_login_cannot_be_done(self):
+        self.check(lambda *_: None, user="a", password="b", auth="cram-md5")
