@@ -26,8 +26,7 @@ static bool takes_commands(const SmtpSession *s)
     bool within = s->end.code / 100 == 3 || /* it waits for something else */
                   (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS);
 
-    if (s->lost || s->quitting || s->cut_short || within || s->farewell > 0 || s->end.code == 421 ||
-        s->end.code == 221)
+    if (s->lost || s->quitting || s->cut_short || within || s->farewell > 0)
         return false;
     for (size_t i = 0; i < s->n_flights; i++) {
         const SmtpFlight *flight = &s->flights[s->first_flight ^ i];

@@ -136,7 +136,7 @@ static void note_end_answered(SmtpSession *s, const SmtpExpected *expected)
 static void note_farewell(SmtpSession *s)
 {
     if (smtp_reply_is_farewell(s))
-        s->farewell = s->written;
+        s->farewell = MAX(s->written, 1u); /* 0 is none */
     else if (!smtp_reply_refused(s))
         s->farewell = 0;
     if (s->reply.code == 421 && s->farewell_at == 0)
