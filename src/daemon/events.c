@@ -33,6 +33,7 @@ static const EventRow message_rows[] = {
 static const EventRow relay_rows[] = {
     [RELAY_HELD] = {"relay-held", MESSAGE_ID_RELAY_HELD, LOG_ERR},
     [RELAY_REFUSED_MORE] = {"relay-limited", MESSAGE_ID_RELAY_LIMITED, LOG_WARNING},
+    [RELAY_LACKS] = {"relay-lacks", MESSAGE_ID_RELAY_LACKS, LOG_WARNING},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
 
@@ -285,6 +286,13 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
 {
     if (report->change == RELAY_RESUMED) {
         entry_text(entry, " works again");
+        return;
+    }
+    if (report->change == RELAY_LACKS) {
+        entry_text(entry, " offers what it refuses when it is used, which is done without from now "
+                          "on; so that it is not tried again set discard_ehlo_keywords = \"");
+        entry_text(entry, report->lacks);
+        entry_text(entry, "\"");
         return;
     }
     if (report->change == RELAY_HELD) {

@@ -251,6 +251,17 @@ static void judge_attempt(Link *link, Attempt *attempt)
     link->judged = true;
 }
 
+static void tell_lacks(Link *link)
+{
+    char text[SMTP_CAPABILITIES_TEXT_MAX];
+    RelayReport report = report_of(link, RELAY_LACKS);
+
+    if (!relay_lacks(link->relay, connection_shared_lacks(link->relay->shared)))
+        return;
+    report.lacks = smtp_capabilities_format(link->relay->lacks, text);
+    tell_relay(link, &report);
+}
+
 static void learn_limit(Link *link, const SmtpEvent *event)
 {
     if (event->accepted > 0)
@@ -404,6 +415,7 @@ static void on_settled(void *user, Connection *connection _unused_, int result)
 
     end_late(link);
     tell_resumed(link);
+    tell_lacks(link);
     if (result >= 0)
         return;
     engine_trouble(link->engine, result);

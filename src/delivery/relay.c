@@ -177,6 +177,14 @@ void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now)
     relay->recipients_until = usec_add(now, RECIPIENTS_PAUSE);
 }
 
+bool relay_lacks(Relay *relay, unsigned lacks)
+{
+    bool news = lacks != relay->lacks;
+
+    relay->lacks = lacks;
+    return news;
+}
+
 void relay_set_flush(RelaySet *set)
 {
     for (size_t i = 0; i < set->n_relays; i++)

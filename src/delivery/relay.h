@@ -36,6 +36,7 @@ typedef struct Relay {
     usec_t limit_told;     /* when that was news; 0: never */
     DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */
+    unsigned lacks;        /* SmtpCapability, as far as that was told */
     unsigned losses;       /* fresh connections lost in a row */
     uint64_t lost;         /* the message that met with the first of them */
     bool lost_several;     /* others met with the rest */
@@ -88,6 +89,9 @@ bool relay_lost_others(const Relay *relay, uint64_t message);
 /* It took so many recipients in a transaction and no more: so it is for an hour. What looked like a
  * limit may have been one mailbox that was full, or of that message alone. */
 void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now);
+
+/* What it lacks, as of connection_shared_lacks(). News: something. */
+bool relay_lacks(Relay *relay, unsigned lacks);
 
 /* Holds and limits end now. */
 void relay_set_flush(RelaySet *set);

@@ -57,6 +57,7 @@ typedef enum RelayChange {
                    reason changes */
     RELAY_REFUSED_MORE, /* takes no more connections than it has; the next relay gets what they
                            cannot take */
+    RELAY_LACKS,        /* refused what it offers; it is done without */
     RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
@@ -71,6 +72,7 @@ typedef struct RelayReport {
     unsigned connections; /* REFUSED_MORE: so many it has */
     const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault */
     const char *hint;               /* HELD: what to do, a sentence */
+    const char *lacks;              /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
 /* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one

@@ -98,8 +98,9 @@ static int start_session(Connection *c, usec_t now)
     int r;
 
     c->options = options_from_relay(&source);
+    c->options.memory = &c->shared->memory;
+    c->lessons = c->shared->memory.lessons;
     limit_patience(c);
-    c->options.chunking &= !c->shared->no_chunking;
     r = smtp_session_new(&c->options, now, &c->session);
     if (!c->tls)
         silence_begin(&c->silence, now);
@@ -202,16 +203,19 @@ static int read_input(Connection *c, usec_t now)
 }
 
 /* What the session said last, such as QUIT, goes out as far as it can without waiting. */
-static void say_goodbye(Connection *c, usec_t now)
+static void say_last_word(Connection *c, usec_t now)
 {
-    c->closed = true;
-    if (c->session && smtp_session_capabilities(c->session)->refused & SMTP_CAP_CHUNKING)
-        c->shared->no_chunking = true;
     if (c->lost || !c->session)
         return;
     (void)write_output(c, now);
     if (c->tls && !c->write_failed)
         tls_stream_shutdown(c->tls);
+}
+
+static void say_goodbye(Connection *c, usec_t now)
+{
+    c->closed = true;
+    say_last_word(c, now);
 }
 
 /* A process that was stopped, or a machine that was too busy, finds the time over before it is told
@@ -316,8 +320,9 @@ static bool blames_session(Connection *c, const DeliveryOutcome *why)
     return true;
 }
 
-static void drop_session(Connection *c)
+static void drop_session(Connection *c, usec_t now)
 {
+    say_last_word(c, now);
     smtp_session_free(c->session);
     c->session = NULL;
     silence_end(&c->silence);
@@ -326,10 +331,10 @@ static void drop_session(Connection *c)
     c->write_wait = 0;
 }
 
-static void start_over(Connection *c, const char *how)
+static void start_over(Connection *c, usec_t now, const char *how)
 {
     transport_trace(c, "again, %s", how);
-    drop_session(c);
+    drop_session(c, now);
     transport_start_over(c);
 }
 
@@ -348,8 +353,14 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
     bool refused_login = why->stage == STAGE_AUTH && why->code >= 500;
     bool without_tls;
 
+    if (connection_has_learned(c) && c->dial && tries_note(&c->tries, c->address, why) >= 0) {
+        transport_trace(c, "%s once more: %s", c->address, why->text);
+        drop_session(c, now);
+        transport_start_anew(c, now);
+        return true;
+    }
     if (blames_session(c, why)) {
-        start_over(c, "with a full handshake of TLS");
+        start_over(c, now, "with a full handshake of TLS");
         return true;
     }
     without_tls = give_up_tls(c, why, now);
@@ -366,10 +377,10 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
     transport_trace(c, "%s failed: %s", c->address, why->text);
     if (is_final(c, why)) {
         c->clear = true;
-        start_over(c, "without TLS");
+        start_over(c, now, "without TLS");
         return true;
     }
-    drop_session(c);
+    drop_session(c, now);
     transport_start_again(c, now);
     return true;
 }
@@ -498,6 +509,11 @@ bool connection_doubt_address(Connection *c, usec_t now)
 {
     avoid_note(&c->shared->avoid, &c->used, now);
     return avoid_count(&c->shared->avoid) < c->shared->n_addresses;
+}
+
+bool connection_has_learned(const Connection *c)
+{
+    return c->session && c->lessons != c->shared->memory.lessons;
 }
 
 bool connection_has_more(const Connection *c)

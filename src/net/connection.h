@@ -21,8 +21,8 @@
 typedef struct Connection Connection;
 
 /* What a relay's connections share: its TLS context, made by the first that needs it, with the
- * cached TLS session; that BDAT is not to be used; lookups and, for a short while, their results;
- * addresses that failed. For one thread. */
+ * cached TLS session; what its sessions learned of it; lookups and, for a short while, their
+ * results; addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
 int connection_shared_new(
@@ -30,6 +30,8 @@ int connection_shared_new(
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */
+/* SmtpCapability: what the relay offers, and refused when it was used. */
+unsigned connection_shared_lacks(const ConnectionShared *shared);
 const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
 
 /* Starts with the first connection_step(). `trace` may be NULL; it is told of the steps before the
@@ -80,6 +82,10 @@ bool connection_doubt_address(Connection *connection, usec_t now);
 
 /* Whether more has been read than was made events of. */
 bool connection_has_more(const Connection *connection);
+
+/* Whether what ended the session is something that the next one does without, so that another
+ * connection is worth while at once. Before READY it is tried without being asked for. */
+bool connection_has_learned(const Connection *connection);
 
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);

@@ -29,9 +29,11 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .extensions = relay->extensions,
         .pipelining = relay->pipelining,
         .chunking = relay->chunking,
+        .discarded = smtp_capabilities_named(relay->discard_ehlo_keywords ?: ""),
         .send_rset = relay->send_rset,
         .bare_dots = !relay->quote_local_part,
         .tls = source->without_tls ? SMTP_TLS_NONE : tls_of(relay->tls),
+        .tls_verified = relay->tls_verify,
         .auth =
             {
                 .mechanism = relay->auth,

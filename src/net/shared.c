@@ -64,6 +64,11 @@ const RelayConfig *connection_shared_relay(const ConnectionShared *shared)
     return shared->relay;
 }
 
+unsigned connection_shared_lacks(const ConnectionShared *shared)
+{
+    return shared->memory.lacks;
+}
+
 void connection_shared_forget_tls(ConnectionShared *shared)
 {
     shared->tls = tls_context_unref(shared->tls);

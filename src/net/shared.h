@@ -10,12 +10,12 @@ struct ConnectionShared {
     RelayConfig *relay;
     Worker *worker;
     TlsContext *tls;    /* NULL until a connection needs it */
-    bool no_chunking;   /* the relay offers CHUNKING and does not know BDAT */
     AvoidList avoid;    /* addresses that failed of late */
     size_t n_addresses; /* that the latest lookup gave */
     char *host;         /* the relay's, in ASCII */
     char *hello;        /* the setting, in ASCII, or NULL */
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
+    SmtpMemory memory;
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

@@ -476,6 +476,11 @@ void socket_dial_resume(SocketDial *dial, usec_t now)
     start_clock(dial, now);
 }
 
+void socket_dial_again(SocketDial *dial)
+{
+    dial->done[dial->won.address] = false;
+}
+
 int socket_dial_fd(const SocketDial *dial)
 {
     if (dial->epoll_fd >= 0)

@@ -44,6 +44,9 @@ int socket_dial_take(SocketDial *dial, const struct sockaddr_storage **ret_addre
 size_t socket_dial_left(const SocketDial *dial);
 void socket_dial_resume(SocketDial *dial, usec_t now);
 
+/* The address that was taken last is to be tried once more, before others that are left. */
+void socket_dial_again(SocketDial *dial);
+
 /* What is waited for. The descriptor is one attempt's, or an epoll descriptor while there are
  * several; each has a number of its own in socket_dial_watches(). */
 int socket_dial_fd(const SocketDial *dial);

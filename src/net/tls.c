@@ -36,6 +36,7 @@ struct TlsStream {
     char description[DESCRIPTION_MAX];
     unsigned char exporter[EXPORTER_BYTES];
     unsigned char unique[FINISHED_BYTES_MAX];
+    unsigned char end_point[EVP_MAX_MD_SIZE];
 };
 
 /* ---- what OpenSSL calls ---- */
@@ -222,6 +223,23 @@ static ssize_t judge(TlsStream *stream, int result, Failure *f)
     }
 }
 
+/* RFC 5929, 4.1: the certificate by the hash of its own signature, but never by MD5 or SHA-1. */
+static void bind_end_point(TlsStream *stream)
+{
+    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+    const EVP_MD *hash;
+    unsigned int n = 0;
+    int nid = NID_undef;
+
+    if (!certificate || X509_get_signature_info(certificate, &nid, NULL, NULL, NULL) != 1)
+        return;
+    hash = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(nid);
+    if (!hash || X509_digest(certificate, hash, stream->end_point, &n) != 1)
+        return;
+    stream->info.binding_end_point = stream->end_point;
+    stream->info.binding_end_point_size = n;
+}
+
 static void describe(TlsStream *stream)
 {
     SSL *ssl = stream->ssl;
@@ -232,6 +250,7 @@ static void describe(TlsStream *stream)
     snprintf(stream->description, sizeof(stream->description), "%s %s", SSL_get_version(ssl),
         SSL_get_cipher_name(ssl));
     stream->info = (SmtpTlsInfo){.active = true, .description = stream->description};
+    bind_end_point(stream);
     if ((modern || extended) &&
         SSL_export_keying_material(ssl, stream->exporter, sizeof(stream->exporter), EXPORTER_LABEL,
             strlen(EXPORTER_LABEL), NULL, 0, 0) == 1) {

@@ -278,6 +278,12 @@ void transport_start_over(Connection *c)
     c->dial = NULL;
 }
 
+void transport_start_anew(Connection *c, usec_t now)
+{
+    socket_dial_again(c->dial);
+    transport_start_again(c, now);
+}
+
 bool transport_can_start_again(const Connection *c)
 {
     return c->dial && socket_dial_left(c->dial) > 0;

@@ -52,6 +52,7 @@ struct Connection {
     short write_wait;  /* what the output waits for; 0: nothing */
     bool write_failed; /* only reading goes on, for the server's last words */
     bool lost;         /* no I/O any more */
+    unsigned lessons;  /* SmtpMemory.lessons when it began */
     bool ready;        /* READY has been given: the address stays */
     bool closed;       /* CLOSED has been given */
     DeliveryOutcome outcome;
@@ -73,6 +74,8 @@ void transport_start_again(Connection *connection, usec_t now);
 /* The same with all addresses, those that failed too. */
 void transport_start_over(Connection *connection);
 
+/* The same with the address in use. */
+void transport_start_anew(Connection *connection, usec_t now);
 bool transport_can_start_again(const Connection *connection);
 
 /* How long an address may keep silent before READY; 0: for ever. As long as others are left, a

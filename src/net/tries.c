@@ -31,13 +31,21 @@ int tries_note(Tries *tries, const char *address, const DeliveryOutcome *outcome
     return 0;
 }
 
-/* The stages are in the order of a session, so that the last stage says most. */
+/* The stages are in the order of a session, so that the last stage says most; at the same one it is
+ * what a relay says of itself, and else the last. */
+static bool says_more(const DeliveryOutcome *a, const DeliveryOutcome *b)
+{
+    if (a->stage != b->stage)
+        return a->stage > b->stage;
+    return (a->cause == CAUSE_REPLY) >= (b->cause == CAUSE_REPLY);
+}
+
 static const Try *farthest(const Tries *tries)
 {
     const Try *best = tries->first;
 
     for (const Try *t = tries->first; t; t = t->next)
-        if (t->outcome.stage >= best->outcome.stage)
+        if (says_more(&t->outcome, &best->outcome))
             best = t;
     return best;
 }
@@ -45,7 +53,7 @@ static const Try *farthest(const Tries *tries)
 static int describe_others(
     const Tries *tries, const Try *best, const char *unanswered, Buffer *text)
 {
-    const char *before = "; other addresses: ";
+    const char *before = "; other tries: ";
     char codes[DELIVERY_CODES_MAX];
     int r = 0;
 

@@ -68,7 +68,8 @@ typedef struct RelayConfig {
     bool extensions; /* false: HELO, and no ESMTP feature at all */
     bool pipelining; /* use it where offered */
     bool chunking;
-    char *hello; /* EHLO argument; NULL: this host's name */
+    char *discard_ehlo_keywords; /* "CHUNKING DSN": as if the relay did not offer these */
+    char *hello;                 /* EHLO argument; NULL: this host's name */
     bool send_rset;
     bool quote_local_part; /* of addresses with dots at odd places, as RFC 5321 wants it */
     size_t max_line_bytes;

@@ -50,6 +50,30 @@ static const SettingChoice clear_auth_choices[] = {
     {NULL},
 };
 
+/* What smtp/capabilities.h knows; anything else that a relay offers is not used anyway. */
+static const SettingChoice ehlo_choices[] = {
+    {"PIPELINING"},
+    {"CHUNKING"},
+    {"8BITMIME"},
+    {"SMTPUTF8"},
+    {"SIZE"},
+    {"ENHANCEDSTATUSCODES"},
+    {"DSN"},
+    {"STARTTLS"},
+    {"AUTH"},
+    {"BINARYMIME"},
+    {"DELIVERBY"},
+    {"MT-PRIORITY"},
+    {"REQUIRETLS"},
+    {"LIMITS"},
+    {"VRFY"},
+    {"FUTURERELEASE"},
+    {"SEND"},
+    {"SOML"},
+    {"SAML"},
+    {NULL},
+};
+
 static const SettingChoice ip_version_choices[] = {
     {"0", IP_VERSION_4},
     {"1", IP_VERSION_6},
@@ -160,6 +184,10 @@ static const Setting table[] = {
         .help = "send commands in groups where the relay offers PIPELINING"},
     {RELAY(chunking), "", SETTING_BOOL, IN_RELAY(chunking), "true",
         .help = "send with BDAT where the relay offers CHUNKING"},
+    {RELAY(discard_ehlo_keywords), "", SETTING_KEYWORDS, IN_RELAY(discard_ehlo_keywords), NULL,
+        .choices = ehlo_choices,
+        .help = "offers of the relay's to leave alone, such as \"CHUNKING DSN\", where it does not "
+                "know what it offers"},
     {RELAY(hello), "Hello", SETTING_WORD, IN_RELAY(hello), NULL,
         .help = "the name said with EHLO and HELO; this host's name when not set"},
     {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
@@ -136,13 +137,18 @@ static bool choice_matches(const char *names, const char *text)
     return false;
 }
 
+static const SettingChoice *find_choice(const SettingChoice *choice, const char *word)
+{
+    while (choice->names && !choice_matches(choice->names, word))
+        choice++;
+    return choice->names ? choice : NULL;
+}
+
 static int set_choice(const Setting *setting, const Value *value, void *field, Failure *f)
 {
-    const SettingChoice *choice = setting->choices;
+    const SettingChoice *choice = find_choice(setting->choices, value->text);
 
-    while (choice->names && !choice_matches(choice->names, value->text))
-        choice++;
-    if (!choice->names)
+    if (!choice)
         return wrong(setting, value, "is unknown", f);
     if (choice->refusal)
         return wrong(setting, value, choice->refusal, f);
@@ -153,6 +159,32 @@ static int set_choice(const Setting *setting, const Value *value, void *field, F
     }
     *(char **)field = strndup(choice->names, strcspn(choice->names, "|"));
     return *(char **)field ? 0 : -ENOMEM;
+}
+
+/* Some of the choices, each once, with blanks or commas between them. */
+static int set_keywords(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    _cleanup_free_
+    char *words = strdup(value->text);
+    _cleanup_buffer_ Buffer list = {0};
+    char *rest = words, *word;
+    int r = words ? 0 : -ENOMEM;
+
+    while (r >= 0 && (word = strsep(&rest, " ,\t"))) {
+        const SettingChoice *choice = find_choice(setting->choices, word);
+
+        if (*word == '\0')
+            continue;
+        if (!choice)
+            return wrong(setting, value, "holds a word that is none of them", f);
+        if (buffer_size(&list) > 0)
+            r = buffer_append(&list, " ", 1);
+        r = r < 0 ? r : buffer_append_string(&list, choice->names);
+    }
+    if (r < 0 || buffer_size(&list) == 0)
+        return r;
+    *field = strndup(buffer_data(&list), buffer_size(&list));
+    return *field ? 0 : -ENOMEM;
 }
 
 /* Versions by name, in either spelling, or the component's bit mask. */
@@ -322,6 +354,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_ENUM:
     case SETTING_KEYWORD: return set_choice(setting, &value, field, f);
     case SETTING_PROTOCOLS: return set_protocols(setting, &value, field, f);
+    case SETTING_KEYWORDS: return set_keywords(setting, &value, field, f);
     case SETTING_SECRET:
         if (has_control(text))
             return wrong_control(setting, &value, f);

@@ -108,9 +108,10 @@ bool value_is_bare(const Setting *setting, const char *text)
     }
 }
 
-static int describe_choices(const Setting *setting, Buffer *out)
+/* "one of "a", "b"". */
+static int describe_choices(const Setting *setting, const char *what, Buffer *out)
 {
-    int r = buffer_append_string(out, "one of");
+    int r = buffer_append_string(out, what);
 
     for (const SettingChoice *choice = setting->choices; r == 0 && choice->names; choice++) {
         _cleanup_free_
@@ -178,7 +179,9 @@ int value_describe(const Setting *setting, Buffer *out)
         return describe_range(setting, "a duration", out, append_duration,
             ", in seconds or such as \"90s\", \"5m\" or \"2h\"");
     case SETTING_ENUM:
-    case SETTING_KEYWORD: return describe_choices(setting, out);
+    case SETTING_KEYWORD: return describe_choices(setting, "one of", out);
+    case SETTING_KEYWORDS:
+        return describe_choices(setting, "in quotes, with blanks between them, some of", out);
     default: return buffer_append_string(out, words[setting->type]);
     }
 }

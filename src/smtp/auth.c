@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <gsasl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -13,8 +14,25 @@
 #define ANSWER_MAX 12288 /* RFC 4954, 4: any other line */
 #define CHALLENGES_MAX 16
 
-int smtp_auth_new(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, SmtpAuth **ret, Failure *f)
+static void make_title(SmtpAuth *auth)
+{
+    static const char *const words[SMTP_AUTH_BINDING_MAX] = {
+        [SMTP_AUTH_EXPORTER] = " (tls-exporter)",
+        [SMTP_AUTH_UNIQUE] = " (tls-unique)",
+        [SMTP_AUTH_END_POINT] = " (tls-server-end-point)",
+    };
+
+    snprintf(auth->title, sizeof(auth->title), "%s%s", auth->mechanism->name,
+        words[auth->way.binding] ?: "");
+}
+
+const char *smtp_auth_title(const SmtpAuth *auth)
+{
+    return auth->title;
+}
+
+static int new_way(const SmtpAuthOptions *options, const AuthWay *way, const SmtpTlsInfo *tls,
+    SmtpAuth **ret, Failure *f)
 {
     _cleanup_(smtp_auth_free_p) SmtpAuth *auth = calloc(1, sizeof(*auth));
     int r;
@@ -24,14 +42,35 @@ int smtp_auth_new(const SmtpAuthOptions *options, const SmtpCapabilities *capabi
     auth->options = *options;
     auth->options.user = options->user ?: "";
     auth->options.host = options->host ?: "";
-    r = smtp_auth_choose(options, capabilities, tls, &auth->mechanism, f);
-    if (r < 0)
-        return r;
+    auth->way = *way;
+    auth->mechanism = way->mechanism;
+    make_title(auth);
     r = auth->mechanism->backend->start(auth, tls, f);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(auth);
     return 0;
+}
+
+int smtp_auth_new(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, SmtpAuthWays excluded, SmtpAuthWays preferred, SmtpAuth **ret,
+    Failure *f)
+{
+    bool failed = false;
+    AuthWay way;
+    int r;
+
+    for (;;) {
+        r = smtp_auth_choose(options, capabilities, tls, excluded, preferred, &way, f);
+        if (r < 0)
+            return failed ? -EPROTONOSUPPORT : r;
+        r = new_way(options, &way, tls, ret, f);
+        if (r != -EPROTONOSUPPORT)
+            return r;
+        /* What one cannot say (a user or password, say) another may. */
+        excluded |= smtp_auth_bits(way.mechanism);
+        failed = true;
+    }
 }
 
 void smtp_auth_free(SmtpAuth *auth)
@@ -44,6 +83,68 @@ void smtp_auth_free(SmtpAuth *auth)
     smtp_auth_forget_said(auth);
     free(auth->server_error);
     free(auth);
+}
+
+SmtpAuthWays smtp_auth_way(const SmtpAuth *auth)
+{
+    return smtp_auth_bit(&auth->way);
+}
+
+/* Whether the code says that the mechanism is not to be had, and nothing of user or password
+ * (RFC 4954, 4: 504 unrecognized, 534 too weak, 538 needs encryption). */
+static bool is_about_mechanism(int code)
+{
+    return code == 500 || code == 502 || code == 504 || code == 534 || code == 538;
+}
+
+/* Whether it is about the words of the exchange: servers stumble over what SCRAM says of binding.
+ */
+static bool is_about_words(int code)
+{
+    return code == 501 || code == 553;
+}
+
+SmtpAuthWays smtp_auth_ruled_out(
+    const SmtpAuth *auth, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, int code)
+{
+    bool binds = auth->mechanism->flags & AUTH_BINDING;
+    SmtpAuthWays clear = smtp_auth_bits_flagged(AUTH_CLEAR);
+
+    if (code == 0)
+        return auth->unproven ? SMTP_AUTH_WAYS_ALL : smtp_auth_bits(auth->mechanism);
+    if (is_about_mechanism(code))
+        return smtp_auth_bits(auth->mechanism);
+    if (is_about_words(code) || (binds && code == 535 && auth->challenges == 0))
+        return smtp_auth_way(auth);
+    if (code != 535 || auth->mechanism->flags & AUTH_CLEAR)
+        return SMTP_AUTH_WAYS_ALL;
+    if (smtp_auth_offers_clear(capabilities, tls))
+        return ~clear;
+    return binds ? ~smtp_auth_bits_unbound(auth->mechanism) : SMTP_AUTH_WAYS_ALL;
+}
+
+int smtp_auth_append_name(Buffer *out, const char *name)
+{
+    int r = 0;
+
+    for (; *name && r >= 0; name++)
+        if (*name == ',')
+            r = buffer_append(out, "=2C", 3);
+        else if (*name == '=')
+            r = buffer_append(out, "=3D", 3);
+        else
+            r = buffer_append(out, name, 1);
+    return r;
+}
+
+int smtp_auth_check_password(const SmtpAuth *auth, Failure *f)
+{
+    const Secret *secret = auth->options.secret;
+
+    if (!secret || !memchr(secret_text(secret), '\0', secret_size(secret)))
+        return 0;
+    return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+        "the password holds a NUL byte, which no mechanism can send: check where it comes from");
 }
 
 const char *smtp_auth_mechanism(const SmtpAuth *auth)
@@ -142,9 +243,11 @@ static bool may_be_challenged(SmtpAuth *auth)
 int smtp_auth_challenge(SmtpAuth *auth, const char *text, Buffer *out, Failure *f)
 {
     _cleanup_wiped_buffer_ Buffer line = {0};
-    size_t n = strcspn(text, " \r\n");
+    size_t n;
     int r;
 
+    text += strspn(text, " \t"); /* some servers put more than one blank in front of it */
+    n = strcspn(text, " \t\r\n");
     if (buffer_size(&auth->initial) > 0) {
         auth->challenges++;
         r = append_answer(&auth->initial, out);
@@ -166,6 +269,7 @@ int smtp_auth_finish(SmtpAuth *auth, Failure *f)
 {
     if (auth->satisfied)
         return 0;
+    auth->unproven = true;
     return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION,
         "the server accepted %s before it was at its end, and has not shown that it knows the "
         "password: it may not be the server that it should be; check host and tls_verify",

@@ -1,13 +1,14 @@
 /* AUTH (RFC 4954) without I/O: choosing a mechanism and computing each answer. Passwords never
  * leave through a trace.
  *
- * PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5, SCRAM-SHA-1(-PLUS), SCRAM-SHA-256(-PLUS), EXTERNAL come from
- * libgsasl; XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row of one
- * table. */
+ * PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5 and EXTERNAL come from libgsasl; SCRAM-SHA-1(-PLUS),
+ * SCRAM-SHA-256(-PLUS), XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row
+ * of one table. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/failure.h"
@@ -34,22 +35,45 @@ typedef struct SmtpTlsInfo {
     size_t binding_exporter_size;
     const void *binding_unique; /* tls-unique, up to TLS 1.2 */
     size_t binding_unique_size;
+    const void *binding_end_point; /* tls-server-end-point */
+    size_t binding_end_point_size;
 } SmtpTlsInfo;
+
+/* Ways to log in, one bit each: a mechanism, and what it binds to. */
+typedef uint64_t SmtpAuthWays;
+#define SMTP_AUTH_WAYS_ALL UINT64_MAX
 
 typedef struct SmtpAuth SmtpAuth;
 
 /* Whether AUTH is to be done at all with these options. */
 bool smtp_auth_wanted(const SmtpAuthOptions *options);
 
-/* Chooses the mechanism and starts it. 0; -EPROTONOSUPPORT when the server offers none that may be
- * used, with a Failure (ERROR_AUTHENTICATION) that lists what it offers, what was asked for, and
- * what to do (TLS missing, wrong name, no password, amAPOP ...); -ENOMEM. */
+/* Chooses the best way that is not `excluded`, or the one in `preferred` where it can be had, and
+ * starts it. 0; -EPROTONOSUPPORT when the server offers none that may be used, with a Failure
+ * (ERROR_AUTHENTICATION) that lists what it offers, what was asked for, and what to do (TLS
+ * missing, wrong name, no password, amAPOP ...); -EAGAIN when all that could be used are excluded;
+ * -ENOMEM. */
 int smtp_auth_new(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, SmtpAuth **ret, Failure *f);
+    const SmtpTlsInfo *tls, SmtpAuthWays excluded, SmtpAuthWays preferred, SmtpAuth **ret,
+    Failure *f);
 void smtp_auth_free(SmtpAuth *auth);
+
+/* The way in use. */
+SmtpAuthWays smtp_auth_way(const SmtpAuth *auth);
+
+/* The ways that make no sense any more, the login having failed by a final reply with this code, or
+ * (0) for a reason of our own. A refusal of the mechanism rules out that way alone. A refusal of
+ * the login leaves one try with the password as it is, where TLS hides it: a server may hold no
+ * password for mechanisms with challenges. What is left is few, for each failure counts towards the
+ * locking of accounts. */
+SmtpAuthWays smtp_auth_ruled_out(
+    const SmtpAuth *auth, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, int code);
 
 /* The name in upper case. */
 const char *smtp_auth_mechanism(const SmtpAuth *auth);
+
+/* The name in upper case, and behind it what it binds to: "SCRAM-SHA-256-PLUS (tls-exporter)". */
+const char *smtp_auth_title(const SmtpAuth *auth);
 
 /* Whether this mechanism shows the password, or a token, to the server (PLAIN, LOGIN, XOAUTH2,
  * OAUTHBEARER). */

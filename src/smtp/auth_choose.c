@@ -9,12 +9,12 @@
 
 #define TOKEN_FLAGS (AUTH_CLIENT_FIRST | AUTH_CLEAR | AUTH_TOKEN | AUTH_BY_NAME)
 
-/* In the order in which "auto" prefers them. */
+/* In the order in which "auto" prefers them; behind each -PLUS stands the one without. */
 static const AuthMechanism mechanisms[] = {
-    {"SCRAM-SHA-256-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_gsasl},
-    {"SCRAM-SHA-256", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_gsasl},
-    {"SCRAM-SHA-1-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_gsasl},
-    {"SCRAM-SHA-1", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_gsasl},
+    {"SCRAM-SHA-256-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_scram},
+    {"SCRAM-SHA-256", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_scram},
+    {"SCRAM-SHA-1-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_scram},
+    {"SCRAM-SHA-1", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_scram},
     {"PLAIN", AUTH_CLIENT_FIRST | AUTH_CLEAR, &smtp_auth_gsasl},
     {"LOGIN", AUTH_CLEAR | AUTH_ANY_PROMPT, &smtp_auth_gsasl},
     {"DIGEST-MD5", 0, &smtp_auth_gsasl},
@@ -80,6 +80,23 @@ const char *smtp_auth_token(const SmtpAuthOptions *options)
     return token + strspn(token, " ");
 }
 
+const void *smtp_auth_binding(const SmtpTlsInfo *tls, SmtpAuthBinding binding, size_t *ret_n)
+{
+    switch (binding) {
+    case SMTP_AUTH_EXPORTER:
+        *ret_n = tls->binding_exporter_size;
+        return tls->binding_unique ? NULL : tls->binding_exporter; /* TLS 1.2 has its own */
+    case SMTP_AUTH_UNIQUE: *ret_n = tls->binding_unique_size; return tls->binding_unique;
+    case SMTP_AUTH_END_POINT: *ret_n = tls->binding_end_point_size; return tls->binding_end_point;
+    default: *ret_n = 0; return NULL;
+    }
+}
+
+static bool can_bind(const SmtpTlsInfo *tls)
+{
+    return tls->binding_exporter || tls->binding_unique || tls->binding_end_point;
+}
+
 static Obstacle find_obstacle(const AuthMechanism *mechanism, const SmtpAuthOptions *options,
     const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls)
 {
@@ -92,32 +109,106 @@ static Obstacle find_obstacle(const AuthMechanism *mechanism, const SmtpAuthOpti
         return OBSTACLE_OFFER;
     if (mechanism->flags & AUTH_CLEAR && !tls->active && !options->clear_allowed)
         return OBSTACLE_TLS;
-    if (mechanism->flags & AUTH_BINDING && !tls->binding_exporter && !tls->binding_unique)
+    if (mechanism->flags & AUTH_BINDING && !can_bind(tls))
         return OBSTACLE_BINDING;
     return OBSTACLE_NONE;
 }
 
-/* Without TLS the mechanisms that hide the password come before those that do not. */
-static Obstacle choose_automatically(const SmtpAuthOptions *options,
-    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, const AuthMechanism **ret)
+SmtpAuthWays smtp_auth_bit(const AuthWay *way)
 {
-    Obstacle worst = OBSTACLE_NONE;
+    size_t row = (size_t)(way->mechanism - mechanisms);
 
-    for (unsigned excluded = tls->active ? 0 : AUTH_CLEAR;; excluded = 0) {
-        for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++) {
-            Obstacle obstacle;
+    return (SmtpAuthWays)1 << (row * SMTP_AUTH_BINDING_MAX + (size_t)way->binding);
+}
 
-            if (mechanisms[i].flags & (AUTH_BY_NAME | excluded))
-                continue;
-            obstacle = find_obstacle(&mechanisms[i], options, capabilities, tls);
-            if (obstacle == OBSTACLE_NONE) {
-                *ret = &mechanisms[i];
-                return OBSTACLE_NONE;
-            }
-            worst = MAX(worst, obstacle);
-        }
+SmtpAuthWays smtp_auth_bits(const AuthMechanism *mechanism)
+{
+    SmtpAuthWays bits = 0;
+
+    for (SmtpAuthBinding b = 0; b < SMTP_AUTH_BINDING_MAX; b++)
+        bits |= smtp_auth_bit(&(AuthWay){mechanism, b});
+    return bits;
+}
+
+SmtpAuthWays smtp_auth_bits_flagged(unsigned flags)
+{
+    SmtpAuthWays bits = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++)
+        if (mechanisms[i].flags & flags)
+            bits |= smtp_auth_bits(&mechanisms[i]);
+    return bits;
+}
+
+/* Its row is the next. */
+SmtpAuthWays smtp_auth_bits_unbound(const AuthMechanism *mechanism)
+{
+    return smtp_auth_bits(mechanism + 1);
+}
+
+bool smtp_auth_offers_clear(const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls)
+{
+    return tls->active && (smtp_capabilities_offer(capabilities, "PLAIN") ||
+                              smtp_capabilities_offer(capabilities, "LOGIN"));
+}
+
+/* Whether it makes sense to do the mechanism with this binding. */
+static bool is_way(const AuthWay *way, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls)
+{
+    size_t n;
+
+    if (way->mechanism->flags & AUTH_BINDING)
+        return smtp_auth_binding(tls, way->binding, &n) != NULL;
+    if (way->binding == SMTP_AUTH_NO_BINDING)
+        return true;
+    /* A server that offers -PLUS takes it for an attack (RFC 5802, 6). */
+    return way->binding == SMTP_AUTH_COULD_BIND && way->mechanism->flags & AUTH_SCRAM &&
+           can_bind(tls) && !smtp_capabilities_offer(capabilities, (way->mechanism - 1)->name);
+}
+
+/* The first of the mechanism's ways that is `wanted`. */
+static bool find_way(const AuthMechanism *mechanism, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, SmtpAuthWays wanted, AuthWay *ret)
+{
+    for (SmtpAuthBinding b = 0; b < SMTP_AUTH_BINDING_MAX; b++) {
+        *ret = (AuthWay){mechanism, b};
+        if (smtp_auth_bit(ret) & wanted && is_way(ret, capabilities, tls))
+            return true;
+    }
+    return false;
+}
+
+/* What to choose from, and whether there was anything at all. */
+typedef struct Choosing {
+    const SmtpAuthOptions *options;
+    const SmtpCapabilities *capabilities;
+    const SmtpTlsInfo *tls;
+    SmtpAuthWays wanted;
+    Obstacle worst;
+    bool any;
+} Choosing;
+
+static bool try_mechanism(Choosing *c, const AuthMechanism *mechanism, AuthWay *ret)
+{
+    Obstacle obstacle = find_obstacle(mechanism, c->options, c->capabilities, c->tls);
+
+    c->worst = MAX(c->worst, obstacle);
+    if (obstacle != OBSTACLE_NONE)
+        return false;
+    c->any = true;
+    return find_way(mechanism, c->capabilities, c->tls, c->wanted, ret);
+}
+
+/* Without TLS the mechanisms that hide the password come before those that do not. */
+static bool choose_automatically(Choosing *c, AuthWay *ret)
+{
+    for (unsigned excluded = c->tls->active ? 0 : AUTH_CLEAR;; excluded = 0) {
+        for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++)
+            if (!(mechanisms[i].flags & (AUTH_BY_NAME | excluded)) &&
+                try_mechanism(c, &mechanisms[i], ret))
+                return true;
         if (!excluded)
-            return worst;
+            return false;
     }
 }
 
@@ -180,21 +271,21 @@ static int fail(Obstacle obstacle, const char *wanted, const SmtpCapabilities *c
 }
 
 int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, const AuthMechanism **ret, Failure *f)
+    const SmtpTlsInfo *tls, SmtpAuthWays excluded, SmtpAuthWays preferred, AuthWay *ret, Failure *f)
 {
-    bool automatic = is_auto(options);
-    Obstacle obstacle;
+    const AuthMechanism *named = is_auto(options) ? NULL : find_mechanism(options->mechanism);
+    SmtpAuthWays rounds[] = {preferred & ~excluded, ~excluded};
+    Choosing c;
 
-    if (automatic) {
-        obstacle = choose_automatically(options, capabilities, tls, ret);
-    } else {
-        *ret = find_mechanism(options->mechanism);
-        if (!*ret)
-            return fail_unknown(options->mechanism, f);
-        obstacle = find_obstacle(*ret, options, capabilities, tls);
+    if (!named && !is_auto(options))
+        return fail_unknown(options->mechanism, f);
+    for (size_t i = 0; i < ELEMENTSOF(rounds); i++) {
+        c = (Choosing){options, capabilities, tls, .wanted = rounds[i]};
+        if (named ? try_mechanism(&c, named, ret) : choose_automatically(&c, ret))
+            return 0;
     }
-    if (obstacle == OBSTACLE_NONE)
-        return 0;
-    return fail(obstacle, automatic ? "any mechanism that \"auto\" takes" : (*ret)->name,
-        capabilities, tls, f);
+    if (c.any)
+        return -EAGAIN;
+    return fail(
+        c.worst, named ? named->name : "any mechanism that \"auto\" takes", capabilities, tls, f);
 }

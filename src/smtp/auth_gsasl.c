@@ -1,13 +1,11 @@
 /* The mechanisms that libgsasl computes. Must never leave a copy of the password behind that can
- * be reached, nor let a server keep the processor busy. */
+ * be reached. */
 #include <errno.h>
 #include <gsasl.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "smtp/auth_mechanism.h"
-
-#define SCRAM_ROUNDS_MAX 1000000 /* about a second of a processor */
 
 typedef struct GsaslState {
     Gsasl *library;
@@ -41,24 +39,7 @@ static int set_property(Gsasl_session *session, Gsasl_property property, const c
     return gsasl_property_set(session, property, value) == GSASL_OK ? 0 : -ENOMEM;
 }
 
-static int set_binding(Gsasl_session *session, Gsasl_property property, const void *data, size_t n)
-{
-    char *base64 = NULL;
-    int r;
-
-    if (!data)
-        return 0;
-    if (gsasl_base64_to(data, n, &base64, NULL) != GSASL_OK)
-        return -ENOMEM;
-    r = set_property(session, property, base64);
-    gsasl_free(base64);
-    return r;
-}
-
-/* The binding data is withheld from SCRAM without -PLUS: with it the client would say "y", that it
- * could bind but believes the server cannot, and servers that offer -PLUS as well take that for
- * an attack (RFC 5802, 6). */
-static int set_properties(const SmtpAuth *auth, Gsasl_session *session, const SmtpTlsInfo *tls)
+static int set_properties(const SmtpAuth *auth, Gsasl_session *session)
 {
     const SmtpAuthOptions *o = &auth->options;
     bool external = auth->mechanism->flags & AUTH_NO_SECRET;
@@ -73,24 +54,16 @@ static int set_properties(const SmtpAuth *auth, Gsasl_session *session, const Sm
             ?: set_property(session, GSASL_HOSTNAME, o->host);
     if (r >= 0 && !external)
         r = set_property(session, GSASL_PASSWORD, secret_text(o->secret));
-    if (r < 0 || !(auth->mechanism->flags & AUTH_BINDING))
-        return r;
-    if (tls->binding_exporter)
-        return set_binding(
-            session, GSASL_CB_TLS_EXPORTER, tls->binding_exporter, tls->binding_exporter_size);
-    return set_binding(session, GSASL_CB_TLS_UNIQUE, tls->binding_unique, tls->binding_unique_size);
+    return r;
 }
 
-static int start(SmtpAuth *auth, const SmtpTlsInfo *tls, Failure *f)
+static int start(SmtpAuth *auth, _unused_ const SmtpTlsInfo *tls, Failure *f)
 {
-    const Secret *secret = auth->options.secret;
     GsaslState *state;
-    int code;
+    int code = smtp_auth_check_password(auth, f);
 
-    if (secret && memchr(secret_text(secret), '\0', secret_size(secret)))
-        return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
-            "the password holds a NUL byte, which no mechanism can send: check where it comes "
-            "from");
+    if (code < 0)
+        return code;
     auth->state = state = calloc(1, sizeof(*state));
     if (!state || gsasl_init(&state->library) != GSASL_OK)
         return -ENOMEM;
@@ -101,27 +74,7 @@ static int start(SmtpAuth *auth, const SmtpTlsInfo *tls, Failure *f)
         return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
             "libgsasl cannot do %s here (%s): set auth to another mechanism", auth->mechanism->name,
             gsasl_strerror(code));
-    return set_properties(auth, state->session, tls);
-}
-
-/* The number of rounds in a server-first-message (RFC 5802, 7), which libgsasl would compute
- * whatever it is. */
-static int check_rounds(const char *challenge, size_t n, Failure *f)
-{
-    const char *rounds = memmem(challenge, n, ",i=", 3);
-    unsigned long long number = 0;
-
-    if (!rounds)
-        return 0;
-    for (rounds += 3; rounds < challenge + n && *rounds >= '0' && *rounds <= '9'; rounds++) {
-        number = number * 10 + (unsigned)(*rounds - '0');
-        if (number > SCRAM_ROUNDS_MAX)
-            return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION,
-                "the server asks for more than %d rounds of SCRAM, which would only cost time: "
-                "lower its iteration count, or set auth to another mechanism",
-                SCRAM_ROUNDS_MAX);
-    }
-    return 0;
+    return set_properties(auth, state->session);
 }
 
 static int step(SmtpAuth *auth, const char *challenge, size_t n, Buffer *response, Failure *f)
@@ -131,10 +84,6 @@ static int step(SmtpAuth *auth, const char *challenge, size_t n, Buffer *respons
     char *answer = NULL;
     int code, r = 0;
 
-    if (challenge && auth->mechanism->flags & AUTH_SCRAM)
-        r = check_rounds(challenge, n, f);
-    if (r < 0)
-        return r;
     code = gsasl_step(state->session, challenge, n, &answer, &size);
     auth->satisfied = code == GSASL_OK;
     if (code != GSASL_OK && code != GSASL_NEEDS_MORE)
@@ -165,7 +114,6 @@ static void stop(SmtpAuth *auth)
         return;
     if (state->session) {
         wipe_property(state->session, GSASL_PASSWORD);
-        wipe_property(state->session, GSASL_SCRAM_SALTED_PASSWORD);
         gsasl_finish(state->session);
     }
     if (state->library)

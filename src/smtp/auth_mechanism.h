@@ -28,6 +28,7 @@ typedef struct AuthBackend {
 } AuthBackend;
 
 extern const AuthBackend smtp_auth_gsasl;
+extern const AuthBackend smtp_auth_scram;
 extern const AuthBackend smtp_auth_oauth;
 
 typedef struct AuthMechanism {
@@ -36,23 +37,62 @@ typedef struct AuthMechanism {
     const AuthBackend *backend;
 } AuthMechanism;
 
+/* What an exchange binds to, in the order in which they are tried. */
+typedef enum SmtpAuthBinding {
+    SMTP_AUTH_EXPORTER,   /* RFC 9266 */
+    SMTP_AUTH_UNIQUE,     /* RFC 5929, 3 */
+    SMTP_AUTH_END_POINT,  /* RFC 5929, 4 */
+    SMTP_AUTH_COULD_BIND, /* nothing; the server does not seem to know how (RFC 5802, 6) */
+    SMTP_AUTH_NO_BINDING,
+    SMTP_AUTH_BINDING_MAX,
+} SmtpAuthBinding;
+
+typedef struct AuthWay {
+    const AuthMechanism *mechanism;
+    SmtpAuthBinding binding;
+} AuthWay;
+
 #define SMTP_AUTH_SAID_MAX 4 /* of clear mechanisms there are no more */
 
 struct SmtpAuth {
-    const AuthMechanism *mechanism;
+    AuthWay way;
+    const AuthMechanism *mechanism;  /* of the way */
     SmtpAuthOptions options;         /* what it points to is borrowed */
     void *state;                     /* the backend's */
     Buffer said[SMTP_AUTH_SAID_MAX]; /* the first answers, as they were sent */
     size_t n_said;
     Buffer initial;      /* the answer line that was too long to stand behind AUTH */
     unsigned challenges; /* seen so far */
+    char title[64];
     bool satisfied;
+    bool unproven;      /* the server does not know the password itself */
     char *server_error; /* NULL: none was reported */
 };
 
-/* The row to use; -EPROTONOSUPPORT with a Failure when there is none. */
+/* The way to use, as smtp_auth_new(). */
 int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, const AuthMechanism **ret, Failure *f);
+    const SmtpTlsInfo *tls, SmtpAuthWays excluded, SmtpAuthWays preferred, AuthWay *ret,
+    Failure *f);
+
+/* Whether a mechanism that shows the password, hidden by TLS, is offered. */
+bool smtp_auth_offers_clear(const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls);
+
+/* The bits of a way, of a mechanism's ways, and of all mechanisms that have one of the flags. */
+SmtpAuthWays smtp_auth_bit(const AuthWay *way);
+SmtpAuthWays smtp_auth_bits(const AuthMechanism *mechanism);
+SmtpAuthWays smtp_auth_bits_flagged(unsigned flags);
+
+/* Those of the mechanism without -PLUS. */
+SmtpAuthWays smtp_auth_bits_unbound(const AuthMechanism *mechanism);
+
+/* What TLS has for a binding, or NULL. */
+const void *smtp_auth_binding(const SmtpTlsInfo *tls, SmtpAuthBinding binding, size_t *ret_n);
+
+/* saslname (RFC 5801, 4). 0 or -ENOMEM. */
+int smtp_auth_append_name(Buffer *out, const char *name);
+
+/* -EPROTONOSUPPORT with a Failure for one with a NUL byte. */
+int smtp_auth_check_password(const SmtpAuth *auth, Failure *f);
 
 /* The token of a mechanism with AUTH_TOKEN, without "Bearer" in front; NULL when none is
  * configured. */

@@ -33,26 +33,11 @@ static int start(SmtpAuth *auth, _unused_ const SmtpTlsInfo *tls, Failure *f)
     return 0;
 }
 
-/* saslname (RFC 5801, 4). */
-static int append_name(Buffer *out, const char *name)
-{
-    int r = 0;
-
-    for (; *name && r >= 0; name++)
-        if (*name == ',')
-            r = buffer_append(out, "=2C", 3);
-        else if (*name == '=')
-            r = buffer_append(out, "=3D", 3);
-        else
-            r = buffer_append(out, name, 1);
-    return r;
-}
-
 /* RFC 7628, 3.1. */
 static int append_bearer(const SmtpAuthOptions *o, const char *token, Buffer *out)
 {
     return buffer_append_string(out, "n,a=")
-               ?: append_name(out, o->user)
+               ?: smtp_auth_append_name(out, o->user)
                ?: buffer_appendf(out, ",\001host=%s\001port=%u\001auth=Bearer ", o->host, o->port)
                ?: buffer_append_string(out, token)
                ?: buffer_append(out, "\001\001", 2);

@@ -165,23 +165,28 @@ static const Keyword keywords[] = {
     {"SAML", SMTP_CAP_SAML},
 };
 
-/* The "=" of old servers ("AUTH=LOGIN PLAIN", "SIZE=1000") ends the keyword as a blank does. */
-static void parse_keyword(SmtpCapabilities *ret, Word line)
+static const Keyword *find_keyword(Word name)
 {
-    Word name = next_word(&line, '=');
+    for (size_t i = 0; i < ELEMENTSOF(keywords); i++)
+        if (word_is(name, keywords[i].name))
+            return &keywords[i];
+    return NULL;
+}
 
-    for (size_t i = 0; i < ELEMENTSOF(keywords); i++) {
-        if (!word_is(name, keywords[i].name))
-            continue;
-        ret->flags |= keywords[i].flag;
-        if (line.n > 0 && line.data[0] == '=') {
-            line.data++;
-            line.n--;
-        }
-        if (keywords[i].parse)
-            keywords[i].parse(ret, line);
+/* The "=" of old servers ("AUTH=LOGIN PLAIN", "SIZE=1000") ends the keyword as a blank does. */
+static void parse_keyword(SmtpCapabilities *ret, unsigned discarded, Word line)
+{
+    const Keyword *keyword = find_keyword(next_word(&line, '='));
+
+    if (!keyword || keyword->flag & discarded)
         return;
+    ret->flags |= keyword->flag;
+    if (line.n > 0 && line.data[0] == '=') {
+        line.data++;
+        line.n--;
     }
+    if (keyword->parse)
+        keyword->parse(ret, line);
 }
 
 static void parse_domain(SmtpCapabilities *ret, Word line)
@@ -194,7 +199,7 @@ static void parse_domain(SmtpCapabilities *ret, Word line)
     ret->domain[end] = '\0';
 }
 
-void smtp_capabilities_parse(const SmtpReply *reply, SmtpCapabilities *ret)
+void smtp_capabilities_parse(const SmtpReply *reply, unsigned discarded, SmtpCapabilities *ret)
 {
     const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text);
     bool first = true;
@@ -207,7 +212,7 @@ void smtp_capabilities_parse(const SmtpReply *reply, SmtpCapabilities *ret)
         if (first)
             parse_domain(ret, line);
         else
-            parse_keyword(ret, line);
+            parse_keyword(ret, discarded, line);
         first = false;
         at = line_end < end ? line_end + 1 : end;
     }
@@ -216,4 +221,30 @@ void smtp_capabilities_parse(const SmtpReply *reply, SmtpCapabilities *ret)
 bool smtp_capabilities_offer(const SmtpCapabilities *capabilities, const char *mechanism)
 {
     return list_has(capabilities->mechanisms, (Word){mechanism, strlen(mechanism)});
+}
+
+unsigned smtp_capabilities_named(const char *list)
+{
+    Word rest = {list, strlen(list)}, word;
+    unsigned flags = 0;
+
+    while ((word = next_word(&rest, ' ')).n > 0) {
+        const Keyword *keyword = find_keyword(word);
+
+        flags |= keyword ? (unsigned)keyword->flag : 0;
+    }
+    return flags;
+}
+
+char *smtp_capabilities_format(unsigned flags, char ret[static SMTP_CAPABILITIES_TEXT_MAX])
+{
+    char *to = ret;
+
+    *to = '\0';
+    for (size_t i = 0; i < ELEMENTSOF(keywords); i++)
+        if (flags & keywords[i].flag) {
+            to = to > ret ? stpcpy(to, " ") : to;
+            to = stpcpy(to, keywords[i].name);
+        }
+    return ret;
 }

@@ -31,10 +31,9 @@ typedef enum SmtpCapability {
 typedef struct SmtpCapabilities {
     bool esmtp;        /* EHLO was accepted */
     unsigned flags;    /* SmtpCapability */
-    unsigned refused;  /* of these, not known after all when the session used them (CHUNKING: BDAT;
-                          SIZE, 8BITMIME, SMTPUTF8: the parameter of MAIL): it does without them,
-                          SMTPUTF8 where no address needs it. With CHUNKING among them the
-                          next connection should do without as well */
+    unsigned refused;  /* of these, not known after all when they were used (CHUNKING: BDAT; SIZE,
+                          8BITMIME, SMTPUTF8, DSN, MT-PRIORITY: a parameter of MAIL or RCPT): the
+                          session does without them, SMTPUTF8 where no address needs it */
     bool bare_dots;    /* not said by the server, but known of it: "a..b"@c is a..b@c to it */
     uint64_t size_max; /* 0: no limit stated */
     char mechanisms[512]; /* upper case, separated by single blanks, "AUTH=" forms merged; cut at a
@@ -45,8 +44,17 @@ typedef struct SmtpCapabilities {
     char domain[256];     /* the server's name from the first line, printable, cut */
 } SmtpCapabilities;
 
-/* Reads a 250 reply to EHLO. Unknown keywords, and parameters that make no sense, are ignored. */
-void smtp_capabilities_parse(const SmtpReply *reply, SmtpCapabilities *ret);
+/* Reads a 250 reply to EHLO. Unknown keywords, those `discarded` (SmtpCapability), and parameters
+ * that make no sense, are ignored. */
+void smtp_capabilities_parse(const SmtpReply *reply, unsigned discarded, SmtpCapabilities *ret);
+
+/* The capabilities whose keywords stand in the list, in any case, with blanks between them; words
+ * that are no keyword are ignored. */
+unsigned smtp_capabilities_named(const char *list);
+
+/* Of the capabilities, the keywords, with blanks between them. Returns `ret`. */
+#define SMTP_CAPABILITIES_TEXT_MAX 256
+char *smtp_capabilities_format(unsigned flags, char ret[static SMTP_CAPABILITIES_TEXT_MAX]);
 
 static inline bool smtp_has(const SmtpCapabilities *capabilities, SmtpCapability flag)
 {

@@ -2,6 +2,7 @@
  * before its time. */
 #include "smtp/command.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <idn2.h>
 #include <inttypes.h>
@@ -13,12 +14,13 @@
 typedef struct Parameter {
     const char *keyword;
     SmtpCapability needs;
+    bool wish; /* a relay that does not offer the extension may be given the message without it */
 } Parameter;
 
 static const Parameter mail_parameters[] = {
-    {"RET", SMTP_CAP_DSN},
-    {"ENVID", SMTP_CAP_DSN},
-    {"MT-PRIORITY", SMTP_CAP_MT_PRIORITY},
+    {"RET", SMTP_CAP_DSN, true},
+    {"ENVID", SMTP_CAP_DSN, true},
+    {"MT-PRIORITY", SMTP_CAP_MT_PRIORITY, true},
     {"BY", SMTP_CAP_DELIVERBY},
     {"HOLDFOR", SMTP_CAP_FUTURERELEASE},
     {"HOLDUNTIL", SMTP_CAP_FUTURERELEASE},
@@ -26,8 +28,8 @@ static const Parameter mail_parameters[] = {
 };
 
 static const Parameter rcpt_parameters[] = {
-    {"NOTIFY", SMTP_CAP_DSN},
-    {"ORCPT", SMTP_CAP_DSN},
+    {"NOTIFY", SMTP_CAP_DSN, true},
+    {"ORCPT", SMTP_CAP_DSN, true},
 };
 
 /* How a transaction begins, where `needs` is offered. */
@@ -107,7 +109,7 @@ static int append_parameters(Buffer *out, const char *list, const Parameter *row
         Word word;
         int r;
 
-        if (!smtp_has(capabilities, rows[i].needs) || !find_word(list, rows[i].keyword, &word) ||
+        if (!smtp_uses(capabilities, rows[i].needs) || !find_word(list, rows[i].keyword, &word) ||
             !text_is_ascii(word.data, word.n))
             continue;
         r = buffer_append(out, " ", 1) ?: buffer_append(out, word.data, word.n);
@@ -248,10 +250,23 @@ static int append_own_parameters(
     return r;
 }
 
+/* Which of them stand in the list, and only say how the message would best be treated. */
+static unsigned find_wishes(const char *list, const Parameter *rows, size_t n)
+{
+    unsigned found = 0;
+    Word word;
+
+    for (size_t i = 0; list && i < n; i++)
+        if (rows[i].wish && find_word(list, rows[i].keyword, &word))
+            found |= rows[i].needs;
+    return found;
+}
+
 unsigned smtp_command_mail_chosen(
     const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
 {
-    unsigned chosen = 0;
+    unsigned chosen =
+        find_wishes(transaction->sender_parameters, mail_parameters, ELEMENTSOF(mail_parameters));
 
     if (transaction->size > 0)
         chosen |= SMTP_CAP_SIZE;
@@ -260,6 +275,83 @@ unsigned smtp_command_mail_chosen(
     if (message_wants_utf8(transaction) && !address_needs_utf8(transaction))
         chosen |= SMTP_CAP_SMTPUTF8;
     return chosen & capabilities->flags & ~capabilities->refused;
+}
+
+unsigned smtp_command_rcpt_chosen(
+    const SmtpRecipient *recipient, const SmtpCapabilities *capabilities)
+{
+    return find_wishes(recipient->parameters, rcpt_parameters, ELEMENTSOF(rcpt_parameters)) &
+           capabilities->flags & ~capabilities->refused;
+}
+
+/* By-value: "seconds;mode", where R in the mode asks for the message's return. */
+static bool is_needed(const Word *word)
+{
+    const char *mode;
+
+    if (!word_has_keyword(word, "BY"))
+        return true;
+    mode = memchr(word->data, ';', word->n);
+    return mode && memchr(mode, 'R', (size_t)(word->data + word->n - mode)) != NULL;
+}
+
+const char *smtp_command_mail_missing(
+    const SmtpTransaction *transaction, const SmtpCapabilities *capabilities)
+{
+    Word word;
+
+    for (size_t i = 0; i < ELEMENTSOF(mail_parameters); i++) {
+        const Parameter *p = &mail_parameters[i];
+
+        if (!p->wish && !smtp_has(capabilities, p->needs) &&
+            find_word(transaction->sender_parameters, p->keyword, &word) && is_needed(&word))
+            return p->keyword;
+    }
+    return NULL;
+}
+
+bool smtp_command_requires_tls(const SmtpTransaction *transaction)
+{
+    Word word;
+
+    return find_word(transaction->sender_parameters, "REQUIRETLS", &word);
+}
+
+/* Whether the word stands in the text by itself. */
+static bool text_has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *at = text; (at = strcasestr(at, word)); at++) {
+        char before = at > text ? at[-1] : ' ', after = at[n];
+
+        if (!isalnum((unsigned char)before) && before != '-' && !isalnum((unsigned char)after) &&
+            after != '-')
+            return true;
+    }
+    return false;
+}
+
+unsigned smtp_command_told(const char *text, unsigned chosen)
+{
+    static const Parameter words[] = {
+        {"SIZE", SMTP_CAP_SIZE},
+        {"BODY", SMTP_CAP_8BITMIME},
+        {"8BITMIME", SMTP_CAP_8BITMIME},
+        {"SMTPUTF8", SMTP_CAP_SMTPUTF8},
+        {"DSN", SMTP_CAP_DSN},
+        {"RET", SMTP_CAP_DSN},
+        {"ENVID", SMTP_CAP_DSN},
+        {"NOTIFY", SMTP_CAP_DSN},
+        {"ORCPT", SMTP_CAP_DSN},
+        {"MT-PRIORITY", SMTP_CAP_MT_PRIORITY},
+    };
+    unsigned told = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (text_has_word(text, words[i].keyword))
+            told |= words[i].needs;
+    return told & chosen ? told & chosen : chosen;
 }
 
 /* `out` had `size` bytes before: they are all it keeps when `r` tells of a failure. */

@@ -63,10 +63,26 @@ int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
 
 /* The parameters of MAIL that go out for this transaction because they are offered and because it
- * is better to say them, and that it can do without: of SIZE, 8BITMIME (BODY) and SMTPUTF8 (where
- * no address needs it). SmtpCapability. */
+ * is better to say them, and that it can do without: of SIZE, 8BITMIME (BODY), SMTPUTF8 (where no
+ * address needs it), DSN (RET, ENVID) and MT-PRIORITY. SmtpCapability. */
 unsigned smtp_command_mail_chosen(
     const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* Likewise of RCPT: DSN (NOTIFY, ORCPT). */
+unsigned smtp_command_rcpt_chosen(
+    const SmtpRecipient *recipient, const SmtpCapabilities *capabilities);
+
+/* The parameter that the sender needs to be said and the server does not offer: it would be broken
+ * without a word. REQUIRETLS (RFC 8689, 4.2.1), HOLDFOR and HOLDUNTIL (RFC 4865), and BY where the
+ * message is to be returned when its time is over (RFC 2852, 4.1.3). NULL: none. */
+const char *smtp_command_mail_missing(
+    const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* Whether REQUIRETLS is asked for. */
+bool smtp_command_requires_tls(const SmtpTransaction *transaction);
+
+/* Of those `chosen`, the ones that a reply speaks of; all of them when it speaks of none. */
+unsigned smtp_command_told(const char *text, unsigned chosen);
 
 /* RCPT TO with NOTIFY and ORCPT where DSN is offered; the address as above. */
 int smtp_command_rcpt(

@@ -16,6 +16,7 @@ int smtp_session_new(const SmtpOptions *options, usec_t now, SmtpSession **ret)
     if (!s)
         return -ENOMEM;
     s->options = options;
+    s->memory = options->memory ?: &s->own_memory;
     s->state = SMTP_SESSION_OPENING;
     s->now = s->progress = now;
     s->tls.active = options->tls == SMTP_TLS_ACTIVE;
@@ -45,6 +46,7 @@ void smtp_session_free(SmtpSession *s)
     buffer_done(&s->tls_data);
     buffer_done(&s->text);
     buffer_done(&s->withheld_text);
+    buffer_done(&s->refusal_text);
     buffer_done(&s->end_text);
     smtp_reply_done(&s->reply);
     smtp_auth_free(s->auth);
@@ -93,7 +95,7 @@ static int work_closing(SmtpSession *s)
     if (!over && !s->lost && s->now < smtp_session_deadline(s))
         return 0;
     s->state = SMTP_SESSION_ENDING;
-    return 1;
+    return over ? smtp_say_last_word(s) ?: 1 : 1;
 }
 
 /* Does one thing that may lead to an event. 1 when it did, 0 when there is nothing to do. */

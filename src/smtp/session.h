@@ -21,6 +21,7 @@
 #include "smtp/auth.h"
 #include "smtp/capabilities.h"
 #include "smtp/command.h"
+#include "smtp/memory.h"
 
 typedef enum SmtpTls {
     SMTP_TLS_NONE,
@@ -44,8 +45,11 @@ typedef struct SmtpOptions {
     bool extensions;   /* false: HELO and nothing else */
     bool pipelining;   /* use where offered */
     bool chunking;
-    bool send_rset; /* RSET before each transaction but the first */
-    bool bare_dots; /* a local part that has quotes for its dots alone goes out without them */
+    unsigned discarded; /* SmtpCapability: as if not offered */
+    SmtpMemory *memory; /* or NULL */
+    bool tls_verified;  /* TLS stands only with a certificate that was verified */
+    bool send_rset;     /* RSET before each transaction but the first */
+    bool bare_dots;     /* a local part that has quotes for its dots alone goes out without them */
     SmtpTls tls;
     SmtpAuthOptions auth;
     size_t max_line_bytes;
@@ -90,13 +94,14 @@ typedef struct SmtpEvent {
  *
  * POSTPONED: the recipient is to go at once in a further transaction, over this session where it
  * can be submitted to. It was refused for now behind one that was accepted, so that it may be over
- * a limit; or the whole transaction was, for what the session had chosen to say (SIZE, BODY,
- * SMTPUTF8, BDAT) and says no more. That comes to an end: a transaction that postpones has a
+ * a limit; or it, or the whole transaction, was for what the session had chosen to say (SIZE, BODY,
+ * SMTPUTF8, DSN, BDAT) and says no more. That comes to an end: a transaction that postpones has a
  * recipient accepted, or leaves the session with less to choose.
  *
  * CUT_OFF: the session ended before a verdict, and these are the facts; whose fault it was is not
  * said. `cause` is REPLY (421 anywhere; 530 to MAIL with STAGE_AUTH; a refused RSET that was
- * needed; 500 to 504 or 555 to BDAT, see SmtpCapabilities.refused; before READY any refusal), LOST,
+ * needed; 500 to 504 or 555 to BDAT, see SmtpMemory; 502 or 503 to a MAIL without any parameter of
+ * ours; before READY any refusal), LOST,
  * TIMEOUT, PROTOCOL (a reply that is none, or none that may come there; then with its code), or
  * OWN; `stage` is where the session was. `under_way`: a byte of this transaction's MAIL may have
  * reached the relay. `perhaps`: the end of its content was written in full, and no reply said yes

@@ -198,7 +198,7 @@ static int do_without_bdat(SmtpSession *s, SmtpFlight *flight)
     smtp_flight_stop(s, flight);
     if (!s->knows_bdat)
         return smtp_end_not_known(s, flight);
-    s->capabilities.refused |= SMTP_CAP_CHUNKING;
+    smtp_lacks(s, SMTP_CAP_CHUNKING);
     s->chunking = false;
     return smtp_postpone(s, flight, STAGE_CONTENT);
 }

@@ -3,6 +3,9 @@
 #include "base/errors.h"
 #include "smtp/session_internal.h"
 
+/* For so long what a server hung up at is not tried again. */
+#define PAUSE (60 * USEC_PER_MINUTE)
+
 /* Nothing is said any more; why is in `end`. */
 static void close_session(SmtpSession *s)
 {
@@ -12,8 +15,37 @@ static void close_session(SmtpSession *s)
     s->end.kind = s->quitting ? DELIVERY_DELIVERED : DELIVERY_CUT_OFF;
     if (s->quitting)
         s->end.error = ERROR_NONE;
+    s->cut_short = buffer_size(&s->output) > 0;
     buffer_clear(&s->output);
     s->chunk_open = false;
+}
+
+/* Whether the server would take what comes next for a command. */
+static bool takes_commands(const SmtpSession *s)
+{
+    bool within = s->end.code / 100 == 3 || /* it waits for something else */
+                  (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS);
+
+    if (s->lost || s->quitting || s->cut_short || within || s->farewell > 0)
+        return false;
+    for (size_t i = 0; i < s->n_flights; i++) {
+        const SmtpFlight *flight = &s->flights[s->first_flight ^ i];
+
+        if (flight->phase == SMTP_FLIGHT_ASKED ||
+            (flight->phase == SMTP_FLIGHT_CONTENT && !flight->bdat))
+            return false;
+    }
+    return true;
+}
+
+int smtp_say_last_word(SmtpSession *s)
+{
+    static const char quit[] = "QUIT\r\n";
+
+    if (!takes_commands(s))
+        return 0;
+    smtp_trace(s, SMTP_TRACE_CLIENT, quit, strlen(quit));
+    return buffer_append_string(&s->output, quit);
 }
 
 int smtp_give_up(SmtpSession *s)
@@ -65,6 +97,12 @@ int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *tex
     return r < 0 ? r : smtp_give_up(s);
 }
 
+void smtp_lacks(SmtpSession *s, unsigned capabilities)
+{
+    s->capabilities.refused |= capabilities;
+    s->memory->lacks |= capabilities;
+}
+
 void smtp_end_refused_early(SmtpSession *s)
 {
     s->end = (DeliveryOutcome){
@@ -74,13 +112,15 @@ void smtp_end_refused_early(SmtpSession *s)
         .text = "the server refused the message before its end",
     };
     close_session(s);
+    s->cut_short = true;
 }
 
 int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight)
 {
     int r;
 
-    s->capabilities.refused |= SMTP_CAP_CHUNKING;
+    smtp_lacks(s, SMTP_CAP_CHUNKING);
+    s->memory->lessons++;
     s->chunking = false;
     smtp_leave_out(flight);
     r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_CONTENT);
@@ -104,10 +144,76 @@ void smtp_keep_end_text(SmtpSession *s, const char *text)
     (void)buffer_append(&s->end_text, text, strlen(text) + 1);
 }
 
+/* BDAT that is never answered may be a middlebox's work, which takes away what it does not know:
+ * for a while DATA does. */
+static void note_unanswered(SmtpSession *s)
+{
+    const SmtpExpected *due = &s->expected[s->expected_first];
+
+    if (s->n_expected > 0 && (due->step == SMTP_STEP_CHUNK || due->step == SMTP_STEP_CONTENT) &&
+        due->flight->bdat)
+        s->memory->bdat_again = usec_add(s->now, PAUSE);
+}
+
 /* What was kept; memory may have been short for it. */
 static const char *kept_text(const SmtpSession *s)
 {
     return buffer_size(&s->end_text) > 0 ? buffer_data(&s->end_text) : "not enough memory";
+}
+
+void smtp_note_refusal(SmtpSession *s)
+{
+    Buffer text = s->refusal_text;
+
+    s->refusal_text = s->text;
+    s->text = text;
+    s->refusal = s->outcome;
+}
+
+/* What the server said of its own accord stands in front of how the connection ended. */
+static int put_refusal_first(SmtpSession *s)
+{
+    _cleanup_buffer_ Buffer how = s->text;
+
+    s->text = (Buffer){0};
+    return smtp_outcome_own(s, &s->refusal, "%s; then: %s", s->refusal.text, buffer_data(&how));
+}
+
+/* A server that hangs up where EHLO was refused may take HELO in front of it. */
+static void note_lesson(SmtpSession *s)
+{
+    smtp_note_login_cut_off(s);
+    if (!s->ehlo_refused || s->refusal.stage != STAGE_EHLO)
+        return;
+    s->memory->ehlo_again = usec_add(s->now, PAUSE);
+    s->memory->lessons++;
+}
+
+/* The connection ends before READY as `outcome` says: what was refused before is why. */
+static int recall_refusal(SmtpSession *s)
+{
+    if (s->state != SMTP_SESSION_OPENING || s->refusal.code == 0)
+        return 0;
+    note_lesson(s);
+    return put_refusal_first(s);
+}
+
+/* The connection ended as `outcome` says. */
+static int end_cut_off(SmtpSession *s)
+{
+    int r = recall_refusal(s);
+
+    note_unanswered(s);
+    return r < 0 ? r : cut_off(s);
+}
+
+int smtp_end_closing(SmtpSession *s)
+{
+    int r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, smtp_session_stage(s));
+
+    if (r >= 0)
+        r = recall_refusal(s);
+    return r < 0 ? r : smtp_give_up(s);
 }
 
 int smtp_end_lost(SmtpSession *s)
@@ -123,7 +229,7 @@ int smtp_end_lost(SmtpSession *s)
         like.stage = smtp_session_stage(s);
         r = smtp_outcome_own(s, &like, "connection lost while %s: %s", smtp_doing(s), kept_text(s));
     }
-    return r < 0 ? r : cut_off(s);
+    return r < 0 ? r : end_cut_off(s);
 }
 
 int smtp_end_timeout(SmtpSession *s)
@@ -134,7 +240,7 @@ int smtp_end_timeout(SmtpSession *s)
 
     r = smtp_outcome_own(s, &like, "timed out after %llu s while %s",
         (unsigned long long)(smtp_patience(s) / USEC_PER_SEC), smtp_doing(s));
-    return r < 0 ? r : cut_off(s);
+    return r < 0 ? r : end_cut_off(s);
 }
 
 int smtp_end_aborted(SmtpSession *s)

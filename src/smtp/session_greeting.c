@@ -1,4 +1,4 @@
-/* The session from the greeting to READY: EHLO or HELO, STARTTLS (RFC 3207), AUTH (RFC 4954). Must
+/* The session from the greeting to the login: EHLO or HELO, STARTTLS (RFC 3207). Must
  * never use what the server said before TLS, nor go on without TLS where it is required. */
 #include <errno.h>
 #include <stdio.h>
@@ -19,50 +19,11 @@ static int say_hello(SmtpSession *s, SmtpStep step)
     return r;
 }
 
-static void become_ready(SmtpSession *s)
-{
-    s->pipelining = s->options->pipelining && smtp_has(&s->capabilities, SMTP_CAP_PIPELINING);
-    s->chunking = s->options->chunking && smtp_has(&s->capabilities, SMTP_CAP_CHUNKING);
-    s->capabilities.bare_dots = s->options->bare_dots;
-    s->state = SMTP_SESSION_READY;
-    s->ready_due = true;
-}
-
-/* Why the login failed: what our side found, else the reply. */
-static int end_auth(SmtpSession *s)
-{
-    const char *more = s->auth ? smtp_auth_server_error(s->auth) : NULL;
-    int r;
-
-    if (s->auth_failure.number != ERROR_NONE)
-        return smtp_end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION, failure_text(&s->auth_failure));
-    r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_AUTH);
-    if (r >= 0 && more)
-        r = smtp_outcome_append(s, more);
-    s->outcome.error = ERROR_AUTHENTICATION;
-    return r < 0 ? r : smtp_give_up(s);
-}
-
-static int begin_auth(SmtpSession *s)
-{
-    int r;
-
-    if (!s->capabilities.esmtp)
-        return smtp_end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION,
-            "a login is configured, but AUTH needs EHLO: set extensions = true");
-    r = smtp_auth_new(&s->options->auth, &s->capabilities, &s->tls, &s->auth, &s->auth_failure);
-    if (r >= 0) {
-        snprintf(s->mechanism, sizeof(s->mechanism), "%s", smtp_auth_mechanism(s->auth));
-        r = smtp_say(s, SMTP_STEP_AUTH, NULL);
-    }
-    return r == -ENOMEM || r >= 0 ? r : end_auth(s);
-}
-
 static int authenticate_or_ready(SmtpSession *s)
 {
     if (smtp_auth_wanted(&s->options->auth))
-        return begin_auth(s);
-    become_ready(s);
+        return smtp_begin_auth(s);
+    smtp_become_ready(s);
     return 0;
 }
 
@@ -86,10 +47,21 @@ static int go_on(SmtpSession *s)
     return authenticate_or_ready(s);
 }
 
+/* Whether a server without extensions will do. */
+static bool hello_suffices(const SmtpSession *s)
+{
+    bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
+
+    return !tls_due && !smtp_auth_wanted(&s->options->auth);
+}
+
 int smtp_greet(SmtpSession *s)
 {
+    bool extended =
+        s->options->extensions && !(s->now < s->memory->ehlo_again && hello_suffices(s));
+
     memset(&s->capabilities, 0, sizeof(s->capabilities));
-    return say_hello(s, s->options->extensions ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
+    return say_hello(s, extended ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
 }
 
 /* The server speaks first (RFC 5321, 3.1). */
@@ -112,12 +84,14 @@ int smtp_send_ehlo(SmtpSession *s, _unused_ SmtpFlight *flight)
     return smtp_command_simple(&s->output, "EHLO", s->options->hello);
 }
 
-/* Whether a server without extensions will do. */
-static bool hello_suffices(const SmtpSession *s)
+/* The reply is a refusal, and the session goes on. */
+static int note_reply(SmtpSession *s, DeliveryStage stage)
 {
-    bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
+    int r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, stage);
 
-    return !tls_due && !smtp_auth_wanted(&s->options->auth);
+    if (r >= 0)
+        smtp_note_refusal(s);
+    return r;
 }
 
 static int end_ehlo(SmtpSession *s)
@@ -133,13 +107,16 @@ static int end_ehlo(SmtpSession *s)
 
 int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
-    if (s->reply.code >= 500 && hello_suffices(s))
-        return say_hello(s, SMTP_STEP_HELO);
+    if (s->reply.code >= 500 && hello_suffices(s)) {
+        s->ehlo_refused = true;
+        return note_reply(s, STAGE_EHLO) ?: say_hello(s, SMTP_STEP_HELO);
+    }
     if (smtp_reply_refused(s))
         return end_ehlo(s);
     if (!smtp_reply_done_mail(s))
         return smtp_end_unexpected(s);
-    smtp_capabilities_parse(&s->reply, &s->capabilities);
+    smtp_capabilities_parse(&s->reply, s->options->discarded, &s->capabilities);
+    s->capabilities.refused = s->memory->lacks;
     return go_on(s);
 }
 
@@ -186,7 +163,7 @@ int smtp_on_starttls_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
         return smtp_end_unexpected(s);
     if (s->options->tls == SMTP_TLS_REQUIRED)
         return smtp_end_reply(s, STAGE_STARTTLS, ERROR_SMTP_PROTOCOL);
-    return authenticate_or_ready(s);
+    return note_reply(s, STAGE_STARTTLS) ?: authenticate_or_ready(s);
 }
 
 /* Copies what TLS said about itself, whose memory is the driver's. */
@@ -196,8 +173,9 @@ static int copy_tls_info(SmtpSession *s, const SmtpTlsInfo *info)
     char *data;
 
     buffer_clear(&s->tls_data);
-    data = buffer_reserve(
-        &s->tls_data, description + info->binding_exporter_size + info->binding_unique_size);
+    data =
+        buffer_reserve(&s->tls_data, description + info->binding_exporter_size +
+                                         info->binding_unique_size + info->binding_end_point_size);
     if (!data)
         return -ENOMEM;
     s->tls = *info;
@@ -209,6 +187,10 @@ static int copy_tls_info(SmtpSession *s, const SmtpTlsInfo *info)
     data += info->binding_exporter_size;
     if (info->binding_unique_size > 0)
         s->tls.binding_unique = memcpy(data, info->binding_unique, info->binding_unique_size);
+    data += info->binding_unique_size;
+    if (info->binding_end_point_size > 0)
+        s->tls.binding_end_point =
+            memcpy(data, info->binding_end_point, info->binding_end_point_size);
     return 0;
 }
 
@@ -224,60 +206,4 @@ int smtp_session_tls_started(SmtpSession *s, const SmtpTlsInfo *info, usec_t now
     if (buffer_size(&s->input) > 0)
         return smtp_refuse_plaintext(s);
     return smtp_greet(s);
-}
-
-int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
-{
-    size_t before = buffer_size(&s->output);
-    char line[64];
-    const char *sent;
-    bool initial;
-    int r;
-
-    r = smtp_auth_start(s->auth, &s->output, &s->auth_failure);
-    if (r < 0)
-        return r;
-    s->output_secret = true;
-    sent = buffer_data(&s->output) + before + strlen("AUTH ");
-    initial = memchr(sent, ' ', buffer_size(&s->output) - before - strlen("AUTH ")) != NULL;
-    r = snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
-    smtp_trace(s, SMTP_TRACE_CLIENT, line, MIN((size_t)r, sizeof(line) - 1));
-    return 0;
-}
-
-static int answer_challenge(SmtpSession *s)
-{
-    size_t before = buffer_size(&s->output);
-    int r;
-
-    buffer_truncate(&s->reply.text, buffer_size(&s->reply.text) - 1);
-    *(s->reply.text.memory + s->reply.text.end) = '\0';
-    r = smtp_auth_challenge(s->auth, buffer_data(&s->reply.text), &s->output, &s->auth_failure);
-    if (r < 0 && r != -EBADMSG)
-        return r;
-    s->output_secret = true;
-    smtp_trace(s, SMTP_TRACE_CLIENT, r < 0 ? "*" : "***", r < 0 ? 1 : 3);
-    smtp_expect(s, SMTP_STEP_AUTH, NULL, before);
-    return 0;
-}
-
-int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
-{
-    int r;
-
-    if (s->reply.code == 334 && s->auth_failure.number == ERROR_NONE)
-        return answer_challenge(s);
-    if (smtp_reply_refused(s) || s->reply.code == 334)
-        return end_auth(s);
-    if (s->reply.code != 235)
-        return smtp_end_unexpected(s);
-    r = s->auth_failure.number != ERROR_NONE ? -EBADMSG
-                                             : smtp_auth_finish(s->auth, &s->auth_failure);
-    if (r == -ENOMEM)
-        return r;
-    if (r < 0)
-        return end_auth(s);
-    smtp_auth_free(TAKE_PTR(s->auth));
-    become_ready(s);
-    return 0;
 }

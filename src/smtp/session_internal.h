@@ -1,9 +1,10 @@
 /* What the parts of the session share. Nothing outside of session*.c includes it.
  *
  * The parts: session.c (the public face and the loop), session_steps.c (commands out, replies in,
- * time), session_greeting.c (up to READY), session_command.c (the caller's commands, QUIT),
- * session_transaction.c (MAIL, RCPT, DATA), session_content.c (the message), session_events.c
- * (outcomes), session_end.c (why the session ends, and what is still read before it does). */
+ * time), session_greeting.c (up to READY), session_auth.c (of that, the login), session_command.c
+ * (the caller's commands, QUIT), session_transaction.c (MAIL, RCPT, DATA), session_content.c (the
+ * message), session_events.c (outcomes), session_end.c (why the session ends, and what is still
+ * read before it does). */
 #pragma once
 
 #include "smtp/content.h"
@@ -122,6 +123,7 @@ typedef enum SmtpSessionState {
 
 struct SmtpSession {
     const SmtpOptions *options;
+    SmtpMemory *memory, own_memory; /* the caller's, or our own */
     SmtpSessionState state;
     usec_t now;      /* of the last call that said it */
     usec_t progress; /* when the deadline began to run */
@@ -139,7 +141,10 @@ struct SmtpSession {
     SmtpAuth *auth;
     Failure auth_failure; /* why our side cancelled the login */
     char mechanism[32];
-    bool pipelining, chunking; /* offered and allowed */
+    SmtpAuthWays auth_excluded; /* they failed, or make no sense any more */
+    char auth_tried[256];       /* "SCRAM-SHA-256, PLAIN" */
+    bool pipelining, chunking;  /* offered and allowed */
+    unsigned disputed;          /* of capabilities.refused, those that MAIL was refused with */
 
     SmtpFlight flights[2];
     size_t first_flight, n_flights;
@@ -165,6 +170,10 @@ struct SmtpSession {
 
     /* The end. */
     bool quit_wanted, quitting, lost;
+    DeliveryOutcome refusal; /* what the session went on after, before READY; code 0: nothing */
+    Buffer refusal_text;
+    bool ehlo_refused;
+    bool cut_short;      /* something was left to be written when the session was given up */
     uint64_t farewell;   /* `written` when the server said that it closes (421, 221); 0: it has
                             not, or has gone on since */
     usec_t farewell_at;  /* the first 421; 0: none */
@@ -210,6 +219,15 @@ int smtp_greet(SmtpSession *s);
 
 /* Ends the session: the server sent something behind its reply to STARTTLS. */
 int smtp_refuse_plaintext(SmtpSession *s);
+
+/* -- session_auth.c -- */
+
+/* Logs in; READY follows. */
+int smtp_begin_auth(SmtpSession *s);
+void smtp_become_ready(SmtpSession *s);
+
+/* The connection ends within a login: the next one begins with what is left to try. */
+void smtp_note_login_cut_off(SmtpSession *s);
 
 /* -- session_transaction.c -- */
 
@@ -283,14 +301,28 @@ int smtp_next_event(SmtpSession *s, SmtpEvent *ret);
  * end of content among it are read first. */
 int smtp_give_up(SmtpSession *s);
 
+/* QUIT, of a session that was given up, if the server can still hear it (RFC 5321, 4.1.1.10). It is
+ * written as far as that needs no waiting, and no reply to it is read. 0 or -ENOMEM. */
+int smtp_say_last_word(SmtpSession *s);
+
 /* The same for a reply that is final for the session but no verdict on a message. */
 int smtp_end_reply(SmtpSession *s, DeliveryStage stage, int error);
+
+/* The same for 421. */
+int smtp_end_closing(SmtpSession *s);
 
 /* The same for a reply that is none of those that may come here. */
 int smtp_end_unexpected(SmtpSession *s);
 
+/* Keeps `outcome` for the words of the end: the session goes on, but if the connection is lost
+ * before READY this is why. */
+void smtp_note_refusal(SmtpSession *s);
+
 /* The same for a reason of our own. */
 int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *text);
+
+/* The server does without these: they are not used any more, in no session with it. */
+void smtp_lacks(SmtpSession *s, unsigned capabilities);
 
 /* The same for a message that was refused before its end, whose recipients have been given
  * `outcome` already. */

@@ -117,7 +117,7 @@ int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
 static int unasked_reply(SmtpSession *s)
 {
     if (s->reply.code == 421)
-        return smtp_end_reply(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
+        return smtp_end_closing(s);
     if (smtp_reply_refused(s) && smtp_content_flight(s))
         return smtp_refused_early(s, smtp_content_flight(s));
     return smtp_end_unexpected(s);
@@ -136,7 +136,7 @@ static void note_end_answered(SmtpSession *s, const SmtpExpected *expected)
 static void note_farewell(SmtpSession *s)
 {
     if (smtp_reply_is_farewell(s))
-        s->farewell = s->written;
+        s->farewell = MAX(s->written, 1u); /* 0 is none */
     else if (!smtp_reply_refused(s))
         s->farewell = 0;
     if (s->reply.code == 421 && s->farewell_at == 0)
@@ -169,7 +169,7 @@ static int judge_reply(SmtpSession *s)
         return unasked_reply(s);
     note_end_answered(s, &expected);
     if (s->reply.code == 421 && expected.step != SMTP_STEP_QUIT)
-        r = smtp_end_reply(s, smtp_session_stage(s), ERROR_SMTP_PROTOCOL);
+        r = smtp_end_closing(s);
     if (r >= 0 && s->state == SMTP_SESSION_CLOSING)
         r = smtp_drain_reply(s, expected.step, expected.flight);
     else if (r >= 0)

@@ -95,6 +95,33 @@ static int refuse_verb(SmtpSession *s, SmtpFlight *flight)
     return refuse_own(s, flight, SIZE_MAX, 502, "5.5.1", text);
 }
 
+/* What the sender needs cannot be promised here. */
+static int refuse_need(SmtpSession *s, SmtpFlight *flight, const char *keyword)
+{
+    bool tls = strcmp(keyword, "REQUIRETLS") == 0;
+    char text[160];
+
+    snprintf(text, sizeof(text), "the message asks for %s, %s", keyword,
+        !tls || !smtp_has(&s->capabilities, SMTP_CAP_REQUIRETLS)
+            ? "which the relay does not offer"
+            : "and the connection has no TLS with a verified certificate");
+    flight->phase = SMTP_FLIGHT_SENT;
+    return refuse_own(s, flight, SIZE_MAX, 550, tls ? "5.7.30" : "5.3.3", text);
+}
+
+/* The parameter that is needed and cannot be said, or NULL. */
+static const char *find_unmet_need(const SmtpSession *s, const SmtpTransaction *t)
+{
+    const char *keyword;
+
+    if (!t->sender_parameters)
+        return NULL;
+    keyword = smtp_command_mail_missing(t, &s->capabilities);
+    if (!keyword && !(s->tls.active && s->options->tls_verified) && smtp_command_requires_tls(t))
+        return "REQUIRETLS";
+    return keyword;
+}
+
 static int refuse_sender(SmtpSession *s, SmtpFlight *flight, int reason)
 {
     flight->phase = SMTP_FLIGHT_SENT;
@@ -125,6 +152,7 @@ static int start(SmtpSession *s, SmtpFlight *flight)
 {
     const SmtpTransaction *t = flight->transaction;
     const SmtpCapabilities *capabilities = &s->capabilities;
+    const char *need;
     int r;
 
     if (flight->next == t->n_recipients) {
@@ -133,6 +161,9 @@ static int start(SmtpSession *s, SmtpFlight *flight)
     }
     if (capabilities->size_max > 0 && t->size > capabilities->size_max)
         return refuse_size(s, flight);
+    need = find_unmet_need(s, t);
+    if (need)
+        return refuse_need(s, flight, need);
     buffer_clear(&s->scratch);
     r = smtp_command_mail(&s->scratch, t, capabilities);
     if (r < 0 && r != -ENOMEM)
@@ -236,12 +267,21 @@ static int data(SmtpSession *s, SmtpFlight *flight)
     return smtp_say(s, SMTP_STEP_DATA, flight);
 }
 
+/* Where BDAT is taken away by a middlebox without a reply, the reply to the command behind it would
+ * be taken for that to the message. So nothing goes behind the first one. */
+static bool may_follow(SmtpSession *s)
+{
+    return s->knows_bdat || !smtp_oldest_flight(s)->bdat;
+}
+
 /* Writes a transaction's next command. 0; 1 when nothing may be written now. */
 static int advance(SmtpSession *s, SmtpFlight *flight)
 {
     if (s->announced || buffer_size(&s->output) >= SMTP_OUTPUT_HIGH_BYTES)
         return 1;
     if (!s->pipelining && s->n_expected > 0)
+        return 1;
+    if (flight != smtp_oldest_flight(s) && !may_follow(s))
         return 1;
     switch (flight->phase) {
     case SMTP_FLIGHT_START: return start(s, flight);
@@ -297,24 +337,64 @@ int smtp_send_mail(SmtpSession *s, SmtpFlight *flight)
     return smtp_command_mail(&s->output, flight->transaction, &s->capabilities);
 }
 
-/* Parameters that we chose to add because the server offered them are not its to hold against the
- * message: it goes again without them. When it is refused without them too, it was not they. */
-static DeliveryKind mail_kind(SmtpSession *s, const SmtpFlight *flight)
+/* The capabilities as they were when the transaction began. */
+static SmtpCapabilities capabilities_then(const SmtpSession *s, const SmtpFlight *flight)
 {
-    SmtpCapabilities then;
-    unsigned chosen;
+    SmtpCapabilities then = s->capabilities;
 
-    if (!smtp_reply_is_about_command(s))
-        return smtp_reply_kind(s);
-    then = s->capabilities;
     then.refused = flight->refused;
-    chosen = smtp_command_mail_chosen(flight->transaction, &then);
-    if (chosen == 0) {
-        s->capabilities.refused &= SMTP_CAP_CHUNKING;
-        return smtp_reply_kind(s);
-    }
-    s->capabilities.refused |= chosen;
+    return then;
+}
+
+/* What the reply holds against parameters that we chose to say, because the server offered them;
+ * 0: nothing. */
+static unsigned mail_disputed(const SmtpSession *s, const SmtpFlight *flight)
+{
+    const SmtpCapabilities then = capabilities_then(s, flight);
+    unsigned chosen = smtp_command_mail_chosen(flight->transaction, &then);
+
+    if (chosen == 0 || !smtp_reply_is_about_command(s))
+        return 0;
+    return smtp_command_told(buffer_data(&s->reply.text), chosen);
+}
+
+/* Those are not the server's to hold against the message: it goes again without them. */
+static DeliveryKind do_without(SmtpSession *s, unsigned disputed)
+{
+    s->capabilities.refused |= disputed;
     return DELIVERY_POSTPONED;
+}
+
+/* It is refused without them too, so it was not they. */
+static void use_again(SmtpSession *s)
+{
+    s->capabilities.refused &= s->memory->lacks;
+    s->disputed = 0;
+}
+
+static DeliveryKind mail_kind(SmtpSession *s, unsigned disputed)
+{
+    s->disputed |= disputed;
+    if (disputed != 0)
+        return do_without(s, disputed);
+    if (smtp_reply_is_about_command(s))
+        use_again(s);
+    return smtp_reply_kind(s);
+}
+
+/* Login or TLS is wanted first (RFC 4954, 6; RFC 3207, 4), or no MAIL at all: no message's fault.
+ */
+static bool mail_is_not_for_us(const SmtpSession *s, unsigned disputed)
+{
+    return s->reply.code == 530 ||
+           (disputed == 0 && (s->reply.code == 502 || s->reply.code == 503));
+}
+
+static int end_at_mail(SmtpSession *s, SmtpFlight *flight)
+{
+    flight->mail_refused = true;
+    return s->reply.code == 530 ? smtp_end_reply(s, STAGE_AUTH, ERROR_AUTHENTICATION)
+                                : smtp_end_reply(s, STAGE_MAIL, ERROR_SMTP_PROTOCOL);
 }
 
 /* All recipients get an outcome that the reply decided. */
@@ -344,19 +424,20 @@ static bool goes_on(const SmtpFlight *flight)
 
 int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
 {
+    unsigned disputed;
     int r;
 
-    if (smtp_reply_done_well(s))
+    if (smtp_reply_done_well(s)) {
+        smtp_lacks(s, flight->refused & s->disputed);
         return 0;
+    }
     if (!smtp_reply_refused(s))
         return smtp_end_unexpected(s);
-    /* Login or TLS is wanted first (RFC 4954, 6; RFC 3207, 4): no message's fault. */
-    if (s->reply.code == 530) {
-        flight->mail_refused = true;
-        return smtp_end_reply(s, STAGE_AUTH, ERROR_AUTHENTICATION);
-    }
+    disputed = mail_disputed(s, flight);
+    if (mail_is_not_for_us(s, disputed))
+        return end_at_mail(s, flight);
     smtp_flight_stop(s, flight);
-    r = smtp_outcome_reply(s, mail_kind(s, flight), STAGE_MAIL);
+    r = smtp_outcome_reply(s, mail_kind(s, disputed), STAGE_MAIL);
     if (r < 0)
         return r;
     if (goes_on(flight))
@@ -366,10 +447,17 @@ int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
     return 0;
 }
 
+/* All RCPT of a transaction say what its MAIL could. */
 int smtp_send_rcpt(SmtpSession *s, SmtpFlight *flight)
 {
-    return smtp_command_rcpt(
+    unsigned now = s->capabilities.refused;
+    int r;
+
+    s->capabilities.refused = flight->refused;
+    r = smtp_command_rcpt(
         &s->output, &flight->transaction->recipients[flight->next], &s->capabilities);
+    s->capabilities.refused = now;
+    return r;
 }
 
 size_t smtp_answered_recipient(SmtpFlight *flight)
@@ -391,15 +479,41 @@ static bool may_be_limit(const SmtpSession *s)
 /* What is refused for now behind a recipient that was accepted may be over a limit of the server's
  * (RFC 5321, 4.5.3.1.10, where 552 is to be read as 452): it goes in a further transaction at once,
  * and is judged where none that was accepted stands in front of it. */
-static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight)
+static DeliveryKind rcpt_kind_by_code(SmtpSession *s, SmtpFlight *flight)
 {
-    bool limit = s->reply.code == 452 || s->reply.code == 552;
+    bool limit = (s->reply.code == 452 || s->reply.code == 552) && may_be_limit(s);
 
-    if (limit && flight->limit == 0 && may_be_limit(s))
+    if (limit && flight->limit == 0)
         flight->limit = flight->accepted;
-    if (smtp_reply_kind(s) == DELIVERY_REFUSED && !limit)
+    if (smtp_reply_kind(s) == DELIVERY_REFUSED && !(limit && flight->accepted > 0))
         return DELIVERY_REFUSED;
     return flight->accepted > 0 && s->reply.code != 503 ? DELIVERY_POSTPONED : DELIVERY_DEFERRED;
+}
+
+/* As with MAIL, it may be but the parameters. */
+static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight, size_t recipient)
+{
+    const SmtpCapabilities then = capabilities_then(s, flight);
+    unsigned chosen = smtp_command_rcpt_chosen(&flight->transaction->recipients[recipient], &then);
+
+    if (!smtp_reply_is_about_command(s) || flight->withheld)
+        return rcpt_kind_by_code(s, flight);
+    if (chosen != 0)
+        return do_without(s, chosen);
+    use_again(s);
+    return smtp_reply_kind(s);
+}
+
+/* Accepted without DSN: whether it was refused with it, and said any. */
+static void note_rcpt_lacks(SmtpSession *s, const SmtpFlight *flight, size_t recipient)
+{
+    SmtpCapabilities offered;
+
+    if (!(flight->refused & SMTP_CAP_DSN))
+        return;
+    offered = s->capabilities;
+    offered.refused = 0;
+    smtp_lacks(s, smtp_command_rcpt_chosen(&flight->transaction->recipients[recipient], &offered));
 }
 
 int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
@@ -409,13 +523,15 @@ int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
 
     if (!smtp_reply_refused(s)) {
         smtp_note_rcpt_reply(s, flight, recipient);
+        if (smtp_reply_done_well(s))
+            note_rcpt_lacks(s, flight, recipient);
         return smtp_reply_done_well(s) ? 0 : smtp_end_unexpected(s);
     }
     if (flight->states[recipient] != SMTP_RECIPIENT_OPEN)
         return 0;
     if (flight->n_open == 1)
         smtp_flight_stop(s, flight);
-    r = smtp_outcome_verdict(s, flight, rcpt_kind(s, flight), STAGE_RCPT);
+    r = smtp_outcome_verdict(s, flight, rcpt_kind(s, flight, recipient), STAGE_RCPT);
     if (r < 0)
         return r;
     smtp_announce(s, flight, recipient);

@@ -1,6 +1,7 @@
 /* Connecting to a relay for one command. */
 #include "tool/call.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "delivery/relay.h"
@@ -23,21 +24,15 @@ static void tell_silence(void *user, const Connection *connection)
         call->relay->name, connection_address(connection));
 }
 
-int call_open(RelayConfig *relay, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+static int connect_relay(Call *call, const DeliveryOutcome **ret_fault)
 {
     SmtpEvent event;
-    int r;
+    int r = connection_new(call->shared, call->verbose ? dialogue_print : NULL, NULL,
+        clock_monotonic(), &call->connection);
 
-    *ret = (Call){.relay = relay};
-    r = worker_new(&ret->worker);
-    if (r >= 0)
-        r = connection_shared_new(relay, ret->worker, &ret->shared);
-    if (r >= 0)
-        r = connection_new(ret->shared, verbose ? dialogue_print : NULL, NULL, clock_monotonic(),
-            &ret->connection);
     if (r >= 0) {
-        connection_on_silence(ret->connection, tell_silence, ret);
-        r = call_wait(ret, &event);
+        connection_on_silence(call->connection, tell_silence, call);
+        r = call_wait(call, &event);
     }
     if (r < 0)
         return r;
@@ -45,6 +40,26 @@ int call_open(RelayConfig *relay, bool verbose, Call *ret, const DeliveryOutcome
         return 1;
     *ret_fault = event.outcome;
     return 0;
+}
+
+int call_open(RelayConfig *relay, bool verbose, Call *ret, const DeliveryOutcome **ret_fault)
+{
+    int r;
+
+    *ret = (Call){.relay = relay, .verbose = verbose};
+    r = worker_new(&ret->worker);
+    if (r >= 0)
+        r = connection_shared_new(relay, ret->worker, &ret->shared);
+    return r < 0 ? r : connect_relay(ret, ret_fault);
+}
+
+int call_open_again(Call *call, const DeliveryOutcome **ret_fault)
+{
+    if (!connection_has_learned(call->connection))
+        return -EALREADY;
+    connection_free(call->connection);
+    call->connection = NULL;
+    return connect_relay(call, ret_fault);
 }
 
 void call_quit(Call *call)

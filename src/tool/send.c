@@ -31,7 +31,6 @@ typedef struct Sending {
     Progress progress;
     size_t deferred, refused;
     bool postponed;   /* one is to go in a further transaction */
-    bool fault_said;  /* of the relay at work */
     int fault_status; /* of the last relay that was at fault */
 } Sending;
 
@@ -105,13 +104,6 @@ static int submit(Sending *s, const Call *call)
         connection_session(call->connection), &s->transaction, clock_monotonic());
 }
 
-static void say_fault(Sending *s, const Call *call, const DeliveryOutcome *fault)
-{
-    if (!s->fault_said)
-        s->fault_status = call_say_fault(call->relay, fault);
-    s->fault_said = true;
-}
-
 static void print_delivered(
     const char *address, const char *relay, const char *codes, const char *text)
 {
@@ -133,10 +125,8 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
         s->postponed = true;
         return;
     }
-    if (o->kind == DELIVERY_CUT_OFF && (!o->under_way || o->cause == CAUSE_REPLY)) {
-        say_fault(s, call, o);
+    if (o->kind == DELIVERY_CUT_OFF && (!o->under_way || o->cause == CAUSE_REPLY))
         return;
-    }
     delivery_format_codes(o, codes);
     if (o->kind == DELIVERY_DELIVERED)
         print_delivered(address, call->relay->name, codes, o->text);
@@ -175,8 +165,9 @@ static int go_on(Sending *s, const Call *call)
     return 0;
 }
 
-/* Delivers to those that wait, over one relay that is ready. 0 or a negative errno. */
-static int deliver(Sending *s, Call *call)
+/* Delivers to those that wait, over one relay that is ready. 0, with the connection's end, or a
+ * negative errno. */
+static int deliver(Sending *s, Call *call, const DeliveryOutcome **ret_end)
 {
     SmtpEvent event = {0};
     int r = submit(s, call);
@@ -194,9 +185,8 @@ static int deliver(Sending *s, Call *call)
     }
     progress_end(&s->progress);
     (void)drop_done(s);
-    if (r >= 0 && s->n_waiting > 0)
-        say_fault(s, call, event.outcome);
-    return r;
+    *ret_end = event.outcome;
+    return MIN(r, 0);
 }
 
 static int try_relay(Sending *s, RelayConfig *relay)
@@ -205,11 +195,15 @@ static int try_relay(Sending *s, RelayConfig *relay)
     const DeliveryOutcome *fault;
     int r = call_open(relay, s->verbose, &call, &fault);
 
-    s->fault_said = false;
-    if (r > 0)
-        return deliver(s, &call);
-    if (r == 0)
-        say_fault(s, &call, fault);
+    while (r > 0) {
+        r = deliver(s, &call, &fault);
+        if (r >= 0 && s->n_waiting > 0)
+            r = call_open_again(&call, &fault);
+    }
+    if (r == -EALREADY)
+        r = 0;
+    if (r == 0 && s->n_waiting > 0)
+        s->fault_status = call_say_fault(call.relay, fault);
     return r;
 }
 

@@ -297,6 +297,16 @@ static bool take_line(Buffer *from, char *line, size_t size)
     return true;
 }
 
+/* "..." at the end stands for anything. */
+static bool matches(const char *pattern, const char *text)
+{
+    size_t n = strlen(pattern);
+
+    if (n >= 3 && strcmp(pattern + n - 3, "...") == 0)
+        return strncmp(pattern, text, n - 3) == 0;
+    return strcmp(pattern, text) == 0;
+}
+
 static void expect_client(Run *run, const ScriptLine *expected)
 {
     char line[8192];
@@ -308,22 +318,20 @@ static void expect_client(Run *run, const ScriptLine *expected)
     if (n == 0 || line[n - 1] != '\r')
         fail(run, "a line of the client that does not end in CRLF: %s", line);
     line[n - 1] = '\0';
-    if (strcmp(line, expected->text) != 0)
+    if (!matches(expected->text, line))
         fail(run, "the client should say \"%s\", but says \"%s\"", expected->text, line);
 }
 
 static void expect_event(Run *run, const ScriptLine *expected)
 {
     char line[8192];
-    size_t n = expected->size;
-    bool open = n >= 3 && strcmp(expected->text + n - 3, "...") == 0;
 
     /* Read byte by byte, what stands behind the reply to STARTTLS comes after the event. */
     do
         if (!take_line(&run->events, line, sizeof(line)))
             fail(run, "event \"%s\" does not come", expected->text);
     while (run->bytes && strcmp(line, "NEED_TLS") == 0 && strcmp(expected->text, line) != 0);
-    if (open ? strncmp(line, expected->text, n - 3) != 0 : strcmp(line, expected->text) != 0)
+    if (!matches(expected->text, line))
         fail(run, "event should be \"%s\", but is \"%s\"", expected->text, line);
 }
 

@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .mechanism = mechanism, .user = "user", .secret = secret, .host = "h", .port = 25};
 
     snprintf(capabilities.mechanisms, sizeof(capabilities.mechanisms), "%s", mechanism);
-    if (smtp_auth_new(&options, &capabilities, &tls, &auth, NULL) < 0)
+    if (smtp_auth_new(&options, &capabilities, &tls, 0, 0, &auth, NULL) < 0)
         return 0;
     if (smtp_auth_start(auth, &line, NULL) < 0)
         abort();

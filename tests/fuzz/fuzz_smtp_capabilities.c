@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (buffer_append(&reply.text, data, size) < 0)
         return 0;
-    smtp_capabilities_parse(&reply, &capabilities);
+    smtp_capabilities_parse(&reply, 0, &capabilities);
     check_printable(capabilities.domain, sizeof(capabilities.domain));
     check_printable(capabilities.mechanisms, sizeof(capabilities.mechanisms));
     (void)smtp_capabilities_offer(&capabilities, "PLAIN");

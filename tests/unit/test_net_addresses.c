@@ -98,7 +98,7 @@ END_TEST
 
 START_TEST(a_greeting_that_refuses)
 {
-    check_next_is_tried(_i, "S: 554 5.7.1 not you\nEOF\n", NULL, CLEAR, GOOD);
+    check_next_is_tried(_i, "S: 554 5.7.1 not you\nC: QUIT\nEOF\n", NULL, CLEAR, GOOD);
     check_next_is_tried(_i, "S: 421 4.3.2 too busy\nEOF\n", NULL, CLEAR, GOOD);
 }
 END_TEST
@@ -120,7 +120,7 @@ START_TEST(an_ehlo_that_is_refused)
         NULL, CLEAR, GOOD);
     check_next_is_tried(_i,
         "S: 220 server.test\nC: EHLO client.test\nS: 550 5.7.1 no\nC: HELO client.test\n"
-        "S: 550 5.7.1 no\nEOF\n",
+        "S: 550 5.7.1 no\nC: QUIT\nEOF\n",
         NULL, CLEAR, GOOD);
 }
 END_TEST
@@ -136,10 +136,11 @@ START_TEST(tls_that_fails)
     check_next_is_tried(
         _i, "BYTES 5\nS: 220 no TLS here\nPAUSE 20\n", NULL, implicit, "TLS\n" GOOD);
     check_next_is_tried(_i, "S: 220 server.test\n" STARTTLS, &expired, starttls, GOOD_STARTTLS);
-    check_next_is_tried(_i, "S: 220 server.test\n" EHLO "EOF\n", NULL, starttls, GOOD_STARTTLS);
+    check_next_is_tried(
+        _i, "S: 220 server.test\n" EHLO "C: QUIT\nEOF\n", NULL, starttls, GOOD_STARTTLS);
     check_next_is_tried(_i,
-        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 454 4.7.0 not now\nEOF\n", NULL,
-        starttls, GOOD_STARTTLS);
+        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 454 4.7.0 not now\nC: QUIT\nEOF\n",
+        NULL, starttls, GOOD_STARTTLS);
 }
 END_TEST
 
@@ -150,8 +151,8 @@ END_TEST
 START_TEST(a_login_that_cannot_be_had_now)
 {
     check_next_is_tried(_i,
-        "S: 220 server.test\n" EHLO_AUTH "C: AUTH PLAIN\nS: 454 4.7.0 later\nEOF\n", NULL, LOGIN,
-        "S: 220 server.test\n" EHLO_AUTH "C: AUTH PLAIN\nS: 235 in\n" MESSAGE QUIT);
+        "S: 220 server.test\n" EHLO_AUTH "C: AUTH PLAIN\nS: 454 4.7.0 later\nC: QUIT\nEOF\n", NULL,
+        LOGIN, "S: 220 server.test\n" EHLO_AUTH "C: AUTH PLAIN\nS: 235 in\n" MESSAGE QUIT);
 }
 END_TEST
 
@@ -213,7 +214,7 @@ START_TEST(what_happened_at_each_address_is_told)
     begin_relay(SCRIPTS(FIRST, SECOND, "127.0.0.4"));
     first = serve_at(
         FIRST, SCRIPTS("S: 220 server.test\nC: EHLO client.test\nS: 421 4.3.2 later\n"), NULL);
-    second = serve_at(SECOND, SCRIPTS("S: 554 5.7.1 not you\nEOF\n"), NULL);
+    second = serve_at(SECOND, SCRIPTS("S: 554 5.7.1 not you\nC: QUIT\nEOF\n"), NULL);
     client = client_of_relay(CLEAR);
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_CUT_OFF, STAGE_EHLO, ERROR_SMTP_PROTOCOL);
@@ -234,7 +235,7 @@ START_TEST(addresses_that_do_not_answer_are_told)
     Client client;
 
     begin_relay(SCRIPTS(FIRST, SECOND));
-    second = serve_at(SECOND, SCRIPTS("S: 554 5.7.1 not you\nEOF\n"), NULL);
+    second = serve_at(SECOND, SCRIPTS("S: 554 5.7.1 not you\nC: QUIT\nEOF\n"), NULL);
     client = client_of_relay(CLEAR);
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_CUT_OFF, STAGE_GREETING, ERROR_SMTP_PROTOCOL);
@@ -259,7 +260,9 @@ START_TEST(a_refused_login_ends_at_once)
 
     begin_relay(SCRIPTS(FIRST, SECOND));
     first = serve_at(FIRST,
-        SCRIPTS("S: 220 server.test\n" EHLO_AUTH "C: AUTH PLAIN\nS: 535 5.7.8 wrong\nEOF\n"), NULL);
+        SCRIPTS(
+            "S: 220 server.test\n" EHLO_AUTH "C: AUTH PLAIN\nS: 535 5.7.8 wrong\nC: QUIT\nEOF\n"),
+        NULL);
     client = client_of_relay(LOGIN);
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_CUT_OFF, STAGE_AUTH, ERROR_AUTHENTICATION);

@@ -74,8 +74,9 @@ END_TEST
 START_TEST(a_password_never_goes_in_clear)
 {
     static const char *const scripts[] = {
-        "S: 220 server.test\n" EHLO_AUTH("") "EOF\n",
-        "S: 220 server.test\n" EHLO_AUTH("S: 250-STARTTLS\n") "C: STARTTLS\nS: 454 not now\nEOF\n",
+        "S: 220 server.test\n" EHLO_AUTH("") "C: QUIT\nEOF\n",
+        "S: 220 server.test\n" EHLO_AUTH(
+            "S: 250-STARTTLS\n") "C: STARTTLS\nS: 454 not now\nC: QUIT\nEOF\n",
         "S: 220 server.test\n" EHLO_AUTH(
             "S: 250-STARTTLS\n") "C: STARTTLS\nS: 220 go ahead\nPAUSE 10\n",
     };

@@ -57,7 +57,7 @@ static void fixture_done(Fixture *x)
 
 static int fixture_new(Fixture *x, const SmtpTlsInfo *tls)
 {
-    return smtp_auth_new(&x->options, &x->capabilities, tls, &x->auth, &x->failure);
+    return smtp_auth_new(&x->options, &x->capabilities, tls, 0, 0, &x->auth, &x->failure);
 }
 
 static void check_output(Fixture *x, const char *expected)
@@ -139,7 +139,7 @@ END_TEST
 /* base64 of the messages of RFC 5802, 5; the user is "user". */
 static void start_scram(Fixture *x)
 {
-    fixture_init(x, "SCRAM-SHA-1", "scram-sha-1", "pencil");
+    fixture_init(x, "SCRAM-SHA-1 SCRAM-SHA-1-PLUS", "scram-sha-1", "pencil");
     x->options.user = "user";
     ck_assert_int_eq(fixture_new(x, &bound_tls), 0);
     ck_assert_int_eq(smtp_auth_start(x->auth, &x->out, &x->failure), 0);

@@ -24,7 +24,7 @@ static int try_new(const char *offered, const char *wanted, Secret *secret, bool
         .clear_allowed = clear_allowed};
 
     strcpy(capabilities.mechanisms, offered);
-    return smtp_auth_new(&options, &capabilities, tls, ret, f);
+    return smtp_auth_new(&options, &capabilities, tls, 0, 0, ret, f);
 }
 
 #define ALL                                                                       \

@@ -24,6 +24,7 @@ typedef struct Exchange {
     Gsasl_property server_binding; /* 0: none */
     const char *server_binding_data;
     bool forge_last; /* spoil the server's last challenge */
+    const char *also_offered;
 } Exchange;
 
 static const char *property_value(Gsasl_property property)
@@ -152,7 +153,9 @@ static SmtpAuth *new_client(const Exchange *x, Secret *secret)
     int r;
 
     strcpy(capabilities.mechanisms, x->mechanism);
-    r = smtp_auth_new(&options, &capabilities, &x->tls, &client, &failure);
+    if (x->also_offered)
+        strcat(strcat(capabilities.mechanisms, " "), x->also_offered);
+    r = smtp_auth_new(&options, &capabilities, &x->tls, 0, 0, &client, &failure);
     ck_assert_msg(r == 0, "%s", failure_text(&failure));
     return client;
 }
@@ -250,15 +253,20 @@ START_TEST(the_channel_is_bound)
 }
 END_TEST
 
-/* The client says "n" and not "y" although it could bind: a server that could as well would take
- * "y" for an attack. */
-START_TEST(binding_is_not_hinted_at_without_plus)
+/* "y" says that the client could bind, and believes that the server cannot: a server that can takes
+ * it for an attack (RFC 5802, 6), unless it offered -PLUS, and then the client says "n". */
+START_TEST(binding_is_hinted_at_where_plus_is_not_offered)
 {
     const char *same = "dGhlIGNoYW5uZWwncyBvd24gYnl0ZXM=";
 
+    ck_assert_int_eq(run(&(Exchange){"SCRAM-SHA-256", NULL, BOUND_EXPORTER, GSASL_CB_TLS_EXPORTER,
+                         same, .also_offered = "SCRAM-SHA-256-PLUS"}),
+        RESULT_ACCEPTED);
     ck_assert_int_eq(
         run(&(Exchange){"SCRAM-SHA-256", NULL, BOUND_EXPORTER, GSASL_CB_TLS_EXPORTER, same}),
-        RESULT_ACCEPTED);
+        RESULT_REFUSED);
+    ck_assert_int_eq(run(&(Exchange){"SCRAM-SHA-256", NULL, BOUND_EXPORTER}), RESULT_ACCEPTED);
+    ck_assert_int_eq(run(&(Exchange){"SCRAM-SHA-1", NULL, PLAIN_TLS}), RESULT_ACCEPTED);
 }
 END_TEST
 
@@ -287,7 +295,7 @@ int main(void)
     tcase_add_test(t, external_is_accepted);
     tcase_add_loop_test(t, a_server_that_cannot_prove_itself_is_refused, 0, ELEMENTSOF(mutual));
     tcase_add_loop_test(t, the_channel_is_bound, 0, ELEMENTSOF(bound));
-    tcase_add_test(t, binding_is_not_hinted_at_without_plus);
+    tcase_add_test(t, binding_is_hinted_at_where_plus_is_not_offered);
     tcase_add_test(t, characters_that_saslprep_forbids_are_named);
     suite_add_tcase(suite, t);
     return unit_run(suite);

@@ -10,7 +10,7 @@ static SmtpCapabilities read_text(const char *text)
     SmtpCapabilities ret;
 
     ck_assert_int_eq(buffer_append_string(&reply.text, text), 0);
-    smtp_capabilities_parse(&reply, &ret);
+    smtp_capabilities_parse(&reply, 0, &ret);
     smtp_reply_done(&reply);
     ck_assert(ret.esmtp);
     return ret;

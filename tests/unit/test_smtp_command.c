@@ -149,7 +149,9 @@ static const ChosenCase chosen_cases[] = {
     {{.sender = "a@b", .recipients = &utf8_recipient, .n_recipients = 1, .wants_utf8 = true},
         ALL_CAPABILITIES, 0, 0, "MAIL FROM:<a@b> SMTPUTF8\r\n"},
     {{.sender = "a@b", .sender_parameters = "RET=HDRS BODY=7BIT SMTPUTF8"}, ALL_CAPABILITIES,
-        SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8, 0, "MAIL FROM:<a@b> RET=HDRS\r\n"},
+        SMTP_CAP_8BITMIME | SMTP_CAP_SMTPUTF8, SMTP_CAP_DSN, "MAIL FROM:<a@b> RET=HDRS\r\n"},
+    {{.sender = "a@b", .sender_parameters = "RET=HDRS BY=9;R MT-PRIORITY=3"}, ALL_CAPABILITIES,
+        SMTP_CAP_DSN | SMTP_CAP_MT_PRIORITY, 0, "MAIL FROM:<a@b> BY=9;R\r\n"},
 };
 
 START_TEST(mail_goes_without_what_was_refused)
