@@ -61,14 +61,12 @@ static int change_all(Spool *spool, Change change, Applies applies)
 static int run_change(
     const Tool *tool, const Command *command, int argc, char **argv, Change change, Applies applies)
 {
-    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
-        {"all", no_argument, NULL, 'a'}, TOOL_OPTION_HELP, {0}};
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
     bool all = false;
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":d:ah", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'a': all = true; break;
@@ -84,11 +82,13 @@ static int run_change(
     return all ? change_all(spool, change, applies) : change_named(spool, change, argv + optind);
 }
 
-#define CHANGE_HELP                                                         \
-    "  -d, --directory DIR  this queue directory, not the configured one\n" \
-    "  -a, --all            every message that this can be done to\n"       \
-    "  -h, --help           print this\n\n"                                 \
-    "An ID is a message's file name, with or without its extension.\n"
+static const ToolOption options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"all", 'a', NULL, "every message that this can be done to"},
+    {0},
+};
+
+#define ID_NOTES "An ID is a message's file name, with or without its extension.\n"
 
 static bool can_retry(SpoolState state)
 {
@@ -103,9 +103,9 @@ static int run_retry(const Tool *tool, const Command *command, int argc, char **
 const Command command_retry = {
     .name = "retry",
     .synopsis = "[OPTION...] ID...",
-    .summary = "Try deferred or failed messages again now",
-    .help = CHANGE_HELP "Recipients that have had the message do not get it again.\n"
-                        "The same by hand: mv ID.failed ID.queued\n",
+    .options = options,
+    .notes = ID_NOTES "Recipients that have had the message do not get it again.\n"
+                      "The same by hand: mv ID.failed ID.queued",
     .run = run_retry,
 };
 
@@ -122,9 +122,8 @@ static int run_hold(const Tool *tool, const Command *command, int argc, char **a
 const Command command_hold = {
     .name = "hold",
     .synopsis = "[OPTION...] ID...",
-    .summary = "Put queued or deferred messages aside",
-    .help =
-        CHANGE_HELP "They stay until `outbox release`. The same by hand: mv ID.queued ID.held\n",
+    .options = options,
+    .notes = ID_NOTES "They stay until `outbox release`. The same by hand: mv ID.queued ID.held",
     .run = run_hold,
 };
 
@@ -141,8 +140,8 @@ static int run_release(const Tool *tool, const Command *command, int argc, char 
 const Command command_release = {
     .name = "release",
     .synopsis = "[OPTION...] ID...",
-    .summary = "Queue messages again that were put aside",
-    .help = CHANGE_HELP "The same by hand: mv ID.held ID.queued\n",
+    .options = options,
+    .notes = ID_NOTES "The same by hand: mv ID.held ID.queued",
     .run = run_release,
 };
 
@@ -159,11 +158,11 @@ static int run_adopt(const Tool *tool, const Command *command, int argc, char **
 const Command command_adopt = {
     .name = "adopt",
     .synopsis = "[OPTION...] ID...",
-    .summary = "Have records count for the copies of their messages",
-    .help = CHANGE_HELP
-    "For a queue that was moved or restored by copying, before the daemon is started on it:\n"
-    "a copy is another file, for which the record of the first does not count, so that it\n"
-    "would be sent to all its recipients. Size and time of the file must be those it had.\n",
+    .options = options,
+    .notes = ID_NOTES
+    "For a queue that was moved or restored by copying, before the daemon is started on it: a copy "
+    "is another file, for which the record of the first does not count, so that it would be sent "
+    "to all its recipients. Size and time of the file must be those it had.",
     .run = run_adopt,
 };
 
@@ -180,8 +179,8 @@ static int run_delete(const Tool *tool, const Command *command, int argc, char *
 const Command command_delete = {
     .name = "delete",
     .synopsis = "[OPTION...] ID...",
-    .summary = "Delete messages and their records for good",
-    .help = CHANGE_HELP
-    "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status\n",
+    .options = options,
+    .notes = ID_NOTES
+    "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status",
     .run = run_delete,
 };

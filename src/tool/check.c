@@ -258,13 +258,11 @@ static bool relay_exists(const Config *config, const char *name)
 
 static int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'}, TOOL_OPTION_HELP, {0}};
     _cleanup_config_ Config *config = NULL;
     bool json = false, verbose = false;
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":jvh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': json = true; break;
         case 'v': verbose = true; break;
@@ -281,15 +279,17 @@ static int run_check(const Tool *tool, const Command *command, int argc, char **
     return check_all(config, argv[optind], json, verbose);
 }
 
+static const ToolOption options[] = {
+    {"json", 'j', NULL, "a JSON array, one object a relay"},
+    {"verbose", 'v', NULL, "print the dialogue"},
+    {0},
+};
+
 const Command command_check = {
     .name = "check",
     .synopsis = "[OPTION...] [RELAY]",
-    .summary = "Try the relays step by step, without sending anything",
-    .help =
-        "  -j, --json     a JSON array, one object a relay\n"
-        "  -v, --verbose  print the dialogue\n"
-        "  -h, --help     print this\n\n"
-        "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it says\n"
-        "what to do. The exit status is that of the last failure.\n",
+    .options = options,
+    .notes = "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it "
+             "says what to do. The exit status is that of the last failure.",
     .run = run_check,
 };

@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/failure.h"
 #include "settings/config.h"
@@ -20,14 +21,49 @@ typedef struct Tool {
     const char **overrides;  /* --set, NULL-terminated; owned */
 } Tool;
 
+/* An option, as getopt takes it and the help tells it; the completion reads the help, and a test
+ * holds the manual page against it. */
+typedef struct ToolOption {
+    const char *name;     /* "directory"; NULL: the help is a paragraph between options */
+    int value;            /* its letter; of an option without one, a number above 255 */
+    const char *argument; /* "DIR", "FILE", "high|normal|low"; NULL: it takes none */
+    const char *help;     /* "\n" where a line has to end; NULL: the end of the table */
+} ToolOption;
+
+/* Of those that many commands have. */
+#define TOOL_OPTION_DIRECTORY                                                   \
+    {                                                                           \
+        "directory", 'd', "DIR", "this queue directory, not the configured one" \
+    }
+
 typedef struct Command {
     const char *name;
-    const char *synopsis; /* "[OPTION...] ID..." */
-    const char *summary;  /* one line */
-    const char *help;     /* the options, one a line, and what a user must know */
+    const char *synopsis;      /* "[OPTION...] ID..." */
+    const ToolOption *options; /* --help is added */
+    const ToolOption *shared;  /* more of them; NULL: none */
+    const char *notes;         /* what else a user must know; NULL: nothing */
     /* Returns an exit status of sysexits.h. argv[0] is the command's name. */
     int (*run)(const Tool *tool, const struct Command *command, int argc, char **argv);
 } Command;
+
+/* Every command: name, and what it does. */
+#define TOOL_COMMANDS(X)                                                    \
+    X(queue, "Put a message into the queue and print its path")             \
+    X(send, "Deliver a message at once, without the queue")                 \
+    X(process, "Deliver what is in a queue directory, once, and end")       \
+    X(list, "List the messages of the queue, or those in the states named") \
+    X(show, "Show all about one message: envelope, attempts, replies")      \
+    X(status, "Show how many messages are in which state, and since when")  \
+    X(retry, "Try deferred or failed messages again now")                   \
+    X(hold, "Put queued or deferred messages aside")                        \
+    X(release, "Queue messages again that were put aside")                  \
+    X(delete, "Delete messages and their records for good")                 \
+    X(adopt, "Have records count for the copies of their messages")         \
+    X(check, "Try the relays step by step, without sending anything")       \
+    X(verify, "Ask the relay whether it knows addresses (VRFY)")            \
+    X(expand, "Ask the relay who is on mailing lists (EXPN)")               \
+    X(command, "Say SMTP commands to the relay and print its replies")      \
+    X(config, "Print the settings in effect, or one of them")
 
 extern const Command command_adopt, command_check, command_command, command_config, command_delete,
     command_expand, command_hold, command_list, command_process, command_queue, command_release,
@@ -54,18 +90,23 @@ int tool_fail_queue(const Spool *spool, int error);
  * Returns EX_USAGE. */
 int tool_usage(const Command *command, const char *format, ...) _printf_(2, 3);
 
-/* Prints the command's help to standard output. Returns EX_OK. */
+/* Print to standard output (help.c): the command's help, the tool's, the version. Return EX_OK. */
 int tool_help(const Command *command);
+int tool_print_help(void);
+int tool_print_version(void);
 
-/* getopt_long() that says what is wrong with an option: the option, -1 at the end, or '?' after
- * having said it. Every list of options must hold --help, which the caller answers with
- * tool_help(). Values of options without a letter are above 255. */
-int tool_getopt(const Command *command, int argc, char **argv, const char *short_options,
-    const struct option *options);
-#define TOOL_OPTION_HELP               \
-    {                                  \
-        "help", no_argument, NULL, 'h' \
-    }
+/* The next option of the command line, by the command's tables: its value, with `optarg`; -1 at the
+ * end; or '?' for what is no option, after having said so. 'h', for --help, the caller answers with
+ * tool_help(). */
+int tool_getopt(const Command *command, int argc, char **argv);
+
+/* One of a table's options; NULL: it has none of that value. */
+const ToolOption *tool_option_find(const ToolOption *options, int value);
+
+#define TOOL_LETTER_MAX 255
+
+/* Those that stand before the command, and the one that stands anywhere. */
+extern const ToolOption tool_options[], tool_option_help[];
 
 /* What the options before the command ask for. */
 typedef enum ToolRequest {
@@ -73,11 +114,11 @@ typedef enum ToolRequest {
     TOOL_HELP,
     TOOL_VERSION,
     TOOL_NO_COMMAND,
-    TOOL_WRONG, /* an option is wrong; it has been said, unless `quiet` */
+    TOOL_WRONG, /* an option is wrong; it has been said */
 } ToolRequest;
 
 /* Reads them. A ToolRequest, or -ENOMEM. */
-int tool_read_options(Tool *tool, int argc, char **argv, bool quiet);
+int tool_read_options(Tool *tool, int argc, char **argv);
 void tool_done(Tool *tool);
 
 /* The name that a program was called by, without its directory. */

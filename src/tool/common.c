@@ -83,13 +83,6 @@ int tool_usage(const Command *command, const char *format, ...)
     return say(ERROR_USAGE, NULL, text, end);
 }
 
-int tool_help(const Command *command)
-{
-    printf("Usage: outbox %s %s\n\n%s.\n\n%s", command->name, command->synopsis, command->summary,
-        command->help);
-    return EX_OK;
-}
-
 /* Files that are opened later must not get a number by which something is printed, or read, that is
  * not meant for them. */
 static void occupy_standard_streams(void)

@@ -13,15 +13,13 @@ static int print(Buffer *out)
 
 static int run_config(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-        {"explain", no_argument, NULL, 'e'}, TOOL_OPTION_HELP, {0}};
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
     _cleanup_buffer_ Buffer out = {0};
     bool json = false, explain = false;
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":jeh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': json = true; break;
         case 'e': explain = true; break;
@@ -41,16 +39,18 @@ static int run_config(const Tool *tool, const Command *command, int argc, char *
     return print(&out);
 }
 
+static const ToolOption options[] = {
+    {"explain", 'e', NULL,
+        "what there is to know about the settings instead: values, default, other names"},
+    {"json", 'j', NULL, "as JSON"},
+    {0},
+};
+
 const Command command_config = {
     .name = "config",
     .synopsis = "[OPTION...] [NAME]",
-    .summary = "Print the settings in effect, or one of them",
-    .help =
-        "  -e, --explain  what there is to know about the settings instead: values, default,\n"
-        "                 other names\n"
-        "  -j, --json     as JSON\n"
-        "  -h, --help     print this\n\n"
-        "NAME is a setting by any of its names, such as spool.directory, relays.primary.port or\n"
-        "MailPort, or a section. Secrets are shown as ***.\n",
+    .options = options,
+    .notes = "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
+             "or MailPort, or a section. Secrets are shown as ***.",
     .run = run_config,
 };

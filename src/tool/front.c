@@ -2,6 +2,7 @@
  * writing them, and becomes outbox-full for all else. Must never need more libraries than that
  * takes. Called sendmail or mailq it does what programs expect of those. */
 #include <string.h>
+#include <sysexits.h>
 
 #include "tool/full.h"
 #include "tool/input.h"
@@ -12,18 +13,26 @@ int input_compose(const ToolInput *input, char **recipients _unused_, Buffer *re
     return tool_become_full(input->tool->argv);
 }
 
+static int run_command(const Tool *tool, int argc, char **argv)
+{
+    if (strcmp(argv[0], command_queue.name) != 0)
+        return tool_become_full(tool->argv);
+    optind = 0; /* the command scans its options anew (getopt(3), notes) */
+    return tool_finish_output(command_queue.run(tool, &command_queue, argc, argv));
+}
+
 static int run_tool(int argc, char **argv)
 {
     _cleanup_(tool_done) Tool tool = {0};
 
-    /* All other mistakes are the other program's to tell. */
-    if (tool_read_options(&tool, argc, argv, true) != TOOL_RUN ||
-        strcmp(argv[optind], command_queue.name) != 0)
-        return tool_become_full(argv);
-    argc -= optind;
-    argv += optind;
-    optind = 0; /* the command scans its options anew (getopt(3), notes) */
-    return tool_finish_output(command_queue.run(&tool, &command_queue, argc, argv));
+    switch (tool_read_options(&tool, argc, argv)) {
+    case TOOL_RUN: return run_command(&tool, argc - optind, argv + optind);
+    case TOOL_HELP: return tool_finish_output(tool_print_help());
+    case TOOL_VERSION: return tool_finish_output(tool_print_version());
+    case TOOL_NO_COMMAND: return tool_usage(NULL, "a command is missing");
+    case TOOL_WRONG: return EX_USAGE;
+    default: return tool_fail_memory();
+    }
 }
 
 int main(int argc, char **argv)

@@ -15,6 +15,61 @@
 #include "message/message.h"
 #include "message/readdress.h"
 
+enum {
+    INPUT_FROM = TOOL_LETTER_MAX + 1,
+    INPUT_TO,
+    INPUT_CC,
+    INPUT_BCC,
+    INPUT_SUBJECT,
+    INPUT_BODY,
+    INPUT_BODY_FILE,
+    INPUT_ATTACH,
+    INPUT_HEADER,
+    INPUT_HEADERS_FILE,
+    INPUT_REPLY_TO,
+    INPUT_RETURN_PATH,
+    INPUT_DATE,
+    INPUT_MESSAGE_ID,
+    INPUT_DELIVERY_NOTIFICATION_TO,
+    INPUT_READ_RECEIPT_TO,
+    INPUT_IMPORTANCE,
+    INPUT_PRIORITY,
+    INPUT_SENSITIVITY,
+    INPUT_RAW,
+};
+
+const ToolOption input_options[] = {
+    {.help = "A whole message is read from standard input; recipients that are given as arguments "
+             "take the place of its own. Or it is composed, when one of these is given:"},
+    {"from", INPUT_FROM, "ADDRESS", "sender, with or without a name; required"},
+    {"to", INPUT_TO, "LIST", "recipients, comma-separated; repeatable"},
+    {"cc", INPUT_CC, "LIST", "more of them"},
+    {"bcc", INPUT_BCC, "LIST", "more, who do not stand in the message"},
+    {"subject", INPUT_SUBJECT, "TEXT", "UTF-8, like all text"},
+    {"body", INPUT_BODY, "TEXT", "the text; without it, standard input is the text"},
+    {"body-file", INPUT_BODY_FILE, "FILE", "the text is in this file"},
+    {"attach", INPUT_ATTACH, "FILE", "attach a file; repeatable"},
+    {"header", INPUT_HEADER, "FIELD",
+        "'NAME: VALUE': append a header field; repeatable. After an empty first one, the others "
+        "replace the computed header"},
+    {"headers-file", INPUT_HEADERS_FILE, "FILE", "the same, one a line"},
+    {"reply-to", INPUT_REPLY_TO, "ADDRESS", "where answers go"},
+    {"return-path", INPUT_RETURN_PATH, "ADDRESS",
+        "where notices of failure go; without it, to --from"},
+    {"date", INPUT_DATE, "DATE", "\"*\": now (the default); empty: none"},
+    {"message-id", INPUT_MESSAGE_ID, "ID", "\"*\": a generated one (the default); empty: none"},
+    {"delivery-notification-to", INPUT_DELIVERY_NOTIFICATION_TO, "ADDRESS",
+        "ask for a receipt of delivery"},
+    {"read-receipt-to", INPUT_READ_RECEIPT_TO, "ADDRESS", "ask for a receipt when it is read"},
+    {"importance", INPUT_IMPORTANCE, "high|normal|low", "the header field Importance"},
+    {"priority", INPUT_PRIORITY, "normal|urgent|non-urgent", "the header field Priority"},
+    {"sensitivity", INPUT_SENSITIVITY, "personal|private|company-confidential", "the header field Sensitivity"},
+    {.help = "Or it is sent as it stands in a file; --from and --return-path are its sender then, "
+             "and --to, --cc and --bcc its recipients, instead of its own:"},
+    {"raw", INPUT_RAW, "FILE", "this file; \"-\" is standard input"},
+    {0},
+};
+
 #define READ_BYTES ((size_t)64 * 1024)
 
 void input_done(ToolInput *input)
@@ -44,23 +99,25 @@ static int take(const char **member, const char *value)
     return 0;
 }
 
-/* `choices` as the help has them: "high|normal|low". */
-static int take_choice(const Command *command, const char *option, const char *value,
-    const char *const *choices, const char **ret)
+/* One of those that the table has for it, "high|normal|low", in its writing there. */
+static int take_choice(const Command *command, int option, const char *value, char ret[CHOICE_MAX])
 {
-    for (size_t i = 0; choices[i]; i++)
-        if (text_equal_nocase(choices[i], value))
-            return take(ret, choices[i]);
-    return tool_usage(command, "--%s is %s, %s or %s, not '%s'", option, choices[0], choices[1],
-        choices[2], value);
+    const ToolOption *row = tool_option_find(input_options, option);
+
+    for (const char *choice = row->argument; *choice;) {
+        size_t n = strcspn(choice, "|");
+
+        if (strlen(value) == n && text_starts_nocase(choice, value)) {
+            snprintf(ret, CHOICE_MAX, "%.*s", (int)n, choice);
+            return 0;
+        }
+        choice += n + (choice[n] == '|');
+    }
+    return tool_usage(command, "--%s is %s, not '%s'", row->name, row->argument, value);
 }
 
 int input_option(ToolInput *input, const Command *command, int option, const char *value)
 {
-    static const char *const importances[] = {"high", "normal", "low", NULL},
-                             *const priorities[] = {"normal", "urgent", "non-urgent", NULL},
-                             *const sensitivities[] = {
-                                 "personal", "private", "company-confidential", NULL};
     Compose *c = &input->compose;
 
     if (option == INPUT_RAW)
@@ -87,10 +144,14 @@ int input_option(ToolInput *input, const Command *command, int option, const cha
     case INPUT_DELIVERY_NOTIFICATION_TO: return take(&c->delivery_notification_to, value);
     case INPUT_READ_RECEIPT_TO: return take(&c->read_receipt_to, value);
     case INPUT_IMPORTANCE:
-        return take_choice(command, "importance", value, importances, &c->importance);
-    case INPUT_PRIORITY: return take_choice(command, "priority", value, priorities, &c->priority);
+        c->importance = input->importance;
+        return take_choice(command, option, value, input->importance);
+    case INPUT_PRIORITY:
+        c->priority = input->priority;
+        return take_choice(command, option, value, input->priority);
     case INPUT_SENSITIVITY:
-        return take_choice(command, "sensitivity", value, sensitivities, &c->sensitivity);
+        c->sensitivity = input->sensitivity;
+        return take_choice(command, option, value, input->sensitivity);
     default: return EX_USAGE; /* it has been said what is wrong with the option */
     }
 }

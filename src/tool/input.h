@@ -8,6 +8,8 @@
 #include "message/message.h"
 #include "tool/command.h"
 
+#define CHOICE_MAX 24
+
 /* A NULL-terminated list of borrowed strings. */
 typedef struct Words {
     const char **items;
@@ -20,76 +22,13 @@ typedef struct ToolInput {
     Compose compose;
     Words to, cc, bcc, headers, attachments;
     const char *headers_file, *body_file, *raw;
+    char importance[CHOICE_MAX], priority[CHOICE_MAX], sensitivity[CHOICE_MAX];
     bool has_envelope; /* --from, --return-path, --to, --cc or --bcc */
     bool has_parts;    /* an option that makes no sense for a whole message */
 } ToolInput;
 
-/* Options of both commands; a command adds its own before. */
-enum {
-    INPUT_FROM = 256,
-    INPUT_TO,
-    INPUT_CC,
-    INPUT_BCC,
-    INPUT_SUBJECT,
-    INPUT_BODY,
-    INPUT_BODY_FILE,
-    INPUT_ATTACH,
-    INPUT_HEADER,
-    INPUT_HEADERS_FILE,
-    INPUT_REPLY_TO,
-    INPUT_RETURN_PATH,
-    INPUT_DATE,
-    INPUT_MESSAGE_ID,
-    INPUT_DELIVERY_NOTIFICATION_TO,
-    INPUT_READ_RECEIPT_TO,
-    INPUT_IMPORTANCE,
-    INPUT_PRIORITY,
-    INPUT_SENSITIVITY,
-    INPUT_RAW,
-};
-
-#define INPUT_OPTION(name, value)            \
-    {                                        \
-        name, required_argument, NULL, value \
-    }
-#define INPUT_OPTIONS                                                                             \
-    INPUT_OPTION("from", INPUT_FROM), INPUT_OPTION("to", INPUT_TO), INPUT_OPTION("cc", INPUT_CC), \
-        INPUT_OPTION("bcc", INPUT_BCC), INPUT_OPTION("subject", INPUT_SUBJECT),                   \
-        INPUT_OPTION("body", INPUT_BODY), INPUT_OPTION("body-file", INPUT_BODY_FILE),             \
-        INPUT_OPTION("attach", INPUT_ATTACH), INPUT_OPTION("header", INPUT_HEADER),               \
-        INPUT_OPTION("headers-file", INPUT_HEADERS_FILE),                                         \
-        INPUT_OPTION("reply-to", INPUT_REPLY_TO), INPUT_OPTION("return-path", INPUT_RETURN_PATH), \
-        INPUT_OPTION("date", INPUT_DATE), INPUT_OPTION("message-id", INPUT_MESSAGE_ID),           \
-        INPUT_OPTION("delivery-notification-to", INPUT_DELIVERY_NOTIFICATION_TO),                 \
-        INPUT_OPTION("read-receipt-to", INPUT_READ_RECEIPT_TO),                                   \
-        INPUT_OPTION("importance", INPUT_IMPORTANCE), INPUT_OPTION("priority", INPUT_PRIORITY),   \
-        INPUT_OPTION("sensitivity", INPUT_SENSITIVITY), INPUT_OPTION("raw", INPUT_RAW)
-
-#define INPUT_HELP                                                                                \
-    "A whole message is read from standard input; recipients that are given as arguments take\n"  \
-    "the place of its own. Or it is composed, when one of these is given:\n"                      \
-    "      --from ADDRESS         sender, with or without a name; required\n"                     \
-    "      --to, --cc, --bcc LIST recipients, comma-separated; repeatable\n"                      \
-    "      --subject TEXT\n"                                                                      \
-    "      --body TEXT            the text; without it, standard input is the text\n"             \
-    "      --body-file FILE       the text is in this file\n"                                     \
-    "      --attach FILE          attach a file; repeatable\n"                                    \
-    "      --header 'NAME: VALUE' append a header field; repeatable. After an empty first one,\n" \
-    "                             the others replace the computed header\n"                       \
-    "      --headers-file FILE    the same, one a line\n"                                         \
-    "      --reply-to ADDRESS     where answers go\n"                                             \
-    "      --return-path ADDRESS  where notices of failure go; without it, to --from\n"           \
-    "      --date DATE            \"*\": now (the default); empty: none\n"                        \
-    "      --message-id ID        \"*\": a generated one (the default); empty: none\n"            \
-    "      --delivery-notification-to ADDRESS, --read-receipt-to ADDRESS\n"                       \
-    "                             ask for receipts\n"                                             \
-    "      --importance high|normal|low\n"                                                        \
-    "      --priority normal|urgent|non-urgent\n"                                                 \
-    "      --sensitivity personal|private|company-confidential\n"                                 \
-    "Or it is sent as it stands in a file, with another envelope if you want:\n"                  \
-    "      --raw FILE             this file; \"-\" is standard input\n"                           \
-    "      --from, --return-path  its sender, instead of its own\n"                               \
-    "      --to, --cc, --bcc      its recipients, instead of its own\n"
+/* The options of both commands, beside their own. */
+extern const ToolOption input_options[];
 
 void input_done(ToolInput *input);
 

@@ -137,14 +137,12 @@ static int choose_states(const Command *command, char **names, Listing *listing)
 
 static int run_list(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'}, TOOL_OPTION_HELP, {0}};
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
     Listing listing = {0};
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":d:jh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'j': listing.json = true; break;
@@ -157,17 +155,18 @@ static int run_list(const Tool *tool, const Command *command, int argc, char **a
     return status != 0 ? status : list(spool, &listing);
 }
 
+static const ToolOption options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
 const Command command_list = {
     .name = "list",
     .synopsis = "[OPTION...] [STATE...]",
-    .summary = "List the messages of the queue, or those in the states named",
-    .help =
-        "  -d, --directory DIR  this queue directory, not the configured one\n"
-        "  -j, --json           a JSON array, one object a message\n"
-        "  -h, --help           print this\n\n"
-        "States are queued, sending, sent, failed, deferred and held. Of each message it shows "
-        "the\n"
-        "age, the size, the attempts so far, the time until the next one, sender and recipients;\n"
-        "below, why it was not delivered so far.\n",
+    .options = options,
+    .notes = "States are queued, sending, sent, failed, deferred and held. Of each message it "
+             "shows the age, the size, the attempts so far, the time until the next one, sender "
+             "and recipients; below, why it was not delivered so far.",
     .run = run_list,
 };

@@ -1,53 +1,20 @@
 /* outbox-full: finds the command and runs it. */
 #include "config.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "base/errors.h"
 #include "base/text.h"
 #include "tool/command.h"
+#include "tool/full.h"
 
 static const Command *const commands[] = {
-    &command_queue,
-    &command_send,
-    &command_process,
-    &command_list,
-    &command_show,
-    &command_status,
-    &command_retry,
-    &command_hold,
-    &command_release,
-    &command_delete,
-    &command_adopt,
-    &command_check,
-    &command_verify,
-    &command_expand,
-    &command_command,
-    &command_config,
+#define ROW(name, summary) &command_##name,
+    TOOL_COMMANDS(ROW)
+#undef ROW
 };
-
-static int print_help(void)
-{
-    puts("Usage: outbox [--config FILE] [--set NAME=VALUE]... COMMAND [OPTION...] [ARGUMENT...]\n\n"
-         "Queues mail, sends it, and shows what became of it.\n\nCommands:");
-    for (size_t i = 0; i < ELEMENTSOF(commands); i++)
-        printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    puts("\nOptions:\n"
-         "  --config FILE       read this instead of " SYSCONFDIR "/outbox/outbox.conf\n"
-         "  --set NAME=VALUE    overrule a setting; repeatable\n"
-         "  --version           print version and licence\n"
-         "  -h, --help          print this\n\n"
-         "`outbox COMMAND --help` tells all about a command; outbox(1) is the manual.");
-    return EX_OK;
-}
-
-static int print_version(void)
-{
-    puts("outbox " PACKAGE_VERSION "\nISC licence; no warranty.");
-    return EX_OK;
-}
 
 static const Command *find_command(const char *name)
 {
@@ -78,17 +45,31 @@ static int run_command(const Tool *tool, int argc, char **argv)
     return command->run(tool, command, argc, argv);
 }
 
+/* The command line without the handshake. NULL when outbox is of another version, or none; that has
+ * been said. */
+static char **check_handshake(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], FULL_HANDSHAKE) == 0) {
+        argv[1] = argv[0];
+        return argv + 1;
+    }
+    (void)tool_fail_number(ERROR_USAGE, "outbox-full is a part of outbox " PACKAGE_VERSION
+                                        ", and was not run by it; run outbox, and install both "
+                                        "from the same package");
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(tool_done) Tool tool = {0};
 
     tool_begin();
-    switch (tool_read_options(&tool, argc, argv, false)) {
+    argv = check_handshake(argc--, argv);
+    if (!argv)
+        return EX_USAGE;
+    switch (tool_read_options(&tool, argc, argv)) {
     case TOOL_RUN: return tool_finish_output(run_command(&tool, argc - optind, argv + optind));
-    case TOOL_HELP: return tool_finish_output(print_help());
-    case TOOL_VERSION: return tool_finish_output(print_version());
-    case TOOL_NO_COMMAND: return tool_usage(NULL, "a command is missing");
-    case TOOL_WRONG: return EX_USAGE;
-    default: return tool_fail_memory();
+    case -ENOMEM: return tool_fail_memory();
+    default: return tool_usage(NULL, "a command is missing"); /* outbox answers all else */
     }
 }

@@ -1,5 +1,8 @@
 /* Reading options. Must never print getopt's own words: what is wrong is said with an error number,
  * and with what may have been meant. */
+#include "config.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +10,51 @@
 #include "base/text.h"
 #include "tool/command.h"
 
-#define LETTER_MAX 255
+#define OPTIONS_MAX 64 /* of all tables of a command */
+
+/* ---- as getopt has them ---- */
+
+/* What getopt_long() wants to know. */
+typedef struct Lists {
+    struct option longs[OPTIONS_MAX + 1];
+    char shorts[2 * OPTIONS_MAX + 4];
+    size_t n_longs, n_shorts;
+} Lists;
+
+static void list_letter(Lists *lists, const ToolOption *option)
+{
+    if (option->value > TOOL_LETTER_MAX)
+        return;
+    lists->shorts[lists->n_shorts++] = (char)option->value;
+    if (option->argument)
+        lists->shorts[lists->n_shorts++] = ':';
+}
+
+static void list_options(Lists *lists, const ToolOption *option)
+{
+    for (; option && option->help; option++) {
+        if (!option->name)
+            continue;
+        assert(lists->n_longs < OPTIONS_MAX);
+        lists->longs[lists->n_longs++] = (struct option){.name = option->name,
+            .has_arg = option->argument ? required_argument : no_argument,
+            .val = option->value};
+        list_letter(lists, option);
+    }
+}
+
+const ToolOption tool_option_help[] = {{"help", 'h', NULL, "print this"}, {0}};
+
+/* `start`: how getopt is to go about it, before the letters. */
+static void make_lists(
+    Lists *lists, const char *start, const ToolOption *options, const ToolOption *shared)
+{
+    *lists = (Lists){.n_shorts = strlen(start)};
+    memcpy(lists->shorts, start, lists->n_shorts);
+    list_options(lists, options);
+    list_options(lists, tool_option_help);
+    list_options(lists, shared);
+}
 
 /* Says what is wrong with `--NAME...`: getopt does not tell. */
 static void explain_long(const Command *command, const char *argument, const struct option *options)
@@ -33,54 +80,63 @@ static void explain_long(const Command *command, const char *argument, const str
             near ? "; did you mean --" : "", near ?: "", near ? "?" : "");
 }
 
-int tool_getopt(const Command *command, int argc, char **argv, const char *short_options,
-    const struct option *options)
+static int next_option(const Command *command, const Lists *lists, int argc, char **argv)
 {
     int c;
 
     opterr = 0;
-    c = getopt_long(argc, argv, short_options, options, NULL);
-    if (c == ':') {
-        (void)tool_usage(command, "%s wants a value", argv[optind - 1]);
-        return '?';
-    }
-    if (c != '?')
+    c = getopt_long(argc, argv, lists->shorts, lists->longs, NULL);
+    if (c != ':' && c != '?')
         return c;
+    if (c == ':')
+        (void)tool_usage(command, "%s wants a value", argv[optind - 1]);
     /* Of a long option optopt is 0 or the option's own value. */
-    if (optopt > 0 && optopt <= LETTER_MAX && !strchr(short_options, optopt))
+    else if (optopt > 0 && optopt <= TOOL_LETTER_MAX && !strchr(lists->shorts, optopt))
         (void)tool_usage(command, "there is no option -%c", optopt);
     else
-        explain_long(command, argv[optind - 1], options);
+        explain_long(command, argv[optind - 1], lists->longs);
     return '?';
 }
 
-enum { OPTION_CONFIG = LETTER_MAX + 1, OPTION_SET, OPTION_VERSION };
-
-static const struct option tool_options[] = {{"config", required_argument, NULL, OPTION_CONFIG},
-    {"set", required_argument, NULL, OPTION_SET}, {"version", no_argument, NULL, OPTION_VERSION},
-    TOOL_OPTION_HELP, {0}};
-
-/* "+": options behind the command are the command's. */
-#define SHORT_OPTIONS "+:h"
-
-static int next_option(int argc, char **argv, bool quiet)
+int tool_getopt(const Command *command, int argc, char **argv)
 {
-    if (!quiet)
-        return tool_getopt(NULL, argc, argv, SHORT_OPTIONS, tool_options);
-    opterr = 0;
-    return getopt_long(argc, argv, SHORT_OPTIONS, tool_options, NULL);
+    Lists lists;
+
+    make_lists(&lists, ":", command->options, command->shared);
+    return next_option(command, &lists, argc, argv);
 }
 
-int tool_read_options(Tool *tool, int argc, char **argv, bool quiet)
+const ToolOption *tool_option_find(const ToolOption *options, int value)
+{
+    for (; options->help; options++)
+        if (options->name && options->value == value)
+            return options;
+    return NULL;
+}
+
+/* ---- before the command ---- */
+
+enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET, OPTION_VERSION };
+
+const ToolOption tool_options[] = {
+    {"config", OPTION_CONFIG, "FILE", "read this instead of " SYSCONFDIR "/outbox/outbox.conf"},
+    {"set", OPTION_SET, "NAME=VALUE", "overrule a setting; repeatable"},
+    {"version", OPTION_VERSION, NULL, "print version and licence"},
+    {0},
+};
+
+int tool_read_options(Tool *tool, int argc, char **argv)
 {
     size_t n_overrides = 0;
+    Lists lists;
     int c;
 
     *tool = (Tool){.argv = argv, .overrides = calloc((size_t)argc + 1, sizeof(char *))};
     if (!tool->overrides)
         return -ENOMEM;
+    make_lists(&lists, "+:", tool_options, NULL); /* those behind the command are the command's */
     optind = 0;
-    while ((c = next_option(argc, argv, quiet)) >= 0)
+    while ((c = next_option(NULL, &lists, argc, argv)) >= 0)
         switch (c) {
         case OPTION_CONFIG: tool->config_path = optarg; break;
         case OPTION_SET: tool->overrides[n_overrides++] = optarg; break;

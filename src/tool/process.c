@@ -360,13 +360,11 @@ static int process(Config *config, const char *path, bool verbose)
 
 static int run_process(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"verbose", no_argument, NULL, 'v'}, TOOL_OPTION_HELP, {0}};
     _cleanup_config_ Config *config = NULL;
     bool verbose = false;
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":vh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'v': verbose = true; break;
         case 'h': return tool_help(command);
@@ -381,14 +379,17 @@ static int run_process(const Tool *tool, const Command *command, int argc, char 
     return process(config, argv[optind] ?: config->spool.directory, verbose);
 }
 
+static const ToolOption options[] = {
+    {"verbose", 'v', NULL, "print the dialogue with the relays"},
+    {0},
+};
+
 const Command command_process = {
     .name = "process",
     .synopsis = "[OPTION...] [DIRECTORY]",
-    .summary = "Deliver what is in a queue directory, once, and end",
-    .help = "  -v, --verbose  print the dialogue with the relays\n"
-            "  -h, --help     print this\n\n"
-            "Deferred messages are tried when their time has come. A daemon may work on the same\n"
-            "directory. A signal lets what is in flight end, a second one does not wait for it.\n"
-            "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.\n",
+    .options = options,
+    .notes = "Deferred messages are tried when their time has come. A daemon may work on the same "
+             "directory. A signal lets what is in flight end, a second one does not wait for it. "
+             "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.",
     .run = run_process,
 };

@@ -130,14 +130,12 @@ static int queue_files(
 
 static int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
-        {"batch", no_argument, NULL, 'b'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
     _cleanup_(input_done) ToolInput input = {.tool = tool};
     const char *directory = NULL;
     bool batch = false;
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":d:bh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'b': batch = true; break;
@@ -152,16 +150,20 @@ static int run_queue(const Tool *tool, const Command *command, int argc, char **
     return queue_one(command, &input, directory, argv + optind);
 }
 
+static const ToolOption options[] = {
+    {"directory", 'd', "DIR",
+        "this queue directory, not the configured one; '*': print the file's content instead"},
+    {"batch", 'b', NULL,
+        "the arguments are files, each a whole message; they wait for the disk together, which is "
+        "much faster than one by one"},
+    {0},
+};
+
 const Command command_queue = {
     .name = "queue",
     .synopsis = "[OPTION...] [RECIPIENT...]",
-    .summary = "Put a message into the queue and print its path",
-    .help =
-        "  -d, --directory DIR  this queue directory, not the configured one;\n"
-        "                       '*': print the file's content instead\n"
-        "  -b, --batch          the arguments are files, each a whole message; they wait for the\n"
-        "                       disk together, which is much faster than one by one\n"
-        "  -h, --help           print this\n\n" INPUT_HELP
-        "\nA message is safe on the disk when its path is printed.\n",
+    .options = options,
+    .shared = input_options,
+    .notes = "A message is safe on the disk when its path is printed.",
     .run = run_queue,
 };

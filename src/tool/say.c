@@ -186,13 +186,11 @@ static int say_and_print(const Tool *tool, Saying *saying, bool json)
 static int run_say(
     const Tool *tool, const Command *command, int argc, char **argv, const char *verb)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'}, TOOL_OPTION_HELP, {0}};
     Saying saying = {.command = command, .verb = verb};
     bool json = false;
     int c, status = 0;
 
-    while ((c = tool_getopt(command, argc, argv, ":jvh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': json = true; break;
         case 'v': saying.verbose = true; break;
@@ -207,12 +205,15 @@ static int run_say(
     return status != 0 ? status : say_and_print(tool, &saying, json);
 }
 
-#define SAY_HELP                                                                            \
-    "  -j, --json     a JSON array, one object a reply\n"                                   \
-    "  -v, --verbose  print the whole dialogue\n"                                           \
-    "  -h, --help     print this\n\n"                                                       \
-    "The first relay that answers is asked. Exit statuses: 0 it says yes, 69 it says no,\n" \
-    "75 ask again later.\n"
+static const ToolOption options[] = {
+    {"json", 'j', NULL, "a JSON array, one object a reply"},
+    {"verbose", 'v', NULL, "print the whole dialogue"},
+    {0},
+};
+
+#define SAY_NOTES                                                                             \
+    "The first relay that answers is asked. Exit statuses: 0 it says yes, 69 it says no, 75 " \
+    "ask again later.\n"
 
 static int run_verify(const Tool *tool, const Command *command, int argc, char **argv)
 {
@@ -222,8 +223,8 @@ static int run_verify(const Tool *tool, const Command *command, int argc, char *
 const Command command_verify = {
     .name = "verify",
     .synopsis = "[OPTION...] ADDRESS...",
-    .summary = "Ask the relay whether it knows addresses (VRFY)",
-    .help = SAY_HELP "Many relays do not tell: 252 means that mail would be taken all the same.\n",
+    .options = options,
+    .notes = SAY_NOTES "Many relays do not tell: 252 means that mail would be taken all the same.",
     .run = run_verify,
 };
 
@@ -235,8 +236,8 @@ static int run_expand(const Tool *tool, const Command *command, int argc, char *
 const Command command_expand = {
     .name = "expand",
     .synopsis = "[OPTION...] LIST...",
-    .summary = "Ask the relay who is on mailing lists (EXPN)",
-    .help = SAY_HELP "A line is printed for each member. Many relays do not tell.\n",
+    .options = options,
+    .notes = SAY_NOTES "A line is printed for each member. Many relays do not tell.",
     .run = run_expand,
 };
 
@@ -248,9 +249,9 @@ static int run_command(const Tool *tool, const Command *command, int argc, char 
 const Command command_command = {
     .name = "command",
     .synopsis = "[OPTION...] 'COMMAND'...",
-    .summary = "Say SMTP commands to the relay and print its replies",
-    .help = SAY_HELP
-    "As in: outbox command NOOP 'HELP VRFY'. What is more than a command and its reply is not\n"
-    "said: DATA, BDAT, STARTTLS, AUTH, QUIT.\n",
+    .options = options,
+    .notes = SAY_NOTES
+    "As in: outbox command NOOP 'HELP VRFY'. What is more than a command and its reply is not "
+    "said: DATA, BDAT, STARTTLS, AUTH, QUIT.",
     .run = run_command,
 };

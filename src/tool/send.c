@@ -295,14 +295,12 @@ static int choose_verb(const Command *command, const char *name, SmtpVerb *ret)
 
 static int run_send(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"verbose", no_argument, NULL, 'v'},
-        {"command", required_argument, NULL, 'c'}, INPUT_OPTIONS, TOOL_OPTION_HELP, {0}};
     _cleanup_(input_done) ToolInput input = {.tool = tool};
     SmtpVerb verb = SMTP_VERB_MAIL;
     bool verbose = false;
     int c, status = 0;
 
-    while (status == 0 && (c = tool_getopt(command, argc, argv, ":vc:h", options)) >= 0)
+    while (status == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'v': verbose = true; break;
         case 'c': status = choose_verb(command, optarg, &verb); break;
@@ -312,16 +310,21 @@ static int run_send(const Tool *tool, const Command *command, int argc, char **a
     return status != 0 ? status : run(command, &input, argv + optind, verb, verbose);
 }
 
+static const ToolOption options[] = {
+    {"verbose", 'v', NULL, "print the dialogue with the relay"},
+    {"command", 'c', "VERB",
+        "begin with this instead of MAIL, if the relay offers it: SEND (to the recipient's "
+        "terminal), SOML (there or by mail), SAML (both)"},
+    {0},
+};
+
 const Command command_send = {
     .name = "send",
     .synopsis = "[OPTION...] [RECIPIENT...]",
-    .summary = "Deliver a message at once, without the queue",
-    .help = "  -v, --verbose        print the dialogue with the relay\n"
-            "  -c, --command VERB   begin with this instead of MAIL, if the relay offers it: SEND\n"
-            "                       (to the recipient's terminal), SOML (there or by mail), SAML\n"
-            "                       (both)\n"
-            "  -h, --help           print this\n\n" INPUT_HELP
-            "\nThe relays are tried in order, until one takes the message. Exit statuses:\n"
-            "0 delivered to everybody, 69 refused, 75 worth another try, 77 login denied.\n",
+    .options = options,
+    .shared = input_options,
+    .notes =
+        "The relays are tried in order, until one takes the message. Exit statuses: 0 delivered "
+        "to everybody, 69 refused, 75 worth another try, 77 login denied.",
     .run = run_send,
 };

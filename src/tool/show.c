@@ -164,40 +164,40 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
 
 static int run_show(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option long_options[] = {{"directory", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'}, {"content", no_argument, NULL, 'c'}, TOOL_OPTION_HELP,
-        {0}};
     _cleanup_(spool_free_p) Spool *spool = NULL;
-    ShowOptions options = {0};
+    ShowOptions wanted = {0};
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":d:jch", long_options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
-        case 'd': options.directory = optarg; break;
-        case 'j': options.json = true; break;
-        case 'c': options.content = true; break;
+        case 'd': wanted.directory = optarg; break;
+        case 'j': wanted.json = true; break;
+        case 'c': wanted.content = true; break;
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind != 1)
         return tool_usage(command, "one id is wanted");
-    status = tool_open_spool(tool, options.directory, &spool);
+    status = tool_open_spool(tool, wanted.directory, &spool);
     if (status == 0) {
         char id[SPOOL_NAME_MAX];
 
         tool_bare_id(argv[optind], id);
-        status = show(spool, id, &options);
+        status = show(spool, id, &wanted);
     }
     return status;
 }
 
+static const ToolOption options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"content", 'c', NULL, "print the message's file instead"},
+    {"json", 'j', NULL, "one JSON object"},
+    {0},
+};
+
 const Command command_show = {
     .name = "show",
     .synopsis = "[OPTION...] ID",
-    .summary = "Show all about one message: envelope, attempts, replies",
-    .help = "  -d, --directory DIR  this queue directory, not the configured one\n"
-            "  -c, --content        print the message's file instead\n"
-            "  -j, --json           one JSON object\n"
-            "  -h, --help           print this\n",
+    .options = options,
     .run = run_show,
 };

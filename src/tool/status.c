@@ -97,15 +97,13 @@ static int print_json(const Spool *spool, const Figures *figures)
 
 static int run_status(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const struct option options[] = {{"directory", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'}, TOOL_OPTION_HELP, {0}};
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
     Figures figures = {0};
     bool json = false;
     int c, status;
 
-    while ((c = tool_getopt(command, argc, argv, ":d:jh", options)) >= 0)
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'j': json = true; break;
@@ -125,13 +123,16 @@ static int run_status(const Tool *tool, const Command *command, int argc, char *
     return EX_OK;
 }
 
+static const ToolOption options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"json", 'j', NULL, "one JSON object"},
+    {0},
+};
+
 const Command command_status = {
     .name = "status",
     .synopsis = "[OPTION...]",
-    .summary = "Show how many messages are in which state, and since when",
-    .help = "  -d, --directory DIR  this queue directory, not the configured one\n"
-            "  -j, --json           one JSON object\n"
-            "  -h, --help           print this\n\n"
-            "What the daemon does at the moment is in `systemctl status outboxd`.\n",
+    .options = options,
+    .notes = "What the daemon does at the moment is in `systemctl status outboxd`.",
     .run = run_status,
 };

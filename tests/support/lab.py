@@ -115,7 +115,8 @@ class Queue:
         """Waits until the messages have left the directory: delivered to everybody."""
         for name in names:
             wait_for(
-                lambda name=name: not any(self.has(f"{name}.{state}") for state in self.STATES),
+                # Twice: a message may change its state between the looks.
+                lambda name=name: not any(self.has(f"{name}.{state}") for state in 2 * self.STATES),
                 lambda name=name: f"{name} is done; {self.path} has {self.names()}, {self.record(name)}",
                 seconds,
             )

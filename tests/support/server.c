@@ -190,6 +190,14 @@ static void make_noise(Peer *peer)
         note_failure(peer, "something was sent after a fatal error", "");
 }
 
+static void be_silent(Peer *peer)
+{
+    char byte;
+
+    while (read_byte(peer, &byte))
+        ;
+}
+
 static void wait_for_end(Peer *peer)
 {
     char byte;
@@ -212,6 +220,8 @@ static void play_line(Peer *peer, const char *line)
         make_noise(peer);
     else if (strncmp(line, "PAUSE ", 6) == 0)
         (void)poll(NULL, 0, atoi(line + 6));
+    else if (strcmp(line, "SILENCE") == 0)
+        be_silent(peer);
     else if (strcmp(line, "RESET") == 0)
         reset(peer);
     else if (strcmp(line, "EOF") == 0)

@@ -9,6 +9,7 @@
  *   TLS         takes part in a handshake; when that fails the connection is over
  *   NOISE       sends what is no TLS, past its layer, and waits for the client to close
  *   PAUSE ms    waits
+ *   SILENCE     reads and says nothing until the client closes
  *   RESET       closes so that the client gets ECONNRESET
  *   EOF         waits for the client to close */
 #pragma once

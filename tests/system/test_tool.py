@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import signal
+import shutil
 import subprocess
 
 import lab
@@ -381,6 +382,49 @@ class Looking(SystemTest):
         self.assertLessEqual(max(len(line) for line in text.splitlines()), 95)
 
 
+class TwoPrograms(SystemTest):
+    """outbox and outbox-full find each other wherever the tree they are installed in was copied to."""
+
+    def setUp(self):
+        super().setUp()
+        said = subprocess.run(["make", "-s", "-C", lab.BUILD, "--eval", "where: ; @echo $(bindir) $(pkglibexecdir)",
+                               "where"], capture_output=True, check=True, text=True).stdout.split()
+        self.root = self.lab.new_directory()
+        self.outbox_path, full = (self.root / place.lstrip("/") for place in said)
+        self.outbox_path, self.full = self.outbox_path / "outbox", full / "outbox-full"
+        for path in (self.outbox_path, self.full):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(lab.program(path.name), path)
+
+    def run_copy(self, *arguments):
+        done = subprocess.run([self.outbox_path, *arguments], capture_output=True, check=False, text=True, timeout=20)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_in_a_copied_tree(self):
+        self.assertEqual(self.run_copy("list", "--help")[0], 0)
+        self.full.write_text("#!/bin/sh\necho it is this one\n", encoding="ascii")
+        self.assertEqual(self.run_copy("list", "--help"), (0, "it is this one\n"))
+
+    def test_beside_each_other(self):
+        beside = self.outbox_path.parent / "outbox-full"
+        beside.write_text("#!/bin/sh\necho $1 $2 $3\n", encoding="ascii")
+        beside.chmod(0o755)
+        version = self.run_copy("--version")[1].split()[1]
+        self.assertEqual(self.run_copy("list", "queued"), (0, f"--of={version} list queued\n"))
+
+    def test_another_version_is_refused(self):
+        for arguments in ((), ("list",), ("--of=0.9.9", "list")):
+            done = subprocess.run([self.full, *arguments], capture_output=True, check=False, text=True, timeout=20)
+            self.assertEqual(done.returncode, 64, arguments)
+            self.assertIn("is a part of outbox", done.stderr)
+
+    def test_what_needs_no_other(self):
+        self.full.write_text("#!/bin/sh\nexit 99\n", encoding="ascii")
+        for arguments, status in ((("--help",), 0), (("--version",), 0), (("queue", "--help"), 0), ((), 64),
+                                  (("--no-such",), 64)):
+            self.assertEqual(self.run_copy(*arguments)[0], status, arguments)
+
+
 class Completing(SystemTest):
     """The completion for bash, as bash calls it."""
 
@@ -406,6 +450,11 @@ class Completing(SystemTest):
             (("--v",), ["--version"]),
             (("queue", "--prio"), ["--priority"]),
             (("queue", "--priority", "u"), ["urgent"]),
+            (("queue", "--batch", "--di"), ["--directory"]),
+            (("queue", "-d", "/et"), ["/etc"]),
+            (("send", "--raw", "/etc/hostn"), ["/etc/hostname"]),
+            (("--config", "/etc/hostn"), ["/etc/hostname"]),
+            (("queue", "--subject", "q"), []),
             (("list", "fail"), ["failed"]),
             ((*front, "release", "f"), ["first"]),
             ((*front, "check", ""), ["plain"]),

@@ -470,7 +470,7 @@ START_TEST(a_server_without_tls_is_recognised)
 {
     RelayConfig relay = relay_for("mail.test");
     static const char *const scripts[] = {
-        "S: 220 I speak no TLS at all, and say so\nPAUSE 300\n", "PAUSE 50\n", NULL};
+        "S: 220 I speak no TLS at all, and say so\nSILENCE\n", "PAUSE 50\n", NULL};
     TestServer *server = test_server_start(scripts, NULL);
     TlsContext *context = context_of(&relay);
     Client c = client_open(context, test_server_port(server));

@@ -185,9 +185,9 @@ END_TEST
 
 START_TEST(a_tls_handshake)
 {
-    check_silent_server("PAUSE 500\n", "tls=implicit");
+    check_silent_server("SILENCE\n", "tls=implicit");
     check_silent_server(
-        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nPAUSE 500\n", "tls=starttls");
+        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go\nSILENCE\n", "tls=starttls");
 }
 END_TEST
 
@@ -211,8 +211,8 @@ static void check_ready(const char *script, const char *tls)
 
 START_TEST(nothing_to_do)
 {
-    check_ready("S: 220 server.test\n" EHLO "C: QUIT\nPAUSE 500\n", "tls=none");
-    check_ready("TLS\nS: 220 server.test\n" EHLO "C: QUIT\nPAUSE 500\n", "tls=implicit");
+    check_ready("S: 220 server.test\n" EHLO "C: QUIT\nSILENCE\n", "tls=none");
+    check_ready("TLS\nS: 220 server.test\n" EHLO "C: QUIT\nSILENCE\n", "tls=implicit");
 }
 END_TEST
 
