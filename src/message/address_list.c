@@ -114,6 +114,8 @@ int address_append_name(const AddressItem *item, Buffer *out)
     MailboxScanner s;
     int r = 0;
 
+    if (!item->name)
+        return 0;
     mailbox_scanner_init(&s, item->name, item->n_name);
     if (item->n_name > 1 && *s.at == '(')
         return append_meant(s.at + 1, s.end - 1, out);

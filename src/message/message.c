@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/errors.h"
-#include "base/hostname.h"
 #include "base/text.h"
 #include "message/address.h"
 #include "message/header.h"
@@ -200,8 +199,6 @@ static int add_message_id(Message *m, usec_t now, const char *id)
     const char *domain = address_domain(e->sender);
     char author[ADDRESS_MAX + 1];
 
-    if (host_name_is_qualified()) /* of which no other name is better */
-        return stamp_message_id(&m->added, id, now, NULL);
     if (!stamp_takes_domain(domain))
         domain = origin_author_domain(
             (HeaderCursor){.at = header->data, .end = header->data + header->n}, author);

@@ -157,7 +157,7 @@ static int append_alabels(Buffer *out, const char *domain)
     if (r == IDN2_MALLOC)
         return -ENOMEM;
     if (r != IDN2_OK || !is_ascii(ascii) || check_address(ascii) < 0 || strpbrk(ascii, "\"@"))
-        return -EILSEQ;
+        return -EINVAL;
     return buffer_append_string(out, ascii);
 }
 
@@ -188,20 +188,26 @@ static int append_address(Buffer *out, const char *address, const SmtpCapabiliti
     if (text_is_ascii(address, n))
         return buffer_append(out, address, n);
     if (!text_is_utf8(address, n))
-        return -EILSEQ;
-    if (smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
-        return buffer_append(out, address, n);
-    if (!text_is_ascii(address, local_n))
-        return -EILSEQ;
-    return buffer_append(out, address, local_n) ?: append_alabels(out, address + local_n);
+        return -EINVAL;
+    if (text_is_ascii(address, local_n))
+        return buffer_append(out, address, local_n) ?: append_alabels(out, address + local_n);
+    return smtp_has(capabilities, SMTP_CAP_SMTPUTF8) ? buffer_append(out, address, n) : -EILSEQ;
+}
+
+/* A domain can be written in A-labels; a local part cannot. */
+static bool needs_utf8(const char *address)
+{
+    const char *at = strrchr(address, '@');
+
+    return !text_is_ascii(address, at ? (size_t)(at - address) : strlen(address));
 }
 
 static bool address_needs_utf8(const SmtpTransaction *transaction)
 {
-    if (!is_ascii(transaction->sender))
+    if (needs_utf8(transaction->sender))
         return true;
     for (size_t i = 0; i < transaction->n_recipients; i++)
-        if (!is_ascii(transaction->recipients[i].address))
+        if (needs_utf8(transaction->recipients[i].address))
             return true;
     return false;
 }

@@ -56,9 +56,9 @@ int smtp_command_simple(
  * What is in SmtpCapabilities.refused is not said; SMTPUTF8 is all the same where an address needs
  * it.
  *
- * An address with bytes above 127 needs SMTPUTF8; where that is not offered its domain is turned
- * into A-labels (RFC 5890); a local part that cannot be, and bytes that are not UTF-8, are
- * -EILSEQ. A verb that is not offered is -EOPNOTSUPP. */
+ * An address whose local part has bytes above 127 needs SMTPUTF8, and is -EILSEQ where that is not
+ * offered; a domain alone is turned into A-labels (RFC 5890). What cannot be, and bytes that are
+ * not UTF-8, are -EINVAL. A verb that is not offered is -EOPNOTSUPP. */
 int smtp_command_mail(
     Buffer *out, const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
 

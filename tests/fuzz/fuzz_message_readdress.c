@@ -23,6 +23,26 @@ static int read_message(InputMemory *input, const Buffer *text, Message **ret, B
     return r;
 }
 
+/* A Message-ID that is added may have its domain from an address of the envelope: it is left out of
+ * what is compared. */
+static void drop_domains(Buffer *content)
+{
+    static const char start[] = "Message-ID: <fuzz.";
+    char *at = content->memory + content->start, *end = content->memory + content->end;
+
+    while (at && (at = memmem(at, (size_t)(end - at), start, sizeof(start) - 1))) {
+        char *from = memchr(at, '@', (size_t)(end - at));
+        char *to = from ? memchr(from, '>', (size_t)(end - from)) : NULL;
+
+        at += sizeof(start) - 1;
+        if (!to)
+            break;
+        memmove(from, to, (size_t)(end - to));
+        end -= to - from;
+    }
+    content->end = (size_t)(end - content->memory);
+}
+
 static void check(const Buffer *text)
 {
     _cleanup_(message_free_p) Message *old = NULL, *new = NULL;
@@ -42,6 +62,8 @@ static void check(const Buffer *text)
     if (strcmp(found->sender, "") != 0 || found->n_recipients != 1 ||
         strcmp(found->recipients[0].address, recipient) != 0)
         abort();
+    drop_domains(&before);
+    drop_domains(&after);
     if (buffer_size(&before) != buffer_size(&after) ||
         memcmp(buffer_data(&before), buffer_data(&after), buffer_size(&before)) != 0)
         abort();

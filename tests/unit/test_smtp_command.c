@@ -94,14 +94,16 @@ static const MailCase mail_cases[] = {
     {{.sender = "a@b", .recipients = &utf8_recipient, .n_recipients = 1}, ALL_CAPABILITIES,
         "MAIL FROM:<a@b> SMTPUTF8\r\n"},
     {{.sender = "a@b\u00fccher.example"}, 0, "MAIL FROM:<a@xn--bcher-kva.example>\r\n"},
+    {{.sender = "a@b\u00fccher.example"}, ALL_CAPABILITIES,
+        "MAIL FROM:<a@xn--bcher-kva.example>\r\n"},
     {{.sender = "a@fa\u00df.example"}, 0,
         "MAIL FROM:<a@xn--fa-hia.example>\r\n"}, /* nontransitional */
     {{.sender = "jos\u00e9@b\u00fccher.example"}, ~(unsigned)SMTP_CAP_SMTPUTF8, NULL, -EILSEQ},
     {{.sender = "jos\u00e9"}, 0, NULL, -EILSEQ},
-    {{.sender = "a@b\xff"}, 0, NULL, -EILSEQ},
-    {{.sender = "a@b\xff"}, ALL_CAPABILITIES, NULL, -EILSEQ},
-    {{.sender = "a@b\uff1e"}, 0, NULL, -EILSEQ},       /* FULLWIDTH GREATER-THAN SIGN */
-    {{.sender = "a@b\uff20\u00fc"}, 0, NULL, -EILSEQ}, /* FULLWIDTH COMMERCIAL AT */
+    {{.sender = "a@b\xff"}, 0, NULL, -EINVAL},
+    {{.sender = "a@b\xff"}, ALL_CAPABILITIES, NULL, -EINVAL},
+    {{.sender = "a@b\uff1e"}, 0, NULL, -EINVAL},       /* FULLWIDTH GREATER-THAN SIGN */
+    {{.sender = "a@b\uff20\u00fc"}, 0, NULL, -EINVAL}, /* FULLWIDTH COMMERCIAL AT */
     /* what would end the address or the line early */
     {{.sender = "a@b\r\nRCPT TO:<x@y>"}, ALL_CAPABILITIES, NULL, -EINVAL},
     {{.sender = "a@b\n"}, ALL_CAPABILITIES, NULL, -EINVAL},
@@ -183,6 +185,9 @@ static const RcptCase rcpt_cases[] = {
     {{"a@[192.0.2.1]", ""}, 0, "RCPT TO:<a@[192.0.2.1]>\r\n"},
     {{"Postmaster"}, 0, "RCPT TO:<Postmaster>\r\n"},
     {{"a@b\u00fccher.example"}, 0, "RCPT TO:<a@xn--bcher-kva.example>\r\n"},
+    {{"a@b\u00fccher.example"}, SMTP_CAP_SMTPUTF8, "RCPT TO:<a@xn--bcher-kva.example>\r\n"},
+    {{"jos\u00e9@b\u00fccher.example"}, SMTP_CAP_SMTPUTF8,
+        "RCPT TO:<jos\u00e9@b\u00fccher.example>\r\n"},
     {{"jos\u00e9@b"}, SMTP_CAP_SMTPUTF8, "RCPT TO:<jos\u00e9@b>\r\n"},
     {{"jos\u00e9@b"}, 0, NULL, -EILSEQ},
     {{""}, 0, NULL, -EINVAL},
