@@ -121,7 +121,8 @@ int tls_stream_new(TlsContext *context, int fd, TlsStream **ret, Failure *f)
     if (!bio)
         return -ENOMEM;
     SSL_set_bio(stream->ssl, bio, bio);
-    SSL_set_app_data(stream->ssl, stream);
+    if (SSL_set_app_data(stream->ssl, stream) != 1)
+        return -ENOMEM;
     if (!set_server_name(stream->ssl, context->host) ||
         (context->session && SSL_set_session(stream->ssl, context->session) != 1))
         return failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
