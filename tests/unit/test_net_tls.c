@@ -232,7 +232,7 @@ int SSL_set_ex_data(SSL *ssl, int index, void *data)
 /* What OpenSSL calls later finds its stream, or there is none. */
 START_TEST(a_stream_that_openssl_does_not_know_is_none)
 {
-    const RelayConfig relay = settings();
+    const RelayConfig relay = relay_for("localhost");
     TlsContext *context = context_of(&relay);
     TlsStream *stream = NULL;
 
