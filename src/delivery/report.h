@@ -80,6 +80,7 @@ typedef struct ProblemReport {
     uid_t owner; /* of that message; as above */
     const Failure *failure;
     bool pauses; /* others would meet with it too: nothing more may be claimed for a while */
+    bool waits;  /* the message is over and stays in flight, for its end cannot be written */
 } ProblemReport;
 
 typedef struct EngineObserver {

@@ -179,7 +179,8 @@ static void on_problem(void *user, const ProblemReport *report)
 
     p->trouble_status =
         error_status(report->failure->number) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_IOERR;
-    if (report->pauses)
+    /* A message that waits would keep the process for ever: another run goes on with it. */
+    if (report->pauses || report->waits)
         stop(p, p->stop_timeout);
     if (!may_print(p, STDERR_FILENO))
         return;
