@@ -34,7 +34,7 @@ SAMPLES = 400 if ALL else 20
 PLAYED = tuple(SCENARIOS) if ALL else ("several", "deferral", "new_id", "in_flight", "tools")
 ON_DISKS = tuple(SCENARIOS) if ALL else ("in_flight",)
 RECOVERED = tuple(SCENARIOS) if ALL else ("several", "in_flight")
-RECOVERIES = 8 if ALL else 2  # of each
+RECOVERIES = 4 if ALL else 2  # of each
 MODELS = ("journal", "any")
 MODULES = pathlib.Path(powercut_judge.__file__).parent
 
