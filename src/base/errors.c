@@ -223,3 +223,8 @@ bool error_is_common(int error)
     default: return false;
     }
 }
+
+bool error_is_no_room(int error)
+{
+    return error == -ENOSPC || error == -EDQUOT;
+}

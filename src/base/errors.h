@@ -88,5 +88,8 @@ int error_from_errno(int error);
  * one message, file or peer. */
 bool error_is_common(int error);
 
+/* Whether it is one of those that end when something is removed: no space, inodes or quota left. */
+bool error_is_no_room(int error);
+
 /* The number for a getaddrinfo() code such as EAI_NONAME (11001). */
 int error_from_getaddrinfo(int code);

@@ -12,8 +12,12 @@
  * whose end cannot be written waits. */
 #define TROUBLE_PAUSE (5 * USEC_PER_SEC)
 
-/* Messages given up in one go: each costs a write to the disk. */
+/* Messages given up, and ends written, in one go: each costs a write to the disk. */
 #define GIVEN_UP_MAX 16
+#define WRITTEN_MAX 16
+
+/* So many ends may wait for room. Others are sent meanwhile: those that are delivered make some. */
+#define STUCK_MAX 256
 
 /* `message` NULL: everything stops for a while. */
 static void report_problem(Engine *engine, const SourceFound *message, const Failure *failure)
@@ -101,6 +105,15 @@ static Attempt *take_from(Attempt **list, const HeldMessage *message)
     return NULL;
 }
 
+static size_t count_stuck(const Engine *engine)
+{
+    size_t n = 0;
+
+    for (Attempt *attempt = engine->stuck; attempt; attempt = *attempt_next(attempt))
+        n++;
+    return n;
+}
+
 static void keep_unsettled(Engine *engine, Attempt *attempt, int result)
 {
     Attempt **list = result == SOURCE_LATER ? &engine->settling : &engine->stuck;
@@ -109,7 +122,8 @@ static void keep_unsettled(Engine *engine, Attempt *attempt, int result)
     *list = attempt;
     if (result < 0) {
         engine->stuck_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
-        if (error_is_common(result))
+        if (error_is_common(result) &&
+            (!error_is_no_room(result) || count_stuck(engine) >= STUCK_MAX))
             engine_pause(engine);
         engine_wake(engine);
     }
@@ -239,14 +253,37 @@ void engine_empty_lane(Engine *engine)
     }
 }
 
+/* Until so many ends have been written. Those that are not tried come first the next time. */
+static void retry_stuck(Engine *engine, size_t most)
+{
+    Attempt *attempt = TAKE_PTR(engine->stuck), **end = &attempt;
+
+    while (attempt && most > 0) {
+        Attempt *next = *attempt_next(attempt);
+        size_t in_flight = engine->statistics.in_flight;
+
+        engine_end_attempt(engine, attempt);
+        most -= engine->statistics.in_flight < in_flight;
+        attempt = next;
+    }
+    if (!attempt)
+        return;
+    while (*end)
+        end = attempt_next(*end);
+    *end = engine->stuck;
+    engine->stuck = attempt;
+    engine->stuck_until = 0;
+    engine_wake(engine);
+}
+
 void engine_retry_stuck(Engine *engine)
 {
-    Attempt *next;
+    retry_stuck(engine, WRITTEN_MAX);
+}
 
-    for (Attempt *attempt = TAKE_PTR(engine->stuck); attempt; attempt = next) {
-        next = *attempt_next(attempt);
-        engine_end_attempt(engine, attempt);
-    }
+void engine_retry_all_stuck(Engine *engine)
+{
+    retry_stuck(engine, SIZE_MAX);
 }
 
 static void abandon_all(Engine *engine, Attempt *attempt)

@@ -25,9 +25,10 @@ void engine_pause(Engine *engine);
 /* Ends an attempt, or keeps it where that cannot be written yet. */
 void engine_end_attempt(Engine *engine, Attempt *attempt);
 
-/* Tries once more to settle those that are stuck; lets go of what is not settled, the messages
- * being as a dead process leaves them. */
+/* Tries once more to settle those that are stuck, or all of them though it may take long; lets go
+ * of what is not settled, the messages being as a dead process leaves them. */
 void engine_retry_stuck(Engine *engine);
+void engine_retry_all_stuck(Engine *engine);
 void engine_abandon_unsettled(Engine *engine);
 
 /* Where one attempt is all that a message has (retry.max_attempts), every error is final, that of

@@ -44,10 +44,13 @@ static void count(const Verdict *v, EngineStatistics *statistics)
 }
 
 static void report_problem(
-    const Attempt *a, const AttemptContext *context, const Failure *f, bool pauses)
+    const Attempt *a, const AttemptContext *context, int result, const Failure *f)
 {
-    const ProblemReport report = {
-        .id = a->id, .owner = a->report.owner, .failure = f, .pauses = pauses};
+    const ProblemReport report = {.id = a->id,
+        .owner = a->report.owner,
+        .failure = f,
+        .pauses = result < 0 && error_is_common(result),
+        .waits = result < 0};
 
     if (context->observer->problem)
         context->observer->problem(context->user, &report);
@@ -118,7 +121,7 @@ int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *s
     if (result == SOURCE_LATER)
         return result;
     if (result != 0)
-        report_problem(a, context, f, result < 0 && error_is_common(result));
+        report_problem(a, context, result, f);
     if (result < 0)
         return result;
     if (result == 0) {

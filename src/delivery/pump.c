@@ -105,7 +105,7 @@ static void cut_off(Engine *engine)
     for (Link *link = engine->links; link; link = link->next)
         link_close(link);
     bury_closed(engine);
-    engine_retry_stuck(engine);
+    engine_retry_all_stuck(engine);
     engine_abandon_unsettled(engine);
 }
 

@@ -120,11 +120,15 @@ bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, 
     bool news = remember_fault(relay, outcome) || !lasts;
     usec_t pause = relay->pause > 0 ? MIN(2 * relay->pause, relay->config->hold_max)
                                     : relay->config->hold_first;
+    usec_t until;
 
     /* Connections that were opened before it was held tell nothing new when they end. */
     if (relay->state == RELAY_STATE_HELD)
         return news;
-    enter_state(relay, RELAY_STATE_HELD, usec_add(now, pause - pause / 10 * (random % 16) / 15));
+    /* A try that began before everything was to be tried says nothing of what was mended since. */
+    until = relay->flushed ? now : usec_add(now, pause - pause / 10 * (random % 16) / 15);
+    enter_state(relay, RELAY_STATE_HELD, until);
+    relay->flushed = false;
     relay->pause = pause;
     relay->holds++;
     return news;
@@ -152,7 +156,7 @@ bool relay_works(Relay *relay)
     bool ended = relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
 
     relay->losses = 0;
-    relay->lost_several = false;
+    relay->lost_several = relay->flushed = false;
     if (ended)
         enter_state(relay, RELAY_STATE_WORKS, USEC_NEVER);
     return ended;
@@ -187,8 +191,10 @@ bool relay_lacks(Relay *relay, unsigned lacks)
 
 void relay_set_flush(RelaySet *set)
 {
-    for (size_t i = 0; i < set->n_relays; i++)
+    for (size_t i = 0; i < set->n_relays; i++) {
         set->relays[i].until = 0;
+        set->relays[i].flushed = set->relays[i].state == RELAY_STATE_PROBING;
+    }
 }
 
 const char *relay_hint(const DeliveryOutcome *outcome)

@@ -30,6 +30,7 @@ typedef struct Relay {
     ConnectionShared *shared;
     RelayState state;
     usec_t until;          /* LIMITED, HELD */
+    bool flushed;          /* PROBING: everything was to be tried since that began */
     usec_t pause;          /* of the latest hold, while the outage lasts: HELD, PROBING */
     unsigned holds;        /* in a row; likewise */
     unsigned limit;        /* LIMITED */

@@ -81,7 +81,8 @@ typedef struct ProblemReport {
     const char *id;
     uid_t owner; /* of that message; as above */
     const Failure *failure;
-    bool pauses; /* nothing more is claimed for a while because of it */
+    bool pauses; /* others would meet with it too: nothing more may be claimed for a while */
+    bool waits;  /* the message is over and stays in flight, for its end cannot be written */
 } ProblemReport;
 
 typedef struct EngineObserver {

@@ -170,7 +170,8 @@ static void end_of_input(Connection *c, ssize_t result, Failure *f)
 }
 
 /* 1 when something came in, 0 when not, or -ENOMEM. Where nothing can be written any more, what has
- * come is still read, and what may come as long as a message's fate hangs on it. */
+ * come is still read, and what may come as long as a message's fate hangs on it. With that, memory
+ * that is short is the connection's end: it has to be told that the relay may have the message. */
 static int read_input(Connection *c, usec_t now)
 {
     _cleanup_failure_ Failure f = {0};
@@ -181,10 +182,9 @@ static int read_input(Connection *c, usec_t now)
     if (!c->readable && !last_words)
         return 0;
     room = smtp_session_reserve(c->session, READ_BYTES);
-    if (!room)
-        return -ENOMEM;
-    n = transport_read(c, room, READ_BYTES, &f);
-    if (n == -ENOMEM)
+    n = room ? transport_read(c, room, READ_BYTES, &f)
+             : failure_set_errno(&f, -ENOMEM, "no memory for what it says");
+    if (n == -ENOMEM && !smtp_session_awaits_verdict(c->session))
         return -ENOMEM;
     if (n == -EAGAIN && !last_words) {
         c->readable = false;

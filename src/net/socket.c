@@ -388,16 +388,19 @@ static int fail(SocketDial *dial, size_t i, int error, usec_t now)
     return note_failed(dial, attempt.address, error, now);
 }
 
-/* Looks at what is under way. 1 connected, 0, or -ENOMEM. */
+/* Looks at what is under way. 1 connected, 0, or -ENOMEM: also where that cannot be looked at, for
+ * it would be found ready again and again. */
 static int check_all(SocketDial *dial, usec_t now)
 {
     struct pollfd p[RESOLVE_ADDRESSES_MAX];
     size_t n = dial->n_open;
+    int ready;
 
     for (size_t i = 0; i < n; i++)
         p[i] = (struct pollfd){.fd = dial->open[i].fd, .events = POLLOUT};
-    if (n == 0 || poll(p, n, 0) <= 0)
-        return 0;
+    ready = n > 0 ? poll(p, n, 0) : 0;
+    if (ready <= 0)
+        return ready < 0 && errno != EINTR ? -ENOMEM : 0;
     for (size_t i = n; i-- > 0;) {
         int r = check(&p[i]);
 

@@ -160,7 +160,8 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
     if (!bio)
         return -ENOMEM;
     SSL_set_bio(stream->ssl, bio, bio);
-    SSL_set_app_data(stream->ssl, stream);
+    if (SSL_set_app_data(stream->ssl, stream) != 1)
+        return -ENOMEM;
     if (!set_server_name(stream->ssl, context->name) || use_session(stream, now) != 1)
         return failure_reason(f, REASON_TLS_LIBRARY,
             failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",

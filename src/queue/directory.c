@@ -165,6 +165,7 @@ static void use_config(Directory *d, const Config *config)
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
     d->retry_max = config->retry.max;
+    d->give_up_after = config->retry.give_up_after;
     if (d->current)
         directory_tell_names(d);
 }

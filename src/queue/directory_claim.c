@@ -15,12 +15,23 @@
 #define WRITING_PAUSE (10 * USEC_PER_SEC)
 #define ASIDE_PAUSE (5 * USEC_PER_MINUTE)
 
-/* What lasts until somebody mends it, and what may be over in a moment. */
-static usec_t pause_after(Directory *d, const char *id, int error, usec_t now)
+/* A look at a message. */
+typedef struct Look {
+    const char *id;
+    NameKind kind;
+    uid_t owner;
+    unsigned flushed; /* how often everything had been tried when it began */
+} Look;
+
+/* When to look again: what lasts until somebody mends it, and what may be over in a moment. */
+static usec_t due_after(Directory *d, const Look *look, int error)
 {
+    usec_t now = directory_now(d);
+    Names *names = &d->current->names;
+
     if (error == -EACCES || error == -EPERM)
-        return ASIDE_PAUSE;
-    return aside_pause(&d->current->names.aside, id, now);
+        return names->flushed != look->flushed ? 0 : usec_add(now, ASIDE_PAUSE);
+    return names_after_trouble(names, look->id, look->flushed, error == -EIO, now);
 }
 
 static void report(
@@ -49,27 +60,22 @@ static void report_defect(
 }
 
 /* The directory goes on without this one, for a while. */
-static void leave_alone(
-    Directory *d, const char *id, NameKind kind, uid_t owner, int error, const Failure *f)
+static void leave_alone(Directory *d, const Look *look, int error, const Failure *f)
 {
-    usec_t now = directory_now(d);
-
-    attachment_expect(d->current, id, names_state(kind)); /* it may have been put back */
-    names_put(&d->current->names, id, kind, usec_add(now, pause_after(d, id, error, now)));
-    report(d, FOUND_PROBLEM, id, owner, f);
+    names_put(&d->current->names, look->id, look->kind, due_after(d, look, error));
+    report(d, FOUND_PROBLEM, look->id, look->owner, f);
 }
 
 /* What a failure with one message is: the directory goes on without it, or it is everybody's. A
  * file's own EIO is a bad sector. 0, or the error. */
-static int put_aside(
-    Directory *d, const char *id, NameKind kind, uid_t owner, int error, const Failure *f)
+static int put_aside(Directory *d, const Look *look, int error, const Failure *f)
 {
     if (error_is_common(error) && error != -EIO) {
-        names_put(&d->current->names, id, kind, 0);
+        names_put(&d->current->names, look->id, look->kind, 0);
         report_trouble(d, f);
         return error;
     }
-    leave_alone(d, id, kind, owner, error, f);
+    leave_alone(d, look, error, f);
     return 0;
 }
 
@@ -87,11 +93,14 @@ static void look_again(Directory *d, const char *id, NameKind kind, usec_t pause
 int directory_open_message(
     Directory *d, FileMessage *m, NameKind kind, usec_t now, HeldMessage **ret)
 {
-    const MessageTerms terms = {
-        .keep_sent = d->keep_sent, .retry_max = d->retry_max, .senders = d->senders};
+    const MessageTerms terms = {.keep_sent = d->keep_sent,
+        .retry_max = d->retry_max,
+        .give_up_after = d->give_up_after,
+        .senders = d->senders};
     _cleanup_failure_ Failure f = {0};
     char id[SPOOL_NAME_MAX], name[SPOOL_NAME_MAX];
     uid_t owner = file_message_owner(m);
+    const Look look = {.id = id, .kind = kind, .owner = owner, .flushed = file_message_flushed(m)};
     int r;
 
     memccpy(name, file_message_name(m), '\0', sizeof(name));
@@ -106,9 +115,9 @@ int directory_open_message(
     case FILE_MESSAGE_DONE: return 0;
     case FILE_MESSAGE_NO_ROOM: /* those with one recipient need none */
         if (d->current)
-            leave_alone(d, id, kind, owner, -ENOSPC, &f);
+            leave_alone(d, &look, -ENOSPC, &f);
         return 0;
-    default: return d->current ? put_aside(d, id, kind, owner, r, &f) : 0;
+    default: return d->current ? put_aside(d, &look, r, &f) : 0;
     }
 }
 
@@ -139,6 +148,8 @@ static int take_claim(
 /* Claims one name. As directory_open_message(). */
 int directory_claim(Directory *d, const char *id, NameKind kind, usec_t now, HeldMessage **ret)
 {
+    const Look look = {
+        .id = id, .kind = kind, .owner = FILE_OWNER_UNKNOWN, .flushed = d->current->names.flushed};
     _cleanup_failure_ Failure f = {0};
     SpoolDefect defect;
     SpoolClaim *claim;
@@ -152,7 +163,10 @@ int directory_claim(Directory *d, const char *id, NameKind kind, usec_t now, Hel
     case SPOOL_LOCKED: look_again(d, id, kind, MAX(d->settle, LOOK_AGAIN_MIN), now); return 0;
     case SPOOL_WRITING: look_again(d, id, kind, MAX(d->settle, WRITING_PAUSE), now); return 0;
     case SPOOL_DEFECTIVE: report_defect(d, defect.id, id, defect.owner, &f); return 0;
-    default: return put_aside(d, id, kind, FILE_OWNER_UNKNOWN, r < 0 ? r : -EACCES, &f);
+    default:
+        if (defect.was_renamed)
+            attachment_expect(d->current, id, names_state(kind));
+        return put_aside(d, &look, r < 0 ? r : -EACCES, &f);
     }
 }
 

@@ -17,7 +17,7 @@ struct Directory {
     Worker *worker;
     char *path;
     bool watches;
-    usec_t settle, retry_max;
+    usec_t settle, retry_max, give_up_after;
     bool keep_sent;
     SenderRules *senders;
     Attachment *current; /* NULL while the directory is lost */

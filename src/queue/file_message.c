@@ -12,11 +12,15 @@
 /* A record up to this is read at once: that takes less than a message does. */
 #define LONG_RECORD_BYTES (64 * 1024)
 
+/* A file that could not be read for so long is taken to be lost. */
+#define UNREAD_MAX USEC_PER_HOUR
+
 struct FileMessage {
     HeldMessage base;
     Attachment *attachment;
     SpoolClaim *claim;
     NameKind kind;
+    unsigned flushed;          /* how often everything had been tried when it was claimed */
     bool marked;               /* as being read */
     char name[SPOOL_NAME_MAX]; /* the id under which it came up */
     InputFile content;
@@ -56,6 +60,7 @@ FileMessage *file_message_new(
     attachment->held++;
     m->claim = claim;
     m->kind = kind;
+    m->flushed = attachment->names.flushed;
     m->base.id = spool_claim_id(claim);
     m->base.owner = spool_claim_owner(claim);
     memccpy(m->name, name, '\0', sizeof(m->name));
@@ -70,6 +75,11 @@ const char *file_message_name(const FileMessage *m)
 uid_t file_message_owner(const FileMessage *m)
 {
     return m->base.owner;
+}
+
+unsigned file_message_flushed(const FileMessage *m)
+{
+    return m->flushed;
 }
 
 /* ---- opening ---- */
@@ -260,6 +270,25 @@ static int reject(FileMessage *m, usec_t now, char *ret_id, Failure *f)
                  : FILE_MESSAGE_DEFECT;
 }
 
+/* Whether its file is on a bad sector, as far as can be told: it has been tried all the time, and a
+ * message of its age would be given up for any other reason. */
+static bool is_lost(const FileMessage *m, const MessageTerms *terms, usec_t now)
+{
+    const Aside *aside = &m->attachment->names.aside;
+
+    return terms->give_up_after > 0 &&
+           now > usec_add(spool_claim_arrival(m->claim), terms->give_up_after) &&
+           aside_unread(aside, m->name, now) >= UNREAD_MAX;
+}
+
+static int give_up_unread(FileMessage *m, usec_t now, char *ret_id, Failure *f)
+{
+    (void)failure_set(f, -EIO, ERROR_FILE,
+        "its file could not be read for an hour, and it is older than retry.give_up_after; see "
+        "whether the disk fails, and queue it again from elsewhere");
+    return reject(m, now, ret_id, f);
+}
+
 /* The message of a process that died between the last outcome and the end. Consumes it. */
 static int finish(FileMessage *m, bool keep_sent, usec_t now, char *ret_id, Failure *f)
 {
@@ -326,6 +355,10 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
     int r;
 
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
+    if (is_lost(m, terms, now)) {
+        end_reading(m);
+        return give_up_unread(m, now, ret_id, f);
+    }
     if (m->record_result >= 0 && is_early(m, terms->retry_max, now)) {
         end_reading(m);
         return wait_again(m, f);
@@ -442,7 +475,7 @@ static int release(FileMessage *m, const MessageEnd *end, char *ret_id, Failure 
     if (r >= 0) {
         Names *names = &m->attachment->names;
         usec_t due =
-            end->unread ? usec_add(end->now, aside_pause(&names->aside, ret_id, end->now)) : 0;
+            end->unread ? names_after_trouble(names, ret_id, m->flushed, true, end->now) : 0;
 
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
         attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, due);

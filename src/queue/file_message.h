@@ -20,6 +20,9 @@ const char *file_message_name(const FileMessage *message);
 
 uid_t file_message_owner(const FileMessage *message);
 
+/* How often everything had been tried when it was claimed, see names_after_trouble(). */
+unsigned file_message_flushed(const FileMessage *message);
+
 /* True when its record is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);
 
@@ -44,6 +47,7 @@ typedef enum FileMessageResult {
 typedef struct MessageTerms {
     bool keep_sent;
     usec_t retry_max;
+    usec_t give_up_after; /* 0: never */
     const SenderRules *senders;
 } MessageTerms;
 

@@ -159,6 +159,14 @@ void names_flush(Names *n)
 {
     name_table_flush(n->table);
     n->flushes = n->cleans = n->again = true;
+    n->flushed++;
+}
+
+usec_t names_after_trouble(Names *n, const char *id, unsigned flushed, bool unread, usec_t now)
+{
+    usec_t pause = aside_pause(&n->aside, id, unread, now);
+
+    return n->flushed != flushed ? 0 : usec_add(now, pause);
 }
 
 void names_distrust_clock(Names *n, usec_t now)
@@ -234,6 +242,8 @@ static int next_entry(Names *n, usec_t now, unsigned *cleaned, SpoolEntry *ret)
 
     if (n->cleans && r == 2)
         *cleaned += (unsigned)spool_clean_temporary(n->spool, ret->id, now);
+    else if (n->cleans && r == 3)
+        *cleaned += (unsigned)spool_clean_record(n->spool, ret->id, now);
     else if (n->cleans && r == 1 && ret->state == SPOOL_SENT && !n->keeps_sent)
         *cleaned += (unsigned)spool_clean_sent(n->spool, ret->id, now);
     return r;

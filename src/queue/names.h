@@ -22,12 +22,13 @@ typedef struct Names {
     bool mixes;      /* those that are ready come in random order */
     HashKey order;   /* of it */
     uint64_t taken;
-    bool keeps_sent; /* messages that are sent are not taken away */
-    bool cleans;     /* the pass under way, or the next one, removes what crashes have left */
-    bool surveys;    /* the pass under way goes on though there is no room, to find every owner */
-    bool again;      /* another pass is wanted */
-    bool flushes;    /* the pass under way, or the next one, takes deferred messages whatever their
-                        time */
+    bool keeps_sent;  /* messages that are sent are not taken away */
+    bool cleans;      /* the pass under way, or the next one, removes what crashes have left */
+    bool surveys;     /* the pass under way goes on though there is no room, to find every owner */
+    bool again;       /* another pass is wanted */
+    unsigned flushed; /* so often by now */
+    bool flushes;     /* the pass under way, or the next one, takes deferred messages whatever their
+                         time */
 } Names;
 
 /* The spool is borrowed. 0 or -ENOMEM. */
@@ -79,6 +80,11 @@ void names_clean(Names *names);
 
 /* Everything that waits for a time is due now, and the directory is read anew. */
 void names_flush(Names *names);
+
+/* When a name comes up again that met with trouble in a look which began when names_flush() had
+ * been called `flushed` times: after a pause, or at once where it was called since then, for what
+ * was mended before that is to be tried. `unread`: the file could not be read. */
+usec_t names_after_trouble(Names *names, const char *id, unsigned flushed, bool unread, usec_t now);
 
 /* The clock was set: no time that is known may be further away than it could be. */
 void names_distrust_clock(Names *names, usec_t now);

@@ -92,6 +92,7 @@ static int start(SpoolClaim *claim, const char *id, const Buffer *lines)
     memmove(claim->id, id, strlen(id) + 1);
     spool_claim_set_record(claim, &st);
     claim->bound = true;
+    claim->unsynced_name = false;
     return 0;
 }
 

@@ -38,16 +38,11 @@ static int cannot_create(const SpoolClaim *claim, int error, Failure *f)
         claim->spool->path, claim->id);
 }
 
-static bool is_full(int error)
-{
-    return error == -ENOSPC || error == -EDQUOT;
-}
-
 static int create_or_use_spare(SpoolClaim *claim, const char *name)
 {
     int r = spool_record_create(claim->spool, name);
 
-    return is_full(r) && claim->spare ? spool_claim_use_spare(claim, name) : r;
+    return error_is_no_room(r) && claim->spare ? spool_claim_use_spare(claim, name) : r;
 }
 
 /* Creates the first record of the claim, under its id or, where another message or a stranger's
@@ -190,14 +185,20 @@ void spool_claim_remember(SpoolClaim *claim, const Buffer *lines)
         claim->loaded = false;
 }
 
-/* Lines that may not have come to the disk would be there twice when they are written again. */
-static int take_back(int fd, const Buffer *lines, struct stat *st, int error)
+/* The lines come to the disk, and the name of a record that is new. Lines that may not have come
+ * there are taken back: they would be there twice when they are written again. */
+static int bring_to_disk(SpoolClaim *claim, int fd, const Buffer *lines, struct stat *st)
 {
     off_t before = st->st_size - (off_t)buffer_size(lines);
+    int r = fdatasync(fd) < 0 ? -errno : 0;
 
-    if (ftruncate(fd, before) == 0)
+    if (r >= 0 && claim->unsynced_name)
+        r = file_sync(claim->spool->fd);
+    if (r >= 0)
+        claim->unsynced_name = false;
+    else if (ftruncate(fd, before) == 0)
         st->st_size = before;
-    return error;
+    return r;
 }
 
 /* The lines and, where they are the record's first, whose it is. */
@@ -210,17 +211,15 @@ static int gather(SpoolClaim *claim, const Buffer *lines, Buffer *ret)
 
 /* Writes to the record, which was opened, and knows it from then on: also when the lines did not
  * fit, for it is the claim's. */
-static int write_to(SpoolClaim *claim, int fd, const Buffer *lines, bool durable, bool created)
+static int write_to(SpoolClaim *claim, int fd, const Buffer *lines, bool durable)
 {
     struct stat st = {0};
     int r = spool_record_write(fd, lines, &st);
 
-    if (is_full(r) && spool_claim_spend_spare(claim))
+    if (error_is_no_room(r) && spool_claim_spend_spare(claim))
         r = spool_record_write(fd, lines, &st);
     if (r >= 0 && durable)
-        r = fdatasync(fd) < 0 ? take_back(fd, lines, &st, -errno) : 0;
-    if (r >= 0 && durable && created)
-        r = file_sync(claim->spool->fd);
+        r = bring_to_disk(claim, fd, lines, &st);
     claim->bound = claim->bound || (claim->record_bytes == 0 && st.st_size > 0);
     spool_claim_set_record(claim, &st);
     return r;
@@ -237,8 +236,9 @@ static int append(SpoolClaim *claim, const Buffer *lines, bool durable, Failure 
         return spool_record_start_anew(claim, fd == -ESTALE, lines, f);
     if (r >= 0 && fd < 0)
         return fd;
+    claim->unsynced_name = claim->unsynced_name || created;
     if (r >= 0)
-        r = write_to(claim, fd, &all, durable, created);
+        r = write_to(claim, fd, &all, durable);
     if (r < 0)
         return failure_set_errno(f, r,
             "%s/%s.status: cannot write the delivery record; see that the file system has room "

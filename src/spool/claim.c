@@ -170,9 +170,12 @@ static int settle_record(SpoolClaim *claim, Failure *f)
 
 /* Gives back a claim whose record could not be looked at, under no other id, for the record would
  * not come along: where its name was taken it waits as `.sending` of nobody. Consumes it. */
-static void put_back(SpoolClaim *claim)
+static void put_back(const Attempt *a, SpoolClaim *claim)
 {
-    (void)spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, claim->id, claim->from);
+    int r = spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, claim->id, claim->from);
+
+    if (a->ret_defect)
+        a->ret_defect->was_renamed = r >= 0;
     spool_claim_free(claim);
 }
 
@@ -184,7 +187,7 @@ static int record_defect(const Attempt *a, SpoolClaim *claim, const Failure *rea
     if (r >= 0)
         return spool_fail_defect(claim, a->now, reason->number, failure_text(reason),
             a->ret_defect ? a->ret_defect->id : NULL, f);
-    put_back(claim);
+    put_back(a, claim);
     return r;
 }
 
@@ -372,7 +375,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
         return r;
     r = check_same(a, claim, st);
     if (r < 0) {
-        put_back(claim);
+        put_back(a, claim);
         return failure_set_errno(
             f, r, "%s/%s: cannot look at the claimed message", a->spool->path, a->name);
     }
@@ -385,7 +388,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
     claim->arrival = spool_file_time(&st->st_mtim);
     r = settle_record(claim, f);
     if (r < 0) {
-        put_back(claim);
+        put_back(a, claim);
         return r;
     }
     *ret = claim;
@@ -400,6 +403,8 @@ int spool_claim(Spool *spool, const char *id, SpoolState from, usec_t settle, bo
     struct stat st;
     int r;
 
+    if (ret_defect)
+        ret_defect->was_renamed = false;
     if (!spool_name_format(id, from, a.name))
         return failure_set(f, -EINVAL, ERROR_SPOOL, "%s: not the id of a message", id);
     fd = spool_open_at(spool, a.name, O_RDONLY);

@@ -1,5 +1,5 @@
 /* What crashes have left. Must never take away what somebody may still be writing, nor a message
- * that is kept, nor one that may not have been sent. */
+ * that is kept, nor one that may not have been sent, nor what is known of one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -58,6 +58,31 @@ static bool is_kept(const Spool *spool, const char *id)
     if (r == RECORD_NONE)
         return false;
     return r != RECORD_OWN || spool_record_last(view.fd, &last, &next) < 0 || last == RECORD_SENT;
+}
+
+/* It says whose it is, and is no archive. */
+static bool is_orphan(const Spool *spool, const char *id)
+{
+    _cleanup_(spool_record_view_done) RecordView view = {.fd = -1};
+    RecordEvent last;
+    SpoolState state;
+    usec_t next;
+
+    return spool_record_view(spool, id, &view) == RECORD_OWN && view.bound &&
+           spool_record_last(view.fd, &last, &next) >= 0 && last != RECORD_SENT &&
+           spool_find(spool, id, &state) == -ENOENT;
+}
+
+int spool_clean_record(const Spool *spool, const char *id, usec_t now)
+{
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    if (!spool_name_format_record(id, name) || !look(spool, name, now, &st))
+        return 0;
+    if (is_orphan(spool, id))
+        (void)unlinkat(spool->fd, name, 0);
+    return 1;
 }
 
 int spool_clean_sent(const Spool *spool, const char *id, usec_t now)

@@ -35,8 +35,9 @@ struct SpoolClaim {
     usec_t arrival;
     SpoolState from; /* where spool_release() puts it back */
     bool has_record;
-    bool bound;  /* the record says whose it is; one of a former version does not */
-    bool loaded; /* the history is what the record says, or there was none */
+    bool bound;         /* the record says whose it is; one of a former version does not */
+    bool unsynced_name; /* of the record: the disk may not know it */
+    bool loaded;        /* the history is what the record says, or there was none */
     bool identified;
     dev_t record_device;
     ino_t record_inode; /* of the record that is known to be its own */

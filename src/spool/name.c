@@ -68,6 +68,26 @@ bool spool_name_format_record(const char *id, char ret_name[static SPOOL_NAME_MA
     return format(id, RECORD_SUFFIX, ret_name);
 }
 
+bool spool_name_parse_record(const char *file_name, size_t *ret_id_length)
+{
+    const char *dot = strrchr(file_name, '.');
+
+    if (!dot || file_name[0] == '.' || strcmp(dot + 1, RECORD_SUFFIX) != 0)
+        return false;
+    *ret_id_length = (size_t)(dot - file_name);
+    return true;
+}
+
+bool spool_name_is_made(const char *id, size_t n)
+{
+    if (n < 2 + RANDOM_CHARACTERS || id[n - RANDOM_CHARACTERS - 1] != '-')
+        return false;
+    for (size_t i = n - RANDOM_CHARACTERS; i < n; i++)
+        if (!(id[i] >= '0' && id[i] <= '9') && !(id[i] >= 'a' && id[i] <= 'v'))
+            return false;
+    return true;
+}
+
 void spool_name_make_id(const char *id, char ret_id[static SPOOL_NAME_MAX])
 {
     size_t length = strlen(id), most = SPOOL_ID_MAX - 1 - RANDOM_CHARACTERS;

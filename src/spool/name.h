@@ -39,4 +39,10 @@ bool spool_name_format_record(const char *id, char ret_name[static SPOOL_NAME_MA
 
 /* Writes an id nobody else has: `id`, cut at a character's border where it is long, and a random
  * suffix. */
+/* Whether a file's name is a record's; `ret_id_length` bytes of it are the id. */
+bool spool_name_parse_record(const char *file_name, size_t *ret_id_length);
+
+/* Whether an id, `n` bytes of this, looks as if the next function had made it. */
+bool spool_name_is_made(const char *id, size_t n);
+
 void spool_name_make_id(const char *id, char ret_id[static SPOOL_NAME_MAX]);

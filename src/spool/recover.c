@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "spool/internal.h"
 
 /* What may not be opened: a regular file can be being sent by a process of another user, and stays;
@@ -74,6 +75,15 @@ static void take_back_renames(const SpoolClaim *claim)
     }
 }
 
+/* Brings to the disk what the dead process may have written and not yet synced: from now on it is
+ * known. */
+static int make_durable(const SpoolClaim *claim, int record_fd)
+{
+    int r = file_sync(record_fd);
+
+    return r < 0 ? r : file_sync(claim->spool->fd);
+}
+
 /* Finds the record of the claim, and how it ends. 0 or a negative errno with a Failure. */
 static int look_at_record(SpoolClaim *claim, RecordEvent *ret_last, usec_t *ret_next, Failure *f)
 {
@@ -85,6 +95,7 @@ static int look_at_record(SpoolClaim *claim, RecordEvent *ret_last, usec_t *ret_
     if (r == RECORD_OWN) {
         spool_claim_set_record(claim, &view.st);
         r = spool_record_last(view.fd, ret_last, ret_next);
+        r = r < 0 ? r : make_durable(claim, view.fd);
     }
     return r >= 0 ? 0
                   : failure_set_errno(f, r, "%s/%s.status: cannot read the delivery record",

@@ -275,7 +275,7 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
 
     do
         r = spool_scan_next_any(scan, ret);
-    while (r == 2);
+    while (r > 1);
     return r;
 }
 
@@ -295,6 +295,9 @@ int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret)
             return give_entry(scan, entry->d_name, length, 2, ret);
         if (spool_name_parse(entry->d_name, &ret->state, &length) && length < sizeof(scan->id))
             return give_entry(scan, entry->d_name, length, 1, ret);
+        if (spool_name_parse_record(entry->d_name, &length) && length < sizeof(scan->id) &&
+            spool_name_is_made(entry->d_name, length))
+            return give_entry(scan, entry->d_name, length, 3, ret);
     }
 }
 

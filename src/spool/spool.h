@@ -46,15 +46,17 @@ void spool_scan_free(SpoolScan *scan);
  * reported. */
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
 
-/* The same, and 2 with what a writer is writing, or has left: `id` is the file's name. */
+/* The same, and what is no message: 2 with what a writer is writing, or has left (`id` is the
+ * file's name), and 3 with the record of an id that spool_name_make_id() can have made. */
 int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret);
 
 /* Removes what a crash has left and nobody has touched for a day: such a file, if nobody has it
- * locked or open for writing; and a message that is sent, if it is not one that is kept (its record
- * ends with `sent`). What cannot be removed stays. 1 when it cost more than a look at an inode,
- * else 0. */
+ * locked or open for writing; a message that is sent, if it is not one that is kept (its record
+ * ends with `sent`); and such a record, if no message has its id, nor is one kept. What cannot be
+ * removed stays. 1 when it cost more than a look at an inode, else 0. */
 int spool_clean_temporary(const Spool *spool, const char *name, usec_t now_realtime);
 int spool_clean_sent(const Spool *spool, const char *id, usec_t now_realtime);
+int spool_clean_record(const Spool *spool, const char *id, usec_t now_realtime);
 
 /* Opens the file of that message for reading, by whoever only looks at it: a regular file with one
  * name in the directory's own file system, and nothing else. `ret` is what it is. A descriptor,
@@ -104,10 +106,11 @@ typedef enum SpoolClaimResult {
                              to do. A change of its mode is an event: look again then */
 } SpoolClaimResult;
 
-/* What became of a thing that is no message. */
+/* What became of a thing that was not claimed. */
 typedef struct SpoolDefect {
-    char id[SPOOL_NAME_MAX]; /* what it is called now */
-    uid_t owner;             /* whose it is */
+    char id[SPOOL_NAME_MAX]; /* of what is no message: what it is called now */
+    uid_t owner;             /* and whose it is */
+    bool was_renamed;        /* after an error: it has been `.sending`, and is back */
 } SpoolDefect;
 
 /* Claims `id`, whose file is in state `from` (SPOOL_QUEUED or SPOOL_DEFERRED): opens it without
@@ -118,7 +121,7 @@ typedef struct SpoolDefect {
  *
  * The record is not read: see spool_history_load().
  *
- * `ret_defect` (or NULL) is set for SPOOL_DEFECTIVE.
+ * `ret_defect` (or NULL) is set for SPOOL_DEFECTIVE and for errors.
  *
  * A SpoolClaimResult, or a negative errno with a Failure, after which the file is as it was:
  * error_is_common() tells a failure of our own (too many open files, read-only file system)

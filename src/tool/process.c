@@ -53,18 +53,20 @@ static void stop(Processing *p, usec_t timeout)
 
 /* Whether the stream takes a line. Waits until it does, or a signal comes: with a reader that has
  * stopped, the next one would not be heard either, and what is in flight could not end. Then, and
- * after a signal, a reader that does not read now is not written to any more. */
+ * after a signal, a reader that does not read now is not written to any more. Where that cannot be
+ * told, it takes one. */
 static bool may_print(Processing *p, int fd)
 {
     struct pollfd wanted[] = {{fd, POLLOUT, 0}, {p->signal_fd, POLLIN, 0}};
     bool *lost = fd == STDOUT_FILENO ? &p->output_lost : &p->errors_lost;
+    int r;
 
     if (*lost)
         return false;
-    while (poll(wanted, ELEMENTSOF(wanted), p->signals > 0 ? READER_LIMIT_MSEC : -1) < 0 &&
-           errno == EINTR)
-        ;
-    *lost = wanted[0].revents == 0;
+    do
+        r = poll(wanted, ELEMENTSOF(wanted), p->signals > 0 ? READER_LIMIT_MSEC : -1);
+    while (r < 0 && errno == EINTR);
+    *lost = r >= 0 && wanted[0].revents == 0;
     return !*lost;
 }
 
@@ -177,7 +179,8 @@ static void on_problem(void *user, const ProblemReport *report)
 
     p->trouble_status =
         error_status(report->failure->number) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_IOERR;
-    if (report->pauses)
+    /* A message that waits would keep the process for ever: another run goes on with it. */
+    if (report->pauses || report->waits)
         stop(p, p->stop_timeout);
     if (!may_print(p, STDERR_FILENO))
         return;

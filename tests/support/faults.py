@@ -18,6 +18,7 @@ import lab
 
 SOURCE = pathlib.Path(__file__).with_name("faults.c")
 WINDOW = struct.Struct("5i")  # number, calls, the first of those, sum, longest
+CALL = struct.Struct("i")
 CONTROL = struct.Struct("6i")  # call, left, error, forever, hits, creating
 
 OPENING = (EMFILE, ENFILE, ENOMEM, EIO, EACCES)
@@ -87,11 +88,13 @@ class Faults:
 
     def arm(self, call, number=1, error=EIO, forever=False, creating=False):
         """From now on the Nth such call fails; with `creating`, of those of openat that create a file."""
-        CONTROL.pack_into(self.control, 0, -1, 0, 0, 0, 0, 0)
-        CONTROL.pack_into(self.control, 0, self.names.index(call), number, error, forever, 0, creating)
+        self.clear()
+        CONTROL.pack_into(self.control, 0, -1, number, error, forever, 0, creating)
+        CALL.pack_into(self.control, 0, self.names.index(call))
 
     def clear(self):
-        CONTROL.pack_into(self.control, 0, -1, 0, 0, 0, 0, 0)
+        """No call fails any more. The error stays: a call may be failing with it at this moment."""
+        CALL.pack_into(self.control, 0, -1)
 
     @property
     def hits(self):

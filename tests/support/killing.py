@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 
@@ -392,16 +393,29 @@ class Bench:
 
     seconds = 10.0
 
-    def __init__(self, directory):
+    def __init__(self, directory, secure=False):
+        """`secure`: the relay takes mail over TLS alone, so that the tracer sees no reply."""
         self.directory = directory
-        self.relay = Recorder()
+        self.secure = secure
+        self.relay = Recorder(self._server_tls() if secure else None)
         self.numbers = 0
         self.runs = self.kills = 0
         self.doubles = []
         self.left = 0  # records whose message is gone
 
+    @staticmethod
+    def _server_tls():
+        certificates, context = lab.shared().certificates, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.certificate("localhost"), certificates.key("localhost"))
+        return context
+
+    def _client_tls(self):
+        if not self.secure:
+            return {"tls": "none"}
+        return {"tls": "starttls", "tls_ca_file": lab.shared().certificates.certificate("ca")}
+
     def relay_settings(self, scenario):
-        return {"name": "books", "host": "127.0.0.1", "port": self.relay.port, "tls": "none",
+        return {"name": "books", "host": "127.0.0.1", "port": self.relay.port, **self._client_tls(),
                 "hello": "client.lab.test", "hold_first": "20ms", "hold_max": "40ms", **scenario.relay}
 
     def wait_relay(self):

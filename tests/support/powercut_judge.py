@@ -98,8 +98,9 @@ class Story:
             self.recipients[key[1].decode()] = [r.decode() for r in _RECIPIENT.findall(content)]
         binding = _BINDING.search(content)
         if binding and binding[1] not in self.bindings:
-            name = next(name for name, number in names.items() if number == file)
-            self.bindings[binding[1]] = names[name.removesuffix(".status") + ".sending"]
+            stem = next(name for name, number in names.items() if number == file).removesuffix(".status")
+            beside = [names[stem + state] for state in STATES if stem + state in names]
+            self.bindings[binding[1]] = beside[0] if beside else None
 
     def is_back(self, image, key):
         """Whether the removal of a message that was done with is lost, and not that of its record."""
@@ -138,15 +139,33 @@ class Story:
     def _ever_called(self, name):
         return next(op.file for op in self.recording.ops if op.name == name)
 
+    def marks(self, image):
+        """What a recording that begins with this image has to know of what was before."""
+        facts = self.facts(image.point)
+        for key in sorted(facts.told):
+            yield {"what": "told", "key": key}
+        for key in sorted(facts.deleting):
+            yield {"what": "deleting", "key": key}
+        for key, recipient in sorted(facts.accepted.elements()):
+            yield {"what": "accepted", "key": key, "recipient": recipient}
+
+    def goes_on(self, recording):
+        """The story of what was done with an image of this one."""
+        story = Story(f"{self.name}, recovered", recording)
+        story.failed |= self.failed
+        story.without_reason |= self.without_reason
+        return story
+
     def _add_recorded(self, facts, point):
         named = self.recording.fixed_names(point)
         files = {self.recording.ops[i].file for i in named}
         for i in self.recording.fixed_content(point):
             op = self.recording.ops[i]
             if op.kind == "write" and op.file in files:
-                for recipient in re.findall(rb'"event":"delivered","recipient":"([^"]*)"', op.data):
-                    address = recipient.decode()
-                    facts.recorded.add((address.partition("@")[0].partition(".")[2], address))
+                for event in _lines(op.data):
+                    if event.get("event") == "delivered":
+                        address = event["recipient"]
+                        facts.recorded.add((address.partition("@")[0].partition(".")[2], address))
 
 
 # ---- laying out ----
@@ -193,6 +212,17 @@ def _is_same(one, other):
     return one.split(b"/")[:3] == other.split(b"/")[:3]
 
 
+def _lines(content):
+    """The events of a record; what is no line of one is skipped."""
+    for line in content.split(b"\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
 def _events(message):
     """What the record of this file says, if what is beside it is its own."""
     try:
@@ -202,13 +232,7 @@ def _events(message):
     binding = _BINDING.search(content)
     if binding and not _is_same(binding[1], identity(message)):
         return []
-    events = []
-    for line in content.split(b"\n"):
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return [event for event in events if isinstance(event, dict)]
+    return list(_lines(content))
 
 
 def _number(name):

@@ -111,10 +111,39 @@ class Recorder:
                 self.offsets.append(offset)
         return self.ops
 
+    def begin_with(self, marks=()):
+        """What is in the directory already is on the disk, and these marks have been made."""
+        numbers = {}
+        for name in sorted(os.listdir(self.directory)):
+            path = os.path.join(self.directory, name)
+            status = os.lstat(path)
+            if status.st_ino in numbers:
+                self.names[name] = numbers[status.st_ino]
+                self._add("link", file=self.names[name], name=name)
+                continue
+            self._create(name, os.readlink(path).encode() if os.path.islink(path) else b"")
+            numbers[status.st_ino] = self.names[name]
+            if not os.path.islink(path):
+                with open(path, "rb") as file:
+                    self._add("write", file=self.names[name], data=file.read())
+                self.sizes[self.names[name]] = status.st_size
+            if name.endswith(".status"):
+                self._add("times", file=self.names[name], mtime=status.st_mtime)
+        for mark in marks:
+            self._add("mark", mark=mark)
+        self._add("sync", whole="all", began=len(self.ops))
+        self.ends = [0] * len(self.ops)
+        self.offsets = [0] * len(self.ops)
+
     def _fallocate(self, text, result, rest):
         """Room alone: nothing that anybody can read changes."""
         if "FALLOC_FL_KEEP_SIZE" not in text:
             raise Unreadable(f"fallocate({text[:200]})")
+
+    def _mkdirat(self, text, *_):
+        """The directory of marks: it is not synced, and does as well when it is gone."""
+        if self._inside(self._paths(text)[0]) not in (None, ".reading"):
+            raise Unreadable(f"mkdirat({text[:200]})")
 
     # ---- names ----
 
@@ -275,11 +304,14 @@ def strace(trace, command, extra=()):
     ]
 
 
-def record(trace, directory, command, extra=()):
-    """Runs the command, and gives the recorder of what it and its children did to the directory."""
+def record(trace, directory, command, extra=(), marks=None):
+    """Runs the command, and gives the recorder of what it and its children did to the directory. With
+    `marks`, what was there before is a part of it."""
+    recorder = Recorder(directory)
+    if marks is not None:
+        recorder.begin_with(marks)
     done = subprocess.run(strace(trace, command, extra), capture_output=True, check=False)
     if done.returncode != 0:
         raise Unreadable(f"{command}: {done.stderr.decode()[-3000:]}{done.stdout.decode()[-2000:]}")
-    recorder = Recorder(directory)
     recorder.read(trace)
     return recorder

@@ -357,15 +357,29 @@ def careless(s):
     s.queue.wait_gone("careless", "careful")
 
 
+def recover(s):
+    """What a power failure has left is gone on with."""
+    daemon = s.start()
+    begin = asked = time.monotonic()
+    while any(name.endswith((".queued", ".sending", ".deferred")) for name in s.queue.names()):
+        if time.monotonic() > asked + 0.5:
+            daemon.flush()
+            asked = time.monotonic()
+        if asked > begin + 60:
+            raise AssertionError(f"it does not come to an end: {s.queue.names()}")
+        time.sleep(0.02)
+    daemon.terminate()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=SCENARIOS)
+    parser.add_argument("name", choices=[*SCENARIOS, "recover"])
     parser.add_argument("directory")
     arguments = parser.parse_args()
     text = b"\n".join([b"x" * 400] * 20) if arguments.name == "compaction" else b"later"
     scene = Scene(arguments.directory, text)
     try:
-        SCENARIOS[arguments.name](scene)
+        SCENARIOS.get(arguments.name, recover)(scene)
     finally:
         scene.stop()
     return 0

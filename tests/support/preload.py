@@ -144,6 +144,22 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
 }
 """
 
+# Two days later by the clock, and five minutes for each byte of FLAG.
+EVER_LATER = """
+#include <sys/stat.h>
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
+    struct stat st;
+
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec += 2 * 86400 + (stat(FLAG, &st) == 0 ? 300 * st.st_size : 0);
+    return r;
+}
+"""
+
 UNREAD = "#define ON_READ errno = EIO; return -1\n" + READ
 
 # Reading one ends the process.

@@ -5,10 +5,11 @@ import collections
 import dataclasses
 import itertools
 import re
+import ssl
 import threading
 import time
 
-from odd_relay import OddRelay
+from odd_relay import OddRelay, Talk
 
 # By how the address begins: the reply to RCPT, and how often it is given before the recipient is taken.
 AT_RCPT = {
@@ -47,13 +48,39 @@ class Copy:
         return key_of(self.content)
 
 
+class SecureTalk(Talk):
+    """Nothing but STARTTLS is of use before it."""
+
+    def run(self):
+        self.answer("CONNECT", "", f"220 {self.relay.name} ESMTP")
+        try:
+            while line := self.stream.readline():
+                verb, _, argument = line.decode("utf-8", "replace").strip().partition(" ")
+                if verb.upper() == "STARTTLS":
+                    self.begin()
+                else:
+                    self.command(verb.upper(), argument)
+        finally:
+            self.connection.close()
+
+    def begin(self):
+        self.answer("STARTTLS", "", "220 go on")
+        self.connection = self.relay.starttls.wrap_socket(self.connection, server_side=True)
+        self.stream = self.connection.makefile("rwb")
+
+
 class Recorder(OddRelay):
-    def __init__(self, **options):
+    """`starttls`: the context of its TLS, which it takes mail over and no other way."""
+
+    def __init__(self, starttls=None):
         self.books = []  # Copy, in order
         self._numbers = itertools.count(1)
         self._said = collections.Counter()
         self._lock = threading.Lock()
-        super().__init__(self._reply, **options)
+        self.starttls = starttls
+        if starttls:
+            self.talk = SecureTalk
+        super().__init__(self._reply, extensions=("PIPELINING", "STARTTLS") if starttls else ("PIPELINING",))
 
     def _chosen(self, replies, address):
         """The reply that this address has coming."""
@@ -65,6 +92,8 @@ class Recorder(OddRelay):
         return None
 
     def _reply(self, talk, verb, argument):
+        if verb == "MAIL" and self.starttls and not isinstance(talk.connection, ssl.SSLSocket):
+            return "530 5.7.0 STARTTLS first"
         if verb == "RCPT":
             return self._chosen(AT_RCPT, argument)
         if verb in (".", "BDAT"):

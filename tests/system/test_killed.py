@@ -14,24 +14,27 @@ EVERYWHERE = os.environ.get("OUTBOX_KILLED") == "all"
 
 class KilledTest(SystemTest):
     seconds = 7200 if EVERYWHERE else 60
+    secure = False  # whether all is said over TLS
 
     def setUp(self):
         super().setUp()
         self.begin = time.monotonic()
-        self.bench = Bench(self.directory)
+        self.bench = Bench(self.directory, self.secure)
         self.addCleanup(self.bench.close)
 
     def tell(self, name):
         """The figures; where all is gone through, each second copy with its point too."""
         bench = self.bench
         read = sum(double.read for double in bench.doubles)
-        print(f"killed: {name}: {bench.kills} times in {time.monotonic() - self.begin:.0f} s; "
-              f"{len(bench.doubles)} second copies, {read} of them with the first one's reply read "
-              f"and not yet on record, the others before it was read; {bench.left} records left alone", flush=True)
+        known = "" if self.secure else (
+            f", {read} of them with the first one's reply read and not yet on record, the others before it was read")
+        print(f"killed: {name}{' over TLS' if self.secure else ''}: {bench.kills} times in "
+              f"{time.monotonic() - self.begin:.0f} s; {len(bench.doubles)} second copies{known}; "
+              f"{bench.left} records left alone", flush=True)
         if EVERYWHERE:
             for double in bench.doubles:
-                print(f"    {double.recipient}, killed {double.point} ({double.call}), the reply "
-                      f"{'was' if double.read else 'was not'} read", flush=True)
+                read = "" if self.secure else f", the reply {'was' if double.read else 'was not'} read"
+                print(f"    {double.recipient}, killed {double.point} ({double.call}){read}", flush=True)
 
 
 class Sample(KilledTest):
@@ -49,8 +52,22 @@ class Sample(KilledTest):
         self.check(kill_scenarios.QueueBatch, 3)
 
 
+class SampleOverTls(KilledTest):
+    secure = True
+
+    def test_daemon(self):
+        self.bench.sweep(kill_scenarios.SeveralRecipients(), 8)
+        self.tell("SeveralRecipients")
+
+
 class Daemon(KilledTest):
     """The daemon, one test a scenario."""
+
+
+class DaemonOverTls(KilledTest):
+    """The same where all is said over TLS."""
+
+    secure = True
 
 
 class Programs(KilledTest):
@@ -84,6 +101,7 @@ def check_everywhere(self, scenario):
 if EVERYWHERE:
     for one in kill_scenarios.DAEMON:
         add_test(Daemon, one, check_everywhere)
+        add_test(DaemonOverTls, one, check_everywhere)
     for one in (*kill_scenarios.QUEUEING, *kill_scenarios.OPERATING):
         add_test(Programs, one, check_everywhere)
     for one in kill_scenarios.TWICE:

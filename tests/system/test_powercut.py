@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ import powercut_judge
 from case import SystemTest
 from odd_relay import RelayTest
 from powercut_images import Recording
-from powercut_judge import Judge, Story
+from powercut_judge import PENDING, Judge, Story, lay_out
 from powercut_recording import Op, record
 from powercut_scenarios import SCENARIOS, WITH_JOURNAL
 from process import wait_for
@@ -32,6 +33,8 @@ SEED = int(os.environ.get("OUTBOX_SEED", "1"))
 SAMPLES = 400 if ALL else 20
 PLAYED = tuple(SCENARIOS) if ALL else ("several", "deferral", "new_id", "in_flight", "tools")
 ON_DISKS = tuple(SCENARIOS) if ALL else ("in_flight",)
+RECOVERED = tuple(SCENARIOS) if ALL else ("several", "in_flight")
+RECOVERIES = 4 if ALL else 2  # of each
 MODELS = ("journal", "any")
 MODULES = pathlib.Path(powercut_judge.__file__).parent
 
@@ -58,9 +61,9 @@ class PowerCut(SystemTest):
         command = [sys.executable, "-B", MODULES / "powercut_scenarios.py", name, place]
         return Story(name, Recording(record(place / "trace", place / "queue", command).ops))
 
-    def images_of(self, story):
-        for model in MODELS[:1] if story.name in WITH_JOURNAL else MODELS:
-            for point in range(1, len(story.recording.ops) + 1):
+    def images_of(self, story, first=1):
+        for model in MODELS[:1] if story.name.partition(",")[0] in WITH_JOURNAL else MODELS:
+            for point in range(first, len(story.recording.ops) + 1):
                 for image in story.recording.images(model, point, SEED, SAMPLES):
                     yield story, model, image
 
@@ -73,6 +76,10 @@ class PowerCut(SystemTest):
             end = story.facts(len(story.recording.ops))
             self.assertEqual(end.told, set(story.recipients) - {"careless"}, name)
             judge.judge(self.images_of(story))
+        self.tell(judge, f"{len(PLAYED)} scenarios, {points} points", begin)
+
+    def tell(self, judge, what, begin):
+        """The figures; it fails where something was lost."""
         violations = [one for found in judge.verdicts.values() for one in found.violations]
         for model in MODELS:
             found = [v for (_, of), v in judge.verdicts.items() if of == model]
@@ -80,8 +87,43 @@ class PowerCut(SystemTest):
             images, wrong = (sum(n) for n in zip(*((v.images, len(v.violations)) for v in found)))
             print(figures(f"model {model}", images, doubles, wrong), flush=True)
         seconds = time.monotonic() - begin
-        print(f"powercut: {len(PLAYED)} scenarios, {points} points, seed {SEED}, {seconds:.0f} s", flush=True)
+        print(f"powercut: {what}, seed {SEED}, {seconds:.0f} s", flush=True)
         self.assertFalse(violations, "\n".join(map(powercut_judge.describe, violations[:3])))
+
+    def some_images(self, story, most):
+        """Images with something left to do, from all over the story."""
+        chance, model = random.Random(f"{SEED} {story.name}"), MODELS[story.name not in WITH_JOURNAL]
+        points = list(range(2, len(story.recording.ops) + 1))
+        chance.shuffle(points)
+        for point in points:
+            images = [image for image in story.recording.images(model, point, SEED, SAMPLES)
+                      if any(name.endswith(PENDING) for name, _ in image.names)]
+            if images and most > 0:
+                most -= 1
+                yield chance.choice(images)
+
+    def recover(self, story, image):
+        """The story of what outboxd does with that image."""
+        place = pathlib.Path(tempfile.mkdtemp(dir=self.place))
+        queue = place / "queue"
+        queue.mkdir(mode=0o700)
+        lay_out(queue, 0, image, story)
+        command = [sys.executable, "-B", MODULES / "powercut_scenarios.py", "recover", place]
+        recorder = record(place / "trace", queue, command, marks=story.marks(image))
+        begin = sum(1 for end in recorder.ends if end == 0)
+        return begin, story.goes_on(Recording(recorder.ops))
+
+    def test_power_cut_while_it_recovers(self):
+        """The power fails again while outboxd goes on with what a power failure has left."""
+        begin, judge, points, recoveries = time.monotonic(), Judge(self.place), 0, 0
+        for name in RECOVERED:
+            story = self.play(name)
+            for image in self.some_images(story, RECOVERIES):
+                first, again = self.recover(story, image)
+                points += len(again.recording.ops) - first
+                recoveries += 1
+                judge.judge(self.images_of(again, first))
+        self.tell(judge, f"{recoveries} recoveries, {points} points", begin)
 
     def judge_without(self, story, is_left_out):
         """The images of a story in which some syncs were not made, judged as if they had been."""

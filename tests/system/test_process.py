@@ -7,10 +7,41 @@ import time
 
 from case import SystemTest, message
 from lab import program
+from preload import preload
 from process import wait_for
 from slow_relay import SlowRelay
 
 MESSAGES = 12
+
+
+# What was delivered cannot be removed.
+KEPT = """
+int unlinkat(int fd, const char *name, int flags)
+{
+    if (strstr(name, ".sending")) {
+        errno = EPERM;
+        return -1;
+    }
+    return (int)syscall(SYS_unlinkat, fd, name, flags);
+}
+"""
+
+
+class Stuck(SystemTest):
+    def test_delivered_files_that_cannot_be_removed(self):
+        """It ends all the same, and the next run does not send them again."""
+        relay = SlowRelay(0)
+        self.addCleanup(relay.close)
+        self.configure(self.lab.relay(relay.port), daemon={"stop_timeout": "500ms"})
+        for number in range(3):
+            self.queue.drop(f"m{number}", message(to=[self.address()]))
+        command = [*preload(self.directory, KEPT), program("outbox"), "--config", self.configuration, "process"]
+        result = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(b"cannot delete", result.stderr)
+        self.outbox("process")
+        self.assertEqual(self.queue.names(), [])
+        self.assertEqual(relay.accepted, 3)
 
 
 class ProcessEnds(SystemTest):

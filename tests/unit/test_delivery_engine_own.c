@@ -1,7 +1,11 @@
 /* delivery/engine: failures of our own, stops, and large numbers. */
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine.h"
 
@@ -60,6 +64,53 @@ START_TEST(a_record_that_cannot_be_written_keeps_the_message_until_it_can)
     ck_assert_ptr_nonnull(
         strstr(record, "\"event\":\"delivered\",\"recipient\":\"ann@example.com\""));
     ck_assert_ptr_nonnull(strstr(record, "\"event\":\"failed\",\"error\":9004,"));
+}
+END_TEST
+
+static bool no_room; /* for a line of a record */
+
+ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+    errno = ENOSPC;
+    return no_room ? -1 : (ssize_t)syscall(SYS_writev, fd, parts, n);
+}
+
+static const char *refuse_bobs(_unused_ void *user, const TestCommand *command)
+{
+    return strncasecmp(command->line, "RCPT TO:<bob", 12) == 0 ? "550 5.1.1 no such user" : NULL;
+}
+
+/* What is delivered needs no room and makes some, so that it goes on while others wait for it: a
+ * few hundred, and no more. */
+START_TEST(a_full_disk_does_not_stop_what_can_be_delivered)
+{
+    _cleanup_scene_ Scene s = {0};
+    enum { REFUSED = 300, GOOD = 50 };
+    char name[32];
+
+    scene_init(&s);
+    add_relay(&s, 0, refuse_bobs, NULL, "");
+    for (unsigned i = 0; i < REFUSED; i++) {
+        snprintf(name, sizeof(name), "b%u.queued", i);
+        put_message(&s, name, "bob@example.com");
+        snprintf(name, sizeof(name), "a%u.queued", i);
+        if (i < GOOD)
+            put_message(&s, name, "ann@example.com");
+    }
+    scene_open(&s, "");
+    no_room = true;
+    engine_start(s.engine);
+    while (figures(&s).in_flight < 256)
+        ck_assert_int_ge(sd_event_run(s.loop, USEC_PER_SEC / 10), 0);
+    run_for(&s, USEC_PER_SEC / 2);
+    ck_assert_uint_lt(figures(&s).in_flight, REFUSED);
+    ck_assert_uint_ge(figures(&s).sent, 1);
+    no_room = false;
+    engine_flush(s.engine);
+    run_until(&s, "idle");
+    ck_assert_uint_eq(figures(&s).sent, GOOD);
+    ck_assert_uint_eq(figures(&s).failed, REFUSED);
+    ck_assert_uint_eq(test_relay_taken(s.relays[0], "ann@example.com"), GOOD);
 }
 END_TEST
 
@@ -387,6 +438,7 @@ static Suite *make_suite(void)
 
     tcase_set_timeout(own, 60);
     tcase_add_test(own, a_record_that_cannot_be_written_keeps_the_message_until_it_can);
+    tcase_add_test(own, a_full_disk_does_not_stop_what_can_be_delivered);
     tcase_add_test(own, a_delivered_file_that_cannot_be_deleted_is_not_sent_again);
     tcase_add_test(own, names_that_come_to_nothing_do_not_stop_those_behind_them);
     tcase_add_test(own, a_stop_lets_go_of_what_cannot_be_written);

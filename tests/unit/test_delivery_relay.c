@@ -115,6 +115,25 @@ START_TEST(a_hold_grows_to_its_limit_and_is_news_once)
 }
 END_TEST
 
+/* A try that began before everything was to be tried says nothing of what was mended meanwhile. */
+START_TEST(a_try_that_is_older_than_a_flush_does_not_hold)
+{
+    Relay *one = scene.one;
+
+    (void)relay_fault(one, &refused_connection, 0, START);
+    relay_tick(one, START + 10 * SECOND);
+    ck_assert_int_eq(one->state, RELAY_STATE_PROBING);
+    relay_set_flush(scene.set);
+    (void)relay_fault(one, &refused_connection, 0, START + 11 * SECOND);
+    ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+    relay_tick(one, START + 11 * SECOND);
+    ck_assert_int_eq(one->state, RELAY_STATE_PROBING);
+    (void)relay_fault(one, &refused_connection, 0, START + 12 * SECOND);
+    relay_tick(one, START + 13 * SECOND);
+    ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+}
+END_TEST
+
 START_TEST(a_relay_that_refuses_more_is_limited_for_a_while)
 {
     Relay *one = scene.one;
@@ -300,6 +319,7 @@ int main(void)
     tcase_add_test(relays, a_fault_holds_a_relay_until_its_time_is_over_and_a_message_has_passed);
     tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
+    tcase_add_test(relays, a_try_that_is_older_than_a_flush_does_not_hold);
     tcase_add_test(relays, a_relay_that_refuses_more_is_limited_for_a_while);
     tcase_add_test(relays, a_limit_of_recipients_is_found_out_anew);
     tcase_add_test(relays, losses_in_a_row_are_counted_until_a_message_passes);

@@ -1,5 +1,6 @@
 /* Whole connections with both drivers against a scripted server: messages with and without TLS, and
  * every way in which a transport fails. */
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -261,6 +262,45 @@ START_TEST(what_is_accepted_is_heard_though_sending_fails)
 }
 END_TEST
 
+/* Of this thread; the server is another. 0: none. */
+static _Thread_local int recv_error;
+
+ssize_t recv(int fd, void *data, size_t n, int flags)
+{
+    errno = recv_error;
+    return recv_error ? -1 : recvfrom(fd, data, n, flags, NULL, NULL);
+}
+
+/* Memory that is short while a message's fate hangs on the next reply is no reason to send it again
+ * without a word. */
+START_TEST(a_reply_that_there_is_no_memory_for_may_have_been_good)
+{
+    const TestServerOptions options = {.certificate = &certificate};
+    static const char *const scripts[] = {
+        "S: 220 server.test\n" EHLO ENVELOPE
+        "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nM:\nS: 250 taken\nEOF\n",
+        "TLS\nS: 220 server.test\n" EHLO ENVELOPE
+        "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nM:\nS: 250 taken\nEOF\n"};
+    TestServer *server = test_server_start(SCRIPTS(scripts[_i]), _i == 0 ? NULL : &options);
+    Client client =
+        client_for(test_server_port(server), SETTINGS(_i == 0 ? "tls=none" : "tls=implicit"));
+
+    ck_assert_int_eq(
+        connection_new(client.shared, on_trace, &client, clock_monotonic(), &client.connection), 0);
+    (void)serve_connection(&client, false);
+    ck_assert(smtp_session_awaits_verdict(connection_session(client.connection)));
+    recv_error = ENOMEM;
+    (void)serve_connection(&client, true);
+    recv_error = 0;
+    ck_assert_uint_eq(client.delivered, 0);
+    ck_assert_uint_eq(client.cut_off, 1);
+    ck_assert_uint_eq(client.perhaps, 1);
+    connection_free(client.connection);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 #define EHLO_CHUNKING \
     "C: EHLO client.test\nS: 250-server.test\nS: 250-PIPELINING\nS: 250 CHUNKING\n"
 
@@ -427,6 +467,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, a_relay_that_hangs_up_is_told, 0, 2);
     tcase_add_loop_test(tests, a_server_s_last_words_are_heard, 0, 2);
     tcase_add_loop_test(tests, what_is_accepted_is_heard_though_sending_fails, 0, 2);
+    tcase_add_loop_test(tests, a_reply_that_there_is_no_memory_for_may_have_been_good, 0, 2);
     tcase_add_loop_test(tests, a_relay_without_bdat_gets_data_next_time, 0, 2);
     tcase_add_loop_test(tests, a_certificate_that_is_not_trusted_ends_the_connection, 0, 2);
     tcase_add_loop_test(tests, silence_ends_the_connection, 0, 2);

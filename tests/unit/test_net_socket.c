@@ -279,6 +279,38 @@ START_TEST(a_dial_goes_on_with_what_is_left)
 }
 END_TEST
 
+static int poll_error; /* 0: none */
+
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    const struct timespec wait = {timeout / 1000, timeout % 1000 * 1000000L};
+
+    errno = poll_error;
+    return poll_error ? -1 : ppoll(fds, n, timeout < 0 ? NULL : &wait, NULL);
+}
+
+/* What is under way cannot be looked at: it would be found ready for ever. */
+START_TEST(a_lack_of_memory_ends_a_dial)
+{
+    const RelayConfig relay = {.host = TEXT("mail.test"), .timeout = USEC_PER_MINUTE};
+    struct sockaddr_storage address;
+    const AddressList found = {.addresses = &address, .n_addresses = 1};
+    int fds[5];
+    uint16_t port;
+    SocketDial *d;
+
+    make_blackhole(&port, fds);
+    address = loopback(port);
+    d = dial_new(&relay, &found, NULL, T0);
+    ck_assert_int_eq(socket_dial_step(d, T0, NULL), 0);
+    poll_error = ENOMEM;
+    ck_assert_int_eq(socket_dial_step(d, T0, NULL), -ENOMEM);
+    poll_error = 0;
+    socket_dial_free(d);
+    close_all(fds);
+}
+END_TEST
+
 START_TEST(a_lack_of_descriptors_is_not_held_against_an_address)
 {
     const RelayConfig relay = {.host = TEXT("mail.test"), .timeout = USEC_PER_MINUTE};
@@ -406,6 +438,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, attempts_overlap);
     tcase_add_test(tests, silent_addresses_end_together);
     tcase_add_test(tests, a_dial_goes_on_with_what_is_left);
+    tcase_add_test(tests, a_lack_of_memory_ends_a_dial);
     tcase_add_test(tests, a_lack_of_descriptors_is_not_held_against_an_address);
     tcase_add_test(tests, the_source_address_is_that_of_the_settings);
     tcase_add_test(tests, addresses_that_failed_are_tried_last_for_a_while);

@@ -1,5 +1,7 @@
 /* TLS against a real OpenSSL server on a thread: what is trusted, what is not and how it is told,
  * resumption, client certificates, channel bindings. */
+#include <dlfcn.h>
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
@@ -67,6 +69,31 @@ START_TEST(nothing_is_written_after_a_fatal_error)
     ck_assert_int_eq(tls_stream_read(c.stream, text, sizeof(text), &c.failure), -ECONNRESET);
     client_close(&c);
     test_server_stop(server);
+    (void)tls_context_unref(context);
+}
+END_TEST
+
+static bool no_memory; /* for what belongs to a stream */
+
+int SSL_set_ex_data(SSL *ssl, int index, void *data)
+{
+    int (*real)(SSL *, int, void *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "SSL_set_ex_data");
+    return no_memory ? 0 : real(ssl, index, data);
+}
+
+/* What OpenSSL calls later finds its stream, or there is none. */
+START_TEST(a_stream_that_openssl_does_not_know_is_none)
+{
+    const RelayConfig relay = relay_for("localhost");
+    TlsContext *context = context_of(&relay);
+    TlsStream *stream = NULL;
+
+    no_memory = true;
+    ck_assert_int_eq(tls_stream_new(context, -1, &stream, NULL), -ENOMEM);
+    no_memory = false;
+    ck_assert_ptr_null(stream);
     (void)tls_context_unref(context);
 }
 END_TEST
@@ -457,6 +484,7 @@ static Suite *make_suite(void)
     tcase_add_unchecked_fixture(tests, make_certificates, remove_certificates);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_good_certificate_is_trusted);
+    tcase_add_test(tests, a_stream_that_openssl_does_not_know_is_none);
     tcase_add_test(tests, nothing_is_written_after_a_fatal_error);
     tcase_add_test(tests, protocols_and_ciphers_are_those_of_the_settings);
     tcase_add_test(tests, what_is_wrong_with_a_certificate_is_told);

@@ -112,6 +112,46 @@ START_TEST(a_flush_reaches_each_message_once_whenever_it_comes)
 }
 END_TEST
 
+/* What was mended before everything was to be tried is tried, also where the look that still met
+ * with the trouble ends afterwards. */
+START_TEST(trouble_that_is_older_than_a_flush_makes_nobody_wait)
+{
+    usec_t now = NOW, due = NOW, before = 0;
+    unsigned flushed = names_.flushed;
+
+    for (unsigned i = 0; i < 10; i++, now = due) {
+        due = names_after_trouble(&names_, "a", flushed, true, now);
+        ck_assert_uint_ge(due - now, before);
+        before = due - now;
+    }
+    ck_assert_uint_eq(before, 5 * USEC_PER_MINUTE);
+    names_flush(&names_);
+    ck_assert_uint_eq(names_after_trouble(&names_, "a", flushed, true, now), 0);
+    ck_assert_uint_gt(names_after_trouble(&names_, "a", names_.flushed, true, now), now);
+}
+END_TEST
+
+/* That a file cannot be read counts from the first time, and ends with whatever else comes. */
+START_TEST(only_a_file_that_cannot_be_read_all_the_time_is_unread)
+{
+    Aside *aside = &names_.aside;
+    usec_t now = NOW;
+
+    ck_assert_uint_eq(aside_unread(aside, "a", now), 0);
+    for (unsigned i = 0; i < 30; i++) {
+        now += aside_pause(aside, "a", true, now);
+        ck_assert_uint_eq(aside_unread(aside, "a", now), now - NOW);
+        ck_assert_uint_eq(aside_unread(aside, "b", now), 0);
+    }
+    ck_assert_uint_gt(now - NOW, USEC_PER_HOUR);
+    ck_assert_uint_eq(aside_unread(aside, "a", now + USEC_PER_HOUR), 0); /* it was read since */
+    (void)aside_pause(aside, "a", false, now);                           /* there was no room */
+    ck_assert_uint_eq(aside_unread(aside, "a", now + 1), 0);
+    (void)aside_pause(aside, "a", true, now + 1);
+    ck_assert_uint_eq(aside_unread(aside, "a", now + 2), 1);
+}
+END_TEST
+
 START_TEST(no_time_is_believed_that_is_further_away_than_a_retry)
 {
     put_deferred("wrong clock", NOW + 900 * USEC_PER_DAY);
@@ -284,6 +324,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_pass_finds_what_there_is_and_ends);
     tcase_add_test(t, a_flush_reaches_each_message_once_whenever_it_comes);
+    tcase_add_test(t, trouble_that_is_older_than_a_flush_makes_nobody_wait);
+    tcase_add_test(t, only_a_file_that_cannot_be_read_all_the_time_is_unread);
     tcase_add_test(t, no_time_is_believed_that_is_further_away_than_a_retry);
     tcase_add_test(t, an_event_tells_of_a_name_once);
     tcase_add_test(t, what_has_gone_is_forgotten_by_the_next_pass);

@@ -182,13 +182,14 @@ START_TEST(every_end_tells_the_name_afterwards)
 }
 END_TEST
 
-static int syncs; /* of files and directories */
+static int syncs;    /* of files and directories */
+static int bad_sync; /* the number of the one that fails; 0: none */
 
 int fsync(int fd)
 {
     (void)fd;
-    syncs++;
-    return 0;
+    errno = EIO;
+    return ++syncs == bad_sync ? -1 : 0;
 }
 
 int fdatasync(int fd)
@@ -217,6 +218,50 @@ START_TEST(only_a_defect_does_not_wait_for_the_disk)
     ck_assert_int_eq(claim(&p, "c", &c), SPOOL_DEFECTIVE);
     ck_assert_int_eq(syncs, 3);
     assert_names(&p, "a.failed a.status b.failed b.status c.failed c.status first ");
+}
+END_TEST
+
+/* A line that was not brought to the disk is written again, and is there once; so long as the name
+ * of a record is not there, each line waits for that too. */
+START_TEST(what_did_not_come_to_the_disk_is_written_again)
+{
+    for (bad_sync = 1; bad_sync <= 2; bad_sync++) {
+        _cleanup_place_ Place p;
+        _cleanup_buffer_ Buffer b = {0};
+        _cleanup_free_
+        char *lines = NULL;
+        SpoolClaim *c;
+
+        place_init(&p);
+        put(&p, "a.queued", "1");
+        ck_assert_int_eq(claim(&p, "a", &c), SPOOL_CLAIMED);
+        ck_assert_int_eq(buffer_append_string(&b, ANN), 0);
+        syncs = 0;
+        ck_assert_int_eq(spool_record_append(c, &b, NULL), -EIO);
+        ck_assert_int_eq(syncs, bad_sync);
+        append(c, ANN);
+        ck_assert_int_eq(syncs, bad_sync + 2); /* the record and the directory */
+        lines = record_lines(&p, "a.status");
+        ck_assert_str_eq(lines, ANN);
+        ck_assert_int_eq(spool_release(c, NULL, NULL), 0);
+    }
+    bad_sync = 0;
+}
+END_TEST
+
+START_TEST(the_name_of_a_dead_process_record_is_brought_to_the_disk)
+{
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    put(&p, "a.sending", "1");
+    put(&p, "b.sending", "1");
+    put(&p, "b.status", ANN);
+    syncs = 0;
+    ck_assert_int_eq(spool_recover(p.spool, "a", false, NULL, NULL), SPOOL_REQUEUED);
+    ck_assert_int_eq(syncs, 0);
+    ck_assert_int_eq(spool_recover(p.spool, "b", false, NULL, NULL), SPOOL_REQUEUED);
+    ck_assert_int_eq(syncs, 2); /* the lines and the name */
 }
 END_TEST
 
@@ -378,6 +423,8 @@ static void add_tests(TCase *t)
     tcase_add_test(t, the_dead_wait_again_when_they_were_put_off);
     tcase_add_test(t, every_end_tells_the_name_afterwards);
     tcase_add_test(t, only_a_defect_does_not_wait_for_the_disk);
+    tcase_add_test(t, what_did_not_come_to_the_disk_is_written_again);
+    tcase_add_test(t, the_name_of_a_dead_process_record_is_brought_to_the_disk);
     tcase_add_test(t, a_defect_that_the_caller_found_fails_with_its_reason);
     tcase_add_test(t, a_claim_whose_file_was_taken_away_says_so);
     tcase_add_test(t, nothing_is_overwritten_at_the_end_either);

@@ -71,6 +71,10 @@ START_TEST(new_ids_fit_and_differ)
     ck_assert_uint_eq(strlen(one), 10);
     ck_assert(strncmp(one, "a-", 2) == 0);
     ck_assert_str_ne(one, two);
+    ck_assert(spool_name_is_made(one, strlen(one)));
+    ck_assert(!spool_name_is_made(one + 1, strlen(one + 1))); /* of no id */
+    ck_assert(!spool_name_is_made(one, strlen(one) - 1));
+    ck_assert(!spool_name_is_made("order-20260102w", 15));
 
     memset(id, 'x', 190);
     strcpy(id + 190, "\xc3\xbc\xc3\xbc\xc3\xbc");
