@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gmime/gmime.h>
+#undef MIN /* GLib has the same two */
+#undef MAX
 #include <stdio.h>
 #include <string.h>
 

@@ -91,7 +91,7 @@ START_TEST(a_stream_that_openssl_does_not_know_is_none)
     TlsStream *stream = NULL;
 
     no_memory = true;
-    ck_assert_int_eq(tls_stream_new(context, -1, &stream, NULL), -ENOMEM);
+    ck_assert_int_eq(tls_stream_new(context, -1, clock_monotonic(), &stream, NULL), -ENOMEM);
     no_memory = false;
     ck_assert_ptr_null(stream);
     (void)tls_context_unref(context);
