@@ -31,12 +31,12 @@ static size_t common_directory(const char *a, const char *b)
 static bool find_relative(const char *own, char path[static PATH_MAX])
 {
     size_t common = common_directory(BINDIR, PKGLIBEXECDIR), n = strlen(own);
-    const char *below = BINDIR + common;
+    const char *below = &BINDIR[common];
 
     if (!text_ends(own, below))
         return false;
     return snprintf(path, PATH_MAX, "%.*s%s/" FULL_NAME, (int)(n - strlen(below)), own,
-               PKGLIBEXECDIR + common) < PATH_MAX &&
+               &PKGLIBEXECDIR[common]) < PATH_MAX &&
            access(path, X_OK) == 0;
 }
 
