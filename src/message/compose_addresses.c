@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/idn.h"
 #include "base/text.h"
 #include "message/address.h"
 #include "message/compose_field.h"
@@ -11,6 +12,8 @@
 
 typedef struct ListWriter {
     FieldWriter field;
+    const char *what;
+    Failure *failure;
     bool any;     /* an element was written, behind which a comma is wanted */
     Buffer piece; /* the last one, which is written when it is known what follows it */
 } ListWriter;
@@ -41,15 +44,36 @@ static int put_name(ListWriter *l, const AddressItem *item)
     return r < 0 ? r : buffer_size(&name) > 0;
 }
 
-static int put_mailbox(ListWriter *l, const AddressItem *item)
+/* The address, its domain in ASCII: only a local part is a reason for other characters in a header
+ * (RFC 6532). */
+static int append_address(ListWriter *l, const AddressItem *item)
 {
-    int r = item->name ? put_name(l, item) : 0;
+    const char *at = strrchr(item->address, '@');
+    size_t n_local = at ? (size_t)(at + 1 - item->address) : item->n_address;
+    _cleanup_free_
+    char *domain = NULL;
+    int r = domain_to_ascii(at ? at + 1 : "", &domain);
 
+    if (r == -EINVAL || r == -ELIBACC)
+        return failure_set(l->failure, -EBADMSG, ERROR_MESSAGE, "%s: \"%s\" %s", l->what, at + 1,
+            domain_trouble(r));
     if (r < 0)
         return r;
-    if (!text_is_ascii(item->address, item->n_address))
-        l->field.utf8 = true;
-    return buffer_appendf(&l->piece, r > 0 ? "<%s>" : "%s", item->address);
+    l->field.utf8 |= !text_is_ascii(item->address, n_local);
+    return buffer_appendf(&l->piece, "%.*s%s", (int)n_local, item->address, domain);
+}
+
+static int put_mailbox(ListWriter *l, const AddressItem *item)
+{
+    int named = item->name ? put_name(l, item) : 0, r = MIN(named, 0);
+
+    if (r >= 0 && named > 0)
+        r = buffer_append(&l->piece, "<", 1);
+    if (r >= 0)
+        r = append_address(l, item);
+    if (r >= 0 && named > 0)
+        r = buffer_append(&l->piece, ">", 1);
+    return r;
 }
 
 static int put_group(ListWriter *l, const AddressItem *item)
@@ -109,7 +133,7 @@ static int put_list(const char *what, const char *text, ListWriter *l, Envelope 
 int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
     Buffer *out, Failure *f)
 {
-    _cleanup_(list_writer_done) ListWriter l = {0};
+    _cleanup_(list_writer_done) ListWriter l = {.what = what, .failure = f};
     bool writes = false;
     int r = 0;
 

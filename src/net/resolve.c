@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
-#include "net/idn.h"
+#include "base/idn.h"
 
 static bool is_numeric(const char *host)
 {
@@ -95,10 +95,10 @@ static int resolve(const char *setting, const char *host, uint16_t port, IpVersi
     char service[8];
     int code = domain_to_ascii(host, &name);
 
-    if (code == -EINVAL)
+    if (code == -EINVAL || code == -ELIBACC)
         return failure_reason(f, REASON_HOST_MALFORMED,
-            failure_set(f, code, ERROR_CONFIGURATION,
-                "%s: \"%s\" cannot be the name of a host: correct the setting", setting, host));
+            failure_set(f, code, ERROR_CONFIGURATION, "%s: \"%s\" %s", setting, host,
+                domain_trouble(code)));
     if (code < 0)
         return code;
     /* An address says its own family. */

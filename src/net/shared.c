@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "net/idn.h"
+#include "base/idn.h"
 
 /* What cannot be a name stays as it is, and is found out by whoever uses it. 0 or -ENOMEM. */
 static int to_ascii(const char *name, char **ret)
 {
     int r = domain_to_ascii(name, ret);
 
-    if (r == -EINVAL)
+    if (r == -EINVAL || r == -ELIBACC)
         *ret = strdup(name);
     return *ret ? 0 : -ENOMEM;
 }

@@ -8,7 +8,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
-#include "net/idn.h"
+#include "base/idn.h"
 #include "net/tls_error.h"
 #include "net/tls_settings.h"
 
@@ -40,11 +40,10 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
 
     if (r >= 0 && strchr(context->name, ':'))
         context->name[strcspn(context->name, "%")] = '\0'; /* a scope is this host's affair */
-    if (r == -EINVAL)
+    if (r == -EINVAL || r == -ELIBACC)
         return failure_reason(f, REASON_HOST_MALFORMED,
-            failure_set(f, r, ERROR_CONFIGURATION,
-                "%s: \"%s\" cannot be the name of a host: correct the setting",
-                relay->tls_name ? "tls_name" : "host", name));
+            failure_set(f, r, ERROR_CONFIGURATION, "%s: \"%s\" %s",
+                relay->tls_name ? "tls_name" : "host", name, domain_trouble(r)));
     context->host = strdup(relay->host);
     return r >= 0 && context->host ? 0 : -ENOMEM;
 }

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/errors.h"
+#include "base/idn.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/config.h"
@@ -276,6 +277,18 @@ static int set_path(const Value *value, char **field)
     return *field ? 0 : -ENOMEM;
 }
 
+static int set_host(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    _cleanup_free_
+    char *ascii = NULL;
+    int r = domain_to_ascii(value->text, &ascii);
+
+    if (r == -EINVAL || r == -ELIBACC)
+        return wrong(setting, value, domain_trouble(r), f);
+    *field = r < 0 ? NULL : host_strip(value->text);
+    return *field ? 0 : -ENOMEM;
+}
+
 static int set_string(const Setting *setting, const Value *value, char **field, Failure *f)
 {
     const char *why;
@@ -291,10 +304,7 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
         break;
     case SETTING_HOST:
         why = host_check(value->text);
-        if (why)
-            return wrong(setting, value, why, f);
-        *field = host_strip(value->text);
-        return *field ? 0 : -ENOMEM;
+        return why ? wrong(setting, value, why, f) : set_host(setting, value, field, f);
     case SETTING_PATH:
     case SETTING_FILE:
     case SETTING_DIRECTORY: return set_path(value, field);

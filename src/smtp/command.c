@@ -4,10 +4,10 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <idn2.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/idn.h"
 #include "base/text.h"
 
 /* A parameter of a sender or recipient that goes out as it stands where `needs` is offered. */
@@ -62,11 +62,6 @@ static bool has_control(const char *text)
         if ((unsigned char)*text < ' ' || *text == 0x7f)
             return true;
     return false;
-}
-
-static bool is_ascii(const char *text)
-{
-    return text_is_ascii(text, strlen(text));
 }
 
 /* Takes the next word off the front of the list; false at its end. */
@@ -147,18 +142,13 @@ static int check_address(const char *address)
     return quoted ? -EINVAL : 0;
 }
 
-/* The mapping of IDNA may bring forth other ASCII characters than it was given (U+FF1E is ">"), so
- * its result is checked as well. */
 static int append_alabels(Buffer *out, const char *domain)
 {
-    _cleanup_(free_p) char *ascii = NULL;
-    int r = idn2_to_ascii_8z(domain, &ascii, IDN2_NONTRANSITIONAL);
+    _cleanup_free_
+    char *ascii = NULL;
+    int r = domain_to_ascii(domain, &ascii);
 
-    if (r == IDN2_MALLOC)
-        return -ENOMEM;
-    if (r != IDN2_OK || !is_ascii(ascii) || check_address(ascii) < 0 || strpbrk(ascii, "\"@"))
-        return -EINVAL;
-    return buffer_append_string(out, ascii);
+    return r < 0 ? r : buffer_append_string(out, ascii);
 }
 
 /* How many bytes stand between the quotes of a local part that has them for its dots alone, which

@@ -64,12 +64,6 @@ int tool_fail_memory(void)
     return say(ERROR_MEMORY, NULL, "no memory is left", "");
 }
 
-int tool_fail_queue(const Spool *spool, int error)
-{
-    return tool_fail_number(error_is_common(error) ? error_from_errno(error) : ERROR_SPOOL,
-        "cannot read %s: %s", spool_path(spool), strerrordesc_np(-error) ?: "unknown error");
-}
-
 int tool_usage(const Command *command, const char *format, ...)
 {
     char text[TEXT_BYTES], end[64];
@@ -165,28 +159,4 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
     if (r < 0)
         return tool_fail(&f);
     return r > 0 ? try_default(*ret, &f) : 0;
-}
-
-int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
-{
-    _cleanup_failure_ Failure f = {0};
-    _cleanup_free_
-    char *path = NULL;
-    int status;
-
-    status = tool_directory(tool, directory, &path, NULL);
-    if (status != 0)
-        return status;
-    return spool_open(path, ret, &f) < 0 ? tool_fail(&f) : 0;
-}
-
-void tool_bare_id(const char *argument, char ret_id[static SPOOL_NAME_MAX])
-{
-    const char *name = tool_base_name(argument);
-    SpoolState state;
-    size_t length;
-
-    if (!spool_name_parse(name, &state, &length))
-        length = strlen(name);
-    snprintf(ret_id, SPOOL_NAME_MAX, "%.*s", (int)length, name);
 }

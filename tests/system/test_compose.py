@@ -114,6 +114,18 @@ class Composing(SystemTest):
             self.assertEqual(email.utils.unquote(got).replace("\\\"", '"'), name)
             self.assertIn("<dora@lab.test>", message["Mail-Followup-To"])
 
+    def test_international_domains(self):
+        """In ASCII; a local part that is not makes the field UTF-8 (RFC 6532)."""
+        message = self.compose("--cc", "Jörg <j@bücher.example>, k@straße.example", "--body", "b",
+                               sender="shop@bücher.example")
+        self.assertEqual([one.addr_spec for one in message["Cc"].addresses],
+                         ["j@xn--bcher-kva.example", "k@xn--strae-oqa.example"])
+        self.assertEqual(message["From"].addresses[0].domain, "xn--bcher-kva.example")
+        said = self.refused("--cc", "x@a\u2025b.例", "--body", "b")
+        self.assertIn("cannot be the name of a host", said)
+        text = self.outbox("queue", "-d", "*", "--from", "a@lab.test", "--to", "jörg@bücher.example", "--body", "b")
+        self.assertIn("\nTo: jörg@xn--bcher-kva.example\n", text)
+
     def test_groups(self):
         message = self.compose("--to", "Gäste: Ann <a@lab.test>, b@lab.test;, c@lab.test", "--cc",
                                "undisclosed-recipients:;", "--body", "b", to=None)

@@ -1,0 +1,11 @@
+/* International domain names (RFC 5891): what is looked up, named in TLS and SMTP, written into a
+ * composed header and compared with a certificate is their ASCII form. */
+#pragma once
+
+/* "bücher.example" becomes "xn--bcher-kva.example"; a name in ASCII, or an address, stays as it is.
+ * Caller frees. 0; -EINVAL: a domain cannot be called that; -ELIBACC: it is not known, for libidn2
+ * is not installed; -ENOMEM. */
+int domain_to_ascii(const char *domain, char **ret);
+
+/* What the two say of a name, to stand behind it, and what to do. */
+const char *domain_trouble(int error);

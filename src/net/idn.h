@@ -1,7 +1,0 @@
-/* International domain names (RFC 5891): what is looked up, named in TLS and compared with a
- * certificate is their ASCII form. */
-#pragma once
-
-/* "bücher.example" becomes "xn--bcher-kva.example"; a name in ASCII, or an address, stays as it is.
- * Caller frees. 0; -EINVAL: a domain cannot be called that; -ENOMEM. */
-int domain_to_ascii(const char *domain, char **ret);
