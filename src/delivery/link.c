@@ -35,7 +35,7 @@ static int take_message(Link *link, HeldMessage *message)
     Attempt *attempt;
     int r;
 
-    r = attempt_new(message, link->relay->config->name, link->connection, &attempt);
+    r = attempt_new(message, link->relay->config, link->connection, &attempt);
     if (r < 0) {
         engine_give_back(engine, message);
         return r;

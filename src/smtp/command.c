@@ -173,19 +173,25 @@ static int append_address(Buffer *out, const char *address, const SmtpCapabiliti
         return buffer_append(out, address, n);
     if (!text_is_utf8(address, n))
         return -EILSEQ;
-    if (smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
-        return buffer_append(out, address, n);
     if (!text_is_ascii(address, local_n))
-        return -EILSEQ;
+        return smtp_has(capabilities, SMTP_CAP_SMTPUTF8) ? buffer_append(out, address, n) : -EILSEQ;
     return buffer_append(out, address, local_n) ?: append_alabels(out, address + local_n);
+}
+
+/* A domain can be said in A-labels, a local part in UTF-8 alone. */
+static bool local_is_ascii(const char *address)
+{
+    const char *at = strrchr(address, '@');
+
+    return text_is_ascii(address, at ? (size_t)(at - address) : strlen(address));
 }
 
 static bool address_needs_utf8(const SmtpTransaction *transaction)
 {
-    if (!is_ascii(transaction->sender))
+    if (!local_is_ascii(transaction->sender))
         return true;
     for (size_t i = 0; i < transaction->n_recipients; i++)
-        if (!is_ascii(transaction->recipients[i].address))
+        if (!local_is_ascii(transaction->recipients[i].address))
             return true;
     return false;
 }

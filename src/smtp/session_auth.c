@@ -153,7 +153,7 @@ int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
     if (r < 0)
         return r;
     s->output_secret = true;
-    sent = buffer_data(&s->output) + before + strlen("AUTH ");
+    sent = buffer_at(&s->output, before + strlen("AUTH "));
     initial = memchr(sent, ' ', buffer_size(&s->output) - before - strlen("AUTH ")) != NULL;
     r = snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
     smtp_trace(s, SMTP_TRACE_CLIENT, line, MIN((size_t)r, sizeof(line) - 1));
