@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "delivery/active.h"
+#include "delivery/advice.h"
 #include "delivery/view.h"
 
 static void remove_attempt(Link *link, const Attempt *attempt)
@@ -298,7 +299,7 @@ static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange
     report.until = usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
     report.connections = link->relay->limit;
     report.outcome = outcome;
-    report.hint = relay_hint(outcome);
+    report.hint = advice_on(outcome, link->relay->config);
     tell_relay(link, &report);
 }
 

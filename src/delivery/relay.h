@@ -93,6 +93,3 @@ bool relay_lacks(Relay *relay, unsigned lacks);
 
 /* Holds and limits end now. */
 void relay_set_flush(RelaySet *set);
-
-/* What an operator can do about a fault, one sentence. Never NULL. */
-const char *relay_hint(const DeliveryOutcome *outcome);

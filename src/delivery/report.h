@@ -71,7 +71,7 @@ typedef struct RelayReport {
     usec_t until;         /* HELD, REFUSED_MORE: realtime */
     unsigned connections; /* REFUSED_MORE: so many it has */
     const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault */
-    const char *hint;               /* HELD: what to do, a sentence */
+    const char *hint;               /* HELD: what to do, a sentence; NULL where the outcome says it */
     const char *lacks;              /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
