@@ -176,6 +176,14 @@ static int answer_challenge(SmtpSession *s)
     return 0;
 }
 
+/* The code of the refusal. Some servers say 535 of a mechanism that they do not have. */
+static int refusal_code(const SmtpSession *s)
+{
+    bool names = strcasestr(buffer_data(&s->reply.text), "authentication mechanism") != NULL;
+
+    return s->reply.code == 535 && names ? 504 : s->reply.code;
+}
+
 int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     bool own = s->auth_failure.number != ERROR_NONE;
@@ -186,7 +194,7 @@ int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
     if (s->reply.code == 334)
         return end_auth(s);
     if (smtp_reply_refused(s))
-        return go_on(s, own ? 0 : s->reply.code);
+        return go_on(s, own ? 0 : refusal_code(s));
     if (s->reply.code != 235)
         return smtp_end_unexpected(s);
     r = own ? -EBADMSG : smtp_auth_finish(s->auth, &s->auth_failure);
