@@ -21,10 +21,11 @@ static void end_line(ContentForm *form)
 /* The places of the next CR and LF are looked up only once passed. */
 void form_add(ContentForm *form, const char *data, size_t n)
 {
-    const char *at = data, *end = data + n, *cr, *lf;
+    const char *at = data, *end, *cr, *lf;
 
     if (n == 0)
         return;
+    end = data + n;
     form->is_8bit = form->is_8bit || !text_is_ascii(data, n);
     if (form->last_was_cr && *at == '\n')
         at++;
