@@ -22,6 +22,12 @@ static inline const char *buffer_data(const Buffer *b)
     return b->memory ? b->memory + b->start : NULL;
 }
 
+/* The content from `offset` on. */
+static inline const char *buffer_at(const Buffer *b, size_t offset)
+{
+    return b->memory ? b->memory + b->start + offset : NULL;
+}
+
 static inline size_t buffer_size(const Buffer *b)
 {
     return b->end - b->start;

@@ -1,5 +1,5 @@
-/* base64 and quoted-printable. Must never write a line that is longer than 76 characters, nor a blank
- * at the end of one, which relays take away. */
+/* base64 and quoted-printable. Must never write a line that is longer than 76 characters, nor a
+ * blank at the end of one, which relays take away. */
 #include "base/encode.h"
 
 #include <errno.h>

@@ -15,7 +15,8 @@ bool text_equal_mailbox(const char *a, const char *b);
 bool text_starts_nocase(const char *text, const char *start); /* ASCII case folded */
 bool text_ends(const char *text, const char *end);
 bool text_is_ascii(const char *data, size_t n);
-/* Bytes of the well-formed UTF-8 character (RFC 3629) at `data`, of which there are `n` > 0; or 0. */
+/* Bytes of the well-formed UTF-8 character (RFC 3629) at `data`, of which there are `n` > 0; or 0.
+ */
 size_t text_character(const char *data, size_t n);
 bool text_is_utf8(const char *data, size_t n); /* well-formed UTF-8 (RFC 3629), no NUL */
 

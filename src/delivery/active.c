@@ -308,7 +308,7 @@ static int give_up(Engine *engine, HeldMessage *message, const Relay *relay)
     Attempt *attempt;
     int r;
 
-    r = attempt_new(message, relay->config->name, NULL, &attempt);
+    r = attempt_new(message, relay->config, NULL, &attempt);
     if (r < 0) {
         engine_give_back(engine, message);
         return r;

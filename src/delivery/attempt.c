@@ -8,7 +8,7 @@
 #define FEED_BYTES 65536
 
 int attempt_new(
-    HeldMessage *message, const char *relay, const Connection *connection, Attempt **ret)
+    HeldMessage *message, const RelayConfig *relay, const Connection *connection, Attempt **ret)
 {
     Attempt *a = calloc(1, sizeof(Attempt));
 
@@ -42,6 +42,7 @@ void attempt_free(Attempt *a)
     free(a->reported);
     free(a->unrecorded);
     free(a->cut);
+    content_done(&a->content);
     free(a->part);
     free(a->part_index);
     free(a->cut_text);
@@ -125,7 +126,6 @@ int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, us
 {
     const Envelope *envelope = message_envelope(a->message->message);
     size_t n = part_size(a, max_recipients);
-    bool again = a->submitted > 0;
     int r;
 
     r = make_room(a, n);
@@ -139,17 +139,18 @@ int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, us
         a->part[i] =
             (SmtpRecipient){.address = recipient->address, .parameters = recipient->parameters};
     }
-    if (again)
-        message_rewind(a->message->message);
-    a->fed = 0;
+    r = content_open(
+        &a->content, a->message->message, smtp_session_capabilities(session), a->relay);
+    if (r < 0)
+        return r;
     a->transaction = (SmtpTransaction){
         .sender = envelope->sender,
         .sender_parameters = envelope->sender_parameters,
         .recipients = a->part,
         .n_recipients = n,
-        .size = message_size(a->message->message),
-        .is_8bit = message_may_be_8bit(a->message->message),
-        .wants_utf8 = message_wants_utf8(a->message->message),
+        .size = a->content.size,
+        .unfit = a->content.unfit,
+        .is_8bit = a->content.is_8bit,
         .user = a,
     };
     return smtp_session_submit(session, &a->transaction, now_monotonic);
@@ -161,15 +162,14 @@ int attempt_feed(Attempt *a, SmtpSession *session, Buffer *scratch, usec_t now_m
     int r;
 
     buffer_clear(scratch);
-    n = message_read(a->message->message, FEED_BYTES, scratch);
+    n = content_read(&a->content, FEED_BYTES, scratch);
     if (n < 0) {
         smtp_session_content_abort(session,
             "the message file could not be read to its end; it became shorter or its disk fails");
         return n == -ENOMEM ? -ENOMEM : 0;
     }
     r = smtp_session_content(session, buffer_data(scratch), buffer_size(scratch));
-    a->fed += (uint64_t)n;
-    if (r >= 0 && (n == 0 || a->fed >= message_size(a->message->message)))
+    if (r >= 0 && (n == 0 || a->content.at >= a->content.total))
         r = smtp_session_content_end(session, now_monotonic);
     return r;
 }

@@ -17,10 +17,10 @@ typedef struct AttemptContext {
     void *user;
 } AttemptContext;
 
-/* Takes the message over. `relay` is the relay's name; it and `connection` (for address and TLS)
- * are borrowed until the attempt is over. 0 or -ENOMEM. */
+/* Takes the message over. `relay` and `connection` (for address and TLS) are borrowed until the
+ * attempt is over. 0 or -ENOMEM. */
 int attempt_new(
-    HeldMessage *message, const char *relay, const Connection *connection, Attempt **ret);
+    HeldMessage *message, const RelayConfig *relay, const Connection *connection, Attempt **ret);
 
 /* Hands the next part of the recipients, at most `max_recipients`, to the session. 0 or -ENOMEM. */
 int attempt_submit(

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "delivery/attempt.h"
+#include "delivery/content.h"
 #include "delivery/verdict.h"
 
 /* Recipients with one outcome in a row, reported together. */
@@ -23,7 +24,7 @@ typedef struct Unrecorded {
 struct Attempt {
     SmtpTransaction transaction;
     HeldMessage *message;
-    const char *relay;
+    const RelayConfig *relay;
     const Connection *connection;
     size_t *later; /* indices of the envelope's recipients that were postponed, room for all
                       pending; NULL while there is none */
@@ -33,7 +34,7 @@ struct Attempt {
     size_t part_allocated;
     size_t submitted; /* of message->n_pending, for the first time */
     size_t delivered, refused, deferred;
-    uint64_t fed;          /* bytes of content of the transaction under way */
+    Content content;       /* of the transaction under way */
     Group first_group;     /* not yet reported; further ones behind it */
     Group *last_group;     /* NULL: none */
     const char **reported; /* room for the recipients of the part, of which so many are in groups */

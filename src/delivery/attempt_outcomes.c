@@ -9,7 +9,7 @@
 static OutcomeVia via_of(const Attempt *a)
 {
     return (OutcomeVia){
-        .relay = a->relay,
+        .relay = a->relay->name,
         .address = connection_address(a->connection),
         .tls = connection_tls(a->connection),
     };
@@ -28,7 +28,7 @@ OutcomeReport attempt_report_start(const Attempt *a, usec_t now)
         .relay = via.relay,
         .address = via.address,
         .tls = via.tls,
-        .bytes = message_size(m->message),
+        .bytes = a->content.size,
         .delay_usec = now > m->arrival ? now - m->arrival : 0,
     };
 }

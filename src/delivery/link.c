@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "delivery/active.h"
+#include "delivery/advice.h"
 #include "delivery/view.h"
 
 static void remove_attempt(Link *link, const Attempt *attempt)
@@ -35,7 +36,7 @@ static int take_message(Link *link, HeldMessage *message)
     Attempt *attempt;
     int r;
 
-    r = attempt_new(message, link->relay->config->name, link->connection, &attempt);
+    r = attempt_new(message, link->relay->config, link->connection, &attempt);
     if (r < 0) {
         engine_give_back(engine, message);
         return r;
@@ -322,7 +323,7 @@ static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange
     report.until = usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
     report.connections = link->relay->limit;
     report.outcome = outcome;
-    report.hint = relay_hint(outcome);
+    report.hint = advice_on(outcome, link->relay->config);
     tell_relay(link, &report);
 }
 

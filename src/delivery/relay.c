@@ -196,22 +196,3 @@ void relay_set_flush(RelaySet *set)
         set->relays[i].flushed = set->relays[i].state == RELAY_STATE_PROBING;
     }
 }
-
-const char *relay_hint(const DeliveryOutcome *outcome)
-{
-    if (outcome->reason != REASON_NONE)
-        return NULL; /* its text says it, and better than the stage could */
-    if (outcome->error == ERROR_AUTHENTICATION || outcome->stage == STAGE_AUTH)
-        return "check user, password and auth of this relay with `outbox check`";
-    switch (outcome->stage) {
-    case STAGE_LOOKUP:
-        return "check the relay's host setting and this machine's name service (/etc/resolv.conf)";
-    case STAGE_CONNECT: return "check host, port and firewall; is the relay running?";
-    case STAGE_CERTIFICATE:
-        return "check the relay's certificate with `outbox check`; tls_ca_file names a private "
-               "authority";
-    case STAGE_TLS:
-    case STAGE_STARTTLS: return "check the relay's tls and port settings with `outbox check`";
-    default: return "the relay's own log may say more; `outbox check` tries it step by step";
-    }
-}

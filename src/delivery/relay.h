@@ -96,6 +96,3 @@ bool relay_lacks(Relay *relay, unsigned lacks);
 
 /* Holds and limits end now. */
 void relay_set_flush(RelaySet *set);
-
-/* What an operator can do about a fault, one sentence; NULL where its text says that already. */
-const char *relay_hint(const DeliveryOutcome *outcome);

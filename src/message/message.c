@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "message/form.h"
 #include "message/header.h"
 #include "message/origin.h"
 #include "message/stamp.h"
@@ -24,15 +25,24 @@ typedef struct Piece {
     size_t n;
 } Piece;
 
+/* The content as an input. */
+typedef struct ContentInput {
+    Input base;
+    Message *message;
+} ContentInput;
+
 struct Message {
     Input *input;
+    ContentInput content;
     char *memory;
     size_t n_memory;   /* bytes of the input in `memory` */
     size_t header_end; /* the empty line, or the end of the input */
     Envelope envelope;
     Buffer added;
     Piece pieces[N_PIECES];
-    bool may_be_8bit;
+    ContentForm form;     /* of the pieces, or of all; not finished */
+    bool body_is_8bit;    /* likewise */
+    uint64_t form_at;     /* so much of the input has been looked at */
     size_t piece, offset; /* where message_read() goes on */
     uint64_t input_offset;
 };
@@ -237,14 +247,13 @@ static int add_fields(Message *m, unsigned kinds, usec_t now, const char *id)
 /* Sets the other pieces, and looks at what characters there are. */
 static void set_pieces(Message *m)
 {
-    const Piece *header = &m->pieces[PIECE_HEADER];
-    bool is_ascii = text_is_ascii(header->data, header->n);
-
     if (buffer_size(&m->added) > 0)
         m->pieces[PIECE_ADDED] = (Piece){buffer_data(&m->added), buffer_size(&m->added)};
     m->pieces[PIECE_BODY] = (Piece){m->memory + m->header_end, m->n_memory - m->header_end};
-    m->may_be_8bit = !is_ascii || m->n_memory < m->input->size ||
-                     !text_is_ascii(m->pieces[PIECE_BODY].data, m->pieces[PIECE_BODY].n);
+    for (size_t i = 0; i < N_PIECES; i++)
+        form_add(&m->form, m->pieces[i].data, m->pieces[i].n);
+    m->body_is_8bit = !text_is_ascii(m->pieces[PIECE_BODY].data, m->pieces[PIECE_BODY].n);
+    m->form_at = m->n_memory;
 }
 
 int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f)
@@ -291,14 +300,50 @@ uint64_t message_size(const Message *m)
     return size;
 }
 
-bool message_may_be_8bit(const Message *m)
+/* What is left is taken to have lines as long as what was read. */
+static uint64_t estimate(const ContentForm *form, uint64_t seen, uint64_t left)
 {
-    return m->may_be_8bit;
+    uint64_t added = form->size > seen ? form->size - seen : 0;
+
+    return form->size + left +
+           (seen > 0 ? (uint64_t)((double)left * (double)added / (double)seen) : 0);
 }
 
-bool message_wants_utf8(const Message *m)
+void message_form(const Message *m, MessageForm *ret)
 {
-    return m->envelope.needs_utf8;
+    ContentForm form = m->form;
+    uint64_t left = m->input->size - m->form_at;
+
+    form_finish(&form);
+    *ret = (MessageForm){
+        .size = estimate(&form, message_size(m) - left, left),
+        .known = left == 0,
+        .is_8bit = form.is_8bit,
+        .body_is_8bit = m->body_is_8bit,
+        .has_long_lines = form.has_long_lines,
+    };
+}
+
+int message_form_whole(Message *m, MessageForm *ret)
+{
+    _cleanup_buffer_ Buffer chunk = {0};
+
+    while (m->form_at < m->input->size) {
+        size_t wanted = (size_t)MIN((uint64_t)FIRST_READ, m->input->size - m->form_at);
+        char *room;
+        ssize_t n;
+
+        buffer_clear(&chunk);
+        room = buffer_reserve(&chunk, wanted);
+        n = room ? input_read_at(m->input, room, wanted, m->form_at) : -ENOMEM;
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        form_add(&m->form, room, (size_t)n);
+        m->body_is_8bit = m->body_is_8bit || !text_is_ascii(room, (size_t)n);
+        m->form_at += (uint64_t)n;
+    }
+    message_form(m, ret);
+    return 0;
 }
 
 /* Appends from the part of the input that is not in memory. */
@@ -338,6 +383,32 @@ int64_t message_read(Message *m, size_t max, Buffer *out)
             m->piece++, m->offset = 0;
     }
     return done > 0 ? (int64_t)done : read_input(m, max, out);
+}
+
+static ssize_t read_content_at(Input *input, void *to, size_t n, uint64_t at)
+{
+    Message *m = ((ContentInput *)input)->message;
+
+    for (size_t i = 0; i < N_PIECES; i++) {
+        const Piece *piece = &m->pieces[i];
+
+        if (at < piece->n) {
+            n = MIN(n, piece->n - (size_t)at);
+            memcpy(to, piece->data + at, n);
+            return (ssize_t)n;
+        }
+        at -= piece->n;
+    }
+    at += m->n_memory;
+    return at < m->input->size ? input_read_at(m->input, to, n, at) : 0;
+}
+
+Input *message_input(Message *m)
+{
+    static const InputOps ops = {read_content_at};
+
+    m->content = (ContentInput){.base = {.ops = &ops, .size = message_size(m)}, .message = m};
+    return &m->content.base;
 }
 
 void message_rewind(Message *m)

@@ -45,17 +45,28 @@ const Envelope *message_envelope(const Message *message);
 /* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
 uint64_t message_size(const Message *message);
 
-/* True when the header or the part of the body that was read has bytes above 127, or when the body
- * was too large to look at whole. */
-bool message_may_be_8bit(const Message *message);
+/* What the content is on the wire, where lines end in CRLF. */
+typedef struct MessageForm {
+    uint64_t size;       /* RFC 1870, 4; an estimate where it is not `known` */
+    bool known;          /* all of it has been looked at; else the rest may be anything */
+    bool is_8bit;        /* a byte above 127 somewhere */
+    bool body_is_8bit;   /* behind the header */
+    bool has_long_lines; /* over 998 bytes (RFC 5321, 4.5.3.1.6) */
+} MessageForm;
 
-/* True when an address has a local part that only SMTPUTF8 can carry (RFC 6531). Fields with raw
- * UTF-8 are no reason to ask for it: few relays offer it, and all but a few take them. */
-bool message_wants_utf8(const Message *message);
+/* What is known without reading on: everything, of a usual message. */
+void message_form(const Message *message, MessageForm *ret);
+
+/* The same, with the rest of the content read once. 0 or a negative errno, as message_read(). */
+int message_form_whole(Message *message, MessageForm *ret);
 
 /* Appends up to about `max` more raw bytes to `out`. Returns the count, 0 at the end, or a negative
  * errno (-EIO when the input has become shorter than it was). */
 int64_t message_read(Message *message, size_t max, Buffer *out);
+
+/* The same content, to be read from any place, and beside message_read(). Borrowed from the
+ * message. */
+Input *message_input(Message *message);
 
 /* Starts message_read() over. */
 void message_rewind(Message *message);

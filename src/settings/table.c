@@ -188,6 +188,9 @@ static const Setting table[] = {
         .choices = ehlo_choices,
         .help = "offers of the relay's to leave alone, such as \"CHUNKING DSN\", where it does not "
                 "know what it offers"},
+    {RELAY(convert_content), "", SETTING_BOOL, IN_RELAY(convert_content), "true",
+        .help = "convert 8-bit content for a relay without 8BITMIME, and lines over 998 bytes, to "
+                "7-bit MIME; false: refuse such a message"},
     {RELAY(hello), "Hello", SETTING_WORD, IN_RELAY(hello), NULL,
         .help = "the name said with EHLO and HELO; this host's name when not set"},
     {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",

@@ -84,6 +84,14 @@ static int append_line(SmtpReply *reply, const char *text, size_t n)
     return 0;
 }
 
+/* Some servers put empty lines between their replies, or into them: they say nothing. */
+static bool is_empty(const char *line, size_t n)
+{
+    while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == '\n'))
+        n--;
+    return n == 0;
+}
+
 /* One line with its LF. */
 static int parse_line(SmtpReply *reply, const char *line, size_t n)
 {
@@ -125,7 +133,7 @@ static void start(SmtpReply *reply)
 /* The bytes end within a line, or within what a line may have: whether it can still become one. */
 static int judge_partial(const char *line, size_t n, size_t max_line)
 {
-    if (line_code(line, n) < 0)
+    if (line_code(line, n) < 0 && !is_empty(line, n))
         return SMTP_REPLY_MALFORMED;
     return n >= max_line ? SMTP_REPLY_TOO_LONG : SMTP_REPLY_MORE;
 }
@@ -146,7 +154,10 @@ int smtp_reply_parse(
 
         if (!end || length > max_line)
             return judge_partial(line, n - consumed, max_line);
-        r = parse_line(reply, line, length);
+        if (is_empty(line, length) && reply->bytes < SMTP_REPLY_BYTES_MAX)
+            reply->bytes += length;
+        else
+            r = parse_line(reply, line, length);
         if (r != SMTP_REPLY_COMPLETE && r != SMTP_REPLY_MORE)
             return r;
         consumed += length;

@@ -154,7 +154,7 @@ int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
     if (r < 0)
         return r;
     s->output_secret = true;
-    sent = buffer_data(&s->output) + before + strlen("AUTH ");
+    sent = buffer_at(&s->output, before + strlen("AUTH "));
     initial = memchr(sent, ' ', buffer_size(&s->output) - before - strlen("AUTH ")) != NULL;
     r = snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
     smtp_trace(s, SMTP_TRACE_CLIENT, line, MIN((size_t)r, sizeof(line) - 1));
@@ -177,6 +177,14 @@ static int answer_challenge(SmtpSession *s)
     return 0;
 }
 
+/* The code of the refusal. Some servers say 535 of a mechanism that they do not have. */
+static int refusal_code(const SmtpSession *s)
+{
+    bool names = strcasestr(buffer_data(&s->reply.text), "authentication mechanism") != NULL;
+
+    return s->reply.code == 535 && names ? 504 : s->reply.code;
+}
+
 int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     bool own = s->auth_failure.number != ERROR_NONE;
@@ -187,7 +195,7 @@ int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
     if (s->reply.code == 334)
         return end_auth(s);
     if (smtp_reply_refused(s))
-        return go_on(s, own ? 0 : s->reply.code);
+        return go_on(s, own ? 0 : refusal_code(s));
     if (s->reply.code != 235)
         return smtp_end_unexpected(s);
     r = own ? -EBADMSG : smtp_auth_finish(s->auth, &s->auth_failure);

@@ -210,12 +210,25 @@ static bool is_bdat_refused(const SmtpSession *s, const SmtpFlight *flight)
                smtp_reply_is_about_command(s));
 }
 
+/* The first BDAT of the session is refused, for nobody takes the message. A server that did not
+ * take the chunk away reads it as commands, whose replies would be taken for those to the next
+ * message: nothing more is said. */
+static int end_behind_chunk(SmtpSession *s, SmtpFlight *flight)
+{
+    int r = judge_refusal(s, flight);
+
+    if (r < 0 || s->knows_bdat || !flight->bdat || !smtp_reply_is_about_command(s))
+        return r;
+    return smtp_end_own(s, STAGE_CONTENT, ERROR_SMTP_PROTOCOL,
+        "the server refused BDAT, and may read the message as commands");
+}
+
 int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)
 {
     if (is_bdat_refused(s, flight))
         return do_without_bdat(s, flight);
     if (!smtp_reply_done_well(s))
-        return judge_refusal(s, flight);
+        return end_behind_chunk(s, flight);
     s->knows_bdat = true;
     return 0;
 }
@@ -248,7 +261,7 @@ int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
     if (is_bdat_refused(s, flight))
         return do_without_bdat(s, flight);
     if (!smtp_reply_done_well(s))
-        return judge_refusal(s, flight);
+        return end_behind_chunk(s, flight);
     s->knows_bdat |= flight->bdat;
     return smtp_delivered(s, flight);
 }

@@ -106,8 +106,8 @@ int smtp_say(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
         return r;
     }
     if (step_rows[step].shown && buffer_size(&s->output) > before)
-        smtp_trace(s, SMTP_TRACE_CLIENT, buffer_data(&s->output) + before,
-            buffer_size(&s->output) - before);
+        smtp_trace(
+            s, SMTP_TRACE_CLIENT, buffer_at(&s->output, before), buffer_size(&s->output) - before);
     smtp_expect(s, step, flight, before);
     return 0;
 }

@@ -159,6 +159,10 @@ static int start(SmtpSession *s, SmtpFlight *flight)
         flight->phase = SMTP_FLIGHT_SENT;
         return 0;
     }
+    if (t->unfit) {
+        flight->phase = SMTP_FLIGHT_SENT;
+        return refuse_own(s, flight, SIZE_MAX, 554, "5.6.3", t->unfit);
+    }
     if (capabilities->size_max > 0 && t->size > capabilities->size_max)
         return refuse_size(s, flight);
     need = find_unmet_need(s, t);

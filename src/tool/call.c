@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "delivery/relay.h"
+#include "delivery/advice.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
 
@@ -83,8 +83,10 @@ int call_say_fault(const RelayConfig *relay, const DeliveryOutcome *fault)
 {
     char codes[DELIVERY_CODES_MAX];
 
-    /* Our own words say already what to do. */
-    return tool_fail_number(fault->error, "relay %s, %s: %s%s%s%s", relay->name,
+    const char *advice = advice_on(fault, relay);
+
+    (void)tool_fail_number(fault->error, "relay %s, %s: %s%s%s%s", relay->name,
         delivery_stage_name(fault->stage), delivery_format_codes(fault, codes), fault->text,
-        fault->code > 0 ? "; " : "", fault->code > 0 ? relay_hint(fault) : "");
+        advice ? "; " : "", advice ?: "");
+    return advice_status(fault);
 }

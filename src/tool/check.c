@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
+#include "delivery/advice.h"
 #include "tool/call.h"
 #include "tool/command.h"
 #include "tool/json.h"
@@ -22,7 +23,8 @@ typedef struct Finding {
     DeliveryStage stage; /* where it failed */
     int error;
     char *text;       /* why */
-    const char *hint; /* what to do */
+    const char *hint; /* what to do; NULL: `text` says it */
+    int status;       /* to exit with */
 } Finding;
 
 static void finding_done(Finding *f)
@@ -97,40 +99,6 @@ static int gather(Finding *f, Connection *connection)
                ?: copy(smtp_session_mechanism(session), &f->mechanism);
 }
 
-/* What to do, one sentence, or NULL where the text says it: what the stage suggests would be wrong
- * for all but one of its reasons. */
-static const char *advice(const RelayConfig *relay, const DeliveryOutcome *fault)
-{
-    if (fault->reason != REASON_NONE)
-        return NULL;
-    if (fault->error == ERROR_AUTHENTICATION)
-        return "see that user, password and auth are what the relay expects; some take a password "
-               "of its own for programs";
-    switch (fault->stage) {
-    case STAGE_LOOKUP:
-        return "check the spelling of host, and this machine's name service (/etc/resolv.conf)";
-    case STAGE_CONNECT:
-        return fault->error == ERROR_CONNECTION_TIMED_OUT || fault->error == ERROR_TIMEOUT
-                   ? "ask whether a firewall or the provider blocks this port; 587 or 465 may be "
-                     "open"
-                   : "check host and port, and whether the relay is running";
-    case STAGE_CERTIFICATE:
-        return "correct the relay's certificate or the host's name; tls_ca_file names an authority "
-               "of your own, tls_accept_certificate one certificate";
-    case STAGE_GREETING:
-    case STAGE_TLS:
-        return relay->tls == TLS_MODE_IMPLICIT
-                   ? "check port and tls: TLS from the first byte is usual on port 465 only; with "
-                     "587 and 25 goes tls = \"starttls\""
-                   : "check port and tls: with port 465 goes tls = \"implicit\"";
-    case STAGE_STARTTLS:
-        return "try another port: this one offers no TLS; only tls = \"none\" lets mail go in "
-               "clear";
-    case STAGE_AUTH: return "compare auth with what the relay offers";
-    default: return "the relay's own log may say more; --verbose shows the dialogue";
-    }
-}
-
 static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
 {
     _cleanup_(call_done) Call call = {0};
@@ -149,7 +117,8 @@ static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
     f->stage = fault->stage;
     f->error = fault->error;
     f->text = with_codes(fault);
-    f->hint = advice(call.relay, fault);
+    f->hint = advice_on(fault, call.relay);
+    f->status = advice_status(fault);
     return f->text ? 0 : -ENOMEM;
 }
 
@@ -231,8 +200,9 @@ static int check_one(RelayConfig *relay, bool verbose, json_t *array)
     if (f.ok)
         return EX_OK;
     fflush(stdout);
-    return tool_fail_number(
+    (void)tool_fail_number(
         f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text);
+    return f.status;
 }
 
 static int check_all(Config *config, const char *only, bool json, bool verbose)

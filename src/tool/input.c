@@ -63,7 +63,8 @@ const ToolOption input_options[] = {
     {"read-receipt-to", INPUT_READ_RECEIPT_TO, "ADDRESS", "ask for a receipt when it is read"},
     {"importance", INPUT_IMPORTANCE, "high|normal|low", "the header field Importance"},
     {"priority", INPUT_PRIORITY, "normal|urgent|non-urgent", "the header field Priority"},
-    {"sensitivity", INPUT_SENSITIVITY, "personal|private|company-confidential", "the header field Sensitivity"},
+    {"sensitivity", INPUT_SENSITIVITY, "personal|private|company-confidential",
+        "the header field Sensitivity"},
     {.help = "Or it is sent as it stands in a file; --from and --return-path are its sender then, "
              "and --to, --cc and --bcc its recipients, instead of its own:"},
     {"raw", INPUT_RAW, "FILE", "this file; \"-\" is standard input"},

@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "base/worker.h"
+#include "delivery/advice.h"
 #include "delivery/engine.h"
 #include "delivery/limits.h"
 #include "queue/directory.h"
@@ -35,7 +36,7 @@ typedef struct Processing {
     unsigned signals;
     size_t sent, deferred, failed;
     bool fails_at_once; /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
-    int fault_error;    /* of the relay that ended it; 0: none did */
+    int fault_status;   /* to exit with, where a relay or a signal ended it; 0: none did */
     int trouble_status; /* of what stands in the way on this machine; EX_OK: nothing did */
     bool output_lost, errors_lost; /* nobody reads standard output, or standard error */
 } Processing;
@@ -163,13 +164,13 @@ static void on_relay(void *user, const RelayReport *report)
         (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s%s%s", report->relay,
             delivery_stage_name(report->outcome->stage),
             delivery_format_codes(report->outcome, codes), report->outcome->text,
-            report->outcome->code > 0 ? "; " : "", report->outcome->code > 0 ? report->hint : "");
+            report->hint ? "; " : "", report->hint ?: "");
     engine_statistics(p->engine, &statistics);
     if (statistics.relays_held < statistics.relays || p->fails_at_once)
         return;
     if (!delivery_stage_is_relay(report->outcome->stage) && report->holds < HOLDS_MAX)
         return;
-    p->fault_error = report->outcome->error;
+    p->fault_status = advice_status(report->outcome);
     stop(p, p->stop_timeout);
 }
 
@@ -227,7 +228,7 @@ static int on_signal(
     Processing *p = user;
 
     p->signals++;
-    p->fault_error = ERROR_INTERRUPTED;
+    p->fault_status = error_status(ERROR_INTERRUPTED);
     tell_interrupted(p);
     stop(p, p->signals == 1 ? p->stop_timeout : 0);
     return p->signals > 2 ? sd_event_exit(p->loop, 0) : 0;
@@ -267,8 +268,8 @@ static int add_signals(Processing *p)
 
 static int exit_status(const Processing *p)
 {
-    if (p->fault_error != 0)
-        return error_status(p->fault_error);
+    if (p->fault_status != 0)
+        return p->fault_status;
     if (p->trouble_status != EX_OK)
         return p->trouble_status;
     if (p->deferred > 0)
@@ -340,7 +341,7 @@ static int run_engine(Processing *p, const char *path, bool verbose)
             error_from_errno(r), "cannot process %s: %s", path, strerrordesc_np(-r));
     if (may_print(p, STDOUT_FILENO))
         printf("%zu sent, %zu deferred, %zu failed%s\n", p->sent, p->deferred, p->failed,
-            p->fault_error != 0 ? "; what is left stays queued" : "");
+            p->fault_status != 0 ? "; what is left stays queued" : "");
     return exit_status(p);
 }
 

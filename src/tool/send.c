@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "delivery/content.h"
 #include "message/message.h"
 #include "tool/call.h"
 #include "tool/input.h"
@@ -22,6 +23,7 @@
 typedef struct Sending {
     InputFile content;
     Message *message;
+    Content outgoing; /* of the transaction under way */
     SmtpVerb verb;
     bool verbose;
     SmtpRecipient *waiting; /* recipients without an outcome so far */
@@ -72,7 +74,7 @@ static int gather(const Buffer *start, int rest, uint64_t *ret_size, Failure *f)
 static int feed(Sending *s, SmtpSession *session)
 {
     _cleanup_buffer_ Buffer chunk = {0};
-    int64_t n = message_read(s->message, READ_BYTES, &chunk);
+    int64_t n = content_read(&s->outgoing, READ_BYTES, &chunk);
     int r;
 
     if (n < 0) {
@@ -87,21 +89,23 @@ static int feed(Sending *s, SmtpSession *session)
 static int submit(Sending *s, const Call *call)
 {
     const Envelope *envelope = message_envelope(s->message);
+    SmtpSession *session = connection_session(call->connection);
+    int r = content_open(&s->outgoing, s->message, smtp_session_capabilities(session), call->relay);
 
-    message_rewind(s->message);
-    progress_start(&s->progress, s->verbose ? 0 : message_size(s->message));
+    if (r < 0)
+        return r;
+    progress_start(&s->progress, s->verbose ? 0 : s->outgoing.total);
     s->transaction = (SmtpTransaction){
         .verb = s->verb,
         .sender = envelope->sender,
         .sender_parameters = envelope->sender_parameters,
         .recipients = s->waiting,
         .n_recipients = MIN(s->n_waiting, (size_t)call->relay->recipients_per_transaction),
-        .size = message_size(s->message),
-        .is_8bit = message_may_be_8bit(s->message),
-        .wants_utf8 = message_wants_utf8(s->message),
+        .size = s->outgoing.size,
+        .unfit = s->outgoing.unfit,
+        .is_8bit = s->outgoing.is_8bit,
     };
-    return smtp_session_submit(
-        connection_session(call->connection), &s->transaction, clock_monotonic());
+    return smtp_session_submit(session, &s->transaction, clock_monotonic());
 }
 
 static void print_delivered(
@@ -273,6 +277,7 @@ static int run(
     if (status != 0)
         return status;
     status = send_input(&s, config, input, &start, rest);
+    content_done(&s.outgoing);
     message_free(s.message);
     return status;
 }

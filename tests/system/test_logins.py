@@ -60,6 +60,14 @@ class Logins(RelayTest):
                 self.assertEqual(relay.tried[-1], "LOGIN")
                 self.assertEqual(relay.connections, 1)
 
+    def test_other_words_for_it(self):
+        for reply in ("553 5.3.0 Auth failure", "502 5.5.2 not implemented",
+                      "535 5.7.8 Error: authentication failed: Invalid authentication mechanism"):
+            with self.subTest(reply):
+                relay = self.relay("PLAIN LOGIN", unknown={"PLAIN": reply})
+                self.deliver(relay, f"w{reply[:3]}")
+                self.assertEqual(relay.tried, ["PLAIN", "LOGIN"])
+
     def test_password_without_a_challenge(self):
         relay = self.relay("SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN", knows_scram=False)
         self.deliver(relay)

@@ -37,6 +37,27 @@ class SwallowingRelay(OddRelay):
     talk = Swallowing
 
 
+class Nobody(Reading):
+    """Does not take a chunk away that it refuses."""
+
+    class Relay(OddRelay):
+        pass
+
+    def answer(self, verb, argument, usual, message=None):
+        if verb == "RCPT" and argument.startswith("nobody"):
+            usual = "550 5.1.1 unknown"
+        return super().answer(verb, argument, usual, message)
+
+    def bdat(self, argument):
+        if self.recipients:
+            Talk.bdat(self, argument)
+        else:
+            self.answer("BDAT", argument, "503 5.5.1 no recipients")
+
+
+Nobody.Relay.talk = Nobody
+
+
 class Middlebox(RelayTest):
     def relay(self, kind, *extensions, answer=lambda *_: None):
         relay = kind(answer, extensions=("PIPELINING", *extensions))
@@ -69,6 +90,17 @@ class Middlebox(RelayTest):
                 self.assertIn('discard_ehlo_keywords = "CHUNKING"', log)
                 self.assertLessEqual(relay.said("BDAT"), 2)
                 self.assertLessEqual(relay.connections, 2)
+
+    def test_content_is_read_as_commands_behind_a_refusal(self):
+        """What it answers to the lines of a message that nobody takes is not said of the next one."""
+        relay = self.relay(Nobody.Relay, "CHUNKING")
+        self.queue.drop("bad", message(to=["nobody@lab.test"]))
+        for name in "ab":
+            self.queue.drop(name, message(to=[f"{name}@lab.test"]))
+        daemon = self.start(self.settings(relay, connections=1, hold_first="50ms"))
+        self.wait_taken(relay, "a", "b")
+        wait_for(lambda: self.queue.has("bad.failed"), lambda: self.queue.names())
+        self.assertEqual(daemon.terminate(), 0)
 
     def test_bdat_is_never_answered(self):
         relay = self.relay(SwallowingRelay, "CHUNKING")

@@ -12,8 +12,8 @@ static const char *ended(Buffer *out)
 
 START_TEST(base64_of_the_standard)
 {
-    static const char *const values[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+    static const char *const values[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
+        {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
         {"\xff\xfe\xfd", "//79"}}; /* RFC 4648, 10 */
 
     for (size_t i = 0; i < ELEMENTSOF(values); i++) {

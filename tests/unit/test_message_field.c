@@ -104,7 +104,8 @@ START_TEST(texts_are_encoded_where_they_must)
 {
     check(field_put_text, "größer", "X: =?UTF-8?Q?gr=C3=B6=C3=9Fer?=\n");
     check(field_put_text, "a größer b", "X: a =?UTF-8?Q?gr=C3=B6=C3=9Fer?= b\n");
-    check(field_put_text, "größer  größer b", "X: =?UTF-8?Q?gr=C3=B6=C3=9Fer__gr=C3=B6=C3=9Fer?= b\n");
+    check(field_put_text, "größer  größer b",
+        "X: =?UTF-8?Q?gr=C3=B6=C3=9Fer__gr=C3=B6=C3=9Fer?= b\n");
     check(field_put_text, "例例", "X: =?UTF-8?B?5L6L5L6L?=\n");
 }
 END_TEST
@@ -116,7 +117,8 @@ static void check_lines(const char *field)
         size_t n = strcspn(line, "\n");
 
         ck_assert_msg(n <= FIELD_LINE_WIDTH, "%.*s", (int)n, line);
-        for (const char *word = strstr(line, "=?"); word && word < line + n; word = strstr(word, "=?")) {
+        for (const char *word = strstr(line, "=?"); word && word < line + n;
+             word = strstr(word, "=?")) {
             ck_assert_uint_le(strcspn(word, " \n>"), 75);
             word += strcspn(word, " \n");
         }

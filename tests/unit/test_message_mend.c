@@ -168,7 +168,7 @@ START_TEST(utf8_is_asked_for_when_an_address_needs_it)
     InputMemory input;
 
     read_text(row->text, &input, &message, &content);
-    ck_assert_int_eq(message_wants_utf8(message), row->wants_utf8);
+    ck_assert_int_eq(message_envelope(message)->needs_utf8, row->wants_utf8);
 }
 END_TEST
 

@@ -55,14 +55,15 @@ static void dump_address(Buffer *out, const char *what, const char *address, con
 static void dump(Message *message, Buffer *out)
 {
     const Envelope *e = message_envelope(message);
+    MessageForm form;
     _cleanup_buffer_ Buffer content = {0};
     const char *text, *host;
 
     dump_address(out, "sender", e->sender, e->sender_parameters);
     for (size_t i = 0; i < e->n_recipients; i++)
         dump_address(out, "recipient", e->recipients[i].address, e->recipients[i].parameters);
-    buffer_appendf(out, "8bit: %d, utf8: %d\n----\n", message_may_be_8bit(message),
-        message_wants_utf8(message));
+    message_form(message, &form);
+    buffer_appendf(out, "8bit: %d\n----\n", form.is_8bit);
     read_content(message, 4096, &content);
     ck_assert_int_eq(buffer_append(&content, "", 1), 0);
     text = buffer_data(&content);

@@ -154,23 +154,6 @@ START_TEST(an_international_name_is_looked_up_by_its_alabel)
 }
 END_TEST
 
-START_TEST(a_name_that_cannot_be_one_is_told)
-{
-    Scene s = begin(OVERRIDES("host=\xef\xbc\x9e"
-                              ".example",
-        "port=25", "hello=a.test"));
-    LookupResult result;
-
-    (void)look_up(&s, T0, &result);
-    ck_assert_int_eq(result.error, -EINVAL);
-    ck_assert_int_eq(result.failure.reason, REASON_HOST_MALFORMED);
-    ck_assert_int_eq(result.failure.number, ERROR_CONFIGURATION);
-    ck_assert(result.own);
-    lookup_result_done(&result);
-    end(&s);
-}
-END_TEST
-
 START_TEST(localhost_is_looked_up_beside_the_caller)
 {
     Scene s = begin(OVERRIDES("host=localhost", "port=25", "ip_version=0"));
@@ -481,7 +464,6 @@ static Suite *make_suite(void)
     tcase_add_test(tests, an_ipv6_address_says_its_family);
     tcase_add_test(tests, a_mapped_address_is_written_as_ipv4);
     tcase_add_test(tests, an_international_name_is_looked_up_by_its_alabel);
-    tcase_add_test(tests, a_name_that_cannot_be_one_is_told);
     tcase_add_test(tests, localhost_is_looked_up_beside_the_caller);
     tcase_add_test(tests, the_families_take_turns);
     tcase_add_test(tests, a_name_that_is_not_known_is_told);

@@ -111,6 +111,11 @@ START_TEST(wrong_values_say_what_would_be_right)
             "character: in quotes a backslash begins an escape such as \\n, "
             "the end of a line; write two for one; it takes text in quotes, "
             "on one line"},
+        {RELAY("local_host = \"\xef\xbc\x9e.example\";"),
+            "outbox.conf:1: relays.h.local_host: \"\xef\xbc\x9e.example\" cannot be the name of a "
+            "host: "
+            "correct it; it takes a host name, an IPv4 or an IPv6 address in quotes, without a "
+            "port"},
         {RELAY("hello = \"a b\";"),
             "outbox.conf:1: relays.h.hello: \"a b\" holds a blank; it takes "
             "text in quotes without blanks"},

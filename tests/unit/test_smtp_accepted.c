@@ -160,7 +160,7 @@ static void on_bdat(const char *line)
         return;
     }
     game.chunk = (size_t)strtoul(line + strlen("BDAT "), NULL, 10);
-    game.last = strstr(line, "LAST") != NULL;
+    game.last = memmem(line, strcspn(line, "\n"), "LAST", strlen("LAST")) != NULL;
     ck_assert(game.last && game.chunk > 0);
 }
 

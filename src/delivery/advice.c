@@ -1,0 +1,98 @@
+/* Advice by cause. Must never guess at a cause by the stage alone. */
+#include "delivery/advice.h"
+
+#include <stddef.h>
+#include <sysexits.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+
+#define ANY_STAGE STAGE_MAX
+
+/* The first row that fits counts. */
+typedef struct AdviceRow {
+    DeliveryCause cause;
+    DeliveryStage stage; /* or ANY_STAGE */
+    int from, to;        /* codes, of a reply */
+    const char *text;
+    const char *implicit; /* instead, with TLS from the first byte; or NULL */
+} AdviceRow;
+
+static const AdviceRow rows[] = {
+    {CAUSE_REPLY, STAGE_AUTH, 530, 530,
+        "the relay wants a login or TLS first: set user and a password, and see tls and port"},
+    {CAUSE_REPLY, STAGE_AUTH, 500, 599,
+        "see that user, password and auth are what the relay expects; some take a password of its "
+        "own for programs"},
+    {CAUSE_REPLY, STAGE_STARTTLS, 400, 599,
+        "the relay cannot do TLS here: try another port; only tls = \"none\" lets mail go in "
+        "clear"},
+    {CAUSE_REPLY, ANY_STAGE, 400, 499, "it is tried again; if it lasts, the relay's log says more"},
+    {CAUSE_REPLY, STAGE_GREETING, 500, 599,
+        "the relay does not want this host: its words say why; ask who runs it, or whether this "
+        "address is on a block list"},
+    {CAUSE_REPLY, STAGE_EHLO, 500, 599,
+        "the relay does not want this host, or its name: see the setting hello, and ask who runs "
+        "the relay"},
+    {CAUSE_REPLY, ANY_STAGE, 0, 999,
+        "the relay's own log may say more; `outbox check --verbose` shows the dialogue"},
+    {CAUSE_LOST, STAGE_LOOKUP, 0, 0,
+        "check the spelling of host, and this machine's name service (/etc/resolv.conf)"},
+    {CAUSE_TIMEOUT, STAGE_LOOKUP, 0, 0, "check this machine's name service (/etc/resolv.conf)"},
+    {CAUSE_LOST, STAGE_CONNECT, 0, 0, NULL}, /* net/socket.c says it of each errno */
+    {CAUSE_TIMEOUT, STAGE_CONNECT, 0, 0,
+        "ask whether a firewall or the provider blocks this port; 587 or 465 may be open"},
+    {CAUSE_PROTOCOL, STAGE_CERTIFICATE, 0, 0,
+        "correct the relay's certificate or the host's name; tls_ca_file names an authority of "
+        "your own, tls_accept_certificate one certificate"},
+    {CAUSE_PROTOCOL, STAGE_TLS, 0, 0,
+        "check tls_protocols, and that the relay speaks TLS on this port",
+        "check port and tls: TLS from the first byte is usual on port 465 only; with 587 and 25 "
+        "goes tls = \"starttls\""},
+    {CAUSE_PROTOCOL, STAGE_GREETING, 0, 0, "check port and tls: no mail server answers there",
+        "check port: no mail server answers there"},
+    {CAUSE_TIMEOUT, STAGE_GREETING, 0, 0,
+        "check port and tls: with port 465 goes tls = \"implicit\"",
+        "check host and port: the relay says nothing"},
+    {CAUSE_LOST, STAGE_GREETING, 0, 0,
+        "check port and tls, and whether the relay takes connections from this address", NULL},
+    {CAUSE_LOST, STAGE_TLS, 0, 0, "check port and tls, and the relay's own log", NULL},
+    {CAUSE_TIMEOUT, STAGE_TLS, 0, 0, "check port and tls, and the relay's own log", NULL},
+    {CAUSE_LOST, ANY_STAGE, 0, 0,
+        "the relay's own log may say more; `outbox check --verbose` shows the dialogue"},
+    {CAUSE_TIMEOUT, ANY_STAGE, 0, 0,
+        "the relay is too slow, or a firewall between cuts it off: see its log, and timeout"},
+    {CAUSE_PROTOCOL, ANY_STAGE, 0, 999,
+        "the relay's own log may say more; `outbox check --verbose` shows the dialogue"},
+};
+
+static bool fits(const AdviceRow *row, const DeliveryOutcome *o)
+{
+    return row->cause == o->cause && (row->stage == ANY_STAGE || row->stage == o->stage) &&
+           ((row->from == 0 && row->to == 0) || (o->code >= row->from && o->code <= row->to));
+}
+
+const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay)
+{
+    if (outcome->reason != REASON_NONE)
+        return NULL; /* its text says it, and better than stage and cause could */
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        if (fits(&rows[i], outcome))
+            return rows[i].implicit && relay->tls == TLS_MODE_IMPLICIT ? rows[i].implicit
+                                                                       : rows[i].text;
+    return NULL; /* our own words */
+}
+
+int advice_status(const DeliveryOutcome *o)
+{
+    if (o->kind == DELIVERY_DELIVERED)
+        return EX_OK;
+    if (o->code / 100 == 4 || o->kind == DELIVERY_DEFERRED || o->kind == DELIVERY_POSTPONED)
+        return EX_TEMPFAIL;
+    if (o->kind == DELIVERY_REFUSED)
+        return EX_UNAVAILABLE;
+    if (o->error == ERROR_AUTHENTICATION)
+        return EX_NOPERM;
+    return o->cause == CAUSE_OWN || error_status(o->error) == EX_NOPERM ? error_status(o->error)
+                                                                        : EX_TEMPFAIL;
+}

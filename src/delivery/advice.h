@@ -1,0 +1,14 @@
+/* What the end of a connection means for whoever asked for it: what to do about it, and the exit
+ * status of a program. The one table of both, by cause. Pure. */
+#pragma once
+
+#include "base/outcome.h"
+#include "settings/config.h"
+
+/* What an operator can do, one sentence; NULL where the outcome's own words say it already. */
+const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay);
+
+/* Of sysexits.h. What a relay refuses for now, and any fault of its own, is worth another try (75);
+ * a login that it refuses is denied (77); what this side found has the status of its error; a
+ * refusal for good is 69. */
+int advice_status(const DeliveryOutcome *outcome);

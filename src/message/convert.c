@@ -1,0 +1,378 @@
+/* Converts a message part by part. Must never change what is signed, nor lose a byte of content. */
+#include "message/convert.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "message/convert_encode.h"
+#include "message/form.h"
+
+#define DEPTH_MAX 32
+#define HEADER_MAX ((size_t)1024 * 1024)
+#define FOLD_AT 900 /* bytes of a line of a header that is folded */
+
+typedef enum ConvertState { STATE_HEADER, STATE_BODY, STATE_END } ConvertState;
+
+struct Convert {
+    Input base;
+    Input *source;
+    bool keep_8bit;
+    LineReader reader, scanner;
+    ConvertState state;
+    bool is_root;
+    Buffer header, out;
+    uint64_t out_at; /* of the result, where `out` begins */
+    Encoder encoder;
+    char boundaries[DEPTH_MAX][CONVERT_BOUNDARY_MAX + 1];
+    size_t depth;
+    uint64_t wire_size;
+    const char *why; /* it cannot be converted; static */
+};
+
+/* What a body has in it. */
+typedef struct Needs {
+    bool is_8bit, has_long_lines, is_utf8;
+    unsigned pending; /* bytes of a UTF-8 character to come */
+} Needs;
+
+static void rewind_source(Convert *c)
+{
+    line_seek(&c->reader, c->source, 0);
+    buffer_clear(&c->out);
+    c->out_at = 0;
+    c->state = STATE_HEADER;
+    c->is_root = true;
+    c->depth = 0;
+    encoder_start(&c->encoder, ENCODE_COPY);
+}
+
+/* ---- boundaries ---- */
+
+/* Which boundary the line is, from 1 on, the innermost first; 0: none. */
+static size_t find_boundary(const Convert *c, const Line *line, bool *ret_closes)
+{
+    if (!line->begins || line->n < 3 || memcmp(line->data, "--", 2) != 0)
+        return 0;
+    for (size_t level = c->depth; level > 0; level--) {
+        const char *boundary = c->boundaries[level - 1];
+        size_t n = strlen(boundary), rest = 2 + n;
+
+        if (line->n < rest || memcmp(line->data + 2, boundary, n) != 0)
+            continue;
+        *ret_closes = line->n >= rest + 2 && memcmp(line->data + rest, "--", 2) == 0;
+        rest += *ret_closes ? 2 : 0;
+        while (rest < line->n && (line->data[rest] == ' ' || line->data[rest] == '\t'))
+            rest++;
+        if (rest == line->n)
+            return level;
+    }
+    return 0;
+}
+
+/* A part ends: another begins, or what is behind the last one. */
+static int pass_boundary(Convert *c, const Line *line, size_t level, bool closes)
+{
+    int r = encoder_finish(&c->encoder, &c->out);
+
+    r = r < 0 ? r : buffer_append(&c->out, line->data, line->n);
+    r = r < 0 ? r : buffer_append(&c->out, line->data + line->n, line->end);
+    c->depth = closes ? level - 1 : level;
+    c->state = closes ? STATE_BODY : STATE_HEADER;
+    encoder_start(&c->encoder, ENCODE_DROP_ODD);
+    return r;
+}
+
+/* ---- what a body needs ---- */
+
+static void note_utf8(Needs *needs, unsigned char c)
+{
+    if (needs->pending > 0) {
+        needs->is_utf8 = needs->is_utf8 && (c & 0xc0) == 0x80;
+        needs->pending--;
+    } else if (c >= 0x80) {
+        needs->is_utf8 = needs->is_utf8 && c >= 0xc2 && c <= 0xf4;
+        needs->pending = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+    }
+}
+
+/* Reads ahead to the end of the body that begins where the reader is. */
+static int scan(Convert *c, Needs *ret)
+{
+    size_t length = 0;
+    bool closes;
+    Line line;
+    int r;
+
+    *ret = (Needs){.is_utf8 = true};
+    line_seek(&c->scanner, c->source, c->reader.at);
+    while ((r = line_next(&c->scanner, &line)) > 0 && find_boundary(c, &line, &closes) == 0) {
+        length = line.begins ? line.n : length + line.n;
+        ret->has_long_lines |= length > FORM_LINE_MAX;
+        if (!ret->is_8bit && text_is_ascii(line.data, line.n))
+            continue;
+        ret->is_8bit = true;
+        for (size_t i = 0; i < line.n; i++)
+            note_utf8(ret, (unsigned char)line.data[i]);
+    }
+    ret->is_utf8 = ret->is_utf8 && ret->pending == 0;
+    return r;
+}
+
+/* ---- headers ---- */
+
+/* Appends lines of a header, those that are too long folded at a blank. */
+static int append_folded(Convert *c, const char *at, size_t n)
+{
+    int r = 0;
+
+    while (n > 0 && r >= 0) {
+        const char *newline = memchr(at, '\n', n), *blank;
+        size_t length = newline ? (size_t)(newline - at) + 1 : n, cut = length;
+
+        if (length > FORM_LINE_MAX) {
+            for (blank = at + FOLD_AT; blank > at + 1 && *blank != ' ' && *blank != '\t'; blank--)
+                continue;
+            if (blank <= at + 1) {
+                c->why = "a line of its header is over 998 bytes long and has no blank to fold at";
+                return -EBADMSG;
+            }
+            cut = (size_t)(blank - at);
+        }
+        r = buffer_append(&c->out, at, cut);
+        if (r >= 0 && cut < length)
+            r = buffer_append(&c->out, "\r\n", 2);
+        at += cut;
+        n -= cut;
+    }
+    return r;
+}
+
+/* What the header says of the encoding becomes `encoding`; NULL: it stays. Fields that are missing
+ * come behind. */
+static int append_header(
+    Convert *c, const Part *part, const char *encoding, const Needs *needs, bool is_root)
+{
+    const char *at = buffer_data(&c->header), *end = at + buffer_size(&c->header);
+    int r = 0;
+
+    for (; at < end && r >= 0; at += part_field_length(at, end))
+        if (!encoding || !part_field_is(at, end, "Content-Transfer-Encoding"))
+            r = append_folded(c, at, part_field_length(at, end));
+    if (!encoding)
+        return r;
+    if (r >= 0 && is_root && !part->has_version)
+        r = buffer_append_string(&c->out, "MIME-Version: 1.0\r\n");
+    if (r >= 0 && !part->has_type && needs->is_8bit)
+        r = buffer_appendf(&c->out, "Content-Type: text/plain; charset=%s\r\n",
+            needs->is_utf8 ? "utf-8" : "unknown-8bit");
+    return r < 0 ? r : buffer_appendf(&c->out, "Content-Transfer-Encoding: %s\r\n", encoding);
+}
+
+static int refuse(Convert *c, const char *why)
+{
+    c->why = why;
+    return -EBADMSG;
+}
+
+/* How a body with these needs is encoded; -EBADMSG where it may not be. */
+static int choose_mode(Convert *c, const Part *part, const Needs *needs, EncodeMode *ret)
+{
+    if (part->kind == PART_FIXED)
+        return refuse(c, "a part of it is signed, or of a kind that may not be encoded");
+    switch (part->encoding) {
+    case ENCODING_PLAIN: *ret = part->kind == PART_TEXT ? ENCODE_QUOTED : ENCODE_BASE64; return 0;
+    case ENCODING_QUOTED: *ret = ENCODE_REQUOTED; return 0;
+    case ENCODING_BASE64:
+        *ret = ENCODE_REWRAPPED;
+        return needs->is_8bit ? refuse(c, "a part that says it is base64 holds something else") : 0;
+    case ENCODING_UNKNOWN: break;
+    }
+    return refuse(c, "a part of it has an encoding that is not known here");
+}
+
+static int begin_leaf(Convert *c, const Part *part, bool is_root)
+{
+    EncodeMode mode = ENCODE_COPY;
+    const char *encoding = NULL;
+    Needs needs;
+    int r = scan(c, &needs);
+
+    if (r >= 0 && (needs.has_long_lines || (needs.is_8bit && !c->keep_8bit))) {
+        r = choose_mode(c, part, &needs, &mode);
+        encoding =
+            mode == ENCODE_BASE64 || mode == ENCODE_REWRAPPED ? "base64" : "quoted-printable";
+    }
+    if (r >= 0)
+        r = append_header(c, part, encoding, &needs, is_root);
+    encoder_start(&c->encoder, mode);
+    return r;
+}
+
+/* The parts within it are looked at one by one. */
+static int begin_composite(Convert *c, const Part *part, bool is_root)
+{
+    const Needs none = {0};
+    const char *encoding = c->keep_8bit || part->encoding != ENCODING_PLAIN ? NULL : "7bit";
+    int r = append_header(c, part, encoding, &none, is_root);
+
+    if (part->kind == PART_MULTIPART)
+        strcpy(c->boundaries[c->depth++], part->boundary);
+    else
+        c->state = STATE_HEADER;
+    encoder_start(&c->encoder, ENCODE_DROP_ODD);
+    return r;
+}
+
+/* The header is whole, and `blank` the line that ends it; NULL: there is none, nor a body. */
+static int end_header(Convert *c, const Line *blank)
+{
+    bool is_root = c->is_root;
+    Part part;
+    int r;
+
+    c->is_root = false;
+    c->state = STATE_BODY;
+    part_read(buffer_data(&c->header), buffer_size(&c->header), &part);
+    if (part.kind == PART_MULTIPART && c->depth == DEPTH_MAX)
+        part.kind = PART_FIXED;
+    r = part.kind == PART_MULTIPART || (part.kind == PART_MESSAGE && blank)
+            ? begin_composite(c, &part, is_root)
+            : begin_leaf(c, &part, is_root);
+    buffer_clear(&c->header);
+    return r < 0 || !blank ? r : buffer_append(&c->out, blank->data, blank->end);
+}
+
+static int step_header(Convert *c, const Line *line)
+{
+    size_t level;
+    bool closes;
+    int r;
+
+    if (line->begins && line->n == 0 && line->end > 0)
+        return end_header(c, line);
+    level = find_boundary(c, line, &closes);
+    if (level > 0) { /* a part without a body */
+        r = buffer_size(&c->header) > 0
+                ? append_folded(c, buffer_data(&c->header), buffer_size(&c->header))
+                : 0;
+        buffer_clear(&c->header);
+        return r < 0 ? r : pass_boundary(c, line, level, closes);
+    }
+    if (buffer_size(&c->header) + line->n > HEADER_MAX)
+        return refuse(c, "the header of a part is over 1 MiB");
+    r = buffer_append(&c->header, line->data, line->n);
+    if (r < 0 || line->end == 0)
+        return r;
+    return line->end == 2 ? buffer_append(&c->header, "\r\n", 2)
+                          : buffer_append(&c->header, "\n", 1);
+}
+
+static int step_body(Convert *c, const Line *line)
+{
+    bool closes;
+    size_t level = find_boundary(c, line, &closes);
+
+    return level > 0 ? pass_boundary(c, line, level, closes)
+                     : encoder_add(&c->encoder, line, &c->out);
+}
+
+static int end_source(Convert *c)
+{
+    int r = c->state == STATE_HEADER ? end_header(c, NULL) : 0;
+
+    r = r < 0 ? r : encoder_finish(&c->encoder, &c->out);
+    c->state = STATE_END;
+    return r;
+}
+
+/* One line or fragment more. 0 or a negative errno. */
+static int step(Convert *c)
+{
+    Line line;
+    int r = line_next(&c->reader, &line);
+
+    if (r <= 0)
+        return r < 0 ? r : end_source(c);
+    return c->state == STATE_HEADER ? step_header(c, &line) : step_body(c, &line);
+}
+
+static ssize_t read_at(Input *input, void *to, size_t n, uint64_t at)
+{
+    Convert *c = (Convert *)input;
+    int r = 0;
+
+    if (at == 0)
+        rewind_source(c);
+    if (at != c->out_at)
+        return -ESPIPE;
+    while (buffer_size(&c->out) < n && c->state != STATE_END && r >= 0)
+        r = step(c);
+    if (r < 0)
+        return r;
+    n = MIN(n, buffer_size(&c->out));
+    if (n > 0)
+        memcpy(to, buffer_data(&c->out), n);
+    buffer_consume(&c->out, n);
+    c->out_at += n;
+    return (ssize_t)n;
+}
+
+/* Runs through it once. */
+static int measure(Convert *c)
+{
+    ContentForm form = {0};
+    char data[16 * 1024];
+    uint64_t at = 0;
+    ssize_t n;
+
+    while ((n = read_at(&c->base, data, sizeof(data), at)) > 0) {
+        form_add(&form, data, (size_t)n);
+        at += (uint64_t)n;
+    }
+    form_finish(&form);
+    c->base.size = at;
+    c->wire_size = form.size;
+    return (int)n;
+}
+
+int convert_new(Input *source, bool keep_8bit, Convert **ret, Failure *f)
+{
+    static const InputOps ops = {read_at};
+    _cleanup_(convert_free_p) Convert *c = calloc(1, sizeof(*c));
+    int r;
+
+    if (!c)
+        return -ENOMEM;
+    c->base.ops = &ops;
+    c->source = source;
+    c->keep_8bit = keep_8bit;
+    r = measure(c);
+    if (r == -EBADMSG)
+        return failure_set(f, r, ERROR_MESSAGE, "%s", c->why ?: "it cannot be read");
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(c);
+    return 0;
+}
+
+void convert_free(Convert *c)
+{
+    if (!c)
+        return;
+    buffer_done(&c->header);
+    buffer_done(&c->out);
+    free(c);
+}
+
+Input *convert_input(Convert *c)
+{
+    return &c->base;
+}
+
+uint64_t convert_wire_size(const Convert *c)
+{
+    return c->wire_size;
+}
