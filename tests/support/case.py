@@ -49,6 +49,7 @@ class SystemTest(unittest.TestCase):
         signal.signal(signal.SIGALRM, self._look_at_the_time)
         signal.setitimer(signal.ITIMER_REAL, 1, 1)
         self.lab = lab.shared()
+        self.daemons = []
         self.directory = self.lab.new_directory()
         self.queue = lab.Queue(self.directory / "queue")
         self.configuration = self.directory / "outbox.conf"
@@ -77,8 +78,13 @@ class SystemTest(unittest.TestCase):
         daemon = lab.Outboxd(
             self.configuration, directory or self.lab.new_directory(), ready, arguments, wrapper
         )
+        self.daemons.append(daemon)
         self.addCleanup(self._end, daemon)
         return daemon
+
+    def logs(self):
+        """The end of what each daemon of this test said, for when it has failed."""
+        return "".join(f"\n# the log of a daemon ends:\n{daemon.output()[-8000:]}" for daemon in self.daemons)
 
     def _end(self, daemon):
         if daemon.is_running():
