@@ -9,6 +9,6 @@
 const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay);
 
 /* Of sysexits.h. What a relay refuses for now, and any fault of its own, is worth another try (75);
- * a login that it refuses is denied (77); what this side found has the status of its error; a refusal
- * for good is 69. */
+ * a login that it refuses is denied (77); what this side found has the status of its error; a
+ * refusal for good is 69. */
 int advice_status(const DeliveryOutcome *outcome);

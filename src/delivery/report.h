@@ -71,8 +71,8 @@ typedef struct RelayReport {
     usec_t until;         /* HELD, REFUSED_MORE: realtime */
     unsigned connections; /* REFUSED_MORE: so many it has */
     const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault */
-    const char *hint;               /* HELD: what to do, a sentence; NULL where the outcome says it */
-    const char *lacks;              /* LACKS: keywords of EHLO, with blanks between them */
+    const char *hint;  /* HELD: what to do, a sentence; NULL where the outcome says it */
+    const char *lacks; /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
 /* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one

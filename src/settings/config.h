@@ -67,7 +67,7 @@ typedef struct RelayConfig {
     bool extensions; /* false: HELO, and no ESMTP feature at all */
     bool pipelining; /* use it where offered */
     bool chunking;
-    bool convert_content; /* where the relay cannot take it as it is; else it is refused */
+    bool convert_content;        /* where the relay cannot take it as it is; else it is refused */
     char *discard_ehlo_keywords; /* "CHUNKING DSN": as if the relay did not offer these */
     char *hello;                 /* EHLO argument; NULL: this host's name */
     bool send_rset;

@@ -37,11 +37,11 @@ typedef struct SmtpTransaction {
     size_t n_recipients;
     uint64_t size; /* bytes of the content on the wire (RFC 1870, 4), for SIZE= and for the look at
                       the server's limit */
-    const char *unfit; /* why the server cannot be given the content: all recipients are refused with
-                          that, without a word said; or NULL */
-    bool is_8bit;  /* BODY=8BITMIME where offered */
-    bool wants_utf8; /* SMTPUTF8 where offered */
-    void *user;      /* the caller's */
+    const char *unfit; /* why the server cannot be given the content: all recipients are refused
+                          with that, without a word said; or NULL */
+    bool is_8bit;      /* BODY=8BITMIME where offered */
+    bool wants_utf8;   /* SMTPUTF8 where offered */
+    void *user;        /* the caller's */
 } SmtpTransaction;
 
 int smtp_command_simple(

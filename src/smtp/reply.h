@@ -29,10 +29,10 @@ typedef enum SmtpReplyResult {
 /* Consumes bytes up to the end of one reply. `*ret_consumed` says how many; a partial line is not
  * consumed. After SMTP_REPLY_COMPLETE the reply is whole until the next call, which starts a new
  * one. `max_line` bounds a line, its end included. Lenient where servers are: LF alone ends a line;
- * a code without text; empty lines say nothing; a code that differs between the lines is malformed. Control bytes in texts
- * are kept here and escaped by who shows them. What cannot become a reply is malformed with its
- * first wrong byte, without waiting for the end of its line: a peer that speaks TLS or another
- * protocol may never send one. A SmtpReplyResult or -ENOMEM. */
+ * a code without text; empty lines say nothing; a code that differs between the lines is malformed.
+ * Control bytes in texts are kept here and escaped by who shows them. What cannot become a reply is
+ * malformed with its first wrong byte, without waiting for the end of its line: a peer that speaks
+ * TLS or another protocol may never send one. A SmtpReplyResult or -ENOMEM. */
 int smtp_reply_parse(
     SmtpReply *reply, const char *data, size_t n, size_t max_line, size_t *ret_consumed);
 
