@@ -48,6 +48,7 @@ static inline void close_p(int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd);
+    *fd = -1;
 }
 
 #define _cleanup_free_ _cleanup_(free_p)

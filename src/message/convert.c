@@ -155,7 +155,7 @@ static int append_folded(Convert *c, const char *at, size_t n)
 static int append_header(
     Convert *c, const Part *part, const char *encoding, const Needs *needs, bool is_root)
 {
-    const char *at = buffer_data(&c->header), *end = at + buffer_size(&c->header);
+    const char *at = buffer_data(&c->header) ?: "", *end = at + buffer_size(&c->header);
     int r = 0;
 
     for (; at < end && r >= 0; at += part_field_length(at, end))
@@ -235,14 +235,21 @@ static int end_header(Convert *c, const Line *blank)
 
     c->is_root = false;
     c->state = STATE_BODY;
-    part_read(buffer_data(&c->header), buffer_size(&c->header), &part);
+    if (!blank) {
+        r = buffer_size(&c->header) > 0
+                ? append_folded(c, buffer_data(&c->header), buffer_size(&c->header))
+                : 0;
+        buffer_clear(&c->header);
+        return r;
+    }
+    part_read(buffer_data(&c->header) ?: "", buffer_size(&c->header), &part);
     if (part.kind == PART_MULTIPART && c->depth == DEPTH_MAX)
         part.kind = PART_FIXED;
-    r = part.kind == PART_MULTIPART || (part.kind == PART_MESSAGE && blank)
+    r = part.kind == PART_MULTIPART || part.kind == PART_MESSAGE
             ? begin_composite(c, &part, is_root)
             : begin_leaf(c, &part, is_root);
     buffer_clear(&c->header);
-    return r < 0 || !blank ? r : buffer_append(&c->out, blank->data, blank->end);
+    return r < 0 ? r : buffer_append(&c->out, blank->data, blank->end);
 }
 
 static int step_header(Convert *c, const Line *line)

@@ -100,7 +100,7 @@ class Content(RelayTest):
     def test_smtputf8_only_for_an_address(self):
         relay = self.relay("SMTPUTF8", "8BITMIME", "DSN")
         content = message("ä\n".encode(), to=["a@lab.test"], header="X-Title: Grüße\n".encode())
-        self.deliver(relay, content.replace(b"X-Sender: <shop@lab.test>", "X-Sender: <shop@lab.test> ENVID=ü".encode()))
+        self.deliver(relay, content)
         self.assertFalse([line for line in relay.lines if "SMTPUTF8" in line])
 
     def test_smtputf8_for_a_local_part(self):

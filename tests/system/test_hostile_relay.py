@@ -78,7 +78,7 @@ class AtEachStage(HostileTest):
 
     def check(self, cases):
         for case in cases:
-            wait_for(case.is_over, case.describe, 20)
+            wait_for(case.is_over, case.describe, 60)
         figures = []
         for case in cases:
             self.assertGreater(case.bad.connections, 0, case.what)
@@ -174,7 +174,7 @@ class AtEachStage(HostileTest):
 
         for stage in ("CONNECT", "EHLO", "STARTTLS", "HELLO", "AUTH"):
             case = Beside(self, f"in advance at {stage}", answer_at(stage), extensions=("PIPELINING", "CHUNKING"))
-            wait_for(case.is_over, case.describe, 20)
+            wait_for(case.is_over, case.describe, 60)
             self.assertEqual(len(case.good.accepted), len(case.names), case.describe())
             self.assertEqual(case.bad.accepted, [], case.describe())
 
