@@ -14,7 +14,7 @@
 #define PART (FULL / 4)    /* for what no message of the daemon goes through */
 #define TIMES 8            /* so much smaller is what is compared with */
 #define TIMES_MAX 10       /* a buffer's size is doubled, which rounds up; the square would be 64 */
-#define STEPS_PER_BYTE 300 /* twice what the dearest takes */
+#define STEPS_PER_BYTE 600 /* twice what the dearest takes, without the optimiser */
 
 typedef struct Text {
     const char *data;
