@@ -243,7 +243,7 @@ def id_in_use(s):
 @scenario
 def new_id(s):
     """A message with a record loses its name to another while it is sent, and goes on under a new id."""
-    s.configure(first="1s", max_attempts=2)
+    s.configure(first="3s", max_attempts=2)
     s.later(2, "late.former@lab.test")
     s.start()
     s.drop("former", "ann", "late", "bob", file="x")
