@@ -19,12 +19,19 @@ static bool ends_with(const char *name, const char *end)
 
 #define LABEL_MAX_BYTES 63 /* RFC 1035, 2.3.4 */
 
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+}
+
 static bool is_label(const char *text, size_t n)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
-
-    return n > 0 && n <= LABEL_MAX_BYTES && strspn(text, letters) >= n && text[0] != '-' &&
-           text[n - 1] != '-';
+    if (n == 0 || n > LABEL_MAX_BYTES || text[0] == '-' || text[n - 1] == '-')
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!is_letter(text[i]))
+            return false;
+    return true;
 }
 
 /* "localhost.localdomain" and the like say nothing to a server, and many refuse them; a name that
