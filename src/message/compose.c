@@ -170,6 +170,16 @@ static int put_envelope(const Envelope *e, Buffer *out)
     return r;
 }
 
+static int put_body(const Compose *c, const ComposeOwn *own, Buffer *out, Failure *f)
+{
+    const char *text = c->body ?: "";
+
+    if (own->is_raw)
+        return buffer_append(out, "\n", 1) ?: compose_body_put_raw(text, out);
+    return own->has_type ? compose_body_put_encoded(text, out)
+                         : compose_body_put(text, c->attachments, out, f);
+}
+
 int compose_message(const Compose *c, Buffer *out, Failure *f)
 {
     _cleanup_envelope_ Envelope envelope = {0};
@@ -180,14 +190,14 @@ int compose_message(const Compose *c, Buffer *out, Failure *f)
     r = compose_own_examine(c->headers, &own, f);
     if (r < 0)
         return r;
-    if (own.is_raw && c->attachments && c->attachments[0])
+    if ((own.is_raw || own.has_type) && c->attachments && c->attachments[0])
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "attachments cannot be added when headers of your own say what the content is");
     r = put_header(c, &own, &envelope, &rest, f);
-    if (r == 0 && own.is_raw)
-        r = buffer_append(&rest, "\n", 1) ?: compose_body_put_raw(c->body ?: "", &rest);
-    else if (r == 0)
-        r = compose_body_put(c->body ?: "", c->attachments, &rest, f);
+    if (r == 0 && computed(&own, "MIME-Version"))
+        r = buffer_append_string(&rest, "MIME-Version: 1.0\n");
+    if (r == 0)
+        r = put_body(c, &own, &rest, f);
     if (r == 0)
         r = put_envelope(&envelope, out);
     return r < 0 ? r : buffer_append(out, buffer_data(&rest), buffer_size(&rest));

@@ -13,6 +13,7 @@
 typedef struct ListWriter {
     FieldWriter field;
     const char *what;
+    AddressMode mode;
     Failure *failure;
     bool any;     /* an element was written, behind which a comma is wanted */
     Buffer piece; /* the last one, which is written when it is known what follows it */
@@ -65,8 +66,14 @@ static int append_address(ListWriter *l, const AddressItem *item)
 
 static int put_mailbox(ListWriter *l, const AddressItem *item)
 {
-    int named = item->name ? put_name(l, item) : 0, r = MIN(named, 0);
+    int named, r;
 
+    if (item->gap)
+        return failure_set(l->failure, -EBADMSG, ERROR_MESSAGE,
+            "%s: \"%s\" has no domain; write it out, and put names with commas in double quotes",
+            l->what, item->address);
+    named = item->name ? put_name(l, item) : 0;
+    r = MIN(named, 0);
     if (r >= 0 && named > 0)
         r = buffer_append(&l->piece, "<", 1);
     if (r >= 0)
@@ -78,7 +85,15 @@ static int put_mailbox(ListWriter *l, const AddressItem *item)
 
 static int put_group(ListWriter *l, const AddressItem *item)
 {
-    int r = put_name(l, item);
+    int r;
+
+    if (l->mode == ADDRESS_ORIGINATORS)
+        return failure_set(l->failure, -EBADMSG, ERROR_MESSAGE,
+            "%s: a colon makes a group of a name, and a group cannot stand here; put the name in "
+            "double "
+            "quotes",
+            l->what);
+    r = put_name(l, item);
 
     field_put_glued(&l->field, ":");
     l->any = false; /* no comma behind it */
@@ -107,6 +122,18 @@ static int put_item(void *user, const AddressItem *item)
     return item->kind == ADDRESS_GROUP ? put_group(l, item) : put_mailbox(l, item);
 }
 
+/* Of these, whatever stands around <...> is a name: "Lee, Ann <a@b>" is one person. */
+static AddressMode mode_of(const char *name)
+{
+    static const char *const originators[] = {"From", "Sender", "Reply-To", "Resent-From",
+        "Resent-Sender", "Resent-Reply-To", "Disposition-Notification-To", "Return-Receipt-To"};
+
+    for (size_t i = 0; name && i < ELEMENTSOF(originators); i++)
+        if (text_equal_nocase(name, originators[i]))
+            return ADDRESS_ORIGINATORS;
+    return ADDRESS_RECIPIENTS;
+}
+
 /* Whether there is anything but separators in it. */
 static bool is_empty(const char *list)
 {
@@ -124,7 +151,7 @@ static int put_list(const char *what, const char *text, ListWriter *l, Envelope 
     if (e)
         r = envelope_add_list(e, text, n, NULL, f);
     if (r >= 0 && l)
-        r = address_list_parse(text, n, ADDRESS_RECIPIENTS, put_item, l, f);
+        r = address_list_parse(text, n, l->mode, put_item, l, f);
     if (r == -EINVAL)
         return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
     return r;
@@ -133,7 +160,7 @@ static int put_list(const char *what, const char *text, ListWriter *l, Envelope 
 int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
     Buffer *out, Failure *f)
 {
-    _cleanup_(list_writer_done) ListWriter l = {.what = what, .failure = f};
+    _cleanup_(list_writer_done) ListWriter l = {.what = what, .mode = mode_of(name), .failure = f};
     bool writes = false;
     int r = 0;
 

@@ -123,29 +123,33 @@ int compose_body_put_raw(const char *text, Buffer *out)
     return r;
 }
 
-static int put_text(const char *text, Buffer *out, Failure *f)
+int compose_body_put_encoded(const char *text, Buffer *out)
 {
     _cleanup_buffer_ Buffer lines = {0};
     const char *data;
     size_t n;
-    int r;
+    int r = compose_body_put_raw(text, &lines);
 
-    if (!text_is_utf8(text, strlen(text)))
-        return failure_set(f, -EBADMSG, ERROR_CHARSET,
-            "the text of the message is not UTF-8; convert it, for instance with iconv");
-    r = compose_body_put_raw(text, &lines);
     if (r < 0)
         return r;
     data = buffer_data(&lines), n = buffer_size(&lines);
-    r = buffer_appendf(out, "Content-Type: text/plain; charset=%s\n",
-        text_is_ascii(text, strlen(text)) ? "us-ascii" : "utf-8");
-    if (r < 0)
-        return r;
     if (is_7bit(data, n))
         return put_encoding("7bit", out) ?: buffer_append(out, data, n);
     if (wants_base64(data, n))
         return put_encoding("base64", out) ?: encode_base64_lines(data, n, out);
     return put_encoding("quoted-printable", out) ?: encode_quoted_printable(data, n, out);
+}
+
+static int put_text(const char *text, Buffer *out, Failure *f)
+{
+    int r;
+
+    if (!text_is_utf8(text, strlen(text)))
+        return failure_set(f, -EBADMSG, ERROR_CHARSET,
+            "the text of the message is not UTF-8; convert it, for instance with iconv");
+    r = buffer_appendf(out, "Content-Type: text/plain; charset=%s\n",
+        text_is_ascii(text, strlen(text)) ? "us-ascii" : "utf-8");
+    return r < 0 ? r : compose_body_put_encoded(text, out);
 }
 
 /* ---- attachments ---- */
@@ -237,10 +241,6 @@ static int put_parts(const char *text, const char *const *attachments, Buffer *o
 
 int compose_body_put(const char *text, const char *const *attachments, Buffer *out, Failure *f)
 {
-    int r = buffer_append_string(out, "MIME-Version: 1.0\n");
-
-    if (r < 0)
-        return r;
     return attachments && attachments[0] ? put_parts(text, attachments, out, f)
                                          : put_text(text, out, f);
 }

@@ -138,6 +138,19 @@ static bool take_parameter(char **text, char **ret_name, char **ret_value)
     return true;
 }
 
+/* One that is written as RFC 2231 has it already ("name*0*=utf-8''%C3") is right as it is. */
+static void put_parameter(FieldWriter *w, const char *name, const char *value)
+{
+    if (name[strlen(name) - 1] != '*') {
+        field_put_parameter(w, name, value);
+        return;
+    }
+    field_put_glued(w, ";");
+    field_put_word(w, name);
+    field_put_glued(w, "=");
+    field_put_glued(w, value);
+}
+
 int compose_put_parameters(
     const char *what, const char *name, const char *text, Buffer *out, Failure *f)
 {
@@ -162,7 +175,7 @@ int compose_put_parameters(
                 "%s: the parameters are malformed: each is written name=value or name=\"value\", "
                 "behind a semicolon",
                 what);
-        field_put_parameter(&w, parameter, value);
+        put_parameter(&w, parameter, value);
     }
     return field_end(&w, what, f);
 }

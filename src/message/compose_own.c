@@ -40,10 +40,22 @@ static bool has_name(const char *header, const char *name, size_t n)
     return strncasecmp(header, name, n) == 0 && header[n + strspn(header + n, " \t")] == ':';
 }
 
-static bool is_mime(const HeaderField *field)
+static bool is_named(const HeaderField *field, const char *name)
 {
-    return text_starts_nocase(field->name, "Content-") ||
-           has_name(field->name, "MIME-Version", strlen("MIME-Version"));
+    return field->n_name == strlen(name) && strncasecmp(field->name, name, field->n_name) == 0;
+}
+
+/* What the field says of the body. */
+static void note_content(ComposeOwn *own, const HeaderField *field)
+{
+    const char *value = field->value + strspn(field->value, " \t\r\n");
+
+    if (is_named(field, "Content-Transfer-Encoding"))
+        own->is_raw = true;
+    if (!is_named(field, "Content-Type"))
+        return;
+    own->has_type = true;
+    own->is_raw = own->is_raw || !text_starts_nocase(value, "text/");
 }
 
 static int examine(const char *header, bool replaces, HeaderField *field, Failure *f)
@@ -60,6 +72,8 @@ static int examine(const char *header, bool replaces, HeaderField *field, Failur
     if (field_rule(field->name, field->n_name)->syntax == SYNTAX_REFUSED)
         return fail(
             header, "this field is not the author's: who delivers the message writes it", f);
+    if (is_named(field, "From") && field->n_value == strspn(field->value, " \t\r\n"))
+        return fail(header, "a message has an author; give the address", f);
     return 0;
 }
 
@@ -78,6 +92,11 @@ int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f)
 
     *ret = (ComposeOwn){
         .headers = headers ? headers + replaces : NULL, .replaces = replaces, .is_raw = replaces};
+    if (replaces && !ret->headers[0])
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "the header is to be replaced, and there is no field in its place: the text would be "
+            "taken "
+            "for it");
     for (size_t i = 0; ret->headers && ret->headers[i]; i++) {
         HeaderField field;
         int r = examine(ret->headers[i], replaces, &field, f);
@@ -86,7 +105,7 @@ int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f)
             return r;
         if (field_rule(field.name, field.n_name)->once && is_repeated(ret, i, &field))
             return fail(ret->headers[i], "this field may stand in a header only once", f);
-        ret->is_raw = ret->is_raw || is_mime(&field);
+        note_content(ret, &field);
     }
     return 0;
 }

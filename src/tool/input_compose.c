@@ -62,6 +62,8 @@ static int gather_headers(const ToolInput *input, Parts *parts, Failure *f)
     if (r < 0)
         return r;
     line = input->headers_file ? parts->header_lines.memory + parts->header_lines.start : NULL;
+    if (line && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+        line += 3; /* the mark that some editors put before UTF-8 */
     for (const char *c = line; c && *c; c++)
         lines += *c == '\n';
     parts->headers = calloc(n + lines + 1, sizeof(char *));

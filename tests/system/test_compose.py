@@ -126,6 +126,29 @@ class Composing(SystemTest):
         text = self.outbox("queue", "-d", "*", "--from", "a@lab.test", "--to", "jörg@bücher.example", "--body", "b")
         self.assertIn("\nTo: jörg@xn--bcher-kva.example\n", text)
 
+    def test_names_without_quotes(self):
+        """Whoever writes is one person, whatever stands around the address."""
+        for text, name in (("Lee, Ann <j@x.y>", "Lee, Ann"), ("Müller, Jörg <j@x.y>", "Müller, Jörg")):
+            message = self.compose("--reply-to", text, "--body", "b", "--header", f"Sender: {text}", sender=text)
+            for field in ("From", "Reply-To", "Sender"):
+                people = message[field].addresses
+                self.assertEqual([(one.display_name, one.addr_spec) for one in people], [(name, "j@x.y")], field)
+        for option, text in (("--from", "Re: Shop <j@x.y>"), ("--from", "g: a@b.c;"), ("--reply-to", "foo"),
+                             ("--header", "To: é"), ("--header", "To: Müller, J <a@b.c>"), ("--header", "From: ")):
+            self.refused(option, text, "--body", "b")
+
+    def test_text_of_another_type(self):
+        message = self.compose("--header", "Content-Type: text/html; charset=utf-8", "--header", "Content-Language: de",
+                               body="<p>größer</p>\n".encode())
+        self.assertEqual((message["MIME-Version"], message.get_content()), ("1.0", "<p>größer</p>\n"))
+        self.assertEqual(message["Content-Language"], "de")
+        message = self.compose("--header", "Content-Language: de", body="größer\n".encode())
+        self.assertEqual(message.get_content(), "größer\n")
+        message = self.compose("--header", "Content-Disposition: inline; filename*0*=utf-8''%C3; filename*1*=%A9",
+                               "--body", "b")
+        self.assertEqual(message.get_filename(), "é")
+        self.refused("--header", "", "--body", "From: evil@x.y\n\nreal")
+
     def test_groups(self):
         message = self.compose("--to", "Gäste: Ann <a@lab.test>, b@lab.test;, c@lab.test", "--cc",
                                "undisclosed-recipients:;", "--body", "b", to=None)
