@@ -201,7 +201,7 @@ static void parse_domain(SmtpCapabilities *ret, Word line)
 
 void smtp_capabilities_parse(const SmtpReply *reply, unsigned discarded, SmtpCapabilities *ret)
 {
-    const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text);
+    const char *at = buffer_data(&reply->text) ?: "", *end = at + buffer_size(&reply->text);
     bool first = true;
 
     *ret = (SmtpCapabilities){.esmtp = true};
