@@ -46,9 +46,38 @@ static bool takes_second(const PlanLink *l, usec_t now)
     return l->carries == 1 && now < usec_add(l->since, PLAN_BRISK);
 }
 
-static bool is_coming(const PlanLink *l, size_t relay, usec_t now)
+static bool is_opening(const PlanLink *l, size_t relay)
 {
-    return l->relay == relay && !l->ready && !l->quitting && now < usec_add(l->since, PLAN_FRESH);
+    return l->relay == relay && !l->ready && !l->quitting;
+}
+
+static bool is_stale(const PlanLink *l, usec_t now)
+{
+    return now >= usec_add(l->since, PLAN_FRESH);
+}
+
+/* Connections to the relay that may hang. */
+static unsigned count_stale(const PlanView *v, size_t relay, usec_t now)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < v->n_links; i++)
+        n += is_opening(&v->links[i], relay) && is_stale(&v->links[i], now);
+    return n;
+}
+
+/* How long one that is being opened counts, when so many may hang: each of the others doubles it. A
+ * relay that is slow with all of them is not to be asked, nor told a password, again and again. */
+static usec_t coming_until(const PlanLink *l, unsigned stale, usec_t now)
+{
+    unsigned others = stale - is_stale(l, now);
+
+    return usec_add(l->since, PLAN_FRESH << MIN(others, PLAN_DOUBLINGS));
+}
+
+static bool is_coming(const PlanLink *l, size_t relay, unsigned stale, usec_t now)
+{
+    return is_opening(l, relay) && now < coming_until(l, stale, now);
 }
 
 /* Connections that carry nothing take what waits. */
@@ -68,12 +97,13 @@ static void fill_idle(Planner *p, size_t relay)
 static void reserve_coming(Planner *p, size_t relay)
 {
     const PlanView *v = p->view;
+    unsigned stale = count_stale(v, relay, p->now);
 
     for (size_t i = 0; i < v->n_links && p->left > 0; i++) {
-        if (!is_coming(&v->links[i], relay, p->now))
+        if (!is_coming(&v->links[i], relay, stale, p->now))
             continue;
         p->left--;
-        look_at(p, usec_add(v->links[i].since, PLAN_FRESH));
+        look_at(p, coming_until(&v->links[i], stale, p->now));
     }
 }
 
@@ -87,12 +117,14 @@ static size_t count_openable(const PlanRelay *relay, size_t openable)
 static void open_more(Planner *p, size_t relay)
 {
     const PlanRelay *r = &p->view->relays[relay];
+    const PlanLink opened = {.since = p->now};
+    usec_t until = coming_until(&opened, count_stale(p->view, relay, p->now), p->now);
 
     for (size_t n = MIN(count_openable(r, p->openable), p->left); n > 0; n--) {
         act(p, PLAN_OPEN, relay);
         p->openable--;
         p->left--;
-        look_at(p, usec_add(p->now, PLAN_FRESH)); /* it may hang, too */
+        look_at(p, until); /* it may hang, too */
     }
     if (p->left > 0 && (r->state == RELAY_STATE_HELD || r->state == RELAY_STATE_LIMITED))
         look_at(p, r->until);
@@ -198,11 +230,12 @@ size_t plan_demand(const PlanView *view, usec_t now)
         return 0;
     for (size_t relay = 0; relay < view->n_relays; relay++) {
         size_t n = count_openable(&view->relays[relay], openable);
+        unsigned stale = count_stale(view, relay, now);
 
         for (size_t i = 0; i < view->n_links; i++) {
             const PlanLink *l = &view->links[i];
 
-            demand += is_coming(l, relay, now);
+            demand += is_coming(l, relay, stale, now);
             demand += is_open_to(l, relay) && (l->carries == 0 || takes_second(l, now));
         }
         demand += n;

@@ -9,8 +9,10 @@
 #include "delivery/relay.h"
 
 /* How long a connection that is being opened counts as room for a message. One that takes longer
- * may hang: others are opened as if it were not there. */
+ * may hang: others are opened as if it were not there, and count twice as long for each one to the
+ * relay that may hang. */
 #define PLAN_FRESH (2 * USEC_PER_SEC)
+#define PLAN_DOUBLINGS 8u
 
 #define PLAN_DEPTH_MAX 2 /* transactions a session takes at a time */
 

@@ -167,6 +167,29 @@ START_TEST(one_that_is_being_opened_is_room_for_one_message_and_not_for_long)
 }
 END_TEST
 
+/* A relay that is slow on purpose, or hangs every connection, is asked a few times for one message.
+ */
+START_TEST(those_that_hang_make_room_ever_more_rarely)
+{
+    Table t = {.view.waiting = 1};
+    usec_t now = NOW, end = NOW + 5 * USEC_PER_MINUTE;
+    size_t opened = 0;
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    while (now < end) {
+        draw_up(&t, now);
+        if (count(&t, PLAN_OPEN, 0) > 0) {
+            add_coming(&t, 0, now);
+            opened++;
+        }
+        ck_assert_uint_ge(t.rest.next - now, PLAN_FRESH / 2); /* no look for nothing */
+        now = t.rest.next;
+    }
+    ck_assert_uint_ge(opened, 4);
+    ck_assert_uint_le(opened, 9);
+}
+END_TEST
+
 START_TEST(those_of_an_old_configuration_neither_take_nor_keep_anything)
 {
     Table t = {.view.waiting = 1};
@@ -446,6 +469,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, nothing_is_put_behind_a_message_that_does_not_get_on);
     tcase_add_test(tcase, more_than_can_be_opened_goes_behind_others_at_once);
     tcase_add_test(tcase, one_that_is_being_opened_is_room_for_one_message_and_not_for_long);
+    tcase_add_test(tcase, those_that_hang_make_room_ever_more_rarely);
     tcase_add_test(tcase, those_of_an_old_configuration_neither_take_nor_keep_anything);
     tcase_add_test(tcase, a_held_relay_gets_nothing_and_the_next_one_all);
     tcase_add_test(tcase, a_relay_that_is_tried_again_gets_one_and_does_not_keep_the_others);
