@@ -132,6 +132,7 @@ static int explain(X509_STORE_CTX *context, const Trust *trust, Failure *f)
     char *subject = NULL, *issuer = NULL, *what = NULL;
     char hex[CERTIFICATE_HEX_MAX] = "unknown";
     unsigned char digest[CERTIFICATE_SHA256_BYTES];
+    bool no_name;
     int r;
 
     if (error == X509_V_ERR_OUT_OF_MEM)
@@ -143,15 +144,16 @@ static int explain(X509_STORE_CTX *context, const Trust *trust, Failure *f)
     what = detail(error, certificate, trust);
     if (certificate_digest(certificate, digest))
         certificate_hex_text(digest, hex);
+    no_name = is_name(error) && what && strstr(what, "common name");
     r = failure_set(f, -EACCES, row->number,
         "the certificate of %s cannot be trusted: %s (subject \"%s\", issuer \"%s\", number %d in "
         "the server's chain, SHA-256 %s); %s",
         trust->host, what ?: "", subject ?: "", issuer ?: "",
-        X509_STORE_CTX_get_error_depth(context), hex, row->advice);
-    return failure_reason(f,
-        is_name(error) && what && strstr(what, "common name") ? REASON_CERTIFICATE_NO_NAME
-                                                              : row->reason,
-        r);
+        X509_STORE_CTX_get_error_depth(context), hex,
+        no_name ? "have it made anew with the host as a subjectAltName, or name it in "
+                  "tls_accept_certificate"
+                : row->advice);
+    return failure_reason(f, no_name ? REASON_CERTIFICATE_NO_NAME : row->reason, r);
 }
 
 /* ---- the judgement ---- */
