@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+#include "message/field_syntax.h"
 #include "message/header.h"
 
 static const char *line_end(const char *data, size_t n)
@@ -82,6 +84,13 @@ int message_readdress(
     return r < 0 ? r : buffer_append(out, parts.header.at, (size_t)(data + n - parts.header.at));
 }
 
+/* A line of text may have a colon, too: "Warning: disk full". */
+static bool is_known(const HeaderField *field)
+{
+    return field->kind != FIELD_OTHER || text_starts_nocase(field->name, "X-") ||
+           field_rule(field->name, field->n_name)->name;
+}
+
 MessageShape message_shape(const char *data, size_t n)
 {
     MessageShape shape = {0};
@@ -91,7 +100,7 @@ MessageShape message_shape(const char *data, size_t n)
     (void)header_locate(data, n, true, &parts);
     shape.has_header = parts.block.at < parts.block.end || parts.header.at == parts.header.end;
     while (header_next(&parts.header, &field, NULL) > 0) {
-        shape.has_header = true;
+        shape.has_header = shape.has_header || is_known(&field);
         shape.has_from = shape.has_from || field.kind == FIELD_FROM;
     }
     return shape;

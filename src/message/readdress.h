@@ -17,8 +17,8 @@ int message_readdress(
 
 /* What there is in the first `n` bytes of a message (its whole header at least). */
 typedef struct MessageShape {
-    bool has_header; /* or an empty line at its place; people pipe a text alone into sendmail as
-                        well */
+    bool has_header; /* fields of which one is well known, or an empty line at its place; people
+                        pipe a text alone into sendmail as well, and a text may begin "Warning:" */
     bool has_from;   /* a From field */
 } MessageShape;
 

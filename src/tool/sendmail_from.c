@@ -3,34 +3,35 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "message/field_text.h"
 #include "tool/sendmail.h"
 
-/* Whether it can stand in a header without being encoded. */
-static bool is_plain(const char *name)
+/* A name that is none, such as one of several lines, is left out: whoever calls sendmail has it
+ * from somewhere, and the mail is worth more. */
+static bool is_usable(const char *name)
 {
-    for (; *name >= ' ' && *name <= '~'; name++)
-        continue;
-    return *name == '\0';
-}
+    size_t n = name ? strlen(name) : 0;
 
-/* As a quoted string (RFC 5322, 3.2.4). */
-static int append_quoted(const char *name, Buffer *out)
-{
-    int r = buffer_append(out, "\"", 1);
-
-    for (; r >= 0 && *name; name++)
-        r = buffer_appendf(out, "%s%c", *name == '"' || *name == '\\' ? "\\" : "", *name);
-    return r < 0 ? r : buffer_append(out, "\"", 1);
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+            return false;
+    return n > 0 && text_is_utf8(name, n);
 }
 
 int sendmail_format_from(const char *name, const char *address, Buffer *out)
 {
-    bool named = name && name[0] && is_plain(name);
-    int r = buffer_append_string(out, "From: ");
+    bool named = is_usable(name);
+    _cleanup_buffer_ Buffer piece = {0};
+    FieldWriter w;
+    int r = buffer_appendf(&piece, named ? "<%s>" : "%s", address);
 
-    if (r >= 0 && named)
-        r = append_quoted(name, out);
-    if (r >= 0)
-        r = buffer_appendf(out, named ? " <%s>\n" : "%s\n", address);
+    if (r < 0)
+        return r;
+    field_begin(&w, out, "From", strlen("From"));
+    w.utf8 = !text_is_ascii(address, strlen(address));
+    if (named)
+        field_put_phrase(&w, name, strlen(name));
+    field_put(&w, " ", 1, buffer_data(&piece), buffer_size(&piece));
+    r = field_end(&w, "From", NULL);
     return r < 0 ? r : buffer_append(out, "", 1);
 }

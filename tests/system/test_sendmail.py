@@ -103,9 +103,10 @@ class Sendmail(SystemTest):
 
     def test_from_is_added(self):
         for name, field in (
-            ("Cron Daemon", 'From: "Cron Daemon" <a@lab.test>'),
+            ("Cron Daemon", "From: Cron Daemon <a@lab.test>"),
+            ("Lee, Ann", 'From: "Lee, Ann" <a@lab.test>'),
             ('Ann "A\\B" Lee', 'From: "Ann \\"A\\\\B\\" Lee" <a@lab.test>'),
-            ("J\u00f6rg", "From: a@lab.test"),
+            ("J\u00f6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@lab.test>"),
             ("Ann\nTo: eve@lab.test", "From: a@lab.test"),
         ):
             lines = self.queued("Subject: x\n\n", "-F", name, "-f", "a@lab.test", "b@lab.test")
@@ -190,7 +191,9 @@ class Sendmail(SystemTest):
             self.assertEqual(lines[2:], header, before)
 
     def test_text_that_looks_like_a_header(self):
-        for text in ("\nNote: the disk is full\nof mail\n", "\nHello", "Dear Ann,\n\nTo: you\n"):
+        for text in ("\nNote: the disk is full\nof mail\n", "\nHello", "Dear Ann,\n\nTo: you\n",
+                     "Warning: disk full\nplease look\n", "Warning: disk full\n", "10:30 meeting\n\nthe rest\n",
+                     "http://foo bar\n\nx\n"):
             lines = self.queued(text, "-f", "a@lab.test", "b@lab.test")
             self.assertEqual(lines[2:4], ["From: a@lab.test", ""], text)
             self.assertEqual("\n".join(lines[4:]), text.removeprefix("\n"))

@@ -79,9 +79,11 @@ static const struct Name {
 } names[] = {
     {NULL, "From: a@b\n"},
     {"", "From: a@b\n"},
-    {"Cron Daemon", "From: \"Cron Daemon\" <a@b>\n"},
+    {"Cron Daemon", "From: Cron Daemon <a@b>\n"},
     {"A \"B\\C\"", "From: \"A \\\"B\\\\C\\\"\" <a@b>\n"},
-    {"J\xc3\xb6rg", "From: a@b\n"},
+    {"Lee, Ann", "From: \"Lee, Ann\" <a@b>\n"},
+    {"J\xc3\xb6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@b>\n"},
+    {"J\xf6rg", "From: a@b\n"},
     {"A\nTo: eve@b", "From: a@b\n"},
     {"A\x7f", "From: a@b\n"},
 };
