@@ -82,105 +82,52 @@ static int run_change(
     return all ? change_all(spool, change, applies) : change_named(spool, change, argv + optind);
 }
 
-static const ToolOption options[] = {
-    TOOL_OPTION_DIRECTORY,
-    {"all", 'a', NULL, "every message that this can be done to"},
-    {0},
-};
-
-#define ID_NOTES "An ID is a message's file name, with or without its extension.\n"
-
 static bool can_retry(SpoolState state)
 {
     return state == SPOOL_DEFERRED || state == SPOOL_FAILED;
 }
 
-static int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
+int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_change(tool, command, argc, argv, spool_retry, can_retry);
 }
-
-const Command command_retry = {
-    .name = "retry",
-    .synopsis = "[OPTION...] ID...",
-    .options = options,
-    .notes = ID_NOTES "Recipients that have had the message do not get it again.\n"
-                      "The same by hand: mv ID.failed ID.queued",
-    .run = run_retry,
-};
 
 static bool can_hold(SpoolState state)
 {
     return state == SPOOL_QUEUED || state == SPOOL_DEFERRED;
 }
 
-static int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
+int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_change(tool, command, argc, argv, spool_hold, can_hold);
 }
-
-const Command command_hold = {
-    .name = "hold",
-    .synopsis = "[OPTION...] ID...",
-    .options = options,
-    .notes = ID_NOTES "They stay until `outbox release`. The same by hand: mv ID.queued ID.held",
-    .run = run_hold,
-};
 
 static bool can_release(SpoolState state)
 {
     return state == SPOOL_HELD;
 }
 
-static int run_release(const Tool *tool, const Command *command, int argc, char **argv)
+int run_release(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_change(tool, command, argc, argv, spool_unhold, can_release);
 }
-
-const Command command_release = {
-    .name = "release",
-    .synopsis = "[OPTION...] ID...",
-    .options = options,
-    .notes = ID_NOTES "The same by hand: mv ID.held ID.queued",
-    .run = run_release,
-};
 
 static bool can_adopt(_unused_ SpoolState state)
 {
     return true;
 }
 
-static int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
+int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_change(tool, command, argc, argv, spool_adopt, can_adopt);
 }
-
-const Command command_adopt = {
-    .name = "adopt",
-    .synopsis = "[OPTION...] ID...",
-    .options = options,
-    .notes = ID_NOTES
-    "For a queue that was moved or restored by copying, before the daemon is started on it: a copy "
-    "is another file, for which the record of the first does not count, so that it would be sent "
-    "to all its recipients. Size and time of the file must be those it had.",
-    .run = run_adopt,
-};
 
 static bool can_delete(SpoolState state)
 {
     return state != SPOOL_SENDING;
 }
 
-static int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
+int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_change(tool, command, argc, argv, spool_delete, can_delete);
 }
-
-const Command command_delete = {
-    .name = "delete",
-    .synopsis = "[OPTION...] ID...",
-    .options = options,
-    .notes = ID_NOTES
-    "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status",
-    .run = run_delete,
-};

@@ -231,7 +231,7 @@ static bool relay_exists(const Config *config, const char *name)
     return false;
 }
 
-static int run_check(const Tool *tool, const Command *command, int argc, char **argv)
+int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_config_ Config *config = NULL;
     bool json = false, verbose = false;
@@ -253,18 +253,3 @@ static int run_check(const Tool *tool, const Command *command, int argc, char **
         return tool_usage(command, "no relay is called %s", argv[optind]);
     return check_all(config, argv[optind], json, verbose);
 }
-
-static const ToolOption options[] = {
-    {"json", 'j', NULL, "a JSON array, one object a relay"},
-    {"verbose", 'v', NULL, "print the dialogue"},
-    {0},
-};
-
-const Command command_check = {
-    .name = "check",
-    .synopsis = "[OPTION...] [RELAY]",
-    .options = options,
-    .notes = "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it "
-             "says what to do. The exit status is that of the last failure.",
-    .run = run_check,
-};

@@ -1,4 +1,4 @@
-/* A command of the tool: one file, one row in the table of main.c. Help and usage come from the
+/* A command of the tool: one file, one row in the table of commands.c. Help and usage come from the
  * row.
  *
  * The tool is two programs built from this folder. `outbox` is what is installed in the path: it
@@ -65,9 +65,15 @@ typedef struct Command {
     X(command, "Say SMTP commands to the relay and print its replies")      \
     X(config, "Print the settings in effect, or one of them")
 
-extern const Command command_adopt, command_check, command_command, command_config, command_delete,
-    command_expand, command_hold, command_list, command_process, command_queue, command_release,
-    command_retry, command_send, command_show, command_status, command_verify;
+/* Each has a function of that name in its file. */
+#define TOOL_RUN(name, summary) \
+    int run_##name(const Tool *tool, const Command *command, int argc, char **argv);
+TOOL_COMMANDS(TOOL_RUN)
+#undef TOOL_RUN
+
+/* The command, in commands.c; NULL when there is none of that name, which has been said. Its `run`
+ * is NULL where this program has not got it. */
+const Command *tool_find_command(const char *name);
 
 /* ---- What commands share (common.c) ---- */
 
@@ -110,7 +116,7 @@ extern const ToolOption tool_options[], tool_option_help[];
 
 /* What the options before the command ask for. */
 typedef enum ToolRequest {
-    TOOL_RUN, /* the command at argv[optind] */
+    TOOL_COMMAND, /* the command at argv[optind] */
     TOOL_HELP,
     TOOL_VERSION,
     TOOL_NO_COMMAND,

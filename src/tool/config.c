@@ -11,7 +11,7 @@ static int print(Buffer *out)
     return EX_OK;
 }
 
-static int run_config(const Tool *tool, const Command *command, int argc, char **argv)
+int run_config(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
@@ -38,19 +38,3 @@ static int run_config(const Tool *tool, const Command *command, int argc, char *
         return tool_fail(&f);
     return print(&out);
 }
-
-static const ToolOption options[] = {
-    {"explain", 'e', NULL,
-        "what there is to know about the settings instead: values, default, other names"},
-    {"json", 'j', NULL, "as JSON"},
-    {0},
-};
-
-const Command command_config = {
-    .name = "config",
-    .synopsis = "[OPTION...] [NAME]",
-    .options = options,
-    .notes = "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
-             "or MailPort, or a section. Secrets are shown as ***.",
-    .run = run_config,
-};

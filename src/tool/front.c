@@ -8,12 +8,29 @@
 #include "tool/input.h"
 #include "tool/sendmail.h"
 
-static int run_command(const Tool *tool, int argc, char **argv)
+/* One that is the other program's: only its help, and what is wrong with its options, is ours. */
+static int run_other(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    if (strcmp(argv[0], command_queue.name) != 0)
-        return tool_become_full(tool->argv);
+    int c;
+
+    while ((c = tool_getopt(command, argc, argv)) >= 0) {
+        if (c == 'h')
+            return tool_finish_output(tool_help(command));
+        if (c == '?')
+            return EX_USAGE;
+    }
+    return tool_become_full(tool->argv);
+}
+
+static int run_named(const Tool *tool, int argc, char **argv)
+{
+    const Command *command = tool_find_command(argv[0]);
+
+    if (!command)
+        return EX_USAGE;
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
-    return tool_finish_output(command_queue.run(tool, &command_queue, argc, argv));
+    return command->run ? tool_finish_output(command->run(tool, command, argc, argv))
+                        : run_other(tool, command, argc, argv);
 }
 
 static int run_tool(int argc, char **argv)
@@ -21,7 +38,7 @@ static int run_tool(int argc, char **argv)
     _cleanup_(tool_done) Tool tool = {0};
 
     switch (tool_read_options(&tool, argc, argv)) {
-    case TOOL_RUN: return run_command(&tool, argc - optind, argv + optind);
+    case TOOL_COMMAND: return run_named(&tool, argc - optind, argv + optind);
     case TOOL_HELP: return tool_finish_output(tool_print_help());
     case TOOL_VERSION: return tool_finish_output(tool_print_version());
     case TOOL_NO_COMMAND: return tool_usage(NULL, "a command is missing");

@@ -135,7 +135,7 @@ static int choose_states(const Command *command, char **names, Listing *listing)
     return 0;
 }
 
-static int run_list(const Tool *tool, const Command *command, int argc, char **argv)
+int run_list(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
@@ -154,19 +154,3 @@ static int run_list(const Tool *tool, const Command *command, int argc, char **a
         status = tool_open_spool(tool, directory, &spool);
     return status != 0 ? status : list(spool, &listing);
 }
-
-static const ToolOption options[] = {
-    TOOL_OPTION_DIRECTORY,
-    {"json", 'j', NULL, "a JSON array, one object a message"},
-    {0},
-};
-
-const Command command_list = {
-    .name = "list",
-    .synopsis = "[OPTION...] [STATE...]",
-    .options = options,
-    .notes = "States are queued, sending, sent, failed, deferred and held. Of each message it "
-             "shows the age, the size, the attempts so far, the time until the next one, sender "
-             "and recipients; below, why it was not delivered so far.",
-    .run = run_list,
-};

@@ -6,38 +6,13 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
-#include "base/text.h"
 #include "tool/command.h"
 #include "tool/full.h"
 
-static const Command *const commands[] = {
-#define ROW(name, summary) &command_##name,
-    TOOL_COMMANDS(ROW)
-#undef ROW
-};
-
-static const Command *find_command(const char *name)
-{
-    const Command *near = NULL;
-    size_t distance = 3;
-
-    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-        size_t d = text_distance(name, commands[i]->name);
-
-        if (strcmp(name, commands[i]->name) == 0)
-            return commands[i];
-        if (d < distance)
-            near = commands[i], distance = d;
-    }
-    (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name, near ? "; did you mean '" : "",
-        near ? near->name : "", near ? "'?" : "");
-    return NULL;
-}
-
 /* Runs the command that argv[0] names. */
-static int run_command(const Tool *tool, int argc, char **argv)
+static int run_named(const Tool *tool, int argc, char **argv)
 {
-    const Command *command = find_command(argv[0]);
+    const Command *command = tool_find_command(argv[0]);
 
     if (!command)
         return EX_USAGE;
@@ -68,7 +43,7 @@ int main(int argc, char **argv)
     if (!argv)
         return EX_USAGE;
     switch (tool_read_options(&tool, argc, argv)) {
-    case TOOL_RUN: return tool_finish_output(run_command(&tool, argc - optind, argv + optind));
+    case TOOL_COMMAND: return tool_finish_output(run_named(&tool, argc - optind, argv + optind));
     case -ENOMEM: return tool_fail_memory();
     default: return tool_usage(NULL, "a command is missing"); /* outbox answers all else */
     }

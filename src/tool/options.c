@@ -144,7 +144,7 @@ int tool_read_options(Tool *tool, int argc, char **argv)
         case 'h': return TOOL_HELP;
         default: return TOOL_WRONG;
         }
-    return optind < argc ? TOOL_RUN : TOOL_NO_COMMAND;
+    return optind < argc ? TOOL_COMMAND : TOOL_NO_COMMAND;
 }
 
 void tool_done(Tool *tool)

@@ -362,7 +362,7 @@ static int process(Config *config, const char *path, bool verbose)
     return status;
 }
 
-static int run_process(const Tool *tool, const Command *command, int argc, char **argv)
+int run_process(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_config_ Config *config = NULL;
     bool verbose = false;
@@ -382,18 +382,3 @@ static int run_process(const Tool *tool, const Command *command, int argc, char 
         return status;
     return process(config, argv[optind] ?: config->spool.directory, verbose);
 }
-
-static const ToolOption options[] = {
-    {"verbose", 'v', NULL, "print the dialogue with the relays"},
-    {0},
-};
-
-const Command command_process = {
-    .name = "process",
-    .synopsis = "[OPTION...] [DIRECTORY]",
-    .options = options,
-    .notes = "Deferred messages are tried when their time has come. A daemon may work on the same "
-             "directory. A signal lets what is in flight end, a second one does not wait for it. "
-             "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.",
-    .run = run_process,
-};

@@ -128,7 +128,7 @@ static int queue_files(
     return status != 0 ? status : queue_batch(input, &target, files);
 }
 
-static int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
+int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(input_done) ToolInput input = {.tool = tool};
     const char *directory = NULL;
@@ -149,21 +149,3 @@ static int run_queue(const Tool *tool, const Command *command, int argc, char **
         return queue_files(command, &input, directory, argv + optind);
     return queue_one(command, &input, directory, argv + optind);
 }
-
-static const ToolOption options[] = {
-    {"directory", 'd', "DIR",
-        "this queue directory, not the configured one; '*': print the file's content instead"},
-    {"batch", 'b', NULL,
-        "the arguments are files, each a whole message; they wait for the disk together, which is "
-        "much faster than one by one"},
-    {0},
-};
-
-const Command command_queue = {
-    .name = "queue",
-    .synopsis = "[OPTION...] [RECIPIENT...]",
-    .options = options,
-    .shared = input_options,
-    .notes = "A message is safe on the disk when its path is printed.",
-    .run = run_queue,
-};

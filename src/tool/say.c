@@ -205,53 +205,17 @@ static int run_say(
     return status != 0 ? status : say_and_print(tool, &saying, json);
 }
 
-static const ToolOption options[] = {
-    {"json", 'j', NULL, "a JSON array, one object a reply"},
-    {"verbose", 'v', NULL, "print the whole dialogue"},
-    {0},
-};
-
-#define SAY_NOTES                                                                             \
-    "The first relay that answers is asked. Exit statuses: 0 it says yes, 69 it says no, 75 " \
-    "ask again later.\n"
-
-static int run_verify(const Tool *tool, const Command *command, int argc, char **argv)
+int run_verify(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_say(tool, command, argc, argv, "VRFY");
 }
 
-const Command command_verify = {
-    .name = "verify",
-    .synopsis = "[OPTION...] ADDRESS...",
-    .options = options,
-    .notes = SAY_NOTES "Many relays do not tell: 252 means that mail would be taken all the same.",
-    .run = run_verify,
-};
-
-static int run_expand(const Tool *tool, const Command *command, int argc, char **argv)
+int run_expand(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_say(tool, command, argc, argv, "EXPN");
 }
 
-const Command command_expand = {
-    .name = "expand",
-    .synopsis = "[OPTION...] LIST...",
-    .options = options,
-    .notes = SAY_NOTES "A line is printed for each member. Many relays do not tell.",
-    .run = run_expand,
-};
-
-static int run_command(const Tool *tool, const Command *command, int argc, char **argv)
+int run_command(const Tool *tool, const Command *command, int argc, char **argv)
 {
     return run_say(tool, command, argc, argv, NULL);
 }
-
-const Command command_command = {
-    .name = "command",
-    .synopsis = "[OPTION...] 'COMMAND'...",
-    .options = options,
-    .notes = SAY_NOTES
-    "As in: outbox command NOOP 'HELP VRFY'. What is more than a command and its reply is not "
-    "said: DATA, BDAT, STARTTLS, AUTH, QUIT.",
-    .run = run_command,
-};

@@ -292,7 +292,7 @@ static int choose_verb(const Command *command, const char *name, SmtpVerb *ret)
     return tool_usage(command, "--command is mail, send, soml or saml, not '%s'", name);
 }
 
-static int run_send(const Tool *tool, const Command *command, int argc, char **argv)
+int run_send(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(input_done) ToolInput input = {.tool = tool};
     SmtpVerb verb = SMTP_VERB_MAIL;
@@ -308,22 +308,3 @@ static int run_send(const Tool *tool, const Command *command, int argc, char **a
         }
     return status != 0 ? status : run(command, &input, argv + optind, verb, verbose);
 }
-
-static const ToolOption options[] = {
-    {"verbose", 'v', NULL, "print the dialogue with the relay"},
-    {"command", 'c', "VERB",
-        "begin with this instead of MAIL, if the relay offers it: SEND (to the recipient's "
-        "terminal), SOML (there or by mail), SAML (both)"},
-    {0},
-};
-
-const Command command_send = {
-    .name = "send",
-    .synopsis = "[OPTION...] [RECIPIENT...]",
-    .options = options,
-    .shared = input_options,
-    .notes =
-        "The relays are tried in order, until one takes the message. Exit statuses: 0 delivered "
-        "to everybody, 69 refused, 75 worth another try, 77 login denied.",
-    .run = run_send,
-};

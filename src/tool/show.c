@@ -165,7 +165,7 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
     return status;
 }
 
-static int run_show(const Tool *tool, const Command *command, int argc, char **argv)
+int run_show(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     ShowOptions wanted = {0};
@@ -190,17 +190,3 @@ static int run_show(const Tool *tool, const Command *command, int argc, char **a
     }
     return status;
 }
-
-static const ToolOption options[] = {
-    TOOL_OPTION_DIRECTORY,
-    {"content", 'c', NULL, "print the message's file instead"},
-    {"json", 'j', NULL, "one JSON object"},
-    {0},
-};
-
-const Command command_show = {
-    .name = "show",
-    .synopsis = "[OPTION...] ID",
-    .options = options,
-    .run = run_show,
-};

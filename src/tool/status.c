@@ -95,7 +95,7 @@ static int print_json(const Spool *spool, const Figures *figures)
     return json_print(json);
 }
 
-static int run_status(const Tool *tool, const Command *command, int argc, char **argv)
+int run_status(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
@@ -122,17 +122,3 @@ static int run_status(const Tool *tool, const Command *command, int argc, char *
     print_text(spool, &figures);
     return EX_OK;
 }
-
-static const ToolOption options[] = {
-    TOOL_OPTION_DIRECTORY,
-    {"json", 'j', NULL, "one JSON object"},
-    {0},
-};
-
-const Command command_status = {
-    .name = "status",
-    .synopsis = "[OPTION...]",
-    .options = options,
-    .notes = "What the daemon does at the moment is in `systemctl status outboxd`.",
-    .run = run_status,
-};

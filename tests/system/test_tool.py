@@ -401,9 +401,9 @@ class TwoPrograms(SystemTest):
         return done.returncode, done.stdout + done.stderr
 
     def test_in_a_copied_tree(self):
-        self.assertEqual(self.run_copy("list", "--help")[0], 0)
+        self.assertEqual(self.run_copy("config", "--explain")[0], 0)
         self.full.write_text("#!/bin/sh\necho it is this one\n", encoding="ascii")
-        self.assertEqual(self.run_copy("list", "--help"), (0, "it is this one\n"))
+        self.assertEqual(self.run_copy("list", "queued"), (0, "it is this one\n"))
 
     def test_beside_each_other(self):
         beside = self.outbox_path.parent / "outbox-full"
@@ -421,7 +421,8 @@ class TwoPrograms(SystemTest):
     def test_what_needs_no_other(self):
         self.full.write_text("#!/bin/sh\nexit 99\n", encoding="ascii")
         for arguments, status in ((("--help",), 0), (("--version",), 0), (("queue", "--help"), 0), ((), 64),
-                                  (("--no-such",), 64)):
+                                  (("--no-such",), 64), (("list", "--help"), 0), (("send", "-h"), 0),
+                                  (("check", "--no-such"), 64), (("lits",), 64), (("list",), 99)):
             self.assertEqual(self.run_copy(*arguments)[0], status, arguments)
 
 

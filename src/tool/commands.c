@@ -1,0 +1,253 @@
+/* The commands: what each takes, and what its help says. Both programs have the table; one that has
+ * not the command itself knows no function for it. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tool/command.h"
+#include "tool/input.h"
+
+#define WEAK(name, summary) \
+    int run_##name(const Tool *, const Command *, int, char **) __attribute__((weak));
+TOOL_COMMANDS(WEAK)
+#undef WEAK
+
+static const ToolOption queue_options[] = {
+    {"directory", 'd', "DIR",
+        "this queue directory, not the configured one; '*': print the file's content instead"},
+    {"batch", 'b', NULL,
+        "the arguments are files, each a whole message; they wait for the disk together, which is "
+        "much faster than one by one"},
+    {0},
+};
+
+static const Command command_queue = {
+    .name = "queue",
+    .synopsis = "[OPTION...] [RECIPIENT...]",
+    .options = queue_options,
+    .shared = input_options,
+    .notes = "A message is safe on the disk when its path is printed.",
+    .run = run_queue,
+};
+
+static const ToolOption send_options[] = {
+    {"verbose", 'v', NULL, "print the dialogue with the relay"},
+    {"command", 'c', "VERB",
+        "begin with this instead of MAIL, if the relay offers it: SEND (to the recipient's "
+        "terminal), SOML (there or by mail), SAML (both)"},
+    {0},
+};
+
+static const Command command_send = {
+    .name = "send",
+    .synopsis = "[OPTION...] [RECIPIENT...]",
+    .options = send_options,
+    .shared = input_options,
+    .notes =
+        "The relays are tried in order, until one takes the message. Exit statuses: 0 delivered "
+        "to everybody, 69 refused, 75 worth another try, 77 login denied.",
+    .run = run_send,
+};
+
+static const ToolOption process_options[] = {
+    {"verbose", 'v', NULL, "print the dialogue with the relays"},
+    {0},
+};
+
+static const Command command_process = {
+    .name = "process",
+    .synopsis = "[OPTION...] [DIRECTORY]",
+    .options = process_options,
+    .notes = "Deferred messages are tried when their time has come. A daemon may work on the same "
+             "directory. A signal lets what is in flight end, a second one does not wait for it. "
+             "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.",
+    .run = run_process,
+};
+
+static const ToolOption list_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+static const Command command_list = {
+    .name = "list",
+    .synopsis = "[OPTION...] [STATE...]",
+    .options = list_options,
+    .notes = "States are queued, sending, sent, failed, deferred and held. Of each message it "
+             "shows the age, the size, the attempts so far, the time until the next one, sender "
+             "and recipients; below, why it was not delivered so far.",
+    .run = run_list,
+};
+
+static const ToolOption show_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"content", 'c', NULL, "print the message's file instead"},
+    {"json", 'j', NULL, "one JSON object"},
+    {0},
+};
+
+static const Command command_show = {
+    .name = "show",
+    .synopsis = "[OPTION...] ID",
+    .options = show_options,
+    .run = run_show,
+};
+
+static const ToolOption status_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"json", 'j', NULL, "one JSON object"},
+    {0},
+};
+
+static const Command command_status = {
+    .name = "status",
+    .synopsis = "[OPTION...]",
+    .options = status_options,
+    .notes = "What the daemon does at the moment is in `systemctl status outboxd`.",
+    .run = run_status,
+};
+
+#define ID_NOTES "An ID is a message's file name, with or without its extension.\n"
+
+static const ToolOption change_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"all", 'a', NULL, "every message that this can be done to"},
+    {0},
+};
+
+static const Command command_retry = {
+    .name = "retry",
+    .synopsis = "[OPTION...] ID...",
+    .options = change_options,
+    .notes = ID_NOTES "Recipients that have had the message do not get it again.\n"
+                      "The same by hand: mv ID.failed ID.queued",
+    .run = run_retry,
+};
+
+static const Command command_hold = {
+    .name = "hold",
+    .synopsis = "[OPTION...] ID...",
+    .options = change_options,
+    .notes = ID_NOTES "They stay until `outbox release`. The same by hand: mv ID.queued ID.held",
+    .run = run_hold,
+};
+
+static const Command command_release = {
+    .name = "release",
+    .synopsis = "[OPTION...] ID...",
+    .options = change_options,
+    .notes = ID_NOTES "The same by hand: mv ID.held ID.queued",
+    .run = run_release,
+};
+
+static const Command command_delete = {
+    .name = "delete",
+    .synopsis = "[OPTION...] ID...",
+    .options = change_options,
+    .notes = ID_NOTES
+    "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status",
+    .run = run_delete,
+};
+
+static const Command command_adopt = {
+    .name = "adopt",
+    .synopsis = "[OPTION...] ID...",
+    .options = change_options,
+    .notes = ID_NOTES
+    "For a queue that was moved or restored by copying, before the daemon is started on it: a copy "
+    "is another file, for which the record of the first does not count, so that it would be sent "
+    "to all its recipients. Size and time of the file must be those it had.",
+    .run = run_adopt,
+};
+
+static const ToolOption check_options[] = {
+    {"json", 'j', NULL, "a JSON array, one object a relay"},
+    {"verbose", 'v', NULL, "print the dialogue"},
+    {0},
+};
+
+static const Command command_check = {
+    .name = "check",
+    .synopsis = "[OPTION...] [RELAY]",
+    .options = check_options,
+    .notes = "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it "
+             "says what to do. The exit status is that of the last failure.",
+    .run = run_check,
+};
+
+#define SAY_NOTES                                                                             \
+    "The first relay that answers is asked. Exit statuses: 0 it says yes, 69 it says no, 75 " \
+    "ask again later.\n"
+
+static const ToolOption say_options[] = {
+    {"json", 'j', NULL, "a JSON array, one object a reply"},
+    {"verbose", 'v', NULL, "print the whole dialogue"},
+    {0},
+};
+
+static const Command command_verify = {
+    .name = "verify",
+    .synopsis = "[OPTION...] ADDRESS...",
+    .options = say_options,
+    .notes = SAY_NOTES "Many relays do not tell: 252 means that mail would be taken all the same.",
+    .run = run_verify,
+};
+
+static const Command command_expand = {
+    .name = "expand",
+    .synopsis = "[OPTION...] LIST...",
+    .options = say_options,
+    .notes = SAY_NOTES "A line is printed for each member. Many relays do not tell.",
+    .run = run_expand,
+};
+
+static const Command command_command = {
+    .name = "command",
+    .synopsis = "[OPTION...] 'COMMAND'...",
+    .options = say_options,
+    .notes = SAY_NOTES
+    "As in: outbox command NOOP 'HELP VRFY'. What is more than a command and its reply is not "
+    "said: DATA, BDAT, STARTTLS, AUTH, QUIT.",
+    .run = run_command,
+};
+
+static const ToolOption config_options[] = {
+    {"explain", 'e', NULL,
+        "what there is to know about the settings instead: values, default, other names"},
+    {"json", 'j', NULL, "as JSON"},
+    {0},
+};
+
+static const Command command_config = {
+    .name = "config",
+    .synopsis = "[OPTION...] [NAME]",
+    .options = config_options,
+    .notes = "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
+             "or MailPort, or a section. Secrets are shown as ***.",
+    .run = run_config,
+};
+
+static const Command *const commands[] = {
+#define ROW(name, summary) &command_##name,
+    TOOL_COMMANDS(ROW)
+#undef ROW
+};
+
+const Command *tool_find_command(const char *name)
+{
+    const Command *near = NULL;
+    size_t distance = 3;
+
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+        size_t d = text_distance(name, commands[i]->name);
+
+        if (strcmp(name, commands[i]->name) == 0)
+            return commands[i];
+        if (d < distance)
+            near = commands[i], distance = d;
+    }
+    (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name, near ? "; did you mean '" : "",
+        near ? near->name : "", near ? "'?" : "");
+    return NULL;
+}
