@@ -171,5 +171,4 @@ int log_outlet_finish(LogOutlet *outlet)
 void log_outlet_reconnect(LogOutlet *outlet)
 {
     close_p(&outlet->fd);
-    outlet->fd = -1;
 }

@@ -72,7 +72,6 @@ static void close_attempts(SocketDial *dial)
     while (dial->n_open > 0)
         (void)close(dial->open[--dial->n_open].fd);
     close_p(&dial->epoll_fd);
-    dial->epoll_fd = -1;
 }
 
 void socket_dial_free(SocketDial *dial)

@@ -257,7 +257,6 @@ static void give_up_address(Connection *c)
     tls_stream_free(c->tls);
     c->tls = NULL;
     close_p(&c->socket_fd);
-    c->socket_fd = -1;
     use_fd(c, -1);
     c->peer = NULL;
     c->own = false;

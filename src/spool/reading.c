@@ -23,7 +23,6 @@ void reading_marks_init(ReadingMarks *marks, const Spool *spool)
 void reading_marks_done(ReadingMarks *marks)
 {
     close_p(&marks->fd);
-    marks->fd = -1;
 }
 
 static bool open_marks(ReadingMarks *marks)
