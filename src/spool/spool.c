@@ -1,4 +1,4 @@
-/* The queue directory as a whole: opening it, looking into it, and the rename all else is made of.
+/* The queue directory as a whole: opening it, and looking into it.
  * Must never read a message or change one's state by itself. */
 #include "spool/spool.h"
 
