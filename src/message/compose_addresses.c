@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "message/address.h"
 #include "message/compose_field.h"
+#include "message/field_syntax.h"
 #include "message/field_text.h"
 
 typedef struct ListWriter {
@@ -122,16 +123,10 @@ static int put_item(void *user, const AddressItem *item)
     return item->kind == ADDRESS_GROUP ? put_group(l, item) : put_mailbox(l, item);
 }
 
-/* Of these, whatever stands around <...> is a name: "Lee, Ann <a@b>" is one person. */
 static AddressMode mode_of(const char *name)
 {
-    static const char *const originators[] = {"From", "Sender", "Reply-To", "Resent-From",
-        "Resent-Sender", "Resent-Reply-To", "Disposition-Notification-To", "Return-Receipt-To"};
-
-    for (size_t i = 0; name && i < ELEMENTSOF(originators); i++)
-        if (text_equal_nocase(name, originators[i]))
-            return ADDRESS_ORIGINATORS;
-    return ADDRESS_RECIPIENTS;
+    return name && field_rule(name, strlen(name))->originators ? ADDRESS_ORIGINATORS
+                                                               : ADDRESS_RECIPIENTS;
 }
 
 /* Whether there is anything but separators in it. */

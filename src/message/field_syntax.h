@@ -18,7 +18,8 @@ typedef enum FieldSyntax {
 typedef struct FieldRule {
     const char *name; /* a "*" at its end stands for anything; NULL: any other field */
     FieldSyntax syntax;
-    bool once; /* may stand in a header once */
+    bool once;        /* may stand in a header once */
+    bool originators; /* whatever stands around <...> is a name: "Lee, Ann <a@b>" is one person */
 } FieldRule;
 
 /* Never NULL. */
