@@ -10,26 +10,14 @@
 #include "base/macros.h"
 #include "base/text.h"
 
-static bool ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), n_end = strlen(end);
-
-    return n >= n_end && text_equal_nocase(name + n - n_end, end);
-}
-
 #define LABEL_MAX_BYTES 63 /* RFC 1035, 2.3.4 */
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-}
 
 static bool is_label(const char *text, size_t n)
 {
     if (n == 0 || n > LABEL_MAX_BYTES || text[0] == '-' || text[n - 1] == '-')
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!is_letter(text[i]))
+        if (!text_is_alphanumeric(text[i]) && text[i] != '-')
             return false;
     return true;
 }
@@ -41,7 +29,7 @@ bool host_name_is_usable(const char *name)
     const char *last = name;
 
     if (!strchr(name, '.') || text_starts_nocase(name, "localhost") ||
-        ends_with(name, ".localdomain") || ends_with(name, ".localhost"))
+        text_ends_nocase(name, ".localdomain") || text_ends_nocase(name, ".localhost"))
         return false;
     for (const char *label = name;; label += strcspn(label, ".") + 1) {
         size_t n = strcspn(label, ".");

@@ -50,6 +50,13 @@ bool text_ends(const char *text, const char *end)
     return n >= m && memcmp(text + n - m, end, m) == 0;
 }
 
+bool text_ends_nocase(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && text_equal_nocase(text + n - m, end);
+}
+
 bool text_is_ascii(const char *data, size_t n)
 {
     uint64_t all = 0, word;

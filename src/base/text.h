@@ -7,6 +7,12 @@
 
 #include "base/clock.h"
 
+/* An ASCII letter or digit. */
+static inline bool text_is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 bool text_equal(const char *a, const char *b);        /* NULL equals only NULL */
 bool text_equal_nocase(const char *a, const char *b); /* ASCII case folded */
 /* Whether two addresses are the same mailbox: the case of a local part may matter to its host, that
@@ -14,6 +20,7 @@ bool text_equal_nocase(const char *a, const char *b); /* ASCII case folded */
 bool text_equal_mailbox(const char *a, const char *b);
 bool text_starts_nocase(const char *text, const char *start); /* ASCII case folded */
 bool text_ends(const char *text, const char *end);
+bool text_ends_nocase(const char *text, const char *end); /* ASCII case folded */
 bool text_is_ascii(const char *data, size_t n);
 /* Bytes of the well-formed UTF-8 character (RFC 3629) at `data`, of which there are `n` > 0; or 0.
  */

@@ -35,8 +35,7 @@ bool address_is_atext(char c)
 
 static bool is_alphanumeric(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (unsigned char)c >= 0x80;
+    return text_is_alphanumeric(c) || (unsigned char)c >= 0x80;
 }
 
 /* The checks below return what is wrong, or NULL. */

@@ -19,11 +19,6 @@ typedef struct Value {
 
 typedef bool (*ValueCheck)(Value value);
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 static bool equals(Value value, const char *word)
 {
     return value.n == strlen(word) && strncasecmp(value.text, word, value.n) == 0;
@@ -104,7 +99,7 @@ static bool check_original_address(Value v)
     if (all.n > ORIGINAL_ADDRESS_MAX || type.n == 0 || v.n == 0)
         return false;
     for (size_t i = 0; i < type.n; i++)
-        if (!is_alphanumeric(type.text[i]) && type.text[i] != '-')
+        if (!text_is_alphanumeric(type.text[i]) && type.text[i] != '-')
             return false;
     return equals(type, "utf-8") || is_xtext(v);
 }
@@ -182,7 +177,7 @@ static bool parse(Value *v, Value *ret_keyword)
     if (ret_keyword->n == 0 || ret_keyword->text[0] == '-' || (has_value && v->n == 0))
         return false;
     for (size_t i = 0; i < ret_keyword->n; i++)
-        if (!is_alphanumeric(ret_keyword->text[i]) && ret_keyword->text[i] != '-')
+        if (!text_is_alphanumeric(ret_keyword->text[i]) && ret_keyword->text[i] != '-')
             return false;
     for (size_t i = 0; i < v->n; i++)
         if ((unsigned char)v->text[i] <= ' ' || v->text[i] == '=' || v->text[i] == 0x7f)

@@ -23,17 +23,12 @@ static void put_gathered(FieldWriter *w, int r, const Buffer *piece)
     field_put(w, " ", 1, buffer_data(piece), buffer_size(piece));
 }
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /* ---- encoded words ---- */
 
 /* What stands for itself in an encoded word of a phrase (RFC 2047, 5), and so everywhere. */
 static bool is_plain(char c)
 {
-    return is_alphanumeric(c) || (c != '\0' && strchr("!*+-/", c));
+    return text_is_alphanumeric(c) || (c != '\0' && strchr("!*+-/", c));
 }
 
 static size_t q_size(const char *text, size_t n)
@@ -231,7 +226,7 @@ void field_put_phrase(FieldWriter *w, const char *name, size_t n)
 static bool is_simple(const char *value)
 {
     for (const char *c = value; *c; c++)
-        if (!is_alphanumeric(*c) && !strchr("._+-", *c))
+        if (!text_is_alphanumeric(*c) && !strchr("._+-", *c))
             return false;
     return *value != '\0';
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/hostname.h"
+#include "base/text.h"
 
 #define ID_MAX 64 /* bytes of the queue's id that are shown; the hash stands for the rest */
 
@@ -15,7 +16,7 @@
 
 static bool is_plain(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    return text_is_alphanumeric(c) || c == '-';
 }
 
 /* FNV-1a, 64 bits. */

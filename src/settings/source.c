@@ -65,8 +65,7 @@ static size_t long_number(const char *p, const char *end)
 
 static bool is_name_byte(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("_*.", c));
+    return text_is_alphanumeric(c) || (c && strchr("_*.", c));
 }
 
 /* Copies a line, following strings and comments, which may go on over its end. */
