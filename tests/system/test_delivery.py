@@ -82,6 +82,38 @@ class Delivery(SystemTest):
         copy = self.deliver(message(to=[ann]), ann)
         self.assertEqual(copy.recipient, ann)
 
+    def test_international_domain_at_a_relay_without_smtputf8(self):
+        ann = self.address()
+        content = f"From: Shop <shop@b\u00fccher.example>\nTo: {ann}\nSubject: Gr\u00fc\u00dfe\n\nx\n"
+        copy = self.deliver(content.encode(), ann, "bare")
+        self.assertEqual(copy.sender, "shop@xn--bcher-kva.example")
+        self.assertIn("Subject: Gr\u00fc\u00dfe\n".encode(), copy.content)
+
+    def check_dots(self, quote):
+        """One recipient with dots at odd places, one that is refused, and a good one."""
+        ann = self.address()
+        local, _, domain = ann.partition("@")
+        content = f"From: shop@lab.test\nTo: {local}..x.@{domain}, refused@{domain}; {ann}\n\nx\n"
+        self.start(self.lab.relay("plain", quote_local_part=quote))
+        self.queue.drop("m", content.encode())
+        self.queue.wait_state("m", "failed")
+        self.wait_copies(1, ann)
+        self.wait_copies(1, f'"{local}..x."@{domain}', f"{local}..x.@{domain}")
+
+    def test_dots_at_odd_places_stop_nobody(self):
+        self.check_dots(True)
+
+    def test_dots_at_odd_places_without_quotes(self):
+        self.check_dots(False)
+
+    def test_what_is_no_part_of_a_message_stays_here(self):
+        ann = self.address()
+        content = f"\n>From x Mon\nReturn-Path: <b@lab.test>\nFrom : a@lab.test\nContent-Length: 2\nTo: {ann}\n\nx\n"
+        copy = self.deliver(content.encode(), ann)
+        self.assertEqual(copy.sender, "b@lab.test")
+        lines = copy.content.decode().split("\n")
+        self.assertEqual(lines[:2] + lines[-3:], ["From: a@lab.test", f"To: {ann}", "", "x", ""])
+
     def test_null_sender(self):
         ann = self.address()
         self.assertEqual(self.deliver(message(to=[ann], sender=""), ann).sender, "")
