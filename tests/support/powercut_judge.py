@@ -68,9 +68,10 @@ class Facts:
 class Story:
     """A recording, and what it tells of messages and records."""
 
-    def __init__(self, name, recording):
+    def __init__(self, name, recording, bindings=()):
+        """`bindings`: the files that records of the beginning name."""
         self.name, self.recording = name, recording
-        self.keys, self.recipients, self.bindings = {}, {}, {}
+        self.keys, self.recipients, self.bindings = {}, {}, dict(bindings)
         self.failed = set()  # keys that were given up
         self.without_reason = set()  # keys that somebody put there as given up
         contents = collections.defaultdict(bytes)
@@ -98,9 +99,8 @@ class Story:
             self.recipients[key[1].decode()] = [r.decode() for r in _RECIPIENT.findall(content)]
         binding = _BINDING.search(content)
         if binding and binding[1] not in self.bindings:
-            stem = next(name for name, number in names.items() if number == file).removesuffix(".status")
-            beside = [names[stem + state] for state in STATES if stem + state in names]
-            self.bindings[binding[1]] = beside[0] if beside else None
+            name = next(name for name, number in names.items() if number == file)
+            self.bindings[binding[1]] = names.get(name.removesuffix(".status") + ".sending")
 
     def is_back(self, image, key):
         """Whether the removal of a message that was done with is lost, and not that of its record."""
@@ -149,9 +149,11 @@ class Story:
         for key, recipient in sorted(facts.accepted.elements()):
             yield {"what": "accepted", "key": key, "recipient": recipient}
 
-    def goes_on(self, recording):
-        """The story of what was done with an image of this one."""
-        story = Story(f"{self.name}, recovered", recording)
+    def goes_on(self, recording, identities):
+        """The story of what was done with an image of this one, whose files had these identities."""
+        files = {op.name: op.file for op in recording.ops if op.kind in ("create", "link")}
+        bindings = {text: files[name] for name, text in identities.items()}
+        story = Story(f"{self.name}, recovered", recording, bindings)
         story.failed |= self.failed
         story.without_reason |= self.without_reason
         return story

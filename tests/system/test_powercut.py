@@ -23,7 +23,7 @@ import powercut_judge
 from case import SystemTest
 from odd_relay import RelayTest
 from powercut_images import Recording
-from powercut_judge import PENDING, Judge, Story, lay_out
+from powercut_judge import PENDING, STATES, Judge, Story, identity, lay_out
 from powercut_recording import Op, record
 from powercut_scenarios import SCENARIOS, WITH_JOURNAL
 from process import wait_for
@@ -108,10 +108,11 @@ class PowerCut(SystemTest):
         queue = place / "queue"
         queue.mkdir(mode=0o700)
         lay_out(queue, 0, image, story)
+        identities = {path.name: identity(path) for path in queue.iterdir() if path.suffix in STATES}
         command = [sys.executable, "-B", MODULES / "powercut_scenarios.py", "recover", place]
         recorder = record(place / "trace", queue, command, marks=story.marks(image))
         begin = sum(1 for end in recorder.ends if end == 0)
-        return begin, story.goes_on(Recording(recorder.ops))
+        return begin, story.goes_on(Recording(recorder.ops), identities)
 
     def test_power_cut_while_it_recovers(self):
         """The power fails again while outboxd goes on with what a power failure has left."""
