@@ -96,6 +96,26 @@ START_TEST(a_session_that_leads_to_nothing_is_done_without)
 }
 END_TEST
 
+/* Later on too: the next connection does not resume it. */
+START_TEST(a_session_of_a_lost_connection_is_forgotten)
+{
+    const TestServerOptions options = {.certificate = &certificate};
+    const char *script = "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT;
+    const char *lost = "TLS\nS: 220 server.test\n" EHLO "C: MAIL\nC: RCPT\nC: DATA\nRESET\n";
+    TestServer *server = test_server_start(SCRIPTS(script, lost, script, script), &options);
+    Client client = client_for(test_server_port(server), SETTINGS("tls=implicit"));
+    static const bool resumed[] = {false, true, false, true};
+
+    for (size_t i = 0; i < ELEMENTSOF(resumed); i++) {
+        client_run(&client, _i);
+        ck_assert_int_eq(client.outcome.kind, i == 1 ? DELIVERY_CUT_OFF : DELIVERY_DELIVERED);
+        ck_assert_int_eq(client.resumed, resumed[i]);
+    }
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* Once, and not where the server has said why. */
 START_TEST(a_server_that_fails_fails_with_a_session_too)
 {
@@ -461,6 +481,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, messages_go_out_over_implicit_tls, 0, 2);
     tcase_add_loop_test(tests, the_next_connection_resumes_the_tls_session, 0, 2);
     tcase_add_loop_test(tests, a_session_that_leads_to_nothing_is_done_without, 0, 2);
+    tcase_add_loop_test(tests, a_session_of_a_lost_connection_is_forgotten, 0, 2);
     tcase_add_loop_test(tests, a_server_that_fails_fails_with_a_session_too, 0, 2);
     tcase_add_loop_test(tests, starttls_that_is_no_tls_is_no_matter_of_ports, 0, 2);
     tcase_add_loop_test(tests, ehlo_says_who_calls, 0, 2);
