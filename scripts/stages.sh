@@ -288,12 +288,12 @@ count_stage() {
 # it below the test's line, and Automake heads it with that line, underlined.
 show_what_tests_said() {
 	awk '
-		/^(FAIL|ERROR): / { head = $0; more = 0; next }
+		/^(FAIL|ERROR): / { head = substr($0, 1, 1200); more = 0; next }
 		/^=+$/ && head != "" { more = 25; if (++shown <= 10) print head; head = ""; next }
 		/^    / && head != "" { more = 25; if (++shown <= 10) print head; head = "" }
 		/^=+$/ { more = 0 }
 		head != "" || /^(PASS|SKIP|XFAIL): / { head = ""; more = 0 }
-		more > 0 && shown <= 10 { print; more-- }' "$1"
+		more > 0 && shown <= 10 { print substr($0, 1, 200); more-- }' "$1"
 }
 
 show_failure() {
@@ -302,7 +302,7 @@ show_failure() {
 	if grep -q '^# cause$' "$log"; then
 		sed '1,/^# cause$/d; s/^/    /' "$log"
 	else
-		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sort -u | sed 's/^/    /'
+		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sort -u | cut -c -160 | sed 's/^/    /'
 		told=$(show_what_tests_said "$log")
 		if [[ -z $told ]]; then
 			echo "    The end of its log:"

@@ -187,6 +187,10 @@ class OddRelay:
         finally:
             self.open -= 1
 
+    def __str__(self):
+        return (f"which had {self.connections} connections, has {self.open}, took {len(self.accepted)} "
+                f"messages and was told {[verb for _, verb in self.verbs[-5:]]} last")
+
     def take(self, talk, message, reply):
         """A message (recipients, content) is accepted on this connection: what to say to that."""
         self.accepted.append(message)
@@ -250,7 +254,7 @@ class RelayTest(SystemTest):
         for name in names:
             wait_for(
                 lambda name=name: relay.copies(f"{name}@lab.test") > 0,
-                lambda name=name: f"{name} at the relay; the queue: {self.queue.names()}", seconds)
+                lambda name=name: f"{name} at the relay, {relay}; the queue: {self.queue.names()}", seconds)
             self.assertEqual(relay.copies(f"{name}@lab.test"), 1)
 
     @staticmethod

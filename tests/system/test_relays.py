@@ -4,6 +4,7 @@ nothing waits for what is neither."""
 import os
 import subprocess
 import threading
+import time
 
 from case import message
 from odd_relay import DROP, SILENCE, Bye, RelayTest, Slow
@@ -208,13 +209,26 @@ class BadRecord(RelayTest):
         self.queue.wait_gone(*GOOD)
         for record in records:
             mend(record)
-        daemon.flush()
+        self.flush_until(daemon, lambda: not self.unsent())
         self.wait_taken(relay, *self.SPOILED)
-        wait_for(lambda: not self.unsent(), lambda: f"an empty queue: {self.queue.names()}")
         self.assertEqual(daemon.terminate(), 0)
         self.wait_taken(relay, *self.SPOILED)
         for name in self.queue.names():
             (self.queue.path / name).unlink()
+
+    def flush_until(self, daemon, is_over):
+        """Has everything tried until that is true: an attempt that was under way when everything was tried
+        may end behind it."""
+
+        def flush():
+            daemon.flush()
+            time.sleep(0.2)
+            return is_over()
+
+        def left():
+            return {name: self.queue.record(name.rpartition(".")[0])[-2:] for name in self.unsent()}
+
+        wait_for(flush, lambda: f"an end of {left()}")
 
     def unsent(self):
         return [name for name in self.queue.names() if not name.endswith((".sent", ".status"))]
@@ -243,9 +257,7 @@ class BadRecord(RelayTest):
         self.queue.wait_gone(*GOOD)
         for record in records:
             mend(record)
-        daemon.flush()
-        wait_for(lambda: len(self.queue.in_state("failed")) == len(self.SPOILED),
-                 lambda: f"an end of all of them: {self.queue.names()}")
+        self.flush_until(daemon, lambda: len(self.queue.in_state("failed")) == len(self.SPOILED))
         self.assertEqual(daemon.terminate(), 0)
         self.wait_taken(relay, *self.SPOILED)
 

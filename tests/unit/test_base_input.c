@@ -87,25 +87,13 @@ static int file_on_disk(void)
     return fd;
 }
 
-/* Whether such a look is possible where this file is; asking may have its pages read. */
-static bool looks_are_possible(int fd)
+/* Whether a look that does not wait finds nothing; the disk may be quick enough for it. */
+static bool would_wait(int fd)
 {
     char byte;
     const struct iovec part = {.iov_base = &byte, .iov_len = 1};
 
-    return preadv2(fd, &part, 1, 0, RWF_NOWAIT) == 1 || errno == EAGAIN;
-}
-
-/* Says so without having anything read; the kernel need not have dropped what it was told to. */
-static bool is_in_memory(int fd)
-{
-    unsigned char pages[1] = {0};
-    void *map = mmap(NULL, strlen(TEXT), PROT_READ, MAP_SHARED, fd, 0);
-
-    ck_assert_ptr_ne(map, MAP_FAILED);
-    ck_assert_int_eq(mincore(map, strlen(TEXT), pages), 0);
-    ck_assert_int_eq(munmap(map, strlen(TEXT)), 0);
-    return pages[0] & 1;
+    return preadv2(fd, &part, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
 }
 
 static bool says_on_disk(int fd)
@@ -119,13 +107,20 @@ static bool says_on_disk(int fd)
     return input.base.was_on_disk;
 }
 
+/* Which of two files the disk is quick enough for is chance: where one in ten is waited for, some
+ * of two hundred others are too. */
 START_TEST(a_file_knows_whether_it_was_on_the_disk)
 {
-    _cleanup_close_ int asked = file_on_disk(), fd = file_on_disk();
-    bool on_disk = looks_are_possible(asked) && !is_in_memory(fd);
+    unsigned waited = 0, said = 0;
 
-    ck_assert_int_eq(says_on_disk(fd), on_disk);
-    ck_assert(!says_on_disk(fd));
+    for (unsigned tries = 0; tries < 200 && said == 0; tries++) {
+        _cleanup_close_ int asked = file_on_disk(), fd = file_on_disk();
+
+        waited += would_wait(asked);
+        said += says_on_disk(fd);
+        ck_assert(!says_on_disk(fd));
+    }
+    ck_assert(said > 0 || waited < 20);
 }
 END_TEST
 
