@@ -11,21 +11,24 @@ static bool is_given(const Shares *s, unsigned share)
     return s->given >> share & 1;
 }
 
-static unsigned share_of_owner(Shares *s, const NameTable *table, uid_t owner)
+unsigned shares_of_owner(Shares *s, const NameTable *table, uid_t owner)
 {
-    unsigned free_share = NAME_SHARES;
+    size_t fewest = SIZE_MAX;
+    unsigned emptiest = 0;
 
-    for (unsigned i = NAME_SHARES; i-- > 0;) {
+    for (unsigned i = 0; i < NAME_SHARES; i++) {
+        size_t n = name_table_of_share(table, i);
+
         if (is_given(s, i) && s->owners[i] == owner)
             return i;
-        if (!is_given(s, i) || name_table_of_share(table, i) == 0)
-            free_share = i;
+        if (n < fewest) {
+            fewest = n;
+            emptiest = i;
+        }
     }
-    if (free_share == NAME_SHARES)
-        return owner % NAME_SHARES;
-    s->given |= (uint64_t)1 << free_share;
-    s->owners[free_share] = owner;
-    return free_share;
+    s->given |= (uint64_t)1 << emptiest;
+    s->owners[emptiest] = owner;
+    return emptiest;
 }
 
 unsigned shares_of(
@@ -35,5 +38,5 @@ unsigned shares_of(
 
     if (!s->several || spool_owner(spool, id, state, &owner) < 0)
         return 0;
-    return share_of_owner(s, table, owner);
+    return shares_of_owner(s, table, owner);
 }

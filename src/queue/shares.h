@@ -15,7 +15,11 @@ typedef struct Shares {
 /* Looks again who may put files there: the mode may have been changed. */
 void shares_look(Shares *shares, const Spool *spool);
 
-/* The share of that file; any when its owner is not known, for it is gone. Where there are more
- * owners at a time than shares, some share one. */
+/* The share of that owner. Where there are more owners at a time than shares, one who has none gets
+ * that with the fewest names, behind them, and whose it was gets another for his next ones: so
+ * nobody comes behind one who has many. */
+unsigned shares_of_owner(Shares *shares, const NameTable *table, uid_t owner);
+
+/* That of the file's owner; any when he is not known, for it is gone. */
 unsigned shares_of(
     Shares *shares, const NameTable *table, const Spool *spool, const char *id, SpoolState state);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "queue/shares.h"
 #include "queue/table.h"
 #include "unit.h"
 
@@ -258,6 +259,27 @@ START_TEST(a_full_table_has_room_for_a_few_of_every_share)
 }
 END_TEST
 
+/* One of them has thousands, all others a message each time they are asked. */
+START_TEST(more_owners_than_shares_come_behind_none_who_has_many)
+{
+    _cleanup_table_ NameTable *t = make(1 << 24);
+    Shares shares = {.several = true};
+    unsigned most = shares_of_owner(&shares, t, 1000);
+
+    put_of_share(t, most, 6000, 0);
+    for (uid_t owner = 1001; owner < 1001 + 3 * NAME_SHARES; owner++) {
+        unsigned share = shares_of_owner(&shares, t, owner);
+        char id[NAME_ID_MAX];
+
+        ck_assert_uint_ne(share, most);
+        snprintf(id, sizeof(id), "of-%u", owner);
+        ck_assert_int_eq(name_table_put(t, id, NAME_QUEUED, share, 0), 1);
+        ck_assert_uint_le(name_table_of_share(t, share), 4);
+    }
+    ck_assert_uint_eq(shares_of_owner(&shares, t, 1000), most);
+}
+END_TEST
+
 START_TEST(everything_can_be_made_due)
 {
     _cleanup_table_ NameTable *t = make(1 << 20);
@@ -384,6 +406,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_share_of_many_names_keeps_no_other_waiting);
     tcase_add_test(tcase, what_is_due_has_shares_too);
     tcase_add_test(tcase, a_full_table_has_room_for_a_few_of_every_share);
+    tcase_add_test(tcase, more_owners_than_shares_come_behind_none_who_has_many);
     tcase_add_test(tcase, everything_can_be_made_due);
     tcase_add_test(tcase, no_time_is_further_away_than_it_may_be);
     tcase_add_test(tcase, a_pass_forgets_what_it_has_not_seen);
