@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import unit_filter
 from certificates import Certificates
 from dovecot import PASSWORD, USER, Dovecot
 from postfix import Postfix
@@ -50,6 +51,19 @@ def programs():
 
 def program(name):
     return programs() / name
+
+
+@functools.cache
+def confinement():
+    """What a daemon is started by to have the unit's filter of system calls; nothing where that cannot be
+    had, and with OUTBOX_UNCONFINED, for sanitizers make calls of their own."""
+    if os.environ.get("OUTBOX_UNCONFINED"):
+        return []
+    directory = shared().new_directory()
+    if not unit_filter.compile_confined(directory / "confined"):
+        return []
+    unit_filter.write(SOURCE / "systemd/outboxd.service.in", directory / "filter")
+    return [directory / "confined", directory / "filter"]
 
 
 def to_libconfig(value):
@@ -163,7 +177,7 @@ class Outboxd(Process):
         environment = {**os.environ, "NOTIFY_SOCKET": str(self.notifications.path)}
         environment.update(options.pop("environment", {}))
         super().__init__(
-            [*wrapper, program("outboxd"), "--config", configuration, "--log=stderr", *arguments],
+            [*wrapper, *confinement(), program("outboxd"), "--config", configuration, "--log=stderr", *arguments],
             pathlib.Path(directory) / "outboxd.log", env=environment, **options,
         )
         if ready:

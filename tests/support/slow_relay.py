@@ -10,14 +10,15 @@ from process import free_port
 
 
 class SlowRelay:
-    """Says yes to everything, and to the end of a message only after a while. `answer` may decide on
-    another reply to the end of a message, of which it is given the content, or on none (None): then it
-    hangs up."""
+    """Says yes to everything, and to the end of a message only after a while, or once `go_on` is set.
+    `answer` may decide on another reply to the end of a message, of which it is given the content, or on
+    none (None): then it hangs up."""
 
     def __init__(self, seconds, answer=None):
         self.port = free_port()
         self.seconds = seconds
         self.answer = answer or (lambda content: b"250 ok")
+        self.go_on = threading.Event()
         self.accepted = 0
         self.in_data = 0
         self.contents = []  # of what was accepted
@@ -47,7 +48,7 @@ class SlowRelay:
         if not line:
             return None
         arrival = time.monotonic()
-        time.sleep(self.seconds)
+        self.go_on.wait(self.seconds)
         content = b"".join(lines)
         reply = self.answer(content)
         if reply and reply.startswith(b"2"):

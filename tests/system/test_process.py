@@ -57,11 +57,17 @@ class ProcessEnds(SystemTest):
         child = subprocess.Popen(
             [*wrapper, program("outbox"), "--config", self.configuration, "process"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup has it ignored
+            preexec_fn=self.hear_signals,
         )
         self.addCleanup(self.end, child)
         wait_for(lambda: self.relay.in_data >= 2, "messages in flight")
         return child
+
+    @staticmethod
+    def hear_signals():
+        """What has these tests run may have them ignored: nohup does, and a shell in the background."""
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
 
     @staticmethod
     def end(child):
@@ -79,12 +85,14 @@ class ProcessEnds(SystemTest):
 
     def test_first_signal_lets_what_is_in_flight_end(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            child = self.start_process(1.0)
+            child = self.start_process(30.0)
             child.send_signal(number)
+            told = child.stderr.readline()
+            self.assertIn("outbox: 301: interrupted: no more messages are taken", told)
+            self.assertIn("20s to end", told)
+            self.relay.go_on.set()
             output, errors = child.communicate(timeout=30)
             self.assertEqual(child.returncode, 75, errors)
-            self.assertIn("outbox: 301: interrupted: no more messages are taken", errors)
-            self.assertIn("20s to end", errors)
             self.assertIn("what is left stays queued", output)
             self.check_none_is_doubled()
 
