@@ -68,16 +68,16 @@ class SystemTest(unittest.TestCase):
             daemon=daemon,
         )
 
-    def start(self, *relays, ready=True, directory=None, arguments=(), wrapper=(), **settings):
+    def start(self, *relays, ready=True, directory=None, arguments=(), wrapper=(), confined=True,
+              **settings):
         """Configures and starts outboxd, which is killed when the test is over."""
         self.configure(*relays, **settings)
-        return self.start_again(ready, directory, arguments, wrapper)
+        return self.start_again(ready, directory, arguments, wrapper, confined)
 
-    def start_again(self, ready=True, directory=None, arguments=(), wrapper=()):
+    def start_again(self, ready=True, directory=None, arguments=(), wrapper=(), confined=True):
         """Starts outboxd with the configuration that there is."""
-        daemon = lab.Outboxd(
-            self.configuration, directory or self.lab.new_directory(), ready, arguments, wrapper
-        )
+        daemon = lab.Outboxd(self.configuration, directory or self.lab.new_directory(), ready, arguments,
+                             wrapper, confined)
         self.daemons.append(daemon)
         self.addCleanup(self._end, daemon)
         return daemon

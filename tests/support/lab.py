@@ -169,15 +169,17 @@ class Notifications:
 
 
 class Outboxd(Process):
-    """The daemon in the foreground. With ready=True the constructor waits for its READY=1."""
+    """The daemon in the foreground, under the unit's filter of system calls. With ready=True the constructor
+    waits for its READY=1."""
 
-    def __init__(self, configuration, directory, ready=True, arguments=(), wrapper=(), **options):
+    def __init__(self, configuration, directory, ready=True, arguments=(), wrapper=(), confined=True,
+                 **options):
         self.configuration = configuration
         self.notifications = Notifications(pathlib.Path(directory) / "notify")
         environment = {**os.environ, "NOTIFY_SOCKET": str(self.notifications.path)}
         environment.update(options.pop("environment", {}))
         super().__init__(
-            [*wrapper, *confinement(), program("outboxd"), "--config", configuration, "--log=stderr", *arguments],
+            [*wrapper, *(confinement() if confined else ()), program("outboxd"), "--config", configuration, "--log=stderr", *arguments],
             pathlib.Path(directory) / "outboxd.log", env=environment, **options,
         )
         if ready:

@@ -57,17 +57,10 @@ class ProcessEnds(SystemTest):
         child = subprocess.Popen(
             [*wrapper, program("outbox"), "--config", self.configuration, "process"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True,
-            preexec_fn=self.hear_signals,
         )
         self.addCleanup(self.end, child)
         wait_for(lambda: self.relay.in_data >= 2, "messages in flight")
         return child
-
-    @staticmethod
-    def hear_signals():
-        """What has these tests run may have them ignored: nohup does, and a shell in the background."""
-        for number in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
 
     @staticmethod
     def end(child):
