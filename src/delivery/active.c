@@ -16,6 +16,9 @@
 #define GIVEN_UP_MAX 16
 #define WRITTEN_MAX 16
 
+/* So many more are taken than there is room for, to find one that a relay is to be tried with. */
+#define SPARES_MAX 4
+
 /* So many ends may wait for room. Others are sent meanwhile: those that are delivered make some. */
 #define STUCK_MAX 256
 
@@ -190,11 +193,40 @@ static HeldMessage *take(Engine *engine)
     return message;
 }
 
+static bool is_suspect(const Engine *engine, const HeldMessage *message, const Relay *relay)
+{
+    return suspects_find(&engine->suspects, message->id, relay_place(engine->relays, relay));
+}
+
+/* The first message of the lane that the relay has not stumbled over, or the lane's end. */
+static HeldMessage **find_plain(const Engine *engine, HeldMessage **first, const Relay *relay)
+{
+    HeldMessage **at = first;
+
+    for (size_t i = 0; i < engine->lane.n && is_suspect(engine, *at, relay); i++)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Whether a relay that is to be tried has none to be tried with but what it stumbled over. */
+static bool needs_plain(Engine *engine)
+{
+    const RelaySet *set = engine->relays;
+    Lane *lane = &engine->lane;
+
+    for (size_t i = 0; i < set->n_relays; i++)
+        if (set->relays[i].state == RELAY_STATE_PROBING && lane->n > 0 &&
+            find_plain(engine, &lane->first, &set->relays[i]) == lane->end)
+            return true;
+    return false;
+}
+
 bool engine_fill_lane(Engine *engine, size_t n)
 {
     Lane *lane = &engine->lane;
 
-    while (lane->n < MIN(n, (size_t)LANE_MAX)) {
+    while (lane->n < MIN(n, (size_t)LANE_MAX) ||
+           (lane->n < MIN(n + SPARES_MAX, (size_t)LANE_MAX) && needs_plain(engine))) {
         HeldMessage *message = take(engine);
 
         if (!message)
@@ -207,14 +239,21 @@ bool engine_fill_lane(Engine *engine, size_t n)
     return true;
 }
 
-HeldMessage *engine_next_message(Engine *engine)
+HeldMessage *engine_next_message(Engine *engine, const Relay *relay)
 {
     Lane *lane = &engine->lane;
-    HeldMessage *message = lane->first;
+    HeldMessage **at = &lane->first, *message;
 
     if (lane->n == 0)
         return take(engine);
-    lane->first = message->next;
+    if (relay && relay->state == RELAY_STATE_PROBING)
+        at = find_plain(engine, at, relay);
+    if (at == lane->end)
+        at = &lane->first;
+    message = *at;
+    *at = message->next;
+    if (lane->end == &message->next)
+        lane->end = at;
     lane->n--;
     return message;
 }
@@ -327,7 +366,7 @@ void engine_give_up_waiting(Engine *engine)
 
     if (engine->context.retry->max_attempts != 1 || !relay_set_all_held(engine->relays))
         return;
-    for (unsigned n = 0; n < GIVEN_UP_MAX && (message = engine_next_message(engine)); n++) {
+    for (unsigned n = 0; n < GIVEN_UP_MAX && (message = engine_next_message(engine, NULL)); n++) {
         int r = give_up(engine, message, &engine->relays->relays[0]);
 
         if (r < 0)

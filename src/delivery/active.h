@@ -11,8 +11,9 @@ bool engine_is_taking(const Engine *engine);
 /* Takes messages from the source until the lane holds `n`. Returns whether there may be more. */
 bool engine_fill_lane(Engine *engine, size_t n);
 
-/* The next message to deliver, or NULL. */
-HeldMessage *engine_next_message(Engine *engine);
+/* The next message to deliver by that relay, or NULL. Where it is to be found out whether the relay
+ * works again, one at which it has not stumbled goes first. */
+HeldMessage *engine_next_message(Engine *engine, const Relay *relay);
 
 /* Gives messages back, nothing having been done with them. */
 void engine_give_back(Engine *engine, HeldMessage *message);

@@ -37,7 +37,11 @@ static bool follows_message(const LinkEnd *e)
 {
     if (e->met_before == 0)
         return false;
-    if (e->others_passed || e->met_before + 1 >= MEETINGS_ALONE)
+    if (e->others_passed)
+        return true;
+    if (e->elsewhere && e->others == 0)
+        return false; /* the next relay will tell */
+    if (e->met_before + 1 >= MEETINGS_ALONE)
         return true;
     /* Where others fare the same it is the relay, and those under way are about to show it. */
     return is_about_message(e) && !e->others_lost && e->others == 0;

@@ -16,9 +16,10 @@ typedef struct LinkEnd {
     unsigned others; /* further connections to the relay, open or being opened */
     unsigned losses; /* fresh connections lost in a row before this one, with nothing said of any
                         message */
-    unsigned met_before; /* how often the same message met with such an end before */
+    unsigned met_before; /* how often the same message met with such an end there before */
     bool others_passed;  /* since then this relay has said what becomes of others */
     bool others_lost;    /* other messages met with such losses since the relay last worked */
+    bool elsewhere;      /* a relay behind this one gets the mail when this one is held */
 } LinkEnd;
 
 typedef enum RelayBlame {

@@ -54,7 +54,7 @@ static int take_message(Link *link, HeldMessage *message)
 
 void link_fill(Link *link)
 {
-    HeldMessage *message = engine_next_message(link->engine);
+    HeldMessage *message = engine_next_message(link->engine, link->relay);
     int r = message ? take_message(link, message) : 0;
 
     if (r < 0)
@@ -194,11 +194,24 @@ static unsigned count_others(const Link *link, unsigned *ret_ready)
     return n;
 }
 
+/* Whether a relay behind this one would get what this one does not take. */
+static bool is_there_another(const Link *link)
+{
+    const RelaySet *set = link->set;
+
+    for (size_t i = relay_place(set, link->relay) + 1; i < set->n_relays; i++)
+        if (set->relays[i].state != RELAY_STATE_HELD)
+            return true;
+    return false;
+}
+
 /* Whose fault the end of the connection is; `attempt` is the message it was met with, or NULL. */
 static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attempt *attempt)
 {
     const Engine *engine = link->engine;
-    const Suspect *suspect = attempt ? suspects_find(&engine->suspects, attempt_id(attempt)) : NULL;
+    const Suspect *suspect = attempt ? suspects_find(&engine->suspects, attempt_id(attempt),
+                                           relay_place(link->set, link->relay))
+                                     : NULL;
     unsigned n_ready;
     const LinkEnd end = {
         .outcome = outcome,
@@ -210,6 +223,7 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
         .met_before = suspect ? suspect->times : 0,
         .others_passed = suspect && link->relay->served > suspect->served,
         .others_lost = relay_lost_others(link->relay, link->met),
+        .elsewhere = is_there_another(link),
     };
 
     return blame(&end);
@@ -239,8 +253,9 @@ static void judge_attempt(Link *link, Attempt *attempt)
     if (!link->judged)
         link->met = suspects_key(&engine->suspects, attempt_id(attempt));
     b = judge(link, outcome, attempt);
-    if (b.remember && !b.counts)
-        suspects_add(&engine->suspects, attempt_id(attempt), engine->served);
+    if (b.remember)
+        suspects_add(&engine->suspects, attempt_id(attempt), relay_place(link->set, link->relay),
+            engine->served);
     if (b.unread)
         report_unread(link, attempt, outcome);
     if (b.counts)

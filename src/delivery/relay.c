@@ -73,6 +73,11 @@ const char *relay_state_name(RelayState state)
     return (size_t)state < ELEMENTSOF(names) ? names[state] : "unknown";
 }
 
+size_t relay_place(const RelaySet *set, const Relay *relay)
+{
+    return (size_t)(relay - set->relays);
+}
+
 bool relay_set_all_held(const RelaySet *set)
 {
     for (size_t i = 0; i < set->n_relays; i++)

@@ -60,6 +60,9 @@ int relay_set_new(Config *config, Worker *worker, RelaySet **ret);
 RelaySet *relay_set_ref(RelaySet *set);
 RelaySet *relay_set_unref(RelaySet *set); /* accepts NULL; returns NULL */
 
+/* The relay's place in the order of preference. */
+size_t relay_place(const RelaySet *set, const Relay *relay);
+
 /* True while every relay is held. */
 bool relay_set_all_held(const RelaySet *set);
 

@@ -1,9 +1,10 @@
-/* Messages that met with the end of a connection before the relay had its say, and how often: for
- * delivery/blame.h. A small table of the latest; what it has forgotten counts as met for the first
- * time. */
+/* Messages that met with the end of a connection before the relay had its say, at which relay, and
+ * how often: for delivery/blame.h. A small table of the latest; what it has forgotten counts as met
+ * for the first time. */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/hash.h"
@@ -11,7 +12,8 @@
 #define SUSPECTS_MAX 256
 
 typedef struct Suspect {
-    uint64_t id; /* keyed hash; 0: free */
+    uint64_t id;  /* keyed hash; 0: free */
+    size_t relay; /* its place in the order of preference */
     unsigned times;
     uint64_t served; /* how many verdicts the relays had given when it met the last */
 } Suspect;
@@ -28,11 +30,11 @@ void suspects_init(Suspects *suspects);
 /* What a message is known by here. Never 0. */
 uint64_t suspects_key(const Suspects *suspects, const char *id);
 
-/* The row of that message, or NULL. */
-const Suspect *suspects_find(const Suspects *suspects, const char *id);
+/* The row of that message at that relay, or NULL. */
+const Suspect *suspects_find(const Suspects *suspects, const char *id, size_t relay);
 
-/* It met with another. */
-void suspects_add(Suspects *suspects, const char *id, uint64_t served);
+/* It met with another there. */
+void suspects_add(Suspects *suspects, const char *id, size_t relay, uint64_t served);
 
 /* Something was said of it, or it is no more. */
 void suspects_forget(Suspects *suspects, const char *id);

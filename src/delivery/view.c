@@ -55,7 +55,7 @@ static PlanLink view_of(const Engine *engine, const Link *link)
     bool current = link->set == engine->relays;
 
     return (PlanLink){
-        .relay = current ? (size_t)(link->relay - engine->relays->relays) : SIZE_MAX,
+        .relay = current ? relay_place(engine->relays, link->relay) : SIZE_MAX,
         .ready = link->ready,
         .quitting = link->quitting || link->closed,
         .can_submit = view_can_submit(link),

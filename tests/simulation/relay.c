@@ -90,6 +90,13 @@ void relays_begin(bool steady)
         make_steady(&relays[n_relays - 1]);
 }
 
+bool relays_can_be_filled(unsigned n)
+{
+    const SimRelay *last = &relays[n_relays - 1];
+
+    return last->bears > 0 && n >= last->bears;
+}
+
 unsigned relays_count(void)
 {
     return n_relays;
@@ -432,7 +439,7 @@ Peer *relay_connect(Socket *socket, const struct sockaddr *address, unsigned *re
     unsigned last = last_byte(address) - 1u, relay = last / 16;
     Peer *p;
 
-    *ret_window = world_has_faults() ? relays[relay].window : MAX(relays[relay].window, 100000u);
+    *ret_window = relays[relay].window;
     p = new_peer(socket, &relays[relay], last % 16);
     peer_expect(p, p->relay->connecting);
     p->fault = connect_fault(p);

@@ -12,6 +12,10 @@
 /* `steady`: the last of them has no faults of its own. */
 void relays_begin(bool steady);
 void relays_end(void);
+/* Whether so many messages that are never answered take up all connections that the last one bears.
+ */
+bool relays_can_be_filled(unsigned n);
+
 unsigned relays_count(void);
 
 /* So long a client may be without anything getting on: connecting, with a dialogue, idle. After a

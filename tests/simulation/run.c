@@ -88,6 +88,16 @@ static bool is_deliverable(unsigned message)
     return m->poison == POISON_NONE;
 }
 
+/* Messages that take up a connection for as long as its time-outs allow, again and again. */
+static unsigned count_silenced(void)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < n_messages; i++)
+        n += messages[i].poison == POISON_SILENCE;
+    return n;
+}
+
 static void on_patience_over(_unused_ void *user, uint64_t message)
 {
     StoredState state = store_state((unsigned)message);
@@ -99,7 +109,8 @@ static void on_patience_over(_unused_ void *user, uint64_t message)
 static void on_arrival(_unused_ void *user, uint64_t message)
 {
     store_put((unsigned)message);
-    if (world.is_calm && is_deliverable((unsigned)message))
+    if (world.is_calm && is_deliverable((unsigned)message) &&
+        !relays_can_be_filled(count_silenced()))
         world_at(world.now + process_patience(), on_patience_over, &messages, message);
 }
 

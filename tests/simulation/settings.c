@@ -146,14 +146,17 @@ void settings_end(void)
 
 usec_t settings_bound(const Config *config)
 {
-    usec_t bound = 4 * config->retry.max + 30 * USEC_PER_MINUTE;
+    usec_t bound = 30 * USEC_PER_MINUTE;
+    unsigned attempts = 4;
 
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = config->relays[i];
 
+        /* A relay may take one transaction a connection, and put off a recipient of each. */
+        attempts = MAX(attempts, 4 + RECIPIENTS_MAX / relay->recipients_per_transaction);
         bound += 3 * relay->hold_max + 4 * talking(relay) + 4 * connecting(relay);
     }
-    return bound;
+    return bound + attempts * config->retry.max;
 }
 
 usec_t settings_patience(const Config *config)

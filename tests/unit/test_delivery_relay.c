@@ -209,21 +209,24 @@ START_TEST(messages_are_remembered_until_something_is_said_of_them)
 
     ck_assert_ptr_nonnull(s);
     suspects_init(s);
-    ck_assert_ptr_null(suspects_find(s, "a"));
-    suspects_add(s, "a", 7);
-    suspects_add(s, "b", 8);
-    suspects_add(s, "a", 9);
-    ck_assert_uint_eq(suspects_find(s, "a")->times, 2);
-    ck_assert_uint_eq(suspects_find(s, "a")->served, 9);
-    ck_assert_uint_eq(suspects_find(s, "b")->times, 1);
+    ck_assert_ptr_null(suspects_find(s, "a", 0));
+    suspects_add(s, "a", 0, 7);
+    suspects_add(s, "b", 0, 8);
+    suspects_add(s, "a", 0, 9);
+    suspects_add(s, "a", 1, 9);
+    ck_assert_uint_eq(suspects_find(s, "a", 0)->times, 2);
+    ck_assert_uint_eq(suspects_find(s, "a", 0)->served, 9);
+    ck_assert_uint_eq(suspects_find(s, "b", 0)->times, 1);
+    ck_assert_uint_eq(suspects_find(s, "a", 1)->times, 1);
     suspects_forget(s, "a");
-    ck_assert_ptr_null(suspects_find(s, "a"));
+    ck_assert_ptr_null(suspects_find(s, "a", 0));
+    ck_assert_ptr_null(suspects_find(s, "a", 1));
     for (unsigned i = 0; i < 3 * SUSPECTS_MAX; i++) { /* the latest stay */
         snprintf(id, sizeof(id), "%u", i);
-        suspects_add(s, id, 0);
+        suspects_add(s, id, 0, 0);
     }
-    ck_assert_ptr_nonnull(suspects_find(s, id));
-    ck_assert_ptr_null(suspects_find(s, "b"));
+    ck_assert_ptr_nonnull(suspects_find(s, id, 0));
+    ck_assert_ptr_null(suspects_find(s, "b", 0));
     free(s);
 }
 END_TEST
