@@ -3,6 +3,7 @@
 #include "delivery/active.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/errors.h"
@@ -193,32 +194,44 @@ static HeldMessage *take(Engine *engine)
     return message;
 }
 
-static bool is_suspect(const Engine *engine, const HeldMessage *message, const Relay *relay)
+/* How often the relay has stumbled over the message. */
+static unsigned count_met(const Engine *engine, const HeldMessage *message, const Relay *relay)
 {
-    return suspects_find(&engine->suspects, message->id, relay_place(engine->relays, relay));
+    const Suspect *suspect =
+        suspects_find(&engine->suspects, message->id, relay_place(engine->relays, relay));
+
+    return suspect ? suspect->times : 0;
 }
 
-/* The first message of the lane that the relay has not stumbled over, or the lane's end. */
-static HeldMessage **find_plain(const Engine *engine, HeldMessage **first, const Relay *relay)
+/* The message of the lane, which is not empty, that the relay has stumbled over least often; the
+ * first of those. */
+static HeldMessage **find_plainest(Engine *engine, const Relay *relay, unsigned *ret_met)
 {
-    HeldMessage **at = first;
+    HeldMessage **plainest = &engine->lane.first;
+    unsigned fewest = UINT_MAX;
 
-    for (size_t i = 0; i < engine->lane.n && is_suspect(engine, *at, relay); i++)
-        at = &(*at)->next;
-    return at;
+    for (HeldMessage **at = plainest; at != engine->lane.end && fewest > 0; at = &(*at)->next) {
+        unsigned met = count_met(engine, *at, relay);
+
+        if (met < fewest) {
+            fewest = met;
+            plainest = at;
+        }
+    }
+    *ret_met = fewest;
+    return plainest;
 }
 
 /* Whether a relay that is to be tried has none to be tried with but what it stumbled over. */
 static bool needs_plain(Engine *engine)
 {
     const RelaySet *set = engine->relays;
-    Lane *lane = &engine->lane;
+    unsigned met = 0;
 
-    for (size_t i = 0; i < set->n_relays; i++)
-        if (set->relays[i].state == RELAY_STATE_PROBING && lane->n > 0 &&
-            find_plain(engine, &lane->first, &set->relays[i]) == lane->end)
-            return true;
-    return false;
+    for (size_t i = 0; i < set->n_relays && met == 0 && engine->lane.n > 0; i++)
+        if (set->relays[i].state == RELAY_STATE_PROBING)
+            (void)find_plainest(engine, &set->relays[i], &met);
+    return met > 0;
 }
 
 bool engine_fill_lane(Engine *engine, size_t n)
@@ -243,13 +256,12 @@ HeldMessage *engine_next_message(Engine *engine, const Relay *relay)
 {
     Lane *lane = &engine->lane;
     HeldMessage **at = &lane->first, *message;
+    unsigned met;
 
     if (lane->n == 0)
         return take(engine);
     if (relay && relay->state == RELAY_STATE_PROBING)
-        at = find_plain(engine, at, relay);
-    if (at == lane->end)
-        at = &lane->first;
+        at = find_plainest(engine, relay, &met);
     message = *at;
     *at = message->next;
     if (lane->end == &message->next)

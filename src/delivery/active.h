@@ -12,7 +12,7 @@ bool engine_is_taking(const Engine *engine);
 bool engine_fill_lane(Engine *engine, size_t n);
 
 /* The next message to deliver by that relay, or NULL. Where it is to be found out whether the relay
- * works again, one at which it has not stumbled goes first. */
+ * works again, the one that it has stumbled over least often goes first. */
 HeldMessage *engine_next_message(Engine *engine, const Relay *relay);
 
 /* Gives messages back, nothing having been done with them. */
