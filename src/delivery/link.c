@@ -199,13 +199,14 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
 {
     const Engine *engine = link->engine;
     const Suspect *suspect = attempt ? suspects_find(&engine->suspects, attempt_id(attempt)) : NULL;
-    unsigned n_ready;
+    unsigned others_ready, others = count_others(link, &others_ready);
     const LinkEnd end = {
         .outcome = outcome,
         .usable = link->ready,
         .fresh = !link->served,
         .in_turn = attempt && attempt == link->attempts[0] && !link->judged,
-        .others = count_others(link, &n_ready),
+        .others = others,
+        .others_ready = others_ready,
         .losses = link->relay->losses,
         .met_before = suspect ? suspect->times : 0,
         .others_passed = suspect && link->relay->served > suspect->served,

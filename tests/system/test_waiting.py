@@ -310,7 +310,7 @@ class BesideSlowOnes(RelayTest):
         daemon.reload()
         self.wait_taken(good, "one")
 
-    def check_one_connection(self, at, refusal):
+    def check_one_connection(self, at, refusal, event="relay-limited"):
         """A relay that allows one connection, on which a long message is."""
         go_on = threading.Event()
 
@@ -325,8 +325,9 @@ class BesideSlowOnes(RelayTest):
         wait_for(lambda: first.said("."), "a long message on the only connection")
         self.drop("one", "two", "three")
         self.wait_taken(second, "one", "two", "three")
-        self.wait_log(daemon, "event=relay-limited")
-        self.assertNotIn("event=relay-held", daemon.output())
+        self.wait_log(daemon, f"event={event}")
+        other = {"relay-held": "relay-limited", "relay-limited": "relay-held"}[event]
+        self.assertNotIn(f"event={other}", daemon.output())
         go_on.set()
         self.wait_taken(first, "slow")
 
@@ -336,8 +337,8 @@ class BesideSlowOnes(RelayTest):
     def test_one_connection_by_closing(self):
         self.check_one_connection("CONNECT", DROP)
 
-    def test_one_connection_by_mail(self):
-        self.check_one_connection("MAIL", Bye("421 4.7.0 too many connections"))
+    def test_refused_mail_is_no_limit_of_connections(self):
+        self.check_one_connection("MAIL", Bye("421 4.7.0 not now"), "relay-held")
 
     def test_one_connection_by_hello(self):
         self.check_one_connection("EHLO", Bye("421 4.7.0 too many connections"))
