@@ -80,6 +80,8 @@ static int on_ready(Link *link)
 {
     link->ready = true;
     link->since = engine_now(link->engine);
+    if (relay_ready(link->relay))
+        view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
     refill(link);
     engine_wake(link->engine);
     return 0;

@@ -136,6 +136,43 @@ START_TEST(a_try_that_is_older_than_a_flush_does_not_hold)
 }
 END_TEST
 
+START_TEST(silence_is_told_once_and_not_within_an_outage)
+{
+    Relay *one = scene.one;
+
+    ck_assert(relay_silent(one));
+    ck_assert(!relay_silent(one));
+    ck_assert(!relay_ready(one)); /* no login was in doubt */
+    ck_assert(relay_silent(one));
+    (void)relay_ready(one);
+    (void)relay_fault(one, &refused_connection, 0, START);
+    ck_assert(!relay_silent(one));
+}
+END_TEST
+
+START_TEST(a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused)
+{
+    const DeliveryOutcome refused_login = {
+        .stage = STAGE_AUTH, .code = 535, .error = ERROR_AUTHENTICATION, .text = "no"};
+    Relay relay = *scene.one;
+    RelayConfig config = *relay.config;
+
+    ck_assert(!relay_is_unproven(&relay));
+    config.user = (char *)"app";
+    relay.config = &config;
+    relay.fault_text = NULL;
+    ck_assert(relay_is_unproven(&relay));
+    ck_assert(relay_ready(&relay));
+    ck_assert(!relay_ready(&relay));
+    ck_assert(!relay_is_unproven(&relay));
+    (void)relay_fault(&relay, &refused_connection, 0, START);
+    ck_assert(!relay_is_unproven(&relay));
+    (void)relay_fault(&relay, &refused_login, 0, START); /* held already */
+    ck_assert(relay_is_unproven(&relay));
+    free(relay.fault_text);
+}
+END_TEST
+
 START_TEST(a_relay_that_refuses_more_is_limited_for_a_while)
 {
     Relay *one = scene.one;
@@ -352,6 +389,8 @@ int main(void)
     tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
     tcase_add_test(relays, a_try_that_is_older_than_a_flush_does_not_hold);
+    tcase_add_test(relays, silence_is_told_once_and_not_within_an_outage);
+    tcase_add_test(relays, a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused);
     tcase_add_test(relays, a_relay_that_refuses_more_is_limited_for_a_while);
     tcase_add_test(relays, a_limit_of_recipients_is_found_out_anew);
     tcase_add_test(relays, losses_in_a_row_are_counted_until_a_message_passes);
