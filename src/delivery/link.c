@@ -358,6 +358,18 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     report_fault(link, outcome, RELAY_HELD, news);
 }
 
+void link_report_silent(Link *link)
+{
+    const DeliveryOutcome waits = {
+        .kind = DELIVERY_CUT_OFF,
+        .cause = CAUSE_TIMEOUT,
+        .stage = connection_stage(link->connection),
+        .text = "",
+    };
+
+    report_fault(link, &waits, RELAY_SILENT, true);
+}
+
 /* A failure of our own: the next connection would meet with it too. */
 static void report_ours(Engine *engine, const DeliveryOutcome *outcome)
 {
