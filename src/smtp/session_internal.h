@@ -301,6 +301,10 @@ int smtp_next_event(SmtpSession *s, SmtpEvent *ret);
  * end of content among it are read first. */
 int smtp_give_up(SmtpSession *s);
 
+/* Whether a session that was given up may say QUIT but for a reply that is due to DATA: behind "go
+ * ahead" it would be content, behind a refusal it is a command. */
+bool smtp_awaits_go_ahead(const SmtpSession *s);
+
 /* QUIT, of a session that was given up, if the server can still hear it (RFC 5321, 4.1.1.10). It is
  * written as far as that needs no waiting, and no reply to it is read. 0 or -ENOMEM. */
 int smtp_say_last_word(SmtpSession *s);
