@@ -190,12 +190,9 @@ static int put_refusal_first(SmtpSession *s)
     return smtp_outcome_own(s, &s->refusal, "%s; then: %s", s->refusal.text, buffer_data(&how));
 }
 
-/* A server that hangs up where EHLO was refused may take HELO in front of it. */
-static void note_lesson(SmtpSession *s)
+/* A server that hangs up where EHLO was said may take HELO in its place. */
+static void learn_helo(SmtpSession *s)
 {
-    smtp_note_login_cut_off(s);
-    if (!s->ehlo_refused || s->refusal.stage != STAGE_EHLO)
-        return;
     s->memory->ehlo_again = usec_add(s->now, PAUSE);
     s->memory->lessons++;
 }
@@ -205,15 +202,37 @@ static int recall_refusal(SmtpSession *s)
 {
     if (s->state != SMTP_SESSION_OPENING || s->refusal.code == 0)
         return 0;
-    note_lesson(s);
+    smtp_note_login_cut_off(s);
+    if (s->ehlo_refused && s->refusal.stage == STAGE_EHLO)
+        learn_helo(s);
     return put_refusal_first(s);
+}
+
+/* Some servers close without a word behind a command that they do not know (RFC 5321, 3.2). When
+ * they do so behind HELO as well it was not EHLO. */
+static int note_closed_at_hello(SmtpSession *s)
+{
+    SmtpStep step = s->n_expected > 0 ? s->expected[s->expected_first].step : SMTP_STEP_GREETING;
+
+    if (s->outcome.cause != CAUSE_LOST || s->refusal.code > 0 || s->memory->ehlo_taken)
+        return 0;
+    if (step == SMTP_STEP_HELO)
+        s->memory->ehlo_again = 0;
+    if (step != SMTP_STEP_EHLO)
+        return 0;
+    if (!smtp_hello_suffices(s))
+        return smtp_explain_ehlo(s);
+    learn_helo(s);
+    return 0;
 }
 
 /* The connection ended as `outcome` says. */
 static int end_cut_off(SmtpSession *s)
 {
-    int r = recall_refusal(s);
+    int r = note_closed_at_hello(s);
 
+    if (r >= 0)
+        r = recall_refusal(s);
     note_unanswered(s);
     return r < 0 ? r : cut_off(s);
 }

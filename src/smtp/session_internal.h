@@ -217,6 +217,12 @@ void smtp_trace_content(const SmtpSession *s, SmtpFlight *flight);
 /* The way to READY begins; after STARTTLS, begins again. */
 int smtp_greet(SmtpSession *s);
 
+/* Whether a server without extensions will do. */
+bool smtp_hello_suffices(const SmtpSession *s);
+
+/* Says of `outcome`, of which EHLO came to nothing, why HELO does not do instead. 0 or -ENOMEM. */
+int smtp_explain_ehlo(SmtpSession *s);
+
 /* Ends the session: the server sent something behind its reply to STARTTLS. */
 int smtp_refuse_plaintext(SmtpSession *s);
 
