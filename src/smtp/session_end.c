@@ -24,7 +24,8 @@ static void close_session(SmtpSession *s)
 static bool is_heard(const SmtpSession *s)
 {
     bool within = s->end.code / 100 == 3 || /* it waits for something else */
-                  (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS);
+                  (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS &&
+                      s->end.reason != REASON_TLS_NOT_OFFERED);
 
     return !s->lost && !s->quitting && !s->cut_short && !within && s->farewell == 0;
 }

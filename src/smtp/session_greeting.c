@@ -27,6 +27,26 @@ static int authenticate_or_ready(SmtpSession *s)
     return 0;
 }
 
+/* TLS is required and cannot be had. */
+static int end_without_tls(SmtpSession *s)
+{
+    const DeliveryOutcome like = {.cause = CAUSE_PROTOCOL,
+        .stage = STAGE_STARTTLS,
+        .error = ERROR_TLS_HANDSHAKE,
+        .reason = REASON_TLS_NOT_OFFERED};
+    int r;
+
+    if (!s->options->extensions)
+        return smtp_end_own(s, STAGE_STARTTLS, ERROR_CONFIGURATION,
+            "TLS is required, but STARTTLS needs extensions = true: set that, or use tls = "
+            "\"implicit\"");
+    r = smtp_outcome_own(s, &like, "%s",
+        "the relay does not offer STARTTLS, and TLS is required: use its port for implicit TLS "
+        "(tls "
+        "= \"implicit\"), or allow mail in clear (tls = \"opportunistic\" or \"none\")");
+    return r < 0 ? r : smtp_give_up(s);
+}
+
 /* EHLO or HELO is done. */
 static int go_on(SmtpSession *s)
 {
@@ -37,13 +57,7 @@ static int go_on(SmtpSession *s)
     if (smtp_has(&s->capabilities, SMTP_CAP_STARTTLS))
         return smtp_say(s, SMTP_STEP_STARTTLS, NULL);
     if (s->options->tls == SMTP_TLS_REQUIRED)
-        return smtp_end_own(s, STAGE_STARTTLS, ERROR_TLS_HANDSHAKE,
-            s->options->extensions
-                ? "the relay does not offer STARTTLS, and TLS is required: use its port for "
-                  "implicit TLS (tls = \"implicit\"), or allow mail in clear (tls = "
-                  "\"opportunistic\" or \"none\")"
-                : "TLS is required, but STARTTLS needs extensions = true: set that, or use "
-                  "tls = \"implicit\"");
+        return end_without_tls(s);
     return authenticate_or_ready(s);
 }
 

@@ -284,6 +284,21 @@ START_TEST(advice_is_by_cause)
         {{.cause = CAUSE_OWN, .stage = STAGE_AUTH, .error = ERROR_AUTHENTICATION}, NULL, EX_NOPERM},
         {{.cause = CAUSE_PROTOCOL, .stage = STAGE_TLS, .error = ERROR_TLS_HANDSHAKE},
             "tls_protocols", EX_TEMPFAIL},
+        {{.cause = CAUSE_PROTOCOL,
+             .stage = STAGE_STARTTLS,
+             .error = ERROR_TLS_HANDSHAKE,
+             .reason = REASON_TLS_NOT_OFFERED},
+            NULL, EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_STARTTLS, .error = ERROR_CONFIGURATION}, NULL,
+            EX_CONFIG},
+        {{.cause = CAUSE_REPLY, .stage = STAGE_STARTTLS, .code = 502, .error = ERROR_SMTP_PROTOCOL},
+            "cannot do TLS", EX_TEMPFAIL},
+        {{.cause = CAUSE_PROTOCOL, .stage = STAGE_CERTIFICATE, .error = ERROR_CERTIFICATE_VERIFY},
+            "tls_ca_file", EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_CONTENT, .error = ERROR_SMTP_PROTOCOL}, NULL,
+            EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_MESSAGE, .error = ERROR_MESSAGE}, NULL, EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_LOOKUP, .error = ERROR_FILE}, NULL, EX_NOINPUT},
         {{.cause = CAUSE_LOST, .stage = STAGE_CONNECT, .error = 10061}, NULL, EX_TEMPFAIL},
         {{.cause = CAUSE_LOST, .stage = STAGE_CONNECT, .error = 10013}, NULL, EX_NOPERM},
         {{.cause = CAUSE_TIMEOUT, .stage = STAGE_CONTENT}, "too slow", EX_TEMPFAIL},
@@ -303,6 +318,46 @@ START_TEST(advice_is_by_cause)
         ck_assert_int_eq(advice_status(&outcome), cases[i].status);
         ck_assert(!advice == !cases[i].words);
         ck_assert(!advice || strstr(advice, cases[i].words));
+    }
+}
+END_TEST
+
+/* Whatever comes together in an outcome. */
+static void check_status(const DeliveryOutcome *o)
+{
+    int status = advice_status(o);
+
+    ck_assert_int_eq(status == EX_OK, o->kind == DELIVERY_DELIVERED);
+    if (o->kind == DELIVERY_DEFERRED || o->kind == DELIVERY_POSTPONED)
+        ck_assert_int_eq(status, EX_TEMPFAIL);
+    if (o->kind != DELIVERY_CUT_OFF)
+        return;
+    ck_assert_int_ne(status, EX_UNAVAILABLE); /* nobody said no to a message */
+    ck_assert_int_ne(status, EX_PROTOCOL);
+    if (o->code / 100 == 4)
+        ck_assert_int_eq(status, EX_TEMPFAIL);
+    else if (o->cause != CAUSE_OWN)
+        ck_assert(status == EX_TEMPFAIL || status == EX_NOPERM);
+}
+
+START_TEST(every_kind_of_outcome_has_its_status)
+{
+    static const int codes[] = {0, 221, 421, 530, 550};
+    unsigned kinds = DELIVERY_KIND_MAX, n = kinds * (CAUSE_OWN + 1) * STAGE_MAX * ELEMENTSOF(codes);
+
+    for (unsigned i = 0; i < n * 200; i++) {
+        unsigned rest = i / 200;
+        DeliveryOutcome o = {
+            .kind = (DeliveryKind)(rest % kinds),
+            .cause = (DeliveryCause)(rest / kinds % (CAUSE_OWN + 1)),
+            .stage = (DeliveryStage)(rest / kinds / (CAUSE_OWN + 1) % STAGE_MAX),
+            .code = codes[rest / kinds / (CAUSE_OWN + 1) / STAGE_MAX],
+            .error = 100 + (int)(i % 200), /* the component's own numbers */
+        };
+
+        check_status(&o);
+        o.error = ERROR_USAGE + (int)(i % 200);
+        check_status(&o);
     }
 }
 END_TEST
@@ -397,6 +452,7 @@ int main(void)
     tcase_add_test(relays, every_state_has_a_name);
     tcase_add_test(relays, messages_are_remembered_until_something_is_said_of_them);
     tcase_add_test(relays, advice_is_by_cause);
+    tcase_add_test(relays, every_kind_of_outcome_has_its_status);
     tcase_add_test(verdicts, verdicts_follow_the_outcomes);
     tcase_add_test(verdicts, a_deferred_message_has_its_time_or_expires);
     suite_add_tcase(suite, relays);
