@@ -1,6 +1,6 @@
-/* What exactly went wrong below the session, so that whoever tells a user what to do need not guess
- * it from the stage: one word for each thing that is mended in another way. The failure that has
- * one says in its text what to do. */
+/* What exactly went wrong below the session or with its TLS, so that whoever tells a user what to
+ * do need not guess it from the stage: one word for each thing that is mended in another way. The
+ * failure that has one says in its text what to do. */
 #pragma once
 
 typedef enum FaultReason {
@@ -60,6 +60,9 @@ typedef enum FaultReason {
 
     /* STAGE_GREETING */
     REASON_TLS_FIRST, /* the server waits for TLS to begin, and this side for a greeting */
+
+    /* STAGE_STARTTLS */
+    REASON_TLS_NOT_OFFERED, /* and required */
 
     REASON_MAX,
 } FaultReason;

@@ -33,6 +33,7 @@ static const EventRow message_rows[] = {
 static const EventRow relay_rows[] = {
     [RELAY_HELD] = {"relay-held", MESSAGE_ID_RELAY_HELD, LOG_ERR},
     [RELAY_REFUSED_MORE] = {"relay-limited", MESSAGE_ID_RELAY_LIMITED, LOG_WARNING},
+    [RELAY_SILENT] = {"relay-silent", MESSAGE_ID_RELAY_SILENT, LOG_WARNING},
     [RELAY_LACKS] = {"relay-lacks", MESSAGE_ID_RELAY_LACKS, LOG_WARNING},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
@@ -293,6 +294,12 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
                           "on; so that it is not tried again set discard_ehlo_keywords = \"");
         entry_text(entry, report->lacks);
         entry_text(entry, "\"");
+        return;
+    }
+    if (report->change == RELAY_SILENT) {
+        entry_text(entry, " has been waited for in vain for ten seconds, stage ");
+        entry_text(entry, delivery_stage_name(report->outcome->stage));
+        entry_text(entry, ": until it gets on the next relay has the mail, if there is one");
         return;
     }
     if (report->change == RELAY_HELD) {

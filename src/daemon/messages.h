@@ -23,9 +23,11 @@
 #define MESSAGE_ID_MESSAGE_RETURNED "b8a9f69a90f041259c7681f1a7cdd738"
 #define MESSAGE_ID_MESSAGE_RECOVERED "270bd8fcbf694693946117108a723edc"
 
-/* A relay's health. OUTBOX_EVENT: "relay-held", "relay-limited", "relay-lacks", "relay-resumed". */
+/* A relay's health. OUTBOX_EVENT: "relay-held", "relay-limited", "relay-silent", "relay-lacks",
+ * "relay-resumed". */
 #define MESSAGE_ID_RELAY_HELD "009207a672b94b90a4b5037c51504ab7"
 #define MESSAGE_ID_RELAY_LIMITED "5c9e0f4d2f7b4d6c9f2a7d3b1e8c6a40"
+#define MESSAGE_ID_RELAY_SILENT "5144c7fc2eb74879b6a5e60e2e739907"
 #define MESSAGE_ID_RELAY_LACKS "1d0c64be7a5a4b0f9c0f6d0a3e6f5b27"
 #define MESSAGE_ID_RELAY_RESUMED "7c9acf2a4e284ea3a9d81efe3d21d3c4"
 

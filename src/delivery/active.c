@@ -367,7 +367,7 @@ static int give_up(Engine *engine, HeldMessage *message, const Relay *relay)
     if (asprintf(&text, "relay %s, %s: %s", relay->config->name,
             delivery_stage_name(relay->fault.stage), relay->fault.text) < 0)
         text = NULL;
-    r = attempt_give_up(attempt, relay->fault.error, text ?: relay->fault.text);
+    r = attempt_give_up(attempt, &relay->fault, text ?: relay->fault.text);
     engine_end_attempt(engine, attempt);
     return r;
 }

@@ -88,6 +88,16 @@ const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay)
     return NULL; /* our own words */
 }
 
+/* Of a connection that came to nothing: a relay may be mended, and so may a disk; settings, secrets
+ * and permissions are somebody's to correct here. */
+static int cut_off_status(const DeliveryOutcome *o)
+{
+    int status = error_status(o->error);
+    bool here = o->cause == CAUSE_OWN && o->stage != STAGE_MESSAGE && status != EX_UNAVAILABLE;
+
+    return here || status == EX_NOPERM ? status : EX_TEMPFAIL;
+}
+
 int advice_status(const DeliveryOutcome *o)
 {
     if (o->kind == DELIVERY_DELIVERED)
@@ -96,8 +106,5 @@ int advice_status(const DeliveryOutcome *o)
         return EX_TEMPFAIL;
     if (o->kind == DELIVERY_REFUSED)
         return EX_UNAVAILABLE;
-    if (o->error == ERROR_AUTHENTICATION)
-        return EX_NOPERM;
-    return o->cause == CAUSE_OWN || error_status(o->error) == EX_NOPERM ? error_status(o->error)
-                                                                        : EX_TEMPFAIL;
+    return o->error == ERROR_AUTHENTICATION ? EX_NOPERM : cut_off_status(o);
 }

@@ -65,9 +65,9 @@ int attempt_transaction_done(
 /* Whether all its recipients have the message, so that its end is to take the file away. */
 bool attempt_is_sent(const Attempt *attempt, const AttemptContext *context);
 
-/* Has attempt_end() fail the message with an error of base/errors.h, whatever its outcomes. 0 or
- * -ENOMEM. */
-int attempt_give_up(Attempt *attempt, int error, const char *text);
+/* Has attempt_end() fail the message for a fault of the relay's, whatever its outcomes; `text`
+ * tells of it. 0 or -ENOMEM. */
+int attempt_give_up(Attempt *attempt, const DeliveryOutcome *fault, const char *text);
 
 /* Ends the attempt: the message goes to its next state, which is reported. A message that met with
  * nothing that is held against it goes back to the queue. 0: the attempt is consumed. Otherwise it

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/errors.h"
+#include "delivery/advice.h"
 #include "delivery/attempt_internal.h"
 
 /* Settles the message by the verdict. */
@@ -27,6 +28,7 @@ static int carry_out(
         .unread = a->unread,
         .error = v->error,
         .text = v->text,
+        .hint = a->hint,
     };
     bool needs_record = v->change != MESSAGE_SENT || context->keep_sent;
 
@@ -86,9 +88,10 @@ bool attempt_is_sent(const Attempt *a, const AttemptContext *context)
            !context->keep_sent;
 }
 
-int attempt_give_up(Attempt *a, int error, const char *text)
+int attempt_give_up(Attempt *a, const DeliveryOutcome *fault, const char *text)
 {
-    a->verdict = (Verdict){.change = MESSAGE_FAILED, .error = error, .text = strdup(text)};
+    a->verdict = (Verdict){.change = MESSAGE_FAILED, .error = fault->error, .text = strdup(text)};
+    a->hint = advice_on(fault, a->relay);
     a->decided = true;
     return a->verdict.text ? 0 : -ENOMEM;
 }

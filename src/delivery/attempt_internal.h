@@ -44,9 +44,10 @@ struct Attempt {
     const char **cut; /* of the part: without a verdict, for the connection ended */
     size_t n_cut;
     DeliveryOutcome cut_outcome;
-    char *cut_text; /* of cut_outcome */
-    char *reason;   /* of the last recipient that was not delivered */
-    bool unread;    /* this machine could not read the message */
+    char *cut_text;   /* of cut_outcome */
+    char *reason;     /* of the last recipient that was not delivered */
+    const char *hint; /* what can be done about that, or NULL */
+    bool unread;      /* this machine could not read the message */
     bool decided;
     Verdict verdict;        /* meaningful when decided */
     char id[SOURCE_ID_MAX]; /* for the report, which is made when the message is gone; as is: */

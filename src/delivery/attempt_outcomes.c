@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "delivery/advice.h"
 #include "delivery/attempt_internal.h"
 
 static OutcomeVia via_of(const Attempt *a)
@@ -103,6 +104,7 @@ static void remember_reason(Attempt *a, const char *address, const DeliveryOutco
     if (asprintf(&a->reason, "%s %s at %s: %s", address, delivery_kind_name(outcome->kind),
             delivery_stage_name(outcome->stage), outcome->text) < 0)
         a->reason = NULL;
+    a->hint = advice_on(outcome, a->relay);
 }
 
 /* Gathers a line for the record. A message with one recipient that has had it needs none: the file

@@ -47,9 +47,34 @@ static bool follows_message(const LinkEnd *e)
     return is_about_message(e) && !e->others_lost && e->others == 0;
 }
 
-static RelayBlame fault(const LinkEnd *e)
+/* Whether the relay has closed its door, or says "not now" there. */
+static bool is_turned_away(const LinkEnd *e)
 {
-    return e->others > 0 ? BLAME_LIMIT : BLAME_FAULT;
+    const DeliveryOutcome *o = e->outcome;
+
+    return o->stage >= STAGE_CONNECT && o->stage <= STAGE_EHLO &&
+           (o->cause == CAUSE_LOST || (o->cause == CAUSE_REPLY && o->code / 100 == 4));
+}
+
+/* What others have got through, and this one for the time being has not. A reply for good to the
+ * greeting tells of the client, too, which the others are as well. */
+static bool is_one_too_many(const LinkEnd *e)
+{
+    const DeliveryOutcome *o = e->outcome;
+
+    if (e->others_ready == 0 || o->stage < STAGE_CONNECT)
+        return false;
+    return o->cause == CAUSE_LOST || o->cause == CAUSE_TIMEOUT ||
+           (o->cause == CAUSE_REPLY && (o->code / 100 == 4 || o->stage == STAGE_GREETING));
+}
+
+/* Of a connection that was no use yet. Only what is about connections tells of their number: where
+ * the others have met with the same, or are about to, it is no limit. */
+static RelayBlame blame_opening(const LinkEnd *e)
+{
+    bool limit = (e->others > 0 && is_turned_away(e)) || is_one_too_many(e);
+
+    return limit ? BLAME_LIMIT : BLAME_FAULT;
 }
 
 /* What the end of a connection says of the relay, with a message under way. */
@@ -61,7 +86,7 @@ static RelayBlame blame_relay(const LinkEnd *e)
         return BLAME_NOTHING; /* it has worked; the next connection shows whether it still does */
     if (is_about_message(e) && e->others > 0 && e->losses + 1 < LOSSES_MAX)
         return BLAME_SUSPECT;
-    return closing || e->losses + 1 >= LOSSES_MAX ? fault(e) : BLAME_SUSPECT;
+    return closing || e->losses + 1 >= LOSSES_MAX ? BLAME_FAULT : BLAME_SUSPECT;
 }
 
 static Blame blame_in_turn(const LinkEnd *e)
@@ -84,8 +109,10 @@ Blame blame(const LinkEnd *e)
         return (Blame){.unread = e->in_turn}; /* no disk's fault is the message's, or the relay's */
     if (e->outcome->cause == CAUSE_OWN && e->outcome->stage == STAGE_CONNECT)
         return (Blame){.ours = true}; /* no descriptor, no memory, no address of our own */
-    if (!e->usable || delivery_stage_is_relay(e->outcome->stage))
-        return (Blame){.relay = fault(e)};
+    if (!e->usable)
+        return (Blame){.relay = blame_opening(e)};
+    if (delivery_stage_is_relay(e->outcome->stage))
+        return (Blame){.relay = BLAME_FAULT};
     if (e->in_turn)
         return blame_in_turn(e);
     /* Nothing was handed over, or what was had its replies to come behind another's. */

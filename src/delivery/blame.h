@@ -14,6 +14,7 @@ typedef struct LinkEnd {
     bool fresh;      /* the relay had said nothing of any message on this connection */
     bool in_turn;    /* a message had been handed over, and the next reply was to be about it */
     unsigned others; /* further connections to the relay, open or being opened */
+    unsigned others_ready; /* of those, the ones that are of use */
     unsigned losses; /* fresh connections lost in a row before this one, with nothing said of any
                         message */
     unsigned met_before; /* how often the same message met with such an end there before */

@@ -80,6 +80,8 @@ static int on_ready(Link *link)
 {
     link->ready = true;
     link->since = engine_now(link->engine);
+    if (relay_ready(link->relay))
+        view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
     refill(link);
     engine_wake(link->engine);
     return 0;
@@ -212,13 +214,14 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
     const Suspect *suspect = attempt ? suspects_find(&engine->suspects, attempt_id(attempt),
                                            relay_place(link->set, link->relay))
                                      : NULL;
-    unsigned n_ready;
+    unsigned others_ready, others = count_others(link, &others_ready);
     const LinkEnd end = {
         .outcome = outcome,
         .usable = link->ready,
         .fresh = !link->served,
         .in_turn = attempt && attempt == link->attempts[0] && !link->judged,
-        .others = count_others(link, &n_ready),
+        .others = others,
+        .others_ready = others_ready,
         .losses = link->relay->losses,
         .met_before = suspect ? suspect->times : 0,
         .others_passed = suspect && link->relay->served > suspect->served,
@@ -368,6 +371,18 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     if (relay_set_all_held(engine->relays))
         engine_empty_lane(engine); /* whoever hears of it finds the messages in the queue */
     report_fault(link, outcome, RELAY_HELD, news);
+}
+
+void link_report_silent(Link *link)
+{
+    const DeliveryOutcome waits = {
+        .kind = DELIVERY_CUT_OFF,
+        .cause = CAUSE_TIMEOUT,
+        .stage = connection_stage(link->connection),
+        .text = "",
+    };
+
+    report_fault(link, &waits, RELAY_SILENT, true);
 }
 
 /* A failure of our own: the next connection would meet with it too. */

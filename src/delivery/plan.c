@@ -51,33 +51,52 @@ static bool is_opening(const PlanLink *l, size_t relay)
     return l->relay == relay && !l->ready && !l->quitting;
 }
 
-static bool is_stale(const PlanLink *l, usec_t now)
+/* How long a connection to the relay that is being opened counts, when so many may hang: each of
+ * the others doubles it. A relay that is slow with all of them is not to be asked, nor told a
+ * password, again and again. */
+typedef struct Hope {
+    usec_t fresh;
+    unsigned stale;
+} Hope;
+
+static bool is_stale(const PlanLink *l, usec_t fresh, usec_t now)
 {
-    return now >= usec_add(l->since, PLAN_FRESH);
+    return now >= usec_add(l->since, fresh);
 }
 
-/* Connections to the relay that may hang. */
-static unsigned count_stale(const PlanView *v, size_t relay, usec_t now)
+static Hope hope_for(const PlanView *v, size_t relay, usec_t now)
 {
-    unsigned n = 0;
+    Hope hope = {.fresh = v->relays[relay].unproven ? PLAN_SILENT : PLAN_FRESH};
 
     for (size_t i = 0; i < v->n_links; i++)
-        n += is_opening(&v->links[i], relay) && is_stale(&v->links[i], now);
-    return n;
+        hope.stale += is_opening(&v->links[i], relay) && is_stale(&v->links[i], hope.fresh, now);
+    return hope;
 }
 
-/* How long one that is being opened counts, when so many may hang: each of the others doubles it. A
- * relay that is slow with all of them is not to be asked, nor told a password, again and again. */
-static usec_t coming_until(const PlanLink *l, unsigned stale, usec_t now)
+static usec_t coming_until(const PlanLink *l, Hope hope, usec_t now)
 {
-    unsigned others = stale - is_stale(l, now);
+    unsigned others = hope.stale - is_stale(l, hope.fresh, now);
 
-    return usec_add(l->since, PLAN_FRESH << MIN(others, PLAN_DOUBLINGS));
+    return usec_add(l->since, hope.fresh << MIN(others, PLAN_DOUBLINGS));
 }
 
-static bool is_coming(const PlanLink *l, size_t relay, unsigned stale, usec_t now)
+static bool is_coming(const PlanLink *l, size_t relay, Hope hope, usec_t now)
 {
-    return is_opening(l, relay) && now < coming_until(l, stale, now);
+    return is_opening(l, relay) && now < coming_until(l, hope, now);
+}
+
+bool plan_is_silent(const PlanView *v, size_t relay, usec_t now)
+{
+    bool silent = false;
+
+    for (size_t i = 0; i < v->n_links; i++) {
+        const PlanLink *l = &v->links[i];
+
+        if (l->relay == relay && l->ready)
+            return false;
+        silent = silent || (is_opening(l, relay) && is_stale(l, PLAN_SILENT, now));
+    }
+    return silent;
 }
 
 /* Connections that carry nothing take what waits. */
@@ -97,30 +116,48 @@ static void fill_idle(Planner *p, size_t relay)
 static void reserve_coming(Planner *p, size_t relay)
 {
     const PlanView *v = p->view;
-    unsigned stale = count_stale(v, relay, p->now);
+    Hope hope = hope_for(v, relay, p->now);
 
     for (size_t i = 0; i < v->n_links && p->left > 0; i++) {
-        if (!is_coming(&v->links[i], relay, stale, p->now))
+        if (!is_coming(&v->links[i], relay, hope, p->now))
             continue;
         p->left--;
-        look_at(p, coming_until(&v->links[i], stale, p->now));
+        look_at(p, coming_until(&v->links[i], hope, p->now));
     }
 }
 
-static size_t count_openable(const PlanRelay *relay, size_t openable)
+/* Whether one finds out at present whether the relay takes the login. */
+static bool tries_login(const PlanView *v, size_t relay, usec_t now)
 {
-    if (relay->state == RELAY_STATE_HELD || relay->connections >= relay->limit)
+    Hope hope = hope_for(v, relay, now);
+
+    for (size_t i = 0; i < v->n_links; i++)
+        if (is_coming(&v->links[i], relay, hope, now) ||
+            (is_opening(&v->links[i], relay) && v->links[i].logging_in))
+            return true;
+    return false;
+}
+
+static size_t count_openable(const PlanView *v, size_t relay, size_t openable, usec_t now)
+{
+    const PlanRelay *r = &v->relays[relay];
+    size_t n;
+
+    if (r->state == RELAY_STATE_HELD || r->connections >= r->limit)
         return 0;
-    return MIN((size_t)(relay->limit - relay->connections), openable);
+    n = MIN((size_t)(r->limit - r->connections), openable);
+    if (r->unproven)
+        n = MIN(n, (size_t)!tries_login(v, relay, now));
+    return n;
 }
 
 static void open_more(Planner *p, size_t relay)
 {
     const PlanRelay *r = &p->view->relays[relay];
     const PlanLink opened = {.since = p->now};
-    usec_t until = coming_until(&opened, count_stale(p->view, relay, p->now), p->now);
+    usec_t until = coming_until(&opened, hope_for(p->view, relay, p->now), p->now);
 
-    for (size_t n = MIN(count_openable(r, p->openable), p->left); n > 0; n--) {
+    for (size_t n = MIN(count_openable(p->view, relay, p->openable, p->now), p->left); n > 0; n--) {
         act(p, PLAN_OPEN, relay);
         p->openable--;
         p->left--;
@@ -144,8 +181,22 @@ static void fill_second(Planner *p, size_t relay)
     }
 }
 
+static void place_with(Planner *p, size_t relay)
+{
+    fill_idle(p, relay);
+    reserve_coming(p, relay);
+    open_more(p, relay);
+}
+
+static void look_when_silent(Planner *p, size_t relay)
+{
+    for (size_t i = 0; i < p->view->n_links; i++)
+        if (is_opening(&p->view->links[i], relay))
+            look_at(p, usec_add(p->view->links[i].since, PLAN_SILENT));
+}
+
 /* A relay that works keeps the mail; one that is being tried, or bears no more, does not keep the
- * next from it. */
+ * next from it. One that is silent comes behind all others: it may be the only one. */
 static void place_messages(Planner *p)
 {
     bool works = false;
@@ -153,11 +204,15 @@ static void place_messages(Planner *p)
     while (p->relays < p->view->n_relays && p->left > 0 && !works) {
         size_t relay = p->relays++;
 
-        fill_idle(p, relay);
-        reserve_coming(p, relay);
-        open_more(p, relay);
+        if (plan_is_silent(p->view, relay, p->now))
+            continue;
+        look_when_silent(p, relay);
+        place_with(p, relay);
         works = p->view->relays[relay].state == RELAY_STATE_WORKS;
     }
+    for (size_t i = 0; i < p->relays && p->left > 0; i++)
+        if (plan_is_silent(p->view, i, p->now))
+            place_with(p, i);
     for (size_t i = 0; i < p->relays && p->left > 0; i++)
         fill_second(p, i);
 }
@@ -176,20 +231,24 @@ static bool is_done_with(const Planner *p, const PlanLink *l)
            p->now >= usec_add(l->since, l->idle_timeout);
 }
 
+/* One that is being opened and would be of use to nobody: its configuration is replaced, or it
+ * would say a password again that has just been refused. */
+static bool is_in_vain(const Planner *p, const PlanLink *l)
+{
+    const PlanRelay *r = l->relay == SIZE_MAX ? NULL : &p->view->relays[l->relay];
+
+    return !r || (r->unproven && r->state == RELAY_STATE_HELD);
+}
+
 static void rest(Planner *p, size_t i)
 {
     const PlanLink *l = &p->view->links[i];
 
     if (l->quitting || l->carries > 0 || is_filled(p, i))
         return;
-    if (!l->ready) {
-        if (l->relay == SIZE_MAX)
-            act(p, PLAN_QUIT, i); /* it would be of no use to anybody */
-        return;
-    }
-    if (is_done_with(p, l))
+    if (l->ready ? is_done_with(p, l) : is_in_vain(p, l))
         act(p, PLAN_QUIT, i);
-    else
+    else if (l->ready)
         look_at(p, usec_add(l->since, l->idle_timeout));
 }
 
@@ -222,6 +281,20 @@ bool plan_takes_of_rest(const PlanRest *rest, const PlanLink *link, usec_t now)
            (link->carries == 0 || takes_second(link, now));
 }
 
+static size_t demand_of(const PlanView *v, size_t relay, usec_t now)
+{
+    Hope hope = hope_for(v, relay, now);
+    size_t demand = 0;
+
+    for (size_t i = 0; i < v->n_links; i++) {
+        const PlanLink *l = &v->links[i];
+
+        demand += is_coming(l, relay, hope, now);
+        demand += is_open_to(l, relay) && (l->carries == 0 || takes_second(l, now));
+    }
+    return demand;
+}
+
 size_t plan_demand(const PlanView *view, usec_t now)
 {
     size_t demand = 0, openable = view->openable;
@@ -229,18 +302,11 @@ size_t plan_demand(const PlanView *view, usec_t now)
     if (!takes_work(view, now))
         return 0;
     for (size_t relay = 0; relay < view->n_relays; relay++) {
-        size_t n = count_openable(&view->relays[relay], openable);
-        unsigned stale = count_stale(view, relay, now);
+        size_t n = count_openable(view, relay, openable, now);
 
-        for (size_t i = 0; i < view->n_links; i++) {
-            const PlanLink *l = &view->links[i];
-
-            demand += is_coming(l, relay, stale, now);
-            demand += is_open_to(l, relay) && (l->carries == 0 || takes_second(l, now));
-        }
-        demand += n;
+        demand += demand_of(view, relay, now) + n;
         openable -= n;
-        if (view->relays[relay].state == RELAY_STATE_WORKS)
+        if (view->relays[relay].state == RELAY_STATE_WORKS && !plan_is_silent(view, relay, now))
             break;
     }
     return demand;

@@ -14,6 +14,10 @@
 #define PLAN_FRESH (2 * USEC_PER_SEC)
 #define PLAN_DOUBLINGS 8u
 
+/* How long a relay may keep all its connections from being of use before the next one gets the
+ * mail. Servers that keep clients waiting on purpose greet within this time. */
+#define PLAN_SILENT (10 * USEC_PER_SEC)
+
 #define PLAN_DEPTH_MAX 2 /* transactions a session takes at a time */
 
 /* A connection takes a second message only while it gets on: within this time since it last took
@@ -23,6 +27,7 @@
 typedef struct PlanLink {
     size_t relay;     /* index; SIZE_MAX: of a configuration that holds no more */
     bool ready;       /* else it is being opened, since `since` */
+    bool logging_in;  /* being opened, and the password has been said */
     bool quitting;    /* takes nothing more */
     bool can_submit;  /* another transaction */
     bool used_up;     /* has carried as many messages as it may */
@@ -36,6 +41,7 @@ typedef struct PlanRelay {
     usec_t until;         /* of HELD and LIMITED */
     unsigned limit;       /* connections it may have now, by setting and state */
     unsigned connections; /* of this configuration, open or being opened */
+    bool unproven;        /* whether it takes the login is to be seen: one connection tries */
 } PlanRelay;
 
 typedef struct PlanView {
@@ -74,6 +80,10 @@ size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, PlanR
 /* Whether that connection, which has become free since, takes one of those that were left without a
  * place. Without looking at all the others, which have none to give: a plan would say the same. */
 bool plan_takes_of_rest(const PlanRest *rest, const PlanLink *link, usec_t now);
+
+/* Whether nothing is heard of the relay: no connection is of use, and one should have been for
+ * long. Its mail is the next one's, as long as there is one that takes it. */
+bool plan_is_silent(const PlanView *view, size_t relay, usec_t now);
 
 /* How many messages could be put to use now: room on connections, and on those that may be
  * opened. */

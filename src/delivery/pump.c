@@ -69,6 +69,17 @@ static void act(Engine *engine, const PlanAction *actions, size_t n)
         engine_wake(engine);
 }
 
+/* What the plan sees with time alone is told here: no event comes of a relay that says nothing. */
+static void report_silent(Engine *engine, const PlanView *view, usec_t now)
+{
+    for (Link *link = engine->links; link; link = link->next)
+        if (link->set == engine->relays && !link->ready &&
+            now >= usec_add(link->since, PLAN_SILENT) &&
+            plan_is_silent(view, (size_t)(link->relay - engine->relays->relays), now) &&
+            relay_silent(link->relay))
+            link_report_silent(link);
+}
+
 /* ---- the rounds ---- */
 
 /* Sets the timer, later times excepted: one that fires early costs a look, one set for every
@@ -134,6 +145,7 @@ void engine_pump(Engine *engine)
     view.paused_until = engine->paused_until; /* taking may have met with trouble */
     n = plan(&view, now, actions, ACTIONS_MAX, &engine->plan_rest);
     next = engine->plan_rest.next;
+    report_silent(engine, &view, now);
     act(engine, actions, n);
     engine_give_up_waiting(engine);
     if (engine->stuck)

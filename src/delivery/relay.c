@@ -119,14 +119,42 @@ static bool remember_fault(Relay *relay, const DeliveryOutcome *outcome)
     return other;
 }
 
+bool relay_is_unproven(const Relay *relay)
+{
+    return relay_logs_in(relay->config) && !relay->logged_in;
+}
+
+bool relay_ready(Relay *relay)
+{
+    bool news = relay_is_unproven(relay);
+
+    relay->logged_in = relay_logs_in(relay->config);
+    relay->silence_told = false;
+    return news;
+}
+
+static bool is_in_outage(const Relay *relay)
+{
+    return relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
+}
+
+bool relay_silent(Relay *relay)
+{
+    bool news = !relay->silence_told && !is_in_outage(relay);
+
+    relay->silence_told = true;
+    return news;
+}
+
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now)
 {
-    bool lasts = relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
-    bool news = remember_fault(relay, outcome) || !lasts;
+    bool news = remember_fault(relay, outcome) || !is_in_outage(relay);
     usec_t pause = relay->pause > 0 ? MIN(2 * relay->pause, relay->config->hold_max)
                                     : relay->config->hold_first;
     usec_t until;
 
+    if (outcome->error == ERROR_AUTHENTICATION)
+        relay->logged_in = false;
     /* Connections that were opened before it was held tell nothing new when they end. */
     if (relay->state == RELAY_STATE_HELD)
         return news;
@@ -146,7 +174,7 @@ bool relay_refused_more(
     bool news =
         n_ready > 0 && (relay->limit_told == 0 || now >= usec_add(relay->limit_told, TOLD_AGAIN));
 
-    if (relay->state != RELAY_STATE_WORKS && relay->state != RELAY_STATE_LIMITED)
+    if (is_in_outage(relay))
         return false;
     (void)remember_fault(relay, outcome);
     enter_state(relay, RELAY_STATE_LIMITED, usec_add(now, LIMIT_PAUSE));
@@ -158,7 +186,7 @@ bool relay_refused_more(
 
 bool relay_works(Relay *relay)
 {
-    bool ended = relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
+    bool ended = is_in_outage(relay);
 
     relay->losses = 0;
     relay->lost_several = relay->flushed = false;

@@ -42,6 +42,8 @@ typedef struct Relay {
     uint64_t lost;         /* the message that met with the first of them */
     bool lost_several;     /* others met with the rest */
     uint64_t served;       /* the engine's count of verdicts at its latest one */
+    bool logged_in;        /* a login was taken, and none refused since */
+    bool silence_told;     /* since it was last ready */
     unsigned
         recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
     usec_t recipients_until; /* when that is to be found out anew */
@@ -73,6 +75,17 @@ void relay_tick(Relay *relay, usec_t now);
 
 /* It is at fault: held, longer each time. News: the outage, or another reason for it. */
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now);
+
+/* A session with it is ready for messages. News: its login is taken, which was in doubt. */
+bool relay_ready(Relay *relay);
+
+/* Whether it is to be seen that it takes the login. Servers count passwords that are wrong, and
+ * shut out whoever says one too often: until it is known, only one connection says it. */
+bool relay_is_unproven(const Relay *relay);
+
+/* None of its connections has come to be of use for a while. News: that, unless an outage has been
+ * told of. */
+bool relay_silent(Relay *relay);
 
 /* It refused a connection beside `n` others, of which `n_ready` are of use: it bears those. News,
  * not more than once an hour: that it is limited. */

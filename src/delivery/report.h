@@ -57,6 +57,7 @@ typedef enum RelayChange {
                    reason changes */
     RELAY_REFUSED_MORE, /* takes no more connections than it has; the next relay gets what they
                            cannot take */
+    RELAY_SILENT,       /* is waited for and says nothing; the next relay gets the mail meanwhile */
     RELAY_LACKS,        /* refused what it offers; it is done without */
     RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
@@ -70,8 +71,9 @@ typedef struct RelayReport {
     unsigned holds;       /* HELD: how often in a row */
     usec_t until;         /* HELD, REFUSED_MORE: realtime */
     unsigned connections; /* REFUSED_MORE: so many it has */
-    const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault */
-    const char *hint;  /* HELD: what to do, a sentence; NULL where the outcome says it */
+    const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault; SILENT: what is waited for */
+    const char *hint;  /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
+                          says it */
     const char *lacks; /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 

@@ -57,6 +57,7 @@ static PlanLink view_of(const Engine *engine, const Link *link)
     return (PlanLink){
         .relay = current ? relay_place(engine->relays, link->relay) : SIZE_MAX,
         .ready = link->ready,
+        .logging_in = !link->ready && connection_stage(link->connection) == STAGE_AUTH,
         .quitting = link->quitting || link->closed,
         .can_submit = view_can_submit(link),
         .used_up = link->doubted || view_is_used_up(link),
@@ -87,6 +88,7 @@ static void view_relays(Engine *engine, usec_t now)
             .state = relay->state,
             .until = relay->until,
             .limit = limit_of(relay),
+            .unproven = relay_is_unproven(relay),
         };
     }
 }
@@ -167,6 +169,11 @@ static bool takes_of_rest(Engine *engine, const Link *link, usec_t now)
         return false;
     engine->plan_rest.left--;
     return true;
+}
+
+void view_forget_rest(Engine *engine)
+{
+    engine->plan_rest = (PlanRest){0};
 }
 
 bool view_wants_filled(Engine *engine, const Link *link)

@@ -23,6 +23,9 @@ size_t view_waiting(const Engine *engine);
 /* The connection that the view has at this place. */
 Link *view_link_at(const Engine *engine, size_t index);
 
+/* What the last plan left without a place is to be planned anew. */
+void view_forget_rest(Engine *engine);
+
 /* Whether the plan has this connection take another message now; wakes the pump for what else it
  * says. */
 bool view_wants_filled(Engine *engine, const Link *link);

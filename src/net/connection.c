@@ -500,6 +500,13 @@ void connection_ready(Connection *c, short events)
         c->write_wait = 0;
 }
 
+DeliveryStage connection_stage(const Connection *c)
+{
+    DeliveryStage stage = transport_stage(c);
+
+    return stage == STAGE_NONE && c->session ? smtp_session_stage(c->session) : stage;
+}
+
 void connection_trust_address(Connection *c)
 {
     avoid_forget(&c->shared->avoid, &c->used);

@@ -74,6 +74,9 @@ const char *connection_address(
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
 
+/* Where it is on its way to READY, or the session since. */
+DeliveryStage connection_stage(const Connection *connection);
+
 /* What became of a message over the address in use, since READY: it was judged, or the server was
  * at fault. Those that were at fault are tried last for a while. True when the relay has an address
  * that has not failed since it last served. */

@@ -429,9 +429,11 @@ static int gather_last_line(FileMessage *m, const MessageEnd *end)
         return 0;
     switch (end->kind) {
     case END_SENT: r = end->keep ? spool_record_sent(&m->lines, end->now) : 0; break;
-    case END_DEFERRED: r = spool_record_retry(&m->lines, end->now, end->attempt, end->next); break;
+    case END_DEFERRED:
+        r = spool_record_retry(&m->lines, end->now, end->attempt, end->next, end->hint);
+        break;
     case END_FAILED:
-        r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "");
+        r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "", end->hint);
         break;
     case END_RETURNED: break;
     }

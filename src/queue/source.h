@@ -63,7 +63,8 @@ typedef struct MessageEnd {
     bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
                          while */
     int error;        /* END_FAILED */
-    const char *text;
+    const char *text; /* likewise */
+    const char *hint; /* END_DEFERRED, END_FAILED: what can be done, or NULL */
 } MessageEnd;
 
 /* What sync() and settle() return beside 0 and negative errno values. */

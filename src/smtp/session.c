@@ -83,10 +83,11 @@ void smtp_session_written(SmtpSession *s, size_t n, usec_t now)
         wipe_output(s);
 }
 
-/* The same once the session is given up: replies that are still worth having are read. */
+/* The same once the session is given up: replies that are still worth having are read, and what
+ * tells whether the server can hear QUIT. */
 static int work_closing(SmtpSession *s)
 {
-    bool over = !smtp_session_awaits_verdict(s);
+    bool over = !smtp_session_awaits_verdict(s) && !smtp_awaits_go_ahead(s);
     int r;
 
     r = over ? 0 : smtp_read_reply(s);

@@ -94,7 +94,7 @@ int smtp_begin_auth(SmtpSession *s)
     int r;
 
     if (!s->capabilities.esmtp)
-        return smtp_end_own(s, STAGE_AUTH, ERROR_AUTHENTICATION,
+        return smtp_end_own(s, STAGE_AUTH, ERROR_CONFIGURATION,
             "a login is configured, but AUTH needs EHLO: set extensions = true");
     s->auth_excluded = s->memory->auth_excluded;
     r = choose(s, &auth, &s->auth_failure);

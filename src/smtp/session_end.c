@@ -20,29 +20,41 @@ static void close_session(SmtpSession *s)
     s->chunk_open = false;
 }
 
-/* Whether the server would take what comes next for a command. */
-static bool takes_commands(const SmtpSession *s)
+/* Whether anything can still be said. */
+static bool is_heard(const SmtpSession *s)
 {
     bool within = s->end.code / 100 == 3 || /* it waits for something else */
-                  (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS);
+                  (s->end.cause == CAUSE_PROTOCOL && s->end.stage == STAGE_STARTTLS &&
+                      s->end.reason != REASON_TLS_NOT_OFFERED);
 
-    if (s->lost || s->quitting || s->cut_short || within || s->farewell > 0)
-        return false;
+    return !s->lost && !s->quitting && !s->cut_short && !within && s->farewell == 0;
+}
+
+/* The transaction whose content comes next, or the server may think so; NULL: a command does. */
+static const SmtpFlight *flight_at_content(const SmtpSession *s)
+{
     for (size_t i = 0; i < s->n_flights; i++) {
         const SmtpFlight *flight = &s->flights[s->first_flight ^ i];
 
         if (flight->phase == SMTP_FLIGHT_ASKED ||
             (flight->phase == SMTP_FLIGHT_CONTENT && !flight->bdat))
-            return false;
+            return flight;
     }
-    return true;
+    return NULL;
+}
+
+bool smtp_awaits_go_ahead(const SmtpSession *s)
+{
+    const SmtpFlight *flight = is_heard(s) ? flight_at_content(s) : NULL;
+
+    return flight && flight->phase == SMTP_FLIGHT_ASKED && flight->outstanding > 0;
 }
 
 int smtp_say_last_word(SmtpSession *s)
 {
     static const char quit[] = "QUIT\r\n";
 
-    if (!takes_commands(s))
+    if (!is_heard(s) || flight_at_content(s))
         return 0;
     smtp_trace(s, SMTP_TRACE_CLIENT, quit, strlen(quit));
     return buffer_append_string(&s->output, quit);
@@ -179,12 +191,9 @@ static int put_refusal_first(SmtpSession *s)
     return smtp_outcome_own(s, &s->refusal, "%s; then: %s", s->refusal.text, buffer_data(&how));
 }
 
-/* A server that hangs up where EHLO was refused may take HELO in front of it. */
-static void note_lesson(SmtpSession *s)
+/* A server that hangs up where EHLO was said may take HELO in its place. */
+static void learn_helo(SmtpSession *s)
 {
-    smtp_note_login_cut_off(s);
-    if (!s->ehlo_refused || s->refusal.stage != STAGE_EHLO)
-        return;
     s->memory->ehlo_again = usec_add(s->now, PAUSE);
     s->memory->lessons++;
 }
@@ -194,15 +203,37 @@ static int recall_refusal(SmtpSession *s)
 {
     if (s->state != SMTP_SESSION_OPENING || s->refusal.code == 0)
         return 0;
-    note_lesson(s);
+    smtp_note_login_cut_off(s);
+    if (s->ehlo_refused && s->refusal.stage == STAGE_EHLO)
+        learn_helo(s);
     return put_refusal_first(s);
+}
+
+/* Some servers close without a word behind a command that they do not know (RFC 5321, 3.2). When
+ * they do so behind HELO as well it was not EHLO. */
+static int note_closed_at_hello(SmtpSession *s)
+{
+    SmtpStep step = s->n_expected > 0 ? s->expected[s->expected_first].step : SMTP_STEP_GREETING;
+
+    if (s->outcome.cause != CAUSE_LOST || s->refusal.code > 0 || s->memory->ehlo_taken)
+        return 0;
+    if (step == SMTP_STEP_HELO)
+        s->memory->ehlo_again = 0;
+    if (step != SMTP_STEP_EHLO)
+        return 0;
+    if (!smtp_hello_suffices(s))
+        return smtp_explain_ehlo(s);
+    learn_helo(s);
+    return 0;
 }
 
 /* The connection ended as `outcome` says. */
 static int end_cut_off(SmtpSession *s)
 {
-    int r = recall_refusal(s);
+    int r = note_closed_at_hello(s);
 
+    if (r >= 0)
+        r = recall_refusal(s);
     note_unanswered(s);
     return r < 0 ? r : cut_off(s);
 }
@@ -363,6 +394,15 @@ static void drain_chunk_reply(SmtpSession *s, SmtpFlight *flight)
     flight->unsure = true;
 }
 
+/* After "go ahead" there would be content to write, and there is none any more. */
+static void drain_data_reply(SmtpSession *s, SmtpFlight *flight)
+{
+    if (s->reply.code / 100 == 3)
+        s->cut_short = true;
+    else
+        flight->phase = SMTP_FLIGHT_SENT;
+}
+
 /* A refusal may be but what follows from why the session was given up (503, above all), so that it
  * is no verdict. Where RCPT is accepted there is a transaction, whatever was said to MAIL. */
 int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
@@ -371,6 +411,7 @@ int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
         return smtp_end_not_known(s, flight);
     switch (step) {
     case SMTP_STEP_MAIL: flight->mail_refused = smtp_reply_refused(s); return 0;
+    case SMTP_STEP_DATA: drain_data_reply(s, flight); return 0;
     case SMTP_STEP_CHUNK: drain_chunk_reply(s, flight); return 0;
     case SMTP_STEP_RCPT: smtp_note_rcpt_reply(s, flight, smtp_answered_recipient(flight)); return 0;
     case SMTP_STEP_CONTENT: return drain_content_reply(s, flight);

@@ -27,6 +27,26 @@ static int authenticate_or_ready(SmtpSession *s)
     return 0;
 }
 
+/* TLS is required and cannot be had. */
+static int end_without_tls(SmtpSession *s)
+{
+    const DeliveryOutcome like = {.cause = CAUSE_PROTOCOL,
+        .stage = STAGE_STARTTLS,
+        .error = ERROR_TLS_HANDSHAKE,
+        .reason = REASON_TLS_NOT_OFFERED};
+    int r;
+
+    if (!s->options->extensions)
+        return smtp_end_own(s, STAGE_STARTTLS, ERROR_CONFIGURATION,
+            "TLS is required, but STARTTLS needs extensions = true: set that, or use tls = "
+            "\"implicit\"");
+    r = smtp_outcome_own(s, &like, "%s",
+        "the relay does not offer STARTTLS, and TLS is required: use its port for implicit TLS "
+        "(tls "
+        "= \"implicit\"), or allow mail in clear (tls = \"opportunistic\" or \"none\")");
+    return r < 0 ? r : smtp_give_up(s);
+}
+
 /* EHLO or HELO is done. */
 static int go_on(SmtpSession *s)
 {
@@ -37,18 +57,11 @@ static int go_on(SmtpSession *s)
     if (smtp_has(&s->capabilities, SMTP_CAP_STARTTLS))
         return smtp_say(s, SMTP_STEP_STARTTLS, NULL);
     if (s->options->tls == SMTP_TLS_REQUIRED)
-        return smtp_end_own(s, STAGE_STARTTLS, ERROR_TLS_HANDSHAKE,
-            s->options->extensions
-                ? "the relay does not offer STARTTLS, and TLS is required: use its port for "
-                  "implicit TLS (tls = \"implicit\"), or allow mail in clear (tls = "
-                  "\"opportunistic\" or \"none\")"
-                : "TLS is required, but STARTTLS needs extensions = true: set that, or use "
-                  "tls = \"implicit\"");
+        return end_without_tls(s);
     return authenticate_or_ready(s);
 }
 
-/* Whether a server without extensions will do. */
-static bool hello_suffices(const SmtpSession *s)
+bool smtp_hello_suffices(const SmtpSession *s)
 {
     bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
 
@@ -58,7 +71,7 @@ static bool hello_suffices(const SmtpSession *s)
 int smtp_greet(SmtpSession *s)
 {
     bool extended =
-        s->options->extensions && !(s->now < s->memory->ehlo_again && hello_suffices(s));
+        s->options->extensions && !(s->now < s->memory->ehlo_again && smtp_hello_suffices(s));
 
     memset(&s->capabilities, 0, sizeof(s->capabilities));
     return say_hello(s, extended ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
@@ -94,20 +107,25 @@ static int note_reply(SmtpSession *s, DeliveryStage stage)
     return r;
 }
 
+int smtp_explain_ehlo(SmtpSession *s)
+{
+    return smtp_outcome_append(
+        s, "without EHLO there is neither TLS nor a login, and one of them is required");
+}
+
 static int end_ehlo(SmtpSession *s)
 {
     int r;
 
     r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, STAGE_EHLO);
     if (r >= 0 && s->reply.code >= 500)
-        r = smtp_outcome_append(
-            s, "without EHLO there is neither TLS nor a login, and one of them is required");
+        r = smtp_explain_ehlo(s);
     return r < 0 ? r : smtp_give_up(s);
 }
 
 int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
-    if (s->reply.code >= 500 && hello_suffices(s)) {
+    if (s->reply.code >= 500 && smtp_hello_suffices(s)) {
         s->ehlo_refused = true;
         return note_reply(s, STAGE_EHLO) ?: say_hello(s, SMTP_STEP_HELO);
     }
@@ -117,6 +135,7 @@ int smtp_on_ehlo_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
         return smtp_end_unexpected(s);
     smtp_capabilities_parse(&s->reply, s->options->discarded, &s->capabilities);
     s->capabilities.refused = s->memory->lacks;
+    s->memory->ehlo_taken = true;
     return go_on(s);
 }
 

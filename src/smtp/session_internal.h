@@ -217,6 +217,12 @@ void smtp_trace_content(const SmtpSession *s, SmtpFlight *flight);
 /* The way to READY begins; after STARTTLS, begins again. */
 int smtp_greet(SmtpSession *s);
 
+/* Whether a server without extensions will do. */
+bool smtp_hello_suffices(const SmtpSession *s);
+
+/* Says of `outcome`, of which EHLO came to nothing, why HELO does not do instead. 0 or -ENOMEM. */
+int smtp_explain_ehlo(SmtpSession *s);
+
 /* Ends the session: the server sent something behind its reply to STARTTLS. */
 int smtp_refuse_plaintext(SmtpSession *s);
 
@@ -300,6 +306,10 @@ int smtp_next_event(SmtpSession *s, SmtpEvent *ret);
 /* Gives the session up with `outcome`. What was written stays written: the replies up to the last
  * end of content among it are read first. */
 int smtp_give_up(SmtpSession *s);
+
+/* Whether a session that was given up may say QUIT but for a reply that is due to DATA: behind "go
+ * ahead" it would be content, behind a refusal it is a command. */
+bool smtp_awaits_go_ahead(const SmtpSession *s);
 
 /* QUIT, of a session that was given up, if the server can still hear it (RFC 5321, 4.1.1.10). It is
  * written as far as that needs no waiting, and no reply to it is read. 0 or -ENOMEM. */

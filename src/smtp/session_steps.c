@@ -255,7 +255,7 @@ usec_t smtp_patience(const SmtpSession *s)
     usec_t timeout = s->options->timeout == 0 ? USEC_NEVER : s->options->timeout;
     usec_t stage = row ? row->minutes * USEC_PER_MINUTE : BLOCK_PATIENCE;
 
-    if (s->quitting)
+    if (s->quitting || (s->state == SMTP_SESSION_CLOSING && !smtp_session_awaits_verdict(s)))
         return MIN(timeout, QUIT_PATIENCE);
     return s->options->timeout_by_stage ? MAX(timeout, stage) : timeout;
 }

@@ -160,7 +160,7 @@ int spool_fail_defect(
     SpoolClaim *claim, usec_t now, int error, const char *text, char *ret_id, Failure *f)
 {
     _cleanup_buffer_ Buffer line = {0};
-    int r = spool_record_failed(&line, now, error, text);
+    int r = spool_record_failed(&line, now, error, text, NULL);
 
     if (r < 0)
         (void)failure_set_errno(f, r, "%s/%s.sending", claim->spool->path, claim->id);

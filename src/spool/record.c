@@ -106,7 +106,7 @@ int spool_record_outcome(Buffer *lines, usec_t now, const char *recipient, unsig
     return finish(lines, before, r);
 }
 
-int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next)
+int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next, const char *hint)
 {
     size_t before = buffer_size(lines);
     char time[RFC3339_MAX];
@@ -116,6 +116,8 @@ int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next)
         r = buffer_appendf(lines, ",\"attempt\":%u", attempt);
     if (r >= 0)
         r = append_member(lines, "next", clock_format_rfc3339(next, time));
+    if (r >= 0)
+        r = append_member(lines, "hint", hint);
     return finish(lines, before, r);
 }
 
@@ -133,7 +135,7 @@ int spool_record_sent(Buffer *lines, usec_t now)
     return finish(lines, before, append_start(lines, now, "sent"));
 }
 
-int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text)
+int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text, const char *hint)
 {
     size_t before = buffer_size(lines);
     int r = append_start(lines, now, "failed");
@@ -142,5 +144,7 @@ int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text)
         r = buffer_appendf(lines, ",\"error\":%d", error);
     if (r >= 0)
         r = append_member(lines, "text", text);
+    if (r >= 0)
+        r = append_member(lines, "hint", hint);
     return finish(lines, before, r);
 }

@@ -111,13 +111,16 @@ typedef struct SpoolVia {
 /* `delivered`, `deferred` or `refused`; a relay's fault is written as `deferred`. */
 int spool_record_outcome(Buffer *lines, usec_t now, const char *recipient, unsigned attempt,
     const DeliveryOutcome *outcome, const SpoolVia *via);
-int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next);
+
+/* The end of an attempt. `hint` says what can be done about it, once for all its recipients, or is
+ * NULL. */
+int spool_record_retry(Buffer *lines, usec_t now, unsigned attempt, usec_t next, const char *hint);
+int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text, const char *hint);
 
 /* Somebody queued the message anew: its life begins again, with no attempt counted. Those who were
  * refused stay refused. */
 int spool_record_queued(Buffer *lines, usec_t now);
 int spool_record_sent(Buffer *lines, usec_t now);
-int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text);
 
 /* Appends to the claim's record, creating it (mode 0640) when there is none, and makes file and,
  * when created, directory durable. Before a record is created, a claim whose id another message

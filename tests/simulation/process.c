@@ -54,7 +54,13 @@ static void on_message(_unused_ void *user, const MessageReport *report)
 
 static void on_relay(_unused_ void *user, const RelayReport *report)
 {
-    static const char *const words[] = {"held", "limited", "resumed"};
+    static const char *const words[] = {
+        [RELAY_HELD] = "held",
+        [RELAY_REFUSED_MORE] = "limited",
+        [RELAY_SILENT] = "silent",
+        [RELAY_LACKS] = "lacks",
+        [RELAY_RESUMED] = "resumed",
+    };
 
     TELL("%s: %s%s%s", report->relay, words[report->change], report->outcome ? ": " : "",
         report->outcome ? report->outcome->text : "");

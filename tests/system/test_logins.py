@@ -2,10 +2,12 @@
 way that makes sense, in one connection where the relay lets it, and with no more failures than it takes."""
 
 import hashlib
+import signal
 import ssl
+import time
 
 from case import message
-from odd_relay import Bye, RelayTest
+from odd_relay import Bye, RelayTest, Slow
 from scram_relay import PASSWORD, USER, ScramRelay
 from process import wait_for
 
@@ -97,6 +99,45 @@ class Logins(RelayTest):
         self.queue.drop("b", message(to=["b@lab.test"]))
         self.wait_log(daemon, "on hold")
         self.assertEqual(relay.failures, 1)
+
+    def clear(self, answer, **settings):
+        """A relay without TLS that offers PLAIN, and the settings for it. `answer` is its reply to AUTH."""
+        relay = self.odd(lambda talk, verb, _: answer(talk) if verb == "AUTH" else None,
+                         extensions=("PIPELINING", "AUTH PLAIN"))
+        return relay, self.settings(relay, user=USER, password=PASSWORD, auth_without_tls=True,
+                                    connections=20, hold_first="1h", hold_max="1h", **settings)
+
+    def test_wrong_password_with_much_to_send(self):
+        """Longer than a connection may take to come up before another one is opened beside it."""
+        relay, settings = self.clear(lambda _: Slow("535 5.7.8 no", seconds=4))
+        self.drop(*(f"m{number}" for number in range(20)))
+        daemon = self.start(settings)
+        self.wait_log(daemon, "on hold")
+        self.assertEqual(relay.said("AUTH"), 1)
+        self.assertEqual(relay.connections, 1)
+        self.assertIn("stage auth: 535 5.7.8 no", daemon.output())
+
+    def test_password_that_became_wrong(self):
+        """After a reload and after everything was to be tried it is said once more, and once."""
+        relay, settings = self.clear(lambda _: "535 5.7.8 no")
+        self.drop(*(f"m{number}" for number in range(20)))
+        daemon = self.start(settings)
+        for tries in range(1, 4):
+            wait_for(lambda tries=tries: daemon.output().count("on hold") >= min(tries, 2) and
+                     relay.said("AUTH") == tries, lambda: f"{relay}\n{daemon.output()}")
+            daemon.reload() if tries == 1 else daemon.signal(signal.SIGUSR1)
+        wait_for(lambda: relay.said("AUTH") == 4, lambda: str(relay))
+        time.sleep(0.5)
+        self.assertEqual(relay.said("AUTH"), 4)
+
+    def test_right_password_costs_a_burst_one_login(self):
+        relay, settings = self.clear(lambda _: Slow("235 2.7.0 welcome", seconds=0.5))
+        names = [f"m{number}" for number in range(20)]
+        self.drop(*names)
+        self.start(settings)
+        self.wait_taken(relay, *names)
+        self.assertGreater(relay.connections, 10)
+        self.assertLess(relay.begun[-1] - relay.begun[0], 5)  # all the others at once, not in turn
 
     def test_server_that_closes(self):
         for number, reply in enumerate(("504 5.5.4 unrecognized", "535 5.7.8 no")):

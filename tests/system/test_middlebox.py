@@ -1,6 +1,8 @@
 """Relays behind firewalls that know less of SMTP than they let through, and servers of another age: what
 is refused of a command says nothing of a message, so that every one is delivered."""
 
+import threading
+
 from case import message
 from odd_relay import DROP, SILENCE, UNANSWERED, Bye, OddRelay, RelayTest, Talk
 from process import wait_for
@@ -195,19 +197,58 @@ class SeeingRelay(OddRelay):
 
 
 class OldServer(RelayTest):
-    """EHLO is refused, and the connection closed: HELO is said with the next one."""
+    """EHLO is refused, and the connection closed: HELO is said with the next one. Likewise where it is
+    closed without a word."""
 
     def relay(self, reply, end=Bye):
         return self.odd(lambda _, verb, __: end(reply) if verb == "EHLO" else None)
 
     def test_closes(self):
-        relay = self.relay("502 5.5.1 not implemented")
+        self.check_helo(self.relay("502 5.5.1 not implemented"))
+
+    def test_closes_without_a_word(self):
+        self.check_helo(self.odd(lambda _, verb, __: DROP if verb == "EHLO" else None))
+
+    def check_helo(self, relay):
         self.drop("a", "b")
         daemon = self.start(self.settings(relay, connections=1))
         self.wait_taken(relay, "a", "b")
         self.assertEqual(daemon.terminate(), 0)
         self.assertEqual(relay.connections, 2)
         self.assertNotIn("on hold", daemon.output())
+
+    def test_closes_for_another_reason(self):
+        """Then EHLO is said again the next time: without it there are no extensions."""
+        down = threading.Event()
+        down.set()
+        relay = self.odd(lambda _, verb, __: DROP if down.is_set() and verb in ("EHLO", "HELO") else None)
+        self.drop("a")
+        daemon = self.start(self.settings(relay, hold_first="1s"))
+        self.wait_log(daemon, "on hold")
+        self.assertEqual([verb for _, verb in relay.verbs if verb != "CONNECT"], ["EHLO", "HELO"])
+        down.clear()
+        self.wait_taken(relay, "a")
+        self.assertEqual(relay.said("HELO"), 1)
+
+    def test_closes_after_it_has_taken_ehlo(self):
+        """As servers do that have enough connections."""
+        relay = self.odd(lambda talk, verb, _: DROP if verb == "EHLO" and talk.number > 1 else None)
+        self.drop("a")
+        daemon = self.start(self.settings(relay, messages_per_connection=1))
+        self.wait_taken(relay, "a")
+        self.drop("b")
+        self.wait_log(daemon, "on hold")
+        self.assertEqual(relay.said("HELO"), 0)
+
+    def test_tls_or_a_login_is_required(self):
+        for settings in ({"tls": "starttls"}, {"user": "a", "password": "b", "auth_without_tls": True}):
+            with self.subTest(**settings):
+                relay = self.odd(lambda _, verb, __: DROP if verb == "EHLO" else None)
+                self.configure(self.settings(relay, **settings))
+                result = self.outbox("check", status=None)
+                self.assertEqual(result.returncode, 75)
+                self.assertIn(b"without EHLO there is neither TLS nor a login", result.stderr)
+                self.assertEqual(relay.said("HELO"), 0)
 
     def test_check_and_send(self):
         relay = self.relay("500 what?")

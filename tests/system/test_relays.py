@@ -1,6 +1,7 @@
 """Relays that are at fault, and messages that relays stumble over: each is told from the other, and
 nothing waits for what is neither."""
 
+import json
 import os
 import subprocess
 import threading
@@ -502,3 +503,35 @@ class ManyRecipients(RelayTest):
         self.queue.drop("n", message(to=recipients))
         self.queue.wait_gone("n")
         self.assertLessEqual(relay.said("MAIL") - before, 2)
+
+
+class Hints(RelayTest):
+    """What can be done stands in the record once an attempt, however many recipients there are."""
+
+    def lines(self, name):
+        return [json.loads(line) for line in (self.queue.path / f"{name}.status").read_text().splitlines()]
+
+    def check(self, reply, event, words):
+        relay = self.odd(lambda _, verb, __: reply if verb == "RCPT" else None)
+        self.queue.drop("m", message(to=[f"r{number}@lab.test" for number in range(1000)]))
+        daemon = self.start(self.settings(relay), retry={"first": "1h", "max": "1h"})
+        self.wait_log(daemon, f"event={event}")
+        self.assertEqual(daemon.terminate(), 0)
+        lines = self.lines("m")
+        self.assertEqual([line["event"] for line in lines if "hint" in line], [event])
+        self.assertIn(words, lines[-1]["hint"])
+        self.assertIn(f"hint={lines[-1]['hint']}", self.outbox("show", "m"))
+        self.assertGreater(len(lines), 1000)
+
+    def test_deferred(self):
+        self.check("451 4.3.0 not now", "retry", "it is tried again")
+
+    def test_failed(self):
+        self.check("550 5.7.1 no", "failed", "the relay's own log")
+
+    def test_relay_at_fault_with_one_attempt(self):
+        relay = self.odd(lambda _, verb, __: Bye("554 no") if verb == "CONNECT" else None)
+        self.drop("m")
+        daemon = self.start(self.settings(relay), retry={"max_attempts": 1})
+        self.wait_log(daemon, "event=failed")
+        self.assertIn("block list", self.lines("m")[-1]["hint"])

@@ -310,7 +310,37 @@ class BesideSlowOnes(RelayTest):
         daemon.reload()
         self.wait_taken(good, "one")
 
-    def check_one_connection(self, at, refusal):
+    def test_first_relay_that_is_silent(self):
+        """For everything: it takes connections, and that is all. The next relay has the mail soon, and
+        the log says why."""
+        silent = self.odd(lambda talk, verb, _: SILENCE if verb == "CONNECT" else None)
+        second = self.odd()
+        daemon = self.start(self.settings(silent, "first"), self.settings(second, "second"))
+        self.drop("one", "two")
+        self.wait_taken(second, "one", "two", seconds=30)
+        self.wait_log(daemon, "event=relay-silent")
+        self.assertNotIn("event=relay-held", daemon.output())
+        self.drop("three")
+        self.wait_taken(second, "three", seconds=5)
+        self.assertEqual(daemon.output().count("event=relay-silent"), 1)
+
+    def test_first_relay_that_is_silent_for_a_while(self):
+        """The mail is the first relay's again as soon as it greets."""
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        first = self.odd(
+            lambda talk, verb, _: Slow("220 first ESMTP", event=go_on) if verb == "CONNECT" else None)
+        second = self.odd()
+        self.start(self.settings(first, "first"), self.settings(second, "second"))
+        self.drop("one")
+        self.wait_taken(second, "one", seconds=30)
+        go_on.set()
+        wait_for(lambda: first.said("EHLO"), "a session with the first relay")
+        time.sleep(0.5)
+        self.drop("two")
+        self.wait_taken(first, "two")
+
+    def check_one_connection(self, at, refusal, event="relay-limited"):
         """A relay that allows one connection, on which a long message is."""
         go_on = threading.Event()
 
@@ -325,8 +355,9 @@ class BesideSlowOnes(RelayTest):
         wait_for(lambda: first.said("."), "a long message on the only connection")
         self.drop("one", "two", "three")
         self.wait_taken(second, "one", "two", "three")
-        self.wait_log(daemon, "event=relay-limited")
-        self.assertNotIn("event=relay-held", daemon.output())
+        self.wait_log(daemon, f"event={event}")
+        other = {"relay-held": "relay-limited", "relay-limited": "relay-held"}[event]
+        self.assertNotIn(f"event={other}", daemon.output())
         go_on.set()
         self.wait_taken(first, "slow")
 
@@ -336,8 +367,8 @@ class BesideSlowOnes(RelayTest):
     def test_one_connection_by_closing(self):
         self.check_one_connection("CONNECT", DROP)
 
-    def test_one_connection_by_mail(self):
-        self.check_one_connection("MAIL", Bye("421 4.7.0 too many connections"))
+    def test_refused_mail_is_no_limit_of_connections(self):
+        self.check_one_connection("MAIL", Bye("421 4.7.0 not now"), "relay-held")
 
     def test_one_connection_by_hello(self):
         self.check_one_connection("EHLO", Bye("421 4.7.0 too many connections"))

@@ -60,10 +60,16 @@ static inline void on_message(void *user, const MessageReport *report)
 
 static inline void on_relay(void *user, const RelayReport *report)
 {
-    static const char *const words[] = {"held", "limited", "resumed"};
+    static const char *const words[] = {
+        [RELAY_HELD] = "held",
+        [RELAY_REFUSED_MORE] = "limited",
+        [RELAY_SILENT] = "silent",
+        [RELAY_LACKS] = "lacks",
+        [RELAY_RESUMED] = "resumed",
+    };
 
-    if (report->change == RELAY_RESUMED)
-        note(user, "resumed:%s", report->relay);
+    if (!report->outcome)
+        note(user, "%s:%s", words[report->change], report->relay);
     else if (report->news)
         note(user, "%s:%s:%s", words[report->change], report->relay,
             delivery_stage_name(report->outcome->stage));

@@ -320,6 +320,18 @@ START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
               "no more connections than 3; what they cannot take goes to the next "
               "relay, if there is one, until 2026-01-02T03:04:05Z, stage auth: 535 "),
         1);
+    outcome = (DeliveryOutcome){.cause = CAUSE_TIMEOUT, .stage = STAGE_GREETING, .text = ""};
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "192.0.2.1:587",
+                          .change = RELAY_SILENT,
+                          .news = true,
+                          .outcome = &outcome,
+                          .hint = "check port and tls"});
+    ck_assert_uint_eq(
+        count("OUTBOX_EVENT=relay-silent\nMESSAGE=relay primary [192.0.2.1:587] has been waited "
+              "for in vain for ten seconds, stage greeting: until it gets on the next relay has "
+              "the mail, if there is one; check port and tls\n"),
+        1);
     event_relay(log_,
         &(RelayReport){.relay = "primary", .address = "", .change = RELAY_RESUMED, .news = true});
     ck_assert_uint_eq(count("PRIORITY=5\nMESSAGE_ID=7c9acf2a4e284ea3a9d81efe3d21d3c4\n"

@@ -48,6 +48,17 @@ static void add_coming(Table *t, size_t relay, usec_t since)
     link->since = since;
 }
 
+/* To so many relays that work, and the first is being connected to since then. */
+static Table table_of_coming(unsigned n_relays, unsigned waiting, usec_t since)
+{
+    Table t = {.view.waiting = waiting};
+
+    for (unsigned i = 0; i < n_relays; i++)
+        add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_coming(&t, 0, since);
+    return t;
+}
+
 static void draw_up(Table *t, usec_t now)
 {
     t->view.links = t->links;
@@ -262,6 +273,109 @@ START_TEST(a_relay_that_is_busy_keeps_the_mail)
 }
 END_TEST
 
+/* ---- silence ---- */
+
+START_TEST(a_relay_that_is_silent_does_not_keep_the_mail)
+{
+    Table t = table_of_coming(2, 2, NOW);
+
+    draw_up(&t, NOW + PLAN_SILENT - 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 0);
+    ck_assert_uint_eq(t.rest.next, NOW + PLAN_SILENT);
+    draw_up(&t, NOW + PLAN_SILENT);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 2);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 0);
+}
+END_TEST
+
+START_TEST(what_is_being_opened_to_a_silent_relay_is_no_room)
+{
+    Table t = table_of_coming(2, 1, NOW);
+
+    add_coming(&t, 0, NOW + PLAN_SILENT - 1);
+    draw_up(&t, NOW + PLAN_SILENT);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 1);
+    ck_assert_uint_eq(t.n, 1);
+}
+END_TEST
+
+START_TEST(a_relay_with_a_connection_that_is_of_use_is_not_silent)
+{
+    Table t = table_of_coming(2, 1, NOW);
+
+    add_link(&t, 0, 2);
+    draw_up(&t, NOW + PLAN_SILENT);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(t.n, 1);
+}
+END_TEST
+
+START_TEST(a_silent_relay_gets_what_nobody_else_takes)
+{
+    Table t = table_of_coming(2, 1, NOW);
+
+    t.relays[1].state = RELAY_STATE_HELD;
+    t.relays[1].until = NOW + USEC_PER_HOUR;
+    draw_up(&t, NOW + PLAN_SILENT);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(t.n, 1);
+}
+END_TEST
+
+/* ---- logins ---- */
+
+START_TEST(one_connection_finds_out_whether_a_login_is_taken)
+{
+    Table t = {.view.waiting = 20};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    t.relays[0].unproven = true;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW), 1);
+    add_coming(&t, 0, NOW);
+    draw_up(&t, NOW + PLAN_FRESH);
+    ck_assert_uint_eq(t.n, 0);
+    t.links[0].ready = t.links[0].can_submit = true;
+    t.relays[0].unproven = false;
+    draw_up(&t, NOW + PLAN_FRESH);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 19);
+}
+END_TEST
+
+/* One that hangs before it says a password is no reason to wait for ever; one that has said it is.
+ */
+START_TEST(the_verdict_on_a_password_is_waited_for)
+{
+    Table t = table_of_coming(1, 20, NOW);
+
+    t.relays[0].unproven = true;
+    draw_up(&t, NOW + PLAN_SILENT);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    t.links[0].logging_in = true;
+    draw_up(&t, NOW + PLAN_SILENT);
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW + PLAN_SILENT), 0);
+}
+END_TEST
+
+START_TEST(a_password_that_was_refused_is_not_said_by_those_that_come)
+{
+    Table t = table_of_coming(1, 5, NOW);
+
+    add_link(&t, 0, 2);
+    t.relays[0].state = RELAY_STATE_HELD;
+    t.relays[0].until = NOW + USEC_PER_MINUTE;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 0); /* the fault was another */
+    t.relays[0].unproven = true;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_QUIT, 0), 1);
+    ck_assert_uint_eq(t.n, 1);
+}
+END_TEST
+
 START_TEST(idle_connections_are_kept_for_a_while)
 {
     Table t = {0};
@@ -351,6 +465,8 @@ static Table random_table(uint64_t *random, unsigned n_relays)
         add_relay(&t, (RelayState)random_below(random, RELAY_STATE_MAX),
             (unsigned)random_below(random, 6),
             NOW + random_below(random, 100) * USEC_PER_SEC - 50 * USEC_PER_SEC);
+    for (unsigned i = 0; i < n_relays; i++)
+        t.relays[i].unproven = random_below(random, 3) == 0;
     for (unsigned i = 0, n = (unsigned)random_below(random, 8); i < n; i++) {
         PlanLink *link = add_link(&t,
             random_below(random, 5) == 0 ? SIZE_MAX : random_below(random, t.view.n_relays),
@@ -362,6 +478,7 @@ static Table random_table(uint64_t *random, unsigned n_relays)
         link->ready = random_below(random, 4) != 0;
         link->can_submit = link->can_submit && link->ready;
         link->carries = link->ready ? link->carries : 0;
+        link->logging_in = !link->ready && random_below(random, 2) == 0;
     }
     t.view.waiting = random_below(random, 30);
     t.view.stopping = random_below(random, 8) == 0;
@@ -386,10 +503,12 @@ START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
                 opened[index]++;
                 ck_assert_uint_le(
                     t.relays[index].connections + opened[index], t.relays[index].limit);
+                ck_assert(!t.relays[index].unproven || opened[index] == 1);
                 continue;
             }
             ck_assert(!t.links[index].quitting);
-            ck_assert(t.links[index].ready || t.links[index].relay == SIZE_MAX);
+            ck_assert(t.links[index].ready || t.links[index].relay == SIZE_MAX ||
+                      t.relays[t.links[index].relay].unproven);
             ck_assert_uint_eq(count(&t, PLAN_FILL, index) + count(&t, PLAN_QUIT, index), 1);
             if (t.actions[i].kind == PLAN_FILL)
                 ck_assert(t.links[index].can_submit && !t.links[index].used_up);
@@ -475,6 +594,13 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_relay_that_is_tried_again_gets_one_and_does_not_keep_the_others);
     tcase_add_test(tcase, a_relay_that_bears_no_more_leaves_the_rest_to_the_next);
     tcase_add_test(tcase, a_relay_that_is_busy_keeps_the_mail);
+    tcase_add_test(tcase, a_relay_that_is_silent_does_not_keep_the_mail);
+    tcase_add_test(tcase, what_is_being_opened_to_a_silent_relay_is_no_room);
+    tcase_add_test(tcase, a_relay_with_a_connection_that_is_of_use_is_not_silent);
+    tcase_add_test(tcase, a_silent_relay_gets_what_nobody_else_takes);
+    tcase_add_test(tcase, one_connection_finds_out_whether_a_login_is_taken);
+    tcase_add_test(tcase, the_verdict_on_a_password_is_waited_for);
+    tcase_add_test(tcase, a_password_that_was_refused_is_not_said_by_those_that_come);
     tcase_add_test(tcase, idle_connections_are_kept_for_a_while);
     tcase_add_test(tcase, one_that_says_goodbye_is_waited_for_without_looking);
     tcase_add_test(tcase, one_that_is_used_up_is_given_up_and_replaced);

@@ -136,6 +136,43 @@ START_TEST(a_try_that_is_older_than_a_flush_does_not_hold)
 }
 END_TEST
 
+START_TEST(silence_is_told_once_and_not_within_an_outage)
+{
+    Relay *one = scene.one;
+
+    ck_assert(relay_silent(one));
+    ck_assert(!relay_silent(one));
+    ck_assert(!relay_ready(one)); /* no login was in doubt */
+    ck_assert(relay_silent(one));
+    (void)relay_ready(one);
+    (void)relay_fault(one, &refused_connection, 0, START);
+    ck_assert(!relay_silent(one));
+}
+END_TEST
+
+START_TEST(a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused)
+{
+    const DeliveryOutcome refused_login = {
+        .stage = STAGE_AUTH, .code = 535, .error = ERROR_AUTHENTICATION, .text = "no"};
+    Relay relay = *scene.one;
+    RelayConfig config = *relay.config;
+
+    ck_assert(!relay_is_unproven(&relay));
+    config.user = (char *)"app";
+    relay.config = &config;
+    relay.fault_text = NULL;
+    ck_assert(relay_is_unproven(&relay));
+    ck_assert(relay_ready(&relay));
+    ck_assert(!relay_ready(&relay));
+    ck_assert(!relay_is_unproven(&relay));
+    (void)relay_fault(&relay, &refused_connection, 0, START);
+    ck_assert(!relay_is_unproven(&relay));
+    (void)relay_fault(&relay, &refused_login, 0, START); /* held already */
+    ck_assert(relay_is_unproven(&relay));
+    free(relay.fault_text);
+}
+END_TEST
+
 START_TEST(a_relay_that_refuses_more_is_limited_for_a_while)
 {
     Relay *one = scene.one;
@@ -250,6 +287,21 @@ START_TEST(advice_is_by_cause)
         {{.cause = CAUSE_OWN, .stage = STAGE_AUTH, .error = ERROR_AUTHENTICATION}, NULL, EX_NOPERM},
         {{.cause = CAUSE_PROTOCOL, .stage = STAGE_TLS, .error = ERROR_TLS_HANDSHAKE},
             "tls_protocols", EX_TEMPFAIL},
+        {{.cause = CAUSE_PROTOCOL,
+             .stage = STAGE_STARTTLS,
+             .error = ERROR_TLS_HANDSHAKE,
+             .reason = REASON_TLS_NOT_OFFERED},
+            NULL, EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_STARTTLS, .error = ERROR_CONFIGURATION}, NULL,
+            EX_CONFIG},
+        {{.cause = CAUSE_REPLY, .stage = STAGE_STARTTLS, .code = 502, .error = ERROR_SMTP_PROTOCOL},
+            "cannot do TLS", EX_TEMPFAIL},
+        {{.cause = CAUSE_PROTOCOL, .stage = STAGE_CERTIFICATE, .error = ERROR_CERTIFICATE_VERIFY},
+            "tls_ca_file", EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_CONTENT, .error = ERROR_SMTP_PROTOCOL}, NULL,
+            EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_MESSAGE, .error = ERROR_MESSAGE}, NULL, EX_TEMPFAIL},
+        {{.cause = CAUSE_OWN, .stage = STAGE_LOOKUP, .error = ERROR_FILE}, NULL, EX_NOINPUT},
         {{.cause = CAUSE_LOST, .stage = STAGE_CONNECT, .error = 10061}, NULL, EX_TEMPFAIL},
         {{.cause = CAUSE_LOST, .stage = STAGE_CONNECT, .error = 10013}, NULL, EX_NOPERM},
         {{.cause = CAUSE_TIMEOUT, .stage = STAGE_CONTENT}, "too slow", EX_TEMPFAIL},
@@ -269,6 +321,46 @@ START_TEST(advice_is_by_cause)
         ck_assert_int_eq(advice_status(&outcome), cases[i].status);
         ck_assert(!advice == !cases[i].words);
         ck_assert(!advice || strstr(advice, cases[i].words));
+    }
+}
+END_TEST
+
+/* Whatever comes together in an outcome. */
+static void check_status(const DeliveryOutcome *o)
+{
+    int status = advice_status(o);
+
+    ck_assert_int_eq(status == EX_OK, o->kind == DELIVERY_DELIVERED);
+    if (o->kind == DELIVERY_DEFERRED || o->kind == DELIVERY_POSTPONED)
+        ck_assert_int_eq(status, EX_TEMPFAIL);
+    if (o->kind != DELIVERY_CUT_OFF)
+        return;
+    ck_assert_int_ne(status, EX_UNAVAILABLE); /* nobody said no to a message */
+    ck_assert_int_ne(status, EX_PROTOCOL);
+    if (o->code / 100 == 4)
+        ck_assert_int_eq(status, EX_TEMPFAIL);
+    else if (o->cause != CAUSE_OWN)
+        ck_assert(status == EX_TEMPFAIL || status == EX_NOPERM);
+}
+
+START_TEST(every_kind_of_outcome_has_its_status)
+{
+    static const int codes[] = {0, 221, 421, 530, 550};
+    unsigned kinds = DELIVERY_KIND_MAX, n = kinds * (CAUSE_OWN + 1) * STAGE_MAX * ELEMENTSOF(codes);
+
+    for (unsigned i = 0; i < n * 200; i++) {
+        unsigned rest = i / 200;
+        DeliveryOutcome o = {
+            .kind = (DeliveryKind)(rest % kinds),
+            .cause = (DeliveryCause)(rest / kinds % (CAUSE_OWN + 1)),
+            .stage = (DeliveryStage)(rest / kinds / (CAUSE_OWN + 1) % STAGE_MAX),
+            .code = codes[rest / kinds / (CAUSE_OWN + 1) / STAGE_MAX],
+            .error = 100 + (int)(i % 200), /* the component's own numbers */
+        };
+
+        check_status(&o);
+        o.error = ERROR_USAGE + (int)(i % 200);
+        check_status(&o);
     }
 }
 END_TEST
@@ -355,12 +447,15 @@ int main(void)
     tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
     tcase_add_test(relays, a_try_that_is_older_than_a_flush_does_not_hold);
+    tcase_add_test(relays, silence_is_told_once_and_not_within_an_outage);
+    tcase_add_test(relays, a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused);
     tcase_add_test(relays, a_relay_that_refuses_more_is_limited_for_a_while);
     tcase_add_test(relays, a_limit_of_recipients_is_found_out_anew);
     tcase_add_test(relays, losses_in_a_row_are_counted_until_a_message_passes);
     tcase_add_test(relays, every_state_has_a_name);
     tcase_add_test(relays, messages_are_remembered_until_something_is_said_of_them);
     tcase_add_test(relays, advice_is_by_cause);
+    tcase_add_test(relays, every_kind_of_outcome_has_its_status);
     tcase_add_test(verdicts, verdicts_follow_the_outcomes);
     tcase_add_test(verdicts, a_deferred_message_has_its_time_or_expires);
     suite_add_tcase(suite, relays);

@@ -195,8 +195,10 @@ START_TEST(a_relay_that_hangs_up_is_told)
 {
     check_failure(_i, "PAUSE 10\n", NULL, SETTINGS("tls=none"), DELIVERY_CUT_OFF, STAGE_GREETING,
         ERROR_CONNECTION_DROPPED, "the server closed the connection");
-    check_failure(_i, "S: 220 server.test\nC: EHLO\nRESET\n", NULL, SETTINGS("tls=none"),
-        DELIVERY_CUT_OFF, STAGE_EHLO, 10054, "Connection reset by peer");
+    check_failure(_i, "S: 220 server.test\nC: EHLO\nRESET\n", NULL,
+        SETTINGS(
+            "tls=none", "auth_without_tls=yes, in clear", "user=ann", "password_command=echo x"),
+        DELIVERY_CUT_OFF, STAGE_EHLO, 10054, "without EHLO there is neither TLS nor a login");
     check_failure(_i,
         "S: 220 server.test\n" EHLO ENVELOPE
         "S: 250 sender\nS: 250 recipient\nS: 354 go ahead\nBYTES 5000\nRESET\n",

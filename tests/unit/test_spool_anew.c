@@ -27,8 +27,8 @@ static void put_message(const Place *p, const char *name)
     put(p, name, "one");
     ck_assert_int_eq(spool_record_outcome(&b, T1, "ann@example.com", 1, &ok, &via), 0);
     ck_assert_int_eq(spool_record_outcome(&b, T1, "bob@example.com", 1, &no, &via), 0);
-    ck_assert_int_eq(spool_record_retry(&b, T1, 1, T1 + HOUR), 0);
-    ck_assert_int_eq(spool_record_retry(&b, T1 + HOUR, 2, T1 + 3 * HOUR), 0);
+    ck_assert_int_eq(spool_record_retry(&b, T1, 1, T1 + HOUR, NULL), 0);
+    ck_assert_int_eq(spool_record_retry(&b, T1 + HOUR, 2, T1 + 3 * HOUR, NULL), 0);
     ck_assert_int_eq(buffer_append(&b, "", 1), 0);
     put(p, "a.status", buffer_data(&b));
 }
@@ -48,7 +48,7 @@ static int go_on(SpoolClaim *c, Failure *f)
     int r;
 
     ck_assert_int_eq(spool_record_outcome(&first, NOW, "eve@example.com", 3, &ok, &via), 0);
-    ck_assert_int_eq(spool_record_retry(&second, NOW, 3, NOW + HOUR), 0);
+    ck_assert_int_eq(spool_record_retry(&second, NOW, 3, NOW + HOUR, NULL), 0);
     r = spool_record_append(c, &first, f);
     return r < 0 ? r : spool_record_append(c, &second, f);
 }
@@ -155,7 +155,7 @@ START_TEST(what_is_known_goes_on)
         _cleanup_buffer_ Buffer more = {0};
 
         harm(&p);
-        ck_assert_int_eq(spool_record_retry(&more, NOW, 3, NOW + HOUR), 0);
+        ck_assert_int_eq(spool_record_retry(&more, NOW, 3, NOW + HOUR, NULL), 0);
         ck_assert_msg(spool_record_append(c, &more, &f) == 0, "%s", failure_text(&f));
     }
     ck_assert_int_eq(spool_defer(c, NOW + HOUR, id, NULL), 0);

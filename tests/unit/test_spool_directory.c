@@ -130,7 +130,7 @@ START_TEST(permissions_are_explained)
 
         ck_assert_int_eq(spool_open(p.path, &spool, NULL), 0);
         ck_assert_int_eq(spool_claim(spool, "c", SPOOL_QUEUED, 0, true, NOW, &c, NULL, NULL), 0);
-        ck_assert_int_eq(spool_record_failed(&b, NOW, 1, "x"), 0);
+        ck_assert_int_eq(spool_record_failed(&b, NOW, 1, "x", NULL), 0);
         ck_assert_int_eq(spool_record_append(c, &b, NULL), 0);
         ck_assert_int_eq(spool_fail(c, NULL, NULL), 0);
         ck_assert_int_eq(fstatat(p.fd, "c.status", &st, 0), 0);

@@ -30,7 +30,7 @@ static void outcome(Buffer *b, usec_t now, unsigned recipient, unsigned attempt,
 
 static void retry(Buffer *b, usec_t now, unsigned attempt)
 {
-    ck_assert_int_eq(spool_record_retry(b, now, attempt, now + HOUR), 0);
+    ck_assert_int_eq(spool_record_retry(b, now, attempt, now + HOUR, NULL), 0);
 }
 
 static SpoolHistory parse(const Buffer *b)
@@ -75,7 +75,7 @@ START_TEST(a_life_begins_anew)
 
     /* The attempt that ends it has no line of its own. */
     outcome(&b, T1 + 5 * HOUR, 4, 2, DELIVERY_REFUSED);
-    ck_assert_int_eq(spool_record_failed(&b, T1 + 5 * HOUR, 9005, "too old"), 0);
+    ck_assert_int_eq(spool_record_failed(&b, T1 + 5 * HOUR, 9005, "too old", NULL), 0);
     h = parse(&b);
     ck_assert_uint_eq(h.tries, 2);
     ck_assert(h.attempts == 0 && h.first_attempt == 0 && h.next == 0 && !h.waiting && h.ended);
@@ -139,7 +139,7 @@ static void add_any(Buffer *b, usec_t now, unsigned *attempt)
         break;
     case 5:
         if (rand() % 4 == 0)
-            ck_assert_int_eq(spool_record_failed(b, now, 1, "gave up"), 0);
+            ck_assert_int_eq(spool_record_failed(b, now, 1, "gave up", NULL), 0);
         break;
     case 6: ck_assert_int_eq(buffer_append_string(b, unknown), 0); break;
     case 7: ck_assert_int_eq(buffer_append_string(b, odd), 0); break;

@@ -24,9 +24,9 @@ START_TEST(lines_have_the_documented_members)
     ck_assert_int_eq(spool_record_outcome(&b, T1, "ann@example.com", 2, &delivered, &via), 0);
     via = (SpoolVia){.relay = "primary"};
     ck_assert_int_eq(spool_record_outcome(&b, T1, "bob@example.com", 2, &fault, &via), 0);
-    ck_assert_int_eq(spool_record_retry(&b, T1, 2, T1 + USEC_PER_SEC), 0);
+    ck_assert_int_eq(spool_record_retry(&b, T1, 2, T1 + USEC_PER_SEC, "see the log"), 0);
     ck_assert_int_eq(spool_record_sent(&b, T1), 0);
-    ck_assert_int_eq(spool_record_failed(&b, T1, 165, "no recipient"), 0);
+    ck_assert_int_eq(spool_record_failed(&b, T1, 165, "no recipient", "name one"), 0);
     ck_assert_int_eq(buffer_append(&b, "", 1), 0);
     ck_assert_str_eq(buffer_data(&b),
         "{\"time\":\"2026-01-02T03:04:05.678901Z\",\"event\":\"delivered\","
@@ -37,10 +37,10 @@ START_TEST(lines_have_the_documented_members)
         "\"recipient\":\"bob@example.com\",\"attempt\":2,\"code\":0,\"enhanced\":\"\","
         "\"stage\":\"connect\",\"text\":\"no\",\"relay\":\"primary\"}\n"
         "{\"time\":\"2026-01-02T03:04:05.678901Z\",\"event\":\"retry\",\"attempt\":2,"
-        "\"next\":\"2026-01-02T03:04:06.678901Z\"}\n"
+        "\"next\":\"2026-01-02T03:04:06.678901Z\",\"hint\":\"see the log\"}\n"
         "{\"time\":\"2026-01-02T03:04:05.678901Z\",\"event\":\"sent\"}\n"
         "{\"time\":\"2026-01-02T03:04:05.678901Z\",\"event\":\"failed\",\"error\":165,"
-        "\"text\":\"no recipient\"}\n");
+        "\"text\":\"no recipient\",\"hint\":\"name one\"}\n");
 }
 END_TEST
 
@@ -51,7 +51,7 @@ START_TEST(any_bytes_make_valid_json)
         char text[] = {'a', (char)c, '\xc3', (char)c, 'z', '\xe2', '\x82', '\0'};
         json_t *line;
 
-        ck_assert_int_eq(spool_record_failed(&b, T1, 1, text), 0);
+        ck_assert_int_eq(spool_record_failed(&b, T1, 1, text, NULL), 0);
         line = json_loadb(buffer_data(&b), buffer_size(&b), 0, NULL);
         ck_assert_ptr_nonnull(line);
         ck_assert_int_eq(*json_string_value(json_object_get(line, "text")), 'a');
@@ -61,7 +61,8 @@ START_TEST(any_bytes_make_valid_json)
             memchr(buffer_data(&b), '\n', buffer_size(&b)), buffer_data(&b) + buffer_size(&b) - 1);
     }
     _cleanup_buffer_ Buffer b = {0};
-    ck_assert_int_eq(spool_record_failed(&b, T1, 1, "gr\xc3\xbc\xc3\x9f \xf0\x9f\x93\xab \"\\"), 0);
+    ck_assert_int_eq(
+        spool_record_failed(&b, T1, 1, "gr\xc3\xbc\xc3\x9f \xf0\x9f\x93\xab \"\\", NULL), 0);
     ck_assert_int_eq(buffer_append(&b, "", 1), 0);
     ck_assert_ptr_nonnull(
         strstr(buffer_data(&b), "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x93\xab \\\"\\\\\""));
