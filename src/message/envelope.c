@@ -161,3 +161,18 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
         (EnvelopeRecipient){.address = TAKE_PTR(copy), .parameters = TAKE_PTR(copied_parameters)};
     return 0;
 }
+
+int envelope_inherit_sender(Envelope *e, const char *parameters, Failure *f)
+{
+    int r = envelope_check_parameters(parameters, ENVELOPE_SENDER, f);
+
+    return r < 0 ? r : envelope_merge_parameters(&e->sender_parameters, parameters);
+}
+
+int envelope_inherit_recipient(Envelope *e, const char *address, const char *parameters, Failure *f)
+{
+    EnvelopeRecipient *known = find_recipient(e, address);
+    int r = envelope_check_parameters(parameters, ENVELOPE_RECIPIENT, f);
+
+    return r < 0 || !known ? r : envelope_merge_parameters(&known->parameters, parameters);
+}

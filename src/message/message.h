@@ -33,7 +33,8 @@ int message_open(Input *input, usec_t now, const char *id, Message **ret, Failur
 
 /* The same with another envelope: the sender of `asked`, unless that is NULL, and its recipients,
  * unless there are none, take the place of the message's own, with which the file's header need not
- * begin either. Lines are counted as they are in the file. */
+ * begin either; they inherit the parameters of its envelope block (envelope_inherit_sender()).
+ * Lines are counted as they are in the file. */
 int message_open_as(
     Input *input, const Envelope *asked, usec_t now, const char *id, Message **ret, Failure *f);
 
