@@ -59,8 +59,29 @@ static const Case cases[] = {
     /* a message within a message */
     {"MIME-Version: 1.0\nContent-Type: message/rfc822\n\nSubject: y\n\nä\n",
         "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\r\n\n"
-        "Subject: y\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
-        "quoted-printable\r\n\n=C3=A4\r\n"},
+        "Subject: y\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4\r\n"},
+    /* one whose own header is not ASCII is encoded as it is, which message/rfc822 cannot be */
+    {"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type:\n "
+     "Message/RFC822; name=a.eml\nContent-Transfer-Encoding: 8bit\n\nA: \xc3\xbc\n\nx\n--m--\n",
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n"
+        "Content-Transfer-Encoding: 7bit\r\n\n--m\nContent-Type: message/global; name=a.eml\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTogw7wNCg0KeA==\r\n--m--\n"},
+    {"Content-Type: message/rfc822\nContent-Type: x\nMIME-Version: 1.0\n\nA: \xfc\n\nx\n",
+        "Content-Type: application/octet-stream\nContent-Type: x\nMIME-Version: 1.0\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTog/A0KDQp4\r\n"},
+    /* what may be encoded is, whatever is within; of what may not be, it is seen that it is */
+    {"MIME-Version: 1.0\nContent-Type: message/global\n\nA: b\n\n\xc3\xbc\n",
+        "MIME-Version: 1.0\nContent-Type: message/global\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTogYg0KDQrDvA==\r\n"},
+    {"MIME-Version: 1.0\nContent-Type: message/global-headers\n\nA: \xc3\xbc\n",
+        "MIME-Version: 1.0\nContent-Type: message/global-headers\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTogw7w=\r\n"},
+    {"MIME-Version: 1.0\nContent-Type: message/delivery-status\n\nA: \xc3\xbc\n", NULL},
+    {"MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+     "QTog\n",
+        "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+        "QTog\n"},
     /* what is signed is not touched, and need not be where it is plain */
     {"MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nä\n--s--\n", NULL},
     {"Content-Type: multipart/mixed; boundary=m\nMIME-Version: 1.0\n\n--m\nContent-Type: "
@@ -136,7 +157,9 @@ START_TEST(long_lines_are_broken)
     static const char *const texts[] = {"A: b\n\n@\n", "A: b\n\n@@@@\n@", "To: @\n\n",
         "To: a, @\n x\n\nbody\n", "A: b\nContent-Type: application/x\n\n@\n@\n",
         "A: b\nContent-Transfer-Encoding: base64\n\n@\n",
-        "A: b\nContent-Transfer-Encoding: quoted-printable\n\n@=3D@\n"};
+        "A: b\nContent-Transfer-Encoding: quoted-printable\n\n@=3D@\n",
+        "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n@\n",
+        "Content-Type: message/rfc822\n\nA: \xc3\xbc\n\n@\n"};
 
     for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
         _cleanup_(convert_free_p) Convert *convert = NULL;
