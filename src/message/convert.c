@@ -9,11 +9,11 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/convert_encode.h"
+#include "message/fold.h"
 #include "message/form.h"
 
 #define DEPTH_MAX 32
 #define HEADER_MAX ((size_t)1024 * 1024)
-#define FOLD_AT 900 /* bytes of a line of a header that is folded */
 
 typedef enum ConvertState { STATE_HEADER, STATE_BODY, STATE_END } ConvertState;
 
@@ -30,7 +30,7 @@ struct Convert {
     char boundaries[DEPTH_MAX][CONVERT_BOUNDARY_MAX + 1];
     size_t depth;
     uint64_t wire_size;
-    const char *why; /* it cannot be converted; static */
+    Failure why; /* it cannot be converted */
 };
 
 /* What a body has in it. */
@@ -135,30 +135,17 @@ typedef struct HeaderChange {
     const char *type; /* instead of ENCLOSED_TYPE */
 } HeaderChange;
 
-/* Appends lines of a header, those that are too long folded at a blank. */
-static int append_folded(Convert *c, const char *at, size_t n)
+/* Appends a header behind which there is no body. */
+static int append_lone_header(Convert *c)
 {
+    const char *at = buffer_data(&c->header), *end = at + buffer_size(&c->header);
     int r = 0;
 
-    while (n > 0 && r >= 0) {
-        const char *newline = memchr(at, '\n', n), *blank;
-        size_t length = newline ? (size_t)(newline - at) + 1 : n, cut = length;
-
-        if (length > FORM_LINE_MAX) {
-            for (blank = at + FOLD_AT; blank > at + 1 && *blank != ' ' && *blank != '\t'; blank--)
-                continue;
-            if (blank <= at + 1) {
-                c->why = "a line of its header is over 998 bytes long and has no blank to fold at";
-                return -EBADMSG;
-            }
-            cut = (size_t)(blank - at);
-        }
-        r = buffer_append(&c->out, at, cut);
-        if (r >= 0 && cut < length)
-            r = buffer_append(&c->out, "\r\n", 2);
-        at += cut;
-        n -= cut;
+    for (size_t n; at < end && r >= 0; at += n) {
+        n = part_field_length(at, end);
+        r = fold_field(at, n, &c->out, &c->why);
     }
+    buffer_clear(&c->header);
     return r;
 }
 
@@ -174,10 +161,13 @@ static bool is_enclosed_type(const char *at, const char *end)
 /* Such a field, its type replaced, its parameters kept. */
 static int append_type(Convert *c, const char *at, const char *end, const char *type)
 {
-    const char *value = part_field_value(at, end), *rest = value + strlen(ENCLOSED_TYPE);
-    int r = buffer_appendf(&c->out, "Content-Type: %s", type);
+    const char *rest = part_field_value(at, end) + strlen(ENCLOSED_TYPE);
+    _cleanup_buffer_ Buffer field = {0};
+    int r = buffer_appendf(&field, "Content-Type: %s", type);
 
-    return r < 0 ? r : append_folded(c, rest, (size_t)(end - rest));
+    if (r >= 0)
+        r = buffer_append(&field, rest, (size_t)(end - rest));
+    return r < 0 ? r : fold_field(buffer_data(&field), buffer_size(&field), &c->out, &c->why);
 }
 
 /* What the header says becomes what `change` says. Fields that are missing come behind. */
@@ -193,7 +183,7 @@ static int append_header(
         if (change->type && is_enclosed_type(at, at + n))
             r = append_type(c, at, at + n, change->type);
         else if (!encoding || !part_field_is(at, end, "Content-Transfer-Encoding"))
-            r = append_folded(c, at, n);
+            r = fold_field(at, n, &c->out, &c->why);
     }
     if (!encoding)
         return r;
@@ -207,8 +197,7 @@ static int append_header(
 
 static int refuse(Convert *c, const char *why)
 {
-    c->why = why;
-    return -EBADMSG;
+    return failure_set(&c->why, -EBADMSG, ERROR_MESSAGE, "%s", why);
 }
 
 /* How a body with these needs is encoded; -EBADMSG where it may not be. */
@@ -296,13 +285,8 @@ static int end_header(Convert *c, const Line *blank)
 
     c->is_message = false;
     c->state = STATE_BODY;
-    if (!blank) {
-        r = buffer_size(&c->header) > 0
-                ? append_folded(c, buffer_data(&c->header), buffer_size(&c->header))
-                : 0;
-        buffer_clear(&c->header);
-        return r;
-    }
+    if (!blank)
+        return append_lone_header(c);
     part_read(buffer_data(&c->header) ?: "", buffer_size(&c->header), &part);
     r = begin_body(c, &part, is_message);
     buffer_clear(&c->header);
@@ -319,10 +303,7 @@ static int step_header(Convert *c, const Line *line)
         return end_header(c, line);
     level = find_boundary(c, line, &closes);
     if (level > 0) { /* a part without a body */
-        r = buffer_size(&c->header) > 0
-                ? append_folded(c, buffer_data(&c->header), buffer_size(&c->header))
-                : 0;
-        buffer_clear(&c->header);
+        r = append_lone_header(c);
         return r < 0 ? r : pass_boundary(c, line, level, closes);
     }
     if (buffer_size(&c->header) + line->n > HEADER_MAX)
@@ -415,7 +396,7 @@ int convert_new(Input *source, bool keep_8bit, Convert **ret, Failure *f)
     c->keep_8bit = keep_8bit;
     r = measure(c);
     if (r == -EBADMSG)
-        return failure_set(f, r, ERROR_MESSAGE, "%s", c->why ?: "it cannot be read");
+        return failure_set(f, r, ERROR_MESSAGE, "%s", failure_text(&c->why));
     if (r < 0)
         return r;
     *ret = TAKE_PTR(c);
@@ -428,6 +409,7 @@ void convert_free(Convert *c)
         return;
     buffer_done(&c->header);
     buffer_done(&c->out);
+    failure_done(&c->why);
     free(c);
 }
 

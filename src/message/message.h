@@ -43,6 +43,11 @@ void message_free(Message *message);
 /* Borrowed from the message. */
 const Envelope *message_envelope(const Message *message);
 
+/* Whether no line of the header is longer than a relay has to take, or all that are can be folded
+ * on their way (convert.h): who queues a message hears it at once, who sends it finds it out. 0, or
+ * -EBADMSG with a Failure that names line and field. */
+int message_check_lines(const Message *message, Failure *f);
+
 /* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
 uint64_t message_size(const Message *message);
 

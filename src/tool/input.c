@@ -287,8 +287,15 @@ int input_check(const Buffer *start, int rest, const Envelope *asked, InputMemor
     Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
+    _cleanup_(message_free_p) Message *message = NULL;
+    int r;
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += rest >= 0 || n < buffer_size(start);
-    return message_open_as(&bytes->base, asked, clock_realtime(), "new", ret_message, f);
+    r = message_open_as(&bytes->base, asked, clock_realtime(), "new", &message, f);
+    if (r >= 0)
+        r = message_check_lines(message, f);
+    if (r >= 0)
+        *ret_message = TAKE_PTR(message);
+    return r;
 }

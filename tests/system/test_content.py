@@ -83,6 +83,28 @@ class Content(RelayTest):
         self.deliver(relay, message(b"z\n" * 100000 + b"y" * 5000 + b"\n", to=["a@lab.test"]))
         self.assertLessEqual(max(len(line) for line in relay.accepted[0][1].split(b"\r\n")), 998)
 
+    def test_long_lines_of_a_header(self):
+        """Folded where that changes nothing; else told to who queues, and of a file that was dropped, in its
+        record."""
+        relay = self.relay("8BITMIME")
+        people = [f"person{number}@lab.test" for number in range(100)]
+        self.deliver(relay, message(to=["a@lab.test"], header=b"Cc: " + ",".join(people).encode() + b"\n"))
+        content = relay.accepted[0][1]
+        self.assertLessEqual(max(len(line) for line in content.split(b"\r\n")), 998)
+        parsed = email.message_from_bytes(content, policy=email.policy.default)
+        self.assertEqual([address.addr_spec for address in parsed["Cc"].addresses], people)
+        self.queue.path.joinpath("m.sent").unlink()
+        whole = message(to=["a@lab.test"], header=b"X-Data: " + b"y" * 1000 + b"\n")
+        log = self.deliver(relay, whole, sent=False)
+        self.assertIn("X-Data", log)
+        self.assertEqual(len(relay.accepted), 1)
+        path = self.directory / "whole.eml"
+        path.write_bytes(whole)
+        for arguments in (("queue",), ("queue", "--batch", path), ("queue", "--raw", path)):
+            said = self.outbox(*arguments, stdin=whole, status=None)
+            self.assertEqual(said.returncode, 65)
+            self.assertIn(b": the field X-Data has a line of more than 998 bytes", said.stderr)
+
     def test_refused_where_that_is_set(self):
         for extensions, body in (((), "ä\n".encode()), (("8BITMIME",), b"y" * 999 + b"\n")):
             relay = self.relay(*extensions)

@@ -235,6 +235,7 @@ class Sendmail(SystemTest):
             ("From x y\nFrom: a@lab.test\nno field\n\n", ("b@lab.test",), 'line 3, "no field": '),
             ("Subject: x\nFrom: =?utf-8?q?Ann?=\n\n", ("b@lab.test",), "line 2, From: "),
             ("X-Receiver: a@@b\nFrom: a@lab.test\n\n", ("-t",), "line 1, X-Receiver: "),
+            (f"From: a@lab.test\nX-Data: {'y' * 1000}\n\n", ("b@lab.test",), "line 2: the field X-Data has a line"),
         ):
             self.assertIn(told, self.sendmail(text, *arguments, status=65))
 

@@ -154,8 +154,8 @@ static void check_lines(const char *text)
 
 START_TEST(long_lines_are_broken)
 {
-    static const char *const texts[] = {"A: b\n\n@\n", "A: b\n\n@@@@\n@", "To: @\n\n",
-        "To: a, @\n x\n\nbody\n", "A: b\nContent-Type: application/x\n\n@\n@\n",
+    static const char *const texts[] = {"A: b\n\n@\n", "A: b\n\n@@@@\n@",
+        "A: b\nContent-Type: application/x\n\n@\n@\n",
         "A: b\nContent-Transfer-Encoding: base64\n\n@\n",
         "A: b\nContent-Transfer-Encoding: quoted-printable\n\n@=3D@\n",
         "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n@\n",
@@ -167,15 +167,9 @@ START_TEST(long_lines_are_broken)
         _cleanup_free_
         char *in = expand(texts[i]), *out = NULL;
         InputMemory source;
-        int r;
 
         input_memory_init(&source, in, strlen(in));
-        r = convert_new(&source.base, true, &convert, &f);
-        if (strncmp(texts[i], "To:", 3) == 0) { /* there is no blank in the line to fold at */
-            ck_assert_int_eq(r, -EBADMSG);
-            continue;
-        }
-        ck_assert_msg(r == 0, "%s", failure_text(&f));
+        ck_assert_msg(convert_new(&source.base, true, &convert, &f) == 0, "%s", failure_text(&f));
         out = read_all(convert_input(convert), 4096);
         check_lines(out);
     }
