@@ -110,6 +110,22 @@ START_TEST(texts_are_encoded_where_they_must)
 }
 END_TEST
 
+/* What only holds an encoded word is text, and readers must not take a part of it for one. */
+START_TEST(texts_come_back_as_they_were)
+{
+    check(field_put_text, "\"=?utf-8?q?b?=\"", "X: =?UTF-8?B?Ij0/dXRmLTg/cT9iPz0i?=\n");
+    check(field_put_text, "x =?utf-8?q?b c?=", "X: x =?UTF-8?Q?=3D=3Futf-8=3Fq=3Fb?= c?=\n");
+    check(field_put_text, "=?a?x?b?= =?a?q?b?c?=", "X: =?UTF-8?B?PT9hP3g/Yj89ID0/YT9xP2I/Yz89?=\n");
+    check(field_put_text, "=?=", "X: =?UTF-8?B?PT89?=\n");
+    check(field_put_text, "a=?b?q?c?=", "X: =?UTF-8?Q?a=3D=3Fb=3Fq=3Fc=3F=3D?=\n");
+    check(field_put_text, "=?a?q?b?= ö", "X: =?a?q?b?= =?UTF-8?B?IMO2?=\n");
+    check(field_put_text, "ö  =?a?q?b?= c", "X: =?UTF-8?Q?=C3=B6__?= =?a?q?b?= c\n");
+    check(field_put_phrase, "=?a?q?b?= =?a?b?Yg==?=", "X: =?a?q?b?= =?a?b?Yg==?=\n");
+    check(field_put_phrase, "a \"=?a?q?b?=\"", "X: =?UTF-8?Q?a_=22=3D=3Fa=3Fq=3Fb=3F=3D=22?=\n");
+    check(field_put_encoded, "=?a?q?b?=", "X: =?UTF-8?B?PT9hP3E/Yj89?=\n");
+}
+END_TEST
+
 /* Lines of a field are short, and its encoded words, too. */
 static void check_lines(const char *field)
 {
@@ -168,6 +184,8 @@ START_TEST(parameters)
     check(put_file_name, "a b.txt", "X: attachment; filename=\"a b.txt\"\n");
     check(put_file_name, "a\"\\.txt", "X: attachment; filename=\"a\\\"\\\\.txt\"\n");
     check(put_file_name, "", "X: attachment; filename=\"\"\n");
+    check(put_file_name, "=?a?q?b?=",
+        "X: attachment; filename*=utf-8''%3D%3Fa%3Fq%3Fb%3F%3D; filename=\"_?a?q?b?=\"\n");
     check(put_file_name, "J\xc3\xb6rg.txt",
         "X: attachment; filename*=utf-8''J%C3%B6rg.txt; filename=J_rg.txt\n");
 }
@@ -225,7 +243,10 @@ START_TEST(rules)
     ck_assert(field_rule("SUBJECT", 7)->once);
     ck_assert_int_eq(field_rule("Reply-To", 8)->syntax, SYNTAX_ADDRESSES);
     ck_assert_int_eq(field_rule("list-unsubscribe", 16)->syntax, SYNTAX_ASCII);
-    ck_assert_int_eq(field_rule("List-Id", 7)->syntax, SYNTAX_TEXT);
+    ck_assert_int_eq(field_rule("List-Id", 7)->syntax, SYNTAX_LIST_ID);
+    ck_assert_int_eq(field_rule("Content-Description", 19)->syntax, SYNTAX_TEXT);
+    ck_assert_int_eq(field_rule("Content-MD5", 11)->syntax, SYNTAX_ASCII);
+    ck_assert(!field_rule("Comments", 8)->once);
     ck_assert_int_eq(field_rule("Return-Path", 11)->syntax, SYNTAX_REFUSED);
     ck_assert_int_eq(field_rule("X-Anything", 10)->syntax, SYNTAX_TEXT);
     ck_assert(!field_rule("Subjec", 6)->once);
@@ -242,6 +263,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, no_line_is_too_long);
     tcase_add_test(tcase, texts_stay_as_they_are_when_they_can);
     tcase_add_test(tcase, texts_are_encoded_where_they_must);
+    tcase_add_test(tcase, texts_come_back_as_they_were);
     tcase_add_test(tcase, texts_of_any_length_are_folded);
     tcase_add_test(tcase, phrases);
     tcase_add_test(tcase, parameters);
