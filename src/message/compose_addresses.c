@@ -135,7 +135,7 @@ static int put_list(const char *what, const char *text, ListWriter *l, Envelope 
         r = address_list_parse(
             text, n, l->originators ? ADDRESS_ORIGINATORS : ADDRESS_RECIPIENTS, put_item, l, f);
     if (r == -EINVAL)
-        return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
+        return failure_prefix(f, -EBADMSG, what);
     return r;
 }
 

@@ -76,7 +76,7 @@ static int begin(
 static int end(const char *what, int r, FieldWriter *w, Failure *f)
 {
     if (r == -EINVAL)
-        return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
+        return failure_prefix(f, -EBADMSG, what);
     if (r >= 0 && !w->begun)
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "%s: this field cannot be empty; give it a value, or leave it out", what);

@@ -29,8 +29,5 @@ typedef struct FieldRule {
 /* Never NULL. */
 const FieldRule *field_rule(const char *name, size_t n);
 
-/* "Thu, 1 Jan 2026 00:00:00 +0000", with or without the day of the week and the seconds. */
-bool field_is_date(const char *text);
-
 /* "<left@right>", without blanks. */
 bool field_is_id(const char *text);
