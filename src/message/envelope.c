@@ -55,11 +55,6 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
     return 0;
 }
 
-static char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* The same for addresses that are text_equal_mailbox(). They have been checked, so that they fit.
  */
 static uint64_t hash(const HashKey *key, const char *address)
@@ -70,7 +65,7 @@ static uint64_t hash(const HashKey *key, const char *address)
 
     memcpy(folded, address, n_local);
     for (size_t i = n_local; i < n; i++)
-        folded[i] = fold(address[i]);
+        folded[i] = text_fold(address[i]);
     return hash_bytes(key, folded, n);
 }
 

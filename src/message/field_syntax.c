@@ -75,7 +75,7 @@ static bool is_named(const char *pattern, const char *name, size_t n)
     if (any ? n < m : n != m)
         return false;
     for (size_t i = 0; i < m; i++)
-        if ((pattern[i] | 0x20) != (name[i] | 0x20))
+        if (text_fold(pattern[i]) != text_fold(name[i]))
             return false;
     return true;
 }

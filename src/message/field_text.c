@@ -13,8 +13,6 @@
 #define WORD_OVERHEAD 12 /* "=?UTF-8?Q?" and "?=" */
 #define WORD_MIN 30      /* where less is left, a new line is begun */
 
-static const char hex[] = "0123456789ABCDEF";
-
 /* What was gathered, `r` being how that went, as one piece. */
 static void put_gathered(FieldWriter *w, int r, const Buffer *piece)
 {
@@ -71,13 +69,15 @@ static int append_q(const char *text, size_t n, Buffer *out)
     int r = 0;
 
     for (size_t i = 0; i < n && r >= 0; i++) {
-        unsigned char c = (unsigned char)text[i];
+        char code[ENCODE_CODE_SIZE];
 
+        encode_code(code, '=', text[i]);
         if (is_plain(text[i]))
             r = buffer_append(out, text + i, 1);
+        else if (text[i] == ' ')
+            r = buffer_append(out, "_", 1);
         else
-            r = c == ' ' ? buffer_append(out, "_", 1)
-                         : buffer_append(out, (const char[]){'=', hex[c >> 4], hex[c & 15]}, 3);
+            r = buffer_append(out, code, sizeof(code));
     }
     return r;
 }
@@ -308,14 +308,11 @@ static size_t append_extended(char *to, const char *text, size_t n)
     size_t used = 0;
 
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-
         if (is_attribute_char(text[i])) {
             to[used++] = text[i];
         } else {
-            to[used++] = '%';
-            to[used++] = hex[c >> 4];
-            to[used++] = hex[c & 15];
+            encode_code(to + used, '%', text[i]);
+            used += ENCODE_CODE_SIZE;
         }
     }
     return used;

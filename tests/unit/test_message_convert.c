@@ -95,6 +95,10 @@ static const Case cases[] = {
     {"Content-Transfer-Encoding: quoted-printable\nMIME-Version: 1.0\n\nä=3D=\nb\n",
         "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4=3D=\r\nb\r\n"},
+    /* a blank at the end would be taken away, also of a line that is left open */
+    {"MIME-Version: 1.0\nContent-Type: text/x\n\nä ",
+        "MIME-Version: 1.0\nContent-Type: text/x\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4=20\r\n"},
     /* 8-bit content is left where only the lines are too long */
     {"MIME-Version: 1.0\n\nä\n", "MIME-Version: 1.0\n\nä\n", .keep_8bit = true},
     {"Subject: x\n", "Subject: x\n"},
