@@ -64,7 +64,7 @@ static const ErrorRow rows[] = {
     {9009, "ERROR_STORAGE", "The disk is full, or fails.", EX_TEMPFAIL},
     {9010, "ERROR_SENDER", "The user may not name this sender.", EX_NOPERM},
     {10004, "ERROR_EINTR", "Interrupted system call.", EX_TEMPFAIL},
-    {10009, "ERROR_EBADF", "Bad file number.", EX_TEMPFAIL},
+    {10009, "ERROR_EBADF", "Bad file number.", EX_IOERR},
     {10013, "ERROR_EACCES", "Access denied.", EX_NOPERM},
     {10014, "ERROR_EFAULT", "Bad address.", EX_TEMPFAIL},
     {10022, "ERROR_EINVAL", "Invalid argument.", EX_TEMPFAIL},

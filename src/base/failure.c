@@ -42,6 +42,11 @@ int failure_set_errno(Failure *f, int result, const char *format, ...)
     return result;
 }
 
+int failure_prefix(Failure *f, int result, const char *what)
+{
+    return f ? failure_set(f, result, f->number, "%s: %s", what, failure_text(f)) : result;
+}
+
 int failure_reason(Failure *f, FaultReason reason, int result)
 {
     if (f)

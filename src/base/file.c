@@ -63,6 +63,13 @@ int file_sync(int fd)
     return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : 0;
 }
 
+void file_occupy_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/", O_PATH);
+}
+
 void file_random_name(char *ret_text, size_t n)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuv";

@@ -23,6 +23,11 @@ int file_load(int directory_fd, const char *path, size_t max, Buffer *out);
  * cannot is 0. */
 int file_sync(int fd);
 
+/* Of the three standard streams, those that are closed become files that can be neither read nor
+ * written: no file that is opened later gets such a number, so that something is printed into it or
+ * read from it that is not meant for it, and who uses the stream is told. */
+void file_occupy_standard_streams(void);
+
 /* Writes `n` characters of [0-9a-v] with 5 random bits each and a NUL. */
 void file_random_name(char *ret_text, size_t n);
 

@@ -9,11 +9,6 @@
 
 #include "base/macros.h"
 
-static char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 bool text_equal(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
@@ -23,9 +18,9 @@ bool text_equal_nocase(const char *a, const char *b)
 {
     if (!a || !b)
         return a == b;
-    while (*a && fold(*a) == fold(*b))
+    while (*a && text_fold(*a) == text_fold(*b))
         a++, b++;
-    return fold(*a) == fold(*b);
+    return text_fold(*a) == text_fold(*b);
 }
 
 bool text_equal_mailbox(const char *a, const char *b)
@@ -38,7 +33,7 @@ bool text_equal_mailbox(const char *a, const char *b)
 
 bool text_starts_nocase(const char *text, const char *start)
 {
-    while (*start && fold(*text) == fold(*start))
+    while (*start && text_fold(*text) == text_fold(*start))
         text++, start++;
     return *start == '\0';
 }
@@ -210,10 +205,10 @@ size_t text_distance(const char *a, const char *b)
 
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            row[j] = above[j - 1] + (fold(a[i - 1]) != fold(b[j - 1]));
+            row[j] = above[j - 1] + (text_fold(a[i - 1]) != text_fold(b[j - 1]));
             row[j] = MIN(row[j], MIN(above[j] + 1, row[j - 1] + 1));
-            if (i > 1 && j > 1 && fold(a[i - 1]) == fold(b[j - 2]) &&
-                fold(a[i - 2]) == fold(b[j - 1]))
+            if (i > 1 && j > 1 && text_fold(a[i - 1]) == text_fold(b[j - 2]) &&
+                text_fold(a[i - 2]) == text_fold(b[j - 1]))
                 row[j] = MIN(row[j], before[j - 2] + 1);
         }
         before = above, above = row, row = spare;

@@ -13,6 +13,18 @@ static inline bool text_is_alphanumeric(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/* The small letter of an ASCII capital; any other character as it is. */
+static inline char text_fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* The capital of an ASCII small letter; any other character as it is. */
+static inline char text_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
 bool text_equal(const char *a, const char *b);        /* NULL equals only NULL */
 bool text_equal_nocase(const char *a, const char *b); /* ASCII case folded */
 /* Whether two addresses are the same mailbox: the case of a local part may matter to its host, that

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "base/text.h"
 #include "daemon/log.h"
 #include "daemon/log_outlet.h"
 
@@ -88,7 +89,7 @@ static void put_field(Line *line, const struct iovec *field)
         return;
     put(line, ' ');
     for (const char *c = name; c < equals; c++)
-        put(line, (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c));
+        put(line, text_fold(*c));
     put(line, '=');
     put_value(line, equals + 1, n - (size_t)(equals + 1 - name));
 }

@@ -7,8 +7,10 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/secret.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
@@ -79,15 +81,25 @@ static int run(const Options *options)
     return EX_OK;
 }
 
-/* Whoever starts it with one of them closed would find the log in the next file that is opened. */
+/* A log that nobody reads is no reason not to run. */
 static void open_standard_streams(void)
 {
-    int fd;
+    bool has_log = fcntl(STDERR_FILENO, F_GETFD) >= 0;
+    _cleanup_close_ int fd = -1;
 
-    do
-        fd = open("/dev/null", O_RDWR | O_NOCTTY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    close_p(&fd);
+    file_occupy_standard_streams();
+    if (has_log)
+        return;
+    fd = open("/dev/null", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    (void)dup2(fd, STDERR_FILENO);
+}
+
+/* What was asked for has to be printed. */
+static int finish_output(int status)
+{
+    const Failure f = {.number = ERROR_FILE, .text = (char[]){"cannot write to standard output"}};
+
+    return fflush(stdout) == 0 && !ferror(stdout) ? status : fail(&f, EX_IOERR);
 }
 
 int main(int argc, char **argv)
@@ -105,9 +117,9 @@ int main(int argc, char **argv)
     if (options.action != OPTIONS_RUN)
         manager_release_signals();
     switch (options.action) {
-    case OPTIONS_HELP: fputs(options_help(), stdout); return EX_OK;
-    case OPTIONS_VERSION: puts("outboxd " PACKAGE_VERSION); return EX_OK;
-    case OPTIONS_CHECK: return check(&options);
+    case OPTIONS_HELP: fputs(options_help(), stdout); return finish_output(EX_OK);
+    case OPTIONS_VERSION: puts("outboxd " PACKAGE_VERSION); return finish_output(EX_OK);
+    case OPTIONS_CHECK: return finish_output(check(&options));
     case OPTIONS_RUN: break;
     }
     return run(&options);

@@ -24,9 +24,7 @@ static const char *const sensitivities[] = {"Personal", "Private", "Company-Conf
 /* Puts the part's name in front of the failure. */
 static int fail_part(const char *what, int r, Failure *f)
 {
-    if (r != -EINVAL || !f)
-        return r == -EINVAL ? -EBADMSG : r;
-    return failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f));
+    return r == -EINVAL ? failure_prefix(f, -EBADMSG, what) : r;
 }
 
 /* The sender of the envelope, and whether there is one author. */

@@ -9,12 +9,11 @@
 #include "message/address.h"
 #include "message/compose_field.h"
 #include "message/field_syntax.h"
-#include "message/field_text.h"
 
 typedef struct ListWriter {
     FieldWriter field;
     const char *what;
-    AddressMode mode;
+    bool originators, single; /* as of FieldRule */
     Failure *failure;
     bool any;     /* an element was written, behind which a comma is wanted */
     Buffer piece; /* the last one, which is written when it is known what follows it */
@@ -34,16 +33,6 @@ static int flush_piece(ListWriter *l, const char *end)
         field_put(&l->field, " ", 1, buffer_data(&l->piece), buffer_size(&l->piece));
     buffer_clear(&l->piece);
     return r;
-}
-
-static int put_name(ListWriter *l, const AddressItem *item)
-{
-    _cleanup_buffer_ Buffer name = {0};
-    int r = address_append_name(item, &name);
-
-    if (r >= 0 && buffer_size(&name) > 0)
-        field_put_phrase(&l->field, buffer_data(&name), buffer_size(&name));
-    return r < 0 ? r : buffer_size(&name) > 0;
 }
 
 /* The address, its domain in ASCII: only a local part is a reason for other characters in a header
@@ -73,7 +62,7 @@ static int put_mailbox(ListWriter *l, const AddressItem *item)
         return failure_set(l->failure, -EBADMSG, ERROR_MESSAGE,
             "%s: \"%s\" has no domain; write it out, and put names with commas in double quotes",
             l->what, item->address);
-    named = item->name ? put_name(l, item) : 0;
+    named = item->name ? compose_put_name(&l->field, item->name, item->n_name) : 0;
     r = MIN(named, 0);
     if (r >= 0 && named > 0)
         r = buffer_append(&l->piece, "<", 1);
@@ -88,13 +77,13 @@ static int put_group(ListWriter *l, const AddressItem *item)
 {
     int r;
 
-    if (l->mode == ADDRESS_ORIGINATORS)
+    if (l->originators)
         return failure_set(l->failure, -EBADMSG, ERROR_MESSAGE,
             "%s: a colon makes a group of a name, and a group cannot stand here; put the name in "
             "double "
             "quotes",
             l->what);
-    r = put_name(l, item);
+    r = compose_put_name(&l->field, item->name, item->n_name);
 
     field_put_glued(&l->field, ":");
     l->any = false; /* no comma behind it */
@@ -114,6 +103,9 @@ static int put_item(void *user, const AddressItem *item)
         l->any = true;
         return r;
     }
+    if (l->any && l->single)
+        return failure_set(l->failure, -EBADMSG, ERROR_MESSAGE,
+            "%s: only one address is allowed here; give one", l->what);
     if (l->any && buffer_size(&l->piece) == 0)
         field_put_glued(&l->field, ",");
     r = flush_piece(l, l->any ? "," : "");
@@ -121,12 +113,6 @@ static int put_item(void *user, const AddressItem *item)
     if (r < 0)
         return r;
     return item->kind == ADDRESS_GROUP ? put_group(l, item) : put_mailbox(l, item);
-}
-
-static AddressMode mode_of(const char *name)
-{
-    return name && field_rule(name, strlen(name))->originators ? ADDRESS_ORIGINATORS
-                                                               : ADDRESS_RECIPIENTS;
 }
 
 /* Whether there is anything but separators in it. */
@@ -146,16 +132,19 @@ static int put_list(const char *what, const char *text, ListWriter *l, Envelope 
     if (e)
         r = envelope_add_list(e, text, n, NULL, f);
     if (r >= 0 && l)
-        r = address_list_parse(text, n, l->mode, put_item, l, f);
+        r = address_list_parse(
+            text, n, l->originators ? ADDRESS_ORIGINATORS : ADDRESS_RECIPIENTS, put_item, l, f);
     if (r == -EINVAL)
-        return f ? failure_set(f, -EBADMSG, f->number, "%s: %s", what, failure_text(f)) : -EBADMSG;
+        return failure_prefix(f, -EBADMSG, what);
     return r;
 }
 
 int compose_put_addresses(const char *what, const char *name, const char *const *lists, Envelope *e,
     Buffer *out, Failure *f)
 {
-    _cleanup_(list_writer_done) ListWriter l = {.what = what, .mode = mode_of(name), .failure = f};
+    const FieldRule *rule = field_rule(name ?: "", name ? strlen(name) : 0);
+    _cleanup_(list_writer_done) ListWriter l = {
+        .what = what, .originators = rule->originators, .single = rule->single, .failure = f};
     bool writes = false;
     int r = 0;
 

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "message/date.h"
 #include "message/field_syntax.h"
 #include "message/field_text.h"
 
@@ -62,12 +63,8 @@ int compose_put_ascii(const char *what, const char *name, const char *text, Buff
 
 int compose_put_date(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
 {
-    if (!field_is_date(text))
-        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
-            "%s: this is no date, which is written \"Thu, 1 Jan 2026 00:00:00 +0000\" (as `date "
-            "-R` "
-            "prints it)",
-            what);
+    if (date_check(text, f) < 0)
+        return failure_prefix(f, -EBADMSG, what);
     return compose_put_ascii(what, name, text, out, f);
 }
 

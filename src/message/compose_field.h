@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/failure.h"
 #include "message/envelope.h"
+#include "message/field.h"
 
 /* Text of one line: UTF-8 without control characters. */
 int compose_check_text(const char *what, const char *text, Failure *f);
@@ -21,6 +22,18 @@ int compose_put_ascii(
 /* A date of RFC 5322, 3.3; a msg-id, put into <> where it has none. */
 int compose_put_date(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
 int compose_put_id(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+
+/* A comma list of phrases (RFC 5322, 3.6.5), such as Keywords; a phrase and <...> (RFC 2919, 3);
+ * msg-ids. None of them may be empty. */
+int compose_put_phrases(
+    const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+int compose_put_list_id(
+    const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+int compose_put_ids(const char *what, const char *name, const char *text, Buffer *out, Failure *f);
+
+/* A phrase as it stands in a list (a display name), written anew. True; false: there is nothing in
+ * it; or -ENOMEM. */
+int compose_put_name(FieldWriter *w, const char *phrase, size_t n);
 
 /* "value; name=value; ..." (RFC 2045, 5.1), whose values go as RFC 2231 has it where they are not
  * ASCII. */

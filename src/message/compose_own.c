@@ -146,6 +146,9 @@ static int put_value(const char *name, const char *value, Buffer *out, Failure *
     case SYNTAX_ADDRESSES: return compose_put_addresses(name, name, list, NULL, out, f);
     case SYNTAX_DATE: return compose_put_date(name, name, value, out, f);
     case SYNTAX_ID: return compose_put_id(name, name, value, out, f);
+    case SYNTAX_IDS: return compose_put_ids(name, name, value, out, f);
+    case SYNTAX_PHRASES: return compose_put_phrases(name, name, value, out, f);
+    case SYNTAX_LIST_ID: return compose_put_list_id(name, name, value, out, f);
     case SYNTAX_PARAMETERS: return compose_put_parameters(name, name, value, out, f);
     case SYNTAX_TEXT: return compose_put_text(name, name, value, out, f);
     default: return compose_put_ascii(name, name, value, out, f);

@@ -4,15 +4,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/convert_encode.h"
+#include "message/fold.h"
 #include "message/form.h"
 
 #define DEPTH_MAX 32
 #define HEADER_MAX ((size_t)1024 * 1024)
-#define FOLD_AT 900 /* bytes of a line of a header that is folded */
 
 typedef enum ConvertState { STATE_HEADER, STATE_BODY, STATE_END } ConvertState;
 
@@ -22,14 +23,14 @@ struct Convert {
     bool keep_8bit;
     LineReader reader, scanner;
     ConvertState state;
-    bool is_root;
+    bool is_message; /* the header is a message's, not a part's */
     Buffer header, out;
     uint64_t out_at; /* of the result, where `out` begins */
     Encoder encoder;
     char boundaries[DEPTH_MAX][CONVERT_BOUNDARY_MAX + 1];
     size_t depth;
     uint64_t wire_size;
-    const char *why; /* it cannot be converted; static */
+    Failure why; /* it cannot be converted */
 };
 
 /* What a body has in it. */
@@ -44,7 +45,7 @@ static void rewind_source(Convert *c)
     buffer_clear(&c->out);
     c->out_at = 0;
     c->state = STATE_HEADER;
-    c->is_root = true;
+    c->is_message = true;
     c->depth = 0;
     encoder_start(&c->encoder, ENCODE_COPY);
 }
@@ -98,8 +99,9 @@ static void note_utf8(Needs *needs, unsigned char c)
     }
 }
 
-/* Reads ahead to the end of the body that begins where the reader is. */
-static int scan(Convert *c, Needs *ret)
+/* Reads ahead to the end of the body that begins where the reader is; of a message that is the
+ * body, to the end of its header. */
+static int scan(Convert *c, bool only_header, Needs *ret)
 {
     size_t length = 0;
     bool closes;
@@ -109,6 +111,8 @@ static int scan(Convert *c, Needs *ret)
     *ret = (Needs){.is_utf8 = true};
     line_seek(&c->scanner, c->source, c->reader.at);
     while ((r = line_next(&c->scanner, &line)) > 0 && find_boundary(c, &line, &closes) == 0) {
+        if (only_header && line.begins && line.n == 0)
+            break;
         length = line.begins ? line.n : length + line.n;
         ret->has_long_lines |= length > FORM_LINE_MAX;
         if (!ret->is_8bit && text_is_ascii(line.data, line.n))
@@ -123,47 +127,67 @@ static int scan(Convert *c, Needs *ret)
 
 /* ---- headers ---- */
 
-/* Appends lines of a header, those that are too long folded at a blank. */
-static int append_folded(Convert *c, const char *at, size_t n)
+#define ENCLOSED_TYPE "message/rfc822"
+
+/* What a header says anew; NULL: what it said. */
+typedef struct HeaderChange {
+    const char *encoding;
+    const char *type; /* instead of ENCLOSED_TYPE */
+} HeaderChange;
+
+/* Appends a header behind which there is no body. */
+static int append_lone_header(Convert *c)
 {
+    const char *at = buffer_data(&c->header), *end = at + buffer_size(&c->header);
     int r = 0;
 
-    while (n > 0 && r >= 0) {
-        const char *newline = memchr(at, '\n', n), *blank;
-        size_t length = newline ? (size_t)(newline - at) + 1 : n, cut = length;
-
-        if (length > FORM_LINE_MAX) {
-            for (blank = at + FOLD_AT; blank > at + 1 && *blank != ' ' && *blank != '\t'; blank--)
-                continue;
-            if (blank <= at + 1) {
-                c->why = "a line of its header is over 998 bytes long and has no blank to fold at";
-                return -EBADMSG;
-            }
-            cut = (size_t)(blank - at);
-        }
-        r = buffer_append(&c->out, at, cut);
-        if (r >= 0 && cut < length)
-            r = buffer_append(&c->out, "\r\n", 2);
-        at += cut;
-        n -= cut;
+    for (size_t n; at < end && r >= 0; at += n) {
+        n = part_field_length(at, end);
+        r = fold_field(at, n, &c->out, &c->why);
     }
+    buffer_clear(&c->header);
     return r;
 }
 
-/* What the header says of the encoding becomes `encoding`; NULL: it stays. Fields that are missing
- * come behind. */
+/* Whether the field at `at` says that the body is a message. */
+static bool is_enclosed_type(const char *at, const char *end)
+{
+    const char *value = part_field_is(at, end, "Content-Type") ? part_field_value(at, end) : end;
+    size_t n = strlen(ENCLOSED_TYPE);
+
+    return (size_t)(end - value) > n && strncasecmp(value, ENCLOSED_TYPE, n) == 0;
+}
+
+/* Such a field, its type replaced, its parameters kept. */
+static int append_type(Convert *c, const char *at, const char *end, const char *type)
+{
+    const char *rest = part_field_value(at, end) + strlen(ENCLOSED_TYPE);
+    _cleanup_buffer_ Buffer field = {0};
+    int r = buffer_appendf(&field, "Content-Type: %s", type);
+
+    if (r >= 0)
+        r = buffer_append(&field, rest, (size_t)(end - rest));
+    return r < 0 ? r : fold_field(buffer_data(&field), buffer_size(&field), &c->out, &c->why);
+}
+
+/* What the header says becomes what `change` says. Fields that are missing come behind. */
 static int append_header(
-    Convert *c, const Part *part, const char *encoding, const Needs *needs, bool is_root)
+    Convert *c, const Part *part, const HeaderChange *change, const Needs *needs, bool is_message)
 {
     const char *at = buffer_data(&c->header) ?: "", *end = at + buffer_size(&c->header);
+    const char *encoding = change->encoding;
     int r = 0;
 
-    for (; at < end && r >= 0; at += part_field_length(at, end))
-        if (!encoding || !part_field_is(at, end, "Content-Transfer-Encoding"))
-            r = append_folded(c, at, part_field_length(at, end));
+    for (size_t n; at < end && r >= 0; at += n) {
+        n = part_field_length(at, end);
+        if (change->type && is_enclosed_type(at, at + n))
+            r = append_type(c, at, at + n, change->type);
+        else if (!encoding || !part_field_is(at, end, "Content-Transfer-Encoding"))
+            r = fold_field(at, n, &c->out, &c->why);
+    }
     if (!encoding)
         return r;
-    if (r >= 0 && is_root && !part->has_version)
+    if (r >= 0 && is_message && !part->has_version)
         r = buffer_append_string(&c->out, "MIME-Version: 1.0\r\n");
     if (r >= 0 && !part->has_type && needs->is_8bit)
         r = buffer_appendf(&c->out, "Content-Type: text/plain; charset=%s\r\n",
@@ -173,8 +197,7 @@ static int append_header(
 
 static int refuse(Convert *c, const char *why)
 {
-    c->why = why;
-    return -EBADMSG;
+    return failure_set(&c->why, -EBADMSG, ERROR_MESSAGE, "%s", why);
 }
 
 /* How a body with these needs is encoded; -EBADMSG where it may not be. */
@@ -193,61 +216,79 @@ static int choose_mode(Convert *c, const Part *part, const Needs *needs, EncodeM
     return refuse(c, "a part of it has an encoding that is not known here");
 }
 
-static int begin_leaf(Convert *c, const Part *part, bool is_root)
+static int begin_leaf(Convert *c, const Part *part, const char *type, bool is_message)
 {
     EncodeMode mode = ENCODE_COPY;
-    const char *encoding = NULL;
+    HeaderChange change = {.type = type};
     Needs needs;
-    int r = scan(c, &needs);
+    int r = scan(c, false, &needs);
 
     if (r >= 0 && (needs.has_long_lines || (needs.is_8bit && !c->keep_8bit))) {
         r = choose_mode(c, part, &needs, &mode);
-        encoding =
+        change.encoding =
             mode == ENCODE_BASE64 || mode == ENCODE_REWRAPPED ? "base64" : "quoted-printable";
     }
     if (r >= 0)
-        r = append_header(c, part, encoding, &needs, is_root);
+        r = append_header(c, part, &change, &needs, is_message);
     encoder_start(&c->encoder, mode);
     return r;
 }
 
 /* The parts within it are looked at one by one. */
-static int begin_composite(Convert *c, const Part *part, bool is_root)
+static int begin_composite(Convert *c, const Part *part, bool is_message)
 {
-    const Needs none = {0};
-    const char *encoding = c->keep_8bit || part->encoding != ENCODING_PLAIN ? NULL : "7bit";
-    int r = append_header(c, part, encoding, &none, is_root);
+    const HeaderChange change = {.encoding = c->keep_8bit ? NULL : "7bit"};
+    int r = append_header(c, part, &change, &(Needs){0}, is_message);
 
     if (part->kind == PART_MULTIPART)
         strcpy(c->boundaries[c->depth++], part->boundary);
     else
-        c->state = STATE_HEADER;
+        c->state = STATE_HEADER, c->is_message = true;
     encoder_start(&c->encoder, ENCODE_DROP_ODD);
     return r;
+}
+
+/* A message within. Where its own header is more than ASCII, message/rfc822, which can only be
+ * 7bit here, would be untrue: it is encoded as a whole, under a type that may be (RFC 6532, 3.7),
+ * or where it is not UTF-8 either, as a file. */
+static int begin_message(Convert *c, Part *part, bool is_message)
+{
+    Needs header;
+    int r = scan(c, true, &header);
+
+    if (r < 0)
+        return r;
+    if (c->keep_8bit || !header.is_8bit)
+        return begin_composite(c, part, is_message);
+    part->kind = PART_OTHER;
+    return begin_leaf(
+        c, part, header.is_utf8 ? "message/global" : "application/octet-stream", is_message);
+}
+
+static int begin_body(Convert *c, Part *part, bool is_message)
+{
+    if (part->kind == PART_MULTIPART && c->depth == DEPTH_MAX)
+        part->kind = PART_FIXED;
+    switch (part->kind) {
+    case PART_MULTIPART: return begin_composite(c, part, is_message);
+    case PART_MESSAGE: return begin_message(c, part, is_message);
+    default: return begin_leaf(c, part, NULL, is_message);
+    }
 }
 
 /* The header is whole, and `blank` the line that ends it; NULL: there is none, nor a body. */
 static int end_header(Convert *c, const Line *blank)
 {
-    bool is_root = c->is_root;
+    bool is_message = c->is_message;
     Part part;
     int r;
 
-    c->is_root = false;
+    c->is_message = false;
     c->state = STATE_BODY;
-    if (!blank) {
-        r = buffer_size(&c->header) > 0
-                ? append_folded(c, buffer_data(&c->header), buffer_size(&c->header))
-                : 0;
-        buffer_clear(&c->header);
-        return r;
-    }
+    if (!blank)
+        return append_lone_header(c);
     part_read(buffer_data(&c->header) ?: "", buffer_size(&c->header), &part);
-    if (part.kind == PART_MULTIPART && c->depth == DEPTH_MAX)
-        part.kind = PART_FIXED;
-    r = part.kind == PART_MULTIPART || part.kind == PART_MESSAGE
-            ? begin_composite(c, &part, is_root)
-            : begin_leaf(c, &part, is_root);
+    r = begin_body(c, &part, is_message);
     buffer_clear(&c->header);
     return r < 0 ? r : buffer_append(&c->out, blank->data, blank->end);
 }
@@ -262,10 +303,7 @@ static int step_header(Convert *c, const Line *line)
         return end_header(c, line);
     level = find_boundary(c, line, &closes);
     if (level > 0) { /* a part without a body */
-        r = buffer_size(&c->header) > 0
-                ? append_folded(c, buffer_data(&c->header), buffer_size(&c->header))
-                : 0;
-        buffer_clear(&c->header);
+        r = append_lone_header(c);
         return r < 0 ? r : pass_boundary(c, line, level, closes);
     }
     if (buffer_size(&c->header) + line->n > HEADER_MAX)
@@ -358,7 +396,7 @@ int convert_new(Input *source, bool keep_8bit, Convert **ret, Failure *f)
     c->keep_8bit = keep_8bit;
     r = measure(c);
     if (r == -EBADMSG)
-        return failure_set(f, r, ERROR_MESSAGE, "%s", c->why ?: "it cannot be read");
+        return failure_set(f, r, ERROR_MESSAGE, "%s", failure_text(&c->why));
     if (r < 0)
         return r;
     *ret = TAKE_PTR(c);
@@ -371,6 +409,7 @@ void convert_free(Convert *c)
         return;
     buffer_done(&c->header);
     buffer_done(&c->out);
+    failure_done(&c->why);
     free(c);
 }
 

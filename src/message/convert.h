@@ -2,7 +2,8 @@
  * over another, whose parts are encoded (quoted-printable, or base64 where they are not text) as
  * far as they need it, as RFC 6152, 3 and RFC 2045 have it. The structure of multipart messages
  * stays; header fields stay as they are, but for Content-Transfer-Encoding, fields that say what
- * was not said, and folds in lines that are too long.
+ * was not said, and folds in lines that are too long. A message within whose own header is not
+ * ASCII is encoded as a whole, under another type. doc/decisions/content-conversion.md tells why.
  *
  * Memory is bounded by the header of a part; each byte is looked at twice, to see whether its part
  * needs it and to encode it. */

@@ -1,9 +1,11 @@
-/* Encodes the body of a part (RFC 2045, 6.7 and 6.8). Inside the layer only. */
+/* Encodes the body of a part line by line, with the encoders of base/encode.h. Inside the layer
+ * only.
+ */
 #pragma once
 
 #include <stdbool.h>
 
-#include "base/buffer.h"
+#include "base/encode.h"
 #include "message/convert_part.h"
 
 typedef enum EncodeMode {
@@ -17,9 +19,9 @@ typedef enum EncodeMode {
 
 typedef struct Encoder {
     EncodeMode mode;
-    size_t column;          /* characters on the line that is being written */
-    unsigned char group[3]; /* of base64, of which there are so many */
-    size_t n_group;
+    QuotedLines quoted;
+    Base64Lines base64;
+    size_t column;     /* ENCODE_REWRAPPED: characters on the line that is being written */
     bool line_end_due; /* the end of a line is content where another line follows it */
     bool odd;          /* the line that is being read is dropped */
 } Encoder;

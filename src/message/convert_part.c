@@ -79,14 +79,23 @@ bool part_field_is(const char *at, const char *end, const char *name)
     return at < end && *at == ':';
 }
 
+const char *part_field_value(const char *at, const char *end)
+{
+    const char *value = memchr(at, ':', (size_t)(end - at));
+
+    for (value++; value < end && strchr(" \t\r\n", *value); value++)
+        continue;
+    return value;
+}
+
 /* The value of a field, unfolded, as far as it fits. */
 static void copy_value(const char *at, size_t n, char *ret, size_t size)
 {
-    const char *colon = memchr(at, ':', n), *end = at + n;
+    const char *end = at + n;
     size_t used = 0;
 
-    for (const char *p = colon + 1; p < end && used + 1 < size; p++)
-        if (*p != '\r' && *p != '\n' && !(used == 0 && (*p == ' ' || *p == '\t')))
+    for (const char *p = part_field_value(at, end); p < end && used + 1 < size; p++)
+        if (*p != '\r' && *p != '\n')
             ret[used++] = *p == '\0' || *p == '\t' ? ' ' : *p;
     while (used > 0 && ret[used - 1] == ' ')
         used--;
@@ -96,6 +105,11 @@ static void copy_value(const char *at, size_t n, char *ret, size_t size)
 static bool starts(const char *text, const char *start)
 {
     return strncasecmp(text, start, strlen(start)) == 0;
+}
+
+static bool is_type(const char *value, const char *type)
+{
+    return starts(value, type) && strchr("; \t(", value[strlen(type)]);
 }
 
 /* The parameter's value: a token, or quoted. False when there is none that fits. */
@@ -133,8 +147,10 @@ static void read_type(const char *value, Part *part)
         bool may = !starts(value, "multipart/signed") && find_boundary(value, part->boundary);
 
         part->kind = may ? PART_MULTIPART : PART_FIXED;
-    } else if (starts(value, "message/rfc822") || starts(value, "message/global")) {
+    } else if (is_type(value, "message/rfc822")) {
         part->kind = PART_MESSAGE;
+    } else if (starts(value, "message/global")) {
+        part->kind = PART_OTHER; /* they may be encoded (RFC 6532, 3.7; RFC 6533) */
     } else if (starts(value, "message/")) {
         part->kind = PART_FIXED;
     } else if (!starts(value, "text/") && *value) {
@@ -172,4 +188,7 @@ void part_read(const char *header, size_t n, Part *ret)
             ret->encoding = read_encoding(value);
         }
     }
+    if (ret->encoding != ENCODING_PLAIN &&
+        (ret->kind == PART_MULTIPART || ret->kind == PART_MESSAGE))
+        ret->kind = PART_OTHER;
 }

@@ -35,7 +35,7 @@ typedef enum PartKind {
     PART_OTHER,
     PART_MULTIPART,
     PART_MESSAGE, /* message/rfc822: a message within */
-    PART_FIXED,   /* must not be changed: signed, or of another message type */
+    PART_FIXED,   /* must not be changed: signed, or of another message type, which is 7-bit */
 } PartKind;
 
 typedef enum PartEncoding {
@@ -53,11 +53,15 @@ typedef struct Part {
 } Part;
 
 /* Reads a header, whole lines without the empty one behind it. A multipart without a boundary that
- * can be used is PART_FIXED. */
+ * can be used is PART_FIXED. Multiparts and messages that are encoded, which RFC 2045, 6.4 does not
+ * allow, are PART_OTHER: what is within is seen only once they are decoded. */
 void part_read(const char *header, size_t n, Part *ret);
 
 /* Length of the field at `at`, with its folds and line ends. */
 size_t part_field_length(const char *at, const char *end);
+
+/* The value of the field at `at`, behind blanks and folds; `end` is where the field ends. */
+const char *part_field_value(const char *at, const char *end);
 
 /* Whether the field at `at` has this name. */
 bool part_field_is(const char *at, const char *end, const char *name);

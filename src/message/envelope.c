@@ -55,11 +55,6 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
     return 0;
 }
 
-static char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* The same for addresses that are text_equal_mailbox(). They have been checked, so that they fit.
  */
 static uint64_t hash(const HashKey *key, const char *address)
@@ -70,7 +65,7 @@ static uint64_t hash(const HashKey *key, const char *address)
 
     memcpy(folded, address, n_local);
     for (size_t i = n_local; i < n; i++)
-        folded[i] = fold(address[i]);
+        folded[i] = text_fold(address[i]);
     return hash_bytes(key, folded, n);
 }
 
@@ -160,4 +155,19 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
     e->recipients[e->n_recipients++] =
         (EnvelopeRecipient){.address = TAKE_PTR(copy), .parameters = TAKE_PTR(copied_parameters)};
     return 0;
+}
+
+int envelope_inherit_sender(Envelope *e, const char *parameters, Failure *f)
+{
+    int r = envelope_check_parameters(parameters, ENVELOPE_SENDER, f);
+
+    return r < 0 ? r : envelope_merge_parameters(&e->sender_parameters, parameters);
+}
+
+int envelope_inherit_recipient(Envelope *e, const char *address, const char *parameters, Failure *f)
+{
+    EnvelopeRecipient *known = find_recipient(e, address);
+    int r = envelope_check_parameters(parameters, ENVELOPE_RECIPIENT, f);
+
+    return r < 0 || !known ? r : envelope_merge_parameters(&known->parameters, parameters);
 }

@@ -37,6 +37,14 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
  * its parameters to one that had none. -EINVAL with a Failure; -ENOMEM. */
 int envelope_add_recipient(Envelope *e, const char *address, const char *parameters, Failure *f);
 
+/* Parameters that a field gives which another sender, or other recipients, take the place of: they
+ * stay, unless those that were asked for say something of the same keyword. A recipient's stay with
+ * its address, and are nobody's where it is none any more; a sender's are said of the whole
+ * transaction (RET, ENVID, HOLDFOR ...). NULL: none. -EINVAL with a Failure; -ENOMEM. */
+int envelope_inherit_sender(Envelope *e, const char *parameters, Failure *f);
+int envelope_inherit_recipient(
+    Envelope *e, const char *address, const char *parameters, Failure *f);
+
 /* What every address of a list gets that comes from outside the list; NULL: nothing. */
 typedef struct EnvelopeTerms {
     const char *parameters;
@@ -53,8 +61,8 @@ int envelope_add_list(
 int envelope_add_originators(Envelope *e, const char *list, size_t n, Failure *f);
 
 /* Sets the sender from the text that a person gives: as envelope_parse_field(), and nothing at all
- * is the null reverse-path. `terms` may be NULL: its parameters take the place of those in the
- * text. */
+ * is the null reverse-path. `terms` may be NULL: its parameters come before those in the text, of
+ * which what has the same keyword is left out. */
 int envelope_set_sender_text(Envelope *e, const char *text, const EnvelopeTerms *terms, Failure *f);
 
 /* Parses the value of an X-Sender or X-Receiver field: a mailbox, with or without display name and
@@ -74,5 +82,9 @@ typedef enum EnvelopeParty { ENVELOPE_SENDER, ENVELOPE_RECIPIENT } EnvelopeParty
  * that it can have. Parameters that are not known here are judged by their form alone. 0 or -EINVAL
  * with a Failure. */
 int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f);
+
+/* Appends to `*list` (NULL: none yet) those of `more` (both checked) whose keyword is not
+ * there. The caller frees. 0 or -ENOMEM. */
+int envelope_merge_parameters(char **list, const char *more);
 
 #define _cleanup_envelope_ _cleanup_(envelope_done)

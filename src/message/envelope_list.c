@@ -86,6 +86,6 @@ int envelope_set_sender_text(Envelope *e, const char *text, const EnvelopeTerms 
         r = complete(address, *address && !address_domain(address), terms, &memory, &completed);
     if (r < 0)
         return r;
-    return envelope_set_sender(
-        e, completed, terms && terms->parameters ? terms->parameters : parameters, f);
+    r = envelope_set_sender(e, completed, terms ? terms->parameters : NULL, f);
+    return r < 0 ? r : envelope_inherit_sender(e, parameters, f);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/envelope.h"
@@ -237,4 +238,57 @@ int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f)
         r = check_one((Value){text, n}, party, &seen, f);
     }
     return r;
+}
+
+/* ---- merging ---- */
+
+static Value keyword_of(const char *text)
+{
+    return (Value){text, strcspn(text, "= ")};
+}
+
+/* Takes the next of a list off it; without text at the end. */
+static Value next_parameter(const char **list)
+{
+    size_t n = strcspn(*list, " ");
+    Value parameter = {*list, n};
+
+    *list += n + ((*list)[n] == ' ');
+    return parameter;
+}
+
+static bool has_keyword(const char *list, Value keyword)
+{
+    while (*list) {
+        Value other = keyword_of(next_parameter(&list).text);
+
+        if (other.n == keyword.n && strncasecmp(other.text, keyword.text, keyword.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+int envelope_merge_parameters(char **list, const char *more)
+{
+    const char *own = *list ?: "";
+    _cleanup_buffer_ Buffer all = {0};
+    char *merged;
+    int r = buffer_append_string(&all, own);
+
+    while (r >= 0 && more && *more) {
+        Value parameter = next_parameter(&more);
+
+        if (has_keyword(own, keyword_of(parameter.text)))
+            continue;
+        r = buffer_appendf(
+            &all, "%s%.*s", buffer_size(&all) > 0 ? " " : "", (int)parameter.n, parameter.text);
+    }
+    if (r < 0 || buffer_size(&all) == 0)
+        return r;
+    merged = strndup(buffer_data(&all), buffer_size(&all));
+    if (!merged)
+        return -ENOMEM;
+    free(*list);
+    *list = merged;
+    return 0;
 }

@@ -68,7 +68,7 @@ void field_put(FieldWriter *w, const char *blanks, size_t n_blanks, const char *
 {
     check_piece(w, text, n);
     if (n_blanks > 0 && n > 0 &&
-        w->column + n_blanks + n > (w->begun ? FIELD_LINE_WIDTH : FIELD_LINE_MAX))
+        w->column + n_blanks + n + w->glued > (w->begun ? FIELD_LINE_WIDTH : FIELD_LINE_MAX))
         fold(w);
     if (w->column + n_blanks + n > FIELD_LINE_MAX)
         fail(w, "a part without a blank is longer than a line may be, which has 998 characters");
@@ -90,7 +90,9 @@ void field_put_glued(FieldWriter *w, const char *text)
 
 size_t field_room(const FieldWriter *w)
 {
-    return w->column + 1 < FIELD_LINE_WIDTH ? FIELD_LINE_WIDTH - w->column - 1 : 0;
+    size_t used = w->column + strlen(" ") + w->glued;
+
+    return used < FIELD_LINE_WIDTH ? FIELD_LINE_WIDTH - used : 0;
 }
 
 int field_end(FieldWriter *w, const char *what, Failure *f)

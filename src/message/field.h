@@ -17,9 +17,10 @@
 typedef struct FieldWriter {
     Buffer *out;
     size_t column;
-    bool begun; /* a piece is there */
-    bool utf8;  /* pieces may hold UTF-8 (RFC 6532) */
-    int error;  /* 0, -ENOMEM, or -EBADMSG with `reason` */
+    size_t glued; /* characters that may be put right behind any piece, which a line has room for */
+    bool begun;   /* a piece is there */
+    bool utf8;    /* pieces may hold UTF-8 (RFC 6532) */
+    int error;    /* 0, -ENOMEM, or -EBADMSG with `reason` */
     const char *reason;
 } FieldWriter;
 

@@ -1,7 +1,6 @@
 /* The table of header fields. */
 #include "message/field_syntax.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -9,17 +8,19 @@
 
 static const FieldRule rules[] = {
     {"From", SYNTAX_ADDRESSES, true, .originators = true},
-    {"Sender", SYNTAX_ADDRESSES, true, .originators = true},
+    {"Sender", SYNTAX_ADDRESSES, true, .originators = true, .single = true},
     {"Reply-To", SYNTAX_ADDRESSES, true, .originators = true},
     {"To", SYNTAX_ADDRESSES, true},
     {"Cc", SYNTAX_ADDRESSES, true},
     {"Subject", SYNTAX_TEXT, true},
     {"Date", SYNTAX_DATE, true},
     {"Message-ID", SYNTAX_ID, true},
-    {"In-Reply-To", SYNTAX_ASCII, true},
-    {"References", SYNTAX_ASCII, true},
+    {"In-Reply-To", SYNTAX_IDS, true},
+    {"References", SYNTAX_IDS, true},
+    {"Comments", SYNTAX_TEXT, false},
+    {"Keywords", SYNTAX_PHRASES, false},
     {"Resent-From", SYNTAX_ADDRESSES, false, .originators = true},
-    {"Resent-Sender", SYNTAX_ADDRESSES, false, .originators = true},
+    {"Resent-Sender", SYNTAX_ADDRESSES, false, .originators = true, .single = true},
     {"Resent-Reply-To", SYNTAX_ADDRESSES, false, .originators = true},
     {"Resent-To", SYNTAX_ADDRESSES, false},
     {"Resent-Cc", SYNTAX_ADDRESSES, false},
@@ -37,11 +38,18 @@ static const FieldRule rules[] = {
     {"Content-Transfer-Encoding", SYNTAX_ASCII, true},
     {"Content-ID", SYNTAX_ID, true},
     {"Content-Description", SYNTAX_TEXT, true},
-    {"Content-Language", SYNTAX_ASCII, true},
-    {"Content-Location", SYNTAX_ASCII, true},
-    {"List-ID", SYNTAX_TEXT, true},
+    {"List-ID", SYNTAX_LIST_ID, true},
     {"List-*", SYNTAX_ASCII, true},
     {"Archived-At", SYNTAX_ASCII, true},
+    {"Accept-Language", SYNTAX_ASCII, true},
+    {"Supersedes", SYNTAX_IDS, true},
+    {"Original-Message-ID", SYNTAX_ID, true},
+    {"Original-From", SYNTAX_ADDRESSES, true, .originators = true},
+    {"Reply-By", SYNTAX_DATE, true},
+    {"Disposition-Notification-Options", SYNTAX_ASCII, true},
+    {"Require-Recipient-Valid-Since", SYNTAX_ASCII, true},
+    {"TLS-Required", SYNTAX_ASCII, true},
+    {"Message-Context", SYNTAX_ASCII, true},
     {"Auto-Submitted", SYNTAX_ASCII, true},
     {"Precedence", SYNTAX_ASCII, true},
     {"Importance", SYNTAX_ASCII, true},
@@ -52,8 +60,10 @@ static const FieldRule rules[] = {
     {"DKIM-Signature", SYNTAX_ASCII, false},
     {"ARC-*", SYNTAX_ASCII, false},
     {"Authentication-Results", SYNTAX_ASCII, false},
+    {"Received-SPF", SYNTAX_ASCII, false},
     {"Return-Path", SYNTAX_REFUSED, true},
     {"Content-Length", SYNTAX_REFUSED, true},
+    {"Content-*", SYNTAX_ASCII, true},
 };
 
 static bool is_named(const char *pattern, const char *name, size_t n)
@@ -65,7 +75,7 @@ static bool is_named(const char *pattern, const char *name, size_t n)
     if (any ? n < m : n != m)
         return false;
     for (size_t i = 0; i < m; i++)
-        if ((pattern[i] | 0x20) != (name[i] | 0x20))
+        if (text_fold(pattern[i]) != text_fold(name[i]))
             return false;
     return true;
 }
@@ -78,65 +88,6 @@ const FieldRule *field_rule(const char *name, size_t n)
         if (is_named(rules[i].name, name, n))
             return &rules[i];
     return &other;
-}
-
-/* ---- dates ---- */
-
-static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
-static const char *const months[] = {
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-static bool is_one_of(const char *word, const char *const *words, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (text_equal_nocase(word, words[i]))
-            return true;
-    return false;
-}
-
-/* Passes by "Thu, ". */
-static bool skip_day(const char **text)
-{
-    char day[4];
-    int n = 0;
-
-    if (sscanf(*text, " %3[A-Za-z] , %n", day, &n) != 1)
-        return true; /* there is none */
-    *text += n;
-    return n > 0 && is_one_of(day, days, ELEMENTSOF(days));
-}
-
-/* "+0100", or a name of RFC 5322, 4.3, and nothing but a comment behind it. */
-static bool is_zone(const char *text)
-{
-    char sign, name[4];
-    unsigned hours, minutes;
-    int n = 0;
-
-    if (sscanf(text, " %c%2u%2u%n", &sign, &hours, &minutes, &n) == 3 &&
-        (sign == '+' || sign == '-'))
-        text += minutes < 60 && n >= 5 ? n : 0;
-    else if (sscanf(text, " %3[A-Z]%n", name, &n) == 1)
-        text += n;
-    else
-        return false;
-    text += strspn(text, " ");
-    return n > 0 && (*text == '\0' || *text == '(');
-}
-
-bool field_is_date(const char *text)
-{
-    unsigned day, year, hour, minute, second = 0;
-    char month[4];
-    int n = 0, m = 0;
-
-    if (!skip_day(&text) || sscanf(text, " %2u %3[A-Za-z] %4u %2u : %2u%n", &day, month, &year,
-                                &hour, &minute, &n) != 5)
-        return false;
-    if (sscanf(text + n, " : %2u%n", &second, &m) == 1)
-        n += m;
-    return day >= 1 && day <= 31 && is_one_of(month, months, ELEMENTSOF(months)) && year >= 1900 &&
-           hour < 24 && minute < 60 && second <= 60 && is_zone(text + n);
 }
 
 /* ---- message ids ---- */

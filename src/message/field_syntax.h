@@ -11,6 +11,9 @@ typedef enum FieldSyntax {
     SYNTAX_ASCII,      /* nowhere */
     SYNTAX_DATE,       /* RFC 5322, 3.3 */
     SYNTAX_ID,         /* one msg-id (RFC 5322, 3.6.4) */
+    SYNTAX_IDS,        /* one or more */
+    SYNTAX_PHRASES,    /* a comma list of phrases (RFC 5322, 3.6.5) */
+    SYNTAX_LIST_ID,    /* a phrase and <...> (RFC 2919, 3) */
     SYNTAX_PARAMETERS, /* a value and parameters (RFC 2045, 5.1; RFC 2231) */
     SYNTAX_REFUSED,    /* none of the author's: it is written, or left out, on the way */
 } FieldSyntax;
@@ -20,13 +23,11 @@ typedef struct FieldRule {
     FieldSyntax syntax;
     bool once;        /* may stand in a header once */
     bool originators; /* whatever stands around <...> is a name: "Lee, Ann <a@b>" is one person */
+    bool single;      /* has one address (RFC 5322, 3.6.2) */
 } FieldRule;
 
 /* Never NULL. */
 const FieldRule *field_rule(const char *name, size_t n);
-
-/* "Thu, 1 Jan 2026 00:00:00 +0000", with or without the day of the week and the seconds. */
-bool field_is_date(const char *text);
 
 /* "<left@right>", without blanks. */
 bool field_is_id(const char *text);

@@ -13,8 +13,6 @@
 #define WORD_OVERHEAD 12 /* "=?UTF-8?Q?" and "?=" */
 #define WORD_MIN 30      /* where less is left, a new line is begun */
 
-static const char hex[] = "0123456789ABCDEF";
-
 /* What was gathered, `r` being how that went, as one piece. */
 static void put_gathered(FieldWriter *w, int r, const Buffer *piece)
 {
@@ -71,13 +69,15 @@ static int append_q(const char *text, size_t n, Buffer *out)
     int r = 0;
 
     for (size_t i = 0; i < n && r >= 0; i++) {
-        unsigned char c = (unsigned char)text[i];
+        char code[ENCODE_CODE_SIZE];
 
+        encode_code(code, '=', text[i]);
         if (is_plain(text[i]))
             r = buffer_append(out, text + i, 1);
+        else if (text[i] == ' ')
+            r = buffer_append(out, "_", 1);
         else
-            r = c == ' ' ? buffer_append(out, "_", 1)
-                         : buffer_append(out, (const char[]){'=', hex[c >> 4], hex[c & 15]}, 3);
+            r = buffer_append(out, code, sizeof(code));
     }
     return r;
 }
@@ -95,7 +95,7 @@ static void put_encoded_word(FieldWriter *w, const char *text, size_t n, bool q)
 }
 
 /* All of it in one encoding: the one that people can read, unless it is much the longer one. */
-static void put_encoded(FieldWriter *w, const char *text, size_t n)
+void field_put_encoded(FieldWriter *w, const char *text, size_t n)
 {
     bool q = 2 * q_size(text, n) <= 3 * encode_base64_size(n);
 
@@ -108,27 +108,50 @@ static void put_encoded(FieldWriter *w, const char *text, size_t n)
     }
 }
 
-/* ---- unstructured text ---- */
-
-/* A word and the blanks before it. */
-typedef struct Word {
-    const char *blanks, *text, *end;
-    bool encoded; /* has to be */
-} Word;
+/* ---- encoded words of others ---- */
 
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
 
+#define ENCODED_WORD_MIN 8 /* a character set and an encoding of one character, and no text */
+
+/* Whether the text is one encoded word, and nothing else (RFC 2047, 2). */
+static bool is_encoded_word(const char *text, size_t n)
+{
+    const char *end = text + n, *charset = text + 2, *encoding;
+
+    if (n < ENCODED_WORD_MIN || memcmp(text, "=?", 2) != 0 || memcmp(end - 2, "?=", 2) != 0)
+        return false;
+    encoding = memchr(charset, '?', (size_t)(end - 2 - charset));
+    return encoding && encoding > charset && end - encoding > 4 && strchr("bBqQ", encoding[1]) &&
+           encoding[2] == '?' && memchr(encoding + 3, '?', (size_t)(end - encoding - 3)) == end - 2;
+}
+
+/* Whether readers might decode a part of a word that is none. */
+static bool is_misleading(const char *text, size_t n)
+{
+    return memmem(text, n, "=?", 2) && !is_encoded_word(text, n);
+}
+
+/* ---- unstructured text ---- */
+
+/* A word and the blanks before it. */
+typedef struct Word {
+    const char *blanks, *text, *end;
+    bool encoded;    /* has to be */
+    bool is_encoded; /* is it already */
+} Word;
+
 /* Characters that a word has on a line of its own. */
 #define ROOM_OF_LINE (FIELD_LINE_WIDTH - 1)
 
-/* The next word, which has to be encoded when it takes more than that room. Between two words that
- * are encoded the blanks are, too: readers leave out those that are not. */
+/* The next word, which has to be encoded when it takes more than that room. */
 static Word next_word(const char *at, const char *end, size_t room)
 {
     Word word = {.blanks = at};
+    size_t n;
 
     while (at < end && is_blank(*at))
         at++;
@@ -136,31 +159,48 @@ static Word next_word(const char *at, const char *end, size_t room)
     while (at < end && !is_blank(*at))
         at++;
     word.end = at;
-    word.encoded =
-        !text_is_ascii(word.text, (size_t)(at - word.text)) || (size_t)(at - word.text) > room;
+    n = (size_t)(at - word.text);
+    word.is_encoded = is_encoded_word(word.text, n);
+    word.encoded = !text_is_ascii(word.text, n) || n > room || is_misleading(word.text, n);
     return word;
+}
+
+/* Text that has to be encoded, with the blanks beside other encoded words: readers leave out those
+ * between two words that are encoded. Returns where it ends. */
+static const char *put_run(FieldWriter *w, const Word *first, bool behind_encoded, const char *end)
+{
+    const char *start = behind_encoded ? first->blanks : first->text;
+    Word last = *first, next = {0};
+
+    while (last.end < end && (next = next_word(last.end, end, ROOM_OF_LINE)).encoded)
+        last = next;
+    if (last.end < end && next.is_encoded)
+        last.end = next.text;
+    field_put_encoded(w, start, (size_t)(last.end - start));
+    return last.end;
 }
 
 void field_put_text(FieldWriter *w, const char *text, size_t n)
 {
     const char *end = text + n;
+    bool behind_encoded = false;
 
     while (end > text && is_blank(end[-1]))
         end--;
     while (text < end && is_blank(*text))
         text++;
     for (bool first = true; text < end; first = false) {
-        Word word = next_word(text, end, first ? field_room(w) : ROOM_OF_LINE), last = word, next;
+        Word word = next_word(text, end, first ? field_room(w) : ROOM_OF_LINE);
+        bool glued = word.blanks == word.text;
 
-        while (last.encoded && last.end < end &&
-               (next = next_word(last.end, end, ROOM_OF_LINE)).encoded)
-            last = next;
         if (word.encoded)
-            put_encoded(w, word.text, (size_t)(last.end - word.text));
+            text = put_run(w, &word, behind_encoded, end);
         else
-            field_put(w, first ? " " : word.blanks, first ? 1 : (size_t)(word.text - word.blanks),
+            field_put(w, glued ? " " : word.blanks, glued ? 1 : (size_t)(word.text - word.blanks),
                 word.text, (size_t)(word.end - word.text));
-        text = last.end;
+        if (!word.encoded)
+            text = word.end;
+        behind_encoded = word.is_encoded && !word.encoded;
     }
 }
 
@@ -197,6 +237,20 @@ static void put_quoted(FieldWriter *w, const char *text, size_t n)
     put_gathered(w, r, &quoted);
 }
 
+/* Whether no word of the name has to be encoded, the first having this room. */
+static bool is_plain_text(const char *text, const char *end, size_t room)
+{
+    bool plain = true;
+
+    for (; plain && text < end; room = ROOM_OF_LINE) {
+        Word word = next_word(text, end, room);
+
+        plain = !word.encoded;
+        text = word.end;
+    }
+    return plain;
+}
+
 static void put_atoms(FieldWriter *w, const char *text, size_t n)
 {
     for (size_t size; n > 0; text += size, n -= size) {
@@ -210,10 +264,13 @@ static void put_atoms(FieldWriter *w, const char *text, size_t n)
 
 void field_put_phrase(FieldWriter *w, const char *name, size_t n)
 {
-    if (!text_is_ascii(name, n) || n + 2 > (w->begun ? ROOM_OF_LINE : field_room(w)))
-        put_encoded(w, name, n);
-    else if (is_atoms(name, n))
+    size_t room = w->begun ? ROOM_OF_LINE - w->glued : field_room(w);
+    bool plain = is_plain_text(name, name + n, room);
+
+    if (plain && is_atoms(name, n))
         put_atoms(w, name, n);
+    else if (!plain || n + strlen("\"\"") > room)
+        field_put_encoded(w, name, n);
     else
         put_quoted(w, name, n);
 }
@@ -251,14 +308,11 @@ static size_t append_extended(char *to, const char *text, size_t n)
     size_t used = 0;
 
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-
         if (is_attribute_char(text[i])) {
             to[used++] = text[i];
         } else {
-            to[used++] = '%';
-            to[used++] = hex[c >> 4];
-            to[used++] = hex[c & 15];
+            encode_code(to + used, '%', text[i]);
+            used += ENCODE_CODE_SIZE;
         }
     }
     return used;
@@ -294,7 +348,8 @@ static void put_extended(FieldWriter *w, const char *name, const char *value)
     }
 }
 
-/* The value with "_" for each character that is not ASCII, cut where it is too long. */
+/* The value with "_" for each character that is not ASCII or begins an encoded word, cut where it
+ * is too long. */
 static void put_plain(FieldWriter *w, const char *name, const char *value)
 {
     _cleanup_buffer_ Buffer piece = {0};
@@ -303,8 +358,10 @@ static void put_plain(FieldWriter *w, const char *name, const char *value)
     int r;
 
     for (size_t size; n > 0 && used < SECTION_MAX; value += size, n -= size) {
+        bool misleads = n > 1 && memcmp(value, "=?", 2) == 0;
+
         size = character_size(value, n);
-        plain[used++] = size == 1 && !(*value & 0x80) ? *value : '_';
+        plain[used++] = size == 1 && !(*value & 0x80) && !misleads ? *value : '_';
     }
     plain[used] = '\0';
     r = buffer_appendf(&piece, "%s=", name);
@@ -319,8 +376,9 @@ void field_put_parameter(FieldWriter *w, const char *name, const char *value)
 {
     size_t n = strlen(value);
 
-    /* Some readers take the first of the two. */
-    if (!text_is_ascii(value, n) || n > SECTION_MAX)
+    /* Some readers take the first of the two, and many decode encoded words, which are none here.
+     */
+    if (!text_is_ascii(value, n) || n > SECTION_MAX || strstr(value, "=?"))
         put_extended(w, name, value);
     put_plain(w, name, value);
 }

@@ -54,16 +54,11 @@ static const FieldName field_names[] = {
     FIELD("received", FIELD_USUAL),
 };
 
-static char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool starts_with(const char *text, const char *lower, size_t n)
 {
     size_t i = 0;
 
-    while (i < n && fold(text[i]) == lower[i])
+    while (i < n && text_fold(text[i]) == lower[i])
         i++;
     return i == n;
 }

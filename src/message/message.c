@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "message/fold.h"
 #include "message/form.h"
 #include "message/header.h"
 #include "message/origin.h"
@@ -38,6 +39,7 @@ struct Message {
     size_t n_memory;   /* bytes of the input in `memory` */
     size_t header_end; /* the empty line, or the end of the input */
     Envelope envelope;
+    Failure unfoldable; /* the first line of the header that is; number 0: none */
     Buffer added;
     Piece pieces[N_PIECES];
     ContentForm form;     /* of the pieces, or of all; not finished */
@@ -52,6 +54,7 @@ void message_free(Message *m)
     if (!m)
         return;
     envelope_done(&m->envelope);
+    failure_done(&m->unfoldable);
     buffer_done(&m->added);
     free(m->memory);
     free(m);
@@ -132,8 +135,24 @@ typedef struct Contents {
     bool has_gaps;  /* between names and colons */
 } Contents;
 
+/* Remembers the first line that no relay need take, and that cannot be folded on its way. 0 or
+ * -ENOMEM. */
+static int note_length(const HeaderField *field, Failure *f)
+{
+    _cleanup_buffer_ Buffer folded = {0};
+    size_t n = (size_t)(field->end - field->name);
+    int r;
+
+    if (n <= FORM_LINE_MAX || f->number != 0 || FIELDS_DROPPED & FIELD_BIT(field->kind))
+        return 0;
+    r = fold_field(field->name, n, &folded, f);
+    if (r == -EBADMSG)
+        failure_set(f, r, f->number, "line %zu: %s", field->line, failure_text(f));
+    return r == -EBADMSG ? 0 : r;
+}
+
 /* Walks the header once: no line of it is malformed, and what there is. */
-static int walk_header(HeaderCursor cursor, Contents *ret, Failure *f)
+static int walk_header(Message *m, HeaderCursor cursor, Contents *ret, Failure *f)
 {
     HeaderField field;
     int r;
@@ -142,6 +161,9 @@ static int walk_header(HeaderCursor cursor, Contents *ret, Failure *f)
     while ((r = header_next(&cursor, &field, f)) > 0) {
         ret->kinds |= FIELD_BIT(field.kind);
         ret->has_gaps = ret->has_gaps || header_field_has_gap(&field);
+        r = note_length(&field, &m->unfoldable);
+        if (r < 0)
+            return r;
     }
     return r;
 }
@@ -181,7 +203,7 @@ static int read_header(
         return r;
     if (!has_header && m->header_end == m->input->size)
         return bad_message(f, "there is no message behind the envelope fields");
-    r = walk_header(cursor, ret, f);
+    r = walk_header(m, cursor, ret, f);
     if (r == 0)
         r = origin_complete(&cursor, ret->kinds, &m->envelope, f);
     if (r < 0)
@@ -289,6 +311,13 @@ int message_open_as(
 const Envelope *message_envelope(const Message *m)
 {
     return &m->envelope;
+}
+
+int message_check_lines(const Message *m, Failure *f)
+{
+    return m->unfoldable.number == 0
+               ? 0
+               : failure_set(f, -EBADMSG, m->unfoldable.number, "%s", failure_text(&m->unfoldable));
 }
 
 uint64_t message_size(const Message *m)

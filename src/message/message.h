@@ -33,7 +33,8 @@ int message_open(Input *input, usec_t now, const char *id, Message **ret, Failur
 
 /* The same with another envelope: the sender of `asked`, unless that is NULL, and its recipients,
  * unless there are none, take the place of the message's own, with which the file's header need not
- * begin either. Lines are counted as they are in the file. */
+ * begin either; they inherit the parameters of its envelope block (envelope_inherit_sender()).
+ * Lines are counted as they are in the file. */
 int message_open_as(
     Input *input, const Envelope *asked, usec_t now, const char *id, Message **ret, Failure *f);
 
@@ -41,6 +42,11 @@ void message_free(Message *message);
 
 /* Borrowed from the message. */
 const Envelope *message_envelope(const Message *message);
+
+/* Whether no line of the header is longer than a relay has to take, or all that are can be folded
+ * on their way (convert.h): who queues a message hears it at once, who sends it finds it out. 0, or
+ * -EBADMSG with a Failure that names line and field. */
+int message_check_lines(const Message *message, Failure *f);
 
 /* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
 uint64_t message_size(const Message *message);

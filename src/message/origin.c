@@ -46,6 +46,21 @@ static int read_envelope_field(const HeaderField *field, Envelope *e, Failure *f
     return fail_field(field, r, f);
 }
 
+/* The parameters of a field that another address takes the place of. Its own address is not judged:
+ * where it cannot be read, it is none of those that were asked for. */
+static int inherit_parameters(const HeaderField *field, Envelope *e, Failure *f)
+{
+    _cleanup_free_
+    char *address = NULL, *parameters = NULL;
+    int r = envelope_parse_field(field->value, field->n_value, &address, &parameters, NULL);
+
+    if (r < 0)
+        return r == -EINVAL ? 0 : r;
+    r = field->kind == FIELD_X_RECEIVER ? envelope_inherit_recipient(e, address, parameters, f)
+                                        : envelope_inherit_sender(e, parameters, f);
+    return fail_field(field, r, f);
+}
+
 int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
 {
     const unsigned wanted = (e->sender ? 0 : FIELD_BIT(FIELD_X_SENDER)) |
@@ -56,6 +71,8 @@ int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
     while ((r = header_next(&block, &field, f)) > 0) {
         if (wanted & FIELD_BIT(field.kind))
             r = read_envelope_field(&field, e, f);
+        else if (field.kind == FIELD_X_SENDER || field.kind == FIELD_X_RECEIVER)
+            r = inherit_parameters(&field, e, f);
         if (r < 0)
             return r;
     }

@@ -55,7 +55,7 @@ static void normalize(const char *name, size_t n, char text[static NAME_MAX_LENG
 
     for (size_t i = 0; i < n && used < NAME_MAX_LENGTH - 1; i++)
         if (name[i] != '_')
-            text[used++] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+            text[used++] = text_fold(name[i]);
     text[used] = '\0';
 }
 

@@ -16,18 +16,13 @@ typedef struct Word {
     size_t n;
 } Word;
 
-static char upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
 /* `name` is in upper case. The peer may send a NUL: lengths decide, not it. */
 static bool word_is(Word word, const char *name)
 {
     if (word.n != strlen(name))
         return false;
     for (size_t i = 0; i < word.n; i++)
-        if (upper(word.data[i]) != name[i])
+        if (text_upper(word.data[i]) != name[i])
             return false;
     return true;
 }
@@ -75,12 +70,9 @@ static void parse_size(SmtpCapabilities *ret, Word parameters)
 /* sasl-mech (RFC 4422, 3.1). */
 static bool is_mechanism(Word word)
 {
-    for (size_t i = 0; i < word.n; i++) {
-        char c = upper(word.data[i]);
-
-        if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+    for (size_t i = 0; i < word.n; i++)
+        if (!text_is_alphanumeric(word.data[i]) && word.data[i] != '-' && word.data[i] != '_')
             return false;
-    }
     return word.n > 0;
 }
 
@@ -94,7 +86,7 @@ static bool list_has(const char *list, Word word)
 
         if (known.n != word.n)
             continue;
-        while (i < word.n && known.data[i] == upper(word.data[i]))
+        while (i < word.n && known.data[i] == text_upper(word.data[i]))
             i++;
         if (i == word.n)
             return true;
@@ -115,7 +107,7 @@ static void parse_auth(SmtpCapabilities *ret, Word parameters)
         if (end > 0)
             ret->mechanisms[end++] = ' ';
         for (size_t i = 0; i < word.n; i++)
-            ret->mechanisms[end++] = upper(word.data[i]);
+            ret->mechanisms[end++] = text_upper(word.data[i]);
         ret->mechanisms[end] = '\0';
     }
 }

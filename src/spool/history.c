@@ -5,16 +5,12 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "spool/internal.h"
 #include "spool/losses.h"
 #include "spool/scan.h"
 
 /* ---- addresses ---- */
-
-static char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
 
 /* Domains are compared without case: a copy of the address with its domain in small letters. */
 static char *normalize(const char *address)
@@ -22,7 +18,7 @@ static char *normalize(const char *address)
     char *copy = strdup(address);
 
     for (char *c = copy ? strrchr(copy, '@') : NULL; c && *c; c++)
-        *c = fold(*c);
+        *c = text_fold(*c);
     return copy;
 }
 
@@ -32,7 +28,7 @@ static int compare_address(const char *address, const char *normalized)
     const char *at = strrchr(address, '@');
 
     for (; *address; address++, normalized++) {
-        char c = at && address >= at ? fold(*address) : *address;
+        char c = at && address >= at ? text_fold(*address) : *address;
 
         if (c != *normalized)
             return (unsigned char)c - (unsigned char)*normalized;

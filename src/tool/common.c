@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/secret.h"
 #include "settings/load.h"
 #include "tool/command.h"
@@ -77,20 +78,11 @@ int tool_usage(const Command *command, const char *format, ...)
     return say(ERROR_USAGE, NULL, text, end);
 }
 
-/* Files that are opened later must not get a number by which something is printed, or read, that is
- * not meant for them. */
-static void occupy_standard_streams(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
-}
-
 void tool_begin(void)
 {
     static char line[4096];
 
-    occupy_standard_streams();
+    file_occupy_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);                          /* the write says so as well */
     (void)setvbuf(stderr, line, _IOLBF, sizeof(line)); /* each line with one write */

@@ -229,6 +229,20 @@ int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure
     return 0;
 }
 
+/* The envelope that takes the place of the message's own, where the command line says one, with the
+ * parameters that stay. */
+static int readdress(
+    const Buffer *start, const Envelope *asked, const Message *message, Buffer *out)
+{
+    Envelope shown = *message_envelope(message);
+
+    if (!asked->sender)
+        shown.sender = NULL;
+    if (asked->n_recipients == 0)
+        shown.n_recipients = 0;
+    return message_readdress(buffer_data(start), buffer_size(start), &shown, NULL, out);
+}
+
 int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
     int *ret_rest, Failure *f)
 {
@@ -243,7 +257,7 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
     if (r >= 0) /* here its lines are those of what the user has */
         r = input_check(&start, *ret_rest, &envelope, &bytes, &message, f);
     if (r >= 0)
-        r = message_readdress(buffer_data(&start), buffer_size(&start), &envelope, NULL, ret_start);
+        r = readdress(&start, &envelope, message, ret_start);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
 }
 
@@ -273,8 +287,15 @@ int input_check(const Buffer *start, int rest, const Envelope *asked, InputMemor
     Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
+    _cleanup_(message_free_p) Message *message = NULL;
+    int r;
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += rest >= 0 || n < buffer_size(start);
-    return message_open_as(&bytes->base, asked, clock_realtime(), "new", ret_message, f);
+    r = message_open_as(&bytes->base, asked, clock_realtime(), "new", &message, f);
+    if (r >= 0)
+        r = message_check_lines(message, f);
+    if (r >= 0)
+        *ret_message = TAKE_PTR(message);
+    return r;
 }

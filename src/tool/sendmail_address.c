@@ -96,9 +96,10 @@ static int add_recipients(Addressing *a, char **lists)
                     : "no recipient is given; -t takes those that the header names");
 }
 
-/* The sender that the header names, or NULL for none. Caller frees. */
-static int find_header_sender(Addressing *a, char **ret)
+/* Sets the sender that the header names, with the parameters there. True; false: it names none. */
+static int take_header_sender(Addressing *a, const char *parameters)
 {
+    const Envelope *found;
     _cleanup_(message_free_p) Message *message = NULL;
     char postmaster[] = "postmaster";
     EnvelopeRecipient anybody = {.address = postmaster};
@@ -106,11 +107,13 @@ static int find_header_sender(Addressing *a, char **ret)
     InputMemory bytes;
     int r = read_header(a, &asked, &bytes, &message);
 
-    *ret = NULL;
     if (r < 0)
-        return a->failure->number == ERROR_NO_SENDER ? 0 : r;
-    *ret = strdup(message_envelope(message)->sender);
-    return *ret ? 0 : -ENOMEM;
+        return a->failure->number == ERROR_NO_SENDER ? false : r;
+    found = message_envelope(message);
+    r = envelope_set_sender(&a->envelope, found->sender, parameters, a->failure);
+    if (r >= 0)
+        r = envelope_inherit_sender(&a->envelope, found->sender_parameters, a->failure);
+    return r < 0 ? r : true;
 }
 
 /* Who calls. Caller frees. */
@@ -142,15 +145,13 @@ static int set_default_sender(Addressing *a, const char *parameters)
 {
     _cleanup_free_
     char *address = NULL, *name = NULL;
-    int r = find_header_sender(a, &address);
+    int r = take_header_sender(a, parameters);
 
-    if (r >= 0 && !address) {
-        name = user_name();
-        address = name ? address_join(name, a->domain) : NULL;
-    }
-    if (r >= 0 && !address)
-        r = -ENOMEM;
-    return r < 0 ? r : envelope_set_sender(&a->envelope, address, parameters, a->failure);
+    if (r != false)
+        return MIN(r, 0);
+    name = user_name();
+    address = name ? address_join(name, a->domain) : NULL;
+    return address ? envelope_set_sender(&a->envelope, address, parameters, a->failure) : -ENOMEM;
 }
 
 /* -f, or what is known without. */
@@ -221,8 +222,8 @@ static int address(Addressing *a, char **recipients, bool has_from, Buffer *out)
     if (r >= 0 && !has_from)
         r = format_from(a, &from);
     return r < 0 ? r
-                 : message_readdress(buffer_data(a->text), buffer_size(a->text), &a->envelope,
-                       has_from ? NULL : buffer_data(&from), out);
+                 : message_readdress(buffer_data(a->text), buffer_size(a->text),
+                       message_envelope(message), has_from ? NULL : buffer_data(&from), out);
 }
 
 int sendmail_address(

@@ -2,7 +2,9 @@
 
 import email
 import email.policy
+import subprocess
 
+import lab
 from case import message
 from odd_relay import RelayTest
 from test_middlebox import SeeingRelay
@@ -82,6 +84,58 @@ class Content(RelayTest):
         relay = self.relay("8BITMIME")
         self.deliver(relay, message(b"z\n" * 100000 + b"y" * 5000 + b"\n", to=["a@lab.test"]))
         self.assertLessEqual(max(len(line) for line in relay.accepted[0][1].split(b"\r\n")), 998)
+
+    def test_long_lines_of_a_header(self):
+        """Folded where that changes nothing; else told to who queues, and of a file that was dropped, in its
+        record."""
+        relay = self.relay("8BITMIME")
+        people = [f"person{number}@lab.test" for number in range(100)]
+        self.deliver(relay, message(to=["a@lab.test"], header=b"Cc: " + ",".join(people).encode() + b"\n"))
+        content = relay.accepted[0][1]
+        self.assertLessEqual(max(len(line) for line in content.split(b"\r\n")), 998)
+        parsed = email.message_from_bytes(content, policy=email.policy.default)
+        self.assertEqual([address.addr_spec for address in parsed["Cc"].addresses], people)
+        self.queue.path.joinpath("m.sent").unlink()
+        whole = message(to=["a@lab.test"], header=b"X-Data: " + b"y" * 1000 + b"\n")
+        log = self.deliver(relay, whole, sent=False)
+        self.assertIn("X-Data", log)
+        self.assertEqual(len(relay.accepted), 1)
+        path = self.directory / "whole.eml"
+        path.write_bytes(whole)
+        for arguments in (("queue",), ("queue", "--batch", path), ("queue", "--raw", path)):
+            said = self.outbox(*arguments, stdin=whole, status=None)
+            self.assertEqual(said.returncode, 65)
+            self.assertIn(b": the field X-Data has a line of more than 998 bytes", said.stderr)
+
+    def test_every_line_end_is_one(self):
+        """CR and LF alone end lines, too: nothing that a receiver could take for the end of a message, or for a
+        line that nobody has looked at, is on the wire, with DATA nor with BDAT, however the message was queued."""
+        body = b"a\rb\n.\nc\r\n.\r.\r\nd\n.\r\nMAIL FROM:<x@lab.test>\r.\n\r\re\r"
+        lines = [b"a", b"b", b".", b"c", b".", b".", b"d", b".", b"MAIL FROM:<x@lab.test>", b".", b"", b"", b"e", b""]
+        whole = message(body, to=["a@lab.test"])
+        (self.directory / "sendmail").symlink_to(lab.program("outbox"))
+        for extensions in ((), ("CHUNKING",)):
+            relay = self.relay(*extensions)
+            self.configure(self.settings(relay))
+            self.queue.drop("m", whole)
+            self.outbox("queue", stdin=whole)
+            subprocess.run([self.directory / "sendmail", "-C", self.configuration, "-i", "a@lab.test"], input=whole,
+                           check=True)
+            for name in self.queue.in_state("queued"):
+                self.assertTrue((self.queue.path / name).read_bytes().endswith(b"\n\n" + body), name)
+            self.outbox("process")
+            self.outbox("send", stdin=whole)
+            self.assertEqual(len(relay.accepted), 4)
+            for _, content in relay.accepted:
+                self.assertEqual(content.count(b"\r"), content.count(b"\r\n"))
+                self.assertEqual(content.count(b"\n"), content.count(b"\r\n"))
+                if not extensions:
+                    content = content.replace(b"\r\n.", b"\r\n")
+                self.assertEqual(content.partition(b"\r\n\r\n")[2].split(b"\r\n"), lines)
+        for ending in (b"\r", b"\r\r\n"):
+            said = self.outbox("queue", stdin=b"Subject: x" + ending + b"X: y\n" + whole, status=None)
+            self.assertEqual(said.returncode, 65)
+            self.assertIn(b"carriage return", said.stderr)
 
     def test_refused_where_that_is_set(self):
         for extensions, body in (((), "ä\n".encode()), (("8BITMIME",), b"y" * 999 + b"\n")):

@@ -25,7 +25,7 @@ class Exits(SystemTest):
 
     def tool(self, *arguments, name="outbox", wrapper=(), stdin=message(), **options):
         """Runs the tool under a name that it is called by."""
-        program = self.directory / name if name == "sendmail" else lab.program("outbox")
+        program = self.directory / name if name == "sendmail" else lab.program(name)
         config = ("-C", self.configuration) if name == "sendmail" else ("--config", self.configuration)
         return subprocess.run(
             [str(a) for a in (*wrapper, program, *config, *arguments)], input=stdin,
@@ -197,6 +197,21 @@ class NoReader(Exits):
             os.close(writer)
             self.assertEqual(result.returncode, 74, (command, result))
 
+    def test_closed_output(self):
+        """What was asked for and could not be printed is a failure; where nothing is to be printed it is none."""
+        self.relay()
+        self.queue.drop("x", message(), state="held")
+        for command in self.commands():
+            result = self.tool(*command, wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
+            self.assertEqual(result.returncode, 74, (command, result))
+            self.assertEqual(result.stderr.count(b"cannot write to standard output"), 1, result.stderr)
+        result = self.tool("delete", "x", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        for option in ("--help", "--version", "--check"):
+            result = self.tool(option, name="outboxd", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
+            self.assertEqual(result.returncode, 74, (option, result))
+            self.assertIn(b"cannot write to standard output", result.stderr)
+
     def test_closed_streams(self):
         """No file that is opened gets the number of one of them."""
         for closed in ("0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-", "1>&- 2>&-"):
@@ -204,7 +219,8 @@ class NoReader(Exits):
                 wrapper = ("sh", "-c", f'exec "$@" {closed}', "sh")
                 result = self.tool(*arguments, name=name, wrapper=wrapper)
                 reads = "0<&-" in closed and "--batch" not in arguments and "--body" not in arguments
-                self.assertEqual(result.returncode, 65 if reads else 0, (closed, arguments, result))
+                prints = "1>&-" in closed and name != "sendmail"
+                self.assertEqual(result.returncode, 74 if reads or prints else 0, (closed, arguments, result))
                 for queued in self.queue.in_state("queued"):
                     content = (self.queue.path / queued).read_bytes()
                     self.assertNotIn(str(self.queue.path).encode(), content)

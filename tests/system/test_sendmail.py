@@ -210,12 +210,32 @@ class Sendmail(SystemTest):
         self.assertEqual(lines[:2], ["X-Sender: <a@lab.test> RET=full ENVID=a+2Bb",
                                      "X-Receiver: <b@lab.test> NOTIFY=never"])
 
+    def test_parameters_of_the_message(self):
+        """What stands in its envelope fields goes on, with whatever options it is queued."""
+        text = ("X-Sender: <ann@lab.test> RET=HDRS ENVID=42 HOLDFOR=60\n"
+                "X-Receiver: <bob@lab.test> NOTIFY=NEVER ORCPT=rfc822;bob@x\nFrom: ann@lab.test\n\n")
+        sender, receiver = text.split("\n")[:2]
+        for options, lines in (
+            (("-t",), [sender, receiver]),
+            (("bob@LAB.test",), [sender, "X-Receiver: <bob@LAB.test> NOTIFY=NEVER ORCPT=rfc822;bob@x"]),
+            (("eve@lab.test",), [sender, "X-Receiver: <eve@lab.test>"]),
+            (("-t", "-f", "<x@lab.test> BY=60;R", "-R", "full", "-N", "delay"),
+             ["X-Sender: <x@lab.test> RET=full BY=60;R ENVID=42 HOLDFOR=60",
+              "X-Receiver: <bob@lab.test> NOTIFY=delay ORCPT=rfc822;bob@x"]),
+        ):
+            self.assertEqual(self.queued(text, *options)[:2], lines, options)
+        lines = self.queued("Return-Path: <ann@lab.test> RET=FULL\nFrom: x@lab.test\n\n", "bob@lab.test")
+        self.assertEqual(lines[0], "X-Sender: <ann@lab.test> RET=FULL")
+        said = self.sendmail(text.replace("HDRS", "SOME"), "-t", status=65)
+        self.assertIn('line 1, X-Sender: the parameter "RET=SOME" is malformed', said)
+
     def test_the_line_of_what_was_given_is_told(self):
         for text, arguments, told in (
             ("From: a@lab.test\nTo: b@lab.test c@lab.test\n\n", ("-t",), "line 2, To: "),
             ("From x y\nFrom: a@lab.test\nno field\n\n", ("b@lab.test",), 'line 3, "no field": '),
             ("Subject: x\nFrom: =?utf-8?q?Ann?=\n\n", ("b@lab.test",), "line 2, From: "),
             ("X-Receiver: a@@b\nFrom: a@lab.test\n\n", ("-t",), "line 1, X-Receiver: "),
+            (f"From: a@lab.test\nX-Data: {'y' * 1000}\n\n", ("b@lab.test",), "line 2: the field X-Data has a line"),
         ):
             self.assertIn(told, self.sendmail(text, *arguments, status=65))
 

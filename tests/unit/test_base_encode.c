@@ -54,9 +54,9 @@ START_TEST(quoted_printable)
     check_quoted("", "");
     check_quoted("plain text\n", "plain text\n");
     check_quoted("a=b\tc\n", "a=3Db\tc\n");
-    check_quoted("gr\xc3\xbc\xc3\x9f", "gr=C3=BC=C3=9F");
-    check_quoted("at the end \nof lines\t\n ", "at the end=20\nof lines=09\n=20");
-    check_quoted("a\rb\x7f\x01", "a=0Db=7F=01");
+    check_quoted("gr\xc3\xbc\xc3\x9f", "gr=C3=BC=C3=9F\n");
+    check_quoted("at the end \nof lines\t\n ", "at the end=20\nof lines=09\n=20\n");
+    check_quoted("a\rb\x7f\x01", "a=0Db=7F=01\n");
 }
 END_TEST
 
@@ -82,6 +82,39 @@ START_TEST(quoted_printable_lines)
 }
 END_TEST
 
+/* However a text is cut into pieces, and wherever they end, the same comes of it. */
+START_TEST(pieces_of_lines)
+{
+    static const char text[] = "a = \xc3\xa4 \t plain text that is long enough to be on two lines, "
+                               "with blanks  \t between, and one at its end ";
+    const size_t n = sizeof(text) - 1;
+    _cleanup_buffer_ Buffer quoted = {0}, base64 = {0};
+
+    ck_assert_int_eq(encode_quoted_printable(text, n, &quoted), 0);
+    ck_assert_int_eq(encode_base64_lines(text, n, &base64), 0);
+    for (size_t first = 0; first <= n; first++)
+        for (size_t second = first; second <= n; second++) {
+            QuotedLines q = {.line_end = "\n"};
+            Base64Lines b = {.line_end = "\n"};
+            _cleanup_buffer_ Buffer out = {0};
+
+            ck_assert_int_eq(quoted_lines_add(&q, text, first, false, &out), 0);
+            ck_assert_int_eq(quoted_lines_add(&q, text + first, second - first, false, &out), 0);
+            ck_assert_int_eq(quoted_lines_add(&q, text + second, n - second, first % 2, &out), 0);
+            ck_assert_int_eq(quoted_lines_finish(&q, &out), 0);
+            ck_assert_uint_eq(buffer_size(&out), buffer_size(&quoted));
+            ck_assert_mem_eq(buffer_data(&out), buffer_data(&quoted), buffer_size(&quoted));
+            buffer_clear(&out);
+            ck_assert_int_eq(base64_lines_add(&b, text, first, &out), 0);
+            ck_assert_int_eq(base64_lines_add(&b, text + first, second - first, &out), 0);
+            ck_assert_int_eq(base64_lines_add(&b, text + second, n - second, &out), 0);
+            ck_assert_int_eq(base64_lines_finish(&b, &out), 0);
+            ck_assert_uint_eq(buffer_size(&out), buffer_size(&base64));
+            ck_assert_mem_eq(buffer_data(&out), buffer_data(&base64), buffer_size(&base64));
+        }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("base/encode");
@@ -91,6 +124,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, base64_in_lines);
     tcase_add_test(tcase, quoted_printable);
     tcase_add_test(tcase, quoted_printable_lines);
+    tcase_add_test(tcase, pieces_of_lines);
     suite_add_tcase(suite, tcase);
     return suite;
 }

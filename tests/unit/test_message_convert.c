@@ -59,8 +59,29 @@ static const Case cases[] = {
     /* a message within a message */
     {"MIME-Version: 1.0\nContent-Type: message/rfc822\n\nSubject: y\n\nä\n",
         "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\r\n\n"
-        "Subject: y\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
-        "quoted-printable\r\n\n=C3=A4\r\n"},
+        "Subject: y\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4\r\n"},
+    /* one whose own header is not ASCII is encoded as it is, which message/rfc822 cannot be */
+    {"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type:\n "
+     "Message/RFC822; name=a.eml\nContent-Transfer-Encoding: 8bit\n\nA: \xc3\xbc\n\nx\n--m--\n",
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n"
+        "Content-Transfer-Encoding: 7bit\r\n\n--m\nContent-Type: message/global; name=a.eml\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTogw7wNCg0KeA==\r\n--m--\n"},
+    {"Content-Type: message/rfc822\nContent-Type: x\nMIME-Version: 1.0\n\nA: \xfc\n\nx\n",
+        "Content-Type: application/octet-stream\nContent-Type: x\nMIME-Version: 1.0\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTog/A0KDQp4\r\n"},
+    /* what may be encoded is, whatever is within; of what may not be, it is seen that it is */
+    {"MIME-Version: 1.0\nContent-Type: message/global\n\nA: b\n\n\xc3\xbc\n",
+        "MIME-Version: 1.0\nContent-Type: message/global\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTogYg0KDQrDvA==\r\n"},
+    {"MIME-Version: 1.0\nContent-Type: message/global-headers\n\nA: \xc3\xbc\n",
+        "MIME-Version: 1.0\nContent-Type: message/global-headers\n"
+        "Content-Transfer-Encoding: base64\r\n\nQTogw7w=\r\n"},
+    {"MIME-Version: 1.0\nContent-Type: message/delivery-status\n\nA: \xc3\xbc\n", NULL},
+    {"MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+     "QTog\n",
+        "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+        "QTog\n"},
     /* what is signed is not touched, and need not be where it is plain */
     {"MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nä\n--s--\n", NULL},
     {"Content-Type: multipart/mixed; boundary=m\nMIME-Version: 1.0\n\n--m\nContent-Type: "
@@ -74,6 +95,10 @@ static const Case cases[] = {
     {"Content-Transfer-Encoding: quoted-printable\nMIME-Version: 1.0\n\nä=3D=\nb\n",
         "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4=3D=\r\nb\r\n"},
+    /* a blank at the end would be taken away, also of a line that is left open */
+    {"MIME-Version: 1.0\nContent-Type: text/x\n\nä ",
+        "MIME-Version: 1.0\nContent-Type: text/x\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4=20\r\n"},
     /* 8-bit content is left where only the lines are too long */
     {"MIME-Version: 1.0\n\nä\n", "MIME-Version: 1.0\n\nä\n", .keep_8bit = true},
     {"Subject: x\n", "Subject: x\n"},
@@ -133,10 +158,12 @@ static void check_lines(const char *text)
 
 START_TEST(long_lines_are_broken)
 {
-    static const char *const texts[] = {"A: b\n\n@\n", "A: b\n\n@@@@\n@", "To: @\n\n",
-        "To: a, @\n x\n\nbody\n", "A: b\nContent-Type: application/x\n\n@\n@\n",
+    static const char *const texts[] = {"A: b\n\n@\n", "A: b\n\n@@@@\n@",
+        "A: b\nContent-Type: application/x\n\n@\n@\n",
         "A: b\nContent-Transfer-Encoding: base64\n\n@\n",
-        "A: b\nContent-Transfer-Encoding: quoted-printable\n\n@=3D@\n"};
+        "A: b\nContent-Transfer-Encoding: quoted-printable\n\n@=3D@\n",
+        "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n@\n",
+        "Content-Type: message/rfc822\n\nA: \xc3\xbc\n\n@\n"};
 
     for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
         _cleanup_(convert_free_p) Convert *convert = NULL;
@@ -144,15 +171,9 @@ START_TEST(long_lines_are_broken)
         _cleanup_free_
         char *in = expand(texts[i]), *out = NULL;
         InputMemory source;
-        int r;
 
         input_memory_init(&source, in, strlen(in));
-        r = convert_new(&source.base, true, &convert, &f);
-        if (strncmp(texts[i], "To:", 3) == 0) { /* there is no blank in the line to fold at */
-            ck_assert_int_eq(r, -EBADMSG);
-            continue;
-        }
-        ck_assert_msg(r == 0, "%s", failure_text(&f));
+        ck_assert_msg(convert_new(&source.base, true, &convert, &f) == 0, "%s", failure_text(&f));
         out = read_all(convert_input(convert), 4096);
         check_lines(out);
     }

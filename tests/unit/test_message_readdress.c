@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "message/message.h"
 #include "message/readdress.h"
 #include "unit.h"
@@ -143,6 +144,9 @@ static const struct Asked {
     {"From: a@b\nTo: c@d\nno field\n\n", "a@b", "c@d", "line 3, "},
     {"\nHello.\n", "a@b", "c@d", NULL},
     {"\nHello.\n", "a@b", NULL, "no recipient"},
+    {"X-Sender: <o@p> RET=SOME\nX-Receiver: c@d\nFrom: a@b\n\n", "a@b", NULL,
+        "line 1, X-Sender: the parameter \"RET=SOME\" is malformed"},
+    {"X-Receiver: c@d ENVID=1\nFrom: a@b\n\n", NULL, "c@d", "line 1, X-Receiver: the parameter"},
 };
 
 START_TEST(a_message_is_read_with_another_envelope)
@@ -168,6 +172,47 @@ START_TEST(a_message_is_read_with_another_envelope)
     ck_assert_str_eq(message_envelope(message)->sender, "a@b");
     ck_assert_uint_eq(message_envelope(message)->n_recipients, 1);
     ck_assert_str_eq(message_envelope(message)->recipients[0].address, "c@d");
+}
+END_TEST
+
+/* Parameters that stand beside an address which another takes the place of. */
+static const struct Inherited {
+    const char *text;
+    const char *asked_sender, *asked_recipient; /* parameters of those that are asked for */
+    const char *sender, *recipient;             /* what is said of them in the end */
+} inherited[] = {
+    {"X-Sender: <o@p> RET=HDRS ENVID=42\nX-Receiver: <c@D> NOTIFY=NEVER\n", NULL, NULL,
+        "RET=HDRS ENVID=42", "NOTIFY=NEVER"},
+    {"X-Sender: <a@b> ret=HDRS HOLDFOR=60 REQUIRETLS\n", "RET=FULL", NULL,
+        "RET=FULL HOLDFOR=60 REQUIRETLS", NULL},
+    {"X-Receiver: <c@d> NOTIFY=NEVER ORCPT=rfc822;x@y\nX-Receiver: <e@f> NOTIFY=DELAY\n", NULL,
+        "NOTIFY=SUCCESS", NULL, "NOTIFY=SUCCESS ORCPT=rfc822;x@y"},
+    {"X-Receiver: <e@f> NOTIFY=DELAY\nX-Sender: <a@@b> RET=FULL\n", NULL, NULL, NULL, NULL},
+    {"X-Sender: <o@p>\nX-Receiver: <c@d>\n", "BY=60;R", NULL, "BY=60;R", NULL},
+};
+
+static void check_parameters(const char *parameters, const char *expected, const char *text)
+{
+    ck_assert_msg(
+        text_equal(parameters, expected), "%s: %s", text, parameters ?: "no parameters are left");
+}
+
+START_TEST(parameters_stay_with_another_envelope)
+{
+    const struct Inherited *row = &inherited[_i];
+    _cleanup_(message_free_p) Message *message = NULL;
+    _cleanup_envelope_ Envelope envelope = {0};
+    _cleanup_buffer_ Buffer text = {0};
+    InputMemory input;
+
+    ck_assert_int_eq(envelope_set_sender(&envelope, "a@b", row->asked_sender, NULL), 0);
+    ck_assert_int_eq(envelope_add_recipient(&envelope, "c@d", row->asked_recipient, NULL), 0);
+    ck_assert_int_eq(buffer_appendf(&text, "%sFrom: a@b\n\n", row->text), 0);
+    input_memory_init(&input, buffer_data(&text), buffer_size(&text));
+    ck_assert_int_eq(message_open_as(&input.base, &envelope, 1, "id", &message, NULL), 0);
+    check_parameters(message_envelope(message)->sender_parameters, row->sender, row->text);
+    check_parameters(
+        message_envelope(message)->recipients[0].parameters, row->recipient, row->text);
 }
 END_TEST
 
@@ -215,6 +260,7 @@ int main(void)
     tcase_add_test(t, parameters_are_kept);
     tcase_add_test(t, fields_are_added_to_the_header);
     tcase_add_loop_test(t, a_message_is_read_with_another_envelope, 0, (int)ELEMENTSOF(asked));
+    tcase_add_loop_test(t, parameters_stay_with_another_envelope, 0, (int)ELEMENTSOF(inherited));
     tcase_add_loop_test(t, the_shape_of_a_message_is_seen, 0, (int)ELEMENTSOF(shapes));
     suite_add_tcase(suite, t);
     return unit_run(suite);
