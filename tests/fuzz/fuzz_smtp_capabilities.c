@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "smtp/capabilities.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void check_printable(const char *text, size_t size)
 {
@@ -17,17 +16,18 @@ static void check_printable(const char *text, size_t size)
             abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 50000, .steps_per_byte = 2400};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     SmtpReply reply = {.code = 250};
     SmtpCapabilities capabilities;
 
     if (buffer_append(&reply.text, data, size) < 0)
-        return 0;
+        return;
     smtp_capabilities_parse(&reply, 0, &capabilities);
     check_printable(capabilities.domain, sizeof(capabilities.domain));
     check_printable(capabilities.mechanisms, sizeof(capabilities.mechanisms));
     (void)smtp_capabilities_offer(&capabilities, "PLAIN");
     smtp_reply_done(&reply);
-    return 0;
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "smtp/content.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void encode(const char *data, size_t size, size_t step, bool stuff_dots, Buffer *out)
 {
@@ -27,7 +26,9 @@ static void check_lines(const char *data, size_t n)
             abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 50000, .steps_per_byte = 240};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     size_t step = size > 0 ? (size_t)data[0] + 1 : 1;
 
@@ -47,5 +48,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buffer_done(&whole);
         buffer_done(&cut);
     }
-    return 0;
 }

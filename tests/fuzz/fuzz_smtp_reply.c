@@ -2,10 +2,9 @@
 #include <stdint.h>
 
 #include "smtp/reply.h"
+#include "target.h"
 
 #define MAX_LINE 256
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct Seen {
     int result, code;
@@ -43,7 +42,9 @@ static Seen read_all(const char *data, size_t size, size_t first)
     return seen;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 100000, .steps_per_byte = 100};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     Seen whole = read_all((const char *)data, size, size);
     Seen split = read_all((const char *)data, size, size / 2);
@@ -51,5 +52,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (whole.result != split.result || whole.code != split.code || whole.lines != split.lines ||
         whole.text_bytes != split.text_bytes || whole.consumed != split.consumed)
         abort();
-    return 0;
 }

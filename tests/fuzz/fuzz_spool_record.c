@@ -6,8 +6,7 @@
 
 #include "spool/record.h"
 #include "spool/scan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void check_lists(const SpoolHistory *h)
 {
@@ -87,7 +86,9 @@ static void check_shorter(const Buffer *record, const SpoolHistory *h)
     spool_history_done(&same);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 200000, .steps_per_byte = 400};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     DeliveryOutcome outcome = {.kind = DELIVERY_DELIVERED, .stage = STAGE_CONTENT, .code = 250};
     _cleanup_buffer_ Buffer record = {0}, text = {0};
@@ -97,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (buffer_append(&record, data, size) < 0 || buffer_append(&text, data, size) < 0 ||
         buffer_append(&text, "", 1) < 0)
-        return 0;
+        return;
     parse(&record, &h);
     before = h.n_delivered;
     check_shorter(&record, &h);
@@ -106,10 +107,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     outcome.text = via.relay = buffer_data(&text);
     if (buffer_append(&record, "\n", 1) < 0 ||
         spool_record_outcome(&record, 0, "ann@example.com", 1, &outcome, &via) < 0)
-        return 0;
+        return;
     parse(&record, &h);
     if (h.n_delivered != before + 1 || !spool_history_has(&h, "ann@EXAMPLE.com"))
         abort();
     spool_history_done(&h);
-    return 0;
 }
