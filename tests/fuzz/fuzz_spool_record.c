@@ -163,7 +163,7 @@ static void check_outcome(const char *quoted)
     json_decref(json);
 }
 
-const FuzzBudget fuzz_budget = {.steps = 200000, .steps_per_byte = 400};
+const FuzzBudget fuzz_budget = {.steps = 200000, .steps_per_byte = 600};
 
 void fuzz_input(const uint8_t *data, size_t size)
 {
