@@ -9,9 +9,14 @@
 
 void line_seek(LineReader *reader, Input *input, uint64_t at)
 {
+    uint64_t first = reader->at - reader->start;
+    bool is_here = reader->input == input && at >= first && at - first <= reader->end;
+
     reader->input = input;
     reader->at = at;
-    reader->start = reader->end = 0;
+    reader->start = is_here ? (size_t)(at - first) : 0;
+    reader->end = is_here ? reader->end : 0;
+    reader->ended = is_here && reader->ended;
     reader->inside = false;
 }
 
@@ -20,7 +25,7 @@ static int fill(LineReader *reader)
 {
     size_t have = reader->end - reader->start;
 
-    if (have >= CONVERT_FRAGMENT + 2)
+    if (have >= CONVERT_FRAGMENT + 2 || reader->ended)
         return 0;
     memmove(reader->data, reader->data + reader->start, have);
     reader->start = 0;
@@ -29,6 +34,7 @@ static int fill(LineReader *reader)
         ssize_t n = input_read_at(reader->input, reader->data + reader->end,
             sizeof(reader->data) - reader->end, reader->at + reader->end);
 
+        reader->ended = n == 0;
         if (n <= 0)
             return (int)n;
         reader->end += (size_t)n;

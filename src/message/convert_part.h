@@ -15,6 +15,7 @@ typedef struct LineReader {
     char data[4 * CONVERT_FRAGMENT];
     size_t start, end;
     bool inside; /* the last fragment did not end its line */
+    bool ended;  /* all that the input has is in `data` */
 } LineReader;
 
 typedef struct Line {
@@ -24,6 +25,7 @@ typedef struct Line {
     bool begins; /* it is no fragment of a line that began before */
 } Line;
 
+/* What has been read and is still held is not read again: parts may be of a few bytes. */
 void line_seek(LineReader *reader, Input *input, uint64_t at);
 
 /* 1 with a line, or a fragment of a long one, borrowed until the next call; 0 at the end; or a

@@ -2,7 +2,6 @@
  * for itself. */
 #include "message/field_text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -294,28 +293,30 @@ static bool is_attribute_char(char c)
     return c > ' ' && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=*'%", c);
 }
 
-/* "NAME*=", "NAME*0*=", behind a blank. */
-static size_t begin_section(char *to, size_t size, const char *name, int section)
+/* "NAME*=", "NAME*0*=". */
+static int begin_section(Buffer *out, const char *name, int section)
 {
-    return (size_t)(section < 0 ? snprintf(to, size, "%s*=utf-8''", name)
-                                : snprintf(to, size, "%s*%d*=%s", name, section,
-                                      section == 0 ? "utf-8''" : ""));
+    return section < 0
+               ? buffer_appendf(out, "%s*=utf-8''", name)
+               : buffer_appendf(out, "%s*%d*=%s", name, section, section == 0 ? "utf-8''" : "");
 }
 
 /* One character, percent-encoded where it has to be. */
-static size_t append_extended(char *to, const char *text, size_t n)
+static int append_extended(Buffer *out, const char *text, size_t n)
 {
-    size_t used = 0;
+    int r = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        char code[ENCODE_CODE_SIZE];
+
         if (is_attribute_char(text[i])) {
-            to[used++] = text[i];
+            r = buffer_append(out, text + i, 1);
         } else {
-            encode_code(to + used, '%', text[i]);
-            used += ENCODE_CODE_SIZE;
+            encode_code(code, '%', text[i]);
+            r = buffer_append(out, code, sizeof(code));
         }
     }
-    return used;
+    return r;
 }
 
 static size_t extended_size(const char *text, size_t n)
@@ -333,17 +334,19 @@ static void put_extended(FieldWriter *w, const char *name, const char *value)
     int section = extended_size(value, n) <= SECTION_MAX ? -1 : 0;
 
     while (n > 0 && w->error == 0) {
-        char piece[FIELD_LINE_MAX];
-        size_t used = begin_section(piece, sizeof(piece) / 2, name, section), begin = used;
+        _cleanup_buffer_ Buffer piece = {0};
+        size_t used = 0;
+        int r = begin_section(&piece, name, section);
 
         for (size_t size; n > 0; value += size, n -= size) {
             size = character_size(value, n);
-            if (used > begin && used - begin + extended_size(value, size) > SECTION_MAX)
+            if (used > 0 && used + extended_size(value, size) > SECTION_MAX)
                 break;
-            used += append_extended(piece + used, value, size);
+            used += extended_size(value, size);
+            r = r < 0 ? r : append_extended(&piece, value, size);
         }
         field_put_glued(w, ";");
-        field_put(w, " ", 1, piece, used);
+        put_gathered(w, r, &piece);
         section += section >= 0;
     }
 }

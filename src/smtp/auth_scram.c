@@ -63,6 +63,17 @@ static int prepare(const SmtpAuth *auth, const char *text, char **ret, Failure *
         auth->mechanism->name);
 }
 
+/* RFC 5802, 5.1: a name of which nothing is left is none. */
+static int prepare_user(const SmtpAuth *auth, char **ret, Failure *f)
+{
+    int r = prepare(auth, auth->options.user, ret, f);
+
+    if (r < 0 || **ret)
+        return r;
+    return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION,
+        "user has only characters that %s leaves out (RFC 4013): check it", auth->mechanism->name);
+}
+
 static int append_base64(Buffer *out, const void *data, size_t n)
 {
     char *base64 = NULL;
@@ -127,7 +138,7 @@ static int start(SmtpAuth *auth, const SmtpTlsInfo *tls, Failure *f)
     if (r < 0)
         return r;
     state->hash = strstr(auth->mechanism->name, "SHA-256") ? EVP_sha256() : EVP_sha1();
-    r = prepare(auth, auth->options.user, &state->user, f)
+    r = prepare_user(auth, &state->user, f)
             ?: prepare(auth, secret_text(auth->options.secret), &state->password, f)
             ?: make_nonce(state)
             ?: make_header(auth, state, tls);

@@ -3,8 +3,7 @@
 #include <stdint.h>
 
 #include "message/address.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static int check(void *user, const AddressItem *item)
 {
@@ -14,7 +13,9 @@ static int check(void *user, const AddressItem *item)
     return address_append_name(item, user);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 100000, .steps_per_byte = 500};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_buffer_ Buffer names = {0};
@@ -22,5 +23,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)address_list_parse((const char *)data, size, ADDRESS_RECIPIENTS, check, &names, &f);
     (void)address_list_parse((const char *)data, size, ADDRESS_ORIGINATORS, check, &names, &f);
     (void)address_check((const char *)data, size, false, &f);
-    return 0;
 }

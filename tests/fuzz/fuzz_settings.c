@@ -6,8 +6,7 @@
 
 #include "settings/load.h"
 #include "settings/print.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void print(const Config *config, Buffer *out)
 {
@@ -17,7 +16,9 @@ static void print(const Config *config, Buffer *out)
         abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 4000000, .steps_per_byte = 600};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     _cleanup_config_ Config *config = NULL, *again = NULL;
     _cleanup_buffer_ Buffer first = {0}, second = {0};
@@ -26,24 +27,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     /* An include could open whatever the fuzzer thinks of. */
     if (memmem(data, size, "@include", strlen("@include")))
-        return 0;
+        return;
     r = config_load_text("fuzz", (const char *)data, size, NULL, &config, &f);
     if (r == -ENOMEM)
-        return 0;
+        return;
     if (r < 0) {
         if (r != -EBADMSG || strlen(failure_text(&f)) == 0)
             abort();
-        return 0;
+        return;
     }
     print(config, &first);
     r = config_load_text("again", buffer_data(&first), buffer_size(&first), NULL, &again, &f);
     if (r < 0 && r != -ENOMEM)
         abort();
     if (r < 0)
-        return 0;
+        return;
     print(again, &second);
     if (buffer_size(&first) != buffer_size(&second) ||
         memcmp(buffer_data(&first), buffer_data(&second), buffer_size(&first)) != 0)
         abort();
-    return 0;
 }

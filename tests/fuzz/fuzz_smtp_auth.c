@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "smtp/auth.h"
+#include "target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int gsasl_nonce(char *data, size_t n);
 
 /* Stands in for libgsasl's own, so that an input can go on from the client's first message. */
@@ -70,7 +70,9 @@ static bool exchange(SmtpAuth *auth, const char *challenge)
     return r == 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 50000, .steps_per_byte = 40};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     _cleanup_free_
     char *text = strndup((const char *)data, size);
@@ -85,13 +87,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     snprintf(capabilities.mechanisms, sizeof(capabilities.mechanisms), "%s", mechanism);
     if (smtp_auth_new(&options, &capabilities, &tls, 0, 0, &auth, NULL) < 0)
-        return 0;
+        return;
     if (smtp_auth_start(auth, &line, NULL) < 0)
         abort();
     check_line(&line);
     while ((challenge = take_line(&rest)))
         if (!exchange(auth, challenge))
-            return 0;
+            return;
     (void)smtp_auth_finish(auth, NULL);
-    return 0;
 }

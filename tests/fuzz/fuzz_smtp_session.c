@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "smtp/session.h"
+#include "target.h"
 
 #define RECIPIENTS 3
 #define TRANSACTIONS_MAX 8
@@ -132,8 +133,9 @@ static void feed(Fuzz *fuzz, const uint8_t *data, size_t n)
     settle(fuzz);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const FuzzBudget fuzz_budget = {.steps = 100000, .steps_per_byte = 200};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     static const DeliveryOutcome gone = {.cause = CAUSE_LOST, .text = "end of file"};
     unsigned flags = size > 0 ? data[0] : 0;
@@ -162,5 +164,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(fuzz.closed);
     smtp_session_free(fuzz.session);
     secret_unref(secret);
-    return 0;
 }

@@ -1,13 +1,13 @@
 /* spool/record: whatever is in a record, it can be read, what it says was delivered is found again,
  * it says the same when what it has superseded is left out, and a line that is appended to it is
- * read back. The line quotes the input itself. */
+ * read back, by us and by jansson alone. The line quotes the input itself. */
 #include <stdint.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "spool/record.h"
 #include "spool/scan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void check_lists(const SpoolHistory *h)
 {
@@ -87,7 +87,85 @@ static void check_shorter(const Buffer *record, const SpoolHistory *h)
     spool_history_done(&same);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* ---- what is written, read by jansson ---- */
+
+#define TEXT_MAX_BYTES ((size_t)8 * 1024) /* of a member; spool/record.c */
+
+/* Whether `written` is the text, up to its limit, with U+FFFD for each byte that is no UTF-8. */
+static bool is_quoted(const char *text, const char *written)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    const char *start = text;
+
+    for (; *text; text++, written++)
+        if (strncmp(written, replacement, 3) == 0 && strncmp(text, replacement, 3) != 0 &&
+            *text & 0x80)
+            written += 2;
+        else if (*text != *written)
+            break;
+    return *written == '\0' && (*text == '\0' || text >= start + TEXT_MAX_BYTES - 3);
+}
+
+static const char *member(const json_t *line, const char *name)
+{
+    const char *text = json_string_value(json_object_get(line, name));
+
+    if (!text)
+        abort();
+    return text;
+}
+
+/* The one line, strictly: RFC 8259, no member twice, and each what was given. */
+static void check_line(const Buffer *line, const char *event, const char *quoted)
+{
+    json_t *theirs = json_loadb(buffer_data(line), buffer_size(line), JSON_REJECT_DUPLICATES, NULL),
+           *ours = NULL;
+
+    if (!theirs || memchr(buffer_data(line), '\n', buffer_size(line) - 1) ||
+        spool_record_line_load(buffer_data(line), buffer_size(line) - 1, &ours) < 0 ||
+        !json_equal(theirs, ours) || strcmp(member(theirs, "event"), event) != 0 ||
+        !is_quoted(quoted, member(theirs, "text")))
+        abort();
+    json_decref(ours);
+    json_decref(theirs);
+}
+
+static void check_failed(const char *quoted)
+{
+    _cleanup_buffer_ Buffer line = {0};
+
+    if (spool_record_failed(&line, 1, ERROR_MESSAGE, quoted) < 0)
+        abort();
+    check_line(&line, "failed", quoted);
+}
+
+static void check_outcome(const char *quoted)
+{
+    const DeliveryOutcome outcome = {.kind = DELIVERY_REFUSED,
+        .stage = STAGE_RCPT,
+        .code = 550,
+        .enhanced = "5.1.1",
+        .text = quoted};
+    const SpoolVia via = {.relay = quoted, .address = "192.0.2.1:25", .tls = quoted};
+    _cleanup_buffer_ Buffer line = {0};
+    json_t *json;
+
+    if (spool_record_outcome(&line, 1, quoted, 7, &outcome, &via) < 0)
+        abort();
+    check_line(&line, "refused", quoted);
+    json = json_loadb(buffer_data(&line), buffer_size(&line), 0, NULL);
+    if (!is_quoted(quoted, member(json, "recipient")) ||
+        !is_quoted(quoted, member(json, "relay")) || !is_quoted(quoted, member(json, "tls")) ||
+        strcmp(member(json, "enhanced"), "5.1.1") != 0 ||
+        json_integer_value(json_object_get(json, "attempt")) != 7 ||
+        json_integer_value(json_object_get(json, "code")) != 550)
+        abort();
+    json_decref(json);
+}
+
+const FuzzBudget fuzz_budget = {.steps = 200000, .steps_per_byte = 600};
+
+void fuzz_input(const uint8_t *data, size_t size)
 {
     DeliveryOutcome outcome = {.kind = DELIVERY_DELIVERED, .stage = STAGE_CONTENT, .code = 250};
     _cleanup_buffer_ Buffer record = {0}, text = {0};
@@ -97,19 +175,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (buffer_append(&record, data, size) < 0 || buffer_append(&text, data, size) < 0 ||
         buffer_append(&text, "", 1) < 0)
-        return 0;
+        return;
     parse(&record, &h);
     before = h.n_delivered;
     check_shorter(&record, &h);
     spool_history_done(&h);
+    check_failed(buffer_data(&text));
+    check_outcome(buffer_data(&text));
 
     outcome.text = via.relay = buffer_data(&text);
     if (buffer_append(&record, "\n", 1) < 0 ||
         spool_record_outcome(&record, 0, "ann@example.com", 1, &outcome, &via) < 0)
-        return 0;
+        return;
     parse(&record, &h);
     if (h.n_delivered != before + 1 || !spool_history_has(&h, "ann@EXAMPLE.com"))
         abort();
     spool_history_done(&h);
-    return 0;
 }

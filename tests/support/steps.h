@@ -12,5 +12,12 @@
 
 void steps_start(void);
 
-/* How many there were since steps_start(). */
+/* The same; `over` is called with the step behind the first `limit`, so that what is far from
+ * linear does not run to its end first. */
+void steps_start_within(uint64_t limit, void (*over)(void));
+
+/* Raises the limit. */
+void steps_allow(uint64_t more);
+
+/* How many there were since the start. */
 uint64_t steps_stop(void);

@@ -180,6 +180,53 @@ START_TEST(long_lines_are_broken)
 }
 END_TEST
 
+/* Memory that counts how it is read. */
+typedef struct Counted {
+    InputMemory memory;
+    unsigned reads;
+    uint64_t bytes;
+} Counted;
+
+static ssize_t read_counted(Input *input, void *to, size_t n, uint64_t at)
+{
+    Counted *counted = (Counted *)input;
+    size_t rest = at < counted->memory.n ? counted->memory.n - at : 0;
+
+    n = MIN(n, rest);
+    memcpy(to, counted->memory.data + at, n);
+    counted->reads++;
+    counted->bytes += n;
+    return (ssize_t)n;
+}
+
+/* Measuring it and reading it are two passes, each of which looks ahead as well. */
+START_TEST(neither_lines_nor_parts_are_read_one_by_one)
+{
+    static const InputOps ops = {read_counted};
+    static const char *const texts[][2] = {{"A: b\n\nä\n", "x\n"},
+        {"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n", "--b\n\nä\n"}};
+
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+        _cleanup_(convert_free_p) Convert *convert = NULL;
+        _cleanup_free_
+        char *out = NULL;
+        _cleanup_buffer_ Buffer text = {0};
+        Counted source = {0};
+
+        ck_assert_int_eq(buffer_append_string(&text, texts[i][0]), 0);
+        for (unsigned n = 0; n < 10000; n++)
+            if (buffer_append_string(&text, texts[i][1]) < 0)
+                ck_abort();
+        input_memory_init(&source.memory, buffer_data(&text), buffer_size(&text));
+        source.memory.base.ops = &ops;
+        ck_assert_int_eq(convert_new(&source.memory.base, false, &convert, NULL), 0);
+        out = read_all(convert_input(convert), 4096);
+        ck_assert_uint_le(source.bytes, 6 * buffer_size(&text));
+        ck_assert_uint_le(source.reads, 6 * (10 + buffer_size(&text) / 4096));
+    }
+}
+END_TEST
+
 START_TEST(the_size_is_that_on_the_wire)
 {
     static const struct {
@@ -207,6 +254,7 @@ int main(void)
 
     tcase_add_loop_test(tests, parts_are_encoded_that_need_it, 0, (int)ELEMENTSOF(cases));
     tcase_add_test(tests, long_lines_are_broken);
+    tcase_add_test(tests, neither_lines_nor_parts_are_read_one_by_one);
     tcase_add_test(tests, the_size_is_that_on_the_wire);
     suite_add_tcase(suite, tests);
     return unit_run(suite);

@@ -207,6 +207,24 @@ START_TEST(long_parameters)
 }
 END_TEST
 
+START_TEST(a_long_name_of_a_parameter_is_refused)
+{
+    static const char *const values[] = {"plain", "J\xc3\xb6rg"};
+    char name[3000];
+
+    memset(name, 'n', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+        _cleanup_buffer_ Buffer out = {0};
+        FieldWriter w;
+
+        field_begin(&w, &out, "X", 1);
+        field_put_parameter(&w, name, values[i]);
+        check_refused(&w, "longer than a line may be");
+    }
+}
+END_TEST
+
 /* ---- syntax ---- */
 
 static const struct DateCase {
@@ -307,6 +325,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, phrases);
     tcase_add_test(tcase, parameters);
     tcase_add_test(tcase, long_parameters);
+    tcase_add_test(tcase, a_long_name_of_a_parameter_is_refused);
     tcase_add_test(tcase, dates);
     tcase_add_test(tcase, ids);
     tcase_add_test(tcase, rules);

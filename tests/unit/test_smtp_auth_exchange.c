@@ -285,6 +285,24 @@ START_TEST(characters_that_saslprep_forbids_are_named)
 }
 END_TEST
 
+/* U+00AD is left out by RFC 4013: an empty name would be no message of RFC 5802. */
+START_TEST(a_user_of_whom_nothing_is_left_is_named)
+{
+    static const SmtpCapabilities capabilities = {
+        .esmtp = true, .flags = SMTP_CAP_AUTH, .mechanisms = "SCRAM-SHA-256"};
+    static const SmtpTlsInfo tls = {.active = true};
+    _cleanup_secret_ Secret *secret = secret_new(PASSWORD, strlen(PASSWORD));
+    const SmtpAuthOptions options = {
+        .mechanism = "SCRAM-SHA-256", .user = "\u00ad", .secret = secret, .host = "h", .port = 25};
+    _cleanup_(smtp_auth_free_p) SmtpAuth *client = NULL;
+    _cleanup_failure_ Failure failure = {0};
+
+    ck_assert_int_eq(
+        smtp_auth_new(&options, &capabilities, &tls, 0, 0, &client, &failure), -EPROTONOSUPPORT);
+    ck_assert_ptr_nonnull(strstr(failure_text(&failure), "user has only characters"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("smtp_auth_exchange");
@@ -292,6 +310,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_good_password_is_accepted, 0, ELEMENTSOF(mechanisms));
     tcase_add_loop_test(t, a_wrong_password_is_refused, 0, ELEMENTSOF(mechanisms));
+    tcase_add_test(t, a_user_of_whom_nothing_is_left_is_named);
     tcase_add_test(t, external_is_accepted);
     tcase_add_loop_test(t, a_server_that_cannot_prove_itself_is_refused, 0, ELEMENTSOF(mutual));
     tcase_add_loop_test(t, the_channel_is_bound, 0, ELEMENTSOF(bound));
