@@ -17,6 +17,7 @@ import tempfile
 
 from certificates import Certificates
 from dovecot import PASSWORD, USER, Dovecot
+from exim import PROGRAM as EXIM, Exim
 from postfix import Postfix
 from process import Process, free_port, wait_for
 
@@ -257,6 +258,14 @@ class Lab:
                 self.directory / "dovecot", self.certificates, self.postfix.port["plain"]
             )
         return self._dovecot
+
+    def exim(self, **settings):
+        """A new Exim with these settings, see there; whoever asks for it stops it."""
+        if os.geteuid() != 0:
+            raise Unavailable("only root can start Exim")
+        if not EXIM.exists():
+            raise Unavailable("Exim is not unpacked (scripts/install-packages lab)")
+        return Exim(self.new_directory() / "exim", self.certificates, **settings)
 
     def smtp_sink(self, *options):
         """Postfix's smtp-sink, which can refuse any command: its port, and where it puts messages."""

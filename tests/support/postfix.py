@@ -1,9 +1,9 @@
 """A Postfix of the tests' own: several ports, fixed answers, every message kept as it came."""
 
-import pathlib
 import re
 import subprocess
 
+from mail_server import MailServer
 from process import Process, free_port
 
 MAIN = """
@@ -116,26 +116,15 @@ TRACE_FIELDS = re.compile(
 )
 
 
-class Copy:
-    """A delivered message: who it was from and for, and its content without the trace fields."""
+class Postfix(MailServer):
+    """`port` maps the names of PORTS to numbers."""
 
-    def __init__(self, path):
-        self.path = path
-        data = path.read_bytes()
-        trace = TRACE_FIELDS.match(data)
-        if trace is None:
-            raise AssertionError(f"{path} does not begin with trace fields: {data[:300]!r}")
-        self.trace = trace[0].decode("utf-8")
-        self.sender = trace["sender"].decode("utf-8")
-        self.recipient = trace["recipient"].decode("utf-8")
-        self.content = data[trace.end() :]
-
-
-class Postfix:
-    """Runs below a directory that does not exist yet; `port` maps the names of PORTS to numbers."""
+    log_name = "postfix.log"
+    inbox_name = "mail/all"
+    trace_fields = TRACE_FIELDS
 
     def __init__(self, directory, certificates, sasl="", size_limit=40_000_000):
-        self.directory = pathlib.Path(directory)
+        super().__init__(directory)
         self.port = {name: free_port() for name in PORTS}
         self._lay_out(certificates, sasl, size_limit)
         configuration = self.directory / "etc"
@@ -169,26 +158,6 @@ class Postfix:
         ]
         (self.directory / "etc/master.cf").write_text(SERVICES + "".join(lines), encoding="ascii")
 
-    def log(self):
-        path = self.directory / "postfix.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    def copies(self, recipient=None):
-        """What has been delivered so far."""
-        inbox = self.directory / "mail/all/new"
-        copies = [Copy(path) for path in inbox.iterdir()] if inbox.exists() else []
-        return [c for c in copies if recipient in (None, c.recipient)]
-
-    def count(self):
-        inbox = self.directory / "mail/all/new"
-        return len(list(inbox.iterdir())) if inbox.exists() else 0
-
-    def forget(self):
-        """Deletes what has been delivered."""
-        inbox = self.directory / "mail/all/new"
-        for path in inbox.iterdir() if inbox.exists() else ():
-            path.unlink()
-
     def is_idle(self):
         """Whether everything that was accepted has been delivered."""
         return not any(
@@ -196,6 +165,3 @@ class Postfix:
             for name in ("incoming", "active", "maildrop", "deferred")
             for path in (self.directory / "queue" / name).rglob("*")
         )
-
-    def stop(self):
-        self.process.stop()
