@@ -17,7 +17,9 @@ import tempfile
 
 import unit_filter
 from certificates import Certificates
+from cyrus import Cyrus
 from dovecot import PASSWORD, USER, Dovecot
+from exim import PROGRAM as EXIM, Exim
 from postfix import Postfix
 from process import Process, free_port, wait_for
 
@@ -217,7 +219,7 @@ class Lab:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outbox-lab.", dir=self._place()))
         self.directory.chmod(0o755)
         self._numbers = itertools.count(1)
-        self._certificates = self._postfix = self._dovecot = None
+        self._certificates = self._postfix = self._dovecot = self._cyrus = None
         self._processes = []
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -256,8 +258,8 @@ class Lab:
             raise Unavailable("only root can start Postfix")
         if not pathlib.Path("/usr/lib/postfix/sbin/master").exists():
             raise Unavailable("Postfix is not installed (scripts/install-packages lab)")
-        sasl = self.directory / "dovecot/sasl"
-        self._postfix = Postfix(self.directory / "postfix", self.certificates, sasl)
+        sasl, cyrus = self.directory / "dovecot/sasl", self.directory / "cyrus"
+        self._postfix = Postfix(self.directory / "postfix", self.certificates, sasl, cyrus)
 
     @property
     def postfix(self):
@@ -273,6 +275,23 @@ class Lab:
                 self.directory / "dovecot", self.certificates, self.postfix.port["plain"]
             )
         return self._dovecot
+
+    @property
+    def cyrus(self):
+        """The directory of the other library for logins, Cyrus SASL, where it finds the user."""
+        if self._cyrus is None:
+            if not shutil.which("saslpasswd2"):
+                raise Unavailable("saslpasswd2 is not installed (scripts/install-packages lab)")
+            self._cyrus = Cyrus(self.directory / "cyrus")
+        return self.directory / "cyrus"
+
+    def exim(self, **settings):
+        """A new Exim with these settings, see there; whoever asks for it stops it."""
+        if os.geteuid() != 0:
+            raise Unavailable("only root can start Exim")
+        if not EXIM.exists():
+            raise Unavailable("Exim is not unpacked (scripts/install-packages lab)")
+        return Exim(self.new_directory() / "exim", self.certificates, **settings)
 
     def smtp_sink(self, *options):
         """Postfix's smtp-sink, which can refuse any command: its port, and where it puts messages."""

@@ -2,9 +2,11 @@
 
 import pathlib
 import re
+import signal
 import subprocess
 
-from process import Process, free_port
+from mail_server import MailServer
+from process import Process, free_port, wait_for
 
 MAIN = """
 compatibility_level = 3.6
@@ -55,6 +57,7 @@ smtpd_recipient_limit = 5000
 
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {sasl}
+cyrus_sasl_config_path = {cyrus}
 smtpd_sasl_security_options = noanonymous
 smtpd_sasl_tls_security_options = noanonymous
 broken_sasl_auth_clients = no
@@ -92,9 +95,10 @@ LOGIN = "-o smtpd_sasl_auth_enable=yes -o smtpd_client_restrictions=permit_sasl_
 # What each port offers. All have PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN and CHUNKING.
 PORTS = {
     "plain": "",
-    "opportunistic": "-o smtpd_tls_security_level=may",
+    "opportunistic": "-o smtpd_tls_security_level=may -o smtpd_tls_loglevel=2",
     "submission": f"-o smtpd_tls_security_level=encrypt {LOGIN}",
     "submissions": f"-o smtpd_tls_wrappermode=yes -o smtpd_tls_security_level=encrypt {LOGIN}",
+    "cyrus": f"-o smtpd_tls_security_level=encrypt {LOGIN} -o smtpd_sasl_type=cyrus -o smtpd_sasl_path=smtpd",
     "login_in_clear": f"{LOGIN} -o smtpd_tls_auth_only=no",
     "client_certificate": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_req_ccert=yes",
     "wrong_name": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={wrong-name}",
@@ -116,28 +120,17 @@ TRACE_FIELDS = re.compile(
 )
 
 
-class Copy:
-    """A delivered message: who it was from and for, and its content without the trace fields."""
+class Postfix(MailServer):
+    """`port` maps the names of PORTS to numbers."""
 
-    def __init__(self, path):
-        self.path = path
-        data = path.read_bytes()
-        trace = TRACE_FIELDS.match(data)
-        if trace is None:
-            raise AssertionError(f"{path} does not begin with trace fields: {data[:300]!r}")
-        self.trace = trace[0].decode("utf-8")
-        self.sender = trace["sender"].decode("utf-8")
-        self.recipient = trace["recipient"].decode("utf-8")
-        self.content = data[trace.end() :]
+    log_name = "postfix.log"
+    inbox_name = "mail/all"
+    trace_fields = TRACE_FIELDS
 
-
-class Postfix:
-    """Runs below a directory that does not exist yet; `port` maps the names of PORTS to numbers."""
-
-    def __init__(self, directory, certificates, sasl="", size_limit=40_000_000):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory, certificates, sasl="", cyrus="", size_limit=40_000_000):
+        super().__init__(directory)
         self.port = {name: free_port() for name in PORTS}
-        self._lay_out(certificates, sasl, size_limit)
+        self._lay_out(certificates, sasl, cyrus, size_limit)
         configuration = self.directory / "etc"
         subprocess.run(
             ["postfix", "-c", configuration, "check"],
@@ -150,14 +143,15 @@ class Postfix:
         for port in self.port.values():
             self.process.wait_for_port(port)
 
-    def _lay_out(self, certificates, sasl, size_limit):
+    def _lay_out(self, certificates, sasl, cyrus, size_limit):
         for name in ("", "etc", "queue", "data", "mail"):
             (self.directory / name).mkdir(mode=0o755)
         subprocess.run(["chown", "postfix", self.directory / "data"], check=True)
         (self.directory / "mail").chmod(0o777)
+        (self.directory / "etc/sasl").symlink_to(cyrus)  # where Debian 12 has Cyrus SASL look
         (self.directory / "etc/main.cf").write_text(
             MAIN.format(
-                directory=self.directory, sasl=sasl, size_limit=size_limit,
+                directory=self.directory, sasl=sasl, cyrus=cyrus, size_limit=size_limit,
                 chain=certificates.chain("localhost"), ca=certificates.certificate("ca"),
             ),
             encoding="ascii",
@@ -169,26 +163,6 @@ class Postfix:
         ]
         (self.directory / "etc/master.cf").write_text(SERVICES + "".join(lines), encoding="ascii")
 
-    def log(self):
-        path = self.directory / "postfix.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    def copies(self, recipient=None):
-        """What has been delivered so far."""
-        inbox = self.directory / "mail/all/new"
-        copies = [Copy(path) for path in inbox.iterdir()] if inbox.exists() else []
-        return [c for c in copies if recipient in (None, c.recipient)]
-
-    def count(self):
-        inbox = self.directory / "mail/all/new"
-        return len(list(inbox.iterdir())) if inbox.exists() else 0
-
-    def forget(self):
-        """Deletes what has been delivered."""
-        inbox = self.directory / "mail/all/new"
-        for path in inbox.iterdir() if inbox.exists() else ():
-            path.unlink()
-
     def is_idle(self):
         """Whether everything that was accepted has been delivered."""
         return not any(
@@ -197,5 +171,21 @@ class Postfix:
             for path in (self.directory / "queue" / name).rglob("*")
         )
 
-    def stop(self):
-        self.process.stop()
+    def _tls_processes(self):
+        """Those that know the keys of TLS tickets: (process, when it began)."""
+        found = set()
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, _, rest = path.read_text(encoding="ascii").partition("(")[2].rpartition(")")
+            except OSError:
+                continue
+            fields = rest.split()
+            if name in ("smtpd", "tlsmgr") and int(fields[1]) == self.process.pid:
+                found.add((path.parent.name, fields[19]))
+        return found
+
+    def reload(self):
+        """As `postfix reload`: what is idle ends, and with it the keys of TLS tickets."""
+        before = self._tls_processes()
+        self.process.signal(signal.SIGHUP)
+        wait_for(lambda: not before & self._tls_processes(), "Postfix is reloaded")
