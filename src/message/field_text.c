@@ -154,7 +154,9 @@ void field_put_text(FieldWriter *w, const char *text, size_t n)
         while (last.encoded && last.end < end &&
                (next = next_word(last.end, end, ROOM_OF_LINE)).encoded)
             last = next;
-        if (word.encoded)
+        if (word.encoded && !first && word.text > word.blanks) /* which it has one of in front */
+            put_encoded(w, word.blanks + 1, (size_t)(last.end - word.blanks - 1));
+        else if (word.encoded)
             put_encoded(w, word.text, (size_t)(last.end - word.text));
         else
             field_put(w, first ? " " : word.blanks, first ? 1 : (size_t)(word.text - word.blanks),
