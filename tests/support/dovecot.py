@@ -14,6 +14,9 @@ USER = "alice"
 PASSWORD = "wonder land"
 TOKEN_KEY = b"a key that only the tests' Dovecot and the tests know"
 
+PASSWORD_MECHANISMS = ("plain", "login", "cram-md5", "digest-md5", "scram-sha-1", "scram-sha-256")
+BOUND_MECHANISMS = ("scram-sha-1-plus", "scram-sha-256-plus")  # of release 2.4
+
 # What both releases understand.
 COMMON = """
 base_dir = {directory}/run
@@ -30,7 +33,7 @@ submission_max_recipients = 1000
 ssl = yes
 auth_ssl_username_from_cert = yes
 auth_ssl_require_client_cert = no
-auth_mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer external
+auth_mechanisms = {passwords} xoauth2 oauthbearer external
 auth_failure_delay = 0
 
 service auth {{
@@ -77,7 +80,7 @@ passdb {{
 }}
 passdb {{
   driver = passwd-file
-  mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256
+  mechanisms = {passwords}
   args = {directory}/etc/users
 }}
 userdb {{
@@ -126,7 +129,7 @@ passdb oauth2 {{
   mechanisms_filter = xoauth2 oauthbearer
 }}
 passdb passwd-file {{
-  mechanisms_filter = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256
+  mechanisms_filter = {passwords}
   passwd_file_path = {directory}/etc/users
 }}
 userdb static {{
@@ -184,10 +187,11 @@ class Dovecot:
         (self.directory / "etc/oauth2.conf").write_text(
             OAUTH2_2_3.format(directory=self.directory), encoding="ascii"
         )
+        passwords = PASSWORD_MECHANISMS if is_2_3() else PASSWORD_MECHANISMS + BOUND_MECHANISMS
         configuration = (RELEASE_2_3 if is_2_3() else RELEASE_2_4) + COMMON
         (self.directory / "etc/dovecot.conf").write_text(
             configuration.format(
-                directory=self.directory, relay_port=relay_port, **self.port,
+                directory=self.directory, relay_port=relay_port, passwords=" ".join(passwords), **self.port,
                 certificate=certificates.certificate("localhost"),
                 key=certificates.key("localhost"), ca=certificates.certificate("ca"),
             ),

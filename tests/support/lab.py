@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 from certificates import Certificates
+from cyrus import lay_out as lay_out_cyrus
 from dovecot import PASSWORD, USER, Dovecot
 from exim import PROGRAM as EXIM, Exim
 from postfix import Postfix
@@ -241,8 +242,8 @@ class Lab:
             raise Unavailable("only root can start Postfix")
         if not pathlib.Path("/usr/lib/postfix/sbin/master").exists():
             raise Unavailable("Postfix is not installed (scripts/install-packages lab)")
-        sasl = self.directory / "dovecot/sasl"
-        self._postfix = Postfix(self.directory / "postfix", self.certificates, sasl)
+        sasl, cyrus = self.directory / "dovecot/sasl", self.directory / "cyrus"
+        self._postfix = Postfix(self.directory / "postfix", self.certificates, sasl, cyrus)
 
     @property
     def postfix(self):
@@ -258,6 +259,16 @@ class Lab:
                 self.directory / "dovecot", self.certificates, self.postfix.port["plain"]
             )
         return self._dovecot
+
+    @property
+    def cyrus(self):
+        """Where the other library for logins, Cyrus SASL, finds its configuration and the user."""
+        directory = self.directory / "cyrus"
+        if not directory.exists():
+            if not shutil.which("saslpasswd2"):
+                raise Unavailable("saslpasswd2 is not installed (scripts/install-packages lab)")
+            lay_out_cyrus(directory)
+        return directory
 
     def exim(self, **settings):
         """A new Exim with these settings, see there; whoever asks for it stops it."""

@@ -92,9 +92,10 @@ LOGIN = "-o smtpd_sasl_auth_enable=yes -o smtpd_client_restrictions=permit_sasl_
 # What each port offers. All have PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN and CHUNKING.
 PORTS = {
     "plain": "",
-    "opportunistic": "-o smtpd_tls_security_level=may",
+    "opportunistic": "-o smtpd_tls_security_level=may -o smtpd_tls_loglevel=2",
     "submission": f"-o smtpd_tls_security_level=encrypt {LOGIN}",
     "submissions": f"-o smtpd_tls_wrappermode=yes -o smtpd_tls_security_level=encrypt {LOGIN}",
+    "cyrus": f"-o smtpd_tls_security_level=encrypt {LOGIN} -o smtpd_sasl_type=cyrus -o smtpd_sasl_path=smtpd",
     "login_in_clear": f"{LOGIN} -o smtpd_tls_auth_only=no",
     "client_certificate": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_req_ccert=yes",
     "wrong_name": "-o smtpd_tls_security_level=encrypt -o smtpd_tls_chain_files={wrong-name}",
@@ -123,10 +124,10 @@ class Postfix(MailServer):
     inbox_name = "mail/all"
     trace_fields = TRACE_FIELDS
 
-    def __init__(self, directory, certificates, sasl="", size_limit=40_000_000):
+    def __init__(self, directory, certificates, sasl="", cyrus="", size_limit=40_000_000):
         super().__init__(directory)
         self.port = {name: free_port() for name in PORTS}
-        self._lay_out(certificates, sasl, size_limit)
+        self._lay_out(certificates, sasl, cyrus, size_limit)
         configuration = self.directory / "etc"
         subprocess.run(
             ["postfix", "-c", configuration, "check"],
@@ -139,11 +140,12 @@ class Postfix(MailServer):
         for port in self.port.values():
             self.process.wait_for_port(port)
 
-    def _lay_out(self, certificates, sasl, size_limit):
+    def _lay_out(self, certificates, sasl, cyrus, size_limit):
         for name in ("", "etc", "queue", "data", "mail"):
             (self.directory / name).mkdir(mode=0o755)
         subprocess.run(["chown", "postfix", self.directory / "data"], check=True)
         (self.directory / "mail").chmod(0o777)
+        (self.directory / "etc/sasl").symlink_to(cyrus)  # where Debian's Postfix has Cyrus SASL look
         (self.directory / "etc/main.cf").write_text(
             MAIN.format(
                 directory=self.directory, sasl=sasl, size_limit=size_limit,
