@@ -120,6 +120,8 @@ SmtpAuthWays smtp_auth_ruled_out(
         return SMTP_AUTH_WAYS_ALL;
     if (smtp_auth_offers_clear(capabilities, tls))
         return ~clear;
+    if (auth->way.binding == SMTP_AUTH_COULD_BIND && auth->challenges == 0)
+        return smtp_auth_way(auth);
     return binds ? ~smtp_auth_bits_unbound(auth->mechanism) : SMTP_AUTH_WAYS_ALL;
 }
 

@@ -64,8 +64,9 @@ SmtpAuthWays smtp_auth_way(const SmtpAuth *auth);
 /* The ways that make no sense any more, the login having failed by a final reply with this code, or
  * (0) for a reason of our own. A refusal of the mechanism rules out that way alone. A refusal of
  * the login leaves one try with the password as it is, where TLS hides it: a server may hold no
- * password for mechanisms with challenges. What is left is few, for each failure counts towards the
- * locking of accounts. */
+ * password for mechanisms with challenges. Where it cannot be shown, SCRAM that was refused at its
+ * first word leaves one try without the hint at binding: Dovecot refuses it behind a Postfix that
+ * cannot bind. What is left is few, for each failure counts towards the locking of accounts. */
 SmtpAuthWays smtp_auth_ruled_out(
     const SmtpAuth *auth, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, int code);
 

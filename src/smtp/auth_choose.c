@@ -152,32 +152,6 @@ bool smtp_auth_offers_clear(const SmtpCapabilities *capabilities, const SmtpTlsI
                               smtp_capabilities_offer(capabilities, "LOGIN"));
 }
 
-/* Whether it makes sense to do the mechanism with this binding. */
-static bool is_way(const AuthWay *way, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls)
-{
-    size_t n;
-
-    if (way->mechanism->flags & AUTH_BINDING)
-        return smtp_auth_binding(tls, way->binding, &n) != NULL;
-    if (way->binding == SMTP_AUTH_NO_BINDING)
-        return true;
-    /* A server that offers -PLUS takes it for an attack (RFC 5802, 6). */
-    return way->binding == SMTP_AUTH_COULD_BIND && way->mechanism->flags & AUTH_SCRAM &&
-           can_bind(tls) && !smtp_capabilities_offer(capabilities, (way->mechanism - 1)->name);
-}
-
-/* The first of the mechanism's ways that is `wanted`. */
-static bool find_way(const AuthMechanism *mechanism, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, SmtpAuthWays wanted, AuthWay *ret)
-{
-    for (SmtpAuthBinding b = 0; b < SMTP_AUTH_BINDING_MAX; b++) {
-        *ret = (AuthWay){mechanism, b};
-        if (smtp_auth_bit(ret) & wanted && is_way(ret, capabilities, tls))
-            return true;
-    }
-    return false;
-}
-
 /* What to choose from, and whether there was anything at all. */
 typedef struct Choosing {
     const SmtpAuthOptions *options;
@@ -188,6 +162,37 @@ typedef struct Choosing {
     bool any;
 } Choosing;
 
+/* Whether to tell the server that the client could bind, for it does not seem to know how: one that
+ * does takes that for an attack (RFC 5802, 6). Who has named the mechanism does not want to bind.
+ */
+static bool may_hint(const Choosing *c, const AuthMechanism *mechanism)
+{
+    return mechanism->flags & AUTH_SCRAM && is_auto(c->options) && can_bind(c->tls) &&
+           !smtp_capabilities_offer(c->capabilities, (mechanism - 1)->name);
+}
+
+/* Whether it makes sense to do the mechanism with this binding. */
+static bool is_way(const Choosing *c, const AuthWay *way)
+{
+    size_t n;
+
+    if (way->mechanism->flags & AUTH_BINDING)
+        return smtp_auth_binding(c->tls, way->binding, &n) != NULL;
+    return way->binding == SMTP_AUTH_NO_BINDING ||
+           (way->binding == SMTP_AUTH_COULD_BIND && may_hint(c, way->mechanism));
+}
+
+/* The first of the mechanism's ways that is wanted. */
+static bool find_way(const Choosing *c, const AuthMechanism *mechanism, AuthWay *ret)
+{
+    for (SmtpAuthBinding b = 0; b < SMTP_AUTH_BINDING_MAX; b++) {
+        *ret = (AuthWay){mechanism, b};
+        if (smtp_auth_bit(ret) & c->wanted && is_way(c, ret))
+            return true;
+    }
+    return false;
+}
+
 static bool try_mechanism(Choosing *c, const AuthMechanism *mechanism, AuthWay *ret)
 {
     Obstacle obstacle = find_obstacle(mechanism, c->options, c->capabilities, c->tls);
@@ -196,7 +201,7 @@ static bool try_mechanism(Choosing *c, const AuthMechanism *mechanism, AuthWay *
     if (obstacle != OBSTACLE_NONE)
         return false;
     c->any = true;
-    return find_way(mechanism, c->capabilities, c->tls, c->wanted, ret);
+    return find_way(c, mechanism, ret);
 }
 
 /* Without TLS the mechanisms that hide the password come before those that do not. */

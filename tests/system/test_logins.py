@@ -139,6 +139,17 @@ class Logins(RelayTest):
         self.deliver(relay)
         self.assertEqual(relay.flags, ["y"])
 
+    def test_hint_that_is_taken_for_an_attack(self):
+        """As by Dovecot 2.4 behind Postfix 3.10, which cannot bind and does not offer it."""
+        relay = self.relay("SCRAM-SHA-256", refused_flags=("y",))
+        self.deliver(relay)
+        self.assertEqual(relay.flags, ["y", "n"])
+
+    def test_no_hint_where_the_mechanism_is_named(self):
+        relay = self.relay("SCRAM-SHA-256", refused_flags=("y",))
+        self.deliver(relay, auth="scram-sha-256")
+        self.assertEqual(relay.flags, ["n"])
+
     def test_hint_that_is_not_understood(self):
         relay = self.relay("SCRAM-SHA-256", refused_flags=("y",), binding_refusal="553 5.5.4 what?")
         self.deliver(relay)
