@@ -55,6 +55,7 @@ smtpd_recipient_limit = 5000
 
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {sasl}
+cyrus_sasl_config_path = {cyrus}
 smtpd_sasl_security_options = noanonymous
 smtpd_sasl_tls_security_options = noanonymous
 broken_sasl_auth_clients = no
@@ -145,10 +146,10 @@ class Postfix(MailServer):
             (self.directory / name).mkdir(mode=0o755)
         subprocess.run(["chown", "postfix", self.directory / "data"], check=True)
         (self.directory / "mail").chmod(0o777)
-        (self.directory / "etc/sasl").symlink_to(cyrus)  # where Debian's Postfix has Cyrus SASL look
+        (self.directory / "etc/sasl").symlink_to(cyrus)  # where Debian 12 has Cyrus SASL look
         (self.directory / "etc/main.cf").write_text(
             MAIN.format(
-                directory=self.directory, sasl=sasl, size_limit=size_limit,
+                directory=self.directory, sasl=sasl, cyrus=cyrus, size_limit=size_limit,
                 chain=certificates.chain("localhost"), ca=certificates.certificate("ca"),
             ),
             encoding="ascii",

@@ -148,7 +148,7 @@ class CyrusInPostfix(LoginTest):
 class Dovecot(LoginTest):
     """Its submission service hands on to Postfix."""
 
-    end = "Disconnected: "
+    end = "Disconnected: |Login aborted: "
 
     def setUp(self):
         super().setUp()
