@@ -130,10 +130,14 @@ static bool may_resume(const TlsContext *context, usec_t now)
            X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
 }
 
-/* 1, or 0 when OpenSSL cannot. */
+/* A copy is resumed, for OpenSSL takes one of TLS 1.3 for used up then, and a server such as
+ * Postfix gives no new one for it. Used twice, it tells who looks on that both connections are
+ * ours, as their addresses do (RFC 8446, C.4). 1, or 0 when OpenSSL cannot. */
 static int use_session(TlsStream *stream, usec_t now)
 {
     TlsContext *context = stream->context;
+    SSL_SESSION *copy;
+    int r;
 
     stream->judged = now;
     if (!may_resume(context, now)) {
@@ -142,7 +146,10 @@ static int use_session(TlsStream *stream, usec_t now)
     }
     stream->chain = context->session_judged;
     stream->offered = true;
-    return SSL_set_session(stream->ssl, context->session);
+    copy = SSL_SESSION_dup(context->session);
+    r = copy ? SSL_set_session(stream->ssl, copy) : 0;
+    SSL_SESSION_free(copy);
+    return r;
 }
 
 int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Failure *f)

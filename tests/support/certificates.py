@@ -29,6 +29,9 @@ subjectKeyIdentifier = hash
 basicConstraints = CA:FALSE
 extendedKeyUsage = serverAuth
 subjectAltName = ${ENV::NAMES}
+[nameless]
+basicConstraints = CA:FALSE
+extendedKeyUsage = serverAuth
 [client]
 basicConstraints = CA:FALSE
 extendedKeyUsage = clientAuth
@@ -43,7 +46,7 @@ class Certificates:
 
     localhost, wrong-name and expired are of the authority "ca"; stranger is of the authority
     "stranger-ca", which nobody trusts; chained is of "middle-ca", whom "ca" has signed, and comes
-    without it; alice is a client's, its common name a user's."""
+    without it; nameless has its host as a common name alone; alice is a client's, its common name a user's."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
@@ -60,6 +63,7 @@ class Certificates:
         self._signed("stranger", "server", "localhost", names=here, authority="stranger-ca")
         self._signed("middle-ca", "authority", "middle-ca")
         self._signed("chained", "server", "localhost", names=here, authority="middle-ca")
+        self._signed("nameless", "nameless", "localhost")
         self._signed("alice", "client", "alice")
 
     def certificate(self, name):

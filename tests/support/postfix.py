@@ -1,10 +1,11 @@
 """A Postfix of the tests' own: several ports, fixed answers, every message kept as it came."""
 
 import re
+import signal
 import subprocess
 
 from mail_server import MailServer
-from process import Process, free_port
+from process import Process, free_port, wait_for
 
 MAIN = """
 compatibility_level = 3.6
@@ -168,3 +169,9 @@ class Postfix(MailServer):
             for name in ("incoming", "active", "maildrop", "deferred")
             for path in (self.directory / "queue" / name).rglob("*")
         )
+
+    def reload(self):
+        """As `postfix reload`: every process begins anew, without the keys of its TLS tickets."""
+        before = self.log().count("reload -- version")
+        self.process.signal(signal.SIGHUP)
+        wait_for(lambda: self.log().count("reload -- version") > before, "Postfix is reloaded")

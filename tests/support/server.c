@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/macros.h"
+
 #define PORT_FIRST 20000
 #define PORT_RANGE 10000
 #define PATIENCE_SECONDS 120
@@ -280,6 +282,15 @@ static void *serve(void *argument)
     return NULL;
 }
 
+static SSL_TICKET_RETURN take_without_another(_unused_ SSL *ssl, _unused_ SSL_SESSION *session,
+    _unused_ const unsigned char *name, _unused_ size_t n, SSL_TICKET_STATUS status,
+    _unused_ void *user)
+{
+    return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW
+               ? SSL_TICKET_RETURN_USE
+               : SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
 static SSL_CTX *make_context(const TestServerOptions *options)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -292,6 +303,8 @@ static SSL_CTX *make_context(const TestServerOptions *options)
         ck_assert_int_eq(SSL_CTX_add1_chain_cert(context, options->intermediate->x509), 1);
     if (options->max_version != 0)
         SSL_CTX_set_max_proto_version(context, options->max_version);
+    if (options->keeps_tickets)
+        SSL_CTX_set_session_ticket_cb(context, NULL, take_without_another, NULL);
     if (options->client_authority) {
         ck_assert_int_eq(SSL_CTX_load_verify_file(context, options->client_authority), 1);
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

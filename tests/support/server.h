@@ -25,6 +25,7 @@ typedef struct TestServerOptions {
     const char *server_name;      /* the name that the client must ask for (SNI); NULL: any */
     const char *client_authority; /* PEM file: a client certificate is demanded */
     int max_version;              /* TLS1_2_VERSION; 0: the newest */
+    bool keeps_tickets;           /* gives no new ticket for one that it takes, as Postfix */
     const char *address;          /* to listen at, with `port` */
     uint16_t port;                /* 0: 127.0.0.1, and any port */
 } TestServerOptions;

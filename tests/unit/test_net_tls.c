@@ -180,10 +180,10 @@ START_TEST(a_certificate_can_be_accepted_whatever_it_is)
 }
 END_TEST
 
-static void check_resumption(const char *protocol, size_t binding_bytes)
+static void check_resumption(const char *protocol, size_t binding_bytes, bool keeps_tickets)
 {
     RelayConfig relay = relay_for("mail.test");
-    const TestServerOptions options = {.certificate = &good};
+    const TestServerOptions options = {.certificate = &good, .keeps_tickets = keeps_tickets};
     TestServer *server =
         test_server_start((const char *const[]){HELLO, HELLO, HELLO, NULL}, &options);
     TlsContext *context;
@@ -211,8 +211,15 @@ static void check_resumption(const char *protocol, size_t binding_bytes)
 
 START_TEST(sessions_are_resumed)
 {
-    check_resumption("TLSv1.3", 0);
-    check_resumption("TLSv1.2", 12);
+    check_resumption("TLSv1.3", 0, false);
+    check_resumption("TLSv1.2", 12, false);
+}
+END_TEST
+
+START_TEST(a_session_is_resumed_until_there_is_a_newer_one)
+{
+    check_resumption("TLSv1.3", 0, true);
+    check_resumption("TLSv1.2", 12, true);
 }
 END_TEST
 
@@ -490,6 +497,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_is_wrong_with_a_certificate_is_told);
     tcase_add_test(tests, a_certificate_can_be_accepted_whatever_it_is);
     tcase_add_test(tests, sessions_are_resumed);
+    tcase_add_test(tests, a_session_is_resumed_until_there_is_a_newer_one);
     tcase_add_loop_test(tests, a_chain_of_resumptions_ends_after_a_day, 0, 2);
     tcase_add_test(tests, a_session_that_led_to_nothing_is_not_resumed_again);
     tcase_add_test(tests, a_session_with_a_bad_certificate_is_not_kept);
