@@ -104,7 +104,11 @@ int smtp_begin_auth(SmtpSession *s)
     }
     if (r == -ENOMEM)
         return r;
-    return r < 0 ? end_auth(s) : say_auth(s, auth);
+    if (r >= 0)
+        return say_auth(s, auth);
+    /* Where TLS was refused before, what the server offers now is not all that it has. */
+    s->memory->auth_excluded = 0;
+    return describe(s) ?: smtp_end_after_refusal(s);
 }
 
 /* The login failed by a reply with this code, or (0) for a reason of our own: once more in another

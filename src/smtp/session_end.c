@@ -198,6 +198,13 @@ static int recall_refusal(SmtpSession *s)
     return put_refusal_first(s);
 }
 
+int smtp_end_after_refusal(SmtpSession *s)
+{
+    int r = recall_refusal(s);
+
+    return r < 0 ? r : smtp_give_up(s);
+}
+
 /* The connection ended as `outcome` says. */
 static int end_cut_off(SmtpSession *s)
 {
@@ -211,9 +218,7 @@ int smtp_end_closing(SmtpSession *s)
 {
     int r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, smtp_session_stage(s));
 
-    if (r >= 0)
-        r = recall_refusal(s);
-    return r < 0 ? r : smtp_give_up(s);
+    return r < 0 ? r : smtp_end_after_refusal(s);
 }
 
 int smtp_end_lost(SmtpSession *s)

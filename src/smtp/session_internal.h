@@ -314,6 +314,10 @@ int smtp_end_closing(SmtpSession *s);
 /* The same for a reply that is none of those that may come here. */
 int smtp_end_unexpected(SmtpSession *s);
 
+/* Ends the session as `outcome` says; what the server refused before READY stands in front of it.
+ */
+int smtp_end_after_refusal(SmtpSession *s);
+
 /* Keeps `outcome` for the words of the end: the session goes on, but if the connection is lost
  * before READY this is why. */
 void smtp_note_refusal(SmtpSession *s);
