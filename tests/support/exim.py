@@ -37,6 +37,7 @@ acl_smtp_rcpt = rcpt
 acl_smtp_data = accept
 host_lookup =
 check_spool_space = 0
+smtp_accept_queue_per_connection = 0
 {options}
 
 begin acl

@@ -254,3 +254,39 @@ class International(ServerTest):
         content = message(to=[self.address()], sender="sh\u00f6p@lab.test")
         self.assertIn("the sender's address needs SMTPUTF8", self.send(content, self.relay(), status=69))
         self.assertEqual(self.copies(), [])
+
+
+class Limits(ServerTest):
+    """What a server takes of messages and recipients at a time is no message's fault."""
+
+    def deliver(self, count, recipients=1, limited="", **settings):
+        """`limited` is what the server's log says of its limit."""
+        to = [[self.address(f"r{m}.{r}") for r in range(recipients)] for m in range(count)]
+        for number, addresses in enumerate(to):
+            self.queue.drop(f"m{number}", message(to=addresses))
+        daemon = self.start(self.relay(**{"connections": 1, **settings}))
+        self.queue.wait_gone(*(f"m{number}" for number in range(count)))
+        self.wait_copies(count * recipients)
+        for event in ("relay-held", "deferred"):
+            self.assertNotIn(f"event={event}", daemon.output())
+        self.assertIn(limited, self.server.log())
+
+    def test_messages_in_a_connection(self):
+        self.exim(options={"smtp_accept_max_per_connection": 3})
+        self.deliver(10, limited="too many messages")
+
+    def test_messages_in_a_connection_one_command_at_a_time(self):
+        self.exim(options={"smtp_accept_max_per_connection": 3, "pipelining_advertise_hosts": ""})
+        self.deliver(10, limited="too many messages")
+
+    def test_recipients_of_a_message(self):
+        self.exim(options={"recipients_max": 5})
+        self.deliver(3, recipients=12, limited="too many recipients")
+
+    def test_commands_between_messages(self):
+        self.exim()
+        self.deliver(30, send_rset=True)
+
+    def test_connections(self):
+        self.exim(options={"smtp_accept_max_per_host": 2})
+        self.deliver(30, limited="too many connections", connections=5, messages_per_connection=3)
