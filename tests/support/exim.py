@@ -34,7 +34,6 @@ daemon_smtp_ports = {smtp} : {smtps}
 tls_on_connect_ports = {smtps}
 log_selector = +all
 acl_smtp_rcpt = rcpt
-acl_smtp_data = accept
 host_lookup =
 check_spool_space = 0
 smtp_accept_queue_per_connection = 0

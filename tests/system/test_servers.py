@@ -290,3 +290,35 @@ class Limits(ServerTest):
     def test_connections(self):
         self.exim(options={"smtp_accept_max_per_host": 2})
         self.deliver(30, limited="too many connections", connections=5, messages_per_connection=3)
+
+
+class Refused(ServerTest):
+    """A message that nobody takes is read to its end by the server, and is no part of what follows."""
+
+    BODY = b"QUIT\n.\nMAIL FROM:<nobody@lab.test>\n" * 2000
+
+    def check(self, **options):
+        self.exim(options=options)
+        good, bad = [f"good{n}" for n in range(5)], [f"bad{n}" for n in range(5)]
+        for one, other in zip(good, bad):
+            self.queue.drop(other, message(self.BODY, to=["refused@lab.test"]))
+            self.queue.drop(one, message(self.BODY, to=[self.address(one)]))
+        daemon = self.start(self.relay(connections=1))
+        self.queue.wait_gone(*good)
+        for name in bad:
+            self.queue.wait_state(name, "failed")
+            refused, = self.queue.events(name, "refused")
+            self.assertEqual((refused["stage"], refused["code"]), ("rcpt", 550))
+        for copy in self.wait_copies(len(good)):
+            self.assertEqual(copy.content, message(self.BODY, envelope=False))
+        self.assertNotIn("relay-held", daemon.output())
+        self.assertNotIn("syntax or protocol error", self.server.log())
+
+    def test_chunks(self):
+        self.check()
+
+    def test_data(self):
+        self.check(chunking_advertise_hosts="")
+
+    def test_one_command_at_a_time(self):
+        self.check(pipelining_advertise_hosts="")
