@@ -124,7 +124,7 @@ START_TEST(a_password_never_goes_in_clear)
             "S: 250-STARTTLS\n") "C: STARTTLS\nS: 220 go ahead\nSILENCE\n",
     };
     static const DeliveryStage stages[] = {
-        STAGE_AUTH, STAGE_AUTH, STAGE_AUTH, STAGE_TLS, STAGE_TLS, STAGE_TLS};
+        STAGE_AUTH, STAGE_STARTTLS, STAGE_STARTTLS, STAGE_TLS, STAGE_TLS, STAGE_TLS};
 
     for (size_t i = 0; i < ELEMENTSOF(scripts); i++) {
         TestServer *server = test_server_start(SCRIPTS(scripts[i]), NULL);
