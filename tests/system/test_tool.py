@@ -438,9 +438,9 @@ class Completing(SystemTest):
         command = ["bash", "-c", script, lab.SOURCE / "etc/bash-completion/outbox", "outbox", *words]
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, check=True,
-            env={**os.environ, "PATH": path}, timeout=20,
+            env={**os.environ, "PATH": path}, timeout=20, cwd=self.directory,
         )
-        return done.stdout.decode().split()
+        return [line for line in done.stdout.decode().splitlines() if line]
 
     def test_words(self):
         self.configure()
@@ -463,3 +463,12 @@ class Completing(SystemTest):
         ):
             self.assertEqual(self.complete(*words), expected, words)
         self.assertIn("delete", self.complete(""))
+
+    def test_ids_are_completed_as_they_are(self):
+        self.configure()
+        ids = ["$(touch touched)", "`touch touched`", 'a "b"', "back\\slash", "report.deferred", "~", "é"]
+        for name in [*ids, "two\nlines"]:
+            self.queue.drop(name, message(), state="held")
+        front = ("--config", self.configuration)
+        self.assertEqual(sorted(self.complete(*front, "release", "")), sorted(ids))
+        self.assertFalse((self.directory / "touched").exists())
