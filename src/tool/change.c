@@ -21,9 +21,12 @@ static int change_named(Spool *spool, Change change, char **ids)
     for (; *ids; ids++) {
         _cleanup_failure_ Failure f = {0};
         char id[SPOOL_NAME_MAX];
-        int r;
+        int r, refused = tool_find_id(spool, *ids, id);
 
-        tool_bare_id(*ids, id);
+        if (refused != 0) {
+            status = refused;
+            continue;
+        }
         r = change(spool, id, &f);
         if (r == -ENOENT) /* the queue is well, the name is not */
             f.number = ERROR_FILE;

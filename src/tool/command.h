@@ -142,8 +142,10 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
 
-/* The id that an argument means, which may be the id or the name or path of the message's file. */
-void tool_bare_id(const char *argument, char ret_id[static SPOOL_NAME_MAX]);
+/* The id that an argument means: an id as `list` prints it, or the name of a message's file, in any
+ * state; with a slash it is a file. 0; or an exit status after having said that it is both, of two
+ * messages, and what tells them apart. */
+int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SPOOL_NAME_MAX]);
 
 /* Writes what is still to be written to standard output: `status`; where it cannot be written, that
  * is said, and EX_OK becomes EX_IOERR. */

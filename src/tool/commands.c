@@ -80,6 +80,10 @@ static const Command command_list = {
     .run = run_list,
 };
 
+#define ID_NOTES                                                                                \
+    "An ID is what `outbox list` prints, or the name of a message's file; with a slash, as in " \
+    "./report.held, it is a file.\n"
+
 static const ToolOption show_options[] = {
     TOOL_OPTION_DIRECTORY,
     {"content", 'c', NULL, "print the message's file instead"},
@@ -91,6 +95,7 @@ static const Command command_show = {
     .name = "show",
     .synopsis = "[OPTION...] ID",
     .options = show_options,
+    .notes = ID_NOTES,
     .run = run_show,
 };
 
@@ -107,8 +112,6 @@ static const Command command_status = {
     .notes = "What the daemon does at the moment is in `systemctl status outboxd`.",
     .run = run_status,
 };
-
-#define ID_NOTES "An ID is a message's file name, with or without its extension.\n"
 
 static const ToolOption change_options[] = {
     TOOL_OPTION_DIRECTORY,

@@ -169,6 +169,7 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     ShowOptions wanted = {0};
+    char id[SPOOL_NAME_MAX];
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
@@ -182,11 +183,7 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
     if (argc - optind != 1)
         return tool_usage(command, "one id is wanted");
     status = tool_open_spool(tool, wanted.directory, &spool);
-    if (status == 0) {
-        char id[SPOOL_NAME_MAX];
-
-        tool_bare_id(argv[optind], id);
-        status = show(spool, id, &wanted);
-    }
-    return status;
+    if (status == 0)
+        status = tool_find_id(spool, argv[optind], id);
+    return status != 0 ? status : show(spool, id, &wanted);
 }

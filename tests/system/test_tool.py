@@ -268,6 +268,40 @@ class Looking(SystemTest):
             self.assertNotEqual(result.returncode, 0, command)
             self.assertIn("nobody", result.stderr.decode(), command)
 
+    def test_ids_that_end_like_a_state(self):
+        self.configure()
+        self.queue.drop("foo.deferred", message())
+        self.assertEqual(self.json("show", "foo.deferred")["id"], "foo.deferred")
+        self.outbox("hold", "foo.deferred")
+        self.outbox("release", "foo.deferred.held")
+        self.outbox("delete", self.queue.path / "foo.deferred.queued")
+        self.assertTrue(self.queue.is_empty())
+
+    def test_names_of_files(self):
+        self.configure()
+        path = self.queue.drop("foo", message())
+        for word in ("foo", "foo.queued", "foo.deferred", "./foo.queued", path, path.with_suffix("")):
+            self.assertEqual(self.json("show", word)["id"], "foo", word)
+
+    def test_id_that_names_the_file_of_another(self):
+        self.configure()
+        for command, states in (
+            ("delete", "deferred queued"), ("show", "held held"), ("retry", "failed deferred"),
+            ("hold", "queued queued"), ("release", "held held"),
+        ):
+            first, second = states.split()
+            self.queue.drop("report", message(), state=first)
+            self.queue.drop(f"report.{first}", message(), state=second)
+            before = self.queue.names()
+            result = self.outbox(command, f"report.{first}", status=None)
+            self.assertEqual(result.returncode, 66, command)
+            self.assertEqual(self.queue.names(), before, command)
+            for word, found in ((f"./report.{first}.{second}", f"report.{first}"), (f"./report.{first}", "report")):
+                self.assertIn(word, result.stderr.decode())
+                self.assertEqual(self.json("show", word)["id"], found)
+                self.outbox("delete", word)
+            self.assertTrue(self.queue.is_empty())
+
     def test_check(self):
         self.configure(self.lab.relay("submission"))
         text = self.outbox("check")
@@ -438,9 +472,9 @@ class Completing(SystemTest):
         command = ["bash", "-c", script, lab.SOURCE / "etc/bash-completion/outbox", "outbox", *words]
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, check=True,
-            env={**os.environ, "PATH": path}, timeout=20,
+            env={**os.environ, "PATH": path}, timeout=20, cwd=self.directory,
         )
-        return done.stdout.decode().split()
+        return [line for line in done.stdout.decode().splitlines() if line]
 
     def test_words(self):
         self.configure()
@@ -463,3 +497,12 @@ class Completing(SystemTest):
         ):
             self.assertEqual(self.complete(*words), expected, words)
         self.assertIn("delete", self.complete(""))
+
+    def test_ids_are_completed_as_they_are(self):
+        self.configure()
+        ids = ["$(touch touched)", "`touch touched`", 'a "b"', "back\\slash", "report.deferred", "~", "é"]
+        for name in [*ids, "two\nlines"]:
+            self.queue.drop(name, message(), state="held")
+        front = ("--config", self.configuration)
+        self.assertEqual(sorted(self.complete(*front, "release", "")), sorted(ids))
+        self.assertFalse((self.directory / "touched").exists())
