@@ -142,9 +142,14 @@ static void compare_body(const void *data, size_t n, int (*encode)(const void *,
     g_free(decoded);
 }
 
+/* Without the end that an open last line is given. */
 static int quote(const void *data, size_t n, Buffer *out)
 {
-    return encode_quoted_printable(data, n, out);
+    int r = encode_quoted_printable(data, n, out);
+
+    if (r >= 0 && n > 0 && ((const char *)data)[n - 1] != '\n')
+        buffer_truncate(out, buffer_size(out) - 1);
+    return r;
 }
 
 /* Such a text as callers hand over: UTF-8 of one line, no encoded word in it, no blank at its ends.
