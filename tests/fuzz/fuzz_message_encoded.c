@@ -95,11 +95,13 @@ static char *decode_name(const char *field)
     _cleanup_free_
     char *phrase = strndup(field, (size_t)(end - field));
     InternetAddressList *list;
-    char *name;
+    char *unfolded, *name;
 
     if (strstr(phrase, "=?"))
         return decode_text(phrase);
-    list = internet_address_list_parse(NULL, field);
+    unfolded = g_mime_utils_header_unfold(field);
+    list = internet_address_list_parse(NULL, unfolded);
+    g_free(unfolded);
     if (!list || internet_address_list_length(list) != 1)
         abort();
     name = g_strdup(internet_address_get_name(internet_address_list_get_address(list, 0)) ?: "");
