@@ -134,7 +134,7 @@ static void check_failed(const char *quoted)
 {
     _cleanup_buffer_ Buffer line = {0};
 
-    if (spool_record_failed(&line, 1, ERROR_MESSAGE, quoted) < 0)
+    if (spool_record_failed(&line, 1, ERROR_MESSAGE, quoted, NULL) < 0)
         abort();
     check_line(&line, "failed", quoted);
 }
