@@ -274,11 +274,10 @@ static int reject(FileMessage *m, usec_t now, char *ret_id, Failure *f)
  * message of its age would be given up for any other reason. */
 static bool is_lost(const FileMessage *m, const MessageTerms *terms, usec_t now)
 {
-    const Aside *aside = &m->attachment->names.aside;
+    usec_t unread = aside_unread(&m->attachment->names.aside, m->name, now);
+    usec_t age = MAX(unread, clock_age(spool_claim_arrival(m->claim), now));
 
-    return terms->give_up_after > 0 &&
-           now > usec_add(spool_claim_arrival(m->claim), terms->give_up_after) &&
-           aside_unread(aside, m->name, now) >= UNREAD_MAX;
+    return terms->give_up_after > 0 && unread >= UNREAD_MAX && age > terms->give_up_after;
 }
 
 static int give_up_unread(FileMessage *m, usec_t now, char *ret_id, Failure *f)
