@@ -97,7 +97,7 @@ static const ErrorRow rows[] = {
     {10060, "ERROR_CONNECTION_TIMED_OUT", "Connection timed out.", EX_TEMPFAIL},
     {10061, "ERROR_ECONNREFUSED", "Connection refused.", EX_TEMPFAIL},
     {10062, "ERROR_ELOOP", "Too many levels of symbolic links.", EX_TEMPFAIL},
-    {10063, "ERROR_ENAMETOOLONG", "File name is too long.", EX_TEMPFAIL},
+    {10063, "ERROR_ENAMETOOLONG", "File name is too long.", EX_NOINPUT},
     {10064, "ERROR_EHOSTDOWN", "Host is down.", EX_TEMPFAIL},
     {10065, "ERROR_EHOSTUNREACH", "No route to host.", EX_TEMPFAIL},
     {10066, "ERROR_ENOTEMPTY", "Directory is not empty", EX_TEMPFAIL},

@@ -91,7 +91,8 @@ const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay)
 static int cut_off_status(const DeliveryOutcome *o)
 {
     int status = error_status(o->error);
-    bool here = o->cause == CAUSE_OWN && o->stage != STAGE_MESSAGE && status != EX_UNAVAILABLE;
+    bool here = o->cause == CAUSE_OWN && o->stage != STAGE_MESSAGE && o->error != ERROR_NONE &&
+                status != EX_UNAVAILABLE;
 
     return here || status == EX_NOPERM ? status : EX_TEMPFAIL;
 }

@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A message up to this is looked at whole before it is sent: to read it twice costs little beside
- * sending it. Of a larger one that is done only where something hangs on it. */
-#define LOOK_BYTES (4 * 1024 * 1024)
-
 /* Whether what is not known decides what is done. */
 static bool is_undecided(
     const MessageForm *form, uint64_t raw, const SmtpCapabilities *capabilities)
@@ -19,12 +15,14 @@ static bool is_undecided(
            (!form->body_is_8bit && !smtp_has(capabilities, SMTP_CAP_8BITMIME));
 }
 
+/* To read a message twice costs little beside sending it. A large one has been looked at whole by
+ * its source, beside the loop; where it has not that is done only where something hangs on it. */
 static void look(Message *message, const SmtpCapabilities *capabilities, MessageForm *ret)
 {
     uint64_t raw = message_size(message);
 
     message_form(message, ret);
-    if (!ret->known && (raw <= LOOK_BYTES || is_undecided(ret, raw, capabilities)) &&
+    if (!ret->known && (raw <= MESSAGE_LARGE || is_undecided(ret, raw, capabilities)) &&
         message_form_whole(message, ret) < 0)
         message_form(message, ret); /* that it cannot be read is told where it is sent */
 }

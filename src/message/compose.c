@@ -139,6 +139,18 @@ static int put_words(const Compose *c, const ComposeOwn *own, Buffer *out, Failu
     return r;
 }
 
+/* What a text whose type is the user's own is in, where that has to be told: without it, it is
+ * taken for ASCII (RFC 2046, 4.1.2). */
+static const char *charset_of_body(const Compose *c, const ComposeOwn *own)
+{
+    const char *text = c->body ?: "";
+    size_t n = strlen(text);
+
+    return own->has_type && !own->is_raw && !text_is_ascii(text, n) && text_is_utf8(text, n)
+               ? "utf-8"
+               : NULL;
+}
+
 static int put_header(const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
 {
     int r = put_originators(c, own, e, out, f);
@@ -155,7 +167,7 @@ static int put_header(const Compose *c, const ComposeOwn *own, Envelope *e, Buff
         r = put_notifications(c, own, out, f);
     if (r == 0)
         r = put_words(c, own, out, f);
-    return r < 0 ? r : compose_own_put(own, out, f);
+    return r < 0 ? r : compose_own_put(own, charset_of_body(c, own), out, f);
 }
 
 static int put_envelope(const Envelope *e, Buffer *out)

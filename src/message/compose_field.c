@@ -148,31 +148,70 @@ static void put_parameter(FieldWriter *w, const char *name, const char *value)
     field_put_glued(w, value);
 }
 
-int compose_put_parameters(
-    const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+/* The parameters in `list`, which is used up. Whether one has the name is said in `*ret_has`. */
+static int put_list(
+    FieldWriter *w, const char *what, char *list, const char *name, bool *ret_has, Failure *f)
 {
-    _cleanup_free_
-    char *copy = NULL;
-    char *at, *parameter, *value;
-    FieldWriter w;
-    int r = compose_check_text(what, text, f);
+    char *parameter, *value;
 
-    if (r < 0)
-        return r;
-    copy = strdup(text);
-    if (!copy)
-        return -ENOMEM;
-    at = copy + strcspn(copy, ";");
-    begin(&w, out, name);
-    field_put(&w, " ", 1, copy, (size_t)(at - copy));
-    at += *at == ';';
-    while (at[strspn(at, " \t;")]) {
-        if (!take_parameter(&at, &parameter, &value))
+    while (list[strspn(list, " \t;")]) {
+        if (!take_parameter(&list, &parameter, &value))
             return failure_set(f, -EBADMSG, ERROR_MESSAGE,
                 "%s: the parameters are malformed: each is written name=value or name=\"value\", "
                 "behind a semicolon",
                 what);
-        put_parameter(&w, parameter, value);
+        put_parameter(w, parameter, value);
+        *ret_has = *ret_has || text_equal_nocase(parameter, name);
     }
-    return field_end(&w, what, f);
+    return 0;
+}
+
+static int put_value(const char *what, const char *name, const char *text, const char *charset,
+    Buffer *out, Failure *f)
+{
+    _cleanup_free_
+    char *copy = strdup(text);
+    bool has_charset = false;
+    size_t n = strcspn(text, ";");
+    FieldWriter w;
+    int r;
+
+    if (!copy)
+        return -ENOMEM;
+    begin(&w, out, name);
+    field_put(&w, " ", 1, copy, n);
+    r = put_list(&w, what, copy + n + (copy[n] == ';'), "charset", &has_charset, f);
+    if (r >= 0 && charset && !has_charset)
+        field_put_parameter(&w, "charset", charset);
+    return r < 0 ? r : field_end(&w, what, f);
+}
+
+int compose_put_parameters(
+    const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+{
+    int r = compose_check_text(what, text, f);
+
+    return r < 0 ? r : put_value(what, name, text, NULL, out, f);
+}
+
+/* Whether the value begins with a type and a subtype, each of at least a character. */
+static bool has_type(const char *text)
+{
+    size_t n = strcspn(text, "; \t"), n_type = strcspn(text, "/");
+
+    return n_type > 0 && n_type + 1 < n && (text[n + strspn(text + n, " \t")] == ';' || !text[n]) &&
+           !memchr(text + n_type + 1, '/', n - n_type - 1);
+}
+
+int compose_put_type(const char *what, const char *name, const char *text, const char *charset,
+    Buffer *out, Failure *f)
+{
+    int r = compose_check_text(what, text, f);
+
+    if (r < 0)
+        return r;
+    if (!has_type(text))
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "%s: this is no content type, which is written type/subtype, as in text/html", what);
+    return put_value(what, name, text, charset, out, f);
 }

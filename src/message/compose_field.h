@@ -40,6 +40,11 @@ int compose_put_name(FieldWriter *w, const char *phrase, size_t n);
 int compose_put_parameters(
     const char *what, const char *name, const char *text, Buffer *out, Failure *f);
 
+/* The same of Content-Type, whose value is a type and a subtype. `charset` (NULL: none) is the
+ * character set where the value names none. */
+int compose_put_type(const char *what, const char *name, const char *text, const char *charset,
+    Buffer *out, Failure *f);
+
 /* A field of address lists, display names encoded where they are not ASCII; nothing for NULL or
  * when all are empty. Each address becomes a recipient of `e` (where not NULL); `name` may be NULL
  * when no field is to be written. */

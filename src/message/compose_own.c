@@ -138,7 +138,8 @@ static char *unfold(const HeaderField *field)
     return value;
 }
 
-static int put_value(const char *name, const char *value, Buffer *out, Failure *f)
+static int put_value(
+    const char *name, const char *value, const char *charset, Buffer *out, Failure *f)
 {
     const char *const list[] = {value, NULL};
 
@@ -150,12 +151,13 @@ static int put_value(const char *name, const char *value, Buffer *out, Failure *
     case SYNTAX_PHRASES: return compose_put_phrases(name, name, value, out, f);
     case SYNTAX_LIST_ID: return compose_put_list_id(name, name, value, out, f);
     case SYNTAX_PARAMETERS: return compose_put_parameters(name, name, value, out, f);
+    case SYNTAX_TYPE: return compose_put_type(name, name, value, charset, out, f);
     case SYNTAX_TEXT: return compose_put_text(name, name, value, out, f);
     default: return compose_put_ascii(name, name, value, out, f);
     }
 }
 
-static int put(const char *header, Buffer *out, Failure *f)
+static int put(const char *header, const char *charset, Buffer *out, Failure *f)
 {
     _cleanup_free_
     char *name = NULL, *value = NULL;
@@ -166,14 +168,14 @@ static int put(const char *header, Buffer *out, Failure *f)
         return r;
     name = strndup(field.name, field.n_name);
     value = unfold(&field);
-    return name && value ? put_value(name, value, out, f) : -ENOMEM;
+    return name && value ? put_value(name, value, charset, out, f) : -ENOMEM;
 }
 
-int compose_own_put(const ComposeOwn *own, Buffer *out, Failure *f)
+int compose_own_put(const ComposeOwn *own, const char *charset, Buffer *out, Failure *f)
 {
     int r = 0;
 
     for (size_t i = 0; own->headers && own->headers[i] && r == 0; i++)
-        r = put(own->headers[i], out, f);
+        r = put(own->headers[i], charset, out, f);
     return r;
 }

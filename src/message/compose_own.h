@@ -19,5 +19,6 @@ int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f)
 /* Whether they have the field, so that no other is written. */
 bool compose_own_has(const ComposeOwn *own, const char *name);
 
-/* Appends them, each in the syntax of its field. 0, -EBADMSG with a Failure, or -ENOMEM. */
-int compose_own_put(const ComposeOwn *own, Buffer *out, Failure *f);
+/* Appends them, each in the syntax of its field; a Content-Type that names no character set gets
+ * `charset` (NULL: none). 0, -EBADMSG with a Failure, or -ENOMEM. */
+int compose_own_put(const ComposeOwn *own, const char *charset, Buffer *out, Failure *f);

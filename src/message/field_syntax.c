@@ -33,7 +33,7 @@ static const FieldRule rules[] = {
     {"Mail-Reply-To", SYNTAX_ADDRESSES, true},
     {"Apparently-To", SYNTAX_ADDRESSES, true},
     {"MIME-Version", SYNTAX_ASCII, true},
-    {"Content-Type", SYNTAX_PARAMETERS, true},
+    {"Content-Type", SYNTAX_TYPE, true},
     {"Content-Disposition", SYNTAX_PARAMETERS, true},
     {"Content-Transfer-Encoding", SYNTAX_ASCII, true},
     {"Content-ID", SYNTAX_ID, true},

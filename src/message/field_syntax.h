@@ -15,6 +15,7 @@ typedef enum FieldSyntax {
     SYNTAX_PHRASES,    /* a comma list of phrases (RFC 5322, 3.6.5) */
     SYNTAX_LIST_ID,    /* a phrase and <...> (RFC 2919, 3) */
     SYNTAX_PARAMETERS, /* a value and parameters (RFC 2045, 5.1; RFC 2231) */
+    SYNTAX_TYPE,       /* the same, the value being a content type */
     SYNTAX_REFUSED,    /* none of the author's: it is written, or left out, on the way */
 } FieldSyntax;
 

@@ -164,11 +164,12 @@ static Word next_word(const char *at, const char *end, size_t room)
     return word;
 }
 
-/* Text that has to be encoded, with the blanks beside other encoded words: readers leave out those
- * between two words that are encoded. Returns where it ends. */
+/* Text that has to be encoded, with the blanks in front of it but one, which stands before any word;
+ * and with all of them beside other encoded words, for readers leave out those between two. Returns
+ * where it ends. */
 static const char *put_run(FieldWriter *w, const Word *first, bool behind_encoded, const char *end)
 {
-    const char *start = behind_encoded ? first->blanks : first->text;
+    const char *start = first->blanks + (!behind_encoded && first->blanks < first->text);
     Word last = *first, next = {0};
 
     while (last.end < end && (next = next_word(last.end, end, ROOM_OF_LINE)).encoded)

@@ -51,6 +51,9 @@ int message_check_lines(const Message *message, Failure *f);
 /* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
 uint64_t message_size(const Message *message);
 
+/* A message over this is not looked at whole between other things: that takes too long. */
+#define MESSAGE_LARGE ((uint64_t)4 * 1024 * 1024)
+
 /* What the content is on the wire, where lines end in CRLF. */
 typedef struct MessageForm {
     uint64_t size;       /* RFC 1870, 4; an estimate where it is not `known` */

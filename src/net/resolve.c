@@ -28,6 +28,17 @@ static const struct addrinfo *next_of(const struct addrinfo *info, int family, b
     return info;
 }
 
+/* A lookup may say an address twice, as that of "localhost" where /etc/hosts has it for both
+ * families: whoever did not take a login there is not to hear it again. */
+static bool has_address(
+    const struct sockaddr_storage *list, size_t n, const struct addrinfo *address)
+{
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(&list[i], address->ai_addr, address->ai_addrlen) == 0)
+            return true;
+    return false;
+}
+
 /* The families take turns, so that one whose network is broken costs one attempt and not all of the
  * time (RFC 8305, 4). The first is the one getaddrinfo prefers: IPv6 where this host can use it
  * (RFC 6724). */
@@ -40,7 +51,8 @@ static size_t interleave(const struct addrinfo *list, struct sockaddr_storage *o
     for (unsigned turn = 0; n < RESOLVE_ADDRESSES_MAX && (cursor[0] || cursor[1]); turn = !turn) {
         if (!cursor[turn])
             continue;
-        memcpy(&out[n++], cursor[turn]->ai_addr, cursor[turn]->ai_addrlen);
+        if (!has_address(out, n, cursor[turn]))
+            memcpy(&out[n++], cursor[turn]->ai_addr, cursor[turn]->ai_addrlen);
         cursor[turn] = next_of(cursor[turn]->ai_next, first, turn == 0);
     }
     return n;

@@ -1,4 +1,5 @@
-/* Long records, read beside the loop. Must never touch a message that a thread has. */
+/* Long records and large messages, read beside the loop. Must never touch a message that a thread
+ * has. */
 #include "queue/directory_load.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ struct Loading {
 static void run_load(void *user)
 {
     file_message_load_record(user);
+    file_message_look(user);
 }
 
 /* The message is the loop's: nothing of it is freed on a thread. */

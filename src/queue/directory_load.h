@@ -1,12 +1,12 @@
-/* Claimed messages whose records are long: these are read beside the loop. Inside the layer only.
- */
+/* Claimed messages that are large or whose records are long: these are read beside the loop. Inside
+ * the layer only. */
 #pragma once
 
 #include "queue/directory_state.h"
 #include "queue/file_message.h"
 
-/* Reads the record of a claimed message; it comes up with take_loaded(). 0, or a negative errno: it
- * is the caller's still. */
+/* Reads the record of a claimed message, and a large one whole; it comes up with take_loaded(). 0,
+ * or a negative errno: it is the caller's still. */
 int directory_load_beside(Directory *directory, FileMessage *message, NameKind kind);
 
 /* A message whose record has been read, or NULL. */

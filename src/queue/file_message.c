@@ -86,7 +86,8 @@ unsigned file_message_flushed(const FileMessage *m)
 
 bool file_message_is_long(const FileMessage *m)
 {
-    return spool_claim_record_bytes(m->claim) > LONG_RECORD_BYTES;
+    return spool_claim_record_bytes(m->claim) > LONG_RECORD_BYTES ||
+           spool_claim_size(m->claim) > MESSAGE_LARGE;
 }
 
 /* Reading it did not kill the process. */
@@ -100,6 +101,24 @@ static void end_reading(FileMessage *m)
 void file_message_load_record(FileMessage *m)
 {
     m->record_result = spool_history_load(m->claim, &m->record_failure);
+}
+
+static int open_content(FileMessage *m, Failure *f)
+{
+    if (m->base.message)
+        return 0;
+    input_file_init(&m->content, spool_claim_fd(m->claim), spool_claim_size(m->claim));
+    return message_open(
+        &m->content.base, spool_claim_arrival(m->claim), m->base.id, &m->base.message, f);
+}
+
+void file_message_look(FileMessage *m)
+{
+    MessageForm form;
+
+    if (m->record_result >= 0 && spool_claim_size(m->claim) > MESSAGE_LARGE &&
+        open_content(m, NULL) >= 0)
+        (void)message_form_whole(m->base.message, &form);
 }
 
 typedef struct Place {
@@ -194,8 +213,7 @@ static int load(FileMessage *m, usec_t now, Failure *f)
     r = begin_life(m, now);
     if (r < 0)
         return r;
-    input_file_init(&m->content, spool_claim_fd(m->claim), spool_claim_size(m->claim));
-    r = message_open(&m->content.base, m->base.arrival, m->base.id, &m->base.message, f);
+    r = open_content(m, f);
     return r < 0 ? r : find_pending(m);
 }
 

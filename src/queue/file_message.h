@@ -23,7 +23,7 @@ uid_t file_message_owner(const FileMessage *message);
 /* How often everything had been tried when it was claimed, see names_after_trouble(). */
 unsigned file_message_flushed(const FileMessage *message);
 
-/* True when its record is long enough to be read beside the loop. */
+/* True when its record or its content is long enough to be read beside the loop. */
 bool file_message_is_long(const FileMessage *message);
 
 /* Says that it is going to be read. True; false with a Failure when that is to be done later, at
@@ -34,6 +34,11 @@ bool file_message_begin(FileMessage *message, usec_t now, usec_t *ret_due,
 
 /* Reads the record, once: on any thread, while nobody else uses the message. */
 void file_message_load_record(FileMessage *message);
+
+/* Reads a large message whole, behind its record and likewise on any thread: its exact size on the
+ * wire is known then when a relay's limit is met. What goes wrong is met again where it is opened.
+ */
+void file_message_look(FileMessage *message);
 
 typedef enum FileMessageResult {
     FILE_MESSAGE_DONE = 0,    /* there was nothing to do for it: it is settled, or waits again */

@@ -71,20 +71,22 @@ bool setting_name_equal(const char *a, const char *b)
     }
 }
 
-/* The least distance between a normalized name and any word of a list; 0 is a match. With a limit
+/* The least distance between a normalized name and any word of a list; 0 is a match. Words
+ * whose lengths differ by more than the limit are passed over: they are further away. With a limit
  * of 0 nothing but matches is looked for, which is what nearly every call wants. */
 static size_t words_distance(const char *words, const char *wanted, size_t limit)
 {
-    size_t best = SIZE_MAX;
+    size_t best = SIZE_MAX, n_wanted = strlen(wanted);
 
     for (words += strspn(words, " "); *words; words += strspn(words, " ")) {
         char word[NAME_MAX_LENGTH];
-        size_t n = strcspn(words, " ");
+        size_t n = strcspn(words, " "), n_word;
 
         normalize(words, n, word);
         if (strcmp(word, wanted) == 0)
             return 0;
-        if (limit > 0)
+        n_word = strlen(word);
+        if (limit > 0 && MAX(n_word, n_wanted) - MIN(n_word, n_wanted) <= limit)
             best = MIN(best, text_distance(word, wanted));
         words += n;
     }

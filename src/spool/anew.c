@@ -84,12 +84,14 @@ static int start(SpoolClaim *claim, const char *id, const Buffer *lines)
     if (r < 0)
         return r;
     if (strcmp(id, claim->id) != 0)
+        r = spool_claim_check_name(claim);
+    if (r >= 0 && strcmp(id, claim->id) != 0)
         r = spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, id, SPOOL_SENDING);
     if (r < 0) {
         (void)unlinkat(claim->spool->fd, name, 0);
         return r;
     }
-    memmove(claim->id, id, strlen(id) + 1);
+    spool_claim_set_id(claim, id);
     spool_claim_set_record(claim, &st);
     claim->bound = true;
     claim->unsynced_name = false;

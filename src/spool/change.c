@@ -28,8 +28,10 @@ int spool_rename_message(
 /* `.sending` -> `to`, under a new id when the name is taken. */
 static int change_state(SpoolClaim *claim, SpoolState to, Failure *f)
 {
-    int r = spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, claim->id, to);
+    int r = spool_claim_check_name(claim);
 
+    if (r >= 0)
+        r = spool_rename_message(claim->spool, claim->id, SPOOL_SENDING, claim->id, to);
     if (r == -EEXIST)
         r = spool_claim_change_id(claim, SPOOL_SENDING, to);
     if (r == -ENOENT)
@@ -83,8 +85,10 @@ static void tell_id(const SpoolClaim *claim, char *ret_id)
 /* Deletes the file of a delivered message. As spool_complete(). */
 static int delete_file(SpoolClaim *claim, Failure *f)
 {
-    int r = spool_unlink_message(claim->spool, claim->id, SPOOL_SENDING, f);
+    int r = spool_claim_check_name(claim);
 
+    if (r != -ENOENT) /* what else it may be is told by what is tried */
+        r = spool_unlink_message(claim->spool, claim->id, SPOOL_SENDING, f);
     if (r == 0 && claim->size <= CLOSE_LATER_MAX && claim->spool->closer)
         closer_take(claim->spool->closer, TAKE_FD(claim->fd));
     if (r == -ENOENT)

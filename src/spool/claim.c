@@ -42,6 +42,7 @@ void spool_claim_free(SpoolClaim *claim)
 {
     if (!claim)
         return;
+    spool_claim_end(claim);
     spool_claim_unreserve(claim);
     close_p(&claim->fd);
     spool_history_done(&claim->history);
@@ -113,7 +114,8 @@ static int cannot_take(const Attempt *a, int error, Failure *f)
         a->spool->path, a->name);
 }
 
-/* Renames the file to `.sending`, under a new id where the name is taken. Takes `fd` (or -1), which
+/* Renames the file to `.sending`, under a new id where the name is taken, or was taken by a message
+ * that is being sent and that somebody moved away. Takes `fd` (or -1), which
  * holds the lock. 0 with the claim, SPOOL_GONE, SPOOL_LOCKED, or a negative errno with a Failure.
  */
 static int take(const Attempt *a, int fd, SpoolClaim **ret, Failure *f)
@@ -125,7 +127,7 @@ static int take(const Attempt *a, int fd, SpoolClaim **ret, Failure *f)
     if (!claim)
         return failure_set_errno(f, -ENOMEM, "%s/%s", a->spool->path, a->name);
     claim->fd = TAKE_FD(lock);
-    if (strlen(a->id) <= SPOOL_ID_MAX)
+    if (strlen(a->id) <= SPOOL_ID_MAX && !spool_is_live(a->spool, a->id))
         r = spool_rename_message(a->spool, a->id, a->from, a->id, SPOOL_SENDING);
     if (r == -EEXIST)
         r = take_elsewhere(a, claim, f);
@@ -202,6 +204,7 @@ static int fail_defective(
 
     if (r != 0)
         return r;
+    spool_claim_begin(claim, st);
     r = record_defect(a, claim, &why, f);
     if (r < 0)
         return r == -ENOENT ? SPOOL_GONE : r;
@@ -383,6 +386,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
         spool_claim_free(claim);
         return r;
     }
+    spool_claim_begin(claim, st);
     claim->size = (uint64_t)st->st_size;
     claim->owner = st->st_uid;
     claim->arrival = spool_file_time(&st->st_mtim);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/failure.h"
+#include "base/hash.h"
 #include "spool/closer.h"
 #include "spool/identity.h"
 #include "spool/record.h"
@@ -13,6 +14,8 @@
 #include "spool/spool.h"
 
 typedef struct SpoolSpare SpoolSpare; /* a record to be, with room */
+
+#define SPOOL_LIVE_BUCKETS 256
 
 struct Spool {
     int fd;
@@ -25,6 +28,8 @@ struct Spool {
     Closer *closer;      /* NULL without a worker */
     SpoolSpare *spares;  /* that no claim has */
     unsigned n_reserved; /* claims that have one */
+    HashKey key;
+    SpoolClaim *live[SPOOL_LIVE_BUCKETS]; /* what this process is sending, by a hash of the id */
 };
 
 struct SpoolClaim {
@@ -39,6 +44,10 @@ struct SpoolClaim {
     bool unsynced_name; /* of the record: the disk may not know it */
     bool loaded;        /* the history is what the record says, or there was none */
     bool identified;
+    bool live;    /* it is `.sending`, and this file */
+    dev_t device; /* of the file; only while it is live */
+    ino_t inode;
+    SpoolClaim *next_live;
     dev_t record_device;
     ino_t record_inode; /* of the record that is known to be its own */
     uint64_t record_bytes;
@@ -102,6 +111,25 @@ int spool_id_is_kept(const Spool *spool, const char *id);
 
 /* A claim of `id`, not yet renamed or locked. NULL when memory is short. */
 SpoolClaim *spool_claim_new(Spool *spool, const char *id, SpoolState from);
+
+/* ---- What this process is sending. ---- */
+
+/* Whether a claim has the id. */
+bool spool_is_live(Spool *spool, const char *id);
+
+/* The claim is `.sending`, and that is its file; and it is no more, which spool_claim_free() sees
+ * to.
+ */
+void spool_claim_begin(SpoolClaim *claim, const struct stat *st);
+void spool_claim_end(SpoolClaim *claim);
+
+/* Says what the claim is called now. */
+void spool_claim_set_id(SpoolClaim *claim, const char *id);
+
+/* Whether the name of a live claim is its file's still: 0, -ENOENT when it is gone or another's,
+ * -EBUSY when something is mounted on it, or another negative errno. Other processes may claim what
+ * comes under the name: between this and what is done by it, that would have to happen. */
+int spool_claim_check_name(const SpoolClaim *claim);
 
 /* The identity of the message's file, which is called `id.state`; found out once. 0 or a negative
  * errno. */

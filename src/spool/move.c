@@ -111,7 +111,7 @@ static void settle(SpoolClaim *claim, const char *new_id)
 
     if (file_sync(claim->spool->fd) >= 0)
         (void)spool_unlink_record(claim->spool, claim->id, NULL);
-    strcpy(claim->id, new_id);
+    spool_claim_set_id(claim, new_id);
     if (spool_name_format_record(new_id, name) && spool_stat_at(claim->spool->fd, name, &st) == 0)
         spool_claim_set_record(claim, &st);
 }
@@ -123,7 +123,9 @@ static int move(SpoolClaim *claim, SpoolState from, const char *new_id, SpoolSta
 
     if (r < 0 && r != -ENOENT)
         return r;
-    r = spool_rename_message(claim->spool, claim->id, from, new_id, to);
+    r = spool_claim_check_name(claim);
+    if (r >= 0)
+        r = spool_rename_message(claim->spool, claim->id, from, new_id, to);
     if (r >= 0 && linked)
         r = check_moved(claim, from, new_id, to);
     if (r < 0 && linked)
@@ -131,7 +133,7 @@ static int move(SpoolClaim *claim, SpoolState from, const char *new_id, SpoolSta
     if (r >= 0 && linked)
         settle(claim, new_id);
     else if (r >= 0)
-        strcpy(claim->id, new_id);
+        spool_claim_set_id(claim, new_id);
     return r;
 }
 

@@ -33,12 +33,13 @@ static int judge_unopened(const Spool *spool, const char *name, Failure *f)
         spool->path, name, geteuid(), st.st_uid, st.st_gid, st.st_mode & 07777);
 }
 
-/* Locks `id.sending`, if nobody does. 1 locked, or nothing that can be sent; 0 it is a live
- * process', or gone; or a negative errno with a Failure. */
-static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Failure *f)
+/* Locks `id.sending`, if nobody does. 1 locked, with what it is, or nothing that can be sent; 0 it
+ * is a live process', or gone; or a negative errno with a Failure. */
+static int lock_abandoned(
+    const Spool *spool, const char *name, int *ret_fd, struct stat *ret, Failure *f)
 {
     _cleanup_close_ int fd = spool_open_at(spool, name, O_RDONLY);
-    struct stat locked, named;
+    struct stat named;
 
     if (fd == -ELOOP || fd == -ENXIO || fd == -ENODEV || fd == -EACCES)
         return judge_unopened(spool, name, f);
@@ -51,8 +52,8 @@ static int lock_abandoned(const Spool *spool, const char *name, int *ret_fd, Fai
                    ? 0
                    : failure_set_errno(f, -errno, "%s/%s: cannot lock it", spool->path, name);
     /* Its process may have been done with it between the two calls. */
-    if (fstat(fd, &locked) < 0 || spool_stat_at(spool->fd, name, &named) < 0 ||
-        locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
+    if (fstat(fd, ret) < 0 || spool_stat_at(spool->fd, name, &named) < 0 ||
+        ret->st_dev != named.st_dev || ret->st_ino != named.st_ino)
         return 0;
     *ret_fd = TAKE_FD(fd);
     return 1;
@@ -129,6 +130,7 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = NULL;
     char name[SPOOL_NAME_MAX];
     RecordEvent last;
+    struct stat st;
     usec_t next;
     int r;
 
@@ -139,9 +141,11 @@ int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Fa
         return failure_set_errno(f, -ENOMEM, "%s/%s", spool->path, name);
     if (ret_id)
         memmove(ret_id, id, strlen(id) + 1);
-    r = lock_abandoned(spool, name, &claim->fd, f);
+    r = lock_abandoned(spool, name, &claim->fd, &st, f);
     if (r <= 0)
         return r;
+    if (claim->fd >= 0)
+        spool_claim_begin(claim, &st);
     take_back_renames(claim);
     r = look_at_record(claim, &last, &next, f);
     if (r < 0)

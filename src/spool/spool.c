@@ -106,6 +106,7 @@ int spool_open(const char *path, Spool **ret, Failure *f)
     if (!spool)
         return failure_set_errno(f, -ENOMEM, "%s", path);
     spool->fd = -1;
+    hash_key_init(&spool->key);
     spool->path = strdup(path);
     if (!spool->path)
         return failure_set_errno(f, -ENOMEM, "%s", path);

@@ -6,20 +6,30 @@
 #include "message/message.h"
 #include "message/qualify.h"
 #include "message/readdress.h"
+#include "smtp/content.h"
 #include "target.h"
 
 #define NOW 1767351845123456u
 
-/* The content, when it is a message that can be sent: 0 or what message_open() returned. */
+/* The content as on the wire, when it is a message that can be sent: 0 or what message_open()
+ * returned. The lines that are added end as those of the file, which may mix them. */
 static int read_message(InputMemory *input, const Buffer *text, Message **ret, Buffer *ret_content)
 {
+    _cleanup_buffer_ Buffer content = {0};
+    SmtpContent wire;
     int r;
 
     input_memory_init(input, buffer_data(text), buffer_size(text));
     r = message_open(&input->base, NOW, "fuzz", ret, NULL);
-    while (r >= 0 && message_read(*ret, 65536, ret_content) > 0)
+    if (r < 0)
+        return r;
+    while (message_read(*ret, 65536, &content) > 0)
         continue;
-    return r;
+    smtp_content_init(&wire, false);
+    if (smtp_content_encode(&wire, buffer_data(&content), buffer_size(&content), ret_content) < 0 ||
+        smtp_content_finish(&wire, ret_content) < 0)
+        abort();
+    return 0;
 }
 
 /* A Message-ID that is added may have its domain from an address of the envelope: it is left out of

@@ -16,17 +16,15 @@ mech_list: {mechanisms}
 """
 
 
-class Cyrus:
-    """What the servers' libraries read, below a directory that does not exist yet."""
-
-    def __init__(self, directory):
-        directory = pathlib.Path(directory)
-        directory.mkdir(mode=0o755)
-        for server in ("smtpd", "exim"):
-            (directory / f"{server}.conf").write_text(
-                CONFIGURATION.format(directory=directory, mechanisms=" ".join(MECHANISMS)), encoding="ascii")
-        subprocess.run(
-            ["saslpasswd2", "-p", "-c", "-f", directory / "users", "-u", REALM, USER],
-            input=PASSWORD, text=True, capture_output=True, check=True,
-        )
-        (directory / "users").chmod(0o644)
+def lay_out(directory):
+    """Makes the directory, with what the servers' libraries read there."""
+    directory = pathlib.Path(directory)
+    directory.mkdir(mode=0o755)
+    for server in ("smtpd", "exim"):
+        (directory / f"{server}.conf").write_text(
+            CONFIGURATION.format(directory=directory, mechanisms=" ".join(MECHANISMS)), encoding="ascii")
+    subprocess.run(
+        ["saslpasswd2", "-p", "-c", "-f", directory / "users", "-u", REALM, USER],
+        input=PASSWORD, text=True, capture_output=True, check=True,
+    )
+    (directory / "users").chmod(0o644)

@@ -17,7 +17,7 @@ import tempfile
 
 import unit_filter
 from certificates import Certificates
-from cyrus import Cyrus
+from cyrus import lay_out as lay_out_cyrus
 from dovecot import PASSWORD, USER, Dovecot
 from exim import PROGRAM as EXIM, Exim
 from postfix import Postfix
@@ -219,7 +219,7 @@ class Lab:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outbox-lab.", dir=self._place()))
         self.directory.chmod(0o755)
         self._numbers = itertools.count(1)
-        self._certificates = self._postfix = self._dovecot = self._cyrus = None
+        self._certificates = self._postfix = self._dovecot = None
         self._processes = []
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -278,12 +278,13 @@ class Lab:
 
     @property
     def cyrus(self):
-        """The directory of the other library for logins, Cyrus SASL, where it finds the user."""
-        if self._cyrus is None:
+        """Where the other library for logins, Cyrus SASL, finds its configuration and the user."""
+        directory = self.directory / "cyrus"
+        if not directory.exists():
             if not shutil.which("saslpasswd2"):
                 raise Unavailable("saslpasswd2 is not installed (scripts/install-packages lab)")
-            self._cyrus = Cyrus(self.directory / "cyrus")
-        return self.directory / "cyrus"
+            lay_out_cyrus(directory)
+        return directory
 
     def exim(self, **settings):
         """A new Exim with these settings, see there; whoever asks for it stops it."""

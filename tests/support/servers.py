@@ -3,6 +3,15 @@
 from case import SystemTest
 from process import wait_for
 
+# What may go wrong on the way.
+BODIES = (
+    b".\n..\n...\n.leading\n\n.\n\n..\n.\n",
+    b"the last line has no end",
+    b"",
+    bytes(b for b in range(1, 256) if b not in b"\r\n") + b"\n",
+    b".0123456789abcdef\n" * 60_000,
+)
+
 
 class ServerTest(SystemTest):
     """`self.server` is whoever gets the messages: an Exim of the test's own, or the laboratory's Postfix."""

@@ -142,6 +142,13 @@ class Composing(SystemTest):
                                body="<p>größer</p>\n".encode())
         self.assertEqual((message["MIME-Version"], message.get_content()), ("1.0", "<p>größer</p>\n"))
         self.assertEqual(message["Content-Language"], "de")
+        message = self.compose("--header", "Content-Type: text/html; x=y", body="<p>größer</p>\n".encode())
+        self.assertEqual((message.get_content_charset(), message.get_content()), ("utf-8", "<p>größer</p>\n"))
+        message = self.compose("--header", "Content-Type: text/html; CHARSET=latin1", body="größer\n".encode("latin1"))
+        self.assertEqual((message.get_content_charset(), message.get_content()), ("latin1", "größer\n"))
+        for value in ("", "text", "text/", "/html", "text/x/y", "text/html x", "; charset=utf-8"):
+            self.assertIn("Content-Type: this is no content type",
+                          self.refused("--header", f"Content-Type: {value}", "--body", "b"))
         message = self.compose("--header", "Content-Language: de", body="größer\n".encode())
         self.assertEqual(message.get_content(), "größer\n")
         message = self.compose("--header", "Content-Disposition: inline; filename*0*=utf-8''%C3; filename*1*=%A9",

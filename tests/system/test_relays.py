@@ -535,3 +535,42 @@ class Hints(RelayTest):
         daemon = self.start(self.settings(relay), retry={"max_attempts": 1})
         self.wait_log(daemon, "event=failed")
         self.assertIn("block list", self.lines("m")[-1]["hint"])
+
+
+class Sizes(RelayTest):
+    """SIZE is that on the wire, to the byte, where a relay's limit is near (RFC 1870, 4)."""
+
+    BODY = (b"x" * 511 + b"\n") * 5120 + b"fifteen bytes..\n" * (5 * 1024 * 1024 // 32)  # the end is unlike the rest
+
+    def size_of(self, content):
+        """With CRLF line ends."""
+        return len(content) + content.count(b"\n")
+
+    def check(self, limit=None):
+        """Queues a message of 5 MiB; the relay takes as much as `limit` says of its size on the wire."""
+        content = message(self.BODY, envelope=False)
+        size = self.size_of(content)
+        offer = "SIZE" if limit is None else f"SIZE {limit(size)}"
+        said = []
+        relay = self.odd(lambda _, verb, argument: said.append(argument) if verb == "MAIL" else None,
+                         extensions=("PIPELINING", "CHUNKING", "8BITMIME", offer))
+        self.queue.drop("m", message(self.BODY, to=["m@lab.test"]))
+        return relay, self.start(self.settings(relay)), size, said
+
+    def check_taken(self, *arguments):
+        relay, _, size, said = self.check(*arguments)
+        self.wait_taken(relay, "m")
+        self.assertEqual(said, [f"FROM:<shop@lab.test> SIZE={size}"])
+
+    def test_as_large_as_the_relay_takes(self):
+        self.check_taken(lambda size: size)
+
+    def test_no_limit(self):
+        self.check_taken()
+
+    def test_one_byte_more(self):
+        relay, daemon, size, said = self.check(lambda size: size - 1)
+        self.wait_log(daemon, "event=failed")
+        self.assertIn(f"the message has {size} bytes, more than the relay takes ({size - 1}", daemon.output())
+        self.assertEqual(said, [])
+        self.assertEqual(relay.accepted, [])

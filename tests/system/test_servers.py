@@ -6,15 +6,7 @@ import itertools
 import smtplib
 
 from case import as_delivered, message
-from servers import ServerTest
-
-BODIES = (
-    b".\n..\n...\n.leading\n\n.\n\n..\n.\n",
-    b"the last line has no end",
-    b"",
-    bytes(b for b in range(1, 256) if b not in b"\r\n") + b"\n",
-    b".0123456789abcdef\n" * 60_000,
-)
+from servers import BODIES, ServerTest
 
 
 class Content(ServerTest):

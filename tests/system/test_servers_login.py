@@ -4,11 +4,11 @@ import re
 import unittest
 
 import dovecot
-from case import message
+from case import as_delivered, message
 from cyrus import MECHANISMS
 from dovecot import PASSWORD, USER
 from process import wait_for
-from servers import ServerTest
+from servers import BODIES, ServerTest
 
 CYRUS_IN_EXIM = """
 {name}:
@@ -160,6 +160,15 @@ class Dovecot(LoginTest):
     def test_auto(self):
         self.check("submission", f"user=<{USER}>, method=SCRAM-SHA-256", tls_protocols="TLSv1.2")
         self.wait_copies(1, self.address())
+
+    def test_content(self):
+        for number, body in enumerate(BODIES):
+            with self.subTest(number):
+                ann = self.address(f"r{number}")
+                self.send(message(body, to=[ann]), self.login("submission"))
+                copy, = self.wait_copies(1, ann)
+                self.assertRegex(copy.content, rb"\AReceived: .*\n(?:\t.*\n)*From: ")
+                self.assertTrue(copy.content.endswith(b"\n" + as_delivered(message(body, envelope=False))))
 
     def test_wrong_password_counts_once(self):
         for mechanism in dovecot.PASSWORD_MECHANISMS:

@@ -107,6 +107,8 @@ START_TEST(texts_are_encoded_where_they_must)
     check(field_put_text, "a größer b", "X: a =?UTF-8?Q?gr=C3=B6=C3=9Fer?= b\n");
     check(field_put_text, "größer  größer b",
         "X: =?UTF-8?Q?gr=C3=B6=C3=9Fer__gr=C3=B6=C3=9Fer?= b\n");
+    check(field_put_text, "a  größer   b  ü",
+        "X: a =?UTF-8?Q?_gr=C3=B6=C3=9Fer?=   b =?UTF-8?B?IMO8?=\n");
     check(field_put_text, "例例", "X: =?UTF-8?B?5L6L5L6L?=\n");
 }
 END_TEST

@@ -189,6 +189,24 @@ START_TEST(the_families_take_turns)
 }
 END_TEST
 
+/* The C library says 127.0.0.1 for each line of localhost in /etc/hosts, that of ::1 too. */
+START_TEST(an_address_is_there_once)
+{
+    static const char *const wanted[] = {"192.0.2.1:25", "[2001:db8::1]:25", "192.0.2.2:25"};
+    Scene s = begin(OVERRIDES("host=relay.test", "port=25", "hello=a.test", "ip_version=2"));
+    LookupResult result;
+    char text[ADDRESS_TEXT_MAX];
+
+    names_begin(ADDRESSES("192.0.2.1", "2001:db8::1", "192.0.2.1", "2001:db8::1", "192.0.2.2"));
+    (void)look_up(&s, T0, &result);
+    ck_assert_uint_eq(result.found.n_addresses, ELEMENTSOF(wanted));
+    for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
+        ck_assert_str_eq(address_format(&result.found.addresses[i], text), wanted[i]);
+    lookup_result_done(&result);
+    end(&s);
+}
+END_TEST
+
 static void check_not_found(bool local, const char *setting, const char *word)
 {
     Scene s = begin(OVERRIDES("host=127.0.0.1", "port=25", "hello=a.test", "ip_version=1"));
@@ -466,6 +484,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, an_international_name_is_looked_up_by_its_alabel);
     tcase_add_test(tests, localhost_is_looked_up_beside_the_caller);
     tcase_add_test(tests, the_families_take_turns);
+    tcase_add_test(tests, an_address_is_there_once);
     tcase_add_test(tests, a_name_that_is_not_known_is_told);
     tcase_add_test(tests, secrets_come_with_the_lookup);
     tcase_add_test(tests, many_connections_make_one_lookup);

@@ -69,6 +69,81 @@ START_TEST(every_end_of_a_claim)
 }
 END_TEST
 
+/* Every end: what it returned. */
+static int complete(SpoolClaim *c)
+{
+    int r = spool_complete(c, false, NULL, NULL);
+
+    ck_assert_int_le(r, 0);
+    return r;
+}
+
+static int keep(SpoolClaim *c)
+{
+    int r;
+
+    append(c, SENT);
+    r = spool_complete(c, true, NULL, NULL);
+    ck_assert_int_le(r, 0);
+    return r;
+}
+
+static int defer(SpoolClaim *c)
+{
+    append(c, RETRY);
+    return spool_defer(c, RETRY_NEXT, NULL, NULL);
+}
+
+static int give_up(SpoolClaim *c)
+{
+    append(c, ANN);
+    return spool_fail(c, NULL, NULL);
+}
+
+static int give_back(SpoolClaim *c)
+{
+    return spool_release(c, NULL, NULL);
+}
+
+static int (*const ends[])(SpoolClaim *c) = {complete, keep, defer, give_up, give_back};
+
+static void take(Spool *spool, const char *id, SpoolClaim **ret)
+{
+    ck_assert_int_eq(
+        spool_claim(spool, id, SPOOL_QUEUED, 0, true, NOW, ret, NULL, NULL), SPOOL_CLAIMED);
+}
+
+/* Its owner moves a message away while it is sent, and another one of that id comes: neither this
+ * process nor another one ends the other in its place. */
+START_TEST(what_came_under_the_name_of_a_message_that_was_moved_is_not_ended)
+{
+    _cleanup_place_ Place p;
+    Spool *other = NULL;
+    SpoolClaim *first, *second;
+    char *text;
+    bool process = _i % 2;
+
+    place_init(&p);
+    ck_assert_int_eq(spool_open(p.path, &other, NULL), 0);
+    put(&p, "a.queued", "eve");
+    take(p.spool, "a", &first);
+    ck_assert_int_eq(renameat(p.fd, "a.sending", p.fd, ".mine"), 0);
+    put(&p, "a.queued", "alice");
+    take(process ? other : p.spool, "a", &second);
+    ck_assert_int_eq(strcmp(spool_claim_id(second), "a") == 0, process);
+
+    ck_assert_int_eq(ends[_i / 2](first), -ENOENT);
+    (void)unlinkat(p.fd, "a.status", 0); /* the first one's */
+    text = content(&p, ".mine");
+    ck_assert_str_eq(text, "eve");
+    free(text);
+    ck_assert_int_eq(spool_release(second, NULL, NULL), 0);
+    (void)unlinkat(p.fd, ".mine", 0);
+    assert_names(&p, process ? "a.queued " : "a-*.queued ");
+    spool_free(other);
+}
+END_TEST
+
 START_TEST(a_released_message_goes_back_to_where_it_came_from)
 {
     _cleanup_place_ Place p;
@@ -419,6 +494,8 @@ END_TEST
 static void add_tests(TCase *t)
 {
     tcase_add_test(t, every_end_of_a_claim);
+    tcase_add_loop_test(t, what_came_under_the_name_of_a_message_that_was_moved_is_not_ended, 0,
+        2 * (int)ELEMENTSOF(ends));
     tcase_add_test(t, a_released_message_goes_back_to_where_it_came_from);
     tcase_add_test(t, the_dead_wait_again_when_they_were_put_off);
     tcase_add_test(t, every_end_tells_the_name_afterwards);
