@@ -175,9 +175,11 @@ static int find_pending(FileMessage *m)
         return -ENOMEM;
     m->base.n_pending = 0;
     for (size_t i = 0; i < envelope->n_recipients; i++) {
-        if (spool_history_has(history, envelope->recipients[i].address))
+        const char *mailbox = envelope_mailbox(&envelope->recipients[i]);
+
+        if (spool_history_has(history, mailbox))
             m->base.n_delivered++;
-        else if (spool_history_has_refused(history, envelope->recipients[i].address))
+        else if (spool_history_has_refused(history, mailbox))
             m->base.n_refused++;
         else
             m->base.pending[m->base.n_pending++] = i;
