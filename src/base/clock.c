@@ -32,6 +32,16 @@ usec_t usec_add(usec_t a, usec_t b)
     return __builtin_add_overflow(a, b, &sum) ? USEC_NEVER : sum;
 }
 
+bool clock_is_plausible(usec_t realtime)
+{
+    return realtime >= 1767225600 * USEC_PER_SEC; /* 2026-01-01T00:00:00Z */
+}
+
+usec_t clock_age(usec_t then, usec_t now)
+{
+    return clock_is_plausible(then) && now > then ? now - then : 0;
+}
+
 char *clock_format_rfc3339(usec_t realtime, char text[static RFC3339_MAX])
 {
     time_t seconds = (time_t)(realtime / USEC_PER_SEC);

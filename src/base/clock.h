@@ -2,6 +2,7 @@
  * parameter there. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,15 @@ usec_t clock_monotonic(void);
 
 /* a + b, or USEC_NEVER where that would overflow or either is USEC_NEVER. */
 usec_t usec_add(usec_t a, usec_t b);
+
+/* Whether a realtime can be right: outbox is no older than 2026. One before is of a clock that had
+ * not been set, as of a machine without a battery, which begins in 1970; or of a file whose time
+ * was carried over from elsewhere. */
+bool clock_is_plausible(usec_t realtime);
+
+/* How long ago that was (both realtime). 0 for a time that is not plausible or lies ahead: nothing
+ * may be deleted or given up for its age then. */
+usec_t clock_age(usec_t then, usec_t now);
 
 #define RFC3339_MAX 32
 #define RFC5322_DATE_MAX 48

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <idn2.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -46,7 +48,7 @@ static int convert(const char *domain, char **ret)
 
     if (r == IDN2_MALLOC)
         return -ENOMEM;
-    if (r != IDN2_OK || ascii[strspn(ascii, letters)] != '\0')
+    if (r != IDN2_OK || ascii[strspn(ascii, letters)] != '\0' || strlen(ascii) > DOMAIN_ASCII_MAX)
         return -EINVAL;
     *ret = strdup(ascii);
     return *ret ? 0 : -ENOMEM;
@@ -62,6 +64,22 @@ int domain_to_ascii(const char *domain, char **ret)
     }
     (void)pthread_once(&once, load);
     return idn2.to_ascii ? convert(domain, ret) : -ELIBACC;
+}
+
+int address_to_ascii_domain(const char *address, char **ret)
+{
+    const char *at = strrchr(address, '@');
+    _cleanup_free_
+    char *domain = NULL;
+    int r;
+
+    *ret = NULL;
+    if (!at || text_is_ascii(at, strlen(at)))
+        return 0;
+    r = domain_to_ascii(at + 1, &domain);
+    if (r < 0)
+        return r == -ENOMEM ? r : 0;
+    return asprintf(ret, "%.*s@%s", (int)(at - address), address, domain) < 0 ? -ENOMEM : 0;
 }
 
 const char *domain_trouble(int error)

@@ -112,7 +112,7 @@ static void remember_report(Attempt *a, usec_t now)
         .next = a->verdict.next,
         .error = a->verdict.error,
         .text = a->verdict.text,
-        .delay_usec = now > m->arrival ? now - m->arrival : 0,
+        .delay_usec = clock_age(m->arrival, now),
         .delivered = m->n_delivered + a->delivered,
         .refused = a->refused,
     };

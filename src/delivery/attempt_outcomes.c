@@ -30,7 +30,7 @@ OutcomeReport attempt_report_start(const Attempt *a, usec_t now)
         .address = via.address,
         .tls = via.tls,
         .bytes = a->content.size,
-        .delay_usec = now > m->arrival ? now - m->arrival : 0,
+        .delay_usec = clock_age(m->arrival, now),
     };
 }
 

@@ -25,7 +25,7 @@ typedef struct OutcomeReport {
     const char *address; /* "192.0.2.1:587" */
     const char *tls;     /* or NULL */
     uint64_t bytes;      /* of the message */
-    usec_t delay_usec;   /* since the message arrived in the queue */
+    usec_t delay_usec;   /* since the message arrived in the queue; 0: it cannot be told */
 } OutcomeReport;
 
 typedef enum MessageChange {

@@ -16,6 +16,5 @@ bool retry_is_over(const RetryConfig *retry, unsigned attempt, usec_t first, use
 {
     if (retry->max_attempts > 0 && attempt >= retry->max_attempts)
         return true;
-    return retry->give_up_after > 0 && attempt > 1 && first > 0 &&
-           now >= usec_add(first, retry->give_up_after);
+    return retry->give_up_after > 0 && attempt > 1 && clock_age(first, now) >= retry->give_up_after;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/idn.h"
 #include "base/text.h"
 #include "message/address.h"
 
@@ -15,6 +16,7 @@ void envelope_done(Envelope *e)
 {
     for (size_t i = 0; i < e->n_recipients; i++) {
         free(e->recipients[i].address);
+        free(e->recipients[i].mailbox);
         free(e->recipients[i].parameters);
     }
     free(e->recipients);
@@ -22,6 +24,11 @@ void envelope_done(Envelope *e)
     free(e->sender);
     free(e->sender_parameters);
     *e = (Envelope){0};
+}
+
+const char *envelope_mailbox(const EnvelopeRecipient *recipient)
+{
+    return recipient->mailbox ?: recipient->address;
 }
 
 static int copy_parameters(const char *text, char **ret)
@@ -57,39 +64,40 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
 
 /* The same for addresses that are text_equal_mailbox(). They have been checked, so that they fit.
  */
-static uint64_t hash(const HashKey *key, const char *address)
+static uint64_t hash(const HashKey *key, const char *mailbox)
 {
-    const char *at = strrchr(address, '@');
-    size_t n = strlen(address), n_local = at ? (size_t)(at - address) : n;
-    char folded[ADDRESS_MAX];
+    const char *at = strrchr(mailbox, '@');
+    size_t n = strlen(mailbox), n_local = at ? (size_t)(at - mailbox) : n;
+    char folded[ADDRESS_MAX + DOMAIN_ASCII_MAX];
 
-    memcpy(folded, address, n_local);
+    memcpy(folded, mailbox, n_local);
     for (size_t i = n_local; i < n; i++)
-        folded[i] = text_fold(address[i]);
+        folded[i] = text_fold(mailbox[i]);
     return hash_bytes(key, folded, n);
 }
 
-/* The slot of the address, or the free one where it belongs. Slots hold an index plus one. */
-static uint32_t *find_slot(const Envelope *e, const char *address)
+/* The slot of the mailbox, or the free one where it belongs. Slots hold an index plus one. */
+static uint32_t *find_slot(const Envelope *e, const char *mailbox)
 {
-    size_t i = (size_t)hash(&e->key, address) & (e->n_slots - 1);
+    size_t i = (size_t)hash(&e->key, mailbox) & (e->n_slots - 1);
 
-    while (e->slots[i] != 0 && !text_equal_mailbox(address, e->recipients[e->slots[i] - 1].address))
+    while (e->slots[i] != 0 &&
+           !text_equal_mailbox(mailbox, envelope_mailbox(&e->recipients[e->slots[i] - 1])))
         i = (i + 1) & (e->n_slots - 1);
     return &e->slots[i];
 }
 
-static EnvelopeRecipient *find_recipient(const Envelope *e, const char *address)
+static EnvelopeRecipient *find_recipient(const Envelope *e, const char *mailbox)
 {
     uint32_t *slot;
 
     if (!e->slots) {
         for (size_t i = 0; i < e->n_recipients; i++)
-            if (text_equal_mailbox(address, e->recipients[i].address))
+            if (text_equal_mailbox(mailbox, envelope_mailbox(&e->recipients[i])))
                 return &e->recipients[i];
         return NULL;
     }
-    slot = find_slot(e, address);
+    slot = find_slot(e, mailbox);
     return *slot ? &e->recipients[*slot - 1] : NULL;
 }
 
@@ -119,7 +127,7 @@ static int grow(Envelope *e)
         e->slots = slots;
         e->n_slots = allocated * 2;
         for (size_t i = 0; i < e->n_recipients; i++)
-            *find_slot(e, e->recipients[i].address) = (uint32_t)i + 1;
+            *find_slot(e, envelope_mailbox(&e->recipients[i])) = (uint32_t)i + 1;
     }
     e->allocated = allocated;
     return 0;
@@ -128,7 +136,7 @@ static int grow(Envelope *e)
 int envelope_add_recipient(Envelope *e, const char *address, const char *parameters, Failure *f)
 {
     _cleanup_free_
-    char *copy = NULL, *copied_parameters = NULL;
+    char *copy = NULL, *copied_parameters = NULL, *mailbox = NULL;
     EnvelopeRecipient *known;
     int r;
 
@@ -137,10 +145,12 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
         r = envelope_check_parameters(parameters, ENVELOPE_RECIPIENT, f);
     if (r == 0)
         r = copy_parameters(parameters, &copied_parameters);
+    if (r == 0)
+        r = address_to_ascii_domain(address, &mailbox);
     if (r < 0)
         return r;
     e->needs_utf8 = e->needs_utf8 || address_needs_utf8(address);
-    known = find_recipient(e, address);
+    known = find_recipient(e, mailbox ?: address);
     if (known) {
         if (!known->parameters)
             known->parameters = TAKE_PTR(copied_parameters);
@@ -151,9 +161,10 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
     if (r < 0)
         return r;
     if (e->slots)
-        *find_slot(e, address) = (uint32_t)e->n_recipients + 1;
-    e->recipients[e->n_recipients++] =
-        (EnvelopeRecipient){.address = TAKE_PTR(copy), .parameters = TAKE_PTR(copied_parameters)};
+        *find_slot(e, mailbox ?: address) = (uint32_t)e->n_recipients + 1;
+    e->recipients[e->n_recipients++] = (EnvelopeRecipient){.address = TAKE_PTR(copy),
+        .mailbox = TAKE_PTR(mailbox),
+        .parameters = TAKE_PTR(copied_parameters)};
     return 0;
 }
 
@@ -166,8 +177,15 @@ int envelope_inherit_sender(Envelope *e, const char *parameters, Failure *f)
 
 int envelope_inherit_recipient(Envelope *e, const char *address, const char *parameters, Failure *f)
 {
-    EnvelopeRecipient *known = find_recipient(e, address);
+    _cleanup_free_
+    char *mailbox = NULL;
+    EnvelopeRecipient *known;
     int r = envelope_check_parameters(parameters, ENVELOPE_RECIPIENT, f);
 
-    return r < 0 || !known ? r : envelope_merge_parameters(&known->parameters, parameters);
+    if (r == 0)
+        r = address_to_ascii_domain(address, &mailbox);
+    if (r < 0)
+        return r;
+    known = find_recipient(e, mailbox ?: address);
+    return known ? envelope_merge_parameters(&known->parameters, parameters) : 0;
 }

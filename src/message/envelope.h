@@ -10,6 +10,7 @@
 
 typedef struct EnvelopeRecipient {
     char *address;    /* bare addr-spec */
+    char *mailbox;    /* the same with its domain in ASCII (base/idn.h); NULL: `address` is it */
     char *parameters; /* "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@b", or NULL */
 } EnvelopeRecipient;
 
@@ -28,13 +29,16 @@ typedef struct Envelope {
 
 void envelope_done(Envelope *envelope);
 
+/* What tells it from other recipients, and is the same however the domain was written. */
+const char *envelope_mailbox(const EnvelopeRecipient *recipient);
+
 /* Sets the sender (copied), checking address and parameters. -EINVAL with a Failure; -ENOMEM. */
 int envelope_set_sender(Envelope *e, const char *address, const char *parameters, Failure *f);
 
 /* Adds a recipient (copied), checking address and parameters (esmtp-value syntax, RFC 5321, 4.1.2;
  * no CR, LF, NUL). The address needs a domain, but for "postmaster" (RFC 5321, 4.5.1). Nobody is a
- * recipient twice: an address that is in the envelope already, its domain in any case, only gives
- * its parameters to one that had none. -EINVAL with a Failure; -ENOMEM. */
+ * recipient twice: an address that is in the envelope already, its domain in any case, in U-labels
+ * or A-labels, only gives its parameters to one that had none. -EINVAL with a Failure; -ENOMEM. */
 int envelope_add_recipient(Envelope *e, const char *address, const char *parameters, Failure *f);
 
 /* Parameters that a field gives which another sender, or other recipients, take the place of: they

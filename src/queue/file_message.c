@@ -183,9 +183,11 @@ static int find_pending(FileMessage *m)
         return -ENOMEM;
     m->base.n_pending = 0;
     for (size_t i = 0; i < envelope->n_recipients; i++) {
-        if (spool_history_has(history, envelope->recipients[i].address))
+        const char *mailbox = envelope_mailbox(&envelope->recipients[i]);
+
+        if (spool_history_has(history, mailbox))
             m->base.n_delivered++;
-        else if (spool_history_has_refused(history, envelope->recipients[i].address))
+        else if (spool_history_has_refused(history, mailbox))
             m->base.n_refused++;
         else
             m->base.pending[m->base.n_pending++] = i;
@@ -306,11 +308,10 @@ static int reject(FileMessage *m, usec_t now, char *ret_id, Failure *f)
  * message of its age would be given up for any other reason. */
 static bool is_lost(const FileMessage *m, const MessageTerms *terms, usec_t now)
 {
-    const Aside *aside = &m->attachment->names.aside;
+    usec_t unread = aside_unread(&m->attachment->names.aside, m->name, now);
+    usec_t age = MAX(unread, clock_age(spool_claim_arrival(m->claim), now));
 
-    return terms->give_up_after > 0 &&
-           now > usec_add(spool_claim_arrival(m->claim), terms->give_up_after) &&
-           aside_unread(aside, m->name, now) >= UNREAD_MAX;
+    return terms->give_up_after > 0 && unread >= UNREAD_MAX && age > terms->give_up_after;
 }
 
 static int give_up_unread(FileMessage *m, usec_t now, char *ret_id, Failure *f)

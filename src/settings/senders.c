@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/idn.h"
 #include "base/text.h"
 #include "settings/host.h"
 
@@ -23,6 +24,11 @@ typedef struct SenderUser {
     const char *name; /* as it was written */
 } SenderUser;
 
+typedef struct SenderName {
+    const char *text; /* as it was written */
+    char *mailbox;    /* with its domain in ASCII (base/idn.h); NULL: `text` is it */
+} SenderName;
+
 /* Neighbours in the lists of users and senders. */
 typedef struct SenderRule {
     size_t user, n_users;
@@ -34,7 +40,7 @@ struct SenderRules {
     char *text, *words; /* `words`: a copy, cut into what the lists point to */
     SenderRule *rules;
     SenderUser *users;
-    const char **senders;
+    SenderName *senders;
     size_t n_rules, n_users, n_senders;
 };
 
@@ -49,6 +55,8 @@ SenderRules *sender_rules_unref(SenderRules *rules)
 {
     if (!rules || __atomic_sub_fetch(&rules->references, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
+    for (size_t i = 0; i < rules->n_senders; i++)
+        free(rules->senders[i].mailbox);
     free(rules->text);
     free(rules->words);
     free(rules->rules);
@@ -171,11 +179,15 @@ static int add_senders(SenderRules *rules, SenderRule *rule, char *list, Failure
     rule->sender = rules->n_senders;
     for (char *word = strtok_r(list, SEPARATORS, &rest); word;
          word = strtok_r(NULL, SEPARATORS, &rest)) {
+        SenderName *sender = &rules->senders[rules->n_senders];
         int r = check_sender(word, f);
 
+        if (r == 0)
+            r = address_to_ascii_domain(word, &sender->mailbox);
         if (r < 0)
             return r;
-        rules->senders[rules->n_senders++] = word;
+        sender->text = word;
+        rules->n_senders++;
     }
     rule->n_senders = rules->n_senders - rule->sender;
     return rule->n_senders > 0 ? 0
@@ -239,9 +251,10 @@ int sender_rules_parse(const char *text, SenderUserLookup lookup, SenderRules **
 
 /* ---- judging ---- */
 
-static bool allows(const char *allowed, const char *sender)
+/* The sender's domain is in ASCII. */
+static bool allows(const SenderName *name, const char *sender)
 {
-    const char *at = strrchr(sender, '@');
+    const char *allowed = name->mailbox ?: name->text, *at = strrchr(sender, '@');
 
     if (text_equal(allowed, "*"))
         return true;
@@ -274,7 +287,7 @@ static bool is_for(const SenderRules *rules, const SenderRule *rule, const Sende
 static bool rule_allows(const SenderRules *rules, const SenderRule *rule, const char *sender)
 {
     for (size_t i = 0; i < rule->n_senders; i++)
-        if (allows(rules->senders[rule->sender + i], sender))
+        if (allows(&rules->senders[rule->sender + i], sender))
             return true;
     return false;
 }
@@ -290,7 +303,7 @@ static int list_senders(const SenderRules *rules, const SenderUser *user, Buffer
         for (size_t k = 0; r == 0 && k < rule->n_senders && is_for(rules, rule, user); k++) {
             if (buffer_size(out) > SHOWN_BYTES)
                 return buffer_append_string(out, " ...");
-            r = buffer_appendf(out, " %s", rules->senders[rule->sender + k]);
+            r = buffer_appendf(out, " %s", rules->senders[rule->sender + k].text);
         }
     }
     return r;
@@ -314,13 +327,18 @@ static int refuse(
 int sender_rules_check(
     const SenderRules *rules, uid_t user, uid_t queue_owner, const char *sender, Failure *f)
 {
+    _cleanup_free_
+    char *mailbox = NULL;
     const SenderUser *named;
 
     if (!rules || user == 0 || user == queue_owner)
         return 0;
+    if (address_to_ascii_domain(sender, &mailbox) < 0)
+        return failure_set(f, -ENOMEM, ERROR_MEMORY, "no memory is left");
     named = find_user(rules, user);
     for (size_t i = 0; i < rules->n_rules; i++)
-        if (is_for(rules, &rules->rules[i], named) && rule_allows(rules, &rules->rules[i], sender))
+        if (is_for(rules, &rules->rules[i], named) &&
+            rule_allows(rules, &rules->rules[i], mailbox ?: sender))
             return 0;
     return refuse(rules, named, user, sender, f);
 }

@@ -11,12 +11,12 @@
 
 #define LEFT_AFTER USEC_PER_DAY
 
-/* Written to, renamed and read again by nobody for a day. A time ahead is a wrong clock's. */
+/* Written to, renamed and read again by nobody for a day. What a wrong clock says is no age. */
 static bool is_old(const struct stat *st, usec_t now)
 {
     usec_t changed = spool_file_time(&st->st_ctim), written = spool_file_time(&st->st_mtim);
 
-    return MAX(changed, written) < now && now - MAX(changed, written) > LEFT_AFTER;
+    return clock_age(MAX(changed, written), now) > LEFT_AFTER;
 }
 
 static bool look(const Spool *spool, const char *name, usec_t now, struct stat *ret)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/idn.h"
 #include "base/text.h"
 #include "spool/internal.h"
 #include "spool/losses.h"
@@ -12,23 +13,27 @@
 
 /* ---- addresses ---- */
 
-/* Domains are compared without case: a copy of the address with its domain in small letters. */
+/* Domains are compared in ASCII and without case: a copy of the address with its domain in small
+ * letters. */
 static char *normalize(const char *address)
 {
-    char *copy = strdup(address);
+    char *copy;
+    int r = address_to_ascii_domain(address, &copy);
 
+    if (r == 0 && !copy)
+        copy = strdup(address);
     for (char *c = copy ? strrchr(copy, '@') : NULL; c && *c; c++)
         *c = text_fold(*c);
     return copy;
 }
 
-/* strcmp() of the address, as if normalized, and one that is. */
-static int compare_address(const char *address, const char *normalized)
+/* strcmp() of the mailbox, as if normalized, and one that is. */
+static int compare_mailbox(const char *mailbox, const char *normalized)
 {
-    const char *at = strrchr(address, '@');
+    const char *at = strrchr(mailbox, '@');
 
-    for (; *address; address++, normalized++) {
-        char c = at && address >= at ? text_fold(*address) : *address;
+    for (; *mailbox; mailbox++, normalized++) {
+        char c = at && mailbox >= at ? text_fold(*mailbox) : *mailbox;
 
         if (c != *normalized)
             return (unsigned char)c - (unsigned char)*normalized;
@@ -72,13 +77,13 @@ static void free_addresses(char ***list, size_t *n)
     *list = NULL;
 }
 
-static bool has_address(char *const *list, size_t n, const char *address)
+static bool has_mailbox(char *const *list, size_t n, const char *mailbox)
 {
     size_t low = 0, high = n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare_address(address, list[middle]);
+        int order = compare_mailbox(mailbox, list[middle]);
 
         if (order == 0)
             return true;
@@ -264,12 +269,12 @@ void spool_history_done(SpoolHistory *history)
     *history = (SpoolHistory){0};
 }
 
-bool spool_history_has(const SpoolHistory *history, const char *address)
+bool spool_history_has(const SpoolHistory *history, const char *mailbox)
 {
-    return has_address(history->delivered, history->n_delivered, address);
+    return has_mailbox(history->delivered, history->n_delivered, mailbox);
 }
 
-bool spool_history_has_refused(const SpoolHistory *history, const char *address)
+bool spool_history_has_refused(const SpoolHistory *history, const char *mailbox)
 {
-    return has_address(history->refused, history->n_refused, address);
+    return has_mailbox(history->refused, history->n_refused, mailbox);
 }

@@ -80,11 +80,12 @@ void spool_history_done(SpoolHistory *history);
 /* The same of `n` bytes in memory. 0 or -ENOMEM. */
 int spool_history_parse(const char *data, size_t n, SpoolHistory *ret);
 
-/* Whether that address (as written, domain compared without case) has been delivered to. */
-bool spool_history_has(const SpoolHistory *history, const char *address);
+/* Whether that mailbox, an address with its domain in ASCII and in any case (base/idn.h), has been
+ * delivered to, however the record writes it. */
+bool spool_history_has(const SpoolHistory *history, const char *mailbox);
 
-/* Whether that address has been refused for good, in the present life of the message. */
-bool spool_history_has_refused(const SpoolHistory *history, const char *address);
+/* Whether it has been refused for good, in the present life of the message. */
+bool spool_history_has_refused(const SpoolHistory *history, const char *mailbox);
 
 /* A line as JSON; NULL, and 0, for one that is none, be it torn. The caller drops it. 0 or -ENOMEM.
  */

@@ -136,7 +136,9 @@ static void add_retry(RecordScan *s, RecordMark mark, const json_t *line)
     s->history.attempts = (unsigned)json_integer_value(json_object_get(line, "attempt"));
     s->history.next = record_line_time(line, "next");
     s->attempt_open = false;
-    if (s->first_retry.bytes == 0) {
+    /* The age of one whose clock was wrong counts from the first time that can be right. */
+    if (s->first_retry.bytes == 0 || !clock_is_plausible(s->history.first_attempt)) {
+        supersede(s, &s->first_retry);
         s->first_retry = mark;
         s->history.first_attempt = record_line_time(line, "time");
         return;

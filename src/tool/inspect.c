@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/idn.h"
 #include "message/message.h"
 #include "spool/record.h"
 #include "tool/json.h"
@@ -155,9 +156,14 @@ static int inspect_history(const Spool *spool, Inspection *ret)
     if (r < 0)
         return error_is_common(r) ? r : 0;
     ret->attempts = history.tries;
-    for (size_t i = 0; i < ret->n_recipients; i++)
-        ret->n_delivered += spool_history_has(&history, ret->recipients[i]);
-    return 0;
+    for (size_t i = 0; r >= 0 && i < ret->n_recipients; i++) {
+        _cleanup_free_
+        char *mailbox = NULL;
+
+        r = address_to_ascii_domain(ret->recipients[i], &mailbox);
+        ret->n_delivered += r == 0 && spool_history_has(&history, mailbox ?: ret->recipients[i]);
+    }
+    return r;
 }
 
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret)

@@ -16,9 +16,9 @@ typedef struct Listing {
 } Listing;
 
 /* "3m", "2h", "5d": one unit is enough to see what is stuck. */
-static void format_age(usec_t from, usec_t to, char text[static 16])
+static void format_span(usec_t span, char text[static 16])
 {
-    usec_t seconds = to > from ? (to - from) / USEC_PER_SEC : 0;
+    usec_t seconds = span / USEC_PER_SEC;
 
     if (seconds < 120)
         snprintf(text, 16, "%us", (unsigned)seconds);
@@ -50,13 +50,14 @@ static void print_people(const Inspection *i)
 
 static void print_row(const Inspection *i, usec_t now)
 {
-    char age[16], next[16] = "-";
+    char age[16] = "?", next[16] = "-";
 
-    format_age(i->arrival, now, age);
+    if (clock_is_plausible(i->arrival))
+        format_span(clock_age(i->arrival, now), age);
     if (i->state == SPOOL_DEFERRED && i->next <= now)
         snprintf(next, sizeof(next), "now");
     else if (i->state == SPOOL_DEFERRED)
-        format_age(now, i->next, next);
+        format_span(i->next - now, next);
     terminal_print_padded(stdout, i->id, 1020, 29);
     printf(
         FIGURES, spool_state_name(i->state), age, (unsigned long long)i->size, i->attempts, next);

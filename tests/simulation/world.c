@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EPOCH (1700000000 * USEC_PER_SEC)
+#define EPOCH (1800000000 * USEC_PER_SEC)
 
 typedef struct Entry {
     usec_t when;

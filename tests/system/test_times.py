@@ -135,6 +135,14 @@ class Age(TimesTest):
         self.queue.wait_state("m", "failed", seconds=20)
         self.assertGreaterEqual(len(self.queue.events("m", "deferred")), 2)
 
+    def test_a_clock_that_was_not_set_yet(self):
+        """A machine without a battery begins in 1970: the age counts from the next attempt."""
+        self.put_old("deferred", days=time.time() / DAY - 1)
+        then = self.now()
+        self.start_relay()
+        self.check_deferred(then, 4)
+        self.assertIn("  ?  ", self.outbox("list"))
+
     def test_what_has_been_tried_for_long_is_given_up(self):
         self.put_old("deferred")
         self.start_relay()

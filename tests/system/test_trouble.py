@@ -79,9 +79,10 @@ class Trouble(RelayTest):
     def test_bad_sector_within_for_good(self):
         self.check_end(UNREAD_WHEN_SENT, LARGE)
 
-    def test_young_message_is_not_given_up(self):
+    def check_young(self, *times):
         relay = self.odd()
-        self.queue.drop("unread-m", message(to=["unread@lab.test"]))
+        path = self.queue.drop("unread-m", message(to=["unread@lab.test"]))
+        os.utime(path, *times)
         daemon = self.start_with(relay, EVER_LATER + UNREAD, retry={"give_up_after": "5d"})
         wait_for(lambda: self.tried() > 0, daemon.output)
         for _ in range(15):
@@ -89,6 +90,12 @@ class Trouble(RelayTest):
                 file.write(b"x")
             self.flush(daemon)
         self.assertEqual(self.queue.names(), ["unread-m.queued"])
+
+    def test_young_message_is_not_given_up(self):
+        self.check_young()
+
+    def test_message_of_a_clock_that_was_not_set_is_not_given_up(self):
+        self.check_young((0, 0))
 
     def test_what_is_mended_while_it_is_being_sent(self):
         """SIGUSR1 comes when the last try is under way, which fails all the same."""

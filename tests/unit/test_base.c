@@ -63,6 +63,19 @@ START_TEST(times_are_formatted_and_read_back)
 }
 END_TEST
 
+START_TEST(no_age_is_told_by_a_time_that_cannot_be_right)
+{
+    usec_t now = 1767323045678901u; /* 2026-01-02T03:04:05.678901Z */
+
+    ck_assert_uint_eq(clock_age(now - 7, now), 7);
+    ck_assert_uint_eq(clock_age(now, now), 0);
+    ck_assert_uint_eq(clock_age(now + 1, now), 0);
+    ck_assert_uint_eq(clock_age(0, now), 0);
+    ck_assert_uint_eq(clock_age(now - 2 * USEC_PER_DAY, now), 0);
+    ck_assert_uint_eq(clock_age(now, USEC_PER_DAY), 0);
+}
+END_TEST
+
 START_TEST(durations_and_sizes)
 {
     uint64_t v;
@@ -177,6 +190,7 @@ int main(void)
 
     tcase_add_test(t, buffer_keeps_content_across_consume_and_growth);
     tcase_add_test(t, times_are_formatted_and_read_back);
+    tcase_add_test(t, no_age_is_told_by_a_time_that_cannot_be_right);
     tcase_add_test(t, durations_and_sizes);
     tcase_add_test(t, text_is_compared_and_shown_without_a_locale);
     tcase_add_test(t, errors_have_rows);

@@ -12,7 +12,7 @@
 #include "unit.h"
 
 #define SECOND USEC_PER_SEC
-#define START (1000 * USEC_PER_SEC)
+#define START (1767323045 * USEC_PER_SEC) /* 2026-01-02T03:04:05Z */
 
 static const char text[] =
     "spool = { directory = \"/nowhere\"; };\n"

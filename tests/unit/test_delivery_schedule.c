@@ -20,14 +20,15 @@ END_TEST
 START_TEST(a_message_is_given_up_by_its_age_since_the_first_attempt)
 {
     const RetryConfig retry = {.give_up_after = 5 * USEC_PER_DAY};
-    usec_t first = 100 * USEC_PER_DAY;
+    usec_t first = 1767323045678901u; /* 2026-01-02T03:04:05.678901Z */
 
     ck_assert(!retry_is_over(&retry, 1000, first, first + 5 * USEC_PER_DAY - 1));
     ck_assert(retry_is_over(&retry, 2, first, first + 5 * USEC_PER_DAY));
-    /* Never before its second attempt, nor by a time that is not known. */
+    /* Never before its second attempt, nor by a time that is not known or cannot be right. */
     ck_assert(!retry_is_over(&retry, 1, 0, USEC_NEVER - 1));
     ck_assert(!retry_is_over(&retry, 1, first, USEC_NEVER - 1));
     ck_assert(!retry_is_over(&retry, 2, 0, USEC_NEVER - 1));
+    ck_assert(!retry_is_over(&retry, 2, 100 * USEC_PER_DAY, USEC_NEVER - 1));
     ck_assert(!retry_is_over(&(RetryConfig){0}, 2, first, USEC_NEVER - 1));
 }
 END_TEST

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "message/address.h"
 #include "message/envelope.h"
 #include "unit.h"
 
@@ -254,6 +255,52 @@ START_TEST(nobody_is_a_recipient_twice)
 }
 END_TEST
 
+START_TEST(a_domain_is_the_same_in_u_labels_and_in_a_labels)
+{
+    static const char *const same[] = {"ann@bücher.example", "ann@xn--bcher-kva.example",
+        "ann@BÜCHER.example", "ann@XN--BCHER-KVA.EXAMPLE", "ann@bücher。example"};
+    static const char *const others[] = {"Ann@bücher.example", "ann@bucher.example",
+        "ann@b\u00adcher.example", "anñ@xn--bcher-kva.example"};
+
+    for (size_t first = 0; first < ELEMENTSOF(same); first++) {
+        _cleanup_envelope_ Envelope e = {0};
+        char filler[32];
+
+        for (unsigned i = 0; i < 20; i++) { /* one by one, and by the table */
+            for (size_t k = 0; k < ELEMENTSOF(same); k++)
+                ck_assert_int_eq(
+                    envelope_add_recipient(&e, same[(first + k) % ELEMENTSOF(same)], NULL, NULL),
+                    0);
+            ck_assert_uint_eq(e.n_recipients, i + 1);
+            snprintf(filler, sizeof(filler), "%u@example.com", i);
+            ck_assert_int_eq(envelope_add_recipient(&e, filler, NULL, NULL), 0);
+        }
+        ck_assert_str_eq(e.recipients[0].address, same[first]);
+        ck_assert_int_eq(envelope_inherit_recipient(&e, same[0], "NOTIFY=NEVER", NULL), 0);
+        ck_assert_str_eq(e.recipients[0].parameters, "NOTIFY=NEVER");
+        for (size_t k = 0; k < ELEMENTSOF(others); k++)
+            ck_assert_int_eq(envelope_add_recipient(&e, others[k], NULL, NULL), 0);
+        ck_assert_uint_eq(e.n_recipients, 21 + ELEMENTSOF(others));
+    }
+}
+END_TEST
+
+START_TEST(a_domain_that_becomes_longer_is_compared)
+{
+    _cleanup_envelope_ Envelope e = {0};
+    char address[ADDRESS_MAX];
+
+    memset(address, 'a', sizeof(address));
+    strcpy(address + sizeof(address) - 25, "@ü.ü.ü.ü.ü.ü.ü.de");
+    for (unsigned i = 0; i < 40; i++) {
+        address[i] = 'b';
+        ck_assert_int_eq(envelope_add_recipient(&e, address, NULL, NULL), 0);
+        ck_assert_int_eq(envelope_add_recipient(&e, address, NULL, NULL), 0);
+    }
+    ck_assert_uint_eq(e.n_recipients, 40);
+}
+END_TEST
+
 START_TEST(nobody_is_in_a_long_list_twice)
 {
     static const char *const forms[][2] = {{"user", "@example.com"}, {"user", "@EXAMPLE.com"},
@@ -286,6 +333,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, malformed_fields_are_refused, 0, (int)ELEMENTSOF(bad_fields));
     tcase_add_test(tcase, senders_are_checked);
     tcase_add_test(tcase, nobody_is_a_recipient_twice);
+    tcase_add_test(tcase, a_domain_is_the_same_in_u_labels_and_in_a_labels);
+    tcase_add_test(tcase, a_domain_that_becomes_longer_is_compared);
     tcase_add_test(tcase, nobody_is_in_a_long_list_twice);
     tcase_add_loop_test(tcase, parameters_are_judged, 0, (int)ELEMENTSOF(parameters));
     tcase_add_test(tcase, lists_become_recipients);

@@ -88,11 +88,11 @@ START_TEST(a_sender_is_an_address_a_domain_the_null_one_or_any)
         {"*", "a@example.org", true},
         {"*", "", true},
         {"a+b=c!#$%&'/?^_`{|}~.d@example.org", "a+b=c!#$%&'/?^_`{|}~.d@example.org", true},
-        {"@b\xc3\xbc"
-         "cher.example",
-            "a@b\xc3\xbc"
-            "cher.example",
-            true},
+        {"@bücher.example", "a@bücher.example", true},
+        {"@bücher.example", "a@XN--bcher-kva.example", true},
+        {"@xn--bcher-kva.example", "a@Bücher.example", true},
+        {"a@bücher.example", "a@xn--bcher-kva.example", true},
+        {"a@bücher.example", "a@bucher.example", false},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -88,6 +88,24 @@ START_TEST(a_life_begins_anew)
 }
 END_TEST
 
+START_TEST(age_counts_from_a_time_that_can_be_right)
+{
+    _cleanup_buffer_ Buffer b = {0};
+    SpoolHistory h;
+
+    retry(&b, 5 * HOUR, 1);
+    retry(&b, 6 * HOUR, 2);
+    h = parse(&b);
+    ck_assert_uint_eq(h.attempts, 2);
+    spool_history_done(&h);
+    retry(&b, T1, 3);
+    retry(&b, T1 + HOUR, 4);
+    h = parse(&b);
+    ck_assert(h.attempts == 4 && h.first_attempt == T1 && h.next == T1 + 2 * HOUR);
+    spool_history_done(&h);
+}
+END_TEST
+
 /* ---- the same in fewer bytes ---- */
 
 /* Claims a message with that record and has it read; the claim. */
@@ -470,6 +488,7 @@ int main(void)
 
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_life_begins_anew);
+    tcase_add_test(t, age_counts_from_a_time_that_can_be_right);
     tcase_add_test(t, losses_are_told_from_verdicts);
     tcase_add_loop_test(t, a_shorter_record_says_the_same, 0, 40);
     tcase_add_test(t, a_record_that_says_much_is_left_alone);

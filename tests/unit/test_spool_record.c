@@ -103,6 +103,14 @@ START_TEST(the_history_is_read_back)
     ck_assert(!spool_history_has_refused(&h, "ann@example.com"));
     spool_history_done(&h);
 
+    /* However the record writes the domain. */
+    h = parse("{\"event\":\"delivered\",\"recipient\":\"ann@Bücher.example\"}\n"
+              "{\"event\":\"refused\",\"recipient\":\"bob@xn--bcher-kva.example\"}\n");
+    ck_assert(spool_history_has(&h, "ann@xn--bcher-kva.example"));
+    ck_assert(spool_history_has(&h, "ann@XN--bcher-kva.example"));
+    ck_assert(spool_history_has_refused(&h, "bob@xn--bcher-kva.example"));
+    spool_history_done(&h);
+
     /* Queued anew after it had failed: those who were refused are tried again. */
     h = parse("{\"event\":\"refused\",\"recipient\":\"bob@example.com\"}\n"
               "{\"event\":\"failed\"}\n"
