@@ -3,7 +3,9 @@
 #include "daemon/log_outlet.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 /* Entries that are kept without a look whether the reader takes something again. For a reader that
@@ -157,6 +159,19 @@ size_t log_outlet_left(const LogOutlet *outlet)
     return buffer_size(&outlet->kept) - outlet->sent;
 }
 
+/* Who sent a datagram, and of which unit he is, is looked up when it is read: the process has to be
+ * there still. */
+static void await_reading(const LogOutlet *outlet)
+{
+    const struct timespec beat = {.tv_nsec = 1000000};
+    usec_t deadline = usec_add(clock_monotonic(), LOG_OUTLET_PATIENCE_MAX);
+    int left;
+
+    while (outlet->fd >= 0 && ioctl(outlet->fd, SIOCOUTQ, &left) == 0 && left > 0 &&
+           clock_monotonic() < deadline)
+        (void)nanosleep(&beat, NULL);
+}
+
 int log_outlet_finish(LogOutlet *outlet)
 {
     usec_t deadline = usec_add(clock_monotonic(), LOG_OUTLET_FINISH_MAX);
@@ -165,6 +180,8 @@ int log_outlet_finish(LogOutlet *outlet)
     do
         r = log_outlet_drain(outlet);
     while (r == -EAGAIN && clock_monotonic() < deadline && await(outlet) == 0);
+    if (r == 0 && outlet->path)
+        await_reading(outlet);
     return r;
 }
 

@@ -59,8 +59,9 @@ int log_outlet_drain(LogOutlet *outlet);
 /* Bytes that are kept and were not sent. */
 size_t log_outlet_left(const LogOutlet *outlet);
 
-/* Sends what is kept, waiting as long as the patience lasts, and LOG_OUTLET_FINISH_MAX at most: for
- * the end of the process. */
+/* Sends what is kept, waiting as long as the patience lasts, and LOG_OUTLET_FINISH_MAX at most; and
+ * of a socket with a path, until it is read, LOG_OUTLET_PATIENCE_MAX at most: for the end of the
+ * process. */
 int log_outlet_finish(LogOutlet *outlet);
 
 /* Of one with a path: what listens there now is to get the next record. */

@@ -21,7 +21,7 @@
 /* Files that the disk reads at a time. */
 #define AHEAD_MAX 32
 
-int names_init(Names *n, const Spool *spool, usec_t retry_max)
+int names_init(Names *n, Spool *spool, usec_t retry_max)
 {
     n->spool = spool;
     n->retry_max = retry_max;

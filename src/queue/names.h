@@ -11,7 +11,7 @@
 #include "spool/spool.h"
 
 typedef struct Names {
-    const Spool *spool;
+    Spool *spool;
     usec_t retry_max; /* no time further away than this is believed */
     NameTable *table;
     Shares shares;
@@ -32,7 +32,7 @@ typedef struct Names {
 } Names;
 
 /* The spool is borrowed. 0 or -ENOMEM. */
-int names_init(Names *names, const Spool *spool, usec_t retry_max);
+int names_init(Names *names, Spool *spool, usec_t retry_max);
 void names_done(Names *names);
 
 /* The state of a file that comes up so. */

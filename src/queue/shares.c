@@ -1,7 +1,7 @@
 /* Owners and their shares. Must never cost a system call where all files are of one owner. */
 #include "queue/shares.h"
 
-void shares_look(Shares *s, const Spool *spool)
+void shares_look(Shares *s, Spool *spool)
 {
     s->several = spool_is_shared(spool);
 }

@@ -13,7 +13,7 @@ typedef struct Shares {
 } Shares;
 
 /* Looks again who may put files there: the mode may have been changed. */
-void shares_look(Shares *shares, const Spool *spool);
+void shares_look(Shares *shares, Spool *spool);
 
 /* The share of that owner. Where there are more owners at a time than shares, one who has none gets
  * that with the fewest names, behind them, and whose it was gets another for his next ones: so

@@ -24,6 +24,7 @@ struct Spool {
     ino_t inode;
     uid_t owner; /* of the directory: who runs the daemon */
     gid_t group;
+    bool shared;         /* others than the owner may put files there, as was seen last */
     bool forgets_inodes; /* their numbers change while the file system is mounted (FUSE) */
     Closer *closer;      /* NULL without a worker */
     SpoolSpare *spares;  /* that no claim has */
@@ -126,9 +127,10 @@ void spool_claim_end(SpoolClaim *claim);
 /* Says what the claim is called now. */
 void spool_claim_set_id(SpoolClaim *claim, const char *id);
 
-/* Whether the name of a live claim is its file's still: 0, -ENOENT when it is gone or another's,
- * -EBUSY when something is mounted on it, or another negative errno. Other processes may claim what
- * comes under the name: between this and what is done by it, that would have to happen. */
+/* Whether the name of a live claim is its file's still, in a directory where others may rename
+ * their files: 0, -ENOENT when it is gone or another's, -EBUSY when something is mounted on it, or
+ * another negative errno. Other processes may claim what comes under the name: between this and
+ * what is done by it, that would have to happen. */
 int spool_claim_check_name(const SpoolClaim *claim);
 
 /* The identity of the message's file, which is called `id.state`; found out once. 0 or a negative

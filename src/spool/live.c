@@ -59,7 +59,7 @@ int spool_claim_check_name(const SpoolClaim *claim)
     struct stat st;
     int r;
 
-    if (!claim->live)
+    if (!claim->live || !claim->spool->shared)
         return 0;
     (void)spool_name_format(claim->id, SPOOL_SENDING, name);
     r = spool_stat_at(claim->spool->fd, name, &st);

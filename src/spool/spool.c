@@ -326,11 +326,12 @@ usec_t spool_next_attempt(const Spool *spool, const char *id)
     return spool_file_time(&st.st_mtim);
 }
 
-bool spool_is_shared(const Spool *spool)
+bool spool_is_shared(Spool *spool)
 {
     struct stat st;
 
-    return fstat(spool->fd, &st) < 0 || (st.st_mode & (S_IWGRP | S_IWOTH));
+    spool->shared = fstat(spool->fd, &st) < 0 || (st.st_mode & (S_IWGRP | S_IWOTH));
+    return spool->shared;
 }
 
 int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret)

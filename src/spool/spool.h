@@ -84,7 +84,7 @@ usec_t spool_next_attempt(const Spool *spool, const char *id);
 void spool_read_ahead(const Spool *spool, const char *id, SpoolState state);
 
 /* Whether others than the directory's owner may put files into it, by its mode. */
-bool spool_is_shared(const Spool *spool);
+bool spool_is_shared(Spool *spool);
 
 /* The user whose message file it is. 0 or a negative errno. */
 int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret);

@@ -113,15 +113,16 @@ void *job_argument(const Job *job)
     return job->argument;
 }
 
-void job_free(Job *job)
+bool job_free(Job *job)
 {
     if (!job)
-        return;
+        return true;
     world_forget(job);
     kernel_close(job->fd);
     job->kind->drop(job->argument);
     (void)worker_unref(job->worker);
     free(job);
+    return true;
 }
 
 /* ---- name lookup ---- */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <syslog.h>
 
 #include "base/file.h"
@@ -374,6 +375,29 @@ START_TEST(journald_gets_its_own_protocol)
 }
 END_TEST
 
+/* Of one that has ended when its last words are read it is not known who it was. */
+START_TEST(the_last_words_are_read_before_the_end)
+{
+    char got[1024];
+    int journald = bind_journal();
+    _cleanup_(log_outlet_free_p) LogOutlet *outlet = open_journal();
+    pid_t reader;
+
+    make_entry("the end");
+    ck_assert_int_eq(log_outlet_write(outlet, &entry), 0);
+    reader = fork();
+    if (reader == 0) {
+        usleep(50000);
+        _exit(recv(journald, got, sizeof(got), 0) > 0 ? 0 : 1);
+    }
+    ck_assert_int_eq(log_outlet_finish(outlet), 0);
+    ck_assert_int_eq(recv(journald, got, sizeof(got), 0), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    ck_assert_int_eq(waitpid(reader, NULL, 0), reader);
+    remove_journal();
+}
+END_TEST
+
 START_TEST(journald_that_stops_is_not_waited_for)
 {
     int journald = bind_journal(), r = 0;
@@ -523,6 +547,7 @@ int main(void)
     tcase_add_test(tc, nor_does_a_terminal);
     tcase_add_test(tc, long_lines_stay_whole);
     tcase_add_test(tc, journald_gets_its_own_protocol);
+    tcase_add_test(tc, the_last_words_are_read_before_the_end);
     tcase_add_test(tc, journald_that_stops_is_not_waited_for);
     tcase_add_test(tc, another_journald_at_the_same_place_is_found);
     tcase_add_test(tc, what_is_too_large_for_a_datagram_goes_as_a_file);

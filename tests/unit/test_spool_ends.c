@@ -124,7 +124,9 @@ START_TEST(what_came_under_the_name_of_a_message_that_was_moved_is_not_ended)
     bool process = _i % 2;
 
     place_init(&p);
+    ck_assert_int_eq(fchmod(p.fd, 0730), 0);
     ck_assert_int_eq(spool_open(p.path, &other, NULL), 0);
+    ck_assert(spool_is_shared(p.spool) && spool_is_shared(other));
     put(&p, "a.queued", "eve");
     take(p.spool, "a", &first);
     ck_assert_int_eq(renameat(p.fd, "a.sending", p.fd, ".mine"), 0);
