@@ -3,13 +3,14 @@
  * meaning and is never used again. */
 #pragma once
 
-/* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused", "limits".
- */
+/* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused", "limits",
+ * "no-leases". */
 #define MESSAGE_ID_STARTED "bc8714f78b3a4defac9d0cd817c7384f"
 #define MESSAGE_ID_STOPPING "8f63e4df94ed46e1a846fa258bcbd2dd"
 #define MESSAGE_ID_RELOADED "ef55341ac2d74158bb72eef903186714"
 #define MESSAGE_ID_RELOAD_REFUSED "13005e4b21254e81b744fca2b4d44a7a"
 #define MESSAGE_ID_LIMITS "c4c0dbc460bc4c3e80cbe5ace6bf17ec"
+#define MESSAGE_ID_NO_LEASES "a692ade204844280852bcf7c65969957"
 
 /* What a relay said about a recipient. OUTBOX_EVENT: "delivered", "deferred", "refused". */
 #define MESSAGE_ID_DELIVERED "f66181a3b7b14a4982adc56efda79ba9"
