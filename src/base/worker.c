@@ -380,14 +380,14 @@ void *job_argument(const Job *job)
     return job->argument;
 }
 
-void job_free(Job *job)
+bool job_free(Job *job)
 {
     Worker *worker;
     bool runs;
     int fd;
 
     if (!job)
-        return;
+        return true;
     worker = job->worker;
     fd = job->fd;
     pthread_mutex_lock(&worker->mutex);
@@ -403,4 +403,5 @@ void job_free(Job *job)
         free(job);
     }
     (void)worker_unref(worker);
+    return !runs;
 }

@@ -55,8 +55,9 @@ bool job_has_ended(const Job *job);
 /* What was submitted: to be looked at when the job has ended, until job_free(). */
 void *job_argument(const Job *job);
 
-/* Cancels: what has not begun never runs, what runs is dropped when it ends. Accepts NULL. */
-void job_free(Job *job);
+/* Cancels: what has not begun never runs, what runs is dropped when it ends. Returns whether it
+ * does not run, so that no thread has the argument. Accepts NULL. */
+bool job_free(Job *job);
 
 static inline void worker_unref_p(Worker **worker)
 {

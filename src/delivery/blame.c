@@ -39,8 +39,6 @@ static bool follows_message(const LinkEnd *e)
         return false;
     if (e->others_passed)
         return true;
-    if (e->elsewhere && e->others == 0)
-        return false; /* the next relay will tell */
     if (e->met_before + 1 >= MEETINGS_ALONE)
         return true;
     /* Where others fare the same it is the relay, and those under way are about to show it. */
@@ -89,6 +87,12 @@ static RelayBlame blame_relay(const LinkEnd *e)
     return closing || e->losses + 1 >= LOSSES_MAX ? BLAME_FAULT : BLAME_SUSPECT;
 }
 
+/* This one is about to be held, and then the message goes to a relay that may take it. */
+static bool next_relay_will_tell(const LinkEnd *e, RelayBlame relay)
+{
+    return relay == BLAME_FAULT && e->elsewhere && !e->others_passed;
+}
+
 static Blame blame_in_turn(const LinkEnd *e)
 {
     Blame b = {.relay = blame_relay(e)};
@@ -96,7 +100,7 @@ static Blame blame_in_turn(const LinkEnd *e)
     if (!e->outcome->under_way || (is_between(e) && !e->outcome->perhaps))
         return b;
     b.remember = true;
-    b.counts = e->outcome->perhaps || follows_message(e);
+    b.counts = e->outcome->perhaps || (follows_message(e) && !next_relay_will_tell(e, b.relay));
     b.exonerates = b.counts && e->others_passed && e->met_before > 0;
     if (b.exonerates)
         b.relay = BLAME_NOTHING;

@@ -11,12 +11,15 @@ static bool is_undecided(
 {
     uint64_t limit = capabilities->size_max;
 
+    if (raw > MESSAGE_LOOK_MAX || (limit > 0 && limit < raw))
+        return false;
     return (limit >= raw && limit > 0 && limit / 2 < raw) ||
            (!form->body_is_8bit && !smtp_has(capabilities, SMTP_CAP_8BITMIME));
 }
 
 /* To read a message twice costs little beside sending it. A large one has been looked at whole by
- * its source, beside the loop; where it has not that is done only where something hangs on it. */
+ * its source, beside the loop; where it has not that is done only where something hangs on it, and
+ * where it is so large that no relay takes it, not at all. */
 static void look(Message *message, const SmtpCapabilities *capabilities, MessageForm *ret)
 {
     uint64_t raw = message_size(message);
@@ -35,10 +38,10 @@ static int refuse(Content *c, const char *what, const char *why)
                : 0;
 }
 
-static int convert(Content *c, bool keep_8bit, const char *what)
+static int convert(Content *c, bool takes_8bit, bool body_is_8bit, const char *what)
 {
     _cleanup_failure_ Failure f = {0};
-    int r = convert_new(message_input(c->message), keep_8bit, &c->convert, &f);
+    int r = message_convert(c->message, takes_8bit || !body_is_8bit, &c->convert, &f);
     char why[256];
 
     if (r == -ENOMEM)
@@ -51,7 +54,7 @@ static int convert(Content *c, bool keep_8bit, const char *what)
         return 0;
     c->size = convert_wire_size(c->convert);
     c->total = convert_input(c->convert)->size;
-    c->is_8bit = c->is_8bit && keep_8bit;
+    c->is_8bit = c->is_8bit && takes_8bit;
     return 0;
 }
 
@@ -74,12 +77,13 @@ int content_open(
     what = form.has_long_lines ? "lines over 998 bytes" : "8-bit content";
     if (!relay->convert_content)
         return refuse(ret, what, "convert_content = false forbids to convert it");
-    return convert(ret, takes_8bit, what);
+    if (ret->total > MESSAGE_LOOK_MAX)
+        return refuse(ret, what, "is too large to be converted: over 256 MiB");
+    return convert(ret, takes_8bit, form.body_is_8bit, what);
 }
 
 void content_done(Content *c)
 {
-    convert_free(c->convert);
     free(c->unfit);
     *c = (Content){0};
 }

@@ -10,7 +10,7 @@
 
 typedef struct Content {
     Message *message; /* borrowed */
-    Convert *convert; /* NULL: as it is */
+    Convert *convert; /* the message's; NULL: as it is */
     uint64_t size;    /* on the wire, for SIZE; an estimate of a large one that nobody has read */
     bool is_8bit;
     uint64_t total; /* bytes that content_read() hands out in all */

@@ -15,7 +15,24 @@
 #define DEPTH_MAX 32
 #define HEADER_MAX ((size_t)1024 * 1024)
 
+/* A body or header that took longer to look at than this is known from then on: where a piece is
+ * handed out nothing waits for all of it to be read. */
+#define NOTED_BYTES ((size_t)64 * 1024)
+
 typedef enum ConvertState { STATE_HEADER, STATE_BODY, STATE_END } ConvertState;
+
+/* What a body has in it. */
+typedef struct Needs {
+    bool is_8bit, has_long_lines, is_utf8;
+    unsigned pending; /* bytes of a UTF-8 character to come */
+} Needs;
+
+/* What was found out about the one that begins there. */
+typedef struct Noted {
+    uint64_t at;
+    bool only_header;
+    Needs needs;
+} Noted;
 
 struct Convert {
     Input base;
@@ -30,17 +47,14 @@ struct Convert {
     char boundaries[DEPTH_MAX][CONVERT_BOUNDARY_MAX + 1];
     size_t depth;
     uint64_t wire_size;
-    Failure why; /* it cannot be converted */
+    Failure why;  /* it cannot be converted */
+    Noted *noted; /* in the order they come in */
+    size_t n_noted, next_noted;
 };
-
-/* What a body has in it. */
-typedef struct Needs {
-    bool is_8bit, has_long_lines, is_utf8;
-    unsigned pending; /* bytes of a UTF-8 character to come */
-} Needs;
 
 static void rewind_source(Convert *c)
 {
+    c->next_noted = 0;
     line_seek(&c->reader, c->source, 0);
     buffer_clear(&c->out);
     c->out_at = 0;
@@ -101,7 +115,7 @@ static void note_utf8(Needs *needs, unsigned char c)
 
 /* Reads ahead to the end of the body that begins where the reader is; of a message that is the
  * body, to the end of its header. */
-static int scan(Convert *c, bool only_header, Needs *ret)
+static int scan(Convert *c, bool only_header, Needs *ret, size_t *ret_n)
 {
     size_t length = 0;
     bool closes;
@@ -109,10 +123,12 @@ static int scan(Convert *c, bool only_header, Needs *ret)
     int r;
 
     *ret = (Needs){.is_utf8 = true};
+    *ret_n = 0;
     line_seek(&c->scanner, c->source, c->reader.at);
     while ((r = line_next(&c->scanner, &line)) > 0 && find_boundary(c, &line, &closes) == 0) {
         if (only_header && line.begins && line.n == 0)
             break;
+        *ret_n += line.n;
         length = line.begins ? line.n : length + line.n;
         ret->has_long_lines |= length > FORM_LINE_MAX;
         if (!ret->is_8bit && text_is_ascii(line.data, line.n))
@@ -123,6 +139,38 @@ static int scan(Convert *c, bool only_header, Needs *ret)
     }
     ret->is_utf8 = ret->is_utf8 && ret->pending == 0;
     return r;
+}
+
+static int note(Convert *c, const Noted *noted)
+{
+    Noted *more = c->noted;
+
+    /* Room is doubled whenever the number reaches a power of two. */
+    if ((c->n_noted & (c->n_noted - 1)) == 0)
+        more = reallocarray(c->noted, c->n_noted > 0 ? c->n_noted * 2 : 1, sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    c->noted = more;
+    c->noted[c->n_noted++] = *noted;
+    c->next_noted = c->n_noted;
+    return 0;
+}
+
+/* As scan(), which is done once for what is long. */
+static int find_needs(Convert *c, bool only_header, Needs *ret)
+{
+    const Noted *next = c->next_noted < c->n_noted ? &c->noted[c->next_noted] : NULL;
+    uint64_t at = c->reader.at;
+    size_t n;
+    int r;
+
+    if (next && next->at == at && next->only_header == only_header) {
+        *ret = next->needs;
+        c->next_noted++;
+        return 0;
+    }
+    r = scan(c, only_header, ret, &n);
+    return r < 0 || n <= NOTED_BYTES ? r : note(c, &(Noted){at, only_header, *ret});
 }
 
 /* ---- headers ---- */
@@ -221,7 +269,7 @@ static int begin_leaf(Convert *c, const Part *part, const char *type, bool is_me
     EncodeMode mode = ENCODE_COPY;
     HeaderChange change = {.type = type};
     Needs needs;
-    int r = scan(c, false, &needs);
+    int r = find_needs(c, false, &needs);
 
     if (r >= 0 && (needs.has_long_lines || (needs.is_8bit && !c->keep_8bit))) {
         r = choose_mode(c, part, &needs, &mode);
@@ -254,7 +302,7 @@ static int begin_composite(Convert *c, const Part *part, bool is_message)
 static int begin_message(Convert *c, Part *part, bool is_message)
 {
     Needs header;
-    int r = scan(c, true, &header);
+    int r = find_needs(c, true, &header);
 
     if (r < 0)
         return r;
@@ -410,6 +458,7 @@ void convert_free(Convert *c)
     buffer_done(&c->header);
     buffer_done(&c->out);
     failure_done(&c->why);
+    free(c->noted);
     free(c);
 }
 

@@ -5,8 +5,9 @@
  * was not said, and folds in lines that are too long. A message within whose own header is not
  * ASCII is encoded as a whole, under another type. doc/decisions/content-conversion.md tells why.
  *
- * Memory is bounded by the header of a part; each byte is looked at twice, to see whether its part
- * needs it and to encode it. */
+ * Memory is bounded by the header of a part, and some bytes for each long one; each byte is looked
+ * at twice, to see whether its part needs it and to encode it, and one of a long part once only
+ * when it is handed out. */
 #pragma once
 
 #include "base/failure.h"

@@ -164,9 +164,9 @@ static Word next_word(const char *at, const char *end, size_t room)
     return word;
 }
 
-/* Text that has to be encoded, with the blanks in front of it but one, which stands before any word;
- * and with all of them beside other encoded words, for readers leave out those between two. Returns
- * where it ends. */
+/* Text that has to be encoded, with the blanks in front of it but one, which stands before any
+ * word; and with all of them beside other encoded words, for readers leave out those between two.
+ * Returns where it ends. */
 static const char *put_run(FieldWriter *w, const Word *first, bool behind_encoded, const char *end)
 {
     const char *start = first->blanks + (!behind_encoded && first->blanks < first->text);

@@ -26,6 +26,12 @@ typedef struct Piece {
     size_t n;
 } Piece;
 
+/* The content as a relay can take it that cannot take it as it is, once that was asked for. */
+typedef struct Conversion {
+    Convert *convert; /* NULL: not asked for, or it cannot be */
+    Failure why;      /* it cannot be; number 0: it was not asked for */
+} Conversion;
+
 /* The content as an input. */
 typedef struct ContentInput {
     Input base;
@@ -47,6 +53,7 @@ struct Message {
     uint64_t form_at;     /* so much of the input has been looked at */
     size_t piece, offset; /* where message_read() goes on */
     uint64_t input_offset;
+    Conversion conversions[2]; /* without 8-bit content, and with it */
 };
 
 void message_free(Message *m)
@@ -55,6 +62,10 @@ void message_free(Message *m)
         return;
     envelope_done(&m->envelope);
     failure_done(&m->unfoldable);
+    for (size_t i = 0; i < ELEMENTSOF(m->conversions); i++) {
+        convert_free(m->conversions[i].convert);
+        failure_done(&m->conversions[i].why);
+    }
     buffer_done(&m->added);
     free(m->memory);
     free(m);
@@ -438,6 +449,34 @@ Input *message_input(Message *m)
 
     m->content = (ContentInput){.base = {.ops = &ops, .size = message_size(m)}, .message = m};
     return &m->content.base;
+}
+
+int message_convert(Message *m, bool keep_8bit, Convert **ret, Failure *f)
+{
+    Conversion *c = &m->conversions[keep_8bit];
+    int r = 0;
+
+    if (!c->convert && c->why.number == 0)
+        r = convert_new(message_input(m), keep_8bit, &c->convert, &c->why);
+    if (r < 0 && r != -EBADMSG)
+        return r;
+    if (!c->convert)
+        return failure_set(f, -EBADMSG, c->why.number, "%s", failure_text(&c->why));
+    *ret = c->convert;
+    return 0;
+}
+
+int message_look(Message *m)
+{
+    MessageForm form;
+    Convert *convert;
+    int r = message_form_whole(m, &form);
+
+    if (r >= 0 && form.has_long_lines)
+        r = message_convert(m, true, &convert, NULL);
+    if ((r >= 0 || r == -EBADMSG) && form.body_is_8bit)
+        r = message_convert(m, false, &convert, NULL);
+    return r == -EBADMSG ? 0 : r;
 }
 
 void message_rewind(Message *m)

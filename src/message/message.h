@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/input.h"
+#include "message/convert.h"
 #include "message/envelope.h"
 
 #define MESSAGE_HEADER_MAX (1024 * 1024) /* bytes of envelope block and header together */
@@ -51,8 +52,10 @@ int message_check_lines(const Message *message, Failure *f);
 /* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
 uint64_t message_size(const Message *message);
 
-/* A message over this is not looked at whole between other things: that takes too long. */
-#define MESSAGE_LARGE ((uint64_t)4 * 1024 * 1024)
+/* A message over this is not looked at whole between other things: that takes too long. One over
+ * the second is not looked at whole at all; no relay takes it. */
+#define MESSAGE_LARGE ((uint64_t)256 * 1024)
+#define MESSAGE_LOOK_MAX ((uint64_t)256 * 1024 * 1024)
 
 /* What the content is on the wire, where lines end in CRLF. */
 typedef struct MessageForm {
@@ -76,6 +79,15 @@ int64_t message_read(Message *message, size_t max, Buffer *out);
 /* The same content, to be read from any place, and beside message_read(). Borrowed from the
  * message. */
 Input *message_input(Message *message);
+
+/* The content as a relay can take it that takes no 8-bit content, or with `keep_8bit`, no long
+ * lines only. Made once, by reading all of it; borrowed from the message. 0; -EBADMSG with a
+ * Failure when it cannot be converted; or another negative errno. */
+int message_convert(Message *message, bool keep_8bit, Convert **ret, Failure *f);
+
+/* Reads all of it, so that all of the above is known without reading it again. 0 or a negative
+ * errno. */
+int message_look(Message *message);
 
 /* Starts message_read() over. */
 void message_rewind(Message *message);

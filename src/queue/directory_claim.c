@@ -14,6 +14,7 @@
 #define LOOK_AGAIN_MIN (200 * USEC_PER_MSEC)
 #define WRITING_PAUSE (10 * USEC_PER_SEC)
 #define ASIDE_PAUSE (5 * USEC_PER_MINUTE)
+#define LOADING_PAUSE (100 * USEC_PER_MSEC)
 
 /* A look at a message. */
 typedef struct Look {
@@ -121,6 +122,17 @@ int directory_open_message(
     }
 }
 
+/* So many are being read beside the loop that this one waits for a while. */
+static int put_off(Directory *d, FileMessage *m, NameKind kind, usec_t now)
+{
+    char id[SPOOL_NAME_MAX];
+
+    file_message_put_back(m, id);
+    names_put(&d->current->names, id, kind, usec_add(now, LOADING_PAUSE));
+    d->findings++;
+    return 0;
+}
+
 static int take_claim(
     Directory *d, SpoolClaim *claim, const char *id, NameKind kind, usec_t now, HeldMessage **ret)
 {
@@ -134,6 +146,8 @@ static int take_claim(
         names_rescan(&d->current->names);
         return -ENOMEM;
     }
+    if (file_message_is_long(m) && directory_loads_enough(d))
+        return put_off(d, m, kind, now);
     if (!file_message_begin(m, now, &due, new_id, &f)) {
         names_put(&d->current->names, new_id, kind, due);
         report(d, FOUND_PROBLEM, new_id, owner, &f);

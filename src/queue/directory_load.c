@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
+#define LOADING_MAX 32
+
 struct Loading {
     Directory *directory;
     FileMessage *message;
@@ -29,14 +31,19 @@ static const JobKind load_kind = {
     .name = "record",
     .run = run_load,
     .drop = keep_message,
-    .limit = 2,
+    .limit = 4,
+    .limit_of_key = 2, /* nobody's long ones keep those of others waiting */
 };
 
-static void loading_free(Loading *l)
+/* Whether the message is the loop's again. */
+static bool loading_free(Loading *l)
 {
+    bool ended;
+
     (void)sd_event_source_disable_unref(l->source);
-    job_free(l->job);
+    ended = job_free(l->job);
     free(l);
+    return ended;
 }
 
 static int on_loaded(
@@ -51,9 +58,14 @@ static int on_loaded(
     return 0;
 }
 
+bool directory_loads_enough(const Directory *d)
+{
+    return d->worker && d->n_loading >= LOADING_MAX;
+}
+
 int directory_load_beside(Directory *d, FileMessage *message, NameKind kind)
 {
-    Loading *l;
+    Loading *l, **at;
     int r;
 
     if (!d->worker)
@@ -62,13 +74,14 @@ int directory_load_beside(Directory *d, FileMessage *message, NameKind kind)
     if (!l)
         return -ENOMEM;
     *l = (Loading){.directory = d, .message = message, .kind = kind};
-    r = worker_submit(d->worker, &load_kind, NULL, message, &l->job);
+    r = worker_submit(d->worker, &load_kind, file_message_owner_name(message), message, &l->job);
     if (r < 0) {
         free(l);
         return r;
     }
-    l->next = d->loading;
-    d->loading = l;
+    for (at = &d->loading; *at;)
+        at = &(*at)->next;
+    *at = l;
     d->n_loading++;
     /* Without an event it is found when the engine next takes something. */
     (void)sd_event_add_io(d->loop, &l->source, job_fd(l->job), EPOLLIN, on_loaded, l);
@@ -86,7 +99,7 @@ FileMessage *directory_take_loaded(Directory *d, NameKind *ret_kind)
         *ret_kind = l->kind;
         *at = l->next;
         d->n_loading--;
-        loading_free(l);
+        (void)loading_free(l);
         return message;
     }
     return NULL;
@@ -96,12 +109,13 @@ void directory_drop_loading(Directory *d)
 {
     while (d->loading) {
         Loading *l = d->loading;
+        FileMessage *message = l->message;
+        char id[SPOOL_NAME_MAX];
 
         d->loading = l->next;
         /* What a thread is reading is left to it: the process is about to end. */
-        if (job_has_ended(l->job))
-            file_message_abandon((HeldMessage *)l->message);
-        loading_free(l);
+        if (loading_free(l))
+            file_message_put_back(message, id);
     }
     d->n_loading = 0;
 }

@@ -9,6 +9,10 @@
  * or a negative errno: it is the caller's still. */
 int directory_load_beside(Directory *directory, FileMessage *message, NameKind kind);
 
+/* Whether so many are being read that another one is to wait: each holds a descriptor and memory.
+ */
+bool directory_loads_enough(const Directory *directory);
+
 /* A message whose record has been read, or NULL. */
 FileMessage *directory_take_loaded(Directory *directory, NameKind *ret_kind);
 

@@ -3,6 +3,7 @@
 #include "queue/file_message.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -23,6 +24,7 @@ struct FileMessage {
     unsigned flushed;          /* how often everything had been tried when it was claimed */
     bool marked;               /* as being read */
     char name[SPOOL_NAME_MAX]; /* the id under which it came up */
+    char owner_name[12];
     InputFile content;
     int record_result; /* of reading it, with its Failure */
     Failure record_failure;
@@ -77,6 +79,12 @@ uid_t file_message_owner(const FileMessage *m)
     return m->base.owner;
 }
 
+const char *file_message_owner_name(FileMessage *m)
+{
+    (void)snprintf(m->owner_name, sizeof(m->owner_name), "%u", m->base.owner);
+    return m->owner_name;
+}
+
 unsigned file_message_flushed(const FileMessage *m)
 {
     return m->flushed;
@@ -114,11 +122,11 @@ static int open_content(FileMessage *m, Failure *f)
 
 void file_message_look(FileMessage *m)
 {
-    MessageForm form;
+    uint64_t size = spool_claim_size(m->claim);
 
-    if (m->record_result >= 0 && spool_claim_size(m->claim) > MESSAGE_LARGE &&
+    if (m->record_result >= 0 && size > MESSAGE_LARGE && size <= MESSAGE_LOOK_MAX &&
         open_content(m, NULL) >= 0)
-        (void)message_form_whole(m->base.message, &form);
+        (void)message_look(m->base.message);
 }
 
 typedef struct Place {
@@ -234,16 +242,22 @@ static int reserve(FileMessage *m, Failure *f)
     return m->base.n_pending > 1 ? spool_claim_reserve(m->claim, m->base.n_pending, f) : 0;
 }
 
+void file_message_put_back(FileMessage *m, char ret_id[static SPOOL_NAME_MAX])
+{
+    end_reading(m);
+    if (spool_release(m->claim, ret_id, NULL) < 0)
+        attachment_suspect(m->attachment);
+    else
+        attachment_expect(m->attachment, ret_id, names_state(m->kind));
+    file_message_free(m);
+}
+
 /* Gives a message back for which nothing can be done at present. Consumes it. */
 static int drop(FileMessage *m, int error, Failure *f)
 {
     char id[SPOOL_NAME_MAX];
 
-    if (spool_release(m->claim, id, NULL) < 0)
-        attachment_suspect(m->attachment);
-    else
-        attachment_expect(m->attachment, id, names_state(m->kind));
-    file_message_free(m);
+    file_message_put_back(m, id);
     return f && f->text ? error : failure_set_errno(f, error, "cannot read the message");
 }
 

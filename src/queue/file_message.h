@@ -19,6 +19,7 @@ FileMessage *file_message_new(
 const char *file_message_name(const FileMessage *message);
 
 uid_t file_message_owner(const FileMessage *message);
+const char *file_message_owner_name(FileMessage *message); /* in digits */
 
 /* How often everything had been tried when it was claimed, see names_after_trouble(). */
 unsigned file_message_flushed(const FileMessage *message);
@@ -32,12 +33,15 @@ bool file_message_is_long(const FileMessage *message);
 bool file_message_begin(FileMessage *message, usec_t now, usec_t *ret_due,
     char ret_id[static SPOOL_NAME_MAX], Failure *f);
 
+/* Gives it back before anything was done for it; `ret_id` is what it is called then. Consumes it. */
+void file_message_put_back(FileMessage *message, char ret_id[static SPOOL_NAME_MAX]);
+
 /* Reads the record, once: on any thread, while nobody else uses the message. */
 void file_message_load_record(FileMessage *message);
 
 /* Reads a large message whole, behind its record and likewise on any thread: its exact size on the
- * wire is known then when a relay's limit is met. What goes wrong is met again where it is opened.
- */
+ * wire and what it is converted to are known then when they are asked for. What goes wrong is met
+ * again where it is opened. */
 void file_message_look(FileMessage *message);
 
 typedef enum FileMessageResult {

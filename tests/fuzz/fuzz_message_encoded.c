@@ -95,11 +95,13 @@ static char *decode_name(const char *field)
     _cleanup_free_
     char *phrase = strndup(field, (size_t)(end - field));
     InternetAddressList *list;
-    char *name;
+    char *unfolded, *name;
 
     if (strstr(phrase, "=?"))
         return decode_text(phrase);
-    list = internet_address_list_parse(NULL, field);
+    unfolded = g_mime_utils_header_unfold(field);
+    list = internet_address_list_parse(NULL, unfolded);
+    g_free(unfolded);
     if (!list || internet_address_list_length(list) != 1)
         abort();
     name = g_strdup(internet_address_get_name(internet_address_list_get_address(list, 0)) ?: "");
@@ -142,9 +144,14 @@ static void compare_body(const void *data, size_t n, int (*encode)(const void *,
     g_free(decoded);
 }
 
+/* Without the end that an open last line is given. */
 static int quote(const void *data, size_t n, Buffer *out)
 {
-    return encode_quoted_printable(data, n, out);
+    int r = encode_quoted_printable(data, n, out);
+
+    if (r >= 0 && n > 0 && ((const char *)data)[n - 1] != '\n')
+        buffer_truncate(out, buffer_size(out) - 1);
+    return r;
 }
 
 /* Such a text as callers hand over: UTF-8 of one line, no encoded word in it, no blank at its ends.

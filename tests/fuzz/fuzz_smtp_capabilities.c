@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "smtp/capabilities.h"
 #include "target.h"
@@ -34,6 +35,28 @@ static size_t strict_keyword(const char *line, size_t n)
     return keyword < n && line[keyword] != ' ' ? 0 : keyword;
 }
 
+/* The extensions by their RFCs, for our table may not judge itself. */
+static unsigned keyword_flag(const char *name, size_t n)
+{
+    static const struct {
+        const char *name;
+        SmtpCapability flag;
+    } keywords[] = {{"PIPELINING", SMTP_CAP_PIPELINING}, {"CHUNKING", SMTP_CAP_CHUNKING},
+        {"8BITMIME", SMTP_CAP_8BITMIME}, {"SMTPUTF8", SMTP_CAP_SMTPUTF8}, {"SIZE", SMTP_CAP_SIZE},
+        {"ENHANCEDSTATUSCODES", SMTP_CAP_ENHANCEDSTATUSCODES}, {"DSN", SMTP_CAP_DSN},
+        {"STARTTLS", SMTP_CAP_STARTTLS}, {"AUTH", SMTP_CAP_AUTH},
+        {"BINARYMIME", SMTP_CAP_BINARYMIME}, {"DELIVERBY", SMTP_CAP_DELIVERBY},
+        {"MT-PRIORITY", SMTP_CAP_MT_PRIORITY}, {"REQUIRETLS", SMTP_CAP_REQUIRETLS},
+        {"LIMITS", SMTP_CAP_LIMITS}, {"VRFY", SMTP_CAP_VRFY},
+        {"FUTURERELEASE", SMTP_CAP_FUTURERELEASE}, {"SEND", SMTP_CAP_SEND}, {"SOML", SMTP_CAP_SOML},
+        {"SAML", SMTP_CAP_SAML}};
+
+    for (size_t i = 0; i < ELEMENTSOF(keywords); i++)
+        if (strlen(keywords[i].name) == n && strncasecmp(keywords[i].name, name, n) == 0)
+            return keywords[i].flag;
+    return 0;
+}
+
 /* What the lines behind the first offer, strictly read; whether all of them can be. */
 static bool refer(const char *at, const char *end, unsigned *ret_flags)
 {
@@ -43,14 +66,10 @@ static bool refer(const char *at, const char *end, unsigned *ret_flags)
     for (const char *next; at < end; at = next, first = false) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at)) ?: end;
         size_t n = first ? 0 : strict_keyword(at, (size_t)(line_end - at));
-        char name[32] = "";
 
         next = line_end < end ? line_end + 1 : end;
         all = all && (first || n > 0);
-        if (n == 0 || n >= sizeof(name))
-            continue;
-        memcpy(name, at, n);
-        *ret_flags |= smtp_capabilities_named(name);
+        *ret_flags |= keyword_flag(at, n);
     }
     return all;
 }

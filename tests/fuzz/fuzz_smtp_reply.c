@@ -96,8 +96,8 @@ static bool has_same_lines(const SmtpReply *reply, const Buffer *strict)
 
         if (n_strict < n || memcmp(ours, theirs + n_front, n) != 0)
             return false;
-        if (n_front > 0 && (n_front < n_code || memcmp(theirs, reply->enhanced, n_code) != 0 ||
-                               n_front > n_code + 1))
+        if (n_front > 0 && (n_front != n_code + (theirs[n_code] == ' ') ||
+                               memcmp(theirs, reply->enhanced, n_code) != 0))
             return false;
         ours += n;
         theirs += n_strict;

@@ -1,7 +1,8 @@
 /* confined FILTER PROGRAM [ARGUMENT...]
  *
- * Runs the program under a filter of system calls, read from the file: an array of struct sock_filter.
- * Linked statically, so that what is preloaded for the program does not come between here. */
+ * Runs the program under a filter of system calls, read from the file: an array of struct
+ * sock_filter. Linked statically, so that what is preloaded for the program does not come between
+ * here. */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>

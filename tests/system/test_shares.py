@@ -59,6 +59,39 @@ class Shares(DropBoxTest):
         self.assertLess(self.before(relay, f"bob-{MANY // 2}"), 300)
 
 
+class Long(DropBoxTest):
+    """Alice's messages take long to read: they are large, and all one line, or larger than any is."""
+
+    HEADER = b"From: a@lab.test\nTo: %s@lab.test\n\n"
+
+    def drop_long(self, name, size):
+        """One that takes no room on the disk."""
+        self.drop_of(ALICE, name, self.HEADER % name.encode())
+        os.truncate(self.queue.path / f"{name}.queued", size)
+
+    def test_nobody_else_waits_for_them(self):
+        relay = self.odd()
+        for i in range(40):
+            self.drop_long(f"alice-{i}", 200 << 20)
+        daemon = self.start(self.settings(relay))
+        for i in range(5):
+            self.drop_of(BOB, f"bob-{i}")
+            self.wait_taken(relay, f"bob-{i}")
+        self.assertLess(len(relay.accepted), 10)
+        self.assertEqual(daemon.terminate(), 0)
+        # But for those that a thread was reading.
+        self.assertLessEqual(len(self.queue.in_state("sending")), 2)
+
+    def test_larger_than_any_relay_takes(self):
+        relay = self.odd()
+        self.drop_long("alice", 1 << 40)
+        self.start(self.settings(relay))
+        self.drop_of(BOB, "bob")
+        self.wait_taken(relay, "bob")
+        self.queue.wait_state("alice", "failed")
+        self.assertIn("too large to be converted", str(self.queue.record("alice")))
+
+
 class Owner(DropBoxTest):
     """Whose message it is, where one looks for it."""
 

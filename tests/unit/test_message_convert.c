@@ -227,6 +227,36 @@ START_TEST(neither_lines_nor_parts_are_read_one_by_one)
 }
 END_TEST
 
+/* Who asks for a piece does not wait until a long part has been looked at once more. */
+START_TEST(a_long_part_is_looked_at_once)
+{
+    static const InputOps ops = {read_counted};
+    static const char *const heads[] = {"A: b\n\n",
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b\n"
+        "Content-Type: message/rfc822\n\nA: \xff\n\n"};
+
+    for (size_t i = 0; i < ELEMENTSOF(heads); i++) {
+        _cleanup_(convert_free_p) Convert *convert = NULL;
+        _cleanup_buffer_ Buffer text = {0};
+        char piece[4096];
+        Counted source = {0};
+
+        ck_assert_int_eq(buffer_append_string(&text, heads[i]), 0);
+        for (unsigned n = 0; n < 300000; n++)
+            if (buffer_append_string(&text, "\xffyz") < 0)
+                ck_abort();
+        input_memory_init(&source.memory, buffer_data(&text), buffer_size(&text));
+        source.memory.base.ops = &ops;
+        ck_assert_int_eq(convert_new(&source.memory.base, false, &convert, NULL), 0);
+        ck_assert_uint_gt(source.bytes, buffer_size(&text));
+        source.bytes = 0;
+        ck_assert_int_eq(
+            input_read_at(convert_input(convert), piece, sizeof(piece), 0), sizeof(piece));
+        ck_assert_uint_le(source.bytes, 64 * 1024);
+    }
+}
+END_TEST
+
 START_TEST(the_size_is_that_on_the_wire)
 {
     static const struct {
@@ -255,6 +285,7 @@ int main(void)
     tcase_add_loop_test(tests, parts_are_encoded_that_need_it, 0, (int)ELEMENTSOF(cases));
     tcase_add_test(tests, long_lines_are_broken);
     tcase_add_test(tests, neither_lines_nor_parts_are_read_one_by_one);
+    tcase_add_test(tests, a_long_part_is_looked_at_once);
     tcase_add_test(tests, the_size_is_that_on_the_wire);
     suite_add_tcase(suite, tests);
     return unit_run(suite);
