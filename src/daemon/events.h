@@ -23,5 +23,6 @@ void event_stopping(Log *log, size_t in_flight, usec_t stop_timeout);
 void event_reloaded(Log *log, const Config *config);
 void event_reload_refused(Log *log, const Failure *failure);
 void event_limits(Log *log, const Limits *limits);
+void event_no_leases(Log *log, const Failure *failure);
 void event_directory_lost(Log *log, const char *path, const Failure *failure);
 void event_directory_back(Log *log, const char *path);

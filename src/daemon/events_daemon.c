@@ -101,6 +101,12 @@ void event_limits(Log *log, const Limits *limits)
     finish(log);
 }
 
+void event_no_leases(Log *log, const Failure *failure)
+{
+    (void)start(log, LOG_WARNING, MESSAGE_ID_NO_LEASES, "no-leases");
+    finish_failure(log, failure);
+}
+
 void event_directory_lost(Log *log, const char *path, const Failure *failure)
 {
     Entry *entry = start(log, LOG_ERR, MESSAGE_ID_DIRECTORY_LOST, "directory-lost");

@@ -327,6 +327,7 @@ int manager_run(Manager *manager)
     char status[STATUS_MAX];
 
     event_started(manager->log, manager->config);
+    queue_warn(manager->queue);
     apply_limits(manager);
     notify_ready(manager->notify, format_status(manager, status));
     on_changed(manager);

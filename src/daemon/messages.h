@@ -3,25 +3,28 @@
  * meaning and is never used again. */
 #pragma once
 
-/* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused", "limits".
- */
+/* The daemon itself. OUTBOX_EVENT: "started", "stopping", "reloaded", "reload-refused", "limits",
+ * "no-leases". */
 #define MESSAGE_ID_STARTED "bc8714f78b3a4defac9d0cd817c7384f"
 #define MESSAGE_ID_STOPPING "8f63e4df94ed46e1a846fa258bcbd2dd"
 #define MESSAGE_ID_RELOADED "ef55341ac2d74158bb72eef903186714"
 #define MESSAGE_ID_RELOAD_REFUSED "13005e4b21254e81b744fca2b4d44a7a"
 #define MESSAGE_ID_LIMITS "c4c0dbc460bc4c3e80cbe5ace6bf17ec"
+#define MESSAGE_ID_NO_LEASES "a692ade204844280852bcf7c65969957"
 
 /* What a relay said about a recipient. OUTBOX_EVENT: "delivered", "deferred", "refused". */
 #define MESSAGE_ID_DELIVERED "f66181a3b7b14a4982adc56efda79ba9"
 #define MESSAGE_ID_DEFERRED "f4a5e808ba2c43eb842b8de3411b01fb"
 #define MESSAGE_ID_REFUSED "10b2407087a94dafa0c8dbd75d4d5aac"
 
-/* What became of a message. OUTBOX_EVENT: "sent", "retry", "failed", "returned", "recovered". */
+/* What became of a message. OUTBOX_EVENT: "sent", "retry", "failed", "returned", "recovered",
+ * "abandoned". */
 #define MESSAGE_ID_MESSAGE_SENT "c858c8a905384279a331d89703e0cc8a"
 #define MESSAGE_ID_MESSAGE_RETRY "602d6a23a0d44b82a652b70b3a262c33"
 #define MESSAGE_ID_MESSAGE_FAILED "985d8e0bd3584b67a33e53982513ec2d"
 #define MESSAGE_ID_MESSAGE_RETURNED "b8a9f69a90f041259c7681f1a7cdd738"
 #define MESSAGE_ID_MESSAGE_RECOVERED "270bd8fcbf694693946117108a723edc"
+#define MESSAGE_ID_MESSAGE_ABANDONED "bf336af1fd024eddbf0cb52b2061a877"
 
 /* A relay's health. OUTBOX_EVENT: "relay-held", "relay-limited", "relay-silent", "relay-lacks",
  * "relay-resumed". */

@@ -142,6 +142,14 @@ void queue_free(Queue *queue)
     free(queue);
 }
 
+void queue_warn(Queue *queue)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (directory_check_leases(queue->directory, &f) < 0)
+        event_no_leases(queue->log, &f);
+}
+
 void queue_limit_connections(Queue *queue, size_t n)
 {
     engine_limit_connections(queue->engine, n);

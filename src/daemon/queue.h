@@ -22,6 +22,10 @@ int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
     const QueueHandlers *handlers, void *user, Queue **ret, Failure *f);
 void queue_free(Queue *queue); /* what is in flight goes back to the queue; accepts NULL */
 
+/* Says in the log, where it is so, that this process cannot tell whether others still write to the
+ * files they put into the queue. */
+void queue_warn(Queue *queue);
+
 /* At most so many connections at a time, whatever is configured. */
 void queue_limit_connections(Queue *queue, size_t n);
 

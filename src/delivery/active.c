@@ -341,7 +341,7 @@ static void abandon_all(Engine *engine, Attempt *attempt)
 {
     for (Attempt *next; attempt; attempt = next) {
         next = *attempt_next(attempt);
-        attempt_abandon(attempt);
+        attempt_abandon_at_end(attempt, &engine->context);
         engine->statistics.in_flight--;
     }
 }

@@ -83,6 +83,9 @@ int attempt_ended(Attempt *attempt, const AttemptContext *context, EngineStatist
 /* Lets go of a message whose end could not be written, as if this process had died. */
 void attempt_abandon(Attempt *attempt);
 
+/* The same at the end of this process, which is told of those that somebody gets again. */
+void attempt_abandon_at_end(Attempt *attempt, const AttemptContext *context);
+
 /* The message it is about; borrowed. */
 HeldMessage *attempt_message(const Attempt *attempt);
 

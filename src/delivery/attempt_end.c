@@ -1,6 +1,7 @@
 /* The end of an attempt: the verdict, carried out and reported. Must never touch the message once
  * it has been settled. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -168,4 +169,24 @@ void attempt_abandon(Attempt *a)
 {
     a->message->source->ops->abandon(a->message);
     attempt_free(a);
+}
+
+/* Who has had it in this attempt is known to this process alone. */
+void attempt_abandon_at_end(Attempt *a, const AttemptContext *context)
+{
+    _cleanup_free_
+    char *text = NULL;
+
+    a->report.id = a->id;
+    a->report.change = MESSAGE_ABANDONED;
+    if (asprintf(&text,
+            "its end could not be written, though %zu of %zu recipients have had it in this "
+            "attempt: "
+            "who takes this queue up next sends it to them again, unless it is removed before",
+            a->delivered, a->message->n_pending) < 0)
+        text = NULL;
+    a->report.text = text ?: "not enough memory to tell";
+    if (a->delivered > 0 && context->observer->message)
+        context->observer->message(context->user, &a->report);
+    attempt_abandon(a);
 }

@@ -34,6 +34,8 @@ typedef enum MessageChange {
     MESSAGE_FAILED,    /* given up: `error` and `text` say why */
     MESSAGE_RETURNED,  /* back in `.queued`, nothing held against it */
     MESSAGE_RECOVERED, /* was `.sending` of a dead process; back in `.queued` */
+    MESSAGE_ABANDONED, /* let go of by the last act of this process: `text` says why, and who of
+                          those that have had it get it again */
     MESSAGE_CHANGE_MAX,
 } MessageChange;
 
@@ -46,7 +48,7 @@ typedef struct MessageReport {
     unsigned attempt;
     usec_t next;      /* MESSAGE_DEFERRED: realtime */
     int error;        /* MESSAGE_FAILED: a number of base/errors.h */
-    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED; else NULL */
+    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_ABANDONED; else NULL */
     usec_t delay_usec;
     size_t delivered,
         refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */

@@ -158,6 +158,11 @@ bool directory_is_open(const Directory *d)
     return d->current;
 }
 
+int directory_check_leases(const Directory *d, Failure *f)
+{
+    return d->current ? spool_check_leases(d->current->spool, f) : 0;
+}
+
 static void use_config(Directory *d, const Config *config)
 {
     d->settle = config->spool.settle;

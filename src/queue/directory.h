@@ -37,4 +37,7 @@ void directory_configure(Directory *directory, const Config *config);
 /* Whether there is a directory that messages are taken from. */
 bool directory_is_open(const Directory *directory);
 
+/* As spool_check_leases(), of the directory that is open. */
+int directory_check_leases(const Directory *directory, Failure *f);
+
 DEFINE_CLEANUP(Directory, directory_free);

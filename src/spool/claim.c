@@ -2,7 +2,6 @@
  * what somebody still writes, follow a link, or block on what is no message. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -305,17 +304,6 @@ static int unopened(const Attempt *a, int error, Failure *f)
     if (!S_ISREG(st.st_mode))
         return not_regular(a, -1, &st, f);
     return error == -EACCES ? unreadable(a, &st, f) : SPOOL_UNSETTLED; /* it has just come there */
-}
-
-int spool_has_writer(int fd)
-{
-    /* Whoever opens the file for writing just now has a signal sent to us: let it be one that is
-     * ignored, for SIGIO kills. */
-    (void)fcntl(fd, F_SETSIG, SIGURG);
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-        return errno == EAGAIN ? 1 : -EACCES;
-    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-    return 0;
 }
 
 /* 0 when the locked regular file may be claimed, SPOOL_WRITING or SPOOL_UNSETTLED. */

@@ -223,6 +223,16 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
     return status;
 }
 
+/* Whoever may not look into the queue, or is not the daemon's user, has not got its rights. */
+static void warn_of_queue(const Config *config)
+{
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    if (spool_open(config->spool.directory, &spool, NULL) == 0 && spool_check_leases(spool, &f) < 0)
+        (void)tool_fail(&f);
+}
+
 static bool relay_exists(const Config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_relays; i++)
@@ -251,5 +261,6 @@ int run_check(const Tool *tool, const Command *command, int argc, char **argv)
         return tool_usage(command, "%s: one relay at most is wanted", argv[optind + 1]);
     if (argv[optind] && !relay_exists(config, argv[optind]))
         return tool_usage(command, "no relay is called %s", argv[optind]);
+    warn_of_queue(config);
     return check_all(config, argv[optind], json, verbose);
 }

@@ -140,6 +140,8 @@ static void on_message(void *user, const MessageReport *report)
     p->sent += report->change == MESSAGE_SENT;
     p->deferred += report->change == MESSAGE_DEFERRED;
     p->failed += report->change == MESSAGE_FAILED;
+    if (report->change == MESSAGE_ABANDONED && may_print(p, STDERR_FILENO))
+        (void)tool_fail_number(ERROR_SPOOL, "%s: left as .sending: %s", report->id, report->text);
     if (report->change == MESSAGE_FAILED && may_print(p, STDERR_FILENO))
         (void)tool_fail_number(report->error, "%s%s%s%s failed: %s", report->id,
             report->old_id ? " (was " : "", report->old_id ?: "", report->old_id ? ")" : "",

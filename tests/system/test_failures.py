@@ -3,12 +3,14 @@ message is lost."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import lab
 from case import SystemTest, message
 from odd_relay import RelayTest
 from process import free_port, wait_for
+from slow_relay import SlowRelay
 
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -265,3 +267,52 @@ class SmallFiles(RelayTest):
         self.assertGreater(result.returncode, 0)
         self.assertIn(b"File too large", result.stderr)
         self.assertEqual(self.queue.names(), [])
+
+
+class LastWords(SystemTest):
+    """A daemon that ends in a directory which it may not write to names those whom it has sent to."""
+
+    def setUp(self):
+        super().setUp()
+        shutil.chown(self.queue.path, "nobody", "nogroup")
+        self.relay = SlowRelay(0, self.close_the_directory)
+        self.addCleanup(self.relay.close)
+        self.addCleanup(self.queue.path.chmod, 0o755)
+
+    def close_the_directory(self, _content):
+        self.queue.path.chmod(0)
+        return b"250 ok"
+
+    def start_as_nobody(self):
+        self.configure(self.lab.relay(self.relay.port), daemon={"stop_timeout": "1s"})
+        self.configuration.chmod(0o644)
+        directory = self.lab.new_directory()
+        directory.chmod(0o777)
+        return self.start_again(wrapper=AS_NOBODY, directory=directory)
+
+    def check_last_words(self, *recipients):
+        daemon = self.start_as_nobody()
+        self.queue.drop("m", message(to=recipients))
+        self.wait_log(daemon, "event=problem")
+        self.assertEqual(daemon.terminate(), 0)
+        words = [line for line in daemon.output().splitlines() if "event=abandoned" in line]
+        self.assertEqual(len(words), 1, daemon.output())
+        self.assertIn(f"{len(recipients)} of {len(recipients)} recipients", words[0])
+        self.assertIn("id=m", words[0])
+        self.queue.path.chmod(0o755)
+        self.assertEqual(self.queue.in_state("sending"), ["m.sending"])
+
+    def test_one_recipient(self):
+        self.check_last_words("ann@lab.test")
+
+    def test_several_recipients(self):
+        self.check_last_words("ann@lab.test", "bob@lab.test")
+
+    def test_nothing_to_say_where_it_is_mended(self):
+        daemon = self.start_as_nobody()
+        self.queue.drop("m", message())
+        self.wait_log(daemon, "event=problem")
+        self.queue.path.chmod(0o755)
+        self.queue.wait_gone("m", seconds=30)
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertNotIn("event=abandoned", daemon.output())

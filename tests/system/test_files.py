@@ -2,9 +2,12 @@
 done, and messages made to do harm. None of them keeps the others waiting."""
 
 import os
+import shutil
 import socket
+import subprocess
 import time
 
+import lab
 from case import SystemTest, message
 from preload import PLAIN_RENAME, UNOPENED, UNREAD, preload
 from process import wait_for
@@ -42,6 +45,28 @@ class FilesTest(SystemTest):
             self.queue.wait_gone(f"good-{number}")
             self.assertLess(time.monotonic() - begin, SOON)
 
+
+class Leases(FilesTest):
+    """Whether others still write to their files takes a capability to tell."""
+
+    def start_for(self, mode):
+        shutil.chown(self.queue.path, "nobody", "nogroup")
+        self.queue.path.chmod(mode)
+        return self.start_as_nobody(self.slow(0))
+
+    def test_it_is_told_once(self):
+        daemon = self.start_for(0o1777)
+        self.wait_log(daemon, "event=no-leases")
+        self.assertIn("AmbientCapabilities=CAP_LEASE", daemon.output())
+        check = [*AS_NOBODY, lab.program("outbox"), "--config", self.configuration, "check"]
+        result = subprocess.run([str(word) for word in check], capture_output=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"AmbientCapabilities=CAP_LEASE", result.stderr)
+        self.assertEqual(daemon.output().count("no-leases"), 1)
+
+    def test_where_nobody_else_writes(self):
+        daemon = self.start_for(0o755)
+        self.assertNotIn("no-leases", daemon.output())
 
 class Many(FilesTest):
     """A number of files that cannot be handled stops nobody."""

@@ -49,7 +49,8 @@ static inline void on_outcome(void *user, const OutcomeReport *report)
 
 static inline void on_message(void *user, const MessageReport *report)
 {
-    static const char *const words[] = {"sent", "deferred", "failed", "returned", "recovered"};
+    static const char *const words[] = {
+        "sent", "deferred", "failed", "returned", "recovered", "abandoned"};
     Scene *scene = user;
 
     if (report->change == MESSAGE_FAILED)

@@ -274,6 +274,10 @@ START_TEST(changes_of_a_message_are_told)
     event_message(log_,
         &(MessageReport){.id = "X2", .owner = FILE_OWNER_UNKNOWN, .change = MESSAGE_RECOVERED});
     ck_assert_uint_eq(count("OUTBOX_ID=X2\n\n"), 1);
+    event_message(
+        log_, &(MessageReport){.id = "X4", .change = MESSAGE_ABANDONED, .text = "its end ..."});
+    ck_assert_uint_eq(
+        count("OUTBOX_EVENT=abandoned\nMESSAGE=X4: left as .sending: its end ...\n"), 1);
     event_message(log_, &(MessageReport){.id = "X3", .change = MESSAGE_RETURNED});
     ck_assert_uint_eq(count("OUTBOX_EVENT=recovered\n"), 1);
     ck_assert_uint_eq(count("PRIORITY=7\nMESSAGE_ID=b8a9f69a90f041259c7681f1a7cdd738\n"), 1);

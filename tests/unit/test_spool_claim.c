@@ -1,6 +1,7 @@
 /* spool: claiming, and what gets in the way; all of it twice, the
  * second time on a file system whose renames know no flags. */
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "plain_rename.h"
@@ -325,8 +327,54 @@ START_TEST(two_processes_share_a_directory)
 }
 END_TEST
 
+/* The exit status of a user to whom the directory belongs: 1 when it is told that it can have no
+ * leases on others' files. */
+static int told_of_leases(const Place *p)
+{
+    _cleanup_failure_ Failure f = {0};
+    Spool *spool;
+    int r;
+
+    if (setgroups(0, NULL) < 0 || setgid(64009) < 0 || setuid(64009) < 0 ||
+        spool_open(p->path, &spool, NULL) < 0)
+        return 12;
+    r = spool_check_leases(spool, &f);
+    spool_free(spool);
+    return r == 0 ? 0 : r == -EPERM && strstr(failure_text(&f), "CAP_LEASE") ? 1 : 13;
+}
+
+START_TEST(it_is_told_that_writers_cannot_be_seen)
+{
+    static const struct {
+        mode_t mode;
+        int told;
+    } cases[] = {{0700, 0}, {0755, 0}, {03730, 1}, {01777, 1}};
+    _cleanup_place_ Place p;
+
+    place_init(&p);
+    if (geteuid() != 0) {
+        fprintf(stderr, "skipped: needs root to become another user\n");
+        return;
+    }
+    ck_assert_int_eq(fchown(p.fd, 64009, 64009), 0);
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        pid_t child;
+        int status;
+
+        ck_assert_int_eq(fchmod(p.fd, cases[i].mode), 0);
+        ck_assert_int_eq(spool_check_leases(p.spool, NULL), 0); /* root has them */
+        child = fork();
+        if (child == 0)
+            _exit(told_of_leases(&p));
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(WEXITSTATUS(status), cases[i].told);
+    }
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
+    tcase_add_test(t, it_is_told_that_writers_cannot_be_seen);
     tcase_add_test(t, a_claim_that_was_cut_off_is_no_hard_link);
     tcase_add_test(t, a_record_that_may_be_anothers_stops_its_message_alone);
     tcase_add_test(t, a_message_is_claimed_and_completed);
