@@ -33,7 +33,8 @@ bool file_message_is_long(const FileMessage *message);
 bool file_message_begin(FileMessage *message, usec_t now, usec_t *ret_due,
     char ret_id[static SPOOL_NAME_MAX], Failure *f);
 
-/* Gives it back before anything was done for it; `ret_id` is what it is called then. Consumes it. */
+/* Gives it back before anything was done for it; `ret_id` is what it is called then. Consumes it.
+ */
 void file_message_put_back(FileMessage *message, char ret_id[static SPOOL_NAME_MAX]);
 
 /* Reads the record, once: on any thread, while nobody else uses the message. */

@@ -30,7 +30,7 @@ static bool may_lease_what_is_others(void)
     return syscall(SYS_capget, &header, data) < 0 || (data[0].effective & 1u << CAP_LEASE);
 }
 
-int spool_check_leases(const Spool *spool, Failure *f)
+int spool_check_leases(Spool *spool, Failure *f)
 {
     if (!spool_is_shared(spool) || may_lease_what_is_others())
         return 0;

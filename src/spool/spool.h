@@ -88,7 +88,7 @@ bool spool_is_shared(Spool *spool);
 
 /* Whether this process can tell that others still write to what they have put there: 0, also where
  * nobody else does; or -EPERM with a Failure that says what follows from it, and what to do. */
-int spool_check_leases(const Spool *spool, Failure *f);
+int spool_check_leases(Spool *spool, Failure *f);
 
 /* The user whose message file it is. 0 or a negative errno. */
 int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret);
