@@ -45,6 +45,8 @@ struct Convert {
     uint64_t out_at; /* of the result, where `out` begins */
     Encoder encoder;
     char boundaries[DEPTH_MAX][CONVERT_BOUNDARY_MAX + 1];
+    bool digests[DEPTH_MAX]; /* of the same */
+    bool in_digest;          /* the header is of a part of one */
     size_t depth;
     uint64_t wire_size;
     Failure why;  /* it cannot be converted */
@@ -60,6 +62,7 @@ static void rewind_source(Convert *c)
     c->out_at = 0;
     c->state = STATE_HEADER;
     c->is_message = true;
+    c->in_digest = false;
     c->depth = 0;
     encoder_start(&c->encoder, ENCODE_COPY);
 }
@@ -95,6 +98,7 @@ static int pass_boundary(Convert *c, const Line *line, size_t level, bool closes
     r = r < 0 ? r : buffer_append(&c->out, line->data, line->n);
     r = r < 0 ? r : buffer_append(&c->out, line->data + line->n, line->end);
     c->depth = closes ? level - 1 : level;
+    c->in_digest = !closes && c->digests[level - 1];
     c->state = closes ? STATE_BODY : STATE_HEADER;
     encoder_start(&c->encoder, ENCODE_DROP_ODD);
     return r;
@@ -237,7 +241,9 @@ static int append_header(
         return r;
     if (r >= 0 && is_message && !part->has_version)
         r = buffer_append_string(&c->out, "MIME-Version: 1.0\r\n");
-    if (r >= 0 && !part->has_type && needs->is_8bit)
+    if (r >= 0 && !part->has_type && change->type)
+        r = buffer_appendf(&c->out, "Content-Type: %s\r\n", change->type);
+    else if (r >= 0 && !part->has_type && needs->is_8bit)
         r = buffer_appendf(&c->out, "Content-Type: text/plain; charset=%s\r\n",
             needs->is_utf8 ? "utf-8" : "unknown-8bit");
     return r < 0 ? r : buffer_appendf(&c->out, "Content-Transfer-Encoding: %s\r\n", encoding);
@@ -288,10 +294,13 @@ static int begin_composite(Convert *c, const Part *part, bool is_message)
     const HeaderChange change = {.encoding = c->keep_8bit ? NULL : "7bit"};
     int r = append_header(c, part, &change, &(Needs){0}, is_message);
 
-    if (part->kind == PART_MULTIPART)
-        strcpy(c->boundaries[c->depth++], part->boundary);
-    else
-        c->state = STATE_HEADER, c->is_message = true;
+    if (part->kind == PART_MULTIPART) {
+        strcpy(c->boundaries[c->depth], part->boundary);
+        c->digests[c->depth++] = part->is_digest;
+    } else {
+        c->state = STATE_HEADER;
+        c->is_message = true;
+    }
     encoder_start(&c->encoder, ENCODE_DROP_ODD);
     return r;
 }
@@ -335,7 +344,8 @@ static int end_header(Convert *c, const Line *blank)
     c->state = STATE_BODY;
     if (!blank)
         return append_lone_header(c);
-    part_read(buffer_data(&c->header) ?: "", buffer_size(&c->header), &part);
+    part_read(buffer_data(&c->header) ?: "", buffer_size(&c->header), c->in_digest, &part);
+    c->in_digest = false;
     r = begin_body(c, &part, is_message);
     buffer_clear(&c->header);
     return r < 0 ? r : buffer_append(&c->out, blank->data, blank->end);

@@ -153,6 +153,7 @@ static void read_type(const char *value, Part *part)
         bool may = !starts(value, "multipart/signed") && find_boundary(value, part->boundary);
 
         part->kind = may ? PART_MULTIPART : PART_FIXED;
+        part->is_digest = is_type(value, "multipart/digest");
     } else if (is_type(value, "message/rfc822")) {
         part->kind = PART_MESSAGE;
     } else if (starts(value, "message/global")) {
@@ -175,7 +176,7 @@ static PartEncoding read_encoding(const char *value)
                : ENCODING_UNKNOWN;
 }
 
-void part_read(const char *header, size_t n, Part *ret)
+void part_read(const char *header, size_t n, bool in_digest, Part *ret)
 {
     const char *end = header + n;
     char value[1024];
@@ -194,6 +195,8 @@ void part_read(const char *header, size_t n, Part *ret)
             ret->encoding = read_encoding(value);
         }
     }
+    if (in_digest && !ret->has_type)
+        ret->kind = PART_MESSAGE;
     if (ret->encoding != ENCODING_PLAIN &&
         (ret->kind == PART_MULTIPART || ret->kind == PART_MESSAGE))
         ret->kind = PART_OTHER;

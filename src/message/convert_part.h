@@ -51,13 +51,15 @@ typedef struct Part {
     PartKind kind;
     PartEncoding encoding;
     bool has_type, has_version;
+    bool is_digest;                          /* PART_MULTIPART whose parts are messages */
     char boundary[CONVERT_BOUNDARY_MAX + 1]; /* PART_MULTIPART */
 } Part;
 
 /* Reads a header, whole lines without the empty one behind it. A multipart without a boundary that
- * can be used is PART_FIXED. Multiparts and messages that are encoded, which RFC 2045, 6.4 does not
+ * can be used is PART_FIXED. What says no type is a message in a digest (RFC 2046, 5.1.5), and else
+ * text. Multiparts and messages that are encoded, which RFC 2045, 6.4 does not
  * allow, are PART_OTHER: what is within is seen only once they are decoded. */
-void part_read(const char *header, size_t n, Part *ret);
+void part_read(const char *header, size_t n, bool in_digest, Part *ret);
 
 /* Length of the field at `at`, with its folds and line ends. */
 size_t part_field_length(const char *at, const char *end);

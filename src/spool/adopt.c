@@ -33,7 +33,7 @@ static int lock_message(SpoolClaim *claim, SpoolState state, Failure *f)
     if (claim->fd < 0)
         return spool_cannot_open(claim->spool, name, claim->fd, f);
     if (flock(claim->fd, LOCK_EX | LOCK_NB) < 0)
-        return failure_set(f, -EBUSY, ERROR_SPOOL,
+        return failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
             "%s/%s: it is being sent; try again when it is done", claim->spool->path, name);
     if (fstat(claim->fd, &st) < 0 || !S_ISREG(st.st_mode))
         return failure_set(f, -EINVAL, ERROR_FILE, "%s/%s: not a message: not a regular file",

@@ -59,7 +59,7 @@ static inline void target_unref_p(Target **target)
  * again. */
 static int number_of(int error)
 {
-    return error_is_common(error) ? error_from_errno(error) : ERROR_SPOOL;
+    return error_is_common(error) || error == -EACCES ? error_from_errno(error) : ERROR_SPOOL;
 }
 
 static int open_directory(const char *path, bool *ret_listable, Failure *f)
@@ -106,7 +106,7 @@ static int target_new(const char *path, Target **ret, struct stat *ret_stat, Fai
 static int explain(const char *path, const struct stat *st, int r, Failure *f)
 {
     if (r == -EACCES)
-        return failure_set(f, r, ERROR_SPOOL,
+        return failure_set(f, r, number_of(r),
             "%s: this user (%u) may not put files into the queue directory, which belongs to user "
             "%u, group %u, with mode %04o; become a member of that group, or ask its owner",
             path, geteuid(), st->st_uid, st->st_gid, st->st_mode & 07777);

@@ -39,7 +39,7 @@ static int operate(
     if (spool_find(spool, id, &state) < 0)
         return failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
     if (state == SPOOL_SENDING)
-        return failure_set(f, -EBUSY, ERROR_SPOOL,
+        return failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
             "%s/%s.sending: it is being sent; try again when it is done", spool->path, id);
     return failure_set(f, r, ERROR_SPOOL, "%s/%s.%s: only what is %s can become .%s", spool->path,
         id, spool_state_name(state), list_states(from, n, text), spool_state_name(to));
@@ -112,7 +112,7 @@ int spool_delete(Spool *spool, const char *id, Failure *f)
     int r = spool_find(spool, id, &state);
 
     if (r == 0 && state == SPOOL_SENDING)
-        return failure_set(f, -EBUSY, ERROR_SPOOL,
+        return failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
             "%s/%s.sending: it is being sent; try again when it is done", spool->path, id);
     if (r == 0)
         return spool_delete_message(spool, id, state, f);

@@ -35,7 +35,7 @@ static int check_access(const Spool *spool, const struct stat *st, Failure *f)
         int r = -errno;
 
         if (r == -EACCES)
-            return failure_set(f, r, ERROR_SPOOL,
+            return failure_set(f, r, error_from_errno(r),
                 "%s: this process (user %u) may not list, create and delete in the queue "
                 "directory, which belongs to user %u with mode %04o; run as that user, or as root",
                 spool->path, self, st->st_uid, st->st_mode & 07777);
@@ -50,7 +50,7 @@ static int check_access(const Spool *spool, const struct stat *st, Failure *f)
             "protect them: chmod +t %s, or chmod o-w %s",
             spool->path, st->st_mode & 07777, spool->path, spool->path);
     if ((st->st_mode & S_ISVTX) && self != 0 && self != st->st_uid)
-        return failure_set(f, -EPERM, ERROR_SPOOL,
+        return failure_set(f, -EPERM, error_from_errno(EACCES),
             "%s: the queue directory is sticky and belongs to user %u, so this process (user %u) "
             "cannot rename what others put there; run as that user, or as root",
             spool->path, st->st_uid, self);
@@ -65,11 +65,11 @@ static int no_access(const char *path, Failure *f)
     struct stat st;
 
     if (stat(path, &st) < 0)
-        return failure_set(f, -EACCES, ERROR_SPOOL,
+        return failure_set(f, -EACCES, error_from_errno(EACCES),
             "%s: this process (user %u) may not enter a directory above the queue directory; run "
             "as a user who may, or as root; `namei -l %s` shows which it is",
             path, geteuid(), path);
-    return failure_set(f, -EACCES, ERROR_SPOOL,
+    return failure_set(f, -EACCES, error_from_errno(EACCES),
         "%s: this process (user %u) may not list the queue directory, which belongs to user %u "
         "with mode %04o; run as that user, or as root (who may queue sees no list)",
         path, geteuid(), st.st_uid, st.st_mode & 07777);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/errors.h"
 #include "tool/command.h"
@@ -44,6 +45,27 @@ static int fail_ambiguous(const Spool *spool, const char *word, const char *id_o
         spool_state_name(spool_find(spool, word, &state) == 0 ? state : SPOOL_QUEUED), word);
 }
 
+/* Whether the path of a file is of this queue: `./` stands for it wherever one is. */
+static bool is_of_queue(const Spool *spool, const char *path, const char *name)
+{
+    _cleanup_free_
+    char *directory = strndup(path, (size_t)(name - path));
+    struct stat there, here;
+
+    if (!directory || strcmp(directory, "./") == 0)
+        return true;
+    return stat(directory, &there) == 0 && fstat(spool_directory_fd(spool), &here) == 0 &&
+           there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
+static int fail_elsewhere(const Spool *spool, const char *path)
+{
+    return tool_fail_number(ERROR_FILE,
+        "%s is in no queue but that of its own directory, and not in %s: name that directory with "
+        "--directory",
+        path, spool_path(spool));
+}
+
 /* Ids that end like a state are as good as any: `report.deferred`, in `report.deferred.queued`. So
  * a word is what `list` prints first. The state in the name of a file may be one that the message
  * has left meanwhile, and decides nothing. */
@@ -54,6 +76,8 @@ int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SP
     SpoolState state;
     size_t length;
 
+    if (word > argument && !is_of_queue(spool, argument, word))
+        return fail_elsewhere(spool, argument);
     snprintf(ret_id, SPOOL_NAME_MAX, "%s", word);
     if (!spool_name_parse(word, &state, &length))
         return 0;

@@ -164,7 +164,7 @@ class DropBox(SystemTest):
 
     def test_a_stranger(self):
         result = self.outbox("queue", stdin=message(), status=None, user=WRITER, group=WRITER, extra_groups=[])
-        self.assertEqual(result.returncode, 73)
+        self.assertEqual(result.returncode, 77)
         self.assertIn("become a member of that group", result.stderr.decode())
 
     def test_configuration_that_cannot_be_read(self):

@@ -283,6 +283,18 @@ class Looking(SystemTest):
         for word in ("foo", "foo.queued", "foo.deferred", "./foo.queued", path, path.with_suffix("")):
             self.assertEqual(self.json("show", word)["id"], "foo", word)
 
+    def test_path_of_a_file_of_another_queue(self):
+        self.configure()
+        self.queue.drop("foo", message(), state="held")
+        other = self.directory / "other"
+        other.mkdir()
+        for path in (other / "foo.held", "/nowhere/at/all/foo.held"):
+            for command in ("delete", "release", "show"):
+                result = self.outbox(command, path, status=None)
+                self.assertEqual(result.returncode, 66, command)
+                self.assertIn("--directory", result.stderr.decode())
+        self.assertEqual(self.queue.names(), ["foo.held"])
+
     def test_id_that_names_the_file_of_another(self):
         self.configure()
         for command, states in (

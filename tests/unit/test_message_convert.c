@@ -56,6 +56,15 @@ static const Case cases[] = {
         "Content-Transfer-Encoding: 7bit\r\n\n--a b\nContent-Type: text/plain; charset=utf-8\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4\r\n--a b\n\nplain\n--a "
         "b--\nepi\n"},
+    /* what says no type in a digest is a message */
+    {"MIME-Version: 1.0\nContent-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: y\n\nä\n"
+     "--b\n\nSubject: \xff\n\nx\n--b--\nä\n",
+        "MIME-Version: 1.0\nContent-Type: multipart/digest; boundary=b\n"
+        "Content-Transfer-Encoding: 7bit\r\n\n--b\nContent-Transfer-Encoding: 7bit\r\n\n"
+        "Subject: y\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\n=C3=A4\r\n--b\n"
+        "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\n"
+        "U3ViamVjdDog/w0KDQp4\r\n--b--\n"},
     /* a message within a message */
     {"MIME-Version: 1.0\nContent-Type: message/rfc822\n\nSubject: y\n\nä\n",
         "MIME-Version: 1.0\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\r\n\n"
