@@ -213,5 +213,6 @@ int compose_put_type(const char *what, const char *name, const char *text, const
     if (!has_type(text))
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "%s: this is no content type, which is written type/subtype, as in text/html", what);
-    return put_value(what, name, text, charset, out, f);
+    /* Only of text is that parameter for everybody. */
+    return put_value(what, name, text, text_starts_nocase(text, "text/") ? charset : NULL, out, f);
 }

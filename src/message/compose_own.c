@@ -55,7 +55,8 @@ static void note_content(ComposeOwn *own, const HeaderField *field)
     if (!is_named(field, "Content-Type"))
         return;
     own->has_type = true;
-    own->is_raw = own->is_raw || !text_starts_nocase(value, "text/");
+    own->is_raw = own->is_raw || text_starts_nocase(value, "multipart/") ||
+                  text_starts_nocase(value, "message/");
 }
 
 static int examine(const char *header, bool replaces, HeaderField *field, Failure *f)

@@ -8,8 +8,8 @@ typedef struct ComposeOwn {
     const char *const *headers; /* but an empty first one; NULL or NULL-terminated */
     bool replaces;              /* they are the whole header */
     bool is_raw;                /* the body goes in as it is: they say how it is encoded, or that it
-                                 * has parts */
-    bool has_type;              /* they say what text it is, which is encoded as it needs */
+                                 * has parts or is a message */
+    bool has_type;              /* they say what it is; it is encoded as it needs */
 } ComposeOwn;
 
 /* Whether each but an empty first one is a well-formed field that may stand in a header, and none

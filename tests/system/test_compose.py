@@ -41,6 +41,12 @@ class Composing(SystemTest):
         self.assertEqual(result.stdout, b"")
         return result.stderr.decode()
 
+    def test_a_body_that_is_no_text_is_encoded_too(self):
+        for text in ('{"a": "\u00e9"}\n', '{"a":\r1}\n'):
+            got = self.compose("--header", "Content-Type: application/json", body=text.encode())
+            self.assertEqual(got["Content-Type"], "application/json")
+            self.assertEqual(got.get_payload(decode=True), text.encode())
+
     # ---- injection ----
 
     def test_nothing_injects(self):
