@@ -334,6 +334,7 @@ class Floods(HostileTest):
         daemon = self.start_keeper(relay)
         daemon.flush()
         self.check_soon(relay, *self.NAMES)
+        self.queue.wait_gone(*self.NAMES)
         self.assertEqual(len(self.queue.names()), 1200)
 
     def litter(self):
