@@ -83,7 +83,8 @@ usec_t spool_next_attempt(const Spool *spool, const char *id);
  * that is to be claimed soon; whatever stands in the way shows then. */
 void spool_read_ahead(const Spool *spool, const char *id, SpoolState state);
 
-/* Whether others than the directory's owner may put files into it, by its mode. */
+/* Looks whether others than the directory's owner may put files into it, by its mode; how a claim
+ * ends goes by what was seen last. */
 bool spool_is_shared(Spool *spool);
 
 /* Whether this process can tell that others still write to what they have put there: 0, also where
