@@ -1,10 +1,8 @@
 """A relay without TLS that asks for a login, and keeps what it was told."""
 
 import base64
-import socket
-import threading
 
-from process import free_port
+from listener import Listener
 
 
 class LoginRelay:
@@ -12,23 +10,12 @@ class LoginRelay:
     {0}, which becomes the login as it was sent."""
 
     def __init__(self, mechanisms="PLAIN", reply="235 2.7.0 welcome"):
-        self.port = free_port()
         self.mechanisms, self.reply = mechanisms, reply
         self.logins = []  # decoded
         self.messages = 0
-        self.server = socket.create_server(("127.0.0.1", self.port), backlog=16)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self):
-        self.server.close()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=[connection], daemon=True).start()
+        self.server = Listener(self._talk)
+        self.port = self.server.port
+        self.close = self.server.close
 
     def _login(self, words, stream, say):
         if len(words) < 3:
@@ -38,30 +25,26 @@ class LoginRelay:
         say(self.reply.format(words[2]))
 
     def _talk(self, connection):
-        with connection, connection.makefile("rb") as stream:
+        def say(text):
+            connection.sendall(text.encode("utf-8") + b"\r\n")
 
-            def say(text):
-                connection.sendall(text.encode("utf-8") + b"\r\n")
-
-            try:
-                say("220 login ESMTP")
-                while line := stream.readline():
-                    words = line.decode("utf-8", "replace").split()
-                    verb = words[0].upper() if words else ""
-                    if verb == "EHLO":
-                        say(f"250-login\r\n250 AUTH {self.mechanisms}")
-                    elif verb == "AUTH":
-                        self._login(words, stream, say)
-                    elif verb == "DATA":
-                        say("354 go on")
-                        while stream.readline() not in (b".\r\n", b""):
-                            pass
-                        self.messages += 1
-                        say("250 2.0.0 taken")
-                    elif verb == "QUIT":
-                        say("221 bye")
-                        return
-                    else:
-                        say("250 2.0.0 ok")
-            except OSError:
-                pass
+        say("220 login ESMTP")
+        with connection.makefile("rb") as stream:
+            while line := stream.readline():
+                words = line.decode("utf-8", "replace").split()
+                verb = words[0].upper() if words else ""
+                if verb == "EHLO":
+                    say(f"250-login\r\n250 AUTH {self.mechanisms}")
+                elif verb == "AUTH":
+                    self._login(words, stream, say)
+                elif verb == "DATA":
+                    say("354 go on")
+                    while stream.readline() not in (b".\r\n", b""):
+                        pass
+                    self.messages += 1
+                    say("250 2.0.0 taken")
+                elif verb == "QUIT":
+                    say("221 bye")
+                    return
+                else:
+                    say("250 2.0.0 ok")

@@ -2,12 +2,12 @@
 
 import re
 import socket
-import ssl
 import threading
 import time
 
 from case import SystemTest, message
-from process import free_port, wait_for
+from listener import Listener
+from process import wait_for
 
 DROP = object()  # the connection is closed, without a word
 SILENCE = object()  # no answer, and nothing more is read
@@ -151,7 +151,6 @@ class OddRelay:
 
     def __init__(self, answer=lambda *_: None, host="127.0.0.1", port=None, extensions=("PIPELINING",),
                  context=None):
-        self.port = port or free_port()
         self.answer, self.extensions, self.context = answer, extensions, context
         self.accepted = []  # (recipients, content), in order
         self.verbs = []  # (number of the connection, verb), in order
@@ -159,33 +158,26 @@ class OddRelay:
         self.open = 0
         self.begun = []  # when each connection came
         self.closing = threading.Event()
-        self.server = socket.create_server((host, self.port), backlog=100)
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
+        self.lock = threading.Lock()
+        self.server = Listener(self._talk, host, port)
+        self.port = self.server.port
 
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
+    def _talk(self, connection):
+        with self.lock:
             self.connections += 1
+            self.open += 1
+            number = self.connections
             self.begun.append(time.monotonic())
-            arguments = [connection, self.connections]
-            threading.Thread(target=self._talk, args=arguments, daemon=True).start()
-
-    def _talk(self, connection, number):
-        self.open += 1
         try:
-            with connection:
-                if self.context:
-                    connection = self.context.wrap_socket(connection, server_side=True)
-                with connection, connection.makefile("rwb") as stream:
-                    self.talk(self, number, connection, stream).run()
-        except (Ended, OSError, ssl.SSLError, ValueError):
+            if self.context:
+                connection = self.context.wrap_socket(connection, server_side=True)
+            with connection, connection.makefile("rwb") as stream:
+                self.talk(self, number, connection, stream).run()
+        except (Ended, ValueError):
             pass
         finally:
-            self.open -= 1
+            with self.lock:
+                self.open -= 1
 
     def __str__(self):
         return (f"which had {self.connections} connections, has {self.open}, took {len(self.accepted)} "
@@ -205,9 +197,6 @@ class OddRelay:
 
     def close(self):
         self.closing.set()
-        # A signal restarts accept(), with whatever has the descriptor's number by then.
-        self.server.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
         self.server.close()
 
 

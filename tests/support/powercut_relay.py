@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 
-from process import free_port
+from listener import Listener
 
 _SUBJECT = re.compile(rb"^Subject: image-(\d{7}) (\S+)\r$", re.MULTILINE)
 
@@ -16,24 +16,14 @@ class BookkeepingRelay:
     and `putting_off`; both may wait."""
 
     def __init__(self, accepting=None, putting_off=None, text=b"later"):
-        self.port = free_port()
         self.later = collections.Counter()
         self.text = text
         self.accepting, self.putting_off = accepting, putting_off
         self.accepted = collections.Counter()  # (image, key, recipient)
         self.torn = set()  # (image, key) of contents without their end
         self.lock = threading.Lock()
-        self.server = socket.create_server(("127.0.0.1", self.port), backlog=128)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._talk, args=[connection], daemon=True).start()
+        self.server = Listener(self._talk)
+        self.port = self.server.port
 
     def _judge(self, recipient):
         if recipient.startswith("bad"):
@@ -58,12 +48,10 @@ class BookkeepingRelay:
             self.accepted.update((image, key, one) for one in recipients)
 
     def _talk(self, connection):
-        try:
-            with connection, connection.makefile("rwb", buffering=1 << 16) as stream:
-                stream.write(b"220 book ESMTP\r\n")
-                self._converse(stream)
-        except OSError:
-            pass
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection.makefile("rwb", buffering=1 << 16) as stream:
+            stream.write(b"220 book ESMTP\r\n")
+            self._converse(stream)
 
     def _converse(self, stream):
         recipients = []

@@ -2,11 +2,10 @@
 
 import collections
 import re
-import socket
 import threading
 import time
 
-from process import free_port
+from listener import Listener
 
 
 class SlowRelay:
@@ -15,7 +14,6 @@ class SlowRelay:
     none (None): then it hangs up."""
 
     def __init__(self, seconds, answer=None):
-        self.port = free_port()
         self.seconds = seconds
         self.answer = answer or (lambda content: b"250 ok")
         self.go_on = threading.Event()
@@ -23,21 +21,14 @@ class SlowRelay:
         self.in_data = 0
         self.contents = []  # of what was accepted
         self.arrivals = []  # when their last line came
-        self.server = socket.create_server(("127.0.0.1", self.port), backlog=128)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.server = Listener(self._talk)
+        self.port = self.server.port
+        self.close = self.server.close
 
     def copies(self):
         """How often each was accepted, by the number in its Subject."""
         numbers = (re.search(rb"^Subject:.* (\d+)\r$", c, re.MULTILINE) for c in list(self.contents))
         return collections.Counter(int(found[1]) for found in numbers if found)
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=[connection], daemon=True).start()
 
     def _take(self, stream):
         """One content; the reply to it, or None where the connection ended within it or is to end."""
@@ -58,26 +49,18 @@ class SlowRelay:
         return reply
 
     def _talk(self, connection):
-        with connection, connection.makefile("rb") as stream:
+        def say(text):
+            connection.sendall(text + b"\r\n")
 
-            def say(text):
-                connection.sendall(text + b"\r\n")
-
-            try:
-                say(b"220 slow ESMTP")
-                for line in stream:
-                    verb = line[:4].upper()
-                    if verb == b"DATA":
-                        say(b"354 go on")
-                        reply = self._take(stream)
-                        if reply is None:
-                            return
-                        say(reply)
-                    else:
-                        say(b"221 bye" if verb == b"QUIT" else b"250 ok")
-            except OSError:
-                pass
-
-    def close(self):
-        self.server.shutdown(socket.SHUT_RDWR)  # a thread that accepts does not end by close() alone
-        self.server.close()
+        say(b"220 slow ESMTP")
+        with connection.makefile("rb") as stream:
+            for line in stream:
+                verb = line[:4].upper()
+                if verb == b"DATA":
+                    say(b"354 go on")
+                    reply = self._take(stream)
+                    if reply is None:
+                        return
+                    say(reply)
+                else:
+                    say(b"221 bye" if verb == b"QUIT" else b"250 ok")

@@ -1,11 +1,10 @@
 """A relay that cannot prove who it is gets no message; one that can, does."""
 
-import socket
 import subprocess
 import threading
 
 from case import SystemTest, message
-from process import free_port
+from listener import Listener
 
 
 class Tls(SystemTest):
@@ -108,30 +107,26 @@ class Tls(SystemTest):
 
     def test_nothing_injected_after_starttls_counts(self):
         """A reply that came before the handshake, in clear, must not be taken for one after it."""
-        port = free_port()
-        server = socket.create_server(("127.0.0.1", port))
+        seen, over = [], threading.Event()
+
+        def talk(connection):
+            connection.settimeout(10)
+            connection.sendall(b"220 trap ESMTP\r\n")
+            connection.recv(1000)
+            connection.sendall(b"250-trap\r\n250 STARTTLS\r\n")
+            connection.recv(1000)
+            connection.sendall(b"220 go on\r\n250-trap\r\n250 AUTH PLAIN\r\n")
+            try:
+                seen.append(connection.recv(1000))
+            except OSError:
+                seen.append(b"")
+            over.set()
+
+        server = Listener(talk)
         self.addCleanup(server.close)
-        seen = []
-
-        def serve():
-            connection, _ = server.accept()
-            with connection:
-                connection.settimeout(10)
-                connection.sendall(b"220 trap ESMTP\r\n")
-                connection.recv(1000)
-                connection.sendall(b"250-trap\r\n250 STARTTLS\r\n")
-                connection.recv(1000)
-                connection.sendall(b"220 go on\r\n250-trap\r\n250 AUTH PLAIN\r\n")
-                try:
-                    seen.append(connection.recv(1000))
-                except OSError:
-                    seen.append(b"")
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        daemon = self.start(self.lab.relay(port, tls="starttls", tls_verify=False))
+        daemon = self.start(self.lab.relay(server.port, tls="starttls", tls_verify=False))
         self.queue.drop("m", message(to=[self.address()]))
-        thread.join(15)
+        over.wait(15)
         self.assertEqual(len(seen), 1)
         self.assertNotIn(b"EHLO", seen[0])
         self.wait_log(daemon, "STARTTLS")
