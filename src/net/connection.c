@@ -544,18 +544,3 @@ const char *connection_address(const Connection *c)
 {
     return c->address;
 }
-
-const char *connection_tls(const Connection *c)
-{
-    return c->tls ? tls_stream_info(c->tls)->description : NULL;
-}
-
-char *connection_describe_certificate(const Connection *c)
-{
-    return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;
-}
-
-bool connection_tls_resumed(const Connection *c)
-{
-    return c->tls && tls_stream_resumed(c->tls);
-}

@@ -13,31 +13,10 @@
 #include "base/file.h"
 #include "net/tls_context.h"
 #include "net/tls_error.h"
+#include "net/tls_stream.h"
 
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266, 2 */
-#define EXPORTER_BYTES 32
-#define FINISHED_BYTES_MAX 64
-#define DESCRIPTION_MAX 96
 #define CHAIN_MAX USEC_PER_DAY /* of resumptions without a look at a certificate */
-
-struct TlsStream {
-    TlsContext *context;
-    SSL *ssl;
-    short wants;
-    bool broken;        /* the session must not be resumed */
-    bool dead;          /* after a fatal error OpenSSL must not be asked for anything more */
-    bool unwritable;    /* the same of writing; what has come may still be read */
-    bool offered;       /* a session, to be resumed */
-    bool accepted;      /* the certificate */
-    usec_t judged;      /* when a certificate was looked at */
-    usec_t chain;       /* the same of the session that was offered to be resumed */
-    SSL_SESSION *early; /* one to keep when the certificate is accepted, or NULL */
-    SmtpTlsInfo info;
-    char description[DESCRIPTION_MAX];
-    unsigned char exporter[EXPORTER_BYTES];
-    unsigned char unique[FINISHED_BYTES_MAX];
-    unsigned char end_point[EVP_MAX_MD_SIZE];
-};
 
 /* ---- what OpenSSL calls ---- */
 
@@ -287,6 +266,7 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     result = SSL_do_handshake(stream->ssl);
     if (result == 1) {
         describe(stream);
+        tls_stream_note_negotiated(stream);
         return 1;
     }
     r = judge(stream, result, f);
@@ -310,11 +290,23 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
     else if (context->verify)
         r = trust_judge(&context->trust, SSL_get0_peer_certificate(stream->ssl),
             SSL_get_peer_cert_chain(stream->ssl), f);
-    stream->accepted = r >= 0;
-    stream->broken |= r < 0;
-    if (r >= 0 && stream->early)
-        keep_session(context, TAKE_PTR(stream->early), stream->judged);
+    stream->trusted = r >= 0;
     return r < 0 ? r : 1;
+}
+
+bool tls_stream_verifies(const TlsStream *stream)
+{
+    return stream->context->verify;
+}
+
+void tls_stream_decide(TlsStream *stream, bool accepted)
+{
+    stream->accepted = accepted && stream->trusted;
+    stream->broken |= !accepted;
+    if (stream->accepted && stream->early)
+        keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
+    else if (accepted && !stream->trusted)
+        keep_session(stream->context, NULL, 0);
 }
 
 bool tls_stream_offered(const TlsStream *stream)
@@ -381,11 +373,4 @@ const SmtpTlsInfo *tls_stream_info(const TlsStream *stream)
 bool tls_stream_resumed(const TlsStream *stream)
 {
     return SSL_session_reused(stream->ssl) == 1;
-}
-
-char *tls_stream_describe_certificate(const TlsStream *stream)
-{
-    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
-
-    return certificate ? certificate_describe(certificate) : NULL;
 }

@@ -144,6 +144,8 @@ static int start_tls(Connection *c, usec_t now)
     if (r >= 0)
         r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
+    if (r >= 0 && c->on_tls_status)
+        tls_stream_watch(c->tls, transport_tell_tls, false, c);
     c->limit = transport_patience(c);
     wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
     return r;
@@ -198,21 +200,6 @@ static int run_tls(Connection *c, usec_t now)
     return 1;
 }
 
-/* ---- certificate ---- */
-
-static int run_certificate(Connection *c, usec_t now)
-{
-    int r;
-
-    (void)now;
-    if (!c->tls)
-        return 1;
-    r = tls_stream_judge(c->tls, &c->failure);
-    if (r < 0)
-        connection_shared_forget_tls(c->shared);
-    return r;
-}
-
 /* ---- the table ---- */
 
 typedef struct TransportStep {
@@ -224,7 +211,7 @@ static const TransportStep steps[] = {
     {STAGE_LOOKUP, run_lookup},
     {STAGE_CONNECT, run_connect},
     {STAGE_TLS, run_tls},
-    {STAGE_CERTIFICATE, run_certificate},
+    {STAGE_CERTIFICATE, transport_run_certificate},
 };
 
 #define STEP_CONNECT 1

@@ -36,6 +36,10 @@ struct Connection {
     Silence silence; /* before the greeting */
     ConnectionSilence on_silence;
     void *silence_user;
+    ConnectionOnCertificate on_certificate;
+    void *certificate_user;
+    ConnectionTlsStatus on_tls_status;
+    void *tls_status_user;
 
     /* What is waited for until the transport stands; the descriptor holds afterwards too. */
     int fd;
@@ -61,6 +65,12 @@ struct Connection {
 /* Goes on bringing the transport up: 1 when it stands, 0 when it must wait, or a negative errno
  * with `failure` set (but for -ENOMEM). */
 int transport_step(Connection *connection, usec_t now);
+
+/* A step of it: whether the server may be spoken to. As transport_step(). */
+int transport_run_certificate(Connection *connection, usec_t now);
+
+/* Tells whoever watches what TLS says of itself. */
+void transport_tell_tls(void *connection, const char *text);
 
 /* The stage that is under way, or STAGE_NONE when the transport stands. */
 DeliveryStage transport_stage(const Connection *connection);
