@@ -17,6 +17,7 @@
 typedef struct Way {
     const char *const *overrides;
     bool secrets_allowed;
+    bool only_section;
     const Setting *only, *beside; /* as in a draft; NULL: all, their combinations and files, too */
 } Way;
 
@@ -30,6 +31,7 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
 
     draft->secrets_allowed = way->secrets_allowed;
     draft->only = way->only;
+    draft->only_section = way->only_section;
     draft->beside = way->beside;
     if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
@@ -117,6 +119,24 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     if (ret_senders)
         *ret_senders = sender_rules_ref(config->spool.senders);
     return doubtful && text_equal(*ret, way.only->default_text);
+}
+
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    const Way way = {
+        .overrides = overrides,
+        .only_section = true,
+        .only = setting_find(SECTION_MESSAGE, "charset"),
+    };
+    _cleanup_source_ Source source = {.lenient = true};
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    int r = is_absent(path) ? 0 : source_load(&source, file, f);
+
+    if (r < 0 && !is_dispensable(path, r))
+        return r;
+    if (r < 0)
+        source_done(&source);
+    return load(&source, source.n_files > 0 ? file : NULL, &way, ret, f);
 }
 
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
