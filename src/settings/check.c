@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/charset.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
@@ -181,9 +182,23 @@ static int check_retry(Draft *draft)
         draft, setting, 0, "retry.max is shorter than retry.first; make it at least as long");
 }
 
+/* That this system can convert to it; composing says the same of what only composing reads. */
+static int check_charset(Draft *draft)
+{
+    const Setting *setting = setting_find(SECTION_MESSAGE, "charset");
+    _cleanup_failure_ Failure f = {0};
+    Charset charset;
+    int r = charset_open(draft->config->message.charset ?: "UTF-8", &charset, &f);
+
+    charset_close(&charset);
+    if (r != -EBADMSG)
+        return MIN(r, 0);
+    return draft_mistake_in(draft, setting, 0, "%s", failure_text(&f));
+}
+
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_directory_is_known(draft);
+    int r = check_retry(draft) ?: check_directory_is_known(draft) ?: check_charset(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);

@@ -35,6 +35,7 @@ typedef struct Draft {
     DraftRelay *relays;    /* as config->relays */
     bool is_program;       /* overrides are a program's, not a command line's: secrets may be */
     const Setting *only;   /* this one is wanted alone, without a word about others; NULL: all */
+    bool only_section;     /* what is wanted alone is all of that one's section */
     const Setting *beside; /* and this one of the same section, where nothing is wrong with it */
     Buffer mistakes;
     unsigned n_mistakes;

@@ -16,8 +16,9 @@
 /* What is done with the text. */
 typedef struct Way {
     const char *const *overrides;
-    bool is_program;              /* the overrides are a program's, and may be secrets */
-    bool by_values;               /* each setting is looked at alone */
+    bool is_program; /* the overrides are a program's, and may be secrets */
+    bool by_values;  /* each setting is looked at alone */
+    bool only_section;
     const Setting *only, *beside; /* as in a draft; NULL: all, their combinations and files, too */
 } Way;
 
@@ -31,6 +32,7 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
 
     draft->is_program = way->is_program;
     draft->only = way->only;
+    draft->only_section = way->only_section;
     draft->beside = way->beside;
     if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
@@ -129,6 +131,24 @@ int config_load_program(
     int r = path ? source_load(&source, path, f) : 0;
 
     return r < 0 ? r : load(&source, path, &way, ret, f);
+}
+
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    const Way way = {
+        .overrides = overrides,
+        .only_section = true,
+        .only = setting_find(SECTION_MESSAGE, "charset"),
+    };
+    _cleanup_source_ Source source = {.lenient = true};
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    int r = is_absent(path) ? 0 : source_load(&source, file, f);
+
+    if (r < 0 && !is_dispensable(path, r))
+        return r;
+    if (r < 0)
+        source_done(&source);
+    return load(&source, source.n_files > 0 ? file : NULL, &way, ret, f);
 }
 
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,

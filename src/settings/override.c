@@ -42,8 +42,8 @@ static int apply(Draft *draft, const char *name, const char *value)
 
     if (r == -EINVAL)
         return draft_mistake(draft, origin_of(draft), name,
-            "unknown section; it takes spool.NAME, retry.NAME, daemon.NAME, relays.RELAY.NAME or "
-            "the bare name");
+            "unknown section; it takes spool.NAME, retry.NAME, daemon.NAME, message.NAME, "
+            "relays.RELAY.NAME or the bare name");
     if (r < 0)
         return r;
     setting = setting_find(target.section, target.setting);

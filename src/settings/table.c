@@ -9,10 +9,12 @@
 #define RELAY(name) SECTION_RELAYS, #name
 #define RETRY(name) SECTION_RETRY, #name
 #define DAEMON(name) SECTION_DAEMON, #name
+#define MESSAGE(name) SECTION_MESSAGE, #name
 #define IN_SPOOL(field) offsetof(SpoolConfig, field)
 #define IN_RELAY(field) offsetof(RelayConfig, field)
 #define IN_RETRY(field) offsetof(RetryConfig, field)
 #define IN_DAEMON(field) offsetof(DaemonConfig, field)
+#define IN_MESSAGE(field) offsetof(MessageConfig, field)
 
 static const SettingChoice tls_choices[] = {
     {"automatic|sslAutomatic|true|0", TLS_MODE_AUTOMATIC},
@@ -78,6 +80,13 @@ static const SettingChoice ip_version_choices[] = {
     {"0", IP_VERSION_4},
     {"1", IP_VERSION_6},
     {"2", IP_VERSION_ANY},
+    {NULL},
+};
+
+static const SettingChoice digest_choices[] = {
+    {"sha256"},
+    {"sha1"},
+    {"md5"},
     {NULL},
 };
 
@@ -253,6 +262,21 @@ static const Setting table[] = {
     /* ---- daemon ---- */
     {DAEMON(stop_timeout), "", SETTING_DURATION, IN_DAEMON(stop_timeout), "20s", 0, USEC_PER_HOUR,
         .help = "how long a stopping daemon waits for what is in flight"},
+
+    /* ---- messages that are composed ---- */
+    {MESSAGE(charset), "Charset", SETTING_WORD, IN_MESSAGE(charset), "UTF-8", .required = true,
+        .help = "the character set of encoded words in a composed header"},
+    {MESSAGE(fold_headers), "FoldHeaders", SETTING_BOOL, IN_MESSAGE(fold_headers), "true",
+        .help = "fold a composed header; false: only where a line would be longer than 998"},
+    {MESSAGE(max_header_length), "MaxHeaderLength", SETTING_UNSIGNED, IN_MESSAGE(max_header_length),
+        "80", 60, 998,
+        .help = "the length, line end included, from which on a line of a composed header is "
+                "folded"},
+    {MESSAGE(allow_empty_to), "AllowEmptyTo", SETTING_BOOL, IN_MESSAGE(allow_empty_to), "false",
+        .help = "take a composed message that has recipients in Cc or Bcc only"},
+    {MESSAGE(message_id_algorithm), "MessageIdAlgorithm", SETTING_KEYWORD,
+        IN_MESSAGE(message_id_algorithm), "sha256", .choices = digest_choices, .required = true,
+        .help = "the digest that the Message-ID of a composed message is made with"},
 };
 
 const Setting *settings_table(size_t *ret_n)
