@@ -1,16 +1,14 @@
 /* What all calls have in common: may it begin, what is waited for, how does it end. */
-#include "lib/client.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "lib/client.h"
 
 int client_succeed(OutboxClient *client)
 {
@@ -79,9 +77,9 @@ void client_end(OutboxClient *client, int number)
     if (number == 0)
         failure_done(&client->failure);
     client->dismissed = true;
-    if (client->link == LINK_READY && client->ends_connection)
-        link_quit(client);
-    else if (client->link != LINK_ENDING)
+    if (client->contact == CONTACT_READY && client->ends_connection)
+        contact_quit(client);
+    else if (client->contact != CONTACT_ENDING)
         finish(client);
 }
 
@@ -111,10 +109,10 @@ static void give_up(OutboxClient *client, int number)
 /* The relay could not be connected to. The next one may be. */
 static int on_no_connection(OutboxClient *client, const DeliveryOutcome *fault)
 {
-    int number = link_explain(client, fault), r;
+    int number = contact_explain(client, fault), r;
 
-    link_close(client, number, failure_text(&client->failure));
-    r = link_next(client);
+    contact_close(client, number, failure_text(&client->failure));
+    r = contact_next(client);
     if (r != -ENOENT)
         return r;
     give_up(client, number);
@@ -132,16 +130,16 @@ static int on_lost(OutboxClient *client, const DeliveryOutcome *fault)
 {
     bool learned = connection_has_learned(client->connection);
     bool stale = client->idled && !fault->under_way && call_may_be_repeated(client);
-    int number = link_explain(client, fault), r;
+    int number = contact_explain(client, fault), r;
 
-    link_close(client, number, failure_text(&client->failure));
+    contact_close(client, number, failure_text(&client->failure));
     if (client->call == CALL_SEND && !send_has_waiting(client)) {
         send_finish(client);
         return 0;
     }
     if (learned || stale)
-        return link_again(client);
-    r = client->call == CALL_SEND ? link_next(client) : -ENOENT;
+        return contact_again(client);
+    r = client->call == CALL_SEND ? contact_next(client) : -ENOENT;
     if (r != -ENOENT)
         return r;
     give_up(client, number);
@@ -150,10 +148,10 @@ static int on_lost(OutboxClient *client, const DeliveryOutcome *fault)
 
 static int on_closed(OutboxClient *client, const DeliveryOutcome *outcome)
 {
-    switch (client->link) {
-    case LINK_CONNECTING: return on_no_connection(client, outcome);
-    case LINK_ENDING:
-        link_close(client, 0, NULL);
+    switch (client->contact) {
+    case CONTACT_CONNECTING: return on_no_connection(client, outcome);
+    case CONTACT_ENDING:
+        contact_close(client, 0, NULL);
         finish(client);
         return 0;
     default: return on_lost(client, outcome);
@@ -165,7 +163,7 @@ static int on_event(OutboxClient *client, const SmtpEvent *event)
     switch (event->type) {
     case SMTP_EVENT_CLOSED: return on_closed(client, event->outcome);
     case SMTP_EVENT_READY:
-        client->link = LINK_READY;
+        client->contact = CONTACT_READY;
         client->idled = false;
         return begin_work(client);
     case SMTP_EVENT_REPLY: return say_on_reply(client, event->outcome);
@@ -180,24 +178,16 @@ static void abandon(OutboxClient *client, int number)
 {
     if (client->call == CALL_SEND)
         send_abandon(client);
-    link_close(client, number, failure_text(&client->failure));
+    contact_close(client, number, failure_text(&client->failure));
     if (!client->dismissed)
         client->error = number;
     finish(client);
 }
 
-/* An interrupt that came when there was nothing to end, too. */
-static void drain(int wake_fd)
-{
-    uint64_t n;
-
-    (void)!read(wake_fd, &n, sizeof(n));
-}
-
 static void take_interrupt(OutboxClient *client)
 {
     (void)failure_set(&client->failure, -EINTR, ERROR_INTERRUPTED, "the call was interrupted%s",
-        client->call == CALL_SEND && client->link == LINK_READY
+        client->call == CALL_SEND && client->contact == CONTACT_READY
             ? "; the message may have been accepted, if its end had been sent"
             : "");
     abandon(client, ERROR_INTERRUPTED);
@@ -214,7 +204,7 @@ static void go_on(OutboxClient *client)
             take_interrupt(client);
             return;
         }
-        r = link_step(client, &event);
+        r = contact_step(client, &event);
         if (r > 0) {
             r = on_event(client, &event);
             r = r < 0 ? r : 1;
@@ -226,9 +216,6 @@ static void go_on(OutboxClient *client)
 
 int outbox_step(OutboxClient *client)
 {
-    struct epoll_event found[2];
-    int n;
-
     if (!client)
         return ERROR_USAGE;
     if (client->process != getpid() || client->in_event > 0)
@@ -236,12 +223,7 @@ int outbox_step(OutboxClient *client)
     if (client->call == CALL_NONE)
         return client_fail(client, ERROR_IMPOSSIBLE_STATE,
             "there is no call in progress that could go on: the last one is over");
-    n = epoll_wait(client->poll_fd, found, ELEMENTSOF(found), 0);
-    for (int i = 0; i < n; i++)
-        if (found[i].data.fd == client->wake_fd)
-            drain(client->wake_fd);
-        else if (client->connection)
-            connection_ready(client->connection, (short)found[i].events);
+    contact_look(client);
     go_on(client);
     return client->call == CALL_NONE ? client->error : ERROR_WOULD_BLOCK;
 }
@@ -264,14 +246,14 @@ int client_call(OutboxClient *client, CallKind kind)
     client->interrupted = false;
     failure_done(&client->failure);
     set_call(client, kind);
-    if (client->link == LINK_READY)
+    if (contact_stands(client))
         r = begin_work(client);
     else if (kind == CALL_DISCONNECT) {
         client_end(client, 0);
         r = 0;
     } else {
         client->ends_connection = kind == CALL_SEND;
-        r = link_begin(client);
+        r = contact_begin(client);
     }
     if (r < 0)
         abandon(client, client_fail_errno(client, r));

@@ -129,5 +129,6 @@ size_t outbox_certificate_chain_count(const OutboxCertificate *certificate)
 
 OutboxCertificate *outbox_certificate_chain(const OutboxCertificate *certificate, size_t i)
 {
-    return certificate ? certificate_wrap(certificate_chain_get(certificate->certificate, i)) : NULL;
+    return certificate ? certificate_wrap(certificate_chain_get(certificate->certificate, i))
+                       : NULL;
 }

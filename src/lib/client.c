@@ -63,8 +63,8 @@ void outbox_client_free(OutboxClient *client)
     client->events = (OutboxEvents){0};
     if (client->call == CALL_SEND)
         send_abandon(client);
-    link_close(client, 0, NULL);
-    link_forget(client);
+    contact_close(client, 0, NULL);
+    contact_forget(client);
     client->worker = worker_unref(client->worker);
     settings_done(client);
     send_forget(client);
@@ -85,8 +85,8 @@ int outbox_reset(OutboxClient *client)
 
     if (r != 0)
         return r;
-    link_close(client, 0, NULL);
-    link_forget(client);
+    contact_close(client, 0, NULL);
+    contact_forget(client);
     settings_done(client);
     send_forget(client);
     buffer_clear(&client->last_reply);
@@ -122,7 +122,7 @@ int outbox_error(const OutboxClient *client)
 
 int outbox_is_connected(const OutboxClient *client)
 {
-    return client && client->link == LINK_READY;
+    return client && client->contact == CONTACT_READY;
 }
 
 int outbox_is_idle(const OutboxClient *client)
@@ -139,7 +139,7 @@ int outbox_connect(OutboxClient *client)
     if (client && client->process == getpid() && client->call == CALL_CONNECT)
         return ERROR_CONNECTING;
     r = client_check(client);
-    if (r == 0 && client->link == LINK_READY)
+    if (r == 0 && client->contact == CONTACT_READY)
         return client_fail(client, ERROR_ALREADY_CONNECTED,
             "already connected to %s: disconnect first", connection_address(client->connection));
     if (r == 0)

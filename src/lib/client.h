@@ -1,7 +1,7 @@
 /* The inside of a client, for src/lib alone.
  *
- * A call is begun by call_begin(), goes on in client_step(), and is over with client_end(): whether the
- * program waits for that or drives it from a loop of its own makes no difference below. */
+ * A call is begun by call_begin(), goes on in client_step(), and is over with client_end(): whether
+ * the program waits for that or drives it from a loop of its own makes no difference below. */
 #pragma once
 
 #include <outbox/outbox.h>
@@ -9,11 +9,10 @@
 #include "base/buffer.h"
 #include "base/failure.h"
 #include "base/worker.h"
-#include "net/connection.h"
-#include "settings/config.h"
-
 #include "lib/say.h"
 #include "lib/send.h"
+#include "net/connection.h"
+#include "settings/config.h"
 
 typedef enum CallKind {
     CALL_NONE,
@@ -25,12 +24,12 @@ typedef enum CallKind {
 } CallKind;
 
 /* Where the connection is, whatever the call. */
-typedef enum LinkState {
-    LINK_NONE,
-    LINK_CONNECTING, /* up to the login */
-    LINK_READY,
-    LINK_ENDING, /* QUIT has been said */
-} LinkState;
+typedef enum ContactState {
+    CONTACT_NONE,
+    CONTACT_CONNECTING, /* up to the login */
+    CONTACT_READY,
+    CONTACT_ENDING, /* QUIT has been said */
+} ContactState;
 
 /* What of the connection has been told so far, by the event connection_status. */
 typedef struct Told {
@@ -49,17 +48,18 @@ struct OutboxClient {
     char *path;
     char **overrides; /* "NAME=VALUE", NULL-terminated; may be secrets */
     size_t n_overrides;
-    Config *values;  /* of it, each by itself; NULL: to be made */
-    Config *config;  /* of it, as a whole; NULL: to be made before the next connection */
-    Buffer answer;   /* of outbox_get() */
+    Config *values; /* of it, each by itself; NULL: to be made */
+    Config *config; /* of it, as a whole; NULL: to be made before the next connection */
+    Buffer answer;  /* of outbox_get() */
     OutboxMessage *message;
 
-    /* The connection. What a relay's connections share outlives them, as long as the settings stay. */
+    /* The connection. What a relay's connections share outlives them, as long as the settings stay.
+     */
     Worker *worker;
     Config *shared_config; /* whose relays `shared` is of */
     ConnectionShared **shared;
     size_t n_shared;
-    LinkState link;
+    ContactState contact;
     size_t relay; /* in use */
     Connection *connection;
     Told told;
@@ -76,8 +76,8 @@ struct OutboxClient {
     short watch_events;
 
     /* The call in progress. */
-    CallKind call; /* read by other threads */
-    bool interrupted; /* written by other threads */
+    CallKind call;        /* read by other threads */
+    bool interrupted;     /* written by other threads */
     bool ends_connection; /* the call made it, and ends it */
     bool dismissed;       /* the call is over but for that end */
     Sending sending;
@@ -91,8 +91,8 @@ struct OutboxClient {
 /* Whether a call may begin now: 0, 166 or 211, with the words. */
 int client_check(OutboxClient *client);
 
-/* Begins a call, of which `kind` goes on once a connection stands; goes on with it until it is over,
- * unless the client does not block. What the public call returns. */
+/* Begins a call, of which `kind` goes on once a connection stands; goes on with it until it is
+ * over, unless the client does not block. What the public call returns. */
 int client_call(OutboxClient *client, CallKind kind);
 
 /* The call's work is done: `number` is its result, whose words are in client->failure. */
@@ -104,28 +104,36 @@ int client_fail(OutboxClient *client, int number, const char *format, ...) _prin
 /* Of client->failure and a negative errno. */
 int client_fail_errno(OutboxClient *client, int error);
 
-/* ---- The connection (link.c) ---- */
+/* ---- The connection (contact.c) ---- */
+
+/* Whether the connection that stands still does: the server may have closed it meanwhile, which is
+ * then found out, and it is closed here too. */
+bool contact_stands(OutboxClient *client);
 
 /* Begins to connect, to the first relay. 0 or a negative errno with client->failure. */
-int link_begin(OutboxClient *client);
+int contact_begin(OutboxClient *client);
 
 /* The same to the next relay, or once more to this one. 0; -ENOENT where there is none left. */
-int link_next(OutboxClient *client);
-int link_again(OutboxClient *client);
+int contact_next(OutboxClient *client);
+int contact_again(OutboxClient *client);
+
+/* Takes what was found at the descriptors. */
+void contact_look(OutboxClient *client);
 
 /* Goes on: 1 with an event, 0 when it must wait, or a negative errno. */
-int link_step(OutboxClient *client, SmtpEvent *ret);
+int contact_step(OutboxClient *client, SmtpEvent *ret);
 
-void link_quit(OutboxClient *client);
+void contact_quit(OutboxClient *client);
 
 /* Closes it at once; `why` is for the event, 0 and NULL for an end that was wanted. */
-void link_close(OutboxClient *client, int error, const char *why);
+void contact_close(OutboxClient *client, int error, const char *why);
 
 /* Frees what relays' connections share. */
-void link_forget(OutboxClient *client);
+void contact_forget(OutboxClient *client);
 
-/* The words for a relay's fault, with what to do, become client->failure. Returns the error number. */
-int link_explain(OutboxClient *client, const DeliveryOutcome *fault);
+/* The words for a relay's fault, with what to do, become client->failure. Returns the error number.
+ */
+int contact_explain(OutboxClient *client, const DeliveryOutcome *fault);
 
 /* ---- Settings (settings.c) ---- */
 
@@ -143,8 +151,8 @@ void notify_end(OutboxClient *client);
 void notify_error(OutboxClient *client, int error, const char *text);
 void notify_recipient(OutboxClient *client, const OutboxOutcome *outcome);
 void notify_expand(OutboxClient *client, const char *address);
-void notify_certificate(OutboxClient *client, const OutboxCertificate *certificate,
-    const char *status, int *accept);
+void notify_certificate(
+    OutboxClient *client, const OutboxCertificate *certificate, const char *status, int *accept);
 void notify_tls_status(OutboxClient *client, const char *text);
 /* A SmtpTrace of a client. */
 void notify_trace(void *client, SmtpTraceDirection direction, const char *line, size_t n);

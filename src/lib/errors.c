@@ -1,7 +1,9 @@
 /* The table of errors, and the version. */
-#include <outbox/outbox.h>
-
 #include "base/errors.h"
+
+#include "config.h"
+
+#include <outbox/outbox.h>
 
 const char *outbox_version(void)
 {

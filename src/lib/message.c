@@ -203,7 +203,7 @@ static const char *normalize(PropertyKind kind, const char *value, char ret_numb
         return ret_number;
     case KIND_ALGORITHM:
         return is_one_of((const char *const[]){"MD5", "SHA1", "SHA256", NULL}, value) ? value
-                                                                                       : NULL;
+                                                                                      : NULL;
     case KIND_TEXT: return value;
     default: {
         ComposeWord word = (ComposeWord)(kind - KIND_IMPORTANCE);
@@ -214,7 +214,8 @@ static const char *normalize(PropertyKind kind, const char *value, char ret_numb
     }
 }
 
-_Static_assert(COMPOSE_HEADER_LENGTH_MIN == 60 && COMPOSE_HEADER_LENGTH_MAX == 998, "as told below");
+_Static_assert(
+    COMPOSE_HEADER_LENGTH_MIN == 60 && COMPOSE_HEADER_LENGTH_MAX == 998, "as told below");
 
 static int refuse_value(OutboxMessage *message, Property p, const char *value)
 {

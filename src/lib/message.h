@@ -3,7 +3,6 @@
 
 #include <outbox/message.h>
 #include <outbox/recipients.h>
-
 #include <stdbool.h>
 
 #include "base/failure.h"
@@ -53,7 +52,6 @@ typedef struct MessagePart {
     size_t n;
 } MessagePart;
 
-
 struct OutboxMessage {
     char *properties[PROPERTY_MAX]; /* NULL: the default */
     MessageContent contents[CONTENTS];
@@ -89,8 +87,8 @@ int message_compose(OutboxMessage *message, bool again);
 /* The file, after message_compose(); borrowed. */
 Input *message_file(OutboxMessage *message);
 
-/* The envelope that the properties ask for, for a raw message: no recipients and no sender where they
- * say nothing. 0 or a negative errno with message->failure. */
+/* The envelope that the properties ask for, for a raw message: no recipients and no sender where
+ * they say nothing. 0 or a negative errno with message->failure. */
 int message_asked(OutboxMessage *message, Envelope *ret);
 
 /* Which kind of recipient an address is (OUTBOX_RECIPIENT_TO ...). */

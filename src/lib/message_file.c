@@ -1,13 +1,12 @@
 /* What a message's properties make: the file, and of it header and body. Must never change what was
  * made while a client is sending it. */
-#include "lib/message.h"
-
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "lib/message.h"
 
 #define MEMORY_MAX ((size_t)1024 * 1024) /* a larger one goes to a file without a name */
 #define READ_BYTES ((size_t)64 * 1024)
@@ -196,17 +195,18 @@ static int keep(OutboxMessage *message, const Buffer *data, Failure *f)
         return buffer_append(&message->memory, buffer_data(data), buffer_size(data));
     if (message->scratch_fd < 0) {
         message->scratch_fd = file_scratch();
-        r = message->scratch_fd < 0 ? message->scratch_fd
-                                    : file_write_all(message->scratch_fd,
-                                          buffer_data(&message->memory),
-                                          buffer_size(&message->memory));
+        r = message->scratch_fd < 0
+                ? message->scratch_fd
+                : file_write_all(message->scratch_fd, buffer_data(&message->memory),
+                      buffer_size(&message->memory));
         buffer_done(&message->memory);
     }
     if (r >= 0)
         r = file_write_all(message->scratch_fd, buffer_data(data), buffer_size(data));
-    return r < 0 ? failure_set_errno(f, r,
-                       "cannot keep the message in a temporary file; TMPDIR names another directory")
-                 : 0;
+    return r < 0
+               ? failure_set_errno(f, r,
+                     "cannot keep the message in a temporary file; TMPDIR names another directory")
+               : 0;
 }
 
 static int compose_parts(OutboxMessage *message, const Compose *compose, Failure *f)
@@ -226,7 +226,8 @@ static int compose_parts(OutboxMessage *message, const Compose *compose, Failure
     }
     if (r < 0)
         return r;
-    /* The envelope block stands in front of the header, as far as that was not given another way. */
+    /* The envelope block stands in front of the header, as far as that was not given another way.
+     */
     message->n_envelope = composed_envelope_size(composed);
     return 0;
 }
@@ -371,8 +372,8 @@ const char *message_header_text(OutboxMessage *message)
         return NULL;
     if (buffer_size(&message->header) > 0)
         return buffer_data(&message->header);
-    return read_text(message, message->n_envelope, message->n_envelope + message->n_header,
-        &message->header);
+    return read_text(
+        message, message->n_envelope, message->n_envelope + message->n_header, &message->header);
 }
 
 const char *message_body_text(OutboxMessage *message)

@@ -1,8 +1,8 @@
-/* Telling the program what happens. Must never call it twice at a time, nor with what is not there any
- * more. */
-#include "lib/client.h"
-
+/* Telling the program what happens. Must never call it twice at a time, nor with what is not there
+ * any more. */
 #include <string.h>
+
+#include "lib/client.h"
 
 /* Whether the program's table has that event. */
 #define HAS(client, event)                                                                      \
@@ -68,8 +68,8 @@ void notify_expand(OutboxClient *client, const char *address)
     TELL(client, expand, address);
 }
 
-void notify_certificate(OutboxClient *client, const OutboxCertificate *certificate,
-    const char *status, int *accept)
+void notify_certificate(
+    OutboxClient *client, const OutboxCertificate *certificate, const char *status, int *accept)
 {
     TELL(client, server_certificate, certificate, status, accept);
 }

@@ -1,9 +1,8 @@
 /* Delivering what is in a queue directory, once. Must never leave what is in flight on its own:
  * whatever ends it early lets that end first. */
-#include <outbox/queue.h>
-
 #include <errno.h>
 #include <limits.h>
+#include <outbox/queue.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>

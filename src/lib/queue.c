@@ -1,7 +1,6 @@
 /* Putting messages into a queue directory. Must never tell of a message that is not on disk. */
-#include <outbox/queue.h>
-
 #include <errno.h>
+#include <outbox/queue.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,7 +107,8 @@ static int check(OutboxClient *client, OutboxMessage *source, const Target *targ
     return r;
 }
 
-static int write_message(Input *input, uint64_t from, const Buffer *start, Target *target, Failure *f)
+static int write_message(
+    Input *input, uint64_t from, const Buffer *start, Target *target, Failure *f)
 {
     _cleanup_buffer_ Buffer piece = {0};
     int r = target_write(target, buffer_data(start), buffer_size(start), f), n = 1;

@@ -1,11 +1,10 @@
 /* The recipients of a message: those of its lists, and those that were added one by one. */
-#include "lib/message.h"
-
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/errors.h"
+#include "lib/message.h"
 #include "message/address.h"
 #include "message/envelope.h"
 
@@ -16,8 +15,8 @@ static void recipient_done(OutboxRecipient *recipient)
     free((char *)recipient->options);
 }
 
-static int recipient_make(int kind, const char *name, const char *address, const char *options,
-    OutboxRecipient *ret)
+static int recipient_make(
+    int kind, const char *name, const char *address, const char *options, OutboxRecipient *ret)
 {
     *ret = (OutboxRecipient){
         .kind = kind,
@@ -43,8 +42,8 @@ static int recipient_append(OutboxRecipient **list, size_t *n, const OutboxRecip
     return 0;
 }
 
-int outbox_message_add_recipient(OutboxMessage *message, int kind, const char *name,
-    const char *address, const char *options)
+int outbox_message_add_recipient(
+    OutboxMessage *message, int kind, const char *name, const char *address, const char *options)
 {
     _cleanup_envelope_ Envelope checked = {0};
     OutboxRecipient recipient;
@@ -58,8 +57,9 @@ int outbox_message_add_recipient(OutboxMessage *message, int kind, const char *n
     failure_done(&message->failure);
     if (envelope_add_recipient(
             &checked, address, options && *options ? options : NULL, &message->failure) < 0)
-        return message->failure.number != 0 ? message->failure.number
-                                            : message_fail(message, ERROR_MEMORY, "no memory is left");
+        return message->failure.number != 0
+                   ? message->failure.number
+                   : message_fail(message, ERROR_MEMORY, "no memory is left");
     if (recipient_make(kind, name, address, options, &recipient) < 0)
         return message_fail(message, ERROR_MEMORY, "no memory is left");
     if (recipient_append(&message->added, &message->n_added, &recipient) < 0) {
@@ -129,8 +129,8 @@ static int list_all(OutboxMessage *message)
         Listing listing = {message, (int)i};
 
         if (list && *list)
-            r = address_list_parse(list, strlen(list), ADDRESS_RECIPIENTS, list_one, &listing,
-                &message->failure);
+            r = address_list_parse(
+                list, strlen(list), ADDRESS_RECIPIENTS, list_one, &listing, &message->failure);
     }
     for (size_t i = 0; r >= 0 && i < message->n_added; i++) {
         OutboxRecipient copy;

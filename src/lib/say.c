@@ -34,7 +34,8 @@ static const char *find_fault(const char *line, const char *argument)
     if (strlen(line) > LINE_BYTES_MAX)
         return "is too long: a command has 510 bytes";
     if (smtp_session_command_is_reserved(line))
-        return "is more than a command and its reply: messages are sent with outbox_send(), TLS and "
+        return "is more than a command and its reply: messages are sent with outbox_send(), TLS "
+               "and "
                "login are settings, and outbox_disconnect() says QUIT";
     return NULL;
 }
@@ -49,7 +50,7 @@ static int say(OutboxClient *client, const char *verb, const char *argument)
         return r;
     if (!argument)
         return client_fail(client, ERROR_USAGE, "there is nothing to say: the argument is NULL");
-    if (!verb && client->link != LINK_READY)
+    if (!verb && client->contact != CONTACT_READY)
         return client_fail(client, ERROR_CONNECT_FIRST,
             "a command needs a connection: call outbox_connect() first");
     say_done(client);

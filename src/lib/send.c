@@ -100,8 +100,8 @@ static int open_message(OutboxClient *client, OutboxMessage *source)
     if (r < 0)
         return r;
     file_random_name(id, ID_CHARACTERS);
-    return message_open_as(message_file(source), &asked, clock_realtime(), id, &s->message,
-        &source->failure);
+    return message_open_as(
+        message_file(source), &asked, clock_realtime(), id, &s->message, &source->failure);
 }
 
 static int prepare(OutboxClient *client, OutboxMessage *source)

@@ -3,7 +3,6 @@
 
 #include <outbox/client.h>
 #include <outbox/events.h>
-
 #include <stdbool.h>
 
 #include "delivery/content.h"
@@ -22,8 +21,8 @@ typedef struct Sending {
     uint64_t handed;             /* bytes of its content so far */
     bool transfers;              /* its start has been told */
     bool postponed;              /* a recipient is to go in a further transaction */
-    int number;                  /* of the first recipient, no blind copy, that was not delivered to */
-    char *text;                  /* and the words; NULL: there is none */
+    int number; /* of the first recipient, no blind copy, that was not delivered to */
+    char *text; /* and the words; NULL: there is none */
 } Sending;
 
 /* The connection stands: the first transaction over it. 0 or -ENOMEM. */

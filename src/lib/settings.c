@@ -1,8 +1,9 @@
 /* Settings by name. What was set is kept as text, in order, and becomes a configuration as a file's
  * settings do: one parser, one table. */
-#include <outbox/settings.h>
+#include "config.h"
 
 #include <errno.h>
+#include <outbox/settings.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,7 +112,7 @@ static int find_conflict(const OutboxClient *client, const Setting *setting)
         {"tls", ERROR_CHANGE_WHILE_ACTIVE},
     };
 
-    if (client->link == LINK_NONE || setting->section != SECTION_RELAYS)
+    if (client->contact == CONTACT_NONE || setting->section != SECTION_RELAYS)
         return 0;
     for (size_t i = 0; i < ELEMENTSOF(fixed); i++)
         if (strcmp(setting->name, fixed[i].name) == 0)
@@ -134,8 +135,9 @@ static bool names_the_same(const char *override, const char *name)
 {
     size_t n = strcspn(override, "=");
     char *other = strndup(override, n);
-    bool same = other && (setting_name_equal(other, name) ||
-                             (find(other) == find(name) && !strchr(other, '.') && !strchr(name, '.')));
+    bool same =
+        other && (setting_name_equal(other, name) ||
+                     (find(other) == find(name) && !strchr(other, '.') && !strchr(name, '.')));
 
     free(other);
     return same;
@@ -176,11 +178,29 @@ static void take_back(OutboxClient *client, size_t place, char *before)
         client->n_overrides--;
 }
 
+/* It has its default again, or what the file says. */
+static int unset(OutboxClient *client, const char *name)
+{
+    size_t place = place_of(client, name);
+
+    if (place == client->n_overrides)
+        return client_succeed(client);
+    free_text(client->overrides[place]);
+    memmove(&client->overrides[place], &client->overrides[place + 1],
+        (client->n_overrides - place) * sizeof(char *));
+    client->n_overrides--;
+    forget(client);
+    return client_succeed(client);
+}
+
 static int set(OutboxClient *client, const char *name, const char *value)
 {
     size_t place = place_of(client, name);
     char *text, *before;
     int r;
+
+    if (!*value && find(name))
+        return unset(client, name);
 
     if (asprintf(&text, "%s=%s", name, value) < 0)
         return client_fail(client, ERROR_MEMORY, "no memory is left");
@@ -215,8 +235,8 @@ int outbox_set(OutboxClient *client, const char *name, const char *value)
     setting = find(name);
     r = setting ? find_conflict(client, setting) : 0;
     if (r != 0)
-        return client_fail(client, r,
-            "%s cannot be changed while there is a connection: disconnect first", name);
+        return client_fail(
+            client, r, "%s cannot be changed while there is a connection: disconnect first", name);
     if (setting && strcmp(setting->name, "port") == 0 && value && strcmp(value, "0") == 0)
         return client_fail(client, ERROR_PORT_ZERO, "a port is from 1 to 65535, not 0");
     return set(client, name, value ?: "");
@@ -263,7 +283,7 @@ static const char *ask_tls(
 static const char *ask_connection(
     OutboxClient *client, const char *name, char ret_number[static 16], bool *ret_found)
 {
-    Connection *c = client->link == LINK_READY ? client->connection : NULL;
+    Connection *c = client->contact == CONTACT_READY ? client->connection : NULL;
     const char *text = ask_tls(c ? connection_negotiated(c) : NULL, name, ret_number, ret_found);
 
     if (*ret_found)
@@ -284,7 +304,7 @@ static const char *ask_connection(
 static const char *format(OutboxClient *client, const Setting *setting)
 {
     Config *config = client->values;
-    size_t relay = client->link == LINK_NONE ? 0 : client->relay;
+    size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
 
     buffer_clear(&client->answer);
     if (setting->section == SECTION_RELAYS && relay >= config->n_relays)

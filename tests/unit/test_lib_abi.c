@@ -1,5 +1,5 @@
-/* Sizes, places and numbers that programs were compiled with. None of these ever changes: a structure gets
- * members at its end, and its size here with them. */
+/* Sizes, places and numbers that programs were compiled with. None of these ever changes: a
+ * structure gets members at its end, and its size here with them. */
 #include <outbox/outbox.h>
 
 #include "unit.h"
@@ -21,8 +21,10 @@ AT(OutboxEvents, server_certificate, 10);
 AT(OutboxEvents, tls_status, 11);
 
 AT(OutboxOutcome, recipient, 0);
-_Static_assert(offsetof(OutboxOutcome, error) == sizeof(void *) + sizeof(int), "OutboxOutcome.error");
-_Static_assert(offsetof(OutboxOutcome, code) == sizeof(void *) + 2 * sizeof(int), "OutboxOutcome.code");
+_Static_assert(
+    offsetof(OutboxOutcome, error) == sizeof(void *) + sizeof(int), "OutboxOutcome.error");
+_Static_assert(
+    offsetof(OutboxOutcome, code) == sizeof(void *) + 2 * sizeof(int), "OutboxOutcome.code");
 
 AT(OutboxStream, read, 0);
 AT(OutboxStream, close, 1);
@@ -49,9 +51,11 @@ AT(OutboxHeader, field, 0);
 AT(OutboxHeader, value, 1);
 
 _Static_assert(OUTBOX_DELIVERED == 0 && OUTBOX_DEFERRED == 1 && OUTBOX_REFUSED == 2, "kinds");
-_Static_assert(OUTBOX_RECIPIENT_TO == 0 && OUTBOX_RECIPIENT_CC == 1 && OUTBOX_RECIPIENT_BCC == 2, "kinds");
+_Static_assert(
+    OUTBOX_RECIPIENT_TO == 0 && OUTBOX_RECIPIENT_CC == 1 && OUTBOX_RECIPIENT_BCC == 2, "kinds");
 _Static_assert(OUTBOX_TEXT == 0 && OUTBOX_HTML == 1 && OUTBOX_RAW == 2, "what");
-_Static_assert(OUTBOX_DIRECTION_CLIENT == 0 && OUTBOX_DIRECTION_SERVER == 1 && OUTBOX_DIRECTION_INFO == 2,
+_Static_assert(
+    OUTBOX_DIRECTION_CLIENT == 0 && OUTBOX_DIRECTION_SERVER == 1 && OUTBOX_DIRECTION_INFO == 2,
     "directions");
 
 /* A program that was compiled when the table ended earlier. */

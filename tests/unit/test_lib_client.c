@@ -1,10 +1,12 @@
-/* A client against a relay of its own: calls, events, errors by number, and driving it from a loop. */
-#include <outbox/outbox.h>
-
+/* A client against a relay of its own: calls, events, errors by number, and driving it from a loop.
+ */
 #include <errno.h>
+#include <outbox/outbox.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -41,6 +43,7 @@ static void on_status(void *user, const char *event, int code, const char *text)
 static void on_start(void *user, int direction)
 {
     note(user, "[start %d]", direction);
+    ((Seen *)user)->bytes = 0;
 }
 
 static void on_transfer(void *user, int direction, uint64_t bytes, uint64_t total, int percent,

@@ -1,8 +1,7 @@
 /* A message by its properties: what can be set, what comes of it, and how it is queued. */
-#include <outbox/outbox.h>
-
 #include <dirent.h>
 #include <fcntl.h>
+#include <outbox/outbox.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,7 +61,7 @@ START_TEST(has_a_header)
     expect_field("Subject", "Your order");
     expect_field("Importance", "high");
     expect_field("Priority", "urgent");
-    expect_field("Sensitivity", "personal");
+    expect_field("Sensitivity", "Personal");
     expect_field("Message-ID", "<one@example.org>");
     expect_field("X-Order", "4711");
     ck_assert_ptr_null(outbox_message_header(message, outbox_message_header_count(message)));
@@ -120,8 +119,7 @@ START_TEST(refuses_what_cannot_be)
 
     start();
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        ck_assert_int_eq(
-            outbox_message_set(message, rows[i].name, rows[i].value), rows[i].number);
+        ck_assert_int_eq(outbox_message_set(message, rows[i].name, rows[i].value), rows[i].number);
         ck_assert_ptr_nonnull(strstr(outbox_message_error_text(message), rows[i].name));
     }
     ck_assert_str_eq(outbox_message_get(message, "MaxHeaderLength"), "80");
@@ -204,11 +202,11 @@ START_TEST(may_be_whole)
     text = outbox_queue(client, message, "*");
     ck_assert_msg(text != NULL, "%s", outbox_error_text(client));
     ck_assert_str_eq(text, raw);
-    set("SendTo", "other@example.org");
+    set("SendTo", "carl@example.org");
     text = outbox_queue(client, message, "*");
     ck_assert_msg(text != NULL, "%s", outbox_error_text(client));
-    ck_assert_ptr_nonnull(strstr(text, "X-Receiver: <other@example.org>"));
-    ck_assert_ptr_null(strstr(text, "r@example.org>"));
+    ck_assert_ptr_nonnull(strstr(text, "X-Receiver: <carl@example.org>"));
+    ck_assert_ptr_null(strstr(text, "<r@example.org>"));
     ck_assert_ptr_nonnull(strstr(text, "\nSubject: raw\n\nbody\n"));
     outbox_message_free(message);
     outbox_client_free(client);

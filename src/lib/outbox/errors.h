@@ -1,6 +1,7 @@
-/* The numbers of errors. They are those of the SMTP component that outbox follows, where it has one for
- * the condition; those above 9000 are outbox's own, and those above 10000 stand for errno values and
- * answers of name servers. outbox-errors(7) lists all of them, and what to do about each. */
+/* The numbers of errors. They are those of the SMTP component that outbox follows, where it has one
+ * for the condition; those above 9000 are outbox's own, and those above 10000 stand for errno
+ * values and answers of name servers. outbox-errors(7) lists all of them, and what to do about
+ * each. */
 #ifndef OUTBOX_ERRORS_H
 #define OUTBOX_ERRORS_H
 
@@ -18,9 +19,10 @@ enum {
     OUTBOX_ERROR_LOCAL_HOST_WHILE_CONNECTED = 107,
     OUTBOX_ERROR_MAX_LINE_WHILE_CONNECTED = 112,
     OUTBOX_ERROR_PORT_ZERO = 116,
-    OUTBOX_ERROR_CHANGE_WHILE_ACTIVE = 117, /* a setting of the connection, while it is being made */
+    OUTBOX_ERROR_CHANGE_WHILE_ACTIVE =
+        117, /* a setting of the connection, while it is being made */
     OUTBOX_ERROR_FIREWALL = 118,
-    OUTBOX_ERROR_WOULD_BLOCK = 135, /* no failure: the call goes on, see outbox_step() */
+    OUTBOX_ERROR_WOULD_BLOCK = 135,   /* no failure: the call goes on, see outbox_step() */
     OUTBOX_ERROR_SMTP_PROTOCOL = 161, /* the server refused something; the text has its reply */
     OUTBOX_ERROR_COMMUNICATION = 162,
     OUTBOX_ERROR_NO_MAIL_SERVER = 163,
@@ -28,7 +30,8 @@ enum {
     OUTBOX_ERROR_NO_RECIPIENT = 165,
     OUTBOX_ERROR_BUSY = 166, /* another call is in progress, or this is one of its events */
     OUTBOX_ERROR_TIMEOUT = 201,
-    OUTBOX_ERROR_IMPOSSIBLE_STATE = 211, /* in a child of fork(); a step without a call in progress */
+    OUTBOX_ERROR_IMPOSSIBLE_STATE =
+        211, /* in a child of fork(); a step without a call in progress */
     OUTBOX_ERROR_NOT_CONNECTED = 212,
     OUTBOX_ERROR_TLS_HANDSHAKE = 276,
     OUTBOX_ERROR_CERTIFICATE_VERIFY = 280,

@@ -1,8 +1,9 @@
 /* What a client tells while a call is in progress.
  *
- * Events come in the thread of the call, within it (a step, where the client does not block). Within an
- * event the client may be asked (outbox_get(), outbox_last_reply(), the certificate) and interrupted;
- * every other call on it fails with 166. What an event is given is borrowed until it returns. */
+ * Events come in the thread of the call, within it (a step, where the client does not block).
+ * Within an event the client may be asked (outbox_get(), outbox_last_reply(), the certificate) and
+ * interrupted; every other call on it fails with 166. What an event is given is borrowed until it
+ * returns. */
 #ifndef OUTBOX_EVENTS_H
 #define OUTBOX_EVENTS_H
 
@@ -40,15 +41,16 @@ typedef struct OutboxEvents {
     size_t size; /* sizeof(OutboxEvents), so that it can grow */
     void *user;  /* given to every event */
 
-    /* The state of the connection changed (the component's ConnectionStatus): "Remote host connection
-     * complete", "Firewall connection complete", "SSL handshake complete", "SSL connection broken",
-     * "Remote host disconnected". `code` is 0, or the error that did it; `text` says more. */
+    /* The state of the connection changed (the component's ConnectionStatus): "Remote host
+     * connection complete", "Firewall connection complete", "SSL handshake complete", "SSL
+     * connection broken", "Remote host disconnected". `code` is 0, or the error that did it; `text`
+     * says more. */
     void (*connection_status)(void *user, const char *event, int code, const char *text);
 
-    /* The content of a message begins, goes on and ends. `bytes` of `total` (both as they go out, the
-     * total 0 where it is not known) have been handed over, the last `n` at `text`, `percent` of all (-1:
-     * not known). `direction` is OUTBOX_DIRECTION_CLIENT. A message that goes out in several
-     * transactions is transferred as often. */
+    /* The content of a message begins, goes on and ends. `bytes` of `total` (both as they go out,
+     * the total 0 where it is not known) have been handed over, the last `n` at `text`, `percent`
+     * of all (-1: not known). `direction` is OUTBOX_DIRECTION_CLIENT. A message that goes out in
+     * several transactions is transferred as often. */
     void (*start_transfer)(void *user, int direction);
     void (*transfer)(void *user, int direction, uint64_t bytes, uint64_t total, int percent,
         const char *text, size_t n);
@@ -67,8 +69,8 @@ typedef struct OutboxEvents {
      * secrets are "***". `line` has a NUL behind it; it may be any bytes of the server's. */
     void (*trace)(void *user, int direction, const char *line, size_t n);
 
-    /* The server's certificate has been judged: `status` is "OK" or says what is wrong, and *accept is
-     * what the client is about to do, which may be changed. */
+    /* The server's certificate has been judged: `status` is "OK" or says what is wrong, and *accept
+     * is what the client is about to do, which may be changed. */
     void (*server_certificate)(
         void *user, const OutboxCertificate *certificate, const char *status, int *accept);
 

@@ -10,29 +10,24 @@
  *   Priority                  ""        normal, urgent, non-urgent
  *   Sensitivity               ""        personal, private, company-confidential
  *   DeliveryNotificationTo, ReadReceiptTo
- *   OtherHeaders                        "Name: value" lines; with an empty first line they replace the
- *                                       computed header
- *   MessageText, MessageHtml            the text, and the same as HTML
- *   Message                             a whole message, which goes out as it stands; its envelope is
- *                                       what ReturnPath or From and SendTo, Cc, BCc say, or else its own
- *   AllowEmptyTo              False     whether a message needs nobody in SendTo
- *   Charset                   UTF-8     of encoded words in the header
- *   FoldHeaders               True      whether lines over MaxHeaderLength are folded
- *   MaxHeaderLength           80
- *   MessageIdAlgorithm        SHA256    MD5, SHA1 or SHA256
- *   CloseStreamAfterTransfer  True
+ *   OtherHeaders                        "Name: value" lines; with an empty first line they replace
+ * the computed header MessageText, MessageHtml            the text, and the same as HTML Message a
+ * whole message, which goes out as it stands; its envelope is what ReturnPath or From and SendTo,
+ * Cc, BCc say, or else its own AllowEmptyTo              False     whether a message needs nobody
+ * in SendTo Charset                   UTF-8     of encoded words in the header FoldHeaders True
+ * whether lines over MaxHeaderLength are folded MaxHeaderLength           80 MessageIdAlgorithm
+ * SHA256    MD5, SHA1 or SHA256 CloseStreamAfterTransfer  True
  *
  * and, only to be read, what the message was when it was sent or queued last (before that, what it
  * would be now): MessageHeadersString, and TransferText, the body as it is transferred.
  *
- * Words may also be the component's names and numbers ("miHigh", "1"). What is wrong with addresses,
- * files and texts is told when the message is sent or queued. */
+ * Words may also be the component's names and numbers ("miHigh", "1"). What is wrong with
+ * addresses, files and texts is told when the message is sent or queued. */
 #ifndef OUTBOX_MESSAGE_H
 #define OUTBOX_MESSAGE_H
 
-#include <sys/types.h>
-
 #include <outbox/base.h>
+#include <sys/types.h>
 
 OUTBOX_BEGIN
 
@@ -46,8 +41,8 @@ OUTBOX_API OutboxMessage *outbox_client_message(OutboxClient *client);
 /* Everything as it was at first (the component's ResetHeaders): properties, recipients, parts. */
 OUTBOX_API void outbox_message_reset(OutboxMessage *message);
 
-/* NULL as a value is "". 0; 9001 for a name that there is not, or one that cannot be set; 9002 for a
- * value that it cannot have; 9007. */
+/* NULL as a value is "". 0; 9001 for a name that there is not, or one that cannot be set; 9002 for
+ * a value that it cannot have; 9007. */
 OUTBOX_API int outbox_message_set(OutboxMessage *message, const char *name, const char *value);
 
 /* NULL for a name that there is not, and for a header or body that cannot be made. */
@@ -73,8 +68,8 @@ enum {
     OUTBOX_RAW = 2,  /* Message */
 };
 
-/* In the place of that property, for the next time the message is sent or queued: from where it stands
- * to its end (the component's SetMessageStream). `stream` is copied. 0, 9001 or 9007. */
+/* In the place of that property, for the next time the message is sent or queued: from where it
+ * stands to its end (the component's SetMessageStream). `stream` is copied. 0, 9001 or 9007. */
 OUTBOX_API int outbox_message_set_stream(
     OutboxMessage *message, int what, const OutboxStream *stream);
 
@@ -86,17 +81,17 @@ OUTBOX_API int outbox_message_set_bytes(
 
 /* What is attached. NULL stands for what is not said. */
 typedef struct OutboxPart {
-    size_t size;            /* sizeof(OutboxPart) */
-    const char *path;       /* a file, which is read when the message is sent; or: */
-    const void *data;       /* bytes, copied */
+    size_t size;      /* sizeof(OutboxPart) */
+    const char *path; /* a file, which is read when the message is sent; or: */
+    const void *data; /* bytes, copied */
     size_t n;
     const char *name;       /* what the reader sees; the file's when not said */
     const char *type;       /* "image/png"; by the name when not said */
     const char *content_id; /* of a part that the HTML shows as "cid:CONTENT-ID", else NULL */
 } OutboxPart;
 
-/* Adds one, behind those there are. 0, 9001 or 9007; a file that cannot be read is found out when the
- * message is sent (302). */
+/* Adds one, behind those there are. 0, 9001 or 9007; a file that cannot be read is found out when
+ * the message is sent (302). */
 OUTBOX_API int outbox_message_attach(OutboxMessage *message, const OutboxPart *part);
 
 /* ---- The computed header ---- */
@@ -106,8 +101,8 @@ typedef struct OutboxHeader {
     const char *value; /* on one line */
 } OutboxHeader;
 
-/* As MessageHeadersString, field by field (the component's MessageHeaders): how many, and number `i`,
- * from 0; NULL behind the last, and where the header cannot be made. */
+/* As MessageHeadersString, field by field (the component's MessageHeaders): how many, and number
+ * `i`, from 0; NULL behind the last, and where the header cannot be made. */
 OUTBOX_API size_t outbox_message_header_count(OutboxMessage *message);
 OUTBOX_API const OutboxHeader *outbox_message_header(OutboxMessage *message, size_t i);
 

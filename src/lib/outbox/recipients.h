@@ -16,12 +16,13 @@ typedef struct OutboxRecipient {
     int kind;
     const char *name;    /* the display name, or "" */
     const char *address; /* the bare address */
-    const char *options; /* parameters of RCPT such as "NOTIFY=SUCCESS,FAILURE" (RFC 3461, 4.1), or "" */
+    const char
+        *options; /* parameters of RCPT such as "NOTIFY=SUCCESS,FAILURE" (RFC 3461, 4.1), or "" */
 } OutboxRecipient;
 
 /* Adds one. `name` and `options` may be NULL. 0, 9003 for what is no address or parameter, 9007. */
-OUTBOX_API int outbox_message_add_recipient(OutboxMessage *message, int kind, const char *name,
-    const char *address, const char *options);
+OUTBOX_API int outbox_message_add_recipient(
+    OutboxMessage *message, int kind, const char *name, const char *address, const char *options);
 
 /* How many there are, and number `i`, from 0; NULL behind the last. */
 OUTBOX_API size_t outbox_message_recipient_count(const OutboxMessage *message);

@@ -1,6 +1,4 @@
 /* A client's connection: which relay, from connecting to QUIT, and what is waited for. */
-#include "lib/client.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,10 +9,11 @@
 #include "base/errors.h"
 #include "delivery/advice.h"
 #include "lib/certificate.h"
+#include "lib/client.h"
 
 /* ---- What relays' connections share ---- */
 
-void link_forget(OutboxClient *client)
+void contact_forget(OutboxClient *client)
 {
     for (size_t i = 0; i < client->n_shared; i++)
         (void)connection_shared_unref(client->shared[i]);
@@ -32,14 +31,14 @@ static int share(OutboxClient *client)
 
     if (r < 0 || client->shared_config == config)
         return r;
-    link_forget(client);
+    contact_forget(client);
     client->shared = calloc(config->n_relays, sizeof(ConnectionShared *));
     if (!client->shared)
         return -ENOMEM;
     client->shared_config = config_ref(config);
     for (; client->n_shared < config->n_relays; client->n_shared++) {
-        r = connection_shared_new(config->relays[client->n_shared], client->worker,
-            &client->shared[client->n_shared]);
+        r = connection_shared_new(
+            config->relays[client->n_shared], client->worker, &client->shared[client->n_shared]);
         if (r < 0)
             return r;
     }
@@ -48,8 +47,8 @@ static int share(OutboxClient *client)
 
 /* ---- Waiting ---- */
 
-/* The descriptor is one of our own: a child between fork() and exec() that still has the connection's
- * would keep that one in the epoll set. */
+/* The descriptor is one of our own: a child between fork() and exec() that still has the
+ * connection's would keep that one in the epoll set. */
 static void watch_nothing(OutboxClient *client)
 {
     if (client->watch_fd < 0)
@@ -145,7 +144,7 @@ const char *outbox_last_reply(OutboxClient *client)
     return buffer_data(shown);
 }
 
-int link_explain(OutboxClient *client, const DeliveryOutcome *fault)
+int contact_explain(OutboxClient *client, const DeliveryOutcome *fault)
 {
     const RelayConfig *relay = connection_shared_relay(client->shared[client->relay]);
     const char *advice = advice_on(fault, relay);
@@ -168,7 +167,8 @@ static OutboxCertificate *read_certificate(const Connection *connection)
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < connection_chain_size(connection); i++) {
-        _cleanup_free_ unsigned char *der = NULL;
+        _cleanup_free_
+        unsigned char *der = NULL;
         size_t n;
 
         r = connection_chain_der(connection, i, &der, &n);
@@ -212,13 +212,13 @@ static int open_connection(OutboxClient *client)
 
     if (r < 0)
         return r;
-    client->link = LINK_CONNECTING;
+    client->contact = CONTACT_CONNECTING;
     connection_on_certificate(client->connection, on_certificate, client);
     connection_on_tls_status(client->connection, on_tls_status, client);
     return 0;
 }
 
-int link_begin(OutboxClient *client)
+int contact_begin(OutboxClient *client)
 {
     int r = share(client);
 
@@ -228,7 +228,38 @@ int link_begin(OutboxClient *client)
     return r < 0 ? r : open_connection(client);
 }
 
-int link_next(OutboxClient *client)
+void contact_look(OutboxClient *client)
+{
+    struct epoll_event found[2];
+    int n = epoll_wait(client->poll_fd, found, ELEMENTSOF(found), 0);
+
+    for (int i = 0; i < n; i++) {
+        uint64_t count;
+
+        if (found[i].data.fd == client->wake_fd)
+            (void)!read(client->wake_fd, &count, sizeof(count));
+        else if (client->connection)
+            connection_ready(client->connection, (short)found[i].events);
+    }
+}
+
+bool contact_stands(OutboxClient *client)
+{
+    SmtpEvent event = {0};
+    int r = 1;
+
+    if (client->contact != CONTACT_READY)
+        return false;
+    contact_look(client);
+    while (r > 0 && event.type != SMTP_EVENT_CLOSED)
+        r = connection_step(client->connection, clock_monotonic(), &event);
+    if (r == 0)
+        return true;
+    contact_close(client, ERROR_CONNECTION_DROPPED, "the server closed it meanwhile");
+    return false;
+}
+
+int contact_next(OutboxClient *client)
 {
     if (client->relay + 1 >= client->n_shared)
         return -ENOENT;
@@ -237,12 +268,12 @@ int link_next(OutboxClient *client)
     return open_connection(client);
 }
 
-int link_again(OutboxClient *client)
+int contact_again(OutboxClient *client)
 {
     return open_connection(client);
 }
 
-int link_step(OutboxClient *client, SmtpEvent *ret)
+int contact_step(OutboxClient *client, SmtpEvent *ret)
 {
     int r = connection_step(client->connection, clock_monotonic(), ret);
 
@@ -252,13 +283,13 @@ int link_step(OutboxClient *client, SmtpEvent *ret)
     return r;
 }
 
-void link_quit(OutboxClient *client)
+void contact_quit(OutboxClient *client)
 {
-    client->link = LINK_ENDING;
+    client->contact = CONTACT_ENDING;
     smtp_session_quit(connection_session(client->connection), clock_monotonic());
 }
 
-void link_close(OutboxClient *client, int error, const char *why)
+void contact_close(OutboxClient *client, int error, const char *why)
 {
     Told told = client->told;
 
@@ -268,7 +299,7 @@ void link_close(OutboxClient *client, int error, const char *why)
     watch_nothing(client);
     connection_free(client->connection);
     client->connection = NULL;
-    client->link = LINK_NONE;
+    client->contact = CONTACT_NONE;
     client->told = (Told){0};
     if (told.tls)
         notify_status(client, "SSL connection broken", error, why ?: "the connection is closed");
