@@ -92,7 +92,7 @@ int certificate_parse(const void *data, size_t n, Certificate **ret, Failure *f)
     if (!certificate || r < 0)
         return -ENOMEM;
     ERR_clear_error();
-    r = content_read((Bytes){data, n}, CERTIFICATE_AUTO, &bag, &certificate->type, f);
+    r = content_load((Bytes){data, n}, CERTIFICATE_AUTO, &bag, &certificate->type, f);
     if (r >= 0)
         r = select_certificate(&bag, &source, certificate, f);
     ERR_clear_error();

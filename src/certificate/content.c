@@ -329,7 +329,7 @@ static int drop_private(Bag *bag, size_t from, Failure *f)
     return 0;
 }
 
-int content_read(
+int content_load(
     Bytes data, CertificateStoreType given, Bag *bag, CertificateStoreType *ret_type, Failure *f)
 {
     CertificateStoreType type = type_of_file(given);

@@ -247,7 +247,7 @@ static int select_key_for(
     int r = bag_init(&given, NULL);
 
     if (r >= 0)
-        r = content_read(
+        r = content_load(
             (Bytes){source->encoded, source->n_encoded}, CERTIFICATE_AUTO, &given, &type, f);
     if (r < 0)
         return r == -ENOMEM ? r : failure_prefix(f, r, "the certificate that was given");

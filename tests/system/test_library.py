@@ -86,7 +86,7 @@ class Examples(LibraryTest):
         output = self.run_program(program, "127.0.0.1", port, status=1)
         shown = re.search(r"SHA-256 ([0-9a-f:]{95})\n", output)[1]
         self.assertNotIn("status  OK", output)
-        self.assertIn("280", output)
+        self.assertIn("certificate: 274: ", output)
         output = self.run_program(program, "127.0.0.1", port, shown)
         self.assertIn("TLS     TLSv1.", output)
         self.run_program(program, "127.0.0.1", port, shown.replace("a", "b"), status=1)
