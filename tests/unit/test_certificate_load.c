@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "certificate/octets.h"
-#include "certificates.h"
+#include "certificate_unit.h"
 
 typedef struct Expected {
     const char *file, *key; /* `key`: whose public half it must have */
