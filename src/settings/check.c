@@ -81,6 +81,16 @@ static int check_local_port(Draft *draft, size_t relay)
     return 0;
 }
 
+/* Whoever says when an idle connection is probed wants it probed, unless he says that he does not.
+ */
+static void resolve_keepalive(const Draft *draft, size_t relay)
+{
+    RelayConfig *config = draft->config->relays[relay];
+
+    if (!is_set(draft, relay, "keepalive"))
+        config->keepalive = config->keepalive_time > 0 || config->keepalive_interval > 0;
+}
+
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -144,6 +154,7 @@ static int check_relay(Draft *draft, size_t relay)
     int r;
 
     resolve_tls(draft, relay);
+    resolve_keepalive(draft, relay);
     r = check_host(draft, relay);
     if (r == 0)
         r = check_files(draft, relay);

@@ -39,6 +39,7 @@ typedef struct Config {
     DaemonConfig daemon;
     RelayConfig **relays; /* in order of preference */
     size_t n_relays;
+    char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */
 } Config;
 
 /* From any thread. */

@@ -21,7 +21,7 @@ static int set_relays(Draft *draft, const Setting *setting, const Target *target
         if (!target_selects(target, draft->config, i))
             continue;
         found = true;
-        r = draft_set(draft, setting, i, VALUE_UNTYPED, value, override_origin);
+        r = draft_set(draft, setting, target->setting, i, VALUE_UNTYPED, value, override_origin);
     }
     if (r == 0 && !found)
         return draft_mistake(draft, override_origin, label,
@@ -44,7 +44,7 @@ static int apply(Draft *draft, const char *name, const char *value)
         return r;
     setting = setting_find(target.section, target.setting);
     if (!setting)
-        return draft_unknown(draft, override_origin, target.section, name, target.setting);
+        return draft_unknown(draft, override_origin, target.section, name, target.setting, value);
     if (setting->type == SETTING_SECRET && !draft->secrets_allowed)
         return draft_mistake(draft, override_origin, name,
             "a secret on the command line can be read by every user; use %s_file, %s_command or "
@@ -54,7 +54,7 @@ static int apply(Draft *draft, const char *name, const char *value)
         return 0;
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
-    return draft_set(draft, setting, 0, VALUE_UNTYPED, value, override_origin);
+    return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, override_origin);
 }
 
 int override_settings(Draft *draft, const char *const *overrides)
