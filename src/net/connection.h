@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/worker.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "settings/relay.h"
 #include "smtp/session.h"
@@ -71,6 +72,10 @@ SmtpSession *connection_session(Connection *connection);
 
 const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
+/* This side's, as the system chose it: "192.0.2.7:40123", or "" before connecting. Returns `text`.
+ */
+const char *connection_local_address(
+    const Connection *connection, char text[static ADDRESS_TEXT_MAX]);
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
 

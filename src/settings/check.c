@@ -66,6 +66,20 @@ static int check_name(Draft *draft, size_t relay)
     return 0;
 }
 
+/* An address of a family that is not to be used would never be tried. */
+static int check_family(Draft *draft, size_t relay, const char *name, const char *host)
+{
+    IpVersion version = draft->config->relays[relay]->ip_version;
+    int family = host ? host_family(host) : 0, only = version == IP_VERSION_4 ? 4 : 6;
+
+    if (version == IP_VERSION_ANY || family == 0 || family == only)
+        return 0;
+    return draft_mistake_in(draft, relay_setting(name), relay,
+        "\"%s\" is an IPv%d address, and ip_version = %d (UseIPv6) allows IPv%d only; leave "
+        "ip_version out, or name an address of that kind",
+        host, family, (int)version, only);
+}
+
 /* A fixed local port can serve one connection to the relay at a time. */
 static int check_local_port(Draft *draft, size_t relay)
 {
@@ -162,6 +176,10 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_secrets(draft, relay);
     if (r == 0)
         r = check_name(draft, relay);
+    if (r == 0)
+        r = check_family(draft, relay, "host", config->host);
+    if (r == 0)
+        r = check_family(draft, relay, "local_host", config->local_host);
     if (r == 0)
         r = check_local_port(draft, relay);
     if (r == 0)

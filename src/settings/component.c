@@ -2,7 +2,6 @@
 #include "settings/component.h"
 
 #include <config.h> /* not the one beside this file */
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -54,6 +54,9 @@ typedef struct SmtpOptions {
     SmtpAuthOptions auth;
     size_t max_line_bytes;
     usec_t timeout;        /* without a whole reply or a byte written; 0: none */
+    usec_t time_in_all;    /* for the way to READY, for a message (from its submission, or the end
+                              of the one before), for a command; 0: none */
+    usec_t began;          /* when the way to READY did; counts with time_in_all */
     bool timeout_by_stage; /* replies may take at least as long as RFC 5321, 4.5.3.2 says */
     SmtpTrace trace;       /* or NULL */
     void *trace_user;

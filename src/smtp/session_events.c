@@ -203,6 +203,7 @@ static int done_event(SmtpSession *s, SmtpEvent *ret)
     flight->transaction = NULL;
     s->first_flight ^= 1;
     s->n_flights--;
+    s->operation = s->now;
     return 1;
 }
 

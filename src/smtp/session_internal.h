@@ -125,8 +125,9 @@ struct SmtpSession {
     const SmtpOptions *options;
     SmtpMemory *memory, own_memory; /* the caller's, or our own */
     SmtpSessionState state;
-    usec_t now;      /* of the last call that said it */
-    usec_t progress; /* when the deadline began to run */
+    usec_t now;       /* of the last call that said it */
+    usec_t progress;  /* when the deadline began to run */
+    usec_t operation; /* when that of the whole operation did */
 
     Buffer input, output;
     bool output_secret; /* the output held a password: it is wiped when it is empty */
@@ -205,6 +206,9 @@ int smtp_read_reply(SmtpSession *s);
 
 /* "waiting for the reply to MAIL", "sending the message", ... */
 const char *smtp_doing(const SmtpSession *s);
+
+/* Whether it is the time of the whole operation that is over. */
+bool smtp_time_is_over(const SmtpSession *s);
 
 /* How long nothing may happen; USEC_NEVER: for ever. */
 usec_t smtp_patience(const SmtpSession *s);

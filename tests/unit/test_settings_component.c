@@ -249,6 +249,30 @@ START_TEST(every_alias_takes_what_it_prints)
 }
 END_TEST
 
+/* UseIPv6: an address in MailServer or LocalHost obeys it. */
+START_TEST(addresses_are_of_the_family_that_is_used)
+{
+    static const char *const good[] = {"MailServer = \"192.0.2.1\"; UseIPv6 = 0;",
+        "MailServer = \"[2001:db8::1]\"; UseIPv6 = 1;", "MailServer = \"::1\"; UseIPv6 = 2;",
+        "MailServer = \"::ffff:192.0.2.1\"; UseIPv6 = 0;", "MailServer = \"h.test\"; UseIPv6 = 1;"};
+
+    for (size_t i = 0; i < ELEMENTSOF(good); i++) {
+        char text[200];
+
+        snprintf(text, sizeof(text), "relays = ( { %s } );", good[i]);
+        (void)config_unref(load(text, NULL));
+    }
+    expect_mistakes("relays = ( { MailServer = \"192.0.2.1\"; UseIPv6 = 1; } );",
+        "outbox.conf:1: relays.192.0.2.1:25.host: \"192.0.2.1\" is an IPv4 address, and ip_version "
+        "= "
+        "1 (UseIPv6) allows IPv6 only; leave ip_version out, or name an address of that kind");
+    expect_mistakes(RELAY("ip_version = 0;\n local_host = \"fe80::1%eth0\";"),
+        "outbox.conf:2: relays.h:25.local_host: \"fe80::1%eth0\" is an IPv6 address, and "
+        "ip_version "
+        "= 0 (UseIPv6) allows IPv4 only; leave ip_version out, or name an address of that kind");
+}
+END_TEST
+
 /* GUIAvailable and UseInternalSecurityAPI: taken, with a notice. */
 START_TEST(what_changes_nothing_is_told)
 {
@@ -302,6 +326,7 @@ int main(void)
     tcase_add_test(t, times_of_probes_turn_them_on);
     tcase_add_test(t, settings_are_printed_as_the_component_has_them);
     tcase_add_test(t, every_alias_takes_what_it_prints);
+    tcase_add_test(t, addresses_are_of_the_family_that_is_used);
     tcase_add_test(t, what_changes_nothing_is_told);
     tcase_add_test(t, what_can_only_be_read_is_printed);
     suite_add_tcase(suite, t);
