@@ -96,6 +96,7 @@ static int start_session(Connection *c, usec_t now)
         .password = c->found.password,
         .peer_is_loopback = c->peer_is_loopback,
         .began = c->started,
+        .shows_secrets = c->shows_secrets,
         .trace = c->trace,
         .trace_user = c->trace_user,
     };
@@ -554,6 +555,11 @@ void connection_on_silence(Connection *c, ConnectionSilence callback, void *user
 {
     c->on_silence = callback;
     c->silence_user = user;
+}
+
+void connection_show_secrets(Connection *c)
+{
+    c->shows_secrets = true;
 }
 
 const char *connection_address(const Connection *c)

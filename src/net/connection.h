@@ -39,6 +39,10 @@ const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
  * session too. */
 int connection_new(
     ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret);
+/* Lets the trace have secrets as they are where mask_secrets is false. Before the first step, for a
+ * trace that goes to the user who runs the program, never for one that is kept: the daemon has no
+ * call of it. */
+void connection_show_secrets(Connection *connection);
 void connection_free(Connection *connection); /* closes at once; accepts NULL */
 
 /* Does what I/O can be done and returns 1 with a session event, 0 when it must wait, or -ENOMEM.

@@ -49,6 +49,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .timeout_by_stage = relay->timeout_by_stage && !relay->absolute_timeout,
         .time_in_all = relay->absolute_timeout ? relay->timeout : 0,
         .began = source->began,
+        .shows_secrets = source->shows_secrets && !relay->mask_secrets,
         .trace = source->trace,
         .trace_user = source->trace_user,
     };

@@ -13,6 +13,7 @@ typedef struct OptionsSource {
     bool peer_is_loopback;
     SmtpTrace trace; /* or NULL */
     void *trace_user;
+    bool shows_secrets;
     usec_t began; /* connecting */
 } OptionsSource;
 

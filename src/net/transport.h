@@ -15,6 +15,7 @@ struct Connection {
     const RelayConfig *relay;
     SmtpTrace trace;
     void *trace_user;
+    bool shows_secrets; /* the trace may, where the settings want it */
 
     /* The transport. */
     size_t step;    /* a row of transport.c's table; past its end the transport stands */

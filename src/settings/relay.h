@@ -74,6 +74,7 @@ typedef struct RelayConfig {
     bool send_rset;
     bool quote_local_part; /* of addresses with dots at odd places, as RFC 5321 wants it */
     size_t max_line_bytes;
+    bool mask_secrets; /* in the dialogue that the tool prints; elsewhere they always are */
 
     bool tls_verify;
     char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */

@@ -200,6 +200,9 @@ static const Setting table[] = {
                 "quotes; false: without them, for relays that know it only so"},
     {RELAY(max_line_length), "MaxLineLength", SETTING_SIZE, IN_RELAY(max_line_bytes), "2048", 256,
         1 << 20, .help = "the longest line of a reply"},
+    {RELAY(mask_secrets), "MaskSensitiveData", SETTING_BOOL, IN_RELAY(mask_secrets), "true",
+        .help =
+            "write *** for what logs in where the tool prints the dialogue (-v); false: show it"},
 
     /* ---- relays: time ---- */
     {RELAY(timeout), "Timeout", SETTING_DURATION, IN_RELAY(timeout), "60s", 0, USEC_PER_DAY,
