@@ -193,6 +193,8 @@ int smtp_session_submit(SmtpSession *s, SmtpTransaction *transaction, usec_t now
         .states_allocated = flight->states_allocated,
         .n_open = transaction->n_recipients,
     };
+    for (size_t i = 0; i < transaction->n_recipients && !flight->waits; i++)
+        flight->waits = transaction->recipients[i].required;
     s->now = now;
     if (s->n_flights++ == 0)
         s->progress = s->operation = now;

@@ -113,7 +113,10 @@ static void parse_submit(Script *script, ScriptLine *line)
             t->sender_parameters = value;
         else if ((value = value_of(word, "to")))
             submission->recipients[t->n_recipients++].address = value;
-        else if ((value = value_of(word, "to-parameters")))
+        else if ((value = value_of(word, "required-to"))) {
+            submission->recipients[t->n_recipients].required = true;
+            submission->recipients[t->n_recipients++].address = value;
+        } else if ((value = value_of(word, "to-parameters")))
             last->parameters = value;
         else if ((value = value_of(word, "body"))) {
             submission->body = value;
