@@ -72,7 +72,9 @@ typedef struct RelayConfig {
     char *discard_ehlo_keywords; /* "CHUNKING DSN": as if the relay did not offer these */
     char *hello;                 /* EHLO argument; NULL: this host's name */
     bool send_rset;
-    bool quote_local_part; /* of addresses with dots at odd places, as RFC 5321 wants it */
+    bool stop_on_to_errors, stop_on_cc_errors,
+        stop_on_bcc_errors; /* of a message that is sent at once */
+    bool quote_local_part;  /* of addresses with dots at odd places, as RFC 5321 wants it */
     size_t max_line_bytes;
     bool mask_secrets; /* in the dialogue that the tool prints; elsewhere they always are */
 

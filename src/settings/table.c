@@ -195,6 +195,12 @@ static const Setting table[] = {
         .help = "the name said with EHLO and HELO; this host's name when not set"},
     {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",
         .help = "send RSET before each message but the first of a connection"},
+    {RELAY(stop_on_to_errors), "StopOnToErrors", SETTING_BOOL, IN_RELAY(stop_on_to_errors), "false",
+        .help = "let `outbox send` deliver to nobody when a recipient of To is refused"},
+    {RELAY(stop_on_cc_errors), "StopOnCcErrors", SETTING_BOOL, IN_RELAY(stop_on_cc_errors), "false",
+        .help = "let `outbox send` deliver to nobody when a recipient of Cc is refused"},
+    {RELAY(stop_on_bcc_errors), "StopOnBccErrors", SETTING_BOOL, IN_RELAY(stop_on_bcc_errors),
+        "false", .help = "let `outbox send` deliver to nobody when a recipient of Bcc is refused"},
     {RELAY(quote_local_part), "", SETTING_BOOL, IN_RELAY(quote_local_part), "true",
         .help = "send an address such as a..b@example.com as the standard has it, with a..b in "
                 "quotes; false: without them, for relays that know it only so"},
