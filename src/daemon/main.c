@@ -54,6 +54,8 @@ static int check(const Options *options)
         fprintf(stderr, "%s\n", failure_text(&f));
         return configuration_status(&f);
     }
+    if (config->notices)
+        fprintf(stderr, "%s\n", config->notices);
     printf("%s: ok\n", config->path ?: "built-in settings");
     return EX_OK;
 }

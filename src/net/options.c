@@ -46,7 +46,10 @@ SmtpOptions options_from_relay(const OptionsSource *source)
             },
         .max_line_bytes = relay->max_line_bytes,
         .timeout = relay->timeout,
-        .timeout_by_stage = relay->timeout_by_stage,
+        .timeout_by_stage = relay->timeout_by_stage && !relay->absolute_timeout,
+        .time_in_all = relay->absolute_timeout ? relay->timeout : 0,
+        .began = source->began,
+        .shows_secrets = source->shows_secrets && !relay->mask_secrets,
         .trace = source->trace,
         .trace_user = source->trace_user,
     };

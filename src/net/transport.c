@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/socket_options.h"
 
 void transport_trace(Connection *c, const char *format, ...)
 {
@@ -243,7 +244,7 @@ static void give_up_address(Connection *c)
 {
     tls_stream_free(c->tls);
     c->tls = NULL;
-    close_p(&c->socket_fd);
+    socket_close(c->relay, &c->socket_fd);
     use_fd(c, -1);
     c->peer = NULL;
     c->own = false;

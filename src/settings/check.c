@@ -67,6 +67,20 @@ static int check_name(Draft *draft, size_t relay)
     return 0;
 }
 
+/* An address of a family that is not to be used would never be tried. */
+static int check_family(Draft *draft, size_t relay, const char *name, const char *host)
+{
+    IpVersion version = draft->config->relays[relay]->ip_version;
+    int family = host ? host_family(host) : 0, only = version == IP_VERSION_4 ? 4 : 6;
+
+    if (version == IP_VERSION_ANY || family == 0 || family == only)
+        return 0;
+    return draft_mistake_in(draft, relay_setting(name), relay,
+        "\"%s\" is an IPv%d address, and ip_version = %d (UseIPv6) allows IPv%d only; leave "
+        "ip_version out, or name an address of that kind",
+        host, family, (int)version, only);
+}
+
 /* A fixed local port can serve one connection to the relay at a time. */
 static int check_local_port(Draft *draft, size_t relay)
 {
@@ -80,6 +94,16 @@ static int check_local_port(Draft *draft, size_t relay)
             "local_port out");
     config->connections = 1;
     return 0;
+}
+
+/* Whoever says when an idle connection is probed wants it probed, unless he says that he does not.
+ */
+static void resolve_keepalive(const Draft *draft, size_t relay)
+{
+    RelayConfig *config = draft->config->relays[relay];
+
+    if (!is_set(draft, relay, "keepalive"))
+        config->keepalive = config->keepalive_time > 0 || config->keepalive_interval > 0;
 }
 
 static int check_auth(Draft *draft, size_t relay)
@@ -145,6 +169,7 @@ static int check_relay(Draft *draft, size_t relay)
     int r;
 
     resolve_tls(draft, relay);
+    resolve_keepalive(draft, relay);
     r = check_host(draft, relay);
     if (r == 0)
         r = check_files(draft, relay);
@@ -152,6 +177,10 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_secrets(draft, relay);
     if (r == 0)
         r = check_name(draft, relay);
+    if (r == 0)
+        r = check_family(draft, relay, "host", config->host);
+    if (r == 0)
+        r = check_family(draft, relay, "local_host", config->local_host);
     if (r == 0)
         r = check_local_port(draft, relay);
     if (r == 0)

@@ -62,6 +62,10 @@ static int load(const Source *source, const char *path, const Way *way, Config *
     if (draft.n_mistakes > 0)
         return failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%.*s",
             (int)buffer_size(&draft.mistakes), buffer_data(&draft.mistakes));
+    if (buffer_size(&draft.notices) > 0)
+        draft.config->notices = strndup(buffer_data(&draft.notices), buffer_size(&draft.notices));
+    if (buffer_size(&draft.notices) > 0 && !draft.config->notices)
+        return failure_set_errno(f, -ENOMEM, "cannot load the configuration");
     *ret = TAKE_PTR(draft.config);
     return 0;
 }

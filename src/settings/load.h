@@ -12,7 +12,8 @@
  * relay setting's bare or component name, which then holds for every relay: "MailPort=2525"), or
  * NULL.
  *
- * Results: 0 and a Config with one reference; -EBADMSG for anything wrong in what the user wrote,
+ * Results: 0 and a Config with one reference (what was set and changes nothing is told in its
+ * notices); -EBADMSG for anything wrong in what the user wrote,
  * with a Failure (ERROR_CONFIGURATION) that holds every mistake found, one a line, each as
  * "FILE:LINE: setting: what is wrong; what would be right"; other negative errno values when the
  * file cannot be read (the Failure says so too).

@@ -204,17 +204,29 @@ static const Setting table[] = {
         .help = "the name said with EHLO and HELO; this host's name when not set"},
     {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",
         .help = "send RSET before each message but the first of a connection"},
+    {RELAY(stop_on_to_errors), "StopOnToErrors", SETTING_BOOL, IN_RELAY(stop_on_to_errors), "false",
+        .help = "let `outbox send` deliver to nobody when a recipient of To is refused"},
+    {RELAY(stop_on_cc_errors), "StopOnCcErrors", SETTING_BOOL, IN_RELAY(stop_on_cc_errors), "false",
+        .help = "let `outbox send` deliver to nobody when a recipient of Cc is refused"},
+    {RELAY(stop_on_bcc_errors), "StopOnBccErrors", SETTING_BOOL, IN_RELAY(stop_on_bcc_errors),
+        "false", .help = "let `outbox send` deliver to nobody when a recipient of Bcc is refused"},
     {RELAY(quote_local_part), "", SETTING_BOOL, IN_RELAY(quote_local_part), "true",
         .help = "send an address such as a..b@example.com as the standard has it, with a..b in "
                 "quotes; false: without them, for relays that know it only so"},
     {RELAY(max_line_length), "MaxLineLength", SETTING_SIZE, IN_RELAY(max_line_bytes), "2048", 256,
         1 << 20, .help = "the longest line of a reply"},
+    {RELAY(mask_secrets), "MaskSensitiveData", SETTING_BOOL, IN_RELAY(mask_secrets), "true",
+        .help =
+            "write *** for what logs in where the tool prints the dialogue (-v); false: show it"},
 
     /* ---- relays: time ---- */
     {RELAY(timeout), "Timeout", SETTING_DURATION, IN_RELAY(timeout), "60s", 0, USEC_PER_DAY,
         .help = "how long the relay may be silent; 0: for ever"},
     {RELAY(timeout_by_stage), "", SETTING_BOOL, IN_RELAY(timeout_by_stage), "true",
         .help = "wait for each reply at least as long as RFC 5321 (4.5.3.2) asks for"},
+    {RELAY(absolute_timeout), "AbsoluteTimeout", SETTING_BOOL, IN_RELAY(absolute_timeout), "false",
+        .help = "let timeout be the time for all of connecting, and for all of a message, instead "
+                "of for silence"},
     {RELAY(connect_timeout), "ConnectionTimeout", SETTING_DURATION, IN_RELAY(connect_timeout), "0",
         0, USEC_PER_DAY, .help = "how long connecting may take; 0: as long as timeout"},
     {RELAY(idle_timeout), "", SETTING_DURATION, IN_RELAY(idle_timeout), "30s", 0, USEC_PER_HOUR,
@@ -245,6 +257,15 @@ static const Setting table[] = {
         .help = "the socket's receive buffer; 0: the system's"},
     {RELAY(send_buffer), "OutBufferSize", SETTING_SIZE, IN_RELAY(send_buffer), "0", 0, 1 << 30,
         .help = "the socket's send buffer; 0: the system's"},
+    {RELAY(linger), "Linger", SETTING_BOOL, IN_RELAY(linger), "true",
+        .help =
+            "let what was written arrive after a connection is closed; false: reset it at once"},
+    {RELAY(linger_time), "LingerTime", SETTING_DURATION, IN_RELAY(linger_time), "0", 0,
+        32767 * USEC_PER_SEC,
+        .help = "how long that may take before the connection is reset; 0: the system's time"},
+    {RELAY(max_transfer_rate), "MaxTransferRate", SETTING_SIZE, IN_RELAY(max_transfer_rate), "0", 0,
+        (uint64_t)1 << 40,
+        .help = "how many bytes a second a connection sends, commands and content; 0: no limit"},
 
     /* ---- retry ---- */
     {RETRY(first), "", SETTING_DURATION, IN_RETRY(first), "1m", USEC_PER_MSEC, 30 * USEC_PER_DAY,

@@ -12,6 +12,9 @@ typedef struct SmtpRecipient {
     const char *address;
     const char *parameters; /* "NOTIFY=... ORCPT=...", or NULL: sent as far as the server offers the
                                extension */
+    bool required; /* when it is refused the message goes to nobody: the others get the same
+                      outcome. The message waits for the replies to all RCPT then, and is in
+                      one transaction with all its recipients or the promise is void */
 } SmtpRecipient;
 
 /* The command that begins a transaction: MAIL, or one that shows the message on the user's terminal

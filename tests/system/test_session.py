@@ -1,0 +1,276 @@
+"""What the settings and commands of a session do: whom a message stops at, addresses that are asked for,
+sockets, and the component's names for all of it."""
+
+import json
+import time
+
+from case import message
+from odd_relay import Doing, OddRelay, RelayTest, Talk
+from process import wait_for
+
+
+class TerminalTalk(Talk):
+    """Knows the commands that show a message on a terminal."""
+
+    def command(self, verb, argument):
+        if verb in ("SEND", "SOML", "SAML"):
+            self.recipients, self.content = [], b""
+            self.answer(verb, argument, "250 sender ok")
+        else:
+            super().command(verb, argument)
+
+
+class TerminalRelay(OddRelay):
+    talk = TerminalTalk
+
+
+def to(**kinds):
+    """The options of a composed message."""
+    return ("--from", "shop@lab.test", "--subject", "x", "--body", "y",
+            *(word for kind, people in kinds.items() for one in people for word in (f"--{kind}", one)))
+
+
+class Stopping(RelayTest):
+    """StopOnToErrors, StopOnCcErrors, StopOnBccErrors, with Postfix."""
+
+    def send(self, *arguments, settings, stdin=b""):
+        self.configure(self.lab.relay("plain", **settings))
+        return self.outbox("send", *arguments, stdin=stdin, status=None)
+
+    def check_stopped(self, result, status, *people):
+        self.assertEqual(result.returncode, status, result.stderr)
+        for one in people:
+            self.assertIn(f"{one} ".encode(), result.stderr)
+            self.assertEqual(self.copies(one), [])
+        self.assertIn(b"not sent, for ", result.stderr)
+        self.assertEqual(result.stdout, b"")
+
+    def test_each_kind_of_recipient(self):
+        for kind in ("to", "cc", "bcc"):
+            with self.subTest(kind):
+                ann = self.address(f"ann-{kind}")
+                people = {"to": [ann], **{kind: ["refused@lab.test"] if kind != "to" else [ann, "refused@lab.test"]}}
+                result = self.send(*to(**people), settings={f"StopOn{kind.capitalize()}Errors": True})
+                self.check_stopped(result, 69, ann)
+                others = {f"stop_on_{one}_errors": True for one in ("to", "cc", "bcc") if one != kind}
+                result = self.send(*to(**people), settings=others)
+                self.assertEqual(result.returncode, 69)
+                self.wait_copies(1, ann)
+
+    def test_refusal_for_now(self):
+        ann = self.address()
+        result = self.send(*to(to=[ann, "tempfail@lab.test"]), settings={"stop_on_to_errors": True})
+        self.check_stopped(result, 75, ann)
+
+    def test_more_recipients_than_a_transaction_has(self):
+        """They are one transaction all the same, or the first would have the message already."""
+        people = [self.address(f"p{i}") for i in range(7)]
+        settings = {"stop_on_to_errors": True, "recipients_per_transaction": 2}
+        result = self.send("-v", *to(to=[*people, "refused@lab.test"]), settings=settings)
+        self.check_stopped(result, 69, *people)
+        self.assertEqual(result.stderr.count(b"> MAIL FROM"), 1)
+        result = self.send("-v", *to(to=people), settings=settings)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.wait_copies(7, *people)
+
+    def test_kind_is_that_of_the_header(self):
+        """Of a whole message; who stands in neither To nor Cc is one of Bcc."""
+        for field, setting in (("To", "stop_on_to_errors"), ("Cc", "stop_on_cc_errors"),
+                               ("Resent-Cc", "stop_on_cc_errors"), ("Bcc", "stop_on_bcc_errors")):
+            with self.subTest(field):
+                ann = self.address(f"ann-{field.lower()}")
+                first = "Resent-From: c@lab.test\n" if field.startswith("Resent") else ""
+                content = f"{first}{field}: Bob <{ann}>, refused@lab.test\nFrom: a@lab.test\n\nHello.\n"
+                result = self.send(stdin=content.encode(), settings={setting: True})
+                self.check_stopped(result, 69, ann)
+
+    def test_kind_is_that_of_the_envelope(self):
+        ann = self.address()
+        content = message(to=[ann, "refused@lab.test"])  # in X-Receiver, and in no field
+        self.check_stopped(self.send(stdin=content, settings={"stop_on_bcc_errors": True}), 69, ann)
+        result = self.send(stdin=content, settings={"stop_on_to_errors": True, "stop_on_cc_errors": True})
+        self.assertEqual(result.returncode, 69)
+        self.wait_copies(1, ann)
+
+    def test_arguments_are_as_to(self):
+        ann = self.address()
+        content = message(envelope=False)
+        result = self.send(ann, "refused@lab.test", stdin=content, settings={"stop_on_to_errors": True})
+        self.check_stopped(result, 69, ann)
+
+    def test_queue_is_judged_one_by_one(self):
+        ann = self.address()
+        self.start(self.lab.relay("plain", stop_on_to_errors=True, stop_on_cc_errors=True,
+                                  stop_on_bcc_errors=True))
+        self.outbox("queue", *to(to=[ann, "refused@lab.test"]))
+        self.wait_copies(1, ann)
+
+    def test_next_message_of_the_connection(self):
+        """A relay whose BDAT would not wait for the replies to RCPT."""
+        relay = self.odd(lambda talk, verb, argument: "550 5.1.1 no" if argument == "no@lab.test" else None,
+                         extensions=("PIPELINING", "CHUNKING"))
+        self.configure({"host": "127.0.0.1", "port": relay.port, "tls": "none", "stop_on_to_errors": True})
+        result = self.outbox("send", *to(to=["yes@lab.test", "no@lab.test"]), status=None)
+        self.assertEqual(result.returncode, 69)
+        self.assertEqual(relay.accepted, [])
+        self.assertEqual(relay.said("BDAT"), 0)
+
+
+class Asking(RelayTest):
+    """Verify, Expand and SendCommand, with Exim, which tells."""
+
+    def setUp(self):
+        super().setUp()
+        self.exim = self.lab.exim()
+        self.addCleanup(self.exim.stop)
+        self.configure({"name": "exim", "host": "127.0.0.1", "port": self.exim.port["smtp"], "tls": "none"})
+
+    def test_expand_tells_each_address(self):
+        lines = self.outbox("expand", "staff@lab.test").splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        for name, line in zip(("ann", "bob", "carl"), sorted(lines)):
+            self.assertRegex(line, rf"\Astaff@lab.test: 250 .*{name}@lab.test")
+        (answer,) = json.loads(self.outbox("expand", "--json", "staff@lab.test"))
+        self.assertEqual((answer["command"], answer["code"], len(answer["lines"])),
+                         ("EXPN staff@lab.test", 250, 3))
+
+    def test_verify(self):
+        self.assertRegex(self.outbox("verify", "ann@lab.test"), r"\Aann@lab.test: 250 .*")
+        self.assertEqual(self.outbox("verify", "refused@lab.test", status=None).returncode, 69)
+
+    def test_address_that_is_not_ascii(self):
+        for address in ("grüße@lab.test", "ann@bücher.example"):
+            result = self.outbox("verify", "-v", address, status=None)
+            self.assertIn(f"> VRFY {address} SMTPUTF8\n", result.stderr.decode())
+        self.configure({"host": "127.0.0.1", "port": self.exim.port["smtp"], "tls": "none",
+                        "discard_ehlo_keywords": "SMTPUTF8"})
+        result = self.outbox("verify", "-v", "ann@bücher.example", status=None)
+        self.assertIn(b"> VRFY ann@xn--bcher-kva.example\n", result.stderr)
+
+    def test_send_command(self):
+        (answer,) = json.loads(self.outbox("command", "--json", "HELP"))
+        self.assertEqual(answer["code"], 214)
+        self.assertGreater(len(answer["lines"]), 1)
+
+    def test_terminals_are_not_offered(self):
+        """SendToTerminalOnly, SendToTerminalOrEmail, SendToTerminalAndEmail; nobody offers them today."""
+        for verb in ("send", "soml", "saml"):
+            result = self.outbox("send", "--command", verb, "a@lab.test", stdin=message(envelope=False),
+                                 status=None)
+            self.assertEqual(result.returncode, 69)
+            self.assertIn(f"does not offer the command {verb.upper()}", result.stderr.decode())
+
+    def test_terminals_that_are_offered(self):
+        relay = TerminalRelay(extensions=("SEND", "SOML", "SAML"))
+        self.addCleanup(relay.close)
+        for verb in ("send", "soml", "saml"):
+            self.configure({"host": "127.0.0.1", "port": relay.port, "tls": "none"})
+            self.outbox("send", "--command", verb, "a@lab.test", stdin=message(envelope=False))
+            self.configure({"host": "127.0.0.1", "port": relay.port, "tls": "none", "AllowExtensions": False})
+            result = self.outbox("send", "--command", verb, "a@lab.test", stdin=message(envelope=False),
+                                 status=None)
+            self.assertEqual(result.returncode, 69)
+        self.assertEqual([verb for _, verb in relay.verbs if verb in ("SEND", "SOML", "SAML", "MAIL")],
+                         ["SEND", "SOML", "SAML"])
+
+
+class Settings(RelayTest):
+    """The component's names by way of the programs."""
+
+    def test_names_units_and_words(self):
+        self.configure()
+        for override, name, value in (
+            ("KeepAliveTime=1500", "KeepAliveTime", "1500"), ("KeepAliveTime=1500", "keepalive_time", "1500ms"),
+            ("KeepAliveTime=1500", "TCPKeepAlive", "True"), ("LingerTime=7", "LingerTime", "7"),
+            ("Linger=no", "Linger", "False"), ("MaxTransferRate=1000", "MaxTransferRate", "1000"),
+            ("AbsoluteTimeout=1", "absolute_timeout", "true"), ("Timeout=90", "Timeout", "90"),
+            ("SSLStartMode=2", "SSLEnabled", "True"), ("SSLEnabled=False", "SSLStartMode", "3"),
+            ("MailServer=h.test", "MailServer", "h.test"), ("MailPort=26", "MailPort", "26"),
+            ("StopOnToErrors=yes", "StopOnToErrors", "True"), ("Hello=a.test", "Hello", "a.test"),
+            ("SendRSET=1", "SendRSET", "True"), ("AllowExtensions=0", "AllowExtensions", "False"),
+            ("MaskSensitiveData=False", "MaskSensitiveData", "False"),
+        ):
+            self.assertEqual(self.outbox("--set", override, "config", name).strip(), value, override)
+
+    def test_what_can_only_be_read(self):
+        self.configure()
+        self.assertEqual(self.outbox("config", "BuildInfo"), self.outbox("--version").splitlines()[0] + "\n")
+        self.assertIn(self.outbox("config", "LicenseInfo").strip(), self.outbox("--version"))
+        result = self.outbox("--set", "LicenseInfo=x", "config", status=None)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn(b"can only be read", result.stderr)
+
+    def test_notices(self):
+        """GUIAvailable and UseInternalSecurityAPI change nothing, which tool and daemon say."""
+        ann = self.address()
+        daemon = self.start(self.lab.relay("plain", GUIAvailable=False, UseInternalSecurityAPI="True"))
+        for name in ("GUIAvailable", "UseInternalSecurityAPI"):
+            words = f"relays.plain.{name}: has no meaning on Linux"
+            self.wait_log(daemon, words)
+            self.assertIn(words, self.outbox("config", status=None).stderr.decode())
+        self.queue.drop("a", message(to=[ann]))
+        self.wait_copies(1, ann)
+        result = self.outbox("--set", "GUIAvailable=dunno", "config", status=None)
+        self.assertEqual(result.returncode, 78)
+
+
+class Sockets(RelayTest):
+    """How fast, how long, and where from: by the daemon."""
+
+    def relay_settings(self, relay, **settings):
+        return {"name": "odd", "host": "127.0.0.1", "port": relay.port, "tls": "none", **settings}
+
+    def test_rate(self):
+        """MaxTransferRate: 20000 bytes at 20000 a second, of which a tenth of a second's are free."""
+        relay = self.odd(extensions=("PIPELINING", "CHUNKING"))
+        self.start(self.relay_settings(relay, MaxTransferRate=20000))
+        begun = time.monotonic()
+        self.queue.drop("a", message(body=b"0123456789012345678\n" * 1000))
+        self.queue.wait_gone("a")
+        self.assertGreaterEqual(time.monotonic() - begun, 0.9)
+        self.assertEqual(len(relay.accepted), 1)
+
+    def test_time_for_a_message_in_all(self):
+        """AbsoluteTimeout: the message is never silent for long, and takes longer in all."""
+        relay = self.odd(extensions=("PIPELINING",))
+        daemon = self.start(self.relay_settings(relay, AbsoluteTimeout=True, Timeout=1, MaxTransferRate=10000))
+        self.queue.drop("a", message(body=b"0123456789012345678\n" * 1000))
+        self.wait_log(daemon, "in all that absolute_timeout allows")
+        self.assertEqual(relay.accepted, [])
+
+    def test_local_address(self):
+        """LocalHost is where connections come from."""
+        peers = []
+
+        def note(talk, verb, _):
+            if verb == "EHLO":
+                peers.append(talk.connection.getpeername()[0])
+
+        relay = self.odd(note)
+        self.start(self.relay_settings(relay, LocalHost="127.0.0.33"))
+        self.queue.drop("a", message())
+        self.queue.wait_gone("a")
+        self.assertEqual(set(peers), {"127.0.0.33"})
+
+    def test_reset(self):
+        """Linger = False: the relay is hung up on."""
+        ends = []
+
+        def note(talk, verb, _):
+            if verb == "QUIT":
+                return Doing(lambda talk, usual: ends.append(self.end_of(talk.connection)))
+            return None
+
+        relay = self.odd(note)
+        for linger, end in ((True, b""), (False, ConnectionResetError)):
+            self.configure(self.relay_settings(relay, Linger=linger, timeout=1, timeout_by_stage=False))
+            self.outbox("send", "a@lab.test", stdin=message(envelope=False))
+            wait_for(lambda: ends, "the end of the connection")
+            self.assertEqual(ends.pop(), end)
+
+    @staticmethod
+    def end_of(connection):
+        try:
+            return connection.recv(1)
+        except OSError as error:
+            return type(error)
