@@ -91,7 +91,7 @@ Input *message_file(OutboxMessage *message);
  * they say nothing. 0 or a negative errno with message->failure. */
 int message_asked(OutboxMessage *message, Envelope *ret);
 
-/* Which kind of recipient an address is (OUTBOX_RECIPIENT_TO ...). */
+/* Which kind of recipient an address is listed as (OUTBOX_RECIPIENT_TO ...); -1: it is not. */
 int message_kind_of(OutboxMessage *message, const char *address);
 
 /* Closes streams that are to be closed, which have been read. */

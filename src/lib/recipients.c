@@ -181,5 +181,5 @@ int message_kind_of(OutboxMessage *message, const char *address)
     for (size_t i = 0; i < n; i++)
         if (strcasecmp(all[i].address, address) == 0)
             return all[i].kind;
-    return OUTBOX_RECIPIENT_TO;
+    return -1;
 }

@@ -34,6 +34,7 @@ static void sending_done(OutboxClient *client)
     }
     free(s->waiting);
     free(s->places);
+    free(s->kinds);
     free(s->done);
     free(s->text);
     *s = (Sending){0};
@@ -61,6 +62,21 @@ const OutboxOutcome *outbox_outcome(const OutboxClient *client, size_t i)
 
 /* ---- Before there is a connection ---- */
 
+/* What the properties list them as; where they list nobody, what the header says. */
+static int find_kinds(Sending *s)
+{
+    const Envelope *envelope = message_envelope(s->message);
+    int r = message_addressees(s->message, s->kinds);
+
+    for (size_t i = 0; r >= 0 && i < envelope->n_recipients; i++) {
+        int kind = message_kind_of(s->source, envelope->recipients[i].address);
+
+        if (kind >= 0)
+            s->kinds[i] = (AddresseeKind)kind;
+    }
+    return r;
+}
+
 static int list_recipients(OutboxClient *client)
 {
     Sending *s = &client->sending;
@@ -69,9 +85,10 @@ static int list_recipients(OutboxClient *client)
 
     s->waiting = calloc(n, sizeof(SmtpRecipient));
     s->places = calloc(n, sizeof(size_t));
+    s->kinds = calloc(n, sizeof(AddresseeKind));
     s->done = calloc(n, sizeof(bool));
     client->outcomes = calloc(n, sizeof(OutboxOutcome));
-    if (!s->waiting || !s->places || !s->done || !client->outcomes)
+    if (!s->waiting || !s->places || !s->kinds || !s->done || !client->outcomes)
         return -ENOMEM;
     for (; client->n_outcomes < n; client->n_outcomes++) {
         size_t i = client->n_outcomes;
@@ -85,7 +102,7 @@ static int list_recipients(OutboxClient *client)
             return -ENOMEM;
     }
     s->n_waiting = n;
-    return 0;
+    return find_kinds(s);
 }
 
 static int open_message(OutboxClient *client, OutboxMessage *source)
@@ -173,12 +190,12 @@ static const char *name_of(const OutboxClient *client)
 }
 
 /* The first one that says something of the whole call is its result. */
-static int note_trouble(OutboxClient *client, const OutboxOutcome *outcome, const char *codes)
+static int note_trouble(
+    OutboxClient *client, const OutboxOutcome *outcome, bool blind, const char *codes)
 {
     Sending *s = &client->sending;
     _cleanup_free_
     char *text = NULL;
-    bool blind = message_kind_of(s->source, outcome->recipient) == OUTBOX_RECIPIENT_BCC;
 
     if (asprintf(&text, "%s %s by %s at %s: %s%s", outcome->recipient,
             outcome->kind == OUTBOX_REFUSED ? "refused" : "deferred", outcome->relay,
@@ -199,6 +216,7 @@ static int note_trouble(OutboxClient *client, const OutboxOutcome *outcome, cons
 static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o)
 {
     OutboxOutcome *outcome = &client->outcomes[client->sending.places[i]];
+    AddresseeKind kind = client->sending.kinds[client->sending.places[i]];
     char codes[DELIVERY_CODES_MAX];
     int r = 0;
 
@@ -215,7 +233,7 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
     if (!outcome->enhanced || !outcome->text || !outcome->relay)
         return -ENOMEM;
     if (outcome->kind != OUTBOX_DELIVERED)
-        r = note_trouble(client, outcome, delivery_format_codes(o, codes));
+        r = note_trouble(client, outcome, kind == ADDRESSEE_BCC, delivery_format_codes(o, codes));
     notify_recipient(client, outcome);
     return r;
 }
@@ -259,6 +277,23 @@ bool send_has_waiting(const OutboxClient *client)
 
 /* ---- Transactions ---- */
 
+/* The settings stop_on_..._errors. Whether there is a recipient without whom nobody is sent to. */
+static bool require(Sending *s, const RelayConfig *relay)
+{
+    const bool stops[] = {
+        [ADDRESSEE_TO] = relay->stop_on_to_errors,
+        [ADDRESSEE_CC] = relay->stop_on_cc_errors,
+        [ADDRESSEE_BCC] = relay->stop_on_bcc_errors,
+    };
+    bool any = false;
+
+    for (size_t i = 0; i < s->n_waiting; i++) {
+        s->waiting[i].required = stops[s->kinds[s->places[i]]];
+        any |= s->waiting[i].required;
+    }
+    return any;
+}
+
 static int submit(OutboxClient *client)
 {
     Sending *s = &client->sending;
@@ -278,7 +313,9 @@ static int submit(OutboxClient *client)
         .sender = envelope->sender,
         .sender_parameters = envelope->sender_parameters,
         .recipients = s->waiting,
-        .n_recipients = MIN(s->n_waiting, (size_t)relay->recipients_per_transaction),
+        .n_recipients = require(s, relay)
+                            ? s->n_waiting
+                            : MIN(s->n_waiting, (size_t)relay->recipients_per_transaction),
         .size = s->outgoing.size,
         .unfit = s->outgoing.unfit,
         .is_8bit = s->outgoing.is_8bit,

@@ -15,6 +15,7 @@ typedef struct Sending {
     SmtpVerb verb;
     SmtpRecipient *waiting; /* recipients without an outcome so far */
     size_t *places;         /* of each, in client->outcomes */
+    AddresseeKind *kinds;   /* by place */
     bool *done;             /* those that the transaction under way has an outcome for */
     size_t n_waiting;
     SmtpTransaction transaction; /* under way: the first of those that wait */

@@ -279,13 +279,36 @@ static const char *ask_tls(
     return bits > 0 ? ret_number : "";
 }
 
+/* The address that a connection comes from, or its port. */
+static const char *ask_local(
+    const Connection *c, const char *name, char ret[static ADDRESS_TEXT_MAX], bool *ret_found)
+{
+    bool wants_port = setting_name_equal(name, "LocalPort");
+    char *colon;
+
+    *ret_found = c && (wants_port || setting_name_equal(name, "LocalHost"));
+    if (!*ret_found)
+        return NULL;
+    (void)connection_local_address(c, ret);
+    colon = strrchr(ret, ':');
+    if (!colon || wants_port)
+        return colon ? colon + 1 : "";
+    *colon = '\0';
+    if (ret[0] != '[')
+        return ret;
+    colon[-1] = '\0'; /* the bracket behind an IPv6 address */
+    return ret + 1;
+}
+
 /* What is only known of a connection, or of the library. */
 static const char *ask_connection(
-    OutboxClient *client, const char *name, char ret_number[static 16], bool *ret_found)
+    OutboxClient *client, const char *name, char ret_text[static ADDRESS_TEXT_MAX], bool *ret_found)
 {
     Connection *c = client->contact == CONTACT_READY ? client->connection : NULL;
-    const char *text = ask_tls(c ? connection_negotiated(c) : NULL, name, ret_number, ret_found);
+    const char *text = ask_tls(c ? connection_negotiated(c) : NULL, name, ret_text, ret_found);
 
+    if (!*ret_found)
+        text = ask_local(c, name, ret_text, ret_found);
     if (*ret_found)
         return text;
     *ret_found = true;
@@ -318,13 +341,13 @@ static const char *format(OutboxClient *client, const Setting *setting)
 const char *outbox_get(OutboxClient *client, const char *name)
 {
     const Setting *setting;
-    char number[16];
+    char known[ADDRESS_TEXT_MAX];
     const char *text;
     bool found;
 
     if (!client || !name || client->process != getpid())
         return NULL;
-    text = ask_connection(client, name, number, &found);
+    text = ask_connection(client, name, known, &found);
     if (found)
         return answer(client, text);
     if (message_has(name))

@@ -566,8 +566,6 @@ const char *connection_address(const Connection *c)
 {
     return c->address;
 }
-<<<<<<< HEAD
-=======
 
 const char *connection_local_address(const Connection *c, char text[static ADDRESS_TEXT_MAX])
 {
@@ -579,19 +577,3 @@ const char *connection_local_address(const Connection *c, char text[static ADDRE
         address_format(&local, text);
     return text;
 }
-
-const char *connection_tls(const Connection *c)
-{
-    return c->tls ? tls_stream_info(c->tls)->description : NULL;
-}
-
-char *connection_describe_certificate(const Connection *c)
-{
-    return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;
-}
-
-bool connection_tls_resumed(const Connection *c)
-{
-    return c->tls && tls_stream_resumed(c->tls);
-}
->>>>>>> w-session

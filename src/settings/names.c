@@ -34,13 +34,6 @@ static const struct {
      "tls13_signature_algorithms TLS13SignatureAlgorithms tls13_groups TLS13SupportedGroups "
      "tls13_key_shares TLS13KeyShareGroups ntlm_v2 UseNTLMv2",
         "is not available in this version; leave it out"},
-<<<<<<< HEAD
-    {"StopOnToErrors StopOnCcErrors StopOnBccErrors",
-=======
-    {"AllowEmptyTo Charset FoldHeaders MaxHeaderLength MessageIdAlgorithm "
-     "CloseStreamAfterTransfer",
->>>>>>> w-session
-        "concerns the composing of a message and is not available in this version; leave it out"},
     {"CloseStreamAfterTransfer", "is said of a stream that a program hands over, and not of the "
                                  "configuration; leave it out"},
     {"MessageHeaders MessageHeadersString TransferText",

@@ -25,11 +25,7 @@ static int set_relays(Draft *draft, const Setting *setting, const Target *target
         if (!target_selects(target, draft->config, i))
             continue;
         found = true;
-<<<<<<< HEAD
-        r = draft_set(draft, setting, i, VALUE_UNTYPED, value, origin_of(draft));
-=======
-        r = draft_set(draft, setting, target->setting, i, VALUE_UNTYPED, value, override_origin);
->>>>>>> w-session
+        r = draft_set(draft, setting, target->setting, i, VALUE_UNTYPED, value, origin_of(draft));
     }
     if (r == 0 && !found)
         return draft_mistake(draft, origin_of(draft), label,
@@ -52,15 +48,9 @@ static int apply(Draft *draft, const char *name, const char *value)
         return r;
     setting = setting_find(target.section, target.setting);
     if (!setting)
-<<<<<<< HEAD
-        return draft_unknown(draft, origin_of(draft), target.section, name, target.setting);
+        return draft_unknown(draft, origin_of(draft), target.section, name, target.setting, value);
     if (setting->type == SETTING_SECRET && !draft->is_program)
         return draft_mistake(draft, origin_of(draft), name,
-=======
-        return draft_unknown(draft, override_origin, target.section, name, target.setting, value);
-    if (setting->type == SETTING_SECRET && !draft->secrets_allowed)
-        return draft_mistake(draft, override_origin, name,
->>>>>>> w-session
             "a secret on the command line can be read by every user; use %s_file, %s_command or "
             "%s_credential",
             setting->name, setting->name, setting->name);
@@ -68,11 +58,7 @@ static int apply(Draft *draft, const char *name, const char *value)
         return 0;
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
-<<<<<<< HEAD
-    return draft_set(draft, setting, 0, VALUE_UNTYPED, value, origin_of(draft));
-=======
-    return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, override_origin);
->>>>>>> w-session
+    return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, origin_of(draft));
 }
 
 int override_settings(Draft *draft, const char *const *overrides)

@@ -166,6 +166,9 @@ START_TEST(keeps_a_connection)
     ck_assert_int_eq(outbox_connect(client), 0);
     ck_assert(outbox_is_connected(client));
     expect(outbox_connect(client), 104, "already connected");
+    ck_assert_str_eq(outbox_get(client, "LocalHost"), "127.0.0.1");
+    ck_assert_int_gt(atoi(outbox_get(client, "LocalPort")), 0);
+    ck_assert_ptr_nonnull(strstr(outbox_get(client, "RemoteAddress"), "127.0.0.1:"));
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(outbox_send(client, NULL), 0);
     ck_assert_int_eq(strncmp(outbox_last_reply(client), "250", 3), 0);
@@ -210,6 +213,25 @@ START_TEST(keeps_a_blind_copy_to_itself)
     ck_assert_int_eq(outbox_send(client, NULL), 0);
     ck_assert_ptr_nonnull(strstr(seen.text, "[error 161 bob@example.org"));
     ck_assert_ptr_null(strstr(outbox_get(client, "MessageHeadersString"), "bob"));
+    stop();
+}
+END_TEST
+
+/* StopOnToErrors and StopOnBccErrors: nobody gets it. */
+START_TEST(sends_to_all_or_to_nobody)
+{
+    start(refuse_bob);
+    set("SendTo", "ann@example.org, Bob <bob@example.org>");
+    set("StopOnToErrors", "True");
+    expect(outbox_send(client, NULL), 161, "bob@example.org");
+    ck_assert_uint_eq(test_relay_taken(relay, ""), 0);
+    set("SendTo", "ann@example.org");
+    set("BCc", "bob@example.org");
+    ck_assert_int_eq(outbox_send(client, NULL), 0);
+    ck_assert_uint_eq(test_relay_taken(relay, "ann@example.org"), 1);
+    set("StopOnBccErrors", "True");
+    (void)outbox_send(client, NULL);
+    ck_assert_uint_eq(test_relay_taken(relay, "ann@example.org"), 1);
     stop();
 }
 END_TEST
@@ -503,6 +525,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, keeps_a_connection);
     tcase_add_test(tests, tells_a_refused_recipient);
     tcase_add_test(tests, keeps_a_blind_copy_to_itself);
+    tcase_add_test(tests, sends_to_all_or_to_nobody);
     tcase_add_test(tests, connects_again_where_the_server_has_gone);
     tcase_add_test(tests, asks);
     tcase_add_test(tests, says_what_is_missing);
