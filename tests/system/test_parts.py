@@ -252,6 +252,7 @@ class Header(Composed):
         self.assertTrue(result.stderr.startswith(b"outbox: 164: from: there is no sender"), result.stderr)
 
     def test_recipients_one_by_one(self):
+        """MessageRecipients, from the command line."""
         text = self.text("--recipient", 'to: "Lee, Ann" <lee@lab.test> NOTIFY=SUCCESS,FAILURE', "--recipient",
                          "Cc:bob@lab.test", "--recipient", "bcc : <eve@lab.test> NOTIFY=NEVER", "--body", "b")
         self.assertTrue(text.startswith(
