@@ -48,20 +48,46 @@ static size_t character_size(const char *text, size_t n)
     return size;
 }
 
+/* How much of a text goes into a word. Some readers (GMime) read no base64 on behind the padding of
+ * the word before, and so a word ends where there is none, if such a place is near its end. */
+typedef struct Fit {
+    size_t used;    /* bytes that have room */
+    size_t padless; /* of them, those up to the last place without padding; 0: none */
+} Fit;
+
+#define PADLESS_NEAR 12
+
+/* The bytes up to `used` have room; encoded they are `n_encoded` bytes of a character set. */
+static void note_fit(Fit *fit, size_t used, size_t n_encoded, bool q)
+{
+    fit->used = used;
+    if (!q && n_encoded % 3 == 0)
+        fit->padless = used;
+}
+
+/* What to take of `n` bytes. */
+static size_t take_fit(const Fit *fit, size_t n)
+{
+    return fit->used < n && fit->padless > 0 && fit->used - fit->padless <= PADLESS_NEAR
+               ? fit->padless
+               : fit->used;
+}
+
 /* Bytes of the longest beginning whose encoding has `room`; one character at least. */
 static size_t fitting(const char *text, size_t n, bool q, size_t room)
 {
-    size_t used = 0, encoded = 0;
+    size_t encoded = 0;
+    Fit fit = {0};
 
-    while (used < n) {
-        size_t size = character_size(text + used, n - used);
+    while (fit.used < n) {
+        size_t size = character_size(text + fit.used, n - fit.used);
 
-        encoded = q ? encoded + q_size(text + used, size) : encode_base64_size(used + size);
-        if (encoded > room && used > 0)
+        encoded = q ? encoded + q_size(text + fit.used, size) : encode_base64_size(fit.used + size);
+        if (encoded > room && fit.used > 0)
             break;
-        used += size;
+        note_fit(&fit, fit.used + size, fit.used + size, q);
     }
-    return used;
+    return take_fit(&fit, n);
 }
 
 static int append_q(const char *text, size_t n, Buffer *out)
@@ -119,19 +145,19 @@ static bool convert(FieldWriter *w, const char **text, size_t *n, Buffer *conver
 static size_t fitting_converted(FieldWriter *w, const char *text, size_t n, bool q, size_t room)
 {
     _cleanup_buffer_ Buffer converted = {0};
-    size_t used = 0;
+    Fit fit = {0};
 
-    while (used < n && w->error == 0) {
-        size_t size = character_size(text + used, n - used), n_word = used + size;
+    while (fit.used < n && w->error == 0) {
+        size_t used = fit.used + character_size(text + fit.used, n - fit.used), n_word = used;
         const char *word = text;
 
         if (!convert(w, &word, &n_word, &converted))
             break;
-        if ((q ? q_size(word, n_word) : encode_base64_size(n_word)) > room && used > 0)
+        if ((q ? q_size(word, n_word) : encode_base64_size(n_word)) > room && fit.used > 0)
             break;
-        used += size;
+        note_fit(&fit, used, n_word, q);
     }
-    return used;
+    return take_fit(&fit, n);
 }
 
 static void put_encoded_word(FieldWriter *w, const char *text, size_t n, bool q)
