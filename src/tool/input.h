@@ -23,8 +23,9 @@ typedef struct ToolInput {
     Words to, cc, bcc, headers, attachments;
     const char *headers_file, *body_file, *raw;
     char importance[CHOICE_MAX], priority[CHOICE_MAX], sensitivity[CHOICE_MAX];
-    bool has_envelope; /* --from, --return-path, --to, --cc or --bcc */
-    bool has_parts;    /* an option that makes no sense for a whole message */
+    Buffer sender_terms, recipient_terms; /* parameters that options say, with a NUL behind them */
+    bool has_envelope;                    /* --from, --return-path, --to, --cc or --bcc */
+    bool has_parts;                       /* an option that makes no sense for a whole message */
 } ToolInput;
 
 /* The options of both commands, beside their own. */
