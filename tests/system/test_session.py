@@ -221,7 +221,7 @@ class Sockets(RelayTest):
     """How fast, how long, and where from: by the daemon."""
 
     def relay_settings(self, relay, **settings):
-        return {"name": "odd", "host": "127.0.0.1", "port": relay.port, "tls": "none", **settings}
+        return {"name": "odd", "MailServer": "127.0.0.1", "MailPort": relay.port, "SSLStartMode": "sslNone", **settings}
 
     def test_rate(self):
         """MaxTransferRate: 20000 bytes at 20000 a second, of which a tenth of a second's are free."""
@@ -254,6 +254,35 @@ class Sockets(RelayTest):
         self.queue.drop("a", message())
         self.queue.wait_gone("a")
         self.assertEqual(set(peers), {"127.0.0.33"})
+
+    def test_words_of_the_session(self):
+        """Hello, SendRSET, and MaxLineLength (with its CRLF) at its least and past it."""
+        said = []
+
+        def note(_, verb, argument):
+            said.append(f"{verb} {argument}".strip())
+            return f"250 {'x' * (250 if argument == 'b@lab.test' else 251)}" if verb == "RCPT" else None
+
+        relay = self.odd(note, extensions=())
+        self.start(self.relay_settings(relay, Hello="me.example", SendRSET=True, MaxLineLength=256, connections=1,
+                                       pipelining=False, idle_timeout="1h"))
+        self.queue.drop("a", message(to=["b@lab.test"]))
+        self.queue.wait_gone("a")
+        self.queue.drop("c", message(to=["b@lab.test"]))
+        self.queue.wait_gone("c")
+        self.assertEqual([line for line in said if line.split()[0] in ("EHLO", "RSET", "MAIL")][:4],
+                         ["EHLO me.example", "MAIL FROM:<shop@lab.test>", "RSET", "MAIL FROM:<shop@lab.test>"])
+        result = self.outbox("send", "d@lab.test", stdin=message(envelope=False), status=None)
+        self.assertEqual(result.returncode, 75)
+        self.assertIn(b"over its limits", result.stderr)
+
+    def test_extensions(self):
+        """AllowExtensions = False: HELO, and nothing that EHLO offers."""
+        relay = self.odd(extensions=("PIPELINING", "CHUNKING", "SIZE 1", "DSN"))
+        self.start(self.relay_settings(relay, AllowExtensions=False))
+        self.queue.drop("a", message())
+        self.queue.wait_gone("a")
+        self.assertEqual([verb for _, verb in relay.verbs][:5], ["CONNECT", "HELO", "MAIL", "RCPT", "DATA"])
 
     def test_reset(self):
         """Linger = False: the relay is hung up on."""
