@@ -25,13 +25,6 @@ static int open_key_log(TlsContext *context, const RelayConfig *relay, Failure *
     return 0;
 }
 
-/* Whether the certificate counts. With opportunistic TLS encryption is all that is asked for, as
- * the mail would go in clear otherwise; but a password is for the relay alone. */
-static bool must_verify(const RelayConfig *relay)
-{
-    return relay->tls_verify && (relay->tls != TLS_MODE_OPPORTUNISTIC || relay_logs_in(relay));
-}
-
 /* Who is to be found at the other end. */
 static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
@@ -86,7 +79,7 @@ int tls_context_new(
     context->references = 1;
     context->key_log_fd = -1;
     context->reuse_session = relay->tls_reuse_session;
-    context->verify = must_verify(relay);
+    context->verify = relay_verifies(relay);
     ERR_clear_error();
     context->ssl = SSL_CTX_new(TLS_client_method());
     context->bio = tls_bio_method_new();

@@ -117,6 +117,10 @@ typedef struct RelayConfig {
  * one, and there is no password. */
 bool relay_identity_is_token(const RelayConfig *relay);
 
+/* Whether the server's certificate has to be good: with TLS that is used where it is offered it
+ * does not matter, but for a password. */
+bool relay_verifies(const RelayConfig *relay);
+
 /* Whether there is anything to log in with. */
 bool relay_logs_in(const RelayConfig *relay);
 

@@ -166,6 +166,11 @@ static int start(SmtpSession *s, SmtpFlight *flight)
     }
     if (capabilities->size_max > 0 && t->size > capabilities->size_max)
         return refuse_size(s, flight);
+    if (smtp_command_mail_expired(t)) {
+        flight->phase = SMTP_FLIGHT_SENT;
+        return refuse_own(s, flight, SIZE_MAX, 550, "5.4.7",
+            "the time in which the message was to be delivered (BY) is over");
+    }
     need = find_unmet_need(s, t);
     if (need)
         return refuse_need(s, flight, need);

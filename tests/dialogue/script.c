@@ -123,6 +123,8 @@ static void parse_submit(Script *script, ScriptLine *line)
             submission->body_size = n - (size_t)(value - word);
         } else if ((value = value_of(word, "size")))
             size = strtoull(value, NULL, 10);
+        else if ((value = value_of(word, "waited")))
+            t->waited = strtoull(value, NULL, 10);
         else if ((value = value_of(word, "pieces")))
             submission->pieces = strtoul(value, NULL, 10);
         else if ((value = value_of(word, "abort")))

@@ -2,6 +2,9 @@
 sockets, and the component's names for all of it."""
 
 import json
+import os
+import pathlib
+import ssl
 import time
 
 from case import message
@@ -218,7 +221,7 @@ class Sockets(RelayTest):
     """How fast, how long, and where from: by the daemon."""
 
     def relay_settings(self, relay, **settings):
-        return {"name": "odd", "host": "127.0.0.1", "port": relay.port, "tls": "none", **settings}
+        return {"name": "odd", "MailServer": "127.0.0.1", "MailPort": relay.port, "SSLStartMode": "sslNone", **settings}
 
     def test_rate(self):
         """MaxTransferRate: 20000 bytes at 20000 a second, of which a tenth of a second's are free."""
@@ -252,6 +255,35 @@ class Sockets(RelayTest):
         self.queue.wait_gone("a")
         self.assertEqual(set(peers), {"127.0.0.33"})
 
+    def test_words_of_the_session(self):
+        """Hello, SendRSET, and MaxLineLength (with its CRLF) at its least and past it."""
+        said = []
+
+        def note(_, verb, argument):
+            said.append(f"{verb} {argument}".strip())
+            return f"250 {'x' * (250 if argument == 'b@lab.test' else 251)}" if verb == "RCPT" else None
+
+        relay = self.odd(note, extensions=())
+        self.start(self.relay_settings(relay, Hello="me.example", SendRSET=True, MaxLineLength=256, connections=1,
+                                       pipelining=False, idle_timeout="1h"))
+        self.queue.drop("a", message(to=["b@lab.test"]))
+        self.queue.wait_gone("a")
+        self.queue.drop("c", message(to=["b@lab.test"]))
+        self.queue.wait_gone("c")
+        self.assertEqual([line for line in said if line.split()[0] in ("EHLO", "RSET", "MAIL")][:4],
+                         ["EHLO me.example", "MAIL FROM:<shop@lab.test>", "RSET", "MAIL FROM:<shop@lab.test>"])
+        result = self.outbox("send", "d@lab.test", stdin=message(envelope=False), status=None)
+        self.assertEqual(result.returncode, 75)
+        self.assertIn(b"over its limits", result.stderr)
+
+    def test_extensions(self):
+        """AllowExtensions = False: HELO, and nothing that EHLO offers."""
+        relay = self.odd(extensions=("PIPELINING", "CHUNKING", "SIZE 1", "DSN"))
+        self.start(self.relay_settings(relay, AllowExtensions=False))
+        self.queue.drop("a", message())
+        self.queue.wait_gone("a")
+        self.assertEqual([verb for _, verb in relay.verbs][:5], ["CONNECT", "HELO", "MAIL", "RCPT", "DATA"])
+
     def test_reset(self):
         """Linger = False: the relay is hung up on."""
         ends = []
@@ -274,3 +306,140 @@ class Sockets(RelayTest):
             return connection.recv(1)
         except OSError as error:
             return type(error)
+
+
+class NotedTalk(Talk):
+    def command(self, verb, argument):
+        if verb in ("MAIL", "RCPT"):
+            self.relay.lines.append(argument)
+        super().command(verb, argument)
+
+
+class NotedRelay(OddRelay):
+    """Keeps what MAIL and RCPT said."""
+
+    talk = NotedTalk
+
+    def __init__(self, *arguments, **options):
+        self.lines = []
+        super().__init__(*arguments, **options)
+
+
+ALL = ("PIPELINING", "DSN", "DELIVERBY 30", "MT-PRIORITY MIXER", "FUTURERELEASE 864000 2040-01-01T00:00:00Z", "REQUIRETLS")
+
+
+class Terms(RelayTest):
+    """--require-tls and its like, and the parameters of X-Sender and X-Receiver that they stand for."""
+
+    def relay_settings(self, extensions=ALL, tls=False, **settings):
+        context = None
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.lab.certificates.certificate("localhost"), self.lab.certificates.key("localhost"))
+        relay = NotedRelay(extensions=extensions, context=context)
+        self.addCleanup(relay.close)
+        base = {"name": "odd", "host": "localhost", "ip_version": 0, "port": relay.port, "tls": "implicit" if tls else "none",
+                "tls_ca_file": self.lab.certificates.certificate("ca")}
+        return relay, {**base, **settings}
+
+    def said(self, *options, stdin=None, **settings):
+        """What MAIL and RCPT say of a message that is sent with these options."""
+        relay, relay_settings = self.relay_settings(**settings)
+        self.configure(relay_settings)
+        stdin = message(to=["a@lab.test"]) if stdin is None else stdin
+        result = self.outbox("send", *options, stdin=stdin, status=None)
+        return result, [line.split(">", 1)[1].strip() for line in relay.lines]
+
+    def test_options_become_parameters(self):
+        for options, sender, recipient in (
+            (("--notify", "success,delay", "--ret", "headers", "--envid", "a=b c"), "RET=HDRS ENVID=a+3Db+20c",
+             "NOTIFY=success,delay"),
+            (("--deliver-by", "2h"), "BY=7200;N", ""), (("--deliver-by", "90s,return"), "BY=90;R", ""),
+            (("--mt-priority", "-3"), "MT-PRIORITY=-3", ""), (("--hold-for", "1d"), "HOLDFOR=86400", ""),
+            (("--hold-until", "2035-01-01T00:00:00Z"), "HOLDUNTIL=2035-01-01T00:00:00Z", ""),
+        ):
+            with self.subTest(options):
+                self.assertEqual(self.said(*options)[1], [sender, recipient])
+                composed = ("--from", "s@lab.test", "--to", "a@lab.test", "--body", "x", *options)
+                self.assertEqual(self.said(*composed)[1], [sender, recipient])
+
+    def test_options_count_instead_of_the_envelope(self):
+        content = (b"X-Sender: <s@lab.test> RET=FULL ENVID=1\nX-Receiver: <a@lab.test> NOTIFY=NEVER ORCPT=rfc822;b@c\n"
+                   b"From: s@lab.test\n\nx\n")
+        self.assertEqual(self.said("--ret", "headers", "--notify", "failure", stdin=content)[1],
+                         ["RET=HDRS ENVID=1", "NOTIFY=failure ORCPT=rfc822;b@c"])
+        self.assertEqual(self.said(stdin=content)[1], ["RET=FULL ENVID=1", "NOTIFY=NEVER ORCPT=rfc822;b@c"])
+
+    def test_priority(self):
+        """Priority, for relays that know MT-PRIORITY."""
+        composed = ("--from", "s@lab.test", "--to", "a@lab.test", "--body", "x")
+        for word, sender in (("urgent", "MT-PRIORITY=4"), ("non-urgent", "MT-PRIORITY=-4"), ("normal", "")):
+            self.assertEqual(self.said(*composed, "--priority", word)[1], [sender, ""])
+        self.assertEqual(self.said(*composed, "--priority", "urgent", "--mt-priority", "7")[1], ["MT-PRIORITY=7", ""])
+
+    def test_what_is_not_offered(self):
+        """Wishes are left out, and needs are not."""
+        for options, status, words in (
+            (("--notify", "never", "--mt-priority", "3", "--deliver-by", "1h"), 0, ""),
+            (("--deliver-by", "1h,return"), 69, "5.3.3 the message asks for BY, which the relay does not offer"),
+            (("--hold-for", "1h"), 69, "asks for HOLDFOR, which the relay does not offer"),
+            (("--hold-until", "2035-01-01T00:00:00Z"), 69, "asks for HOLDUNTIL, which the relay does not offer"),
+            (("--require-tls",), 69, "550 5.7.30 the message asks for REQUIRETLS, which the relay does not offer"),
+        ):
+            with self.subTest(options):
+                result, lines = self.said(*options, extensions=("PIPELINING",))
+                self.assertEqual(result.returncode, status, result.stderr)
+                self.assertIn(words, result.stderr.decode())
+                self.assertEqual(lines, [] if status else ["", ""])
+
+    def test_require_tls(self):
+        self.assertEqual(self.said("--require-tls", tls=True)[1], ["REQUIRETLS", ""])
+        for settings in ({"tls": False}, {"tls": True, "tls_verify": False}):
+            result, lines = self.said("--require-tls", **settings)
+            self.assertEqual((result.returncode, lines), (69, []))
+            self.assertIn(b"5.7.30 the message asks for REQUIRETLS, and the connection has no TLS with a verified", result.stderr)
+
+    def test_tls_required_no(self):
+        """RFC 8689, 5: the header field goes out as it is."""
+        relay, settings = self.relay_settings(extensions=())
+        self.configure(settings)
+        self.outbox("send", stdin=message(to=["a@lab.test"], header=b"TLS-Required: No\n"))
+        self.assertIn(b"\r\nTLS-Required: No\r\n", relay.accepted[0][1])
+
+    def test_queue(self):
+        """The time in the queue counts."""
+        relay, settings = self.relay_settings()
+        self.configure(settings)
+        for name, options in (("by", ("--deliver-by", "1h,return")), ("hold", ("--hold-for", "1h", "--notify", "never"))):
+            path = self.outbox("queue", *options, stdin=message(to=[f"{name}@lab.test"])).strip()
+            past = time.time() - 600
+            os.utime(path, (past, past))
+        late = self.outbox("queue", "--deliver-by", "5m,return", stdin=message(to=["late@lab.test"])).strip()
+        os.utime(late, (past, past))
+        self.start_again()
+        self.queue.wait_state(pathlib.Path(late).stem, "failed")
+        wait_for(lambda: len(relay.accepted) == 2, "two messages")
+        said = dict(zip((line for line in relay.lines if line.startswith("TO")), (
+            line for line in relay.lines if line.startswith("FROM"))))
+        left = {line.split("=")[1].split(";")[0] for line in said.values()}
+        self.assertTrue(all(2900 < int(seconds) <= 3000 for seconds in left), said)
+        self.assertIn("TO:<hold@lab.test> NOTIFY=never", said)
+        self.assertEqual(self.queue.events(pathlib.Path(late).stem, "refused")[0]["enhanced"], "5.4.7")
+
+    def test_wrong_values(self):
+        self.configure()
+        for options, words in (
+            (("--notify", "sometimes"), "NEVER, or SUCCESS, FAILURE and DELAY"), (("--notify", "never", "--notify", "delay"), "twice"),
+            (("--ret", "half"), "full or headers"), (("--envid", "x" * 101), "at most 100"),
+            (("--deliver-by", "soon"), "a time such as 2h"), (("--deliver-by", "2h,explode"), "notify or return"),
+            (("--deliver-by", "40000d"), "a time such as"), (("--mt-priority", "12"), "from -9 to 9"),
+            (("--mt-priority", "high"), "from -9 to 9"), (("--hold-for", "0"), "a time such as"),
+            (("--hold-until", "tomorrow"), "a time of UTC"), (("--hold-until", "2020-01-01T00:00:00Z"), "is past"),
+            (("--hold-for", "1h", "--hold-until", "2035-01-01T00:00:00Z"), "leave one of them out"),
+            (("--require-tls=yes",), "takes no value"), (("--require-tls", "--require-tls"), "twice"),
+        ):
+            for command in ("send", "queue"):
+                result = self.outbox(command, *options, stdin=message(), status=None)
+                self.assertEqual(result.returncode, 64, options)
+                self.assertIn(words, result.stderr.decode(), options)
+        self.assertTrue(self.queue.is_empty())

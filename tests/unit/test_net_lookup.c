@@ -227,6 +227,7 @@ static void check_not_found(bool local, const char *setting, const char *word)
     end(&s);
 }
 
+/* UseIPv6: nor one without an address of the family. */
 START_TEST(a_name_that_is_not_known_is_told)
 {
     check_not_found(false, "the setting host", "IPv6");

@@ -1,5 +1,6 @@
 /* Connections with both drivers: how fast they send (MaxTransferRate), how long they may take in
  * all (AbsoluteTimeout), and where they come from (LocalHost, LocalPort). */
+#include "net/options.h"
 #include "net_client.h"
 
 /* How long the message took. */
@@ -37,8 +38,8 @@ END_TEST
 /* Silence is never longer than the time-out, and all together is. */
 START_TEST(connecting_takes_so_long_in_all)
 {
-    static const char slow[] = "S: 220 server.test\n" EHLO_STARTTLS
-                               "C: STARTTLS\nPAUSE 400\nS: 220 go ahead\nSILENCE\n";
+    static const char slow[] =
+        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nPAUSE 400\nS: 220 go ahead\nSILENCE\n";
     TestServer *server = test_server_start(SCRIPTS(slow), NULL);
     Client client = client_for(
         test_server_port(server), SETTINGS("tls=starttls", "Timeout=0.7s", "AbsoluteTimeout=True"));
@@ -106,6 +107,29 @@ START_TEST(the_local_address_can_be_read)
 }
 END_TEST
 
+/* REQUIRETLS goes by it: where the certificate does not matter it was not verified. */
+START_TEST(a_certificate_that_does_not_matter_was_not_verified)
+{
+    const struct {
+        const char *const *settings;
+        bool verified;
+    } cases[] = {
+        {(const char *const[]){"tls=starttls", NULL}, true},
+        {(const char *const[]){"tls=opportunistic", NULL}, false},
+        {(const char *const[]){"tls=opportunistic", "user=u", "password_command=x", NULL}, true},
+        {(const char *const[]){"tls=implicit", "tls_verify=false", NULL}, false},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        Client client = client_for(25, cases[i].settings);
+        const OptionsSource source = {.relay = client.config->relays[0]};
+
+        ck_assert(options_from_relay(&source).tls_verified == cases[i].verified);
+        client_done(&client);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net time");
@@ -116,6 +140,7 @@ int main(void)
     tcase_add_loop_test(tests, a_message_takes_the_time_of_the_rate, 0, 2);
     tcase_add_loop_test(tests, connecting_takes_so_long_in_all, 0, 2);
     tcase_add_loop_test(tests, greetings_take_so_long_in_all, 0, 2);
+    tcase_add_test(tests, a_certificate_that_does_not_matter_was_not_verified);
     tcase_add_test(tests, the_local_address_can_be_read);
     suite_add_tcase(suite, tests);
     return unit_run(suite);
