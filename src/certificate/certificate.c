@@ -8,7 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "certificate/content.h"
+#include "certificate/format.h"
 #include "certificate/internal.h"
 #include "certificate/select.h"
 #include "certificate/store.h"
@@ -92,7 +92,7 @@ int certificate_parse(const void *data, size_t n, Certificate **ret, Failure *f)
     if (!certificate || r < 0)
         return -ENOMEM;
     ERR_clear_error();
-    r = content_read((Bytes){data, n}, CERTIFICATE_AUTO, &bag, &certificate->type, f);
+    r = format_read((Bytes){data, n}, CERTIFICATE_AUTO, &bag, &certificate->type, f);
     if (r >= 0)
         r = select_certificate(&bag, &source, certificate, f);
     ERR_clear_error();

@@ -11,16 +11,17 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "net/credentials.h"
 #include "settings/relay.h"
 #include "smtp/auth.h"
 
 typedef struct TlsContext TlsContext;
 typedef struct TlsStream TlsStream;
 
-/* Loads what the relay's settings name. Expensive; made when first needed, not for relays without
- * TLS. 0 or a negative errno with a Failure (27x, 28x) that names the file and what to do. */
-int tls_context_new(
-    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f);
+/* Loads what the relay's settings name; the client certificate was loaded before, or is NULL: there
+ * is none. Expensive; made when first needed, not for relays without TLS. 0 or a negative errno
+ * with a Failure (27x, 28x) that names the file and what to do. */
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
 TlsContext *tls_context_ref(TlsContext *context);
 TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
 
