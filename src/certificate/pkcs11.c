@@ -153,23 +153,46 @@ static int give_pin(char *out, int size, int writing, void *user)
     return (int)n;
 }
 
+/* Takes the queue of errors: whether one is about the PIN, and the last of them in words. */
+static bool take_errors(char *reason, size_t size)
+{
+    bool of_pin = false, first = true;
+    unsigned long code;
+
+    snprintf(reason, size, "nothing there fits the URI");
+    while ((code = ERR_get_error()) != 0) {
+        const char *text = ERR_reason_error_string(code) ?: "";
+
+        of_pin = of_pin || strstr(text, "PIN");
+        if (first)
+            snprintf(reason, size, "%s", text);
+        first = false;
+    }
+    return of_pin;
+}
+
+/* Why an object that was wanted could not be had. */
 static int no_token(const char *uri, const Pin *pin, Failure *f)
 {
     _cleanup_free_
     char *shown = pkcs11_shown(uri);
-    unsigned long code = ERR_peek_last_error();
-    char reason[256] = "nothing there fits the URI";
+    char reason[256];
+    bool of_pin = take_errors(reason, sizeof(reason));
 
-    if (code != 0 && ERR_reason_error_string(code))
-        snprintf(reason, sizeof(reason), "%s", ERR_reason_error_string(code));
-    ERR_clear_error();
+    if (!shown)
+        return -ENOMEM;
     if (pin->wanted && !pin->bag->password)
         return failure_set(f, -ENOKEY, ERROR_TLS_CREDENTIALS,
-            "%s: the token wants its PIN, and there is none", shown ?: SCHEME);
+            "%s: the token wants its PIN, and there is none", shown);
+    if (of_pin)
+        return failure_set(f, -EKEYREJECTED, ERROR_TLS_CREDENTIALS,
+            "%s: the token does not take the PIN (%s); check it at once, for a token locks itself "
+            "after a few wrong ones",
+            shown, reason);
     return failure_set(f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND,
-        "%s: no certificate or key can be had from the token (%s); list what it has: p11tool "
-        "--list-all pkcs11:, and check the PIN before it is locked",
-        shown ?: SCHEME, reason);
+        "%s: there is no such certificate or key (%s); see what the token has: p11tool --list-all "
+        "pkcs11:",
+        shown, reason);
 }
 
 /* ---- OpenSSL's stores ---- */
@@ -283,8 +306,14 @@ static int take_objects(
     certificate = engine_certificate(token->engine, uri);
     key = ENGINE_load_private_key(token->engine, uri, ui, pin);
     (void)set_ui(token->engine, UI_null(), NULL);
-    if (!certificate && !key)
-        return no_token(uri, pin, f);
+    if (!key)
+        r = no_token(uri, pin, f);
+    if (r == -ENOENT && certificate)
+        r = 0; /* its key is elsewhere */
+    if (r < 0) {
+        X509_free(certificate);
+        return r;
+    }
     if (certificate)
         r = bag_add_certificate(bag, certificate, f);
     if (key && r >= 0)

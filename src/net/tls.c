@@ -383,6 +383,14 @@ bool tls_stream_resumed(const TlsStream *stream)
     return SSL_session_reused(stream->ssl) == 1;
 }
 
+Certificate *tls_stream_certificate(const TlsStream *stream)
+{
+    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+
+    return certificate ? certificate_from_x509(certificate, SSL_get_peer_cert_chain(stream->ssl))
+                       : NULL;
+}
+
 char *tls_stream_describe_certificate(const TlsStream *stream)
 {
     X509 *certificate = SSL_get0_peer_certificate(stream->ssl);

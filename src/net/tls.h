@@ -68,4 +68,8 @@ bool tls_stream_resumed(const TlsStream *stream);
  * Caller frees. */
 char *tls_stream_describe_certificate(const TlsStream *stream);
 
+/* The same for a program, with what the server sent along as its chain; of a resumed session, which
+ * shows none, that of the first. NULL: there is none, or memory is short. The caller's. */
+Certificate *tls_stream_certificate(const TlsStream *stream);
+
 DEFINE_CLEANUP(TlsStream, tls_stream_free);

@@ -148,17 +148,52 @@ static int use_system(SSL_CTX *ssl, Failure *f)
     return 0;
 }
 
+/* Whether there is more than revocation lists. */
+static bool holds_certificate(X509_STORE *store)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    bool found = false;
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects) && !found; i++)
+        found = X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_X509;
+    return found;
+}
+
+/* PEM as OpenSSL reads it, with revocation lists; else whatever holds certificates. */
+static int load_authorities(SSL_CTX *ssl, const char *path, Failure *f)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    STACK_OF(X509) *certificates = NULL;
+    _cleanup_failure_ Failure why = {0};
+    int r;
+
+    r = SSL_CTX_load_verify_file(ssl, path);
+    ERR_clear_error();
+    if (r == 1 && holds_certificate(store))
+        return 0;
+    r = certificate_load_all(path, &certificates, &why);
+    for (int i = 0; i < sk_X509_num(certificates) && r >= 0; i++)
+        r = X509_STORE_add_cert(store, sk_X509_value(certificates, i)) == 1 ? 0 : -ENOMEM;
+    sk_X509_pop_free(certificates, X509_free);
+    if (r >= 0 || r == -ENOMEM)
+        return r;
+    return failure_reason(f, REASON_TLS_AUTHORITIES,
+        failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+            "tls_ca_file: cannot read certificates from %s: %s; it must be a readable file of "
+            "certificates (PEM, DER or PKCS#7)",
+            path, failure_text(&why)));
+}
+
 int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
-    char reason[TLS_ERROR_MAX];
+    int r = 0;
 
     if (!relay->tls_ca_file && !relay->tls_ca_directory)
         return use_system(ssl, f);
-    if (relay->tls_ca_file && SSL_CTX_load_verify_file(ssl, relay->tls_ca_file) != 1)
-        return failure_reason(f, REASON_TLS_AUTHORITIES,
-            failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-                "tls_ca_file: cannot read certificates from %s: %s; it must be a readable PEM file",
-                relay->tls_ca_file, tls_error_reason(reason)));
+    if (relay->tls_ca_file)
+        r = load_authorities(ssl, relay->tls_ca_file, f);
+    if (r < 0)
+        return r;
     if (relay->tls_ca_directory && !is_hashed_directory(relay->tls_ca_directory))
         return failure_reason(f, REASON_TLS_AUTHORITIES,
             failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,

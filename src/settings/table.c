@@ -147,8 +147,10 @@ static const Setting table[] = {
             "when not set"},
     {RELAY(tls_ca_file), "CACertFilePaths SSLServerCACerts SSLCACerts", SETTING_FILE,
         IN_RELAY(tls_ca_file), NULL,
-        .help = "trusted authorities (PEM) instead of the system's; of several files with ';' "
-                "between them, the first that exists"},
+        .help =
+            "trusted authorities (PEM, DER or PKCS#7) instead of the system's; of several files "
+            "with ';' "
+            "between them, the first that exists"},
     {RELAY(tls_ca_directory), "", SETTING_DIRECTORY, IN_RELAY(tls_ca_directory), NULL,
         .help = "a directory of trusted authorities, as `openssl rehash` makes it"},
     {RELAY(tls_accept_certificate), "SSLAcceptServerCert", SETTING_CERTIFICATE,

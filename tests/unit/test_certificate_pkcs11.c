@@ -129,7 +129,9 @@ START_TEST(a_pin_that_is_wrong_or_missing_is_told)
     check_fails(CERTIFICATE_AUTO, "pkcs11:token=mail;object=bare", NULL, NULL,
         ERROR_TLS_CREDENTIALS, WORDS("the token wants its PIN"));
     check_fails(CERTIFICATE_AUTO, "pkcs11:token=mail;object=bare", "9999", NULL,
-        ERROR_CERTIFICATE_NOT_FOUND, WORDS("check the PIN"));
+        ERROR_TLS_CREDENTIALS, WORDS("the token does not take the PIN"));
+    check_fails(CERTIFICATE_AUTO, "pkcs11:token=mail;object=client", "9999", NULL,
+        ERROR_TLS_CREDENTIALS, WORDS("the token does not take the PIN"));
 }
 END_TEST
 

@@ -1,5 +1,8 @@
 /* The client certificate in a handshake with a server that demands one, from each kind of store
  * that has a key; and what is said where the settings name none that can be used. */
+#include <openssl/pem.h>
+#include <openssl/pkcs7.h>
+
 #include "base/errors.h"
 #include "tls_client.h"
 
@@ -162,6 +165,58 @@ START_TEST(settings_that_name_nothing_of_use_are_told)
 }
 END_TEST
 
+static PKCS7 *make_pkcs7(void)
+{
+    PKCS7 *pkcs7 = PKCS7_new();
+
+    ck_assert_int_eq(PKCS7_set_type(pkcs7, NID_pkcs7_signed), 1);
+    ck_assert_int_eq(PKCS7_content_new(pkcs7, NID_pkcs7_data), 1);
+    ck_assert_int_eq(PKCS7_add_certificate(pkcs7, authority.x509), 1);
+    return pkcs7;
+}
+
+/* SSLCACerts: in whichever format the authority's certificate is. */
+START_TEST(authorities_are_read_from_other_formats)
+{
+    PKCS7 *pkcs7 = make_pkcs7();
+    RelayConfig relay = relay_for("mail.test");
+
+    relay.tls_ca_file = TEXT(in_directory("other"));
+    for (unsigned i = 0; i < 3; i++) {
+        FILE *file = fopen(relay.tls_ca_file, "w");
+
+        ck_assert_int_eq(i == 0   ? i2d_X509_fp(file, authority.x509)
+                         : i == 1 ? i2d_PKCS7_fp(file, pkcs7)
+                                  : PEM_write_PKCS7(file, pkcs7),
+            1);
+        fclose(file);
+        check_works(&relay, SHOWS(good), "TLSv1.3 ");
+    }
+    ck_assert_int_eq(unlink(relay.tls_ca_file), 0);
+    PKCS7_free(pkcs7);
+}
+END_TEST
+
+/* Nothing could ever be trusted by it. */
+START_TEST(a_file_without_authorities_is_refused)
+{
+    static const char *const files[] = {"rsa.key", "rsa.pub.pem", "rsa.xml", "make.py"};
+    RelayConfig relay = relay_for("mail.test");
+
+    for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+        _cleanup_failure_ Failure f = {0};
+        TlsContext *context = NULL;
+
+        relay.tls_ca_file = data_file(files[i]);
+        ck_assert_int_lt(tls_context_new(&relay, NULL, &context, &f), 0);
+        ck_assert_int_eq(f.number, 271);
+        ck_assert_int_eq(f.reason, REASON_TLS_AUTHORITIES);
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), files[i]));
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "(PEM, DER or PKCS#7)"));
+    }
+}
+END_TEST
+
 START_TEST(a_relay_without_a_certificate_has_none)
 {
     RelayConfig relay = relay_for("mail.test");
@@ -186,6 +241,8 @@ static Suite *make_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, each_store_with_a_key_logs_in, 0, (int)ELEMENTSOF(usable));
     tcase_add_test(tests, settings_that_name_nothing_of_use_are_told);
+    tcase_add_test(tests, authorities_are_read_from_other_formats);
+    tcase_add_test(tests, a_file_without_authorities_is_refused);
     tcase_add_test(tests, a_relay_without_a_certificate_has_none);
     suite_add_tcase(suite, tests);
     return suite;
