@@ -8,7 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "certificate/content.h"
+#include "certificate/format.h"
 #include "certificate/internal.h"
 #include "certificate/select.h"
 #include "certificate/store.h"
@@ -92,13 +92,36 @@ int certificate_parse(const void *data, size_t n, Certificate **ret, Failure *f)
     if (!certificate || r < 0)
         return -ENOMEM;
     ERR_clear_error();
-    r = content_load((Bytes){data, n}, CERTIFICATE_AUTO, &bag, &certificate->type, f);
+    r = format_read((Bytes){data, n}, CERTIFICATE_AUTO, &bag, &certificate->type, f);
     if (r >= 0)
         r = select_certificate(&bag, &source, certificate, f);
     ERR_clear_error();
     if (r < 0)
         return r;
     *ret = TAKE_PTR(certificate);
+    return 0;
+}
+
+int certificate_load_all(const char *path, STACK_OF(X509) * *ret, Failure *f)
+{
+    _cleanup_certificate_ Certificate *certificate = certificate_new();
+    const CertificateSource source = {
+        .type = CERTIFICATE_AUTO, .store = path, .n_store = strlen(path)};
+    _cleanup_bag_ Bag bag = {0};
+    _cleanup_free_
+    char *skipped = NULL;
+    int r = bag_init(&bag, NULL);
+
+    if (!certificate || r < 0)
+        return -ENOMEM;
+    ERR_clear_error();
+    r = store_read(&source, &bag, certificate, &skipped, f);
+    ERR_clear_error();
+    if (r < 0)
+        return r;
+    if (sk_X509_num(bag.certificates) == 0)
+        return failure_set(f, -ENOENT, ERROR_CERTIFICATE_STORE, "%s holds no certificate", path);
+    *ret = TAKE_PTR(bag.certificates);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,31 +51,46 @@ bool pkcs11_is_uri(const char *text)
     return text_starts_nocase(text, SCHEME);
 }
 
+/* Bytes up to the end of the attribute at `at`: those of the path end with ';', those of the query,
+ * behind the '?', with '&'. */
+static size_t attribute_size(const char *at, bool in_query)
+{
+    return strcspn(at, in_query ? "&" : ";?");
+}
+
+static bool attribute_is(const char *at, size_t n, const char *name)
+{
+    size_t n_name = strlen(name);
+
+    return n > n_name && strncmp(at, name, n_name) == 0 && at[n_name] == '=';
+}
+
 /* Copies the attributes of path and query but those of one name. 0 or -ENOMEM. */
 static int copy_without(const char *uri, const char *name, Buffer *out)
 {
-    size_t n_name = strlen(name);
     const char *at = uri + strlen(SCHEME);
-    char before = ':';
-    int r = buffer_append(out, SCHEME, strlen(SCHEME) - 1);
+    bool in_query = false;
+    char before = '\0';
+    int r = buffer_append_string(out, SCHEME);
 
-    while (r >= 0) {
-        size_t n = strcspn(at, ";?&");
+    for (;;) {
+        size_t n = attribute_size(at, in_query);
 
-        if (!(n > n_name && strncmp(at, name, n_name) == 0 && at[n_name] == '=')) {
-            r = buffer_append(out, &before, 1);
+        if (r >= 0 && n > 0 && !attribute_is(at, n, name)) {
+            if (before != '\0')
+                r = buffer_append(out, &before, 1);
             if (r >= 0)
                 r = buffer_append(out, at, n);
-            before = before == ':' ? ';' : before == '?' ? '&' : before;
+            before = in_query ? '&' : ';';
         }
-        if (at[n] == '\0')
+        if (r < 0 || at[n] == '\0')
             break;
-        if (at[n] == '?')
+        if (at[n] == '?' && !in_query) {
+            in_query = true;
             before = '?';
+        }
         at += n + 1;
     }
-    if (r >= 0 && before == ':')
-        r = buffer_append(out, ":", 1);
     return r < 0 ? r : buffer_append(out, "", 1);
 }
 
@@ -90,17 +106,18 @@ char *pkcs11_shown(const char *uri)
 /* The value of an attribute, its %XX undone; NULL: none, or memory is short. */
 static char *get_attribute(const char *uri, const char *name)
 {
-    size_t n_name = strlen(name), n;
-    const char *at;
+    const char *at = uri + strlen(SCHEME);
+    size_t n_name = strlen(name), n = attribute_size(at, false);
+    bool in_query = false;
     char *value, *out;
 
-    for (at = uri + strlen(SCHEME); *at; at += n + (at[n] ? 1 : 0)) {
-        n = strcspn(at, ";?&");
-        if (n > n_name && strncmp(at, name, n_name) == 0 && at[n_name] == '=')
-            break;
+    while (!attribute_is(at, n, name)) {
+        if (at[n] == '\0')
+            return NULL;
+        in_query = in_query || at[n] == '?';
+        at += n + 1;
+        n = attribute_size(at, in_query);
     }
-    if (!*at)
-        return NULL;
     value = out = strndup(at + n_name + 1, n - n_name - 1);
     for (const char *in = value; value && *in; in++)
         if (*in == '%' && OPENSSL_hexchar2int((unsigned char)in[1]) >= 0 &&
@@ -136,23 +153,46 @@ static int give_pin(char *out, int size, int writing, void *user)
     return (int)n;
 }
 
+/* Takes the queue of errors: whether one is about the PIN, and the last of them in words. */
+static bool take_errors(char *reason, size_t size)
+{
+    bool of_pin = false, first = true;
+    unsigned long code;
+
+    snprintf(reason, size, "nothing there fits the URI");
+    while ((code = ERR_get_error()) != 0) {
+        const char *text = ERR_reason_error_string(code) ?: "";
+
+        of_pin = of_pin || strstr(text, "PIN");
+        if (first)
+            snprintf(reason, size, "%s", text);
+        first = false;
+    }
+    return of_pin;
+}
+
+/* Why an object that was wanted could not be had. */
 static int no_token(const char *uri, const Pin *pin, Failure *f)
 {
     _cleanup_free_
     char *shown = pkcs11_shown(uri);
-    unsigned long code = ERR_peek_last_error();
-    char reason[256] = "nothing there fits the URI";
+    char reason[256];
+    bool of_pin = take_errors(reason, sizeof(reason));
 
-    if (code != 0 && ERR_reason_error_string(code))
-        snprintf(reason, sizeof(reason), "%s", ERR_reason_error_string(code));
-    ERR_clear_error();
+    if (!shown)
+        return -ENOMEM;
     if (pin->wanted && !pin->bag->password)
         return failure_set(f, -ENOKEY, ERROR_TLS_CREDENTIALS,
-            "%s: the token wants its PIN, and there is none", shown ?: SCHEME);
+            "%s: the token wants its PIN, and there is none", shown);
+    if (of_pin)
+        return failure_set(f, -EKEYREJECTED, ERROR_TLS_CREDENTIALS,
+            "%s: the token does not take the PIN (%s); check it at once, for a token locks itself "
+            "after a few wrong ones",
+            shown, reason);
     return failure_set(f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND,
-        "%s: no certificate or key can be had from the token (%s); list what it has: p11tool "
-        "--list-all pkcs11:, and check the PIN before it is locked",
-        shown ?: SCHEME, reason);
+        "%s: there is no such certificate or key (%s); see what the token has: p11tool --list-all "
+        "pkcs11:",
+        shown, reason);
 }
 
 /* ---- OpenSSL's stores ---- */
@@ -193,8 +233,20 @@ static bool set(ENGINE *engine, const char *command, const char *value)
     return ENGINE_ctrl_cmd_string(engine, command, value, 0) == 1;
 }
 
-/* An engine of this store's own: what it is told stays with it. */
-static int open_engine(const char *uri, UI_METHOD *ui, Pin *pin, Token **ret, Failure *f)
+/* The engine is one for the whole process, and so is what it is told: whoever opens a token has it
+ * for himself meanwhile. */
+static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int no_engine(Failure *f)
+{
+    ERR_clear_error();
+    return failure_set(f, -ELIBACC, ERROR_CERTIFICATE_STORE,
+        "OpenSSL has neither a provider nor an engine for PKCS#11; install pkcs11-provider or "
+        "libengine-pkcs11-openssl");
+}
+
+/* The module stays with the engine until no key is left that it has given. */
+static int open_engine(const char *uri, Pin *pin, Token **ret, Failure *f)
 {
     _cleanup_(token_free_p) Token *token = calloc(1, sizeof(Token));
     _cleanup_free_
@@ -205,20 +257,11 @@ static int open_engine(const char *uri, UI_METHOD *ui, Pin *pin, Token **ret, Fa
     if (!token)
         return -ENOMEM;
     ENGINE_load_dynamic();
-    engine = ENGINE_by_id("dynamic");
-    if (!engine || !set(engine, "ID", "pkcs11") || !set(engine, "DIR_LOAD", "2") ||
-        !set(engine, "DIR_ADD",
-            secure_getenv("OPENSSL_ENGINES") ?: OPENSSL_info(OPENSSL_INFO_ENGINES_DIR)) ||
-        !set(engine, "LOAD", NULL)) {
-        ENGINE_free(engine);
-        ERR_clear_error();
-        return failure_set(f, -ELIBACC, ERROR_CERTIFICATE_STORE,
-            "OpenSSL has neither a provider nor an engine for PKCS#11; install pkcs11-provider or "
-            "libengine-pkcs11-openssl");
-    }
+    engine = ENGINE_by_id("pkcs11");
+    if (!engine)
+        return no_engine(f);
+    (void)set(engine, "QUIET", NULL); /* it would write to standard error */
     if ((module && !set(engine, "MODULE_PATH", module)) ||
-        ENGINE_ctrl(engine, ENGINE_CTRL_SET_USER_INTERFACE, 0, ui, NULL) != 1 ||
-        ENGINE_ctrl(engine, ENGINE_CTRL_SET_CALLBACK_DATA, 0, pin, NULL) != 1 ||
         (pin->bag->password && !set(engine, "PIN", bag_password(pin->bag, &n))) ||
         ENGINE_init(engine) != 1) {
         ENGINE_free(engine);
@@ -244,29 +287,52 @@ static X509 *engine_certificate(ENGINE *engine, const char *uri)
     return parameters.certificate;
 }
 
-static int read_by_engine(
-    const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Token **ret, Failure *f)
+/* Whom it asks, later too: nobody, once this has ended. */
+static bool set_ui(ENGINE *engine, const UI_METHOD *ui, Pin *pin)
 {
-    _cleanup_(token_free_p) Token *token = NULL;
+    return ENGINE_ctrl(engine, ENGINE_CTRL_SET_USER_INTERFACE, 0, (void *)ui, NULL) == 1 &&
+           ENGINE_ctrl(engine, ENGINE_CTRL_SET_CALLBACK_DATA, 0, pin, NULL) == 1;
+}
+
+static int take_objects(
+    Token *token, const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Failure *f)
+{
     X509 *certificate;
     EVP_PKEY *key;
-    int r = open_engine(uri, ui, pin, &token, f);
+    int r = 0;
 
-    if (r < 0)
-        return r;
+    if (!set_ui(token->engine, ui, pin))
+        return -ENOMEM;
     certificate = engine_certificate(token->engine, uri);
     key = ENGINE_load_private_key(token->engine, uri, ui, pin);
-    if (!certificate && !key)
+    (void)set_ui(token->engine, UI_null(), NULL);
+    if (!key)
         r = no_token(uri, pin, f);
+    if (r == -ENOENT && certificate)
+        r = 0; /* its key is elsewhere */
+    if (r < 0) {
+        X509_free(certificate);
+        return r;
+    }
     if (certificate)
         r = bag_add_certificate(bag, certificate, f);
     if (key && r >= 0)
-        r = bag_add_key(bag, key, true, f);
-    else
-        EVP_PKEY_free(key);
-    ERR_clear_error();
+        return bag_add_key(bag, key, true, f);
+    EVP_PKEY_free(key);
+    return r;
+}
+
+static int read_by_engine(
+    const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Token **ret, Failure *f)
+{
+    int r;
+
+    (void)pthread_mutex_lock(&engine_lock);
+    r = open_engine(uri, pin, ret, f);
     if (r >= 0)
-        *ret = TAKE_PTR(token);
+        r = take_objects(*ret, uri, ui, pin, bag, f);
+    (void)pthread_mutex_unlock(&engine_lock);
+    ERR_clear_error();
     return r;
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "certificate/content.h"
+#include "certificate/format.h"
 #include "certificate/limits.h"
 #include "certificate/names.h"
 
@@ -33,6 +33,13 @@ static const BagKey *first_key(const Bag *bag)
         if (bag->keys[i].is_private)
             return &bag->keys[i];
     return bag->n_keys > 0 ? &bag->keys[0] : NULL;
+}
+
+static bool holds_private(const Bag *bag)
+{
+    const BagKey *key = first_key(bag);
+
+    return key && key->is_private;
 }
 
 static int take_key(EVP_PKEY *key, bool is_private, Certificate *certificate)
@@ -247,7 +254,7 @@ static int select_key_for(
     int r = bag_init(&given, NULL);
 
     if (r >= 0)
-        r = content_load(
+        r = format_read(
             (Bytes){source->encoded, source->n_encoded}, CERTIFICATE_AUTO, &given, &type, f);
     if (r < 0)
         return r == -ENOMEM ? r : failure_prefix(f, r, "the certificate that was given");
@@ -256,8 +263,10 @@ static int select_key_for(
             f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND, "what was given as a certificate is none");
     r = take_x509(bag, sk_X509_value(given.certificates, 0), certificate);
     if (r >= 0 && !certificate->key)
-        r = failure_set(f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND,
-            "there is no private key that belongs to the certificate");
+        r = failure_set(f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND, "%s",
+            holds_private(bag) ? "the private key in it does not belong to the certificate: check "
+                                 "both"
+                               : "there is no private key in it");
     return r;
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "certificate/content.h"
+#include "certificate/format.h"
 #include "certificate/limits.h"
 #include "certificate/pkcs11.h"
 
@@ -66,7 +66,7 @@ static int read_file(Opening *o, const char *path, CertificateStoreType type)
 
     if (r < 0)
         return cannot_open(path, r, o->f);
-    r = content_load(octets_bytes(&content), type, o->bag, &o->certificate->type, o->f);
+    r = format_read(octets_bytes(&content), type, o->bag, &o->certificate->type, o->f);
     return r < 0 ? named(o->f, r, path) : 0;
 }
 
@@ -123,7 +123,7 @@ static int read_entry(Opening *o, const char *directory, const char *name)
     if (r < 0)
         r = cannot_open(path, r, &why);
     else
-        r = content_load(octets_bytes(&content), CERTIFICATE_AUTO, o->bag, &type, &why);
+        r = format_read(octets_bytes(&content), CERTIFICATE_AUTO, o->bag, &type, &why);
     if (r >= 0 || r == -ENOMEM)
         return MIN(r, 0);
     return skip(o, path, &why);
@@ -231,10 +231,10 @@ static int read_detected(Opening *o)
     if (o->text[0] != '\0' && stat(o->text, &st) == 0)
         return S_ISDIR(st.st_mode) ? read_directory(o, o->text, false)
                                    : read_file(o, o->text, CERTIFICATE_AUTO);
-    if (o->text[0] == '/' || !content_is_known(content))
+    if (o->text[0] == '/' || !format_is_known(content))
         return cannot_open(
             o->text[0] ? o->text : "that was given", o->text[0] ? -errno : -EINVAL, o->f);
-    return content_load(content, CERTIFICATE_AUTO, o->bag, &o->certificate->type, o->f);
+    return format_read(content, CERTIFICATE_AUTO, o->bag, &o->certificate->type, o->f);
 }
 
 static bool is_file(CertificateStoreType type)
@@ -275,8 +275,7 @@ static int read_any(Opening *o)
         o->certificate->type = source->type;
         return r;
     }
-    return content_load(
-        (Bytes){source->store, source->n_store}, source->type, o->bag, &found, o->f);
+    return format_read((Bytes){source->store, source->n_store}, source->type, o->bag, &found, o->f);
 }
 
 /* What a Certificate says it came from. */

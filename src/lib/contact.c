@@ -5,7 +5,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/encode.h"
 #include "base/errors.h"
 #include "delivery/advice.h"
 #include "lib/certificate.h"
@@ -159,31 +158,6 @@ int contact_explain(OutboxClient *client, const DeliveryOutcome *fault)
 
 /* ---- TLS ---- */
 
-/* What the server showed, with its chain. NULL when memory is short. */
-static OutboxCertificate *read_certificate(const Connection *connection)
-{
-    _cleanup_buffer_ Buffer pem = {0};
-    Certificate *certificate;
-    int r = 0;
-
-    for (size_t i = 0; r >= 0 && i < connection_chain_size(connection); i++) {
-        _cleanup_free_
-        unsigned char *der = NULL;
-        size_t n;
-
-        r = connection_chain_der(connection, i, &der, &n);
-        if (r >= 0)
-            r = buffer_append_string(&pem, "-----BEGIN CERTIFICATE-----\n");
-        if (r >= 0)
-            r = encode_base64_lines(der, n, &pem);
-        if (r >= 0)
-            r = buffer_append_string(&pem, "-----END CERTIFICATE-----\n");
-    }
-    if (r < 0 || certificate_parse(buffer_data(&pem), buffer_size(&pem), &certificate, NULL) < 0)
-        return NULL;
-    return certificate_wrap(certificate);
-}
-
 static void on_certificate(void *user, const Connection *connection,
     const ConnectionCertificate *certificate, bool *accept)
 {
@@ -192,7 +166,7 @@ static void on_certificate(void *user, const Connection *connection,
 
     client->certificate = certificate_free(client->certificate);
     if (certificate->x509)
-        client->certificate = read_certificate(connection);
+        client->certificate = certificate_wrap(connection_certificate(connection));
     if (client->certificate)
         notify_certificate(client, client->certificate, certificate->status, &accepts);
     *accept = accepts != 0;

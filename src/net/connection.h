@@ -124,6 +124,7 @@ bool connection_has_learned(const Connection *connection);
 
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);
+Certificate *connection_certificate(const Connection *connection); /* the same; the caller's */
 bool connection_tls_resumed(const Connection *connection);
 
 /* What was negotiated; NULL without TLS, or before its handshake has ended. */

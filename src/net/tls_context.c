@@ -41,8 +41,7 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
     return r >= 0 && context->host ? 0 : -ENOMEM;
 }
 
-static int apply(
-    TlsContext *context, const RelayConfig *relay, const Secret *key_password, Failure *f)
+static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
     int r = set_names(context, relay, f);
 
@@ -51,7 +50,7 @@ static int apply(
     if (r >= 0)
         r = tls_settings_ciphers(context->ssl, relay, f);
     if (r >= 0)
-        r = tls_settings_client_certificate(context->ssl, relay, key_password, f);
+        r = tls_settings_client_certificate(context->ssl, context->client, f);
     if (r >= 0 && context->verify)
         r = tls_settings_authorities(context->ssl, relay, f);
     if (r >= 0 && relay->tls_accept_certificate)
@@ -67,8 +66,7 @@ static int apply(
     return 0;
 }
 
-int tls_context_new(
-    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f)
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
 {
     TlsContext *context = calloc(1, sizeof(TlsContext));
     char reason[TLS_ERROR_MAX];
@@ -77,6 +75,7 @@ int tls_context_new(
     if (!context)
         return -ENOMEM;
     context->references = 1;
+    context->client = credentials_ref(client);
     context->key_log_fd = -1;
     context->reuse_session = relay->tls_reuse_session;
     context->verify = relay_verifies(relay);
@@ -89,7 +88,7 @@ int tls_context_new(
                 "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
                 tls_error_reason(reason)));
     else
-        r = context->bio ? apply(context, relay, key_password, f) : -ENOMEM;
+        r = context->bio ? apply(context, relay, f) : -ENOMEM;
     if (r < 0) {
         (void)tls_context_unref(context);
         return r;
@@ -111,6 +110,7 @@ TlsContext *tls_context_unref(TlsContext *context)
         return NULL;
     SSL_SESSION_free(context->session);
     SSL_CTX_free(context->ssl);
+    (void)credentials_unref(context->client); /* behind whoever uses its key */
     BIO_meth_free(context->bio);
     close_p(&context->key_log_fd);
     free(context->host);

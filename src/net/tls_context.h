@@ -12,6 +12,7 @@ struct TlsContext {
     char *host; /* as in the setting */
     char *name; /* of the server, for SNI and its certificate, in ASCII */
     SSL_CTX *ssl;
+    Credentials *client; /* whose key may be on a token; or NULL */
     BIO_METHOD *bio;
     bool verify;
     Trust trust;

@@ -4,11 +4,11 @@
 #include <openssl/ssl.h>
 
 #include "base/failure.h"
+#include "net/credentials.h"
 #include "settings/relay.h"
 
 /* Each: 0, or a negative errno with a Failure that names the setting, the file and what to do. */
 int tls_settings_protocols(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
 int tls_settings_ciphers(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
 int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
-int tls_settings_client_certificate(
-    SSL_CTX *ssl, const RelayConfig *relay, const Secret *key_password, Failure *f);
+int tls_settings_client_certificate(SSL_CTX *ssl, const Credentials *client, Failure *f);

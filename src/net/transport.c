@@ -140,7 +140,7 @@ static int run_connect(Connection *c, usec_t now)
 
 static int start_tls(Connection *c, usec_t now)
 {
-    int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
+    int r = connection_shared_tls(c->shared, c->found.client, &c->failure);
 
     if (r >= 0)
         r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);

@@ -151,8 +151,8 @@ static int check_hello(Draft *draft, size_t relay)
 
 static int check_client_certificate(Draft *draft, size_t relay)
 {
-    static const char *const settings[] = {"tls_key", "tls_key_password", "tls_key_password_file",
-        "tls_key_password_command", "tls_key_password_credential"};
+    static const char *const settings[] = {"tls_certificate_subject", "tls_key", "tls_key_password",
+        "tls_key_password_file", "tls_key_password_command", "tls_key_password_credential"};
     const RelayConfig *config = draft->config->relays[relay];
     int r = 0;
 

@@ -54,10 +54,16 @@ static int check_path(Draft *draft, const Setting *setting, size_t relay)
     if (setting->type == SETTING_DIRECTORY && !S_ISDIR(st.st_mode))
         return draft_mistake_in(
             draft, setting, relay, "\"%s\" is not a directory; name one", *field);
-    if (setting->type != SETTING_DIRECTORY && S_ISDIR(st.st_mode))
+    if (setting->type != SETTING_DIRECTORY && setting->type != SETTING_STORE && S_ISDIR(st.st_mode))
         return draft_mistake_in(
             draft, setting, relay, "\"%s\" is a directory; name a file", *field);
     return 0;
+}
+
+static bool is_no_path(const Setting *setting, const char *text)
+{
+    return (setting->type == SETTING_CERTIFICATE && value_is_fingerprint(text)) ||
+           (setting->type == SETTING_STORE && value_is_store_name(text));
 }
 
 int check_files(Draft *draft, size_t relay)
@@ -72,10 +78,10 @@ int check_files(Draft *draft, size_t relay)
         if (rows[i].section != SECTION_RELAYS)
             continue;
         if (rows[i].type != SETTING_FILE && rows[i].type != SETTING_DIRECTORY &&
-            rows[i].type != SETTING_CERTIFICATE)
+            rows[i].type != SETTING_CERTIFICATE && rows[i].type != SETTING_STORE)
             continue;
         path = *field_of(draft, &rows[i], relay);
-        if (path && !(rows[i].type == SETTING_CERTIFICATE && value_is_fingerprint(path)))
+        if (path && !is_no_path(&rows[i], path))
             r = check_path(draft, &rows[i], relay);
     }
     return r;

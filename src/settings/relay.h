@@ -82,9 +82,10 @@ typedef struct RelayConfig {
     char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */
     char *tls_ca_file;
     char *tls_ca_directory;
-    char *tls_accept_certificate; /* PEM file or SHA-256 fingerprint, accepted unconditionally */
-    char *tls_certificate;        /* client certificate chain, PEM */
-    char *tls_key;                /* NULL: in the certificate's file */
+    char *tls_accept_certificate;  /* PEM file or SHA-256 fingerprint, accepted unconditionally */
+    char *tls_certificate;         /* client certificate: file, directory, pkcs11: URI or store */
+    char *tls_certificate_subject; /* which one of that; NULL: the one that has a key */
+    char *tls_key;                 /* the same kinds; NULL: in the certificate's */
     SecretSource tls_key_password;
     char *tls_protocols; /* "TLSv1.2 TLSv1.3" */
     char *tls_ciphers;

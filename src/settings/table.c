@@ -156,18 +156,23 @@ static const Setting table[] = {
             "when not set"},
     {RELAY(tls_ca_file), "CACertFilePaths SSLServerCACerts SSLCACerts", SETTING_FILE,
         IN_RELAY(tls_ca_file), NULL,
-        .help = "trusted authorities (PEM) instead of the system's; of several files with ';' "
-                "between them, the first that exists"},
+        .help =
+            "trusted authorities (PEM, DER or PKCS#7) instead of the system's; of several files "
+            "with ';' "
+            "between them, the first that exists"},
     {RELAY(tls_ca_directory), "", SETTING_DIRECTORY, IN_RELAY(tls_ca_directory), NULL,
         .help = "a directory of trusted authorities, as `openssl rehash` makes it"},
     {RELAY(tls_accept_certificate), "SSLAcceptServerCert", SETTING_CERTIFICATE,
         IN_RELAY(tls_accept_certificate), NULL,
         .help = "a certificate (PEM file) or the SHA-256 fingerprint of one, accepted whatever the "
                 "verification says"},
-    {RELAY(tls_certificate), "SSLCert", SETTING_FILE, IN_RELAY(tls_certificate), NULL,
-        .help = "the client certificate with its chain (PEM)"},
-    {RELAY(tls_key), "", SETTING_FILE, IN_RELAY(tls_key), NULL,
-        .help = "the client certificate's key (PEM); in the certificate's file when not set"},
+    {RELAY(tls_certificate), "SSLCert", SETTING_STORE, IN_RELAY(tls_certificate), NULL,
+        .help = "the client certificate with its chain, and with its key unless tls_key has it"},
+    {RELAY(tls_certificate_subject), "", SETTING_STRING, IN_RELAY(tls_certificate_subject), NULL,
+        .help = "which of several certificates: its subject or a part of it, or "
+                "\"Thumbprint=...\""},
+    {RELAY(tls_key), "", SETTING_STORE, IN_RELAY(tls_key), NULL,
+        .help = "the client certificate's key; in the certificate's file when not set"},
     {RELAY(tls_key_password), "", SETTING_SECRET, IN_RELAY(tls_key_password.value), NULL,
         .help = "the key's pass-phrase itself; the file must not be readable by everyone"},
     {RELAY(tls_key_password_file), "", SETTING_FILE, IN_RELAY(tls_key_password.file), NULL,

@@ -36,6 +36,8 @@ typedef enum SettingType {
     SETTING_FILE,        /* char *: a path to a file that exists */
     SETTING_DIRECTORY,   /* char *: a path to a directory that exists */
     SETTING_CERTIFICATE, /* char *: a path to a file that exists, or a SHA-256 fingerprint */
+    SETTING_STORE,       /* char *: a file or directory that exists, a pkcs11: URI, store:user or
+                            store:machine */
     SETTING_PROTOCOLS,   /* char *: TLS versions, "TLSv1.2 TLSv1.3" */
     SETTING_KEYWORDS,    /* char *: some of the choices, with single blanks between them */
     SETTING_SECRET,      /* Secret * */

@@ -162,6 +162,8 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_FILE] = "the path of an existing file in quotes",
         [SETTING_DIRECTORY] = "the path of an existing directory in quotes",
         [SETTING_CERTIFICATE] = "a path, or 64 hexadecimal digits, in quotes",
+        [SETTING_STORE] = "the path of an existing file or directory, a pkcs11: URI, "
+                          "\"store:user\" or \"store:machine\", in quotes",
         [SETTING_PROTOCOLS] =
             "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
         [SETTING_SECRET] = "text in quotes",

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "delivery/advice.h"
 #include "tool/call.h"
+#include "tool/certificate.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/terminal.h"
@@ -18,6 +19,7 @@
 typedef struct Finding {
     const RelayConfig *relay;
     char *address, *tls, *certificate, *server, *mechanisms, *mechanism, *extensions;
+    Certificate *shown; /* the server's; NULL: none */
     uint64_t size_max;
     bool ok;
     DeliveryStage stage; /* where it failed */
@@ -32,6 +34,7 @@ static void finding_done(Finding *f)
     free(f->address);
     free(f->tls);
     free(f->certificate);
+    (void)certificate_unref(f->shown);
     free(f->server);
     free(f->mechanisms);
     free(f->mechanism);
@@ -88,6 +91,7 @@ static int gather(Finding *f, Connection *connection)
     int r;
 
     f->certificate = connection_describe_certificate(connection);
+    f->shown = connection_certificate(connection);
     r = copy(connection_address(connection), &f->address)
             ?: copy(connection_tls(connection), &f->tls);
     if (r < 0 || !capabilities)
@@ -177,7 +181,7 @@ static json_t *to_json(const Finding *f)
         "{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:i, s:o, s:o}", "relay",
         json_text(f->relay->name), "host", json_text(f->relay->host), "port", (int)f->relay->port,
         "ok", (int)f->ok, "address", json_text(f->address), "tls", json_text(f->tls), "certificate",
-        json_text(f->certificate), "server", json_text(f->server), "extensions",
+        certificate_json(f->shown), "server", json_text(f->server), "extensions",
         json_text(f->extensions), "size_max", (json_int_t)f->size_max, "mechanisms",
         json_text(f->mechanisms), "mechanism", json_text(f->mechanism), "stage",
         f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",

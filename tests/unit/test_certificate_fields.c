@@ -3,7 +3,7 @@
 #include <openssl/x509v3.h>
 #include <time.h>
 
-#include "certificate_unit.h"
+#include "certificate_files.h"
 
 typedef struct Field {
     CertificateField field;

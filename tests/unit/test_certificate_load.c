@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "certificate/octets.h"
-#include "certificate_unit.h"
+#include "certificate_files.h"
 
 typedef struct Expected {
     const char *file, *key; /* `key`: whose public half it must have */
@@ -402,7 +402,7 @@ START_TEST(the_key_of_a_given_certificate_is_found)
     source.n_store = strlen(source.store);
     ck_assert_int_eq(certificate_load(&source, &found, &f), -ENOENT);
     ck_assert_int_eq(f.number, ERROR_CERTIFICATE_NOT_FOUND);
-    ck_assert_ptr_nonnull(strstr(failure_text(&f), "no private key that belongs"));
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "does not belong to the certificate"));
     source.encoded = pem + 100;
     source.n_encoded = 10;
     ck_assert_int_lt(certificate_load(&source, &found, &f), 0);

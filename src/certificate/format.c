@@ -1,6 +1,6 @@
 /* Which format a store is in. Must never leave behind a key that OpenSSL's legacy provider has
  * made. */
-#include "certificate/content.h"
+#include "certificate/format.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -78,7 +78,7 @@ static const Format *detect(Bytes data)
     return NULL;
 }
 
-bool content_is_known(Bytes data)
+bool format_is_known(Bytes data)
 {
     return detect(data);
 }
@@ -329,7 +329,7 @@ static int drop_private(Bag *bag, size_t from, Failure *f)
     return 0;
 }
 
-int content_load(
+int format_read(
     Bytes data, CertificateStoreType given, Bag *bag, CertificateStoreType *ret_type, Failure *f)
 {
     CertificateStoreType type = type_of_file(given);
