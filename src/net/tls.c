@@ -20,12 +20,17 @@
 
 /* ---- what OpenSSL calls ---- */
 
-/* tls_stream_judge() does it, behind the handshake. */
+/* tls_stream_judge() does it, behind the handshake. In one that comes later (RFC 5246, 7.4.1.1) the
+ * server is to be who it was: nobody would look at another certificate any more. */
 static int leave_to_judge(X509_STORE_CTX *store, void *user)
 {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const TlsStream *stream = SSL_get_app_data(ssl);
+    bool good = !stream->peer || X509_cmp(X509_STORE_CTX_get0_cert(store), stream->peer) == 0;
+
     (void)user;
-    X509_STORE_CTX_set_error(store, X509_V_OK);
-    return 1;
+    X509_STORE_CTX_set_error(store, good ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+    return good;
 }
 
 /* Takes the reference. */
@@ -174,6 +179,7 @@ void tls_stream_free(TlsStream *stream)
         end_session(stream);
     SSL_free(stream->ssl);
     SSL_SESSION_free(stream->early);
+    X509_free(stream->peer);
     (void)tls_context_unref(stream->context);
     OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
     free(stream);
@@ -267,7 +273,9 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     if (result == 1) {
         describe(stream);
         tls_stream_note_negotiated(stream);
-        return 1;
+        r = tls_allowed_check(&stream->context->allowed, stream->ssl, stream->context->host, f);
+        stream->broken |= r < 0;
+        return r < 0 ? r : 1;
     }
     r = judge(stream, result, f);
     if (r == -EAGAIN)
@@ -303,6 +311,10 @@ void tls_stream_decide(TlsStream *stream, bool accepted)
 {
     stream->accepted = accepted && stream->trusted;
     stream->broken |= !accepted;
+    if (stream->context->renegotiates && !stream->peer) {
+        stream->peer = SSL_get1_peer_certificate(stream->ssl);
+        SSL_set_verify(stream->ssl, SSL_VERIFY_PEER, NULL);
+    }
     if (stream->accepted && stream->early)
         keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
     else if (accepted && !stream->trusted)

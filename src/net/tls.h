@@ -98,6 +98,11 @@ struct x509_st *tls_stream_certificate(const TlsStream *stream);
 size_t tls_stream_chain_size(const TlsStream *stream);
 int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
 
+/* PEM of the server's certificate, and where `whole` of all that it sent. In words, a line for each
+ * but its own. NULL: none, or no memory. Caller frees. */
+char *tls_stream_pem(const TlsStream *stream, bool whole);
+char *tls_stream_describe_chain(const TlsStream *stream);
+
 /* The server's certificate in words, a few lines: subject, issuer, names, validity, fingerprint.
  * Caller frees. */
 char *tls_stream_describe_certificate(const TlsStream *stream);

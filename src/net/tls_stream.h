@@ -20,6 +20,7 @@ struct TlsStream {
     usec_t judged;      /* when a certificate was looked at */
     usec_t chain;       /* the same of the session that was offered to be resumed */
     SSL_SESSION *early; /* one to keep when the certificate is accepted, or NULL */
+    X509 *peer;         /* who the server is, where it may renegotiate */
     TlsStatus status;   /* or NULL */
     void *status_user;
     TlsNegotiated negotiated;

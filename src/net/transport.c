@@ -144,8 +144,8 @@ static int start_tls(Connection *c, usec_t now)
     if (r >= 0)
         r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
-    if (r >= 0 && c->on_tls_status)
-        tls_stream_watch(c->tls, transport_tell_tls, false, c);
+    if (r >= 0 && (c->on_tls_status || c->relay->tls_log_packets))
+        tls_stream_watch(c->tls, transport_tell_tls, c->relay->tls_log_packets, c);
     c->limit = transport_patience(c);
     wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
     return r;

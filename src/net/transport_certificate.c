@@ -28,10 +28,15 @@ static int ask(Connection *c, int verdict)
     };
     bool accept = verdict > 0;
     int n = certificate.x509 ? i2d_X509(certificate.x509, &der) : 0;
+    _cleanup_free_
+    char *pem = connection_chain_pem(c);
 
-    if (n < 0)
+    if (n < 0 || (certificate.x509 && !pem)) {
+        OPENSSL_free(der);
         return -ENOMEM;
+    }
     certificate.der = der;
+    certificate.pem = pem ?: "";
     certificate.der_size = (size_t)n;
     c->on_certificate(c->certificate_user, c, &certificate, &accept);
     OPENSSL_free(der);

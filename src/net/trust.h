@@ -6,10 +6,12 @@
 #pragma once
 
 #include "net/certificate.h"
+#include "net/tls_pins.h"
 
 typedef struct Trust {
     X509_STORE *store; /* the authorities; borrowed */
-    CertificatePin pin;
+    TlsPins pins;
+    unsigned flags;   /* TLS_SECURITY_*: what is not held against it */
     const char *host; /* for words; borrowed */
     const char
         *name; /* what the certificate must be for: a domain in ASCII, or an address; borrowed */

@@ -26,12 +26,7 @@ static const struct {
      "proxy_password proxy_auto_detect proxy_exceptions",
         "proxies are not available in this version; let the relay be reached directly"},
     {"AbsoluteTimeout Linger LingerTime MaxTransferRate tls_check_crl SSLCheckCRL tls_check_ocsp "
-     "SSLCheckOCSP tls_cipher_strength SSLCipherStrength tls_client_ca_file SSLClientCACerts "
-     "tls_renegotiation SSLEnableRenegotiation tls_include_chain SSLIncludeCertChain "
-     "tls_log_packets LogSSLPackets tls_security_flags SSLSecurityFlags tls_provider SSLProvider "
-     "tls12_signature_algorithms TLS12SignatureAlgorithms tls12_groups TLS12SupportedGroups "
-     "tls13_signature_algorithms TLS13SignatureAlgorithms tls13_groups TLS13SupportedGroups "
-     "tls13_key_shares TLS13KeyShareGroups ntlm_v2 UseNTLMv2 MaskSensitiveData mask_secrets",
+     "SSLCheckOCSP ntlm_v2 UseNTLMv2 MaskSensitiveData mask_secrets",
         "is not available in this version; leave it out"},
     {"AllowEmptyTo Charset FoldHeaders MaxHeaderLength MessageIdAlgorithm StopOnToErrors "
      "StopOnCcErrors StopOnBccErrors CloseStreamAfterTransfer",

@@ -87,6 +87,15 @@ typedef struct RelayConfig {
     char *tls_ciphers;
     bool tls_reuse_session;
     char *tls_key_log_file;
+    unsigned tls_cipher_strength;                         /* bits that a suite must have; 0: any */
+    char *tls12_groups, *tls13_groups, *tls13_key_shares; /* names of settings/tls_names.h */
+    char *tls12_signature_algorithms, *tls13_signature_algorithms;
+    bool tls_renegotiation;
+    unsigned tls_security_flags; /* TLS_SECURITY_* of settings/tls_names.h */
+    bool tls_log_packets;
+    bool tls_include_chain;
+    char *tls_client_ca_file;
+    char *tls_provider; /* names of OpenSSL's providers, with blanks between them */
 
     usec_t timeout;         /* inactivity; 0 = none */
     bool timeout_by_stage;  /* wait for a reply at least as long as RFC 5321, 4.5.3.2 says */

@@ -174,6 +174,19 @@ static void start_tls(Peer *peer)
         note_failure(peer, "another name was asked for than", wanted);
 }
 
+/* The client's part comes with what it sends next. */
+static void renegotiate(Peer *peer)
+{
+    const TestCertificate *other = peer->server->options.renegotiated;
+
+    if (other && (SSL_use_certificate(peer->tls, other->x509) != 1 ||
+                     SSL_use_PrivateKey(peer->tls, other->key) != 1))
+        note_failure(peer, "the other certificate cannot be used", "");
+    SSL_set_options(peer->tls, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+    if (SSL_renegotiate(peer->tls) != 1 || SSL_do_handshake(peer->tls) != 1)
+        note_failure(peer, "cannot renegotiate", "");
+}
+
 static void reset(Peer *peer)
 {
     const struct linger linger = {.l_onoff = 1};
@@ -223,6 +236,8 @@ static void play_line(Peer *peer, const char *line)
         read_bytes(peer, atol(line + 6));
     else if (strcmp(line, "TLS") == 0)
         start_tls(peer);
+    else if (strcmp(line, "RENEGOTIATE") == 0)
+        renegotiate(peer);
     else if (strcmp(line, "NOISE") == 0)
         make_noise(peer);
     else if (strncmp(line, "PAUSE ", 6) == 0)
@@ -303,6 +318,12 @@ static SSL_CTX *make_context(const TestServerOptions *options)
         ck_assert_int_eq(SSL_CTX_add1_chain_cert(context, options->intermediate->x509), 1);
     if (options->max_version != 0)
         SSL_CTX_set_max_proto_version(context, options->max_version);
+    if (options->groups)
+        ck_assert_int_eq(SSL_CTX_set1_groups_list(context, options->groups), 1);
+    if (options->signatures)
+        ck_assert_int_eq(SSL_CTX_set1_sigalgs_list(context, options->signatures), 1);
+    if (options->ciphers)
+        ck_assert_int_eq(SSL_CTX_set_cipher_list(context, options->ciphers), 1);
     if (options->keeps_tickets)
         SSL_CTX_set_session_ticket_cb(context, NULL, take_without_another, NULL);
     if (options->client_authority) {

@@ -1,0 +1,40 @@
+/* The names that TLS settings are made of, and what is wrong with others. All text is static unless
+ * it says otherwise. */
+#pragma once
+
+#include "base/buffer.h"
+#include "settings/table.h"
+
+/* First IANA's names, then the component's and OpenSSL's. */
+extern const SettingChoice tls12_group_choices[], tls13_group_choices[];
+extern const SettingChoice tls12_signature_choices[], tls13_signature_choices[];
+
+/* Bits of the setting tls_security_flags that have a meaning here: what is not held against a
+ * certificate. Others ask for nothing that is not so already (there are no trust lists, times need
+ * not nest, and no root is asked about), or are refused. */
+#define TLS_SECURITY_IGNORE_TIME 0x1U
+#define TLS_SECURITY_ALLOW_AUTHORITY 0x10U
+#define TLS_SECURITY_IGNORE_USAGE 0x20U
+#define TLS_SECURITY_IGNORE_REVOCATION 0x100U
+#define TLS_SECURITY_IGNORE_AUTHORITY_REVOCATION 0x400U
+#define TLS_SECURITY_IGNORE_NAME 0x80000000U
+extern const SettingChoice tls_security_choices[];
+
+#define SETTING_WORD_MAX 64
+
+/* Flags by their words, or as a number (decimal, or hexadecimal behind 0x). 0, with what is wrong
+ * in *ret_trouble, or NULL there; the caller frees. -ENOMEM. */
+int setting_flags_parse(
+    const SettingChoice *choices, const char *text, unsigned *ret, char **ret_trouble);
+int setting_flags_format(const SettingChoice *choices, unsigned flags, Buffer *out);
+
+/* "names "X", which is none of them; did you mean "Y"?". Caller frees. 0 or -ENOMEM. */
+int setting_word_trouble(const SettingChoice *choices, const char *word, char **ret);
+
+/* Between the names of tls_ciphers: not '+', which is part of OpenSSL's own language. */
+#define TLS_CIPHER_SEPARATORS " \t,:;"
+
+/* Whether every name in a list of cipher suites is IANA's or OpenSSL's, or one of OpenSSL's words
+ * for several of them. 0, with what is wrong in *ret_trouble, or NULL there; the caller frees.
+ * -ENOMEM. */
+int tls_ciphers_check(const char *text, char **ret_trouble);
