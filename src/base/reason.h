@@ -56,6 +56,8 @@ typedef enum FaultReason {
     REASON_CERTIFICATE_AUTHORITY,    /* whoever signed the chain is not trusted here */
     REASON_CERTIFICATE_INTERMEDIATE, /* the server sent its own and not that of the issuer */
     REASON_CERTIFICATE_WEAK,
+    REASON_CERTIFICATE_REVOKED,
+    REASON_CERTIFICATE_UNCONFIRMED, /* it is required to be known that it is not revoked */
     REASON_CERTIFICATE_NONE, /* the server showed none */
     REASON_CERTIFICATE_OTHER,
 

@@ -157,6 +157,8 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
         return failure_reason(f, REASON_TLS_LIBRARY,
             failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
                 context->host, tls_error_reason(reason)));
+    if (context->asks_status)
+        (void)SSL_set_tlsext_status_type(stream->ssl, TLSEXT_STATUSTYPE_ocsp);
     SSL_set_connect_state(stream->ssl);
     *ret = TAKE_PTR(stream);
     return 0;
@@ -180,6 +182,7 @@ void tls_stream_free(TlsStream *stream)
     SSL_free(stream->ssl);
     SSL_SESSION_free(stream->early);
     X509_free(stream->peer);
+    sk_X509_pop_free(stream->verified, X509_free);
     (void)tls_context_unref(stream->context);
     OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
     free(stream);
@@ -297,7 +300,7 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
         stream->judged = stream->chain;
     else if (context->verify)
         r = trust_judge(&context->trust, SSL_get0_peer_certificate(stream->ssl),
-            SSL_get_peer_cert_chain(stream->ssl), f);
+            SSL_get_peer_cert_chain(stream->ssl), &stream->verified, f);
     stream->trusted = r >= 0;
     return r < 0 ? r : 1;
 }
@@ -305,6 +308,20 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
 bool tls_stream_verifies(const TlsStream *stream)
 {
     return stream->context->verify;
+}
+
+struct stack_st_X509 *tls_stream_verified(const TlsStream *stream)
+{
+    return stream->verified;
+}
+
+const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n)
+{
+    const unsigned char *bytes = NULL;
+    long n = SSL_get_tlsext_status_ocsp_resp(stream->ssl, &bytes);
+
+    *ret_n = n > 0 ? (size_t)n : 0;
+    return n > 0 ? bytes : NULL;
 }
 
 void tls_stream_decide(TlsStream *stream, bool accepted)

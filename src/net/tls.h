@@ -49,6 +49,12 @@ void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *u
 int tls_stream_judge(TlsStream *stream, Failure *f);
 bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want that */
 
+/* The chain that was verified, a STACK_OF(X509); NULL: none was, for the certificate is pinned, or
+ * nothing is verified, or the session is resumed. The OCSP answer that the server sent with it;
+ * NULL: none. Borrowed. */
+struct stack_st_X509 *tls_stream_verified(const TlsStream *stream);
+const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n);
+
 /* Goes on, or not. A session is resumed later only where the judgement was good as well: who
  * accepts a certificate in spite of it does so for one connection. */
 void tls_stream_decide(TlsStream *stream, bool accepted);

@@ -92,9 +92,10 @@ int tls_context_new(
         return -ENOMEM;
     context->references = 1;
     context->key_log_fd = -1;
-    context->reuse_session = relay->tls_reuse_session;
-    context->renegotiates = relay->tls_renegotiation;
     context->verify = must_verify(relay);
+    context->reuse_session = relay->tls_reuse_session;
+    context->asks_status = context->verify && relay->tls_check_ocsp != TLS_CHECK_OFF;
+    context->renegotiates = relay->tls_renegotiation;
     ERR_clear_error();
     r = relay->tls_provider ? tls_provider_new(relay->tls_provider, &context->provider, f) : 0;
     context->ssl = r < 0 ? NULL : tls_provider_context(context->provider);

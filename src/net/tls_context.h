@@ -19,7 +19,7 @@ struct TlsContext {
     bool verify;
     Trust trust;
     TlsAllowed allowed;
-    bool reuse_session, renegotiates;
+    bool reuse_session, renegotiates, asks_status;
     SSL_SESSION *session;  /* the newest one, or NULL */
     usec_t session_judged; /* when the certificate that it goes back to was looked at */
     int key_log_fd;        /* -1: none */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/errors.h"
-#include "settings/tls_names.h"
+#include "settings/relay.h"
 
 static void store_context_p(X509_STORE_CTX **context)
 {
@@ -219,11 +219,13 @@ static int prepare(const Trust *trust, X509_STORE_CTX *context)
     return expect_name(param, trust->name) == 1 ? 0 : -ENOMEM;
 }
 
-int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent, Failure *f)
+int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent,
+    STACK_OF(X509) * *ret_chain, Failure *f)
 {
     _cleanup_(store_context_p) X509_STORE_CTX *context = NULL;
     int r;
 
+    *ret_chain = NULL;
     if (!certificate)
         return failure_reason(f, REASON_CERTIFICATE_NONE,
             failure_set(f, -EACCES, ERROR_SERVER_CERTIFICATE,
@@ -238,6 +240,10 @@ int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent, Fa
     r = prepare(trust, context);
     if (r >= 0 && X509_verify_cert(context) <= 0)
         r = explain(context, trust, f);
+    if (r >= 0) {
+        *ret_chain = X509_STORE_CTX_get1_chain(context);
+        r = *ret_chain ? 0 : -ENOMEM;
+    }
     ERR_clear_error();
     return r;
 }

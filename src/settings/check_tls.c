@@ -74,7 +74,25 @@ static int check_key_shares(Draft *draft, size_t relay)
     return 0;
 }
 
+/* Nobody asks about a certificate that is not looked at, nor looks into a list without being told.
+ */
+static int check_revocation(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    bool crl = config->tls_check_crl != TLS_CHECK_OFF,
+         ocsp = config->tls_check_ocsp != TLS_CHECK_OFF;
+
+    if (config->tls_crl_file && !crl)
+        return draft_mistake_in(draft, relay_setting("tls_crl_file"), relay,
+            "is not looked into; set tls_check_crl = \"try\" or \"require\"");
+    if (config->tls_verify || (!crl && !ocsp))
+        return 0;
+    return draft_mistake_in(draft, relay_setting(crl ? "tls_check_crl" : "tls_check_ocsp"), relay,
+        "tls_verify = false accepts any certificate, a revoked one too; leave one of the two out");
+}
+
 int check_tls(Draft *draft, size_t relay)
 {
-    return check_provider(draft, relay) ?: check_key_shares(draft, relay);
+    return check_revocation(draft, relay)
+               ?: check_provider(draft, relay) ?: check_key_shares(draft, relay);
 }

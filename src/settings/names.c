@@ -25,8 +25,8 @@ static const struct {
      "FirewallType FirewallUser ProxyExceptionsList proxy_type proxy_host proxy_port proxy_user "
      "proxy_password proxy_auto_detect proxy_exceptions",
         "proxies are not available in this version; let the relay be reached directly"},
-    {"AbsoluteTimeout Linger LingerTime MaxTransferRate tls_check_crl SSLCheckCRL tls_check_ocsp "
-     "SSLCheckOCSP ntlm_v2 UseNTLMv2 MaskSensitiveData mask_secrets",
+    {"AbsoluteTimeout Linger LingerTime MaxTransferRate ntlm_v2 UseNTLMv2 MaskSensitiveData "
+     "mask_secrets",
         "is not available in this version; leave it out"},
     {"AllowEmptyTo Charset FoldHeaders MaxHeaderLength MessageIdAlgorithm StopOnToErrors "
      "StopOnCcErrors StopOnBccErrors CloseStreamAfterTransfer",

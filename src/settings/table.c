@@ -75,6 +75,13 @@ static const SettingChoice ehlo_choices[] = {
     {NULL},
 };
 
+static const SettingChoice tls_check_choices[] = {
+    {"off|0|false|no", TLS_CHECK_OFF},
+    {"try|1", TLS_CHECK_TRY},
+    {"require|2", TLS_CHECK_REQUIRE},
+    {NULL},
+};
+
 static const SettingChoice ip_version_choices[] = {
     {"0", IP_VERSION_4},
     {"1", IP_VERSION_6},
@@ -205,6 +212,15 @@ static const Setting table[] = {
         "0", .choices = tls_security_choices,
         .help =
             "what is not held against a server's certificate, in words or the component's bits"},
+    {RELAY(tls_check_crl), "SSLCheckCRL", SETTING_ENUM, IN_RELAY(tls_check_crl), "off",
+        .choices = tls_check_choices,
+        .help = "whether the server's certificate is looked up in its authority's list of revoked "
+                "ones"},
+    {RELAY(tls_crl_file), "", SETTING_FILE, IN_RELAY(tls_crl_file), NULL,
+        .help = "such lists (PEM), looked into before those that certificates name"},
+    {RELAY(tls_check_ocsp), "SSLCheckOCSP", SETTING_ENUM, IN_RELAY(tls_check_ocsp), "off",
+        .choices = tls_check_choices,
+        .help = "whether the server's certificate has to be confirmed by its authority (OCSP)"},
     {RELAY(tls_log_packets), "LogSSLPackets", SETTING_BOOL, IN_RELAY(tls_log_packets), "false",
         .help = "tell each message of the TLS handshake, its kind and size, in the trace (-v)"},
     {RELAY(tls_include_chain), "SSLIncludeCertChain", SETTING_BOOL, IN_RELAY(tls_include_chain),

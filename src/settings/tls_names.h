@@ -3,21 +3,14 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "settings/relay.h"
 #include "settings/table.h"
 
 /* First IANA's names, then the component's and OpenSSL's. */
 extern const SettingChoice tls12_group_choices[], tls13_group_choices[];
 extern const SettingChoice tls12_signature_choices[], tls13_signature_choices[];
 
-/* Bits of the setting tls_security_flags that have a meaning here: what is not held against a
- * certificate. Others ask for nothing that is not so already (there are no trust lists, times need
- * not nest, and no root is asked about), or are refused. */
-#define TLS_SECURITY_IGNORE_TIME 0x1U
-#define TLS_SECURITY_ALLOW_AUTHORITY 0x10U
-#define TLS_SECURITY_IGNORE_USAGE 0x20U
-#define TLS_SECURITY_IGNORE_REVOCATION 0x100U
-#define TLS_SECURITY_IGNORE_AUTHORITY_REVOCATION 0x400U
-#define TLS_SECURITY_IGNORE_NAME 0x80000000U
+/* Bits are the TLS_SECURITY_* of settings/relay.h. */
 extern const SettingChoice tls_security_choices[];
 
 #define SETTING_WORD_MAX 64

@@ -306,6 +306,16 @@ static SSL_TICKET_RETURN take_without_another(_unused_ SSL *ssl, _unused_ SSL_SE
                : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
+static int staple(SSL *ssl, void *user)
+{
+    const TestServerOptions *options = user;
+    unsigned char *copy = OPENSSL_memdup(options->stapled, options->stapled_size);
+
+    return copy && SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)options->stapled_size) == 1
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static SSL_CTX *make_context(const TestServerOptions *options)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -324,6 +334,10 @@ static SSL_CTX *make_context(const TestServerOptions *options)
         ck_assert_int_eq(SSL_CTX_set1_sigalgs_list(context, options->signatures), 1);
     if (options->ciphers)
         ck_assert_int_eq(SSL_CTX_set_cipher_list(context, options->ciphers), 1);
+    if (options->stapled) {
+        SSL_CTX_set_tlsext_status_cb(context, staple);
+        SSL_CTX_set_tlsext_status_arg(context, (void *)options);
+    }
     if (options->keeps_tickets)
         SSL_CTX_set_session_ticket_cb(context, NULL, take_without_another, NULL);
     if (options->client_authority) {
@@ -345,7 +359,7 @@ TestServer *test_server_start(const char *const *scripts, const TestServerOption
     if (options)
         server->options = *options;
     if (server->options.certificate)
-        server->tls_context = make_context(options);
+        server->tls_context = make_context(&server->options);
     listen_for(server);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);

@@ -28,9 +28,11 @@ typedef struct TestServerOptions {
     int max_version;              /* TLS1_2_VERSION; 0: the newest */
     bool keeps_tickets;           /* gives no new ticket for one that it takes, as Postfix */
     const char *groups, *signatures, *ciphers; /* OpenSSL's lists; NULL: its own */
-    const TestCertificate *renegotiated;       /* shown by RENEGOTIATE; NULL: the same */
-    const char *address;                       /* to listen at, with `port` */
-    uint16_t port;                             /* 0: 127.0.0.1, and any port */
+    const unsigned char *stapled;              /* an OCSP answer to send along, or NULL */
+    size_t stapled_size;
+    const TestCertificate *renegotiated; /* shown by RENEGOTIATE; NULL: the same */
+    const char *address;                 /* to listen at, with `port` */
+    uint16_t port;                       /* 0: 127.0.0.1, and any port */
 } TestServerOptions;
 
 typedef struct TestServer TestServer;
