@@ -50,6 +50,7 @@ void connection_free(Connection *c)
     if (!c)
         return;
     smtp_session_free(c->session);
+    revocation_free(c->revocation);
     tls_stream_free(c->tls);
     forget_addresses(c);
     lookup_free(c->lookup);

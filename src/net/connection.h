@@ -80,6 +80,7 @@ typedef struct ConnectionCertificate {
     struct x509_st *x509; /* an X509 of OpenSSL's; NULL: the server showed none */
     const unsigned char *der;
     size_t der_size;
+    const char *pem; /* and, with tls_include_chain, whatever else the server sent, behind it */
     const char *status;
     bool resumed;
 } ConnectionCertificate;
@@ -129,6 +130,11 @@ bool connection_tls_resumed(const Connection *connection);
 
 /* What was negotiated; NULL without TLS, or before its handshake has ended. */
 const TlsNegotiated *connection_negotiated(const Connection *connection);
+
+/* PEM of what the server sent, its own certificate first and with tls_include_chain the others; and
+ * of the others a line each. NULL: there is nothing, or no memory. Caller frees. */
+char *connection_chain_pem(const Connection *connection);
+char *connection_describe_chain(const Connection *connection);
 
 /* What the server sent, its own certificate first: how many (0: none yet), and one as DER, the
  * caller's to free. 0, -ENOENT or -ENOMEM. */

@@ -19,6 +19,8 @@ void transport_tell_tls(void *connection, const char *text)
 {
     Connection *c = connection;
 
+    if (c->relay->tls_log_packets)
+        transport_trace(c, "TLS: %s", text);
     if (c->on_tls_status)
         c->on_tls_status(c->tls_status_user, c, text);
 }
@@ -43,6 +45,16 @@ size_t connection_chain_size(const Connection *c)
 int connection_chain_der(const Connection *c, size_t i, unsigned char **ret, size_t *ret_n)
 {
     return c->tls ? tls_stream_chain_der(c->tls, i, ret, ret_n) : -ENOENT;
+}
+
+char *connection_chain_pem(const Connection *c)
+{
+    return c->tls ? tls_stream_pem(c->tls, c->relay->tls_include_chain) : NULL;
+}
+
+char *connection_describe_chain(const Connection *c)
+{
+    return c->tls && c->relay->tls_include_chain ? tls_stream_describe_chain(c->tls) : NULL;
 }
 
 char *connection_describe_certificate(const Connection *c)

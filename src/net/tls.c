@@ -20,12 +20,17 @@
 
 /* ---- what OpenSSL calls ---- */
 
-/* tls_stream_judge() does it, behind the handshake. */
+/* tls_stream_judge() does it, behind the handshake. In one that comes later (RFC 5246, 7.4.1.1) the
+ * server is to be who it was: nobody would look at another certificate any more. */
 static int leave_to_judge(X509_STORE_CTX *store, void *user)
 {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const TlsStream *stream = SSL_get_app_data(ssl);
+    bool good = !stream->peer || X509_cmp(X509_STORE_CTX_get0_cert(store), stream->peer) == 0;
+
     (void)user;
-    X509_STORE_CTX_set_error(store, X509_V_OK);
-    return 1;
+    X509_STORE_CTX_set_error(store, good ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+    return good;
 }
 
 /* Takes the reference. */
@@ -152,6 +157,8 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
         return failure_reason(f, REASON_TLS_LIBRARY,
             failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
                 context->host, tls_error_reason(reason)));
+    if (context->asks_status)
+        (void)SSL_set_tlsext_status_type(stream->ssl, TLSEXT_STATUSTYPE_ocsp);
     SSL_set_connect_state(stream->ssl);
     *ret = TAKE_PTR(stream);
     return 0;
@@ -174,6 +181,8 @@ void tls_stream_free(TlsStream *stream)
         end_session(stream);
     SSL_free(stream->ssl);
     SSL_SESSION_free(stream->early);
+    X509_free(stream->peer);
+    sk_X509_pop_free(stream->verified, X509_free);
     (void)tls_context_unref(stream->context);
     OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
     free(stream);
@@ -267,7 +276,9 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     if (result == 1) {
         describe(stream);
         tls_stream_note_negotiated(stream);
-        return 1;
+        r = tls_allowed_check(&stream->context->allowed, stream->ssl, stream->context->host, f);
+        stream->broken |= r < 0;
+        return r < 0 ? r : 1;
     }
     r = judge(stream, result, f);
     if (r == -EAGAIN)
@@ -289,7 +300,7 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
         stream->judged = stream->chain;
     else if (context->verify)
         r = trust_judge(&context->trust, SSL_get0_peer_certificate(stream->ssl),
-            SSL_get_peer_cert_chain(stream->ssl), f);
+            SSL_get_peer_cert_chain(stream->ssl), &stream->verified, f);
     stream->trusted = r >= 0;
     return r < 0 ? r : 1;
 }
@@ -299,10 +310,28 @@ bool tls_stream_verifies(const TlsStream *stream)
     return stream->context->verify;
 }
 
+struct stack_st_X509 *tls_stream_verified(const TlsStream *stream)
+{
+    return stream->verified;
+}
+
+const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n)
+{
+    const unsigned char *bytes = NULL;
+    long n = SSL_get_tlsext_status_ocsp_resp(stream->ssl, &bytes);
+
+    *ret_n = n > 0 ? (size_t)n : 0;
+    return n > 0 ? bytes : NULL;
+}
+
 void tls_stream_decide(TlsStream *stream, bool accepted)
 {
     stream->accepted = accepted && stream->trusted;
     stream->broken |= !accepted;
+    if (stream->context->renegotiates && !stream->peer) {
+        stream->peer = SSL_get1_peer_certificate(stream->ssl);
+        SSL_set_verify(stream->ssl, SSL_VERIFY_PEER, NULL);
+    }
     if (stream->accepted && stream->early)
         keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
     else if (accepted && !stream->trusted)

@@ -50,6 +50,12 @@ void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *u
 int tls_stream_judge(TlsStream *stream, Failure *f);
 bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want that */
 
+/* The chain that was verified, a STACK_OF(X509); NULL: none was, for the certificate is pinned, or
+ * nothing is verified, or the session is resumed. The OCSP answer that the server sent with it;
+ * NULL: none. Borrowed. */
+struct stack_st_X509 *tls_stream_verified(const TlsStream *stream);
+const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n);
+
 /* Goes on, or not. A session is resumed later only where the judgement was good as well: who
  * accepts a certificate in spite of it does so for one connection. */
 void tls_stream_decide(TlsStream *stream, bool accepted);
@@ -98,6 +104,11 @@ struct x509_st *tls_stream_certificate(const TlsStream *stream);
  * how many, and one of them as DER. `*ret` is the caller's to free. 0, -ENOENT or -ENOMEM. */
 size_t tls_stream_chain_size(const TlsStream *stream);
 int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
+
+/* PEM of the server's certificate, and where `whole` of all that it sent. In words, a line for each
+ * but its own. NULL: none, or no memory. Caller frees. */
+char *tls_stream_pem(const TlsStream *stream, bool whole);
+char *tls_stream_describe_chain(const TlsStream *stream);
 
 /* The server's certificate in words, a few lines: subject, issuer, names, validity, fingerprint.
  * Caller frees. */

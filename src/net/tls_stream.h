@@ -11,16 +11,18 @@ struct TlsStream {
     TlsContext *context;
     SSL *ssl;
     short wants;
-    bool broken;        /* the session must not be resumed */
-    bool dead;          /* after a fatal error OpenSSL must not be asked for anything more */
-    bool unwritable;    /* the same of writing; what has come may still be read */
-    bool offered;       /* a session, to be resumed */
-    bool trusted;       /* the certificate was judged to be good */
-    bool accepted;      /* and the connection goes on: its sessions may be kept */
-    usec_t judged;      /* when a certificate was looked at */
-    usec_t chain;       /* the same of the session that was offered to be resumed */
-    SSL_SESSION *early; /* one to keep when the certificate is accepted, or NULL */
-    TlsStatus status;   /* or NULL */
+    bool broken;               /* the session must not be resumed */
+    bool dead;                 /* after a fatal error OpenSSL must not be asked for anything more */
+    bool unwritable;           /* the same of writing; what has come may still be read */
+    bool offered;              /* a session, to be resumed */
+    bool trusted;              /* the certificate was judged to be good */
+    bool accepted;             /* and the connection goes on: its sessions may be kept */
+    usec_t judged;             /* when a certificate was looked at */
+    usec_t chain;              /* the same of the session that was offered to be resumed */
+    SSL_SESSION *early;        /* one to keep when the certificate is accepted, or NULL */
+    STACK_OF(X509) * verified; /* or NULL */
+    X509 *peer;                /* who the server is, where it may renegotiate */
+    TlsStatus status;          /* or NULL */
     void *status_user;
     TlsNegotiated negotiated;
     SmtpTlsInfo info;

@@ -2,9 +2,11 @@
  * tell a byte of what is encrypted, nor of what encrypts it. */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/text.h"
 #include "net/tls_stream.h"
 
@@ -171,15 +173,24 @@ size_t tls_stream_chain_size(const TlsStream *stream)
     return SSL_get0_peer_certificate(stream->ssl) ? 1 : 0;
 }
 
-int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n)
+/* NULL behind the last. */
+static X509 *sent_certificate(const TlsStream *stream, size_t i)
 {
     const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(stream->ssl);
-    X509 *certificate = sk_X509_num(chain) > 0 ? sk_X509_value(chain, (int)i)
-                                               : SSL_get0_peer_certificate(stream->ssl);
+
+    if (i >= tls_stream_chain_size(stream))
+        return NULL;
+    return sk_X509_num(chain) > 0 ? sk_X509_value(chain, (int)i)
+                                  : SSL_get0_peer_certificate(stream->ssl);
+}
+
+int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n)
+{
+    X509 *certificate = sent_certificate(stream, i);
     unsigned char *der;
     int n;
 
-    if (i >= tls_stream_chain_size(stream))
+    if (!certificate)
         return -ENOENT;
     n = i2d_X509(certificate, NULL);
     der = n > 0 ? malloc((size_t)n) : NULL;
@@ -188,6 +199,42 @@ int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret,
     *ret = der;
     *ret_n = (size_t)i2d_X509(certificate, &der);
     return 0;
+}
+
+char *tls_stream_pem(const TlsStream *stream, bool whole)
+{
+    size_t n =
+        whole ? tls_stream_chain_size(stream) : MIN(tls_stream_chain_size(stream), (size_t)1);
+    BIO *bio = n > 0 ? BIO_new(BIO_s_mem()) : NULL;
+    bool good = bio;
+    char *data = NULL, *text = NULL;
+    long size;
+
+    for (size_t i = 0; i < n && good; i++)
+        good = PEM_write_bio_X509(bio, sent_certificate(stream, i)) == 1;
+    size = good ? BIO_get_mem_data(bio, &data) : 0;
+    if (size > 0)
+        text = strndup(data, (size_t)size);
+    BIO_free(bio);
+    ERR_clear_error();
+    return text;
+}
+
+char *tls_stream_describe_chain(const TlsStream *stream)
+{
+    _cleanup_buffer_ Buffer out = {0};
+    int r = 0;
+
+    for (size_t i = 1; i < tls_stream_chain_size(stream) && r >= 0; i++) {
+        X509 *certificate = sent_certificate(stream, i);
+        _cleanup_free_
+        char *subject = certificate_name_text(X509_get_subject_name(certificate));
+        _cleanup_free_
+        char *issuer = certificate_name_text(X509_get_issuer_name(certificate));
+
+        r = subject && issuer ? buffer_appendf(&out, "%s, issuer %s\n", subject, issuer) : -ENOMEM;
+    }
+    return r < 0 || buffer_size(&out) == 0 ? NULL : strndup(buffer_data(&out), buffer_size(&out));
 }
 
 char *tls_stream_describe_certificate(const TlsStream *stream)

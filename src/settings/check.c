@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "settings/check_files.h"
 #include "settings/check_secrets.h"
+#include "settings/check_tls.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
 
@@ -151,8 +152,9 @@ static int check_hello(Draft *draft, size_t relay)
 
 static int check_client_certificate(Draft *draft, size_t relay)
 {
-    static const char *const settings[] = {"tls_certificate_subject", "tls_key", "tls_key_password",
-        "tls_key_password_file", "tls_key_password_command", "tls_key_password_credential"};
+    static const char *const settings[] = {"tls_certificate_subject", "tls_key",
+        "tls_client_ca_file", "tls_key_password", "tls_key_password_file",
+        "tls_key_password_command", "tls_key_password_credential"};
     const RelayConfig *config = draft->config->relays[relay];
     int r = 0;
 
@@ -191,6 +193,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_pin(draft, relay);
     if (r == 0)
         r = check_client_certificate(draft, relay);
+    if (r == 0)
+        r = check_tls(draft, relay);
     if (r == 0 && config->hold_max < config->hold_first)
         r = draft_mistake_in(draft,
             relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,

@@ -14,6 +14,7 @@ typedef struct Watcher {
     char status[1000];
     unsigned char der[4096];
     size_t der_size;
+    unsigned n_pem; /* certificates */
     char lines[8000];
 } Watcher;
 
@@ -30,6 +31,9 @@ static void on_certificate(
     w->asked++;
     w->accept = *accept;
     w->resumed = shown->resumed;
+    w->n_pem = 0;
+    for (const char *p = shown->pem; (p = strstr(p, "-----BEGIN CERTIFICATE-----")); p++)
+        w->n_pem++;
     snprintf(w->status, sizeof(w->status), "%s", shown->status);
     if (w->answers)
         *accept = w->answer;
@@ -190,6 +194,33 @@ START_TEST(the_handshake_is_told_as_it_goes)
 }
 END_TEST
 
+/* SSLIncludeCertChain */
+START_TEST(the_chain_is_shown_where_the_settings_say_so)
+{
+    const TestServerOptions options = {.certificate = &certificate, .intermediate = &authority};
+    TestServer *server = test_server_start(SCRIPTS(CONVERSATION), &options);
+    Client client = client_for(test_server_port(server),
+        SETTINGS("tls=implicit", _i == 0 ? "tls_include_chain=false" : "tls_include_chain=true"));
+    Watcher w = {0};
+    char *words;
+
+    run_watched(&client, &w);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    ck_assert_uint_eq(w.n_pem, _i == 0 ? 1 : 2);
+    check_der(&w, &certificate);
+    ck_assert_uint_eq(connection_chain_size(client.connection), 2);
+    words = connection_describe_chain(client.connection);
+    if (_i == 0)
+        ck_assert_ptr_null(words);
+    else
+        ck_assert_str_eq(words, "CN = Test Authority, issuer CN = Test Authority\n");
+    free(words);
+    connection_free(client.connection);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 typedef struct NegotiatedRow {
     const char *settings[3];
     int max_version;
@@ -255,6 +286,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_verdict_stands_where_the_program_leaves_it);
     tcase_add_test(tests, a_certificate_that_nobody_looked_at_is_not_called_good);
     tcase_add_test(tests, the_handshake_is_told_as_it_goes);
+    tcase_add_loop_test(tests, the_chain_is_shown_where_the_settings_say_so, 0, 2);
     tcase_add_loop_test(tests, what_was_negotiated_can_be_read, 0, 3);
     suite_add_tcase(suite, tests);
     return suite;
