@@ -251,6 +251,28 @@ static int set_property(OutboxMessage *message, Property p, const char *value)
     return 0;
 }
 
+int message_take_style(OutboxMessage *message, const MessageConfig *style)
+{
+    char length[16];
+    const struct {
+        Property property;
+        const char *value;
+    } values[] = {
+        {PROPERTY_CHARSET, style->charset},
+        {PROPERTY_FOLD_HEADERS, style->fold_headers ? "True" : "False"},
+        {PROPERTY_MAX_HEADER_LENGTH, length},
+        {PROPERTY_ALLOW_EMPTY_TO, style->allow_empty_to ? "True" : "False"},
+        {PROPERTY_MESSAGE_ID_ALGORITHM, style->message_id_algorithm},
+    };
+    int r = 0;
+
+    snprintf(length, sizeof(length), "%u", style->max_header_length);
+    for (size_t i = 0; r == 0 && i < ELEMENTSOF(values); i++)
+        if (!message->properties[values[i].property] && values[i].value)
+            r = set_property(message, values[i].property, values[i].value);
+    return r;
+}
+
 int outbox_message_set_bytes(OutboxMessage *message, int what, const void *data, size_t n)
 {
     MessageContent *content;

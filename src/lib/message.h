@@ -9,6 +9,7 @@
 #include "base/input.h"
 #include "message/compose.h"
 #include "message/message.h"
+#include "settings/config.h"
 
 /* Of the properties that are text. */
 typedef enum Property {
@@ -77,6 +78,10 @@ struct OutboxMessage {
     OutboxHeader *fields;
     size_t n_fields;
 };
+
+/* What a configuration says of messages, where nothing else is set. 0, or an error number with
+ * message->failure. */
+int message_take_style(OutboxMessage *message, const MessageConfig *style);
 
 /* Whether the name is a property's. */
 bool message_has(const char *name);

@@ -86,12 +86,15 @@ int outbox_load(OutboxClient *client, const char *path)
     }
     forget(client);
     r = look_at_values(client);
+    if (r == 0)
+        r = message_take_style(client->message, &client->values->message);
     if (r == 0) {
         free(before);
         return client_succeed(client);
     }
     free(client->path);
     client->path = before;
+    forget(client);
     return r;
 }
 

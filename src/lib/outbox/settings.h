@@ -12,7 +12,7 @@ OUTBOX_BEGIN
 
 /* Reads a configuration file (outbox.conf(5)); `path` NULL: the one that the programs use. Its
  * relays are tried in their order. What was set before it, or is set afterwards, holds for each of
- * them. 0, 303 (the file), 9002 (what is in it), or 166. */
+ * them. 0; 9002 for what cannot be read, or is wrong in it: nothing is changed then; or 166. */
 OUTBOX_API int outbox_load(OutboxClient *client, const char *path);
 
 /* Sets one; an empty value gives it back its default. It holds from the next connection. 0; 9002
