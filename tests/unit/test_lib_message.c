@@ -74,7 +74,8 @@ START_TEST(has_a_header)
 }
 END_TEST
 
-/* MessageRecipients, MessageRecipient.Address, .Name, .Options and .RecipientType. */
+/* MessageRecipients; MessageRecipient.Address, MessageRecipient.Name, MessageRecipient.Options and
+ * MessageRecipient.RecipientType. */
 START_TEST(lists_its_recipients)
 {
     start();
