@@ -38,6 +38,18 @@ OutboxClient *outbox_client_new(void)
     return NULL;
 }
 
+OutboxClient *client_new_by(Config *config)
+{
+    OutboxClient *client = outbox_client_new();
+
+    if (!client)
+        return NULL;
+    client->config = config_ref(config);
+    client->values = config_ref(config);
+    client->is_given = true;
+    return client;
+}
+
 /* What another process may have in use is left alone: its threads are not here, and what they had
  * locked stays locked. */
 static void free_inherited(OutboxClient *client)

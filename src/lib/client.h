@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/failure.h"
 #include "base/worker.h"
+#include "lib/own.h"
 #include "lib/say.h"
 #include "lib/send.h"
 #include "net/connection.h"
@@ -49,6 +50,7 @@ struct OutboxClient {
     char **overrides; /* "NAME=VALUE", NULL-terminated; may be secrets */
     size_t n_overrides;
     Config *values; /* of it, each by itself; NULL: to be made */
+    bool is_given;  /* `config` is a program's of ours, and stays */
     Config *config; /* of it, as a whole; NULL: to be made before the next connection */
     Buffer answer;  /* of outbox_get() */
     OutboxMessage *message;
@@ -60,7 +62,8 @@ struct OutboxClient {
     ConnectionShared **shared;
     size_t n_shared;
     ContactState contact;
-    size_t relay; /* in use */
+    size_t relay;     /* in use */
+    int fault_status; /* of the last relay that was at fault, for sysexits.h */
     Connection *connection;
     Told told;
     bool idled; /* a call has ended since it was ready: the server may have closed it meanwhile */

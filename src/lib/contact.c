@@ -1,6 +1,7 @@
 /* A client's connection: which relay, from connecting to QUIT, and what is waited for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -143,13 +144,32 @@ const char *outbox_last_reply(OutboxClient *client)
     return buffer_data(shown);
 }
 
+const RelayConfig *client_relay(const OutboxClient *client)
+{
+    return client->relay < client->n_shared ? connection_shared_relay(client->shared[client->relay])
+                                            : NULL;
+}
+
+const SmtpReply *client_last_reply(OutboxClient *client)
+{
+    return client->contact == CONTACT_READY
+               ? smtp_session_last_reply(connection_session(client->connection))
+               : NULL;
+}
+
+int client_fault_status(const OutboxClient *client)
+{
+    return client->fault_status;
+}
+
 int contact_explain(OutboxClient *client, const DeliveryOutcome *fault)
 {
-    const RelayConfig *relay = connection_shared_relay(client->shared[client->relay]);
+    const RelayConfig *relay = client_relay(client);
     const char *advice = advice_on(fault, relay);
     char codes[DELIVERY_CODES_MAX];
     int number = fault->error != 0 ? fault->error : ERROR_COMMUNICATION;
 
+    client->fault_status = advice_status(fault);
     (void)failure_set(&client->failure, -EIO, number, "relay %s, %s: %s%s%s%s", relay->name,
         delivery_stage_name(fault->stage), delivery_format_codes(fault, codes), fault->text,
         advice ? "; " : "", advice ?: "");
@@ -179,6 +199,34 @@ static void on_tls_status(void *user, const Connection *connection _unused_, con
 
 /* ---- Its life ---- */
 
+/* For somebody who watches. */
+static void on_silence(void *user, const Connection *connection)
+{
+    OutboxClient *client = user;
+    _cleanup_free_
+    char *text = NULL;
+
+    if (asprintf(&text,
+            "relay %s (%s) has taken the connection and says nothing yet; a port that expects TLS "
+            "at "
+            "once wants tls = \"implicit\", and some servers keep newcomers waiting",
+            client_relay(client)->name, connection_address(connection)) < 0)
+        text = NULL;
+    if (text)
+        notify_error(client, 0, text);
+}
+
+/* Whoever passes the dialogue on is to know what is in it. */
+static void show_secrets(OutboxClient *client)
+{
+    static const char warning[] =
+        "mask_secrets is false: what follows may hold the password, which base64 does not hide";
+
+    connection_show_secrets(client->connection);
+    if (!client_relay(client)->mask_secrets)
+        notify_trace(client, SMTP_TRACE_INFO, warning, strlen(warning));
+}
+
 static int open_connection(OutboxClient *client)
 {
     int r = connection_new(client->shared[client->relay], notify_trace, client, clock_monotonic(),
@@ -189,6 +237,8 @@ static int open_connection(OutboxClient *client)
     client->contact = CONTACT_CONNECTING;
     connection_on_certificate(client->connection, on_certificate, client);
     connection_on_tls_status(client->connection, on_tls_status, client);
+    connection_on_silence(client->connection, on_silence, client);
+    show_secrets(client);
     return 0;
 }
 

@@ -63,7 +63,8 @@ struct OutboxMessage {
     OutboxRecipient *all; /* with those of the lists; NULL: to be made */
     size_t n_all;
     Failure failure;
-    unsigned in_use; /* clients that are sending it: it cannot be changed */
+    bool own_envelope; /* of a raw message: its lists name, and do not address */
+    unsigned in_use;   /* clients that are sending it: it cannot be changed */
 
     /* What it is as a file: its envelope block, header and body; made when it is sent or queued. */
     bool composed;

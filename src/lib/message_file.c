@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "lib/message.h"
+#include "lib/own.h"
 
 #define MEMORY_MAX ((size_t)1024 * 1024) /* a larger one goes to a file without a name */
 #define READ_BYTES ((size_t)64 * 1024)
@@ -303,6 +304,11 @@ Input *message_file(OutboxMessage *message)
     return &message->in_memory.base;
 }
 
+void message_keep_envelope(OutboxMessage *message)
+{
+    message->own_envelope = true;
+}
+
 int message_asked(OutboxMessage *message, Envelope *ret)
 {
     static const Property lists[] = {PROPERTY_TO, PROPERTY_CC, PROPERTY_BCC};
@@ -310,7 +316,7 @@ int message_asked(OutboxMessage *message, Envelope *ret)
     Failure *f = &message->failure;
     int r = 0;
 
-    if (!is_raw(message))
+    if (!is_raw(message) || message->own_envelope)
         return 0;
     if (sender)
         r = envelope_set_sender_text(ret, sender, NULL, f);

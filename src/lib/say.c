@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/idn.h"
+#include "base/text.h"
 #include "lib/client.h"
 
 #define LINE_BYTES_MAX 510 /* RFC 5321, 4.5.3.1.4, without the line end */
@@ -82,10 +84,30 @@ int outbox_command(OutboxClient *client, const char *command)
     return say(client, NULL, command);
 }
 
+/* An address that is not ASCII goes out as it is where the relay takes that (RFC 6531, 3.7.4.2),
+ * with its domain in ASCII where it does not. Caller frees; NULL when memory is short. */
+static char *fit_line(const Saying *saying, const SmtpCapabilities *capabilities)
+{
+    _cleanup_free_
+    char *address = NULL;
+    char *line = NULL;
+
+    if (!saying->is_question || text_is_ascii(saying->line, strlen(saying->line)))
+        return strdup(saying->line);
+    if (smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
+        return asprintf(&line, "%s SMTPUTF8", saying->line) < 0 ? NULL : line;
+    if (address_to_ascii_domain(saying->line, &address) < 0)
+        return NULL;
+    return strdup(address ?: saying->line);
+}
+
 int say_begin(OutboxClient *client)
 {
-    return smtp_session_command(
-        connection_session(client->connection), client->saying.line, clock_monotonic());
+    SmtpSession *session = connection_session(client->connection);
+    _cleanup_free_
+    char *line = fit_line(&client->saying, smtp_session_capabilities(session));
+
+    return line ? smtp_session_command(session, line, clock_monotonic()) : -ENOMEM;
 }
 
 /* One address a line (RFC 5321, 3.5.2). 0 or -ENOMEM. */

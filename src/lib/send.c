@@ -184,11 +184,6 @@ int outbox_send_to_terminal_or_email(OutboxClient *client, OutboxMessage *messag
 
 /* ---- Outcomes ---- */
 
-static const char *name_of(const OutboxClient *client)
-{
-    return connection_shared_relay(client->shared[client->relay])->name;
-}
-
 /* The first one that says something of the whole call is its result. */
 static int note_trouble(
     OutboxClient *client, const OutboxOutcome *outcome, bool blind, const char *codes)
@@ -228,7 +223,7 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
     outcome->stage = delivery_stage_name(o->stage);
     outcome->enhanced = strdup(o->enhanced);
     outcome->text = strdup(o->text);
-    outcome->relay = strdup(name_of(client));
+    outcome->relay = strdup(client_relay(client)->name);
     client->sending.done[i] = true;
     if (!outcome->enhanced || !outcome->text || !outcome->relay)
         return -ENOMEM;
@@ -297,7 +292,7 @@ static bool require(Sending *s, const RelayConfig *relay)
 static int submit(OutboxClient *client)
 {
     Sending *s = &client->sending;
-    const RelayConfig *relay = connection_shared_relay(client->shared[client->relay]);
+    const RelayConfig *relay = client_relay(client);
     const Envelope *envelope = message_envelope(s->message);
     SmtpSession *session = connection_session(client->connection);
     int r;
@@ -402,18 +397,25 @@ int send_on_event(OutboxClient *client, const SmtpEvent *event)
 
 /* ---- Without a connection ---- */
 
+/* Why is the call's own error, and said once. */
 static void defer_waiting(OutboxClient *client, int number)
 {
     Sending *s = &client->sending;
-    const DeliveryOutcome outcome = {.kind = DELIVERY_DEFERRED,
-        .cause = CAUSE_LOST,
-        .stage = STAGE_CONNECT,
-        .error = number,
-        .text = failure_text(&client->failure)};
 
-    for (size_t i = 0; i < s->n_waiting; i++)
-        if (!s->done[i])
-            (void)note_outcome(client, i, &outcome);
+    for (size_t i = 0; i < s->n_waiting; i++) {
+        OutboxOutcome *outcome = &client->outcomes[s->places[i]];
+
+        if (s->done[i])
+            continue;
+        outcome->kind = OUTBOX_DEFERRED;
+        outcome->error = number;
+        outcome->enhanced = strdup("");
+        outcome->text = strdup(failure_text(&client->failure));
+        outcome->relay = strdup("");
+        s->done[i] = true;
+        if (outcome->enhanced && outcome->text && outcome->relay)
+            notify_recipient(client, outcome);
+    }
 }
 
 void send_give_up(OutboxClient *client, int number)
@@ -427,7 +429,6 @@ void send_give_up(OutboxClient *client, int number)
 void send_abandon(OutboxClient *client)
 {
     end_transfer(client);
-    if (client->n_shared > client->relay)
-        defer_waiting(client, client->failure.number);
+    defer_waiting(client, client->failure.number);
     sending_done(client);
 }

@@ -5,12 +5,11 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
-#include "base/idn.h"
 #include "base/text.h"
-#include "tool/call.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
 #include "tool/json.h"
+#include "tool/watched.h"
 
 #define LINE_BYTES_MAX 510 /* RFC 5321, 4.5.3.1.4, without the line end */
 
@@ -29,25 +28,6 @@ static char *format_line(const Saying *saying, const char *argument)
     if (asprintf(&line, "%s%s%s", saying->verb ?: "", saying->verb ? " " : "", argument) < 0)
         return NULL;
     return line;
-}
-
-/* The same for a relay: an address that is not ASCII goes out as it is where the relay takes that
- * (RFC 6531, 3.7.4.2), with its domain in ASCII where it does not. */
-static char *format_line_for(
-    const Saying *saying, const char *argument, const SmtpCapabilities *capabilities)
-{
-    _cleanup_free_
-    char *address = NULL, *with_parameter = NULL;
-
-    if (!saying->verb || text_is_ascii(argument, strlen(argument)))
-        return format_line(saying, argument);
-    if (!smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
-        return address_to_ascii_domain(argument, &address) < 0
-                   ? NULL
-                   : format_line(saying, address ?: argument);
-    if (asprintf(&with_parameter, "%s SMTPUTF8", argument) < 0)
-        return NULL;
-    return format_line(saying, with_parameter);
 }
 
 static bool has_control(const char *text)
@@ -107,82 +87,63 @@ static json_t *to_json(const RelayConfig *relay, const char *line, const SmtpRep
         json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
 }
 
-/* Prints or keeps the answer. The status that it gives, or a negative errno. */
-static int answer(const Saying *saying, const Call *call, const char *argument, const char *line,
-    const DeliveryOutcome *outcome)
+/* Prints or keeps the answer. The status that it gives, or -ENOMEM. */
+static int answer(const Saying *saying, OutboxClient *client, const char *argument)
 {
-    const SmtpReply *reply = smtp_session_last_reply(connection_session(call->connection));
+    const SmtpReply *reply = client_last_reply(client);
+    _cleanup_free_
+    char *line = format_line(saying, argument);
 
     if (!saying->answers)
         dialogue_print_reply(stdout, saying->verb ? argument : NULL, reply);
-    else if (json_array_append_new(saying->answers, to_json(call->relay, line, reply)) < 0)
+    else if (!line ||
+             json_array_append_new(saying->answers, to_json(client_relay(client), line, reply)) < 0)
         return -ENOMEM;
-    switch (outcome->kind) {
-    case DELIVERY_DELIVERED: return EX_OK;
-    case DELIVERY_REFUSED: return EX_UNAVAILABLE;
+    switch (reply->code / 100) {
+    case 2: return EX_OK;
+    case 5: return EX_UNAVAILABLE;
     default: return EX_TEMPFAIL;
     }
 }
 
-/* Says one command. An exit status, or a negative errno; -ENOTCONN: the relay is gone, which has
- * been said. */
-static int say_one(Call *call, const Saying *saying, const char *argument)
+static int say_one(const Saying *saying, OutboxClient *client, const char *argument)
 {
-    SmtpSession *session = connection_session(call->connection);
-    _cleanup_free_
-    char *line = format_line_for(saying, argument, smtp_session_capabilities(session));
-    SmtpEvent event;
-    int r = line ? 0 : -ENOMEM;
-
-    if (r >= 0)
-        r = smtp_session_command(session, line, clock_monotonic());
-    if (r >= 0)
-        r = call_wait(call, &event);
-    if (r < 0)
-        return r;
-    if (event.type == SMTP_EVENT_REPLY)
-        return answer(saying, call, argument, line, event.outcome);
-    (void)call_say_fault(call->relay, event.outcome);
-    return -ENOTCONN;
+    if (!saying->verb)
+        return outbox_command(client, argument);
+    return strcmp(saying->verb, "VRFY") == 0 ? outbox_verify(client, argument)
+                                             : outbox_expand(client, argument);
 }
 
 /* Says all of them; the status is 75 when one is to be asked again, else 69 when one was refused.
  */
-static int say_all(Call *call, const Saying *saying)
+static int say_all(const Saying *saying, OutboxClient *client)
 {
     int status = EX_OK;
 
     for (char **argument = saying->arguments; *argument; argument++) {
-        int r = say_one(call, saying, *argument);
+        int r = say_one(saying, client, *argument);
 
-        if (r == -ENOTCONN)
+        if (r != 0 && (r != ERROR_SMTP_PROTOCOL || !outbox_is_connected(client))) {
+            (void)tool_fail_number(r, "%s", outbox_error_text(client));
             return EX_TEMPFAIL;
+        }
+        r = answer(saying, client, *argument);
         if (r < 0)
-            return tool_fail_number(error_from_errno(r), "%s: %s", call->relay->name, strerror(-r));
+            return tool_fail_memory();
         status = MAX(status, r);
     }
-    call_quit(call);
+    (void)outbox_disconnect(client);
     return status;
 }
 
 /* Over the first relay that is ready. */
 static int say(Config *config, const Saying *saying)
 {
-    int status = EX_CONFIG;
+    _cleanup_(outbox_client_free_p) OutboxClient *client = watched_client(config, saying->verbose);
 
-    for (size_t i = 0; i < config->n_relays; i++) {
-        _cleanup_(call_done) Call call = {0};
-        const DeliveryOutcome *fault;
-        int r = call_open(config->relays[i], saying->verbose, &call, &fault);
-
-        if (r > 0)
-            return say_all(&call, saying);
-        if (r < 0)
-            return tool_fail_number(error_from_errno(r), "cannot work with relay %s: %s",
-                call.relay->name, strerror(-r));
-        status = call_say_fault(call.relay, fault);
-    }
-    return status;
+    if (!client)
+        return tool_fail_memory();
+    return outbox_connect(client) == 0 ? say_all(saying, client) : watched_fail(client);
 }
 
 /* With the configuration; answers that were kept are printed when all are there. */

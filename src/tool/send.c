@@ -1,298 +1,186 @@
 /* outbox send: delivers one message at once, without the queue. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/errors.h"
-#include "base/file.h"
 #include "base/text.h"
-#include "delivery/content.h"
-#include "message/message.h"
-#include "tool/call.h"
+#include "smtp/command.h"
 #include "tool/input.h"
 #include "tool/progress.h"
-#include "tool/send_kinds.h"
 #include "tool/terminal.h"
+#include "tool/watched.h"
 
-#define READ_BYTES ((size_t)64 * 1024)
-#define SHOWN_MAX 2000   /* bytes of what a stranger wrote */
-#define ID_CHARACTERS 13 /* random; the Message-ID of a message without one is made from it */
+#define SHOWN_MAX 2000 /* bytes of what a stranger wrote */
 
 typedef struct Sending {
-    InputFile content;
-    Message *message;
-    Content outgoing; /* of the transaction under way */
-    SmtpVerb verb;
+    Buffer start; /* of the message */
+    InputRest rest;
+    Failure failure; /* why it could not be read */
     bool verbose;
-    SmtpRecipient *waiting; /* recipients without an outcome so far */
-    AddresseeKind *kinds;   /* of each */
-    bool all_or_none;       /* they go together: some are required */
-    bool *done;             /* those of them that the transaction under way has an outcome for */
-    size_t n_waiting;
-    SmtpTransaction transaction; /* under way: the first of those that wait */
     Progress progress;
-    size_t deferred, refused;
-    bool postponed;   /* one is to go in a further transaction */
-    int fault_status; /* of the last relay that was at fault */
+    size_t deferred, refused, left; /* recipients; those whom no relay could be asked for */
 } Sending;
 
-/* A file that the message is read from as from one in the queue: in memory when it is small. */
-static int open_scratch(bool small)
-{
-    int fd;
+/* ---- What the client tells ---- */
 
-    if (!small)
-        return file_scratch();
-    fd = memfd_create("message", MFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+static void on_start(void *user, int direction _unused_)
+{
+    Sending *s = user;
+
+    s->progress = (Progress){0};
 }
 
-/* Copies the message there. The descriptor, or a negative errno with a Failure. */
-static int gather(const Buffer *start, InputRest *rest, uint64_t *ret_size, Failure *f)
+static void on_transfer(void *user, int direction _unused_, uint64_t bytes _unused_, uint64_t total,
+    int percent _unused_, const char *text _unused_, size_t n)
 {
-    _cleanup_close_ int fd = open_scratch(!input_rest_any(rest));
-    _cleanup_buffer_ Buffer data = {0};
-    int r = fd < 0 ? fd : file_write_all(fd, buffer_data(start), buffer_size(start)), more = 1;
+    Sending *s = user;
 
-    *ret_size = buffer_size(start);
-    while (r >= 0 && more > 0) {
-        buffer_clear(&data);
-        more = input_rest_read(rest, &data, f);
-        if (more < 0)
-            return more;
-        r = file_write_all(fd, buffer_data(&data), buffer_size(&data));
-        *ret_size += buffer_size(&data);
-    }
-    if (r < 0)
-        return failure_set_errno(
-            f, r, "cannot keep the message in a temporary file; TMPDIR names another directory");
-    return TAKE_FD(fd);
+    if (s->progress.done == 0)
+        progress_start(&s->progress, s->verbose ? 0 : total);
+    progress_add(&s->progress, n);
 }
 
-static int feed(Sending *s, SmtpSession *session)
+static void on_end(void *user, int direction _unused_)
 {
-    _cleanup_buffer_ Buffer chunk = {0};
-    int64_t n = content_read(&s->outgoing, READ_BYTES, &chunk);
-    int r;
-
-    if (n < 0) {
-        smtp_session_content_abort(session, "the message could not be read");
-        return n == -ENOMEM ? -ENOMEM : 0;
-    }
-    progress_add(&s->progress, (uint64_t)n);
-    r = smtp_session_content(session, buffer_data(&chunk), buffer_size(&chunk));
-    return r < 0 || n > 0 ? r : smtp_session_content_end(session, clock_monotonic());
+    progress_end(&((Sending *)user)->progress);
 }
 
-static int submit(Sending *s, const Call *call)
+static void on_error(void *user, int error, const char *text)
 {
-    const Envelope *envelope = message_envelope(s->message);
-    SmtpSession *session = connection_session(call->connection);
-    int r = content_open(&s->outgoing, s->message, smtp_session_capabilities(session), call->relay);
-
-    if (r < 0)
-        return r;
-    progress_start(&s->progress, s->verbose ? 0 : s->outgoing.total);
-    s->transaction = (SmtpTransaction){
-        .verb = s->verb,
-        .sender = envelope->sender,
-        .sender_parameters = envelope->sender_parameters,
-        .recipients = s->waiting,
-        .n_recipients = s->all_or_none
-                            ? s->n_waiting
-                            : MIN(s->n_waiting, (size_t)call->relay->recipients_per_transaction),
-        .size = s->outgoing.size,
-        .unfit = s->outgoing.unfit,
-        .is_8bit = s->outgoing.is_8bit,
-    };
-    return smtp_session_submit(session, &s->transaction, clock_monotonic());
+    progress_end(&((Sending *)user)->progress);
+    watched_error(error, text);
 }
 
-static void print_delivered(
-    const char *address, const char *relay, const char *codes, const char *text)
+/* What went wrong with one has been said as an error. */
+static void on_recipient(void *user, const OutboxOutcome *outcome)
 {
-    (void)terminal_print(stdout, address, SHOWN_MAX);
-    printf(" delivered by %s: %s", relay, codes);
-    (void)terminal_print(stdout, text, SHOWN_MAX);
+    Sending *s = user;
+
+    s->left += outcome->relay[0] == '\0';
+    s->refused += outcome->kind == OUTBOX_REFUSED;
+    s->deferred += outcome->kind == OUTBOX_DEFERRED && outcome->relay[0] != '\0';
+    if (outcome->kind != OUTBOX_DELIVERED)
+        return;
+    progress_end(&s->progress);
+    (void)terminal_print(stdout, outcome->recipient, SHOWN_MAX);
+    printf(" delivered by %s: %d%s%s ", outcome->relay, outcome->code,
+        outcome->enhanced[0] ? " " : "", outcome->enhanced);
+    (void)terminal_print(stdout, outcome->text, SHOWN_MAX);
     putchar('\n');
 }
 
-/* For a recipient that met the relay's fault another relay may do. */
-static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
+/* ---- The message ---- */
+
+static ssize_t read_message(void *user, void *to, size_t n)
 {
-    const DeliveryOutcome *o = event->outcome;
-    const char *address = s->waiting[event->recipient].address;
-    char codes[DELIVERY_CODES_MAX];
+    Sending *s = user;
 
-    progress_end(&s->progress);
-    if (o->kind == DELIVERY_POSTPONED) {
-        s->postponed = true;
-        return;
-    }
-    if (o->kind == DELIVERY_CUT_OFF && (!o->under_way || o->cause == CAUSE_REPLY))
-        return;
-    delivery_format_codes(o, codes);
-    if (o->kind == DELIVERY_DELIVERED)
-        print_delivered(address, call->relay->name, codes, o->text);
-    else
-        (void)tool_fail_number(o->error, "%s %s by %s at %s: %s%s", address,
-            delivery_kind_name(o->kind == DELIVERY_CUT_OFF ? DELIVERY_DEFERRED : o->kind),
-            call->relay->name, delivery_stage_name(o->stage), codes, o->text);
-    s->deferred += o->kind == DELIVERY_DEFERRED || o->kind == DELIVERY_CUT_OFF;
-    s->refused += o->kind == DELIVERY_REFUSED;
-    s->done[event->recipient] = true;
-}
+    if (buffer_size(&s->start) == 0) {
+        int r = input_rest_read(&s->rest, &s->start, &s->failure);
 
-/* Takes those that are done with out of the list. Returns whether there were any. */
-static bool drop_done(Sending *s)
-{
-    size_t kept = 0, before = s->n_waiting;
-
-    for (size_t i = 0; i < before; i++)
-        if (!s->done[i]) {
-            s->kinds[kept] = s->kinds[i];
-            s->waiting[kept++] = s->waiting[i];
-        }
-    memset(s->done, 0, before * sizeof(bool));
-    s->n_waiting = kept;
-    return kept < before;
-}
-
-/* What comes after a transaction: the next part of the recipients, or the end. */
-static int go_on(Sending *s, const Call *call)
-{
-    SmtpSession *session = connection_session(call->connection);
-    bool any = drop_done(s) || s->postponed;
-
-    s->postponed = false;
-    if (any && s->n_waiting > 0 && smtp_session_can_submit(session))
-        return submit(s, call);
-    smtp_session_quit(session, clock_monotonic());
-    return 0;
-}
-
-/* Delivers to those that wait, over one relay that is ready. 0, with the connection's end, or a
- * negative errno. */
-static int deliver(Sending *s, Call *call, const DeliveryOutcome **ret_end)
-{
-    SmtpEvent event = {0};
-    int r = submit(s, call);
-
-    while (r >= 0 && event.type != SMTP_EVENT_CLOSED) {
-        r = call_wait(call, &event);
         if (r < 0)
-            break;
-        switch (event.type) {
-        case SMTP_EVENT_NEED_CONTENT: r = feed(s, connection_session(call->connection)); break;
-        case SMTP_EVENT_RECIPIENT: note_recipient(s, call, &event); break;
-        case SMTP_EVENT_TRANSACTION_DONE: r = go_on(s, call); break;
-        default: break;
-        }
+            return r;
     }
-    progress_end(&s->progress);
-    (void)drop_done(s);
-    *ret_end = event.outcome;
-    return MIN(r, 0);
+    n = MIN(n, buffer_size(&s->start));
+    if (n > 0)
+        memcpy(to, buffer_data(&s->start), n);
+    buffer_consume(&s->start, n);
+    return (ssize_t)n;
 }
 
-static int try_relay(Sending *s, RelayConfig *relay)
+/* Who is named to whom: the envelope is in the message already. */
+static int name_recipients(OutboxMessage *message, const ToolInput *input, char **arguments)
 {
-    _cleanup_(call_done) Call call = {0};
-    const DeliveryOutcome *fault;
-    int r = call_open(relay, s->verbose, &call, &fault);
+    const struct {
+        const char *name;
+        const char *const *lists, *const *more;
+    } rows[] = {
+        {"SendTo", input->to.items, (const char *const *)arguments},
+        {"Cc", input->cc.items, NULL},
+        {"BCc", input->bcc.items, NULL},
+    };
+    int r = 0;
 
-    s->all_or_none = send_require(relay, s->kinds, s->waiting, s->n_waiting);
-    while (r > 0) {
-        r = deliver(s, &call, &fault);
-        if (r >= 0 && s->n_waiting > 0)
-            r = call_open_again(&call, &fault);
+    message_keep_envelope(message);
+    for (size_t i = 0; r == 0 && i < ELEMENTSOF(rows); i++) {
+        _cleanup_buffer_ Buffer list = {0};
+
+        for (const char *const *l = rows[i].more; l && *l; l++)
+            r = r ?: buffer_appendf(&list, "%s%s", buffer_size(&list) > 0 ? ", " : "", *l);
+        for (const char *const *l = rows[i].lists; l && *l; l++)
+            r = r ?: buffer_appendf(&list, "%s%s", buffer_size(&list) > 0 ? ", " : "", *l);
+        if (r == 0 && buffer_size(&list) > 0)
+            r = buffer_append(&list, "", 1)
+                    ?: outbox_message_set(message, rows[i].name, buffer_data(&list));
     }
-    if (r == -EALREADY)
-        r = 0;
-    if (r == 0 && s->n_waiting > 0)
-        s->fault_status = call_say_fault(call.relay, fault);
     return r;
 }
 
-/* The relays in order of preference, each for the recipients that those before were no help to. */
-static int send_message(Sending *s, Config *config)
+static int exit_status(const Sending *s, const OutboxClient *client, int result)
 {
-    for (size_t i = 0; i < config->n_relays && s->n_waiting > 0; i++) {
-        int r = try_relay(s, config->relays[i]);
+    if (s->left > 0 || (result != 0 && s->deferred + s->refused == 0)) {
+        int status = watched_fail(client);
 
-        if (r < 0)
-            return tool_fail_number(error_from_errno(r), "cannot work with relay %s: %s",
-                config->relays[i]->name, strerror(-r));
+        return s->deferred > 0 ? EX_TEMPFAIL : status;
     }
     if (s->deferred > 0)
         return EX_TEMPFAIL;
-    if (s->n_waiting > 0)
-        return s->fault_status;
     return s->refused > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
-static int send_input(Sending *s, Config *config, const ToolInput *input, char **arguments,
-    const Buffer *start, InputRest *rest)
+static int send_by(OutboxClient *client, SmtpVerb verb)
 {
-    _cleanup_free_
-    AddresseeKind *kinds = NULL;
-    _cleanup_free_
-    SmtpRecipient *recipients = NULL;
-    _cleanup_free_
-    bool *done = NULL;
-    _cleanup_failure_ Failure f = {0};
-    _cleanup_close_ int fd = -1;
-    char id[ID_CHARACTERS + 1];
-    const Envelope *envelope;
-    uint64_t size;
-    int status;
+    switch (verb) {
+    case SMTP_VERB_SEND: return outbox_send_to_terminal_only(client, NULL);
+    case SMTP_VERB_SOML: return outbox_send_to_terminal_or_email(client, NULL);
+    case SMTP_VERB_SAML: return outbox_send_to_terminal_and_email(client, NULL);
+    default: return outbox_send(client, NULL);
+    }
+}
 
-    fd = gather(start, rest, &size, &f);
-    if (fd < 0)
-        return tool_fail(&f);
-    file_random_name(id, ID_CHARACTERS);
-    input_file_init(&s->content, fd, size);
-    if (message_open(&s->content.base, clock_realtime(), id, &s->message, &f) < 0)
-        return input_fail(input, &f);
-    envelope = message_envelope(s->message);
-    recipients = calloc(envelope->n_recipients, sizeof(SmtpRecipient));
-    done = calloc(envelope->n_recipients, sizeof(bool));
-    kinds = calloc(envelope->n_recipients, sizeof(AddresseeKind));
-    if (!recipients || !done || !kinds)
+static int send_message(
+    Sending *s, Config *config, const ToolInput *input, char **arguments, SmtpVerb verb)
+{
+    _cleanup_(outbox_client_free_p) OutboxClient *client = client_new_by(config);
+    OutboxEvents events = watched_events(s->verbose);
+    const OutboxStream stream = {.read = read_message, .user = s};
+    int r = client ? 0 : -1;
+
+    events.user = s;
+    events.start_transfer = on_start;
+    events.transfer = on_transfer;
+    events.end_transfer = on_end;
+    events.error = on_error;
+    events.recipient = on_recipient;
+    if (r == 0)
+        r = outbox_set_events(client, &events);
+    if (r == 0)
+        r = outbox_message_set_stream(outbox_client_message(client), OUTBOX_RAW, &stream);
+    if (r == 0)
+        r = name_recipients(outbox_client_message(client), input, arguments);
+    if (r != 0)
         return tool_fail_memory();
-    status = send_kinds(input, arguments, s->message, kinds);
-    if (status != 0)
-        return status;
-    for (size_t i = 0; i < envelope->n_recipients; i++)
-        recipients[i] = (SmtpRecipient){.address = envelope->recipients[i].address,
-            .parameters = envelope->recipients[i].parameters};
-    s->waiting = recipients;
-    s->done = done;
-    s->kinds = kinds;
-    s->n_waiting = envelope->n_recipients;
-    return send_message(s, config);
+    r = send_by(client, verb);
+    if (s->failure.number != 0)
+        return input_fail(input, &s->failure);
+    return exit_status(s, client, r);
 }
 
 static int run(
     const Command *command, const ToolInput *input, char **recipients, SmtpVerb verb, bool verbose)
 {
     _cleanup_config_ Config *config = NULL;
-    _cleanup_buffer_ Buffer start = {0};
-    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
-    Sending s = {.verb = verb, .verbose = verbose};
-    int status;
+    Sending s = {.verbose = verbose, .rest = INPUT_REST_NONE};
+    int status = tool_load(input->tool, &config);
 
-    status = tool_load(input->tool, &config);
     if (status == 0)
-        status = input_open(input, command, recipients, &start, &rest);
-    if (status != 0)
-        return status;
-    status = send_input(&s, config, input, recipients, &start, &rest);
-    content_done(&s.outgoing);
-    message_free(s.message);
+        status = input_open(input, command, recipients, &s.start, &s.rest);
+    if (status == 0)
+        status = send_message(&s, config, input, recipients, verb);
+    buffer_done(&s.start);
+    input_rest_done(&s.rest);
+    failure_done(&s.failure);
     return status;
 }
 

@@ -33,7 +33,7 @@ typedef struct OutboxOutcome {
     const char *enhanced;  /* "5.1.1" (RFC 3463), or "" */
     const char *stage;     /* "rcpt", "content" ... */
     const char *text;      /* the reply's text in one line, or why there was none */
-    const char *relay;     /* the name of the relay */
+    const char *relay;     /* the name of the relay; "" where none could be asked */
     const char *id;        /* of the message in its queue; NULL without one */
 } OutboxOutcome;
 
@@ -56,7 +56,9 @@ typedef struct OutboxEvents {
         const char *text, size_t n);
     void (*end_transfer)(void *user, int direction);
 
-    /* Something went wrong that does not end the call, such as a recipient that was refused. */
+    /* Something went wrong that does not end the call, such as a recipient that was refused, or a
+     * relay before the last one that is at fault. 0 as the number: nothing has gone wrong yet, but
+     * a server takes its time. */
     void (*error)(void *user, int error, const char *text);
 
     /* What became of a recipient; each has one such event a call. */
