@@ -53,6 +53,8 @@ static int read_value(Draft *draft, const Source *source, const Setting *row, si
     ValueKind kind;
     const char *text = value_text(setting, &kind, number);
 
+    if (!text && config_setting_type(setting) == CONFIG_TYPE_STRING)
+        return -ENOMEM; /* libconfig does not look whether it could copy one */
     if (text)
         return draft_set(draft, row, config_setting_name(setting), relay, kind, text, origin);
     return row == draft->beside
