@@ -130,7 +130,8 @@ static int look_at_file(SourceReader *reader, Failure *f)
         return fail_errno(reader, -errno, f);
     if (S_ISDIR(reader->found.st_mode))
         return fail_errno(reader, -EISDIR, f);
-    reader->is_regular = S_ISREG(reader->found.st_mode);
+    /* What the kernel makes up has no size, and no content before it is read. */
+    reader->is_regular = S_ISREG(reader->found.st_mode) && reader->found.st_size > 0;
     if (!reader->is_regular)
         return 0;
     at = lseek(reader->fd, 0, SEEK_CUR);
@@ -196,7 +197,7 @@ static ssize_t read_some(SourceReader *reader, void *to, size_t n)
     return r < 0 ? -errno : r;
 }
 
-/* Whether a regular file is what it was when it was opened, and all of it was read. */
+/* Whether a regular file is what it was when it was opened. */
 static int check_unchanged(const SourceReader *reader, Failure *f)
 {
     struct stat now;
@@ -207,8 +208,7 @@ static int check_unchanged(const SourceReader *reader, Failure *f)
         return fail_errno(reader, -errno, f);
     if (now.st_size == reader->found.st_size &&
         now.st_mtim.tv_sec == reader->found.st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == reader->found.st_mtim.tv_nsec &&
-        reader->n_read == (uint64_t)MAX(now.st_size - (off_t)reader->start, (off_t)0))
+        now.st_mtim.tv_nsec == reader->found.st_mtim.tv_nsec)
         return 0;
     return source_fail(reader, reader->number ?: ERROR_FILE,
         " has changed while it was read; wait until it is written, or give a copy", f);

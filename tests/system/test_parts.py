@@ -336,3 +336,20 @@ class Header(Composed):
         message = self.compose("--importance", "miHigh", "--priority", "3", "--sensitivity", "PERSONAL", "--body", "b")
         self.assertEqual([message[name] for name in ("Importance", "Priority", "Sensitivity")],
                          ["high", "non-urgent", "Personal"])
+
+    def test_a_priority_is_the_envelope_s_too(self):
+        """Where a relay offers MT-PRIORITY (RFC 6710) it is said; what the return path says counts."""
+        for arguments, line in ((("--priority", "urgent"), "<shop@lab.test> MT-PRIORITY=4"),
+                                (("--priority", "non-urgent"), "<shop@lab.test> MT-PRIORITY=-4"),
+                                (("--priority", "normal"), "<shop@lab.test>"),
+                                (("--priority", "urgent", "--return-path", "<a@b.c> MT-PRIORITY=2"),
+                                 "<a@b.c> MT-PRIORITY=2")):
+            self.assertTrue(self.text(*arguments, "--body", "b").startswith(f"X-Sender: {line}\n"), arguments)
+
+    def test_files_of_the_kernel_have_no_size(self):
+        for path in ("/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"):
+            if os.path.exists(path):
+                message = self.compose("--body", "b", "--attach", path)
+                with open(path, "rb") as file:
+                    self.assertEqual(next(message.iter_attachments()).get_payload(decode=True), file.read())
+        self.assertIn("Linux version", self.compose("--body-file", "/proc/version").get_content())

@@ -32,7 +32,7 @@ START_TEST(each_property_has_its_place)
     ck_assert_int_eq(composed_read(composed, SIZE_MAX, &file, NULL), 0);
     header = composed_header(composed), body = composed_body(composed);
     ck_assert_int_eq(buffer_append(&file, "", 1), 0);
-    ck_assert_str_eq(buffer_data(&file), "X-Sender: <bounces@lab.test>\n"
+    ck_assert_str_eq(buffer_data(&file), "X-Sender: <bounces@lab.test> MT-PRIORITY=4\n"
                                          "X-Receiver: <ann@lab.test>\n"
                                          "X-Receiver: <bob@lab.test>\n"
                                          "X-Receiver: <eve@lab.test>\n"

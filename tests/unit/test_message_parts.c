@@ -122,6 +122,11 @@ START_TEST(types_and_ids_that_cannot_be_are_refused)
     assert_refused(&c, ERROR_MESSAGE, "content id");
     part.content_id = NULL, part.name = "ä.png";
     assert_refused(&c, ERROR_MESSAGE, "content id: \"ä.png\"");
+    part.name = "a.png";
+    c.parts = (const ComposePart[]){
+        part, {.source = compose_text("x"), .name = "/tmp/a.png", .is_inline = true}};
+    c.n_parts = 2;
+    assert_refused(&c, ERROR_MESSAGE, "two inline parts have the id \"a.png\"");
     c.headers = LIST("Content-Type: text/x");
     c.n_parts = 0;
     assert_refused(&c, ERROR_MESSAGE, "an HTML text cannot be added");
