@@ -251,7 +251,7 @@ static int put_open_file(
     const char *type = part->type ?: content_type_of(name);
     TextShape shape = {0};
     bool whole = false, is_text = is_type(type, "text/");
-    PieceEncoding encoding;
+    PieceEncoding encoding = PIECE_BASE64;
     int r = 0;
 
     if (is_text || is_type(type, "message/"))
