@@ -322,6 +322,13 @@ class Header(Composed):
         said = self.refused("--charset", "iso-8859-1", "--subject", "5 €", "--body", "b")
         self.assertTrue(said.startswith('outbox: 434: subject: the character "€" (U+20AC) is not in iso-8859-1'), said)
 
+    def test_long_headers(self):
+        """The queue looks at the whole header before any of it is written."""
+        large = self.file("large", bytes(3 * MIB))
+        for length in (10000, 60000):
+            message = self.compose("--subject", "ü" * length, "--body", "b", "--attach", large)
+            self.assertEqual(message["Subject"], "ü" * length)
+
     def test_headers_file(self):
         path = self.file("headers", b"\xef\xbb\xbfX-One: 1\r\n folded\r\n\r\nX-Two: zwei \xc3\xbc\r\n")
         message = self.compose("--headers-file", path, "--header", "X-Three: 3", "--body", "b")
