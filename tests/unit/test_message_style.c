@@ -63,6 +63,7 @@ START_TEST(encoded_words_are_in_the_character_set)
         {"GB18030", "这是一个非常长的主题，必须折叠起来，不是吗？我想是的，😀 当然是的"},
         {"utf-8", "Grüße 😀"},
     };
+    unsigned tested = 0;
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         _cleanup_(letter_free_p) Letter *l = new_letter();
@@ -71,7 +72,9 @@ START_TEST(encoded_words_are_in_the_character_set)
         _cleanup_(composed_free_p) Composed *composed = NULL;
         const char *line;
 
-        set(l, "Charset", cases[i].charset);
+        if (letter_set(l, "Charset", cases[i].charset, NULL) < 0)
+            continue; /* some systems have a part of them only */
+        tested++;
         set(l, "Subject", cases[i].text);
         value = field_of(l, "Subject");
         decoded = decode_words(value);
@@ -91,6 +94,7 @@ START_TEST(encoded_words_are_in_the_character_set)
         name = field_of(l, "To");
         ck_assert_ptr_nonnull(strstr(name, mark));
     }
+    ck_assert_uint_ge(tested, 2);
 }
 END_TEST
 
