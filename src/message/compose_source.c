@@ -103,11 +103,14 @@ int source_fail(const SourceReader *reader, int number, const char *words, Failu
         f, -EBADMSG, number, "%s%s%s%s", reader->what, *name ? " " : "", name, words);
 }
 
+/* What is no fault of the file's, such as too few descriptors, has a number of its own: it is worth
+ * another try. */
 static int fail_errno(const SourceReader *reader, int error, Failure *f)
 {
     if (error == -ENOMEM)
         return error;
-    return failure_set(f, -EBADMSG, reader->number ?: error_from_errno(error),
+    return failure_set(f, -EBADMSG,
+        reader->number && !error_is_common(error) ? reader->number : error_from_errno(error),
         "cannot read %s %s: %s", reader->what, name_of(reader),
         strerrordesc_np(-error) ?: "unknown error");
 }
@@ -232,7 +235,7 @@ static int read_piece(SourceReader *reader, Buffer *out, Failure *f)
 static int read_memory(SourceReader *reader, Buffer *out)
 {
     size_t n = MIN(reader->source.n - (size_t)reader->n_read, PIECE_BYTES);
-    int r = buffer_append(out, reader->source.data + reader->n_read, n);
+    int r = n > 0 ? buffer_append(out, reader->source.data + reader->n_read, n) : 0;
 
     if (r >= 0)
         reader->n_read += n;
