@@ -162,6 +162,7 @@ class Structure(Composed):
                              status=None)
         self.assertEqual((result.returncode, result.stdout), (65, b""), result.stderr)
         self.assertTrue(self.queue.is_empty())
+        self.assertIn("is not UTF-8", self.refused(stdin=late))
 
     def test_what_is_large_is_not_held(self):
         """The tool may use 32 MiB of memory (not so with sanitizers), and the file has more."""
