@@ -168,6 +168,9 @@ DEFINE_CLEANUP(Composed, composed_free);
 /* Who it is from and for. */
 const Envelope *composed_envelope(const Composed *composed);
 
+/* Bytes of the envelope block that the file begins with. */
+size_t composed_envelope_size(const Composed *composed);
+
 /* The header, with the empty line that ends it: the text that stands in the file behind the
  * envelope block. Of a raw message, nothing. */
 const Buffer *composed_header(const Composed *composed);

@@ -88,6 +88,11 @@ const Envelope *composed_envelope(const Composed *c)
     return &c->envelope;
 }
 
+size_t composed_envelope_size(const Composed *c)
+{
+    return buffer_size(&c->block);
+}
+
 const Buffer *composed_header(const Composed *c)
 {
     return &c->header;

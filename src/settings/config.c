@@ -38,6 +38,7 @@ Config *config_unref(Config *config)
         (void)relay_config_unref(config->relays[i]);
     free(config->relays);
     free(config->path);
+    free(config->notices);
     free(config);
     return NULL;
 }

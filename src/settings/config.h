@@ -49,6 +49,7 @@ typedef struct Config {
     MessageConfig message;
     RelayConfig **relays; /* in order of preference */
     size_t n_relays;
+    char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */
 } Config;
 
 /* From any thread. */

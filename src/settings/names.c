@@ -26,16 +26,7 @@ static const struct {
      "FirewallType FirewallUser ProxyExceptionsList proxy_type proxy_host proxy_port proxy_user "
      "proxy_password proxy_auto_detect proxy_exceptions",
         "proxies are not available in this version; let the relay be reached directly"},
-    {"AbsoluteTimeout Linger LingerTime MaxTransferRate tls_check_crl SSLCheckCRL tls_check_ocsp "
-     "SSLCheckOCSP tls_cipher_strength SSLCipherStrength tls_client_ca_file SSLClientCACerts "
-     "tls_renegotiation SSLEnableRenegotiation tls_include_chain SSLIncludeCertChain "
-     "tls_log_packets LogSSLPackets tls_security_flags SSLSecurityFlags tls_provider SSLProvider "
-     "tls12_signature_algorithms TLS12SignatureAlgorithms tls12_groups TLS12SupportedGroups "
-     "tls13_signature_algorithms TLS13SignatureAlgorithms tls13_groups TLS13SupportedGroups "
-     "tls13_key_shares TLS13KeyShareGroups ntlm_v2 UseNTLMv2 MaskSensitiveData mask_secrets",
-        "is not available in this version; leave it out"},
-    {"StopOnToErrors StopOnCcErrors StopOnBccErrors",
-        "concerns the composing of a message and is not available in this version; leave it out"},
+    {"ntlm_v2 UseNTLMv2", "is not available in this version; leave it out"},
     {"CloseStreamAfterTransfer", "is said of a stream that a program hands over, and not of the "
                                  "configuration; leave it out"},
     {"MessageHeaders MessageHeadersString TransferText",
@@ -49,8 +40,7 @@ static const struct {
      "SSLNegotiatedCipher SSLNegotiatedCipherStrength SSLNegotiatedCipherSuite "
      "SSLNegotiatedKeyExchange SSLNegotiatedKeyExchangeStrength SSLNegotiatedVersion",
         "can only be read, after connecting; `outbox check` shows the connection"},
-    {"BuildInfo LicenseInfo", "cannot be set; see `outbox --version`"},
-    {"GUIAvailable UseInternalSecurityAPI", "has no meaning on Linux; leave it out"},
+    {"BuildInfo LicenseInfo", "can only be read: `outbox config BuildInfo`, `outbox --version`"},
 };
 
 /* Lower case, without underscores, cut to what any name can have. */

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "message/message.h"
 #include "message/readdress.h"
+#include "tool/input_terms.h"
 
 enum {
     INPUT_FROM = TOOL_LETTER_MAX + 1,
@@ -98,6 +99,20 @@ const ToolOption input_options[] = {
     {.help = "Or it is sent as it stands in a file; --from and --return-path are its sender then, "
              "and --to, --cc and --bcc its recipients, instead of its own:"},
     {"raw", INPUT_RAW, "FILE", "this file; \"-\" is standard input"},
+    {.help = "How it is to be carried, which counts instead of what its envelope says:"},
+    {"notify", INPUT_NOTIFY, "LIST",
+        "when the sender is told about a recipient: never, or success, failure and delay, with "
+        "commas"},
+    {"ret", INPUT_RET, "full|headers", "what of the message comes back with such a notice"},
+    {"envid", INPUT_ENVID, "TEXT", "what it calls the message"},
+    {"require-tls", INPUT_REQUIRE_TLS, NULL,
+        "over verified TLS all the way, or not at all (REQUIRETLS)"},
+    {"deliver-by", INPUT_DELIVER_BY, "TIME[,notify|return]",
+        "what is to be done when it is not delivered in that time (DELIVERBY)"},
+    {"mt-priority", INPUT_MT_PRIORITY, "NUMBER",
+        "from -9 to 9 (MT-PRIORITY); with --priority urgent it is 4, non-urgent -4"},
+    {"hold-for", INPUT_HOLD_FOR, "TIME", "the relay is to send it on after that (FUTURERELEASE)"},
+    {"hold-until", INPUT_HOLD_UNTIL, "TIME", "the same, as in 2030-12-24T18:00:00Z"},
     {0},
 };
 
@@ -114,6 +129,8 @@ void input_done(ToolInput *input)
     for (size_t i = 0; i < input->styles.n; i++)
         free((char *)input->styles.items[i]);
     free(input->styles.items);
+    buffer_done(&input->sender_terms);
+    buffer_done(&input->recipient_terms);
 }
 
 static int words_add(Words *words, const char *word)
@@ -222,6 +239,8 @@ int input_option(ToolInput *input, const Command *command, int option, const cha
 
     if (option == INPUT_RAW)
         return take(&input->raw, value);
+    if (option >= INPUT_TERMS_FIRST && option < INPUT_TERMS_END)
+        return input_terms_option(input, command, option, value);
     if (option <= INPUT_RECIPIENT || option == INPUT_RETURN_PATH)
         input->has_envelope = true;
     else
@@ -398,6 +417,8 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
         r = input_check(&start, ret_rest, &envelope, &bytes, &message, f);
     if (r >= 0)
         r = readdress(&start, &envelope, message, ret_start);
+    if (r >= 0)
+        r = input_terms_apply(input, ret_start, ret_rest, f);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
 }
 
@@ -411,8 +432,13 @@ int input_open(const ToolInput *input, const Command *command, char **recipients
         return tool_usage(command, "--raw takes a whole message: of the composing options only "
                                    "--from, --return-path, --to, --cc, --bcc and --recipient go "
                                    "with it");
-    if (!input->raw && (input->has_parts || input->has_envelope))
-        return input_compose(input, command, recipients, ret_start, ret_rest);
+    if (!input->raw && (input->has_parts || input->has_envelope)) {
+        int status = input_compose(input, command, recipients, ret_start, ret_rest);
+
+        if (status == 0 && input_terms_apply(input, ret_start, ret_rest, &f) < 0)
+            status = tool_fail(&f);
+        return status;
+    }
     return input_open_file(input, input->raw, recipients, ret_start, ret_rest, &f) < 0
                ? input_fail(input, &f)
                : 0;

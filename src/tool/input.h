@@ -41,7 +41,8 @@ typedef struct ToolInput {
     const char *headers_file, *body, *body_file, *html, *html_file, *raw;
     ComposePart *parts;
     size_t n_parts;
-    Words styles;      /* "message.charset=...", before which those of --set come */
+    Words styles; /* "message.charset=...", before which those of --set come */
+    Buffer sender_terms, recipient_terms; /* parameters that options say, with a NUL behind them */
     bool has_envelope; /* --from, --return-path, --to, --cc, --bcc or --recipient */
     bool has_parts;    /* an option that makes no sense for a whole message */
 } ToolInput;

@@ -1,10 +1,10 @@
 /* Composing for tests, and GMime's reading of it. */
 #pragma once
 
+#include "base/macros.h"
+
 #include <errno.h>
-#include <gmime/gmime.h>
-#undef MIN /* GLib has the same two */
-#undef MAX
+#include <gmime/gmime.h> /* whose MIN and MAX take the place of ours */
 #include <string.h>
 
 #include "message/compose.h"
