@@ -25,6 +25,21 @@ static int add_lists(const char *const *lists, Envelope *e)
     return r;
 }
 
+/* Those of --recipient that are of a kind. */
+static int add_people(const ToolInput *input, ComposeKind kind, Envelope *e)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < input->recipients.n && r >= 0; i++) {
+        _cleanup_(input_person_done) InputPerson person = {0};
+
+        r = input_person_read(&person, input->recipients.items[i], NULL);
+        if (r >= 0 && person.kind == kind)
+            r = envelope_add_recipient(e, person.address, NULL, NULL);
+    }
+    return r;
+}
+
 /* They have been read before, and without a mistake: what goes wrong now is memory. */
 static int read_options(const ToolInput *input, char **recipients, Named *named)
 {
@@ -32,12 +47,18 @@ static int read_options(const ToolInput *input, char **recipients, Named *named)
 
     if (r >= 0)
         r = add_lists(input->to.items, &named->list);
+    if (r >= 0)
+        r = add_people(input, COMPOSE_TO, &named->list);
     named->n_to = named->list.n_recipients;
     if (r >= 0)
         r = add_lists(input->cc.items, &named->list);
+    if (r >= 0)
+        r = add_people(input, COMPOSE_CC, &named->list);
     named->n_cc = named->list.n_recipients;
     if (r >= 0)
         r = add_lists(input->bcc.items, &named->list);
+    if (r >= 0)
+        r = add_people(input, COMPOSE_BCC, &named->list);
     return r;
 }
 

@@ -5,8 +5,8 @@
 #include "smtp/session.h"
 #include "tool/input.h"
 
-/* The kind of each recipient of the message's envelope: what the options --to, --cc and --bcc say,
- * where any of them or `recipients` (the arguments, which are as --to) names one; else what the
+/* The kind of each recipient of the message's envelope: what the options --to, --cc, --bcc and --recipient
+ * say, where any of them or `recipients` (the arguments, which are as --to) names one; else what the
  * header says. 0 or an exit status. */
 int send_kinds(
     const ToolInput *input, char **recipients, const Message *message, AddresseeKind *ret);
