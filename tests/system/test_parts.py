@@ -165,14 +165,14 @@ class Structure(Composed):
         self.assertIn("is not UTF-8", self.refused(stdin=late))
 
     def test_what_is_large_is_not_held(self):
-        """The tool may use 32 MiB of memory (not so with sanitizers), and the file has more."""
+        """The tool may use 20 MiB of memory (not so with sanitizers), and the file has more."""
         large = self.directory / "large.bin"
         with open(large, "wb") as file:
-            for number in range(96):
+            for number in range(40):
                 file.write(bytes([number]) * MIB)
 
         def limit():
-            resource.setrlimit(resource.RLIMIT_DATA, (32 * MIB, 32 * MIB))
+            resource.setrlimit(resource.RLIMIT_DATA, (20 * MIB, 20 * MIB))
 
         for stdin in (None, large):
             with open(stdin or os.devnull, "rb") as file:
@@ -187,8 +187,8 @@ class Structure(Composed):
                 message = email.message_from_binary_file(file, policy=email.policy.default)
             (part,) = message.iter_attachments()
             content = part.get_payload(decode=True)
-            self.assertEqual(len(content), 96 * MIB)
-            self.assertTrue(all(content[number * MIB] == number for number in range(96)))
+            self.assertEqual(len(content), 40 * MIB)
+            self.assertTrue(all(content[number * MIB] == number for number in range(40)))
             os.unlink(path)
 
     def test_delivered(self):
