@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "base/macros.h"
 
@@ -13,12 +14,16 @@
 
 static struct {
     __typeof__(EVP_Q_digest) *digest;
+    bool no_memory; /* to load it */
 } crypto;
 
 static void load(void)
 {
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void *library;
 
+    errno = 0;
+    library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    crypto.no_memory = !library && errno == ENOMEM;
     if (library)
         crypto.digest = (__typeof__(crypto.digest))dlsym(library, "EVP_Q_digest");
 }
@@ -32,9 +37,10 @@ int digest_append_hex(const char *algorithm, const void *data, size_t n, Buffer 
 
     (void)pthread_once(&once, load);
     if (!crypto.digest)
-        return -ELIBACC;
+        return crypto.no_memory ? -ENOMEM : -ELIBACC;
+    errno = 0;
     if (crypto.digest(NULL, algorithm, NULL, data, n, digest, &size) != 1)
-        return -EOPNOTSUPP;
+        return errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP;
     for (size_t i = 0; i < size && r >= 0; i++)
         r = buffer_appendf(out, "%02x", digest[i]);
     return r;

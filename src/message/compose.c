@@ -35,6 +35,17 @@ static int fail_part(const char *what, int r, Failure *f)
     return r == -EINVAL ? failure_prefix(f, -EBADMSG, what) : r;
 }
 
+/* A relay that offers priorities (RFC 6710) hears of it: they are those of MIXER there. What the
+ * return path says itself counts. */
+static int add_priority(const Compose *c, Envelope *e, Failure *f)
+{
+    switch (c->priority) {
+    case PRIORITY_URGENT: return envelope_inherit_sender(e, "MT-PRIORITY=4", f);
+    case PRIORITY_NON_URGENT: return envelope_inherit_sender(e, "MT-PRIORITY=-4", f);
+    default: return 0;
+    }
+}
+
 /* The sender of the envelope, and whether there is one author. */
 static int take_originators(const Compose *c, Envelope *e, Failure *f)
 {
@@ -50,8 +61,10 @@ static int take_originators(const Compose *c, Envelope *e, Failure *f)
         return failure_set(
             f, -EBADMSG, ERROR_MESSAGE, "from: there is more than one address; give one");
     if (c->return_path)
-        return fail_part("return path", envelope_set_sender_text(e, c->return_path, NULL, f), f);
-    return envelope_set_sender(e, author.sender, NULL, f);
+        n = fail_part("return path", envelope_set_sender_text(e, c->return_path, NULL, f), f);
+    else
+        n = envelope_set_sender(e, author.sender, NULL, f);
+    return n < 0 ? n : add_priority(c, e, f);
 }
 
 /* The name under which a field is written; NULL when it is not: the user's own header has it, or is

@@ -141,12 +141,18 @@ static int put_alternative(BodyWriter *w)
 
 /* ---- files ---- */
 
+static const char *base_name(const ComposePart *part)
+{
+    const char *path = part->name ?: part->source.path ?: "", *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 /* The name without its directory, in UTF-8; empty: there is none. 0, -EBADMSG with a Failure, or
  * -ENOMEM. */
 static int name_of(const ComposePart *part, char **ret, Failure *f)
 {
-    const char *path = part->name ?: part->source.path ?: "", *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *path = part->name ?: part->source.path ?: "", *name = base_name(part);
     _cleanup_buffer_ Buffer shown = {0};
     int r = 0;
 
@@ -169,6 +175,15 @@ static int name_of(const ComposePart *part, char **ret, Failure *f)
     return r < 0 || !*ret ? -ENOMEM : 0;
 }
 
+/* Whether another inline part before it has its id: which of them is shown nobody knows. */
+static bool is_repeated_id(const BodyWriter *w, const ComposePart *part, const char *id)
+{
+    for (const ComposePart *other = w->compose->parts; other < part; other++)
+        if (other->is_inline && strcmp(other->content_id ?: base_name(other), id) == 0)
+            return true;
+    return false;
+}
+
 /* What a part is known by in the HTML; many readers do not mind that it has no "@". */
 static int put_content_id(BodyWriter *w, const ComposePart *part, const char *name)
 {
@@ -182,6 +197,9 @@ static int put_content_id(BodyWriter *w, const ComposePart *part, const char *na
             "content id: \"%s\" cannot stand in cid:...; give an inline part one of letters, "
             "digits and ._-+@ (the name of its file is it, where there is no other)",
             id);
+    if (is_repeated_id(w, part, id))
+        return failure_set(w->failure, -EBADMSG, ERROR_MESSAGE,
+            "content id: two inline parts have the id \"%s\"; give one of them another", id);
     r = buffer_appendf(&text, "<%s>", id);
     if (r < 0)
         return r;
@@ -233,7 +251,7 @@ static int put_open_file(
     const char *type = part->type ?: content_type_of(name);
     TextShape shape = {0};
     bool whole = false, is_text = is_type(type, "text/");
-    PieceEncoding encoding;
+    PieceEncoding encoding = PIECE_BASE64;
     int r = 0;
 
     if (is_text || is_type(type, "message/"))

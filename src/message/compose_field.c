@@ -165,7 +165,7 @@ static int put_list(FieldWriter *w, const char *what, char *list, Present *ret, 
                 what);
         put_parameter(w, parameter, value);
         ret->charset |= text_equal_nocase(parameter, "charset");
-        ret->name |= text_starts_nocase(parameter, "name");
+        ret->name |= text_equal_nocase(parameter, "name") || text_starts_nocase(parameter, "name*");
     }
     return 0;
 }

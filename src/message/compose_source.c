@@ -103,11 +103,14 @@ int source_fail(const SourceReader *reader, int number, const char *words, Failu
         f, -EBADMSG, number, "%s%s%s%s", reader->what, *name ? " " : "", name, words);
 }
 
+/* What is no fault of the file's, such as too few descriptors, has a number of its own: it is worth
+ * another try. */
 static int fail_errno(const SourceReader *reader, int error, Failure *f)
 {
     if (error == -ENOMEM)
         return error;
-    return failure_set(f, -EBADMSG, reader->number ?: error_from_errno(error),
+    return failure_set(f, -EBADMSG,
+        reader->number && !error_is_common(error) ? reader->number : error_from_errno(error),
         "cannot read %s %s: %s", reader->what, name_of(reader),
         strerrordesc_np(-error) ?: "unknown error");
 }
@@ -130,7 +133,8 @@ static int look_at_file(SourceReader *reader, Failure *f)
         return fail_errno(reader, -errno, f);
     if (S_ISDIR(reader->found.st_mode))
         return fail_errno(reader, -EISDIR, f);
-    reader->is_regular = S_ISREG(reader->found.st_mode);
+    /* What the kernel makes up has no size, and no content before it is read. */
+    reader->is_regular = S_ISREG(reader->found.st_mode) && reader->found.st_size > 0;
     if (!reader->is_regular)
         return 0;
     at = lseek(reader->fd, 0, SEEK_CUR);
@@ -196,7 +200,7 @@ static ssize_t read_some(SourceReader *reader, void *to, size_t n)
     return r < 0 ? -errno : r;
 }
 
-/* Whether a regular file is what it was when it was opened, and all of it was read. */
+/* Whether a regular file is what it was when it was opened. */
 static int check_unchanged(const SourceReader *reader, Failure *f)
 {
     struct stat now;
@@ -207,8 +211,7 @@ static int check_unchanged(const SourceReader *reader, Failure *f)
         return fail_errno(reader, -errno, f);
     if (now.st_size == reader->found.st_size &&
         now.st_mtim.tv_sec == reader->found.st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == reader->found.st_mtim.tv_nsec &&
-        reader->n_read == (uint64_t)MAX(now.st_size - (off_t)reader->start, (off_t)0))
+        now.st_mtim.tv_nsec == reader->found.st_mtim.tv_nsec)
         return 0;
     return source_fail(reader, reader->number ?: ERROR_FILE,
         " has changed while it was read; wait until it is written, or give a copy", f);
@@ -232,7 +235,7 @@ static int read_piece(SourceReader *reader, Buffer *out, Failure *f)
 static int read_memory(SourceReader *reader, Buffer *out)
 {
     size_t n = MIN(reader->source.n - (size_t)reader->n_read, PIECE_BYTES);
-    int r = buffer_append(out, reader->source.data + reader->n_read, n);
+    int r = n > 0 ? buffer_append(out, reader->source.data + reader->n_read, n) : 0;
 
     if (r >= 0)
         reader->n_read += n;

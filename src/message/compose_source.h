@@ -26,7 +26,7 @@ void text_shape_finish(TextShape *shape);
 typedef struct SourceReader {
     ComposeSource source;
     const char *what; /* "the attachment", in front of the file's name in a Failure */
-    int number;       /* of a Failure; 0: the one of the errno */
+    int number;       /* of a Failure that is the source's; 0: the one of the errno */
     int fd;
     bool owns_fd;
     bool is_regular;

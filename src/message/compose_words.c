@@ -46,7 +46,7 @@ static char *cut_field(char *line)
     while (*end && (end[1] == ' ' || end[1] == '\t'))
         end += 1 + strcspn(end + 1, "\n");
     more = *end && end[1];
-    if (end > line && *end && end[-1] == '\r')
+    if (end > line && end[-1] == '\r')
         end[-1] = '\0';
     *end = '\0';
     return more ? end + 1 : NULL;

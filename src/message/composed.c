@@ -51,6 +51,17 @@ int composed_add_source(Composed *c, SourceReader *source, PieceEncoding encodin
     return 0;
 }
 
+static void fields_done(Composed *c)
+{
+    for (size_t i = 0; i < c->n_fields; i++) {
+        free(c->fields[i].name);
+        free(c->fields[i].value);
+    }
+    free(c->fields);
+    c->fields = NULL;
+    c->n_fields = 0;
+}
+
 void composed_free(Composed *c)
 {
     if (!c)
@@ -61,12 +72,8 @@ void composed_free(Composed *c)
         buffer_done(&c->pieces[i]->text);
         free(c->pieces[i]);
     }
-    for (size_t i = 0; i < c->n_fields; i++) {
-        free(c->fields[i].name);
-        free(c->fields[i].value);
-    }
+    fields_done(c);
     free(c->pieces);
-    free(c->fields);
     envelope_done(&c->envelope);
     buffer_done(&c->block);
     buffer_done(&c->header);
@@ -140,6 +147,8 @@ int composed_fields(Composed *c, const ComposeField **ret, size_t *ret_n)
         cursor.end = cursor.at + buffer_size(&c->header) - 1;
     while (r >= 0 && header_next(&cursor, &field, NULL) > 0)
         r = add_field(c, &field);
+    if (r < 0)
+        fields_done(c);
     *ret = c->fields;
     *ret_n = c->n_fields;
     return r;

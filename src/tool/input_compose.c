@@ -11,7 +11,6 @@
 #include "tool/input.h"
 
 #define HEADERS_MAX ((size_t)16 * 1024 * 1024)
-#define START_BYTES ((size_t)64 * 1024)
 
 /* What composing needs beside the options. */
 typedef struct Parts {
@@ -272,14 +271,15 @@ static int check_options(const ToolInput *input, const Command *command)
     return 0;
 }
 
-/* The file is read while the message is written: only its start is in memory. */
+/* The files are read while the message is written: only its start, which is looked at before, is in
+ * memory. */
 static int open_composed(const Compose *compose, Buffer *ret_start, InputRest *ret_rest, Failure *f)
 {
     _cleanup_(composed_free_p) Composed *composed = NULL;
     int r = compose_open(compose, &composed, f);
 
     if (r >= 0)
-        r = composed_read(composed, START_BYTES, ret_start, f);
+        r = composed_read(composed, MESSAGE_HEADER_MAX, ret_start, f);
     if (r > 0)
         ret_rest->composed = TAKE_PTR(composed);
     return r;

@@ -81,6 +81,39 @@ int queue_message(
     return r < 0 ? r : spool_writer_commit(TAKE_PTR(writer), ret_path, f);
 }
 
+/* What is still to be read and encoded goes into a file first: nothing is printed of what turns out
+ * to be no message. */
+static int put_aside(InputRest *rest, Failure *f)
+{
+    _cleanup_close_ int fd = file_scratch();
+    _cleanup_buffer_ Buffer data = {0};
+    int r = fd < 0 ? fd : 0, more = 1;
+
+    while (r >= 0 && more > 0) {
+        buffer_clear(&data);
+        more = input_rest_read(rest, &data, f);
+        if (more >= 0)
+            r = file_write_all(fd, buffer_data(&data), buffer_size(&data));
+    }
+    if (r >= 0 && lseek(fd, 0, SEEK_SET) < 0)
+        r = -errno;
+    if (r < 0)
+        return failure_set_errno(
+            f, r, "cannot keep the message in a temporary file; TMPDIR names another directory");
+    if (more < 0)
+        return more;
+    input_rest_done(rest);
+    rest->fd = TAKE_FD(fd);
+    return 0;
+}
+
+static int print_message(const Buffer *start, InputRest *rest, Failure *f)
+{
+    int r = rest->composed ? put_aside(rest, f) : 0;
+
+    return r < 0 ? r : copy(to_stdout, NULL, start, rest, f);
+}
+
 static int queue_one(
     const Command *command, const ToolInput *input, const char *directory, char **recipients)
 {
@@ -100,8 +133,7 @@ static int queue_one(
         return status;
     if (queue_check(&target, &start, &rest, &f) < 0)
         return input_fail(input, &f);
-    r = print ? copy(to_stdout, NULL, &start, &rest, &f)
-              : queue_message(&target, &start, &rest, &path, &f);
+    r = print ? print_message(&start, &rest, &f) : queue_message(&target, &start, &rest, &path, &f);
     if (r < 0)
         return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)

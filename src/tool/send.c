@@ -89,6 +89,21 @@ static ssize_t read_message(void *user, void *to, size_t n)
     return (ssize_t)n;
 }
 
+/* Those of --recipient. They have been read before, and without a mistake. */
+static int name_people(OutboxMessage *message, const ToolInput *input)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < input->recipients.n && r == 0; i++) {
+        _cleanup_(input_person_done) InputPerson person = {0};
+
+        r = input_person_read(&person, input->recipients.items[i], NULL);
+        if (r == 0)
+            r = outbox_message_add_recipient(message, (int)person.kind, NULL, person.address, NULL);
+    }
+    return r;
+}
+
 /* Who is named to whom: the envelope is in the message already. */
 static int name_recipients(OutboxMessage *message, const ToolInput *input, char **arguments)
 {
@@ -114,7 +129,7 @@ static int name_recipients(OutboxMessage *message, const ToolInput *input, char 
             r = buffer_append(&list, "", 1)
                     ?: outbox_message_set(message, rows[i].name, buffer_data(&list));
     }
-    return r;
+    return r ?: name_people(message, input);
 }
 
 static int exit_status(const Sending *s, const OutboxClient *client, int result)

@@ -48,6 +48,15 @@ class Stopping(RelayTest):
         self.assertIn(b"not sent, for ", result.stderr)
         self.assertEqual(result.stdout, b"")
 
+    def test_recipients_one_by_one(self):
+        ann = self.address("ann-one")
+        people = ("--from", "shop@lab.test", "--recipient", f"to: {ann}", "--recipient",
+                  "cc: refused@lab.test NOTIFY=NEVER", "--body", "b")
+        self.check_stopped(self.send(*people, settings={"stop_on_cc_errors": True}), 69, ann)
+        result = self.send(*people, settings={"stop_on_to_errors": True, "stop_on_bcc_errors": True})
+        self.assertEqual(result.returncode, 69)
+        self.wait_copies(1, ann)
+
     def test_each_kind_of_recipient(self):
         for kind in ("to", "cc", "bcc"):
             with self.subTest(kind):

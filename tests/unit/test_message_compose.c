@@ -96,7 +96,7 @@ START_TEST(a_plain_message_is_written_in_full)
         },
         &out);
 
-    ck_assert_str_eq(text, "X-Sender: <bounces@example.org> RET=HDRS\n"
+    ck_assert_str_eq(text, "X-Sender: <bounces@example.org> RET=HDRS MT-PRIORITY=-4\n"
                            "X-Receiver: <ann@example.com>\n"
                            "X-Receiver: <bob@example.com>\n"
                            "X-Receiver: <carl@example.com>\n"

@@ -101,6 +101,8 @@ END_TEST
 
 START_TEST(types_and_ids_that_cannot_be_are_refused)
 {
+    char id[202];
+
     ComposePart part = {.source = compose_text("x\n\n\xff"), .name = "a"};
     Compose c = letter();
 
@@ -122,6 +124,18 @@ START_TEST(types_and_ids_that_cannot_be_are_refused)
     assert_refused(&c, ERROR_MESSAGE, "content id");
     part.content_id = NULL, part.name = "ä.png";
     assert_refused(&c, ERROR_MESSAGE, "content id: \"ä.png\"");
+    memset(id, 'x', sizeof(id) - 1);
+    id[sizeof(id) - 1] = '\0';
+    part.content_id = id;
+    assert_refused(&c, ERROR_MESSAGE, "content id: \"xxx");
+    id[200] = '\0';
+    g_object_unref(compose_and_parse(&c));
+    part.content_id = NULL;
+    part.name = "a.png";
+    c.parts = (const ComposePart[]){
+        part, {.source = compose_text("x"), .name = "/tmp/a.png", .is_inline = true}};
+    c.n_parts = 2;
+    assert_refused(&c, ERROR_MESSAGE, "two inline parts have the id \"a.png\"");
     c.headers = LIST("Content-Type: text/x");
     c.n_parts = 0;
     assert_refused(&c, ERROR_MESSAGE, "an HTML text cannot be added");

@@ -4,6 +4,7 @@
 #undef MIN /* GLib has the same two */
 #undef MAX
 
+#include "base/charset.h"
 #include "base/digest.h"
 #include "base/errors.h"
 #include "base/text.h"
@@ -16,7 +17,8 @@ START_TEST(ids_are_digests)
         const char *algorithm;
         size_t digits;
     } cases[] = {{NULL, 64}, {"MD5", 32}, {"sha1", 40}, {"SHA256", 64}};
-    _cleanup_(letter_free_p) Letter *l = new_letter();
+    _cleanup_letter_ Letter letter = {0};
+    Letter *l = begin_letter(&letter);
     _cleanup_buffer_ Buffer known = {0};
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -29,7 +31,8 @@ START_TEST(ids_are_digests)
         ck_assert_uint_eq(strspn(id + 1, "0123456789abcdef"), cases[i].digits);
         ck_assert_int_eq(id[1 + cases[i].digits], '@');
     }
-    assert_unsettable(l, "message_id_algorithm", "crc32", "none of sha256, sha1 and md5");
+    set(l, "MessageIdAlgorithm", "crc32");
+    assert_refused(l, ERROR_MESSAGE, "the algorithm is md5, sha1 or sha256, not \"crc32\"");
     ck_assert_int_eq(digest_append_hex("sha256", "abc", 3, &known), 0); /* FIPS 180-4 */
     ck_assert_int_eq(buffer_append(&known, "", 1), 0);
     ck_assert_str_eq(
@@ -48,6 +51,15 @@ static char *decode_words(const char *value)
     return copy;
 }
 
+static bool is_known(const char *name)
+{
+    Charset charset;
+    int r = charset_open(name, &charset, NULL);
+
+    charset_close(&charset);
+    return r >= 0;
+}
+
 /* Charset. */
 START_TEST(encoded_words_are_in_the_character_set)
 {
@@ -63,15 +75,20 @@ START_TEST(encoded_words_are_in_the_character_set)
         {"GB18030", "这是一个非常长的主题，必须折叠起来，不是吗？我想是的，😀 当然是的"},
         {"utf-8", "Grüße 😀"},
     };
+    unsigned tested = 0;
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        _cleanup_(letter_free_p) Letter *l = new_letter();
+        _cleanup_letter_ Letter letter = {0};
+        Letter *l = begin_letter(&letter);
         _cleanup_free_
         char *value = NULL, *decoded = NULL, *mark = NULL, *name = NULL;
         _cleanup_(composed_free_p) Composed *composed = NULL;
         const char *line;
 
+        if (!is_known(cases[i].charset))
+            continue; /* some systems have a part of them only */
         set(l, "Charset", cases[i].charset);
+        tested++;
         set(l, "Subject", cases[i].text);
         value = field_of(l, "Subject");
         decoded = decode_words(value);
@@ -86,18 +103,19 @@ START_TEST(encoded_words_are_in_the_character_set)
              line += strcspn(line, "\n") + 1)
             ck_assert_msg(
                 strcspn(line, "\n") <= 78 || text_starts_nocase(line, "Message-ID"), "%s", line);
-        ck_assert_int_eq(
-            letter_add_recipient(l, COMPOSE_TO, cases[i].text, "bob@lab.test", NULL), 0);
+        add_recipient(l, COMPOSE_TO, cases[i].text, "bob@lab.test", NULL);
         name = field_of(l, "To");
         ck_assert_ptr_nonnull(strstr(name, mark));
     }
+    ck_assert_uint_ge(tested, 2);
 }
 END_TEST
 
 /* 434 names the character that the set lacks; nothing is put in its place. */
 START_TEST(a_character_that_the_set_lacks_is_told)
 {
-    _cleanup_(letter_free_p) Letter *l = new_letter();
+    _cleanup_letter_ Letter letter = {0};
+    Letter *l = begin_letter(&letter);
 
     set(l, "Charset", "ISO-8859-1");
     set(l, "Subject", "Grüße für 5 €");
@@ -138,7 +156,8 @@ static size_t longest_line(Letter *l, const char *name)
 START_TEST(lines_are_folded_where_that_is_asked_for)
 {
     static const size_t lengths[] = {60, 61, 80, 100, 200, 998};
-    _cleanup_(letter_free_p) Letter *l = new_letter();
+    _cleanup_letter_ Letter letter = {0};
+    Letter *l = begin_letter(&letter);
     char words[3000] = "", encoded[1500] = "";
 
     for (size_t i = 0; i < 700; i++)
@@ -176,11 +195,12 @@ END_TEST
 /* A token is not broken, however short lines are to be. */
 START_TEST(tokens_are_not_broken)
 {
-    _cleanup_(letter_free_p) Letter *l = new_letter();
+    _cleanup_letter_ Letter letter = {0};
+    Letter *l = begin_letter(&letter);
 
     set(l, "MaxHeaderLength", "60");
     set(l, "Cc", "a-very-long-local-part-of-an-address-that-goes-on@and-a-long-domain.lab.test");
-    assert_field(l, "Cc", letter_get(l, "Cc"));
+    assert_field(l, "Cc", l->cc[0]);
     set(l, "OtherHeaders",
         "References: <an-id-that-is-longer-than-a-line-is-to-be-1234567890@lab.test>");
     assert_field(
@@ -191,7 +211,8 @@ END_TEST
 /* OtherHeaders, of which an empty first line replaces what is computed. */
 START_TEST(other_headers_replace_the_header)
 {
-    _cleanup_(letter_free_p) Letter *l = new_letter();
+    _cleanup_letter_ Letter letter = {0};
+    Letter *l = begin_letter(&letter);
     _cleanup_(composed_free_p) Composed *composed = NULL;
 
     set(l, "Subject", "not this");
@@ -211,6 +232,34 @@ START_TEST(other_headers_replace_the_header)
 }
 END_TEST
 
+/* At the limits and past them. */
+START_TEST(styles_that_cannot_be_are_refused)
+{
+    static const char *const lengths[] = {"59", "999", "100000"};
+    static const struct {
+        const char *charset, *why;
+    } charsets[] = {{"no-such-set", "charset: this system cannot convert to \"no-such-set\""},
+        {"a b", "charset: the name of a character set is made of letters, digits and hyphens"},
+        {"", "charset: the name of a character set is made of letters, digits and hyphens"},
+        {"a-name-that-is-one-character-longer-than-40", "made of letters"},
+        {"ISO-8859-1//TRANSLIT", "made of letters"},
+        {"UTF-16", "charset: in \"UTF-16\" the letters of ASCII are not themselves"},
+        {"UTF-7", "the letters of ASCII are not themselves"}};
+    _cleanup_letter_ Letter letter = {0};
+    Letter *l = begin_letter(&letter);
+
+    for (size_t i = 0; i < ELEMENTSOF(lengths); i++) {
+        set(l, "MaxHeaderLength", lengths[i]);
+        assert_refused(l, ERROR_MESSAGE, "max_header_length: a line of the header is folded at 60");
+    }
+    set(l, "MaxHeaderLength", NULL);
+    for (size_t i = 0; i < ELEMENTSOF(charsets); i++) {
+        set(l, "Charset", charsets[i].charset);
+        assert_refused(l, ERROR_CHARSET, charsets[i].why);
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("message/style");
@@ -224,6 +273,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, lines_are_folded_where_that_is_asked_for);
     tcase_add_test(tcase, tokens_are_not_broken);
     tcase_add_test(tcase, other_headers_replace_the_header);
+    tcase_add_test(tcase, styles_that_cannot_be_are_refused);
     suite_add_tcase(suite, tcase);
     return suite;
 }
