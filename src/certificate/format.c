@@ -78,9 +78,20 @@ static const Format *detect(Bytes data)
     return NULL;
 }
 
-bool format_is_known(Bytes data)
+/* Editors put the mark of UTF-8 in front of text. */
+static Bytes without_mark(Bytes data)
 {
-    return detect(data);
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t n = strlen(mark);
+
+    if (data.n < n || memcmp(data.data, mark, n) != 0)
+        return data;
+    return (Bytes){data.data + n, data.n - n};
+}
+
+bool format_is_known(Bytes content)
+{
+    return detect(without_mark(content));
 }
 
 /* ---- types ---- */
@@ -330,9 +341,10 @@ static int drop_private(Bag *bag, size_t from, Failure *f)
 }
 
 int format_read(
-    Bytes data, CertificateStoreType given, Bag *bag, CertificateStoreType *ret_type, Failure *f)
+    Bytes content, CertificateStoreType given, Bag *bag, CertificateStoreType *ret_type, Failure *f)
 {
     CertificateStoreType type = type_of_file(given);
+    Bytes data = without_mark(content);
     int n_certificates = sk_X509_num(bag->certificates), r;
     size_t n_keys = bag->n_keys;
 

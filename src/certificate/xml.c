@@ -159,8 +159,6 @@ bool xml_is(Bytes data)
 {
     size_t i = 0;
 
-    if (data.n >= 3 && memcmp(data.data, "\xef\xbb\xbf", 3) == 0)
-        i = 3;
     while (i < data.n && strchr(" \t\r\n", data.data[i]) && data.data[i] != '\0')
         i++;
     return i < data.n && data.data[i] == '<';

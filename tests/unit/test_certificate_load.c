@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/buffer.h"
 #include "certificate/octets.h"
 #include "certificate_files.h"
 
@@ -222,6 +223,23 @@ START_TEST(a_type_that_does_not_fit_is_told)
 }
 END_TEST
 
+/* What looks like no store may be a damaged key. */
+START_TEST(what_is_not_understood_is_not_quoted)
+{
+    static const char *const blobs[] = {
+        "----BEGIN PRIVATE KEY-----\nc2VjcmV0\n", "c2VjcmV0!c2VjcmV0\n"};
+
+    for (size_t i = 0; i < ELEMENTSOF(blobs); i++) {
+        _cleanup_failure_ Failure f = {0};
+        Certificate *c;
+
+        ck_assert_int_lt(try_store(CERTIFICATE_AUTO, blobs[i], NULL, NULL, &c, &f), 0);
+        ck_assert_int_eq(f.number, ERROR_CERTIFICATE_STORE);
+        ck_assert_ptr_null(strstr(failure_text(&f), "c2VjcmV0"));
+    }
+}
+END_TEST
+
 /* Java's stores. */
 START_TEST(java_stores_are_refused_by_name)
 {
@@ -308,6 +326,87 @@ START_TEST(types_have_the_component_s_numbers_and_names)
     ck_assert(certificate_store_type_find("CSTpfxfile", &type));
     ck_assert(!certificate_store_type_find("", &type));
     ck_assert(!certificate_store_type_find("cst", &type));
+}
+END_TEST
+
+/* The mark of UTF-8, line ends of Windows, and text in front, as OpenSSL writes it. */
+START_TEST(what_editors_do_to_a_file_does_not_matter)
+{
+    static const char *const names[] = {
+        "rsa.key", "ec-2.ppk", "ec.jwk", "rsa.xml", "ec.ssh.pub", "rsa.ssh2", "rsa.p7b"};
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        _cleanup_certificate_ Certificate *plain = load_file(names[i], NULL), *edited = NULL;
+        _cleanup_octets_ Octets content = {0};
+        _cleanup_buffer_ Buffer text = {0};
+
+        ck_assert_int_eq(octets_load(AT_FDCWD, data_file(names[i]), 100000, &content), 0);
+        ck_assert_int_eq(buffer_append_string(&text, "\xef\xbb\xbf"), 0);
+        if (strstr((const char *)content.data, "-----BEGIN"))
+            ck_assert_int_eq(buffer_append_string(&text, "Bag Attributes\r\n    a: b\r\n"), 0);
+        for (size_t k = 0; k < content.n; k++)
+            ck_assert_int_eq(content.data[k] == '\n' ? buffer_append_string(&text, "\r\n")
+                                                     : buffer_append(&text, &content.data[k], 1),
+                0);
+        edited = load_bytes(CERTIFICATE_AUTO, buffer_data(&text), buffer_size(&text), NULL);
+        check_same_key(plain, edited);
+    }
+}
+END_TEST
+
+/* Some who write keys leave out the zeros in front of a number, and some do not. */
+START_TEST(zeros_in_front_of_numbers_do_not_matter)
+{
+    static const char *const keys[] = {
+        "\"x\":\"AFVDiUrz0A7X10Cr29dclrBod7eH219w7qeLkKjXwAo\",\"d\":\"AXs\"",
+        "\"x\":\"VUOJSvPQDtfXQKvb11yWsGh3t4fbX3Dup4uQqNfACg\",\"d\":"
+        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAXs\""};
+    _cleanup_certificate_ Certificate *first = NULL;
+
+    for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+        _cleanup_certificate_ Certificate *c = NULL;
+        char jwk[400];
+
+        snprintf(jwk, sizeof(jwk),
+            "{\"kty\":\"EC\",\"crv\":\"P-256\",%s,\"y\":"
+            "\"u0yFo9jqKe-q-iRAaRLdhNWxTcMr9lbvbGvVil2UP5I\"}",
+            keys[i]);
+        c = load_bytes(CERTIFICATE_JWK_BLOB, jwk, strlen(jwk), NULL);
+        check_signs(c);
+        if (!first)
+            first = certificate_ref(c);
+        check_same_key(first, c);
+    }
+}
+END_TEST
+
+/* A private half of another key, and a number that is none. */
+START_TEST(a_key_that_does_not_fit_itself_is_refused)
+{
+    static const char *const keys[] = {
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AFVDiUrz0A7X10Cr29dclrBod7eH219w7qeLkKjXwAo\","
+        "\"y\":\"u0yFo9jqKe-q-iRAaRLdhNWxTcMr9lbvbGvVil2UP5I\",\"d\":\"AXw\"}",
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AFVDiUrz0A7X10Cr29dclrBod7eH219w7qeLkKjXwAo\","
+        "\"y\":\"AQ\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
+        "{\"kty\":\"RSA\",\"n\":\"AA\",\"e\":\"AQAB\"}",
+        "{\"kty\":\"RSA\",\"n\":\"-w\",\"e\":\"Aw\",\"d\":\"Aw\"}",
+        "{\"kty\":\"oct\",\"k\":\"AAAA\"}",
+        "{\"kty\":\"EC\",\"crv\":\"P-999\",\"x\":\"AA\",\"y\":\"AA\"}", "{\"kty\":1}",
+        "{\"keys\":[]}", "{\"keys\":{}}", "{", "<RSAKeyValue><Modulus>AQAB</Modulus>",
+        "<RSAKeyValue><Modulus>!</Modulus></RSAKeyValue>",
+        "<!DOCTYPE a><RSAKeyValue></RSAKeyValue>", "<a></a>", "ssh-rsa AAAA",
+        "ssh-dss AAAAB3NzaC1kc3MAAAAB", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n"};
+
+    for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+        _cleanup_failure_ Failure f = {0};
+        Certificate *c;
+        int r = try_store(CERTIFICATE_AUTO, keys[i], NULL, NULL, &c, &f);
+
+        ck_assert_msg(r < 0, "%s", keys[i]);
+        ck_assert_msg(f.number == ERROR_CERTIFICATE_STORE || f.number == ERROR_TLS_CREDENTIALS,
+            "%s: %s", keys[i], failure_text(&f));
+    }
 }
 END_TEST
 
@@ -486,10 +585,14 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, private_keys_are_exported_as_pem, 0, n);
     tcase_add_loop_test(tests, a_password_that_is_wrong_or_missing_is_told, 0, n);
     tcase_add_test(tests, a_type_that_does_not_fit_is_told);
+    tcase_add_test(tests, what_is_not_understood_is_not_quoted);
     tcase_add_test(tests, java_stores_are_refused_by_name);
     tcase_add_test(tests, what_cannot_be_opened_is_told);
     tcase_add_test(tests, a_store_has_a_limit);
     tcase_add_test(tests, types_have_the_component_s_numbers_and_names);
+    tcase_add_test(tests, what_editors_do_to_a_file_does_not_matter);
+    tcase_add_test(tests, zeros_in_front_of_numbers_do_not_matter);
+    tcase_add_test(tests, a_key_that_does_not_fit_itself_is_refused);
     tcase_add_test(tests, a_certificate_is_chosen_by_its_subject);
     tcase_add_test(tests, a_certificate_that_is_not_there_is_told);
     tcase_add_test(tests, a_certificate_is_chosen_by_its_thumbprint);
