@@ -254,12 +254,12 @@ static int read_written(const Written *written, Bag *bag, Failure *f)
 
 static int read_with_legacy(Bytes data, CertificateStoreType type, Bag *bag, Failure *f)
 {
-    OSSL_LIB_CTX *context = legacy_enter();
+    Legacy legacy;
     _cleanup_(written_done) Written written = {0};
     Bag inner = {0};
     int r;
 
-    if (!context)
+    if (!legacy_enter(&legacy))
         return legacy_lacking(f);
     r = bag_init(&inner, bag->password);
     inner.rounds = bag->rounds;
@@ -269,7 +269,7 @@ static int read_with_legacy(Bytes data, CertificateStoreType type, Bag *bag, Fai
         r = write_bag(&inner, &written);
     bag->rounds = inner.rounds;
     bag_done(&inner);
-    legacy_leave(context);
+    legacy_leave(&legacy);
     return r < 0 ? r : read_written(&written, bag, f);
 }
 
@@ -354,7 +354,7 @@ int format_read(
         return failure_set(f, -EKEYREJECTED, ERROR_TLS_CREDENTIALS,
             "a password of more than %d bytes opens nothing", PASSWORD_BYTES_MAX);
     r = read_as(data, type, bag, f);
-    if (r == -ENOTSUP) {
+    if (r == -ENOPKG) {
         bag_truncate(bag, n_certificates, n_keys);
         r = read_with_legacy(data, type, bag, f);
     }

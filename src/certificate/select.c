@@ -212,7 +212,7 @@ static int not_found(const Bag *bag, Failure *f, const char *what)
 static int select_wanted(const Bag *bag, const char *subject, Certificate *certificate, Failure *f)
 {
     Wanted wanted = {.subject = subject};
-    X509 *x509;
+    X509 *x509 = NULL;
     int r = 0;
 
     if (text_starts_nocase(subject, THUMBPRINT))
