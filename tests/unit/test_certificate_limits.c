@@ -157,8 +157,28 @@ static int result_of_mac(long rounds)
     return result_of_pkcs12(pkcs12);
 }
 
+/* RFC 9579: the rounds are elsewhere. */
+static int result_of_pbmac1(int rounds)
+{
+    PKCS12 *pkcs12 = load_pkcs12();
+    X509_ALGOR *made = PKCS5_pbe2_set_iv(
+        EVP_aes_256_cbc(), rounds, (unsigned char *)"salt", 4, NULL, NID_hmacWithSHA256);
+    const X509_ALGOR *algorithm;
+
+    PKCS12_get0_mac(NULL, &algorithm, NULL, NULL, pkcs12);
+    ck_assert_int_eq(X509_ALGOR_copy((X509_ALGOR *)algorithm, made), 1);
+    X509_ALGOR_free(made);
+    ASN1_OBJECT_free(algorithm->algorithm);
+    ((X509_ALGOR *)algorithm)->algorithm = OBJ_txt2obj("1.2.840.113549.1.5.14", 1);
+    return result_of_pkcs12(pkcs12);
+}
+
 START_TEST(a_mac_has_a_limit)
 {
+    bool is_known = OpenSSL_version_num() >= 0x30400000L;
+
+    ck_assert_int_eq(result_of_pbmac1(1000), is_known ? -EKEYREJECTED : -EOPNOTSUPP);
+    ck_assert_int_eq(result_of_pbmac1(ROUNDS_MAX + 1), is_known ? -E2BIG : -EOPNOTSUPP);
     ck_assert_int_eq(result_of_mac(2048), 0);
     ck_assert_int_eq(result_of_mac(2049), -EKEYREJECTED);
     ck_assert_int_eq(result_of_mac(ROUNDS_MAX / 2 + 1), -E2BIG);
