@@ -55,6 +55,8 @@ static int check(const Options *options)
         fprintf(stderr, "%s\n", failure_text(&f));
         return configuration_status(&f);
     }
+    if (config->notices)
+        fprintf(stderr, "%s\n", config->notices);
     for (size_t i = 0; i < config->n_relays; i++)
         if (credentials_check(config->relays[i], &f) < 0) {
             fprintf(stderr, "%s: relay %s: %s\n", config->path ?: "built-in settings",

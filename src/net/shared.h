@@ -5,6 +5,7 @@
 #include "net/avoid.h"
 #include "net/connection.h"
 #include "net/credentials.h"
+#include "net/job_revocation.h"
 
 struct ConnectionShared {
     unsigned references;
@@ -17,6 +18,7 @@ struct ConnectionShared {
     char *hello;        /* the setting, in ASCII, or NULL */
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
     SmtpMemory memory;
+    RevocationMemory revocation; /* what is known of the server's certificates */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

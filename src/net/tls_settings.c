@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -204,6 +206,95 @@ int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     if (relay->tls_ca_directory && SSL_CTX_load_verify_dir(ssl, relay->tls_ca_directory) != 1)
         return -ENOMEM;
     return 0;
+}
+
+/* ---- whom our own certificate comes from ---- */
+
+static void store_p(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static void store_context_p(X509_STORE_CTX **context)
+{
+    X509_STORE_CTX_free(*context);
+}
+
+/* The chain to one of the authorities, or NULL: then `*ret_error` says why. The whole one where it
+ * is there, and else as far as it goes. */
+static STACK_OF(X509) * chain_to(SSL_CTX *ssl, X509_STORE *store, int *ret_error)
+{
+    static const unsigned long flags[] = {0, X509_V_FLAG_PARTIAL_CHAIN};
+    STACK_OF(X509) *sent = NULL, *chain = NULL;
+
+    *ret_error = X509_V_ERR_OUT_OF_MEM;
+    (void)SSL_CTX_get0_chain_certs(ssl, &sent);
+    for (size_t i = 0; i < ELEMENTSOF(flags) && !chain; i++) {
+        _cleanup_(store_context_p) X509_STORE_CTX *context = X509_STORE_CTX_new();
+
+        if (!context ||
+            X509_STORE_CTX_init(context, store, SSL_CTX_get0_certificate(ssl), sent) != 1 ||
+            X509_STORE_CTX_set_default(context, "ssl_client") != 1)
+            return NULL;
+        X509_STORE_CTX_set_flags(context, flags[i]);
+        if (X509_verify_cert(context) == 1)
+            chain = X509_STORE_CTX_get1_chain(context);
+        else
+            *ret_error = X509_STORE_CTX_get_error(context);
+    }
+    return chain;
+}
+
+/* All but the first, which is our own, and a root, which nobody needs to be sent. */
+static bool send_chain(SSL_CTX *ssl, STACK_OF(X509) * chain)
+{
+    bool good = SSL_CTX_clear_chain_certs(ssl) == 1;
+
+    for (int i = 1; i < sk_X509_num(chain) && good; i++) {
+        X509 *one = sk_X509_value(chain, i);
+
+        if (!(X509_get_extension_flags(one) & EXFLAG_SS))
+            good = SSL_CTX_add1_chain_cert(ssl, one) == 1;
+    }
+    return good;
+}
+
+int tls_settings_client_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
+{
+    _cleanup_(store_p) X509_STORE *store = NULL;
+    char reason[TLS_ERROR_MAX];
+    STACK_OF(X509) * chain;
+    bool good;
+    int error = X509_V_OK;
+
+    if (!relay->tls_client_ca_file || !SSL_CTX_get0_certificate(ssl))
+        return 0;
+    store = X509_STORE_new();
+    if (!store)
+        return -ENOMEM;
+    ERR_clear_error();
+    if (X509_STORE_load_file(store, relay->tls_client_ca_file) != 1)
+        return failure_reason(f, REASON_TLS_AUTHORITIES,
+            failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+                "tls_client_ca_file: cannot read certificates from %s: %s; it must be a readable "
+                "PEM file",
+                relay->tls_client_ca_file, tls_error_reason(reason)));
+    chain = chain_to(ssl, store, &error);
+    ERR_clear_error();
+    if (!chain)
+        return error == X509_V_ERR_OUT_OF_MEM
+                   ? -ENOMEM
+                   : failure_reason(f, REASON_TLS_CLIENT_CERTIFICATE,
+                         failure_set(f, -EACCES, ERROR_CLIENT_CERTIFICATE,
+                             "the client certificate in tls_certificate = \"%s\" does not hold by "
+                             "the authorities in tls_client_ca_file = \"%s\": %s; have it made "
+                             "anew "
+                             "by one of them, or correct the file",
+                             relay->tls_certificate, relay->tls_client_ca_file,
+                             X509_verify_cert_error_string(error)));
+    good = send_chain(ssl, chain);
+    sk_X509_pop_free(chain, X509_free);
+    return good ? 0 : -ENOMEM;
 }
 
 /* ---- client certificate ---- */

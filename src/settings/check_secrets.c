@@ -141,7 +141,7 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
 
     if (!relay_identity_is_token(draft->config->relays[relay]))
         return 0;
-    if (draft_origin(draft, setting, relay)->line == 0 && !draft->secrets_allowed)
+    if (draft_origin(draft, setting, relay)->line == 0 && !draft->is_program)
         return draft_mistake_in(draft, setting, relay,
             "without a password this is a token, and on the command line every user can read it; "
             "use "
