@@ -83,14 +83,11 @@ static int spend_scrypt(const X509_ALGOR *algorithm, Bag *bag, Failure *f)
     return bag_spend(bag, SCRYPT_ROUNDS(n, r, p), f);
 }
 
-int der_spend(const X509_ALGOR *algorithm, Bag *bag, Failure *f)
+int der_spend_pbes2(const X509_ALGOR *algorithm, Bag *bag, Failure *f)
 {
-    PBE2PARAM *param;
+    PBE2PARAM *param = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), algorithm->parameter);
     int kind, r;
 
-    if (OBJ_obj2nid(algorithm->algorithm) != NID_pbes2)
-        return spend_pbe(algorithm, bag, f);
-    param = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), algorithm->parameter);
     if (!param)
         return damaged(f, "encrypted key");
     kind = OBJ_obj2nid(param->keyfunc->algorithm);
@@ -103,6 +100,12 @@ int der_spend(const X509_ALGOR *algorithm, Bag *bag, Failure *f)
                            "encrypt it anew: openssl pkcs8 -topk8");
     PBE2PARAM_free(param);
     return r;
+}
+
+int der_spend(const X509_ALGOR *algorithm, Bag *bag, Failure *f)
+{
+    return OBJ_obj2nid(algorithm->algorithm) == NID_pbes2 ? der_spend_pbes2(algorithm, bag, f)
+                                                          : spend_pbe(algorithm, bag, f);
 }
 
 /* ---- keys ---- */

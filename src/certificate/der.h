@@ -24,3 +24,6 @@ int der_add_pkcs8(const PKCS8_PRIV_KEY_INFO *info, Bag *bag, Failure *f);
 /* Counts what a derivation by this algorithm costs (PBES1, PBES2, PKCS#12's). 0, -E2BIG, or
  * -EBADMSG with a Failure. */
 int der_spend(const X509_ALGOR *algorithm, Bag *bag, Failure *f);
+
+/* The same of parameters in the form of PBES2 (RFC 8018, A.4), which PBMAC1 has as well. */
+int der_spend_pbes2(const X509_ALGOR *algorithm, Bag *bag, Failure *f);

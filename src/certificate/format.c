@@ -78,9 +78,20 @@ static const Format *detect(Bytes data)
     return NULL;
 }
 
-bool format_is_known(Bytes data)
+/* Editors put the mark of UTF-8 in front of text. */
+static Bytes without_mark(Bytes data)
 {
-    return detect(data);
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t n = strlen(mark);
+
+    if (data.n < n || memcmp(data.data, mark, n) != 0)
+        return data;
+    return (Bytes){data.data + n, data.n - n};
+}
+
+bool format_is_known(Bytes content)
+{
+    return detect(without_mark(content));
 }
 
 /* ---- types ---- */
@@ -243,12 +254,12 @@ static int read_written(const Written *written, Bag *bag, Failure *f)
 
 static int read_with_legacy(Bytes data, CertificateStoreType type, Bag *bag, Failure *f)
 {
-    OSSL_LIB_CTX *context = legacy_enter();
+    Legacy legacy;
     _cleanup_(written_done) Written written = {0};
     Bag inner = {0};
     int r;
 
-    if (!context)
+    if (!legacy_enter(&legacy))
         return legacy_lacking(f);
     r = bag_init(&inner, bag->password);
     inner.rounds = bag->rounds;
@@ -258,7 +269,7 @@ static int read_with_legacy(Bytes data, CertificateStoreType type, Bag *bag, Fai
         r = write_bag(&inner, &written);
     bag->rounds = inner.rounds;
     bag_done(&inner);
-    legacy_leave(context);
+    legacy_leave(&legacy);
     return r < 0 ? r : read_written(&written, bag, f);
 }
 
@@ -330,9 +341,10 @@ static int drop_private(Bag *bag, size_t from, Failure *f)
 }
 
 int format_read(
-    Bytes data, CertificateStoreType given, Bag *bag, CertificateStoreType *ret_type, Failure *f)
+    Bytes content, CertificateStoreType given, Bag *bag, CertificateStoreType *ret_type, Failure *f)
 {
     CertificateStoreType type = type_of_file(given);
+    Bytes data = without_mark(content);
     int n_certificates = sk_X509_num(bag->certificates), r;
     size_t n_keys = bag->n_keys;
 
@@ -342,7 +354,7 @@ int format_read(
         return failure_set(f, -EKEYREJECTED, ERROR_TLS_CREDENTIALS,
             "a password of more than %d bytes opens nothing", PASSWORD_BYTES_MAX);
     r = read_as(data, type, bag, f);
-    if (r == -ENOTSUP) {
+    if (r == -ENOPKG) {
         bag_truncate(bag, n_certificates, n_keys);
         r = read_with_legacy(data, type, bag, f);
     }

@@ -10,4 +10,4 @@ int format_read(
     Bytes data, CertificateStoreType type, Bag *bag, CertificateStoreType *ret_type, Failure *f);
 
 /* Whether it begins as any of them. */
-bool format_is_known(Bytes data);
+bool format_is_known(Bytes content);

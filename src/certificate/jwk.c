@@ -78,11 +78,14 @@ static int read_ec(const json_t *jwk, Bag *bag, Failure *f)
             n = curves[i].bytes;
     if (n == 0)
         return bag_refused(f, "its curve (crv) is none of P-256, P-384, P-521 and secp256k1");
-    if (x.n != n || y.n != n)
+    if (x.n == 0 || x.n > n || y.n == 0 || y.n > n)
         return damaged(f);
-    point[0] = 4; /* uncompressed (SEC 1, 2.3.3) */
-    memcpy(point + 1, x.data, n);
-    memcpy(point + 1 + n, y.data, n);
+    /* Uncompressed (SEC 1, 2.3.3); some who write keys leave out the zeros in front, which RFC
+     * 7518, 6.2.1.2 forbids. */
+    memset(point, 0, sizeof(point));
+    point[0] = 4;
+    memcpy(point + 1 + n - x.n, x.data, x.n);
+    memcpy(point + 1 + 2 * n - y.n, y.data, y.n);
     r = numbers_ec(name, (Bytes){point, 1 + 2 * n}, octets_bytes(&d), &key, f);
     return r < 0 ? r : add(bag, key, d.n > 0, f);
 }

@@ -5,29 +5,38 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/provider.h>
 
 #include "base/errors.h"
 
-OSSL_LIB_CTX *legacy_enter(void)
+/* Providers that were loaded are not unloaded with their context. */
+static void unload(Legacy *legacy)
 {
-    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
-
-    if (context && OSSL_PROVIDER_load(context, "default") &&
-        OSSL_PROVIDER_load(context, "legacy") && OSSL_LIB_CTX_set0_default(context))
-        return context;
-    OSSL_LIB_CTX_free(context);
+    if (legacy->standard)
+        (void)OSSL_PROVIDER_unload(legacy->standard);
+    if (legacy->legacy)
+        (void)OSSL_PROVIDER_unload(legacy->legacy);
+    OSSL_LIB_CTX_free(legacy->context);
     ERR_clear_error();
-    return NULL;
+    *legacy = (Legacy){0};
 }
 
-/* Providers are unloaded with their context. */
-void legacy_leave(OSSL_LIB_CTX *context)
+bool legacy_enter(Legacy *legacy)
 {
-    if (!context)
-        return;
+    *legacy = (Legacy){.context = OSSL_LIB_CTX_new()};
+    if (legacy->context) {
+        legacy->standard = OSSL_PROVIDER_load(legacy->context, "default");
+        legacy->legacy = OSSL_PROVIDER_load(legacy->context, "legacy");
+    }
+    if (legacy->standard && legacy->legacy && OSSL_LIB_CTX_set0_default(legacy->context))
+        return true;
+    unload(legacy);
+    return false;
+}
+
+void legacy_leave(Legacy *legacy)
+{
     (void)OSSL_LIB_CTX_set0_default(OSSL_LIB_CTX_get0_global_default());
-    OSSL_LIB_CTX_free(context);
+    unload(legacy);
 }
 
 bool legacy_is_wanted(void)
@@ -47,7 +56,7 @@ bool legacy_is_wanted(void)
 
 int legacy_lacking(Failure *f)
 {
-    return failure_set(f, -ENOTSUP, ERROR_CERTIFICATE_STORE,
+    return failure_set(f, -ENOPKG, ERROR_CERTIFICATE_STORE,
         "it is encrypted with an old algorithm, which OpenSSL's legacy provider cannot be loaded "
         "for; install openssl-provider-legacy where there is such a package, or encrypt it anew");
 }

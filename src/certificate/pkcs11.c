@@ -139,6 +139,8 @@ typedef struct Pin {
     bool wanted; /* it was asked for */
 } Pin;
 
+/* Where there is none it is empty, which no token is asked to take: of a failure pkcs11-provider
+ * makes a question on the terminal. */
 static int give_pin(char *out, int size, int writing, void *user)
 {
     Pin *pin = user;
@@ -147,8 +149,8 @@ static int give_pin(char *out, int size, int writing, void *user)
 
     (void)writing;
     pin->wanted = true;
-    if (!pin->bag->password || n >= (size_t)size)
-        return -1;
+    if (n >= (size_t)size)
+        return 0;
     memcpy(out, text, n);
     return (int)n;
 }
@@ -208,7 +210,31 @@ static int take_info(OSSL_STORE_INFO *info, Bag *bag, Failure *f)
     }
 }
 
-/* 1 when there was something, 0 when no provider knows such URIs or it gave nothing. */
+/* OpenSSL's own provider comes first, or hashes would be made on the token. */
+static bool has_provider(void)
+{
+    (void)OSSL_PROVIDER_available(NULL, "default");
+    if (OSSL_PROVIDER_available(NULL, "pkcs11") != 1)
+        (void)OSSL_PROVIDER_try_load(NULL, "pkcs11", 1);
+    ERR_clear_error();
+    return OSSL_PROVIDER_available(NULL, "pkcs11") == 1;
+}
+
+/* The provider does not say whether it was the PIN. */
+static int no_object(const char *uri, const Pin *pin, Failure *f)
+{
+    _cleanup_free_
+    char *shown = pkcs11_shown(uri);
+
+    if (!pin->wanted || !pin->bag->password)
+        return no_token(uri, pin, f);
+    return failure_set(f, -EKEYREJECTED, ERROR_TLS_CREDENTIALS,
+        "%s: the token does not take the PIN, or has no such certificate or key; check the PIN at "
+        "once, for a token locks itself after a few wrong ones",
+        shown ?: SCHEME);
+}
+
+/* 1 when there was something, 0 when it gave nothing. */
 static int read_by_store(const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Failure *f)
 {
     _cleanup_(store_p) OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, pin, NULL, NULL);
@@ -360,12 +386,9 @@ int pkcs11_read(const char *text, Bag *bag, Token **ret, Failure *f)
     *ret = NULL;
     if (r < 0 || !ui)
         return -ENOMEM;
-    if (OSSL_PROVIDER_available(NULL, "pkcs11") != 1)
-        (void)OSSL_PROVIDER_try_load(NULL, "pkcs11", 1);
-    ERR_clear_error();
-    if (OSSL_PROVIDER_available(NULL, "pkcs11") == 1) {
+    if (has_provider()) {
         r = read_by_store(buffer_data(&uri), ui, &pin, bag, f);
-        return r == 0 ? no_token(buffer_data(&uri), &pin, f) : MIN(r, 0);
+        return r == 0 ? no_object(buffer_data(&uri), &pin, f) : MIN(r, 0);
     }
     return read_by_engine(buffer_data(&uri), ui, &pin, bag, ret, f);
 }

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pkcs12.h>
 #include <openssl/pkcs7.h>
+#include <string.h>
 
 #include "certificate/der.h"
 #include "certificate/legacy.h"
@@ -115,21 +116,42 @@ static int add_content(PKCS7 *content, Pass pass, Bag *bag, Failure *f)
     return r;
 }
 
-/* The MAC says whether the password is right, as far as there is one. */
-static int check_mac(PKCS12 *pkcs12, Pass *pass, Bag *bag, Failure *f)
+/* A MAC whose key PBKDF2 derives (RFC 9579), by parameters of its own. */
+static bool is_pbmac1(const X509_ALGOR *algorithm)
 {
+    char oid[64];
+
+    return OBJ_obj2txt(oid, sizeof(oid), algorithm->algorithm, 1) > 0 &&
+           strcmp(oid, "1.2.840.113549.1.5.14") == 0;
+}
+
+static int spend_mac(const PKCS12 *pkcs12, Bag *bag, Failure *f)
+{
+    const X509_ALGOR *algorithm = NULL;
     const ASN1_INTEGER *count = NULL;
     const ASN1_OCTET_STRING *salt = NULL;
     uint64_t rounds = 1;
+
+    PKCS12_get0_mac(NULL, &algorithm, &salt, &count, pkcs12);
+    if ((count && ASN1_INTEGER_get_uint64(&rounds, count) != 1) || !salt ||
+        ASN1_STRING_length(salt) > SALT_BYTES_MAX)
+        return damaged(f);
+    if (!is_pbmac1(algorithm))
+        return bag_spend(bag, rounds > ROUNDS_MAX ? rounds : 2 * rounds, f);
+    if (OpenSSL_version_num() < 0x30400000L)
+        return bag_refused(f, "its MAC is of a kind (PBMAC1) that OpenSSL knows since 3.4; make it "
+                              "anew without: openssl pkcs12 -export");
+    return der_spend_pbes2(algorithm, bag, f);
+}
+
+/* The MAC says whether the password is right, as far as there is one. */
+static int check_mac(PKCS12 *pkcs12, Pass *pass, Bag *bag, Failure *f)
+{
     int r;
 
     if (!PKCS12_mac_present(pkcs12))
         return 0;
-    PKCS12_get0_mac(NULL, NULL, &salt, &count, pkcs12);
-    if ((count && ASN1_INTEGER_get_uint64(&rounds, count) != 1) || !salt ||
-        ASN1_STRING_length(salt) > SALT_BYTES_MAX)
-        return damaged(f);
-    r = bag_spend(bag, rounds > ROUNDS_MAX ? rounds : 2 * rounds, f);
+    r = spend_mac(pkcs12, bag, f);
     if (r < 0)
         return r;
     if (PKCS12_verify_mac(pkcs12, pass->text, pass->n) == 1)

@@ -192,7 +192,7 @@ static int parse(Bytes data, Ppk *ret, Failure *f)
 static int derive_sha1(const Bag *bag, Ppk *ppk)
 {
     static const char label[] = "putty-private-key-file-mac-key";
-    unsigned char text[sizeof(label) - 1 + PASSWORD_BYTES_MAX], block[2 * SHA_DIGEST_LENGTH];
+    unsigned char text[sizeof(label) - 1 + PASSWORD_BYTES_MAX], block[2 * SHA_DIGEST_LENGTH] = {0};
     size_t n;
     const char *password = bag_password(bag, &n);
     bool good = true;

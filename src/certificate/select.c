@@ -53,14 +53,15 @@ static int take_key(EVP_PKEY *key, bool is_private, Certificate *certificate)
 
 /* ---- the chain ---- */
 
-static X509 *issuer_of(const Bag *bag, X509 *x509, const STACK_OF(X509) * chain)
+/* One that is not in the chain yet, whose end is `x509`. */
+static X509 *issuer_of(const Bag *bag, X509 *x509, const Certificate *certificate)
 {
     for (int i = 0; i < sk_X509_num(bag->certificates); i++) {
         X509 *other = sk_X509_value(bag->certificates, i);
-        bool known = X509_cmp(other, x509) == 0;
+        bool known = X509_cmp(other, certificate->x509) == 0;
 
-        for (int k = 0; k < sk_X509_num(chain) && !known; k++)
-            known = X509_cmp(other, sk_X509_value(chain, k)) == 0;
+        for (int k = 0; k < sk_X509_num(certificate->chain) && !known; k++)
+            known = X509_cmp(other, sk_X509_value(certificate->chain, k)) == 0;
         if (!known && X509_check_issued(other, x509) == X509_V_OK)
             return other;
     }
@@ -76,7 +77,7 @@ static int take_x509(const Bag *bag, X509 *x509, Certificate *certificate)
     certificate->x509 = x509;
     while (sk_X509_num(certificate->chain) < CHAIN_MAX &&
            X509_check_issued(next, next) != X509_V_OK &&
-           (next = issuer_of(bag, next, certificate->chain))) {
+           (next = issuer_of(bag, next, certificate))) {
         if (X509_up_ref(next) != 1)
             return -ENOMEM;
         if (sk_X509_push(certificate->chain, next) <= 0) {
@@ -211,7 +212,7 @@ static int not_found(const Bag *bag, Failure *f, const char *what)
 static int select_wanted(const Bag *bag, const char *subject, Certificate *certificate, Failure *f)
 {
     Wanted wanted = {.subject = subject};
-    X509 *x509;
+    X509 *x509 = NULL;
     int r = 0;
 
     if (text_starts_nocase(subject, THUMBPRINT))

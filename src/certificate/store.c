@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/x509.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -212,10 +213,20 @@ static int read_token(Opening *o)
     return o->certificate->container ? 0 : -ENOMEM;
 }
 
+#define SHORT_NAME 40 /* no private key is so short, in base64 */
+
+/* What may be shown: something else might be a key that is not readable as one. */
+static bool is_path(const char *text)
+{
+    return text[0] != '\0' && strlen(text) < PATH_MAX && !strpbrk(text, "\r\n") &&
+           (text[0] == '/' || text[0] == '.' || strlen(text) <= SHORT_NAME);
+}
+
 static int read_detected(Opening *o)
 {
     const Bytes content = {o->source->store, o->source->n_store};
     struct stat st;
+    int error;
 
     if (pkcs11_is_uri(o->text)) {
         o->certificate->type = CERTIFICATE_PKCS11;
@@ -231,9 +242,11 @@ static int read_detected(Opening *o)
     if (o->text[0] != '\0' && stat(o->text, &st) == 0)
         return S_ISDIR(st.st_mode) ? read_directory(o, o->text, false)
                                    : read_file(o, o->text, CERTIFICATE_AUTO);
+    error = errno;
     if (o->text[0] == '/' || !format_is_known(content))
-        return cannot_open(
-            o->text[0] ? o->text : "that was given", o->text[0] ? -errno : -EINVAL, o->f);
+        return is_path(o->text)
+                   ? cannot_open(o->text, -error, o->f)
+                   : bag_damaged(o->f, "certificate, key or store of a kind that is known");
     return format_read(content, CERTIFICATE_AUTO, o->bag, &o->certificate->type, o->f);
 }
 

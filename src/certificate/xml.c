@@ -159,8 +159,6 @@ bool xml_is(Bytes data)
 {
     size_t i = 0;
 
-    if (data.n >= 3 && memcmp(data.data, "\xef\xbb\xbf", 3) == 0)
-        i = 3;
     while (i < data.n && strchr(" \t\r\n", data.data[i]) && data.data[i] != '\0')
         i++;
     return i < data.n && data.data[i] == '<';
@@ -171,7 +169,7 @@ int xml_read(Bytes data, Bag *bag, Failure *f)
     const char *start = (const char *)data.data;
     _cleanup_(xml_done) Xml xml = {.at = start, .end = start + data.n};
     size_t before = bag->n_keys + (size_t)sk_X509_num(bag->certificates);
-    Tag tag;
+    Tag tag = {0};
     int r;
 
     while ((r = next_tag(&xml, &tag, f)) > 0) {

@@ -111,6 +111,8 @@ static int check_directory(
     struct stat st;
     int r;
 
+    if (path && text_equal_nocase(path, "store:machine"))
+        path = SYSCONFDIR "/outbox/certificates";
     if (!path || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
         return 0;
     r = privacy_check(&st, path, queue, &words);

@@ -65,6 +65,9 @@ class ClientCertificate(CertificatesTest):
         self.check_delivered(tls_certificate=self.pkcs12(), tls_key_password_file=self.password)
 
     def test_pkcs12_with_old_algorithms(self):
+        if subprocess.run(["openssl", "list", "-providers", "-provider", "legacy"], capture_output=True,
+                          check=False).returncode != 0:
+            self.skipTest("OpenSSL's old algorithms are not installed")
         path = self.pkcs12("-legacy", "-certpbe", "PBE-SHA1-RC2-40", "-keypbe", "PBE-SHA1-RC2-40")
         self.check_delivered(tls_certificate=path, tls_key_password_file=self.password)
 
@@ -136,7 +139,8 @@ class Token(CertificatesTest):
         tokens.mkdir(mode=0o700)
         configuration = self.write(
             "softhsm2.conf", f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
-        self.environment = {**os.environ, "SOFTHSM2_CONF": str(configuration)}
+        # libp11 leaves something behind when it gave no key.
+        self.environment = {**os.environ, "SOFTHSM2_CONF": str(configuration), "ASAN_OPTIONS": "detect_leaks=0"}
         self.pin = self.write("pin", "4711\n")
         module = next(path for path in MODULES if pathlib.Path(path).exists())
         key, der = self.write("alice.pkcs8", ""), self.directory / "alice.der"
