@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -139,7 +140,7 @@ static int start(
     if (fd < 0)
         return -errno;
     r = socket_set_options(options->relay, fd, address->ss_family);
-    if (r >= 0)
+    if (r >= 0 && address->ss_family != AF_UNIX)
         r = bind_local(options, fd, address->ss_family);
     if (r < 0)
         return r;
@@ -233,9 +234,26 @@ static const char *advice(int error)
     }
 }
 
+/* The same of a socket of this machine. */
+static const char *advice_unix(int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return "there is no such socket: check the path, and that the server runs and makes it";
+    case -ECONNREFUSED: return "nobody listens at the socket: check that the server runs";
+    case -EAGAIN: return "the server is too slow in taking connections";
+    case -EACCES:
+    case -EPERM:
+        return "this user may not use the socket: check its owner and mode, and those of its "
+               "directories";
+    default: return advice(error);
+    }
+}
+
 static FaultReason reason_of(int error)
 {
     switch (error) {
+    case -ENOENT: /* a socket of this machine */
     case -ECONNREFUSED: return REASON_CONNECT_REFUSED;
     case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
     case -ENETUNREACH:
@@ -252,10 +270,15 @@ static FaultReason reason_of(int error)
 static int give_up(const SocketDial *dial, Failure *f)
 {
     /* Memory that sockets lack is not the caller's. */
-    int r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
-        error_from_errno(dial->error), "cannot connect to %s port %u (%s); %s",
-        dial->options.relay->host, dial->options.relay->port, socket_dial_tried(dial),
-        advice(dial->error));
+    bool local = relay_socket_path(dial->options.relay) != NULL;
+    char port[24] = "";
+    int r;
+
+    if (!local)
+        snprintf(port, sizeof(port), " port %u", dial->options.relay->port);
+    r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
+        error_from_errno(dial->error), "cannot connect to %s%s (%s); %s", dial->options.relay->host,
+        port, socket_dial_tried(dial), local ? advice_unix(dial->error) : advice(dial->error));
 
     return failure_reason(f, reason_of(dial->error), r);
 }

@@ -152,7 +152,10 @@ static void print_fault(const Finding *f)
 
 static void print_finding(const Finding *f)
 {
-    printf("relay %s (%s, port %u)\n", f->relay->name, f->relay->host, f->relay->port);
+    printf("relay %s (%s", f->relay->name, f->relay->host);
+    if (!relay_socket_path(f->relay))
+        printf(", port %u", f->relay->port);
+    puts(")");
     print_if("address", f->address);
     if (f->address && f->ok)
         print_if("TLS", f->tls ?: "none: everything goes in clear");
