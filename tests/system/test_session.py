@@ -257,6 +257,9 @@ class Sockets(RelayTest):
         self.queue.drop("a", message())
         self.queue.wait_gone("a")
         self.assertEqual(set(peers), {"127.0.0.33"})
+        (found,) = json.loads(self.outbox("check", "--json"))
+        self.assertRegex(found["local"], r"\A127\.0\.0\.33:\d+\Z")
+        self.assertRegex(self.outbox("check"), r"\n  from +127\.0\.0\.33:\d+\n")
 
     def test_words_of_the_session(self):
         """Hello, SendRSET, and MaxLineLength (with its CRLF) at its least and past it."""
