@@ -50,6 +50,7 @@ void connection_free(Connection *c)
     if (!c)
         return;
     smtp_session_free(c->session);
+    revocation_free(c->revocation);
     tls_stream_free(c->tls);
     forget_addresses(c);
     lookup_free(c->lookup);
@@ -576,19 +577,4 @@ const char *connection_local_address(const Connection *c, char text[static ADDRE
     if (c->socket_fd >= 0 && getsockname(c->socket_fd, (struct sockaddr *)&local, &n) >= 0)
         address_format(&local, text);
     return text;
-}
-
-const char *connection_tls(const Connection *c)
-{
-    return c->tls ? tls_stream_info(c->tls)->description : NULL;
-}
-
-char *connection_describe_certificate(const Connection *c)
-{
-    return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;
-}
-
-bool connection_tls_resumed(const Connection *c)
-{
-    return c->tls && tls_stream_resumed(c->tls);
 }

@@ -70,6 +70,30 @@ void connection_ready(Connection *connection, short events);
 typedef void (*ConnectionSilence)(void *user, const Connection *connection);
 void connection_on_silence(Connection *connection, ConnectionSilence callback, void *user);
 
+/* To decide on the server's certificate, once for each handshake, when all that the settings ask
+ * for has been looked at. `certificate->status` is "OK", or says why it is not to be trusted (or
+ * that nobody looked: "not verified: ..."), and
+ * *accept is the verdict, which the callback may override, in either direction. For a session that
+ * is resumed it is asked too, with the certificate of that session; one that was accepted against
+ * the verdict is not resumed. It must answer at once. All that it is given is borrowed. */
+typedef struct ConnectionCertificate {
+    struct x509_st *x509; /* an X509 of OpenSSL's; NULL: the server showed none */
+    const unsigned char *der;
+    size_t der_size;
+    const char *pem; /* and, with tls_include_chain, whatever else the server sent, behind it */
+    const char *status;
+    bool resumed;
+} ConnectionCertificate;
+typedef void (*ConnectionOnCertificate)(void *user, const Connection *connection,
+    const ConnectionCertificate *certificate, bool *accept);
+void connection_on_certificate(
+    Connection *connection, ConnectionOnCertificate callback, void *user);
+
+/* To be told how TLS comes up, a line at a time: the states of the handshake and alerts; with
+ * tls_log_packets each message of the handshake as well. */
+typedef void (*ConnectionTlsStatus)(void *user, const Connection *connection, const char *text);
+void connection_on_tls_status(Connection *connection, ConnectionTlsStatus callback, void *user);
+
 /* For submitting transactions and content; NULL before the transport stands. Before READY another
  * may take its place with every step. */
 SmtpSession *connection_session(Connection *connection);
@@ -101,6 +125,21 @@ bool connection_has_learned(const Connection *connection);
 
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);
+Certificate *connection_certificate(const Connection *connection); /* the same; the caller's */
 bool connection_tls_resumed(const Connection *connection);
+
+/* What was negotiated; NULL without TLS, or before its handshake has ended. */
+const TlsNegotiated *connection_negotiated(const Connection *connection);
+
+/* PEM of what the server sent, its own certificate first and with tls_include_chain the others; and
+ * of the others a line each. NULL: there is nothing, or no memory. Caller frees. */
+char *connection_chain_pem(const Connection *connection);
+char *connection_describe_chain(const Connection *connection);
+
+/* What the server sent, its own certificate first: how many (0: none yet), and one as DER, the
+ * caller's to free. 0, -ENOENT or -ENOMEM. */
+size_t connection_chain_size(const Connection *connection);
+int connection_chain_der(
+    const Connection *connection, size_t i, unsigned char **ret, size_t *ret_n);
 
 DEFINE_CLEANUP(Connection, connection_free);

@@ -27,7 +27,8 @@ struct Connection {
     const struct sockaddr_storage *peer; /* likewise: the address in use, one of `found` */
     struct sockaddr_storage used;        /* the same, since READY */
     TlsStream *tls;
-    int socket_fd; /* connected, or -1 */
+    Revocation *revocation; /* while it is asked whether the certificate was revoked */
+    int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
     bool peer_is_loopback;
     Failure failure; /* why the transport failed */
@@ -39,6 +40,10 @@ struct Connection {
     Silence silence; /* before the greeting */
     ConnectionSilence on_silence;
     void *silence_user;
+    ConnectionOnCertificate on_certificate;
+    void *certificate_user;
+    ConnectionTlsStatus on_tls_status;
+    void *tls_status_user;
 
     /* What is waited for until the transport stands; the descriptor holds afterwards too. */
     int fd;
@@ -66,6 +71,16 @@ struct Connection {
 /* Goes on bringing the transport up: 1 when it stands, 0 when it must wait, or a negative errno
  * with `failure` set (but for -ENOMEM). */
 int transport_step(Connection *connection, usec_t now);
+
+/* A step of it: whether the server may be spoken to. As transport_step(). */
+int transport_run_certificate(Connection *connection, usec_t now);
+
+/* For the steps: what is waited for, and at which descriptor. */
+void transport_wait_for(Connection *connection, short events, usec_t deadline);
+void transport_use_fd(Connection *connection, int fd);
+
+/* Tells whoever watches what TLS says of itself. */
+void transport_tell_tls(void *connection, const char *text);
 
 /* The stage that is under way, or STAGE_NONE when the transport stands. */
 DeliveryStage transport_stage(const Connection *connection);

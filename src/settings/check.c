@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/charset.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
 #include "settings/check_secrets.h"
+#include "settings/check_tls.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
 
@@ -188,7 +190,8 @@ static int check_hello(Draft *draft, size_t relay)
 
 static int check_client_certificate(Draft *draft, size_t relay)
 {
-    static const char *const settings[] = {"tls_key", "tls_key_password", "tls_key_password_file",
+    static const char *const settings[] = {"tls_certificate_subject", "tls_key",
+        "tls_client_ca_file", "tls_key_password", "tls_key_password_file",
         "tls_key_password_command", "tls_key_password_credential"};
     const RelayConfig *config = draft->config->relays[relay];
     int r = 0;
@@ -230,6 +233,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_pin(draft, relay);
     if (r == 0)
         r = check_client_certificate(draft, relay);
+    if (r == 0)
+        r = check_tls(draft, relay);
     if (r == 0 && config->hold_max < config->hold_first)
         r = draft_mistake_in(draft,
             relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,
@@ -250,9 +255,23 @@ static int check_retry(Draft *draft)
         draft, setting, 0, "retry.max is shorter than retry.first; make it at least as long");
 }
 
+/* That this system can convert to it; composing says the same of what only composing reads. */
+static int check_charset(Draft *draft)
+{
+    const Setting *setting = setting_find(SECTION_MESSAGE, "charset");
+    _cleanup_failure_ Failure f = {0};
+    Charset charset;
+    int r = charset_open(draft->config->message.charset ?: "UTF-8", &charset, &f);
+
+    charset_close(&charset);
+    if (r != -EBADMSG)
+        return MIN(r, 0);
+    return draft_mistake_in(draft, setting, 0, "%s", failure_text(&f));
+}
+
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_directory_is_known(draft);
+    int r = check_retry(draft) ?: check_directory_is_known(draft) ?: check_charset(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);

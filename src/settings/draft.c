@@ -92,6 +92,8 @@ const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t re
 
 bool draft_wants(const Draft *draft, const Setting *setting)
 {
+    if (draft->only_section)
+        return setting->section == draft->only->section;
     return !draft->only || setting == draft->only || setting == draft->beside;
 }
 

@@ -34,8 +34,9 @@ typedef struct Draft {
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
     DraftRelay *relays;    /* as config->relays */
-    bool secrets_allowed;  /* as overrides: they are a program's, not a command line's */
+    bool is_program;       /* overrides are a program's, not a command line's: secrets may be */
     const Setting *only;   /* this one is wanted alone, without a word about others; NULL: all */
+    bool only_section;     /* what is wanted alone is all of that one's section */
     const Setting *beside; /* and this one of the same section, where nothing is wrong with it */
     Buffer mistakes;
     unsigned n_mistakes;

@@ -38,6 +38,23 @@ int config_load(const char *path, const char *const *overrides, Config **ret, Fa
 int config_load_directory(const char *path, const char *const *overrides, char **ret,
     SenderRules **ret_senders, Failure *f);
 
+/* How far a configuration is looked at. */
+typedef enum ConfigCheck {
+    CONFIG_CHECK_VALUES, /* each setting alone: relays may have no host yet */
+    CONFIG_CHECK_WHOLE,  /* as config_load() */
+} ConfigCheck;
+
+/* As config_load() for a program that sets settings by itself: `path` NULL is no file, and
+ * overrides may be secrets. Relative paths among them are taken from the working directory. */
+int config_load_program(
+    const char *path, const char *const *overrides, ConfigCheck check, Config **ret, Failure *f);
+
+/* The section `message` alone, for who composes: what is wrong elsewhere is the daemon's matter.
+ * Where the default file is missing or cannot be read the defaults hold. 0 and a Config of which no
+ * other section counts; -EBADMSG for what is wrong in this one, or an override that is no setting;
+ * another negative errno when a file that `path` names cannot be read, or nothing could now. */
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f);
+
 /* As config_load() for `n` bytes of text in memory, which mistakes call `name`. Relative paths are
  * taken from the working directory. Here overrides are a program's and may be secrets. */
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,

@@ -25,6 +25,23 @@ typedef enum RelayProtocol {
     PROTOCOL_LMTP, /* RFC 2033 */
 } RelayProtocol;
 
+/* Bits of the setting tls_security_flags that have a meaning here: what is not held against a
+ * certificate. Others ask for nothing that is not so already (there are no trust lists, times need
+ * not nest, and no root is asked about), or are refused. */
+#define TLS_SECURITY_IGNORE_TIME 0x1U
+#define TLS_SECURITY_ALLOW_AUTHORITY 0x10U
+#define TLS_SECURITY_IGNORE_USAGE 0x20U
+#define TLS_SECURITY_IGNORE_REVOCATION 0x100U
+#define TLS_SECURITY_IGNORE_AUTHORITY_REVOCATION 0x400U
+#define TLS_SECURITY_IGNORE_NAME 0x80000000U
+
+/* Whether something is asked about a certificate that its signer alone can tell. */
+typedef enum TlsCheck {
+    TLS_CHECK_OFF,
+    TLS_CHECK_TRY,     /* what cannot be found out does not matter */
+    TLS_CHECK_REQUIRE, /* it does */
+} TlsCheck;
+
 typedef enum ClearAuth {
     CLEAR_AUTH_NEVER,    /* false: the default */
     CLEAR_AUTH_LOOPBACK, /* true: to 127.0.0.0/8, ::1 and localhost only; anything else does not
@@ -88,14 +105,26 @@ typedef struct RelayConfig {
     char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */
     char *tls_ca_file;
     char *tls_ca_directory;
-    char *tls_accept_certificate; /* PEM file or SHA-256 fingerprint, accepted unconditionally */
-    char *tls_certificate;        /* client certificate chain, PEM */
-    char *tls_key;                /* NULL: in the certificate's file */
+    char *tls_accept_certificate;  /* PEM file or SHA-256 fingerprint, accepted unconditionally */
+    char *tls_certificate;         /* client certificate: file, directory, pkcs11: URI or store */
+    char *tls_certificate_subject; /* which one of that; NULL: the one that has a key */
+    char *tls_key;                 /* the same kinds; NULL: in the certificate's */
     SecretSource tls_key_password;
     char *tls_protocols; /* "TLSv1.2 TLSv1.3" */
     char *tls_ciphers;
     bool tls_reuse_session;
     char *tls_key_log_file;
+    unsigned tls_cipher_strength;                         /* bits that a suite must have; 0: any */
+    char *tls12_groups, *tls13_groups, *tls13_key_shares; /* names of settings/tls_names.h */
+    char *tls12_signature_algorithms, *tls13_signature_algorithms;
+    bool tls_renegotiation;
+    unsigned tls_security_flags; /* TLS_SECURITY_* */
+    TlsCheck tls_check_crl, tls_check_ocsp;
+    char *tls_crl_file;
+    bool tls_log_packets;
+    bool tls_include_chain;
+    char *tls_client_ca_file;
+    char *tls_provider; /* names of OpenSSL's providers, with blanks between them */
 
     usec_t timeout;         /* inactivity; 0 = none */
     bool timeout_by_stage;  /* wait for a reply at least as long as RFC 5321, 4.5.3.2 says */

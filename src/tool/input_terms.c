@@ -149,9 +149,11 @@ int input_terms_option(ToolInput *input, const Command *command, int option, con
  * for a normal one. */
 static const char *priority_term(const ToolInput *input)
 {
-    if (strcmp(input->priority, "urgent") == 0)
-        return "MT-PRIORITY=4";
-    return strcmp(input->priority, "non-urgent") == 0 ? "MT-PRIORITY=-4" : "";
+    switch (input->compose.priority) {
+    case PRIORITY_URGENT: return "MT-PRIORITY=4";
+    case PRIORITY_NON_URGENT: return "MT-PRIORITY=-4";
+    default: return "";
+    }
 }
 
 /* `terms`, what `own` has beside them, and `wish` where neither has it. Caller frees; NULL: none.
@@ -184,7 +186,7 @@ static int add_terms(const ToolInput *input, const Envelope *own, Envelope *e, F
     return r == -EINVAL ? -EBADMSG : r;
 }
 
-int input_terms_apply(const ToolInput *input, Buffer *start, int rest, Failure *f)
+int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *rest, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_envelope_ Envelope e = {0};

@@ -23,4 +23,4 @@ int input_terms_option(ToolInput *input, const Command *command, int option, con
 
 /* Gives the message that starts so an envelope with what the options say, which counts instead of
  * what its own says with the same keyword. 0 or a negative errno with a Failure. */
-int input_terms_apply(const ToolInput *input, Buffer *start, int rest, Failure *f);
+int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *rest, Failure *f);

@@ -51,22 +51,20 @@ static int open_scratch(bool small)
 }
 
 /* Copies the message there. The descriptor, or a negative errno with a Failure. */
-static int gather(const Buffer *start, int rest, uint64_t *ret_size, Failure *f)
+static int gather(const Buffer *start, InputRest *rest, uint64_t *ret_size, Failure *f)
 {
-    _cleanup_close_ int fd = open_scratch(rest < 0);
-    char data[READ_BYTES];
-    ssize_t n = 1;
-    int r = fd < 0 ? fd : file_write_all(fd, buffer_data(start), buffer_size(start));
+    _cleanup_close_ int fd = open_scratch(!input_rest_any(rest));
+    _cleanup_buffer_ Buffer data = {0};
+    int r = fd < 0 ? fd : file_write_all(fd, buffer_data(start), buffer_size(start)), more = 1;
 
     *ret_size = buffer_size(start);
-    while (r >= 0 && rest >= 0 && n != 0) {
-        n = read(rest, data, sizeof(data));
-        if (n < 0 && errno != EINTR)
-            return failure_set_errno(f, -errno, "cannot read the message");
-        if (n <= 0)
-            continue;
-        r = file_write_all(fd, data, (size_t)n);
-        *ret_size += (uint64_t)n;
+    while (r >= 0 && more > 0) {
+        buffer_clear(&data);
+        more = input_rest_read(rest, &data, f);
+        if (more < 0)
+            return more;
+        r = file_write_all(fd, buffer_data(&data), buffer_size(&data));
+        *ret_size += buffer_size(&data);
     }
     if (r < 0)
         return failure_set_errno(
@@ -237,7 +235,7 @@ static int send_message(Sending *s, Config *config)
 }
 
 static int send_input(Sending *s, Config *config, const ToolInput *input, char **arguments,
-    const Buffer *start, int rest)
+    const Buffer *start, InputRest *rest)
 {
     _cleanup_free_
     AddresseeKind *kinds = NULL;
@@ -283,7 +281,7 @@ static int run(
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_buffer_ Buffer start = {0};
-    _cleanup_close_ int rest = -1;
+    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
     Sending s = {.verb = verb, .verbose = verbose};
     int status;
 
@@ -292,7 +290,7 @@ static int run(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    status = send_input(&s, config, input, recipients, &start, rest);
+    status = send_input(&s, config, input, recipients, &start, &rest);
     content_done(&s.outgoing);
     message_free(s.message);
     return status;

@@ -210,7 +210,7 @@ START_TEST(overrides_reach_what_they_name)
         0600,
         "--set prot: unknown setting; did you mean \"port\"?\n"
         "--set nowhere.port: unknown section; it takes spool.NAME, retry.NAME, daemon.NAME, "
-        "relays.RELAY.NAME or the bare name\n"
+        "message.NAME, relays.RELAY.NAME or the bare name\n"
         "--set relays.b.port: there is no relay \"b\"; use a name that the configuration gives to "
         "one\n"
         "--set port: is not NAME=VALUE\n"
