@@ -45,8 +45,10 @@ static void add_config(Entry *entry, const Config *config)
         entry_printable(entry, relay->name, ENTRY_VALUE_MAX);
         entry_text(entry, " (");
         entry_printable(entry, relay->host, ENTRY_VALUE_MAX);
-        entry_text(entry, " port ");
-        entry_number(entry, relay->port);
+        if (!relay_socket_path(relay)) {
+            entry_text(entry, " port ");
+            entry_number(entry, relay->port);
+        }
         entry_text(entry, ")");
     }
     if (config->notices) {

@@ -150,6 +150,7 @@ int attempt_submit(
         .recipients = a->part,
         .n_recipients = n,
         .size = a->content.size,
+        .now = now,
         .waited = clock_age(a->message->arrival, now) / USEC_PER_SEC,
         .unfit = a->content.unfit,
         .is_8bit = a->content.is_8bit,

@@ -5,9 +5,26 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
+
+static const struct sockaddr_un *as_unix(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_UNIX ? (const struct sockaddr_un *)address : NULL;
+}
+
+void address_set_unix(const char *path, struct sockaddr_storage *ret)
+{
+    struct sockaddr_un *address = (struct sockaddr_un *)ret;
+
+    memset(ret, 0, sizeof(*ret));
+    address->sun_family = AF_UNIX;
+    (void)snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+}
 
 socklen_t address_size(const struct sockaddr_storage *address)
 {
+    if (as_unix(address))
+        return sizeof(struct sockaddr_un);
     return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                           : sizeof(struct sockaddr_in);
 }
@@ -33,6 +50,10 @@ char *address_format_host(
 {
     struct sockaddr_storage room;
 
+    if (as_unix(address)) {
+        snprintf(text, ADDRESS_TEXT_MAX, "unix:%.107s", as_unix(address)->sun_path);
+        return text;
+    }
     address = unmap(address, &room);
     if (getnameinfo((const struct sockaddr *)address, address_size(address), text, ADDRESS_TEXT_MAX,
             NULL, 0, NI_NUMERICHOST) != 0)
@@ -48,6 +69,8 @@ char *address_format(const struct sockaddr_storage *address, char text[static AD
     unsigned port = ntohs(((const struct sockaddr_in *)address)->sin_port);
     char host[ADDRESS_TEXT_MAX];
 
+    if (as_unix(address))
+        return address_format_host(address, text);
     address_format_host(address, host);
     snprintf(text, ADDRESS_TEXT_MAX, v6 ? "[%.60s]:%u" : "%.60s:%u", host, port);
     return text;
@@ -60,6 +83,10 @@ char *address_format_literal(
     bool v6 = unmap(address, &room)->ss_family == AF_INET6;
     char host[ADDRESS_TEXT_MAX];
 
+    if (as_unix(address)) {
+        snprintf(text, ADDRESS_TEXT_MAX, "[127.0.0.1]");
+        return text;
+    }
     address_format_host(address, host);
     host[strcspn(host, "%")] = '\0'; /* a scope means something to this host only */
     snprintf(text, ADDRESS_TEXT_MAX, v6 ? "[IPv6:%.60s]" : "[%.60s]", host);
@@ -72,6 +99,8 @@ bool address_is_loopback(const struct sockaddr_storage *address)
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)unmap(address, &room);
 
+    if (as_unix(address))
+        return true;
     address = (const struct sockaddr_storage *)v4;
     if (address->ss_family == AF_INET)
         return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;

@@ -403,7 +403,7 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
 /* Nothing has come for a while, where the server has to speak first. */
 static void hear_silence(Connection *c, usec_t now)
 {
-    bool may_probe = c->peer && c->relay->port != MX_PORT;
+    bool may_probe = c->peer && c->relay->port != MX_PORT && c->peer->ss_family != AF_UNIX;
     _cleanup_failure_ Failure f = {0};
     DeliveryOutcome why;
 

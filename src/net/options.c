@@ -26,6 +26,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
 
     return (SmtpOptions){
         .hello = source->hello,
+        .lmtp = relay->protocol == PROTOCOL_LMTP,
         .extensions = relay->extensions,
         .pipelining = relay->pipelining,
         .chunking = relay->chunking,

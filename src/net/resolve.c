@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/idn.h"
+#include "net/address.h"
 
 static bool is_numeric(const char *host)
 {
@@ -131,6 +132,8 @@ static int resolve(const char *setting, const char *host, uint16_t port, IpVersi
 
 bool resolve_may_block(const RelayConfig *relay)
 {
+    if (relay_socket_path(relay))
+        return false;
     return !is_numeric(relay->host) || (relay->local_host && !is_numeric(relay->local_host));
 }
 
@@ -139,6 +142,14 @@ int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
     int r;
 
     *ret = (AddressList){0};
+    if (relay_socket_path(relay)) {
+        ret->addresses = calloc(1, sizeof(struct sockaddr_storage));
+        if (!ret->addresses)
+            return -ENOMEM;
+        address_set_unix(relay_socket_path(relay), &ret->addresses[0]);
+        ret->n_addresses = 1;
+        return 0;
+    }
     r = resolve(
         "host", relay->host, relay->port, relay->ip_version, &ret->addresses, &ret->n_addresses, f);
     if (r >= 0 && relay->local_host)

@@ -26,7 +26,7 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
     shared->references = 1;
     shared->relay = relay_config_ref(relay);
     shared->worker = worker_ref(worker);
-    r = to_ascii(relay->host, &shared->host);
+    r = to_ascii(relay_socket_path(relay) ? "localhost" : relay->host, &shared->host);
     if (r >= 0 && relay->hello)
         r = to_ascii(relay->hello, &shared->hello);
     if (r < 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -14,6 +15,7 @@
 #include "net/socket_options.h"
 
 #define ATTEMPT_DELAY (250 * USEC_PER_MSEC) /* RFC 8305, 8 */
+#define BUSY_DELAY (100 * USEC_PER_MSEC)    /* between looks at a socket whose queue is full */
 #define RESUME_LIMIT (5 * USEC_PER_SEC)     /* what a further dial has, whatever was used up */
 #define TRIED_MAX 800                       /* bytes of text */
 
@@ -37,6 +39,7 @@ struct SocketDial {
     usec_t next_begin;
     int error;    /* the most telling one so far, negative */
     bool blamed;  /* an address failed that was not kept from it by this side */
+    bool busy;    /* the queue of a socket of this machine is full: it is tried again */
     bool stopped; /* this side has no descriptors or no memory for another attempt */
     Buffer tried; /* NUL-terminated where it is not empty */
 };
@@ -139,7 +142,7 @@ static int start(
     if (fd < 0)
         return -errno;
     r = socket_set_options(options->relay, fd, address->ss_family);
-    if (r >= 0)
+    if (r >= 0 && address->ss_family != AF_UNIX)
         r = bind_local(options, fd, address->ss_family);
     if (r < 0)
         return r;
@@ -233,9 +236,26 @@ static const char *advice(int error)
     }
 }
 
+/* The same of a socket of this machine. */
+static const char *advice_unix(int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return "there is no such socket: check the path, and that the server runs and makes it";
+    case -ECONNREFUSED: return "nobody listens at the socket: check that the server runs";
+    case -EAGAIN: return "the server takes no further connections: look whether it hangs";
+    case -EACCES:
+    case -EPERM:
+        return "this user may not use the socket: check its owner and mode, and those of its "
+               "directories";
+    default: return advice(error);
+    }
+}
+
 static FaultReason reason_of(int error)
 {
     switch (error) {
+    case -ENOENT: /* a socket of this machine */
     case -ECONNREFUSED: return REASON_CONNECT_REFUSED;
     case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
     case -ENETUNREACH:
@@ -252,10 +272,15 @@ static FaultReason reason_of(int error)
 static int give_up(const SocketDial *dial, Failure *f)
 {
     /* Memory that sockets lack is not the caller's. */
-    int r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
-        error_from_errno(dial->error), "cannot connect to %s port %u (%s); %s",
-        dial->options.relay->host, dial->options.relay->port, socket_dial_tried(dial),
-        advice(dial->error));
+    bool local = relay_socket_path(dial->options.relay) != NULL;
+    char port[24] = "";
+    int r;
+
+    if (!local)
+        snprintf(port, sizeof(port), " port %u", dial->options.relay->port);
+    r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
+        error_from_errno(dial->error), "cannot connect to %s%s (%s); %s", dial->options.relay->host,
+        port, socket_dial_tried(dial), local ? advice_unix(dial->error) : advice(dial->error));
 
     return failure_reason(f, reason_of(dial->error), r);
 }
@@ -314,7 +339,15 @@ static usec_t delay_next(const SocketDial *dial, usec_t now)
     return MIN(ATTEMPT_DELAY, (dial->end - now) / left);
 }
 
-/* The next address's turn. 1 connected, 0 under way, 2 failed, or -ENOMEM. */
+/* The system does not tell when a full queue has room again (unix(7): EAGAIN). */
+static int wait_for_room(SocketDial *dial, size_t address, usec_t now)
+{
+    dial->next = address;
+    dial->next_begin = usec_add(now, BUSY_DELAY);
+    return 3;
+}
+
+/* The next address's turn. 1 connected, 0 under way, 2 failed, 3 to be tried again, or -ENOMEM. */
 static int begin(SocketDial *dial, usec_t now)
 {
     Attempt attempt = {.address = dial->next++, .begun = now};
@@ -329,6 +362,11 @@ static int begin(SocketDial *dial, usec_t now)
     }
     if (r == 0)
         r = watch(dial, attempt.fd);
+    dial->busy = r == -EAGAIN && address->ss_family == AF_UNIX;
+    if (dial->busy) {
+        close_p(&attempt.fd);
+        return wait_for_room(dial, attempt.address, now);
+    }
     if (r < 0) {
         close_p(&attempt.fd);
         return note_failed(dial, attempt.address, r, now) < 0 ? -ENOMEM : 2;
@@ -395,7 +433,8 @@ static int fail_all(SocketDial *dial, usec_t now)
         if (fail(dial, 0, -ETIMEDOUT, now) < 0)
             return -ENOMEM;
     for (size_t i = 0; i < count_addresses(dial); i++)
-        if (!dial->done[i] && !dial->stopped && note_failed(dial, i, -ETIME, now) < 0)
+        if (!dial->done[i] && !dial->stopped &&
+            note_failed(dial, i, dial->busy ? -EAGAIN : -ETIME, now) < 0)
             return -ENOMEM;
     return 0;
 }
@@ -416,8 +455,12 @@ int socket_dial_step(SocketDial *dial, usec_t now, Failure *f)
             r = fail_all(dial, now);
         if (r != 0)
             return r;
+        if (dial->busy && now < dial->next_begin)
+            return 0;
         if (has_next(dial) && (dial->n_open == 0 || now >= dial->next_begin)) {
             r = begin(dial, now);
+            if (r == 3)
+                return 0;
             if (r == 1 || r < 0 || (r == 0 && dial->n_open == 1))
                 return r;
         } else
@@ -449,7 +492,7 @@ void socket_dial_resume(SocketDial *dial, usec_t now)
 {
     dial->next = 0;
     dial->error = 0;
-    dial->blamed = dial->stopped = false;
+    dial->blamed = dial->stopped = dial->busy = false;
     start_clock(dial, now);
 }
 

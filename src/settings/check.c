@@ -15,6 +15,7 @@
 #include "settings/secret_source.h"
 
 #define SMTPS_PORT 465
+#define LMTP_PORT 24
 
 static const Setting *relay_setting(const char *name)
 {
@@ -24,6 +25,11 @@ static const Setting *relay_setting(const char *name)
 static bool is_set(const Draft *draft, size_t relay, const char *name)
 {
     return draft_origin(draft, relay_setting(name), relay)->file;
+}
+
+static bool is_unix(const RelayConfig *config)
+{
+    return config->host && host_is_unix(config->host);
 }
 
 /* An unset port follows an explicit tls; an automatic tls follows the port; "*" is the component's
@@ -36,7 +42,13 @@ static void resolve_tls(const Draft *draft, size_t relay)
         value_done(relay_setting("tls_ciphers"), config);
     if (config->tls == TLS_MODE_IMPLICIT && !is_set(draft, relay, "port"))
         config->port = SMTPS_PORT;
-    if (config->tls == TLS_MODE_AUTOMATIC)
+    if (config->protocol == PROTOCOL_LMTP && !is_set(draft, relay, "port"))
+        config->port = LMTP_PORT;
+    if (config->tls == TLS_MODE_AUTOMATIC && is_unix(config))
+        config->tls = TLS_MODE_NONE;
+    else if (config->tls == TLS_MODE_AUTOMATIC && config->protocol == PROTOCOL_LMTP)
+        config->tls = TLS_MODE_STARTTLS;
+    else if (config->tls == TLS_MODE_AUTOMATIC)
         config->tls =
             config->port == 25 || config->port == 587 ? TLS_MODE_STARTTLS : TLS_MODE_IMPLICIT;
 }
@@ -49,7 +61,11 @@ static int check_host(Draft *draft, size_t relay)
     if (config->host) {
         if (config->name)
             return 0;
-        return asprintf(&config->name, "%s:%u", config->host, config->port) < 0 ? -ENOMEM : 0;
+        if (is_unix(config))
+            config->name = strdup(config->host);
+        else if (asprintf(&config->name, "%s:%u", config->host, config->port) < 0)
+            config->name = NULL;
+        return config->name ? 0 : -ENOMEM;
     }
     if (is_set(draft, relay, "host"))
         return 0; /* has been told: it was set, to something wrong */
@@ -80,6 +96,28 @@ static int check_family(Draft *draft, size_t relay, const char *name, const char
         "\"%s\" is an IPv%d address, and ip_version = %d (UseIPv6) allows IPv%d only; leave "
         "ip_version out, or name an address of that kind",
         host, family, (int)version, only);
+}
+
+/* What a socket of this machine, or LMTP, has not. */
+static int check_protocol(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *net = config->local_host ? "local_host" : "local_port";
+    int r = 0;
+
+    if (config->protocol == PROTOCOL_LMTP && !config->extensions)
+        return draft_mistake_in(draft, relay_setting("extensions"), relay,
+            "LMTP has no dialogue without extensions; leave extensions out");
+    if (is_unix(config) && (config->local_host || config->local_port > 0))
+        r = draft_mistake_in(draft, relay_setting(net), relay,
+            "the relay's host is a socket of this machine, to which one comes from no address; "
+            "leave %s out",
+            net);
+    if (r == 0 && is_unix(config) && config->tls != TLS_MODE_NONE && !config->tls_name)
+        r = draft_mistake_in(draft, relay_setting("tls"), relay,
+            "the relay's host is a socket, whose name no certificate has; set tls_name, or leave "
+            "tls out");
+    return r;
 }
 
 /* A fixed local port can serve one connection to the relay at a time. */
@@ -183,6 +221,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_family(draft, relay, "host", config->host);
     if (r == 0)
         r = check_family(draft, relay, "local_host", config->local_host);
+    if (r == 0)
+        r = check_protocol(draft, relay);
     if (r == 0)
         r = check_local_port(draft, relay);
     if (r == 0)

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/text.h"
 
@@ -25,10 +26,27 @@ static bool is_ipv6(const char *text, size_t n)
     return inet_pton(AF_INET6, address, &binary) == 1;
 }
 
+bool host_is_unix(const char *host)
+{
+    return text_starts_nocase(host, HOST_UNIX);
+}
+
+static const char *check_path(const char *path)
+{
+    struct sockaddr_un address;
+
+    if (*path != '/')
+        return "is no absolute path behind " HOST_UNIX;
+    return strlen(path) >= sizeof(address.sun_path) ? "is a longer path than a socket can have"
+                                                    : NULL;
+}
+
 const char *host_check(const char *text)
 {
     size_t n = strlen(text);
 
+    if (host_is_unix(text))
+        return check_path(text + strlen(HOST_UNIX));
     if (strstr(text, "://"))
         return "looks like a URL";
     if (n > HOST_MAX_BYTES)
@@ -123,5 +141,6 @@ bool host_is_loopback(const char *host)
         return ntohl(v4.s_addr) >> 24 == 127;
     if (inet_pton(AF_INET6, host, &v6) == 1)
         return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
-    return text_equal_nocase(host, "localhost") || text_equal_nocase(host, "localhost.");
+    return host_is_unix(host) || text_equal_nocase(host, "localhost") ||
+           text_equal_nocase(host, "localhost.");
 }

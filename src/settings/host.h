@@ -4,6 +4,11 @@
 
 #include <stdbool.h>
 
+#define HOST_UNIX "unix:" /* a path follows */
+
+/* Whether it names a socket of this machine: "unix:/run/dovecot/lmtp". */
+bool host_is_unix(const char *host);
+
 /* NULL, or what is wrong with it, to stand behind the quoted text: "looks like a URL". */
 const char *host_check(const char *text);
 

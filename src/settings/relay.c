@@ -2,8 +2,10 @@
 #include "settings/relay.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
+#include "settings/host.h"
 #include "settings/secret_source.h"
 #include "settings/table.h"
 #include "settings/value.h"
@@ -49,6 +51,11 @@ bool relay_logs_in(const RelayConfig *relay)
     return !text_equal(relay->auth, "none") &&
            (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
                secret_source_is_set(&relay->password));
+}
+
+const char *relay_socket_path(const RelayConfig *relay)
+{
+    return host_is_unix(relay->host) ? relay->host + strlen(HOST_UNIX) : NULL;
 }
 
 bool relay_verifies(const RelayConfig *relay)

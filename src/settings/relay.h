@@ -20,6 +20,11 @@ typedef enum TlsMode {
     TLS_MODE_IMPLICIT,
 } TlsMode;
 
+typedef enum RelayProtocol {
+    PROTOCOL_SMTP,
+    PROTOCOL_LMTP, /* RFC 2033 */
+} RelayProtocol;
+
 /* Bits of the setting tls_security_flags that have a meaning here: what is not held against a
  * certificate. Others ask for nothing that is not so already (there are no trust lists, times need
  * not nest, and no root is asked about), or are refused. */
@@ -73,7 +78,8 @@ typedef struct RelayConfig {
     unsigned references;
     char *name; /* for logs; "host:port" when not given */
     char *host;
-    uint16_t port;
+    uint16_t port; /* of no meaning where `host` is a socket of this machine, "unix:/path" */
+    RelayProtocol protocol;
     TlsMode tls; /* resolved: never TLS_MODE_AUTOMATIC in a loaded Config */
 
     char *auth; /* "auto", "none" or a mechanism in lower case */
@@ -145,6 +151,9 @@ typedef struct RelayConfig {
 /* Whether the authorization identity may be the OAuth token: the mechanism may be one that takes
  * one, and there is no password. */
 bool relay_identity_is_token(const RelayConfig *relay);
+
+/* The path of the socket of this machine that `host` names ("unix:/path"); NULL: another host. */
+const char *relay_socket_path(const RelayConfig *relay);
 
 /* Whether the server's certificate has to be good: with TLS that is used where it is offered it
  * does not matter, but for a password. */

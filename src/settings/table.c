@@ -91,6 +91,12 @@ static const SettingChoice ip_version_choices[] = {
     {NULL},
 };
 
+static const SettingChoice protocol_choices[] = {
+    {"smtp", PROTOCOL_SMTP},
+    {"lmtp", PROTOCOL_LMTP},
+    {NULL},
+};
+
 static const SettingChoice digest_choices[] = {
     {"sha256"},
     {"sha1"},
@@ -114,9 +120,13 @@ static const Setting table[] = {
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,
         .help = "the relay's name in the log and in relays.NAME.SETTING; host:port when not set"},
     {RELAY(host), "MailServer", SETTING_HOST, IN_RELAY(host), NULL, .required = true,
-        .help = "the relay's host name or address; every relay needs one"},
+        .help =
+            "the relay's host name or address, or \"unix:/PATH\", a socket of this machine; every "
+            "relay needs one"},
     {RELAY(port), "MailPort", SETTING_PORT, IN_RELAY(port), "25", 1, 65535,
         .help = "the relay's port; with tls = \"implicit\" the default is 465"},
+    {RELAY(protocol), "", SETTING_ENUM, IN_RELAY(protocol), "smtp", .choices = protocol_choices,
+        .help = "what the relay speaks; lmtp: a mailbox server that judges each recipient's copy"},
     {RELAY(ip_version), "UseIPv6", SETTING_ENUM, IN_RELAY(ip_version), "2",
         .choices = ip_version_choices,
         .help = "0: IPv4 only; 1: IPv6 only; 2: IPv6, then IPv4 where that fails"},

@@ -350,7 +350,7 @@ static int set_host(const Setting *setting, const Value *value, char **field, Fa
 {
     _cleanup_free_
     char *ascii = NULL;
-    int r = domain_to_ascii(value->text, &ascii);
+    int r = host_is_unix(value->text) ? 0 : domain_to_ascii(value->text, &ascii);
 
     if (r == -EINVAL || r == -ELIBACC)
         return wrong(setting, value, domain_trouble(r), f);

@@ -5,9 +5,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/idn.h"
 #include "base/text.h"
 
@@ -98,27 +100,76 @@ static bool find_word(const char *list, const char *keyword, Word *ret)
     return false;
 }
 
-/* "KEYWORD=SECONDS" and what is behind: as many of them as are left. A time to hold that is over is
- * not said; one to deliver in is, for the server's notice. */
-static int append_word(Buffer *out, const Word *word, uint64_t waited)
+/* By-value: "seconds;mode", where R in the mode asks for the message's return. */
+static bool wants_return(const Word *word)
 {
-    bool by = word_has_keyword(word, "BY"), hold = word_has_keyword(word, "HOLDFOR");
+    const char *mode = memchr(word->data, ';', word->n);
+
+    return mode && mode + 1 < word->data + word->n && text_upper(mode[1]) == 'R';
+}
+
+/* Whether the value begins with a number of its own. */
+static bool has_number(const Word *word)
+{
+    const char *value = word->data + word->keyword_n + 1, *end = word->data + word->n;
+
+    value += value < end && *value == '-';
+    return value < end && isdigit((unsigned char)*value);
+}
+
+/* The number behind the keyword, which has one, less what has been waited; `*ret_end`: what is
+ * behind it. */
+static long long seconds_left(const Word *word, const SmtpTransaction *t, char **ret_end)
+{
+    return strtoll(word->data + word->keyword_n + 1, ret_end, 10) -
+           (long long)MIN(t->waited, WAITED_MAX);
+}
+
+/* Whether a message that is to be held until then (RFC 4865) is so no more. A time of another form
+ * than in UTC is the server's to judge. */
+static bool is_past(const Word *word, const SmtpTransaction *t)
+{
+    char text[RFC3339_MAX];
+    usec_t until;
+
+    if (word->n <= word->keyword_n + 1)
+        return false;
+    snprintf(text, sizeof(text), "%.*s", (int)(word->n - word->keyword_n - 1),
+        word->data + word->keyword_n + 1);
+    return clock_parse_rfc3339(text, &until) >= 0 && until <= t->now;
+}
+
+/* A time to hold that is over asks for nothing any more. */
+static bool is_over(const Word *word, const SmtpTransaction *t)
+{
+    char *end;
+
+    if (word_has_keyword(word, "HOLDFOR"))
+        return t->waited > 0 && has_number(word) && seconds_left(word, t, &end) <= 0;
+    return word_has_keyword(word, "HOLDUNTIL") && is_past(word, t);
+}
+
+/* A parameter as it stands, but with the seconds that are left. One to deliver in that is over is
+ * said: the server gives notice. `t` NULL: of a recipient. */
+static int append_word(Buffer *out, const Word *word, const SmtpTransaction *t)
+{
+    bool counts = word_has_keyword(word, "BY") || word_has_keyword(word, "HOLDFOR");
     long long left;
     char *end;
 
-    if (waited == 0 || (!by && !hold) || word->n == word->keyword_n)
-        return buffer_append(out, " ", 1) ?: buffer_append(out, word->data, word->n);
-    left = strtoll(word->data + word->keyword_n + 1, &end, 10) - (long long)MIN(waited, WAITED_MAX);
-    if (hold && left <= 0)
+    if (t && is_over(word, t))
         return 0;
-    return buffer_appendf(out, " %.*s=%lld%.*s", (int)word->keyword_n, word->data,
-        MAX(left, -(long long)WAITED_MAX), (int)(word->data + word->n - end), end);
+    if (!t || t->waited == 0 || !counts || !has_number(word))
+        return buffer_append(out, " ", 1) ?: buffer_append(out, word->data, word->n);
+    left = MAX(seconds_left(word, t, &end), -(long long)WAITED_MAX);
+    return buffer_appendf(out, " %.*s=%lld%.*s", (int)word->keyword_n, word->data, left,
+        (int)(word->data + word->n - end), end);
 }
 
 /* The offered ones of `rows` that stand in the list, in the order of the rows: a keyword goes out
  * once. A value that is not ASCII has no place in any of them. */
 static int append_parameters(Buffer *out, const char *list, const Parameter *rows, size_t n,
-    const SmtpCapabilities *capabilities, uint64_t waited)
+    const SmtpCapabilities *capabilities, const SmtpTransaction *t)
 {
     for (size_t i = 0; list && i < n; i++) {
         Word word;
@@ -127,7 +178,7 @@ static int append_parameters(Buffer *out, const char *list, const Parameter *row
         if (!smtp_uses(capabilities, rows[i].needs) || !find_word(list, rows[i].keyword, &word) ||
             !text_is_ascii(word.data, word.n))
             continue;
-        r = append_word(out, &word, waited);
+        r = append_word(out, &word, t);
         if (r < 0)
             return r;
     }
@@ -300,15 +351,10 @@ unsigned smtp_command_rcpt_chosen(
            capabilities->flags & ~capabilities->refused;
 }
 
-/* By-value: "seconds;mode", where R in the mode asks for the message's return. */
-static bool is_needed(const Word *word)
+/* Whether the sender cannot do without it. */
+static bool is_needed(const Word *word, const SmtpTransaction *t)
 {
-    const char *mode;
-
-    if (!word_has_keyword(word, "BY"))
-        return true;
-    mode = memchr(word->data, ';', word->n);
-    return mode && memchr(mode, 'R', (size_t)(word->data + word->n - mode)) != NULL;
+    return word_has_keyword(word, "BY") ? wants_return(word) : !is_over(word, t);
 }
 
 const char *smtp_command_mail_missing(
@@ -320,7 +366,8 @@ const char *smtp_command_mail_missing(
         const Parameter *p = &mail_parameters[i];
 
         if (!p->wish && !smtp_has(capabilities, p->needs) &&
-            find_word(transaction->sender_parameters, p->keyword, &word) && is_needed(&word))
+            find_word(transaction->sender_parameters, p->keyword, &word) &&
+            is_needed(&word, transaction))
             return p->keyword;
     }
     return NULL;
@@ -329,11 +376,10 @@ const char *smtp_command_mail_missing(
 bool smtp_command_mail_expired(const SmtpTransaction *transaction)
 {
     Word word;
+    char *end;
 
-    return find_word(transaction->sender_parameters, "BY", &word) && word.n > word.keyword_n &&
-           is_needed(&word) &&
-           strtoll(word.data + word.keyword_n + 1, NULL, 10) <=
-               (long long)MIN(transaction->waited, WAITED_MAX);
+    return find_word(transaction->sender_parameters, "BY", &word) && has_number(&word) &&
+           wants_return(&word) && seconds_left(&word, transaction, &end) <= 0;
 }
 
 bool smtp_command_requires_tls(const SmtpTransaction *transaction)
@@ -417,7 +463,7 @@ int smtp_command_mail(
                 ?: buffer_append(out, ">", 1)
                 ?: append_own_parameters(out, transaction, capabilities)
                 ?: append_parameters(out, transaction->sender_parameters, mail_parameters,
-                       ELEMENTSOF(mail_parameters), capabilities, transaction->waited);
+                       ELEMENTSOF(mail_parameters), capabilities, transaction);
 
     return finish_line(out, size, r);
 }
@@ -433,7 +479,7 @@ int smtp_command_rcpt(
             ?: append_address(out, recipient->address, capabilities)
             ?: buffer_append(out, ">", 1)
             ?: append_parameters(out, recipient->parameters, rcpt_parameters,
-                   ELEMENTSOF(rcpt_parameters), capabilities, 0);
+                   ELEMENTSOF(rcpt_parameters), capabilities, NULL);
     return finish_line(out, size, r);
 }
 

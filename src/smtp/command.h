@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "smtp/capabilities.h"
 
 typedef struct SmtpRecipient {
@@ -41,6 +42,7 @@ typedef struct SmtpTransaction {
     uint64_t size; /* bytes of the content on the wire (RFC 1870, 4), for SIZE= and for the look at
                       the server's limit */
     uint64_t waited;   /* seconds since it was handed over, which BY and HOLDFOR count from */
+    usec_t now;        /* realtime, for HOLDUNTIL; 0: it is said in any case */
     const char *unfit; /* why the server cannot be given the content: all recipients are refused
                           with that, without a word said; or NULL */
     bool is_8bit;      /* BODY=8BITMIME where offered */

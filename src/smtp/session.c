@@ -193,6 +193,7 @@ int smtp_session_submit(SmtpSession *s, SmtpTransaction *transaction, usec_t now
         .states_allocated = flight->states_allocated,
         .n_open = transaction->n_recipients,
     };
+    flight->waits = s->options->lmtp; /* how many replies the content's end has is to be known */
     for (size_t i = 0; i < transaction->n_recipients && !flight->waits; i++)
         flight->waits = transaction->recipients[i].required;
     s->now = now;

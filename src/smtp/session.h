@@ -43,8 +43,9 @@ typedef void (*SmtpTrace)(void *user, SmtpTraceDirection direction, const char *
 /* Borrowed for the life of the session. */
 typedef struct SmtpOptions {
     const char *hello; /* argument of EHLO; a domain or an address literal */
-    bool extensions;   /* false: HELO and nothing else */
-    bool pipelining;   /* use where offered */
+    bool lmtp;       /* LMTP (RFC 2033): LHLO, and a reply a recipient to the end of the content */
+    bool extensions; /* false: HELO and nothing else */
+    bool pipelining; /* use where offered */
     bool chunking;
     unsigned discarded; /* SmtpCapability: as if not offered */
     SmtpMemory *memory; /* or NULL */

@@ -9,8 +9,8 @@
 void smtp_become_ready(SmtpSession *s)
 {
     s->pipelining = s->options->pipelining && smtp_has(&s->capabilities, SMTP_CAP_PIPELINING);
-    s->chunking = s->options->chunking && smtp_uses(&s->capabilities, SMTP_CAP_CHUNKING) &&
-                  s->now >= s->memory->bdat_again;
+    s->chunking = s->options->chunking && !s->options->lmtp &&
+                  smtp_uses(&s->capabilities, SMTP_CAP_CHUNKING) && s->now >= s->memory->bdat_again;
     s->capabilities.bare_dots = s->options->bare_dots;
     s->state = SMTP_SESSION_READY;
     s->ready_due = true;

@@ -124,6 +124,8 @@ int smtp_session_content_end(SmtpSession *s, usec_t now)
     r = smtp_say(s, SMTP_STEP_CONTENT, flight);
     if (r < 0)
         return r;
+    for (size_t i = 1; s->options->lmtp && i < flight->n_open; i++)
+        smtp_expect(s, SMTP_STEP_CONTENT, flight, 0);
     flight->phase = SMTP_FLIGHT_SENT;
     flight->end_at = s->written + buffer_size(&s->output);
     flight->end_due = true;
@@ -248,6 +250,33 @@ int smtp_delivered(SmtpSession *s, SmtpFlight *flight)
     return 0;
 }
 
+size_t smtp_next_verdict(SmtpFlight *flight)
+{
+    size_t n = flight->transaction->n_recipients;
+
+    while (flight->verdict < n && flight->states[flight->verdict] != SMTP_RECIPIENT_OPEN)
+        flight->verdict++;
+    return flight->verdict < n ? flight->verdict++ : SIZE_MAX;
+}
+
+/* It is about one recipient, who may be refused while others have the message. */
+static int judge_one(SmtpSession *s, SmtpFlight *flight)
+{
+    bool good = smtp_reply_done_well(s);
+    size_t recipient;
+    int r;
+
+    if (!good && !smtp_reply_refused(s))
+        return smtp_end_unexpected(s);
+    recipient = smtp_next_verdict(flight);
+    if (recipient == SIZE_MAX)
+        return 0;
+    r = smtp_outcome_reply(s, good ? DELIVERY_DELIVERED : smtp_reply_kind(s), STAGE_CONTENT);
+    if (r >= 0)
+        smtp_announce(s, flight, recipient);
+    return r;
+}
+
 /* The relay takes the message over, for those it accepted. What comes before the end has gone out
  * is no reply to it. */
 int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
@@ -258,6 +287,8 @@ int smtp_on_content_reply(SmtpSession *s, SmtpFlight *flight)
         return smtp_refused_early(s, flight);
     if (early)
         return smtp_end_unexpected(s);
+    if (s->options->lmtp)
+        return judge_one(s, flight);
     if (is_bdat_refused(s, flight))
         return do_without_bdat(s, flight);
     if (!smtp_reply_done_well(s))

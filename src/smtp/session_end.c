@@ -383,8 +383,31 @@ void smtp_note_rcpt_reply(SmtpSession *s, SmtpFlight *flight, size_t recipient)
     }
 }
 
+/* The same of LMTP, for one recipient. */
+static int drain_verdict(SmtpSession *s, SmtpFlight *flight)
+{
+    size_t recipient = smtp_next_verdict(flight);
+    int r;
+
+    if (recipient == SIZE_MAX)
+        return 0;
+    if (smtp_reply_done_well(s)) {
+        r = smtp_outcome_reply(s, DELIVERY_DELIVERED, STAGE_CONTENT);
+        if (r >= 0)
+            smtp_announce(s, flight, recipient);
+        return r;
+    }
+    if (smtp_reply_refused(s)) {
+        flight->states[recipient] = SMTP_RECIPIENT_OUT;
+        flight->n_out++;
+    }
+    return 0;
+}
+
 static int drain_content_reply(SmtpSession *s, SmtpFlight *flight)
 {
+    if (s->options->lmtp && s->written >= flight->end_at)
+        return drain_verdict(s, flight);
     if (smtp_reply_done_well(s) && s->written >= flight->end_at) {
         /* A yes that nobody can be told to be meant by decides nothing. */
         flight->end_judged = smtp_flight_is_hopeful(flight);

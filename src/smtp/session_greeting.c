@@ -65,13 +65,13 @@ bool smtp_hello_suffices(const SmtpSession *s)
 {
     bool tls_due = s->options->tls == SMTP_TLS_REQUIRED && !s->tls.active;
 
-    return !tls_due && !smtp_auth_wanted(&s->options->auth);
+    return !tls_due && !s->options->lmtp && !smtp_auth_wanted(&s->options->auth);
 }
 
 int smtp_greet(SmtpSession *s)
 {
-    bool extended =
-        s->options->extensions && !(s->now < s->memory->ehlo_again && smtp_hello_suffices(s));
+    bool extended = (s->options->extensions || s->options->lmtp) &&
+                    !(s->now < s->memory->ehlo_again && smtp_hello_suffices(s));
 
     memset(&s->capabilities, 0, sizeof(s->capabilities));
     return say_hello(s, extended ? SMTP_STEP_EHLO : SMTP_STEP_HELO);
@@ -94,7 +94,7 @@ int smtp_on_greeting_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
 
 int smtp_send_ehlo(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
-    return smtp_command_simple(&s->output, "EHLO", s->options->hello);
+    return smtp_command_simple(&s->output, s->options->lmtp ? "LHLO" : "EHLO", s->options->hello);
 }
 
 /* The reply is a refusal, and the session goes on. */
@@ -109,6 +109,9 @@ static int note_reply(SmtpSession *s, DeliveryStage stage)
 
 int smtp_explain_ehlo(SmtpSession *s)
 {
+    if (s->options->lmtp)
+        return smtp_outcome_append(
+            s, "it does not speak LMTP here: check host and port, or set protocol = \"smtp\"");
     return smtp_outcome_append(
         s, "without EHLO there is neither TLS nor a login, and one of them is required");
 }

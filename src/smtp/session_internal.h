@@ -76,6 +76,7 @@ typedef struct SmtpFlight {
     size_t n_open;   /* without their event */
     size_t n_odd;    /* of those, in this state */
     size_t n_out;    /* likewise */
+    size_t verdict;  /* LMTP: recipients before this one have had the reply to the content's end */
     size_t accepted; /* RCPT with a positive reply */
     size_t limit;    /* `accepted` when the first reply of a limit came, and none was behind it */
     size_t next;     /* recipient whose RCPT is to be written */
@@ -95,7 +96,8 @@ typedef struct SmtpFlight {
     bool unsure;       /* RCPT met with 421, or a chunk was not accepted: a message that is taken
                           all the same may or may not be what it should */
     unsigned refused;  /* SmtpCapabilities.refused, when MAIL was written */
-    bool waits;        /* the message is not to go without some: the replies to all RCPT first */
+    bool waits;        /* the replies to all RCPT come before DATA: the message is not to go without
+                          some, or (LMTP) to others than those */
     bool stopped;      /* one of these was refused, and the others are to be told */
     bool aborted;      /* smtp_session_content_abort() */
     SmtpContent content;
@@ -276,7 +278,12 @@ void smtp_recipient_refused(SmtpSession *s, SmtpFlight *flight, size_t recipient
  * bad sequence" is said of one that is. */
 bool smtp_bdat_is_unknown(const SmtpSession *s, const SmtpFlight *flight);
 
-/* Those that the server accepted have the message. 0 or -ENOMEM. */
+/* LMTP: the recipient that the reply to the content's end is about, which are answered in the order
+ * of their RCPT (RFC 2033, 4.2); SIZE_MAX: nobody that still waits for one. */
+size_t smtp_next_verdict(SmtpFlight *flight);
+
+/* Those that the server accepted have the message; with LMTP, the one that the reply is about. 0 or
+ * -ENOMEM. */
 int smtp_delivered(SmtpSession *s, SmtpFlight *flight);
 
 /* The transaction whose message is being written, or NULL. */

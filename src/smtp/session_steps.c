@@ -126,8 +126,8 @@ static int unasked_reply(SmtpSession *s)
 /* The reply to the end of a message is no longer due. */
 static void note_end_answered(SmtpSession *s, const SmtpExpected *expected)
 {
-    if (expected->step != SMTP_STEP_CONTENT)
-        return;
+    if (expected->step != SMTP_STEP_CONTENT || expected->n > 1)
+        return; /* of another step, or of one recipient of several */
     expected->flight->end_due = false;
     expected->flight->end_judged = smtp_reply_done_well(s) || smtp_reply_refused(s);
 }
@@ -218,6 +218,8 @@ const char *smtp_doing(const SmtpSession *s)
 
     if (s->state == SMTP_SESSION_TLS)
         return "waiting for the TLS handshake";
+    if (row && s->options->lmtp && row->stage == STAGE_EHLO)
+        return "waiting for the reply to LHLO";
     if (row)
         return row->doing;
     return is_sending(s) ? "sending the message" : "idle";

@@ -173,6 +173,8 @@ static void parse_option(Script *script, const ScriptLine *line)
             o->pipelining = parse_yes(line, value);
         else if ((value = value_of(word, "chunking")))
             o->chunking = parse_yes(line, value);
+        else if ((value = value_of(word, "lmtp")))
+            o->lmtp = parse_yes(line, value);
         else if ((value = value_of(word, "send_rset")))
             o->send_rset = parse_yes(line, value);
         else if ((value = value_of(word, "bare_dots")))

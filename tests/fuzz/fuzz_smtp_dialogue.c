@@ -82,7 +82,8 @@ static void on_recipient(Dialogue *d, const SmtpEvent *event)
     Submitted *submitted = event->transaction->user;
     const ServerTransaction *truth = &d->server.transactions[submitted - d->submitted];
     const DeliveryOutcome *outcome = event->outcome;
-    bool is_taken = truth->taken && truth->accepted[event->recipient];
+    bool is_taken =
+        truth->taken && truth->accepted[event->recipient] && !truth->left_out[event->recipient];
 
     assert(event->recipient < SERVER_RECIPIENTS && !submitted->done);
     submitted->events[event->recipient]++;
@@ -210,6 +211,7 @@ void fuzz_input(const uint8_t *data, size_t size)
     options.auth = (SmtpAuthOptions){
         .user = data[0] & 64 ? "joe" : NULL, .secret = secret, .clear_allowed = data[0] & 128};
     options.discarded = (unsigned)(data[1] | data[2] << 8) & OFFERS;
+    options.lmtp = data[2] & 128;
     d.piece = 1 + (data[3] & 15);
     d.is_8bit = data[3] & 16;
     for (size_t i = 0; i < SERVER_RECIPIENTS; i++) {

@@ -117,7 +117,7 @@ static void on_greeting(Server *server, bool is_esmtp)
     unsigned offer = (unsigned)draw(server) | (unsigned)draw(server) << 8;
     uint8_t choice;
 
-    assert(!is_esmtp || server->options->extensions);
+    assert(!is_esmtp || server->options->extensions || server->options->lmtp);
     server->offer = ~offer & 511 & (server->tls ? ~(unsigned)SMTP_CAP_STARTTLS : ~0u);
     choice = draw(server);
     if (choice % 8 == 7) {
@@ -250,13 +250,27 @@ static void refer(const char *text, bool dots, Buffer *out)
         abort();
 }
 
+/* LMTP: a reply for each that was accepted (RFC 2033, 4.2). */
+static void answer_each(Server *server)
+{
+    ServerTransaction *truth = &server->transactions[server->current];
+
+    for (size_t i = 0; i < SERVER_RECIPIENTS; i++) {
+        truth->left_out[i] = !truth->accepted[i] || server->closing || answer(server, 250) != 250;
+        truth->taken |= !truth->left_out[i];
+    }
+}
+
 static void end_content(Server *server, const char *data, size_t n, bool dots)
 {
     _cleanup_buffer_ Buffer expected = {0};
 
     refer(server_content(server->current), dots, &expected);
     assert(buffer_size(&expected) == n && (n == 0 || memcmp(buffer_data(&expected), data, n) == 0));
-    server->transactions[server->current].taken = answer(server, 250) == 250;
+    if (server->options->lmtp)
+        answer_each(server);
+    else
+        server->transactions[server->current].taken = answer(server, 250) == 250;
     forget_transaction(server);
 }
 
@@ -284,7 +298,8 @@ static size_t take_chunk(Server *server, const char *arguments, size_t offset)
     size_t n = strtoul(arguments, &rest, 10);
     bool is_last = strcmp(rest, " LAST") == 0;
 
-    assert(may_use(server, SMTP_CAP_CHUNKING) && server->options->chunking);
+    assert(
+        may_use(server, SMTP_CAP_CHUNKING) && server->options->chunking && !server->options->lmtp);
     assert(rest > arguments && (is_last || *rest == '\0'));
     if (buffer_size(&server->input) < offset + n)
         return 0;
@@ -307,15 +322,18 @@ static size_t take_chunk(Server *server, const char *arguments, size_t offset)
 static bool has_to_wait(const Server *server, const char *line)
 {
     return !may_use(server, SMTP_CAP_PIPELINING) || !server->options->pipelining ||
-           strncmp(line, "EHLO", 4) == 0 || strncmp(line, "HELO", 4) == 0 ||
-           strncmp(line, "AUTH", 4) == 0 || strcmp(line, "STARTTLS") == 0 ||
-           strcmp(line, "DATA") == 0 || strcmp(line, "QUIT") == 0;
+           strncmp(line, "EHLO", 4) == 0 || strncmp(line, "LHLO", 4) == 0 ||
+           strncmp(line, "HELO", 4) == 0 || strncmp(line, "AUTH", 4) == 0 ||
+           strcmp(line, "STARTTLS") == 0 || strcmp(line, "DATA") == 0 || strcmp(line, "QUIT") == 0;
 }
 
 static void on_command(Server *server, char *line)
 {
-    if (strcmp(line, "EHLO client.example") == 0 || strcmp(line, "HELO client.example") == 0)
-        on_greeting(server, *line == 'E');
+    const char *hello = server->options->lmtp ? "LHLO client.example" : "EHLO client.example";
+
+    if (strcmp(line, hello) == 0 ||
+        (!server->options->lmtp && strcmp(line, "HELO client.example") == 0))
+        on_greeting(server, *line != 'H');
     else if (strcmp(line, "STARTTLS") == 0)
         on_starttls(server);
     else if (strncmp(line, "AUTH ", 5) == 0)

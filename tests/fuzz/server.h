@@ -2,7 +2,8 @@
  * grammar, refuses what is out of order, and keeps what it has promised. What it offers and how it
  * answers is drawn from bytes; once they are used up it says yes to everything. It aborts where the
  * client says what it may not: before a reply it has to wait for, what was not offered, a password
- * in clear where TLS would hide it, or content that is not what a reference makes of it. */
+ * in clear where TLS would hide it, or content that is not what a reference makes of it. It speaks
+ * LMTP where the client's options say so. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ typedef struct ServerTransaction {
     int codes[SERVER_CODES]; /* all of them */
     size_t n_codes;
     bool accepted[SERVER_RECIPIENTS];
-    bool taken; /* its content, for those that were accepted */
+    bool taken;                       /* its content, for those that were accepted */
+    bool left_out[SERVER_RECIPIENTS]; /* with LMTP: of these, who was refused in the end */
 } ServerTransaction;
 
 typedef struct Server {

@@ -8,6 +8,9 @@ import ssl
 import time
 
 from case import message
+from dovecot import is_2_3
+from lab import Unavailable
+from mailboxes import Mailboxes
 from odd_relay import Doing, OddRelay, RelayTest, Talk
 from process import wait_for
 
@@ -263,6 +266,9 @@ class Sockets(RelayTest):
         self.queue.drop("a", message())
         self.queue.wait_gone("a")
         self.assertEqual(set(peers), {"127.0.0.33"})
+        (found,) = json.loads(self.outbox("check", "--json"))
+        self.assertRegex(found["local"], r"\A127\.0\.0\.33:\d+\Z")
+        self.assertRegex(self.outbox("check"), r"\n  from +127\.0\.0\.33:\d+\n")
 
     def test_words_of_the_session(self):
         """Hello, SendRSET, and MaxLineLength (with its CRLF) at its least and past it."""
@@ -452,3 +458,84 @@ class Terms(RelayTest):
                 self.assertEqual(result.returncode, 64, options)
                 self.assertIn(words, result.stderr.decode(), options)
         self.assertTrue(self.queue.is_empty())
+
+
+class Lmtp(RelayTest):
+    """protocol = "lmtp", with Dovecot's mailboxes."""
+
+    def setUp(self):
+        super().setUp()
+        if not pathlib.Path("/usr/lib/dovecot/lmtp").exists():
+            raise Unavailable("Dovecot's LMTP is not installed (scripts/install-packages lab)")
+        self.mailboxes = Mailboxes(self.lab.new_directory() / "mailboxes", self.lab.certificates)
+        self.addCleanup(self.mailboxes.stop)
+
+    def over_socket(self, **settings):
+        return {"name": "boxes", "host": f"unix:{self.mailboxes.socket}", "protocol": "lmtp", **settings}
+
+    def over_tcp(self, **settings):
+        return {"name": "boxes", "host": "127.0.0.1", "port": self.mailboxes.port, "protocol": "lmtp",
+                "tls_name": "localhost", "tls_ca_file": self.lab.certificates.certificate("ca"), **settings}
+
+    def test_both_ways(self):
+        for i, relay in enumerate((self.over_socket(), self.over_tcp(), self.over_tcp(tls="none"))):
+            daemon = self.start(relay)
+            for name in ("a", "b"):
+                self.queue.drop(name, message(to=["ann@lab.test", "bob@lab.test"], body=b".dot\n"))
+            self.queue.wait_gone("a", "b")
+            self._end(daemon)
+            for user in ("ann", "bob"):
+                copies = self.mailboxes.mail(user)
+                self.assertEqual(len(copies), 2 * (i + 1))
+                self.assertTrue(all(copy.endswith(b"\n\n.dot\n") for copy in copies))
+
+    def test_each_recipient_has_an_outcome(self):
+        if not is_2_3():
+            self.skipTest("the quota of this release is configured otherwise")
+        daemon = self.start(self.over_socket())
+        self.queue.drop("a", message(to=["ann@lab.test", "full@lab.test", "nobody@lab.test", "bob@lab.test"]))
+        self.queue.wait_state("a", "failed")
+        events = {line["recipient"]: line for line in self.queue.record("a") if "recipient" in line}
+        self.assertEqual({name: line["event"] for name, line in events.items()},
+                         {"ann@lab.test": "delivered", "bob@lab.test": "delivered", "full@lab.test": "refused",
+                          "nobody@lab.test": "refused"})
+        self.assertEqual((events["full@lab.test"]["code"], events["full@lab.test"]["stage"]), (552, "content"))
+        self.assertEqual((events["nobody@lab.test"]["code"], events["nobody@lab.test"]["stage"]), (550, "rcpt"))
+        self.assertEqual([len(self.mailboxes.mail(user)) for user in ("ann", "bob", "full")], [1, 1, 0])
+        self.assertIn(f"unix:{self.mailboxes.socket}", daemon.output())
+
+    def test_send_and_check(self):
+        self.configure(self.over_socket())
+        self.assertIn("ok", self.outbox("check"))
+        result = self.outbox("send", "-v", "ann@lab.test", "bob@lab.test", stdin=message(envelope=False), status=None)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"> LHLO ", result.stderr)
+        self.assertEqual(result.stdout.count(b" delivered by boxes: 250 2.0.0 "), 2)
+
+    def test_socket_that_cannot_be_used(self):
+        for path, words in ((self.directory / "none", "there is no such socket"),
+                            (self.configuration, "nobody listens at the socket")):
+            self.configure(self.over_socket(host=f"unix:{path}"))
+            result = self.outbox("check", status=None)
+            self.assertEqual(result.returncode, 75)
+            self.assertIn(words, result.stdout.decode() + result.stderr.decode())
+
+    def test_server_of_the_other_protocol(self):
+        self.configure(self.lab.relay("plain", protocol="lmtp", tls="none"))
+        result = self.outbox("check", status=None)
+        self.assertIn(b"it does not speak LMTP here", result.stdout + result.stderr)
+        self.configure(self.over_socket(protocol="smtp"))
+        result = self.outbox("check", status=None)
+        self.assertNotEqual(result.returncode, 0)
+
+    def test_wrong_settings(self):
+        for settings, words in (
+            ({"host": "unix:relative"}, "is no absolute path"), ({"host": "unix:/" + "x" * 200}, "longer path than a socket"),
+            ({"local_host": "127.0.0.1"}, "one comes from no address; leave local_host out"),
+            ({"local_port": 2000}, "leave local_port out"), ({"tls": "starttls"}, "set tls_name, or leave tls out"),
+            ({"extensions": False}, "LMTP has no dialogue without extensions"), ({"protocol": "lntp"}, "one of"),
+        ):
+            self.configure(self.over_socket(**settings))
+            result = self.outbox("check", status=None)
+            self.assertEqual(result.returncode, 78, settings)
+            self.assertIn(words, result.stderr.decode(), settings)

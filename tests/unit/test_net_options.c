@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/address.h"
 #include "net/socket.h"
 #include "net/socket_options.h"
 #include "server.h"
@@ -182,6 +183,62 @@ START_TEST(what_was_written_may_take_so_long_to_arrive)
 }
 END_TEST
 
+/* A socket of this machine whose queue of connections is full; `ret_fds` keep it so. */
+static int listen_full(const struct sockaddr_storage *address, int ret_fds[static 2])
+{
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(listening, (const struct sockaddr *)address, address_size(address)), 0);
+    ck_assert_int_eq(listen(listening, 0), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        ret_fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(ret_fds[i], (const struct sockaddr *)address, address_size(address));
+    }
+    return listening;
+}
+
+/* It is tried again until it has room, or the time is over, which is the test's here. */
+START_TEST(a_socket_of_this_machine_may_be_busy)
+{
+    char path[] = "/tmp/outbox-test-socket-XXXXXX";
+    struct sockaddr_storage address;
+    const RelayConfig relay = {
+        .host = TEXT("unix:/x"), .connect_timeout = USEC_PER_SEC, .linger = true};
+    const AddressList found = {.addresses = &address, .n_addresses = 1};
+    const SocketDialOptions options = {.relay = &relay, .found = &found};
+    const struct sockaddr_storage *used;
+    usec_t now = 1000 * USEC_PER_SEC;
+    _cleanup_failure_ Failure f = {0};
+    int fds[2], listening, fd;
+    SocketDial *d;
+
+    close(mkstemp(path));
+    (void)unlink(path);
+    address_set_unix(path, &address);
+    listening = listen_full(&address, fds);
+    ck_assert_int_eq(socket_dial_new(&options, now, &d), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        ck_assert_int_eq(socket_dial_step(d, now, &f), 0);
+        ck_assert_int_eq(socket_dial_fd(d), -1);
+        ck_assert_uint_gt(socket_dial_deadline(d), now);
+        now = socket_dial_deadline(d);
+    }
+    close(accept(listening, NULL, NULL));
+    ck_assert_int_eq(socket_dial_step(d, now, &f), 1);
+    fd = socket_dial_take(d, &used);
+    socket_dial_free(d);
+    ck_assert_int_eq(socket_dial_new(&options, now, &d), 0);
+    ck_assert_int_eq(socket_dial_step(d, now, &f), 0);
+    ck_assert_int_eq(socket_dial_step(d, now + USEC_PER_SEC, &f), -EAGAIN);
+    ck_assert_msg(strstr(failure_text(&f), "takes no further connections"), "%s", failure_text(&f));
+    ck_assert(!socket_dial_is_own(d));
+    socket_dial_free(d);
+    socket_close(&relay, &fd);
+    close(listening);
+    (void)unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net options");
@@ -189,6 +246,7 @@ int main(void)
 
     tcase_add_test(t, a_socket_has_the_options_of_the_settings);
     tcase_add_test(t, a_connection_is_closed_gracefully_or_reset);
+    tcase_add_test(t, a_socket_of_this_machine_may_be_busy);
     tcase_add_test(t, what_was_written_may_take_so_long_to_arrive);
     suite_add_tcase(suite, t);
     return unit_run(suite);
