@@ -70,6 +70,31 @@ static const ReasonRow *reason_row(int reason)
     return &other;
 }
 
+/* Since the handshake, what OpenSSL finds itself is a record that it cannot read or write; what the
+ * server says by an alert (RFC 8446, 6) may still be of the handshake, but for that it cannot read
+ * what it got. */
+static const ReasonRow *row_of(int reason, TlsMoment moment)
+{
+    static const ReasonRow reading = {0, ERROR_TLS_DECRYPT, REASON_TLS_DAMAGED,
+                               "what came is no record of this session: try again, then look for a "
+                               "middlebox, and into the server's log"},
+                           writing = {0, ERROR_TLS_ENCRYPT, REASON_TLS_OTHER,
+                               "nothing can be sent over this session any more: try again"},
+                           unread = {0, ERROR_TLS_ENCRYPT, REASON_TLS_DAMAGED,
+                               "the server could not decrypt what it got: try again, then look for "
+                               "a middlebox, and into the server's log"};
+    const ReasonRow *row = reason_row(reason);
+
+    if (moment == TLS_AT_HANDSHAKE)
+        return row;
+    if (reason == SSL_R_SSLV3_ALERT_BAD_RECORD_MAC || reason == SSL_R_TLSV1_ALERT_RECORD_OVERFLOW ||
+        reason == SSL_R_TLSV1_ALERT_DECRYPTION_FAILED)
+        return &unread;
+    if (reason >= SSL_AD_REASON_OFFSET || row->number != ERROR_TLS_HANDSHAKE)
+        return row;
+    return moment == TLS_AT_WRITE ? &writing : &reading;
+}
+
 /* What is in the queue: the reason in words, and whether memory was short for any of it, which the
  * layers above make other errors of. */
 static bool take_reason(char text[static TLS_ERROR_MAX])
@@ -99,10 +124,10 @@ char *tls_error_reason(char text[static TLS_ERROR_MAX])
     return text;
 }
 
-int tls_error_explain(const char *host, Failure *f)
+int tls_error_explain(const char *host, TlsMoment moment, Failure *f)
 {
     unsigned long code = ERR_peek_last_error();
-    const ReasonRow *row = reason_row(ERR_GET_REASON(code));
+    const ReasonRow *row = row_of(ERR_GET_REASON(code), moment);
     char reason[TLS_ERROR_MAX];
     bool no_memory = take_reason(reason);
 

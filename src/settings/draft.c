@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
 
@@ -106,9 +107,16 @@ int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind
     *former = origin;
     r = value_parse(
         setting, kind, text, directory, value_group(draft->config, setting->section, relay), &f);
-    if (r == -EINVAL)
-        return draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
+    if (r != -EINVAL)
+        return r;
+    r = draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
+    draft->number = f.number;
     return r;
+}
+
+int draft_number(const Draft *draft)
+{
+    return draft->n_mistakes == 1 ? draft->number : ERROR_CONFIGURATION;
 }
 
 char *draft_label(
@@ -137,6 +145,7 @@ _printf_(4, 0) static int add_mistake(
     Buffer *out = &draft->mistakes;
     int r = 0;
 
+    draft->number = ERROR_CONFIGURATION;
     if (++draft->n_mistakes > MISTAKES_MAX)
         return 0;
     if (buffer_size(out) > 0)

@@ -38,7 +38,11 @@ typedef struct Draft {
     const Setting *beside; /* and this one of the same section, where nothing is wrong with it */
     Buffer mistakes;
     unsigned n_mistakes;
+    int number; /* of base/errors.h, of the last mistake */
 } Draft;
+
+/* The number that goes with the mistakes: several have ERROR_CONFIGURATION. */
+int draft_number(const Draft *draft);
 
 /* A Config in which everything has its default and no relays. */
 int draft_init(Draft *draft);

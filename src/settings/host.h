@@ -13,5 +13,8 @@ const char *host_check_hello(const char *text);
 /* A copy without the brackets of "[::1]". NULL when memory is short. */
 char *host_strip(const char *text);
 
+/* 0.0.0.0, :: and ::ffff:0.0.0.0, which Linux takes for this host when they are connected to. */
+bool host_is_unspecified(const char *host);
+
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104 and localhost. */
 bool host_is_loopback(const char *host);
