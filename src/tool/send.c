@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "delivery/advice.h"
 #include "delivery/content.h"
 #include "message/message.h"
 #include "tool/call.h"
@@ -122,6 +123,7 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
 {
     const DeliveryOutcome *o = event->outcome;
     const char *address = s->waiting[event->recipient].address;
+    const char *advice = advice_without_reply(o, call->relay);
     char codes[DELIVERY_CODES_MAX];
 
     progress_end(&s->progress);
@@ -135,9 +137,10 @@ static void note_recipient(Sending *s, const Call *call, const SmtpEvent *event)
     if (o->kind == DELIVERY_DELIVERED)
         print_delivered(address, call->relay->name, codes, o->text);
     else
-        (void)tool_fail_number(o->error, "%s %s by %s at %s: %s%s", address,
+        (void)tool_fail_number(o->error, "%s %s by %s at %s: %s%s%s%s", address,
             delivery_kind_name(o->kind == DELIVERY_CUT_OFF ? DELIVERY_DEFERRED : o->kind),
-            call->relay->name, delivery_stage_name(o->stage), codes, o->text);
+            call->relay->name, delivery_stage_name(o->stage), codes, o->text, advice ? "; " : "",
+            advice ?: "");
     s->deferred += o->kind == DELIVERY_DEFERRED || o->kind == DELIVERY_CUT_OFF;
     s->refused += o->kind == DELIVERY_REFUSED;
     s->done[event->recipient] = true;
