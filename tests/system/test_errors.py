@@ -123,7 +123,7 @@ class Processes(ErrorTest):
 
     NONE = (*NOBODY, "prlimit", "--nproc=0")
 
-    def test_name(self):
+    def test_no_thread(self):
         self.check_error(10067, TEMPORARY, "no thread can be had", "TasksMax=", wrapper=self.NONE,
                          relay={"host": "localhost"})
 
