@@ -58,6 +58,7 @@ static const ReasonRow *reason_row(int reason)
         {SSL_R_WRONG_SIGNATURE_TYPE, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_TLSV1_ALERT_INTERNAL_ERROR, ERROR_TLS_HANDSHAKE, REASON_TLS_OTHER, "the server itself failed: its owner must mend it, and its log says more"},
         {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ERROR_TLS_DECRYPT, REASON_TLS_DAMAGED, "something on the way changed the data: try again, then look for a middlebox"},
         /* clang-format on */
     };

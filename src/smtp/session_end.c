@@ -127,6 +127,22 @@ void smtp_end_refused_early(SmtpSession *s)
     s->cut_short = true;
 }
 
+/* Whether another transaction was begun before this one. */
+static bool has_predecessor(const SmtpSession *s, const SmtpFlight *flight)
+{
+    size_t n = s->transactions;
+
+    for (size_t i = 0; i < s->n_flights; i++)
+        n -= &s->flights[i] != flight && s->flights[i].mail_at > flight->mail_at;
+    return n > 1;
+}
+
+bool smtp_is_used_up(const SmtpSession *s, const SmtpFlight *flight)
+{
+    return s->reply.code / 100 == 4 && strcmp(s->reply.enhanced, "4.5.3") == 0 &&
+           has_predecessor(s, flight);
+}
+
 int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight)
 {
     int r;

@@ -342,6 +342,10 @@ void smtp_lacks(SmtpSession *s, unsigned capabilities);
  * `outcome` already. */
 void smtp_end_refused_early(SmtpSession *s);
 
+/* "Too many recipients" (4.5.3, RFC 3463, 3.6) where none has been named is said of what was sent
+ * before: the connection has carried its share, as OpenSMTPD says it, and the next one will do. */
+bool smtp_is_used_up(const SmtpSession *s, const SmtpFlight *flight);
+
 /* The server does not know BDAT, which it offers, and what it makes of the content behind it cannot
  * be known: no reply is read any more. */
 int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight);

@@ -438,7 +438,7 @@ int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
     if (!smtp_reply_refused(s))
         return smtp_end_unexpected(s);
     disputed = mail_disputed(s, flight);
-    if (mail_is_not_for_us(s, disputed))
+    if (mail_is_not_for_us(s, disputed) || smtp_is_used_up(s, flight))
         return end_at_mail(s, flight);
     smtp_flight_stop(s, flight);
     r = smtp_outcome_reply(s, mail_kind(s, disputed), STAGE_MAIL);
