@@ -64,5 +64,8 @@ typedef enum FaultReason {
     /* STAGE_STARTTLS */
     REASON_TLS_NOT_OFFERED, /* and required */
 
+    /* STAGE_MAIL, STAGE_DATA, STAGE_CONTENT */
+    REASON_USED_UP, /* the connection has carried as many messages as the server allows one */
+
     REASON_MAX,
 } FaultReason;
