@@ -115,6 +115,17 @@ bool host_is_unspecified(const char *host)
                memcmp(&v6, "\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0", 16) == 0);
 }
 
+int host_family(const char *host)
+{
+    struct in6_addr v6;
+
+    if (is_ipv4(host))
+        return 4;
+    if (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_V4MAPPED(&v6))
+        return 0;
+    return is_ipv6(host, strlen(host)) ? 6 : 0;
+}
+
 bool host_is_loopback(const char *host)
 {
     struct in_addr v4;

@@ -16,5 +16,9 @@ char *host_strip(const char *text);
 /* 0.0.0.0, :: and ::ffff:0.0.0.0, which Linux takes for this host when they are connected to. */
 bool host_is_unspecified(const char *host);
 
+/* 4 or 6 for an address of that family; 0 for a name, and for an IPv4 address in the form of IPv6
+ * ("::ffff:192.0.2.1"), which is one of both. */
+int host_family(const char *host);
+
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104 and localhost. */
 bool host_is_loopback(const char *host);
