@@ -204,8 +204,9 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
     r = watch(lookup, answer, lookup->deadline);
     if (r < 0) {
         ret->own = true;
-        ret->error = failure_set_errno(
-            &ret->failure, r, "cannot wait for the lookup of %s", lookup->shared->relay->host);
+        ret->error = failure_set_errno(&ret->failure, r,
+            "cannot wait for the lookup of %s; raise the limit of open files",
+            lookup->shared->relay->host);
         ret->failure.reason = REASON_NO_RESOURCES;
         return 2;
     }

@@ -155,7 +155,9 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
         return -ENOMEM;
     if (!set_server_name(stream->ssl, context->name) || use_session(stream, now) != 1)
         return failure_reason(f, REASON_TLS_LIBRARY,
-            failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
+            failure_set(f, -EINVAL, ERROR_TLS_LIBRARY,
+                "cannot prepare TLS with %s: %s; check host, tls_name and OpenSSL's own "
+                "configuration",
                 context->host, tls_error_reason(reason)));
     if (context->asks_status)
         (void)SSL_set_tlsext_status_type(stream->ssl, TLSEXT_STATUSTYPE_ocsp);

@@ -1,6 +1,7 @@
 """What goes wrong has the component's number, words that say what, where and why and what to do, and the
 status of sysexits.h: in the tool, which ends with it, and in the daemon, which logs it."""
 
+import fcntl
 import subprocess
 
 import lab
@@ -158,6 +159,28 @@ class Files(ErrorTest):
     def test_long_name(self):
         self.configuration = self.directory / ("x" * 256)
         self.check_file(10063, 66, str(self.configuration), "File name too long")
+
+    def test_directory_in_the_place_of_a_message(self):
+        """Error 10066, by the kernel: what is to be deleted is a directory, and not empty."""
+        self.configure()
+        (self.queue.path / "m.failed").mkdir()
+        (self.queue.path / "m.failed/letter").write_text("x", encoding="ascii")
+        result = self.tool("delete", "m")
+        said = result.stderr.decode()
+        self.assertRegex(said, r"\Aoutbox: 10066: .*/m.failed: cannot delete it; it is no message but a directory")
+        self.assertIn("Directory not empty", said)
+        self.assertEqual(result.returncode, TEMPORARY)
+        self.assertTrue((self.queue.path / "m.failed/letter").exists())
+
+    def test_message_that_is_being_sent(self):
+        """Error 135: it cannot be changed now."""
+        self.configure()
+        path = self.queue.drop("m", message(), state="sending")
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            result = self.tool("hold", "m")
+        self.assertRegex(result.stderr.decode(), r"\Aoutbox: 135: .*/m.sending: it is being sent; try again when")
+        self.assertEqual(result.returncode, TEMPORARY)
 
     def test_other_file_systems(self):
         self.configure()
