@@ -308,7 +308,7 @@ START_TEST(the_kernel_itself_says_so_of_connecting)
 {
     uint16_t port, other;
     char setting[32];
-    _cleanup_close_ int listening = test_listen(5, &port);
+    _unused_ _cleanup_close_ int listening = test_listen(5, &port);
     int taken = test_listen(5, &other);
 
     snprintf(setting, sizeof(setting), "local_port=%u", other);
