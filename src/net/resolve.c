@@ -64,19 +64,27 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
     static const char *const limits[] = {[IP_VERSION_4] = " that has an IPv4 address",
         [IP_VERSION_6] = " that has an IPv6 address",
         [IP_VERSION_ANY] = ""};
+    static const char *const kinds[] = {
+        [IP_VERSION_4] = "IPv4 ", [IP_VERSION_6] = "IPv6 ", [IP_VERSION_ANY] = ""};
     int error = code == EAI_SYSTEM ? errno : 0;
     int number = error_from_getaddrinfo(code, error);
 
     if (error_is_common(-error))
         return failure_reason(f, REASON_NO_RESOURCES,
-            failure_set_errno(
-                f, -error, "cannot look up %s, for this machine is short of something", host));
-
+            failure_set(f, -error, number, "cannot look up %s: %s; %s", host,
+                strerrordesc_np(error),
+                error == EMFILE || error == ENFILE ? "raise the limit of open files"
+                                                   : "free some memory, or room on the disk"));
     switch (code) {
     case EAI_MEMORY: return -ENOMEM;
-    case EAI_NONAME:
     case EAI_NODATA:
     case EAI_ADDRFAMILY:
+        return failure_reason(f, REASON_HOST_UNKNOWN,
+            failure_set(f, -ENOENT, number,
+                "%s exists and has no %saddress: check the setting %s, the setting ip_version, and "
+                "with \"getent ahosts %s\" what this machine finds",
+                host, kinds[version], setting, host));
+    case EAI_NONAME:
         return failure_reason(f, REASON_HOST_UNKNOWN,
             failure_set(f, -ENOENT, number,
                 "there is no host %s%s: check the spelling of the setting %s, the setting "

@@ -163,10 +163,12 @@ int smtp_end_used_up(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage)
     if (r < 0 || !is_used_up(s, flight, stage))
         return MIN(r, 0);
     s->outcome.reason = REASON_USED_UP;
+    /* What stands behind MAIL may be accepted all the same. */
     flight->mail_refused |= stage == STAGE_MAIL;
-    if (stage != STAGE_MAIL)
+    if (stage != STAGE_MAIL) {
         flight->phase = SMTP_FLIGHT_SENT;
-    smtp_leave_out(flight);
+        smtp_leave_out(flight);
+    }
     r = smtp_give_up(s);
     return r < 0 ? r : 1;
 }

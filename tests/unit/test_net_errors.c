@@ -451,12 +451,16 @@ START_TEST(what_a_name_server_says_is_told_by_its_number)
     static const struct {
         int code, number;
         const char *word;
+        int error;
     } cases[] = {
+        {EAI_SYSTEM, 10024, "Too many open files; raise the limit of open files", EMFILE},
+        {EAI_SYSTEM, 10051, "cannot look up relay.test: Network is unreachable", ENETUNREACH},
+        {EAI_SYSTEM, 11002, "cannot look up relay.test: No such file", ENOENT},
         {EAI_NONAME, 11001, "there is no host relay.test"},
         {EAI_AGAIN, 11002, "no name server gave an answer"},
         {EAI_FAIL, 11003, "the name server failed or refused"},
-        {EAI_NODATA, 11004, "there is no host relay.test"},
-        {EAI_ADDRFAMILY, 11004, "there is no host relay.test"},
+        {EAI_NODATA, 11004, "relay.test exists and has no address: "},
+        {EAI_ADDRFAMILY, 11004, "relay.test exists and has no address: "},
         {EAI_FAMILY, 10047, "cannot look up relay.test: "},
         {EAI_SOCKTYPE, 10044, "cannot look up relay.test: "},
         {EAI_BADFLAGS, 10022, "cannot look up relay.test: "},
@@ -465,6 +469,7 @@ START_TEST(what_a_name_server_says_is_told_by_its_number)
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         names_begin(NULL);
         names.relay_code = cases[i].code;
+        names.relay_error = cases[i].error;
         check_fails(25, SETTINGS("host=relay.test", "tls=none"), STAGE_LOOKUP, cases[i].number,
             cases[i].word);
     }
