@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef enum ErrorNumber {
     ERROR_NONE = 0,
@@ -47,7 +48,53 @@ typedef enum ErrorNumber {
     ERROR_CONNECT_FIRST = 1117,
     ERROR_LOCAL_HOST_ACTIVE = 1119,
     ERROR_CONNECTION_DROPPED = 1120,
+    /* What the system says of sockets and names: errno and getaddrinfo(), by name. */
+    ERROR_EINTR = 10004,
+    ERROR_EBADF = 10009,
+    ERROR_EACCES = 10013,
+    ERROR_EFAULT = 10014,
+    ERROR_EINVAL = 10022,
+    ERROR_EMFILE = 10024,
+    ERROR_EWOULDBLOCK = 10035,
+    ERROR_EINPROGRESS = 10036,
+    ERROR_EALREADY = 10037,
+    ERROR_ENOTSOCK = 10038,
+    ERROR_EDESTADDRREQ = 10039,
+    ERROR_EMSGSIZE = 10040,
+    ERROR_EPROTOTYPE = 10041,
+    ERROR_ENOPROTOOPT = 10042,
+    ERROR_EPROTONOSUPPORT = 10043,
+    ERROR_ESOCKTNOSUPPORT = 10044,
+    ERROR_EOPNOTSUPP = 10045,
+    ERROR_EPFNOSUPPORT = 10046,
+    ERROR_EAFNOSUPPORT = 10047,
+    ERROR_EADDRINUSE = 10048,
+    ERROR_EADDRNOTAVAIL = 10049,
+    ERROR_ENETDOWN = 10050,
+    ERROR_ENETUNREACH = 10051,
+    ERROR_ENETRESET = 10052,
+    ERROR_ECONNABORTED = 10053,
+    ERROR_ECONNRESET = 10054,
+    ERROR_ENOBUFS = 10055,
+    ERROR_EISCONN = 10056,
+    ERROR_ENOTCONN = 10057,
+    ERROR_ESHUTDOWN = 10058,
+    ERROR_ETOOMANYREFS = 10059,
     ERROR_CONNECTION_TIMED_OUT = 10060,
+    ERROR_ECONNREFUSED = 10061,
+    ERROR_ELOOP = 10062,
+    ERROR_ENAMETOOLONG = 10063,
+    ERROR_EHOSTDOWN = 10064,
+    ERROR_EHOSTUNREACH = 10065,
+    ERROR_ENOTEMPTY = 10066,
+    ERROR_TOO_MANY_PROCESSES = 10067,
+    ERROR_EUSERS = 10068,
+    ERROR_EDQUOT = 10069,
+    ERROR_ESTALE = 10070,
+    ERROR_EREMOTE = 10071,
+    ERROR_NETWORK_UNAVAILABLE = 10091,
+    ERROR_SOCKET_VERSION = 10092,
+    ERROR_SOCKETS_NOT_READY = 10093,
     ERROR_HOST_NOT_FOUND = 11001,
     ERROR_TRY_AGAIN = 11002,
     ERROR_NO_RECOVERY = 11003,
@@ -76,12 +123,18 @@ typedef struct ErrorRow {
  * NULL. */
 const ErrorRow *error_row(int number);
 
+/* All rows, by number. */
+const ErrorRow *error_table(size_t *ret_n);
+
 /* The exit status (sysexits.h) that goes with a number; 0 for 0. */
 int error_status(int number);
 
 /* The number for a negative or positive errno: 10000-range rows by name (ECONNREFUSED is 10061),
  * ERROR_FILE for errors of files, ERROR_STORAGE for those of disks, ERROR_MEMORY for ENOMEM. */
 int error_from_errno(int error);
+
+/* The same for a call about a socket: ERROR_COMMUNICATION for what has no row. */
+int error_from_socket(int error);
 
 /* Whether an error (negative errno) is one that whatever comes next would meet with too: no space,
  * quota, memory, descriptors or locks, a read-only or failing file system. All others are those of
@@ -91,5 +144,10 @@ bool error_is_common(int error);
 /* Whether it is one of those that end when something is removed: no space, inodes or quota left. */
 bool error_is_no_room(int error);
 
-/* The number for a getaddrinfo() code such as EAI_NONAME (11001). */
-int error_from_getaddrinfo(int code);
+/* The same where a thread or a process could not be made: EAGAIN says that there are too many
+ * (10067). */
+int error_from_spawn(int error);
+
+/* The number for a getaddrinfo() code such as EAI_NONAME (11001); `error` is the errno that goes
+ * with EAI_SYSTEM. */
+int error_from_getaddrinfo(int code, int error);

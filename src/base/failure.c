@@ -23,22 +23,42 @@ int failure_set(Failure *f, int result, int number, const char *format, ...)
     return result;
 }
 
-int failure_set_errno(Failure *f, int result, const char *format, ...)
+_printf_(4, 0) static int set_call(
+    Failure *f, int result, int number, const char *format, va_list arguments)
 {
-    va_list arguments;
     char *words, *text;
 
-    if (!f)
-        return result;
-    va_start(arguments, format);
     if (vasprintf(&words, format, arguments) < 0)
         words = NULL;
-    va_end(arguments);
     if (!words || asprintf(&text, "%s: %s", words, strerrordesc_np(-result) ?: "unknown error") < 0)
         text = NULL;
     free(words);
     failure_done(f);
-    *f = (Failure){.number = error_from_errno(result), .text = text};
+    *f = (Failure){.number = number, .text = text};
+    return result;
+}
+
+int failure_set_errno(Failure *f, int result, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!f)
+        return result;
+    va_start(arguments, format);
+    (void)set_call(f, result, error_from_errno(result), format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+int failure_set_socket(Failure *f, int result, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!f)
+        return result;
+    va_start(arguments, format);
+    (void)set_call(f, result, error_from_socket(result), format, arguments);
+    va_end(arguments);
     return result;
 }
 

@@ -22,6 +22,9 @@ int failure_set(Failure *f, int result, int number, const char *format, ...) _pr
  * words and whose error number is the one of base/errors.h. */
 int failure_set_errno(Failure *f, int result, const char *format, ...) _printf_(3, 4);
 
+/* The same for a call about a socket, whose errors are of no file. */
+int failure_set_socket(Failure *f, int result, const char *format, ...) _printf_(3, 4);
+
 /* Puts "WHAT: " in front of the text of what has just been set; returns `result`. */
 int failure_prefix(Failure *f, int result, const char *what);
 

@@ -58,7 +58,7 @@ typedef enum FaultReason {
     REASON_CERTIFICATE_WEAK,
     REASON_CERTIFICATE_REVOKED,
     REASON_CERTIFICATE_UNCONFIRMED, /* it is required to be known that it is not revoked */
-    REASON_CERTIFICATE_NONE, /* the server showed none */
+    REASON_CERTIFICATE_NONE,        /* the server showed none */
     REASON_CERTIFICATE_OTHER,
 
     /* STAGE_GREETING */
@@ -66,6 +66,9 @@ typedef enum FaultReason {
 
     /* STAGE_STARTTLS */
     REASON_TLS_NOT_OFFERED, /* and required */
+
+    /* STAGE_MAIL, STAGE_DATA, STAGE_CONTENT */
+    REASON_USED_UP, /* the connection has carried as many messages as the server allows one */
 
     REASON_MAX,
 } FaultReason;

@@ -86,6 +86,13 @@ const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay)
     return NULL; /* our own words */
 }
 
+const char *advice_without_reply(const DeliveryOutcome *outcome, const RelayConfig *relay)
+{
+    return outcome->cause == CAUSE_REPLY || outcome->kind == DELIVERY_DELIVERED
+               ? NULL
+               : advice_on(outcome, relay);
+}
+
 /* Of a connection that came to nothing: a relay may be mended, and so may a disk; settings, secrets
  * and permissions are somebody's to correct here. */
 static int cut_off_status(const DeliveryOutcome *o)

@@ -8,6 +8,9 @@
 /* What an operator can do, one sentence; NULL where the outcome's own words say it already. */
 const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay);
 
+/* The same of a recipient, whom a reply says enough of. */
+const char *advice_without_reply(const DeliveryOutcome *outcome, const RelayConfig *relay);
+
 /* Of sysexits.h. What a relay refuses for now, and any fault of its own, is worth another try (75),
  * also TLS that it does not offer though it is required: it may be mended, or somebody in between
  * gone. A login that it refuses is denied (77); what this side found has the status of its error; a

@@ -42,6 +42,7 @@ void attempt_report_groups(Attempt *a, const AttemptContext *context, const Outc
         report.recipients = group->recipients;
         report.n_recipients = group->n;
         report.outcome = &group->outcome;
+        report.hint = advice_without_reply(&group->outcome, a->relay);
         if (context->observer->outcome)
             context->observer->outcome(context->user, &report);
     }
@@ -100,9 +101,12 @@ static void gather_report(Attempt *a, const AttemptContext *context, const char 
 
 static void remember_reason(Attempt *a, const char *address, const DeliveryOutcome *outcome)
 {
+    char codes[DELIVERY_CODES_MAX];
+
     free(a->reason);
-    if (asprintf(&a->reason, "%s %s at %s: %s", address, delivery_kind_name(outcome->kind),
-            delivery_stage_name(outcome->stage), outcome->text) < 0)
+    if (asprintf(&a->reason, "%s %s at %s: %s%s", address, delivery_kind_name(outcome->kind),
+            delivery_stage_name(outcome->stage), delivery_format_codes(outcome, codes),
+            outcome->text) < 0)
         a->reason = NULL;
     a->hint = advice_on(outcome, a->relay);
 }

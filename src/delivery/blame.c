@@ -16,12 +16,13 @@
 #define MEETINGS_ALONE 4
 
 /* At the first word of a transaction on a connection that had been used: servers close what is
- * idle, and what has carried its share of messages. */
+ * idle, and what has carried its share of messages. Some say the latter further on. */
 static bool is_between(const LinkEnd *e)
 {
     DeliveryStage stage = e->outcome->stage;
 
-    return !e->fresh && (stage == STAGE_MAIL || stage == STAGE_RSET || stage == STAGE_IDLE);
+    return !e->fresh && (stage == STAGE_MAIL || stage == STAGE_RSET || stage == STAGE_IDLE ||
+                            e->outcome->reason == REASON_USED_UP);
 }
 
 /* Beyond MAIL the relay has taken up this message, and this one alone. */

@@ -20,6 +20,7 @@ typedef struct OutcomeReport {
     const char *const *recipients;
     size_t n_recipients;
     const DeliveryOutcome *outcome;
+    const char *hint;    /* what to do, where no reply says why; else NULL */
     unsigned attempt;    /* 1 for the first */
     const char *relay;   /* its name */
     const char *address; /* "192.0.2.1:587" */

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "delivery/advice.h"
 #include "lib/client.h"
 #include "lib/message.h"
 
@@ -186,15 +187,18 @@ int outbox_send_to_terminal_or_email(OutboxClient *client, OutboxMessage *messag
 
 /* The first one that says something of the whole call is its result. */
 static int note_trouble(
-    OutboxClient *client, const OutboxOutcome *outcome, bool blind, const char *codes)
+    OutboxClient *client, const OutboxOutcome *outcome, const DeliveryOutcome *o, bool blind)
 {
     Sending *s = &client->sending;
+    const char *advice = advice_without_reply(o, client_relay(client));
+    char codes[DELIVERY_CODES_MAX];
     _cleanup_free_
     char *text = NULL;
 
-    if (asprintf(&text, "%s %s by %s at %s: %s%s", outcome->recipient,
+    if (asprintf(&text, "%s %s by %s at %s: %s%s%s%s", outcome->recipient,
             outcome->kind == OUTBOX_REFUSED ? "refused" : "deferred", outcome->relay,
-            outcome->stage, codes, outcome->text) < 0) {
+            outcome->stage, delivery_format_codes(o, codes), outcome->text, advice ? "; " : "",
+            advice ?: "") < 0) {
         text = NULL;
         return -ENOMEM;
     }
@@ -212,7 +216,6 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
 {
     OutboxOutcome *outcome = &client->outcomes[client->sending.places[i]];
     AddresseeKind kind = client->sending.kinds[client->sending.places[i]];
-    char codes[DELIVERY_CODES_MAX];
     int r = 0;
 
     outcome->kind = o->kind == DELIVERY_DELIVERED ? OUTBOX_DELIVERED
@@ -228,7 +231,7 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
     if (!outcome->enhanced || !outcome->text || !outcome->relay)
         return -ENOMEM;
     if (outcome->kind != OUTBOX_DELIVERED)
-        r = note_trouble(client, outcome, kind == ADDRESSEE_BCC, delivery_format_codes(o, codes));
+        r = note_trouble(client, outcome, o, kind == ADDRESSEE_BCC);
     notify_recipient(client, outcome);
     return r;
 }

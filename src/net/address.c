@@ -93,6 +93,17 @@ char *address_format_literal(
     return text;
 }
 
+bool address_is_unspecified(const struct sockaddr_storage *address)
+{
+    struct sockaddr_storage room;
+    const struct sockaddr_storage *plain = unmap(address, &room);
+
+    if (plain->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)plain)->sin_addr.s_addr == htonl(INADDR_ANY);
+    return plain->ss_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)plain)->sin6_addr);
+}
+
 bool address_is_loopback(const struct sockaddr_storage *address)
 {
     struct sockaddr_storage room;

@@ -25,4 +25,7 @@ char *address_format(const struct sockaddr_storage *address, char text[static AD
 char *address_format_literal(
     const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_MAX]);
 
+/* 0.0.0.0 or ::, which no server has. */
+bool address_is_unspecified(const struct sockaddr_storage *address);
+
 bool address_is_loopback(const struct sockaddr_storage *address);

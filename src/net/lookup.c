@@ -124,9 +124,10 @@ static int refuse(Lookup *lookup, int error)
 {
     if (error == -ENOMEM)
         return error;
-    lookup->error = failure_set_errno(&lookup->failure, error,
-        "cannot look up %s: no %s can be had; raise the limit of %s", lookup->shared->relay->host,
-        error == -EAGAIN ? "thread" : "descriptor", error == -EAGAIN ? "tasks" : "open files");
+    lookup->error = failure_set(&lookup->failure, error, error_from_spawn(error),
+        "cannot look up %s: no %s can be had (%s); raise the limit of %s",
+        lookup->shared->relay->host, error == -EAGAIN ? "thread" : "descriptor",
+        strerrordesc_np(-error), error == -EAGAIN ? "tasks (TasksMax=, ulimit -u)" : "open files");
     lookup->failure.reason = REASON_NO_RESOURCES;
     return 0;
 }
@@ -203,8 +204,9 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
     r = watch(lookup, answer, lookup->deadline);
     if (r < 0) {
         ret->own = true;
-        ret->error = failure_set_errno(
-            &ret->failure, r, "cannot wait for the lookup of %s", lookup->shared->relay->host);
+        ret->error = failure_set_errno(&ret->failure, r,
+            "cannot wait for the lookup of %s; raise the limit of open files",
+            lookup->shared->relay->host);
         ret->failure.reason = REASON_NO_RESOURCES;
         return 2;
     }

@@ -64,13 +64,27 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
     static const char *const limits[] = {[IP_VERSION_4] = " that has an IPv4 address",
         [IP_VERSION_6] = " that has an IPv6 address",
         [IP_VERSION_ANY] = ""};
-    int number = error_from_getaddrinfo(code);
+    static const char *const kinds[] = {
+        [IP_VERSION_4] = "IPv4 ", [IP_VERSION_6] = "IPv6 ", [IP_VERSION_ANY] = ""};
+    int error = code == EAI_SYSTEM ? errno : 0;
+    int number = error_from_getaddrinfo(code, error);
 
+    if (error_is_common(-error))
+        return failure_reason(f, REASON_NO_RESOURCES,
+            failure_set(f, -error, number, "cannot look up %s: %s; %s", host,
+                strerrordesc_np(error),
+                error == EMFILE || error == ENFILE ? "raise the limit of open files"
+                                                   : "free some memory, or room on the disk"));
     switch (code) {
     case EAI_MEMORY: return -ENOMEM;
-    case EAI_NONAME:
     case EAI_NODATA:
     case EAI_ADDRFAMILY:
+        return failure_reason(f, REASON_HOST_UNKNOWN,
+            failure_set(f, -ENOENT, number,
+                "%s exists and has no %saddress: check the setting %s, the setting ip_version, and "
+                "with \"getent ahosts %s\" what this machine finds",
+                host, kinds[version], setting, host));
+    case EAI_NONAME:
         return failure_reason(f, REASON_HOST_UNKNOWN,
             failure_set(f, -ENOENT, number,
                 "there is no host %s%s: check the spelling of the setting %s, the setting "
@@ -92,8 +106,28 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
         return failure_reason(f, REASON_NAME_SERVER_FAILED,
             failure_set(f, -EIO, number,
                 "cannot look up %s: %s; check /etc/nsswitch.conf and /etc/resolv.conf", host,
-                code == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(code)));
+                error != 0 ? strerrordesc_np(error) : gai_strerror(code)));
     }
+}
+
+/* Linux would connect to this host, and a filter of the name server's means nobody by it: those are
+ * left out. 0, or a failure when no other is left. */
+static int leave_out_unspecified(
+    const char *host, struct sockaddr_storage *list, size_t *n, Failure *f)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *n; i++)
+        if (!address_is_unspecified(&list[i]))
+            list[kept++] = list[i];
+    *n = kept;
+    if (kept > 0)
+        return 0;
+    return failure_reason(f, REASON_HOST_UNKNOWN,
+        failure_set(f, -EADDRNOTAVAIL, ERROR_HOST_ADDRESS_INVALID,
+            "the lookup of %s gave 0.0.0.0 or ::, which is no server's address: check the setting "
+            "host, and whether the name server or /etc/hosts blocks this name",
+            host));
 }
 
 static int resolve(const char *setting, const char *host, uint16_t port, IpVersion version,
@@ -152,6 +186,8 @@ int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
     }
     r = resolve(
         "host", relay->host, relay->port, relay->ip_version, &ret->addresses, &ret->n_addresses, f);
+    if (r >= 0)
+        r = leave_out_unspecified(relay->host, ret->addresses, &ret->n_addresses, f);
     if (r >= 0 && relay->local_host)
         r = resolve("local_host", relay->local_host, relay->local_port, IP_VERSION_ANY, &ret->local,
             &ret->n_local, f);

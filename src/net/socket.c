@@ -37,11 +37,13 @@ struct SocketDial {
     usec_t limit, used; /* of connecting in all; 0: none */
     usec_t begun, end;  /* of this dial */
     usec_t next_begin;
-    int error;    /* the most telling one so far, negative */
-    bool blamed;  /* an address failed that was not kept from it by this side */
-    bool busy;    /* the queue of a socket of this machine is full: it is tried again */
-    bool stopped; /* this side has no descriptors or no memory for another attempt */
-    Buffer tried; /* NUL-terminated where it is not empty */
+    int error;      /* the most telling one so far, negative */
+    bool blamed;    /* an address failed that was not kept from it by this side */
+    bool at_bind;   /* the last attempt to begin has failed at its local address */
+    bool forbidden; /* that was `error`, and a matter of rights */
+    bool busy;      /* the queue of a socket of this machine is full: it is tried again */
+    bool stopped;   /* this side has no descriptors or no memory for another attempt */
+    Buffer tried;   /* NUL-terminated where it is not empty */
 };
 
 static void start_clock(SocketDial *dial, usec_t now)
@@ -133,17 +135,20 @@ static int bind_local(const SocketDialOptions *options, int fd, int family)
 }
 
 /* 1 connected, 0 under way, or a negative errno; the descriptor is the caller's in any case. */
-static int start(
-    const SocketDialOptions *options, const struct sockaddr_storage *address, int *ret_fd)
+static int start(SocketDial *dial, const struct sockaddr_storage *address, int *ret_fd)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
 
     *ret_fd = fd;
+    dial->at_bind = false;
     if (fd < 0)
         return -errno;
-    r = socket_set_options(options->relay, fd, address->ss_family);
-    if (r >= 0 && address->ss_family != AF_UNIX)
-        r = bind_local(options, fd, address->ss_family);
+    r = socket_set_options(dial->options.relay, fd, address->ss_family);
+    if (r < 0)
+        return r;
+    if (address->ss_family != AF_UNIX)
+        r = bind_local(&dial->options, fd, address->ss_family);
+    dial->at_bind = r < 0;
     if (r < 0)
         return r;
     if (connect(fd, (const struct sockaddr *)address, address_size(address)) >= 0)
@@ -179,9 +184,16 @@ static unsigned telling(int error)
     return 0;
 }
 
+static bool is_forbidden(const SocketDial *dial, int error)
+{
+    return dial->at_bind && (error == -EACCES || error == -EPERM);
+}
+
 static const char *describe(const SocketDial *dial, int error)
 {
-    if (error == -EAFNOSUPPORT && dial->options.found->n_local > 0)
+    if (is_forbidden(dial, error))
+        return "this process may not use that local_port";
+    if (error == -EAFNOSUPPORT && dial->at_bind)
         return "local_host is of another family";
     if (error == -ETIME)
         return "no time was left to try it";
@@ -196,14 +208,16 @@ static int note_failed(SocketDial *dial, size_t i, int error, usec_t now)
 
     dial->done[i] = true;
     dial->stopped |= is_exhaustion(error);
-    if (!is_own(error)) {
+    if (!is_own(error) && !is_forbidden(dial, error)) {
         dial->blamed = true;
         if (dial->options.avoid)
             avoid_note(dial->options.avoid, address_of(dial, i), now);
     }
     if (dial->error == 0 || is_exhaustion(error) ||
-        (!is_exhaustion(dial->error) && telling(error) > telling(dial->error)))
+        (!is_exhaustion(dial->error) && telling(error) > telling(dial->error))) {
         dial->error = error;
+        dial->forbidden = is_forbidden(dial, error);
+    }
     if (n > TRIED_MAX)
         return 0;
     if (n > 0)
@@ -215,17 +229,36 @@ static int note_failed(SocketDial *dial, size_t i, int error, usec_t now)
     return buffer_append(&dial->tried, "", 1);
 }
 
-static const char *advice(int error)
+static const char *advice(const SocketDial *dial)
 {
-    switch (error) {
+    if (dial->forbidden)
+        return "ports below 1024 are for root and who has CAP_NET_BIND_SERVICE: set another "
+               "local_port, or leave it out";
+    switch (dial->error) {
     case -ECONNREFUSED:
         return "nothing listens there: check host and port, and that the server runs";
     case -ETIMEDOUT:
         return "no answer came: check host and port, and whether a firewall drops the packets";
     case -ENETUNREACH:
-    case -EHOSTUNREACH: return "there is no way there: check the network, routes and ip_version";
+    case -EHOSTUNREACH:
+    case -EHOSTDOWN:
+    case -ENETDOWN:
+    case -ENONET: return "there is no way there: check the network, routes and ip_version";
     case -EADDRNOTAVAIL:
-    case -EADDRINUSE: return "check the settings local_host and local_port";
+        return dial->options.found->n_local > 0
+                   ? "local_host must be an address of this machine: check it"
+                   : "this machine has no free port, or no address of that family, to come from: "
+                     "try again, and check ip_version";
+    case -EADDRINUSE: return "another connection has local_port: set another, or leave it out";
+    case -EAFNOSUPPORT:
+        return "check that local_host and the relay have addresses of one family, ip_version, and "
+               "whether this machine or the service's sandbox knows that family";
+    case -EINVAL:
+        return "no packet can go that way: check the routes, and that local_host is no loopback "
+               "address where the relay is elsewhere";
+    case -ECONNRESET:
+    case -ECONNABORTED:
+        return "something there ended it at once: check the server, and any firewall between";
     case -EACCES:
     case -EPERM: return "this machine forbids it: check its firewall and the service's sandbox";
     case -EMFILE:
@@ -260,6 +293,10 @@ static FaultReason reason_of(int error)
     case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
     case -ENETUNREACH:
     case -EHOSTUNREACH:
+    case -EHOSTDOWN:
+    case -ENETDOWN:
+    case -ENONET:
+    case -EINVAL:
     case -EACCES:
     case -EPERM: return REASON_CONNECT_UNREACHABLE;
     case -EADDRNOTAVAIL:
@@ -279,10 +316,11 @@ static int give_up(const SocketDial *dial, Failure *f)
     if (!local)
         snprintf(port, sizeof(port), " port %u", dial->options.relay->port);
     r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
-        error_from_errno(dial->error), "cannot connect to %s%s (%s); %s", dial->options.relay->host,
-        port, socket_dial_tried(dial), local ? advice_unix(dial->error) : advice(dial->error));
+        error_from_socket(dial->error), "cannot connect to %s%s (%s); %s",
+        dial->options.relay->host, port, socket_dial_tried(dial),
+        local ? advice_unix(dial->error) : advice(dial));
 
-    return failure_reason(f, reason_of(dial->error), r);
+    return failure_reason(f, dial->forbidden ? REASON_LOCAL_ADDRESS : reason_of(dial->error), r);
 }
 
 /* ---- attempts ---- */
@@ -352,7 +390,7 @@ static int begin(SocketDial *dial, usec_t now)
 {
     Attempt attempt = {.address = dial->next++, .begun = now};
     const struct sockaddr_storage *address = address_of(dial, attempt.address);
-    int r = start(&dial->options, address, &attempt.fd);
+    int r = start(dial, address, &attempt.fd);
 
     if (r >= 0 && dial->options.begun)
         dial->options.begun(dial->options.user, address);
@@ -397,6 +435,7 @@ static int fail(SocketDial *dial, size_t i, int error, usec_t now)
         dial->open[i] = dial->open[i + 1];
     (void)close(attempt.fd);
     dial->next_begin = now;
+    dial->at_bind = false;
     return note_failed(dial, attempt.address, error, now);
 }
 

@@ -155,7 +155,9 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
         return -ENOMEM;
     if (!set_server_name(stream->ssl, context->name) || use_session(stream, now) != 1)
         return failure_reason(f, REASON_TLS_LIBRARY,
-            failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
+            failure_set(f, -EINVAL, ERROR_TLS_LIBRARY,
+                "cannot prepare TLS with %s: %s; check host, tls_name and OpenSSL's own "
+                "configuration",
                 context->host, tls_error_reason(reason)));
     if (context->asks_status)
         (void)SSL_set_tlsext_status_type(stream->ssl, TLSEXT_STATUSTYPE_ocsp);
@@ -196,7 +198,7 @@ static int closed(const TlsStream *stream, const char *when, Failure *f)
 }
 
 /* What an operation that got nowhere means: -EAGAIN, 0 at the end of data, or a failure. */
-static ssize_t judge(TlsStream *stream, int result, Failure *f)
+static ssize_t judge(TlsStream *stream, int result, TlsMoment moment, Failure *f)
 {
     int error = errno;
     ssize_t r;
@@ -210,10 +212,10 @@ static ssize_t judge(TlsStream *stream, int result, Failure *f)
         stream->unwritable = true;
         if (error == 0)
             return 0;
-        return failure_set_errno(f, -error, "the connection with %s broke", stream->context->host);
+        return failure_set_socket(f, -error, "the connection with %s broke", stream->context->host);
     default:
         stream->dead = stream->unwritable = true;
-        r = tls_error_explain(stream->context->host, f);
+        r = tls_error_explain(stream->context->host, moment, f);
         stream->broken = stream->broken || r < 0;
         return r;
     }
@@ -280,7 +282,7 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
         stream->broken |= r < 0;
         return r < 0 ? r : 1;
     }
-    r = judge(stream, result, f);
+    r = judge(stream, result, TLS_AT_HANDSHAKE, f);
     if (r == -EAGAIN)
         return r;
     stream->broken = true;
@@ -357,7 +359,7 @@ ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f)
     ERR_clear_error();
     errno = 0;
     result = SSL_read(stream->ssl, data, (int)MIN(n, (size_t)INT_MAX));
-    return result > 0 ? result : judge(stream, result, f);
+    return result > 0 ? result : judge(stream, result, TLS_AT_READ, f);
 }
 
 ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f)
@@ -372,7 +374,7 @@ ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure 
     result = SSL_write(stream->ssl, data, (int)MIN(n, (size_t)INT_MAX));
     if (result > 0)
         return result;
-    r = judge(stream, result, f);
+    r = judge(stream, result, TLS_AT_WRITE, f);
     return r == 0 ? closed(stream, "while it was being sent to", f) : r;
 }
 

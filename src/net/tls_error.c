@@ -58,6 +58,7 @@ static const ReasonRow *reason_row(int reason)
         {SSL_R_WRONG_SIGNATURE_TYPE, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_TLSV1_ALERT_INTERNAL_ERROR, ERROR_TLS_HANDSHAKE, REASON_TLS_OTHER, "the server itself failed: its owner must mend it, and its log says more"},
         {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ERROR_TLS_DECRYPT, REASON_TLS_DAMAGED, "something on the way changed the data: try again, then look for a middlebox"},
         /* clang-format on */
     };
@@ -68,6 +69,31 @@ static const ReasonRow *reason_row(int reason)
         if (rows[i].reason == reason)
             return &rows[i];
     return &other;
+}
+
+/* Since the handshake, what OpenSSL finds itself is a record that it cannot read or write; what the
+ * server says by an alert (RFC 8446, 6) may still be of the handshake, but for that it cannot read
+ * what it got. */
+static const ReasonRow *row_of(int reason, TlsMoment moment)
+{
+    static const ReasonRow reading = {0, ERROR_TLS_DECRYPT, REASON_TLS_DAMAGED,
+                               "what came is no record of this session: try again, then look for a "
+                               "middlebox, and into the server's log"},
+                           writing = {0, ERROR_TLS_ENCRYPT, REASON_TLS_OTHER,
+                               "nothing can be sent over this session any more: try again"},
+                           unread = {0, ERROR_TLS_ENCRYPT, REASON_TLS_DAMAGED,
+                               "the server could not decrypt what it got: try again, then look for "
+                               "a middlebox, and into the server's log"};
+    const ReasonRow *row = reason_row(reason);
+
+    if (moment == TLS_AT_HANDSHAKE)
+        return row;
+    if (reason == SSL_R_SSLV3_ALERT_BAD_RECORD_MAC || reason == SSL_R_TLSV1_ALERT_RECORD_OVERFLOW ||
+        reason == SSL_R_TLSV1_ALERT_DECRYPTION_FAILED)
+        return &unread;
+    if (reason >= SSL_AD_REASON_OFFSET || row->number != ERROR_TLS_HANDSHAKE)
+        return row;
+    return moment == TLS_AT_WRITE ? &writing : &reading;
 }
 
 /* What is in the queue: the reason in words, and whether memory was short for any of it, which the
@@ -99,10 +125,10 @@ char *tls_error_reason(char text[static TLS_ERROR_MAX])
     return text;
 }
 
-int tls_error_explain(const char *host, Failure *f)
+int tls_error_explain(const char *host, TlsMoment moment, Failure *f)
 {
     unsigned long code = ERR_peek_last_error();
-    const ReasonRow *row = reason_row(ERR_GET_REASON(code));
+    const ReasonRow *row = row_of(ERR_GET_REASON(code), moment);
     char reason[TLS_ERROR_MAX];
     bool no_memory = take_reason(reason);
 

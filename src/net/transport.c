@@ -300,7 +300,7 @@ ssize_t transport_read(Connection *c, char *data, size_t n, Failure *f)
     while (r < 0 && errno == EINTR);
     if (r >= 0 || errno == EAGAIN)
         return r >= 0 ? r : -EAGAIN;
-    return failure_set_errno(f, -errno, "the connection broke");
+    return failure_set_socket(f, -errno, "the connection broke");
 }
 
 ssize_t transport_write(Connection *c, const char *data, size_t n, Failure *f)
@@ -314,5 +314,5 @@ ssize_t transport_write(Connection *c, const char *data, size_t n, Failure *f)
     while (r < 0 && errno == EINTR);
     if (r >= 0 || errno == EAGAIN)
         return r >= 0 ? r : -EAGAIN;
-    return failure_set_errno(f, -errno, "the connection broke");
+    return failure_set_socket(f, -errno, "the connection broke");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/charset.h"
+#include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
@@ -57,7 +58,16 @@ static int check_host(Draft *draft, size_t relay)
 {
     RelayConfig *config = draft->config->relays[relay];
     char label[DRAFT_LABEL_MAX];
+    int r;
 
+    if (config->host && host_is_unspecified(config->host)) {
+        r = draft_mistake_in(draft, relay_setting("host"), relay,
+            "\"%s\" is no server's address but stands for any of this host's; write 127.0.0.1 or "
+            "::1 for this host, or the relay's name",
+            config->host);
+        draft->number = ERROR_HOST_ADDRESS_INVALID;
+        return r;
+    }
     if (config->host) {
         if (config->name)
             return 0;
@@ -69,8 +79,10 @@ static int check_host(Draft *draft, size_t relay)
     }
     if (is_set(draft, relay, "host"))
         return 0; /* has been told: it was set, to something wrong */
-    return draft_mistake(draft, draft->relays[relay].group, draft_label(draft, NULL, relay, label),
+    r = draft_mistake(draft, draft->relays[relay].group, draft_label(draft, NULL, relay, label),
         "no mail server is specified; set host");
+    draft->number = ERROR_NO_MAIL_SERVER;
+    return r;
 }
 
 static int check_name(Draft *draft, size_t relay)
@@ -275,9 +287,10 @@ int check_settings(Draft *draft)
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);
-    if (r == 0 && draft->config->n_relays == 0 && draft->n_mistakes == 0)
-        r = draft_mistake(draft, (Origin){0}, "relays",
-            "there is no relay to deliver to; write relays = ( { host = \"smtp.example.com\"; } "
-            ");");
+    if (r < 0 || draft->config->n_relays > 0 || draft->n_mistakes > 0)
+        return r;
+    r = draft_mistake(draft, (Origin){0}, "relays",
+        "there is no relay to deliver to; write relays = ( { host = \"smtp.example.com\"; } );");
+    draft->number = ERROR_NO_MAIL_SERVER;
     return r;
 }

@@ -195,6 +195,11 @@ int command_run(const char *command, usec_t limit, size_t max, Buffer *out, Fail
             "the command `%s` was not done after %u s and was ended; it must print the secret and "
             "exit",
             command, (unsigned)(limit / USEC_PER_SEC));
+    if (r == -EAGAIN)
+        return failure_set(f, r, error_from_spawn(r),
+            "cannot run the command `%s`: no process can be had; raise the limit of tasks "
+            "(TasksMax=, ulimit -u)",
+            command);
     if (r < 0)
         return failure_set_errno(f, r, "cannot run the command `%s`", command);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

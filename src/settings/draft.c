@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/component.h"
@@ -116,9 +117,16 @@ int draft_set(Draft *draft, const Setting *setting, const char *name, size_t rel
     r = component_value(setting, name, group, &kind, text, &own, &f);
     if (r == 0)
         r = value_parse(setting, kind, own ?: text, directory, group, &f);
-    if (r == -EINVAL)
-        return draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
+    if (r != -EINVAL)
+        return r;
+    r = draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
+    draft->number = f.number ?: ERROR_CONFIGURATION;
     return r;
+}
+
+int draft_number(const Draft *draft)
+{
+    return draft->n_mistakes == 1 ? draft->number : ERROR_CONFIGURATION;
 }
 
 char *draft_label(
@@ -157,6 +165,7 @@ _printf_(4, 0) static int add_mistake(
     Buffer *out = &draft->mistakes;
     int r;
 
+    draft->number = ERROR_CONFIGURATION;
     if (++draft->n_mistakes > MISTAKES_MAX)
         return 0;
     r = add_place(out, origin, label);

@@ -41,7 +41,11 @@ typedef struct Draft {
     Buffer mistakes;
     unsigned n_mistakes;
     Buffer notices; /* what is no mistake, and worth knowing; as `mistakes` */
+    int number;     /* of base/errors.h, of the last mistake */
 } Draft;
+
+/* The number that goes with the mistakes: several have ERROR_CONFIGURATION. */
+int draft_number(const Draft *draft);
 
 /* A Config in which everything has its default and no relays. */
 int draft_init(Draft *draft);

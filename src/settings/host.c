@@ -121,6 +121,18 @@ char *host_strip(const char *text)
     return text[0] == '[' ? strndup(text + 1, strlen(text) - 2) : strdup(text);
 }
 
+bool host_is_unspecified(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return v4.s_addr == htonl(INADDR_ANY);
+    return inet_pton(AF_INET6, host, &v6) == 1 &&
+           (IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+               memcmp(&v6, "\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0", 16) == 0);
+}
+
 int host_family(const char *host)
 {
     struct in6_addr v6;

@@ -60,7 +60,7 @@ static int load(const Source *source, const char *path, const Way *way, Config *
     if (r < 0)
         return failure_set_errno(f, r, "cannot load the configuration");
     if (draft.n_mistakes > 0)
-        return failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%.*s",
+        return failure_set(f, -EBADMSG, draft_number(&draft), "%.*s",
             (int)buffer_size(&draft.mistakes), buffer_data(&draft.mistakes));
     if (buffer_size(&draft.notices) > 0)
         draft.config->notices = strndup(buffer_data(&draft.notices), buffer_size(&draft.notices));

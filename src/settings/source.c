@@ -222,7 +222,10 @@ static int unreadable(
         return failure_set(f, error, ERROR_CONFIGURATION,
             "there is no configuration file %s; make one, or name it with --config", path);
     if (!from)
-        return failure_set_errno(f, error, "cannot read the configuration file %s", path);
+        return failure_set(f, error, error_from_errno(error),
+            "cannot read the configuration file %s: %s; name a readable file with --config, or run "
+            "this as a user who may read it",
+            path, strerrordesc_np(-error) ?: "error");
     return failure_set(f, error_is_common(error) ? error : -EBADMSG,
         error_is_common(error) ? error_from_errno(error) : ERROR_CONFIGURATION,
         "%s:%u: @include: cannot read %s: %s; name a file that exists and is readable",

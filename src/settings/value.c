@@ -36,6 +36,16 @@ static int wrong(const Setting *setting, const Value *value, const char *what, F
         what, (int)buffer_size(&right), buffer_data(&right));
 }
 
+/* Only a relay's host must not be that. */
+static int is_empty(const Setting *setting, const Value *value, Failure *f)
+{
+    int r = wrong(setting, value, "is empty", f);
+
+    if (r == -EINVAL && f && setting->type == SETTING_HOST)
+        f->number = ERROR_NO_MAIL_SERVER;
+    return r;
+}
+
 static bool parse_bool(const char *text, bool *ret)
 {
     static const struct {
@@ -420,7 +430,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
         return wrong(setting, &value, "is not text in quotes", f);
     if (is_text(setting->type)) {
         if (*text == '\0' && setting->required)
-            return wrong(setting, &value, "is empty", f);
+            return is_empty(setting, &value, f);
         value_done(setting, group);
         if (*text == '\0')
             return 0;

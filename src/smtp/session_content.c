@@ -171,6 +171,9 @@ static int judge_refusal(SmtpSession *s, SmtpFlight *flight)
     smtp_flight_stop(s, flight);
     if (flight->n_open == 0)
         return 0;
+    r = smtp_end_used_up(s, flight, STAGE_CONTENT);
+    if (r != 0)
+        return MIN(r, 0);
     r = smtp_outcome_verdict(s, flight, smtp_reply_kind(s), STAGE_CONTENT);
     if (r < 0)
         return r;

@@ -127,6 +127,52 @@ void smtp_end_refused_early(SmtpSession *s)
     s->cut_short = true;
 }
 
+/* Whether another transaction was begun before this one. */
+static bool has_predecessor(const SmtpSession *s, const SmtpFlight *flight)
+{
+    size_t n = s->transactions;
+
+    for (size_t i = 0; i < s->n_flights; i++) {
+        const SmtpFlight *other = &s->flights[s->first_flight ^ i];
+
+        n -= other->mail_written && other->mail_at > flight->mail_at;
+    }
+    return n > 1;
+}
+
+/* "Maximum number of messages per session exceeded", and the like. */
+static bool speaks_of_connection(const char *text)
+{
+    return strcasestr(text, "message") &&
+           (strcasestr(text, "per session") || strcasestr(text, "per connection") ||
+               strcasestr(text, "this session") || strcasestr(text, "this connection"));
+}
+
+static bool is_used_up(SmtpSession *s, const SmtpFlight *flight, DeliveryStage stage)
+{
+    bool too_many = stage == STAGE_MAIL && strcmp(s->reply.enhanced, "4.5.3") == 0;
+
+    return s->reply.code / 100 == 4 && has_predecessor(s, flight) && !flight->withheld &&
+           (too_many || speaks_of_connection(s->outcome.text));
+}
+
+int smtp_end_used_up(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage)
+{
+    int r = smtp_outcome_reply(s, DELIVERY_CUT_OFF, stage);
+
+    if (r < 0 || !is_used_up(s, flight, stage))
+        return MIN(r, 0);
+    s->outcome.reason = REASON_USED_UP;
+    /* What stands behind MAIL may be accepted all the same. */
+    flight->mail_refused |= stage == STAGE_MAIL;
+    if (stage != STAGE_MAIL) {
+        flight->phase = SMTP_FLIGHT_SENT;
+        smtp_leave_out(flight);
+    }
+    r = smtp_give_up(s);
+    return r < 0 ? r : 1;
+}
+
 int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight)
 {
     int r;

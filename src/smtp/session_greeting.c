@@ -168,7 +168,8 @@ int smtp_refuse_plaintext(SmtpSession *s)
     int r;
 
     r = smtp_outcome_own(s, &like, "%s",
-        "plaintext behind the reply to STARTTLS: somebody may be tampering with the connection");
+        "plaintext behind the reply to STARTTLS: somebody may be "
+        "tampering with the connection; use tls = \"implicit\" if the relay has a port for it");
     return r < 0 ? r : smtp_give_up(s);
 }
 

@@ -370,6 +370,12 @@ void smtp_lacks(SmtpSession *s, unsigned capabilities);
  * `outcome` already. */
 void smtp_end_refused_early(SmtpSession *s);
 
+/* The reply refuses what follows other messages for now, and nothing of it but the connection can
+ * be meant: that has carried its share, and the next one will do. OpenSMTPD says "too many
+ * recipients" (4.5.3, RFC 3463, 3.6) where none has been named, and Stalwart speaks of the session.
+ * 1: the session is given up for it, 0: it is something else, or -ENOMEM. */
+int smtp_end_used_up(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage);
+
 /* The server does not know BDAT, which it offers, and what it makes of the content behind it cannot
  * be known: no reply is read any more. */
 int smtp_end_not_known(SmtpSession *s, SmtpFlight *flight);

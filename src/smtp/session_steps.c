@@ -197,7 +197,8 @@ int smtp_read_reply(SmtpSession *s)
     case SMTP_REPLY_MORE: return 0;
     case SMTP_REPLY_COMPLETE: r = judge_reply(s); break;
     case SMTP_REPLY_TOO_LONG:
-        r = smtp_end_protocol(s, "the server's reply is over its limits");
+        r = smtp_end_protocol(
+            s, "the server's reply is over its limits (max_line_length, 512 lines, 64 KiB)");
         break;
     default: r = smtp_end_protocol(s, "the server sent something that is no SMTP reply"); break;
     }

@@ -448,6 +448,9 @@ int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
     disputed = mail_disputed(s, flight);
     if (mail_is_not_for_us(s, disputed))
         return end_at_mail(s, flight);
+    r = smtp_end_used_up(s, flight, STAGE_MAIL);
+    if (r != 0)
+        return MIN(r, 0);
     smtp_flight_stop(s, flight);
     r = smtp_outcome_reply(s, mail_kind(s, disputed), STAGE_MAIL);
     if (r < 0)
@@ -474,6 +477,8 @@ static int send_nothing(SmtpSession *s, SmtpFlight *flight)
 
 int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
 {
+    int r;
+
     if (s->reply.code / 100 == 3) {
         if (flight->n_open == 0)
             return send_nothing(s, flight);
@@ -486,7 +491,8 @@ int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
     leave_unclean(s, flight);
     if (flight->n_open == 0)
         return 0;
-    return announce_reply(s, flight, smtp_reply_kind(s), STAGE_DATA);
+    r = smtp_end_used_up(s, flight, STAGE_DATA);
+    return r != 0 ? MIN(r, 0) : announce_reply(s, flight, smtp_reply_kind(s), STAGE_DATA);
 }
 
 int smtp_send_nothing(SmtpSession *s, _unused_ SmtpFlight *flight)

@@ -39,7 +39,9 @@ static int change_state(SpoolClaim *claim, SpoolState to, Failure *f)
             "%s/%s.sending: somebody moved or removed the message while it was being sent, so it "
             "could not become .%s; leave files alone while they are .sending",
             claim->spool->path, claim->id, spool_state_name(to));
-    return r < 0 ? failure_set_errno(f, r, "%s/%s.sending: cannot rename the message to .%s",
+    return r < 0 ? failure_set_errno(f, r,
+                       "%s/%s.sending: cannot rename the message to .%s; see that the directory "
+                       "can be written, and that its file system works",
                        claim->spool->path, claim->id, spool_state_name(to))
                  : 0;
 }
@@ -60,7 +62,9 @@ int spool_unlink_message(const Spool *spool, const char *id, SpoolState state, F
         r = -errno;
     if (r == -ENOENT)
         return r;
-    return failure_set_errno(f, r, "%s/%s: cannot delete it", spool->path, name);
+    return failure_set_errno(f, r, "%s/%s: cannot delete it; %s", spool->path, name,
+        r == -ENOTEMPTY ? "it is no message but a directory: remove it with what is in it"
+                        : "see that this user may write to the directory");
 }
 
 int spool_unlink_record(const Spool *spool, const char *id, Failure *f)
@@ -71,8 +75,10 @@ int spool_unlink_record(const Spool *spool, const char *id, Failure *f)
         return 0;
     if (errno == ENOENT)
         return 0;
-    return failure_set_errno(
-        f, -errno, "%s/%s: cannot delete the delivery record", spool->path, name);
+    return failure_set_errno(f, -errno,
+        "%s/%s: cannot delete the delivery record; see that this user may write to the "
+        "directory",
+        spool->path, name);
 }
 
 /* What the message is called now. */

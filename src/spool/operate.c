@@ -34,8 +34,10 @@ static int operate(
             "%s/%s.%s exists already: it is another message; rename one of them first", spool->path,
             id, spool_state_name(to));
     if (r != -ENOENT)
-        return failure_set_errno(
-            f, r, "%s/%s: cannot rename it to .%s", spool->path, id, spool_state_name(to));
+        return failure_set_errno(f, r,
+            "%s/%s: cannot rename it to .%s; see that this user (%u) may write to the directory, "
+            "and that its file system works",
+            spool->path, id, spool_state_name(to), geteuid());
     if (spool_find(spool, id, &state) < 0)
         return failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
     if (state == SPOOL_SENDING)

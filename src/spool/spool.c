@@ -93,7 +93,9 @@ static int open_directory(const char *path, Failure *f)
     if (r == -EACCES)
         return no_access(path, f);
     return failure_set(f, r, error_is_common(r) ? error_from_errno(r) : ERROR_SPOOL,
-        "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+        "%s: cannot open the queue directory: %s; name a directory that this user can open, on a "
+        "file system that works",
+        path, strerrordesc_np(-r));
 }
 
 int spool_open(const char *path, Spool **ret, Failure *f)

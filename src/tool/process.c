@@ -116,8 +116,9 @@ static void print_not_delivered(Processing *p, const OutcomeReport *report, cons
     char codes[DELIVERY_CODES_MAX];
 
     if (may_print(p, STDERR_FILENO))
-        (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s", report->id, recipient, kind,
-            report->relay, delivery_stage_name(o->stage), delivery_format_codes(o, codes), o->text);
+        (void)tool_fail_number(o->error, "%s: %s %s by %s at %s: %s%s%s%s", report->id, recipient,
+            kind, report->relay, delivery_stage_name(o->stage), delivery_format_codes(o, codes),
+            o->text, report->hint ? "; " : "", report->hint ?: "");
 }
 
 /* ---- What the engine reports ---- */

@@ -20,6 +20,7 @@ from certificates import Certificates
 from cyrus import lay_out as lay_out_cyrus
 from dovecot import PASSWORD, USER, Dovecot
 from exim import PROGRAM as EXIM, Exim
+from opensmtpd import PROGRAM as OPENSMTPD, OpenSmtpd
 from postfix import Postfix
 from process import Process, free_port, wait_for
 
@@ -293,6 +294,14 @@ class Lab:
         if not EXIM.exists():
             raise Unavailable("Exim is not unpacked (scripts/install-packages lab)")
         return Exim(self.new_directory() / "exim", self.certificates, **settings)
+
+    def opensmtpd(self, **settings):
+        """A new OpenSMTPD with these settings, see there; whoever asks for it stops it."""
+        if os.geteuid() != 0:
+            raise Unavailable("only root can start OpenSMTPD")
+        if not OPENSMTPD.exists():
+            raise Unavailable("OpenSMTPD is not unpacked (scripts/install-packages lab)")
+        return OpenSmtpd(self.new_directory() / "opensmtpd", self.certificates, **settings)
 
     def smtp_sink(self, *options):
         """Postfix's smtp-sink, which can refuse any command: its port, and where it puts messages."""

@@ -14,7 +14,7 @@ class Copy:
         if trace is None:
             raise AssertionError(f"{path} does not begin with trace fields: {data[:300]!r}")
         self.trace = trace[0].decode("utf-8")
-        self.sender = trace["sender"].decode("utf-8")
+        self.sender = (trace["sender"] or b"").decode("utf-8")
         self.recipient = trace["recipient"].decode("utf-8")
         self.content = data[trace.end() :]
 

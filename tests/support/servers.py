@@ -14,7 +14,7 @@ BODIES = (
 
 
 class ServerTest(SystemTest):
-    """`self.server` is whoever gets the messages: an Exim of the test's own, or the laboratory's Postfix."""
+    """`self.server` is whoever gets the messages: an Exim or OpenSMTPD of the test's own, or the laboratory's Postfix."""
 
     def setUp(self):
         super().setUp()
@@ -23,6 +23,12 @@ class ServerTest(SystemTest):
     def exim(self, **settings):
         """A new Exim with these settings, which ends with the test."""
         self.server = self.lab.exim(**settings)
+        self.addCleanup(self.server.stop)
+        return self.server
+
+    def opensmtpd(self, **settings):
+        """A new OpenSMTPD with these settings, which ends with the test."""
+        self.server = self.lab.opensmtpd(**settings)
         self.addCleanup(self.server.stop)
         return self.server
 

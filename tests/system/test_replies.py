@@ -95,3 +95,48 @@ class EveryReply(RelayTest):
         self.assertEqual(daemon.terminate(), 0)
         self.assertEqual(len(relay.accepted), 1)
         self.assertIn("may have been delivered", str(self.queue.events("m", "deferred")))
+
+
+class UsedUp(RelayTest):
+    """A relay that takes three messages on a connection, and says so when the fourth comes: it goes at once over the
+    next one, and nothing counts against it."""
+
+    LIMITS = {
+        "MAIL": "452 4.5.3 Too many recipients: Too many messages sent",  # OpenSMTPD
+        "DATA": "451 4.4.5 Maximum number of messages per session exceeded.",  # Stalwart
+        "BDAT": "452 4.4.5 Maximum number of messages per session exceeded.",
+    }
+
+    def check(self, where, extensions):
+        relay = self.odd(lambda talk, verb, argument: self.LIMITS[where] if verb == where and talk.count >= 3 else None,
+                         extensions=extensions)
+        names = [f"m{number}" for number in range(12)]
+        self.drop(*names)
+        daemon = self.start(self.settings(relay, connections=1))
+        self.queue.wait_gone(*names)
+        for name in names:
+            self.assertEqual(relay.copies(f"{name}@lab.test"), 1)
+        for event in ("deferred", "relay-held", "refused"):
+            self.assertNotIn(f"event={event}", daemon.output())
+        self.assertGreaterEqual(relay.connections, 4)
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_mail(self):
+        self.check("MAIL", ())
+        self.check("MAIL", ("PIPELINING",))
+
+    def test_data(self):
+        self.check("DATA", ())
+        self.check("DATA", ("PIPELINING",))
+
+    def test_chunks(self):
+        self.check("BDAT", ("CHUNKING",))
+        self.check("BDAT", ("PIPELINING", "CHUNKING"))
+
+    def test_first_message(self):
+        """To the first message of a connection it is a verdict."""
+        relay = self.odd(lambda talk, verb, argument: self.LIMITS["DATA"] if verb == "DATA" else None)
+        self.drop("m")
+        self.start(self.settings(relay), retry={"first": "1h", "max": "1h"})
+        self.queue.wait_state("m", "deferred")
+        self.assertEqual(self.queue.events("m", "deferred")[0]["code"], 451)

@@ -4,6 +4,7 @@
  * up in truth. */
 #pragma once
 
+#include <errno.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 typedef struct FakeNames {
     const char *const *addresses; /* of relay.test; ends with NULL */
     int relay_code;               /* what its lookup fails with; 0: it does not */
+    int relay_error;              /* the errno that goes with EAI_SYSTEM */
     bool box_hangs;
     int hang_fd;     /* what hangs reads from here */
     int release_fd;  /* closed to let it go on */
@@ -63,8 +65,10 @@ static inline int look_up_relay(
     struct addrinfo numeric = *hints, **end = ret;
 
     __atomic_add_fetch(&names.relays, 1, __ATOMIC_SEQ_CST);
-    if (names.relay_code != 0)
+    if (names.relay_code != 0) {
+        errno = names.relay_error;
         return names.relay_code;
+    }
     numeric.ai_flags |= AI_NUMERICHOST;
     numeric.ai_family = AF_UNSPEC;
     for (const char *const *address = names.addresses; *address; address++) {

@@ -62,8 +62,8 @@ static inline Config *load(const char *text, const char *const *overrides)
 }
 
 /* The mistakes of a text, each line without the directory. */
-static inline void expect_mistakes_of(
-    const char *text, const char *const *overrides, mode_t mode, const char *expected)
+static inline void expect_mistakes_numbered(
+    const char *text, const char *const *overrides, mode_t mode, int number, const char *expected)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_config_ Config *config = NULL;
@@ -73,7 +73,7 @@ static inline void expect_mistakes_of(
     put("outbox.conf", text, mode);
     ck_assert_int_eq(config_load(place("outbox.conf", path), overrides, &config, &f), -EBADMSG);
     ck_assert_ptr_null(config);
-    ck_assert_int_eq(f.number, ERROR_CONFIGURATION);
+    ck_assert_int_eq(f.number, number);
     for (const char *p = failure_text(&f), *next; *p; p = next) {
         next = strstr(p, directory) ?: p + strlen(p);
         ck_assert_int_eq(buffer_append(&seen, p, (size_t)(next - p)), 0);
@@ -82,6 +82,12 @@ static inline void expect_mistakes_of(
     }
     ck_assert_int_eq(buffer_append(&seen, "", 1), 0);
     ck_assert_str_eq(buffer_data(&seen), expected);
+}
+
+static inline void expect_mistakes_of(
+    const char *text, const char *const *overrides, mode_t mode, const char *expected)
+{
+    expect_mistakes_numbered(text, overrides, mode, ERROR_CONFIGURATION, expected);
 }
 
 static inline void expect_mistakes(const char *text, const char *expected)

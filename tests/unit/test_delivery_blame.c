@@ -218,6 +218,34 @@ START_TEST(no_message_is_cut_off_for_ever_without_an_attempt)
 }
 END_TEST
 
+/* Whatever came of the message before, and wherever the relay says so. */
+START_TEST(a_connection_that_is_used_up_is_nobodys_fault)
+{
+    static const DeliveryStage stages[] = {STAGE_MAIL, STAGE_DATA, STAGE_CONTENT};
+
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        const DeliveryOutcome outcome = {
+            .kind = DELIVERY_CUT_OFF,
+            .cause = CAUSE_REPLY,
+            .code = 451,
+            .stage = stages[i],
+            .reason = REASON_USED_UP,
+            .under_way = true,
+            .text = "",
+        };
+        const LinkEnd end = {.outcome = &outcome,
+            .usable = true,
+            .in_turn = true,
+            .met_before = 3,
+            .others_passed = true};
+        Blame b = blame(&end);
+
+        ck_assert_int_eq(b.relay, BLAME_NOTHING);
+        ck_assert(!b.counts && !b.remember);
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("delivery/blame");
@@ -225,6 +253,7 @@ static Suite *make_suite(void)
 
     tcase_add_loop_test(
         tcase, each_end_has_one_to_blame, 0, (int)(sizeof(cases) / sizeof(cases[0])));
+    tcase_add_test(tcase, a_connection_that_is_used_up_is_nobodys_fault);
     tcase_add_test(tcase, no_message_is_cut_off_for_ever_without_an_attempt);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -39,18 +39,56 @@ START_TEST(all_mistakes_are_told_at_once_with_their_lines)
 }
 END_TEST
 
+/* Errors 163 and 102 */
+START_TEST(a_relay_without_a_host_has_numbers_of_its_own)
+{
+    static const struct {
+        const char *text;
+        int number;
+        const char *mistake;
+    } cases[] = {
+        {"", 163,
+            "configuration: relays: there is no relay to deliver to; write relays = ( { host = "
+            "\"smtp.example.com\"; } );"},
+        {"relays = ( { port = 25; } );", 163,
+            "outbox.conf:1: relays.1: no mail server is specified; set host"},
+        {"relays = ( { host = \"\"; } );", 163,
+            "outbox.conf:1: relays.1.host: \"\" is empty; it takes a host name, an IPv4 or an IPv6 "
+            "address in quotes, without a port"},
+        {"relays = ( { host = \"0.0.0.0\"; } );", 102,
+            "outbox.conf:1: relays.0.0.0.0.host: \"0.0.0.0\" is no server's address but stands for "
+            "any of this host's; write 127.0.0.1 or ::1 for this host, or the relay's name"},
+        {"relays = ( { name = \"a\"; host = \"[::]\"; } );", 102,
+            "outbox.conf:1: relays.a.host: \"::\" is no server's address but stands for "
+            "any of this host's; write 127.0.0.1 or ::1 for this host, or the relay's name"},
+        {"relays = ( { name = \"a\"; host = \"::ffff:0.0.0.0\"; } );", 102,
+            "outbox.conf:1: relays.a.host: \"::ffff:0.0.0.0\" is no server's address but stands "
+            "for "
+            "any of this host's; write 127.0.0.1 or ::1 for this host, or the relay's name"},
+        {"relays = ( { }, { } );", ERROR_CONFIGURATION,
+            "outbox.conf:1: relays.1: no mail server is specified; set host\n"
+            "outbox.conf:1: relays.2: no mail server is specified; set host"},
+    };
+    char path[100];
+    Config *config = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect_mistakes_numbered(cases[i].text, NULL, 0600, cases[i].number, cases[i].mistake);
+    put("outbox.conf", "relays = ( { host = \"h\"; } );", 0600);
+    ck_assert_int_eq(config_load(place("outbox.conf", path), (const char *[]){"host=0.0.0.0", NULL},
+                         &config, &f),
+        -EBADMSG);
+    ck_assert_int_eq(f.number, 102);
+    config_unref(load("relays = ( { host = \"h\"; local_host = \"0.0.0.0\"; } );", NULL));
+}
+END_TEST
+
 START_TEST(misplaced_settings_say_what_would_be_right)
 {
     static const struct {
         const char *text, *mistake;
     } cases[] = {
-        {"", "configuration: relays: there is no relay to deliver to; write relays = ( { host = "
-             "\"smtp.example.com\"; } );"},
-        {"relays = ( { port = 25; } );",
-            "outbox.conf:1: relays.1: no mail server is specified; set host"},
-        {"relays = ( { host = \"\"; } );",
-            "outbox.conf:1: relays.1.host: \"\" is empty; it takes a host name, an IPv4 or an IPv6 "
-            "address in quotes, without a port"},
         {"relays = { host = \"h\"; };",
             "outbox.conf:1: relays: is not a list of groups; write relays = ( { host = \"...\"; }, "
             "{ ... } );"},
@@ -298,6 +336,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, make_directory, remove_directory);
     tcase_add_test(t, all_mistakes_are_told_at_once_with_their_lines);
+    tcase_add_test(t, a_relay_without_a_host_has_numbers_of_its_own);
     tcase_add_test(t, misplaced_settings_say_what_would_be_right);
     tcase_add_test(t, wrong_values_say_what_would_be_right);
     tcase_add_test(t, wrong_combinations_are_refused);
