@@ -71,6 +71,8 @@ SmtpSession *connection_session(Connection *connection);
 
 const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
+const char *connection_proxy(
+    const Connection *connection); /* "proxy.example.com port 1080", or NULL without one */
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
 

@@ -21,12 +21,14 @@ static bool source_may_block(const SecretSource *source)
 bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key)
 {
     return source_may_block(&relay->password) ||
+           (relay_is_proxied(relay) && source_may_block(&relay->proxy_password)) ||
            (with_tls_key && source_may_block(&relay->tls_key_password));
 }
 
 bool job_secrets_run_command(const RelayConfig *relay)
 {
-    return relay->password.command || relay->tls_key_password.command;
+    return relay->password.command || relay->tls_key_password.command ||
+           (relay_is_proxied(relay) && relay->proxy_password.command);
 }
 
 void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *ret)
@@ -35,12 +37,15 @@ void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *r
     ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
     if (ret->error >= 0 && with_tls_key)
         ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
+    if (ret->error >= 0 && relay_is_proxied(relay))
+        ret->error = secret_source_fetch(&relay->proxy_password, &ret->proxy, &ret->failure);
 }
 
 void secrets_done(SecretsResult *result)
 {
     (void)secret_unref(result->password);
     (void)secret_unref(result->tls_key);
+    (void)secret_unref(result->proxy);
     failure_done(&result->failure);
 }
 

@@ -9,6 +9,7 @@
 typedef struct SecretsResult {
     Secret *password; /* NULL when none is configured */
     Secret *tls_key;  /* NULL when none is configured, or it is not wanted */
+    Secret *proxy;    /* the password for the proxy; NULL when none is configured */
     int error;        /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;

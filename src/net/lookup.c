@@ -244,6 +244,7 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
         secrets_fetch(lookup->shared->relay, wants_tls_key(lookup->shared), &here);
     ret->password = secret_ref(result->password);
     ret->tls_key_password = secret_ref(result->tls_key);
+    ret->proxy_password = secret_ref(result->proxy);
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
@@ -318,6 +319,7 @@ void lookup_result_done(LookupResult *result)
     free(result->host_name);
     (void)secret_unref(result->password);
     (void)secret_unref(result->tls_key_password);
+    (void)secret_unref(result->proxy_password);
     failure_done(&result->failure);
     *result = (LookupResult){0};
 }

@@ -19,6 +19,7 @@ typedef struct LookupResult {
     char *host_name;          /* with a dot in it; NULL: this host has no such name, or none yet */
     Secret *password;         /* NULL when none is configured */
     Secret *tls_key_password; /* NULL when none is configured, or the TLS context stands */
+    Secret *proxy_password;   /* NULL when none is configured, or no proxy */
     int error;                /* 0 or negative errno; then `failure` says why */
     bool secret_failed;       /* the error is about a secret */
     bool own;                 /* it is neither the name's nor the name server's */

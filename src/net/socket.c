@@ -258,6 +258,21 @@ static const char *advice(int error)
     }
 }
 
+/* The same of a proxy, whose settings have other names. */
+static const char *advice_on_proxy(int error)
+{
+    switch (error) {
+    case -ECONNREFUSED:
+        return "nothing listens there: check proxy_host and proxy_port, and that it runs";
+    case -ETIMEDOUT:
+        return "no answer came: check proxy_host and proxy_port, and whether a firewall drops the "
+               "packets";
+    case -ENETUNREACH:
+    case -EHOSTUNREACH: return "there is no way there: check the network, routes and ip_version";
+    default: return "check proxy_host, proxy_port and the network";
+    }
+}
+
 static FaultReason reason_of(int error)
 {
     switch (error) {
@@ -276,13 +291,21 @@ static FaultReason reason_of(int error)
 
 static int give_up(const SocketDial *dial, Failure *f)
 {
+    const RelayConfig *relay = dial->options.relay;
     /* Memory that sockets lack is not the caller's. */
-    int r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
-        error_from_errno(dial->error), "cannot connect to %s port %u (%s); %s",
-        dial->options.relay->host, dial->options.relay->port, socket_dial_tried(dial),
-        advice(dial->error));
+    int error = dial->error == -ENOMEM ? -ENOBUFS : dial->error;
 
-    return failure_reason(f, reason_of(dial->error), r);
+    if (dial->options.to_proxy && !socket_dial_is_own(dial))
+        return failure_reason(f, REASON_PROXY_UNREACHABLE,
+            failure_set(f, error, ERROR_FIREWALL, "cannot connect to the proxy %s port %u (%s); %s",
+                relay->proxy_host, relay->proxy_port, socket_dial_tried(dial),
+                advice_on_proxy(dial->error)));
+    return failure_reason(f, reason_of(dial->error),
+        failure_set(f, error, error_from_errno(dial->error),
+            "cannot connect to %s port %u (%s); %s",
+            dial->options.to_proxy ? relay->proxy_host : relay->host,
+            dial->options.to_proxy ? relay->proxy_port : relay->port, socket_dial_tried(dial),
+            advice(dial->error)));
 }
 
 /* ---- attempts ---- */

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
+#include "settings/check_proxy.h"
 #include "settings/check_secrets.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
@@ -144,7 +145,9 @@ static int check_relay(Draft *draft, size_t relay)
     int r;
 
     resolve_tls(draft, relay);
-    r = check_host(draft, relay);
+    r = check_proxy(draft, relay);
+    if (r == 0)
+        r = check_host(draft, relay);
     if (r == 0)
         r = check_files(draft, relay);
     if (r == 0)

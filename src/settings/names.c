@@ -21,10 +21,8 @@ static const struct {
     const char *reason;
 } unavailable[] = {
     {"FirewallListener", "makes the component a server: outbox is a client"},
-    {"Firewall FirewallAutoDetect FirewallData FirewallHost FirewallPassword FirewallPort "
-     "FirewallType FirewallUser ProxyExceptionsList proxy_type proxy_host proxy_port proxy_user "
-     "proxy_password proxy_auto_detect proxy_exceptions",
-        "proxies are not available in this version; let the relay be reached directly"},
+    {"Firewall", "has no value of its own; set proxy_type, proxy_host and what else begins with "
+                 "proxy_"},
     {"AbsoluteTimeout Linger LingerTime MaxTransferRate tls_check_crl SSLCheckCRL tls_check_ocsp "
      "SSLCheckOCSP tls_cipher_strength SSLCipherStrength tls_client_ca_file SSLClientCACerts "
      "tls_renegotiation SSLEnableRenegotiation tls_include_chain SSLIncludeCertChain "

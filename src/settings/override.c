@@ -45,6 +45,10 @@ static int apply(Draft *draft, const char *name, const char *value)
     setting = setting_find(target.section, target.setting);
     if (!setting)
         return draft_unknown(draft, override_origin, target.section, name, target.setting);
+    if (setting->type == SETTING_HEADERS && !draft->secrets_allowed)
+        return draft_mistake(draft, override_origin, name,
+            "it may hold a login, and on the command line every user can read it; write it into "
+            "the configuration file");
     if (setting->type == SETTING_SECRET && !draft->secrets_allowed)
         return draft_mistake(draft, override_origin, name,
             "a secret on the command line can be read by every user; use %s_file, %s_command or "

@@ -33,6 +33,21 @@ typedef enum IpVersion {
     IP_VERSION_ANY = 2, /* IPv6 with fall-back to IPv4 */
 } IpVersion;
 
+typedef enum ProxyMode {
+    PROXY_MODE_NONE = 0,
+    PROXY_MODE_TUNNEL = 1, /* HTTP CONNECT */
+    PROXY_MODE_SOCKS4 = 2,
+    PROXY_MODE_SOCKS5 = 3,
+    PROXY_MODE_SOCKS4A = 10,
+} ProxyMode;
+
+/* Who looks up the relay's name. */
+typedef enum ProxyResolve {
+    PROXY_RESOLVE_AUTOMATIC, /* the proxy where its protocol is made for that: tunnel, socks4a */
+    PROXY_RESOLVE_HERE,
+    PROXY_RESOLVE_PROXY,
+} ProxyResolve;
+
 /* Whose the queue directory is. */
 typedef struct QueueOwner {
     uid_t user;  /* the daemon's */
@@ -88,6 +103,19 @@ typedef struct RelayConfig {
     bool tls_reuse_session;
     char *tls_key_log_file;
 
+    ProxyMode proxy_type; /* resolved, and so are those below: what the environment says is here */
+    char *proxy_host;
+    uint16_t proxy_port;
+    ProxyResolve proxy_resolve; /* never PROXY_RESOLVE_AUTOMATIC where there is a proxy */
+    char *proxy_user;
+    SecretSource proxy_password;
+    Secret *proxy_data; /* lines of the header of CONNECT; they may hold a login */
+    char *proxy_exceptions;
+    bool proxy_bypassed; /* the relay is one of them */
+    bool proxy_auto_detect;
+    bool proxy_tls, proxy_tls_verify;
+    char *proxy_tls_ca_file;
+
     usec_t timeout;         /* inactivity; 0 = none */
     bool timeout_by_stage;  /* wait for a reply at least as long as RFC 5321, 4.5.3.2 says */
     usec_t connect_timeout; /* 0: `timeout` */
@@ -112,6 +140,12 @@ bool relay_identity_is_token(const RelayConfig *relay);
 
 /* Whether there is anything to log in with. */
 bool relay_logs_in(const RelayConfig *relay);
+
+/* Whether it is reached through a proxy. */
+static inline bool relay_is_proxied(const RelayConfig *relay)
+{
+    return relay->proxy_type != PROXY_MODE_NONE && !relay->proxy_bypassed;
+}
 
 /* Empty, with one reference. NULL when memory is short. */
 RelayConfig *relay_config_new(void);

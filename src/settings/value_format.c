@@ -87,7 +87,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_DURATION: return append_duration(*(const usec_t *)field, out);
     case SETTING_FACTOR: return append_factor(*(const double *)field, out);
     case SETTING_ENUM: return append_choice(setting, field, out);
-    case SETTING_SECRET: return buffer_append_string(out, "***");
+    case SETTING_SECRET:
+    case SETTING_HEADERS: return buffer_append_string(out, "***");
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     default: return buffer_append_string(out, *(char *const *)field);
@@ -165,6 +166,7 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_PROTOCOLS] =
             "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
         [SETTING_SECRET] = "text in quotes",
+        [SETTING_HEADERS] = "lines NAME: VALUE in quotes, with line ends between them",
         [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
 
