@@ -125,8 +125,9 @@ static int refuse(Lookup *lookup, int error)
     if (error == -ENOMEM)
         return error;
     lookup->error = failure_set_errno(&lookup->failure, error,
-        "cannot look up %s: no %s can be had; raise the limit of %s", lookup->shared->relay->host,
-        error == -EAGAIN ? "thread" : "descriptor", error == -EAGAIN ? "tasks" : "open files");
+        "cannot look up %s: no %s can be had; raise the limit of %s",
+        resolve_name(lookup->shared->relay), error == -EAGAIN ? "thread" : "descriptor",
+        error == -EAGAIN ? "tasks" : "open files");
     lookup->failure.reason = REASON_NO_RESOURCES;
     return 0;
 }
@@ -189,7 +190,7 @@ static void time_out(const Lookup *lookup, LookupResult *ret)
                              "or read its file, by hand"
                            : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
                              "and its name servers",
-        relay->host, time ?: "allowed");
+        ret->secret_failed ? relay->host : resolve_name(relay), time ?: "allowed");
     ret->failure.reason = ret->secret_failed ? REASON_SECRET_TIMEOUT : REASON_NAME_SERVER_SILENT;
 }
 
@@ -203,8 +204,8 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
     r = watch(lookup, answer, lookup->deadline);
     if (r < 0) {
         ret->own = true;
-        ret->error = failure_set_errno(
-            &ret->failure, r, "cannot wait for the lookup of %s", lookup->shared->relay->host);
+        ret->error = failure_set_errno(&ret->failure, r, "cannot wait for the lookup of %s",
+            resolve_name(lookup->shared->relay));
         ret->failure.reason = REASON_NO_RESOURCES;
         return 2;
     }

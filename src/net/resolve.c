@@ -148,6 +148,11 @@ static int resolve_proxied(const RelayConfig *relay, AddressList *ret, Failure *
         &ret->targets, &ret->n_targets, f);
 }
 
+const char *resolve_name(const RelayConfig *relay)
+{
+    return resolves_host(relay) ? relay->host : relay->proxy_host;
+}
+
 bool resolve_may_block(const RelayConfig *relay)
 {
     return (resolves_host(relay) && !is_numeric(relay->host)) ||

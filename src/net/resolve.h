@@ -22,6 +22,9 @@ typedef struct AddressList {
 /* False when the relay's settings name addresses only. */
 bool resolve_may_block(const RelayConfig *relay);
 
+/* What is looked up, for words: the relay, or its proxy where that one looks the relay up. */
+const char *resolve_name(const RelayConfig *relay);
+
 /* 0, or a negative errno with a Failure that says what to do. */
 int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f);
 

@@ -69,7 +69,7 @@ static int run_lookup(Connection *c, usec_t now)
     int r = 0;
 
     if (!c->lookup) {
-        transport_trace(c, "looking up %s", c->relay->host);
+        transport_trace(c, "looking up %s", resolve_name(c->relay));
         c->begun = now;
         r = lookup_new(c->shared, now, &c->lookup);
     }

@@ -153,16 +153,19 @@ int proxy_dialogue_receive(
                                : socks_receive(dialogue, data, n, ret_used, f);
 }
 
-/* A 407 whose body goes on to the end of the connection. */
-static bool is_answering(const ProxyDialogue *dialogue)
+/* Where a 407 has come, some close the connection though they have said that it goes on. */
+static bool is_worth_another(const ProxyDialogue *dialogue)
 {
-    return is_tunnel(dialogue) && dialogue->tunnel.authentication &&
-           dialogue->tunnel.state == TUNNEL_BODY;
+    const Tunnel *t = &dialogue->tunnel;
+
+    return is_tunnel(dialogue) && t->authentication &&
+           (t->state == TUNNEL_BODY ||
+               (t->used && t->state == TUNNEL_STATUS && buffer_size(&t->line) == 0));
 }
 
 int proxy_dialogue_closed(ProxyDialogue *dialogue, Failure *f)
 {
-    if (is_answering(dialogue))
+    if (is_worth_another(dialogue))
         return PROXY_ANEW;
     return proxy_fail(dialogue, -ECONNRESET, REASON_PROXY_CLOSED, f,
         "closed the connection without a word about %s: check proxy_type and proxy_port, and "

@@ -23,6 +23,7 @@ typedef struct Tunnel {
     TunnelState state;
     Buffer line;   /* as far as it has come */
     size_t header; /* bytes of all headers of this connection */
+    bool used;     /* this is not the first request of this connection */
     /* Of the answer. */
     unsigned code;
     char *status;         /* "403 Forbidden", printable */

@@ -21,29 +21,30 @@
 typedef struct SocksCode {
     unsigned char code;
     FaultReason reason;
-    const char *words;
+    const char *words, *advice;
 } SocksCode;
 
 #define ASK_OWNER "ask who runs it, or set another relay or port"
-#define CHECK_TARGET "check host and port, and that it can get there"
+#define CHECK_TARGET "check host and port, and that the proxy can get there"
+#define SEE_LOG "the proxy's log may say more"
 
 /* RFC 1928, 6. */
 static const SocksCode codes_5[] = {
-    {1, REASON_PROXY_TARGET, "general failure: the proxy's log may say more"},
-    {2, REASON_PROXY_REFUSED, "not allowed by its rules: " ASK_OWNER},
-    {3, REASON_PROXY_TARGET, "network unreachable: " CHECK_TARGET},
-    {4, REASON_PROXY_TARGET, "host unreachable: " CHECK_TARGET},
-    {5, REASON_PROXY_TARGET, "connection refused: nothing listens there, check host and port"},
-    {6, REASON_PROXY_TARGET, "time to live expired: " CHECK_TARGET},
-    {7, REASON_PROXY_REFUSED, "command not supported: it does not make connections; use another"},
-    {8, REASON_PROXY_TARGET,
-        "address type not supported: set proxy_resolve or ip_version to what it can"},
+    {1, REASON_PROXY_TARGET, "general failure", CHECK_TARGET "; " SEE_LOG},
+    {2, REASON_PROXY_REFUSED, "not allowed by its rules", ASK_OWNER},
+    {3, REASON_PROXY_TARGET, "network unreachable", CHECK_TARGET},
+    {4, REASON_PROXY_TARGET, "host unreachable", CHECK_TARGET},
+    {5, REASON_PROXY_TARGET, "connection refused", "nothing listens there: check host and port"},
+    {6, REASON_PROXY_TARGET, "time to live expired", CHECK_TARGET},
+    {7, REASON_PROXY_REFUSED, "command not supported", "it makes no connections: use another"},
+    {8, REASON_PROXY_TARGET, "address type not supported",
+        "set proxy_resolve or ip_version to what it can do"},
 };
 
 static const SocksCode codes_4[] = {
-    {91, REASON_PROXY_TARGET, "rejected or failed: its log may say more"},
-    {92, REASON_PROXY_LOGIN, "it cannot ask this machine's identd who we are: " ASK_OWNER},
-    {93, REASON_PROXY_LOGIN, "identd says that we are somebody else: check proxy_user"},
+    {91, REASON_PROXY_TARGET, "rejected or failed", CHECK_TARGET "; " SEE_LOG},
+    {92, REASON_PROXY_LOGIN, "it cannot ask this machine's identd who we are", ASK_OWNER},
+    {93, REASON_PROXY_LOGIN, "identd says that we are somebody else", "check proxy_user"},
 };
 
 static bool is_version_5(const ProxyDialogue *dialogue)
@@ -170,15 +171,15 @@ static int log_in(ProxyDialogue *dialogue)
 static int fail_with_code(
     const ProxyDialogue *dialogue, const SocksCode *codes, size_t n, unsigned char code, Failure *f)
 {
-    SocksCode found = {code, REASON_PROXY_TARGET, "the proxy's log may say more"};
+    SocksCode found = {code, REASON_PROXY_TARGET, "which means nothing", SEE_LOG};
 
     for (size_t i = 0; i < n; i++)
         if (codes[i].code == code)
             found = codes[i];
     proxy_trace(dialogue, true, "%s: code %u, %s", version(dialogue), code, found.words);
     return proxy_fail(dialogue, -ECONNREFUSED, found.reason, f,
-        "did not connect to %s (%s code %u), %s", dialogue->target, version(dialogue), code,
-        found.words);
+        "did not connect to %s (%s code %u, %s): %s", dialogue->target, version(dialogue), code,
+        found.words, found.advice);
 }
 
 static int fail_login(const ProxyDialogue *dialogue, Failure *f)

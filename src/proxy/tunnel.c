@@ -93,6 +93,7 @@ int tunnel_begin(ProxyDialogue *dialogue)
     forget_answer(&dialogue->tunnel);
     buffer_clear(&dialogue->tunnel.line);
     dialogue->tunnel.header = 0;
+    dialogue->tunnel.used = false;
     return request(dialogue);
 }
 
@@ -183,6 +184,7 @@ static int go_on(ProxyDialogue *dialogue)
     if (!t->keeps || !t->length_is_known)
         return PROXY_ANEW;
     forget_answer(t);
+    t->used = true;
     return request(dialogue);
 }
 

@@ -198,6 +198,6 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
             name);
     if (exceptions && relay->host &&
         proxy_exceptions_have(exceptions, relay->host, relay->port, true))
-        relay->proxy_bypassed = true;
+        return 0;
     return take_url(relay, &url);
 }

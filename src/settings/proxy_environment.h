@@ -4,8 +4,8 @@
 #include "base/failure.h"
 #include "settings/relay.h"
 
-/* Sets the relay's proxy, its user and its password by smtp_proxy, all_proxy or https_proxy, and
- * whether it is bypassed by no_proxy; each in small letters, else in capitals. The first that is
+/* Sets the relay's proxy, its user and its password by smtp_proxy, all_proxy or https_proxy, unless
+ * no_proxy names the relay; each in small letters, else in capitals. The first that is
  * there counts:
  *
  *   [SCHEME://][USER[:PASSWORD]@]HOST[:PORT][/]

@@ -17,7 +17,7 @@
 /* What was found out about a relay. Strings are owned. */
 typedef struct Finding {
     const RelayConfig *relay;
-    char *address, *tls, *certificate, *server, *mechanisms, *mechanism, *extensions;
+    char *address, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism, *extensions;
     uint64_t size_max;
     bool ok;
     DeliveryStage stage; /* where it failed */
@@ -30,6 +30,7 @@ typedef struct Finding {
 static void finding_done(Finding *f)
 {
     free(f->address);
+    free(f->proxy);
     free(f->tls);
     free(f->certificate);
     free(f->server);
@@ -89,6 +90,7 @@ static int gather(Finding *f, Connection *connection)
 
     f->certificate = connection_describe_certificate(connection);
     r = copy(connection_address(connection), &f->address)
+            ?: copy(connection_proxy(connection), &f->proxy)
             ?: copy(connection_tls(connection), &f->tls);
     if (r < 0 || !capabilities)
         return r;
@@ -153,6 +155,7 @@ static void print_fault(const Finding *f)
 static void print_finding(const Finding *f)
 {
     printf("relay %s (%s, port %u)\n", f->relay->name, f->relay->host, f->relay->port);
+    print_if("proxy", f->proxy);
     print_if("address", f->address);
     if (f->address && f->ok)
         print_if("TLS", f->tls ?: "none: everything goes in clear");
@@ -174,12 +177,13 @@ static void print_finding(const Finding *f)
 static json_t *to_json(const Finding *f)
 {
     return json_pack(
-        "{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:i, s:o, s:o}", "relay",
-        json_text(f->relay->name), "host", json_text(f->relay->host), "port", (int)f->relay->port,
-        "ok", (int)f->ok, "address", json_text(f->address), "tls", json_text(f->tls), "certificate",
-        json_text(f->certificate), "server", json_text(f->server), "extensions",
-        json_text(f->extensions), "size_max", (json_int_t)f->size_max, "mechanisms",
-        json_text(f->mechanisms), "mechanism", json_text(f->mechanism), "stage",
+        "{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:i, s:o, s:o}",
+        "relay", json_text(f->relay->name), "host", json_text(f->relay->host), "port",
+        (int)f->relay->port, "ok", (int)f->ok, "address", json_text(f->address), "proxy",
+        json_text(f->proxy), "tls", json_text(f->tls), "certificate", json_text(f->certificate),
+        "server", json_text(f->server), "extensions", json_text(f->extensions), "size_max",
+        (json_int_t)f->size_max, "mechanisms", json_text(f->mechanisms), "mechanism",
+        json_text(f->mechanism), "stage",
         f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",
         json_text(f->text), "hint", json_text(f->hint));
 }
