@@ -234,6 +234,11 @@ static int read_input(Connection *c)
     if (r == PROXY_STANDS && used < (size_t)n &&
         buffer_append(&c->wire.early, data + used, (size_t)n - used) < 0)
         return -ENOMEM;
+    if (r == PROXY_MORE && used < (size_t)n)
+        return failure_reason(&c->failure, REASON_PROXY_NOT_SPOKEN,
+            failure_set(&c->failure, -EPROTO, ERROR_FIREWALL,
+                "the proxy %s answers before it is asked: check proxy_type and proxy_port",
+                c->proxied.words));
     return r;
 }
 

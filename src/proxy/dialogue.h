@@ -60,8 +60,9 @@ const Buffer *proxy_dialogue_output(const ProxyDialogue *dialogue);
 void proxy_dialogue_written(ProxyDialogue *dialogue, size_t n);
 
 /* What has come: a ProxyResult, and how much of it was the proxy's; what is behind is the relay's
- * once the result is PROXY_STANDS. Or a negative errno: -ENOMEM, or with a Failure (ERROR_FIREWALL,
- * and a reason of base/reason.h). */
+ * once the result is PROXY_STANDS. With PROXY_MORE all of it was, unless there is something to
+ * send: then the rest was said before it was asked for. Or a negative errno: -ENOMEM, or with a
+ * Failure (ERROR_FIREWALL, and a reason of base/reason.h). */
 int proxy_dialogue_receive(
     ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f);
 

@@ -264,7 +264,7 @@ int socks_receive(ProxyDialogue *dialogue, const char *data, size_t n, size_t *r
 {
     Socks *s = &dialogue->socks;
 
-    for (size_t i = 0; i < n;) {
+    for (size_t i = 0; i < n && buffer_size(&dialogue->output) == 0;) {
         int r;
 
         s->answer[s->n++] = (unsigned char)data[i++];

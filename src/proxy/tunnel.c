@@ -275,7 +275,7 @@ int tunnel_receive(
 {
     int r = PROXY_MORE;
 
-    while (r == PROXY_MORE && *ret_used < n) {
+    while (r == PROXY_MORE && *ret_used < n && buffer_size(&dialogue->output) == 0) {
         const char *rest = data + *ret_used;
         size_t left = n - *ret_used;
 
