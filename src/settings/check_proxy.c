@@ -82,6 +82,11 @@ static int resolve_lookup(Draft *draft, size_t relay, bool star)
 
     if (star)
         config->proxy_resolve = PROXY_RESOLVE_PROXY;
+    if (config->proxy_resolve == PROXY_RESOLVE_AUTOMATIC)
+        config->proxy_resolve =
+            config->proxy_type == PROXY_MODE_TUNNEL || config->proxy_type == PROXY_MODE_SOCKS4A
+                ? PROXY_RESOLVE_PROXY
+                : PROXY_RESOLVE_HERE;
     if (config->proxy_type == PROXY_MODE_SOCKS4 && config->proxy_resolve == PROXY_RESOLVE_PROXY)
         return mistake(draft, relay, star ? "host" : "proxy_resolve",
             "a proxy of SOCKS4 cannot look names up; set proxy_type = \"socks4a\" or \"socks5\"");
@@ -92,11 +97,6 @@ static int resolve_lookup(Draft *draft, size_t relay, bool star)
         config->proxy_resolve == PROXY_RESOLVE_HERE)
         return mistake(draft, relay, "ip_version",
             "SOCKS4 has no IPv6 addresses; set proxy_type = \"socks5\" or \"tunnel\"");
-    if (config->proxy_resolve == PROXY_RESOLVE_AUTOMATIC)
-        config->proxy_resolve =
-            config->proxy_type == PROXY_MODE_TUNNEL || config->proxy_type == PROXY_MODE_SOCKS4A
-                ? PROXY_RESOLVE_PROXY
-                : PROXY_RESOLVE_HERE;
     if (family != 0)
         config->proxy_resolve = PROXY_RESOLVE_HERE;
     return 0;
