@@ -136,6 +136,18 @@ START_TEST(mistakes_say_what_would_be_right)
         {"relays = ( { host = \"*\"; } );",
             "outbox.conf:1: relays.1.host: \"*\" is not a host name; it takes a host name, an IPv4 "
             "or an IPv6 address in quotes, without a port"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect_mistakes(cases[i].text, cases[i].mistake);
+}
+END_TEST
+
+START_TEST(what_does_not_go_together_is_told)
+{
+    static const struct {
+        const char *text, *mistake;
+    } cases[] = {
         {VIA(SOCKS5 "proxy_data = \"X: y\";"),
             "outbox.conf:1: relays.h.proxy_data: is for the header of HTTP, and SOCKS has "
             "none; set proxy_type = \"tunnel\", or leave it out"},
@@ -437,6 +449,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_star_leaves_the_lookup_to_the_proxy);
     tcase_add_test(tests, logins_and_further_lines_are_kept);
     tcase_add_test(tests, mistakes_say_what_would_be_right);
+    tcase_add_test(tests, what_does_not_go_together_is_told);
     tcase_add_test(tests, further_lines_are_checked);
     tcase_add_test(tests, secrets_stay_private);
     tcase_add_test(tests, exceptions_are_compared_by_their_form);
