@@ -83,6 +83,18 @@ typedef struct Entry {
     unsigned bits;
 } Entry;
 
+/* One that came as "::ffff:192.0.2.1" (RFC 4291, 2.5.5.2) is one of IPv4. */
+static Address unmap(Address address)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+    if (address.family != AF_INET6 || memcmp(address.bytes, mapped, sizeof(mapped)) != 0)
+        return address;
+    address.family = AF_INET;
+    memmove(address.bytes, address.bytes + sizeof(mapped), 4);
+    return address;
+}
+
 static Address parse_address(const char *text)
 {
     char bare[INET6_ADDRSTRLEN] = "";
@@ -127,6 +139,8 @@ static const char *take_bits(Entry *entry)
     if (slash)
         *slash = '\0';
     entry->network = parse_address(entry->host);
+    if (!slash)
+        entry->network = unmap(entry->network);
     most = entry->network.family == AF_INET ? 32 : 128;
     entry->bits = (unsigned)most;
     if (!slash)
@@ -248,7 +262,7 @@ static char *normalize(const char *name)
 
 static bool fits_entry(const Entry *entry, const char *host, uint16_t port, bool domains)
 {
-    Address address = parse_address(host);
+    Address address = unmap(parse_address(host));
     _cleanup_free_
     char *wanted = NULL, *name = NULL;
 

@@ -227,65 +227,73 @@ END_TEST
 
 /* ---- ProxyExceptionsList ---- */
 
+static const struct {
+    const char *list, *host;
+    bool here, environment;
+} exceptions[] = {
+    {"mail.test", "mail.test", true, true},
+    {"mail.test", "MAIL.Test.", true, true},
+    {"mail.test", "a.mail.test", false, true},
+    {"mail.test", "xmail.test", false, false},
+    {"*.mail.test", "a.mail.test", true, true},
+    {"*.mail.test", "mail.test", false, false},
+    {".mail.test", "a.b.mail.test", true, true},
+    {".mail.test", "mail.test", false, true},
+    {".mail.test", "xmail.test", false, false},
+    {"smtp*.test", "smtp-1.test", true, true},
+    {"*a*b*c", "xaybzc", true, true},
+    {"*a*b*c", "xaybz", false, false},
+    {"*", "anything", true, true},
+    {"*", "::1", true, true},
+    {"other.test; mail.test", "mail.test", true, true},
+    {"other.test,mail.test ;", "mail.test", true, true},
+    {"mail.test:587", "mail.test", true, true},
+    {"mail.test:25", "mail.test", false, false},
+    {"b\xc3\xbc"
+     "cher.test",
+        "xn--bcher-kva.test", true, true},
+    {"<local>", "mail", true, true},
+    {"<local>", "mail.test", false, false},
+    {"<local>", "::1", false, false},
+    {"192.0.2.1", "192.0.2.1", true, true},
+    {"192.0.2.1", "192.0.2.10", false, false},
+    {"192.0.2.*", "192.0.2.10", true, true},
+    {"2.1", "192.0.2.1", false, false},
+    {"192.0.2.0/24", "192.0.2.255", true, true},
+    {"192.0.2.0/24", "192.0.3.0", false, false},
+    {"192.0.2.128/25", "192.0.2.127", false, false},
+    {"192.0.2.128/25", "192.0.2.128", true, true},
+    {"0.0.0.0/0", "192.0.2.1", true, true},
+    {"0.0.0.0/0", "::1", false, false},
+    {"0.0.0.0/0", "mail.test", false, false},
+    {"192.0.2.0/24", "::ffff:192.0.2.1", true, true},
+    {"::ffff:192.0.2.1", "192.0.2.1", true, true},
+    {"10.0.0.0/8", "::ffff:192.0.2.1", false, false},
+    {"2001:db8::/33", "2001:db8:7fff::1", true, true},
+    {"2001:db8::/33", "2001:db8:8000::1", false, false},
+    {"2001:db8::1/128", "2001:db8::1", true, true},
+    {"mail.test.", "mail.test", true, true},
+    {".test.", "mail.test", true, true},
+    {"2001:db8::/32", "2001:db8:ffff::1", true, true},
+    {"2001:db8::/32", "2001:db9::1", false, false},
+    {"[2001:db8::1]:587", "2001:db8::1", true, true},
+    {"[2001:db8::1]:25", "2001:db8::1", false, false},
+    {"2001:db8::1", "2001:0db8:0::1", true, true},
+    {"", "mail.test", false, false},
+    {" ; ,", "mail.test", false, false},
+};
+
 START_TEST(exceptions_are_compared_by_their_form)
 {
-    static const struct {
-        const char *list, *host;
-        bool here, environment;
-    } cases[] = {
-        {"mail.test", "mail.test", true, true},
-        {"mail.test", "MAIL.Test.", true, true},
-        {"mail.test", "a.mail.test", false, true},
-        {"mail.test", "xmail.test", false, false},
-        {"*.mail.test", "a.mail.test", true, true},
-        {"*.mail.test", "mail.test", false, false},
-        {".mail.test", "a.b.mail.test", true, true},
-        {".mail.test", "mail.test", false, true},
-        {".mail.test", "xmail.test", false, false},
-        {"smtp*.test", "smtp-1.test", true, true},
-        {"*a*b*c", "xaybzc", true, true},
-        {"*a*b*c", "xaybz", false, false},
-        {"*", "anything", true, true},
-        {"*", "::1", true, true},
-        {"other.test; mail.test", "mail.test", true, true},
-        {"other.test,mail.test ;", "mail.test", true, true},
-        {"mail.test:587", "mail.test", true, true},
-        {"mail.test:25", "mail.test", false, false},
-        {"b\xc3\xbc"
-         "cher.test",
-            "xn--bcher-kva.test", true, true},
-        {"<local>", "mail", true, true},
-        {"<local>", "mail.test", false, false},
-        {"<local>", "::1", false, false},
-        {"192.0.2.1", "192.0.2.1", true, true},
-        {"192.0.2.1", "192.0.2.10", false, false},
-        {"192.0.2.*", "192.0.2.10", true, true},
-        {"2.1", "192.0.2.1", false, false},
-        {"192.0.2.0/24", "192.0.2.255", true, true},
-        {"192.0.2.0/24", "192.0.3.0", false, false},
-        {"192.0.2.128/25", "192.0.2.127", false, false},
-        {"192.0.2.128/25", "192.0.2.128", true, true},
-        {"0.0.0.0/0", "192.0.2.1", true, true},
-        {"0.0.0.0/0", "::1", false, false},
-        {"0.0.0.0/0", "mail.test", false, false},
-        {"2001:db8::/32", "2001:db8:ffff::1", true, true},
-        {"2001:db8::/32", "2001:db9::1", false, false},
-        {"[2001:db8::1]:587", "2001:db8::1", true, true},
-        {"[2001:db8::1]:25", "2001:db8::1", false, false},
-        {"2001:db8::1", "2001:0db8:0::1", true, true},
-        {"", "mail.test", false, false},
-        {" ; ,", "mail.test", false, false},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+    for (size_t i = 0; i < ELEMENTSOF(exceptions); i++) {
         char entry[PROXY_ENTRY_MAX];
 
-        ck_assert_ptr_null(proxy_exceptions_check(cases[i].list, entry));
-        ck_assert_msg(
-            proxy_exceptions_have(cases[i].list, cases[i].host, 587, false) == cases[i].here &&
-                proxy_exceptions_have(cases[i].list, cases[i].host, 587, true) ==
-                    cases[i].environment,
-            "%s in %s", cases[i].host, cases[i].list);
+        ck_assert_ptr_null(proxy_exceptions_check(exceptions[i].list, entry));
+        ck_assert_msg(proxy_exceptions_have(exceptions[i].list, exceptions[i].host, 587, false) ==
+                              exceptions[i].here &&
+                          proxy_exceptions_have(exceptions[i].list, exceptions[i].host, 587,
+                              true) == exceptions[i].environment,
+            "%s in %s", exceptions[i].host, exceptions[i].list);
     }
 }
 END_TEST
