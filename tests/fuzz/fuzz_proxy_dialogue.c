@@ -20,6 +20,7 @@ typedef struct Seen {
     int result;
     FaultReason reason;
     size_t used, said;
+    bool knows; /* the proxy says the password itself */
 } Seen;
 
 static const ProxyOptions kinds[] = {
@@ -56,7 +57,7 @@ static void hear(ProxyDialogue *dialogue, const ProxyOptions *options, Seen *see
         return;
     if (options->kind == PROXY_TUNNEL)
         check_request(data, n);
-    if (memmem(data, n, PASSWORD, strlen(PASSWORD)) &&
+    if (!seen->knows && memmem(data, n, PASSWORD, strlen(PASSWORD)) &&
         (options->kind != PROXY_SOCKS5 || *data != 1))
         abort();
     seen->said += n;
@@ -107,7 +108,7 @@ static Seen talk(const uint8_t *data, size_t size, size_t cut)
     _cleanup_(proxy_dialogue_free_p) ProxyDialogue *dialogue = NULL;
     _cleanup_failure_ Failure f = {0};
     ProxyOptions options = kinds[size > 0 ? data[0] % ELEMENTSOF(kinds) : 0];
-    Seen seen = {.used = size > 0};
+    Seen seen = {.used = size > 0, .knows = memmem(data, size, PASSWORD, strlen(PASSWORD))};
 
     options.proxy = "proxy.test port 1";
     options.password = options.user ? password : NULL;
@@ -117,7 +118,7 @@ static Seen talk(const uint8_t *data, size_t size, size_t cut)
     if (seen.result < 0 && seen.result != -ENOMEM &&
         (f.number != ERROR_FIREWALL || f.reason == REASON_NONE))
         abort();
-    if (seen.result < 0 && strstr(failure_text(&f), PASSWORD))
+    if (seen.result < 0 && !seen.knows && strstr(failure_text(&f), PASSWORD))
         abort();
     seen.reason = f.reason;
     return seen;
