@@ -28,6 +28,7 @@ int connection_new(
     c->clear = now < shared->clear_until;
     c->deadline = now; /* the first step is due at once */
     c->read_wait = POLLIN;
+    proxied_name(c);
     *ret = c;
     return 0;
 }

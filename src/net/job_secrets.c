@@ -37,8 +37,11 @@ void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *r
     ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
     if (ret->error >= 0 && with_tls_key)
         ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
-    if (ret->error >= 0 && relay_is_proxied(relay))
-        ret->error = secret_source_fetch(&relay->proxy_password, &ret->proxy, &ret->failure);
+    if (ret->error < 0 || !relay_is_proxied(relay))
+        return;
+    ret->error = secret_source_fetch(&relay->proxy_password, &ret->proxy, &ret->failure);
+    if (ret->error < 0)
+        (void)failure_prefix(&ret->failure, ret->error, "the password for the proxy");
 }
 
 void secrets_done(SecretsResult *result)

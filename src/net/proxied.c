@@ -14,6 +14,13 @@
 #define READ_BYTES 4096
 #define CONNECTIONS_MAX 6 /* of one dialogue: a nonce that is too old costs one */
 
+void proxied_name(Connection *c)
+{
+    if (relay_is_proxied(c->relay))
+        snprintf(c->proxied.words, sizeof(c->proxied.words), "%s port %u", c->relay->proxy_host,
+            c->relay->proxy_port);
+}
+
 /* ---- the targets ---- */
 
 static size_t count_targets(const Connection *c)
@@ -191,8 +198,6 @@ static int begin(Connection *c, usec_t now)
     if (p->dialogue)
         r = proxy_dialogue_anew(p->dialogue);
     else {
-        snprintf(
-            p->words, sizeof(p->words), "%s port %u", c->relay->proxy_host, c->relay->proxy_port);
         p->limit = transport_patience(c);
         p->deadline = p->limit > 0 ? usec_add(now, p->limit) : USEC_NEVER;
         r = new_dialogue(c);

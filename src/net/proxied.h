@@ -13,7 +13,7 @@ typedef struct Connection Connection;
 #define PROXIED_WORDS_MAX 320
 
 typedef struct Proxied {
-    char words[PROXIED_WORDS_MAX]; /* "proxy.example.com port 1080"; "": not begun yet */
+    char words[PROXIED_WORDS_MAX]; /* "proxy.example.com port 1080"; "": there is none */
     ProxyDialogue *dialogue;       /* outlives a connection that is of no use for it any more */
     unsigned char address[16];     /* asked for, of found.targets */
     usec_t limit, deadline;
@@ -25,6 +25,9 @@ typedef struct Proxied {
     bool is_about_target;  /* the proxy did not get there, or does not want to */
     unsigned connections;  /* for this dialogue */
 } Proxied;
+
+/* Of a connection that has just been made. */
+void proxied_name(Connection *connection);
 
 /* A row of transport.c's table: 1 the way stands, or there is no proxy; 0 it must wait; 2 over a
  * new connection; or a negative errno with the connection's failure set (but for -ENOMEM). */

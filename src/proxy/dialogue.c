@@ -62,6 +62,14 @@ int proxy_fail_garbage(const ProxyDialogue *dialogue, const char *data, size_t n
         protocols[dialogue->options.kind], shown);
 }
 
+void proxy_wipe(char **secret)
+{
+    if (*secret)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
 int proxy_reserve(Buffer *output, size_t n)
 {
     return buffer_reserve(output, n) ? 0 : -ENOMEM;

@@ -57,6 +57,9 @@ int proxy_fail(const ProxyDialogue *dialogue, int error, FaultReason reason, Fai
 /* What came is none of the protocol that is spoken. */
 int proxy_fail_garbage(const ProxyDialogue *dialogue, const char *data, size_t n, Failure *f);
 
+/* Wipes and frees a secret text, and forgets it; NULL is none. */
+void proxy_wipe(char **secret);
+
 /* Makes room for a secret that is then appended without moving. 0 or -ENOMEM. */
 int proxy_reserve(Buffer *output, size_t n);
 

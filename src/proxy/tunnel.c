@@ -9,14 +9,6 @@
 
 #define STATUS_SHOWN_MAX 100 /* bytes of a status line, in words */
 
-static void wipe(char **secret)
-{
-    if (*secret)
-        explicit_bzero(*secret, strlen(*secret));
-    free(*secret);
-    *secret = NULL;
-}
-
 static void forget_answer(Tunnel *t)
 {
     free(t->status);
@@ -34,7 +26,7 @@ void tunnel_done(Tunnel *t)
     buffer_done(&t->line);
     buffer_done(&t->challenges);
     challenge_done(&t->challenge);
-    wipe(&t->authentication);
+    proxy_wipe(&t->authentication);
 }
 
 /* ---- the request ---- */

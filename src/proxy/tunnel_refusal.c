@@ -96,14 +96,6 @@ static int answer(ProxyDialogue *dialogue, Failure *f)
     return r;
 }
 
-static void forget_authentication(Tunnel *t)
-{
-    if (t->authentication)
-        explicit_bzero(t->authentication, strlen(t->authentication));
-    free(t->authentication);
-    t->authentication = NULL;
-}
-
 int tunnel_answer_challenge(ProxyDialogue *dialogue, Failure *f)
 {
     Tunnel *t = &dialogue->tunnel;
@@ -113,13 +105,13 @@ int tunnel_answer_challenge(ProxyDialogue *dialogue, Failure *f)
 
     challenge_done(&t->challenge);
     r = challenge_choose(
-        buffer_data(&t->challenges), buffer_size(&t->challenges), &t->challenge, &names);
+        buffer_data(&t->challenges) ?: "", buffer_size(&t->challenges), &t->challenge, &names);
     if (r < 0)
         return r;
     if (answered && (!t->challenge.stale || t->n_stale++ >= STALE_MAX))
         return fail_login(dialogue, f);
     if (!dialogue->options.user || t->challenge.scheme == CHALLENGE_NONE)
         return fail_offer(dialogue, &names, f);
-    forget_authentication(t);
+    proxy_wipe(&t->authentication);
     return answer(dialogue, f);
 }

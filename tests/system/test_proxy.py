@@ -305,6 +305,13 @@ class Environment(ProxyTest):
         self.assertIn(b"makes the component a server", result.stderr)
 
 
+    def test_password_that_cannot_be_had(self):
+        proxy = self.listen(lambda connection: connection.recv(4096))
+        relay = self.via(proxy, "socks5", proxy_user="ann", proxy_password_command="false")
+        text = self.check(relay, status=78)
+        self.assertIn("the password for the proxy: the command `false`", text)
+
+
 class Hostile(ProxyTest):
     """What answers is no proxy, or one that means it badly."""
 
