@@ -59,13 +59,11 @@ ssize_t wire_write(Wire *wire, const char *data, size_t n, Failure *f)
     return finish(wire, r, POLLOUT, f);
 }
 
-/* For OpenSSL, which goes by errno. */
+/* For OpenSSL, which goes by errno: none is an end of data. */
 static ssize_t with_errno(ssize_t r)
 {
-    if (r >= 0)
-        return r;
-    errno = (int)-r;
-    return -1;
+    errno = r < 0 ? (int)-r : 0;
+    return r < 0 ? -1 : r;
 }
 
 static ssize_t carrier_read(void *user, char *data, size_t n)

@@ -103,6 +103,8 @@ def dante(directory, login=False, address="127.0.0.1"):
         DANTE.format(address=address, port=port, method=method, refused=REFUSED_PORT), encoding="ascii")
     command = ["danted", "-f", directory / "danted.conf"]
     if login:
+        if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+            raise Missing("this machine has no mount name spaces, for the users of Dante")
         pam.mkdir()
         (pam / "sockd").write_text(
             f"auth required pam_pwdfile.so pwdfile {directory}/passwd\naccount required pam_permit.so\n",
@@ -133,14 +135,15 @@ def tinyproxy(directory, allowed, login=False, address="127.0.0.1"):
     return Proxy(["tinyproxy", "-d", "-c", directory / "tinyproxy.conf"], directory, address, port)
 
 
-def squid(directory, login="", certificates=None, uses=50):
-    """HTTP, with "basic" or "digest" logins or none; with certificates over TLS. `uses` of a nonce."""
+def squid(directory, login="", certificates=None, name="localhost", uses=50):
+    """HTTP, with "basic" logins, "both" of basic and digest, or none; with certificates over TLS, by the one
+    of this name. `uses` of a nonce."""
     need("squid")
     port = free_port()
     listen = f"http_port 127.0.0.1:{port}"
     shutil.chown(directory, "proxy")
     if certificates:
-        for kind, path in ("cert", certificates.certificate("localhost")), ("key", certificates.key("localhost")):
+        for kind, path in ("cert", certificates.certificate(name)), ("key", certificates.key(name)):
             shutil.copy(path, directory / kind)
             shutil.chown(directory / kind, "proxy")
         listen = f"https_port 127.0.0.1:{port} tls-cert={directory}/cert tls-key={directory}/key"
@@ -148,7 +151,7 @@ def squid(directory, login="", certificates=None, uses=50):
     (directory / "basic").write_bytes(USER.encode() + b":" + crypted)
     secret = hashlib.md5(f"{USER}:lab:{PASSWORD}".encode()).hexdigest()
     (directory / "digest").write_text(f"{USER}:lab:{secret}\n", encoding="ascii")
-    text = {"": "", "basic": BASIC, "digest": DIGEST, "both": BASIC + DIGEST}[login]
+    text = {"": "", "basic": BASIC, "both": BASIC + DIGEST}[login]
     (directory / "squid.conf").write_text(
         SQUID.format(listen=listen, directory=directory, refused=REFUSED_PORT,
                      login=text.format(directory=directory, uses=uses),

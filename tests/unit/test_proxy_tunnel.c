@@ -265,6 +265,7 @@ START_TEST(interim_answers_have_an_end)
     size_t used, sent = 0;
     int r = proxy_dialogue_new(&options, &dialogue, &f);
 
+    proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));
     for (; r == 0; sent += used)
         r = proxy_dialogue_receive(dialogue, interim, strlen(interim), &used, &f);
     ck_assert_int_eq(r, -EMSGSIZE);
