@@ -121,9 +121,9 @@ START_TEST(a_closed_connection_is_followed_by_another)
 }
 END_TEST
 
-#define DIGEST(nonce, more)                                                                        \
-    "Proxy-Authenticate: Digest realm=\"x\", nonce=\"" nonce "\", qop=\"auth-int,auth\"" more "\r" \
-                                                                                              "\n"
+#define DIGEST(nonce, more)                                         \
+    "Proxy-Authenticate: Digest realm=\"x\", qop=\"auth-int,auth\"" \
+    ", nonce=\"" nonce "\"" more "\r\n"
 
 static bool has(const Talk *talk, const char *words)
 {
