@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/socket_options.h"
 
 void transport_trace(Connection *c, const char *format, ...)
 {
@@ -24,13 +25,13 @@ void transport_trace(Connection *c, const char *format, ...)
         c->trace(c->trace_user, SMTP_TRACE_INFO, line, MIN((size_t)n, sizeof(line) - 1));
 }
 
-static void wait_for(Connection *c, short events, usec_t deadline)
+void transport_wait_for(Connection *c, short events, usec_t deadline)
 {
     c->events = events;
     c->deadline = deadline;
 }
 
-static void use_fd(Connection *c, int fd)
+void transport_use_fd(Connection *c, int fd)
 {
     c->fd = fd;
     c->generation++;
@@ -79,12 +80,12 @@ static int run_lookup(Connection *c, usec_t now)
     r = lookup_step(c->lookup, now, &c->found);
     if (r == 0) {
         if (watches != lookup_watches(c->lookup))
-            use_fd(c, lookup_fd(c->lookup));
-        wait_for(c, POLLIN, lookup_deadline(c->lookup));
+            transport_use_fd(c, lookup_fd(c->lookup));
+        transport_wait_for(c, POLLIN, lookup_deadline(c->lookup));
         return 0;
     }
     if (c->fd >= 0)
-        use_fd(c, -1);
+        transport_use_fd(c, -1);
     lookup_free(c->lookup);
     c->lookup = NULL;
     return end_lookup(c);
@@ -118,7 +119,7 @@ static int start_dial(Connection *c, usec_t now)
 static void use_connected(Connection *c)
 {
     c->socket_fd = socket_dial_take(c->dial, &c->peer);
-    use_fd(c, c->socket_fd);
+    transport_use_fd(c, c->socket_fd);
     c->wire.fd = c->socket_fd;
     address_format(c->peer, c->address);
     transport_trace(c, "connected to %s", c->address);
@@ -143,8 +144,8 @@ static int run_connect(Connection *c, usec_t now)
         return 1;
     }
     if (watches != socket_dial_watches(c->dial))
-        use_fd(c, socket_dial_fd(c->dial));
-    wait_for(c, socket_dial_events(c->dial), socket_dial_deadline(c->dial));
+        transport_use_fd(c, socket_dial_fd(c->dial));
+    transport_wait_for(c, socket_dial_events(c->dial), socket_dial_deadline(c->dial));
     return 0;
 }
 
@@ -153,14 +154,16 @@ static int run_connect(Connection *c, usec_t now)
 static int start_tls(Connection *c, usec_t now)
 {
     const TlsCarrier *carrier = wire_carrier(&c->wire);
-    int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
+    int r = connection_shared_tls(c->shared, c->found.client, &c->failure);
 
     if (r >= 0)
         r = carrier ? tls_stream_new_over(c->shared->tls, carrier, now, &c->tls, &c->failure)
                     : tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
+    if (r >= 0 && (c->on_tls_status || c->relay->tls_log_packets))
+        tls_stream_watch(c->tls, transport_tell_tls, c->relay->tls_log_packets, c);
     c->limit = transport_patience(c);
-    wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
+    transport_wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
     return r;
 }
 
@@ -213,30 +216,17 @@ static int run_tls(Connection *c, usec_t now)
     return 1;
 }
 
-/* ---- certificate ---- */
-
-static int run_certificate(Connection *c, usec_t now)
-{
-    int r;
-
-    (void)now;
-    if (!c->tls)
-        return 1;
-    r = tls_stream_judge(c->tls, &c->failure);
-    if (r < 0)
-        connection_shared_forget_tls(c->shared);
-    return r;
-}
-
 /* ---- proxy ---- */
 
 static void close_address(Connection *c)
 {
+    revocation_free(c->revocation);
+    c->revocation = NULL;
     tls_stream_free(c->tls);
     c->tls = NULL;
     wire_done(&c->wire);
-    close_p(&c->socket_fd);
-    use_fd(c, -1);
+    socket_close(c->relay, &c->socket_fd);
+    transport_use_fd(c, -1);
     c->peer = NULL;
 }
 
@@ -267,7 +257,7 @@ static const TransportStep steps[] = {
     {STAGE_CONNECT, run_connect},
     {STAGE_PROXY, run_proxy},
     {STAGE_TLS, run_tls},
-    {STAGE_CERTIFICATE, run_certificate},
+    {STAGE_CERTIFICATE, transport_run_certificate},
 };
 
 int transport_step(Connection *c, usec_t now)
