@@ -21,6 +21,16 @@ typedef enum FaultReason {
     REASON_CONNECT_UNREACHABLE, /* no way there, or forbidden */
     REASON_LOCAL_ADDRESS,       /* local_host, local_port or the family: none to come from */
 
+    /* STAGE_PROXY */
+    REASON_PROXY_UNREACHABLE, /* no connection to the proxy itself */
+    REASON_PROXY_TLS,         /* nor TLS with it, or its certificate is not trusted */
+    REASON_PROXY_NOT_SPOKEN,  /* what it says is none of its protocol */
+    REASON_PROXY_LOGIN,       /* it wants one that it does not get, or does not take ours */
+    REASON_PROXY_REFUSED,     /* it does not want to go there */
+    REASON_PROXY_TARGET,      /* it could not get there */
+    REASON_PROXY_CLOSED,      /* it closed the connection without a word */
+    REASON_PROXY_TIMEOUT,
+
     /* STAGE_TLS: the settings */
     REASON_TLS_LIBRARY,
     REASON_TLS_PROTOCOLS,          /* tls_protocols */

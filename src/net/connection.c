@@ -31,6 +31,7 @@ int connection_new(
     c->rate.bytes = c->relay->max_transfer_rate;
     c->started = c->deadline = now; /* the first step is due at once */
     c->read_wait = POLLIN;
+    proxied_name(c);
     *ret = c;
     return 0;
 }
@@ -52,6 +53,8 @@ void connection_free(Connection *c)
     smtp_session_free(c->session);
     revocation_free(c->revocation);
     tls_stream_free(c->tls);
+    proxied_reset(c, false);
+    wire_done(&c->wire);
     forget_addresses(c);
     lookup_free(c->lookup);
     lookup_result_done(&c->found);
@@ -155,7 +158,7 @@ static bool write_output(Connection *c, usec_t now)
     n = transport_write(
         c, buffer_data(output), rate_allows(&c->rate, buffer_size(output), now), &c->failure);
     if (n == -EAGAIN) {
-        c->write_wait = c->tls ? tls_stream_wants(c->tls) : POLLOUT;
+        c->write_wait = transport_wants(c, POLLOUT);
         return false;
     }
     if (n < 0) {
@@ -200,7 +203,7 @@ static int read_input(Connection *c, usec_t now)
         return -ENOMEM;
     if (n == -EAGAIN && !last_words) {
         c->readable = false;
-        c->read_wait = c->tls ? tls_stream_wants(c->tls) : POLLIN;
+        c->read_wait = transport_wants(c, POLLIN);
         return 0;
     }
     if (n <= 0) {
@@ -210,7 +213,7 @@ static int read_input(Connection *c, usec_t now)
     silence_end(&c->silence);
     smtp_session_received(c->session, (size_t)n, now);
     /* After a short read the rest has not come yet: poll() will tell. */
-    c->readable = c->tls ? tls_stream_pending(c->tls) : (size_t)n == READ_BYTES;
+    c->readable = transport_pending(c) || (!c->tls && (size_t)n == READ_BYTES);
     return 1;
 }
 
@@ -223,6 +226,8 @@ static void say_last_word(Connection *c, usec_t now)
     (void)write_output(c, now);
     if (c->tls && !c->write_failed)
         tls_stream_shutdown(c->tls);
+    if (c->wire.tls && !c->write_failed)
+        tls_stream_shutdown(c->wire.tls);
 }
 
 static void say_goodbye(Connection *c, usec_t now)
@@ -270,7 +275,7 @@ static int step_session(Connection *c, usec_t now, SmtpEvent *ret)
 /* The transport stands: 0, or a negative errno. TLS may hold the server's first words already. */
 static int use_transport(Connection *c, usec_t now)
 {
-    c->readable = c->tls && tls_stream_pending(c->tls);
+    c->readable = transport_pending(c);
     if (c->session)
         return smtp_session_tls_started(c->session, tls_stream_info(c->tls), now);
     return start_session(c, now);
@@ -305,7 +310,7 @@ static int step_transport(Connection *c, usec_t now)
 /* The address is of use: from here on the connection is this one. */
 static void settle(Connection *c)
 {
-    c->used = *c->peer;
+    transport_settle(c);
     c->options.timeout = c->relay->timeout;
     c->options.timeout_by_stage = c->relay->timeout_by_stage && !c->relay->absolute_timeout;
     c->ready = true;
@@ -358,7 +363,7 @@ static void start_over(Connection *c, usec_t now, const char *how)
 static bool is_final(const Connection *c, const DeliveryOutcome *why, usec_t now)
 {
     return c->own || !transport_can_start_again(c) || now >= connection_end_of_opening(c) ||
-           (why->stage == STAGE_AUTH && why->code >= 500);
+           (why->stage == STAGE_AUTH && why->code >= 500) || why->reason == REASON_PROXY_LOGIN;
 }
 
 /* The address in use, or all that were left, failed before READY. True when the connection goes on
@@ -380,7 +385,7 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
     }
     without_tls = give_up_tls(c, why, now);
     if (c->peer && !c->own && !refused_login)
-        avoid_note(&c->shared->avoid, c->peer, now);
+        transport_blame_address(c, now);
     if (c->dial && tries_note(&c->tries, c->peer ? c->address : "", why) < 0) {
         c->outcome = *why;
         return false;
@@ -403,7 +408,8 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
 /* Nothing has come for a while, where the server has to speak first. */
 static void hear_silence(Connection *c, usec_t now)
 {
-    bool may_probe = c->peer && c->relay->port != MX_PORT && c->peer->ss_family != AF_UNIX;
+    bool may_probe = c->peer && c->relay->port != MX_PORT && c->peer->ss_family != AF_UNIX &&
+                     !relay_is_proxied(c->relay);
     _cleanup_failure_ Failure f = {0};
     DeliveryOutcome why;
 
@@ -532,6 +538,8 @@ void connection_trust_address(Connection *c)
 
 bool connection_doubt_address(Connection *c, usec_t now)
 {
+    if (c->used.ss_family == AF_UNSPEC)
+        return false;
     avoid_note(&c->shared->avoid, &c->used, now);
     return avoid_count(&c->shared->avoid) < c->shared->n_addresses;
 }
@@ -543,8 +551,7 @@ bool connection_has_learned(const Connection *c)
 
 bool connection_has_more(const Connection *c)
 {
-    return c->session && !c->closed &&
-           (smtp_session_has_input(c->session) || (c->tls && tls_stream_pending(c->tls)));
+    return c->session && !c->closed && (smtp_session_has_input(c->session) || transport_pending(c));
 }
 
 SmtpSession *connection_session(Connection *c)
@@ -566,6 +573,11 @@ void connection_show_secrets(Connection *c)
 const char *connection_address(const Connection *c)
 {
     return c->address;
+}
+
+const char *connection_proxy(const Connection *c)
+{
+    return c->proxied.words[0] ? c->proxied.words : NULL;
 }
 
 const char *connection_local_address(const Connection *c, char text[static ADDRESS_TEXT_MAX])

@@ -100,6 +100,8 @@ SmtpSession *connection_session(Connection *connection);
 
 const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
+const char *connection_proxy(
+    const Connection *connection); /* "proxy.example.com port 1080", or NULL without one */
 /* This side's, as the system chose it: "192.0.2.7:40123", or "" before connecting. Returns `text`.
  */
 const char *connection_local_address(

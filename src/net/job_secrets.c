@@ -20,12 +20,23 @@ static bool source_may_block(const SecretSource *source)
 
 bool job_secrets_may_block(const RelayConfig *relay, bool with_client)
 {
-    return source_may_block(&relay->password) || (with_client && relay->tls_certificate);
+    return source_may_block(&relay->password) || (with_client && relay->tls_certificate) ||
+           (relay_is_proxied(relay) && source_may_block(&relay->proxy_password));
 }
 
 bool job_secrets_run_command(const RelayConfig *relay)
 {
-    return relay->password.command || relay->tls_key_password.command;
+    return relay->password.command || relay->tls_key_password.command ||
+           (relay_is_proxied(relay) && relay->proxy_password.command);
+}
+
+static int fetch_for_proxy(const RelayConfig *relay, SecretsResult *ret)
+{
+    int r = 0;
+
+    if (relay_is_proxied(relay))
+        r = secret_source_fetch(&relay->proxy_password, &ret->proxy, &ret->failure);
+    return r < 0 ? failure_prefix(&ret->failure, r, "the password for the proxy") : r;
 }
 
 void secrets_fetch(const RelayConfig *relay, bool with_client, SecretsResult *ret)
@@ -34,6 +45,8 @@ void secrets_fetch(const RelayConfig *relay, bool with_client, SecretsResult *re
 
     *ret = (SecretsResult){0};
     ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
+    if (ret->error >= 0)
+        ret->error = fetch_for_proxy(relay, ret);
     if (ret->error < 0 || !with_client || !relay->tls_certificate)
         return;
     ret->error = secret_source_fetch(&relay->tls_key_password, &key_password, &ret->failure);
@@ -47,6 +60,7 @@ void secrets_done(SecretsResult *result)
 {
     (void)secret_unref(result->password);
     (void)credentials_unref(result->client);
+    (void)secret_unref(result->proxy);
     failure_done(&result->failure);
 }
 

@@ -11,6 +11,7 @@
 typedef struct SecretsResult {
     Secret *password;    /* NULL when none is configured */
     Credentials *client; /* NULL when none is configured, or it is not wanted; may have failed */
+    Secret *proxy;       /* the password for the proxy; NULL when none is configured */
     int error;           /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;

@@ -126,7 +126,7 @@ static int refuse(Lookup *lookup, int error)
         return error;
     lookup->error = failure_set(&lookup->failure, error, error_from_spawn(error),
         "cannot look up %s: no %s can be had (%s); raise the limit of %s",
-        lookup->shared->relay->host, error == -EAGAIN ? "thread" : "descriptor",
+        resolve_name(lookup->shared->relay), error == -EAGAIN ? "thread" : "descriptor",
         strerrordesc_np(-error), error == -EAGAIN ? "tasks (TasksMax=, ulimit -u)" : "open files");
     lookup->failure.reason = REASON_NO_RESOURCES;
     return 0;
@@ -190,7 +190,7 @@ static void time_out(const Lookup *lookup, LookupResult *ret)
                              "or read its file, by hand"
                            : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
                              "and its name servers",
-        relay->host, time ?: "allowed");
+        ret->secret_failed ? relay->host : resolve_name(relay), time ?: "allowed");
     ret->failure.reason = ret->secret_failed ? REASON_SECRET_TIMEOUT : REASON_NAME_SERVER_SILENT;
 }
 
@@ -206,7 +206,7 @@ static int wait_for(Lookup *lookup, Answer *answer, usec_t now, LookupResult *re
         ret->own = true;
         ret->error = failure_set_errno(&ret->failure, r,
             "cannot wait for the lookup of %s; raise the limit of open files",
-            lookup->shared->relay->host);
+            resolve_name(lookup->shared->relay));
         ret->failure.reason = REASON_NO_RESOURCES;
         return 2;
     }
@@ -246,6 +246,7 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
         secrets_fetch(lookup->shared->relay, wants_client(lookup->shared), &here);
     ret->password = secret_ref(result->password);
     ret->client = credentials_ref(result->client);
+    ret->proxy_password = secret_ref(result->proxy);
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
@@ -320,6 +321,7 @@ void lookup_result_done(LookupResult *result)
     free(result->host_name);
     (void)secret_unref(result->password);
     (void)credentials_unref(result->client);
+    (void)secret_unref(result->proxy_password);
     failure_done(&result->failure);
     *result = (LookupResult){0};
 }

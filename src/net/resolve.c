@@ -164,11 +164,37 @@ static int resolve(const char *setting, const char *host, uint16_t port, IpVersi
     return *ret ? 0 : -ENOMEM;
 }
 
+/* Whether the relay's name is looked up here. */
+static bool resolves_host(const RelayConfig *relay)
+{
+    return !relay_is_proxied(relay) || relay->proxy_resolve != PROXY_RESOLVE_PROXY;
+}
+
+/* The way to the proxy, and what is behind it. SOCKS4 has no IPv6. */
+static int resolve_proxied(const RelayConfig *relay, AddressList *ret, Failure *f)
+{
+    bool only_4 = relay->proxy_type == PROXY_MODE_SOCKS4 || relay->proxy_type == PROXY_MODE_SOCKS4A;
+    int r = resolve("proxy_host", relay->proxy_host, relay->proxy_port, relay->ip_version,
+        &ret->addresses, &ret->n_addresses, f);
+
+    if (r < 0 || !resolves_host(relay))
+        return r;
+    return resolve("host", relay->host, relay->port, only_4 ? IP_VERSION_4 : relay->ip_version,
+        &ret->targets, &ret->n_targets, f);
+}
+
+const char *resolve_name(const RelayConfig *relay)
+{
+    return resolves_host(relay) ? relay->host : relay->proxy_host;
+}
+
 bool resolve_may_block(const RelayConfig *relay)
 {
     if (relay_socket_path(relay))
         return false;
-    return !is_numeric(relay->host) || (relay->local_host && !is_numeric(relay->local_host));
+    return (resolves_host(relay) && !is_numeric(relay->host)) ||
+           (relay_is_proxied(relay) && !is_numeric(relay->proxy_host)) ||
+           (relay->local_host && !is_numeric(relay->local_host));
 }
 
 int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
@@ -184,10 +210,14 @@ int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
         ret->n_addresses = 1;
         return 0;
     }
-    r = resolve(
-        "host", relay->host, relay->port, relay->ip_version, &ret->addresses, &ret->n_addresses, f);
-    if (r >= 0)
-        r = leave_out_unspecified(relay->host, ret->addresses, &ret->n_addresses, f);
+    if (relay_is_proxied(relay))
+        r = resolve_proxied(relay, ret, f);
+    else {
+        r = resolve("host", relay->host, relay->port, relay->ip_version, &ret->addresses,
+            &ret->n_addresses, f);
+        if (r >= 0)
+            r = leave_out_unspecified(relay->host, ret->addresses, &ret->n_addresses, f);
+    }
     if (r >= 0 && relay->local_host)
         r = resolve("local_host", relay->local_host, relay->local_port, IP_VERSION_ANY, &ret->local,
             &ret->n_local, f);
@@ -205,11 +235,15 @@ static struct sockaddr_storage *copy(const struct sockaddr_storage *list, size_t
 
 int address_list_copy(const AddressList *from, AddressList *ret)
 {
-    *ret = (AddressList){.n_addresses = from->n_addresses, .n_local = from->n_local};
+    *ret = (AddressList){
+        .n_addresses = from->n_addresses, .n_local = from->n_local, .n_targets = from->n_targets};
     ret->addresses = copy(from->addresses, from->n_addresses);
     if (from->n_local > 0)
         ret->local = copy(from->local, from->n_local);
-    if (ret->addresses && (ret->local || from->n_local == 0))
+    if (from->n_targets > 0)
+        ret->targets = copy(from->targets, from->n_targets);
+    if (ret->addresses && (ret->local || from->n_local == 0) &&
+        (ret->targets || from->n_targets == 0))
         return 0;
     address_list_done(ret);
     return -ENOMEM;
@@ -219,5 +253,6 @@ void address_list_done(AddressList *list)
 {
     free(list->addresses);
     free(list->local);
+    free(list->targets);
     *list = (AddressList){0};
 }

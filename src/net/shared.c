@@ -51,6 +51,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->name);
     revocation_memory_done(&shared->revocation);
     (void)tls_context_unref(shared->tls);
+    (void)tls_context_unref(shared->proxy_tls);
     (void)relay_config_unref(shared->relay);
     (void)worker_unref(shared->worker);
     free(shared->host_name);
@@ -78,4 +79,26 @@ void connection_shared_forget_tls(ConnectionShared *shared)
 int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure *f)
 {
     return shared->tls ? 0 : tls_context_new(shared->relay, client, &shared->tls, f);
+}
+
+void connection_shared_forget_proxy_tls(ConnectionShared *shared)
+{
+    shared->proxy_tls = tls_context_unref(shared->proxy_tls);
+}
+
+/* As to a relay of the proxy's name, with what is set for both, and what is set for the proxy. */
+int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
+{
+    const RelayConfig *relay = shared->relay;
+    const RelayConfig proxy = {
+        .host = relay->proxy_host,
+        .tls = TLS_MODE_IMPLICIT,
+        .tls_verify = relay->proxy_tls_verify,
+        .tls_ca_file = relay->proxy_tls_ca_file,
+        .tls_protocols = relay->tls_protocols,
+        .tls_ciphers = relay->tls_ciphers,
+        .tls_reuse_session = relay->tls_reuse_session,
+    };
+
+    return shared->proxy_tls ? 0 : tls_context_new(&proxy, NULL, &shared->proxy_tls, f);
 }

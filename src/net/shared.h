@@ -11,9 +11,11 @@ struct ConnectionShared {
     unsigned references;
     RelayConfig *relay;
     Worker *worker;
-    TlsContext *tls;    /* NULL until a connection needs it */
-    AvoidList avoid;    /* addresses that failed of late */
-    size_t n_addresses; /* that the latest lookup gave */
+    TlsContext *tls;       /* NULL until a connection needs it */
+    TlsContext *proxy_tls; /* the same of the proxy's */
+    AvoidList avoid;       /* addresses of the relay's that failed of late */
+    AvoidList avoid_proxy; /* and of its proxy's */
+    size_t n_addresses; /* of the relay's, that the latest lookup gave; 0: the proxy's to look up */
     char *host;         /* the relay's, in ASCII */
     char *hello;        /* the setting, in ASCII, or NULL */
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
@@ -30,6 +32,10 @@ struct ConnectionShared {
 
 /* Makes the TLS context when there is none yet. 0, or a negative errno with a Failure. */
 int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure *f);
+
+/* The same for the proxy. */
+int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f);
+void connection_shared_forget_proxy_tls(ConnectionShared *shared);
 
 /* The next connection makes it anew. A handshake failed: the files that it was made of may be other
  * ones by then, and OpenSSL marks a certificate for good that it had no memory to look into. */

@@ -281,7 +281,22 @@ static const char *advice_unix(int error)
     case -EPERM:
         return "this user may not use the socket: check its owner and mode, and those of its "
                "directories";
-    default: return advice(error);
+    default: return "check the path and the server";
+    }
+}
+
+/* The same of a proxy, whose settings have other names. */
+static const char *advice_on_proxy(int error)
+{
+    switch (error) {
+    case -ECONNREFUSED:
+        return "nothing listens there: check proxy_host and proxy_port, and that it runs";
+    case -ETIMEDOUT:
+        return "no answer came: check proxy_host and proxy_port, and whether a firewall drops the "
+               "packets";
+    case -ENETUNREACH:
+    case -EHOSTUNREACH: return "there is no way there: check the network, routes and ip_version";
+    default: return "check proxy_host, proxy_port and the network";
     }
 }
 
@@ -308,18 +323,22 @@ static FaultReason reason_of(int error)
 
 static int give_up(const SocketDial *dial, Failure *f)
 {
+    const RelayConfig *relay = dial->options.relay;
     /* Memory that sockets lack is not the caller's. */
-    bool local = relay_socket_path(dial->options.relay) != NULL;
+    const char *host = dial->options.to_proxy ? relay->proxy_host : relay->host;
+    unsigned number = dial->options.to_proxy ? relay->proxy_port : relay->port;
+    int error = dial->error == -ENOMEM ? -ENOBUFS : dial->error, r;
+    bool local = relay_socket_path(relay) != NULL;
     char port[24] = "";
-    int r;
 
     if (!local)
-        snprintf(port, sizeof(port), " port %u", dial->options.relay->port);
-    r = failure_set(f, dial->error == -ENOMEM ? -ENOBUFS : dial->error,
-        error_from_socket(dial->error), "cannot connect to %s%s (%s); %s",
-        dial->options.relay->host, port, socket_dial_tried(dial),
-        local ? advice_unix(dial->error) : advice(dial));
-
+        snprintf(port, sizeof(port), " port %u", number);
+    if (dial->options.to_proxy && !socket_dial_is_own(dial))
+        return failure_reason(f, REASON_PROXY_UNREACHABLE,
+            failure_set(f, error, ERROR_FIREWALL, "cannot connect to the proxy %s%s (%s); %s", host,
+                port, socket_dial_tried(dial), advice_on_proxy(dial->error)));
+    r = failure_set(f, error, error_from_socket(dial->error), "cannot connect to %s%s (%s); %s",
+        host, port, socket_dial_tried(dial), local ? advice_unix(dial->error) : advice(dial));
     return failure_reason(f, dial->forbidden ? REASON_LOCAL_ADDRESS : reason_of(dial->error), r);
 }
 

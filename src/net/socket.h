@@ -18,6 +18,7 @@ typedef struct SocketDialOptions {
     const RelayConfig *relay;
     const AddressList *found;
     AvoidList *avoid; /* addresses that fail are noted there; or NULL */
+    bool to_proxy;    /* the addresses are those of the relay's proxy */
     /* Told of each attempt that is begun; or NULL. */
     void (*begun)(void *user, const struct sockaddr_storage *address);
     void *user;

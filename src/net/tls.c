@@ -136,7 +136,8 @@ static int use_session(TlsStream *stream, usec_t now)
     return r;
 }
 
-int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Failure *f)
+static int make(
+    TlsContext *context, int fd, const TlsCarrier *carrier, usec_t now, TlsStream **ret, Failure *f)
 {
     _cleanup_(tls_stream_free_p) TlsStream *stream = calloc(1, sizeof(TlsStream));
     char reason[TLS_ERROR_MAX];
@@ -147,7 +148,7 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
     ERR_clear_error();
     stream->context = tls_context_ref(context);
     stream->ssl = SSL_new(context->ssl);
-    bio = stream->ssl ? tls_bio_new(context->bio, fd) : NULL;
+    bio = stream->ssl ? tls_bio_new(context->bio, fd, carrier) : NULL;
     if (!bio)
         return -ENOMEM;
     SSL_set_bio(stream->ssl, bio, bio);
@@ -164,6 +165,17 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
     SSL_set_connect_state(stream->ssl);
     *ret = TAKE_PTR(stream);
     return 0;
+}
+
+int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Failure *f)
+{
+    return make(context, fd, NULL, now, ret, f);
+}
+
+int tls_stream_new_over(
+    TlsContext *context, const TlsCarrier *carrier, usec_t now, TlsStream **ret, Failure *f)
+{
+    return make(context, -1, carrier, now, ret, f);
 }
 
 /* OpenSSL would not let the session be resumed when a connection just ends. */

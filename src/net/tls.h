@@ -18,6 +18,14 @@
 typedef struct TlsContext TlsContext;
 typedef struct TlsStream TlsStream;
 
+/* What stands in a socket's place: TLS over a proxy's TLS. As recv() and send() on a socket that
+ * does not wait: a count, 0 at the end of data, or -1 and errno. */
+typedef struct TlsCarrier {
+    ssize_t (*read)(void *user, char *data, size_t n);
+    ssize_t (*write)(void *user, const char *data, size_t n);
+    void *user;
+} TlsCarrier;
+
 /* Loads what the relay's settings name; the client certificate was loaded before, or is NULL: there
  * is none. Expensive; made when first needed, not for relays without TLS. 0 or a negative errno
  * with a Failure (27x, 28x) that names the file and what to do. */
@@ -27,6 +35,9 @@ TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NUL
 
 /* `fd` is borrowed; `now` is monotonic. */
 int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Failure *f);
+/* The same over a carrier, borrowed too. */
+int tls_stream_new_over(
+    TlsContext *context, const TlsCarrier *carrier, usec_t now, TlsStream **ret, Failure *f);
 void tls_stream_free(TlsStream *stream);
 
 /* After a fatal error nothing is written, nor read where TLS itself failed: OpenSSL's state is then

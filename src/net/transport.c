@@ -1,11 +1,10 @@
-/* Bringing a transport up: a table of steps, each run until it is done. A proxy is one row more.
+/* Bringing a transport up: a table of steps, each run until it is done.
  * Must never block. */
 #include "net/transport.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -38,14 +37,25 @@ void transport_use_fd(Connection *c, int fd)
     c->generation++;
 }
 
+#define STEP_CONNECT 1 /* rows of the table */
+#define STEP_TLS 3
+
 /* ---- lookup ---- */
+
+/* Of the addresses that are connected to. */
+static AvoidList *avoid_list(Connection *c)
+{
+    return relay_is_proxied(c->relay) ? &c->shared->avoid_proxy : &c->shared->avoid;
+}
 
 static int end_lookup(Connection *c)
 {
+    AddressList *found = &c->found.found;
+
     if (c->found.error >= 0) {
-        c->shared->n_addresses = c->found.found.n_addresses;
-        avoid_sort(
-            &c->shared->avoid, c->found.found.addresses, c->found.found.n_addresses, c->begun);
+        c->shared->n_addresses = relay_is_proxied(c->relay) ? found->n_targets : found->n_addresses;
+        avoid_sort(avoid_list(c), found->addresses, found->n_addresses, c->begun);
+        avoid_sort(&c->shared->avoid, found->targets, found->n_targets, c->begun);
         return 1;
     }
     c->failure = c->found.failure;
@@ -60,7 +70,7 @@ static int run_lookup(Connection *c, usec_t now)
     int r = 0;
 
     if (!c->lookup) {
-        transport_trace(c, "looking up %s", c->relay->host);
+        transport_trace(c, "looking up %s", resolve_name(c->relay));
         c->begun = now;
         r = lookup_new(c->shared, now, &c->lookup);
     }
@@ -88,7 +98,8 @@ static void trace_attempt(void *user, const struct sockaddr_storage *address)
     Connection *c = user;
 
     address_format(address, c->address);
-    transport_trace(c, "connecting to %s", c->address);
+    transport_trace(
+        c, "connecting to %s%s", relay_is_proxied(c->relay) ? "the proxy " : "", c->address);
 }
 
 static int start_dial(Connection *c, usec_t now)
@@ -96,7 +107,8 @@ static int start_dial(Connection *c, usec_t now)
     const SocketDialOptions options = {
         .relay = c->relay,
         .found = &c->found.found,
-        .avoid = &c->shared->avoid,
+        .avoid = avoid_list(c),
+        .to_proxy = relay_is_proxied(c->relay),
         .begun = trace_attempt,
         .user = c,
     };
@@ -108,6 +120,7 @@ static void use_connected(Connection *c)
 {
     c->socket_fd = socket_dial_take(c->dial, &c->peer);
     transport_use_fd(c, c->socket_fd);
+    c->wire.fd = c->socket_fd;
     address_format(c->peer, c->address);
     transport_trace(c, "connected to %s", c->address);
     c->peer_is_loopback = address_is_loopback(c->peer);
@@ -140,10 +153,12 @@ static int run_connect(Connection *c, usec_t now)
 
 static int start_tls(Connection *c, usec_t now)
 {
+    const TlsCarrier *carrier = wire_carrier(&c->wire);
     int r = connection_shared_tls(c->shared, c->found.client, &c->failure);
 
     if (r >= 0)
-        r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
+        r = carrier ? tls_stream_new_over(c->shared->tls, carrier, now, &c->tls, &c->failure)
+                    : tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
     if (r >= 0 && (c->on_tls_status || c->relay->tls_log_packets))
         tls_stream_watch(c->tls, transport_tell_tls, c->relay->tls_log_packets, c);
@@ -186,7 +201,7 @@ static int run_tls(Connection *c, usec_t now)
     if (r >= 0)
         r = tls_stream_handshake(c->tls, &c->failure);
     if (r == -EAGAIN) {
-        c->events = tls_stream_wants(c->tls);
+        c->events = transport_wants(c, POLLIN);
         return now < c->deadline ? 0 : time_out(c);
     }
     if (r < 0) {
@@ -201,22 +216,49 @@ static int run_tls(Connection *c, usec_t now)
     return 1;
 }
 
+/* ---- proxy ---- */
+
+static void close_address(Connection *c)
+{
+    revocation_free(c->revocation);
+    c->revocation = NULL;
+    tls_stream_free(c->tls);
+    c->tls = NULL;
+    wire_done(&c->wire);
+    socket_close(c->relay, &c->socket_fd);
+    transport_use_fd(c, -1);
+    c->peer = NULL;
+}
+
+static int run_proxy(Connection *c, usec_t now)
+{
+    int r = proxied_step(c, now);
+
+    if (r != 2)
+        return r;
+    /* The same address once more. */
+    close_address(c);
+    socket_dial_again(c->dial);
+    socket_dial_resume(c->dial, now);
+    c->step = STEP_CONNECT;
+    return 2;
+}
+
 /* ---- the table ---- */
 
 typedef struct TransportStep {
     DeliveryStage stage;
-    int (*run)(Connection *c, usec_t now); /* starts or goes on: 1 done, 0 waits, or a failure */
+    /* Starts or goes on: 1 done, 2 another step was set, 0 waits, or a failure. */
+    int (*run)(Connection *c, usec_t now);
 } TransportStep;
 
 static const TransportStep steps[] = {
     {STAGE_LOOKUP, run_lookup},
     {STAGE_CONNECT, run_connect},
+    {STAGE_PROXY, run_proxy},
     {STAGE_TLS, run_tls},
     {STAGE_CERTIFICATE, transport_run_certificate},
 };
-
-#define STEP_CONNECT 1
-#define STEP_TLS 2
 
 int transport_step(Connection *c, usec_t now)
 {
@@ -225,7 +267,8 @@ int transport_step(Connection *c, usec_t now)
 
         if (r <= 0)
             return r;
-        c->step++;
+        if (r == 1)
+            c->step++;
     }
     return 1;
 }
@@ -242,26 +285,29 @@ void transport_start_tls(Connection *c)
 
 static void give_up_address(Connection *c)
 {
-    revocation_free(c->revocation);
-    c->revocation = NULL;
-    tls_stream_free(c->tls);
-    c->tls = NULL;
-    socket_close(c->relay, &c->socket_fd);
-    transport_use_fd(c, -1);
-    c->peer = NULL;
+    close_address(c);
     c->own = false;
     failure_done(&c->failure);
     c->step = STEP_CONNECT;
 }
 
-void transport_start_again(Connection *c, usec_t now)
+static void start_again(Connection *c, usec_t now)
 {
+    proxied_reset(c, false);
     give_up_address(c);
     socket_dial_resume(c->dial, now);
 }
 
+void transport_start_again(Connection *c, usec_t now)
+{
+    if (relay_is_proxied(c->relay) && proxied_advance(c))
+        socket_dial_again(c->dial);
+    start_again(c, now);
+}
+
 void transport_start_over(Connection *c)
 {
+    proxied_reset(c, true);
     give_up_address(c);
     socket_dial_free(c->dial);
     c->dial = NULL;
@@ -270,49 +316,69 @@ void transport_start_over(Connection *c)
 void transport_start_anew(Connection *c, usec_t now)
 {
     socket_dial_again(c->dial);
-    transport_start_again(c, now);
+    start_again(c, now);
 }
 
 bool transport_can_start_again(const Connection *c)
 {
-    return c->dial && socket_dial_left(c->dial) > 0;
+    if (!c->dial)
+        return false;
+    return relay_is_proxied(c->relay) ? proxied_can_go_on(c) : socket_dial_left(c->dial) > 0;
 }
 
 usec_t transport_patience(const Connection *c)
 {
     usec_t timeout = c->relay->timeout;
+    bool behind = c->dial && relay_is_proxied(c->relay) && proxied_has_target(c);
 
-    if (!transport_can_start_again(c))
+    if (!behind && !transport_can_start_again(c))
         return timeout;
     return timeout > 0 ? MIN(timeout, TRANSPORT_SHARE) : TRANSPORT_SHARE;
 }
 
+void transport_blame_address(Connection *c, usec_t now)
+{
+    const AddressList *found = &c->found.found;
+    bool behind = c->proxied.stands || c->proxied.is_about_target;
+
+    if (!behind)
+        avoid_note(avoid_list(c), c->peer, now);
+    else if (found->n_targets > 0)
+        avoid_note(&c->shared->avoid, &found->targets[c->proxied.target], now);
+}
+
+void transport_settle(Connection *c)
+{
+    const AddressList *found = &c->found.found;
+
+    c->used = *c->peer;
+    if (!relay_is_proxied(c->relay))
+        return;
+    avoid_forget(&c->shared->avoid_proxy, c->peer);
+    c->used = found->n_targets > 0 ? found->targets[c->proxied.target]
+                                   : (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+}
+
 /* ---- bytes ---- */
+
+short transport_wants(const Connection *c, short plain)
+{
+    if (c->wire.tls)
+        return c->wire.wants;
+    return c->tls ? tls_stream_wants(c->tls) : plain;
+}
+
+bool transport_pending(const Connection *c)
+{
+    return (c->tls && tls_stream_pending(c->tls)) || wire_pending(&c->wire);
+}
 
 ssize_t transport_read(Connection *c, char *data, size_t n, Failure *f)
 {
-    ssize_t r;
-
-    if (c->tls)
-        return tls_stream_read(c->tls, data, n, f);
-    do
-        r = recv(c->socket_fd, data, n, 0);
-    while (r < 0 && errno == EINTR);
-    if (r >= 0 || errno == EAGAIN)
-        return r >= 0 ? r : -EAGAIN;
-    return failure_set_socket(f, -errno, "the connection broke");
+    return c->tls ? tls_stream_read(c->tls, data, n, f) : wire_read(&c->wire, data, n, f);
 }
 
 ssize_t transport_write(Connection *c, const char *data, size_t n, Failure *f)
 {
-    ssize_t r;
-
-    if (c->tls)
-        return tls_stream_write(c->tls, data, n, f);
-    do
-        r = send(c->socket_fd, data, n, MSG_NOSIGNAL);
-    while (r < 0 && errno == EINTR);
-    if (r >= 0 || errno == EAGAIN)
-        return r >= 0 ? r : -EAGAIN;
-    return failure_set_socket(f, -errno, "the connection broke");
+    return c->tls ? tls_stream_write(c->tls, data, n, f) : wire_write(&c->wire, data, n, f);
 }

@@ -4,11 +4,13 @@
 #include "net/address.h"
 #include "net/connection.h"
 #include "net/lookup.h"
+#include "net/proxied.h"
 #include "net/rate.h"
 #include "net/shared.h"
 #include "net/silence.h"
 #include "net/socket.h"
 #include "net/tries.h"
+#include "net/wire.h"
 
 struct Connection {
     ConnectionShared *shared;
@@ -25,8 +27,11 @@ struct Connection {
     LookupResult found;
     SocketDial *dial;                    /* until READY: it knows the addresses that are left */
     const struct sockaddr_storage *peer; /* likewise: the address in use, one of `found` */
-    struct sockaddr_storage used;        /* the same, since READY */
-    TlsStream *tls;
+    struct sockaddr_storage used;        /* the relay's, since READY; of no family where a proxy
+                                            looked it up */
+    Proxied proxied;
+    Wire wire;              /* over socket_fd */
+    TlsStream *tls;         /* over the wire */
     Revocation *revocation; /* while it is asked whether the certificate was revoked */
     int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
@@ -102,6 +107,18 @@ bool transport_can_start_again(const Connection *connection);
  * minute at most, so that they have their turn. */
 #define TRANSPORT_SHARE USEC_PER_MINUTE
 usec_t transport_patience(const Connection *connection);
+
+/* The address in use, or behind the proxy, has failed: it is tried last for a while. */
+void transport_blame_address(Connection *connection, usec_t now);
+
+/* The connection is this one from here on. */
+void transport_settle(Connection *connection);
+
+/* What the last -EAGAIN waits for; `plain` without TLS. */
+short transport_wants(const Connection *connection, short plain);
+
+/* Whether bytes wait inside, which no poll() tells. */
+bool transport_pending(const Connection *connection);
 
 /* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. */
 ssize_t transport_read(Connection *connection, char *data, size_t n, Failure *f);

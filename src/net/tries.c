@@ -31,12 +31,18 @@ int tries_note(Tries *tries, const char *address, const DeliveryOutcome *outcome
     return 0;
 }
 
+/* A proxy that was not reached has said nothing, though the fault is of that stage. */
+static DeliveryStage stage_reached(const DeliveryOutcome *o)
+{
+    return o->reason == REASON_PROXY_UNREACHABLE ? STAGE_CONNECT : o->stage;
+}
+
 /* The stages are in the order of a session, so that the last stage says most; at the same one it is
  * what a relay says of itself, and else the last. */
 static bool says_more(const DeliveryOutcome *a, const DeliveryOutcome *b)
 {
-    if (a->stage != b->stage)
-        return a->stage > b->stage;
+    if (stage_reached(a) != stage_reached(b))
+        return stage_reached(a) > stage_reached(b);
     return (a->cause == CAUSE_REPLY) >= (b->cause == CAUSE_REPLY);
 }
 

@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
+#include "settings/check_proxy.h"
 #include "settings/check_secrets.h"
 #include "settings/check_tls.h"
 #include "settings/host.h"
@@ -222,7 +223,9 @@ static int check_relay(Draft *draft, size_t relay)
 
     resolve_tls(draft, relay);
     resolve_keepalive(draft, relay);
-    r = check_host(draft, relay);
+    r = check_proxy(draft, relay);
+    if (r == 0)
+        r = check_host(draft, relay);
     if (r == 0)
         r = check_files(draft, relay);
     if (r == 0)

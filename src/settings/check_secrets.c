@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "settings/load.h"
 #include "settings/privacy.h"
+#include "settings/proxy.h"
 #include "settings/secret_source.h"
 
 static char **field_of(const Draft *draft, const Setting *setting, size_t relay)
@@ -149,6 +150,16 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
     return check_inline(draft, setting, relay, queue);
 }
 
+/* Further lines for the proxy may be a login, too. */
+static int check_proxy_data(Draft *draft, size_t relay, const QueueOwner *queue)
+{
+    const Secret *data = draft->config->relays[relay]->proxy_data;
+
+    if (!data || !proxy_data_logs_in(secret_text(data)))
+        return 0;
+    return check_inline(draft, setting_find(SECTION_RELAYS, "proxy_data"), relay, queue);
+}
+
 int check_secrets(Draft *draft, size_t relay)
 {
     RelayConfig *config = draft->config->relays[relay];
@@ -156,6 +167,8 @@ int check_secrets(Draft *draft, size_t relay)
 
     return check_source(draft, relay, "password", &config->password, &queue)
                ?: check_source(draft, relay, "tls_key_password", &config->tls_key_password, &queue)
+               ?: check_source(draft, relay, "proxy_password", &config->proxy_password, &queue)
+               ?: check_proxy_data(draft, relay, &queue)
                ?: check_token(draft, relay, &queue)
                ?: check_key(draft, relay, &queue);
 }

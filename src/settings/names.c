@@ -22,10 +22,8 @@ static const struct {
     const char *reason;
 } unavailable[] = {
     {"FirewallListener", "makes the component a server: outbox is a client"},
-    {"Firewall FirewallAutoDetect FirewallData FirewallHost FirewallPassword FirewallPort "
-     "FirewallType FirewallUser ProxyExceptionsList proxy_type proxy_host proxy_port proxy_user "
-     "proxy_password proxy_auto_detect proxy_exceptions",
-        "proxies are not available in this version; let the relay be reached directly"},
+    {"Firewall", "has no value of its own; set proxy_type, proxy_host and what else begins with "
+                 "proxy_"},
     {"ntlm_v2 UseNTLMv2", "is not available in this version; leave it out"},
     {"CloseStreamAfterTransfer", "is said of a stream that a program hands over, and not of the "
                                  "configuration; leave it out"},

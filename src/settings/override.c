@@ -49,6 +49,10 @@ static int apply(Draft *draft, const char *name, const char *value)
     setting = setting_find(target.section, target.setting);
     if (!setting)
         return draft_unknown(draft, origin_of(draft), target.section, name, target.setting, value);
+    if (setting->type == SETTING_HEADERS && !draft->is_program)
+        return draft_mistake(draft, origin_of(draft), name,
+            "it may hold a login, and on the command line every user can read it; write it into "
+            "the configuration file");
     if (setting->type == SETTING_SECRET && !draft->is_program)
         return draft_mistake(draft, origin_of(draft), name,
             "a secret on the command line can be read by every user; use %s_file, %s_command or "

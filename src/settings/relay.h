@@ -55,6 +55,21 @@ typedef enum IpVersion {
     IP_VERSION_ANY = 2, /* IPv6 with fall-back to IPv4 */
 } IpVersion;
 
+typedef enum ProxyMode {
+    PROXY_MODE_NONE = 0,
+    PROXY_MODE_TUNNEL = 1, /* HTTP CONNECT */
+    PROXY_MODE_SOCKS4 = 2,
+    PROXY_MODE_SOCKS5 = 3,
+    PROXY_MODE_SOCKS4A = 10,
+} ProxyMode;
+
+/* Who looks up the relay's name. */
+typedef enum ProxyResolve {
+    PROXY_RESOLVE_AUTOMATIC, /* the proxy where its protocol is made for that: tunnel, socks4a */
+    PROXY_RESOLVE_HERE,
+    PROXY_RESOLVE_PROXY,
+} ProxyResolve;
+
 /* Whose the queue directory is. */
 typedef struct QueueOwner {
     uid_t user;  /* the daemon's */
@@ -126,6 +141,19 @@ typedef struct RelayConfig {
     char *tls_client_ca_file;
     char *tls_provider; /* names of OpenSSL's providers, with blanks between them */
 
+    ProxyMode proxy_type; /* resolved, and so are those below: what the environment says is here */
+    char *proxy_host;
+    uint16_t proxy_port;
+    ProxyResolve proxy_resolve; /* never PROXY_RESOLVE_AUTOMATIC where there is a proxy */
+    char *proxy_user;
+    SecretSource proxy_password;
+    Secret *proxy_data; /* lines of the header of CONNECT; they may hold a login */
+    char *proxy_exceptions;
+    bool proxy_bypassed; /* the relay is one of them */
+    bool proxy_auto_detect;
+    bool proxy_tls, proxy_tls_verify;
+    char *proxy_tls_ca_file;
+
     usec_t timeout;         /* inactivity; 0 = none */
     bool timeout_by_stage;  /* wait for a reply at least as long as RFC 5321, 4.5.3.2 says */
     bool absolute_timeout;  /* `timeout` is for an operation in all */
@@ -161,6 +189,13 @@ bool relay_verifies(const RelayConfig *relay);
 
 /* Whether there is anything to log in with. */
 bool relay_logs_in(const RelayConfig *relay);
+
+/* Whether it is reached through a proxy: never one on a socket of this machine. */
+static inline bool relay_is_proxied(const RelayConfig *relay)
+{
+    return relay->proxy_type != PROXY_MODE_NONE && !relay->proxy_bypassed &&
+           !relay_socket_path(relay);
+}
 
 /* Empty, with one reference. NULL when memory is short. */
 RelayConfig *relay_config_new(void);

@@ -97,6 +97,22 @@ static const SettingChoice protocol_choices[] = {
     {NULL},
 };
 
+static const SettingChoice proxy_choices[] = {
+    {"none|fwNone|0", PROXY_MODE_NONE},
+    {"tunnel|fwTunnel|1|http", PROXY_MODE_TUNNEL},
+    {"socks4|fwSOCKS4|2", PROXY_MODE_SOCKS4},
+    {"socks4a|fwSOCKS4A|10", PROXY_MODE_SOCKS4A},
+    {"socks5|fwSOCKS5|3", PROXY_MODE_SOCKS5},
+    {NULL},
+};
+
+static const SettingChoice proxy_resolve_choices[] = {
+    {"automatic", PROXY_RESOLVE_AUTOMATIC},
+    {"here", PROXY_RESOLVE_HERE},
+    {"proxy", PROXY_RESOLVE_PROXY},
+    {NULL},
+};
+
 static const SettingChoice digest_choices[] = {
     {"sha256"},
     {"sha1"},
@@ -256,6 +272,47 @@ static const Setting table[] = {
     {RELAY(tls_provider), "SSLProvider", SETTING_STRING, IN_RELAY(tls_provider), NULL,
         .help = "the providers of OpenSSL to use, and no others, such as \"fips\" or \"default "
                 "legacy\"; those of its configuration when not set"},
+
+    /* ---- relays: through a proxy ---- */
+    {RELAY(proxy_type), "FirewallType", SETTING_ENUM, IN_RELAY(proxy_type), "none",
+        .choices = proxy_choices,
+        .help = "the kind of proxy to go through; tunnel: HTTP CONNECT; none: go directly"},
+    {RELAY(proxy_host), "FirewallHost", SETTING_HOST, IN_RELAY(proxy_host), NULL,
+        .help = "the proxy's host name or address"},
+    {RELAY(proxy_port), "FirewallPort", SETTING_PORT, IN_RELAY(proxy_port), "0", 0, 65535,
+        .help = "the proxy's port; 0: 80 for tunnel (443 with proxy_tls), 1080 for SOCKS"},
+    {RELAY(proxy_user), "FirewallUser", SETTING_STRING, IN_RELAY(proxy_user), NULL,
+        .help = "the name to log in with at the proxy"},
+    {RELAY(proxy_password), "FirewallPassword", SETTING_SECRET, IN_RELAY(proxy_password.value),
+        NULL,
+        .help = "the password for the proxy itself; nobody but the daemon and root may read the "
+                "file then"},
+    {RELAY(proxy_password_file), "", SETTING_FILE, IN_RELAY(proxy_password.file), NULL,
+        .help = "a file whose first line is the password for the proxy"},
+    {RELAY(proxy_password_command), "", SETTING_STRING, IN_RELAY(proxy_password.command), NULL,
+        .help = "a shell command that prints the password for the proxy; run for every connection"},
+    {RELAY(proxy_password_credential), "", SETTING_WORD, IN_RELAY(proxy_password.credential), NULL,
+        .help = "a systemd credential that holds the password for the proxy"},
+    {RELAY(proxy_resolve), "", SETTING_ENUM, IN_RELAY(proxy_resolve), "automatic",
+        .choices = proxy_resolve_choices,
+        .help = "who looks up the relay's name; automatic: the proxy with tunnel and socks4a, this "
+                "host with socks4 and socks5"},
+    {RELAY(proxy_data), "FirewallData", SETTING_HEADERS, IN_RELAY(proxy_data), NULL,
+        .help = "further lines of the header of a CONNECT request"},
+    {RELAY(proxy_exceptions), "ProxyExceptionsList", SETTING_STRING, IN_RELAY(proxy_exceptions),
+        NULL,
+        .help = "hosts to reach without the proxy, with ; between them: names, *.example.com, "
+                "addresses, networks"},
+    {RELAY(proxy_auto_detect), "FirewallAutoDetect", SETTING_BOOL, IN_RELAY(proxy_auto_detect),
+        "false",
+        .help = "where no proxy is set, take the one of the environment: smtp_proxy, all_proxy, "
+                "https_proxy, no_proxy"},
+    {RELAY(proxy_tls), "", SETTING_BOOL, IN_RELAY(proxy_tls), "false",
+        .help = "speak TLS with the proxy itself"},
+    {RELAY(proxy_tls_verify), "", SETTING_BOOL, IN_RELAY(proxy_tls_verify), "true",
+        .help = "verify the chain and name of the proxy's certificate"},
+    {RELAY(proxy_tls_ca_file), "", SETTING_FILE, IN_RELAY(proxy_tls_ca_file), NULL,
+        .help = "trusted authorities (PEM) for the proxy's certificate instead of the system's"},
 
     /* ---- relays: the dialogue ---- */
     {RELAY(extensions), "AllowExtensions", SETTING_BOOL, IN_RELAY(extensions), "true",

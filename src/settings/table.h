@@ -43,6 +43,7 @@ typedef enum SettingType {
     SETTING_KEYWORDS,    /* char *: some of the choices, with single blanks between them */
     SETTING_CIPHERS,     /* char *: names of cipher suites */
     SETTING_SECRET,      /* Secret * */
+    SETTING_HEADERS,     /* Secret *: lines of an HTTP header; shown as a secret */
     SETTING_SENDERS,     /* SenderRules * */
     SETTING_TYPE_MAX,
 } SettingType;

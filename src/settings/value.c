@@ -2,6 +2,7 @@
 #include "settings/value.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "base/text.h"
 #include "settings/config.h"
 #include "settings/host.h"
+#include "settings/proxy.h"
 #include "settings/tls_names.h"
 
 typedef struct Value {
@@ -19,6 +21,11 @@ typedef struct Value {
     const char *text;
     const char *directory;
 } Value;
+
+static bool is_secret(SettingType type)
+{
+    return type == SETTING_SECRET || type == SETTING_HEADERS;
+}
 
 /* "what is wrong; what would be right", with the value quoted. */
 static int wrong(const Setting *setting, const Value *value, const char *what, Failure *f)
@@ -32,8 +39,8 @@ static int wrong(const Setting *setting, const Value *value, const char *what, F
     if (r < 0 || !shown)
         return -ENOMEM;
     return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "%s%s%s %s; it takes %.*s",
-        quoted ? "\"" : "", setting->type == SETTING_SECRET ? "***" : shown, quoted ? "\"" : "",
-        what, (int)buffer_size(&right), buffer_data(&right));
+        quoted ? "\"" : "", is_secret(setting->type) ? "***" : shown, quoted ? "\"" : "", what,
+        (int)buffer_size(&right), buffer_data(&right));
 }
 
 /* Only a relay's host must not be that. */
@@ -356,22 +363,28 @@ static int set_store(const Setting *setting, const Value *value, char **field, F
     return *field ? 0 : -ENOMEM;
 }
 
+/* A "*" before the relay's own leaves its lookup to the proxy: the check of combinations takes it
+ * away. */
 static int set_host(const Setting *setting, const Value *value, char **field, Failure *f)
 {
     _cleanup_free_
-    char *ascii = NULL;
-    int r = host_is_unix(value->text) ? 0 : domain_to_ascii(value->text, &ascii);
+    char *ascii = NULL, *bare = NULL;
+    bool star = value->text[0] == '*' && text_equal(setting->name, "host");
+    const char *host = value->text + star, *why = *host ? host_check(host) : "is not a host name";
+    int r = why || host_is_unix(host) ? 0 : domain_to_ascii(host, &ascii);
 
-    if (r == -EINVAL || r == -ELIBACC)
-        return wrong(setting, value, domain_trouble(r), f);
-    *field = r < 0 ? NULL : host_strip(value->text);
-    return *field ? 0 : -ENOMEM;
+    if (why || r == -EINVAL || r == -ELIBACC)
+        return wrong(setting, value, why ?: domain_trouble(r), f);
+    bare = r < 0 ? NULL : host_strip(host);
+    if (!bare || asprintf(field, "%s%s", star ? "*" : "", bare) < 0) {
+        *field = NULL;
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 static int set_string(const Setting *setting, const Value *value, char **field, Failure *f)
 {
-    const char *why;
-
     if (has_control(value->text))
         return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
@@ -381,9 +394,7 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
         if (strchr(value->text, ' '))
             return wrong(setting, value, "holds a blank", f);
         break;
-    case SETTING_HOST:
-        why = host_check(value->text);
-        return why ? wrong(setting, value, why, f) : set_host(setting, value, field, f);
+    case SETTING_HOST: return set_host(setting, value, field, f);
     case SETTING_PATH:
     case SETTING_FILE:
     case SETTING_DIRECTORY:
@@ -406,6 +417,16 @@ static int set_senders(const Setting *setting, const Value *value, SenderRules *
         return wrong(setting, value, "is not UTF-8", f);
     r = sender_rules_parse(value->text, sender_user_lookup, field, &why);
     return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
+}
+
+static int set_headers(const Setting *setting, const Value *value, Secret **field, Failure *f)
+{
+    const char *why = proxy_data_check(value->text);
+
+    if (why)
+        return wrong(setting, value, why, f);
+    *field = secret_new(value->text, strlen(value->text));
+    return *field ? 0 : -ENOMEM;
 }
 
 static bool is_text(SettingType type)
@@ -449,6 +470,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
             return wrong_control(setting, &value, f);
         *(Secret **)field = secret_new(text, strlen(text));
         return *(Secret **)field ? 0 : -ENOMEM;
+    case SETTING_HEADERS: return set_headers(setting, &value, field, f);
     case SETTING_SENDERS: return set_senders(setting, &value, field, f);
     case SETTING_UNSIGNED:
     case SETTING_PORT:
@@ -462,7 +484,7 @@ void value_done(const Setting *setting, void *group)
 {
     char *field = (char *)group + setting->offset;
 
-    if (setting->type == SETTING_SECRET) {
+    if (is_secret(setting->type)) {
         *(Secret **)field = secret_unref(*(Secret **)field);
     } else if (setting->type == SETTING_SENDERS) {
         *(SenderRules **)field = sender_rules_unref(*(SenderRules **)field);

@@ -90,7 +90,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_ENUM: return append_choice(setting, field, out);
     case SETTING_FLAGS:
         return setting_flags_format(setting->choices, *(const unsigned *)field, out);
-    case SETTING_SECRET: return buffer_append_string(out, "***");
+    case SETTING_SECRET:
+    case SETTING_HEADERS: return buffer_append_string(out, "***");
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     default: return buffer_append_string(out, *(char *const *)field);
@@ -174,6 +175,7 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_CIPHERS] = "names of cipher suites, or OpenSSL's words for them such as HIGH, in "
                             "quotes, with ':' between them",
         [SETTING_SECRET] = "text in quotes",
+        [SETTING_HEADERS] = "lines NAME: VALUE in quotes, with line ends between them",
         [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
 

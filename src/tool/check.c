@@ -18,7 +18,8 @@
 /* What was found out about a relay. Strings are owned. */
 typedef struct Finding {
     const RelayConfig *relay;
-    char *address, *local, *tls, *certificate, *server, *mechanisms, *mechanism, *extensions;
+    char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
+        *extensions;
     Certificate *shown;       /* the server's; NULL: none */
     char *chain, *pem;        /* what else the server sent, in words; all that it sent */
     TlsNegotiated negotiated; /* version "": no TLS */
@@ -35,6 +36,7 @@ static void finding_done(Finding *f)
 {
     free(f->address);
     free(f->local);
+    free(f->proxy);
     free(f->tls);
     free(f->certificate);
     (void)certificate_unref(f->shown);
@@ -104,6 +106,7 @@ static int gather(Finding *f, Connection *connection)
         f->negotiated = *connection_negotiated(connection);
     r = copy(connection_address(connection), &f->address)
             ?: copy(connection_local_address(connection, local), &f->local)
+            ?: copy(connection_proxy(connection), &f->proxy)
             ?: copy(connection_tls(connection), &f->tls);
     if (r < 0 || !capabilities)
         return r;
@@ -183,6 +186,7 @@ static void print_finding(const Finding *f)
     if (!relay_socket_path(f->relay))
         printf(", port %u", f->relay->port);
     puts(")");
+    print_if("proxy", f->proxy);
     print_if("address", f->address);
     print_if("from", f->local);
     if (f->address && f->ok)
@@ -217,13 +221,13 @@ static json_t *negotiated_to_json(const TlsNegotiated *is)
 static json_t *to_json(const Finding *f)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, "
+        "{s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, "
         "s:i, s:o, s:o}",
         "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "relay",
         json_text(f->relay->name), "host", json_text(f->relay->host), "port", (int)f->relay->port,
-        "ok", (int)f->ok, "address", json_text(f->address), "local", json_text(f->local), "tls",
-        json_text(f->tls), "certificate", certificate_json(f->shown), "server",
-        json_text(f->server), "extensions", json_text(f->extensions), "size_max",
+        "ok", (int)f->ok, "address", json_text(f->address), "local", json_text(f->local), "proxy",
+        json_text(f->proxy), "tls", json_text(f->tls), "certificate", certificate_json(f->shown),
+        "server", json_text(f->server), "extensions", json_text(f->extensions), "size_max",
         (json_int_t)f->size_max, "mechanisms", json_text(f->mechanisms), "mechanism",
         json_text(f->mechanism), "stage",
         f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",

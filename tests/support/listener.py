@@ -12,7 +12,8 @@ class Listener:
     def __init__(self, talk, host="127.0.0.1", port=None):
         self.port = port or free_port()
         self._talk_to = talk
-        self._socket = socket.create_server((host, self.port), backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, self.port), family=family, backlog=128)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 

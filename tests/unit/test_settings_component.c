@@ -234,7 +234,7 @@ START_TEST(every_alias_takes_what_it_prints)
 
             ck_assert_int_eq(config_print(c, a, CONFIG_FORMAT_TEXT, &first, NULL), 0);
             ck_assert_uint_gt(buffer_size(&first), 0);
-            if (rows[i].type == SETTING_SECRET)
+            if (rows[i].type == SETTING_SECRET || rows[i].type == SETTING_HEADERS)
                 continue;
             ck_assert_int_eq(buffer_appendf(&override, "%s=%.*s", a, (int)buffer_size(&first) - 1,
                                  buffer_data(&first)) |

@@ -93,7 +93,7 @@ START_TEST(the_components_other_settings_have_a_reason)
 {
     ck_assert_str_eq(setting_unavailable("firewall_listener"),
         "makes the component a server: outbox is a client");
-    ck_assert_ptr_nonnull(strstr(setting_unavailable("FirewallHost"), "proxies"));
+    ck_assert_ptr_nonnull(strstr(setting_unavailable("Firewall"), "proxy_type"));
     ck_assert_ptr_nonnull(strstr(setting_unavailable("LastReply"), "only be read"));
     ck_assert_ptr_null(setting_unavailable("Nonsense"));
     ck_assert_ptr_null(setting_unavailable(""));

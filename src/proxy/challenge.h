@@ -1,0 +1,33 @@
+/* What a proxy says it wants to be shown (RFC 9110, 11.3): its challenges, and the best of them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+typedef enum ChallengeScheme {
+    CHALLENGE_NONE,
+    CHALLENGE_BASIC,      /* RFC 7617 */
+    CHALLENGE_DIGEST_MD5, /* RFC 7616; the better are behind the worse */
+    CHALLENGE_DIGEST_SHA256,
+} ChallengeScheme;
+
+/* Strings are owned. */
+typedef struct Challenge {
+    ChallengeScheme scheme;
+    char *algorithm; /* as it was written; NULL: it was not */
+    char *realm, *nonce;
+    char *opaque; /* or NULL */
+    bool session; /* the algorithm ends with "-sess" */
+    bool qop;     /* "auth" is among them; false: there are none (RFC 2617) */
+    bool userhash;
+    bool stale; /* the nonce was too old: the password may be right */
+} Challenge;
+
+/* Chooses among the challenges in a field value, or in several with commas between them. What is
+ * malformed or unknown is left out: of scheme CHALLENGE_NONE where nothing is left. `names` gets
+ * the schemes there are, as text, with commas between them. 0 or -ENOMEM. */
+int challenge_choose(const char *text, size_t n, Challenge *ret, Buffer *names);
+
+void challenge_done(Challenge *challenge);

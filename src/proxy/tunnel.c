@@ -1,0 +1,278 @@
+/* HTTP CONNECT: the request, and reading the answers (RFC 9112, 4 and 5). Must never take a byte of
+ * the relay's for the proxy's, nor keep more than one line and what its fields are worth. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "proxy/dialogue_internal.h"
+
+#define STATUS_SHOWN_MAX 100 /* bytes of a status line, in words */
+
+static void forget_answer(Tunnel *t)
+{
+    free(t->status);
+    t->status = NULL;
+    t->code = 0;
+    t->keeps = t->length_is_known = false;
+    t->body = 0;
+    buffer_clear(&t->challenges);
+    t->state = TUNNEL_STATUS;
+}
+
+void tunnel_done(Tunnel *t)
+{
+    forget_answer(t);
+    buffer_done(&t->line);
+    buffer_done(&t->challenges);
+    challenge_done(&t->challenge);
+    proxy_wipe(&t->authentication);
+}
+
+/* ---- the request ---- */
+
+/* Lines that the settings add, however they end there; what they say may be a secret. */
+static int append_data(ProxyDialogue *dialogue)
+{
+    const Secret *data = dialogue->options.data;
+    const char *line = data ? secret_text(data) : "";
+    int r = 0;
+
+    while (r >= 0 && *line) {
+        size_t n = strcspn(line, "\r\n");
+
+        if (n > 0) {
+            r = buffer_append(&dialogue->output, line, n)
+                    ?: buffer_append(&dialogue->output, "\r\n", 2);
+            proxy_trace(dialogue, false, "%.*s: ***", (int)strcspn(line, ":"), line);
+        }
+        line += n + strspn(line + n, "\r\n");
+    }
+    return r;
+}
+
+static int append_authentication(ProxyDialogue *dialogue)
+{
+    const char *value = dialogue->tunnel.authentication;
+
+    if (!value)
+        return 0;
+    proxy_trace(dialogue, false, "Proxy-Authorization: %.*s ***", (int)strcspn(value, " "), value);
+    return buffer_append_string(&dialogue->output, "Proxy-Authorization: ")
+               ?: buffer_append_string(&dialogue->output, value)
+               ?: buffer_append(&dialogue->output, "\r\n", 2);
+}
+
+static int request(ProxyDialogue *dialogue)
+{
+    const Tunnel *t = &dialogue->tunnel;
+    const Secret *data = dialogue->options.data;
+    size_t room = sizeof("CONNECT  HTTP/1.1\r\nHost: \r\nProxy-Authorization: \r\n\r\n") +
+                  2 * strlen(dialogue->target) + (data ? 2 * secret_size(data) + 2 : 0) +
+                  (t->authentication ? strlen(t->authentication) : 0);
+    int r = proxy_reserve(&dialogue->output, room);
+
+    r = r
+            ?: buffer_appendf(&dialogue->output, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n",
+                   dialogue->target, dialogue->target);
+    proxy_trace(dialogue, false, "CONNECT %s HTTP/1.1", dialogue->target);
+    r = r ?: append_authentication(dialogue) ?: append_data(dialogue);
+    return r ?: buffer_append(&dialogue->output, "\r\n", 2);
+}
+
+int tunnel_begin(ProxyDialogue *dialogue)
+{
+    forget_answer(&dialogue->tunnel);
+    buffer_clear(&dialogue->tunnel.line);
+    dialogue->tunnel.header = 0;
+    dialogue->tunnel.used = false;
+    return request(dialogue);
+}
+
+/* ---- lines of the answer ---- */
+
+static int take_status(ProxyDialogue *dialogue, const char *line, size_t n, Failure *f)
+{
+    static const char start[] = "HTTP/1.";
+    Tunnel *t = &dialogue->tunnel;
+    const size_t n_start = sizeof(start) - 1;
+
+    /* "HTTP/1.1 200 OK"; the reason may be missing, and the blank before it, too. */
+    if (n < n_start + 5 || !text_starts_nocase(line, start) ||
+        strspn(line + n_start + 2, "0123456789") != 3 || line[n_start + 1] != ' ' ||
+        (n > n_start + 5 && line[n_start + 5] != ' '))
+        return proxy_fail_garbage(dialogue, line, n, f);
+    t->code = (unsigned)strtoul(line + n_start + 2, NULL, 10);
+    t->status = text_printable(line + n_start + 2, n - n_start - 2, STATUS_SHOWN_MAX);
+    if (!t->status)
+        return -ENOMEM;
+    if (t->code < 100 || t->code == 101 || t->code > 599)
+        return proxy_fail_garbage(dialogue, line, n, f);
+    t->keeps = line[n_start] != '0';
+    t->state = TUNNEL_FIELDS;
+    return 0;
+}
+
+static bool has_option(const char *value, size_t n, const char *option)
+{
+    for (size_t at = 0; at < n;) {
+        size_t word = strcspn(value + at, ", \t");
+
+        if (word == strlen(option) && strncasecmp(value + at, option, word) == 0)
+            return true;
+        at += word + 1;
+    }
+    return false;
+}
+
+/* Two that differ, or one that is no number: as if it were not there, so that the connection is not
+ * used again. */
+static void take_length(Tunnel *t, const char *value)
+{
+    char *end;
+    unsigned long length = strtoul(value, &end, 10);
+    bool good = *value >= '0' && *value <= '9' && *end == '\0' && length <= PROXY_HEADER_MAX;
+
+    if (!good || (t->length_is_known && t->body != length))
+        t->keeps = false;
+    t->length_is_known = good;
+    t->body = good ? length : 0;
+}
+
+static int take_field(ProxyDialogue *dialogue, const char *line, size_t n, Failure *f)
+{
+    Tunnel *t = &dialogue->tunnel;
+    size_t name = strcspn(line, ":");
+    const char *value = line + name + 1;
+
+    if (*line == ' ' || *line == '\t')
+        return 0; /* the rest of a folded line (RFC 9112, 5.2): of nothing that is looked at */
+    if (name == 0 || name >= n)
+        return proxy_fail_garbage(dialogue, line, n, f);
+    value += strspn(value, " \t");
+    n -= (size_t)(value - line);
+    while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'))
+        n--;
+    if (text_starts_nocase(line, "Content-Length:"))
+        take_length(t, value);
+    else if (text_starts_nocase(line, "Transfer-Encoding:"))
+        t->keeps = false;
+    else if (text_starts_nocase(line, "Connection:") ||
+             text_starts_nocase(line, "Proxy-Connection:"))
+        t->keeps =
+            (t->keeps && !has_option(value, n, "close")) || has_option(value, n, "keep-alive");
+    else if (text_starts_nocase(line, "Proxy-Authenticate:"))
+        return buffer_append(&t->challenges, value, n) ?: buffer_append(&t->challenges, ", ", 2);
+    return 0;
+}
+
+/* ---- whole answers ---- */
+
+/* The answer was read; its request is made again, with the login. */
+static int go_on(ProxyDialogue *dialogue)
+{
+    Tunnel *t = &dialogue->tunnel;
+
+    if (!t->keeps || !t->length_is_known)
+        return PROXY_ANEW;
+    forget_answer(t);
+    t->used = true;
+    return request(dialogue);
+}
+
+/* The empty line behind the fields. */
+static int take_answer(ProxyDialogue *dialogue, Failure *f)
+{
+    Tunnel *t = &dialogue->tunnel;
+    int r;
+
+    if (t->code < 200) {
+        forget_answer(t);
+        return PROXY_MORE;
+    }
+    proxy_trace(dialogue, true, "HTTP %s", t->status);
+    if (t->code < 300)
+        return PROXY_STANDS;
+    if (t->code != 407)
+        return tunnel_refused(dialogue, f);
+    r = tunnel_answer_challenge(dialogue, f);
+    if (r < 0)
+        return r;
+    t->state = TUNNEL_BODY;
+    return t->body == 0 || !t->keeps ? go_on(dialogue) : PROXY_MORE;
+}
+
+static int take_line(ProxyDialogue *dialogue, Failure *f)
+{
+    Tunnel *t = &dialogue->tunnel;
+    size_t n = buffer_size(&t->line) - 1; /* without LF */
+    const char *line;
+
+    if (n > 0 && *buffer_at(&t->line, n - 1) == '\r')
+        n--;
+    buffer_truncate(&t->line, n);
+    if (buffer_append(&t->line, "", 1) < 0)
+        return -ENOMEM;
+    line = buffer_data(&t->line);
+    /* What it says of itself is said back to it: nothing that could begin another line. */
+    if (memchr(line, '\0', n) || memchr(line, '\r', n))
+        return proxy_fail_garbage(dialogue, line, n, f);
+    if (t->state == TUNNEL_STATUS)
+        return take_status(dialogue, line, n, f);
+    return n == 0 ? take_answer(dialogue, f) : take_field(dialogue, line, n, f);
+}
+
+static int too_long(const ProxyDialogue *dialogue, const char *what, Failure *f)
+{
+    return proxy_fail(dialogue, -EMSGSIZE, REASON_PROXY_NOT_SPOKEN, f,
+        "answers with %s: check proxy_type and proxy_port, or look into the proxy's log", what);
+}
+
+/* A part of a line, or the end of one; as socks_receive(). */
+static int receive_line(
+    ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
+{
+    Tunnel *t = &dialogue->tunnel;
+    const char *end = memchr(data, '\n', n);
+    size_t part = end ? (size_t)(end - data) + 1 : n;
+    int r;
+
+    if (buffer_size(&t->line) + part > PROXY_LINE_MAX)
+        return too_long(dialogue, "a line without end", f);
+    if (t->header + part > PROXY_HEADER_MAX)
+        return too_long(dialogue, "a header without end", f);
+    if (buffer_append(&t->line, data, part) < 0)
+        return -ENOMEM;
+    t->header += part;
+    *ret_used += part;
+    if (!end)
+        return PROXY_MORE;
+    r = take_line(dialogue, f);
+    buffer_clear(&t->line);
+    return r;
+}
+
+static int skip_body(ProxyDialogue *dialogue, size_t n, size_t *ret_used)
+{
+    Tunnel *t = &dialogue->tunnel;
+    size_t part = MIN(n, t->body);
+
+    t->body -= part;
+    *ret_used += part;
+    return t->body == 0 ? go_on(dialogue) : PROXY_MORE;
+}
+
+int tunnel_receive(
+    ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
+{
+    int r = PROXY_MORE;
+
+    while (r == PROXY_MORE && *ret_used < n && buffer_size(&dialogue->output) == 0) {
+        const char *rest = data + *ret_used;
+        size_t left = n - *ret_used;
+
+        r = dialogue->tunnel.state == TUNNEL_BODY ? skip_body(dialogue, left, ret_used)
+                                                  : receive_line(dialogue, rest, left, ret_used, f);
+    }
+    return r;
+}

@@ -1,0 +1,203 @@
+/* Reading the environment's proxy. Must never show what is in it, for there may be a password. */
+#include "settings/proxy_environment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "settings/host.h"
+#include "settings/proxy.h"
+
+#define NAME_MAX_BYTES 32
+
+typedef struct SchemeRow {
+    const char *name;
+    ProxyMode mode;
+    ProxyResolve resolve;
+    bool tls;
+} SchemeRow;
+
+static const SchemeRow schemes[] = {
+    {"http", PROXY_MODE_TUNNEL, PROXY_RESOLVE_AUTOMATIC, false},
+    {"https", PROXY_MODE_TUNNEL, PROXY_RESOLVE_AUTOMATIC, true},
+    {"socks4", PROXY_MODE_SOCKS4, PROXY_RESOLVE_AUTOMATIC, false},
+    {"socks4a", PROXY_MODE_SOCKS4A, PROXY_RESOLVE_AUTOMATIC, false},
+    {"socks5", PROXY_MODE_SOCKS5, PROXY_RESOLVE_AUTOMATIC, false},
+    {"socks5h", PROXY_MODE_SOCKS5, PROXY_RESOLVE_PROXY, false},
+    {"socks", PROXY_MODE_SOCKS5, PROXY_RESOLVE_AUTOMATIC, false},
+};
+
+/* An empty one is as good as none. NULL, or the value, and its name in `name`. */
+static const char *variable(const char *lower, char name[static NAME_MAX_BYTES])
+{
+    const char *value = secure_getenv(lower);
+    size_t n = strlen(lower);
+
+    snprintf(name, NAME_MAX_BYTES, "%s", lower);
+    if (value && *value)
+        return value;
+    for (size_t i = 0; i < n; i++)
+        name[i] = text_upper(name[i]);
+    value = secure_getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = text_fold(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A copy with its percent-encoding undone (RFC 3986, 2.1). NULL: it cannot be, or memory is short.
+ */
+static char *decode(const char *text, size_t n)
+{
+    char *copy = malloc(n + 1);
+    size_t used = 0;
+
+    for (size_t i = 0; copy && i < n; i++) {
+        int high = text[i] == '%' && i + 2 < n ? hex_digit(text[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+
+        copy[used] = low >= 0 ? (char)(high * 16 + low) : text[i];
+        i += low >= 0 ? 2 : 0;
+        if ((unsigned char)copy[used] < 0x20 || copy[used] == 0x7f) {
+            explicit_bzero(copy, n + 1);
+            free(copy);
+            return NULL;
+        }
+        used++;
+    }
+    if (copy)
+        copy[used] = '\0';
+    return copy;
+}
+
+typedef struct Url {
+    const SchemeRow *scheme;
+    char *user, *password; /* owned; the password is wiped */
+    char *host;
+    unsigned port; /* 0: none was named */
+} Url;
+
+static void url_done(Url *url)
+{
+    if (url->password)
+        explicit_bzero(url->password, strlen(url->password));
+    free(url->password);
+    free(url->user);
+    free(url->host);
+}
+
+static bool take_scheme(const char **text, Url *url)
+{
+    const char *end = strstr(*text, "://");
+
+    url->scheme = &schemes[0];
+    if (!end)
+        return true;
+    url->scheme = NULL;
+    for (size_t i = 0; i < ELEMENTSOF(schemes); i++)
+        if (strlen(schemes[i].name) == (size_t)(end - *text) &&
+            text_starts_nocase(*text, schemes[i].name))
+            url->scheme = &schemes[i];
+    *text = end + 3;
+    return url->scheme;
+}
+
+static bool take_login(const char **text, size_t *n, Url *url)
+{
+    const char *end = memrchr(*text, '@', *n), *colon;
+
+    if (!end)
+        return true;
+    colon = memchr(*text, ':', (size_t)(end - *text));
+    url->user = decode(*text, (size_t)((colon ?: end) - *text));
+    if (colon)
+        url->password = decode(colon + 1, (size_t)(end - colon - 1));
+    *n -= (size_t)(end + 1 - *text);
+    *text = end + 1;
+    return url->user && *url->user && (url->password || !colon);
+}
+
+static bool take_host(const char *text, size_t n, Url *url)
+{
+    const char *bracket = n > 0 && text[0] == '[' ? memchr(text, ']', n) : NULL;
+    const char *from = bracket ?: text;
+    const char *colon = memchr(from, ':', n - (size_t)(from - text));
+    size_t n_host = colon ? (size_t)(colon - text) : n;
+    _cleanup_free_
+    char *whole = strndup(text, n_host);
+    char *end = NULL;
+    unsigned long port = 0;
+
+    if (!whole || !*whole || host_check(whole))
+        return false;
+    if (colon) {
+        port = strtoul(colon + 1, &end, 10);
+        if (colon[1] < '0' || colon[1] > '9' || end != text + n || port == 0 || port > UINT16_MAX)
+            return false;
+    }
+    url->port = (unsigned)port;
+    url->host = host_strip(whole);
+    return url->host;
+}
+
+static bool parse(const char *text, Url *url)
+{
+    size_t n;
+
+    if (!take_scheme(&text, url))
+        return false;
+    n = strcspn(text, "/");
+    return text[n + strspn(text + n, "/")] == '\0' && take_login(&text, &n, url) &&
+           take_host(text, n, url);
+}
+
+/* A login in the URL takes the place of all that the settings have. */
+static int take_url(RelayConfig *relay, Url *url)
+{
+    relay->proxy_type = url->scheme->mode;
+    relay->proxy_tls = relay->proxy_tls || url->scheme->tls;
+    if (relay->proxy_resolve == PROXY_RESOLVE_AUTOMATIC)
+        relay->proxy_resolve = url->scheme->resolve;
+    if (url->port != 0 || relay->proxy_port == 0)
+        relay->proxy_port = (uint16_t)url->port;
+    free(relay->proxy_host);
+    relay->proxy_host = TAKE_PTR(url->host);
+    if (!url->user)
+        return 0;
+    free(relay->proxy_user);
+    relay->proxy_user = TAKE_PTR(url->user);
+    (void)secret_unref(relay->proxy_password.value);
+    relay->proxy_password.value =
+        url->password ? secret_new(url->password, strlen(url->password)) : NULL;
+    return relay->proxy_password.value || !url->password ? 0 : -ENOMEM;
+}
+
+int proxy_environment_apply(RelayConfig *relay, Failure *f)
+{
+    static const char *const names[] = {"smtp_proxy", "all_proxy", "https_proxy"};
+    _cleanup_(url_done) Url url = {0};
+    char name[NAME_MAX_BYTES], other[NAME_MAX_BYTES];
+    const char *value = NULL, *exceptions = variable("no_proxy", other);
+
+    for (size_t i = 0; !value && i < ELEMENTSOF(names); i++)
+        value = variable(names[i], name);
+    if (!value)
+        return 0;
+    if (!parse(value, &url))
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "%s of the environment names no proxy that can be used; write it as "
+            "http://HOST:PORT, https://, socks4://, socks4a://, socks5:// or socks5h://, with "
+            "USER:PASSWORD@ before the host where it wants a login",
+            name);
+    if (exceptions && relay->host &&
+        proxy_exceptions_have(exceptions, relay->host, relay->port, true))
+        return 0;
+    return take_url(relay, &url);
+}

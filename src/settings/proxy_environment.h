@@ -1,0 +1,16 @@
+/* The proxy that the environment names. */
+#pragma once
+
+#include "base/failure.h"
+#include "settings/relay.h"
+
+/* Sets the relay's proxy, its user and its password by smtp_proxy, all_proxy or https_proxy, unless
+ * no_proxy names the relay; each in small letters, else in capitals. The first that is
+ * there counts:
+ *
+ *   [SCHEME://][USER[:PASSWORD]@]HOST[:PORT][/]
+ *
+ * with the scheme http (where there is none), https, socks4, socks4a, socks5 or socks (the same),
+ * or socks5h (the proxy looks names up). 0: there is none, or it was taken; -EINVAL with a Failure
+ * that names the variable and never its value; -ENOMEM. */
+int proxy_environment_apply(RelayConfig *relay, Failure *f);
