@@ -104,6 +104,10 @@ struct x509_st *tls_stream_certificate(const TlsStream *stream);
 size_t tls_stream_chain_size(const TlsStream *stream);
 int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
 
+/* Of the server's certificate and our own, those that end within `span` from `now` (realtime): a
+ * line each. NULL: none, or no memory. Caller frees. */
+char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span);
+
 /* PEM of the server's certificate, and where `whole` of all that it sent. In words, a line for each
  * but its own. NULL: none, or no memory. Caller frees. */
 char *tls_stream_pem(const TlsStream *stream, bool whole);

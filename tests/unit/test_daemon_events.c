@@ -336,6 +336,15 @@ START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
               "for in vain for ten seconds, stage greeting: until it gets on the next relay has "
               "the mail, if there is one; check port and tls\n"),
         1);
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "192.0.2.1:587",
+                          .change = RELAY_EXPIRES,
+                          .news = true,
+                          .expires = "the certificate of a ends\nour own ends"});
+    ck_assert_uint_eq(count("PRIORITY=4\nMESSAGE_ID=7d2b5b521e474add8dcaad9c8e753897\n"
+                            "OUTBOX_EVENT=relay-expires\nMESSAGE=relay primary [192.0.2.1:587]: "
+                            "the certificate of a ends"),
+        1);
     event_relay(log_,
         &(RelayReport){.relay = "primary", .address = "", .change = RELAY_RESUMED, .news = true});
     ck_assert_uint_eq(count("PRIORITY=5\nMESSAGE_ID=7c9acf2a4e284ea3a9d81efe3d21d3c4\n"
