@@ -25,6 +25,7 @@ static void check_messages(int driver, const char *script, const TestServerOptio
     client_done(&client);
 }
 
+/* SSLStartMode, SSLEnabled: each of the modes */
 START_TEST(messages_go_out_in_clear)
 {
     check_messages(
@@ -55,6 +56,7 @@ START_TEST(messages_go_out_over_implicit_tls)
 }
 END_TEST
 
+/* ReuseSSLSession */
 START_TEST(the_next_connection_resumes_the_tls_session)
 {
     const TestServerOptions options = {.certificate = &certificate};
