@@ -104,6 +104,8 @@ int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind
         return draft_mistake_in(draft, setting, relay,
             "is set a second time in line %u; leave one of the two out", origin.line);
     *former = origin;
+    if (draft->n_mistakes > MISTAKES_MAX)
+        return 0; /* nobody hears of more, and what was meant is dear to find */
     r = value_parse(
         setting, kind, text, directory, value_group(draft->config, setting->section, relay), &f);
     if (r == -EINVAL)
