@@ -276,8 +276,8 @@ typedef struct NegotiatedRow {
 START_TEST(what_was_negotiated_can_be_read)
 {
     static const NegotiatedRow rows[] = {
-        {{"tls_ciphers=TLS_AES_256_GCM_SHA384"}, 0, "TLSv1.3", "TLS_AES_256_GCM_SHA384",
-            "aes-256-gcm", "ECDHE", "x25519", 256, 253},
+        {{"tls_ciphers=TLS_AES_256_GCM_SHA384", "tls13_groups=x25519 secp256r1"}, 0, "TLSv1.3",
+            "TLS_AES_256_GCM_SHA384", "aes-256-gcm", "ECDHE", "x25519", 256, 253},
         {{"tls_ciphers=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"}, TLS1_2_VERSION, "TLSv1.2",
             "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "aes-128-gcm", "ECDHE", "x25519", 128, 253},
         {{"tls_ciphers=ECDHE-ECDSA-AES256-SHA384"}, TLS1_2_VERSION, "TLSv1.2",
@@ -287,8 +287,9 @@ START_TEST(what_was_negotiated_can_be_read)
     const TestServerOptions options = {
         .certificate = &certificate, .max_version = row->max_version};
     TestServer *server = test_server_start(SCRIPTS(CONVERSATION), &options);
-    Client client =
-        client_for(test_server_port(server), SETTINGS("tls=implicit", row->settings[0]));
+    Client client = client_for(
+        test_server_port(server), SETTINGS("tls=implicit", "tls12_groups=x25519 secp256r1",
+                                      row->settings[0], row->settings[1]));
     Watcher w = {0};
     const TlsNegotiated *is;
     unsigned char *der = NULL;
