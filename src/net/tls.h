@@ -16,6 +16,7 @@
 
 typedef struct TlsContext TlsContext;
 typedef struct TlsStream TlsStream;
+struct TlsaSet;
 
 /* Loads what the relay's settings name. Expensive; made when first needed, not for relays without
  * TLS. 0 or a negative errno with a Failure (27x, 28x) that names the file and what to do. */
@@ -47,7 +48,10 @@ void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *u
  * negative errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like. It decides nothing:
  * tls_stream_decide() does, and nothing may be read or written before. */
 int tls_stream_judge(TlsStream *stream, Failure *f);
-bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want that */
+/* The same by TLSA records, of which one at least is of use: they decide, unless it is pinned. */
+int tls_stream_judge_dane(TlsStream *stream, const struct TlsaSet *set, Failure *f);
+const char *tls_stream_name(const TlsStream *stream); /* the server's, in ASCII; borrowed */
+bool tls_stream_verifies(const TlsStream *stream);    /* whether the settings want that */
 
 /* The chain that was verified, a STACK_OF(X509); NULL: none was, for the certificate is pinned, or
  * nothing is verified, or the session is resumed. The OCSP answer that the server sent with it;
@@ -55,9 +59,10 @@ bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want 
 struct stack_st_X509 *tls_stream_verified(const TlsStream *stream);
 const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n);
 
-/* Goes on, or not. A session is resumed later only where the judgement was good as well: who
- * accepts a certificate in spite of it does so for one connection. */
-void tls_stream_decide(TlsStream *stream, bool accepted);
+/* What came of it: whether the certificate is trusted, and whether the connection goes on. A
+ * session is resumed later only where both are so: who accepts a certificate in spite of a
+ * judgement does so for one connection. */
+void tls_stream_decide(TlsStream *stream, bool trusted, bool accepted);
 
 /* The connection came to nothing: when its session had been resumed, that is not done again, for
  * the reason may be in it. */

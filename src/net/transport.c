@@ -241,6 +241,7 @@ void transport_start_tls(Connection *c)
 
 static void give_up_address(Connection *c)
 {
+    transport_forget_tlsa(c);
     revocation_free(c->revocation);
     c->revocation = NULL;
     tls_stream_free(c->tls);

@@ -2,11 +2,17 @@
 and how long it still holds."""
 
 import datetime
+import hashlib
 import http.server
 import json
 import os
+import socket
+import ssl
+import struct
+import subprocess
 import threading
 
+import lab
 from case import SystemTest, message
 from process import free_port, wait_for
 from servers import ServerTest
@@ -114,6 +120,78 @@ class Revocation(ServerTest):
         self.wait_copies(3, ann)
         self.assertEqual(self.responder.asked, ["/ocsp"])
         self.assertNotIn("relay-held", daemon.output())
+
+
+class NameServer:
+    """Says of every name's TLSA records what it is told, and that all of it is authentic, or not."""
+
+    ADDRESS = "127.0.0.77"  # its port has to be 53
+
+    def __init__(self, record, authentic=True):
+        self._record, self._authentic = record, authentic
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((self.ADDRESS, 53))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _answer(self, query):
+        end = query.index(b"\0", 12) + 5  # of the question, which is repeated
+        asked = query[12:end]
+        tlsa = asked[-4:-2] == b"\0\x34"
+        answer = b"\xc0\x0c" + asked[-4:] + struct.pack(">IH", 300, len(self._record)) + self._record
+        flags = 0x81A0 if self._authentic else 0x8180
+        return query[:2] + struct.pack(">HHHHH", flags, 1, int(tlsa), 0, 0) + asked + (answer if tlsa else b"")
+
+    def _serve(self):
+        while True:
+            query, peer = self._socket.recvfrom(4096)
+            if not query:
+                return
+            self._socket.sendto(self._answer(query), peer)
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", (self.ADDRESS, 53))
+        self._thread.join()
+        self._socket.close()
+
+
+class Dane(ServerTest):
+    """An Exim whose authority nobody trusts, and a name server on this host that is the only one."""
+
+    def setUp(self):
+        super().setUp()
+        self.exim(certificate="stranger")
+
+    def check(self, status, *words, of="stranger", authentic=True, dane="require"):
+        der = ssl.PEM_cert_to_DER_cert(self.lab.certificates.certificate(of).read_text(encoding="ascii"))
+        server = NameServer(b"\3\0\1" + hashlib.sha256(der).digest(), authentic)
+        try:
+            self.configure(self.relay(tls="starttls", tls_name="relay.lab.test", tls_dane=dane))
+            resolv = self.queue.path.parent / "resolv.conf"
+            resolv.write_text(f"nameserver {server.ADDRESS}\noptions timeout:2\n", encoding="ascii")
+            result = subprocess.run(
+                [
+                    "unshare", "-m", "sh", "-c", 'mount --bind "$0" "$(readlink -f /etc/resolv.conf)" && exec "$@"',
+                    resolv, lab.program("outbox"), "--config", self.configuration, "send", "-v",
+                ],
+                input=message(to=[self.address()]), capture_output=True, check=False,
+            )
+        finally:
+            server.close()
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertEqual(result.returncode, status, said)
+        for word in words:
+            self.assertIn(word, said)
+
+    def test_what_a_signed_record_names(self):
+        self.check(0, "TLSA records: 1 of use", "TLSv1")
+
+    def test_what_it_does_not_name(self):
+        self.check(75, "280: ", "not what the TLSA records", of="localhost")
+
+    def test_what_nobody_has_signed(self):
+        self.check(75, "274: ", "TLSA records: 0 of use", authentic=False, dane="try")
 
 
 class Expiry(SystemTest):

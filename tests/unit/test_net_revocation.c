@@ -173,6 +173,37 @@ START_TEST(a_revoked_certificate_is_refused)
 }
 END_TEST
 
+static void accept_anything(_unused_ void *user, _unused_ const Connection *connection,
+    const ConnectionCertificate *shown, bool *accept)
+{
+    ck_assert(*accept || strstr(shown->status, "it was revoked on"));
+    *accept = true;
+}
+
+/* Whoever accepts it all the same does so for one connection: the session is not resumed by one
+ * that would not. */
+START_TEST(a_revoked_certificate_that_was_accepted_is_not_resumed)
+{
+    const TestServerOptions options = {.certificate = &by_ocsp};
+    TestServer *server = test_server_start(SCRIPTS(CONVERSATION, LEFT), &options);
+    Client client =
+        client_for(test_server_port(server), SETTINGS("tls=implicit", "tls_check_ocsp=try"));
+
+    put_ocsp(
+        "/ocsp", &(const OcspSpec){&by_ocsp, &root, &root, V_OCSP_CERTSTATUS_REVOKED, -60, HOUR});
+    ck_assert_int_eq(
+        connection_new(client.shared, on_trace, &client, clock_monotonic(), &client.connection), 0);
+    connection_on_certificate(client.connection, accept_anything, NULL);
+    run_by_poll(&client);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    connection_free(client.connection);
+    client_run(&client, 0);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_CERTIFICATE, ERROR_CERTIFICATE_VERIFY);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* Whatever is no answer matters only where one is required; SSLSecurityFlags can forgive it. */
 static void check_no_answer(const TestCertificate *shown, const char *words)
 {
@@ -417,6 +448,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, a_good_answer_is_taken_and_kept, 0, 2);
     tcase_add_test(tests, nobody_is_asked_where_that_is_off);
     tcase_add_test(tests, a_revoked_certificate_is_refused);
+    tcase_add_test(tests, a_revoked_certificate_that_was_accepted_is_not_resumed);
     tcase_add_test(tests, an_answer_that_is_none_does_not_count);
     tcase_add_test(tests, a_responder_that_is_not_there_does_not_count);
     tcase_add_test(tests, the_issuer_may_have_named_who_answers);

@@ -209,6 +209,10 @@ START_TEST(who_is_not_looked_at_is_not_asked_about)
 {
     check_refused("tls_check_ocsp=try", "tls_verify=false", WORDS("tls_check_ocsp", "tls_verify"));
     check_refused("tls_check_crl=2", "tls_verify=false", WORDS("tls_check_crl", "tls_verify"));
+    check_refused("tls_dane=try", "tls_verify=false", WORDS("tls_dane", "tls_verify"));
+    check_refused("tls_dane=try", "tls=opportunistic", WORDS("tls_dane", "needs TLS"));
+    check_refused("tls_dane=2", "tls=none", WORDS("tls_dane", "\"starttls\""));
+    check_taken("tls_dane=2", "tls_dane", "require");
     check_refused("tls_crl_file=/dev/null", NULL, WORDS("tls_crl_file", "tls_check_crl"));
 }
 END_TEST
