@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/worker.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "settings/relay.h"
 #include "smtp/session.h"
@@ -38,6 +39,10 @@ const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
  * session too. */
 int connection_new(
     ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret);
+/* Lets the trace have secrets as they are where mask_secrets is false. Before the first step, for a
+ * trace that goes to the user who runs the program, never for one that is kept: the daemon has no
+ * call of it. */
+void connection_show_secrets(Connection *connection);
 void connection_free(Connection *connection); /* closes at once; accepts NULL */
 
 /* Does what I/O can be done and returns 1 with a session event, 0 when it must wait, or -ENOMEM.
@@ -95,6 +100,10 @@ SmtpSession *connection_session(Connection *connection);
 
 const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
+/* This side's, as the system chose it: "192.0.2.7:40123", or "" before connecting. Returns `text`.
+ */
+const char *connection_local_address(
+    const Connection *connection, char text[static ADDRESS_TEXT_MAX]);
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
 
@@ -116,6 +125,7 @@ bool connection_has_learned(const Connection *connection);
 
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);
+Certificate *connection_certificate(const Connection *connection); /* the same; the caller's */
 bool connection_tls_resumed(const Connection *connection);
 
 /* Certificates that end within CONNECTION_EXPIRY, or have ended, the server's and our own: a line

@@ -67,6 +67,11 @@ char *connection_describe_certificate(const Connection *c)
     return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;
 }
 
+Certificate *connection_certificate(const Connection *c)
+{
+    return c->tls ? tls_stream_shown(c->tls) : NULL;
+}
+
 bool connection_tls_resumed(const Connection *c)
 {
     return c->tls && tls_stream_resumed(c->tls);

@@ -10,7 +10,7 @@
 typedef struct SecretsTask {
     SecretsResult result;
     RelayConfig *relay; /* referenced */
-    bool with_tls_key;
+    bool with_client;
 } SecretsTask;
 
 static bool source_may_block(const SecretSource *source)
@@ -18,10 +18,9 @@ static bool source_may_block(const SecretSource *source)
     return source->file || source->command || source->credential;
 }
 
-bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key)
+bool job_secrets_may_block(const RelayConfig *relay, bool with_client)
 {
-    return source_may_block(&relay->password) ||
-           (with_tls_key && source_may_block(&relay->tls_key_password));
+    return source_may_block(&relay->password) || (with_client && relay->tls_certificate);
 }
 
 bool job_secrets_run_command(const RelayConfig *relay)
@@ -29,18 +28,25 @@ bool job_secrets_run_command(const RelayConfig *relay)
     return relay->password.command || relay->tls_key_password.command;
 }
 
-void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *ret)
+void secrets_fetch(const RelayConfig *relay, bool with_client, SecretsResult *ret)
 {
+    _cleanup_secret_ Secret *key_password = NULL;
+
     *ret = (SecretsResult){0};
     ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
-    if (ret->error >= 0 && with_tls_key)
-        ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
+    if (ret->error < 0 || !with_client || !relay->tls_certificate)
+        return;
+    ret->error = secret_source_fetch(&relay->tls_key_password, &key_password, &ret->failure);
+    if (ret->error < 0)
+        return;
+    ret->client = credentials_load(relay, key_password);
+    ret->error = ret->client ? 0 : -ENOMEM;
 }
 
 void secrets_done(SecretsResult *result)
 {
     (void)secret_unref(result->password);
-    (void)secret_unref(result->tls_key);
+    (void)credentials_unref(result->client);
     failure_done(&result->failure);
 }
 
@@ -48,7 +54,7 @@ static void run(void *argument)
 {
     SecretsTask *task = argument;
 
-    secrets_fetch(task->relay, task->with_tls_key, &task->result);
+    secrets_fetch(task->relay, task->with_client, &task->result);
 }
 
 static void drop(void *argument)
@@ -64,7 +70,7 @@ static const JobKind kind_files = {"secrets", run, drop, .limit = 64, .limit_of_
 static const JobKind kind_commands = {
     "password commands", run, drop, .limit = 64, .limit_of_key = 2};
 
-int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Answer **ret)
+int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_client, Answer **ret)
 {
     const JobKind *kind = job_secrets_run_command(relay) ? &kind_commands : &kind_files;
     SecretsTask *task = calloc(1, sizeof(SecretsTask));
@@ -73,7 +79,7 @@ int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Ans
     if (!task)
         return -ENOMEM;
     task->relay = relay_config_ref(relay);
-    task->with_tls_key = with_tls_key;
+    task->with_client = with_client;
     r = answer_new(worker, kind, relay->name, task, ret);
     if (r < 0)
         drop(task);

@@ -33,7 +33,7 @@ struct Lookup {
 
 /* ---- starting them ---- */
 
-static bool wants_tls_key(const ConnectionShared *shared)
+static bool wants_client(const ConnectionShared *shared)
 {
     return shared->relay->tls != TLS_MODE_NONE && !shared->tls;
 }
@@ -70,13 +70,13 @@ static int want_secrets(Lookup *lookup, usec_t now)
     ConnectionShared *shared = lookup->shared;
     int r = 0;
 
-    if (!job_secrets_may_block(shared->relay, wants_tls_key(shared)))
+    if (!job_secrets_may_block(shared->relay, wants_client(shared)))
         return 0;
     if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
         r = job_secrets_start(
-            shared->worker, shared->relay, wants_tls_key(shared), &shared->secrets);
+            shared->worker, shared->relay, wants_client(shared), &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -241,9 +241,9 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
         lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
 
     if (result == &here)
-        secrets_fetch(lookup->shared->relay, wants_tls_key(lookup->shared), &here);
+        secrets_fetch(lookup->shared->relay, wants_client(lookup->shared), &here);
     ret->password = secret_ref(result->password);
-    ret->tls_key_password = secret_ref(result->tls_key);
+    ret->client = credentials_ref(result->client);
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
@@ -317,7 +317,7 @@ void lookup_result_done(LookupResult *result)
     address_list_done(&result->found);
     free(result->host_name);
     (void)secret_unref(result->password);
-    (void)secret_unref(result->tls_key_password);
+    (void)credentials_unref(result->client);
     failure_done(&result->failure);
     *result = (LookupResult){0};
 }

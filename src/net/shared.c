@@ -76,7 +76,7 @@ void connection_shared_forget_tls(ConnectionShared *shared)
     shared->tls = tls_context_unref(shared->tls);
 }
 
-int connection_shared_tls(ConnectionShared *shared, const Secret *key_password, Failure *f)
+int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure *f)
 {
-    return shared->tls ? 0 : tls_context_new(shared->relay, key_password, &shared->tls, f);
+    return shared->tls ? 0 : tls_context_new(shared->relay, client, &shared->tls, f);
 }

@@ -4,6 +4,7 @@
 #include "net/answer.h"
 #include "net/avoid.h"
 #include "net/connection.h"
+#include "net/credentials.h"
 #include "net/job_revocation.h"
 
 struct ConnectionShared {
@@ -29,7 +30,7 @@ struct ConnectionShared {
 };
 
 /* Makes the TLS context when there is none yet. 0, or a negative errno with a Failure. */
-int connection_shared_tls(ConnectionShared *shared, const Secret *key_password, Failure *f);
+int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure *f);
 
 /* The next connection makes it anew. A handshake failed: the files that it was made of may be other
  * ones by then, and OpenSSL marks a certificate for good that it had no memory to look into. */

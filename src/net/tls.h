@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "net/credentials.h"
 #include "settings/relay.h"
 #include "smtp/auth.h"
 
@@ -18,10 +19,10 @@ typedef struct TlsContext TlsContext;
 typedef struct TlsStream TlsStream;
 struct TlsaSet;
 
-/* Loads what the relay's settings name. Expensive; made when first needed, not for relays without
- * TLS. 0 or a negative errno with a Failure (27x, 28x) that names the file and what to do. */
-int tls_context_new(
-    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f);
+/* Loads what the relay's settings name; the client certificate was loaded before, or is NULL: there
+ * is none. Expensive; made when first needed, not for relays without TLS. 0 or a negative errno
+ * with a Failure (27x, 28x) that names the file and what to do. */
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
 TlsContext *tls_context_ref(TlsContext *context);
 TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
 
@@ -121,5 +122,9 @@ char *tls_stream_describe_chain(const TlsStream *stream);
 /* The server's certificate in words, a few lines: subject, issuer, names, validity, fingerprint.
  * Caller frees. */
 char *tls_stream_describe_certificate(const TlsStream *stream);
+
+/* The same for a program, with what the server sent along as its chain; of a resumed session, which
+ * shows none, that of the first. NULL: there is none, or memory is short. The caller's. */
+Certificate *tls_stream_shown(const TlsStream *stream);
 
 DEFINE_CLEANUP(TlsStream, tls_stream_free);

@@ -25,13 +25,6 @@ static int open_key_log(TlsContext *context, const RelayConfig *relay, Failure *
     return 0;
 }
 
-/* Whether the certificate counts. With opportunistic TLS encryption is all that is asked for, as
- * the mail would go in clear otherwise; but a password is for the relay alone. */
-static bool must_verify(const RelayConfig *relay)
-{
-    return relay->tls_verify && (relay->tls != TLS_MODE_OPPORTUNISTIC || relay_logs_in(relay));
-}
-
 /* Who is to be found at the other end. */
 static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
@@ -48,8 +41,7 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
     return r >= 0 && context->host ? 0 : -ENOMEM;
 }
 
-static int apply(
-    TlsContext *context, const RelayConfig *relay, const Secret *key_password, Failure *f)
+static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
     int r = set_names(context, relay, f);
 
@@ -62,7 +54,7 @@ static int apply(
     if (r >= 0)
         r = tls_allowed_init(&context->allowed, relay);
     if (r >= 0)
-        r = tls_settings_client_certificate(context->ssl, relay, key_password, f);
+        r = tls_settings_client_certificate(context->ssl, context->client, f);
     if (r >= 0)
         r = tls_settings_client_authorities(context->ssl, relay, f);
     if (r >= 0 && context->verify)
@@ -81,8 +73,7 @@ static int apply(
     return 0;
 }
 
-int tls_context_new(
-    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f)
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
 {
     TlsContext *context = calloc(1, sizeof(TlsContext));
     char reason[TLS_ERROR_MAX];
@@ -91,8 +82,9 @@ int tls_context_new(
     if (!context)
         return -ENOMEM;
     context->references = 1;
+    context->client = credentials_ref(client);
     context->key_log_fd = -1;
-    context->verify = must_verify(relay);
+    context->verify = relay_verifies(relay);
     context->reuse_session = relay->tls_reuse_session;
     context->asks_status = context->verify && relay->tls_check_ocsp != TLS_CHECK_OFF;
     context->renegotiates = relay->tls_renegotiation;
@@ -108,7 +100,7 @@ int tls_context_new(
                 "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
                 tls_error_reason(reason)));
     else
-        r = context->bio ? apply(context, relay, key_password, f) : -ENOMEM;
+        r = context->bio ? apply(context, relay, f) : -ENOMEM;
     if (r < 0) {
         (void)tls_context_unref(context);
         return r;
@@ -130,6 +122,7 @@ TlsContext *tls_context_unref(TlsContext *context)
         return NULL;
     SSL_SESSION_free(context->session);
     SSL_CTX_free(context->ssl);
+    (void)credentials_unref(context->client); /* behind whoever uses its key */
     BIO_meth_free(context->bio);
     tls_provider_free(context->provider);
     tls_allowed_done(&context->allowed);

@@ -15,6 +15,7 @@ struct TlsContext {
     char *name;            /* of the server, for SNI and its certificate, in ASCII */
     TlsProvider *provider; /* or NULL: those of the process */
     SSL_CTX *ssl;
+    Credentials *client; /* whose key may be on a token; or NULL */
     BIO_METHOD *bio;
     bool verify;
     Trust trust;

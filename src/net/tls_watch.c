@@ -161,6 +161,14 @@ X509 *tls_stream_certificate(const TlsStream *stream)
     return SSL_get0_peer_certificate(stream->ssl);
 }
 
+Certificate *tls_stream_shown(const TlsStream *stream)
+{
+    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+
+    return certificate ? certificate_from_x509(certificate, SSL_get_peer_cert_chain(stream->ssl))
+                       : NULL;
+}
+
 size_t tls_stream_chain_size(const TlsStream *stream)
 {
     int n = sk_X509_num(SSL_get_peer_cert_chain(stream->ssl));

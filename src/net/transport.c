@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/socket_options.h"
 
 void transport_trace(Connection *c, const char *format, ...)
 {
@@ -139,7 +140,7 @@ static int run_connect(Connection *c, usec_t now)
 
 static int start_tls(Connection *c, usec_t now)
 {
-    int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
+    int r = connection_shared_tls(c->shared, c->found.client, &c->failure);
 
     if (r >= 0)
         r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
@@ -246,7 +247,7 @@ static void give_up_address(Connection *c)
     c->revocation = NULL;
     tls_stream_free(c->tls);
     c->tls = NULL;
-    close_p(&c->socket_fd);
+    socket_close(c->relay, &c->socket_fd);
     transport_use_fd(c, -1);
     c->peer = NULL;
     c->own = false;

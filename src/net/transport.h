@@ -4,6 +4,7 @@
 #include "net/address.h"
 #include "net/connection.h"
 #include "net/lookup.h"
+#include "net/rate.h"
 #include "net/shared.h"
 #include "net/silence.h"
 #include "net/socket.h"
@@ -15,9 +16,11 @@ struct Connection {
     const RelayConfig *relay;
     SmtpTrace trace;
     void *trace_user;
+    bool shows_secrets; /* the trace may, where the settings want it */
 
     /* The transport. */
-    size_t step; /* a row of transport.c's table; past its end the transport stands */
+    size_t step;    /* a row of transport.c's table; past its end the transport stands */
+    usec_t started; /* connection_new() */
     usec_t begun;
     Lookup *lookup;
     LookupResult found;
@@ -59,6 +62,8 @@ struct Connection {
     bool readable;     /* poll() said so */
     short read_wait;   /* what makes it readable: POLLIN, seldom POLLOUT */
     short write_wait;  /* what the output waits for; 0: nothing */
+    Rate rate;         /* of what is written */
+    bool throttled;    /* nothing may be written before the rate allows it */
     bool write_failed; /* only reading goes on, for the server's last words */
     bool lost;         /* no I/O any more */
     unsigned lessons;  /* SmtpMemory.lessons when it began */

@@ -47,7 +47,7 @@ static int check_one(Draft *draft, const Setting *setting, size_t relay, const c
     }
     if (setting->type == SETTING_DIRECTORY && !S_ISDIR(st.st_mode))
         return draft_mistake_in(draft, setting, relay, "\"%s\" is not a directory; name one", path);
-    if (setting->type != SETTING_DIRECTORY && S_ISDIR(st.st_mode))
+    if (setting->type != SETTING_DIRECTORY && setting->type != SETTING_STORE && S_ISDIR(st.st_mode))
         return draft_mistake_in(draft, setting, relay, "\"%s\" is a directory; name a file", path);
     return 0;
 }
@@ -55,7 +55,8 @@ static int check_one(Draft *draft, const Setting *setting, size_t relay, const c
 static int check_path(Draft *draft, const Setting *setting, size_t relay)
 {
     char **field = field_of(draft, setting, relay);
-    int r = setting->type == SETTING_FILE ? choose_path(field) : 0;
+    bool is_list = setting->type == SETTING_FILE || setting->type == SETTING_STORE;
+    int r = is_list ? choose_path(field) : 0;
 
     return r < 0 ? r : check_one(draft, setting, relay, *field);
 }
@@ -89,10 +90,10 @@ int check_files(Draft *draft, size_t relay)
         if (rows[i].section != SECTION_RELAYS)
             continue;
         if (rows[i].type != SETTING_FILE && rows[i].type != SETTING_DIRECTORY &&
-            rows[i].type != SETTING_CERTIFICATE)
+            rows[i].type != SETTING_CERTIFICATE && rows[i].type != SETTING_STORE)
             continue;
         path = *field_of(draft, &rows[i], relay);
-        if (path)
+        if (path && !(rows[i].type == SETTING_STORE && value_is_store_name(path)))
             r = rows[i].type == SETTING_CERTIFICATE ? check_certificates(draft, &rows[i], relay)
                                                     : check_path(draft, &rows[i], relay);
     }

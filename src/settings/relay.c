@@ -50,3 +50,8 @@ bool relay_logs_in(const RelayConfig *relay)
            (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
                secret_source_is_set(&relay->password));
 }
+
+bool relay_verifies(const RelayConfig *relay)
+{
+    return relay->tls_verify && (relay->tls != TLS_MODE_OPPORTUNISTIC || relay_logs_in(relay));
+}

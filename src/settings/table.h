@@ -14,6 +14,7 @@ typedef enum SettingSection {
     SECTION_RELAYS, /* a list of groups; the others are one group each */
     SECTION_RETRY,
     SECTION_DAEMON,
+    SECTION_MESSAGE,
     SECTION_MAX,
 } SettingSection;
 
@@ -36,6 +37,8 @@ typedef enum SettingType {
     SETTING_FILE,        /* char *: a path to a file that exists */
     SETTING_DIRECTORY,   /* char *: a path to a directory that exists */
     SETTING_CERTIFICATE, /* char *: paths to files that exist, or SHA-256 fingerprints */
+    SETTING_STORE,       /* char *: a file or directory that exists, a pkcs11: URI, store:user or
+                            store:machine */
     SETTING_PROTOCOLS,   /* char *: TLS versions, "TLSv1.2 TLSv1.3" */
     SETTING_KEYWORDS,    /* char *: some of the choices, with single blanks between them */
     SETTING_CIPHERS,     /* char *: names of cipher suites */
@@ -70,7 +73,7 @@ const Setting *settings_table(size_t *ret_n);
 /* The place of a row in the table. */
 size_t setting_index(const Setting *setting);
 
-/* "spool", "relays", "retry", "daemon". */
+/* "spool", "relays", "retry", "daemon", "message". */
 const char *section_name(SettingSection section);
 
 /* SECTION_ANY when there is none of that name. */

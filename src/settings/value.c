@@ -324,6 +324,28 @@ static int set_path(const Setting *setting, const Value *value, char **field)
     return *field ? 0 : -ENOMEM;
 }
 
+bool value_is_store_name(const char *text)
+{
+    return text_starts_nocase(text, "pkcs11:") || text_starts_nocase(text, "store:");
+}
+
+/* A PIN would be shown with the setting, to everybody who may read the configuration. */
+static int set_store(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    if (!value_is_store_name(value->text))
+        return set_path(setting, value, field);
+    if (text_starts_nocase(value->text, "store:") &&
+        !text_equal_nocase(value->text, "store:user") &&
+        !text_equal_nocase(value->text, "store:machine"))
+        return wrong(setting, value, "is no such store", f);
+    if (strcasestr(value->text, "pin-value="))
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "the URI holds a PIN (pin-value), which everybody would see; leave it out there, and "
+            "set tls_key_password_file");
+    *field = strdup(value->text);
+    return *field ? 0 : -ENOMEM;
+}
+
 static int set_host(const Setting *setting, const Value *value, char **field, Failure *f)
 {
     _cleanup_free_
@@ -356,6 +378,7 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
     case SETTING_FILE:
     case SETTING_DIRECTORY:
     case SETTING_CERTIFICATE: return set_path(setting, value, field);
+    case SETTING_STORE: return set_store(setting, value, field, f);
     default: break;
     }
     *field = strdup(value->text);

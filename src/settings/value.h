@@ -38,6 +38,9 @@ bool value_is_set(const Setting *setting, const void *group);
 /* Whether `n` bytes are a SHA-256 fingerprint: what is no path in a SETTING_CERTIFICATE. */
 bool value_is_fingerprint(const char *text, size_t n);
 
+/* Whether it is no path in a SETTING_STORE but names a token or a store. */
+bool value_is_store_name(const char *text);
+
 /* Whether a formatted value stands without quotes in the file and in JSON (numbers and true or
  * false). */
 bool value_is_bare(const Setting *setting, const char *text);

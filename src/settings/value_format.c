@@ -167,6 +167,8 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_DIRECTORY] = "the path of an existing directory in quotes",
         [SETTING_CERTIFICATE] = "paths, or SHA-256 fingerprints (64 hexadecimal digits, or "
                                 "sha256// and base64), in quotes, with ';' between them",
+        [SETTING_STORE] = "the path of an existing file or directory, a pkcs11: URI, "
+                          "\"store:user\" or \"store:machine\", in quotes",
         [SETTING_PROTOCOLS] =
             "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
         [SETTING_CIPHERS] = "names of cipher suites, or OpenSSL's words for them such as HIGH, in "

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "delivery/advice.h"
 #include "tool/call.h"
+#include "tool/certificate.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/terminal.h"
@@ -19,6 +20,7 @@ typedef struct Finding {
     const RelayConfig *relay;
     char *address, *tls, *certificate, *server, *mechanisms, *mechanism, *extensions;
     char *expiring;           /* certificates that end soon */
+    Certificate *shown;       /* the server's; NULL: none */
     char *chain, *pem;        /* what else the server sent, in words; all that it sent */
     TlsNegotiated negotiated; /* version "": no TLS */
     uint64_t size_max;
@@ -36,6 +38,7 @@ static void finding_done(Finding *f)
     free(f->tls);
     free(f->certificate);
     free(f->expiring);
+    (void)certificate_unref(f->shown);
     free(f->chain);
     free(f->pem);
     free(f->server);
@@ -94,6 +97,7 @@ static int gather(Finding *f, Connection *connection)
     int r;
 
     f->certificate = connection_describe_certificate(connection);
+    f->shown = connection_certificate(connection);
     f->chain = connection_describe_chain(connection);
     f->expiring = connection_expiring(connection, clock_realtime());
     f->pem = connection_chain_pem(connection);
@@ -215,7 +219,7 @@ static json_t *to_json(const Finding *f)
         "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
         json_text(f->expiring), "relay", json_text(f->relay->name), "host",
         json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
-        json_text(f->address), "tls", json_text(f->tls), "certificate", json_text(f->certificate),
+        json_text(f->address), "tls", json_text(f->tls), "certificate", certificate_json(f->shown),
         "server", json_text(f->server), "extensions", json_text(f->extensions), "size_max",
         (json_int_t)f->size_max, "mechanisms", json_text(f->mechanisms), "mechanism",
         json_text(f->mechanism), "stage",

@@ -46,10 +46,11 @@ static inline RelayConfig relay_for(const char *host)
 
 static inline TlsContext *context_of(const RelayConfig *relay)
 {
+    _cleanup_(credentials_unref_p) Credentials *client = credentials_load(relay, NULL);
     _cleanup_failure_ Failure f = {0};
     TlsContext *context = NULL;
 
-    ck_assert_msg(tls_context_new(relay, NULL, &context, &f) == 0, "%s", failure_text(&f));
+    ck_assert_msg(tls_context_new(relay, client, &context, &f) == 0, "%s", failure_text(&f));
     return context;
 }
 
