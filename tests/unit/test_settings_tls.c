@@ -173,7 +173,7 @@ START_TEST(modes_are_known_by_the_component_s_names)
         {"SSLStartMode=1", "tls", "implicit"},
         {"SSLStartMode=sslNone", "tls", "none"},
         {"SSLEnabled=false", "tls", "none"},
-        {"SSLEnabled=true", "tls", "starttls"}, /* automatic, at port 25 */
+        {"SSLEnabled=true", "tls", "implicit"}, /* which it was already */
         {"ReuseSSLSession=false", "tls_reuse_session", "false"},
         {"SSLKeyLogFile=/tmp/keys", "tls_key_log_file", "/tmp/keys"},
         {"SSLCheckCRL=1", "tls_check_crl", "try"},
