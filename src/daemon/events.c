@@ -36,6 +36,7 @@ static const EventRow relay_rows[] = {
     [RELAY_REFUSED_MORE] = {"relay-limited", MESSAGE_ID_RELAY_LIMITED, LOG_WARNING},
     [RELAY_SILENT] = {"relay-silent", MESSAGE_ID_RELAY_SILENT, LOG_WARNING},
     [RELAY_LACKS] = {"relay-lacks", MESSAGE_ID_RELAY_LACKS, LOG_WARNING},
+    [RELAY_EXPIRES] = {"relay-expires", MESSAGE_ID_RELAY_EXPIRES, LOG_WARNING},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
 
@@ -289,6 +290,11 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
 {
     if (report->change == RELAY_RESUMED) {
         entry_text(entry, " works again");
+        return;
+    }
+    if (report->change == RELAY_EXPIRES) {
+        entry_text(entry, ": ");
+        entry_lines(entry, report->expires);
         return;
     }
     if (report->change == RELAY_LACKS) {

@@ -76,17 +76,6 @@ static void refill(Link *link)
         engine_wake(engine);
 }
 
-static int on_ready(Link *link)
-{
-    link->ready = true;
-    link->since = engine_now(link->engine);
-    if (relay_ready(link->relay))
-        view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
-    refill(link);
-    engine_wake(link->engine);
-    return 0;
-}
-
 /* ---- what the relay says of messages ---- */
 
 static RelayReport report_of(const Link *link, RelayChange change)
@@ -105,6 +94,35 @@ static void tell_relay(const Link *link, const RelayReport *report)
 
     if (context->observer->relay)
         context->observer->relay(context->user, report);
+}
+
+/* While there is time to renew it: later on the relay is on hold. */
+static void tell_expiring(Link *link)
+{
+    usec_t now = engine_now(link->engine);
+    RelayReport report = report_of(link, RELAY_EXPIRES);
+    _cleanup_free_
+    char *words = NULL;
+
+    if (!relay_looks_at_expiry(link->relay, now))
+        return;
+    words = connection_expiring(link->connection, engine_now_real(link->engine));
+    relay_looked_at_expiry(link->relay, words, now);
+    report.expires = words;
+    if (words)
+        tell_relay(link, &report);
+}
+
+static int on_ready(Link *link)
+{
+    link->ready = true;
+    link->since = engine_now(link->engine);
+    if (relay_ready(link->relay))
+        view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
+    tell_expiring(link);
+    refill(link);
+    engine_wake(link->engine);
+    return 0;
 }
 
 static void resume_relay(Link *link)

@@ -138,6 +138,16 @@ static bool is_in_outage(const Relay *relay)
     return relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
 }
 
+bool relay_looks_at_expiry(const Relay *relay, usec_t now)
+{
+    return now >= relay->expiry_next;
+}
+
+void relay_looked_at_expiry(Relay *relay, bool soon, usec_t now)
+{
+    relay->expiry_next = usec_add(now, soon ? USEC_PER_DAY : USEC_PER_HOUR);
+}
+
 bool relay_silent(Relay *relay)
 {
     bool news = !relay->silence_told && !is_in_outage(relay);

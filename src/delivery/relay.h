@@ -43,6 +43,7 @@ typedef struct Relay {
     bool lost_several;     /* others met with the rest */
     uint64_t served;       /* the engine's count of verdicts at its latest one */
     bool logged_in;        /* a login was taken, and none refused since */
+    usec_t expiry_next;    /* when certificates are looked at again for their end */
     bool silence_told;     /* since it was last ready */
     unsigned
         recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
@@ -82,6 +83,11 @@ bool relay_ready(Relay *relay);
 /* Whether it is to be seen that it takes the login. Servers count passwords that are wrong, and
  * shut out whoever says one too often: until it is known, only one connection says it. */
 bool relay_is_unproven(const Relay *relay);
+
+/* Whether it is time to look whether its certificates end soon: once a day where they do, and once
+ * an hour where they do not. */
+bool relay_looks_at_expiry(const Relay *relay, usec_t now);
+void relay_looked_at_expiry(Relay *relay, bool soon, usec_t now);
 
 /* None of its connections has come to be of use for a while. News: that, unless an outage has been
  * told of. */

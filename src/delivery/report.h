@@ -62,6 +62,7 @@ typedef enum RelayChange {
                            cannot take */
     RELAY_SILENT,       /* is waited for and says nothing; the next relay gets the mail meanwhile */
     RELAY_LACKS,        /* refused what it offers; it is done without */
+    RELAY_EXPIRES,      /* its certificate, or ours, ends soon; once a day */
     RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
@@ -75,9 +76,10 @@ typedef struct RelayReport {
     usec_t until;         /* HELD, REFUSED_MORE: realtime */
     unsigned connections; /* REFUSED_MORE: so many it has */
     const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault; SILENT: what is waited for */
-    const char *hint;  /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
-                          says it */
-    const char *lacks; /* LACKS: keywords of EHLO, with blanks between them */
+    const char *hint; /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
+                         says it */
+    const char *expires; /* EXPIRES: what, when, and what to do; a line each */
+    const char *lacks;   /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
 /* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one

@@ -130,6 +130,12 @@ char *connection_describe_certificate(const Connection *connection);
 Certificate *connection_certificate(const Connection *connection); /* the same; the caller's */
 bool connection_tls_resumed(const Connection *connection);
 
+/* Certificates that end within CONNECTION_EXPIRY, or have ended, the server's and our own: a line
+ * each. NULL: none, or no memory. `now` is realtime, and looked at after the handshake. Caller
+ * frees. */
+#define CONNECTION_EXPIRY (21 * USEC_PER_DAY)
+char *connection_expiring(const Connection *connection, usec_t now);
+
 /* What was negotiated; NULL without TLS, or before its handshake has ended. */
 const TlsNegotiated *connection_negotiated(const Connection *connection);
 

@@ -57,6 +57,11 @@ char *connection_describe_chain(const Connection *c)
     return c->tls && c->relay->tls_include_chain ? tls_stream_describe_chain(c->tls) : NULL;
 }
 
+char *connection_expiring(const Connection *c, usec_t now)
+{
+    return c->tls ? tls_stream_expiring(c->tls, now, CONNECTION_EXPIRY) : NULL;
+}
+
 char *connection_describe_certificate(const Connection *c)
 {
     return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;

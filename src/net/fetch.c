@@ -1,16 +1,19 @@
 /* Fetching. Must never wait longer than it is told, nor keep more than it is told. */
 #include "net/fetch.h"
 
+#include <errno.h>
+#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/http.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "base/text.h"
-
-#define NO_PROXY "" /* NULL would be: what http_proxy says */
 
 bool fetch_is_possible(const char *url)
 {
@@ -25,35 +28,86 @@ static int seconds_until(usec_t deadline)
     return now >= deadline ? 0 : (int)((deadline - now + USEC_PER_SEC - 1) / USEC_PER_SEC);
 }
 
-static BIO *get(const char *url, size_t max, int seconds)
+static void bio_p(BIO **bio)
 {
-    return OSSL_HTTP_get(
-        url, NO_PROXY, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 1, max, seconds);
+    BIO_free_all(*bio);
 }
 
-static BIO *post(const char *url, BIO *request, const char *request_type, size_t max, int seconds)
+/* 0, or a negative errno. */
+static int wait_connected(int fd, usec_t deadline)
 {
-    char *host = NULL, *port = NULL, *path = NULL;
-    int tls = 0;
-    BIO *body = NULL;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    socklen_t n = sizeof(int);
+    int error = 0, r;
 
-    if (OSSL_HTTP_parse_url(url, &tls, NULL, &host, &port, NULL, &path, NULL, NULL) == 1 && !tls)
-        body = OSSL_HTTP_transfer(NULL, host, port, path, 0, NO_PROXY, NULL, NULL, NULL, NULL, NULL,
-            0, NULL, request_type, request, NULL, 1, max, seconds, 0);
-    OPENSSL_free(host);
-    OPENSSL_free(port);
-    OPENSSL_free(path);
-    return body;
+    do
+        r = poll(&p, 1, seconds_until(deadline) * 1000);
+    while (r < 0 && errno == EINTR);
+    if (r <= 0)
+        return r < 0 ? -errno : -ETIMEDOUT;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 ? -errno : -error;
+}
+
+/* A descriptor, or a negative errno. */
+static int connect_to(const struct addrinfo *address, usec_t deadline)
+{
+    _cleanup_close_ int fd = socket(
+        address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    int r = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0)
+        r = errno == EINPROGRESS ? wait_connected(fd, deadline) : -errno;
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* Our own, for OpenSSL's tries a port that refuses again and again until the time is over. NULL
+ * with an error of OpenSSL's kind. */
+static BIO *dial(const char *host, const char *port, usec_t deadline)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    _cleanup_free_
+    char *bare = strndup(host + (*host == '['), strcspn(host + (*host == '['), "]"));
+    struct addrinfo *found = NULL;
+    int r, fd = -EHOSTUNREACH;
+    BIO *bio;
+
+    r = bare ? getaddrinfo(bare, port, &hints, &found) : EAI_MEMORY;
+    for (const struct addrinfo *a = r == 0 ? found : NULL; a && fd < 0; a = a->ai_next)
+        fd = connect_to(a, deadline);
+    if (r == 0)
+        freeaddrinfo(found);
+    bio = fd < 0 ? NULL : BIO_new_socket(fd, BIO_CLOSE);
+    if (fd < 0 && r != 0)
+        ERR_raise_data(ERR_LIB_HTTP, ERR_R_INTERNAL_ERROR, "%s: %s", host, gai_strerror(r));
+    else if (fd < 0)
+        ERR_raise(ERR_LIB_SYS, -fd);
+    else if (!bio)
+        close(fd);
+    return bio;
 }
 
 BIO *fetch(const char *url, BIO *request, const char *request_type, size_t max, usec_t deadline)
 {
-    int seconds = seconds_until(deadline);
+    char *host = NULL, *port = NULL, *path = NULL;
+    _cleanup_(bio_p) BIO *connection = NULL;
+    int tls = 0;
+    BIO *body = NULL;
 
     ERR_clear_error();
-    if (!fetch_is_possible(url) || seconds == 0)
+    if (!fetch_is_possible(url) || seconds_until(deadline) == 0 ||
+        OSSL_HTTP_parse_url(url, &tls, NULL, &host, &port, NULL, &path, NULL, NULL) != 1)
         return NULL;
-    return request ? post(url, request, request_type, max, seconds) : get(url, max, seconds);
+    connection = dial(host, port, deadline);
+    /* For both directions: with one alone OpenSSL would connect it once more. */
+    if (connection && seconds_until(deadline) > 0)
+        body = OSSL_HTTP_transfer(NULL, host, port, path, 0, NULL, NULL, connection, connection,
+            NULL, NULL, 0, NULL, request_type, request, NULL, 1, max, seconds_until(deadline), 0);
+    OPENSSL_free(host);
+    OPENSSL_free(port);
+    OPENSSL_free(path);
+    return body;
 }
 
 /* The oldest error is the cause, and what came with it the rest of it ("Code=404"). */

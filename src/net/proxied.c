@@ -129,7 +129,7 @@ static int bring_up_tls(Connection *c, usec_t now)
     }
     if (r >= 0) {
         r = tls_stream_judge(c->wire.tls, &c->failure);
-        tls_stream_decide(c->wire.tls, r > 0);
+        tls_stream_decide(c->wire.tls, r > 0, r > 0);
     }
     if (r < 0) {
         connection_shared_forget_proxy_tls(c->shared);

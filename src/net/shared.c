@@ -49,6 +49,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->addresses);
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
+    (void)answer_unref(shared->tlsa);
     revocation_memory_done(&shared->revocation);
     (void)tls_context_unref(shared->tls);
     (void)tls_context_unref(shared->proxy_tls);

@@ -20,6 +20,7 @@ struct ConnectionShared {
     char *hello;        /* the setting, in ASCII, or NULL */
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
     SmtpMemory memory;
+    Answer *tlsa;                /* the last about the server's TLSA records, or NULL */
     RevocationMemory revocation; /* what is known of the server's certificates */
 
     /* Owned by lookup.c. */

@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "net/dane.h"
 #include "net/tls_context.h"
 #include "net/tls_error.h"
 #include "net/tls_stream.h"
@@ -315,8 +316,23 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
     else if (context->verify)
         r = trust_judge(&context->trust, SSL_get0_peer_certificate(stream->ssl),
             SSL_get_peer_cert_chain(stream->ssl), &stream->verified, f);
-    stream->trusted = r >= 0;
     return r < 0 ? r : 1;
+}
+
+int tls_stream_judge_dane(TlsStream *stream, const TlsaSet *set, Failure *f)
+{
+    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+    const Trust *trust = &stream->context->trust;
+    int r = 0;
+
+    if (!certificate || !tls_pins_match(&trust->pins, certificate))
+        r = dane_judge(trust, set, certificate, SSL_get_peer_cert_chain(stream->ssl), f);
+    return r < 0 ? r : 1;
+}
+
+const char *tls_stream_name(const TlsStream *stream)
+{
+    return stream->context->name;
 }
 
 bool tls_stream_verifies(const TlsStream *stream)
@@ -338,9 +354,9 @@ const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n)
     return n > 0 ? bytes : NULL;
 }
 
-void tls_stream_decide(TlsStream *stream, bool accepted)
+void tls_stream_decide(TlsStream *stream, bool trusted, bool accepted)
 {
-    stream->accepted = accepted && stream->trusted;
+    stream->accepted = accepted && trusted;
     stream->broken |= !accepted;
     if (stream->context->renegotiates && !stream->peer) {
         stream->peer = SSL_get1_peer_certificate(stream->ssl);
@@ -348,7 +364,7 @@ void tls_stream_decide(TlsStream *stream, bool accepted)
     }
     if (stream->accepted && stream->early)
         keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
-    else if (accepted && !stream->trusted)
+    else if (accepted && !trusted)
         keep_session(stream->context, NULL, 0);
 }
 

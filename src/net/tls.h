@@ -17,6 +17,7 @@
 
 typedef struct TlsContext TlsContext;
 typedef struct TlsStream TlsStream;
+struct TlsaSet;
 
 /* What stands in a socket's place: TLS over a proxy's TLS. As recv() and send() on a socket that
  * does not wait: a count, 0 at the end of data, or -1 and errno. */
@@ -59,7 +60,10 @@ void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *u
  * negative errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like. It decides nothing:
  * tls_stream_decide() does, and nothing may be read or written before. */
 int tls_stream_judge(TlsStream *stream, Failure *f);
-bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want that */
+/* The same by TLSA records, of which one at least is of use: they decide, unless it is pinned. */
+int tls_stream_judge_dane(TlsStream *stream, const struct TlsaSet *set, Failure *f);
+const char *tls_stream_name(const TlsStream *stream); /* the server's, in ASCII; borrowed */
+bool tls_stream_verifies(const TlsStream *stream);    /* whether the settings want that */
 
 /* The chain that was verified, a STACK_OF(X509); NULL: none was, for the certificate is pinned, or
  * nothing is verified, or the session is resumed. The OCSP answer that the server sent with it;
@@ -67,9 +71,10 @@ bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want 
 struct stack_st_X509 *tls_stream_verified(const TlsStream *stream);
 const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n);
 
-/* Goes on, or not. A session is resumed later only where the judgement was good as well: who
- * accepts a certificate in spite of it does so for one connection. */
-void tls_stream_decide(TlsStream *stream, bool accepted);
+/* What came of it: whether the certificate is trusted, and whether the connection goes on. A
+ * session is resumed later only where both are so: who accepts a certificate in spite of a
+ * judgement does so for one connection. */
+void tls_stream_decide(TlsStream *stream, bool trusted, bool accepted);
 
 /* The connection came to nothing: when its session had been resumed, that is not done again, for
  * the reason may be in it. */
@@ -115,6 +120,10 @@ struct x509_st *tls_stream_certificate(const TlsStream *stream);
  * how many, and one of them as DER. `*ret` is the caller's to free. 0, -ENOENT or -ENOMEM. */
 size_t tls_stream_chain_size(const TlsStream *stream);
 int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
+
+/* Of the server's certificate and our own, those that end within `span` from `now` (realtime): a
+ * line each. NULL: none, or no memory. Caller frees. */
+char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span);
 
 /* PEM of the server's certificate, and where `whole` of all that it sent. In words, a line for each
  * but its own. NULL: none, or no memory. Caller frees. */

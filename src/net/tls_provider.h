@@ -11,7 +11,9 @@ typedef struct TlsProvider TlsProvider;
 /* `names` with blanks, commas or semicolons between them. 0, -ENOMEM, or another negative errno
  * with a Failure (ERROR_TLS_LIBRARY) that names the one that cannot be loaded. */
 int tls_provider_new(const char *names, TlsProvider **ret, Failure *f);
-void tls_provider_free(TlsProvider *provider); /* after all that was made with it; accepts NULL */
+/* After all that was made with it, and on the thread that used it: OpenSSL keeps random numbers for
+ * each thread and context. Accepts NULL. */
+void tls_provider_free(TlsProvider *provider);
 
 /* With NULL, what the whole process uses. NULL when OpenSSL cannot. */
 SSL_CTX *tls_provider_context(const TlsProvider *provider);

@@ -15,7 +15,6 @@ struct TlsStream {
     bool dead;                 /* after a fatal error OpenSSL must not be asked for anything more */
     bool unwritable;           /* the same of writing; what has come may still be read */
     bool offered;              /* a session, to be resumed */
-    bool trusted;              /* the certificate was judged to be good */
     bool accepted;             /* and the connection goes on: its sessions may be kept */
     usec_t judged;             /* when a certificate was looked at */
     usec_t chain;              /* the same of the session that was offered to be resumed */

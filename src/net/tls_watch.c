@@ -12,6 +12,11 @@
 
 #define LINE_MAX_BYTES 200
 
+static void time_p(ASN1_TIME **time)
+{
+    ASN1_TIME_free(*time);
+}
+
 /* ---- how it comes up ---- */
 
 static void on_state(const SSL *ssl, int where, int value)
@@ -234,6 +239,43 @@ char *tls_stream_describe_chain(const TlsStream *stream)
 
         r = subject && issuer ? buffer_appendf(&out, "%s, issuer %s\n", subject, issuer) : -ENOMEM;
     }
+    return r < 0 || buffer_size(&out) == 0 ? NULL : strndup(buffer_data(&out), buffer_size(&out));
+}
+
+/* "the certificate of mail.test ends on 2026-01-02 03:04:05 UTC, in 5 days; ...". 0 or -ENOMEM. */
+static int append_expiring(
+    Buffer *out, X509 *certificate, const char *whose, const char *advice, time_t now, usec_t span)
+{
+    const ASN1_TIME *end = certificate ? X509_get0_notAfter(certificate) : NULL;
+    _cleanup_(time_p) ASN1_TIME *from = ASN1_TIME_set(NULL, now);
+    char date[CERTIFICATE_DATE_MAX];
+    int days = 0, seconds = 0, r;
+
+    if (!end || !from || ASN1_TIME_diff(&days, &seconds, from, end) != 1)
+        return 0;
+    if (days > 0 && (usec_t)days * USEC_PER_DAY + (usec_t)seconds * USEC_PER_SEC > span)
+        return 0;
+    r = buffer_appendf(out, "%s%s %s on %s", buffer_size(out) > 0 ? "\n" : "", whose,
+        days < 0 || seconds < 0 ? "has ended" : "ends", certificate_date_text(end, date));
+    if (r >= 0 && days >= 0 && seconds >= 0)
+        r = buffer_appendf(out, ", in %d day%s", days, days == 1 ? "" : "s");
+    return r < 0 ? r : buffer_appendf(out, "; %s", advice);
+}
+
+char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span)
+{
+    _cleanup_buffer_ Buffer out = {0};
+    time_t seconds = (time_t)(now / USEC_PER_SEC);
+    char whose[300];
+    int r;
+
+    snprintf(whose, sizeof(whose), "the certificate of %.255s", stream->context->host);
+    r = append_expiring(&out, SSL_get0_peer_certificate(stream->ssl), whose,
+        "its owner must renew it", seconds, span);
+    if (r >= 0)
+        r = append_expiring(&out, SSL_get_certificate(stream->ssl),
+            "our own certificate (tls_certificate)", "have it renewed", seconds, span);
+    ERR_clear_error();
     return r < 0 || buffer_size(&out) == 0 ? NULL : strndup(buffer_data(&out), buffer_size(&out));
 }
 

@@ -9,6 +9,7 @@
 #include "net/shared.h"
 #include "net/silence.h"
 #include "net/socket.h"
+#include "net/tlsa.h"
 #include "net/tries.h"
 #include "net/wire.h"
 
@@ -32,6 +33,9 @@ struct Connection {
     Proxied proxied;
     Wire wire;              /* over socket_fd */
     TlsStream *tls;         /* over the wire */
+    Answer *tlsa;           /* the server's TLSA records, once they were asked for */
+    int tlsa_fd;            /* readable when they are there; -1: not waited for */
+    usec_t tlsa_until;      /* so long they are waited for */
     Revocation *revocation; /* while it is asked whether the certificate was revoked */
     int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
@@ -79,6 +83,11 @@ int transport_step(Connection *connection, usec_t now);
 
 /* A step of it: whether the server may be spoken to. As transport_step(). */
 int transport_run_certificate(Connection *connection, usec_t now);
+
+/* A part of that step: the TLSA records that decide, in `*ret`, which is NULL where none do. As
+ * transport_step(). */
+int transport_find_tlsa(Connection *connection, usec_t now, const TlsaSet **ret);
+void transport_forget_tlsa(Connection *connection);
 
 /* For the steps: what is waited for, and at which descriptor. */
 void transport_wait_for(Connection *connection, short events, usec_t deadline);

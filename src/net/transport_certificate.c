@@ -106,23 +106,56 @@ static int ask_signer(Connection *c, usec_t now)
     return r;
 }
 
+/* ---- the judgement ---- */
+
+static int lacks_records(Connection *c)
+{
+    return failure_reason(&c->failure, REASON_CERTIFICATE_DANE,
+        failure_set(&c->failure, -EACCES, ERROR_CERTIFICATE_VERIFY,
+            "the certificate of %s cannot be trusted: there are no TLSA records of _%u._tcp.%s "
+            "that "
+            "are signed and of use, and tls_dane = \"require\" asks for some: see what \"delv TLSA "
+            "_%u._tcp.%s\" says, and that this host's name server validates, or set it to \"try\"",
+            c->relay->host, c->relay->port, tls_stream_name(c->tls), c->relay->port,
+            tls_stream_name(c->tls)));
+}
+
+/* By TLSA records where there are any, and else by authorities. As transport_step(). */
+static int judge(Connection *c, usec_t now)
+{
+    bool by_dane = c->relay->tls_dane != TLS_CHECK_OFF && tls_stream_verifies(c->tls) &&
+                   !tls_stream_resumed(c->tls);
+    const TlsaSet *set = NULL;
+    int r = by_dane ? transport_find_tlsa(c, now, &set) : 1;
+
+    if (r <= 0)
+        return r;
+    if (set)
+        return tls_stream_judge_dane(c->tls, set, &c->failure);
+    r = tls_stream_judge(c->tls, &c->failure);
+    if (r > 0 && by_dane && c->relay->tls_dane == TLS_CHECK_REQUIRE && tls_stream_verified(c->tls))
+        r = lacks_records(c);
+    return r;
+}
+
 /* ---- the step ---- */
 
 int transport_run_certificate(Connection *c, usec_t now)
 {
-    int r = 1;
+    int r = 1, verdict;
 
     if (!c->tls)
         return 1;
     if (!c->revocation)
-        r = tls_stream_judge(c->tls, &c->failure);
+        r = judge(c, now);
     if (r > 0 && asks_signer(c))
         r = ask_signer(c, now);
     if (r == 0 || r == -ENOMEM)
         return r;
+    verdict = r;
     if (c->on_certificate)
-        r = ask_program(c, r);
-    tls_stream_decide(c->tls, r > 0);
+        r = ask_program(c, verdict);
+    tls_stream_decide(c->tls, verdict > 0, r > 0);
     if (r < 0)
         connection_shared_forget_tls(c->shared);
     return r;

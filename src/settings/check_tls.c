@@ -91,8 +91,26 @@ static int check_revocation(Draft *draft, size_t relay)
         "tls_verify = false accepts any certificate, a revoked one too; leave one of the two out");
 }
 
+/* Where mail would go in clear, or to anybody, a record decides nothing. */
+static int check_dane(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+
+    if (config->tls_dane == TLS_CHECK_OFF)
+        return 0;
+    if (!config->tls_verify)
+        return draft_mistake_in(draft, relay_setting("tls_dane"), relay,
+            "tls_verify = false accepts any certificate, whatever a record names; leave one of the "
+            "two out");
+    if (config->tls == TLS_MODE_STARTTLS || config->tls == TLS_MODE_IMPLICIT)
+        return 0;
+    return draft_mistake_in(draft, relay_setting("tls_dane"), relay,
+        "needs TLS in any case; set tls = \"starttls\" or \"implicit\"");
+}
+
 int check_tls(Draft *draft, size_t relay)
 {
     return check_revocation(draft, relay)
+               ?: check_dane(draft, relay)
                ?: check_provider(draft, relay) ?: check_key_shares(draft, relay);
 }

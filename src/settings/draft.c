@@ -114,6 +114,8 @@ int draft_set(Draft *draft, const Setting *setting, const char *name, size_t rel
         return draft_mistake_in(draft, setting, relay,
             "is set a second time in line %u; leave one of the two out", origin.line);
     *former = origin;
+    if (draft->n_mistakes > MISTAKES_MAX)
+        return 0; /* nobody hears of more, and what was meant is dear to find */
     r = component_value(setting, name, group, &kind, text, &own, &f);
     if (r == 0)
         r = value_parse(setting, kind, own ?: text, directory, group, &f);

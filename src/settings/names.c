@@ -127,9 +127,46 @@ static const Setting *nearest(SettingSection section, const char *name, size_t l
     return found;
 }
 
+/* As setting_name_equal(), of a word of `n` bytes. */
+static bool is_word(const char *word, size_t n, const char *name)
+{
+    for (const char *end = word + n;; word++, name++) {
+        while (word < end && *word == '_')
+            word++;
+        while (*name == '_')
+            name++;
+        if (word == end || *name == '\0')
+            return word == end && *name == '\0';
+        if (text_fold(*word) != text_fold(*name))
+            return false;
+    }
+}
+
+static bool has_word(const char *words, const char *name)
+{
+    size_t n;
+
+    for (; *words; words += n + (words[n] == ' ')) {
+        n = strcspn(words, " ");
+        if (n > 0 && is_word(words, n, name))
+            return true;
+    }
+    return false;
+}
+
+/* It is asked for all the time, and nearly all rows differ in the first letter. */
 const Setting *setting_find(SettingSection section, const char *name)
 {
-    return nearest(section, name, 0);
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    if (name[strspn(name, "_")] == '\0')
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if ((section == SECTION_ANY || rows[i].section == section) &&
+            (is_word(rows[i].name, strlen(rows[i].name), name) || has_word(rows[i].aliases, name)))
+            return &rows[i];
+    return NULL;
 }
 
 const Setting *setting_suggest(SettingSection section, const char *name)

@@ -136,6 +136,7 @@ typedef struct RelayConfig {
     unsigned tls_security_flags; /* TLS_SECURITY_* */
     TlsCheck tls_check_crl, tls_check_ocsp;
     char *tls_crl_file;
+    TlsCheck tls_dane;
     bool tls_log_packets;
     bool tls_include_chain;
     char *tls_client_ca_file;

@@ -261,6 +261,9 @@ static const Setting table[] = {
     {RELAY(tls_check_ocsp), "SSLCheckOCSP", SETTING_ENUM, IN_RELAY(tls_check_ocsp), "off",
         .choices = tls_check_choices,
         .help = "whether the server's certificate has to be confirmed by its authority (OCSP)"},
+    {RELAY(tls_dane), "", SETTING_ENUM, IN_RELAY(tls_dane), "off", .choices = tls_check_choices,
+        .help = "whether TLSA records decide on the server's certificate (DANE), where there are "
+                "any"},
     {RELAY(tls_log_packets), "LogSSLPackets", SETTING_BOOL, IN_RELAY(tls_log_packets), "false",
         .help = "tell each message of the TLS handshake, its kind and size, in the trace (-v)"},
     {RELAY(tls_include_chain), "SSLIncludeCertChain", SETTING_BOOL, IN_RELAY(tls_include_chain),

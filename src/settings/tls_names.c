@@ -190,29 +190,52 @@ int setting_flags_format(const SettingChoice *choices, unsigned flags, Buffer *o
 
 /* ---- what was meant ---- */
 
+/* Edits that it takes at least, by the characters alone: what is too much in one, or in the other.
+ * It costs far less than the distance does. */
+static size_t least_distance(const char *a, size_t n, const char *b)
+{
+    signed char counts[128] = {0};
+    size_t more = 0, less = 0;
+
+    for (size_t i = 0; i < n; i++)
+        counts[text_fold(a[i]) & 0x7f]++;
+    for (; *b; b++)
+        less += --counts[text_fold(*b) & 0x7f] < 0;
+    for (size_t i = 0; i < n; i++) {
+        signed char *count = &counts[text_fold(a[i]) & 0x7f];
+
+        more += *count > 0 ? (size_t)*count : 0;
+        *count = 0;
+    }
+    return MAX(more, less);
+}
+
 /* The nearest of the names between any of `separators`, where it is nearer than `*limit`. */
 static void suggest(const char *names, const char *separators, const char *word, size_t *limit,
     char best[static SETTING_WORD_MAX])
 {
-    for (names += strspn(names, separators); *names; names += strspn(names, separators)) {
-        size_t n = strcspn(names, separators), distance;
+    size_t n_word = strlen(word), n;
+
+    for (; *names; names += n + (names[n] != '\0')) {
+        size_t distance;
         char name[SETTING_WORD_MAX];
 
-        if (n < sizeof(name)) {
-            snprintf(name, sizeof(name), "%.*s", (int)n, names);
-            distance = text_distance(name, word);
-            if (distance < *limit) {
-                *limit = distance;
-                snprintf(best, SETTING_WORD_MAX, "%s", name);
-            }
-        }
-        names += n;
+        n = strcspn(names, separators);
+        if (n == 0 || n >= sizeof(name) || MAX(n, n_word) - MIN(n, n_word) >= *limit ||
+            least_distance(names, n, word) >= *limit)
+            continue;
+        snprintf(name, sizeof(name), "%.*s", (int)n, names);
+        distance = text_distance(name, word);
+        if (distance >= *limit)
+            continue;
+        *limit = distance;
+        snprintf(best, SETTING_WORD_MAX, "%s", name);
     }
 }
 
 static size_t limit_of(const char *word)
 {
-    return 2 + strlen(word) / 6;
+    return 2 + strlen(word) / 8;
 }
 
 /* No name is that long, and the comparison takes its square. */
@@ -403,8 +426,9 @@ static int check_words(char *words, char **ret)
     for (char *word = strtok_r(words, "+", &rest); word; word = strtok_r(NULL, "+", &rest)) {
         size_t limit = limit_of(word);
 
-        if (holds(iana_suites, word) || holds(openssl_suites, word) ||
-            holds(groups_of_suites, word))
+        /* The shortest first: a list of many short words is not to cost much. */
+        if (holds(groups_of_suites, word) || holds(openssl_suites, word) ||
+            holds(iana_suites, word))
             continue;
         if (text_starts_nocase(word, "CALG_")) {
             *ret =

@@ -60,6 +60,7 @@ static void on_relay(_unused_ void *user, const RelayReport *report)
         [RELAY_REFUSED_MORE] = "limited",
         [RELAY_SILENT] = "silent",
         [RELAY_LACKS] = "lacks",
+        [RELAY_EXPIRES] = "expires",
         [RELAY_RESUMED] = "resumed",
     };
 

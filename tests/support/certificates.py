@@ -29,6 +29,12 @@ subjectKeyIdentifier = hash
 basicConstraints = CA:FALSE
 extendedKeyUsage = serverAuth
 subjectAltName = ${ENV::NAMES}
+[asked]
+basicConstraints = CA:FALSE
+extendedKeyUsage = serverAuth
+subjectAltName = ${ENV::NAMES}
+authorityInfoAccess = OCSP;URI:${ENV::ASKED}/ocsp
+crlDistributionPoints = URI:${ENV::ASKED}/crl
 [nameless]
 basicConstraints = CA:FALSE
 extendedKeyUsage = serverAuth
@@ -38,6 +44,7 @@ extendedKeyUsage = clientAuth
 """
 
 CURRENT = ("20200101000000Z", "20491231235959Z")
+HERE = "DNS:localhost,DNS:mail.lab.test,IP:127.0.0.1,IP:::1"
 EXPIRED = ("20200101000000Z", "20200201000000Z")
 
 
@@ -54,15 +61,14 @@ class Certificates:
         (self.directory / "openssl.cnf").write_text(CONFIGURATION, encoding="ascii")
         (self.directory / "index.txt").touch()
         (self.directory / "serial").write_text("1000\n", encoding="ascii")
-        here = "DNS:localhost,DNS:mail.lab.test,IP:127.0.0.1,IP:::1"
         self._authority("ca")
         self._authority("stranger-ca")
-        self._signed("localhost", "server", "localhost", names=here)
+        self._signed("localhost", "server", "localhost", names=HERE)
         self._signed("wrong-name", "server", "wrong", names="DNS:other.lab.test")
-        self._signed("expired", "server", "localhost", names=here, dates=EXPIRED)
-        self._signed("stranger", "server", "localhost", names=here, authority="stranger-ca")
+        self._signed("expired", "server", "localhost", names=HERE, dates=EXPIRED)
+        self._signed("stranger", "server", "localhost", names=HERE, authority="stranger-ca")
         self._signed("middle-ca", "authority", "middle-ca")
-        self._signed("chained", "server", "localhost", names=here, authority="middle-ca")
+        self._signed("chained", "server", "localhost", names=HERE, authority="middle-ca")
         self._signed("nameless", "nameless", "localhost")
         self._signed("alice", "client", "alice")
 
@@ -80,11 +86,41 @@ class Certificates:
             path.chmod(0o600)
         return path
 
-    def _openssl(self, *arguments, names="DNS:unused.lab.test"):
+    def asked(self, name, url):
+        """Makes NAME, a server's, which says that it is confirmed, or revoked, below this address."""
+        self._signed(name, "asked", "localhost", names=HERE, asked=url)
+
+    def ending(self, name, kind, end):
+        """Makes NAME, "server" or "client", which ends then."""
+        self._signed(name, kind, "localhost", names=HERE, dates=(CURRENT[0], end))
+
+    def revoke(self, name):
+        self._openssl(*("ca", "-config", "openssl.cnf", "-cert", "ca.pem", "-keyfile", "ca.key"), "-revoke", f"{name}.pem")
+
+    def ocsp(self, request=None, name=None):
+        """The authority's answer to a request, or about a certificate."""
+        (self.directory / "request").write_bytes(request or b"")
+        about = ["-reqin", "request"] if request else ["-issuer", "ca.pem", "-cert", f"{name}.pem"]
+        self._openssl(
+            *("ocsp", "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "ca.pem", "-rkey", "ca.key", "-nmin", "60"),
+            *about, "-respout", "answer",
+        )
+        return (self.directory / "answer").read_bytes()
+
+    def crl(self):
+        """The authority's list, DER."""
+        self._openssl(
+            *("ca", "-config", "openssl.cnf", "-cert", "ca.pem", "-keyfile", "ca.key"),
+            *("-gencrl", "-crlhours", "1", "-out", "list.pem"),
+        )
+        self._openssl("crl", "-in", "list.pem", "-outform", "DER", "-out", "list")
+        return (self.directory / "list").read_bytes()
+
+    def _openssl(self, *arguments, names="DNS:unused.lab.test", asked="http://unused.lab.test"):
         subprocess.run(
             ["openssl", *arguments],
             cwd=self.directory,
-            env={**os.environ, "NAMES": names},
+            env={**os.environ, "NAMES": names, "ASKED": asked},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
@@ -100,7 +136,7 @@ class Certificates:
             *("-key", f"{name}.key", "-days", "3650", "-subj", f"/CN={name}", "-out", f"{name}.pem"),
         )
 
-    def _signed(self, name, kind, subject, names="DNS:unused", dates=CURRENT, authority="ca"):
+    def _signed(self, name, kind, subject, names="DNS:unused", dates=CURRENT, authority="ca", asked=""):
         self._key(name)
         self._openssl(
             *("req", "-new", "-config", "openssl.cnf", "-key", f"{name}.key"),
@@ -112,5 +148,5 @@ class Certificates:
             *("-cert", f"{authority}.pem", "-keyfile", f"{authority}.key"),
             *("-startdate", dates[0], "-enddate", dates[1]),
             *("-in", f"{name}.csr", "-out", f"{name}.pem"),
-            names=names,
+            names=names, asked=asked,
         )

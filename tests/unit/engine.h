@@ -66,6 +66,7 @@ static inline void on_relay(void *user, const RelayReport *report)
         [RELAY_REFUSED_MORE] = "limited",
         [RELAY_SILENT] = "silent",
         [RELAY_LACKS] = "lacks",
+        [RELAY_EXPIRES] = "expires",
         [RELAY_RESUMED] = "resumed",
     };
 

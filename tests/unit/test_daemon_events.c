@@ -344,6 +344,20 @@ START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
 }
 END_TEST
 
+START_TEST(a_certificate_that_ends_soon_is_a_warning)
+{
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "192.0.2.1:587",
+                          .change = RELAY_EXPIRES,
+                          .news = true,
+                          .expires = "the certificate of a ends\nour own ends"});
+    ck_assert_uint_eq(count("PRIORITY=4\nMESSAGE_ID=7d2b5b521e474add8dcaad9c8e753897\n"
+                            "OUTBOX_EVENT=relay-expires\nMESSAGE=relay primary [192.0.2.1:587]: "
+                            "the certificate of a ends"),
+        1);
+}
+END_TEST
+
 START_TEST(the_daemons_own_failures_are_told_whole)
 {
     Failure f = {.number = ERROR_CONFIGURATION, .text = (char *)"c:1: x\nc:2: y"};
@@ -410,6 +424,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, the_longest_recipients_fit);
     tcase_add_test(tc, changes_of_a_message_are_told);
     tcase_add_test(tc, a_relay_on_hold_is_an_error_with_a_way_out);
+    tcase_add_test(tc, a_certificate_that_ends_soon_is_a_warning);
     tcase_add_test(tc, the_daemons_own_failures_are_told_whole);
     tcase_add_test(tc, start_and_reload_name_the_relays);
     suite_add_tcase(suite, tc);

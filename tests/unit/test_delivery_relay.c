@@ -136,6 +136,20 @@ START_TEST(a_try_that_is_older_than_a_flush_does_not_hold)
 }
 END_TEST
 
+START_TEST(certificates_are_looked_at_now_and_then)
+{
+    Relay *one = scene.one;
+
+    ck_assert(relay_looks_at_expiry(one, START));
+    relay_looked_at_expiry(one, false, START);
+    ck_assert(!relay_looks_at_expiry(one, START + USEC_PER_HOUR - 1));
+    ck_assert(relay_looks_at_expiry(one, START + USEC_PER_HOUR));
+    relay_looked_at_expiry(one, true, START);
+    ck_assert(!relay_looks_at_expiry(one, START + USEC_PER_DAY - 1));
+    ck_assert(relay_looks_at_expiry(one, START + USEC_PER_DAY));
+}
+END_TEST
+
 START_TEST(silence_is_told_once_and_not_within_an_outage)
 {
     Relay *one = scene.one;
@@ -449,6 +463,7 @@ int main(void)
     tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
     tcase_add_test(relays, a_try_that_is_older_than_a_flush_does_not_hold);
+    tcase_add_test(relays, certificates_are_looked_at_now_and_then);
     tcase_add_test(relays, silence_is_told_once_and_not_within_an_outage);
     tcase_add_test(relays, a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused);
     tcase_add_test(relays, a_relay_that_refuses_more_is_limited_for_a_while);

@@ -25,6 +25,7 @@ static void check_messages(int driver, const char *script, const TestServerOptio
     client_done(&client);
 }
 
+/* SSLStartMode, SSLEnabled: each of the modes */
 START_TEST(messages_go_out_in_clear)
 {
     check_messages(
@@ -55,6 +56,7 @@ START_TEST(messages_go_out_over_implicit_tls)
 }
 END_TEST
 
+/* ReuseSSLSession */
 START_TEST(the_next_connection_resumes_the_tls_session)
 {
     const TestServerOptions options = {.certificate = &certificate};
@@ -419,7 +421,7 @@ START_TEST(each_failure_has_its_reason)
         .certificate = &certificate, .client_authority = authority_path};
 
     check_reason(
-        _i, "PAUSE 10\n", NULL, SETTINGS("tls=implicit", "tls_ciphers=SEED"), REASON_TLS_CIPHERS);
+        _i, "PAUSE 10\n", NULL, SETTINGS("tls=implicit", "tls_ciphers=LOW"), REASON_TLS_CIPHERS);
     check_reason(_i, "TLS\n", &old, SETTINGS("tls=implicit", "tls_protocols=TLSv1.3"),
         REASON_TLS_NO_COMMON_VERSION);
     check_reason(_i, "TLS\n", &old,

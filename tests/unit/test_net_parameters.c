@@ -295,7 +295,7 @@ START_TEST(pins_accept_whatever_the_verification_says)
 }
 END_TEST
 
-/* SSLClientCACerts */
+/* SSLClientCACerts; with SSLProvider too, whose library context is another than the key's */
 START_TEST(the_client_certificate_comes_from_the_authorities_that_are_named)
 {
     const TestServerOptions options = {
@@ -315,7 +315,8 @@ START_TEST(the_client_certificate_comes_from_the_authorities_that_are_named)
     /* The server knows the root alone: what is between is sent. */
     snprintf(authorities, sizeof(authorities), "SSLClientCACerts=%s", both);
     client = client_for(test_server_port(server),
-        SETTINGS("tls=implicit", certificate_setting, key_setting, authorities));
+        SETTINGS("tls=implicit", certificate_setting, key_setting, authorities,
+            _i == 0 ? "tls_provider=" : "tls_provider=default"));
     client_run(&client, 0);
     check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
     test_server_stop(server);
@@ -375,7 +376,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, a_server_renegotiates_where_it_may, 0, 3);
     tcase_add_loop_test(tests, flags_forgive_what_they_name, 0, 9);
     tcase_add_loop_test(tests, pins_accept_whatever_the_verification_says, 0, 4);
-    tcase_add_test(tests, the_client_certificate_comes_from_the_authorities_that_are_named);
+    tcase_add_loop_test(
+        tests, the_client_certificate_comes_from_the_authorities_that_are_named, 0, 2);
     tcase_add_test(tests, providers_are_loaded_for_one_relay);
     tcase_add_test(tests, what_openssl_has_not_got_is_told);
     suite_add_tcase(suite, tests);

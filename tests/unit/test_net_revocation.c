@@ -4,6 +4,7 @@
 #include <openssl/ocsp.h>
 #include <openssl/ssl.h>
 
+#include "net/job_revocation.h"
 #include "net_client.h"
 #include "responder.h"
 
@@ -172,6 +173,37 @@ START_TEST(a_revoked_certificate_is_refused)
 }
 END_TEST
 
+static void accept_anything(_unused_ void *user, _unused_ const Connection *connection,
+    const ConnectionCertificate *shown, bool *accept)
+{
+    ck_assert(*accept || strstr(shown->status, "it was revoked on"));
+    *accept = true;
+}
+
+/* Whoever accepts it all the same does so for one connection: the session is not resumed by one
+ * that would not. */
+START_TEST(a_revoked_certificate_that_was_accepted_is_not_resumed)
+{
+    const TestServerOptions options = {.certificate = &by_ocsp};
+    TestServer *server = test_server_start(SCRIPTS(CONVERSATION, LEFT), &options);
+    Client client =
+        client_for(test_server_port(server), SETTINGS("tls=implicit", "tls_check_ocsp=try"));
+
+    put_ocsp(
+        "/ocsp", &(const OcspSpec){&by_ocsp, &root, &root, V_OCSP_CERTSTATUS_REVOKED, -60, HOUR});
+    ck_assert_int_eq(
+        connection_new(client.shared, on_trace, &client, clock_monotonic(), &client.connection), 0);
+    connection_on_certificate(client.connection, accept_anything, NULL);
+    run_by_poll(&client);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    connection_free(client.connection);
+    client_run(&client, 0);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_CERTIFICATE, ERROR_CERTIFICATE_VERIFY);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* Whatever is no answer matters only where one is required; SSLSecurityFlags can forgive it. */
 static void check_no_answer(const TestCertificate *shown, const char *words)
 {
@@ -229,6 +261,47 @@ START_TEST(a_responder_that_hangs_is_given_up)
         SHOW(by_ocsp), SETTINGS("tls_check_ocsp=1", "timeout=2s", "timeout_by_stage=false"), FINE);
     check(SHOW(by_ocsp), SETTINGS("tls_check_ocsp=2", "timeout=2s", "timeout_by_stage=false"),
         UNCONFIRMED, "http://127.0.0.1:");
+}
+END_TEST
+
+/* Whatever a thread is kept by, such as a name server: the connection goes on, or is told why not.
+ * The time is the test's. */
+START_TEST(a_thread_that_hangs_is_not_waited_for)
+{
+    static const struct {
+        const char *setting;
+        int result;
+    } rows[] = {{"tls_check_ocsp=1", 1}, {"tls_check_ocsp=2", -ETIMEDOUT}};
+    Client client = client_for(1, SETTINGS("tls=implicit", rows[_i].setting));
+    _cleanup_worker_ Worker *worker = NULL;
+    _cleanup_failure_ Failure f = {0};
+    RevocationMemory memory = {0};
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    RevocationQuestion question = {.memory = &memory,
+        .relay = client.config->relays[0],
+        .chain = chain,
+        .patience = USEC_PER_HOUR};
+    Revocation *first = NULL, *second = NULL;
+    usec_t now = clock_monotonic();
+
+    responder_put(responder, "/ocsp", RESPONDER_HANGS, NULL, 0);
+    sk_X509_push(chain, by_ocsp.x509);
+    sk_X509_push(chain, root.x509);
+    ck_assert_int_eq(worker_new(&worker), 0);
+    question.worker = worker;
+    ck_assert_int_eq(revocation_new(&question, now, &first), 0);
+    ck_assert_int_eq(revocation_new(&question, now, &second), 0);
+    ck_assert_int_eq(revocation_step(first, now, &f), 0);
+    ck_assert_int_ge(revocation_fd(first), 0);
+    ck_assert_int_ne(revocation_fd(first), revocation_fd(second)); /* of one question */
+    ck_assert_int_eq(revocation_step(first, revocation_deadline(first) - 1, &f), 0);
+    ck_assert_int_eq(revocation_step(first, revocation_deadline(first), &f), rows[_i].result);
+    ck_assert_int_eq(f.number, rows[_i].result < 0 ? ERROR_TIMEOUT : 0);
+    revocation_free(first);
+    revocation_free(second);
+    revocation_memory_done(&memory);
+    sk_X509_free(chain);
+    client_done(&client);
 }
 END_TEST
 
@@ -375,10 +448,12 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, a_good_answer_is_taken_and_kept, 0, 2);
     tcase_add_test(tests, nobody_is_asked_where_that_is_off);
     tcase_add_test(tests, a_revoked_certificate_is_refused);
+    tcase_add_test(tests, a_revoked_certificate_that_was_accepted_is_not_resumed);
     tcase_add_test(tests, an_answer_that_is_none_does_not_count);
     tcase_add_test(tests, a_responder_that_is_not_there_does_not_count);
     tcase_add_test(tests, the_issuer_may_have_named_who_answers);
     tcase_add_loop_test(tests, a_responder_that_hangs_is_given_up, 0, 2);
+    tcase_add_loop_test(tests, a_thread_that_hangs_is_not_waited_for, 0, 2);
     tcase_add_test(tests, an_answer_may_come_along);
     tcase_add_test(tests, a_certificate_may_say_that_its_answer_comes_along);
     tcase_add_loop_test(tests, the_issuer_s_list_counts, 0, 2);

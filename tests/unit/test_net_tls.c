@@ -223,6 +223,7 @@ START_TEST(a_session_is_resumed_until_there_is_a_newer_one)
 }
 END_TEST
 
+/* ReuseSSLSession */
 START_TEST(sessions_are_not_resumed_where_that_is_off)
 {
     RelayConfig relay = relay_for("mail.test");
@@ -422,6 +423,7 @@ START_TEST(settings_that_cannot_be_used_are_named)
 }
 END_TEST
 
+/* SSLKeyLogFile */
 START_TEST(keys_are_logged_where_that_is_asked_for)
 {
     RelayConfig relay = relay_for("mail.test");

@@ -57,6 +57,7 @@ START_TEST(a_whole_chain_is_trusted)
 END_TEST
 
 /* Whoever names a certificate means that one, and not whoever signed it. */
+/* CACertFilePaths, SSLServerCACerts, SSLCACerts */
 START_TEST(what_tls_ca_file_names_is_an_anchor_though_another_signed_it)
 {
     RelayConfig relay = relay_for("mail.test");

@@ -1,6 +1,7 @@
 /* Who watches a connection's TLS: the decision on a certificate, the lines of the handshake, what
  * was negotiated, and the chain. */
 #include <openssl/ssl.h>
+#include <sys/stat.h>
 
 #include "net_client.h"
 
@@ -194,6 +195,48 @@ START_TEST(the_handshake_is_told_as_it_goes)
 }
 END_TEST
 
+/* Both certificates end in half an hour; the boundary is looked at to the minute. */
+START_TEST(certificates_that_end_soon_are_told)
+{
+    const TestServerOptions options = {
+        .certificate = &certificate, .client_authority = authority_path};
+    TestServer *server = test_server_start(SCRIPTS(CONVERSATION), &options);
+    char path[64], key[64], certificate_setting[96], key_setting[96];
+    usec_t now = clock_realtime(), end = now + 30 * USEC_PER_MINUTE;
+    Watcher w = {0};
+    Client client;
+    char *words;
+
+    snprintf(path, sizeof(path), "%s/own.pem", directory);
+    snprintf(key, sizeof(key), "%s/own.key", directory);
+    test_certificate_save(&certificate, path, key, NULL);
+    ck_assert_int_eq(chmod(key, 0600), 0);
+    snprintf(certificate_setting, sizeof(certificate_setting), "tls_certificate=%s", path);
+    snprintf(key_setting, sizeof(key_setting), "tls_key=%s", key);
+    client = client_for(
+        test_server_port(server), SETTINGS("tls=implicit", certificate_setting, key_setting));
+    run_watched(&client, &w);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    ck_assert_ptr_null(
+        connection_expiring(client.connection, end - CONNECTION_EXPIRY - 5 * USEC_PER_MINUTE));
+    words = connection_expiring(client.connection, end - CONNECTION_EXPIRY + 5 * USEC_PER_MINUTE);
+    ck_assert_ptr_nonnull(words);
+    ck_assert_ptr_nonnull(strstr(words, "the certificate of 127.0.0.1 ends on 20"));
+    ck_assert_ptr_nonnull(
+        strstr(words, ", in 20 days; its owner must renew it\nour own certificate "
+                      "(tls_certificate) ends on 20"));
+    free(words);
+    words = connection_expiring(client.connection, end + USEC_PER_HOUR);
+    ck_assert_ptr_nonnull(strstr(words, "the certificate of 127.0.0.1 has ended on 20"));
+    free(words);
+    connection_free(client.connection);
+    test_server_stop(server);
+    client_done(&client);
+    (void)unlink(path);
+    (void)unlink(key);
+}
+END_TEST
+
 /* SSLIncludeCertChain */
 START_TEST(the_chain_is_shown_where_the_settings_say_so)
 {
@@ -233,8 +276,8 @@ typedef struct NegotiatedRow {
 START_TEST(what_was_negotiated_can_be_read)
 {
     static const NegotiatedRow rows[] = {
-        {{"tls_ciphers=TLS_AES_256_GCM_SHA384"}, 0, "TLSv1.3", "TLS_AES_256_GCM_SHA384",
-            "aes-256-gcm", "ECDHE", "x25519", 256, 253},
+        {{"tls_ciphers=TLS_AES_256_GCM_SHA384", "tls13_groups=x25519 secp256r1"}, 0, "TLSv1.3",
+            "TLS_AES_256_GCM_SHA384", "aes-256-gcm", "ECDHE", "x25519", 256, 253},
         {{"tls_ciphers=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"}, TLS1_2_VERSION, "TLSv1.2",
             "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "aes-128-gcm", "ECDHE", "x25519", 128, 253},
         {{"tls_ciphers=ECDHE-ECDSA-AES256-SHA384"}, TLS1_2_VERSION, "TLSv1.2",
@@ -244,8 +287,9 @@ START_TEST(what_was_negotiated_can_be_read)
     const TestServerOptions options = {
         .certificate = &certificate, .max_version = row->max_version};
     TestServer *server = test_server_start(SCRIPTS(CONVERSATION), &options);
-    Client client =
-        client_for(test_server_port(server), SETTINGS("tls=implicit", row->settings[0]));
+    Client client = client_for(
+        test_server_port(server), SETTINGS("tls=implicit", "tls12_groups=x25519 secp256r1",
+                                      row->settings[0], row->settings[1]));
     Watcher w = {0};
     const TlsNegotiated *is;
     unsigned char *der = NULL;
@@ -286,6 +330,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_verdict_stands_where_the_program_leaves_it);
     tcase_add_test(tests, a_certificate_that_nobody_looked_at_is_not_called_good);
     tcase_add_test(tests, the_handshake_is_told_as_it_goes);
+    tcase_add_test(tests, certificates_that_end_soon_are_told);
     tcase_add_loop_test(tests, the_chain_is_shown_where_the_settings_say_so, 0, 2);
     tcase_add_loop_test(tests, what_was_negotiated_can_be_read, 0, 3);
     suite_add_tcase(suite, tests);

@@ -162,6 +162,61 @@ START_TEST(providers_are_names)
 }
 END_TEST
 
+/* SSLStartMode, SSLEnabled, ReuseSSLSession, SSLKeyLogFile, SSLCheckCRL, SSLCheckOCSP,
+ * SSLEnabledProtocols, SSLEnableRenegotiation, LogSSLPackets, SSLIncludeCertChain */
+START_TEST(modes_are_known_by_the_component_s_names)
+{
+    static const struct {
+        const char *setting, *name, *formatted;
+    } rows[] = {
+        {"SSLStartMode=sslExplicit", "tls", "starttls"},
+        {"SSLStartMode=1", "tls", "implicit"},
+        {"SSLStartMode=sslNone", "tls", "none"},
+        {"SSLEnabled=false", "tls", "none"},
+        {"SSLEnabled=true", "tls", "implicit"}, /* which it was already */
+        {"ReuseSSLSession=false", "tls_reuse_session", "false"},
+        {"SSLKeyLogFile=/tmp/keys", "tls_key_log_file", "/tmp/keys"},
+        {"SSLCheckCRL=1", "tls_check_crl", "try"},
+        {"SSLCheckOCSP=2", "tls_check_ocsp", "require"},
+        {"SSLCheckOCSP=0", "tls_check_ocsp", "off"},
+        {"SSLEnabledProtocols=12288", "tls_protocols", "TLSv1.3"},
+        {"SSLEnabledProtocols=15360", "tls_protocols", "TLSv1.2 TLSv1.3"},
+        {"SSLEnableRenegotiation=true", "tls_renegotiation", "true"},
+        {"LogSSLPackets=true", "tls_log_packets", "true"},
+        {"SSLIncludeCertChain=false", "tls_include_chain", "false"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        check_taken(rows[i].setting, rows[i].name, rows[i].formatted);
+    check_refused("SSLStartMode=4", NULL, WORDS("tls", "\"starttls\""));
+    check_refused("SSLCheckOCSP=3", NULL, WORDS("tls_check_ocsp", "\"require\""));
+}
+END_TEST
+
+/* CACertFilePaths, SSLServerCACerts, SSLCACerts: the first that exists */
+START_TEST(authorities_are_the_first_file_that_exists)
+{
+    check_taken(
+        "CACertFilePaths=/nowhere/a.pem;/dev/null;/nowhere/b.pem", "tls_ca_file", "/dev/null");
+    check_taken("SSLServerCACerts=/dev/null", "tls_ca_file", "/dev/null");
+    check_taken("SSLCACerts=/dev/null", "tls_ca_file", "/dev/null");
+    check_refused("CACertFilePaths=/nowhere/a.pem", NULL,
+        WORDS("tls_ca_file", "\"/nowhere/a.pem\" does not exist"));
+}
+END_TEST
+
+START_TEST(who_is_not_looked_at_is_not_asked_about)
+{
+    check_refused("tls_check_ocsp=try", "tls_verify=false", WORDS("tls_check_ocsp", "tls_verify"));
+    check_refused("tls_check_crl=2", "tls_verify=false", WORDS("tls_check_crl", "tls_verify"));
+    check_refused("tls_dane=try", "tls_verify=false", WORDS("tls_dane", "tls_verify"));
+    check_refused("tls_dane=try", "tls=opportunistic", WORDS("tls_dane", "needs TLS"));
+    check_refused("tls_dane=2", "tls=none", WORDS("tls_dane", "\"starttls\""));
+    check_taken("tls_dane=2", "tls_dane", "require");
+    check_refused("tls_crl_file=/dev/null", NULL, WORDS("tls_crl_file", "tls_check_crl"));
+}
+END_TEST
+
 /* SSLCipherStrength, SSLClientCACerts */
 START_TEST(numbers_and_files_are_checked)
 {
@@ -199,6 +254,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, flags_are_words_or_bits);
     tcase_add_test(tests, flags_are_read_from_a_file);
     tcase_add_test(tests, providers_are_names);
+    tcase_add_test(tests, modes_are_known_by_the_component_s_names);
+    tcase_add_test(tests, authorities_are_the_first_file_that_exists);
+    tcase_add_test(tests, who_is_not_looked_at_is_not_asked_about);
     tcase_add_test(tests, numbers_and_files_are_checked);
     tcase_add_test(tests, pins_are_fingerprints_or_files);
     suite_add_tcase(suite, tests);

@@ -82,7 +82,7 @@ static inline Client client_open_at(TlsContext *context, uint16_t port, usec_t n
         wait_for(&c);
     if (c.result == 1)
         c.result = tls_stream_judge(c.stream, &c.failure);
-    tls_stream_decide(c.stream, c.result == 1);
+    tls_stream_decide(c.stream, c.result == 1, c.result == 1);
     return c;
 }
 
