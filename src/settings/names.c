@@ -31,7 +31,7 @@ static const struct {
      "tls_log_packets LogSSLPackets tls_security_flags SSLSecurityFlags tls_provider SSLProvider "
      "tls12_signature_algorithms TLS12SignatureAlgorithms tls12_groups TLS12SupportedGroups "
      "tls13_signature_algorithms TLS13SignatureAlgorithms tls13_groups TLS13SupportedGroups "
-     "tls13_key_shares TLS13KeyShareGroups ntlm_v2 UseNTLMv2 MaskSensitiveData mask_secrets",
+     "tls13_key_shares TLS13KeyShareGroups MaskSensitiveData mask_secrets",
         "is not available in this version; leave it out"},
     {"AllowEmptyTo Charset FoldHeaders MaxHeaderLength MessageIdAlgorithm StopOnToErrors "
      "StopOnCcErrors StopOnBccErrors CloseStreamAfterTransfer",

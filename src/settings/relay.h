@@ -64,6 +64,7 @@ typedef struct RelayConfig {
     SecretSource password;
     char *authorization_identity; /* a secret, too, where relay_identity_is_token() */
     ClearAuth auth_without_tls;
+    bool ntlm_v2; /* false: the answers of NTLM are of version 1 */
 
     bool extensions; /* false: HELO, and no ESMTP feature at all */
     bool pipelining; /* use it where offered */

@@ -37,8 +37,8 @@ static const SettingChoice auth_choices[] = {
     {"xoauth2|amXOAUTH2|7"},
     {"oauthbearer"},
     {"external"},
+    {"ntlm|amNTLM|2"},
     {"apop|amAPOP|3", .refusal = "APOP is a POP3 mechanism, SMTP does not have it"},
-    {"ntlm|amNTLM|2", .refusal = "NTLM is not available in this version"},
     {"gssapi|amKerberos|6", .refusal = "Kerberos is not available in this version"},
     {NULL},
 };
@@ -133,6 +133,9 @@ static const Setting table[] = {
         .choices = clear_auth_choices,
         .help = "whether a password may go over a connection without TLS; true is for this host "
                 "only, \"yes, in clear\" for any"},
+    {RELAY(ntlm_v2), "UseNTLMv2", SETTING_BOOL, IN_RELAY(ntlm_v2), "true",
+        .help = "answer NTLM in version 2; false: in version 1, which is as good as no secret, for "
+                "servers that know nothing else"},
 
     /* ---- relays: TLS ---- */
     {RELAY(tls), "SSLStartMode SSLEnabled", SETTING_ENUM, IN_RELAY(tls), "automatic",

@@ -2,8 +2,8 @@
  * leave through a trace.
  *
  * PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5 and EXTERNAL come from libgsasl; SCRAM-SHA-1(-PLUS),
- * SCRAM-SHA-256(-PLUS), XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row
- * of one table. */
+ * SCRAM-SHA-256(-PLUS), NTLM, XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is
+ * one row of one table. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/failure.h"
 #include "base/secret.h"
 #include "smtp/capabilities.h"
@@ -24,7 +25,11 @@ typedef struct SmtpAuthOptions {
                                            token, "Bearer " in front or not */
     const char *host;                   /* for DIGEST-MD5, GSSAPI, OAUTHBEARER */
     unsigned port;
-    bool clear_allowed; /* a password may go over a connection without TLS */
+    bool clear_allowed;   /* a password may go over a connection without TLS */
+    bool secret_is_token; /* the secret is an OAuth token, and no password */
+    bool has_certificate; /* TLS shows the server one of ours when it asks */
+    bool ntlm_1;          /* NTLM's answer is of version 1 */
+    usec_t realtime;      /* the wall clock's, for NTLM */
 } SmtpAuthOptions;
 
 /* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */
@@ -69,6 +74,17 @@ SmtpAuthWays smtp_auth_way(const SmtpAuth *auth);
  * cannot bind. What is left is few, for each failure counts towards the locking of accounts. */
 SmtpAuthWays smtp_auth_ruled_out(
     const SmtpAuth *auth, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, int code);
+
+/* How each mechanism fares, in the order in which "auto" prefers them; then what the server offers
+ * and nobody here knows. */
+typedef struct SmtpAuthFit {
+    const char *name; /* in upper case; borrowed until the callback returns */
+    bool offered;
+    bool fits;          /* could be used */
+    const char *reason; /* why not, in words; NULL where it fits */
+} SmtpAuthFit;
+void smtp_auth_explain(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, void (*tell)(void *user, const SmtpAuthFit *fit), void *user);
 
 /* The name in upper case. */
 const char *smtp_auth_mechanism(const SmtpAuth *auth);
