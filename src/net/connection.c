@@ -91,6 +91,7 @@ static int start_session(Connection *c, usec_t now)
         .without_tls = c->clear,
         .hello = choose_hello(c),
         .password = c->found.password,
+        .gssapi = tickets_gssapi(c->found.tickets),
         .peer_is_loopback = c->peer_is_loopback,
         .trace = c->trace,
         .trace_user = c->trace_user,

@@ -1,10 +1,11 @@
-/* Jobs that read files and run commands. A relay whose source hangs keeps two of their threads at
- * most: one that was given up, and the one that follows. */
+/* Jobs that read files, run commands and get tickets. A relay whose source hangs keeps two of their
+ * threads at most: one that was given up, and the one that follows. */
 #include "net/job_secrets.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "settings/secret_source.h"
 
 typedef struct SecretsTask {
@@ -20,8 +21,13 @@ static bool source_may_block(const SecretSource *source)
 
 bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key)
 {
-    return source_may_block(&relay->password) ||
+    return source_may_block(&relay->password) || job_secrets_are_single(relay) ||
            (with_tls_key && source_may_block(&relay->tls_key_password));
+}
+
+bool job_secrets_are_single(const RelayConfig *relay)
+{
+    return text_equal(relay->auth, "gssapi");
 }
 
 bool job_secrets_run_command(const RelayConfig *relay)
@@ -35,12 +41,15 @@ void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *r
     ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
     if (ret->error >= 0 && with_tls_key)
         ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
+    if (ret->error >= 0 && job_secrets_are_single(relay))
+        ret->error = tickets_fetch(relay, &ret->tickets, &ret->failure);
 }
 
 void secrets_done(SecretsResult *result)
 {
     (void)secret_unref(result->password);
     (void)secret_unref(result->tls_key);
+    tickets_free(result->tickets);
     failure_done(&result->failure);
 }
 
@@ -63,10 +72,13 @@ static void drop(void *argument)
 static const JobKind kind_files = {"secrets", run, drop, .limit = 64, .limit_of_key = 2};
 static const JobKind kind_commands = {
     "password commands", run, drop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_tickets = {"tickets", run, drop, .limit = 64, .limit_of_key = 2};
 
 int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Answer **ret)
 {
-    const JobKind *kind = job_secrets_run_command(relay) ? &kind_commands : &kind_files;
+    const JobKind *kind = job_secrets_run_command(relay)  ? &kind_commands
+                          : job_secrets_are_single(relay) ? &kind_tickets
+                                                          : &kind_files;
     SecretsTask *task = calloc(1, sizeof(SecretsTask));
     int r;
 
@@ -80,9 +92,9 @@ int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Ans
     return r;
 }
 
-const SecretsResult *job_secrets_result(Answer *answer, usec_t now)
+SecretsResult *job_secrets_result(Answer *answer, usec_t now)
 {
-    const SecretsTask *task = answer_result(answer, now);
+    SecretsTask *task = answer_result(answer, now);
 
     return task ? &task->result : NULL;
 }

@@ -1,20 +1,26 @@
 /* Fetching a relay's secrets, as a job beside the caller's loop: files and credentials are one kind
- * of job, commands another, so that a command that hangs keeps no file waiting. */
+ * of job, commands another, and Kerberos tickets a third, so that one that hangs keeps no other
+ * waiting. */
 #pragma once
 
 #include "base/failure.h"
 #include "net/answer.h"
+#include "net/tickets.h"
 #include "settings/relay.h"
 
 typedef struct SecretsResult {
     Secret *password; /* NULL when none is configured */
     Secret *tls_key;  /* NULL when none is configured, or it is not wanted */
+    Tickets *tickets; /* NULL: the relay takes none */
     int error;        /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;
 
 /* Whether any of them has to be read or asked for. */
 bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key);
+
+/* Whether tickets are got, which are good for one connection each. */
+bool job_secrets_are_single(const RelayConfig *relay);
 
 /* Whether a command is run for them. */
 bool job_secrets_run_command(const RelayConfig *relay);
@@ -26,5 +32,5 @@ void secrets_done(SecretsResult *result);
 /* Keeps a reference to the relay. 0, or a negative errno as worker_submit(). */
 int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Answer **ret);
 
-/* Borrowed from the answer; NULL: it is not there yet. */
-const SecretsResult *job_secrets_result(Answer *answer, usec_t now);
+/* Borrowed from the answer; NULL: it is not there yet. Of tickets, the caller may take hold. */
+SecretsResult *job_secrets_result(Answer *answer, usec_t now);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "net/resolve.h"
 #include "net/shared.h"
+#include "net/tickets.h"
 
 typedef struct Lookup Lookup;
 
@@ -19,6 +20,7 @@ typedef struct LookupResult {
     char *host_name;          /* with a dot in it; NULL: this host has no such name, or none yet */
     Secret *password;         /* NULL when none is configured */
     Secret *tls_key_password; /* NULL when none is configured, or the TLS context stands */
+    Tickets *tickets;         /* NULL when the relay takes none */
     int error;                /* 0 or negative errno; then `failure` says why */
     bool secret_failed;       /* the error is about a secret */
     bool own;                 /* it is neither the name's nor the name server's */

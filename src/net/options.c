@@ -44,6 +44,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
                 .port = relay->port,
                 .clear_allowed = is_clear_allowed(source),
                 .has_certificate = relay->tls_certificate,
+                .gssapi = source->gssapi,
                 .ntlm_1 = !relay->ntlm_v2,
                 .realtime = clock_realtime(),
             },

@@ -100,6 +100,29 @@ static int check_auth(Draft *draft, size_t relay)
     return 0;
 }
 
+/* A setting that goes with a mechanism that is not configured has no effect, and whoever wrote it
+ * thinks that it has. */
+static int check_kerberos(Draft *draft, size_t relay)
+{
+    static const char *const settings[] = {
+        "kerberos_keytab", "kerberos_ccache", "kerberos_service"};
+    const RelayConfig *config = draft->config->relays[relay];
+    int r = 0;
+
+    if (text_equal(config->auth, "gssapi")) {
+        if (!secret_source_is_set(&config->password))
+            return 0;
+        return draft_mistake_in(draft, relay_setting("auth"), relay,
+            "gssapi shows a Kerberos ticket and no password; leave the password out, and see "
+            "kerberos_keytab");
+    }
+    for (size_t i = 0; r == 0 && i < ELEMENTSOF(settings); i++)
+        if (value_is_set(relay_setting(settings[i]), config))
+            r = draft_mistake_in(draft, relay_setting(settings[i]), relay,
+                "is for Kerberos alone; set auth = \"gssapi\"");
+    return r;
+}
+
 static int check_pin(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -155,6 +178,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_local_port(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_kerberos(draft, relay);
     if (r == 0)
         r = check_hello(draft, relay);
     if (r == 0)

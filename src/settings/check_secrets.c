@@ -133,6 +133,8 @@ int check_secrets(Draft *draft, size_t relay)
     return check_source(draft, relay, "password", &config->password, &queue)
                ?: check_source(draft, relay, "tls_key_password", &config->tls_key_password, &queue)
                ?: check_token(draft, relay, &queue)
+               ?: check_named(
+                      draft, setting_find(SECTION_RELAYS, "kerberos_keytab"), relay, &queue)
                ?: check_key(draft, relay, &queue);
 }
 

@@ -48,5 +48,5 @@ bool relay_logs_in(const RelayConfig *relay)
 {
     return !text_equal(relay->auth, "none") &&
            (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
-               secret_source_is_set(&relay->password));
+               text_equal(relay->auth, "gssapi") || secret_source_is_set(&relay->password));
 }

@@ -64,7 +64,10 @@ typedef struct RelayConfig {
     SecretSource password;
     char *authorization_identity; /* a secret, too, where relay_identity_is_token() */
     ClearAuth auth_without_tls;
-    bool ntlm_v2; /* false: the answers of NTLM are of version 1 */
+    char *kerberos_keytab;  /* of the client's keys; NULL: as the environment says */
+    char *kerberos_ccache;  /* "FILE:/run/...", where tickets are; likewise */
+    char *kerberos_service; /* "smtp@host" or "smtp/host@REALM"; NULL: smtp@ the relay's name */
+    bool ntlm_v2;           /* false: the answers of NTLM are of version 1 */
 
     bool extensions; /* false: HELO, and no ESMTP feature at all */
     bool pipelining; /* use it where offered */

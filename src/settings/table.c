@@ -39,7 +39,7 @@ static const SettingChoice auth_choices[] = {
     {"external"},
     {"ntlm|amNTLM|2"},
     {"apop|amAPOP|3", .refusal = "APOP is a POP3 mechanism, SMTP does not have it"},
-    {"gssapi|amKerberos|6", .refusal = "Kerberos is not available in this version"},
+    {"gssapi|amKerberos|6"},
     {NULL},
 };
 
@@ -136,6 +136,17 @@ static const Setting table[] = {
     {RELAY(ntlm_v2), "UseNTLMv2", SETTING_BOOL, IN_RELAY(ntlm_v2), "true",
         .help = "answer NTLM in version 2; false: in version 1, which is as good as no secret, for "
                 "servers that know nothing else"},
+    {RELAY(kerberos_keytab), "", SETTING_FILE, IN_RELAY(kerberos_keytab), NULL,
+        .help = "with auth = \"gssapi\", a keytab of the user's, by which tickets are got; without "
+                "it there must be some already"},
+    {RELAY(kerberos_ccache), "", SETTING_STRING, IN_RELAY(kerberos_ccache), NULL,
+        .help =
+            "with auth = \"gssapi\", where tickets are, as in KRB5CCNAME; with a keytab they are "
+            "kept in memory when not set"},
+    {RELAY(kerberos_service), "", SETTING_WORD, IN_RELAY(kerberos_service), NULL,
+        .help =
+            "with auth = \"gssapi\", the relay's principal, smtp@HOST or smtp/HOST@REALM; smtp@ "
+            "and the relay's name when not set"},
 
     /* ---- relays: TLS ---- */
     {RELAY(tls), "SSLStartMode SSLEnabled", SETTING_ENUM, IN_RELAY(tls), "automatic",

@@ -32,6 +32,7 @@ extern const AuthBackend smtp_auth_gsasl;
 extern const AuthBackend smtp_auth_scram;
 extern const AuthBackend smtp_auth_oauth;
 extern const AuthBackend smtp_auth_ntlm;
+extern const AuthBackend smtp_auth_gssapi;
 
 typedef struct AuthMechanism {
     const char *name; /* as on the wire */
