@@ -339,6 +339,22 @@ static void start_over(Connection *c, usec_t now, const char *how)
     transport_start_over(c);
 }
 
+/* A token that the relay refuses is not used again; where it was there before, it may be that the
+ * relay was told so, and the connection goes on once with a new one. */
+static bool renew_token(Connection *c, const DeliveryOutcome *why, usec_t now)
+{
+    if (!c->shared->oauth || why->stage != STAGE_AUTH || why->code < 500 || !c->found.password)
+        return false;
+    oauth_tokens_refuse(c->shared->oauth, c->found.password);
+    if (c->renewed || !c->found.kept)
+        return false;
+    c->renewed = true;
+    transport_trace(c, "again, with a new token: %s", why->text);
+    drop_session(c, now);
+    transport_look_again(c);
+    return true;
+}
+
 /* Whether no other address can do better. A login that was refused is not repeated: that locks
  * accounts. */
 static bool is_final(const Connection *c, const DeliveryOutcome *why)
@@ -360,6 +376,8 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
         transport_start_anew(c, now);
         return true;
     }
+    if (renew_token(c, why, now))
+        return true;
     if (blames_session(c, why)) {
         start_over(c, now, "with a full handshake of TLS");
         return true;

@@ -1,5 +1,5 @@
-/* Jobs that read files, run commands and get tickets. A relay whose source hangs keeps two of their
- * threads at most: one that was given up, and the one that follows. */
+/* Jobs that read files, run commands, and get tickets and tokens. A relay whose source hangs keeps
+ * two of their threads at most: one that was given up, and the one that follows. */
 #include "net/job_secrets.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 typedef struct SecretsTask {
     SecretsResult result;
     RelayConfig *relay; /* referenced */
+    OauthTokens *oauth; /* referenced, or NULL */
     bool with_tls_key;
 } SecretsTask;
 
@@ -22,6 +23,7 @@ static bool source_may_block(const SecretSource *source)
 bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key)
 {
     return source_may_block(&relay->password) || job_secrets_are_single(relay) ||
+           oauth_is_configured(relay) ||
            (with_tls_key && source_may_block(&relay->tls_key_password));
 }
 
@@ -30,15 +32,22 @@ bool job_secrets_are_single(const RelayConfig *relay)
     return text_equal(relay->auth, "gssapi");
 }
 
-bool job_secrets_run_command(const RelayConfig *relay)
+static bool run_command(const RelayConfig *relay)
 {
     return relay->password.command || relay->tls_key_password.command;
 }
 
-void secrets_fetch(const RelayConfig *relay, bool with_tls_key, SecretsResult *ret)
+bool job_secrets_take_long(const RelayConfig *relay)
+{
+    return run_command(relay) || oauth_is_configured(relay);
+}
+
+void secrets_fetch(
+    const RelayConfig *relay, OauthTokens *oauth, bool with_tls_key, SecretsResult *ret)
 {
     *ret = (SecretsResult){0};
-    ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
+    ret->error = oauth ? oauth_tokens_get(oauth, relay, &ret->password, &ret->kept, &ret->failure)
+                       : secret_source_fetch(&relay->password, &ret->password, &ret->failure);
     if (ret->error >= 0 && with_tls_key)
         ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
     if (ret->error >= 0 && job_secrets_are_single(relay))
@@ -57,7 +66,7 @@ static void run(void *argument)
 {
     SecretsTask *task = argument;
 
-    secrets_fetch(task->relay, task->with_tls_key, &task->result);
+    secrets_fetch(task->relay, task->oauth, task->with_tls_key, &task->result);
 }
 
 static void drop(void *argument)
@@ -65,6 +74,7 @@ static void drop(void *argument)
     SecretsTask *task = argument;
 
     secrets_done(&task->result);
+    (void)oauth_tokens_unref(task->oauth);
     (void)relay_config_unref(task->relay);
     free(task);
 }
@@ -72,21 +82,30 @@ static void drop(void *argument)
 static const JobKind kind_files = {"secrets", run, drop, .limit = 64, .limit_of_key = 2};
 static const JobKind kind_commands = {
     "password commands", run, drop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_tokens = {"tokens", run, drop, .limit = 64, .limit_of_key = 2};
 static const JobKind kind_tickets = {"tickets", run, drop, .limit = 64, .limit_of_key = 2};
 
-int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_tls_key, Answer **ret)
+static const JobKind *kind_for(const RelayConfig *relay)
 {
-    const JobKind *kind = job_secrets_run_command(relay)  ? &kind_commands
-                          : job_secrets_are_single(relay) ? &kind_tickets
-                                                          : &kind_files;
+    if (oauth_is_configured(relay))
+        return &kind_tokens;
+    if (job_secrets_are_single(relay))
+        return &kind_tickets;
+    return run_command(relay) ? &kind_commands : &kind_files;
+}
+
+int job_secrets_start(
+    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_tls_key, Answer **ret)
+{
     SecretsTask *task = calloc(1, sizeof(SecretsTask));
     int r;
 
     if (!task)
         return -ENOMEM;
     task->relay = relay_config_ref(relay);
+    task->oauth = oauth_tokens_ref(oauth);
     task->with_tls_key = with_tls_key;
-    r = answer_new(worker, kind, relay->name, task, ret);
+    r = answer_new(worker, kind_for(relay), relay->name, task, ret);
     if (r < 0)
         drop(task);
     return r;

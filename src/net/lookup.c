@@ -74,12 +74,12 @@ static int want_secrets(Lookup *lookup, usec_t now)
         return 0;
     if (job_secrets_are_single(shared->relay))
         return job_secrets_start(
-            shared->worker, shared->relay, wants_tls_key(shared), &lookup->secrets);
+            shared->worker, shared->relay, shared->oauth, wants_tls_key(shared), &lookup->secrets);
     if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
         r = job_secrets_start(
-            shared->worker, shared->relay, wants_tls_key(shared), &shared->secrets);
+            shared->worker, shared->relay, shared->oauth, wants_tls_key(shared), &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -137,9 +137,8 @@ static int refuse(Lookup *lookup, int error)
 /* How long addresses and secrets may take; 0: for ever. */
 static usec_t time_limit(const RelayConfig *relay)
 {
-    return job_secrets_run_command(relay) && relay->timeout > 0
-               ? MAX(relay->timeout, COMMAND_TIMEOUT)
-               : relay->timeout;
+    return job_secrets_take_long(relay) && relay->timeout > 0 ? MAX(relay->timeout, COMMAND_TIMEOUT)
+                                                              : relay->timeout;
 }
 
 int lookup_new(ConnectionShared *shared, usec_t now, Lookup **ret)
@@ -251,9 +250,11 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
     SecretsResult *result = lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
 
     if (result == &here)
-        secrets_fetch(lookup->shared->relay, wants_tls_key(lookup->shared), &here);
+        secrets_fetch(
+            lookup->shared->relay, lookup->shared->oauth, wants_tls_key(lookup->shared), &here);
     ret->password = secret_ref(result->password);
     ret->tls_key_password = secret_ref(result->tls_key);
+    ret->kept = result->kept;
     if (job_secrets_are_single(lookup->shared->relay))
         ret->tickets = TAKE_PTR(result->tickets);
     ret->own = ret->secret_failed = result->error < 0;

@@ -19,6 +19,7 @@ typedef struct LookupResult {
     AddressList found;
     char *host_name;          /* with a dot in it; NULL: this host has no such name, or none yet */
     Secret *password;         /* NULL when none is configured */
+    bool kept;                /* the password is a token that was there before */
     Secret *tls_key_password; /* NULL when none is configured, or the TLS context stands */
     Tickets *tickets;         /* NULL when the relay takes none */
     int error;                /* 0 or negative errno; then `failure` says why */

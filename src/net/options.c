@@ -43,6 +43,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
                 .host = source->host,
                 .port = relay->port,
                 .clear_allowed = is_clear_allowed(source),
+                .secret_is_token = relay->oauth_token_url,
                 .has_certificate = relay->tls_certificate,
                 .gssapi = source->gssapi,
                 .ntlm_1 = !relay->ntlm_v2,

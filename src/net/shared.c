@@ -29,6 +29,8 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
     r = to_ascii(relay->host, &shared->host);
     if (r >= 0 && relay->hello)
         r = to_ascii(relay->hello, &shared->hello);
+    if (r >= 0 && oauth_is_configured(relay))
+        r = oauth_tokens_new(&shared->oauth);
     if (r < 0)
         (void)connection_shared_unref(shared);
     else
@@ -50,6 +52,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
     (void)tls_context_unref(shared->tls);
+    (void)oauth_tokens_unref(shared->oauth);
     (void)relay_config_unref(shared->relay);
     (void)worker_unref(shared->worker);
     free(shared->host_name);

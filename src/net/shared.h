@@ -4,6 +4,7 @@
 #include "net/answer.h"
 #include "net/avoid.h"
 #include "net/connection.h"
+#include "net/oauth.h"
 
 struct ConnectionShared {
     unsigned references;
@@ -15,6 +16,7 @@ struct ConnectionShared {
     char *host;         /* the relay's, in ASCII */
     char *hello;        /* the setting, in ASCII, or NULL */
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
+    OauthTokens *oauth; /* NULL: the relay takes none, or they are not got here */
     SmtpMemory memory;
 
     /* Owned by lookup.c. */

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
+#include "settings/check_oauth.h"
 #include "settings/check_secrets.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
@@ -84,7 +85,7 @@ static int check_local_port(Draft *draft, size_t relay)
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
-    bool secret = secret_source_is_set(&config->password);
+    bool secret = secret_source_is_set(&config->password) || config->oauth_token_url;
     bool needs_user = config->auth && !text_equal(config->auth, "none") &&
                       !text_equal(config->auth, "external") &&
                       !text_equal(config->auth, "oauthbearer");
@@ -96,7 +97,9 @@ static int check_auth(Draft *draft, size_t relay)
             "and false, or write \"yes, in clear\"");
     if (secret && !config->user && needs_user)
         return draft_mistake_in(draft, relay_setting("user"), relay,
-            "there is a password but no user; set user, or leave the password out");
+            "there is a %s but no user; set user, or leave the %s out",
+            config->oauth_token_url ? "token" : "password",
+            config->oauth_token_url ? "oauth_ settings" : "password");
     return 0;
 }
 
@@ -180,6 +183,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_auth(draft, relay);
     if (r == 0)
         r = check_kerberos(draft, relay);
+    if (r == 0)
+        r = check_oauth(draft, relay);
     if (r == 0)
         r = check_hello(draft, relay);
     if (r == 0)

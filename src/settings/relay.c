@@ -39,7 +39,8 @@ RelayConfig *relay_config_unref(RelayConfig *relay)
 
 bool relay_identity_is_token(const RelayConfig *relay)
 {
-    return relay->authorization_identity && !secret_source_is_set(&relay->password) &&
+    return relay->authorization_identity && !relay->oauth_token_url &&
+           !secret_source_is_set(&relay->password) &&
            (text_equal(relay->auth, "auto") || text_equal(relay->auth, "xoauth2") ||
                text_equal(relay->auth, "oauthbearer"));
 }
