@@ -21,7 +21,7 @@ static const AuthMechanism mechanisms[] = {
     {"LOGIN", AUTH_CLEAR | AUTH_ANY_PROMPT, &smtp_auth_gsasl},
     {"DIGEST-MD5", 0, &smtp_auth_gsasl},
     {"CRAM-MD5", 0, &smtp_auth_gsasl},
-    {"NTLM", AUTH_CLIENT_FIRST, &smtp_auth_ntlm},
+    {"NTLM", AUTH_CLIENT_FIRST | AUTH_ANY_PROMPT, &smtp_auth_ntlm},
     {"EXTERNAL", AUTH_CLIENT_FIRST | AUTH_NO_SECRET | AUTH_CERTIFICATE, &smtp_auth_gsasl},
     {"GSSAPI", AUTH_CLIENT_FIRST | AUTH_NO_SECRET | AUTH_BY_NAME, &smtp_auth_gssapi},
     {"XOAUTH2", TOKEN_FLAGS, &smtp_auth_oauth},

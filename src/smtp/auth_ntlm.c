@@ -6,12 +6,14 @@
 #include "smtp/auth_mechanism.h"
 #include "smtp/ntlm.h"
 
-#define END_POINT_MAX 64 /* bytes of the longest hash of a certificate */
+#define SIGNATURE "NTLMSSP" /* with its NUL */
+#define END_POINT_MAX 64    /* bytes of the longest hash of a certificate */
 
 typedef struct NtlmState {
     NtlmFresh fresh;
     char end_point[END_POINT_MAX];
     size_t end_point_n; /* 0: there is none */
+    bool said_again;
 } NtlmState;
 
 static NtlmLogin login_of(const SmtpAuth *auth)
@@ -56,11 +58,16 @@ static int note_version(SmtpAuth *auth)
 
 static int step(SmtpAuth *auth, const char *challenge, size_t n, Buffer *response, Failure *f)
 {
-    const NtlmState *state = auth->state;
+    NtlmState *state = auth->state;
     NtlmLogin login = login_of(auth);
+    bool message =
+        challenge && n >= sizeof(SIGNATURE) && memcmp(challenge, SIGNATURE, sizeof(SIGNATURE)) == 0;
+    bool prompt = challenge && !message && !state->said_again;
     int r;
 
-    if (!challenge)
+    /* Some servers do not look at what comes with AUTH, and ask: "334 NTLM supported". */
+    state->said_again |= prompt;
+    if (!challenge || prompt)
         return ntlm_negotiate(&login, response);
     r = ntlm_authenticate(&login, &state->fresh, challenge, n, response, f);
     auth->satisfied = r >= 0;
