@@ -78,8 +78,17 @@ class Talk:
         self.stream.write(reply.encode("utf-8") + b"\r\n")
         self.stream.flush()
         if isinstance(reply, Bye):
-            raise Ended
+            self.part()
         return self.code
+
+    def part(self):
+        """Closes so that what was said arrives: closing with input unread takes back what the other end
+        has not got yet."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(1)
+        while self.connection.recv(1 << 16):
+            pass
+        raise Ended
 
     def end_of_message(self, verb):
         message = (tuple(self.recipients), self.content)
@@ -163,6 +172,7 @@ class OddRelay:
         self.port = self.server.port
 
     def _talk(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self.lock:
             self.connections += 1
             self.open += 1
