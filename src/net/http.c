@@ -150,7 +150,7 @@ static int feed_line(HttpResponse *r, const char *data, size_t n, size_t *ret_us
     size_t size = end ? (size_t)(end - data) : n;
     int result;
 
-    r->head += size + 1;
+    r->head += end ? size + 1 : size;
     if (r->head > HTTP_HEAD_MAX)
         return -EMSGSIZE;
     result = buffer_append(&r->line, data, size);
