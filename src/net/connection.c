@@ -343,7 +343,7 @@ static void start_over(Connection *c, usec_t now, const char *how)
  * relay was told so, and the connection goes on once with a new one. */
 static bool renew_token(Connection *c, const DeliveryOutcome *why, usec_t now)
 {
-    if (!c->shared->oauth || why->stage != STAGE_AUTH || why->code < 500 || !c->found.password)
+    if (!c->shared->oauth || why->stage != STAGE_AUTH || why->code != 535 || !c->found.password)
         return false;
     oauth_tokens_refuse(c->shared->oauth, c->found.password);
     if (c->renewed || !c->found.kept)

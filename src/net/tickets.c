@@ -8,6 +8,7 @@
 #include <gssapi/gssapi_krb5.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/errors.h"
@@ -247,16 +248,28 @@ static int import(const Library *l, const char *text, gss_OID kind, gss_name_t *
     return fail(l, major, minor, what, "check user, host and kerberos_service", f);
 }
 
+/* Where tickets that a keytab gives are kept: in memory, and elsewhere for another user or keytab.
+ */
+static void name_cache(const RelayConfig *relay, char *ret, size_t n)
+{
+    struct stat st = {0};
+
+    (void)stat(relay->kerberos_keytab, &st);
+    snprintf(ret, n, "MEMORY:outbox-%.200s-%.200s-%llu-%lld", relay->name ?: "", relay->user ?: "",
+        (unsigned long long)st.st_ino, (long long)st.st_mtime);
+}
+
 /* By keytab the tickets stay in this process's memory, and are got anew when they have run out. */
 static int acquire(Making *m, gss_name_t client, Failure *f)
 {
     const RelayConfig *relay = m->relay;
-    char cache[256], what[512];
+    char cache[512], what[512];
     gss_key_value_element_desc elements[2];
     gss_key_value_set_desc store = {0, elements};
     OM_uint32 minor, major;
 
-    snprintf(cache, sizeof(cache), "MEMORY:outbox-%.200s", relay->name ?: "");
+    if (relay->kerberos_keytab)
+        name_cache(relay, cache, sizeof(cache));
     if (relay->kerberos_keytab)
         elements[store.count++] =
             (gss_key_value_element_desc){"client_keytab", relay->kerberos_keytab};

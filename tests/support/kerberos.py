@@ -72,6 +72,10 @@ class Kerberos:
                                env={**os.environ, **self.environment})
         self.process.wait_for_port(self.port)
 
+    def add_service(self, name):
+        """One whose key no server has."""
+        self._run("kadmin.local", "addprinc", "-randkey", name)
+
     def kinit(self, name="tickets", life="1h"):
         """Gets tickets for the user; where they are, as in KRB5CCNAME."""
         self._run("kinit", "-k", "-t", self.keytab, "-l", life, "-c", self.directory / name, USER)

@@ -12,6 +12,15 @@ from process import wait_for
 from servers import ServerTest
 
 
+GSSAPI_IN_EXIM = """
+gssapi:
+  driver = cyrus_sasl
+  public_name = GSSAPI
+  server_hostname = localhost
+  server_set_id = $auth1
+"""
+
+
 class KerberosTest(ServerTest):
     def setUp(self):
         super().setUp()
@@ -45,7 +54,7 @@ class Dovecot(KerberosTest):
         wait_for(lambda: re.search(pattern, self.server.log()), lambda: f"{pattern} in {self.server.log()}")
 
     def test_keytab(self):
-        said = self.send(self.ticket_relay("submission"))
+        said = self.send(self.ticket_relay("submission", auth="amKerberos"))
         self.assertIn("> AUTH GSSAPI", said)
         self.check_log(f"(?i)user=<{USER}@LAB.TEST>, method=GSSAPI")
 
@@ -122,6 +131,29 @@ class Dovecot(KerberosTest):
         self.wait_log(daemon, "on hold")
         self.assertIn("there is no Kerberos ticket", daemon.output())
         self.assertEqual(self.queue.record("m"), [])
+
+
+class CyrusInExim(KerberosTest):
+    """Another implementation of the mechanism, which offers security layers, too."""
+
+    def setUp(self):
+        super().setUp()
+        directory = self.lab.new_directory()
+        (directory / "exim.conf").write_text(f"keytab: {self.realm.service_keytab}\n", encoding="ascii")
+        environment = {"SASL_CONF_PATH": directory, "KRB5_CONFIG": self.realm.configuration,
+                       "KRB5_KTNAME": f"FILE:{self.realm.service_keytab}"}
+        self.exim(authenticators=GSSAPI_IN_EXIM, options={
+            "add_environment": "<; " + " ; ".join(f"{name}={value}" for name, value in environment.items())})
+
+    def test_keytab(self):
+        self.send(self.ticket_relay("smtp"))
+        wait_for(lambda: re.search(f"A=gssapi:{USER}", self.server.log()), self.server.log)
+
+    def test_wrong_service(self):
+        """A ticket for a service whose key the server has not got."""
+        self.realm.add_service("smtp/elsewhere")
+        said = self.send(self.ticket_relay("smtp", kerberos_service="smtp/elsewhere"), status=77)
+        self.assertRegex(said, "9006: relay .*, auth: 535 ")
 
 
 class Settings(ServerTest):

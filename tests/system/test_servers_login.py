@@ -44,7 +44,8 @@ class LoginTest(ServerTest):
         """A relay with the user's name and password, over TLS."""
         tls = "implicit" if port in ("smtps", "submissions") else "starttls"
         ca = self.lab.certificates.certificate("ca")
-        return self.relay(port, **{"tls": tls, "tls_ca_file": ca, "user": USER, "password": PASSWORD, **settings})
+        relay = self.relay(port, **{"tls": tls, "tls_ca_file": ca, "user": USER, "password": PASSWORD, **settings})
+        return {name: value for name, value in relay.items() if value is not None}
 
     def log_in(self, port, auth="auto", status=0, **settings):
         """Sends a message with a login; what the tool said."""
@@ -152,10 +153,9 @@ class ExternalInExim(LoginTest):
                   authenticators=EXTERNAL_IN_EXIM)
 
     def login(self, port, **settings):
-        relay = super().login(port, **{
+        return super().login(port, **{
             "tls_certificate": self.lab.certificates.certificate("alice"),
             "tls_key": self.lab.certificates.key("alice"), **settings})
-        return {name: value for name, value in relay.items() if value is not None}
 
     def test_certificate_alone(self):
         self.check("smtps", " A=external:alice for ", "external", user=None, password=None)
@@ -220,6 +220,21 @@ class CyrusInPostfix(LoginTest):
             with self.subTest(mechanism):
                 self.check("cyrus", self.failure, mechanism.lower(), status=77, password="wrong")
 
+    def test_component_s_names(self):
+        """AuthMechanism, User and Password, as the component calls them and their values."""
+        for value, name in (("amUserPassword", "SCRAM-SHA-256"), ("0", "SCRAM-SHA-256"), ("amCRAMMD5", "CRAM-MD5"),
+                            ("amNTLM", "NTLM"), ("2", "NTLM"), ("amSASLPlain", "PLAIN"),
+                            ("amSASLDigestMD5", "DIGEST-MD5"), ("5", "DIGEST-MD5")):
+            with self.subTest(value):
+                self.check("cyrus", f"sasl_method={name}, sasl_username={USER}", None, user=None, password=None,
+                           AuthMechanism=value, User=USER, Password=PASSWORD)
+
+    def test_pop3_s_mechanism(self):
+        self.configure(self.login("cyrus", auth="amAPOP"))
+        result = self.outbox("check", status=None)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn("APOP is a POP3 mechanism", result.stderr.decode())
+
     def test_wrong_password_for_what_may_not_know_scram(self):
         """A server that has the password as a hash says the same to SCRAM: the password itself is tried once."""
         said = self.check("cyrus", self.failure, status=77, times=2, password="wrong")
@@ -265,6 +280,13 @@ class Dovecot(LoginTest):
         for mechanism in dovecot.PASSWORD_MECHANISMS:
             with self.subTest(mechanism):
                 self.check("submissions", "auth failed, 1 attempts", mechanism, status=77, password="wrong")
+
+    def test_token_as_identity(self):
+        """AuthMechanism amXOAUTH2: AuthorizationIdentity is the token, "Bearer " before it or not."""
+        for token in (dovecot.token(), f"Bearer {dovecot.token()}"):
+            with self.subTest(token[:7]):
+                self.check("submissions", f"user=<{USER}>, method=XOAUTH2", None, user=None, password=None,
+                           AuthMechanism="amXOAUTH2", User=USER, AuthorizationIdentity=token)
 
     @unittest.skipIf(dovecot.is_2_3(), "Dovecot 2.3 has no mechanism that is bound to the channel")
     def test_bound_to_the_channel(self):
