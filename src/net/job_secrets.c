@@ -3,6 +3,7 @@
 #include "net/job_secrets.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -67,6 +68,9 @@ static void run(void *argument)
     SecretsTask *task = argument;
 
     secrets_fetch(task->relay, task->oauth, task->with_tls_key, &task->result);
+    /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
+    if (task->oauth)
+        OPENSSL_thread_stop();
 }
 
 static void drop(void *argument)
