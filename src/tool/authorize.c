@@ -10,6 +10,7 @@
 #include "tool/command.h"
 #include "tool/terminal.h"
 
+#define WANTED "oauth_token_url, oauth_device_url, oauth_client_id and oauth_token_file"
 #define SHOWN_MAX 500 /* bytes of what a stranger wrote */
 
 static bool can_be_authorized(const RelayConfig *relay)
@@ -36,11 +37,12 @@ static RelayConfig *find_relay(const Config *config, const char *name)
         (void)tool_fail_number(ERROR_CONFIGURATION, "several relays can be authorized: name one");
     else if (name && !found)
         (void)tool_fail_number(ERROR_CONFIGURATION, "no relay is called %s", name);
-    else
+    else if (found)
         (void)tool_fail_number(ERROR_CONFIGURATION,
-            "%s%s has no place to ask for a code: set oauth_token_url, oauth_device_url, "
-            "oauth_client_id and oauth_token_file",
-            found ? "relay " : "", found ? found->name : "no relay");
+            "relay %s has no place to ask for a code: set " WANTED, found->name);
+    else
+        (void)tool_fail_number(
+            ERROR_CONFIGURATION, "there is no relay with a place to ask for a code: set " WANTED);
     return NULL;
 }
 
