@@ -208,6 +208,31 @@ class Daemon(OauthTest):
         self.assertEqual(self.tokens.grants()[-1], "a new one")
         self.assertEqual(sorted(os.listdir(self.kept)), ["tokens", "tokens.lock"])
 
+    def test_rotation_by_several_processes(self):
+        """A server that takes each refresh token once, and calls all back when one comes a second time."""
+        lock, used = threading.Lock(), set()
+
+        def answer(_path, form):
+            with lock:
+                token = form["refresh_token"]
+                if token in used or token not in ("refresh&1=%", f"refresh-{self.number}"):
+                    return 400, {"error": "invalid_grant", "error_description": "used twice"}
+                used.add(token)
+                self.number += 1
+                return 200, {"access_token": f"access-{self.number}", "refresh_token": f"refresh-{self.number}"}
+
+        self.tokens.answer = answer
+        self.configure(self.settings(oauth_token_file=self.kept / "tokens"))
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(self.outbox("check", status=None)))
+                   for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([result.returncode for result in results], [0] * 6, results)
+        self.assertEqual(self.number, 6)
+
     def test_rotation_in_memory(self):
         self.extra = {"refresh_token": "refresh-2"}
         daemon = self.start(self.settings(messages_per_connection=1))
