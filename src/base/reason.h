@@ -26,6 +26,7 @@ typedef enum FaultReason {
     REASON_TLS_PROTOCOLS,          /* tls_protocols */
     REASON_TLS_CIPHERS,            /* tls_ciphers */
     REASON_TLS_AUTHORITIES,        /* tls_ca_file, tls_ca_directory, or the system's */
+    REASON_TLS_PARAMETERS,         /* groups, signatures: of the settings, or of the server */
     REASON_TLS_PIN,                /* tls_accept_certificate */
     REASON_TLS_CLIENT_CERTIFICATE, /* tls_certificate */
     REASON_TLS_CLIENT_KEY,         /* tls_key, tls_key_password */
@@ -55,6 +56,8 @@ typedef enum FaultReason {
     REASON_CERTIFICATE_AUTHORITY,    /* whoever signed the chain is not trusted here */
     REASON_CERTIFICATE_INTERMEDIATE, /* the server sent its own and not that of the issuer */
     REASON_CERTIFICATE_WEAK,
+    REASON_CERTIFICATE_REVOKED,
+    REASON_CERTIFICATE_UNCONFIRMED, /* it is required to be known that it is not revoked */
     REASON_CERTIFICATE_NONE, /* the server showed none */
     REASON_CERTIFICATE_OTHER,
 

@@ -49,6 +49,10 @@ static void add_config(Entry *entry, const Config *config)
         entry_number(entry, relay->port);
         entry_text(entry, ")");
     }
+    if (config->notices) {
+        entry_text(entry, "\n");
+        entry_lines(entry, config->notices);
+    }
 }
 
 void event_started(Log *log, const Config *config)

@@ -15,6 +15,7 @@
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/options.h"
+#include "net/credentials.h"
 #include "settings/load.h"
 
 /* Where nobody reads, that may wait for ever: signals are to end it then. */
@@ -54,6 +55,14 @@ static int check(const Options *options)
         fprintf(stderr, "%s\n", failure_text(&f));
         return configuration_status(&f);
     }
+    if (config->notices)
+        fprintf(stderr, "%s\n", config->notices);
+    for (size_t i = 0; i < config->n_relays; i++)
+        if (credentials_check(config->relays[i], &f) < 0) {
+            fprintf(stderr, "%s: relay %s: %s\n", config->path ?: "built-in settings",
+                config->relays[i]->name, failure_text(&f));
+            return configuration_status(&f);
+        }
     printf("%s: ok\n", config->path ?: "built-in settings");
     return EX_OK;
 }

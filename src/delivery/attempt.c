@@ -122,7 +122,8 @@ static int make_room(Attempt *a, size_t n)
     return a->part_allocated > 0 ? 0 : -ENOMEM;
 }
 
-int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic)
+int attempt_submit(
+    Attempt *a, SmtpSession *session, unsigned max_recipients, usec_t now, usec_t now_monotonic)
 {
     const Envelope *envelope = message_envelope(a->message->message);
     size_t n = part_size(a, max_recipients);
@@ -149,6 +150,7 @@ int attempt_submit(Attempt *a, SmtpSession *session, unsigned max_recipients, us
         .recipients = a->part,
         .n_recipients = n,
         .size = a->content.size,
+        .waited = clock_age(a->message->arrival, now) / USEC_PER_SEC,
         .unfit = a->content.unfit,
         .is_8bit = a->content.is_8bit,
         .user = a,

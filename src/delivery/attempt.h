@@ -22,9 +22,10 @@ typedef struct AttemptContext {
 int attempt_new(
     HeldMessage *message, const RelayConfig *relay, const Connection *connection, Attempt **ret);
 
-/* Hands the next part of the recipients, at most `max_recipients`, to the session. 0 or -ENOMEM. */
-int attempt_submit(
-    Attempt *attempt, SmtpSession *session, unsigned max_recipients, usec_t now_monotonic);
+/* Hands the next part of the recipients, at most `max_recipients`, to the session; `now` is
+ * realtime. 0 or -ENOMEM. */
+int attempt_submit(Attempt *attempt, SmtpSession *session, unsigned max_recipients, usec_t now,
+    usec_t now_monotonic);
 
 /* The attempt a session's transaction belongs to. */
 Attempt *attempt_of(const SmtpTransaction *transaction);

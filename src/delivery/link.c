@@ -26,7 +26,7 @@ static int submit(Link *link, Attempt *attempt)
 {
     link->transactions++;
     return attempt_submit(attempt, connection_session(link->connection), view_recipients_max(link),
-        engine_now_monotonic(link->engine));
+        engine_now_real(link->engine), engine_now_monotonic(link->engine));
 }
 
 /* 0, or a negative errno after which the message has been given back. */

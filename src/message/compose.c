@@ -4,22 +4,30 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/digest.h"
 #include "base/errors.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "message/address.h"
 #include "message/compose_body.h"
 #include "message/compose_field.h"
 #include "message/compose_own.h"
-#include "message/envelope.h"
+#include "message/message.h"
+#include "message/readdress.h"
 #include "message/stamp.h"
 
-#define RANDOM_ID_LENGTH 20
+#define RANDOM_BYTES 20
+#define LINE_END 2 /* CRLF, in what a line's length is */
 
-static const char *const importances[] = {"high", "normal", "low", NULL};
-static const char *const priorities[] = {"normal", "urgent", "non-urgent", NULL};
-static const char *const sensitivities[] = {"Personal", "Private", "Company-Confidential", NULL};
+/* A header that is being written. */
+typedef struct HeaderWriter {
+    const Compose *compose;
+    ComposeOwn own;
+    Envelope *envelope;
+    FieldOutput out;
+    Failure *failure;
+} HeaderWriter;
 
 /* Puts the part's name in front of the failure. */
 static int fail_part(const char *what, int r, Failure *f)
@@ -48,126 +56,195 @@ static int take_originators(const Compose *c, Envelope *e, Failure *f)
 
 /* The name under which a field is written; NULL when it is not: the user's own header has it, or is
  * all there is. */
-static const char *computed(const ComposeOwn *own, const char *name)
+static const char *computed(const HeaderWriter *w, const char *name)
 {
-    return own->replaces || compose_own_has(own, name) ? NULL : name;
+    return w->own.replaces || compose_own_has(&w->own, name) ? NULL : name;
+}
+
+/* A field of one list of addresses. */
+static int put_list(HeaderWriter *w, const char *what, const char *name, const char *list)
+{
+    const char *const lists[] = {list, NULL};
+
+    return compose_put_addresses(what, computed(w, name), lists, NULL, NULL, &w->out, w->failure);
 }
 
 /* The fields that also make the envelope, which is made in any case. */
-static int put_originators(
-    const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
+static int put_originators(HeaderWriter *w)
 {
-    const char *const from[] = {c->from ?: "", NULL}, *const reply_to[] = {c->reply_to, NULL};
-    int r = take_originators(c, e, f);
+    int r = take_originators(w->compose, w->envelope, w->failure);
 
     if (r == 0)
-        r = compose_put_addresses("from", computed(own, "From"), from, NULL, out, f);
-    if (r == 0)
-        r = compose_put_addresses("reply to", computed(own, "Reply-To"), reply_to, NULL, out, f);
-    return r;
+        r = put_list(w, "from", "From", w->compose->from);
+    return r < 0 ? r : put_list(w, "reply to", "Reply-To", w->compose->reply_to);
 }
 
-static int put_recipients(
-    const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
+static int fail_recipients(const HeaderWriter *w)
 {
-    int r = compose_put_addresses("to", computed(own, "To"), c->to, e, out, f);
+    if (w->envelope->n_recipients == 0)
+        return failure_set(w->failure, -EBADMSG, ERROR_NO_RECIPIENT,
+            "there is no recipient; give at least one as to, cc or bcc");
+    return failure_set(w->failure, -EBADMSG, ERROR_NO_RECIPIENT,
+        "there is no recipient in to, and nothing allows that it is empty; give one, or a group "
+        "such as \"undisclosed-recipients:;\", or set allow_empty_to");
+}
 
-    if (r == 0)
-        r = compose_put_addresses("cc", computed(own, "Cc"), c->cc, e, out, f);
-    if (r == 0)
-        r = compose_put_addresses("bcc", NULL, c->bcc, e, out, f);
-    if (r < 0 || e->n_recipients > 0)
+static int put_recipients(HeaderWriter *w)
+{
+    const Compose *c = w->compose;
+    const struct {
+        const char *what, *name;
+        const char *const *lists;
+    } fields[] = {{"to", "To", c->to}, {"cc", "Cc", c->cc}, {"bcc", NULL, c->bcc}};
+    size_t before = buffer_size(w->out.buffer), n_to = 0;
+    bool has_to = !computed(w, "To");
+    int r = 0;
+
+    for (ComposeKind kind = COMPOSE_TO; kind <= COMPOSE_BCC && r == 0; kind++) {
+        const char *name = fields[kind].name;
+
+        r = compose_put_addresses(fields[kind].what, name ? computed(w, name) : NULL,
+            fields[kind].lists,
+            &(People){.items = c->recipients, .n = c->n_recipients, .kind = kind}, w->envelope,
+            &w->out, w->failure);
+        if (kind == COMPOSE_TO)
+            n_to = w->envelope->n_recipients;
+        has_to |= kind == COMPOSE_TO && (n_to > 0 || buffer_size(w->out.buffer) > before);
+    }
+    if (r < 0 || (w->envelope->n_recipients > 0 && (has_to || c->style.allow_empty_to)))
         return r;
-    return failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT,
-        "there is no recipient; give at least one as to, cc or bcc");
+    return fail_recipients(w);
 }
 
-static int put_date(const Compose *c, Buffer *out, Failure *f)
+static int put_date(HeaderWriter *w)
 {
-    char date[RFC5322_DATE_MAX];
+    const char *date = w->compose->date;
+    char now[RFC5322_DATE_MAX];
 
-    if (!c->date || strcmp(c->date, "*") == 0)
-        return compose_put_date("date", "Date", clock_format_rfc5322(c->now, date), out, f);
-    return *c->date ? compose_put_date("date", "Date", c->date, out, f) : 0;
+    if (!date || strcmp(date, "*") == 0)
+        date = clock_format_rfc5322(w->compose->now, now);
+    return *date ? compose_put_date("date", "Date", date, &w->out, w->failure) : 0;
 }
 
-static int put_message_id(const Compose *c, const Envelope *e, Buffer *out, Failure *f)
+/* ---- Message-ID ---- */
+
+static int fail_digest(const char *algorithm, int r, Failure *f)
 {
-    char random[RANDOM_ID_LENGTH + 1];
-    _cleanup_buffer_ Buffer id = {0};
+    if (r == -ENOMEM)
+        return r;
+    return failure_set(f, -EBADMSG, ERROR_MESSAGE, "message id: %s",
+        r == -ELIBACC ? "it is made with OpenSSL's library, libcrypto, which is not installed; "
+                        "install it, or give an id"
+        : text_equal_nocase(algorithm, "md5")
+            ? "OpenSSL on this system does not give MD5; set message_id_algorithm "
+              "to sha256"
+            : "OpenSSL on this system does not give this digest; set "
+              "message_id_algorithm to md5, sha1 or sha256");
+}
+
+static bool is_algorithm(const char *name)
+{
+    return text_equal_nocase(name, "md5") || text_equal_nocase(name, "sha1") ||
+           text_equal_nocase(name, "sha256");
+}
+
+/* Nobody has to find out from it when or where it was made: all that it is made from is hashed. */
+static int make_id(HeaderWriter *w, Buffer *out)
+{
+    const char *algorithm = w->compose->style.message_id_algorithm ?: "sha256", *domain;
+    char host[HOST_NAME_MAX + 1] = "";
+    unsigned char random[RANDOM_BYTES];
+    _cleanup_buffer_ Buffer seed = {0};
     int r;
 
-    if (c->message_id && strcmp(c->message_id, "*") != 0)
-        return *c->message_id ? compose_put_id("message id", "Message-ID", c->message_id, out, f)
-                              : 0;
-    file_random_name(random, RANDOM_ID_LENGTH);
-    r = stamp_message_id(&id, random, c->now, address_domain(e->sender));
+    if (!is_algorithm(algorithm))
+        return failure_set(w->failure, -EBADMSG, ERROR_MESSAGE,
+            "message id: the algorithm is md5, sha1 or sha256, not \"%s\"", algorithm);
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return -EAGAIN;
+    domain = stamp_domain(address_domain(w->envelope->sender), host);
+    r = buffer_append(&seed, random, sizeof(random));
     if (r == 0)
-        r = buffer_append(&id, "", 1);
-    return r < 0 ? r : compose_put_id("message id", "Message-ID", buffer_data(&id), out, f);
+        r = buffer_appendf(&seed, "%llu %s", (unsigned long long)w->compose->now, domain);
+    if (r == 0)
+        r = buffer_append(out, "<", 1);
+    if (r == 0)
+        r = digest_append_hex(algorithm, buffer_data(&seed), buffer_size(&seed), out);
+    if (r < 0)
+        return fail_digest(algorithm, r, w->failure);
+    r = buffer_appendf(out, "@%s>", domain);
+    return r < 0 ? r : buffer_append(out, "", 1);
 }
 
-static int put_notifications(const Compose *c, const ComposeOwn *own, Buffer *out, Failure *f)
+static int put_message_id(HeaderWriter *w)
 {
-    const char *const delivery[] = {c->delivery_notification_to, NULL};
-    const char *const read[] = {c->read_receipt_to, NULL};
-    int r = compose_put_addresses(
-        "delivery notification to", computed(own, "Return-Receipt-To"), delivery, NULL, out, f);
+    const char *id = w->compose->message_id;
+    _cleanup_buffer_ Buffer made = {0};
+    int r = 0;
+
+    if (!id || strcmp(id, "*") == 0) {
+        r = make_id(w, &made);
+        id = buffer_data(&made);
+    }
+    return r < 0 || !*id ? r : compose_put_id("message id", "Message-ID", id, &w->out, w->failure);
+}
+
+/* ---- the rest of the header ---- */
+
+static int put_notifications(HeaderWriter *w)
+{
+    const Compose *c = w->compose;
+    int r =
+        put_list(w, "delivery notification to", "Return-Receipt-To", c->delivery_notification_to);
 
     if (r < 0)
         return r;
-    return compose_put_addresses(
-        "read receipt to", computed(own, "Disposition-Notification-To"), read, NULL, out, f);
+    return put_list(w, "read receipt to", "Disposition-Notification-To", c->read_receipt_to);
 }
 
-static int put_words(const Compose *c, const ComposeOwn *own, Buffer *out, Failure *f)
+static int put_words(HeaderWriter *w)
 {
     const struct {
-        const char *what, *name, *word;
-        const char *const *allowed;
+        const char *what, *name;
+        ComposeWord word;
+        unsigned number;
     } fields[] = {
-        {"importance", "Importance", c->importance, importances},
-        {"priority", "Priority", c->priority, priorities},
-        {"sensitivity", "Sensitivity", c->sensitivity, sensitivities},
+        {"importance", "Importance", WORD_IMPORTANCE, w->compose->importance},
+        {"priority", "Priority", WORD_PRIORITY, w->compose->priority},
+        {"sensitivity", "Sensitivity", WORD_SENSITIVITY, w->compose->sensitivity},
     };
     int r = 0;
 
     for (size_t i = 0; i < ELEMENTSOF(fields) && r == 0; i++)
-        if (computed(own, fields[i].name))
-            r = compose_put_word(
-                fields[i].what, fields[i].name, fields[i].word, fields[i].allowed, out, f);
+        if (computed(w, fields[i].name))
+            r = compose_put_word(fields[i].what, fields[i].name, fields[i].word, fields[i].number,
+                &w->out, w->failure);
     return r;
 }
 
-/* What a text whose type is the user's own is in, where that has to be told: without it, it is
- * taken for ASCII (RFC 2046, 4.1.2). */
-static const char *charset_of_body(const Compose *c, const ComposeOwn *own)
+/* `charset`: what a text whose type is the user's own is in, where that has to be told: without it,
+ * it is taken for ASCII (RFC 2046, 4.1.2). */
+static int put_header(HeaderWriter *w, const char *charset)
 {
-    const char *text = c->body ?: "";
-    size_t n = strlen(text);
-
-    return own->has_type && !own->is_raw && !text_is_ascii(text, n) && text_is_utf8(text, n)
-               ? "utf-8"
-               : NULL;
-}
-
-static int put_header(const Compose *c, const ComposeOwn *own, Envelope *e, Buffer *out, Failure *f)
-{
-    int r = put_originators(c, own, e, out, f);
+    int r = put_originators(w);
 
     if (r == 0)
-        r = put_recipients(c, own, e, out, f);
-    if (r == 0 && computed(own, "Subject"))
-        r = compose_put_text("subject", "Subject", c->subject, out, f);
-    if (r == 0 && computed(own, "Date"))
-        r = put_date(c, out, f);
-    if (r == 0 && computed(own, "Message-ID"))
-        r = put_message_id(c, e, out, f);
+        r = put_recipients(w);
+    if (r == 0 && computed(w, "Subject"))
+        r = compose_put_text("subject", "Subject", w->compose->subject, &w->out, w->failure);
+    if (r == 0 && computed(w, "Date"))
+        r = put_date(w);
+    if (r == 0 && computed(w, "Message-ID"))
+        r = put_message_id(w);
     if (r == 0)
-        r = put_notifications(c, own, out, f);
+        r = put_notifications(w);
     if (r == 0)
-        r = put_words(c, own, out, f);
-    return r < 0 ? r : compose_own_put(own, charset_of_body(c, own), out, f);
+        r = put_words(w);
+    if (r == 0)
+        r = compose_own_put(&w->own, charset, &w->out, w->failure);
+    if (r == 0 && computed(w, "MIME-Version"))
+        r = buffer_append_string(w->out.buffer, "MIME-Version: 1.0\n");
+    return r;
 }
 
 static int put_envelope(const Envelope *e, Buffer *out)
@@ -175,40 +252,124 @@ static int put_envelope(const Envelope *e, Buffer *out)
     int r = buffer_appendf(out, "X-Sender: <%s>%s%s\n", e->sender, e->sender_parameters ? " " : "",
         e->sender_parameters ?: "");
 
-    for (size_t i = 0; i < e->n_recipients && r == 0; i++)
-        r = buffer_appendf(out, "X-Receiver: <%s>\n", e->recipients[i].address);
+    for (size_t i = 0; i < e->n_recipients && r == 0; i++) {
+        const EnvelopeRecipient *recipient = &e->recipients[i];
+
+        r = buffer_appendf(out, "X-Receiver: <%s>%s%s\n", recipient->address,
+            recipient->parameters ? " " : "", recipient->parameters ?: "");
+    }
     return r;
 }
 
-static int put_body(const Compose *c, const ComposeOwn *own, Buffer *out, Failure *f)
+/* ---- all of it ---- */
+
+/* The body, of which the user's own fields say what it is. */
+static int put_own(HeaderWriter *w, Composed *composed)
 {
-    const char *text = c->body ?: "";
+    _cleanup_own_body_ OwnBody body = {0};
+    const char *charset = NULL;
+    int r = own_body_open(&body, w->compose, w->failure);
 
-    if (own->is_raw)
-        return buffer_append(out, "\n", 1) ?: compose_body_put_raw(text, out);
-    return own->has_type ? compose_body_put_encoded(text, out)
-                         : compose_body_put(text, c->attachments, out, f);
-}
-
-int compose_message(const Compose *c, Buffer *out, Failure *f)
-{
-    _cleanup_envelope_ Envelope envelope = {0};
-    _cleanup_buffer_ Buffer rest = {0};
-    ComposeOwn own;
-    int r;
-
-    r = compose_own_examine(c->headers, &own, f);
+    if (r == 0 && w->own.has_type && !w->own.is_raw && !w->own.has_charset)
+        charset = own_body_charset(&body);
+    if (r == 0)
+        r = put_header(w, charset);
     if (r < 0)
         return r;
-    if ((own.is_raw || own.has_type) && c->attachments && c->attachments[0])
+    return w->own.is_raw ? own_body_put_raw(&body, composed)
+                         : own_body_put(&body, w->own.is_text, w->own.is_text && charset, composed);
+}
+
+static int put_all(HeaderWriter *w, Composed *composed)
+{
+    const Compose *c = w->compose;
+    int r = compose_own_examine(c->headers, &w->own, w->failure);
+
+    if (r < 0)
+        return r;
+    if (w->own.is_raw || w->own.has_type) {
+        if (c->n_parts > 0 || c->html.origin != COMPOSE_NOTHING)
+            return failure_set(w->failure, -EBADMSG, ERROR_MESSAGE,
+                "%s cannot be added when headers of your own say what the content is",
+                c->n_parts > 0 ? "attachments" : "an HTML text");
+        return put_own(w, composed);
+    }
+    r = put_header(w, NULL);
+    return r < 0 ? r : compose_body_put(c, &w->out, composed, w->failure);
+}
+
+/* A message that is whole already gets the envelope in front of it. */
+static int put_raw(HeaderWriter *w, Composed *composed)
+{
+    SourceReader reader;
+    Buffer *text = composed_text(composed);
+    int r = text ? take_originators(w->compose, w->envelope, w->failure) : -ENOMEM;
+
+    w->out.buffer = &(Buffer){0};
+    w->own.replaces = true;
+    if (r == 0)
+        r = put_recipients(w);
+    if (r == 0)
+        r = source_open(&reader, &w->compose->raw, "the message", 0, w->failure);
+    if (r < 0)
+        return r;
+    r = source_fill(&reader, MESSAGE_HEADER_MAX, w->failure);
+    if (r == 0 && buffer_size(&reader.ahead) == 0)
+        r = source_fail(&reader, ERROR_MESSAGE, " is empty", w->failure);
+    if (r == 0)
+        r = message_readdress(
+            buffer_data(&reader.ahead), buffer_size(&reader.ahead), w->envelope, NULL, text);
+    if (r == 0) {
+        buffer_done(&reader.ahead);
+        return composed_add_source(composed, &reader, PIECE_AS_IS, false);
+    }
+    source_close(&reader, false);
+    return r;
+}
+
+static int compose(HeaderWriter *w, Composed *composed)
+{
+    int r;
+
+    if (w->compose->raw.origin != COMPOSE_NOTHING)
+        return put_raw(w, composed);
+    r = put_all(w, composed);
+    return r < 0 ? r : put_envelope(&composed->envelope, &composed->block);
+}
+
+static int read_style(const ComposeStyle *style, FieldOutput *out, Charset *charset, Failure *f)
+{
+    unsigned length = style->max_header_length ?: COMPOSE_HEADER_LENGTH;
+    int r = style->charset ? charset_open(style->charset, charset, f) : 0;
+
+    if (r < 0)
+        return r == -EBADMSG ? failure_prefix(f, r, "charset") : r;
+    out->charset = r > 0 ? charset : NULL;
+    if (length < COMPOSE_HEADER_LENGTH_MIN || length > COMPOSE_HEADER_LENGTH_MAX)
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
-            "attachments cannot be added when headers of your own say what the content is");
-    r = put_header(c, &own, &envelope, &rest, f);
-    if (r == 0 && computed(&own, "MIME-Version"))
-        r = buffer_append_string(&rest, "MIME-Version: 1.0\n");
-    if (r == 0)
-        r = put_body(c, &own, &rest, f);
-    if (r == 0)
-        r = put_envelope(&envelope, out);
-    return r < 0 ? r : buffer_append(out, buffer_data(&rest), buffer_size(&rest));
+            "max_header_length: a line of the header is folded at %d to %d characters, not %u",
+            COMPOSE_HEADER_LENGTH_MIN, COMPOSE_HEADER_LENGTH_MAX, length);
+    out->width = style->unfolded ? FIELD_LINE_MAX : length - LINE_END;
+    return 0;
+}
+
+int compose_open(const Compose *c, Composed **ret, Failure *f)
+{
+    _cleanup_(composed_free_p) Composed *composed = calloc(1, sizeof(Composed));
+    _cleanup_(charset_close) Charset charset = {0};
+    HeaderWriter w = {.compose = c, .failure = f};
+    int r;
+
+    if (!composed)
+        return -ENOMEM;
+    w.envelope = &composed->envelope;
+    w.out.buffer = &composed->header;
+    r = read_style(&c->style, &w.out, &charset, f);
+    if (r >= 0)
+        r = compose(&w, composed);
+    if (r < 0)
+        return r;
+    composed->closes = true;
+    *ret = TAKE_PTR(composed);
+    return 0;
 }

@@ -1,163 +1,152 @@
-/* Text and attachments as MIME parts. Must never put the name of a file's directory into a message,
- * and never leave out a file it could not read. */
+/* Text and files as MIME parts. Must never put the name of a file's directory into a message, and
+ * never leave out a file it could not read. */
 #include "message/compose_body.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "message/compose_field.h"
+#include "message/compose_type.h"
+#include "message/field_syntax.h"
 #include "message/field_text.h"
 
-#define ATTACHMENT_MAX ((size_t)1024 * 1024 * 1024)
 #define BOUNDARY_RANDOM 24
 #define BOUNDARY_MARK "=_" /* neither base64 nor quoted-printable holds it */
+#define TEXT "the text"
+#define HTML "the HTML text"
+#define ATTACHMENT "the attachment"
 
-static const struct {
-    const char *extension, *type;
-} content_types[] = {
-    {"avif", "image/avif"},
-    {"bmp", "image/bmp"},
-    {"bz2", "application/x-bzip2"},
-    {"css", "text/css"},
-    {"csv", "text/csv"},
-    {"doc", "application/msword"},
-    {"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
-    {"gif", "image/gif"},
-    {"gz", "application/gzip"},
-    {"htm", "text/html"},
-    {"html", "text/html"},
-    {"ics", "text/calendar"},
-    {"jpeg", "image/jpeg"},
-    {"jpg", "image/jpeg"},
-    {"js", "text/javascript"},
-    {"json", "application/json"},
-    {"log", "text/plain"},
-    {"m4a", "audio/mp4"},
-    {"md", "text/markdown"},
-    {"mp3", "audio/mpeg"},
-    {"mp4", "video/mp4"},
-    {"odp", "application/vnd.oasis.opendocument.presentation"},
-    {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
-    {"odt", "application/vnd.oasis.opendocument.text"},
-    {"ogg", "audio/ogg"},
-    {"patch", "text/x-diff"},
-    {"pdf", "application/pdf"},
-    {"png", "image/png"},
-    {"ppt", "application/vnd.ms-powerpoint"},
-    {"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
-    {"rtf", "application/rtf"},
-    {"svg", "image/svg+xml"},
-    {"tar", "application/x-tar"},
-    {"tif", "image/tiff"},
-    {"tiff", "image/tiff"},
-    {"txt", "text/plain"},
-    {"vcf", "text/vcard"},
-    {"wav", "audio/wav"},
-    {"webm", "video/webm"},
-    {"webp", "image/webp"},
-    {"xls", "application/vnd.ms-excel"},
-    {"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
-    {"xml", "application/xml"},
-    {"xz", "application/x-xz"},
-    {"zip", "application/zip"},
-    {"zst", "application/zstd"},
-};
+typedef struct Boundary {
+    char text[sizeof(BOUNDARY_MARK) + BOUNDARY_RANDOM];
+} Boundary;
 
-static const char *type_of(const char *name)
+/* The body that is being made. */
+typedef struct BodyWriter {
+    const Compose *compose;
+    Composed *composed;
+    FieldOutput fields; /* its buffer: where the fields of the next part go */
+    Failure *failure;
+} BodyWriter;
+
+static int end_fields(BodyWriter *w, const char *encoding)
 {
-    const char *dot = strrchr(name, '.');
-
-    for (size_t i = 0; dot && i < ELEMENTSOF(content_types); i++)
-        if (text_equal_nocase(dot + 1, content_types[i].extension))
-            return content_types[i].type;
-    return "application/octet-stream";
+    return buffer_appendf(w->fields.buffer, "Content-Transfer-Encoding: %s\n\n", encoding);
 }
 
-static int put_encoding(const char *encoding, Buffer *out)
+/* From now on fields go into the body. */
+static int begin_part(BodyWriter *w, const Boundary *boundary, bool first)
 {
-    return buffer_appendf(out, "Content-Transfer-Encoding: %s\n\n", encoding);
+    w->fields.buffer = composed_text(w->composed);
+    return w->fields.buffer
+               ? buffer_appendf(w->fields.buffer, "%s--%s\n", first ? "" : "\n", boundary->text)
+               : -ENOMEM;
 }
 
-/* ---- the text ---- */
-
-/* Whether the lines, which end with LF, can go as they are. */
-static bool is_7bit(const char *text, size_t n)
+static int end_parts(BodyWriter *w, const Boundary *boundary)
 {
-    for (size_t i = 0, line = 0; i < n; i++, line++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c == '\n')
-            line = (size_t)-1;
-        else if (c >= 0x80 || c == '\r' || c == '\0' || line >= FIELD_LINE_MAX)
-            return false;
-    }
-    return true;
+    w->fields.buffer = composed_text(w->composed);
+    return w->fields.buffer ? buffer_appendf(w->fields.buffer, "\n--%s--\n", boundary->text)
+                            : -ENOMEM;
 }
+
+static int begin_multipart(BodyWriter *w, const char *kind, const char *root, Boundary *ret)
+{
+    strcpy(ret->text, BOUNDARY_MARK);
+    file_random_name(ret->text + strlen(BOUNDARY_MARK), BOUNDARY_RANDOM);
+    return buffer_appendf(w->fields.buffer, "Content-Type: multipart/%s;%s%s%s boundary=\"%s\"\n\n",
+        kind, root ? " type=\"" : "", root ?: "", root ? "\";\n" : "", ret->text);
+}
+
+/* ---- text ---- */
 
 /* Quoted-printable while it is the shorter one: it can be read without a program. */
-static bool wants_base64(const char *text, size_t n)
+static bool wants_base64(const TextShape *shape)
 {
-    size_t others = 0;
-
-    for (size_t i = 0; i < n; i++)
-        others += (unsigned char)text[i] >= 0x80;
-    return others > n / 6;
+    return shape->others > shape->n / 6;
 }
 
-int compose_body_put_raw(const char *text, Buffer *out)
+static bool is_7bit(const TextShape *shape)
 {
-    int r = 0;
+    return shape->others == 0 && !shape->has_long_lines && !shape->has_cr && !shape->has_nul;
+}
 
-    while (r == 0 && *text) {
-        size_t n = strcspn(text, "\n"), next = n + (text[n] == '\n');
-
-        r = buffer_append(out, text, n > 0 && text[n] && text[n - 1] == '\r' ? n - 1 : n);
-        if (r == 0)
-            r = buffer_append(out, "\n", 1);
-        text += next;
+static const char *encoding_name(PieceEncoding encoding)
+{
+    switch (encoding) {
+    case PIECE_LINES: return "7bit";
+    case PIECE_QUOTED: return "quoted-printable";
+    default: return "base64";
     }
-    return r;
 }
 
-int compose_body_put_encoded(const char *text, Buffer *out)
+static PieceEncoding choose_encoding(const TextShape *shape, bool whole, bool is_text)
 {
-    _cleanup_buffer_ Buffer lines = {0};
-    const char *data;
-    size_t n;
-    int r = compose_body_put_raw(text, &lines);
+    if (whole && is_7bit(shape))
+        return PIECE_LINES;
+    if (wants_base64(shape))
+        return is_text ? PIECE_BASE64_CRLF : PIECE_BASE64_LF;
+    return PIECE_QUOTED;
+}
+
+static int put_text(BodyWriter *w, const ComposeSource *source, const char *subtype)
+{
+    SourceReader reader;
+    TextShape shape;
+    PieceEncoding encoding;
+    bool whole;
+    int r = source_open(&reader, source, strcmp(subtype, "html") == 0 ? HTML : TEXT, 0, w->failure);
 
     if (r < 0)
         return r;
-    data = buffer_data(&lines), n = buffer_size(&lines);
-    if (is_7bit(data, n))
-        return put_encoding("7bit", out) ?: buffer_append(out, data, n);
-    if (wants_base64(data, n))
-        return put_encoding("base64", out) ?: encode_base64_lines(data, n, out);
-    return put_encoding("quoted-printable", out) ?: encode_quoted_printable(data, n, out);
+    r = source_look(&reader, &shape, &whole, w->failure);
+    if (r >= 0)
+        r = source_check_text(&reader, &shape, whole, w->failure);
+    encoding = choose_encoding(&shape, whole, true);
+    if (r >= 0)
+        r = buffer_appendf(w->fields.buffer, "Content-Type: text/%s; charset=%s\n", subtype,
+            whole && shape.others == 0 ? "us-ascii" : "utf-8");
+    if (r >= 0)
+        r = end_fields(w, encoding_name(encoding));
+    if (r < 0) {
+        source_close(&reader, false);
+        return r;
+    }
+    return composed_add_source(w->composed, &reader, encoding, true);
 }
 
-static int put_text(const char *text, Buffer *out, Failure *f)
+static int put_alternative(BodyWriter *w)
 {
+    const Compose *c = w->compose;
+    Boundary boundary;
     int r;
 
-    if (!text_is_utf8(text, strlen(text)))
-        return failure_set(f, -EBADMSG, ERROR_CHARSET,
-            "the text of the message is not UTF-8; convert it, for instance with iconv");
-    r = buffer_appendf(out, "Content-Type: text/plain; charset=%s\n",
-        text_is_ascii(text, strlen(text)) ? "us-ascii" : "utf-8");
-    return r < 0 ? r : compose_body_put_encoded(text, out);
+    if (c->html.origin == COMPOSE_NOTHING)
+        return put_text(w, &c->body, "plain");
+    if (c->body.origin == COMPOSE_NOTHING)
+        return put_text(w, &c->html, "html");
+    r = begin_multipart(w, "alternative", NULL, &boundary);
+    if (r >= 0)
+        r = begin_part(w, &boundary, true);
+    if (r >= 0)
+        r = put_text(w, &c->body, "plain");
+    if (r >= 0) /* the last is the one that is liked best (RFC 2046, 5.1.4) */
+        r = begin_part(w, &boundary, false);
+    if (r >= 0)
+        r = put_text(w, &c->html, "html");
+    return r < 0 ? r : end_parts(w, &boundary);
 }
 
-/* ---- attachments ---- */
+/* ---- files ---- */
 
-/* The name without its directory, in UTF-8. 0, -EBADMSG with a Failure, or -ENOMEM. */
-static int name_of(const char *path, char **ret, Failure *f)
+/* The name without its directory, in UTF-8; empty: there is none. 0, -EBADMSG with a Failure, or
+ * -ENOMEM. */
+static int name_of(const ComposePart *part, char **ret, Failure *f)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *path = part->name ?: part->source.path ?: "", *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
     _cleanup_buffer_ Buffer shown = {0};
     int r = 0;
 
@@ -180,67 +169,215 @@ static int name_of(const char *path, char **ret, Failure *f)
     return r < 0 || !*ret ? -ENOMEM : 0;
 }
 
-static int put_fields(const char *name, bool is_utf8, Buffer *out, Failure *f)
+/* What a part is known by in the HTML; many readers do not mind that it has no "@". */
+static int put_content_id(BodyWriter *w, const ComposePart *part, const char *name)
 {
-    const char *type = type_of(name);
-    FieldWriter w;
+    const char *id = part->content_id ?: name;
+    _cleanup_buffer_ Buffer text = {0};
+    FieldWriter field;
     int r;
 
-    field_begin(&w, out, "Content-Type", strlen("Content-Type"));
-    field_put_word(&w, type);
-    if (is_utf8 && text_starts_nocase(type, "text/"))
-        field_put_parameter(&w, "charset", "utf-8");
-    field_put_parameter(&w, "name", name);
-    r = field_end(&w, "attachment", f);
+    if (!field_is_content_id(id))
+        return failure_set(w->failure, -EBADMSG, ERROR_MESSAGE,
+            "content id: \"%s\" cannot stand in cid:...; give an inline part one of letters, "
+            "digits and ._-+@ (the name of its file is it, where there is no other)",
+            id);
+    r = buffer_appendf(&text, "<%s>", id);
     if (r < 0)
         return r;
-    field_begin(&w, out, "Content-Disposition", strlen("Content-Disposition"));
-    field_put_word(&w, "attachment");
-    field_put_parameter(&w, "filename", name);
-    r = field_end(&w, "attachment", f);
-    return r < 0 ? r : put_encoding("base64", out);
+    field_begin(&field, &w->fields, "Content-ID", strlen("Content-ID"));
+    field_put(&field, " ", 1, buffer_data(&text), buffer_size(&text));
+    return field_end(&field, "content id", w->failure);
 }
 
-static int put_attachment(const char *path, Buffer *out, Failure *f)
+static int put_disposition(BodyWriter *w, const ComposePart *part, const char *name)
 {
-    _cleanup_buffer_ Buffer content = {0};
+    FieldWriter field;
+
+    field_begin(&field, &w->fields, "Content-Disposition", strlen("Content-Disposition"));
+    field_put_word(&field, part->is_inline ? "inline" : "attachment");
+    if (*name)
+        field_put_parameter(&field, "filename", name);
+    return field_end(&field, "attachment", w->failure);
+}
+
+static bool is_type(const char *type, const char *start)
+{
+    return text_starts_nocase(type, start);
+}
+
+/* How the file goes in. A message may not be encoded (RFC 2046, 5.2.1). 0, or -EBADMSG. */
+static int encoding_of(const SourceReader *reader, const char *type, const TextShape *shape,
+    bool whole, PieceEncoding *ret, Failure *f)
+{
+    *ret = PIECE_BASE64;
+    if (is_type(type, "multipart/"))
+        return source_fail(reader, ERROR_ATTACHMENT,
+            " cannot be of a type multipart: a file is one part; give it the type of what it is",
+            f);
+    if (!is_type(type, "message/"))
+        return 0;
+    *ret = PIECE_LINES;
+    return whole && is_7bit(shape)
+               ? 0
+               : source_fail(reader, ERROR_ATTACHMENT,
+                     " is no message that can go as it is, of 7-bit lines of at most 998 "
+                     "characters; attach it as application/octet-stream",
+                     f);
+}
+
+/* `reader` is taken over where all goes well. */
+static int put_open_file(
+    BodyWriter *w, const ComposePart *part, const char *name, SourceReader *reader)
+{
+    const char *type = part->type ?: content_type_of(name);
+    TextShape shape = {0};
+    bool whole = false, is_text = is_type(type, "text/");
+    PieceEncoding encoding;
+    int r = 0;
+
+    if (is_text || is_type(type, "message/"))
+        r = source_look(reader, &shape, &whole, w->failure);
+    if (!part->type && is_type(type, "message/") && !(whole && is_7bit(&shape)))
+        type = "application/octet-stream";
+    if (r >= 0)
+        r = encoding_of(reader, type, &shape, whole, &encoding, w->failure);
+    if (r >= 0)
+        r = compose_put_type("content type", "Content-Type", type,
+            &(TypeParameters){.charset = whole && !shape.is_broken ? "utf-8" : NULL, .name = name},
+            &w->fields, w->failure);
+    if (r >= 0)
+        r = put_disposition(w, part, name);
+    if (r >= 0 && part->is_inline)
+        r = put_content_id(w, part, name);
+    if (r >= 0)
+        r = end_fields(w, encoding_name(encoding));
+    return r < 0 ? r : composed_add_source(w->composed, reader, encoding, false);
+}
+
+static int put_file(BodyWriter *w, const ComposePart *part)
+{
     _cleanup_free_
     char *name = NULL;
-    int r = name_of(path, &name, f);
+    SourceReader reader;
+    int r = name_of(part, &name, w->failure);
 
     if (r >= 0)
-        r = file_load(AT_FDCWD, path, ATTACHMENT_MAX, &content);
-    if (r == -EBADMSG || r == -ENOMEM)
-        return r;
+        r = source_open(&reader, &part->source, ATTACHMENT, ERROR_ATTACHMENT, w->failure);
     if (r < 0)
-        return failure_set(f, -EBADMSG, ERROR_ATTACHMENT, "cannot read the attachment %s: %s", path,
-            r == -EFBIG ? "it is larger than 1 GiB" : strerrordesc_np(-r));
-    r = put_fields(name, text_is_utf8(buffer_data(&content) ?: "", buffer_size(&content)), out, f);
-    return r < 0 ? r : encode_base64_lines(buffer_data(&content), buffer_size(&content), out);
+        return r;
+    r = put_open_file(w, part, name, &reader);
+    if (r < 0)
+        source_close(&reader, false);
+    return r;
+}
+
+static int put_files(BodyWriter *w, bool is_inline, const Boundary *boundary)
+{
+    const Compose *c = w->compose;
+    int r = 0;
+
+    for (size_t i = 0; i < c->n_parts && r >= 0; i++) {
+        if (c->parts[i].is_inline != is_inline)
+            continue;
+        r = begin_part(w, boundary, false);
+        if (r >= 0)
+            r = put_file(w, &c->parts[i]);
+    }
+    return r < 0 ? r : end_parts(w, boundary);
 }
 
 /* ---- all of it ---- */
 
-static int put_parts(const char *text, const char *const *attachments, Buffer *out, Failure *f)
+static size_t count(const Compose *c, bool is_inline)
 {
-    char boundary[sizeof(BOUNDARY_MARK) + BOUNDARY_RANDOM] = BOUNDARY_MARK;
-    int r;
+    size_t n = 0;
 
-    file_random_name(boundary + strlen(BOUNDARY_MARK), BOUNDARY_RANDOM);
-    r = buffer_appendf(
-        out, "Content-Type: multipart/mixed; boundary=\"%s\"\n\n--%s\n", boundary, boundary);
-    if (r >= 0)
-        r = put_text(text, out, f);
-    for (; *attachments && r >= 0; attachments++) {
-        r = buffer_appendf(out, "\n--%s\n", boundary);
-        if (r >= 0)
-            r = put_attachment(*attachments, out, f);
-    }
-    return r < 0 ? r : buffer_appendf(out, "\n--%s--\n", boundary);
+    for (size_t i = 0; i < c->n_parts; i++)
+        n += c->parts[i].is_inline == is_inline;
+    return n;
 }
 
-int compose_body_put(const char *text, const char *const *attachments, Buffer *out, Failure *f)
+static int put_related(BodyWriter *w)
 {
-    return attachments && attachments[0] ? put_parts(text, attachments, out, f)
-                                         : put_text(text, out, f);
+    bool both = w->compose->body.origin != COMPOSE_NOTHING;
+    Boundary boundary;
+    int r;
+
+    if (count(w->compose, true) == 0)
+        return put_alternative(w);
+    if (w->compose->html.origin == COMPOSE_NOTHING)
+        return failure_set(w->failure, -EBADMSG, ERROR_MESSAGE,
+            "an inline part is shown by an HTML text, in which cid:... names it, and there is "
+            "none; "
+            "give one, or attach the file");
+    r = begin_multipart(
+        w, "related", both ? "multipart/alternative" : "text/html", &boundary); /* RFC 2387, 3.1 */
+    if (r >= 0)
+        r = begin_part(w, &boundary, true);
+    if (r >= 0)
+        r = put_alternative(w);
+    return r < 0 ? r : put_files(w, true, &boundary);
+}
+
+static int put_mixed(BodyWriter *w)
+{
+    Boundary boundary;
+    int r;
+
+    if (count(w->compose, false) == 0)
+        return put_related(w);
+    r = begin_multipart(w, "mixed", NULL, &boundary);
+    if (r >= 0)
+        r = begin_part(w, &boundary, true);
+    if (r >= 0)
+        r = put_related(w);
+    return r < 0 ? r : put_files(w, false, &boundary);
+}
+
+int compose_body_put(const Compose *c, const FieldOutput *style, Composed *composed, Failure *f)
+{
+    BodyWriter w = {.compose = c, .composed = composed, .fields = *style, .failure = f};
+
+    w.fields.buffer = &composed->header;
+    return put_mixed(&w);
+}
+
+/* ---- of which the user says what it is ---- */
+
+int own_body_open(OwnBody *body, const Compose *c, Failure *f)
+{
+    int r = source_open(&body->reader, &c->body, TEXT, 0, f);
+
+    if (r >= 0)
+        r = source_look(&body->reader, &body->shape, &body->whole, f);
+    if (r >= 0 && body->shape.has_nul)
+        r = source_check_text(&body->reader, &body->shape, body->whole, f);
+    return r;
+}
+
+void own_body_done(OwnBody *body)
+{
+    source_close(&body->reader, false);
+}
+
+const char *own_body_charset(const OwnBody *body)
+{
+    return !body->shape.is_broken && (body->shape.others > 0 || !body->whole) ? "utf-8" : NULL;
+}
+
+int own_body_put_raw(OwnBody *body, Composed *composed)
+{
+    int r = buffer_append(&composed->header, "\n", 1);
+
+    return r < 0 ? r : composed_add_source(composed, &body->reader, PIECE_LINES, false);
+}
+
+int own_body_put(OwnBody *body, bool is_text, bool is_utf8, Composed *composed)
+{
+    PieceEncoding encoding = choose_encoding(&body->shape, body->whole, is_text);
+    int r = buffer_appendf(
+        &composed->header, "Content-Transfer-Encoding: %s\n\n", encoding_name(encoding));
+
+    return r < 0 ? r : composed_add_source(composed, &body->reader, encoding, is_utf8);
 }

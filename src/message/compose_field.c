@@ -23,12 +23,13 @@ int compose_check_text(const char *what, const char *text, Failure *f)
     return 0;
 }
 
-static void begin(FieldWriter *w, Buffer *out, const char *name)
+static void begin(FieldWriter *w, const FieldOutput *out, const char *name)
 {
     field_begin(w, out, name, strlen(name));
 }
 
-int compose_put_text(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+int compose_put_text(
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     FieldWriter w;
     int r = text ? compose_check_text(what, text, f) : 0;
@@ -40,7 +41,8 @@ int compose_put_text(const char *what, const char *name, const char *text, Buffe
     return field_end(&w, what, f);
 }
 
-int compose_put_ascii(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+int compose_put_ascii(
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     FieldWriter w;
     int r = compose_check_text(what, text, f);
@@ -61,14 +63,16 @@ int compose_put_ascii(const char *what, const char *name, const char *text, Buff
     return field_end(&w, what, f);
 }
 
-int compose_put_date(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+int compose_put_date(
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     if (date_check(text, f) < 0)
         return failure_prefix(f, -EBADMSG, what);
     return compose_put_ascii(what, name, text, out, f);
 }
 
-int compose_put_id(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+int compose_put_id(
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     _cleanup_buffer_ Buffer id = {0};
     int r = buffer_appendf(&id, *text == '<' ? "%s" : "<%s>", text);
@@ -84,21 +88,16 @@ int compose_put_id(const char *what, const char *name, const char *text, Buffer 
     return compose_put_ascii(what, name, buffer_data(&id), out, f);
 }
 
-int compose_put_word(const char *what, const char *name, const char *word,
-    const char *const *allowed, Buffer *out, Failure *f)
+int compose_put_word(const char *what, const char *name, ComposeWord which, unsigned number,
+    const FieldOutput *out, Failure *f)
 {
-    _cleanup_buffer_ Buffer list = {0};
+    const char *word = compose_word_name(which, number);
 
-    if (!word)
-        return 0;
-    for (size_t i = 0; allowed[i]; i++) {
-        if (text_equal_nocase(word, allowed[i]))
-            return compose_put_ascii(what, name, allowed[i], out, f);
-        if (buffer_appendf(&list, "%s%s", i > 0 ? ", " : "", allowed[i]) < 0)
-            return -ENOMEM;
-    }
-    return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s: this is one of %.*s", what,
-        (int)buffer_size(&list), buffer_data(&list));
+    if (word)
+        return *word ? compose_put_ascii(what, name, word, out, f) : 0;
+    return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+        "%s: %u is no number of one: 1 is %s, 2 %s, 3 %s, and 0 none", what, number,
+        compose_word_name(which, 1), compose_word_name(which, 2), compose_word_name(which, 3));
 }
 
 /* ---- parameters ---- */
@@ -148,9 +147,13 @@ static void put_parameter(FieldWriter *w, const char *name, const char *value)
     field_put_glued(w, value);
 }
 
-/* The parameters in `list`, which is used up. Whether one has the name is said in `*ret_has`. */
-static int put_list(
-    FieldWriter *w, const char *what, char *list, const char *name, bool *ret_has, Failure *f)
+/* Which of the two the value has itself. */
+typedef struct Present {
+    bool charset, name;
+} Present;
+
+/* The parameters in `list`, which is used up. */
+static int put_list(FieldWriter *w, const char *what, char *list, Present *ret, Failure *f)
 {
     char *parameter, *value;
 
@@ -161,18 +164,19 @@ static int put_list(
                 "behind a semicolon",
                 what);
         put_parameter(w, parameter, value);
-        *ret_has = *ret_has || text_equal_nocase(parameter, name);
+        ret->charset |= text_equal_nocase(parameter, "charset");
+        ret->name |= text_starts_nocase(parameter, "name");
     }
     return 0;
 }
 
-static int put_value(const char *what, const char *name, const char *text, const char *charset,
-    Buffer *out, Failure *f)
+static int put_value(const char *what, const char *name, const char *text,
+    const TypeParameters *more, const FieldOutput *out, Failure *f)
 {
     _cleanup_free_
     char *copy = strdup(text);
-    bool has_charset = false;
     size_t n = strcspn(text, ";");
+    Present present = {0};
     FieldWriter w;
     int r;
 
@@ -180,18 +184,20 @@ static int put_value(const char *what, const char *name, const char *text, const
         return -ENOMEM;
     begin(&w, out, name);
     field_put(&w, " ", 1, copy, n);
-    r = put_list(&w, what, copy + n + (copy[n] == ';'), "charset", &has_charset, f);
-    if (r >= 0 && charset && !has_charset)
-        field_put_parameter(&w, "charset", charset);
+    r = put_list(&w, what, copy + n + (copy[n] == ';'), &present, f);
+    if (r >= 0 && more->charset && !present.charset)
+        field_put_parameter(&w, "charset", more->charset);
+    if (r >= 0 && more->name && *more->name && !present.name)
+        field_put_parameter(&w, "name", more->name);
     return r < 0 ? r : field_end(&w, what, f);
 }
 
 int compose_put_parameters(
-    const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     int r = compose_check_text(what, text, f);
 
-    return r < 0 ? r : put_value(what, name, text, NULL, out, f);
+    return r < 0 ? r : put_value(what, name, text, &(TypeParameters){0}, out, f);
 }
 
 /* Whether the value begins with a type and a subtype, each of at least a character. */
@@ -203,9 +209,10 @@ static bool has_type(const char *text)
            !memchr(text + n_type + 1, '/', n - n_type - 1);
 }
 
-int compose_put_type(const char *what, const char *name, const char *text, const char *charset,
-    Buffer *out, Failure *f)
+int compose_put_type(const char *what, const char *name, const char *text,
+    const TypeParameters *more, const FieldOutput *out, Failure *f)
 {
+    TypeParameters given = *more;
     int r = compose_check_text(what, text, f);
 
     if (r < 0)
@@ -213,6 +220,7 @@ int compose_put_type(const char *what, const char *name, const char *text, const
     if (!has_type(text))
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "%s: this is no content type, which is written type/subtype, as in text/html", what);
-    /* Only of text is that parameter for everybody. */
-    return put_value(what, name, text, text_starts_nocase(text, "text/") ? charset : NULL, out, f);
+    if (!text_starts_nocase(text, "text/")) /* only of text is that parameter for everybody */
+        given.charset = NULL;
+    return put_value(what, name, text, &given, out, f);
 }

@@ -63,8 +63,8 @@ static int skip_to(MailboxScanner *s, const char *ends, Failure *f)
     return r;
 }
 
-static int begin(
-    const char *what, const char *name, const char *text, FieldWriter *w, Buffer *out, Failure *f)
+static int begin(const char *what, const char *name, const char *text, FieldWriter *w,
+    const FieldOutput *out, Failure *f)
 {
     int r = compose_check_text(what, text, f);
 
@@ -84,7 +84,7 @@ static int end(const char *what, int r, FieldWriter *w, Failure *f)
 }
 
 int compose_put_phrases(
-    const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     MailboxScanner s;
     FieldWriter w;
@@ -109,7 +109,7 @@ int compose_put_phrases(
 }
 
 int compose_put_list_id(
-    const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     MailboxScanner s;
     FieldWriter w;
@@ -142,7 +142,8 @@ static const char *id_end(const char *at)
                : NULL;
 }
 
-int compose_put_ids(const char *what, const char *name, const char *text, Buffer *out, Failure *f)
+int compose_put_ids(
+    const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
     FieldWriter w;
     int r;

@@ -45,6 +45,14 @@ static bool is_named(const HeaderField *field, const char *name)
     return field->n_name == strlen(name) && strncasecmp(field->name, name, field->n_name) == 0;
 }
 
+static bool has_word(const HeaderField *field, const char *word)
+{
+    for (const char *at = field->value; at < field->value + field->n_value; at++)
+        if (text_starts_nocase(at, word))
+            return true;
+    return false;
+}
+
 /* What the field says of the body. */
 static void note_content(ComposeOwn *own, const HeaderField *field)
 {
@@ -55,6 +63,8 @@ static void note_content(ComposeOwn *own, const HeaderField *field)
     if (!is_named(field, "Content-Type"))
         return;
     own->has_type = true;
+    own->is_text = text_starts_nocase(value, "text/");
+    own->has_charset = has_word(field, "charset");
     own->is_raw = own->is_raw || text_starts_nocase(value, "multipart/") ||
                   text_starts_nocase(value, "message/");
 }
@@ -140,25 +150,26 @@ static char *unfold(const HeaderField *field)
 }
 
 static int put_value(
-    const char *name, const char *value, const char *charset, Buffer *out, Failure *f)
+    const char *name, const char *value, const char *charset, const FieldOutput *out, Failure *f)
 {
     const char *const list[] = {value, NULL};
 
     switch (field_rule(name, strlen(name))->syntax) {
-    case SYNTAX_ADDRESSES: return compose_put_addresses(name, name, list, NULL, out, f);
+    case SYNTAX_ADDRESSES: return compose_put_addresses(name, name, list, NULL, NULL, out, f);
     case SYNTAX_DATE: return compose_put_date(name, name, value, out, f);
     case SYNTAX_ID: return compose_put_id(name, name, value, out, f);
     case SYNTAX_IDS: return compose_put_ids(name, name, value, out, f);
     case SYNTAX_PHRASES: return compose_put_phrases(name, name, value, out, f);
     case SYNTAX_LIST_ID: return compose_put_list_id(name, name, value, out, f);
     case SYNTAX_PARAMETERS: return compose_put_parameters(name, name, value, out, f);
-    case SYNTAX_TYPE: return compose_put_type(name, name, value, charset, out, f);
+    case SYNTAX_TYPE:
+        return compose_put_type(name, name, value, &(TypeParameters){.charset = charset}, out, f);
     case SYNTAX_TEXT: return compose_put_text(name, name, value, out, f);
     default: return compose_put_ascii(name, name, value, out, f);
     }
 }
 
-static int put(const char *header, const char *charset, Buffer *out, Failure *f)
+static int put(const char *header, const char *charset, const FieldOutput *out, Failure *f)
 {
     _cleanup_free_
     char *name = NULL, *value = NULL;
@@ -172,7 +183,7 @@ static int put(const char *header, const char *charset, Buffer *out, Failure *f)
     return name && value ? put_value(name, value, charset, out, f) : -ENOMEM;
 }
 
-int compose_own_put(const ComposeOwn *own, const char *charset, Buffer *out, Failure *f)
+int compose_own_put(const ComposeOwn *own, const char *charset, const FieldOutput *out, Failure *f)
 {
     int r = 0;
 

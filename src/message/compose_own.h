@@ -1,8 +1,8 @@
 /* Header fields that the user gives as they are to be. Inside the layer only. */
 #pragma once
 
-#include "base/buffer.h"
 #include "base/failure.h"
+#include "message/field.h"
 
 typedef struct ComposeOwn {
     const char *const *headers; /* but an empty first one; NULL or NULL-terminated */
@@ -10,6 +10,7 @@ typedef struct ComposeOwn {
     bool is_raw;                /* the body goes in as it is: they say how it is encoded, or that it
                                  * has parts or is a message */
     bool has_type;              /* they say what it is; it is encoded as it needs */
+    bool is_text, has_charset;  /* that it is text; the character set as well */
 } ComposeOwn;
 
 /* Whether each but an empty first one is a well-formed field that may stand in a header, and none
@@ -21,4 +22,4 @@ bool compose_own_has(const ComposeOwn *own, const char *name);
 
 /* Appends them, each in the syntax of its field; a Content-Type that names no character set gets
  * `charset` (NULL: none). 0, -EBADMSG with a Failure, or -ENOMEM. */
-int compose_own_put(const ComposeOwn *own, const char *charset, Buffer *out, Failure *f);
+int compose_own_put(const ComposeOwn *own, const char *charset, const FieldOutput *out, Failure *f);

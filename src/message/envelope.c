@@ -101,6 +101,13 @@ static EnvelopeRecipient *find_recipient(const Envelope *e, const char *mailbox)
     return *slot ? &e->recipients[*slot - 1] : NULL;
 }
 
+size_t envelope_find(const Envelope *e, const char *mailbox)
+{
+    const EnvelopeRecipient *found = find_recipient(e, mailbox);
+
+    return found ? (size_t)(found - e->recipients) : SIZE_MAX;
+}
+
 /* Makes room for one more recipient; the table, once there is one, stays at most half full. */
 static int grow(Envelope *e)
 {

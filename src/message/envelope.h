@@ -32,6 +32,9 @@ void envelope_done(Envelope *envelope);
 /* What tells it from other recipients, and is the same however the domain was written. */
 const char *envelope_mailbox(const EnvelopeRecipient *recipient);
 
+/* The index of the recipient that has this mailbox (envelope_mailbox()); SIZE_MAX: nobody has. */
+size_t envelope_find(const Envelope *e, const char *mailbox);
+
 /* Sets the sender (copied), checking address and parameters. -EINVAL with a Failure; -ENOMEM. */
 int envelope_set_sender(Envelope *e, const char *address, const char *parameters, Failure *f);
 

@@ -2,9 +2,11 @@
  * goes into a command as it stands; nor one that is malformed where its standard says what it is: a
  * relay would refuse the recipient for it, long after who wrote it has gone. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/envelope.h"
@@ -136,6 +138,29 @@ static bool check_hold_for(Value v)
     return is_number(v, 9);
 }
 
+/* date-time (RFC 3339, 5.6), as RFC 4865, 5 has it. */
+static bool check_hold_until(Value v)
+{
+    const char *offset = v.n > 6 ? v.text + v.n - 6 : NULL;
+    char text[RFC3339_MAX];
+    usec_t time;
+    size_t n = v.n;
+
+    if (offset && (*offset == '+' || *offset == '-')) {
+        for (size_t i = 1; i < 6; i++)
+            if (i == 3 ? offset[i] != ':' : offset[i] < '0' || offset[i] > '9')
+                return false;
+        n -= 6;
+    } else if (n > 0 && text_upper(v.text[n - 1]) == 'Z')
+        n--;
+    else
+        return false;
+    if (n + 2 > sizeof(text))
+        return false;
+    snprintf(text, sizeof(text), "%.*sZ", (int)n, v.text);
+    return clock_parse_rfc3339(text, &time) >= 0;
+}
+
 static bool check_none(Value v)
 {
     return v.n == 0;
@@ -163,6 +188,7 @@ static const Parameter parameters[] = {
     {"BY", "seconds, a semicolon, and N or R, with T behind it for a trace (BY=3600;R)", check_by,
         ENVELOPE_SENDER},
     {"HOLDFOR", "seconds, of at most 9 digits", check_hold_for, ENVELOPE_SENDER},
+    {"HOLDUNTIL", "a time such as 2030-12-24T18:00:00Z", check_hold_until, ENVELOPE_SENDER},
     {"SMTPUTF8", "written without a value", check_none, ENVELOPE_SENDER},
     {"REQUIRETLS", "written without a value", check_none, ENVELOPE_SENDER},
 };

@@ -27,9 +27,10 @@ static bool is_name(const char *name, size_t n)
     return n > 0 && n < FIELD_LINE_MAX;
 }
 
-void field_begin(FieldWriter *w, Buffer *out, const char *name, size_t n)
+void field_begin(FieldWriter *w, const FieldOutput *out, const char *name, size_t n)
 {
-    *w = (FieldWriter){.out = out, .column = n + 1};
+    *w = (FieldWriter){
+        .out = out->buffer, .width = out->width, .charset = out->charset, .column = n + 1};
     if (!is_name(name, n))
         fail(w, "a field's name is of printable ASCII characters, without blanks and colons, and "
                 "shorter than "
@@ -68,7 +69,7 @@ void field_put(FieldWriter *w, const char *blanks, size_t n_blanks, const char *
 {
     check_piece(w, text, n);
     if (n_blanks > 0 && n > 0 &&
-        w->column + n_blanks + n + w->glued > (w->begun ? FIELD_LINE_WIDTH : FIELD_LINE_MAX))
+        w->column + n_blanks + n + w->glued > (w->begun ? w->width : FIELD_LINE_MAX))
         fold(w);
     if (w->column + n_blanks + n > FIELD_LINE_MAX)
         fail(w, "a part without a blank is longer than a line may be, which has 998 characters");
@@ -92,12 +93,27 @@ size_t field_room(const FieldWriter *w)
 {
     size_t used = w->column + strlen(" ") + w->glued;
 
-    return used < FIELD_LINE_WIDTH ? FIELD_LINE_WIDTH - used : 0;
+    return used < w->width ? w->width - used : 0;
+}
+
+void field_fail_character(FieldWriter *w, const char *text, size_t n)
+{
+    if (w->error != 0)
+        return;
+    fail(w, "a character is not in the character set");
+    n = MIN(n, (size_t)CHARSET_CHARACTER_MAX);
+    memcpy(w->lacking, text, n);
+    w->lacking[n] = '\0';
 }
 
 int field_end(FieldWriter *w, const char *what, Failure *f)
 {
     append(w, "\n", 1);
+    if (w->error == -EBADMSG && w->lacking[0])
+        return failure_set(f, -EBADMSG, ERROR_CHARSET,
+            "%s: the character \"%s\" (U+%04X) is not in %s; write it in another way, or set "
+            "charset to UTF-8, which has all",
+            what, w->lacking, charset_number(w->lacking), w->charset->name);
     if (w->error == -EBADMSG)
         return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s: %s", what, w->reason);
     return w->error;

@@ -109,3 +109,13 @@ bool field_is_id(const char *text)
            is_id_part(text + 1, (size_t)(at - text) - 1) &&
            is_id_part(at + 1, (size_t)(text + n - at) - 2);
 }
+
+bool field_is_content_id(const char *text)
+{
+    size_t n = strlen(text);
+
+    for (size_t i = 0; i < n; i++)
+        if (!text_is_alphanumeric(text[i]) && !strchr("._-+@$!*", text[i]))
+            return false;
+    return n > 0 && n <= 200;
+}

@@ -32,3 +32,7 @@ const FieldRule *field_rule(const char *name, size_t n);
 
 /* "<left@right>", without blanks. */
 bool field_is_id(const char *text);
+
+/* What may stand in <...> of a Content-ID, and in the "cid:" of an HTML text, without being encoded
+ * there: with or without an "@". */
+bool field_is_content_id(const char *text);

@@ -2,6 +2,7 @@
  * for itself. */
 #include "message/field_text.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -9,8 +10,8 @@
 #include "message/address.h"
 
 #define WORD_MAX 75      /* RFC 2047, 2 */
-#define WORD_OVERHEAD 12 /* "=?UTF-8?Q?" and "?=" */
-#define WORD_MIN 30      /* where less is left, a new line is begun */
+#define WORD_MARKS 7     /* "=?", "?Q?" and "?=" around the character set and the text */
+#define WORD_TEXT_MIN 18 /* where less is left for the text, a new line is begun */
 
 /* What was gathered, `r` being how that went, as one piece. */
 static void put_gathered(FieldWriter *w, int r, const Buffer *piece)
@@ -47,20 +48,46 @@ static size_t character_size(const char *text, size_t n)
     return size;
 }
 
+/* How much of a text goes into a word. Some readers (GMime) read no base64 on behind the padding of
+ * the word before, and so a word ends where there is none, if such a place is near its end. */
+typedef struct Fit {
+    size_t used;    /* bytes that have room */
+    size_t padless; /* of them, those up to the last place without padding; 0: none */
+} Fit;
+
+#define PADLESS_NEAR 12
+
+/* The bytes up to `used` have room; encoded they are `n_encoded` bytes of a character set. */
+static void note_fit(Fit *fit, size_t used, size_t n_encoded, bool q)
+{
+    fit->used = used;
+    if (!q && n_encoded % 3 == 0)
+        fit->padless = used;
+}
+
+/* What to take of `n` bytes. */
+static size_t take_fit(const Fit *fit, size_t n)
+{
+    return fit->used < n && fit->padless > 0 && fit->used - fit->padless <= PADLESS_NEAR
+               ? fit->padless
+               : fit->used;
+}
+
 /* Bytes of the longest beginning whose encoding has `room`; one character at least. */
 static size_t fitting(const char *text, size_t n, bool q, size_t room)
 {
-    size_t used = 0, encoded = 0;
+    size_t encoded = 0;
+    Fit fit = {0};
 
-    while (used < n) {
-        size_t size = character_size(text + used, n - used);
+    while (fit.used < n) {
+        size_t size = character_size(text + fit.used, n - fit.used);
 
-        encoded = q ? encoded + q_size(text + used, size) : encode_base64_size(used + size);
-        if (encoded > room && used > 0)
+        encoded = q ? encoded + q_size(text + fit.used, size) : encode_base64_size(fit.used + size);
+        if (encoded > room && fit.used > 0)
             break;
-        used += size;
+        note_fit(&fit, fit.used + size, fit.used + size, q);
     }
-    return used;
+    return take_fit(&fit, n);
 }
 
 static int append_q(const char *text, size_t n, Buffer *out)
@@ -81,11 +108,65 @@ static int append_q(const char *text, size_t n, Buffer *out)
     return r;
 }
 
+/* ---- in another character set ---- */
+
+static const char *charset_name(const FieldWriter *w)
+{
+    return w->charset ? w->charset->name : "UTF-8";
+}
+
+/* The text in the words' character set, in `converted` where that is another one. False where the
+ * set lacks one of its characters, which is remembered, as errors are. */
+static bool convert(FieldWriter *w, const char **text, size_t *n, Buffer *converted)
+{
+    int r;
+
+    if (!w->charset)
+        return true;
+    buffer_clear(converted);
+    r = charset_convert(w->charset, *text, *n, converted);
+    for (size_t at = 0, size; r == -EILSEQ && at < *n; at += size) {
+        size = character_size(*text + at, *n - at);
+        buffer_clear(converted);
+        if (charset_convert(w->charset, *text + at, size, converted) == -EILSEQ) {
+            field_fail_character(w, *text + at, size);
+            return false;
+        }
+    }
+    if (r < 0 && w->error == 0)
+        w->error = r == -EILSEQ ? -EBADMSG : r;
+    *text = buffer_data(converted) ?: "";
+    *n = buffer_size(converted);
+    return r >= 0;
+}
+
+/* As fitting(): a set may take a shift for a character, and so the beginning is encoded anew with
+ * each. It is no longer than a word. */
+static size_t fitting_converted(FieldWriter *w, const char *text, size_t n, bool q, size_t room)
+{
+    _cleanup_buffer_ Buffer converted = {0};
+    Fit fit = {0};
+
+    while (fit.used < n && w->error == 0) {
+        size_t used = fit.used + character_size(text + fit.used, n - fit.used), n_word = used;
+        const char *word = text;
+
+        if (!convert(w, &word, &n_word, &converted))
+            break;
+        if ((q ? q_size(word, n_word) : encode_base64_size(n_word)) > room && fit.used > 0)
+            break;
+        note_fit(&fit, used, n_word, q);
+    }
+    return take_fit(&fit, n);
+}
+
 static void put_encoded_word(FieldWriter *w, const char *text, size_t n, bool q)
 {
-    _cleanup_buffer_ Buffer word = {0};
-    int r = buffer_append_string(&word, q ? "=?UTF-8?Q?" : "=?UTF-8?B?");
+    _cleanup_buffer_ Buffer word = {0}, converted = {0};
+    int r = buffer_appendf(&word, "=?%s?%c?", charset_name(w), q ? 'Q' : 'B');
 
+    if (!convert(w, &text, &n, &converted))
+        return;
     if (r >= 0)
         r = q ? append_q(text, n, &word) : encode_base64(text, n, &word);
     if (r >= 0)
@@ -93,16 +174,27 @@ static void put_encoded_word(FieldWriter *w, const char *text, size_t n, bool q)
     put_gathered(w, r, &word);
 }
 
-/* All of it in one encoding: the one that people can read, unless it is much the longer one. */
+/* Whether quoted-printable, which people can read, is the encoding, unless it is much the longer
+ * one. */
+static bool wants_q(FieldWriter *w, const char *text, size_t n)
+{
+    _cleanup_buffer_ Buffer converted = {0};
+
+    return convert(w, &text, &n, &converted) && 2 * q_size(text, n) <= 3 * encode_base64_size(n);
+}
+
+/* All of it in one encoding. */
 void field_put_encoded(FieldWriter *w, const char *text, size_t n)
 {
-    bool q = 2 * q_size(text, n) <= 3 * encode_base64_size(n);
+    size_t marks = WORD_MARKS + strlen(charset_name(w)), most = MIN(w->width - 1, (size_t)WORD_MAX);
+    bool q = wants_q(w, text, n);
 
     for (size_t size; n > 0 && w->error == 0; text += size, n -= size) {
         size_t room = field_room(w);
 
-        room = room < WORD_MIN ? WORD_MAX : MIN(room, (size_t)WORD_MAX);
-        size = fitting(text, n, q, room - WORD_OVERHEAD);
+        room = room < marks + WORD_TEXT_MIN ? most : MIN(room, most);
+        size = w->charset ? fitting_converted(w, text, n, q, room - marks)
+                          : fitting(text, n, q, room - marks);
         put_encoded_word(w, text, size, q);
     }
 }
@@ -144,7 +236,10 @@ typedef struct Word {
 } Word;
 
 /* Characters that a word has on a line of its own. */
-#define ROOM_OF_LINE (FIELD_LINE_WIDTH - 1)
+static size_t room_of_line(const FieldWriter *w)
+{
+    return w->width - 1;
+}
 
 /* The next word, which has to be encoded when it takes more than that room. */
 static Word next_word(const char *at, const char *end, size_t room)
@@ -172,7 +267,7 @@ static const char *put_run(FieldWriter *w, const Word *first, bool behind_encode
     const char *start = first->blanks + (!behind_encoded && first->blanks < first->text);
     Word last = *first, next = {0};
 
-    while (last.end < end && (next = next_word(last.end, end, ROOM_OF_LINE)).encoded)
+    while (last.end < end && (next = next_word(last.end, end, room_of_line(w))).encoded)
         last = next;
     if (last.end < end && next.is_encoded)
         last.end = next.text;
@@ -190,7 +285,7 @@ void field_put_text(FieldWriter *w, const char *text, size_t n)
     while (text < end && is_blank(*text))
         text++;
     for (bool first = true; text < end; first = false) {
-        Word word = next_word(text, end, first ? field_room(w) : ROOM_OF_LINE);
+        Word word = next_word(text, end, first ? field_room(w) : room_of_line(w));
         bool glued = word.blanks == word.text;
 
         if (word.encoded)
@@ -238,11 +333,11 @@ static void put_quoted(FieldWriter *w, const char *text, size_t n)
 }
 
 /* Whether no word of the name has to be encoded, the first having this room. */
-static bool is_plain_text(const char *text, const char *end, size_t room)
+static bool is_plain_text(const FieldWriter *w, const char *text, const char *end, size_t room)
 {
     bool plain = true;
 
-    for (; plain && text < end; room = ROOM_OF_LINE) {
+    for (; plain && text < end; room = room_of_line(w)) {
         Word word = next_word(text, end, room);
 
         plain = !word.encoded;
@@ -264,8 +359,8 @@ static void put_atoms(FieldWriter *w, const char *text, size_t n)
 
 void field_put_phrase(FieldWriter *w, const char *name, size_t n)
 {
-    size_t room = w->begun ? ROOM_OF_LINE - w->glued : field_room(w);
-    bool plain = is_plain_text(name, name + n, room);
+    size_t room = w->begun ? room_of_line(w) - w->glued : field_room(w);
+    bool plain = is_plain_text(w, name, name + n, room);
 
     if (plain && is_atoms(name, n))
         put_atoms(w, name, n);

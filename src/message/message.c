@@ -225,6 +225,24 @@ static int read_header(
     return 0;
 }
 
+int message_addressees(const Message *m, AddresseeKind *ret_kinds)
+{
+    const Piece *header = &m->pieces[PIECE_HEADER];
+    const HeaderCursor cursor = {.at = header->data, .end = header->data + header->n};
+    _cleanup_envelope_ Envelope listed = {0};
+    size_t n_to;
+    int r = origin_list(&cursor, &listed, &n_to);
+
+    for (size_t i = 0; r == 0 && i < m->envelope.n_recipients; i++) {
+        size_t place = envelope_find(&listed, envelope_mailbox(&m->envelope.recipients[i]));
+
+        ret_kinds[i] = place == SIZE_MAX ? ADDRESSEE_BCC
+                       : place < n_to    ? ADDRESSEE_TO
+                                         : ADDRESSEE_CC;
+    }
+    return r;
+}
+
 /* The line end that the file uses. */
 static const char *line_end(const Message *m)
 {

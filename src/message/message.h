@@ -44,6 +44,13 @@ void message_free(Message *message);
 /* Borrowed from the message. */
 const Envelope *message_envelope(const Message *message);
 
+/* Whom the header names to its readers: To or Cc (or their Resent- forms); who is in neither gets
+ * the message without their knowing. */
+typedef enum AddresseeKind { ADDRESSEE_TO, ADDRESSEE_CC, ADDRESSEE_BCC } AddresseeKind;
+
+/* Of each recipient of message_envelope(); `ret_kinds` has room for all. 0 or -ENOMEM. */
+int message_addressees(const Message *message, AddresseeKind *ret_kinds);
+
 /* Whether no line of the header is longer than a relay has to take, or all that are can be folded
  * on their way (convert.h): who queues a message hears it at once, who sends it finds it out. 0, or
  * -EBADMSG with a Failure that names line and field. */

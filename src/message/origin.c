@@ -202,6 +202,17 @@ int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Fai
     return r;
 }
 
+int origin_list(const HeaderCursor *header, Envelope *e, size_t *ret_to)
+{
+    Scope scope = find_scope(header, ~0u);
+    int r = take_addresses(&scope, FIELD_TO, take_recipients, e, NULL);
+
+    *ret_to = e->n_recipients;
+    if (r != -ENOMEM)
+        r = take_addresses(&scope, FIELD_CC, take_recipients, e, NULL);
+    return r == -ENOMEM ? r : 0;
+}
+
 static int keep_domain(void *user, const AddressItem *item)
 {
     const char *at = item->kind == ADDRESS_MAILBOX ? strrchr(item->address, '@') : NULL;

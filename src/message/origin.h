@@ -18,6 +18,10 @@ int origin_read_block(HeaderCursor block, Envelope *e, Failure *f);
  * -EBADMSG with ERROR_NO_SENDER or ERROR_NO_RECIPIENT when they name none. */
 int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Failure *f);
 
+/* Adds those whom To names to `e`, and then those of Cc, or of the topmost Resent- block; *ret_to
+ * is how many there are behind To. A field that cannot be read names nobody. 0 or -ENOMEM. */
+int origin_list(const HeaderCursor *header, Envelope *e, size_t *ret_to);
+
 /* The domain of the first address in From; NULL: there is none. Borrowed from `ret`, which has room
  * for ADDRESS_MAX bytes and a NUL. */
 const char *origin_author_domain(HeaderCursor header, char *ret);

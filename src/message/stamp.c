@@ -2,7 +2,6 @@
  * or host name it is made from. */
 #include "message/stamp.h"
 
-#include <limits.h>
 #include <stdint.h>
 
 #include "base/hostname.h"
@@ -36,6 +35,13 @@ bool stamp_takes_domain(const char *domain)
     return domain && host_name_is_usable(domain);
 }
 
+const char *stamp_domain(const char *domain, char host[static HOST_NAME_MAX + 1])
+{
+    if (host_name_get_qualified(host))
+        return host;
+    return stamp_takes_domain(domain) ? domain : NO_DOMAIN;
+}
+
 int stamp_message_id(Buffer *out, const char *id, usec_t now, const char *domain)
 {
     char host[HOST_NAME_MAX + 1], shown[ID_MAX + 1];
@@ -44,10 +50,7 @@ int stamp_message_id(Buffer *out, const char *id, usec_t now, const char *domain
     for (n = 0; n < ID_MAX && id[n]; n++)
         shown[n] = is_plain(id[n]) ? id[n] : '_';
     shown[n] = '\0';
-    if (host_name_get_qualified(host))
-        domain = host;
-    else if (!stamp_takes_domain(domain))
-        domain = NO_DOMAIN;
+    domain = stamp_domain(domain, host);
     return buffer_appendf(out, "<%s%s%016llx@%s>", shown, n > 0 ? "." : "",
         (unsigned long long)hash(id, now), domain);
 }

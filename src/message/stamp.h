@@ -1,6 +1,7 @@
 /* The fields that every message has to have (RFC 5322, 3.6.1 and 3.6.4). */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "base/buffer.h"
@@ -13,3 +14,7 @@ int stamp_message_id(Buffer *out, const char *id, usec_t now, const char *domain
 
 /* Whether a Message-ID can have this domain. */
 bool stamp_takes_domain(const char *domain);
+
+/* The domain that a Message-ID gets: this host's name, in `host`, where that is a full one, else
+ * `domain` (or NULL) where that is, else one that is nobody's. */
+const char *stamp_domain(const char *domain, char host[static HOST_NAME_MAX + 1]);

@@ -2,51 +2,19 @@
 #include "net/certificate.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/buffer.h"
-#include "base/errors.h"
 #include "base/text.h"
-#include "net/tls_error.h"
 
 #define NAMES_BYTES_MAX 500 /* of the names listed in a message */
-
-static void x509_p(X509 **certificate)
-{
-    X509_free(*certificate);
-}
 
 static void bio_p(BIO **bio)
 {
     BIO_free_all(*bio);
-}
-
-/* ---- pins ---- */
-
-/* Hexadecimal digits, colons between them. */
-static bool parse_fingerprint(const char *text, unsigned char out[static CERTIFICATE_SHA256_BYTES])
-{
-    size_t digits = 0;
-
-    if (text_starts_nocase(text, "SHA256:"))
-        text += strlen("SHA256:");
-    for (; *text != '\0'; text++) {
-        unsigned value;
-
-        if (*text == ':' && digits % 2 == 0)
-            continue;
-        if (!strchr("0123456789abcdefABCDEF", *text) || digits == 2 * CERTIFICATE_SHA256_BYTES)
-            return false;
-        value = (unsigned)OPENSSL_hexchar2int((unsigned char)*text);
-        out[digits / 2] = (unsigned char)(digits % 2 == 0 ? value << 4 : out[digits / 2] | value);
-        digits++;
-    }
-    return digits == 2 * CERTIFICATE_SHA256_BYTES;
 }
 
 bool certificate_digest(X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES])
@@ -54,7 +22,7 @@ bool certificate_digest(X509 *certificate, unsigned char out[static CERTIFICATE_
     return X509_digest(certificate, EVP_sha256(), out, NULL) == 1;
 }
 
-static bool digest_of_key(X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES])
+bool certificate_key_digest(X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES])
 {
     unsigned char *der = NULL;
     int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
@@ -62,39 +30,6 @@ static bool digest_of_key(X509 *certificate, unsigned char out[static CERTIFICAT
 
     OPENSSL_free(der);
     return good;
-}
-
-int certificate_pin_load(const char *text, CertificatePin *ret, Failure *f)
-{
-    _cleanup_(bio_p) BIO *file = NULL;
-    _cleanup_(x509_p) X509 *certificate = NULL;
-    char reason[TLS_ERROR_MAX];
-
-    *ret = (CertificatePin){.is_set = true};
-    if (parse_fingerprint(text, ret->sha256))
-        return 0;
-    ERR_clear_error();
-    file = BIO_new_file(text, "r");
-    if (file)
-        certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
-    if (!certificate || !certificate_digest(certificate, ret->sha256))
-        return failure_reason(f, REASON_TLS_PIN,
-            failure_set(f, -EINVAL, ERROR_CERTIFICATE_NOT_FOUND,
-                "tls_accept_certificate = \"%s\" is neither a SHA-256 fingerprint (64 hexadecimal "
-                "digits) nor a PEM file with a certificate: %s",
-                text, tls_error_reason(reason)));
-    return 0;
-}
-
-bool certificate_pin_matches(const CertificatePin *pin, X509 *certificate)
-{
-    unsigned char digest[CERTIFICATE_SHA256_BYTES];
-
-    if (!pin->is_set || !certificate)
-        return false;
-    if (certificate_digest(certificate, digest) && memcmp(digest, pin->sha256, sizeof(digest)) == 0)
-        return true;
-    return digest_of_key(certificate, digest) && memcmp(digest, pin->sha256, sizeof(digest)) == 0;
 }
 
 /* ---- parts in words ---- */
@@ -194,7 +129,7 @@ char *certificate_describe(X509 *certificate)
     char *text = NULL;
 
     if (!subject || !issuer || !names || !certificate_digest(certificate, digest) ||
-        !digest_of_key(certificate, key))
+        !certificate_key_digest(certificate, key))
         return NULL;
     if (asprintf(&text,
             "subject: %s\n"

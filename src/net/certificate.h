@@ -1,4 +1,4 @@
-/* Server certificates: which one is accepted whatever it is, and what one says, in words. */
+/* What a certificate says, in words. */
 #pragma once
 
 #include <openssl/x509.h>
@@ -8,21 +8,10 @@
 
 #define CERTIFICATE_SHA256_BYTES 32
 
-/* What the setting tls_accept_certificate names. */
-typedef struct CertificatePin {
-    bool is_set;
-    unsigned char sha256[CERTIFICATE_SHA256_BYTES]; /* of a certificate, or of its public key */
-} CertificatePin;
-
-/* `text` is a SHA-256 fingerprint in hexadecimal digits, with or without colons or "SHA256:" in
- * front, or the name of a PEM file with a certificate. 0, or a negative errno with a Failure. */
-int certificate_pin_load(const char *text, CertificatePin *ret, Failure *f);
-
-/* False when nothing is pinned. */
-bool certificate_pin_matches(const CertificatePin *pin, X509 *certificate);
-
 bool certificate_digest(
     X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES]); /* false: no memory */
+bool certificate_key_digest(
+    X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES]); /* its public key's */
 
 /* Parts in words, printable. Caller frees what is not written into `text`, which is returned; NULL
  * when memory is short. */

@@ -5,8 +5,10 @@
 #include <errno.h>
 
 #include "base/errors.h"
+#include "net/connection_time.h"
 #include "net/fault.h"
 #include "net/options.h"
+#include "net/socket_options.h"
 #include "net/transport.h"
 
 #define MX_PORT 25 /* where servers keep those waiting whom they distrust */
@@ -26,7 +28,8 @@ int connection_new(
     c->trace_user = trace_user;
     c->fd = c->socket_fd = -1;
     c->clear = now < shared->clear_until;
-    c->deadline = now; /* the first step is due at once */
+    c->rate.bytes = c->relay->max_transfer_rate;
+    c->started = c->deadline = now; /* the first step is due at once */
     c->read_wait = POLLIN;
     *ret = c;
     return 0;
@@ -47,12 +50,13 @@ void connection_free(Connection *c)
     if (!c)
         return;
     smtp_session_free(c->session);
+    revocation_free(c->revocation);
     tls_stream_free(c->tls);
     forget_addresses(c);
     lookup_free(c->lookup);
     lookup_result_done(&c->found);
     silence_end(&c->silence);
-    close_p(&c->socket_fd);
+    socket_close(c->relay, &c->socket_fd);
     failure_done(&c->failure);
     (void)connection_shared_unref(c->shared);
     free(c);
@@ -93,6 +97,8 @@ static int start_session(Connection *c, usec_t now)
         .password = c->found.password,
         .gssapi = tickets_gssapi(c->found.tickets),
         .peer_is_loopback = c->peer_is_loopback,
+        .began = c->started,
+        .shows_secrets = c->shows_secrets,
         .trace = c->trace,
         .trace_user = c->trace_user,
     };
@@ -138,12 +144,17 @@ static void lose_connection(Connection *c, const Failure *how)
 /* True when something went out, or was found not to. */
 static bool write_output(Connection *c, usec_t now)
 {
-    Buffer *output = smtp_session_output(c->session);
+    Buffer *output;
     ssize_t n;
 
-    if (c->write_wait != 0 || c->write_failed || buffer_size(output) == 0)
+    c->throttled = now < rate_free_at(&c->rate);
+    if (c->write_wait != 0 || c->write_failed || c->throttled)
         return false;
-    n = transport_write(c, buffer_data(output), buffer_size(output), &c->failure);
+    output = smtp_session_output(c->session);
+    if (buffer_size(output) == 0)
+        return false;
+    n = transport_write(
+        c, buffer_data(output), rate_allows(&c->rate, buffer_size(output), now), &c->failure);
     if (n == -EAGAIN) {
         c->write_wait = c->tls ? tls_stream_wants(c->tls) : POLLOUT;
         return false;
@@ -153,6 +164,7 @@ static bool write_output(Connection *c, usec_t now)
         c->write_failed = c->readable = true;
         return true;
     }
+    rate_note_sent(&c->rate, (size_t)n, now);
     smtp_session_written(c->session, (size_t)n, now);
     return true;
 }
@@ -208,6 +220,7 @@ static void say_last_word(Connection *c, usec_t now)
 {
     if (c->lost || !c->session)
         return;
+    c->rate.free_at = 0;
     (void)write_output(c, now);
     if (c->tls && !c->write_failed)
         tls_stream_shutdown(c->tls);
@@ -273,6 +286,8 @@ static int step_transport(Connection *c, usec_t now)
     if (c->lost || transport_stage(c) == STAGE_NONE)
         return 1;
     r = transport_step(c, now);
+    if (r == 0 && now >= connection_end_of_opening(c))
+        r = connection_time_out(c);
     if (r == 0 || r == -ENOMEM)
         return r;
     if (r > 0) {
@@ -293,7 +308,7 @@ static void settle(Connection *c)
 {
     c->used = *c->peer;
     c->options.timeout = c->relay->timeout;
-    c->options.timeout_by_stage = c->relay->timeout_by_stage;
+    c->options.timeout_by_stage = c->relay->timeout_by_stage && !c->relay->absolute_timeout;
     c->ready = true;
     forget_addresses(c);
 }
@@ -357,9 +372,9 @@ static bool renew_token(Connection *c, const DeliveryOutcome *why, usec_t now)
 
 /* Whether no other address can do better. A login that was refused is not repeated: that locks
  * accounts. */
-static bool is_final(const Connection *c, const DeliveryOutcome *why)
+static bool is_final(const Connection *c, const DeliveryOutcome *why, usec_t now)
 {
-    return c->own || !transport_can_start_again(c) ||
+    return c->own || !transport_can_start_again(c) || now >= connection_end_of_opening(c) ||
            (why->stage == STAGE_AUTH && why->code >= 500);
 }
 
@@ -389,12 +404,12 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
         c->outcome = *why;
         return false;
     }
-    if (is_final(c, why) && !without_tls) {
+    if (is_final(c, why, now) && !without_tls) {
         c->outcome = tries_conclude(&c->tries, why, c->peer ? socket_dial_tried(c->dial) : "");
         return false;
     }
     transport_trace(c, "%s failed: %s", c->address, why->text);
-    if (is_final(c, why)) {
+    if (is_final(c, why, now)) {
         c->clear = true;
         start_over(c, now, "without TLS");
         return true;
@@ -502,11 +517,14 @@ short connection_poll_events(const Connection *c)
 
 usec_t connection_deadline(const Connection *c)
 {
+    usec_t deadline;
+
     if (c->closed)
         return USEC_NEVER;
     if (transport_stage(c) != STAGE_NONE)
-        return c->deadline;
-    return MIN(smtp_session_deadline(c->session), silence_deadline(&c->silence));
+        return connection_transport_deadline(c);
+    deadline = MIN(smtp_session_deadline(c->session), silence_deadline(&c->silence));
+    return c->throttled ? MIN(deadline, rate_free_at(&c->rate)) : deadline;
 }
 
 void connection_ready(Connection *c, short events)
@@ -559,22 +577,23 @@ void connection_on_silence(Connection *c, ConnectionSilence callback, void *user
     c->silence_user = user;
 }
 
+void connection_show_secrets(Connection *c)
+{
+    c->shows_secrets = true;
+}
+
 const char *connection_address(const Connection *c)
 {
     return c->address;
 }
 
-const char *connection_tls(const Connection *c)
+const char *connection_local_address(const Connection *c, char text[static ADDRESS_TEXT_MAX])
 {
-    return c->tls ? tls_stream_info(c->tls)->description : NULL;
-}
+    struct sockaddr_storage local = {0};
+    socklen_t n = sizeof(local);
 
-char *connection_describe_certificate(const Connection *c)
-{
-    return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;
-}
-
-bool connection_tls_resumed(const Connection *c)
-{
-    return c->tls && tls_stream_resumed(c->tls);
+    text[0] = '\0';
+    if (c->socket_fd >= 0 && getsockname(c->socket_fd, (struct sockaddr *)&local, &n) >= 0)
+        address_format(&local, text);
+    return text;
 }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/worker.h"
+#include "net/address.h"
 #include "net/tls.h"
 #include "settings/relay.h"
 #include "smtp/session.h"
@@ -38,6 +39,10 @@ const RelayConfig *connection_shared_relay(const ConnectionShared *shared);
  * session too. */
 int connection_new(
     ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret);
+/* Lets the trace have secrets as they are where mask_secrets is false. Before the first step, for a
+ * trace that goes to the user who runs the program, never for one that is kept: the daemon has no
+ * call of it. */
+void connection_show_secrets(Connection *connection);
 void connection_free(Connection *connection); /* closes at once; accepts NULL */
 
 /* Does what I/O can be done and returns 1 with a session event, 0 when it must wait, or -ENOMEM.
@@ -65,12 +70,40 @@ void connection_ready(Connection *connection, short events);
 typedef void (*ConnectionSilence)(void *user, const Connection *connection);
 void connection_on_silence(Connection *connection, ConnectionSilence callback, void *user);
 
+/* To decide on the server's certificate, once for each handshake, when all that the settings ask
+ * for has been looked at. `certificate->status` is "OK", or says why it is not to be trusted (or
+ * that nobody looked: "not verified: ..."), and
+ * *accept is the verdict, which the callback may override, in either direction. For a session that
+ * is resumed it is asked too, with the certificate of that session; one that was accepted against
+ * the verdict is not resumed. It must answer at once. All that it is given is borrowed. */
+typedef struct ConnectionCertificate {
+    struct x509_st *x509; /* an X509 of OpenSSL's; NULL: the server showed none */
+    const unsigned char *der;
+    size_t der_size;
+    const char *pem; /* and, with tls_include_chain, whatever else the server sent, behind it */
+    const char *status;
+    bool resumed;
+} ConnectionCertificate;
+typedef void (*ConnectionOnCertificate)(void *user, const Connection *connection,
+    const ConnectionCertificate *certificate, bool *accept);
+void connection_on_certificate(
+    Connection *connection, ConnectionOnCertificate callback, void *user);
+
+/* To be told how TLS comes up, a line at a time: the states of the handshake and alerts; with
+ * tls_log_packets each message of the handshake as well. */
+typedef void (*ConnectionTlsStatus)(void *user, const Connection *connection, const char *text);
+void connection_on_tls_status(Connection *connection, ConnectionTlsStatus callback, void *user);
+
 /* For submitting transactions and content; NULL before the transport stands. Before READY another
  * may take its place with every step. */
 SmtpSession *connection_session(Connection *connection);
 
 const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
+/* This side's, as the system chose it: "192.0.2.7:40123", or "" before connecting. Returns `text`.
+ */
+const char *connection_local_address(
+    const Connection *connection, char text[static ADDRESS_TEXT_MAX]);
 const char *connection_tls(
     const Connection *connection); /* "TLSv1.3 TLS_...", or NULL without TLS */
 
@@ -92,6 +125,21 @@ bool connection_has_learned(const Connection *connection);
 
 /* The server's certificate in words, or NULL without TLS. Caller frees. */
 char *connection_describe_certificate(const Connection *connection);
+Certificate *connection_certificate(const Connection *connection); /* the same; the caller's */
 bool connection_tls_resumed(const Connection *connection);
+
+/* What was negotiated; NULL without TLS, or before its handshake has ended. */
+const TlsNegotiated *connection_negotiated(const Connection *connection);
+
+/* PEM of what the server sent, its own certificate first and with tls_include_chain the others; and
+ * of the others a line each. NULL: there is nothing, or no memory. Caller frees. */
+char *connection_chain_pem(const Connection *connection);
+char *connection_describe_chain(const Connection *connection);
+
+/* What the server sent, its own certificate first: how many (0: none yet), and one as DER, the
+ * caller's to free. 0, -ENOENT or -ENOMEM. */
+size_t connection_chain_size(const Connection *connection);
+int connection_chain_der(
+    const Connection *connection, size_t i, unsigned char **ret, size_t *ret_n);
 
 DEFINE_CLEANUP(Connection, connection_free);

@@ -176,7 +176,11 @@ static int start_tls(Call *call, Failure *f)
             break;
         r = wait_for(call, call->fd, tls_stream_wants(call->tls), USEC_NEVER);
     }
-    return r < 0 ? r : MIN(tls_stream_judge(call->tls, f), 0);
+    if (r >= 0)
+        r = MIN(tls_stream_judge(call->tls, f), 0);
+    if (r >= 0)
+        tls_stream_decide(call->tls, true);
+    return r;
 }
 
 static int write_all(Call *call, const Buffer *request, Failure *f)

@@ -13,7 +13,7 @@ typedef struct SecretsTask {
     SecretsResult result;
     RelayConfig *relay; /* referenced */
     OauthTokens *oauth; /* referenced, or NULL */
-    bool with_tls_key;
+    bool with_client;
 } SecretsTask;
 
 static bool source_may_block(const SecretSource *source)
@@ -21,11 +21,10 @@ static bool source_may_block(const SecretSource *source)
     return source->file || source->command || source->credential;
 }
 
-bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key)
+bool job_secrets_may_block(const RelayConfig *relay, bool with_client)
 {
     return source_may_block(&relay->password) || job_secrets_are_single(relay) ||
-           oauth_is_configured(relay) ||
-           (with_tls_key && source_may_block(&relay->tls_key_password));
+           oauth_is_configured(relay) || (with_client && relay->tls_certificate);
 }
 
 bool job_secrets_are_single(const RelayConfig *relay)
@@ -44,21 +43,28 @@ bool job_secrets_take_long(const RelayConfig *relay)
 }
 
 void secrets_fetch(
-    const RelayConfig *relay, OauthTokens *oauth, bool with_tls_key, SecretsResult *ret)
+    const RelayConfig *relay, OauthTokens *oauth, bool with_client, SecretsResult *ret)
 {
+    _cleanup_secret_ Secret *key_password = NULL;
+
     *ret = (SecretsResult){0};
     ret->error = oauth ? oauth_tokens_get(oauth, relay, &ret->password, &ret->kept, &ret->failure)
                        : secret_source_fetch(&relay->password, &ret->password, &ret->failure);
-    if (ret->error >= 0 && with_tls_key)
-        ret->error = secret_source_fetch(&relay->tls_key_password, &ret->tls_key, &ret->failure);
     if (ret->error >= 0 && job_secrets_are_single(relay))
         ret->error = tickets_fetch(relay, &ret->tickets, &ret->failure);
+    if (ret->error < 0 || !with_client || !relay->tls_certificate)
+        return;
+    ret->error = secret_source_fetch(&relay->tls_key_password, &key_password, &ret->failure);
+    if (ret->error < 0)
+        return;
+    ret->client = credentials_load(relay, key_password);
+    ret->error = ret->client ? 0 : -ENOMEM;
 }
 
 void secrets_done(SecretsResult *result)
 {
     (void)secret_unref(result->password);
-    (void)secret_unref(result->tls_key);
+    (void)credentials_unref(result->client);
     tickets_free(result->tickets);
     failure_done(&result->failure);
 }
@@ -67,7 +73,7 @@ static void run(void *argument)
 {
     SecretsTask *task = argument;
 
-    secrets_fetch(task->relay, task->oauth, task->with_tls_key, &task->result);
+    secrets_fetch(task->relay, task->oauth, task->with_client, &task->result);
     /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
     if (task->oauth)
         OPENSSL_thread_stop();
@@ -99,7 +105,7 @@ static const JobKind *kind_for(const RelayConfig *relay)
 }
 
 int job_secrets_start(
-    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_tls_key, Answer **ret)
+    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client, Answer **ret)
 {
     SecretsTask *task = calloc(1, sizeof(SecretsTask));
     int r;
@@ -108,7 +114,7 @@ int job_secrets_start(
         return -ENOMEM;
     task->relay = relay_config_ref(relay);
     task->oauth = oauth_tokens_ref(oauth);
-    task->with_tls_key = with_tls_key;
+    task->with_client = with_client;
     r = answer_new(worker, kind_for(relay), relay->name, task, ret);
     if (r < 0)
         drop(task);

@@ -1,25 +1,26 @@
-/* Fetching a relay's secrets, as a job beside the caller's loop: files and credentials are one kind
- * of job, commands another, and Kerberos tickets a third, so that one that hangs keeps no other
- * waiting. */
+/* Fetching a relay's secrets and its client certificate, as a job beside the caller's loop: files
+ * and credentials are one kind of job, commands another, and tickets and tokens two more, so that
+ * one that hangs keeps no other waiting. */
 #pragma once
 
 #include "base/failure.h"
 #include "net/answer.h"
+#include "net/credentials.h"
 #include "net/oauth.h"
 #include "net/tickets.h"
 #include "settings/relay.h"
 
 typedef struct SecretsResult {
-    Secret *password; /* NULL when none is configured */
-    Secret *tls_key;  /* NULL when none is configured, or it is not wanted */
-    bool kept;        /* the password is a token that was there before */
-    Tickets *tickets; /* NULL: the relay takes none */
-    int error;        /* 0 or negative errno; then `failure` says why */
+    Secret *password;    /* NULL when none is configured */
+    bool kept;           /* the password is a token that was there before */
+    Tickets *tickets;    /* NULL: the relay takes none */
+    Credentials *client; /* NULL when none is configured, or it is not wanted; may have failed */
+    int error;           /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;
 
 /* Whether any of them has to be read or asked for. */
-bool job_secrets_may_block(const RelayConfig *relay, bool with_tls_key);
+bool job_secrets_may_block(const RelayConfig *relay, bool with_client);
 
 /* Whether tickets are got, which are good for one connection each. */
 bool job_secrets_are_single(const RelayConfig *relay);
@@ -29,13 +30,13 @@ bool job_secrets_take_long(const RelayConfig *relay);
 
 /* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL. */
 void secrets_fetch(
-    const RelayConfig *relay, OauthTokens *oauth, bool with_tls_key, SecretsResult *ret);
+    const RelayConfig *relay, OauthTokens *oauth, bool with_client, SecretsResult *ret);
 void secrets_done(SecretsResult *result);
 
 /* Keeps references to the relay and to `oauth`, which may be NULL. 0, or a negative errno as
  * worker_submit(). */
 int job_secrets_start(
-    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_tls_key, Answer **ret);
+    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client, Answer **ret);
 
 /* Borrowed from the answer; NULL: it is not there yet. Of tickets, the caller may take hold. */
 SecretsResult *job_secrets_result(Answer *answer, usec_t now);

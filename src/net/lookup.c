@@ -33,7 +33,7 @@ struct Lookup {
 
 /* ---- starting them ---- */
 
-static bool wants_tls_key(const ConnectionShared *shared)
+static bool wants_client(const ConnectionShared *shared)
 {
     return shared->relay->tls != TLS_MODE_NONE && !shared->tls;
 }
@@ -70,16 +70,16 @@ static int want_secrets(Lookup *lookup, usec_t now)
     ConnectionShared *shared = lookup->shared;
     int r = 0;
 
-    if (!job_secrets_may_block(shared->relay, wants_tls_key(shared)))
+    if (!job_secrets_may_block(shared->relay, wants_client(shared)))
         return 0;
     if (job_secrets_are_single(shared->relay))
         return job_secrets_start(
-            shared->worker, shared->relay, shared->oauth, wants_tls_key(shared), &lookup->secrets);
+            shared->worker, shared->relay, shared->oauth, wants_client(shared), &lookup->secrets);
     if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
         r = job_secrets_start(
-            shared->worker, shared->relay, shared->oauth, wants_tls_key(shared), &shared->secrets);
+            shared->worker, shared->relay, shared->oauth, wants_client(shared), &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -251,9 +251,9 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 
     if (result == &here)
         secrets_fetch(
-            lookup->shared->relay, lookup->shared->oauth, wants_tls_key(lookup->shared), &here);
+            lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared), &here);
     ret->password = secret_ref(result->password);
-    ret->tls_key_password = secret_ref(result->tls_key);
+    ret->client = credentials_ref(result->client);
     ret->kept = result->kept;
     if (job_secrets_are_single(lookup->shared->relay))
         ret->tickets = TAKE_PTR(result->tickets);
@@ -330,7 +330,7 @@ void lookup_result_done(LookupResult *result)
     address_list_done(&result->found);
     free(result->host_name);
     (void)secret_unref(result->password);
-    (void)secret_unref(result->tls_key_password);
+    (void)credentials_unref(result->client);
     tickets_free(result->tickets);
     failure_done(&result->failure);
     *result = (LookupResult){0};

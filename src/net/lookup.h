@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "net/credentials.h"
 #include "net/resolve.h"
 #include "net/shared.h"
 #include "net/tickets.h"
@@ -17,14 +18,14 @@ typedef struct Lookup Lookup;
 
 typedef struct LookupResult {
     AddressList found;
-    char *host_name;          /* with a dot in it; NULL: this host has no such name, or none yet */
-    Secret *password;         /* NULL when none is configured */
-    bool kept;                /* the password is a token that was there before */
-    Secret *tls_key_password; /* NULL when none is configured, or the TLS context stands */
-    Tickets *tickets;         /* NULL when the relay takes none */
-    int error;                /* 0 or negative errno; then `failure` says why */
-    bool secret_failed;       /* the error is about a secret */
-    bool own;                 /* it is neither the name's nor the name server's */
+    char *host_name;     /* with a dot in it; NULL: this host has no such name, or none yet */
+    Secret *password;    /* NULL when none is configured */
+    bool kept;           /* the password is a token that was there before */
+    Tickets *tickets;    /* NULL when the relay takes none */
+    Credentials *client; /* NULL when none is configured, or the TLS context stands */
+    int error;           /* 0 or negative errno; then `failure` says why */
+    bool secret_failed;  /* the error is about a secret */
+    bool own;            /* it is neither the name's nor the name server's */
     Failure failure;
 } LookupResult;
 

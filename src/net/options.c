@@ -33,7 +33,7 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .send_rset = relay->send_rset,
         .bare_dots = !relay->quote_local_part,
         .tls = source->without_tls ? SMTP_TLS_NONE : tls_of(relay->tls),
-        .tls_verified = relay->tls_verify,
+        .tls_verified = relay_verifies(relay),
         .auth =
             {
                 .mechanism = relay->auth,
@@ -51,7 +51,10 @@ SmtpOptions options_from_relay(const OptionsSource *source)
             },
         .max_line_bytes = relay->max_line_bytes,
         .timeout = relay->timeout,
-        .timeout_by_stage = relay->timeout_by_stage,
+        .timeout_by_stage = relay->timeout_by_stage && !relay->absolute_timeout,
+        .time_in_all = relay->absolute_timeout ? relay->timeout : 0,
+        .began = source->began,
+        .shows_secrets = source->shows_secrets && !relay->mask_secrets,
         .trace = source->trace,
         .trace_user = source->trace_user,
     };

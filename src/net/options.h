@@ -14,6 +14,8 @@ typedef struct OptionsSource {
     bool peer_is_loopback;
     SmtpTrace trace; /* or NULL */
     void *trace_user;
+    bool shows_secrets;
+    usec_t began; /* connecting */
 } OptionsSource;
 
 /* Everything in the result is borrowed from the source's members. */

@@ -51,6 +51,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->addresses);
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
+    revocation_memory_done(&shared->revocation);
     (void)tls_context_unref(shared->tls);
     (void)oauth_tokens_unref(shared->oauth);
     (void)relay_config_unref(shared->relay);
@@ -77,7 +78,7 @@ void connection_shared_forget_tls(ConnectionShared *shared)
     shared->tls = tls_context_unref(shared->tls);
 }
 
-int connection_shared_tls(ConnectionShared *shared, const Secret *key_password, Failure *f)
+int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure *f)
 {
-    return shared->tls ? 0 : tls_context_new(shared->relay, key_password, &shared->tls, f);
+    return shared->tls ? 0 : tls_context_new(shared->relay, client, &shared->tls, f);
 }

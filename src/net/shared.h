@@ -4,6 +4,8 @@
 #include "net/answer.h"
 #include "net/avoid.h"
 #include "net/connection.h"
+#include "net/credentials.h"
+#include "net/job_revocation.h"
 #include "net/oauth.h"
 
 struct ConnectionShared {
@@ -18,6 +20,7 @@ struct ConnectionShared {
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
     OauthTokens *oauth; /* NULL: the relay takes none, or they are not got here */
     SmtpMemory memory;
+    RevocationMemory revocation; /* what is known of the server's certificates */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */
@@ -28,7 +31,7 @@ struct ConnectionShared {
 };
 
 /* Makes the TLS context when there is none yet. 0, or a negative errno with a Failure. */
-int connection_shared_tls(ConnectionShared *shared, const Secret *key_password, Failure *f);
+int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure *f);
 
 /* The next connection makes it anew. A handshake failed: the files that it was made of may be other
  * ones by then, and OpenSSL marks a certificate for good that it had no memory to look into. */

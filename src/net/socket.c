@@ -2,8 +2,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <netinet/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +11,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "net/address.h"
+#include "net/socket_options.h"
 
 #define ATTEMPT_DELAY (250 * USEC_PER_MSEC) /* RFC 8305, 8 */
 #define RESUME_LIMIT (5 * USEC_PER_SEC)     /* what a further dial has, whatever was used up */
@@ -101,31 +101,6 @@ static int set_option(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-static int seconds(usec_t usec)
-{
-    return (int)MIN(MAX(usec / USEC_PER_SEC, (usec_t)1), (usec_t)32767);
-}
-
-static int set_options(const RelayConfig *relay, int fd)
-{
-    int r = 0;
-
-    if (relay->tcp_nodelay)
-        r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (r >= 0 && relay->receive_buffer > 0)
-        r = set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)MIN(relay->receive_buffer, (size_t)INT_MAX));
-    if (r >= 0 && relay->send_buffer > 0)
-        r = set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)MIN(relay->send_buffer, (size_t)INT_MAX));
-    if (r < 0 || !relay->keepalive)
-        return r;
-    r = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    if (r >= 0 && relay->keepalive_time > 0)
-        r = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(relay->keepalive_time));
-    if (r >= 0 && relay->keepalive_interval > 0)
-        r = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(relay->keepalive_interval));
-    return r;
-}
-
 /* The port to come from may be set without an address: then any address of the family. */
 static int bind_local(const SocketDialOptions *options, int fd, int family)
 {
@@ -163,7 +138,7 @@ static int start(
     *ret_fd = fd;
     if (fd < 0)
         return -errno;
-    r = set_options(options->relay, fd);
+    r = socket_set_options(options->relay, fd, address->ss_family);
     if (r >= 0)
         r = bind_local(options, fd, address->ss_family);
     if (r < 0)

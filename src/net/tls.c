@@ -13,40 +13,24 @@
 #include "base/file.h"
 #include "net/tls_context.h"
 #include "net/tls_error.h"
+#include "net/tls_stream.h"
 
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266, 2 */
-#define EXPORTER_BYTES 32
-#define FINISHED_BYTES_MAX 64
-#define DESCRIPTION_MAX 96
 #define CHAIN_MAX USEC_PER_DAY /* of resumptions without a look at a certificate */
-
-struct TlsStream {
-    TlsContext *context;
-    SSL *ssl;
-    short wants;
-    bool broken;        /* the session must not be resumed */
-    bool dead;          /* after a fatal error OpenSSL must not be asked for anything more */
-    bool unwritable;    /* the same of writing; what has come may still be read */
-    bool offered;       /* a session, to be resumed */
-    bool accepted;      /* the certificate */
-    usec_t judged;      /* when a certificate was looked at */
-    usec_t chain;       /* the same of the session that was offered to be resumed */
-    SSL_SESSION *early; /* one to keep when the certificate is accepted, or NULL */
-    SmtpTlsInfo info;
-    char description[DESCRIPTION_MAX];
-    unsigned char exporter[EXPORTER_BYTES];
-    unsigned char unique[FINISHED_BYTES_MAX];
-    unsigned char end_point[EVP_MAX_MD_SIZE];
-};
 
 /* ---- what OpenSSL calls ---- */
 
-/* tls_stream_judge() does it, behind the handshake. */
+/* tls_stream_judge() does it, behind the handshake. In one that comes later (RFC 5246, 7.4.1.1) the
+ * server is to be who it was: nobody would look at another certificate any more. */
 static int leave_to_judge(X509_STORE_CTX *store, void *user)
 {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const TlsStream *stream = SSL_get_app_data(ssl);
+    bool good = !stream->peer || X509_cmp(X509_STORE_CTX_get0_cert(store), stream->peer) == 0;
+
     (void)user;
-    X509_STORE_CTX_set_error(store, X509_V_OK);
-    return 1;
+    X509_STORE_CTX_set_error(store, good ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+    return good;
 }
 
 /* Takes the reference. */
@@ -173,6 +157,8 @@ int tls_stream_new(TlsContext *context, int fd, usec_t now, TlsStream **ret, Fai
         return failure_reason(f, REASON_TLS_LIBRARY,
             failure_set(f, -EINVAL, ERROR_TLS_LIBRARY, "cannot prepare TLS with %s: %s",
                 context->host, tls_error_reason(reason)));
+    if (context->asks_status)
+        (void)SSL_set_tlsext_status_type(stream->ssl, TLSEXT_STATUSTYPE_ocsp);
     SSL_set_connect_state(stream->ssl);
     *ret = TAKE_PTR(stream);
     return 0;
@@ -195,6 +181,8 @@ void tls_stream_free(TlsStream *stream)
         end_session(stream);
     SSL_free(stream->ssl);
     SSL_SESSION_free(stream->early);
+    X509_free(stream->peer);
+    sk_X509_pop_free(stream->verified, X509_free);
     (void)tls_context_unref(stream->context);
     OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
     free(stream);
@@ -287,7 +275,10 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     result = SSL_do_handshake(stream->ssl);
     if (result == 1) {
         describe(stream);
-        return 1;
+        tls_stream_note_negotiated(stream);
+        r = tls_allowed_check(&stream->context->allowed, stream->ssl, stream->context->host, f);
+        stream->broken |= r < 0;
+        return r < 0 ? r : 1;
     }
     r = judge(stream, result, f);
     if (r == -EAGAIN)
@@ -309,12 +300,42 @@ int tls_stream_judge(TlsStream *stream, Failure *f)
         stream->judged = stream->chain;
     else if (context->verify)
         r = trust_judge(&context->trust, SSL_get0_peer_certificate(stream->ssl),
-            SSL_get_peer_cert_chain(stream->ssl), f);
-    stream->accepted = r >= 0;
-    stream->broken |= r < 0;
-    if (r >= 0 && stream->early)
-        keep_session(context, TAKE_PTR(stream->early), stream->judged);
+            SSL_get_peer_cert_chain(stream->ssl), &stream->verified, f);
+    stream->trusted = r >= 0;
     return r < 0 ? r : 1;
+}
+
+bool tls_stream_verifies(const TlsStream *stream)
+{
+    return stream->context->verify;
+}
+
+struct stack_st_X509 *tls_stream_verified(const TlsStream *stream)
+{
+    return stream->verified;
+}
+
+const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n)
+{
+    const unsigned char *bytes = NULL;
+    long n = SSL_get_tlsext_status_ocsp_resp(stream->ssl, &bytes);
+
+    *ret_n = n > 0 ? (size_t)n : 0;
+    return n > 0 ? bytes : NULL;
+}
+
+void tls_stream_decide(TlsStream *stream, bool accepted)
+{
+    stream->accepted = accepted && stream->trusted;
+    stream->broken |= !accepted;
+    if (stream->context->renegotiates && !stream->peer) {
+        stream->peer = SSL_get1_peer_certificate(stream->ssl);
+        SSL_set_verify(stream->ssl, SSL_VERIFY_PEER, NULL);
+    }
+    if (stream->accepted && stream->early)
+        keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
+    else if (accepted && !stream->trusted)
+        keep_session(stream->context, NULL, 0);
 }
 
 bool tls_stream_offered(const TlsStream *stream)
@@ -381,11 +402,4 @@ const SmtpTlsInfo *tls_stream_info(const TlsStream *stream)
 bool tls_stream_resumed(const TlsStream *stream)
 {
     return SSL_session_reused(stream->ssl) == 1;
-}
-
-char *tls_stream_describe_certificate(const TlsStream *stream)
-{
-    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
-
-    return certificate ? certificate_describe(certificate) : NULL;
 }

@@ -11,16 +11,17 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "net/credentials.h"
 #include "settings/relay.h"
 #include "smtp/auth.h"
 
 typedef struct TlsContext TlsContext;
 typedef struct TlsStream TlsStream;
 
-/* Loads what the relay's settings name. Expensive; made when first needed, not for relays without
- * TLS. 0 or a negative errno with a Failure (27x, 28x) that names the file and what to do. */
-int tls_context_new(
-    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f);
+/* Loads what the relay's settings name; the client certificate was loaded before, or is NULL: there
+ * is none. Expensive; made when first needed, not for relays without TLS. 0 or a negative errno
+ * with a Failure (27x, 28x) that names the file and what to do. */
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
 TlsContext *tls_context_ref(TlsContext *context);
 TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
 
@@ -36,10 +37,28 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f);
 ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f);
 ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f);
 
+/* What the handshake and the bytes are watched by: `text` is one line. Before the handshake; NULL
+ * watches nothing. With `packets` each message of the handshake is told too: its kind and its size,
+ * and nothing of what is in it. */
+typedef void (*TlsStatus)(void *user, const char *text);
+void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *user);
+
 /* Whether the server may be spoken to: chain and name of its certificate (net/trust.h), unless the
  * settings say otherwise; one that was judged before, for a session that was resumed. 1, or a
- * negative errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like. */
+ * negative errno with a Failure: ERROR_CERTIFICATE_VERIFY and the like. It decides nothing:
+ * tls_stream_decide() does, and nothing may be read or written before. */
 int tls_stream_judge(TlsStream *stream, Failure *f);
+bool tls_stream_verifies(const TlsStream *stream); /* whether the settings want that */
+
+/* The chain that was verified, a STACK_OF(X509); NULL: none was, for the certificate is pinned, or
+ * nothing is verified, or the session is resumed. The OCSP answer that the server sent with it;
+ * NULL: none. Borrowed. */
+struct stack_st_X509 *tls_stream_verified(const TlsStream *stream);
+const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n);
+
+/* Goes on, or not. A session is resumed later only where the judgement was good as well: who
+ * accepts a certificate in spite of it does so for one connection. */
+void tls_stream_decide(TlsStream *stream, bool accepted);
 
 /* The connection came to nothing: when its session had been resumed, that is not done again, for
  * the reason may be in it. */
@@ -63,8 +82,40 @@ const SmtpTlsInfo *tls_stream_info(const TlsStream *stream);
 /* Whether a former session was resumed (RFC 8446, 2.2). */
 bool tls_stream_resumed(const TlsStream *stream);
 
+/* What was negotiated, each in OpenSSL's or IANA's words and "" where it cannot be told. */
+typedef struct TlsNegotiated {
+    char version[16];           /* "TLSv1.3" */
+    char suite[64];             /* IANA's name: "TLS_AES_256_GCM_SHA384" */
+    char cipher[32];            /* what encrypts the bytes: "aes-256-gcm" */
+    unsigned cipher_bits;       /* of its key */
+    char key_exchange[16];      /* "ECDHE", "DHE", "RSA" */
+    char group[40];             /* of the key exchange: "x25519", "secp256r1", "ffdhe2048" */
+    unsigned key_exchange_bits; /* of the server's key in it; 0: cannot be told any more */
+    bool resumed;               /* the certificate is that of the former session */
+} TlsNegotiated;
+
+/* After the handshake; borrowed from the stream. */
+const TlsNegotiated *tls_stream_negotiated(const TlsStream *stream);
+
+/* The server's certificate, or NULL; borrowed. Of a resumed session, that of the session. */
+struct x509_st *tls_stream_certificate(const TlsStream *stream);
+
+/* What the server sent, its own certificate first, and for a resumed session what it sent then:
+ * how many, and one of them as DER. `*ret` is the caller's to free. 0, -ENOENT or -ENOMEM. */
+size_t tls_stream_chain_size(const TlsStream *stream);
+int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
+
+/* PEM of the server's certificate, and where `whole` of all that it sent. In words, a line for each
+ * but its own. NULL: none, or no memory. Caller frees. */
+char *tls_stream_pem(const TlsStream *stream, bool whole);
+char *tls_stream_describe_chain(const TlsStream *stream);
+
 /* The server's certificate in words, a few lines: subject, issuer, names, validity, fingerprint.
  * Caller frees. */
 char *tls_stream_describe_certificate(const TlsStream *stream);
+
+/* The same for a program, with what the server sent along as its chain; of a resumed session, which
+ * shows none, that of the first. NULL: there is none, or memory is short. The caller's. */
+Certificate *tls_stream_shown(const TlsStream *stream);
 
 DEFINE_CLEANUP(TlsStream, tls_stream_free);

@@ -25,13 +25,6 @@ static int open_key_log(TlsContext *context, const RelayConfig *relay, Failure *
     return 0;
 }
 
-/* Whether the certificate counts. With opportunistic TLS encryption is all that is asked for, as
- * the mail would go in clear otherwise; but a password is for the relay alone. */
-static bool must_verify(const RelayConfig *relay)
-{
-    return relay->tls_verify && (relay->tls != TLS_MODE_OPPORTUNISTIC || relay_logs_in(relay));
-}
-
 /* Who is to be found at the other end. */
 static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
@@ -48,8 +41,7 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
     return r >= 0 && context->host ? 0 : -ENOMEM;
 }
 
-static int apply(
-    TlsContext *context, const RelayConfig *relay, const Secret *key_password, Failure *f)
+static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
     int r = set_names(context, relay, f);
 
@@ -58,24 +50,30 @@ static int apply(
     if (r >= 0)
         r = tls_settings_ciphers(context->ssl, relay, f);
     if (r >= 0)
-        r = tls_settings_client_certificate(context->ssl, relay, key_password, f);
+        r = tls_parameters_apply(context->ssl, relay, f);
+    if (r >= 0)
+        r = tls_allowed_init(&context->allowed, relay);
+    if (r >= 0)
+        r = tls_settings_client_certificate(context->ssl, context->client, f);
+    if (r >= 0)
+        r = tls_settings_client_authorities(context->ssl, relay, f);
     if (r >= 0 && context->verify)
         r = tls_settings_authorities(context->ssl, relay, f);
     if (r >= 0 && relay->tls_accept_certificate)
-        r = certificate_pin_load(relay->tls_accept_certificate, &context->trust.pin, f);
+        r = tls_pins_load(relay->tls_accept_certificate, &context->trust.pins, f);
     if (r >= 0)
         r = open_key_log(context, relay, f);
     if (r < 0)
         return r;
     context->trust.store = SSL_CTX_get_cert_store(context->ssl);
     context->trust.level = SSL_CTX_get_security_level(context->ssl);
+    context->trust.flags = relay->tls_security_flags;
     context->trust.host = context->host;
     context->trust.name = context->name;
     return 0;
 }
 
-int tls_context_new(
-    const RelayConfig *relay, const Secret *key_password, TlsContext **ret, Failure *f)
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
 {
     TlsContext *context = calloc(1, sizeof(TlsContext));
     char reason[TLS_ERROR_MAX];
@@ -84,19 +82,25 @@ int tls_context_new(
     if (!context)
         return -ENOMEM;
     context->references = 1;
+    context->client = credentials_ref(client);
     context->key_log_fd = -1;
+    context->verify = relay_verifies(relay);
     context->reuse_session = relay->tls_reuse_session;
-    context->verify = must_verify(relay);
+    context->asks_status = context->verify && relay->tls_check_ocsp != TLS_CHECK_OFF;
+    context->renegotiates = relay->tls_renegotiation;
     ERR_clear_error();
-    context->ssl = SSL_CTX_new(TLS_client_method());
+    r = relay->tls_provider ? tls_provider_new(relay->tls_provider, &context->provider, f) : 0;
+    context->ssl = r < 0 ? NULL : tls_provider_context(context->provider);
     context->bio = tls_bio_method_new();
-    if (!context->ssl)
+    if (r < 0)
+        ERR_clear_error();
+    else if (!context->ssl)
         r = failure_reason(f, REASON_TLS_LIBRARY,
             failure_set(f, -EIO, ERROR_TLS_LIBRARY,
                 "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
                 tls_error_reason(reason)));
     else
-        r = context->bio ? apply(context, relay, key_password, f) : -ENOMEM;
+        r = context->bio ? apply(context, relay, f) : -ENOMEM;
     if (r < 0) {
         (void)tls_context_unref(context);
         return r;
@@ -118,7 +122,11 @@ TlsContext *tls_context_unref(TlsContext *context)
         return NULL;
     SSL_SESSION_free(context->session);
     SSL_CTX_free(context->ssl);
+    (void)credentials_unref(context->client); /* behind whoever uses its key */
     BIO_meth_free(context->bio);
+    tls_provider_free(context->provider);
+    tls_allowed_done(&context->allowed);
+    tls_pins_done(&context->trust.pins);
     close_p(&context->key_log_fd);
     free(context->host);
     free(context->name);

@@ -1,10 +1,10 @@
-/* From settings to an SSL_CTX. Must never ask for anything on a terminal, as OpenSSL does for a
- * pass-phrase by itself. */
+/* From settings to an SSL_CTX. Must never ask for anything on a terminal. */
 #include "net/tls_settings.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -150,17 +150,52 @@ static int use_system(SSL_CTX *ssl, Failure *f)
     return 0;
 }
 
+/* Whether there is more than revocation lists. */
+static bool holds_certificate(X509_STORE *store)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    bool found = false;
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects) && !found; i++)
+        found = X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_X509;
+    return found;
+}
+
+/* PEM as OpenSSL reads it, with revocation lists; else whatever holds certificates. */
+static int load_authorities(SSL_CTX *ssl, const char *path, Failure *f)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    STACK_OF(X509) *certificates = NULL;
+    _cleanup_failure_ Failure why = {0};
+    int r;
+
+    r = SSL_CTX_load_verify_file(ssl, path);
+    ERR_clear_error();
+    if (r == 1 && holds_certificate(store))
+        return 0;
+    r = certificate_load_all(path, &certificates, &why);
+    for (int i = 0; i < sk_X509_num(certificates) && r >= 0; i++)
+        r = X509_STORE_add_cert(store, sk_X509_value(certificates, i)) == 1 ? 0 : -ENOMEM;
+    sk_X509_pop_free(certificates, X509_free);
+    if (r >= 0 || r == -ENOMEM)
+        return r;
+    return failure_reason(f, REASON_TLS_AUTHORITIES,
+        failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+            "tls_ca_file: cannot read certificates from %s: %s; it must be a readable file of "
+            "certificates (PEM, DER or PKCS#7)",
+            path, failure_text(&why)));
+}
+
 int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
-    char reason[TLS_ERROR_MAX];
+    int r = 0;
 
     if (!relay->tls_ca_file && !relay->tls_ca_directory)
         return use_system(ssl, f);
-    if (relay->tls_ca_file && SSL_CTX_load_verify_file(ssl, relay->tls_ca_file) != 1)
-        return failure_reason(f, REASON_TLS_AUTHORITIES,
-            failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-                "tls_ca_file: cannot read certificates from %s: %s; it must be a readable PEM file",
-                relay->tls_ca_file, tls_error_reason(reason)));
+    if (relay->tls_ca_file)
+        r = load_authorities(ssl, relay->tls_ca_file, f);
+    if (r < 0)
+        return r;
     if (relay->tls_ca_directory && !is_hashed_directory(relay->tls_ca_directory))
         return failure_reason(f, REASON_TLS_AUTHORITIES,
             failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
@@ -173,62 +208,117 @@ int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     return 0;
 }
 
+/* ---- whom our own certificate comes from ---- */
+
+static void store_p(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static void store_context_p(X509_STORE_CTX **context)
+{
+    X509_STORE_CTX_free(*context);
+}
+
+/* The chain to one of the authorities, or NULL: then `*ret_error` says why. The whole one where it
+ * is there, and else as far as it goes. */
+static STACK_OF(X509) * chain_to(SSL_CTX *ssl, X509_STORE *store, int *ret_error)
+{
+    static const unsigned long flags[] = {0, X509_V_FLAG_PARTIAL_CHAIN};
+    STACK_OF(X509) *sent = NULL, *chain = NULL;
+
+    *ret_error = X509_V_ERR_OUT_OF_MEM;
+    (void)SSL_CTX_get0_chain_certs(ssl, &sent);
+    for (size_t i = 0; i < ELEMENTSOF(flags) && !chain; i++) {
+        _cleanup_(store_context_p) X509_STORE_CTX *context = X509_STORE_CTX_new();
+
+        if (!context ||
+            X509_STORE_CTX_init(context, store, SSL_CTX_get0_certificate(ssl), sent) != 1 ||
+            X509_STORE_CTX_set_default(context, "ssl_client") != 1)
+            return NULL;
+        X509_STORE_CTX_set_flags(context, flags[i]);
+        if (X509_verify_cert(context) == 1)
+            chain = X509_STORE_CTX_get1_chain(context);
+        else
+            *ret_error = X509_STORE_CTX_get_error(context);
+    }
+    return chain;
+}
+
+/* All but the first, which is our own, and a root, which nobody needs to be sent. */
+static bool send_chain(SSL_CTX *ssl, STACK_OF(X509) * chain)
+{
+    bool good = SSL_CTX_clear_chain_certs(ssl) == 1;
+
+    for (int i = 1; i < sk_X509_num(chain) && good; i++) {
+        X509 *one = sk_X509_value(chain, i);
+
+        if (!(X509_get_extension_flags(one) & EXFLAG_SS))
+            good = SSL_CTX_add1_chain_cert(ssl, one) == 1;
+    }
+    return good;
+}
+
+int tls_settings_client_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
+{
+    _cleanup_(store_p) X509_STORE *store = NULL;
+    char reason[TLS_ERROR_MAX];
+    STACK_OF(X509) * chain;
+    bool good;
+    int error = X509_V_OK;
+
+    if (!relay->tls_client_ca_file || !SSL_CTX_get0_certificate(ssl))
+        return 0;
+    store = X509_STORE_new();
+    if (!store)
+        return -ENOMEM;
+    ERR_clear_error();
+    if (X509_STORE_load_file(store, relay->tls_client_ca_file) != 1)
+        return failure_reason(f, REASON_TLS_AUTHORITIES,
+            failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+                "tls_client_ca_file: cannot read certificates from %s: %s; it must be a readable "
+                "PEM file",
+                relay->tls_client_ca_file, tls_error_reason(reason)));
+    chain = chain_to(ssl, store, &error);
+    ERR_clear_error();
+    if (!chain)
+        return error == X509_V_ERR_OUT_OF_MEM
+                   ? -ENOMEM
+                   : failure_reason(f, REASON_TLS_CLIENT_CERTIFICATE,
+                         failure_set(f, -EACCES, ERROR_CLIENT_CERTIFICATE,
+                             "the client certificate in tls_certificate = \"%s\" does not hold by "
+                             "the authorities in tls_client_ca_file = \"%s\": %s; have it made "
+                             "anew "
+                             "by one of them, or correct the file",
+                             relay->tls_certificate, relay->tls_client_ca_file,
+                             X509_verify_cert_error_string(error)));
+    good = send_chain(ssl, chain);
+    sk_X509_pop_free(chain, X509_free);
+    return good ? 0 : -ENOMEM;
+}
+
 /* ---- client certificate ---- */
 
-typedef struct PassPhrase {
-    const Secret *secret; /* or NULL */
-    bool asked_for;       /* the key is encrypted */
-} PassPhrase;
-
-static int give_password(char *out, int size, int writing, void *user)
+int tls_settings_client_certificate(SSL_CTX *ssl, const Credentials *client, Failure *f)
 {
-    PassPhrase *phrase = user;
-
-    (void)writing;
-    phrase->asked_for = true;
-    if (!phrase->secret || secret_size(phrase->secret) > (size_t)size)
-        return -1;
-    memcpy(out, secret_text(phrase->secret), secret_size(phrase->secret));
-    return (int)secret_size(phrase->secret);
-}
-
-static int key_failed(const char *path, const PassPhrase *phrase, Failure *f)
-{
-    const char *advice = "it must be a readable PEM file with a private key";
+    STACK_OF(X509) * chain;
     char reason[TLS_ERROR_MAX];
 
-    if (ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_X509)
-        advice = "it does not belong to the certificate: check tls_certificate and tls_key";
-    else if (phrase->asked_for && !phrase->secret)
-        advice = "it is encrypted: set tls_key_password_file";
-    else if (phrase->asked_for)
-        advice = "it is encrypted: check tls_key_password";
-    return failure_reason(f, REASON_TLS_CLIENT_KEY,
-        failure_set(f, -EINVAL, ERROR_TLS_CREDENTIALS,
-            "tls_key: cannot use the private key in %s: %s; %s", path, tls_error_reason(reason),
-            advice));
-}
-
-int tls_settings_client_certificate(
-    SSL_CTX *ssl, const RelayConfig *relay, const Secret *key_password, Failure *f)
-{
-    const char *key = relay->tls_key ?: relay->tls_certificate;
-    PassPhrase phrase = {.secret = key_password};
-    char reason[TLS_ERROR_MAX];
-    bool good;
-
-    if (!relay->tls_certificate)
+    if (!client)
         return 0;
-    if (SSL_CTX_use_certificate_chain_file(ssl, relay->tls_certificate) != 1)
-        return failure_reason(f, REASON_TLS_CLIENT_CERTIFICATE,
-            failure_set(f, -EINVAL, ERROR_CLIENT_CERTIFICATE,
-                "tls_certificate: cannot read a certificate from %s: %s; it must be a readable PEM "
-                "file",
-                relay->tls_certificate, tls_error_reason(reason)));
-    SSL_CTX_set_default_passwd_cb(ssl, give_password);
-    SSL_CTX_set_default_passwd_cb_userdata(ssl, &phrase);
-    good = SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1;
-    SSL_CTX_set_default_passwd_cb(ssl, NULL);
-    SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
-    return good ? 0 : key_failed(key, &phrase, f);
+    if (client->error < 0 && client->failure.text)
+        return failure_reason(f, client->failure.reason,
+            failure_set(
+                f, client->error, client->failure.number, "%s", failure_text(&client->failure)));
+    if (client->error < 0)
+        return client->error;
+    chain = certificate_chain(client->certificate);
+    if (SSL_CTX_use_cert_and_key(ssl, certificate_x509(client->certificate),
+            credentials_key(client), sk_X509_num(chain) > 0 ? chain : NULL, 1) != 1)
+        return failure_reason(f, REASON_TLS_CLIENT_KEY,
+            failure_set(f, -EINVAL, ERROR_TLS_CREDENTIALS,
+                "tls_certificate: the certificate and its key cannot be used: %s; they may be too "
+                "weak for the system's policy",
+                tls_error_reason(reason)));
+    return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/socket_options.h"
 
 void transport_trace(Connection *c, const char *format, ...)
 {
@@ -25,13 +26,13 @@ void transport_trace(Connection *c, const char *format, ...)
         c->trace(c->trace_user, SMTP_TRACE_INFO, line, MIN((size_t)n, sizeof(line) - 1));
 }
 
-static void wait_for(Connection *c, short events, usec_t deadline)
+void transport_wait_for(Connection *c, short events, usec_t deadline)
 {
     c->events = events;
     c->deadline = deadline;
 }
 
-static void use_fd(Connection *c, int fd)
+void transport_use_fd(Connection *c, int fd)
 {
     c->fd = fd;
     c->generation++;
@@ -69,12 +70,12 @@ static int run_lookup(Connection *c, usec_t now)
     r = lookup_step(c->lookup, now, &c->found);
     if (r == 0) {
         if (watches != lookup_watches(c->lookup))
-            use_fd(c, lookup_fd(c->lookup));
-        wait_for(c, POLLIN, lookup_deadline(c->lookup));
+            transport_use_fd(c, lookup_fd(c->lookup));
+        transport_wait_for(c, POLLIN, lookup_deadline(c->lookup));
         return 0;
     }
     if (c->fd >= 0)
-        use_fd(c, -1);
+        transport_use_fd(c, -1);
     lookup_free(c->lookup);
     c->lookup = NULL;
     return end_lookup(c);
@@ -106,7 +107,7 @@ static int start_dial(Connection *c, usec_t now)
 static void use_connected(Connection *c)
 {
     c->socket_fd = socket_dial_take(c->dial, &c->peer);
-    use_fd(c, c->socket_fd);
+    transport_use_fd(c, c->socket_fd);
     address_format(c->peer, c->address);
     transport_trace(c, "connected to %s", c->address);
     c->peer_is_loopback = address_is_loopback(c->peer);
@@ -130,8 +131,8 @@ static int run_connect(Connection *c, usec_t now)
         return 1;
     }
     if (watches != socket_dial_watches(c->dial))
-        use_fd(c, socket_dial_fd(c->dial));
-    wait_for(c, socket_dial_events(c->dial), socket_dial_deadline(c->dial));
+        transport_use_fd(c, socket_dial_fd(c->dial));
+    transport_wait_for(c, socket_dial_events(c->dial), socket_dial_deadline(c->dial));
     return 0;
 }
 
@@ -139,13 +140,15 @@ static int run_connect(Connection *c, usec_t now)
 
 static int start_tls(Connection *c, usec_t now)
 {
-    int r = connection_shared_tls(c->shared, c->found.tls_key_password, &c->failure);
+    int r = connection_shared_tls(c->shared, c->found.client, &c->failure);
 
     if (r >= 0)
         r = tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
+    if (r >= 0 && (c->on_tls_status || c->relay->tls_log_packets))
+        tls_stream_watch(c->tls, transport_tell_tls, c->relay->tls_log_packets, c);
     c->limit = transport_patience(c);
-    wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
+    transport_wait_for(c, POLLIN, c->limit > 0 ? usec_add(now, c->limit) : USEC_NEVER);
     return r;
 }
 
@@ -198,21 +201,6 @@ static int run_tls(Connection *c, usec_t now)
     return 1;
 }
 
-/* ---- certificate ---- */
-
-static int run_certificate(Connection *c, usec_t now)
-{
-    int r;
-
-    (void)now;
-    if (!c->tls)
-        return 1;
-    r = tls_stream_judge(c->tls, &c->failure);
-    if (r < 0)
-        connection_shared_forget_tls(c->shared);
-    return r;
-}
-
 /* ---- the table ---- */
 
 typedef struct TransportStep {
@@ -224,7 +212,7 @@ static const TransportStep steps[] = {
     {STAGE_LOOKUP, run_lookup},
     {STAGE_CONNECT, run_connect},
     {STAGE_TLS, run_tls},
-    {STAGE_CERTIFICATE, run_certificate},
+    {STAGE_CERTIFICATE, transport_run_certificate},
 };
 
 #define STEP_CONNECT 1
@@ -254,10 +242,12 @@ void transport_start_tls(Connection *c)
 
 static void give_up_address(Connection *c)
 {
+    revocation_free(c->revocation);
+    c->revocation = NULL;
     tls_stream_free(c->tls);
     c->tls = NULL;
-    close_p(&c->socket_fd);
-    use_fd(c, -1);
+    socket_close(c->relay, &c->socket_fd);
+    transport_use_fd(c, -1);
     c->peer = NULL;
     c->own = false;
     failure_done(&c->failure);

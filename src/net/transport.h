@@ -4,6 +4,7 @@
 #include "net/address.h"
 #include "net/connection.h"
 #include "net/lookup.h"
+#include "net/rate.h"
 #include "net/shared.h"
 #include "net/silence.h"
 #include "net/socket.h"
@@ -14,9 +15,11 @@ struct Connection {
     const RelayConfig *relay;
     SmtpTrace trace;
     void *trace_user;
+    bool shows_secrets; /* the trace may, where the settings want it */
 
     /* The transport. */
-    size_t step; /* a row of transport.c's table; past its end the transport stands */
+    size_t step;    /* a row of transport.c's table; past its end the transport stands */
+    usec_t started; /* connection_new() */
     usec_t begun;
     Lookup *lookup;
     LookupResult found;
@@ -24,7 +27,8 @@ struct Connection {
     const struct sockaddr_storage *peer; /* likewise: the address in use, one of `found` */
     struct sockaddr_storage used;        /* the same, since READY */
     TlsStream *tls;
-    int socket_fd; /* connected, or -1 */
+    Revocation *revocation; /* while it is asked whether the certificate was revoked */
+    int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
     bool peer_is_loopback;
     Failure failure; /* why the transport failed */
@@ -37,6 +41,10 @@ struct Connection {
     Silence silence; /* before the greeting */
     ConnectionSilence on_silence;
     void *silence_user;
+    ConnectionOnCertificate on_certificate;
+    void *certificate_user;
+    ConnectionTlsStatus on_tls_status;
+    void *tls_status_user;
 
     /* What is waited for until the transport stands; the descriptor holds afterwards too. */
     int fd;
@@ -51,6 +59,8 @@ struct Connection {
     bool readable;     /* poll() said so */
     short read_wait;   /* what makes it readable: POLLIN, seldom POLLOUT */
     short write_wait;  /* what the output waits for; 0: nothing */
+    Rate rate;         /* of what is written */
+    bool throttled;    /* nothing may be written before the rate allows it */
     bool write_failed; /* only reading goes on, for the server's last words */
     bool lost;         /* no I/O any more */
     unsigned lessons;  /* SmtpMemory.lessons when it began */
@@ -62,6 +72,16 @@ struct Connection {
 /* Goes on bringing the transport up: 1 when it stands, 0 when it must wait, or a negative errno
  * with `failure` set (but for -ENOMEM). */
 int transport_step(Connection *connection, usec_t now);
+
+/* A step of it: whether the server may be spoken to. As transport_step(). */
+int transport_run_certificate(Connection *connection, usec_t now);
+
+/* For the steps: what is waited for, and at which descriptor. */
+void transport_wait_for(Connection *connection, short events, usec_t deadline);
+void transport_use_fd(Connection *connection, int fd);
+
+/* Tells whoever watches what TLS says of itself. */
+void transport_tell_tls(void *connection, const char *text);
 
 /* The stage that is under way, or STAGE_NONE when the transport stands. */
 DeliveryStage transport_stage(const Connection *connection);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "settings/relay.h"
 
 static void store_context_p(X509_STORE_CTX **context)
 {
@@ -173,6 +174,31 @@ static int expect_name(X509_VERIFY_PARAM *param, const char *name)
     return X509_VERIFY_PARAM_set1_host(param, name, n);
 }
 
+static bool is_authority(int error)
+{
+    switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED: return true;
+    default: return false;
+    }
+}
+
+/* What the flags forgive. */
+static int forgive(int good, X509_STORE_CTX *context)
+{
+    const Trust *trust = X509_STORE_CTX_get_app_data(context);
+    int error = X509_STORE_CTX_get_error(context);
+
+    if (good || (trust->flags & TLS_SECURITY_ALLOW_AUTHORITY && is_authority(error)) ||
+        (trust->flags & TLS_SECURITY_IGNORE_USAGE && error == X509_V_ERR_INVALID_PURPOSE))
+        return 1;
+    return 0;
+}
+
 /* Whoever names a certificate in tls_ca_file means that one, an authority's or a server's, and not
  * whoever signed it: so it is an anchor as it stands (X509_V_FLAG_PARTIAL_CHAIN). */
 static int prepare(const Trust *trust, X509_STORE_CTX *context)
@@ -182,21 +208,30 @@ static int prepare(const Trust *trust, X509_STORE_CTX *context)
     if (X509_STORE_CTX_set_default(context, "ssl_server") != 1 ||
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN) != 1)
         return -ENOMEM;
+    if (X509_STORE_CTX_set_app_data(context, (void *)trust) != 1)
+        return -ENOMEM;
+    X509_STORE_CTX_set_verify_cb(context, forgive);
+    if (trust->flags & TLS_SECURITY_IGNORE_TIME)
+        (void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
     X509_VERIFY_PARAM_set_auth_level(param, trust->level);
+    if (trust->flags & TLS_SECURITY_IGNORE_NAME)
+        return 0;
     return expect_name(param, trust->name) == 1 ? 0 : -ENOMEM;
 }
 
-int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent, Failure *f)
+int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent,
+    STACK_OF(X509) * *ret_chain, Failure *f)
 {
     _cleanup_(store_context_p) X509_STORE_CTX *context = NULL;
     int r;
 
+    *ret_chain = NULL;
     if (!certificate)
         return failure_reason(f, REASON_CERTIFICATE_NONE,
             failure_set(f, -EACCES, ERROR_SERVER_CERTIFICATE,
                 "%s showed no certificate; take suites without one (aNULL) out of tls_ciphers",
                 trust->host));
-    if (certificate_pin_matches(&trust->pin, certificate))
+    if (tls_pins_match(&trust->pins, certificate))
         return 0;
     ERR_clear_error();
     context = X509_STORE_CTX_new();
@@ -205,6 +240,10 @@ int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent, Fa
     r = prepare(trust, context);
     if (r >= 0 && X509_verify_cert(context) <= 0)
         r = explain(context, trust, f);
+    if (r >= 0) {
+        *ret_chain = X509_STORE_CTX_get1_chain(context);
+        r = *ret_chain ? 0 : -ENOMEM;
+    }
     ERR_clear_error();
     return r;
 }

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/charset.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
 #include "settings/check_oauth.h"
 #include "settings/check_secrets.h"
+#include "settings/check_tls.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
 
@@ -67,6 +69,20 @@ static int check_name(Draft *draft, size_t relay)
     return 0;
 }
 
+/* An address of a family that is not to be used would never be tried. */
+static int check_family(Draft *draft, size_t relay, const char *name, const char *host)
+{
+    IpVersion version = draft->config->relays[relay]->ip_version;
+    int family = host ? host_family(host) : 0, only = version == IP_VERSION_4 ? 4 : 6;
+
+    if (version == IP_VERSION_ANY || family == 0 || family == only)
+        return 0;
+    return draft_mistake_in(draft, relay_setting(name), relay,
+        "\"%s\" is an IPv%d address, and ip_version = %d (UseIPv6) allows IPv%d only; leave "
+        "ip_version out, or name an address of that kind",
+        host, family, (int)version, only);
+}
+
 /* A fixed local port can serve one connection to the relay at a time. */
 static int check_local_port(Draft *draft, size_t relay)
 {
@@ -80,6 +96,16 @@ static int check_local_port(Draft *draft, size_t relay)
             "local_port out");
     config->connections = 1;
     return 0;
+}
+
+/* Whoever says when an idle connection is probed wants it probed, unless he says that he does not.
+ */
+static void resolve_keepalive(const Draft *draft, size_t relay)
+{
+    RelayConfig *config = draft->config->relays[relay];
+
+    if (!is_set(draft, relay, "keepalive"))
+        config->keepalive = config->keepalive_time > 0 || config->keepalive_interval > 0;
 }
 
 static int check_auth(Draft *draft, size_t relay)
@@ -152,7 +178,8 @@ static int check_hello(Draft *draft, size_t relay)
 
 static int check_client_certificate(Draft *draft, size_t relay)
 {
-    static const char *const settings[] = {"tls_key", "tls_key_password", "tls_key_password_file",
+    static const char *const settings[] = {"tls_certificate_subject", "tls_key",
+        "tls_client_ca_file", "tls_key_password", "tls_key_password_file",
         "tls_key_password_command", "tls_key_password_credential"};
     const RelayConfig *config = draft->config->relays[relay];
     int r = 0;
@@ -170,6 +197,7 @@ static int check_relay(Draft *draft, size_t relay)
     int r;
 
     resolve_tls(draft, relay);
+    resolve_keepalive(draft, relay);
     r = check_host(draft, relay);
     if (r == 0)
         r = check_files(draft, relay);
@@ -177,6 +205,10 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_secrets(draft, relay);
     if (r == 0)
         r = check_name(draft, relay);
+    if (r == 0)
+        r = check_family(draft, relay, "host", config->host);
+    if (r == 0)
+        r = check_family(draft, relay, "local_host", config->local_host);
     if (r == 0)
         r = check_local_port(draft, relay);
     if (r == 0)
@@ -191,6 +223,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_pin(draft, relay);
     if (r == 0)
         r = check_client_certificate(draft, relay);
+    if (r == 0)
+        r = check_tls(draft, relay);
     if (r == 0 && config->hold_max < config->hold_first)
         r = draft_mistake_in(draft,
             relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,
@@ -211,9 +245,23 @@ static int check_retry(Draft *draft)
         draft, setting, 0, "retry.max is shorter than retry.first; make it at least as long");
 }
 
+/* That this system can convert to it; composing says the same of what only composing reads. */
+static int check_charset(Draft *draft)
+{
+    const Setting *setting = setting_find(SECTION_MESSAGE, "charset");
+    _cleanup_failure_ Failure f = {0};
+    Charset charset;
+    int r = charset_open(draft->config->message.charset ?: "UTF-8", &charset, &f);
+
+    charset_close(&charset);
+    if (r != -EBADMSG)
+        return MIN(r, 0);
+    return draft_mistake_in(draft, setting, 0, "%s", failure_text(&f));
+}
+
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_directory_is_known(draft);
+    int r = check_retry(draft) ?: check_directory_is_known(draft) ?: check_charset(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);

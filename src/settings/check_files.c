@@ -35,29 +35,47 @@ static int choose_path(char **field)
     return 0;
 }
 
-static int check_path(Draft *draft, const Setting *setting, size_t relay)
+static int check_one(Draft *draft, const Setting *setting, size_t relay, const char *path)
 {
-    char **field = field_of(draft, setting, relay);
     struct stat st;
-    int r = 0;
 
-    if (setting->type == SETTING_FILE)
-        r = choose_path(field);
-    if (r < 0)
-        return r;
-    if (stat(*field, &st) < 0) {
+    if (stat(path, &st) < 0) {
         if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ELOOP)
             return draft_mistake_in(
-                draft, setting, relay, "\"%s\" does not exist; create it or name another", *field);
+                draft, setting, relay, "\"%s\" does not exist; create it or name another", path);
         return 0;
     }
     if (setting->type == SETTING_DIRECTORY && !S_ISDIR(st.st_mode))
-        return draft_mistake_in(
-            draft, setting, relay, "\"%s\" is not a directory; name one", *field);
-    if (setting->type != SETTING_DIRECTORY && S_ISDIR(st.st_mode))
-        return draft_mistake_in(
-            draft, setting, relay, "\"%s\" is a directory; name a file", *field);
+        return draft_mistake_in(draft, setting, relay, "\"%s\" is not a directory; name one", path);
+    if (setting->type != SETTING_DIRECTORY && setting->type != SETTING_STORE && S_ISDIR(st.st_mode))
+        return draft_mistake_in(draft, setting, relay, "\"%s\" is a directory; name a file", path);
     return 0;
+}
+
+static int check_path(Draft *draft, const Setting *setting, size_t relay)
+{
+    char **field = field_of(draft, setting, relay);
+    bool is_list = setting->type == SETTING_FILE || setting->type == SETTING_STORE;
+    int r = is_list ? choose_path(field) : 0;
+
+    return r < 0 ? r : check_one(draft, setting, relay, *field);
+}
+
+/* Several, of which each is to be there; fingerprints are no files. */
+static int check_certificates(Draft *draft, const Setting *setting, size_t relay)
+{
+    _cleanup_free_
+    char *list = strdup(*field_of(draft, setting, relay));
+    char *state = NULL;
+    int r = list ? 0 : -ENOMEM;
+
+    for (char *path = list ? strtok_r(list, ";", &state) : NULL; path && r == 0;
+         path = strtok_r(NULL, ";", &state)) {
+        path += strspn(path, " ");
+        if (!value_is_fingerprint(path, strlen(path)))
+            r = check_one(draft, setting, relay, path);
+    }
+    return r;
 }
 
 int check_files(Draft *draft, size_t relay)
@@ -72,11 +90,12 @@ int check_files(Draft *draft, size_t relay)
         if (rows[i].section != SECTION_RELAYS)
             continue;
         if (rows[i].type != SETTING_FILE && rows[i].type != SETTING_DIRECTORY &&
-            rows[i].type != SETTING_CERTIFICATE)
+            rows[i].type != SETTING_CERTIFICATE && rows[i].type != SETTING_STORE)
             continue;
         path = *field_of(draft, &rows[i], relay);
-        if (path && !(rows[i].type == SETTING_CERTIFICATE && value_is_fingerprint(path)))
-            r = check_path(draft, &rows[i], relay);
+        if (path && !(rows[i].type == SETTING_STORE && value_is_store_name(path)))
+            r = rows[i].type == SETTING_CERTIFICATE ? check_certificates(draft, &rows[i], relay)
+                                                    : check_path(draft, &rows[i], relay);
     }
     return r;
 }

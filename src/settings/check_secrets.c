@@ -100,14 +100,36 @@ static int check_source(
     return r ?: check_named(draft, rows[1], relay, queue);
 }
 
+/* A directory of keys is shut as a whole: which of its files are secrets, their names do not say.
+ */
+static int check_directory(
+    Draft *draft, const Setting *setting, size_t relay, const QueueOwner *queue)
+{
+    const char *path = *field_of(draft, setting, relay);
+    _cleanup_free_
+    char *words = NULL;
+    struct stat st;
+    int r;
+
+    if (!path || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    r = privacy_check(&st, path, queue, &words);
+    if (r <= 0)
+        return r;
+    return draft_mistake_in(draft, setting, relay,
+        "others can look into the directory %s, in which are private keys; %s`chmod 700 %s`", path,
+        st.st_uid == queue->user ? "run " : "make it the daemon's user's, and run ", path);
+}
+
 /* The private key of the client certificate, which may be in the same file. */
 static int check_key(Draft *draft, size_t relay, const QueueOwner *queue)
 {
     const RelayConfig *config = draft->config->relays[relay];
+    const Setting *setting =
+        setting_find(SECTION_RELAYS, config->tls_key ? "tls_key" : "tls_certificate");
 
-    return check_named(draft,
-        setting_find(SECTION_RELAYS, config->tls_key ? "tls_key" : "tls_certificate"), relay,
-        queue);
+    return check_named(draft, setting, relay, queue)
+               ?: check_directory(draft, setting, relay, queue);
 }
 
 /* A token in the place of the identity. */
@@ -117,7 +139,7 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
 
     if (!relay_identity_is_token(draft->config->relays[relay]))
         return 0;
-    if (draft_origin(draft, setting, relay)->line == 0 && !draft->secrets_allowed)
+    if (draft_origin(draft, setting, relay)->line == 0 && !draft->is_program)
         return draft_mistake_in(draft, setting, relay,
             "without a password this is a token, and on the command line every user can read it; "
             "use "

@@ -19,6 +19,7 @@ void *value_group(const Config *config, SettingSection section, size_t relay)
     case SECTION_SPOOL: return (void *)&config->spool;
     case SECTION_RETRY: return (void *)&config->retry;
     case SECTION_DAEMON: return (void *)&config->daemon;
+    case SECTION_MESSAGE: return (void *)&config->message;
     default: return config->relays[relay];
     }
 }
@@ -37,6 +38,7 @@ Config *config_unref(Config *config)
         (void)relay_config_unref(config->relays[i]);
     free(config->relays);
     free(config->path);
+    free(config->notices);
     free(config);
     return NULL;
 }

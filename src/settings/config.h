@@ -31,14 +31,25 @@ typedef struct DaemonConfig {
     usec_t stop_timeout;
 } DaemonConfig;
 
+/* How messages are composed. */
+typedef struct MessageConfig {
+    char *charset;
+    bool fold_headers;
+    unsigned max_header_length; /* with the line's end */
+    bool allow_empty_to;
+    char *message_id_algorithm; /* "md5", "sha1", "sha256" */
+} MessageConfig;
+
 typedef struct Config {
     unsigned references;
     char *path; /* the file it was read from; NULL for built-in defaults */
     SpoolConfig spool;
     RetryConfig retry;
     DaemonConfig daemon;
+    MessageConfig message;
     RelayConfig **relays; /* in order of preference */
     size_t n_relays;
+    char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */
 } Config;
 
 /* From any thread. */

@@ -9,8 +9,10 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "settings/component.h"
 
 #define MISTAKES_MAX 50
+#define NOTICES_MAX 4096 /* bytes */
 
 static int set_defaults(Config *config, SettingSection section, size_t relay)
 {
@@ -49,6 +51,7 @@ void draft_done(Draft *draft)
     (void)config_unref(draft->config);
     free(draft->relays);
     buffer_done(&draft->mistakes);
+    buffer_done(&draft->notices);
     *draft = (Draft){0};
 }
 
@@ -89,23 +92,30 @@ const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t re
 
 bool draft_wants(const Draft *draft, const Setting *setting)
 {
+    if (draft->only_section)
+        return setting->section == draft->only->section;
     return !draft->only || setting == draft->only || setting == draft->beside;
 }
 
-int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind, const char *text,
-    Origin origin)
+int draft_set(Draft *draft, const Setting *setting, const char *name, size_t relay, ValueKind kind,
+    const char *text, Origin origin)
 {
     _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *own = NULL;
     Origin *former = origin_of(draft, setting, relay);
     const char *directory = origin.line > 0 ? draft->directory : NULL;
+    void *group = value_group(draft->config, setting->section, relay);
     int r;
 
-    if (former->line > 0 && origin.line > 0)
+    origin.alias = component_alias(setting, name);
+    if (former->line > 0 && origin.line > 0 && !component_adds_up(former->alias, origin.alias))
         return draft_mistake_in(draft, setting, relay,
             "is set a second time in line %u; leave one of the two out", origin.line);
     *former = origin;
-    r = value_parse(
-        setting, kind, text, directory, value_group(draft->config, setting->section, relay), &f);
+    r = component_value(setting, name, group, &kind, text, &own, &f);
+    if (r == 0)
+        r = value_parse(setting, kind, own ?: text, directory, group, &f);
     if (r == -EINVAL)
         return draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
     return r;
@@ -131,20 +141,25 @@ char *draft_label(
     return label;
 }
 
+/* Begins a line: where what follows was found. */
+static int add_place(Buffer *out, Origin origin, const char *label)
+{
+    int r = buffer_size(out) > 0 ? buffer_append_string(out, "\n") : 0;
+
+    if (r == 0 && origin.line > 0)
+        return buffer_appendf(out, "%s:%u: %s: ", origin.file, origin.line, label);
+    return r ?: buffer_appendf(out, "%s %s: ", origin.file ?: "configuration:", label);
+}
+
 _printf_(4, 0) static int add_mistake(
     Draft *draft, Origin origin, const char *label, const char *format, va_list arguments)
 {
     Buffer *out = &draft->mistakes;
-    int r = 0;
+    int r;
 
     if (++draft->n_mistakes > MISTAKES_MAX)
         return 0;
-    if (buffer_size(out) > 0)
-        r = buffer_append_string(out, "\n");
-    if (r == 0 && origin.line > 0)
-        r = buffer_appendf(out, "%s:%u: %s: ", origin.file, origin.line, label);
-    else if (r == 0)
-        r = buffer_appendf(out, "%s %s: ", origin.file ?: "configuration:", label);
+    r = add_place(out, origin, label);
     if (r == 0)
         r = buffer_appendv(out, format, arguments);
     if (r == 0 && draft->n_mistakes == MISTAKES_MAX)
@@ -180,13 +195,32 @@ int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const c
     return r;
 }
 
-int draft_unknown(
-    Draft *draft, Origin origin, SettingSection section, const char *label, const char *name)
+/* 1 when the name is one of the component's that changes nothing, 0 when not, or -ENOMEM. */
+static int take_notice(
+    Draft *draft, Origin origin, const char *label, const char *name, const char *text)
+{
+    const char *wrong, *notice = component_notice(name, text, &wrong);
+    int r;
+
+    if (!notice)
+        return 0;
+    r = wrong ? draft_mistake(draft, origin, label, "%s", wrong) : 0;
+    if (r == 0 && !wrong && !draft->only && buffer_size(&draft->notices) < NOTICES_MAX)
+        r = add_place(&draft->notices, origin, label)
+                ?: buffer_append_string(&draft->notices, notice);
+    return r < 0 ? r : 1;
+}
+
+int draft_unknown(Draft *draft, Origin origin, SettingSection section, const char *label,
+    const char *name, const char *text)
 {
     const char *reason = setting_unavailable(name);
     const Setting *elsewhere = setting_find(SECTION_ANY, name);
     const Setting *meant = setting_suggest(section, name);
+    int r = take_notice(draft, origin, label, name, text);
 
+    if (r != 0)
+        return MIN(r, 0);
     if (elsewhere)
         return draft_mistake(draft, origin, label, "is a setting of %s; write it there",
             section_name(elsewhere->section));

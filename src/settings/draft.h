@@ -13,7 +13,7 @@
 #include "settings/table.h"
 #include "settings/value.h"
 
-#define SETTINGS_MAX 96 /* rows of the table, at most */
+#define SETTINGS_MAX 160 /* rows of the table, at most */
 #define DRAFT_LABEL_MAX 256
 
 /* Where something was written: a file and line, or file "--set" and line 0. Borrowed. */
@@ -21,6 +21,7 @@ typedef struct Origin {
     const char *file; /* NULL: nowhere */
     unsigned line;
     const struct stat *st; /* of that file; NULL: none */
+    const char *alias;     /* the component's name by which it was set there, static; or NULL */
 } Origin;
 
 typedef struct DraftRelay {
@@ -33,11 +34,13 @@ typedef struct Draft {
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
     DraftRelay *relays;    /* as config->relays */
-    bool secrets_allowed;  /* as overrides: they are a program's, not a command line's */
+    bool is_program;       /* overrides are a program's, not a command line's: secrets may be */
     const Setting *only;   /* this one is wanted alone, without a word about others; NULL: all */
+    bool only_section;     /* what is wanted alone is all of that one's section */
     const Setting *beside; /* and this one of the same section, where nothing is wrong with it */
     Buffer mistakes;
     unsigned n_mistakes;
+    Buffer notices; /* what is no mistake, and worth knowing; as `mistakes` */
 } Draft;
 
 /* A Config in which everything has its default and no relays. */
@@ -50,10 +53,10 @@ int draft_add_relay(Draft *draft, Origin group);
 /* Whether that setting is to be looked at. */
 bool draft_wants(const Draft *draft, const Setting *setting);
 
-/* Sets a setting of a section, or of relay `relay`; an origin outside a file ("--set") takes no
- * `directory`. */
-int draft_set(Draft *draft, const Setting *setting, size_t relay, ValueKind kind, const char *text,
-    Origin origin);
+/* Sets a setting of a section, or of relay `relay`, that `name` was written for; an origin outside
+ * a file ("--set") takes no `directory`. */
+int draft_set(Draft *draft, const Setting *setting, const char *name, size_t relay, ValueKind kind,
+    const char *text, Origin origin);
 
 /* Where a setting was set; `file` is NULL when it has its default. */
 const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t relay);
@@ -72,8 +75,9 @@ int draft_mistake(Draft *draft, Origin origin, const char *label, const char *fo
 int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const char *format, ...)
     _printf_(4, 5);
 
-/* Notes an unknown name, with the one that was probably meant. */
-int draft_unknown(
-    Draft *draft, Origin origin, SettingSection section, const char *label, const char *name);
+/* Notes a name that is no setting's: one of the component's that changes nothing here becomes a
+ * notice, any other a mistake, with the one that was probably meant. `text`: its value. */
+int draft_unknown(Draft *draft, Origin origin, SettingSection section, const char *label,
+    const char *name, const char *text);
 
 #define _cleanup_draft_ _cleanup_(draft_done)

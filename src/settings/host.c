@@ -103,6 +103,17 @@ char *host_strip(const char *text)
     return text[0] == '[' ? strndup(text + 1, strlen(text) - 2) : strdup(text);
 }
 
+int host_family(const char *host)
+{
+    struct in6_addr v6;
+
+    if (is_ipv4(host))
+        return 4;
+    if (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_V4MAPPED(&v6))
+        return 0;
+    return is_ipv6(host, strlen(host)) ? 6 : 0;
+}
+
 bool host_is_loopback(const char *host)
 {
     struct in_addr v4;

@@ -13,5 +13,9 @@ const char *host_check_hello(const char *text);
 /* A copy without the brackets of "[::1]". NULL when memory is short. */
 char *host_strip(const char *text);
 
+/* 4 or 6 for an address of that family; 0 for a name, and for an IPv4 address in the form of IPv6
+ * ("::ffff:192.0.2.1"), which is one of both. */
+int host_family(const char *host);
+
 /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104 and localhost. */
 bool host_is_loopback(const char *host);

@@ -13,10 +13,12 @@
 #include "settings/read.h"
 #include "settings/source.h"
 
-/* What is done with the text; a program's overrides may be secrets. */
+/* What is done with the text. */
 typedef struct Way {
     const char *const *overrides;
-    bool secrets_allowed;
+    bool is_program; /* the overrides are a program's, and may be secrets */
+    bool by_values;  /* each setting is looked at alone */
+    bool only_section;
     const Setting *only, *beside; /* as in a draft; NULL: all, their combinations and files, too */
 } Way;
 
@@ -28,8 +30,9 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
     const char *slash = path ? strrchr(path, '/') : NULL;
     int r = draft_init(draft);
 
-    draft->secrets_allowed = way->secrets_allowed;
+    draft->is_program = way->is_program;
     draft->only = way->only;
+    draft->only_section = way->only_section;
     draft->beside = way->beside;
     if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
@@ -42,7 +45,7 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
         r = read_settings(draft, source);
     if (r == 0)
         r = override_settings(draft, way->overrides);
-    if (r == 0 && !way->only)
+    if (r == 0 && !way->only && !way->by_values)
         r = check_settings(draft);
     draft->directory = NULL;
     return r;
@@ -59,6 +62,10 @@ static int load(const Source *source, const char *path, const Way *way, Config *
     if (draft.n_mistakes > 0)
         return failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%.*s",
             (int)buffer_size(&draft.mistakes), buffer_data(&draft.mistakes));
+    if (buffer_size(&draft.notices) > 0)
+        draft.config->notices = strndup(buffer_data(&draft.notices), buffer_size(&draft.notices));
+    if (buffer_size(&draft.notices) > 0 && !draft.config->notices)
+        return failure_set_errno(f, -ENOMEM, "cannot load the configuration");
     *ret = TAKE_PTR(draft.config);
     return 0;
 }
@@ -119,10 +126,39 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     return doubtful && text_equal(*ret, way.only->default_text);
 }
 
+int config_load_program(
+    const char *path, const char *const *overrides, ConfigCheck check, Config **ret, Failure *f)
+{
+    const Way way = {
+        .overrides = overrides, .is_program = true, .by_values = check == CONFIG_CHECK_VALUES};
+    _cleanup_source_ Source source = {0};
+    int r = path ? source_load(&source, path, f) : 0;
+
+    return r < 0 ? r : load(&source, path, &way, ret, f);
+}
+
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    const Way way = {
+        .overrides = overrides,
+        .only_section = true,
+        .only = setting_find(SECTION_MESSAGE, "charset"),
+    };
+    _cleanup_source_ Source source = {.lenient = true};
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    int r = is_absent(path) ? 0 : source_load(&source, file, f);
+
+    if (r < 0 && !is_dispensable(path, r))
+        return r;
+    if (r < 0)
+        source_done(&source);
+    return load(&source, source.n_files > 0 ? file : NULL, &way, ret, f);
+}
+
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
     Config **ret, Failure *f)
 {
-    const Way way = {.overrides = overrides, .secrets_allowed = true};
+    const Way way = {.overrides = overrides, .is_program = true};
     _cleanup_source_ Source source = {0};
     int r = source_load_text(&source, name, text, n, f);
 

@@ -12,7 +12,8 @@
  * relay setting's bare or component name, which then holds for every relay: "MailPort=2525"), or
  * NULL.
  *
- * Results: 0 and a Config with one reference; -EBADMSG for anything wrong in what the user wrote,
+ * Results: 0 and a Config with one reference (what was set and changes nothing is told in its
+ * notices); -EBADMSG for anything wrong in what the user wrote,
  * with a Failure (ERROR_CONFIGURATION) that holds every mistake found, one a line, each as
  * "FILE:LINE: setting: what is wrong; what would be right"; other negative errno values when the
  * file cannot be read (the Failure says so too).
@@ -36,6 +37,23 @@ int config_load(const char *path, const char *const *overrides, Config **ret, Fa
  * or when nothing could be read now. The caller frees *ret. */
 int config_load_directory(const char *path, const char *const *overrides, char **ret,
     SenderRules **ret_senders, Failure *f);
+
+/* How far a configuration is looked at. */
+typedef enum ConfigCheck {
+    CONFIG_CHECK_VALUES, /* each setting alone: relays may have no host yet */
+    CONFIG_CHECK_WHOLE,  /* as config_load() */
+} ConfigCheck;
+
+/* As config_load() for a program that sets settings by itself: `path` NULL is no file, and
+ * overrides may be secrets. Relative paths among them are taken from the working directory. */
+int config_load_program(
+    const char *path, const char *const *overrides, ConfigCheck check, Config **ret, Failure *f);
+
+/* The section `message` alone, for who composes: what is wrong elsewhere is the daemon's matter.
+ * Where the default file is missing or cannot be read the defaults hold. 0 and a Config of which no
+ * other section counts; -EBADMSG for what is wrong in this one, or an override that is no setting;
+ * another negative errno when a file that `path` names cannot be read, or nothing could now. */
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f);
 
 /* As config_load() for `n` bytes of text in memory, which mistakes call `name`. Relative paths are
  * taken from the working directory. Here overrides are a program's and may be secrets. */

@@ -13,6 +13,7 @@ static const char *const section_names[SECTION_MAX] = {
     [SECTION_RELAYS] = "relays",
     [SECTION_RETRY] = "retry",
     [SECTION_DAEMON] = "daemon",
+    [SECTION_MESSAGE] = "message",
 };
 
 /* The component's settings that are not in the table; several names share a reason. */
@@ -25,27 +26,20 @@ static const struct {
      "FirewallType FirewallUser ProxyExceptionsList proxy_type proxy_host proxy_port proxy_user "
      "proxy_password proxy_auto_detect proxy_exceptions",
         "proxies are not available in this version; let the relay be reached directly"},
-    {"AbsoluteTimeout Linger LingerTime MaxTransferRate tls_check_crl SSLCheckCRL tls_check_ocsp "
-     "SSLCheckOCSP tls_cipher_strength SSLCipherStrength tls_client_ca_file SSLClientCACerts "
-     "tls_renegotiation SSLEnableRenegotiation tls_include_chain SSLIncludeCertChain "
-     "tls_log_packets LogSSLPackets tls_security_flags SSLSecurityFlags tls_provider SSLProvider "
-     "tls12_signature_algorithms TLS12SignatureAlgorithms tls12_groups TLS12SupportedGroups "
-     "tls13_signature_algorithms TLS13SignatureAlgorithms tls13_groups TLS13SupportedGroups "
-     "tls13_key_shares TLS13KeyShareGroups MaskSensitiveData mask_secrets",
-        "is not available in this version; leave it out"},
-    {"AllowEmptyTo Charset FoldHeaders MaxHeaderLength MessageIdAlgorithm StopOnToErrors "
-     "StopOnCcErrors StopOnBccErrors CloseStreamAfterTransfer",
-        "concerns the composing of a message and is not available in this version; leave it out"},
+    {"CloseStreamAfterTransfer", "is said of a stream that a program hands over, and not of the "
+                                 "configuration; leave it out"},
+    {"MessageHeaders MessageHeadersString TransferText",
+        "can only be read, of a message that is composed; `outbox queue --directory '*'` prints "
+        "it"},
     {"BCc Cc SendTo From Subject ReplyTo ReturnPath MessageText OtherHeaders MessageDate MessageId "
      "Importance Priority Sensitivity ReadReceiptTo DeliveryNotificationTo Message "
      "MessageRecipients",
         "belongs to a message, not to the configuration; see the options of `outbox send`"},
-    {"Connected Idle LastReply MessageHeaders MessageHeadersString TransferText SSLServerCert "
+    {"Connected Idle LastReply SSLServerCert "
      "SSLNegotiatedCipher SSLNegotiatedCipherStrength SSLNegotiatedCipherSuite "
      "SSLNegotiatedKeyExchange SSLNegotiatedKeyExchangeStrength SSLNegotiatedVersion",
         "can only be read, after connecting; `outbox check` shows the connection"},
-    {"BuildInfo LicenseInfo", "cannot be set; see `outbox --version`"},
-    {"GUIAvailable UseInternalSecurityAPI", "has no meaning on Linux; leave it out"},
+    {"BuildInfo LicenseInfo", "can only be read: `outbox config BuildInfo`, `outbox --version`"},
 };
 
 /* Lower case, without underscores, cut to what any name can have. */

@@ -7,7 +7,11 @@
 #include "base/macros.h"
 #include "settings/target.h"
 
-static const Origin override_origin = {.file = "--set"};
+/* Where a user would look for what is wrong with one. */
+static Origin origin_of(const Draft *draft)
+{
+    return (Origin){.file = draft->is_program ? "setting" : "--set"};
+}
 
 static int set_relays(Draft *draft, const Setting *setting, const Target *target, const char *value,
     const char *label)
@@ -16,15 +20,15 @@ static int set_relays(Draft *draft, const Setting *setting, const Target *target
     int r = 0;
 
     if (draft->config->n_relays == 0 && !target->relay)
-        r = draft_add_relay(draft, override_origin);
+        r = draft_add_relay(draft, origin_of(draft));
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++) {
         if (!target_selects(target, draft->config, i))
             continue;
         found = true;
-        r = draft_set(draft, setting, i, VALUE_UNTYPED, value, override_origin);
+        r = draft_set(draft, setting, target->setting, i, VALUE_UNTYPED, value, origin_of(draft));
     }
     if (r == 0 && !found)
-        return draft_mistake(draft, override_origin, label,
+        return draft_mistake(draft, origin_of(draft), label,
             "there is no relay \"%s\"; use a name that the configuration gives to one",
             target->relay);
     return r;
@@ -37,16 +41,16 @@ static int apply(Draft *draft, const char *name, const char *value)
     int r = target_parse(name, &target);
 
     if (r == -EINVAL)
-        return draft_mistake(draft, override_origin, name,
-            "unknown section; it takes spool.NAME, retry.NAME, daemon.NAME, relays.RELAY.NAME or "
-            "the bare name");
+        return draft_mistake(draft, origin_of(draft), name,
+            "unknown section; it takes spool.NAME, retry.NAME, daemon.NAME, message.NAME, "
+            "relays.RELAY.NAME or the bare name");
     if (r < 0)
         return r;
     setting = setting_find(target.section, target.setting);
     if (!setting)
-        return draft_unknown(draft, override_origin, target.section, name, target.setting);
-    if (setting->type == SETTING_SECRET && !draft->secrets_allowed)
-        return draft_mistake(draft, override_origin, name,
+        return draft_unknown(draft, origin_of(draft), target.section, name, target.setting, value);
+    if (setting->type == SETTING_SECRET && !draft->is_program)
+        return draft_mistake(draft, origin_of(draft), name,
             "a secret on the command line can be read by every user; use %s_file, %s_command or "
             "%s_credential",
             setting->name, setting->name, setting->name);
@@ -54,7 +58,7 @@ static int apply(Draft *draft, const char *name, const char *value)
         return 0;
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
-    return draft_set(draft, setting, 0, VALUE_UNTYPED, value, override_origin);
+    return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, origin_of(draft));
 }
 
 int override_settings(Draft *draft, const char *const *overrides)
@@ -68,7 +72,7 @@ int override_settings(Draft *draft, const char *const *overrides)
 
         if (!equals || equals == *overrides) {
             r = draft_mistake(
-                draft, override_origin, equals ? "=" : *overrides, "is not NAME=VALUE");
+                draft, origin_of(draft), equals ? "=" : *overrides, "is not NAME=VALUE");
             continue;
         }
         name = strndup(*overrides, (size_t)(equals - *overrides));

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "settings/component.h"
 #include "settings/print_json.h"
 #include "settings/table.h"
 #include "settings/target.h"
@@ -22,11 +23,13 @@ static int append_quoted(const char *text, Buffer *out)
     return r ?: buffer_append(out, "\"", 1);
 }
 
-/* With quotes where the file needs them, or the bare text; one that is not set is empty. */
-static int append_value(const Setting *setting, const void *group, bool quotes, Buffer *out)
+/* With quotes where the file needs them, or the bare text; one that is not set is empty. As the
+ * component has it where `name` is its name. */
+static int append_value(
+    const Setting *setting, const char *name, const void *group, bool quotes, Buffer *out)
 {
     _cleanup_buffer_ Buffer text = {0};
-    int r = value_format(setting, group, &text) ?: buffer_append(&text, "", 1);
+    int r = component_format(setting, name, group, &text) ?: buffer_append(&text, "", 1);
 
     if (r < 0)
         return r;
@@ -46,7 +49,7 @@ static int print_group(SettingSection section, const void *group, const char *in
             continue;
         r = buffer_appendf(out, "%s%s = ", indent, rows[i].name);
         if (r == 0)
-            r = append_value(&rows[i], group, true, out);
+            r = append_value(&rows[i], rows[i].name, group, true, out);
         if (r == 0)
             r = buffer_append(out, ";\n", 2);
     }
@@ -75,15 +78,16 @@ static int print_value(
 {
     bool several = setting->section == SECTION_RELAYS && !target->relay && config->n_relays > 1;
     size_t n = setting->section == SECTION_RELAYS ? config->n_relays : 1;
+    const char *name = component_alias(setting, target->setting) ? target->setting : setting->name;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (setting->section == SECTION_RELAYS && !target_selects(target, config, i))
             continue;
         if (several)
-            r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i]->name, setting->name);
+            r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i]->name, name);
         if (r == 0)
-            r = append_value(setting, value_group(config, setting->section, i), several, out);
+            r = append_value(setting, name, value_group(config, setting->section, i), several, out);
         if (r == 0)
             r = buffer_append(out, "\n", 1);
     }
@@ -117,11 +121,15 @@ static int print_named(
     const Config *config, const char *name, ConfigFormat format, Buffer *out, Failure *f)
 {
     _cleanup_(target_done) Target target = {0};
+    const char *answer = component_answer(name);
     const Setting *setting;
     int r = target_parse(name, &target);
 
     if (r < 0 && r != -EINVAL)
         return r;
+    if (answer)
+        return format == CONFIG_FORMAT_JSON ? print_json_text(answer, out)
+                                            : buffer_appendf(out, "%s\n", answer);
     setting = r == 0 ? setting_find(target.section, target.setting) : NULL;
     if (!setting)
         return unknown(target.section, target.setting, f);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/text.h"
+#include "settings/component.h"
 #include "settings/value.h"
 
 static void json_decref_p(json_t **json)
@@ -16,14 +18,22 @@ static void json_decref_p(json_t **json)
 #define _cleanup_json_ _cleanup_(json_decref_p)
 
 /* NULL when memory is short. */
-static json_t *value_to_json(const Setting *setting, const void *group)
+static json_t *value_to_json(const Setting *setting, const char *name, const void *group)
 {
     _cleanup_buffer_ Buffer text = {0};
 
     if (!value_is_set(setting, group))
         return json_null();
-    if (value_format(setting, group, &text) < 0 || buffer_append(&text, "", 1) < 0)
+    if (component_format(setting, name, group, &text) < 0 || buffer_append(&text, "", 1) < 0)
         return NULL;
+    if (setting->type <= SETTING_ENUM && component_alias(setting, name)) {
+        bool yes = text_equal(buffer_data(&text), "True");
+
+        if (yes || text_equal(buffer_data(&text), "False"))
+            return json_boolean(yes);
+        return json_loads(buffer_data(&text), JSON_DECODE_ANY, NULL)
+                   ?: json_string(buffer_data(&text));
+    }
     return value_is_bare(setting, buffer_data(&text))
                ? json_loads(buffer_data(&text), JSON_DECODE_ANY, NULL)
                : json_string(buffer_data(&text));
@@ -36,8 +46,8 @@ static json_t *group_to_json(SettingSection section, const void *group)
     const Setting *rows = settings_table(&n);
 
     for (size_t i = 0; i < n; i++)
-        if (rows[i].section == section &&
-            json_object_set_new(object, rows[i].name, value_to_json(&rows[i], group)) < 0)
+        if (rows[i].section == section && json_object_set_new(object, rows[i].name,
+                                              value_to_json(&rows[i], rows[i].name, group)) < 0)
             return NULL;
     return TAKE_PTR(object);
 }
@@ -96,6 +106,11 @@ int print_json(const Config *config, SettingSection section, Buffer *out)
     return append(object, out);
 }
 
+int print_json_text(const char *text, Buffer *out)
+{
+    return append(json_string(text), out);
+}
+
 int print_json_value(
     const Config *config, const Setting *setting, const Target *target, Buffer *out)
 {
@@ -103,15 +118,17 @@ int print_json_value(
     json_t *object = one ? NULL : json_object();
 
     if (setting->section != SECTION_RELAYS)
-        return append(value_to_json(setting, value_group(config, setting->section, 0)), out);
+        return append(
+            value_to_json(setting, target->setting, value_group(config, setting->section, 0)), out);
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = config->relays[i];
 
         if (!target_selects(target, config, i))
             continue;
         if (one)
-            return append(value_to_json(setting, relay), out);
-        if (json_object_set_new(object, relay->name, value_to_json(setting, relay)) < 0) {
+            return append(value_to_json(setting, target->setting, relay), out);
+        if (json_object_set_new(
+                object, relay->name, value_to_json(setting, target->setting, relay)) < 0) {
             json_decref(object);
             return -ENOMEM;
         }

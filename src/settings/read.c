@@ -11,7 +11,7 @@
 
 static Origin origin_of(const Source *source, unsigned line)
 {
-    Origin origin;
+    Origin origin = {0};
     const SourceFile *file = source_locate(source, line, &origin.line);
 
     origin.file = file->path;
@@ -24,38 +24,48 @@ static Origin setting_origin(const Source *source, const config_setting_t *setti
     return origin_of(source, config_setting_source_line(setting));
 }
 
+/* A value as text. Returns `text` or what libconfig holds; NULL for a group or list. */
+static const char *value_text(
+    const config_setting_t *setting, ValueKind *ret_kind, char text[static VALUE_NUMBER_MAX])
+{
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_STRING: *ret_kind = VALUE_STRING; return config_setting_get_string(setting);
+    case CONFIG_TYPE_BOOL:
+        *ret_kind = VALUE_BOOL;
+        return config_setting_get_bool(setting) ? "true" : "false";
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        *ret_kind = VALUE_NUMBER;
+        snprintf(text, VALUE_NUMBER_MAX, "%lld", config_setting_get_int64(setting));
+        return text;
+    case CONFIG_TYPE_FLOAT:
+        *ret_kind = VALUE_NUMBER;
+        return value_number_text(config_setting_get_float(setting), text);
+    default: return NULL;
+    }
+}
+
 static int read_value(Draft *draft, const Source *source, const Setting *row, size_t relay,
     const config_setting_t *setting)
 {
     Origin origin = setting_origin(source, setting);
-    char text[VALUE_NUMBER_MAX], label[DRAFT_LABEL_MAX];
+    char number[VALUE_NUMBER_MAX], label[DRAFT_LABEL_MAX];
+    ValueKind kind;
+    const char *text = value_text(setting, &kind, number);
 
-    switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_STRING:
-        return draft_set(
-            draft, row, relay, VALUE_STRING, config_setting_get_string(setting), origin);
-    case CONFIG_TYPE_BOOL:
-        return draft_set(draft, row, relay, VALUE_BOOL,
-            config_setting_get_bool(setting) ? "true" : "false", origin);
-    case CONFIG_TYPE_INT:
-    case CONFIG_TYPE_INT64:
-        snprintf(text, sizeof(text), "%lld", config_setting_get_int64(setting));
-        return draft_set(draft, row, relay, VALUE_NUMBER, text, origin);
-    case CONFIG_TYPE_FLOAT:
-        return draft_set(draft, row, relay, VALUE_NUMBER,
-            value_number_text(config_setting_get_float(setting), text), origin);
-    default:
-        return row == draft->beside
-                   ? 0
-                   : draft_mistake(draft, origin, draft_label(draft, row, relay, label),
-                         "is a group or list; write one value");
-    }
+    if (text)
+        return draft_set(draft, row, config_setting_name(setting), relay, kind, text, origin);
+    return row == draft->beside
+               ? 0
+               : draft_mistake(draft, origin, draft_label(draft, row, relay, label),
+                     "is a group or list; write one value");
 }
 
 static int read_group(Draft *draft, const Source *source, SettingSection section, size_t relay,
     config_setting_t *group)
 {
-    char label[DRAFT_LABEL_MAX];
+    char label[DRAFT_LABEL_MAX], number[VALUE_NUMBER_MAX];
+    ValueKind kind;
     int r = 0;
 
     for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(group); i++) {
@@ -74,7 +84,8 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
         else
             snprintf(label, sizeof(label), "%s", section_name(section));
         snprintf(label + strlen(label), sizeof(label) - strlen(label), ".%.80s", name);
-        r = draft_unknown(draft, setting_origin(source, setting), section, label, name);
+        r = draft_unknown(draft, setting_origin(source, setting), section, label, name,
+            value_text(setting, &kind, number) ?: "");
     }
     return r;
 }
@@ -107,8 +118,11 @@ static int read_relays(Draft *draft, const Source *source, config_setting_t *lis
 }
 
 /* A name at the top that is no section: perhaps a misspelt one, perhaps a setting out of place. */
-static int unknown_section(Draft *draft, Origin origin, const char *name)
+static int unknown_section(Draft *draft, const config_setting_t *setting, Origin origin)
 {
+    const char *name = config_setting_name(setting);
+    char number[VALUE_NUMBER_MAX];
+    ValueKind kind;
     const Setting *meant = setting_find(SECTION_ANY, name) ?: setting_suggest(SECTION_ANY, name);
 
     for (SettingSection s = 0; s < SECTION_MAX; s++)
@@ -119,7 +133,8 @@ static int unknown_section(Draft *draft, Origin origin, const char *name)
                              section_name(s));
     if (draft->only && (!meant || !draft_wants(draft, meant)))
         return 0;
-    return draft_unknown(draft, origin, SECTION_MAX, name, name);
+    return draft_unknown(
+        draft, origin, SECTION_MAX, name, name, value_text(setting, &kind, number) ?: "");
 }
 
 static int read_section(Draft *draft, const Source *source, config_setting_t *setting)
@@ -129,7 +144,7 @@ static int read_section(Draft *draft, const Source *source, config_setting_t *se
     Origin origin = setting_origin(source, setting);
 
     if (section == SECTION_ANY)
-        return unknown_section(draft, origin, name);
+        return unknown_section(draft, setting, origin);
     if (draft->only && section != draft->only->section)
         return 0;
     if (section == SECTION_RELAYS)

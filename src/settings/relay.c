@@ -51,3 +51,8 @@ bool relay_logs_in(const RelayConfig *relay)
            (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
                text_equal(relay->auth, "gssapi") || secret_source_is_set(&relay->password));
 }
+
+bool relay_verifies(const RelayConfig *relay)
+{
+    return relay->tls_verify && (relay->tls != TLS_MODE_OPPORTUNISTIC || relay_logs_in(relay));
+}

@@ -20,6 +20,23 @@ typedef enum TlsMode {
     TLS_MODE_IMPLICIT,
 } TlsMode;
 
+/* Bits of the setting tls_security_flags that have a meaning here: what is not held against a
+ * certificate. Others ask for nothing that is not so already (there are no trust lists, times need
+ * not nest, and no root is asked about), or are refused. */
+#define TLS_SECURITY_IGNORE_TIME 0x1U
+#define TLS_SECURITY_ALLOW_AUTHORITY 0x10U
+#define TLS_SECURITY_IGNORE_USAGE 0x20U
+#define TLS_SECURITY_IGNORE_REVOCATION 0x100U
+#define TLS_SECURITY_IGNORE_AUTHORITY_REVOCATION 0x400U
+#define TLS_SECURITY_IGNORE_NAME 0x80000000U
+
+/* Whether something is asked about a certificate that its signer alone can tell. */
+typedef enum TlsCheck {
+    TLS_CHECK_OFF,
+    TLS_CHECK_TRY,     /* what cannot be found out does not matter */
+    TLS_CHECK_REQUIRE, /* it does */
+} TlsCheck;
+
 typedef enum ClearAuth {
     CLEAR_AUTH_NEVER,    /* false: the default */
     CLEAR_AUTH_LOOPBACK, /* true: to 127.0.0.0/8, ::1 and localhost only; anything else does not
@@ -90,24 +107,40 @@ typedef struct RelayConfig {
     char *discard_ehlo_keywords; /* "CHUNKING DSN": as if the relay did not offer these */
     char *hello;                 /* EHLO argument; NULL: this host's name */
     bool send_rset;
-    bool quote_local_part; /* of addresses with dots at odd places, as RFC 5321 wants it */
+    bool stop_on_to_errors, stop_on_cc_errors,
+        stop_on_bcc_errors; /* of a message that is sent at once */
+    bool quote_local_part;  /* of addresses with dots at odd places, as RFC 5321 wants it */
     size_t max_line_bytes;
+    bool mask_secrets; /* in the dialogue that the tool prints; elsewhere they always are */
 
     bool tls_verify;
     char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */
     char *tls_ca_file;
     char *tls_ca_directory;
-    char *tls_accept_certificate; /* PEM file or SHA-256 fingerprint, accepted unconditionally */
-    char *tls_certificate;        /* client certificate chain, PEM */
-    char *tls_key;                /* NULL: in the certificate's file */
+    char *tls_accept_certificate;  /* PEM file or SHA-256 fingerprint, accepted unconditionally */
+    char *tls_certificate;         /* client certificate: file, directory, pkcs11: URI or store */
+    char *tls_certificate_subject; /* which one of that; NULL: the one that has a key */
+    char *tls_key;                 /* the same kinds; NULL: in the certificate's */
     SecretSource tls_key_password;
     char *tls_protocols; /* "TLSv1.2 TLSv1.3" */
     char *tls_ciphers;
     bool tls_reuse_session;
     char *tls_key_log_file;
+    unsigned tls_cipher_strength;                         /* bits that a suite must have; 0: any */
+    char *tls12_groups, *tls13_groups, *tls13_key_shares; /* names of settings/tls_names.h */
+    char *tls12_signature_algorithms, *tls13_signature_algorithms;
+    bool tls_renegotiation;
+    unsigned tls_security_flags; /* TLS_SECURITY_* */
+    TlsCheck tls_check_crl, tls_check_ocsp;
+    char *tls_crl_file;
+    bool tls_log_packets;
+    bool tls_include_chain;
+    char *tls_client_ca_file;
+    char *tls_provider; /* names of OpenSSL's providers, with blanks between them */
 
     usec_t timeout;         /* inactivity; 0 = none */
     bool timeout_by_stage;  /* wait for a reply at least as long as RFC 5321, 4.5.3.2 says */
+    bool absolute_timeout;  /* `timeout` is for an operation in all */
     usec_t connect_timeout; /* 0: `timeout` */
     char *local_host;       /* source address */
     uint16_t local_port;
@@ -116,6 +149,9 @@ typedef struct RelayConfig {
     bool keepalive;
     usec_t keepalive_time, keepalive_interval;
     size_t receive_buffer, send_buffer; /* 0: the system's */
+    bool linger;                        /* false: a connection is reset when it is closed */
+    usec_t linger_time;                 /* how long it then goes on sending; 0: the system's */
+    size_t max_transfer_rate;           /* bytes a second of each connection; 0: no limit */
 
     unsigned connections;                /* at most so many at a time */
     unsigned messages_per_connection;    /* 0: no limit */
@@ -127,6 +163,10 @@ typedef struct RelayConfig {
 /* Whether the authorization identity may be the OAuth token: the mechanism may be one that takes
  * one, and there is no password. */
 bool relay_identity_is_token(const RelayConfig *relay);
+
+/* Whether the server's certificate has to be good: with TLS that is used where it is offered it
+ * does not matter, but for a password. */
+bool relay_verifies(const RelayConfig *relay);
 
 /* Whether there is anything to log in with. */
 bool relay_logs_in(const RelayConfig *relay);

@@ -4,15 +4,18 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "settings/config.h"
+#include "settings/tls_names.h"
 
 #define SPOOL(name) SECTION_SPOOL, #name
 #define RELAY(name) SECTION_RELAYS, #name
 #define RETRY(name) SECTION_RETRY, #name
 #define DAEMON(name) SECTION_DAEMON, #name
+#define MESSAGE(name) SECTION_MESSAGE, #name
 #define IN_SPOOL(field) offsetof(SpoolConfig, field)
 #define IN_RELAY(field) offsetof(RelayConfig, field)
 #define IN_RETRY(field) offsetof(RetryConfig, field)
 #define IN_DAEMON(field) offsetof(DaemonConfig, field)
+#define IN_MESSAGE(field) offsetof(MessageConfig, field)
 
 static const SettingChoice tls_choices[] = {
     {"automatic|sslAutomatic|true|0", TLS_MODE_AUTOMATIC},
@@ -80,10 +83,24 @@ static const SettingChoice oauth_grant_choices[] = {
     {NULL},
 };
 
+static const SettingChoice tls_check_choices[] = {
+    {"off|0|false|no", TLS_CHECK_OFF},
+    {"try|1", TLS_CHECK_TRY},
+    {"require|2", TLS_CHECK_REQUIRE},
+    {NULL},
+};
+
 static const SettingChoice ip_version_choices[] = {
     {"0", IP_VERSION_4},
     {"1", IP_VERSION_6},
     {"2", IP_VERSION_ANY},
+    {NULL},
+};
+
+static const SettingChoice digest_choices[] = {
+    {"sha256"},
+    {"sha1"},
+    {"md5"},
     {NULL},
 };
 
@@ -203,18 +220,23 @@ static const Setting table[] = {
             "when not set"},
     {RELAY(tls_ca_file), "CACertFilePaths SSLServerCACerts SSLCACerts", SETTING_FILE,
         IN_RELAY(tls_ca_file), NULL,
-        .help = "trusted authorities (PEM) instead of the system's; of several files with ';' "
-                "between them, the first that exists"},
+        .help =
+            "trusted authorities (PEM, DER or PKCS#7) instead of the system's; of several files "
+            "with ';' "
+            "between them, the first that exists"},
     {RELAY(tls_ca_directory), "", SETTING_DIRECTORY, IN_RELAY(tls_ca_directory), NULL,
         .help = "a directory of trusted authorities, as `openssl rehash` makes it"},
     {RELAY(tls_accept_certificate), "SSLAcceptServerCert", SETTING_CERTIFICATE,
         IN_RELAY(tls_accept_certificate), NULL,
-        .help = "a certificate (PEM file) or the SHA-256 fingerprint of one, accepted whatever the "
-                "verification says"},
-    {RELAY(tls_certificate), "SSLCert", SETTING_FILE, IN_RELAY(tls_certificate), NULL,
-        .help = "the client certificate with its chain (PEM)"},
-    {RELAY(tls_key), "", SETTING_FILE, IN_RELAY(tls_key), NULL,
-        .help = "the client certificate's key (PEM); in the certificate's file when not set"},
+        .help = "certificates (PEM files), or the SHA-256 fingerprints of some or of their public "
+                "keys, accepted whatever the verification says"},
+    {RELAY(tls_certificate), "SSLCert", SETTING_STORE, IN_RELAY(tls_certificate), NULL,
+        .help = "the client certificate with its chain, and with its key unless tls_key has it"},
+    {RELAY(tls_certificate_subject), "", SETTING_STRING, IN_RELAY(tls_certificate_subject), NULL,
+        .help = "which of several certificates: its subject or a part of it, or "
+                "\"Thumbprint=...\""},
+    {RELAY(tls_key), "", SETTING_STORE, IN_RELAY(tls_key), NULL,
+        .help = "the client certificate's key; in the certificate's file when not set"},
     {RELAY(tls_key_password), "", SETTING_SECRET, IN_RELAY(tls_key_password.value), NULL,
         .help = "the key's pass-phrase itself; the file must not be readable by everyone"},
     {RELAY(tls_key_password_file), "", SETTING_FILE, IN_RELAY(tls_key_password.file), NULL,
@@ -226,12 +248,60 @@ static const Setting table[] = {
     {RELAY(tls_protocols), "SSLEnabledProtocols", SETTING_PROTOCOLS, IN_RELAY(tls_protocols),
         "TLSv1.2 TLSv1.3", .required = true,
         .help = "the TLS versions to use, with blanks between them, or the component's bit mask"},
-    {RELAY(tls_ciphers), "SSLEnabledCipherSuites", SETTING_STRING, IN_RELAY(tls_ciphers), NULL,
+    {RELAY(tls_ciphers), "SSLEnabledCipherSuites", SETTING_CIPHERS, IN_RELAY(tls_ciphers), NULL,
         .help = "the cipher suites to use, IANA or OpenSSL names; OpenSSL's choice when not set"},
     {RELAY(tls_reuse_session), "ReuseSSLSession", SETTING_BOOL, IN_RELAY(tls_reuse_session), "true",
         .help = "resume the former TLS session with the next connection"},
     {RELAY(tls_key_log_file), "SSLKeyLogFile", SETTING_PATH, IN_RELAY(tls_key_log_file), NULL,
         .help = "append every session's keys to this file, for debugging: it breaks all secrecy"},
+    {RELAY(tls_cipher_strength), "SSLCipherStrength", SETTING_UNSIGNED,
+        IN_RELAY(tls_cipher_strength), "0", 0, 256,
+        .help =
+            "the least strength of a cipher suite in bits, such as 128; 0: whatever tls_ciphers "
+            "allows"},
+    {RELAY(tls12_groups), "TLS12SupportedGroups", SETTING_KEYWORDS, IN_RELAY(tls12_groups), NULL,
+        .choices = tls12_group_choices,
+        .help = "the groups for the key exchange of TLS 1.2, the best first; OpenSSL's choice when "
+                "not set"},
+    {RELAY(tls13_groups), "TLS13SupportedGroups", SETTING_KEYWORDS, IN_RELAY(tls13_groups), NULL,
+        .choices = tls13_group_choices, .help = "the same of TLS 1.3"},
+    {RELAY(tls13_key_shares), "TLS13KeyShareGroups", SETTING_KEYWORDS, IN_RELAY(tls13_key_shares),
+        NULL, .choices = tls13_group_choices,
+        .help =
+            "the groups of TLS 1.3 for which a key is sent at once, so that a server that takes "
+            "one of them need not ask"},
+    {RELAY(tls12_signature_algorithms), "TLS12SignatureAlgorithms", SETTING_KEYWORDS,
+        IN_RELAY(tls12_signature_algorithms), NULL, .choices = tls12_signature_choices,
+        .help = "how a server may sign in TLS 1.2, the best first; OpenSSL's choice when not set"},
+    {RELAY(tls13_signature_algorithms), "TLS13SignatureAlgorithms", SETTING_KEYWORDS,
+        IN_RELAY(tls13_signature_algorithms), NULL, .choices = tls13_signature_choices,
+        .help = "the same in TLS 1.3"},
+    {RELAY(tls_renegotiation), "SSLEnableRenegotiation", SETTING_BOOL, IN_RELAY(tls_renegotiation),
+        "false", .help = "let a server of TLS 1.2 renegotiate, with the same certificate"},
+    {RELAY(tls_security_flags), "SSLSecurityFlags", SETTING_FLAGS, IN_RELAY(tls_security_flags),
+        "0", .choices = tls_security_choices,
+        .help =
+            "what is not held against a server's certificate, in words or the component's bits"},
+    {RELAY(tls_check_crl), "SSLCheckCRL", SETTING_ENUM, IN_RELAY(tls_check_crl), "off",
+        .choices = tls_check_choices,
+        .help = "whether the server's certificate is looked up in its authority's list of revoked "
+                "ones"},
+    {RELAY(tls_crl_file), "", SETTING_FILE, IN_RELAY(tls_crl_file), NULL,
+        .help = "such lists (PEM), looked into before those that certificates name"},
+    {RELAY(tls_check_ocsp), "SSLCheckOCSP", SETTING_ENUM, IN_RELAY(tls_check_ocsp), "off",
+        .choices = tls_check_choices,
+        .help = "whether the server's certificate has to be confirmed by its authority (OCSP)"},
+    {RELAY(tls_log_packets), "LogSSLPackets", SETTING_BOOL, IN_RELAY(tls_log_packets), "false",
+        .help = "tell each message of the TLS handshake, its kind and size, in the trace (-v)"},
+    {RELAY(tls_include_chain), "SSLIncludeCertChain", SETTING_BOOL, IN_RELAY(tls_include_chain),
+        "true", .help = "show all certificates that the server sent, and not its own alone"},
+    {RELAY(tls_client_ca_file), "SSLClientCACerts", SETTING_FILE, IN_RELAY(tls_client_ca_file),
+        NULL,
+        .help = "the authorities (PEM) that the client certificate must come from; those between "
+                "are sent with it"},
+    {RELAY(tls_provider), "SSLProvider", SETTING_STRING, IN_RELAY(tls_provider), NULL,
+        .help = "the providers of OpenSSL to use, and no others, such as \"fips\" or \"default "
+                "legacy\"; those of its configuration when not set"},
 
     /* ---- relays: the dialogue ---- */
     {RELAY(extensions), "AllowExtensions", SETTING_BOOL, IN_RELAY(extensions), "true",
@@ -251,17 +321,29 @@ static const Setting table[] = {
         .help = "the name said with EHLO and HELO; this host's name when not set"},
     {RELAY(send_rset), "SendRSET", SETTING_BOOL, IN_RELAY(send_rset), "false",
         .help = "send RSET before each message but the first of a connection"},
+    {RELAY(stop_on_to_errors), "StopOnToErrors", SETTING_BOOL, IN_RELAY(stop_on_to_errors), "false",
+        .help = "let `outbox send` deliver to nobody when a recipient of To is refused"},
+    {RELAY(stop_on_cc_errors), "StopOnCcErrors", SETTING_BOOL, IN_RELAY(stop_on_cc_errors), "false",
+        .help = "let `outbox send` deliver to nobody when a recipient of Cc is refused"},
+    {RELAY(stop_on_bcc_errors), "StopOnBccErrors", SETTING_BOOL, IN_RELAY(stop_on_bcc_errors),
+        "false", .help = "let `outbox send` deliver to nobody when a recipient of Bcc is refused"},
     {RELAY(quote_local_part), "", SETTING_BOOL, IN_RELAY(quote_local_part), "true",
         .help = "send an address such as a..b@example.com as the standard has it, with a..b in "
                 "quotes; false: without them, for relays that know it only so"},
     {RELAY(max_line_length), "MaxLineLength", SETTING_SIZE, IN_RELAY(max_line_bytes), "2048", 256,
         1 << 20, .help = "the longest line of a reply"},
+    {RELAY(mask_secrets), "MaskSensitiveData", SETTING_BOOL, IN_RELAY(mask_secrets), "true",
+        .help =
+            "write *** for what logs in where the tool prints the dialogue (-v); false: show it"},
 
     /* ---- relays: time ---- */
     {RELAY(timeout), "Timeout", SETTING_DURATION, IN_RELAY(timeout), "60s", 0, USEC_PER_DAY,
         .help = "how long the relay may be silent; 0: for ever"},
     {RELAY(timeout_by_stage), "", SETTING_BOOL, IN_RELAY(timeout_by_stage), "true",
         .help = "wait for each reply at least as long as RFC 5321 (4.5.3.2) asks for"},
+    {RELAY(absolute_timeout), "AbsoluteTimeout", SETTING_BOOL, IN_RELAY(absolute_timeout), "false",
+        .help = "let timeout be the time for all of connecting, and for all of a message, instead "
+                "of for silence"},
     {RELAY(connect_timeout), "ConnectionTimeout", SETTING_DURATION, IN_RELAY(connect_timeout), "0",
         0, USEC_PER_DAY, .help = "how long connecting may take; 0: as long as timeout"},
     {RELAY(idle_timeout), "", SETTING_DURATION, IN_RELAY(idle_timeout), "30s", 0, USEC_PER_HOUR,
@@ -292,6 +374,15 @@ static const Setting table[] = {
         .help = "the socket's receive buffer; 0: the system's"},
     {RELAY(send_buffer), "OutBufferSize", SETTING_SIZE, IN_RELAY(send_buffer), "0", 0, 1 << 30,
         .help = "the socket's send buffer; 0: the system's"},
+    {RELAY(linger), "Linger", SETTING_BOOL, IN_RELAY(linger), "true",
+        .help =
+            "let what was written arrive after a connection is closed; false: reset it at once"},
+    {RELAY(linger_time), "LingerTime", SETTING_DURATION, IN_RELAY(linger_time), "0", 0,
+        32767 * USEC_PER_SEC,
+        .help = "how long that may take before the connection is reset; 0: the system's time"},
+    {RELAY(max_transfer_rate), "MaxTransferRate", SETTING_SIZE, IN_RELAY(max_transfer_rate), "0", 0,
+        (uint64_t)1 << 40,
+        .help = "how many bytes a second a connection sends, commands and content; 0: no limit"},
 
     /* ---- retry ---- */
     {RETRY(first), "", SETTING_DURATION, IN_RETRY(first), "1m", USEC_PER_MSEC, 30 * USEC_PER_DAY,
@@ -309,6 +400,21 @@ static const Setting table[] = {
     /* ---- daemon ---- */
     {DAEMON(stop_timeout), "", SETTING_DURATION, IN_DAEMON(stop_timeout), "20s", 0, USEC_PER_HOUR,
         .help = "how long a stopping daemon waits for what is in flight"},
+
+    /* ---- messages that are composed ---- */
+    {MESSAGE(charset), "Charset", SETTING_WORD, IN_MESSAGE(charset), "UTF-8", .required = true,
+        .help = "the character set of encoded words in a composed header"},
+    {MESSAGE(fold_headers), "FoldHeaders", SETTING_BOOL, IN_MESSAGE(fold_headers), "true",
+        .help = "fold a composed header; false: only where a line would be longer than 998"},
+    {MESSAGE(max_header_length), "MaxHeaderLength", SETTING_UNSIGNED, IN_MESSAGE(max_header_length),
+        "80", 60, 998,
+        .help = "the length, line end included, from which on a line of a composed header is "
+                "folded"},
+    {MESSAGE(allow_empty_to), "AllowEmptyTo", SETTING_BOOL, IN_MESSAGE(allow_empty_to), "false",
+        .help = "take a composed message that has recipients in Cc or Bcc only"},
+    {MESSAGE(message_id_algorithm), "MessageIdAlgorithm", SETTING_KEYWORD,
+        IN_MESSAGE(message_id_algorithm), "sha256", .choices = digest_choices, .required = true,
+        .help = "the digest that the Message-ID of a composed message is made with"},
 };
 
 const Setting *settings_table(size_t *ret_n)

@@ -14,6 +14,7 @@ typedef enum SettingSection {
     SECTION_RELAYS, /* a list of groups; the others are one group each */
     SECTION_RETRY,
     SECTION_DAEMON,
+    SECTION_MESSAGE,
     SECTION_MAX,
 } SettingSection;
 
@@ -26,6 +27,7 @@ typedef enum SettingType {
     SETTING_SIZE,        /* size_t, bytes */
     SETTING_DURATION,    /* usec_t */
     SETTING_FACTOR,      /* double */
+    SETTING_FLAGS,       /* unsigned: the `value` of each choice is a bit */
     SETTING_ENUM,        /* an enum: `value` of the choice */
     SETTING_KEYWORD,     /* char *: the first name of the choice */
     SETTING_STRING,      /* char *: no control characters */
@@ -34,9 +36,12 @@ typedef enum SettingType {
     SETTING_PATH,        /* char *: relative to the configuration's directory */
     SETTING_FILE,        /* char *: a path to a file that exists */
     SETTING_DIRECTORY,   /* char *: a path to a directory that exists */
-    SETTING_CERTIFICATE, /* char *: a path to a file that exists, or a SHA-256 fingerprint */
+    SETTING_CERTIFICATE, /* char *: paths to files that exist, or SHA-256 fingerprints */
+    SETTING_STORE,       /* char *: a file or directory that exists, a pkcs11: URI, store:user or
+                            store:machine */
     SETTING_PROTOCOLS,   /* char *: TLS versions, "TLSv1.2 TLSv1.3" */
     SETTING_KEYWORDS,    /* char *: some of the choices, with single blanks between them */
+    SETTING_CIPHERS,     /* char *: names of cipher suites */
     SETTING_SECRET,      /* Secret * */
     SETTING_SENDERS,     /* SenderRules * */
     SETTING_TYPE_MAX,
@@ -68,7 +73,7 @@ const Setting *settings_table(size_t *ret_n);
 /* The place of a row in the table. */
 size_t setting_index(const Setting *setting);
 
-/* "spool", "relays", "retry", "daemon". */
+/* "spool", "relays", "retry", "daemon", "message". */
 const char *section_name(SettingSection section);
 
 /* SECTION_ANY when there is none of that name. */

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "settings/config.h"
 #include "settings/host.h"
+#include "settings/tls_names.h"
 
 typedef struct Value {
     ValueKind kind;
@@ -162,6 +163,40 @@ static int set_choice(const Setting *setting, const Value *value, void *field, F
     return *(char **)field ? 0 : -ENOMEM;
 }
 
+static int wrong_word(const Setting *setting, const Value *value, const char *word, Failure *f)
+{
+    _cleanup_free_
+    char *trouble = NULL;
+
+    return setting_word_trouble(setting->choices, word, &trouble)
+               ?: wrong(setting, value, trouble, f);
+}
+
+static int set_flags(const Setting *setting, const Value *value, unsigned *field, Failure *f)
+{
+    _cleanup_free_
+    char *trouble = NULL;
+    unsigned flags = 0;
+    int r = setting_flags_parse(setting->choices, value->text, &flags, &trouble);
+
+    if (r == 0 && (trouble || value->kind == VALUE_BOOL))
+        return wrong(setting, value, trouble ?: "is not such a value", f);
+    *field = r == 0 ? flags : *field;
+    return r;
+}
+
+static int set_ciphers(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    _cleanup_free_
+    char *trouble = NULL;
+    int r = tls_ciphers_check(value->text, &trouble);
+
+    if (r == 0 && trouble)
+        return wrong(setting, value, trouble, f);
+    *field = r == 0 ? strdup(value->text) : NULL;
+    return *field ? 0 : -ENOMEM;
+}
+
 /* Some of the choices, each once, with blanks or commas between them. */
 static int set_keywords(const Setting *setting, const Value *value, char **field, Failure *f)
 {
@@ -177,10 +212,10 @@ static int set_keywords(const Setting *setting, const Value *value, char **field
         if (*word == '\0')
             continue;
         if (!choice)
-            return wrong(setting, value, "holds a word that is none of them", f);
+            return wrong_word(setting, value, word, f);
         if (buffer_size(&list) > 0)
             r = buffer_append(&list, " ", 1);
-        r = r < 0 ? r : buffer_append_string(&list, choice->names);
+        r = r < 0 ? r : buffer_append(&list, choice->names, strcspn(choice->names, "|"));
     }
     if (r < 0 || buffer_size(&list) == 0)
         return r;
@@ -242,28 +277,40 @@ static int wrong_control(const Setting *setting, const Value *value, Failure *f)
         f);
 }
 
-bool value_is_fingerprint(const char *text)
+/* 64 hexadecimal digits with or without colons between pairs, or 43 of base64 and perhaps '='. */
+bool value_is_fingerprint(const char *text, size_t n)
 {
-    size_t digits = 0;
+    size_t digits = 0, base64 = 0;
 
-    for (; *text; text++)
-        if (strchr("0123456789abcdefABCDEF", *text))
+    if (n > 7 && strncasecmp(text, "SHA256:", 7) == 0)
+        text += 7, n -= 7;
+    else if (n > 8 && strncasecmp(text, "sha256//", 8) == 0)
+        text += 8, n -= 8;
+    while (base64 < n && (text_is_alphanumeric(text[base64]) || strchr("+/", text[base64])))
+        base64++;
+    if (base64 == 43 && (n == 43 || (n == 44 && text[43] == '=')))
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (strchr("0123456789abcdefABCDEF", text[i]))
             digits++;
-        else if (*text != ':' || digits % 2 != 0)
+        else if (text[i] != ':' || digits % 2 != 0)
             return false;
     return digits == 64;
 }
 
-/* Each relative path of a list separated by ';' (which is one path as a rule). */
-static int set_path(const Value *value, char **field)
+/* Each relative path of a list separated by ';' (which is one path as a rule); of certificates,
+ * some may be fingerprints. */
+static int set_path(const Setting *setting, const Value *value, char **field)
 {
     _cleanup_buffer_ Buffer out = {0};
 
     for (const char *p = value->text;; p++) {
-        size_t n = strcspn(p, ";");
+        size_t blanks = setting->type == SETTING_CERTIFICATE ? strspn(p, " ") : 0;
+        size_t n = strcspn(p += blanks, ";");
+        bool is_path = setting->type != SETTING_CERTIFICATE || !value_is_fingerprint(p, n);
         int r = 0;
 
-        if (n > 0 && *p != '/' && value->directory)
+        if (n > 0 && is_path && *p != '/' && value->directory)
             r = buffer_appendf(&out, "%s/", value->directory);
         if (r < 0 || buffer_append(&out, p, n) < 0)
             return -ENOMEM;
@@ -274,6 +321,28 @@ static int set_path(const Value *value, char **field)
             return -ENOMEM;
     }
     *field = strndup(buffer_data(&out), buffer_size(&out));
+    return *field ? 0 : -ENOMEM;
+}
+
+bool value_is_store_name(const char *text)
+{
+    return text_starts_nocase(text, "pkcs11:") || text_starts_nocase(text, "store:");
+}
+
+/* A PIN would be shown with the setting, to everybody who may read the configuration. */
+static int set_store(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    if (!value_is_store_name(value->text))
+        return set_path(setting, value, field);
+    if (text_starts_nocase(value->text, "store:") &&
+        !text_equal_nocase(value->text, "store:user") &&
+        !text_equal_nocase(value->text, "store:machine"))
+        return wrong(setting, value, "is no such store", f);
+    if (strcasestr(value->text, "pin-value="))
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "the URI holds a PIN (pin-value), which everybody would see; leave it out there, and "
+            "set tls_key_password_file");
+    *field = strdup(value->text);
     return *field ? 0 : -ENOMEM;
 }
 
@@ -307,11 +376,9 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
         return why ? wrong(setting, value, why, f) : set_host(setting, value, field, f);
     case SETTING_PATH:
     case SETTING_FILE:
-    case SETTING_DIRECTORY: return set_path(value, field);
-    case SETTING_CERTIFICATE:
-        if (!value_is_fingerprint(value->text))
-            return set_path(value, field);
-        break;
+    case SETTING_DIRECTORY:
+    case SETTING_CERTIFICATE: return set_path(setting, value, field);
+    case SETTING_STORE: return set_store(setting, value, field, f);
     default: break;
     }
     *field = strdup(value->text);
@@ -365,6 +432,8 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_KEYWORD: return set_choice(setting, &value, field, f);
     case SETTING_PROTOCOLS: return set_protocols(setting, &value, field, f);
     case SETTING_KEYWORDS: return set_keywords(setting, &value, field, f);
+    case SETTING_FLAGS: return set_flags(setting, &value, field, f);
+    case SETTING_CIPHERS: return set_ciphers(setting, &value, field, f);
     case SETTING_SECRET:
         if (has_control(text))
             return wrong_control(setting, &value, f);

@@ -35,9 +35,11 @@ char *value_number_text(double number, char text[static VALUE_NUMBER_MAX]);
 /* Whether the field is set (numbers always are). */
 bool value_is_set(const Setting *setting, const void *group);
 
-/* 64 hexadecimal digits, with or without colons between pairs: what is no path in a
- * SETTING_CERTIFICATE. */
-bool value_is_fingerprint(const char *text);
+/* Whether `n` bytes are a SHA-256 fingerprint: what is no path in a SETTING_CERTIFICATE. */
+bool value_is_fingerprint(const char *text, size_t n);
+
+/* Whether it is no path in a SETTING_STORE but names a token or a store. */
+bool value_is_store_name(const char *text);
 
 /* Whether a formatted value stands without quotes in the file and in JSON (numbers and true or
  * false). */

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/config.h"
+#include "settings/tls_names.h"
 #include "settings/value.h"
 
 static int append_size(uint64_t bytes, Buffer *out)
@@ -87,6 +88,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_DURATION: return append_duration(*(const usec_t *)field, out);
     case SETTING_FACTOR: return append_factor(*(const double *)field, out);
     case SETTING_ENUM: return append_choice(setting, field, out);
+    case SETTING_FLAGS:
+        return setting_flags_format(setting->choices, *(const unsigned *)field, out);
     case SETTING_SECRET: return buffer_append_string(out, "***");
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
@@ -101,6 +104,7 @@ bool value_is_bare(const Setting *setting, const char *text)
     case SETTING_UNSIGNED:
     case SETTING_PORT:
     case SETTING_FACTOR: return true;
+    case SETTING_FLAGS:
     case SETTING_ENUM:
         return strspn(text, "0123456789") == strlen(text) || text_equal(text, "true") ||
                text_equal(text, "false");
@@ -161,9 +165,14 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_PATH] = "a path in quotes",
         [SETTING_FILE] = "the path of an existing file in quotes",
         [SETTING_DIRECTORY] = "the path of an existing directory in quotes",
-        [SETTING_CERTIFICATE] = "a path, or 64 hexadecimal digits, in quotes",
+        [SETTING_CERTIFICATE] = "paths, or SHA-256 fingerprints (64 hexadecimal digits, or "
+                                "sha256// and base64), in quotes, with ';' between them",
+        [SETTING_STORE] = "the path of an existing file or directory, a pkcs11: URI, "
+                          "\"store:user\" or \"store:machine\", in quotes",
         [SETTING_PROTOCOLS] =
             "some of TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3 in quotes, with blanks between them",
+        [SETTING_CIPHERS] = "names of cipher suites, or OpenSSL's words for them such as HIGH, in "
+                            "quotes, with ':' between them",
         [SETTING_SECRET] = "text in quotes",
         [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
@@ -180,6 +189,9 @@ int value_describe(const Setting *setting, Buffer *out)
             ", in seconds or such as \"90s\", \"5m\" or \"2h\"");
     case SETTING_ENUM:
     case SETTING_KEYWORD: return describe_choices(setting, "one of", out);
+    case SETTING_FLAGS:
+        return describe_choices(
+            setting, "a number, or in quotes, with blanks between them, some of", out);
     case SETTING_KEYWORDS:
         return describe_choices(setting, "in quotes, with blanks between them, some of", out);
     default: return buffer_append_string(out, words[setting->type]);

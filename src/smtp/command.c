@@ -5,10 +5,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/idn.h"
 #include "base/text.h"
+
+#define WAITED_MAX ((uint64_t)999999999) /* RFC 2852, 4: nine digits */
 
 /* A parameter of a sender or recipient that goes out as it stands where `needs` is offered. */
 typedef struct Parameter {
@@ -95,10 +98,27 @@ static bool find_word(const char *list, const char *keyword, Word *ret)
     return false;
 }
 
+/* "KEYWORD=SECONDS" and what is behind: as many of them as are left. A time to hold that is over is
+ * not said; one to deliver in is, for the server's notice. */
+static int append_word(Buffer *out, const Word *word, uint64_t waited)
+{
+    bool by = word_has_keyword(word, "BY"), hold = word_has_keyword(word, "HOLDFOR");
+    long long left;
+    char *end;
+
+    if (waited == 0 || (!by && !hold) || word->n == word->keyword_n)
+        return buffer_append(out, " ", 1) ?: buffer_append(out, word->data, word->n);
+    left = strtoll(word->data + word->keyword_n + 1, &end, 10) - (long long)MIN(waited, WAITED_MAX);
+    if (hold && left <= 0)
+        return 0;
+    return buffer_appendf(out, " %.*s=%lld%.*s", (int)word->keyword_n, word->data,
+        MAX(left, -(long long)WAITED_MAX), (int)(word->data + word->n - end), end);
+}
+
 /* The offered ones of `rows` that stand in the list, in the order of the rows: a keyword goes out
  * once. A value that is not ASCII has no place in any of them. */
 static int append_parameters(Buffer *out, const char *list, const Parameter *rows, size_t n,
-    const SmtpCapabilities *capabilities)
+    const SmtpCapabilities *capabilities, uint64_t waited)
 {
     for (size_t i = 0; list && i < n; i++) {
         Word word;
@@ -107,7 +127,7 @@ static int append_parameters(Buffer *out, const char *list, const Parameter *row
         if (!smtp_uses(capabilities, rows[i].needs) || !find_word(list, rows[i].keyword, &word) ||
             !text_is_ascii(word.data, word.n))
             continue;
-        r = buffer_append(out, " ", 1) ?: buffer_append(out, word.data, word.n);
+        r = append_word(out, &word, waited);
         if (r < 0)
             return r;
     }
@@ -306,6 +326,16 @@ const char *smtp_command_mail_missing(
     return NULL;
 }
 
+bool smtp_command_mail_expired(const SmtpTransaction *transaction)
+{
+    Word word;
+
+    return find_word(transaction->sender_parameters, "BY", &word) && word.n > word.keyword_n &&
+           is_needed(&word) &&
+           strtoll(word.data + word.keyword_n + 1, NULL, 10) <=
+               (long long)MIN(transaction->waited, WAITED_MAX);
+}
+
 bool smtp_command_requires_tls(const SmtpTransaction *transaction)
 {
     Word word;
@@ -387,7 +417,7 @@ int smtp_command_mail(
                 ?: buffer_append(out, ">", 1)
                 ?: append_own_parameters(out, transaction, capabilities)
                 ?: append_parameters(out, transaction->sender_parameters, mail_parameters,
-                       ELEMENTSOF(mail_parameters), capabilities);
+                       ELEMENTSOF(mail_parameters), capabilities, transaction->waited);
 
     return finish_line(out, size, r);
 }
@@ -403,7 +433,7 @@ int smtp_command_rcpt(
             ?: append_address(out, recipient->address, capabilities)
             ?: buffer_append(out, ">", 1)
             ?: append_parameters(out, recipient->parameters, rcpt_parameters,
-                   ELEMENTSOF(rcpt_parameters), capabilities);
+                   ELEMENTSOF(rcpt_parameters), capabilities, 0);
     return finish_line(out, size, r);
 }
 

@@ -12,6 +12,9 @@ typedef struct SmtpRecipient {
     const char *address;
     const char *parameters; /* "NOTIFY=... ORCPT=...", or NULL: sent as far as the server offers the
                                extension */
+    bool required; /* when it is refused the message goes to nobody: the others get the same
+                      outcome. The message waits for the replies to all RCPT then, and is in
+                      one transaction with all its recipients or the promise is void */
 } SmtpRecipient;
 
 /* The command that begins a transaction: MAIL, or one that shows the message on the user's terminal
@@ -37,6 +40,7 @@ typedef struct SmtpTransaction {
     size_t n_recipients;
     uint64_t size; /* bytes of the content on the wire (RFC 1870, 4), for SIZE= and for the look at
                       the server's limit */
+    uint64_t waited;   /* seconds since it was handed over, which BY and HOLDFOR count from */
     const char *unfit; /* why the server cannot be given the content: all recipients are refused
                           with that, without a word said; or NULL */
     bool is_8bit;      /* BODY=8BITMIME where offered */
@@ -50,10 +54,11 @@ int smtp_command_simple(
 /* MAIL FROM with SIZE, BODY, SMTPUTF8 and the sender's own parameters.
  *
  * Of these go out RET and ENVID (DSN), MT-PRIORITY, BY (DELIVERBY), HOLDFOR and HOLDUNTIL
- * (FUTURERELEASE) and REQUIRETLS where the extension is offered, each once and as it stands. BODY
- * and SMTPUTF8 are asked for where the transaction or the sender's own parameters say so; a binary
- * body goes out as 8BITMIME, for its line ends are made CRLF. Everything else is left out: SIZE is
- * ours to say, and a parameter of an extension that is not known here cannot be known to be wanted.
+ * (FUTURERELEASE) and REQUIRETLS where the extension is offered, each once and as it stands, but
+ * that the seconds of BY and HOLDFOR are those that are left. BODY and SMTPUTF8 are asked for where
+ * the transaction or the sender's own parameters say so; a binary body goes out as 8BITMIME, for
+ * its line ends are made CRLF. Everything else is left out: SIZE is ours to say, and a parameter of
+ * an extension that is not known here cannot be known to be wanted.
  *
  * What is in SmtpCapabilities.refused is not said; SMTPUTF8 is all the same where an address needs
  * it.
@@ -79,6 +84,9 @@ unsigned smtp_command_rcpt_chosen(
  * message is to be returned when its time is over (RFC 2852, 4.1.3). NULL: none. */
 const char *smtp_command_mail_missing(
     const SmtpTransaction *transaction, const SmtpCapabilities *capabilities);
+
+/* Whether the time in which it was to be delivered, or else returned, is over (RFC 2852, 4.1). */
+bool smtp_command_mail_expired(const SmtpTransaction *transaction);
 
 /* Whether REQUIRETLS is asked for. */
 bool smtp_command_requires_tls(const SmtpTransaction *transaction);

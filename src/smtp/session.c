@@ -19,6 +19,7 @@ int smtp_session_new(const SmtpOptions *options, usec_t now, SmtpSession **ret)
     s->memory = options->memory ?: &s->own_memory;
     s->state = SMTP_SESSION_OPENING;
     s->now = s->progress = now;
+    s->operation = options->began > 0 ? options->began : now;
     s->tls.active = options->tls == SMTP_TLS_ACTIVE;
     r = smtp_say(s, SMTP_STEP_GREETING, NULL);
     if (r < 0)
@@ -192,9 +193,11 @@ int smtp_session_submit(SmtpSession *s, SmtpTransaction *transaction, usec_t now
         .states_allocated = flight->states_allocated,
         .n_open = transaction->n_recipients,
     };
+    for (size_t i = 0; i < transaction->n_recipients && !flight->waits; i++)
+        flight->waits = transaction->recipients[i].required;
     s->now = now;
     if (s->n_flights++ == 0)
-        s->progress = now;
+        s->progress = s->operation = now;
     return 0;
 }
 

@@ -36,7 +36,8 @@ typedef enum SmtpTraceDirection {
     SMTP_TRACE_INFO = 2
 } SmtpTraceDirection;
 
-/* One line of the dialogue, without its end; secrets are "***"; message content is never shown. */
+/* One line of the dialogue, without its end; secrets are "***" (but see `shows_secrets`); message
+ * content is never shown. */
 typedef void (*SmtpTrace)(void *user, SmtpTraceDirection direction, const char *line, size_t n);
 
 /* Borrowed for the life of the session. */
@@ -54,7 +55,11 @@ typedef struct SmtpOptions {
     SmtpAuthOptions auth;
     size_t max_line_bytes;
     usec_t timeout;        /* without a whole reply or a byte written; 0: none */
+    usec_t time_in_all;    /* for the way to READY, for a message (from its submission, or the end
+                              of the one before), for a command; 0: none */
+    usec_t began;          /* when the way to READY did; counts with time_in_all */
     bool timeout_by_stage; /* replies may take at least as long as RFC 5321, 4.5.3.2 says */
+    bool shows_secrets;    /* the trace has what the client says to log in as it is */
     SmtpTrace trace;       /* or NULL */
     void *trace_user;
 } SmtpOptions;

@@ -146,6 +146,17 @@ void smtp_note_login_cut_off(SmtpSession *s)
     s->memory->lessons++;
 }
 
+/* What was put into the output from `before` on: as it is only where the user of this process asked
+ * to see it. */
+static void trace_said(const SmtpSession *s, size_t before, const char *masked)
+{
+    if (s->options->shows_secrets)
+        smtp_trace(
+            s, SMTP_TRACE_CLIENT, buffer_at(&s->output, before), buffer_size(&s->output) - before);
+    else
+        smtp_trace(s, SMTP_TRACE_CLIENT, masked, strlen(masked));
+}
+
 int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     size_t before = buffer_size(&s->output);
@@ -160,8 +171,8 @@ int smtp_send_auth(SmtpSession *s, _unused_ SmtpFlight *flight)
     s->output_secret = true;
     sent = buffer_at(&s->output, before + strlen("AUTH "));
     initial = memchr(sent, ' ', buffer_size(&s->output) - before - strlen("AUTH ")) != NULL;
-    r = snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
-    smtp_trace(s, SMTP_TRACE_CLIENT, line, MIN((size_t)r, sizeof(line) - 1));
+    snprintf(line, sizeof(line), "AUTH %s%s", s->mechanism, initial ? " ***" : "");
+    trace_said(s, before, line);
     return 0;
 }
 
@@ -176,7 +187,7 @@ static int answer_challenge(SmtpSession *s)
     if (r < 0 && r != -EBADMSG)
         return r;
     s->output_secret = true;
-    smtp_trace(s, SMTP_TRACE_CLIENT, r < 0 ? "*" : "***", r < 0 ? 1 : 3);
+    trace_said(s, before, r < 0 ? "*" : "***");
     smtp_expect(s, SMTP_STEP_AUTH, NULL, before);
     return 0;
 }

@@ -36,6 +36,7 @@ int smtp_session_command(SmtpSession *s, const char *line, usec_t now)
     if (r < 0)
         return r;
     s->unclean = true;
+    s->operation = now;
     return smtp_say(s, SMTP_STEP_COMMAND, NULL);
 }
 
@@ -70,6 +71,7 @@ void smtp_session_quit(SmtpSession *s, usec_t now)
 int smtp_send_quit(SmtpSession *s, _unused_ SmtpFlight *flight)
 {
     s->quitting = true;
+    s->operation = s->now;
     return smtp_command_simple(&s->output, "QUIT", NULL);
 }
 

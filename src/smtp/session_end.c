@@ -274,8 +274,13 @@ int smtp_end_timeout(SmtpSession *s)
         .cause = CAUSE_TIMEOUT, .stage = smtp_session_stage(s), .error = ERROR_TIMEOUT};
     int r;
 
-    r = smtp_outcome_own(s, &like, "timed out after %llu s while %s",
-        (unsigned long long)(smtp_patience(s) / USEC_PER_SEC), smtp_doing(s));
+    if (smtp_time_is_over(s))
+        r = smtp_outcome_own(s, &like,
+            "the %llu s in all that absolute_timeout allows were over while %s",
+            (unsigned long long)(s->options->time_in_all / USEC_PER_SEC), smtp_doing(s));
+    else
+        r = smtp_outcome_own(s, &like, "timed out after %llu s while %s",
+            (unsigned long long)(smtp_patience(s) / USEC_PER_SEC), smtp_doing(s));
     return r < 0 ? r : end_cut_off(s);
 }
 

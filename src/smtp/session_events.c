@@ -162,12 +162,46 @@ void smtp_announce_all(SmtpSession *s, SmtpFlight *flight)
     s->recipient = 0;
 }
 
+/* Begins to tell those that are left that they do not get the message either. */
+static void go_on_with_rest(SmtpSession *s, SmtpFlight *flight)
+{
+    flight->stopped = false;
+    s->announce_all = s->announce_rest = true;
+}
+
+/* The outcome of the recipient that was refused, in words for the others. Without memory they are
+ * told the same words. */
+static void explain_rest(SmtpSession *s, const SmtpFlight *flight)
+{
+    const DeliveryOutcome outcome = s->outcome;
+    Buffer text = {0}, former = s->text;
+
+    s->announce_rest = false;
+    if (buffer_appendf(&text, "not sent, for %s was refused: %s",
+            flight->transaction->recipients[s->recipient].address, outcome.text) < 0) {
+        buffer_done(&text);
+        return;
+    }
+    s->text = text;
+    if (set_outcome(s, &outcome) < 0) {
+        buffer_done(&s->text);
+        s->text = former;
+        s->outcome = outcome;
+        return;
+    }
+    buffer_done(&former);
+}
+
 /* One recipient of what is announced. */
 static int recipient_event(SmtpSession *s, SmtpEvent *ret)
 {
     SmtpFlight *flight = s->announced;
     size_t n = flight->transaction->n_recipients;
 
+    if (s->announce_rest) {
+        explain_rest(s, flight);
+        s->recipient = 0;
+    }
     while (
         s->announce_all && s->recipient < n && flight->states[s->recipient] != SMTP_RECIPIENT_OPEN)
         s->recipient++;
@@ -185,7 +219,9 @@ static int recipient_event(SmtpSession *s, SmtpEvent *ret)
         .recipient = s->recipient,
         .outcome = &s->outcome,
     };
-    if (!s->announce_all || flight->n_open == 0)
+    if (flight->stopped && flight->n_open > 0)
+        go_on_with_rest(s, flight);
+    else if (!s->announce_all || flight->n_open == 0)
         s->announced = NULL;
     return 1;
 }
@@ -203,6 +239,7 @@ static int done_event(SmtpSession *s, SmtpEvent *ret)
     flight->transaction = NULL;
     s->first_flight ^= 1;
     s->n_flights--;
+    s->operation = s->now;
     return 1;
 }
 

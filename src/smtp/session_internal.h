@@ -2,9 +2,9 @@
  *
  * The parts: session.c (the public face and the loop), session_steps.c (commands out, replies in,
  * time), session_greeting.c (up to READY), session_auth.c (of that, the login), session_command.c
- * (the caller's commands, QUIT), session_transaction.c (MAIL, RCPT, DATA), session_content.c (the
- * message), session_events.c (outcomes), session_end.c (why the session ends, and what is still
- * read before it does). */
+ * (the caller's commands, QUIT), session_transaction.c (MAIL, DATA, and what is written when),
+ * session_rcpt.c (the recipients), session_content.c (the message), session_events.c (outcomes),
+ * session_end.c (why the session ends, and what is still read before it does). */
 #pragma once
 
 #include "smtp/content.h"
@@ -95,6 +95,8 @@ typedef struct SmtpFlight {
     bool unsure;       /* RCPT met with 421, or a chunk was not accepted: a message that is taken
                           all the same may or may not be what it should */
     unsigned refused;  /* SmtpCapabilities.refused, when MAIL was written */
+    bool waits;        /* the message is not to go without some: the replies to all RCPT first */
+    bool stopped;      /* one of these was refused, and the others are to be told */
     bool aborted;      /* smtp_session_content_abort() */
     SmtpContent content;
     size_t content_bytes; /* raw, since the last that was traced */
@@ -125,8 +127,9 @@ struct SmtpSession {
     const SmtpOptions *options;
     SmtpMemory *memory, own_memory; /* the caller's, or our own */
     SmtpSessionState state;
-    usec_t now;      /* of the last call that said it */
-    usec_t progress; /* when the deadline began to run */
+    usec_t now;       /* of the last call that said it */
+    usec_t progress;  /* when the deadline began to run */
+    usec_t operation; /* when that of the whole operation did */
 
     Buffer input, output;
     bool output_secret; /* the output held a password: it is wiped when it is empty */
@@ -163,6 +166,7 @@ struct SmtpSession {
     SmtpFlight *announced; /* gets `outcome`, or NULL */
     size_t recipient;      /* next of its recipients to look at */
     bool announce_all;     /* every open recipient, not `recipient` alone */
+    bool announce_rest;    /* they are those that nothing is sent to for its sake */
     DeliveryOutcome outcome;
     Buffer text;              /* of `outcome` */
     DeliveryOutcome withheld; /* the verdict on the transaction that has `withheld` set */
@@ -206,6 +210,9 @@ int smtp_read_reply(SmtpSession *s);
 /* "waiting for the reply to MAIL", "sending the message", ... */
 const char *smtp_doing(const SmtpSession *s);
 
+/* Whether it is the time of the whole operation that is over. */
+bool smtp_time_is_over(const SmtpSession *s);
+
 /* How long nothing may happen; USEC_NEVER: for ever. */
 usec_t smtp_patience(const SmtpSession *s);
 
@@ -248,6 +255,20 @@ size_t smtp_answered_recipient(SmtpFlight *flight);
 
 /* The reply is to go by no verdict: the message goes again at once, in a further transaction. */
 int smtp_postpone(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage);
+
+/* The capabilities as they were when the transaction began. */
+SmtpCapabilities smtp_capabilities_then(const SmtpSession *s, const SmtpFlight *flight);
+
+/* Parameters that we chose to say were refused: the message goes again without them; or is refused
+ * without them too, so that it was not they. */
+DeliveryKind smtp_do_without(SmtpSession *s, unsigned disputed);
+void smtp_use_again(SmtpSession *s);
+
+/* -- session_rcpt.c -- */
+
+/* The recipient has been refused, which is being announced. Where the message is not to go without
+ * it, it goes to nobody, and the others get the same outcome. */
+void smtp_recipient_refused(SmtpSession *s, SmtpFlight *flight, size_t recipient);
 
 /* -- session_content.c -- */
 

@@ -236,6 +236,19 @@ DeliveryStage smtp_session_stage(const SmtpSession *s)
     return is_sending(s) ? STAGE_CONTENT : STAGE_IDLE;
 }
 
+/* Of a session that is given up, replies are read as long as they may come. */
+static usec_t end_of_operation(const SmtpSession *s)
+{
+    return s->options->time_in_all > 0 && s->state != SMTP_SESSION_CLOSING
+               ? usec_add(s->operation, s->options->time_in_all)
+               : USEC_NEVER;
+}
+
+bool smtp_time_is_over(const SmtpSession *s)
+{
+    return s->now >= end_of_operation(s);
+}
+
 usec_t smtp_session_deadline(const SmtpSession *s)
 {
     bool waits = s->n_expected > 0 || s->n_flights > 0 || s->state == SMTP_SESSION_TLS;
@@ -243,7 +256,7 @@ usec_t smtp_session_deadline(const SmtpSession *s)
 
     if (s->state == SMTP_SESSION_ENDING || s->state == SMTP_SESSION_OVER || !waits)
         return USEC_NEVER;
-    deadline = usec_add(s->progress, smtp_patience(s));
+    deadline = MIN(usec_add(s->progress, smtp_patience(s)), end_of_operation(s));
     if (s->farewell_at > 0)
         deadline = MIN(deadline, usec_add(s->farewell_at, FAREWELL_PATIENCE));
     return deadline;

@@ -139,6 +139,7 @@ static int refuse_recipient(SmtpSession *s, SmtpFlight *flight, int reason)
     size_t recipient = flight->next++;
 
     flight->states[recipient] = SMTP_RECIPIENT_UNSENDABLE;
+    smtp_recipient_refused(s, flight, recipient);
     if (reason == -EILSEQ)
         return refuse_own(s, flight, recipient, 553, "5.6.7",
             "the address needs SMTPUTF8, which the relay does not offer");
@@ -165,6 +166,11 @@ static int start(SmtpSession *s, SmtpFlight *flight)
     }
     if (capabilities->size_max > 0 && t->size > capabilities->size_max)
         return refuse_size(s, flight);
+    if (smtp_command_mail_expired(t)) {
+        flight->phase = SMTP_FLIGHT_SENT;
+        return refuse_own(s, flight, SIZE_MAX, 550, "5.4.7",
+            "the time in which the message was to be delivered (BY) is over");
+    }
     need = find_unmet_need(s, t);
     if (need)
         return refuse_need(s, flight, need);
@@ -261,6 +267,8 @@ static int data(SmtpSession *s, SmtpFlight *flight)
         smtp_flight_stop(s, flight);
         return 0;
     }
+    if (flight->waits && !all_answered(flight))
+        return 1;
     if (flight->bdat) {
         if (!small && !all_answered(flight))
             return 1;
@@ -342,7 +350,7 @@ int smtp_send_mail(SmtpSession *s, SmtpFlight *flight)
 }
 
 /* The capabilities as they were when the transaction began. */
-static SmtpCapabilities capabilities_then(const SmtpSession *s, const SmtpFlight *flight)
+SmtpCapabilities smtp_capabilities_then(const SmtpSession *s, const SmtpFlight *flight)
 {
     SmtpCapabilities then = s->capabilities;
 
@@ -354,7 +362,7 @@ static SmtpCapabilities capabilities_then(const SmtpSession *s, const SmtpFlight
  * 0: nothing. */
 static unsigned mail_disputed(const SmtpSession *s, const SmtpFlight *flight)
 {
-    const SmtpCapabilities then = capabilities_then(s, flight);
+    const SmtpCapabilities then = smtp_capabilities_then(s, flight);
     unsigned chosen = smtp_command_mail_chosen(flight->transaction, &then);
 
     if (chosen == 0 || !smtp_reply_is_about_command(s))
@@ -363,14 +371,14 @@ static unsigned mail_disputed(const SmtpSession *s, const SmtpFlight *flight)
 }
 
 /* Those are not the server's to hold against the message: it goes again without them. */
-static DeliveryKind do_without(SmtpSession *s, unsigned disputed)
+DeliveryKind smtp_do_without(SmtpSession *s, unsigned disputed)
 {
     s->capabilities.refused |= disputed;
     return DELIVERY_POSTPONED;
 }
 
 /* It is refused without them too, so it was not they. */
-static void use_again(SmtpSession *s)
+void smtp_use_again(SmtpSession *s)
 {
     s->capabilities.refused &= s->memory->lacks;
     s->disputed = 0;
@@ -380,9 +388,9 @@ static DeliveryKind mail_kind(SmtpSession *s, unsigned disputed)
 {
     s->disputed |= disputed;
     if (disputed != 0)
-        return do_without(s, disputed);
+        return smtp_do_without(s, disputed);
     if (smtp_reply_is_about_command(s))
-        use_again(s);
+        smtp_use_again(s);
     return smtp_reply_kind(s);
 }
 
@@ -448,97 +456,6 @@ int smtp_on_mail_reply(SmtpSession *s, SmtpFlight *flight)
         smtp_withhold(s, flight);
     else
         smtp_announce_all(s, flight);
-    return 0;
-}
-
-/* All RCPT of a transaction say what its MAIL could. */
-int smtp_send_rcpt(SmtpSession *s, SmtpFlight *flight)
-{
-    unsigned now = s->capabilities.refused;
-    int r;
-
-    s->capabilities.refused = flight->refused;
-    r = smtp_command_rcpt(
-        &s->output, &flight->transaction->recipients[flight->next], &s->capabilities);
-    s->capabilities.refused = now;
-    return r;
-}
-
-size_t smtp_answered_recipient(SmtpFlight *flight)
-{
-    while (flight->states[flight->answered] == SMTP_RECIPIENT_UNSENDABLE)
-        flight->answered++;
-    flight->rcpt_due--;
-    return flight->answered++;
-}
-
-/* Where the enhanced code tells, it is not a mailbox that is full, or a disk. */
-static bool may_be_limit(const SmtpSession *s)
-{
-    const char *code = s->reply.enhanced;
-
-    return code[0] == '\0' || strcmp(code + 1, ".5.3") == 0 || strcmp(code + 1, ".0.0") == 0;
-}
-
-/* What is refused for now behind a recipient that was accepted may be over a limit of the server's
- * (RFC 5321, 4.5.3.1.10, where 552 is to be read as 452): it goes in a further transaction at once,
- * and is judged where none that was accepted stands in front of it. */
-static DeliveryKind rcpt_kind_by_code(SmtpSession *s, SmtpFlight *flight)
-{
-    bool limit = (s->reply.code == 452 || s->reply.code == 552) && may_be_limit(s);
-
-    if (limit && flight->limit == 0)
-        flight->limit = flight->accepted;
-    if (smtp_reply_kind(s) == DELIVERY_REFUSED && !(limit && flight->accepted > 0))
-        return DELIVERY_REFUSED;
-    return flight->accepted > 0 && s->reply.code != 503 ? DELIVERY_POSTPONED : DELIVERY_DEFERRED;
-}
-
-/* As with MAIL, it may be but the parameters. */
-static DeliveryKind rcpt_kind(SmtpSession *s, SmtpFlight *flight, size_t recipient)
-{
-    const SmtpCapabilities then = capabilities_then(s, flight);
-    unsigned chosen = smtp_command_rcpt_chosen(&flight->transaction->recipients[recipient], &then);
-
-    if (!smtp_reply_is_about_command(s) || flight->withheld)
-        return rcpt_kind_by_code(s, flight);
-    if (chosen != 0)
-        return do_without(s, chosen);
-    use_again(s);
-    return smtp_reply_kind(s);
-}
-
-/* Accepted without DSN: whether it was refused with it, and said any. */
-static void note_rcpt_lacks(SmtpSession *s, const SmtpFlight *flight, size_t recipient)
-{
-    SmtpCapabilities offered;
-
-    if (!(flight->refused & SMTP_CAP_DSN))
-        return;
-    offered = s->capabilities;
-    offered.refused = 0;
-    smtp_lacks(s, smtp_command_rcpt_chosen(&flight->transaction->recipients[recipient], &offered));
-}
-
-int smtp_on_rcpt_reply(SmtpSession *s, SmtpFlight *flight)
-{
-    size_t recipient = smtp_answered_recipient(flight);
-    int r;
-
-    if (!smtp_reply_refused(s)) {
-        smtp_note_rcpt_reply(s, flight, recipient);
-        if (smtp_reply_done_well(s))
-            note_rcpt_lacks(s, flight, recipient);
-        return smtp_reply_done_well(s) ? 0 : smtp_end_unexpected(s);
-    }
-    if (flight->states[recipient] != SMTP_RECIPIENT_OPEN)
-        return 0;
-    if (flight->n_open == 1)
-        smtp_flight_stop(s, flight);
-    r = smtp_outcome_verdict(s, flight, rcpt_kind(s, flight, recipient), STAGE_RCPT);
-    if (r < 0)
-        return r;
-    smtp_announce(s, flight, recipient);
     return 0;
 }
 

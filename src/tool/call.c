@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "delivery/advice.h"
 #include "tool/command.h"
@@ -24,6 +25,10 @@ static void tell_silence(void *user, const Connection *connection)
         call->relay->name, connection_address(connection));
 }
 
+/* Whoever passes the dialogue on is to know what is in it. */
+static const char secrets_shown[] =
+    "mask_secrets is false: what follows may hold the password, which base64 does not hide";
+
 static int connect_relay(Call *call, const DeliveryOutcome **ret_fault)
 {
     SmtpEvent event;
@@ -31,6 +36,9 @@ static int connect_relay(Call *call, const DeliveryOutcome **ret_fault)
         clock_monotonic(), &call->connection);
 
     if (r >= 0) {
+        connection_show_secrets(call->connection);
+        if (call->verbose && !call->relay->mask_secrets)
+            dialogue_print(NULL, SMTP_TRACE_INFO, secrets_shown, strlen(secrets_shown));
         connection_on_silence(call->connection, tell_silence, call);
         r = call_wait(call, &event);
     }

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "delivery/advice.h"
 #include "tool/call.h"
+#include "tool/certificate.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/terminal.h"
@@ -18,7 +19,10 @@
 typedef struct Finding {
     const RelayConfig *relay;
     char *address, *tls, *certificate, *server, *mechanisms, *mechanism, *extensions;
-    json_t *logins; /* how each mechanism fares; NULL: nothing is known of them */
+    json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
+    Certificate *shown;       /* the server's; NULL: none */
+    char *chain, *pem;        /* what else the server sent, in words; all that it sent */
+    TlsNegotiated negotiated; /* version "": no TLS */
     uint64_t size_max;
     bool ok;
     DeliveryStage stage; /* where it failed */
@@ -33,6 +37,9 @@ static void finding_done(Finding *f)
     free(f->address);
     free(f->tls);
     free(f->certificate);
+    (void)certificate_unref(f->shown);
+    free(f->chain);
+    free(f->pem);
     free(f->server);
     free(f->mechanisms);
     free(f->mechanism);
@@ -103,6 +110,11 @@ static int gather(Finding *f, Connection *connection)
     int r;
 
     f->certificate = connection_describe_certificate(connection);
+    f->shown = connection_certificate(connection);
+    f->chain = connection_describe_chain(connection);
+    f->pem = connection_chain_pem(connection);
+    if (connection_negotiated(connection))
+        f->negotiated = *connection_negotiated(connection);
     r = copy(connection_address(connection), &f->address)
             ?: copy(connection_tls(connection), &f->tls);
     if (r < 0 || !capabilities)
@@ -149,11 +161,23 @@ static void print_if(const char *label, const char *value)
     putchar('\n');
 }
 
-static void print_certificate(const char *text)
+/* Cipher and key exchange with the strength of each, as far as they can be told. */
+static void print_negotiated(const TlsNegotiated *is)
+{
+    if (!is->version[0])
+        return;
+    printf("  %-12s %s, %u bits; %s%s%s", "cipher", is->cipher, is->cipher_bits, is->key_exchange,
+        is->group[0] ? " " : "", is->group);
+    if (is->key_exchange_bits > 0)
+        printf(", %u bits", is->key_exchange_bits);
+    puts(is->resumed ? "; resumed" : "");
+}
+
+static void print_lines(const char *label, const char *text)
 {
     for (const char *line = text; line && *line;
          line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        printf("  %-12s ", line == text ? "certificate" : "");
+        printf("  %-12s ", line == text ? label : "");
         (void)terminal_print_bytes(stdout, line, strcspn(line, "\n"), SHOWN_MAX);
         putchar('\n');
     }
@@ -198,7 +222,9 @@ static void print_finding(const Finding *f)
         print_if("TLS", f->tls ?: "none: everything goes in clear");
     else
         print_if("TLS", f->tls);
-    print_certificate(f->certificate);
+    print_negotiated(&f->negotiated);
+    print_lines("certificate", f->certificate);
+    print_lines("sent with it", f->chain);
     print_if("server", f->server);
     print_if("extensions", f->extensions);
     if (f->size_max > 0)
@@ -212,14 +238,25 @@ static void print_finding(const Finding *f)
         print_fault(f);
 }
 
+static json_t *negotiated_to_json(const TlsNegotiated *is)
+{
+    if (!is->version[0])
+        return json_null();
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:b}", "version", is->version, "suite",
+        is->suite, "cipher", is->cipher, "cipher_bits", (int)is->cipher_bits, "key_exchange",
+        is->key_exchange, "group", is->group, "key_exchange_bits", (int)is->key_exchange_bits,
+        "resumed", (int)is->resumed);
+}
+
 static json_t *to_json(const Finding *f)
 {
-    return json_pack(
-        "{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:i, s:o, s:o}",
-        "relay", json_text(f->relay->name), "host", json_text(f->relay->host), "port",
-        (int)f->relay->port, "ok", (int)f->ok, "address", json_text(f->address), "tls",
-        json_text(f->tls), "certificate", json_text(f->certificate), "server", json_text(f->server),
-        "extensions", json_text(f->extensions), "size_max", (json_int_t)f->size_max, "mechanisms",
+    return json_pack("{s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, "
+                     "s:o, s:i, s:o, s:o}",
+        "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "relay",
+        json_text(f->relay->name), "host", json_text(f->relay->host), "port", (int)f->relay->port,
+        "ok", (int)f->ok, "address", json_text(f->address), "tls", json_text(f->tls), "certificate",
+        certificate_json(f->shown), "server", json_text(f->server), "extensions",
+        json_text(f->extensions), "size_max", (json_int_t)f->size_max, "mechanisms",
         json_text(f->mechanisms), "mechanism", json_text(f->mechanism), "logins",
         f->logins ? json_incref(f->logins) : json_array(), "stage",
         f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",

@@ -113,7 +113,13 @@ int tool_load(const Tool *tool, Config **ret)
     _cleanup_failure_ Failure f = {0};
 
     secret_hide_process();
-    return config_load(tool->config_path, tool->overrides, ret, &f) < 0 ? tool_fail(&f) : 0;
+    if (config_load(tool->config_path, tool->overrides, ret, &f) < 0)
+        return tool_fail(&f);
+    if ((*ret)->notices) {
+        terminal_print_lines(stderr, (*ret)->notices, strlen((*ret)->notices));
+        fputc('\n', stderr);
+    }
+    return 0;
 }
 
 /* The default directory is taken for what the configuration is not known to say: only where it is

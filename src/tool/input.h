@@ -8,7 +8,24 @@
 #include "message/message.h"
 #include "tool/command.h"
 
-#define CHOICE_MAX 24
+/* What of a message is behind its start. */
+typedef struct InputRest {
+    int fd;             /* -1: nothing there */
+    Composed *composed; /* NULL: nothing there */
+} InputRest;
+
+#define INPUT_REST_NONE ((InputRest){.fd = -1})
+
+static inline bool input_rest_any(const InputRest *rest)
+{
+    return rest->fd >= 0 || rest->composed;
+}
+
+void input_rest_done(InputRest *rest);
+#define _cleanup_input_rest_ _cleanup_(input_rest_done)
+
+/* Appends the next bytes. 1, 0 at the end, or a negative errno with a Failure. */
+int input_rest_read(InputRest *rest, Buffer *out, Failure *f);
 
 /* A NULL-terminated list of borrowed strings. */
 typedef struct Words {
@@ -20,10 +37,13 @@ typedef struct Words {
 typedef struct ToolInput {
     const Tool *tool;
     Compose compose;
-    Words to, cc, bcc, headers, attachments;
-    const char *headers_file, *body_file, *raw;
-    char importance[CHOICE_MAX], priority[CHOICE_MAX], sensitivity[CHOICE_MAX];
-    bool has_envelope; /* --from, --return-path, --to, --cc or --bcc */
+    Words to, cc, bcc, headers, recipients;
+    const char *headers_file, *body, *body_file, *html, *html_file, *raw;
+    ComposePart *parts;
+    size_t n_parts;
+    Words styles; /* "message.charset=...", before which those of --set come */
+    Buffer sender_terms, recipient_terms; /* parameters that options say, with a NUL behind them */
+    bool has_envelope; /* --from, --return-path, --to, --cc, --bcc or --recipient */
     bool has_parts;    /* an option that makes no sense for a whole message */
 } ToolInput;
 
@@ -35,29 +55,44 @@ void input_done(ToolInput *input);
 /* Takes one of the options above. 0 or an exit status, after having said what is wrong. */
 int input_option(ToolInput *input, const Command *command, int option, const char *value);
 
+/* What is at a path, "-" being standard input. */
+ComposeSource input_source(const char *path);
+
+/* One recipient as --recipient has it: "cc: Ann <ann@example.com> NOTIFY=NEVER". */
+typedef struct InputPerson {
+    ComposeKind kind;
+    char *address, *options; /* NULL: none */
+    char *name;              /* as it is to be read; "": none */
+} InputPerson;
+
+/* Reads it. 0, -EBADMSG or -EINVAL with a Failure, -ENOMEM; to be freed in any case. */
+int input_person_read(InputPerson *person, const char *text, Failure *f);
+void input_person_done(InputPerson *person);
+
 /* Opens the message. `recipients` (NULL-terminated) are those of the command line: for a whole
  * message they replace its own, for a composed one they are more of --to. The start of the message,
- * its whole header at least, is in `ret_start`; the rest is to be read from `ret_rest` (-1: there
- * is none), which the caller closes. 0 or an exit status, after having said what is wrong. */
+ * its whole header at least, is in `ret_start`, and what is behind it in `ret_rest`, which the
+ * caller closes. 0 or an exit status, after having said what is wrong. */
 int input_open(const ToolInput *input, const Command *command, char **recipients, Buffer *ret_start,
-    int *ret_rest);
+    InputRest *ret_rest);
 
 /* The same for the whole message in `path` (NULL: standard input), but quietly: 0 or a negative
  * errno with a Failure. */
 int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
-    int *ret_rest, Failure *f);
+    InputRest *ret_rest, Failure *f);
 
 /* Reads the start of a file alone, as it is (at least a byte). */
-int input_read_start(const char *path, Buffer *ret_start, int *ret_rest, Failure *f);
+int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, Failure *f);
 
 /* Looks at the start as the daemon will at the whole, so that who queues garbage hears it at once:
  * 0 with the message, whose header alone counts and which borrows `bytes` and `start`; or a
  * negative errno with a Failure. `asked` as of message_open_as(). */
-int input_check(const Buffer *start, int rest, const Envelope *asked, InputMemory *bytes,
-    Message **ret_message, Failure *f);
+int input_check(const Buffer *start, const InputRest *rest, const Envelope *asked,
+    InputMemory *bytes, Message **ret_message, Failure *f);
 
 /* Says what is wrong with the message, and which file it is. Returns the exit status. */
 int input_fail(const ToolInput *input, const Failure *f);
 
 /* Composes. 0 or an exit status, after having said what is wrong. */
-int input_compose(const ToolInput *input, char **recipients, Buffer *ret_message);
+int input_compose(const ToolInput *input, const Command *command, char **recipients,
+    Buffer *ret_start, InputRest *ret_rest);

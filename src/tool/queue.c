@@ -11,8 +11,6 @@
 #include "base/errors.h"
 #include "base/file.h"
 
-#define COPY_BYTES ((size_t)64 * 1024)
-
 /* Where a message goes: the queue's writer, or standard output. */
 typedef int (*Sink)(SpoolWriter *writer, const void *data, size_t n, Failure *f);
 
@@ -23,23 +21,21 @@ static int to_stdout(SpoolWriter *writer _unused_, const void *data, size_t n, F
                : failure_set(f, -EIO, ERROR_FILE, "cannot write to standard output");
 }
 
-static int copy(Sink sink, SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
+static int copy(Sink sink, SpoolWriter *writer, const Buffer *start, InputRest *rest, Failure *f)
 {
-    char data[COPY_BYTES];
-    ssize_t n = 1;
-    int r = sink(writer, buffer_data(start), buffer_size(start), f);
+    _cleanup_buffer_ Buffer data = {0};
+    int r = sink(writer, buffer_data(start), buffer_size(start), f), more = 1;
 
-    while (r >= 0 && rest >= 0 && n != 0) {
-        n = read(rest, data, sizeof(data));
-        if (n > 0)
-            r = sink(writer, data, (size_t)n, f);
-        else if (n < 0 && errno != EINTR)
-            r = failure_set_errno(f, -errno, "cannot read the message");
+    while (r >= 0 && more > 0) {
+        buffer_clear(&data);
+        more = input_rest_read(rest, &data, f);
+        if (more >= 0 && buffer_size(&data) > 0)
+            r = sink(writer, buffer_data(&data), buffer_size(&data), f);
     }
-    return r;
+    return MIN(r, more);
 }
 
-int queue_write(SpoolWriter *writer, const Buffer *start, int rest, Failure *f)
+int queue_write(SpoolWriter *writer, const Buffer *start, InputRest *rest, Failure *f)
 {
     return copy(spool_writer_write, writer, start, rest, f);
 }
@@ -62,7 +58,7 @@ void queue_target_done(QueueTarget *target)
     (void)sender_rules_unref(target->senders);
 }
 
-int queue_check(const QueueTarget *target, const Buffer *start, int rest, Failure *f)
+int queue_check(const QueueTarget *target, const Buffer *start, InputRest *rest, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     InputMemory bytes;
@@ -75,7 +71,7 @@ int queue_check(const QueueTarget *target, const Buffer *start, int rest, Failur
 }
 
 int queue_message(
-    const QueueTarget *target, const Buffer *start, int rest, char **ret_path, Failure *f)
+    const QueueTarget *target, const Buffer *start, InputRest *rest, char **ret_path, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
     int r = spool_writer_new(target->directory, &writer, f);
@@ -92,7 +88,7 @@ static int queue_one(
     _cleanup_queue_target_ QueueTarget target = {0};
     _cleanup_buffer_ Buffer start = {0};
     _cleanup_failure_ Failure f = {0};
-    _cleanup_close_ int rest = -1;
+    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
     _cleanup_free_
     char *path = NULL;
     int r, status;
@@ -102,10 +98,10 @@ static int queue_one(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    if (queue_check(&target, &start, rest, &f) < 0)
+    if (queue_check(&target, &start, &rest, &f) < 0)
         return input_fail(input, &f);
-    r = print ? copy(to_stdout, NULL, &start, rest, &f)
-              : queue_message(&target, &start, rest, &path, &f);
+    r = print ? copy(to_stdout, NULL, &start, &rest, &f)
+              : queue_message(&target, &start, &rest, &path, &f);
     if (r < 0)
         return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)
@@ -121,7 +117,8 @@ static int queue_files(
 
     if (input->has_parts || input->raw)
         return tool_usage(command, "a batch takes whole messages: of the composing options only "
-                                   "--from, --return-path, --to, --cc and --bcc go with it");
+                                   "--from, --return-path, --to, --cc, --bcc and --recipient go "
+                                   "with it");
     if (!*files)
         return tool_usage(command, "the batch has no file");
     status = queue_target_open(input->tool, directory, &target);

@@ -48,7 +48,7 @@ static int start_writer(Group *group, SpoolWriter **ret, Failure *f)
                         : spool_writer_new(group->directory, ret, f);
 }
 
-static int add(Group *group, const char *file, const Buffer *start, int rest, Failure *f)
+static int add(Group *group, const char *file, const Buffer *start, InputRest *rest, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
     int r = start_writer(group, &writer, f);
@@ -83,13 +83,13 @@ int queue_batch(const ToolInput *input, const QueueTarget *target, char **files)
     for (; *files; files++) {
         _cleanup_buffer_ Buffer start = {0};
         _cleanup_failure_ Failure f = {0};
-        _cleanup_close_ int rest = -1;
+        _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
         int r = input_open_file(input, *files, none, &start, &rest, &f);
 
         if (r >= 0)
-            r = queue_check(target, &start, rest, &f);
+            r = queue_check(target, &start, &rest, &f);
         if (r >= 0)
-            r = add(&group, *files, &start, rest, &f);
+            r = add(&group, *files, &start, &rest, &f);
         if (r < 0)
             refuse(&group, *files, &f);
     }

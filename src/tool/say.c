@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
+#include "base/idn.h"
 #include "base/text.h"
 #include "tool/call.h"
 #include "tool/command.h"
@@ -28,6 +29,25 @@ static char *format_line(const Saying *saying, const char *argument)
     if (asprintf(&line, "%s%s%s", saying->verb ?: "", saying->verb ? " " : "", argument) < 0)
         return NULL;
     return line;
+}
+
+/* The same for a relay: an address that is not ASCII goes out as it is where the relay takes that
+ * (RFC 6531, 3.7.4.2), with its domain in ASCII where it does not. */
+static char *format_line_for(
+    const Saying *saying, const char *argument, const SmtpCapabilities *capabilities)
+{
+    _cleanup_free_
+    char *address = NULL, *with_parameter = NULL;
+
+    if (!saying->verb || text_is_ascii(argument, strlen(argument)))
+        return format_line(saying, argument);
+    if (!smtp_has(capabilities, SMTP_CAP_SMTPUTF8))
+        return address_to_ascii_domain(argument, &address) < 0
+                   ? NULL
+                   : format_line(saying, address ?: argument);
+    if (asprintf(&with_parameter, "%s SMTPUTF8", argument) < 0)
+        return NULL;
+    return format_line(saying, with_parameter);
 }
 
 static bool has_control(const char *text)
@@ -108,13 +128,14 @@ static int answer(const Saying *saying, const Call *call, const char *argument, 
  * been said. */
 static int say_one(Call *call, const Saying *saying, const char *argument)
 {
+    SmtpSession *session = connection_session(call->connection);
     _cleanup_free_
-    char *line = format_line(saying, argument);
+    char *line = format_line_for(saying, argument, smtp_session_capabilities(session));
     SmtpEvent event;
     int r = line ? 0 : -ENOMEM;
 
     if (r >= 0)
-        r = smtp_session_command(connection_session(call->connection), line, clock_monotonic());
+        r = smtp_session_command(session, line, clock_monotonic());
     if (r >= 0)
         r = call_wait(call, &event);
     if (r < 0)

@@ -14,6 +14,7 @@
 #include "tool/call.h"
 #include "tool/input.h"
 #include "tool/progress.h"
+#include "tool/send_kinds.h"
 #include "tool/terminal.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
@@ -27,6 +28,8 @@ typedef struct Sending {
     SmtpVerb verb;
     bool verbose;
     SmtpRecipient *waiting; /* recipients without an outcome so far */
+    AddresseeKind *kinds;   /* of each */
+    bool all_or_none;       /* they go together: some are required */
     bool *done;             /* those of them that the transaction under way has an outcome for */
     size_t n_waiting;
     SmtpTransaction transaction; /* under way: the first of those that wait */
@@ -48,22 +51,20 @@ static int open_scratch(bool small)
 }
 
 /* Copies the message there. The descriptor, or a negative errno with a Failure. */
-static int gather(const Buffer *start, int rest, uint64_t *ret_size, Failure *f)
+static int gather(const Buffer *start, InputRest *rest, uint64_t *ret_size, Failure *f)
 {
-    _cleanup_close_ int fd = open_scratch(rest < 0);
-    char data[READ_BYTES];
-    ssize_t n = 1;
-    int r = fd < 0 ? fd : file_write_all(fd, buffer_data(start), buffer_size(start));
+    _cleanup_close_ int fd = open_scratch(!input_rest_any(rest));
+    _cleanup_buffer_ Buffer data = {0};
+    int r = fd < 0 ? fd : file_write_all(fd, buffer_data(start), buffer_size(start)), more = 1;
 
     *ret_size = buffer_size(start);
-    while (r >= 0 && rest >= 0 && n != 0) {
-        n = read(rest, data, sizeof(data));
-        if (n < 0 && errno != EINTR)
-            return failure_set_errno(f, -errno, "cannot read the message");
-        if (n <= 0)
-            continue;
-        r = file_write_all(fd, data, (size_t)n);
-        *ret_size += (uint64_t)n;
+    while (r >= 0 && more > 0) {
+        buffer_clear(&data);
+        more = input_rest_read(rest, &data, f);
+        if (more < 0)
+            return more;
+        r = file_write_all(fd, buffer_data(&data), buffer_size(&data));
+        *ret_size += buffer_size(&data);
     }
     if (r < 0)
         return failure_set_errno(
@@ -100,7 +101,9 @@ static int submit(Sending *s, const Call *call)
         .sender = envelope->sender,
         .sender_parameters = envelope->sender_parameters,
         .recipients = s->waiting,
-        .n_recipients = MIN(s->n_waiting, (size_t)call->relay->recipients_per_transaction),
+        .n_recipients = s->all_or_none
+                            ? s->n_waiting
+                            : MIN(s->n_waiting, (size_t)call->relay->recipients_per_transaction),
         .size = s->outgoing.size,
         .unfit = s->outgoing.unfit,
         .is_8bit = s->outgoing.is_8bit,
@@ -149,8 +152,10 @@ static bool drop_done(Sending *s)
     size_t kept = 0, before = s->n_waiting;
 
     for (size_t i = 0; i < before; i++)
-        if (!s->done[i])
+        if (!s->done[i]) {
+            s->kinds[kept] = s->kinds[i];
             s->waiting[kept++] = s->waiting[i];
+        }
     memset(s->done, 0, before * sizeof(bool));
     s->n_waiting = kept;
     return kept < before;
@@ -199,6 +204,7 @@ static int try_relay(Sending *s, RelayConfig *relay)
     const DeliveryOutcome *fault;
     int r = call_open(relay, s->verbose, &call, &fault);
 
+    s->all_or_none = send_require(relay, s->kinds, s->waiting, s->n_waiting);
     while (r > 0) {
         r = deliver(s, &call, &fault);
         if (r >= 0 && s->n_waiting > 0)
@@ -228,9 +234,11 @@ static int send_message(Sending *s, Config *config)
     return s->refused > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
-static int send_input(
-    Sending *s, Config *config, const ToolInput *input, const Buffer *start, int rest)
+static int send_input(Sending *s, Config *config, const ToolInput *input, char **arguments,
+    const Buffer *start, InputRest *rest)
 {
+    _cleanup_free_
+    AddresseeKind *kinds = NULL;
     _cleanup_free_
     SmtpRecipient *recipients = NULL;
     _cleanup_free_
@@ -240,6 +248,7 @@ static int send_input(
     char id[ID_CHARACTERS + 1];
     const Envelope *envelope;
     uint64_t size;
+    int status;
 
     fd = gather(start, rest, &size, &f);
     if (fd < 0)
@@ -251,13 +260,18 @@ static int send_input(
     envelope = message_envelope(s->message);
     recipients = calloc(envelope->n_recipients, sizeof(SmtpRecipient));
     done = calloc(envelope->n_recipients, sizeof(bool));
-    if (!recipients || !done)
+    kinds = calloc(envelope->n_recipients, sizeof(AddresseeKind));
+    if (!recipients || !done || !kinds)
         return tool_fail_memory();
+    status = send_kinds(input, arguments, s->message, kinds);
+    if (status != 0)
+        return status;
     for (size_t i = 0; i < envelope->n_recipients; i++)
         recipients[i] = (SmtpRecipient){.address = envelope->recipients[i].address,
             .parameters = envelope->recipients[i].parameters};
     s->waiting = recipients;
     s->done = done;
+    s->kinds = kinds;
     s->n_waiting = envelope->n_recipients;
     return send_message(s, config);
 }
@@ -267,7 +281,7 @@ static int run(
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_buffer_ Buffer start = {0};
-    _cleanup_close_ int rest = -1;
+    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
     Sending s = {.verb = verb, .verbose = verbose};
     int status;
 
@@ -276,7 +290,7 @@ static int run(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    status = send_input(&s, config, input, &start, rest);
+    status = send_input(&s, config, input, recipients, &start, &rest);
     content_done(&s.outgoing);
     message_free(s.message);
     return status;

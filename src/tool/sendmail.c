@@ -91,7 +91,7 @@ static int queue(
     const SendmailOptions *options, const QueueTarget *target, char **recipients, Failure *f)
 {
     _cleanup_buffer_ Buffer start = {0}, message = {0};
-    _cleanup_close_ int rest = -1;
+    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
     _cleanup_free_
     char *path = NULL;
     int r = options->ignore_dots ? 0 : cut_input(f);
@@ -101,8 +101,8 @@ static int queue(
     if (r >= 0)
         r = sendmail_address(options, recipients, &start, &message, f);
     if (r >= 0)
-        r = queue_check(target, &message, rest, f);
-    return r < 0 ? r : queue_message(target, &message, rest, &path, f);
+        r = queue_check(target, &message, &rest, f);
+    return r < 0 ? r : queue_message(target, &message, &rest, &path, f);
 }
 
 static int queue_input(const SendmailOptions *options, char **recipients)

@@ -58,7 +58,7 @@ typedef struct Addressing {
 static int read_header(
     const Addressing *a, const Envelope *asked, InputMemory *bytes, Message **ret_message)
 {
-    return input_check(a->text, -1, asked, bytes, ret_message, a->failure);
+    return input_check(a->text, &INPUT_REST_NONE, asked, bytes, ret_message, a->failure);
 }
 
 /* Those of To, Cc and Bcc. That there are none is no failure here. */

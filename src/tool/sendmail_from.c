@@ -22,12 +22,13 @@ int sendmail_format_from(const char *name, const char *address, Buffer *out)
 {
     bool named = is_usable(name);
     _cleanup_buffer_ Buffer piece = {0};
+    const FieldOutput header = field_output(out);
     FieldWriter w;
     int r = buffer_appendf(&piece, named ? "<%s>" : "%s", address);
 
     if (r < 0)
         return r;
-    field_begin(&w, out, "From", strlen("From"));
+    field_begin(&w, &header, "From", strlen("From"));
     w.utf8 = !text_is_ascii(address, strlen(address));
     if (named)
         field_put_phrase(&w, name, strlen(name));

@@ -113,13 +113,18 @@ static void parse_submit(Script *script, ScriptLine *line)
             t->sender_parameters = value;
         else if ((value = value_of(word, "to")))
             submission->recipients[t->n_recipients++].address = value;
-        else if ((value = value_of(word, "to-parameters")))
+        else if ((value = value_of(word, "required-to"))) {
+            submission->recipients[t->n_recipients].required = true;
+            submission->recipients[t->n_recipients++].address = value;
+        } else if ((value = value_of(word, "to-parameters")))
             last->parameters = value;
         else if ((value = value_of(word, "body"))) {
             submission->body = value;
             submission->body_size = n - (size_t)(value - word);
         } else if ((value = value_of(word, "size")))
             size = strtoull(value, NULL, 10);
+        else if ((value = value_of(word, "waited")))
+            t->waited = strtoull(value, NULL, 10);
         else if ((value = value_of(word, "pieces")))
             submission->pieces = strtoul(value, NULL, 10);
         else if ((value = value_of(word, "abort")))
@@ -190,8 +195,11 @@ static void parse_option(Script *script, const ScriptLine *line)
             o->auth.secret = script->secret = secret_new(value, strlen(value));
         else if ((value = value_of(word, "max_line")))
             o->max_line_bytes = strtoul(value, NULL, 10);
-        else if (!(value = value_of(word, "timeout")) ||
-                 text_parse_duration(value, &o->timeout) < 0)
+        else if ((value = value_of(word, "time_in_all"))) {
+            if (text_parse_duration(value, &o->time_in_all) < 0)
+                errx(1, "%s:%u: no duration: \"%s\"", script->path, line->number, value);
+        } else if (!(value = value_of(word, "timeout")) ||
+                   text_parse_duration(value, &o->timeout) < 0)
             errx(1, "%s:%u: unknown option \"%s\"", script->path, line->number, word);
     }
 }

@@ -107,7 +107,7 @@ void fuzz_input(const uint8_t *data, size_t size)
                 .headers = parts[4][0] ? (const char *const[]){parts[4], NULL} : NULL,
                 .date = parts[5],
                 .message_id = parts[6],
-                .body = parts[7],
+                .body = compose_text(parts[7]),
             },
             &out, NULL) == 0) {
         if (buffer_append(&out, "", 1) < 0)

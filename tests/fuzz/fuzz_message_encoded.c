@@ -22,7 +22,7 @@ static char *write_field(void (*put)(FieldWriter *w, const char *text, size_t n)
     _cleanup_buffer_ Buffer out = {0};
     FieldWriter w;
 
-    field_begin(&w, &out, "X", 1);
+    field_begin(&w, &(FieldOutput){&out, FIELD_LINE_WIDTH, NULL}, "X", 1);
     put(&w, text, strlen(text));
     if (field_end(&w, "x", NULL) < 0)
         return NULL;

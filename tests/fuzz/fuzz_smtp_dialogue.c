@@ -23,6 +23,7 @@ typedef struct Dialogue {
     Server server;
     Submitted submitted[SERVER_TRANSACTIONS];
     size_t n_submitted;
+    SmtpRecipient recipients[SERVER_RECIPIENTS];
     size_t piece; /* bytes of content that are given at a time */
     bool is_8bit, lost, closed;
 } Dialogue;
@@ -51,7 +52,7 @@ static void submit(Dialogue *d)
         next->transaction = (SmtpTransaction){
             .sender = senders[d->n_submitted],
             .sender_parameters = "RET=HDRS ENVID=1",
-            .recipients = recipients,
+            .recipients = d->recipients,
             .n_recipients = SERVER_RECIPIENTS,
             .size = 10,
             .is_8bit = d->is_8bit,
@@ -93,17 +94,21 @@ static void on_recipient(Dialogue *d, const SmtpEvent *event)
     if (outcome->cause == CAUSE_REPLY && outcome->kind == DELIVERY_REFUSED)
         assert(outcome->code / 100 == 5);
     if (outcome->cause == CAUSE_REPLY && outcome->kind == DELIVERY_DEFERRED)
-        assert(outcome->code / 100 == 4 || is_about_command(outcome->code));
+        assert(outcome->code / 100 == 4 || outcome->code == 552 || is_about_command(outcome->code));
 }
 
-static void on_done(const SmtpEvent *event)
+/* Nobody has the message where one has not that it was not to go without. */
+static void on_done(const Dialogue *d, const SmtpEvent *event)
 {
     Submitted *submitted = event->transaction->user;
+    const ServerTransaction *truth = &d->server.transactions[submitted - d->submitted];
 
     assert(!submitted->done);
     submitted->done = true;
-    for (size_t i = 0; i < SERVER_RECIPIENTS; i++)
+    for (size_t i = 0; i < SERVER_RECIPIENTS; i++) {
         assert(submitted->events[i] == 1);
+        assert(!truth->taken || truth->accepted[i] || !d->recipients[i].required);
+    }
 }
 
 static void give_content(Dialogue *d, const SmtpEvent *event)
@@ -129,7 +134,7 @@ static void on_event(Dialogue *d, const SmtpEvent *event)
         break;
     case SMTP_EVENT_NEED_CONTENT: give_content(d, event); break;
     case SMTP_EVENT_RECIPIENT: on_recipient(d, event); break;
-    case SMTP_EVENT_TRANSACTION_DONE: on_done(event); break;
+    case SMTP_EVENT_TRANSACTION_DONE: on_done(d, event); break;
     case SMTP_EVENT_CLOSED:
         d->closed = true;
         for (size_t i = 0; i < d->n_submitted; i++)
@@ -207,6 +212,10 @@ void fuzz_input(const uint8_t *data, size_t size)
     options.discarded = (unsigned)(data[1] | data[2] << 8) & OFFERS;
     d.piece = 1 + (data[3] & 15);
     d.is_8bit = data[3] & 16;
+    for (size_t i = 0; i < SERVER_RECIPIENTS; i++) {
+        d.recipients[i] = recipients[i];
+        d.recipients[i].required = data[3] & 32 << i;
+    }
     d.server = (Server){.options = &options,
         .choices = data + OPTION_BYTES,
         .choices_end = data + size,

@@ -43,6 +43,10 @@ TestCertificate test_certificate_new(const TestCertificateSpec *spec, const Test
         spec->is_authority ? "critical,CA:TRUE" : "CA:FALSE");
     if (spec->names)
         add_extension(made.x509, signer->x509, NID_subject_alt_name, spec->names);
+    if (spec->usage)
+        add_extension(made.x509, signer->x509, NID_ext_key_usage, spec->usage);
+    for (size_t i = 0; i < 3 && spec->extra[i][0]; i++)
+        add_extension(made.x509, signer->x509, OBJ_sn2nid(spec->extra[i][0]), spec->extra[i][1]);
     ck_assert_int_gt(X509_sign(made.x509, signer->key, EVP_sha256()), 0);
     return made;
 }

@@ -14,6 +14,8 @@ typedef struct TestCertificateSpec {
     const char *names;             /* "DNS:mail.test, IP:127.0.0.1", or NULL */
     long from_seconds, to_seconds; /* from now; both 0: an hour around now */
     bool is_authority;
+    const char *usage;       /* extended: "clientAuth"; NULL: any */
+    const char *extra[3][2]; /* further extensions: short name and value */
 } TestCertificateSpec;
 
 /* Signed by `issuer`, or by itself. Ends the test when anything fails. */

@@ -34,6 +34,8 @@ daemon_smtp_ports = {smtp} : {smtps}
 tls_on_connect_ports = {smtps}
 log_selector = +all
 acl_smtp_rcpt = rcpt
+acl_smtp_expn = ask
+acl_smtp_vrfy = ask
 host_lookup =
 check_spool_space = 0
 smtp_accept_queue_per_connection = 0
@@ -44,8 +46,19 @@ rcpt:
   deny local_parts = refused
        message = no such user here
   accept
+ask:
+  accept
 
 begin routers
+staff:
+  driver = redirect
+  local_parts = staff
+  data = ann@lab.test, Bob <bob@lab.test>, carl@lab.test
+nobody:
+  driver = redirect
+  local_parts = refused
+  allow_fail
+  data = :fail: no such user here
 everybody:
   driver = accept
   transport = kept

@@ -191,6 +191,19 @@ static void tell_channel(Peer *peer)
     send_bytes(peer, line, strlen(line));
 }
 
+/* The client's part comes with what it sends next. */
+static void renegotiate(Peer *peer)
+{
+    const TestCertificate *other = peer->server->options.renegotiated;
+
+    if (other && (SSL_use_certificate(peer->tls, other->x509) != 1 ||
+                     SSL_use_PrivateKey(peer->tls, other->key) != 1))
+        note_failure(peer, "the other certificate cannot be used", "");
+    SSL_set_options(peer->tls, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+    if (SSL_renegotiate(peer->tls) != 1 || SSL_do_handshake(peer->tls) != 1)
+        note_failure(peer, "cannot renegotiate", "");
+}
+
 static void reset(Peer *peer)
 {
     const struct linger linger = {.l_onoff = 1};
@@ -242,6 +255,8 @@ static void play_line(Peer *peer, const char *line)
         start_tls(peer);
     else if (strcmp(line, "CHANNEL") == 0)
         tell_channel(peer);
+    else if (strcmp(line, "RENEGOTIATE") == 0)
+        renegotiate(peer);
     else if (strcmp(line, "NOISE") == 0)
         make_noise(peer);
     else if (strncmp(line, "PAUSE ", 6) == 0)
@@ -310,6 +325,16 @@ static SSL_TICKET_RETURN take_without_another(_unused_ SSL *ssl, _unused_ SSL_SE
                : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
+static int staple(SSL *ssl, void *user)
+{
+    const TestServerOptions *options = user;
+    unsigned char *copy = OPENSSL_memdup(options->stapled, options->stapled_size);
+
+    return copy && SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)options->stapled_size) == 1
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static SSL_CTX *make_context(const TestServerOptions *options)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -322,6 +347,16 @@ static SSL_CTX *make_context(const TestServerOptions *options)
         ck_assert_int_eq(SSL_CTX_add1_chain_cert(context, options->intermediate->x509), 1);
     if (options->max_version != 0)
         SSL_CTX_set_max_proto_version(context, options->max_version);
+    if (options->groups)
+        ck_assert_int_eq(SSL_CTX_set1_groups_list(context, options->groups), 1);
+    if (options->signatures)
+        ck_assert_int_eq(SSL_CTX_set1_sigalgs_list(context, options->signatures), 1);
+    if (options->ciphers)
+        ck_assert_int_eq(SSL_CTX_set_cipher_list(context, options->ciphers), 1);
+    if (options->stapled) {
+        SSL_CTX_set_tlsext_status_cb(context, staple);
+        SSL_CTX_set_tlsext_status_arg(context, (void *)options);
+    }
     if (options->keeps_tickets)
         SSL_CTX_set_session_ticket_cb(context, NULL, take_without_another, NULL);
     if (options->client_authority) {
@@ -343,7 +378,7 @@ TestServer *test_server_start(const char *const *scripts, const TestServerOption
     if (options)
         server->options = *options;
     if (server->options.certificate)
-        server->tls_context = make_context(options);
+        server->tls_context = make_context(&server->options);
     listen_for(server);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);

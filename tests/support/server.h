@@ -9,6 +9,7 @@
  *   TLS         takes part in a handshake; when that fails the connection is over
  *   CHANNEL     says in a line what the channel is known by, in hexadecimal: tls-exporter (RFC 9266), and
  *               up to TLS 1.2 tls-unique (RFC 5929) of a full handshake
+ *   RENEGOTIATE begins another handshake (TLS 1.2), which the next reading goes on with
  *   NOISE       sends what is no TLS, past its layer, and waits for the client to close
  *   PAUSE ms    waits
  *   SILENCE     reads and says nothing until the client closes
@@ -28,8 +29,12 @@ typedef struct TestServerOptions {
     const char *client_authority; /* PEM file: a client certificate is demanded */
     int max_version;              /* TLS1_2_VERSION; 0: the newest */
     bool keeps_tickets;           /* gives no new ticket for one that it takes, as Postfix */
-    const char *address;          /* to listen at, with `port` */
-    uint16_t port;                /* 0: 127.0.0.1, and any port */
+    const char *groups, *signatures, *ciphers; /* OpenSSL's lists; NULL: its own */
+    const unsigned char *stapled;              /* an OCSP answer to send along, or NULL */
+    size_t stapled_size;
+    const TestCertificate *renegotiated; /* shown by RENEGOTIATE; NULL: the same */
+    const char *address;                 /* to listen at, with `port` */
+    uint16_t port;                       /* 0: 127.0.0.1, and any port */
 } TestServerOptions;
 
 typedef struct TestServer TestServer;

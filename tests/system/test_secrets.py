@@ -156,6 +156,29 @@ class Searched(SecretsTest):
             self._end(daemon)
 
 
+class Shown(SecretsTest):
+    """mask_secrets = false (MaskSensitiveData): the dialogue that the tool prints has the login as it is
+    said; nothing else has, the daemon's log least of all."""
+
+    def test_dialogue_of_the_tool_alone(self):
+        relay, settings = self.relay(password=SECRETS["inline"], MaskSensitiveData=False)
+        daemon = self.start(settings)
+        self.queue.drop("a", message(to=["a@lab.test"]))
+        self.queue.wait_gone("a")
+        self.check_bytes(daemon.output().encode("utf-8"), "the log")
+        for arguments in (("check", "-v"), ("command", "-v", "NOOP"), ("send", "-v", "a@lab.test")):
+            result = self.outbox(*arguments, stdin=message(envelope=False), status=None)
+            login = base64.b64encode(relay.logins[-1])
+            self.assertIn(b"> AUTH PLAIN " + login, result.stderr)
+            self.assertIn(b"mask_secrets is false", result.stderr)
+            self.check_bytes(result.stdout, f"the output of {arguments}")
+        self._end(daemon)
+        self.queue.drop("b", message(to=["a@lab.test"]))
+        self.assertIn(b"> AUTH PLAIN ***", self.check_command("process", "-v").stderr)
+        for arguments in (("check",), ("--set", "mask_secrets=yes", "check", "-v"), ("config",)):
+            self.check_command(*arguments)
+
+
 class Errors(SecretsTest):
     def test_words_about_what_is_wrong(self):
         secret = SECRETS["inline"]

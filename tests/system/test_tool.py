@@ -42,6 +42,7 @@ class Queueing(SystemTest):
         self.assertEqual(self.copies(bob), [])
 
     def test_composed_message(self):
+        """Queue, into a directory: prints the path of the unique file."""
         ann, bob, eve = self.address("ann"), self.address("bob"), self.address("eve")
         attachment = self.directory / "Grüße.bin"
         attachment.write_bytes(bytes(range(256)) * 20)
@@ -70,6 +71,7 @@ class Queueing(SystemTest):
         self.assertTrue(self.queue.is_empty())
 
     def test_asterisk_prints_the_file(self):
+        """Queue with "*" as the directory."""
         self.configure()
         text = self.outbox(
             "queue", "--directory", "*", "--from", "a@lab.test", "--to", "b@lab.test", "--body", "Hi"
@@ -148,6 +150,7 @@ class Sending(SystemTest):
         self.assertIn("535", self.check_send(77, self.lab.relay("submission", password="wrong")))
 
     def test_process_empties_the_queue_once(self):
+        """ProcessQueue."""
         ann, bob = self.address("ann"), self.address("bob")
         self.configure()
         self.queue.drop("a", message(to=[ann]))

@@ -16,7 +16,7 @@ static char *write_field(Put put, const char *name, const char *text)
     _cleanup_buffer_ Buffer out = {0};
     FieldWriter w;
 
-    field_begin(&w, &out, name, strlen(name));
+    field_begin(&w, &(FieldOutput){&out, FIELD_LINE_WIDTH, NULL}, name, strlen(name));
     put(&w, text, strlen(text));
     ck_assert_int_eq(field_end(&w, "test", NULL), 0);
     return strndup(buffer_data(&out), buffer_size(&out));
@@ -49,7 +49,7 @@ START_TEST(no_piece_ends_the_line)
         const char piece[] = {'a', (char)c, 'b', '\0'};
         FieldWriter w;
 
-        field_begin(&w, &out, "X", 1);
+        field_begin(&w, &(FieldOutput){&out, FIELD_LINE_WIDTH, NULL}, "X", 1);
         field_put_word(&w, piece);
         if ((c >= ' ' && c < 0x7f) || c == '\t')
             ck_assert_int_eq(field_end(&w, "part", NULL), 0);
@@ -67,7 +67,7 @@ START_TEST(no_name_ends_the_line)
         _cleanup_buffer_ Buffer out = {0};
         FieldWriter w;
 
-        field_begin(&w, &out, names[i], strlen(names[i]));
+        field_begin(&w, &(FieldOutput){&out, FIELD_LINE_WIDTH, NULL}, names[i], strlen(names[i]));
         check_refused(&w, "name");
     }
 }
@@ -81,7 +81,7 @@ START_TEST(no_line_is_too_long)
         FieldWriter w;
 
         memset(piece, 'x', n);
-        field_begin(&w, &out, "X", 1);
+        field_begin(&w, &(FieldOutput){&out, FIELD_LINE_WIDTH, NULL}, "X", 1);
         field_put(&w, " ", 1, piece, n);
         if (n + 1 > FIELD_LINE_MAX)
             check_refused(&w, "998");
@@ -220,7 +220,7 @@ START_TEST(a_long_name_of_a_parameter_is_refused)
         _cleanup_buffer_ Buffer out = {0};
         FieldWriter w;
 
-        field_begin(&w, &out, "X", 1);
+        field_begin(&w, &(FieldOutput){&out, FIELD_LINE_WIDTH, NULL}, "X", 1);
         field_put_parameter(&w, name, values[i]);
         check_refused(&w, "longer than a line may be");
     }

@@ -91,17 +91,17 @@ START_TEST(an_address_needs_no_job)
     ck_assert_str_eq(address_format_host(&result.found.local[0], text), "127.0.0.2");
     ck_assert(address_is_loopback(&result.found.local[0]));
     ck_assert_str_eq(secret_text(result.password), "secret");
-    ck_assert_ptr_null(result.tls_key_password);
+    ck_assert_ptr_null(result.client);
     ck_assert_ptr_null(result.host_name);
     lookup_result_done(&result);
     end(&s);
 }
 END_TEST
 
-/* Whatever ip_version says: the default must not make a relay of "::1" a mistake. */
+/* Whatever this host can reach. */
 START_TEST(an_ipv6_address_says_its_family)
 {
-    Scene s = begin(OVERRIDES("host=2001:db8::1", "port=25", "ip_version=0", "hello=a.test"));
+    Scene s = begin(OVERRIDES("host=2001:db8::1", "port=25", "ip_version=1", "hello=a.test"));
     LookupResult result;
     char text[ADDRESS_TEXT_MAX];
 
@@ -208,7 +208,7 @@ END_TEST
 
 static void check_not_found(bool local, const char *setting, const char *word)
 {
-    Scene s = begin(OVERRIDES("host=127.0.0.1", "port=25", "hello=a.test", "ip_version=1"));
+    Scene s = begin(OVERRIDES("host=::1", "port=25", "hello=a.test", "ip_version=1"));
     char **place = local ? &s.relay->local_host : &s.relay->host;
     LookupResult result;
 
@@ -227,6 +227,7 @@ static void check_not_found(bool local, const char *setting, const char *word)
     end(&s);
 }
 
+/* UseIPv6: nor one without an address of the family. */
 START_TEST(a_name_that_is_not_known_is_told)
 {
     check_not_found(false, "the setting host", "IPv6");
@@ -240,11 +241,14 @@ START_TEST(secrets_come_with_the_lookup)
     LookupResult result;
 
     s.relay->password.command = TEXT("echo sesame");
-    s.relay->tls_key_password.command = TEXT("echo key");
+    s.relay->tls_certificate = TEXT(DATA_DIR "/rsa.pem");
+    s.relay->tls_key = TEXT(DATA_DIR "/rsa-encrypted.key");
+    s.relay->tls_key_password.command = TEXT("echo sesame");
     (void)look_up(&s, T0, &result);
     ck_assert_msg(result.error == 0, "%s", failure_text(&result.failure));
     ck_assert_str_eq(secret_text(result.password), "sesame");
-    ck_assert_str_eq(secret_text(result.tls_key_password), "key");
+    ck_assert_msg(result.client->error == 0, "%s", failure_text(&result.client->failure));
+    ck_assert_ptr_nonnull(credentials_key(result.client));
     lookup_result_done(&result);
     s.relay->password.command = TEXT("exit 3"); /* asked anew, at once */
     (void)look_up(&s, T0, &result);
@@ -254,6 +258,7 @@ START_TEST(secrets_come_with_the_lookup)
     ck_assert_ptr_nonnull(strstr(failure_text(&result.failure), "exit 3"));
     lookup_result_done(&result);
     s.relay->password.command = s.relay->tls_key_password.command = NULL;
+    s.relay->tls_certificate = s.relay->tls_key = NULL;
     end(&s);
 }
 END_TEST

@@ -119,6 +119,7 @@ START_TEST(a_refusal_is_told)
 }
 END_TEST
 
+/* ConnectionTimeout */
 START_TEST(silence_ends_after_the_time_allowed)
 {
     uint16_t port;

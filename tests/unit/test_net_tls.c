@@ -9,7 +9,7 @@
 #include "tls_client.h"
 
 static TestCertificate authority, good, other_name, expired, future, by_address, self_signed,
-    client;
+    of_client;
 
 static void make_certificates(void)
 {
@@ -29,10 +29,10 @@ static void make_certificates(void)
     future = test_certificate_new(&spec_future, &authority);
     by_address = test_certificate_new(&spec_address, &authority);
     self_signed = test_certificate_new(&spec_self, NULL);
-    client = test_certificate_new(&spec_good, &authority);
+    of_client = test_certificate_new(&spec_good, &authority);
     test_certificate_save(&authority, in_directory("ca.pem"), NULL, NULL);
     test_certificate_save(&self_signed, in_directory("self.pem"), NULL, NULL);
-    test_certificate_save(&client, in_directory("client.pem"), in_directory("client.key"), NULL);
+    test_certificate_save(&of_client, in_directory("client.pem"), in_directory("client.key"), NULL);
     test_certificate_save(
         &good, in_directory("good.pem"), in_directory("encrypted.key"), "open sesame");
 }
@@ -42,7 +42,7 @@ static void remove_certificates(void)
     static const char *const names[] = {
         "ca.pem", "self.pem", "client.pem", "client.key", "good.pem", "encrypted.key", "keys.log"};
     TestCertificate *const all[] = {
-        &authority, &good, &other_name, &expired, &future, &by_address, &self_signed, &client};
+        &authority, &good, &other_name, &expired, &future, &by_address, &self_signed, &of_client};
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         (void)unlink(in_directory(names[i]));
@@ -397,10 +397,11 @@ END_TEST
 static void check_context_fails(const RelayConfig *relay, const Secret *password, int number,
     FaultReason reason, const char *const *words)
 {
+    _cleanup_(credentials_unref_p) Credentials *client = credentials_load(relay, password);
     _cleanup_failure_ Failure f = {0};
     TlsContext *context = NULL;
 
-    ck_assert_int_lt(tls_context_new(relay, password, &context, &f), 0);
+    ck_assert_int_lt(tls_context_new(relay, client, &context, &f), 0);
     ck_assert_int_eq(f.number, number);
     ck_assert_int_eq(f.reason, reason);
     for (; *words; words++)
@@ -415,6 +416,7 @@ START_TEST(settings_that_cannot_be_used_are_named)
     const RelayConfig plain = relay_for("mail.test");
     RelayConfig relay = plain;
     TlsContext *context = NULL;
+    Credentials *client;
 
     relay.tls_ca_file = TEXT("/nowhere/ca.pem");
     check_context_fails(&relay, NULL, ERROR_CERTIFICATE_STORE, REASON_TLS_AUTHORITIES,
@@ -449,10 +451,12 @@ START_TEST(settings_that_cannot_be_used_are_named)
         WORDS("encrypted.key", "tls_key_password_file"));
     check_context_fails(&relay, wrong, ERROR_TLS_CREDENTIALS, REASON_TLS_CLIENT_KEY,
         WORDS("check tls_key_password"));
-    ck_assert_int_eq(tls_context_new(&relay, right, &context, NULL), 0);
+    client = credentials_load(&relay, right);
+    ck_assert_int_eq(tls_context_new(&relay, client, &context, NULL), 0);
+    client = credentials_unref(client);
     (void)tls_context_unref(context);
     relay.tls_certificate = TEXT("/nowhere/client.pem");
-    check_context_fails(&relay, NULL, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CLIENT_CERTIFICATE,
+    check_context_fails(&relay, NULL, ERROR_CERTIFICATE_STORE, REASON_TLS_CLIENT_CERTIFICATE,
         WORDS("tls_certificate", "/nowhere/client.pem"));
 }
 END_TEST

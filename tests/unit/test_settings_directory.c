@@ -189,6 +189,8 @@ END_TEST
 
 START_TEST(every_secret_of_a_relay_must_be_private)
 {
+    char keys[100];
+
     put("open", "x", 0644);
     expect_mistakes_of(RELAY("user = \"u\"; password_file = \"open\"; tls_certificate = \"open\";\n"
                              "tls_key_password_file = \"open\";"),
@@ -209,6 +211,11 @@ START_TEST(every_secret_of_a_relay_must_be_private)
         "outbox.conf:3: relays.h:25.authorization_identity: everyone can read the secret in "
         "outbox.conf; run `chmod 600 outbox.conf`, or rather keep it in a file of its own, such as "
         "password_file");
+    ck_assert_int_eq(mkdir(place("keys", keys), 0755), 0);
+    expect_mistakes_of(RELAY("tls_certificate = \"keys\";"), NULL, 0644,
+        "outbox.conf:1: relays.h:25.tls_certificate: others can look into the directory keys, in "
+        "which are private keys; run `chmod 700 keys`");
+    ck_assert_int_eq(rmdir(keys), 0);
     expect_mistakes_of(RELAY("auth = \"oauthbearer\";"),
         OVERRIDES("authorization_identity=hunter2"), 0600,
         "--set relays.h:25.authorization_identity: without a password this is a token, and on the "

@@ -206,11 +206,11 @@ START_TEST(overrides_reach_what_they_name)
     ck_assert_int_eq(sender_rules_check(c->spool.senders, 33, 1, "a@d.test", NULL), -EBADMSG);
     expect_mistakes_of(two,
         OVERRIDES("prot=1", "nowhere.port=1", "relays.b.port=1", "port", "=5", "port=0",
-            "password=x", "Linger=1"),
+            "password=x", "FirewallListener=1"),
         0600,
         "--set prot: unknown setting; did you mean \"port\"?\n"
         "--set nowhere.port: unknown section; it takes spool.NAME, retry.NAME, daemon.NAME, "
-        "relays.RELAY.NAME or the bare name\n"
+        "message.NAME, relays.RELAY.NAME or the bare name\n"
         "--set relays.b.port: there is no relay \"b\"; use a name that the configuration gives to "
         "one\n"
         "--set port: is not NAME=VALUE\n"
@@ -220,7 +220,7 @@ START_TEST(overrides_reach_what_they_name)
         "--set password: a secret on the command line can be read by every user; use "
         "password_file, "
         "password_command or password_credential\n"
-        "--set Linger: is not available in this version; leave it out");
+        "--set FirewallListener: makes the component a server: outbox is a client");
 }
 END_TEST
 

@@ -181,12 +181,24 @@ START_TEST(wrong_combinations_are_refused)
     expect_mistakes(RELAY("user = \"u\"; password_file = \"open\";"),
         "outbox.conf:1: relays.h:25.password_file: everyone can read the secret in open; run "
         "`chmod 600 open`");
-    expect_mistakes(RELAY("tls_ca_file = \"none\";\n tls_ca_directory = \"open\";\n"
-                          "tls_certificate = \".\";"),
+    expect_mistakes(RELAY("user = \"u\"; tls_ca_file = \"none\";\n tls_ca_directory = \"open\";\n"
+                          "password_file = \".\";"),
+        "outbox.conf:3: relays.h:25.password_file: \".\" is a directory; name a file\n"
         "outbox.conf:1: relays.h:25.tls_ca_file: \"none\" does not exist; create it or name "
         "another\n"
-        "outbox.conf:2: relays.h:25.tls_ca_directory: \"open\" is not a directory; name one\n"
-        "outbox.conf:3: relays.h:25.tls_certificate: \".\" is a directory; name a file");
+        "outbox.conf:2: relays.h:25.tls_ca_directory: \"open\" is not a directory; name one");
+    expect_mistakes(RELAY("tls_certificate_subject = \"CN=a\";"),
+        "outbox.conf:1: relays.h:25.tls_certificate_subject: has no certificate to go with; set "
+        "tls_certificate");
+    expect_mistakes(RELAY("tls_certificate = \"none\";\n tls_key = \"store:mine\";\n"),
+        "outbox.conf:2: relays.h.tls_key: \"store:mine\" is no such store; it takes the path of "
+        "an existing file or directory, a pkcs11: URI, \"store:user\" or \"store:machine\", in "
+        "quotes\n"
+        "outbox.conf:1: relays.h:25.tls_certificate: \"none\" does not exist; create it or name "
+        "another");
+    expect_mistakes(RELAY("tls_certificate = \"pkcs11:token=a?pin-value=1234\";"),
+        "outbox.conf:1: relays.h.tls_certificate: the URI holds a PIN (pin-value), which "
+        "everybody would see; leave it out there, and set tls_key_password_file");
     expect_mistakes(RELAY("hold_first = \"1h\";"),
         "outbox.conf:1: relays.h:25.hold_first: hold_max is shorter than hold_first; make it at "
         "least as long");

@@ -85,6 +85,13 @@ static const MailCase mail_cases[] = {
         "MAIL FROM:<a@b> MT-PRIORITY=3 BY=120;R HOLDFOR=60 HOLDUNTIL=x REQUIRETLS\r\n"},
     {{.sender = "a@b", .sender_parameters = "REQUIRETLS HOLDFOR=60 BY=120;R MT-PRIORITY=3"},
         SMTP_CAP_DELIVERBY, "MAIL FROM:<a@b> BY=120;R\r\n"},
+    /* what is left of the time */
+    {{.sender = "a@b", .sender_parameters = "BY=120;RT HOLDFOR=60", .waited = 59}, ALL_CAPABILITIES,
+        "MAIL FROM:<a@b> BY=61;RT HOLDFOR=1\r\n"},
+    {{.sender = "a@b", .sender_parameters = "by=120;N HOLDFOR=60", .waited = 150}, ALL_CAPABILITIES,
+        "MAIL FROM:<a@b> by=-30;N\r\n"},
+    {{.sender = "a@b", .sender_parameters = "BY=-999999999;N", .waited = UINT64_MAX},
+        ALL_CAPABILITIES, "MAIL FROM:<a@b> BY=-999999999;N\r\n"},
     {{.sender = "a@b", .sender_parameters = "XFOO=1 AUTH=<> ENVID=\u00e9"}, ALL_CAPABILITIES,
         "MAIL FROM:<a@b>\r\n"},
     {{.sender = "\"a b>\\\"\"@c"}, 0, "MAIL FROM:<\"a b>\\\"\"@c>\r\n"},

@@ -46,10 +46,11 @@ static inline RelayConfig relay_for(const char *host)
 
 static inline TlsContext *context_of(const RelayConfig *relay)
 {
+    _cleanup_(credentials_unref_p) Credentials *client = credentials_load(relay, NULL);
     _cleanup_failure_ Failure f = {0};
     TlsContext *context = NULL;
 
-    ck_assert_msg(tls_context_new(relay, NULL, &context, &f) == 0, "%s", failure_text(&f));
+    ck_assert_msg(tls_context_new(relay, client, &context, &f) == 0, "%s", failure_text(&f));
     return context;
 }
 
@@ -81,6 +82,7 @@ static inline Client client_open_at(TlsContext *context, uint16_t port, usec_t n
         wait_for(&c);
     if (c.result == 1)
         c.result = tls_stream_judge(c.stream, &c.failure);
+    tls_stream_decide(c.stream, c.result == 1);
     return c;
 }
 

@@ -1,0 +1,282 @@
+/* A client's connection: which relay, from connecting to QUIT, and what is waited for. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "delivery/advice.h"
+#include "lib/certificate.h"
+#include "lib/client.h"
+
+/* ---- What relays' connections share ---- */
+
+void contact_forget(OutboxClient *client)
+{
+    for (size_t i = 0; i < client->n_shared; i++)
+        (void)connection_shared_unref(client->shared[i]);
+    free(client->shared);
+    client->shared = NULL;
+    client->n_shared = 0;
+    client->shared_config = config_unref(client->shared_config);
+}
+
+/* Sessions of TLS and what was learned of the relays are kept as long as the settings. */
+static int share(OutboxClient *client)
+{
+    Config *config = client->config;
+    int r = client->worker ? 0 : worker_new(&client->worker);
+
+    if (r < 0 || client->shared_config == config)
+        return r;
+    contact_forget(client);
+    client->shared = calloc(config->n_relays, sizeof(ConnectionShared *));
+    if (!client->shared)
+        return -ENOMEM;
+    client->shared_config = config_ref(config);
+    for (; client->n_shared < config->n_relays; client->n_shared++) {
+        r = connection_shared_new(
+            config->relays[client->n_shared], client->worker, &client->shared[client->n_shared]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- Waiting ---- */
+
+/* The descriptor is one of our own: a child between fork() and exec() that still has the
+ * connection's would keep that one in the epoll set. */
+static void watch_nothing(OutboxClient *client)
+{
+    if (client->watch_fd < 0)
+        return;
+    (void)epoll_ctl(client->poll_fd, EPOLL_CTL_DEL, client->watch_fd, NULL);
+    close_p(&client->watch_fd);
+}
+
+static int watch(OutboxClient *client)
+{
+    int fd = connection_fd(client->connection);
+    unsigned generation = connection_generation(client->connection);
+    short events = connection_poll_events(client->connection);
+    struct epoll_event wanted = {.events = (uint32_t)events};
+    int operation = EPOLL_CTL_MOD;
+
+    if (fd < 0 || generation != client->watch_generation)
+        watch_nothing(client);
+    if (fd < 0 || (client->watch_fd >= 0 && events == client->watch_events))
+        return 0;
+    if (client->watch_fd < 0) {
+        client->watch_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        operation = EPOLL_CTL_ADD;
+    }
+    wanted.data.fd = client->watch_fd;
+    if (client->watch_fd < 0 ||
+        epoll_ctl(client->poll_fd, operation, client->watch_fd, &wanted) < 0)
+        return failure_set_errno(&client->failure, -errno, "cannot wait for the relay");
+    client->watch_generation = generation;
+    client->watch_events = events;
+    return 0;
+}
+
+/* ---- What the program is told of it ---- */
+
+static void tell_progress(OutboxClient *client)
+{
+    const Connection *c = client->connection;
+    DeliveryStage stage = connection_stage(c);
+    const char *address = connection_address(c), *tls = connection_tls(c);
+    bool connected = address[0] && stage > STAGE_CONNECT;
+
+    if (!connected) {
+        if (client->told.connected)
+            notify_status(client, "Remote host disconnected", 0, "another address is tried");
+        client->told = (Told){0};
+        return;
+    }
+    if (!client->told.connected) {
+        client->told.connected = true;
+        notify_status(client, "Remote host connection complete", 0, address);
+    }
+    if (tls && !client->told.tls && stage > STAGE_CERTIFICATE) {
+        client->told.tls = true;
+        notify_status(client, "SSL handshake complete", 0, tls);
+    }
+}
+
+/* Of the connection that is there, for outbox_last_reply() when it is not any more. */
+static int keep_reply(OutboxClient *client)
+{
+    SmtpSession *session = connection_session(client->connection);
+    const SmtpReply *reply = session ? smtp_session_last_reply(session) : NULL;
+    const char *at, *end, *next;
+    int r = 0;
+
+    if (!reply || reply->code == 0)
+        return 0;
+    buffer_clear(&client->last_reply);
+    at = buffer_data(&reply->text);
+    end = at + buffer_size(&reply->text);
+    do {
+        next = at < end ? memchr(at, '\n', (size_t)(end - at)) ?: end : end;
+        r = buffer_appendf(&client->last_reply, "%d%c%s%s%.*s%s", reply->code,
+            next + 1 < end ? '-' : ' ', reply->enhanced, reply->enhanced[0] ? " " : "",
+            (int)(next - at), at, next + 1 < end ? "\n" : "");
+        at = next + 1;
+    } while (r >= 0 && at < end);
+    return r;
+}
+
+const char *outbox_last_reply(OutboxClient *client)
+{
+    Buffer *shown = &client->reply_shown;
+
+    if (client->connection && client->process == getpid())
+        (void)keep_reply(client);
+    buffer_clear(shown);
+    if (buffer_append(shown, buffer_data(&client->last_reply), buffer_size(&client->last_reply)) <
+            0 ||
+        buffer_append(shown, "", 1) < 0)
+        return "";
+    return buffer_data(shown);
+}
+
+int contact_explain(OutboxClient *client, const DeliveryOutcome *fault)
+{
+    const RelayConfig *relay = connection_shared_relay(client->shared[client->relay]);
+    const char *advice = advice_on(fault, relay);
+    char codes[DELIVERY_CODES_MAX];
+    int number = fault->error != 0 ? fault->error : ERROR_COMMUNICATION;
+
+    (void)failure_set(&client->failure, -EIO, number, "relay %s, %s: %s%s%s%s", relay->name,
+        delivery_stage_name(fault->stage), delivery_format_codes(fault, codes), fault->text,
+        advice ? "; " : "", advice ?: "");
+    return number;
+}
+
+/* ---- TLS ---- */
+
+static void on_certificate(void *user, const Connection *connection,
+    const ConnectionCertificate *certificate, bool *accept)
+{
+    OutboxClient *client = user;
+    int accepts = *accept;
+
+    client->certificate = certificate_free(client->certificate);
+    if (certificate->x509)
+        client->certificate = certificate_wrap(connection_certificate(connection));
+    if (client->certificate)
+        notify_certificate(client, client->certificate, certificate->status, &accepts);
+    *accept = accepts != 0;
+}
+
+static void on_tls_status(void *user, const Connection *connection _unused_, const char *text)
+{
+    notify_tls_status(user, text);
+}
+
+/* ---- Its life ---- */
+
+static int open_connection(OutboxClient *client)
+{
+    int r = connection_new(client->shared[client->relay], notify_trace, client, clock_monotonic(),
+        &client->connection);
+
+    if (r < 0)
+        return r;
+    client->contact = CONTACT_CONNECTING;
+    connection_on_certificate(client->connection, on_certificate, client);
+    connection_on_tls_status(client->connection, on_tls_status, client);
+    return 0;
+}
+
+int contact_begin(OutboxClient *client)
+{
+    int r = share(client);
+
+    client->relay = 0;
+    buffer_clear(&client->last_reply);
+    client->certificate = certificate_free(client->certificate);
+    return r < 0 ? r : open_connection(client);
+}
+
+void contact_look(OutboxClient *client)
+{
+    struct epoll_event found[2];
+    int n = epoll_wait(client->poll_fd, found, ELEMENTSOF(found), 0);
+
+    for (int i = 0; i < n; i++) {
+        uint64_t count;
+
+        if (found[i].data.fd == client->wake_fd)
+            (void)!read(client->wake_fd, &count, sizeof(count));
+        else if (client->connection)
+            connection_ready(client->connection, (short)found[i].events);
+    }
+}
+
+bool contact_stands(OutboxClient *client)
+{
+    SmtpEvent event = {0};
+    int r = 1;
+
+    if (client->contact != CONTACT_READY)
+        return false;
+    contact_look(client);
+    while (r > 0 && event.type != SMTP_EVENT_CLOSED)
+        r = connection_step(client->connection, clock_monotonic(), &event);
+    if (r == 0)
+        return true;
+    contact_close(client, ERROR_CONNECTION_DROPPED, "the server closed it meanwhile");
+    return false;
+}
+
+int contact_next(OutboxClient *client)
+{
+    if (client->relay + 1 >= client->n_shared)
+        return -ENOENT;
+    notify_error(client, client->failure.number, failure_text(&client->failure));
+    client->relay++;
+    return open_connection(client);
+}
+
+int contact_again(OutboxClient *client)
+{
+    return open_connection(client);
+}
+
+int contact_step(OutboxClient *client, SmtpEvent *ret)
+{
+    int r = connection_step(client->connection, clock_monotonic(), ret);
+
+    tell_progress(client);
+    if (r == 0)
+        r = watch(client);
+    return r;
+}
+
+void contact_quit(OutboxClient *client)
+{
+    client->contact = CONTACT_ENDING;
+    smtp_session_quit(connection_session(client->connection), clock_monotonic());
+}
+
+void contact_close(OutboxClient *client, int error, const char *why)
+{
+    Told told = client->told;
+
+    if (!client->connection)
+        return;
+    (void)keep_reply(client);
+    watch_nothing(client);
+    connection_free(client->connection);
+    client->connection = NULL;
+    client->contact = CONTACT_NONE;
+    client->told = (Told){0};
+    if (told.tls)
+        notify_status(client, "SSL connection broken", error, why ?: "the connection is closed");
+    if (told.connected)
+        notify_status(client, "Remote host disconnected", error, why ?: "the connection is closed");
+}

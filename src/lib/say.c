@@ -1,0 +1,125 @@
+/* VRFY, EXPN and commands as they stand. */
+#include "lib/say.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "lib/client.h"
+
+#define LINE_BYTES_MAX 510 /* RFC 5321, 4.5.3.1.4, without the line end */
+
+void say_done(OutboxClient *client)
+{
+    free(client->saying.line);
+    client->saying = (Saying){0};
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* Why it cannot be said; NULL: it can. */
+static const char *find_fault(const char *line, const char *argument)
+{
+    if (argument[strspn(argument, " ")] == '\0')
+        return "is empty";
+    if (has_control(line))
+        return "holds a line end or another control character";
+    if (strlen(line) > LINE_BYTES_MAX)
+        return "is too long: a command has 510 bytes";
+    if (smtp_session_command_is_reserved(line))
+        return "is more than a command and its reply: messages are sent with outbox_send(), TLS "
+               "and "
+               "login are settings, and outbox_disconnect() says QUIT";
+    return NULL;
+}
+
+/* `verb` NULL: the argument is the command. */
+static int say(OutboxClient *client, const char *verb, const char *argument)
+{
+    const char *fault;
+    int r = client_check(client);
+
+    if (r != 0)
+        return r;
+    if (!argument)
+        return client_fail(client, ERROR_USAGE, "there is nothing to say: the argument is NULL");
+    if (!verb && client->contact != CONTACT_READY)
+        return client_fail(client, ERROR_CONNECT_FIRST,
+            "a command needs a connection: call outbox_connect() first");
+    say_done(client);
+    if (asprintf(&client->saying.line, "%s%s%s", verb ?: "", verb ? " " : "", argument) < 0) {
+        client->saying.line = NULL;
+        return client_fail(client, ERROR_MEMORY, "no memory is left");
+    }
+    fault = find_fault(client->saying.line, argument);
+    if (fault)
+        return client_fail(client, ERROR_USAGE, "what is to be said %s", fault);
+    client->saying.is_question = verb != NULL;
+    client->saying.expands = verb && strcmp(verb, "EXPN") == 0;
+    r = settings_prepare(client);
+    return r != 0 ? r : client_call(client, CALL_SAY);
+}
+
+int outbox_verify(OutboxClient *client, const char *address)
+{
+    return say(client, "VRFY", address);
+}
+
+int outbox_expand(OutboxClient *client, const char *address)
+{
+    return say(client, "EXPN", address);
+}
+
+int outbox_command(OutboxClient *client, const char *command)
+{
+    return say(client, NULL, command);
+}
+
+int say_begin(OutboxClient *client)
+{
+    return smtp_session_command(
+        connection_session(client->connection), client->saying.line, clock_monotonic());
+}
+
+/* One address a line (RFC 5321, 3.5.2). 0 or -ENOMEM. */
+static int tell_addresses(OutboxClient *client, const SmtpReply *reply)
+{
+    const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text), *next;
+
+    for (; at < end; at = next + 1) {
+        _cleanup_free_
+        char *address = NULL;
+
+        next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        address = strndup(at, (size_t)(next - at));
+        if (!address)
+            return -ENOMEM;
+        notify_expand(client, address);
+    }
+    return 0;
+}
+
+int say_on_reply(OutboxClient *client, const DeliveryOutcome *outcome)
+{
+    const SmtpReply *reply = smtp_session_last_reply(connection_session(client->connection));
+    char codes[DELIVERY_CODES_MAX];
+    int r = 0;
+
+    if (outcome->kind == DELIVERY_DELIVERED) {
+        if (client->saying.expands)
+            r = tell_addresses(client, reply);
+        client_end(client, 0);
+        return r;
+    }
+    (void)failure_set(&client->failure, -EPROTO, ERROR_SMTP_PROTOCOL, "%s: %s%s",
+        client->saying.line, delivery_format_codes(outcome, codes), outcome->text);
+    client_end(client, ERROR_SMTP_PROTOCOL);
+    return 0;
+}

@@ -1,0 +1,361 @@
+/* Settings by name. What was set is kept as text, in order, and becomes a configuration as a file's
+ * settings do: one parser, one table. */
+#include "config.h"
+
+#include <errno.h>
+#include <outbox/settings.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "lib/client.h"
+#include "lib/message.h"
+#include "settings/load.h"
+#include "settings/target.h"
+#include "settings/value.h"
+
+static void free_text(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text)); /* it may be a secret */
+    free(text);
+}
+
+void settings_done(OutboxClient *client)
+{
+    for (size_t i = 0; i < client->n_overrides; i++)
+        free_text(client->overrides[i]);
+    free(client->overrides);
+    client->overrides = NULL;
+    client->n_overrides = 0;
+    free(client->path);
+    client->path = NULL;
+    client->values = config_unref(client->values);
+    client->config = config_unref(client->config);
+    buffer_done(&client->answer);
+}
+
+/* ---- From text to a configuration ---- */
+
+static int load(OutboxClient *client, ConfigCheck check, Config **ret)
+{
+    return config_load_program(
+        client->path, (const char *const *)client->overrides, check, ret, &client->failure);
+}
+
+/* What came of the settings one by one. 0 or an error number with client->failure. */
+static int look_at_values(OutboxClient *client)
+{
+    int r = client->values ? 0 : load(client, CONFIG_CHECK_VALUES, &client->values);
+
+    return r < 0 ? client_fail_errno(client, r) : 0;
+}
+
+int settings_prepare(OutboxClient *client)
+{
+    int r = look_at_values(client);
+
+    if (r != 0 || client->config)
+        return r;
+    if (client->values->n_relays == 0 || !client->values->relays[0]->host)
+        return client_fail(client, ERROR_NO_MAIL_SERVER,
+            "no relay is known: set MailServer to its name, or load a configuration file");
+    r = load(client, CONFIG_CHECK_WHOLE, &client->config);
+    return r < 0 ? client_fail_errno(client, r) : 0;
+}
+
+/* They have changed: the next connection is by new ones. */
+static void forget(OutboxClient *client)
+{
+    client->values = config_unref(client->values);
+    client->config = config_unref(client->config);
+}
+
+int outbox_load(OutboxClient *client, const char *path)
+{
+    char *before;
+    int r = client_check(client);
+
+    if (r != 0)
+        return r;
+    before = client->path;
+    client->path = strdup(path ?: SETTINGS_DEFAULT_PATH);
+    if (!client->path) {
+        client->path = before;
+        return client_fail(client, ERROR_MEMORY, "no memory is left");
+    }
+    forget(client);
+    r = look_at_values(client);
+    if (r == 0) {
+        free(before);
+        return client_succeed(client);
+    }
+    free(client->path);
+    client->path = before;
+    return r;
+}
+
+/* ---- Setting one ---- */
+
+/* Whether it is settled for as long as a connection stands. 0, or the error number that says so. */
+static int find_conflict(const OutboxClient *client, const Setting *setting)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } fixed[] = {
+        {"port", ERROR_PORT_WHILE_CONNECTED},
+        {"host", ERROR_HOST_WHILE_CONNECTED},
+        {"local_port", ERROR_LOCAL_PORT_WHILE_CONNECTED},
+        {"local_host", ERROR_LOCAL_HOST_WHILE_CONNECTED},
+        {"max_line_length", ERROR_MAX_LINE_WHILE_CONNECTED},
+        {"tls", ERROR_CHANGE_WHILE_ACTIVE},
+    };
+
+    if (client->contact == CONTACT_NONE || setting->section != SECTION_RELAYS)
+        return 0;
+    for (size_t i = 0; i < ELEMENTSOF(fixed); i++)
+        if (strcmp(setting->name, fixed[i].name) == 0)
+            return fixed[i].number;
+    return strncmp(setting->name, "proxy_", 6) == 0 ? ERROR_CHANGE_WHILE_ACTIVE : 0;
+}
+
+/* The row that a name stands for; NULL: none. */
+static const Setting *find(const char *name)
+{
+    _cleanup_(target_done) Target target = {0};
+    const Setting *setting = NULL;
+
+    if (target_parse(name, &target) == 0)
+        setting = setting_find(target.section, target.setting);
+    return setting;
+}
+
+static bool names_the_same(const char *override, const char *name)
+{
+    size_t n = strcspn(override, "=");
+    char *other = strndup(override, n);
+    bool same =
+        other && (setting_name_equal(other, name) ||
+                     (find(other) == find(name) && !strchr(other, '.') && !strchr(name, '.')));
+
+    free(other);
+    return same;
+}
+
+/* The place in the list where it was set before, or the end. */
+static size_t place_of(const OutboxClient *client, const char *name)
+{
+    size_t i = 0;
+
+    while (i < client->n_overrides && !names_the_same(client->overrides[i], name))
+        i++;
+    return i;
+}
+
+/* Puts the text there; returns what was there, NULL: nothing. -ENOMEM in *ret_error. */
+static int put(OutboxClient *client, size_t place, char *text, char **ret_before)
+{
+    char **list = reallocarray(client->overrides, client->n_overrides + 2, sizeof(char *));
+
+    if (!list)
+        return -ENOMEM;
+    client->overrides = list;
+    *ret_before = NULL;
+    if (place < client->n_overrides)
+        *ret_before = list[place];
+    else
+        list[++client->n_overrides] = NULL;
+    list[place] = text;
+    return 0;
+}
+
+static void take_back(OutboxClient *client, size_t place, char *before)
+{
+    free_text(client->overrides[place]);
+    client->overrides[place] = before;
+    if (!before)
+        client->n_overrides--;
+}
+
+/* It has its default again, or what the file says. */
+static int unset(OutboxClient *client, const char *name)
+{
+    size_t place = place_of(client, name);
+
+    if (place == client->n_overrides)
+        return client_succeed(client);
+    free_text(client->overrides[place]);
+    memmove(&client->overrides[place], &client->overrides[place + 1],
+        (client->n_overrides - place) * sizeof(char *));
+    client->n_overrides--;
+    forget(client);
+    return client_succeed(client);
+}
+
+static int set(OutboxClient *client, const char *name, const char *value)
+{
+    size_t place = place_of(client, name);
+    char *text, *before;
+    int r;
+
+    if (!*value && find(name))
+        return unset(client, name);
+
+    if (asprintf(&text, "%s=%s", name, value) < 0)
+        return client_fail(client, ERROR_MEMORY, "no memory is left");
+    if (put(client, place, text, &before) < 0) {
+        free_text(text);
+        return client_fail(client, ERROR_MEMORY, "no memory is left");
+    }
+    forget(client);
+    r = look_at_values(client);
+    if (r != 0) {
+        take_back(client, place, before);
+        return r;
+    }
+    free_text(before);
+    return client_succeed(client);
+}
+
+int outbox_set(OutboxClient *client, const char *name, const char *value)
+{
+    const Setting *setting;
+    int r = client_check(client);
+
+    if (r != 0)
+        return r;
+    if (!name || !*name || strchr(name, '='))
+        return client_fail(client, ERROR_USAGE, "'%s' is no name of a setting", name ?: "");
+    if (message_has(name)) {
+        r = outbox_message_set(client->message, name, value);
+        return r == 0 ? client_succeed(client)
+                      : client_fail(client, r, "%s", outbox_message_error_text(client->message));
+    }
+    setting = find(name);
+    r = setting ? find_conflict(client, setting) : 0;
+    if (r != 0)
+        return client_fail(
+            client, r, "%s cannot be changed while there is a connection: disconnect first", name);
+    if (setting && strcmp(setting->name, "port") == 0 && value && strcmp(value, "0") == 0)
+        return client_fail(client, ERROR_PORT_ZERO, "a port is from 1 to 65535, not 0");
+    return set(client, name, value ?: "");
+}
+
+/* ---- Reading one ---- */
+
+static const char *answer(OutboxClient *client, const char *text)
+{
+    Buffer *out = &client->answer;
+
+    buffer_clear(out);
+    if (buffer_append_string(out, text ?: "") < 0 || buffer_append(out, "", 1) < 0)
+        return NULL;
+    return buffer_data(out);
+}
+
+/* What TLS came to. `t` NULL: there is none. */
+static const char *ask_tls(
+    const TlsNegotiated *t, const char *name, char ret_number[static 16], bool *ret_found)
+{
+    unsigned bits = 0;
+
+    *ret_found = true;
+    if (setting_name_equal(name, "SSLNegotiatedVersion"))
+        return t ? t->version : "";
+    if (setting_name_equal(name, "SSLNegotiatedCipher"))
+        return t ? t->cipher : "";
+    if (setting_name_equal(name, "SSLNegotiatedCipherSuite"))
+        return t ? t->suite : "";
+    if (setting_name_equal(name, "SSLNegotiatedKeyExchange"))
+        return t ? t->key_exchange : "";
+    if (setting_name_equal(name, "SSLNegotiatedCipherStrength"))
+        bits = t ? t->cipher_bits : 0;
+    else if (setting_name_equal(name, "SSLNegotiatedKeyExchangeStrength"))
+        bits = t ? t->key_exchange_bits : 0;
+    else
+        *ret_found = false;
+    snprintf(ret_number, 16, "%u", bits);
+    return bits > 0 ? ret_number : "";
+}
+
+/* The address that a connection comes from, or its port. */
+static const char *ask_local(
+    const Connection *c, const char *name, char ret[static ADDRESS_TEXT_MAX], bool *ret_found)
+{
+    bool wants_port = setting_name_equal(name, "LocalPort");
+    char *colon;
+
+    *ret_found = c && (wants_port || setting_name_equal(name, "LocalHost"));
+    if (!*ret_found)
+        return NULL;
+    (void)connection_local_address(c, ret);
+    colon = strrchr(ret, ':');
+    if (!colon || wants_port)
+        return colon ? colon + 1 : "";
+    *colon = '\0';
+    if (ret[0] != '[')
+        return ret;
+    colon[-1] = '\0'; /* the bracket behind an IPv6 address */
+    return ret + 1;
+}
+
+/* What is only known of a connection, or of the library. */
+static const char *ask_connection(
+    OutboxClient *client, const char *name, char ret_text[static ADDRESS_TEXT_MAX], bool *ret_found)
+{
+    Connection *c = client->contact == CONTACT_READY ? client->connection : NULL;
+    const char *text = ask_tls(c ? connection_negotiated(c) : NULL, name, ret_text, ret_found);
+
+    if (!*ret_found)
+        text = ask_local(c, name, ret_text, ret_found);
+    if (*ret_found)
+        return text;
+    *ret_found = true;
+    if (setting_name_equal(name, "RemoteAddress"))
+        return c ? connection_address(c) : "";
+    if (setting_name_equal(name, "AuthMechanismUsed"))
+        return c ? smtp_session_mechanism(connection_session(c)) : "";
+    if (setting_name_equal(name, "BuildInfo"))
+        return "outbox " PACKAGE_VERSION;
+    if (setting_name_equal(name, "LicenseInfo"))
+        return "ISC";
+    *ret_found = false;
+    return NULL;
+}
+
+static const char *format(OutboxClient *client, const Setting *setting)
+{
+    Config *config = client->values;
+    size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
+
+    buffer_clear(&client->answer);
+    if (setting->section == SECTION_RELAYS && relay >= config->n_relays)
+        return answer(client, setting->default_text);
+    if (value_format(setting, value_group(config, setting->section, relay), &client->answer) < 0 ||
+        buffer_append(&client->answer, "", 1) < 0)
+        return NULL;
+    return buffer_data(&client->answer);
+}
+
+const char *outbox_get(OutboxClient *client, const char *name)
+{
+    const Setting *setting;
+    char known[ADDRESS_TEXT_MAX];
+    const char *text;
+    bool found;
+
+    if (!client || !name || client->process != getpid())
+        return NULL;
+    text = ask_connection(client, name, known, &found);
+    if (found)
+        return answer(client, text);
+    if (message_has(name))
+        return outbox_message_get(client->message, name);
+    setting = find(name);
+    if (!setting) {
+        (void)client_fail(client, ERROR_USAGE, "there is no setting '%s'", name);
+        return NULL;
+    }
+    return look_at_values(client) == 0 ? format(client, setting) : NULL;
+}

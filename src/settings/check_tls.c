@@ -1,0 +1,98 @@
+/* Combinations of TLS settings. Must never open what they name. */
+#include "settings/check_tls.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "settings/value.h"
+
+static const Setting *relay_setting(const char *name)
+{
+    return setting_find(SECTION_RELAYS, name);
+}
+
+/* The component's ways to say "whatever there is". */
+static bool is_automatic(const char *provider)
+{
+    static const char *const words[] = {"automatic", "platform", "internal", "sslpAutomatic",
+        "sslpPlatform", "sslpInternal", "0", "1", "2"};
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (text_equal_nocase(words[i], provider))
+            return true;
+    return false;
+}
+
+/* A name becomes that of a file: it has nothing but letters, digits and the like. */
+static int check_provider(Draft *draft, size_t relay)
+{
+    RelayConfig *config = draft->config->relays[relay];
+
+    if (!config->tls_provider)
+        return 0;
+    if (is_automatic(config->tls_provider)) {
+        value_done(relay_setting("tls_provider"), config);
+        return 0;
+    }
+    for (const char *p = config->tls_provider; *p; p++)
+        if (!text_is_alphanumeric(*p) && !strchr(" ,;-_", *p))
+            return draft_mistake_in(draft, relay_setting("tls_provider"), relay,
+                "holds a character that is in no provider's name; write names such as default, "
+                "fips, legacy or pkcs11, with blanks between them");
+    return 0;
+}
+
+static bool list_has(const char *list, const char *word, size_t n)
+{
+    for (list += strspn(list, " "); *list; list += strspn(list, " ")) {
+        size_t length = strcspn(list, " ");
+
+        if (length == n && strncmp(list, word, n) == 0)
+            return true;
+        list += length;
+    }
+    return false;
+}
+
+static int check_key_shares(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+
+    if (!config->tls13_key_shares || !config->tls13_groups)
+        return 0;
+    for (const char *p = config->tls13_key_shares; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+
+        if (!list_has(config->tls13_groups, p, n))
+            return draft_mistake_in(draft, relay_setting("tls13_key_shares"), relay,
+                "names %.*s, which tls13_groups leaves out; add it there, or leave it out here too",
+                (int)n, p);
+        p += n;
+    }
+    return 0;
+}
+
+/* Nobody asks about a certificate that is not looked at, nor looks into a list without being told.
+ */
+static int check_revocation(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    bool crl = config->tls_check_crl != TLS_CHECK_OFF,
+         ocsp = config->tls_check_ocsp != TLS_CHECK_OFF;
+
+    if (config->tls_crl_file && !crl)
+        return draft_mistake_in(draft, relay_setting("tls_crl_file"), relay,
+            "is not looked into; set tls_check_crl = \"try\" or \"require\"");
+    if (config->tls_verify || (!crl && !ocsp))
+        return 0;
+    return draft_mistake_in(draft, relay_setting(crl ? "tls_check_crl" : "tls_check_ocsp"), relay,
+        "tls_verify = false accepts any certificate, a revoked one too; leave one of the two out");
+}
+
+int check_tls(Draft *draft, size_t relay)
+{
+    return check_revocation(draft, relay)
+               ?: check_provider(draft, relay) ?: check_key_shares(draft, relay);
+}

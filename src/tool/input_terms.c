@@ -1,0 +1,211 @@
+/* --require-tls, --notify and their like. Must never let a value into the envelope that is none of
+ * its parameter's: envelope_check_parameters() judges each. */
+#include "tool/input_terms.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "message/readdress.h"
+
+#define SECONDS_MAX 999999999 /* RFC 2852, 4; RFC 4865, 5 */
+
+static const char *name_of(int option)
+{
+    return tool_option_find(input_options, option)->name;
+}
+
+/* Adds one parameter to those of the sender or of each recipient. */
+static int add(ToolInput *input, const Command *command, int option, EnvelopeParty party,
+    const char *keyword, const char *value)
+{
+    Buffer *terms = party == ENVELOPE_SENDER ? &input->sender_terms : &input->recipient_terms;
+    _cleanup_failure_ Failure f = {0};
+    int r;
+
+    if (buffer_size(terms) > 0)
+        buffer_truncate(terms, buffer_size(terms) - 1); /* the NUL */
+    r = buffer_appendf(terms, "%s%s%s%s", buffer_size(terms) > 0 ? " " : "", keyword,
+            value ? "=" : "", value ?: "")
+            ?: buffer_append(terms, "", 1);
+    if (r >= 0)
+        r = envelope_check_parameters(buffer_data(terms), party, &f);
+    if (r == -EINVAL)
+        return tool_usage(command, "--%s: %s", name_of(option), failure_text(&f));
+    return r < 0 ? tool_fail_memory() : 0;
+}
+
+/* Whole seconds, at least one. */
+static bool parse_seconds(const char *text, char ret[static 16])
+{
+    usec_t usec;
+
+    if (text_parse_duration(text, &usec) < 0 || usec < USEC_PER_SEC ||
+        usec / USEC_PER_SEC > SECONDS_MAX)
+        return false;
+    snprintf(ret, 16, "%llu", (unsigned long long)(usec / USEC_PER_SEC));
+    return true;
+}
+
+/* "2h", "2h,return", "2h,notify". */
+static int take_deliver_by(ToolInput *input, const Command *command, const char *value)
+{
+    size_t n = strcspn(value, ",");
+    const char *mode = value[n] ? value + n + 1 : "notify";
+    bool returns = text_equal_nocase(mode, "return");
+    char seconds[16], by[24];
+    _cleanup_free_
+    char *time = strndup(value, n);
+
+    if (!time)
+        return tool_fail_memory();
+    if (!parse_seconds(time, seconds) || (!returns && !text_equal_nocase(mode, "notify")))
+        return tool_usage(command,
+            "--deliver-by takes a time such as 2h, and behind a comma notify or return: what is to "
+            "be done when it is over; not '%s'",
+            value);
+    snprintf(by, sizeof(by), "%s;%c", seconds, returns ? 'R' : 'N');
+    return add(input, command, INPUT_DELIVER_BY, ENVELOPE_SENDER, "BY", by);
+}
+
+static bool is_held(const ToolInput *input)
+{
+    const char *terms =
+        buffer_size(&input->sender_terms) > 0 ? buffer_data(&input->sender_terms) : "";
+
+    return strstr(terms, "HOLDFOR=") || strstr(terms, "HOLDUNTIL=");
+}
+
+static int take_hold_for(ToolInput *input, const Command *command, const char *value)
+{
+    char seconds[16];
+
+    if (!parse_seconds(value, seconds))
+        return tool_usage(command, "--hold-for takes a time such as 90m or 2d, not '%s'", value);
+    return add(input, command, INPUT_HOLD_FOR, ENVELOPE_SENDER, "HOLDFOR", seconds);
+}
+
+static int take_hold_until(ToolInput *input, const Command *command, const char *value)
+{
+    usec_t until;
+
+    if (clock_parse_rfc3339(value, &until) < 0)
+        return tool_usage(command,
+            "--hold-until takes a time of UTC such as 2030-12-24T18:00:00Z, not '%s'", value);
+    if (until <= clock_realtime())
+        return tool_usage(command, "--hold-until: %s is past", value);
+    return add(input, command, INPUT_HOLD_UNTIL, ENVELOPE_SENDER, "HOLDUNTIL", value);
+}
+
+static int take_ret(ToolInput *input, const Command *command, const char *value)
+{
+    bool full = text_equal_nocase(value, "full");
+
+    if (!full && !text_equal_nocase(value, "headers") && !text_equal_nocase(value, "hdrs"))
+        return tool_usage(command, "--ret is full or headers, not '%s'", value);
+    return add(input, command, INPUT_RET, ENVELOPE_SENDER, "RET", full ? "FULL" : "HDRS");
+}
+
+/* In xtext (RFC 3461, 4). */
+static int take_envid(ToolInput *input, const Command *command, const char *value)
+{
+    _cleanup_buffer_ Buffer encoded = {0};
+    int r = 0;
+
+    for (; r >= 0 && *value; value++) {
+        unsigned char c = (unsigned char)*value;
+
+        r = c > ' ' && c < 0x7f && c != '+' && c != '=' ? buffer_append(&encoded, value, 1)
+                                                        : buffer_appendf(&encoded, "+%02X", c);
+    }
+    if (r < 0 || buffer_append(&encoded, "", 1) < 0)
+        return tool_fail_memory();
+    return add(input, command, INPUT_ENVID, ENVELOPE_SENDER, "ENVID", buffer_data(&encoded));
+}
+
+int input_terms_option(ToolInput *input, const Command *command, int option, const char *value)
+{
+    if ((option == INPUT_HOLD_FOR || option == INPUT_HOLD_UNTIL) && is_held(input))
+        return tool_usage(
+            command, "--hold-for and --hold-until say two times; leave one of them out");
+    switch (option) {
+    case INPUT_REQUIRE_TLS: return add(input, command, option, ENVELOPE_SENDER, "REQUIRETLS", NULL);
+    case INPUT_DELIVER_BY: return take_deliver_by(input, command, value);
+    case INPUT_MT_PRIORITY:
+        return add(input, command, option, ENVELOPE_SENDER, "MT-PRIORITY", value);
+    case INPUT_HOLD_FOR: return take_hold_for(input, command, value);
+    case INPUT_HOLD_UNTIL: return take_hold_until(input, command, value);
+    case INPUT_NOTIFY: return add(input, command, option, ENVELOPE_RECIPIENT, "NOTIFY", value);
+    case INPUT_RET: return take_ret(input, command, value);
+    default: return take_envid(input, command, value);
+    }
+}
+
+/* ---- into the envelope ---- */
+
+/* What --priority says, for relays that know priorities: those of MIXER (RFC 6710, appendix). ""
+ * for a normal one. */
+static const char *priority_term(const ToolInput *input)
+{
+    switch (input->compose.priority) {
+    case PRIORITY_URGENT: return "MT-PRIORITY=4";
+    case PRIORITY_NON_URGENT: return "MT-PRIORITY=-4";
+    default: return "";
+    }
+}
+
+/* `terms`, what `own` has beside them, and `wish` where neither has it. Caller frees; NULL: none.
+ */
+static int merge(const Buffer *terms, const char *own, const char *wish, char **ret)
+{
+    int r = buffer_size(terms) > 0 ? envelope_merge_parameters(ret, buffer_data(terms)) : 0;
+
+    if (r >= 0 && own)
+        r = envelope_merge_parameters(ret, own);
+    return r < 0 ? r : envelope_merge_parameters(ret, wish);
+}
+
+static int add_terms(const ToolInput *input, const Envelope *own, Envelope *e, Failure *f)
+{
+    _cleanup_free_
+    char *sender = NULL;
+    int r = merge(&input->sender_terms, own->sender_parameters, priority_term(input), &sender);
+
+    if (r >= 0)
+        r = envelope_set_sender(e, own->sender, sender, f);
+    for (size_t i = 0; r >= 0 && i < own->n_recipients; i++) {
+        _cleanup_free_
+        char *parameters = NULL;
+
+        r = merge(&input->recipient_terms, own->recipients[i].parameters, "", &parameters);
+        if (r >= 0)
+            r = envelope_add_recipient(e, own->recipients[i].address, parameters, f);
+    }
+    return r == -EINVAL ? -EBADMSG : r;
+}
+
+int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *rest, Failure *f)
+{
+    _cleanup_(message_free_p) Message *message = NULL;
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_buffer_ Buffer out = {0};
+    Buffer former = *start;
+    InputMemory bytes;
+    int r;
+
+    if (buffer_size(&input->sender_terms) == 0 && buffer_size(&input->recipient_terms) == 0 &&
+        priority_term(input)[0] == '\0')
+        return 0;
+    r = input_check(start, rest, NULL, &bytes, &message, f);
+    if (r >= 0)
+        r = add_terms(input, message_envelope(message), &e, f);
+    if (r >= 0)
+        r = message_readdress(buffer_data(start), buffer_size(start), &e, NULL, &out);
+    if (r < 0)
+        return r;
+    *start = out;
+    out = former;
+    return 0;
+}

@@ -1,0 +1,338 @@
+"""Messages that the tool composes from text, HTML, files and streams, and the section `message` of the
+configuration: what Python's email package and a real server make of them."""
+
+import email
+import email.header
+import email.policy
+import os
+import random
+import re
+import resource
+import subprocess
+
+import lab
+from case import SystemTest
+
+ADDRESS = "ann@lab.test"
+MIB = 1 << 20
+
+
+def header_of(text):
+    """The lines of the header behind the envelope."""
+    lines = text.split("\n\n")[0].split("\n")
+    return [line for line in lines if not line.startswith(("X-Sender:", "X-Receiver:"))]
+
+
+class Composed(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.configure()
+
+    def configure(self, *relays, message=None, **settings):
+        super().configure(*relays, **settings)
+        if message:
+            with open(self.configuration, "a", encoding="utf-8") as file:
+                file.write(f"message = {lab.to_libconfig(message)};\n")
+
+    def text(self, *arguments, stdin=b"", to=ADDRESS):
+        recipients = ("--to", to) if to else ()
+        return self.outbox("queue", "-d", "*", "--from", "shop@lab.test", *recipients, *arguments, stdin=stdin)
+
+    def compose(self, *arguments, stdin=b"", to=ADDRESS):
+        text = self.text(*arguments, stdin=stdin, to=to)
+        content = re.sub(r"\A(X-(Sender|Receiver): .*\n)+", "", text)
+        message = email.message_from_string(content, policy=email.policy.default)
+        self.assertEqual([defect for part in message.walk() for defect in part.defects], [])
+        self.assertTrue(all(len(line) <= 998 and line.isascii() for line in content.split("\n")))
+        return message
+
+    def refused(self, *arguments, status=65, stdin=b"", to=ADDRESS):
+        recipients = ("--to", to) if to else ()
+        result = self.outbox("queue", "-d", "*", "--from", "a@lab.test", *recipients, *arguments, stdin=stdin,
+                             status=None)
+        self.assertEqual((result.returncode, result.stdout), (status, b""), result.stderr)
+        said = result.stderr.decode()
+        self.assertRegex(said, r"\Aoutbox: \d+: .+\n\Z")
+        return said
+
+    def file(self, name, content):
+        path = self.directory / name
+        path.write_bytes(content)
+        return path
+
+
+class Structure(Composed):
+    def test_html_and_what_it_shows(self):
+        logo, report = self.file("logo.png", b"\x89PNG"), self.file("report.pdf", b"%PDF")
+        chart = self.file("chart 1.png", b"chart")
+        message = self.compose("--body", "Grüße", "--html", '<p>Grüße <img src="cid:logo.png"><img src="cid:c@x">',
+                               "--attach", report, "--inline", logo, "--inline", chart, "--content-id", "c@x",
+                               "--attach-name", "Bild ä.png")
+        self.assertEqual(
+            [part.get_content_type() for part in message.walk()],
+            ["multipart/mixed", "multipart/related", "multipart/alternative", "text/plain", "text/html", "image/png",
+             "image/png", "application/pdf"])
+        parts = list(message.walk())
+        self.assertEqual(parts[1].get_param("type"), "multipart/alternative")
+        self.assertEqual(message.get_body(("plain",)).get_content().strip(), "Grüße")
+        self.assertIn("cid:logo.png", message.get_body(("html",)).get_content())
+        self.assertEqual([part["Content-ID"] for part in parts[5:7]], ["<logo.png>", "<c@x>"])
+        self.assertEqual([part.get_content_disposition() for part in parts[5:]], ["inline", "inline", "attachment"])
+        self.assertEqual(parts[6].get_filename(), "Bild ä.png")
+        self.assertEqual([part.get_content() for part in parts[5:]], [b"\x89PNG", b"chart", b"%PDF"])
+
+    def test_html_alone(self):
+        page = self.file("page.html", b"<p>hello\n")
+        for arguments, stdin in ((("--html-file", page), b"not this"), (("--html", "<p>hello\n"), b"not this"),
+                                 (("--html-file", "-"), b"<p>hello\n")):
+            message = self.compose(*arguments, stdin=stdin)
+            self.assertEqual((message.get_content_type(), message.get_content()), ("text/html", "<p>hello\n"))
+        message = self.compose("--html-file", page, "--body-file", "-", stdin=b"text\n")
+        self.assertEqual(message.get_body(("plain",)).get_content(), "text\n")
+        self.assertIn("an inline part is shown by an HTML text", self.refused("--inline", page, "--body", "b"))
+
+    def test_types_and_names(self):
+        data = self.file("data.bin", "größer;1\n".encode("latin-1"))
+        message = self.compose("--attach", data, "--attach-type", "text/csv; charset=iso-8859-1", "--attach-name",
+                               "Größen.csv", "--attach", data, "--body", "b")
+        first, second = message.iter_attachments()
+        self.assertEqual((first.get_content_type(), first.get_filename(), first.get_content().replace("\r", "")),
+                         ("text/csv", "Größen.csv", "größer;1\n"))
+        self.assertEqual((second.get_content_type(), second.get_filename()), ("application/octet-stream", "data.bin"))
+        for option in ("--attach-type", "--attach-name"):
+            self.assertIn(f"{option} says something of the --attach or --inline before it",
+                          self.refused(option, "x", "--body", "b", status=64))
+        self.assertIn("--content-id says something of the --inline before it",
+                      self.refused("--attach", data, "--content-id", "x", "--body", "b", status=64))
+        self.assertIn("this is no content type", self.refused("--attach", data, "--attach-type", "pdf", "--body", "b"))
+
+    def test_a_message_in_a_message(self):
+        inner = self.file("inner.eml", b"From: a@b.c\r\nSubject: inner\r\n\r\nText.\r\n")
+        outer = self.compose("--attach", inner, "--body", "b")
+        (part,) = outer.iter_attachments()
+        self.assertEqual((part.get_content_type(), part.get_content()["Subject"]), ("message/rfc822", "inner"))
+
+    def test_streams(self):
+        """Standard input, and the read end of a pipe, which can be read once."""
+        message = self.compose("--attach", "-", "--attach-name", "in.txt", "--body", "b", stdin=b"\0stream\xff" * 50000)
+        (part,) = message.iter_attachments()
+        self.assertEqual((part.get_filename(), part.get_payload(decode=True)), ("in.txt", b"\0stream\xff" * 50000))
+        message = self.compose("--attach", "-", "--body", "b", stdin=b"x")
+        self.assertIsNone(next(message.iter_attachments()).get_filename())
+        fifo = self.directory / "fifo"
+        os.mkfifo(fifo)
+        writer = subprocess.Popen(["dd", f"of={fifo}", "status=none"], stdin=subprocess.PIPE)
+        self.addCleanup(writer.wait)
+        writer.stdin.write(b"from a pipe\n")
+        writer.stdin.close()
+        self.assertEqual(self.compose("--body-file", fifo).get_content(), "from a pipe\n")
+        for arguments in (("--attach", "-"), ("--attach", "-", "--html-file", "-"), ("--headers-file", "-"),
+                          ("--body-file", "-", "--inline", "-")):
+            self.assertIn("standard input can be one thing only", self.refused(*arguments, status=64))
+        for one, other in (("--body", "--body-file"), ("--html", "--html-file")):
+            self.assertIn("both give", self.refused(one, "x", other, "y", status=64))
+
+    def test_files_that_cannot_be_attached(self):
+        """302 names the file, and says what is wrong with it; 303 of the text."""
+        hole = self.directory / "hole"
+        with open(hole, "wb") as file:
+            file.truncate((1 << 30) + 1)
+        locked = self.file("locked", b"x")
+        locked.chmod(0)
+        for path, why in ((self.directory / "none.pdf", "No such file"), (self.directory, "Is a directory"),
+                          (hole, "is larger than 1 GiB"), ("/proc/self/mem", "Input/output error")):
+            said = self.refused("--body", "b", "--attach", path, status=66)
+            self.assertTrue(said.startswith("outbox: 302: ") and str(path) in said and why in said, said)
+        said = self.refused("--body-file", self.directory / "none.txt", status=66)
+        self.assertTrue(said.startswith("outbox: 303: "), said)
+        self.assertIn("No such file", self.refused("--html-file", self.directory / "none.html", status=66))
+        result = subprocess.run(
+            ["setpriv", "--reuid=65534", "--clear-groups", lab.program("outbox"), "queue", "-d", "*", "--from", "a@b.c",
+             "--to", "a@b.c", "--body", "b", "--attach", locked], capture_output=True, check=False)
+        self.assertEqual(result.returncode, 66, result)
+        self.assertRegex(result.stderr.decode(), r"outbox: 302: cannot read the attachment .*: Permission denied")
+
+    def test_a_text_that_is_none(self):
+        nul, latin = self.file("nul", b"a\0b"), self.file("latin", b"gr\xfc\xdfe")
+        self.assertIn("is no text: it holds a NUL byte", self.refused("--body-file", nul))
+        self.assertTrue(self.refused("--body-file", latin).startswith("outbox: 434: the text "))
+        self.assertTrue(self.refused("--html-file", latin).startswith("outbox: 434: the HTML text "))
+        late = b"a" * (3 * MIB) + b"\xff"
+        result = self.outbox("queue", "-d", self.queue.path, "--from", "a@lab.test", "--to", ADDRESS, stdin=late,
+                             status=None)
+        self.assertEqual((result.returncode, result.stdout), (65, b""), result.stderr)
+        self.assertTrue(self.queue.is_empty())
+
+    def test_what_is_large_is_not_held(self):
+        """The tool may use 32 MiB of memory (not so with sanitizers), and the file has more."""
+        large = self.directory / "large.bin"
+        with open(large, "wb") as file:
+            for number in range(96):
+                file.write(bytes([number]) * MIB)
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_DATA, (32 * MIB, 32 * MIB))
+
+        for stdin in (None, large):
+            with open(stdin or os.devnull, "rb") as file:
+                result = subprocess.run(
+                    [lab.program("outbox"), "--config", self.configuration, "queue", "-d", self.queue.path, "--from",
+                     "a@lab.test", "--to", ADDRESS, "--body", "b", "--attach", "-" if stdin else large],
+                    stdin=file, capture_output=True, check=False,
+                    preexec_fn=None if os.environ.get("OUTBOX_UNCONFINED") else limit)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            path = result.stdout.decode().strip()
+            with open(path, "rb") as file:
+                message = email.message_from_binary_file(file, policy=email.policy.default)
+            (part,) = message.iter_attachments()
+            content = part.get_payload(decode=True)
+            self.assertEqual(len(content), 96 * MIB)
+            self.assertTrue(all(content[number * MIB] == number for number in range(96)))
+            os.unlink(path)
+
+    def test_delivered(self):
+        """Through a real server, with `send` and with the daemon, the parts arrive as they were."""
+        address = self.address()
+        logo = self.file("logo.png", random.Random(1).randbytes(300000))
+        arguments = ("--from", "shop@lab.test", "--to", address, "--body", "größer\n.\n", "--html",
+                     '<img src="cid:logo.png">', "--inline", logo, "--subject", "Grüße", "--attach", logo)
+        self.outbox("send", *arguments)
+        self.start()
+        self.outbox("queue", *arguments)
+        for copy in self.wait_copies(2, address):
+            message = email.message_from_bytes(copy.content, policy=email.policy.default)
+            self.assertEqual(message["Subject"], "Grüße")
+            self.assertEqual(message.get_body(("plain",)).get_content().replace("\r", ""), "größer\n.\n")
+            images = [part.get_content() for part in message.walk() if part.get_content_type() == "image/png"]
+            self.assertEqual(images, [logo.read_bytes()] * 2)
+
+
+class Header(Composed):
+    def test_settings_and_options(self):
+        """Charset, FoldHeaders, MaxHeaderLength, AllowEmptyTo, MessageIdAlgorithm: in the configuration, with
+        --set by either name, and as an option, which comes first."""
+        long = "word " * 40
+        self.configure(message={"charset": "ISO-8859-1", "max_header_length": 120, "message_id_algorithm": "md5",
+                                "allow_empty_to": True})
+        lines = header_of(self.text("--subject", "Grüße " + long, "--bcc", "eve@lab.test", "--body", "b", to=None))
+        self.assertIn("=?ISO-8859-1?Q?Gr=FC=DFe?=", lines[1])
+        self.assertGreater(max(map(len, lines)), 100)
+        self.assertLessEqual(max(map(len, lines)), 118)
+        identifier = next(line for line in lines if line.startswith("Message-ID"))
+        self.assertRegex(identifier, r"<[0-9a-f]{32}@")
+        lines = header_of(self.text("--subject", "Grüße " + long, "--body", "b", "--charset", "utf-8",
+                                    "--max-header-length", "60", "--message-id-algorithm", "sha1"))
+        self.assertIn("=?UTF-8?Q?Gr=C3=BC=C3=9Fe?=", lines[2])
+        self.assertLessEqual(max(len(line) for line in lines if not line.startswith("Message-ID")), 58)
+        self.assertRegex("\n".join(lines), r"Message-ID: <[0-9a-f]{40}@")
+        lines = header_of(self.text("--subject", long, "--body", "b", "--fold-headers", "false"))
+        self.assertIn("Subject: " + long.strip(), lines)
+        for name in ("message.charset", "charset", "Charset", "message.Charset"):
+            text = lab.outbox("--config", self.configuration, "--set", f"{name}=utf-8", "queue", "-d", "*", "--from",
+                              "a@b.c", "--to", "a@b.c", "--subject", "ü", "--body", "b").stdout
+            self.assertIn(b"=?UTF-8?Q?=C3=BC?=", text)
+        for name, value in (("FoldHeaders", "False"), ("MaxHeaderLength", "998")):
+            text = lab.outbox("--config", self.configuration, "--set", f"{name}={value}", "queue", "-d", "*", "--from",
+                              "a@b.c", "--to", "a@b.c", "--subject", long, "--body", "b").stdout.decode()
+            self.assertIn("Subject: " + long.strip() + "\n", text)
+
+    def test_to_may_not_be_empty(self):
+        """165, unless AllowEmptyTo says otherwise."""
+        for arguments in (("--bcc", "eve@lab.test"), ("--cc", "eve@lab.test"), ("--recipient", "bcc: eve@lab.test")):
+            said = self.refused(*arguments, "--body", "b", to=None)
+            self.assertTrue(said.startswith("outbox: 165: there is no recipient in to"), said)
+            text = self.text(*arguments, "--body", "b", "--allow-empty-to", to=None)
+            self.assertIn("X-Receiver: <eve@lab.test>\n", text)
+            self.assertNotIn("\nTo:", text)
+        self.assertIn("\nTo: undisclosed-recipients:;\n", self.text("--to", "undisclosed-recipients:;", "--bcc",
+                                                                   "eve@lab.test", "--body", "b", to=None))
+        for arguments in ((), ("--allow-empty-to",)):
+            self.assertTrue(self.refused(*arguments, "--body", "b", to=None).startswith("outbox: 165: "))
+        result = self.outbox("queue", "-d", "*", "--to", ADDRESS, "--body", "b", status=None)
+        self.assertTrue(result.stderr.startswith(b"outbox: 164: from: there is no sender"), result.stderr)
+
+    def test_recipients_one_by_one(self):
+        """MessageRecipients, from the command line."""
+        text = self.text("--recipient", 'to: "Lee, Ann" <lee@lab.test> NOTIFY=SUCCESS,FAILURE', "--recipient",
+                         "Cc:bob@lab.test", "--recipient", "bcc : <eve@lab.test> NOTIFY=NEVER", "--body", "b")
+        self.assertTrue(text.startswith(
+            "X-Sender: <shop@lab.test>\nX-Receiver: <ann@lab.test>\n"
+            "X-Receiver: <lee@lab.test> NOTIFY=SUCCESS,FAILURE\nX-Receiver: <bob@lab.test>\n"
+            "X-Receiver: <eve@lab.test> NOTIFY=NEVER\n"), text)
+        self.assertIn('\nTo: ann@lab.test, "Lee, Ann" <lee@lab.test>\n', text)
+        self.assertIn("\nCc: bob@lab.test\n", text)
+        raw = self.file("raw", b"From: x@y\n\nHello.\n")
+        self.assertEqual(self.outbox("queue", "-d", "*", "--raw", raw, "--recipient", "to: a@b.c NOTIFY=NEVER"),
+                         "X-Receiver: <a@b.c> NOTIFY=NEVER\nFrom: x@y\n\nHello.\n")
+        for value, why in (("ann@lab.test", "it begins with its kind"), ("reply-to: a@b.c", "it begins with its kind"),
+                           ("to: a@b.c, d@e.f", "only one address"), ("to: a@b.c NOTIFY=SOMETIMES", "NOTIFY"),
+                           ("to: g: a@b.c;", "a group is not an address"), ("to:", "to"), ("cc: bob", "domain")):
+            self.assertIn(why, self.refused("--recipient", value, "--body", "b"), value)
+
+    def test_wrong_values(self):
+        """Each is told with what would be right, and nothing is composed."""
+        for option, value, why in (
+                ("--charset", "ISO-8859-99", "cannot convert to"), ("--charset", "UTF-16", "letters of ASCII"),
+                ("--charset", "a b", "blank"), ("--charset", "", "charset"),
+                ("--max-header-length", "59", "60 to 998"), ("--max-header-length", "999", "60 to 998"),
+                ("--max-header-length", "many", "60 to 998"), ("--fold-headers", "maybe", "true or false"),
+                ("--message-id-algorithm", "crc", '"md5"')):
+            result = self.outbox("queue", "-d", "*", "--from", "a@b.c", "--to", "a@b.c", "--body", "b", option, value,
+                                 status=None)
+            self.assertIn(result.returncode, (65, 78), (option, value))
+            self.assertIn(why, result.stderr.decode(), (option, value))
+            self.assertEqual(result.stdout, b"")
+        for option, value in (("--importance", "extreme"), ("--priority", "miHigh"), ("--sensitivity", "4")):
+            self.assertIn(value, self.refused(option, value, "--body", "b", status=64))
+        result = self.outbox("--set", "message.folds=1", "config", status=None)
+        self.assertIn(b'message.folds: unknown setting', result.stderr)
+        self.configure(message={"charset": "no-such-set", "fold_header": True})
+        said = lab.outbox("--config", self.configuration, "config", "charset").stderr.decode()
+        self.assertRegex(said, r"message.fold_header: unknown setting; did you mean .*fold_headers")
+        self.configure(message={"charset": "no-such-set"})
+        said = lab.outbox("--config", self.configuration, "config", "charset").stderr.decode()
+        self.assertIn('message.charset: this system cannot convert to "no-such-set"', said)
+        said = self.refused("--body", "b")
+        self.assertIn('outbox: 434: charset: this system cannot convert to "no-such-set"', said)
+
+    def test_what_is_wrong_elsewhere_stops_nothing(self):
+        """Who composes reads the section `message`, and does without a configuration that cannot be read."""
+        self.configuration.write_text('relays = ( { host = 5; nothing = "x"; } );\nspool = { keep_sent = 7; };\n'
+                                      'message = { charset = "ISO-8859-1"; };\n')
+        self.assertIn("=?ISO-8859-1?Q?=FC?=", self.text("--subject", "ü", "--body", "b"))
+        self.configuration.write_text('relays = ( { host = ;\nmessage = { charset = "ISO-8859-1"; };\n')
+        self.assertIn("=?ISO-8859-1?Q?=FC?=", self.text("--subject", "ü", "--body", "b"))
+        result = lab.outbox("--config", "/nonexistent", "queue", "-d", "*", "--from", "a@b.c", "--to", "a@b.c",
+                            "--body", "b")
+        self.assertIn(b"/nonexistent", result.stderr)
+        self.assertNotEqual(result.returncode, 0)
+
+    def test_charsets(self):
+        """As Python decodes them; a character that the set lacks is named (434)."""
+        for charset, subject in (("iso-8859-15", "5 € für Größeres"), ("iso-2022-jp", "日本語の件名です"),
+                                 ("koi8-r", "Привет всем, кто это читает, и остальным тоже привет"),
+                                 ("gb18030", "主题" * 40), ("windows-1252", "“quoted” – and more…")):
+            text = self.text("--charset", charset, "--subject", subject, "--cc", f'"{subject}" <bob@lab.test>',
+                             "--body", "b")
+            raw = email.message_from_string(text.partition("X-Receiver: <bob@lab.test>\n")[2],
+                                            policy=email.policy.compat32)
+            for field in (raw["Subject"], raw["Cc"].partition("<")[0].strip()):
+                self.assertIn(f"=?{charset}?", field)
+                self.assertEqual(str(email.header.make_header(email.header.decode_header(field))), subject)
+        said = self.refused("--charset", "iso-8859-1", "--subject", "5 €", "--body", "b")
+        self.assertTrue(said.startswith('outbox: 434: subject: the character "€" (U+20AC) is not in iso-8859-1'), said)
+
+    def test_headers_file(self):
+        path = self.file("headers", b"\xef\xbb\xbfX-One: 1\r\n folded\r\n\r\nX-Two: zwei \xc3\xbc\r\n")
+        message = self.compose("--headers-file", path, "--header", "X-Three: 3", "--body", "b")
+        self.assertEqual([message[f"X-{name}"] for name in ("One", "Two", "Three")], ["1 folded", "zwei ü", "3"])
+        path = self.file("replaced", b"\nFrom: x@lab.test\nSubject: own\n")
+        text = self.text("--headers-file", path, "--body", "b", "--subject", "not this")
+        self.assertEqual(header_of(text), ["From: x@lab.test", "Subject: own"])
+        self.assertIn("is no header: it holds a NUL", self.refused("--headers-file", self.file("nul", b"X: \0"),
+                                                                  "--body", "b"))
+
+    def test_words(self):
+        message = self.compose("--importance", "miHigh", "--priority", "3", "--sensitivity", "PERSONAL", "--body", "b")
+        self.assertEqual([message[name] for name in ("Importance", "Priority", "Sensitivity")],
+                         ["high", "non-urgent", "Personal"])

@@ -1,0 +1,211 @@
+/* What a configuration may say of TLS, and what is said of what it may not: names of suites,
+ * groups and signatures, flags, providers, fingerprints. No connection is needed for any of it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "settings/load.h"
+#include "settings/table.h"
+#include "settings/tls_names.h"
+#include "settings/value.h"
+#include "unit.h"
+
+/* One relay with these settings; NULL with a Failure. */
+static Config *load(const char *first, const char *second, Failure *f)
+{
+    const char *const overrides[] = {"host=mail.test", "tls=implicit", first, second, NULL};
+    Config *config = NULL;
+    int r = config_load("/dev/null", overrides, &config, f);
+
+    ck_assert(r == 0 || r == -EBADMSG);
+    return r == 0 ? config : NULL;
+}
+
+static void check_taken(const char *first, const char *name, const char *formatted)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer text = {0};
+    Config *config = load(first, NULL, &f);
+
+    ck_assert_msg(config, "%s", failure_text(&f));
+    ck_assert_int_eq(value_format(setting_find(SECTION_RELAYS, name), config->relays[0], &text), 0);
+    ck_assert_int_eq(buffer_append(&text, "", 1), 0);
+    ck_assert_str_eq(buffer_data(&text), formatted);
+    (void)config_unref(config);
+}
+
+static void check_refused(const char *first, const char *second, const char *const *words)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *config = load(first, second, &f);
+
+    ck_assert_msg(!config, "%s was taken", first);
+    ck_assert_int_eq(f.number, ERROR_CONFIGURATION);
+    for (; *words; words++)
+        ck_assert_msg(
+            strstr(failure_text(&f), *words), "\"%s\" lacks \"%s\"", failure_text(&f), *words);
+}
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* SSLEnabledCipherSuites */
+START_TEST(cipher_suites_are_known_by_either_name)
+{
+    static const char *const lists[] = {
+        "TLS_AES_256_GCM_SHA384;TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256:TLS_CHACHA20_POLY1305_SHA256", "HIGH:!aNULL:@SECLEVEL=0",
+        "ECDHE+AESGCM:-kRSA:@STRENGTH"};
+    char setting[200];
+
+    for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+        snprintf(setting, sizeof(setting), "SSLEnabledCipherSuites=%s", lists[i]);
+        check_taken(setting, "tls_ciphers", lists[i]);
+    }
+    check_taken("SSLEnabledCipherSuites=*", "tls_ciphers", "");
+}
+END_TEST
+
+START_TEST(a_misspelt_cipher_suite_is_told)
+{
+    check_refused("tls_ciphers=TLS_AES_256_GCM_SHA348", NULL,
+        WORDS("tls_ciphers", "names \"TLS_AES_256_GCM_SHA348\"",
+            "did you mean \"TLS_AES_256_GCM_SHA384\"?"));
+    check_refused("tls_ciphers=HIGH:ECDHE-RSA-AES128-GCM-SHA265", NULL,
+        WORDS("did you mean \"ECDHE-RSA-AES128-GCM-SHA256\"?"));
+    check_refused("tls_ciphers=HIGH:!anul", NULL, WORDS("\"anul\"", "aNULL"));
+    check_refused("tls_ciphers=ECDHE+AESGCN", NULL, WORDS("did you mean \"AESGCM\"?"));
+    check_refused("tls_ciphers=TLS_RSA_WITH_RC4_128_MD5", NULL, WORDS("TLS_RSA_WITH_RC4_128_MD5"));
+    check_refused("tls_ciphers=CALG_AES_256;CALG_3DES", NULL, WORDS("Windows"));
+    check_refused("tls_ciphers=@SECLEVEL=9", NULL, WORDS("@SECLEVEL=9"));
+}
+END_TEST
+
+/* TLS12SupportedGroups, TLS13SupportedGroups, TLS13KeyShareGroups */
+START_TEST(groups_are_known_by_either_name)
+{
+    check_taken("TLS12SupportedGroups=ecdhe_secp256r1,ecdhe_secp384r1,ecdhe_secp521r1",
+        "tls12_groups", "secp256r1 secp384r1 secp521r1");
+    check_taken("TLS13SupportedGroups=ecdhe_x25519,ecdhe_x448,P-256,ffdhe_2048,ffdhe8192",
+        "tls13_groups", "x25519 x448 secp256r1 ffdhe2048 ffdhe8192");
+    check_taken(
+        "TLS13KeyShareGroups=ecdhe_x25519,prime256v1", "tls13_key_shares", "x25519 secp256r1");
+    check_refused("tls13_groups=x25591", NULL, WORDS("did you mean \"x25519\"?", "\"ffdhe2048\""));
+    check_refused("tls12_groups=X25519MLKEM768", NULL, WORDS("X25519MLKEM768"));
+    check_refused("tls13_groups=x25519 secp256r1", "tls13_key_shares=x448",
+        WORDS("tls13_key_shares", "names x448, which tls13_groups leaves out"));
+}
+END_TEST
+
+/* TLS12SignatureAlgorithms, TLS13SignatureAlgorithms */
+START_TEST(signatures_are_known_by_either_name)
+{
+    check_taken("TLS12SignatureAlgorithms=sha512-ecdsa,sha256-rsa,sha1-dsa,RSA-PSS+SHA256",
+        "tls12_signature_algorithms",
+        "ecdsa_secp521r1_sha512 rsa_pkcs1_sha256 dsa_sha1 rsa_pss_sha256");
+    check_taken("TLS13SignatureAlgorithms=ed25519,ecdsa_secp256r1_sha256,rsa_pss_sha256",
+        "tls13_signature_algorithms", "ed25519 ecdsa_secp256r1_sha256 rsa_pss_sha256");
+    check_refused(
+        "tls12_signature_algorithms=sha265-rsa", NULL, WORDS("did you mean \"sha256-rsa\"?"));
+    check_refused("tls13_signature_algorithms=sha1-rsa", NULL, WORDS("sha1-rsa"));
+}
+END_TEST
+
+/* SSLSecurityFlags */
+START_TEST(flags_are_words_or_bits)
+{
+    check_taken(
+        "SSLSecurityFlags=0x80000010", "tls_security_flags", "allow-unknown-authority ignore-name");
+    check_taken("tls_security_flags=2147483649", "tls_security_flags", "ignore-time ignore-name");
+    check_taken("tls_security_flags=ignore-name ignore-time", "tls_security_flags",
+        "ignore-time ignore-name");
+    check_taken("tls_security_flags=0", "tls_security_flags", "0");
+    check_taken("tls_security_flags=0xf06", "tls_security_flags",
+        "ignore-trust-list-time ignore-nesting ignore-unknown-revocation "
+        "ignore-unknown-trust-list-revocation ignore-unknown-authority-revocation "
+        "ignore-unknown-root-revocation");
+    check_refused("tls_security_flags=0x4000", NULL, WORDS("Microsoft's", "tls_ca_file"));
+    check_refused("tls_security_flags=allow-test-root", NULL, WORDS("Microsoft's"));
+    check_refused("tls_security_flags=0x1000040", NULL, WORDS("0x1000040"));
+    check_refused("tls_security_flags=ignore-tme", NULL, WORDS("did you mean \"ignore-time\"?"));
+    check_refused("tls_security_flags=0x1ffffffff", NULL, WORDS("0x1ffffffff"));
+}
+END_TEST
+
+/* libconfig has 31 bits for a number without an L. */
+START_TEST(flags_are_read_from_a_file)
+{
+    char path[] = "/tmp/outbox-test-XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+    _cleanup_failure_ Failure f = {0};
+    Config *config = NULL;
+
+    fputs("relays = ({ host = \"mail.test\"; tls = \"implicit\"; tls_security_flags = 0x80000001; "
+          "});\n",
+        file);
+    fclose(file);
+    ck_assert_msg(config_load(path, NULL, &config, &f) == 0, "%s", failure_text(&f));
+    ck_assert_uint_eq(config->relays[0]->tls_security_flags, 0x80000001U);
+    (void)config_unref(config);
+    (void)unlink(path);
+}
+END_TEST
+
+/* SSLProvider */
+START_TEST(providers_are_names)
+{
+    check_taken("SSLProvider=default legacy", "tls_provider", "default legacy");
+    check_taken("SSLProvider=sslpInternal", "tls_provider", "");
+    check_taken("SSLProvider=0", "tls_provider", "");
+    check_refused("tls_provider=../../tmp/mine", NULL, WORDS("tls_provider", "no provider's name"));
+}
+END_TEST
+
+/* SSLCipherStrength, SSLClientCACerts */
+START_TEST(numbers_and_files_are_checked)
+{
+    check_taken("SSLCipherStrength=128", "tls_cipher_strength", "128");
+    check_refused("tls_cipher_strength=257", NULL, WORDS("tls_cipher_strength", "0 to 256"));
+    check_refused(
+        "SSLClientCACerts=/dev/null", NULL, WORDS("tls_client_ca_file", "tls_certificate"));
+}
+END_TEST
+
+#define HEX "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+#define BASE64 "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
+
+/* SSLAcceptServerCert */
+START_TEST(pins_are_fingerprints_or_files)
+{
+    check_taken("SSLAcceptServerCert=" HEX "; sha256//" BASE64 ";SHA256:" HEX ";" BASE64,
+        "tls_accept_certificate", HEX ";sha256//" BASE64 ";SHA256:" HEX ";" BASE64);
+    check_taken("SSLAcceptServerCert=/dev/null;" HEX, "tls_accept_certificate", "/dev/null;" HEX);
+    check_refused("SSLAcceptServerCert=" HEX ";/nowhere/relay.pem", NULL,
+        WORDS("tls_accept_certificate", "\"/nowhere/relay.pem\" does not exist"));
+    check_refused("SSLAcceptServerCert=sha256//AAAA", NULL, WORDS("sha256//AAAA"));
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("settings tls");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_test(tests, cipher_suites_are_known_by_either_name);
+    tcase_add_test(tests, a_misspelt_cipher_suite_is_told);
+    tcase_add_test(tests, groups_are_known_by_either_name);
+    tcase_add_test(tests, signatures_are_known_by_either_name);
+    tcase_add_test(tests, flags_are_words_or_bits);
+    tcase_add_test(tests, flags_are_read_from_a_file);
+    tcase_add_test(tests, providers_are_names);
+    tcase_add_test(tests, numbers_and_files_are_checked);
+    tcase_add_test(tests, pins_are_fingerprints_or_files);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
