@@ -101,6 +101,10 @@ static void tell_progress(OutboxClient *client)
         client->told.connected = true;
         notify_status(client, "Remote host connection complete", 0, address);
     }
+    if (connection_proxy(c) && !client->told.proxy && stage > STAGE_PROXY) {
+        client->told.proxy = true;
+        notify_status(client, "Firewall connection complete", 0, connection_proxy(c));
+    }
     if (tls && !client->told.tls && stage > STAGE_CERTIFICATE) {
         client->told.tls = true;
         notify_status(client, "SSL handshake complete", 0, tls);
@@ -327,6 +331,9 @@ void contact_close(OutboxClient *client, int error, const char *why)
     client->told = (Told){0};
     if (told.tls)
         notify_status(client, "SSL connection broken", error, why ?: "the connection is closed");
+    if (told.proxy)
+        notify_status(
+            client, "Firewall host disconnected", error, why ?: "the connection is closed");
     if (told.connected)
         notify_status(client, "Remote host disconnected", error, why ?: "the connection is closed");
 }

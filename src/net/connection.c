@@ -99,6 +99,7 @@ static int start_session(Connection *c, usec_t now)
         .without_tls = c->clear,
         .hello = choose_hello(c),
         .password = c->found.password,
+        .gssapi = tickets_gssapi(c->found.tickets),
         .peer_is_loopback = c->peer_is_loopback,
         .began = c->started,
         .shows_secrets = c->shows_secrets,
@@ -359,6 +360,22 @@ static void start_over(Connection *c, usec_t now, const char *how)
     transport_start_over(c);
 }
 
+/* A token that the relay refuses is not used again; where it was there before, it may be that the
+ * relay was told so, and the connection goes on once with a new one. */
+static bool renew_token(Connection *c, const DeliveryOutcome *why, usec_t now)
+{
+    if (!c->shared->oauth || why->stage != STAGE_AUTH || why->code != 535 || !c->found.password)
+        return false;
+    oauth_tokens_refuse(c->shared->oauth, c->found.password);
+    if (c->renewed || !c->found.kept)
+        return false;
+    c->renewed = true;
+    transport_trace(c, "again, with a new token: %s", why->text);
+    drop_session(c, now);
+    transport_look_again(c);
+    return true;
+}
+
 /* Whether no other address can do better. A login that was refused is not repeated: that locks
  * accounts. */
 static bool is_final(const Connection *c, const DeliveryOutcome *why, usec_t now)
@@ -380,6 +397,8 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
         transport_start_anew(c, now);
         return true;
     }
+    if (renew_token(c, why, now))
+        return true;
     if (blames_session(c, why)) {
         start_over(c, now, "with a full handshake of TLS");
         return true;
@@ -553,41 +572,4 @@ bool connection_has_learned(const Connection *c)
 bool connection_has_more(const Connection *c)
 {
     return c->session && !c->closed && (smtp_session_has_input(c->session) || transport_pending(c));
-}
-
-SmtpSession *connection_session(Connection *c)
-{
-    return c->session;
-}
-
-void connection_on_silence(Connection *c, ConnectionSilence callback, void *user)
-{
-    c->on_silence = callback;
-    c->silence_user = user;
-}
-
-void connection_show_secrets(Connection *c)
-{
-    c->shows_secrets = true;
-}
-
-const char *connection_address(const Connection *c)
-{
-    return c->address;
-}
-
-const char *connection_proxy(const Connection *c)
-{
-    return c->proxied.words[0] ? c->proxied.words : NULL;
-}
-
-const char *connection_local_address(const Connection *c, char text[static ADDRESS_TEXT_MAX])
-{
-    struct sockaddr_storage local = {0};
-    socklen_t n = sizeof(local);
-
-    text[0] = '\0';
-    if (c->socket_fd >= 0 && getsockname(c->socket_fd, (struct sockaddr *)&local, &n) >= 0)
-        address_format(&local, text);
-    return text;
 }

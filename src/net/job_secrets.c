@@ -1,15 +1,18 @@
-/* Jobs that read files and run commands. A relay whose source hangs keeps two of their threads at
- * most: one that was given up, and the one that follows. */
+/* Jobs that read files, run commands, and get tickets and tokens. A relay whose source hangs keeps
+ * two of their threads at most: one that was given up, and the one that follows. */
 #include "net/job_secrets.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "settings/secret_source.h"
 
 typedef struct SecretsTask {
     SecretsResult result;
     RelayConfig *relay; /* referenced */
+    OauthTokens *oauth; /* referenced, or NULL */
     bool with_client;
 } SecretsTask;
 
@@ -20,11 +23,17 @@ static bool source_may_block(const SecretSource *source)
 
 bool job_secrets_may_block(const RelayConfig *relay, bool with_client)
 {
-    return source_may_block(&relay->password) || (with_client && relay->tls_certificate) ||
+    return source_may_block(&relay->password) || job_secrets_are_single(relay) ||
+           oauth_is_configured(relay) || (with_client && relay->tls_certificate) ||
            (relay_is_proxied(relay) && source_may_block(&relay->proxy_password));
 }
 
-bool job_secrets_run_command(const RelayConfig *relay)
+bool job_secrets_are_single(const RelayConfig *relay)
+{
+    return text_equal(relay->auth, "gssapi");
+}
+
+static bool run_command(const RelayConfig *relay)
 {
     return relay->password.command || relay->tls_key_password.command ||
            (relay_is_proxied(relay) && relay->proxy_password.command);
@@ -39,14 +48,23 @@ static int fetch_for_proxy(const RelayConfig *relay, SecretsResult *ret)
     return r < 0 ? failure_prefix(&ret->failure, r, "the password for the proxy") : r;
 }
 
-void secrets_fetch(const RelayConfig *relay, bool with_client, SecretsResult *ret)
+bool job_secrets_take_long(const RelayConfig *relay)
+{
+    return run_command(relay) || oauth_is_configured(relay);
+}
+
+void secrets_fetch(
+    const RelayConfig *relay, OauthTokens *oauth, bool with_client, SecretsResult *ret)
 {
     _cleanup_secret_ Secret *key_password = NULL;
 
     *ret = (SecretsResult){0};
-    ret->error = secret_source_fetch(&relay->password, &ret->password, &ret->failure);
+    ret->error = oauth ? oauth_tokens_get(oauth, relay, &ret->password, &ret->kept, &ret->failure)
+                       : secret_source_fetch(&relay->password, &ret->password, &ret->failure);
     if (ret->error >= 0)
         ret->error = fetch_for_proxy(relay, ret);
+    if (ret->error >= 0 && job_secrets_are_single(relay))
+        ret->error = tickets_fetch(relay, &ret->tickets, &ret->failure);
     if (ret->error < 0 || !with_client || !relay->tls_certificate)
         return;
     ret->error = secret_source_fetch(&relay->tls_key_password, &key_password, &ret->failure);
@@ -61,6 +79,7 @@ void secrets_done(SecretsResult *result)
     (void)secret_unref(result->password);
     (void)credentials_unref(result->client);
     (void)secret_unref(result->proxy);
+    tickets_free(result->tickets);
     failure_done(&result->failure);
 }
 
@@ -68,7 +87,10 @@ static void run(void *argument)
 {
     SecretsTask *task = argument;
 
-    secrets_fetch(task->relay, task->with_client, &task->result);
+    secrets_fetch(task->relay, task->oauth, task->with_client, &task->result);
+    /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
+    if (task->oauth)
+        OPENSSL_thread_stop();
 }
 
 static void drop(void *argument)
@@ -76,6 +98,7 @@ static void drop(void *argument)
     SecretsTask *task = argument;
 
     secrets_done(&task->result);
+    (void)oauth_tokens_unref(task->oauth);
     (void)relay_config_unref(task->relay);
     free(task);
 }
@@ -83,26 +106,38 @@ static void drop(void *argument)
 static const JobKind kind_files = {"secrets", run, drop, .limit = 64, .limit_of_key = 2};
 static const JobKind kind_commands = {
     "password commands", run, drop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_tokens = {"tokens", run, drop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_tickets = {"tickets", run, drop, .limit = 64, .limit_of_key = 2};
 
-int job_secrets_start(Worker *worker, RelayConfig *relay, bool with_client, Answer **ret)
+static const JobKind *kind_for(const RelayConfig *relay)
 {
-    const JobKind *kind = job_secrets_run_command(relay) ? &kind_commands : &kind_files;
+    if (oauth_is_configured(relay))
+        return &kind_tokens;
+    if (job_secrets_are_single(relay))
+        return &kind_tickets;
+    return run_command(relay) ? &kind_commands : &kind_files;
+}
+
+int job_secrets_start(
+    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client, Answer **ret)
+{
     SecretsTask *task = calloc(1, sizeof(SecretsTask));
     int r;
 
     if (!task)
         return -ENOMEM;
     task->relay = relay_config_ref(relay);
+    task->oauth = oauth_tokens_ref(oauth);
     task->with_client = with_client;
-    r = answer_new(worker, kind, relay->name, task, ret);
+    r = answer_new(worker, kind_for(relay), relay->name, task, ret);
     if (r < 0)
         drop(task);
     return r;
 }
 
-const SecretsResult *job_secrets_result(Answer *answer, usec_t now)
+SecretsResult *job_secrets_result(Answer *answer, usec_t now)
 {
-    const SecretsTask *task = answer_result(answer, now);
+    SecretsTask *task = answer_result(answer, now);
 
     return task ? &task->result : NULL;
 }

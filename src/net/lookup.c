@@ -72,11 +72,14 @@ static int want_secrets(Lookup *lookup, usec_t now)
 
     if (!job_secrets_may_block(shared->relay, wants_client(shared)))
         return 0;
+    if (job_secrets_are_single(shared->relay))
+        return job_secrets_start(
+            shared->worker, shared->relay, shared->oauth, wants_client(shared), &lookup->secrets);
     if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
         r = job_secrets_start(
-            shared->worker, shared->relay, wants_client(shared), &shared->secrets);
+            shared->worker, shared->relay, shared->oauth, wants_client(shared), &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -135,9 +138,8 @@ static int refuse(Lookup *lookup, int error)
 /* How long addresses and secrets may take; 0: for ever. */
 static usec_t time_limit(const RelayConfig *relay)
 {
-    return job_secrets_run_command(relay) && relay->timeout > 0
-               ? MAX(relay->timeout, COMMAND_TIMEOUT)
-               : relay->timeout;
+    return job_secrets_take_long(relay) && relay->timeout > 0 ? MAX(relay->timeout, COMMAND_TIMEOUT)
+                                                              : relay->timeout;
 }
 
 int lookup_new(ConnectionShared *shared, usec_t now, Lookup **ret)
@@ -185,12 +187,20 @@ static void time_out(const Lookup *lookup, LookupResult *ret)
     char *time = text_format_duration(lookup->limit);
 
     ret->own = ret->secret_failed = lookup->watched == lookup->secrets;
-    ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-        ret->secret_failed ? "fetching the password for %s took longer than %s: run its command, "
-                             "or read its file, by hand"
-                           : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
-                             "and its name servers",
-        ret->secret_failed ? relay->host : resolve_name(relay), time ?: "allowed");
+    if (ret->secret_failed && job_secrets_are_single(relay))
+        ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+            "getting a Kerberos ticket for %s took longer than %s: see whether the key "
+            "distribution "
+            "centres of /etc/krb5.conf, and the name servers, answer",
+            relay->host, time ?: "allowed");
+    else
+        ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+            ret->secret_failed
+                ? "fetching the password for %s took longer than %s: run its command, "
+                  "or read its file, by hand"
+                : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
+                  "and its name servers",
+            ret->secret_failed ? relay->host : resolve_name(relay), time ?: "allowed");
     ret->failure.reason = ret->secret_failed ? REASON_SECRET_TIMEOUT : REASON_NAME_SERVER_SILENT;
 }
 
@@ -239,14 +249,17 @@ static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
 static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 {
     SecretsResult here = {0};
-    const SecretsResult *result =
-        lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
+    SecretsResult *result = lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
 
     if (result == &here)
-        secrets_fetch(lookup->shared->relay, wants_client(lookup->shared), &here);
+        secrets_fetch(
+            lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared), &here);
     ret->password = secret_ref(result->password);
     ret->client = credentials_ref(result->client);
     ret->proxy_password = secret_ref(result->proxy);
+    ret->kept = result->kept;
+    if (job_secrets_are_single(lookup->shared->relay))
+        ret->tickets = TAKE_PTR(result->tickets);
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
@@ -322,6 +335,7 @@ void lookup_result_done(LookupResult *result)
     (void)secret_unref(result->password);
     (void)credentials_unref(result->client);
     (void)secret_unref(result->proxy_password);
+    tickets_free(result->tickets);
     failure_done(&result->failure);
     *result = (LookupResult){0};
 }

@@ -12,6 +12,7 @@
 #include "net/credentials.h"
 #include "net/resolve.h"
 #include "net/shared.h"
+#include "net/tickets.h"
 
 typedef struct Lookup Lookup;
 
@@ -19,6 +20,8 @@ typedef struct LookupResult {
     AddressList found;
     char *host_name;        /* with a dot in it; NULL: this host has no such name, or none yet */
     Secret *password;       /* NULL when none is configured */
+    bool kept;              /* the password is a token that was there before */
+    Tickets *tickets;       /* NULL when the relay takes none */
     Credentials *client;    /* NULL when none is configured, or the TLS context stands */
     Secret *proxy_password; /* NULL when none is configured, or no proxy */
     int error;              /* 0 or negative errno; then `failure` says why */

@@ -29,6 +29,8 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
     r = to_ascii(relay_socket_path(relay) ? "localhost" : relay->host, &shared->host);
     if (r >= 0 && relay->hello)
         r = to_ascii(relay->hello, &shared->hello);
+    if (r >= 0 && oauth_is_configured(relay))
+        r = oauth_tokens_new(&shared->oauth);
     if (r < 0)
         (void)connection_shared_unref(shared);
     else
@@ -53,6 +55,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     revocation_memory_done(&shared->revocation);
     (void)tls_context_unref(shared->tls);
     (void)tls_context_unref(shared->proxy_tls);
+    (void)oauth_tokens_unref(shared->oauth);
     (void)relay_config_unref(shared->relay);
     (void)worker_unref(shared->worker);
     free(shared->host_name);

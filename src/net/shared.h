@@ -6,6 +6,7 @@
 #include "net/connection.h"
 #include "net/credentials.h"
 #include "net/job_revocation.h"
+#include "net/oauth.h"
 
 struct ConnectionShared {
     unsigned references;
@@ -19,6 +20,7 @@ struct ConnectionShared {
     char *host;         /* the relay's, in ASCII */
     char *hello;        /* the setting, in ASCII, or NULL */
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
+    OauthTokens *oauth; /* NULL: the relay takes none, or they are not got here */
     SmtpMemory memory;
     Answer *tlsa;                /* the last about the server's TLSA records, or NULL */
     RevocationMemory revocation; /* what is known of the server's certificates */

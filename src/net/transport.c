@@ -314,6 +314,13 @@ void transport_start_over(Connection *c)
     c->dial = NULL;
 }
 
+void transport_look_again(Connection *c)
+{
+    transport_start_over(c);
+    lookup_result_done(&c->found);
+    c->step = 0;
+}
+
 void transport_start_anew(Connection *c, usec_t now)
 {
     socket_dial_again(c->dial);

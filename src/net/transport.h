@@ -45,6 +45,7 @@ struct Connection {
     usec_t limit;    /* of the TLS handshake */
     Tries tries;     /* the addresses before this one */
     bool fresh;      /* a session that was to be resumed led to nothing */
+    bool renewed;    /* a token that was refused has been renewed */
     bool clear;      /* opportunistic TLS has failed: without it */
     Silence silence; /* before the greeting */
     ConnectionSilence on_silence;
@@ -101,6 +102,9 @@ DeliveryStage transport_stage(const Connection *connection);
 
 /* TLS is to come up over the standing connection (STARTTLS). */
 void transport_start_tls(Connection *connection);
+
+/* Begins anew, with the lookup: what was found is forgotten, and looked for again. */
+void transport_look_again(Connection *connection);
 
 /* Gives up the address in use and goes on with those that are left. The session is the caller's to
  * end. */

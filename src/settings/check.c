@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
+#include "settings/check_oauth.h"
 #include "settings/check_proxy.h"
 #include "settings/check_secrets.h"
 #include "settings/check_tls.h"
@@ -161,7 +162,7 @@ static void resolve_keepalive(const Draft *draft, size_t relay)
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
-    bool secret = secret_source_is_set(&config->password);
+    bool secret = secret_source_is_set(&config->password) || config->oauth_token_url;
     bool needs_user = config->auth && !text_equal(config->auth, "none") &&
                       !text_equal(config->auth, "external") &&
                       !text_equal(config->auth, "oauthbearer");
@@ -173,8 +174,33 @@ static int check_auth(Draft *draft, size_t relay)
             "and false, or write \"yes, in clear\"");
     if (secret && !config->user && needs_user)
         return draft_mistake_in(draft, relay_setting("user"), relay,
-            "there is a password but no user; set user, or leave the password out");
+            "there is a %s but no user; set user, or leave the %s out",
+            config->oauth_token_url ? "token" : "password",
+            config->oauth_token_url ? "oauth_ settings" : "password");
     return 0;
+}
+
+/* A setting that goes with a mechanism that is not configured has no effect, and whoever wrote it
+ * thinks that it has. */
+static int check_kerberos(Draft *draft, size_t relay)
+{
+    static const char *const settings[] = {
+        "kerberos_keytab", "kerberos_ccache", "kerberos_service"};
+    const RelayConfig *config = draft->config->relays[relay];
+    int r = 0;
+
+    if (text_equal(config->auth, "gssapi")) {
+        if (!secret_source_is_set(&config->password))
+            return 0;
+        return draft_mistake_in(draft, relay_setting("auth"), relay,
+            "gssapi shows a Kerberos ticket and no password; leave the password out, and see "
+            "kerberos_keytab");
+    }
+    for (size_t i = 0; r == 0 && i < ELEMENTSOF(settings); i++)
+        if (value_is_set(relay_setting(settings[i]), config))
+            r = draft_mistake_in(draft, relay_setting(settings[i]), relay,
+                "is for Kerberos alone; set auth = \"gssapi\"");
+    return r;
 }
 
 static int check_pin(Draft *draft, size_t relay)
@@ -242,6 +268,10 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_local_port(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_kerberos(draft, relay);
+    if (r == 0)
+        r = check_oauth(draft, relay);
     if (r == 0)
         r = check_hello(draft, relay);
     if (r == 0)

@@ -169,7 +169,13 @@ int check_secrets(Draft *draft, size_t relay)
                ?: check_source(draft, relay, "tls_key_password", &config->tls_key_password, &queue)
                ?: check_source(draft, relay, "proxy_password", &config->proxy_password, &queue)
                ?: check_proxy_data(draft, relay, &queue)
+               ?: check_source(draft, relay, "oauth_client_secret", &config->oauth_client_secret, &queue)
+               ?: check_source(draft, relay, "oauth_refresh_token", &config->oauth_refresh_token, &queue)
+               ?: check_named(
+                      draft, setting_find(SECTION_RELAYS, "oauth_token_file"), relay, &queue)
                ?: check_token(draft, relay, &queue)
+               ?: check_named(
+                      draft, setting_find(SECTION_RELAYS, "kerberos_keytab"), relay, &queue)
                ?: check_key(draft, relay, &queue);
 }
 

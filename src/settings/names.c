@@ -24,7 +24,6 @@ static const struct {
     {"FirewallListener", "makes the component a server: outbox is a client"},
     {"Firewall", "has no value of its own; set proxy_type, proxy_host and what else begins with "
                  "proxy_"},
-    {"ntlm_v2 UseNTLMv2", "is not available in this version; leave it out"},
     {"CloseStreamAfterTransfer", "is said of a stream that a program hands over, and not of the "
                                  "configuration; leave it out"},
     {"MessageHeaders MessageHeadersString TransferText",

@@ -41,7 +41,8 @@ RelayConfig *relay_config_unref(RelayConfig *relay)
 
 bool relay_identity_is_token(const RelayConfig *relay)
 {
-    return relay->authorization_identity && !secret_source_is_set(&relay->password) &&
+    return relay->authorization_identity && !relay->oauth_token_url &&
+           !secret_source_is_set(&relay->password) &&
            (text_equal(relay->auth, "auto") || text_equal(relay->auth, "xoauth2") ||
                text_equal(relay->auth, "oauthbearer"));
 }
@@ -50,7 +51,7 @@ bool relay_logs_in(const RelayConfig *relay)
 {
     return !text_equal(relay->auth, "none") &&
            (relay->user || relay->authorization_identity || text_equal(relay->auth, "external") ||
-               secret_source_is_set(&relay->password));
+               text_equal(relay->auth, "gssapi") || secret_source_is_set(&relay->password));
 }
 
 const char *relay_socket_path(const RelayConfig *relay)

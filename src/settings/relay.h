@@ -49,6 +49,11 @@ typedef enum ClearAuth {
     CLEAR_AUTH_ALWAYS,   /* "yes, in clear" */
 } ClearAuth;
 
+typedef enum OauthGrant {
+    OAUTH_GRANT_REFRESH, /* by a refresh token (RFC 6749, 6) */
+    OAUTH_GRANT_CLIENT,  /* by the client's own credentials (4.4) */
+} OauthGrant;
+
 typedef enum IpVersion {
     IP_VERSION_4 = 0,
     IP_VERSION_6 = 1,
@@ -102,6 +107,19 @@ typedef struct RelayConfig {
     SecretSource password;
     char *authorization_identity; /* a secret, too, where relay_identity_is_token() */
     ClearAuth auth_without_tls;
+    char *oauth_token_url; /* NULL: no tokens are got; "https://..." */
+    char *oauth_device_url;
+    char *oauth_client_id;
+    SecretSource oauth_client_secret;
+    OauthGrant oauth_grant;
+    SecretSource oauth_refresh_token;
+    char *oauth_scope;
+    char *oauth_token_file; /* where refresh tokens are kept; NULL: in memory */
+    char *oauth_ca_file;    /* of the endpoints; NULL: the system's authorities */
+    char *kerberos_keytab;  /* of the client's keys; NULL: as the environment says */
+    char *kerberos_ccache;  /* "FILE:/run/...", where tickets are; likewise */
+    char *kerberos_service; /* "smtp@host" or "smtp/host@REALM"; NULL: smtp@ the relay's name */
+    bool ntlm_v2;           /* false: the answers of NTLM are of version 1 */
 
     bool extensions; /* false: HELO, and no ESMTP feature at all */
     bool pipelining; /* use it where offered */

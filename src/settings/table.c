@@ -40,9 +40,9 @@ static const SettingChoice auth_choices[] = {
     {"xoauth2|amXOAUTH2|7"},
     {"oauthbearer"},
     {"external"},
+    {"ntlm|amNTLM|2"},
     {"apop|amAPOP|3", .refusal = "APOP is a POP3 mechanism, SMTP does not have it"},
-    {"ntlm|amNTLM|2", .refusal = "NTLM is not available in this version"},
-    {"gssapi|amKerberos|6", .refusal = "Kerberos is not available in this version"},
+    {"gssapi|amKerberos|6"},
     {NULL},
 };
 
@@ -74,6 +74,12 @@ static const SettingChoice ehlo_choices[] = {
     {"SEND"},
     {"SOML"},
     {"SAML"},
+    {NULL},
+};
+
+static const SettingChoice oauth_grant_choices[] = {
+    {"refresh-token", OAUTH_GRANT_REFRESH},
+    {"client-credentials", OAUTH_GRANT_CLIENT},
     {NULL},
 };
 
@@ -176,6 +182,56 @@ static const Setting table[] = {
         .choices = clear_auth_choices,
         .help = "whether a password may go over a connection without TLS; true is for this host "
                 "only, \"yes, in clear\" for any"},
+    {RELAY(ntlm_v2), "UseNTLMv2", SETTING_BOOL, IN_RELAY(ntlm_v2), "true",
+        .help = "answer NTLM in version 2; false: in version 1, which is as good as no secret, for "
+                "servers that know nothing else"},
+    {RELAY(oauth_token_url), "", SETTING_STRING, IN_RELAY(oauth_token_url), NULL,
+        .help = "the URL (https) where tokens for xoauth2 and oauthbearer are got and renewed"},
+    {RELAY(oauth_client_id), "", SETTING_STRING, IN_RELAY(oauth_client_id), NULL,
+        .help = "the name that outbox is registered by at oauth_token_url"},
+    {RELAY(oauth_client_secret), "", SETTING_SECRET, IN_RELAY(oauth_client_secret.value), NULL,
+        .help =
+            "the client's secret itself; nobody but the daemon and root may read the file then"},
+    {RELAY(oauth_client_secret_file), "", SETTING_FILE, IN_RELAY(oauth_client_secret.file), NULL,
+        .help = "a file whose first line is the client's secret"},
+    {RELAY(oauth_client_secret_command), "", SETTING_STRING, IN_RELAY(oauth_client_secret.command),
+        NULL, .help = "a shell command whose first line of output is the client's secret"},
+    {RELAY(oauth_client_secret_credential), "", SETTING_WORD,
+        IN_RELAY(oauth_client_secret.credential), NULL,
+        .help = "a systemd credential that holds the client's secret"},
+    {RELAY(oauth_grant), "", SETTING_ENUM, IN_RELAY(oauth_grant), "refresh-token",
+        .choices = oauth_grant_choices,
+        .help = "what tokens are got by: a refresh token, or the client's own secret"},
+    {RELAY(oauth_refresh_token), "", SETTING_SECRET, IN_RELAY(oauth_refresh_token.value), NULL,
+        .help = "the refresh token itself; nobody but the daemon and root may read the file then"},
+    {RELAY(oauth_refresh_token_file), "", SETTING_FILE, IN_RELAY(oauth_refresh_token.file), NULL,
+        .help = "a file whose first line is the refresh token"},
+    {RELAY(oauth_refresh_token_command), "", SETTING_STRING, IN_RELAY(oauth_refresh_token.command),
+        NULL, .help = "a shell command whose first line of output is the refresh token"},
+    {RELAY(oauth_refresh_token_credential), "", SETTING_WORD,
+        IN_RELAY(oauth_refresh_token.credential), NULL,
+        .help = "a systemd credential that holds the refresh token"},
+    {RELAY(oauth_scope), "", SETTING_STRING, IN_RELAY(oauth_scope), NULL,
+        .help = "what the tokens are to be good for, with blanks between"},
+    {RELAY(oauth_token_file), "", SETTING_PATH, IN_RELAY(oauth_token_file), NULL,
+        .help =
+            "where the daemon keeps the newest refresh token; `outbox authorize` puts the first "
+            "one there"},
+    {RELAY(oauth_device_url), "", SETTING_STRING, IN_RELAY(oauth_device_url), NULL,
+        .help = "the URL (https) where `outbox authorize` asks for a code"},
+    {RELAY(oauth_ca_file), "", SETTING_FILE, IN_RELAY(oauth_ca_file), NULL,
+        .help = "trusted authorities (PEM) for the two URLs instead of the system's"},
+    {RELAY(kerberos_keytab), "", SETTING_FILE, IN_RELAY(kerberos_keytab), NULL,
+        .help = "with auth = \"gssapi\", a keytab of the user's, by which tickets are got; without "
+                "it there must be some already"},
+    {RELAY(kerberos_ccache), "", SETTING_STRING, IN_RELAY(kerberos_ccache), NULL,
+        .help =
+            "with auth = \"gssapi\", where tickets are, as in KRB5CCNAME; with a keytab they are "
+            "kept in memory when not set"},
+    {RELAY(kerberos_service), "", SETTING_WORD, IN_RELAY(kerberos_service), NULL,
+        .help =
+            "with auth = \"gssapi\", the relay's principal, smtp@HOST or smtp/HOST@REALM; smtp@ "
+            "and the relay's name when not set"},
 
     /* ---- relays: TLS ---- */
     {RELAY(tls), "SSLStartMode SSLEnabled", SETTING_ENUM, IN_RELAY(tls), "automatic",

@@ -2,8 +2,8 @@
  * leave through a trace.
  *
  * PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5 and EXTERNAL come from libgsasl; SCRAM-SHA-1(-PLUS),
- * SCRAM-SHA-256(-PLUS), XOAUTH2 and OAUTHBEARER (RFC 7628) are written here. A mechanism is one row
- * of one table. */
+ * SCRAM-SHA-256(-PLUS), NTLM, XOAUTH2 and OAUTHBEARER (RFC 7628) are written here, and what RFC
+ * 4752 has around GSSAPI, which is the caller's. A mechanism is one row of one table. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,20 +11,43 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/failure.h"
 #include "base/secret.h"
 #include "smtp/capabilities.h"
 
+/* Security contexts of GSSAPI (RFC 2743), made ready by who lends them: their first words are
+ * there, and nothing that follows waits for anybody. Each function returns 0, -EBADMSG with a
+ * Failure, or -ENOMEM. */
+typedef struct SmtpGssapi {
+    void *user;
+    /* Begins with a context that has not been used; appends its first words. -EAGAIN when there is
+     * none left. */
+    int (*begin)(void *user, void **ret_context, Buffer *out, Failure *f);
+    /* Goes on with what the server said; appends what is to be said, if anything. */
+    int (*step)(
+        void *context, const void *token, size_t n, Buffer *out, bool *ret_complete, Failure *f);
+    /* Opens and closes envelopes that are not encrypted (RFC 4752, 3.1). */
+    int (*unwrap)(void *context, const void *token, size_t n, Buffer *out, Failure *f);
+    int (*wrap)(void *context, const void *data, size_t n, Buffer *out, Failure *f);
+    void (*end)(void *context);
+} SmtpGssapi;
+
 /* Everything borrowed. */
 typedef struct SmtpAuthOptions {
-    const char *mechanism;              /* "auto", "none", or a name in any case; NULL is "auto" */
-    const char *user;                   /* NULL: no AUTH, except EXTERNAL, which needs none */
-    const Secret *secret;               /* password, or token for the OAuth mechanisms */
+    const char *mechanism; /* "auto", "none", or a name in any case; NULL is "auto" */
+    const char *user;      /* NULL: no AUTH, except EXTERNAL and GSSAPI, which need none */
+    const Secret *secret;  /* password, or token for the OAuth mechanisms */
     const char *authorization_identity; /* or NULL; with the OAuth mechanisms and no secret: the
                                            token, "Bearer " in front or not */
     const char *host;                   /* for DIGEST-MD5, GSSAPI, OAUTHBEARER */
     unsigned port;
-    bool clear_allowed; /* a password may go over a connection without TLS */
+    bool clear_allowed;       /* a password may go over a connection without TLS */
+    bool secret_is_token;     /* the secret is an OAuth token, and no password */
+    bool has_certificate;     /* TLS shows the server one of ours when it asks */
+    bool ntlm_1;              /* NTLM's answer is of version 1 */
+    usec_t realtime;          /* the wall clock's, for NTLM */
+    const SmtpGssapi *gssapi; /* or NULL */
 } SmtpAuthOptions;
 
 /* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */
@@ -69,6 +92,17 @@ SmtpAuthWays smtp_auth_way(const SmtpAuth *auth);
  * cannot bind. What is left is few, for each failure counts towards the locking of accounts. */
 SmtpAuthWays smtp_auth_ruled_out(
     const SmtpAuth *auth, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, int code);
+
+/* How each mechanism fares, in the order in which "auto" prefers them; then what the server offers
+ * and nobody here knows. */
+typedef struct SmtpAuthFit {
+    const char *name; /* in upper case; borrowed until the callback returns */
+    bool offered;
+    bool fits;          /* could be used */
+    const char *reason; /* why not, in words; NULL where it fits */
+} SmtpAuthFit;
+void smtp_auth_explain(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
+    const SmtpTlsInfo *tls, void (*tell)(void *user, const SmtpAuthFit *fit), void *user);
 
 /* The name in upper case. */
 const char *smtp_auth_mechanism(const SmtpAuth *auth);

@@ -7,9 +7,11 @@
 #include "base/text.h"
 #include "smtp/auth_mechanism.h"
 
-#define TOKEN_FLAGS (AUTH_CLIENT_FIRST | AUTH_CLEAR | AUTH_TOKEN | AUTH_BY_NAME)
+#define TOKEN_FLAGS (AUTH_CLIENT_FIRST | AUTH_CLEAR | AUTH_TOKEN)
 
-/* In the order in which "auto" prefers them; behind each -PLUS stands the one without. */
+/* In the order in which "auto" prefers them; behind each -PLUS stands the one without, and SCRAM,
+ * which alone has several ways, before all others. */
+#define SCRAM_ROWS 4
 static const AuthMechanism mechanisms[] = {
     {"SCRAM-SHA-256-PLUS", AUTH_CLIENT_FIRST | AUTH_SCRAM | AUTH_BINDING, &smtp_auth_scram},
     {"SCRAM-SHA-256", AUTH_CLIENT_FIRST | AUTH_SCRAM, &smtp_auth_scram},
@@ -19,7 +21,9 @@ static const AuthMechanism mechanisms[] = {
     {"LOGIN", AUTH_CLEAR | AUTH_ANY_PROMPT, &smtp_auth_gsasl},
     {"DIGEST-MD5", 0, &smtp_auth_gsasl},
     {"CRAM-MD5", 0, &smtp_auth_gsasl},
-    {"EXTERNAL", AUTH_CLIENT_FIRST | AUTH_NO_SECRET | AUTH_BY_NAME, &smtp_auth_gsasl},
+    {"NTLM", AUTH_CLIENT_FIRST | AUTH_ANY_PROMPT, &smtp_auth_ntlm},
+    {"EXTERNAL", AUTH_CLIENT_FIRST | AUTH_NO_SECRET | AUTH_CERTIFICATE, &smtp_auth_gsasl},
+    {"GSSAPI", AUTH_CLIENT_FIRST | AUTH_NO_SECRET | AUTH_BY_NAME, &smtp_auth_gssapi},
     {"XOAUTH2", TOKEN_FLAGS, &smtp_auth_oauth},
     {"OAUTHBEARER", TOKEN_FLAGS, &smtp_auth_oauth},
 };
@@ -27,6 +31,8 @@ static const AuthMechanism mechanisms[] = {
 /* Why a mechanism cannot be used; of several, the last is the one worth telling. */
 typedef enum Obstacle {
     OBSTACLE_NONE,
+    OBSTACLE_NAME,
+    OBSTACLE_KIND,
     OBSTACLE_SECRET,
     OBSTACLE_OFFER,
     OBSTACLE_BINDING,
@@ -97,13 +103,33 @@ static bool can_bind(const SmtpTlsInfo *tls)
     return tls->binding_exporter || tls->binding_unique || tls->binding_end_point;
 }
 
+/* Whether "auto" takes a mechanism at all: what is not said with a password, where nothing else can
+ * be meant. */
+static bool is_for_auto(const AuthMechanism *mechanism, const SmtpAuthOptions *options)
+{
+    if (mechanism->flags & AUTH_TOKEN)
+        return options->secret_is_token;
+    if (mechanism->flags & AUTH_CERTIFICATE)
+        return options->has_certificate && !has_secret(options);
+    return !(mechanism->flags & AUTH_BY_NAME);
+}
+
+static bool lacks_secret(const AuthMechanism *mechanism, const SmtpAuthOptions *options)
+{
+    if (mechanism->flags & AUTH_TOKEN)
+        return !smtp_auth_token(options);
+    return !(mechanism->flags & AUTH_NO_SECRET) && !has_secret(options);
+}
+
 static Obstacle find_obstacle(const AuthMechanism *mechanism, const SmtpAuthOptions *options,
     const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls)
 {
-    bool token = mechanism->flags & AUTH_TOKEN;
-
-    if (token ? !smtp_auth_token(options)
-              : !(mechanism->flags & AUTH_NO_SECRET) && !has_secret(options))
+    if (is_auto(options) ? !is_for_auto(mechanism, options)
+                         : !text_equal_nocase(options->mechanism, mechanism->name))
+        return OBSTACLE_NAME;
+    if (options->secret_is_token && !(mechanism->flags & (AUTH_TOKEN | AUTH_NO_SECRET)))
+        return OBSTACLE_KIND;
+    if (lacks_secret(mechanism, options))
         return OBSTACLE_SECRET;
     if (!smtp_capabilities_offer(capabilities, mechanism->name))
         return OBSTACLE_OFFER;
@@ -118,7 +144,9 @@ SmtpAuthWays smtp_auth_bit(const AuthWay *way)
 {
     size_t row = (size_t)(way->mechanism - mechanisms);
 
-    return (SmtpAuthWays)1 << (row * SMTP_AUTH_BINDING_MAX + (size_t)way->binding);
+    if (row < SCRAM_ROWS)
+        return (SmtpAuthWays)1 << (row * SMTP_AUTH_BINDING_MAX + (size_t)way->binding);
+    return (SmtpAuthWays)1 << (SCRAM_ROWS * SMTP_AUTH_BINDING_MAX + row - SCRAM_ROWS);
 }
 
 SmtpAuthWays smtp_auth_bits(const AuthMechanism *mechanism)
@@ -209,12 +237,35 @@ static bool choose_automatically(Choosing *c, AuthWay *ret)
 {
     for (unsigned excluded = c->tls->active ? 0 : AUTH_CLEAR;; excluded = 0) {
         for (size_t i = 0; i < ELEMENTSOF(mechanisms); i++)
-            if (!(mechanisms[i].flags & (AUTH_BY_NAME | excluded)) &&
-                try_mechanism(c, &mechanisms[i], ret))
+            if (!(mechanisms[i].flags & excluded) && try_mechanism(c, &mechanisms[i], ret))
                 return true;
         if (!excluded)
             return false;
     }
+}
+
+const AuthMechanism *smtp_auth_row(size_t i)
+{
+    return i < ELEMENTSOF(mechanisms) ? &mechanisms[i] : NULL;
+}
+
+const char *smtp_auth_obstacle(const AuthMechanism *mechanism, const SmtpAuthOptions *options,
+    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, bool *ret_offered)
+{
+    *ret_offered = smtp_capabilities_offer(capabilities, mechanism->name);
+    switch (find_obstacle(mechanism, options, capabilities, tls)) {
+    case OBSTACLE_NONE: return NULL;
+    case OBSTACLE_NAME:
+        return is_auto(options) ? "used only where auth names it" : "auth names another";
+    case OBSTACLE_KIND: return "wants a password, and there is an OAuth token";
+    case OBSTACLE_SECRET:
+        return mechanism->flags & AUTH_TOKEN ? "no token is configured"
+                                             : "no password is configured";
+    case OBSTACLE_OFFER: return "not offered";
+    case OBSTACLE_BINDING: return "there is no TLS channel to bind to";
+    case OBSTACLE_TLS: break;
+    }
+    return "would show the password on a connection without TLS";
 }
 
 static int fail_unknown(const char *name, Failure *f)
@@ -233,14 +284,23 @@ static int fail_unknown(const char *name, Failure *f)
         names);
 }
 
-static int fail_not_offered(
-    const char *wanted, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, Failure *f)
+static int fail_not_offered(const SmtpAuthOptions *options, const char *wanted,
+    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, Failure *f)
 {
+    const char *advice = "set auth to a mechanism that both sides know, or to \"auto\"";
+
+    if (options->secret_is_token && is_auto(options))
+        advice = "a token goes with XOAUTH2 and OAUTHBEARER alone";
+    else if (!is_auto(options) && text_equal_nocase(options->mechanism, "external") &&
+             !options->has_certificate)
+        advice = "it is offered, as a rule, to a client that shows a certificate: set "
+                 "tls_certificate";
+    else if (is_auto(options))
+        advice = "set auth to a mechanism that both sides know (\"auto\" leaves out GSSAPI, tokens "
+                 "where there is a password, and EXTERNAL where there is no certificate alone)";
     if (is_set(capabilities->mechanisms))
         return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
-            "the server does not offer %s, but %s: set auth to a mechanism that both sides know "
-            "(\"auto\" leaves out EXTERNAL, XOAUTH2 and OAUTHBEARER)",
-            wanted, capabilities->mechanisms);
+            "the server does not offer %s, but %s: %s", wanted, capabilities->mechanisms, advice);
     return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
         "the server offers no authentication%s",
         tls->active
@@ -250,10 +310,15 @@ static int fail_not_offered(
 }
 
 /* `wanted` is a name or words for it. */
-static int fail(Obstacle obstacle, const char *wanted, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, Failure *f)
+static int fail(const SmtpAuthOptions *options, Obstacle obstacle, const char *wanted,
+    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, Failure *f)
 {
     switch (obstacle) {
+    case OBSTACLE_KIND:
+        return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
+            "%s wants a password, and what is configured is an OAuth token: set auth to "
+            "\"xoauth2\", \"oauthbearer\" or \"auto\", or leave the oauth_ settings out",
+            wanted);
     case OBSTACLE_SECRET:
         return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
             "%s needs a password or token, and none is configured: set password_file, "
@@ -270,9 +335,10 @@ static int fail(Obstacle obstacle, const char *wanted, const SmtpCapabilities *c
             "set tls = \"starttls\" or \"implicit\", or see auth_without_tls",
             capabilities->mechanisms, wanted);
     case OBSTACLE_OFFER:
+    case OBSTACLE_NAME:
     case OBSTACLE_NONE: break;
     }
-    return fail_not_offered(wanted, capabilities, tls, f);
+    return fail_not_offered(options, wanted, capabilities, tls, f);
 }
 
 int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
@@ -291,6 +357,6 @@ int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *cap
     }
     if (c.any)
         return -EAGAIN;
-    return fail(
-        c.worst, named ? named->name : "any mechanism that \"auto\" takes", capabilities, tls, f);
+    return fail(options, c.worst, named ? named->name : "any mechanism that \"auto\" takes",
+        capabilities, tls, f);
 }

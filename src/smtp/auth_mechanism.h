@@ -13,6 +13,7 @@ typedef enum AuthFlag {
     AUTH_NO_SECRET = 1 << 5,    /* needs none */
     AUTH_BY_NAME = 1 << 6,      /* never chosen by "auto" */
     AUTH_ANY_PROMPT = 1 << 7,   /* the server's prompts do not matter, base64 or not */
+    AUTH_CERTIFICATE = 1 << 8,  /* it is TLS that tells who we are */
 } AuthFlag;
 
 /* Computes the answers of one or more mechanisms. */
@@ -30,6 +31,8 @@ typedef struct AuthBackend {
 extern const AuthBackend smtp_auth_gsasl;
 extern const AuthBackend smtp_auth_scram;
 extern const AuthBackend smtp_auth_oauth;
+extern const AuthBackend smtp_auth_ntlm;
+extern const AuthBackend smtp_auth_gssapi;
 
 typedef struct AuthMechanism {
     const char *name; /* as on the wire */
@@ -73,6 +76,14 @@ struct SmtpAuth {
 int smtp_auth_choose(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
     const SmtpTlsInfo *tls, SmtpAuthWays excluded, SmtpAuthWays preferred, AuthWay *ret,
     Failure *f);
+
+/* A mechanism's row, or NULL: there is none behind the last. */
+const AuthMechanism *smtp_auth_row(size_t i);
+
+/* Why a mechanism cannot be used, or NULL where it can. `ret_offered`: whether the server has it.
+ */
+const char *smtp_auth_obstacle(const AuthMechanism *mechanism, const SmtpAuthOptions *options,
+    const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, bool *ret_offered);
 
 /* Whether a mechanism that shows the password, hidden by TLS, is offered. */
 bool smtp_auth_offers_clear(const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls);

@@ -223,3 +223,10 @@ const char *smtp_session_mechanism(const SmtpSession *s)
 {
     return s->mechanism[0] != '\0' ? s->mechanism : NULL;
 }
+
+void smtp_session_explain_auth(
+    const SmtpSession *s, void (*tell)(void *user, const SmtpAuthFit *fit), void *user)
+{
+    if (s->capabilities.esmtp && smtp_auth_wanted(&s->options->auth))
+        smtp_auth_explain(&s->options->auth, &s->capabilities, &s->tls, tell, user);
+}

@@ -192,6 +192,11 @@ const SmtpCapabilities *smtp_session_capabilities(const SmtpSession *session);
 /* The AUTH mechanism in use, or NULL. */
 const char *smtp_session_mechanism(const SmtpSession *session);
 
+/* What the server offers to log in with, and how each mechanism fares, as smtp_auth_explain().
+ * Nothing where there has been no reply to EHLO, or no login is wanted. */
+void smtp_session_explain_auth(
+    const SmtpSession *session, void (*tell)(void *user, const SmtpAuthFit *fit), void *user);
+
 /* The stage the session is in, for messages and the STATUS line. */
 DeliveryStage smtp_session_stage(const SmtpSession *session);
 

@@ -21,6 +21,7 @@ typedef struct Finding {
     char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
         *extensions;
     char *expiring;           /* certificates that end soon */
+    json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
     Certificate *shown;       /* the server's; NULL: none */
     char *chain, *pem;        /* what else the server sent, in words; all that it sent */
     TlsNegotiated negotiated; /* version "": no TLS */
@@ -49,6 +50,7 @@ static void finding_done(Finding *f)
     free(f->mechanism);
     free(f->extensions);
     free(f->text);
+    json_decref(f->logins);
 }
 
 /* A copy of what there is to say; NULL for nothing. 0 or -ENOMEM. */
@@ -92,6 +94,19 @@ static int name_extensions(const SmtpCapabilities *c, char **ret)
     return buffer_append(&text, "", 1) ?: copy(buffer_data(&text), ret);
 }
 
+static void note_login(void *user, const SmtpAuthFit *fit)
+{
+    Finding *f = user;
+    bool used = f->mechanism && strcmp(f->mechanism, fit->name) == 0;
+
+    if (!f->logins)
+        f->logins = json_array();
+    (void)json_array_append_new(
+        f->logins, json_pack("{s:o, s:b, s:b, s:o, s:b}", "mechanism", json_text(fit->name),
+                       "offered", (int)fit->offered, "fits", (int)fit->fits, "reason",
+                       json_text(fit->reason), "used", (int)used));
+}
+
 /* What the connection knows by now, however far it came. */
 static int gather(Finding *f, Connection *connection)
 {
@@ -114,10 +129,13 @@ static int gather(Finding *f, Connection *connection)
     if (r < 0 || !capabilities)
         return r;
     f->size_max = capabilities->size_max;
-    return copy(capabilities->domain, &f->server)
-               ?: copy(capabilities->mechanisms, &f->mechanisms)
-               ?: name_extensions(capabilities, &f->extensions)
-               ?: copy(smtp_session_mechanism(session), &f->mechanism);
+    r = copy(capabilities->domain, &f->server)
+            ?: copy(capabilities->mechanisms, &f->mechanisms)
+            ?: name_extensions(capabilities, &f->extensions)
+            ?: copy(smtp_session_mechanism(session), &f->mechanism);
+    if (r >= 0)
+        smtp_session_explain_auth(session, note_login, f);
+    return r;
 }
 
 static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
@@ -174,6 +192,28 @@ static void print_lines(const char *label, const char *text)
     }
 }
 
+/* In the order in which they are preferred; of those that are not offered, none. */
+static void print_logins(const Finding *f)
+{
+    const char *label = "logins";
+    size_t i;
+    json_t *login;
+
+    json_array_foreach(f->logins, i, login)
+    {
+        const char *reason = json_string_value(json_object_get(login, "reason"));
+        bool used = json_is_true(json_object_get(login, "used"));
+
+        if (!json_is_true(json_object_get(login, "offered")))
+            continue;
+        printf("  %-12s ", label);
+        (void)terminal_print(
+            stdout, json_string_value(json_object_get(login, "mechanism")), SHOWN_MAX);
+        printf(": %s\n", used ? (f->ok ? "used" : "tried last") : reason ?: "fits");
+        label = "";
+    }
+}
+
 static void print_fault(const Finding *f)
 {
     printf("  FAILED at %s: ", delivery_stage_name(f->stage));
@@ -205,6 +245,7 @@ static void print_finding(const Finding *f)
     if (f->size_max > 0)
         printf("  %-12s %llu bytes a message\n", "limit", (unsigned long long)f->size_max);
     print_if("offers AUTH", f->mechanisms);
+    print_logins(f);
     print_if("login", f->mechanism);
     if (f->ok)
         puts("  ok");
@@ -224,9 +265,10 @@ static json_t *negotiated_to_json(const TlsNegotiated *is)
 
 static json_t *to_json(const Finding *f)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
-                     "s:o, s:o, s:o, "
-                     "s:i, s:o, s:o}",
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
+        "s:o, s:o, s:o, "
+        "s:i, s:o, s:o}",
         "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
         json_text(f->expiring), "relay", json_text(f->relay->name), "host",
         json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
@@ -234,9 +276,9 @@ static json_t *to_json(const Finding *f)
         json_text(f->tls), "certificate", certificate_json(f->shown), "server",
         json_text(f->server), "extensions", json_text(f->extensions), "size_max",
         (json_int_t)f->size_max, "mechanisms", json_text(f->mechanisms), "mechanism",
-        json_text(f->mechanism), "stage",
-        f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",
-        json_text(f->text), "hint", json_text(f->hint));
+        json_text(f->mechanism), "logins", f->logins ? json_incref(f->logins) : json_array(),
+        "stage", f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error,
+        "text", json_text(f->text), "hint", json_text(f->hint));
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */

@@ -60,6 +60,7 @@ typedef struct Command {
     X(delete, "Delete messages and their records for good")                 \
     X(adopt, "Have records count for the copies of their messages")         \
     X(check, "Try the relays step by step, without sending anything")       \
+    X(authorize, "Have a user allow the login at a relay by OAuth")         \
     X(verify, "Ask the relay whether it knows addresses (VRFY)")            \
     X(expand, "Ask the relay who is on mailing lists (EXPN)")               \
     X(command, "Say SMTP commands to the relay and print its replies")      \

@@ -164,6 +164,19 @@ static const Command command_adopt = {
     .run = run_adopt,
 };
 
+static const ToolOption authorize_options[] = {
+    {0},
+};
+
+static const Command command_authorize = {
+    .name = "authorize",
+    .synopsis = "[RELAY]",
+    .options = authorize_options,
+    .notes = "Prints where to go with a browser, and the code to enter there (RFC 8628), and waits "
+             "until that is done. What tokens are renewed by is kept in oauth_token_file.",
+    .run = run_authorize,
+};
+
 static const ToolOption check_options[] = {
     {"json", 'j', NULL, "a JSON array, one object a relay"},
     {"verbose", 'v', NULL, "print the dialogue"},

@@ -6,7 +6,7 @@ import subprocess
 from dovecot import PASSWORD, USER
 
 REALM = "mail.lab.test"  # the servers' host name
-MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-1", "DIGEST-MD5", "CRAM-MD5", "PLAIN", "LOGIN")
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-1", "DIGEST-MD5", "CRAM-MD5", "NTLM", "PLAIN", "LOGIN")
 
 CONFIGURATION = """
 pwcheck_method: auxprop

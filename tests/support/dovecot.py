@@ -89,6 +89,14 @@ userdb {{
 }}
 """
 
+# Beside all that, where a realm is given.
+KERBEROS = """
+auth_gssapi_hostname = "$ALL"
+auth_krb5_keytab = {keytab}
+"""
+KERBEROS_2_3 = KERBEROS + "import_environment = KRB5_CONFIG={configuration}\n"
+KERBEROS_2_4 = KERBEROS + "import_environment {{\n  KRB5_CONFIG = {configuration}\n}}\n"
+
 OAUTH2_2_3 = """
 introspection_mode = local
 local_validation_key_dict = fs:posix:prefix={directory}/keys/
@@ -164,13 +172,13 @@ def token(user=USER, seconds=3600):
 
 class Dovecot:
     """Runs below a directory that does not exist yet. Its submission service hands everything on to
-    relay_port of this machine."""
+    relay_port of this machine. With a `kerberos` realm it takes its tickets, too."""
 
-    def __init__(self, directory, certificates, relay_port):
+    def __init__(self, directory, certificates, relay_port, kerberos=None):
         self.directory = pathlib.Path(directory)
         self.sasl = self.directory / "sasl"
         self.port = {"submission": free_port(), "submissions": free_port()}
-        self._lay_out(certificates, relay_port)
+        self._lay_out(certificates, relay_port, kerberos)
         self.process = Process(
             ["dovecot", "-F", "-c", self.directory / "etc/dovecot.conf"],
             self.directory / "output.log",
@@ -178,7 +186,7 @@ class Dovecot:
         for port in self.port.values():
             self.process.wait_for_port(port)
 
-    def _lay_out(self, certificates, relay_port):
+    def _lay_out(self, certificates, relay_port, kerberos):
         for name in ("", "etc", "run", "state", "home", "keys", "keys/default", "keys/default/HS256"):
             (self.directory / name).mkdir(mode=0o755)
         (self.directory / "home").chmod(0o777)
@@ -189,6 +197,10 @@ class Dovecot:
         )
         passwords = PASSWORD_MECHANISMS if is_2_3() else PASSWORD_MECHANISMS + BOUND_MECHANISMS
         configuration = (RELEASE_2_3 if is_2_3() else RELEASE_2_4) + COMMON
+        if kerberos:
+            passwords = (*passwords, "gssapi")
+            extra = KERBEROS_2_3 if is_2_3() else KERBEROS_2_4
+            configuration += extra.format(keytab=kerberos.service_keytab, configuration=kerberos.configuration)
         (self.directory / "etc/dovecot.conf").write_text(
             configuration.format(
                 directory=self.directory, relay_port=relay_port, passwords=" ".join(passwords), **self.port,

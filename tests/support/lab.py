@@ -20,6 +20,7 @@ from certificates import Certificates
 from cyrus import lay_out as lay_out_cyrus
 from dovecot import PASSWORD, USER, Dovecot
 from exim import PROGRAM as EXIM, Exim
+from kerberos import PROGRAM as KDC, Kerberos
 from opensmtpd import PROGRAM as OPENSMTPD, OpenSmtpd
 from postfix import Postfix
 from process import Process, free_port, wait_for
@@ -302,6 +303,17 @@ class Lab:
         if not OPENSMTPD.exists():
             raise Unavailable("OpenSMTPD is not unpacked (scripts/install-packages lab)")
         return OpenSmtpd(self.new_directory() / "opensmtpd", self.certificates, **settings)
+
+    def kerberos(self):
+        """A new realm; whoever asks for it stops it."""
+        if not pathlib.Path(KDC).exists():
+            raise Unavailable("krb5-kdc is not installed (scripts/install-packages lab)")
+        return Kerberos(self.new_directory() / "kerberos")
+
+    def dovecot_in(self, realm):
+        """A new Dovecot that takes tickets of the realm; whoever asks for it stops it."""
+        self.dovecot
+        return Dovecot(self.new_directory() / "dovecot", self.certificates, self.postfix.port["plain"], realm)
 
     def smtp_sink(self, *options):
         """Postfix's smtp-sink, which can refuse any command: its port, and where it puts messages."""

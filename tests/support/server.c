@@ -174,6 +174,23 @@ static void start_tls(Peer *peer)
         note_failure(peer, "another name was asked for than", wanted);
 }
 
+static void tell_channel(Peer *peer)
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    unsigned char data[32 + 64] = {0};
+    char line[2 * sizeof(data) + 4];
+    size_t n = 32, used = 0;
+
+    if (SSL_export_keying_material(peer->tls, data, n, label, strlen(label), NULL, 0, 0) != 1)
+        note_failure(peer, "nothing can be exported", "");
+    if (SSL_version(peer->tls) < TLS1_3_VERSION)
+        n += SSL_get_peer_finished(peer->tls, data + n, sizeof(data) - n);
+    for (size_t i = 0; i < n; i++)
+        used += (size_t)snprintf(line + used, sizeof(line) - used, "%02x", data[i]);
+    snprintf(line + used, sizeof(line) - used, "\r\n");
+    send_bytes(peer, line, strlen(line));
+}
+
 /* The client's part comes with what it sends next. */
 static void renegotiate(Peer *peer)
 {
@@ -236,6 +253,8 @@ static void play_line(Peer *peer, const char *line)
         read_bytes(peer, atol(line + 6));
     else if (strcmp(line, "TLS") == 0)
         start_tls(peer);
+    else if (strcmp(line, "CHANNEL") == 0)
+        tell_channel(peer);
     else if (strcmp(line, "RENEGOTIATE") == 0)
         renegotiate(peer);
     else if (strcmp(line, "NOISE") == 0)

@@ -7,6 +7,8 @@
  *   M:          reads up to a line with a dot alone
  *   BYTES n     reads n bytes
  *   TLS         takes part in a handshake; when that fails the connection is over
+ *   CHANNEL     says in a line what the channel is known by, in hexadecimal: tls-exporter
+ *               (RFC 9266), and up to TLS 1.2 tls-unique (RFC 5929) of a full handshake
  *   RENEGOTIATE begins another handshake (TLS 1.2), which the next reading goes on with
  *   NOISE       sends what is no TLS, past its layer, and waits for the client to close
  *   PAUSE ms    waits

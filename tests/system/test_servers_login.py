@@ -1,5 +1,6 @@
 """Logins at real servers: by Exim's own mechanisms, by those of Cyrus SASL in it and in Postfix, and by Dovecot's."""
 
+import json
 import re
 import unittest
 
@@ -18,12 +19,33 @@ CYRUS_IN_EXIM = """
 """
 
 
+SPA_IN_EXIM = """
+spa:
+  driver = spa
+  public_name = NTLM
+  server_password = ${if eq{$auth1}{%s}{%s}fail}
+  server_set_id = $auth1
+""" % (USER, PASSWORD)
+
+# Whoever shows a certificate of the authority is let in under its name, or one that he may act for.
+EXTERNAL_IN_EXIM = """
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = ${if and{{bool{$tls_in_certificate_verified}}{!eq{}{$tls_in_peercert}}}}
+  server_param2 = ${certextract {subject,CN}{$tls_in_peercert}}
+  server_condition = ${if or {{eq{$auth1}{}}{eq{$auth1}{$auth2}}{eq{$auth1}{deputy}}}}
+  server_set_id = $auth2 for $auth1
+"""
+
+
 class LoginTest(ServerTest):
     def login(self, port, **settings):
         """A relay with the user's name and password, over TLS."""
         tls = "implicit" if port in ("smtps", "submissions") else "starttls"
         ca = self.lab.certificates.certificate("ca")
-        return self.relay(port, **{"tls": tls, "tls_ca_file": ca, "user": USER, "password": PASSWORD, **settings})
+        relay = self.relay(port, **{"tls": tls, "tls_ca_file": ca, "user": USER, "password": PASSWORD, **settings})
+        return {name: value for name, value in relay.items() if value is not None}
 
     def log_in(self, port, auth="auto", status=0, **settings):
         """Sends a message with a login; what the tool said."""
@@ -94,6 +116,75 @@ class Exim(LoginTest):
         self.check_held("smtp", "435 Unable to authenticate at present", user="later")
 
 
+class NtlmInExim(LoginTest):
+    """AuthMechanism amNTLM, User and Password. Exim's own implementation knows version 1 alone."""
+
+    end = "closed by QUIT"
+
+    def setUp(self):
+        super().setUp()
+        self.exim(authenticators=SPA_IN_EXIM)
+
+    def test_version_1(self):
+        """UseNTLMv2 false."""
+        self.check("smtp", f" A=spa:{USER} ", "ntlm", ntlm_v2=False)
+
+    def test_version_2_is_not_given_up(self):
+        """UseNTLMv2 is true by default, and a server that refuses gets nothing weaker."""
+        said = self.check("smtp", "authenticator failed for .*: 535 ", "ntlm", status=77)
+        self.assertIn("9006: ", said)
+        self.assertIn("535 Incorrect authentication data", said)
+        self.assertIn("ntlm_v2 = false", said)
+
+    def test_wrong_password(self):
+        said = self.check("smtp", "authenticator failed for .*: 535 ", "ntlm", status=77, ntlm_v2=False, password="no")
+        self.assertIn("535 Incorrect authentication data", said)
+
+
+class ExternalInExim(LoginTest):
+    """AuthMechanism external, and AuthorizationIdentity with it."""
+
+    end = "closed by QUIT"
+
+    def setUp(self):
+        super().setUp()
+        ca = self.lab.certificates.certificate("ca")
+        self.exim(options={"tls_try_verify_hosts": "*", "tls_verify_certificates": ca},
+                  authenticators=EXTERNAL_IN_EXIM)
+
+    def login(self, port, **settings):
+        return super().login(port, **{
+            "tls_certificate": self.lab.certificates.certificate("alice"),
+            "tls_key": self.lab.certificates.key("alice"), **settings})
+
+    def test_certificate_alone(self):
+        self.check("smtps", " A=external:alice for ", "external", user=None, password=None)
+
+    def test_authorization_identity(self):
+        self.check("smtp", " A=external:alice for deputy", "external", user=None, password=None,
+                   authorization_identity="deputy")
+        self.check("smtp", "authenticator failed for .*: 535 ", "external", status=77, user=None, password=None,
+                   authorization_identity="somebody")
+
+    def test_auto_without_a_password(self):
+        self.check("smtp", f" A=external:alice for {USER}", password=None)
+        self.check("smtp", f" A=plain:{USER} ")
+
+    def test_what_check_says(self):
+        self.configure(self.login("smtp"))
+        said = self.outbox("check")
+        for line in ("PLAIN: used", "LOGIN: fits", "CRAM-MD5: fits", "EXTERNAL: used only where auth names it"):
+            self.assertIn(line, said)
+        logins = json.loads(self.outbox("check", "--json"))[0]["logins"]
+        self.assertEqual([login["mechanism"] for login in logins if login["used"]], ["PLAIN"])
+        self.assertIn({"mechanism": "NTLM", "offered": False, "fits": False, "reason": "not offered", "used": False},
+                      logins)
+
+    def test_no_certificate(self):
+        said = self.log_in("smtp", "external", status=77, tls_certificate=None, tls_key=None)
+        self.assertIn("set tls_certificate", said)
+
+
 class CyrusInExim(LoginTest):
     end = "closed by QUIT"
 
@@ -128,6 +219,21 @@ class CyrusInPostfix(LoginTest):
         for mechanism in MECHANISMS:
             with self.subTest(mechanism):
                 self.check("cyrus", self.failure, mechanism.lower(), status=77, password="wrong")
+
+    def test_component_s_names(self):
+        """AuthMechanism, User and Password, as the component calls them and their values."""
+        for value, name in (("amUserPassword", "SCRAM-SHA-256"), ("0", "SCRAM-SHA-256"), ("amCRAMMD5", "CRAM-MD5"),
+                            ("amNTLM", "NTLM"), ("2", "NTLM"), ("amSASLPlain", "PLAIN"),
+                            ("amSASLDigestMD5", "DIGEST-MD5"), ("5", "DIGEST-MD5")):
+            with self.subTest(value):
+                self.check("cyrus", f"sasl_method={name}, sasl_username={USER}", None, user=None, password=None,
+                           AuthMechanism=value, User=USER, Password=PASSWORD)
+
+    def test_pop3_s_mechanism(self):
+        self.configure(self.login("cyrus", auth="amAPOP"))
+        result = self.outbox("check", status=None)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn("APOP is a POP3 mechanism", result.stderr.decode())
 
     def test_wrong_password_for_what_may_not_know_scram(self):
         """A server that has the password as a hash says the same to SCRAM: the password itself is tried once."""
@@ -174,6 +280,13 @@ class Dovecot(LoginTest):
         for mechanism in dovecot.PASSWORD_MECHANISMS:
             with self.subTest(mechanism):
                 self.check("submissions", "auth failed, 1 attempts", mechanism, status=77, password="wrong")
+
+    def test_token_as_identity(self):
+        """AuthMechanism amXOAUTH2: AuthorizationIdentity is the token, "Bearer " before it or not."""
+        for token in (dovecot.token(), f"Bearer {dovecot.token()}"):
+            with self.subTest(token[:7]):
+                self.check("submissions", f"user=<{USER}>, method=XOAUTH2", None, user=None, password=None,
+                           AuthMechanism="amXOAUTH2", User=USER, AuthorizationIdentity=token)
 
     @unittest.skipIf(dovecot.is_2_3(), "Dovecot 2.3 has no mechanism that is bound to the channel")
     def test_bound_to_the_channel(self):

@@ -216,6 +216,45 @@ START_TEST(sessions_are_resumed)
 }
 END_TEST
 
+/* What SCRAM binds to is what the server knows the channel by, too. */
+START_TEST(both_ends_know_the_channel_by_the_same)
+{
+    static const char *const protocols[] = {"TLSv1.3", "TLSv1.2"};
+
+    for (size_t i = 0; i < ELEMENTSOF(protocols); i++) {
+        RelayConfig relay = relay_for("mail.test");
+        const TestServerOptions options = {.certificate = &good};
+        TestServer *server =
+            test_server_start((const char *const[]){"TLS\nCHANNEL\nEOF", NULL}, &options);
+        char said[256] = "", known[256] = "";
+        const SmtpTlsInfo *info;
+        TlsContext *context;
+        size_t n = 0;
+        ssize_t got;
+        Client c;
+
+        relay.tls_protocols = TEXT(protocols[i]);
+        context = context_of(&relay);
+        c = client_open(context, test_server_port(server));
+        info = tls_stream_info(c.stream);
+        got = client_read(&c, said, sizeof(said) - 1);
+        ck_assert_int_gt(got, 2);
+        said[got - 2] = '\0';
+        for (size_t k = 0; k < info->binding_exporter_size; k++)
+            n += (size_t)snprintf(known + n, sizeof(known) - n, "%02x",
+                ((const unsigned char *)info->binding_exporter)[k]);
+        for (size_t k = 0; k < info->binding_unique_size; k++)
+            n += (size_t)snprintf(known + n, sizeof(known) - n, "%02x",
+                ((const unsigned char *)info->binding_unique)[k]);
+        ck_assert_str_eq(said, known);
+        ck_assert_int_eq(info->binding_unique != NULL, i == 1);
+        client_close(&c);
+        test_server_stop(server);
+        (void)tls_context_unref(context);
+    }
+}
+END_TEST
+
 START_TEST(a_session_is_resumed_until_there_is_a_newer_one)
 {
     check_resumption("TLSv1.3", 0, true);
@@ -502,6 +541,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, protocols_and_ciphers_are_those_of_the_settings);
     tcase_add_test(tests, what_is_wrong_with_a_certificate_is_told);
     tcase_add_test(tests, a_certificate_can_be_accepted_whatever_it_is);
+    tcase_add_test(tests, both_ends_know_the_channel_by_the_same);
     tcase_add_test(tests, sessions_are_resumed);
     tcase_add_test(tests, a_session_is_resumed_until_there_is_a_newer_one);
     tcase_add_loop_test(tests, a_chain_of_resumptions_ends_after_a_day, 0, 2);

@@ -184,7 +184,7 @@ START_TEST(wrong_values_say_what_would_be_right)
         "outbox.conf:1: relays.h.auth: \"amAPOP\" APOP is a POP3 mechanism, SMTP does not have it; "
         "it takes one of \"auto\", \"none\", \"plain\", \"login\", \"cram-md5\", \"digest-md5\", "
         "\"scram-sha-1\", \"scram-sha-1-plus\", \"scram-sha-256\", \"scram-sha-256-plus\", "
-        "\"xoauth2\", \"oauthbearer\", \"external\"");
+        "\"xoauth2\", \"oauthbearer\", \"external\", \"ntlm\", \"gssapi\"");
 }
 END_TEST
 

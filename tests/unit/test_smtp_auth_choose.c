@@ -1,5 +1,6 @@
 /* smtp/auth: which mechanism is chosen, and what is said when none can be. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -50,7 +51,10 @@ static const Choice choices[] = {
     {"LOGIN PLAIN CRAM-MD5", "auto", &no_tls, true, "CRAM-MD5"},
     {"LOGIN PLAIN", "auto", &no_tls, true, "PLAIN"},
     {"LOGIN PLAIN", "auto", &no_tls, false, NULL},
-    {"XOAUTH2 OAUTHBEARER EXTERNAL NTLM", "auto", &bound_tls, true, NULL},
+    {"XOAUTH2 OAUTHBEARER EXTERNAL GSSAPI", "auto", &bound_tls, true, NULL},
+    {"XOAUTH2 NTLM", "auto", &plain_tls, false, "NTLM"},
+    {"NTLM CRAM-MD5 DIGEST-MD5", "auto", &no_tls, false, "DIGEST-MD5"},
+    {ALL, "ntlm", &no_tls, false, "NTLM"},
     {"", "auto", &bound_tls, true, NULL},
     {ALL, "login", &plain_tls, false, "LOGIN"},
     {ALL, "Cram-MD5", &no_tls, false, "CRAM-MD5"},
@@ -88,7 +92,8 @@ typedef struct Refusal {
 } Refusal;
 
 static const Refusal refusals[] = {
-    {"NTLM GSSAPI", "auto", "x", &plain_tls, {"NTLM GSSAPI", "both sides know"}},
+    {"RPA GSSAPI", "auto", "x", &plain_tls, {"RPA GSSAPI", "both sides know"}},
+    {"PLAIN", "external", "x", &plain_tls, {"does not offer EXTERNAL", "tls_certificate"}},
     {"PLAIN LOGIN", "cram-md5", "x", &plain_tls, {"CRAM-MD5", "but PLAIN LOGIN", "auto"}},
     {"PLAIN LOGIN", "auto", "x", &no_tls, {"PLAIN LOGIN", "without TLS", "auth_without_tls"}},
     {"PLAIN SCRAM-SHA-1-PLUS", "auto", "x", &no_tls, {"without TLS"}},
@@ -122,6 +127,85 @@ START_TEST(a_refusal_says_what_to_do)
 }
 END_TEST
 
+/* What is configured beside the mechanism decides what "auto" takes. */
+START_TEST(auto_goes_by_what_there_is)
+{
+    static const struct {
+        const char *offered;
+        const char *secret;
+        bool token, certificate;
+        const char *chosen; /* NULL: none */
+    } cases[] = {
+        {"PLAIN XOAUTH2 OAUTHBEARER", "x", true, false, "XOAUTH2"},
+        {"PLAIN OAUTHBEARER", "x", true, false, "OAUTHBEARER"},
+        {"PLAIN LOGIN", "x", true, false, NULL},
+        {"PLAIN EXTERNAL", "x", false, true, "PLAIN"},
+        {"PLAIN EXTERNAL", NULL, false, true, "EXTERNAL"},
+        {"PLAIN EXTERNAL", NULL, false, false, NULL},
+        {"EXTERNAL", "x", false, true, NULL},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_(smtp_auth_free_p) SmtpAuth *auth = NULL;
+        _cleanup_secret_ Secret *secret = cases[i].secret ? secret_new("x", 1) : NULL;
+        SmtpCapabilities capabilities = {.esmtp = true, .flags = SMTP_CAP_AUTH};
+        SmtpAuthOptions options = {.user = "tim",
+            .secret = secret,
+            .host = "h",
+            .secret_is_token = cases[i].token,
+            .has_certificate = cases[i].certificate};
+        int r;
+
+        strcpy(capabilities.mechanisms, cases[i].offered);
+        r = smtp_auth_new(&options, &capabilities, &plain_tls, 0, 0, &auth, NULL);
+        ck_assert_msg((r == 0) == (cases[i].chosen != NULL), "%zu", i);
+        if (cases[i].chosen)
+            ck_assert_str_eq(smtp_auth_mechanism(auth), cases[i].chosen);
+    }
+}
+END_TEST
+
+typedef struct Told {
+    char text[1024];
+} Told;
+
+static void tell(void *user, const SmtpAuthFit *fit)
+{
+    Told *told = user;
+    size_t n = strlen(told->text);
+
+    ck_assert_int_eq(fit->fits, !fit->reason);
+    if (fit->offered)
+        snprintf(
+            told->text + n, sizeof(told->text) - n, "%s: %s\n", fit->name, fit->reason ?: "fits");
+}
+
+START_TEST(each_offer_is_explained)
+{
+    _cleanup_secret_ Secret *secret = secret_new("x", 1);
+    SmtpCapabilities capabilities = {.esmtp = true,
+        .flags = SMTP_CAP_AUTH,
+        .mechanisms = "XOAUTH2 PLAIN RPA SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL"};
+    SmtpAuthOptions options = {.user = "tim", .secret = secret, .host = "h"};
+    Told told = {""};
+
+    smtp_auth_explain(&options, &capabilities, &no_tls, tell, &told);
+    ck_assert_str_eq(told.text, "SCRAM-SHA-1-PLUS: there is no TLS channel to bind to\n"
+                                "SCRAM-SHA-1: fits\n"
+                                "PLAIN: would show the password on a connection without TLS\n"
+                                "EXTERNAL: used only where auth names it\n"
+                                "XOAUTH2: used only where auth names it\n"
+                                "RPA: not known here\n");
+    told = (Told){""};
+    options.mechanism = "plain";
+    options.secret_is_token = true;
+    smtp_auth_explain(&options, &capabilities, &plain_tls, tell, &told);
+    ck_assert_ptr_nonnull(
+        strstr(told.text, "PLAIN: wants a password, and there is an OAuth token"));
+    ck_assert_ptr_nonnull(strstr(told.text, "SCRAM-SHA-1: auth names another"));
+}
+END_TEST
+
 START_TEST(auth_is_wanted_with_a_user)
 {
     ck_assert(smtp_auth_wanted(&(SmtpAuthOptions){.user = "tim"}));
@@ -152,6 +236,8 @@ int main(void)
 
     tcase_add_loop_test(t, the_best_usable_mechanism_is_chosen, 0, ELEMENTSOF(choices));
     tcase_add_loop_test(t, a_refusal_says_what_to_do, 0, ELEMENTSOF(refusals));
+    tcase_add_test(t, auto_goes_by_what_there_is);
+    tcase_add_test(t, each_offer_is_explained);
     tcase_add_test(t, auth_is_wanted_with_a_user);
     tcase_add_test(t, a_password_with_a_nul_is_refused);
     suite_add_tcase(suite, t);

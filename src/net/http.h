@@ -1,0 +1,48 @@
+/* The response to one HTTP/1.1 request (RFC 9112), without I/O: its status and its body, both of a
+ * stranger's. For short bodies of a connection that closes behind them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+#define HTTP_HEAD_MAX \
+    ((size_t)16 * 1024) /* of status line and fields, and of all sizes of chunks */
+#define HTTP_BODY_MAX ((size_t)64 * 1024)
+
+typedef enum HttpPart {
+    HTTP_PART_STATUS, /* the status line */
+    HTTP_PART_FIELDS,
+    HTTP_PART_BODY,       /* `left` bytes of it, or up to the end of the connection */
+    HTTP_PART_CHUNK_SIZE, /* a line */
+    HTTP_PART_CHUNK,      /* `left` bytes */
+    HTTP_PART_CHUNK_END,  /* the empty line behind it */
+    HTTP_PART_TRAILER,
+    HTTP_PART_END,
+} HttpPart;
+
+/* Begun as http_response_init() leaves it. */
+typedef struct HttpResponse {
+    int status; /* 0: not yet known */
+    Buffer body;
+    char *location; /* where a redirect points; NULL: nowhere */
+
+    HttpPart part;
+    Buffer line; /* that is not whole yet */
+    size_t head; /* bytes of lines so far */
+    size_t left;
+    bool chunked, has_length;
+} HttpResponse;
+
+/* Reserves the body in one piece, that no copy of a secret is left behind by growing. 0 or -ENOMEM.
+ */
+int http_response_init(HttpResponse *response);
+void http_response_done(HttpResponse *response); /* wipes the body */
+
+/* Takes what was read. 1 when the response is whole, 0 when more must come, -EBADMSG when it is
+ * none, -EMSGSIZE when it is too long, -ENOMEM. */
+int http_response_feed(HttpResponse *response, const char *data, size_t n);
+
+/* The connection has ended. 0 when the response is whole, or -EBADMSG. */
+int http_response_end(HttpResponse *response);

@@ -1,0 +1,239 @@
+/* Forms, and what is said to them. Must never let a secret into words, not even where a server
+ * repeats it. */
+#include "net/oauth_call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "settings/secret_source.h"
+
+#define CALL_LIMIT (30 * USEC_PER_SEC)
+#define SECONDS_MAX (UINT64_C(365) * 24 * 3600)
+#define DESCRIPTION_MAX 300
+#define TOLD_MIN 8 /* bytes of a secret that a server does not say by accident */
+
+/* ---- the form ---- */
+
+static bool is_unreserved(char c)
+{
+    return text_is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+static size_t escape(const char *text, char *to)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t n = 0;
+
+    for (; *text; text++) {
+        if (is_unreserved(*text)) {
+            to[n++] = *text;
+            continue;
+        }
+        to[n++] = '%';
+        to[n++] = digits[(unsigned char)*text >> 4];
+        to[n++] = digits[(unsigned char)*text & 15];
+    }
+    return n;
+}
+
+static void wipe(Buffer *b)
+{
+    if (b->memory)
+        explicit_bzero(b->memory, b->allocated);
+    buffer_done(b);
+}
+
+/* Into new memory, for growing leaves copies behind. */
+int oauth_form_add(OauthForm *form, const char *name, const char *value)
+{
+    Buffer grown = {0};
+    char *to;
+    int r = 0;
+
+    if (!value)
+        return 0;
+    if (!buffer_reserve(&grown, buffer_size(&form->text) + strlen(name) + 3 * strlen(value) + 2))
+        return -ENOMEM;
+    if (buffer_size(&form->text) > 0)
+        r = buffer_append(&grown, buffer_data(&form->text), buffer_size(&form->text))
+                ?: buffer_append(&grown, "&", 1);
+    r = r ?: buffer_append_string(&grown, name) ?: buffer_append(&grown, "=", 1);
+    to = r < 0 ? NULL : buffer_reserve(&grown, 3 * strlen(value));
+    if (to)
+        buffer_commit(&grown, escape(value, to));
+    wipe(&form->text);
+    form->text = grown;
+    return to || r < 0 ? r : -ENOMEM;
+}
+
+int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value)
+{
+    return oauth_form_add(form, name, value ? secret_text(value) : NULL);
+}
+
+void oauth_form_done(OauthForm *form)
+{
+    wipe(&form->text);
+}
+
+int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f)
+{
+    _cleanup_secret_ Secret *secret = NULL;
+    int r = secret_source_fetch(&relay->oauth_client_secret, &secret, f);
+
+    return r ?: oauth_form_add(form, "client_id", relay->oauth_client_id)
+                    ?: oauth_form_add_secret(form, "client_secret", secret);
+}
+
+/* ---- the answer ---- */
+
+Secret *oauth_take_secret(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text && *text ? secret_new(text, strlen(text)) : NULL;
+}
+
+usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback)
+{
+    const json_t *value = json_object_get(object, name);
+    const char *text = json_string_value(value);
+    double seconds = json_number_value(value);
+
+    if (text)
+        seconds = strtod(text, NULL);
+    if (!(seconds > 0))
+        return fallback;
+    return (usec_t)MIN(seconds, (double)SECONDS_MAX) * USEC_PER_SEC;
+}
+
+/* Whether a text holds what the form has: the names of its values are no secret, but they are. */
+static bool tells_secret(const OauthForm *form, const char *text)
+{
+    const char *at = buffer_data(&form->text), *end = at + buffer_size(&form->text);
+
+    while (at < end) {
+        const char *value = memchr(at, '=', (size_t)(end - at)), *next;
+        size_t n;
+
+        if (!value)
+            return false;
+        value++;
+        next = memchr(value, '&', (size_t)(end - value)) ?: end;
+        n = (size_t)(next - value);
+        if (n >= TOLD_MIN && memmem(text, strlen(text), value, n) &&
+            memcmp(at, "client_id=", 10) != 0 && memcmp(at, "scope=", 6) != 0 &&
+            memcmp(at, "grant_type=", 11) != 0)
+            return true;
+        at = next + 1;
+    }
+    return false;
+}
+
+static const char *advice_on(const char *error)
+{
+    static const struct {
+        const char *error, *advice;
+    } rows[] = {
+        {"invalid_grant",
+            ": the refresh token has expired or was taken back; run `outbox authorize`, "
+            "or put a new one where oauth_refresh_token is read from"},
+        {"invalid_client", ": check oauth_client_id and oauth_client_secret"},
+        {"unauthorized_client", ": have the client's registration allow what oauth_grant says"},
+        {"invalid_scope", ": check oauth_scope"},
+        {"unsupported_grant_type", ": check oauth_grant and oauth_token_url"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        if (text_equal(rows[i].error, error))
+            return rows[i].advice;
+    return "";
+}
+
+/* RFC 6749, 5.2. Returns -EACCES. */
+static int refuse(const char *host, const OauthForm *form, int status, const json_t *object,
+    char ret_error[static OAUTH_ERROR_MAX], Failure *f)
+{
+    const char *error = json_string_value(json_object_get(object, "error")) ?: "";
+    const char *words = json_string_value(json_object_get(object, "error_description")) ?: "";
+    _cleanup_free_
+    char *shown_error = NULL, *shown = NULL;
+
+    if (tells_secret(form, error) || tells_secret(form, words))
+        error = words = "";
+    shown_error = text_printable(error, strlen(error), OAUTH_ERROR_MAX - 4);
+    shown = text_printable(words, strlen(words), DESCRIPTION_MAX);
+    if (!shown_error || !shown)
+        return -ENOMEM;
+    snprintf(ret_error, OAUTH_ERROR_MAX, "%s", shown_error);
+    return failure_set(f, -EACCES, ERROR_AUTHENTICATION, "https://%s refuses (status %d)%s%s%s%s%s",
+        host, status, *shown_error ? ": " : "", shown_error, *shown ? ": " : "", shown,
+        advice_on(error));
+}
+
+static int judge_status(const char *host, const HttpResponse *response, Failure *f)
+{
+    _cleanup_free_
+    char *location = NULL;
+
+    if (response->status / 100 == 5 || response->status == 429)
+        return failure_set(f, -EAGAIN, ERROR_AUTHENTICATION,
+            "https://%s cannot give tokens just now (status %d): it is asked again", host,
+            response->status);
+    if (response->status / 100 != 3)
+        return 0;
+    location = text_printable(
+        response->location ?: "elsewhere", strlen(response->location ?: "elsewhere"), 200);
+    return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
+        "https://%s sends on to %s (status %d), which is not followed with secrets: correct "
+        "oauth_token_url",
+        host, location ?: "elsewhere", response->status);
+}
+
+static int read_answer(const char *host, const OauthForm *form, const HttpResponse *response,
+    json_t **ret, char ret_error[static OAUTH_ERROR_MAX], Failure *f)
+{
+    size_t n = buffer_size(&response->body);
+    json_t *object = NULL;
+    int r = judge_status(host, response, f);
+
+    if (r < 0)
+        return r;
+    if (n > 0)
+        object = json_loadb(buffer_data(&response->body), n, 0, NULL);
+    if (response->status / 100 == 2 && json_is_object(object) &&
+        !json_object_get(object, "error")) {
+        *ret = object;
+        return 0;
+    }
+    if (response->status / 100 == 4 || (object && json_object_get(object, "error")))
+        r = refuse(host, form, response->status, object, ret_error, f);
+    else
+        r = failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
+            "https://%s answers (status %d) what is no JSON object: check oauth_token_url", host,
+            response->status);
+    json_decref(object);
+    return r;
+}
+
+int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
+    char ret_error[static OAUTH_ERROR_MAX], Failure *f)
+{
+    HttpResponse response = {0};
+    HttpsUrl parts;
+    int r = https_post(url, relay->oauth_ca_file, &form->text, CALL_LIMIT, &response, f);
+
+    *ret = NULL;
+    ret_error[0] = '\0';
+    if (r < 0)
+        return r;
+    r = https_url_parse(url, &parts);
+    if (r >= 0)
+        r = read_answer(parts.host, form, &response, ret, ret_error, f);
+    https_url_done(&parts);
+    http_response_done(&response);
+    return r;
+}

@@ -1,0 +1,35 @@
+/* One call at an OAuth 2.0 server (RFC 6749): a form goes out, JSON comes back. Blocks. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/failure.h"
+#include "base/secret.h"
+#include "net/https.h"
+#include "settings/relay.h"
+
+/* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
+ * nothing is added. */
+typedef struct OauthForm {
+    Buffer text;
+} OauthForm;
+int oauth_form_add(OauthForm *form, const char *name, const char *value);
+int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value);
+void oauth_form_done(OauthForm *form);
+
+/* Who asks: oauth_client_id and, where there is one, the client's secret. 0, or a negative errno
+ * with a Failure. */
+int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f);
+
+/* Posts it to one of the relay's URLs. 0 with an object, which the caller drops by json_decref();
+ * -EACCES when the server refuses: its word for why (RFC 6749, 5.2) is in `ret_error`, and its
+ * sentence in the Failure; or another negative errno. */
+#define OAUTH_ERROR_MAX 64
+int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
+    char ret_error[static OAUTH_ERROR_MAX], Failure *f);
+
+/* A string of the object as a secret, or NULL when there is none, or it is empty. */
+Secret *oauth_take_secret(const json_t *object, const char *name);
+
+/* A number of seconds, which some write as text; `fallback` where there is none. */
+usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback);

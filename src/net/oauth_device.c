@@ -1,0 +1,109 @@
+/* The device authorization grant (RFC 8628): the user agrees in a browser elsewhere. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "net/oauth.h"
+#include "net/oauth_call.h"
+#include "net/oauth_store.h"
+#include "settings/secret_source.h"
+
+#define GRANT "urn:ietf:params:oauth:grant-type:device_code"
+#define INTERVAL                                                                       \
+    (5 * USEC_PER_SEC) /* RFC 8628, 3.2, where the server says none; and 3.5: how much \
+                          longer it is to be */
+#define INTERVAL_MAX USEC_PER_MINUTE
+#define LIFE (15 * USEC_PER_MINUTE)
+
+void oauth_device_done(OauthDevice *device)
+{
+    free(device->url);
+    free(device->code);
+    (void)secret_unref(device->device);
+    *device = (OauthDevice){0};
+}
+
+/* Google writes url for uri. */
+static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevice *ret, Failure *f)
+{
+    const char *url = json_string_value(json_object_get(answer, "verification_uri"))
+                          ?: json_string_value(json_object_get(answer, "verification_url"));
+    const char *code = json_string_value(json_object_get(answer, "user_code"));
+
+    ret->device = oauth_take_secret(answer, "device_code");
+    if (!url || !code || !ret->device)
+        return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
+            "the answer of %s has no device_code, user_code or verification_uri (RFC 8628, 3.2): "
+            "check oauth_device_url",
+            relay->oauth_device_url);
+    ret->url = strdup(url);
+    ret->code = strdup(code);
+    ret->interval = MIN(oauth_take_seconds(answer, "interval", INTERVAL), INTERVAL_MAX);
+    ret->until = usec_add(clock_monotonic(), oauth_take_seconds(answer, "expires_in", LIFE));
+    return ret->url && ret->code ? 0 : -ENOMEM;
+}
+
+int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
+{
+    _cleanup_(oauth_form_done) OauthForm form = {0};
+    char error[OAUTH_ERROR_MAX];
+    json_t *answer = NULL;
+    int r = oauth_form_add(&form, "client_id", relay->oauth_client_id)
+                ?: oauth_form_add(&form, "scope", relay->oauth_scope);
+
+    *ret = (OauthDevice){0};
+    r = r ?: oauth_call(relay, relay->oauth_device_url, &form, &answer, error, f);
+    if (r >= 0)
+        r = take_device(relay, answer, ret, f);
+    json_decref(answer);
+    return r;
+}
+
+static int keep(const RelayConfig *relay, const json_t *answer, Failure *f)
+{
+    _cleanup_secret_ Secret *refresh = oauth_take_secret(answer, "refresh_token");
+    _cleanup_secret_ Secret *configured = NULL;
+    _cleanup_close_ int lock = -1;
+    char origin[OAUTH_ORIGIN_MAX];
+    int r;
+
+    if (!refresh)
+        return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
+            "%s gave a token, but none that it can be renewed by: have oauth_scope ask for it "
+            "(\"offline_access\" at Microsoft)",
+            relay->oauth_token_url);
+    lock = oauth_store_lock(relay, f);
+    if (lock < 0)
+        return lock;
+    r = secret_source_fetch(&relay->oauth_refresh_token, &configured, f)
+            ?: oauth_origin(relay, configured, origin)
+            ?: oauth_store_save(relay, origin, refresh, f);
+    return r < 0 ? r : 1;
+}
+
+int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
+{
+    _cleanup_(oauth_form_done) OauthForm form = {0};
+    char error[OAUTH_ERROR_MAX];
+    json_t *answer = NULL;
+    int r = oauth_form_add(&form, "grant_type", GRANT)
+                ?: oauth_form_add_secret(&form, "device_code", device->device)
+                ?: oauth_form_add_client(&form, relay, f);
+
+    r = r ?: oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
+    if (r >= 0)
+        r = keep(relay, answer, f);
+    json_decref(answer);
+    if (r == -EACCES && text_equal(error, "slow_down")) {
+        device->interval = MIN(device->interval + INTERVAL, INTERVAL_MAX);
+        r = 0;
+    }
+    if ((r == -EACCES && text_equal(error, "authorization_pending")) || r == -EAGAIN ||
+        r == -ETIMEDOUT)
+        r = 0;
+    if (r == 0 && clock_monotonic() >= device->until)
+        return failure_set(f, -ETIMEDOUT, ERROR_TIMEOUT,
+            "nobody has entered the code in time: run the command again");
+    return r;
+}

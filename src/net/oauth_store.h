@@ -1,0 +1,25 @@
+/* The file that refresh tokens are kept in (oauth_token_file): what `outbox authorize` got, and
+ * what a server gave in exchange for an older one. Written whole or not at all; the owner of its
+ * directory alone can read it. Blocks. */
+#pragma once
+
+#include "base/failure.h"
+#include "base/secret.h"
+#include "settings/relay.h"
+
+/* What a token goes back to: a hash of URL, client, and the token in the configuration, if any. One
+ * that goes back to something else is not used: it is the configuration that has been changed. */
+#define OAUTH_ORIGIN_MAX 65
+int oauth_origin(
+    const RelayConfig *relay, const Secret *configured, char ret[static OAUTH_ORIGIN_MAX]);
+
+/* Waits for other processes that use the file, and keeps them waiting until the descriptor is
+ * closed; finds out whether the file can be written at all. A descriptor, or a negative errno with
+ * a Failure. */
+int oauth_store_lock(const RelayConfig *relay, Failure *f);
+
+/* 0 with the token, NULL when there is none of that origin; or a negative errno with a Failure. */
+int oauth_store_load(const RelayConfig *relay, const char *origin, Secret **ret, Failure *f);
+
+/* 0 when it is on the disk, or a negative errno with a Failure. */
+int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f);

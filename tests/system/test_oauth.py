@@ -1,0 +1,400 @@
+"""Tokens that the daemon gets and renews by itself, at an OAuth server of the tests' own: for Dovecot, which
+checks them, and for a relay that takes those that the test says."""
+
+import base64
+import json
+import os
+import re
+import ssl
+import threading
+
+import dovecot
+from case import SystemTest, message
+from odd_relay import OddRelay, Talk
+from process import wait_for
+from token_server import TokenServer
+
+USER = "alice"
+
+
+class TokenTalk(Talk):
+    """XOAUTH2, as Microsoft and Google do it."""
+
+    def command(self, verb, argument):
+        if verb != "AUTH":
+            super().command(verb, argument)
+            return
+        _, _, initial = argument.partition(" ")
+        token = base64.b64decode(initial).split(b"auth=Bearer ")[1].rstrip(b"\1").decode("ascii")
+        self.relay.tokens.append(token)
+        if token in self.relay.good:
+            self.answer("AUTH", token, "235 2.7.0 welcome")
+            return
+        error = base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode("ascii")
+        self.answer("AUTH", token, f"334 {error}")
+        self.stream.readline()
+        self.answer("AUTH", token, "535 5.7.3 Authentication unsuccessful")
+
+
+class TokenRelay(OddRelay):
+    talk = TokenTalk
+
+    def __init__(self, certificates, good):
+        self.tokens, self.good = [], set(good)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.certificate("localhost"), certificates.key("localhost"))
+        super().__init__(extensions=("AUTH PLAIN XOAUTH2",), context=context)
+
+
+class OauthTest(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.number = 0
+        self.life = 3600
+        self.extra = {}
+        self.tokens = TokenServer(self.lab.certificates, self.answer)
+        self.addCleanup(self.tokens.close)
+        self.relay = TokenRelay(self.lab.certificates, {f"access-{n}" for n in range(1, 100)})
+        self.addCleanup(self.relay.close)
+        self.kept = self.directory / "kept"
+        self.kept.mkdir(mode=0o700)
+
+    def answer(self, _path, _form):
+        self.number += 1
+        return 200, {"access_token": f"access-{self.number}", "token_type": "Bearer", "expires_in": self.life,
+                     **self.extra}
+
+    def refuse(self, error, description="", status=400):
+        self.tokens.answer = lambda *_: (status, {"error": error, "error_description": description})
+
+    def settings(self, port=None, **settings):
+        ca = self.lab.certificates.certificate("ca")
+        base = {
+            "host": "localhost", "ip_version": 0, "port": port or self.relay.port, "tls": "implicit", "tls_ca_file": ca,
+            "name": "mail", "user": USER, "auth": "xoauth2", "oauth_token_url": self.tokens.url(),
+            "oauth_ca_file": ca, "oauth_client_id": "the client", "oauth_refresh_token": "refresh&1=%",
+            "hold_first": "1h", "hold_max": "1h", **settings}
+        return {name: value for name, value in base.items() if value is not None}
+
+    def send(self, status=0, **settings):
+        self.configure(self.settings(**settings))
+        result = self.outbox("send", "-v", stdin=message(to=[self.address()]), status=None)
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertEqual(result.returncode, status, said)
+        for secret in ("refresh&1=%", "refresh%261", "hush hush", "access-1"):
+            self.assertNotIn(secret, said)
+        return said
+
+
+class Grants(OauthTest):
+    def test_refresh_token(self):
+        self.send(oauth_scope="mail.send offline_access", oauth_client_secret="hush hush")
+        path, form = self.tokens.asked[0]
+        self.assertEqual(path, "/token")
+        self.assertEqual(form, {
+            "grant_type": "refresh_token", "refresh_token": "refresh&1=%", "client_id": "the client",
+            "client_secret": "hush hush", "scope": "mail.send offline_access"})
+        self.assertEqual(self.relay.tokens, ["access-1"])
+
+    def test_client_credentials(self):
+        secret = self.directory / "secret"
+        secret.write_text("hush hush\n", encoding="ascii")
+        secret.chmod(0o600)
+        self.send(oauth_grant="client-credentials", oauth_refresh_token=None, oauth_client_secret_file=secret)
+        self.assertEqual(self.tokens.asked[0][1], {
+            "grant_type": "client_credentials", "client_id": "the client", "client_secret": "hush hush"})
+        self.assertEqual(self.relay.tokens, ["access-1"])
+
+    def test_auto_takes_the_token(self):
+        self.assertIn("> AUTH XOAUTH2", self.send(auth="auto"))
+
+    def test_dovecot(self):
+        """Both mechanisms, at a server that checks the signature."""
+        self.tokens.answer = lambda *_: (200, {"access_token": dovecot.token(), "token_type": "bearer",
+                                               "expires_in": "3600"})
+        for mechanism in ("xoauth2", "oauthbearer"):
+            self.send(port=self.lab.dovecot.port["submissions"], auth=mechanism)
+            wait_for(lambda m=mechanism: f"method={m.upper()}" in self.lab.dovecot.log(), self.lab.dovecot.log)
+
+    def test_dovecot_refuses(self):
+        self.tokens.answer = lambda *_: (200, {"access_token": dovecot.token(seconds=-60), "expires_in": 3600})
+        said = self.send(port=self.lab.dovecot.port["submissions"], status=77)
+        self.assertRegex(said, r"9006: relay mail, auth: 535 ")
+
+
+class Daemon(OauthTest):
+    def deliver(self, daemon, *names):
+        for name in names:
+            self.queue.drop(name, message(to=[self.address()]))
+        wait_for(lambda: not self.queue.in_state("queued") and not self.queue.in_state("sending"),
+                 lambda: f"{self.queue.names()} {daemon.output()}")
+
+    def test_connections_share_one(self):
+        daemon = self.start(self.settings(connections=10, messages_per_connection=1))
+        self.deliver(daemon, *(f"m{n}" for n in range(30)))
+        self.assertEqual(len(self.tokens.asked), 1)
+        self.assertEqual(set(self.relay.tokens), {"access-1"})
+        for secret in ("access-1", "refresh&1"):
+            self.assertNotIn(secret, daemon.output())
+
+    def test_renewed_before_it_expires(self):
+        self.life = 0.5
+        self.tokens.answer = lambda *_: (self.answer(0, 0)[0], {"access_token": f"access-{self.number}", "expires_in": 1})
+        daemon = self.start(self.settings(messages_per_connection=1))
+        self.deliver(daemon, "a")
+        wait_for(lambda: self.deliver(daemon, "b") or len(self.tokens.asked) > 1, "a second token")
+        self.assertIn("access-2", self.relay.tokens)
+
+    def test_refused_token_is_renewed_once(self):
+        daemon = self.start(self.settings(messages_per_connection=1))
+        self.deliver(daemon, "a")
+        self.relay.good.remove("access-1")
+        self.deliver(daemon, "b")
+        self.assertEqual(self.relay.tokens, ["access-1", "access-1", "access-2"])
+        self.assertNotIn("on hold", daemon.output())
+        self.relay.good.clear()
+        self.queue.drop("c", message(to=[self.address()]))
+        self.wait_log(daemon, "on hold")
+        self.assertIn('535 5.7.3 Authentication unsuccessful: {"status":"401"', daemon.output())
+        self.assertEqual(self.relay.tokens[3:], ["access-2", "access-3"])
+        self.assertEqual(self.queue.record("c"), [])
+
+    def test_endpoint_that_fails(self):
+        """A fault of the relay's, at its login: no message is blamed, and it goes once tokens come again."""
+        good = self.tokens.answer
+        self.tokens.answer = lambda *_: (503, {})
+        daemon = self.start(self.settings())
+        self.queue.drop("m", message(to=[self.address()]))
+        self.wait_log(daemon, "on hold")
+        self.assertIn("stage auth", daemon.output())
+        self.assertIn("no OAuth token can be had: https://localhost cannot give tokens just now (status 503)", daemon.output())
+        self.assertEqual(self.queue.record("m"), [])
+        self.tokens.answer = good
+        daemon.flush()
+        self.queue.wait_gone("m")
+
+    def test_failing_renewal_uses_what_is_left(self):
+        daemon = self.start(self.settings(messages_per_connection=1))
+        self.tokens.answer = lambda *_: (200, {"access_token": "access-1", "expires_in": 600})
+        self.deliver(daemon, "a")
+        self.tokens.answer = lambda *_: (503, {})
+        self.deliver(daemon, "b")
+        self.assertEqual(self.relay.tokens, ["access-1", "access-1"])
+
+    def test_silent_endpoint_holds_up_nobody_else(self):
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.tokens.answer = lambda *_: (ended.wait(), {})
+        daemon = self.start(self.settings(), {**self.lab.relay("plain"), "name": "other"})
+        self.queue.drop("m", message(to=[self.address()]))
+        self.queue.wait_gone("m", seconds=90)
+        self.wait_log(daemon, "https://localhost: no answer within 30s", seconds=90)
+
+    def test_rotation_is_kept(self):
+        self.extra = {"refresh_token": "refresh-2"}
+        path = self.kept / "tokens"
+        daemon = self.start(self.settings(oauth_token_file=path))
+        self.deliver(daemon, "a")
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(path.stat().st_mode & 0o7777, 0o600)
+        self.assertEqual(json.loads(path.read_text())["refresh_token"], "refresh-2")
+        self.extra = {}
+        daemon = self.start(self.settings(oauth_token_file=path))
+        self.deliver(daemon, "b")
+        self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2"])
+        self.assertEqual(daemon.terminate(), 0)
+        daemon = self.start(self.settings(oauth_token_file=path, oauth_refresh_token="a new one"))
+        self.deliver(daemon, "c")
+        self.assertEqual(self.tokens.grants()[-1], "a new one")
+        self.assertEqual(sorted(os.listdir(self.kept)), ["tokens", "tokens.lock"])
+
+    def test_rotation_by_several_processes(self):
+        """A server that takes each refresh token once, and calls all back when one comes a second time."""
+        lock, used = threading.Lock(), set()
+
+        def answer(_path, form):
+            with lock:
+                token = form["refresh_token"]
+                if token in used or token not in ("refresh&1=%", f"refresh-{self.number}"):
+                    return 400, {"error": "invalid_grant", "error_description": "used twice"}
+                used.add(token)
+                self.number += 1
+                return 200, {"access_token": f"access-{self.number}", "refresh_token": f"refresh-{self.number}"}
+
+        self.tokens.answer = answer
+        self.configure(self.settings(oauth_token_file=self.kept / "tokens"))
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(self.outbox("check", status=None)))
+                   for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([result.returncode for result in results], [0] * 6, results)
+        self.assertEqual(self.number, 6)
+
+    def test_rotation_in_memory(self):
+        self.extra = {"refresh_token": "refresh-2"}
+        daemon = self.start(self.settings(messages_per_connection=1))
+        self.deliver(daemon, "a")
+        self.relay.good.remove("access-1")
+        self.deliver(daemon, "b")
+        self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2"])
+
+
+class Failures(OauthTest):
+    def test_invalid_grant(self):
+        self.refuse("invalid_grant", "Token has been expired or revoked.")
+        said = self.send(status=77)
+        self.assertRegex(said, r"9006: relay mail, auth: no OAuth token can be had: https://localhost refuses \(status 400\): "
+                         r"invalid_grant: Token has been expired or revoked\.: .*outbox authorize")
+        self.assertEqual(self.relay.tokens, [])
+
+    def test_other_refusals(self):
+        for error, words in (("invalid_client", "check oauth_client_id"), ("invalid_scope", "check oauth_scope"),
+                             ("\u001b[31m", r"\x1b")):
+            with self.subTest(error):
+                self.refuse(error, status=401)
+                self.assertIn(words, self.send(status=77))
+
+    def test_server_that_repeats_secrets(self):
+        self.refuse("refresh%261%3D%25 is no good", "I do not know refresh%261%3D%25")
+        self.send(status=77)
+
+    def test_answers_that_are_none(self):
+        for number, (status, content, words) in enumerate((
+            (200, {"token_type": "Bearer"}, "it has no access_token"),
+            (200, {"access_token": "x", "token_type": "mac"}, "token_type is not Bearer"),
+            (200, {"access_token": 5}, "it has no access_token"),
+            (302, {}, "sends on to https://elsewhere.lab.test/token"),
+            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object"),
+            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "not HTTP, or breaks off"),
+            (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than any token has"),
+            (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than any token has"),
+            (200, b"220 mail.example.com ESMTP\r\n", "not HTTP, or breaks off"),
+            (200, b"", "not HTTP, or breaks off"),
+        )):
+            with self.subTest(number):
+                self.tokens.answer = lambda *_, s=status, c=content: (s, c)
+                self.assertIn(words, self.send(status=77))
+
+    def test_chunks(self):
+        text = json.dumps({"access_token": "access-1"}).encode("ascii")
+        self.tokens.answer = lambda *_: (200, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                                         b"".join(b"1;x=y\r\n%c\r\n" % c for c in text) + b"0\r\nT: r\r\n\r\n")
+        self.send()
+
+    def test_certificate_of_the_endpoint(self):
+        said = self.send(status=75, oauth_ca_file=None)
+        self.assertRegex(said, "no OAuth token can be had: https://localhost: .*certificate")
+        self.assertEqual(self.tokens.asked, [])
+
+    def test_nothing_listens(self):
+        self.tokens.close()
+        self.addCleanup(lambda: None)
+        self.tokens.close = lambda: None
+        self.assertIn("refused", self.send(status=75).lower())
+
+    def test_token_file_that_cannot_be_kept(self):
+        said = self.send(status=66, oauth_token_file=self.kept / "none" / "tokens")
+        self.assertIn("oauth_token_file: cannot keep tokens in", said)
+        self.assertEqual(self.tokens.asked, [])
+
+    def test_token_file_of_others(self):
+        path = self.kept / "tokens"
+        path.write_text("{}\n", encoding="ascii")
+        path.chmod(0o644)
+        self.assertIn("chmod", self.send(status=78, oauth_token_file=path))
+        path.chmod(0o600)
+        path.write_text("nonsense\n", encoding="ascii")
+        self.assertIn("holds no tokens", self.send(status=78, oauth_token_file=path))
+
+    def test_wrong_settings(self):
+        for settings, words in (
+            ({"oauth_token_url": "http://localhost/token"}, "write https://"),
+            ({"oauth_token_url": "localhost"}, "is no URL"),
+            ({"oauth_token_url": "https:///token"}, "is no URL"),
+            ({"oauth_client_id": None}, "set oauth_client_id"),
+            ({"oauth_refresh_token": None}, "outbox authorize"),
+            ({"oauth_grant": "client-credentials"}, "set oauth_client_secret_file"),
+            ({"oauth_grant": "client-credentials", "oauth_client_secret": "x"}, "leave oauth_refresh_token"),
+            ({"oauth_grant": "pasword"}, "refresh-token"),
+            ({"oauth_token_url": None}, "set oauth_token_url"),
+            ({"oauth_device_url": "https://localhost/device"}, "set oauth_token_file"),
+            ({"password": "x"}, "there is a password, too"),
+            ({"auth": "plain"}, "takes no OAuth token"),
+            ({"user": None}, "set user"),
+            ({"oauth_scop": "x"}, "oauth_scope"),
+        ):
+            with self.subTest(words):
+                self.configure(self.settings(**settings))
+                result = self.outbox("check", status=None)
+                self.assertEqual(result.returncode, 78, result.stderr)
+                self.assertIn(words, result.stderr.decode())
+
+
+class Device(OauthTest):
+    """RFC 8628, by `outbox authorize`."""
+
+    def setUp(self):
+        super().setUp()
+        self.waiting = ["authorization_pending"]
+        self.granted = {"access_token": "access-9", "refresh_token": "refresh-9"}
+        self.tokens.answer = self.answer_device
+
+    def answer_device(self, path, form):
+        if path == "/device":
+            return 200, {"device_code": "the device's code", "user_code": "WDJB-MJHT",
+                         "verification_uri": "https://localhost/\u001b[2Jdevice", "interval": 1, "expires_in": 600}
+        if form["grant_type"] == "refresh_token":
+            return self.answer(path, form)
+        if self.waiting:
+            return 400, {"error": self.waiting.pop(0)}
+        return 200, self.granted
+
+    def authorize(self, *arguments, status=0, **settings):
+        self.configure(self.settings(**{
+            "oauth_device_url": self.tokens.url("/device"), "oauth_refresh_token": None,
+            "oauth_token_file": self.kept / "tokens", "oauth_scope": "mail", **settings}))
+        result = self.outbox("authorize", *arguments, status=None)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout.decode() + result.stderr.decode()
+
+    def test_code(self):
+        os.chown(self.kept, 65534, 65534)
+        said = self.authorize()
+        self.assertIn("WDJB-MJHT", said)
+        self.assertNotIn("\u001b", said)
+        self.assertNotIn("refresh-9", said)
+        self.assertEqual(self.tokens.asked[0], ("/device", {"client_id": "the client", "scope": "mail"}))
+        self.assertEqual(self.tokens.asked[1], ("/token", {
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "the device's code",
+            "client_id": "the client"}))
+        status = (self.kept / "tokens").stat()
+        self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o7777), (65534, 65534, 0o600))
+        os.chown(self.kept, 0, 0)
+        for name in os.listdir(self.kept):
+            os.chown(self.kept / name, 0, 0)
+        result = self.outbox("check")
+        self.assertIn("XOAUTH2: used", result)
+        self.assertEqual(self.tokens.asked[-1][1]["refresh_token"], "refresh-9")
+
+    def test_before_it_was_allowed(self):
+        self.authorize("mail", status=77, oauth_device_url=self.tokens.url("/nonsense"))
+        result = self.outbox("check", status=None)
+        self.assertEqual(result.returncode, 77)
+        self.assertIn("run `outbox authorize mail`", result.stderr.decode())
+
+    def test_refused(self):
+        for error in ("access_denied", "expired_token"):
+            self.waiting = [error]
+            self.assertIn(error, self.authorize(status=77))
+            self.assertFalse((self.kept / "tokens").exists())
+
+    def test_no_refresh_token(self):
+        self.waiting, self.granted = [], {"access_token": "access-9"}
+        self.assertIn("offline_access", self.authorize(status=77))
+
+    def test_which_relay(self):
+        self.assertIn("no relay is called other", self.authorize("other", status=78))
+        self.assertIn("set oauth_token_url, oauth_device_url", self.authorize("mail", status=78, oauth_device_url=None))
