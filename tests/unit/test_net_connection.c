@@ -181,6 +181,7 @@ static void check_failure(int driver, const char *script, const TestServerOption
     client_done(&client);
 }
 
+/* 276. */
 START_TEST(starttls_that_is_no_tls_is_no_matter_of_ports)
 {
     check_failure(_i,

@@ -242,6 +242,17 @@ static void remove_more(void)
     remove_certificates();
 }
 
+/* A server that shows no certificate: 282. */
+START_TEST(a_server_without_a_certificate_is_not_trusted)
+{
+    static const Row row = {{"tls_protocols=TLSv1.2", "tls_ciphers=AECDH-AES128-SHA:@SECLEVEL=0"},
+        {.ciphers = "AECDH-AES128-SHA:@SECLEVEL=0", .max_version = TLS1_2_VERSION}, UNTRUSTED,
+        ERROR_SERVER_CERTIFICATE, "showed no certificate"};
+
+    check_row(&row);
+}
+END_TEST
+
 /* SSLSecurityFlags: each forgives its own and nothing else. */
 START_TEST(flags_forgive_what_they_name)
 {
@@ -374,6 +385,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, key_shares_spare_a_round, 0, 2);
     tcase_add_test(tests, packets_are_not_told_where_nobody_asked);
     tcase_add_loop_test(tests, a_server_renegotiates_where_it_may, 0, 3);
+    tcase_add_test(tests, a_server_without_a_certificate_is_not_trusted);
     tcase_add_loop_test(tests, flags_forgive_what_they_name, 0, 9);
     tcase_add_loop_test(tests, pins_accept_whatever_the_verification_says, 0, 4);
     tcase_add_loop_test(

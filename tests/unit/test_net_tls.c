@@ -126,6 +126,7 @@ START_TEST(protocols_and_ciphers_are_those_of_the_settings)
 }
 END_TEST
 
+/* 274, 275, 280. */
 START_TEST(what_is_wrong_with_a_certificate_is_told)
 {
     RelayConfig relay = relay_for("mail.test");
