@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/digest.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
@@ -17,8 +16,8 @@
 #include "message/readdress.h"
 #include "message/stamp.h"
 
-#define RANDOM_BYTES 20
-#define LINE_END 2 /* CRLF, in what a line's length is */
+#define DIGEST_MAX 32 /* SHA-256 */
+#define LINE_END 2    /* CRLF, in what a line's length is */
 
 /* A header that is being written. */
 typedef struct HeaderWriter {
@@ -141,51 +140,41 @@ static int put_date(HeaderWriter *w)
 
 /* ---- Message-ID ---- */
 
-static int fail_digest(const char *algorithm, int r, Failure *f)
+/* Bytes of the digest; 0: there is no such algorithm. */
+static size_t digest_size(const char *algorithm)
 {
-    if (r == -ENOMEM)
-        return r;
-    return failure_set(f, -EBADMSG, ERROR_MESSAGE, "message id: %s",
-        r == -ELIBACC ? "it is made with OpenSSL's library, libcrypto, which is not installed; "
-                        "install it, or give an id"
-        : text_equal_nocase(algorithm, "md5")
-            ? "OpenSSL on this system does not give MD5; set message_id_algorithm "
-              "to sha256"
-            : "OpenSSL on this system does not give this digest; set "
-              "message_id_algorithm to md5, sha1 or sha256");
+    static const struct {
+        const char *name;
+        size_t size;
+    } rows[] = {{"md5", 16}, {"sha1", 20}, {"sha256", 32}};
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        if (text_equal_nocase(algorithm, rows[i].name))
+            return rows[i].size;
+    return 0;
 }
 
-static bool is_algorithm(const char *name)
-{
-    return text_equal_nocase(name, "md5") || text_equal_nocase(name, "sha1") ||
-           text_equal_nocase(name, "sha256");
-}
-
-/* Nobody has to find out from it when or where it was made: all that it is made from is hashed. */
+/* What is hashed would be random, and so would the digest be: nothing tells it from random bytes of
+ * its size, and they need no library. Nobody can find out from it when or where it was made. */
 static int make_id(HeaderWriter *w, Buffer *out)
 {
     const char *algorithm = w->compose->style.message_id_algorithm ?: "sha256", *domain;
     char host[HOST_NAME_MAX + 1] = "";
-    unsigned char random[RANDOM_BYTES];
-    _cleanup_buffer_ Buffer seed = {0};
+    unsigned char random[DIGEST_MAX];
+    size_t n = digest_size(algorithm);
     int r;
 
-    if (!is_algorithm(algorithm))
+    if (n == 0)
         return failure_set(w->failure, -EBADMSG, ERROR_MESSAGE,
             "message id: the algorithm is md5, sha1 or sha256, not \"%s\"", algorithm);
-    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+    if (getrandom(random, n, 0) != (ssize_t)n)
         return -EAGAIN;
     domain = stamp_domain(address_domain(w->envelope->sender), host);
-    r = buffer_append(&seed, random, sizeof(random));
+    r = buffer_append(out, "<", 1);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = buffer_appendf(out, "%02x", random[i]);
     if (r == 0)
-        r = buffer_appendf(&seed, "%llu %s", (unsigned long long)w->compose->now, domain);
-    if (r == 0)
-        r = buffer_append(out, "<", 1);
-    if (r == 0)
-        r = digest_append_hex(algorithm, buffer_data(&seed), buffer_size(&seed), out);
-    if (r < 0)
-        return fail_digest(algorithm, r, w->failure);
-    r = buffer_appendf(out, "@%s>", domain);
+        r = buffer_appendf(out, "@%s>", domain);
     return r < 0 ? r : buffer_append(out, "", 1);
 }
 

@@ -484,7 +484,7 @@ static const Setting table[] = {
         .help = "take a composed message that has recipients in Cc or Bcc only"},
     {MESSAGE(message_id_algorithm), "MessageIdAlgorithm", SETTING_KEYWORD,
         IN_MESSAGE(message_id_algorithm), "sha256", .choices = digest_choices, .required = true,
-        .help = "the digest that the Message-ID of a composed message is made with"},
+        .help = "the digest whose length the Message-ID of a composed message has"},
 };
 
 const Setting *settings_table(size_t *ret_n)

@@ -5,7 +5,6 @@
 #undef MAX
 
 #include "base/charset.h"
-#include "base/digest.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "letter.h"
@@ -19,7 +18,6 @@ START_TEST(ids_are_digests)
     } cases[] = {{NULL, 64}, {"MD5", 32}, {"sha1", 40}, {"SHA256", 64}};
     _cleanup_letter_ Letter letter = {0};
     Letter *l = begin_letter(&letter);
-    _cleanup_buffer_ Buffer known = {0};
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         _cleanup_free_
@@ -33,11 +31,6 @@ START_TEST(ids_are_digests)
     }
     set(l, "MessageIdAlgorithm", "crc32");
     assert_refused(l, ERROR_MESSAGE, "the algorithm is md5, sha1 or sha256, not \"crc32\"");
-    ck_assert_int_eq(digest_append_hex("sha256", "abc", 3, &known), 0); /* FIPS 180-4 */
-    ck_assert_int_eq(buffer_append(&known, "", 1), 0);
-    ck_assert_str_eq(
-        buffer_data(&known), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    ck_assert_int_eq(digest_append_hex("no-such-digest", "abc", 3, &known), -EOPNOTSUPP);
 }
 END_TEST
 
