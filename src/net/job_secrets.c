@@ -89,7 +89,7 @@ static void run(void *argument)
 
     secrets_fetch(task->relay, task->oauth, task->with_client, &task->result);
     /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
-    if (task->oauth)
+    if (task->oauth || task->result.client)
         OPENSSL_thread_stop();
 }
 

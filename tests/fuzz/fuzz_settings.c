@@ -17,7 +17,7 @@ static void print(const Config *config, Buffer *out)
 }
 
 /* libconfig forgets a string that is open where the text has a mistake. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
 {

@@ -1,12 +1,11 @@
 /* Composing for tests, and GMime's reading of it. */
 #pragma once
 
-#include "base/macros.h"
-
 #include <errno.h>
 #include <gmime/gmime.h> /* whose MIN and MAX take the place of ours */
 #include <string.h>
 
+#include "base/macros.h"
 #include "message/compose.h"
 #include "unit.h"
 

@@ -7,7 +7,7 @@
 #include "certificate_files.h"
 
 /* libp11 leaves a few allocations of its own behind, always the same, when it gave no key. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
 {
