@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "lib/message.h"
 #include "lib/client.h"
 
 int client_succeed(OutboxClient *client)
@@ -28,7 +29,7 @@ int client_fail(OutboxClient *client, int number, const char *format, ...)
         text = NULL;
     va_end(arguments);
     if (text)
-        (void)failure_set(&client->failure, -EINVAL, number, "%s", text);
+        (void)failure_set_printable(&client->failure, number, text);
     else
         failure_done(&client->failure);
     client->error = number;
@@ -186,6 +187,11 @@ static void abandon(OutboxClient *client, int number)
 
 static void take_interrupt(OutboxClient *client)
 {
+    if (client->call == CALL_SEND && !client->dismissed && client->sending.message &&
+        !send_has_waiting(client)) {
+        send_finish(client); /* there is nothing left to interrupt but the end */
+        return;
+    }
     (void)failure_set(&client->failure, -EINTR, ERROR_INTERRUPTED, "the call was interrupted%s",
         client->call == CALL_SEND && client->contact == CONTACT_READY
             ? "; the message may have been accepted, if its end had been sent"
@@ -205,6 +211,10 @@ static void go_on(OutboxClient *client)
             return;
         }
         r = contact_step(client, &event);
+        if (__atomic_exchange_n(&client->interrupted, false, __ATOMIC_ACQ_REL)) {
+            take_interrupt(client);
+            return;
+        }
         if (r > 0) {
             r = on_event(client, &event);
             r = r < 0 ? r : 1;

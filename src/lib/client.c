@@ -134,7 +134,7 @@ int outbox_error(const OutboxClient *client)
 
 int outbox_is_connected(const OutboxClient *client)
 {
-    return client && client->contact == CONTACT_READY;
+    return client && client->process == getpid() && client->contact == CONTACT_READY;
 }
 
 int outbox_is_idle(const OutboxClient *client)

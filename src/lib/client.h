@@ -63,7 +63,10 @@ struct OutboxClient {
     size_t n_shared;
     ContactState contact;
     size_t relay;     /* in use */
-    int fault_status; /* of the last relay that was at fault, for sysexits.h */
+    int fault_status; /* of the last relay that was at fault, for sysexits.h; and what it said */
+    int fault_code;
+    DeliveryStage fault_stage;
+    char fault_enhanced[12];
     Connection *connection;
     Told told;
     bool idled; /* a call has ended since it was ready: the server may have closed it meanwhile */

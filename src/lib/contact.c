@@ -136,8 +136,11 @@ static int keep_reply(OutboxClient *client)
 
 const char *outbox_last_reply(OutboxClient *client)
 {
-    Buffer *shown = &client->reply_shown;
+    Buffer *shown;
 
+    if (!client)
+        return "";
+    shown = &client->reply_shown;
     if (client->connection && client->process == getpid())
         (void)keep_reply(client);
     buffer_clear(shown);
@@ -174,6 +177,9 @@ int contact_explain(OutboxClient *client, const DeliveryOutcome *fault)
     int number = fault->error != 0 ? fault->error : ERROR_COMMUNICATION;
 
     client->fault_status = advice_status(fault);
+    client->fault_code = fault->code;
+    client->fault_stage = fault->stage;
+    memcpy(client->fault_enhanced, fault->enhanced, sizeof(client->fault_enhanced));
     (void)failure_set(&client->failure, -EIO, number, "relay %s, %s: %s%s%s%s", relay->name,
         delivery_stage_name(fault->stage), delivery_format_codes(fault, codes), fault->text,
         advice ? "; " : "", advice ?: "");

@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "settings/table.h"
 
+#define TEXT_SHOWN_MAX 8192 /* bytes of an error */
+
 typedef enum PropertyKind {
     KIND_TEXT,
     KIND_BOOL,
@@ -63,8 +65,19 @@ OutboxMessage *outbox_message_new(void)
     return message;
 }
 
-static void content_clear(MessageContent *content)
+static void content_close(const OutboxMessage *message, MessageContent *content)
 {
+    const char *closes = message->properties[PROPERTY_CLOSE_STREAM];
+
+    if (content->streams && !content->closed && content->stream.close &&
+        (!closes || strcmp(closes, "True") == 0))
+        content->stream.close(content->stream.user);
+    content->closed = true;
+}
+
+static void content_clear(const OutboxMessage *message, MessageContent *content)
+{
+    content_close(message, content);
     free(content->data);
     *content = (MessageContent){0};
 }
@@ -82,11 +95,11 @@ void outbox_message_reset(OutboxMessage *message)
 {
     if (!message || message->in_use > 0)
         return;
+    for (size_t i = 0; i < CONTENTS; i++)
+        content_clear(message, &message->contents[i]);
     for (size_t i = 0; i < PROPERTY_MAX; i++)
         free(message->properties[i]);
     memset(message->properties, 0, sizeof(message->properties));
-    for (size_t i = 0; i < CONTENTS; i++)
-        content_clear(&message->contents[i]);
     for (size_t i = 0; i < message->n_parts; i++)
         part_done(&message->parts[i]);
     free(message->parts);
@@ -99,10 +112,29 @@ void outbox_message_reset(OutboxMessage *message)
 
 void outbox_message_free(OutboxMessage *message)
 {
-    if (!message || message->in_use > 0)
+    if (!message)
+        return;
+    message->freed = message->in_use > 0;
+    if (message->freed)
         return;
     outbox_message_reset(message);
     free(message);
+}
+
+void message_release(OutboxMessage *message)
+{
+    message->in_use--;
+    if (message->freed)
+        outbox_message_free(message);
+}
+
+int failure_set_printable(Failure *f, int number, const char *text)
+{
+    char *shown = text_printable(text, strlen(text), TEXT_SHOWN_MAX);
+    int r = failure_set(f, -EINVAL, number, "%s", shown ?: "no memory is left");
+
+    free(shown);
+    return r;
 }
 
 int message_fail(OutboxMessage *message, int number, const char *format, ...)
@@ -115,7 +147,7 @@ int message_fail(OutboxMessage *message, int number, const char *format, ...)
     if (vasprintf(&text, format, arguments) < 0)
         text = NULL;
     va_end(arguments);
-    (void)failure_set(&message->failure, -EINVAL, number, "%s", text ?: "no memory is left");
+    (void)failure_set_printable(&message->failure, number, text ?: "no memory is left");
     return number;
 }
 
@@ -235,10 +267,10 @@ static int refuse_value(OutboxMessage *message, Property p, const char *value)
 static int set_property(OutboxMessage *message, Property p, const char *value)
 {
     char number[16], *copy;
-    const char *kept =
-        *value || p == PROPERTY_DATE || p == PROPERTY_MESSAGE_ID || rows[p].kind == KIND_TEXT
-            ? normalize(rows[p].kind, value, number)
-            : rows[p].fallback;
+    const char *kept = *value || p == PROPERTY_DATE || p == PROPERTY_MESSAGE_ID ||
+                               (rows[p].kind == KIND_TEXT && p != PROPERTY_CHARSET)
+                           ? normalize(rows[p].kind, value, number)
+                           : rows[p].fallback;
 
     if (!kept)
         return refuse_value(message, p, value);
@@ -278,8 +310,10 @@ int outbox_message_set_bytes(OutboxMessage *message, int what, const void *data,
     MessageContent *content;
     char *copy;
 
-    if (!message || what < 0 || what >= CONTENTS || (!data && n > 0))
+    if (!message)
         return ERROR_USAGE;
+    if (what < 0 || what >= CONTENTS || (!data && n > 0))
+        return message_fail(message, ERROR_USAGE, "there are no such bytes to be set");
     if (message->in_use > 0)
         return message_fail(message, ERROR_BUSY, "the message is being sent");
     copy = n < SIZE_MAX ? malloc(n + 1) : NULL;
@@ -289,7 +323,7 @@ int outbox_message_set_bytes(OutboxMessage *message, int what, const void *data,
         memcpy(copy, data, n);
     copy[n] = '\0';
     content = &message->contents[what];
-    content_clear(content);
+    content_clear(message, content);
     content->data = copy;
     content->n = n;
     message_changed(message);
@@ -298,11 +332,13 @@ int outbox_message_set_bytes(OutboxMessage *message, int what, const void *data,
 
 int outbox_message_set_stream(OutboxMessage *message, int what, const OutboxStream *stream)
 {
-    if (!message || what < 0 || what >= CONTENTS || !stream || !stream->read)
+    if (!message)
         return ERROR_USAGE;
+    if (what < 0 || what >= CONTENTS || !stream || !stream->read)
+        return message_fail(message, ERROR_USAGE, "the stream cannot be read");
     if (message->in_use > 0)
         return message_fail(message, ERROR_BUSY, "the message is being sent");
-    content_clear(&message->contents[what]);
+    content_clear(message, &message->contents[what]);
     message->contents[what].stream = *stream;
     message->contents[what].streams = true;
     message_changed(message);
@@ -311,17 +347,9 @@ int outbox_message_set_stream(OutboxMessage *message, int what, const OutboxStre
 
 void message_end_streams(OutboxMessage *message)
 {
-    const char *closes = message->properties[PROPERTY_CLOSE_STREAM];
-
-    for (size_t i = 0; i < CONTENTS; i++) {
-        MessageContent *content = &message->contents[i];
-
-        if (!content->streams)
-            continue;
-        content->streams = false;
-        if (content->stream.close && (!closes || strcmp(closes, "True") == 0))
-            content->stream.close(content->stream.user);
-    }
+    for (size_t i = 0; i < CONTENTS; i++)
+        if (message->contents[i].was_read)
+            content_close(message, &message->contents[i]);
 }
 
 int outbox_message_set(OutboxMessage *message, const char *name, const char *value)
@@ -329,8 +357,10 @@ int outbox_message_set(OutboxMessage *message, const char *name, const char *val
     Property p;
     int content;
 
-    if (!message || !name)
+    if (!message)
         return ERROR_USAGE;
+    if (!name)
+        return message_fail(message, ERROR_USAGE, "no property is named");
     if (message->in_use > 0)
         return message_fail(message, ERROR_BUSY, "the message is being sent");
     if (!value)
@@ -395,8 +425,10 @@ int outbox_message_attach(OutboxMessage *message, const OutboxPart *part)
     OutboxPart given = {0};
     MessagePart *list;
 
-    if (!message || !part || part->size == 0)
+    if (!message)
         return ERROR_USAGE;
+    if (!part || part->size == 0)
+        return message_fail(message, ERROR_USAGE, "there is no part, or its size is not set");
     memcpy(&given, part, MIN(part->size, sizeof(given)));
     if (message->in_use > 0)
         return message_fail(message, ERROR_BUSY, "the message is being sent");

@@ -44,7 +44,9 @@ typedef struct MessageContent {
     char *data; /* with a NUL behind it; NULL: not set */
     size_t n;
     OutboxStream stream;
-    bool streams;
+    bool streams;  /* it is one, */
+    bool was_read; /* which has been read, */
+    bool closed;   /* and is not to be closed any more */
 } MessageContent;
 
 typedef struct MessagePart {
@@ -63,6 +65,7 @@ struct OutboxMessage {
     OutboxRecipient *all; /* with those of the lists; NULL: to be made */
     size_t n_all;
     Failure failure;
+    bool freed;        /* as soon as no client is sending it */
     bool own_envelope; /* of a raw message: its lists name, and do not address */
     unsigned in_use;   /* clients that are sending it: it cannot be changed */
 
@@ -102,6 +105,12 @@ int message_kind_of(OutboxMessage *message, const char *address);
 
 /* Closes streams that are to be closed, which have been read. */
 void message_end_streams(OutboxMessage *message);
+
+/* A client is done with it; one that was freed meanwhile goes now. */
+void message_release(OutboxMessage *message);
+
+/* Sets a Failure to words that may hold what a program gave: fit to be shown. */
+int failure_set_printable(Failure *f, int number, const char *text);
 
 /* Something has changed: what was made of it does not hold any more. */
 void message_changed(OutboxMessage *message);

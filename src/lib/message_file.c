@@ -2,6 +2,7 @@
  * made while a client is sending it. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -116,14 +117,19 @@ static int take_recipients(const OutboxMessage *message, Parts *parts)
     return 0;
 }
 
-static int take_parts(const OutboxMessage *message, Parts *parts)
+static int take_parts(OutboxMessage *message, Parts *parts)
 {
     parts->parts = calloc(message->n_parts + 1, sizeof(ComposePart));
     if (!parts->parts)
         return -ENOMEM;
     for (size_t i = 0; i < message->n_parts; i++) {
         const MessagePart *part = &message->parts[i];
+        struct stat st;
 
+        /* A pipe or a device could keep the call for ever. */
+        if (part->path && stat(part->path, &st) == 0 && !S_ISREG(st.st_mode))
+            return failure_set(&message->failure, -EBADMSG, ERROR_ATTACHMENT,
+                "%s is no regular file: name one, or give its bytes", part->path);
         parts->parts[i] = (ComposePart){
             .source = part->path ? compose_file(part->path) : compose_bytes(part->data, part->n),
             .name = part->name,
@@ -135,7 +141,7 @@ static int take_parts(const OutboxMessage *message, Parts *parts)
     return 0;
 }
 
-static int describe(const OutboxMessage *message, Parts *parts, Compose *ret)
+static int describe(OutboxMessage *message, Parts *parts, Compose *ret)
 {
     const char *length = message->properties[PROPERTY_MAX_HEADER_LENGTH];
     int r = take_headers(message, parts)
@@ -269,17 +275,39 @@ static bool is_raw(const OutboxMessage *message)
     return content->streams || content->n > 0;
 }
 
+/* Whether it has a stream that can give no more. What was made of it is kept until something is
+ * changed. */
+static bool was_read(const OutboxMessage *message)
+{
+    for (size_t i = 0; i < CONTENTS; i++)
+        if (message->contents[i].was_read)
+            return true;
+    return false;
+}
+
+static void mark_read(OutboxMessage *message)
+{
+    for (size_t i = 0; i < CONTENTS; i++)
+        message->contents[i].was_read |= message->contents[i].streams;
+}
+
 int message_compose(OutboxMessage *message, bool again)
 {
     _cleanup_(parts_done) Parts parts = {0};
     Compose compose;
     int r;
 
-    if (message->composed && !again)
+    if (message->composed && (!again || was_read(message)))
         return 0;
+    if (was_read(message)) {
+        (void)message_fail(message, ERROR_IMPOSSIBLE_STATE,
+            "the message has a stream that has been read already: set it again");
+        return -EINVAL;
+    }
     message_changed(message);
     failure_done(&message->failure);
     message->size = 0;
+    mark_read(message);
     if (is_raw(message))
         r = copy_raw(message, &message->contents[OUTBOX_RAW], &message->failure);
     else {

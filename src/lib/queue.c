@@ -164,9 +164,13 @@ const char *outbox_queue(OutboxClient *client, OutboxMessage *message, const cha
     buffer_clear(&client->answer);
     target.text = &client->answer;
     r = directory && strcmp(directory, "*") == 0 ? 0 : find_directory(client, directory, &target);
+    client->in_event++;
+    message->in_use++;
     if (r >= 0)
         r = queue(client, message, &target, &path);
+    client->in_event--;
     message_end_streams(message);
+    message_release(message);
     if (r >= 0 && path)
         r = buffer_append_string(&client->answer, path);
     if (r >= 0)

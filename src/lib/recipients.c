@@ -48,8 +48,10 @@ int outbox_message_add_recipient(
     _cleanup_envelope_ Envelope checked = {0};
     OutboxRecipient recipient;
 
-    if (!message || !address)
+    if (!message)
         return ERROR_USAGE;
+    if (!address)
+        return message_fail(message, ERROR_USAGE, "a recipient has no address");
     if (message->in_use > 0)
         return message_fail(message, ERROR_BUSY, "the message is being sent");
     if (kind < OUTBOX_RECIPIENT_TO || kind > OUTBOX_RECIPIENT_BCC)

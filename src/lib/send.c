@@ -30,8 +30,8 @@ static void sending_done(OutboxClient *client)
     content_done(&s->outgoing);
     message_free(s->message);
     if (s->source) {
-        s->source->in_use--;
         message_end_streams(s->source);
+        message_release(s->source);
     }
     free(s->waiting);
     free(s->places);
@@ -127,15 +127,18 @@ static int prepare(OutboxClient *client, OutboxMessage *source)
     int r;
 
     send_forget(client);
+    /* A stream is the program's: what it calls meanwhile is refused. */
+    client->in_event++;
+    source->in_use++;
     r = open_message(client, source);
+    client->in_event--;
+    client->sending.source = source;
     if (r < 0) {
         r = source->failure.number != 0 ? source->failure.number : ERROR_MEMORY;
         r = client_fail(client, r, "%s", failure_text(&source->failure));
         send_forget(client);
         return r;
     }
-    source->in_use++;
-    client->sending.source = source;
     r = list_recipients(client);
     if (r < 0) {
         send_forget(client);
@@ -412,7 +415,9 @@ static void defer_waiting(OutboxClient *client, int number)
             continue;
         outcome->kind = OUTBOX_DEFERRED;
         outcome->error = number;
-        outcome->enhanced = strdup("");
+        outcome->code = client->fault_code;
+        outcome->stage = delivery_stage_name(client->fault_stage);
+        outcome->enhanced = strdup(client->fault_enhanced);
         outcome->text = strdup(failure_text(&client->failure));
         outcome->relay = strdup("");
         s->done[i] = true;

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "lib/client.h"
 #include "lib/message.h"
+#include "settings/component.h"
 #include "settings/load.h"
 #include "settings/target.h"
 #include "settings/value.h"
@@ -138,9 +139,11 @@ static bool names_the_same(const char *override, const char *name)
 {
     size_t n = strcspn(override, "=");
     char *other = strndup(override, n);
-    bool same =
-        other && (setting_name_equal(other, name) ||
-                     (find(other) == find(name) && !strchr(other, '.') && !strchr(name, '.')));
+    bool same = other && (setting_name_equal(other, name) ||
+                             (find(other) && find(other) == find(name) && !strchr(other, '.') &&
+                                 !strchr(name, '.') &&
+                                 !component_adds_up(component_alias(find(other), other),
+                                     component_alias(find(name), name))));
 
     free(other);
     return same;
@@ -200,6 +203,7 @@ static int set(OutboxClient *client, const char *name, const char *value)
 {
     size_t place = place_of(client, name);
     char *text, *before;
+    const char *wrong;
     int r;
 
     if (!*value && find(name))
@@ -213,12 +217,25 @@ static int set(OutboxClient *client, const char *name, const char *value)
     }
     forget(client);
     r = look_at_values(client);
+    if (r == ERROR_CONFIGURATION && !find(name) && !component_notice(name, value, &wrong))
+        r = client->error = ERROR_USAGE; /* in the words that tell which was meant */
     if (r != 0) {
         take_back(client, place, before);
         return r;
     }
     free_text(before);
     return client_succeed(client);
+}
+
+/* A program that says how long it waits means that: not the minutes that RFC 5321 grants a server,
+ * unless it asks for them as well. */
+static void keep_to_timeout(OutboxClient *client)
+{
+    size_t place = place_of(client, "timeout_by_stage");
+    char *text = place == client->n_overrides ? strdup("timeout_by_stage=false") : NULL, *before;
+
+    if (text && put(client, place, text, &before) < 0)
+        free(text);
 }
 
 int outbox_set(OutboxClient *client, const char *name, const char *value)
@@ -236,6 +253,8 @@ int outbox_set(OutboxClient *client, const char *name, const char *value)
                       : client_fail(client, r, "%s", outbox_message_error_text(client->message));
     }
     setting = find(name);
+    if (setting && strcmp(setting->name, "timeout") == 0 && value && *value)
+        keep_to_timeout(client);
     r = setting ? find_conflict(client, setting) : 0;
     if (r != 0)
         return client_fail(
@@ -327,7 +346,7 @@ static const char *ask_connection(
     return NULL;
 }
 
-static const char *format(OutboxClient *client, const Setting *setting)
+static const char *format(OutboxClient *client, const Setting *setting, const char *name)
 {
     Config *config = client->values;
     size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
@@ -335,7 +354,8 @@ static const char *format(OutboxClient *client, const Setting *setting)
     buffer_clear(&client->answer);
     if (setting->section == SECTION_RELAYS && relay >= config->n_relays)
         return answer(client, setting->default_text);
-    if (value_format(setting, value_group(config, setting->section, relay), &client->answer) < 0 ||
+    if (component_format(
+            setting, name, value_group(config, setting->section, relay), &client->answer) < 0 ||
         buffer_append(&client->answer, "", 1) < 0)
         return NULL;
     return buffer_data(&client->answer);
@@ -360,5 +380,5 @@ const char *outbox_get(OutboxClient *client, const char *name)
         (void)client_fail(client, ERROR_USAGE, "there is no setting '%s'", name);
         return NULL;
     }
-    return look_at_values(client) == 0 ? format(client, setting) : NULL;
+    return look_at_values(client) == 0 ? format(client, setting, name) : NULL;
 }

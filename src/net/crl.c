@@ -131,6 +131,24 @@ static void say_revoked(
         snprintf(ret->text, sizeof(ret->text), "it was revoked, says %.200s", who);
 }
 
+/* Whether one of the issuer's own lists names it, however old: a revocation does not end with the
+ * list (but for a certificate that was on hold, which a newer one would say). */
+static bool is_on_any(const STACK_OF(X509_CRL) * lists, X509 *certificate, X509 *issuer)
+{
+    bool found = false;
+
+    for (int i = 0; i < sk_X509_CRL_num(lists) && !found; i++) {
+        X509_CRL *list = sk_X509_CRL_value(lists, i);
+        X509_REVOKED *entry = NULL;
+
+        found = X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_issuer_name(certificate)) == 0 &&
+                X509_CRL_verify(list, X509_get0_pubkey(issuer)) == 1 &&
+                X509_CRL_get0_by_cert(list, &entry, certificate) == 1;
+    }
+    ERR_clear_error();
+    return found;
+}
+
 /* What these lists say of it. */
 static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, const char *who,
     RevocationAnswer *ret)
@@ -149,7 +167,8 @@ static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, co
     if (context)
         error = X509_STORE_CTX_get_error(context);
     ret->status = REVOCATION_UNKNOWN;
-    if (error == X509_V_ERR_CERT_REVOKED)
+    if (error == X509_V_ERR_CERT_REVOKED ||
+        (error == X509_V_ERR_CRL_HAS_EXPIRED && is_on_any(lists, certificate, issuer)))
         say_revoked(lists, certificate, who, ret);
     else
         snprintf(ret->text, sizeof(ret->text), "%.200s: %.150s", who,

@@ -34,7 +34,6 @@ SmtpOptions options_from_relay(const OptionsSource *source)
         .send_rset = relay->send_rset,
         .bare_dots = !relay->quote_local_part,
         .tls = source->without_tls ? SMTP_TLS_NONE : tls_of(relay->tls),
-        .tls_verified = relay_verifies(relay),
         .auth =
             {
                 .mechanism = relay->auth,

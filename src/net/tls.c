@@ -357,6 +357,7 @@ const unsigned char *tls_stream_stapled(const TlsStream *stream, size_t *ret_n)
 void tls_stream_decide(TlsStream *stream, bool trusted, bool accepted)
 {
     stream->accepted = accepted && trusted;
+    stream->info.verified = trusted && stream->context->is_strict;
     stream->broken |= !accepted;
     if (stream->context->renegotiates && !stream->peer) {
         stream->peer = SSL_get1_peer_certificate(stream->ssl);

@@ -85,6 +85,8 @@ int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **
     context->client = credentials_ref(client);
     context->key_log_fd = -1;
     context->verify = relay_verifies(relay);
+    context->is_strict =
+        context->verify && (relay->tls_security_flags & TLS_SECURITY_FORGIVES) == 0;
     context->reuse_session = relay->tls_reuse_session;
     context->asks_status = context->verify && relay->tls_check_ocsp != TLS_CHECK_OFF;
     context->renegotiates = relay->tls_renegotiation;

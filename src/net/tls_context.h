@@ -18,6 +18,7 @@ struct TlsContext {
     Credentials *client; /* whose key may be on a token; or NULL */
     BIO_METHOD *bio;
     bool verify;
+    bool is_strict; /* and forgives nothing: no tls_security_flags */
     Trust trust;
     TlsAllowed allowed;
     bool reuse_session, renegotiates, asks_status;

@@ -102,6 +102,11 @@ static int check_dane(Draft *draft, size_t relay)
         return draft_mistake_in(draft, relay_setting("tls_dane"), relay,
             "tls_verify = false accepts any certificate, whatever a record names; leave one of the "
             "two out");
+    if (relay_is_proxied(config) && config->proxy_resolve == PROXY_RESOLVE_PROXY)
+        return draft_mistake_in(draft, relay_setting("tls_dane"), relay,
+            "asks a name server of this host's for the relay, whose name only the proxy is to be "
+            "told; "
+            "leave it out, or set proxy_resolve = \"here\"");
     if (config->tls == TLS_MODE_STARTTLS || config->tls == TLS_MODE_IMPLICIT)
         return 0;
     return draft_mistake_in(draft, relay_setting("tls_dane"), relay,

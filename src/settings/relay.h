@@ -35,6 +35,11 @@ typedef enum RelayProtocol {
 #define TLS_SECURITY_IGNORE_AUTHORITY_REVOCATION 0x400U
 #define TLS_SECURITY_IGNORE_NAME 0x80000000U
 
+/* Those with which a certificate says less of who the server is than it should. */
+#define TLS_SECURITY_FORGIVES                                                              \
+    (TLS_SECURITY_IGNORE_TIME | TLS_SECURITY_ALLOW_AUTHORITY | TLS_SECURITY_IGNORE_USAGE | \
+        TLS_SECURITY_IGNORE_NAME)
+
 /* Whether something is asked about a certificate that its signer alone can tell. */
 typedef enum TlsCheck {
     TLS_CHECK_OFF,

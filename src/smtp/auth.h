@@ -53,6 +53,8 @@ typedef struct SmtpAuthOptions {
 /* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */
 typedef struct SmtpTlsInfo {
     bool active;
+    bool verified; /* the certificate was, by nothing less than authorities (or records, or a pin)
+                      and name */
     const char *description;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     const void *binding_exporter; /* tls-exporter, TLS 1.3 */
     size_t binding_exporter_size;

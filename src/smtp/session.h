@@ -49,7 +49,6 @@ typedef struct SmtpOptions {
     bool chunking;
     unsigned discarded; /* SmtpCapability: as if not offered */
     SmtpMemory *memory; /* or NULL */
-    bool tls_verified;  /* TLS stands only with a certificate that was verified */
     bool send_rset;     /* RSET before each transaction but the first */
     bool bare_dots;     /* a local part that has quotes for its dots alone goes out without them */
     SmtpTls tls;

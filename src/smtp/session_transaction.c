@@ -117,7 +117,7 @@ static const char *find_unmet_need(const SmtpSession *s, const SmtpTransaction *
     if (!t->sender_parameters)
         return NULL;
     keyword = smtp_command_mail_missing(t, &s->capabilities);
-    if (!keyword && !(s->tls.active && s->options->tls_verified) && smtp_command_requires_tls(t))
+    if (!keyword && !(s->tls.active && s->tls.verified) && smtp_command_requires_tls(t))
         return "REQUIRETLS";
     return keyword;
 }

@@ -334,7 +334,6 @@ void script_load(Script *script, const char *path)
                 .extensions = true,
                 .pipelining = true,
                 .chunking = true,
-                .tls_verified = true,
                 .max_line_bytes = 2048,
                 .timeout = 60 * USEC_PER_SEC,
                 .auth.host = "mx.example",

@@ -409,7 +409,8 @@ class Terms(RelayTest):
 
     def test_require_tls(self):
         self.assertEqual(self.said("--require-tls", tls=True)[1], ["REQUIRETLS", ""])
-        for settings in ({"tls": False}, {"tls": True, "tls_verify": False}):
+        for settings in ({"tls": False}, {"tls": True, "tls_verify": False},
+                         {"tls": True, "tls_security_flags": "allow-unknown-authority ignore-name"}):
             result, lines = self.said("--require-tls", **settings)
             self.assertEqual((result.returncode, lines), (69, []))
             self.assertIn(b"5.7.30 the message asks for REQUIRETLS, and the connection has no TLS with a verified", result.stderr)

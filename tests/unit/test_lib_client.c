@@ -484,8 +484,16 @@ START_TEST(has_settings_by_name)
     ck_assert_str_eq(outbox_get(client, "Password"), "***");
     expect(outbox_set(client, "MailPort", "70000"), 9002, "65535");
     ck_assert_str_eq(outbox_get(client, "MailPort"), "25");
-    expect(outbox_set(client, "MailPrt", "25"), 9002, "port");
+    expect(outbox_set(client, "MailPrt", "25"), 9001, "port");
     ck_assert_ptr_null(outbox_get(client, "MailPrt"));
+    set("KeepAliveTime", "5000");
+    ck_assert_str_eq(outbox_get(client, "KeepAliveTime"), "5000");
+    ck_assert_str_eq(outbox_get(client, "keepalive_time"), "5s");
+    set("Timeout", "7");
+    ck_assert_str_eq(outbox_get(client, "Timeout"), "7");
+    ck_assert_str_eq(outbox_get(client, "timeout_by_stage"), "false");
+    set("Charset", "");
+    ck_assert_str_eq(outbox_get(client, "Charset"), "UTF-8");
     set("MailPort", "2525");
     set("MailPort", "");
     ck_assert_str_eq(outbox_get(client, "MailPort"), "25");

@@ -293,6 +293,67 @@ START_TEST(has_attachments)
 }
 END_TEST
 
+/* ---- a stream that is sent once more ---- */
+
+START_TEST(a_stream_is_kept_and_never_sent_in_part)
+{
+    OutboxClient *client = outbox_client_new();
+    Source source = {.text = "All of it.\n"};
+    const OutboxStream stream = {source_read, source_close, &source};
+    const char *text;
+
+    start();
+    ck_assert_int_eq(outbox_message_set_stream(message, OUTBOX_TEXT, &stream), 0);
+    for (int i = 0; i < 2; i++) {
+        text = outbox_queue(client, message, "*");
+        ck_assert_msg(text != NULL, "%s", outbox_error_text(client));
+        ck_assert_ptr_nonnull(strstr(text, "\n\nAll of it.\n"));
+    }
+    ck_assert_int_eq(source.closed, 1);
+    set("Subject", "changed");
+    ck_assert_ptr_null(outbox_queue(client, message, "*"));
+    ck_assert_int_eq(outbox_error(client), 211);
+    source.text = "a";
+    source.fails = 1;
+    ck_assert_int_eq(outbox_message_set_stream(message, OUTBOX_TEXT, &stream), 0);
+    ck_assert_ptr_null(outbox_queue(client, message, "*"));
+    ck_assert_int_eq(source.closed, 2);
+    source.fails = 0;
+    ck_assert_ptr_null(outbox_queue(client, message, "*"));
+    ck_assert_int_eq(outbox_error(client), 211);
+    ck_assert_int_eq(outbox_message_set_stream(message, OUTBOX_TEXT, &stream), 0);
+    outbox_message_free(message); /* never sent */
+    ck_assert_int_eq(source.closed, 3);
+    outbox_client_free(client);
+}
+END_TEST
+
+static OutboxClient *calling;
+
+static ssize_t call_within(void *user, void *to, size_t n)
+{
+    (void)user, (void)to, (void)n;
+    ck_assert_int_eq(outbox_send(calling, NULL), 166);
+    ck_assert_int_eq(outbox_reset(calling), 166);
+    ck_assert_int_eq(outbox_set(calling, "MailPort", "77"), 166);
+    ck_assert_int_eq(outbox_message_set(message, "Subject", "another"), 166);
+    outbox_message_free(message); /* when it is done with */
+    return 0;
+}
+
+START_TEST(a_stream_makes_no_calls)
+{
+    const OutboxStream stream = {.read = call_within};
+
+    start();
+    calling = outbox_client_new();
+    ck_assert_int_eq(outbox_message_set_stream(message, OUTBOX_TEXT, &stream), 0);
+    ck_assert_ptr_nonnull(outbox_queue(calling, message, "*"));
+    ck_assert_str_eq(outbox_last_reply(NULL), "");
+    outbox_client_free(calling);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lib/message");
@@ -305,6 +366,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, is_queued_as_a_file);
     tcase_add_test(tests, may_be_whole);
     tcase_add_test(tests, may_be_a_stream);
+    tcase_add_test(tests, a_stream_is_kept_and_never_sent_in_part);
+    tcase_add_test(tests, a_stream_makes_no_calls);
     tcase_add_test(tests, has_attachments);
     suite_add_tcase(suite, tests);
     return suite;

@@ -107,29 +107,6 @@ START_TEST(the_local_address_can_be_read)
 }
 END_TEST
 
-/* REQUIRETLS goes by it: where the certificate does not matter it was not verified. */
-START_TEST(a_certificate_that_does_not_matter_was_not_verified)
-{
-    const struct {
-        const char *const *settings;
-        bool verified;
-    } cases[] = {
-        {(const char *const[]){"tls=starttls", NULL}, true},
-        {(const char *const[]){"tls=opportunistic", NULL}, false},
-        {(const char *const[]){"tls=opportunistic", "user=u", "password_command=x", NULL}, true},
-        {(const char *const[]){"tls=implicit", "tls_verify=false", NULL}, false},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        Client client = client_for(25, cases[i].settings);
-        const OptionsSource source = {.relay = client.config->relays[0]};
-
-        ck_assert(options_from_relay(&source).tls_verified == cases[i].verified);
-        client_done(&client);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("net time");
@@ -140,7 +117,6 @@ int main(void)
     tcase_add_loop_test(tests, a_message_takes_the_time_of_the_rate, 0, 2);
     tcase_add_loop_test(tests, connecting_takes_so_long_in_all, 0, 2);
     tcase_add_loop_test(tests, greetings_take_so_long_in_all, 0, 2);
-    tcase_add_test(tests, a_certificate_that_does_not_matter_was_not_verified);
     tcase_add_test(tests, the_local_address_can_be_read);
     suite_add_tcase(suite, tests);
     return unit_run(suite);

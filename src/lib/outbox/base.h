@@ -34,7 +34,7 @@ OUTBOX_BEGIN
 /* The version of these headers. */
 #define OUTBOX_VERSION "1.0.0"
 
-/* The version of the library that is loaded, the component's BuildInfo: "1.0.0". Static. */
+/* The version of the library that is loaded: "1.0.0". Static. */
 OUTBOX_API const char *outbox_version(void);
 
 typedef struct OutboxClient OutboxClient;           /* outbox/client.h */

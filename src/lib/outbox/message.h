@@ -2,24 +2,36 @@
  *
  * Properties of outbox_message_set() and outbox_message_get(), with the defaults:
  *
- *   From, SendTo (or To), Cc, BCc       RFC 5322 address lists; From is one address
- *   ReplyTo, ReturnPath                 ReturnPath is the envelope's sender; From where it is empty
- *   Subject
- *   MessageDate, MessageId    "*"       generated when the message is sent; "" for none
- *   Importance                ""        high, normal, low
- *   Priority                  ""        normal, urgent, non-urgent
- *   Sensitivity               ""        personal, private, company-confidential
- *   DeliveryNotificationTo, ReadReceiptTo
- *   OtherHeaders                        "Name: value" lines; with an empty first line they replace
- * the computed header MessageText, MessageHtml            the text, and the same as HTML Message a
- * whole message, which goes out as it stands; its envelope is what ReturnPath or From and SendTo,
- * Cc, BCc say, or else its own AllowEmptyTo              False     whether a message needs nobody
- * in SendTo Charset                   UTF-8     of encoded words in the header FoldHeaders True
- * whether lines over MaxHeaderLength are folded MaxHeaderLength           80 MessageIdAlgorithm
- * SHA256    MD5, SHA1 or SHA256 CloseStreamAfterTransfer  True
+ *     From, SendTo (or To), Cc, BCc      RFC 5322 address lists; From is one address
+ *     ReplyTo
+ *     ReturnPath                         the envelope's sender; From where it is empty
+ *     Subject
+ *     MessageDate                 *      generated when the message is sent; "": none
+ *     MessageId                   *      likewise
+ *     Importance                         high, normal, low
+ *     Priority                           normal, urgent, non-urgent
+ *     Sensitivity                        personal, private, company-confidential
+ *     DeliveryNotificationTo
+ *     ReadReceiptTo
+ *     OtherHeaders                       "Name: value" lines; with an empty first line
+ *                                        they replace the computed header
+ *     MessageText                        the text
+ *     MessageHtml                        the same as HTML
+ *     Message                            a whole message in place of all that
+ *     AllowEmptyTo                False  whether a message needs nobody in SendTo
+ *     Charset                     UTF-8  of encoded words in the header
+ *     FoldHeaders                 True   whether lines over MaxHeaderLength are folded
+ *     MaxHeaderLength             80
+ *     MessageIdAlgorithm          SHA256 MD5, SHA1 or SHA256
+ *     CloseStreamAfterTransfer    True
  *
  * and, only to be read, what the message was when it was sent or queued last (before that, what it
  * would be now): MessageHeadersString, and TransferText, the body as it is transferred.
+ *
+ * The envelope of a whole message is what ReturnPath or From and SendTo, Cc, BCc say, or else its
+ * own. What is sent is what is composed, or a whole message as it stands, but for what every
+ * message gets on its way (outbox-queue(5)): a Date and a Message-ID where there is none, no Bcc,
+ * line ends, and an encoding where the relay cannot take 8-bit content or long lines.
  *
  * Words may also be the component's names and numbers ("miHigh", "1"). What is wrong with
  * addresses, files and texts is told when the message is sent or queued. */
@@ -68,8 +80,11 @@ enum {
     OUTBOX_RAW = 2,  /* Message */
 };
 
-/* In the place of that property, for the next time the message is sent or queued: from where it
- * stands to its end (the component's SetMessageStream). `stream` is copied. 0, 9001 or 9007. */
+/* In the place of that property: from where it stands to its end, when the message is sent or
+ * queued (the component's SetMessageStream). It is read once, and closed then, or when something
+ * takes its place. What it gave is kept until the message is changed: then, and where reading has
+ * failed, it is to be set again (211). While it is read, calls on the client and the message fail
+ * with 166. `stream` is copied. 0, 9001 or 9007. */
 OUTBOX_API int outbox_message_set_stream(
     OutboxMessage *message, int what, const OutboxStream *stream);
 
