@@ -400,6 +400,14 @@ START_TEST(a_list_may_be_in_a_file)
     check(SHOW(plain), SETTINGS("tls_check_crl=1", file), REVOKED, "says the list in tls_crl_file");
     check(SHOW(by_list), SETTINGS("tls_check_crl=2", file), FINE);
     ck_assert_uint_eq(responder_count(responder, "/crl"), 0);
+    /* a revocation does not end with the list */
+    OPENSSL_free(test_crl_new(&(const CrlSpec){&plain, &root, &root, -HOUR, -60, crl_path}, &n));
+    check(SHOW(plain), SETTINGS("tls_check_crl=1", file), REVOKED, "says the list in tls_crl_file");
+    check(SHOW(by_list), SETTINGS("tls_check_crl=2", file), ERROR_CERTIFICATE_VERIFY,
+        REASON_CERTIFICATE_UNCONFIRMED, "");
+    OPENSSL_free(
+        test_crl_new(&(const CrlSpec){&plain, &root, &stranger, -HOUR, -60, crl_path}, &n));
+    check(SHOW(plain), SETTINGS("tls_check_crl=1", file), FINE);
     check(SHOW(by_list), SETTINGS("tls_check_crl=1", junk), ERROR_CERTIFICATE_STORE,
         REASON_TLS_AUTHORITIES, "tls_crl_file: cannot read lists");
 }
