@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import threading
+import time
 
 import dovecot
 from case import SystemTest, message
@@ -339,13 +340,14 @@ class Device(OauthTest):
     def setUp(self):
         super().setUp()
         self.waiting = ["authorization_pending"]
+        self.times = {"interval": 1, "expires_in": 600}
         self.granted = {"access_token": "access-9", "refresh_token": "refresh-9"}
         self.tokens.answer = self.answer_device
 
     def answer_device(self, path, form):
         if path == "/device":
             return 200, {"device_code": "the device's code", "user_code": "WDJB-MJHT",
-                         "verification_uri": "https://localhost/\u001b[2Jdevice", "interval": 1, "expires_in": 600}
+                         "verification_uri": "https://localhost/\u001b[2Jdevice", **self.times}
         if form["grant_type"] == "refresh_token":
             return self.answer(path, form)
         if self.waiting:
@@ -386,10 +388,20 @@ class Device(OauthTest):
         self.assertIn("run `outbox authorize mail`", result.stderr.decode())
 
     def test_refused(self):
-        for error in ("access_denied", "expired_token"):
-            self.waiting = [error]
-            self.assertIn(error, self.authorize(status=77))
-            self.assertFalse((self.kept / "tokens").exists())
+        self.waiting = ["access_denied"]
+        self.assertIn("access_denied", self.authorize(status=77))
+        self.assertFalse((self.kept / "tokens").exists())
+
+    def test_code_ends(self):
+        for error, times in (("expired_token", {"interval": 1, "expires_in": 600}),
+                             ("authorization_pending", {"interval": 1000000, "expires_in": 2}),
+                             ("slow_down", {"interval": 0.1, "expires_in": 2})):
+            with self.subTest(error, **times):
+                self.waiting, self.times = [error] * 9, times
+                begun = time.monotonic()
+                self.assertIn("nobody has entered the code in time", self.authorize(status=75))
+                self.assertLess(time.monotonic() - begun, 10)
+                self.assertFalse((self.kept / "tokens").exists())
 
     def test_no_refresh_token(self):
         self.waiting, self.granted = [], {"access_token": "access-9"}
