@@ -287,7 +287,8 @@ class Failures(OauthTest):
 
     def test_certificate_of_the_endpoint(self):
         said = self.send(status=75, oauth_ca_file=None)
-        self.assertRegex(said, "no OAuth token can be had: https://localhost: .*certificate")
+        self.assertRegex(said, "no OAuth token can be had: https://localhost: .*certificate.*set oauth_ca_file to")
+        self.assertNotRegex(said, r"\btls_")
         self.assertEqual(self.tokens.asked, [])
 
     def test_nothing_listens(self):
