@@ -316,6 +316,9 @@ class Failures(OauthTest):
             ({"oauth_token_url": "http://localhost/token"}, "write https://"),
             ({"oauth_token_url": "localhost"}, "is no URL"),
             ({"oauth_token_url": "https:///token"}, "is no URL"),
+            ({"oauth_token_url": "https://u:HIDDEN@localhost/token"}, "a login in the URL"),
+            ({"oauth_token_url": "http://u:HIDDEN@localhost/token"}, "a login in the URL"),
+            ({"oauth_token_url": "https://localhost/HIDDEN@x"}, 'write "%40"'),
             ({"oauth_client_id": None}, "set oauth_client_id"),
             ({"oauth_refresh_token": None}, "outbox authorize"),
             ({"oauth_grant": "client-credentials"}, "set oauth_client_secret_file"),
@@ -333,6 +336,7 @@ class Failures(OauthTest):
                 result = self.outbox("check", status=None)
                 self.assertEqual(result.returncode, 78, result.stderr)
                 self.assertIn(words, result.stderr.decode())
+                self.assertNotIn("HIDDEN", result.stderr.decode())
 
 
 class Device(OauthTest):
