@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#define START_MIN 8  /* bytes of a beginning that cannot have come about otherwise */
+#define SECRET_MIN 4 /* what is shorter would be found in any text */
+
 struct Secret {
     unsigned references;
     size_t size;
@@ -50,6 +53,15 @@ const char *secret_text(const Secret *secret)
 size_t secret_size(const Secret *secret)
 {
     return secret->size;
+}
+
+size_t secret_told(const char *at, size_t n, const char *secret, size_t size)
+{
+    size_t same = 0, longest = MIN(n, size);
+
+    while (same < longest && at[same] == secret[same])
+        same++;
+    return same >= START_MIN || (same == size && size >= SECRET_MIN) ? same : 0;
 }
 
 void secret_hide_process(void)

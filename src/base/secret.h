@@ -21,6 +21,10 @@ Secret *secret_unref(Secret *secret);
 const char *secret_text(const Secret *secret);
 size_t secret_size(const Secret *secret);
 
+/* How many of the `n` bytes at `at` are a secret of `size` bytes, the whole or so much of its
+ * beginning that it is no accident; 0: none, or one so short that any text would have it. */
+size_t secret_told(const char *at, size_t n, const char *secret, size_t size);
+
 /* From now on the memory of this process is its own and root's to read: the system writes no core
  * dump of it, and other processes of its user can neither trace it nor open its files below /proc.
  * For who is going to hold secrets, copies of which are in the memory of libraries as well. */

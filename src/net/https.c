@@ -121,6 +121,7 @@ static int make_peer(Call *call, const char *ca_file)
     peer->tls_verify = true;
     peer->tls_protocols = strdup("TLSv1.2 TLSv1.3");
     peer->tls_ca_file = ca_file ? strdup(ca_file) : NULL;
+    peer->tls_ca_setting = "oauth_ca_file";
     peer->ip_version = IP_VERSION_ANY;
     peer->tcp_nodelay = true;
     peer->timeout = call->limit;

@@ -39,6 +39,9 @@ void oauth_device_done(OauthDevice *device);
 /* Asks at oauth_device_url. 0, or a negative errno with a Failure. */
 int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f);
 
-/* To be called after each interval. 1 when the user has agreed, and the refresh token is in
+/* How long to wait until the next poll: the interval, but not beyond the end of the code. */
+usec_t oauth_device_wait(const OauthDevice *device);
+
+/* To be called after each wait. 1 when the user has agreed, and the refresh token is in
  * oauth_token_file; 0: not yet; or a negative errno with a Failure. */
 int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f);

@@ -224,7 +224,8 @@ int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form,
 {
     HttpResponse response = {0};
     HttpsUrl parts;
-    int r = https_post(url, relay->oauth_ca_file, &form->text, CALL_LIMIT, &response, f);
+    usec_t limit = form->limit > 0 ? MIN(form->limit, CALL_LIMIT) : CALL_LIMIT;
+    int r = https_post(url, relay->oauth_ca_file, &form->text, limit, &response, f);
 
     *ret = NULL;
     ret_error[0] = '\0';

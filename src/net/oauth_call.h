@@ -12,6 +12,7 @@
  * nothing is added. */
 typedef struct OauthForm {
     Buffer text;
+    usec_t limit; /* how long the call may take; 0: as long as any */
 } OauthForm;
 int oauth_form_add(OauthForm *form, const char *name, const char *value);
 int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value);

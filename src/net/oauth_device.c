@@ -13,7 +13,9 @@
 #define INTERVAL                                                                       \
     (5 * USEC_PER_SEC) /* RFC 8628, 3.2, where the server says none; and 3.5: how much \
                           longer it is to be */
+#define INTERVAL_MIN USEC_PER_SEC
 #define INTERVAL_MAX USEC_PER_MINUTE
+#define LAST_CALL (2 * USEC_PER_SEC) /* what a poll gets at least, were it at the code's end */
 #define LIFE (15 * USEC_PER_MINUTE)
 
 void oauth_device_done(OauthDevice *device)
@@ -40,6 +42,7 @@ static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevi
     ret->url = strdup(url);
     ret->code = strdup(code);
     ret->interval = MIN(oauth_take_seconds(answer, "interval", INTERVAL), INTERVAL_MAX);
+    ret->interval = MAX(ret->interval, INTERVAL_MIN);
     ret->until = usec_add(clock_monotonic(), oauth_take_seconds(answer, "expires_in", LIFE));
     return ret->url && ret->code ? 0 : -ENOMEM;
 }
@@ -82,10 +85,30 @@ static int keep(const RelayConfig *relay, const json_t *answer, Failure *f)
     return r < 0 ? r : 1;
 }
 
+static usec_t time_left(const OauthDevice *device)
+{
+    usec_t now = clock_monotonic();
+
+    return now < device->until ? device->until - now : 0;
+}
+
+usec_t oauth_device_wait(const OauthDevice *device)
+{
+    return MIN(device->interval, time_left(device));
+}
+
+/* Whether a failure leaves hope that a later poll gets a token. */
+static bool is_not_yet(int r, const char *error)
+{
+    return r == -EAGAIN || r == -ETIMEDOUT ||
+           (r == -EACCES &&
+               (text_equal(error, "authorization_pending") || text_equal(error, "slow_down")));
+}
+
 int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
 {
-    _cleanup_(oauth_form_done) OauthForm form = {0};
-    char error[OAUTH_ERROR_MAX];
+    _cleanup_(oauth_form_done) OauthForm form = {.limit = MAX(time_left(device), LAST_CALL)};
+    char error[OAUTH_ERROR_MAX] = "";
     json_t *answer = NULL;
     int r = oauth_form_add(&form, "grant_type", GRANT)
                 ?: oauth_form_add_secret(&form, "device_code", device->device)
@@ -95,15 +118,11 @@ int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
     if (r >= 0)
         r = keep(relay, answer, f);
     json_decref(answer);
-    if (r == -EACCES && text_equal(error, "slow_down")) {
+    if (r == -EACCES && text_equal(error, "slow_down"))
         device->interval = MIN(device->interval + INTERVAL, INTERVAL_MAX);
-        r = 0;
-    }
-    if ((r == -EACCES && text_equal(error, "authorization_pending")) || r == -EAGAIN ||
-        r == -ETIMEDOUT)
-        r = 0;
-    if (r == 0 && clock_monotonic() >= device->until)
+    if ((is_not_yet(r, error) && time_left(device) == 0) ||
+        (r == -EACCES && text_equal(error, "expired_token")))
         return failure_set(f, -ETIMEDOUT, ERROR_TIMEOUT,
             "nobody has entered the code in time: run the command again");
-    return r;
+    return is_not_yet(r, error) ? 0 : r;
 }

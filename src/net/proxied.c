@@ -103,9 +103,7 @@ static int explain_tls(Connection *c, int error)
     if (error == -ENOMEM || !why)
         return -ENOMEM;
     return failure_reason(&c->failure, REASON_PROXY_TLS,
-        spoken ? failure_set(&c->failure, error, ERROR_FIREWALL,
-                     "the proxy %s cannot be used: %s; of the proxy these settings are called "
-                     "proxy_tls_verify and proxy_tls_ca_file",
+        spoken ? failure_set(&c->failure, error, ERROR_FIREWALL, "the proxy %s cannot be used: %s",
                      c->proxied.words, why)
                : failure_set(&c->failure, error, ERROR_FIREWALL,
                      "the proxy %s does not speak TLS at this port: check proxy_port, or leave "

@@ -99,6 +99,7 @@ int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
         .tls = TLS_MODE_IMPLICIT,
         .tls_verify = relay->proxy_tls_verify,
         .tls_ca_file = relay->proxy_tls_ca_file,
+        .tls_ca_setting = "proxy_tls_ca_file",
         .tls_protocols = relay->tls_protocols,
         .tls_ciphers = relay->tls_ciphers,
         .tls_reuse_session = relay->tls_reuse_session,

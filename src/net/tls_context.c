@@ -69,6 +69,7 @@ static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
     context->trust.level = SSL_CTX_get_security_level(context->ssl);
     context->trust.flags = relay->tls_security_flags;
     context->trust.host = context->host;
+    context->trust.ca_setting = relay->tls_ca_setting;
     context->trust.name = context->name;
     return 0;
 }

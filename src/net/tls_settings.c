@@ -132,7 +132,13 @@ static bool is_hashed_directory(const char *path)
     return found;
 }
 
-static int use_system(SSL_CTX *ssl, Failure *f)
+/* What the setting is called, for words. */
+static const char *ca_setting(const RelayConfig *relay)
+{
+    return relay->tls_ca_setting ?: "tls_ca_file";
+}
+
+static int use_system(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
     const char *directory = secure_getenv(X509_get_default_cert_dir_env());
     const char *file = secure_getenv(X509_get_default_cert_file_env());
@@ -144,8 +150,8 @@ static int use_system(SSL_CTX *ssl, Failure *f)
         return failure_reason(f, REASON_TLS_AUTHORITIES,
             failure_set(f, -EIO, ERROR_CERTIFICATE_STORE,
                 "the system's certificate authorities cannot be used; install ca-certificates or "
-                "set "
-                "tls_ca_file"));
+                "set %s",
+                ca_setting(relay)));
     ERR_clear_error(); /* a file that is not there is no error of ours */
     return 0;
 }
@@ -162,8 +168,9 @@ static bool holds_certificate(X509_STORE *store)
 }
 
 /* PEM as OpenSSL reads it, with revocation lists; else whatever holds certificates. */
-static int load_authorities(SSL_CTX *ssl, const char *path, Failure *f)
+static int load_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
+    const char *path = relay->tls_ca_file;
     X509_STORE *store = SSL_CTX_get_cert_store(ssl);
     STACK_OF(X509) *certificates = NULL;
     _cleanup_failure_ Failure why = {0};
@@ -181,9 +188,9 @@ static int load_authorities(SSL_CTX *ssl, const char *path, Failure *f)
         return r;
     return failure_reason(f, REASON_TLS_AUTHORITIES,
         failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-            "tls_ca_file: cannot read certificates from %s: %s; it must be a readable file of "
+            "%s: cannot read certificates from %s: %s; it must be a readable file of "
             "certificates (PEM, DER or PKCS#7)",
-            path, failure_text(&why)));
+            ca_setting(relay), path, failure_text(&why)));
 }
 
 int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
@@ -191,9 +198,9 @@ int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     int r = 0;
 
     if (!relay->tls_ca_file && !relay->tls_ca_directory)
-        return use_system(ssl, f);
+        return use_system(ssl, relay, f);
     if (relay->tls_ca_file)
-        r = load_authorities(ssl, relay->tls_ca_file, f);
+        r = load_authorities(ssl, relay, f);
     if (r < 0)
         return r;
     if (relay->tls_ca_directory && !is_hashed_directory(relay->tls_ca_directory))

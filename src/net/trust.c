@@ -60,6 +60,50 @@ static bool is_name(int error)
     return error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH;
 }
 
+/* What to do about a server that is no relay, which has no other settings than that of its
+ * authorities. NULL: what can be done about a relay. */
+static char *advice_elsewhere(int error, const char *setting)
+{
+    char *text = NULL;
+    int r;
+
+    switch (error) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        r = asprintf(&text, "correct the host where it is configured, or have the certificate made "
+                            "anew with that name");
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        r = asprintf(&text, "if you know that it is right, set %s to its file", setting);
+        break;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        r = asprintf(
+            &text, "if you trust that authority, set %s to the file of its certificate", setting);
+        break;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        r = asprintf(&text,
+            "install the system's authorities (ca-certificates), or set %s to the file of that one",
+            setting);
+        break;
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        r = asprintf(&text,
+            "the server's owner must install the whole chain; until then, set %s to the file of "
+            "the missing certificate",
+            setting);
+        break;
+    default: return NULL;
+    }
+    return r < 0 ? NULL : text;
+}
+
+static const char *advice_on_relay(const VerifyRow *row, bool no_name)
+{
+    return no_name ? "have it made anew with the host as a subjectAltName, or name it in "
+                     "tls_accept_certificate"
+                   : row->advice;
+}
+
 /* What a name is missing from. */
 static char *names_detail(X509 *certificate, const Trust *trust)
 {
@@ -130,7 +174,7 @@ static int explain(X509_STORE_CTX *context, const Trust *trust, Failure *f)
     X509 *certificate = X509_STORE_CTX_get_current_cert(context);
     const VerifyRow *row = verify_row(error);
     _cleanup_free_
-    char *subject = NULL, *issuer = NULL, *what = NULL;
+    char *subject = NULL, *issuer = NULL, *what = NULL, *elsewhere = NULL;
     char hex[CERTIFICATE_HEX_MAX] = "unknown";
     unsigned char digest[CERTIFICATE_SHA256_BYTES];
     bool no_name;
@@ -146,14 +190,13 @@ static int explain(X509_STORE_CTX *context, const Trust *trust, Failure *f)
     if (certificate_digest(certificate, digest))
         certificate_hex_text(digest, hex);
     no_name = is_name(error) && what && strstr(what, "common name");
+    if (trust->ca_setting)
+        elsewhere = advice_elsewhere(error, trust->ca_setting);
     r = failure_set(f, -EACCES, row->number,
         "the certificate of %s cannot be trusted: %s (subject \"%s\", issuer \"%s\", number %d in "
         "the server's chain, SHA-256 %s); %s",
         trust->host, what ?: "", subject ?: "", issuer ?: "",
-        X509_STORE_CTX_get_error_depth(context), hex,
-        no_name ? "have it made anew with the host as a subjectAltName, or name it in "
-                  "tls_accept_certificate"
-                : row->advice);
+        X509_STORE_CTX_get_error_depth(context), hex, elsewhere ?: advice_on_relay(row, no_name));
     return failure_reason(f, no_name ? REASON_CERTIFICATE_NO_NAME : row->reason, r);
 }
 

@@ -11,8 +11,9 @@
 typedef struct Trust {
     X509_STORE *store; /* the authorities; borrowed */
     TlsPins pins;
-    unsigned flags;   /* TLS_SECURITY_*: what is not held against it */
-    const char *host; /* for words; borrowed */
+    unsigned flags;         /* TLS_SECURITY_*: what is not held against it */
+    const char *host;       /* for words; borrowed */
+    const char *ca_setting; /* names the authorities of what is no relay; NULL: tls_ca_file */
     const char
         *name; /* what the certificate must be for: a domain in ASCII, or an address; borrowed */
     int level; /* OpenSSL's security level: shortest keys, weakest hashes */

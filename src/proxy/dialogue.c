@@ -53,7 +53,7 @@ int proxy_fail_garbage(const ProxyDialogue *dialogue, const char *data, size_t n
         [PROXY_SOCKS4A] = "SOCKS version 4a",
         [PROXY_SOCKS5] = "SOCKS version 5"};
     _cleanup_free_
-    char *shown = text_printable(data, n, QUOTED_MAX);
+    char *shown = proxy_printable(dialogue, data, n, QUOTED_MAX);
 
     if (!shown)
         return -ENOMEM;

@@ -54,6 +54,9 @@ void proxy_trace(const ProxyDialogue *dialogue, bool from_proxy, const char *for
 int proxy_fail(const ProxyDialogue *dialogue, int error, FaultReason reason, Failure *f,
     const char *format, ...) _printf_(5, 6);
 
+/* As text_printable(), of what a proxy said: with asterisks over the secrets that it was told. */
+char *proxy_printable(const ProxyDialogue *dialogue, const char *data, size_t n, size_t max);
+
 /* What came is none of the protocol that is spoken. */
 int proxy_fail_garbage(const ProxyDialogue *dialogue, const char *data, size_t n, Failure *f);
 

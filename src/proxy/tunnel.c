@@ -103,7 +103,7 @@ static int take_status(ProxyDialogue *dialogue, const char *line, size_t n, Fail
         (n > n_start + 5 && line[n_start + 5] != ' '))
         return proxy_fail_garbage(dialogue, line, n, f);
     t->code = (unsigned)strtoul(line + n_start + 2, NULL, 10);
-    t->status = text_printable(line + n_start + 2, n - n_start - 2, STATUS_SHOWN_MAX);
+    t->status = proxy_printable(dialogue, line + n_start + 2, n - n_start - 2, STATUS_SHOWN_MAX);
     if (!t->status)
         return -ENOMEM;
     if (t->code < 100 || t->code == 101 || t->code > 599)

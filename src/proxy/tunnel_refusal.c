@@ -59,7 +59,8 @@ static int fail_login(const ProxyDialogue *dialogue, Failure *f)
 static int fail_offer(const ProxyDialogue *dialogue, const Buffer *names, Failure *f)
 {
     _cleanup_free_
-    char *shown = text_printable(buffer_data(names) ?: "", buffer_size(names), NAMES_SHOWN_MAX);
+    char *shown =
+        proxy_printable(dialogue, buffer_data(names) ?: "", buffer_size(names), NAMES_SHOWN_MAX);
 
     if (!shown)
         return -ENOMEM;

@@ -28,12 +28,29 @@ static int check_alone(Draft *draft, size_t relay)
     return 0;
 }
 
+/* Whether what stands in front of the path has a login in it (RFC 3986, 3.2.1). */
+static bool has_login(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme ? scheme + strlen("://") : url;
+
+    return memchr(host, '@', strcspn(host, "/?#"));
+}
+
 static int check_url(Draft *draft, size_t relay, const char *name, const char *url)
 {
     const char *host;
 
     if (!url)
         return 0;
+    /* Not shown, not even where something else is wrong with it, too. */
+    if (strchr(url, '@'))
+        return draft_mistake_in(draft, setting_of(name), relay,
+            has_login(url)
+                ? "there is a login in the URL (between \"https://\" and \"@\"), which is not "
+                  "used; "
+                  "leave it out, and set oauth_client_id and oauth_client_secret_file"
+                : "there is an \"@\" in the URL, which outbox does not take there; write \"%%40\"");
     if (text_starts_nocase(url, "http://"))
         return draft_mistake_in(draft, setting_of(name), relay,
             "\"%s\" would show secrets to everybody on the way; write https://", url);

@@ -142,6 +142,7 @@ typedef struct RelayConfig {
     bool tls_verify;
     char *tls_name; /* the server's, for SNI and its certificate; NULL: `host` */
     char *tls_ca_file;
+    const char *tls_ca_setting; /* what that is called, where this is no relay; or NULL; static */
     char *tls_ca_directory;
     char *tls_accept_certificate;  /* PEM file or SHA-256 fingerprint, accepted unconditionally */
     char *tls_certificate;         /* client certificate: file, directory, pkcs11: URI or store */

@@ -228,8 +228,10 @@ static int answer(SmtpAuth *auth, const char *text, size_t n, Buffer *ret, Failu
             "the server's challenge for %s is not base64 (RFC 4954, 4): the server is at fault",
             auth->mechanism->name);
     r = compute(auth, challenge ?: "", size, ret, f);
-    if (challenge)
+    if (challenge) {
+        explicit_bzero(challenge, size); /* a server may tell what it was told */
         gsasl_free(challenge);
+    }
     return r;
 }
 

@@ -136,6 +136,10 @@ int smtp_auth_finish(SmtpAuth *auth, Failure *f);
  * that it may not get into logs and records. Challenges stay as they are. */
 void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n);
 
+/* Whether a challenge (the text behind 334), decoded or as it is, tells of them: it is not to be
+ * shown then. */
+bool smtp_auth_challenge_tells(const SmtpAuth *auth, const char *text, size_t n);
+
 /* What a server said of a token that it does not take (RFC 7628, 3.2.2: JSON; made printable), to
  * stand behind the text of its final reply, which says less. NULL when it said nothing. */
 const char *smtp_auth_server_error(const SmtpAuth *auth);

@@ -1,19 +1,19 @@
 /* Servers that tell what they were told, as in "500 unknown command AUTH PLAIN ...". Must never
  * change a challenge. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "smtp/auth.h"
 #include "smtp/auth_mechanism.h"
 
-#define START_MIN 8  /* characters of an answer that cannot have come about otherwise */
-#define SECRET_MIN 4 /* what is shorter would be found in any text */
+#define SAID_MIN 8 /* characters of an answer that are worth keeping */
 
 int smtp_auth_note_said(SmtpAuth *auth, const char *line, size_t n)
 {
     char *to;
 
-    if (n < START_MIN || auth->n_said == SMTP_AUTH_SAID_MAX)
+    if (n < SAID_MIN || auth->n_said == SMTP_AUTH_SAID_MAX)
         return 0;
     to = buffer_reserve(&auth->said[auth->n_said], n);
     if (!to)
@@ -40,21 +40,20 @@ static const char *secret_of(const SmtpAuth *auth)
 static size_t told(const SmtpAuth *auth, const char *at, size_t n)
 {
     const char *secret = secret_of(auth);
-    size_t most = 0, size = secret ? strlen(secret) : 0;
+    size_t most = secret ? secret_told(at, n, secret, strlen(secret)) : 0;
 
-    for (size_t i = 0; i < auth->n_said; i++) {
-        const char *said = buffer_data(&auth->said[i]);
-        size_t same = 0, longest = MIN(n, buffer_size(&auth->said[i]));
-
-        while (same < longest && at[same] == said[same])
-            same++;
-        most = MAX(most, same);
-    }
-    if (most < START_MIN)
-        most = 0;
-    if (size >= SECRET_MIN && size <= n && memcmp(at, secret, size) == 0)
-        most = MAX(most, size);
+    for (size_t i = 0; i < auth->n_said; i++)
+        most =
+            MAX(most, secret_told(at, n, buffer_data(&auth->said[i]), buffer_size(&auth->said[i])));
     return most;
+}
+
+void smtp_auth_hide_text(const SmtpAuth *auth, char *data, size_t n)
+{
+    for (size_t at = 0, found; at < n; at += MAX(found, (size_t)1)) {
+        found = told(auth, data + at, n - at);
+        memset(data + at, '*', found);
+    }
 }
 
 void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n)
@@ -66,11 +65,65 @@ void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n)
         next++;
         if (strncmp(line, "334", 3) == 0)
             continue;
-        for (char *at = line; at < next;) {
-            size_t found = told(auth, at, (size_t)(next - at));
+        smtp_auth_hide_text(auth, line, (size_t)(next - line));
+    }
+}
 
-            memset(at, '*', found);
-            at += MAX(found, (size_t)1);
+static bool tells(const SmtpAuth *auth, const char *data, size_t n)
+{
+    for (size_t at = 0; at < n; at++)
+        if (told(auth, data + at, n - at) > 0)
+            return true;
+    return false;
+}
+
+/* The value of a character of base64, also of that for URLs; -1: it is none. */
+static int digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Decodes whatever can be, leaving out what is no base64 and the first `skipped` characters of what
+ * is. Returns the number of bytes, which are fewer than those read. */
+static size_t decode(const char *data, size_t n, unsigned skipped, char *to)
+{
+    unsigned bits = 0, n_bits = 0;
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int value = digit(data[i]);
+
+        if (value < 0)
+            continue;
+        if (skipped > 0) {
+            skipped--;
+            continue;
+        }
+        bits = (bits << 6 | (unsigned)value) & 0xffff;
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            to[size++] = (char)(bits >> n_bits);
         }
     }
+    return size;
+}
+
+bool smtp_auth_challenge_tells(const SmtpAuth *auth, const char *text, size_t n)
+{
+    char *decoded = malloc(n + 1);
+    bool found = !decoded || tells(auth, text, n);
+
+    for (unsigned skipped = 0; skipped < 4 && !found; skipped++)
+        found = tells(auth, decoded, decode(text, n, skipped, decoded));
+    if (decoded)
+        explicit_bzero(decoded, n + 1);
+    free(decoded);
+    return found;
 }

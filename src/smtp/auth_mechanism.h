@@ -113,6 +113,9 @@ const char *smtp_auth_token(const SmtpAuthOptions *options);
 int smtp_auth_note_said(SmtpAuth *auth, const char *line, size_t n);
 void smtp_auth_forget_said(SmtpAuth *auth);
 
+/* Writes asterisks over what a text tells of the secret and of the answers. */
+void smtp_auth_hide_text(const SmtpAuth *auth, char *data, size_t n);
+
 /* As buffer_done(), for what may hold a secret. It must have been reserved in one piece: growing
  * leaves copies behind. */
 static inline void buffer_wipe(Buffer *b)

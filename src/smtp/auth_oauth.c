@@ -52,6 +52,22 @@ static int append_xoauth2(const SmtpAuthOptions *o, const char *token, Buffer *o
                ?: buffer_append(out, "\001\001", 2);
 }
 
+/* Keeps what the server says of the token, which may be the token itself. 0 or -ENOMEM. */
+static int take_error(SmtpAuth *auth, const char *challenge, size_t n)
+{
+    char *copy = malloc(n + 1);
+
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, challenge, n);
+    smtp_auth_hide_text(auth, copy, n);
+    free(auth->server_error);
+    auth->server_error = text_printable(copy, n, SERVER_ERROR_MAX);
+    explicit_bzero(copy, n + 1);
+    free(copy);
+    return auth->server_error ? 0 : -ENOMEM;
+}
+
 /* The only challenge there is reports an error, and wants an answer before the final reply: an
  * empty one from XOAUTH2, a lone ^A from OAUTHBEARER (RFC 7628, 3.2.3). */
 static int step(
@@ -63,9 +79,7 @@ static int step(
 
     auth->satisfied = !challenge;
     if (challenge) {
-        free(auth->server_error);
-        auth->server_error = text_printable(challenge, n, SERVER_ERROR_MAX);
-        if (!auth->server_error)
+        if (take_error(auth, challenge, n) < 0)
             return -ENOMEM;
         return bearer ? buffer_append(response, "\001", 1) : 0;
     }

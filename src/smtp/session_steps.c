@@ -120,6 +120,10 @@ static int unasked_reply(SmtpSession *s)
         return smtp_end_closing(s);
     if (smtp_reply_refused(s) && smtp_content_flight(s))
         return smtp_refused_early(s, smtp_content_flight(s));
+    if (s->auth && s->reply.code == 334 &&
+        smtp_auth_challenge_tells(
+            s->auth, buffer_data(&s->reply.text), buffer_size(&s->reply.text)))
+        memset(s->reply.text.memory + s->reply.text.start, '*', buffer_size(&s->reply.text) - 1);
     return smtp_end_unexpected(s);
 }
 
@@ -178,6 +182,27 @@ static int judge_reply(SmtpSession *s)
     return r;
 }
 
+/* Lines that have come. A challenge could not be masked before it was answered. */
+static void trace_reply(const SmtpSession *s, const char *data, size_t n)
+{
+    static const char masked[] = "334 ***";
+
+    if (!s->options->trace)
+        return;
+    for (const char *line = data, *end = data + n, *next; line < end; line = next) {
+        size_t size;
+
+        next = memchr(line, '\n', (size_t)(end - line));
+        next = next ? next + 1 : end;
+        size = (size_t)(next - line);
+        if (s->auth && size > 4 && strncmp(line, "334", 3) == 0 &&
+            smtp_auth_challenge_tells(s->auth, line + 4, size - 4))
+            smtp_trace(s, SMTP_TRACE_SERVER, masked, sizeof(masked) - 1);
+        else
+            smtp_trace(s, SMTP_TRACE_SERVER, line, size);
+    }
+}
+
 int smtp_read_reply(SmtpSession *s)
 {
     size_t consumed = 0;
@@ -191,7 +216,7 @@ int smtp_read_reply(SmtpSession *s)
         s->options->max_line_bytes, &consumed);
     if (r < 0)
         return r;
-    smtp_trace(s, SMTP_TRACE_SERVER, buffer_data(&s->input), consumed);
+    trace_reply(s, buffer_data(&s->input), consumed);
     buffer_consume(&s->input, consumed);
     switch (r) {
     case SMTP_REPLY_MORE: return 0;

@@ -73,7 +73,7 @@ static int authorize(const RelayConfig *relay, Failure *f)
         return r;
     print_code(relay, &device);
     do {
-        sleep_for(device.interval);
+        sleep_for(oauth_device_wait(&device));
         r = oauth_device_poll(relay, &device, f);
     } while (r == 0);
     return r;

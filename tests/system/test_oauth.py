@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import threading
+import time
 
 import dovecot
 from case import SystemTest, message
@@ -286,7 +287,8 @@ class Failures(OauthTest):
 
     def test_certificate_of_the_endpoint(self):
         said = self.send(status=75, oauth_ca_file=None)
-        self.assertRegex(said, "no OAuth token can be had: https://localhost: .*certificate")
+        self.assertRegex(said, "no OAuth token can be had: https://localhost: .*certificate.*set oauth_ca_file to")
+        self.assertNotRegex(said, r"\btls_")
         self.assertEqual(self.tokens.asked, [])
 
     def test_nothing_listens(self):
@@ -314,6 +316,9 @@ class Failures(OauthTest):
             ({"oauth_token_url": "http://localhost/token"}, "write https://"),
             ({"oauth_token_url": "localhost"}, "is no URL"),
             ({"oauth_token_url": "https:///token"}, "is no URL"),
+            ({"oauth_token_url": "https://u:HIDDEN@localhost/token"}, "a login in the URL"),
+            ({"oauth_token_url": "http://u:HIDDEN@localhost/token"}, "a login in the URL"),
+            ({"oauth_token_url": "https://localhost/HIDDEN@x"}, 'write "%40"'),
             ({"oauth_client_id": None}, "set oauth_client_id"),
             ({"oauth_refresh_token": None}, "outbox authorize"),
             ({"oauth_grant": "client-credentials"}, "set oauth_client_secret_file"),
@@ -331,6 +336,7 @@ class Failures(OauthTest):
                 result = self.outbox("check", status=None)
                 self.assertEqual(result.returncode, 78, result.stderr)
                 self.assertIn(words, result.stderr.decode())
+                self.assertNotIn("HIDDEN", result.stderr.decode())
 
 
 class Device(OauthTest):
@@ -339,13 +345,14 @@ class Device(OauthTest):
     def setUp(self):
         super().setUp()
         self.waiting = ["authorization_pending"]
+        self.times = {"interval": 1, "expires_in": 600}
         self.granted = {"access_token": "access-9", "refresh_token": "refresh-9"}
         self.tokens.answer = self.answer_device
 
     def answer_device(self, path, form):
         if path == "/device":
             return 200, {"device_code": "the device's code", "user_code": "WDJB-MJHT",
-                         "verification_uri": "https://localhost/\u001b[2Jdevice", "interval": 1, "expires_in": 600}
+                         "verification_uri": "https://localhost/\u001b[2Jdevice", **self.times}
         if form["grant_type"] == "refresh_token":
             return self.answer(path, form)
         if self.waiting:
@@ -386,10 +393,20 @@ class Device(OauthTest):
         self.assertIn("run `outbox authorize mail`", result.stderr.decode())
 
     def test_refused(self):
-        for error in ("access_denied", "expired_token"):
-            self.waiting = [error]
-            self.assertIn(error, self.authorize(status=77))
-            self.assertFalse((self.kept / "tokens").exists())
+        self.waiting = ["access_denied"]
+        self.assertIn("access_denied", self.authorize(status=77))
+        self.assertFalse((self.kept / "tokens").exists())
+
+    def test_code_ends(self):
+        for error, times in (("expired_token", {"interval": 1, "expires_in": 600}),
+                             ("authorization_pending", {"interval": 1000000, "expires_in": 2}),
+                             ("slow_down", {"interval": 0.1, "expires_in": 2})):
+            with self.subTest(error, **times):
+                self.waiting, self.times = [error] * 9, times
+                begun = time.monotonic()
+                self.assertIn("nobody has entered the code in time", self.authorize(status=75))
+                self.assertLess(time.monotonic() - begun, 10)
+                self.assertFalse((self.kept / "tokens").exists())
 
     def test_no_refresh_token(self):
         self.waiting, self.granted = [], {"access_token": "access-9"}

@@ -225,7 +225,7 @@ class Tunnel(ProxyTest):
         trust = {"proxy_tls": True, "proxy_tls_ca_file": self.lab.certificates.certificate("ca")}
         text = self.check(self.known(proxy, "tunnel", **trust))
         self.assertRegex(text, r"TLSv1\.[23] \S+ with the proxy")
-        self.check_fails(self.known(proxy, "tunnel", proxy_tls=True), "cannot be used: ", "proxy_tls_ca_file")
+        self.check_fails(self.known(proxy, "tunnel", proxy_tls=True), "cannot be used: ", "set proxy_tls_ca_file to")
         other = self.proxy(proxies.squid, certificates=self.lab.certificates, name="wrong-name")
         self.check_fails(self.via(other, "tunnel", **trust), "cannot be used: ", "other.lab.test")
         self.check(self.known(proxy, "tunnel", proxy_tls=True, proxy_tls_verify=False))

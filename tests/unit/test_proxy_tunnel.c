@@ -273,6 +273,50 @@ START_TEST(interim_answers_have_an_end)
 }
 END_TEST
 
+/* A proxy that tells what it was told, whole or cut, and once where a login is not even due. */
+START_TEST(secrets_that_are_told_are_masked)
+{
+    static const char lines[] = "X-Token: tokentoken\nProxy-Authorization: Custom otherother";
+    static const struct {
+        Answer answer;
+        const char *shown;
+    } cases[] = {
+        {A("HTTP/1.1 403 no secret, YW5uOnNlY3JldA==\r\n\r\n"), "403 no ******, ****************"},
+        {A("HTTP/1.1 403 YW5uOnNlY3...\r\n\r\n"), "(403 **********...)"},
+        {A("HTTP/1.1 502 tokentoken otherother\r\n\r\n"), "(502 ********** **********)"},
+        {A("HTTP/1.1 407 secret\r\nProxy-Authenticate: secret\r\n\r\n"), "(407 ******, it offers"},
+        {A("is it \"secret\"?\r\n"), "is it \"******\"?"},
+    };
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    _cleanup_secret_ Secret *data = secret_new(lines, strlen(lines));
+    const ProxyOptions options = {BASE, .user = "ann", .password = password, .data = data};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        Talk talk = talk_to(&options, ANSWERS(cases[i].answer), 0);
+        const char *text = failure_text(&talk.failure);
+
+        ck_assert_msg(talk.result < 0 && strstr(text, cases[i].shown), "%s", text);
+        ck_assert_ptr_null(strstr(text, "secret"));
+        ck_assert_ptr_null(strstr(talk.trace, "secret"));
+        ck_assert_ptr_null(strstr(talk.trace, "YW5uOnNl"));
+        ck_assert_ptr_null(strstr(talk.trace, "tokentoken"));
+        talk_done(&talk);
+    }
+}
+END_TEST
+
+/* It says it in the answer to the login, too. */
+START_TEST(a_login_that_is_told_back_is_masked)
+{
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    const ProxyOptions options = {BASE, .user = "ann", .password = password};
+
+    check_fails(&options,
+        ANSWERS(A(WANTS(BASIC)), A("HTTP/1.1 407 YW5uOnNlY3JldA==\r\n" BASIC "\r\n")),
+        REASON_PROXY_LOGIN, "(407 ****************)");
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("proxy tunnel");
@@ -288,6 +332,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, logins_that_cannot_be_done_are_told_by_name);
     tcase_add_test(tests, refusals_have_words);
     tcase_add_test(tests, what_is_no_http_is_told_so);
+    tcase_add_test(tests, secrets_that_are_told_are_masked);
+    tcase_add_test(tests, a_login_that_is_told_back_is_masked);
     tcase_add_test(tests, lines_and_headers_have_limits);
     tcase_add_test(tests, interim_answers_have_an_end);
     suite_add_tcase(suite, tests);
