@@ -142,6 +142,21 @@ static int check_exceptions(Draft *draft, size_t relay)
     return 0;
 }
 
+/* Whoever has turned the proxy off, or takes one where there is one, may leave the rest. */
+static int notice_absence(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *name = config->proxy_user                                 ? "proxy_user"
+                       : config->proxy_exceptions                         ? "proxy_exceptions"
+                       : config->proxy_resolve != PROXY_RESOLVE_AUTOMATIC ? "proxy_resolve"
+                                                                          : NULL;
+
+    if (!name || is_set(draft, relay, "proxy_type") || config->proxy_auto_detect)
+        return 0;
+    return draft_notice_in(draft, relay_setting(name), relay,
+        "has no effect without a proxy; proxy_type and proxy_host name one");
+}
+
 /* Where there is none. */
 static int check_absence(Draft *draft, size_t relay, bool star)
 {
@@ -156,7 +171,7 @@ static int check_absence(Draft *draft, size_t relay, bool star)
         return mistake(draft, relay, "host",
             "the * leaves the lookup to a proxy, and there is none; leave it out, or set "
             "proxy_type and proxy_host");
-    return 0;
+    return notice_absence(draft, relay);
 }
 
 int check_proxy(Draft *draft, size_t relay)

@@ -447,6 +447,33 @@ START_TEST(a_wrong_environment_is_told_without_its_value)
 }
 END_TEST
 
+static void expect_notice(const char *settings, const char *words)
+{
+    char text[300];
+    Config *config;
+
+    snprintf(text, sizeof(text), RELAY("%s"), settings);
+    config = load(text, NULL);
+    ck_assert_msg(words ? config->notices && strstr(config->notices, words) : !config->notices,
+        "%s: %s", settings, config->notices);
+    (void)config_unref(config);
+}
+
+START_TEST(what_is_for_a_proxy_needs_one)
+{
+    clear_environment();
+    expect_notice("proxy_user = \"a\";", "proxy_user: has no effect without a proxy");
+    expect_notice("proxy_exceptions = \"a\";", "proxy_exceptions: has no effect");
+    expect_notice("proxy_resolve = \"proxy\";", "proxy_resolve: has no effect");
+    expect_notice("proxy_user = \"a\"; proxy_type = \"none\";", NULL);
+    expect_notice("proxy_user = \"a\"; proxy_auto_detect = true;", NULL);
+    expect_notice("proxy_user = \"a\"; proxy_host = \"p\"; " SOCKS5, NULL);
+    expect_mistakes("relays = ( { host = \"unix:/run/s\"; proxy_host = \"p\"; " SOCKS5 "} );\n",
+        "outbox.conf:1: relays.unix:/run/s.proxy_type: the relay's host is a socket of this "
+        "machine, to which no proxy leads; leave proxy_type out");
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("settings proxy");
@@ -466,6 +493,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_environment_names_a_proxy);
     tcase_add_test(tests, the_environment_has_an_order_and_exceptions);
     tcase_add_test(tests, a_wrong_environment_is_told_without_its_value);
+    tcase_add_test(tests, what_is_for_a_proxy_needs_one);
     suite_add_tcase(suite, tests);
     return suite;
 }
