@@ -55,7 +55,7 @@ const char *host_check(const char *text)
         return is_ipv6(text + 1, n - 2) ? NULL : "holds no IPv6 address in its brackets";
     if (strchr(text, ':'))
         return is_ipv6(text, n) ? NULL : "seems to hold a port, which is a setting of its own";
-    if (text[0] == '.' || strstr(text, "..") || text[strcspn(text, " /\\@\"'<>()[],;#")] != '\0')
+    if (text[0] == '.' || strstr(text, "..") || text[strcspn(text, " /\\@\"'<>()[],;#*")] != '\0')
         return "is not a host name";
     return NULL;
 }

@@ -133,6 +133,10 @@ START_TEST(mistakes_say_what_would_be_right)
         {"relays = ( { host = \"*h\"; } );",
             "outbox.conf:1: relays.h.host: the * leaves the lookup to a proxy, and there is "
             "none; leave it out, or set proxy_type and proxy_host"},
+        {"relays = ( { host = \"**relay\"; } );",
+            "outbox.conf:1: relays.1.host: \"**relay\" is not a host name; it takes a host name, "
+            "an "
+            "IPv4 or an IPv6 address in quotes, without a port"},
         {"relays = ( { host = \"*\"; } );",
             "outbox.conf:1: relays.1.host: \"*\" is not a host name; it takes a host name, an IPv4 "
             "or an IPv6 address in quotes, without a port"},

@@ -250,6 +250,14 @@ START_TEST(a_certificate_is_not_shown_without_tls)
 }
 END_TEST
 
+/* A certificate's pattern is held against a name, and not the other way round. */
+START_TEST(the_name_in_the_certificate_is_a_host_s)
+{
+    check_refused("tls_name=*.example", NULL, WORDS("tls_name", "is not a host name"));
+    check_taken("tls_name=mail.example", "tls_name", "mail.example");
+}
+END_TEST
+
 /* SSLCipherStrength, SSLClientCACerts */
 START_TEST(numbers_and_files_are_checked)
 {
@@ -292,6 +300,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, who_is_not_looked_at_is_not_asked_about);
     tcase_add_test(tests, what_is_asked_of_a_certificate_needs_one);
     tcase_add_test(tests, a_certificate_is_not_shown_without_tls);
+    tcase_add_test(tests, the_name_in_the_certificate_is_a_host_s);
     tcase_add_test(tests, numbers_and_files_are_checked);
     tcase_add_test(tests, pins_are_fingerprints_or_files);
     suite_add_tcase(suite, tests);
