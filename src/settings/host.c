@@ -36,7 +36,7 @@ static const char *check_path(const char *path)
     struct sockaddr_un address;
 
     if (*path != '/')
-        return "is no absolute path behind " HOST_UNIX;
+        return "is no absolute path behind " HOST_UNIX ", as in " HOST_UNIX "/PATH";
     return strlen(path) >= sizeof(address.sun_path) ? "is a longer path than a socket can have"
                                                     : NULL;
 }

@@ -137,6 +137,11 @@ START_TEST(mistakes_say_what_would_be_right)
             "outbox.conf:1: relays.1.host: \"**relay\" is not a host name; it takes a host name, "
             "an "
             "IPv4 or an IPv6 address in quotes, without a port"},
+        {"relays = ( { host = \"unix:lm.sock\"; } );",
+            "outbox.conf:1: relays.1.host: \"unix:lm.sock\" is no absolute path behind unix:, as "
+            "in "
+            "unix:/PATH; it takes a host name, an IPv4 or an IPv6 address in quotes, without a "
+            "port"},
         {"relays = ( { host = \"*\"; } );",
             "outbox.conf:1: relays.1.host: \"*\" is not a host name; it takes a host name, an IPv4 "
             "or an IPv6 address in quotes, without a port"},
