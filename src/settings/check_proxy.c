@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -44,6 +45,24 @@ static bool is_socks_4(const RelayConfig *config)
     return config->proxy_type == PROXY_MODE_SOCKS4 || config->proxy_type == PROXY_MODE_SOCKS4A;
 }
 
+/* Programs differ in what they take there, so it is no mistake. */
+static int notice_ignored(Draft *draft, size_t relay)
+{
+    char entry[PROXY_ENTRY_MAX];
+    const char *why = proxy_environment_ignored(entry);
+    _cleanup_free_
+    char *shown = why ? text_printable(entry, strlen(entry), 80) : NULL, *notice = NULL;
+
+    if (!why)
+        return 0;
+    if (!shown || asprintf(&notice, "\"%s\" in no_proxy of the environment is passed over: it %s",
+                      shown, why) < 0) {
+        notice = NULL;
+        return -ENOMEM;
+    }
+    return draft_notice_in(draft, relay_setting("proxy_auto_detect"), relay, notice);
+}
+
 static int take_environment(Draft *draft, size_t relay)
 {
     RelayConfig *config = draft->config->relays[relay];
@@ -53,7 +72,9 @@ static int take_environment(Draft *draft, size_t relay)
     if (!config->proxy_auto_detect || is_set(draft, relay, "proxy_type") || config->proxy_host)
         return 0;
     r = proxy_environment_apply(config, &f);
-    return r == -EINVAL ? mistake(draft, relay, "proxy_auto_detect", failure_text(&f)) : r;
+    if (r == -EINVAL)
+        return mistake(draft, relay, "proxy_auto_detect", failure_text(&f));
+    return r < 0 || !config->proxy_host ? r : notice_ignored(draft, relay);
 }
 
 /* The "*" before the host, which is not a part of it. */

@@ -483,6 +483,21 @@ START_TEST(what_is_for_a_proxy_needs_one)
 }
 END_TEST
 
+START_TEST(an_exception_that_is_passed_over_is_told)
+{
+    clear_environment();
+    ck_assert_int_eq(setenv("no_proxy", "x.test,127.0.0.0/33", 1), 0);
+    expect_notice("proxy_auto_detect = true;", NULL);
+    ck_assert_int_eq(setenv("all_proxy", "socks5://p.test", 1), 0);
+    expect_notice("proxy_auto_detect = true;", "proxy_auto_detect: \"127.0.0.0/33\" in no_proxy of "
+                                               "the environment is passed over: it is no "
+                                               "network");
+    ck_assert_int_eq(setenv("no_proxy", "x.test, 127.0.0.0/8,.y.test,[::1]", 1), 0);
+    expect_notice("proxy_auto_detect = true;", NULL);
+    clear_environment();
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("settings proxy");
@@ -503,6 +518,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_environment_has_an_order_and_exceptions);
     tcase_add_test(tests, a_wrong_environment_is_told_without_its_value);
     tcase_add_test(tests, what_is_for_a_proxy_needs_one);
+    tcase_add_test(tests, an_exception_that_is_passed_over_is_told);
     suite_add_tcase(suite, tests);
     return suite;
 }
