@@ -67,6 +67,15 @@ static unsigned parse_fraction(const char **text)
     return value;
 }
 
+/* strptime() takes 31 days in every month. */
+static bool has_day(const struct tm *tm)
+{
+    struct tm day = {.tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_mday = tm->tm_mday};
+
+    (void)timegm(&day);
+    return day.tm_mday == tm->tm_mday;
+}
+
 int clock_parse_rfc3339(const char *text, usec_t *ret_realtime)
 {
     unsigned fraction = 0;
@@ -79,7 +88,7 @@ int clock_parse_rfc3339(const char *text, usec_t *ret_realtime)
         return -EINVAL;
     if (*rest == '.')
         fraction = parse_fraction(&rest);
-    if (strcmp(rest, "Z") != 0)
+    if (strcmp(rest, "Z") != 0 || !has_day(&tm))
         return -EINVAL;
     seconds = timegm(&tm);
     if (seconds < 0)

@@ -90,6 +90,10 @@ typedef enum EnvelopeParty { ENVELOPE_SENDER, ENVELOPE_RECIPIENT } EnvelopeParty
  * with a Failure. */
 int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f);
 
+/* For a list of parameters that a person has typed just now: -EINVAL with a Failure for one that is
+ * not known here, and written nearly as one that may be said of this party. 0 otherwise. */
+int envelope_check_spelling(const char *text, EnvelopeParty party, Failure *f);
+
 /* Appends to `*list` (NULL: none yet) those of `more` (both checked) whose keyword is not
  * there. The caller frees. 0 or -ENOMEM. */
 int envelope_merge_parameters(char **list, const char *more);

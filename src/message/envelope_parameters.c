@@ -12,6 +12,7 @@
 #include "message/envelope.h"
 
 #define SHOWN_MAX 60
+#define SPELLING_MIN 4           /* a shorter word is near to too much */
 #define ENVELOPE_ID_MAX 100      /* bytes (RFC 3461, 4.4) */
 #define ORIGINAL_ADDRESS_MAX 500 /* (RFC 3461, 4.2) */
 
@@ -264,6 +265,35 @@ int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f)
         r = check_one((Value){text, n}, party, &seen, f);
     }
     return r;
+}
+
+/* ---- spelling ---- */
+
+static const char *meant_by(Value keyword, EnvelopeParty party)
+{
+    char word[16];
+
+    if (keyword.n >= sizeof(word) || find(keyword))
+        return NULL;
+    snprintf(word, sizeof(word), "%.*s", (int)keyword.n, keyword.text);
+    for (size_t i = 0; i < ELEMENTSOF(parameters); i++)
+        if (parameters[i].party == party && keyword.n >= SPELLING_MIN &&
+            text_distance(word, parameters[i].keyword) <= 2)
+            return parameters[i].keyword;
+    return NULL;
+}
+
+int envelope_check_spelling(const char *text, EnvelopeParty party, Failure *f)
+{
+    for (size_t n; text && *text; text += n + (text[n] == ' ')) {
+        Value whole = {text, strcspn(text, " ")}, rest = whole;
+        const char *meant = meant_by(cut(&rest, '='), party);
+
+        n = whole.n;
+        if (meant)
+            return fail(whole, " is not known; did you mean ", meant, f);
+    }
+    return 0;
 }
 
 /* ---- merging ---- */

@@ -32,6 +32,13 @@ typedef struct ReasonRow {
     "there, or the "                                                                              \
     "policy lowered with @SECLEVEL=1 in tls_ciphers"
 
+#define NO_SIGNATURE                                                                       \
+    "server and client have no signature in common: check tls12_signature_algorithms and " \
+    "tls13_signature_algorithms, and the system's policy"
+#define NO_GROUP                                                                       \
+    "server and client have no group in common: check tls12_groups, tls13_groups and " \
+    "tls13_key_shares"
+
 static const ReasonRow *reason_row(int reason)
 {
     static const ReasonRow rows[] = {
@@ -51,11 +58,17 @@ static const ReasonRow *reason_row(int reason)
         {SSL_R_TLSV1_ALERT_UNKNOWN_CA, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
         {SSL_R_TLSV1_UNRECOGNIZED_NAME, ERROR_TLS_HANDSHAKE, REASON_TLS_NAME_UNKNOWN, "the server has no certificate for this name: check the settings host and tls_name"},
         {SSL_R_TLSV1_ALERT_ACCESS_DENIED, ERROR_CLIENT_CERTIFICATE, REASON_TLS_CERTIFICATE_REFUSED, BAD_CLIENT_CERTIFICATE},
-        {SSL_R_NO_PROTOCOLS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_PROTOCOLS, "tls_protocols and tls_ciphers leave no protocol that can be used: correct them"},
-        {SSL_R_NO_CIPHERS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_CIPHERS, "tls_ciphers and tls_protocols leave no cipher that can be used: correct them"},
+        {SSL_R_NO_PROTOCOLS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_PROTOCOLS, "tls_protocols, tls_ciphers and tls_cipher_strength leave no protocol that can be used: correct them"},
+        {SSL_R_NO_CIPHERS_AVAILABLE, ERROR_TLS_HANDSHAKE, REASON_TLS_CIPHERS, "tls_ciphers, tls_cipher_strength and tls_protocols leave no cipher that can be used: correct them"},
         {SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, "the server's TLS is too old to be secure (it lacks RFC 5746): its owner must update it"},
         {SSL_R_LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
-        {SSL_R_WRONG_SIGNATURE_TYPE, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
+        {SSL_R_WRONG_SIGNATURE_TYPE, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK ", and tls12_signature_algorithms and tls13_signature_algorithms may leave too little"},
+        {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, ERROR_TLS_HANDSHAKE, REASON_TLS_PARAMETERS, NO_SIGNATURE},
+        {SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, ERROR_TLS_HANDSHAKE, REASON_TLS_PARAMETERS, NO_SIGNATURE},
+        {SSL_R_NO_SUITABLE_GROUPS, ERROR_TLS_HANDSHAKE, REASON_TLS_PARAMETERS, NO_GROUP},
+        {SSL_R_NO_SUITABLE_KEY_SHARE, ERROR_TLS_HANDSHAKE, REASON_TLS_PARAMETERS, NO_GROUP},
+        {SSL_R_WRONG_CURVE, ERROR_TLS_HANDSHAKE, REASON_TLS_PARAMETERS, NO_GROUP},
+        {SSL_R_BAD_KEY_SHARE, ERROR_TLS_HANDSHAKE, REASON_TLS_PARAMETERS, NO_GROUP},
         {SSL_R_DH_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_EE_KEY_TOO_SMALL, ERROR_TLS_HANDSHAKE, REASON_TLS_WEAK, WEAK},
         {SSL_R_TLSV1_ALERT_INTERNAL_ERROR, ERROR_TLS_HANDSHAKE, REASON_TLS_OTHER, "the server itself failed: its owner must mend it, and its log says more"},

@@ -112,25 +112,60 @@ static int check_family(Draft *draft, size_t relay, const char *name, const char
         host, family, (int)version, only);
 }
 
-/* What a socket of this machine, or LMTP, has not. */
-static int check_protocol(Draft *draft, size_t relay)
+/* LMTP answers for each recipient once the content is there: who was taken by then has it. */
+static int check_lmtp(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *stop = config->stop_on_to_errors    ? "stop_on_to_errors"
+                       : config->stop_on_cc_errors  ? "stop_on_cc_errors"
+                       : config->stop_on_bcc_errors ? "stop_on_bcc_errors"
+                                                    : NULL;
+
+    if (!config->extensions)
+        return draft_mistake_in(draft, relay_setting("extensions"), relay,
+            "LMTP has no dialogue without extensions; leave extensions out");
+    if (!stop)
+        return 0;
+    return draft_mistake_in(draft, relay_setting(stop), relay,
+        "LMTP refuses recipients after the content, too, when others have it; leave %s out, or "
+        "protocol",
+        stop);
+}
+
+/* What a socket of this machine has not. */
+static int check_socket(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
     const char *net = config->local_host ? "local_host" : "local_port";
     int r = 0;
 
-    if (config->protocol == PROTOCOL_LMTP && !config->extensions)
-        return draft_mistake_in(draft, relay_setting("extensions"), relay,
-            "LMTP has no dialogue without extensions; leave extensions out");
     if (is_unix(config) && (config->local_host || config->local_port > 0))
         r = draft_mistake_in(draft, relay_setting(net), relay,
             "the relay's host is a socket of this machine, to which one comes from no address; "
             "leave %s out",
             net);
+    if (r == 0 && is_unix(config) && config->proxy_type != PROXY_MODE_NONE &&
+        is_set(draft, relay, "proxy_type"))
+        r = draft_mistake_in(draft, relay_setting("proxy_type"), relay,
+            "the relay's host is a socket of this machine, to which no proxy leads; leave "
+            "proxy_type out");
     if (r == 0 && is_unix(config) && config->tls != TLS_MODE_NONE && !config->tls_name)
         r = draft_mistake_in(draft, relay_setting("tls"), relay,
             "the relay's host is a socket, whose name no certificate has; set tls_name, or leave "
             "tls out");
+    return r;
+}
+
+static int check_protocol(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    int r = config->protocol == PROTOCOL_LMTP ? check_lmtp(draft, relay) : 0;
+
+    if (r == 0)
+        r = check_socket(draft, relay);
+    if (r == 0 && !config->linger && config->linger_time > 0)
+        r = draft_notice_in(draft, relay_setting("linger_time"), relay,
+            "has no effect with linger = false, which resets a connection at once");
     return r;
 }
 
@@ -159,6 +194,26 @@ static void resolve_keepalive(const Draft *draft, size_t relay)
         config->keepalive = config->keepalive_time > 0 || config->keepalive_interval > 0;
 }
 
+/* The mechanism asks who we are elsewhere (RFC 4422, appendix A). */
+static int check_external(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const Setting *auth = relay_setting("auth");
+
+    if (!is_unix(config) && !config->tls_certificate)
+        return draft_mistake_in(draft, auth, relay,
+            "\"external\" shows who we are by a client certificate, and there is none; set "
+            "tls_certificate");
+    if (!is_unix(config) && config->tls == TLS_MODE_NONE)
+        return draft_mistake_in(draft, auth, relay,
+            "\"external\" shows who we are by the client certificate, and without TLS none is "
+            "shown; set tls = \"starttls\" or \"implicit\"");
+    if (!secret_source_is_set(&config->password))
+        return 0;
+    return draft_notice_in(draft, auth, relay,
+        "\"external\" shows the client certificate: the password is never used");
+}
+
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -177,7 +232,11 @@ static int check_auth(Draft *draft, size_t relay)
             "there is a %s but no user; set user, or leave the %s out",
             config->oauth_token_url ? "token" : "password",
             config->oauth_token_url ? "oauth_ settings" : "password");
-    return 0;
+    if (!config->user && needs_user && !text_equal(config->auth, "auto") &&
+        !text_equal(config->auth, "gssapi"))
+        return draft_mistake_in(draft, relay_setting("auth"), relay,
+            "\"%s\" logs in, and there is no user; set user, or leave auth out", config->auth);
+    return text_equal(config->auth, "external") ? check_external(draft, relay) : 0;
 }
 
 /* A setting that goes with a mechanism that is not configured has no effect, and whoever wrote it

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -44,6 +45,24 @@ static bool is_socks_4(const RelayConfig *config)
     return config->proxy_type == PROXY_MODE_SOCKS4 || config->proxy_type == PROXY_MODE_SOCKS4A;
 }
 
+/* Programs differ in what they take there, so it is no mistake. */
+static int notice_ignored(Draft *draft, size_t relay)
+{
+    char entry[PROXY_ENTRY_MAX];
+    const char *why = proxy_environment_ignored(entry);
+    _cleanup_free_
+    char *shown = why ? text_printable(entry, strlen(entry), 80) : NULL, *notice = NULL;
+
+    if (!why)
+        return 0;
+    if (!shown || asprintf(&notice, "\"%s\" in no_proxy of the environment is passed over: it %s",
+                      shown, why) < 0) {
+        notice = NULL;
+        return -ENOMEM;
+    }
+    return draft_notice_in(draft, relay_setting("proxy_auto_detect"), relay, notice);
+}
+
 static int take_environment(Draft *draft, size_t relay)
 {
     RelayConfig *config = draft->config->relays[relay];
@@ -53,7 +72,9 @@ static int take_environment(Draft *draft, size_t relay)
     if (!config->proxy_auto_detect || is_set(draft, relay, "proxy_type") || config->proxy_host)
         return 0;
     r = proxy_environment_apply(config, &f);
-    return r == -EINVAL ? mistake(draft, relay, "proxy_auto_detect", failure_text(&f)) : r;
+    if (r == -EINVAL)
+        return mistake(draft, relay, "proxy_auto_detect", failure_text(&f));
+    return r < 0 || !config->proxy_host ? r : notice_ignored(draft, relay);
 }
 
 /* The "*" before the host, which is not a part of it. */
@@ -142,6 +163,21 @@ static int check_exceptions(Draft *draft, size_t relay)
     return 0;
 }
 
+/* Whoever has turned the proxy off, or takes one where there is one, may leave the rest. */
+static int notice_absence(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *name = config->proxy_user                                 ? "proxy_user"
+                       : config->proxy_exceptions                         ? "proxy_exceptions"
+                       : config->proxy_resolve != PROXY_RESOLVE_AUTOMATIC ? "proxy_resolve"
+                                                                          : NULL;
+
+    if (!name || is_set(draft, relay, "proxy_type") || config->proxy_auto_detect)
+        return 0;
+    return draft_notice_in(draft, relay_setting(name), relay,
+        "has no effect without a proxy; proxy_type and proxy_host name one");
+}
+
 /* Where there is none. */
 static int check_absence(Draft *draft, size_t relay, bool star)
 {
@@ -156,7 +192,7 @@ static int check_absence(Draft *draft, size_t relay, bool star)
         return mistake(draft, relay, "host",
             "the * leaves the lookup to a proxy, and there is none; leave it out, or set "
             "proxy_type and proxy_host");
-    return 0;
+    return notice_absence(draft, relay);
 }
 
 int check_proxy(Draft *draft, size_t relay)

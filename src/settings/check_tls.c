@@ -91,6 +91,32 @@ static int check_revocation(Draft *draft, size_t relay)
         "tls_verify = false accepts any certificate, a revoked one too; leave one of the two out");
 }
 
+/* What is asked of a certificate has to be asked: where there is no TLS there is none, and where
+ * TLS is used only if it is offered any will do. */
+static int check_effect(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *name = config->tls_check_crl == TLS_CHECK_REQUIRE    ? "tls_check_crl"
+                       : config->tls_check_ocsp == TLS_CHECK_REQUIRE ? "tls_check_ocsp"
+                       : config->tls_accept_certificate              ? "tls_accept_certificate"
+                                                                     : NULL;
+
+    if (name && config->tls == TLS_MODE_NONE)
+        return draft_mistake_in(draft, relay_setting(name), relay,
+            "without TLS there is no certificate; set tls = \"starttls\" or \"implicit\", or leave "
+            "%s out",
+            name);
+    if (name && config->tls_verify && !relay_verifies(config))
+        return draft_mistake_in(draft, relay_setting(name), relay,
+            "tls = \"opportunistic\" takes any certificate, and none; set tls = \"starttls\" or "
+            "\"implicit\", or leave %s out",
+            name);
+    if (config->tls != TLS_MODE_NONE || !config->tls_certificate)
+        return 0;
+    return draft_notice_in(draft, relay_setting("tls_certificate"), relay,
+        "has no effect without TLS: it is not shown");
+}
+
 /* Where mail would go in clear, or to anybody, a record decides nothing. */
 static int check_dane(Draft *draft, size_t relay)
 {
@@ -116,6 +142,7 @@ static int check_dane(Draft *draft, size_t relay)
 int check_tls(Draft *draft, size_t relay)
 {
     return check_revocation(draft, relay)
+               ?: check_effect(draft, relay)
                ?: check_dane(draft, relay)
                ?: check_provider(draft, relay) ?: check_key_shares(draft, relay);
 }

@@ -206,6 +206,22 @@ int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const c
     return r;
 }
 
+static int add_notice(Draft *draft, Origin origin, const char *label, const char *notice)
+{
+    if (draft->only || buffer_size(&draft->notices) >= NOTICES_MAX)
+        return 0;
+    return add_place(&draft->notices, origin, label)
+               ?: buffer_append_string(&draft->notices, notice);
+}
+
+int draft_notice_in(Draft *draft, const Setting *setting, size_t relay, const char *notice)
+{
+    char label[DRAFT_LABEL_MAX];
+
+    return add_notice(draft, *draft_origin(draft, setting, relay),
+        draft_label(draft, setting, relay, label), notice);
+}
+
 /* 1 when the name is one of the component's that changes nothing, 0 when not, or -ENOMEM. */
 static int take_notice(
     Draft *draft, Origin origin, const char *label, const char *name, const char *text)
@@ -216,9 +232,8 @@ static int take_notice(
     if (!notice)
         return 0;
     r = wrong ? draft_mistake(draft, origin, label, "%s", wrong) : 0;
-    if (r == 0 && !wrong && !draft->only && buffer_size(&draft->notices) < NOTICES_MAX)
-        r = add_place(&draft->notices, origin, label)
-                ?: buffer_append_string(&draft->notices, notice);
+    if (r == 0 && !wrong)
+        r = add_notice(draft, origin, label, notice);
     return r < 0 ? r : 1;
 }
 

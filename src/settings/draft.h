@@ -79,6 +79,9 @@ int draft_mistake(Draft *draft, Origin origin, const char *label, const char *fo
 int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const char *format, ...)
     _printf_(4, 5);
 
+/* Notes what a setting says that is no mistake and changes nothing. */
+int draft_notice_in(Draft *draft, const Setting *setting, size_t relay, const char *notice);
+
 /* Notes a name that is no setting's: one of the component's that changes nothing here becomes a
  * notice, any other a mistake, with the one that was probably meant. `text`: its value. */
 int draft_unknown(Draft *draft, Origin origin, SettingSection section, const char *label,

@@ -36,7 +36,7 @@ static const char *check_path(const char *path)
     struct sockaddr_un address;
 
     if (*path != '/')
-        return "is no absolute path behind " HOST_UNIX;
+        return "is no absolute path behind " HOST_UNIX ", as in " HOST_UNIX "/PATH";
     return strlen(path) >= sizeof(address.sun_path) ? "is a longer path than a socket can have"
                                                     : NULL;
 }
@@ -55,7 +55,7 @@ const char *host_check(const char *text)
         return is_ipv6(text + 1, n - 2) ? NULL : "holds no IPv6 address in its brackets";
     if (strchr(text, ':'))
         return is_ipv6(text, n) ? NULL : "seems to hold a port, which is a setting of its own";
-    if (text[0] == '.' || strstr(text, "..") || text[strcspn(text, " /\\@\"'<>()[],;#")] != '\0')
+    if (text[0] == '.' || strstr(text, "..") || text[strcspn(text, " /\\@\"'<>()[],;#*")] != '\0')
         return "is not a host name";
     return NULL;
 }

@@ -201,3 +201,11 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
         return 0;
     return take_url(relay, &url);
 }
+
+const char *proxy_environment_ignored(char entry[static PROXY_ENTRY_MAX])
+{
+    char name[NAME_MAX_BYTES];
+    const char *exceptions = variable("no_proxy", name);
+
+    return exceptions ? proxy_exceptions_check(exceptions, entry) : NULL;
+}

@@ -78,6 +78,8 @@ int input_person_read(InputPerson *person, const char *text, Failure *f)
     if (read_kind(&rest, &person->kind) < 0)
         return fail_person(text, "it begins with its kind, to:, cc: or bcc:", f);
     r = envelope_parse_field(rest, strlen(rest), &person->address, &person->options, f);
+    if (r >= 0)
+        r = envelope_check_spelling(person->options, ENVELOPE_RECIPIENT, f);
     if (r == -EINVAL)
         return failure_prefix(f, -EBADMSG, "recipient");
     end = r >= 0 ? strrchr(rest, '>') : NULL;

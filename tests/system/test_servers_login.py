@@ -181,7 +181,7 @@ class ExternalInExim(LoginTest):
                       logins)
 
     def test_no_certificate(self):
-        said = self.log_in("smtp", "external", status=77, tls_certificate=None, tls_key=None)
+        said = self.log_in("smtp", "external", status=78, tls_certificate=None, tls_key=None)
         self.assertIn("set tls_certificate", said)
 
 

@@ -54,6 +54,10 @@ START_TEST(times_are_formatted_and_read_back)
     ck_assert_uint_eq(back % USEC_PER_SEC, 500000);
     ck_assert_int_eq(clock_parse_rfc3339("2026-01-02T03:04:05+01:00", &back), -EINVAL);
     ck_assert_int_eq(clock_parse_rfc3339("yesterday", &back), -EINVAL);
+    ck_assert_int_eq(clock_parse_rfc3339("2027-02-30T03:04:05Z", &back), -EINVAL);
+    ck_assert_int_eq(clock_parse_rfc3339("2027-02-29T03:04:05Z", &back), -EINVAL);
+    ck_assert_int_eq(clock_parse_rfc3339("2027-04-31T03:04:05Z", &back), -EINVAL);
+    ck_assert_int_eq(clock_parse_rfc3339("2028-02-29T23:59:60Z", &back), 0);
     setenv("TZ", "XYZ-1:30", 1);
     tzset();
     ck_assert_str_eq(

@@ -182,6 +182,24 @@ static int add_list(Envelope *e, const char *list, const EnvelopeTerms *terms, F
     return envelope_add_list(e, list, strlen(list), terms, f);
 }
 
+START_TEST(a_misspelt_parameter_is_told)
+{
+    static const char *const fine[] = {
+        "NOTIFY=NEVER ORCPT=rfc822;a@b", "XFOO=1", "RRVS=2", "", "NO=1", "AVERYLONGKEYWORDINDEED"};
+    _cleanup_failure_ Failure f = {0};
+
+    for (size_t i = 0; i < ELEMENTSOF(fine); i++)
+        ck_assert_int_eq(envelope_check_spelling(fine[i], ENVELOPE_RECIPIENT, NULL), 0);
+    ck_assert_int_eq(envelope_check_spelling(NULL, ENVELOPE_RECIPIENT, NULL), 0);
+    ck_assert_int_eq(
+        envelope_check_spelling("XFOO=1 NOTFIY=SUCCESS", ENVELOPE_RECIPIENT, &f), -EINVAL);
+    ck_assert_str_eq(
+        failure_text(&f), "the parameter \"NOTFIY=SUCCESS\" is not known; did you mean NOTIFY");
+    /* A file's parameters are judged by their form. */
+    ck_assert_int_eq(envelope_check_parameters("NOTFIY=SUCCESS", ENVELOPE_RECIPIENT, NULL), 0);
+}
+END_TEST
+
 START_TEST(lists_become_recipients)
 {
     const EnvelopeTerms terms = {.parameters = "NOTIFY=NEVER", .domain = "here.example"};
@@ -344,6 +362,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_domain_that_becomes_longer_is_compared);
     tcase_add_test(tcase, nobody_is_in_a_long_list_twice);
     tcase_add_loop_test(tcase, parameters_are_judged, 0, (int)ELEMENTSOF(parameters));
+    tcase_add_test(tcase, a_misspelt_parameter_is_told);
     tcase_add_test(tcase, lists_become_recipients);
     tcase_add_test(tcase, a_sender_is_given_as_text);
     tcase_add_test(tcase, the_first_originator_speaks_for_all);

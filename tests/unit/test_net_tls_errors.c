@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/macros.h"
 #include "certificates.h"
 #include "net/tls.h"
 #include "net/tls_error.h"
@@ -172,6 +173,35 @@ START_TEST(an_alert_about_the_certificate_is_one)
 }
 END_TEST
 
+/* What this side finds wrong by its own settings names them. */
+START_TEST(what_the_settings_leave_out_names_them)
+{
+    static const struct {
+        int reason;
+        const char *words[2];
+    } rows[] = {
+        {SSL_R_NO_PROTOCOLS_AVAILABLE, {"tls_protocols", "tls_cipher_strength"}},
+        {SSL_R_NO_CIPHERS_AVAILABLE, {"tls_ciphers", "tls_cipher_strength"}},
+        {SSL_R_WRONG_SIGNATURE_TYPE, {"tls12_signature_algorithms", "tls13_signature_algorithms"}},
+        {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
+            {"tls12_signature_algorithms", "tls13_signature_algorithms"}},
+        {SSL_R_NO_SUITABLE_GROUPS, {"tls12_groups", "tls13_groups"}},
+        {SSL_R_NO_SUITABLE_KEY_SHARE, {"tls13_groups", "tls13_key_shares"}},
+        {SSL_R_WRONG_CURVE, {"tls12_groups", "tls13_groups"}},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_failure_ Failure f = {0};
+
+        ERR_raise(ERR_LIB_SSL, rows[i].reason);
+        ck_assert_int_eq(tls_error_explain("mail.test", TLS_AT_HANDSHAKE, &f), -EPROTO);
+        ck_assert_int_eq(f.number, ERROR_TLS_HANDSHAKE);
+        for (size_t j = 0; j < 2; j++)
+            ck_assert_msg(strstr(failure_text(&f), rows[i].words[j]), "%s", failure_text(&f));
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("net tls errors");
@@ -183,6 +213,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, what_the_server_cannot_decrypt_is_an_error_of_encryption, 0, 2);
     tcase_add_loop_test(tests, what_cannot_be_sent_is_an_error_of_encryption, 0, 2);
     tcase_add_test(tests, an_alert_about_the_certificate_is_one);
+    tcase_add_test(tests, what_the_settings_leave_out_names_them);
     suite_add_tcase(suite, tests);
     return suite;
 }

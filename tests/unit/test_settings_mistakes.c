@@ -329,6 +329,48 @@ START_TEST(mistakes_are_bounded)
 }
 END_TEST
 
+START_TEST(a_login_needs_what_it_shows)
+{
+    _cleanup_config_ Config *by_socket = NULL, *by_certificate = NULL;
+
+    expect_mistakes(RELAY("auth = \"plain\";"),
+        "outbox.conf:1: relays.h:25.auth: \"plain\" logs in, and there is no user; set user, or "
+        "leave auth out");
+    expect_mistakes(RELAY("auth = \"external\";"),
+        "outbox.conf:1: relays.h:25.auth: \"external\" shows who we are by a client certificate, "
+        "and there is none; set tls_certificate");
+    expect_mistakes(RELAY("auth = \"external\"; tls = \"none\"; tls_certificate = \"/dev/null\";"),
+        "outbox.conf:1: relays.h:25.auth: \"external\" shows who we are by the client certificate, "
+        "and without TLS none is shown; set tls = \"starttls\" or \"implicit\"");
+    by_socket = load("relays = ( { host = \"unix:/run/s\"; auth = \"external\"; } );\n", NULL);
+    ck_assert_ptr_null(by_socket->notices);
+    put("password", "x\n", 0600);
+    by_certificate =
+        load(RELAY("auth = \"external\"; tls_certificate = \"/dev/null\"; user = \"u\"; "
+                   "password_file = \"password\";"),
+            NULL);
+    ck_assert_ptr_nonnull(by_certificate->notices);
+    ck_assert_ptr_nonnull(strstr(by_certificate->notices, "the password is never used"));
+}
+END_TEST
+
+START_TEST(lmtp_cannot_stop_on_errors)
+{
+    expect_mistakes(RELAY("protocol = \"lmtp\"; stop_on_cc_errors = true;"),
+        "outbox.conf:1: relays.h:24.stop_on_cc_errors: LMTP refuses recipients after the content, "
+        "too, when others have it; leave stop_on_cc_errors out, or protocol");
+}
+END_TEST
+
+START_TEST(a_reset_connection_does_not_linger)
+{
+    _cleanup_config_ Config *config = load(RELAY("linger = false; linger_time = \"5s\";"), NULL);
+
+    ck_assert_ptr_nonnull(config->notices);
+    ck_assert_ptr_nonnull(strstr(config->notices, ":1: relays.h:25.linger_time: has no effect"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("settings/mistakes");
@@ -344,6 +386,9 @@ int main(void)
     tcase_add_test(t, syntax_errors_have_a_line_and_advice);
     tcase_add_test(t, unreadable_files_are_no_mistakes_of_the_text);
     tcase_add_test(t, mistakes_are_bounded);
+    tcase_add_test(t, a_login_needs_what_it_shows);
+    tcase_add_test(t, lmtp_cannot_stop_on_errors);
+    tcase_add_test(t, a_reset_connection_does_not_linger);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

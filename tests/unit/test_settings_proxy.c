@@ -133,6 +133,15 @@ START_TEST(mistakes_say_what_would_be_right)
         {"relays = ( { host = \"*h\"; } );",
             "outbox.conf:1: relays.h.host: the * leaves the lookup to a proxy, and there is "
             "none; leave it out, or set proxy_type and proxy_host"},
+        {"relays = ( { host = \"**relay\"; } );",
+            "outbox.conf:1: relays.1.host: \"**relay\" is not a host name; it takes a host name, "
+            "an "
+            "IPv4 or an IPv6 address in quotes, without a port"},
+        {"relays = ( { host = \"unix:lm.sock\"; } );",
+            "outbox.conf:1: relays.1.host: \"unix:lm.sock\" is no absolute path behind unix:, as "
+            "in "
+            "unix:/PATH; it takes a host name, an IPv4 or an IPv6 address in quotes, without a "
+            "port"},
         {"relays = ( { host = \"*\"; } );",
             "outbox.conf:1: relays.1.host: \"*\" is not a host name; it takes a host name, an IPv4 "
             "or an IPv6 address in quotes, without a port"},
@@ -447,6 +456,48 @@ START_TEST(a_wrong_environment_is_told_without_its_value)
 }
 END_TEST
 
+static void expect_notice(const char *settings, const char *words)
+{
+    char text[300];
+    Config *config;
+
+    snprintf(text, sizeof(text), RELAY("%s"), settings);
+    config = load(text, NULL);
+    ck_assert_msg(words ? config->notices && strstr(config->notices, words) : !config->notices,
+        "%s: %s", settings, config->notices);
+    (void)config_unref(config);
+}
+
+START_TEST(what_is_for_a_proxy_needs_one)
+{
+    clear_environment();
+    expect_notice("proxy_user = \"a\";", "proxy_user: has no effect without a proxy");
+    expect_notice("proxy_exceptions = \"a\";", "proxy_exceptions: has no effect");
+    expect_notice("proxy_resolve = \"proxy\";", "proxy_resolve: has no effect");
+    expect_notice("proxy_user = \"a\"; proxy_type = \"none\";", NULL);
+    expect_notice("proxy_user = \"a\"; proxy_auto_detect = true;", NULL);
+    expect_notice("proxy_user = \"a\"; proxy_host = \"p\"; " SOCKS5, NULL);
+    expect_mistakes("relays = ( { host = \"unix:/run/s\"; proxy_host = \"p\"; " SOCKS5 "} );\n",
+        "outbox.conf:1: relays.unix:/run/s.proxy_type: the relay's host is a socket of this "
+        "machine, to which no proxy leads; leave proxy_type out");
+}
+END_TEST
+
+START_TEST(an_exception_that_is_passed_over_is_told)
+{
+    clear_environment();
+    ck_assert_int_eq(setenv("no_proxy", "x.test,127.0.0.0/33", 1), 0);
+    expect_notice("proxy_auto_detect = true;", NULL);
+    ck_assert_int_eq(setenv("all_proxy", "socks5://p.test", 1), 0);
+    expect_notice("proxy_auto_detect = true;", "proxy_auto_detect: \"127.0.0.0/33\" in no_proxy of "
+                                               "the environment is passed over: it is no "
+                                               "network");
+    ck_assert_int_eq(setenv("no_proxy", "x.test, 127.0.0.0/8,.y.test,[::1]", 1), 0);
+    expect_notice("proxy_auto_detect = true;", NULL);
+    clear_environment();
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("settings proxy");
@@ -466,6 +517,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_environment_names_a_proxy);
     tcase_add_test(tests, the_environment_has_an_order_and_exceptions);
     tcase_add_test(tests, a_wrong_environment_is_told_without_its_value);
+    tcase_add_test(tests, what_is_for_a_proxy_needs_one);
+    tcase_add_test(tests, an_exception_that_is_passed_over_is_told);
     suite_add_tcase(suite, tests);
     return suite;
 }

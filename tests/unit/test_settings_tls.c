@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/macros.h"
 #include "settings/load.h"
 #include "settings/table.h"
 #include "settings/tls_names.h"
@@ -217,6 +218,46 @@ START_TEST(who_is_not_looked_at_is_not_asked_about)
 }
 END_TEST
 
+START_TEST(what_is_asked_of_a_certificate_needs_one)
+{
+    static const char *const asked[] = {"tls_check_crl", "tls_check_ocsp"};
+    char setting[40];
+
+    for (size_t i = 0; i < ELEMENTSOF(asked); i++) {
+        snprintf(setting, sizeof(setting), "%s=require", asked[i]);
+        check_refused(setting, "tls=none", WORDS(asked[i], "without TLS", "\"starttls\""));
+        check_refused(setting, "tls=opportunistic", WORDS(asked[i], "takes any certificate"));
+        check_taken(setting, asked[i], "require");
+        snprintf(setting, sizeof(setting), "%s=try", asked[i]);
+        check_taken(setting, asked[i], "try");
+    }
+    check_refused("tls_accept_certificate=/dev/null", "tls=none",
+        WORDS("tls_accept_certificate", "without TLS"));
+    check_refused("tls_accept_certificate=/dev/null", "tls=opportunistic",
+        WORDS("tls_accept_certificate", "takes any certificate"));
+}
+END_TEST
+
+START_TEST(a_certificate_is_not_shown_without_tls)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *config = load("tls=none", "tls_certificate=/dev/null", &f);
+
+    ck_assert_msg(config, "%s", failure_text(&f));
+    ck_assert_str_eq(config->notices,
+        "--set relays.mail.test:25.tls_certificate: has no effect without TLS: it is not shown");
+    (void)config_unref(config);
+}
+END_TEST
+
+/* A certificate's pattern is held against a name, and not the other way round. */
+START_TEST(the_name_in_the_certificate_is_a_host_s)
+{
+    check_refused("tls_name=*.example", NULL, WORDS("tls_name", "is not a host name"));
+    check_taken("tls_name=mail.example", "tls_name", "mail.example");
+}
+END_TEST
+
 /* SSLCipherStrength, SSLClientCACerts */
 START_TEST(numbers_and_files_are_checked)
 {
@@ -257,6 +298,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, modes_are_known_by_the_component_s_names);
     tcase_add_test(tests, authorities_are_the_first_file_that_exists);
     tcase_add_test(tests, who_is_not_looked_at_is_not_asked_about);
+    tcase_add_test(tests, what_is_asked_of_a_certificate_needs_one);
+    tcase_add_test(tests, a_certificate_is_not_shown_without_tls);
+    tcase_add_test(tests, the_name_in_the_certificate_is_a_host_s);
     tcase_add_test(tests, numbers_and_files_are_checked);
     tcase_add_test(tests, pins_are_fingerprints_or_files);
     suite_add_tcase(suite, tests);
