@@ -64,6 +64,20 @@ size_t secret_told(const char *at, size_t n, const char *secret, size_t size)
     return same >= START_MIN || (same == size && size >= SECRET_MIN) ? same : 0;
 }
 
+const char *secret_find(
+    const char *data, size_t n, const char *secret, size_t size, size_t *ret_told)
+{
+    const char *end = data + n;
+
+    while (size > 0 && (data = memchr(data, *secret, (size_t)(end - data)))) {
+        *ret_told = secret_told(data, (size_t)(end - data), secret, size);
+        if (*ret_told > 0)
+            return data;
+        data++;
+    }
+    return NULL;
+}
+
 void secret_hide_process(void)
 {
 #ifndef WITH_SANITIZERS /* one of them traces its own process */

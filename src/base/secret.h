@@ -25,6 +25,10 @@ size_t secret_size(const Secret *secret);
  * beginning that it is no accident; 0: none, or one so short that any text would have it. */
 size_t secret_told(const char *at, size_t n, const char *secret, size_t size);
 
+/* Where it is told first among the `n` bytes, and how many of them are; NULL: nowhere. */
+const char *secret_find(
+    const char *data, size_t n, const char *secret, size_t size, size_t *ret_told);
+
 /* From now on the memory of this process is its own and root's to read: the system writes no core
  * dump of it, and other processes of its user can neither trace it nor open its files below /proc.
  * For who is going to hold secrets, copies of which are in the memory of libraries as well. */

@@ -36,24 +36,28 @@ static const char *secret_of(const SmtpAuth *auth)
     return auth->options.secret ? secret_text(auth->options.secret) : NULL;
 }
 
-/* How many bytes at `at` are the beginning of an answer, or the secret. */
-static size_t told(const SmtpAuth *auth, const char *at, size_t n)
+static void hide(char *data, size_t n, const char *secret, size_t size)
 {
-    const char *secret = secret_of(auth);
-    size_t most = secret ? secret_told(at, n, secret, strlen(secret)) : 0;
+    char *end = data + n;
+    const char *found;
+    size_t told;
 
-    for (size_t i = 0; i < auth->n_said; i++)
-        most =
-            MAX(most, secret_told(at, n, buffer_data(&auth->said[i]), buffer_size(&auth->said[i])));
-    return most;
+    while ((found = secret_find(data, (size_t)(end - data), secret, size, &told))) {
+        data += found - data;
+        memset(data, '*', told);
+        data += told;
+    }
 }
 
+/* The answers first: they may hold the secret. */
 void smtp_auth_hide_text(const SmtpAuth *auth, char *data, size_t n)
 {
-    for (size_t at = 0, found; at < n; at += MAX(found, (size_t)1)) {
-        found = told(auth, data + at, n - at);
-        memset(data + at, '*', found);
-    }
+    const char *secret = secret_of(auth);
+
+    for (size_t i = 0; i < auth->n_said; i++)
+        hide(data, n, buffer_data(&auth->said[i]), buffer_size(&auth->said[i]));
+    if (secret)
+        hide(data, n, secret, strlen(secret));
 }
 
 void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n)
@@ -71,10 +75,13 @@ void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n)
 
 static bool tells(const SmtpAuth *auth, const char *data, size_t n)
 {
-    for (size_t at = 0; at < n; at++)
-        if (told(auth, data + at, n - at) > 0)
+    const char *secret = secret_of(auth);
+    size_t told;
+
+    for (size_t i = 0; i < auth->n_said; i++)
+        if (secret_find(data, n, buffer_data(&auth->said[i]), buffer_size(&auth->said[i]), &told))
             return true;
-    return false;
+    return secret && secret_find(data, n, secret, strlen(secret), &told);
 }
 
 /* The value of a character of base64, also of that for URLs; -1: it is none. */
