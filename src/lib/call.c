@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/errors.h"
-#include "lib/message.h"
 #include "lib/client.h"
+#include "lib/message.h"
 
 int client_succeed(OutboxClient *client)
 {

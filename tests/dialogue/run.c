@@ -363,7 +363,8 @@ static void submit(Run *run, Submission *submission)
 
 static void start_tls(Run *run)
 {
-    static const SmtpTlsInfo info = {.active = true, .verified = true,
+    static const SmtpTlsInfo info = {.active = true,
+        .verified = true,
         .description = "TLSv1.3",
         .binding_exporter = "0123456789abcdef0123456789abcdef",
         .binding_exporter_size = 32};

@@ -1,11 +1,14 @@
 /* Composing for tests, and GMime's reading of it. */
 #pragma once
 
+/* clang-format off: GLib's MIN and MAX take the place of ours, and not the other way round */
+#include "base/macros.h"
+#include <gmime/gmime.h>
+/* clang-format on */
+
 #include <errno.h>
-#include <gmime/gmime.h> /* whose MIN and MAX take the place of ours */
 #include <string.h>
 
-#include "base/macros.h"
 #include "message/compose.h"
 #include "unit.h"
 
