@@ -1,7 +1,8 @@
 /* Composing for tests, and GMime's reading of it. */
 #pragma once
 
-/* clang-format off: GLib's MIN and MAX take the place of ours, and not the other way round */
+/* GLib's MIN and MAX take the place of ours, and not the other way round. */
+/* clang-format off */
 #include "base/macros.h"
 #include <gmime/gmime.h>
 /* clang-format on */
