@@ -124,7 +124,7 @@ static Seen talk(const uint8_t *data, size_t size, size_t cut)
     return seen;
 }
 
-const FuzzBudget fuzz_budget = {.steps = 60000, .steps_per_byte = 120};
+const FuzzBudget fuzz_budget = {.steps = 60000, .steps_per_byte = 160};
 
 void fuzz_input(const uint8_t *data, size_t size)
 {
