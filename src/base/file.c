@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -95,4 +97,12 @@ int file_scratch(void)
     if (fd < 0)
         fd = memfd_create("outbox", MFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+size_t file_descriptors_max(void)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return (size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX);
 }

@@ -31,6 +31,9 @@ void file_occupy_standard_streams(void);
 /* Writes `n` characters of [0-9a-v] with 5 random bits each and a NUL. */
 void file_random_name(char *ret_text, size_t n);
 
+/* How many descriptors this process may have open, at most INT_MAX (RLIMIT_NOFILE). */
+size_t file_descriptors_max(void);
+
 /* A file without a name, for what cannot be read twice: in $TMPDIR, or where that cannot be used in
  * /var/tmp, /tmp or memory. A descriptor, which the caller closes, or a negative errno. */
 int file_scratch(void);

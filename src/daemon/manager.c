@@ -3,7 +3,6 @@
 #include "daemon/manager.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "daemon/events.h"
@@ -129,11 +129,7 @@ static void raise_file_limit(void)
 /* What the engine may use of them by the configuration in force. */
 static void compute_limits(Manager *manager)
 {
-    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
-
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, manager->config,
-        &manager->limits);
+    limits_compute(file_descriptors_max(), CLOSER_KEPT_MAX, manager->config, &manager->limits);
 }
 
 static void apply_limits(Manager *manager)

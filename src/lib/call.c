@@ -20,19 +20,11 @@ int client_succeed(OutboxClient *client)
 
 int client_fail(OutboxClient *client, int number, const char *format, ...)
 {
-    _cleanup_free_
-    char *text = NULL;
     va_list arguments;
 
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
+    client->error = failure_set_printable(&client->failure, number, format, arguments);
     va_end(arguments);
-    if (text)
-        (void)failure_set_printable(&client->failure, number, text);
-    else
-        failure_done(&client->failure);
-    client->error = number;
     return number;
 }
 

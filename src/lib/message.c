@@ -128,26 +128,26 @@ void message_release(OutboxMessage *message)
         outbox_message_free(message);
 }
 
-int failure_set_printable(Failure *f, int number, const char *text)
+int failure_set_printable(Failure *f, int number, const char *format, va_list arguments)
 {
-    char *shown = text_printable(text, strlen(text), TEXT_SHOWN_MAX);
-    int r = failure_set(f, -EINVAL, number, "%s", shown ?: "no memory is left");
+    _cleanup_free_
+    char *text = NULL, *shown = NULL;
 
-    free(shown);
-    return r;
+    if (vasprintf(&text, format, arguments) >= 0)
+        shown = text_printable(text, strlen(text), TEXT_SHOWN_MAX);
+    else
+        text = NULL;
+    (void)failure_set(f, -EINVAL, number, "%s", shown ?: "no memory is left");
+    return number;
 }
 
 int message_fail(OutboxMessage *message, int number, const char *format, ...)
 {
-    _cleanup_free_
-    char *text = NULL;
     va_list arguments;
 
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
+    (void)failure_set_printable(&message->failure, number, format, arguments);
     va_end(arguments);
-    (void)failure_set_printable(&message->failure, number, text ?: "no memory is left");
     return number;
 }
 

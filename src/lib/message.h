@@ -3,6 +3,7 @@
 
 #include <outbox/message.h>
 #include <outbox/recipients.h>
+#include <stdarg.h>
 #include <stdbool.h>
 
 #include "base/failure.h"
@@ -109,8 +110,10 @@ void message_end_streams(OutboxMessage *message);
 /* A client is done with it; one that was freed meanwhile goes now. */
 void message_release(OutboxMessage *message);
 
-/* Sets a Failure to words that may hold what a program gave: fit to be shown. */
-int failure_set_printable(Failure *f, int number, const char *text);
+/* Sets a Failure to words that may hold what a program gave: fit to be shown. Returns the number.
+ */
+int failure_set_printable(Failure *f, int number, const char *format, va_list arguments)
+    _printf_(3, 0);
 
 /* Something has changed: what was made of it does not hold any more. */
 void message_changed(OutboxMessage *message);

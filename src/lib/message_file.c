@@ -216,6 +216,30 @@ static int keep(OutboxMessage *message, const Buffer *data, Failure *f)
                : 0;
 }
 
+static int copy_fields(OutboxMessage *message, Composed *composed)
+{
+    const ComposeField *fields;
+    size_t n;
+    int r = composed_fields(composed, &fields, &n);
+
+    if (r < 0)
+        return r;
+    message->fields = calloc(n + 1, sizeof(OutboxHeader));
+    if (!message->fields)
+        return -ENOMEM;
+    for (; message->n_fields < n; message->n_fields++) {
+        OutboxHeader *to = &message->fields[message->n_fields];
+
+        to->field = strdup(fields[message->n_fields].name);
+        to->value = strdup(fields[message->n_fields].value);
+        if (!to->field || !to->value) {
+            message->n_fields++; /* it is freed with the others */
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
 static int compose_parts(OutboxMessage *message, const Compose *compose, Failure *f)
 {
     _cleanup_(composed_free_p) Composed *composed = NULL;
@@ -225,6 +249,7 @@ static int compose_parts(OutboxMessage *message, const Compose *compose, Failure
     if (r < 0)
         return r;
     message->n_header = buffer_size(composed_header(composed));
+    r = copy_fields(message, composed);
     while (r >= 0 && more > 0) {
         buffer_clear(&piece);
         more = r = composed_read(composed, READ_BYTES, &piece, f);
@@ -422,50 +447,9 @@ const char *message_body_text(OutboxMessage *message)
 
 /* ---- Field by field ---- */
 
-/* One field of the text, which begins at `line`; returns where the next begins. */
-static const char *add_field(OutboxMessage *message, const char *line, int *ret)
-{
-    const char *colon = strchr(line, ':'), *end = line;
-    _cleanup_buffer_ Buffer value = {0};
-    OutboxHeader *fields;
-
-    *ret = -ENOMEM;
-    do
-        end = strchrnul(end, '\n') + 1;
-    while (end[-1] && (*end == ' ' || *end == '\t'));
-    if (!end[-1])
-        end--;
-    if (!colon || colon >= end)
-        return NULL;
-    fields = reallocarray(message->fields, message->n_fields + 1, sizeof(OutboxHeader));
-    if (!fields)
-        return NULL;
-    message->fields = fields;
-    for (const char *c = colon + 1 + strspn(colon + 1, " \t"); c < end; c++)
-        if (*c != '\n' && *c != '\r' && buffer_append(&value, c, 1) < 0)
-            return NULL;
-    if (buffer_append(&value, "", 1) < 0)
-        return NULL;
-    fields[message->n_fields] = (OutboxHeader){
-        .field = strndup(line, (size_t)(colon - line)), .value = strdup(buffer_data(&value))};
-    message->n_fields++;
-    if (!fields[message->n_fields - 1].field || !fields[message->n_fields - 1].value)
-        return NULL;
-    *ret = 0;
-    return end;
-}
-
 size_t outbox_message_header_count(OutboxMessage *message)
 {
-    const char *line = message ? message_header_text(message) : NULL;
-    int r = 0;
-
-    if (line && message->n_fields == 0)
-        while (r >= 0 && line && *line && *line != '\n' && *line != '\r')
-            line = add_field(message, line, &r);
-    if (r < 0)
-        (void)message_fail(message, ERROR_MEMORY, "no memory is left");
-    return line ? message->n_fields : 0;
+    return message && can_be_made(message) ? message->n_fields : 0;
 }
 
 const OutboxHeader *outbox_message_header(OutboxMessage *message, size_t i)

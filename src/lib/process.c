@@ -1,16 +1,15 @@
 /* Delivering what is in a queue directory, once. Must never leave what is in flight on its own:
  * whatever ends it early lets that end first. */
 #include <errno.h>
-#include <limits.h>
 #include <outbox/queue.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "delivery/engine.h"
 #include "delivery/limits.h"
 #include "lib/client.h"
@@ -59,9 +58,7 @@ static void on_outcome(void *user, const OutcomeReport *report)
     Processing *p = user;
     const DeliveryOutcome *o = report->outcome;
     OutboxOutcome outcome = {
-        .kind = o->kind == DELIVERY_DELIVERED ? OUTBOX_DELIVERED
-                : o->kind == DELIVERY_REFUSED ? OUTBOX_REFUSED
-                                              : OUTBOX_DEFERRED,
+        .kind = send_kind(o),
         .error = o->error,
         .code = o->code,
         .enhanced = o->enhanced,
@@ -174,11 +171,9 @@ static const EngineObserver observer = {
 /* Connections are held to what the limit of open files allows. */
 static void limit_connections(Processing *p, const Config *config)
 {
-    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
     Limits limits;
 
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, config, &limits);
+    limits_compute(file_descriptors_max(), CLOSER_KEPT_MAX, config, &limits);
     engine_limit_connections(p->engine, limits.bearable);
 }
 

@@ -188,6 +188,15 @@ int outbox_send_to_terminal_or_email(OutboxClient *client, OutboxMessage *messag
 
 /* ---- Outcomes ---- */
 
+int send_kind(const DeliveryOutcome *outcome)
+{
+    switch (outcome->kind) {
+    case DELIVERY_DELIVERED: return OUTBOX_DELIVERED;
+    case DELIVERY_REFUSED: return OUTBOX_REFUSED;
+    default: return OUTBOX_DEFERRED;
+    }
+}
+
 /* The first one that says something of the whole call is its result. */
 static int note_trouble(
     OutboxClient *client, const OutboxOutcome *outcome, const DeliveryOutcome *o, bool blind)
@@ -221,9 +230,7 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
     AddresseeKind kind = client->sending.kinds[client->sending.places[i]];
     int r = 0;
 
-    outcome->kind = o->kind == DELIVERY_DELIVERED ? OUTBOX_DELIVERED
-                    : o->kind == DELIVERY_REFUSED ? OUTBOX_REFUSED
-                                                  : OUTBOX_DEFERRED;
+    outcome->kind = send_kind(o);
     outcome->error = o->error;
     outcome->code = o->code;
     outcome->stage = delivery_stage_name(o->stage);

@@ -26,6 +26,9 @@ typedef struct Sending {
     char *text; /* and the words; NULL: there is none */
 } Sending;
 
+/* As programs are told: OUTBOX_DELIVERED and the like. */
+int send_kind(const DeliveryOutcome *outcome);
+
 /* The connection stands: the first transaction over it. 0 or -ENOMEM. */
 int send_begin(OutboxClient *client);
 int send_on_event(OutboxClient *client, const SmtpEvent *event);

@@ -1,17 +1,16 @@
 /* outbox process: empties a queue directory once, as the daemon would. Must never leave what is in
  * flight on its own: whatever ends it early lets that end first. */
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <systemd/sd-event.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "base/worker.h"
 #include "delivery/advice.h"
@@ -291,11 +290,9 @@ static const EngineObserver observer = {
 /* Connections are held to what the limit of open files allows. */
 static void limit_connections(Processing *p, const Config *config)
 {
-    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
     Limits limits;
 
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    limits_compute((size_t)MIN(limit.rlim_cur, (rlim_t)INT_MAX), CLOSER_KEPT_MAX, config, &limits);
+    limits_compute(file_descriptors_max(), CLOSER_KEPT_MAX, config, &limits);
     engine_limit_connections(p->engine, limits.bearable);
 }
 
