@@ -357,7 +357,7 @@ def write_configuration(path, spool, relays, retry=None, daemon=None):
     return path
 
 
-def outbox(*arguments, stdin=b"", seconds=60, **options):
+def outbox(*arguments, stdin=b"", seconds=300, **options):
     """Runs the tool; a CompletedProcess with bytes."""
     return subprocess.run(
         [str(a) for a in (program("outbox"), *arguments)],

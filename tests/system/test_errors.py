@@ -38,7 +38,7 @@ class ErrorTest(RelayTest):
     def tool(self, *arguments, wrapper=()):
         return subprocess.run(
             [*wrapper, lab.program("outbox"), "--config", str(self.configuration), *arguments],
-            input=message(envelope=True), capture_output=True, check=False, timeout=60)
+            input=message(envelope=True), capture_output=True, check=False, timeout=300)
 
     def check_held(self, number, relay, *words, wrapper=()):
         """The daemon holds the relay for it, with the number in its log, and the message waits."""

@@ -361,7 +361,7 @@ class Tool(FaultTest):
     def run_tool(self, *arguments, program="outbox", stdin=b""):
         return subprocess.run(
             [str(one) for one in (lab.program(program) if isinstance(program, str) else program, *arguments)],
-            input=stdin, capture_output=True, timeout=60, check=False, env=self.faults.environment)
+            input=stdin, capture_output=True, timeout=300, check=False, env=self.faults.environment)
 
     def clear_queue(self):
         for path in self.queue.path.iterdir():

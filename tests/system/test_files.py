@@ -14,7 +14,7 @@ from process import wait_for
 from slow_relay import SlowRelay
 from test_failures import AS_NOBODY
 
-SOON = 10.0  # for a message that nothing should hold up; each of these took far longer once
+SOON = 60.0  # for a message that nothing should hold up; each of these took far longer once
 
 
 class FilesTest(SystemTest):

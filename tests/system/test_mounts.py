@@ -47,7 +47,7 @@ class Mounts(HostileTest):
             self.mount(self.path(name))
 
     def look(self, *arguments):
-        return lab.outbox("--config", self.configuration, *arguments, seconds=10)
+        return lab.outbox("--config", self.configuration, *arguments)
 
     def check_tool(self, *ids):
         """Every command ends; what is not mounted over can be handled."""

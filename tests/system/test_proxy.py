@@ -176,7 +176,7 @@ class Socks(ProxyTest):
             wrapper = ["unshare", "-m", "sh", "-c", f"mount --bind {names} /etc/hosts && exec \"$@\"", "sh"]
             result = subprocess.run(
                 [*wrapper, str(lab.program("outbox")), "--config", str(self.configuration), "check", "-v"],
-                capture_output=True, timeout=60, check=False)
+                capture_output=True, timeout=300, check=False)
             texts.append((result.stdout + result.stderr).decode())
             self.assertEqual(result.returncode, 0, texts[-1])
             where = f"[{host}]" if ":" in host else host

@@ -195,7 +195,7 @@ class Sending(SystemTest):
             process.send_signal(signal.SIGINT)
             self.assertIn(b"outbox: 301: interrupted", process.stderr.readline())
             process.send_signal(signal.SIGINT)  # the first lets it end where it is on its way
-            process.wait(timeout=20)
+            process.wait(timeout=300)
         self.assertEqual(process.returncode, 75)
         self.assertEqual(self.queue.names(), ["a.queued"])
 
@@ -446,7 +446,7 @@ class TwoPrograms(SystemTest):
             shutil.copy(lab.program(path.name), path)
 
     def run_copy(self, *arguments):
-        done = subprocess.run([self.outbox_path, *arguments], capture_output=True, check=False, text=True, timeout=20)
+        done = subprocess.run([self.outbox_path, *arguments], capture_output=True, check=False, text=True, timeout=300)
         return done.returncode, done.stdout + done.stderr
 
     def test_in_a_copied_tree(self):
@@ -463,7 +463,7 @@ class TwoPrograms(SystemTest):
 
     def test_another_version_is_refused(self):
         for arguments in ((), ("list",), ("--of=0.9.9", "list")):
-            done = subprocess.run([self.full, *arguments], capture_output=True, check=False, text=True, timeout=20)
+            done = subprocess.run([self.full, *arguments], capture_output=True, check=False, text=True, timeout=300)
             self.assertEqual(done.returncode, 64, arguments)
             self.assertIn("is a part of outbox", done.stderr)
 
@@ -487,7 +487,7 @@ class Completing(SystemTest):
         command = ["bash", "-c", script, lab.SOURCE / "etc/bash-completion/outbox", "outbox", *words]
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, check=True,
-            env={**os.environ, "PATH": path}, timeout=20, cwd=self.directory,
+            env={**os.environ, "PATH": path}, timeout=300, cwd=self.directory,
         )
         return [line for line in done.stdout.decode().splitlines() if line]
 
