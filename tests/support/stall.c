@@ -42,6 +42,7 @@ typedef struct Stall {
 
 typedef struct Process {
     pid_t pid, parent;
+    char name[20];
     bool ours, left_alone;
 } Process;
 
@@ -97,20 +98,19 @@ static bool read_process(const Stall *s, const char *number, Process *ret)
         return false;
     *end = '\0';
     *ret = (Process){.pid = (pid_t)atol(number), .left_alone = is_named(s->except, name + 1)};
+    snprintf(ret->name, sizeof(ret->name), "%.19s", name + 1);
     return sscanf(end + 1, " %*c %d", &ret->parent) == 1;
 }
 
-/* One of the processes that descend from the program, or 0. */
-static pid_t choose_process(Stall *s)
+/* All that descend from the program; their number. */
+static size_t find_processes(Stall *s, Process *all, size_t max)
 {
-    static Process all[PROCESSES_MAX];
     DIR *proc = opendir("/proc");
-    size_t n = 0, found = 0;
-    pid_t chosen = 0;
+    size_t n = 0, kept = 0;
 
     if (!proc)
         return 0;
-    for (struct dirent *entry; n < PROCESSES_MAX && (entry = readdir(proc));)
+    for (struct dirent *entry; n < max && (entry = readdir(proc));)
         n += isdigit((unsigned char)entry->d_name[0]) && read_process(s, entry->d_name, &all[n]);
     (void)closedir(proc);
     for (size_t i = 0; i < n; i++)
@@ -123,7 +123,30 @@ static pid_t choose_process(Stall *s)
                     all[i].ours = more = true;
     }
     for (size_t i = 0; i < n; i++)
-        if (all[i].ours && !all[i].left_alone && below(s, (unsigned)++found) == 0)
+        if (all[i].ours && !all[i].left_alone)
+            all[kept++] = all[i];
+    return kept;
+}
+
+/* One of them, or 0: of each program as often, however many processes it has. */
+static pid_t choose_process(Stall *s)
+{
+    static Process all[PROCESSES_MAX];
+    size_t n = find_processes(s, all, PROCESSES_MAX);
+    unsigned names = 0, same = 0;
+    const char *name = NULL;
+    pid_t chosen = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t first = 0;
+
+        while (strcmp(all[first].name, all[i].name) != 0)
+            first++;
+        if (first == i && below(s, ++names) == 0)
+            name = all[i].name;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(all[i].name, name) == 0 && below(s, ++same) == 0)
             chosen = all[i].pid;
     return chosen;
 }
