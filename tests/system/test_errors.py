@@ -18,6 +18,7 @@ FAR = "192.0.2.1"
 
 def in_network(*commands):
     """A wrapper: a network of the program's own, made by these commands of ip(8)."""
+    lab.need_namespace("net")
     script = "".join(f"ip {command} && " for command in commands) + 'exec "$@"'
     return ("unshare", "-n", "sh", "-c", script, "sh")
 

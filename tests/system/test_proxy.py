@@ -157,6 +157,7 @@ class Socks(ProxyTest):
 
     def test_ipv6(self):
         """The proxy at ::1, and the relay."""
+        lab.need_ipv6()
         relay = self.listen(small_relay, "::1")
         for kind in (proxies.dante, proxies.microsocks):
             proxy = self.proxy(kind, address="::1")
@@ -167,6 +168,8 @@ class Socks(ProxyTest):
 
     def test_every_address_of_the_relay_is_tried(self):
         """A name of both families: the relays listen at one of them each."""
+        lab.need_ipv6()
+        lab.need_namespace("mount")
         names = self.directory / "hosts"
         names.write_text("::1 both.test\n127.0.0.1 both.test\n", encoding="ascii")
         proxy, texts = self.proxy(proxies.microsocks), []

@@ -198,6 +198,7 @@ class Strangers(SystemTest):
 
     def test_mounted_over(self):
         """By another file system, which may never answer."""
+        lab.need_namespace("mount")
         self.queue.drop("x", message())
         self.path("x.status").write_bytes(b"")
         script = f"mount --bind {self.guarded} {self.path('x.queued')} && " \

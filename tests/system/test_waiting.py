@@ -11,8 +11,8 @@ import threading
 import time
 import unittest
 
+import lab
 from case import message
-from lab import Unavailable
 from odd_relay import DROP, SILENCE, UNANSWERED, BlackHole, Bye, RelayTest, Slow
 from process import free_port, wait_for
 
@@ -30,10 +30,8 @@ class NamesTest(RelayTest):
         hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{one} {NAME}\n" for one in addresses))
         servers.write_text(f"nameserver {server or '127.0.0.1'}\n")
         script = f'mount --bind {hosts} /etc/hosts && mount --bind {servers} /etc/resolv.conf && exec "$@"'
-        wrapper = ("unshare", "--mount", "sh", "-c", script, "sh")
-        if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode != 0:
-            raise Unavailable("no mount namespace can be had here")
-        return wrapper
+        lab.need_namespace("mount")
+        return ("unshare", "--mount", "sh", "-c", script, "sh")
 
     def silent_name_server(self):
         """Its address."""
@@ -43,7 +41,7 @@ class NamesTest(RelayTest):
         try:
             server.bind((address, 53))
         except OSError as error:
-            raise Unavailable(f"no name server can be had: {error.strerror}") from error
+            raise lab.Unavailable(f"no name server can be had: {error.strerror}") from error
         return address
 
     def server_context(self, name="localhost"):
@@ -398,8 +396,7 @@ class Offline(RelayTest):
 
     def test_no_way_to_the_relay(self):
         wrapper = ("unshare", "--net")
-        if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode != 0:
-            raise Unavailable("no network namespace can be had here")
+        lab.need_namespace("net")
         port = free_port()
         relay = {"name": "there", "host": "127.0.0.1", "port": port, "tls": "none", "hello": "client.lab.test"}
         daemon = self.start({**relay, "hold_first": "300ms", "hold_max": "300ms"}, retry=RETRY, wrapper=wrapper)

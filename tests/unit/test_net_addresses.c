@@ -182,8 +182,12 @@ END_TEST
 START_TEST(another_family)
 {
     TestServer *first, *second;
+    int there = test_listen_at("::1", 0, 1);
     Client client;
 
+    if (there < 0) /* a machine without IPv6 */
+        return;
+    close(there);
     begin_relay(SCRIPTS("::1", FIRST));
     first = serve_at("::1", SCRIPTS("S: 421 4.3.2 too busy\nEOF\n"), NULL);
     second = serve_at(FIRST, SCRIPTS(GOOD), NULL);
