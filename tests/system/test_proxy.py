@@ -323,7 +323,7 @@ class Hostile(ProxyTest):
         """The daemon holds the relay, with error 118 and the words, and the message waits unblamed."""
         proxy = self.listen(talk)
         ann = self.address()
-        daemon = self.start(self.known(proxy, kind, hold_first="60s", **{"timeout": "2s", **settings}))
+        daemon = self.start(self.known(proxy, kind, hold_first="60s", **{"timeout": "5s", **settings}))
         self.queue.drop("m", message(to=[ann]))
         for word in ("relay-held", "stage proxy", *words):
             self.wait_log(daemon, word)
@@ -338,7 +338,7 @@ class Hostile(ProxyTest):
         self.addCleanup(waiting.set)
         for kind in ("socks5", "tunnel"):
             with self.subTest(kind):
-                self.held(kind, lambda _: waiting.wait(), "did not connect to 127.0.0.1 within 2s")
+                self.held(kind, lambda _: waiting.wait(), "did not connect to 127.0.0.1 within 5s")
 
     def test_drops(self):
         """A byte now and then does not keep it waiting."""
@@ -350,7 +350,7 @@ class Hostile(ProxyTest):
             while not stop.wait(0.1):
                 connection.sendall(b"X")
 
-        self.held("tunnel", talk, "did not connect to 127.0.0.1 within 2s")
+        self.held("tunnel", talk, "did not connect to 127.0.0.1 within 5s")
 
     def test_hangs_up(self):
         self.held("socks5", lambda _: None, "closed the connection")

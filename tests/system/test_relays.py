@@ -14,7 +14,7 @@ from process import wait_for
 RETRY = {"first": "1h", "max": "1h"}
 GOOD = [f"good{number}" for number in range(6)]
 CLOSING = Bye("421 4.3.2 closing for now")
-SHORT = {"timeout": "1s", "timeout_by_stage": False}  # for servers that say nothing
+SHORT = {"timeout": "5s", "timeout_by_stage": False}  # for servers that say nothing
 
 
 def stumbling(at, reply):

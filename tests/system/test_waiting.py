@@ -18,7 +18,7 @@ from process import free_port, wait_for
 
 NAME = "mail.lab.test"
 RETRY = {"first": "1h", "max": "1h"}
-SHORT = {"timeout": "2s", "timeout_by_stage": False}
+SHORT = {"timeout": "5s", "timeout_by_stage": False}
 
 
 class NamesTest(RelayTest):
