@@ -35,7 +35,7 @@ class SystemTest(unittest.TestCase):
     """A directory, a queue, and the shared laboratory; no test may take longer than `seconds`, unless
     the machine is slow."""
 
-    seconds = 60
+    seconds = 120
     longMessage = True
 
     def run(self, result=None):
