@@ -37,6 +37,16 @@ static inline const char *brief_setting(char text[static 64], const char *name, 
     return text;
 }
 
+/* What a sanitizer finds ends a process with the same status as a failed assertion. */
+#define FOUND_BY_SANITIZER 99
+
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static inline void end_by_sanitizer(void)
+{
+    _exit(FOUND_BY_SANITIZER);
+}
+
 /* A setting, for as long as the block that it stands in. */
 #define BRIEF(name, msec) brief_setting((char[64]){0}, name, msec)
 
@@ -52,6 +62,8 @@ static inline void run_patiently(void (*test)(int), int i)
 
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
+            if (__sanitizer_set_death_callback)
+                __sanitizer_set_death_callback(end_by_sanitizer);
             test(i);
             exit(EXIT_SUCCESS);
         }
