@@ -207,7 +207,7 @@ class Server(ErrorTest):
     def answering(self, what, at):
         relay = self.odd(lambda talk, verb, argument: what if verb in (at, at == "EHLO" and "HELO") else None,
                          extensions=())
-        return {"port": relay.port, "timeout": 5 if what == SILENCE else 60, "timeout_by_stage": False}
+        return {"port": relay.port, "timeout": 4 if what == SILENCE else 60, "timeout_by_stage": False}
 
     def said_of(self, what, at):
         self.configure({"host": "127.0.0.1", "tls": "none", **self.answering(what, at)})
@@ -225,7 +225,7 @@ class Server(ErrorTest):
                     self.assertEqual(code, TEMPORARY if stage in ("greeting", "ehlo") else status, said)
 
     def test_silence(self):
-        said = self.check_error(201, TEMPORARY, "timed out after 5 s while waiting for the reply to MAIL",
+        said = self.check_error(201, TEMPORARY, "timed out after 4 s while waiting for the reply to MAIL",
                                 relay=self.answering(SILENCE, "MAIL"))
         self.assertIn("firewall", said)
 

@@ -31,7 +31,7 @@ DEATHS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -sig
 
 
 class FaultTest(RelayTest):
-    seconds = 36000 if MOST > 2 else 90
+    seconds = 36000 if MOST > 2 else 900
     part, parts = 0, 1  # of the cases, this one and every so many-th after it
 
     def setUp(self):

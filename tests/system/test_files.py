@@ -280,7 +280,7 @@ class Names(FilesTest):
 class Hostile(FilesTest):
     """A message that was made to take long takes no longer than others of its size."""
 
-    seconds = 90
+    seconds = 300
 
     def check(self, content):
         self.start_quick()
