@@ -26,8 +26,8 @@ typedef struct Connection Connection;
  * results; addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
-int connection_shared_new(
-    RelayConfig *relay, Worker *worker, ConnectionShared **ret); /* keeps references to both */
+/* Keeps references to both; the worker may be NULL for who looks up at once (net/transport.h). */
+int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared **ret);
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */

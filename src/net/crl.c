@@ -178,17 +178,22 @@ static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, co
 static void fetch_and_look(
     X509 *certificate, X509 *issuer, const char *url, usec_t deadline, RevocationAnswer *ret)
 {
-    BIO *body = fetch(url, NULL, NULL, LIST_BYTES_MAX, deadline);
-    _cleanup_(crl_p) X509_CRL *list = body ? d2i_X509_CRL_bio(body, NULL) : NULL;
+    const FetchWhat what = {url, NULL, NULL, LIST_BYTES_MAX, deadline};
+    _cleanup_buffer_ Buffer body = {0};
+    _cleanup_failure_ Failure f = {0};
+    int r = fetch(&what, &body, &f);
+    const unsigned char *at = (const unsigned char *)buffer_data(&body);
+    _cleanup_(crl_p) X509_CRL *list =
+        r >= 0 ? d2i_X509_CRL(NULL, &at, (long)buffer_size(&body)) : NULL;
     STACK_OF(X509_CRL) *lists = list ? sk_X509_CRL_new_null() : NULL;
-    char reason[FETCH_ERROR_MAX];
 
     if (lists && sk_X509_CRL_push(lists, list) > 0)
         look(certificate, issuer, lists, url, ret);
     else
-        snprintf(ret->text, sizeof(ret->text), "%.200s: %.150s", url, fetch_error(reason));
+        snprintf(ret->text, sizeof(ret->text), "%.200s: %.150s", url,
+            r < 0 ? failure_text(&f) : "what it answers is no list");
     sk_X509_CRL_free(lists);
-    BIO_free(body);
+    ERR_clear_error();
 }
 
 /* The addresses of one distribution point (RFC 5280, 4.2.1.13). */

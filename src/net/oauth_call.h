@@ -5,7 +5,7 @@
 
 #include "base/failure.h"
 #include "base/secret.h"
-#include "net/https.h"
+#include "net/http_call.h"
 #include "settings/relay.h"
 
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then

@@ -25,7 +25,7 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
         return -ENOMEM;
     shared->references = 1;
     shared->relay = relay_config_ref(relay);
-    shared->worker = worker_ref(worker);
+    shared->worker = worker ? worker_ref(worker) : NULL;
     r = to_ascii(relay_socket_path(relay) ? "localhost" : relay->host, &shared->host);
     if (r >= 0 && relay->hello)
         r = to_ascii(relay->hello, &shared->hello);

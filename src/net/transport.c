@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "net/socket_options.h"
+#include "settings/secret_source.h"
 
 void transport_trace(Connection *c, const char *format, ...)
 {
@@ -89,6 +90,24 @@ static int run_lookup(Connection *c, usec_t now)
     lookup_free(c->lookup);
     c->lookup = NULL;
     return end_lookup(c);
+}
+
+int transport_look_up(Connection *c, usec_t now)
+{
+    LookupResult *found = &c->found;
+    int r;
+
+    c->begun = now;
+    found->error = resolve_relay(c->relay, &found->found, &found->failure);
+    if (found->error >= 0 && relay_is_proxied(c->relay)) {
+        r = secret_source_fetch(&c->relay->proxy_password, &found->proxy_password, &found->failure);
+        found->own = r < 0;
+        found->error = r < 0 ? failure_prefix(&found->failure, r, "the password for the proxy") : 0;
+    }
+    r = end_lookup(c);
+    if (r > 0)
+        c->step = STEP_CONNECT;
+    return r;
 }
 
 /* ---- connect ---- */

@@ -82,6 +82,10 @@ struct Connection {
  * with `failure` set (but for -ENOMEM). */
 int transport_step(Connection *connection, usec_t now);
 
+/* Before the first step, for who may block and has no worker: its lookup is done at once. 1, or as
+ * transport_step(). */
+int transport_look_up(Connection *connection, usec_t now);
+
 /* A step of it: whether the server may be spoken to. As transport_step(). */
 int transport_run_certificate(Connection *connection, usec_t now);
 

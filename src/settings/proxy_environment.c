@@ -199,7 +199,16 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
     if (exceptions && relay->host &&
         proxy_exceptions_have(exceptions, relay->host, relay->port, true))
         return 0;
+    relay->proxy_from_environment = true;
     return take_url(relay, &url);
+}
+
+bool proxy_environment_excepts(const char *host, uint16_t port)
+{
+    char name[NAME_MAX_BYTES];
+    const char *exceptions = variable("no_proxy", name);
+
+    return exceptions && proxy_exceptions_have(exceptions, host, port, true);
 }
 
 const char *proxy_environment_ignored(char entry[static PROXY_ENTRY_MAX])

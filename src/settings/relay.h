@@ -103,6 +103,7 @@ typedef struct RelayConfig {
     unsigned references;
     char *name; /* for logs; "host:port" when not given */
     char *host;
+    const char *host_setting; /* what that is called, where this is no relay; or NULL; static */
     uint16_t port; /* of no meaning where `host` is a socket of this machine, "unix:/path" */
     RelayProtocol protocol;
     TlsMode tls; /* resolved: never TLS_MODE_AUTOMATIC in a loaded Config */
@@ -121,6 +122,7 @@ typedef struct RelayConfig {
     char *oauth_scope;
     char *oauth_token_file; /* where refresh tokens are kept; NULL: in memory */
     char *oauth_ca_file;    /* of the endpoints; NULL: the system's authorities */
+    bool oauth_proxy;       /* the endpoints are reached through the relay's proxy */
     char *kerberos_keytab;  /* of the client's keys; NULL: as the environment says */
     char *kerberos_ccache;  /* "FILE:/run/...", where tickets are; likewise */
     char *kerberos_service; /* "smtp@host" or "smtp/host@REALM"; NULL: smtp@ the relay's name */
@@ -176,6 +178,7 @@ typedef struct RelayConfig {
     char *proxy_exceptions;
     bool proxy_bypassed; /* the relay is one of them */
     bool proxy_auto_detect;
+    bool proxy_from_environment; /* that was there, and is this one */
     bool proxy_tls, proxy_tls_verify;
     char *proxy_tls_ca_file;
 
@@ -224,6 +227,10 @@ static inline bool relay_is_proxied(const RelayConfig *relay)
 
 /* Empty, with one reference. NULL when memory is short. */
 RelayConfig *relay_config_new(void);
+
+/* Has another server, which `peer` has the host and port of, be reached as the relay is: through
+ * its proxy, unless it is one of the exceptions itself. 0 or -ENOMEM. */
+int relay_take_proxy(RelayConfig *peer, const RelayConfig *relay);
 
 /* From any thread: a name lookup holds one beside the loop. */
 RelayConfig *relay_config_ref(RelayConfig *relay);

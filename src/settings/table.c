@@ -221,6 +221,9 @@ static const Setting table[] = {
         .help = "the URL (https) where `outbox authorize` asks for a code"},
     {RELAY(oauth_ca_file), "", SETTING_FILE, IN_RELAY(oauth_ca_file), NULL,
         .help = "trusted authorities (PEM) for the two URLs instead of the system's"},
+    {RELAY(oauth_proxy), "", SETTING_BOOL, IN_RELAY(oauth_proxy), "true",
+        .help =
+            "reach the two URLs through the relay's proxy, where there is one; false: straight"},
     {RELAY(kerberos_keytab), "", SETTING_FILE, IN_RELAY(kerberos_keytab), NULL,
         .help = "with auth = \"gssapi\", a keytab of the user's, by which tickets are got; without "
                 "it there must be some already"},

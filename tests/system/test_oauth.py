@@ -10,7 +10,10 @@ import threading
 import time
 
 import dovecot
+import lab
+import proxies
 from case import SystemTest, message
+from listener import Listener
 from odd_relay import OddRelay, Talk
 from process import wait_for
 from token_server import TokenServer
@@ -270,8 +273,8 @@ class Failures(OauthTest):
             (302, {}, "sends on to https://elsewhere.lab.test/token"),
             (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object"),
             (200, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "not HTTP, or breaks off"),
-            (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than any token has"),
-            (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than any token has"),
+            (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than such an answer has"),
+            (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than such an answer has"),
             (200, b"220 mail.example.com ESMTP\r\n", "not HTTP, or breaks off"),
             (200, b"", "not HTTP, or breaks off"),
         )):
@@ -330,6 +333,8 @@ class Failures(OauthTest):
             ({"auth": "plain"}, "takes no OAuth token"),
             ({"user": None}, "set user"),
             ({"oauth_scop": "x"}, "oauth_scope"),
+            ({"oauth_proxi": True}, "oauth_proxy"),
+            ({"oauth_proxy": "perhaps"}, "oauth_proxy"),
         ):
             with self.subTest(words):
                 self.configure(self.settings(**settings))
@@ -337,6 +342,92 @@ class Failures(OauthTest):
                 self.assertEqual(result.returncode, 78, result.stderr)
                 self.assertIn(words, result.stderr.decode())
                 self.assertNotIn("HIDDEN", result.stderr.decode())
+
+
+class Proxied(OauthTest):
+    """The endpoint is behind the relay's proxy, unless a setting or an exception says otherwise."""
+
+    def proxy(self, kind, *arguments, **options):
+        try:
+            server = kind(self.lab.new_directory(), *arguments, **options)
+        except proxies.Missing as missing:
+            raise lab.Unavailable(str(missing)) from missing
+        self.addCleanup(server.stop)
+        return server
+
+    def via(self, proxy, kind, **settings):
+        if settings.pop("login", False):
+            path = self.directory / "proxy-password"
+            path.write_text(proxies.PASSWORD + "\n", encoding="ascii")
+            path.chmod(0o600)
+            settings.update(proxy_user=proxies.USER, proxy_password_file=path)
+        return {"proxy_type": kind, "proxy_host": "127.0.0.1", "proxy_port": proxy.port, "timeout": "20s",
+                "proxy_exceptions": f"localhost:{self.relay.port}", **settings}
+
+    def test_tinyproxy(self):
+        self.send(**self.via(self.proxy(proxies.tinyproxy, [self.tokens.port]), "tunnel"))
+        said = self.send(**self.via(self.proxy(proxies.tinyproxy, [9]), "tunnel"), status=75)
+        self.assertRegex(said, r"no OAuth token can be had: https://localhost: the proxy 127.0.0.1 port \d+ did not connect "
+                         rf"to localhost:{self.tokens.port} \(403")
+
+    def test_squid_with_a_login(self):
+        proxy = self.proxy(proxies.squid, login="both")
+        self.send(**self.via(proxy, "tunnel", login=True))
+        said = self.send(**self.via(proxy, "tunnel"), status=75)
+        self.assertIn("wants a login", said)
+        self.assertNotIn(proxies.PASSWORD, said)
+
+    def test_squid_over_tls(self):
+        certificates = self.lab.certificates
+        proxy = self.proxy(proxies.squid, certificates=certificates)
+        self.send(**self.via(proxy, "tunnel", proxy_host="localhost", proxy_tls=True,
+                             proxy_tls_ca_file=certificates.certificate("ca")))
+        said = self.send(**self.via(proxy, "tunnel", proxy_host="localhost", proxy_tls=True), status=75)
+        self.assertIn("set proxy_tls_ca_file to", said)
+
+    def test_dante_with_a_login(self):
+        proxy = self.proxy(proxies.dante, login=True)
+        self.send(**self.via(proxy, "socks5", login=True))
+        self.assertIn("wants a login", self.send(**self.via(proxy, "socks5"), status=75))
+
+    def test_who_is_asked_for(self):
+        """By name, for the proxy looks it up; the relay itself goes there, too, unless it is an exception."""
+        proxy = proxies.Socks4a()
+        self.addCleanup(proxy.close)
+        endpoint, relay = ("localhost", self.tokens.port, ""), ("localhost", self.relay.port, "")
+        self.send(**self.via(proxy, "socks4a"))
+        self.assertEqual(proxy.asked, [endpoint])
+        self.send(**self.via(proxy, "socks4a", proxy_exceptions=None))
+        self.assertEqual(proxy.asked[1:], [endpoint, relay])
+        self.send(**self.via(proxy, "socks4a", proxy_exceptions=None, oauth_proxy=False))
+        self.assertEqual(proxy.asked[3:], [relay])
+        self.send(**self.via(proxy, "socks4a", proxy_exceptions=f"localhost:{self.tokens.port}"))
+        self.assertEqual(proxy.asked[4:], [relay])
+
+    def test_environment(self):
+        proxy = proxies.Socks4a()
+        self.addCleanup(proxy.close)
+        self.configure(self.settings(proxy_auto_detect=True))
+        for exceptions, asked in (("", [self.tokens.port, self.relay.port]), (f"localhost:{self.tokens.port}", [self.relay.port])):
+            del proxy.asked[:]
+            self.outbox("check", env=proxies.environment(
+                all_proxy=f"socks4a://127.0.0.1:{proxy.port}", no_proxy=exceptions))
+            self.assertEqual([port for _, port, _ in proxy.asked], asked)
+
+    def test_daemon(self):
+        daemon = self.start(self.settings(**self.via(self.proxy(proxies.squid, login="basic"), "tunnel", login=True)))
+        self.queue.drop("m", message(to=[self.address()]))
+        self.queue.wait_gone("m")
+        self.assertEqual(len(self.tokens.asked), 1)
+        self.assertNotIn(proxies.PASSWORD, daemon.output())
+
+    def test_silent_proxy(self):
+        ended = threading.Event()
+        proxy = Listener(lambda connection: ended.wait())
+        self.addCleanup(proxy.close)
+        self.addCleanup(ended.set)
+        said = self.send(**self.via(proxy, "socks5"), status=75)
+        self.assertRegex(said, "no OAuth token can be had: https://localhost: (the proxy .* did not connect|no answer within)")
 
 
 class Device(OauthTest):
