@@ -56,6 +56,8 @@ int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
                 ?: oauth_form_add(&form, "scope", relay->oauth_scope);
 
     *ret = (OauthDevice){0};
+    if (r >= 0 && relay->oauth_token_file)
+        r = oauth_store_check(relay, f); /* before anybody agrees to anything */
     r = r ?: oauth_call(relay, relay->oauth_device_url, &form, &answer, error, f);
     if (r >= 0)
         r = take_device(relay, answer, ret, f);

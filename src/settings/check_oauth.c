@@ -19,7 +19,8 @@ static int check_alone(Draft *draft, size_t relay)
         "oauth_client_secret_file", "oauth_client_secret_command", "oauth_client_secret_credential",
         "oauth_refresh_token", "oauth_refresh_token_file", "oauth_refresh_token_command",
         "oauth_refresh_token_credential", "oauth_scope", "oauth_token_file", "oauth_device_url",
-        "oauth_ca_file"};
+        "oauth_ca_file", "oauth_token_key_file", "oauth_token_key_command",
+        "oauth_token_key_credential"};
 
     for (size_t i = 0; i < ELEMENTSOF(settings); i++)
         if (value_is_set(setting_of(settings[i]), draft->config->relays[relay]))
@@ -102,6 +103,26 @@ static int check_mechanism(Draft *draft, size_t relay)
     return 0;
 }
 
+/* The name of the row that the key stands in; NULL: there is none. */
+static const char *key_setting(const SecretSource *key)
+{
+    return key->file         ? "oauth_token_key_file"
+           : key->command    ? "oauth_token_key_command"
+           : key->credential ? "oauth_token_key_credential"
+                             : NULL;
+}
+
+static int check_key(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *name = key_setting(&config->oauth_token_key);
+
+    if (!name || config->oauth_token_file)
+        return 0;
+    return draft_mistake_in(draft, setting_of(name), relay,
+        "has no effect without a file to seal; set oauth_token_file, or leave it out");
+}
+
 int check_oauth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -116,6 +137,6 @@ int check_oauth(Draft *draft, size_t relay)
         r = draft_mistake_in(draft, setting_of("oauth_token_url"), relay,
             "needs the name that outbox is registered by there; set oauth_client_id");
     if (r == 0)
-        r = check_mechanism(draft, relay);
+        r = check_key(draft, relay) ?: check_mechanism(draft, relay);
     return r != 0 ? r : check_grant(draft, relay);
 }

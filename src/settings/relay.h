@@ -120,11 +120,12 @@ typedef struct RelayConfig {
     OauthGrant oauth_grant;
     SecretSource oauth_refresh_token;
     char *oauth_scope;
-    char *oauth_token_file; /* where refresh tokens are kept; NULL: in memory */
-    char *oauth_ca_file;    /* of the endpoints; NULL: the system's authorities */
-    bool oauth_proxy;       /* the endpoints are reached through the relay's proxy */
-    char *kerberos_keytab;  /* of the client's keys; NULL: as the environment says */
-    char *kerberos_ccache;  /* "FILE:/run/...", where tickets are; likewise */
+    char *oauth_token_file;       /* where refresh tokens are kept; NULL: in memory */
+    SecretSource oauth_token_key; /* what that is sealed with */
+    char *oauth_ca_file;          /* of the endpoints; NULL: the system's authorities */
+    bool oauth_proxy;             /* the endpoints are reached through the relay's proxy */
+    char *kerberos_keytab;        /* of the client's keys; NULL: as the environment says */
+    char *kerberos_ccache;        /* "FILE:/run/...", where tickets are; likewise */
     char *kerberos_service; /* "smtp@host" or "smtp/host@REALM"; NULL: smtp@ the relay's name */
     bool ntlm_v2;           /* false: the answers of NTLM are of version 1 */
 

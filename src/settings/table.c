@@ -217,6 +217,12 @@ static const Setting table[] = {
         .help =
             "where the daemon keeps the newest refresh token; `outbox authorize` puts the first "
             "one there"},
+    {RELAY(oauth_token_key_file), "", SETTING_FILE, IN_RELAY(oauth_token_key.file), NULL,
+        .help = "a file whose first line is the key that oauth_token_file is sealed with"},
+    {RELAY(oauth_token_key_command), "", SETTING_STRING, IN_RELAY(oauth_token_key.command), NULL,
+        .help = "a shell command whose first line of output is that key"},
+    {RELAY(oauth_token_key_credential), "", SETTING_WORD, IN_RELAY(oauth_token_key.credential),
+        NULL, .help = "a systemd credential that holds that key"},
     {RELAY(oauth_device_url), "", SETTING_STRING, IN_RELAY(oauth_device_url), NULL,
         .help = "the URL (https) where `outbox authorize` asks for a code"},
     {RELAY(oauth_ca_file), "", SETTING_FILE, IN_RELAY(oauth_ca_file), NULL,

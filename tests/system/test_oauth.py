@@ -344,6 +344,128 @@ class Failures(OauthTest):
                 self.assertNotIn("HIDDEN", result.stderr.decode())
 
 
+KEY = "c2VhbGVkIGJ5IHRoaXMgbGluZSwgb3Igbm90aGluZw=="
+OTHER_KEY = KEY.replace("c2", "d2")
+
+
+class Sealed(OauthTest):
+    """The kept token under a key that is a credential of systemd's, in a directory of the test's."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.kept / "tokens"
+        self.credentials = self.directory / "credentials"
+        self.credentials.mkdir(mode=0o700)
+        self.give(KEY)
+        self.extra = {"refresh_token": "refresh-2"}
+
+    def give(self, key):
+        (self.credentials / "token-key").write_text(key + "\n", encoding="ascii")
+
+    def check_with(self, status=0, **settings):
+        self.configure(self.settings(**{
+            "oauth_token_file": self.path, "oauth_token_key_credential": "token-key", **settings}))
+        result = self.outbox("check", status=None, env={**os.environ, "CREDENTIALS_DIRECTORY": str(self.credentials)})
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertEqual(result.returncode, status, said)
+        for secret in (KEY, OTHER_KEY, "refresh-2"):
+            self.assertNotIn(secret, said)
+        return said
+
+    def check_refuses(self, words, status=78, **settings):
+        """Nobody is asked for a token, and the file stays as it is."""
+        before, asked = self.path.read_bytes(), len(self.tokens.asked)
+        self.assertIn(words, self.check_with(status, **settings))
+        self.assertEqual(self.path.read_bytes(), before)
+        self.assertEqual(len(self.tokens.asked), asked)
+
+    def test_rotation(self):
+        wrapper = ("env", f"CREDENTIALS_DIRECTORY={self.credentials}")
+        settings = self.settings(oauth_token_file=self.path, oauth_token_key_credential="token-key")
+        for name in ("a", "b"):
+            daemon = self.start(settings, wrapper=wrapper)
+            self.queue.drop(name, message(to=[self.address()]))
+            self.queue.wait_gone(name)
+            self.assertNotIn(KEY, daemon.output())
+            self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2"])
+        self.assertTrue(self.path.read_bytes().startswith(b"sealed:1:"))
+        self.assertNotIn(b"refresh-2".hex().encode(), self.path.read_bytes())
+        self.assertEqual(self.path.stat().st_mode & 0o7777, 0o600)
+        self.assertEqual(sorted(os.listdir(self.kept)), ["tokens", "tokens.lock"])
+
+    def test_file_in_clear_is_sealed(self):
+        self.check_with(oauth_token_key_credential=None)
+        self.assertIn(b"refresh-2", self.path.read_bytes())
+        self.extra = {}
+        self.check_with()
+        self.assertTrue(self.path.read_bytes().startswith(b"sealed:1:"))
+        self.check_with()
+        self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2", "refresh-2"])
+
+    def test_wrong_keys(self):
+        self.check_with()
+        self.give(OTHER_KEY)
+        self.check_refuses("was sealed with another key")
+        self.check_refuses("was sealed with another key", oauth_refresh_token="a new one")
+        self.give(KEY[:20])
+        self.check_refuses("less than 32 characters")
+        self.check_refuses("set oauth_token_key_credential", oauth_token_key_credential=None)
+        (self.credentials / "token-key").unlink()
+        self.check_refuses("the key of oauth_token_file cannot be had: cannot read the credential", status=66)
+        self.give(KEY)
+        self.check_with()
+        self.assertEqual(self.tokens.grants()[-1], "refresh-2")
+
+    def test_missing_key_spends_no_token(self):
+        """Not even where there is no file yet: a new token could not be kept."""
+        (self.credentials / "token-key").unlink()
+        self.assertIn("cannot be had", self.check_with(66))
+        self.assertEqual(self.tokens.asked, [])
+
+    def test_damaged_file(self):
+        self.check_with()
+        text = bytearray(self.path.read_bytes())
+        text[-2] ^= 1
+        self.path.write_bytes(text)
+        self.check_refuses("is damaged")
+        self.path.write_text("sealed:2:more\n", encoding="ascii")
+        self.check_refuses("by a later version of outbox")
+
+    def test_key_elsewhere(self):
+        key = self.directory / "key"
+        key.write_text(KEY + "\n", encoding="ascii")
+        key.chmod(0o600)
+        self.check_with()
+        self.check_with(oauth_token_key_credential=None, oauth_token_key_file=key)
+        self.check_with(oauth_token_key_credential=None, oauth_token_key_command=f"cat {key}")
+        self.assertEqual(self.tokens.grants()[1:], ["refresh-2", "refresh-2"])
+        key.chmod(0o644)
+        self.check_refuses("chmod", oauth_token_key_credential=None, oauth_token_key_file=key)
+
+    def test_wrong_settings(self):
+        self.check_with()
+        for settings, words in (
+            ({"oauth_token_file": None}, "set oauth_token_file"),
+            ({"oauth_token_key_command": "true"}, "the secret has two sources"),
+            ({"oauth_token_key_credential": None, "oauth_token_key_credentials": "x"}, "oauth_token_key_credential"),
+        ):
+            with self.subTest(words):
+                self.check_refuses(words, **settings)
+
+    def test_authorize_keeps_what_it_cannot_open(self):
+        self.check_with()
+        before = self.path.read_bytes()
+        self.give(OTHER_KEY)
+        self.configure(self.settings(oauth_token_file=self.path, oauth_token_key_credential="token-key",
+                                     oauth_device_url=self.tokens.url("/device")))
+        asked = len(self.tokens.asked)
+        result = self.outbox("authorize", status=None, env={**os.environ, "CREDENTIALS_DIRECTORY": str(self.credentials)})
+        self.assertEqual(result.returncode, 78)
+        self.assertIn(b"was sealed with another key", result.stderr)
+        self.assertEqual((self.path.read_bytes(), len(self.tokens.asked)), (before, asked))
+
+
 class Proxied(OauthTest):
     """The endpoint is behind the relay's proxy, unless a setting or an exception says otherwise."""
 
