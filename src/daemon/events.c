@@ -37,6 +37,7 @@ static const EventRow relay_rows[] = {
     [RELAY_SILENT] = {"relay-silent", MESSAGE_ID_RELAY_SILENT, LOG_WARNING},
     [RELAY_LACKS] = {"relay-lacks", MESSAGE_ID_RELAY_LACKS, LOG_WARNING},
     [RELAY_EXPIRES] = {"relay-expires", MESSAGE_ID_RELAY_EXPIRES, LOG_WARNING},
+    [RELAY_POLICY] = {"relay-policy", MESSAGE_ID_RELAY_POLICY, LOG_WARNING},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
 
@@ -295,6 +296,11 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
     if (report->change == RELAY_EXPIRES) {
         entry_text(entry, ": ");
         entry_lines(entry, report->expires);
+        return;
+    }
+    if (report->change == RELAY_POLICY) {
+        entry_text(entry, ": ");
+        entry_printable(entry, report->policy, ENTRY_VALUE_MAX);
         return;
     }
     if (report->change == RELAY_LACKS) {

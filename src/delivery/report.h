@@ -63,7 +63,8 @@ typedef enum RelayChange {
     RELAY_SILENT,       /* is waited for and says nothing; the next relay gets the mail meanwhile */
     RELAY_LACKS,        /* refused what it offers; it is done without */
     RELAY_EXPIRES,      /* its certificate, or ours, ends soon; once a day */
-    RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
+    RELAY_POLICY,  /* is used, and would not be if the domain's policy were enforced; once a day */
+    RELAY_RESUMED, /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
 
@@ -79,6 +80,7 @@ typedef struct RelayReport {
     const char *hint; /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
                          says it */
     const char *expires; /* EXPIRES: what, when, and what to do; a line each */
+    const char *policy;  /* POLICY: what it says, and what to do */
     const char *lacks;   /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 

@@ -26,7 +26,7 @@ int connection_new(
     c->relay = shared->relay;
     c->trace = trace;
     c->trace_user = trace_user;
-    c->fd = c->socket_fd = c->tlsa_fd = -1;
+    c->fd = c->socket_fd = c->tlsa_fd = c->policy_fd = -1;
     c->clear = now < shared->clear_until;
     c->rate.bytes = c->relay->max_transfer_rate;
     c->started = c->deadline = now; /* the first step is due at once */
@@ -52,6 +52,7 @@ void connection_free(Connection *c)
         return;
     smtp_session_free(c->session);
     transport_forget_tlsa(c);
+    transport_forget_mta_sts(c);
     revocation_free(c->revocation);
     tls_stream_free(c->tls);
     proxied_reset(c, false);

@@ -136,6 +136,12 @@ bool connection_tls_resumed(const Connection *connection);
 #define CONNECTION_EXPIRY (21 * USEC_PER_DAY)
 char *connection_expiring(const Connection *connection, usec_t now);
 
+/* MTA-STS, once the certificate was judged: what the domain's policy would not allow if it were not
+ * only tested, or NULL; borrowed. And in words, a line or two, which policy there is, or why there
+ * is none; NULL: nobody asked, or no memory. `now` is realtime. Caller frees. */
+const char *connection_policy_notice(const Connection *connection);
+char *connection_describe_policy(const Connection *connection, usec_t now);
+
 /* What was negotiated; NULL without TLS, or before its handshake has ended. */
 const TlsNegotiated *connection_negotiated(const Connection *connection);
 

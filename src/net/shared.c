@@ -52,6 +52,8 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
     (void)answer_unref(shared->tlsa);
+    (void)answer_unref(shared->policy);
+    (void)answer_unref(shared->next_policy);
     revocation_memory_done(&shared->revocation);
     (void)tls_context_unref(shared->tls);
     (void)tls_context_unref(shared->proxy_tls);

@@ -22,8 +22,10 @@ struct ConnectionShared {
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
     OauthTokens *oauth; /* NULL: the relay takes none, or they are not got here */
     SmtpMemory memory;
-    Answer *tlsa;                /* the last about the server's TLSA records, or NULL */
-    RevocationMemory revocation; /* what is known of the server's certificates */
+    Answer *policy, *next_policy; /* the last about the domain's MTA-STS policy, and the one that
+                                     is under way; or NULL */
+    Answer *tlsa;                 /* the last about the server's TLSA records, or NULL */
+    RevocationMemory revocation;  /* what is known of the server's certificates */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */

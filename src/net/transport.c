@@ -305,6 +305,7 @@ void transport_start_tls(Connection *c)
 static void give_up_address(Connection *c)
 {
     transport_forget_tlsa(c);
+    transport_forget_mta_sts(c);
     close_address(c);
     c->own = false;
     failure_done(&c->failure);

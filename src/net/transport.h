@@ -36,6 +36,10 @@ struct Connection {
     Answer *tlsa;           /* the server's TLSA records, once they were asked for */
     int tlsa_fd;            /* readable when they are there; -1: not waited for */
     usec_t tlsa_until;      /* so long they are waited for */
+    Answer *policy;         /* the domain's MTA-STS policy, once it was asked for */
+    int policy_fd;          /* readable when it is there; -1: not waited for */
+    usec_t policy_until;    /* so long it is waited for */
+    char *policy_notice;    /* what it would not allow if it were enforced, or NULL */
     Revocation *revocation; /* while it is asked whether the certificate was revoked */
     int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
@@ -93,6 +97,12 @@ int transport_run_certificate(Connection *connection, usec_t now);
  * transport_step(). */
 int transport_find_tlsa(Connection *connection, usec_t now, const TlsaSet **ret);
 void transport_forget_tlsa(Connection *connection);
+
+/* The same for the domain's MTA-STS policy, and what it says of this server, whose certificate is
+ * good: 1 that it may be used, or a negative errno with `failure` set (but for -ENOMEM). */
+int transport_find_mta_sts(Connection *connection, usec_t now);
+int transport_judge_mta_sts(Connection *connection, usec_t now);
+void transport_forget_mta_sts(Connection *connection);
 
 /* For the steps: what is waited for, and at which descriptor. */
 void transport_wait_for(Connection *connection, short events, usec_t deadline);

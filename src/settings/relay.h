@@ -164,6 +164,10 @@ typedef struct RelayConfig {
     TlsCheck tls_check_crl, tls_check_ocsp;
     char *tls_crl_file;
     TlsCheck tls_dane;
+    TlsCheck tls_mta_sts;
+    char *tls_mta_sts_domain; /* whose policy it is; never NULL in a loaded Config that asks */
+    char *tls_mta_sts_file;   /* where it is kept; NULL: in memory */
+    char *tls_mta_sts_ca_file;
     bool tls_log_packets;
     bool tls_include_chain;
     char *tls_client_ca_file;

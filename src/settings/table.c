@@ -329,6 +329,16 @@ static const Setting table[] = {
     {RELAY(tls_dane), "", SETTING_ENUM, IN_RELAY(tls_dane), "off", .choices = tls_check_choices,
         .help = "whether TLSA records decide on the server's certificate (DANE), where there are "
                 "any"},
+    {RELAY(tls_mta_sts), "", SETTING_ENUM, IN_RELAY(tls_mta_sts), "off",
+        .choices = tls_check_choices,
+        .help = "whether a domain's MTA-STS policy has to name the relay, where there is one"},
+    {RELAY(tls_mta_sts_domain), "", SETTING_HOST, IN_RELAY(tls_mta_sts_domain), NULL,
+        .help = "the domain whose policy it is; tls_name or host without its first label when not "
+                "set"},
+    {RELAY(tls_mta_sts_file), "", SETTING_PATH, IN_RELAY(tls_mta_sts_file), NULL,
+        .help = "where the policy is kept, so that it counts after a restart, too"},
+    {RELAY(tls_mta_sts_ca_file), "", SETTING_FILE, IN_RELAY(tls_mta_sts_ca_file), NULL,
+        .help = "trusted authorities (PEM) for the policy's host instead of the system's"},
     {RELAY(tls_log_packets), "LogSSLPackets", SETTING_BOOL, IN_RELAY(tls_log_packets), "false",
         .help = "tell each message of the TLS handshake, its kind and size, in the trace (-v)"},
     {RELAY(tls_include_chain), "SSLIncludeCertChain", SETTING_BOOL, IN_RELAY(tls_include_chain),

@@ -20,6 +20,7 @@ typedef struct Finding {
     const RelayConfig *relay;
     char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
         *extensions;
+    char *policy;             /* of MTA-STS, in words */
     char *expiring;           /* certificates that end soon */
     json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
     Certificate *shown;       /* the server's; NULL: none */
@@ -42,6 +43,7 @@ static void finding_done(Finding *f)
     free(f->tls);
     free(f->certificate);
     free(f->expiring);
+    free(f->policy);
     (void)certificate_unref(f->shown);
     free(f->chain);
     free(f->pem);
@@ -119,6 +121,7 @@ static int gather(Finding *f, Connection *connection)
     f->shown = connection_certificate(connection);
     f->chain = connection_describe_chain(connection);
     f->expiring = connection_expiring(connection, clock_realtime());
+    f->policy = connection_describe_policy(connection, clock_realtime());
     f->pem = connection_chain_pem(connection);
     if (connection_negotiated(connection))
         f->negotiated = *connection_negotiated(connection);
@@ -240,6 +243,7 @@ static void print_finding(const Finding *f)
     print_lines("certificate", f->certificate);
     print_lines("sent with it", f->chain);
     print_lines("ends soon", f->expiring);
+    print_lines("MTA-STS", f->policy);
     print_if("server", f->server);
     print_if("extensions", f->extensions);
     if (f->size_max > 0)
@@ -266,12 +270,12 @@ static json_t *negotiated_to_json(const TlsNegotiated *is)
 static json_t *to_json(const Finding *f)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
         "s:o, s:o, s:o, "
         "s:i, s:o, s:o}",
         "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
-        json_text(f->expiring), "relay", json_text(f->relay->name), "host",
-        json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
+        json_text(f->expiring), "mta_sts", json_text(f->policy), "relay", json_text(f->relay->name),
+        "host", json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
         json_text(f->address), "local", json_text(f->local), "proxy", json_text(f->proxy), "tls",
         json_text(f->tls), "certificate", certificate_json(f->shown), "server",
         json_text(f->server), "extensions", json_text(f->extensions), "size_max",

@@ -61,6 +61,7 @@ static void on_relay(_unused_ void *user, const RelayReport *report)
         [RELAY_SILENT] = "silent",
         [RELAY_LACKS] = "lacks",
         [RELAY_EXPIRES] = "expires",
+        [RELAY_POLICY] = "policy",
         [RELAY_RESUMED] = "resumed",
     };
 

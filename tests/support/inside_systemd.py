@@ -12,10 +12,12 @@ import subprocess
 import sys
 import unittest
 
+import dovecot
 import lab
 from case import as_delivered, message
 from postfix import Postfix
 from process import wait_for
+from token_server import TokenServer
 
 SPOOL = pathlib.Path("/var/spool/outbox")
 CONFIGURATION = pathlib.Path("/etc/outbox/outbox.conf")
@@ -268,6 +270,37 @@ class Unit(unittest.TestCase):
         self.drop("login", message(to=["eight@lab.test"]))
         self.wait_copy("eight@lab.test")
         self.assertNotIn(PASSWORD, json.dumps(journal()))
+
+    def test_tokens_are_sealed_with_a_credential(self):
+        """What doc/oauth.md says to type, to the daemon's sealed file and back by the tool."""
+        shell("mkdir -p /etc/credstore.encrypted && openssl rand -base64 32 | "
+              "systemd-creds encrypt --name=token-key - /etc/credstore.encrypted/outbox.token-key")
+        drop_in = pathlib.Path("/etc/systemd/system/outboxd.service.d/key.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text("[Service]\nLoadCredentialEncrypted=token-key:outbox.token-key\n", encoding="ascii")
+        run("systemctl", "daemon-reload")
+        tokens = TokenServer(self.lab.certificates, lambda *_: (
+            200, {"access_token": dovecot.token(), "refresh_token": "refresh-2"}))
+        try:
+            authority = pathlib.Path("/etc/outbox/ca.pem")
+            authority.write_bytes(self.lab.certificates.certificate("ca").read_bytes())
+            configure({
+                "name": "relay", "host": "localhost", "ip_version": 0, "port": self.lab.dovecot.port["submissions"],
+                "tls": "implicit", "tls_ca_file": authority, "auth": "xoauth2", "user": "alice",
+                "oauth_token_url": tokens.url(), "oauth_ca_file": authority, "oauth_client_id": "outbox",
+                "oauth_token_file": "/var/lib/outbox/tokens", "oauth_token_key_credential": "token-key",
+                "oauth_refresh_token_command": "echo refresh-1"})
+            run("systemctl", "restart", "outboxd")
+            self.drop("sealed", message(to=["sealed@lab.test"]))
+            self.wait_copy("sealed@lab.test")
+            self.assertTrue(pathlib.Path("/var/lib/outbox/tokens").read_text(encoding="ascii").startswith("sealed:1:"))
+            run("env", "CREDENTIALS_DIRECTORY=/run/credentials/outboxd.service", "outbox", "check")
+            run("systemd-run", "--pipe", "--wait", "-p", "LoadCredentialEncrypted=token-key:outbox.token-key", "outbox", "check")
+            self.assertEqual(tokens.grants(), ["refresh-1", "refresh-2", "refresh-2"])
+        finally:
+            tokens.close()
+            drop_in.unlink()
+            run("systemctl", "daemon-reload")
 
     def password_file(self, mode, group):
         path = pathlib.Path("/etc/outbox/password")
