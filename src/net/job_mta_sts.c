@@ -156,10 +156,11 @@ static int fetch_policy(
     r = fetch_text(relay, url, &text, f);
     if (r < 0)
         buffer_done(&text);
-    else
+    else {
         r = take_text(ret, &text, id, clock_realtime());
-    if (r == -EBADMSG)
-        (void)failure_set(f, r, ERROR_COMMUNICATION, "what it answers is no policy of MTA-STS");
+        if (r == -EBADMSG)
+            (void)failure_set(f, r, ERROR_COMMUNICATION, "what it answers is no policy of MTA-STS");
+    }
     if (r < 0 && r != -ENOMEM)
         return failure_prefix(f, r, url);
     if (r >= 0 && relay->tls_mta_sts_file)

@@ -54,8 +54,6 @@ static int choose(Connection *c, usec_t now)
 
     if (counts || (fresh && !result->known)) {
         c->policy = answer_ref(shared->policy);
-        if (!fresh)
-            (void)start(shared, result);
         return 1;
     }
     r = start(shared, result);
@@ -113,7 +111,8 @@ int transport_find_mta_sts(Connection *c, usec_t now)
         transport_wait_for(c, POLLIN, c->policy_until);
         return 0;
     }
-    (void)latest(c->shared, now);
+    if (latest(c->shared, now) == result && !is_fresh(c->policy, result, now))
+        (void)start(c->shared, result); /* it is from the file */
     if (c->policy_fd >= 0) {
         transport_use_fd(c, c->socket_fd);
         close_p(&c->policy_fd);

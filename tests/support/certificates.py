@@ -90,6 +90,10 @@ class Certificates:
         """Makes NAME, a server's, which says that it is confirmed, or revoked, below this address."""
         self._signed(name, "asked", "localhost", names=HERE, asked=url)
 
+    def named(self, name, names):
+        """Makes NAME, a server's, for these names ("DNS:a.lab.test,DNS:b.lab.test")."""
+        self._signed(name, "server", name, names=names)
+
     def ending(self, name, kind, end):
         """Makes NAME, "server" or "client", which ends then."""
         self._signed(name, kind, "localhost", names=HERE, dates=(CURRENT[0], end))

@@ -218,6 +218,20 @@ START_TEST(who_is_not_looked_at_is_not_asked_about)
 }
 END_TEST
 
+START_TEST(a_policy_needs_a_domain_and_tls_that_is_verified)
+{
+    check_refused("tls_mta_sts=try", "tls_verify=false", WORDS("tls_mta_sts", "tls_verify"));
+    check_refused("tls_mta_sts=try", "tls=opportunistic", WORDS("tls_mta_sts", "needs TLS"));
+    check_refused("tls_mta_sts=2", "tls_security_flags=0x1", WORDS("tls_mta_sts", "forgives"));
+    check_refused("tls_mta_sts=2", "tls_mta_sts_domain=192.0.2.1",
+        WORDS("tls_mta_sts_domain", "is an address"));
+    check_refused(
+        "tls_mta_sts=2", "tls_name=relay", WORDS("tls_mta_sts", "set tls_mta_sts_domain"));
+    check_refused("tls_mta_sts_file=x", NULL, WORDS("tls_mta_sts_file", "no effect"));
+    check_refused("tls_mta_sts_domain=a.test", NULL, WORDS("tls_mta_sts_domain", "no effect"));
+}
+END_TEST
+
 START_TEST(what_is_asked_of_a_certificate_needs_one)
 {
     static const char *const asked[] = {"tls_check_crl", "tls_check_ocsp"};
@@ -298,6 +312,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, modes_are_known_by_the_component_s_names);
     tcase_add_test(tests, authorities_are_the_first_file_that_exists);
     tcase_add_test(tests, who_is_not_looked_at_is_not_asked_about);
+    tcase_add_test(tests, a_policy_needs_a_domain_and_tls_that_is_verified);
     tcase_add_test(tests, what_is_asked_of_a_certificate_needs_one);
     tcase_add_test(tests, a_certificate_is_not_shown_without_tls);
     tcase_add_test(tests, the_name_in_the_certificate_is_a_host_s);
