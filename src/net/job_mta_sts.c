@@ -194,12 +194,22 @@ static int load(const RelayConfig *relay, const char *domain, MtaStsResult *ret)
     return r == -ENOMEM ? r : 0;
 }
 
-/* In the second half of its life a policy is fetched anew, whatever the record says. */
-static bool is_current(const MtaStsResult *result, const char *id)
+static bool names_relay(const RelayConfig *relay, const MtaStsResult *result)
+{
+    _cleanup_free_
+    char *name = NULL;
+
+    return domain_to_ascii(relay->tls_name ?: relay->host, &name) >= 0 &&
+           mta_sts_matches(&result->policy, name);
+}
+
+/* In the second half of its life a policy is fetched anew, whatever the record says; and where it
+ * forbids the relay, for some change the one and forget the other. */
+static bool is_current(const RelayConfig *relay, const MtaStsResult *result, const char *id)
 {
     usec_t now = clock_realtime();
 
-    return result->known && text_equal(result->id, id) &&
+    return result->known && text_equal(result->id, id) && names_relay(relay, result) &&
            now < usec_add(result->fetched, result->policy.max_age / 2);
 }
 
@@ -208,7 +218,7 @@ static int refresh(const RelayConfig *relay, const char *domain, MtaStsResult *r
     char id[MTA_STS_ID_MAX];
     int r = find_record(domain, id, &ret->trouble);
 
-    if (r >= 0 && !is_current(ret, id))
+    if (r >= 0 && !is_current(relay, ret, id))
         r = fetch_policy(relay, domain, id, ret);
     ret->lifetime = r < 0 ? LIFETIME_TROUBLE : LIFETIME_GOOD;
     return r == -ENOMEM ? r : 0;

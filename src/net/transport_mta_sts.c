@@ -9,6 +9,7 @@
 #include "net/job_mta_sts.h"
 #include "net/transport.h"
 
+#define DOUBT (5 * USEC_PER_MINUTE)
 #define PATIENCE (60 * USEC_PER_SEC) /* more than name server and policy host are waited for */
 
 void transport_forget_mta_sts(Connection *c)
@@ -62,12 +63,8 @@ static int choose(Connection *c, usec_t now)
     return r;
 }
 
-static int begin(Connection *c, usec_t now)
+static int await(Connection *c, usec_t now)
 {
-    int r = choose(c, now);
-
-    if (r != 0)
-        return MIN(r, 0);
     c->policy_until = usec_add(now, PATIENCE);
     c->policy_fd = answer_watch(c->policy);
     if (c->policy_fd < 0)
@@ -75,6 +72,13 @@ static int begin(Connection *c, usec_t now)
     transport_trace(c, "asking for the MTA-STS policy of %s", c->relay->tls_mta_sts_domain);
     transport_use_fd(c, c->policy_fd);
     return 0;
+}
+
+static int begin(Connection *c, usec_t now)
+{
+    int r = choose(c, now);
+
+    return r == 0 ? await(c, now) : MIN(r, 0);
 }
 
 static int no_thread(Connection *c, int error)
@@ -97,6 +101,42 @@ static int time_out(Connection *c)
             c->relay->tls_mta_sts_domain));
 }
 
+/* What it does not allow: a server that it does not name, and where one is required that is
+ * enforced, anything else. */
+static bool forbids(const Connection *c, const MtaStsResult *result)
+{
+    bool enforced = result->known && result->policy.mode == MTA_STS_ENFORCE;
+
+    if (!enforced)
+        return c->relay->tls_mta_sts == TLS_CHECK_REQUIRE;
+    return !mta_sts_matches(&result->policy, tls_stream_name(c->tls));
+}
+
+/* Before a server is turned down for a policy it is looked for anew, if that was not done just now
+ * (RFC 8461, 5.1). */
+static bool is_doubtful(const Connection *c, const MtaStsResult *result, usec_t now)
+{
+    return result->known && forbids(c, result) &&
+           (result->lifetime == 0 || now >= usec_add(answer_seen(c->policy), DOUBT));
+}
+
+/* As transport_step(). */
+static int look_again(Connection *c, const MtaStsResult *result, usec_t now)
+{
+    int r = start(c->shared, result);
+
+    if (r >= 0) {
+        close_p(&c->policy_fd);
+        (void)answer_unref(c->policy);
+        c->policy = answer_ref(c->shared->next_policy);
+        r = await(c, now);
+    }
+    if (r < 0)
+        return no_thread(c, r);
+    transport_wait_for(c, POLLIN, c->policy_until);
+    return 0;
+}
+
 int transport_find_mta_sts(Connection *c, usec_t now)
 {
     int r = c->policy ? 0 : begin(c, now);
@@ -112,7 +152,9 @@ int transport_find_mta_sts(Connection *c, usec_t now)
         return 0;
     }
     if (latest(c->shared, now) == result && !is_fresh(c->policy, result, now))
-        (void)start(c->shared, result); /* it is from the file */
+        (void)start(c->shared, result); /* it is from the file, or old */
+    if (is_doubtful(c, result, now))
+        return look_again(c, result, now);
     if (c->policy_fd >= 0) {
         transport_use_fd(c, c->socket_fd);
         close_p(&c->policy_fd);
@@ -179,12 +221,12 @@ static int is_another(Connection *c, const MtaStsResult *result)
 int transport_judge_mta_sts(Connection *c, usec_t now)
 {
     const MtaStsResult *result = job_mta_sts_result(c->policy, now);
-    bool has_mode = result->known && result->policy.mode != MTA_STS_NONE;
+    bool enforced = result->known && result->policy.mode == MTA_STS_ENFORCE;
 
-    if (c->relay->tls_mta_sts == TLS_CHECK_REQUIRE &&
-        (!has_mode || result->policy.mode != MTA_STS_ENFORCE))
+    if (!enforced && forbids(c, result))
         return lacks_policy(c, result);
-    if (!has_mode || mta_sts_matches(&result->policy, tls_stream_name(c->tls)))
+    if (!result->known || result->policy.mode == MTA_STS_NONE ||
+        mta_sts_matches(&result->policy, tls_stream_name(c->tls)))
         return 1;
     return is_another(c, result);
 }

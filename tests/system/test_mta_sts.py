@@ -311,6 +311,25 @@ class Kept(StsTest):
         wait_for(lambda: self.kept.read_text().startswith("outbox-mta-sts 1 lab.test 2 "), daemon.output)
         self.check_kept("does not name it", refused=True)
 
+    def test_policy_that_forbids_is_looked_for_again(self):
+        """With a new record, and with one that was forgotten."""
+        for texts in ([b"v=STSv1; id=2;"], [b"v=STSv1; id=1;"]):
+            self.kept.unlink(missing_ok=True)
+            self.names.texts = [b"v=STSv1; id=1;"]
+            self.set_policy(mx="mail.other.test")
+            self.check_kept("does not name it", refused=True)
+            asked = len(self.host.asked)
+            self.check_kept("does not name it", refused=True)
+            self.assertEqual(len(self.host.asked), asked + 1)
+            self.names.texts = texts
+            self.set_policy()
+            self.check_kept("lab.test: enforce, mx *.lab.test")
+            self.set_policy("version: STSv1\nmode: none\nmax_age: 86400\n")
+            self.kept.unlink()
+            self.check_kept('has the mode "none"', tls_mta_sts="require", refused=True)
+            self.set_policy()
+            self.check_kept("lab.test: enforce", tls_mta_sts="require")
+
     def test_policy_ends(self):
         self.check_kept()
         head, _, text = self.kept.read_text().partition("\n")
