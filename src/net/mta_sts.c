@@ -293,6 +293,7 @@ static bool find_id(Span text, char id[static MTA_STS_ID_MAX])
 
 int mta_sts_record(const unsigned char *message, size_t n, char ret_id[static MTA_STS_ID_MAX])
 {
+    char id[MTA_STS_ID_MAX] = "";
     ns_msg parsed;
     unsigned found = 0;
     bool good = false;
@@ -313,10 +314,10 @@ int mta_sts_record(const unsigned char *message, size_t n, char ret_id[static MT
         if (!is_record((Span){text, size}))
             continue;
         found++;
-        good = find_id((Span){text, size}, ret_id);
+        good = find_id((Span){text, size}, id);
     }
-    if (found == 1 && good)
-        return 1;
-    ret_id[0] = '\0';
-    return 0;
+    if (found != 1 || !good)
+        return 0;
+    memcpy(ret_id, id, sizeof(id));
+    return 1;
 }
