@@ -1,5 +1,5 @@
-/* The commands: what each takes, and what its help says. Both programs have the table; one that has
- * not the command itself knows no function for it. */
+/* The commands: what each takes, and what its help says. The program and the library both have the
+ * table; where the command itself is in the other one, there is no function for it. */
 #include <stddef.h>
 #include <string.h>
 
@@ -7,8 +7,9 @@
 #include "tool/command.h"
 #include "tool/input.h"
 
-#define WEAK(name, summary) \
-    int run_##name(const Tool *, const Command *, int, char **) __attribute__((weak));
+#define WEAK(name, summary)                                     \
+    int run_##name(const Tool *, const Command *, int, char **) \
+        __attribute__((weak, visibility("hidden")));
 TOOL_COMMANDS(WEAK)
 #undef WEAK
 
