@@ -122,13 +122,34 @@ static int check_library(const Own *own, const char *path)
 
 /* ---- loading it ---- */
 
-/* dlopen() tells of its errors in words alone. */
+#define ERRNO_MAX 133
+
+/* dlopen() tells of its errors in words alone, at the end of which is the system's, but where it
+ * has no room for a library. Where it is one that is no fault of the installation: that; else 0. */
+static int common_error_in(const char *words)
+{
+    if (text_ends(words, "failed to map segment from shared object"))
+        return ENOMEM;
+    for (int error = 1; error <= ERRNO_MAX; error++)
+        if (error_is_common(-error) && text_ends(words, strerror(error)))
+            return error;
+    return 0;
+}
+
+/* Of memory that it cannot have dlopen() says at times that there is no such file. Of one that is
+ * not there it says so again; but where it says nothing more nothing may be done, for what the
+ * first one has left may be incomplete. */
 static int fail_to_load(const char *path)
 {
-    const char *words = dlerror() ?: "";
+    _cleanup_free_
+    char *words = strdup(dlerror() ?: "");
+    int error = words ? common_error_in(words) : ENOMEM;
 
-    if (text_ends(words, strerror(ENOMEM)))
-        return tool_fail_number(ERROR_MEMORY, "cannot load %s: %s", path, words);
+    if (error == 0 && dlopen(path, RTLD_NOW | RTLD_LOCAL))
+        return tool_fail_memory();
+    if (error != 0)
+        return tool_fail_number(error_from_errno(error), "cannot load what this command needs: %s",
+            words ?: strerror(ENOMEM));
     return tool_fail_number(
         ERROR_FILE, "cannot load what this command needs: %s; install outbox completely", words);
 }
