@@ -1,5 +1,6 @@
 /* The tool's part of the library: finds the command and runs it. Must never be called but by the
  * program of the same version. */
+#include <assert.h>
 #include <errno.h>
 #include <sysexits.h>
 
@@ -13,7 +14,8 @@ static int run_named(const Tool *tool, int argc, char **argv)
 
     if (!command)
         return EX_USAGE;
-    optind = 0; /* the command scans its options anew (getopt(3), notes) */
+    assert(command->run); /* the program does all others itself */
+    optind = 0;           /* the command scans its options anew (getopt(3), notes) */
     return command->run(tool, command, argc, argv);
 }
 

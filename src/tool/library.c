@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -123,13 +124,22 @@ static int check_library(const Own *own, const char *path)
 /* ---- loading it ---- */
 
 #define ERRNO_MAX 133
+#define ROOM_BYTES (64 << 20) /* more than all the libraries take */
+#define NOT_MAPPED "failed to map segment from shared object"
 
-/* dlopen() tells of its errors in words alone, at the end of which is the system's, but where it
- * has no room for a library. Where it is one that is no fault of the installation: that; else 0. */
+static bool memory_is_short(void)
+{
+    void *room = mmap(NULL, ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return room == MAP_FAILED || munmap(room, ROOM_BYTES) < 0;
+}
+
+/* dlopen() tells of its errors in words alone, at the end of which is the system's; but of a
+ * mapping no reason is told. Where it is one that is no fault of the installation: that; else 0. */
 static int common_error_in(const char *words)
 {
-    if (text_ends(words, "failed to map segment from shared object"))
-        return ENOMEM;
+    if (text_ends(words, NOT_MAPPED))
+        return memory_is_short() ? ENOMEM : 0;
     for (int error = 1; error <= ERRNO_MAX; error++)
         if (error_is_common(-error) && text_ends(words, strerror(error)))
             return error;
@@ -150,8 +160,10 @@ static int fail_to_load(const char *path)
     if (error != 0)
         return tool_fail_number(error_from_errno(error), "cannot load what this command needs: %s",
             words ?: strerror(ENOMEM));
-    return tool_fail_number(
-        ERROR_FILE, "cannot load what this command needs: %s; install outbox completely", words);
+    return tool_fail_number(ERROR_FILE, "cannot load what this command needs: %s; %s", words,
+        text_ends(words, NOT_MAPPED)
+            ? "the file system it is on (noexec), or a security policy, forbids to run it"
+            : "install outbox completely");
 }
 
 /* There is one, but without the node of this version. */

@@ -104,6 +104,18 @@ class Loading(SystemTest):
             self.library.write_bytes(content)
             self.assert_refused(self.library, "install outbox completely")
 
+    def test_where_nothing_may_be_run(self):
+        self.build_library(self.library, self.version, "never")
+        copy = self.lab.new_directory() / "copy"
+        shutil.copy(self.library, copy)
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-ec",
+             'mount -t tmpfs -o noexec,mode=755 outbox-test "$1"; cp "$2" "$3"; exec "$4" list', "sh",
+             self.library.parent, copy, self.library, self.program],
+            capture_output=True, check=False, text=True, timeout=60)
+        self.assertEqual(done.returncode, 66, done)
+        self.assertIn("(noexec)", done.stderr)
+
     def test_only_what_others_cannot_write(self):
         self.build_library(self.library, self.version, "loaded")
         place = self.library.parent
