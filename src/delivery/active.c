@@ -109,7 +109,7 @@ static Attempt *take_from(Attempt **list, const HeldMessage *message)
     return NULL;
 }
 
-static size_t count_stuck(const Engine *engine)
+size_t engine_count_stuck(const Engine *engine)
 {
     size_t n = 0;
 
@@ -127,7 +127,7 @@ static void keep_unsettled(Engine *engine, Attempt *attempt, int result)
     if (result < 0) {
         engine->stuck_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
         if (error_is_common(result) &&
-            (!error_is_no_room(result) || count_stuck(engine) >= STUCK_MAX))
+            (!error_is_no_room(result) || engine_count_stuck(engine) >= STUCK_MAX))
             engine_pause(engine);
         engine_wake(engine);
     }

@@ -45,4 +45,19 @@ void engine_stop(Engine *engine, usec_t deadline);
 
 void engine_statistics(const Engine *engine, EngineStatistics *ret);
 
+/* A relay as it is. Borrowed until the loop runs again. */
+typedef struct EngineRelay {
+    const RelayConfig *config;
+    const char *state;            /* "works", "limited", "held", "probing" */
+    usec_t until;                 /* realtime: LIMITED and HELD end then; 0: neither */
+    unsigned holds;               /* in a row */
+    bool silent;                  /* it is waited for, and says nothing */
+    size_t connections;           /* open or opening */
+    const DeliveryOutcome *fault; /* the latest, why it is not "works"; else NULL */
+    const char *hint;             /* what to do about it, or NULL */
+} EngineRelay;
+
+/* The relay of that place in the order of preference; false when there is none. */
+bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret);
+
 DEFINE_CLEANUP(Engine, engine_free);

@@ -112,4 +112,7 @@ typedef struct EngineStatistics {
     usec_t next_due;                 /* realtime of the first of them; USEC_NEVER for none */
     size_t connections;              /* open or opening */
     size_t relays_held, relays;
+    usec_t
+        paused_until; /* realtime: nothing is taken before, for a failure of our own; 0: no pause */
+    size_t unsettled; /* messages that are over, and cannot be written down as such at present */
 } EngineStatistics;

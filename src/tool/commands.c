@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "tool/command.h"
 #include "tool/input.h"
+#include "tool/selection.h"
 
 #define WEAK(name, summary) \
     int run_##name(const Tool *, const Command *, int, char **) __attribute__((weak));
@@ -66,7 +67,23 @@ static const Command command_process = {
 
 static const ToolOption list_options[] = {
     TOOL_OPTION_DIRECTORY,
+    {"sort", 's', "KEY",
+        "by id, age (the oldest first), size, tries (the most first), next, sender or state"},
+    {"reverse", 'r', NULL, "the other way round"},
+    {"limit", 'n', "N", "so many messages at most"},
+    {"watch", 'w', NULL, "anew every two seconds, until it is interrupted"},
     {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+const ToolOption selection_options[] = {
+    {"state", SELECTION_STATE, "STATE", "those in this state; repeatable, as are arguments"},
+    {"older", SELECTION_OLDER, "AGE", "those that arrived so long ago at least: 90s, 5m, 2h, 3d"},
+    {"from", SELECTION_FROM, "TEXT", "those whose sender has this in it"},
+    {"to", SELECTION_TO, "TEXT", "those with a recipient that has this in it"},
+    {"text", SELECTION_TEXT, "TEXT", "those with this in the reason why they were not delivered"},
+    {"relay", SELECTION_RELAY, "NAME", "those that this relay had last"},
+    {"uid", SELECTION_UID, "USER", "those that this user queued, by number or name"},
     {0},
 };
 
@@ -74,9 +91,11 @@ static const Command command_list = {
     .name = "list",
     .synopsis = "[OPTION...] [STATE...]",
     .options = list_options,
+    .shared = selection_options,
     .notes = "States are queued, sending, sent, failed, deferred and held. Of each message it "
-             "shows the age, the size, the attempts so far, the time until the next one, sender "
-             "and recipients; below, why it was not delivered so far.",
+             "shows the age, the size, the attempts so far, the time until the next one or what "
+             "it waits for (relay, machine, daemon), sender and recipients; below, why it was not "
+             "delivered so far.",
     .run = run_list,
 };
 
@@ -109,7 +128,8 @@ static const Command command_status = {
     .name = "status",
     .synopsis = "[OPTION...]",
     .options = status_options,
-    .notes = "What the daemon does at the moment is in `systemctl status outboxd`.",
+    .notes = "Those who deliver from the directory say there themselves how they are: who they "
+             "are, what they have sent, and how their relays are.",
     .run = run_status,
 };
 
