@@ -99,25 +99,29 @@ static void on_idle(void *user)
         (void)sd_event_exit(manager->loop, 0);
 }
 
-static void on_sent(void *user)
+static void on_message(void *user, const MessageReport *report)
 {
     Manager *manager = user;
 
-    state_note_sent(&manager->state, clock_realtime());
+    state_forget_problem(&manager->state, report->old_id ?: report->id);
+    if (report->change == MESSAGE_SENT)
+        state_note_sent(&manager->state, clock_realtime());
 }
 
-static void on_paused(void *user, const Failure *failure)
+static void on_problem(void *user, const ProblemReport *report)
 {
     Manager *manager = user;
 
-    state_note_pause(&manager->state, failure);
+    if (report->id || report->pauses)
+        state_note_problem(
+            &manager->state, report->pauses ? NULL : report->id, report->failure, clock_realtime());
 }
 
 static const QueueHandlers queue_handlers = {
     .changed = on_changed,
     .idle = on_idle,
-    .sent = on_sent,
-    .paused = on_paused,
+    .message = on_message,
+    .problem = on_problem,
 };
 
 /* ---- The log ---- */
@@ -216,8 +220,8 @@ static int on_reload(
         compute_limits(manager);
         apply_limits(manager);
     }
-    notify_ready(manager->notify, format_status(manager, status));
     say_state(manager);
+    notify_ready(manager->notify, format_status(manager, status));
     return 0;
 }
 
@@ -362,8 +366,8 @@ int manager_run(Manager *manager)
     event_started(manager->log, manager->config);
     queue_warn(manager->queue);
     apply_limits(manager);
-    notify_ready(manager->notify, format_status(manager, status));
     say_state(manager);
+    notify_ready(manager->notify, format_status(manager, status));
     on_changed(manager);
     return sd_event_loop(manager->loop);
 }

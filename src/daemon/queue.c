@@ -36,8 +36,7 @@ static void on_message(void *user, const MessageReport *report)
     Queue *queue = user;
 
     event_message(queue->log, report);
-    if (report->change == MESSAGE_SENT)
-        queue->handlers->sent(queue->user);
+    queue->handlers->message(queue->user, report);
     queue->handlers->changed(queue->user);
 }
 
@@ -75,8 +74,7 @@ static void on_problem(void *user, const ProblemReport *report)
 
     if (may_tell_problem(queue))
         event_problem(queue->log, report);
-    if (report->pauses)
-        queue->handlers->paused(queue->user, report->failure);
+    queue->handlers->problem(queue->user, report);
     queue->handlers->changed(queue->user);
 }
 

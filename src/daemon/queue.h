@@ -13,9 +13,8 @@ typedef struct Queue Queue;
 typedef struct QueueHandlers {
     void (*changed)(void *user); /* the statistics may differ from before; cheap, comes often */
     void (*idle)(void *user);    /* nothing is queued or in flight */
-    void (*sent)(void *user);    /* a message was delivered to every recipient */
-    /* A failure of our own, because of which nothing is taken for a while. */
-    void (*paused)(void *user, const Failure *failure);
+    void (*message)(void *user, const MessageReport *report); /* as the log is told */
+    void (*problem)(void *user, const ProblemReport *report); /* likewise, each time */
 } QueueHandlers;
 
 /* Opens the directory, sets the watch and starts the engine. Loop, log and handlers are borrowed,

@@ -19,8 +19,17 @@ void state_init(State *state, usec_t now)
     *state = (State){.started = now, .minute = now / USEC_PER_MINUTE};
 }
 
+static void problem_done(StateProblem *problem)
+{
+    free(problem->id);
+    free(problem->text);
+    *problem = (StateProblem){0};
+}
+
 void state_done(State *state)
 {
+    for (size_t i = 0; i < STATE_PROBLEMS; i++)
+        problem_done(&state->problems[i]);
     free(state->pause);
     free(state->refused);
 }
@@ -54,9 +63,41 @@ static void keep(char **text, const Failure *failure)
     *text = failure ? strdup(failure_text(failure)) : NULL;
 }
 
-void state_note_pause(State *state, const Failure *failure)
+static void take_out(State *state, size_t at)
 {
-    keep(&state->pause, failure);
+    problem_done(&state->problems[at]);
+    memmove(&state->problems[at], &state->problems[at + 1],
+        (STATE_PROBLEMS - 1 - at) * sizeof(StateProblem));
+    state->problems[STATE_PROBLEMS - 1] = (StateProblem){0};
+}
+
+void state_forget_problem(State *state, const char *id)
+{
+    for (size_t i = 0; i < STATE_PROBLEMS && state->problems[i].id; i++)
+        if (strcmp(state->problems[i].id, id) == 0) {
+            take_out(state, i);
+            return;
+        }
+}
+
+void state_note_problem(State *state, const char *id, const Failure *failure, usec_t now)
+{
+    StateProblem problem = {.time = now};
+
+    if (!id) {
+        keep(&state->pause, failure);
+        return;
+    }
+    state_forget_problem(state, id);
+    problem.id = strdup(id);
+    problem.text = strdup(failure_text(failure));
+    if (!problem.id || !problem.text) {
+        problem_done(&problem);
+        return;
+    }
+    problem_done(&state->problems[STATE_PROBLEMS - 1]);
+    memmove(&state->problems[1], &state->problems[0], (STATE_PROBLEMS - 1) * sizeof(StateProblem));
+    state->problems[0] = problem;
 }
 
 void state_note_reload(State *state, const Failure *failure, usec_t now)
@@ -137,6 +178,17 @@ static json_t *rates_to_json(const State *state)
     return json_pack("{s:I, s:o}", "minute", (json_int_t)state->minute, "sent", counts);
 }
 
+static json_t *problems_to_json(const State *state)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < STATE_PROBLEMS && state->problems[i].id; i++)
+        (void)json_array_append_new(
+            array, json_pack("{s:o?, s:o?, s:o?}", "id", to_text(state->problems[i].id), "time",
+                       to_time(state->problems[i].time), "text", to_text(state->problems[i].text)));
+    return array;
+}
+
 static json_t *figures_to_json(const EngineStatistics *s)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)s->sent,
@@ -162,12 +214,12 @@ int state_format(const State *state, const Queue *queue, const Config *config, b
         reload = json_pack(
             "{s:o?, s:o?}", "time", to_time(state->refused_time), "text", to_text(state->refused));
     json = json_pack(
-        "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o}", "program",
-        "outboxd", "version", PACKAGE_VERSION, "pid", (int)getpid(), "uid", (int)geteuid(),
-        "started", to_time(state->started), "time", to_time(now), "configuration",
+        "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o}",
+        "program", "outboxd", "version", PACKAGE_VERSION, "pid", (int)getpid(), "uid",
+        (int)geteuid(), "started", to_time(state->started), "time", to_time(now), "configuration",
         to_text(config->path), "stopping", (int)stopping, "pause", pause, "reload_refused", reload,
         "last_sent", to_time(state->last_sent), "figures", figures_to_json(&statistics), "rates",
-        rates_to_json(state), "relays", relays_to_json(queue));
+        rates_to_json(state), "relays", relays_to_json(queue), "problems", problems_to_json(state));
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text ? buffer_append_string(out, text) : -ENOMEM;

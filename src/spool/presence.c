@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #define MARK_BYTES ((size_t)21)
 #define ROOM_BYTES 8192 /* what a daemon with a few relays says, on a disk that is full */
 #define READS_MAX 5
+#define LOOK_PAUSE 2000 /* microseconds */
 
 struct Presence {
     int fd;
@@ -93,6 +95,7 @@ int presence_new(const Spool *spool, Presence **ret)
     _cleanup_(presence_free_p) Presence *presence = calloc(1, sizeof(*presence));
     int r = -EBUSY;
 
+    (void)flock(spool->fd, LOCK_SH | LOCK_NB);
     if (!presence)
         return -ENOMEM;
     presence->fd = -1;
@@ -183,4 +186,19 @@ int presence_look(const Spool *spool, unsigned n, Buffer *out, bool *ret_lives)
     for (unsigned i = 0; i < READS_MAX && r == -EAGAIN; i++)
         r = look_once(spool, name, out, ret_lives);
     return r;
+}
+
+/* Another who looks in this moment has the lock as well, and not for long. */
+bool presence_is_anybody(const Spool *spool)
+{
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        if (flock(spool->fd, LOCK_EX | LOCK_NB) == 0) {
+            (void)flock(spool->fd, LOCK_UN);
+            return false;
+        }
+        if (errno != EWOULDBLOCK)
+            return false;
+        (void)usleep(LOOK_PAUSE * (i + 1));
+    }
+    return true;
 }

@@ -15,7 +15,8 @@
 typedef struct Presence Presence;
 
 /* Takes a place among those who deliver from the directory. 0; -EBUSY when there are PRESENCE_MAX
- * already; or another negative errno. Without it mail is delivered all the same. */
+ * already; or another negative errno, as on a disk that is full. Without it mail is delivered all
+ * the same, and presence_is_anybody() tells as long as the Spool lives. */
 int presence_new(const Spool *spool, Presence **ret);
 
 /* Lets go of the place. What was said last stays, for whoever asks when nobody delivers. Accepts
@@ -31,5 +32,8 @@ int presence_say(Presence *presence, const void *text, size_t n);
  * who said it lives. 0; -ENOENT: nobody has ever been there; or another negative errno. Files that
  * are not of the directory's owner, or root's, are nobody's. */
 int presence_look(const Spool *spool, unsigned n, Buffer *out, bool *ret_lives);
+
+/* Whether somebody delivers from the directory, who may not have been able to say how he is. */
+bool presence_is_anybody(const Spool *spool);
 
 DEFINE_CLEANUP(Presence, presence_free);

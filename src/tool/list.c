@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "tool/command.h"
 #include "tool/grid.h"
 #include "tool/inspect.h"
@@ -42,13 +43,13 @@ typedef struct Listing {
 /* ---- a row ---- */
 
 static const GridColumn columns[] = {
-    {"ID", .least = 12},
+    {"ID", .least = 8},
     {"STATE"},
     {"AGE", .right = true},
     {"BYTES", .right = true},
     {"TRIES", .right = true},
     {"NEXT", .right = true},
-    {"SENDER", .least = 12},
+    {"SENDER", .least = 6},
     {"RECIPIENTS"},
 };
 
@@ -63,41 +64,40 @@ static char *name_recipients(const Inspection *i)
                                                                                          : text;
 }
 
-static bool is_due(const Inspection *i, usec_t now)
-{
-    return i->state == SPOOL_QUEUED || (i->state == SPOOL_DEFERRED && i->next <= now);
-}
-
-static bool is_worth_telling(const Waiting *waiting)
-{
-    return waiting->what >= WAITS_FOR_RELAY;
-}
-
-static void format_next(Listing *l, const Inspection *i, char next[static SPAN_MAX])
+/* What it waits for where that is no matter of time; else how long. */
+static void format_next(
+    const Inspection *i, const Waiting *waiting, usec_t now, char next[static SPAN_MAX])
 {
     strcpy(next, "-");
-    if (is_due(i, l->now) && is_worth_telling(&l->waiting)) {
-        snprintf(next, SPAN_MAX, "%s", waits_for_name(l->waiting.what));
-        l->tells = true;
-    } else if (i->state == SPOOL_DEFERRED) {
-        if (i->next <= l->now)
-            strcpy(next, "now");
-        else
-            span_format(i->next - l->now, next);
-    }
+    if (waiting->what >= WAITS_FOR_RELAY)
+        snprintf(next, SPAN_MAX, "%s", waits_for_name(waiting->what));
+    else if (i->state == SPOOL_DEFERRED && i->next <= now)
+        strcpy(next, "now");
+    else if (i->state == SPOOL_DEFERRED)
+        span_format(i->next - now, next);
+}
+
+/* Why it waits, where that is not what all wait for, and is told below them. */
+static const char *choose_note(Listing *l, const Inspection *i, const Waiting *waiting)
+{
+    bool common = text_equal(waiting->text, l->waiting.text);
+
+    l->tells = l->tells || (common && waiting->what >= WAITS_FOR_RELAY);
+    return waiting->what >= WAITS_FOR_RELAY && !common ? waiting->text : i->text;
 }
 
 static int add_row(Listing *l, const Inspection *i)
 {
     char age[SPAN_MAX] = "?", next[SPAN_MAX], size[24], tries[16];
+    _cleanup_(waiting_done) Waiting waiting = {0};
     _cleanup_free_
     char *recipients = name_recipients(i);
 
-    if (!recipients)
+    if (!recipients || waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) < 0)
         return -ENOMEM;
     if (clock_is_plausible(i->arrival))
         span_format(clock_age(i->arrival, l->now), age);
-    format_next(l, i, next);
+    format_next(i, &waiting, l->now, next);
     snprintf(size, sizeof(size), "%llu", (unsigned long long)i->size);
     snprintf(tries, sizeof(tries), "%u", i->attempts);
     return grid_add(l->grid,
@@ -106,14 +106,14 @@ static int add_row(Listing *l, const Inspection *i)
             : *i->sender ? i->sender
                          : "<>",
             recipients},
-        i->text);
+        choose_note(l, i, &waiting));
 }
 
 static int print_json(Listing *l, const Inspection *i)
 {
     json_t *json = inspection_to_json(i);
     Waiting waiting = {0};
-    int r = json ? waiting_find(&l->servers, i->state, i->next, l->now, &waiting) : -ENOMEM;
+    int r = json ? waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) : -ENOMEM;
 
     if (r >= 0 && json_object_set_new(json, "waits", waiting_to_json(&waiting)) < 0)
         r = -ENOMEM;
@@ -273,7 +273,7 @@ static int begin(const Spool *spool, const ListOptions *options, Listing *l)
         l->grid = grid_new(columns, ELEMENTSOF(columns), table_terminal_width());
     if (!options->json && !l->grid)
         return -ENOMEM;
-    return waiting_find(&l->servers, SPOOL_QUEUED, 0, l->now, &l->waiting);
+    return waiting_find(&l->servers, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
 }
 
 static void listing_done(Listing *l)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/macros.h"
 #include "base/text.h"
@@ -55,6 +56,14 @@ static void add(Servers *servers, json_t *state, bool lives)
     }
 }
 
+static bool has_no_room(const Spool *spool)
+{
+    struct statvfs fs;
+
+    return fstatvfs(spool_directory_fd(spool), &fs) == 0 &&
+           (fs.f_bavail == 0 || (fs.f_files > 0 && fs.f_favail == 0));
+}
+
 int servers_look(const Spool *spool, Servers *ret)
 {
     _cleanup_buffer_ Buffer text = {0};
@@ -76,8 +85,9 @@ int servers_look(const Spool *spool, Servers *ret)
             servers_done(ret);
             return r;
         }
-        ret->unknown = ret->unknown || lives;
     }
+    ret->unknown = ret->n == 0 && presence_is_anybody(spool);
+    ret->full = ret->unknown && has_no_room(spool);
     return 0;
 }
 
@@ -120,9 +130,12 @@ static int wait_for_daemon(const Servers *servers, Waiting *ret)
 {
     const char *ended = servers->last ? servers_text(servers->last, "time") : NULL;
 
+    if (servers->full)
+        return set(ret, WAITS_FOR_MACHINE, 0,
+            "the file system of the queue directory is full; make room there: df, df -i");
     if (servers->unknown)
         return set(ret, WAITS_FOR_TURN, 0,
-            "a process delivers from the directory, but how it is cannot be read");
+            "a process delivers from the directory that could not say how it is");
     if (!ended)
         return set(ret, WAITS_FOR_DAEMON, 0,
             "no daemon has ever delivered from this directory; start it: systemctl start outboxd, "
@@ -227,11 +240,29 @@ static int wait_for_servers(const Servers *servers, Waiting *ret)
     return 0;
 }
 
-int waiting_find(const Servers *servers, SpoolState state, usec_t next, usec_t now, Waiting *ret)
+/* What a server has met with in that message; else NULL. */
+static const json_t *find_problem(const Servers *servers, const char *id)
 {
+    for (size_t i = 0; i < servers->n; i++) {
+        const json_t *problem, *problems = json_object_get(servers->live[i], "problems");
+        size_t n;
+
+        json_array_foreach(
+            problems, n, problem) if (text_equal(servers_text(problem, "id"), id)) return problem;
+    }
+    return NULL;
+}
+
+int waiting_find(
+    const Servers *servers, const char *id, SpoolState state, usec_t next, usec_t now, Waiting *ret)
+{
+    const json_t *problem = id ? find_problem(servers, id) : NULL;
+
     *ret = (Waiting){0};
     if (state == SPOOL_HELD)
         return set(ret, WAITS_FOR_OPERATOR, 0, "somebody put it aside: outbox release");
+    if (problem && state != SPOOL_FAILED && state != SPOOL_SENT)
+        return set(ret, WAITS_FOR_MACHINE, 0, "%s", servers_text(problem, "text") ?: "?");
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED)
         return 0;
     if (state == SPOOL_QUEUED || next <= now || servers->n == 0)

@@ -12,7 +12,8 @@ typedef struct Servers {
     json_t *live[PRESENCE_MAX]; /* what those say who live */
     size_t n;
     json_t *last; /* what the one said that ended last, where nobody lives; NULL: nobody ever was */
-    bool unknown; /* what somebody says who lives cannot be read */
+    bool unknown; /* somebody delivers, of whom nothing can be read */
+    bool full;    /* and the directory's file system has no room */
 } Servers;
 
 /* 0 or -ENOMEM. */
@@ -51,8 +52,10 @@ typedef struct Waiting {
     char *text;   /* why, and what to do; NULL: the word says it all */
 } Waiting;
 
-/* What messages of that state wait for; `next` is when a deferred one is due. 0 or -ENOMEM. */
-int waiting_find(const Servers *servers, SpoolState state, usec_t next, usec_t now, Waiting *ret);
+/* What that message waits for, or with NULL all those of its state that nothing is the matter with;
+ * `next` is when a deferred one is due. 0 or -ENOMEM. */
+int waiting_find(const Servers *servers, const char *id, SpoolState state, usec_t next, usec_t now,
+    Waiting *ret);
 void waiting_done(Waiting *waiting);
 
 /* {"for": "relay", "until": TIME, "text": TEXT}; NULL when memory is short. */

@@ -163,7 +163,7 @@ static int find_waiting(const Spool *spool, const Inspection *i, Waiting *ret)
     _cleanup_(servers_done) Servers servers = {0};
     int r = servers_look(spool, &servers);
 
-    return r < 0 ? r : waiting_find(&servers, i->state, i->next, clock_realtime(), ret);
+    return r < 0 ? r : waiting_find(&servers, i->id, i->state, i->next, clock_realtime(), ret);
 }
 
 static int show(const Spool *spool, const char *id, const ShowOptions *options)

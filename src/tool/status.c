@@ -92,7 +92,7 @@ static int gather(const Spool *spool, Figures *figures)
         return tool_fail_queue(spool, r);
     r = servers_look(spool, &figures->servers);
     if (r >= 0)
-        r = waiting_find(&figures->servers, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
+        r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
     return r < 0 ? tool_fail_memory() : 0;
 }
 
