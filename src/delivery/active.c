@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "delivery/health.h"
 
 /* How long taking pauses after a failure of our own, such as a full disk, and how long a message
  * whose end cannot be written waits. */
@@ -53,6 +54,16 @@ static void report_change(
         engine->context.observer->message(engine->context.user, &report);
 }
 
+/* A message that can go at once is told of when it has gone. */
+static void report_waiting(Engine *engine, const SourceFound *message)
+{
+    Failure why = {.text = engine_explain_waiting(engine)};
+
+    if (why.text)
+        report_change(engine, message, MESSAGE_WAITING, &why);
+    free(why.text);
+}
+
 void engine_pause(Engine *engine)
 {
     engine->paused_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
@@ -85,6 +96,8 @@ static void on_found(
         engine->statistics.failed++;
         report_change(engine, message, MESSAGE_FAILED, f);
         break;
+    case FOUND_QUEUED: report_waiting(engine, message); break;
+    case FOUND_HELD: report_change(engine, message, MESSAGE_HELD, NULL); break;
     case FOUND_RECOVERED: report_change(engine, message, MESSAGE_RECOVERED, f); break;
     case FOUND_PROBLEM: report_problem(engine, message, f); break;
     case FOUND_TROUBLE: report_problem(engine, NULL, f); break;

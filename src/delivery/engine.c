@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "delivery/active.h"
-#include "delivery/advice.h"
 #include "delivery/link.h"
 #include "delivery/pump.h"
 
@@ -167,19 +166,6 @@ void engine_stop(Engine *engine, usec_t deadline)
     engine_wake(engine);
 }
 
-static bool is_at_fault(const Relay *relay)
-{
-    return relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
-}
-
-/* A time of the plan's clock as one of the day; 0 when it is over, or none. */
-static usec_t to_real(const Engine *engine, usec_t time)
-{
-    usec_t now = engine_now(engine);
-
-    return time > now && time != USEC_NEVER ? usec_add(engine_now_real(engine), time - now) : 0;
-}
-
 void engine_statistics(const Engine *engine, EngineStatistics *ret)
 {
     SourceFigures figures;
@@ -191,29 +177,8 @@ void engine_statistics(const Engine *engine, EngineStatistics *ret)
     ret->next_due = figures.next_due;
     ret->relays = engine->relays->n_relays;
     ret->connections = engine->n_links;
-    ret->paused_until = to_real(engine, engine->paused_until);
+    ret->paused_until = engine_to_real(engine, engine->paused_until);
     ret->unsettled = engine_count_stuck(engine);
     for (size_t i = 0; i < engine->relays->n_relays; i++)
-        ret->relays_held += is_at_fault(&engine->relays->relays[i]);
-}
-
-bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
-{
-    const Relay *relay = &engine->relays->relays[place];
-
-    if (place >= engine->relays->n_relays)
-        return false;
-    *ret = (EngineRelay){
-        .config = relay->config,
-        .state = relay_state_name(relay->state),
-        .until = to_real(engine, relay->until),
-        .holds = relay->holds,
-        .silent = relay->silence_told,
-        .fault = relay->state == RELAY_STATE_WORKS ? NULL : &relay->fault,
-    };
-    if (ret->fault)
-        ret->hint = advice_on(ret->fault, relay->config);
-    for (const Link *link = engine->links; link; link = link->next)
-        ret->connections += link->relay == relay;
-    return true;
+        ret->relays_held += engine_relay_is_at_fault(&engine->relays->relays[i]);
 }

@@ -7,12 +7,11 @@
 
 #include "base/failure.h"
 #include "base/worker.h"
+#include "delivery/health.h"
 #include "delivery/report.h"
 #include "queue/source.h"
 #include "settings/config.h"
 #include "smtp/session.h"
-
-typedef struct Engine Engine;
 
 /* The source and the observer are borrowed, all else is referenced; the engine becomes the source's
  * handlers. Callbacks of the observer may be NULL. 0 or a negative errno. */
@@ -44,20 +43,5 @@ int engine_reload(Engine *engine, Config *config);
 void engine_stop(Engine *engine, usec_t deadline);
 
 void engine_statistics(const Engine *engine, EngineStatistics *ret);
-
-/* A relay as it is. Borrowed until the loop runs again. */
-typedef struct EngineRelay {
-    const RelayConfig *config;
-    const char *state;            /* "works", "limited", "held", "probing" */
-    usec_t until;                 /* realtime: LIMITED and HELD end then; 0: neither */
-    unsigned holds;               /* in a row */
-    bool silent;                  /* it is waited for, and says nothing */
-    size_t connections;           /* open or opening */
-    const DeliveryOutcome *fault; /* the latest, why it is not "works"; else NULL */
-    const char *hint;             /* what to do about it, or NULL */
-} EngineRelay;
-
-/* The relay of that place in the order of preference; false when there is none. */
-bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret);
 
 DEFINE_CLEANUP(Engine, engine_free);

@@ -94,6 +94,25 @@ class WhatItWaitsFor(StuckTest):
         wait_for(lambda: self.json("status")["daemons"][0]["relays"][0]["state"] == "held", "the hold of the first")
         self.assertEqual(self.json("status")["waits"]["for"], "turn")
 
+    def test_the_log_tells_of_each_change(self):
+        daemon = self.start(self.closed_port())
+        self.drop("first")
+        self.wait_for_reason("first", "relay")
+        self.drop("second")
+        self.wait_log(daemon, "second: came, and has to wait: relay closed is on hold until 20")
+        self.assertRegex(daemon.output(), r"(?m)event=waiting id=second$")
+        self.outbox("hold", "second")
+        self.wait_log(daemon, "event=held id=second")
+        (self.queue.path / "second.held").rename(self.queue.path / "second.queued")
+        wait_for(lambda: daemon.output().count("event=waiting id=second") == 2, "its return")
+
+    def test_what_goes_at_once_is_not_told_to_wait(self):
+        relay = self.odd()
+        daemon = self.start(self.settings(relay))
+        self.drop("a", "b", "c")
+        self.wait_taken(relay, "a", "b", "c")
+        self.assertNotIn("event=waiting", daemon.output())
+
     def test_its_next_attempt_and_an_operator(self):
         relay = self.odd(lambda _talk, verb, _: "451 4.2.0 full" if verb == "RCPT" else None)
         self.start(self.settings(relay), retry={"first": "1h", "max": "1h"})
