@@ -101,7 +101,7 @@ static const Command command_list = {
 
 #define ID_NOTES                                                                                \
     "An ID is what `outbox list` prints, or the name of a message's file; with a slash, as in " \
-    "./report.held, it is a file.\n"
+    "./report.held, it is a file. The beginning of one will do where no other message has it.\n"
 
 static const ToolOption show_options[] = {
     TOOL_OPTION_DIRECTORY,
@@ -136,6 +136,17 @@ static const Command command_status = {
 static const ToolOption change_options[] = {
     TOOL_OPTION_DIRECTORY,
     {"all", 'a', NULL, "every message that this can be done to"},
+    {"dry-run", 'n', NULL, "only say to which messages it would be done"},
+    {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+static const ToolOption delete_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"all", 'a', NULL, "every message that is not being sent; on a terminal it asks before"},
+    {"yes", 'y', NULL, "do not ask"},
+    {"dry-run", 'n', NULL, "only say which messages would be deleted"},
+    {"json", 'j', NULL, "a JSON array, one object a message"},
     {0},
 };
 
@@ -143,6 +154,7 @@ static const Command command_retry = {
     .name = "retry",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES "Recipients that have had the message do not get it again.\n"
                       "The same by hand: mv ID.failed ID.queued",
     .run = run_retry,
@@ -152,6 +164,7 @@ static const Command command_hold = {
     .name = "hold",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES "They stay until `outbox release`. The same by hand: mv ID.queued ID.held",
     .run = run_hold,
 };
@@ -160,6 +173,7 @@ static const Command command_release = {
     .name = "release",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES "The same by hand: mv ID.held ID.queued",
     .run = run_release,
 };
@@ -167,7 +181,8 @@ static const Command command_release = {
 static const Command command_delete = {
     .name = "delete",
     .synopsis = "[OPTION...] ID...",
-    .options = change_options,
+    .options = delete_options,
+    .shared = selection_options,
     .notes = ID_NOTES
     "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status",
     .run = run_delete,
@@ -177,6 +192,7 @@ static const Command command_adopt = {
     .name = "adopt",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES
     "For a queue that was moved or restored by copying, before the daemon is started on it: a copy "
     "is another file, for which the record of the first does not count, so that it would be sent "
