@@ -265,6 +265,7 @@ static const Command command_command = {
 };
 
 static const ToolOption config_options[] = {
+    {"changed", 'c', NULL, "only those that are not as they are by default"},
     {"explain", 'e', NULL,
         "what there is to know about the settings instead: values, default, other names"},
     {"json", 'j', NULL, "as JSON"},
@@ -275,9 +276,24 @@ static const Command command_config = {
     .name = "config",
     .synopsis = "[OPTION...] [NAME]",
     .options = config_options,
-    .notes = "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
-             "or MailPort, or a section. Secrets are shown as ***.",
+    .notes =
+        "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
+        "or MailPort, or a section, or a relay such as relays.primary. Secrets are shown as ***.",
     .run = run_config,
+};
+
+static const ToolOption complete_options[] = {
+    {0},
+};
+
+static const Command command_complete = {
+    .name = "complete",
+    .synopsis = "-- WORD...",
+    .options = complete_options,
+    .notes = "Prints what the last word can become, one candidate a line; or :files, :directories "
+             "or :users, for which a shell knows better. The completions for bash, zsh and fish "
+             "ask it.",
+    .run = run_complete,
 };
 
 static const Command *const commands[] = {
@@ -286,20 +302,27 @@ static const Command *const commands[] = {
 #undef ROW
 };
 
-const Command *tool_find_command(const char *name)
+const Command *tool_command_named(const char *name)
 {
-    const Command *near = NULL;
-    size_t distance = 3;
-
-    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-        size_t d = text_distance(name, commands[i]->name);
-
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++)
         if (strcmp(name, commands[i]->name) == 0)
             return commands[i];
+    return NULL;
+}
+
+const Command *tool_find_command(const char *name)
+{
+    const Command *found = tool_command_named(name), *near = NULL;
+    size_t distance = 3;
+
+    for (size_t i = 0; !found && i < ELEMENTSOF(commands); i++) {
+        size_t d = text_distance(name, commands[i]->name);
+
         if (d < distance)
             near = commands[i], distance = d;
     }
-    (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name, near ? "; did you mean '" : "",
-        near ? near->name : "", near ? "'?" : "");
-    return NULL;
+    if (!found)
+        (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name,
+            near ? "; did you mean '" : "", near ? near->name : "", near ? "'?" : "");
+    return found;
 }
