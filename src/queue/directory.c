@@ -163,7 +163,13 @@ int directory_say(Directory *d, const void *text, size_t n)
     Attachment *a = d->current;
     int r = a && !a->presence ? presence_new(a->spool, &a->presence) : 0;
 
-    return a && r >= 0 ? presence_say(a->presence, text, n) : r;
+    if (a && r >= 0)
+        r = presence_say(a->presence, text, n);
+    if (r == -ENOENT || r == -ESTALE) {
+        presence_free(a->presence);
+        a->presence = NULL;
+    }
+    return r;
 }
 
 int directory_check_leases(const Directory *d, Failure *f)

@@ -23,7 +23,10 @@
 #define LOOK_PAUSE 2000 /* microseconds */
 
 struct Presence {
-    int fd;
+    const Spool *spool;
+    int fd; /* open for reading: one for writing would keep the file system from becoming read-only
+             */
+    char name[16];
     unsigned long long serial;
     Buffer text;
 };
@@ -33,18 +36,13 @@ static void format_name(unsigned n, char name[static 16])
     snprintf(name, 16, ".state-%u", n + 1);
 }
 
-/* Locks are asked for and looked at byte by byte of nothing: the whole file. */
-static struct flock whole(short type)
+/* Whether somebody has the lock of who delivers. Who reads has another one, and for a moment. */
+static bool is_taken(int fd)
 {
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
-}
-
-/* Only who may write to the file can hold such a lock. */
-static bool is_written(int fd)
-{
-    struct flock lock = whole(F_RDLCK);
-
-    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK;
+    (void)flock(fd, LOCK_UN);
+    return false;
 }
 
 static bool is_trusted(const Spool *spool, int fd, struct stat *st)
@@ -62,32 +60,57 @@ static bool is_named(const Spool *spool, const char *name, int fd)
            named.st_ino == opened.st_ino;
 }
 
+/* 0, -EBUSY: a living process has it; -EPERM: who reads it does not let go. */
+static int lock(int fd)
+{
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK || is_taken(fd))
+            return -EBUSY;
+        (void)usleep(LOOK_PAUSE * (i + 1));
+    }
+    return -EPERM;
+}
+
+/* Whoever may list the directory may read it. A descriptor, or a negative errno. */
+static int create(const Spool *spool, const char *name)
+{
+    struct stat st;
+    _cleanup_close_ int fd = spool_record_create(spool, name);
+
+    if (fd < 0)
+        return fd;
+    if (fstat(spool->fd, &st) < 0 || fchmod(fd, 0600 | (st.st_mode & 0044)) < 0)
+        return -errno;
+    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES);
+    return spool_open_at(spool, name, O_RDONLY);
+}
+
 /* A descriptor, locked; -EBUSY: a living process has the place; another negative errno. A file of
  * nobody's makes way. */
 static int take_place(const Spool *spool, const char *name)
 {
-    struct flock lock = whole(F_WRLCK);
-    _cleanup_close_ int fd = spool_open_at(spool, name, O_RDWR);
+    _cleanup_close_ int fd = spool_open_at(spool, name, O_RDONLY);
     struct stat st;
+    int r;
 
     if (fd >= 0 && is_trusted(spool, fd, &st)) {
-        if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        r = lock(fd);
+        if (r == 0)
             return is_named(spool, name, fd) ? TAKE_FD(fd) : -EBUSY;
-        if (is_written(fd))
-            return -EBUSY;
+        if (r == -EBUSY)
+            return r;
     }
     if (fd != -ENOENT && unlinkat(spool->fd, name, 0) < 0 && errno != ENOENT)
         return errno == EISDIR ? -EBUSY : -errno;
     close_p(&fd);
-    fd = spool_record_create(spool, name);
+    fd = create(spool, name);
     if (fd == -EEXIST)
         return -EBUSY;
     if (fd < 0)
         return fd;
-    /* Made for appending, as records are; this one is written anew each time. */
-    if (fcntl(fd, F_SETFL, 0) < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
-        return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
-    return TAKE_FD(fd);
+    return lock(fd) < 0 || !is_named(spool, name, fd) ? -EBUSY : TAKE_FD(fd);
 }
 
 int presence_new(const Spool *spool, Presence **ret)
@@ -98,16 +121,14 @@ int presence_new(const Spool *spool, Presence **ret)
     (void)flock(spool->fd, LOCK_SH | LOCK_NB);
     if (!presence)
         return -ENOMEM;
+    presence->spool = spool;
     presence->fd = -1;
     for (unsigned n = 0; n < PRESENCE_MAX && r == -EBUSY; n++) {
-        char name[16];
-
-        format_name(n, name);
-        r = presence->fd = take_place(spool, name);
+        format_name(n, presence->name);
+        r = presence->fd = take_place(spool, presence->name);
     }
     if (r < 0)
         return r;
-    (void)fallocate(presence->fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES);
     *ret = TAKE_PTR(presence);
     return 0;
 }
@@ -121,30 +142,41 @@ void presence_free(Presence *presence)
     free(presence);
 }
 
+static int write_all(int fd, const Buffer *text)
+{
+    size_t size = buffer_size(text);
+
+    for (size_t at = 0; at < size;) {
+        ssize_t n = pwrite(fd, buffer_at(text, at), size - at, (off_t)at);
+
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        at += (size_t)MAX(n, (ssize_t)0);
+    }
+    return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
 int presence_say(Presence *presence, const void *text, size_t n)
 {
+    _cleanup_close_ int fd = -1;
     Buffer *all = &presence->text;
-    size_t size;
     int r;
 
     if (n > PRESENCE_BYTES_MAX)
         return -EFBIG;
     presence->serial++;
     buffer_clear(all);
-    r = buffer_appendf(all, MARK_FORMAT, presence->serial) ?: buffer_append(all, text, n)
-                                                            ?: buffer_appendf(all, MARK_FORMAT,
-                                                                   presence->serial);
+    r = buffer_appendf(all, MARK_FORMAT, presence->serial)
+            ?: buffer_append(all, text, n) ?: buffer_appendf(all, MARK_FORMAT, presence->serial);
     if (r < 0)
         return r;
-    size = buffer_size(all);
-    for (size_t at = 0; at < size;) {
-        ssize_t written = pwrite(presence->fd, buffer_data(all) + at, size - at, (off_t)at);
-
-        if (written < 0 && errno != EINTR)
-            return -errno;
-        at += (size_t)MAX(written, (ssize_t)0);
-    }
-    return ftruncate(presence->fd, (off_t)size) < 0 ? -errno : 0;
+    fd = spool_open_at(presence->spool, presence->name, O_WRONLY);
+    if (fd < 0)
+        return fd;
+    if (!is_named(presence->spool, presence->name, presence->fd) ||
+        !is_named(presence->spool, presence->name, fd))
+        return -ESTALE;
+    return write_all(fd, all);
 }
 
 /* Cuts the marks off; false when they are not the same, or not there. */
@@ -171,7 +203,7 @@ static int look_once(const Spool *spool, const char *name, Buffer *out, bool *re
         return fd;
     if (!is_trusted(spool, fd, &st))
         return -ENOENT;
-    *ret_lives = is_written(fd);
+    *ret_lives = is_taken(fd);
     buffer_clear(out);
     r = file_read_all(fd, PRESENCE_BYTES_MAX + 2 * MARK_BYTES, out);
     return r < 0 || cut_marks(out) ? r : -EAGAIN;

@@ -14,9 +14,9 @@
 
 typedef struct Presence Presence;
 
-/* Takes a place among those who deliver from the directory. 0; -EBUSY when there are PRESENCE_MAX
- * already; or another negative errno, as on a disk that is full. Without it mail is delivered all
- * the same, and presence_is_anybody() tells as long as the Spool lives. */
+/* Takes a place among those who deliver from the directory, which is borrowed. 0; -EBUSY when there
+ * are PRESENCE_MAX already; or another negative errno, as on a disk that is full. Without it mail
+ * is delivered all the same, and presence_is_anybody() tells as long as the Spool lives. */
 int presence_new(const Spool *spool, Presence **ret);
 
 /* Lets go of the place. What was said last stays, for whoever asks when nobody delivers. Accepts

@@ -1,6 +1,7 @@
 /* spool: who delivers from the directory, and what a stranger can do to that. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,10 +196,9 @@ START_TEST(strangers_files)
 }
 END_TEST
 
-/* Who may only read can lock for reading: that keeps no place, and is not taken for a life. */
-START_TEST(a_lock_for_reading)
+/* Who reads and does not let go keeps no place, and is not taken for a life. */
+START_TEST(a_reader_that_does_not_let_go)
 {
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
     _cleanup_place_ Place p;
     _cleanup_close_ int fd = -1;
     Presence *presence;
@@ -206,11 +206,45 @@ START_TEST(a_lock_for_reading)
     place_init(&p);
     presence_free(join(&p, "gone"));
     fd = openat(p.fd, ".state-1", O_RDONLY);
-    ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    ck_assert_int_eq(flock(fd, LOCK_SH), 0);
     check_says(&p, 0, "gone", false);
     presence = join(&p, "back");
     check_says(&p, 0, "back", true);
     presence_free(presence);
+}
+END_TEST
+
+START_TEST(a_file_that_was_taken_away)
+{
+    _cleanup_place_ Place p;
+    Presence *presence;
+
+    place_init(&p);
+    presence = join(&p, "here");
+    ck_assert_int_eq(unlinkat(p.fd, ".state-1", 0), 0);
+    ck_assert_int_eq(presence_say(presence, "x", 1), -ENOENT);
+    put(&p, ".state-1", FORGED);
+    ck_assert_int_eq(presence_say(presence, "x", 1), -ESTALE);
+    check_says(&p, 0, "forged\n", false);
+    presence_free(presence);
+}
+END_TEST
+
+/* Read by those who may list the directory, and by nobody else. */
+START_TEST(who_may_read)
+{
+    static const mode_t modes[][2] = {{0700, 0600}, {03730, 0600}, {0750, 0640}, {0755, 0644}};
+    _cleanup_place_ Place p;
+    struct stat st;
+
+    place_init(&p);
+    for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
+        ck_assert_int_eq(fchmod(p.fd, modes[i][0]), 0);
+        presence_free(join(&p, "here"));
+        ck_assert_int_eq(fstatat(p.fd, ".state-1", &st, 0), 0);
+        ck_assert_uint_eq(st.st_mode & 07777, modes[i][1]);
+        ck_assert_int_eq(unlinkat(p.fd, ".state-1", 0), 0);
+    }
 }
 END_TEST
 
@@ -261,7 +295,9 @@ int main(void)
     tcase_add_test(tests, what_is_too_long_is_not_said);
     tcase_add_test(tests, half_a_text_is_none);
     tcase_add_test(tests, strangers_files);
-    tcase_add_test(tests, a_lock_for_reading);
+    tcase_add_test(tests, a_reader_that_does_not_let_go);
+    tcase_add_test(tests, a_file_that_was_taken_away);
+    tcase_add_test(tests, who_may_read);
     tcase_add_test(tests, that_somebody_is_there);
     tcase_add_test(tests, a_directory_in_its_place);
     suite_add_tcase(suite, tests);
