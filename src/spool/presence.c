@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "spool/internal.h"
-#include "spool/record.h"
 
 /* A text stands between two lines that say which one it is: whoever reads while it is written finds
  * two numbers, and reads again. */
@@ -76,11 +75,12 @@ static int lock(int fd)
 /* Whoever may list the directory may read it. A descriptor, or a negative errno. */
 static int create(const Spool *spool, const char *name)
 {
+    _cleanup_close_ int fd =
+        openat(spool->fd, name, O_WRONLY | O_CREAT | O_EXCL | SPOOL_OPEN_FLAGS, 0600);
     struct stat st;
-    _cleanup_close_ int fd = spool_record_create(spool, name);
 
     if (fd < 0)
-        return fd;
+        return -errno;
     if (fstat(spool->fd, &st) < 0 || fchmod(fd, 0600 | (st.st_mode & 0044)) < 0)
         return -errno;
     (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES);
