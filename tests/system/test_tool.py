@@ -343,6 +343,27 @@ class Looking(SystemTest):
         self.assertNotIn("wonder", self.outbox("config"))
         self.json("config")
 
+    def test_the_manual_pages_are_well_formed(self):
+        pages = [*(lab.SOURCE / "doc/man").glob("*.[1-8]"), *lab.BUILD.glob("outbox_*.3")]
+        self.assertGreater(len(pages), 6)
+        for page in pages:
+            linted = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, check=False)
+            self.assertEqual((linted.returncode, linted.stdout), (0, b""), page)
+
+    def test_the_recipes_of_the_manual_load(self):
+        page = (lab.SOURCE / "doc/man/outbox.conf.5").read_text()
+        recipes = re.findall(r"(?s)\.EX\n(relays = .*?)\.EE", page[page.index(".SH RECIPES"):])
+        self.assertEqual(len(recipes), 6)
+        secret = self.directory / "password"
+        secret.write_text("secret\n")
+        secret.chmod(0o600)
+        for recipe in recipes:
+            self.configuration.write_text(
+                f'spool = {{ directory = "{self.queue.path}"; }};\n'
+                + recipe.replace("\\-", "-").replace("/etc/outbox/password", str(secret))
+                .replace("/var/lib/outbox", str(self.directory)))
+            self.assertIn("relays = (", self.outbox("config", "--changed"))
+
     def test_config_hides_secrets(self):
         self.configure(self.lab.relay("submission"))
         self.assertNotIn("wonder", self.outbox("config") + self.outbox("config", "--json"))
