@@ -65,7 +65,8 @@ typedef struct Command {
     X(verify, "Ask the relay whether it knows addresses (VRFY)")            \
     X(expand, "Ask the relay who is on mailing lists (EXPN)")               \
     X(command, "Say SMTP commands to the relay and print its replies")      \
-    X(config, "Print the settings in effect, or one of them")
+    X(config, "Print the settings in effect, or one of them")               \
+    X(complete, "Say what can stand at the end of a command line")
 
 /* Each has a function of that name in its file. */
 #define TOOL_RUN(name, summary) \
@@ -76,6 +77,9 @@ TOOL_COMMANDS(TOOL_RUN)
 /* The command, in commands.c; NULL when there is none of that name, which has been said. Its `run`
  * is NULL where this part of the tool, program or library, has not got it. */
 const Command *tool_find_command(const char *name);
+
+/* The same, and nothing is said. */
+const Command *tool_command_named(const char *name);
 
 /* ---- What commands share (common.c) ---- */
 

@@ -111,7 +111,8 @@ class Queue:
         return path
 
     def names(self):
-        return sorted(path.name for path in self.path.iterdir())
+        """All files but those in which daemons say how they are."""
+        return sorted(path.name for path in self.path.iterdir() if not path.name.startswith(".state-"))
 
     def in_state(self, state):
         return [name for name in self.names() if name.endswith("." + state)]
