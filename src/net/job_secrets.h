@@ -16,6 +16,7 @@ typedef struct SecretsResult {
     Tickets *tickets;    /* NULL: the relay takes none */
     Credentials *client; /* NULL when none is configured, or it is not wanted; may have failed */
     Secret *proxy;       /* the password for the proxy; NULL when none is configured */
+    Tickets *proxy_tickets; /* likewise */
     int error;           /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;

@@ -142,7 +142,7 @@ static int offer_5(ProxyDialogue *dialogue)
                                   : buffer_append(&dialogue->output, none, sizeof(none));
 }
 
-int socks_begin(ProxyDialogue *dialogue)
+int socks_begin(ProxyDialogue *dialogue, _unused_ Failure *f)
 {
     dialogue->socks = (Socks){0};
     return is_version_5(dialogue) ? offer_5(dialogue) : request_4(dialogue);

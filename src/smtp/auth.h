@@ -13,25 +13,9 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/gssapi.h"
 #include "base/secret.h"
 #include "smtp/capabilities.h"
-
-/* Security contexts of GSSAPI (RFC 2743), made ready by who lends them: their first words are
- * there, and nothing that follows waits for anybody. Each function returns 0, -EBADMSG with a
- * Failure, or -ENOMEM. */
-typedef struct SmtpGssapi {
-    void *user;
-    /* Begins with a context that has not been used; appends its first words. -EAGAIN when there is
-     * none left. */
-    int (*begin)(void *user, void **ret_context, Buffer *out, Failure *f);
-    /* Goes on with what the server said; appends what is to be said, if anything. */
-    int (*step)(
-        void *context, const void *token, size_t n, Buffer *out, bool *ret_complete, Failure *f);
-    /* Opens and closes envelopes that are not encrypted (RFC 4752, 3.1). */
-    int (*unwrap)(void *context, const void *token, size_t n, Buffer *out, Failure *f);
-    int (*wrap)(void *context, const void *data, size_t n, Buffer *out, Failure *f);
-    void (*end)(void *context);
-} SmtpGssapi;
 
 /* Everything borrowed. */
 typedef struct SmtpAuthOptions {
@@ -47,7 +31,7 @@ typedef struct SmtpAuthOptions {
     bool has_certificate;     /* TLS shows the server one of ours when it asks */
     bool ntlm_1;              /* NTLM's answer is of version 1 */
     usec_t realtime;          /* the wall clock's, for NTLM */
-    const SmtpGssapi *gssapi; /* or NULL */
+    const Gssapi *gssapi;     /* or NULL */
 } SmtpAuthOptions;
 
 /* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */

@@ -43,7 +43,7 @@ static void check_request(const char *data, size_t n)
             abort();
         lines += data[i] == '\n';
     }
-    if (n > 0 && (lines < 3 || lines > 4 || memcmp(data, "CONNECT relay.test:25 ", 22) != 0))
+    if (n > 0 && (lines < 3 || lines > 5 || memcmp(data, "CONNECT relay.test:25 ", 22) != 0))
         abort();
 }
 
@@ -84,7 +84,7 @@ static void run(ProxyDialogue *dialogue, const ProxyOptions *options, const uint
         size_t n = piece_of(data, seen->used, end, closes);
 
         if (seen->result == PROXY_ANEW &&
-            (++anew > OUTPUTS_MAX || proxy_dialogue_anew(dialogue) < 0))
+            (++anew > OUTPUTS_MAX || proxy_dialogue_anew(dialogue, f) < 0))
             abort();
         hear(dialogue, options, seen);
         if (n > 0)

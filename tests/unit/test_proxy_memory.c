@@ -88,7 +88,7 @@ static int play(const Case *c, const Secret *password, Failure *f)
         size_t used;
 
         if (r == PROXY_ANEW)
-            r = DIALOGUE(proxy_dialogue_anew(dialogue));
+            r = DIALOGUE(proxy_dialogue_anew(dialogue, f));
         if (r < 0)
             break;
         proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));

@@ -94,7 +94,8 @@ START_TEST(a_closed_connection_is_followed_by_another)
         "HTTP/1.0 407 No\r\nContent-Length: 0\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Connection: close\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nConnection: foo, Close\r\nContent-Length: 9\r\n" BASIC "\r\n",
-        "HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\n" BASIC "\r\n",
+        "HTTP/1.1 407 No\r\nTransfer-Encoding: gzip, chunked\r\n" BASIC "\r\n",
+        "HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 99999999999\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: -1\r\n" BASIC "\r\n",
@@ -172,13 +173,19 @@ END_TEST
 
 START_TEST(logins_that_cannot_be_done_are_told_by_name)
 {
-    const ProxyOptions options = {BASE, .user = "ann"};
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    ProxyOptions options = {BASE, .user = "ann"};
 
     check_fails(&plain, ANSWERS(A(WANTS(BASIC "Proxy-Authenticate: Negotiate, NTLM\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Basic, Negotiate, NTLM): set proxy_user");
+        REASON_PROXY_LOGIN, "it offers Basic, Negotiate, NTLM): set proxy_user and proxy_password, or for Kerberos");
     check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Negotiate): outbox can do Basic, and Digest");
+        REASON_PROXY_LOGIN, "it offers Negotiate): set proxy_user and proxy_password");
     check_fails(&options, ANSWERS(A(WANTS(""))), REASON_PROXY_LOGIN, "it offers none");
+    options.password = password;
+    check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Bearer\r\n"))), REASON_PROXY_LOGIN,
+        "it offers Bearer): outbox can do Basic, Digest");
+    check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
+        REASON_PROXY_LOGIN, "it offers Negotiate): for Kerberos set proxy_auth");
 }
 END_TEST
 
