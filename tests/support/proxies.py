@@ -67,6 +67,16 @@ auth_param digest program /usr/lib/squid/digest_file_auth -c {directory}/digest
 auth_param digest realm lab
 auth_param digest nonce_max_count {uses}
 """
+NTLM = """
+auth_param ntlm program {program} --helper-protocol=squid-2.5-ntlmssp --configfile={directory}/smb.conf \
+ --username={user} --domain=LAB --password={password}
+auth_param ntlm keep_alive on
+"""
+NEGOTIATE = """
+auth_param negotiate program /usr/bin/env KRB5_CONFIG={configuration} \
+ /usr/lib/squid/negotiate_kerberos_auth -s HTTP/localhost -k {keytab}
+auth_param negotiate keep_alive on
+"""
 KNOWN = """
 acl known proxy_auth REQUIRED
 http_access allow known
@@ -135,9 +145,22 @@ def tinyproxy(directory, allowed, login=False, address="127.0.0.1"):
     return Proxy(["tinyproxy", "-d", "-c", directory / "tinyproxy.conf"], directory, address, port)
 
 
-def squid(directory, login="", certificates=None, name="localhost", uses=50):
-    """HTTP, with "basic" logins, "both" of basic and digest, or none; with certificates over TLS, by the one
-    of this name. `uses` of a nonce."""
+def _login_of_squid(directory, login, uses, realm):
+    if login == "ntlm":  # Samba's own code, with a password in place of a domain
+        need("ntlm_auth")
+        (directory / "smb.conf").write_text(f"[global]\nprivate dir = {directory}\nlock directory = {directory}\n"
+                                            f"state directory = {directory}\ncache directory = {directory}\n"
+                                            f"pid directory = {directory}\n", encoding="ascii")
+        return NTLM.format(program=shutil.which("ntlm_auth"), directory=directory, user=USER, password=PASSWORD)
+    if login == "negotiate":
+        return NEGOTIATE.format(configuration=realm.configuration, keytab=realm.service_keytab)
+    text = {"": "", "basic": BASIC, "both": BASIC + DIGEST}[login]
+    return text.format(directory=directory, uses=uses)
+
+
+def squid(directory, login="", certificates=None, name="localhost", uses=50, realm=None):
+    """HTTP, with "basic" logins, "both" of basic and digest, "ntlm", "negotiate" of a Kerberos realm, or none;
+    with certificates over TLS, by the one of this name. `uses` of a nonce."""
     need("squid")
     port = free_port()
     listen = f"http_port 127.0.0.1:{port}"
@@ -151,10 +174,9 @@ def squid(directory, login="", certificates=None, name="localhost", uses=50):
     (directory / "basic").write_bytes(USER.encode() + b":" + crypted)
     secret = hashlib.md5(f"{USER}:lab:{PASSWORD}".encode()).hexdigest()
     (directory / "digest").write_text(f"{USER}:lab:{secret}\n", encoding="ascii")
-    text = {"": "", "basic": BASIC, "both": BASIC + DIGEST}[login]
     (directory / "squid.conf").write_text(
         SQUID.format(listen=listen, directory=directory, refused=REFUSED_PORT,
-                     login=text.format(directory=directory, uses=uses),
+                     login=_login_of_squid(directory, login, uses, realm),
                      access=KNOWN if login else "http_access allow all"), encoding="ascii")
     return Proxy(["squid", "-N", "-f", directory / "squid.conf"], directory, "127.0.0.1", port)
 
