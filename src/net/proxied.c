@@ -277,6 +277,7 @@ static int use_way(Connection *c)
     const struct sockaddr_storage *target =
         c->found.found.n_targets > 0 ? &c->found.found.targets[p->target] : NULL;
 
+    c->wire.wrap = proxy_dialogue_take_wrap(p->dialogue);
     proxy_dialogue_free(p->dialogue);
     p->dialogue = NULL;
     p->stands = true;

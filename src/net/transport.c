@@ -371,7 +371,7 @@ void transport_settle(Connection *c)
 
 short transport_wants(const Connection *c, short plain)
 {
-    if (c->wire.tls)
+    if (c->wire.tls || c->wire.wrap)
         return c->wire.wants;
     return c->tls ? tls_stream_wants(c->tls) : plain;
 }

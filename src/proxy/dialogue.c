@@ -146,6 +146,8 @@ void proxy_dialogue_free(ProxyDialogue *dialogue)
     buffer_done(&dialogue->output);
     if (is_tunnel(dialogue))
         tunnel_done(dialogue);
+    else
+        socks_done(dialogue);
     free(dialogue);
 }
 
@@ -187,6 +189,11 @@ int proxy_dialogue_closed(ProxyDialogue *dialogue, Failure *f)
         "closed the connection without a word about %s: check proxy_type and proxy_port, and "
         "whether it lets this machine in",
         dialogue->target);
+}
+
+ProxyWrap *proxy_dialogue_take_wrap(ProxyDialogue *dialogue)
+{
+    return is_tunnel(dialogue) ? NULL : TAKE_PTR(dialogue->socks.wrap);
 }
 
 int proxy_dialogue_anew(ProxyDialogue *dialogue, Failure *f)

@@ -16,6 +16,7 @@
 #include "base/failure.h"
 #include "base/gssapi.h"
 #include "base/secret.h"
+#include "proxy/wrap.h"
 
 typedef enum ProxyKind {
     PROXY_TUNNEL, /* HTTP CONNECT */
@@ -83,6 +84,10 @@ void proxy_dialogue_written(ProxyDialogue *dialogue, size_t n);
  * Failure (ERROR_FIREWALL, and a reason of base/reason.h). */
 int proxy_dialogue_receive(
     ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f);
+
+/* Once the way stands: what is around all bytes from there on, and may hold some that have come
+ * already; the caller's. NULL: they go as they are. */
+ProxyWrap *proxy_dialogue_take_wrap(ProxyDialogue *dialogue);
 
 /* The proxy has closed the connection: PROXY_ANEW, or a negative errno with a Failure. */
 int proxy_dialogue_closed(ProxyDialogue *dialogue, Failure *f);

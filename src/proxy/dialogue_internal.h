@@ -5,18 +5,30 @@
 
 #include "proxy/challenge.h"
 #include "proxy/dialogue.h"
+#include "proxy/wrap.h"
 
 #define PROXY_TARGET_MAX 300 /* "[address]:port", or a name of 255 bytes */
 
 /* The longest answer of SOCKS: that of version 5, with a name in it (RFC 1928, 6). */
 #define SOCKS_ANSWER_MAX (4 + 1 + 255 + 2)
 
-typedef enum SocksState { SOCKS_METHOD, SOCKS_LOGIN, SOCKS_REPLY } SocksState;
+typedef enum SocksState {
+    SOCKS_METHOD,
+    SOCKS_LOGIN,
+    SOCKS_TOKEN, /* of GSSAPI (RFC 1961, 3) */
+    SOCKS_LEVEL, /* how what follows is protected (4) */
+    SOCKS_REPLY,
+} SocksState;
 
 typedef struct Socks {
     SocksState state; /* version 4 has the last one only */
     unsigned char answer[SOCKS_ANSWER_MAX];
     size_t n;
+    /* Of GSSAPI. */
+    void *context;     /* or NULL */
+    unsigned n_rounds; /* words of the proxy's */
+    Buffer frame;      /* as far as it has come */
+    ProxyWrap *wrap;   /* NULL: what follows is as it stands */
 } Socks;
 
 typedef enum TunnelState {
@@ -105,6 +117,19 @@ int proxy_reserve(Buffer *output, size_t n);
 int socks_check(const ProxyDialogue *dialogue, Failure *f); /* 0 or -EINVAL */
 int socks_begin(ProxyDialogue *dialogue, Failure *f);
 int socks_receive(
+    ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f);
+
+void socks_done(ProxyDialogue *dialogue);
+
+/* Asks for the connection, once the login is done. */
+int socks_request(ProxyDialogue *dialogue, Failure *f);
+/* In words for a login that is not taken. */
+int socks_fail_login(const ProxyDialogue *dialogue, Failure *f);
+
+/* The first words of a context. 0, or a negative errno. */
+int socks_gssapi_begin(ProxyDialogue *dialogue, Failure *f);
+/* As socks_receive(), in the states of GSSAPI. */
+int socks_gssapi_receive(
     ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f);
 
 /* 0, -ENOMEM, or another negative errno with a Failure. */

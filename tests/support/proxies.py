@@ -2,11 +2,13 @@
 none of them speaks, of the tests' own."""
 
 import hashlib
+import importlib.util
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 
 from listener import Listener
@@ -179,6 +181,16 @@ def squid(directory, login="", certificates=None, name="localhost", uses=50, rea
                      login=_login_of_squid(directory, login, uses, realm),
                      access=KNOWN if login else "http_access allow all"), encoding="ascii")
     return Proxy(["squid", "-N", "-f", directory / "squid.conf"], directory, "127.0.0.1", port)
+
+
+def gssapi_proxy(directory, realm, level=2, fault=""):
+    """SOCKS 5 with GSSAPI and nothing else; gssapi_proxy.py says what its arguments mean."""
+    if not importlib.util.find_spec("gssapi"):
+        raise Missing("python3-gssapi is not installed (scripts/install-packages lab)")
+    port = free_port()
+    script = pathlib.Path(__file__).with_name("gssapi_proxy.py")
+    command = ["env", f"KRB5_CONFIG={realm.configuration}", sys.executable, script, port, realm.service_keytab, level]
+    return Proxy([str(word) for word in [*command, *([fault] if fault else [])]], directory, "127.0.0.1", port)
 
 
 def join(one, other):

@@ -2,10 +2,13 @@
 
 The component calls it Firewall: Firewall.User, Firewall.Password, FirewallUser, FirewallPassword."""
 
+import itertools
 import os
 
 import proxies
+from case import message
 from kerberos import USER as KERBEROS_USER
+from process import free_port
 from proxies import USER
 from test_proxy import ProxyTest
 
@@ -71,3 +74,64 @@ class Negotiate(KerberosTest):
         proxy = self.listen(lambda connection: connection.recv(4096))
         text = self.check(self.by_ticket(proxy, "tunnel", kerberos_keytab=None), status=77)
         self.assertIn("the login at the proxy: there is no Kerberos ticket for the proxy's user", text)
+
+
+class Gssapi(KerberosTest):
+    """SOCKS5's own way: all that follows is in envelopes."""
+
+    def socks(self, *arguments, **options):
+        return self.proxy(proxies.gssapi_proxy, self.realm, *arguments, **options)
+
+    def deliver(self, relay, content=b"hello\n"):
+        ann = self.address(f"ann-{next(self.numbers)}")
+        daemon = self.start(relay, wrapper=self.wrapper())
+        self.queue.drop("m", message(content, to=[ann]))
+        self.queue.wait_gone("m")
+        self.wait_copies(1, ann)
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_levels(self):
+        for level, word in (2, "encrypted"), (1, "signed"):
+            with self.subTest(word):
+                proxy = self.socks(level)
+                text = self.check(self.by_ticket(proxy, "socks5"))
+                self.assertIn("proxy> SOCKS5: a Kerberos ticket", text)
+                self.assertIn(f"proxy< SOCKS5: logged in, what follows is {word}", text)
+                self.assertIn(f"{KERBEROS_USER}@LAB.TEST wants level 2", proxy.output())
+
+    def test_tls_within(self):
+        """STARTTLS and implicit TLS with the relay, and mail that takes many envelopes, to and fro."""
+        for level, port in itertools.product((2, 1), ("submission", "submissions", "plain")):
+            with self.subTest(f"{level} {port}"):
+                self.deliver(self.by_ticket(self.socks(level), "socks5", port), b"0123456789\n" * 200000)
+
+    def test_byte_by_byte(self):
+        self.deliver(self.by_ticket(self.socks(fault="pieces"), "socks5", "submission"))
+
+    def test_names(self):
+        relay = {**self.by_ticket(self.socks(), "socks5", proxy_resolve="proxy"), "host": "localhost"}
+        self.assertIn("SOCKS5: connect to localhost:", self.check(relay))
+        self.check_fails({**relay, "port": free_port()}, "(SOCKS5 code 5, connection refused)")
+
+    def test_refusals(self):
+        self.realm.add_service("rcmd/elsewhere")
+        self.check_fails(self.by_ticket(self.socks(), "socks5", proxy_kerberos_service="rcmd/elsewhere"),
+                         "cannot be logged in at: the server's answer to the Kerberos ticket is not one", "proxy_kerberos_service")
+        self.check_fails(self.known(self.socks(), "socks5"), "takes neither user and password nor no login")
+        self.check_fails(self.by_ticket(self.proxy(proxies.microsocks), "socks5"), "does not do GSSAPI")
+        for level in 0, 3:
+            self.check_fails(self.by_ticket(self.socks(level), "socks5"), f"it answers level {level}")
+
+    def test_hostile(self):
+        self.check_fails(self.by_ticket(self.socks(fault="less"), "socks5"), "not encrypted, which was agreed to")
+        self.check_fails(self.by_ticket(self.socks(fault="garbage"), "socks5"), "what has come is none")
+        self.check_fails(self.by_ticket(self.socks(fault="empty"), "socks5"), "one empty envelope comes after the other")
+
+    def test_authentication_at_both(self):
+        """A ticket for the proxy, and one for the relay."""
+        server = self.lab.dovecot_in(self.realm)
+        self.addCleanup(server.stop)
+        relay = self.by_ticket(self.socks(), "socks5", auth="gssapi", tls="starttls",
+                               tls_ca_file=self.lab.certificates.certificate("ca"))
+        relay = {**relay, "host": "localhost", "port": server.port["submission"]}
+        self.assertIn("> AUTH GSSAPI", self.check(relay))
