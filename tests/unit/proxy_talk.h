@@ -115,7 +115,8 @@ static inline Talk talk_in_every_way(const ProxyOptions *options, const Answer *
         Talk cut = talk_to(options, answers, n, piece);
 
         ck_assert_int_eq(cut.result, whole.result);
-        ck_assert_uint_eq(cut.behind, whole.behind);
+        if (whole.result >= 0)
+            ck_assert_uint_eq(cut.behind, whole.behind);
         ck_assert_uint_eq(buffer_size(&cut.said), buffer_size(&whole.said));
         ck_assert_int_eq(cut.failure.reason, whole.failure.reason);
         talk_done(&cut);

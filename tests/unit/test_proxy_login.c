@@ -2,6 +2,7 @@
  * to log in is taken. */
 #include <openssl/evp.h>
 
+#include "played_gssapi.h"
 #include "proxy_talk.h"
 
 #define BASE .kind = PROXY_TUNNEL, .host = "mail.test", .port = 587
@@ -203,36 +204,7 @@ START_TEST(the_way_that_is_set_is_taken)
 }
 END_TEST
 
-/* ---- Negotiate, with a context that is played ---- */
-
-typedef struct Played {
-    unsigned begun, ended;
-    bool none; /* there are no contexts left */
-} Played;
-
-static int begin(void *user, void **ret_context, Buffer *out, _unused_ Failure *f)
-{
-    Played *played = user;
-
-    if (played->none)
-        return -EAGAIN;
-    *ret_context = played;
-    return buffer_appendf(out, "ticket %u", ++played->begun % 10);
-}
-
-static int step(_unused_ void *context, const void *token, size_t n, Buffer *out,
-    bool *ret_complete, Failure *f)
-{
-    if (n == 3 && memcmp(token, "bad", 3) == 0)
-        return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION, "not one of who has the key");
-    *ret_complete = n == 3 && memcmp(token, "end", 3) == 0;
-    return *ret_complete ? 0 : buffer_append_string(out, "more");
-}
-
-static void end(void *context)
-{
-    ((Played *)context)->ended++;
-}
+/* ---- Negotiate ---- */
 
 #define SPNEGO(word) "Proxy-Authorization: Negotiate " word "\r\n"
 #define TICKET_1 SPNEGO("dGlja2V0IDE=")
@@ -241,7 +213,7 @@ static void end(void *context)
 START_TEST(negotiate_shows_a_ticket)
 {
     Played played = {0};
-    const Gssapi gssapi = {.user = &played, .begin = begin, .step = step, .end = end};
+    const Gssapi gssapi = PLAYED_GSSAPI(&played);
     const ProxyOptions options = {BASE, .login = PROXY_LOGIN_GSSAPI, .gssapi = &gssapi};
     Talk talk = talk_to(&options, ANSWERS(A(OFFERS("Negotiate, NTLM")), A(STANDS)), 0);
 
@@ -271,7 +243,7 @@ END_TEST
 START_TEST(negotiate_that_fails_is_told)
 {
     Played played = {0};
-    const Gssapi gssapi = {.user = &played, .begin = begin, .step = step, .end = end};
+    const Gssapi gssapi = PLAYED_GSSAPI(&played);
     const ProxyOptions options = {BASE, .login = PROXY_LOGIN_GSSAPI, .gssapi = &gssapi};
     const Answer offers = A(OFFERS("Negotiate")), more = A(OFFERS("Negotiate d29yZA=="));
 
