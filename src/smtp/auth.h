@@ -117,8 +117,9 @@ int smtp_auth_challenge(SmtpAuth *auth, const char *text, Buffer *out, Failure *
 int smtp_auth_finish(SmtpAuth *auth, Failure *f);
 
 /* Writes asterisks over what complete lines of the server's tell of the secret and of the answers,
- * that it may not get into logs and records. Challenges stay as they are. */
-void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n);
+ * in whatever writing (base/mask.h), that it may not get into logs and records. Challenges stay as
+ * they are. Returns how many bytes these lines have. */
+size_t smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n);
 
 /* Whether a challenge (the text behind 334), decoded or as it is, tells of them: it is not to be
  * shown then. */
