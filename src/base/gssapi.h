@@ -20,7 +20,6 @@ typedef struct Gssapi {
     /* Opens and closes envelopes: with a code alone, or encrypted, too. */
     int (*unwrap)(
         void *context, const void *token, size_t n, Buffer *out, bool *ret_encrypted, Failure *f);
-    int (*wrap)(
-        void *context, bool encrypted, const void *data, size_t n, Buffer *out, Failure *f);
+    int (*wrap)(void *context, bool encrypted, const void *data, size_t n, Buffer *out, Failure *f);
     void (*end)(void *context);
 } Gssapi;

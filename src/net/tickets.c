@@ -250,8 +250,7 @@ static int unwrap(
     return r;
 }
 
-static int wrap(
-    void *context, bool encrypted, const void *data, size_t n, Buffer *out, Failure *f)
+static int wrap(void *context, bool encrypted, const void *data, size_t n, Buffer *out, Failure *f)
 {
     Context *c = context;
     gss_buffer_desc input = {n, (void *)data}, output = GSS_C_EMPTY_BUFFER;
@@ -264,7 +263,8 @@ static int wrap(
         return fail(&c->library, major, minor, "GSSAPI cannot make an envelope", "", f);
     if (encrypted && !is_encrypted)
         return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION,
-            "GSSAPI does not encrypt with the keys of this Kerberos ticket: have the realm use AES");
+            "GSSAPI does not encrypt with the keys of this Kerberos ticket: have the realm use "
+            "AES");
     return r;
 }
 

@@ -1,4 +1,5 @@
-/* Kerberos tickets for a relay, or for its proxy (RFC 4120), and security contexts of GSSAPI made with them.
+/* Kerberos tickets for a relay, or for its proxy (RFC 4120), and security contexts of GSSAPI made
+ * with them.
  *
  * What may wait for a key distribution centre or a name server is done at once, in a job beside the
  * caller's loop: several contexts are brought as far as their first words. What follows in the

@@ -1,4 +1,5 @@
-/* Bytes over a socket, over TLS with a proxy, or in envelopes to one. Must never block, nor raise SIGPIPE. */
+/* Bytes over a socket, over TLS with a proxy, or in envelopes to one. Must never block, nor raise
+ * SIGPIPE. */
 #include "net/wire.h"
 
 #include <errno.h>
@@ -87,8 +88,8 @@ static ssize_t read_wrapped(Wire *wire, char *data, size_t n, Failure *f)
 static ssize_t flush_envelope(Wire *wire, Failure *f)
 {
     while (buffer_size(&wire->envelope) > 0) {
-        ssize_t r = write_below(
-            wire, buffer_data(&wire->envelope), buffer_size(&wire->envelope), f);
+        ssize_t r =
+            write_below(wire, buffer_data(&wire->envelope), buffer_size(&wire->envelope), f);
 
         if (r < 0)
             return r;

@@ -14,12 +14,12 @@ typedef struct Wire {
     ProxyWrap *wrap; /* NULL: none */
     Buffer envelope; /* what is left of one of ours */
     size_t enclosed; /* bytes to be written that are in it already */
-    short wants; /* what the last -EAGAIN waits for */
+    short wants;     /* what the last -EAGAIN waits for */
     TlsCarrier carrier;
 } Wire;
 
-/* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. What is
- * written after -EAGAIN begins with the same bytes, for these may be on their way. */
+/* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. What
+ * is written after -EAGAIN begins with the same bytes, for these may be on their way. */
 ssize_t wire_read(Wire *wire, char *data, size_t n, Failure *f);
 ssize_t wire_write(Wire *wire, const char *data, size_t n, Failure *f);
 

@@ -34,9 +34,8 @@ typedef struct Challenge {
 } Challenge;
 
 /* Chooses among the challenges in a field value, or in several with commas between them. What is
- * malformed, unknown or not `allowed` is left out: of scheme CHALLENGE_NONE where nothing is left. `names` gets
- * the schemes there are, as text, with commas between them. 0 or -ENOMEM. */
-int challenge_choose(
-    const char *text, size_t n, unsigned allowed, Challenge *ret, Buffer *names);
+ * malformed, unknown or not `allowed` is left out: of scheme CHALLENGE_NONE where nothing is left.
+ * `names` gets the schemes there are, as text, with commas between them. 0 or -ENOMEM. */
+int challenge_choose(const char *text, size_t n, unsigned allowed, Challenge *ret, Buffer *names);
 
 void challenge_done(Challenge *challenge);

@@ -26,7 +26,8 @@ typedef enum ProxyKind {
 } ProxyKind;
 
 typedef enum ProxyLogin {
-    PROXY_LOGIN_AUTO, /* whatever it wants that needs no tickets: digest, basic, NTLM, in this order */
+    PROXY_LOGIN_AUTO, /* whatever it wants that needs no tickets: digest, basic, NTLM, in this order
+                       */
     PROXY_LOGIN_BASIC,
     PROXY_LOGIN_DIGEST,
     PROXY_LOGIN_NTLM,
@@ -50,7 +51,7 @@ typedef struct ProxyOptions {
     ProxyLogin login;
     const Gssapi *gssapi; /* for PROXY_LOGIN_GSSAPI */
     usec_t realtime;      /* the wall clock's, for NTLM */
-    ProxyTrace trace;             /* or NULL */
+    ProxyTrace trace;     /* or NULL */
     void *trace_user;
 } ProxyOptions;
 

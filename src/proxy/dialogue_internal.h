@@ -74,8 +74,8 @@ typedef struct Tunnel {
 struct ProxyDialogue {
     ProxyOptions options;
     char target[PROXY_TARGET_MAX]; /* "smtp.example.com:587", "[2001:db8::1]:587" */
-    unsigned char end_point[64]; /* of TLS, for NTLM: the longest hash there is */
-    size_t end_point_size;       /* 0: there is none */
+    unsigned char end_point[64];   /* of TLS, for NTLM: the longest hash there is */
+    size_t end_point_size;         /* 0: there is none */
     Buffer output;
     union {
         Socks socks;

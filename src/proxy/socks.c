@@ -136,10 +136,10 @@ int socks_request(ProxyDialogue *dialogue, Failure *f)
     proxy_trace(dialogue, false, "SOCKS5: connect to %s", dialogue->target);
     s->state = SOCKS_REPLY;
     if (r >= 0)
-        r = s->wrap ? proxy_wrap_out(s->wrap, buffer_data(&request), buffer_size(&request),
-                          &dialogue->output, f)
-                    : buffer_append(
-                          &dialogue->output, buffer_data(&request), buffer_size(&request));
+        r = s->wrap
+                ? proxy_wrap_out(
+                      s->wrap, buffer_data(&request), buffer_size(&request), &dialogue->output, f)
+                : buffer_append(&dialogue->output, buffer_data(&request), buffer_size(&request));
     return (int)MIN(r, 0);
 }
 

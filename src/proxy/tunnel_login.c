@@ -223,7 +223,8 @@ static int answer_message(ProxyDialogue *dialogue, Failure *f)
     int r = decode(t->challenge.token, &token);
 
     if (r == -EBADMSG)
-        r = failure_set(&why, r, ERROR_FIREWALL, "what it sent for %s is no base64", scheme_name(t));
+        r = failure_set(
+            &why, r, ERROR_FIREWALL, "what it sent for %s is no base64", scheme_name(t));
     r = r ?: answer_token(dialogue, &token, &message, &why);
     if (r >= 0 && buffer_size(&message) == 0)
         return fail_login(dialogue, f); /* it has all there is, and is not content with it */

@@ -12,7 +12,7 @@ struct ProxyWrap {
     void *context;
     bool encrypted;
     unsigned n_empty; /* envelopes one after the other with nothing in them */
-    Buffer frame; /* as far as it has come */
+    Buffer frame;     /* as far as it has come */
     Buffer clear;
 };
 

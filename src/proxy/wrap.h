@@ -1,8 +1,8 @@
-/* What goes between this host and a proxy of SOCKS5 once GSSAPI has agreed to protect it: everything
- * is in envelopes (RFC 1961, 5), the relay's bytes, too. Without I/O.
+/* What goes between this host and a proxy of SOCKS5 once GSSAPI has agreed to protect it:
+ * everything is in envelopes (RFC 1961, 5), the relay's bytes, too. Without I/O.
  *
- * A proxy is a stranger: an envelope that is none, or less than what was agreed to, is an error, and
- * no more is kept than one envelope and what was in those that came. */
+ * A proxy is a stranger: an envelope that is none, or less than what was agreed to, is an error,
+ * and no more is kept than one envelope and what was in those that came. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,12 +28,13 @@ int wrap_frame(Buffer *out, WrapType type, const void *token, size_t n);
 
 typedef struct ProxyWrap ProxyWrap;
 
-/* Takes the context over when it succeeds; `gssapi` is borrowed, and to outlive it. 0 or -ENOMEM. */
+/* Takes the context over when it succeeds; `gssapi` is borrowed, and to outlive it. 0 or -ENOMEM.
+ */
 int proxy_wrap_new(const Gssapi *gssapi, void *context, bool encrypted, ProxyWrap **ret);
 void proxy_wrap_free(ProxyWrap *wrap); /* accepts NULL; ends the context */
 
-/* Appends an envelope with the first of these bytes; returns how many, or a negative errno: -ENOMEM,
- * or with a Failure (ERROR_FIREWALL). */
+/* Appends an envelope with the first of these bytes; returns how many, or a negative errno:
+ * -ENOMEM, or with a Failure (ERROR_FIREWALL). */
 #define PROXY_WRAP_BYTES ((size_t)16 * 1024)
 ssize_t proxy_wrap_out(ProxyWrap *wrap, const void *data, size_t n, Buffer *out, Failure *f);
 

@@ -199,6 +199,8 @@ static int notice_absence(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
     const char *name = config->proxy_user                                 ? "proxy_user"
+                       : config->proxy_auth != PROXY_AUTH_AUTO            ? "proxy_auth"
+                       : config->proxy_kerberos_service                   ? "proxy_kerberos_service"
                        : config->proxy_exceptions                         ? "proxy_exceptions"
                        : config->proxy_resolve != PROXY_RESOLVE_AUTOMATIC ? "proxy_resolve"
                                                                           : NULL;

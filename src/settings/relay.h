@@ -183,7 +183,7 @@ typedef struct RelayConfig {
     SecretSource proxy_password;
     ProxyAuth proxy_auth;
     char *proxy_kerberos_service; /* NULL: HTTP@ or rcmd@ the proxy's name */
-    Secret *proxy_data; /* lines of the header of CONNECT; they may hold a login */
+    Secret *proxy_data;           /* lines of the header of CONNECT; they may hold a login */
     char *proxy_exceptions;
     bool proxy_bypassed; /* the relay is one of them */
     bool proxy_auto_detect;

@@ -363,7 +363,8 @@ static const Setting table[] = {
         .help = "a systemd credential that holds the password for the proxy"},
     {RELAY(proxy_auth), "", SETTING_ENUM, IN_RELAY(proxy_auth), "auto",
         .choices = proxy_auth_choices,
-        .help = "how to log in at the proxy; auto: by digest, basic or NTLM, the first that it offers"},
+        .help =
+            "how to log in at the proxy; auto: by digest, basic or NTLM, the first that it offers"},
     {RELAY(proxy_kerberos_service), "", SETTING_WORD, IN_RELAY(proxy_kerberos_service), NULL,
         .help = "with proxy_auth = \"gssapi\", the proxy's principal; HTTP@ (tunnel) or rcmd@ "
                 "(socks5) and proxy_host when not set"},

@@ -26,12 +26,12 @@ typedef struct SmtpAuthOptions {
                                            token, "Bearer " in front or not */
     const char *host;                   /* for DIGEST-MD5, GSSAPI, OAUTHBEARER */
     unsigned port;
-    bool clear_allowed;       /* a password may go over a connection without TLS */
-    bool secret_is_token;     /* the secret is an OAuth token, and no password */
-    bool has_certificate;     /* TLS shows the server one of ours when it asks */
-    bool ntlm_1;              /* NTLM's answer is of version 1 */
-    usec_t realtime;          /* the wall clock's, for NTLM */
-    const Gssapi *gssapi;     /* or NULL */
+    bool clear_allowed;   /* a password may go over a connection without TLS */
+    bool secret_is_token; /* the secret is an OAuth token, and no password */
+    bool has_certificate; /* TLS shows the server one of ours when it asks */
+    bool ntlm_1;          /* NTLM's answer is of version 1 */
+    usec_t realtime;      /* the wall clock's, for NTLM */
+    const Gssapi *gssapi; /* or NULL */
 } SmtpAuthOptions;
 
 /* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */

@@ -67,7 +67,9 @@ static int negotiate(SmtpAuth *auth, const char *challenge, size_t n, Buffer *re
             "here: have it allow none (Cyrus SASL: sasl_minimum_layer = 0), and use TLS",
             (unsigned)(unsigned char)buffer_data(&offer)[0]);
     r = buffer_append(&choice, "\1\0\0\0", OFFER_SIZE) ?: buffer_append_string(&choice, identity);
-    r = r ?: gssapi->wrap(state->context, false, buffer_data(&choice), buffer_size(&choice), response, f);
+    r = r
+            ?: gssapi->wrap(
+                   state->context, false, buffer_data(&choice), buffer_size(&choice), response, f);
     auth->satisfied = r >= 0;
     return r;
 }

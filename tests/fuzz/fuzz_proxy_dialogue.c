@@ -60,7 +60,9 @@ static int wrap(_unused_ void *context, bool encrypted, const void *data, size_t
     return buffer_append(out, encrypted ? "#" : "~", 1) ?: buffer_append(out, data, n);
 }
 
-static void end(_unused_ void *context) {}
+static void end(_unused_ void *context)
+{
+}
 
 static const Gssapi gssapi = {
     .begin = begin, .step = step, .unwrap = unwrap, .wrap = wrap, .end = end};

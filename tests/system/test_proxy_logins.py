@@ -2,15 +2,18 @@
 
 The component calls it Firewall: Firewall.User, Firewall.Password, FirewallUser, FirewallPassword."""
 
+import base64
 import itertools
 import os
+import socket
+import struct
 
 import proxies
 from case import message
 from kerberos import USER as KERBEROS_USER
 from process import free_port
-from proxies import USER
-from test_proxy import ProxyTest
+from proxies import PASSWORD, USER
+from test_proxy import ProxyTest, small_relay
 
 
 class Ntlm(ProxyTest):
@@ -135,3 +138,116 @@ class Gssapi(KerberosTest):
                                tls_ca_file=self.lab.certificates.certificate("ca"))
         relay = {**relay, "host": "localhost", "port": server.port["submission"]}
         self.assertIn("> AUTH GSSAPI", self.check(relay))
+
+
+class Hostile(ProxyTest):
+    """Proxies that end it at any place of a login; what holds in each case is held to by the daemon's tests."""
+
+    NTLM_CHALLENGE = base64.b64encode(b"NTLMSSP\0" + struct.pack("<IHHII", 2, 0, 0, 48, 0x228201) + b"12345678" +
+                                      bytes(8) + struct.pack("<HHI", 4, 4, 48) + bytes(4))
+
+    def answers(self):
+        wants = b"HTTP/1.1 407 No\r\nContent-Length: 4\r\nProxy-Authenticate: NTLM%s\r\n\r\nbody"
+        return [wants % b"", wants % (b" " + self.NTLM_CHALLENGE), b"HTTP/1.1 200 OK\r\n\r\n"]
+
+    def proxy_that(self, act, piece=None):
+        """Answers each request in turn, in pieces; act(connection, stage, sent) may do otherwise."""
+        def talk(connection):
+            for stage, answer in enumerate(self.answers()):
+                if b"\r\n\r\n" not in connection.recv(65536):
+                    return
+                step = piece or len(answer)
+                for at in range(0, len(answer), step):
+                    if act(connection, stage, at) is not None:
+                        return
+                    connection.sendall(answer[at:at + step])
+            small_relay(connection)
+
+        return self.listen(talk)
+
+    def test_a_byte_at_a_time(self):
+        proxy = self.proxy_that(lambda *_: None, piece=1)
+        self.assertIn("connected to 127.0.0.1:", self.check(self.known(proxy, "tunnel")))
+
+    def test_resets(self):
+        def reset_at(wanted):
+            def act(connection, stage, sent):
+                if (stage, sent > 20) == wanted:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return True
+                return None
+            return act
+
+        for wanted in itertools.product((0, 1, 2), (False, True)):
+            if wanted == (2, True):
+                continue  # the answer is not so long
+            with self.subTest(wanted):
+                proxy = self.proxy_that(reset_at(wanted), piece=7)
+                # To the first of NTLM's messages another connection may be made, where this proxy begins anew.
+                words = "offers NTLM and does not go on" if wanted == (1, False) else "closed the connection"
+                self.check_fails(self.known(proxy, "tunnel"), words)
+
+    def test_garbage_before_the_greeting(self):
+        """A 200 that leads to no mail server: then it is the relay's fault, and told as such."""
+        def talk(connection):
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n<html>\x1b[2J</html>\r\n")
+            connection.recv(4096)
+
+        text = self.check(self.via(self.listen(talk), "tunnel"), status=75)
+        self.assertIn("FAILED at greeting: ", text)
+        self.assertNotIn("\x1b", text)
+
+    def test_realms_that_change(self):
+        """A new realm and nonce for each answer: the password is hashed for the first alone."""
+        asked = []
+
+        def talk(connection):
+            while b"CONNECT" in (request := connection.recv(4096)):
+                asked.append(request)
+                connection.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Digest realm=r%d, "
+                                   b"nonce=n%d\r\n\r\n" % (len(asked), len(asked)))
+
+        self.check_fails(self.known(self.listen(talk), "tunnel"), "does not take the login of ann")
+        self.assertEqual(sum(b"Proxy-Authorization" in request for request in asked), 1)
+
+    def test_challenge_for_ever(self):
+        """NTLM's challenge again and again is answered once."""
+        asked = []
+
+        def talk(connection):
+            while b"CONNECT" in (request := connection.recv(65536)):
+                asked.append(request)
+                connection.sendall(self.answers()[min(len(asked) - 1, 1)])
+
+        self.check_fails(self.known(self.listen(talk), "tunnel"), "does not take the login of ann")
+        self.assertEqual(len(asked), 3)
+
+    def test_a_connection_that_need_not_be_logged_in(self):
+        """As proxies do that know this host from a moment ago: 200 to the first of three messages."""
+        def talk(connection):
+            connection.recv(4096)
+            connection.sendall(self.answers()[0])
+            connection.recv(4096)
+            connection.sendall(self.answers()[2])
+            small_relay(connection)
+
+        self.assertIn("connected to 127.0.0.1:", self.check(self.known(self.listen(talk), "tunnel")))
+
+    def test_answer_told_back(self):
+        """What a digest was answered with gets into no log, whole or in part."""
+        told = []
+
+        def talk(connection):
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Digest realm=x, "
+                               b"nonce=y\r\n\r\n")
+            response = connection.recv(4096).partition(b'response="')[2].partition(b'"')[0]
+            token = base64.b64encode(b"pw=" + PASSWORD.encode())
+            told.extend((response.decode(), token.decode()))
+            connection.sendall(b"HTTP/1.1 403 bad %s and %s\r\n\r\n" % (response, token))
+
+        text = self.check_fails(self.known(self.listen(talk), "tunnel"), "(403 bad ****")
+        for word in told:
+            self.assertNotIn(word.rstrip("="), text)
+            self.assertNotIn(word[:10], text)

@@ -1,5 +1,6 @@
 /* A context of GSSAPI that is played: the other side's word "bad" is none, "end" completes it, and
- * anything else wants more. An envelope is a byte more: '#' where it is encrypted, '~' where not. */
+ * anything else wants more. An envelope is a byte more: '#' where it is encrypted, '~' where not.
+ */
 #pragma once
 
 #include <errno.h>
@@ -55,8 +56,8 @@ static inline void played_end(void *context)
     ((Played *)context)->ended++;
 }
 
-#define PLAYED_GSSAPI(played)                                                             \
-    {                                                                                     \
-        .user = (played), .begin = played_begin, .step = played_step,                     \
-        .unwrap = played_unwrap, .wrap = played_wrap, .end = played_end                   \
+#define PLAYED_GSSAPI(played)                                                                  \
+    {                                                                                          \
+        .user = (played), .begin = played_begin, .step = played_step, .unwrap = played_unwrap, \
+        .wrap = played_wrap, .end = played_end                                                 \
     }

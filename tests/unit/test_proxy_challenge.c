@@ -26,8 +26,8 @@ static Chosen choose_of(unsigned allowed, const char *text)
 /* All but Negotiate, for which there must be tickets. */
 static Chosen choose(const char *text)
 {
-    return choose_of(CHALLENGE_BIT(CHALLENGE_NTLM) | CHALLENGE_BIT(CHALLENGE_BASIC) |
-                         CHALLENGE_BITS_DIGEST,
+    return choose_of(
+        CHALLENGE_BIT(CHALLENGE_NTLM) | CHALLENGE_BIT(CHALLENGE_BASIC) | CHALLENGE_BITS_DIGEST,
         text);
 }
 
@@ -84,7 +84,8 @@ static void check_token(unsigned allowed, const char *text, const char *token)
 /* MS-NTHT, RFC 4559: a word of base64 behind the name, or none. */
 START_TEST(tokens_are_read_whole)
 {
-    const unsigned ntlm = CHALLENGE_BIT(CHALLENGE_NTLM), spnego = CHALLENGE_BIT(CHALLENGE_NEGOTIATE);
+    const unsigned ntlm = CHALLENGE_BIT(CHALLENGE_NTLM),
+                   spnego = CHALLENGE_BIT(CHALLENGE_NEGOTIATE);
 
     check_token(ntlm, "NTLM", NULL);
     check_token(ntlm, "Basic realm=x, NTLM , Negotiate", NULL);

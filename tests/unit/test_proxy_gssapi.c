@@ -2,10 +2,10 @@
 #include "played_gssapi.h"
 #include "proxy_talk.h"
 
-#define OPTIONS                                                                              \
-    {                                                                                        \
+#define OPTIONS                                                                             \
+    {                                                                                       \
         .kind = PROXY_SOCKS5, .host = "mail.test", .port = 25, .login = PROXY_LOGIN_GSSAPI, \
-        .gssapi = &gssapi                                                                    \
+        .gssapi = &gssapi                                                                   \
     }
 /* Of less than ten bytes, and of more. */
 #define FRAME(type, size, token) "\x01" type "\0" size token
@@ -23,8 +23,8 @@ START_TEST(all_that_follows_is_in_envelopes)
     const ProxyOptions options = OPTIONS;
     static const char encrypted[] = SAYS FRAME("\x03", "\x11", "#" REQUEST);
     static const char is_signed[] = SAYS FRAME("\x03", "\x11", "~" REQUEST);
-    Talk talk = talk_to(&options,
-        ANSWERS(CHOOSES, ENDS, AGREES("\x02"), A(FRAME("\x03", "\x0b", "#" GRANTED))), 0);
+    Talk talk = talk_to(
+        &options, ANSWERS(CHOOSES, ENDS, AGREES("\x02"), A(FRAME("\x03", "\x0b", "#" GRANTED))), 0);
 
     ck_assert_msg(talk.result == PROXY_STANDS, "%s", failure_text(&talk.failure));
     ck_assert_uint_eq(buffer_size(&talk.said), sizeof(encrypted));
@@ -33,19 +33,19 @@ START_TEST(all_that_follows_is_in_envelopes)
     ck_assert_uint_eq(played.ended, 1);
     talk_done(&talk);
     played.begun = 0;
-    talk = talk_to(&options,
-        ANSWERS(CHOOSES, ENDS, AGREES("\x01"), A(FRAME("\x03", "\x0b", "~" GRANTED))), 0);
+    talk = talk_to(
+        &options, ANSWERS(CHOOSES, ENDS, AGREES("\x01"), A(FRAME("\x03", "\x0b", "~" GRANTED))), 0);
     ck_assert_int_eq(talk.result, PROXY_STANDS);
     ck_assert_mem_eq(buffer_data(&talk.said), is_signed, sizeof(is_signed) - 1);
     talk_done(&talk);
-    talk = talk_in_every_way(&options,
-        ANSWERS(CHOOSES, A(FRAME("\x01", "\x02", "go")), ENDS, AGREES("\x02"),
-            A(FRAME("\x03", "\x03", "#\x05\x00") FRAME("\x03", "\x01", "#")
-                    FRAME("\x03", "\x09", "#\x00\x01\x00\x00\x00\x00\x00\x00"))));
+    talk = talk_in_every_way(
+        &options, ANSWERS(CHOOSES, A(FRAME("\x01", "\x02", "go")), ENDS, AGREES("\x02"),
+                      A(FRAME("\x03", "\x03", "#\x05\x00") FRAME("\x03", "\x01", "#")
+                              FRAME("\x03", "\x09", "#\x00\x01\x00\x00\x00\x00\x00\x00"))));
     ck_assert_msg(talk.result == PROXY_STANDS, "%s", failure_text(&talk.failure));
     talk_done(&talk);
-    check_cut_off(&options,
-        ANSWERS(CHOOSES, ENDS, AGREES("\x02"), A(FRAME("\x03", "\x0b", "#" GRANTED))));
+    check_cut_off(
+        &options, ANSWERS(CHOOSES, ENDS, AGREES("\x02"), A(FRAME("\x03", "\x0b", "#" GRANTED))));
     ck_assert_uint_gt(played.ended, 50);
 }
 END_TEST
@@ -160,20 +160,20 @@ START_TEST(logins_that_fail_are_told)
     check_fails(&options, ANSWERS(CHOOSES, ENDS, A("\x01\xff")), REASON_PROXY_LOGIN,
         "does not take the Kerberos ticket");
     check_fails(&options, ANSWERS(CHOOSES, A("\x05\x00")), REASON_PROXY_NOT_SPOKEN, "version 5");
-    check_fails(&options, ANSWERS(CHOOSES, A("\x01\x02\x00\x00")), REASON_PROXY_NOT_SPOKEN,
-        "version 5");
+    check_fails(
+        &options, ANSWERS(CHOOSES, A("\x01\x02\x00\x00")), REASON_PROXY_NOT_SPOKEN, "version 5");
     check_fails(&options, ANSWERS(CHOOSES, A(FRAME("\x01", "\x03", "bad"))), REASON_PROXY_LOGIN,
         "cannot be logged in at: not one of who has the key");
     check_fails(&options, ANSWERS(CHOOSES, go, go, go, go, go, go, go, go), REASON_PROXY_LOGIN,
         "goes on and on with GSSAPI");
-    check_fails(&options, ANSWERS(CHOOSES, ENDS, AGREES("\x03")), REASON_PROXY_LOGIN,
-        "it answers level 3");
-    check_fails(&options, ANSWERS(CHOOSES, ENDS, A(FRAME("\x02", "\x01", "~"))),
-        REASON_PROXY_LOGIN, "it answers level 0");
+    check_fails(
+        &options, ANSWERS(CHOOSES, ENDS, AGREES("\x03")), REASON_PROXY_LOGIN, "it answers level 3");
+    check_fails(&options, ANSWERS(CHOOSES, ENDS, A(FRAME("\x02", "\x01", "~"))), REASON_PROXY_LOGIN,
+        "it answers level 0");
     check_fails(&options, ANSWERS(CHOOSES, ENDS, A(FRAME("\x02", "\x03", "~\x02\x02"))),
         REASON_PROXY_LOGIN, "it answers level 0");
-    check_fails(&options, ANSWERS(CHOOSES, ENDS, A(FRAME("\x02", "\x01", "?"))),
-        REASON_PROXY_LOGIN, "its envelope cannot be opened");
+    check_fails(&options, ANSWERS(CHOOSES, ENDS, A(FRAME("\x02", "\x01", "?"))), REASON_PROXY_LOGIN,
+        "its envelope cannot be opened");
     check_fails(&options, ANSWERS(CHOOSES, ENDS, AGREES("\x02"), A("\x05\x00\x00\x01")),
         REASON_PROXY_NOT_SPOKEN, "what has come is none");
     check_fails(&options,

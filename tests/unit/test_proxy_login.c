@@ -60,8 +60,7 @@ START_TEST(ntlm_has_three_messages)
     ck_assert_ptr_nonnull(strstr(talk.trace, "Proxy-Authorization: NTLM ***"));
     ck_assert_ptr_null(strstr(talk.trace, "TlRM"));
     talk_done(&talk);
-    check_cut_off(&options,
-        ANSWERS(A(OFFERS("NTLM")), A(OFFERS("NTLM " CHALLENGE)), A(STANDS)));
+    check_cut_off(&options, ANSWERS(A(OFFERS("NTLM")), A(OFFERS("NTLM " CHALLENGE)), A(STANDS)));
 }
 END_TEST
 
@@ -85,9 +84,9 @@ START_TEST(ntlm_goes_over_one_connection)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(goes_on); i++) {
-        Talk talk = talk_in_every_way(&options,
-            ANSWERS(A("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n\r\nand closes"),
-                {goes_on[i], strlen(goes_on[i])}, A(STANDS "220 x")));
+        Talk talk = talk_in_every_way(
+            &options, ANSWERS(A("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n\r\nand closes"),
+                          {goes_on[i], strlen(goes_on[i])}, A(STANDS "220 x")));
 
         ck_assert_msg(talk.result == PROXY_STANDS, "%s", failure_text(&talk.failure));
         ck_assert_uint_eq(talk.behind, 5);
@@ -140,8 +139,7 @@ START_TEST(chunks_have_limits)
     check_fails(&options, ANSWERS(A(CHUNKED "x\r\n")), REASON_PROXY_NOT_SPOKEN, "not speak HTTP");
     check_fails(&options, ANSWERS(A(CHUNKED "5x\r\n")), REASON_PROXY_NOT_SPOKEN, "not speak HTTP");
     check_fails(&options, ANSWERS(A(CHUNKED "1\r\nab\r\n")), REASON_PROXY_NOT_SPOKEN, "not speak");
-    check_fails(
-        &options, ANSWERS(A(CHUNKED "-1\r\n")), REASON_PROXY_NOT_SPOKEN, "not speak HTTP");
+    check_fails(&options, ANSWERS(A(CHUNKED "-1\r\n")), REASON_PROXY_NOT_SPOKEN, "not speak HTTP");
     check_fails(&options, ANSWERS(A(CHUNKED "ffffffffffffffff\r\nx")), REASON_PROXY_NOT_SPOKEN, "");
     CHECK_STANDS(options, ANSWERS(A(CHUNKED "3\nabc\n0\n\n"), A(STANDS)),
         REQUEST("") REQUEST(KEEPS NEGOTIATE), 0);
@@ -225,8 +223,8 @@ START_TEST(negotiate_shows_a_ticket)
     ck_assert_uint_eq(played.ended, 1);
     /* In several rounds. */
     played.begun = 0;
-    talk = talk_to(&options,
-        ANSWERS(A(OFFERS("Negotiate")), A(OFFERS("Negotiate d29yZA==")), A(STANDS)), 0);
+    talk = talk_to(
+        &options, ANSWERS(A(OFFERS("Negotiate")), A(OFFERS("Negotiate d29yZA==")), A(STANDS)), 0);
     ck_assert_str_eq(
         buffer_data(&talk.said), REQUEST("") REQUEST(KEEPS TICKET_1) REQUEST(KEEPS MORE));
     talk_done(&talk);

@@ -63,8 +63,7 @@ typedef struct Case {
     "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: NTLM "                  \
     "TlRMTVNTUAACAAAADAAMADgAAAAzgoriASNFZ4mrze8AAAAAAAAAACQAJABEAAAABgBwFwAAAA9TAGUAcg" \
     "B2AGUAcgACAAwARABvAG0AYQBpAG4AAQAMAFMAZQByAHYAZQByAAAAAAA=\r\n\r\n"
-#define WANTS_TICKET \
-    "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Negotiate\r\n\r\n"
+#define WANTS_TICKET "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Negotiate\r\n\r\n"
 #define STANDS "HTTP/1.1 200 OK\r\n\r\n"
 #define REFUSED "HTTP/1.1 403 No\r\n\r\n"
 #define GRANTED "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
@@ -80,7 +79,11 @@ static const Case cases[] = {
         PROXY_STANDS, 20},
     {PROXY_TUNNEL, {WANTS_TICKET, STANDS}, {N(WANTS_TICKET), N(STANDS)}, PROXY_STANDS, 6,
         PROXY_LOGIN_GSSAPI},
-    {PROXY_SOCKS5, {"\x05\x01", "\x01\x01\0\x03" "end", "\x01\x02\0\x02~\x02", "\x01\x03\0\x0b#" GRANTED},
+    {PROXY_SOCKS5,
+        {"\x05\x01",
+            "\x01\x01\0\x03"
+            "end",
+            "\x01\x02\0\x02~\x02", "\x01\x03\0\x0b#" GRANTED},
         {2, 7, 6, 5 + N(GRANTED)}, PROXY_STANDS, 6, PROXY_LOGIN_GSSAPI},
 };
 

@@ -177,7 +177,8 @@ START_TEST(logins_that_cannot_be_done_are_told_by_name)
     ProxyOptions options = {BASE, .user = "ann"};
 
     check_fails(&plain, ANSWERS(A(WANTS(BASIC "Proxy-Authenticate: Negotiate, NTLM\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Basic, Negotiate, NTLM): set proxy_user and proxy_password, or for Kerberos");
+        REASON_PROXY_LOGIN,
+        "it offers Basic, Negotiate, NTLM): set proxy_user and proxy_password, or for Kerberos");
     check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
         REASON_PROXY_LOGIN, "it offers Negotiate): set proxy_user and proxy_password");
     check_fails(&options, ANSWERS(A(WANTS(""))), REASON_PROXY_LOGIN, "it offers none");
@@ -344,8 +345,7 @@ START_TEST(a_digest_that_is_told_back_is_masked)
         ck_assert_uint_eq(strlen(response), n);
         snprintf(answer, sizeof(answer), "HTTP/1.1 403 bad response=%s\r\n\r\n", response);
         proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));
-        ck_assert_int_lt(
-            proxy_dialogue_receive(dialogue, answer, strlen(answer), &used, &f), 0);
+        ck_assert_int_lt(proxy_dialogue_receive(dialogue, answer, strlen(answer), &used, &f), 0);
         ck_assert_ptr_null(strstr(failure_text(&f), response));
         ck_assert_ptr_nonnull(strstr(failure_text(&f), "bad response=********"));
     }

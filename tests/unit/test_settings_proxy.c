@@ -152,6 +152,62 @@ START_TEST(mistakes_say_what_would_be_right)
 }
 END_TEST
 
+START_TEST(mistakes_about_logins_say_what_would_be_right)
+{
+    static const struct {
+        const char *text, *mistake;
+    } cases[] = {
+        {VIA(TUNNEL "proxy_user = \"u\"; proxy_auth = \"ntml\";"),
+            "outbox.conf:1: relays.h.proxy_auth: \"ntml\" is unknown; it takes one of \"auto\", "
+            "\"basic\", \"digest\", \"ntlm\", \"gssapi\""},
+        {VIA(TUNNEL "proxy_user = \"u\"; proxy_auth = \"ntlm\";"),
+            "outbox.conf:1: relays.h.proxy_auth: NTLM needs a password; set proxy_password or one "
+            "of its kind"},
+        {VIA(TUNNEL "proxy_auth = \"digest\";"),
+            "outbox.conf:1: relays.h.proxy_auth: says how to log in, and there is no user; set "
+            "proxy_user, or leave it out"},
+        {VIA(TUNNEL "proxy_user = \"u\"; proxy_password = \"x\"; proxy_auth = \"gssapi\";"),
+            "outbox.conf:1: relays.h.proxy_auth: gssapi shows a Kerberos ticket and no password; "
+            "leave the password out, and see kerberos_keytab"},
+        {VIA(SOCKS5 "proxy_user = \"u\"; proxy_password = \"x\"; proxy_auth = \"ntlm\";"),
+            "outbox.conf:1: relays.h.proxy_auth: is a way of HTTP proxies; leave it out, or set "
+            "proxy_type = \"tunnel\""},
+        {VIA("proxy_type = \"socks4\"; proxy_auth = \"gssapi\";"),
+            "outbox.conf:1: relays.h.proxy_auth: SOCKS4 has no logins but a user's name; set "
+            "proxy_type = \"socks5\""},
+        {VIA(TUNNEL "proxy_kerberos_service = \"HTTP@p\";"),
+            "outbox.conf:1: relays.h.proxy_kerberos_service: is for Kerberos alone; set proxy_auth "
+            "= \"gssapi\""},
+        {VIA(TUNNEL "proxy_auth = \"gssapi\"; kerberos_service = \"smtp@p\";"),
+            "outbox.conf:1: relays.h:587.kerberos_service: is for Kerberos alone; set auth = "
+            "\"gssapi\""},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect_mistakes(cases[i].text, cases[i].mistake);
+}
+END_TEST
+
+/* And what goes with a ticket is taken. */
+START_TEST(ways_to_log_in_have_names)
+{
+    static const char *const names[] = {"gssapi", "Negotiate", "kerberos"};
+    char text[512];
+    Config *config;
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        snprintf(text, sizeof(text),
+            VIA(TUNNEL "proxy_auth = \"%s\"; kerberos_ccache = \"FILE:/x\"; "
+                       "proxy_kerberos_service = \"HTTP@p\";"),
+            names[i]);
+        config = load(text, NULL);
+        ck_assert_int_eq(relay_of(config)->proxy_auth, PROXY_AUTH_GSSAPI);
+        ck_assert_str_eq(relay_of(config)->proxy_kerberos_service, "HTTP@p");
+        (void)config_unref(config);
+    }
+}
+END_TEST
+
 START_TEST(what_does_not_go_together_is_told)
 {
     static const struct {
@@ -288,6 +344,18 @@ static const struct {
     {"[2001:db8::1]:587", "2001:db8::1", true, true},
     {"[2001:db8::1]:25", "2001:db8::1", false, false},
     {"2001:db8::1", "2001:0db8:0::1", true, true},
+    /* What has gone wrong in other programs: an entry that is not the last, networks and other
+     * writings of IPv6 addresses, with brackets or not, and blanks between. */
+    {"127.0.0.1,localhost", "127.0.0.1", true, true},
+    {"local,.example.test,.another.test", "a.example.test", true, true},
+    {"::1/64", "::1", true, true},
+    {"::1", "0:0:0:0:0:0:0:1", true, true},
+    {"0:0:0:0:0:0:7f00:1", "::127.0.0.1", true, true},
+    {"[::1]", "::1", true, true},
+    {"2001:db8:8000::/33", "2001:db8:ffff::1", true, true},
+    {"  10.0.0.0/8 ,\t127.0.0.0/8", "127.1.2.3", true, true},
+    {"192.168.", "192.168.0.1", false, false},
+    {"EXAMPLE.Test", "www.example.test.", false, true},
     {"", "mail.test", false, false},
     {" ; ,", "mail.test", false, false},
 };
@@ -377,6 +445,7 @@ START_TEST(the_environment_names_a_proxy)
         {"socks5h://ann:s%3aecret%@p.test:1", "p.test", PROXY_MODE_SOCKS5, 1, false,
             PROXY_RESOLVE_PROXY, "ann", "s:ecret%"},
         {"http://a@nn@p.test", "p.test", PROXY_MODE_TUNNEL, 80, false, PROXY_RESOLVE_PROXY, "a@nn"},
+        {"http://@p.test:8080", "p.test", PROXY_MODE_TUNNEL, 8080, false, PROXY_RESOLVE_PROXY},
         {"http://ann:@p.test", "p.test", PROXY_MODE_TUNNEL, 80, false, PROXY_RESOLVE_PROXY, "ann",
             ""},
     };
@@ -419,6 +488,12 @@ START_TEST(the_environment_has_an_order_and_exceptions)
     config = load(AUTO, NULL);
     ck_assert_int_eq(relay_of(config)->proxy_type, PROXY_MODE_NONE);
     (void)config_unref(config);
+    /* What is not gone through need not be a proxy's. */
+    ck_assert_int_eq(setenv("smtp_proxy", "ftp://x", 1), 0);
+    config = load(AUTO, NULL);
+    ck_assert_int_eq(relay_of(config)->proxy_type, PROXY_MODE_NONE);
+    (void)config_unref(config);
+    ck_assert_int_eq(unsetenv("smtp_proxy"), 0);
     ck_assert_int_eq(setenv("no_proxy", "x", 1), 0);
     config = load(AUTO, NULL);
     ck_assert_str_eq(relay_of(config)->proxy_host, "smtp.test");
@@ -472,6 +547,7 @@ START_TEST(what_is_for_a_proxy_needs_one)
 {
     clear_environment();
     expect_notice("proxy_user = \"a\";", "proxy_user: has no effect without a proxy");
+    expect_notice("proxy_auth = \"ntlm\";", "proxy_auth: has no effect without a proxy");
     expect_notice("proxy_exceptions = \"a\";", "proxy_exceptions: has no effect");
     expect_notice("proxy_resolve = \"proxy\";", "proxy_resolve: has no effect");
     expect_notice("proxy_user = \"a\"; proxy_type = \"none\";", NULL);
@@ -508,6 +584,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_star_leaves_the_lookup_to_the_proxy);
     tcase_add_test(tests, logins_and_further_lines_are_kept);
     tcase_add_test(tests, mistakes_say_what_would_be_right);
+    tcase_add_test(tests, mistakes_about_logins_say_what_would_be_right);
+    tcase_add_test(tests, ways_to_log_in_have_names);
     tcase_add_test(tests, what_does_not_go_together_is_told);
     tcase_add_test(tests, further_lines_are_checked);
     tcase_add_test(tests, secrets_stay_private);

@@ -44,8 +44,8 @@ static int unwrap(_unused_ void *context, const void *token, size_t n, Buffer *o
     return buffer_append(out, (const char *)token + 1, n - 1);
 }
 
-static int wrap(
-    _unused_ void *context, bool encrypted, const void *data, size_t n, Buffer *out, _unused_ Failure *f)
+static int wrap(_unused_ void *context, bool encrypted, const void *data, size_t n, Buffer *out,
+    _unused_ Failure *f)
 {
     ck_assert(!encrypted);
     return buffer_append(out, "~", 1) ?: buffer_append(out, data, n);
