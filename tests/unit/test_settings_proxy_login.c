@@ -71,6 +71,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("settings proxy login");
     TCase *tests = tcase_create("all");
 
+    tcase_add_checked_fixture(tests, make_directory, remove_directory);
     tcase_add_test(tests, mistakes_about_logins_say_what_would_be_right);
     tcase_add_test(tests, ways_to_log_in_have_names);
     suite_add_tcase(suite, tests);
