@@ -183,7 +183,8 @@ static Seen talk(const uint8_t *data, size_t size, size_t cut)
     return seen;
 }
 
-const FuzzBudget fuzz_budget = {.steps = 60000, .steps_per_byte = 160};
+/* What is shown of a line is looked through for secrets in each writing. */
+const FuzzBudget fuzz_budget = {.steps = 60000, .steps_per_byte = 220};
 
 void fuzz_input(const uint8_t *data, size_t size)
 {
