@@ -95,7 +95,8 @@ class Proxy(Process):
 
 
 def dante(directory, login=False, address="127.0.0.1"):
-    """SOCKS 4 and 5. Its users are PAM's, whose directory is another one for this process alone."""
+    """SOCKS 4 and 5; Debian 12 has it. Its users are PAM's, whose directory is another one for this
+    process alone."""
     need("danted")
     port, pam = free_port(), directory / "pam.d"
     method = "pam.username" if login else "none"
