@@ -1,7 +1,9 @@
 """A relay that cannot prove who it is gets no message; one that can, does."""
 
+import ssl
 import subprocess
 import threading
+import unittest
 
 from case import SystemTest, message
 from listener import Listener
@@ -29,6 +31,17 @@ class Tls(SystemTest):
     def test_starttls(self):
         copy = self.check_delivered(self.lab.relay("opportunistic"))
         self.assertIn(" with ESMTPS id ", copy.trace)
+
+    @unittest.skipIf(ssl.OPENSSL_VERSION_INFO < (3, 5), f"ML-KEM comes with OpenSSL 3.5; this is {ssl.OPENSSL_VERSION}")
+    def test_hybrid_groups(self):
+        """With OpenSSL's choice, alone, and with a key share for another that is offered: Dovecot's own choice is
+        the hybrid as well."""
+        relay = {**self.lab.relay("submissions"), "port": self.lab.dovecot.port["submissions"]}
+        for settings in ({}, {"tls13_groups": "X25519MLKEM768"},
+                         {"tls13_groups": "X25519MLKEM768 x25519", "tls13_key_shares": "x25519 X25519MLKEM768"}):
+            with self.subTest(settings):
+                self.configure({**relay, **settings})
+                self.assertRegex(self.outbox("check"), r"cipher .* X25519MLKEM768, [1-9][0-9]* bits")
 
     def test_unknown_authority(self):
         self.check_held(self.lab.relay("stranger"), "certificate", "issuer")
