@@ -5,6 +5,7 @@ The component calls it Firewall: Firewall.Host, Firewall.Port, Firewall.Firewall
 Firewall.Password, Firewall.AutoDetect, FirewallType, FirewallHost, FirewallPort, FirewallUser,
 FirewallPassword, FirewallData, FirewallAutoDetect, FirewallListener, ProxyExceptionsList."""
 
+import errno
 import itertools
 import json
 import subprocess
@@ -42,7 +43,12 @@ class ProxyTest(SystemTest):
         return server
 
     def listen(self, talk, host="127.0.0.1"):
-        server = Listener(talk, host)
+        try:
+            server = Listener(talk, host)
+        except OSError as error:
+            if ":" in host and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise lab.Unavailable("this machine has no IPv6") from None
+            raise
         self.addCleanup(server.close)
         return server
 
