@@ -66,10 +66,11 @@ make_top() {
 	readonly built
 	[[ $built =~ ^[A-Za-z0-9/._+,:@%-]+$ ]] ||
 		die 78 "make cannot build in '$built'; remove this directory, and run this again"
-	local free
+	local free there
 	free=$(df -Pm "$built" | awk 'NR == 2 { print $4 }')
-	((free >= 400)) ||
-		die 73 "the file system of $built has $free MB left; about 400 MB are needed"
+	there=$(du -sm "$built" | cut -f 1)
+	((free + there >= ${room_mb:-800})) ||
+		die 73 "the file system of $built has $free MB left; about $((${room_mb:-800} - there)) MB are needed"
 }
 
 # One run at a time in a directory; what a run that was killed has left is cleared away first.
@@ -309,6 +310,8 @@ show_failure() {
 	if grep -q '^# cause$' "$log"; then
 		sed '1,/^# cause$/d; s/^/    /' "$log"
 	else
+		[[ ${kind_of[$name]} == tests ]] || ! grep -qa 'No space left on device' "$log" ||
+			echo "    The disk was full; $built needs about ${room_mb:-800} MB in all."
 		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sort -u | cut -c -160 | sed 's/^/    /'
 		told=$(show_what_tests_said "$log")
 		if [[ -z $told ]]; then
