@@ -108,7 +108,7 @@ static void note_bulk_cipher(TlsNegotiated *to, const SSL_CIPHER *cipher)
 }
 
 /* A session of TLS 1.2 that is resumed makes no new key: only the kind of the former one is known.
- */
+ * To ML-KEM the server has no key, only this side has. */
 static void note_key_exchange(TlsNegotiated *to, SSL *ssl, const SSL_CIPHER *cipher)
 {
     int kind = SSL_CIPHER_get_kx_nid(cipher), group = SSL_get_negotiated_group(ssl);
@@ -130,7 +130,7 @@ static void note_key_exchange(TlsNegotiated *to, SSL *ssl, const SSL_CIPHER *cip
         snprintf(to->group, sizeof(to->group), "%s", name);
     if (kind == EVP_PKEY_RSA && certificate)
         to->key_exchange_bits = (unsigned)EVP_PKEY_get_bits(X509_get0_pubkey(certificate));
-    else if (SSL_get_peer_tmp_key(ssl, &key) == 1)
+    else if (SSL_get_peer_tmp_key(ssl, &key) == 1 || SSL_get_tmp_key(ssl, &key) == 1)
         to->key_exchange_bits = (unsigned)EVP_PKEY_get_bits(key);
     EVP_PKEY_free(key);
 }

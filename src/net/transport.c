@@ -175,7 +175,7 @@ static int time_out(Connection *c)
     return failure_reason(&c->failure, REASON_TLS_TIMEOUT,
         failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "the TLS handshake with %s took longer than %s: try again, then see whether the server "
-            "is overloaded, or large packets get lost on the way to it",
+            "is overloaded, or large packets get lost on the way to it (see tls13_groups)",
             c->relay->host, time ?: "allowed"));
 }
 

@@ -92,9 +92,9 @@ class Missing(Exception):
     """This machine has no such proxy."""
 
 
-def need(program):
+def need(program, where="scripts/install-packages lab"):
     if not shutil.which(program):
-        raise Missing(f"{program} is not installed (scripts/install-packages lab)")
+        raise Missing(f"{program} is not installed ({where})")
 
 
 class Proxy(Process):
@@ -107,8 +107,9 @@ class Proxy(Process):
 
 
 def dante(directory, login=False, address="127.0.0.1"):
-    """SOCKS 4 and 5. Its users are PAM's, whose directory is another one for this process alone."""
-    need("danted")
+    """SOCKS 4 and 5; Debian 12 has it. Its users are PAM's, whose directory is another one for this
+    process alone."""
+    need("danted", "Debian 12 has it, in dante-server")
     port, pam = free_port(), directory / "pam.d"
     method = "pam.username" if login else "none"
     (directory / "danted.conf").write_text(

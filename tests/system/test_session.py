@@ -8,7 +8,6 @@ import ssl
 import time
 
 from case import message
-from dovecot import is_2_3
 from lab import Unavailable
 from mailboxes import Mailboxes
 from odd_relay import Doing, OddRelay, RelayTest, Talk
@@ -491,8 +490,6 @@ class Lmtp(RelayTest):
                 self.assertTrue(all(copy.endswith(b"\n\n.dot\n") for copy in copies))
 
     def test_each_recipient_has_an_outcome(self):
-        if not is_2_3():
-            self.skipTest("the quota of this release is configured otherwise")
         daemon = self.start(self.over_socket())
         self.queue.drop("a", message(to=["ann@lab.test", "full@lab.test", "nobody@lab.test", "bob@lab.test"]))
         self.queue.wait_state("a", "failed")
