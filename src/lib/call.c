@@ -104,6 +104,7 @@ static int on_no_connection(OutboxClient *client, const DeliveryOutcome *fault)
 {
     int number = contact_explain(client, fault), r;
 
+    notify_fault(client, fault);
     contact_close(client, number, failure_text(&client->failure));
     r = contact_next(client);
     if (r != -ENOENT)

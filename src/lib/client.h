@@ -62,7 +62,10 @@ struct OutboxClient {
     ConnectionShared **shared;
     size_t n_shared;
     ContactState contact;
-    size_t relay;     /* in use */
+    size_t relay;   /* in use */
+    bool one_relay; /* and no other one */
+    ClientFault on_fault;
+    void *fault_user;
     int fault_status; /* of the last relay that was at fault, for sysexits.h; and what it said */
     int fault_code;
     DeliveryStage fault_stage;
@@ -160,5 +163,6 @@ void notify_expand(OutboxClient *client, const char *address);
 void notify_certificate(
     OutboxClient *client, const OutboxCertificate *certificate, const char *status, int *accept);
 void notify_tls_status(OutboxClient *client, const char *text);
+void notify_fault(OutboxClient *client, const DeliveryOutcome *fault);
 /* A SmtpTrace of a client. */
 void notify_trace(void *client, SmtpTraceDirection direction, const char *line, size_t n);

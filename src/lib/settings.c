@@ -15,6 +15,11 @@
 #include "settings/target.h"
 #include "settings/value.h"
 
+#define KNOWN_TEXT_MAX 256 /* of what is known of a connection */
+
+_Static_assert(KNOWN_TEXT_MAX >= ADDRESS_TEXT_MAX, "an address fits");
+_Static_assert(KNOWN_TEXT_MAX >= SMTP_CAPABILITIES_TEXT_MAX, "all extensions fit");
+
 static void free_text(char *text)
 {
     if (text)
@@ -301,17 +306,18 @@ static const char *ask_tls(
     return bits > 0 ? ret_number : "";
 }
 
-/* The address that a connection comes from, or its port. */
+/* The address that a connection comes from, or its port: those that are set until it has got one.
+ */
 static const char *ask_local(
     const Connection *c, const char *name, char ret[static ADDRESS_TEXT_MAX], bool *ret_found)
 {
     bool wants_port = setting_name_equal(name, "LocalPort");
     char *colon;
 
-    *ret_found = c && (wants_port || setting_name_equal(name, "LocalHost"));
+    *ret_found = c && (wants_port || setting_name_equal(name, "LocalHost")) &&
+                 *connection_local_address(c, ret) != '\0';
     if (!*ret_found)
         return NULL;
-    (void)connection_local_address(c, ret);
     colon = strrchr(ret, ':');
     if (!colon || wants_port)
         return colon ? colon + 1 : "";
@@ -322,22 +328,42 @@ static const char *ask_local(
     return ret + 1;
 }
 
-/* What is only known of a connection, or of the library. */
-static const char *ask_connection(
-    OutboxClient *client, const char *name, char ret_text[static ADDRESS_TEXT_MAX], bool *ret_found)
+/* What the server says of itself, and what came of it. `session` NULL: it has said nothing yet. */
+static const char *ask_session(
+    const SmtpSession *session, const char *name, char ret[static KNOWN_TEXT_MAX], bool *ret_found)
 {
-    Connection *c = client->contact == CONTACT_READY ? client->connection : NULL;
+    const SmtpCapabilities *c = session ? smtp_session_capabilities(session) : NULL;
+
+    *ret_found = true;
+    if (setting_name_equal(name, "AuthMechanismUsed"))
+        return session ? smtp_session_mechanism(session) : "";
+    if (setting_name_equal(name, "ServerName"))
+        return c ? c->domain : "";
+    if (setting_name_equal(name, "ServerMechanisms"))
+        return c ? c->mechanisms : "";
+    if (setting_name_equal(name, "ServerExtensions"))
+        return c ? smtp_capabilities_format(c->flags, ret) : "";
+    *ret_found = setting_name_equal(name, "ServerSizeLimit");
+    snprintf(ret, KNOWN_TEXT_MAX, "%llu", c ? (unsigned long long)c->size_max : 0);
+    return c && c->size_max > 0 ? ret : "";
+}
+
+/* What is only known of a connection, however far it has come, or of the library. */
+static const char *ask_connection(
+    OutboxClient *client, const char *name, char ret_text[static KNOWN_TEXT_MAX], bool *ret_found)
+{
+    Connection *c = client->connection;
     const char *text = ask_tls(c ? connection_negotiated(c) : NULL, name, ret_text, ret_found);
 
     if (!*ret_found)
         text = ask_local(c, name, ret_text, ret_found);
+    if (!*ret_found)
+        text = ask_session(c ? connection_session(c) : NULL, name, ret_text, ret_found);
     if (*ret_found)
         return text;
     *ret_found = true;
     if (setting_name_equal(name, "RemoteAddress"))
         return c ? connection_address(c) : "";
-    if (setting_name_equal(name, "AuthMechanismUsed"))
-        return c ? smtp_session_mechanism(connection_session(c)) : "";
     if (setting_name_equal(name, "BuildInfo"))
         return "outbox " PACKAGE_VERSION;
     if (setting_name_equal(name, "LicenseInfo"))
@@ -364,7 +390,7 @@ static const char *format(OutboxClient *client, const Setting *setting, const ch
 const char *outbox_get(OutboxClient *client, const char *name)
 {
     const Setting *setting;
-    char known[ADDRESS_TEXT_MAX];
+    char known[KNOWN_TEXT_MAX];
     const char *text;
     bool found;
 
