@@ -289,6 +289,29 @@ START_TEST(asks)
 }
 END_TEST
 
+/* 510 bytes, the verb and its blank included. */
+START_TEST(says_no_more_than_a_line)
+{
+    char text[512];
+
+    start(NULL);
+    memset(text, 'a', sizeof(text));
+    text[505] = '\0';
+    ck_assert_int_eq(outbox_verify(client, text), 0);
+    text[505] = 'a';
+    text[506] = '\0';
+    expect(outbox_verify(client, text), 9001, "too long");
+    expect(outbox_expand(client, text), 9001, "too long");
+    text[506] = 'a';
+    text[510] = '\0';
+    ck_assert_int_eq(outbox_command(client, text), 0);
+    text[510] = 'a';
+    text[511] = '\0';
+    expect(outbox_command(client, text), 9001, "too long");
+    stop();
+}
+END_TEST
+
 /* ---- What cannot be ---- */
 
 /* 163, 164, 165, 116. */
@@ -536,6 +559,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, sends_to_all_or_to_nobody);
     tcase_add_test(tests, connects_again_where_the_server_has_gone);
     tcase_add_test(tests, asks);
+    tcase_add_test(tests, says_no_more_than_a_line);
     tcase_add_test(tests, says_what_is_missing);
     tcase_add_test(tests, keeps_what_the_connection_was_made_by);
     tcase_add_test(tests, waits_no_longer_than_it_is_told);
