@@ -144,10 +144,4 @@ const TlsNegotiated *connection_negotiated(const Connection *connection);
 char *connection_chain_pem(const Connection *connection);
 char *connection_describe_chain(const Connection *connection);
 
-/* What the server sent, its own certificate first: how many (0: none yet), and one as DER, the
- * caller's to free. 0, -ENOENT or -ENOMEM. */
-size_t connection_chain_size(const Connection *connection);
-int connection_chain_der(
-    const Connection *connection, size_t i, unsigned char **ret, size_t *ret_n);
-
 DEFINE_CLEANUP(Connection, connection_free);
