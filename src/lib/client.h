@@ -14,6 +14,7 @@
 #include "lib/send.h"
 #include "net/connection.h"
 #include "settings/config.h"
+#include "settings/table.h"
 
 typedef enum CallKind {
     CALL_NONE,
@@ -47,7 +48,8 @@ struct OutboxClient {
 
     /* Settings: what was set by name, in order, over a file or nothing. */
     char *path;
-    char **overrides; /* "NAME=VALUE", NULL-terminated; may be secrets */
+    char **overrides;              /* "NAME=VALUE", NULL-terminated; may be secrets */
+    const Setting **override_rows; /* of each; NULL: its name says a section, or is no setting's */
     size_t n_overrides;
     Config *values; /* of it, each by itself; NULL: to be made */
     bool is_given;  /* `config` is a program's of ours, and stays */

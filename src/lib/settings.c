@@ -32,7 +32,9 @@ void settings_done(OutboxClient *client)
     for (size_t i = 0; i < client->n_overrides; i++)
         free_text(client->overrides[i]);
     free(client->overrides);
+    free(client->override_rows);
     client->overrides = NULL;
+    client->override_rows = NULL;
     client->n_overrides = 0;
     free(client->path);
     client->path = NULL;
@@ -140,38 +142,53 @@ static const Setting *find(const char *name)
     return setting;
 }
 
-static bool names_the_same(const char *override, const char *name)
+/* The row of a name that says no section: of such a one two names may be the same. */
+static const Setting *row_of(const Setting *setting, const char *name)
 {
-    size_t n = strcspn(override, "=");
-    char *other = strndup(override, n);
-    bool same = other && (setting_name_equal(other, name) ||
-                             (find(other) && find(other) == find(name) && !strchr(other, '.') &&
-                                 !strchr(name, '.') &&
-                                 !component_adds_up(component_alias(find(other), other),
-                                     component_alias(find(name), name))));
+    return strchr(name, '.') ? NULL : setting;
+}
+
+static bool names_the_same(
+    const char *override, const Setting *row, const Setting *setting, const char *name)
+{
+    char *other = strndup(override, strcspn(override, "="));
+    bool same =
+        other &&
+        (setting_name_equal(other, name) ||
+            (row && row == row_of(setting, name) &&
+                !component_adds_up(component_alias(row, other), component_alias(row, name))));
 
     free(other);
     return same;
 }
 
 /* The place in the list where it was set before, or the end. */
-static size_t place_of(const OutboxClient *client, const char *name)
+static size_t place_of(const OutboxClient *client, const Setting *setting, const char *name)
 {
     size_t i = 0;
 
-    while (i < client->n_overrides && !names_the_same(client->overrides[i], name))
+    while (i < client->n_overrides &&
+           !names_the_same(client->overrides[i], client->override_rows[i], setting, name))
         i++;
     return i;
 }
 
-/* Puts the text there; returns what was there, NULL: nothing. -ENOMEM in *ret_error. */
-static int put(OutboxClient *client, size_t place, char *text, char **ret_before)
+/* Puts the text there; what was there is in *ret_before, NULL: nothing. 0 or -ENOMEM. */
+static int put(
+    OutboxClient *client, size_t place, const Setting *row, char *text, char **ret_before)
 {
     char **list = reallocarray(client->overrides, client->n_overrides + 2, sizeof(char *));
+    const Setting **rows;
 
     if (!list)
         return -ENOMEM;
     client->overrides = list;
+    list[client->n_overrides] = NULL;
+    rows = reallocarray(client->override_rows, client->n_overrides + 1, sizeof(Setting *));
+    if (!rows)
+        return -ENOMEM;
+    client->override_rows = rows;
+    rows[place] = row;
     *ret_before = NULL;
     if (place < client->n_overrides)
         *ret_before = list[place];
@@ -190,39 +207,52 @@ static void take_back(OutboxClient *client, size_t place, char *before)
 }
 
 /* It has its default again, or what the file says. */
-static int unset(OutboxClient *client, const char *name)
+static int unset(OutboxClient *client, size_t place)
 {
-    size_t place = place_of(client, name);
-
     if (place == client->n_overrides)
         return client_succeed(client);
     free_text(client->overrides[place]);
     memmove(&client->overrides[place], &client->overrides[place + 1],
         (client->n_overrides - place) * sizeof(char *));
+    memmove(&client->override_rows[place], &client->override_rows[place + 1],
+        (client->n_overrides - place - 1) * sizeof(Setting *));
     client->n_overrides--;
     forget(client);
     return client_succeed(client);
 }
 
-static int set(OutboxClient *client, const char *name, const char *value)
+/* Whether a setting of no section's name can have its value, whatever else is set: then the
+ * configuration need not be made before it is needed. In other cases all of it is looked at, which
+ * also finds the words for what is wrong. */
+static bool is_right_alone(const Setting *row, const char *text)
 {
-    size_t place = place_of(client, name);
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_config_ Config *config = NULL;
+
+    return row && config_load_program(
+                      NULL, (const char *[]){text, NULL}, CONFIG_CHECK_VALUES, &config, &f) == 0;
+}
+
+static int set(OutboxClient *client, const Setting *setting, const char *name, const char *value)
+{
+    size_t place = place_of(client, setting, name);
+    const Setting *row = row_of(setting, name);
     char *text, *before;
     const char *wrong;
     int r;
 
-    if (!*value && find(name))
-        return unset(client, name);
+    if (!*value && setting)
+        return unset(client, place);
 
     if (asprintf(&text, "%s=%s", name, value) < 0)
         return client_fail(client, ERROR_MEMORY, "no memory is left");
-    if (put(client, place, text, &before) < 0) {
+    if (put(client, place, row, text, &before) < 0) {
         free_text(text);
         return client_fail(client, ERROR_MEMORY, "no memory is left");
     }
     forget(client);
-    r = look_at_values(client);
-    if (r == ERROR_CONFIGURATION && !find(name) && !component_notice(name, value, &wrong))
+    r = is_right_alone(row, text) ? 0 : look_at_values(client);
+    if (r == ERROR_CONFIGURATION && !setting && !component_notice(name, value, &wrong))
         r = client->error = ERROR_USAGE; /* in the words that tell which was meant */
     if (r != 0) {
         take_back(client, place, before);
@@ -236,10 +266,12 @@ static int set(OutboxClient *client, const char *name, const char *value)
  * unless it asks for them as well. */
 static void keep_to_timeout(OutboxClient *client)
 {
-    size_t place = place_of(client, "timeout_by_stage");
+    static const char name[] = "timeout_by_stage";
+    const Setting *setting = find(name);
+    size_t place = place_of(client, setting, name);
     char *text = place == client->n_overrides ? strdup("timeout_by_stage=false") : NULL, *before;
 
-    if (text && put(client, place, text, &before) < 0)
+    if (text && put(client, place, setting, text, &before) < 0)
         free(text);
 }
 
@@ -266,7 +298,7 @@ int outbox_set(OutboxClient *client, const char *name, const char *value)
             client, r, "%s cannot be changed while there is a connection: disconnect first", name);
     if (setting && strcmp(setting->name, "port") == 0 && value && strcmp(value, "0") == 0)
         return client_fail(client, ERROR_PORT_ZERO, "a port is from 1 to 65535, not 0");
-    return set(client, name, value ?: "");
+    return set(client, setting, name, value ?: "");
 }
 
 /* ---- Reading one ---- */
