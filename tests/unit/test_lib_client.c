@@ -1,20 +1,17 @@
 /* A client against a relay of its own: calls, events, errors by number, and driving it from a loop.
  */
 #include <errno.h>
-#include <outbox/outbox.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib_client.h"
 #include "relay.h"
-#include "unit.h"
 
 typedef struct Seen {
     OutboxClient *client;
@@ -100,25 +97,17 @@ static Seen seen;
 
 static void set(const char *name, const char *value)
 {
-    ck_assert_msg(outbox_set(client, name, value) == 0, "%s: %s", name, outbox_error_text(client));
+    client_set(client, name, value);
 }
 
 static void start(TestAnswer answer)
 {
     OutboxEvents events = table;
-    char port[16];
 
     relay = test_relay_start(answer, NULL, "", 0);
-    client = outbox_client_new();
-    ck_assert_ptr_nonnull(client);
-    seen = (Seen){.client = client};
     events.user = &seen;
-    ck_assert_int_eq(outbox_set_events(client, &events), 0);
-    snprintf(port, sizeof(port), "%u", test_relay_port(relay));
-    set("MailServer", "127.0.0.1");
-    set("MailPort", port);
-    set("SSLStartMode", "none");
-    set("From", "me@example.org");
+    client = client_start(test_relay_port(relay), &events);
+    seen = (Seen){.client = client};
     set("SendTo", "ann@example.org");
     set("Subject", "Hello");
     set("MessageText", "Hello.\n");
@@ -375,12 +364,7 @@ END_TEST
 
 static void *interrupt_it(void *user)
 {
-    const struct timespec while_it_hangs = {.tv_nsec = 300000000};
-
-    while (outbox_is_idle(user))
-        sched_yield();
-    nanosleep(&while_it_hangs, NULL);
-    outbox_interrupt(user);
+    client_interrupt_while_waiting(user);
     return NULL;
 }
 

@@ -1,11 +1,10 @@
 /* What a client tells of TLS, and what can be asked of it: against a server with real TLS. */
-#include <outbox/outbox.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib_client.h"
 #include "server.h"
-#include "unit.h"
 
 #define DIALOGUE                                                                            \
     "S: 220 server.test ESMTP\nC: EHLO\nS: 250-server.test\nS: 250 STARTTLS\nC: STARTTLS\n" \
@@ -83,7 +82,7 @@ static void on_connection_status(void *user, const char *event, int code, const 
 
 static void set(const char *name, const char *value)
 {
-    ck_assert_msg(outbox_set(client, name, value) == 0, "%s: %s", name, outbox_error_text(client));
+    client_set(client, name, value);
 }
 
 static void start(const char *const *scripts)
@@ -99,18 +98,12 @@ static void start(const char *const *scripts)
         .server_certificate = on_certificate,
         .tls_status = on_tls_status,
     };
-    char port[16];
 
     seen = (Seen){0};
     certificate = test_certificate_new(&spec, NULL);
     options = (TestServerOptions){.certificate = &certificate};
     server = test_server_start(scripts, &options);
-    client = outbox_client_new();
-    ck_assert_ptr_nonnull(client);
-    ck_assert_int_eq(outbox_set_events(client, &events), 0);
-    snprintf(port, sizeof(port), "%u", test_server_port(server));
-    set("MailServer", "127.0.0.1");
-    set("MailPort", port);
+    client = client_start(test_server_port(server), &events);
     set("SSLStartMode", "sslExplicit");
     set("User", "app");
     set("Password", "very secret");
