@@ -5,8 +5,8 @@
  * side. What fails later is the caller's to judge, and leads the next connection to another one
  * (doc/decisions/addresses-and-lookups.md).
  *
- * Two thin drivers use it: net/drive_poll.h, and delivery/drive_event.h over an sd-event loop.
- * Neither knows an SMTP word. */
+ * It is driven by delivery/drive_event.h over an sd-event loop, and by a client of the library with
+ * an epoll descriptor (lib/contact.c). */
 #pragma once
 
 #include <poll.h>
