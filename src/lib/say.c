@@ -18,21 +18,13 @@ void say_done(OutboxClient *client)
     client->saying = (Saying){0};
 }
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* NULL: it can be said. */
 static const char *find_fault(const char *line, const char *argument, bool *ret_reserved)
 {
     *ret_reserved = false;
     if (argument[strspn(argument, " ")] == '\0')
         return "is empty";
-    if (has_control(line))
+    if (text_has_control(line))
         return "holds a line end or another control character";
     if (strlen(line) > LINE_BYTES_MAX)
         return "is too long: a command has 510 bytes";
