@@ -102,6 +102,9 @@ struct OutboxClient {
 /* Whether a call may begin now: 0, 166 or 211, with the words. */
 int client_check(OutboxClient *client);
 
+/* The same for a call about a message; NULL becomes the client's own. */
+int client_check_message(OutboxClient *client, OutboxMessage **message);
+
 /* Begins a call, of which `kind` goes on once a connection stands; goes on with it until it is
  * over, unless the client does not block. What the public call returns. */
 int client_call(OutboxClient *client, CallKind kind);

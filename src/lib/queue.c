@@ -124,14 +124,8 @@ const char *outbox_queue(OutboxClient *client, OutboxMessage *message, const cha
     char *path = NULL;
     int r;
 
-    if (client_check(client) != 0)
+    if (client_check_message(client, &message) != 0)
         return NULL;
-    if (!message)
-        message = client->message;
-    if (message->in_use > 0) {
-        (void)client_fail(client, ERROR_BUSY, "another client is sending this message");
-        return NULL;
-    }
     failure_done(&client->failure);
     buffer_clear(&client->answer);
     r = find_directory(client, directory, &target);

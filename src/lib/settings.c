@@ -221,16 +221,26 @@ static int unset(OutboxClient *client, size_t place)
     return client_succeed(client);
 }
 
-/* Whether a setting of no section's name can have its value, whatever else is set: then the
- * configuration need not be made before it is needed. In other cases all of it is looked at, which
- * also finds the words for what is wrong. */
-static bool is_right_alone(const Setting *row, const char *text)
+/* Whether something that is set says for which relay: what else is set decides which that is. */
+static bool names_a_relay(const OutboxClient *client)
+{
+    for (size_t i = 0; i < client->n_overrides; i++)
+        if (memchr(client->overrides[i], '.', strcspn(client->overrides[i], "=")))
+            return true;
+    return false;
+}
+
+/* Whether a setting can have its value, whatever else is set: then the configuration need not be
+ * made before it is needed. In other cases all of it is looked at, which also finds the words for
+ * what is wrong. */
+static bool is_right_alone(const OutboxClient *client, const Setting *row, const char *text)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_config_ Config *config = NULL;
 
-    return row && config_load_program(
-                      NULL, (const char *[]){text, NULL}, CONFIG_CHECK_VALUES, &config, &f) == 0;
+    return row && !names_a_relay(client) &&
+           config_load_program(
+               NULL, (const char *[]){text, NULL}, CONFIG_CHECK_VALUES, &config, &f) == 0;
 }
 
 static int set(OutboxClient *client, const Setting *setting, const char *name, const char *value)
@@ -251,7 +261,7 @@ static int set(OutboxClient *client, const Setting *setting, const char *name, c
         return client_fail(client, ERROR_MEMORY, "no memory is left");
     }
     forget(client);
-    r = is_right_alone(row, text) ? 0 : look_at_values(client);
+    r = is_right_alone(client, row, text) ? 0 : look_at_values(client);
     if (r == ERROR_CONFIGURATION && !setting && !component_notice(name, value, &wrong))
         r = client->error = ERROR_USAGE; /* in the words that tell which was meant */
     if (r != 0) {
