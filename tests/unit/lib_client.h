@@ -4,6 +4,7 @@
 #include <outbox/outbox.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "unit.h"
@@ -11,6 +12,15 @@
 static inline void client_set(OutboxClient *client, const char *name, const char *value)
 {
     ck_assert_msg(outbox_set(client, name, value) == 0, "%s: %s", name, outbox_error_text(client));
+}
+
+/* That a call gave this number, with this word in its text. */
+static inline void client_expect(OutboxClient *client, int number, int wanted, const char *word)
+{
+    const char *text = outbox_error_text(client);
+
+    ck_assert_msg(number == wanted, "%d, not %d: %s", number, wanted, text);
+    ck_assert_msg(strstr(text, word), "no '%s' in: %s", word, text);
 }
 
 /* One whose relay listens at this port, without TLS, and who tells these events. */
