@@ -224,9 +224,13 @@ static int unset(OutboxClient *client, size_t place)
 /* Whether something that is set says for which relay: what else is set decides which that is. */
 static bool names_a_relay(const OutboxClient *client)
 {
-    for (size_t i = 0; i < client->n_overrides; i++)
-        if (memchr(client->overrides[i], '.', strcspn(client->overrides[i], "=")))
+    for (size_t i = 0; i < client->n_overrides; i++) {
+        const char *name = client->overrides[i], *end = name + strcspn(name, "=");
+        const char *dot = memchr(name, '.', (size_t)(end - name));
+
+        if (dot && memchr(dot + 1, '.', (size_t)(end - dot - 1)))
             return true;
+    }
     return false;
 }
 
