@@ -166,6 +166,19 @@ class Asking(RelayTest):
         self.assertEqual(answer["code"], 214)
         self.assertGreater(len(answer["lines"]), 1)
 
+    def test_what_cannot_be_said(self):
+        """It is told without a relay, and before anything is said."""
+        self.configure({"host": "127.0.0.1", "port": 1, "tls": "none"})
+        for command, argument, text in (
+            ("verify", " ", "the argument ' ' is empty"), ("expand", "a" * 506, "is too long: a command has 510 bytes"),
+            ("command", "NOOP\r\nQUIT", "holds a line end or another control character"),
+            ("command", "data", "'data' is more than a command and its reply: messages are sent by `outbox send`"),
+        ):
+            result = self.outbox(command, "fine", argument, status=None)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn(text, result.stderr.decode())
+            self.assertIn(f"see `outbox {command} --help`", result.stderr.decode())
+
     def test_terminals_are_not_offered(self):
         """SendToTerminalOnly, SendToTerminalOrEmail, SendToTerminalAndEmail; nobody offers them today."""
         for verb in ("send", "soml", "saml"):
