@@ -109,6 +109,9 @@ class ClientCertificate(CertificatesTest):
         self.run_command("ssh-keygen", "-p", "-N", "", "-f", path)
         self.assertIn("OPENSSH", path.read_text(encoding="ascii"))
         self.check_accepted(tls_certificate=self.certificate, tls_key=path)
+        pass_phrase = self.password.read_text(encoding="ascii").strip()
+        self.run_command("ssh-keygen", "-p", "-N", pass_phrase, "-f", path)
+        self.check_accepted(tls_certificate=self.certificate, tls_key=path, tls_key_password_file=self.password)
 
     def test_directory_and_subject(self):
         """Certificate.Subject, Certificate.ThumbprintSHA1: one of several in a directory."""
