@@ -156,6 +156,19 @@ EVP_PKEY *credentials_key(const Credentials *credentials)
     return certificate_key(credentials->key ?: credentials->certificate);
 }
 
+bool credentials_are_on_token(const Credentials *credentials)
+{
+    const Certificate *key = credentials->key ?: credentials->certificate;
+
+    return key && certificate_is_on_token(key);
+}
+
+char *credentials_token(const Credentials *credentials)
+{
+    return certificate_text(
+        credentials->key ?: credentials->certificate, CERTIFICATE_PRIVATE_KEY_CONTAINER);
+}
+
 int credentials_check(const RelayConfig *relay, Failure *f)
 {
     const SecretSource *source = &relay->tls_key_password;

@@ -23,6 +23,11 @@ Credentials *credentials_unref(Credentials *credentials); /* accepts NULL; retur
 /* The private key; borrowed. */
 EVP_PKEY *credentials_key(const Credentials *credentials);
 
+/* Whether it lives on a token, which signs when it likes; and which key it is there, to be shown:
+ * the caller's, NULL when memory is short. */
+bool credentials_are_on_token(const Credentials *credentials);
+char *credentials_token(const Credentials *credentials);
+
 /* Whether a relay's client certificate and key can be had, as far as that can be told without
  * running a command or asking the service manager. 0, or a negative errno with a Failure. */
 int credentials_check(const RelayConfig *relay, Failure *f);

@@ -41,6 +41,14 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
     return r >= 0 && context->host ? 0 : -ENOMEM;
 }
 
+static int note_token(TlsContext *context)
+{
+    if (!context->client || !credentials_are_on_token(context->client))
+        return 0;
+    context->token = credentials_token(context->client);
+    return context->token ? 0 : -ENOMEM;
+}
+
 static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
 {
     int r = set_names(context, relay, f);
@@ -55,6 +63,8 @@ static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
         r = tls_allowed_init(&context->allowed, relay);
     if (r >= 0)
         r = tls_settings_client_certificate(context->ssl, context->client, f);
+    if (r >= 0)
+        r = note_token(context);
     if (r >= 0)
         r = tls_settings_client_authorities(context->ssl, relay, f);
     if (r >= 0 && context->verify)
@@ -115,13 +125,13 @@ int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **
 
 TlsContext *tls_context_ref(TlsContext *context)
 {
-    context->references++;
+    (void)__atomic_add_fetch(&context->references, 1, __ATOMIC_RELAXED);
     return context;
 }
 
 TlsContext *tls_context_unref(TlsContext *context)
 {
-    if (!context || --context->references > 0)
+    if (!context || __atomic_sub_fetch(&context->references, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
     SSL_SESSION_free(context->session);
     SSL_CTX_free(context->ssl);
@@ -131,6 +141,7 @@ TlsContext *tls_context_unref(TlsContext *context)
     tls_allowed_done(&context->allowed);
     tls_pins_done(&context->trust.pins);
     close_p(&context->key_log_fd);
+    free(context->token);
     free(context->host);
     free(context->name);
     free(context);
