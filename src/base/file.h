@@ -1,6 +1,7 @@
 /* Reading and writing files whole, and making a change of a directory durable. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,7 +17,16 @@ int file_write_all(int fd, const void *data, size_t n);
 /* Appends the rest of the file to `out`; -EFBIG when there are more than `max` bytes. */
 int file_read_all(int fd, size_t max, Buffer *out);
 
-/* Opens, reads, closes; as above. */
+/* Opens a file that somebody names, to be read, and never waits for it: a descriptor, or a negative
+ * errno, -EISDIR for a directory, -ENXIO for a device, a socket or a pipe. /dev/null is an empty
+ * file. `shell`: a pipe without a name will do, as a shell makes one of <(...): somebody writes to
+ * it, and ends. To one that has a name nobody need ever write. */
+int file_open(int directory_fd, const char *path, bool shell);
+
+/* What a negative errno of these means, in words that go behind a colon. */
+const char *file_trouble(int error);
+
+/* Opens, reads, closes; as above, with `shell`. */
 int file_load(int directory_fd, const char *path, size_t max, Buffer *out);
 
 /* fsync of a descriptor (file or directory). 0 or a negative errno; -EINVAL from file systems that

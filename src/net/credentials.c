@@ -7,7 +7,6 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "settings/secret_source.h"
 
 #define SHOWN_MAX 200
 
@@ -167,25 +166,4 @@ char *credentials_token(const Credentials *credentials)
 {
     return certificate_text(
         credentials->key ?: credentials->certificate, CERTIFICATE_PRIVATE_KEY_CONTAINER);
-}
-
-int credentials_check(const RelayConfig *relay, Failure *f)
-{
-    const SecretSource *source = &relay->tls_key_password;
-    _cleanup_secret_ Secret *password = NULL;
-    _cleanup_(credentials_unref_p) Credentials *credentials = NULL;
-    int r;
-
-    if (!relay->tls_certificate || source->command || source->credential)
-        return 0;
-    r = secret_source_fetch(source, &password, f);
-    if (r < 0)
-        return r;
-    credentials = credentials_load(relay, password);
-    if (!credentials)
-        return -ENOMEM;
-    if (credentials->error < 0 && credentials->failure.text)
-        return failure_set(f, credentials->error, credentials->failure.number, "%s",
-            failure_text(&credentials->failure));
-    return credentials->error;
 }

@@ -28,10 +28,6 @@ EVP_PKEY *credentials_key(const Credentials *credentials);
 bool credentials_are_on_token(const Credentials *credentials);
 char *credentials_token(const Credentials *credentials);
 
-/* Whether a relay's client certificate and key can be had, as far as that can be told without
- * running a command or asking the service manager. 0, or a negative errno with a Failure. */
-int credentials_check(const RelayConfig *relay, Failure *f);
-
 static inline void credentials_unref_p(Credentials **credentials)
 {
     (void)credentials_unref(*credentials);

@@ -38,6 +38,8 @@ int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure
 
 /* The same for the proxy. */
 int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f);
+/* The proxy as a relay of its own: its strings are the relay's. */
+RelayConfig connection_proxy_peer(const RelayConfig *relay);
 void connection_shared_forget_proxy_tls(ConnectionShared *shared);
 
 /* The next connection makes it anew. A handshake failed: the files that it was made of may be other

@@ -32,6 +32,8 @@ typedef struct TlsCarrier {
  * is none. Expensive; made when first needed, not for relays without TLS. 0 or a negative errno
  * with a Failure (27x, 28x) that names the file and what to do. */
 int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
+/* The same, to see whether it can be made: nothing is written, and no file is made. */
+int tls_context_try(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
 TlsContext *tls_context_ref(TlsContext *context);
 TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
 

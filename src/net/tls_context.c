@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
@@ -12,16 +14,33 @@
 #include "net/tls_error.h"
 #include "net/tls_settings.h"
 
-static int open_key_log(TlsContext *context, const RelayConfig *relay, Failure *f)
+/* Whether a file can be made there. 0 or a negative errno. */
+static int try_directory(const char *path)
 {
-    if (!relay->tls_key_log_file)
+    _cleanup_free_
+    char *copy = strdup(path);
+
+    if (!copy)
+        return -ENOMEM;
+    return access(dirname(copy), W_OK | X_OK) < 0 ? -errno : 0;
+}
+
+/* Nobody waits for who reads a pipe. */
+static int open_key_log(TlsContext *context, const RelayConfig *relay, bool try, Failure *f)
+{
+    const char *path = relay->tls_key_log_file;
+    int r;
+
+    if (!path)
         return 0;
-    context->key_log_fd =
-        open(relay->tls_key_log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (context->key_log_fd < 0)
+    context->key_log_fd = open(
+        path, O_WRONLY | O_APPEND | (try ? 0 : O_CREAT) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    r = context->key_log_fd < 0 ? -errno : 0;
+    if (try && r == -ENOENT)
+        r = try_directory(path);
+    if (r < 0)
         return failure_reason(f, REASON_TLS_KEY_LOG,
-            failure_set_errno(
-                f, -errno, "tls_key_log_file: cannot open %s", relay->tls_key_log_file));
+            failure_set_errno(f, r, "tls_key_log_file: cannot open %s", path));
     return 0;
 }
 
@@ -49,7 +68,7 @@ static int note_token(TlsContext *context)
     return context->token ? 0 : -ENOMEM;
 }
 
-static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
+static int apply(TlsContext *context, const RelayConfig *relay, bool try, Failure *f)
 {
     int r = set_names(context, relay, f);
 
@@ -72,7 +91,7 @@ static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
     if (r >= 0 && relay->tls_accept_certificate)
         r = tls_pins_load(relay->tls_accept_certificate, &context->trust.pins, f);
     if (r >= 0)
-        r = open_key_log(context, relay, f);
+        r = open_key_log(context, relay, try, f);
     if (r < 0)
         return r;
     context->trust.store = SSL_CTX_get_cert_store(context->ssl);
@@ -84,7 +103,8 @@ static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
     return 0;
 }
 
-int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
+static int make(
+    const RelayConfig *relay, Credentials *client, bool try, TlsContext **ret, Failure *f)
 {
     TlsContext *context = calloc(1, sizeof(TlsContext));
     char reason[TLS_ERROR_MAX];
@@ -113,7 +133,7 @@ int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **
                 "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
                 tls_error_reason(reason)));
     else
-        r = context->bio ? apply(context, relay, f) : -ENOMEM;
+        r = context->bio ? apply(context, relay, try, f) : -ENOMEM;
     if (r < 0) {
         (void)tls_context_unref(context);
         return r;
@@ -121,6 +141,16 @@ int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **
     tls_stream_prepare(context);
     *ret = context;
     return 0;
+}
+
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
+{
+    return make(relay, client, false, ret, f);
+}
+
+int tls_context_try(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
+{
+    return make(relay, client, true, ret, f);
 }
 
 TlsContext *tls_context_ref(TlsContext *context)

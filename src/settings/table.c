@@ -23,6 +23,8 @@ static const SettingChoice tls_choices[] = {
     {"starttls|sslExplicit|2", TLS_MODE_STARTTLS},
     {"opportunistic", TLS_MODE_OPPORTUNISTIC},
     {"none|sslNone|false|3", TLS_MODE_NONE},
+    {"ssl|smtps|tls|ssl/tls", .refusal = "may be either kind of TLS: \"implicit\" from the first "
+                                         "byte, on port 465, or \"starttls\", on port 587"},
     {NULL},
 };
 

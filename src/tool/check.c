@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "delivery/advice.h"
+#include "net/relay_check.h"
 #include "tool/call.h"
 #include "tool/certificate.h"
 #include "tool/command.h"
@@ -138,12 +139,32 @@ static int gather(Finding *f, Connection *connection)
     return r;
 }
 
+/* What no connection is needed for, in the words of one; a token is asked by the connection alone.
+ * 1 when it is good, 0 when something is wrong, or -ENOMEM. */
+static int judge_settings(const RelayConfig *relay, Finding *f)
+{
+    _cleanup_(relay_judgement_done) RelayJudgement judgement = {0};
+
+    relay_check(relay, false, &judgement);
+    if (judgement.error >= 0)
+        return 1;
+    f->relay = relay;
+    f->stage = STAGE_TLS;
+    f->error = judgement.failure.number;
+    f->text = strdup(failure_text(&judgement.failure));
+    f->status = error_status(f->error) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;
+    return f->text ? 0 : -ENOMEM;
+}
+
 static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
 {
     _cleanup_(call_done) Call call = {0};
     const DeliveryOutcome *fault;
-    int r = call_open(relay, verbose, &call, &fault);
+    int r = judge_settings(relay, f);
 
+    if (r <= 0)
+        return r;
+    r = call_open(relay, verbose, &call, &fault);
     f->relay = call.relay;
     if (r < 0)
         return r;
