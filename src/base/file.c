@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,14 +65,14 @@ static bool is_null_device(const struct stat *st)
     return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
 }
 
-static bool is_pipe_of_shell(int fd, const struct stat *st)
+static bool is_nameless(int fd)
 {
     struct statfs system;
 
-    return S_ISFIFO(st->st_mode) && fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+    return fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
 }
 
-int file_open(int directory_fd, const char *path, bool shell)
+int file_open(int directory_fd, const char *path, FilePipes pipes)
 {
     _cleanup_close_ int fd =
         openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -81,7 +82,12 @@ int file_open(int directory_fd, const char *path, bool shell)
         return -errno;
     if (S_ISDIR(st.st_mode))
         return -EISDIR;
-    if (shell && is_pipe_of_shell(fd, &st)) {
+    if (S_ISFIFO(st.st_mode) &&
+        (pipes == FILE_ANY_PIPE || (pipes == FILE_SHELL_PIPE && is_nameless(fd)))) {
+        /* Where nobody has written to it yet, it would seem to have ended. */
+        while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1) < 0)
+            if (errno != EINTR)
+                return -errno;
         if (fcntl(fd, F_SETFL, O_RDONLY) < 0)
             return -errno;
     } else if (!S_ISREG(st.st_mode) && !is_null_device(&st))
@@ -98,7 +104,7 @@ const char *file_trouble(int error)
 
 int file_load(int directory_fd, const char *path, size_t max, Buffer *out)
 {
-    _cleanup_close_ int fd = file_open(directory_fd, path, true);
+    _cleanup_close_ int fd = file_open(directory_fd, path, FILE_ANY_PIPE);
 
     return fd < 0 ? -errno : file_read_all(fd, max, out);
 }

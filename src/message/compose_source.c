@@ -157,7 +157,8 @@ int source_open(
     if (source->origin == COMPOSE_DESCRIPTOR)
         reader->fd = source->fd;
     if (source->origin == COMPOSE_FILE) {
-        reader->fd = file_open(AT_FDCWD, source->path, true);
+        reader->fd =
+            file_open(AT_FDCWD, source->path, source->waits ? FILE_ANY_PIPE : FILE_NO_PIPE);
         if (reader->fd < 0)
             return fail_errno(reader, reader->fd, f);
         reader->owns_fd = true;

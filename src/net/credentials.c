@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/pkcs11.h"
 
 #define SHOWN_MAX 200
 
@@ -118,6 +119,12 @@ static int load(Credentials *c, const RelayConfig *relay, const Secret *password
     return certificate_key(c->certificate) ? 0 : is_incomplete(c);
 }
 
+static bool has_token(const RelayConfig *relay)
+{
+    return pkcs11_is_uri(relay->tls_certificate) ||
+           (relay->tls_key && pkcs11_is_uri(relay->tls_key));
+}
+
 Credentials *credentials_load(const RelayConfig *relay, const Secret *key_password)
 {
     Credentials *credentials;
@@ -129,7 +136,17 @@ Credentials *credentials_load(const RelayConfig *relay, const Secret *key_passwo
         return NULL;
     credentials->references = 1;
     credentials->error = load(credentials, relay, key_password);
+    if (credentials->error == -EKEYREJECTED && key_password && has_token(relay))
+        credentials->refused = secret_new(secret_text(key_password), secret_size(key_password));
     return credentials;
+}
+
+bool credentials_were_refused(const Credentials *credentials, const Secret *key_password)
+{
+    const Secret *refused = credentials ? credentials->refused : NULL;
+
+    return refused && key_password && secret_size(refused) == secret_size(key_password) &&
+           memcmp(secret_text(refused), secret_text(key_password), secret_size(refused)) == 0;
 }
 
 Credentials *credentials_ref(Credentials *credentials)
@@ -145,6 +162,7 @@ Credentials *credentials_unref(Credentials *credentials)
         return NULL;
     (void)certificate_unref(credentials->certificate);
     (void)certificate_unref(credentials->key);
+    (void)secret_unref(credentials->refused);
     failure_done(&credentials->failure);
     free(credentials);
     return NULL;

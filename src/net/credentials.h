@@ -10,12 +10,17 @@ typedef struct Credentials {
     unsigned references;
     Certificate *certificate; /* with its chain, and with its key unless `key` has it */
     Certificate *key;         /* of tls_key, or NULL */
+    Secret *refused;          /* the PIN that a token did not take; or NULL */
     int error;                /* 0 or negative errno; then `failure` says why */
     Failure failure;          /* 271, 272, 273 or 281, with the setting, the file and what to do */
 } Credentials;
 
 /* NULL when memory is short, or where the relay has no client certificate. Blocks. */
 Credentials *credentials_load(const RelayConfig *relay, const Secret *key_password);
+
+/* Whether a token has refused that PIN already: to try it again brings it nearer to locking itself,
+ * and nothing else. */
+bool credentials_were_refused(const Credentials *credentials, const Secret *key_password);
 
 Credentials *credentials_ref(Credentials *credentials);   /* from any thread; NULL gives NULL */
 Credentials *credentials_unref(Credentials *credentials); /* accepts NULL; returns NULL */

@@ -16,6 +16,7 @@
 #include "net/https.h"
 #include "net/shared.h"
 #include "net/tls.h"
+#include "net/tls_parameters.h"
 #include "settings/secret_source.h"
 
 static void context_p(TlsContext **context)
@@ -107,6 +108,19 @@ static void note_validity(const Credentials *client, RelayJudgement *ret)
         ret->notice = NULL;
 }
 
+/* The others are offered all the same, and cost a round. */
+static void note_key_shares(const RelayConfig *relay, RelayJudgement *ret)
+{
+    if (ret->notice || !relay->tls13_key_shares || !strchr(relay->tls13_key_shares, ' ') ||
+        tls_parameters_know_key_shares())
+        return;
+    if (asprintf(&ret->notice,
+            "tls13_key_shares: this OpenSSL (%s) sends a key for the first of them alone; 3.5 and "
+            "later send one for each",
+            OpenSSL_version(OPENSSL_VERSION_STRING)) < 0)
+        ret->notice = NULL;
+}
+
 /* ---- what connections are made with ---- */
 
 static int check_tls(const RelayConfig *relay, bool tokens, RelayJudgement *ret)
@@ -121,6 +135,8 @@ static int check_tls(const RelayConfig *relay, bool tokens, RelayJudgement *ret)
         r = begin_handshake(context, &ret->failure);
     if (r >= 0)
         note_validity(client, ret);
+    if (r >= 0)
+        note_key_shares(relay, ret);
     return r;
 }
 

@@ -53,6 +53,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->name);
     (void)answer_unref(shared->tlsa);
     revocation_memory_done(&shared->revocation);
+    (void)credentials_unref(shared->refused);
     (void)tls_context_unref(shared->tls);
     (void)tls_context_unref(shared->proxy_tls);
     (void)oauth_tokens_unref(shared->oauth);

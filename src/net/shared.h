@@ -13,6 +13,7 @@ struct ConnectionShared {
     RelayConfig *relay;
     Worker *worker;
     TlsContext *tls;       /* NULL until a connection needs it */
+    Credentials *refused;  /* by a token, which is not asked again with that PIN; or NULL */
     TlsContext *proxy_tls; /* the same of the proxy's */
     AvoidList avoid;       /* addresses of the relay's that failed of late */
     AvoidList avoid_proxy; /* and of its proxy's */

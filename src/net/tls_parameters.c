@@ -52,6 +52,13 @@ static int unusable(const char *setting, const char *value, FaultReason why, Fai
 
 /* ---- groups ---- */
 
+#define STARS_SINCE 0x30500000L /* OpenSSL 3.5 */
+
+bool tls_parameters_know_key_shares(void)
+{
+    return OpenSSL_version_num() >= STARS_SINCE;
+}
+
 /* With OpenSSL 3.5 a star marks the groups that a key is sent for at once; before, that is the
  * first of all. */
 static int append_groups(Buffer *out, const char *list, const char *shares)
@@ -62,7 +69,7 @@ static int append_groups(Buffer *out, const char *list, const char *shares)
         bool star;
 
         n = strcspn(list, " ");
-        star = OPENSSL_VERSION_NUMBER >= 0x30500000L && has_word(shares, list, n);
+        star = tls_parameters_know_key_shares() && has_word(shares, list, n);
         r = buffer_appendf(
             out, "%s%s%.*s", buffer_size(out) > 0 ? ":" : "", star ? "*" : "", (int)n, list);
     }

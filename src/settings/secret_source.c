@@ -111,7 +111,7 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
         path = NULL;
         return -ENOMEM;
     }
-    fd = file_open(AT_FDCWD, path, false);
+    fd = file_open(AT_FDCWD, path, FILE_NO_PIPE);
     if (fd < 0)
         return failure_set_errno(f, fd,
             "cannot read the credential \"%s\" (is LoadCredential=%s:PATH in the unit?), %s", name,

@@ -237,7 +237,7 @@ static int load_file(
 {
     _cleanup_buffer_ Buffer content = {0};
     /* The main file may be a pipe, from a shell's <(...); an included one that blocks is a trap. */
-    _cleanup_close_ int fd = file_open(AT_FDCWD, path, from == NULL);
+    _cleanup_close_ int fd = file_open(AT_FDCWD, path, from ? FILE_NO_PIPE : FILE_SHELL_PIPE);
     struct stat st;
     int r = fd < 0 ? fd : 0;
 

@@ -175,7 +175,7 @@ static int take_word(ToolInput *input, const Command *command, int option, const
 ComposeSource input_source(const char *path)
 {
     if (strcmp(path, "-") != 0)
-        return compose_file(path);
+        return (ComposeSource){.origin = COMPOSE_FILE, .path = path, .waits = true};
     return (ComposeSource){
         .origin = COMPOSE_DESCRIPTOR, .fd = STDIN_FILENO, .path = "standard input"};
 }
@@ -371,7 +371,7 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
 {
     bool is_file = path && strcmp(path, "-") != 0;
     const char *name = is_file ? "the file" : "standard input";
-    _cleanup_close_ int fd = is_file ? file_open(AT_FDCWD, path, true) : dup(STDIN_FILENO);
+    _cleanup_close_ int fd = is_file ? file_open(AT_FDCWD, path, FILE_ANY_PIPE) : dup(STDIN_FILENO);
     int more;
 
     *ret_rest = INPUT_REST_NONE;

@@ -10,6 +10,7 @@ import subprocess
 
 import lab
 from case import SystemTest, message
+from listener import Listener
 
 PASSWORD = "open sesame"
 SLOW_TOKEN = pathlib.Path(__file__).parent.parent / "support" / "slow_token.c"
@@ -275,6 +276,32 @@ class SlowToken(TokenTest):
             self.assertEqual(result.returncode, 78, result)
             self.assertIn("does not take the PIN", result.stderr.decode())
             self.assertEqual(self.logins.read_bytes(), b"x")
+
+    def test_wrong_pin_is_not_tried_again(self):
+        """Each connection would bring the token nearer to locking itself; another PIN is tried."""
+        pin = self.write("wrong", "9999\n")
+        connections = []
+        listener = Listener(connections.append)
+        self.addCleanup(listener.close)
+        self.token.update(tls_key_password_file=pin, tls="implicit")
+        self.configure(self.lab.relay(listener.port, **self.token))
+        daemon = lab.Outboxd(self.configuration, self.lab.new_directory(), environment=self.environment)
+        self.daemons.append(daemon)
+        self.addCleanup(self._end, daemon)
+        self.queue.drop("m", message())
+        self.wait_log(daemon, "does not take the PIN")
+
+        def try_again(what, happened):
+            def look():
+                daemon.flush()
+                return happened()
+            lab.wait_for(look, what, 15)
+
+        for number in (2, 3, 4):
+            try_again("a further try", lambda number=number: len(connections) >= number)
+        self.assertEqual(self.logins.read_bytes(), b"x")
+        pin.write_text("4711\n", encoding="ascii")
+        try_again("the other PIN", lambda: self.logins.read_bytes() == b"xx")
 
     def test_tool(self):
         self.gate.touch()

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
+#include "net/tls_parameters.h"
 #include "net_client.h"
 
 #define CONVERSATION "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT
@@ -137,10 +138,11 @@ static unsigned count(const char *text, const char *what)
 /* TLS13KeyShareGroups: with the right one a server need not ask for it. LogSSLPackets shows it. */
 START_TEST(key_shares_spare_a_round)
 {
-    static const struct {
+    const struct {
         const char *setting;
         unsigned hellos;
-    } rows[] = {{"tls13_key_shares=secp384r1", 1}, {"tls13_key_shares=x25519", 2}};
+    } rows[] = {{"tls13_key_shares=secp384r1", 1}, {"tls13_key_shares=x25519", 2},
+        {"tls13_key_shares=x25519 secp384r1", tls_parameters_know_key_shares() ? 1 : 2}};
     const TestServerOptions options = {.certificate = &certificate, .groups = "P-384"};
     TestServer *server = test_server_start(SCRIPTS(CONVERSATION), &options);
     Client client = client_for(test_server_port(server),
@@ -382,7 +384,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, suites_are_as_strong_as_the_settings_ask, 0, 7);
     tcase_add_loop_test(tests, groups_are_those_of_the_settings, 0, 7);
     tcase_add_loop_test(tests, signatures_are_those_of_the_settings, 0, 6);
-    tcase_add_loop_test(tests, key_shares_spare_a_round, 0, 2);
+    tcase_add_loop_test(tests, key_shares_spare_a_round, 0, 3);
     tcase_add_test(tests, packets_are_not_told_where_nobody_asked);
     tcase_add_loop_test(tests, a_server_renegotiates_where_it_may, 0, 3);
     tcase_add_test(tests, a_server_without_a_certificate_is_not_trusted);

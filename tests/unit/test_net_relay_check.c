@@ -227,6 +227,22 @@ START_TEST(an_end_is_noticed)
 }
 END_TEST
 
+START_TEST(key_shares_that_are_not_sent_are_noticed)
+{
+    RelayConfig config = relay();
+    RelayJudgement judgement;
+
+    config.tls13_key_shares = TEXT("x25519");
+    check_good(&config);
+    config.tls13_key_shares = TEXT("x25519 secp384r1");
+    relay_check(&config, false, &judgement);
+    ck_assert_int_eq(judgement.error, 0);
+    ck_assert_int_eq(judgement.notice == NULL, OpenSSL_version_num() >= 0x30500000L);
+    ck_assert_ptr_nonnull(strstr(judgement.notice ?: "tls13_key_shares", "tls13_key_shares"));
+    relay_judgement_done(&judgement);
+}
+END_TEST
+
 /* Neither is a command run, nor a token asked. */
 START_TEST(nobody_is_asked)
 {
@@ -308,6 +324,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, lists_of_names_must_leave_something);
     tcase_add_test(tests, our_own_certificate_must_be_whole);
     tcase_add_test(tests, an_end_is_noticed);
+    tcase_add_test(tests, key_shares_that_are_not_sent_are_noticed);
     tcase_add_test(tests, nobody_is_asked);
     tcase_add_test(tests, a_key_log_is_not_made);
     tcase_add_test(tests, examples_are_no_relays);
