@@ -424,7 +424,6 @@ START_TEST(bcrypt_has_limits)
 {
     const char *one_block = "ed25519-aes128-ctr.ssh", *tagged = "ed25519-aes256-gcm.ssh";
 
-    ck_assert_int_eq(BCRYPT_ROUNDS_MAX, 500);
     ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\0\x01", 4), 0);
     ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\0\x02", 4), -EKEYREJECTED);
     ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\x01\xf4", 4), -EKEYREJECTED);
@@ -435,7 +434,6 @@ START_TEST(bcrypt_has_limits)
     ck_assert_int_eq(result_of_openssh(one_block, 0, "\0\0\0\x0f", 4), -EBADMSG);
     ck_assert_int_eq(result_of_openssh(one_block, 0, "\xff\xff\xff\xff", 4), -EBADMSG);
     ck_assert_int_eq(result_of_openssh(tagged, 4, "other salt", 10), -EKEYREJECTED);
-    ck_assert_int_eq(result_of_openssh(one_block, 0, "\0\0\0\x10", 4), 0);
     ck_assert_int_eq(result_of_openssh(one_block, -10, "BCRYPT", 6), -EOPNOTSUPP);
     ck_assert_int_eq(result_of_openssh(one_block, -24, "seed", 4), -EOPNOTSUPP);
 }
