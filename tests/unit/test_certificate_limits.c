@@ -429,48 +429,6 @@ START_TEST(argon2_has_limits)
 }
 END_TEST
 
-/* The key of OpenSSH's that is `file` with other bytes in the place of what follows the words
- * "bcrypt" and their options' length: the salt's length, the salt of 16 bytes and the rounds. */
-static int result_of_openssh(const char *name, int offset, const char *bytes, size_t n_bytes)
-{
-    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
-    static const char end[] = "\n-----END OPENSSH PRIVATE KEY-----\n";
-    _cleanup_octets_ Octets file = {0}, blob = {0};
-    _cleanup_buffer_ Buffer text = {0};
-    unsigned char *at;
-
-    ck_assert_int_eq(octets_load(AT_FDCWD, data_file(name), 100000, &file), 0);
-    ck_assert_int_eq(octets_from_base64((const char *)file.data + strlen(begin),
-                         file.n - strlen(begin) - strlen(end), false, &blob),
-        0);
-    at = memmem(blob.data, blob.n, "bcrypt", strlen("bcrypt"));
-    ck_assert_ptr_nonnull(at);
-    memcpy(at + strlen("bcrypt") + 4 + offset, bytes, n_bytes);
-    ck_assert_int_eq(buffer_append_string(&text, begin), 0);
-    ck_assert_int_eq(encode_base64_lines(blob.data, blob.n, &text), 0);
-    ck_assert_int_eq(buffer_append_string(&text, end + 1), 0);
-    return result_of_buffer(&text, "sesame");
-}
-
-START_TEST(bcrypt_has_limits)
-{
-    const char *one_block = "ed25519-aes128-ctr.ssh", *tagged = "ed25519-aes256-gcm.ssh";
-
-    ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\0\x01", 4), 0);
-    ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\0\x02", 4), -EKEYREJECTED);
-    ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\x01\xf4", 4), -EKEYREJECTED);
-    ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\x01\xf5", 4), -EOPNOTSUPP);
-    ck_assert_int_eq(result_of_openssh(one_block, 20, "\xff\xff\xff\xff", 4), -EOPNOTSUPP);
-    ck_assert_int_eq(result_of_openssh(one_block, 20, "\0\0\0\0", 4), -EBADMSG);
-    ck_assert_int_eq(result_of_openssh(one_block, 0, "\0\0\0\0", 4), -EBADMSG);
-    ck_assert_int_eq(result_of_openssh(one_block, 0, "\0\0\0\x0f", 4), -EBADMSG);
-    ck_assert_int_eq(result_of_openssh(one_block, 0, "\xff\xff\xff\xff", 4), -EBADMSG);
-    ck_assert_int_eq(result_of_openssh(tagged, 4, "other salt", 10), -EKEYREJECTED);
-    ck_assert_int_eq(result_of_openssh(one_block, -10, "BCRYPT", 6), -EOPNOTSUPP);
-    ck_assert_int_eq(result_of_openssh(one_block, -24, "seed", 4), -EOPNOTSUPP);
-}
-END_TEST
-
 START_TEST(base64_is_not_undone_for_ever)
 {
     _cleanup_octets_ Octets file = {0};
@@ -618,7 +576,6 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_password_has_a_limit);
     tcase_add_test(tests, argon2_is_loaded_where_it_is_needed);
     tcase_add_test(tests, argon2_has_limits);
-    tcase_add_test(tests, bcrypt_has_limits);
     tcase_add_test(tests, base64_is_not_undone_for_ever);
     tcase_add_test(tests, a_chain_that_goes_round_ends);
     tcase_add_test(tests, files_of_a_directory_are_counted);
