@@ -80,6 +80,11 @@ int relay_take_proxy(RelayConfig *peer, const RelayConfig *relay)
         .credential = copy(password->credential, &failed),
         .queue = password->queue,
     };
+    peer->name = copy(relay->name, &failed); /* that of the tickets in memory */
+    peer->proxy_auth = relay->proxy_auth;
+    peer->proxy_kerberos_service = copy(relay->proxy_kerberos_service, &failed);
+    peer->kerberos_keytab = copy(relay->kerberos_keytab, &failed);
+    peer->kerberos_ccache = copy(relay->kerberos_ccache, &failed);
     peer->proxy_data = secret_ref(relay->proxy_data);
     peer->proxy_tls = relay->proxy_tls;
     peer->proxy_tls_verify = relay->proxy_tls_verify;
