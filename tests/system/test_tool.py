@@ -474,7 +474,7 @@ class Completing(SystemTest):
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, check=False,
             env={**os.environ, "PATH": f"{lab.BUILD}:{os.environ['PATH']}", "HOME": str(self.directory)},
-            timeout=60, cwd=self.directory,
+            timeout=300, cwd=self.directory,
         )
         return [line for line in done.stdout.decode().splitlines() if line]
 
