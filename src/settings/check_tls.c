@@ -56,19 +56,23 @@ static bool list_has(const char *list, const char *word, size_t n)
     return false;
 }
 
+/* Where only one list of groups is set it holds for both versions. */
 static int check_key_shares(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
+    const char *groups = config->tls13_groups ?: config->tls12_groups;
 
-    if (!config->tls13_key_shares || !config->tls13_groups)
+    if (!config->tls13_key_shares || !groups)
         return 0;
     for (const char *p = config->tls13_key_shares; *p; p += strspn(p, " ")) {
         size_t n = strcspn(p, " ");
 
-        if (!list_has(config->tls13_groups, p, n))
+        if (!list_has(groups, p, n))
             return draft_mistake_in(draft, relay_setting("tls13_key_shares"), relay,
-                "names %.*s, which tls13_groups leaves out; add it there, or leave it out here too",
-                (int)n, p);
+                "names %.*s, which %s leaves out; add it there, or leave it out here too", (int)n,
+                p,
+                config->tls13_groups ? "tls13_groups"
+                                     : "tls12_groups (and tls13_groups is not set)");
         p += n;
     }
     return 0;
@@ -111,7 +115,15 @@ static int check_effect(Draft *draft, size_t relay)
             "tls = \"opportunistic\" takes any certificate, and none; set tls = \"starttls\" or "
             "\"implicit\", or leave %s out",
             name);
-    if (config->tls != TLS_MODE_NONE || !config->tls_certificate)
+    if (config->tls != TLS_MODE_NONE)
+        return 0;
+    name = config->tls_check_crl == TLS_CHECK_TRY    ? "tls_check_crl"
+           : config->tls_check_ocsp == TLS_CHECK_TRY ? "tls_check_ocsp"
+                                                     : NULL;
+    if (name)
+        return draft_notice_in(draft, relay_setting(name), relay,
+            "has no effect without TLS: there is no certificate");
+    if (!config->tls_certificate)
         return 0;
     return draft_notice_in(draft, relay_setting("tls_certificate"), relay,
         "has no effect without TLS: it is not shown");

@@ -23,6 +23,8 @@ static const SettingChoice tls_choices[] = {
     {"starttls|sslExplicit|2", TLS_MODE_STARTTLS},
     {"opportunistic", TLS_MODE_OPPORTUNISTIC},
     {"none|sslNone|false|3", TLS_MODE_NONE},
+    {"ssl|smtps|tls|ssl/tls", .refusal = "may be either kind of TLS: \"implicit\" from the first "
+                                         "byte, on port 465, or \"starttls\", on port 587"},
     {NULL},
 };
 
@@ -109,6 +111,15 @@ static const SettingChoice proxy_choices[] = {
     {"socks4|fwSOCKS4|2", PROXY_MODE_SOCKS4},
     {"socks4a|fwSOCKS4A|10", PROXY_MODE_SOCKS4A},
     {"socks5|fwSOCKS5|3", PROXY_MODE_SOCKS5},
+    {NULL},
+};
+
+static const SettingChoice proxy_auth_choices[] = {
+    {"auto", PROXY_AUTH_AUTO},
+    {"basic", PROXY_AUTH_BASIC},
+    {"digest", PROXY_AUTH_DIGEST},
+    {"ntlm", PROXY_AUTH_NTLM},
+    {"gssapi|negotiate|kerberos", PROXY_AUTH_GSSAPI},
     {NULL},
 };
 
@@ -313,7 +324,7 @@ static const Setting table[] = {
         .help = "whether the server's certificate is looked up in its authority's list of revoked "
                 "ones"},
     {RELAY(tls_crl_file), "", SETTING_FILE, IN_RELAY(tls_crl_file), NULL,
-        .help = "such lists (PEM), looked into before those that certificates name"},
+        .help = "such lists (PEM, or one in DER), looked into before those that certificates name"},
     {RELAY(tls_check_ocsp), "SSLCheckOCSP", SETTING_ENUM, IN_RELAY(tls_check_ocsp), "off",
         .choices = tls_check_choices,
         .help = "whether the server's certificate has to be confirmed by its authority (OCSP)"},
@@ -352,6 +363,13 @@ static const Setting table[] = {
         .help = "a shell command that prints the password for the proxy; run for every connection"},
     {RELAY(proxy_password_credential), "", SETTING_WORD, IN_RELAY(proxy_password.credential), NULL,
         .help = "a systemd credential that holds the password for the proxy"},
+    {RELAY(proxy_auth), "", SETTING_ENUM, IN_RELAY(proxy_auth), "auto",
+        .choices = proxy_auth_choices,
+        .help =
+            "how to log in at the proxy; auto: by digest, basic or NTLM, the first that it offers"},
+    {RELAY(proxy_kerberos_service), "", SETTING_WORD, IN_RELAY(proxy_kerberos_service), NULL,
+        .help = "with proxy_auth = \"gssapi\", the proxy's principal; HTTP@ (tunnel) or rcmd@ "
+                "(socks5) and proxy_host when not set"},
     {RELAY(proxy_resolve), "", SETTING_ENUM, IN_RELAY(proxy_resolve), "automatic",
         .choices = proxy_resolve_choices,
         .help = "who looks up the relay's name; automatic: the proxy with tunnel and socks4a, this "
