@@ -14,8 +14,8 @@ readonly logs=$top/logs
 jobs=$(nproc)
 readonly jobs
 
-# A stage hangs when in so many seconds it writes not one line and uses next to no processor, or when it
-# has used so many seconds of processor time and not written one line.
+# A stage hangs when in so many seconds it writes not one line and next to never uses a processor or waits
+# for one, or when it has used so many seconds of processor time and not written one line.
 readonly idle_seconds=${OUTBOX_IDLE_SECONDS:-300} idle_ticks_per_second=1
 readonly spin_seconds=${OUTBOX_SPIN_SECONDS:-1800}
 readonly look_every=10
@@ -113,7 +113,7 @@ in_session() {
 
 # ---- What a stage does: read from its log and from /proc. ----
 
-declare -A pid_of log_of total_of count_of last_of grown_at active_at cpu_at cpu_grown begin_of
+declare -A pid_of log_of total_of count_of last_of grown_at active_at had_at cpu_grown begin_of
 terminal='' status_shown='' shown_at=0 scratch='' running=()
 
 read_line() {
@@ -141,7 +141,8 @@ read_log() {
 	done
 }
 
-# The processes of a stage: those that descend from it.
+# The processes of a stage, those that descend from it: what they have used of a processor, and have waited for
+# one where the kernel tells, in hundredths of a second; and their numbers.
 descendants() {
 	cat /proc/[0-9]*/stat 2> /dev/null | awk -v root="$1" '
 		{ pid = $1; sub(/^.*\) /, ""); parent[pid] = $2; cpu[pid] = $12 + $13 + $14 + $15 }
@@ -152,21 +153,27 @@ descendants() {
 				for (pid in parent)
 					if (!(pid in is) && parent[pid] in is) { is[pid] = more = 1 }
 			} while (more)
-			for (pid in is) { sum += cpu[pid]; list = list " " pid }
-			printf "%d%s\n", sum, list
+			for (pid in is) {
+				sum += cpu[pid]
+				list = list " " pid
+				if ((getline line < ("/proc/" pid "/schedstat")) > 0) { split(line, times, " "); waited += times[2] / 1e7 }
+				close("/proc/" pid "/schedstat")
+			}
+			printf "%d %d%s\n", sum, waited, list
 		}'
 }
 
 # is_hung NAME: sets `hung` to the reason when a stage does nothing any more. Looks are counted, not
 # seconds: while this script cannot run, neither can the stage.
 is_hung() {
-	local name=$1 cpu
+	local name=$1 cpu waited had
 	hung=''
-	read -r cpu _ < <(descendants "${pid_of[$name]}")
+	read -r cpu waited _ < <(descendants "${pid_of[$name]}")
 	: "${cpu_grown[$name]:=$cpu}"
-	if ((grown_at[$name] == looks || cpu - cpu_at[$name] > idle_seconds * idle_ticks_per_second || \
-		cpu < cpu_at[$name])); then
-		cpu_at[$name]=$cpu active_at[$name]=$looks
+	had=$((cpu + waited))
+	if ((grown_at[$name] == looks || had - had_at[$name] > idle_seconds * idle_ticks_per_second || \
+		had < had_at[$name])); then
+		had_at[$name]=$had active_at[$name]=$looks
 	fi
 	if (((looks - active_at[$name]) * look_every >= idle_seconds)); then
 		hung="it hung: for $idle_seconds s it did nothing, and wrote nothing"
@@ -179,7 +186,7 @@ is_hung() {
 # Ends a stage and says what it was doing.
 end_hung() {
 	local name=$1 pid list
-	read -r _ list < <(descendants "${pid_of[$name]}")
+	read -r _ _ list < <(descendants "${pid_of[$name]}")
 	{
 		echo "${hung}. Its processes (state, what they wait for, command):"
 		for pid in $list; do
@@ -233,7 +240,7 @@ start_stage() {
 	(in_session nice -n "$2" "$BASH" "$myself" --stage "$name" >> "$log" 2>&1) &
 	pid_of[$name]=$! log_of[$name]=$fd begin_of[$name]=$SECONDS
 	total_of[$name]='' count_of[$name]=0 last_of[$name]='' grown_at[$name]=$looks active_at[$name]=$looks
-	cpu_at[$name]=0 cpu_grown[$name]=''
+	had_at[$name]=0 cpu_grown[$name]=''
 	running+=("$name")
 }
 

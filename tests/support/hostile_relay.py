@@ -72,9 +72,9 @@ class HostileRelay(OddRelay):
 def until_gone(talk, act=None, every=None):
     """Does `act` again and again, every so many seconds, until the client closes."""
     begin = time.monotonic()
-    talk.connection.settimeout(30)
+    talk.connection.settimeout(90)
     try:
-        while time.monotonic() - begin < 30:
+        while time.monotonic() - begin < 90:
             if act:
                 act()
             if every != 0 and not isinstance(talk.connection, ssl.SSLSocket):
@@ -98,14 +98,14 @@ def _gone_over_tls(connection, every):
     except (TimeoutError, ssl.SSLWantReadError):
         return False
     finally:
-        connection.settimeout(30)
+        connection.settimeout(90)
 
 
 def saying(data, act=None, every=None):
     """Sends bytes, and waits for what the client makes of it; or goes on with `act`."""
 
     def do(talk, usual):
-        talk.connection.settimeout(30)
+        talk.connection.settimeout(90)
         talk.connection.sendall(data(usual) if callable(data) else data)
         until_gone(talk, act and (lambda: act(talk, usual)), every)
 
@@ -122,7 +122,7 @@ def endless_line(talk, usual):
     """A hundred million bytes without an end of line, as fast as they are taken."""
     begin = time.monotonic()
     try:
-        talk.connection.settimeout(30)
+        talk.connection.settimeout(90)
         talk.connection.sendall(usual[:3].encode() + b" ")
         for _ in range(1600):
             talk.connection.sendall(b"x" * 65536)
@@ -160,7 +160,7 @@ def nothing(talk, _):
 def a_byte_a_second(talk, _):
     """Reads that slowly, and says nothing."""
     begin = time.monotonic()
-    talk.connection.settimeout(30)
+    talk.connection.settimeout(90)
     try:
         while not talk.relay.closing.wait(1) and talk.connection.recv(1):
             pass

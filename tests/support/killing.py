@@ -391,7 +391,7 @@ class Scenario:
 class Bench:
     """The relay and what has been found so far."""
 
-    seconds = 10.0
+    seconds = 30.0
 
     def __init__(self, directory, secure=False):
         """`secure`: the relay takes mail over TLS alone, so that the tracer sees no reply."""

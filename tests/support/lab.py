@@ -35,6 +35,28 @@ class Unavailable(Exception):
     """This machine lacks something that the laboratory needs; the text says what."""
 
 
+@functools.cache
+def _can_unshare(kind):
+    command = "mount --bind /etc/hosts /etc/hosts" if kind == "mount" else "true"
+    return subprocess.run(
+        ["unshare", f"--{kind}", "sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    ).returncode == 0
+
+
+def need_namespace(kind):
+    """For a test that mounts something ("mount"), or has a network of its own ("net")."""
+    if not _can_unshare(kind):
+        raise Unavailable(f"no {kind} namespace can be had here")
+
+
+def need_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError as error:
+        raise Unavailable(f"this machine has no IPv6: {error.strerror}") from error
+
+
 def everybody_may_enter(directory):
     return all(path.stat().st_mode & 0o001 for path in (directory, *directory.parents))
 
@@ -305,6 +327,7 @@ class Lab:
             raise Unavailable("only root can start OpenSMTPD")
         if not OPENSMTPD.exists():
             raise Unavailable("OpenSMTPD is not unpacked (scripts/install-packages lab)")
+        need_namespace("mount")
         return OpenSmtpd(self.new_directory() / "opensmtpd", self.certificates, **settings)
 
     def kerberos(self, services=("smtp/localhost",)):
@@ -360,7 +383,7 @@ def write_configuration(path, spool, relays, retry=None, daemon=None):
     return path
 
 
-def outbox(*arguments, stdin=b"", seconds=60, **options):
+def outbox(*arguments, stdin=b"", seconds=300, **options):
     """Runs the tool; a CompletedProcess with bytes."""
     return subprocess.run(
         [str(a) for a in (program("outbox"), *arguments)],

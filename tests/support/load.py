@@ -14,7 +14,7 @@ import time
 
 import lab
 from killing import WITH_US
-from process import Process, free_port
+from process import Patience, Process, free_port
 
 HERE = pathlib.Path(__file__).parent
 
@@ -177,9 +177,10 @@ class Load:
                    for _ in range(2))
 
     def run(self, kills, every, seconds):
-        """Kills the daemon so many times (without end, with None), and waits until all is at rest. The last
-        hundredth is left in peace: a daemon may well have some messages wait that it died of reading."""
-        end = time.monotonic() + seconds
+        """Kills the daemon so many times (without end, with None), and waits until all is at rest, for as long
+        as something is settled within so many seconds. The last hundredth is left in peace: a daemon may well
+        have some messages wait that it died of reading."""
+        patience, before = None, None
         self.start()
         while not self.failures:
             if self.daemon is None:
@@ -189,8 +190,11 @@ class Load:
             left = self.left()
             if not self.pids and left == 0:
                 break
-            if time.monotonic() > end:
-                self.failures.append(f"not at rest after {seconds} s")
+            now = (len(self.pids), left, len(self.kills))
+            if now != before:
+                patience, before = Patience(seconds, beat=every), now
+            elif patience.is_over():
+                self.failures.append(f"not at rest, and nothing was settled for {seconds} s")
             if self.pids or left > self.messages / 100 if kills is None else len(self.kills) < kills:
                 self.kill()
                 self.daemon = None

@@ -85,7 +85,7 @@ class Talk:
         """Closes so that what was said arrives: closing with input unread takes back what the other end
         has not got yet."""
         self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(1)
+        self.connection.settimeout(30)
         while self.connection.recv(1 << 16):
             pass
         raise Ended

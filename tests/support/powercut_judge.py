@@ -15,6 +15,7 @@ import time
 import lab
 from powercut_images import Image
 from powercut_relay import BookkeepingRelay
+from process import Patience
 
 IMAGES_AT_ONCE = 1500
 PENDING = (".queued", ".sending", ".deferred")
@@ -389,22 +390,22 @@ class Judge:
         relay.close()
 
 
-def settle(queue, relay, directory, patience=15):
+def settle(queue, relay, directory, seconds=30):
     """Runs the daemon until it has nothing left to do, or does nothing any more."""
     book = {"name": "book", "host": "127.0.0.1", "port": relay.port, "tls": "none", "connections": 4}
     configuration = lab.write_configuration(
         directory / "outbox.conf", queue, [book], retry={"first": "1s", "factor": 1.0})
     daemon = lab.Outboxd(configuration, directory)
     try:
-        seen, since = None, time.monotonic()
+        seen, patience = None, None
         while True:
             pending = [name for name in os.listdir(queue.path) if name.endswith(PENDING)]
             if not pending:
                 return
             now = len(pending), sum(relay.accepted.values())
             if now != seen:
-                seen, since = now, time.monotonic()
-            if time.monotonic() - since > patience:
+                seen, patience = now, Patience(seconds, beat=0.05)
+            if patience.is_over():
                 return
             if all(name.endswith(".deferred") for name in pending):
                 daemon.flush()

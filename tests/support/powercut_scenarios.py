@@ -17,7 +17,7 @@ import time
 import lab
 from powercut_recording import MARKS_FD
 from powercut_relay import BookkeepingRelay
-from process import wait_for
+from process import Patience, wait_for
 
 
 def message(key, to, image=0):
@@ -360,12 +360,12 @@ def careless(s):
 def recover(s):
     """What a power failure has left is gone on with."""
     daemon = s.start()
-    begin = asked = time.monotonic()
+    asked, patience = time.monotonic(), Patience(60, beat=0.02)
     while any(name.endswith((".queued", ".sending", ".deferred")) for name in s.queue.names()):
         if time.monotonic() > asked + 0.5:
             daemon.flush()
             asked = time.monotonic()
-        if asked > begin + 60:
+        if patience.is_over():
             raise AssertionError(f"it does not come to an end: {s.queue.names()}")
         time.sleep(0.02)
     daemon.terminate()

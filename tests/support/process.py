@@ -45,7 +45,7 @@ class Patience:
         self.left = self.EXTENSIONS
         self.used = None  # what most waits are too short to ask for
         self.begin = self.asked = time.monotonic()
-        self.deadline = self.asked + seconds
+        self.deadline = self.asked + self.seconds
 
     def is_over(self):
         now = time.monotonic()
@@ -68,6 +68,9 @@ class Patience:
         return False
 
 
+LEAST = 30.0  # what was stopped for seconds, and more than once, is not late either
+
+
 def wait_for(condition, what, seconds=15.0):
     """Polls until condition() is true and returns what it returned. What is waited for may be a
     function, which is asked when the time is up."""
@@ -78,7 +81,7 @@ def wait_for(condition, what, seconds=15.0):
         if result:
             return result
         if patience is None:
-            patience = Patience(seconds)
+            patience = Patience(max(seconds, LEAST))
         if patience.is_over():
             took = time.monotonic() - begin
             raise TimedOut(f"not within {took:.0f} s: {what() if callable(what) else what}")

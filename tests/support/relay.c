@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "ports.h"
 
 #define CONNECTIONS_MAX 256
-#define PORT_FIRST 10000
-#define PORT_RANGE 10000
 
 typedef struct Peer {
     TestRelay *relay;
@@ -306,8 +305,8 @@ TestRelay *test_relay_start(TestAnswer answer, void *user, const char *extension
     relay->extensions = extensions;
     relay->port = port;
     relay->listen_fd = port > 0 ? listen_at(port) : -1;
-    for (unsigned i = 0; port == 0 && i < 500 && relay->listen_fd < 0; i++) {
-        relay->port = (uint16_t)(PORT_FIRST + ((unsigned)getpid() * 13 + i) % PORT_RANGE);
+    for (unsigned i = 0; port == 0 && i < TEST_PORT_BLOCK && relay->listen_fd < 0; i++) {
+        relay->port = test_next_port();
         relay->listen_fd = listen_at(relay->port);
     }
     ck_assert_int_ge(relay->listen_fd, 0);

@@ -107,6 +107,7 @@ class Mounted(DirectoryTest):
 
     def start_mounted(self, relay, size="1m", **settings):
         """The daemon, and the queue as the daemon sees it."""
+        lab.need_namespace("mount")
         mount = f"mount -t tmpfs -o size={size},mode=755 outbox-test '{self.queue.path}'"
         daemon = self.start(
             self.lab.relay(relay.port),
@@ -308,6 +309,7 @@ class Path(DirectoryTest):
 
     def start_at(self, path, relay):
         self.configure(self.lab.relay(relay.port), spool={"directory": path})
+        lab.need_namespace("mount")
         # Mounts elsewhere on the machine have it look where its path leads, too: here are none.
         return self.start_again(wrapper=("unshare", "-m"))
 

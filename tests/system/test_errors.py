@@ -18,6 +18,7 @@ FAR = "192.0.2.1"
 
 def in_network(*commands):
     """A wrapper: a network of the program's own, made by these commands of ip(8)."""
+    lab.need_namespace("net")
     script = "".join(f"ip {command} && " for command in commands) + 'exec "$@"'
     return ("unshare", "-n", "sh", "-c", script, "sh")
 
@@ -38,16 +39,18 @@ class ErrorTest(RelayTest):
     def tool(self, *arguments, wrapper=()):
         return subprocess.run(
             [*wrapper, lab.program("outbox"), "--config", str(self.configuration), *arguments],
-            input=message(envelope=True), capture_output=True, check=False, timeout=60)
+            input=message(envelope=True), capture_output=True, check=False, timeout=300)
 
     def check_held(self, number, relay, *words, wrapper=()):
         """The daemon holds the relay for it, with the number in its log, and the message waits."""
-        daemon = self.start({"tls": "none", **relay}, wrapper=wrapper, confined=not wrapper)
+        daemon = self.start({"tls": "none", "hold_first": "1h", "hold_max": "1h", **relay}, wrapper=wrapper,
+                            confined=not wrapper)
         self.queue.drop("m", message())
         self.wait_log(daemon, f"error={number}")
         self.wait_log(daemon, "event=relay-held")
         for word in words:
             self.assertIn(word, daemon.output())
+        self.assertEqual(daemon.terminate(), 0)
         self.assertEqual(self.queue.names(), ["m.queued"])
 
 
@@ -204,7 +207,7 @@ class Server(ErrorTest):
     def answering(self, what, at):
         relay = self.odd(lambda talk, verb, argument: what if verb in (at, at == "EHLO" and "HELO") else None,
                          extensions=())
-        return {"port": relay.port, "timeout": 1, "timeout_by_stage": False}
+        return {"port": relay.port, "timeout": 4 if what == SILENCE else 60, "timeout_by_stage": False}
 
     def said_of(self, what, at):
         self.configure({"host": "127.0.0.1", "tls": "none", **self.answering(what, at)})
@@ -222,7 +225,7 @@ class Server(ErrorTest):
                     self.assertEqual(code, TEMPORARY if stage in ("greeting", "ehlo") else status, said)
 
     def test_silence(self):
-        said = self.check_error(201, TEMPORARY, "timed out after 1 s while waiting for the reply to MAIL",
+        said = self.check_error(201, TEMPORARY, "timed out after 4 s while waiting for the reply to MAIL",
                                 relay=self.answering(SILENCE, "MAIL"))
         self.assertIn("firewall", said)
 

@@ -208,7 +208,9 @@ class FullDisk(SystemTest):
     def test_nothing_is_lost_or_sent_twice(self):
         ann = self.address()
         self.queue.drop("m", message(to=[ann, "refused@lab.test"]))
-        self.queue.drop("n", message(to=[self.address("ben")]))
+        n = self.queue.drop("n", message(to=[self.address("ben")]))
+        kept = n.open("rb")  # its end makes no room
+        self.addCleanup(kept.close)
         filler = self.fill()
         daemon = self.start(retry={"first": "1s", "max": "1s"})
         # One recipient needs no record.
@@ -216,6 +218,7 @@ class FullDisk(SystemTest):
         self.wait_log(daemon, "no room to note who of its recipients has had it")
         self.assertEqual(self.copies(ann), [])
         filler.unlink()
+        daemon.flush()
         self.queue.wait_state("m", "failed", seconds=40)
         self.wait_copies(1, ann)
         self.assertEqual(len(self.queue.events("m", "refused")), 1)

@@ -20,7 +20,7 @@ from case import message
 from faults import ERRORS, Faults, spread
 from odd_relay import RelayTest, Slow
 from preload import LATER, preload
-from process import wait_for
+from process import Patience, wait_for
 
 ALL = os.environ.get("OUTBOX_FAULTS") == "all"
 MOST = int(os.environ.get("OUTBOX_FAULTS_MOST", 10 ** 9 if ALL else 2))
@@ -31,7 +31,7 @@ DEATHS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -sig
 
 
 class FaultTest(RelayTest):
-    seconds = 36000 if MOST > 2 else 90
+    seconds = 36000 if MOST > 2 else 900
     part, parts = 0, 1  # of the cases, this one and every so many-th after it
 
     def setUp(self):
@@ -116,10 +116,9 @@ class Daemon(FaultTest):
 
     def wait_done(self, daemon, seconds):
         """Whether it came to its end, however often the operator had to ask."""
-        end = time.monotonic() + seconds
-        asked = 0.0
+        patience, asked = Patience(seconds), 0.0
         while not self.is_done():
-            if not daemon.is_running() or time.monotonic() > end:
+            if not daemon.is_running() or patience.is_over():
                 return False
             if time.monotonic() > asked + 0.3 and daemon.notifications.count("READY=1") > 0:
                 daemon.flush()
@@ -129,8 +128,8 @@ class Daemon(FaultTest):
 
     def suffer(self, daemon):
         """Waits until the fault has done what it can."""
-        hit_at, end = None, time.monotonic() + 10
-        while daemon.is_running() and not self.is_done() and time.monotonic() < end:
+        hit_at, patience = None, Patience(10)
+        while daemon.is_running() and not self.is_done() and not patience.is_over():
             if hit_at is None and self.faults.hits > 0:
                 hit_at = time.monotonic()
             if hit_at is not None and time.monotonic() > hit_at + 0.4:
@@ -161,7 +160,7 @@ class Daemon(FaultTest):
         died = not daemon.is_running()
         if died:
             self.check_death(daemon)
-        if self.wait_done(daemon, 4):
+        if self.wait_done(daemon, 15):
             return daemon
         # What OpenSSL had no memory for it does not try again in the same process.
         self.assertTrue(died or self.tls and call == "malloc", "it goes on only when it is started again\n"
@@ -170,7 +169,7 @@ class Daemon(FaultTest):
         again = self.start_again(ready=False)
         self.daemons.append(again)
         self.assertTrue(
-            self.wait_done(again, 10), f"{self.queue.names()}\n{daemon.output()}\n{again.output()}")
+            self.wait_done(again, 60), f"{self.queue.names()}\n{daemon.output()}\n{again.output()}")
         return again
 
     def run_one(self, call, number, error, forever):
@@ -193,7 +192,7 @@ class Daemon(FaultTest):
         self.drop_all()
         self.faults.reset_counts()
         daemon = self.start_again(wrapper=self.faults.wrapper)
-        self.assertTrue(self.wait_done(daemon, 10), f"{self.queue.names()}\n{daemon.output()}")
+        self.assertTrue(self.wait_done(daemon, 60), f"{self.queue.names()}\n{daemon.output()}")
         self.end(daemon)
         self.each(self.faults.counts(), self.run_one)
 
@@ -321,9 +320,9 @@ class Steady(FaultTest):
         """Until nothing is left; the operator asks for what does not come, and starts what has ended. What
         was said, and whether it had ended."""
         before, died, said = len(self.daemon.output()), False, ""
-        begin = time.monotonic()
+        begin, patience = time.monotonic(), Patience(seconds, beat=0.005)
         asked = begin + 0.4
-        while self.left() and time.monotonic() < begin + seconds:
+        while self.left() and not patience.is_over():
             if time.monotonic() > begin + 0.5:
                 self.faults.clear()
             if not self.daemon.is_running():
@@ -342,7 +341,7 @@ class Steady(FaultTest):
         one, two = f"one-{number}@lab.test", (f"a-{number}@lab.test", f"b-{number}@lab.test")
         self.queue.drop(f"one-{number}", message(to=[one]))
         self.queue.drop(f"two-{number}", message(to=two))
-        said, died = self.go_on(10)
+        said, died = self.go_on(60)
         self.assertEqual(self.left(), [], said)
         for recipient in (one, *two):
             wait_for(lambda recipient=recipient: self.relay.copies(recipient) > 0, f"{recipient}: {said}", 3)
@@ -361,7 +360,7 @@ class Tool(FaultTest):
     def run_tool(self, *arguments, program="outbox", stdin=b""):
         return subprocess.run(
             [str(one) for one in (lab.program(program) if isinstance(program, str) else program, *arguments)],
-            input=stdin, capture_output=True, timeout=60, check=False, env=self.faults.environment)
+            input=stdin, capture_output=True, timeout=300, check=False, env=self.faults.environment)
 
     def clear_queue(self):
         for path in self.queue.path.iterdir():
@@ -448,8 +447,8 @@ class Tool(FaultTest):
         def check(result, usual):
             if result.returncode == 0 and not self.may_be_unsettled:
                 self.assertEqual(self.queue.names(), [], result.stderr)
-            end = time.monotonic() + 10
-            while self.queue.names() and time.monotonic() < end:
+            patience = Patience(30, beat=1)
+            while self.queue.names() and not patience.is_over():
                 self.outbox("process", status=None)
             self.assertEqual(self.queue.names(), [], result.stderr)
             wait_for(lambda: relay.copies("ann@lab.test") > 0, "a copy", 3)

@@ -17,7 +17,7 @@ from process import wait_for
 KEEPER, ALICE, BOB, EVE = 61103, 61101, 61102, 61104
 GROUP = 61100  # alice and bob are in it, eve is not
 ACL = f"default:user::rw-,default:user:{KEEPER}:rw-,default:group::---,default:mask::rw-,default:other::---"
-SOON = 5.0
+SOON = 60.0
 HARDLINKS = pathlib.Path("/proc/sys/fs/protected_hardlinks")
 
 

@@ -32,7 +32,7 @@ class LibraryTest(RelayTest):
 
     def run_program(self, *command, status=0, **environment):
         result = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                timeout=120, check=False, env=installed().environment(**environment))
+                                timeout=300, check=False, env=installed().environment(**environment))
         output = result.stdout.decode()
         self.assertEqual(result.returncode, status, output)
         return output

@@ -106,7 +106,7 @@ class Middlebox(RelayTest):
 
     def test_bdat_is_never_answered(self):
         relay = self.relay(SwallowingRelay, "CHUNKING")
-        self.deliver(relay, "a", "b", "c", timeout="1s", timeout_by_stage=False)
+        self.deliver(relay, "a", "b", "c", timeout="5s", timeout_by_stage=False)
         self.assertEqual({n for n, verb in relay.verbs if verb == "BDAT"}, {1})
 
     def test_bdat_is_never_used_where_it_is_left_alone(self):

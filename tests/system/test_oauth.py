@@ -407,7 +407,7 @@ class Device(OauthTest):
                 self.waiting, self.times = [error] * 9, times
                 begun = time.monotonic()
                 self.assertIn("nobody has entered the code in time", self.authorize(status=75))
-                self.assertLess(time.monotonic() - begun, 10)
+                self.assertLess(time.monotonic() - begun, 300)
                 self.assertFalse((self.kept / "tokens").exists())
 
     def test_no_refresh_token(self):

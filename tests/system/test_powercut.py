@@ -46,7 +46,7 @@ def figures(title, images, doubles, violations, more=""):
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed (scripts/install-packages lab)")
 class PowerCut(SystemTest):
-    seconds = 7200 if ALL else 120
+    seconds = 7200 if ALL else 600
 
     def setUp(self):
         super().setUp()
@@ -157,7 +157,7 @@ class PowerCut(SystemTest):
 class PowerCutOnDisks(SystemTest):
     """On real file systems, each in a loop device that is copied while it is written to."""
 
-    seconds = 7200 if ALL else 120
+    seconds = 7200 if ALL else 600
 
     def on(self, file_system):
         reason = powercut_disks.why_not(file_system)

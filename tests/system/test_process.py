@@ -36,7 +36,7 @@ class Stuck(SystemTest):
         for number in range(3):
             self.queue.drop(f"m{number}", message(to=[self.address()]))
         command = [*preload(self.directory, KEPT), program("outbox"), "--config", self.configuration, "process"]
-        result = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=300, check=False)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(b"cannot delete", result.stderr)
         self.outbox("process")
@@ -84,32 +84,32 @@ class ProcessEnds(SystemTest):
             self.assertIn("outbox: 301: interrupted: no more messages are taken", told)
             self.assertIn("20s to end", told)
             self.relay.go_on.set()
-            output, errors = child.communicate(timeout=30)
+            output, errors = child.communicate(timeout=300)
             self.assertEqual(child.returncode, 75, errors)
             self.assertIn("what is left stays queued", output)
             self.check_none_is_doubled()
 
     def test_second_signal_does_not_wait(self):
-        child = self.start_process(30.0, "30s")
+        child = self.start_process(600.0, "600s")
         child.send_signal(signal.SIGINT)
         self.assertIn("interrupted: no more", child.stderr.readline())
         begin = time.monotonic()
         child.send_signal(signal.SIGTERM)
-        self.assertEqual(child.wait(20), 75)
-        self.assertLess(time.monotonic() - begin, 15)
+        self.assertEqual(child.wait(300), 75)
+        self.assertLess(time.monotonic() - begin, 300)
         self.assertEqual(len(self.queue.in_state("queued")), MESSAGES)
 
     def test_stop_timeout_is_the_end(self):
-        child = self.start_process(30.0, "1s")
+        child = self.start_process(600.0, "1s")
         child.send_signal(signal.SIGTERM)
-        self.assertEqual(child.wait(20), 75)
+        self.assertEqual(child.wait(300), 75)
         self.assertEqual(len(self.queue.in_state("queued")), MESSAGES)
 
     def test_reader_of_the_output_goes(self):
         child = self.start_process(1.0)
         child.stdout.close()
         child.stdout = None
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         self.assertEqual(child.returncode, 74, errors)
         self.assertEqual(errors.count("cannot write to standard output"), 1)
         self.check_none_is_doubled()
@@ -136,7 +136,7 @@ class ProcessEnds(SystemTest):
     def test_ignored_signal_stays_ignored(self):
         child = self.start_process(0.5, wrapper=("nohup",))
         child.send_signal(signal.SIGHUP)
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         self.assertEqual(child.returncode, 0, errors)
         self.assertEqual(self.relay.accepted, MESSAGES)
         self.assertTrue(self.queue.is_empty())

@@ -14,7 +14,7 @@ from process import wait_for
 RETRY = {"first": "1h", "max": "1h"}
 GOOD = [f"good{number}" for number in range(6)]
 CLOSING = Bye("421 4.3.2 closing for now")
-SHORT = {"timeout": "1s", "timeout_by_stage": False}  # for servers that say nothing
+SHORT = {"timeout": "4s", "timeout_by_stage": False}  # for servers that say nothing
 
 
 def stumbling(at, reply):
@@ -302,7 +302,7 @@ class FaultyRelay(RelayTest):
         self.drop(*GOOD)
         daemon = self.start(
             self.settings(faulty, "faulty", hold_first="1h", hold_max="1h", **settings),
-            self.settings(good, "good"), retry={"first": "500ms", "max": "500ms"},
+            self.settings(good, "good"), retry={"first": "5s", "max": "5s"},  # the relay is on hold by then
             spool={"keep_sent": True},
         )
         self.wait_taken(good, *GOOD, seconds=20)

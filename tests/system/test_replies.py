@@ -83,7 +83,7 @@ class EveryReply(RelayTest):
     def test_silence(self):
         """421, and nothing more: the same as if it had closed."""
         self.check((("421 closing", SILENCE, None), (None, "421 closing", SILENCE)),
-                   ("PIPELINING", "CHUNKING"), timeout="3s", timeout_by_stage=False)
+                   ("PIPELINING", "CHUNKING"), timeout="5s", timeout_by_stage=False)
 
     def test_nobody_is_known_to_have_it(self):
         """421 to every RCPT, and the message is accepted: it counts from the first time on."""

@@ -140,7 +140,7 @@ class RoomTest(RelayTest):
 
     def call(self, arguments):
         return subprocess.run([str(one) for one in (*self.disk.wrapper, *arguments)], input=message(),
-                              capture_output=True, check=False, timeout=60)
+                              capture_output=True, check=False, timeout=300)
 
     def test_queueing(self):
         self.configure()

@@ -20,7 +20,7 @@ class Sendmail(SystemTest):
         """Runs sendmail; what it says on standard error."""
         result = subprocess.run(
             [self.directory / "sendmail", "-C", self.configuration, *arguments],
-            input=text.encode(), capture_output=True, check=False, timeout=20,
+            input=text.encode(), capture_output=True, check=False, timeout=300,
         )
         self.assertEqual(result.returncode, status, result.stderr)
         self.assertEqual(result.stdout, b"")
@@ -246,7 +246,7 @@ class Sendmail(SystemTest):
         for command in (("sendmail", "-bp"), ("mailq",), ("mailq", "-v")):
             listed = subprocess.run(
                 [self.directory / command[0], *command[1:], "-C", self.configuration],
-                capture_output=True, check=True, timeout=20,
+                capture_output=True, check=True, timeout=300,
             ).stdout.decode()
             for state in ("queued", "deferred", "held", "failed"):
                 self.assertIn(f"{state}@lab.test", listed)

@@ -322,7 +322,7 @@ class Sockets(RelayTest):
 
         relay = self.odd(note)
         for linger, end in ((True, b""), (False, ConnectionResetError)):
-            self.configure(self.relay_settings(relay, Linger=linger, timeout=1, timeout_by_stage=False))
+            self.configure(self.relay_settings(relay, Linger=linger, timeout=5, timeout_by_stage=False))
             self.outbox("send", "a@lab.test", stdin=message(envelope=False))
             wait_for(lambda: ends, "the end of the connection")
             self.assertEqual(ends.pop(), end)

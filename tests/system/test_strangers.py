@@ -31,7 +31,7 @@ class Strangers(SystemTest):
     def path(self, name):
         return self.queue.path / name
 
-    def look(self, *arguments, seconds=10):
+    def look(self, *arguments, seconds=300):
         return lab.outbox("--config", self.configuration, *arguments, seconds=seconds)
 
     def all_looks(self, *names):
@@ -41,7 +41,7 @@ class Strangers(SystemTest):
             result = self.look(*arguments)
             said += result.stdout + result.stderr
         said += subprocess.run([self.directory / "mailq", "-C", self.configuration],
-                               capture_output=True, check=True, timeout=10).stdout
+                               capture_output=True, check=True, timeout=300).stdout
         self.assertNotIn(GUARDED.encode(), said)
         return said.decode("utf-8")
 
@@ -131,7 +131,7 @@ class Strangers(SystemTest):
         for arguments in (*LOOKS, ("show", "header"), ("show", "people"), ("show", "many")):
             result = subprocess.run(
                 [str(a) for a in (lab.program("outbox"), "--config", self.configuration, *arguments)],
-                capture_output=True, check=False, timeout=20,
+                capture_output=True, check=False, timeout=300,
                 preexec_fn=None if self.sanitized() else
                 lambda: resource.setrlimit(resource.RLIMIT_AS, (120 << 20, 120 << 20)))
             self.assertEqual(result.returncode, 0, result.stderr)
@@ -168,7 +168,7 @@ class Strangers(SystemTest):
                     data += os.read(ours, 65536)
                 except OSError:
                     break
-            process.wait(timeout=10)
+            process.wait(timeout=300)
         os.close(ours)
         return data.replace(b"\r\n", b"\n")
 
@@ -198,6 +198,7 @@ class Strangers(SystemTest):
 
     def test_mounted_over(self):
         """By another file system, which may never answer."""
+        lab.need_namespace("mount")
         self.queue.drop("x", message())
         self.path("x.status").write_bytes(b"")
         script = f"mount --bind {self.guarded} {self.path('x.queued')} && " \
@@ -206,7 +207,7 @@ class Strangers(SystemTest):
             result = subprocess.run(
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
                  str(lab.program("outbox")), "--config", str(self.configuration), *arguments],
-                capture_output=True, check=False, timeout=10)
+                capture_output=True, check=False, timeout=300)
             if b"mount" in result.stderr and b"permission" in result.stderr.lower():
                 self.skipTest("nothing can be mounted here")
             self.assertNotIn(GUARDED.encode(), result.stdout + result.stderr)

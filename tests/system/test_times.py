@@ -250,7 +250,7 @@ class LongRecord(TimesTest):
             begin = time.monotonic()
             wait_for(lambda n=number: not self.queue.has(f"quick{n}.queued"), "it was claimed")
             self.queue.wait_gone(f"quick{number}")
-            self.assertLess(time.monotonic() - begin, 10)
+            self.assertLess(time.monotonic() - begin, 60)
 
     def size(self):
         return (self.queue.path / "m.status").stat().st_size

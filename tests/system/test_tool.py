@@ -194,7 +194,7 @@ class Sending(SystemTest):
             process.send_signal(signal.SIGINT)
             self.assertIn(b"outbox: 301: interrupted", process.stderr.readline())
             process.send_signal(signal.SIGINT)  # the first lets it end where it is on its way
-            process.wait(timeout=20)
+            process.wait(timeout=300)
         self.assertEqual(process.returncode, 75)
         self.assertEqual(self.queue.names(), ["a.queued"])
 
@@ -474,7 +474,7 @@ class Completing(SystemTest):
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, check=False,
             env={**os.environ, "PATH": f"{lab.BUILD}:{os.environ['PATH']}", "HOME": str(self.directory)},
-            timeout=60, cwd=self.directory,
+            timeout=300, cwd=self.directory,
         )
         return [line for line in done.stdout.decode().splitlines() if line]
 

@@ -49,7 +49,7 @@ class Loading(SystemTest):
         path.chmod(0o755)
 
     def run_copy(self, *arguments, **options):
-        done = subprocess.run([self.program, *arguments], capture_output=True, check=False, text=True, timeout=60,
+        done = subprocess.run([self.program, *arguments], capture_output=True, check=False, text=True, timeout=300,
                               **options)
         return done.returncode, done.stdout + done.stderr
 
@@ -71,7 +71,7 @@ class Loading(SystemTest):
         self.build_library(self.library, self.version, "it is this one:")
         link = self.lab.new_directory() / "mailq"
         link.symlink_to(self.program)
-        done = subprocess.run([link], capture_output=True, check=False, text=True, timeout=60)
+        done = subprocess.run([link], capture_output=True, check=False, text=True, timeout=300)
         self.assertEqual((done.returncode, done.stdout),
                          (0, "it is this one: list queued sending deferred held failed"), done.stderr)
 
@@ -112,7 +112,7 @@ class Loading(SystemTest):
             ["unshare", "--mount", "sh", "-ec",
              'mount -t tmpfs -o noexec,mode=755 outbox-test "$1"; cp "$2" "$3"; exec "$4" list', "sh",
              self.library.parent, copy, self.library, self.program],
-            capture_output=True, check=False, text=True, timeout=60)
+            capture_output=True, check=False, text=True, timeout=300)
         self.assertEqual(done.returncode, 66, done)
         self.assertIn("(noexec)", done.stderr)
 

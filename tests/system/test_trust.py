@@ -161,6 +161,7 @@ class Dane(ServerTest):
 
     def setUp(self):
         super().setUp()
+        lab.need_namespace("mount")
         self.exim(certificate="stranger")
 
     def check(self, status, *words, of="stranger", authentic=True, dane="require"):

@@ -253,6 +253,16 @@ static inline unsigned count_wakes(Scene *scene, usec_t span)
     return n;
 }
 
+/* Whether it comes to rest: for that time nothing wakes it. To be stopped and to go on does, once.
+ */
+static inline bool sleeps(Scene *scene, usec_t span)
+{
+    for (unsigned i = 0; i < 20; i++)
+        if (count_wakes(scene, span) == 0)
+            return true;
+    return false;
+}
+
 static inline EngineStatistics figures(const Scene *scene)
 {
     EngineStatistics statistics;

@@ -248,7 +248,7 @@ static inline Client client_for(uint16_t port, const char *const *settings)
 {
     char port_setting[32];
     const char *overrides[16] = {
-        "host=127.0.0.1", "hello=client.test", "timeout=5s", authority_setting, port_setting};
+        "host=127.0.0.1", "hello=client.test", "timeout=60s", authority_setting, port_setting};
     _cleanup_worker_ Worker *worker = NULL;
     _cleanup_failure_ Failure f = {0};
     Client client = {.messages = 1, .message_bytes = 100};

@@ -375,8 +375,9 @@ START_TEST(journald_gets_its_own_protocol)
 }
 END_TEST
 
-/* Of one that has ended when its last words are read it is not known who it was. */
-START_TEST(the_last_words_are_read_before_the_end)
+/* Of one that has ended when its last words are read it is not known who it was. They are waited
+ * for as long as LOG_OUTLET_PATIENCE_MAX. */
+PATIENT_TEST(the_last_words_are_read_before_the_end)
 {
     char got[1024];
     int journald = bind_journal();
@@ -396,7 +397,6 @@ START_TEST(the_last_words_are_read_before_the_end)
     ck_assert_int_eq(waitpid(reader, NULL, 0), reader);
     remove_journal();
 }
-END_TEST
 
 START_TEST(journald_that_stops_is_not_waited_for)
 {

@@ -102,9 +102,10 @@ START_TEST(a_full_disk_does_not_stop_what_can_be_delivered)
     engine_start(s.engine);
     while (figures(&s).in_flight < 256)
         ck_assert_int_ge(sd_event_run(s.loop, USEC_PER_SEC / 10), 0);
+    while (figures(&s).sent < 1)
+        ck_assert_int_ge(sd_event_run(s.loop, USEC_PER_SEC / 10), 0);
     run_for(&s, USEC_PER_SEC / 2);
     ck_assert_uint_lt(figures(&s).in_flight, REFUSED);
-    ck_assert_uint_ge(figures(&s).sent, 1);
     no_room = false;
     engine_flush(s.engine);
     run_until(&s, "idle");
@@ -150,7 +151,7 @@ START_TEST(a_delivered_file_that_cannot_be_deleted_is_not_sent_again)
 }
 END_TEST
 
-START_TEST(a_stop_lets_go_of_what_cannot_be_written)
+PATIENT_TEST(a_stop_lets_go_of_what_cannot_be_written)
 {
     _cleanup_scene_ Scene s = {0};
 
@@ -162,7 +163,7 @@ START_TEST(a_stop_lets_go_of_what_cannot_be_written)
     limit_files(0);
     engine_start(s.engine);
     run_until(&s, "problem:A:goes-on");
-    engine_stop(s.engine, clock_monotonic() + USEC_PER_SEC);
+    engine_stop(s.engine, clock_monotonic() + patience * USEC_PER_SEC);
     ck_assert_uint_le(count_wakes(&s, 900 * USEC_PER_MSEC), 10);
     ck_assert(!happened(&s, "idle"));
     run_until(&s, "idle");
@@ -179,7 +180,6 @@ START_TEST(a_stop_lets_go_of_what_cannot_be_written)
     ck_assert(happened(&s, "A:recovered"));
     ck_assert(happened(&s, "A:failed:9004"));
 }
-END_TEST
 
 START_TEST(an_engine_freed_with_what_cannot_be_written_leaves_it_to_the_next)
 {
@@ -253,7 +253,7 @@ START_TEST(a_stop_returns_what_is_not_answered_in_time)
     ck_assert(happened(&s, "B:returned"));
     assert_names(&s.place, "A.queued B.queued ");
     run_for(&s, USEC_PER_SEC / 5);
-    ck_assert_uint_eq(count_wakes(&s, USEC_PER_SEC), 0); /* and the deadline is over */
+    ck_assert(sleeps(&s, USEC_PER_SEC)); /* and the deadline is over */
 }
 END_TEST
 
@@ -280,7 +280,7 @@ START_TEST(a_stop_lets_what_is_in_flight_end)
     engine_start(s.engine);
     while (figures(&s).in_flight < 2)
         ck_assert_int_ge(sd_event_run(s.loop, USEC_PER_SEC / 10), 0);
-    engine_stop(s.engine, clock_monotonic() + 10 * USEC_PER_SEC);
+    engine_stop(s.engine, clock_monotonic() + USEC_PER_HOUR);
     run_until(&s, "idle");
     ck_assert_uint_eq(figures(&s).sent, 2);
     ck_assert_uint_eq(test_relay_taken(s.relays[0], ""), 2);

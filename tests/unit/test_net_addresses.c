@@ -103,16 +103,15 @@ START_TEST(a_greeting_that_refuses)
 }
 END_TEST
 
-START_TEST(silence)
+PATIENT_TEST(silence)
 {
-    const char *const *brief = SETTINGS("tls=none", "timeout=0.3s", "connect_timeout=5s");
-    const char *const *tls = SETTINGS("tls=implicit", "timeout=0.3s", "connect_timeout=5s");
+    const char *const *brief = SETTINGS("tls=none", BRIEF("timeout", 300), "connect_timeout=60s");
+    const char *const *tls = SETTINGS("tls=implicit", BRIEF("timeout", 300), "connect_timeout=60s");
 
     check_next_is_tried(_i, "EOF\n", NULL, brief, GOOD);
     check_next_is_tried(_i, "S: 220 server.test\nC: EHLO client.test\nEOF\n", NULL, brief, GOOD);
     check_next_is_tried(_i, "SILENCE\n", NULL, tls, "TLS\n" GOOD);
 }
-END_TEST
 
 START_TEST(an_ehlo_that_is_refused)
 {

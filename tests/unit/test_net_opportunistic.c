@@ -69,20 +69,19 @@ START_TEST(a_handshake_that_fails_is_done_without)
 END_TEST
 
 /* Nothing comes of it: that is waited for no longer than for anything else. */
-START_TEST(a_handshake_that_hangs_is_done_without)
+PATIENT_TEST(a_handshake_that_hangs_is_done_without)
 {
     static const char hangs[] =
         "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nS: 220 go ahead\nSILENCE\n";
     TestServer *server = test_server_start(SCRIPTS(hangs, CLEAR), NULL);
-    Client client =
-        deliver(server, _i, SETTINGS("tls=opportunistic", "timeout=1s", "timeout_by_stage=false"));
+    Client client = deliver(server, _i,
+        SETTINGS("tls=opportunistic", BRIEF("timeout", 1000), "timeout_by_stage=false"));
 
     check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
     ck_assert_ptr_nonnull(strstr(client.trace, "without TLS"));
     test_server_stop(server);
     client_done(&client);
 }
-END_TEST
 
 /* Somebody is tampering: then not even mail goes in clear. */
 START_TEST(text_behind_the_reply_to_starttls_is_a_fault)
@@ -108,7 +107,7 @@ END_TEST
 #define EHLO_AUTH(more) "C: EHLO client.test\nS: 250-server.test\n" more "S: 250 AUTH PLAIN\n"
 
 /* No word of it goes out: the script would fail. */
-START_TEST(a_password_never_goes_in_clear)
+PATIENT_TEST(a_password_never_goes_in_clear)
 {
     static const char *const scripts[] = {
         "S: 220 server.test\n" EHLO_AUTH("") "C: QUIT\nEOF\n",
@@ -129,8 +128,8 @@ START_TEST(a_password_never_goes_in_clear)
     for (size_t i = 0; i < ELEMENTSOF(scripts); i++) {
         TestServer *server = test_server_start(SCRIPTS(scripts[i]), NULL);
         Client client = deliver(server, _i,
-            SETTINGS("tls=opportunistic", "user=ann", "password_command=echo p", "timeout=1s",
-                "timeout_by_stage=false"));
+            SETTINGS("tls=opportunistic", "user=ann", "password_command=echo p",
+                BRIEF("timeout", 1000), "timeout_by_stage=false"));
 
         ck_assert_int_eq(client.outcome.kind, DELIVERY_CUT_OFF);
         ck_assert_msg(client.outcome.stage == stages[i], "%zu: %s", i, client.text);
@@ -138,7 +137,6 @@ START_TEST(a_password_never_goes_in_clear)
         client_done(&client);
     }
 }
-END_TEST
 
 /* Nor to somebody who is not the relay. */
 START_TEST(a_password_is_said_to_the_relay_alone)

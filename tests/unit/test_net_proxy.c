@@ -341,30 +341,32 @@ END_TEST
 
 /* A greeting that takes its time is not looked for behind the proxy's back: that would be a
  * connection past it, or one to it that it did not expect, which has no script. */
-START_TEST(a_slow_greeting_is_waited_for)
+PATIENT_TEST(a_slow_greeting_is_waited_for)
 {
+    char slow[1000];
     TestServer *proxy;
     Client client;
 
     begin(SCRIPTS("127.0.0.2"));
-    proxy = serve_at("127.0.0.2", SCRIPTS(ASKS("mail.test") OPENS "PAUSE 6500\n" SERVER), NULL);
-    client = client_via("mail.test", "relay.test", SETTINGS("tls=none", "timeout=60s"));
+    snprintf(
+        slow, sizeof(slow), ASKS("mail.test") OPENS "PAUSE %u\n" SERVER, 5500 + 1000 * patience);
+    proxy = serve_at("127.0.0.2", SCRIPTS(slow), NULL);
+    client = client_via("mail.test", "relay.test", SETTINGS("tls=none", "timeout=5m"));
     check_delivers(&client, 0);
     check_has(&client, "no greeting from mail.test:2525 yet");
     test_server_stop(proxy);
     end(&client);
 }
-END_TEST
 
-START_TEST(a_silent_proxy_gets_its_time_and_no_more)
+PATIENT_TEST(a_silent_proxy_gets_its_time_and_no_more)
 {
     TestServer *proxy;
     Client client;
 
     begin(SCRIPTS("127.0.0.2"));
     proxy = serve_at("127.0.0.2", SCRIPTS("SILENCE\n"), NULL);
-    client = client_via(
-        "mail.test", "relay.test", SETTINGS("tls=none", "timeout=0.3s", "connect_timeout=5s"));
+    client = client_via("mail.test", "relay.test",
+        SETTINGS("tls=none", BRIEF("timeout", 300), "connect_timeout=60s"));
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_CUT_OFF, STAGE_PROXY, ERROR_FIREWALL);
     ck_assert_int_eq(client.outcome.cause, CAUSE_TIMEOUT);
@@ -372,7 +374,6 @@ START_TEST(a_silent_proxy_gets_its_time_and_no_more)
     test_server_stop(proxy);
     end(&client);
 }
-END_TEST
 
 static Suite *make_suite(void)
 {

@@ -36,39 +36,45 @@ START_TEST(a_message_takes_the_time_of_the_rate)
 END_TEST
 
 /* Silence is never longer than the time-out, and all together is. */
-START_TEST(connecting_takes_so_long_in_all)
+PATIENT_TEST(connecting_takes_so_long_in_all)
 {
-    static const char slow[] =
-        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nPAUSE 400\nS: 220 go ahead\nSILENCE\n";
-    TestServer *server = test_server_start(SCRIPTS(slow), NULL);
-    Client client = client_for(
-        test_server_port(server), SETTINGS("tls=starttls", "Timeout=0.7s", "AbsoluteTimeout=True"));
+    char slow[500];
+    TestServer *server;
+    Client client;
     usec_t before = clock_monotonic();
 
+    snprintf(slow, sizeof(slow),
+        "S: 220 server.test\n" EHLO_STARTTLS "C: STARTTLS\nPAUSE %u\nS: 220 go ahead\nSILENCE\n",
+        400 * patience);
+    server = test_server_start(SCRIPTS(slow), NULL);
+    client = client_for(test_server_port(server),
+        SETTINGS("tls=starttls", BRIEF("Timeout", 700), "AbsoluteTimeout=True"));
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_CUT_OFF, STAGE_TLS, ERROR_TIMEOUT);
-    ck_assert_uint_ge(clock_monotonic() - before, 700 * USEC_PER_MSEC);
+    ck_assert_uint_ge(clock_monotonic() - before, 700 * patience * USEC_PER_MSEC);
     ck_assert_msg(strstr(client.text, "in all, which absolute_timeout"), "%s", client.text);
     test_server_stop(server);
     client_done(&client);
 }
-END_TEST
 
 /* The same within the session: it is told in its words. */
-START_TEST(greetings_take_so_long_in_all)
+PATIENT_TEST(greetings_take_so_long_in_all)
 {
-    TestServer *server = test_server_start(
-        SCRIPTS("PAUSE 300\nS: 220 server.test\nC: EHLO client.test\nSILENCE\n"), NULL);
-    Client client = client_for(test_server_port(server),
-        SETTINGS("tls=none", "timeout=0.6s", "absolute_timeout=yes", "connect_timeout=5"));
+    char slow[200];
+    TestServer *server;
+    Client client;
 
+    snprintf(slow, sizeof(slow), "PAUSE %u\nS: 220 server.test\nC: EHLO client.test\nSILENCE\n",
+        300 * patience);
+    server = test_server_start(SCRIPTS(slow), NULL);
+    client = client_for(test_server_port(server),
+        SETTINGS("tls=none", BRIEF("timeout", 600), "absolute_timeout=yes", "connect_timeout=60"));
     client_run(&client, _i);
     check_outcome(&client, DELIVERY_CUT_OFF, STAGE_EHLO, ERROR_TIMEOUT);
     ck_assert_msg(strstr(client.text, "in all that absolute_timeout allows"), "%s", client.text);
     test_server_stop(server);
     client_done(&client);
 }
-END_TEST
 
 /* A port that nobody has, for a moment. */
 static uint16_t free_port(void)
