@@ -49,9 +49,10 @@ typedef struct MessageReport {
     const char *sender; /* NULL when it could not be read */
     MessageChange change;
     unsigned attempt;
-    usec_t next;      /* MESSAGE_DEFERRED: realtime */
-    int error;        /* MESSAGE_FAILED: a number of base/errors.h */
-    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_WAITING, MESSAGE_ABANDONED; else NULL */
+    usec_t next; /* MESSAGE_DEFERRED: realtime */
+    int error;   /* MESSAGE_FAILED: a number of base/errors.h */
+    const char
+        *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_WAITING, MESSAGE_ABANDONED; else NULL */
     usec_t delay_usec;
     size_t delivered,
         refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */
