@@ -285,7 +285,7 @@ uint64_t outbox_deadline(const OutboxClient *client)
 {
     if (!client || client->call == CALL_NONE || !client->connection)
         return UINT64_MAX;
-    return connection_deadline(client->connection);
+    return usec_add(connection_deadline(client->connection), client->in_events);
 }
 
 void outbox_interrupt(OutboxClient *client)

@@ -239,7 +239,7 @@ static void show_secrets(OutboxClient *client)
 
 static int open_connection(OutboxClient *client)
 {
-    int r = connection_new(client->shared[client->relay], notify_trace, client, clock_monotonic(),
+    int r = connection_new(client->shared[client->relay], notify_trace, client, client_now(client),
         &client->connection);
 
     if (r < 0)
@@ -286,7 +286,7 @@ bool contact_stands(OutboxClient *client)
         return false;
     contact_look(client);
     while (r > 0 && event.type != SMTP_EVENT_CLOSED)
-        r = connection_step(client->connection, clock_monotonic(), &event);
+        r = connection_step(client->connection, client_now(client), &event);
     if (r == 0)
         return true;
     contact_close(client, ERROR_CONNECTION_DROPPED, "the server closed it meanwhile");
@@ -309,7 +309,7 @@ int contact_again(OutboxClient *client)
 
 int contact_step(OutboxClient *client, SmtpEvent *ret)
 {
-    int r = connection_step(client->connection, clock_monotonic(), ret);
+    int r = connection_step(client->connection, client_now(client), ret);
 
     tell_progress(client);
     if (r == 0)
@@ -320,7 +320,7 @@ int contact_step(OutboxClient *client, SmtpEvent *ret)
 void contact_quit(OutboxClient *client)
 {
     client->contact = CONTACT_ENDING;
-    smtp_session_quit(connection_session(client->connection), clock_monotonic());
+    smtp_session_quit(connection_session(client->connection), client_now(client));
 }
 
 void contact_close(OutboxClient *client, int error, const char *why)

@@ -12,11 +12,19 @@
 #define TELL(client, event, ...)                                          \
     do {                                                                  \
         if (HAS(client, event)) {                                         \
+            usec_t began = clock_monotonic();                             \
+                                                                          \
             (client)->in_event++;                                         \
             (client)->events.event((client)->events.user, ##__VA_ARGS__); \
             (client)->in_event--;                                         \
+            (client)->in_events += clock_monotonic() - began;             \
         }                                                                 \
     } while (0)
+
+usec_t client_now(const OutboxClient *client)
+{
+    return clock_monotonic() - client->in_events;
+}
 
 int outbox_set_events(OutboxClient *client, const OutboxEvents *events)
 {

@@ -107,7 +107,7 @@ int say_begin(OutboxClient *client)
     _cleanup_free_
     char *line = fit_line(&client->saying, smtp_session_capabilities(session));
 
-    return line ? smtp_session_command(session, line, clock_monotonic()) : -ENOMEM;
+    return line ? smtp_session_command(session, line, client_now(client)) : -ENOMEM;
 }
 
 /* One address a line (RFC 5321, 3.5.2). 0 or -ENOMEM. */

@@ -328,7 +328,7 @@ static int submit(OutboxClient *client)
         .unfit = s->outgoing.unfit,
         .is_8bit = s->outgoing.is_8bit,
     };
-    return smtp_session_submit(session, &s->transaction, clock_monotonic());
+    return smtp_session_submit(session, &s->transaction, client_now(client));
 }
 
 int send_begin(OutboxClient *client)
@@ -367,7 +367,7 @@ static int feed(OutboxClient *client)
     if (r < 0 || n > 0)
         return r;
     end_transfer(client);
-    return smtp_session_content_end(session, clock_monotonic());
+    return smtp_session_content_end(session, client_now(client));
 }
 
 void send_finish(OutboxClient *client)
@@ -395,7 +395,7 @@ static int go_on(OutboxClient *client)
     }
     if (any && smtp_session_can_submit(connection_session(client->connection)))
         return submit(client);
-    smtp_session_quit(connection_session(client->connection), clock_monotonic());
+    smtp_session_quit(connection_session(client->connection), client_now(client));
     return 0;
 }
 

@@ -328,6 +328,12 @@ usec_t lookup_deadline(const Lookup *lookup)
     return lookup->waits_until;
 }
 
+void lookup_put_off(Lookup *lookup, usec_t time)
+{
+    lookup->deadline = usec_add(lookup->deadline, time);
+    lookup->waits_until = usec_add(lookup->waits_until, time);
+}
+
 void lookup_result_done(LookupResult *result)
 {
     address_list_done(&result->found);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -109,10 +110,15 @@ static int read_streams(Stream streams[static 2], usec_t deadline)
     while (r == 0 && (streams[0].fd >= 0 || streams[1].fd >= 0)) {
         struct pollfd polls[2] = {{streams[0].fd, POLLIN, 0}, {streams[1].fd, POLLIN, 0}};
         usec_t now = clock_monotonic();
+        usec_t left = now < deadline ? (deadline - now) / USEC_PER_MSEC + 1 : 0;
+        int n = poll(polls, 2, (int)MIN(left, (usec_t)INT_MAX));
 
-        if (now >= deadline)
+        /* What was said in time counts, however late this process comes to look. */
+        if (n == 0 && left == 0)
             return -ETIMEDOUT;
-        if (poll(polls, 2, (int)((deadline - now) / USEC_PER_MSEC) + 1) < 0 && errno != EINTR)
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
             return -errno;
         for (size_t i = 0; i < 2 && r == 0; i++)
             if (polls[i].revents)

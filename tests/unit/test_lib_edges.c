@@ -1,0 +1,164 @@
+/* A client in the hands of a program that takes its time, is careless, or does what the manual says
+ * not to do. */
+#include <errno.h>
+#include <outbox/outbox.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "relay.h"
+#include "unit.h"
+
+static TestRelay *relay;
+static OutboxClient *client;
+
+static void set(const char *name, const char *value)
+{
+    ck_assert_msg(outbox_set(client, name, value) == 0, "%s: %s", name, outbox_error_text(client));
+}
+
+static void start(TestAnswer answer, void *user)
+{
+    char port[16];
+
+    relay = test_relay_start(answer, user, "", 0);
+    client = outbox_client_new();
+    ck_assert_ptr_nonnull(client);
+    snprintf(port, sizeof(port), "%u", test_relay_port(relay));
+    set("MailServer", "127.0.0.1");
+    set("MailPort", port);
+    set("SSLStartMode", "none");
+    set("From", "me@example.org");
+    set("SendTo", "ann@example.org");
+    set("Subject", "Hello");
+    set("MessageText", "Hello.\n");
+}
+
+static void stop(void)
+{
+    outbox_client_free(client);
+    test_relay_stop(relay);
+}
+
+/* ---- Time ---- */
+
+#define PATIENCE "0.3s" /* the client's with the server */
+#define BUSY_MS 450     /* the program, at a time */
+
+static void be_busy(void)
+{
+    (void)poll(NULL, 0, BUSY_MS);
+}
+
+static void on_trace(void *user, int direction, const char *line, size_t n)
+{
+    (void)user;
+    (void)line;
+    (void)n;
+    if (direction == OUTBOX_DIRECTION_CLIENT)
+        be_busy();
+}
+
+static void on_transfer(void *user, int direction, uint64_t bytes, uint64_t total, int percent,
+    const char *text, size_t n)
+{
+    (void)user;
+    (void)direction;
+    (void)bytes;
+    (void)total;
+    (void)percent;
+    (void)text;
+    (void)n;
+    be_busy();
+}
+
+static void be_impatient(void)
+{
+    set("timeout", PATIENCE);
+    set("timeout_by_stage", "false");
+}
+
+/* What a program does in an event is not the server's silence. */
+START_TEST(events_may_take_longer_than_the_time_out)
+{
+    const OutboxEvents events = {
+        .size = sizeof(events), .trace = on_trace, .transfer = on_transfer};
+
+    for (int absolute = 0; absolute < 2; absolute++) {
+        start(NULL, NULL);
+        ck_assert_int_eq(outbox_set_events(client, &events), 0);
+        be_impatient();
+        set("absolute_timeout", absolute ? "yes" : "no");
+        ck_assert_msg(outbox_send(client, NULL) == 0, "%s", outbox_error_text(client));
+        ck_assert_uint_eq(test_relay_taken(relay, "ann@example.org"), 1);
+        stop();
+    }
+}
+END_TEST
+
+/* Nor is what it does between the steps. */
+START_TEST(steps_may_come_later_than_the_time_out)
+{
+    int r;
+
+    start(NULL, NULL);
+    be_impatient();
+    ck_assert_int_eq(outbox_set_blocking(client, 0), 0);
+    r = outbox_send(client, NULL);
+    while (r == 135) {
+        struct pollfd p = {.fd = outbox_fd(client), .events = outbox_events(client)};
+
+        (void)poll(&p, 1, -1);
+        be_busy();
+        r = outbox_step(client);
+    }
+    ck_assert_msg(r == 0, "%d: %s", r, outbox_error_text(client));
+    ck_assert_uint_eq(test_relay_taken(relay, "ann@example.org"), 1);
+    stop();
+}
+END_TEST
+
+static const char *hang(void *user, const TestCommand *command)
+{
+    (void)user;
+    return strncmp(command->line, "MAIL", 4) == 0 ? "HANG" : NULL;
+}
+
+START_TEST(a_silent_server_is_told_of_by_slow_programs_too)
+{
+    const OutboxEvents events = {.size = sizeof(events), .trace = on_trace};
+    int r;
+
+    start(hang, NULL);
+    ck_assert_int_eq(outbox_set_events(client, &events), 0);
+    be_impatient();
+    ck_assert_int_eq(outbox_send(client, NULL), 201);
+    ck_assert_int_eq(outbox_set_blocking(client, 0), 0);
+    r = outbox_send(client, NULL);
+    while (r == 135) {
+        be_busy();
+        r = outbox_step(client);
+    }
+    ck_assert_int_eq(r, 201);
+    stop();
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("lib/edges");
+    TCase *tests = tcase_create("lib/edges");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, events_may_take_longer_than_the_time_out);
+    tcase_add_test(tests, steps_may_come_later_than_the_time_out);
+    tcase_add_test(tests, a_silent_server_is_told_of_by_slow_programs_too);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
