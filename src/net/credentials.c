@@ -165,7 +165,7 @@ int credentials_check(const RelayConfig *relay, Failure *f)
 
     if (!relay->tls_certificate || source->command || source->credential)
         return 0;
-    r = secret_source_fetch(source, &password, f);
+    r = secret_source_fetch(source, NULL, &password, f);
     if (r < 0)
         return r;
     credentials = credentials_load(relay, password);

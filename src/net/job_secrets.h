@@ -29,9 +29,10 @@ bool job_secrets_are_single(const RelayConfig *relay);
 /* Whether a command is run for them, or a token got, which may take longer than a relay may. */
 bool job_secrets_take_long(const RelayConfig *relay);
 
-/* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL. */
-void secrets_fetch(
-    const RelayConfig *relay, OauthTokens *oauth, bool with_client, SecretsResult *ret);
+/* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL; so may
+ * `stop` be. */
+void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
+    CommandStop *stop, SecretsResult *ret);
 void secrets_done(SecretsResult *result);
 
 /* Keeps references to the relay and to `oauth`, which may be NULL. 0, or a negative errno as

@@ -252,8 +252,8 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
     SecretsResult *result = lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
 
     if (result == &here)
-        secrets_fetch(
-            lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared), &here);
+        secrets_fetch(lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared),
+            NULL, &here);
     ret->password = secret_ref(result->password);
     ret->client = credentials_ref(result->client);
     ret->proxy_password = secret_ref(result->proxy);

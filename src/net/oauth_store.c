@@ -102,7 +102,7 @@ int oauth_store_load(const RelayConfig *relay, const char *origin, Secret **ret,
     *ret = NULL;
     if (access(relay->oauth_token_file, F_OK) < 0 && errno == ENOENT)
         return 0;
-    r = secret_source_fetch(&source, &line, f);
+    r = secret_source_fetch(&source, NULL, &line, f);
     if (r < 0)
         return r;
     object = json_loadb(secret_text(line), secret_size(line), 0, NULL);

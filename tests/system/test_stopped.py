@@ -5,6 +5,7 @@ import signal
 import threading
 
 from odd_relay import RelayTest
+from process import wait_for
 
 SHORT = {"timeout": "1s", "timeout_by_stage": False}
 STOPPED = 2.5  # seconds: more than the time-out and what a loop may be late by
@@ -44,3 +45,34 @@ class Stopped(RelayTest):
 
     def test_in_all_that_absolute_timeout_allows(self):
         self.check("EHLO", "MAIL", absolute_timeout=True)
+
+
+class Commands(RelayTest):
+    """A password command ends with the daemon that wanted its word."""
+
+    def check(self, end, command):
+        place = self.directory / "pid"
+        daemon = self.start(
+            self.settings(self.odd(), user="ann", password_command=command.format(place)),
+            daemon={"stop_timeout": "1s"},
+        )
+        self.drop("m")
+        wait_for(lambda: place.exists() and place.read_text(), "the command")
+        pid = int(place.read_text())
+        end(daemon)
+        wait_for(lambda: not alive(pid), "the end of the command")
+
+    def test_that_stops(self):
+        self.check(lambda daemon: daemon.terminate(), "sleep 900 & echo $! >{}; wait")
+        self.queue.wait_state("m", "queued")
+
+    def test_that_is_killed(self):
+        self.check(lambda daemon: daemon.signal(signal.SIGKILL), "echo $$ >{}; exec sleep 900")
+
+
+def alive(pid):
+    try:
+        state = open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/macros.h"
 #include "relay.h"
 #include "unit.h"
 
@@ -145,6 +147,72 @@ START_TEST(a_silent_server_is_told_of_by_slow_programs_too)
 }
 END_TEST
 
+/* ---- Commands ---- */
+
+static pid_t number_in(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    int number = 0;
+
+    if (file && fscanf(file, "%d", &number) != 1)
+        number = 0;
+    if (file)
+        fclose(file);
+    return number;
+}
+
+static bool lives(pid_t pid)
+{
+    char path[40], state = 'Z';
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    if (fscanf(file, "%*d %*s %c", &state) != 1)
+        state = 'Z';
+    fclose(file);
+    return state != 'Z';
+}
+
+/* With the call that wanted it, however that ends. */
+START_TEST(a_command_for_a_password_ends_with_its_call)
+{
+    static const char *const ends[] = {"free", "interrupt"};
+
+    for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+        char path[] = "/tmp/outbox-edges-XXXXXX", command[200];
+        int fd = mkstemp(path), r;
+        pid_t pid;
+
+        start(NULL, NULL);
+        snprintf(command, sizeof(command), "sleep 900 & echo $! >%s; wait", path);
+        set("user", "me");
+        set("password_command", command);
+        ck_assert_int_eq(outbox_set_blocking(client, 0), 0);
+        r = outbox_send(client, NULL);
+        while ((pid = number_in(path)) == 0) {
+            (void)poll(NULL, 0, 1);
+            r = outbox_step(client);
+        }
+        ck_assert_int_eq(r, 135);
+        ck_assert(lives(pid));
+        if (i == 1) {
+            outbox_interrupt(client);
+            ck_assert_int_eq(outbox_step(client), 301);
+        }
+        stop();
+        while (lives(pid))
+            (void)poll(NULL, 0, 1);
+        while (waitpid(-1, NULL, __WALL) > 0 || errno != ECHILD)
+            (void)poll(NULL, 0, 1); /* its shell is for the library to reap */
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_int_eq(close(fd), 0);
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lib/edges");
@@ -154,6 +222,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, events_may_take_longer_than_the_time_out);
     tcase_add_test(tests, steps_may_come_later_than_the_time_out);
     tcase_add_test(tests, a_silent_server_is_told_of_by_slow_programs_too);
+    tcase_add_test(tests, a_command_for_a_password_ends_with_its_call);
     suite_add_tcase(suite, tests);
     return suite;
 }
