@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "delivery/advice.h"
 #include "lib/certificate.h"
 #include "lib/client.h"
@@ -134,6 +135,24 @@ static int keep_reply(OutboxClient *client)
     return r;
 }
 
+/* Line by line, for the ends of lines are plain here. */
+static int show_reply(const Buffer *reply, Buffer *shown)
+{
+    const char *at = buffer_data(reply), *end = at + buffer_size(reply), *next;
+    int r = 0;
+
+    buffer_clear(shown);
+    for (; r >= 0 && at < end; at = next + 1) {
+        _cleanup_free_
+        char *line = NULL;
+
+        next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        line = text_printable_whole(at, (size_t)(next - at));
+        r = line ? buffer_appendf(shown, "%s%s", line, next < end ? "\n" : "") : -ENOMEM;
+    }
+    return r < 0 ? r : buffer_append(shown, "", 1);
+}
+
 const char *outbox_last_reply(OutboxClient *client)
 {
     Buffer *shown;
@@ -143,12 +162,7 @@ const char *outbox_last_reply(OutboxClient *client)
     shown = &client->reply_shown;
     if (client->connection && client->process == getpid())
         (void)keep_reply(client);
-    buffer_clear(shown);
-    if (buffer_append(shown, buffer_data(&client->last_reply), buffer_size(&client->last_reply)) <
-            0 ||
-        buffer_append(shown, "", 1) < 0)
-        return "";
-    return buffer_data(shown);
+    return show_reply(&client->last_reply, shown) < 0 ? "" : buffer_data(shown);
 }
 
 const RelayConfig *client_relay(const OutboxClient *client)

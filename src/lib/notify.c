@@ -2,6 +2,7 @@
  * any more. */
 #include <string.h>
 
+#include "base/text.h"
 #include "lib/client.h"
 
 /* Whether the program's table has that event. */
@@ -90,12 +91,9 @@ void notify_tls_status(OutboxClient *client, const char *text)
 void notify_trace(void *user, SmtpTraceDirection direction, const char *line, size_t n)
 {
     OutboxClient *client = user;
-    _cleanup_buffer_ Buffer text = {0};
+    _cleanup_free_
+    char *text = HAS(client, trace) ? text_printable_whole(line, n) : NULL;
 
-    if (!HAS(client, trace))
-        return;
-    /* A line has no NUL behind it here. */
-    if (buffer_append(&text, line, n) < 0 || buffer_append(&text, "", 1) < 0)
-        return;
-    TELL(client, trace, (int)direction, buffer_data(&text), n);
+    if (text)
+        TELL(client, trace, (int)direction, text, strlen(text));
 }

@@ -120,7 +120,7 @@ static int tell_addresses(OutboxClient *client, const SmtpReply *reply)
         char *address = NULL;
 
         next = memchr(at, '\n', (size_t)(end - at)) ?: end;
-        address = strndup(at, (size_t)(next - at));
+        address = text_printable_whole(at, (size_t)(next - at));
         if (!address)
             return -ENOMEM;
         notify_expand(client, address);

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/secret.h"
-#include "settings/command.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 typedef struct OauthTokens OauthTokens;
 

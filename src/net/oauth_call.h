@@ -6,8 +6,8 @@
 #include "base/failure.h"
 #include "base/secret.h"
 #include "net/https.h"
-#include "settings/command.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
  * nothing is added. */

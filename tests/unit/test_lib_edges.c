@@ -213,6 +213,95 @@ START_TEST(a_command_for_a_password_ends_with_its_call)
 }
 END_TEST
 
+/* ---- A server's words ---- */
+
+#define EVIL "\x1b[31m\xff\xe2\x80\xae\x07 no"
+#define SHOWN "\\x1b[31m\\xff\\xe2\\x80\\xae\\x07 no"
+
+static void check_plain(void *user, const char *text)
+{
+    unsigned *seen = user;
+
+    for (const char *at = text; *at; at++)
+        ck_assert_msg((*at >= ' ' && *at < 0x7f) || *at == '\n', "not plain: %s", text);
+    *seen += strstr(text, SHOWN) != NULL;
+}
+
+static void on_status(void *user, const char *event, int code, const char *text)
+{
+    (void)event;
+    (void)code;
+    check_plain(user, text);
+}
+
+static void on_error(void *user, int error, const char *text)
+{
+    (void)error;
+    check_plain(user, text);
+}
+
+static void on_recipient(void *user, const OutboxOutcome *outcome)
+{
+    check_plain(user, outcome->text);
+    check_plain(user, outcome->relay);
+}
+
+static void on_line(void *user, int direction, const char *line, size_t n)
+{
+    (void)direction;
+    ck_assert_uint_eq(strlen(line), n);
+    check_plain(user, line);
+}
+
+static const char *answer_evil(void *user, const TestCommand *command)
+{
+    const char *where = user;
+
+    if (strncmp(command->line, where, strlen(where)) != 0 || (!where[0] && command->line[0]))
+        return NULL;
+    if (strcmp(where, "EXPN") == 0)
+        return "250-<a" EVIL "@example.org>\r\n250 <b" EVIL "@example.org>";
+    return where[0] ? "550 5.1.1 " EVIL : "554 " EVIL;
+}
+
+START_TEST(a_servers_words_are_fit_for_a_terminal)
+{
+    static char places[][8] = {"", "MAIL", "RCPT", "DATA", ".", "VRFY", "EXPN"};
+
+    for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+        unsigned seen = 0, before;
+        const OutboxEvents events = {.size = sizeof(events),
+            .user = &seen,
+            .connection_status = on_status,
+            .error = on_error,
+            .recipient = on_recipient,
+            .expand = check_plain,
+            .trace = on_line};
+        bool is_good = strcmp(places[i], "EXPN") == 0;
+
+        start(answer_evil, places[i]);
+        ck_assert_int_eq(outbox_set_events(client, &events), 0);
+        if (is_good)
+            ck_assert_int_eq(outbox_expand(client, "list@example.org"), 0);
+        else if (i + 2 == ELEMENTSOF(places))
+            ck_assert_int_ne(outbox_verify(client, "ann@example.org"), 0);
+        else
+            ck_assert_int_ne(outbox_send(client, NULL), 0);
+        ck_assert_uint_ge(seen, 1);
+        before = seen;
+        check_plain(&seen, outbox_error_text(client));
+        ck_assert_uint_eq(seen, before + !is_good);
+        for (size_t k = 0; k < outbox_outcome_count(client); k++)
+            check_plain(&seen, outbox_outcome(client, k)->text);
+        check_plain(&seen, outbox_last_reply(client));
+        if (is_good)
+            ck_assert_str_eq(outbox_last_reply(client),
+                "250-<a" SHOWN "@example.org>\n250 <b" SHOWN "@example.org>");
+        stop();
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lib/edges");
@@ -223,6 +312,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, steps_may_come_later_than_the_time_out);
     tcase_add_test(tests, a_silent_server_is_told_of_by_slow_programs_too);
     tcase_add_test(tests, a_command_for_a_password_ends_with_its_call);
+    tcase_add_test(tests, a_servers_words_are_fit_for_a_terminal);
     suite_add_tcase(suite, tests);
     return suite;
 }
