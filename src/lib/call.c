@@ -273,17 +273,17 @@ int client_call(OutboxClient *client, CallKind kind)
 
 int outbox_fd(const OutboxClient *client)
 {
-    return client ? client->poll_fd : -1;
+    return client_is_here(client) ? client->poll_fd : -1;
 }
 
 short outbox_events(const OutboxClient *client)
 {
-    return client && client->call != CALL_NONE ? POLLIN : 0;
+    return client_is_here(client) && client->call != CALL_NONE ? POLLIN : 0;
 }
 
 uint64_t outbox_deadline(const OutboxClient *client)
 {
-    if (!client || client->call == CALL_NONE || !client->connection)
+    if (!client_is_here(client) || client->call == CALL_NONE || !client->connection)
         return UINT64_MAX;
     return usec_add(connection_deadline(client->connection), client->in_events);
 }
@@ -293,7 +293,7 @@ void outbox_interrupt(OutboxClient *client)
     const uint64_t one = 1;
     int error = errno; /* a signal handler leaves it alone */
 
-    if (client && __atomic_load_n(&client->call, __ATOMIC_ACQUIRE) != CALL_NONE) {
+    if (client_is_here(client) && __atomic_load_n(&client->call, __ATOMIC_ACQUIRE) != CALL_NONE) {
         __atomic_store_n(&client->interrupted, true, __ATOMIC_RELEASE);
         (void)!write(client->wake_fd, &one, sizeof(one));
     }

@@ -95,6 +95,9 @@ struct OutboxClient {
 
 /* ---- Calls (call.c) ---- */
 
+/* Whether there is one, of this process. */
+bool client_is_here(const OutboxClient *client);
+
 /* Whether a call may begin now: 0, 166 or 211, with the words. */
 int client_check(OutboxClient *client);
 

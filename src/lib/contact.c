@@ -157,10 +157,10 @@ const char *outbox_last_reply(OutboxClient *client)
 {
     Buffer *shown;
 
-    if (!client)
+    if (!client_is_here(client))
         return "";
     shown = &client->reply_shown;
-    if (client->connection && client->process == getpid())
+    if (client->connection)
         (void)keep_reply(client);
     return show_reply(&client->last_reply, shown) < 0 ? "" : buffer_data(shown);
 }

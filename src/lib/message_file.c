@@ -449,7 +449,7 @@ const char *message_body_text(OutboxMessage *message)
 
 size_t outbox_message_header_count(OutboxMessage *message)
 {
-    return message && can_be_made(message) ? message->n_fields : 0;
+    return message_is_here(message) && can_be_made(message) ? message->n_fields : 0;
 }
 
 const OutboxHeader *outbox_message_header(OutboxMessage *message, size_t i)

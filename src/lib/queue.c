@@ -156,6 +156,11 @@ const char *outbox_queue(OutboxClient *client, OutboxMessage *message, const cha
         return NULL;
     if (!message)
         message = client->message;
+    if (!message_is_here(message)) {
+        (void)client_fail(client, ERROR_IMPOSSIBLE_STATE,
+            "the message was made before a fork() and is the parent's; make one in the child");
+        return NULL;
+    }
     if (message->in_use > 0) {
         (void)client_fail(client, ERROR_BUSY, "another client is sending this message");
         return NULL;

@@ -53,12 +53,12 @@ void send_forget(OutboxClient *client)
 
 size_t outbox_outcome_count(const OutboxClient *client)
 {
-    return client ? client->n_outcomes : 0;
+    return client_is_here(client) ? client->n_outcomes : 0;
 }
 
 const OutboxOutcome *outbox_outcome(const OutboxClient *client, size_t i)
 {
-    return client && i < client->n_outcomes ? &client->outcomes[i] : NULL;
+    return i < outbox_outcome_count(client) ? &client->outcomes[i] : NULL;
 }
 
 /* ---- Before there is a connection ---- */
@@ -155,6 +155,9 @@ static int send_by(OutboxClient *client, OutboxMessage *message, SmtpVerb verb)
         return r;
     if (!message)
         message = client->message;
+    if (!message_is_here(message))
+        return client_fail(client, ERROR_IMPOSSIBLE_STATE,
+            "the message was made before a fork() and is the parent's; make one in the child");
     if (message->in_use > 0)
         return client_fail(client, ERROR_BUSY, "another client is sending this message");
     r = settings_prepare(client);

@@ -302,6 +302,125 @@ START_TEST(a_servers_words_are_fit_for_a_terminal)
 }
 END_TEST
 
+/* ---- fork ---- */
+
+static ssize_t read_nothing(void *user, void *to, size_t n)
+{
+    (void)user;
+    (void)to;
+    (void)n;
+    return 0;
+}
+
+static void on_close(void *user)
+{
+    *(int *)user += 1;
+}
+
+static int closed; /* streams */
+
+#define ALLOWS(call)      \
+    do {                  \
+        if (!(call))      \
+            return #call; \
+    } while (0)
+
+/* What a child finds of the parent's. The first thing that is not as it should be, or NULL. */
+static const char *try_client_in_child(void)
+{
+    const OutboxEvents events = {.size = sizeof(events)};
+
+    ALLOWS(outbox_send(client, NULL) == 211);
+    ALLOWS(strstr(outbox_error_text(client), "fork"));
+    ALLOWS(outbox_error(client) == 211);
+    ALLOWS(outbox_connect(client) == 211);
+    ALLOWS(outbox_disconnect(client) == 211);
+    ALLOWS(outbox_verify(client, "a@example.org") == 211);
+    ALLOWS(outbox_expand(client, "a@example.org") == 211);
+    ALLOWS(outbox_command(client, "NOOP") == 211);
+    ALLOWS(outbox_step(client) == 211);
+    ALLOWS(outbox_reset(client) == 211);
+    ALLOWS(outbox_set(client, "From", "a@example.org") == 211);
+    ALLOWS(outbox_load(client, "/dev/null") == 211);
+    ALLOWS(outbox_set_blocking(client, 1) == 211);
+    ALLOWS(outbox_set_events(client, &events) == 211);
+    ALLOWS(outbox_process_queue(client, "/nonexistent") == 211);
+    ALLOWS(!outbox_queue(client, NULL, "*") && outbox_error(client) == 211);
+    ALLOWS(!outbox_get(client, "From"));
+    ALLOWS(!outbox_client_message(client));
+    ALLOWS(!outbox_server_certificate(client));
+    ALLOWS(strcmp(outbox_last_reply(client), "") == 0);
+    ALLOWS(outbox_outcome_count(client) == 0 && !outbox_outcome(client, 0));
+    ALLOWS(!outbox_is_connected(client) && outbox_is_idle(client));
+    ALLOWS(outbox_fd(client) == -1 && outbox_events(client) == 0);
+    ALLOWS(outbox_deadline(client) == UINT64_MAX);
+    outbox_interrupt(client);
+    return NULL;
+}
+
+static const char *try_message_in_child(OutboxMessage *message)
+{
+    const OutboxStream stream = {.read = read_nothing};
+    const OutboxPart part = {.size = sizeof(part), .data = "a", .n = 1};
+    OutboxClient *own = outbox_client_new();
+
+    ALLOWS(own && outbox_send(own, message) == 211);
+    ALLOWS(!outbox_queue(own, message, "*") && outbox_error(own) == 211);
+    ALLOWS(outbox_set(own, "From", "me@example.org") == 0);
+    ALLOWS(outbox_message_set(message, "Subject", "b") == 211);
+    ALLOWS(strstr(outbox_message_error_text(message), "fork"));
+    ALLOWS(outbox_message_set_bytes(message, OUTBOX_TEXT, "a", 1) == 211);
+    ALLOWS(outbox_message_set_stream(message, OUTBOX_TEXT, &stream) == 211);
+    ALLOWS(outbox_message_attach(message, &part) == 211);
+    ALLOWS(outbox_message_add_recipient(message, 0, NULL, "a@example.org", NULL) == 211);
+    ALLOWS(!outbox_message_get(message, "Subject"));
+    ALLOWS(outbox_message_recipient_count(message) == 0 && !outbox_message_recipient(message, 0));
+    ALLOWS(outbox_message_header_count(message) == 0 && !outbox_message_header(message, 0));
+    outbox_message_reset(message);
+    outbox_message_clear_recipients(message);
+    outbox_client_free(own);
+    return NULL;
+}
+
+/* Every handle of the parent's is nothing there, and can be freed. */
+START_TEST(a_forked_child_only_frees)
+{
+    const OutboxStream stream = {.read = read_nothing, .close = on_close, .user = &closed};
+    OutboxMessage *message = outbox_message_new();
+    int status;
+    pid_t child;
+
+    closed = 0;
+    start(NULL, NULL);
+    ck_assert_int_eq(outbox_message_set(message, "SendTo", "ann@example.org"), 0);
+    ck_assert_int_eq(outbox_message_set_stream(message, OUTBOX_TEXT, &stream), 0);
+    ck_assert_int_eq(outbox_send(client, NULL), 0);
+    ck_assert_int_eq(outbox_connect(client), 0);
+    child = fork();
+    if (child == 0) {
+        const char *wrong = try_client_in_child() ?: try_message_in_child(message);
+
+        outbox_message_free(message);
+        outbox_client_free(client);
+        if (closed > 0)
+            wrong = "the stream was closed";
+        if (wrong)
+            fprintf(stderr, "%s\n", wrong);
+        _exit(wrong != NULL);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_str_eq(outbox_message_get(message, "SendTo"), "ann@example.org");
+    ck_assert_int_eq(outbox_send(client, NULL), 0);
+    ck_assert(outbox_is_connected(client));
+    outbox_message_free(message);
+    ck_assert_int_eq(closed, 1);
+    outbox_message_free(outbox_client_message(client)); /* which is the client's */
+    ck_assert_int_eq(outbox_send(client, NULL), 0);
+    stop();
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lib/edges");
@@ -313,6 +432,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_silent_server_is_told_of_by_slow_programs_too);
     tcase_add_test(tests, a_command_for_a_password_ends_with_its_call);
     tcase_add_test(tests, a_servers_words_are_fit_for_a_terminal);
+    tcase_add_test(tests, a_forked_child_only_frees);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -47,7 +47,8 @@ OUTBOX_BEGIN
 OUTBOX_API OutboxMessage *outbox_message_new(void);
 OUTBOX_API void outbox_message_free(OutboxMessage *message); /* accepts NULL */
 
-/* The client's own, which outbox_set() sets properties of. Never to be freed. */
+/* The client's own, which outbox_set() sets properties of. Never to be freed;
+ * nothing happens then. */
 OUTBOX_API OutboxMessage *outbox_client_message(OutboxClient *client);
 
 /* Everything as it was at first (the component's ResetHeaders): properties, recipients, parts. */
