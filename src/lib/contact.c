@@ -36,14 +36,14 @@ static int share(OutboxClient *client)
     client->shared = calloc(config->n_relays, sizeof(ConnectionShared *));
     if (!client->shared)
         return -ENOMEM;
-    client->shared_config = config_ref(config);
-    for (; client->n_shared < config->n_relays; client->n_shared++) {
+    for (; r >= 0 && client->n_shared < config->n_relays; client->n_shared += r >= 0)
         r = connection_shared_new(
             config->relays[client->n_shared], client->worker, &client->shared[client->n_shared]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    if (r < 0)
+        contact_forget(client);
+    else
+        client->shared_config = config_ref(config);
+    return r;
 }
 
 /* ---- Waiting ---- */
