@@ -33,6 +33,7 @@ int client_fail_errno(OutboxClient *client, int error)
     if (client->failure.number == 0)
         (void)failure_set_errno(&client->failure, error, "%s",
             error == -ENOMEM ? "no memory is left" : "the call cannot go on");
+    failure_show(&client->failure);
     client->error = client->failure.number != 0 ? client->failure.number : ERROR_MEMORY;
     return client->error;
 }

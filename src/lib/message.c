@@ -84,17 +84,25 @@ int message_check(OutboxMessage *message)
     return 0;
 }
 
-static void content_close(const OutboxMessage *message, MessageContent *content)
+/* The program's part may call anything: it finds the message in use, and does not free it. */
+static void content_close(OutboxMessage *message, MessageContent *content)
 {
     const char *closes = message->properties[PROPERTY_CLOSE_STREAM];
 
-    if (content->streams && !content->closed && content->stream.close &&
-        (!closes || strcmp(closes, "True") == 0))
-        content->stream.close(content->stream.user);
+    bool due = content->streams && !content->closed && content->stream.close &&
+               (!closes || strcmp(closes, "True") == 0);
+    bool freed = message->freed;
+
     content->closed = true;
+    if (!due)
+        return;
+    message->in_use++;
+    content->stream.close(content->stream.user);
+    if (--message->in_use == 0)
+        message->freed = freed;
 }
 
-static void content_clear(const OutboxMessage *message, MessageContent *content)
+static void content_clear(OutboxMessage *message, MessageContent *content)
 {
     content_close(message, content);
     free(content->data);
@@ -164,6 +172,14 @@ int failure_set_printable(Failure *f, int number, const char *format, va_list ar
         text = NULL;
     (void)failure_set(f, -EINVAL, number, "%s", shown ?: "no memory is left");
     return number;
+}
+
+void failure_show(Failure *f)
+{
+    char *shown = f->text ? text_printable(f->text, strlen(f->text), TEXT_SHOWN_MAX) : NULL;
+
+    free(f->text);
+    f->text = shown;
 }
 
 int message_fail(OutboxMessage *message, int number, const char *format, ...)

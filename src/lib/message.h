@@ -126,6 +126,9 @@ void message_release(OutboxMessage *message);
 int failure_set_printable(Failure *f, int number, const char *format, va_list arguments)
     _printf_(3, 0);
 
+/* The same with words that are there. */
+void failure_show(Failure *f);
+
 /* Something has changed: what was made of it does not hold any more. */
 void message_changed(OutboxMessage *message);
 

@@ -1,6 +1,7 @@
 /* A client in the hands of a program that takes its time, is careless, or does what the manual says
  * not to do. */
 #include <errno.h>
+#include <limits.h>
 #include <outbox/outbox.h>
 #include <poll.h>
 #include <stdio.h>
@@ -421,6 +422,145 @@ START_TEST(a_forked_child_only_frees)
 }
 END_TEST
 
+/* ---- Callbacks that do what they should not ---- */
+
+static ssize_t give_too_much(void *user, void *to, size_t n)
+{
+    (void)user;
+    memset(to, 'a', n);
+    return (ssize_t)n + 1;
+}
+
+static ssize_t give_no_errno(void *user, void *to, size_t n)
+{
+    (void)user;
+    (void)to;
+    (void)n;
+    return (ssize_t)INT64_MIN;
+}
+
+START_TEST(a_stream_may_give_nonsense)
+{
+    static const OutboxStream streams[] = {{.read = give_too_much}, {.read = give_no_errno}};
+
+    start(NULL, NULL);
+    for (size_t i = 0; i < ELEMENTSOF(streams); i++)
+        for (int what = OUTBOX_TEXT; what <= OUTBOX_RAW; what++) {
+            OutboxMessage *message = outbox_client_message(client);
+
+            ck_assert_int_eq(outbox_message_set_stream(message, what, &streams[i]), 0);
+            ck_assert_int_ne(outbox_send(client, NULL), 0);
+            ck_assert_ptr_nonnull(strstr(outbox_error_text(client), "(a stream): "));
+            ck_assert_int_eq(outbox_message_set(message, "MessageHtml", ""), 0);
+            ck_assert_int_eq(outbox_message_set(message, "Message", ""), 0);
+            ck_assert_int_eq(outbox_message_set(message, "MessageText", "Hello."), 0);
+            ck_assert_int_eq(outbox_send(client, NULL), 0);
+        }
+    stop();
+}
+END_TEST
+
+typedef struct Meddler {
+    OutboxMessage *message;
+    int closed, changed, tried; /* `changed`: what a call gave */
+} Meddler;
+
+static void free_within(Meddler *m)
+{
+    m->tried++;
+    m->changed = outbox_message_set(m->message, "Subject", "meddled");
+    outbox_message_reset(m->message);
+    outbox_message_clear_recipients(m->message);
+    outbox_message_free(outbox_client_message(client));
+}
+
+static ssize_t meddle_in_read(void *user, void *to, size_t n)
+{
+    (void)to;
+    (void)n;
+    free_within(user);
+    outbox_client_free(client);
+    ck_assert_int_eq(outbox_send(client, NULL), 166);
+    return 0;
+}
+
+static void meddle_in_close(void *user)
+{
+    Meddler *m = user;
+
+    free_within(m);
+    outbox_message_free(m->message);
+    m->closed++;
+}
+
+START_TEST(a_stream_cannot_pull_its_message_away)
+{
+    Meddler m = {.message = outbox_message_new()};
+    const OutboxStream stream = {.read = meddle_in_read, .close = meddle_in_close, .user = &m};
+
+    start(NULL, NULL);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(outbox_message_set_stream(m.message, OUTBOX_TEXT, &stream), 0);
+    ck_assert_int_eq(m.closed, 2);
+    ck_assert_int_eq(outbox_message_set(m.message, "MessageText", ""), 0);
+    ck_assert_int_eq(m.closed, 3);
+    ck_assert_int_eq(outbox_message_set_stream(m.message, OUTBOX_HTML, &stream), 0);
+    outbox_message_reset(m.message);
+    ck_assert_int_eq(m.closed, 4);
+    ck_assert_int_eq(m.changed, 166);
+    ck_assert_int_eq(outbox_message_set(m.message, "From", "me@example.org"), 0);
+    ck_assert_int_eq(outbox_message_set(m.message, "SendTo", "ann@example.org"), 0);
+    ck_assert_int_eq(outbox_message_set_stream(m.message, OUTBOX_TEXT, &stream), 0);
+    /* Freed within the call, it goes when that is over. */
+    ck_assert_msg(outbox_send(client, m.message) == 0, "%s", outbox_error_text(client));
+    ck_assert_int_eq(m.closed, 5);
+    m.message = outbox_message_new();
+    ck_assert_int_eq(outbox_message_set_stream(m.message, OUTBOX_RAW, &stream), 0);
+    outbox_message_free(m.message);
+    ck_assert_int_eq(m.closed, 6);
+    stop();
+}
+END_TEST
+
+/* What a program gives cannot put lines into a header, nor escapes into the words about it. */
+START_TEST(no_line_ends_get_in)
+{
+    const OutboxPart named = {.size = sizeof(named), .data = "a", .n = 1, .name = "a\r\nX-Evil: 1"};
+    const OutboxPart typed = {
+        .size = sizeof(typed), .data = "a", .n = 1, .name = "a", .type = "text/plain\r\nX-Evil: 1"};
+    static const char *const properties[] = {"From", "SendTo", "Cc", "ReplyTo", "ReturnPath",
+        "Subject", "MessageId", "MessageDate", "DeliveryNotificationTo", "ReadReceiptTo"};
+    OutboxMessage *message;
+
+    start(NULL, NULL);
+    message = outbox_client_message(client);
+    for (size_t i = 0; i < ELEMENTSOF(properties) + 2; i++) {
+        const char *const ends[] = {"\n", "\r\n", "\r"};
+
+        for (size_t k = 0; k < ELEMENTSOF(ends); k++) {
+            char value[100];
+
+            outbox_message_reset(message);
+            set("From", "me@example.org");
+            set("SendTo", "ann@example.org");
+            snprintf(value, sizeof(value), "a@example.org%sX-Evil: 1", ends[k]);
+            if (i < ELEMENTSOF(properties))
+                set(properties[i], value);
+            else
+                ck_assert_int_eq(
+                    outbox_message_attach(message, i == ELEMENTSOF(properties) ? &named : &typed),
+                    0);
+            ck_assert_ptr_null(outbox_queue(client, NULL, "*"));
+            ck_assert_ptr_null(strpbrk(outbox_error_text(client), "\r\n"));
+            ck_assert_ptr_null(strpbrk(outbox_message_error_text(message), "\r\n"));
+            ck_assert_int_ne(outbox_send(client, NULL), 0);
+        }
+    }
+    ck_assert_uint_eq(test_relay_mails(relay), 0);
+    stop();
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lib/edges");
@@ -433,6 +573,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_command_for_a_password_ends_with_its_call);
     tcase_add_test(tests, a_servers_words_are_fit_for_a_terminal);
     tcase_add_test(tests, a_forked_child_only_frees);
+    tcase_add_test(tests, a_stream_may_give_nonsense);
+    tcase_add_test(tests, a_stream_cannot_pull_its_message_away);
+    tcase_add_test(tests, no_line_ends_get_in);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -69,7 +69,8 @@ OUTBOX_API const char *outbox_message_error_text(const OutboxMessage *message);
 typedef struct OutboxStream {
     /* Up to `n` bytes to `to`: how many, 0 at the end, or a negative errno. */
     ssize_t (*read)(void *user, void *to, size_t n);
-    /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. */
+    /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. Calls
+     * on the message within it fail with 166, and freeing it does nothing. */
     void (*close)(void *user);
     void *user;
 } OutboxStream;
