@@ -8,30 +8,11 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "message/atext.h"
 #include "message/local_part.h"
 
 #define LABEL_MAX 63 /* bytes of an ASCII label (RFC 1035, 2.3.4) */
 #define SHOWN_MAX 100
-
-bool address_is_atext(char c)
-{
-    switch (c) {
-    case 'a' ... 'z':
-    case 'A' ... 'Z':
-    case '0' ... '9':
-    case '!':
-    case '#' ... '\'':
-    case '*':
-    case '+':
-    case '-':
-    case '/':
-    case '=':
-    case '?':
-    case '^' ... '`':
-    case '{' ... '~': return true;
-    default: return (unsigned char)c >= 0x80;
-    }
-}
 
 static bool is_alphanumeric(char c)
 {
@@ -49,7 +30,7 @@ static const char *check_dot_string(const char *text, size_t n)
             if (i == 0 || i == n - 1 || text[i - 1] == '.')
                 return "before the @, a dot must stand between other characters; put that part in "
                        "quotes if it is meant so";
-        } else if (!address_is_atext(text[i])) {
+        } else if (!is_atext(text[i])) {
             return "before the @ is a character that is allowed in quotes only, or not at all";
         }
     }

@@ -28,9 +28,6 @@ const char *address_domain(const char *address);
  * can be written in A-labels. */
 bool address_needs_utf8(const char *address);
 
-/* True for the characters of an atom: atext (RFC 5322, 3.2.3) and every byte above 127. */
-bool address_is_atext(char c);
-
 /* local-part "@" domain, the local part quoted where it has to be. Caller frees; NULL when memory
  * is short. */
 char *address_join(const char *local, const char *domain);

@@ -375,3 +375,16 @@ int compose_open(const Compose *c, Composed **ret, Failure *f)
     *ret = TAKE_PTR(composed);
     return 0;
 }
+
+int compose_message(const Compose *compose, Buffer *out, Failure *f)
+{
+    _cleanup_(composed_free_p) Composed *composed = NULL;
+    size_t before = buffer_size(out);
+    int r = compose_open(compose, &composed, f);
+
+    while (r >= 0 && (r = composed_read(composed, SIZE_MAX, out, f)) > 0)
+        continue;
+    if (r == -EBADMSG)
+        buffer_truncate(out, before);
+    return r;
+}

@@ -8,58 +8,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/types.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
-#include "base/failure.h"
-#include "message/envelope.h"
-
-/* ---- where text and files come from ---- */
-
-typedef enum ComposeOrigin {
-    COMPOSE_NOTHING,
-    COMPOSE_MEMORY,
-    COMPOSE_FILE,
-    COMPOSE_DESCRIPTOR, /* from where its offset stands to its end */
-    COMPOSE_CALLBACK,
-} ComposeOrigin;
-
-/* Everything borrowed, and needed until the Composed is freed. A descriptor and a callback can be
- * read once. */
-typedef struct ComposeSource {
-    ComposeOrigin origin;
-    const char *data; /* COMPOSE_MEMORY */
-    size_t n;
-    const char *path; /* COMPOSE_FILE; what a descriptor or callback is called in a Failure, or NULL
-                       */
-    int fd;           /* COMPOSE_DESCRIPTOR */
-    /* COMPOSE_CALLBACK: up to `n` bytes; 0 at the end; a negative errno. `close` may be NULL. */
-    ssize_t (*read)(void *user, void *to, size_t n);
-    void (*close)(void *user);
-    void *user;
-    bool closes; /* the descriptor or callback is closed with the Composed, read or not
-                    (CloseStreamAfterTransfer); never when compose_open() failed */
-} ComposeSource;
-
-static inline ComposeSource compose_bytes(const void *data, size_t n)
-{
-    return (ComposeSource){.origin = COMPOSE_MEMORY, .data = data, .n = n};
-}
-
-static inline ComposeSource compose_text(const char *text) /* NULL: nothing */
-{
-    return text ? compose_bytes(text, strlen(text)) : (ComposeSource){0};
-}
-
-static inline ComposeSource compose_file(const char *path)
-{
-    return (ComposeSource){.origin = COMPOSE_FILE, .path = path};
-}
-
-#define COMPOSE_FILE_MAX ((uint64_t)1 << 30) /* bytes of a text or an attachment */
+#include "message/compose_origin.h"
+#include "message/composed.h"
 
 /* ---- the message ---- */
 
@@ -151,47 +103,10 @@ typedef struct Compose {
     ComposeStyle style;
 } Compose;
 
-/* ---- what comes of it ---- */
-
-/* A message of which the header is made. Its file has LF line ends, and begins with its envelope
- * block (X-Sender, X-Receiver). */
-typedef struct Composed Composed;
-
 /* 0; -EBADMSG with a Failure that names the part and says what is wrong (ERROR_NO_SENDER,
  * ERROR_NO_RECIPIENT, ERROR_CHARSET for what is not UTF-8 or what the header's character set lacks,
  * ERROR_MESSAGE; ERROR_ATTACHMENT and ERROR_FILE name the file); -ENOMEM. The caller frees *ret. */
 int compose_open(const Compose *compose, Composed **ret, Failure *f);
-void composed_free(Composed *composed); /* accepts NULL */
-
-DEFINE_CLEANUP(Composed, composed_free);
-
-/* Who it is from and for. */
-const Envelope *composed_envelope(const Composed *composed);
-
-/* Bytes of the envelope block that the file begins with. */
-size_t composed_envelope_size(const Composed *composed);
-
-/* The header, with the empty line that ends it: the text that stands in the file behind the
- * envelope block. Of a raw message, nothing. */
-const Buffer *composed_header(const Composed *composed);
-
-typedef struct ComposeField {
-    char *name;  /* in its case */
-    char *value; /* on one line */
-} ComposeField;
-
-/* The header's fields in their order. The array is the Composed's. 0 or -ENOMEM. */
-int composed_fields(Composed *composed, const ComposeField **ret, size_t *ret_n);
-
-/* Appends some of the file, about `wanted` bytes. 1, 0 at its end; -EBADMSG with a Failure:
- * ERROR_ATTACHMENT or ERROR_FILE where a file cannot be read or has changed meanwhile,
- * ERROR_CHARSET or ERROR_MESSAGE where it turned out to be no text; -ENOMEM. After a failure the
- * message is lost. */
-int composed_read(Composed *composed, size_t wanted, Buffer *out, Failure *f);
-
-/* From now on what is read of the body, as it is transferred, is kept; and what there is of it. */
-void composed_keep_body(Composed *composed);
-const Buffer *composed_body(const Composed *composed);
 
 /* All of it in memory, appended to `out`; nothing on failure, except with -ENOMEM. Results as of
  * compose_open() and composed_read(). */

@@ -2,7 +2,8 @@
  * only. */
 #pragma once
 
-#include "message/composed.h"
+#include "message/compose.h"
+#include "message/composed_making.h"
 #include "message/field.h"
 
 /* Appends the MIME fields but MIME-Version and the empty line to the header, and what they announce

@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "message/compose.h"
+#include "base/buffer.h"
+#include "base/failure.h"
+#include "message/compose_origin.h"
 
 /* What a text is made of, told over any split of it. */
 typedef struct TextShape {

@@ -1,11 +1,10 @@
 /* Reading a composed message. Must never hold more of a file than a piece. */
-#include "message/composed.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/errors.h"
+#include "message/composed_making.h"
 #include "message/header.h"
 
 /* ---- its pieces ---- */
@@ -302,18 +301,5 @@ int composed_read(Composed *c, size_t wanted, Buffer *out, Failure *f)
 
     while (r > 0 && buffer_size(out) - before < wanted)
         r = read_next(c, out, f);
-    return r;
-}
-
-int compose_message(const Compose *compose, Buffer *out, Failure *f)
-{
-    _cleanup_(composed_free_p) Composed *composed = NULL;
-    size_t before = buffer_size(out);
-    int r = compose_open(compose, &composed, f);
-
-    while (r >= 0 && (r = composed_read(composed, SIZE_MAX, out, f)) > 0)
-        continue;
-    if (r == -EBADMSG)
-        buffer_truncate(out, before);
     return r;
 }

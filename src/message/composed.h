@@ -1,54 +1,42 @@
-/* A composed message while it is made and read: memory, and sources that are encoded as they are
- * read. Inside the layer only. */
+/* A message that was composed: its envelope, its header, and the pieces in which it is read. */
 #pragma once
 
-#include "base/encode.h"
-#include "message/compose_source.h"
+#include "base/buffer.h"
+#include "base/failure.h"
+#include "message/envelope.h"
 
-typedef enum PieceEncoding {
-    PIECE_AS_IS,       /* bytes */
-    PIECE_LINES,       /* lines that end with LF, and nothing else changed */
-    PIECE_QUOTED,      /* quoted-printable */
-    PIECE_BASE64,      /* of bytes */
-    PIECE_BASE64_LF,   /* of lines that end with LF */
-    PIECE_BASE64_CRLF, /* with CRLF, as text has to (RFC 2045, 6.8) */
-} PieceEncoding;
+/* A message of which the header is made. Its file has LF line ends, and begins with its envelope
+ * block (X-Sender, X-Receiver). */
+typedef struct Composed Composed;
 
-/* Text, and behind it a source. */
-typedef struct Piece {
-    Buffer text;
-    bool has_source;
-    SourceReader source;
-    PieceEncoding encoding;
-    bool is_text;    /* it has to be UTF-8, and hold no NUL */
-    TextShape shape; /* of what was read */
-    Base64Lines base64;
-    QuotedLines quoted;
-    bool held_cr;   /* a CR was read, and not what stands behind it */
-    bool line_open; /* the line that is written has no end yet */
-} Piece;
+void composed_free(Composed *composed); /* accepts NULL */
 
-struct Composed {
-    Envelope envelope;
-    Buffer block, header;
-    Piece **pieces;
-    size_t n_pieces;
-    bool begun;  /* block and header were read */
-    size_t at;   /* the piece that is read */
-    bool closes; /* it is made: closing it closes what is the caller's */
-    bool keeps_body;
-    Buffer body;
-    ComposeField *fields;
-    size_t n_fields;
-};
+DEFINE_CLEANUP(Composed, composed_free);
 
-/* Where text goes that stands behind what there is. NULL when memory is short. */
-Buffer *composed_text(Composed *composed);
+/* Who it is from and for. */
+const Envelope *composed_envelope(const Composed *composed);
 
-/* Takes the source over, also on failure, to stand behind what there is. 0 or -ENOMEM. */
-int composed_add_source(
-    Composed *composed, SourceReader *source, PieceEncoding encoding, bool is_text);
+/* Bytes of the envelope block that the file begins with. */
+size_t composed_envelope_size(const Composed *composed);
 
-/* 0, or -EBADMSG with a Failure when what was read so far, which is the whole if `whole`, is no
- * text. */
-int source_check_text(const SourceReader *source, const TextShape *shape, bool whole, Failure *f);
+/* The header, with the empty line that ends it: the text that stands in the file behind the
+ * envelope block. Of a raw message, nothing. */
+const Buffer *composed_header(const Composed *composed);
+
+typedef struct ComposeField {
+    char *name;  /* in its case */
+    char *value; /* on one line */
+} ComposeField;
+
+/* The header's fields in their order. The array is the Composed's. 0 or -ENOMEM. */
+int composed_fields(Composed *composed, const ComposeField **ret, size_t *ret_n);
+
+/* Appends some of the file, about `wanted` bytes. 1, 0 at its end; -EBADMSG with a Failure:
+ * ERROR_ATTACHMENT or ERROR_FILE where a file cannot be read or has changed meanwhile,
+ * ERROR_CHARSET or ERROR_MESSAGE where it turned out to be no text; -ENOMEM. After a failure the
+ * message is lost. */
+int composed_read(Composed *composed, size_t wanted, Buffer *out, Failure *f);
+
+/* From now on what is read of the body, as it is transferred, is kept; and what there is of it. */
+void composed_keep_body(Composed *composed);
+const Buffer *composed_body(const Composed *composed);

@@ -7,7 +7,7 @@
 
 #include "base/encode.h"
 #include "base/text.h"
-#include "message/address.h"
+#include "message/atext.h"
 
 #define WORD_MAX 75      /* RFC 2047, 2 */
 #define WORD_MARKS 7     /* "=?", "?Q?" and "?=" around the character set and the text */
@@ -306,7 +306,7 @@ static bool is_atoms(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (text[i] == ' ' ? i == 0 || i + 1 == n || text[i - 1] == ' '
-                           : (text[i] & 0x80) || !address_is_atext(text[i]))
+                           : (text[i] & 0x80) || !is_atext(text[i]))
             return false;
     return n > 0;
 }

@@ -4,13 +4,12 @@
 
 #include <string.h>
 
-#include "message/address.h"
+#include "message/atext.h"
 
 bool local_part_is_plain(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!address_is_atext(text[i]) &&
-            (text[i] != '.' || i == 0 || i == n - 1 || text[i - 1] == '.'))
+        if (!is_atext(text[i]) && (text[i] != '.' || i == 0 || i == n - 1 || text[i - 1] == '.'))
             return false;
     return n > 0;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "message/atext.h"
 #include "message/local_part.h"
 #include "message/words.h"
 
@@ -103,7 +104,7 @@ static int scan_domain(MailboxScanner *s, Failure *f)
         if (peek(s) == '.')
             s->at++, want_atom = true;
         else if (want_atom)
-            for (want_atom = false; s->at < s->end && address_is_atext(*s->at); s->at++)
+            for (want_atom = false; s->at < s->end && is_atext(*s->at); s->at++)
                 ;
         if (s->at == start) {
             drop_root_dot(s);

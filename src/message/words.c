@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "message/atext.h"
 
 #define PLACE_MAX 40 /* bytes of the text that a failure shows */
 
@@ -145,7 +146,7 @@ static void scan_atom(MailboxScanner *s, Words *w)
 
     if (words_skip_encoded(s))
         w->has_encoded = true;
-    while (s->at < s->end && address_is_atext(*s->at))
+    while (s->at < s->end && is_atext(*s->at))
         s->at++;
     append(w, start, (size_t)(s->at - start));
 }
@@ -177,7 +178,7 @@ static int scan_word(MailboxScanner *s, Words *w, Failure *f)
 
 static bool begins_word(char c)
 {
-    return c == '"' || address_is_atext(c) || is_name_only(c);
+    return c == '"' || is_atext(c) || is_name_only(c);
 }
 
 int words_scan(MailboxScanner *s, Words *w, Failure *f)
