@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -122,10 +123,13 @@ START_TEST(steps_may_come_later_than_the_time_out)
 }
 END_TEST
 
-static const char *hang(void *user, const TestCommand *command)
+/* "": at the greeting. */
+static const char *hang_at(void *user, const TestCommand *command)
 {
-    (void)user;
-    return strncmp(command->line, "MAIL", 4) == 0 ? "HANG" : NULL;
+    const char *where = user;
+    bool here = where[0] ? strncmp(command->line, where, strlen(where)) == 0 : !command->line[0];
+
+    return here ? "HANG" : NULL;
 }
 
 START_TEST(a_silent_server_is_told_of_by_slow_programs_too)
@@ -133,7 +137,7 @@ START_TEST(a_silent_server_is_told_of_by_slow_programs_too)
     const OutboxEvents events = {.size = sizeof(events), .trace = on_trace};
     int r;
 
-    start(hang, NULL);
+    start(hang_at, (char[]){"MAIL"});
     ck_assert_int_eq(outbox_set_events(client, &events), 0);
     be_impatient();
     ck_assert_int_eq(outbox_send(client, NULL), 201);
@@ -561,6 +565,90 @@ START_TEST(no_line_ends_get_in)
 }
 END_TEST
 
+/* ---- What users of other libraries met with ---- */
+
+static const char *at_quit(void *user, const TestCommand *command)
+{
+    return strcmp(command->line, "QUIT") == 0 ? user : NULL;
+}
+
+/* The message has been taken by then: how the server parts is no matter of the call's. */
+START_TEST(a_server_may_part_as_it_likes)
+{
+    static char answers[][24] = {"CLOSE", "HANG", "500 what?", "nonsense", "421 closing"};
+
+    for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
+        start(at_quit, answers[i]);
+        be_impatient();
+        ck_assert_msg(
+            outbox_send(client, NULL) == 0, "%s: %s", answers[i], outbox_error_text(client));
+        ck_assert_int_eq(outbox_connect(client), 0);
+        ck_assert_int_eq(outbox_disconnect(client), 0);
+        ck_assert(!outbox_is_connected(client));
+        stop();
+    }
+}
+END_TEST
+
+/* A client in a loop is given up at any time without waiting for a server that says nothing. */
+START_TEST(giving_up_waits_for_nobody)
+{
+    static char places[][8] = {"", "EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT"};
+
+    for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+        struct timespec before, after;
+        int r;
+
+        start(hang_at, places[i]);
+        ck_assert_int_eq(outbox_set_blocking(client, 0), 0);
+        r = outbox_send(client, NULL);
+        for (int k = 0; k < 300 && r == 135; k++) {
+            (void)poll(NULL, 0, 1);
+            r = outbox_step(client);
+        }
+        ck_assert_int_eq(r, 135);
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        outbox_client_free(client);
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        ck_assert_int_lt(after.tv_sec - before.tv_sec, 20); /* the time-out is 60 */
+        test_relay_stop(relay);
+    }
+}
+END_TEST
+
+static void send_bytes(size_t n, size_t line)
+{
+    char *text = malloc(n);
+
+    ck_assert_ptr_nonnull(text);
+    for (size_t i = 0; i < n; i++)
+        text[i] = (i + 1) % line == 0 ? '\n' : i % line == 0 ? '.' : 'x';
+    ck_assert_int_eq(
+        outbox_message_set_bytes(outbox_client_message(client), OUTBOX_TEXT, text, n), 0);
+    ck_assert_msg(outbox_send(client, NULL) == 0, "%zu bytes, lines of %zu: %s", n, line,
+        outbox_error_text(client));
+    free(text);
+}
+
+/* Around the sizes that content is read and written in. */
+START_TEST(every_size_goes_out)
+{
+    static const size_t sizes[] = {0, 1, 4096, 16384, 65536, 262144, 1048576};
+    static const size_t lines[] = {1, 2, 72, 998, 100000000};
+    unsigned sent = 0;
+
+    start(NULL, NULL);
+    ck_assert_int_eq(outbox_connect(client), 0);
+    for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
+        for (size_t k = 0; k < ELEMENTSOF(lines); k++)
+            for (size_t d = sizes[i] > 1 ? sizes[i] - 2 : 0; d < sizes[i] + 3; d++, sent++)
+                send_bytes(d, lines[k]);
+    ck_assert_uint_eq(test_relay_taken(relay, "ann@example.org"), sent);
+    ck_assert_uint_eq(test_relay_connections(relay), 1);
+    stop();
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("lib/edges");
@@ -576,6 +664,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_stream_may_give_nonsense);
     tcase_add_test(tests, a_stream_cannot_pull_its_message_away);
     tcase_add_test(tests, no_line_ends_get_in);
+    tcase_add_test(tests, a_server_may_part_as_it_likes);
+    tcase_add_test(tests, giving_up_waits_for_nobody);
+    tcase_add_test(tests, every_size_goes_out);
     suite_add_tcase(suite, tests);
     return suite;
 }
