@@ -16,6 +16,7 @@
 #include "daemon/events.h"
 #include "daemon/notify.h"
 #include "daemon/queue.h"
+#include "daemon/state.h"
 #include "daemon/status.h"
 #include "delivery/limits.h"
 #include "queue/timer.h"
@@ -40,10 +41,25 @@ struct Manager {
     Worker *worker;
     Limits limits;
     Queue *queue;
+    State state;
+    Buffer state_text;
     bool stopping;
 };
 
-/* ---- The status line ---- */
+/* ---- How we are ---- */
+
+/* In the queue directory, for the tool. Where it cannot be written nobody is worse off but who
+ * asks.
+ */
+static void say_state(Manager *manager)
+{
+    Buffer *text = &manager->state_text;
+
+    buffer_clear(text);
+    if (state_format(&manager->state, manager->queue, manager->config, manager->stopping,
+            clock_realtime(), text) >= 0)
+        (void)queue_say(manager->queue, buffer_data(text), buffer_size(text));
+}
 
 static char *format_status(Manager *manager, char text[static STATUS_MAX])
 {
@@ -61,6 +77,7 @@ static int on_refresh(_unused_ sd_event_source *source, _unused_ usec_t now, voi
     char status[STATUS_MAX];
 
     notify_status(manager->notify, format_status(manager, status));
+    say_state(manager);
     if (queue_statistics(manager->queue, &statistics) && statistics.in_flight == 0 &&
         statistics.waiting == 0)
         (void)malloc_trim(0);
@@ -82,9 +99,29 @@ static void on_idle(void *user)
         (void)sd_event_exit(manager->loop, 0);
 }
 
+static void on_message(void *user, const MessageReport *report)
+{
+    Manager *manager = user;
+
+    state_forget_problem(&manager->state, report->old_id ?: report->id);
+    if (report->change == MESSAGE_SENT)
+        state_note_sent(&manager->state, clock_realtime());
+}
+
+static void on_problem(void *user, const ProblemReport *report)
+{
+    Manager *manager = user;
+
+    if (report->id || report->pauses)
+        state_note_problem(
+            &manager->state, report->pauses ? NULL : report->id, report->failure, clock_realtime());
+}
+
 static const QueueHandlers queue_handlers = {
     .changed = on_changed,
     .idle = on_idle,
+    .message = on_message,
+    .problem = on_problem,
 };
 
 /* ---- The log ---- */
@@ -173,6 +210,7 @@ static int on_reload(
     r = load_again(manager, &config, &f);
     if (r >= 0)
         r = queue_reload(manager->queue, config, &f);
+    state_note_reload(&manager->state, r < 0 ? &f : NULL, clock_realtime());
     if (r < 0) {
         event_reload_refused(manager->log, &f);
     } else {
@@ -182,6 +220,7 @@ static int on_reload(
         compute_limits(manager);
         apply_limits(manager);
     }
+    say_state(manager);
     notify_ready(manager->notify, format_status(manager, status));
     return 0;
 }
@@ -215,6 +254,7 @@ static int on_stop(
     timeout = usec_add(timeout, STOP_MARGIN);
     notify_stopping(
         manager->notify, format_status(manager, status), usec_add(timeout, STOP_MARGIN));
+    say_state(manager);
     queue_stop(manager->queue, usec_add(clock_monotonic(), timeout - STOP_MARGIN));
     /* Without a handler it exits. */
     return sd_event_add_time_relative(manager->loop, NULL, CLOCK_MONOTONIC, timeout, 0, NULL, NULL);
@@ -304,6 +344,7 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     manager->log = log;
     manager->config = config_ref(config);
     manager->overrides = overrides;
+    state_init(&manager->state, clock_realtime());
     manager->log_retry_delay = LOG_RETRY_FIRST;
     raise_file_limit();
     compute_limits(manager);
@@ -325,6 +366,7 @@ int manager_run(Manager *manager)
     event_started(manager->log, manager->config);
     queue_warn(manager->queue);
     apply_limits(manager);
+    say_state(manager);
     notify_ready(manager->notify, format_status(manager, status));
     on_changed(manager);
     return sd_event_loop(manager->loop);
@@ -342,5 +384,7 @@ void manager_free(Manager *manager)
     (void)sd_event_source_disable_unref(manager->refresh);
     (void)sd_event_unref(manager->loop);
     config_unref(manager->config);
+    state_done(&manager->state);
+    buffer_done(&manager->state_text);
     free(manager);
 }

@@ -35,6 +35,8 @@ typedef enum MessageChange {
     MESSAGE_FAILED,    /* given up: `error` and `text` say why */
     MESSAGE_RETURNED,  /* back in `.queued`, nothing held against it */
     MESSAGE_RECOVERED, /* was `.sending` of a dead process; back in `.queued` */
+    MESSAGE_WAITING,   /* it came, and nothing can be taken at present: `text` says why */
+    MESSAGE_HELD,      /* somebody put it aside */
     MESSAGE_ABANDONED, /* let go of by the last act of this process: `text` says why, and who of
                           those that have had it get it again */
     MESSAGE_CHANGE_MAX,
@@ -49,7 +51,7 @@ typedef struct MessageReport {
     unsigned attempt;
     usec_t next;      /* MESSAGE_DEFERRED: realtime */
     int error;        /* MESSAGE_FAILED: a number of base/errors.h */
-    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_ABANDONED; else NULL */
+    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_WAITING, MESSAGE_ABANDONED; else NULL */
     usec_t delay_usec;
     size_t delivered,
         refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */
@@ -112,4 +114,7 @@ typedef struct EngineStatistics {
     usec_t next_due;                 /* realtime of the first of them; USEC_NEVER for none */
     size_t connections;              /* open or opening */
     size_t relays_held, relays;
+    usec_t
+        paused_until; /* realtime: nothing is taken before, for a failure of our own; 0: no pause */
+    size_t unsettled; /* messages that are over, and cannot be written down as such at present */
 } EngineStatistics;

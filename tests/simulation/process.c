@@ -46,7 +46,7 @@ static void on_outcome(_unused_ void *user, const OutcomeReport *report)
 static void on_message(_unused_ void *user, const MessageReport *report)
 {
     static const char *const words[] = {
-        "sent", "deferred", "failed", "returned", "recovered", "abandoned"};
+        "sent", "deferred", "failed", "returned", "recovered", "waiting", "held", "abandoned"};
 
     if (report->change != MESSAGE_RETURNED)
         world.connects = 0;

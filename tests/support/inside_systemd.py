@@ -221,12 +221,42 @@ class Unit(unittest.TestCase):
 
     def test_reload_refuses_a_wrong_configuration(self):
         CONFIGURATION.write_text("relays = ( { hots = 1; } );\n", encoding="ascii")
-        run("systemctl", "reload", "outboxd", status=None)
+        run("systemctl", "reload", "outboxd", status=1)
         wait_for(
             lambda: [e for e in journal() if e.get("OUTBOX_EVENT") == "reload-refused"], "an entry"
         )
+        self.assertIn("hots", run("journalctl", "-u", "outboxd", "_COMM=outboxd", "-o", "cat", "-n", "20"))
+        self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
         self.drop("old", message(to=["six@lab.test"]))
         self.wait_copy("six@lab.test")
+
+    def test_a_queue_elsewhere(self):
+        """As outboxd(8) tells, word for word."""
+        page = next(pathlib.Path("/usr").glob("**/man8/outboxd.8")).read_text()
+        steps = page[page.index(".SS Moving the queue"):]
+        commands = steps[steps.index(".EX") + 4:steps.index(".EE")].replace("\\-", "-").replace("\\e", "\\")
+        place = pathlib.Path("/srv/mail")
+        self.drop("waits", message(to=["refused@lab.test"]))
+        self.wait_name("waits.failed")
+        try:
+            shell(f"set -e; {commands}")
+            self.assertEqual([p.name for p in place.glob("waits.*")].count("waits.failed"), 1)
+            shell("cat > /srv/mail/.new && mv /srv/mail/.new /srv/mail/moved.queued", user="alice",
+                  stdin=message(to=["moved@lab.test"]).decode("utf-8"))
+            self.wait_copy("moved@lab.test")
+            self.assertIn("/srv/mail", run("outbox", "status"))
+        finally:
+            run("systemctl", "stop", "outboxd")
+            shell("rm -rf /srv/mail /etc/systemd/system/outboxd.service.d /etc/tmpfiles.d/outbox-queue.conf; "
+                  "systemctl daemon-reload; systemd-tmpfiles --create outbox-tmpfiles.conf")
+
+    def test_who_delivers_is_told_to_who_may_list(self):
+        wait_for(lambda: json.loads(run("outbox", "status", "--json"))["daemons"], "the daemon's words")
+        daemon = json.loads(run("outbox", "status", "--json"))["daemons"][0]
+        self.assertEqual(str(daemon["pid"]), run("systemctl", "show", "-P", "MainPID", "outboxd").strip())
+        self.assertIn("denied", shell(f"cat {SPOOL}/.state-1", user="alice", status=None))
+        shell(f"rm -f {SPOOL}/.state-1", user="alice", status=None)
+        self.assertEqual((SPOOL / ".state-1").stat().st_mode & 0o777, 0o600)
 
     def test_killed_daemon_is_started_again(self):
         first = run("systemctl", "show", "-P", "MainPID", "outboxd")

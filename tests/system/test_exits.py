@@ -156,6 +156,30 @@ class NoRoom(Exits):
                 self.empty()
 
 
+    def limited(self, limit, *arguments):
+        """What a command that is in the library says with this limit; None where the program itself cannot begin."""
+        result = self.tool(*arguments, preexec_fn=lambda: resource.setrlimit(*limit))
+        if result.returncode == 127:
+            return None
+        where = (limit, arguments, result)
+        self.assertIn(result.returncode, (0, TEMPORARY), where)
+        self.assertEqual(result.returncode == 0, result.stderr == b"", where)
+        return result.stderr.decode()
+
+    def test_descriptors_for_the_library(self):
+        """It is loaded with one at a time, as the program is."""
+        said = [self.limited((resource.RLIMIT_NOFILE, (most, most)), "list") for most in range(3, 16)]
+        self.assertEqual([words for words in said if "library" in (words or "")], [])
+        self.assertEqual(said[-1], "")
+
+    def test_memory_for_the_library(self):
+        if b"__asan" in lab.program("outbox").read_bytes():
+            self.skipTest("the sanitizers reserve more than there is")
+        said = [self.limited((resource.RLIMIT_AS, (kib << 10, kib << 10)), "list") for kib in range(3000, 60000, 500)]
+        self.assertTrue(any("cannot load what this command needs: " in (words or "") for words in said), said)
+        self.assertEqual(said[-1], "")
+
+
 class NoReader(Exits):
     def commands(self):
         yield ("queue",)

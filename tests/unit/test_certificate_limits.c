@@ -380,6 +380,38 @@ static int result_of_ppk(const char *line, const char *in_place)
     return result_of_buffer(&text, "sesame");
 }
 
+/* The library with Argon2 as the loader finds it, or none. */
+static bool argon2_is_missing;
+static int times_loaded;
+
+void *__real_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags)
+{
+    times_loaded++;
+    return argon2_is_missing ? NULL : __real_dlopen(name, flags);
+}
+
+START_TEST(argon2_is_loaded_where_it_is_needed)
+{
+    _cleanup_octets_ Octets plain = {0}, locked = {0};
+    _cleanup_certificate_ Certificate *c = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(octets_load(AT_FDCWD, data_file("ec-3.ppk"), 100000, &plain), 0);
+    ck_assert_int_eq(octets_load(AT_FDCWD, data_file("ec-3-encrypted.ppk"), 100000, &locked), 0);
+    ck_assert_int_eq(result_of(plain.data, plain.n, NULL), 0);
+    ck_assert_int_eq(times_loaded, 0);
+    ck_assert_int_eq(result_of(locked.data, locked.n, "sesame"), 0);
+    ck_assert_int_eq(times_loaded, 1);
+    argon2_is_missing = true;
+    ck_assert_int_eq(load(locked.data, locked.n, "sesame", &c, &f), -EOPNOTSUPP);
+    ck_assert_ptr_null(c);
+    ck_assert_msg(strstr(failure_text(&f), "libargon2.so.1 cannot be loaded: install libargon2-1"),
+        "%s", failure_text(&f));
+}
+END_TEST
+
 START_TEST(argon2_has_limits)
 {
     ck_assert_int_eq(result_of_ppk("Argon2-Passes: 2", "Argon2-Passes: 2"), 0);
@@ -542,6 +574,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, keys_are_counted);
     tcase_add_test(tests, certificates_are_counted);
     tcase_add_test(tests, a_password_has_a_limit);
+    tcase_add_test(tests, argon2_is_loaded_where_it_is_needed);
     tcase_add_test(tests, argon2_has_limits);
     tcase_add_test(tests, base64_is_not_undone_for_ever);
     tcase_add_test(tests, a_chain_that_goes_round_ends);
