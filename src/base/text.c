@@ -52,6 +52,14 @@ bool text_ends_nocase(const char *text, const char *end)
     return n >= m && text_equal_nocase(text + n - m, end);
 }
 
+bool text_has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
 bool text_is_ascii(const char *data, size_t n)
 {
     uint64_t all = 0, word;

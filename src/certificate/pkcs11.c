@@ -163,8 +163,10 @@ static bool take_errors(char *reason, size_t size)
 
     snprintf(reason, size, "nothing there fits the URI");
     while ((code = ERR_get_error()) != 0) {
-        const char *text = ERR_reason_error_string(code) ?: "";
+        const char *text = ERR_reason_error_string(code);
 
+        if (!text)
+            continue; /* a system's error on the way */
         of_pin = of_pin || strstr(text, "PIN");
         if (first)
             snprintf(reason, size, "%s", text);
@@ -191,6 +193,9 @@ static int no_token(const char *uri, const Pin *pin, Failure *f)
             "%s: the token does not take the PIN (%s); check it at once, for a token locks itself "
             "after a few wrong ones",
             shown, reason);
+    if (strstr(reason, "PKCS#11 module"))
+        return failure_set(f, -ELIBACC, ERROR_CERTIFICATE_STORE,
+            "%s: %s; check that it is there and configured", shown, reason);
     return failure_set(f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND,
         "%s: there is no such certificate or key (%s); see what the token has: p11tool --list-all "
         "pkcs11:",
@@ -234,13 +239,30 @@ static int no_object(const char *uri, const Pin *pin, Failure *f)
         shown ?: SCHEME);
 }
 
+/* The last error has the words for it. */
+static int no_module(const char *uri, Failure *f)
+{
+    _cleanup_free_
+    char *shown = pkcs11_shown(uri);
+    const char *words = NULL;
+    int flags = 0, r;
+
+    (void)ERR_peek_last_error_all(NULL, NULL, NULL, &words, &flags);
+    r = failure_set(f, -ELIBACC, ERROR_CERTIFICATE_STORE,
+        "%s: pkcs11-provider cannot open it (%s); check the URI, and that its module is there: "
+        "install p11-kit-modules, or name another one in openssl.cnf (pkcs11-module-path)",
+        shown ?: SCHEME, words && (flags & ERR_TXT_STRING) ? words : "no reason given");
+    ERR_clear_error();
+    return r;
+}
+
 /* 1 when there was something, 0 when it gave nothing. */
 static int read_by_store(const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Failure *f)
 {
     _cleanup_(store_p) OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, pin, NULL, NULL);
-    int r = 0, found = 0;
+    int r = store ? 0 : no_module(uri, f), found = 0;
 
-    while (r >= 0 && store && !OSSL_STORE_eof(store)) {
+    while (r >= 0 && !OSSL_STORE_eof(store)) {
         OSSL_STORE_INFO *info = OSSL_STORE_load(store);
 
         if (!info)

@@ -50,6 +50,22 @@ int client_check(OutboxClient *client)
     return 0;
 }
 
+int client_check_message(OutboxClient *client, OutboxMessage **message)
+{
+    int r = client_check(client);
+
+    if (r != 0)
+        return r;
+    if (!*message)
+        *message = client->message;
+    if (!message_is_here(*message))
+        return client_fail(client, ERROR_IMPOSSIBLE_STATE,
+            "the message was made before a fork() and is the parent's; make one in the child");
+    return (*message)->in_use > 0
+               ? client_fail(client, ERROR_BUSY, "another client is sending this message")
+               : 0;
+}
+
 /* ---- Going on ---- */
 
 static void set_call(OutboxClient *client, CallKind call)
@@ -105,6 +121,7 @@ static int on_no_connection(OutboxClient *client, const DeliveryOutcome *fault)
 {
     int number = contact_explain(client, fault), r;
 
+    notify_fault(client, fault);
     contact_close(client, number, failure_text(&client->failure));
     r = contact_next(client);
     if (r != -ENOENT)

@@ -14,6 +14,7 @@
 #include "lib/send.h"
 #include "net/connection.h"
 #include "settings/config.h"
+#include "settings/table.h"
 
 typedef enum CallKind {
     CALL_NONE,
@@ -48,7 +49,8 @@ struct OutboxClient {
 
     /* Settings: what was set by name, in order, over a file or nothing. */
     char *path;
-    char **overrides; /* "NAME=VALUE", NULL-terminated; may be secrets */
+    char **overrides;              /* "NAME=VALUE", NULL-terminated; may be secrets */
+    const Setting **override_rows; /* of each; NULL: its name says a section, or is no setting's */
     size_t n_overrides;
     Config *values; /* of it, each by itself; NULL: to be made */
     bool is_given;  /* `config` is a program's of ours, and stays */
@@ -63,7 +65,10 @@ struct OutboxClient {
     ConnectionShared **shared;
     size_t n_shared;
     ContactState contact;
-    size_t relay;     /* in use */
+    size_t relay;   /* in use */
+    bool one_relay; /* and no other one */
+    ClientFault on_fault;
+    void *fault_user;
     int fault_status; /* of the last relay that was at fault, for sysexits.h; and what it said */
     int fault_code;
     DeliveryStage fault_stage;
@@ -100,6 +105,9 @@ bool client_is_here(const OutboxClient *client);
 
 /* Whether a call may begin now: 0, 166 or 211, with the words. */
 int client_check(OutboxClient *client);
+
+/* The same for a call about a message; NULL becomes the client's own. */
+int client_check_message(OutboxClient *client, OutboxMessage **message);
 
 /* Begins a call, of which `kind` goes on once a connection stands; goes on with it until it is
  * over, unless the client does not block. What the public call returns. */
@@ -168,5 +176,6 @@ void notify_expand(OutboxClient *client, const char *address);
 void notify_certificate(
     OutboxClient *client, const OutboxCertificate *certificate, const char *status, int *accept);
 void notify_tls_status(OutboxClient *client, const char *text);
+void notify_fault(OutboxClient *client, const DeliveryOutcome *fault);
 /* A SmtpTrace of a client. */
 void notify_trace(void *client, SmtpTraceDirection direction, const char *line, size_t n);

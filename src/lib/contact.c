@@ -178,6 +178,23 @@ const SmtpReply *client_last_reply(OutboxClient *client)
                : NULL;
 }
 
+void client_use_relay(OutboxClient *client, size_t i)
+{
+    client->relay = i;
+    client->one_relay = true;
+}
+
+void client_on_fault(OutboxClient *client, ClientFault callback, void *user)
+{
+    client->on_fault = callback;
+    client->fault_user = user;
+}
+
+Connection *client_connection(OutboxClient *client)
+{
+    return client->connection;
+}
+
 int client_fault_status(const OutboxClient *client)
 {
     return client->fault_status;
@@ -270,7 +287,8 @@ int contact_begin(OutboxClient *client)
 {
     int r = share(client);
 
-    client->relay = 0;
+    if (!client->one_relay)
+        client->relay = 0;
     buffer_clear(&client->last_reply);
     client->certificate = certificate_free(client->certificate);
     return r < 0 ? r : open_connection(client);
@@ -309,7 +327,7 @@ bool contact_stands(OutboxClient *client)
 
 int contact_next(OutboxClient *client)
 {
-    if (client->relay + 1 >= client->n_shared)
+    if (client->one_relay || client->relay + 1 >= client->n_shared)
         return -ENOENT;
     notify_error(client, client->failure.number, failure_text(&client->failure));
     client->relay++;

@@ -88,6 +88,15 @@ void notify_tls_status(OutboxClient *client, const char *text)
     TELL(client, tls_status, text);
 }
 
+void notify_fault(OutboxClient *client, const DeliveryOutcome *fault)
+{
+    if (!client->on_fault)
+        return;
+    client->in_event++;
+    client->on_fault(client->fault_user, client, fault);
+    client->in_event--;
+}
+
 void notify_trace(void *user, SmtpTraceDirection direction, const char *line, size_t n)
 {
     OutboxClient *client = user;

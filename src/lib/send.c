@@ -149,18 +149,10 @@ static int prepare(OutboxClient *client, OutboxMessage *source)
 
 static int send_by(OutboxClient *client, OutboxMessage *message, SmtpVerb verb)
 {
-    int r = client_check(client);
+    int r = client_check_message(client, &message);
 
-    if (r != 0)
-        return r;
-    if (!message)
-        message = client->message;
-    if (!message_is_here(message))
-        return client_fail(client, ERROR_IMPOSSIBLE_STATE,
-            "the message was made before a fork() and is the parent's; make one in the child");
-    if (message->in_use > 0)
-        return client_fail(client, ERROR_BUSY, "another client is sending this message");
-    r = settings_prepare(client);
+    if (r == 0)
+        r = settings_prepare(client);
     if (r == 0)
         r = prepare(client, message);
     if (r != 0)

@@ -5,8 +5,8 @@
  * side. What fails later is the caller's to judge, and leads the next connection to another one
  * (doc/decisions/addresses-and-lookups.md).
  *
- * Two thin drivers use it: net/drive_poll.h, and delivery/drive_event.h over an sd-event loop.
- * Neither knows an SMTP word. */
+ * It is driven by delivery/drive_event.h over an sd-event loop, and by a client of the library with
+ * an epoll descriptor (lib/contact.c). */
 #pragma once
 
 #include <poll.h>
@@ -143,11 +143,5 @@ const TlsNegotiated *connection_negotiated(const Connection *connection);
  * of the others a line each. NULL: there is nothing, or no memory. Caller frees. */
 char *connection_chain_pem(const Connection *connection);
 char *connection_describe_chain(const Connection *connection);
-
-/* What the server sent, its own certificate first: how many (0: none yet), and one as DER, the
- * caller's to free. 0, -ENOENT or -ENOMEM. */
-size_t connection_chain_size(const Connection *connection);
-int connection_chain_der(
-    const Connection *connection, size_t i, unsigned char **ret, size_t *ret_n);
 
 DEFINE_CLEANUP(Connection, connection_free);

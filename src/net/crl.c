@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "net/certificate.h"
 #include "net/fetch.h"
 #include "net/tls_error.h"
@@ -19,16 +20,6 @@
 #define POINTS_MAX 3
 #define LIFETIME_DEFAULT USEC_PER_HOUR /* of a list that does not say */
 #define LIFETIME_FILE USEC_PER_MINUTE  /* it may be replaced at any time */
-
-static void store_p(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
-
-static void context_p(X509_STORE_CTX **context)
-{
-    X509_STORE_CTX_free(*context);
-}
 
 static void crl_p(X509_CRL **crl)
 {
@@ -153,8 +144,8 @@ static bool is_on_any(const STACK_OF(X509_CRL) * lists, X509 *certificate, X509 
 static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, const char *who,
     RevocationAnswer *ret)
 {
-    _cleanup_(store_p) X509_STORE *store = X509_STORE_new();
-    _cleanup_(context_p) X509_STORE_CTX *context =
+    _cleanup_store_ X509_STORE *store = X509_STORE_new();
+    _cleanup_store_context_ X509_STORE_CTX *context =
         store ? new_context(certificate, issuer, store, lists) : NULL;
     int error = X509_V_ERR_OUT_OF_MEM;
 

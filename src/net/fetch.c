@@ -14,6 +14,7 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 
 bool fetch_is_possible(const char *url)
 {
@@ -26,11 +27,6 @@ static int seconds_until(usec_t deadline)
     usec_t now = clock_monotonic();
 
     return now >= deadline ? 0 : (int)((deadline - now + USEC_PER_SEC - 1) / USEC_PER_SEC);
-}
-
-static void bio_p(BIO **bio)
-{
-    BIO_free_all(*bio);
 }
 
 /* 0, or a negative errno. */
@@ -91,7 +87,7 @@ static BIO *dial(const char *host, const char *port, usec_t deadline)
 BIO *fetch(const char *url, BIO *request, const char *request_type, size_t max, usec_t deadline)
 {
     char *host = NULL, *port = NULL, *path = NULL;
-    _cleanup_(bio_p) BIO *connection = NULL;
+    _cleanup_bio_ BIO *connection = NULL;
     int tls = 0;
     BIO *body = NULL;
 

@@ -29,9 +29,19 @@ bool job_secrets_may_block(const RelayConfig *relay, bool with_client)
            (relay_is_proxied(relay) && source_may_block(&relay->proxy_password));
 }
 
-bool job_secrets_are_single(const RelayConfig *relay)
+static bool takes_tickets(const RelayConfig *relay)
 {
     return text_equal(relay->auth, "gssapi");
+}
+
+static bool proxy_takes_tickets(const RelayConfig *relay)
+{
+    return relay_is_proxied(relay) && relay->proxy_auth == PROXY_AUTH_GSSAPI;
+}
+
+bool job_secrets_are_single(const RelayConfig *relay)
+{
+    return takes_tickets(relay) || proxy_takes_tickets(relay);
 }
 
 static bool run_command(const RelayConfig *relay)
@@ -46,7 +56,11 @@ static int fetch_for_proxy(const RelayConfig *relay, CommandStop *stop, SecretsR
 
     if (relay_is_proxied(relay))
         r = secret_source_fetch(&relay->proxy_password, stop, &ret->proxy, &ret->failure);
-    return r < 0 ? failure_prefix(&ret->failure, r, "the password for the proxy") : r;
+    if (r < 0)
+        return failure_prefix(&ret->failure, r, "the password for the proxy");
+    if (proxy_takes_tickets(relay))
+        r = tickets_fetch_for_proxy(relay, &ret->proxy_tickets, &ret->failure);
+    return r < 0 ? failure_prefix(&ret->failure, r, "the login at the proxy") : r;
 }
 
 bool job_secrets_take_long(const RelayConfig *relay)
@@ -65,7 +79,7 @@ void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_clien
               : secret_source_fetch(&relay->password, stop, &ret->password, &ret->failure);
     if (ret->error >= 0)
         ret->error = fetch_for_proxy(relay, stop, ret);
-    if (ret->error >= 0 && job_secrets_are_single(relay))
+    if (ret->error >= 0 && takes_tickets(relay))
         ret->error = tickets_fetch(relay, &ret->tickets, &ret->failure);
     if (ret->error < 0 || !with_client || !relay->tls_certificate)
         return;
@@ -82,6 +96,7 @@ void secrets_done(SecretsResult *result)
     (void)credentials_unref(result->client);
     (void)secret_unref(result->proxy);
     tickets_free(result->tickets);
+    tickets_free(result->proxy_tickets);
     failure_done(&result->failure);
 }
 

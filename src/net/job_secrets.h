@@ -11,12 +11,13 @@
 #include "settings/relay.h"
 
 typedef struct SecretsResult {
-    Secret *password;    /* NULL when none is configured */
-    bool kept;           /* the password is a token that was there before */
-    Tickets *tickets;    /* NULL: the relay takes none */
-    Credentials *client; /* NULL when none is configured, or it is not wanted; may have failed */
-    Secret *proxy;       /* the password for the proxy; NULL when none is configured */
-    int error;           /* 0 or negative errno; then `failure` says why */
+    Secret *password;       /* NULL when none is configured */
+    bool kept;              /* the password is a token that was there before */
+    Tickets *tickets;       /* NULL: the relay takes none */
+    Credentials *client;    /* NULL when none is configured, or it is not wanted; may have failed */
+    Secret *proxy;          /* the password for the proxy; NULL when none is configured */
+    Tickets *proxy_tickets; /* likewise */
+    int error;              /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;
 

@@ -258,8 +258,10 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
     ret->client = credentials_ref(result->client);
     ret->proxy_password = secret_ref(result->proxy);
     ret->kept = result->kept;
-    if (job_secrets_are_single(lookup->shared->relay))
+    if (job_secrets_are_single(lookup->shared->relay)) {
         ret->tickets = TAKE_PTR(result->tickets);
+        ret->proxy_tickets = TAKE_PTR(result->proxy_tickets);
+    }
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
@@ -342,6 +344,7 @@ void lookup_result_done(LookupResult *result)
     (void)credentials_unref(result->client);
     (void)secret_unref(result->proxy_password);
     tickets_free(result->tickets);
+    tickets_free(result->proxy_tickets);
     failure_done(&result->failure);
     *result = (LookupResult){0};
 }

@@ -301,7 +301,7 @@ ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
     stream->broken = true;
     return r == 0 ? closed(stream,
                         "during the TLS handshake: its log may say what it wants, such as another "
-                        "port, or a client certificate",
+                        "port, a client certificate, or a smaller first message (see tls13_groups)",
                         f)
                   : r;
 }

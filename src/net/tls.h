@@ -116,11 +116,6 @@ const TlsNegotiated *tls_stream_negotiated(const TlsStream *stream);
 /* The server's certificate, or NULL; borrowed. Of a resumed session, that of the session. */
 struct x509_st *tls_stream_certificate(const TlsStream *stream);
 
-/* What the server sent, its own certificate first, and for a resumed session what it sent then:
- * how many, and one of them as DER. `*ret` is the caller's to free. 0, -ENOENT or -ENOMEM. */
-size_t tls_stream_chain_size(const TlsStream *stream);
-int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
-
 /* Of the server's certificate and our own, those that end within `span` from `now` (realtime): a
  * line each. NULL: none, or no memory. Caller frees. */
 char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span);

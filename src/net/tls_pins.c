@@ -7,18 +7,9 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "net/certificate.h"
 #include "net/tls_error.h"
-
-static void x509_p(X509 **certificate)
-{
-    X509_free(*certificate);
-}
-
-static void bio_p(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
 
 /* Hexadecimal digits, colons between them. */
 static bool parse_hex(const char *text, unsigned char out[static TLS_PIN_BYTES])
@@ -68,8 +59,8 @@ static bool parse_fingerprint(const char *text, unsigned char out[static TLS_PIN
 
 static int load_one(const char *text, unsigned char out[static TLS_PIN_BYTES], Failure *f)
 {
-    _cleanup_(bio_p) BIO *file = NULL;
-    _cleanup_(x509_p) X509 *certificate = NULL;
+    _cleanup_bio_ BIO *file = NULL;
+    _cleanup_x509_ X509 *certificate = NULL;
     char reason[TLS_ERROR_MAX];
 
     if (parse_fingerprint(text, out))

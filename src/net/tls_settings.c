@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "net/tls_error.h"
 
 /* ---- protocols ---- */
@@ -217,16 +218,6 @@ int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 
 /* ---- whom our own certificate comes from ---- */
 
-static void store_p(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
-
-static void store_context_p(X509_STORE_CTX **context)
-{
-    X509_STORE_CTX_free(*context);
-}
-
 /* The chain to one of the authorities, or NULL: then `*ret_error` says why. The whole one where it
  * is there, and else as far as it goes. */
 static STACK_OF(X509) * chain_to(SSL_CTX *ssl, X509_STORE *store, int *ret_error)
@@ -237,7 +228,7 @@ static STACK_OF(X509) * chain_to(SSL_CTX *ssl, X509_STORE *store, int *ret_error
     *ret_error = X509_V_ERR_OUT_OF_MEM;
     (void)SSL_CTX_get0_chain_certs(ssl, &sent);
     for (size_t i = 0; i < ELEMENTSOF(flags) && !chain; i++) {
-        _cleanup_(store_context_p) X509_STORE_CTX *context = X509_STORE_CTX_new();
+        _cleanup_store_context_ X509_STORE_CTX *context = X509_STORE_CTX_new();
 
         if (!context ||
             X509_STORE_CTX_init(context, store, SSL_CTX_get0_certificate(ssl), sent) != 1 ||
@@ -268,7 +259,7 @@ static bool send_chain(SSL_CTX *ssl, STACK_OF(X509) * chain)
 
 int tls_settings_client_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
-    _cleanup_(store_p) X509_STORE *store = NULL;
+    _cleanup_store_ X509_STORE *store = NULL;
     char reason[TLS_ERROR_MAX];
     STACK_OF(X509) * chain;
     bool good;

@@ -108,7 +108,7 @@ static void note_bulk_cipher(TlsNegotiated *to, const SSL_CIPHER *cipher)
 }
 
 /* A session of TLS 1.2 that is resumed makes no new key: only the kind of the former one is known.
- */
+ * To ML-KEM the server has no key, only this side has. */
 static void note_key_exchange(TlsNegotiated *to, SSL *ssl, const SSL_CIPHER *cipher)
 {
     int kind = SSL_CIPHER_get_kx_nid(cipher), group = SSL_get_negotiated_group(ssl);
@@ -130,7 +130,7 @@ static void note_key_exchange(TlsNegotiated *to, SSL *ssl, const SSL_CIPHER *cip
         snprintf(to->group, sizeof(to->group), "%s", name);
     if (kind == EVP_PKEY_RSA && certificate)
         to->key_exchange_bits = (unsigned)EVP_PKEY_get_bits(X509_get0_pubkey(certificate));
-    else if (SSL_get_peer_tmp_key(ssl, &key) == 1)
+    else if (SSL_get_peer_tmp_key(ssl, &key) == 1 || SSL_get_tmp_key(ssl, &key) == 1)
         to->key_exchange_bits = (unsigned)EVP_PKEY_get_bits(key);
     EVP_PKEY_free(key);
 }
@@ -169,7 +169,8 @@ Certificate *tls_stream_shown(const TlsStream *stream)
                        : NULL;
 }
 
-size_t tls_stream_chain_size(const TlsStream *stream)
+/* Certificates that the server showed, its own one included. */
+static size_t count_sent(const TlsStream *stream)
 {
     int n = sk_X509_num(SSL_get_peer_cert_chain(stream->ssl));
 
@@ -183,33 +184,15 @@ static X509 *sent_certificate(const TlsStream *stream, size_t i)
 {
     const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(stream->ssl);
 
-    if (i >= tls_stream_chain_size(stream))
+    if (i >= count_sent(stream))
         return NULL;
     return sk_X509_num(chain) > 0 ? sk_X509_value(chain, (int)i)
                                   : SSL_get0_peer_certificate(stream->ssl);
 }
 
-int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n)
-{
-    X509 *certificate = sent_certificate(stream, i);
-    unsigned char *der;
-    int n;
-
-    if (!certificate)
-        return -ENOENT;
-    n = i2d_X509(certificate, NULL);
-    der = n > 0 ? malloc((size_t)n) : NULL;
-    if (!der)
-        return -ENOMEM;
-    *ret = der;
-    *ret_n = (size_t)i2d_X509(certificate, &der);
-    return 0;
-}
-
 char *tls_stream_pem(const TlsStream *stream, bool whole)
 {
-    size_t n =
-        whole ? tls_stream_chain_size(stream) : MIN(tls_stream_chain_size(stream), (size_t)1);
+    size_t n = whole ? count_sent(stream) : MIN(count_sent(stream), (size_t)1);
     BIO *bio = n > 0 ? BIO_new(BIO_s_mem()) : NULL;
     bool good = bio;
     char *data = NULL, *text = NULL;
@@ -230,7 +213,7 @@ char *tls_stream_describe_chain(const TlsStream *stream)
     _cleanup_buffer_ Buffer out = {0};
     int r = 0;
 
-    for (size_t i = 1; i < tls_stream_chain_size(stream) && r >= 0; i++) {
+    for (size_t i = 1; i < count_sent(stream) && r >= 0; i++) {
         X509 *certificate = sent_certificate(stream, i);
         _cleanup_free_
         char *subject = certificate_name_text(X509_get_subject_name(certificate));

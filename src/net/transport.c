@@ -175,7 +175,7 @@ static int time_out(Connection *c)
     return failure_reason(&c->failure, REASON_TLS_TIMEOUT,
         failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "the TLS handshake with %s took longer than %s: try again, then see whether the server "
-            "is overloaded, or large packets get lost on the way to it",
+            "is overloaded, or large packets get lost on the way to it (see tls13_groups)",
             c->relay->host, time ?: "allowed"));
 }
 
@@ -371,7 +371,7 @@ void transport_settle(Connection *c)
 
 short transport_wants(const Connection *c, short plain)
 {
-    if (c->wire.tls)
+    if (c->wire.tls || c->wire.wrap)
         return c->wire.wants;
     return c->tls ? tls_stream_wants(c->tls) : plain;
 }

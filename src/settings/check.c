@@ -240,12 +240,13 @@ static int check_auth(Draft *draft, size_t relay)
 }
 
 /* A setting that goes with a mechanism that is not configured has no effect, and whoever wrote it
- * thinks that it has. */
+ * thinks that it has. Keytab and cache are the proxy's, too. */
 static int check_kerberos(Draft *draft, size_t relay)
 {
     static const char *const settings[] = {
-        "kerberos_keytab", "kerberos_ccache", "kerberos_service"};
+        "kerberos_service", "kerberos_keytab", "kerberos_ccache"};
     const RelayConfig *config = draft->config->relays[relay];
+    bool at_proxy = relay_is_proxied(config) && config->proxy_auth == PROXY_AUTH_GSSAPI;
     int r = 0;
 
     if (text_equal(config->auth, "gssapi")) {
@@ -255,7 +256,7 @@ static int check_kerberos(Draft *draft, size_t relay)
             "gssapi shows a Kerberos ticket and no password; leave the password out, and see "
             "kerberos_keytab");
     }
-    for (size_t i = 0; r == 0 && i < ELEMENTSOF(settings); i++)
+    for (size_t i = 0; r == 0 && i < (at_proxy ? 1 : ELEMENTSOF(settings)); i++)
         if (value_is_set(relay_setting(settings[i]), config))
             r = draft_mistake_in(draft, relay_setting(settings[i]), relay,
                 "is for Kerberos alone; set auth = \"gssapi\"");

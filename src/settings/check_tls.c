@@ -56,19 +56,23 @@ static bool list_has(const char *list, const char *word, size_t n)
     return false;
 }
 
+/* Where only one list of groups is set it holds for both versions. */
 static int check_key_shares(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
+    const char *groups = config->tls13_groups ?: config->tls12_groups;
 
-    if (!config->tls13_key_shares || !config->tls13_groups)
+    if (!config->tls13_key_shares || !groups)
         return 0;
     for (const char *p = config->tls13_key_shares; *p; p += strspn(p, " ")) {
         size_t n = strcspn(p, " ");
 
-        if (!list_has(config->tls13_groups, p, n))
+        if (!list_has(groups, p, n))
             return draft_mistake_in(draft, relay_setting("tls13_key_shares"), relay,
-                "names %.*s, which tls13_groups leaves out; add it there, or leave it out here too",
-                (int)n, p);
+                "names %.*s, which %s leaves out; add it there, or leave it out here too", (int)n,
+                p,
+                config->tls13_groups ? "tls13_groups"
+                                     : "tls12_groups (and tls13_groups is not set)");
         p += n;
     }
     return 0;

@@ -80,6 +80,15 @@ typedef enum ProxyResolve {
     PROXY_RESOLVE_PROXY,
 } ProxyResolve;
 
+/* How to log in at the proxy. */
+typedef enum ProxyAuth {
+    PROXY_AUTH_AUTO,
+    PROXY_AUTH_BASIC,
+    PROXY_AUTH_DIGEST,
+    PROXY_AUTH_NTLM,
+    PROXY_AUTH_GSSAPI, /* by Kerberos: Negotiate, or SOCKS5's own way */
+} ProxyAuth;
+
 /* Whose the queue directory is. */
 typedef struct QueueOwner {
     uid_t user;  /* the daemon's */
@@ -172,7 +181,9 @@ typedef struct RelayConfig {
     ProxyResolve proxy_resolve; /* never PROXY_RESOLVE_AUTOMATIC where there is a proxy */
     char *proxy_user;
     SecretSource proxy_password;
-    Secret *proxy_data; /* lines of the header of CONNECT; they may hold a login */
+    ProxyAuth proxy_auth;
+    char *proxy_kerberos_service; /* NULL: HTTP@ or rcmd@ the proxy's name */
+    Secret *proxy_data;           /* lines of the header of CONNECT; they may hold a login */
     char *proxy_exceptions;
     bool proxy_bypassed; /* the relay is one of them */
     bool proxy_auto_detect;

@@ -112,6 +112,15 @@ static const SettingChoice proxy_choices[] = {
     {NULL},
 };
 
+static const SettingChoice proxy_auth_choices[] = {
+    {"auto", PROXY_AUTH_AUTO},
+    {"basic", PROXY_AUTH_BASIC},
+    {"digest", PROXY_AUTH_DIGEST},
+    {"ntlm", PROXY_AUTH_NTLM},
+    {"gssapi|negotiate|kerberos", PROXY_AUTH_GSSAPI},
+    {NULL},
+};
+
 static const SettingChoice proxy_resolve_choices[] = {
     {"automatic", PROXY_RESOLVE_AUTOMATIC},
     {"here", PROXY_RESOLVE_HERE},
@@ -352,6 +361,13 @@ static const Setting table[] = {
         .help = "a shell command that prints the password for the proxy; run for every connection"},
     {RELAY(proxy_password_credential), "", SETTING_WORD, IN_RELAY(proxy_password.credential), NULL,
         .help = "a systemd credential that holds the password for the proxy"},
+    {RELAY(proxy_auth), "", SETTING_ENUM, IN_RELAY(proxy_auth), "auto",
+        .choices = proxy_auth_choices,
+        .help =
+            "how to log in at the proxy; auto: by digest, basic or NTLM, the first that it offers"},
+    {RELAY(proxy_kerberos_service), "", SETTING_WORD, IN_RELAY(proxy_kerberos_service), NULL,
+        .help = "with proxy_auth = \"gssapi\", the proxy's principal; HTTP@ (tunnel) or rcmd@ "
+                "(socks5) and proxy_host when not set"},
     {RELAY(proxy_resolve), "", SETTING_ENUM, IN_RELAY(proxy_resolve), "automatic",
         .choices = proxy_resolve_choices,
         .help = "who looks up the relay's name; automatic: the proxy with tunnel and socks4a, this "

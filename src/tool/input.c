@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "message/message.h"
 #include "message/readdress.h"
+#include "queue/put.h"
 #include "tool/input_terms.h"
 
 enum {
@@ -346,8 +347,9 @@ void input_rest_done(InputRest *rest)
     *rest = INPUT_REST_NONE;
 }
 
-int input_rest_read(InputRest *rest, Buffer *out, Failure *f)
+int input_rest_read(void *source, Buffer *out, Failure *f)
 {
+    InputRest *rest = source;
     char *to;
     ssize_t n;
 
@@ -388,20 +390,6 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
     return 0;
 }
 
-/* The envelope that takes the place of the message's own, where the command line says one, with the
- * parameters that stay. */
-static int readdress(
-    const Buffer *start, const Envelope *asked, const Message *message, Buffer *out)
-{
-    Envelope shown = *message_envelope(message);
-
-    if (!asked->sender)
-        shown.sender = NULL;
-    if (asked->n_recipients == 0)
-        shown.n_recipients = 0;
-    return message_readdress(buffer_data(start), buffer_size(start), &shown, NULL, out);
-}
-
 int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
     InputRest *ret_rest, Failure *f)
 {
@@ -416,7 +404,8 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
     if (r >= 0) /* here its lines are those of what the user has */
         r = input_check(&start, ret_rest, &envelope, &bytes, &message, f);
     if (r >= 0)
-        r = readdress(&start, &envelope, message, ret_start);
+        r = message_readdress_as(buffer_data(&start), buffer_size(&start), &envelope,
+            message_envelope(message), ret_start);
     if (r >= 0)
         r = input_terms_apply(input, ret_start, ret_rest, f);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
@@ -454,15 +443,8 @@ int input_check(const Buffer *start, const InputRest *rest, const Envelope *aske
     InputMemory *bytes, Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
-    _cleanup_(message_free_p) Message *message = NULL;
-    int r;
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += input_rest_any(rest) || n < buffer_size(start);
-    r = message_open_as(&bytes->base, asked, clock_realtime(), "new", &message, f);
-    if (r >= 0)
-        r = message_check_lines(message, f);
-    if (r >= 0)
-        *ret_message = TAKE_PTR(message);
-    return r;
+    return queue_look(&bytes->base, asked, ret_message, f);
 }

@@ -103,7 +103,7 @@ static int queue(
         r = sendmail_address(options, recipients, &start, &message, f);
     if (r >= 0)
         r = queue_check(target, &message, &rest, f);
-    return r < 0 ? r : queue_message(target, &message, &rest, &path, f);
+    return r < 0 ? r : queue_put(target, &message, input_rest_read, &rest, &path, f);
 }
 
 static int queue_input(const SendmailOptions *options, char **recipients)

@@ -299,6 +299,30 @@ class Unit(unittest.TestCase):
         self.wait_copy("eight@lab.test")
         self.assertNotIn(PASSWORD, json.dumps(journal()))
 
+    def test_password_that_a_user_has_encrypted(self):
+        """With a key that the user cannot read, for the user alone: by `password_command`."""
+        version = int(run("systemctl", "--version").split()[1])
+        if version < 256:
+            self.skipTest(f"users can encrypt from systemd 256 on; this is {version}")
+        home = pathlib.Path("/home/alice")
+        home.mkdir(mode=0o700)
+        shutil.chown(home, "alice")
+        encrypted, authority = home / "password.cred", pathlib.Path("/etc/outbox/ca.pem")
+        relay = self.lab.relay("submission", name="relay",
+                               password_command=f"systemd-creds --user decrypt --name=password {encrypted} -")
+        del relay["password"]
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        path = lab.write_configuration(home / "outbox.conf", {"directory": SPOOL}, [{**relay, "tls_ca_file": authority}])
+        path.chmod(0o644)
+        run("systemd-creds", "--user", "encrypt", "--name=password", "-", encrypted, user="alice", stdin=PASSWORD + "\n")
+        self.assertNotIn(PASSWORD.encode(), encrypted.read_bytes())
+        said = run("outbox", "--config", path, "check", "-v", user="alice")
+        self.assertRegex(said, r"235 2\.7\.0")
+        self.assertNotIn(PASSWORD, said)
+        shutil.chown(encrypted, "bob")
+        home.chmod(0o755)
+        self.assertIn("failed with status 1", run("outbox", "--config", path, "check", user="bob", status=None))
+
     def password_file(self, mode, group):
         path = pathlib.Path("/etc/outbox/password")
         path.write_text(PASSWORD + "\n", encoding="ascii")

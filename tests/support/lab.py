@@ -307,11 +307,11 @@ class Lab:
             raise Unavailable("OpenSMTPD is not unpacked (scripts/install-packages lab)")
         return OpenSmtpd(self.new_directory() / "opensmtpd", self.certificates, **settings)
 
-    def kerberos(self):
+    def kerberos(self, services=("smtp/localhost",)):
         """A new realm; whoever asks for it stops it."""
         if not pathlib.Path(KDC).exists():
             raise Unavailable("krb5-kdc is not installed (scripts/install-packages lab)")
-        return Kerberos(self.new_directory() / "kerberos")
+        return Kerberos(self.new_directory() / "kerberos", services)
 
     def dovecot_in(self, realm):
         """A new Dovecot that takes tickets of the realm; whoever asks for it stops it."""

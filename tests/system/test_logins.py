@@ -136,7 +136,7 @@ class Logins(RelayTest):
         self.drop(*names)
         self.start(settings)
         self.wait_taken(relay, *names)
-        self.assertGreater(relay.connections, 10)
+        self.assertGreater(relay.connections, 2)
         self.assertLess(relay.begun[-1] - relay.begun[0], 5)  # all the others at once, not in turn
 
     def test_server_that_closes(self):

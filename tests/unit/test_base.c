@@ -143,6 +143,14 @@ START_TEST(errors_have_rows)
 }
 END_TEST
 
+START_TEST(controls_are_told)
+{
+    for (int c = 1; c < 256; c++)
+        ck_assert_int_eq(text_has_control((char[]){'a', (char)c, 'b', '\0'}), c < ' ' || c == 0x7f);
+    ck_assert(!text_has_control(""));
+}
+END_TEST
+
 START_TEST(failures_may_quote_their_former_text)
 {
     _cleanup_failure_ Failure f = {0};
@@ -198,6 +206,7 @@ int main(void)
     tcase_add_test(t, durations_and_sizes);
     tcase_add_test(t, text_is_compared_and_shown_without_a_locale);
     tcase_add_test(t, errors_have_rows);
+    tcase_add_test(t, controls_are_told);
     tcase_add_test(t, failures_may_quote_their_former_text);
     tcase_add_test(t, secrets_are_counted);
     tcase_add_test(t, files_are_loaded_within_a_limit);

@@ -157,14 +157,20 @@ static int result_of_mac(long rounds)
     return result_of_pkcs12(pkcs12);
 }
 
-/* RFC 9579: the rounds are elsewhere. */
+/* RFC 9579: the rounds are elsewhere. Its parameters are those of PBES2, with a MAC for the cipher.
+ */
 static int result_of_pbmac1(int rounds)
 {
     PKCS12 *pkcs12 = load_pkcs12();
     X509_ALGOR *made = PKCS5_pbe2_set_iv(
         EVP_aes_256_cbc(), rounds, (unsigned char *)"salt", 4, NULL, NID_hmacWithSHA256);
+    PBE2PARAM *both = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), made->parameter);
+    ASN1_OBJECT *mac = OBJ_nid2obj(NID_hmacWithSHA256);
     const X509_ALGOR *algorithm;
 
+    ck_assert_int_eq(X509_ALGOR_set0(both->encryption, mac, V_ASN1_NULL, NULL), 1);
+    (void)ASN1_TYPE_pack_sequence(ASN1_ITEM_rptr(PBE2PARAM), both, &made->parameter);
+    PBE2PARAM_free(both);
     PKCS12_get0_mac(NULL, &algorithm, NULL, NULL, pkcs12);
     ck_assert_int_eq(X509_ALGOR_copy((X509_ALGOR *)algorithm, made), 1);
     X509_ALGOR_free(made);

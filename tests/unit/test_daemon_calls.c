@@ -33,12 +33,9 @@ static const struct {
     long numbers[3]; /* -1: none */
     unsigned hundredths;
 } budget[] = {
-    {"openat", {SYS_openat, SYS_openat2, -1}, 105},
-    {"flock", {SYS_flock, -1, -1}, 105},
-    {"fstat", {SYS_fstat, SYS_newfstatat, SYS_statx}, 305},
-    {"fcntl", {SYS_fcntl, -1, -1}, 305},
-    {"renameat2", {SYS_renameat2, -1, -1}, 105},
-    {"pread", {SYS_pread64, SYS_preadv2, -1}, 105},
+    {"openat", {SYS_openat, SYS_openat2, -1}, 105}, {"flock", {SYS_flock, -1, -1}, 105},
+    {"fstat", {SYS_fstat, SYS_newfstatat, SYS_statx}, 305}, {"fcntl", {SYS_fcntl, -1, -1}, 305},
+    {"renameat2", {SYS_renameat2, -1, -1}, 105}, {"pread", {SYS_pread64, SYS_preadv2, -1}, 105},
     {"send", {SYS_sendto, SYS_sendmsg, SYS_writev}, 110},
     {"recv", {SYS_recvfrom, SYS_recvmsg, -1}, 120},
     {"read", {SYS_read, -1, -1}, 110}, /* the watch; two notices at a time */
@@ -46,10 +43,9 @@ static const struct {
     {"epoll_ctl", {SYS_epoll_ctl, -1, -1}, 10},
     {"timerfd_settime", {SYS_timerfd_settime, -1, -1}, 10},
     {"futex", {SYS_futex, -1, -1}, 80}, /* files are closed in batches, large or small */
-    {"unlinkat", {SYS_unlinkat, -1, -1}, 105},
-    {"close", {SYS_close, -1, -1}, 105},
+    {"unlinkat", {SYS_unlinkat, -1, -1}, 105}, {"close", {SYS_close, -1, -1}, 105},
     {"write", {SYS_write, -1, -1}, 105},
-    {"fsync", {SYS_fsync, SYS_fdatasync, -1}, 0},
+    {"fsync", {SYS_fsync, SYS_fdatasync, -1}, 10}, /* one a second, of the directory */
 };
 #define BUDGET_ALL 1800
 

@@ -3,7 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib_client.h"
+#include "lib_edges.h"
 
 /* ---- fork ---- */
 

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib_client.h"
+#include "lib_edges.h"
 
 /* ---- Time ---- */
 

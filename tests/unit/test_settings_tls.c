@@ -96,6 +96,8 @@ START_TEST(groups_are_known_by_either_name)
     check_refused("tls12_groups=X25519MLKEM768", NULL, WORDS("X25519MLKEM768"));
     check_refused("tls13_groups=x25519 secp256r1", "tls13_key_shares=x448",
         WORDS("tls13_key_shares", "names x448, which tls13_groups leaves out"));
+    check_refused("tls12_groups=secp256r1", "tls13_key_shares=x25519",
+        WORDS("tls13_key_shares", "names x25519, which tls12_groups (and tls13_groups is not"));
 }
 END_TEST
 
