@@ -155,6 +155,14 @@ static int give_pin(char *out, int size, int writing, void *user)
     return (int)n;
 }
 
+/* Whether the newest error is one about the PIN. */
+static bool pin_was_refused(void)
+{
+    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+
+    return text && strstr(text, "PIN");
+}
+
 /* Takes the queue of errors: whether one is about the PIN, and the last of them in words. */
 static bool take_errors(char *reason, size_t size)
 {
@@ -352,7 +360,9 @@ static int take_objects(
     if (!set_ui(token->engine, ui, pin))
         return -ENOMEM;
     certificate = engine_certificate(token->engine, uri);
-    key = ENGINE_load_private_key(token->engine, uri, ui, pin);
+    key = certificate || !pin_was_refused()
+              ? ENGINE_load_private_key(token->engine, uri, ui, pin)
+              : NULL; /* a second time would be one of the few that a token allows */
     (void)set_ui(token->engine, UI_null(), NULL);
     if (!key)
         r = no_token(uri, pin, f);
@@ -370,15 +380,19 @@ static int take_objects(
     return r;
 }
 
+/* libp11 knows no such attribute, and takes no URI that has it. */
 static int read_by_engine(
     const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Token **ret, Failure *f)
 {
-    int r;
+    _cleanup_buffer_ Buffer bare = {0};
+    int r = copy_without(uri, "module-path", &bare);
 
+    if (r < 0)
+        return r;
     (void)pthread_mutex_lock(&engine_lock);
     r = open_engine(uri, pin, ret, f);
     if (r >= 0)
-        r = take_objects(*ret, uri, ui, pin, bag, f);
+        r = take_objects(*ret, buffer_data(&bare), ui, pin, bag, f);
     (void)pthread_mutex_unlock(&engine_lock);
     ERR_clear_error();
     return r;

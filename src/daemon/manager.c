@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "daemon/events.h"
+#include "daemon/judge.h"
 #include "daemon/notify.h"
 #include "daemon/queue.h"
 #include "daemon/state.h"
@@ -41,6 +42,7 @@ struct Manager {
     Worker *worker;
     Limits limits;
     Queue *queue;
+    Judge *judge; /* of the configuration that was read last; NULL: it has been judged */
     State state;
     Buffer state_text;
     bool stopping;
@@ -195,33 +197,88 @@ static int load_again(Manager *manager, Config **ret, Failure *f)
     return 0;
 }
 
-static int on_reload(
-    _unused_ sd_event_source *source, _unused_ const struct signalfd_siginfo *info, void *user)
+/* The new one, or the failure that keeps the old one in force. */
+static void end_reload(Manager *manager, Config *config, int r, Failure *f)
 {
-    Manager *manager = user;
-    _cleanup_config_ Config *config = NULL;
-    _cleanup_failure_ Failure f = {0};
     char status[STATUS_MAX];
-    int r;
 
-    if (manager->stopping)
-        return 0;
-    notify_reloading(manager->notify);
-    r = load_again(manager, &config, &f);
     if (r >= 0)
-        r = queue_reload(manager->queue, config, &f);
-    state_note_reload(&manager->state, r < 0 ? &f : NULL, clock_realtime());
+        r = queue_reload(manager->queue, config, f);
+    state_note_reload(&manager->state, r < 0 ? f : NULL, clock_realtime());
     if (r < 0) {
-        event_reload_refused(manager->log, &f);
+        event_reload_refused(manager->log, f);
     } else {
         config_unref(manager->config);
-        manager->config = TAKE_PTR(config);
+        manager->config = config_ref(config);
         event_reloaded(manager->log, manager->config);
         compute_limits(manager);
         apply_limits(manager);
     }
     say_state(manager);
     notify_ready(manager->notify, format_status(manager, status));
+}
+
+/* What is wrong with a relay's files keeps the old configuration. */
+static void on_judged_reload(void *user, Config *config, const JudgeResult *results)
+{
+    Manager *manager = user;
+    _cleanup_failure_ Failure f = {0};
+    int r = 0;
+
+    for (size_t i = 0; i < config->n_relays && r >= 0; i++)
+        if (results[i].error < 0)
+            r = judge_explain(config->relays[i], &results[i], &f);
+    if (r >= 0)
+        judge_tell_notices(manager->log, config, results);
+    end_reload(manager, config, r, &f);
+    judge_free(manager->judge);
+    manager->judge = NULL;
+}
+
+/* The files of a start are told of, and it goes on: they may be there in a moment, and mail is
+ * taken meanwhile. */
+static void on_judged_start(void *user, Config *config, const JudgeResult *results)
+{
+    Manager *manager = user;
+
+    for (size_t i = 0; i < config->n_relays; i++) {
+        _cleanup_failure_ Failure f = {0};
+
+        if (results[i].error < 0 && judge_explain(config->relays[i], &results[i], &f) < 0)
+            event_problem(manager->log, &(ProblemReport){.failure = &f});
+    }
+    judge_tell_notices(manager->log, config, results);
+    judge_free(manager->judge);
+    manager->judge = NULL;
+}
+
+/* A reload that comes while the last one is being judged takes its place. */
+static int judge_again(Manager *manager, Config *config, JudgeDone done)
+{
+    judge_free(manager->judge);
+    manager->judge = NULL;
+    return judge_start(manager->loop, manager->worker, config, done, manager, &manager->judge);
+}
+
+static int on_reload(
+    _unused_ sd_event_source *source, _unused_ const struct signalfd_siginfo *info, void *user)
+{
+    Manager *manager = user;
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_failure_ Failure f = {0};
+    int r;
+
+    if (manager->stopping)
+        return 0;
+    notify_reloading(manager->notify);
+    r = load_again(manager, &config, &f);
+    if (r >= 0) {
+        r = judge_again(manager, config, on_judged_reload);
+        if (r >= 0)
+            return 0;
+        failure_set_errno(&f, r, "cannot judge the new configuration");
+    }
+    end_reload(manager, config, r, &f);
     return 0;
 }
 
@@ -249,6 +306,8 @@ static int on_stop(
     if (manager->stopping)
         return sd_event_exit(manager->loop, 0);
     manager->stopping = true;
+    judge_free(manager->judge);
+    manager->judge = NULL;
     (void)queue_statistics(manager->queue, &statistics);
     event_stopping(manager->log, statistics.in_flight, timeout);
     timeout = usec_add(timeout, STOP_MARGIN);
@@ -368,6 +427,7 @@ int manager_run(Manager *manager)
     apply_limits(manager);
     say_state(manager);
     notify_ready(manager->notify, format_status(manager, status));
+    (void)judge_again(manager, manager->config, on_judged_start);
     on_changed(manager);
     return sd_event_loop(manager->loop);
 }
@@ -376,6 +436,7 @@ void manager_free(Manager *manager)
 {
     if (!manager)
         return;
+    judge_free(manager->judge);
     queue_free(manager->queue);
     (void)worker_unref(manager->worker);
     log_on_behind(manager->log, NULL, NULL);

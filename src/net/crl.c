@@ -14,9 +14,9 @@
 #include "certificate/handles.h"
 #include "net/certificate.h"
 #include "net/fetch.h"
-#include "net/tls_error.h"
+#include "net/tls_file.h"
 
-#define LIST_BYTES_MAX ((size_t)20 * 1024 * 1024) /* authorities have some of ten */
+#define LIST_BYTES_MAX TLS_FILE_BYTES_MAX
 #define POINTS_MAX 3
 #define LIFETIME_DEFAULT USEC_PER_HOUR /* of a list that does not say */
 #define LIFETIME_FILE USEC_PER_MINUTE  /* it may be replaced at any time */
@@ -31,34 +31,55 @@ void crl_list_free(STACK_OF(X509_CRL) * list)
     sk_X509_CRL_pop_free(list, X509_CRL_free);
 }
 
-int crl_file_load(const char *path, STACK_OF(X509_CRL) * *ret, Failure *f)
+static int no_lists(const char *path, const char *reason, Failure *f)
 {
-    BIO *file;
-    STACK_OF(X509_CRL) *list = sk_X509_CRL_new_null();
-    char reason[TLS_ERROR_MAX];
-    X509_CRL *crl;
-    unsigned long last;
+    return failure_reason(f, REASON_TLS_AUTHORITIES,
+        failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+            "tls_crl_file: cannot read lists of revoked certificates from %s: %s; it must be a "
+            "readable PEM file with \"X509 CRL\" in it, or one list in DER",
+            path, reason));
+}
 
-    ERR_clear_error();
-    file = BIO_new_file(path, "r");
-    while (list && file && (crl = PEM_read_bio_X509_CRL(file, NULL, NULL, NULL)))
+/* Lists in PEM, or one in DER. How many; -EINVAL: there is something that cannot be read. */
+static int read_lists(BIO *file, STACK_OF(X509_CRL) * list)
+{
+    char start[1] = "";
+    bool is_der = BIO_get_mem_data(file, NULL) > 0 && BIO_read(file, start, 1) == 1 &&
+                  start[0] == '0'; /* a SEQUENCE */
+    X509_CRL *crl;
+
+    (void)BIO_seek(file, 0);
+    while ((crl = is_der ? d2i_X509_CRL_bio(file, NULL)
+                         : PEM_read_bio_X509_CRL(file, NULL, NULL, NULL)))
         if (sk_X509_CRL_push(list, crl) <= 0) {
             X509_CRL_free(crl);
-            break;
-        }
+            return -ENOMEM;
+        } else if (is_der)
+            return BIO_pending(file) == 0 ? 1 : -EINVAL;
+    /* The end is an error, too. */
+    return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? sk_X509_CRL_num(list)
+                                                                        : -EINVAL;
+}
+
+int crl_file_load(const char *path, STACK_OF(X509_CRL) * *ret, Failure *f)
+{
+    char reason[TLS_ERROR_MAX];
+    BIO *file = tls_file_open(path, reason);
+    STACK_OF(X509_CRL) *list = sk_X509_CRL_new_null();
+    int r = -EINVAL;
+
+    ERR_clear_error();
+    if (file && list) {
+        r = read_lists(file, list);
+        (void)tls_error_reason(reason);
+    }
     BIO_free(file);
-    last = ERR_peek_last_error(); /* the end is an error, too */
-    if (list && sk_X509_CRL_num(list) > 0 && ERR_GET_REASON(last) == PEM_R_NO_START_LINE) {
-        ERR_clear_error();
+    if (r > 0) {
         *ret = list;
         return 0;
     }
     crl_list_free(list);
-    return failure_reason(f, REASON_TLS_AUTHORITIES,
-        failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-            "tls_crl_file: cannot read lists of revoked certificates from %s: %s; it must be a "
-            "readable PEM file with \"X509 CRL\" in it",
-            path, tls_error_reason(reason)));
+    return r == -ENOMEM ? r : no_lists(path, r == 0 ? "there is none in it" : reason, f);
 }
 
 /* All else about the certificate has been judged. */

@@ -11,8 +11,9 @@
 
 typedef struct SecretsTask {
     SecretsResult result;
-    RelayConfig *relay; /* referenced */
-    OauthTokens *oauth; /* referenced, or NULL */
+    RelayConfig *relay;   /* referenced */
+    OauthTokens *oauth;   /* referenced, or NULL */
+    Credentials *refused; /* the same */
     bool with_client;
     CommandStop stop;
 } SecretsTask;
@@ -69,7 +70,7 @@ bool job_secrets_take_long(const RelayConfig *relay)
 }
 
 void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
-    CommandStop *stop, SecretsResult *ret)
+    Credentials *refused, CommandStop *stop, SecretsResult *ret)
 {
     _cleanup_secret_ Secret *key_password = NULL;
 
@@ -86,7 +87,9 @@ void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_clien
     ret->error = secret_source_fetch(&relay->tls_key_password, stop, &key_password, &ret->failure);
     if (ret->error < 0)
         return;
-    ret->client = credentials_load(relay, key_password);
+    ret->client = credentials_were_refused(refused, key_password)
+                      ? credentials_ref(refused)
+                      : credentials_load(relay, key_password);
     ret->error = ret->client ? 0 : -ENOMEM;
 }
 
@@ -104,7 +107,8 @@ static void run(void *argument)
 {
     SecretsTask *task = argument;
 
-    secrets_fetch(task->relay, task->oauth, task->with_client, &task->stop, &task->result);
+    secrets_fetch(
+        task->relay, task->oauth, task->with_client, task->refused, &task->stop, &task->result);
     /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
     if (task->oauth || task->result.client)
         OPENSSL_thread_stop();
@@ -116,6 +120,7 @@ static void drop(void *argument)
 
     secrets_done(&task->result);
     (void)oauth_tokens_unref(task->oauth);
+    (void)credentials_unref(task->refused);
     (void)relay_config_unref(task->relay);
     command_stop_done(&task->stop);
     free(task);
@@ -144,8 +149,8 @@ static const JobKind *kind_for(const RelayConfig *relay)
     return run_command(relay) ? &kind_commands : &kind_files;
 }
 
-int job_secrets_start(
-    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client, Answer **ret)
+int job_secrets_start(Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client,
+    Credentials *refused, Answer **ret)
 {
     SecretsTask *task = calloc(1, sizeof(SecretsTask));
     int r;
@@ -154,6 +159,7 @@ int job_secrets_start(
         return -ENOMEM;
     task->relay = relay_config_ref(relay);
     task->oauth = oauth_tokens_ref(oauth);
+    task->refused = credentials_ref(refused);
     task->with_client = with_client;
     command_stop_init(&task->stop);
     r = answer_new(worker, kind_for(relay), relay->name, task, ret);

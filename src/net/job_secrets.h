@@ -30,16 +30,17 @@ bool job_secrets_are_single(const RelayConfig *relay);
 /* Whether a command is run for them, or a token got, which may take longer than a relay may. */
 bool job_secrets_take_long(const RelayConfig *relay);
 
-/* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL; so may
- * `stop` be. */
+/* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL;
+ * `refused` is what a token refused before, or NULL: the same PIN is not told it again.
+ * `stop` may be NULL. */
 void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
-    CommandStop *stop, SecretsResult *ret);
+    Credentials *refused, CommandStop *stop, SecretsResult *ret);
 void secrets_done(SecretsResult *result);
 
-/* Keeps references to the relay and to `oauth`, which may be NULL. 0, or a negative errno as
- * worker_submit(). */
-int job_secrets_start(
-    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client, Answer **ret);
+/* Keeps references to the relay, and to `oauth` and `refused`, which may be NULL. 0, or a negative
+ * errno as worker_submit(). */
+int job_secrets_start(Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client,
+    Credentials *refused, Answer **ret);
 
 /* Borrowed from the answer; NULL: it is not there yet. Of tickets, the caller may take hold. */
 SecretsResult *job_secrets_result(Answer *answer, usec_t now);

@@ -73,13 +73,13 @@ static int want_secrets(Lookup *lookup, usec_t now)
     if (!job_secrets_may_block(shared->relay, wants_client(shared)))
         return 0;
     if (job_secrets_are_single(shared->relay))
-        return job_secrets_start(
-            shared->worker, shared->relay, shared->oauth, wants_client(shared), &lookup->secrets);
+        return job_secrets_start(shared->worker, shared->relay, shared->oauth, wants_client(shared),
+            shared->refused, &lookup->secrets);
     if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
-        r = job_secrets_start(
-            shared->worker, shared->relay, shared->oauth, wants_client(shared), &shared->secrets);
+        r = job_secrets_start(shared->worker, shared->relay, shared->oauth, wants_client(shared),
+            shared->refused, &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -246,6 +246,15 @@ static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
     ret->own = ret->failure.reason == REASON_HOST_MALFORMED;
 }
 
+/* A token locks itself after a few wrong PINs. */
+static void note_refused(ConnectionShared *shared, Credentials *client)
+{
+    if (!client || client == shared->refused)
+        return;
+    (void)credentials_unref(shared->refused);
+    shared->refused = client->refused ? credentials_ref(client) : NULL;
+}
+
 static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 {
     SecretsResult here = {0};
@@ -253,7 +262,8 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 
     if (result == &here)
         secrets_fetch(lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared),
-            NULL, &here);
+            lookup->shared->refused, NULL, &here);
+    note_refused(lookup->shared, result->client);
     ret->password = secret_ref(result->password);
     ret->client = credentials_ref(result->client);
     ret->proxy_password = secret_ref(result->proxy);

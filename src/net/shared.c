@@ -53,6 +53,7 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->name);
     (void)answer_unref(shared->tlsa);
     revocation_memory_done(&shared->revocation);
+    (void)credentials_unref(shared->refused);
     (void)tls_context_unref(shared->tls);
     (void)tls_context_unref(shared->proxy_tls);
     (void)oauth_tokens_unref(shared->oauth);
@@ -91,10 +92,9 @@ void connection_shared_forget_proxy_tls(ConnectionShared *shared)
 }
 
 /* As to a relay of the proxy's name, with what is set for both, and what is set for the proxy. */
-int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
+RelayConfig connection_proxy_peer(const RelayConfig *relay)
 {
-    const RelayConfig *relay = shared->relay;
-    const RelayConfig proxy = {
+    return (RelayConfig){
         .host = relay->proxy_host,
         .tls = TLS_MODE_IMPLICIT,
         .tls_verify = relay->proxy_tls_verify,
@@ -104,6 +104,11 @@ int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
         .tls_ciphers = relay->tls_ciphers,
         .tls_reuse_session = relay->tls_reuse_session,
     };
+}
+
+int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
+{
+    const RelayConfig proxy = connection_proxy_peer(shared->relay);
 
     return shared->proxy_tls ? 0 : tls_context_new(&proxy, NULL, &shared->proxy_tls, f);
 }

@@ -13,6 +13,7 @@ struct ConnectionShared {
     RelayConfig *relay;
     Worker *worker;
     TlsContext *tls;       /* NULL until a connection needs it */
+    Credentials *refused;  /* by a token, which is not asked again with that PIN; or NULL */
     TlsContext *proxy_tls; /* the same of the proxy's */
     AvoidList avoid;       /* addresses of the relay's that failed of late */
     AvoidList avoid_proxy; /* and of its proxy's */
@@ -38,6 +39,8 @@ int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure
 
 /* The same for the proxy. */
 int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f);
+/* The proxy as a relay of its own: its strings are the relay's. */
+RelayConfig connection_proxy_peer(const RelayConfig *relay);
 void connection_shared_forget_proxy_tls(ConnectionShared *shared);
 
 /* The next connection makes it anew. A handshake failed: the files that it was made of may be other

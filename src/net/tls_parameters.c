@@ -52,11 +52,20 @@ static int unusable(const char *setting, const char *value, FaultReason why, Fai
 
 /* ---- groups ---- */
 
-/* From OpenSSL 3.5 on a star marks the groups that a key is sent for at once, four at most; before,
- * that is the first of all. What counts is which one is there when the program runs. */
+#define STARS_SINCE 0x30500000UL /* OpenSSL 3.5 */
+#define STARS_MAX 4
+
+/* What counts is which one is there when the program runs. */
+bool tls_parameters_know_key_shares(void)
+{
+    return OpenSSL_version_num() >= STARS_SINCE;
+}
+
+/* Groups that a key is sent for at once by a star; before OpenSSL 3.5 there is none, and a key is
+ * sent for the first of all. */
 static unsigned marked_groups(void)
 {
-    return OpenSSL_version_num() >= 0x30500000UL ? 4 : 0;
+    return tls_parameters_know_key_shares() ? STARS_MAX : 0;
 }
 
 /* A copy of the first words of a list. */

@@ -11,6 +11,7 @@
 #include "net/tls_stream.h"
 
 #define LINE_MAX_BYTES 200
+#define TOLD_MAX 16384 /* of one job: a handshake has some forty lines */
 
 static void time_p(ASN1_TIME **time)
 {
@@ -18,6 +19,15 @@ static void time_p(ASN1_TIME **time)
 }
 
 /* ---- how it comes up ---- */
+
+/* On a job's thread it is kept, for it is told on the loop's. */
+static void tell(TlsStream *stream, const char *line)
+{
+    if (!stream->signing)
+        stream->status(stream->status_user, line);
+    else if (buffer_size(&stream->told) < TOLD_MAX)
+        (void)buffer_append(&stream->told, line, strlen(line) + 1);
+}
 
 static void on_state(const SSL *ssl, int where, int value)
 {
@@ -36,7 +46,7 @@ static void on_state(const SSL *ssl, int where, int value)
         snprintf(line, sizeof(line), "%s", SSL_state_string_long(ssl));
     else
         return;
-    stream->status(stream->status_user, line);
+    tell(stream, line);
 }
 
 /* RFC 8446, B.3, and RFC 5246, 7.4. */
@@ -83,7 +93,7 @@ static void on_message(
         snprintf(line, sizeof(line), "%s alert %u, %zu bytes", arrow, bytes[1], n);
     else
         return;
-    stream->status(stream->status_user, line);
+    tell(stream, line);
 }
 
 void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *user)
@@ -156,14 +166,15 @@ const TlsNegotiated *tls_stream_negotiated(const TlsStream *stream)
 
 /* ---- the certificates ---- */
 
+/* While a thread has the stream, none is known. */
 X509 *tls_stream_certificate(const TlsStream *stream)
 {
-    return SSL_get0_peer_certificate(stream->ssl);
+    return stream->signing ? NULL : SSL_get0_peer_certificate(stream->ssl);
 }
 
 Certificate *tls_stream_shown(const TlsStream *stream)
 {
-    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+    X509 *certificate = tls_stream_certificate(stream);
 
     return certificate ? certificate_from_x509(certificate, SSL_get_peer_cert_chain(stream->ssl))
                        : NULL;
@@ -172,20 +183,21 @@ Certificate *tls_stream_shown(const TlsStream *stream)
 /* Certificates that the server showed, its own one included. */
 static size_t count_sent(const TlsStream *stream)
 {
-    int n = sk_X509_num(SSL_get_peer_cert_chain(stream->ssl));
+    int n = stream->signing ? 0 : sk_X509_num(SSL_get_peer_cert_chain(stream->ssl));
 
     if (n > 0)
         return (size_t)n;
-    return SSL_get0_peer_certificate(stream->ssl) ? 1 : 0;
+    return tls_stream_certificate(stream) ? 1 : 0;
 }
 
 /* NULL behind the last. */
 static X509 *sent_certificate(const TlsStream *stream, size_t i)
 {
-    const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(stream->ssl);
+    const STACK_OF(X509) * chain;
 
     if (i >= count_sent(stream))
         return NULL;
+    chain = SSL_get_peer_cert_chain(stream->ssl);
     return sk_X509_num(chain) > 0 ? sk_X509_value(chain, (int)i)
                                   : SSL_get0_peer_certificate(stream->ssl);
 }
@@ -253,10 +265,10 @@ char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span)
     int r;
 
     snprintf(whose, sizeof(whose), "the certificate of %.255s", stream->context->host);
-    r = append_expiring(&out, SSL_get0_peer_certificate(stream->ssl), whose,
-        "its owner must renew it", seconds, span);
+    r = append_expiring(
+        &out, tls_stream_certificate(stream), whose, "its owner must renew it", seconds, span);
     if (r >= 0)
-        r = append_expiring(&out, SSL_get_certificate(stream->ssl),
+        r = append_expiring(&out, stream->signing ? NULL : SSL_get_certificate(stream->ssl),
             "our own certificate (tls_certificate)", "have it renewed", seconds, span);
     ERR_clear_error();
     return r < 0 || buffer_size(&out) == 0 ? NULL : strndup(buffer_data(&out), buffer_size(&out));
@@ -264,7 +276,7 @@ char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span)
 
 char *tls_stream_describe_certificate(const TlsStream *stream)
 {
-    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+    X509 *certificate = tls_stream_certificate(stream);
 
     return certificate ? certificate_describe(certificate) : NULL;
 }

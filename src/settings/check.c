@@ -214,6 +214,25 @@ static int check_external(Draft *draft, size_t relay)
         "\"external\" shows the client certificate: the password is never used");
 }
 
+/* Such a password is never said (smtp/auth_choose), so that each message would wait for ever. */
+static int check_clear(Draft *draft, size_t relay)
+{
+    static const char *const showing[] = {"plain", "login", "xoauth2", "oauthbearer"};
+    const RelayConfig *config = draft->config->relays[relay];
+
+    if (config->tls != TLS_MODE_NONE || is_unix(config) ||
+        config->auth_without_tls != CLEAR_AUTH_NEVER)
+        return 0;
+    for (size_t i = 0; i < ELEMENTSOF(showing); i++)
+        if (text_equal(config->auth, showing[i]))
+            return draft_mistake_in(draft, relay_setting("auth"), relay,
+                "\"%s\" would show the password or token to everybody on the way, and tls = "
+                "\"none\" hides nothing; set tls = \"starttls\" or \"implicit\", or see "
+                "auth_without_tls",
+                config->auth);
+    return 0;
+}
+
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -328,6 +347,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_local_port(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_clear(draft, relay);
     if (r == 0)
         r = check_kerberos(draft, relay);
     if (r == 0)

@@ -1,6 +1,7 @@
 /* Combinations of the oauth_ settings. Must never look anything up on the network. */
 #include "settings/check_oauth.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -37,6 +38,20 @@ static bool has_login(const char *url)
     return memchr(host, '@', strcspn(host, "/?#"));
 }
 
+/* Whether what stands behind the host and a colon is a port, or there is none. */
+static bool is_port(const char *host)
+{
+    const char *colon = host[0] == '[' ? strchr(host, ']') : host;
+    size_t n = colon ? strcspn(colon, ":/?#") : 0, digits;
+
+    if (!colon || colon[n] != ':')
+        return true;
+    colon += n + 1;
+    digits = strspn(colon, "0123456789");
+    n = strcspn(colon, "/?#");
+    return n == digits && n > 0 && n <= 5 && atoi(colon) >= 1 && atoi(colon) <= 65535;
+}
+
 static int check_url(Draft *draft, size_t relay, const char *name, const char *url)
 {
     const char *host;
@@ -55,6 +70,9 @@ static int check_url(Draft *draft, size_t relay, const char *name, const char *u
         return draft_mistake_in(draft, setting_of(name), relay,
             "\"%s\" would show secrets to everybody on the way; write https://", url);
     host = url + MIN(strlen(url), strlen("https://"));
+    if (text_starts_nocase(url, "https://") && !is_port(host))
+        return draft_mistake_in(draft, setting_of(name), relay,
+            "the port in \"%s\" is none; it is a number from 1 to 65535, such as 443", url);
     if (!text_starts_nocase(url, "https://") || strcspn(host, "/?") == 0 || strchr(url, ' ') ||
         strchr(url, '#') || strchr(url, '@') || !text_is_ascii(url, strlen(url)))
         return draft_mistake_in(draft, setting_of(name), relay,

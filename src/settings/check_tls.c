@@ -115,7 +115,15 @@ static int check_effect(Draft *draft, size_t relay)
             "tls = \"opportunistic\" takes any certificate, and none; set tls = \"starttls\" or "
             "\"implicit\", or leave %s out",
             name);
-    if (config->tls != TLS_MODE_NONE || !config->tls_certificate)
+    if (config->tls != TLS_MODE_NONE)
+        return 0;
+    name = config->tls_check_crl == TLS_CHECK_TRY    ? "tls_check_crl"
+           : config->tls_check_ocsp == TLS_CHECK_TRY ? "tls_check_ocsp"
+                                                     : NULL;
+    if (name)
+        return draft_notice_in(draft, relay_setting(name), relay,
+            "has no effect without TLS: there is no certificate");
+    if (!config->tls_certificate)
         return 0;
     return draft_notice_in(draft, relay_setting("tls_certificate"), relay,
         "has no effect without TLS: it is not shown");

@@ -111,9 +111,9 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
         path = NULL;
         return -ENOMEM;
     }
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    fd = file_open(AT_FDCWD, path, FILE_NO_PIPE);
     if (fd < 0)
-        return failure_set_errno(f, -errno,
+        return failure_set_errno(f, fd,
             "cannot read the credential \"%s\" (is LoadCredential=%s:PATH in the unit?), %s", name,
             name, path);
     return read_secret(fd, path, ret, f);

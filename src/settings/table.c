@@ -23,6 +23,8 @@ static const SettingChoice tls_choices[] = {
     {"starttls|sslExplicit|2", TLS_MODE_STARTTLS},
     {"opportunistic", TLS_MODE_OPPORTUNISTIC},
     {"none|sslNone|false|3", TLS_MODE_NONE},
+    {"ssl|smtps|tls|ssl/tls", .refusal = "may be either kind of TLS: \"implicit\" from the first "
+                                         "byte, on port 465, or \"starttls\", on port 587"},
     {NULL},
 };
 
@@ -322,7 +324,7 @@ static const Setting table[] = {
         .help = "whether the server's certificate is looked up in its authority's list of revoked "
                 "ones"},
     {RELAY(tls_crl_file), "", SETTING_FILE, IN_RELAY(tls_crl_file), NULL,
-        .help = "such lists (PEM), looked into before those that certificates name"},
+        .help = "such lists (PEM, or one in DER), looked into before those that certificates name"},
     {RELAY(tls_check_ocsp), "SSLCheckOCSP", SETTING_ENUM, IN_RELAY(tls_check_ocsp), "off",
         .choices = tls_check_choices,
         .help = "whether the server's certificate has to be confirmed by its authority (OCSP)"},

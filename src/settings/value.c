@@ -163,12 +163,24 @@ static const SettingChoice *find_choice(const SettingChoice *choice, const char 
     return choice->names ? choice : NULL;
 }
 
+#define NAME_MIN 3 /* shorter ones, such as numbers, are near to each other */
+
+static int unknown_choice(const Setting *setting, const Value *value, Failure *f)
+{
+    char meant[SETTING_WORD_MAX], what[SETTING_WORD_MAX + 40] = "is unknown";
+
+    setting_word_meant(setting->choices, value->text, meant);
+    if (strlen(value->text) >= NAME_MIN && meant[0] != '\0')
+        snprintf(what, sizeof(what), "is unknown; did you mean \"%s\"?", meant);
+    return wrong(setting, value, what, f);
+}
+
 static int set_choice(const Setting *setting, const Value *value, void *field, Failure *f)
 {
     const SettingChoice *choice = find_choice(setting->choices, value->text);
 
     if (!choice)
-        return wrong(setting, value, "is unknown", f);
+        return unknown_choice(setting, value, f);
     if (choice->refusal)
         return wrong(setting, value, choice->refusal, f);
     if (setting->type == SETTING_ENUM) {

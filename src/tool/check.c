@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "delivery/advice.h"
+#include "net/relay_check.h"
 #include "tool/certificate.h"
 #include "tool/command.h"
 #include "tool/json.h"
@@ -113,6 +114,23 @@ static int gather(Finding *f, OutboxClient *client)
     return r;
 }
 
+/* What no connection is needed for, in the words of one; a token is asked by the connection alone.
+ * False when something is wrong. */
+static bool judge_settings(const RelayConfig *relay, Finding *f)
+{
+    _cleanup_(relay_judgement_done) RelayJudgement judgement = {0};
+
+    relay_check(relay, false, &judgement);
+    if (judgement.error >= 0)
+        return true;
+    f->stage = STAGE_TLS;
+    f->error = judgement.failure.number;
+    f->text = strdup(failure_text(&judgement.failure));
+    f->status = error_status(f->error) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;
+    f->result = f->text ? 0 : -ENOMEM;
+    return false;
+}
+
 static void on_fault(void *user, OutboxClient *client, const DeliveryOutcome *fault)
 {
     Finding *f = user;
@@ -137,6 +155,8 @@ static int check_relay(Config *config, size_t i, bool verbose, Finding *f)
     if (!client)
         return tool_fail_memory();
     f->relay = config->relays[i];
+    if (!judge_settings(f->relay, f))
+        return f->result < 0 ? tool_fail_memory() : EX_OK;
     client_use_relay(client, i);
     client_on_fault(client, on_fault, f);
     f->ok = outbox_connect(client) == 0;

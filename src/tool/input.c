@@ -176,7 +176,7 @@ static int take_word(ToolInput *input, const Command *command, int option, const
 ComposeSource input_source(const char *path)
 {
     if (strcmp(path, "-") != 0)
-        return compose_file(path);
+        return (ComposeSource){.origin = COMPOSE_FILE, .path = path, .waits = true};
     return (ComposeSource){
         .origin = COMPOSE_DESCRIPTOR, .fd = STDIN_FILENO, .path = "standard input"};
 }
@@ -373,13 +373,14 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
 {
     bool is_file = path && strcmp(path, "-") != 0;
     const char *name = is_file ? "the file" : "standard input";
-    _cleanup_close_ int fd =
-        is_file ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
+    _cleanup_close_ int fd = is_file ? file_open(AT_FDCWD, path, FILE_ANY_PIPE) : dup(STDIN_FILENO);
     int more;
 
     *ret_rest = INPUT_REST_NONE;
     if (fd < 0)
-        return failure_set_errno(f, -errno, "cannot open %s", name);
+        return fd == -ENXIO
+                   ? failure_set(f, fd, ERROR_FILE, "cannot open %s: %s", name, file_trouble(fd))
+                   : failure_set_errno(f, is_file ? fd : -errno, "cannot open %s", name);
     more = read_start(fd, ret_start);
     if (more < 0)
         return failure_set_errno(f, more, "cannot read %s", name);

@@ -544,7 +544,7 @@ START_TEST(stores_cut_off_are_told)
 {
     static const char *const names[] = {"ec-3-encrypted.ppk", "ec-2.ppk", "ec.jwk", "rsa.pub.xml",
         "ec.ssh.pub", "ec.ssh2", "ec.key.der", "ec.p12", "ec-encrypted.key", "rsa.p7b.der",
-        "rsa.der"};
+        "rsa.der", "ed25519-aes256-gcm.ssh", "ed25519-chacha20-poly1305.ssh"};
     _cleanup_octets_ Octets file = {0};
 
     ck_assert_int_eq(octets_load(AT_FDCWD, data_file(names[_i]), 100000, &file), 0);
@@ -585,7 +585,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, base64_is_not_undone_for_ever);
     tcase_add_test(tests, a_chain_that_goes_round_ends);
     tcase_add_test(tests, files_of_a_directory_are_counted);
-    tcase_add_loop_test(tests, stores_cut_off_are_told, 0, 11);
+    tcase_add_loop_test(tests, stores_cut_off_are_told, 0, 13);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
+#include "net/tls_parameters.h"
 #include "net_client.h"
 
 #define CONVERSATION "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT

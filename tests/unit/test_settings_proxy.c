@@ -102,7 +102,8 @@ START_TEST(mistakes_say_what_would_be_right)
         {RELAY(SOCKS5), "outbox.conf:1: relays.h.proxy_type: there is no proxy to go through; "
                         "set proxy_host"},
         {VIA("proxy_type = \"sock5\";"),
-            "outbox.conf:1: relays.h.proxy_type: \"sock5\" is unknown; it takes one of \"none\", "
+            "outbox.conf:1: relays.h.proxy_type: \"sock5\" is unknown; did you mean \"socks5\"?; "
+            "it takes one of \"none\", "
             "\"tunnel\", \"socks4\", \"socks4a\", \"socks5\""},
         {RELAY("proxy_tpye = \"socks5\";"),
             "outbox.conf:1: relays.h.proxy_tpye: unknown setting; did you mean \"proxy_type\"?"},

@@ -99,7 +99,7 @@ OUTBOX_API int outbox_message_set_bytes(
 /* What is attached. NULL stands for what is not said. */
 typedef struct OutboxPart {
     size_t size;      /* sizeof(OutboxPart) */
-    const char *path; /* a file, which is read when the message is sent; or: */
+    const char *path; /* a file, no pipe, which is read when the message is sent; or: */
     const void *data; /* bytes, copied */
     size_t n;
     const char *name;       /* what the reader sees; the file's when not said */

@@ -126,8 +126,18 @@ def ssh():
             run("puttygen", f"{name}.ssh", *parameters, "-o", f"{name}-{version}.ppk")
             run("puttygen", f"{name}.ssh", *parameters, "-o", f"{name}-{version}-encrypted.ppk", "-P",
                 "--new-passphrase", "password")
-    run("cp", "ed25519.ssh", "encrypted.ssh")
-    run("ssh-keygen", "-p", "-N", "sesame", "-f", "encrypted.ssh")
+    encrypted_ssh()
+
+
+def encrypted_ssh():
+    """Each cipher, each kind of key, and some numbers of rounds."""
+    ciphers = ("aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-cbc", "aes192-cbc", "aes256-cbc", "aes128-gcm@openssh.com",
+               "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "3des-cbc")
+    files = [("ed25519", cipher.split("@")[0], cipher, "1") for cipher in ciphers]
+    files += [("rsa", "16", "aes256-ctr", "16"), ("ec", "100", "chacha20-poly1305@openssh.com", "100")]
+    for name, label, cipher, rounds in files:
+        run("cp", f"{name}.ssh", f"{name}-{label}.ssh")
+        run("ssh-keygen", "-p", "-Z", cipher, "-a", rounds, "-N", "sesame", "-f", f"{name}-{label}.ssh")
 
 
 def texts():
