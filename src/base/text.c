@@ -270,3 +270,8 @@ char *text_printable(const char *data, size_t n, size_t max)
     *to = '\0';
     return text;
 }
+
+char *text_printable_whole(const char *data, size_t n)
+{
+    return n > SIZE_MAX / 4 - 1 ? NULL : text_printable(data, n, 4 * n);
+}

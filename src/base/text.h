@@ -64,3 +64,4 @@ size_t text_plain(const char *data, size_t n);
  * `max` bytes at a character border with "..." behind; fit for a log line or a terminal. Caller
  * frees; NULL when memory is short. */
 char *text_printable(const char *data, size_t n, size_t max);
+char *text_printable_whole(const char *data, size_t n); /* the same, not cut */

@@ -42,6 +42,7 @@ struct OutboxClient {
     pid_t process; /* whose it is: a child of fork() only frees it */
     OutboxEvents events;
     unsigned in_event; /* how deep */
+    usec_t in_events;  /* how long the program has been busy in them; client_now() leaves it out */
     bool blocking;
     int error; /* of the last call */
     Failure failure;
@@ -98,6 +99,9 @@ struct OutboxClient {
 };
 
 /* ---- Calls (call.c) ---- */
+
+/* Whether there is one, of this process. */
+bool client_is_here(const OutboxClient *client);
 
 /* Whether a call may begin now: 0, 166 or 211, with the words. */
 int client_check(OutboxClient *client);
@@ -156,6 +160,10 @@ int settings_prepare(OutboxClient *client);
 void settings_done(OutboxClient *client);
 
 /* ---- Events (notify.c) ---- */
+
+/* The time that the connection and all that belongs to it is told: CLOCK_MONOTONIC without what the
+ * program spent in its events. So no server is blamed for that. */
+usec_t client_now(const OutboxClient *client);
 
 void notify_status(OutboxClient *client, const char *event, int code, const char *text);
 void notify_start(OutboxClient *client);

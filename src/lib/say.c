@@ -118,7 +118,7 @@ int say_begin(OutboxClient *client)
     _cleanup_free_
     char *line = fit_line(&client->saying, smtp_session_capabilities(session));
 
-    return line ? smtp_session_command(session, line, clock_monotonic()) : -ENOMEM;
+    return line ? smtp_session_command(session, line, client_now(client)) : -ENOMEM;
 }
 
 /* One address a line (RFC 5321, 3.5.2). 0 or -ENOMEM. */
@@ -131,7 +131,7 @@ static int tell_addresses(OutboxClient *client, const SmtpReply *reply)
         char *address = NULL;
 
         next = memchr(at, '\n', (size_t)(end - at)) ?: end;
-        address = strndup(at, (size_t)(next - at));
+        address = text_printable_whole(at, (size_t)(next - at));
         if (!address)
             return -ENOMEM;
         notify_expand(client, address);

@@ -440,7 +440,7 @@ const char *outbox_get(OutboxClient *client, const char *name)
     const char *text;
     bool found;
 
-    if (!client || !name || client->process != getpid())
+    if (!client_is_here(client) || !name)
         return NULL;
     text = ask_connection(client, name, known, &found);
     if (found)

@@ -15,6 +15,7 @@ typedef struct SecretsTask {
     OauthTokens *oauth;   /* referenced, or NULL */
     Credentials *refused; /* the same */
     bool with_client;
+    CommandStop stop;
 } SecretsTask;
 
 static bool source_may_block(const SecretSource *source)
@@ -50,12 +51,12 @@ static bool run_command(const RelayConfig *relay)
            (relay_is_proxied(relay) && relay->proxy_password.command);
 }
 
-static int fetch_for_proxy(const RelayConfig *relay, SecretsResult *ret)
+static int fetch_for_proxy(const RelayConfig *relay, CommandStop *stop, SecretsResult *ret)
 {
     int r = 0;
 
     if (relay_is_proxied(relay))
-        r = secret_source_fetch(&relay->proxy_password, &ret->proxy, &ret->failure);
+        r = secret_source_fetch(&relay->proxy_password, stop, &ret->proxy, &ret->failure);
     if (r < 0)
         return failure_prefix(&ret->failure, r, "the password for the proxy");
     if (proxy_takes_tickets(relay))
@@ -69,20 +70,21 @@ bool job_secrets_take_long(const RelayConfig *relay)
 }
 
 void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
-    Credentials *refused, SecretsResult *ret)
+    Credentials *refused, CommandStop *stop, SecretsResult *ret)
 {
     _cleanup_secret_ Secret *key_password = NULL;
 
     *ret = (SecretsResult){0};
-    ret->error = oauth ? oauth_tokens_get(oauth, relay, &ret->password, &ret->kept, &ret->failure)
-                       : secret_source_fetch(&relay->password, &ret->password, &ret->failure);
+    ret->error =
+        oauth ? oauth_tokens_get(oauth, relay, stop, &ret->password, &ret->kept, &ret->failure)
+              : secret_source_fetch(&relay->password, stop, &ret->password, &ret->failure);
     if (ret->error >= 0)
-        ret->error = fetch_for_proxy(relay, ret);
+        ret->error = fetch_for_proxy(relay, stop, ret);
     if (ret->error >= 0 && takes_tickets(relay))
         ret->error = tickets_fetch(relay, &ret->tickets, &ret->failure);
     if (ret->error < 0 || !with_client || !relay->tls_certificate)
         return;
-    ret->error = secret_source_fetch(&relay->tls_key_password, &key_password, &ret->failure);
+    ret->error = secret_source_fetch(&relay->tls_key_password, stop, &key_password, &ret->failure);
     if (ret->error < 0)
         return;
     ret->client = credentials_were_refused(refused, key_password)
@@ -105,7 +107,8 @@ static void run(void *argument)
 {
     SecretsTask *task = argument;
 
-    secrets_fetch(task->relay, task->oauth, task->with_client, task->refused, &task->result);
+    secrets_fetch(
+        task->relay, task->oauth, task->with_client, task->refused, &task->stop, &task->result);
     /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
     if (task->oauth || task->result.client)
         OPENSSL_thread_stop();
@@ -119,14 +122,23 @@ static void drop(void *argument)
     (void)oauth_tokens_unref(task->oauth);
     (void)credentials_unref(task->refused);
     (void)relay_config_unref(task->relay);
+    command_stop_done(&task->stop);
     free(task);
 }
 
-static const JobKind kind_files = {"secrets", run, drop, .limit = 64, .limit_of_key = 2};
+/* A command that waits for somebody would outlive the program that wanted its words. */
+static void stop(void *argument)
+{
+    SecretsTask *task = argument;
+
+    command_stop(&task->stop);
+}
+
+static const JobKind kind_files = {"secrets", run, drop, stop, .limit = 64, .limit_of_key = 2};
 static const JobKind kind_commands = {
-    "password commands", run, drop, .limit = 64, .limit_of_key = 2};
-static const JobKind kind_tokens = {"tokens", run, drop, .limit = 64, .limit_of_key = 2};
-static const JobKind kind_tickets = {"tickets", run, drop, .limit = 64, .limit_of_key = 2};
+    "password commands", run, drop, stop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_tokens = {"tokens", run, drop, stop, .limit = 64, .limit_of_key = 2};
+static const JobKind kind_tickets = {"tickets", run, drop, stop, .limit = 64, .limit_of_key = 2};
 
 static const JobKind *kind_for(const RelayConfig *relay)
 {
@@ -149,6 +161,7 @@ int job_secrets_start(Worker *worker, RelayConfig *relay, OauthTokens *oauth, bo
     task->oauth = oauth_tokens_ref(oauth);
     task->refused = credentials_ref(refused);
     task->with_client = with_client;
+    command_stop_init(&task->stop);
     r = answer_new(worker, kind_for(relay), relay->name, task, ret);
     if (r < 0)
         drop(task);

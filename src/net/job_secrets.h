@@ -31,9 +31,10 @@ bool job_secrets_are_single(const RelayConfig *relay);
 bool job_secrets_take_long(const RelayConfig *relay);
 
 /* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL;
- * `refused` is what a token refused before, or NULL: the same PIN is not told it again. */
+ * `refused` is what a token refused before, or NULL: the same PIN is not told it again.
+ * `stop` may be NULL. */
 void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
-    Credentials *refused, SecretsResult *ret);
+    Credentials *refused, CommandStop *stop, SecretsResult *ret);
 void secrets_done(SecretsResult *result);
 
 /* Keeps references to the relay, and to `oauth` and `refused`, which may be NULL. 0, or a negative

@@ -262,7 +262,7 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 
     if (result == &here)
         secrets_fetch(lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared),
-            lookup->shared->refused, &here);
+            lookup->shared->refused, NULL, &here);
     note_refused(lookup->shared, result->client);
     ret->password = secret_ref(result->password);
     ret->client = credentials_ref(result->client);
@@ -338,6 +338,12 @@ unsigned lookup_watches(const Lookup *lookup)
 usec_t lookup_deadline(const Lookup *lookup)
 {
     return lookup->waits_until;
+}
+
+void lookup_put_off(Lookup *lookup, usec_t time)
+{
+    lookup->deadline = usec_add(lookup->deadline, time);
+    lookup->waits_until = usec_add(lookup->waits_until, time);
 }
 
 void lookup_result_done(LookupResult *result)

@@ -46,6 +46,9 @@ int lookup_fd(const Lookup *lookup);
 unsigned lookup_watches(const Lookup *lookup);
 usec_t lookup_deadline(const Lookup *lookup); /* monotonic */
 
+/* So long nobody looked: that time does not count. */
+void lookup_put_off(Lookup *lookup, usec_t time);
+
 /* Accepts NULL. Cancels what nobody else waits for, but for the host's name. */
 void lookup_free(Lookup *lookup);
 

@@ -81,10 +81,10 @@ void oauth_form_done(OauthForm *form)
     wipe(&form->text);
 }
 
-int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f)
+int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop *stop, Failure *f)
 {
     _cleanup_secret_ Secret *secret = NULL;
-    int r = secret_source_fetch(&relay->oauth_client_secret, &secret, f);
+    int r = secret_source_fetch(&relay->oauth_client_secret, stop, &secret, f);
 
     return r ?: oauth_form_add(form, "client_id", relay->oauth_client_id)
                     ?: oauth_form_add_secret(form, "client_secret", secret);

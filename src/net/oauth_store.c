@@ -147,7 +147,7 @@ static int read_store(
     *ret_sealed = false;
     if (access(relay->oauth_token_file, F_OK) < 0 && errno == ENOENT)
         return 0;
-    r = secret_source_fetch(&source, &line, f);
+    r = secret_source_fetch(&source, NULL, &line, f);
     if (r < 0)
         return r;
     *ret_sealed = seal_is_sealed(secret_text(line));

@@ -82,7 +82,7 @@ static int load_credentials(const RelayConfig *relay, bool tokens, Credentials *
     *ret = NULL;
     if (!may_load(relay, tokens))
         return 0;
-    r = secret_source_fetch(&relay->tls_key_password, &password, f);
+    r = secret_source_fetch(&relay->tls_key_password, NULL, &password, f);
     if (r < 0)
         return r;
     *ret = credentials_load(relay, password);

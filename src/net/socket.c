@@ -581,6 +581,12 @@ usec_t socket_dial_deadline(const SocketDial *dial)
                                                           : MIN(dial->next_begin, dial->end);
 }
 
+void socket_dial_put_off(SocketDial *dial, usec_t time)
+{
+    dial->begun = usec_add(dial->begun, time);
+    dial->end = usec_add(dial->end, time);
+}
+
 const char *socket_dial_tried(const SocketDial *dial)
 {
     return buffer_size(&dial->tried) > 0 ? buffer_data(&dial->tried) : "";

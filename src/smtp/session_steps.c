@@ -292,6 +292,14 @@ usec_t smtp_session_deadline(const SmtpSession *s)
     return deadline;
 }
 
+void smtp_session_put_off(SmtpSession *s, usec_t time)
+{
+    s->progress = usec_add(s->progress, time);
+    s->operation = usec_add(s->operation, time);
+    if (s->farewell_at > 0)
+        s->farewell_at = usec_add(s->farewell_at, time);
+}
+
 usec_t smtp_patience(const SmtpSession *s)
 {
     const StepRow *row = current_row(s);

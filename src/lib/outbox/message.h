@@ -47,7 +47,8 @@ OUTBOX_BEGIN
 OUTBOX_API OutboxMessage *outbox_message_new(void);
 OUTBOX_API void outbox_message_free(OutboxMessage *message); /* accepts NULL */
 
-/* The client's own, which outbox_set() sets properties of. Never to be freed. */
+/* The client's own, which outbox_set() sets properties of. Never to be freed;
+ * nothing happens then. */
 OUTBOX_API OutboxMessage *outbox_client_message(OutboxClient *client);
 
 /* Everything as it was at first (the component's ResetHeaders): properties, recipients, parts. */
@@ -68,7 +69,8 @@ OUTBOX_API const char *outbox_message_error_text(const OutboxMessage *message);
 typedef struct OutboxStream {
     /* Up to `n` bytes to `to`: how many, 0 at the end, or a negative errno. */
     ssize_t (*read)(void *user, void *to, size_t n);
-    /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. */
+    /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. Calls
+     * on the message within it fail with 166, and freeing it does nothing. */
     void (*close)(void *user);
     void *user;
 } OutboxStream;
