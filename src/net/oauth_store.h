@@ -6,8 +6,8 @@
 
 #include "base/failure.h"
 #include "base/secret.h"
-#include "settings/command.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* What a token goes back to: a hash of URL, client, and the token in the configuration, if any. One
  * that goes back to something else is not used: it is the configuration that has been changed. */
