@@ -9,9 +9,10 @@
 #include "base/failure.h"
 #include "daemon/queue.h"
 
-#define STATE_MINUTES 60  /* that deliveries are counted in */
-#define STATE_PROBLEMS 10 /* messages that cannot be dealt with on this machine, the latest first \
-                           */
+#define STATE_MINUTES 60 /* that deliveries are counted in */
+#define STATE_PROBLEMS                                                         \
+    10 /* messages that cannot be dealt with on this machine, the latest first \
+        */
 
 typedef struct StateProblem {
     char *id, *text; /* NULL: none */

@@ -116,7 +116,7 @@ static int find_refresh(OauthTokens *tokens, const RelayConfig *relay, CommandSt
         return 0;
     }
     if (r >= 0 && relay->oauth_token_file)
-        r = oauth_store_load(relay, origin, ret, f);
+        r = oauth_store_load(relay, stop, origin, ret, f);
     if (r < 0 || *ret)
         return r;
     *ret = secret_ref(configured);

@@ -120,9 +120,9 @@ static int fail_key(const RelayConfig *relay, int error, Failure *f)
 }
 
 /* NULL where none is configured. */
-static int fetch_key(const RelayConfig *relay, Secret **ret, Failure *f)
+static int fetch_key(const RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
 {
-    int r = secret_source_fetch(&relay->oauth_token_key, ret, f);
+    int r = secret_source_fetch(&relay->oauth_token_key, stop, ret, f);
 
     if (r < 0)
         return failure_prefix(f, r, "the key of oauth_token_file cannot be had");
@@ -170,7 +170,7 @@ int oauth_store_check(const RelayConfig *relay, Failure *f)
     _cleanup_secret_ Secret *key = NULL, *line = NULL;
     bool sealed;
 
-    return fetch_key(relay, &key, f) ?: read_store(relay, key, &line, &sealed, f);
+    return fetch_key(relay, NULL, &key, f) ?: read_store(relay, key, &line, &sealed, f);
 }
 
 /* ---- writing ---- */
@@ -244,7 +244,7 @@ int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret 
     _cleanup_secret_ Secret *key = NULL, *former = NULL, *line = NULL;
     _cleanup_failure_ Failure ignored = {0};
     bool sealed = false;
-    int r = fetch_key(relay, &key, f);
+    int r = fetch_key(relay, NULL, &key, f);
 
     if (r >= 0 && read_store(relay, key, &former, &sealed, &ignored) < 0 && sealed)
         r = read_store(relay, key, &former, &sealed, f);
@@ -273,14 +273,15 @@ static int take_token(
     return r;
 }
 
-int oauth_store_load(const RelayConfig *relay, const char *origin, Secret **ret, Failure *f)
+int oauth_store_load(
+    const RelayConfig *relay, CommandStop *stop, const char *origin, Secret **ret, Failure *f)
 {
     _cleanup_secret_ Secret *key = NULL, *line = NULL;
     bool sealed = false;
     int r;
 
     *ret = NULL;
-    r = fetch_key(relay, &key, f) ?: read_store(relay, key, &line, &sealed, f);
+    r = fetch_key(relay, stop, &key, f) ?: read_store(relay, key, &line, &sealed, f);
     if (r < 0 || !line)
         return r;
     r = take_token(relay, origin, line, ret, f);

@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "base/secret.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* What a token goes back to: a hash of URL, client, and the token in the configuration, if any. One
  * that goes back to something else is not used: it is the configuration that has been changed. */
@@ -24,8 +25,11 @@ int oauth_store_lock(const RelayConfig *relay, Failure *f);
 int oauth_store_check(const RelayConfig *relay, Failure *f);
 
 /* 0 with the token, NULL when there is none of that origin; or a negative errno with a Failure.
- * With a key, a file that is not sealed yet is; to be called with the lock held. */
-int oauth_store_load(const RelayConfig *relay, const char *origin, Secret **ret, Failure *f);
+ * With a key, a file that is not sealed yet is; to be called with the lock held. `stop` is of a
+ * command that gives the key, or NULL. */
+int oauth_store_load(
+    const RelayConfig *relay, CommandStop *stop, const char *origin, Secret **ret, Failure *f);
 
-/* 0 when it is on the disk, or a negative errno with a Failure. */
+/* 0 when it is on the disk, or a negative errno with a Failure. Nothing stops it: the token before
+ * it is of no use any more. */
 int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f);

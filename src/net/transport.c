@@ -101,7 +101,7 @@ int transport_look_up(Connection *c, usec_t now)
     c->begun = now;
     found->error = resolve_relay(c->relay, &found->found, &found->failure);
     if (found->error >= 0) {
-        secrets_fetch(c->relay, NULL, false, NULL, &secrets);
+        secrets_fetch(c->relay, NULL, false, NULL, NULL, &secrets);
         found->proxy_password = TAKE_PTR(secrets.proxy);
         found->proxy_tickets = TAKE_PTR(secrets.proxy_tickets);
         found->error = secrets.error;

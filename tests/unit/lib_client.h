@@ -21,7 +21,7 @@ static inline void client_expect(OutboxClient *client, int number, int wanted, c
 
     ck_assert_ptr_nonnull(text);
     ck_assert_msg(number == wanted, "%d, not %d: %s", number, wanted, text);
-    ck_assert_msg(strstr(text, word), "no '%s' in: %s", word, text);
+    ck_assert_msg(strstr(text, word) != NULL, "it says: %s", text);
 }
 
 /* One whose relay listens at this port, without TLS, and who tells these events. */
