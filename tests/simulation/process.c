@@ -267,6 +267,8 @@ static void sleep_frozen(void)
     world.now = end;
     if (process.suspended)
         world.suspended += end - begin;
+    else
+        kernel_excuse();
 }
 
 /* To the next thing that happens. */

@@ -16,7 +16,8 @@ START_TEST(mistakes_about_logins_say_what_would_be_right)
         const char *text, *mistake;
     } cases[] = {
         {VIA(TUNNEL "proxy_user = \"u\"; proxy_auth = \"ntml\";"),
-            "outbox.conf:1: relays.h.proxy_auth: \"ntml\" is unknown; it takes one of \"auto\", "
+            "outbox.conf:1: relays.h.proxy_auth: \"ntml\" is unknown; did you mean \"ntlm\"?; it "
+            "takes one of \"auto\", "
             "\"basic\", \"digest\", \"ntlm\", \"gssapi\""},
         {VIA(TUNNEL "proxy_user = \"u\"; proxy_auth = \"ntlm\";"),
             "outbox.conf:1: relays.h.proxy_auth: NTLM needs a password; set proxy_password or one "
