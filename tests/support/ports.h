@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TEST_PORT_FIRST 30000U
+#define TEST_PORT_FIRST 20000U
 #define TEST_PORT_BLOCK 16U
 #define TEST_PORT_BLOCKS ((32768U - TEST_PORT_FIRST) / TEST_PORT_BLOCK)
 

@@ -88,6 +88,7 @@ def wait_for(condition, what, seconds=15.0):
         time.sleep(0.01)
 
 
+BLOCKS = 50  # of 200 ports, from 10000 on; those of the unit tests are above (ports.h)
 _block = None
 _next_port = 0
 
@@ -96,16 +97,16 @@ def _claim_ports():
     """A block of 200 ports for this process alone: other laboratories on this machine take others. The
     claim is an abstract socket, which ends with the process and belongs to the same network as ports."""
     global _block, _next_port
-    first = random.randrange(100)
-    for number in range(first, first + 100):
+    first = random.randrange(BLOCKS)
+    for number in range(first, first + BLOCKS):
         _block = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            _block.bind(f"\0outbox-ports-{number % 100}")
-            _next_port = 10000 + number % 100 * 200
+            _block.bind(f"\0outbox-ports-{number % BLOCKS}")
+            _next_port = 10000 + number % BLOCKS * 200
             return
         except OSError:
             _block.close()
-    raise AssertionError("a hundred laboratories run on this machine")
+    raise AssertionError(f"{BLOCKS} laboratories run on this machine")
 
 
 def free_port():

@@ -228,7 +228,7 @@ class NoReader(Exits):
             result = self.tool(*command, wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
             self.assertEqual(result.returncode, 74, (command, result))
             self.assertEqual(result.stderr.count(b"cannot write to standard output"), 1, result.stderr)
-        result = self.tool("delete", "x", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
+        result = self.tool("complete", "--", "outbox", "nothing", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
         self.assertEqual((result.returncode, result.stderr), (0, b""))
         for option in ("--help", "--version", "--check"):
             result = self.tool(option, name="outboxd", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))

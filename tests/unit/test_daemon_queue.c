@@ -56,7 +56,11 @@ static void on_problem(_unused_ void *user, _unused_ const ProblemReport *report
 }
 
 static const QueueHandlers handlers = {
-    .changed = on_changed, .idle = on_idle, .message = on_message, .problem = on_problem};
+    .changed = on_changed,
+    .idle = on_idle,
+    .message = on_message,
+    .problem = on_problem,
+};
 
 static const char *seen(void)
 {

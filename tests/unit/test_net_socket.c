@@ -35,9 +35,11 @@ static int reserve_port(uint16_t *ret_port)
 {
     int listening = test_listen(1, ret_port);
     struct sockaddr_storage address = loopback(*ret_port);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
     close(listening);
+    /* Connections to it may have ended just before. */
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, address_size(&address)), 0);
     return fd;
 }
