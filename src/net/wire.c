@@ -73,8 +73,11 @@ static ssize_t read_wrapped(Wire *wire, char *data, size_t n, Failure *f)
     while (buffer_size(clear) == 0) {
         ssize_t r = read_below(wire, piece, sizeof(piece), f);
 
-        if (r > 0)
-            r = proxy_wrap_in(wire->wrap, piece, (size_t)r, f) ?: r;
+        if (r > 0) {
+            int wrapped = proxy_wrap_in(wire->wrap, piece, (size_t)r, f);
+
+            r = wrapped != 0 ? wrapped : r;
+        }
         if (r <= 0)
             return r;
     }

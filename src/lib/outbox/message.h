@@ -70,7 +70,7 @@ typedef struct OutboxStream {
     /* Up to `n` bytes to `to`: how many, 0 at the end, or a negative errno. */
     ssize_t (*read)(void *user, void *to, size_t n);
     /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. Calls
-     * on the message within it fail with 166, and freeing it does nothing. */
+     * on the message within it fail with 166; one that is freed there goes when the call is over. */
     void (*close)(void *user);
     void *user;
 } OutboxStream;
