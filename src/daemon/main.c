@@ -16,6 +16,7 @@
 #include "daemon/manager.h"
 #include "daemon/options.h"
 #include "net/relay_check.h"
+#include "net/tls.h"
 #include "settings/load.h"
 
 /* Where nobody reads, that may wait for ever: signals are to end it then. */
@@ -134,6 +135,7 @@ int main(int argc, char **argv)
     _cleanup_(options_done) Options options = {0};
     _cleanup_failure_ Failure f = {0};
 
+    tls_keep_at_exit();
     manager_take_signals();
     open_standard_streams();
     secret_hide_process();

@@ -522,3 +522,8 @@ bool tls_stream_resumed(const TlsStream *stream)
 {
     return !stream->signing && SSL_session_reused(stream->ssl) == 1;
 }
+
+void tls_keep_at_exit(void)
+{
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}

@@ -146,3 +146,7 @@ char *tls_stream_describe_certificate(const TlsStream *stream);
 Certificate *tls_stream_shown(const TlsStream *stream);
 
 DEFINE_CLEANUP(TlsStream, tls_stream_free);
+
+/* For programs, before anything else of TLS: OpenSSL takes nothing down when the process ends, for
+ * a thread may still be at work with it then. A library must not ask for that. */
+void tls_keep_at_exit(void);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sysexits.h>
 
+#include "net/tls.h"
 #include "tool/command.h"
 #include "tool/library.h"
 
@@ -23,6 +24,7 @@ int outbox_tool_main(int argc, char **argv)
 {
     _cleanup_(tool_done) Tool tool = {0};
 
+    tls_keep_at_exit();
     switch (tool_read_options(&tool, argc, argv)) {
     case TOOL_COMMAND: return tool_finish_output(run_named(&tool, argc - optind, argv + optind));
     case -ENOMEM: return tool_fail_memory();
