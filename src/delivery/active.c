@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "delivery/health.h"
 
 /* How long taking pauses after a failure of our own, such as a full disk, and how long a message
  * whose end cannot be written waits. */
@@ -53,6 +54,16 @@ static void report_change(
         engine->context.observer->message(engine->context.user, &report);
 }
 
+/* A message that can go at once is told of when it has gone. */
+static void report_waiting(Engine *engine, const SourceFound *message)
+{
+    Failure why = {.text = engine_explain_waiting(engine)};
+
+    if (why.text)
+        report_change(engine, message, MESSAGE_WAITING, &why);
+    free(why.text);
+}
+
 void engine_pause(Engine *engine)
 {
     engine->paused_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
@@ -85,6 +96,8 @@ static void on_found(
         engine->statistics.failed++;
         report_change(engine, message, MESSAGE_FAILED, f);
         break;
+    case FOUND_QUEUED: report_waiting(engine, message); break;
+    case FOUND_HELD: report_change(engine, message, MESSAGE_HELD, NULL); break;
     case FOUND_RECOVERED: report_change(engine, message, MESSAGE_RECOVERED, f); break;
     case FOUND_PROBLEM: report_problem(engine, message, f); break;
     case FOUND_TROUBLE: report_problem(engine, NULL, f); break;
@@ -109,7 +122,7 @@ static Attempt *take_from(Attempt **list, const HeldMessage *message)
     return NULL;
 }
 
-static size_t count_stuck(const Engine *engine)
+size_t engine_count_stuck(const Engine *engine)
 {
     size_t n = 0;
 
@@ -127,7 +140,7 @@ static void keep_unsettled(Engine *engine, Attempt *attempt, int result)
     if (result < 0) {
         engine->stuck_until = usec_add(engine_now(engine), TROUBLE_PAUSE);
         if (error_is_common(result) &&
-            (!error_is_no_room(result) || count_stuck(engine) >= STUCK_MAX))
+            (!error_is_no_room(result) || engine_count_stuck(engine) >= STUCK_MAX))
             engine_pause(engine);
         engine_wake(engine);
     }

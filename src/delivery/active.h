@@ -26,6 +26,9 @@ void engine_pause(Engine *engine);
 /* Ends an attempt, or keeps it where that cannot be written yet. */
 void engine_end_attempt(Engine *engine, Attempt *attempt);
 
+/* How many are over and cannot be written down as such at present. */
+size_t engine_count_stuck(const Engine *engine);
+
 /* Tries once more to settle those that are stuck, or all of them though it may take long; lets go
  * of what is not settled, the messages being as a dead process leaves them. */
 void engine_retry_stuck(Engine *engine);

@@ -177,7 +177,8 @@ void engine_statistics(const Engine *engine, EngineStatistics *ret)
     ret->next_due = figures.next_due;
     ret->relays = engine->relays->n_relays;
     ret->connections = engine->n_links;
+    ret->paused_until = engine_to_real(engine, engine->paused_until);
+    ret->unsettled = engine_count_stuck(engine);
     for (size_t i = 0; i < engine->relays->n_relays; i++)
-        ret->relays_held += engine->relays->relays[i].state == RELAY_STATE_HELD ||
-                            engine->relays->relays[i].state == RELAY_STATE_PROBING;
+        ret->relays_held += engine_relay_is_at_fault(&engine->relays->relays[i]);
 }

@@ -96,21 +96,25 @@ static void tell_relay(const Link *link, const RelayReport *report)
         context->observer->relay(context->user, report);
 }
 
-/* While there is time to renew it: later on the relay is on hold. */
-static void tell_expiring(Link *link)
+/* While there is time to mend it, be it a certificate that ends or a policy that is not enforced
+ * yet: later on the relay is on hold. */
+static void tell_coming(Link *link)
 {
     usec_t now = engine_now(link->engine);
-    RelayReport report = report_of(link, RELAY_EXPIRES);
+    RelayReport expires = report_of(link, RELAY_EXPIRES), policy = report_of(link, RELAY_POLICY);
     _cleanup_free_
     char *words = NULL;
 
     if (!relay_looks_at_expiry(link->relay, now))
         return;
     words = connection_expiring(link->connection, engine_now_real(link->engine));
-    relay_looked_at_expiry(link->relay, words, now);
-    report.expires = words;
+    policy.policy = connection_policy_notice(link->connection);
+    relay_looked_at_expiry(link->relay, words || policy.policy, now);
+    expires.expires = words;
     if (words)
-        tell_relay(link, &report);
+        tell_relay(link, &expires);
+    if (policy.policy)
+        tell_relay(link, &policy);
 }
 
 static int on_ready(Link *link)
@@ -119,7 +123,7 @@ static int on_ready(Link *link)
     link->since = engine_now(link->engine);
     if (relay_ready(link->relay))
         view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
-    tell_expiring(link);
+    tell_coming(link);
     refill(link);
     engine_wake(link->engine);
     return 0;

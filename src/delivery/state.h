@@ -81,8 +81,14 @@ struct Engine {
 /* Asks for a run of the pump, once, however often it is called. */
 void engine_wake(Engine *engine);
 
+/* Whether it is on hold, or being tried again. */
+bool engine_relay_is_at_fault(const Relay *relay);
+
 /* Times of the plan and of the relays' health are of a clock that goes on while the machine sleeps;
  * those of connections are monotonic, and those of messages realtime. */
 usec_t engine_now(const Engine *engine);
 usec_t engine_now_monotonic(const Engine *engine);
 usec_t engine_now_real(const Engine *engine);
+
+/* A time of the plan's clock as one of the day; 0 when it is over, or none. */
+usec_t engine_to_real(const Engine *engine, usec_t time);

@@ -57,6 +57,7 @@ typedef struct MessagePart {
 } MessagePart;
 
 struct OutboxMessage {
+    pid_t process;                  /* whose it is: a child of fork() only frees it */
     char *properties[PROPERTY_MAX]; /* NULL: the default */
     MessageContent contents[CONTENTS];
     MessagePart *parts;
@@ -66,6 +67,7 @@ struct OutboxMessage {
     OutboxRecipient *all; /* with those of the lists; NULL: to be made */
     size_t n_all;
     Failure failure;
+    bool is_clients;   /* which frees it, and nobody else */
     bool freed;        /* as soon as no client is sending it */
     bool own_envelope; /* of a raw message: its lists name, and do not address */
     unsigned in_use;   /* clients that are sending it: it cannot be changed */
@@ -83,6 +85,15 @@ struct OutboxMessage {
     OutboxHeader *fields;
     size_t n_fields;
 };
+
+/* Whether there is one, of this process. */
+bool message_is_here(const OutboxMessage *message);
+
+/* Whether it may be changed now: 0, or an error number with the words. */
+int message_check(OutboxMessage *message);
+
+/* As outbox_message_clear_recipients(), whose ever it is. */
+void message_clear_recipients(OutboxMessage *message);
 
 /* What a configuration says of messages, where nothing else is set. 0, or an error number with
  * message->failure. */
@@ -114,6 +125,9 @@ void message_release(OutboxMessage *message);
  */
 int failure_set_printable(Failure *f, int number, const char *format, va_list arguments)
     _printf_(3, 0);
+
+/* The same with words that are there. */
+void failure_show(Failure *f);
 
 /* Something has changed: what was made of it does not hold any more. */
 void message_changed(OutboxMessage *message);

@@ -10,6 +10,7 @@
 #include "lib/message.h"
 #include "lib/own.h"
 
+#define ERRNO_MAX 4095                   /* of Linux */
 #define MEMORY_MAX ((size_t)1024 * 1024) /* a larger one goes to a file without a name */
 #define READ_BYTES ((size_t)64 * 1024)
 
@@ -78,15 +79,25 @@ static bool is_set_to(const OutboxMessage *message, Property p, const char *valu
     return message->properties[p] && strcmp(message->properties[p], value) == 0;
 }
 
+/* No more than the program may give, and no number that is none. */
+static ssize_t read_stream(void *user, void *to, size_t n)
+{
+    const MessageContent *content = user;
+    ssize_t r = content->stream.read(content->stream.user, to, n);
+
+    if (r > (ssize_t)n)
+        return -EOVERFLOW;
+    return r < -ERRNO_MAX ? -EIO : r;
+}
+
 static ComposeSource source_of(const MessageContent *content)
 {
     if (!content->streams)
         return content->data ? compose_bytes(content->data, content->n) : (ComposeSource){0};
     return (ComposeSource){
         .origin = COMPOSE_CALLBACK,
-        .read = content->stream.read,
-        .user = content->stream.user,
-        .path = "the stream",
+        .read = read_stream,
+        .user = (void *)content,
     };
 }
 
@@ -281,11 +292,10 @@ static int copy_raw(OutboxMessage *message, const MessageContent *content, Failu
 
         if (!room)
             return -ENOMEM;
-        n = content->stream.read(content->stream.user, room, READ_BYTES);
-        if (n < 0 || n > (ssize_t)READ_BYTES)
-            return failure_set(f, -EIO, ERROR_FILE, "the stream of the message failed: %s",
-                n < 0 ? strerrordesc_np((int)-n) ?: "no reason is known"
-                      : "it gave more than it was asked for");
+        n = read_stream((void *)content, room, READ_BYTES);
+        if (n < 0)
+            return failure_set(f, -EIO, ERROR_FILE, "cannot read the message (a stream): %s",
+                strerrordesc_np((int)-n) ?: "unknown error");
         buffer_commit(&piece, (size_t)n);
         r = keep(message, &piece, f);
         buffer_clear(&piece);
@@ -342,6 +352,8 @@ int message_compose(OutboxMessage *message, bool again)
     }
     if (r == -ENOMEM && message->failure.number == 0)
         (void)message_fail(message, ERROR_MEMORY, "no memory is left");
+    if (r < 0)
+        failure_show(&message->failure);
     message->composed = r >= 0;
     return r;
 }
@@ -449,7 +461,7 @@ const char *message_body_text(OutboxMessage *message)
 
 size_t outbox_message_header_count(OutboxMessage *message)
 {
-    return message && can_be_made(message) ? message->n_fields : 0;
+    return message_is_here(message) && can_be_made(message) ? message->n_fields : 0;
 }
 
 const OutboxHeader *outbox_message_header(OutboxMessage *message, size_t i)

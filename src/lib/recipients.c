@@ -47,13 +47,12 @@ int outbox_message_add_recipient(
 {
     _cleanup_envelope_ Envelope checked = {0};
     OutboxRecipient recipient;
+    int r = message_check(message);
 
-    if (!message)
-        return ERROR_USAGE;
+    if (r != 0)
+        return r;
     if (!address)
         return message_fail(message, ERROR_USAGE, "a recipient has no address");
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
     if (kind < OUTBOX_RECIPIENT_TO || kind > OUTBOX_RECIPIENT_BCC)
         return message_fail(message, ERROR_USAGE, "%d is no kind of recipient", kind);
     failure_done(&message->failure);
@@ -72,12 +71,10 @@ int outbox_message_add_recipient(
     return 0;
 }
 
-void outbox_message_clear_recipients(OutboxMessage *message)
+void message_clear_recipients(OutboxMessage *message)
 {
     static const Property lists[] = {PROPERTY_TO, PROPERTY_CC, PROPERTY_BCC};
 
-    if (!message || message->in_use > 0)
-        return;
     for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
         free(message->properties[lists[i]]);
         message->properties[lists[i]] = NULL;
@@ -88,6 +85,12 @@ void outbox_message_clear_recipients(OutboxMessage *message)
     message->added = NULL;
     message->n_added = 0;
     message_changed(message);
+}
+
+void outbox_message_clear_recipients(OutboxMessage *message)
+{
+    if (message_is_here(message) && message->in_use == 0)
+        message_clear_recipients(message);
 }
 
 /* ---- All of them ---- */
@@ -162,7 +165,7 @@ size_t outbox_message_recipient_count(const OutboxMessage *message)
 {
     size_t n = 0;
 
-    if (message)
+    if (message_is_here(message))
         (void)listed(message, &n);
     return n;
 }
@@ -170,7 +173,7 @@ size_t outbox_message_recipient_count(const OutboxMessage *message)
 const OutboxRecipient *outbox_message_recipient(const OutboxMessage *message, size_t i)
 {
     size_t n = 0;
-    const OutboxRecipient *all = message ? listed(message, &n) : NULL;
+    const OutboxRecipient *all = message_is_here(message) ? listed(message, &n) : NULL;
 
     return i < n ? &all[i] : NULL;
 }

@@ -53,12 +53,12 @@ void send_forget(OutboxClient *client)
 
 size_t outbox_outcome_count(const OutboxClient *client)
 {
-    return client ? client->n_outcomes : 0;
+    return client_is_here(client) ? client->n_outcomes : 0;
 }
 
 const OutboxOutcome *outbox_outcome(const OutboxClient *client, size_t i)
 {
-    return client && i < client->n_outcomes ? &client->outcomes[i] : NULL;
+    return i < outbox_outcome_count(client) ? &client->outcomes[i] : NULL;
 }
 
 /* ---- Before there is a connection ---- */
@@ -149,15 +149,10 @@ static int prepare(OutboxClient *client, OutboxMessage *source)
 
 static int send_by(OutboxClient *client, OutboxMessage *message, SmtpVerb verb)
 {
-    int r = client_check(client);
+    int r = client_check_message(client, &message);
 
-    if (r != 0)
-        return r;
-    if (!message)
-        message = client->message;
-    if (message->in_use > 0)
-        return client_fail(client, ERROR_BUSY, "another client is sending this message");
-    r = settings_prepare(client);
+    if (r == 0)
+        r = settings_prepare(client);
     if (r == 0)
         r = prepare(client, message);
     if (r != 0)
@@ -328,7 +323,7 @@ static int submit(OutboxClient *client)
         .unfit = s->outgoing.unfit,
         .is_8bit = s->outgoing.is_8bit,
     };
-    return smtp_session_submit(session, &s->transaction, clock_monotonic());
+    return smtp_session_submit(session, &s->transaction, client_now(client));
 }
 
 int send_begin(OutboxClient *client)
@@ -367,7 +362,7 @@ static int feed(OutboxClient *client)
     if (r < 0 || n > 0)
         return r;
     end_transfer(client);
-    return smtp_session_content_end(session, clock_monotonic());
+    return smtp_session_content_end(session, client_now(client));
 }
 
 void send_finish(OutboxClient *client)
@@ -395,7 +390,7 @@ static int go_on(OutboxClient *client)
     }
     if (any && smtp_session_can_submit(connection_session(client->connection)))
         return submit(client);
-    smtp_session_quit(connection_session(client->connection), clock_monotonic());
+    smtp_session_quit(connection_session(client->connection), client_now(client));
     return 0;
 }
 

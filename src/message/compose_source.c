@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "message/field.h"
 
@@ -111,8 +112,7 @@ static int fail_errno(const SourceReader *reader, int error, Failure *f)
         return error;
     return failure_set(f, -EBADMSG,
         reader->number && !error_is_common(error) ? reader->number : error_from_errno(error),
-        "cannot read %s %s: %s", reader->what, name_of(reader),
-        strerrordesc_np(-error) ?: "unknown error");
+        "cannot read %s %s: %s", reader->what, name_of(reader), file_trouble(error));
 }
 
 static int fail_size(const SourceReader *reader, Failure *f)
@@ -157,9 +157,10 @@ int source_open(
     if (source->origin == COMPOSE_DESCRIPTOR)
         reader->fd = source->fd;
     if (source->origin == COMPOSE_FILE) {
-        reader->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        reader->fd =
+            file_open(AT_FDCWD, source->path, source->waits ? FILE_ANY_PIPE : FILE_NO_PIPE);
         if (reader->fd < 0)
-            return fail_errno(reader, -errno, f);
+            return fail_errno(reader, reader->fd, f);
         reader->owns_fd = true;
     }
     if (reader->fd >= 0)

@@ -84,6 +84,18 @@ int message_readdress(
     return r < 0 ? r : buffer_append(out, parts.header.at, (size_t)(data + n - parts.header.at));
 }
 
+int message_readdress_as(
+    const char *data, size_t n, const Envelope *asked, const Envelope *own, Buffer *out)
+{
+    Envelope shown = *own;
+
+    if (!asked->sender)
+        shown.sender = NULL;
+    if (asked->n_recipients == 0)
+        shown.n_recipients = 0;
+    return message_readdress(data, n, &shown, NULL, out);
+}
+
 /* A line of text may have a colon, too: "Warning: disk full". */
 static bool is_known(const HeaderField *field)
 {

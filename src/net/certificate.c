@@ -9,13 +9,9 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 
 #define NAMES_BYTES_MAX 500 /* of the names listed in a message */
-
-static void bio_p(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
 
 bool certificate_digest(X509 *certificate, unsigned char out[static CERTIFICATE_SHA256_BYTES])
 {
@@ -36,7 +32,7 @@ bool certificate_key_digest(X509 *certificate, unsigned char out[static CERTIFIC
 
 char *certificate_name_text(const X509_NAME *name)
 {
-    _cleanup_(bio_p) BIO *bio = BIO_new(BIO_s_mem());
+    _cleanup_bio_ BIO *bio = BIO_new(BIO_s_mem());
     char *data = NULL;
     long n;
 

@@ -104,11 +104,11 @@ void oauth_tokens_refuse(OauthTokens *tokens, const Secret *token)
 
 /* The newest of those that go back to the configuration as it is: in the file, in memory, or the
  * configured one itself. */
-static int find_refresh(OauthTokens *tokens, const RelayConfig *relay,
+static int find_refresh(OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop,
     char origin[static OAUTH_ORIGIN_MAX], Secret **ret, Failure *f)
 {
     _cleanup_secret_ Secret *configured = NULL;
-    int r = secret_source_fetch(&relay->oauth_refresh_token, &configured, f)
+    int r = secret_source_fetch(&relay->oauth_refresh_token, stop, &configured, f)
                 ?: oauth_origin(relay, configured, origin);
 
     if (r >= 0 && tokens->refresh && text_equal(tokens->origin, origin)) {
@@ -116,7 +116,7 @@ static int find_refresh(OauthTokens *tokens, const RelayConfig *relay,
         return 0;
     }
     if (r >= 0 && relay->oauth_token_file)
-        r = oauth_store_load(relay, origin, ret, f);
+        r = oauth_store_load(relay, stop, origin, ret, f);
     if (r < 0 || *ret)
         return r;
     *ret = secret_ref(configured);
@@ -163,14 +163,15 @@ static int take_access(
     return 0;
 }
 
-static int renew_by_client(OauthTokens *tokens, const RelayConfig *relay, Secret **ret, Failure *f)
+static int renew_by_client(
+    OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
 {
     _cleanup_(oauth_form_done) OauthForm form = {0};
     char error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;
     int r = oauth_form_add(&form, "grant_type", "client_credentials")
                 ?: oauth_form_add(&form, "scope", relay->oauth_scope)
-                ?: oauth_form_add_client(&form, relay, f);
+                ?: oauth_form_add_client(&form, relay, stop, f);
 
     r = r ?: oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
     if (r >= 0)
@@ -179,18 +180,19 @@ static int renew_by_client(OauthTokens *tokens, const RelayConfig *relay, Secret
     return r;
 }
 
-static int renew_by_refresh(OauthTokens *tokens, const RelayConfig *relay, Secret **ret, Failure *f)
+static int renew_by_refresh(
+    OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
 {
     _cleanup_(oauth_form_done) OauthForm form = {0};
     _cleanup_secret_ Secret *refresh = NULL, *newer = NULL;
     char origin[OAUTH_ORIGIN_MAX] = "", error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;
-    int r = find_refresh(tokens, relay, origin, &refresh, f);
+    int r = find_refresh(tokens, relay, stop, origin, &refresh, f);
 
     r = r ?: oauth_form_add(&form, "grant_type", "refresh_token")
                   ?: oauth_form_add_secret(&form, "refresh_token", refresh)
                   ?: oauth_form_add(&form, "scope", relay->oauth_scope)
-                  ?: oauth_form_add_client(&form, relay, f);
+                  ?: oauth_form_add_client(&form, relay, stop, f);
     r = r ?: oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
     if (r < 0)
         return r;
@@ -202,23 +204,24 @@ static int renew_by_refresh(OauthTokens *tokens, const RelayConfig *relay, Secre
     return r;
 }
 
-static int renew(OauthTokens *tokens, const RelayConfig *relay, Secret **ret, Failure *f)
+static int renew(
+    OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
 {
     _cleanup_close_ int lock = -1;
 
     if (relay->oauth_grant == OAUTH_GRANT_CLIENT)
-        return renew_by_client(tokens, relay, ret, f);
+        return renew_by_client(tokens, relay, stop, ret, f);
     if (relay->oauth_token_file) {
         lock = oauth_store_lock(relay, f);
         if (lock < 0)
             return lock;
     }
-    return renew_by_refresh(tokens, relay, ret, f);
+    return renew_by_refresh(tokens, relay, stop, ret, f);
 }
 
 /* Where none can be had, one that is not quite at its end yet is better than nothing. */
-int oauth_tokens_get(
-    OauthTokens *tokens, const RelayConfig *relay, Secret **ret, bool *ret_kept, Failure *f)
+int oauth_tokens_get(OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Secret **ret,
+    bool *ret_kept, Failure *f)
 {
     int r = 0;
 
@@ -226,7 +229,7 @@ int oauth_tokens_get(
     (void)pthread_mutex_lock(&tokens->renewing);
     *ret = find_kept(tokens, false);
     if (!*ret) {
-        r = renew(tokens, relay, ret, f);
+        r = renew(tokens, relay, stop, ret, f);
         *ret_kept = r < 0;
         if (r < 0)
             *ret = find_kept(tokens, true);

@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "base/secret.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 typedef struct OauthTokens OauthTokens;
 
@@ -19,10 +20,11 @@ OauthTokens *oauth_tokens_unref(OauthTokens *tokens); /* accepts NULL; returns N
 bool oauth_is_configured(const RelayConfig *relay);
 
 /* The token that is good for a while yet, or a new one. Blocks, also while another thread gets one.
- * `ret_kept`: it is one that was there before. 0 with a reference, or a negative errno with a
+ * `ret_kept`: it is one that was there before. `stop` may be
+ * NULL. 0 with a reference, or a negative errno with a
  * Failure. */
-int oauth_tokens_get(
-    OauthTokens *tokens, const RelayConfig *relay, Secret **ret, bool *ret_kept, Failure *f);
+int oauth_tokens_get(OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Secret **ret,
+    bool *ret_kept, Failure *f);
 
 /* The relay does not take this one: it is not given out again. Never blocks. */
 void oauth_tokens_refuse(OauthTokens *tokens, const Secret *token);

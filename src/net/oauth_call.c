@@ -8,9 +8,11 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/http_url.h"
 #include "settings/secret_source.h"
 
 #define CALL_LIMIT (30 * USEC_PER_SEC)
+#define ANSWER_BYTES_MAX ((size_t)64 * 1024)
 #define SECONDS_MAX (UINT64_C(365) * 24 * 3600)
 #define DESCRIPTION_MAX 300
 #define TOLD_MIN 8 /* bytes of a secret that a server does not say by accident */
@@ -79,10 +81,10 @@ void oauth_form_done(OauthForm *form)
     wipe(&form->text);
 }
 
-int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f)
+int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop *stop, Failure *f)
 {
     _cleanup_secret_ Secret *secret = NULL;
-    int r = secret_source_fetch(&relay->oauth_client_secret, &secret, f);
+    int r = secret_source_fetch(&relay->oauth_client_secret, stop, &secret, f);
 
     return r ?: oauth_form_add(form, "client_id", relay->oauth_client_id)
                     ?: oauth_form_add_secret(form, "client_secret", secret);
@@ -219,22 +221,48 @@ static int read_answer(const char *host, const OauthForm *form, const HttpRespon
     return r;
 }
 
+/* What is said in the place of an answer is a fault of the login's. */
+static int explain(const char *url, int r, Failure *f)
+{
+    char what[300];
+    HttpUrl parts = {0};
+
+    if (r == -ENOMEM || !f || http_url_parse(url, &parts) < 0)
+        return r;
+    if (r == -EBADMSG || r == -EMSGSIZE)
+        f->number = ERROR_AUTHENTICATION;
+    snprintf(what, sizeof(what), "https://%.250s", parts.host);
+    http_url_done(&parts);
+    return failure_prefix(f, r, what);
+}
+
 int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
     char ret_error[static OAUTH_ERROR_MAX], Failure *f)
 {
+    const HttpCall call = {
+        .url = url,
+        .url_setting = url == relay->oauth_device_url ? "oauth_device_url" : "oauth_token_url",
+        .body = &form->text,
+        .body_type = "application/x-www-form-urlencoded",
+        .accept = "application/json",
+        .ca_file = relay->oauth_ca_file,
+        .ca_setting = "oauth_ca_file",
+        .way = relay->oauth_proxy ? relay : NULL,
+        .max = ANSWER_BYTES_MAX,
+        .limit = form->limit > 0 ? MIN(form->limit, CALL_LIMIT) : CALL_LIMIT,
+    };
     HttpResponse response = {0};
-    HttpsUrl parts;
-    usec_t limit = form->limit > 0 ? MIN(form->limit, CALL_LIMIT) : CALL_LIMIT;
-    int r = https_post(url, relay->oauth_ca_file, &form->text, limit, &response, f);
+    HttpUrl parts = {0};
+    int r = http_call(&call, &response, f);
 
     *ret = NULL;
     ret_error[0] = '\0';
     if (r < 0)
-        return r;
-    r = https_url_parse(url, &parts);
+        return explain(url, r, f);
+    r = http_url_parse(url, &parts);
     if (r >= 0)
         r = read_answer(parts.host, form, &response, ret, ret_error, f);
-    https_url_done(&parts);
+    http_url_done(&parts);
     http_response_done(&response);
     return r;
 }

@@ -5,8 +5,9 @@
 
 #include "base/failure.h"
 #include "base/secret.h"
-#include "net/https.h"
+#include "net/http_call.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
  * nothing is added. */
@@ -20,7 +21,7 @@ void oauth_form_done(OauthForm *form);
 
 /* Who asks: oauth_client_id and, where there is one, the client's secret. 0, or a negative errno
  * with a Failure. */
-int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f);
+int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop *stop, Failure *f);
 
 /* Posts it to one of the relay's URLs. 0 with an object, which the caller drops by json_decref();
  * -EACCES when the server refuses: its word for why (RFC 6749, 5.2) is in `ret_error`, and its

@@ -56,6 +56,8 @@ int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
                 ?: oauth_form_add(&form, "scope", relay->oauth_scope);
 
     *ret = (OauthDevice){0};
+    if (r >= 0 && relay->oauth_token_file)
+        r = oauth_store_check(relay, f); /* before anybody agrees to anything */
     r = r ?: oauth_call(relay, relay->oauth_device_url, &form, &answer, error, f);
     if (r >= 0)
         r = take_device(relay, answer, ret, f);
@@ -79,7 +81,7 @@ static int keep(const RelayConfig *relay, const json_t *answer, Failure *f)
     lock = oauth_store_lock(relay, f);
     if (lock < 0)
         return lock;
-    r = secret_source_fetch(&relay->oauth_refresh_token, &configured, f)
+    r = secret_source_fetch(&relay->oauth_refresh_token, NULL, &configured, f)
             ?: oauth_origin(relay, configured, origin)
             ?: oauth_store_save(relay, origin, refresh, f);
     return r < 0 ? r : 1;
@@ -112,7 +114,7 @@ int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
     json_t *answer = NULL;
     int r = oauth_form_add(&form, "grant_type", GRANT)
                 ?: oauth_form_add_secret(&form, "device_code", device->device)
-                ?: oauth_form_add_client(&form, relay, f);
+                ?: oauth_form_add_client(&form, relay, NULL, f);
 
     r = r ?: oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
     if (r >= 0)

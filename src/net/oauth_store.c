@@ -1,5 +1,6 @@
-/* One JSON object on one line, replaced by rename. Must never be readable by more than its owner,
- * at no time, nor be lost where a new one cannot be written. */
+/* One JSON object on one line, sealed where there is a key, replaced by rename. Must never be
+ * readable by more than its owner, at no time, nor be lost where a new one cannot be written, or
+ * the key is another. */
 #include "net/oauth_store.h"
 
 #include <errno.h>
@@ -15,7 +16,11 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "net/seal.h"
 #include "settings/secret_source.h"
+
+#define PURPOSE "outbox oauth_token_file"
+#define LINE_BYTES_MAX ((size_t)64 * 1024) /* that a secret's file is read up to */
 
 int oauth_origin(
     const RelayConfig *relay, const Secret *configured, char ret[static OAUTH_ORIGIN_MAX])
@@ -90,46 +95,85 @@ int oauth_store_lock(const RelayConfig *relay, Failure *f)
     return TAKE_FD(fd);
 }
 
-int oauth_store_load(const RelayConfig *relay, const char *origin, Secret **ret, Failure *f)
+/* ---- sealed or not ---- */
+
+static int fail_key(const RelayConfig *relay, int error, Failure *f)
+{
+    const char *path = relay->oauth_token_file;
+
+    switch (error) {
+    case -EKEYREJECTED:
+        return failure_set(f, error, ERROR_CONFIGURATION,
+            "oauth_token_file: %s was sealed with another key than the one that oauth_token_key_* "
+            "gives; have it give that one, or, where it is lost, remove the file and run `outbox "
+            "authorize`",
+            path);
+    case -EPROTONOSUPPORT:
+        return failure_set(f, error, ERROR_CONFIGURATION,
+            "oauth_token_file: %s was sealed by a later version of outbox; use that one", path);
+    default:
+        return failure_set(f, error, ERROR_CONFIGURATION,
+            "oauth_token_file: %s is damaged: what is sealed in it cannot be opened; put it back "
+            "from a backup, or remove it and run `outbox authorize`",
+            path);
+    }
+}
+
+/* NULL where none is configured. */
+static int fetch_key(const RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
+{
+    int r = secret_source_fetch(&relay->oauth_token_key, stop, ret, f);
+
+    if (r < 0)
+        return failure_prefix(f, r, "the key of oauth_token_file cannot be had");
+    if (!*ret || secret_size(*ret) >= SEAL_KEY_MIN)
+        return 0;
+    *ret = secret_unref(*ret);
+    return failure_set(f, -EKEYREJECTED, ERROR_CONFIGURATION,
+        "the key of oauth_token_file (oauth_token_key_*) has less than %d characters, and could be "
+        "guessed; make one by `openssl rand -base64 32`",
+        SEAL_KEY_MIN);
+}
+
+/* What is in the file, in clear; NULL: there is none. */
+static int read_store(
+    const RelayConfig *relay, const Secret *key, Secret **ret, bool *ret_sealed, Failure *f)
 {
     const SecretSource source = {
         .file = relay->oauth_token_file, .queue = relay->oauth_refresh_token.queue};
     _cleanup_secret_ Secret *line = NULL;
-    const char *text;
-    json_t *object;
     int r;
 
-    *ret = NULL;
+    *ret_sealed = false;
     if (access(relay->oauth_token_file, F_OK) < 0 && errno == ENOENT)
         return 0;
-    r = secret_source_fetch(&source, &line, f);
+    r = secret_source_fetch(&source, NULL, &line, f);
     if (r < 0)
         return r;
-    object = json_loadb(secret_text(line), secret_size(line), 0, NULL);
-    if (!json_is_object(object)) {
-        json_decref(object);
-        return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-            "oauth_token_file: %s holds no tokens; remove it, and run `outbox authorize`",
+    *ret_sealed = seal_is_sealed(secret_text(line));
+    if (!*ret_sealed) {
+        *ret = TAKE_PTR(line);
+        return 0;
+    }
+    if (!key)
+        return failure_set(f, -ENOKEY, ERROR_CONFIGURATION,
+            "oauth_token_file: %s is sealed, and there is no key to open it: set "
+            "oauth_token_key_credential, or, where the key is lost, remove the file and run "
+            "`outbox authorize`",
             relay->oauth_token_file);
-    }
-    text = json_string_value(json_object_get(object, "refresh_token"));
-    if (text && *text && text_equal(json_string_value(json_object_get(object, "origin")), origin)) {
-        *ret = secret_new(text, strlen(text));
-        r = *ret ? 0 : -ENOMEM;
-    }
-    json_decref(object);
-    return r;
+    r = seal_open(key, PURPOSE, secret_text(line), ret);
+    return r < 0 && r != -ENOMEM ? fail_key(relay, r, f) : r;
 }
 
-/* The line; the caller wipes it. */
-static char *format(const char *origin, const Secret *token)
+int oauth_store_check(const RelayConfig *relay, Failure *f)
 {
-    json_t *object = json_pack("{s:s, s:s}", "origin", origin, "refresh_token", secret_text(token));
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    _cleanup_secret_ Secret *key = NULL, *line = NULL;
+    bool sealed;
 
-    json_decref(object);
-    return text;
+    return fetch_key(relay, NULL, &key, f) ?: read_store(relay, key, &line, &sealed, f);
 }
+
+/* ---- writing ---- */
 
 static int write_new(const char *path, const char *text)
 {
@@ -152,19 +196,24 @@ static int sync_directory(const char *path)
     return fd < 0 ? -errno : file_sync(fd);
 }
 
-int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f)
+/* In the place of the former one. `line` is sealed where there is a key. */
+static int replace(const RelayConfig *relay, const Secret *key, const Secret *line, Failure *f)
 {
     const char *path = relay->oauth_token_file;
     _cleanup_free_
-    char *temporary = NULL;
-    char name[9], *text = format(origin, token);
-    int r;
+    char *temporary = NULL, *sealed = NULL;
+    char name[9];
+    int r = key ? seal_close(key, PURPOSE, line, &sealed) : 0;
+    const char *text = sealed ?: secret_text(line);
 
+    if (r >= 0 && strlen(text) >= LINE_BYTES_MAX)
+        r = -EFBIG; /* it could not be read again */
     file_random_name(name, sizeof(name) - 1);
-    if (!text || asprintf(&temporary, "%s.%s", path, name) < 0) {
+    if (r >= 0 && asprintf(&temporary, "%s.%s", path, name) < 0) {
         temporary = NULL;
         r = -ENOMEM;
-    } else
+    }
+    if (r >= 0)
         r = write_new(temporary, text);
     if (r >= 0 && rename(temporary, path) < 0)
         r = -errno;
@@ -172,8 +221,73 @@ int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret 
         (void)unlink(temporary);
     if (r >= 0)
         r = sync_directory(path);
+    return r < 0 && r != -ENOMEM ? fail(r, path, f) : r;
+}
+
+static int format(const char *origin, const Secret *token, Secret **ret)
+{
+    json_t *object = json_pack("{s:s, s:s}", "origin", origin, "refresh_token", secret_text(token));
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+    json_decref(object);
+    *ret = text ? secret_new(text, strlen(text)) : NULL;
     if (text)
         explicit_bzero(text, strlen(text));
     free(text);
-    return r < 0 && r != -ENOMEM ? fail(r, path, f) : r;
+    return *ret ? 0 : -ENOMEM;
+}
+
+/* One that is there and cannot be opened stays: it may be worth more than what is to be saved. One
+ * that is no store at all does not. */
+int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f)
+{
+    _cleanup_secret_ Secret *key = NULL, *former = NULL, *line = NULL;
+    _cleanup_failure_ Failure ignored = {0};
+    bool sealed = false;
+    int r = fetch_key(relay, NULL, &key, f);
+
+    if (r >= 0 && read_store(relay, key, &former, &sealed, &ignored) < 0 && sealed)
+        r = read_store(relay, key, &former, &sealed, f);
+    return r ?: format(origin, token, &line) ?: replace(relay, key, line, f);
+}
+
+/* ---- reading ---- */
+
+static int take_token(
+    const RelayConfig *relay, const char *origin, const Secret *line, Secret **ret, Failure *f)
+{
+    json_t *object = json_loadb(secret_text(line), secret_size(line), 0, NULL);
+    const char *text = json_string_value(json_object_get(object, "refresh_token"));
+    int r = 0;
+
+    if (!json_is_object(object))
+        r = failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+            "oauth_token_file: %s holds no tokens; remove it, and run `outbox authorize`",
+            relay->oauth_token_file);
+    else if (text && *text &&
+             text_equal(json_string_value(json_object_get(object, "origin")), origin)) {
+        *ret = secret_new(text, strlen(text));
+        r = *ret ? 0 : -ENOMEM;
+    }
+    json_decref(object);
+    return r;
+}
+
+int oauth_store_load(
+    const RelayConfig *relay, CommandStop *stop, const char *origin, Secret **ret, Failure *f)
+{
+    _cleanup_secret_ Secret *key = NULL, *line = NULL;
+    bool sealed = false;
+    int r;
+
+    *ret = NULL;
+    r = fetch_key(relay, stop, &key, f) ?: read_store(relay, key, &line, &sealed, f);
+    if (r < 0 || !line)
+        return r;
+    r = take_token(relay, origin, line, ret, f);
+    if (r >= 0 && key && !sealed)
+        r = replace(relay, key, line, f);
+    if (r < 0)
+        *ret = secret_unref(*ret);
+    return r;
 }

@@ -1,11 +1,13 @@
 /* The file that refresh tokens are kept in (oauth_token_file): what `outbox authorize` got, and
  * what a server gave in exchange for an older one. Written whole or not at all; the owner of its
- * directory alone can read it. Blocks. */
+ * directory alone can read it, and where oauth_token_key_* names a key it is sealed with that
+ * (net/seal.h). One that is sealed and cannot be opened is never replaced. Blocks. */
 #pragma once
 
 #include "base/failure.h"
 #include "base/secret.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* What a token goes back to: a hash of URL, client, and the token in the configuration, if any. One
  * that goes back to something else is not used: it is the configuration that has been changed. */
@@ -18,8 +20,16 @@ int oauth_origin(
  * a Failure. */
 int oauth_store_lock(const RelayConfig *relay, Failure *f);
 
-/* 0 with the token, NULL when there is none of that origin; or a negative errno with a Failure. */
-int oauth_store_load(const RelayConfig *relay, const char *origin, Secret **ret, Failure *f);
+/* Whether the key can be had, and what is there be opened by it. 0, or a negative errno with a
+ * Failure. */
+int oauth_store_check(const RelayConfig *relay, Failure *f);
 
-/* 0 when it is on the disk, or a negative errno with a Failure. */
+/* 0 with the token, NULL when there is none of that origin; or a negative errno with a Failure.
+ * With a key, a file that is not sealed yet is; to be called with the lock held. `stop` is of a
+ * command that gives the key, or NULL. */
+int oauth_store_load(
+    const RelayConfig *relay, CommandStop *stop, const char *origin, Secret **ret, Failure *f);
+
+/* 0 when it is on the disk, or a negative errno with a Failure. Nothing stops it: the token before
+ * it is of no use any more. */
 int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f);

@@ -101,11 +101,6 @@ static size_t count_addresses(const SocketDial *dial)
 
 /* ---- one socket ---- */
 
-static int set_option(int fd, int level, int name, int value)
-{
-    return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
 /* The port to come from may be set without an address: then any address of the family. */
 static int bind_local(const SocketDialOptions *options, int fd, int family)
 {
@@ -127,8 +122,8 @@ static int bind_local(const SocketDialOptions *options, int fd, int family)
     }
     /* A fixed port may still wait in TIME_WAIT; a free one is chosen when connecting, so that it
      * need be free for this peer only. */
-    r = port > 0 ? set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-                 : set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    r = port > 0 ? socket_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+                 : socket_set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     if (r < 0)
         return r;
     return bind(fd, (const struct sockaddr *)local, address_size(local)) < 0 ? -errno : 0;
@@ -584,6 +579,12 @@ usec_t socket_dial_deadline(const SocketDial *dial)
         next++;
     return dial->stopped || next >= count_addresses(dial) ? dial->end
                                                           : MIN(dial->next_begin, dial->end);
+}
+
+void socket_dial_put_off(SocketDial *dial, usec_t time)
+{
+    dial->begun = usec_add(dial->begun, time);
+    dial->end = usec_add(dial->end, time);
 }
 
 const char *socket_dial_tried(const SocketDial *dial)

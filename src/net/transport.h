@@ -21,8 +21,11 @@ struct Connection {
     bool shows_secrets; /* the trace may, where the settings want it */
 
     /* The transport. */
-    size_t step;    /* a row of transport.c's table; past its end the transport stands */
-    usec_t started; /* connection_new() */
+    size_t step;        /* a row of transport.c's table; past its end the transport stands */
+    usec_t started;     /* connection_new() */
+    usec_t waited, due; /* when the last step had to wait, and until when; 0: it did not */
+    bool excused;       /* the step before this one came too late */
+    bool stirred;       /* something was found at the descriptor since then */
     usec_t begun;
     Lookup *lookup;
     LookupResult found;
@@ -36,6 +39,10 @@ struct Connection {
     Answer *tlsa;           /* the server's TLSA records, once they were asked for */
     int tlsa_fd;            /* readable when they are there; -1: not waited for */
     usec_t tlsa_until;      /* so long they are waited for */
+    Answer *policy;         /* the domain's MTA-STS policy, once it was asked for */
+    int policy_fd;          /* readable when it is there; -1: not waited for */
+    usec_t policy_until;    /* so long it is waited for */
+    char *policy_notice;    /* what it would not allow if it were enforced, or NULL */
     Revocation *revocation; /* while it is asked whether the certificate was revoked */
     int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
@@ -82,6 +89,10 @@ struct Connection {
  * with `failure` set (but for -ENOMEM). */
 int transport_step(Connection *connection, usec_t now);
 
+/* Before the first step, for who may block and has no worker: its lookup is done at once. 1, or as
+ * transport_step(). */
+int transport_look_up(Connection *connection, usec_t now);
+
 /* A step of it: whether the server may be spoken to. As transport_step(). */
 int transport_run_certificate(Connection *connection, usec_t now);
 
@@ -89,6 +100,12 @@ int transport_run_certificate(Connection *connection, usec_t now);
  * transport_step(). */
 int transport_find_tlsa(Connection *connection, usec_t now, const TlsaSet **ret);
 void transport_forget_tlsa(Connection *connection);
+
+/* The same for the domain's MTA-STS policy, and what it says of this server, whose certificate is
+ * good: 1 that it may be used, or a negative errno with `failure` set (but for -ENOMEM). */
+int transport_find_mta_sts(Connection *connection, usec_t now);
+int transport_judge_mta_sts(Connection *connection, usec_t now);
+void transport_forget_mta_sts(Connection *connection);
 
 /* For the steps: what is waited for, and at which descriptor. */
 void transport_wait_for(Connection *connection, short events, usec_t deadline);

@@ -10,12 +10,8 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "certificate/handles.h"
 #include "settings/relay.h"
-
-static void store_context_p(X509_STORE_CTX **context)
-{
-    X509_STORE_CTX_free(*context);
-}
 
 /* ---- in words ---- */
 
@@ -265,7 +261,7 @@ static int prepare(const Trust *trust, X509_STORE_CTX *context)
 int trust_judge(const Trust *trust, X509 *certificate, STACK_OF(X509) * sent,
     STACK_OF(X509) * *ret_chain, Failure *f)
 {
-    _cleanup_(store_context_p) X509_STORE_CTX *context = NULL;
+    _cleanup_store_context_ X509_STORE_CTX *context = NULL;
     int r;
 
     *ret_chain = NULL;

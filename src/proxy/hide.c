@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/mask.h"
 #include "base/text.h"
 #include "proxy/dialogue_internal.h"
 
@@ -29,48 +30,86 @@ static int encode_login(const ProxyOptions *o, Buffer *encoded)
     return r;
 }
 
-/* As secret_told(), of the lines that the settings add: of what is behind their names, and behind
- * the first word of that, as in "Proxy-Authorization: Basic dTpw". */
-static size_t told_of_data(const Secret *data, const char *at, size_t n)
+typedef struct Secrets {
+    MaskSecret *all;
+    size_t n, room;
+} Secrets;
+
+static int add(Secrets *secrets, const char *data, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (secrets->n == secrets->room) {
+        size_t room = 2 * secrets->room + 8;
+        MaskSecret *all = reallocarray(secrets->all, room, sizeof(*all));
+
+        if (!all)
+            return -ENOMEM;
+        secrets->all = all;
+        secrets->room = room;
+    }
+    secrets->all[secrets->n++] = (MaskSecret){data, n};
+    return 0;
+}
+
+/* The lines that the settings add: what is behind their names, and behind the first word of that,
+ * as in "Proxy-Authorization: Basic dTpw". */
+static int add_data(Secrets *secrets, const Secret *data)
 {
     const char *line = data ? secret_text(data) : "";
-    size_t most = 0;
+    int r = 0;
 
-    while (*line) {
+    while (*line && r >= 0) {
         const char *end = line + strcspn(line, "\r\n");
         const char *value = line + strcspn(line, ":\r\n"), *word;
 
         value += strspn(value, ": \t");
         if (value < end)
-            most = MAX(most, secret_told(at, n, value, (size_t)(end - value)));
+            r = add(secrets, value, (size_t)(end - value));
         word = value + strcspn(value, " \t\r\n");
         word += strspn(word, " \t");
         if (word < end)
-            most = MAX(most, secret_told(at, n, word, (size_t)(end - word)));
+            r = r ?: add(secrets, word, (size_t)(end - word));
         line = end + strspn(end, "\r\n");
     }
-    return most;
+    return r;
+}
+
+/* Of an answer of ours, what the password can be found by: of a digest the response, of NTLM and
+ * Negotiate the message. */
+static int add_said(Secrets *secrets, const ProxyDialogue *dialogue)
+{
+    static const char response[] = "response=\"";
+    const char *value =
+        dialogue->options.kind == PROXY_TUNNEL ? dialogue->tunnel.authentication : NULL;
+
+    if (!value)
+        return 0;
+    if (text_starts_nocase(value, "Digest ")) {
+        value = strstr(value, response);
+        value = value ? value + sizeof(response) - 1 : "";
+    } else {
+        value += strcspn(value, " ");
+        value += strspn(value, " ");
+    }
+    return add(secrets, value, strcspn(value, "\""));
 }
 
 static int hide(const ProxyDialogue *dialogue, char *data, size_t n)
 {
     const ProxyOptions *o = &dialogue->options;
-    Buffer login = {0};
+    _cleanup_wiped_ Buffer login = {0};
+    Secrets secrets = {0};
     int r = encode_login(o, &login);
 
-    for (size_t at = 0, found; r >= 0 && at < n; at += MAX(found, (size_t)1)) {
-        found = told_of_data(o->data, data + at, n - at);
-        if (o->password)
-            found = MAX(found,
-                secret_told(data + at, n - at, secret_text(o->password), secret_size(o->password)));
-        if (buffer_size(&login) > 0)
-            found = MAX(
-                found, secret_told(data + at, n - at, buffer_data(&login), buffer_size(&login)));
-        memset(data + at, '*', found);
-    }
-    if (login.memory)
-        explicit_bzero(login.memory, login.allocated);
-    buffer_done(&login);
+    r = r
+            ?: add(&secrets, buffer_data(&login), buffer_size(&login))
+            ?: (o->password ? add(&secrets, secret_text(o->password), secret_size(o->password)) : 0)
+            ?: add_data(&secrets, o->data)
+            ?: add_said(&secrets, dialogue);
+    if (r >= 0 && n > 0 && secrets.n > 0)
+        r = mask_secrets(data, n, secrets.all, secrets.n);
+    free(secrets.all);
     return r;
 }
 

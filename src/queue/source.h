@@ -74,6 +74,8 @@ typedef struct MessageEnd {
 /* What a source found, beside messages to deliver. */
 typedef enum SourceFinding {
     FOUND_DEFECT,    /* a message that cannot be sent: it is failed already */
+    FOUND_QUEUED,    /* one that somebody put there, or made ready, meanwhile */
+    FOUND_HELD,      /* one that somebody put aside */
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
     FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
     FOUND_TROUBLE,   /* something that every message would meet with (error_is_common()) */

@@ -105,7 +105,8 @@ static void on_file_event(Watch *watch, const struct inotify_event *event)
             watch->handlers->abandoned(watch->user);
         return;
     }
-    if ((text_ends(name, ".queued") || text_ends(name, ".deferred")) && !is_own(watch, name))
+    if ((text_ends(name, ".queued") || text_ends(name, ".deferred") || text_ends(name, ".held")) &&
+        !is_own(watch, name))
         watch->handlers->notice(watch->user, name, !(event->mask & IN_CREATE));
 }
 

@@ -38,14 +38,18 @@ static int append_value(
     return buffer_append_string(out, buffer_data(&text));
 }
 
-static int print_group(SettingSection section, const void *group, const char *indent, Buffer *out)
+static int print_group(SettingSection section, const void *group, const Config *defaults,
+    const char *indent, Buffer *out)
 {
     size_t n;
     const Setting *rows = settings_table(&n);
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < n; i++) {
+    for (size_t i = 0; r >= 0 && i < n; i++) {
         if (rows[i].section != section)
+            continue;
+        r = value_is_default(&rows[i], group, defaults);
+        if (r != 0)
             continue;
         r = buffer_appendf(out, "%s%s = ", indent, rows[i].name);
         if (r == 0)
@@ -53,10 +57,11 @@ static int print_group(SettingSection section, const void *group, const char *in
         if (r == 0)
             r = buffer_append(out, ";\n", 2);
     }
-    return r;
+    return MIN(r, 0);
 }
 
-static int print_section(const Config *config, SettingSection section, Buffer *out)
+static int print_section(
+    const Config *config, const Config *defaults, SettingSection section, Buffer *out)
 {
     bool list = section == SECTION_RELAYS;
     int r = buffer_appendf(out, "%s = %s", section_name(section), list ? "(" : "{\n");
@@ -64,12 +69,12 @@ static int print_section(const Config *config, SettingSection section, Buffer *o
     for (size_t i = 0; r == 0 && list && i < config->n_relays; i++) {
         r = buffer_append_string(out, i == 0 ? "\n  {\n" : ",\n  {\n");
         if (r == 0)
-            r = print_group(section, config->relays[i], "    ", out);
+            r = print_group(section, config->relays[i], defaults, "    ", out);
         if (r == 0)
             r = buffer_append_string(out, "  }");
     }
     if (r == 0 && !list)
-        r = print_group(section, value_group(config, section, 0), "  ", out);
+        r = print_group(section, value_group(config, section, 0), defaults, "  ", out);
     return r ?: buffer_append_string(out, list ? "\n);\n" : "};\n");
 }
 
@@ -141,19 +146,47 @@ static int print_named(
                                         : print_value(config, setting, &target, out);
 }
 
-int config_print(
-    const Config *config, const char *name, ConfigFormat format, Buffer *out, Failure *f)
+/* The relay that "relays.NAME" means; NULL: none. A name may be that of a setting as well, which
+ * then is meant. */
+static const RelayConfig *find_relay(const Config *config, const char *name)
+{
+    const char *prefix = "relays.";
+    const RelayConfig *found = NULL;
+
+    if (strncmp(name, prefix, strlen(prefix)) != 0 ||
+        setting_find(SECTION_RELAYS, name + strlen(prefix)))
+        return NULL;
+    for (size_t i = 0; !found && i < config->n_relays; i++)
+        if (strcmp(config->relays[i]->name, name + strlen(prefix)) == 0)
+            found = config->relays[i];
+    return found;
+}
+
+static int print_relay(const RelayConfig *relay, const Config *defaults, Buffer *out)
+{
+    int r =
+        buffer_append_string(out, "{\n") ?: print_group(SECTION_RELAYS, relay, defaults, "  ", out);
+
+    return r ?: buffer_append_string(out, "}\n");
+}
+
+int config_print(const Config *config, const Config *defaults, const char *name,
+    ConfigFormat format, Buffer *out, Failure *f)
 {
     SettingSection section = name ? section_find(name) : SECTION_ANY;
+    const RelayConfig *relay = name ? find_relay(config, name) : NULL;
     int r = 0;
 
+    if (relay)
+        return format == CONFIG_FORMAT_JSON ? print_json_relay(relay, defaults, out)
+                                            : print_relay(relay, defaults, out);
     if (name && section == SECTION_ANY)
         return print_named(config, name, format, out, f);
     if (format == CONFIG_FORMAT_JSON)
-        return print_json(config, section, out);
+        return print_json(config, defaults, section, out);
     for (SettingSection s = 0; s < SECTION_MAX && r == 0; s++)
         if (section == SECTION_ANY || section == s)
-            r = print_section(config, s, out);
+            r = print_section(config, defaults, s, out);
     return r;
 }
 

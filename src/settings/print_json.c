@@ -39,28 +39,35 @@ static json_t *value_to_json(const Setting *setting, const char *name, const voi
                : json_string(buffer_data(&text));
 }
 
-static json_t *group_to_json(SettingSection section, const void *group)
+static json_t *group_to_json(SettingSection section, const void *group, const Config *defaults)
 {
     _cleanup_json_ json_t *object = json_object();
     size_t n;
     const Setting *rows = settings_table(&n);
 
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].section == section && json_object_set_new(object, rows[i].name,
-                                              value_to_json(&rows[i], rows[i].name, group)) < 0)
+    for (size_t i = 0; i < n; i++) {
+        int is_default;
+
+        if (rows[i].section != section)
+            continue;
+        is_default = value_is_default(&rows[i], group, defaults);
+        if (is_default < 0 ||
+            (is_default == 0 && json_object_set_new(object, rows[i].name,
+                                    value_to_json(&rows[i], rows[i].name, group)) < 0))
             return NULL;
+    }
     return TAKE_PTR(object);
 }
 
-static json_t *section_to_json(const Config *config, SettingSection section)
+static json_t *section_to_json(const Config *config, const Config *defaults, SettingSection section)
 {
     _cleanup_json_ json_t *array = NULL;
 
     if (section != SECTION_RELAYS)
-        return group_to_json(section, value_group(config, section, 0));
+        return group_to_json(section, value_group(config, section, 0), defaults);
     array = json_array();
     for (size_t i = 0; i < config->n_relays; i++)
-        if (json_array_append_new(array, group_to_json(section, config->relays[i])) < 0)
+        if (json_array_append_new(array, group_to_json(section, config->relays[i], defaults)) < 0)
             return NULL;
     return TAKE_PTR(array);
 }
@@ -91,15 +98,21 @@ static int append(json_t *json, Buffer *out)
     return r < 0 || sink.error < 0 ? -ENOMEM : buffer_append(out, "\n", 1);
 }
 
-int print_json(const Config *config, SettingSection section, Buffer *out)
+int print_json_relay(const RelayConfig *relay, const Config *defaults, Buffer *out)
+{
+    return append(group_to_json(SECTION_RELAYS, relay, defaults), out);
+}
+
+int print_json(const Config *config, const Config *defaults, SettingSection section, Buffer *out)
 {
     json_t *object;
 
     if (section != SECTION_ANY)
-        return append(section_to_json(config, section), out);
+        return append(section_to_json(config, defaults, section), out);
     object = json_object();
     for (SettingSection s = 0; s < SECTION_MAX; s++)
-        if (json_object_set_new(object, section_name(s), section_to_json(config, s)) < 0) {
+        if (json_object_set_new(object, section_name(s), section_to_json(config, defaults, s)) <
+            0) {
             json_decref(object);
             return -ENOMEM;
         }

@@ -5,8 +5,10 @@
 #include "settings/table.h"
 #include "settings/target.h"
 
-/* Appends all sections (SECTION_ANY), or the content of one. 0 or -ENOMEM. */
-int print_json(const Config *config, SettingSection section, Buffer *out);
+/* Appends all sections (SECTION_ANY), or the content of one, or of one relay; without what is as in
+ * `defaults`, where that is not NULL. 0 or -ENOMEM. */
+int print_json(const Config *config, const Config *defaults, SettingSection section, Buffer *out);
+int print_json_relay(const RelayConfig *relay, const Config *defaults, Buffer *out);
 
 /* Appends text that is no setting's. 0 or -ENOMEM. */
 int print_json_text(const char *text, Buffer *out);

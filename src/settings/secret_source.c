@@ -111,22 +111,22 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
         path = NULL;
         return -ENOMEM;
     }
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    fd = file_open(AT_FDCWD, path, FILE_NO_PIPE);
     if (fd < 0)
-        return failure_set_errno(f, -errno,
+        return failure_set_errno(f, fd,
             "cannot read the credential \"%s\" (is LoadCredential=%s:PATH in the unit?), %s", name,
             name, path);
     return read_secret(fd, path, ret, f);
 }
 
-static int fetch_command(const char *command, Secret **ret, Failure *f)
+static int fetch_command(const char *command, CommandStop *stop, Secret **ret, Failure *f)
 {
     _cleanup_wipe_ Buffer content = {0};
     int r;
 
     if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
         return -ENOMEM;
-    r = command_run(command, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, f);
+    r = command_run(command, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, stop, f);
     if (r < 0)
         return r;
     r = first_line(&content, ret);
@@ -136,7 +136,7 @@ static int fetch_command(const char *command, Secret **ret, Failure *f)
     return r;
 }
 
-int secret_source_fetch(const SecretSource *source, Secret **ret, Failure *f)
+int secret_source_fetch(const SecretSource *source, CommandStop *stop, Secret **ret, Failure *f)
 {
     *ret = NULL;
     if (source->value) {
@@ -146,6 +146,6 @@ int secret_source_fetch(const SecretSource *source, Secret **ret, Failure *f)
     if (source->file)
         return fetch_file(source, ret, f);
     if (source->command)
-        return fetch_command(source->command, ret, f);
+        return fetch_command(source->command, stop, ret, f);
     return source->credential ? fetch_credential(source->credential, ret, f) : 0;
 }

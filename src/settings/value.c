@@ -163,12 +163,24 @@ static const SettingChoice *find_choice(const SettingChoice *choice, const char 
     return choice->names ? choice : NULL;
 }
 
+#define NAME_MIN 3 /* shorter ones, such as numbers, are near to each other */
+
+static int unknown_choice(const Setting *setting, const Value *value, Failure *f)
+{
+    char meant[SETTING_WORD_MAX], what[SETTING_WORD_MAX + 40] = "is unknown";
+
+    setting_word_meant(setting->choices, value->text, meant);
+    if (strlen(value->text) >= NAME_MIN && meant[0] != '\0')
+        snprintf(what, sizeof(what), "is unknown; did you mean \"%s\"?", meant);
+    return wrong(setting, value, what, f);
+}
+
 static int set_choice(const Setting *setting, const Value *value, void *field, Failure *f)
 {
     const SettingChoice *choice = find_choice(setting->choices, value->text);
 
     if (!choice)
-        return wrong(setting, value, "is unknown", f);
+        return unknown_choice(setting, value, f);
     if (choice->refusal)
         return wrong(setting, value, choice->refusal, f);
     if (setting->type == SETTING_ENUM) {
@@ -275,14 +287,6 @@ static int set_protocols(const Setting *setting, const Value *value, char **fiel
     return *field ? 0 : -ENOMEM;
 }
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* In a configuration file most of them come from a backslash that was meant to be one. */
 static int wrong_control(const Setting *setting, const Value *value, Failure *f)
 {
@@ -385,7 +389,7 @@ static int set_host(const Setting *setting, const Value *value, char **field, Fa
 
 static int set_string(const Setting *setting, const Value *value, char **field, Failure *f)
 {
-    if (has_control(value->text))
+    if (text_has_control(value->text))
         return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
         return wrong(setting, value, "is not UTF-8", f);
@@ -411,7 +415,7 @@ static int set_senders(const Setting *setting, const Value *value, SenderRules *
     _cleanup_failure_ Failure why = {0};
     int r;
 
-    if (has_control(value->text))
+    if (text_has_control(value->text))
         return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
         return wrong(setting, value, "is not UTF-8", f);
@@ -466,7 +470,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_FLAGS: return set_flags(setting, &value, field, f);
     case SETTING_CIPHERS: return set_ciphers(setting, &value, field, f);
     case SETTING_SECRET:
-        if (has_control(text))
+        if (text_has_control(text))
             return wrong_control(setting, &value, f);
         *(Secret **)field = secret_new(text, strlen(text));
         return *(Secret **)field ? 0 : -ENOMEM;

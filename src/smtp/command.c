@@ -61,14 +61,6 @@ typedef struct Word {
     size_t n, keyword_n;
 } Word;
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* Takes the next word off the front of the list; false at its end. */
 static bool next_word(const char **list, Word *ret)
 {
@@ -200,7 +192,7 @@ static int check_address(const char *address)
 {
     bool quoted = false;
 
-    if (has_control(address))
+    if (text_has_control(address))
         return -EINVAL;
     for (; *address; address++) {
         if (*address == '"')
@@ -439,7 +431,7 @@ static int finish_line(Buffer *out, size_t size, int r)
 int smtp_command_simple(Buffer *out, const char *verb, const char *argument)
 {
     size_t size = buffer_size(out);
-    int r = has_control(verb) || (argument && has_control(argument)) ? -EINVAL : 0;
+    int r = text_has_control(verb) || (argument && text_has_control(argument)) ? -EINVAL : 0;
 
     if (r >= 0)
         r = buffer_append_string(out, verb);

@@ -140,6 +140,9 @@ void smtp_session_written(SmtpSession *session, size_t n, usec_t now);
  * for a time-out; USEC_NEVER: none. After steps until 0 it is never past. */
 usec_t smtp_session_deadline(const SmtpSession *session);
 
+/* So long nobody listened to the server: that time does not count. */
+void smtp_session_put_off(SmtpSession *session, usec_t time);
+
 /* Whether smtp_session_submit() may be called: ready, not closing, and fewer than two transactions
  * under way. */
 bool smtp_session_can_submit(const SmtpSession *session);

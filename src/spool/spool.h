@@ -50,6 +50,10 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
  * file's name), and 3 with the record of an id that spool_name_make_id() can have made. */
 int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret);
 
+/* The same, and 4 with the name of what is none of the queue's (`id`): neither a message in any
+ * state, nor a record, nor a file that a process keeps there, with a dot in front. */
+int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret);
+
 /* Removes what a crash has left and nobody has touched for a day: such a file, if nobody has it
  * locked or open for writing; a message that is sent, if it is not one that is kept (its record
  * ends with `sent`); and such a record, if no message has its id, nor is one kept. What cannot be

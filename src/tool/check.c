@@ -7,11 +7,12 @@
 
 #include "base/errors.h"
 #include "delivery/advice.h"
-#include "tool/call.h"
+#include "net/relay_check.h"
 #include "tool/certificate.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/terminal.h"
+#include "tool/watched.h"
 
 #define SHOWN_MAX 2000 /* bytes of what a stranger wrote */
 
@@ -19,13 +20,14 @@
 typedef struct Finding {
     const RelayConfig *relay;
     char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
-        *extensions;
+        *extensions, *size_max;
+    char *policy;             /* of MTA-STS, in words */
     char *expiring;           /* certificates that end soon */
     json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
     Certificate *shown;       /* the server's; NULL: none */
     char *chain, *pem;        /* what else the server sent, in words; all that it sent */
     TlsNegotiated negotiated; /* version "": no TLS */
-    uint64_t size_max;
+    int result;               /* of finding out: 0 or -ENOMEM */
     bool ok;
     DeliveryStage stage; /* where it failed */
     int error;
@@ -42,6 +44,7 @@ static void finding_done(Finding *f)
     free(f->tls);
     free(f->certificate);
     free(f->expiring);
+    free(f->policy);
     (void)certificate_unref(f->shown);
     free(f->chain);
     free(f->pem);
@@ -49,6 +52,7 @@ static void finding_done(Finding *f)
     free(f->mechanisms);
     free(f->mechanism);
     free(f->extensions);
+    free(f->size_max);
     free(f->text);
     json_decref(f->logins);
 }
@@ -60,38 +64,10 @@ static int copy(const char *text, char **ret)
     return text && text[0] && !*ret ? -ENOMEM : 0;
 }
 
-/* The outcome's text as a user is to see it. */
-static char *with_codes(const DeliveryOutcome *outcome)
+/* The same of what the client knows by that name. */
+static int ask(OutboxClient *client, const char *name, char **ret)
 {
-    char codes[DELIVERY_CODES_MAX], *text;
-
-    delivery_format_codes(outcome, codes);
-    return asprintf(&text, "%s%s", codes, outcome->text) < 0 ? NULL : text;
-}
-
-static int name_extensions(const SmtpCapabilities *c, char **ret)
-{
-    static const struct {
-        SmtpCapability flag;
-        const char *name;
-    } names[] = {
-        {SMTP_CAP_PIPELINING, "PIPELINING"},
-        {SMTP_CAP_CHUNKING, "CHUNKING"},
-        {SMTP_CAP_8BITMIME, "8BITMIME"},
-        {SMTP_CAP_SMTPUTF8, "SMTPUTF8"},
-        {SMTP_CAP_SIZE, "SIZE"},
-        {SMTP_CAP_DSN, "DSN"},
-        {SMTP_CAP_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
-        {SMTP_CAP_STARTTLS, "STARTTLS"},
-        {SMTP_CAP_AUTH, "AUTH"},
-    };
-    _cleanup_buffer_ Buffer text = {0};
-
-    for (size_t i = 0; i < ELEMENTSOF(names); i++)
-        if (smtp_has(c, names[i].flag))
-            if (buffer_appendf(&text, "%s%s", buffer_size(&text) > 0 ? " " : "", names[i].name) < 0)
-                return -ENOMEM;
-    return buffer_append(&text, "", 1) ?: copy(buffer_data(&text), ret);
+    return copy(outbox_get(client, name), ret);
 }
 
 static void note_login(void *user, const SmtpAuthFit *fit)
@@ -107,58 +83,93 @@ static void note_login(void *user, const SmtpAuthFit *fit)
                        json_text(fit->reason), "used", (int)used));
 }
 
-/* What the connection knows by now, however far it came. */
-static int gather(Finding *f, Connection *connection)
+/* What is known of TLS. */
+static int gather_tls(Finding *f, const Connection *connection)
 {
-    SmtpSession *session = connection_session(connection);
-    const SmtpCapabilities *capabilities = session ? smtp_session_capabilities(session) : NULL;
-    char local[ADDRESS_TEXT_MAX];
-    int r;
-
     f->certificate = connection_describe_certificate(connection);
     f->shown = connection_certificate(connection);
     f->chain = connection_describe_chain(connection);
     f->expiring = connection_expiring(connection, clock_realtime());
+    f->policy = connection_describe_policy(connection, clock_realtime());
     f->pem = connection_chain_pem(connection);
     if (connection_negotiated(connection))
         f->negotiated = *connection_negotiated(connection);
-    r = copy(connection_address(connection), &f->address)
-            ?: copy(connection_local_address(connection, local), &f->local)
-            ?: copy(connection_proxy(connection), &f->proxy)
-            ?: copy(connection_tls(connection), &f->tls);
-    if (r < 0 || !capabilities)
-        return r;
-    f->size_max = capabilities->size_max;
-    r = copy(capabilities->domain, &f->server)
-            ?: copy(capabilities->mechanisms, &f->mechanisms)
-            ?: name_extensions(capabilities, &f->extensions)
-            ?: copy(smtp_session_mechanism(session), &f->mechanism);
-    if (r >= 0)
-        smtp_session_explain_auth(session, note_login, f);
+    return copy(connection_tls(connection), &f->tls);
+}
+
+/* What there is to know by now, however far the connection came. 0 or -ENOMEM. */
+static int gather(Finding *f, OutboxClient *client)
+{
+    Connection *connection = client_connection(client);
+    char local[ADDRESS_TEXT_MAX];
+    int r = gather_tls(f, connection)
+                ?: copy(connection_local_address(connection, local), &f->local)
+                ?: copy(connection_proxy(connection), &f->proxy)
+                ?: ask(client, "RemoteAddress", &f->address)
+                ?: ask(client, "ServerName", &f->server)
+                ?: ask(client, "ServerExtensions", &f->extensions)
+                ?: ask(client, "ServerSizeLimit", &f->size_max)
+                ?: ask(client, "ServerMechanisms", &f->mechanisms)
+                ?: ask(client, "AuthMechanismUsed", &f->mechanism);
+
+    if (r == 0 && connection_session(connection))
+        smtp_session_explain_auth(connection_session(connection), note_login, f);
     return r;
 }
 
-static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
+/* What no connection is needed for, in the words of one; a token is asked by the connection alone.
+ * False when something is wrong. */
+static bool judge_settings(const RelayConfig *relay, Finding *f)
 {
-    _cleanup_(call_done) Call call = {0};
-    const DeliveryOutcome *fault;
-    int r = call_open(relay, verbose, &call, &fault);
+    _cleanup_(relay_judgement_done) RelayJudgement judgement = {0};
 
-    f->relay = call.relay;
-    if (r < 0)
-        return r;
-    f->ok = r > 0;
-    r = gather(f, call.connection);
-    if (f->ok)
-        call_quit(&call);
-    if (r < 0 || f->ok)
-        return r;
+    relay_check(relay, false, &judgement);
+    if (judgement.error >= 0)
+        return true;
+    f->stage = STAGE_TLS;
+    f->error = judgement.failure.number;
+    f->text = strdup(failure_text(&judgement.failure));
+    f->status = error_status(f->error) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;
+    f->result = f->text ? 0 : -ENOMEM;
+    return false;
+}
+
+static void on_fault(void *user, OutboxClient *client, const DeliveryOutcome *fault)
+{
+    Finding *f = user;
+    char codes[DELIVERY_CODES_MAX];
+
     f->stage = fault->stage;
     f->error = fault->error;
-    f->text = with_codes(fault);
-    f->hint = advice_on(fault, call.relay);
+    f->hint = advice_on(fault, f->relay);
     f->status = advice_status(fault);
-    return f->text ? 0 : -ENOMEM;
+    f->result = gather(f, client);
+    if (asprintf(&f->text, "%s%s", delivery_format_codes(fault, codes), fault->text) < 0) {
+        f->text = NULL;
+        f->result = -ENOMEM;
+    }
+}
+
+/* Returns EX_OK when all is known that can be; or an exit status after having said why not. */
+static int check_relay(Config *config, size_t i, bool verbose, Finding *f)
+{
+    _cleanup_(outbox_client_free_p) OutboxClient *client = watched_client(config, verbose);
+
+    if (!client)
+        return tool_fail_memory();
+    f->relay = config->relays[i];
+    if (!judge_settings(f->relay, f))
+        return f->result < 0 ? tool_fail_memory() : EX_OK;
+    client_use_relay(client, i);
+    client_on_fault(client, on_fault, f);
+    f->ok = outbox_connect(client) == 0;
+    if (f->ok) {
+        f->result = gather(f, client);
+        (void)outbox_disconnect(client);
+    } else if (!f->text && f->result == 0)
+        return tool_fail_number(outbox_error(client), "cannot check relay %s: %s", f->relay->name,
+            outbox_error_text(client));
+    return f->result < 0 ? tool_fail_memory() : EX_OK;
 }
 
 static void print_if(const char *label, const char *value)
@@ -240,10 +251,11 @@ static void print_finding(const Finding *f)
     print_lines("certificate", f->certificate);
     print_lines("sent with it", f->chain);
     print_lines("ends soon", f->expiring);
+    print_lines("MTA-STS", f->policy);
     print_if("server", f->server);
     print_if("extensions", f->extensions);
-    if (f->size_max > 0)
-        printf("  %-12s %llu bytes a message\n", "limit", (unsigned long long)f->size_max);
+    if (f->size_max)
+        printf("  %-12s %s bytes a message\n", "limit", f->size_max);
     print_if("offers AUTH", f->mechanisms);
     print_logins(f);
     print_if("login", f->mechanism);
@@ -266,30 +278,30 @@ static json_t *negotiated_to_json(const TlsNegotiated *is)
 static json_t *to_json(const Finding *f)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
         "s:o, s:o, s:o, "
         "s:i, s:o, s:o}",
         "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
-        json_text(f->expiring), "relay", json_text(f->relay->name), "host",
-        json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
+        json_text(f->expiring), "mta_sts", json_text(f->policy), "relay", json_text(f->relay->name),
+        "host", json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
         json_text(f->address), "local", json_text(f->local), "proxy", json_text(f->proxy), "tls",
         json_text(f->tls), "certificate", certificate_json(f->shown), "server",
         json_text(f->server), "extensions", json_text(f->extensions), "size_max",
-        (json_int_t)f->size_max, "mechanisms", json_text(f->mechanisms), "mechanism",
-        json_text(f->mechanism), "logins", f->logins ? json_incref(f->logins) : json_array(),
-        "stage", f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error,
-        "text", json_text(f->text), "hint", json_text(f->hint));
+        f->size_max ? strtoll(f->size_max, NULL, 10) : 0LL, "mechanisms", json_text(f->mechanisms),
+        "mechanism", json_text(f->mechanism), "logins",
+        f->logins ? json_incref(f->logins) : json_array(), "stage",
+        f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",
+        json_text(f->text), "hint", json_text(f->hint));
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */
-static int check_one(RelayConfig *relay, bool verbose, json_t *array)
+static int check_one(Config *config, size_t i, bool verbose, json_t *array)
 {
     _cleanup_(finding_done) Finding f = {0};
-    int r = check_relay(relay, verbose, &f);
+    int status = check_relay(config, i, verbose, &f);
 
-    if (r < 0)
-        return tool_fail_number(
-            error_from_errno(r), "cannot check relay %s: %s", relay->name, strerror(-r));
+    if (status != EX_OK)
+        return status;
     if (array && json_array_append_new(array, to_json(&f)) < 0)
         return tool_fail_memory();
     if (!array)
@@ -311,7 +323,7 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
         return tool_fail_memory();
     for (size_t i = 0; i < config->n_relays; i++)
         if (!only || strcmp(only, config->relays[i]->name) == 0) {
-            int one = check_one(config->relays[i], verbose, array);
+            int one = check_one(config, i, verbose, array);
 
             status = one != EX_OK ? one : status;
         }

@@ -1,9 +1,9 @@
 /* A command of the tool: one file, one row in the table of commands.c. Help and usage come from the
  * row.
  *
- * The tool is two programs built from this folder. `outbox` is what is installed in the path: it
- * queues messages by itself, and becomes `outbox-full`, which has all commands, for
- * everything else. doc/decisions/tool-in-two-programs.md says why. */
+ * The program `outbox` queues messages by itself. All other commands are in liboutbox.so, which it
+ * loads for them. What both need is in both, and neither touches the other's.
+ * doc/decisions/tool-loads-the-library.md says why. */
 #pragma once
 
 #include <getopt.h>
@@ -16,6 +16,7 @@
 
 /* The command line, and what stands on it before the command's name. */
 typedef struct Tool {
+    int argc;
     char **argv;
     const char *config_path; /* --config; NULL: the default */
     const char **overrides;  /* --set, NULL-terminated; owned */
@@ -64,7 +65,8 @@ typedef struct Command {
     X(verify, "Ask the relay whether it knows addresses (VRFY)")            \
     X(expand, "Ask the relay who is on mailing lists (EXPN)")               \
     X(command, "Say SMTP commands to the relay and print its replies")      \
-    X(config, "Print the settings in effect, or one of them")
+    X(config, "Print the settings in effect, or one of them")               \
+    X(complete, "Say what can stand at the end of a command line")
 
 /* Each has a function of that name in its file. */
 #define TOOL_RUN(name, summary) \
@@ -73,8 +75,11 @@ TOOL_COMMANDS(TOOL_RUN)
 #undef TOOL_RUN
 
 /* The command, in commands.c; NULL when there is none of that name, which has been said. Its `run`
- * is NULL where this program has not got it. */
+ * is NULL where this part of the tool, program or library, has not got it. */
 const Command *tool_find_command(const char *name);
+
+/* The same, and nothing is said. */
+const Command *tool_command_named(const char *name);
 
 /* ---- What commands share (common.c) ---- */
 

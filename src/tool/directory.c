@@ -4,8 +4,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/buffer.h"
 #include "base/errors.h"
 #include "tool/command.h"
+
+#define NAMED_MAX 5
 
 int tool_fail_queue(const Spool *spool, int error)
 {
@@ -66,6 +69,44 @@ static int fail_elsewhere(const Spool *spool, const char *path)
         path, spool_path(spool));
 }
 
+/* The messages whose ids begin so: the first of them in `ret_id`, and up to NAMED_MAX named in
+ * `names`. How many there are, or a negative errno. */
+static int find_beginning(
+    const Spool *spool, const char *start, char ret_id[static SPOOL_NAME_MAX], Buffer *names)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    SpoolEntry entry;
+    int n = 0, r = spool_scan_new(spool, &scan, NULL);
+
+    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
+        if (strncmp(entry.id, start, strlen(start)) != 0 ||
+            (n > 0 && strcmp(entry.id, ret_id) == 0))
+            continue;
+        if (n++ == 0)
+            snprintf(ret_id, SPOOL_NAME_MAX, "%s", entry.id);
+        if (n <= NAMED_MAX)
+            r = buffer_appendf(names, "%s%s", n > 1 ? ", " : "", entry.id);
+    }
+    return r < 0 ? r : n;
+}
+
+/* The id of which this is the beginning, where that is of one message alone; else it stays. */
+static int complete(const Spool *spool, char id[static SPOOL_NAME_MAX])
+{
+    _cleanup_buffer_ Buffer names = {0};
+    char whole[SPOOL_NAME_MAX];
+    int n = may_be_there(spool, id) || !*id ? 0 : find_beginning(spool, id, whole, &names);
+
+    if (n < 0)
+        return tool_fail_queue(spool, n);
+    if (n > 1)
+        return tool_fail_number(ERROR_FILE, "%s is the beginning of %d messages: %.*s%s", id, n,
+            (int)buffer_size(&names), buffer_data(&names), n > NAMED_MAX ? ", ..." : "");
+    if (n == 1)
+        memcpy(id, whole, sizeof(whole));
+    return 0;
+}
+
 /* Ids that end like a state are as good as any: `report.deferred`, in `report.deferred.queued`. So
  * a word is what `list` prints first. The state in the name of a file may be one that the message
  * has left meanwhile, and decides nothing. */
@@ -80,10 +121,10 @@ int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SP
         return fail_elsewhere(spool, argument);
     snprintf(ret_id, SPOOL_NAME_MAX, "%s", word);
     if (!spool_name_parse(word, &state, &length))
-        return 0;
+        return complete(spool, ret_id);
     snprintf(id_of_file, sizeof(id_of_file), "%.*s", (int)length, word);
     if (word == argument && may_be_there(spool, word))
         return may_be_there(spool, id_of_file) ? fail_ambiguous(spool, word, id_of_file) : 0;
     memcpy(ret_id, id_of_file, sizeof(id_of_file));
-    return 0;
+    return word == argument ? complete(spool, ret_id) : 0;
 }

@@ -1,15 +1,15 @@
-/* outbox, as programs call it: queues messages by itself, for that must cost no more than
- * writing them, and becomes outbox-full for all else. Must never need more libraries than that
- * takes. Called sendmail or mailq it does what programs expect of those. */
+/* outbox: queues messages by itself, for that must cost no more than writing them, and loads the
+ * library for all else. Must never need more libraries than queueing takes. Called sendmail or
+ * mailq it does what programs expect of those. */
 #include <string.h>
 #include <sysexits.h>
 
-#include "tool/full.h"
 #include "tool/input.h"
+#include "tool/library.h"
 #include "tool/sendmail.h"
 
-/* One that is the other program's: only its help, and what is wrong with its options, is ours. */
-static int run_other(const Tool *tool, const Command *command, int argc, char **argv)
+/* One that is in the library: only its help, and what is wrong with its options, is ours. */
+static int run_rest(const Tool *tool, const Command *command, int argc, char **argv)
 {
     int c;
 
@@ -19,7 +19,7 @@ static int run_other(const Tool *tool, const Command *command, int argc, char **
         if (c == '?')
             return EX_USAGE;
     }
-    return tool_become_full(tool->argv);
+    return tool_run_rest(tool->argc, tool->argv);
 }
 
 static int run_named(const Tool *tool, int argc, char **argv)
@@ -30,7 +30,7 @@ static int run_named(const Tool *tool, int argc, char **argv)
         return EX_USAGE;
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
     return command->run ? tool_finish_output(command->run(tool, command, argc, argv))
-                        : run_other(tool, command, argc, argv);
+                        : run_rest(tool, command, argc, argv);
 }
 
 static int run_tool(int argc, char **argv)

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "message/message.h"
 #include "message/readdress.h"
+#include "queue/put.h"
 #include "tool/input_terms.h"
 
 enum {
@@ -175,7 +176,7 @@ static int take_word(ToolInput *input, const Command *command, int option, const
 ComposeSource input_source(const char *path)
 {
     if (strcmp(path, "-") != 0)
-        return compose_file(path);
+        return (ComposeSource){.origin = COMPOSE_FILE, .path = path, .waits = true};
     return (ComposeSource){
         .origin = COMPOSE_DESCRIPTOR, .fd = STDIN_FILENO, .path = "standard input"};
 }
@@ -346,8 +347,9 @@ void input_rest_done(InputRest *rest)
     *rest = INPUT_REST_NONE;
 }
 
-int input_rest_read(InputRest *rest, Buffer *out, Failure *f)
+int input_rest_read(void *source, Buffer *out, Failure *f)
 {
+    InputRest *rest = source;
     char *to;
     ssize_t n;
 
@@ -371,13 +373,14 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
 {
     bool is_file = path && strcmp(path, "-") != 0;
     const char *name = is_file ? "the file" : "standard input";
-    _cleanup_close_ int fd =
-        is_file ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
+    _cleanup_close_ int fd = is_file ? file_open(AT_FDCWD, path, FILE_ANY_PIPE) : dup(STDIN_FILENO);
     int more;
 
     *ret_rest = INPUT_REST_NONE;
     if (fd < 0)
-        return failure_set_errno(f, -errno, "cannot open %s", name);
+        return fd == -ENXIO
+                   ? failure_set(f, fd, ERROR_FILE, "cannot open %s: %s", name, file_trouble(fd))
+                   : failure_set_errno(f, is_file ? fd : -errno, "cannot open %s", name);
     more = read_start(fd, ret_start);
     if (more < 0)
         return failure_set_errno(f, more, "cannot read %s", name);
@@ -386,20 +389,6 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
     if (more > 0)
         ret_rest->fd = TAKE_FD(fd);
     return 0;
-}
-
-/* The envelope that takes the place of the message's own, where the command line says one, with the
- * parameters that stay. */
-static int readdress(
-    const Buffer *start, const Envelope *asked, const Message *message, Buffer *out)
-{
-    Envelope shown = *message_envelope(message);
-
-    if (!asked->sender)
-        shown.sender = NULL;
-    if (asked->n_recipients == 0)
-        shown.n_recipients = 0;
-    return message_readdress(buffer_data(start), buffer_size(start), &shown, NULL, out);
 }
 
 int input_open_file(const ToolInput *input, const char *path, char **recipients, Buffer *ret_start,
@@ -416,7 +405,8 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
     if (r >= 0) /* here its lines are those of what the user has */
         r = input_check(&start, ret_rest, &envelope, &bytes, &message, f);
     if (r >= 0)
-        r = readdress(&start, &envelope, message, ret_start);
+        r = message_readdress_as(buffer_data(&start), buffer_size(&start), &envelope,
+            message_envelope(message), ret_start);
     if (r >= 0)
         r = input_terms_apply(input, ret_start, ret_rest, f);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
@@ -454,15 +444,8 @@ int input_check(const Buffer *start, const InputRest *rest, const Envelope *aske
     InputMemory *bytes, Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
-    _cleanup_(message_free_p) Message *message = NULL;
-    int r;
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += input_rest_any(rest) || n < buffer_size(start);
-    r = message_open_as(&bytes->base, asked, clock_realtime(), "new", &message, f);
-    if (r >= 0)
-        r = message_check_lines(message, f);
-    if (r >= 0)
-        *ret_message = TAKE_PTR(message);
-    return r;
+    return queue_look(&bytes->base, asked, ret_message, f);
 }

@@ -24,8 +24,9 @@ static inline bool input_rest_any(const InputRest *rest)
 void input_rest_done(InputRest *rest);
 #define _cleanup_input_rest_ _cleanup_(input_rest_done)
 
-/* Appends the next bytes. 1, 0 at the end, or a negative errno with a Failure. */
-int input_rest_read(InputRest *rest, Buffer *out, Failure *f);
+/* Appends the next bytes: a QueueRead of an InputRest. 1, 0 at the end, or a negative errno with a
+ * Failure. */
+int input_rest_read(void *rest, Buffer *out, Failure *f);
 
 /* A NULL-terminated list of borrowed strings. */
 typedef struct Words {

@@ -131,7 +131,8 @@ int tool_read_options(Tool *tool, int argc, char **argv)
     Lists lists;
     int c;
 
-    *tool = (Tool){.argv = argv, .overrides = calloc((size_t)argc + 1, sizeof(char *))};
+    *tool =
+        (Tool){.argc = argc, .argv = argv, .overrides = calloc((size_t)argc + 1, sizeof(char *))};
     if (!tool->overrides)
         return -ENOMEM;
     make_lists(&lists, "+:", tool_options, NULL); /* those behind the command are the command's */

@@ -54,7 +54,7 @@ static int add(Group *group, const char *file, const Buffer *start, InputRest *r
     int r = start_writer(group, &writer, f);
 
     if (r >= 0)
-        r = queue_write(writer, start, rest, f);
+        r = queue_copy(start, input_rest_read, rest, queue_write_file, writer, f);
     if (r >= 0)
         r = spool_writer_finish(writer, f);
     if (r < 0)

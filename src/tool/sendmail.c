@@ -9,7 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "tool/full.h"
+#include "tool/library.h"
 #include "tool/queue.h"
 
 /* What still needs somebody's or the daemon's work; never what was sent and kept. */
@@ -24,7 +24,8 @@ static int list_queue(const SendmailOptions *options)
         arguments[n++] = options->config_path;
     }
     memcpy(arguments + n, list, sizeof(list));
-    return tool_become_full((char **)arguments);
+    n += ELEMENTSOF(list);
+    return tool_run_rest((int)n, (char **)arguments);
 }
 
 static int usage(const char *what, const char *why)
@@ -102,7 +103,7 @@ static int queue(
         r = sendmail_address(options, recipients, &start, &message, f);
     if (r >= 0)
         r = queue_check(target, &message, &rest, f);
-    return r < 0 ? r : queue_message(target, &message, &rest, &path, f);
+    return r < 0 ? r : queue_put(target, &message, input_rest_read, &rest, &path, f);
 }
 
 static int queue_input(const SendmailOptions *options, char **recipients)

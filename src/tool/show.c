@@ -11,6 +11,8 @@
 #include "tool/command.h"
 #include "tool/inspect.h"
 #include "tool/json.h"
+#include "tool/servers.h"
+#include "tool/span.h"
 #include "tool/terminal.h"
 
 static void print_line(const char *label, const char *text)
@@ -20,19 +22,35 @@ static void print_line(const char *label, const char *text)
     putchar('\n');
 }
 
-static void print_inspection(const Inspection *i)
+/* "relay, until ...: why". */
+static void print_waiting(const Waiting *w, usec_t now)
 {
-    char time[RFC3339_MAX];
+    char time[AGO_MAX];
+
+    if (w->what == WAITS_FOR_NOTHING)
+        return;
+    printf("%-11s %s%s%s%s", "Waits for:", waits_for_name(w->what), w->until > 0 ? ", until " : "",
+        w->until > 0 ? span_format_time(w->until, now, time) : "", w->text ? ": " : "");
+    if (w->text)
+        (void)terminal_print(stdout, w->text, 2000);
+    putchar('\n');
+}
+
+static void print_inspection(const Inspection *i, const Waiting *waiting)
+{
+    usec_t now = clock_realtime();
+    char time[AGO_MAX];
 
     print_line("Id:", i->id);
     print_line("State:", spool_state_name(i->state));
     printf("%-11s %u\n", "User:", i->owner); /* to ask for its name may take long, and crash */
-    print_line("Arrived:", clock_format_rfc3339(i->arrival, time));
+    print_line("Arrived:", span_format_time(i->arrival, now, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)
         printf("%-11s %u\n", "Attempts:", i->attempts);
     if (i->next > 0)
-        print_line("Next:", clock_format_rfc3339(i->next, time));
+        print_line("Next:", span_format_time(i->next, now, time));
+    print_waiting(waiting, now);
     if (i->sender)
         print_line("Sender:", i->sender[0] ? i->sender : "<>");
     for (size_t n = 0; n < i->n_recipients; n++)
@@ -111,23 +129,24 @@ static int print_content(const Spool *spool, const Inspection *i)
     return EX_OK;
 }
 
-static int print_json(const Inspection *i, json_t *record)
+static int print_json(const Inspection *i, const Waiting *waiting, json_t *record)
 {
     json_t *json = inspection_to_json(i);
 
-    if (json && json_object_set(json, "record", record) < 0) {
+    if (json && (json_object_set_new(json, "waits", waiting_to_json(waiting)) < 0 ||
+                    json_object_set(json, "record", record) < 0)) {
         json_decref(json);
         json = NULL;
     }
     return json_print(json);
 }
 
-static int print_text(const Inspection *i, json_t *record)
+static int print_text(const Inspection *i, const Waiting *waiting, json_t *record)
 {
     json_t *line;
     size_t n;
 
-    print_inspection(i);
+    print_inspection(i, waiting);
     if (json_array_size(record) > 0)
         putchar('\n');
     json_array_foreach(record, n, line) print_record_line(line);
@@ -139,9 +158,18 @@ typedef struct ShowOptions {
     bool json, content;
 } ShowOptions;
 
+static int find_waiting(const Spool *spool, const Inspection *i, Waiting *ret)
+{
+    _cleanup_(servers_done) Servers servers = {0};
+    int r = servers_look(spool, &servers);
+
+    return r < 0 ? r : waiting_find(&servers, i->id, i->state, i->next, clock_realtime(), ret);
+}
+
 static int show(const Spool *spool, const char *id, const ShowOptions *options)
 {
     _cleanup_(inspection_done) Inspection i = {0};
+    _cleanup_(waiting_done) Waiting waiting = {0};
     _cleanup_failure_ Failure f = {0};
     SpoolState state;
     json_t *record;
@@ -158,9 +186,11 @@ static int show(const Spool *spool, const char *id, const ShowOptions *options)
             id, spool_path(spool));
     if (options->content)
         return print_content(spool, &i);
+    if (find_waiting(spool, &i, &waiting) < 0)
+        return tool_fail_memory();
     if (inspect_record(spool, id, state, &record, &f) < 0)
         return tool_fail(&f);
-    status = options->json ? print_json(&i, record) : print_text(&i, record);
+    status = options->json ? print_json(&i, &waiting, record) : print_text(&i, &waiting, record);
     json_decref(record);
     return status;
 }

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import unittest
 
+import dovecot
 import lab
 from case import as_delivered, message
 from postfix import Postfix
 from process import wait_for
+from token_server import TokenServer
 
 SPOOL = pathlib.Path("/var/spool/outbox")
 CONFIGURATION = pathlib.Path("/etc/outbox/outbox.conf")
@@ -225,12 +227,42 @@ class Unit(unittest.TestCase):
 
     def test_reload_refuses_a_wrong_configuration(self):
         CONFIGURATION.write_text("relays = ( { hots = 1; } );\n", encoding="ascii")
-        run("systemctl", "reload", "outboxd", status=None)
+        run("systemctl", "reload", "outboxd", status=1)
         wait_for(
             lambda: [e for e in journal() if e.get("OUTBOX_EVENT") == "reload-refused"], "an entry"
         )
+        self.assertIn("hots", run("journalctl", "-u", "outboxd", "_COMM=outboxd", "-o", "cat", "-n", "20"))
+        self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
         self.drop("old", message(to=["six@lab.test"]))
         self.wait_copy("six@lab.test")
+
+    def test_a_queue_elsewhere(self):
+        """As outboxd(8) tells, word for word."""
+        page = next(pathlib.Path("/usr").glob("**/man8/outboxd.8")).read_text()
+        steps = page[page.index(".SS Moving the queue"):]
+        commands = steps[steps.index(".EX") + 4:steps.index(".EE")].replace("\\-", "-").replace("\\e", "\\")
+        place = pathlib.Path("/srv/mail")
+        self.drop("waits", message(to=["refused@lab.test"]))
+        self.wait_name("waits.failed")
+        try:
+            shell(f"set -e; {commands}")
+            self.assertEqual([p.name for p in place.glob("waits.*")].count("waits.failed"), 1)
+            shell("cat > /srv/mail/.new && mv /srv/mail/.new /srv/mail/moved.queued", user="alice",
+                  stdin=message(to=["moved@lab.test"]).decode("utf-8"))
+            self.wait_copy("moved@lab.test")
+            self.assertIn("/srv/mail", run("outbox", "status"))
+        finally:
+            run("systemctl", "stop", "outboxd")
+            shell("rm -rf /srv/mail /etc/systemd/system/outboxd.service.d /etc/tmpfiles.d/outbox-queue.conf; "
+                  "systemctl daemon-reload; systemd-tmpfiles --create outbox-tmpfiles.conf")
+
+    def test_who_delivers_is_told_to_who_may_list(self):
+        wait_for(lambda: json.loads(run("outbox", "status", "--json"))["daemons"], "the daemon's words")
+        daemon = json.loads(run("outbox", "status", "--json"))["daemons"][0]
+        self.assertEqual(str(daemon["pid"]), run("systemctl", "show", "-P", "MainPID", "outboxd").strip())
+        self.assertIn("denied", shell(f"cat {SPOOL}/.state-1", user="alice", status=None))
+        shell(f"rm -f {SPOOL}/.state-1", user="alice", status=None)
+        self.assertEqual((SPOOL / ".state-1").stat().st_mode & 0o777, 0o600)
 
     def test_killed_daemon_is_started_again(self):
         first = run("systemctl", "show", "-P", "MainPID", "outboxd")
@@ -272,6 +304,61 @@ class Unit(unittest.TestCase):
         self.drop("login", message(to=["eight@lab.test"]))
         self.wait_copy("eight@lab.test")
         self.assertNotIn(PASSWORD, json.dumps(journal()))
+
+    def test_tokens_are_sealed_with_a_credential(self):
+        """What doc/oauth.md says to type, to the daemon's sealed file and back by the tool."""
+        shell("mkdir -p /etc/credstore.encrypted && openssl rand -base64 32 | "
+              "systemd-creds encrypt --name=token-key - /etc/credstore.encrypted/outbox.token-key")
+        drop_in = pathlib.Path("/etc/systemd/system/outboxd.service.d/key.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text("[Service]\nLoadCredentialEncrypted=token-key:outbox.token-key\n", encoding="ascii")
+        run("systemctl", "daemon-reload")
+        tokens = TokenServer(self.lab.certificates, lambda *_: (
+            200, {"access_token": dovecot.token(), "refresh_token": "refresh-2"}))
+        try:
+            authority = pathlib.Path("/etc/outbox/ca.pem")
+            authority.write_bytes(self.lab.certificates.certificate("ca").read_bytes())
+            configure({
+                "name": "relay", "host": "localhost", "ip_version": 0, "port": self.lab.dovecot.port["submissions"],
+                "tls": "implicit", "tls_ca_file": authority, "auth": "xoauth2", "user": "alice",
+                "oauth_token_url": tokens.url(), "oauth_ca_file": authority, "oauth_client_id": "outbox",
+                "oauth_token_file": "/var/lib/outbox/tokens", "oauth_token_key_credential": "token-key",
+                "oauth_refresh_token_command": "echo refresh-1"})
+            run("systemctl", "restart", "outboxd")
+            self.drop("sealed", message(to=["sealed@lab.test"]))
+            self.wait_copy("sealed@lab.test")
+            self.assertTrue(pathlib.Path("/var/lib/outbox/tokens").read_text(encoding="ascii").startswith("sealed:1:"))
+            run("env", "CREDENTIALS_DIRECTORY=/run/credentials/outboxd.service", "outbox", "check")
+            run("systemd-run", "--pipe", "--wait", "-p", "LoadCredentialEncrypted=token-key:outbox.token-key", "outbox", "check")
+            self.assertEqual(tokens.grants(), ["refresh-1", "refresh-2", "refresh-2"])
+        finally:
+            tokens.close()
+            drop_in.unlink()
+            run("systemctl", "daemon-reload")
+
+    def test_password_that_a_user_has_encrypted(self):
+        """With a key that the user cannot read, for the user alone: by `password_command`."""
+        version = int(run("systemctl", "--version").split()[1])
+        if version < 256:
+            self.skipTest(f"users can encrypt from systemd 256 on; this is {version}")
+        home = pathlib.Path("/home/alice")
+        home.mkdir(mode=0o700)
+        shutil.chown(home, "alice")
+        encrypted, authority = home / "password.cred", pathlib.Path("/etc/outbox/ca.pem")
+        relay = self.lab.relay("submission", name="relay",
+                               password_command=f"systemd-creds --user decrypt --name=password {encrypted} -")
+        del relay["password"]
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        path = lab.write_configuration(home / "outbox.conf", {"directory": SPOOL}, [{**relay, "tls_ca_file": authority}])
+        path.chmod(0o644)
+        run("systemd-creds", "--user", "encrypt", "--name=password", "-", encrypted, user="alice", stdin=PASSWORD + "\n")
+        self.assertNotIn(PASSWORD.encode(), encrypted.read_bytes())
+        said = run("outbox", "--config", path, "check", "-v", user="alice")
+        self.assertRegex(said, r"235 2\.7\.0")
+        self.assertNotIn(PASSWORD, said)
+        shutil.chown(encrypted, "bob")
+        home.chmod(0o755)
+        self.assertIn("failed with status 1", run("outbox", "--config", path, "check", user="bob", status=None))
 
     def password_file(self, mode, group):
         path = pathlib.Path("/etc/outbox/password")

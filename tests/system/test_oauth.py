@@ -270,8 +270,8 @@ class Failures(OauthTest):
             (302, {}, "sends on to https://elsewhere.lab.test/token"),
             (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object"),
             (200, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "not HTTP, or breaks off"),
-            (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than any token has"),
-            (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than any token has"),
+            (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than such an answer has"),
+            (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than such an answer has"),
             (200, b"220 mail.example.com ESMTP\r\n", "not HTTP, or breaks off"),
             (200, b"", "not HTTP, or breaks off"),
         )):
@@ -330,6 +330,8 @@ class Failures(OauthTest):
             ({"auth": "plain"}, "takes no OAuth token"),
             ({"user": None}, "set user"),
             ({"oauth_scop": "x"}, "oauth_scope"),
+            ({"oauth_proxi": True}, "oauth_proxy"),
+            ({"oauth_proxy": "perhaps"}, "oauth_proxy"),
         ):
             with self.subTest(words):
                 self.configure(self.settings(**settings))

@@ -8,7 +8,6 @@ import ssl
 import time
 
 from case import message
-from dovecot import is_2_3
 from lab import Unavailable
 from mailboxes import Mailboxes
 from odd_relay import Doing, OddRelay, RelayTest, Talk
@@ -166,6 +165,19 @@ class Asking(RelayTest):
         (answer,) = json.loads(self.outbox("command", "--json", "HELP"))
         self.assertEqual(answer["code"], 214)
         self.assertGreater(len(answer["lines"]), 1)
+
+    def test_what_cannot_be_said(self):
+        """It is told without a relay, and before anything is said."""
+        self.configure({"host": "127.0.0.1", "port": 1, "tls": "none"})
+        for command, argument, text in (
+            ("verify", " ", "the argument ' ' is empty"), ("expand", "a" * 506, "is too long: a command has 510 bytes"),
+            ("command", "NOOP\r\nQUIT", "holds a line end or another control character"),
+            ("command", "data", "'data' is more than a command and its reply: messages are sent by `outbox send`"),
+        ):
+            result = self.outbox(command, "fine", argument, status=None)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn(text, result.stderr.decode())
+            self.assertIn(f"see `outbox {command} --help`", result.stderr.decode())
 
     def test_terminals_are_not_offered(self):
         """SendToTerminalOnly, SendToTerminalOrEmail, SendToTerminalAndEmail; nobody offers them today."""
@@ -491,8 +503,6 @@ class Lmtp(RelayTest):
                 self.assertTrue(all(copy.endswith(b"\n\n.dot\n") for copy in copies))
 
     def test_each_recipient_has_an_outcome(self):
-        if not is_2_3():
-            self.skipTest("the quota of this release is configured otherwise")
         daemon = self.start(self.over_socket())
         self.queue.drop("a", message(to=["ann@lab.test", "full@lab.test", "nobody@lab.test", "bob@lab.test"]))
         self.queue.wait_state("a", "failed")

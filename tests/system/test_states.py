@@ -314,4 +314,4 @@ class Directory(SystemTest):
         self.start()
         self.queue.wait_gone(*(f"m{n}" for n in range(50)))
         self.wait_copies(50, *recipients)
-        self.assertEqual(len(os.listdir(self.queue.path)), 5000)
+        self.assertEqual(len(self.queue.names()), 5000)

@@ -67,6 +67,7 @@ static inline void on_relay(void *user, const RelayReport *report)
         [RELAY_SILENT] = "silent",
         [RELAY_LACKS] = "lacks",
         [RELAY_EXPIRES] = "expires",
+        [RELAY_POLICY] = "policy",
         [RELAY_RESUMED] = "resumed",
     };
 

@@ -94,7 +94,8 @@ START_TEST(a_closed_connection_is_followed_by_another)
         "HTTP/1.0 407 No\r\nContent-Length: 0\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Connection: close\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nConnection: foo, Close\r\nContent-Length: 9\r\n" BASIC "\r\n",
-        "HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\n" BASIC "\r\n",
+        "HTTP/1.1 407 No\r\nTransfer-Encoding: gzip, chunked\r\n" BASIC "\r\n",
+        "HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 99999999999\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: -1\r\n" BASIC "\r\n",
@@ -172,13 +173,20 @@ END_TEST
 
 START_TEST(logins_that_cannot_be_done_are_told_by_name)
 {
-    const ProxyOptions options = {BASE, .user = "ann"};
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    ProxyOptions options = {BASE, .user = "ann"};
 
     check_fails(&plain, ANSWERS(A(WANTS(BASIC "Proxy-Authenticate: Negotiate, NTLM\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Basic, Negotiate, NTLM): set proxy_user");
+        REASON_PROXY_LOGIN,
+        "it offers Basic, Negotiate, NTLM): set proxy_user and proxy_password, or for Kerberos");
     check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Negotiate): outbox can do Basic, and Digest");
+        REASON_PROXY_LOGIN, "it offers Negotiate): set proxy_user and proxy_password");
     check_fails(&options, ANSWERS(A(WANTS(""))), REASON_PROXY_LOGIN, "it offers none");
+    options.password = password;
+    check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Bearer\r\n"))), REASON_PROXY_LOGIN,
+        "it offers Bearer): outbox can do Basic, Digest");
+    check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
+        REASON_PROXY_LOGIN, "it offers Negotiate): for Kerberos set proxy_auth");
 }
 END_TEST
 
@@ -286,6 +294,11 @@ START_TEST(secrets_that_are_told_are_masked)
         {A("HTTP/1.1 502 tokentoken otherother\r\n\r\n"), "(502 ********** **********)"},
         {A("HTTP/1.1 407 secret\r\nProxy-Authenticate: secret\r\n\r\n"), "(407 ******, it offers"},
         {A("is it \"secret\"?\r\n"), "is it \"******\"?"},
+        /* In other writings: within base64, in hexadecimal, in percents. */
+        {A("HTTP/1.1 403 eD1zZWNyZXQ7 no\r\n\r\n"), "(403 ************ no)"},
+        {A("HTTP/1.1 403 Y3NlY3JldA== no\r\n\r\n"), "(403 **********== no)"},
+        {A("HTTP/1.1 403 0x736563726574 no\r\n\r\n"), "(403 0x************ no)"},
+        {A("HTTP/1.1 403 s%65c%72et&x no\r\n\r\n"), "(403 ************ no)"},
     };
     _cleanup_secret_ Secret *password = secret_new("secret", 6);
     _cleanup_secret_ Secret *data = secret_new(lines, strlen(lines));
@@ -306,6 +319,39 @@ START_TEST(secrets_that_are_told_are_masked)
 END_TEST
 
 /* It says it in the answer to the login, too. */
+/* An answer of ours from which a password can be found by trying; cut as well. */
+START_TEST(a_digest_that_is_told_back_is_masked)
+{
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    const ProxyOptions options = {
+        BASE, .proxy = "proxy.test port 1", .user = "ann", .password = password};
+    static const char wants[] = WANTS("Proxy-Authenticate: Digest realm=x, nonce=y\r\n");
+
+    for (size_t n = 8; n <= 32; n += 24) {
+        _cleanup_(proxy_dialogue_free_p) ProxyDialogue *dialogue = NULL;
+        _cleanup_failure_ Failure f = {0};
+        char answer[200], response[40];
+        const char *found;
+        size_t used;
+
+        ck_assert_int_eq(proxy_dialogue_new(&options, &dialogue, &f), 0);
+        proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));
+        ck_assert_int_eq(
+            proxy_dialogue_receive(dialogue, wants, sizeof(wants) - 1, &used, &f), PROXY_MORE);
+        found = memmem(buffer_data(proxy_dialogue_output(dialogue)),
+            buffer_size(proxy_dialogue_output(dialogue)), "response=\"", 10);
+        ck_assert_ptr_nonnull(found);
+        snprintf(response, sizeof(response), "%.*s", (int)n, found + 10);
+        ck_assert_uint_eq(strlen(response), n);
+        snprintf(answer, sizeof(answer), "HTTP/1.1 403 bad response=%s\r\n\r\n", response);
+        proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));
+        ck_assert_int_lt(proxy_dialogue_receive(dialogue, answer, strlen(answer), &used, &f), 0);
+        ck_assert_ptr_null(strstr(failure_text(&f), response));
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "bad response=********"));
+    }
+}
+END_TEST
+
 START_TEST(a_login_that_is_told_back_is_masked)
 {
     _cleanup_secret_ Secret *password = secret_new("secret", 6);
@@ -334,6 +380,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_is_no_http_is_told_so);
     tcase_add_test(tests, secrets_that_are_told_are_masked);
     tcase_add_test(tests, a_login_that_is_told_back_is_masked);
+    tcase_add_test(tests, a_digest_that_is_told_back_is_masked);
     tcase_add_test(tests, lines_and_headers_have_limits);
     tcase_add_test(tests, interim_answers_have_an_end);
     suite_add_tcase(suite, tests);

@@ -131,7 +131,9 @@ START_TEST(what_is_no_candidate_is_not_told)
     close(create("notes"));
     ck_assert_int_eq(rename(at("A.failed"), at("A.sending")), 0);
     ck_assert_int_eq(rename(at("A.sending"), at("A.sent")), 0);
+    expect("");
     ck_assert_int_eq(rename(at("A.sent"), at("A.held")), 0);
+    expect("ready A.held\n"); /* the log tells of it */
     ck_assert_int_eq(unlink(at("A.held")), 0);
     expect("");
 }

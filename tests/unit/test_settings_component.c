@@ -19,7 +19,7 @@ static void expect_printed(
 {
     _cleanup_buffer_ Buffer out = {0};
 
-    ck_assert_int_eq(config_print(config, name, format, &out, NULL), 0);
+    ck_assert_int_eq(config_print(config, NULL, name, format, &out, NULL), 0);
     ck_assert_int_eq(buffer_append(&out, "", 1), 0);
     ck_assert_str_eq(buffer_data(&out), expected);
 }
@@ -232,7 +232,7 @@ START_TEST(every_alias_takes_what_it_prints)
             _cleanup_buffer_ Buffer first = {0}, second = {0}, override = {0};
             _cleanup_config_ Config *again = NULL;
 
-            ck_assert_int_eq(config_print(c, a, CONFIG_FORMAT_TEXT, &first, NULL), 0);
+            ck_assert_int_eq(config_print(c, NULL, a, CONFIG_FORMAT_TEXT, &first, NULL), 0);
             ck_assert_uint_gt(buffer_size(&first), 0);
             if (rows[i].type == SETTING_SECRET || rows[i].type == SETTING_HEADERS)
                 continue;
@@ -241,7 +241,7 @@ START_TEST(every_alias_takes_what_it_prints)
                                  buffer_append(&override, "", 1),
                 0);
             again = load_one("KeepAliveTime = 1500;", OVERRIDES(buffer_data(&override)));
-            ck_assert_int_eq(config_print(again, a, CONFIG_FORMAT_TEXT, &second, NULL), 0);
+            ck_assert_int_eq(config_print(again, NULL, a, CONFIG_FORMAT_TEXT, &second, NULL), 0);
             ck_assert_uint_eq(buffer_size(&first), buffer_size(&second));
             ck_assert_mem_eq(buffer_data(&first), buffer_data(&second), buffer_size(&first));
         }
@@ -302,7 +302,7 @@ START_TEST(what_can_only_be_read_is_printed)
     _cleanup_config_ Config *c = load_one("", NULL);
     _cleanup_buffer_ Buffer out = {0};
 
-    ck_assert_int_eq(config_print(c, "BuildInfo", CONFIG_FORMAT_TEXT, &out, NULL), 0);
+    ck_assert_int_eq(config_print(c, NULL, "BuildInfo", CONFIG_FORMAT_TEXT, &out, NULL), 0);
     ck_assert_int_eq(strncmp(buffer_data(&out), "outbox ", 7), 0);
     expect_printed(c, "LicenseInfo", CONFIG_FORMAT_TEXT, "ISC licence; no warranty.\n");
     expect_printed(c, "LicenseInfo", CONFIG_FORMAT_JSON, "\"ISC licence; no warranty.\"\n");

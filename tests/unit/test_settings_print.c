@@ -28,7 +28,7 @@ static char *print(const Config *config, const char *name, ConfigFormat format)
 {
     _cleanup_buffer_ Buffer out = {0};
 
-    ck_assert_int_eq(config_print(config, name, format, &out, NULL), 0);
+    ck_assert_int_eq(config_print(config, NULL, name, format, &out, NULL), 0);
     return strndup(buffer_data(&out), buffer_size(&out));
 }
 
@@ -81,6 +81,31 @@ START_TEST(every_setting_is_printed_and_no_secret)
 }
 END_TEST
 
+static void expect_changed(
+    const char *text, const char *name, ConfigFormat format, const char *expected)
+{
+    static const char *const only_host[] = {"host=localhost", NULL};
+    _cleanup_config_ Config *config = load(text), *defaults = NULL;
+    _cleanup_buffer_ Buffer out = {0};
+
+    ck_assert_int_eq(config_load("/dev/null", only_host, &defaults, NULL), 0);
+    ck_assert_int_eq(config_print(config, defaults, name, format, &out, NULL), 0);
+    ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    ck_assert_str_eq(buffer_data(&out), expected);
+}
+
+START_TEST(what_is_not_as_by_default)
+{
+    expect_changed(one, "relays.primary", CONFIG_FORMAT_TEXT,
+        "{\n  name = \"primary\";\n  host = \"h\";\n"
+        "  user = \"a\\\"b\\\\c\";\n  password = \"***\";\n  connections = 3;\n}\n");
+    expect_changed(one, "spool", CONFIG_FORMAT_TEXT, "spool = {\n  directory = \"/q\";\n};\n");
+    expect_changed(one, "retry", CONFIG_FORMAT_JSON, "{}\n");
+    expect_changed(
+        two, "relays.a", CONFIG_FORMAT_JSON, "{\n  \"name\": \"a\",\n  \"host\": \"h\"\n}\n");
+}
+END_TEST
+
 START_TEST(sections_and_single_settings_are_printed)
 {
     expect(one, "daemon", CONFIG_FORMAT_TEXT, "daemon = {\n  stop_timeout = \"20s\";\n};\n");
@@ -123,7 +148,7 @@ START_TEST(unknown_names_are_told)
         _cleanup_buffer_ Buffer out = {0};
 
         ck_assert_int_eq(
-            config_print(config, cases[i].name, CONFIG_FORMAT_TEXT, &out, &f), -ENOENT);
+            config_print(config, NULL, cases[i].name, CONFIG_FORMAT_TEXT, &out, &f), -ENOENT);
         ck_assert_str_eq(failure_text(&f), cases[i].text);
         ck_assert_int_eq(f.number, ERROR_USAGE);
         ck_assert_uint_eq(buffer_size(&out), 0);
@@ -177,6 +202,7 @@ int main(void)
 
     tcase_add_test(t, what_is_printed_loads_as_the_same);
     tcase_add_test(t, every_setting_is_printed_and_no_secret);
+    tcase_add_test(t, what_is_not_as_by_default);
     tcase_add_test(t, sections_and_single_settings_are_printed);
     tcase_add_test(t, unknown_names_are_told);
     tcase_add_test(t, help_is_told);
