@@ -337,6 +337,7 @@ class Attached(Composed):
                           self.text("--notify", value, "--body", "b"))
 
     def test_dates(self):
+        """MessageDate: as RFC 5322 or RFC 3339 has it, or now; what is wrong with another is said."""
         for given, written in (("2026-01-02T03:04:05.5+01:00", "Fri, 02 Jan 2026 03:04:05 +0100"),
                                ("Fri, 02 Jan 2026 03:04:00 GMT", "Fri, 02 Jan 2026 03:04:00 +0000"), ("", None)):
             self.assertEqual(self.compose("--date", given, "--body", "b")["Date"], written)

@@ -457,7 +457,7 @@ class Terms(RelayTest):
     def test_wrong_values(self):
         self.configure()
         for options, words in (
-            (("--notify", "sometimes"), "NEVER, or SUCCESS, FAILURE and DELAY"), (("--notify", "never", "--notify", "delay"), "twice"),
+            (("--notify", "sometimes"), "never, or some of success, failure and delay"), (("--notify", "never", "--notify", "delay"), "twice"),
             (("--ret", "half"), "full or headers"), (("--envid", "x" * 101), "at most 100"),
             (("--deliver-by", "soon"), "a time such as 2h"), (("--deliver-by", "2h,explode"), "notify or return"),
             (("--deliver-by", "40000d"), "a time such as"), (("--mt-priority", "12"), "from -9 to 9"),
