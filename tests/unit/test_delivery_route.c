@@ -73,7 +73,7 @@ START_TEST(what_a_sender_needs_decides)
     ck_assert_uint_eq(test_relay_taken(s.relays[1], ""), 1);
     /* Neither has verified TLS. */
     queue_with(&s, "D", "REQUIRETLS", "\nx");
-    run_until(&s, "D:failed:166");
+    run_until(&s, "D:failed:9004");
     assert_refused_with(&s, "D", "nor can relay");
 }
 END_TEST
@@ -108,7 +108,7 @@ START_TEST(where_nobody_can_each_is_named)
 
     open_two(&s, "8BITMIME", "DSN", NULL);
     queue_message(&s, "A", "j\xc3\xb6rg@example.com bob@example.com");
-    run_until(&s, "A:failed:166");
+    run_until(&s, "A:failed:9004");
     ck_assert(happened(&s, "A:delivered:bob@example.com"));
     ck_assert(happened(&s, "A:refused:j\xc3\xb6rg@example.com"));
     assert_refused_with(&s, "A",
@@ -116,7 +116,7 @@ START_TEST(where_nobody_can_each_is_named)
         "which does not offer SMTPUTF8");
     /* What they lack is known now: nobody is asked again. */
     queue_message(&s, "B", "j\xc3\xb6rg@example.com");
-    run_until(&s, "B:failed:166");
+    run_until(&s, "B:failed:9004");
     assert_refused_with(&s, "B", "nor can relay two take it");
     ck_assert_uint_eq(test_relay_connections(s.relays[1]), 1);
 }
@@ -140,7 +140,7 @@ START_TEST(a_relay_that_is_down_is_waited_for_by_what_needs_it_alone)
     while (!there(&s.place, "A.queued"))
         ck_assert_int_ge(sd_event_run(s.loop, USEC_PER_SEC / 10), 0);
     ck_assert_uint_eq(figures(&s).in_flight, 0);
-    ck_assert(!happened(&s, "A:failed:166"));
+    ck_assert(!happened(&s, "A:failed:9004"));
     add_relay(&s, 1, NULL, NULL, "SMTPUTF8");
     engine_flush(s.engine);
     run_until(&s, "A:sent");
@@ -161,7 +161,7 @@ START_TEST(where_every_error_is_final_nobody_is_waited_for)
     engine_start(s.engine);
     queue_message(&s, "A", "j\xc3\xb6rg@example.com");
     run_until(&s, "held:two:connect");
-    run_until(&s, "A:failed:166");
+    run_until(&s, "A:failed:9004");
     assert_refused_with(&s, "A", "relay two, which may take it, cannot be used");
 }
 END_TEST
@@ -214,7 +214,7 @@ START_TEST(what_waits_elsewhere_goes_with_a_reload_and_comes_back_at_a_stop)
     ck_assert(there(&s.place, "A.sending"));
     ck_assert_int_eq(engine_reload(s.engine, s.config), 0);
     run_for(&s, USEC_PER_SEC / 2);
-    ck_assert(!happened(&s, "A:failed:166"));
+    ck_assert(!happened(&s, "A:failed:9004"));
     engine_stop(s.engine, clock_monotonic() + 5 * USEC_PER_SEC);
     run_until(&s, "idle");
     assert_names(&s.place, "A.queued ");
