@@ -75,6 +75,21 @@ class Needs(ServerTest):
         self.queue.drop("little", message(to=[self.address()]))
         self.assertEqual((self.relay_of("large"), self.relay_of("little")), (["plain"], ["small"]))
 
+    def test_sent_at_once(self):
+        """`outbox send` as well, each recipient by the first relay that can be given it."""
+        self.postfix()
+        ann, joerg = self.address("ann"), self.address("jörg")
+        self.configure(*(self.relay(port, name=port) for port in ("bare", "plain")))
+        result = self.outbox("send", "-v", stdin=message(to=[ann, joerg]), status=None)
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertEqual(result.returncode, 0, said)
+        self.assertIn("another relay is asked, for this one cannot take the message: relay bare: the address needs "
+                      "SMTPUTF8", said)
+        self.wait_copies(2, ann, joerg)
+        result = self.outbox("send", "--require-tls", stdin=message(to=[ann]), status=None)
+        self.assertEqual(result.returncode, 69, result)
+        self.assertIn("which the relay does not offer; relay bare: the message asks for REQUIRETLS", result.stderr.decode())
+
     def test_nobody_can(self):
         self.start_two("bare", "plain")
         self.queue.drop("tls", message(to=[self.address()]).replace(b"<shop@lab.test>\n", b"<shop@lab.test> REQUIRETLS\n", 1))
