@@ -260,7 +260,7 @@ static void place_messages(Planner *p)
     uint64_t kept = 0;
 
     place_at_relays(p, &kept);
-    for (size_t i = 0; i < p->view->n_relays; i++)
+    for (size_t i = 0; i < p->view->n_relays && (p->ordinary > 0 || p->elsewhere); i++)
         if (plan_is_silent(p->view, i, p->now))
             place_by(p, i, i < p->relays ? p->ordinary : 0, place_with);
     p->elsewhere |= kept;
