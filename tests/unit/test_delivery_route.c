@@ -226,7 +226,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("delivery/engine: which relay");
     TCase *tcase = tcase_create("route");
 
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, what_an_address_needs_decides);
     tcase_add_test(tcase, what_a_sender_needs_decides);
     tcase_add_test(tcase, what_the_content_needs_decides);
