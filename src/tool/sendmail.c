@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/errors.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "tool/library.h"
 #include "tool/queue.h"
@@ -74,36 +73,33 @@ static int take_option(int c, SendmailOptions *options)
     }
 }
 
-/* Puts a copy of standard input, as far as it is the message, in its place. */
-static int cut_input(Failure *f)
+/* Fills `start` up to where a whole header must have ended. */
+static int read_start(SendmailInput *input, Buffer *start, Failure *f)
 {
-    _cleanup_close_ int fd = file_scratch();
-    int r = fd < 0 ? fd : sendmail_copy_to_dot(fd);
+    int r = 1;
 
-    if (r >= 0 && (lseek(fd, 0, SEEK_SET) < 0 || dup2(fd, STDIN_FILENO) < 0))
-        r = -errno;
-    return r < 0 ? failure_set_errno(f, r,
-                       "cannot read the message; TMPDIR names a directory for "
-                       "temporary files")
-                 : 0;
+    while (r > 0 && buffer_size(start) < MESSAGE_HEADER_MAX)
+        r = sendmail_read(input, start, f);
+    return r;
 }
 
+/* How many recipients were left out, or a negative errno with a Failure. */
 static int queue(
     const SendmailOptions *options, const QueueTarget *target, char **recipients, Failure *f)
 {
+    SendmailInput input = {.ignore_dots = options->ignore_dots};
     _cleanup_buffer_ Buffer start = {0}, message = {0};
-    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
     _cleanup_free_
     char *path = NULL;
-    int r = options->ignore_dots ? 0 : cut_input(f);
+    int r = read_start(&input, &start, f), n_refused = 0;
 
     if (r >= 0)
-        r = input_read_start(NULL, &start, &rest, f);
+        r = n_refused = sendmail_address(options, recipients, &start, &message, f);
     if (r >= 0)
-        r = sendmail_address(options, recipients, &start, &message, f);
+        r = queue_check(target, &message, !input.ended, f);
     if (r >= 0)
-        r = queue_check(target, &message, &rest, f);
-    return r < 0 ? r : queue_put(target, &message, input_rest_read, &rest, &path, f);
+        r = queue_put(target, &message, sendmail_read, &input, &path, f);
+    return r < 0 ? r : n_refused;
 }
 
 static int queue_input(const SendmailOptions *options, char **recipients)
@@ -112,11 +108,12 @@ static int queue_input(const SendmailOptions *options, char **recipients)
     const Tool tool = {.config_path = options->config_path, .overrides = none};
     _cleanup_queue_target_ QueueTarget target = {0};
     _cleanup_failure_ Failure f = {0};
-    int status = queue_target_open(&tool, NULL, &target);
+    int status = queue_target_open(&tool, NULL, &target), r;
 
     if (status != 0)
         return status;
-    return queue(options, &target, recipients, &f) < 0 ? tool_fail(&f) : EX_OK;
+    r = queue(options, &target, recipients, &f);
+    return r < 0 ? tool_fail(&f) : r > 0 ? EX_DATAERR : EX_OK;
 }
 
 static int run(SendmailOptions *options, int argc, char **argv)

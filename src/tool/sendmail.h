@@ -24,15 +24,24 @@ typedef struct SendmailOptions {
     bool run_queue;                         /* -q */
 } SendmailOptions;
 
+/* Where in a line the end of what has been read is. */
+typedef enum SendmailPlace { LINE_START, BEHIND_DOT, BEHIND_DOT_CR, IN_LINE } SendmailPlace;
+
+/* Standard input as a QueueRead (queue/put.h). */
+typedef struct SendmailInput {
+    bool ignore_dots; /* a line with only a dot is no end */
+    bool ended;
+    SendmailPlace place;
+} SendmailInput;
+
+/* Appends the next bytes of the message. 1; 0: these were the last; or a negative errno with a
+ * Failure. */
+int sendmail_read(void *input, Buffer *out, Failure *f);
+
 /* Appends the message that starts with `start` (its whole header at least) with a complete
- * envelope in front: that of the command line, completed from the header and from who calls. Where
- * there is no From field it gets one. 0, or a negative errno with a Failure. */
+ * envelope in front: that of the command line, completed from the header and from who calls. What
+ * of its header cannot be sent as it is gets mended; where there is no From field it gets one. How
+ * many recipients were left out because they are no addresses, each having been said; or a negative
+ * errno with a Failure. */
 int sendmail_address(const SendmailOptions *options, char **recipients, const Buffer *start,
     Buffer *out, Failure *f);
-
-/* Appends one and a NUL. `name` (NULL: none) is left out where it would have to be encoded. 0 or
- * -ENOMEM. */
-int sendmail_format_from(const char *name, const char *address, Buffer *out);
-
-/* Copies standard input to `fd` up to its end or a line with only a dot. 0 or a negative errno. */
-int sendmail_copy_to_dot(int fd);
