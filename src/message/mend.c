@@ -35,8 +35,9 @@ static const char *find_colon(const char *line, const char *end, bool blanks)
     return at < end && *at == ':' ? at : NULL;
 }
 
-/* Whether a well-known field, and no line that is neither field nor fold, comes before the end. */
-static bool goes_on(const char *line, const char *end)
+/* The next well-known field, where no line that is neither field nor fold comes before; else NULL.
+ */
+static const char *find_known(const char *line, const char *end)
 {
     for (; line < end; line = line_behind(line, end)) {
         const char *next = line_behind(line, end), *colon;
@@ -45,11 +46,11 @@ static bool goes_on(const char *line, const char *end)
             continue;
         colon = find_colon(line, next, true);
         if (!colon)
-            return false;
+            return NULL;
         if (field_rule(line, (size_t)(colon - line))->name)
-            return true;
+            return line;
     }
-    return false;
+    return NULL;
 }
 
 /* The name with hyphens, up to the blanks before its colon. */
@@ -67,7 +68,7 @@ static int append_name(const char *line, const char *colon, Buffer *out)
 /* The header's lines up to where the text begins, which is returned in `ret`. */
 static int append_header(HeaderCursor header, Buffer *out, const char **ret)
 {
-    const char *line = header.at, *next;
+    const char *line = header.at, *next, *known = line; /* it goes on at least up to there */
     int r = 0;
 
     for (; r >= 0 && line < header.end; line = next) {
@@ -75,7 +76,9 @@ static int append_header(HeaderCursor header, Buffer *out, const char **ret)
 
         next = line_behind(line, header.end);
         if (*line != ' ' && *line != '\t' && !find_colon(line, next, false)) {
-            if (!colon || colon >= next || !goes_on(next, header.end))
+            if (colon && colon < next && known < next)
+                known = find_known(next, header.end);
+            if (!colon || colon >= next || !known)
                 break;
             r = append_name(line, colon, out);
             rest = colon;

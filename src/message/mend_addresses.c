@@ -18,24 +18,36 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Moves behind what is quoted, a comment, <...>, or one character. */
-static void skip_part(MailboxScanner *s)
+/* Moves behind what is quoted, a comment, or <...>. False where that does not end. */
+static bool skip_closed(MailboxScanner *s)
 {
-    const char *start = s->at;
     const char *close;
 
-    if (*s->at == '"' && words_skip_quoted(s, NULL) == 0)
-        return;
-    s->at = start;
-    if (*s->at == '(' && mailbox_skip_blanks(s, NULL) == 0)
-        return;
-    s->at = start;
-    close = *s->at == '<' ? memchr(s->at, '>', (size_t)(s->end - s->at)) : NULL;
-    s->at = close ? close + 1 : start + 1;
+    if (*s->at == '"')
+        return words_skip_quoted(s, NULL) == 0;
+    if (*s->at == '(')
+        return mailbox_skip_blanks(s, NULL) == 0;
+    close = memchr(s->at, '>', (size_t)(s->end - s->at));
+    s->at = close ? close + 1 : s->at;
+    return close;
+}
+
+/* Moves behind an element. Nothing is closed any more behind what does not end: `*closes`. */
+static void skip_element(MailboxScanner *s, bool *closes)
+{
+    while (s->at < s->end && *s->at != ',' && *s->at != ';') {
+        const char *start = s->at;
+
+        if (*closes && strchr("\"(<", *start))
+            *closes = *start != '\0' && skip_closed(s);
+        if (!*closes || s->at == start)
+            s->at = start + 1;
+    }
 }
 
 int address_list_split(const char *text, size_t n, AddressElement handler, void *user)
 {
+    bool closes = true;
     MailboxScanner s;
     int r = 0;
 
@@ -43,8 +55,7 @@ int address_list_split(const char *text, size_t n, AddressElement handler, void 
     while (r >= 0 && s.at < s.end) {
         const char *start = s.at, *end;
 
-        while (s.at < s.end && *s.at != ',' && *s.at != ';')
-            skip_part(&s);
+        skip_element(&s, &closes);
         end = s.at;
         s.at += s.at < s.end;
         while (start < end && is_blank(*start))
@@ -97,7 +108,7 @@ int message_append_originator(const char *field, const char *name, const char *a
 
 typedef struct Mender {
     const MendPeople *people;
-    Buffer *out;
+    Buffer *out; /* the field alone */
     FieldWriter writer;
     size_t n; /* mailboxes */
 } Mender;
@@ -186,7 +197,6 @@ static int put_somebody(Mender *m, const HeaderField *field, const char *instead
 static int mend_originators(Mender *m, const HeaderField *field, const char *instead)
 {
     const FieldOutput header = field_output(m->out);
-    const size_t before = buffer_size(m->out);
     int r;
 
     if (can_be_read(field))
@@ -197,7 +207,7 @@ static int mend_originators(Mender *m, const HeaderField *field, const char *ins
     if (r == 0 && m->n == 0)
         r = -EINVAL;
     if (r == -EINVAL) {
-        buffer_truncate(m->out, before);
+        buffer_clear(m->out);
         field_begin(&m->writer, &header, field->name, field->n_name);
         r = put_somebody(m, field, instead);
     } else if (r == 0) {
@@ -205,7 +215,7 @@ static int mend_originators(Mender *m, const HeaderField *field, const char *ins
     }
     if (r > 0 && field_end(&m->writer, "it", NULL) >= 0)
         return 1;
-    buffer_truncate(m->out, before);
+    buffer_clear(m->out);
     return r == -ENOMEM ? r : 0;
 }
 
@@ -221,14 +231,13 @@ typedef struct Commas {
 static int put_comma(void *user, const char *text, size_t n)
 {
     Commas *c = user;
-    const char *semicolon = c->end ? memchr(c->end, ';', (size_t)(text - c->end)) : NULL;
+    const char *at = c->end ?: text;
     int r = 0;
 
-    if (semicolon) {
-        r = buffer_append(c->out, c->copied, (size_t)(semicolon - c->copied));
+    for (; r >= 0 && (at = memchr(at, ';', (size_t)(text - at))); c->copied = ++at) {
+        r = buffer_append(c->out, c->copied, (size_t)(at - c->copied));
         if (r >= 0)
             r = buffer_append(c->out, ",", 1);
-        c->copied = semicolon + 1;
         c->any = true;
     }
     c->end = text + n;
@@ -244,7 +253,6 @@ static int note_group(void *user, const AddressItem *item)
 /* Commas between them. 1; 0: it stays as it is, or -ENOMEM. */
 static int mend_recipients(Mender *m, const HeaderField *field)
 {
-    const size_t before = buffer_size(m->out);
     Commas commas = {.copied = field->name, .out = m->out};
     bool has_group = false;
     int r;
@@ -260,7 +268,7 @@ static int mend_recipients(Mender *m, const HeaderField *field)
         r = buffer_append(m->out, commas.copied, (size_t)(field->end - commas.copied));
         return r < 0 ? r : 1;
     }
-    buffer_truncate(m->out, before);
+    buffer_clear(m->out);
     return r < 0 ? r : 0;
 }
 
@@ -280,7 +288,8 @@ static int mend_field(Mender *m, const HeaderField *field)
 
 int message_mend_addresses(const char *data, size_t n, const MendPeople *people, Buffer *out)
 {
-    Mender m = {.people = people, .out = out};
+    _cleanup_buffer_ Buffer mended = {0};
+    Mender m = {.people = people, .out = &mended};
     const char *copied = data;
     HeaderField field;
     HeaderParts parts;
@@ -288,15 +297,14 @@ int message_mend_addresses(const char *data, size_t n, const MendPeople *people,
 
     (void)header_locate(data, n, true, &parts);
     while (r >= 0 && header_next(&parts.header, &field, NULL) > 0) {
-        const size_t before = buffer_size(out);
-
+        r = mend_field(&m, &field);
+        if (r <= 0)
+            continue;
         r = buffer_append(out, copied, (size_t)(field.name - copied));
         if (r >= 0)
-            r = mend_field(&m, &field);
-        if (r > 0)
-            copied = field.end;
-        else
-            buffer_truncate(out, before);
+            r = buffer_append(out, buffer_data(&mended), buffer_size(&mended));
+        buffer_clear(&mended);
+        copied = field.end;
     }
     return r < 0 ? r : buffer_append(out, copied, (size_t)(data + n - copied));
 }

@@ -113,7 +113,9 @@ static int queue_input(const SendmailOptions *options, char **recipients)
     if (status != 0)
         return status;
     r = queue(options, &target, recipients, &f);
-    return r < 0 ? tool_fail(&f) : r > 0 ? EX_DATAERR : EX_OK;
+    if (r == -ECANCELED || r > 0)
+        return EX_DATAERR;
+    return r < 0 ? tool_fail(&f) : EX_OK;
 }
 
 static int run(SendmailOptions *options, int argc, char **argv)

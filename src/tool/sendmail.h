@@ -41,7 +41,7 @@ int sendmail_read(void *input, Buffer *out, Failure *f);
 /* Appends the message that starts with `start` (its whole header at least) with a complete
  * envelope in front: that of the command line, completed from the header and from who calls. What
  * of its header cannot be sent as it is gets mended; where there is no From field it gets one. How
- * many recipients were left out because they are no addresses, each having been said; or a negative
- * errno with a Failure. */
+ * many recipients were left out because they are no addresses, each having been said; -ECANCELED
+ * when no other is left; or another negative errno with a Failure. */
 int sendmail_address(const SendmailOptions *options, char **recipients, const Buffer *start,
     Buffer *out, Failure *f);

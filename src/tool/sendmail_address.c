@@ -107,10 +107,11 @@ static int add_recipients(Addressing *a, char **lists)
         r = message_recipient_fields(buffer_data(a->text), buffer_size(a->text), add_field, a);
     if (r < 0 || a->envelope.n_recipients > 0)
         return r;
+    if (a->n_refused > 0)
+        return -ECANCELED;
     return failure_set(a->failure, -EBADMSG, ERROR_NO_RECIPIENT,
-        a->n_refused > 0 ? "no recipient is left"
-        : from_header    ? "no recipient is given, nor does the header name one"
-                         : "no recipient is given; -t takes those that the header names");
+        from_header ? "no recipient is given, nor does the header name one"
+                    : "no recipient is given; -t takes those that the header names");
 }
 
 /* ---- the sender ---- */
