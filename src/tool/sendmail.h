@@ -7,8 +7,10 @@
 /* sendmail: queues the message on standard input. Returns an exit status of sysexits.h. */
 int sendmail_main(int argc, char **argv);
 
-/* mailq: becomes `outbox list`, of all but what was sent. Takes the same options. */
+/* mailq: becomes `outbox mailq`; newaliases: does nothing, for there is no file of aliases to be
+ * compiled. Both take the same options. */
 int mailq_main(int argc, char **argv);
+int newaliases_main(int argc, char **argv);
 
 /* ---- Between the files of sendmail ---- */
 
@@ -20,9 +22,13 @@ typedef struct SendmailOptions {
     const char *notify, *ret, *envelope_id; /* -N, -R, -V: parameters of DSN (RFC 3461) */
     bool header_recipients;                 /* -t */
     bool ignore_dots;                       /* -i */
-    bool list;                              /* -bp */
+    char mode;                              /* -b: m or 0, p, v, i */
+    const char *format;                     /* --format of mailq */
     bool run_queue;                         /* -q */
 } SendmailOptions;
+
+/* -bv: says of each address where it would go. Returns an exit status. */
+int sendmail_verify(char **recipients);
 
 /* Where in a line the end of what has been read is. */
 typedef enum SendmailPlace { LINE_START, BEHIND_DOT, BEHIND_DOT_CR, IN_LINE } SendmailPlace;

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -307,4 +308,20 @@ int sendmail_address(
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message")
            : r < 0      ? r
                         : (int)a.n_refused;
+}
+
+int sendmail_verify(char **recipients)
+{
+    _cleanup_free_
+    char *domain = read_domain();
+    _cleanup_failure_ Failure f = {0};
+    Addressing a = {.domain = domain, .options = &(SendmailOptions){0}, .failure = &f};
+    int r = domain ? add_recipients(&a, recipients) : -ENOMEM;
+
+    for (size_t i = 0; r >= 0 && i < a.envelope.n_recipients; i++)
+        printf("%s... deliverable: by the relay\n", a.envelope.recipients[i].address);
+    envelope_done(&a.envelope);
+    if (r == -ECANCELED || (r >= 0 && a.n_refused > 0))
+        return tool_finish_output(EX_NOUSER);
+    return tool_finish_output(r == -ENOMEM ? tool_fail_memory() : r < 0 ? tool_fail(&f) : EX_OK);
 }

@@ -1,6 +1,9 @@
 """sendmail and mailq: what the programs that call them give, and what becomes of it in the queue."""
 
 import os
+import pathlib
+import re
+import shutil
 import socket
 import subprocess
 import unittest.mock
@@ -8,12 +11,15 @@ import unittest.mock
 import lab
 from case import SystemTest
 
+CHECK_MAILQ, UTILS = (pathlib.Path(f"/var/cache/outbox-lab/monitoring-plugins-{package}/usr/lib/nagios/plugins/{name}")
+                      for package, name in (("standard", "check_mailq"), ("common", "utils.pm")))
+
 
 class Sendmail(SystemTest):
     def setUp(self):
         super().setUp()
         self.configure()
-        for name in ("sendmail", "mailq"):
+        for name in ("sendmail", "mailq", "newaliases"):
             (self.directory / name).symlink_to(lab.program("outbox"))
 
     def sendmail(self, text, *arguments, status=0):
@@ -156,9 +162,9 @@ class Sendmail(SystemTest):
             (whole, ("a@@lab.test",), 65),
             (whole, ("-bs",), 64),
             (whole, ("-bd",), 64),
-            (whole, ("-bi",), 64),
-            (whole, ("-I",), 64),
-            (whole, ("-bv", "a@lab.test"), 64),
+            (whole, ("-bx",), 64),
+            (whole, ("--nope",), 64),
+            (whole, ("--from",), 64),
             (whole, ("-Z",), 64),
             (whole, ("-f",), 64),
             (whole, ("-N", "now", "a@lab.test"), 64),
@@ -282,3 +288,68 @@ class Sendmail(SystemTest):
             for state in ("queued", "deferred", "held", "failed"):
                 self.assertIn(f"{state}@lab.test", listed)
             self.assertNotIn("sent@lab.test", listed)
+
+    def called(self, *command, status=0):
+        result = subprocess.run([self.directory / command[0], "-C", self.configuration, *command[1:]],
+                                capture_output=True, check=False, timeout=300)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout.decode()
+
+    def test_an_empty_queue(self):
+        self.assertEqual(self.called("mailq"), "Mail queue is empty\n")
+        self.assertEqual(self.called("sendmail", "-bp"), "Mail queue is empty\n")
+        self.assertEqual(self.called("mailq", "--format=exim"), "")
+        self.assertRegex(self.called("mailq", "--format=sendmail"), r"\A/.*/mqueue is empty\n\t\tTotal requests: 0\n\Z")
+        self.assertEqual(self.called("mailq", "--format=qmail", status=64), "")
+
+    def test_what_readers_of_mailq_read(self):
+        """One of each state that is still to be delivered, and a reason and a hold as Postfix shows them."""
+        self.queue.drop("one", b"From: a@lab.test\nTo: b@lab.test, c@lab.test\n\n" + b"x" * 2000)
+        self.queue.drop("two", b"X-Sender: <>\nX-Receiver: d@lab.test\n\nx\n", state="held")
+        self.assertRegex(self.called("mailq"), r"""(?x)\A
+            -Queue\ ID-\ \ --Size--\ ----Arrival\ Time----\ -Sender/Recipient-------\n
+            one[ ]+2045\ \w{3}\ \w{3}\ [ \d]\d\ \d\d:\d\d:\d\d\ \ a@lab\.test\n
+            [ ]{41}b@lab\.test\n[ ]{41}c@lab\.test\n\n
+            two!\ [^\n]*\ \ MAILER-DAEMON\n[ ]{41}d@lab\.test\n\n
+            --\ 3\ Kbytes\ in\ 2\ Requests\.\n\Z""")
+        self.assertRegex(self.called("mailq", "--format", "exim"),
+                         r"\A 0m +\d\.\dK \w{6}-\w{6}-\w\w <a@lab\.test>\n {10}b@.*\n {10}c@.*\n\n.*<> \*\*\* frozen \*\*\*\n")
+        self.assertRegex(self.called("mailq", "--format=nullmailer"), r"\A[-\d]{10} [:\d]{8} 2045 bytes from <a@lab\.test>\n")
+
+    def test_check_mailq(self):
+        """The plugin of the monitoring systems, in each of its modes, with the format of that system."""
+        if not UTILS.exists():
+            raise lab.Unavailable("check_mailq is not unpacked (scripts/install-packages lab)")
+        shutil.copy(CHECK_MAILQ, self.directory)  # which looks for its library beside it
+        for waiting in (0, 3):
+            for number in range(waiting):
+                self.queue.drop(f"m{number}", b"From: a@lab.test\nTo: b@lab.test\n\n")
+            for system in ("postfix", "sendmail", "exim", "nullmailer"):
+                self.assertEqual(self.check_mailq(system), 1 if waiting else 0, system)
+
+    def check_mailq(self, system):
+        """Its exit status; where mailq is, its library says."""
+        program = self.directory / f"mailq-{system}"
+        program.write_text(f"#!/bin/sh\nexec {self.directory}/mailq -C {self.configuration} --format={system}\n",
+                           encoding="utf-8")
+        program.chmod(0o755)
+        utils, n = re.subn(r"(?m)^(\s*\$PATH_TO_MAILQ\s*=).*$", rf"\1 '{program}';",
+                           UTILS.read_text(encoding="utf-8"))
+        self.assertEqual(n, 1)
+        (self.directory / "utils.pm").write_text(utils, encoding="utf-8")
+        return subprocess.run(["perl", self.directory / "check_mailq", "-M", system, "-w", "2", "-c", "9"],
+                              capture_output=True, check=False, timeout=300).returncode
+
+    def test_options_of_others(self):
+        """msmtp's, and those that only look."""
+        lines = self.queued("To: a@lab.test\n\n", "--account=gmail", "--read-envelope-from", "--auto-from=on",
+                            "--timeout", "9", "--from=s@lab.test", "--read-recipients")
+        self.assertEqual(lines[:2], ["X-Sender: <s@lab.test>", "X-Receiver: <a@lab.test>"])
+        self.queued("To: a@lab.test\n\n", "-a", "gmail", "-t")
+        self.assertEqual(self.called("newaliases"), "")
+        self.assertEqual(self.called("sendmail", "-bi"), "")
+        self.assertEqual(self.called("sendmail", "-bv", "a@lab.test", "root").replace(self.domain(), "here"),
+                         "a@lab.test... deliverable: by the relay\nroot@here... deliverable: by the relay\n")
+        self.assertEqual(self.called("sendmail", "-bv", "bad@@x", status=67), "")
+        self.assertIn("Usage: sendmail", self.called("sendmail", "--help"))
+        self.assertRegex(self.called("mailq", "--version"), r"\Aoutbox \d")
