@@ -417,7 +417,7 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
     if (r >= 0)
         r = read_envelope(input, recipients, &envelope, f);
     if (r >= 0) /* here its lines are those of what the user has */
-        r = input_check(&start, ret_rest, &envelope, &bytes, &message, f);
+        r = input_check(&start, input_rest_any(ret_rest), &envelope, &bytes, &message, f);
     if (r >= 0)
         r = message_readdress_as(buffer_data(&start), buffer_size(&start), &envelope,
             message_envelope(message), ret_start);
@@ -454,12 +454,12 @@ int input_fail(const ToolInput *input, const Failure *f)
                                                       : tool_fail(f);
 }
 
-int input_check(const Buffer *start, const InputRest *rest, const Envelope *asked,
-    InputMemory *bytes, Message **ret_message, Failure *f)
+int input_check(const Buffer *start, bool more, const Envelope *asked, InputMemory *bytes,
+    Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
 
     input_memory_init(bytes, buffer_data(start), n);
-    bytes->base.size += input_rest_any(rest) || n < buffer_size(start);
+    bytes->base.size += more || n < buffer_size(start);
     return queue_look(&bytes->base, asked, ret_message, f);
 }

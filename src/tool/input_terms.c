@@ -250,7 +250,7 @@ int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *re
     if (buffer_size(&input->sender_terms) == 0 && buffer_size(&input->recipient_terms) == 0 &&
         priority_term(input)[0] == '\0')
         return 0;
-    r = input_check(start, rest, NULL, &bytes, &message, f);
+    r = input_check(start, input_rest_any(rest), NULL, &bytes, &message, f);
     if (r >= 0)
         r = add_terms(input, message_envelope(message), &e, f);
     if (r >= 0)
