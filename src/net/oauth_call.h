@@ -11,12 +11,15 @@
 
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
  * nothing is added. */
+#define OAUTH_FORM_SECRETS_MAX 4
 typedef struct OauthForm {
     Buffer text;
+    Secret *secrets[OAUTH_FORM_SECRETS_MAX]; /* that are in it, in clear; referenced */
+    size_t n_secrets;
     usec_t limit; /* how long the call may take; 0: as long as any */
 } OauthForm;
 int oauth_form_add(OauthForm *form, const char *name, const char *value);
-int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value);
+int oauth_form_add_secret(OauthForm *form, const char *name, Secret *value);
 void oauth_form_done(OauthForm *form);
 
 /* Who asks: oauth_client_id and, where there is one, the client's secret. 0, or a negative errno

@@ -8,6 +8,7 @@ import re
 import ssl
 import threading
 import time
+import urllib.parse
 
 import dovecot
 from case import SystemTest, message
@@ -259,8 +260,30 @@ class Failures(OauthTest):
                 self.assertIn(words, self.send(status=77))
 
     def test_server_that_repeats_secrets(self):
-        self.refuse("refresh%261%3D%25 is no good", "I do not know refresh%261%3D%25")
-        self.send(status=77)
+        """What was sent, and what came with the answer, in whatever writing."""
+        secret, token = "hush hush/+&", "refresh-new/1234"
+        for text in ("refresh&1=%", secret, token):
+            data = text.encode("ascii")
+            for written in (text, urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text).lower(), data.hex(),
+                            data.hex().upper(), base64.b64encode(data).decode(), base64.b64encode(b"x:" + data + b";").decode(),
+                            "".join(f"\\u{c:04X}" for c in data), text.replace("/", "\\/").replace("&", "\\u0026")):
+                with self.subTest(written):
+                    self.tokens.answer = lambda *_, w=written: (400, {
+                        "error": f"x {w}", "error_description": f"I do not know {w}.", "refresh_token": token})
+                    said = self.send(status=77, oauth_client_secret=secret)
+                    self.assertIn("I do not know *", said)
+                    self.assertNotIn(written, said)
+                    self.tokens.answer = lambda *_, w=written: (302, {"refresh_token": token}, f"https://x/{w}")
+                    said = self.send(status=77, oauth_client_secret=secret)
+                    self.assertRegex(said, r"sends on to .*\*")
+                    self.assertNotIn(written, said)
+
+    def test_server_that_repeats_the_form(self):
+        self.tokens.answer = lambda _, form: (400, {
+            "error": "invalid_request", "error_description": base64.b64encode(
+                urllib.parse.urlencode(form).encode("ascii")).decode() + " and " + urllib.parse.urlencode(form)})
+        said = self.send(status=77, oauth_client_secret="hush hush")
+        self.assertRegex(said, r"invalid_request: \*+=* and \*+\n")
 
     def test_answers_that_are_none(self):
         for number, (status, content, words) in enumerate((
