@@ -99,11 +99,18 @@ int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop
 
 /* ---- what is in an answer ---- */
 
-Secret *oauth_take_secret(const json_t *object, const char *name)
+int oauth_take_secret(const json_t *object, const char *name, Secret **ret)
 {
     const char *text = json_string_value(json_object_get(object, name));
 
-    return text && *text ? secret_new(text, strlen(text)) : NULL;
+    *ret = NULL;
+    if (!text || !*text)
+        return 0;
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return -EBADMSG;
+    *ret = secret_new(text, strlen(text));
+    return *ret ? 0 : -ENOMEM;
 }
 
 usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback)

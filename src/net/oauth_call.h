@@ -33,8 +33,9 @@ int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop
 int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
     char ret_error[static OAUTH_ERROR_MAX], Failure *f);
 
-/* A string of the object as a secret, or NULL when there is none, or it is empty. */
-Secret *oauth_take_secret(const json_t *object, const char *name);
+/* A string of the object as a secret; NULL when there is none, or it is empty. 0; -EBADMSG when it
+ * has control characters, which no token has (RFC 6749, A); -ENOMEM. */
+int oauth_take_secret(const json_t *object, const char *name, Secret **ret);
 
 /* A number of seconds, which some write as text; `fallback` where there is none. */
 usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback);

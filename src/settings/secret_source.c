@@ -53,14 +53,14 @@ static int first_line(const Buffer *content, Secret **ret)
 
 /* Reads a file below `directory_fd`. The size is known before, so that the buffer never moves and
  * leaves a copy. */
-static int read_secret(int fd, const char *path, Secret **ret, Failure *f)
+static int read_secret(int fd, const char *path, size_t max, Secret **ret, Failure *f)
 {
     _cleanup_wipe_ Buffer content = {0};
     int r;
 
-    if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
+    if (!buffer_reserve(&content, max + SECRET_MAX_BYTES))
         return -ENOMEM;
-    r = file_read_all(fd, SECRET_MAX_BYTES, &content);
+    r = file_read_all(fd, max, &content);
     if (r < 0)
         return failure_set_errno(f, r, "cannot read the secret in %s", path);
     r = first_line(&content, ret);
@@ -88,7 +88,7 @@ static int fetch_file(const SecretSource *source, Secret **ret, Failure *f)
     r = privacy_check(&st, path, &source->queue, &readers);
     if (r > 0)
         return failure_set(f, -EPERM, ERROR_CONFIGURATION, "%s", readers);
-    return r < 0 ? r : read_secret(fd, path, ret, f);
+    return r < 0 ? r : read_secret(fd, path, source->max ?: SECRET_MAX_BYTES, ret, f);
 }
 
 /* The directory is made by systemd for this unit alone, so that its files' modes do not matter. */
@@ -116,7 +116,7 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
         return failure_set_errno(f, fd,
             "cannot read the credential \"%s\" (is LoadCredential=%s:PATH in the unit?), %s", name,
             name, path);
-    return read_secret(fd, path, ret, f);
+    return read_secret(fd, path, SECRET_MAX_BYTES, ret, f);
 }
 
 static int fetch_command(const char *command, CommandStop *stop, Secret **ret, Failure *f)
