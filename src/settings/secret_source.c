@@ -71,6 +71,11 @@ static int read_secret(int fd, const char *path, size_t max, Secret **ret, Failu
     return r;
 }
 
+static int fail_kind(const char *path, Failure *f)
+{
+    return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "%s is not a regular file; name one", path);
+}
+
 static int fetch_file(const SecretSource *source, Secret **ret, Failure *f)
 {
     const char *path = source->file;
@@ -80,11 +85,12 @@ static int fetch_file(const SecretSource *source, Secret **ret, Failure *f)
     struct stat st;
     int r;
 
+    if (fd < 0 && errno == ENXIO)
+        return fail_kind(path, f);
     if (fd < 0 || fstat(fd, &st) < 0)
         return failure_set_errno(f, -errno, "cannot read the secret in %s", path);
     if (!S_ISREG(st.st_mode))
-        return failure_set(
-            f, -EINVAL, ERROR_CONFIGURATION, "%s is not a regular file; name one", path);
+        return fail_kind(path, f);
     r = privacy_check(&st, path, &source->queue, &readers);
     if (r > 0)
         return failure_set(f, -EPERM, ERROR_CONFIGURATION, "%s", readers);
@@ -148,4 +154,52 @@ int secret_source_fetch(const SecretSource *source, CommandStop *stop, Secret **
     if (source->command)
         return fetch_command(source->command, stop, ret, f);
     return source->credential ? fetch_credential(source->credential, ret, f) : 0;
+}
+
+/* ---- judging ---- */
+
+static int fail_check(const char *name, const char *end, int r, Failure *f)
+{
+    char setting[64];
+
+    snprintf(setting, sizeof(setting), "%.40s%s", name, end);
+    return failure_prefix(f, r, setting);
+}
+
+int secret_source_check(const SecretSource *source, const char *name, Failure *f)
+{
+    _cleanup_secret_ Secret *secret = NULL;
+    int r = 0;
+
+    if (source->file) {
+        r = fetch_file(source, &secret, f);
+        if (r < 0 && r != -EACCES)
+            return fail_check(name, "_file", r, f);
+    } else if (source->command) {
+        r = command_check(source->command, f);
+        if (r < 0)
+            return fail_check(name, "_command", r, f);
+    } else if (source->credential && getenv("CREDENTIALS_DIRECTORY")) {
+        r = fetch_credential(source->credential, &secret, f);
+        if (r < 0 && r != -EACCES)
+            return fail_check(name, "_credential", r, f);
+    }
+    if (f)
+        failure_done(f);
+    return 0;
+}
+
+int secret_file_check(const char *path, const char *setting, bool or_directory, Failure *f)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || (or_directory && S_ISDIR(st.st_mode)))
+        return 0;
+    if (!S_ISREG(st.st_mode))
+        return failure_prefix(f, fail_kind(path, f), setting);
+    if (st.st_size > 0)
+        return 0;
+    return failure_set(f, -ENODATA, ERROR_CONFIGURATION,
+        "%s: %s is empty; name the right file, or remove this one and have it made anew", setting,
+        path);
 }
