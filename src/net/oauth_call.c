@@ -242,7 +242,7 @@ static int judge_status(const char *host, const OauthForm *form, const json_t *o
     char *location = NULL;
 
     if (response->status / 100 == 5 || response->status == 429)
-        return failure_set(f, -EAGAIN, ERROR_AUTHENTICATION,
+        return failure_set(f, -EAGAIN, ERROR_COMMUNICATION,
             "https://%s cannot give tokens just now (status %d): it is asked again", host,
             response->status);
     if (response->status / 100 != 3)
@@ -254,15 +254,29 @@ static int judge_status(const char *host, const OauthForm *form, const json_t *o
         host, location ?: "elsewhere", response->status);
 }
 
+/* What the words of the library would repeat is a stranger's. */
+static const char *describe(const json_error_t *why)
+{
+    switch (json_error_code(why)) {
+    case json_error_numeric_overflow: return ", for it has a number that is too large";
+    case json_error_null_character:
+    case json_error_null_byte_in_key: return ", for it has a NUL character (\\u0000)";
+    case json_error_invalid_utf8: return ", for it is not in UTF-8";
+    case json_error_premature_end_of_input: return ", for it breaks off";
+    default: return "";
+    }
+}
+
 static int read_answer(const char *host, const OauthForm *form, const HttpResponse *response,
     json_t **ret, char ret_error[static OAUTH_ERROR_MAX], Failure *f)
 {
     size_t n = buffer_size(&response->body);
     json_t *object = NULL;
+    json_error_t why = {0};
     int r;
 
     if (n > 0)
-        object = json_loadb(buffer_data(&response->body), n, 0, NULL);
+        object = json_loadb(buffer_data(&response->body), n, 0, &why);
     r = judge_status(host, form, object, response, f);
     if (r < 0) {
         json_decref(object);
@@ -277,8 +291,8 @@ static int read_answer(const char *host, const OauthForm *form, const HttpRespon
         r = refuse(host, form, response->status, object, ret_error, f);
     else
         r = failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-            "https://%s answers (status %d) what is no JSON object: check oauth_token_url", host,
-            response->status);
+            "https://%s answers (status %d) what is no JSON object%s: check oauth_token_url", host,
+            response->status, object ? "" : describe(&why));
     json_decref(object);
     return r;
 }

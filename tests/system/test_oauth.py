@@ -351,7 +351,11 @@ class Failures(OauthTest):
             (200, {"access_token": "x", "token_type": "mac"}, "token_type is not Bearer"),
             (200, {"access_token": 5}, "it has no access_token"),
             (302, {}, "sends on to https://elsewhere.lab.test/token"),
-            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object"),
+            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object: check"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":9223372036854775808}', "a number that is too large"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":"\\u0000"}', "a NUL character"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":"\xff"}', "not in UTF-8"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7"', "for it breaks off"),
             (200, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "not HTTP, or breaks off"),
             (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than such an answer has"),
             (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than such an answer has"),
@@ -361,6 +365,12 @@ class Failures(OauthTest):
             with self.subTest(number):
                 self.tokens.answer = lambda *_, s=status, c=content: (s, c)
                 self.assertIn(words, self.send(status=77))
+
+    def test_server_in_trouble(self):
+        """Worth another try."""
+        for status in (500, 503, 429):
+            self.tokens.answer = lambda *_, s=status: (s, {"error": "x"})
+            self.assertIn(f"cannot give tokens just now (status {status})", self.send(status=75))
 
     def test_chunks(self):
         text = json.dumps({"access_token": "access-1"}).encode("ascii")
