@@ -16,8 +16,9 @@
 /* What is done to messages. */
 typedef struct Change {
     const char *done, *would; /* "deleted", "would be deleted": what was, and would be, done */
-    int (*change)(Spool *spool, const char *id, Failure *f);
+    int (*change)(Spool *spool, const char *id, SpoolState state, Failure *f);
     bool (*applies)(SpoolState state); /* whether --all means messages in this state */
+    bool takes_over;                   /* and those that a dead process was sending */
     bool asks;                         /* it cannot be undone */
     const char *held;                  /* what else to do with one that is held; NULL: nothing */
 } Change;
@@ -70,11 +71,12 @@ static void fail(Changing *c, const char *id, Failure *f)
 /* ---- doing ---- */
 
 /* 0, or -ENOENT when it is gone; all else has been said. */
-static int change_one(Changing *c, const char *id)
+static int change_one(Changing *c, const char *id, SpoolState state)
 {
     _cleanup_failure_ Failure f = {0};
-    SpoolState state;
-    int r = c->dry ? spool_find(c->spool, id, &state) : c->what->change(c->spool, id, &f);
+    int r = !c->dry                    ? c->what->change(c->spool, id, state, &f)
+            : state == SPOOL_STATE_MAX ? -ENOENT
+                                       : 0;
 
     if (r >= 0) {
         c->n++;
@@ -94,13 +96,13 @@ static int change_one(Changing *c, const char *id)
 static void change_named(Changing *c, char **ids)
 {
     for (; *ids; ids++) {
-        char id[SPOOL_NAME_MAX];
-        int refused = tool_find_id(c->spool, *ids, id);
+        ToolMessage message;
+        int refused = tool_find_message(c->spool, *ids, c->what->applies, &message);
 
         if (refused != 0)
             c->status = refused;
         else
-            (void)change_one(c, id);
+            (void)change_one(c, message.id, message.state);
     }
 }
 
@@ -110,7 +112,10 @@ static int is_selected(const Changing *c, const SpoolEntry *entry)
     _cleanup_(inspection_done) Inspection i = {0};
     int r;
 
-    if (!c->what->applies(entry->state) || !selection_has_state(&c->selection, entry->state))
+    if (!selection_has_state(&c->selection, entry->state))
+        return 0;
+    if (!c->what->applies(entry->state) && !(c->what->takes_over && entry->state == SPOOL_SENDING &&
+                                               spool_is_abandoned(c->spool, entry->id)))
         return 0;
     if (!c->selects)
         return 1;
@@ -134,7 +139,7 @@ static int change_all(Changing *c, Failure *f)
         if (r <= 0)
             continue;
         snprintf(id, sizeof(id), "%s", entry.id);
-        (void)change_one(c, id);
+        (void)change_one(c, id, entry.state);
     }
     return r;
 }
@@ -214,6 +219,39 @@ static int run_change(
     return status != 0 ? status : run(&changing, argv + optind);
 }
 
+/* The one in that state, of several that share the id; where there is none in it the spool says
+ * why.
+ */
+static int retry_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_DEFERRED || state == SPOOL_FAILED || state == SPOOL_SENDING
+               ? spool_move(spool, id, state, SPOOL_QUEUED, f)
+               : spool_retry(spool, id, f);
+}
+
+static int hold_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED || state == SPOOL_SENDING
+               ? spool_move(spool, id, state, SPOOL_HELD, f)
+               : spool_hold(spool, id, f);
+}
+
+static int release_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
+{
+    return spool_unhold(spool, id, f);
+}
+
+static int adopt_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
+{
+    return spool_adopt(spool, id, f);
+}
+
+static int delete_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_STATE_MAX ? spool_delete(spool, id, f)
+                                    : spool_delete_in(spool, id, state, f);
+}
+
 static bool can_retry(SpoolState state)
 {
     return state == SPOOL_DEFERRED || state == SPOOL_FAILED;
@@ -223,8 +261,9 @@ int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change retry = {.done = "queued again",
         .would = "would be queued again",
-        .change = spool_retry,
+        .change = retry_message,
         .applies = can_retry,
+        .takes_over = true,
         .held = "`outbox release` queues it again"};
 
     return run_change(tool, command, argc, argv, &retry);
@@ -237,8 +276,11 @@ static bool can_hold(SpoolState state)
 
 int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const Change hold = {
-        .done = "held", .would = "would be held", .change = spool_hold, .applies = can_hold};
+    static const Change hold = {.done = "held",
+        .would = "would be held",
+        .change = hold_message,
+        .applies = can_hold,
+        .takes_over = true};
 
     return run_change(tool, command, argc, argv, &hold);
 }
@@ -252,7 +294,7 @@ int run_release(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change release = {.done = "queued again",
         .would = "would be queued again",
-        .change = spool_unhold,
+        .change = release_message,
         .applies = can_release};
 
     return run_change(tool, command, argc, argv, &release);
@@ -267,7 +309,7 @@ int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change adopt = {.done = "has its record",
         .would = "would be looked at",
-        .change = spool_adopt,
+        .change = adopt_message,
         .applies = can_adopt};
 
     return run_change(tool, command, argc, argv, &adopt);
@@ -282,8 +324,9 @@ int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change delete = {.done = "deleted",
         .would = "would be deleted",
-        .change = spool_delete,
+        .change = delete_message,
         .applies = can_delete,
+        .takes_over = true,
         .asks = true};
 
     return run_change(tool, command, argc, argv, &delete);

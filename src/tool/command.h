@@ -148,10 +148,18 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
 
-/* The id that an argument means: an id as `list` prints it, or the name of a message's file, in any
- * state; with a slash it is a file. 0; or an exit status after having said that it is both, of two
- * messages, and what tells them apart. */
-int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SPOOL_NAME_MAX]);
+/* A message as an argument means it. */
+typedef struct ToolMessage {
+    char id[SPOOL_NAME_MAX];
+    SpoolState state; /* SPOOL_STATE_MAX: there is none */
+} ToolMessage;
+
+/* The message that an argument means: an id as `list` prints it, or the name of a message's file,
+ * in any state; with a slash it is a file. Of several that share the id it is the one in the state
+ * that was named, else the only one that `applies` says to be meant (NULL: each is). 0; or an exit
+ * status after having said that it may be one of two, and what tells them apart. */
+int tool_find_message(
+    const Spool *spool, const char *argument, bool (*applies)(SpoolState state), ToolMessage *ret);
 
 /* Writes what is still to be written to standard output: `status`; where it cannot be written, that
  * is said, and EX_OK becomes EX_IOERR. */

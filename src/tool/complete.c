@@ -152,7 +152,7 @@ static bool takes_state(const char *command, SpoolState state)
         {"retry", 1u << SPOOL_DEFERRED | 1u << SPOOL_FAILED},
         {"hold", 1u << SPOOL_QUEUED | 1u << SPOOL_DEFERRED},
         {"release", 1u << SPOOL_HELD},
-        {"delete", ~(1u << SPOOL_SENDING)},
+        {"delete", ~0u},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)

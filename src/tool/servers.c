@@ -68,7 +68,7 @@ int servers_look(const Spool *spool, Servers *ret)
 {
     _cleanup_buffer_ Buffer text = {0};
 
-    *ret = (Servers){0};
+    *ret = (Servers){.spool = spool};
     for (unsigned i = 0; i < PRESENCE_MAX; i++) {
         bool lives = false;
         json_t *state = NULL;
@@ -253,6 +253,23 @@ static const json_t *find_problem(const Servers *servers, const char *id)
     return NULL;
 }
 
+/* A message that is `.sending` while nobody is known to deliver: by `outbox process`, or by a
+ * process that has died. A living one takes care of what others have left. */
+static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
+{
+    Waiting daemon = {0};
+    int r;
+
+    if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
+        !spool_is_abandoned(servers->spool, id))
+        return 0;
+    r = wait_for_daemon(servers, &daemon);
+    if (r >= 0)
+        r = set(ret, daemon.what, 0, "the process that was sending it has died; %s", daemon.text);
+    waiting_done(&daemon);
+    return r;
+}
+
 int waiting_find(
     const Servers *servers, const char *id, SpoolState state, usec_t next, usec_t now, Waiting *ret)
 {
@@ -263,6 +280,8 @@ int waiting_find(
         return set(ret, WAITS_FOR_OPERATOR, 0, "somebody put it aside: outbox release");
     if (problem && state != SPOOL_FAILED && state != SPOOL_SENT)
         return set(ret, WAITS_FOR_MACHINE, 0, "%s", servers_text(problem, "text") ?: "?");
+    if (state == SPOOL_SENDING)
+        return wait_for_sender(servers, id, ret);
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED)
         return 0;
     if (state == SPOOL_QUEUED || next <= now || servers->n == 0)

@@ -14,6 +14,7 @@ typedef struct Servers {
     json_t *last; /* what the one said that ended last, where nobody lives; NULL: nobody ever was */
     bool unknown; /* somebody delivers, of whom nothing can be read */
     bool full;    /* and the directory's file system has no room */
+    const Spool *spool; /* borrowed */
 } Servers;
 
 /* 0 or -ENOMEM. */

@@ -103,3 +103,27 @@ class Changing(SystemTest):
 
     def test_a_program_is_not(self):
         self.assertIn("4 messages deleted", self.outbox("delete", "--all"))
+
+    def test_what_a_dead_process_was_sending(self):
+        for name in ("dead1", "dead2", "dead3"):
+            self.queue.drop(name, message(), state="sending")
+        self.assertIn("has died", self.outbox("show", "dead1"))
+        self.assertRegex(self.outbox("list", "sending"), r"(?m)^dead1 +sending .* daemon  ")
+        self.assertEqual(self.outbox("hold", "dead1"), "dead1 held\n")
+        self.assertEqual(self.outbox("retry", "dead2"), "dead2 queued again\n")
+        self.assertIn("dead3 deleted\n", self.outbox("delete", "--state", "sending"))
+        self.assertEqual(sorted(name for name in self.queue.names() if name.startswith("dead")),
+                         ["dead1.held", "dead2.queued"])
+
+    def test_one_id_of_two_messages(self):
+        self.queue.drop("x", message(), state="queued")
+        self.queue.drop("x", message(), state="failed")
+        for command in ("show", "delete", "adopt"):
+            result = self.outbox(command, "x", status=None)
+            self.assertRegex(result.stderr.decode(), r"^outbox: .*x is the id of several messages in .*: name one of them "
+                             r"with its state: x\.queued, x\.failed\n$")
+            self.assertEqual(result.returncode, 66)
+        self.assertRegex(self.outbox("show", "x.failed"), "State: +failed")
+        self.assertEqual(self.outbox("hold", "x"), "x held\n")
+        self.assertEqual(self.outbox("delete", "x.failed"), "x deleted\n")
+        self.assertRegex(self.outbox("show", "x"), "State: +held")
