@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/text.h"
 #include "settings/load.h"
 #include "settings/table.h"
 #include "tool/command.h"
@@ -24,9 +25,19 @@ typedef struct Line {
     const Command *command; /* NULL: none stands before it */
 } Line;
 
+/* What is not plain cannot be typed, nor shown: it is named by its beginning, or by its path. */
+static bool is_plain(const char *text)
+{
+    size_t n = strlen(text), step = 1;
+
+    for (size_t i = 0; i < n && step > 0; i += step)
+        step = text_plain(text + i, n - i);
+    return step > 0;
+}
+
 static void offer(const Line *line, const char *candidate)
 {
-    if (strncmp(candidate, line->word, strlen(line->word)) == 0 && !strpbrk(candidate, "\n\r"))
+    if (strncmp(candidate, line->word, strlen(line->word)) == 0 && is_plain(candidate))
         puts(candidate);
 }
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/macros.h"
 #include "base/text.h"
@@ -31,11 +30,46 @@ json_t *json_time(usec_t realtime)
     return realtime == 0 ? json_null() : json_string(clock_format_rfc3339(realtime, text));
 }
 
+/* As \uXXXX: what is not plain is below U+10000. */
+static void escape(const char *text, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    printf("\\u%04x", n == 1   ? *s
+                      : n == 2 ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)
+                               : (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
+}
+
+/* How far it goes on as it is. The ends of lines are between the values: in a string jansson has
+ * escaped them. */
+static size_t plain_bytes(const char *text, size_t n)
+{
+    size_t at = 0, step = 1;
+
+    for (; at < n && step > 0; at += step) {
+        step = text_plain(text + at, n - at);
+        if (step == 0 && text[at] == '\n')
+            step = 1;
+    }
+    return at;
+}
+
 int json_write(const json_t *json, size_t flags)
 {
-    if (isatty(STDOUT_FILENO))
-        flags |= JSON_ENSURE_ASCII;
-    return json_dumpf(json, stdout, flags) < 0 && !ferror(stdout) ? -ENOMEM : 0;
+    _cleanup_free_
+    char *text = json_dumps(json, flags);
+    size_t n = text ? strlen(text) : 0;
+
+    for (size_t at = 0, step; at < n; at += step) {
+        step = plain_bytes(text + at, n - at);
+        fwrite(text + at, 1, step, stdout);
+        if (at + step == n)
+            break;
+        at += step;
+        step = MAX(text_character(text + at, n - at), (size_t)1);
+        escape(text + at, step);
+    }
+    return text ? 0 : -ENOMEM;
 }
 
 int json_print(json_t *json)
