@@ -57,12 +57,17 @@ static void tell_sum(const Changing *c)
             c->dry ? c->what->would : c->what->done);
 }
 
-static void fail(Changing *c, const char *id, Failure *f)
+/* As JSON it is told there, and not once more. */
+static void fail(Changing *c, const char *id, int error, Failure *f)
 {
     SpoolState state;
 
     if (c->what->held && spool_find(c->spool, id, &state) == 0 && state == SPOOL_HELD)
-        c->status = tool_fail_number(ERROR_FILE, "%s is held: %s", id, c->what->held);
+        (void)failure_set(f, error, ERROR_FILE, "%s is held: %s", id, c->what->held);
+    if (c->array)
+        c->status = error_status(f->number) ?: EX_SOFTWARE;
+    else if (error == -ENOENT || error == -EBUSY)
+        c->status = tool_refuse(f->number, "%s", failure_text(f));
     else
         c->status = tool_fail(f);
     tell(c, id, failure_text(f));
@@ -88,7 +93,7 @@ static int change_one(Changing *c, const char *id, SpoolState state)
     if (r == -ENOENT) /* the queue is well, the name is not */
         f.number = ERROR_FILE;
     if (r != -ENOENT || !(c->all || c->selects)) /* else the daemon was quicker */
-        fail(c, id, &f);
+        fail(c, id, r, &f);
     return r;
 }
 
@@ -125,6 +130,21 @@ static int is_selected(const Changing *c, const SpoolEntry *entry)
     return selection_has(&c->selection, &i, c->now);
 }
 
+/* How many would be changed, or a negative errno. */
+static ssize_t count_all(const Changing *c, Failure *f)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    SpoolEntry entry;
+    ssize_t n = 0;
+    int r = spool_scan_new(c->spool, &scan, f);
+
+    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
+        r = is_selected(c, &entry);
+        n += r > 0;
+    }
+    return r < 0 ? r : n;
+}
+
 /* What is changed may come up again under its new name: where it does not apply any more. */
 static int change_all(Changing *c, Failure *f)
 {
@@ -144,14 +164,20 @@ static int change_all(Changing *c, Failure *f)
     return r;
 }
 
-/* Only a terminal is asked; a program has said what it wants. */
-static bool is_wanted(const Changing *c)
+/* Only a terminal is asked, where there is anything to ask for; a program has said what it wants.
+ * 1, 0, or a negative errno. */
+static int is_wanted(const Changing *c, Failure *f)
 {
     char answer[16];
+    ssize_t n;
 
     if (!c->what->asks || !(c->all || c->selects) || c->dry || c->yes || !isatty(STDIN_FILENO))
-        return true;
-    fprintf(stderr, "These messages will be deleted for good, without being sent. Go on? [y/N] ");
+        return 1;
+    n = count_all(c, f);
+    if (n <= 0)
+        return n < 0 ? (int)n : 1;
+    fprintf(stderr, "%zd message%s will be deleted for good, without being sent. Go on? [y/N] ", n,
+        n == 1 ? "" : "s");
     fflush(stderr);
     return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
@@ -159,13 +185,16 @@ static bool is_wanted(const Changing *c)
 static int run(Changing *c, char **ids)
 {
     _cleanup_failure_ Failure f = {0};
-    int r = 0;
+    int r;
 
-    if (!is_wanted(c)) {
+    c->now = clock_realtime();
+    r = is_wanted(c, &f);
+    if (r < 0)
+        return f.text ? tool_fail(&f) : tool_fail_queue(c->spool, r);
+    if (r == 0) {
         fputs("outbox: nothing was changed\n", stderr);
         return EX_OK;
     }
-    c->now = clock_realtime();
     if (c->json && !(c->array = json_array()))
         return tool_fail_memory();
     if (c->all || c->selects)

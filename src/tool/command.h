@@ -87,13 +87,18 @@ const Command *tool_command_named(const char *name);
  * to a broken pipe that fail. */
 void tool_begin(void);
 
-/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", fit for a
- * terminal whatever is in it; returns the exit status that goes with the number, which is never
- * EX_OK: a failure without a number is one of memory. */
+/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", without the
+ * number where the command line is wrong, fit for a terminal whatever is in it; returns the exit
+ * status that goes with the number, which is never EX_OK: a failure without a number is one of
+ * memory. */
 int tool_fail(const Failure *f);
 int tool_fail_about(const char *about, const Failure *f);
 int tool_fail_number(int number, const char *format, ...) _printf_(2, 3);
 int tool_fail_memory(void);
+
+/* Says "outbox: text" where nothing has failed but what was asked for: there is no such message.
+ * Returns the exit status that goes with the number. */
+int tool_refuse(int number, const char *format, ...) _printf_(2, 3);
 
 /* The same for a negative errno of looking through the queue directory. */
 int tool_fail_queue(const Spool *spool, int error);

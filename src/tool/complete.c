@@ -308,6 +308,7 @@ static void offer_commands(const Line *line)
 #define OFFER(name, summary) offer(line, #name);
     TOOL_COMMANDS(OFFER)
 #undef OFFER
+    offer(line, "help");
 }
 
 static void complete(Line *line)
@@ -370,5 +371,7 @@ int run_complete(_unused_ const Tool *tool, const Command *command, int argc, ch
     line.command = place > 0 ? tool_command_named(line.words[place]) : NULL;
     if (place == 0 || line.command)
         complete(&line);
+    else if (strcmp(line.words[place], "help") == 0)
+        offer_commands(&line);
     return EX_OK;
 }

@@ -41,7 +41,7 @@ static int fail_ambiguous(const Spool *spool, const char *word, const char *id_o
 {
     SpoolState state;
 
-    return tool_fail_number(ERROR_FILE,
+    return tool_refuse(ERROR_FILE,
         "%s is the id of one message in %s and names the file of another, %s: say ./%s.%s for the "
         "first, and ./%s for the second",
         word, spool_path(spool), id_of_file, word,
@@ -63,7 +63,7 @@ static bool is_of_queue(const Spool *spool, const char *path, const char *name)
 
 static int fail_elsewhere(const Spool *spool, const char *path)
 {
-    return tool_fail_number(ERROR_FILE,
+    return tool_refuse(ERROR_FILE,
         "%s is in no queue but that of its own directory, and not in %s: name that directory with "
         "--directory",
         path, spool_path(spool));
@@ -100,7 +100,7 @@ static int complete(const Spool *spool, char id[static SPOOL_NAME_MAX])
     if (n < 0)
         return tool_fail_queue(spool, n);
     if (n > 1)
-        return tool_fail_number(ERROR_FILE, "%s is the beginning of %d messages: %.*s%s", id, n,
+        return tool_refuse(ERROR_FILE, "%s is the beginning of %d messages: %.*s%s", id, n,
             (int)buffer_size(&names), buffer_data(&names), n > NAMED_MAX ? ", ..." : "");
     if (n == 1)
         memcpy(id, whole, sizeof(whole));
@@ -140,7 +140,7 @@ static int fail_several(const Spool *spool, const char *id, const bool *there)
         if (there[s] && buffer_appendf(&names, "%s%s.%s", buffer_size(&names) > 0 ? ", " : "", id,
                             spool_state_name(s)) < 0)
             return tool_fail_memory();
-    return tool_fail_number(ERROR_FILE,
+    return tool_refuse(ERROR_FILE,
         "%s is the id of several messages in %s: name one of them with its state: %.*s", id,
         spool_path(spool), (int)buffer_size(&names), buffer_data(&names));
 }

@@ -183,7 +183,7 @@ static int show(const Spool *spool, const ToolMessage *message, const ShowOption
     if (r < 0 && r != -ENOENT)
         return tool_fail_queue(spool, r);
     if (r < 0)
-        return tool_fail_number(ERROR_FILE,
+        return tool_refuse(ERROR_FILE,
             "there is no message %s in %s: it has been delivered, deleted, or never was there; "
             "`outbox list` shows those there are",
             id, spool_path(spool));

@@ -37,6 +37,7 @@ class Changing(SystemTest):
         self.assertEqual([one["done"] for one in told], [False, True])
         self.assertIn("cccc.held", told[0]["error"])
         self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stderr, b"")
 
     def test_nothing_is_done_when_dry(self):
         before = self.states()
@@ -62,7 +63,7 @@ class Changing(SystemTest):
     def test_one_that_is_held_is_released(self):
         result = self.outbox("retry", "20261126T101011-cccc", status=None)
         self.assertEqual(result.stderr.decode(),
-                         "outbox: 303: 20261126T101011-cccc is held: `outbox release` queues it again\n")
+                         "outbox: 20261126T101011-cccc is held: `outbox release` queues it again\n")
 
     def test_the_beginning_of_an_id(self):
         self.outbox("hold", "20261126T101010-a")
@@ -89,7 +90,9 @@ class Changing(SystemTest):
         return said[1].decode()
 
     def test_a_terminal_is_asked(self):
-        self.assertIn("[y/N]", self.answer(b"\n", "--all"))
+        self.assertIn("4 messages will be deleted for good, without being sent. Go on? [y/N]", self.answer(b"\n", "--all"))
+        self.assertIn("1 message will", self.answer(b"\n", "--state", "failed"))
+        self.assertEqual(self.answer(b"", "--state", "sent"), "")
         self.assertIn("nothing was changed", self.answer(b"no\n", "--all"))
         self.assertIn("nothing was changed", self.answer(b"\x04", "--state", "failed"))
         self.assertEqual(len(self.states()), 4)
