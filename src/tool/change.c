@@ -66,7 +66,7 @@ static void fail(Changing *c, const char *id, int error, Failure *f)
         (void)failure_set(f, error, ERROR_FILE, "%s is held: %s", id, c->what->held);
     if (c->array)
         c->status = error_status(f->number) ?: EX_SOFTWARE;
-    else if (error == -ENOENT || error == -EBUSY)
+    else if (error == -ENOENT)
         c->status = tool_refuse(f->number, "%s", failure_text(f));
     else
         c->status = tool_fail(f);

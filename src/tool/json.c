@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/buffer.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "tool/command.h"
@@ -54,22 +55,42 @@ static size_t plain_bytes(const char *text, size_t n)
     return at;
 }
 
-int json_write(const json_t *json, size_t flags)
-{
-    _cleanup_free_
-    char *text = json_dumps(json, flags);
-    size_t n = text ? strlen(text) : 0;
+/* What could not be kept is told by the buffer: jansson does not look after each piece. */
+typedef struct Dump {
+    Buffer text;
+    bool failed;
+} Dump;
 
+static int keep_piece(const char *data, size_t n, void *user)
+{
+    Dump *dump = user;
+
+    dump->failed = dump->failed || buffer_append(&dump->text, data, n) < 0;
+    return dump->failed ? -1 : 0;
+}
+
+static void print_plain(const char *text, size_t n)
+{
     for (size_t at = 0, step; at < n; at += step) {
         step = plain_bytes(text + at, n - at);
         fwrite(text + at, 1, step, stdout);
-        if (at + step == n)
-            break;
         at += step;
+        if (at == n)
+            return;
         step = MAX(text_character(text + at, n - at), (size_t)1);
         escape(text + at, step);
     }
-    return text ? 0 : -ENOMEM;
+}
+
+int json_write(const json_t *json, size_t flags)
+{
+    Dump dump = {0};
+    bool failed = json_dump_callback(json, keep_piece, &dump, flags) < 0 || dump.failed;
+
+    if (!failed)
+        print_plain(buffer_data(&dump.text), buffer_size(&dump.text));
+    buffer_done(&dump.text);
+    return failed ? -ENOMEM : 0;
 }
 
 int json_print(json_t *json)
