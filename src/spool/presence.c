@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -205,6 +206,14 @@ static usec_t to_usec(struct timespec time)
     return (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
 }
 
+/* Where nothing can be written nobody can answer. */
+static bool is_read_only(const Spool *spool)
+{
+    struct statvfs fs;
+
+    return fstatvfs(spool->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
+}
+
 /* The file was read, and written since or not; of a file that was read when it had been written the
  * kernel keeps the first time (relatime), unless it keeps none (noatime). */
 usec_t presence_await_answer(const Spool *spool, unsigned n)
@@ -214,7 +223,7 @@ usec_t presence_await_answer(const Spool *spool, unsigned n)
     char name[16];
 
     format_name(n, name);
-    if (spool_stat_at(spool->fd, name, &first) < 0 ||
+    if (is_read_only(spool) || spool_stat_at(spool->fd, name, &first) < 0 ||
         clock_age(to_usec(first.st_mtim), begun) < ANSWER_FRESH)
         return 0;
     while (clock_monotonic() - asked < ANSWER_PATIENCE) {
