@@ -453,7 +453,8 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
             return tool_fail_memory();
     }
     asked->as = &as;
-    warn_of_queue(config);
+    if (!as.has_become)
+        warn_of_queue(config);
     return check_all(config, argv[optind], asked, json);
 }
 

@@ -89,15 +89,17 @@ static int settle_by_owner(const Tool *tool, CheckAsChoice choice, CheckAs *ret)
 
         if (status >= 0)
             return status;
+        ret->has_become = true;
     }
     ret->is_owner = known && owner == geteuid();
     if (choice == CHECK_AS_DAEMON && !ret->is_owner)
         return tool_fail_number(ERROR_EACCES,
             "only root, and the daemon's user itself, can check as the daemon: run `sudo outbox "
             "check`, or check with --as-me");
-    ret->unseen = ret->is_owner ? "the credentials, sandbox and environment of its service"
+    ret->unseen = ret->is_owner ? "the credentials, capabilities, sandbox and environment of its "
+                                  "service"
                                 : "the daemon's user, and the credentials, sandbox and environment "
-                                  "of its service; root checks as the daemon";
+                                  "of its service; without --as-me, root checks as the daemon";
     return note_user(ret);
 }
 
@@ -111,11 +113,10 @@ static bool is_served(const Tool *tool, const UnitSettings *settings)
     return strcmp(tool->config_path ?: SETTINGS_DEFAULT_PATH, served) == 0;
 }
 
-/* Who has been given credentials of its own looks with these. */
-static bool may_use_unit(CheckAsChoice choice)
+/* Who has been given credentials of its own checks with these. */
+static CheckAsChoice resolve(CheckAsChoice choice)
 {
-    return choice != CHECK_AS_ME && geteuid() == 0 &&
-           (choice == CHECK_AS_DAEMON || !getenv("CREDENTIALS_DIRECTORY"));
+    return choice == CHECK_AS_BEST && getenv("CREDENTIALS_DIRECTORY") ? CHECK_AS_ME : choice;
 }
 
 /* As check_as_settle(). */
@@ -151,7 +152,8 @@ int check_as_settle(const Tool *tool, CheckAsChoice choice, int argc, char **arg
         ret->unit = CHECK_UNIT;
         return note_user(ret);
     }
-    if (may_use_unit(choice)) {
+    choice = resolve(choice);
+    if (choice != CHECK_AS_ME && geteuid() == 0) {
         bool done;
         int status = settle_by_unit(tool, choice, argc, argv, &done);
 
