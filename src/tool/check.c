@@ -242,6 +242,15 @@ static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, 
                     "does not relay, it may want a login (user and a password)";
 }
 
+/* The client's words for a fault of a relay begin with which it is and at what, which is said here
+ * anyway. */
+static const char *without_place(const char *text)
+{
+    const char *end = strncmp(text, "relay ", 6) == 0 ? strstr(text, ": ") : NULL;
+
+    return end ? end + 2 : text;
+}
+
 /* Says it and keeps the reply. True where it was a positive one. */
 static bool say(Finding *f, OutboxClient *client, DeliveryStage stage, const char *command)
 {
@@ -253,7 +262,7 @@ static bool say(Finding *f, OutboxClient *client, DeliveryStage stage, const cha
         f->stage = stage;
         f->error = r;
         f->status = EX_TEMPFAIL;
-        f->text = strdup(outbox_error_text(client));
+        f->text = strdup(without_place(outbox_error_text(client)));
         f->result = f->text ? 0 : -ENOMEM;
         return false;
     }

@@ -289,7 +289,8 @@ void finding_print(const Finding *f)
         printf("  %-12s %s bytes a message\n", "limit", f->size_max);
     print_if("offers AUTH", f->mechanisms);
     print_logins(f);
-    print_if("login", f->mechanism);
+    if (f->ok || f->probe)
+        print_if("login", f->mechanism);
     print_probe(f);
     print_notes(f);
     print_end(f);
