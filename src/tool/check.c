@@ -222,6 +222,22 @@ static json_t *reply_json(const char *command, const SmtpReply *reply)
         "enhanced", json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
 }
 
+static const char *probe_hint(DeliveryStage stage, int code)
+{
+    if (code == 530)
+        return "the relay wants a login or TLS first: set user and a password, and see tls and "
+               "port";
+    if (code / 100 != 5)
+        return "greylisting is such an answer: the daemon tries such a message again, by retry; if "
+               "it lasts, ask who runs the relay";
+    return stage == STAGE_MAIL
+               ? "the relay does not take this sender from here: its words say why; "
+                 "many take only that of the login"
+               : "the relay does not take this recipient from here: its words say "
+                 "why; where it does not relay, it may want a login (user and a "
+                 "password)";
+}
+
 static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, const char *command)
 {
     f->ok = false;
@@ -232,14 +248,7 @@ static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, 
         f->text = NULL;
         f->result = -ENOMEM;
     }
-    f->hint = f->status == EX_TEMPFAIL
-                  ? "greylisting is such an answer: the daemon tries such a message again, by "
-                    "retry; if it lasts, ask who runs the relay"
-              : stage == STAGE_MAIL
-                  ? "the relay does not take this sender from here: its words say why; many take "
-                    "only that of the login"
-                  : "the relay does not take this recipient from here: its words say why; where it "
-                    "does not relay, it may want a login (user and a password)";
+    f->hint = probe_hint(stage, reply->code);
 }
 
 /* The client's words for a fault of a relay begin with which it is and at what, which is said here

@@ -185,6 +185,26 @@ class Transcripts(SystemTest):
                           b"554 5.7.1 <ann@elsewhere.test>: Relay access denied", b"250 2.0.0 Ok", b"221 bye")
         self.expect("probe-denied", self.lab.relay(port), "--probe", "ann@elsewhere.test", status=69)
 
+    def test_probe_wants_a_login(self):
+        port = self.speak(b"220 there ESMTP", b"250 there", b"530 5.7.0 Authentication required", b"250 2.0.0 Ok", b"221 bye")
+        self.expect("probe-login", self.lab.relay(port), "--probe", "ann@elsewhere.test", status=69)
+
+    def test_probe_shut_down(self):
+        port = self.speak(b"220 there ESMTP", b"250 there", b"250 2.1.0 Ok", b"421 4.3.2 shutting down")
+        self.expect("probe-421", self.lab.relay(port), "--probe", "ann@elsewhere.test", status=75)
+
+    def test_probe_without_an_answer(self):
+        def talk(connection):
+            stream = connection.makefile("rwb")
+            for word in (b"220 there ESMTP", b"250 there"):
+                stream.write(word + b"\r\n")
+                stream.flush()
+                stream.readline()
+            stream.read()  # until the other end goes
+
+        self.expect("probe-silent", self.lab.relay(self.listen(talk), timeout=1, timeout_by_stage=False),
+                    "--probe", "ann@elsewhere.test", status=75)
+
     def test_probe_cut_off(self):
         port = self.speak(b"220 there ESMTP", b"250 there")
         self.expect("probe-cut-off", self.lab.relay(port), "--probe", "ann@elsewhere.test", status=75)
