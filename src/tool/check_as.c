@@ -134,7 +134,7 @@ static int settle_by_unit(
     if (settings.left_out)
         fprintf(stderr, "outbox: not taken from %s, for a specifier in it: %s\n", CHECK_UNIT,
             settings.left_out);
-    status = unit_run(&settings, tool, argc, argv);
+    status = check_unit_run(&settings, tool, argc, argv);
     *ret_done = status >= 0;
     if (status < 0)
         fprintf(stderr,

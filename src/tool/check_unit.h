@@ -19,10 +19,10 @@ void unit_settings_done(UnitSettings *settings);
 /* Of what `systemctl cat` prints. 0 or -ENOMEM. */
 int unit_settings_parse(const char *text, size_t n, UnitSettings *ret);
 
-/* Of the machine's unit: 1; 0 where there is none, or systemd is not what runs the machine; or
- * -ENOMEM. */
+/* (check_unit_run.c) Of the machine's unit: 1; 0 where there is none, or systemd is not what runs
+ * the machine; or -ENOMEM. */
 int unit_settings_load(UnitSettings *ret);
 
-/* Runs the command in a unit with these settings, its streams ours. Its exit status; -1 when
- * systemd-run would not, which has said why on standard error. */
-int unit_run(const UnitSettings *settings, const Tool *tool, int argc, char **argv);
+/* (check_unit_run.c) Runs the command in a unit with these settings, its streams ours. Its exit
+ * status; -1 when systemd-run would not, which has said why on standard error. */
+int check_unit_run(const UnitSettings *settings, const Tool *tool, int argc, char **argv);
