@@ -149,9 +149,11 @@ int engine_reload(Engine *engine, Config *config)
 {
     int r = use_config(engine, config);
 
-    if (r >= 0)
-        engine_wake(engine);
-    return r;
+    if (r < 0)
+        return r;
+    engine_recall_elsewhere(engine, true); /* the relays are others, and what is known of them */
+    engine_wake(engine);
+    return 0;
 }
 
 void engine_stop(Engine *engine, usec_t deadline)

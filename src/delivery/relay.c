@@ -12,6 +12,9 @@
 /* How long its limit of recipients is taken for granted. */
 #define RECIPIENTS_PAUSE USEC_PER_HOUR
 
+/* How long a relay is taken to offer what it did. */
+#define OFFER_PAUSE (10 * USEC_PER_MINUTE)
+
 /* It is met again whenever a limit is over while the reason for it lasts. */
 #define TOLD_AGAIN USEC_PER_HOUR
 
@@ -222,6 +225,20 @@ void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now)
 {
     relay->recipients_max = MAX(taken, 1u);
     relay->recipients_until = usec_add(now, RECIPIENTS_PAUSE);
+}
+
+void relay_learn_offer(Relay *relay, const SmtpSession *session, usec_t now)
+{
+    relay->offer = (RelayOffer){
+        .capabilities = *smtp_session_capabilities(session),
+        .verified = smtp_session_is_verified(session),
+        .until = usec_add(now, OFFER_PAUSE),
+    };
+}
+
+const RelayOffer *relay_offer(const Relay *relay, usec_t now)
+{
+    return now < relay->offer.until ? &relay->offer : NULL;
 }
 
 bool relay_lacks(Relay *relay, unsigned lacks)

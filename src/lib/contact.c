@@ -325,9 +325,14 @@ bool contact_stands(OutboxClient *client)
     return false;
 }
 
+bool contact_has_next(const OutboxClient *client)
+{
+    return !client->one_relay && client->relay + 1 < client->n_shared;
+}
+
 int contact_next(OutboxClient *client)
 {
-    if (client->one_relay || client->relay + 1 >= client->n_shared)
+    if (!contact_has_next(client))
         return -ENOENT;
     notify_error(client, client->failure.number, failure_text(&client->failure));
     client->relay++;

@@ -233,7 +233,7 @@ static bool find_header(HeaderCursor *cursor, bool is_all)
 }
 
 /* Moves the cursor behind the envelope block. Exchange's fields alone are none: other programs use
- * the same names. */
+ * the same names; but the one that ends a block may stand alone, for an empty block. */
 static void skip_block(HeaderCursor *cursor)
 {
     HeaderCursor next = *cursor, behind = *cursor;
@@ -243,8 +243,9 @@ static void skip_block(HeaderCursor *cursor)
     /* A line that is no field ends the block; whoever reads the header judges it. */
     while (!at_end && header_next(&next, &field, NULL) > 0 && field.kind >= FIELD_X_SENDER &&
            field.kind <= FIELD_X_END) {
-        is_envelope = is_envelope || field.kind <= FIELD_X_OUTBOX;
         at_end = field.kind == FIELD_X_END;
+        is_envelope =
+            is_envelope || field.kind <= FIELD_X_OUTBOX || (at_end && field.name == cursor->at);
         behind = next;
     }
     if (is_envelope)
@@ -267,6 +268,13 @@ bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret)
     }
     ret->header = header;
     return found;
+}
+
+const char *header_line_end(const char *data, size_t n)
+{
+    const char *newline = memchr(data, '\n', n);
+
+    return newline && newline > data && newline[-1] == '\r' ? "\r\n" : "\n";
 }
 
 /* ---- mending it ---- */

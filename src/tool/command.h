@@ -53,6 +53,7 @@ typedef struct Command {
     X(send, "Deliver a message at once, without the queue")                 \
     X(process, "Deliver what is in a queue directory, once, and end")       \
     X(list, "List the messages of the queue, or those in the states named") \
+    X(mailq, "Show the queue as the mailq of another mail system does")     \
     X(show, "Show all about one message: envelope, attempts, replies")      \
     X(status, "Show how many messages are in which state, and since when")  \
     X(retry, "Try deferred or failed messages again now")                   \

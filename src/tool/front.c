@@ -1,6 +1,6 @@
 /* outbox: queues messages by itself, for that must cost no more than writing them, and loads the
- * library for all else. Must never need more libraries than queueing takes. Called sendmail or
- * mailq it does what programs expect of those. */
+ * library for all else. Must never need more libraries than queueing takes. Called sendmail,
+ * mailq or newaliases it does what programs expect of those. */
 #include <string.h>
 #include <sysexits.h>
 
@@ -56,5 +56,7 @@ int main(int argc, char **argv)
         return sendmail_main(argc, argv);
     if (strcmp(name, "mailq") == 0)
         return mailq_main(argc, argv);
+    if (strcmp(name, "newaliases") == 0)
+        return newaliases_main(argc, argv);
     return run_tool(argc, argv);
 }
