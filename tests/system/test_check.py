@@ -3,6 +3,7 @@ outcome as JSON. What is expected is in tests/data/check, a file a case, with wh
 dates, digests, ciphers, what the servers' versions offer) as a word in capitals. With OUTBOX_WRITE_EXPECTATIONS=1 the
 files are written instead, to be read before they are committed."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -258,12 +259,15 @@ class Json(SystemTest):
         port = free_port()
         server = self.lab.relay("plain")["port"]
 
+        def copy(source, target):
+            with contextlib.suppress(OSError):  # one of them has gone
+                for data in iter(lambda: source.recv(4096), b""):
+                    target.sendall(data)
+
         def pass_on(connection):
             with socket.create_connection(("127.0.0.1", server)) as relay:
-                threading.Thread(target=lambda: [relay.sendall(d) for d in iter(lambda: connection.recv(4096), b"")],
-                                 daemon=True).start()
-                for data in iter(lambda: relay.recv(4096), b""):
-                    connection.sendall(data)
+                threading.Thread(target=copy, args=[connection, relay], daemon=True).start()
+                copy(relay, connection)
 
         listener = Listener(pass_on, port=port)
         self.addCleanup(listener.close)
