@@ -43,7 +43,7 @@ static int use_relays(Engine *engine, Config *config)
 
     if (!views)
         return -ENOMEM;
-    r = relay_set_new(config, engine->worker, &relays);
+    r = relay_set_new(config, engine->worker, engine->relays, &relays);
     if (r < 0) {
         free(views);
         return r;

@@ -133,6 +133,18 @@ static void tell_coming(Link *link)
         tell_relay(link, &policy);
 }
 
+/* Once a connection, be it that the login fails. */
+static void tell_secrets(Link *link)
+{
+    const AttemptContext *context = &link->engine->context;
+    const char *notice = connection_secrets_notice(link->connection);
+    const Failure f = {.number = ERROR_FILE, .text = (char *)notice};
+
+    if (notice && !link->told_secrets && context->observer->problem)
+        context->observer->problem(context->user, &(ProblemReport){.failure = &f});
+    link->told_secrets = notice;
+}
+
 static int on_ready(Link *link)
 {
     link->ready = true;
@@ -141,6 +153,7 @@ static int on_ready(Link *link)
     if (relay_ready(link->relay))
         view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
     tell_coming(link);
+    tell_secrets(link);
     refill(link);
     engine_wake(link->engine);
     return 0;
@@ -449,6 +462,7 @@ static int on_closed(Link *link, const SmtpEvent *event)
 
     if (!link->judged && outcome->kind == DELIVERY_CUT_OFF)
         link->blame = judge(link, outcome, NULL);
+    tell_secrets(link);
     link_close(link);
     if (outcome->kind != DELIVERY_CUT_OFF)
         return 0;

@@ -18,7 +18,16 @@
 /* It is met again whenever a limit is over while the reason for it lasts. */
 #define TOLD_AGAIN USEC_PER_HOUR
 
-int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
+/* Of a relay of the same name rather than of another. */
+static void inherit(Relay *relay, const RelaySet *former)
+{
+    for (int same = 0; same <= 1; same++)
+        for (size_t i = 0; i < former->n_relays; i++)
+            if ((strcmp(former->relays[i].config->name, relay->config->name) == 0) == same)
+                connection_shared_inherit(relay->shared, former->relays[i].shared);
+}
+
+int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelaySet **ret)
 {
     RelaySet *set = calloc(1, sizeof(RelaySet));
     int r = 0;
@@ -37,6 +46,8 @@ int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
         relay->until = USEC_NEVER;
         r = connection_shared_new(config->relays[i], worker, &relay->shared);
         set->n_relays++;
+        if (r >= 0 && former)
+            inherit(relay, former);
     }
     if (r < 0)
         relay_set_unref(set);

@@ -67,7 +67,7 @@ typedef struct RelaySet {
 } RelaySet;
 
 /* References Config and worker. 0 or -ENOMEM. */
-int relay_set_new(Config *config, Worker *worker, RelaySet **ret);
+int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelaySet **ret);
 RelaySet *relay_set_ref(RelaySet *set);
 RelaySet *relay_set_unref(RelaySet *set); /* accepts NULL; returns NULL */
 

@@ -36,6 +36,7 @@ typedef struct Link {
     bool trusted;  /* the address serves */
     bool doubted; /* it could not take a message, and the relay has others: no more over this one */
     bool judged;  /* `blame` is of its end */
+    bool told_secrets; /* that one of them cannot be kept */
     Blame blame;
     uint64_t met;          /* the message that met with its end, by suspects_key(); 0: none */
     unsigned taken;        /* messages */

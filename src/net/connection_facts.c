@@ -73,3 +73,8 @@ char *connection_describe_tries(const Connection *c)
         return NULL;
     return strdup(buffer_data(&text));
 }
+
+const char *connection_secrets_notice(const Connection *c)
+{
+    return c->found.notice;
+}

@@ -71,7 +71,8 @@ static int gather_tls(Finding *f, const Connection *connection)
     f->certificates = certificate_expiries_json(f->shown, clock_realtime());
     if (connection_negotiated(connection))
         f->negotiated = *connection_negotiated(connection);
-    return copy(connection_tls(connection), &f->tls);
+    return copy(connection_secrets_notice(connection), &f->tokens)
+               ?: copy(connection_tls(connection), &f->tls);
 }
 
 /* What there is to know by now, however far the connection came. 0 or -ENOMEM. */

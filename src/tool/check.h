@@ -24,6 +24,7 @@ typedef struct Finding {
     json_t *notes;            /* what is to be known though it works */
     json_t *probe;            /* replies, {command, code, enhanced, lines}; NULL: none was asked */
     char *policy;             /* of MTA-STS, in words */
+    char *tokens;             /* what cannot be kept of OAuth's, or NULL */
     char *expiring;           /* certificates that end soon */
     json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
     Certificate *shown;       /* the server's; NULL: none */

@@ -23,6 +23,7 @@ void finding_done(Finding *f)
     free(f->certificate);
     free(f->expiring);
     free(f->policy);
+    free(f->tokens);
     (void)certificate_unref(f->shown);
     free(f->chain);
     free(f->pem);
@@ -274,6 +275,7 @@ static void print_transport(const Finding *f)
     print_days(f);
     print_lines("ends soon", f->expiring);
     print_lines("MTA-STS", f->policy);
+    print_lines("warning", f->tokens);
 }
 
 void finding_print(const Finding *f)
@@ -371,10 +373,10 @@ static json_t *fault_json(const Finding *f)
 
 static json_t *tls_json(const Finding *f)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "tls", json_text(f->tls), "negotiated",
-        negotiated_to_json(&f->negotiated), "certificate", certificate_json(f->shown),
-        "certificates", shared(f->certificates), "chain", json_text(f->pem), "expiring",
-        json_text(f->expiring), "mta_sts", json_text(f->policy));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "warning", json_text(f->tokens),
+        "tls", json_text(f->tls), "negotiated", negotiated_to_json(&f->negotiated), "certificate",
+        certificate_json(f->shown), "certificates", shared(f->certificates), "chain",
+        json_text(f->pem), "expiring", json_text(f->expiring), "mta_sts", json_text(f->policy));
 }
 
 static json_t *session_json(const Finding *f)

@@ -316,9 +316,10 @@ static const Command command_complete = {
     .name = "complete",
     .synopsis = "-- WORD...",
     .options = complete_options,
-    .notes = "Prints what the last word can become, one candidate a line; or :files, :directories "
-             "or :users, for which a shell knows better. The completions for bash, zsh and fish "
-             "ask it.",
+    .notes =
+        "Prints what the last word can become, one candidate a line; or :files/, :directories/ "
+        "or :users/, for which a shell knows better. The completions for bash, zsh and fish "
+        "ask it.",
     .run = run_complete,
 };
 

@@ -22,10 +22,26 @@ static int run_rest(const Tool *tool, const Command *command, int argc, char **a
     return tool_run_rest(tool->argc, tool->argv);
 }
 
+/* As --help, where people look for it. */
+static int run_help(int argc, char **argv)
+{
+    const Command *command;
+
+    if (argc > 2)
+        return tool_usage(NULL, "%s: the name of one command at most is wanted", argv[2]);
+    if (argc < 2)
+        return tool_finish_output(tool_print_help());
+    command = tool_find_command(argv[1]);
+    return command ? tool_finish_output(tool_help(command)) : EX_USAGE;
+}
+
 static int run_named(const Tool *tool, int argc, char **argv)
 {
-    const Command *command = tool_find_command(argv[0]);
+    const Command *command;
 
+    if (strcmp(argv[0], "help") == 0)
+        return run_help(argc, argv);
+    command = tool_find_command(argv[0]);
     if (!command)
         return EX_USAGE;
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
