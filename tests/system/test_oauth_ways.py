@@ -81,7 +81,7 @@ class Sealed(OauthTest):
         self.check_refuses("less than 32 characters")
         self.check_refuses("set oauth_token_key_credential", oauth_token_key_credential=None)
         (self.credentials / "token-key").unlink()
-        self.check_refuses("the key of oauth_token_file cannot be had: cannot read the credential", status=66)
+        self.check_refuses("oauth_token_key_credential: cannot read the credential")
         self.give(KEY)
         self.check_with()
         self.assertEqual(self.tokens.grants()[-1], "refresh-2")
@@ -89,7 +89,11 @@ class Sealed(OauthTest):
     def test_missing_key_spends_no_token(self):
         """Not even where there is no file yet: a new token could not be kept."""
         (self.credentials / "token-key").unlink()
-        self.assertIn("cannot be had", self.check_with(66))
+        self.assertIn("cannot read the credential", self.check_with(78))
+        result = self.outbox("send", "-v", stdin=message(to=[self.address()]), status=None,
+                             env={**os.environ, "CREDENTIALS_DIRECTORY": str(self.credentials)})
+        self.assertIn(b"the key of oauth_token_file cannot be had: cannot read the credential", result.stdout + result.stderr)
+        self.assertNotEqual(result.returncode, 0)
         self.assertEqual(self.tokens.asked, [])
 
     def test_damaged_file(self):
