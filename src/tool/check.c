@@ -35,6 +35,7 @@ typedef struct Finding {
     char *text;       /* why */
     const char *hint; /* what to do; NULL: `text` says it */
     int status;       /* to exit with */
+    bool colors;
 } Finding;
 
 static void finding_done(Finding *f)
@@ -196,14 +197,22 @@ static void print_negotiated(const TlsNegotiated *is)
     puts(is->resumed ? "; resumed" : "");
 }
 
-static void print_lines(const char *label, const char *text)
+static void print_colored(const char *label, const char *text, Color color)
 {
     for (const char *line = text; line && *line;
          line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        printf("  %-12s ", line == text ? label : "");
+        color_begin(stdout, color);
+        printf("  %-12s", line == text ? label : "");
+        color_end(stdout, color);
+        putchar(' ');
         (void)terminal_print_bytes(stdout, line, strcspn(line, "\n"), SHOWN_MAX);
         putchar('\n');
     }
+}
+
+static void print_lines(const char *label, const char *text)
+{
+    print_colored(label, text, COLOR_NONE);
 }
 
 /* In the order in which they are preferred; of those that are not offered, none. */
@@ -230,11 +239,28 @@ static void print_logins(const Finding *f)
 
 static void print_fault(const Finding *f)
 {
-    printf("  FAILED at %s: ", delivery_stage_name(f->stage));
+    Color color = f->colors ? COLOR_BAD : COLOR_NONE;
+
+    fputs("  ", stdout);
+    color_begin(stdout, color);
+    printf("FAILED at %s:", delivery_stage_name(f->stage));
+    color_end(stdout, color);
+    putchar(' ');
     (void)terminal_print(stdout, f->text, SHOWN_MAX);
     putchar('\n');
     if (f->hint)
         printf("  what to do: %s\n", f->hint);
+}
+
+static void print_ok(const Finding *f)
+{
+    Color color = f->colors ? COLOR_GOOD : COLOR_NONE;
+
+    fputs("  ", stdout);
+    color_begin(stdout, color);
+    fputs("ok", stdout);
+    color_end(stdout, color);
+    putchar('\n');
 }
 
 static void print_finding(const Finding *f)
@@ -253,9 +279,9 @@ static void print_finding(const Finding *f)
     print_negotiated(&f->negotiated);
     print_lines("certificate", f->certificate);
     print_lines("sent with it", f->chain);
-    print_lines("ends soon", f->expiring);
+    print_colored("ends soon", f->expiring, f->colors ? COLOR_WAITS : COLOR_NONE);
     print_lines("MTA-STS", f->policy);
-    print_lines("warning", f->tokens);
+    print_colored("warning", f->tokens, f->colors ? COLOR_WAITS : COLOR_NONE);
     print_if("server", f->server);
     print_if("extensions", f->extensions);
     if (f->size_max)
@@ -264,7 +290,7 @@ static void print_finding(const Finding *f)
     print_logins(f);
     print_if("login", f->mechanism);
     if (f->ok)
-        puts("  ok");
+        print_ok(f);
     else
         print_fault(f);
 }
@@ -299,9 +325,9 @@ static json_t *to_json(const Finding *f)
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */
-static int check_one(Config *config, size_t i, bool verbose, json_t *array)
+static int check_one(const Tool *tool, Config *config, size_t i, bool verbose, json_t *array)
 {
-    _cleanup_(finding_done) Finding f = {0};
+    _cleanup_(finding_done) Finding f = {.colors = color_is_wanted(tool->color)};
     int status = check_relay(config, i, verbose, &f);
 
     if (status != EX_OK)
@@ -318,7 +344,7 @@ static int check_one(Config *config, size_t i, bool verbose, json_t *array)
     return f.status;
 }
 
-static int check_all(Config *config, const char *only, bool json, bool verbose)
+static int check_all(const Tool *tool, Config *config, const char *only, bool json, bool verbose)
 {
     json_t *array = json ? json_array() : NULL;
     int status = EX_OK;
@@ -327,7 +353,7 @@ static int check_all(Config *config, const char *only, bool json, bool verbose)
         return tool_fail_memory();
     for (size_t i = 0; i < config->n_relays; i++)
         if (!only || strcmp(only, config->relays[i]->name) == 0) {
-            int one = check_one(config, i, verbose, array);
+            int one = check_one(tool, config, i, verbose, array);
 
             status = one != EX_OK ? one : status;
         }
@@ -375,5 +401,5 @@ int run_check(const Tool *tool, const Command *command, int argc, char **argv)
     if (argv[optind] && !relay_exists(config, argv[optind]))
         return tool_usage(command, "no relay is called %s", argv[optind]);
     warn_of_queue(config);
-    return check_all(config, argv[optind], json, verbose);
+    return check_all(tool, config, argv[optind], json, verbose);
 }

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -106,6 +107,86 @@ class Answers(SystemTest):
         os.close(master)
         self.assertEqual(tool.wait(), 73)
         self.assertIn("has been removed, or another directory has come in its place", said)
+
+
+class Colors(SystemTest):
+    """They are on a terminal, unless somebody wants none, and change no other byte."""
+
+    STYLES = re.compile("\x1b\\[[0-9;]*m")
+
+    def setUp(self):
+        super().setUp()
+        self.configure({"name": "dead", "host": "127.0.0.1", "port": free_port(), "tls": "none"})
+        for name, state in (("a", "queued"), ("b", "failed"), ("c", "held"), ("long" * 30, "deferred")):
+            os.utime(self.queue.drop(name, message(), state=state), (10**9, 10**9))
+
+    def on_terminal(self, *arguments, TERM="xterm", **environment):
+        """What a terminal of 80 columns is sent."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        unset = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+        tool = subprocess.Popen([lab.program("outbox"), "--config", self.configuration, *arguments],
+                                stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
+                                env={**unset, "TERM": TERM, **environment})
+        os.close(slave)
+        shown = b""
+        try:
+            while piece := os.read(master, 65536):
+                shown += piece
+        except OSError:  # its last writer is gone
+            pass
+        os.close(master)
+        tool.wait()
+        return shown.decode().replace("\r\n", "\n")
+
+    def check(self, command, *colored):
+        shown = self.on_terminal(*command)
+        for text in colored:
+            self.assertIn(text, shown)
+        plain = self.on_terminal("--color=never", *command)
+        self.assertNotIn("\x1b", plain)
+        self.assertEqual(self.STYLES.sub("", shown), plain)
+        return plain
+
+    def test_each_command(self):
+        self.assertLessEqual(max(map(len, self.check(("list",), "  \x1b[1;31mfailed\x1b[0m    ", "\x1b[35mheld\x1b[0m",
+                                                     "  \x1b[35mdeferred\x1b[0m  ").splitlines()[:5])), 80)
+        self.check(("show", "b"), "State:      \x1b[1;31mfailed\x1b[0m\n")
+        self.check(("show", "a"), "State:      queued\n", "Waits for:  \x1b[35mdaemon")
+        self.check(("status",), "\x1b[1;31m  failed           1\x1b[0m  ", "  queued           1  ",
+                   "\n  sent             0\n")
+        self.check(("check",), "  \x1b[1;31mFAILED at connect:\x1b[0m ")
+
+    def test_who_wants_none(self):
+        for environment in ({"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}, {"TERM": ""}):
+            self.assertNotIn("\x1b", self.on_terminal("list", **environment), environment)
+            self.assertIn("\x1b[1;31m", self.on_terminal("--color", "always", "list", **environment), environment)
+        self.assertIn("\x1b[1;31m", self.on_terminal("list", NO_COLOR=""))
+        self.assertIn("\x1b[1;31m", self.on_terminal("--color=auto", "list"))
+        self.assertNotIn("\x1b", self.on_terminal("list", "--json"))
+
+    def test_into_a_pipe(self):
+        for command in (("list",), ("show", "b"), ("status",)):
+            plain = self.outbox(*command)
+            self.assertNotIn("\x1b", plain)
+            colored = self.outbox("--color=always", *command)
+            self.assertIn("\x1b[1;31m", colored)
+            self.assertEqual(self.STYLES.sub("", colored), plain)
+        self.assertNotIn("\x1b", self.outbox("--color=always", "list", "--json"))
+
+    def test_wrong_ones(self):
+        for arguments, said in (
+            (("--color=blue", "list"), "--color blue: it can be auto, never or always; see `outbox --help`"),
+            (("--color",), "--color wants a value; see `outbox --help`"),
+            (("list", "--color=always"), "--color stands before the command; see `outbox list --help`"),
+            (("list", "--config=x"), "--config stands before the command; see `outbox list --help`"),
+        ):
+            done = self.outbox(*arguments, status=None)
+            self.assertEqual((done.stdout, done.stderr.decode(), done.returncode), (b"", f"outbox: {said}\n", 64))
+
+    def test_completion(self):
+        self.assertEqual(self.outbox("complete", "--", "outbox", "--color", "").split(), ["auto", "never", "always"])
+        self.assertIn("failed", self.outbox("complete", "--", "outbox", "--color", "always", "list", "").split())
 
 
 TEXT, NUMBER, BOOLEAN = str, int, bool
