@@ -217,6 +217,11 @@ STATUS = {"directory": TEXT, "next": maybe(TEXT), "daemons": [DAEMON], "last_dae
           "strangers": [TEXT], "n_strangers": NUMBER,
           **dict.fromkeys(("queued", "sending", "sent", "failed", "deferred", "held"), FIGURES)}
 
+REPLY = {"relay": TEXT, "command": TEXT, "code": NUMBER, "enhanced": maybe(TEXT), "lines": [TEXT]}
+LISTS = ("tls_protocols", "tls_ciphers", "tls_accept_certificate", "tls_security_flags", "tls12_groups", "tls13_groups",
+         "tls13_key_shares", "tls12_signature_algorithms", "tls13_signature_algorithms", "discard_ehlo_keywords",
+         "proxy_exceptions", "oauth_scope")
+
 
 class Documents(SystemTest):
     """The documents that outbox(1) describes, member by member."""
@@ -249,8 +254,38 @@ class Documents(SystemTest):
         self.walk(self.json("status"), STATUS, "status")
         for command, name in (("hold", "a"), ("release", "a"), ("retry", "b"), ("adopt", "c"), ("delete", "c")):
             self.walk(self.json(command, name), [CHANGE], command)
-        self.assertIsInstance(self.json("config")["relays"], list)
-        self.assertEqual(self.json("config", "relays.dead.port"), self.json("config")["relays"][0]["port"])
+
+    def test_what_a_relay_says(self):
+        self.configure({**self.lab.relay("plain"), "name": "primary"})
+        said = self.json("verify", "nobody@lab.test")
+        self.walk(said, [REPLY], "verify")
+        self.assertEqual((said[0]["relay"], said[0]["command"], said[0]["code"]), ("primary", "VRFY nobody@lab.test", 252))
+        said = json.loads(self.outbox("expand", "--json", "list", "other", status=69))
+        self.walk(said, [REPLY], "expand")
+        self.assertEqual([one["command"] for one in said], ["EXPN list", "EXPN other"])
+        said = self.json("command", "NOOP", "EHLO me.test")
+        self.walk(said, [REPLY], "command")
+        self.assertEqual([one["code"] for one in said], [250, 250])
+        self.assertIn("PIPELINING", said[1]["lines"])
+
+    def test_the_configuration(self):
+        """No text is a list, nor a number, of settings that are one."""
+        self.configure({"name": "one", "host": "127.0.0.1", "port": 2525, "discard_ehlo_keywords": "CHUNKING DSN",
+                        "proxy_exceptions": "a.test;b.test", "tls_security_flags": 6})
+        config = self.json("--set", "spool.senders=root: a@b.test", "config")
+        self.walk(config["spool"]["senders"], [{"users": [TEXT], "senders": [TEXT]}], "senders")
+        relay = config["relays"][0]
+        for name in LISTS:
+            self.assertIn(type(relay[name]), (list, type(None)), name)
+        self.assertEqual(relay["discard_ehlo_keywords"], ["CHUNKING", "DSN"])
+        self.assertEqual(relay["proxy_exceptions"], ["a.test", "b.test"])
+        self.assertEqual(relay["tls_security_flags"], ["ignore-trust-list-time", "ignore-nesting"])
+        self.assertEqual((relay["port"], relay["tls_verify"], relay["timeout"]), (2525, True, "1m"))
+        self.assertEqual(self.json("config", "relays.one"), relay)
+        self.assertEqual(self.json("config", "relays.one.port"), 2525)
+        self.assertEqual(self.json("config", "SSLEnabledProtocols"), ["TLSv1.2", "TLSv1.3"])
+        self.assertEqual(self.json("config", "Timeout"), 60)
+        self.assertEqual(self.json("config", "retry"), config["retry"])
 
     def test_those_of_a_daemon(self):
         daemon = self.start({"name": "dead", "host": "127.0.0.1", "port": free_port(), "tls": "none",
