@@ -208,27 +208,40 @@ int print_json_text(const char *text, Buffer *out)
     return append(json_string(text), out);
 }
 
-int print_json_value(
-    const Config *config, const Setting *setting, const Target *target, Buffer *out)
+/* Null where it is as in `defaults`. NULL when memory is short. */
+static json_t *changed_to_json(
+    const Setting *setting, const Target *target, const void *group, const Config *defaults)
+{
+    int is_default = value_is_default(setting, group, defaults);
+
+    if (is_default != 0)
+        return is_default > 0 ? json_null() : NULL;
+    return value_to_json(setting, target->setting, group);
+}
+
+int print_json_value(const Config *config, const Config *defaults, const Setting *setting,
+    const Target *target, Buffer *out)
 {
     bool one = setting->section != SECTION_RELAYS || target->relay || config->n_relays == 1;
-    json_t *object = one ? NULL : json_object();
+    _cleanup_json_ json_t *object = one ? NULL : json_object();
 
     if (setting->section != SECTION_RELAYS)
         return append(
-            value_to_json(setting, target->setting, value_group(config, setting->section, 0)), out);
+            changed_to_json(setting, target, value_group(config, setting->section, 0), defaults),
+            out);
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = config->relays[i];
+        json_t *value;
 
         if (!target_selects(target, config, i))
             continue;
+        value = changed_to_json(setting, target, relay, defaults);
         if (one)
-            return append(value_to_json(setting, target->setting, relay), out);
-        if (json_object_set_new(
-                object, relay->name, value_to_json(setting, target->setting, relay)) < 0) {
-            json_decref(object);
+            return append(value, out);
+        if (defaults && json_is_null(value))
+            continue;
+        if (json_object_set_new(object, relay->name, value) < 0)
             return -ENOMEM;
-        }
     }
-    return append(object, out);
+    return append(TAKE_PTR(object), out);
 }

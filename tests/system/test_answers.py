@@ -42,9 +42,28 @@ class Answers(SystemTest):
             (("show",), "one id is wanted", " show "),
             (("status", "x"), "x: no argument is wanted", " status "),
             (("verify",), "an argument is missing", " verify "),
+            (("config", "-e", "-c"), "--explain and --changed exclude each other", " config "),
+            (("config", "-e", "--json", "port"), "--explain and --json exclude each other", " config "),
         ):
             self.check(*arguments, err=f"outbox: {said}{SEE.format(see)}", status=64)
         self.check("list", "-d", "", err="outbox: --directory: the name of a directory is wanted\n", status=64)
+
+    def test_settings(self):
+        for name, said in (("prot", 'there is no setting "prot"; did you mean "relays.port"?'),
+                           ("dead", 'there is no setting "dead"; did you mean "relays.dead"?'),
+                           ("spol.settle", 'there is no section "spol"; did you mean "spool.settle"?')):
+            self.check("config", name, err=f"outbox: {said}\n", status=64)
+            self.check("config", "--json", name, err=f"outbox: {said}\n", status=64)
+        self.check("config", "--explain", "relays.dead", status=64, err='outbox: there is no setting "relays.dead"; '
+                   "`outbox config --explain relays` lists all there are\n")
+        for section in ("spool", "relays"):
+            lines = self.outbox("config", "--explain", section).splitlines()
+            self.assertEqual({line.split(".")[0] for line in lines if line[:1] != " "}, {section})
+        self.check("config", "-c", "relays.dead.port", out=f"{self.port}\n")
+        self.check("config", "-c", "timeout")
+        self.check("config", "-c", "--json", "timeout", out="null\n")
+        self.check("config", "Timeout", out="60\n")
+        self.check("config", "timeout", out="1m\n")
 
     def test_no_such_message(self):
         path = self.queue.path

@@ -141,6 +141,12 @@ START_TEST(what_is_not_as_by_default)
     expect_changed(one, "retry", CONFIG_FORMAT_JSON, "{}\n");
     expect_changed(
         two, "relays.a", CONFIG_FORMAT_JSON, "{\n  \"name\": \"a\",\n  \"host\": \"h\"\n}\n");
+    expect_changed(one, "connections", CONFIG_FORMAT_TEXT, "3\n");
+    expect_changed(one, "connections", CONFIG_FORMAT_JSON, "3\n");
+    expect_changed(one, "MailPort", CONFIG_FORMAT_TEXT, "");
+    expect_changed(one, "keep_sent", CONFIG_FORMAT_JSON, "null\n");
+    expect_changed(two, "port", CONFIG_FORMAT_TEXT, "relays.i:26.port = 26\n");
+    expect_changed(two, "port", CONFIG_FORMAT_JSON, "{\n  \"i:26\": 26\n}\n");
 }
 END_TEST
 
@@ -171,8 +177,21 @@ START_TEST(unknown_names_are_told)
     static const struct {
         const char *name, *text;
     } cases[] = {
-        {"prot", "there is no setting \"prot\"; did you mean \"port\" of relays?"},
-        {"nowhere.port", "there is no setting \"port\"; did you mean \"port\" of relays?"},
+        {"prot", "there is no setting \"prot\"; did you mean \"relays.port\"?"},
+        {"relays.prt", "there is no setting \"relays.prt\"; did you mean \"relays.port\"?"},
+        {"relays.a.prt", "there is no setting \"relays.a.prt\"; did you mean \"relays.a.port\"?"},
+        {"spool.MailPort", "there is no setting \"spool.MailPort\"; did you mean \"relays.port\"?"},
+        {"nowhere.port",
+            "there is no section \"nowhere\"; there are spool, relays, retry, daemon and message"},
+        {"relais.a.port", "there is no section \"relais\"; did you mean \"relays.a.port\"?"},
+        {"spol", "there is no setting \"spol\"; did you mean the section \"spool\"?"},
+        {"a", "there is no setting \"a\"; did you mean \"relays.a\"?"},
+        {"relays.z",
+            "there is neither a relay nor a setting \"relays.z\"; `outbox config name` tells the "
+            "relays' names"},
+        {"", "there is no setting \"\"; `outbox config --explain` lists all there are"},
+        {"relays.a.", "there is no setting \"relays.a.\"; `outbox config --explain relays` lists "
+                      "all there are"},
         {"relays.z.port", "there is no relay \"z\"; `outbox config name` tells their names"},
         {"FirewallListener", "FirewallListener: makes the component a server: outbox is a client"},
         {"completelydifferent",
