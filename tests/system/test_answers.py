@@ -129,6 +129,26 @@ class Answers(SystemTest):
         self.assertIn("has been removed, or another directory has come in its place", said)
 
 
+def on_terminal(configuration, *arguments, TERM="xterm", **environment):
+    """What a terminal of 80 columns is sent."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    unset = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    tool = subprocess.Popen([lab.program("outbox"), "--config", configuration, *arguments],
+                            stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
+                            env={**unset, "TERM": TERM, **environment})
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 65536):
+            shown += piece
+    except OSError:  # its last writer is gone
+        pass
+    os.close(master)
+    tool.wait()
+    return shown.decode().replace("\r\n", "\n")
+
+
 class Colors(SystemTest):
     """They are on a terminal, unless somebody wants none, and change no other byte."""
 
@@ -140,24 +160,8 @@ class Colors(SystemTest):
         for name, state in (("a", "queued"), ("b", "failed"), ("c", "held"), ("long" * 30, "deferred")):
             os.utime(self.queue.drop(name, message(), state=state), (10**9, 10**9))
 
-    def on_terminal(self, *arguments, TERM="xterm", **environment):
-        """What a terminal of 80 columns is sent."""
-        master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        unset = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
-        tool = subprocess.Popen([lab.program("outbox"), "--config", self.configuration, *arguments],
-                                stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
-                                env={**unset, "TERM": TERM, **environment})
-        os.close(slave)
-        shown = b""
-        try:
-            while piece := os.read(master, 65536):
-                shown += piece
-        except OSError:  # its last writer is gone
-            pass
-        os.close(master)
-        tool.wait()
-        return shown.decode().replace("\r\n", "\n")
+    def on_terminal(self, *arguments, **environment):
+        return on_terminal(self.configuration, *arguments, **environment)
 
     def check(self, command, *colored):
         shown = self.on_terminal(*command)
@@ -207,6 +211,78 @@ class Colors(SystemTest):
     def test_completion(self):
         self.assertEqual(self.outbox("complete", "--", "outbox", "--color", "").split(), ["auto", "never", "always"])
         self.assertIn("failed", self.outbox("complete", "--", "outbox", "--color", "always", "list", "").split())
+
+
+REFUSED = "550 5.1.1 <refused@lab.test>: Recipient address rejected: no such user here"
+WHY = f"1 of 1 recipients refused; refused@lab.test refused at rcpt: {REFUSED}"
+
+
+class Whole(SystemTest):
+    """All that is said where something is wrong, as who reads it sees it."""
+
+    maxDiff = None
+
+    def check(self, *arguments, out="", err="", status=0):
+        done = self.outbox(*arguments, status=None)
+        self.assertEqual((done.stdout.decode(), done.stderr.decode(), done.returncode), (out, err, status), arguments)
+
+    def test_a_refused_recipient(self):
+        self.configure({**self.lab.relay("plain"), "name": "primary"})
+        address = f"127.0.0.1:{self.lab.postfix.port['plain']}"
+        os.utime(self.queue.drop("order", message(to=["refused@lab.test"])), (10**9, 10**9))
+        self.check("process", status=69, out="0 sent, 0 deferred, 1 failed\n",
+                   err=f"outbox: 161: order: refused@lab.test refused by primary at rcpt: {REFUSED}\n"
+                       f"outbox: 9004: order failed: {WHY}\n")
+        size = os.stat(self.queue.path / "order.failed").st_size
+        table = ("ID     STATE   AGE  BYTES  TRIES  NEXT  SENDER         RECIPIENTS\n"
+                 f"order  failed    ?    {size}      1     -  shop@lab.test  refused@lab.test\n")
+        self.check("list", out=f"{table}    {WHY}\n")
+        self.assertEqual(on_terminal(self.configuration, "list"),
+                         table.replace("failed", "\x1b[1;31mfailed\x1b[0m") + f"    {WHY[:75]}…\n")
+        shown = {"id": "order", "state": "failed", "uid": os.getuid(), "size": size,
+                 "arrived": "2001-09-09T01:46:40.000000Z", "next": None, "attempts": 1, "sender": "shop@lab.test",
+                 "recipients": ["refused@lab.test"], "delivered": 0, "text": WHY, "relay": "primary",
+                 "waits": {"for": "nothing", "until": None, "text": None}}
+        self.assertEqual(json.loads(self.outbox("list", "--json")), [shown])
+        record = self.queue.record("order")
+        self.assertEqual(json.loads(self.outbox("show", "--json", "order")), {**shown, "record": record})
+        time = record[1]["time"]
+        self.assertEqual(record[2]["time"], time)
+        self.check("show", "order", out=f"""Id:         order
+State:      failed
+User:       {os.getuid()}
+Arrived:    2001-09-09T01:46:40.000000Z
+Size:       {size} bytes
+Attempts:   1
+Sender:     shop@lab.test
+Recipients: refused@lab.test
+Last:       {WHY}
+
+{time}  refused  recipient=refused@lab.test  attempt=1  code=550  enhanced=5.1.1  stage=rcpt  text={REFUSED[10:]}  \
+relay=primary  address={address}
+{time}  failed  error=9004  text={WHY}  hint=the relay's own log may say more; `outbox check --verbose` shows the dialogue
+""")
+
+    def test_a_directory_of_another_user(self):
+        self.queue.drop("order", message())
+        self.queue.path.chmod(0o711)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", lab.program("outbox")]
+        owner = os.stat(self.queue.path)
+        for command in (("list",), ("list", "--json"), ("status",), ("status", "--json"), ("show", "order"),
+                        ("show", "--json", "order"), ("hold", "order"), ("retry", "--all"), ("delete", "--json", "order")):
+            done = subprocess.run([*nobody, command[0], "--directory", self.queue.path, *command[1:]],
+                                  capture_output=True, check=False)
+            self.assertEqual((done.stdout, done.stderr.decode(), done.returncode),
+                             (b"", f"outbox: 10013: {self.queue.path}: this process (user 65534) may not list the queue "
+                                   f"directory, which belongs to user {owner.st_uid} with mode 0711; run as that user, or "
+                                   "as root (who may queue sees no list)\n", 77), command)
+        done = subprocess.run([*nobody, "queue", "--directory", self.queue.path], input=message(), capture_output=True,
+                              check=False)
+        self.assertEqual((done.stdout, done.stderr.decode(), done.returncode),
+                         (b"", f"outbox: 10013: {self.queue.path}: this user (65534) may not put files into the queue "
+                               f"directory, which belongs to user {owner.st_uid}, group {owner.st_gid}, with mode 0711; "
+                               "become a member of that group, or ask its owner\n", 77))
+        self.assertEqual(self.queue.names(), ["order.queued"])
 
 
 TEXT, NUMBER, BOOLEAN = str, int, bool
