@@ -179,7 +179,7 @@ class Colors(SystemTest):
         self.check(("show", "a"), "State:      queued\n", "Waits for:  \x1b[35mdaemon")
         self.check(("status",), "\x1b[1;31m  failed           1\x1b[0m  ", "  queued           1  ",
                    "\n  sent             0\n")
-        self.check(("check",), "  \x1b[1;31mFAILED at connect:\x1b[0m ")
+        self.check(("check",), "  \x1b[1;31mFAILED\x1b[0m at connect: ")
 
     def test_who_wants_none(self):
         for environment in ({"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}, {"TERM": ""}):
