@@ -63,7 +63,7 @@ static bool starts_with(const char *text, const char *lower, size_t n)
     return i == n;
 }
 
-static FieldKind classify(const char *name, size_t n)
+FieldKind header_name_kind(const char *name, size_t n)
 {
     for (size_t i = 0; i < ELEMENTSOF(field_names); i++)
         if (n == field_names[i].n && starts_with(name, field_names[i].name, n))
@@ -152,7 +152,7 @@ int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f)
         cursor->line++;
         line = next;
     } while (line < cursor->end && (*line == ' ' || *line == '\t'));
-    ret->kind = classify(ret->name, ret->n_name);
+    ret->kind = header_name_kind(ret->name, ret->n_name);
     ret->n_value = (size_t)(trim_line_end(ret->value, line) - ret->value);
     ret->end = line;
     cursor->at = line;

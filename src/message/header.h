@@ -36,6 +36,9 @@ typedef enum FieldKind {
     FIELD_RESENT_BCC,
 } FieldKind;
 
+/* Of a field of this name. */
+FieldKind header_name_kind(const char *name, size_t n);
+
 /* Sets of kinds. */
 #define FIELD_BIT(kind) (1u << (kind))
 

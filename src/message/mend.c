@@ -53,16 +53,24 @@ static const char *find_known(const char *line, const char *end)
     return NULL;
 }
 
-/* The name with hyphens, up to the blanks before its colon. */
+/* The name with hyphens, up to the blanks before its colon. 1; 0: what would come of it says
+ * something to mail systems, which nobody meant; or -ENOMEM. */
 static int append_name(const char *line, const char *colon, Buffer *out)
 {
+    const size_t before = buffer_size(out);
+    size_t n;
     int r = 0;
 
     while (colon > line && (colon[-1] == ' ' || colon[-1] == '\t'))
         colon--;
     for (; r >= 0 && line < colon; line++)
         r = buffer_append(out, *line == ' ' || *line == '\t' ? "-" : line, 1);
-    return r;
+    n = buffer_size(out) - before;
+    if (r >= 0 && header_name_kind(buffer_at(out, before), n) == FIELD_OTHER &&
+        !field_rule(buffer_at(out, before), n)->name)
+        return 1;
+    buffer_truncate(out, before);
+    return MIN(r, 0);
 }
 
 /* The header's lines up to where the text begins, which is returned in `ret`. */
@@ -81,6 +89,8 @@ static int append_header(HeaderCursor header, Buffer *out, const char **ret)
             if (!colon || colon >= next || !known)
                 break;
             r = append_name(line, colon, out);
+            if (r == 0)
+                break;
             rest = colon;
         }
         if (r >= 0)
@@ -98,7 +108,25 @@ static int append_block(const HeaderParts *parts, const char *end, Buffer *out)
     return buffer_appendf(out, "X-EndOfInjectedXHeaders: 0%s", end);
 }
 
-int message_mend(const char *data, size_t n, Buffer *out)
+/* Lines that end in several CRs and an LF were made CRLF more than once: they end in CRLF. */
+static int append_with_one_cr(const char *data, size_t n, Buffer *out)
+{
+    const char *at = data, *end = data + n, *cr;
+    int r = 0;
+
+    while (r >= 0 && (cr = memchr(at, '\r', (size_t)(end - at)))) {
+        const char *behind = cr;
+
+        while (behind < end && *behind == '\r')
+            behind++;
+        r = buffer_append(
+            out, at, (size_t)((behind < end && *behind == '\n' ? cr + 1 : behind) - at));
+        at = behind;
+    }
+    return r < 0 ? r : buffer_append(out, at, (size_t)(end - at));
+}
+
+static int mend(const char *data, size_t n, Buffer *out)
 {
     const char *end = header_line_end(data, n), *text;
     HeaderCursor header;
@@ -122,6 +150,18 @@ int message_mend(const char *data, size_t n, Buffer *out)
         r = r < 0 ? r : buffer_append_string(out, end);
     }
     return r < 0 ? r : buffer_append(out, text, (size_t)(data + n - text));
+}
+
+int message_mend(const char *data, size_t n, Buffer *out)
+{
+    const char *line_end = memchr(data, '\n', n);
+    _cleanup_buffer_ Buffer text = {0};
+    int r;
+
+    if (!line_end || line_end - data < 2 || line_end[-1] != '\r' || line_end[-2] != '\r')
+        return mend(data, n, out);
+    r = append_with_one_cr(data, n, &text);
+    return r < 0 ? r : mend(buffer_data(&text), buffer_size(&text), out);
 }
 
 typedef struct Fields {

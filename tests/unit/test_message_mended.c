@@ -33,6 +33,11 @@ static const struct Row {
         "To: a@x\nX-Foo--Bar: 1\nSubject: s\n\ntext\n"},
     {"To: a@x\nX Foo: 1\nX Bar: 2\n\ntext\n", "To: a@x\n\nX Foo: 1\nX Bar: 2\n\ntext\n"},
     {"To : a@x\nSubject\t: s\n\ntext\n", NULL},
+    {"To: a@x\nResent To: b@x\nX Sender: c@x\nSubject: s\n\n",
+        "To: a@x\n\nResent To: b@x\nX Sender: c@x\nSubject: s\n\n"},
+    /* Made CRLF more than once. */
+    {"To: a@x\r\r\nSubject: s\r\r\r\n\r\r\ntext\r\r\n", "To: a@x\r\nSubject: s\r\n\r\ntext\r\n"},
+    {"To: a@x\r\nX: a\rb\r\n\r\ntext\r\r\n", NULL},
     /* What would be an envelope in a file in the queue. */
     {"X-Sender: a@x\nX-Receiver: b@x\nTo: c@x\n\n",
         "X-EndOfInjectedXHeaders: 0\nX-Sender: a@x\nX-Receiver: b@x\nTo: c@x\n\n"},
@@ -71,7 +76,9 @@ static const struct Row people[] = {
     {"From: <>\r\nTo: c@x\r\n\r\n", "From: author@here\nTo: c@x\r\n\r\n"},
     {"From: user@\n\n", "From: \"user@\" <author@here>\n\n"},
     {"Sender: cron job\nFrom: a@x\n\n", "Sender: cron job <caller@here>\nFrom: a@x\n\n"},
-    {"From: Caf\xe9 du Nord\n\n", "From: author@here\n\n"},
+    {"From: Caf\xe9 Nord\n\n", "From: =?UTF-8?Q?Caf=C3=A9_Nord?= <author@here>\n\n"},
+    {"From: Foo; Bar <a@x>\n\n", "From: Foo Bar <a@x>\n\n"},
+    {"From: a@x; Bar <b@x>\nReply-To: \"Foo; Bar\" <a@x>\n\n", NULL},
     /* Nobody is. */
     {"Reply-To: nobody at all\n\n", NULL},
     /* Recipients. */
@@ -135,6 +142,7 @@ START_TEST(recipients_are_of_this_sending)
     static const struct Row rows[] = {
         {"From: a@x\nTo: b@x\nCc: c@x\nX: y\nBcc: d@x\n\nTo: e@x\n", "2 To|3 Cc|5 Bcc|"},
         {"Resent-From: r@x\nResent-To: b@x\nTo: c@x\n\n", "2 Resent-To|"},
+        {"Resent-From: r@x\nResent-Bcc:\nTo: c@x\n\n", "3 To|"},
         {"X-Receiver: b@x\nTo: c@x\n\n", "2 To|"},
     };
 

@@ -86,9 +86,10 @@ static const struct Name {
     {"A \"B\\C\"", "From: \"A \\\"B\\\\C\\\"\" <a@b>\n"},
     {"Lee, Ann", "From: \"Lee, Ann\" <a@b>\n"},
     {"J\xc3\xb6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@b>\n"},
-    {"J\xf6rg", "From: a@b\n"},
-    {"A\nTo: eve@b", "From: a@b\n"},
-    {"A\x7f", "From: a@b\n"},
+    {"J\xf6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@b>\n"},
+    {"A\nTo: eve@b", "From: \"A To: eve@b\" <a@b>\n"},
+    {"\tA\x7f \r\n", "From: A <a@b>\n"},
+    {"\x80\n", "From: a@b\n"},
 };
 
 START_TEST(a_from_field_is_made)
