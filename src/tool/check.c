@@ -29,7 +29,7 @@ typedef struct Asked {
     const char *recipient; /* --probe; NULL: nothing is probed */
     const char *sender;    /* --from; NULL: none is named, "": the null sender */
     const CheckAs *as;
-    bool verbose;
+    bool verbose, colors;
     json_t *array; /* NULL: it is printed as it comes */
 } Asked;
 
@@ -365,7 +365,7 @@ static bool is_one_stream(void)
 /* Returns the exit status; what was found is printed, or added to the array. */
 static int check_one(Config *config, size_t i, const Asked *asked)
 {
-    _cleanup_(finding_done) Finding f = {0};
+    _cleanup_(finding_done) Finding f = {.colors = asked->colors};
     int status = check_relay(config, i, asked, &f);
 
     if (status != EX_OK)
@@ -480,7 +480,7 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
 int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
     CheckAsChoice choice = CHECK_AS_BEST;
-    Asked asked = {0};
+    Asked asked = {.colors = color_is_wanted(tool->color)};
     bool json = false;
     int c, status;
 

@@ -343,7 +343,7 @@ static int read_front(Line *line, Tool *front)
             front->config_path = value;
         else if ((value = value_at(line, &i, "--set", NULL)))
             front->overrides[n++] = value;
-        else if (line->words[i][0] != '-')
+        else if (!value_at(line, &i, "--color", NULL) && line->words[i][0] != '-')
             return i;
     }
     return 0;

@@ -34,6 +34,9 @@ int run_config(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (argc - optind > 1)
         return tool_usage(command, "%s: one name at most is wanted", argv[optind + 1]);
+    if (explain && (json || changed))
+        return tool_usage(
+            command, "--explain and --%s exclude each other", json ? "json" : "changed");
     if (explain)
         return config_print_help(argv[optind], &out, &f) < 0 ? tool_fail(&f) : print(&out);
     status = tool_load(tool, &config);

@@ -23,7 +23,7 @@
 
 typedef struct ListOptions {
     Selection selection;
-    bool json, reverse, watch;
+    bool json, reverse, watch, colors;
     bool sorts;   /* else they are shown as they are found */
     size_t key;   /* of `keys` */
     size_t limit; /* 0: none */
@@ -44,9 +44,11 @@ typedef struct Listing {
 
 /* ---- a row ---- */
 
+#define STATE 1 /* the column */
+
 static const GridColumn columns[] = {
     {"ID", .least = 8},
-    {"STATE"},
+    [STATE] = {"STATE"},
     {"AGE", .right = true},
     {"BYTES", .right = true},
     {"TRIES", .right = true},
@@ -95,6 +97,7 @@ static int add_row(Listing *l, const Inspection *i)
     _cleanup_free_
     char *recipients = name_recipients(i);
     const char *note;
+    int r;
 
     if (!recipients || waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) < 0)
         return -ENOMEM;
@@ -105,13 +108,16 @@ static int add_row(Listing *l, const Inspection *i)
     snprintf(tries, sizeof(tries), "%u", i->attempts);
     note = choose_note(l, i, &waiting);
     l->lines += note ? 2 : 1;
-    return grid_add(l->grid,
+    r = grid_add(l->grid,
         (const char *const[]){i->id, spool_state_name(i->state), age, size, tries, next,
             !i->sender   ? "?"
             : *i->sender ? i->sender
                          : "<>",
             recipients},
         note);
+    if (r >= 0 && l->options->colors)
+        grid_color(l->grid, STATE, color_of_state(i->state));
+    return r;
 }
 
 static int print_json(Listing *l, const Inspection *i)
@@ -263,10 +269,14 @@ static int list_all(Listing *l, Failure *f)
 /* Said once, however many wait for it. */
 static void tell_waiting(const Listing *l)
 {
+    Color color = l->options->colors ? COLOR_WAITS : COLOR_NONE;
+
     if (!l->tells || !l->waiting.text)
         return;
     fputs("\nwhat is queued waits: ", stdout);
+    color_begin(stdout, color);
     (void)terminal_print(stdout, l->waiting.text, 2000);
+    color_end(stdout, color);
     putchar('\n');
 }
 
@@ -397,5 +407,6 @@ int run_list(const Tool *tool, const Command *command, int argc, char **argv)
         status = tool_open_spool(tool, directory, &spool);
     if (status != 0)
         return status;
+    wanted.colors = color_is_wanted(tool->color);
     return wanted.watch ? watch(spool, &wanted) : list(spool, &wanted);
 }
