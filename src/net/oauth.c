@@ -208,7 +208,8 @@ static void save_pending(
 static int fail_answer(const RelayConfig *relay, const char *what, Failure *f)
 {
     return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-        "the answer of %s is no token: %s; check oauth_token_url", relay->oauth_token_url, what);
+        "the answer of %.*s is no token: %s; check oauth_token_url",
+        (int)strcspn(relay->oauth_token_url, "?"), relay->oauth_token_url, what);
 }
 
 static int take_access(
