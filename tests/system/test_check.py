@@ -228,8 +228,8 @@ class Transcripts(SystemTest):
         self.configure(self.lab.relay("plain"))
         for arguments, status in ((("--probe", "ann@lab.test>\r\nDATA"), 65), (("--probe", "a b@lab.test"), 65),
                                   (("--probe", ""), 65), (("--probe", "nonsense"), 65),
- (("--probe", "a@lab.test", "--from", "x"), 65),
-                                  (("--from", "x@lab.test"), 64), (("--probe",), 64)):
+                                  (("--probe", "a@lab.test", "--from", "x"), 65), (("--from", "x@lab.test"), 64),
+                                  (("--probe",), 64)):
             result = self.outbox("check", *arguments, status=None)
             self.assertEqual((result.returncode, result.stdout), (status, b""), arguments)
 
