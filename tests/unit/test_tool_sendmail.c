@@ -59,8 +59,9 @@ static void check_case(const struct Case *row, size_t before)
         r = sendmail_read(&input, &out, NULL);
     ck_assert_int_eq(r, 0);
     ck_assert_uint_eq(buffer_size(&out), before + strlen(expected));
-    ck_assert_mem_eq(buffer_data(&out), buffer_data(&in), before);
     ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    if (before > 0)
+        ck_assert_mem_eq(buffer_data(&out), buffer_data(&in), before);
     ck_assert_str_eq(buffer_data(&out) + before, expected);
 }
 
