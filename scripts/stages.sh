@@ -47,6 +47,12 @@ find_scratch() {
 	die 73 "neither \$TMPDIR, /tmp nor /var/tmp is a directory where programs can be made and run by every user"
 }
 
+cannot_write() {
+	local whose=$PWD
+	[[ ! -d $top ]] || whose=$top
+	die 73 "this user, $(id -un), cannot write to $whose, which belongs to $(stat -Lc %U "$whose"); copy the source to where it can, and run it there"
+}
+
 # make can do nothing in a directory whose name has a space or a quote in it: there, build-test is a link.
 make_top() {
 	[[ -e $top ]] || rm -f "$top"
@@ -54,21 +60,23 @@ make_top() {
 		mkdir -p "$logs"
 	else
 		ln -s "$(mktemp -d /var/tmp/outbox-build.XXXXXX)" "$top" && chmod 755 "$top" && mkdir -p "$logs"
-	fi || die 73 "cannot write to $top"
+	fi 2> /dev/null
+	[[ -w $top && -w $logs ]] || cannot_write
 	built=$(readlink -f "$top")
 	readonly built
 	[[ $built =~ ^[A-Za-z0-9/._+,:@%-]+$ ]] ||
 		die 78 "make cannot build in '$built'; remove this directory, and run this again"
-	local free
+	local free there
 	free=$(df -Pm "$built" | awk 'NR == 2 { print $4 }')
-	((free >= 400)) ||
-		die 73 "the file system of $built has $free MB left; about 400 MB are needed"
+	there=$(du -sm "$built" | cut -f 1)
+	((free + there >= ${room_mb:-800})) ||
+		die 73 "the file system of $built has $free MB left; about $((${room_mb:-800} - there)) MB are needed"
 }
 
 # One run at a time in a directory; what a run that was killed has left is cleared away first.
 begin_run() {
 	make_top
-	exec {lock}<> "$top/lock"
+	{ exec {lock}<> "$top/lock"; } 2> /dev/null || cannot_write
 	if ! flock -n "$lock"; then
 		say "waiting for what process $(< "$top/owner") has started in this directory to end"
 		flock "$lock" || exit 75
@@ -309,6 +317,8 @@ show_failure() {
 	if grep -q '^# cause$' "$log"; then
 		sed '1,/^# cause$/d; s/^/    /' "$log"
 	else
+		[[ ${kind_of[$name]} == tests ]] || ! grep -qa 'No space left on device' "$log" ||
+			echo "    The disk was full; $built needs about ${room_mb:-800} MB in all."
 		grep -aE '^(FAIL|ERROR|XPASS): ' "$log" | sort -u | cut -c -160 | sed 's/^/    /'
 		told=$(show_what_tests_said "$log")
 		if [[ -z $told ]]; then

@@ -4,10 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -53,9 +59,52 @@ int file_read_all(int fd, size_t max, Buffer *out)
     }
 }
 
+/* The numbers of /dev/null (Documentation/admin-guide/devices.txt of Linux). */
+static bool is_null_device(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+static bool is_nameless(int fd)
+{
+    struct statfs system;
+
+    return fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+}
+
+int file_open(int directory_fd, const char *path, FilePipes pipes)
+{
+    _cleanup_close_ int fd =
+        openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    if (S_ISFIFO(st.st_mode) &&
+        (pipes == FILE_ANY_PIPE || (pipes == FILE_SHELL_PIPE && is_nameless(fd)))) {
+        /* Where nobody has written to it yet, it would seem to have ended. */
+        while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1) < 0)
+            if (errno != EINTR)
+                return -errno;
+        if (fcntl(fd, F_SETFL, O_RDONLY) < 0)
+            return -errno;
+    } else if (!S_ISREG(st.st_mode) && !is_null_device(&st))
+        return -ENXIO;
+    return TAKE_FD(fd);
+}
+
+const char *file_trouble(int error)
+{
+    if (error == -ENXIO)
+        return "it is a pipe, a device or a socket, and not a file";
+    return strerrordesc_np(-error) ?: "unknown error";
+}
+
 int file_load(int directory_fd, const char *path, size_t max, Buffer *out)
 {
-    _cleanup_close_ int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    _cleanup_close_ int fd = file_open(directory_fd, path, FILE_ANY_PIPE);
 
     return fd < 0 ? -errno : file_read_all(fd, max, out);
 }

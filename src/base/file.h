@@ -1,6 +1,7 @@
 /* Reading and writing files whole, and making a change of a directory durable. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,7 +17,23 @@ int file_write_all(int fd, const void *data, size_t n);
 /* Appends the rest of the file to `out`; -EFBIG when there are more than `max` bytes. */
 int file_read_all(int fd, size_t max, Buffer *out);
 
-/* Opens, reads, closes; as above. */
+/* Which pipes will do in the place of a file. */
+typedef enum FilePipes {
+    FILE_NO_PIPE,
+    FILE_SHELL_PIPE, /* one without a name, as a shell makes it of <(...): somebody writes to it,
+                      * and ends; to one that has a name nobody need ever write */
+    FILE_ANY_PIPE,   /* waits for who writes to it, as cat(1) does */
+} FilePipes;
+
+/* Opens a file that somebody names, to be read, and waits for no other: a descriptor, or a negative
+ * errno, -EISDIR for a directory, -ENXIO for a device, a socket or a pipe that will not do.
+ * /dev/null is an empty file. */
+int file_open(int directory_fd, const char *path, FilePipes pipes);
+
+/* What a negative errno of these means, in words that go behind a colon. */
+const char *file_trouble(int error);
+
+/* Opens, reads, closes; as above, with FILE_ANY_PIPE. */
 int file_load(int directory_fd, const char *path, size_t max, Buffer *out);
 
 /* fsync of a descriptor (file or directory). 0 or a negative errno; -EINVAL from file systems that

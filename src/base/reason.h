@@ -70,7 +70,9 @@ typedef enum FaultReason {
     REASON_CERTIFICATE_UNCONFIRMED, /* it is required to be known that it is not revoked */
     REASON_CERTIFICATE_DANE, /* TLSA records do not name it, or there are none where one is required
                               */
-    REASON_CERTIFICATE_NONE, /* the server showed none */
+    REASON_CERTIFICATE_POLICY, /* the domain's MTA-STS policy does not name the server, or there is
+                                  none where one is required */
+    REASON_CERTIFICATE_NONE,   /* the server showed none */
     REASON_CERTIFICATE_OTHER,
 
     /* STAGE_GREETING */

@@ -52,6 +52,14 @@ bool text_ends_nocase(const char *text, const char *end)
     return n >= m && text_equal_nocase(text + n - m, end);
 }
 
+bool text_has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
 bool text_is_ascii(const char *data, size_t n)
 {
     uint64_t all = 0, word;
@@ -261,4 +269,9 @@ char *text_printable(const char *data, size_t n, size_t max)
     }
     *to = '\0';
     return text;
+}
+
+char *text_printable_whole(const char *data, size_t n)
+{
+    return n > SIZE_MAX / 4 - 1 ? NULL : text_printable(data, n, 4 * n);
 }

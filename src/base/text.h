@@ -34,6 +34,7 @@ bool text_starts_nocase(const char *text, const char *start); /* ASCII case fold
 bool text_ends(const char *text, const char *end);
 bool text_ends_nocase(const char *text, const char *end); /* ASCII case folded */
 bool text_is_ascii(const char *data, size_t n);
+bool text_has_control(const char *text); /* of ASCII (RFC 20), DEL too */
 /* Bytes of the well-formed UTF-8 character (RFC 3629) at `data`, of which there are `n` > 0; or 0.
  */
 size_t text_character(const char *data, size_t n);
@@ -63,3 +64,4 @@ size_t text_plain(const char *data, size_t n);
  * `max` bytes at a character border with "..." behind; fit for a log line or a terminal. Caller
  * frees; NULL when memory is short. */
 char *text_printable(const char *data, size_t n, size_t max);
+char *text_printable_whole(const char *data, size_t n); /* the same, not cut */

@@ -395,6 +395,8 @@ bool job_free(Job *job)
     job->owned = false;
     if (job->state == JOB_WAITING)
         let_wait_no_more(job->queue, job);
+    if (runs && job->queue->kind->stop)
+        job->queue->kind->stop(job->argument); /* which cannot be dropped meanwhile */
     pthread_mutex_unlock(&worker->mutex);
     /* A job that runs is its thread's from here on. The descriptor never was. */
     close_p(&fd);

@@ -22,6 +22,8 @@ typedef struct JobKind {
     const char *name;             /* for a debugger */
     void (*run)(void *argument);  /* on a thread; puts its results into the argument */
     void (*drop)(void *argument); /* frees it, whether it ran or not; may be called on any thread */
+    void (*stop)(void *argument); /* that runs, and whose result nobody wants any more: called on
+                                   * the thread that says so, and may not wait; NULL: it goes on */
     unsigned limit;               /* so many run at a time; at least 1 */
     unsigned limit_of_key;        /* so many of the same key; 0: no such limit */
     unsigned backlog;     /* so many may wait, while one runs, before another thread is started for
@@ -55,8 +57,8 @@ bool job_has_ended(const Job *job);
 /* What was submitted: to be looked at when the job has ended, until job_free(). */
 void *job_argument(const Job *job);
 
-/* Cancels: what has not begun never runs, what runs is dropped when it ends. Returns whether it
- * does not run, so that no thread has the argument. Accepts NULL. */
+/* Cancels: what has not begun never runs, what runs is told to stop, and dropped when it ends.
+ * Returns whether it does not run, so that no thread has the argument. Accepts NULL. */
 bool job_free(Job *job);
 
 static inline void worker_unref_p(Worker **worker)

@@ -157,6 +157,11 @@ EVP_PKEY *certificate_key(const Certificate *certificate)
     return certificate->has_private_key ? certificate->key : NULL;
 }
 
+bool certificate_is_on_token(const Certificate *certificate)
+{
+    return certificate->has_private_key && certificate->container;
+}
+
 STACK_OF(X509) * certificate_chain(const Certificate *certificate)
 {
     return certificate->chain;

@@ -11,13 +11,9 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "certificate/handles.h"
 #include "certificate/legacy.h"
 #include "certificate/limits.h"
-
-static void pkcs8_p(PKCS8_PRIV_KEY_INFO **info)
-{
-    PKCS8_PRIV_KEY_INFO_free(*info);
-}
 
 static void encrypted_p(X509_SIG **encrypted)
 {
@@ -141,7 +137,7 @@ int der_add_pkcs8(const PKCS8_PRIV_KEY_INFO *info, Bag *bag, Failure *f)
 int der_read_pkcs8(Bytes der, Bag *bag, Failure *f)
 {
     const unsigned char *p = der.data;
-    _cleanup_(pkcs8_p) PKCS8_PRIV_KEY_INFO *info =
+    _cleanup_pkcs8_ PKCS8_PRIV_KEY_INFO *info =
         der.n <= KEY_DER_MAX ? d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.n) : NULL;
 
     return info ? der_add_pkcs8(info, bag, f) : damaged(f, "private key");
@@ -152,7 +148,7 @@ int der_read_encrypted_pkcs8(Bytes der, Bag *bag, Failure *f)
     const unsigned char *p = der.data;
     _cleanup_(encrypted_p) X509_SIG *encrypted =
         der.n <= KEY_DER_MAX ? d2i_X509_SIG(NULL, &p, (long)der.n) : NULL;
-    _cleanup_(pkcs8_p) PKCS8_PRIV_KEY_INFO *info = NULL;
+    _cleanup_pkcs8_ PKCS8_PRIV_KEY_INFO *info = NULL;
     const X509_ALGOR *algorithm;
     const char *password;
     size_t n;

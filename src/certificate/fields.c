@@ -10,14 +10,10 @@
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "certificate/internal.h"
 #include "certificate/names.h"
 #include "certificate/ssh.h"
-
-static void bio_p(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
 
 EVP_PKEY *certificate_public(const Certificate *certificate)
 {
@@ -152,7 +148,7 @@ static int put_serial(Buffer *out, const ASN1_INTEGER *serial)
 
 static int put_pem(Buffer *out, const Certificate *c, bool of_key)
 {
-    _cleanup_(bio_p) BIO *bio = BIO_new(BIO_s_mem());
+    _cleanup_bio_ BIO *bio = BIO_new(BIO_s_mem());
     EVP_PKEY *key = of_key ? certificate_public(c) : NULL;
     char *data = NULL;
     long n;
@@ -310,7 +306,7 @@ int certificate_store(const Certificate *certificate, void **ret, size_t *ret_n)
 
 Secret *certificate_private_key(const Certificate *certificate)
 {
-    _cleanup_(bio_p) BIO *bio = BIO_new(BIO_s_secmem());
+    _cleanup_bio_ BIO *bio = BIO_new(BIO_s_secmem());
     char *data = NULL;
     Secret *secret = NULL;
     long n;

@@ -17,6 +17,8 @@
 #define SCRYPT_ROUNDS(n, r, p) ((n) * (r) * (p)*2) /* N, r and p of RFC 7914 */
 #define ARGON2_KIB_MAX (256 * 1024)
 #define ARGON2_ROUNDS(kib, passes) ((kib) * (passes))
+#define BCRYPT_ROUND_COST 10000 /* a round of OpenSSH's derivation: four to eight milliseconds */
+#define BCRYPT_ROUNDS_MAX (ROUNDS_MAX / BCRYPT_ROUND_COST)
 
 #define KEY_BITS_MAX 16384      /* OpenSSL's own, of RSA */
 #define KEY_DER_MAX (16 * 1024) /* of such a key there are less than 10 KB */

@@ -10,6 +10,9 @@
 X509 *certificate_x509(const Certificate *certificate);
 EVP_PKEY *certificate_key(const Certificate *certificate); /* the private one alone */
 
+/* Whether the private key is on a token: to sign is to wait for whatever that is. */
+bool certificate_is_on_token(const Certificate *certificate);
+
 /* The certificates behind it, its issuer first. Borrowed; may be empty, never NULL. */
 STACK_OF(X509) * certificate_chain(const Certificate *certificate);
 

@@ -9,14 +9,10 @@
 
 #include "base/text.h"
 #include "certificate/der.h"
+#include "certificate/handles.h"
 #include "certificate/legacy.h"
 #include "certificate/limits.h"
 #include "certificate/ssh.h"
-
-static void bio_p(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
 
 /* One block; owned. */
 typedef struct Block {
@@ -139,7 +135,7 @@ bool pem_is(Bytes data)
 
 int pem_read(Bytes data, Bag *bag, Failure *f)
 {
-    _cleanup_(bio_p) BIO *bio = BIO_new_mem_buf(data.data, (int)data.n);
+    _cleanup_bio_ BIO *bio = BIO_new_mem_buf(data.data, (int)data.n);
     unsigned long error;
     int r = 0;
 

@@ -155,6 +155,14 @@ static int give_pin(char *out, int size, int writing, void *user)
     return (int)n;
 }
 
+/* Whether the newest error is one about the PIN. */
+static bool pin_was_refused(void)
+{
+    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+
+    return text && strstr(text, "PIN");
+}
+
 /* Takes the queue of errors: whether one is about the PIN, and the last of them in words. */
 static bool take_errors(char *reason, size_t size)
 {
@@ -163,8 +171,10 @@ static bool take_errors(char *reason, size_t size)
 
     snprintf(reason, size, "nothing there fits the URI");
     while ((code = ERR_get_error()) != 0) {
-        const char *text = ERR_reason_error_string(code) ?: "";
+        const char *text = ERR_reason_error_string(code);
 
+        if (!text)
+            continue; /* a system's error on the way */
         of_pin = of_pin || strstr(text, "PIN");
         if (first)
             snprintf(reason, size, "%s", text);
@@ -191,6 +201,9 @@ static int no_token(const char *uri, const Pin *pin, Failure *f)
             "%s: the token does not take the PIN (%s); check it at once, for a token locks itself "
             "after a few wrong ones",
             shown, reason);
+    if (strstr(reason, "PKCS#11 module"))
+        return failure_set(f, -ELIBACC, ERROR_CERTIFICATE_STORE,
+            "%s: %s; check that it is there and configured", shown, reason);
     return failure_set(f, -ENOENT, ERROR_CERTIFICATE_NOT_FOUND,
         "%s: there is no such certificate or key (%s); see what the token has: p11tool --list-all "
         "pkcs11:",
@@ -234,13 +247,30 @@ static int no_object(const char *uri, const Pin *pin, Failure *f)
         shown ?: SCHEME);
 }
 
+/* The last error has the words for it. */
+static int no_module(const char *uri, Failure *f)
+{
+    _cleanup_free_
+    char *shown = pkcs11_shown(uri);
+    const char *words = NULL;
+    int flags = 0, r;
+
+    (void)ERR_peek_last_error_all(NULL, NULL, NULL, &words, &flags);
+    r = failure_set(f, -ELIBACC, ERROR_CERTIFICATE_STORE,
+        "%s: pkcs11-provider cannot open it (%s); check the URI, and that its module is there: "
+        "install p11-kit-modules, or name another one in openssl.cnf (pkcs11-module-path)",
+        shown ?: SCHEME, words && (flags & ERR_TXT_STRING) ? words : "no reason given");
+    ERR_clear_error();
+    return r;
+}
+
 /* 1 when there was something, 0 when it gave nothing. */
 static int read_by_store(const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Failure *f)
 {
     _cleanup_(store_p) OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, pin, NULL, NULL);
-    int r = 0, found = 0;
+    int r = store ? 0 : no_module(uri, f), found = 0;
 
-    while (r >= 0 && store && !OSSL_STORE_eof(store)) {
+    while (r >= 0 && !OSSL_STORE_eof(store)) {
         OSSL_STORE_INFO *info = OSSL_STORE_load(store);
 
         if (!info)
@@ -330,7 +360,9 @@ static int take_objects(
     if (!set_ui(token->engine, ui, pin))
         return -ENOMEM;
     certificate = engine_certificate(token->engine, uri);
-    key = ENGINE_load_private_key(token->engine, uri, ui, pin);
+    key = certificate || !pin_was_refused()
+              ? ENGINE_load_private_key(token->engine, uri, ui, pin)
+              : NULL; /* a second time would be one of the few that a token allows */
     (void)set_ui(token->engine, UI_null(), NULL);
     if (!key)
         r = no_token(uri, pin, f);
@@ -348,15 +380,19 @@ static int take_objects(
     return r;
 }
 
+/* libp11 knows no such attribute, and takes no URI that has it. */
 static int read_by_engine(
     const char *uri, UI_METHOD *ui, Pin *pin, Bag *bag, Token **ret, Failure *f)
 {
-    int r;
+    _cleanup_buffer_ Buffer bare = {0};
+    int r = copy_without(uri, "module-path", &bare);
 
+    if (r < 0)
+        return r;
     (void)pthread_mutex_lock(&engine_lock);
     r = open_engine(uri, pin, ret, f);
     if (r >= 0)
-        r = take_objects(*ret, uri, ui, pin, bag, f);
+        r = take_objects(*ret, buffer_data(&bare), ui, pin, bag, f);
     (void)pthread_mutex_unlock(&engine_lock);
     ERR_clear_error();
     return r;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "certificate/der.h"
+#include "certificate/handles.h"
 #include "certificate/legacy.h"
 #include "certificate/limits.h"
 
@@ -15,11 +16,6 @@
 static void pkcs12_p(PKCS12 **pkcs12)
 {
     PKCS12_free(*pkcs12);
-}
-
-static void pkcs8_p(PKCS8_PRIV_KEY_INFO **info)
-{
-    PKCS8_PRIV_KEY_INFO_free(*info);
 }
 
 static int damaged(Failure *f)
@@ -43,7 +39,7 @@ typedef struct Pass {
 static int add_shrouded(const PKCS12_SAFEBAG *safe, Pass pass, Bag *bag, Failure *f)
 {
     const X509_SIG *encrypted = PKCS12_SAFEBAG_get0_pkcs8(safe);
-    _cleanup_(pkcs8_p) PKCS8_PRIV_KEY_INFO *info = NULL;
+    _cleanup_pkcs8_ PKCS8_PRIV_KEY_INFO *info = NULL;
     const X509_ALGOR *algorithm;
     int r;
 

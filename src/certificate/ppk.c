@@ -3,6 +3,7 @@
 #include "certificate/ppk.h"
 
 #include <argon2.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -18,6 +19,7 @@
 #include "certificate/ssh.h"
 
 #define START "PuTTY-User-Key-File-"
+#define ARGON2_LIBRARY "libargon2.so.1"
 #define CIPHER_KEY_BYTES 32
 #define CIPHER_IV_BYTES 16
 #define CIPHER_BLOCK 16
@@ -227,6 +229,23 @@ static int argon2_type_of(Line name)
     return is(name, "Argon2d") ? Argon2_d : -1;
 }
 
+/* libargon2, which few keys need, is loaded with the first of them, and stays. */
+static int compute_argon2(argon2_context *context, int type, Failure *f)
+{
+    void *library = dlopen(ARGON2_LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    __typeof__(argon2_ctx) *compute =
+        library ? (__typeof__(argon2_ctx) *)dlsym(library, "argon2_ctx") : NULL;
+    int r;
+
+    if (!compute)
+        return bag_refused(f, "its password is to be derived with Argon2, for which " ARGON2_LIBRARY
+                              " cannot be loaded: install libargon2-1");
+    r = compute(context, (argon2_type)type);
+    if (r == ARGON2_MEMORY_ALLOCATION_ERROR)
+        return -ENOMEM;
+    return r == ARGON2_OK ? 0 : damaged(f);
+}
+
 /* Version 3. One thread does all lanes: what is asked for is a key, and not speed. */
 static int derive_argon2(Bag *bag, Ppk *ppk, Failure *f)
 {
@@ -259,10 +278,7 @@ static int derive_argon2(Bag *bag, Ppk *ppk, Failure *f)
     context.salt = salt.data;
     context.saltlen = (uint32_t)salt.n;
     ppk->n_mac_key = MAC_KEY_BYTES;
-    r = argon2_ctx(&context, (argon2_type)type);
-    if (r == ARGON2_MEMORY_ALLOCATION_ERROR)
-        return -ENOMEM;
-    return r == ARGON2_OK ? 0 : damaged(f);
+    return compute_argon2(&context, type, f);
 }
 
 static int decrypt(const Ppk *ppk, Octets *private)

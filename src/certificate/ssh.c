@@ -303,8 +303,6 @@ int ssh_format_public(EVP_PKEY *key, Octets *ret)
 
 /* ---- OpenSSH's private keys ---- */
 
-#define OPENSSH_MAGIC "openssh-key-v1" /* and its NUL */
-
 /* The numbers behind the kind's name, each kind in an order of its own. */
 static int make_private(const SshKind *kind, SshReader *reader, EVP_PKEY **ret, Failure *f)
 {
@@ -335,37 +333,9 @@ static int make_private(const SshKind *kind, SshReader *reader, EVP_PKEY **ret, 
     return reader->bad ? bag_damaged(f, "private key of OpenSSH") : numbers_rsa(&rsa, ret, f);
 }
 
-int ssh_read_private(Bytes data, Bag *bag, Failure *f)
+int ssh_make_private(SshReader *reader, EVP_PKEY **ret, Failure *f)
 {
-    SshReader reader = {data, false}, inner;
-    EVP_PKEY *key = NULL;
-    const SshKind *kind;
-    Bytes cipher, list;
-    unsigned n_keys, check;
-    int r;
+    const SshKind *kind = find_kind(ssh_read_string(reader));
 
-    if (data.n < sizeof(OPENSSH_MAGIC) ||
-        memcmp(data.data, OPENSSH_MAGIC, sizeof(OPENSSH_MAGIC)) != 0)
-        return bag_damaged(f, "private key of OpenSSH");
-    reader.rest = (Bytes){data.data + sizeof(OPENSSH_MAGIC), data.n - sizeof(OPENSSH_MAGIC)};
-    cipher = ssh_read_string(&reader);
-    (void)ssh_read_string(&reader); /* how the key of the cipher is derived, and from what */
-    (void)ssh_read_string(&reader);
-    n_keys = ssh_read_number(&reader);
-    (void)ssh_read_string(&reader); /* the public half */
-    list = ssh_read_string(&reader);
-    if (reader.bad || n_keys != 1)
-        return bag_damaged(f, "private key of OpenSSH");
-    if (!is(cipher, "none"))
-        return bag_refused(f, "it is an OpenSSH key with a pass-phrase, which OpenSSL cannot read; "
-                              "convert a copy of it: ssh-keygen -p -m PKCS8 -f COPY");
-    inner = (SshReader){list, false};
-    check = ssh_read_number(&inner);
-    if (ssh_read_number(&inner) != check || inner.bad)
-        return bag_damaged(f, "private key of OpenSSH");
-    kind = find_kind(ssh_read_string(&inner));
-    if (!kind)
-        return unknown_kind(f);
-    r = make_private(kind, &inner, &key, f);
-    return r < 0 ? r : bag_add_proved_key(bag, key, f);
+    return kind ? make_private(kind, reader, ret, f) : unknown_kind(f);
 }

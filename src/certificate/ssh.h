@@ -38,5 +38,8 @@ int ssh_read_lines(Bytes data, Bag *bag, Failure *f);
 int ssh_read_rfc4716(Bytes data, Bag *bag, Failure *f);
 int ssh_read_blob(Bytes data, Bag *bag, Failure *f);
 
-/* What is within "BEGIN OPENSSH PRIVATE KEY" (openssh/PROTOCOL.key), not encrypted. */
+/* The next private key of a list of OpenSSH's, without its comment. 0, or as above. */
+int ssh_make_private(SshReader *reader, EVP_PKEY **ret, Failure *f);
+
+/* What is within "BEGIN OPENSSH PRIVATE KEY" (openssh/PROTOCOL.key), encrypted or not. */
 int ssh_read_private(Bytes data, Bag *bag, Failure *f);

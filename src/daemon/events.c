@@ -29,6 +29,8 @@ static const EventRow message_rows[] = {
     [MESSAGE_FAILED] = {"failed", MESSAGE_ID_MESSAGE_FAILED, LOG_WARNING},
     [MESSAGE_RETURNED] = {"returned", MESSAGE_ID_MESSAGE_RETURNED, LOG_DEBUG},
     [MESSAGE_RECOVERED] = {"recovered", MESSAGE_ID_MESSAGE_RECOVERED, LOG_NOTICE},
+    [MESSAGE_WAITING] = {"waiting", MESSAGE_ID_MESSAGE_WAITING, LOG_NOTICE},
+    [MESSAGE_HELD] = {"held", MESSAGE_ID_MESSAGE_HELD, LOG_NOTICE},
     [MESSAGE_ABANDONED] = {"abandoned", MESSAGE_ID_MESSAGE_ABANDONED, LOG_ERR},
 };
 static const EventRow relay_rows[] = {
@@ -37,6 +39,7 @@ static const EventRow relay_rows[] = {
     [RELAY_SILENT] = {"relay-silent", MESSAGE_ID_RELAY_SILENT, LOG_WARNING},
     [RELAY_LACKS] = {"relay-lacks", MESSAGE_ID_RELAY_LACKS, LOG_WARNING},
     [RELAY_EXPIRES] = {"relay-expires", MESSAGE_ID_RELAY_EXPIRES, LOG_WARNING},
+    [RELAY_POLICY] = {"relay-policy", MESSAGE_ID_RELAY_POLICY, LOG_WARNING},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
 
@@ -255,6 +258,8 @@ static void message_sentence(Entry *entry, const MessageReport *report)
     case MESSAGE_RECOVERED:
         entry_text(entry, "taken over from a process that died while sending it; queued again");
         break;
+    case MESSAGE_WAITING: entry_text(entry, "came, and has to wait"); break;
+    case MESSAGE_HELD: entry_text(entry, "put aside by an operator until it is released"); break;
     case MESSAGE_ABANDONED: entry_text(entry, "left as .sending"); break;
     case MESSAGE_CHANGE_MAX: break;
     }
@@ -295,6 +300,11 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
     if (report->change == RELAY_EXPIRES) {
         entry_text(entry, ": ");
         entry_lines(entry, report->expires);
+        return;
+    }
+    if (report->change == RELAY_POLICY) {
+        entry_text(entry, ": ");
+        entry_printable(entry, report->policy, ENTRY_VALUE_MAX);
         return;
     }
     if (report->change == RELAY_LACKS) {

@@ -15,7 +15,8 @@
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/options.h"
-#include "net/credentials.h"
+#include "net/relay_check.h"
+#include "net/tls.h"
 #include "settings/load.h"
 
 /* Where nobody reads, that may wait for ever: signals are to end it then. */
@@ -46,6 +47,24 @@ static int configuration_status(const Failure *failure)
     return error_status(failure->number) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;
 }
 
+/* A token is asked once: who gets it wrong here would get it wrong with each connection. */
+static int check_relay(const Config *config, const RelayConfig *relay)
+{
+    const char *path = config->path ?: "built-in settings";
+    RelayJudgement judgement;
+    int status = EX_OK;
+
+    relay_check(relay, true, &judgement);
+    if (judgement.notice)
+        fprintf(stderr, "%s: relay %s: %s\n", path, relay->name, judgement.notice);
+    if (judgement.error < 0) {
+        fprintf(stderr, "%s: relay %s: %s\n", path, relay->name, failure_text(&judgement.failure));
+        status = configuration_status(&judgement.failure);
+    }
+    relay_judgement_done(&judgement);
+    return status;
+}
+
 static int check(const Options *options)
 {
     _cleanup_config_ Config *config = NULL;
@@ -57,12 +76,12 @@ static int check(const Options *options)
     }
     if (config->notices)
         fprintf(stderr, "%s\n", config->notices);
-    for (size_t i = 0; i < config->n_relays; i++)
-        if (credentials_check(config->relays[i], &f) < 0) {
-            fprintf(stderr, "%s: relay %s: %s\n", config->path ?: "built-in settings",
-                config->relays[i]->name, failure_text(&f));
-            return configuration_status(&f);
-        }
+    for (size_t i = 0; i < config->n_relays; i++) {
+        int status = check_relay(config, config->relays[i]);
+
+        if (status != EX_OK)
+            return status;
+    }
     printf("%s: ok\n", config->path ?: "built-in settings");
     return EX_OK;
 }
@@ -116,6 +135,7 @@ int main(int argc, char **argv)
     _cleanup_(options_done) Options options = {0};
     _cleanup_failure_ Failure f = {0};
 
+    tls_keep_at_exit();
     manager_take_signals();
     open_standard_streams();
     secret_hide_process();

@@ -14,8 +14,10 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "daemon/events.h"
+#include "daemon/judge.h"
 #include "daemon/notify.h"
 #include "daemon/queue.h"
+#include "daemon/state.h"
 #include "daemon/status.h"
 #include "delivery/limits.h"
 #include "queue/timer.h"
@@ -40,10 +42,26 @@ struct Manager {
     Worker *worker;
     Limits limits;
     Queue *queue;
+    Judge *judge; /* of the configuration that was read last; NULL: it has been judged */
+    State state;
+    Buffer state_text;
     bool stopping;
 };
 
-/* ---- The status line ---- */
+/* ---- How we are ---- */
+
+/* In the queue directory, for the tool. Where it cannot be written nobody is worse off but who
+ * asks.
+ */
+static void say_state(Manager *manager)
+{
+    Buffer *text = &manager->state_text;
+
+    buffer_clear(text);
+    if (state_format(&manager->state, manager->queue, manager->config, manager->stopping,
+            clock_realtime(), text) >= 0)
+        (void)queue_say(manager->queue, buffer_data(text), buffer_size(text));
+}
 
 static char *format_status(Manager *manager, char text[static STATUS_MAX])
 {
@@ -61,6 +79,7 @@ static int on_refresh(_unused_ sd_event_source *source, _unused_ usec_t now, voi
     char status[STATUS_MAX];
 
     notify_status(manager->notify, format_status(manager, status));
+    say_state(manager);
     if (queue_statistics(manager->queue, &statistics) && statistics.in_flight == 0 &&
         statistics.waiting == 0)
         (void)malloc_trim(0);
@@ -82,9 +101,29 @@ static void on_idle(void *user)
         (void)sd_event_exit(manager->loop, 0);
 }
 
+static void on_message(void *user, const MessageReport *report)
+{
+    Manager *manager = user;
+
+    state_forget_problem(&manager->state, report->old_id ?: report->id);
+    if (report->change == MESSAGE_SENT)
+        state_note_sent(&manager->state, clock_realtime());
+}
+
+static void on_problem(void *user, const ProblemReport *report)
+{
+    Manager *manager = user;
+
+    if (report->id || report->pauses)
+        state_note_problem(
+            &manager->state, report->pauses ? NULL : report->id, report->failure, clock_realtime());
+}
+
 static const QueueHandlers queue_handlers = {
     .changed = on_changed,
     .idle = on_idle,
+    .message = on_message,
+    .problem = on_problem,
 };
 
 /* ---- The log ---- */
@@ -158,31 +197,88 @@ static int load_again(Manager *manager, Config **ret, Failure *f)
     return 0;
 }
 
+/* The new one, or the failure that keeps the old one in force. */
+static void end_reload(Manager *manager, Config *config, int r, Failure *f)
+{
+    char status[STATUS_MAX];
+
+    if (r >= 0)
+        r = queue_reload(manager->queue, config, f);
+    state_note_reload(&manager->state, r < 0 ? f : NULL, clock_realtime());
+    if (r < 0) {
+        event_reload_refused(manager->log, f);
+    } else {
+        config_unref(manager->config);
+        manager->config = config_ref(config);
+        event_reloaded(manager->log, manager->config);
+        compute_limits(manager);
+        apply_limits(manager);
+    }
+    say_state(manager);
+    notify_ready(manager->notify, format_status(manager, status));
+}
+
+/* What is wrong with a relay's files keeps the old configuration. */
+static void on_judged_reload(void *user, Config *config, const JudgeResult *results)
+{
+    Manager *manager = user;
+    _cleanup_failure_ Failure f = {0};
+    int r = 0;
+
+    for (size_t i = 0; i < config->n_relays && r >= 0; i++)
+        if (results[i].error < 0)
+            r = judge_explain(config->relays[i], &results[i], &f);
+    if (r >= 0)
+        judge_tell_notices(manager->log, config, results);
+    end_reload(manager, config, r, &f);
+    judge_free(manager->judge);
+    manager->judge = NULL;
+}
+
+/* The files of a start are told of, and it goes on: they may be there in a moment, and mail is
+ * taken meanwhile. */
+static void on_judged_start(void *user, Config *config, const JudgeResult *results)
+{
+    Manager *manager = user;
+
+    for (size_t i = 0; i < config->n_relays; i++) {
+        _cleanup_failure_ Failure f = {0};
+
+        if (results[i].error < 0 && judge_explain(config->relays[i], &results[i], &f) < 0)
+            event_problem(manager->log, &(ProblemReport){.failure = &f});
+    }
+    judge_tell_notices(manager->log, config, results);
+    judge_free(manager->judge);
+    manager->judge = NULL;
+}
+
+/* A reload that comes while the last one is being judged takes its place. */
+static int judge_again(Manager *manager, Config *config, JudgeDone done)
+{
+    judge_free(manager->judge);
+    manager->judge = NULL;
+    return judge_start(manager->loop, manager->worker, config, done, manager, &manager->judge);
+}
+
 static int on_reload(
     _unused_ sd_event_source *source, _unused_ const struct signalfd_siginfo *info, void *user)
 {
     Manager *manager = user;
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
-    char status[STATUS_MAX];
     int r;
 
     if (manager->stopping)
         return 0;
     notify_reloading(manager->notify);
     r = load_again(manager, &config, &f);
-    if (r >= 0)
-        r = queue_reload(manager->queue, config, &f);
-    if (r < 0) {
-        event_reload_refused(manager->log, &f);
-    } else {
-        config_unref(manager->config);
-        manager->config = TAKE_PTR(config);
-        event_reloaded(manager->log, manager->config);
-        compute_limits(manager);
-        apply_limits(manager);
+    if (r >= 0) {
+        r = judge_again(manager, config, on_judged_reload);
+        if (r >= 0)
+            return 0;
+        failure_set_errno(&f, r, "cannot judge the new configuration");
     }
-    notify_ready(manager->notify, format_status(manager, status));
+    end_reload(manager, config, r, &f);
     return 0;
 }
 
@@ -210,11 +306,14 @@ static int on_stop(
     if (manager->stopping)
         return sd_event_exit(manager->loop, 0);
     manager->stopping = true;
+    judge_free(manager->judge);
+    manager->judge = NULL;
     (void)queue_statistics(manager->queue, &statistics);
     event_stopping(manager->log, statistics.in_flight, timeout);
     timeout = usec_add(timeout, STOP_MARGIN);
     notify_stopping(
         manager->notify, format_status(manager, status), usec_add(timeout, STOP_MARGIN));
+    say_state(manager);
     queue_stop(manager->queue, usec_add(clock_monotonic(), timeout - STOP_MARGIN));
     /* Without a handler it exits. */
     return sd_event_add_time_relative(manager->loop, NULL, CLOCK_MONOTONIC, timeout, 0, NULL, NULL);
@@ -304,6 +403,7 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     manager->log = log;
     manager->config = config_ref(config);
     manager->overrides = overrides;
+    state_init(&manager->state, clock_realtime());
     manager->log_retry_delay = LOG_RETRY_FIRST;
     raise_file_limit();
     compute_limits(manager);
@@ -325,7 +425,9 @@ int manager_run(Manager *manager)
     event_started(manager->log, manager->config);
     queue_warn(manager->queue);
     apply_limits(manager);
+    say_state(manager);
     notify_ready(manager->notify, format_status(manager, status));
+    (void)judge_again(manager, manager->config, on_judged_start);
     on_changed(manager);
     return sd_event_loop(manager->loop);
 }
@@ -334,6 +436,7 @@ void manager_free(Manager *manager)
 {
     if (!manager)
         return;
+    judge_free(manager->judge);
     queue_free(manager->queue);
     (void)worker_unref(manager->worker);
     log_on_behind(manager->log, NULL, NULL);
@@ -342,5 +445,7 @@ void manager_free(Manager *manager)
     (void)sd_event_source_disable_unref(manager->refresh);
     (void)sd_event_unref(manager->loop);
     config_unref(manager->config);
+    state_done(&manager->state);
+    buffer_done(&manager->state_text);
     free(manager);
 }

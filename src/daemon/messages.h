@@ -18,21 +18,24 @@
 #define MESSAGE_ID_REFUSED "10b2407087a94dafa0c8dbd75d4d5aac"
 
 /* What became of a message. OUTBOX_EVENT: "sent", "retry", "failed", "returned", "recovered",
- * "abandoned". */
+ * "waiting", "held", "abandoned". */
 #define MESSAGE_ID_MESSAGE_SENT "c858c8a905384279a331d89703e0cc8a"
 #define MESSAGE_ID_MESSAGE_RETRY "602d6a23a0d44b82a652b70b3a262c33"
 #define MESSAGE_ID_MESSAGE_FAILED "985d8e0bd3584b67a33e53982513ec2d"
 #define MESSAGE_ID_MESSAGE_RETURNED "b8a9f69a90f041259c7681f1a7cdd738"
 #define MESSAGE_ID_MESSAGE_RECOVERED "270bd8fcbf694693946117108a723edc"
+#define MESSAGE_ID_MESSAGE_WAITING "3f6a0c1be9a34d0f8a5d8c6c1d2e7b94"
+#define MESSAGE_ID_MESSAGE_HELD "c41d7a5e6b0f4c2b9e8d3f7a2b1c0d65"
 #define MESSAGE_ID_MESSAGE_ABANDONED "bf336af1fd024eddbf0cb52b2061a877"
 
 /* A relay's health. OUTBOX_EVENT: "relay-held", "relay-limited", "relay-silent", "relay-lacks",
- * "relay-expires", "relay-resumed". */
+ * "relay-expires", "relay-policy", "relay-resumed". */
 #define MESSAGE_ID_RELAY_HELD "009207a672b94b90a4b5037c51504ab7"
 #define MESSAGE_ID_RELAY_LIMITED "5c9e0f4d2f7b4d6c9f2a7d3b1e8c6a40"
 #define MESSAGE_ID_RELAY_SILENT "5144c7fc2eb74879b6a5e60e2e739907"
 #define MESSAGE_ID_RELAY_LACKS "1d0c64be7a5a4b0f9c0f6d0a3e6f5b27"
 #define MESSAGE_ID_RELAY_EXPIRES "7d2b5b521e474add8dcaad9c8e753897"
+#define MESSAGE_ID_RELAY_POLICY "3f0c5e9ad1b74c5d8a6be1f4270d9c63"
 #define MESSAGE_ID_RELAY_RESUMED "7c9acf2a4e284ea3a9d81efe3d21d3c4"
 
 /* The queue directory. OUTBOX_EVENT: "directory-lost", "directory-back". */

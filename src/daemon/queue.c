@@ -36,6 +36,7 @@ static void on_message(void *user, const MessageReport *report)
     Queue *queue = user;
 
     event_message(queue->log, report);
+    queue->handlers->message(queue->user, report);
     queue->handlers->changed(queue->user);
 }
 
@@ -73,6 +74,7 @@ static void on_problem(void *user, const ProblemReport *report)
 
     if (may_tell_problem(queue))
         event_problem(queue->log, report);
+    queue->handlers->problem(queue->user, report);
     queue->handlers->changed(queue->user);
 }
 
@@ -173,6 +175,16 @@ void queue_flush(Queue *queue)
 void queue_stop(Queue *queue, usec_t deadline)
 {
     engine_stop(queue->engine, deadline);
+}
+
+bool queue_relay(const Queue *queue, size_t place, EngineRelay *ret)
+{
+    return engine_relay(queue->engine, place, ret);
+}
+
+int queue_say(Queue *queue, const void *text, size_t n)
+{
+    return directory_say(queue->directory, text, n);
 }
 
 bool queue_statistics(const Queue *queue, EngineStatistics *ret)

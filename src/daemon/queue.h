@@ -9,10 +9,12 @@
 
 typedef struct Queue Queue;
 
-/* Called from the loop; neither may free the queue. */
+/* Called from the loop; none may free the queue. */
 typedef struct QueueHandlers {
     void (*changed)(void *user); /* the statistics may differ from before; cheap, comes often */
     void (*idle)(void *user);    /* nothing is queued or in flight */
+    void (*message)(void *user, const MessageReport *report); /* as the log is told */
+    void (*problem)(void *user, const ProblemReport *report); /* likewise, each time */
 } QueueHandlers;
 
 /* Opens the directory, sets the watch and starts the engine. Loop, log and handlers are borrowed,
@@ -39,6 +41,12 @@ void queue_flush(Queue *queue);
 /* Claims no more; `idle` comes when nothing is in flight any more, at `deadline` (monotonic) at the
  * latest. */
 void queue_stop(Queue *queue, usec_t deadline);
+
+/* The relay of that place, as engine_relay(). */
+bool queue_relay(const Queue *queue, size_t place, EngineRelay *ret);
+
+/* As directory_say(). */
+int queue_say(Queue *queue, const void *text, size_t n);
 
 /* False while the directory cannot be used. */
 bool queue_statistics(const Queue *queue, EngineStatistics *ret);

@@ -7,12 +7,11 @@
 
 #include "base/failure.h"
 #include "base/worker.h"
+#include "delivery/health.h"
 #include "delivery/report.h"
 #include "queue/source.h"
 #include "settings/config.h"
 #include "smtp/session.h"
-
-typedef struct Engine Engine;
 
 /* The source and the observer are borrowed, all else is referenced; the engine becomes the source's
  * handlers. Callbacks of the observer may be NULL. 0 or a negative errno. */

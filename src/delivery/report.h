@@ -35,6 +35,8 @@ typedef enum MessageChange {
     MESSAGE_FAILED,    /* given up: `error` and `text` say why */
     MESSAGE_RETURNED,  /* back in `.queued`, nothing held against it */
     MESSAGE_RECOVERED, /* was `.sending` of a dead process; back in `.queued` */
+    MESSAGE_WAITING,   /* it came, and nothing can be taken at present: `text` says why */
+    MESSAGE_HELD,      /* somebody put it aside */
     MESSAGE_ABANDONED, /* let go of by the last act of this process: `text` says why, and who of
                           those that have had it get it again */
     MESSAGE_CHANGE_MAX,
@@ -47,9 +49,10 @@ typedef struct MessageReport {
     const char *sender; /* NULL when it could not be read */
     MessageChange change;
     unsigned attempt;
-    usec_t next;      /* MESSAGE_DEFERRED: realtime */
-    int error;        /* MESSAGE_FAILED: a number of base/errors.h */
-    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_ABANDONED; else NULL */
+    usec_t next; /* MESSAGE_DEFERRED: realtime */
+    int error;   /* MESSAGE_FAILED: a number of base/errors.h */
+    const char
+        *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_WAITING, MESSAGE_ABANDONED; else NULL */
     usec_t delay_usec;
     size_t delivered,
         refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */
@@ -63,7 +66,8 @@ typedef enum RelayChange {
     RELAY_SILENT,       /* is waited for and says nothing; the next relay gets the mail meanwhile */
     RELAY_LACKS,        /* refused what it offers; it is done without */
     RELAY_EXPIRES,      /* its certificate, or ours, ends soon; once a day */
-    RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
+    RELAY_POLICY,  /* is used, and would not be if the domain's policy were enforced; once a day */
+    RELAY_RESUMED, /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
 
@@ -79,6 +83,7 @@ typedef struct RelayReport {
     const char *hint; /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
                          says it */
     const char *expires; /* EXPIRES: what, when, and what to do; a line each */
+    const char *policy;  /* POLICY: what it says, and what to do */
     const char *lacks;   /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
@@ -112,4 +117,7 @@ typedef struct EngineStatistics {
     usec_t next_due;                 /* realtime of the first of them; USEC_NEVER for none */
     size_t connections;              /* open or opening */
     size_t relays_held, relays;
+    usec_t
+        paused_until; /* realtime: nothing is taken before, for a failure of our own; 0: no pause */
+    size_t unsettled; /* messages that are over, and cannot be written down as such at present */
 } EngineStatistics;

@@ -9,7 +9,7 @@
 
 #include "base/errors.h"
 #include "lib/client.h"
-#include "lib/message.h"
+#include "lib/message_own.h"
 
 int client_succeed(OutboxClient *client)
 {
@@ -33,6 +33,7 @@ int client_fail_errno(OutboxClient *client, int error)
     if (client->failure.number == 0)
         (void)failure_set_errno(&client->failure, error, "%s",
             error == -ENOMEM ? "no memory is left" : "the call cannot go on");
+    failure_show(&client->failure);
     client->error = client->failure.number != 0 ? client->failure.number : ERROR_MEMORY;
     return client->error;
 }
@@ -47,6 +48,22 @@ int client_check(OutboxClient *client)
     if (client->in_event > 0 || client->call != CALL_NONE)
         return ERROR_BUSY; /* the words are those of the call in progress */
     return 0;
+}
+
+int client_check_message(OutboxClient *client, OutboxMessage **message)
+{
+    int r = client_check(client);
+
+    if (r != 0)
+        return r;
+    if (!*message)
+        *message = client->message;
+    if (!message_is_here(*message))
+        return client_fail(client, ERROR_IMPOSSIBLE_STATE,
+            "the message was made before a fork() and is the parent's; make one in the child");
+    return (*message)->in_use > 0
+               ? client_fail(client, ERROR_BUSY, "another client is sending this message")
+               : 0;
 }
 
 /* ---- Going on ---- */
@@ -104,6 +121,7 @@ static int on_no_connection(OutboxClient *client, const DeliveryOutcome *fault)
 {
     int number = contact_explain(client, fault), r;
 
+    notify_fault(client, fault);
     contact_close(client, number, failure_text(&client->failure));
     r = contact_next(client);
     if (r != -ENOENT)
@@ -123,8 +141,13 @@ static int on_lost(OutboxClient *client, const DeliveryOutcome *fault)
 {
     bool learned = connection_has_learned(client->connection);
     bool stale = client->idled && !fault->under_way && call_may_be_repeated(client);
-    int number = contact_explain(client, fault), r;
+    int number, r;
 
+    if (client->call == CALL_SEND && send_goes_elsewhere(client)) {
+        contact_close(client, 0, NULL);
+        return contact_next(client);
+    }
+    number = contact_explain(client, fault);
     contact_close(client, number, failure_text(&client->failure));
     if (client->call == CALL_SEND && !send_has_waiting(client)) {
         send_finish(client);
@@ -273,19 +296,19 @@ int client_call(OutboxClient *client, CallKind kind)
 
 int outbox_fd(const OutboxClient *client)
 {
-    return client ? client->poll_fd : -1;
+    return client_is_here(client) ? client->poll_fd : -1;
 }
 
 short outbox_events(const OutboxClient *client)
 {
-    return client && client->call != CALL_NONE ? POLLIN : 0;
+    return client_is_here(client) && client->call != CALL_NONE ? POLLIN : 0;
 }
 
 uint64_t outbox_deadline(const OutboxClient *client)
 {
-    if (!client || client->call == CALL_NONE || !client->connection)
+    if (!client_is_here(client) || client->call == CALL_NONE || !client->connection)
         return UINT64_MAX;
-    return connection_deadline(client->connection);
+    return usec_add(connection_deadline(client->connection), client->in_events);
 }
 
 void outbox_interrupt(OutboxClient *client)
@@ -293,7 +316,7 @@ void outbox_interrupt(OutboxClient *client)
     const uint64_t one = 1;
     int error = errno; /* a signal handler leaves it alone */
 
-    if (client && __atomic_load_n(&client->call, __ATOMIC_ACQUIRE) != CALL_NONE) {
+    if (client_is_here(client) && __atomic_load_n(&client->call, __ATOMIC_ACQUIRE) != CALL_NONE) {
         __atomic_store_n(&client->interrupted, true, __ATOMIC_RELEASE);
         (void)!write(client->wake_fd, &one, sizeof(one));
     }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "settings/table.h"
@@ -13,16 +14,23 @@ OutboxCertificate *certificate_wrap(Certificate *certificate)
 {
     OutboxCertificate *wrapped = certificate ? calloc(1, sizeof(OutboxCertificate)) : NULL;
 
-    if (wrapped)
+    if (wrapped) {
+        wrapped->process = getpid();
         wrapped->certificate = certificate;
-    else
+    } else
         (void)certificate_unref(certificate);
     return wrapped;
 }
 
+static bool is_here(const OutboxCertificate *certificate)
+{
+    return certificate && certificate->process == getpid();
+}
+
+/* The parent's key may be in a token, which knows nothing of the child. */
 OutboxCertificate *certificate_free(OutboxCertificate *certificate)
 {
-    if (!certificate)
+    if (!is_here(certificate))
         return NULL;
     for (size_t i = 0; i < ELEMENTSOF(certificate->texts); i++)
         if (certificate->texts[i]) {
@@ -109,7 +117,7 @@ static int find_field(const char *name)
 const char *outbox_certificate_get(const OutboxCertificate *certificate, const char *field)
 {
     OutboxCertificate *cache = (OutboxCertificate *)certificate;
-    int i = certificate && field ? find_field(field) : -1;
+    int i = is_here(certificate) && field ? find_field(field) : -1;
 
     if (i < 0)
         return NULL;
@@ -124,11 +132,12 @@ const char *outbox_certificate_get(const OutboxCertificate *certificate, const c
 
 size_t outbox_certificate_chain_count(const OutboxCertificate *certificate)
 {
-    return certificate ? certificate_chain_length(certificate->certificate) : 0;
+    return is_here(certificate) ? certificate_chain_length(certificate->certificate) : 0;
 }
 
 OutboxCertificate *outbox_certificate_chain(const OutboxCertificate *certificate, size_t i)
 {
-    return certificate ? certificate_wrap(certificate_chain_get(certificate->certificate, i))
-                       : NULL;
+    return is_here(certificate)
+               ? certificate_wrap(certificate_chain_get(certificate->certificate, i))
+               : NULL;
 }

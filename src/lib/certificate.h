@@ -2,10 +2,12 @@
 #pragma once
 
 #include <outbox/certificate.h>
+#include <sys/types.h>
 
 #include "certificate/certificate.h"
 
 struct OutboxCertificate {
+    pid_t process; /* whose it is */
     Certificate *certificate;
     char *texts[CERTIFICATE_FIELD_MAX + 1]; /* as they were asked for; NULL: not yet */
 };

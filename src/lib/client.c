@@ -8,6 +8,12 @@
 
 #include "base/errors.h"
 #include "lib/certificate.h"
+#include "lib/message.h"
+
+bool client_is_here(const OutboxClient *client)
+{
+    return client && client->process == getpid();
+}
 
 static int open_descriptors(OutboxClient *client)
 {
@@ -32,6 +38,8 @@ OutboxClient *outbox_client_new(void)
     client->blocking = true;
     client->poll_fd = client->wake_fd = client->watch_fd = -1;
     client->message = outbox_message_new();
+    if (client->message)
+        client->message->is_clients = true;
     if (client->message && open_descriptors(client) == 0)
         return client;
     outbox_client_free(client);
@@ -81,6 +89,8 @@ void outbox_client_free(OutboxClient *client)
     settings_done(client);
     send_forget(client);
     say_done(client);
+    if (client->message)
+        client->message->is_clients = false;
     outbox_message_free(client->message);
     client->certificate = certificate_free(client->certificate);
     buffer_done(&client->last_reply);
@@ -117,7 +127,7 @@ int outbox_set_blocking(OutboxClient *client, int blocking)
 
 OutboxMessage *outbox_client_message(OutboxClient *client)
 {
-    return client ? client->message : NULL;
+    return client_is_here(client) ? client->message : NULL;
 }
 
 const char *outbox_error_text(const OutboxClient *client)
@@ -134,12 +144,12 @@ int outbox_error(const OutboxClient *client)
 
 int outbox_is_connected(const OutboxClient *client)
 {
-    return client && client->process == getpid() && client->contact == CONTACT_READY;
+    return client_is_here(client) && client->contact == CONTACT_READY;
 }
 
 int outbox_is_idle(const OutboxClient *client)
 {
-    return !client || __atomic_load_n(&client->call, __ATOMIC_ACQUIRE) == CALL_NONE;
+    return !client_is_here(client) || __atomic_load_n(&client->call, __ATOMIC_ACQUIRE) == CALL_NONE;
 }
 
 /* ---- Calls without much of their own ---- */
@@ -148,7 +158,7 @@ int outbox_connect(OutboxClient *client)
 {
     int r;
 
-    if (client && client->process == getpid() && client->call == CALL_CONNECT)
+    if (client_is_here(client) && client->call == CALL_CONNECT)
         return ERROR_CONNECTING;
     r = client_check(client);
     if (r == 0 && client->contact == CONTACT_READY)
@@ -168,5 +178,5 @@ int outbox_disconnect(OutboxClient *client)
 
 const OutboxCertificate *outbox_server_certificate(const OutboxClient *client)
 {
-    return client ? client->certificate : NULL;
+    return client_is_here(client) ? client->certificate : NULL;
 }

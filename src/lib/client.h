@@ -14,6 +14,7 @@
 #include "lib/send.h"
 #include "net/connection.h"
 #include "settings/config.h"
+#include "settings/table.h"
 
 typedef enum CallKind {
     CALL_NONE,
@@ -41,13 +42,15 @@ struct OutboxClient {
     pid_t process; /* whose it is: a child of fork() only frees it */
     OutboxEvents events;
     unsigned in_event; /* how deep */
+    usec_t in_events;  /* how long the program has been busy in them; client_now() leaves it out */
     bool blocking;
     int error; /* of the last call */
     Failure failure;
 
     /* Settings: what was set by name, in order, over a file or nothing. */
     char *path;
-    char **overrides; /* "NAME=VALUE", NULL-terminated; may be secrets */
+    char **overrides;              /* "NAME=VALUE", NULL-terminated; may be secrets */
+    const Setting **override_rows; /* of each; NULL: its name says a section, or is no setting's */
     size_t n_overrides;
     Config *values; /* of it, each by itself; NULL: to be made */
     bool is_given;  /* `config` is a program's of ours, and stays */
@@ -62,7 +65,10 @@ struct OutboxClient {
     ConnectionShared **shared;
     size_t n_shared;
     ContactState contact;
-    size_t relay;     /* in use */
+    size_t relay;   /* in use */
+    bool one_relay; /* and no other one */
+    ClientFault on_fault;
+    void *fault_user;
     int fault_status; /* of the last relay that was at fault, for sysexits.h; and what it said */
     int fault_code;
     DeliveryStage fault_stage;
@@ -94,8 +100,14 @@ struct OutboxClient {
 
 /* ---- Calls (call.c) ---- */
 
+/* Whether there is one, of this process. */
+bool client_is_here(const OutboxClient *client);
+
 /* Whether a call may begin now: 0, 166 or 211, with the words. */
 int client_check(OutboxClient *client);
+
+/* The same for a call about a message; NULL becomes the client's own. */
+int client_check_message(OutboxClient *client, OutboxMessage **message);
 
 /* Begins a call, of which `kind` goes on once a connection stands; goes on with it until it is
  * over, unless the client does not block. What the public call returns. */
@@ -121,6 +133,7 @@ int contact_begin(OutboxClient *client);
 
 /* The same to the next relay, or once more to this one. 0; -ENOENT where there is none left. */
 int contact_next(OutboxClient *client);
+bool contact_has_next(const OutboxClient *client);
 int contact_again(OutboxClient *client);
 
 /* Takes what was found at the descriptors. */
@@ -149,6 +162,10 @@ void settings_done(OutboxClient *client);
 
 /* ---- Events (notify.c) ---- */
 
+/* The time that the connection and all that belongs to it is told: CLOCK_MONOTONIC without what the
+ * program spent in its events. So no server is blamed for that. */
+usec_t client_now(const OutboxClient *client);
+
 void notify_status(OutboxClient *client, const char *event, int code, const char *text);
 void notify_start(OutboxClient *client);
 void notify_transfer(
@@ -160,5 +177,6 @@ void notify_expand(OutboxClient *client, const char *address);
 void notify_certificate(
     OutboxClient *client, const OutboxCertificate *certificate, const char *status, int *accept);
 void notify_tls_status(OutboxClient *client, const char *text);
+void notify_fault(OutboxClient *client, const DeliveryOutcome *fault);
 /* A SmtpTrace of a client. */
 void notify_trace(void *client, SmtpTraceDirection direction, const char *line, size_t n);

@@ -7,42 +7,66 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "delivery/advice.h"
 #include "lib/certificate.h"
 #include "lib/client.h"
 
 /* ---- What relays' connections share ---- */
 
+static void drop(ConnectionShared **shared, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)connection_shared_unref(shared[i]);
+    free(shared);
+}
+
 void contact_forget(OutboxClient *client)
 {
-    for (size_t i = 0; i < client->n_shared; i++)
-        (void)connection_shared_unref(client->shared[i]);
-    free(client->shared);
+    drop(client->shared, client->n_shared);
     client->shared = NULL;
     client->n_shared = 0;
     client->shared_config = config_unref(client->shared_config);
 }
 
-/* Sessions of TLS and what was learned of the relays are kept as long as the settings. */
-static int share(OutboxClient *client)
+static int make_shared(OutboxClient *client, ConnectionShared **former, size_t n_former)
 {
     Config *config = client->config;
-    int r = client->worker ? 0 : worker_new(&client->worker);
+    int r = 0;
 
-    if (r < 0 || client->shared_config == config)
-        return r;
-    contact_forget(client);
     client->shared = calloc(config->n_relays, sizeof(ConnectionShared *));
     if (!client->shared)
         return -ENOMEM;
-    client->shared_config = config_ref(config);
-    for (; client->n_shared < config->n_relays; client->n_shared++) {
-        r = connection_shared_new(
-            config->relays[client->n_shared], client->worker, &client->shared[client->n_shared]);
-        if (r < 0)
-            return r;
+    while (r >= 0 && client->n_shared < config->n_relays) {
+        ConnectionShared **shared = &client->shared[client->n_shared];
+
+        r = connection_shared_new(config->relays[client->n_shared], client->worker, shared);
+        client->n_shared += r >= 0;
+        for (size_t i = 0; r >= 0 && i < n_former; i++)
+            connection_shared_inherit(*shared, former[i]);
     }
-    return 0;
+    return r;
+}
+
+/* Sessions of TLS and what was learned of the relays are kept as long as the settings. */
+static int share(OutboxClient *client)
+{
+    ConnectionShared **former = client->shared;
+    size_t n_former = client->n_shared;
+    int r = client->worker ? 0 : worker_new(&client->worker);
+
+    if (r < 0 || client->shared_config == client->config)
+        return r;
+    client->shared = NULL;
+    client->n_shared = 0;
+    contact_forget(client);
+    r = make_shared(client, former, n_former);
+    drop(former, n_former);
+    if (r < 0)
+        contact_forget(client);
+    else
+        client->shared_config = config_ref(client->config);
+    return r;
 }
 
 /* ---- Waiting ---- */
@@ -134,21 +158,34 @@ static int keep_reply(OutboxClient *client)
     return r;
 }
 
+/* Line by line, for the ends of lines are plain here. */
+static int show_reply(const Buffer *reply, Buffer *shown)
+{
+    const char *at = buffer_data(reply), *end = at + buffer_size(reply), *next;
+    int r = 0;
+
+    buffer_clear(shown);
+    for (; r >= 0 && at < end; at = next + 1) {
+        _cleanup_free_
+        char *line = NULL;
+
+        next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        line = text_printable_whole(at, (size_t)(next - at));
+        r = line ? buffer_appendf(shown, "%s%s", line, next < end ? "\n" : "") : -ENOMEM;
+    }
+    return r < 0 ? r : buffer_append(shown, "", 1);
+}
+
 const char *outbox_last_reply(OutboxClient *client)
 {
     Buffer *shown;
 
-    if (!client)
+    if (!client_is_here(client))
         return "";
     shown = &client->reply_shown;
-    if (client->connection && client->process == getpid())
+    if (client->connection)
         (void)keep_reply(client);
-    buffer_clear(shown);
-    if (buffer_append(shown, buffer_data(&client->last_reply), buffer_size(&client->last_reply)) <
-            0 ||
-        buffer_append(shown, "", 1) < 0)
-        return "";
-    return buffer_data(shown);
+    return show_reply(&client->last_reply, shown) < 0 ? "" : buffer_data(shown);
 }
 
 const RelayConfig *client_relay(const OutboxClient *client)
@@ -162,6 +199,23 @@ const SmtpReply *client_last_reply(OutboxClient *client)
     return client->contact == CONTACT_READY
                ? smtp_session_last_reply(connection_session(client->connection))
                : NULL;
+}
+
+void client_use_relay(OutboxClient *client, size_t i)
+{
+    client->relay = i;
+    client->one_relay = true;
+}
+
+void client_on_fault(OutboxClient *client, ClientFault callback, void *user)
+{
+    client->on_fault = callback;
+    client->fault_user = user;
+}
+
+Connection *client_connection(OutboxClient *client)
+{
+    return client->connection;
 }
 
 int client_fault_status(const OutboxClient *client)
@@ -239,7 +293,7 @@ static void show_secrets(OutboxClient *client)
 
 static int open_connection(OutboxClient *client)
 {
-    int r = connection_new(client->shared[client->relay], notify_trace, client, clock_monotonic(),
+    int r = connection_new(client->shared[client->relay], notify_trace, client, client_now(client),
         &client->connection);
 
     if (r < 0)
@@ -256,7 +310,8 @@ int contact_begin(OutboxClient *client)
 {
     int r = share(client);
 
-    client->relay = 0;
+    if (!client->one_relay)
+        client->relay = 0;
     buffer_clear(&client->last_reply);
     client->certificate = certificate_free(client->certificate);
     return r < 0 ? r : open_connection(client);
@@ -286,16 +341,21 @@ bool contact_stands(OutboxClient *client)
         return false;
     contact_look(client);
     while (r > 0 && event.type != SMTP_EVENT_CLOSED)
-        r = connection_step(client->connection, clock_monotonic(), &event);
+        r = connection_step(client->connection, client_now(client), &event);
     if (r == 0)
         return true;
     contact_close(client, ERROR_CONNECTION_DROPPED, "the server closed it meanwhile");
     return false;
 }
 
+bool contact_has_next(const OutboxClient *client)
+{
+    return !client->one_relay && client->relay + 1 < client->n_shared;
+}
+
 int contact_next(OutboxClient *client)
 {
-    if (client->relay + 1 >= client->n_shared)
+    if (!contact_has_next(client))
         return -ENOENT;
     notify_error(client, client->failure.number, failure_text(&client->failure));
     client->relay++;
@@ -309,7 +369,7 @@ int contact_again(OutboxClient *client)
 
 int contact_step(OutboxClient *client, SmtpEvent *ret)
 {
-    int r = connection_step(client->connection, clock_monotonic(), ret);
+    int r = connection_step(client->connection, client_now(client), ret);
 
     tell_progress(client);
     if (r == 0)
@@ -320,7 +380,7 @@ int contact_step(OutboxClient *client, SmtpEvent *ret)
 void contact_quit(OutboxClient *client)
 {
     client->contact = CONTACT_ENDING;
-    smtp_session_quit(connection_session(client->connection), clock_monotonic());
+    smtp_session_quit(connection_session(client->connection), client_now(client));
 }
 
 void contact_close(OutboxClient *client, int error, const char *why)

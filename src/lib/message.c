@@ -9,9 +9,8 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "lib/message_file.h"
 #include "settings/table.h"
-
-#define TEXT_SHOWN_MAX 8192 /* bytes of an error */
 
 typedef enum PropertyKind {
     KIND_TEXT,
@@ -60,22 +59,32 @@ OutboxMessage *outbox_message_new(void)
 {
     OutboxMessage *message = calloc(1, sizeof(OutboxMessage));
 
-    if (message)
+    if (message) {
+        message->process = getpid();
         message->scratch_fd = -1;
+    }
     return message;
 }
 
-static void content_close(const OutboxMessage *message, MessageContent *content)
+/* The program's part may call anything: it finds the message in use, and does not free it. */
+static void content_close(OutboxMessage *message, MessageContent *content)
 {
     const char *closes = message->properties[PROPERTY_CLOSE_STREAM];
 
-    if (content->streams && !content->closed && content->stream.close &&
-        (!closes || strcmp(closes, "True") == 0))
-        content->stream.close(content->stream.user);
+    bool due = content->streams && !content->closed && content->stream.close &&
+               (!closes || strcmp(closes, "True") == 0);
+    bool freed = message->freed;
+
     content->closed = true;
+    if (!due)
+        return;
+    message->in_use++;
+    content->stream.close(content->stream.user);
+    if (--message->in_use == 0)
+        message->freed = freed;
 }
 
-static void content_clear(const OutboxMessage *message, MessageContent *content)
+static void content_clear(OutboxMessage *message, MessageContent *content)
 {
     content_close(message, content);
     free(content->data);
@@ -91,10 +100,8 @@ static void part_done(MessagePart *part)
     free(part->data);
 }
 
-void outbox_message_reset(OutboxMessage *message)
+static void clear(OutboxMessage *message)
 {
-    if (!message || message->in_use > 0)
-        return;
     for (size_t i = 0; i < CONTENTS; i++)
         content_clear(message, &message->contents[i]);
     for (size_t i = 0; i < PROPERTY_MAX; i++)
@@ -105,19 +112,27 @@ void outbox_message_reset(OutboxMessage *message)
     free(message->parts);
     message->parts = NULL;
     message->n_parts = 0;
-    outbox_message_clear_recipients(message);
-    message_changed(message);
+    message_clear_recipients(message);
     failure_done(&message->failure);
+}
+
+void outbox_message_reset(OutboxMessage *message)
+{
+    if (message_is_here(message) && message->in_use == 0)
+        clear(message);
 }
 
 void outbox_message_free(OutboxMessage *message)
 {
-    if (!message)
+    if (!message || message->is_clients)
         return;
     message->freed = message->in_use > 0;
     if (message->freed)
         return;
-    outbox_message_reset(message);
+    /* A stream that the parent reads is the parent's to close, who would find it elsewhere. */
+    for (size_t i = 0; i < CONTENTS; i++)
+        message->contents[i].closed |= !message_is_here(message);
+    clear(message);
     free(message);
 }
 
@@ -126,29 +141,6 @@ void message_release(OutboxMessage *message)
     message->in_use--;
     if (message->freed)
         outbox_message_free(message);
-}
-
-int failure_set_printable(Failure *f, int number, const char *format, va_list arguments)
-{
-    _cleanup_free_
-    char *text = NULL, *shown = NULL;
-
-    if (vasprintf(&text, format, arguments) >= 0)
-        shown = text_printable(text, strlen(text), TEXT_SHOWN_MAX);
-    else
-        text = NULL;
-    (void)failure_set(f, -EINVAL, number, "%s", shown ?: "no memory is left");
-    return number;
-}
-
-int message_fail(OutboxMessage *message, int number, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)failure_set_printable(&message->failure, number, format, arguments);
-    va_end(arguments);
-    return number;
 }
 
 const char *outbox_message_error_text(const OutboxMessage *message)
@@ -307,15 +299,14 @@ int message_take_style(OutboxMessage *message, const MessageConfig *style)
 
 int outbox_message_set_bytes(OutboxMessage *message, int what, const void *data, size_t n)
 {
+    int r = message_check(message);
     MessageContent *content;
     char *copy;
 
-    if (!message)
-        return ERROR_USAGE;
+    if (r != 0)
+        return r;
     if (what < 0 || what >= CONTENTS || (!data && n > 0))
         return message_fail(message, ERROR_USAGE, "there are no such bytes to be set");
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
     copy = n < SIZE_MAX ? malloc(n + 1) : NULL;
     if (!copy)
         return message_fail(message, ERROR_MEMORY, "no memory is left");
@@ -332,12 +323,12 @@ int outbox_message_set_bytes(OutboxMessage *message, int what, const void *data,
 
 int outbox_message_set_stream(OutboxMessage *message, int what, const OutboxStream *stream)
 {
-    if (!message)
-        return ERROR_USAGE;
+    int r = message_check(message);
+
+    if (r != 0)
+        return r;
     if (what < 0 || what >= CONTENTS || !stream || !stream->read)
         return message_fail(message, ERROR_USAGE, "the stream cannot be read");
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
     content_clear(message, &message->contents[what]);
     message->contents[what].stream = *stream;
     message->contents[what].streams = true;
@@ -354,15 +345,13 @@ void message_end_streams(OutboxMessage *message)
 
 int outbox_message_set(OutboxMessage *message, const char *name, const char *value)
 {
+    int r = message_check(message), content;
     Property p;
-    int content;
 
-    if (!message)
-        return ERROR_USAGE;
+    if (r != 0)
+        return r;
     if (!name)
         return message_fail(message, ERROR_USAGE, "no property is named");
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
     if (!value)
         value = "";
     p = find_property(name);
@@ -382,7 +371,7 @@ const char *outbox_message_get(OutboxMessage *message, const char *name)
     Property p;
     int content;
 
-    if (!message || !name)
+    if (!message_is_here(message) || !name)
         return NULL;
     p = find_property(name);
     if (p != PROPERTY_MAX)
@@ -422,16 +411,15 @@ static int copy_part(const OutboxPart *part, MessagePart *ret)
 
 int outbox_message_attach(OutboxMessage *message, const OutboxPart *part)
 {
+    int r = message_check(message);
     OutboxPart given = {0};
     MessagePart *list;
 
-    if (!message)
-        return ERROR_USAGE;
+    if (r != 0)
+        return r;
     if (!part || part->size == 0)
         return message_fail(message, ERROR_USAGE, "there is no part, or its size is not set");
     memcpy(&given, part, MIN(part->size, sizeof(given)));
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
     if (!given.path == !given.data)
         return message_fail(
             message, ERROR_USAGE, "a part is a file's path or bytes: one of the two is needed");

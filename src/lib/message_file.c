@@ -1,5 +1,7 @@
 /* What a message's properties make: the file, and of it header and body. Must never change what was
  * made while a client is sending it. */
+#include "lib/message_file.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,45 +9,11 @@
 
 #include "base/errors.h"
 #include "base/file.h"
-#include "lib/message.h"
 #include "lib/own.h"
 
+#define ERRNO_MAX 4095                   /* of Linux */
 #define MEMORY_MAX ((size_t)1024 * 1024) /* a larger one goes to a file without a name */
 #define READ_BYTES ((size_t)64 * 1024)
-
-static void free_fields(OutboxMessage *message)
-{
-    for (size_t i = 0; i < message->n_fields; i++) {
-        free((char *)message->fields[i].field);
-        free((char *)message->fields[i].value);
-    }
-    free(message->fields);
-    message->fields = NULL;
-    message->n_fields = 0;
-}
-
-static void forget_recipients(OutboxMessage *message)
-{
-    for (size_t i = 0; i < message->n_all; i++) {
-        free((char *)message->all[i].name);
-        free((char *)message->all[i].address);
-        free((char *)message->all[i].options);
-    }
-    free(message->all);
-    message->all = NULL;
-    message->n_all = 0;
-}
-
-void message_changed(OutboxMessage *message)
-{
-    message->composed = false;
-    buffer_done(&message->memory);
-    buffer_done(&message->header);
-    buffer_done(&message->body);
-    close_p(&message->scratch_fd);
-    free_fields(message);
-    forget_recipients(message);
-}
 
 /* ---- From properties to what composing takes ---- */
 
@@ -78,15 +46,25 @@ static bool is_set_to(const OutboxMessage *message, Property p, const char *valu
     return message->properties[p] && strcmp(message->properties[p], value) == 0;
 }
 
+/* No more than the program may give, and no number that is none. */
+static ssize_t read_stream(void *user, void *to, size_t n)
+{
+    const MessageContent *content = user;
+    ssize_t r = content->stream.read(content->stream.user, to, n);
+
+    if (r > (ssize_t)n)
+        return -EOVERFLOW;
+    return r < -ERRNO_MAX ? -EIO : r;
+}
+
 static ComposeSource source_of(const MessageContent *content)
 {
     if (!content->streams)
         return content->data ? compose_bytes(content->data, content->n) : (ComposeSource){0};
     return (ComposeSource){
         .origin = COMPOSE_CALLBACK,
-        .read = content->stream.read,
-        .user = content->stream.user,
-        .path = "the stream",
+        .read = read_stream,
+        .user = (void *)content,
     };
 }
 
@@ -281,11 +259,10 @@ static int copy_raw(OutboxMessage *message, const MessageContent *content, Failu
 
         if (!room)
             return -ENOMEM;
-        n = content->stream.read(content->stream.user, room, READ_BYTES);
-        if (n < 0 || n > (ssize_t)READ_BYTES)
-            return failure_set(f, -EIO, ERROR_FILE, "the stream of the message failed: %s",
-                n < 0 ? strerrordesc_np((int)-n) ?: "no reason is known"
-                      : "it gave more than it was asked for");
+        n = read_stream((void *)content, room, READ_BYTES);
+        if (n < 0)
+            return failure_set(f, -EIO, ERROR_FILE, "cannot read the message (a stream): %s",
+                strerrordesc_np((int)-n) ?: "unknown error");
         buffer_commit(&piece, (size_t)n);
         r = keep(message, &piece, f);
         buffer_clear(&piece);
@@ -300,16 +277,6 @@ static bool is_raw(const OutboxMessage *message)
     return content->streams || content->n > 0;
 }
 
-/* Whether it has a stream that can give no more. What was made of it is kept until something is
- * changed. */
-static bool was_read(const OutboxMessage *message)
-{
-    for (size_t i = 0; i < CONTENTS; i++)
-        if (message->contents[i].was_read)
-            return true;
-    return false;
-}
-
 static void mark_read(OutboxMessage *message)
 {
     for (size_t i = 0; i < CONTENTS; i++)
@@ -322,9 +289,9 @@ int message_compose(OutboxMessage *message, bool again)
     Compose compose;
     int r;
 
-    if (message->composed && (!again || was_read(message)))
+    if (message->composed && (!again || message_was_read(message)))
         return 0;
-    if (was_read(message)) {
+    if (message_was_read(message)) {
         (void)message_fail(message, ERROR_IMPOSSIBLE_STATE,
             "the message has a stream that has been read already: set it again");
         return -EINVAL;
@@ -342,6 +309,8 @@ int message_compose(OutboxMessage *message, bool again)
     }
     if (r == -ENOMEM && message->failure.number == 0)
         (void)message_fail(message, ERROR_MEMORY, "no memory is left");
+    if (r < 0)
+        failure_show(&message->failure);
     message->composed = r >= 0;
     return r;
 }
@@ -449,7 +418,7 @@ const char *message_body_text(OutboxMessage *message)
 
 size_t outbox_message_header_count(OutboxMessage *message)
 {
-    return message && can_be_made(message) ? message->n_fields : 0;
+    return message_is_here(message) && can_be_made(message) ? message->n_fields : 0;
 }
 
 const OutboxHeader *outbox_message_header(OutboxMessage *message, size_t i)

@@ -2,6 +2,7 @@
  * any more. */
 #include <string.h>
 
+#include "base/text.h"
 #include "lib/client.h"
 
 /* Whether the program's table has that event. */
@@ -12,11 +13,19 @@
 #define TELL(client, event, ...)                                          \
     do {                                                                  \
         if (HAS(client, event)) {                                         \
+            usec_t began = clock_monotonic();                             \
+                                                                          \
             (client)->in_event++;                                         \
             (client)->events.event((client)->events.user, ##__VA_ARGS__); \
             (client)->in_event--;                                         \
+            (client)->in_events += clock_monotonic() - began;             \
         }                                                                 \
     } while (0)
+
+usec_t client_now(const OutboxClient *client)
+{
+    return clock_monotonic() - client->in_events;
+}
 
 int outbox_set_events(OutboxClient *client, const OutboxEvents *events)
 {
@@ -79,15 +88,21 @@ void notify_tls_status(OutboxClient *client, const char *text)
     TELL(client, tls_status, text);
 }
 
+void notify_fault(OutboxClient *client, const DeliveryOutcome *fault)
+{
+    if (!client->on_fault)
+        return;
+    client->in_event++;
+    client->on_fault(client->fault_user, client, fault);
+    client->in_event--;
+}
+
 void notify_trace(void *user, SmtpTraceDirection direction, const char *line, size_t n)
 {
     OutboxClient *client = user;
-    _cleanup_buffer_ Buffer text = {0};
+    _cleanup_free_
+    char *text = HAS(client, trace) ? text_printable_whole(line, n) : NULL;
 
-    if (!HAS(client, trace))
-        return;
-    /* A line has no NUL behind it here. */
-    if (buffer_append(&text, line, n) < 0 || buffer_append(&text, "", 1) < 0)
-        return;
-    TELL(client, trace, (int)direction, buffer_data(&text), n);
+    if (text)
+        TELL(client, trace, (int)direction, text, strlen(text));
 }

@@ -1,19 +1,13 @@
 /* The recipients of a message: those of its lists, and those that were added one by one. */
+#include "lib/recipients.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/errors.h"
-#include "lib/message.h"
 #include "message/address.h"
 #include "message/envelope.h"
-
-static void recipient_done(OutboxRecipient *recipient)
-{
-    free((char *)recipient->name);
-    free((char *)recipient->address);
-    free((char *)recipient->options);
-}
 
 static int recipient_make(
     int kind, const char *name, const char *address, const char *options, OutboxRecipient *ret)
@@ -47,13 +41,12 @@ int outbox_message_add_recipient(
 {
     _cleanup_envelope_ Envelope checked = {0};
     OutboxRecipient recipient;
+    int r = message_check(message);
 
-    if (!message)
-        return ERROR_USAGE;
+    if (r != 0)
+        return r;
     if (!address)
         return message_fail(message, ERROR_USAGE, "a recipient has no address");
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
     if (kind < OUTBOX_RECIPIENT_TO || kind > OUTBOX_RECIPIENT_BCC)
         return message_fail(message, ERROR_USAGE, "%d is no kind of recipient", kind);
     failure_done(&message->failure);
@@ -74,20 +67,8 @@ int outbox_message_add_recipient(
 
 void outbox_message_clear_recipients(OutboxMessage *message)
 {
-    static const Property lists[] = {PROPERTY_TO, PROPERTY_CC, PROPERTY_BCC};
-
-    if (!message || message->in_use > 0)
-        return;
-    for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
-        free(message->properties[lists[i]]);
-        message->properties[lists[i]] = NULL;
-    }
-    for (size_t i = 0; i < message->n_added; i++)
-        recipient_done(&message->added[i]);
-    free(message->added);
-    message->added = NULL;
-    message->n_added = 0;
-    message_changed(message);
+    if (message_is_here(message) && message->in_use == 0)
+        message_clear_recipients(message);
 }
 
 /* ---- All of them ---- */
@@ -162,7 +143,7 @@ size_t outbox_message_recipient_count(const OutboxMessage *message)
 {
     size_t n = 0;
 
-    if (message)
+    if (message_is_here(message))
         (void)listed(message, &n);
     return n;
 }
@@ -170,7 +151,7 @@ size_t outbox_message_recipient_count(const OutboxMessage *message)
 const OutboxRecipient *outbox_message_recipient(const OutboxMessage *message, size_t i)
 {
     size_t n = 0;
-    const OutboxRecipient *all = message ? listed(message, &n) : NULL;
+    const OutboxRecipient *all = message_is_here(message) ? listed(message, &n) : NULL;
 
     return i < n ? &all[i] : NULL;
 }

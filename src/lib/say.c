@@ -18,34 +18,44 @@ void say_done(OutboxClient *client)
     client->saying = (Saying){0};
 }
 
-static bool has_control(const char *text)
+/* NULL: it can be said. */
+static const char *find_fault(const char *line, const char *argument, bool *ret_reserved)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
-/* Why it cannot be said; NULL: it can. */
-static const char *find_fault(const char *line, const char *argument)
-{
+    *ret_reserved = false;
     if (argument[strspn(argument, " ")] == '\0')
         return "is empty";
-    if (has_control(line))
+    if (text_has_control(line))
         return "holds a line end or another control character";
     if (strlen(line) > LINE_BYTES_MAX)
         return "is too long: a command has 510 bytes";
-    if (smtp_session_command_is_reserved(line))
-        return "is more than a command and its reply: messages are sent with outbox_send(), TLS "
-               "and "
-               "login are settings, and outbox_disconnect() says QUIT";
-    return NULL;
+    *ret_reserved = smtp_session_command_is_reserved(line);
+    return *ret_reserved ? "is more than a command and its reply" : NULL;
+}
+
+char *say_line(const char *verb, const char *argument, const char **ret_fault, bool *ret_reserved)
+{
+    _cleanup_free_
+    char *line = NULL;
+
+    *ret_fault = NULL;
+    if (asprintf(&line, "%s%s%s", verb ?: "", verb ? " " : "", argument) < 0) {
+        line = NULL;
+        return NULL;
+    }
+    *ret_fault = find_fault(line, argument, ret_reserved);
+    return *ret_fault ? NULL : TAKE_PTR(line);
+}
+
+const char *client_said(const OutboxClient *client)
+{
+    return client->saying.line;
 }
 
 /* `verb` NULL: the argument is the command. */
 static int say(OutboxClient *client, const char *verb, const char *argument)
 {
     const char *fault;
+    bool reserved;
     int r = client_check(client);
 
     if (r != 0)
@@ -56,13 +66,14 @@ static int say(OutboxClient *client, const char *verb, const char *argument)
         return client_fail(client, ERROR_CONNECT_FIRST,
             "a command needs a connection: call outbox_connect() first");
     say_done(client);
-    if (asprintf(&client->saying.line, "%s%s%s", verb ?: "", verb ? " " : "", argument) < 0) {
-        client->saying.line = NULL;
-        return client_fail(client, ERROR_MEMORY, "no memory is left");
-    }
-    fault = find_fault(client->saying.line, argument);
+    client->saying.line = say_line(verb, argument, &fault, &reserved);
     if (fault)
-        return client_fail(client, ERROR_USAGE, "what is to be said %s", fault);
+        return client_fail(client, ERROR_USAGE, "what is to be said %s%s", fault,
+            reserved ? ": messages are sent with outbox_send(), TLS and login are settings, and "
+                       "outbox_disconnect() says QUIT"
+                     : "");
+    if (!client->saying.line)
+        return client_fail(client, ERROR_MEMORY, "no memory is left");
     client->saying.is_question = verb != NULL;
     client->saying.expands = verb && strcmp(verb, "EXPN") == 0;
     r = settings_prepare(client);
@@ -107,7 +118,7 @@ int say_begin(OutboxClient *client)
     _cleanup_free_
     char *line = fit_line(&client->saying, smtp_session_capabilities(session));
 
-    return line ? smtp_session_command(session, line, clock_monotonic()) : -ENOMEM;
+    return line ? smtp_session_command(session, line, client_now(client)) : -ENOMEM;
 }
 
 /* One address a line (RFC 5321, 3.5.2). 0 or -ENOMEM. */
@@ -120,7 +131,7 @@ static int tell_addresses(OutboxClient *client, const SmtpReply *reply)
         char *address = NULL;
 
         next = memchr(at, '\n', (size_t)(end - at)) ?: end;
-        address = strndup(at, (size_t)(next - at));
+        address = text_printable_whole(at, (size_t)(next - at));
         if (!address)
             return -ENOMEM;
         notify_expand(client, address);

@@ -10,6 +10,8 @@
 #include "delivery/advice.h"
 #include "lib/client.h"
 #include "lib/message.h"
+#include "lib/message_file.h"
+#include "lib/recipients.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
 #define ID_CHARACTERS 13 /* random; the Message-ID of a message without one is made from it */
@@ -38,6 +40,7 @@ static void sending_done(OutboxClient *client)
     free(s->kinds);
     free(s->done);
     free(s->text);
+    buffer_done(&s->lacks);
     *s = (Sending){0};
 }
 
@@ -53,12 +56,12 @@ void send_forget(OutboxClient *client)
 
 size_t outbox_outcome_count(const OutboxClient *client)
 {
-    return client ? client->n_outcomes : 0;
+    return client_is_here(client) ? client->n_outcomes : 0;
 }
 
 const OutboxOutcome *outbox_outcome(const OutboxClient *client, size_t i)
 {
-    return client && i < client->n_outcomes ? &client->outcomes[i] : NULL;
+    return i < outbox_outcome_count(client) ? &client->outcomes[i] : NULL;
 }
 
 /* ---- Before there is a connection ---- */
@@ -149,15 +152,10 @@ static int prepare(OutboxClient *client, OutboxMessage *source)
 
 static int send_by(OutboxClient *client, OutboxMessage *message, SmtpVerb verb)
 {
-    int r = client_check(client);
+    int r = client_check_message(client, &message);
 
-    if (r != 0)
-        return r;
-    if (!message)
-        message = client->message;
-    if (message->in_use > 0)
-        return client_fail(client, ERROR_BUSY, "another client is sending this message");
-    r = settings_prepare(client);
+    if (r == 0)
+        r = settings_prepare(client);
     if (r == 0)
         r = prepare(client, message);
     if (r != 0)
@@ -246,10 +244,54 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
     return r;
 }
 
-/* For a recipient that met the relay's fault another relay may do. */
+/* Our own refusals for what the relay does not offer: SMTPUTF8, what the sender needs, the size,
+ * the content. */
+static bool is_lack(const DeliveryOutcome *o)
+{
+    static const char *const codes[] = {"5.6.7", "5.7.30", "5.3.3", "5.3.4", "5.6.3"};
+    bool found = false;
+
+    for (size_t i = 0; i < ELEMENTSOF(codes); i++)
+        found |= strcmp(o->enhanced, codes[i]) == 0;
+    return found && o->kind == DELIVERY_REFUSED && o->cause == CAUSE_OWN &&
+           o->stage == STAGE_MESSAGE;
+}
+
+/* Leaves the recipient to the next relay. 0 or -ENOMEM. */
+static int leave_to_next(OutboxClient *client, const DeliveryOutcome *o)
+{
+    Sending *s = &client->sending;
+    int r;
+
+    if (s->elsewhere)
+        return 0;
+    s->elsewhere = true;
+    s->transaction.nowhere = NULL; /* what `lacks` held is in the text */
+    buffer_done(&s->lacks);
+    r = buffer_appendf(&s->lacks, "relay %s: %s", client_relay(client)->name, o->text);
+    return r < 0 ? r : buffer_append(&s->lacks, "", 1);
+}
+
+bool send_goes_elsewhere(OutboxClient *client)
+{
+    Sending *s = &client->sending;
+
+    if (!s->elsewhere || !send_has_waiting(client))
+        return false;
+    s->elsewhere = false;
+    (void)failure_set(&client->failure, -EOPNOTSUPP, ERROR_MESSAGE,
+        "another relay is asked, for this one cannot take the message: %s", buffer_data(&s->lacks));
+    return true;
+}
+
+/* For a recipient that met the relay's fault another relay may do, and for what the relay does not
+ * offer. */
 static int on_recipient(OutboxClient *client, const SmtpEvent *event)
 {
     const DeliveryOutcome *o = event->outcome;
+
+    if (is_lack(o) && contact_has_next(client) && !client->sending.required)
+        return leave_to_next(client, o);
 
     if (o->kind == DELIVERY_POSTPONED) {
         client->sending.postponed = true;
@@ -316,19 +358,20 @@ static int submit(OutboxClient *client)
         return r;
     s->handed = 0;
     s->transfers = false;
+    s->required = require(s, relay);
     s->transaction = (SmtpTransaction){
         .verb = s->verb,
         .sender = envelope->sender,
         .sender_parameters = envelope->sender_parameters,
         .recipients = s->waiting,
-        .n_recipients = require(s, relay)
-                            ? s->n_waiting
-                            : MIN(s->n_waiting, (size_t)relay->recipients_per_transaction),
+        .n_recipients = s->required ? s->n_waiting
+                                    : MIN(s->n_waiting, (size_t)relay->recipients_per_transaction),
         .size = s->outgoing.size,
         .unfit = s->outgoing.unfit,
+        .nowhere = buffer_data(&s->lacks),
         .is_8bit = s->outgoing.is_8bit,
     };
-    return smtp_session_submit(session, &s->transaction, clock_monotonic());
+    return smtp_session_submit(session, &s->transaction, client_now(client));
 }
 
 int send_begin(OutboxClient *client)
@@ -367,7 +410,7 @@ static int feed(OutboxClient *client)
     if (r < 0 || n > 0)
         return r;
     end_transfer(client);
-    return smtp_session_content_end(session, clock_monotonic());
+    return smtp_session_content_end(session, client_now(client));
 }
 
 void send_finish(OutboxClient *client)
@@ -395,7 +438,7 @@ static int go_on(OutboxClient *client)
     }
     if (any && smtp_session_can_submit(connection_session(client->connection)))
         return submit(client);
-    smtp_session_quit(connection_session(client->connection), clock_monotonic());
+    smtp_session_quit(connection_session(client->connection), client_now(client));
     return 0;
 }
 

@@ -15,6 +15,11 @@
 #include "settings/target.h"
 #include "settings/value.h"
 
+#define KNOWN_TEXT_MAX 256 /* of what is known of a connection */
+
+_Static_assert(KNOWN_TEXT_MAX >= ADDRESS_TEXT_MAX, "an address fits");
+_Static_assert(KNOWN_TEXT_MAX >= SMTP_CAPABILITIES_TEXT_MAX, "all extensions fit");
+
 static void free_text(char *text)
 {
     if (text)
@@ -27,7 +32,9 @@ void settings_done(OutboxClient *client)
     for (size_t i = 0; i < client->n_overrides; i++)
         free_text(client->overrides[i]);
     free(client->overrides);
+    free(client->override_rows);
     client->overrides = NULL;
+    client->override_rows = NULL;
     client->n_overrides = 0;
     free(client->path);
     client->path = NULL;
@@ -135,38 +142,53 @@ static const Setting *find(const char *name)
     return setting;
 }
 
-static bool names_the_same(const char *override, const char *name)
+/* The row of a name that says no section: of such a one two names may be the same. */
+static const Setting *row_of(const Setting *setting, const char *name)
 {
-    size_t n = strcspn(override, "=");
-    char *other = strndup(override, n);
-    bool same = other && (setting_name_equal(other, name) ||
-                             (find(other) && find(other) == find(name) && !strchr(other, '.') &&
-                                 !strchr(name, '.') &&
-                                 !component_adds_up(component_alias(find(other), other),
-                                     component_alias(find(name), name))));
+    return strchr(name, '.') ? NULL : setting;
+}
+
+static bool names_the_same(
+    const char *override, const Setting *row, const Setting *setting, const char *name)
+{
+    char *other = strndup(override, strcspn(override, "="));
+    bool same =
+        other &&
+        (setting_name_equal(other, name) ||
+            (row && row == row_of(setting, name) &&
+                !component_adds_up(component_alias(row, other), component_alias(row, name))));
 
     free(other);
     return same;
 }
 
 /* The place in the list where it was set before, or the end. */
-static size_t place_of(const OutboxClient *client, const char *name)
+static size_t place_of(const OutboxClient *client, const Setting *setting, const char *name)
 {
     size_t i = 0;
 
-    while (i < client->n_overrides && !names_the_same(client->overrides[i], name))
+    while (i < client->n_overrides &&
+           !names_the_same(client->overrides[i], client->override_rows[i], setting, name))
         i++;
     return i;
 }
 
-/* Puts the text there; returns what was there, NULL: nothing. -ENOMEM in *ret_error. */
-static int put(OutboxClient *client, size_t place, char *text, char **ret_before)
+/* Puts the text there; what was there is in *ret_before, NULL: nothing. 0 or -ENOMEM. */
+static int put(
+    OutboxClient *client, size_t place, const Setting *row, char *text, char **ret_before)
 {
     char **list = reallocarray(client->overrides, client->n_overrides + 2, sizeof(char *));
+    const Setting **rows;
 
     if (!list)
         return -ENOMEM;
     client->overrides = list;
+    list[client->n_overrides] = NULL;
+    rows = reallocarray(client->override_rows, client->n_overrides + 1, sizeof(Setting *));
+    if (!rows)
+        return -ENOMEM;
+    client->override_rows = rows;
+    rows[place] = row;
     *ret_before = NULL;
     if (place < client->n_overrides)
         *ret_before = list[place];
@@ -185,39 +207,66 @@ static void take_back(OutboxClient *client, size_t place, char *before)
 }
 
 /* It has its default again, or what the file says. */
-static int unset(OutboxClient *client, const char *name)
+static int unset(OutboxClient *client, size_t place)
 {
-    size_t place = place_of(client, name);
-
     if (place == client->n_overrides)
         return client_succeed(client);
     free_text(client->overrides[place]);
     memmove(&client->overrides[place], &client->overrides[place + 1],
         (client->n_overrides - place) * sizeof(char *));
+    memmove(&client->override_rows[place], &client->override_rows[place + 1],
+        (client->n_overrides - place - 1) * sizeof(Setting *));
     client->n_overrides--;
     forget(client);
     return client_succeed(client);
 }
 
-static int set(OutboxClient *client, const char *name, const char *value)
+/* Whether something that is set says for which relay: what else is set decides which that is. */
+static bool names_a_relay(const OutboxClient *client)
 {
-    size_t place = place_of(client, name);
+    for (size_t i = 0; i < client->n_overrides; i++) {
+        const char *name = client->overrides[i], *end = name + strcspn(name, "=");
+        const char *dot = memchr(name, '.', (size_t)(end - name));
+
+        if (dot && memchr(dot + 1, '.', (size_t)(end - dot - 1)))
+            return true;
+    }
+    return false;
+}
+
+/* Whether a setting can have its value, whatever else is set: then the configuration need not be
+ * made before it is needed. In other cases all of it is looked at, which also finds the words for
+ * what is wrong. */
+static bool is_right_alone(const OutboxClient *client, const Setting *row, const char *text)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_config_ Config *config = NULL;
+
+    return row && !names_a_relay(client) &&
+           config_load_program(
+               NULL, (const char *[]){text, NULL}, CONFIG_CHECK_VALUES, &config, &f) == 0;
+}
+
+static int set(OutboxClient *client, const Setting *setting, const char *name, const char *value)
+{
+    size_t place = place_of(client, setting, name);
+    const Setting *row = row_of(setting, name);
     char *text, *before;
     const char *wrong;
     int r;
 
-    if (!*value && find(name))
-        return unset(client, name);
+    if (!*value && setting)
+        return unset(client, place);
 
     if (asprintf(&text, "%s=%s", name, value) < 0)
         return client_fail(client, ERROR_MEMORY, "no memory is left");
-    if (put(client, place, text, &before) < 0) {
+    if (put(client, place, row, text, &before) < 0) {
         free_text(text);
         return client_fail(client, ERROR_MEMORY, "no memory is left");
     }
     forget(client);
-    r = look_at_values(client);
-    if (r == ERROR_CONFIGURATION && !find(name) && !component_notice(name, value, &wrong))
+    r = is_right_alone(client, row, text) ? 0 : look_at_values(client);
+    if (r == ERROR_CONFIGURATION && !setting && !component_notice(name, value, &wrong))
         r = client->error = ERROR_USAGE; /* in the words that tell which was meant */
     if (r != 0) {
         take_back(client, place, before);
@@ -231,10 +280,12 @@ static int set(OutboxClient *client, const char *name, const char *value)
  * unless it asks for them as well. */
 static void keep_to_timeout(OutboxClient *client)
 {
-    size_t place = place_of(client, "timeout_by_stage");
+    static const char name[] = "timeout_by_stage";
+    const Setting *setting = find(name);
+    size_t place = place_of(client, setting, name);
     char *text = place == client->n_overrides ? strdup("timeout_by_stage=false") : NULL, *before;
 
-    if (text && put(client, place, text, &before) < 0)
+    if (text && put(client, place, setting, text, &before) < 0)
         free(text);
 }
 
@@ -261,7 +312,7 @@ int outbox_set(OutboxClient *client, const char *name, const char *value)
             client, r, "%s cannot be changed while there is a connection: disconnect first", name);
     if (setting && strcmp(setting->name, "port") == 0 && value && strcmp(value, "0") == 0)
         return client_fail(client, ERROR_PORT_ZERO, "a port is from 1 to 65535, not 0");
-    return set(client, name, value ?: "");
+    return set(client, setting, name, value ?: "");
 }
 
 /* ---- Reading one ---- */
@@ -301,17 +352,18 @@ static const char *ask_tls(
     return bits > 0 ? ret_number : "";
 }
 
-/* The address that a connection comes from, or its port. */
+/* The address that a connection comes from, or its port: those that are set until it has got one.
+ */
 static const char *ask_local(
     const Connection *c, const char *name, char ret[static ADDRESS_TEXT_MAX], bool *ret_found)
 {
     bool wants_port = setting_name_equal(name, "LocalPort");
     char *colon;
 
-    *ret_found = c && (wants_port || setting_name_equal(name, "LocalHost"));
+    *ret_found = c && (wants_port || setting_name_equal(name, "LocalHost")) &&
+                 *connection_local_address(c, ret) != '\0';
     if (!*ret_found)
         return NULL;
-    (void)connection_local_address(c, ret);
     colon = strrchr(ret, ':');
     if (!colon || wants_port)
         return colon ? colon + 1 : "";
@@ -322,22 +374,42 @@ static const char *ask_local(
     return ret + 1;
 }
 
-/* What is only known of a connection, or of the library. */
-static const char *ask_connection(
-    OutboxClient *client, const char *name, char ret_text[static ADDRESS_TEXT_MAX], bool *ret_found)
+/* What the server says of itself, and what came of it. `session` NULL: it has said nothing yet. */
+static const char *ask_session(
+    const SmtpSession *session, const char *name, char ret[static KNOWN_TEXT_MAX], bool *ret_found)
 {
-    Connection *c = client->contact == CONTACT_READY ? client->connection : NULL;
+    const SmtpCapabilities *c = session ? smtp_session_capabilities(session) : NULL;
+
+    *ret_found = true;
+    if (setting_name_equal(name, "AuthMechanismUsed"))
+        return session ? smtp_session_mechanism(session) : "";
+    if (setting_name_equal(name, "ServerName"))
+        return c ? c->domain : "";
+    if (setting_name_equal(name, "ServerMechanisms"))
+        return c ? c->mechanisms : "";
+    if (setting_name_equal(name, "ServerExtensions"))
+        return c ? smtp_capabilities_format(c->flags, ret) : "";
+    *ret_found = setting_name_equal(name, "ServerSizeLimit");
+    snprintf(ret, KNOWN_TEXT_MAX, "%llu", c ? (unsigned long long)c->size_max : 0);
+    return c && c->size_max > 0 ? ret : "";
+}
+
+/* What is only known of a connection, however far it has come, or of the library. */
+static const char *ask_connection(
+    OutboxClient *client, const char *name, char ret_text[static KNOWN_TEXT_MAX], bool *ret_found)
+{
+    Connection *c = client->connection;
     const char *text = ask_tls(c ? connection_negotiated(c) : NULL, name, ret_text, ret_found);
 
     if (!*ret_found)
         text = ask_local(c, name, ret_text, ret_found);
+    if (!*ret_found)
+        text = ask_session(c ? connection_session(c) : NULL, name, ret_text, ret_found);
     if (*ret_found)
         return text;
     *ret_found = true;
     if (setting_name_equal(name, "RemoteAddress"))
         return c ? connection_address(c) : "";
-    if (setting_name_equal(name, "AuthMechanismUsed"))
-        return c ? smtp_session_mechanism(connection_session(c)) : "";
     if (setting_name_equal(name, "BuildInfo"))
         return "outbox " PACKAGE_VERSION;
     if (setting_name_equal(name, "LicenseInfo"))
@@ -364,11 +436,11 @@ static const char *format(OutboxClient *client, const Setting *setting, const ch
 const char *outbox_get(OutboxClient *client, const char *name)
 {
     const Setting *setting;
-    char known[ADDRESS_TEXT_MAX];
+    char known[KNOWN_TEXT_MAX];
     const char *text;
     bool found;
 
-    if (!client || !name || client->process != getpid())
+    if (!client_is_here(client) || !name)
         return NULL;
     text = ask_connection(client, name, known, &found);
     if (found)

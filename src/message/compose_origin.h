@@ -23,6 +23,7 @@ typedef struct ComposeSource {
     size_t n;
     const char *path; /* COMPOSE_FILE; what a descriptor or callback is called in a Failure, or NULL
                        */
+    bool waits;       /* COMPOSE_FILE: it may be a pipe, which is waited for */
     int fd;           /* COMPOSE_DESCRIPTOR */
     /* COMPOSE_CALLBACK: up to `n` bytes; 0 at the end; a negative errno. `close` may be NULL. */
     ssize_t (*read)(void *user, void *to, size_t n);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "message/field.h"
 
@@ -111,8 +112,7 @@ static int fail_errno(const SourceReader *reader, int error, Failure *f)
         return error;
     return failure_set(f, -EBADMSG,
         reader->number && !error_is_common(error) ? reader->number : error_from_errno(error),
-        "cannot read %s %s: %s", reader->what, name_of(reader),
-        strerrordesc_np(-error) ?: "unknown error");
+        "cannot read %s %s: %s", reader->what, name_of(reader), file_trouble(error));
 }
 
 static int fail_size(const SourceReader *reader, Failure *f)
@@ -157,9 +157,10 @@ int source_open(
     if (source->origin == COMPOSE_DESCRIPTOR)
         reader->fd = source->fd;
     if (source->origin == COMPOSE_FILE) {
-        reader->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        reader->fd =
+            file_open(AT_FDCWD, source->path, source->waits ? FILE_ANY_PIPE : FILE_NO_PIPE);
         if (reader->fd < 0)
-            return fail_errno(reader, -errno, f);
+            return fail_errno(reader, reader->fd, f);
         reader->owns_fd = true;
     }
     if (reader->fd >= 0)
@@ -292,6 +293,36 @@ static int look_through(SourceReader *reader, TextShape *shape, Failure *f)
         at += (uint64_t)n;
     }
     return 0;
+}
+
+static int peek_file(SourceReader *reader, size_t n, Buffer *out, Failure *f)
+{
+    char *to = buffer_reserve(out, n);
+    ssize_t got;
+
+    if (!to)
+        return -ENOMEM;
+    do
+        got = pread(reader->fd, to, n, (off_t)reader->start);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return fail_errno(reader, -errno, f);
+    buffer_commit(out, (size_t)got);
+    return 0;
+}
+
+int source_peek(SourceReader *reader, size_t n, Buffer *out, Failure *f)
+{
+    const ComposeSource *source = &reader->source;
+    int r;
+
+    if (source->origin == COMPOSE_MEMORY)
+        return source->n > 0 ? buffer_append(out, source->data, MIN(n, source->n)) : 0;
+    if (reader->is_regular)
+        return peek_file(reader, n, out, f);
+    r = source_fill(reader, n, f);
+    n = MIN(n, buffer_size(&reader->ahead));
+    return r < 0 || n == 0 ? r : buffer_append(out, buffer_data(&reader->ahead), n);
 }
 
 int source_look(SourceReader *reader, TextShape *ret, bool *ret_whole, Failure *f)

@@ -63,7 +63,7 @@ static bool starts_with(const char *text, const char *lower, size_t n)
     return i == n;
 }
 
-static FieldKind classify(const char *name, size_t n)
+FieldKind header_name_kind(const char *name, size_t n)
 {
     for (size_t i = 0; i < ELEMENTSOF(field_names); i++)
         if (n == field_names[i].n && starts_with(name, field_names[i].name, n))
@@ -152,7 +152,7 @@ int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f)
         cursor->line++;
         line = next;
     } while (line < cursor->end && (*line == ' ' || *line == '\t'));
-    ret->kind = classify(ret->name, ret->n_name);
+    ret->kind = header_name_kind(ret->name, ret->n_name);
     ret->n_value = (size_t)(trim_line_end(ret->value, line) - ret->value);
     ret->end = line;
     cursor->at = line;
@@ -233,7 +233,7 @@ static bool find_header(HeaderCursor *cursor, bool is_all)
 }
 
 /* Moves the cursor behind the envelope block. Exchange's fields alone are none: other programs use
- * the same names. */
+ * the same names; but the one that ends a block may stand alone, for an empty block. */
 static void skip_block(HeaderCursor *cursor)
 {
     HeaderCursor next = *cursor, behind = *cursor;
@@ -243,8 +243,9 @@ static void skip_block(HeaderCursor *cursor)
     /* A line that is no field ends the block; whoever reads the header judges it. */
     while (!at_end && header_next(&next, &field, NULL) > 0 && field.kind >= FIELD_X_SENDER &&
            field.kind <= FIELD_X_END) {
-        is_envelope = is_envelope || field.kind <= FIELD_X_OUTBOX;
         at_end = field.kind == FIELD_X_END;
+        is_envelope =
+            is_envelope || field.kind <= FIELD_X_OUTBOX || (at_end && field.name == cursor->at);
         behind = next;
     }
     if (is_envelope)
@@ -267,6 +268,13 @@ bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret)
     }
     ret->header = header;
     return found;
+}
+
+const char *header_line_end(const char *data, size_t n)
+{
+    const char *newline = memchr(data, '\n', n);
+
+    return newline && newline > data && newline[-1] == '\r' ? "\r\n" : "\n";
 }
 
 /* ---- mending it ---- */

@@ -15,6 +15,11 @@
 int message_readdress(
     const char *data, size_t n, const Envelope *envelope, const char *added, Buffer *out);
 
+/* The same for what message_open_as() made of it with that `asked`, whose envelope is `own`: what
+ * is asked for is named anew, with the parameters that it has there, and the rest stays. */
+int message_readdress_as(
+    const char *data, size_t n, const Envelope *asked, const Envelope *own, Buffer *out);
+
 /* What there is in the first `n` bytes of a message (its whole header at least). */
 typedef struct MessageShape {
     bool has_header; /* fields of which one is well known, or an empty line at its place; people

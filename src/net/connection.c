@@ -14,6 +14,7 @@
 #define MX_PORT 25 /* where servers keep those waiting whom they distrust */
 #define CLEAR_TIME (10 * USEC_PER_MINUTE)
 #define READ_BYTES ((size_t)16 * 1024) /* what one TLS record can hold */
+#define CATCH_UP_READS 256             /* more than there are lines in any reply */
 
 int connection_new(
     ConnectionShared *shared, SmtpTrace trace, void *trace_user, usec_t now, Connection **ret)
@@ -26,7 +27,7 @@ int connection_new(
     c->relay = shared->relay;
     c->trace = trace;
     c->trace_user = trace_user;
-    c->fd = c->socket_fd = c->tlsa_fd = -1;
+    c->fd = c->socket_fd = c->tlsa_fd = c->policy_fd = -1;
     c->clear = now < shared->clear_until;
     c->rate.bytes = c->relay->max_transfer_rate;
     c->started = c->deadline = now; /* the first step is due at once */
@@ -52,10 +53,12 @@ void connection_free(Connection *c)
         return;
     smtp_session_free(c->session);
     transport_forget_tlsa(c);
+    transport_forget_mta_sts(c);
     revocation_free(c->revocation);
     tls_stream_free(c->tls);
     proxied_reset(c, false);
     wire_done(&c->wire);
+    free(c->tried);
     forget_addresses(c);
     lookup_free(c->lookup);
     lookup_result_done(&c->found);
@@ -239,14 +242,21 @@ static void say_goodbye(Connection *c, usec_t now)
 }
 
 /* A process that was stopped, or a machine that was too busy, finds the time over before it is told
- * of what has come meanwhile: that counts first. 0 or -ENOMEM. */
+ * of what has come meanwhile: that counts first, all of it, for with TLS each line of a reply may
+ * come by itself. 0 or -ENOMEM. */
 static int catch_up(Connection *c, usec_t now)
 {
+    int r = 1;
+
     if (c->lost || now < smtp_session_deadline(c->session))
         return 0;
     connection_ready(c, POLLIN | POLLOUT);
     (void)write_output(c, now);
-    return MIN(read_input(c, now), 0);
+    for (int i = 0; r > 0 && !c->lost && i < CATCH_UP_READS; i++) {
+        c->readable = true;
+        r = read_input(c, now);
+    }
+    return MIN(r, 0);
 }
 
 /* As connection_step(), and 2 when TLS must come up first. */
@@ -316,6 +326,7 @@ static void settle(Connection *c)
     c->options.timeout = c->relay->timeout;
     c->options.timeout_by_stage = c->relay->timeout_by_stage && !c->relay->absolute_timeout;
     c->ready = true;
+    c->tried = connection_describe_tries(c);
     forget_addresses(c);
 }
 
@@ -425,8 +436,9 @@ static bool try_next(Connection *c, const DeliveryOutcome *why, usec_t now)
     return true;
 }
 
-/* Nothing has come for a while, where the server has to speak first. */
-static void hear_silence(Connection *c, usec_t now)
+/* Nothing has come for a while, where the server has to speak first. True where that ended the
+ * connection. */
+static bool hear_silence(Connection *c, usec_t now)
 {
     bool may_probe = c->peer && c->relay->port != MX_PORT && c->peer->ss_family != AF_UNIX &&
                      !relay_is_proxied(c->relay);
@@ -452,9 +464,10 @@ static void hear_silence(Connection *c, usec_t now)
             .text = failure_text(&f),
         };
         lose(c, &why);
-        break;
+        return true;
     case SILENCE_NOTHING: break;
     }
+    return false;
 }
 
 /* A session that was resumed and comes to nothing is not resumed again. */
@@ -474,8 +487,9 @@ static int step_once(Connection *c, usec_t now, SmtpEvent *ret)
     if (r == -ENOTCONN)
         *ret = (SmtpEvent){.type = SMTP_EVENT_CLOSED, .outcome = &c->outcome};
     else if (r > 0) {
-        hear_silence(c, now);
         r = step_session(c, now, ret);
+        if (r == 0 && hear_silence(c, now))
+            r = step_session(c, now, ret);
     }
     if (r == 2)
         transport_start_tls(c);
@@ -500,8 +514,11 @@ int connection_step(Connection *c, usec_t now, SmtpEvent *ret)
 {
     int r = 2;
 
+    connection_excuse_lateness(c, now);
     while (!c->closed && r == 2)
         r = step_once(c, now, ret);
+    if (r == 0)
+        connection_note_wait(c, now);
     return r == 2 ? 0 : r;
 }
 
@@ -538,6 +555,7 @@ void connection_ready(Connection *c, short events)
 {
     if (events & (POLLERR | POLLHUP | POLLNVAL))
         events |= POLLIN | POLLOUT;
+    c->stirred = true;
     if (events & c->read_wait)
         c->readable = true;
     if (events & c->write_wait)

@@ -5,8 +5,8 @@
  * side. What fails later is the caller's to judge, and leads the next connection to another one
  * (doc/decisions/addresses-and-lookups.md).
  *
- * Two thin drivers use it: net/drive_poll.h, and delivery/drive_event.h over an sd-event loop.
- * Neither knows an SMTP word. */
+ * It is driven by delivery/drive_event.h over an sd-event loop, and by a client of the library with
+ * an epoll descriptor (lib/contact.c). */
 #pragma once
 
 #include <poll.h>
@@ -26,8 +26,12 @@ typedef struct Connection Connection;
  * results; addresses that failed. For one thread. */
 typedef struct ConnectionShared ConnectionShared;
 
-int connection_shared_new(
-    RelayConfig *relay, Worker *worker, ConnectionShared **ret); /* keeps references to both */
+/* Keeps references to both; the worker may be NULL for who looks up at once (net/transport.h). */
+int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared **ret);
+
+/* Takes over from the one for the settings before what is not to be lost with it: an OAuth refresh
+ * token that is in no file yet. */
+void connection_shared_inherit(ConnectionShared *shared, const ConnectionShared *former);
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */
@@ -102,6 +106,9 @@ const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
 const char *connection_proxy(
     const Connection *connection); /* "proxy.example.com port 1080", or NULL without one */
+/* The addresses that were of no use so far, a line "192.0.2.1:587: Connection refused" each. NULL:
+ * there are none, or no memory. Caller frees. */
+char *connection_describe_tries(const Connection *connection);
 /* This side's, as the system chose it: "192.0.2.7:40123", or "" before connecting. Returns `text`.
  */
 const char *connection_local_address(
@@ -136,6 +143,16 @@ bool connection_tls_resumed(const Connection *connection);
 #define CONNECTION_EXPIRY (21 * USEC_PER_DAY)
 char *connection_expiring(const Connection *connection, usec_t now);
 
+/* MTA-STS, once the certificate was judged: what the domain's policy would not allow if it were not
+ * only tested, or NULL; borrowed. And in words, a line or two, which policy there is, or why there
+ * is none; NULL: nobody asked, or no memory. `now` is realtime. Caller frees. */
+const char *connection_policy_notice(const Connection *connection);
+char *connection_describe_policy(const Connection *connection, usec_t now);
+
+/* What is to be told of its secrets, whatever becomes of the connection: a new OAuth refresh token
+ * that cannot be kept. NULL: nothing. Borrowed. */
+const char *connection_secrets_notice(const Connection *connection);
+
 /* What was negotiated; NULL without TLS, or before its handshake has ended. */
 const TlsNegotiated *connection_negotiated(const Connection *connection);
 
@@ -143,11 +160,5 @@ const TlsNegotiated *connection_negotiated(const Connection *connection);
  * of the others a line each. NULL: there is nothing, or no memory. Caller frees. */
 char *connection_chain_pem(const Connection *connection);
 char *connection_describe_chain(const Connection *connection);
-
-/* What the server sent, its own certificate first: how many (0: none yet), and one as DER, the
- * caller's to free. 0, -ENOENT or -ENOMEM. */
-size_t connection_chain_size(const Connection *connection);
-int connection_chain_der(
-    const Connection *connection, size_t i, unsigned char **ret, size_t *ret_n);
 
 DEFINE_CLEANUP(Connection, connection_free);

@@ -18,6 +18,47 @@ usec_t connection_transport_deadline(const Connection *c)
     return MIN(c->deadline, connection_end_of_opening(c));
 }
 
+#define LATE USEC_PER_SEC /* no loop that only serves connections is */
+
+static void put_off(usec_t *deadline, usec_t time)
+{
+    if (*deadline > 0)
+        *deadline = usec_add(*deadline, time);
+}
+
+static void excuse(Connection *c, usec_t time)
+{
+    put_off(&c->started, time);
+    put_off(&c->deadline, time);
+    put_off(&c->tlsa_until, time);
+    put_off(&c->proxied.deadline, time);
+    put_off(&c->silence.next, time);
+    put_off(&c->silence.end, time);
+    if (c->lookup)
+        lookup_put_off(c->lookup, time);
+    if (c->dial)
+        socket_dial_put_off(c->dial, time);
+    if (c->session)
+        smtp_session_put_off(c->session, time);
+}
+
+void connection_excuse_lateness(Connection *c, usec_t now)
+{
+    bool late = c->due > 0 && now > usec_add(c->due, LATE);
+
+    if (late && (c->stirred || !c->excused))
+        excuse(c, now - c->waited);
+    c->excused = late;
+    c->due = 0;
+}
+
+void connection_note_wait(Connection *c, usec_t now)
+{
+    c->waited = now;
+    c->stirred = false;
+    c->due = connection_deadline(c);
+}
+
 int connection_time_out(Connection *c)
 {
     _cleanup_free_

@@ -1,5 +1,5 @@
-/* Time as a connection counts it: how fast it sends, and `absolute_timeout`. For net/connection.c.
- */
+/* Time as a connection counts it: `absolute_timeout`, and what is not the server's silence. For
+ * net/connection.c. */
 #pragma once
 
 #include "net/transport.h"
@@ -13,3 +13,11 @@ usec_t connection_transport_deadline(const Connection *connection);
 
 /* Sets the failure of a connection whose time is over. Returns a negative errno. */
 int connection_time_out(Connection *connection);
+
+/* Before a step, and when one has to wait. Who comes much later than was asked for was busy, or
+ * stopped: the server may have spoken meanwhile, or waited for words that had not gone out. That
+ * time is nobody's. Once: where a step that is late follows one that was late, and nothing was
+ * found at the descriptor, the time counts, so that a program which is always late still hears of a
+ * server that is dead. */
+void connection_excuse_lateness(Connection *connection, usec_t now);
+void connection_note_wait(Connection *connection, usec_t now);

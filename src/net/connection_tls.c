@@ -1,6 +1,4 @@
 /* What a Connection tells of its TLS, and whom. */
-#include <errno.h>
-
 #include "net/transport.h"
 
 void connection_on_certificate(Connection *c, ConnectionOnCertificate callback, void *user)
@@ -35,16 +33,6 @@ const TlsNegotiated *connection_negotiated(const Connection *c)
     const TlsNegotiated *negotiated = c->tls ? tls_stream_negotiated(c->tls) : NULL;
 
     return negotiated && negotiated->version[0] ? negotiated : NULL;
-}
-
-size_t connection_chain_size(const Connection *c)
-{
-    return c->tls ? tls_stream_chain_size(c->tls) : 0;
-}
-
-int connection_chain_der(const Connection *c, size_t i, unsigned char **ret, size_t *ret_n)
-{
-    return c->tls ? tls_stream_chain_der(c->tls, i, ret, ret_n) : -ENOENT;
 }
 
 char *connection_chain_pem(const Connection *c)

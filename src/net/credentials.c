@@ -7,7 +7,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "settings/secret_source.h"
+#include "certificate/pkcs11.h"
 
 #define SHOWN_MAX 200
 
@@ -119,6 +119,12 @@ static int load(Credentials *c, const RelayConfig *relay, const Secret *password
     return certificate_key(c->certificate) ? 0 : is_incomplete(c);
 }
 
+static bool has_token(const RelayConfig *relay)
+{
+    return pkcs11_is_uri(relay->tls_certificate) ||
+           (relay->tls_key && pkcs11_is_uri(relay->tls_key));
+}
+
 Credentials *credentials_load(const RelayConfig *relay, const Secret *key_password)
 {
     Credentials *credentials;
@@ -130,7 +136,17 @@ Credentials *credentials_load(const RelayConfig *relay, const Secret *key_passwo
         return NULL;
     credentials->references = 1;
     credentials->error = load(credentials, relay, key_password);
+    if (credentials->error == -EKEYREJECTED && key_password && has_token(relay))
+        credentials->refused = secret_new(secret_text(key_password), secret_size(key_password));
     return credentials;
+}
+
+bool credentials_were_refused(const Credentials *credentials, const Secret *key_password)
+{
+    const Secret *refused = credentials ? credentials->refused : NULL;
+
+    return refused && key_password && secret_size(refused) == secret_size(key_password) &&
+           memcmp(secret_text(refused), secret_text(key_password), secret_size(refused)) == 0;
 }
 
 Credentials *credentials_ref(Credentials *credentials)
@@ -146,6 +162,7 @@ Credentials *credentials_unref(Credentials *credentials)
         return NULL;
     (void)certificate_unref(credentials->certificate);
     (void)certificate_unref(credentials->key);
+    (void)secret_unref(credentials->refused);
     failure_done(&credentials->failure);
     free(credentials);
     return NULL;
@@ -156,23 +173,15 @@ EVP_PKEY *credentials_key(const Credentials *credentials)
     return certificate_key(credentials->key ?: credentials->certificate);
 }
 
-int credentials_check(const RelayConfig *relay, Failure *f)
+bool credentials_are_on_token(const Credentials *credentials)
 {
-    const SecretSource *source = &relay->tls_key_password;
-    _cleanup_secret_ Secret *password = NULL;
-    _cleanup_(credentials_unref_p) Credentials *credentials = NULL;
-    int r;
+    const Certificate *key = credentials->key ?: credentials->certificate;
 
-    if (!relay->tls_certificate || source->command || source->credential)
-        return 0;
-    r = secret_source_fetch(source, &password, f);
-    if (r < 0)
-        return r;
-    credentials = credentials_load(relay, password);
-    if (!credentials)
-        return -ENOMEM;
-    if (credentials->error < 0 && credentials->failure.text)
-        return failure_set(f, credentials->error, credentials->failure.number, "%s",
-            failure_text(&credentials->failure));
-    return credentials->error;
+    return key && certificate_is_on_token(key);
+}
+
+char *credentials_token(const Credentials *credentials)
+{
+    return certificate_text(
+        credentials->key ?: credentials->certificate, CERTIFICATE_PRIVATE_KEY_CONTAINER);
 }

@@ -10,6 +10,7 @@ typedef struct Credentials {
     unsigned references;
     Certificate *certificate; /* with its chain, and with its key unless `key` has it */
     Certificate *key;         /* of tls_key, or NULL */
+    Secret *refused;          /* the PIN that a token did not take; or NULL */
     int error;                /* 0 or negative errno; then `failure` says why */
     Failure failure;          /* 271, 272, 273 or 281, with the setting, the file and what to do */
 } Credentials;
@@ -17,15 +18,20 @@ typedef struct Credentials {
 /* NULL when memory is short, or where the relay has no client certificate. Blocks. */
 Credentials *credentials_load(const RelayConfig *relay, const Secret *key_password);
 
+/* Whether a token has refused that PIN already: to try it again brings it nearer to locking itself,
+ * and nothing else. */
+bool credentials_were_refused(const Credentials *credentials, const Secret *key_password);
+
 Credentials *credentials_ref(Credentials *credentials);   /* from any thread; NULL gives NULL */
 Credentials *credentials_unref(Credentials *credentials); /* accepts NULL; returns NULL */
 
 /* The private key; borrowed. */
 EVP_PKEY *credentials_key(const Credentials *credentials);
 
-/* Whether a relay's client certificate and key can be had, as far as that can be told without
- * running a command or asking the service manager. 0, or a negative errno with a Failure. */
-int credentials_check(const RelayConfig *relay, Failure *f);
+/* Whether it lives on a token, which signs when it likes; and which key it is there, to be shown:
+ * the caller's, NULL when memory is short. */
+bool credentials_are_on_token(const Credentials *credentials);
+char *credentials_token(const Credentials *credentials);
 
 static inline void credentials_unref_p(Credentials **credentials)
 {

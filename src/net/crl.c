@@ -11,24 +11,15 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "net/certificate.h"
 #include "net/fetch.h"
-#include "net/tls_error.h"
+#include "net/tls_file.h"
 
-#define LIST_BYTES_MAX ((size_t)20 * 1024 * 1024) /* authorities have some of ten */
+#define LIST_BYTES_MAX TLS_FILE_BYTES_MAX
 #define POINTS_MAX 3
 #define LIFETIME_DEFAULT USEC_PER_HOUR /* of a list that does not say */
 #define LIFETIME_FILE USEC_PER_MINUTE  /* it may be replaced at any time */
-
-static void store_p(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
-
-static void context_p(X509_STORE_CTX **context)
-{
-    X509_STORE_CTX_free(*context);
-}
 
 static void crl_p(X509_CRL **crl)
 {
@@ -40,34 +31,55 @@ void crl_list_free(STACK_OF(X509_CRL) * list)
     sk_X509_CRL_pop_free(list, X509_CRL_free);
 }
 
-int crl_file_load(const char *path, STACK_OF(X509_CRL) * *ret, Failure *f)
+static int no_lists(const char *path, const char *reason, Failure *f)
 {
-    BIO *file;
-    STACK_OF(X509_CRL) *list = sk_X509_CRL_new_null();
-    char reason[TLS_ERROR_MAX];
-    X509_CRL *crl;
-    unsigned long last;
+    return failure_reason(f, REASON_TLS_AUTHORITIES,
+        failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
+            "tls_crl_file: cannot read lists of revoked certificates from %s: %s; it must be a "
+            "readable PEM file with \"X509 CRL\" in it, or one list in DER",
+            path, reason));
+}
 
-    ERR_clear_error();
-    file = BIO_new_file(path, "r");
-    while (list && file && (crl = PEM_read_bio_X509_CRL(file, NULL, NULL, NULL)))
+/* Lists in PEM, or one in DER. How many; -EINVAL: there is something that cannot be read. */
+static int read_lists(BIO *file, STACK_OF(X509_CRL) * list)
+{
+    char start[1] = "";
+    bool is_der = BIO_get_mem_data(file, NULL) > 0 && BIO_read(file, start, 1) == 1 &&
+                  start[0] == '0'; /* a SEQUENCE */
+    X509_CRL *crl;
+
+    (void)BIO_seek(file, 0);
+    while ((crl = is_der ? d2i_X509_CRL_bio(file, NULL)
+                         : PEM_read_bio_X509_CRL(file, NULL, NULL, NULL)))
         if (sk_X509_CRL_push(list, crl) <= 0) {
             X509_CRL_free(crl);
-            break;
-        }
+            return -ENOMEM;
+        } else if (is_der)
+            return BIO_pending(file) == 0 ? 1 : -EINVAL;
+    /* The end is an error, too. */
+    return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? sk_X509_CRL_num(list)
+                                                                        : -EINVAL;
+}
+
+int crl_file_load(const char *path, STACK_OF(X509_CRL) * *ret, Failure *f)
+{
+    char reason[TLS_ERROR_MAX];
+    BIO *file = tls_file_open(path, reason);
+    STACK_OF(X509_CRL) *list = sk_X509_CRL_new_null();
+    int r = -EINVAL;
+
+    ERR_clear_error();
+    if (file && list) {
+        r = read_lists(file, list);
+        (void)tls_error_reason(reason);
+    }
     BIO_free(file);
-    last = ERR_peek_last_error(); /* the end is an error, too */
-    if (list && sk_X509_CRL_num(list) > 0 && ERR_GET_REASON(last) == PEM_R_NO_START_LINE) {
-        ERR_clear_error();
+    if (r > 0) {
         *ret = list;
         return 0;
     }
     crl_list_free(list);
-    return failure_reason(f, REASON_TLS_AUTHORITIES,
-        failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
-            "tls_crl_file: cannot read lists of revoked certificates from %s: %s; it must be a "
-            "readable PEM file with \"X509 CRL\" in it",
-            path, tls_error_reason(reason)));
+    return r == -ENOMEM ? r : no_lists(path, r == 0 ? "there is none in it" : reason, f);
 }
 
 /* All else about the certificate has been judged. */
@@ -153,8 +165,8 @@ static bool is_on_any(const STACK_OF(X509_CRL) * lists, X509 *certificate, X509 
 static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, const char *who,
     RevocationAnswer *ret)
 {
-    _cleanup_(store_p) X509_STORE *store = X509_STORE_new();
-    _cleanup_(context_p) X509_STORE_CTX *context =
+    _cleanup_store_ X509_STORE *store = X509_STORE_new();
+    _cleanup_store_context_ X509_STORE_CTX *context =
         store ? new_context(certificate, issuer, store, lists) : NULL;
     int error = X509_V_ERR_OUT_OF_MEM;
 
@@ -175,25 +187,30 @@ static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, co
             X509_verify_cert_error_string(error));
 }
 
-static void fetch_and_look(
-    X509 *certificate, X509 *issuer, const char *url, usec_t deadline, RevocationAnswer *ret)
+static void fetch_and_look(X509 *certificate, X509 *issuer, const char *url,
+    const FetchPatience *patience, RevocationAnswer *ret)
 {
-    BIO *body = fetch(url, NULL, NULL, LIST_BYTES_MAX, deadline);
-    _cleanup_(crl_p) X509_CRL *list = body ? d2i_X509_CRL_bio(body, NULL) : NULL;
+    const FetchWhat what = {url, NULL, NULL, LIST_BYTES_MAX, patience};
+    _cleanup_buffer_ Buffer body = {0};
+    _cleanup_failure_ Failure f = {0};
+    int r = fetch(&what, &body, &f);
+    const unsigned char *at = (const unsigned char *)buffer_data(&body);
+    _cleanup_(crl_p) X509_CRL *list =
+        r >= 0 ? d2i_X509_CRL(NULL, &at, (long)buffer_size(&body)) : NULL;
     STACK_OF(X509_CRL) *lists = list ? sk_X509_CRL_new_null() : NULL;
-    char reason[FETCH_ERROR_MAX];
 
     if (lists && sk_X509_CRL_push(lists, list) > 0)
         look(certificate, issuer, lists, url, ret);
     else
-        snprintf(ret->text, sizeof(ret->text), "%.200s: %.150s", url, fetch_error(reason));
+        snprintf(ret->text, sizeof(ret->text), "%.200s: %.150s", url,
+            r < 0 ? failure_text(&f) : "what it answers is no list");
     sk_X509_CRL_free(lists);
-    BIO_free(body);
+    ERR_clear_error();
 }
 
 /* The addresses of one distribution point (RFC 5280, 4.2.1.13). */
-static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer, usec_t deadline,
-    int *asked, RevocationAnswer *ret)
+static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer,
+    const FetchPatience *patience, int *asked, RevocationAnswer *ret)
 {
     const GENERAL_NAMES *names =
         point->distpoint && point->distpoint->type == 0 ? point->distpoint->name.fullname : NULL;
@@ -213,12 +230,12 @@ static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer, 
             continue;
         ret->has_source = true;
         ++*asked;
-        fetch_and_look(certificate, issuer, url, deadline, ret);
+        fetch_and_look(certificate, issuer, url, patience, ret);
     }
 }
 
-void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own, usec_t deadline,
-    RevocationAnswer *ret)
+void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own,
+    const FetchPatience *patience, RevocationAnswer *ret)
 {
     CRL_DIST_POINTS *points;
     int asked = 0;
@@ -234,7 +251,7 @@ void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own, usec_t d
     }
     points = X509_get_ext_d2i(certificate, NID_crl_distribution_points, NULL, NULL);
     for (int i = 0; i < sk_DIST_POINT_num(points) && ret->status == REVOCATION_UNKNOWN; i++)
-        ask_point(sk_DIST_POINT_value(points, i), certificate, issuer, deadline, &asked, ret);
+        ask_point(sk_DIST_POINT_value(points, i), certificate, issuer, patience, &asked, ret);
     CRL_DIST_POINTS_free(points);
     ERR_clear_error();
 }

@@ -4,11 +4,7 @@
 #include <errno.h>
 
 #include "base/errors.h"
-
-static void store_p(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
+#include "certificate/handles.h"
 
 /* The authorities that the records name: of those that the server sent, and whole in a record
  * (selector and matching type 0). How many, or -ENOMEM. */
@@ -54,7 +50,7 @@ static int another(const Trust *trust, X509 *certificate, Failure *f)
 int dane_judge(
     const Trust *trust, const TlsaSet *set, X509 *certificate, STACK_OF(X509) * sent, Failure *f)
 {
-    _cleanup_(store_p) X509_STORE *store = X509_STORE_new();
+    _cleanup_store_ X509_STORE *store = X509_STORE_new();
     STACK_OF(X509) *chain = NULL;
     Trust by_records = *trust;
     int n, r;

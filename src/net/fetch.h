@@ -1,20 +1,30 @@
-/* What certificates say where to find: small things over HTTP, by OpenSSL's client. Blocks: for a
- * worker's threads alone. No proxy is used, whatever the environment says, and nothing but http:
- * what is fetched is signed. */
+/* What certificates say where to find: small things over HTTP. Blocks: for a worker's threads
+ * alone. No proxy is used, whatever the environment says, and nothing but http: what is fetched is
+ * signed.
+ */
 #pragma once
 
-#include <openssl/bio.h>
 #include <stdbool.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
-
-#define FETCH_ERROR_MAX 150
-
-/* Why there is none, from OpenSSL's errors, which are emptied. Returns `text`. */
-char *fetch_error(char text[static FETCH_ERROR_MAX]);
+#include "base/failure.h"
+#include "settings/secret_source.h"
 
 bool fetch_is_possible(const char *url);
 
-/* The body, one DER object of at most `max` bytes, or NULL with OpenSSL's errors: until `deadline`
- * (monotonic). The caller frees it. `request` is posted, or NULL: then it is a GET. */
-BIO *fetch(const char *url, BIO *request, const char *request_type, size_t max, usec_t deadline);
+typedef struct FetchPatience {
+    usec_t deadline;   /* monotonic */
+    CommandStop *stop; /* ends it before; NULL: nothing does */
+} FetchPatience;
+
+typedef struct FetchWhat {
+    const char *url;
+    const Buffer *request; /* posted; NULL: then it is a GET */
+    const char *request_type;
+    size_t max; /* bytes */
+    const FetchPatience *patience;
+} FetchWhat;
+
+/* 0 with the body, which is the caller's, or a negative errno with a Failure: why there is none. */
+int fetch(const FetchWhat *what, Buffer *ret, Failure *f);

@@ -6,10 +6,10 @@
 
 #include "base/text.h"
 
-int http_response_init(HttpResponse *r)
+int http_response_init(HttpResponse *r, size_t max)
 {
-    *r = (HttpResponse){0};
-    return buffer_reserve(&r->body, HTTP_BODY_MAX + 1) ? 0 : -ENOMEM;
+    *r = (HttpResponse){.max = max};
+    return buffer_reserve(&r->body, MIN(max, HTTP_BODY_RESERVED) + 1) ? 0 : -ENOMEM;
 }
 
 void http_response_done(HttpResponse *r)
@@ -19,6 +19,7 @@ void http_response_done(HttpResponse *r)
     buffer_done(&r->body);
     buffer_done(&r->line);
     free(r->location);
+    free(r->type);
     *r = (HttpResponse){0};
 }
 
@@ -40,7 +41,7 @@ static int take_status(HttpResponse *r, const char *line)
     return r->status >= 100 ? 0 : -EBADMSG;
 }
 
-static int read_number(const char *text, unsigned base, size_t *ret)
+static int read_number(const HttpResponse *r, const char *text, unsigned base, size_t *ret)
 {
     size_t n = 0, digits = 0;
 
@@ -53,7 +54,7 @@ static int read_number(const char *text, unsigned base, size_t *ret)
         if (digit >= base)
             break;
         n = n * base + digit;
-        if (n > HTTP_BODY_MAX)
+        if (n > r->max)
             return -EMSGSIZE;
     }
     text += strspn(text, " \t");
@@ -66,7 +67,7 @@ static int read_number(const char *text, unsigned base, size_t *ret)
 static int take_length(HttpResponse *r, const char *value)
 {
     size_t n;
-    int result = read_number(value, 10, &n);
+    int result = read_number(r, value, 10, &n);
 
     if (result < 0)
         return result;
@@ -75,6 +76,14 @@ static int take_length(HttpResponse *r, const char *value)
     r->has_length = true;
     r->left = n;
     return 0;
+}
+
+/* The first of its name. */
+static int keep(char **field, const char *value)
+{
+    if (!*field)
+        *field = strdup(value);
+    return *field ? 0 : -ENOMEM;
 }
 
 static int take_field(HttpResponse *r, const char *line)
@@ -92,10 +101,10 @@ static int take_field(HttpResponse *r, const char *line)
         r->chunked = text_equal_nocase(value, "chunked");
         return r->chunked ? 0 : -EBADMSG;
     }
-    if (n == 8 && text_starts_nocase(line, "Location") && !r->location) {
-        r->location = strdup(value);
-        return r->location ? 0 : -ENOMEM;
-    }
+    if (n == 8 && text_starts_nocase(line, "Location"))
+        return keep(&r->location, value);
+    if (n == 12 && text_starts_nocase(line, "Content-Type"))
+        return keep(&r->type, value);
     return 0;
 }
 
@@ -114,7 +123,7 @@ static void begin_body(HttpResponse *r)
 
 static int take_chunk_size(HttpResponse *r, const char *line)
 {
-    int result = read_number(line, 16, &r->left);
+    int result = read_number(r, line, 16, &r->left);
 
     if (result == 0)
         r->part = r->left > 0 ? HTTP_PART_CHUNK : HTTP_PART_TRAILER;
@@ -143,6 +152,16 @@ static int take_line(HttpResponse *r, const char *line)
     return -EBADMSG;
 }
 
+/* Whether lines are more than their limit. */
+static bool count_line(HttpResponse *r, size_t n)
+{
+    bool frame = r->part == HTTP_PART_CHUNK_SIZE || r->part == HTTP_PART_CHUNK_END;
+
+    *(frame ? &r->frames : &r->head) += n;
+    return r->head > HTTP_HEAD_MAX || r->frames > HTTP_FRAMES_MAX(buffer_size(&r->body)) ||
+           buffer_size(&r->line) + n > HTTP_HEAD_MAX;
+}
+
 /* Adds a part of a line, and takes it when its end has come. How much was used. */
 static int feed_line(HttpResponse *r, const char *data, size_t n, size_t *ret_used)
 {
@@ -150,8 +169,7 @@ static int feed_line(HttpResponse *r, const char *data, size_t n, size_t *ret_us
     size_t size = end ? (size_t)(end - data) : n;
     int result;
 
-    r->head += end ? size + 1 : size;
-    if (r->head > HTTP_HEAD_MAX)
+    if (count_line(r, end ? size + 1 : size))
         return -EMSGSIZE;
     result = buffer_append(&r->line, data, size);
     *ret_used = end ? size + 1 : size;
@@ -175,7 +193,7 @@ static int feed_body(HttpResponse *r, const char *data, size_t n, size_t *ret_us
     size_t size = bounded ? MIN(n, r->left) : n;
     int result;
 
-    if (size > HTTP_BODY_MAX - buffer_size(&r->body))
+    if (size > r->max - buffer_size(&r->body))
         return -EMSGSIZE;
     result = buffer_append(&r->body, data, size);
     *ret_used = size;

@@ -1,5 +1,5 @@
 /* The response to one HTTP/1.1 request (RFC 9112), without I/O: its status and its body, both of a
- * stranger's. For short bodies of a connection that closes behind them. */
+ * stranger's. For a connection that closes behind it. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,9 +7,12 @@
 
 #include "base/buffer.h"
 
-#define HTTP_HEAD_MAX \
-    ((size_t)16 * 1024) /* of status line and fields, and of all sizes of chunks */
-#define HTTP_BODY_MAX ((size_t)64 * 1024)
+#define HTTP_HEAD_MAX ((size_t)16 * 1024) /* of status lines and fields, trailers too */
+#define HTTP_BODY_RESERVED ((size_t)64 * 1024)
+
+/* What the sizes of chunks may take up beside a body of so many bytes: any of the sizes that there
+ * are in the world, and no more than the body costs itself. */
+#define HTTP_FRAMES_MAX(body) (HTTP_HEAD_MAX + (body) / 4)
 
 typedef enum HttpPart {
     HTTP_PART_STATUS, /* the status line */
@@ -27,17 +30,19 @@ typedef struct HttpResponse {
     int status; /* 0: not yet known */
     Buffer body;
     char *location; /* where a redirect points; NULL: nowhere */
+    char *type;     /* Content-Type, or NULL */
 
     HttpPart part;
-    Buffer line; /* that is not whole yet */
-    size_t head; /* bytes of lines so far */
+    Buffer line;         /* that is not whole yet */
+    size_t head, frames; /* bytes of lines so far: of fields, and of chunks */
     size_t left;
+    size_t max; /* of the body */
     bool chunked, has_length;
 } HttpResponse;
 
-/* Reserves the body in one piece, that no copy of a secret is left behind by growing. 0 or -ENOMEM.
- */
-int http_response_init(HttpResponse *response);
+/* For a body of at most `max` bytes, of which up to HTTP_BODY_RESERVED are reserved in one piece,
+ * that no copy of a secret is left behind by growing. 0 or -ENOMEM. */
+int http_response_init(HttpResponse *response, size_t max);
 void http_response_done(HttpResponse *response); /* wipes the body */
 
 /* Takes what was read. 1 when the response is whole, 0 when more must come, -EBADMSG when it is

@@ -11,12 +11,14 @@
 #include "settings/relay.h"
 
 typedef struct SecretsResult {
-    Secret *password;    /* NULL when none is configured */
-    bool kept;           /* the password is a token that was there before */
-    Tickets *tickets;    /* NULL: the relay takes none */
-    Credentials *client; /* NULL when none is configured, or it is not wanted; may have failed */
-    Secret *proxy;       /* the password for the proxy; NULL when none is configured */
-    int error;           /* 0 or negative errno; then `failure` says why */
+    Secret *password;       /* NULL when none is configured */
+    bool kept;              /* the password is a token that was there before */
+    Tickets *tickets;       /* NULL: the relay takes none */
+    Credentials *client;    /* NULL when none is configured, or it is not wanted; may have failed */
+    Secret *proxy;          /* the password for the proxy; NULL when none is configured */
+    Tickets *proxy_tickets; /* likewise */
+    char *notice; /* what is to be told in any case, or NULL; the first to see it takes it */
+    int error;    /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;
 
@@ -29,15 +31,17 @@ bool job_secrets_are_single(const RelayConfig *relay);
 /* Whether a command is run for them, or a token got, which may take longer than a relay may. */
 bool job_secrets_take_long(const RelayConfig *relay);
 
-/* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL. */
-void secrets_fetch(
-    const RelayConfig *relay, OauthTokens *oauth, bool with_client, SecretsResult *ret);
+/* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL;
+ * `refused` is what a token refused before, or NULL: the same PIN is not told it again.
+ * `stop` may be NULL. */
+void secrets_fetch(RelayConfig *relay, OauthTokens *oauth, bool with_client, Credentials *refused,
+    CommandStop *stop, SecretsResult *ret);
 void secrets_done(SecretsResult *result);
 
-/* Keeps references to the relay and to `oauth`, which may be NULL. 0, or a negative errno as
- * worker_submit(). */
-int job_secrets_start(
-    Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client, Answer **ret);
+/* Keeps references to the relay, and to `oauth` and `refused`, which may be NULL. 0, or a negative
+ * errno as worker_submit(). */
+int job_secrets_start(Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client,
+    Credentials *refused, Answer **ret);
 
 /* Borrowed from the answer; NULL: it is not there yet. Of tickets, the caller may take hold. */
 SecretsResult *job_secrets_result(Answer *answer, usec_t now);

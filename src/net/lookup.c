@@ -73,13 +73,13 @@ static int want_secrets(Lookup *lookup, usec_t now)
     if (!job_secrets_may_block(shared->relay, wants_client(shared)))
         return 0;
     if (job_secrets_are_single(shared->relay))
-        return job_secrets_start(
-            shared->worker, shared->relay, shared->oauth, wants_client(shared), &lookup->secrets);
+        return job_secrets_start(shared->worker, shared->relay, shared->oauth, wants_client(shared),
+            shared->refused, &lookup->secrets);
     if (shared->secrets && job_secrets_result(shared->secrets, now))
         shared->secrets = answer_unref(shared->secrets);
     if (!shared->secrets)
-        r = job_secrets_start(
-            shared->worker, shared->relay, shared->oauth, wants_client(shared), &shared->secrets);
+        r = job_secrets_start(shared->worker, shared->relay, shared->oauth, wants_client(shared),
+            shared->refused, &shared->secrets);
     if (r >= 0)
         lookup->secrets = answer_ref(shared->secrets);
     return r;
@@ -246,20 +246,33 @@ static void take_addresses(Lookup *lookup, usec_t now, LookupResult *ret)
     ret->own = ret->failure.reason == REASON_HOST_MALFORMED;
 }
 
+/* A token locks itself after a few wrong PINs. */
+static void note_refused(ConnectionShared *shared, Credentials *client)
+{
+    if (!client || client == shared->refused)
+        return;
+    (void)credentials_unref(shared->refused);
+    shared->refused = client->refused ? credentials_ref(client) : NULL;
+}
+
 static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
 {
     SecretsResult here = {0};
     SecretsResult *result = lookup->secrets ? job_secrets_result(lookup->secrets, now) : &here;
 
     if (result == &here)
-        secrets_fetch(
-            lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared), &here);
+        secrets_fetch(lookup->shared->relay, lookup->shared->oauth, wants_client(lookup->shared),
+            lookup->shared->refused, NULL, &here);
+    note_refused(lookup->shared, result->client);
     ret->password = secret_ref(result->password);
     ret->client = credentials_ref(result->client);
     ret->proxy_password = secret_ref(result->proxy);
     ret->kept = result->kept;
-    if (job_secrets_are_single(lookup->shared->relay))
+    ret->notice = TAKE_PTR(result->notice);
+    if (job_secrets_are_single(lookup->shared->relay)) {
         ret->tickets = TAKE_PTR(result->tickets);
+        ret->proxy_tickets = TAKE_PTR(result->proxy_tickets);
+    }
     ret->own = ret->secret_failed = result->error < 0;
     if (result->error < 0)
         copy_failure(&result->failure, result->error, ret);
@@ -328,14 +341,22 @@ usec_t lookup_deadline(const Lookup *lookup)
     return lookup->waits_until;
 }
 
+void lookup_put_off(Lookup *lookup, usec_t time)
+{
+    lookup->deadline = usec_add(lookup->deadline, time);
+    lookup->waits_until = usec_add(lookup->waits_until, time);
+}
+
 void lookup_result_done(LookupResult *result)
 {
     address_list_done(&result->found);
     free(result->host_name);
+    free(result->notice);
     (void)secret_unref(result->password);
     (void)credentials_unref(result->client);
     (void)secret_unref(result->proxy_password);
     tickets_free(result->tickets);
+    tickets_free(result->proxy_tickets);
     failure_done(&result->failure);
     *result = (LookupResult){0};
 }

@@ -24,6 +24,8 @@ typedef struct LookupResult {
     Tickets *tickets;       /* NULL when the relay takes none */
     Credentials *client;    /* NULL when none is configured, or the TLS context stands */
     Secret *proxy_password; /* NULL when none is configured, or no proxy */
+    Tickets *proxy_tickets; /* likewise */
+    char *notice;           /* what is to be told in any case of a secret, or NULL */
     int error;              /* 0 or negative errno; then `failure` says why */
     bool secret_failed;     /* the error is about a secret */
     bool own;               /* it is neither the name's nor the name server's */
@@ -44,6 +46,9 @@ void lookup_result_done(LookupResult *result);
 int lookup_fd(const Lookup *lookup);
 unsigned lookup_watches(const Lookup *lookup);
 usec_t lookup_deadline(const Lookup *lookup); /* monotonic */
+
+/* So long nobody looked: that time does not count. */
+void lookup_put_off(Lookup *lookup, usec_t time);
 
 /* Accepts NULL. Cancels what nobody else waits for, but for the host's name. */
 void lookup_free(Lookup *lookup);

@@ -5,22 +5,28 @@
 
 #include "base/failure.h"
 #include "base/secret.h"
-#include "net/https.h"
+#include "net/http_call.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
  * nothing is added. */
+#define OAUTH_FORM_SECRETS_MAX 4
 typedef struct OauthForm {
     Buffer text;
-    usec_t limit; /* how long the call may take; 0: as long as any */
+    Secret *secrets[OAUTH_FORM_SECRETS_MAX]; /* that are in it, in clear; referenced */
+    size_t n_secrets;
+    usec_t limit;      /* how long the call may take; 0: as long as any */
+    CommandStop *stop; /* as HttpCall has them; NULL, 0 */
+    usec_t grace;
 } OauthForm;
 int oauth_form_add(OauthForm *form, const char *name, const char *value);
-int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value);
+int oauth_form_add_secret(OauthForm *form, const char *name, Secret *value);
 void oauth_form_done(OauthForm *form);
 
 /* Who asks: oauth_client_id and, where there is one, the client's secret. 0, or a negative errno
  * with a Failure. */
-int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f);
+int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop *stop, Failure *f);
 
 /* Posts it to one of the relay's URLs. 0 with an object, which the caller drops by json_decref();
  * -EACCES when the server refuses: its word for why (RFC 6749, 5.2) is in `ret_error`, and its
@@ -29,8 +35,9 @@ int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, Failure *f)
 int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
     char ret_error[static OAUTH_ERROR_MAX], Failure *f);
 
-/* A string of the object as a secret, or NULL when there is none, or it is empty. */
-Secret *oauth_take_secret(const json_t *object, const char *name);
+/* A string of the object as a secret; NULL when there is none, or it is empty. 0; -EBADMSG when it
+ * has control characters, which no token has (RFC 6749, A); -ENOMEM. */
+int oauth_take_secret(const json_t *object, const char *name, Secret **ret);
 
 /* A number of seconds, which some write as text; `fallback` where there is none. */
 usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback);

@@ -2,6 +2,7 @@
  */
 #include "net/ocsp.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
@@ -135,44 +136,49 @@ void ocsp_look_at(
     ERR_clear_error();
 }
 
-/* Without a nonce: what is in a responder's store will do, and nothing else do many have. */
-static BIO *make_request(X509 *certificate, X509 *issuer)
+/* Without a nonce: what is in a responder's store will do, and nothing else do many have. 0, or
+ * -ENOMEM. */
+static int make_request(X509 *certificate, X509 *issuer, Buffer *ret)
 {
     OCSP_REQUEST *request = OCSP_REQUEST_new();
     OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha1(), certificate, issuer);
-    BIO *bytes = BIO_new(BIO_s_mem());
-    bool good = request && id && bytes && OCSP_request_add0_id(request, id);
+    unsigned char *der = NULL;
+    int n = -1;
 
-    if (!good)
+    if (request && id && OCSP_request_add0_id(request, id))
+        n = i2d_OCSP_REQUEST(request, &der);
+    else
         OCSP_CERTID_free(id);
-    good = good && i2d_OCSP_REQUEST_bio(bytes, request) == 1;
     OCSP_REQUEST_free(request);
-    if (!good)
-        BIO_free(bytes);
-    return good ? bytes : NULL;
+    if (n > 0)
+        n = buffer_append(ret, der, (size_t)n);
+    OPENSSL_free(der);
+    return n < 0 ? -ENOMEM : 0;
 }
 
-static void ask_one(
-    X509 *certificate, X509 *issuer, const char *url, usec_t deadline, RevocationAnswer *ret)
+static void ask_one(X509 *certificate, X509 *issuer, const char *url, const FetchPatience *patience,
+    RevocationAnswer *ret)
 {
     _cleanup_(response_p) OCSP_RESPONSE *response = NULL;
-    BIO *request = make_request(certificate, issuer);
-    BIO *body = request
-                    ? fetch(url, request, "application/ocsp-request", ANSWER_BYTES_MAX, deadline)
-                    : NULL;
-    char reason[FETCH_ERROR_MAX];
+    _cleanup_buffer_ Buffer request = {0}, body = {0};
+    _cleanup_failure_ Failure f = {0};
+    const FetchWhat what = {url, &request, "application/ocsp-request", ANSWER_BYTES_MAX, patience};
+    const unsigned char *at;
+    int r = make_request(certificate, issuer, &request) ?: fetch(&what, &body, &f);
 
-    response = body ? d2i_OCSP_RESPONSE_bio(body, NULL) : NULL;
+    if (r < 0)
+        return unknown(ret, url, failure_text(&f));
+    at = (const unsigned char *)buffer_data(&body);
+    response = d2i_OCSP_RESPONSE(NULL, &at, (long)buffer_size(&body));
     if (response)
         read_response(response, certificate, issuer, url, ret);
     else
-        unknown(ret, url, fetch_error(reason));
-    BIO_free(body);
-    BIO_free(request);
+        unknown(ret, url, "what it answers is no OCSP response");
     ERR_clear_error();
 }
 
-static void ask_responders(X509 *certificate, X509 *issuer, usec_t deadline, RevocationAnswer *ret)
+static void ask_responders(
+    X509 *certificate, X509 *issuer, const FetchPatience *patience, RevocationAnswer *ret)
 {
     STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(certificate);
     int asked = 0;
@@ -188,19 +194,19 @@ static void ask_responders(X509 *certificate, X509 *issuer, usec_t deadline, Rev
             continue;
         ret->has_source = true;
         asked++;
-        ask_one(certificate, issuer, url, deadline, ret);
+        ask_one(certificate, issuer, url, patience, ret);
     }
     X509_email_free(urls);
 }
 
 void ocsp_ask(X509 *certificate, X509 *issuer, const unsigned char *stapled, size_t n,
-    usec_t deadline, RevocationAnswer *ret)
+    const FetchPatience *patience, RevocationAnswer *ret)
 {
     *ret = (RevocationAnswer){.text = "OCSP: the certificate names nobody who could be asked"};
     if (stapled)
         ocsp_look_at(certificate, issuer, stapled, n, ret);
     if (ret->status == REVOCATION_UNKNOWN)
-        ask_responders(certificate, issuer, deadline, ret);
+        ask_responders(certificate, issuer, patience, ret);
 }
 
 bool ocsp_must_be_stapled(X509 *certificate)

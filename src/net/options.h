@@ -8,9 +8,9 @@ typedef struct OptionsSource {
     const RelayConfig *relay;
     const char *host; /* in ASCII */
     const char *hello;
-    bool without_tls;         /* whatever `tls` says: it has failed */
-    const Secret *password;   /* or NULL */
-    const SmtpGssapi *gssapi; /* or NULL */
+    bool without_tls;       /* whatever `tls` says: it has failed */
+    const Secret *password; /* or NULL */
+    const Gssapi *gssapi;   /* or NULL */
     bool peer_is_loopback;
     SmtpTrace trace; /* or NULL */
     void *trace_user;

@@ -134,6 +134,8 @@ static int bring_up_tls(Connection *c, usec_t now)
         return explain_tls(c, (int)r);
     }
     transport_trace(c, "%s with the proxy", tls_stream_info(c->wire.tls)->description);
+    proxy_dialogue_bind(c->proxied.dialogue, tls_stream_info(c->wire.tls)->binding_end_point,
+        tls_stream_info(c->wire.tls)->binding_end_point_size);
     c->proxied.judged = true;
     return 1;
 }
@@ -168,6 +170,11 @@ static int new_dialogue(Connection *c)
         [PROXY_MODE_SOCKS4] = PROXY_SOCKS4,
         [PROXY_MODE_SOCKS5] = PROXY_SOCKS5,
         [PROXY_MODE_SOCKS4A] = PROXY_SOCKS4A};
+    static const ProxyLogin logins[] = {[PROXY_AUTH_AUTO] = PROXY_LOGIN_AUTO,
+        [PROXY_AUTH_BASIC] = PROXY_LOGIN_BASIC,
+        [PROXY_AUTH_DIGEST] = PROXY_LOGIN_DIGEST,
+        [PROXY_AUTH_NTLM] = PROXY_LOGIN_NTLM,
+        [PROXY_AUTH_GSSAPI] = PROXY_LOGIN_GSSAPI};
     const RelayConfig *relay = c->relay;
     ProxyOptions options = {
         .kind = kinds[relay->proxy_type],
@@ -177,6 +184,9 @@ static int new_dialogue(Connection *c)
         .user = relay->proxy_user,
         .password = c->found.proxy_password,
         .data = relay->proxy_data,
+        .login = logins[relay->proxy_auth],
+        .gssapi = tickets_gssapi(c->found.proxy_tickets),
+        .realtime = clock_realtime(),
         .trace = c->trace ? trace : NULL,
         .trace_user = c,
     };
@@ -196,7 +206,7 @@ static int begin(Connection *c, usec_t now)
     c->wire.fd = c->socket_fd;
     p->begun = true;
     if (p->dialogue)
-        r = proxy_dialogue_anew(p->dialogue);
+        r = proxy_dialogue_anew(p->dialogue, &c->failure);
     else {
         p->limit = transport_patience(c);
         p->deadline = p->limit > 0 ? usec_add(now, p->limit) : USEC_NEVER;
@@ -267,6 +277,7 @@ static int use_way(Connection *c)
     const struct sockaddr_storage *target =
         c->found.found.n_targets > 0 ? &c->found.found.targets[p->target] : NULL;
 
+    c->wire.wrap = proxy_dialogue_take_wrap(p->dialogue);
     proxy_dialogue_free(p->dialogue);
     p->dialogue = NULL;
     p->stands = true;

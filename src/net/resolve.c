@@ -170,6 +170,11 @@ static bool resolves_host(const RelayConfig *relay)
     return !relay_is_proxied(relay) || relay->proxy_resolve != PROXY_RESOLVE_PROXY;
 }
 
+static const char *host_setting(const RelayConfig *relay)
+{
+    return relay->host_setting ?: "host";
+}
+
 /* The way to the proxy, and what is behind it. SOCKS4 has no IPv6. */
 static int resolve_proxied(const RelayConfig *relay, AddressList *ret, Failure *f)
 {
@@ -179,8 +184,8 @@ static int resolve_proxied(const RelayConfig *relay, AddressList *ret, Failure *
 
     if (r < 0 || !resolves_host(relay))
         return r;
-    return resolve("host", relay->host, relay->port, only_4 ? IP_VERSION_4 : relay->ip_version,
-        &ret->targets, &ret->n_targets, f);
+    return resolve(host_setting(relay), relay->host, relay->port,
+        only_4 ? IP_VERSION_4 : relay->ip_version, &ret->targets, &ret->n_targets, f);
 }
 
 const char *resolve_name(const RelayConfig *relay)
@@ -213,8 +218,8 @@ int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
     if (relay_is_proxied(relay))
         r = resolve_proxied(relay, ret, f);
     else {
-        r = resolve("host", relay->host, relay->port, relay->ip_version, &ret->addresses,
-            &ret->n_addresses, f);
+        r = resolve(host_setting(relay), relay->host, relay->port, relay->ip_version,
+            &ret->addresses, &ret->n_addresses, f);
         if (r >= 0)
             r = leave_out_unspecified(relay->host, ret->addresses, &ret->n_addresses, f);
     }

@@ -25,7 +25,7 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
         return -ENOMEM;
     shared->references = 1;
     shared->relay = relay_config_ref(relay);
-    shared->worker = worker_ref(worker);
+    shared->worker = worker ? worker_ref(worker) : NULL;
     r = to_ascii(relay_socket_path(relay) ? "localhost" : relay->host, &shared->host);
     if (r >= 0 && relay->hello)
         r = to_ascii(relay->hello, &shared->hello);
@@ -36,6 +36,14 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
     else
         *ret = shared;
     return r;
+}
+
+void connection_shared_inherit(ConnectionShared *shared, const ConnectionShared *former)
+{
+    if (!shared->oauth || !former->oauth || !oauth_is_same(shared->relay, former->relay))
+        return;
+    (void)oauth_tokens_unref(shared->oauth);
+    shared->oauth = oauth_tokens_ref(former->oauth);
 }
 
 ConnectionShared *connection_shared_ref(ConnectionShared *shared)
@@ -52,7 +60,10 @@ ConnectionShared *connection_shared_unref(ConnectionShared *shared)
     (void)answer_unref(shared->secrets);
     (void)answer_unref(shared->name);
     (void)answer_unref(shared->tlsa);
+    (void)answer_unref(shared->policy);
+    (void)answer_unref(shared->next_policy);
     revocation_memory_done(&shared->revocation);
+    (void)credentials_unref(shared->refused);
     (void)tls_context_unref(shared->tls);
     (void)tls_context_unref(shared->proxy_tls);
     (void)oauth_tokens_unref(shared->oauth);
@@ -91,10 +102,9 @@ void connection_shared_forget_proxy_tls(ConnectionShared *shared)
 }
 
 /* As to a relay of the proxy's name, with what is set for both, and what is set for the proxy. */
-int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
+RelayConfig connection_proxy_peer(const RelayConfig *relay)
 {
-    const RelayConfig *relay = shared->relay;
-    const RelayConfig proxy = {
+    return (RelayConfig){
         .host = relay->proxy_host,
         .tls = TLS_MODE_IMPLICIT,
         .tls_verify = relay->proxy_tls_verify,
@@ -104,6 +114,11 @@ int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
         .tls_ciphers = relay->tls_ciphers,
         .tls_reuse_session = relay->tls_reuse_session,
     };
+}
+
+int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f)
+{
+    const RelayConfig proxy = connection_proxy_peer(shared->relay);
 
     return shared->proxy_tls ? 0 : tls_context_new(&proxy, NULL, &shared->proxy_tls, f);
 }

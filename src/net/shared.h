@@ -13,6 +13,7 @@ struct ConnectionShared {
     RelayConfig *relay;
     Worker *worker;
     TlsContext *tls;       /* NULL until a connection needs it */
+    Credentials *refused;  /* by a token, which is not asked again with that PIN; or NULL */
     TlsContext *proxy_tls; /* the same of the proxy's */
     AvoidList avoid;       /* addresses of the relay's that failed of late */
     AvoidList avoid_proxy; /* and of its proxy's */
@@ -22,8 +23,11 @@ struct ConnectionShared {
     usec_t clear_until; /* opportunistic TLS is not tried before, for it failed */
     OauthTokens *oauth; /* NULL: the relay takes none, or they are not got here */
     SmtpMemory memory;
-    Answer *tlsa;                /* the last about the server's TLSA records, or NULL */
-    RevocationMemory revocation; /* what is known of the server's certificates */
+    Answer *policy, *next_policy; /* the last about the domain's MTA-STS policy, and the one that
+                                     is under way; or NULL */
+    usec_t policy_begun;          /* when that one began */
+    Answer *tlsa;                 /* the last about the server's TLSA records, or NULL */
+    RevocationMemory revocation;  /* what is known of the server's certificates */
 
     /* Owned by lookup.c. */
     Answer *addresses, *secrets; /* the last, or NULL */
@@ -38,6 +42,8 @@ int connection_shared_tls(ConnectionShared *shared, Credentials *client, Failure
 
 /* The same for the proxy. */
 int connection_shared_proxy_tls(ConnectionShared *shared, Failure *f);
+/* The proxy as a relay of its own: its strings are the relay's. */
+RelayConfig connection_proxy_peer(const RelayConfig *relay);
 void connection_shared_forget_proxy_tls(ConnectionShared *shared);
 
 /* The next connection makes it anew. A handshake failed: the files that it was made of may be other

@@ -55,6 +55,9 @@ short socket_dial_events(const SocketDial *dial);
 unsigned socket_dial_watches(const SocketDial *dial);
 usec_t socket_dial_deadline(const SocketDial *dial); /* monotonic */
 
+/* So long nobody looked: that time does not count. */
+void socket_dial_put_off(SocketDial *dial, usec_t time);
+
 /* "192.0.2.1: Connection refused, ..." of every address that did not answer, or "". */
 const char *socket_dial_tried(const SocketDial *dial);
 

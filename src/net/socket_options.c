@@ -9,7 +9,7 @@
 
 #include "base/macros.h"
 
-static int set_option(int fd, int level, int name, int value)
+int socket_set_option(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
@@ -21,12 +21,12 @@ static int seconds(usec_t usec)
 
 static int set_keepalive(const RelayConfig *relay, int fd)
 {
-    int r = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    int r = socket_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 
     if (r >= 0 && relay->keepalive_time > 0)
-        r = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(relay->keepalive_time));
+        r = socket_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(relay->keepalive_time));
     if (r >= 0 && relay->keepalive_interval > 0)
-        r = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(relay->keepalive_interval));
+        r = socket_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(relay->keepalive_interval));
     return r;
 }
 
@@ -44,11 +44,13 @@ int socket_set_options(const RelayConfig *relay, int fd, int family)
     int r = 0;
 
     if (tcp && relay->tcp_nodelay)
-        r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        r = socket_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (r >= 0 && relay->receive_buffer > 0)
-        r = set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)MIN(relay->receive_buffer, (size_t)INT_MAX));
+        r = socket_set_option(
+            fd, SOL_SOCKET, SO_RCVBUF, (int)MIN(relay->receive_buffer, (size_t)INT_MAX));
     if (r >= 0 && relay->send_buffer > 0)
-        r = set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)MIN(relay->send_buffer, (size_t)INT_MAX));
+        r = socket_set_option(
+            fd, SOL_SOCKET, SO_SNDBUF, (int)MIN(relay->send_buffer, (size_t)INT_MAX));
     if (r >= 0 && tcp && relay->keepalive)
         r = set_keepalive(relay, fd);
     if (r >= 0 && tcp && !relay->linger)
@@ -64,6 +66,7 @@ void socket_close(const RelayConfig *relay, int *fd)
     usec_t time = relay->linger_time / USEC_PER_MSEC;
 
     if (*fd >= 0 && relay->linger && time > 0)
-        (void)set_option(*fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)MIN(time, (usec_t)INT_MAX));
+        (void)socket_set_option(
+            *fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)MIN(time, (usec_t)INT_MAX));
     close_p(fd);
 }

@@ -6,6 +6,9 @@
 
 #include "settings/relay.h"
 
+/* One option. 0 or a negative errno. */
+int socket_set_option(int fd, int level, int name, int value);
+
 /* Before connecting. Those of TCP are left alone for another kind of socket. 0 or a negative errno.
  */
 int socket_set_options(const RelayConfig *relay, int fd, int family);

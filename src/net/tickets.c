@@ -20,6 +20,9 @@
 #define WANTED_FLAGS \
     (GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_REPLAY_FLAG)
 
+/* 1.3.6.1.5.5.2; the library has no name for it. */
+static gss_OID_desc spnego = {6, (void *)"\x2b\x06\x01\x05\x05\x02"};
+
 /* The library's functions, and none more. */
 typedef struct Library {
     __typeof__(gss_acquire_cred_from) *acquire_cred_from;
@@ -35,8 +38,22 @@ typedef struct Library {
     gss_OID principal, service, mechanism;
 } Library;
 
+/* What the tickets are for. Everything borrowed; words go into failures. */
+typedef struct Aim {
+    const char *words;   /* the setting that asks for them */
+    const char *user;    /* NULL: whoever the tickets are of */
+    const char *whose;   /* "the relay's user" */
+    const char *service; /* as it is set, or NULL: `prefix`@`host` */
+    const char *prefix, *host;
+    const char *checks, *service_setting;
+    bool is_spnego;   /* RFC 4178 */
+    OM_uint32 wanted; /* flags of the context */
+    OM_uint32 needed; /* of these, once it is complete */
+} Aim;
+
 typedef struct Context {
     Library library;
+    Aim aim; /* but for what the settings have */
     gss_ctx_id_t context;
     gss_name_t target;
     gss_cred_id_t credential; /* borrowed from the tickets, which stay as long as any session */
@@ -44,7 +61,7 @@ typedef struct Context {
 } Context;
 
 struct Tickets {
-    SmtpGssapi gssapi;
+    Gssapi gssapi;
     Library library;
     gss_cred_id_t credential;
     Context *contexts[CONTEXTS]; /* NULL: a session has it */
@@ -53,6 +70,7 @@ struct Tickets {
 /* What is needed while they are made. */
 typedef struct Making {
     const RelayConfig *relay;
+    Aim aim;
     Library library;
     gss_cred_id_t credential;
     char *service; /* the name of the target, as it is imported */
@@ -61,7 +79,7 @@ typedef struct Making {
 /* ---- the library ---- */
 
 /* It stays loaded: it keeps what belongs to threads. */
-static int load(Library *ret, Failure *f)
+static int load(Library *ret, const char *asked, Failure *f)
 {
     void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     const struct {
@@ -85,9 +103,9 @@ static int load(Library *ret, Failure *f)
 
     if (!handle)
         return failure_set(f, -ELIBACC, ERROR_AUTHENTICATION,
-            "auth = \"gssapi\" needs MIT Kerberos, which is not installed (%s): install "
+            "%s = \"gssapi\" needs MIT Kerberos, which is not installed (%s): install "
             "libgssapi-krb5-2",
-            dlerror());
+            asked, dlerror());
     for (size_t i = 0; i < ELEMENTSOF(symbols); i++) {
         void *symbol = dlsym(handle, symbols[i].name);
         bool is_name = i >= ELEMENTSOF(symbols) - 3;
@@ -172,6 +190,11 @@ static int begin(void *user, void **ret_context, Buffer *out, _unused_ Failure *
     return -EAGAIN;
 }
 
+static gss_OID mechanism_of(const Library *l, const Aim *aim)
+{
+    return aim->is_spnego ? &spnego : l->mechanism;
+}
+
 /* Appends what the library made, and releases it. */
 static int take_buffer(const Library *l, gss_buffer_t made, Buffer *out)
 {
@@ -189,48 +212,59 @@ static int step(
     gss_buffer_desc input = {n, (void *)token}, output = GSS_C_EMPTY_BUFFER;
     OM_uint32 minor, flags = 0;
     OM_uint32 major = c->library.init_sec_context(&minor, c->credential, &c->context, c->target,
-        c->library.mechanism, WANTED_FLAGS, 0, GSS_C_NO_CHANNEL_BINDINGS, &input, NULL, &output,
-        &flags, NULL);
+        mechanism_of(&c->library, &c->aim), c->aim.wanted, 0, GSS_C_NO_CHANNEL_BINDINGS, &input,
+        NULL, &output, &flags, NULL);
     int r = take_buffer(&c->library, &output, out);
+    char advice[128];
 
     if (r < 0)
         return r;
     *ret_complete = major == GSS_S_COMPLETE;
+    snprintf(advice, sizeof(advice), "check %s and the server's keytab", c->aim.checks);
     if (GSS_ERROR(major))
         return fail(&c->library, major, minor,
             "the server's answer to the Kerberos ticket is not one of who has the service's key",
-            "check host, kerberos_service and the server's keytab", f);
-    if (*ret_complete && !(flags & GSS_C_MUTUAL_FLAG && flags & GSS_C_INTEG_FLAG))
+            advice, f);
+    if (*ret_complete && (flags & c->aim.needed) != c->aim.needed)
         return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION,
-            "the server has not proved by Kerberos that it is the one it should be: check host and "
-            "kerberos_service");
+            "the server has not proved by Kerberos that it is the one it should be: check %s",
+            c->aim.checks);
     return 0;
 }
 
-static int unwrap(void *context, const void *token, size_t n, Buffer *out, Failure *f)
+static int unwrap(
+    void *context, const void *token, size_t n, Buffer *out, bool *ret_encrypted, Failure *f)
 {
     Context *c = context;
     gss_buffer_desc input = {n, (void *)token}, output = GSS_C_EMPTY_BUFFER;
-    OM_uint32 minor, major = c->library.unwrap(&minor, c->context, &input, &output, NULL, NULL);
+    int encrypted = 0;
+    OM_uint32 minor,
+        major = c->library.unwrap(&minor, c->context, &input, &output, &encrypted, NULL);
     int r = take_buffer(&c->library, &output, out);
 
+    if (ret_encrypted)
+        *ret_encrypted = encrypted;
     if (GSS_ERROR(major))
         return fail(&c->library, major, minor,
-            "GSSAPI failed on what the server sent: its offer of security layers cannot be opened",
-            "", f);
+            "GSSAPI failed on what the server sent: its envelope cannot be opened", "", f);
     return r;
 }
 
-static int wrap(void *context, const void *data, size_t n, Buffer *out, Failure *f)
+static int wrap(void *context, bool encrypted, const void *data, size_t n, Buffer *out, Failure *f)
 {
     Context *c = context;
     gss_buffer_desc input = {n, (void *)data}, output = GSS_C_EMPTY_BUFFER;
-    OM_uint32 minor,
-        major = c->library.wrap(&minor, c->context, 0, GSS_C_QOP_DEFAULT, &input, NULL, &output);
+    int is_encrypted = 0;
+    OM_uint32 minor, major = c->library.wrap(&minor, c->context, encrypted, GSS_C_QOP_DEFAULT,
+                         &input, &is_encrypted, &output);
     int r = take_buffer(&c->library, &output, out);
 
     if (GSS_ERROR(major))
-        return fail(&c->library, major, minor, "GSSAPI cannot make its last answer", "", f);
+        return fail(&c->library, major, minor, "GSSAPI cannot make an envelope", "", f);
+    if (encrypted && !is_encrypted)
+        return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION,
+            "GSSAPI does not encrypt with the keys of this Kerberos ticket: have the realm use "
+            "AES");
     return r;
 }
 
@@ -245,17 +279,17 @@ static int import(const Library *l, const char *text, gss_OID kind, gss_name_t *
     if (!GSS_ERROR(major))
         return 0;
     snprintf(what, sizeof(what), "\"%.180s\" is no name that Kerberos can have", text);
-    return fail(l, major, minor, what, "check user, host and kerberos_service", f);
+    return fail(l, major, minor, what, "check the settings of user, host and service", f);
 }
 
 /* Where tickets that a keytab gives are kept: in memory, and elsewhere for another user or keytab.
  */
-static void name_cache(const RelayConfig *relay, char *ret, size_t n)
+static void name_cache(const RelayConfig *relay, const char *user, char *ret, size_t n)
 {
     struct stat st = {0};
 
     (void)stat(relay->kerberos_keytab, &st);
-    snprintf(ret, n, "MEMORY:outbox-%.200s-%.200s-%llu-%lld", relay->name ?: "", relay->user ?: "",
+    snprintf(ret, n, "MEMORY:outbox-%.200s-%.200s-%llu-%lld", relay->name ?: "", user ?: "",
         (unsigned long long)st.st_ino, (long long)st.st_mtime);
 }
 
@@ -269,7 +303,7 @@ static int acquire(Making *m, gss_name_t client, Failure *f)
     OM_uint32 minor, major;
 
     if (relay->kerberos_keytab)
-        name_cache(relay, cache, sizeof(cache));
+        name_cache(relay, m->aim.user, cache, sizeof(cache));
     if (relay->kerberos_keytab)
         elements[store.count++] =
             (gss_key_value_element_desc){"client_keytab", relay->kerberos_keytab};
@@ -281,7 +315,7 @@ static int acquire(Making *m, gss_name_t client, Failure *f)
     if (!GSS_ERROR(major))
         return 0;
     snprintf(what, sizeof(what), "there is no Kerberos ticket for %s%s%s",
-        relay->user ?: "the relay's user", relay->kerberos_keytab ? " by the keytab " : "",
+        m->aim.user ?: m->aim.whose, relay->kerberos_keytab ? " by the keytab " : "",
         relay->kerberos_keytab ?: "");
     return fail(&m->library, major, minor, what,
         "run kinit as the user of outboxd, or have kerberos_keytab name a keytab of the user's", f);
@@ -291,8 +325,7 @@ static int find_credential(Making *m, Failure *f)
 {
     gss_name_t client = GSS_C_NO_NAME;
     OM_uint32 minor;
-    int r =
-        m->relay->user ? import(&m->library, m->relay->user, m->library.principal, &client, f) : 0;
+    int r = m->aim.user ? import(&m->library, m->aim.user, m->library.principal, &client, f) : 0;
 
     if (r >= 0)
         r = acquire(m, client, f);
@@ -301,21 +334,19 @@ static int find_credential(Making *m, Failure *f)
     return r;
 }
 
-/* smtp@HOST unless it is said. */
+/* PREFIX@HOST unless it is said. */
 static int name_service(Making *m)
 {
-    const RelayConfig *relay = m->relay;
-    const char *host = relay->tls_name ?: relay->host;
     _cleanup_free_
     char *ascii = NULL;
 
-    if (relay->kerberos_service) {
-        m->service = strdup(relay->kerberos_service);
+    if (m->aim.service) {
+        m->service = strdup(m->aim.service);
         return m->service ? 0 : -ENOMEM;
     }
-    if (domain_to_ascii(host, &ascii) == -ENOMEM)
+    if (domain_to_ascii(m->aim.host, &ascii) == -ENOMEM)
         return -ENOMEM;
-    return asprintf(&m->service, "smtp@%s", ascii ?: host) < 0 ? -ENOMEM : 0;
+    return asprintf(&m->service, "%s@%s", m->aim.prefix, ascii ?: m->aim.host) < 0 ? -ENOMEM : 0;
 }
 
 static int make_context(const Making *m, Context **ret, Failure *f)
@@ -324,39 +355,44 @@ static int make_context(const Making *m, Context **ret, Failure *f)
     const Library *l = &m->library;
     gss_OID kind = strchr(m->service, '/') ? l->principal : l->service;
     OM_uint32 minor, major;
-    char what[512];
+    char what[512], advice[160];
     int r;
 
     if (!c)
         return -ENOMEM;
     c->library = *l;
+    c->aim = (Aim){.checks = m->aim.checks,
+        .is_spnego = m->aim.is_spnego,
+        .wanted = m->aim.wanted,
+        .needed = m->aim.needed};
     c->credential = m->credential;
     r = import(l, m->service, kind, &c->target, f);
     if (r < 0)
         return r;
-    major = l->init_sec_context(&minor, m->credential, &c->context, c->target, l->mechanism,
-        WANTED_FLAGS, 0, GSS_C_NO_CHANNEL_BINDINGS, GSS_C_NO_BUFFER, NULL, &c->first, NULL, NULL);
+    major = l->init_sec_context(&minor, m->credential, &c->context, c->target,
+        mechanism_of(l, &m->aim), m->aim.wanted, 0, GSS_C_NO_CHANNEL_BINDINGS, GSS_C_NO_BUFFER,
+        NULL, &c->first, NULL, NULL);
     if (GSS_ERROR(major)) {
         snprintf(
             what, sizeof(what), "no Kerberos ticket for the service %.200s can be had", m->service);
-        return fail(l, major, minor, what,
-            "check with `kinit` and `kvno` as the user of outboxd; kerberos_service names another "
-            "service",
-            f);
+        snprintf(advice, sizeof(advice),
+            "check with `kinit` and `kvno` as the user of outboxd; %s names another service",
+            m->aim.service_setting);
+        return fail(l, major, minor, what, advice, f);
     }
     *ret = TAKE_PTR(c);
     return 0;
 }
 
-int tickets_fetch(const RelayConfig *relay, Tickets **ret, Failure *f)
+static int fetch(const RelayConfig *relay, const Aim *aim, Tickets **ret, Failure *f)
 {
     _cleanup_(tickets_free_p) Tickets *tickets = calloc(1, sizeof(Tickets));
-    Making m = {.relay = relay};
+    Making m = {.relay = relay, .aim = *aim};
     int r;
 
     if (!tickets)
         return -ENOMEM;
-    r = load(&m.library, f) ?: name_service(&m) ?: find_credential(&m, f);
+    r = load(&m.library, aim->words, f) ?: name_service(&m) ?: find_credential(&m, f);
     tickets->library = m.library;
     tickets->credential = m.credential;
     for (size_t i = 0; i < CONTEXTS && r >= 0; i++)
@@ -364,9 +400,49 @@ int tickets_fetch(const RelayConfig *relay, Tickets **ret, Failure *f)
     free(m.service);
     if (r < 0)
         return r;
-    tickets->gssapi = (SmtpGssapi){tickets, begin, step, unwrap, wrap, end};
+    tickets->gssapi = (Gssapi){tickets, begin, step, unwrap, wrap, end};
     *ret = TAKE_PTR(tickets);
     return 0;
+}
+
+int tickets_fetch(const RelayConfig *relay, Tickets **ret, Failure *f)
+{
+    const Aim aim = {
+        .words = "auth",
+        .user = relay->user,
+        .whose = "the relay's user",
+        .service = relay->kerberos_service,
+        .prefix = "smtp",
+        .host = relay->tls_name ?: relay->host,
+        .checks = "host, kerberos_service",
+        .service_setting = "kerberos_service",
+        .wanted = WANTED_FLAGS,
+        .needed = GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG,
+    };
+
+    return fetch(relay, &aim, ret, f);
+}
+
+/* A proxy of HTTP has no place for its own proof in what it says to CONNECT (RFC 4559, 5), and TLS
+ * with the relay goes by nothing that it says. That of SOCKS wraps all that follows. */
+int tickets_fetch_for_proxy(const RelayConfig *relay, Tickets **ret, Failure *f)
+{
+    bool is_socks = relay->proxy_type == PROXY_MODE_SOCKS5;
+    const Aim aim = {
+        .words = "proxy_auth",
+        .user = relay->proxy_user,
+        .whose = "the proxy's user",
+        .service = relay->proxy_kerberos_service,
+        .prefix = is_socks ? "rcmd" : "HTTP",
+        .host = relay->proxy_host,
+        .checks = "proxy_host, proxy_kerberos_service",
+        .service_setting = "proxy_kerberos_service",
+        .is_spnego = !is_socks,
+        .wanted = is_socks ? WANTED_FLAGS | GSS_C_CONF_FLAG : GSS_C_REPLAY_FLAG,
+        .needed = is_socks ? GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG | GSS_C_CONF_FLAG : 0,
+    };
+
+    return fetch(relay, &aim, ret, f);
 }
 
 void tickets_free(Tickets *tickets)
@@ -380,7 +456,7 @@ void tickets_free(Tickets *tickets)
     free(tickets);
 }
 
-const SmtpGssapi *tickets_gssapi(const Tickets *tickets)
+const Gssapi *tickets_gssapi(const Tickets *tickets)
 {
     return tickets ? &tickets->gssapi : NULL;
 }

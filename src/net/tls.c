@@ -14,6 +14,7 @@
 #include "net/dane.h"
 #include "net/tls_context.h"
 #include "net/tls_error.h"
+#include "net/tls_signing.h"
 #include "net/tls_stream.h"
 
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266, 2 */
@@ -188,19 +189,29 @@ static void end_session(TlsStream *stream)
         SSL_set_shutdown(stream->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
-void tls_stream_free(TlsStream *stream)
+void tls_stream_dispose(TlsStream *stream)
 {
-    if (!stream)
-        return;
-    if (stream->ssl)
-        end_session(stream);
     SSL_free(stream->ssl);
     SSL_SESSION_free(stream->early);
     X509_free(stream->peer);
     sk_X509_pop_free(stream->verified, X509_free);
     (void)tls_context_unref(stream->context);
     OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
+    buffer_done(&stream->told);
     free(stream);
+}
+
+void tls_stream_free(TlsStream *stream)
+{
+    if (!stream)
+        return;
+    if (stream->signing) {
+        tls_signing_abandon(stream);
+        return;
+    }
+    if (stream->ssl)
+        end_session(stream);
+    tls_stream_dispose(stream);
 }
 
 static int closed(const TlsStream *stream, const char *when, Failure *f)
@@ -280,28 +291,101 @@ static void describe(TlsStream *stream)
     stream->info.binding_unique_size = n;
 }
 
-ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
+ssize_t tls_stream_judge_result(TlsStream *stream, int result, Failure *f)
 {
-    ssize_t r;
+    return judge(stream, result, TLS_AT_HANDSHAKE, f);
+}
+
+static ssize_t shake(TlsStream *stream, Failure *f)
+{
     int result;
 
     ERR_clear_error();
     errno = 0;
     result = SSL_do_handshake(stream->ssl);
-    if (result == 1) {
+    return result == 1 ? 1 : judge(stream, result, TLS_AT_HANDSHAKE, f);
+}
+
+static ssize_t flush(TlsStream *stream, Failure *f)
+{
+    int r = tls_bio_flush(SSL_get_wbio(stream->ssl));
+
+    if (r == -EAGAIN)
+        stream->wants = POLLOUT;
+    else if (r < 0) {
+        stream->unwritable = true;
+        return failure_set_socket(f, r, "the connection with %s broke", stream->context->host);
+    }
+    return r;
+}
+
+/* The first words need no key, and are said at once; each of the server's is answered by a job, for
+ * nobody can tell before whether the answer is to be signed. As tls_stream_handshake(). */
+static ssize_t shake_beside(TlsStream *stream, Failure *f)
+{
+    BIO *bio = SSL_get_rbio(stream->ssl);
+    ssize_t r = -EAGAIN;
+    int filled;
+
+    if (stream->signing && !tls_signing_has_ended(stream->signing))
+        return -EAGAIN;
+    if (stream->signing)
+        stream->shaken = r = tls_signing_end(stream, f);
+    else if (stream->n_jobs == 0 && SSL_in_before(stream->ssl)) {
+        tls_bio_hold(bio);
+        stream->shaken = r = shake(stream, f);
+    }
+    if (r != 1 && r != -EAGAIN) {
+        (void)tls_bio_flush(bio); /* an alert that says why */
+        return r;
+    }
+    r = flush(stream, f);
+    if (r < 0)
+        return r;
+    if (stream->shaken == 1) {
+        tls_bio_release(bio);
+        return 1;
+    }
+    filled = tls_bio_pending(bio) ? 1 : tls_bio_fill(bio);
+    stream->wants = POLLIN;
+    if (filled > 0)
+        filled = tls_signing_start(stream, stream->worker, f);
+    return filled < 0 ? filled : -EAGAIN;
+}
+
+void tls_stream_sign_beside(TlsStream *stream, Worker *worker)
+{
+    if (stream->context->token)
+        stream->worker = worker;
+}
+
+int tls_stream_signing_fd(const TlsStream *stream)
+{
+    return stream->signing ? tls_signing_fd(stream->signing) : -1;
+}
+
+unsigned tls_stream_signings(const TlsStream *stream)
+{
+    return stream->n_jobs;
+}
+
+ssize_t tls_stream_handshake(TlsStream *stream, Failure *f)
+{
+    ssize_t r = stream->worker ? shake_beside(stream, f) : shake(stream, f);
+
+    if (r == 1) {
         describe(stream);
         tls_stream_note_negotiated(stream);
         r = tls_allowed_check(&stream->context->allowed, stream->ssl, stream->context->host, f);
         stream->broken |= r < 0;
         return r < 0 ? r : 1;
     }
-    r = judge(stream, result, TLS_AT_HANDSHAKE, f);
     if (r == -EAGAIN)
         return r;
     stream->broken = true;
     return r == 0 ? closed(stream,
                         "during the TLS handshake: its log may say what it wants, such as another "
-                        "port, or a client certificate",
+                        "port, a client certificate, or a smaller first message (see tls13_groups)",
                         f)
                   : r;
 }
@@ -376,7 +460,8 @@ bool tls_stream_offered(const TlsStream *stream)
 
 void tls_stream_distrust(TlsStream *stream)
 {
-    stream->broken |= SSL_session_reused(stream->ssl) == 1;
+    if (!stream->signing)
+        stream->broken |= SSL_session_reused(stream->ssl) == 1;
 }
 
 ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f)
@@ -414,11 +499,14 @@ short tls_stream_wants(const TlsStream *stream)
 
 bool tls_stream_pending(const TlsStream *stream)
 {
-    return !stream->dead && SSL_has_pending(stream->ssl) == 1;
+    return !stream->signing && !stream->dead &&
+           (SSL_has_pending(stream->ssl) == 1 || tls_bio_pending(SSL_get_rbio(stream->ssl)));
 }
 
 void tls_stream_shutdown(TlsStream *stream)
 {
+    if (stream->signing)
+        return;
     ERR_clear_error();
     if (!stream->broken && !stream->unwritable)
         (void)SSL_shutdown(stream->ssl);
@@ -432,5 +520,10 @@ const SmtpTlsInfo *tls_stream_info(const TlsStream *stream)
 
 bool tls_stream_resumed(const TlsStream *stream)
 {
-    return SSL_session_reused(stream->ssl) == 1;
+    return !stream->signing && SSL_session_reused(stream->ssl) == 1;
+}
+
+void tls_keep_at_exit(void)
+{
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 }

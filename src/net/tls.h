@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/worker.h"
 #include "net/credentials.h"
 #include "settings/relay.h"
 #include "smtp/auth.h"
@@ -31,6 +32,8 @@ typedef struct TlsCarrier {
  * is none. Expensive; made when first needed, not for relays without TLS. 0 or a negative errno
  * with a Failure (27x, 28x) that names the file and what to do. */
 int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
+/* The same, to see whether it can be made: nothing is written, and no file is made. */
+int tls_context_try(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f);
 TlsContext *tls_context_ref(TlsContext *context);
 TlsContext *tls_context_unref(TlsContext *context); /* accepts NULL; returns NULL */
 
@@ -41,10 +44,19 @@ int tls_stream_new_over(
     TlsContext *context, const TlsCarrier *carrier, usec_t now, TlsStream **ret, Failure *f);
 void tls_stream_free(TlsStream *stream);
 
+/* Before the handshake. Where the key of our own certificate lives on a token, which may take long
+ * to sign, the handshake is done by jobs of `worker` (borrowed; it outlives the stream). */
+void tls_stream_sign_beside(TlsStream *stream, Worker *worker);
+/* Readable when the job under way has ended: what tls_stream_handshake() waits for; -1: there is
+ * none. And how many there have been: with each it is another descriptor. */
+int tls_stream_signing_fd(const TlsStream *stream);
+unsigned tls_stream_signings(const TlsStream *stream);
+
 /* After a fatal error nothing is written, nor read where TLS itself failed: OpenSSL's state is then
  * not to be relied on. Each returns a byte count (handshake: 1 when done), -EAGAIN when
  * tls_stream_wants() must be waited for, 0 at the peer's end of data (read), or another negative
- * errno with a Failure: ERROR_TLS_HANDSHAKE, ERROR_CONNECTION_DROPPED. */
+ * errno with a Failure: ERROR_TLS_HANDSHAKE, ERROR_CONNECTION_DROPPED, and of the handshake
+ * ERROR_TLS_CREDENTIALS (REASON_TLS_CLIENT_KEY) where a token does not sign. */
 ssize_t tls_stream_handshake(TlsStream *stream, Failure *f);
 ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f);
 ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f);
@@ -116,11 +128,6 @@ const TlsNegotiated *tls_stream_negotiated(const TlsStream *stream);
 /* The server's certificate, or NULL; borrowed. Of a resumed session, that of the session. */
 struct x509_st *tls_stream_certificate(const TlsStream *stream);
 
-/* What the server sent, its own certificate first, and for a resumed session what it sent then:
- * how many, and one of them as DER. `*ret` is the caller's to free. 0, -ENOENT or -ENOMEM. */
-size_t tls_stream_chain_size(const TlsStream *stream);
-int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n);
-
 /* Of the server's certificate and our own, those that end within `span` from `now` (realtime): a
  * line each. NULL: none, or no memory. Caller frees. */
 char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span);
@@ -139,3 +146,7 @@ char *tls_stream_describe_certificate(const TlsStream *stream);
 Certificate *tls_stream_shown(const TlsStream *stream);
 
 DEFINE_CLEANUP(TlsStream, tls_stream_free);
+
+/* For programs, before anything else of TLS: OpenSSL takes nothing down when the process ends, for
+ * a thread may still be at work with it then. A library must not ask for that. */
+void tls_keep_at_exit(void);

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
@@ -12,16 +14,33 @@
 #include "net/tls_error.h"
 #include "net/tls_settings.h"
 
-static int open_key_log(TlsContext *context, const RelayConfig *relay, Failure *f)
+/* Whether a file can be made there. 0 or a negative errno. */
+static int try_directory(const char *path)
 {
-    if (!relay->tls_key_log_file)
+    _cleanup_free_
+    char *copy = strdup(path);
+
+    if (!copy)
+        return -ENOMEM;
+    return access(dirname(copy), W_OK | X_OK) < 0 ? -errno : 0;
+}
+
+/* Nobody waits for who reads a pipe. */
+static int open_key_log(TlsContext *context, const RelayConfig *relay, bool try, Failure *f)
+{
+    const char *path = relay->tls_key_log_file;
+    int r;
+
+    if (!path)
         return 0;
-    context->key_log_fd =
-        open(relay->tls_key_log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (context->key_log_fd < 0)
+    context->key_log_fd = open(
+        path, O_WRONLY | O_APPEND | (try ? 0 : O_CREAT) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    r = context->key_log_fd < 0 ? -errno : 0;
+    if (try && r == -ENOENT)
+        r = try_directory(path);
+    if (r < 0)
         return failure_reason(f, REASON_TLS_KEY_LOG,
-            failure_set_errno(
-                f, -errno, "tls_key_log_file: cannot open %s", relay->tls_key_log_file));
+            failure_set_errno(f, r, "tls_key_log_file: cannot open %s", path));
     return 0;
 }
 
@@ -41,7 +60,15 @@ static int set_names(TlsContext *context, const RelayConfig *relay, Failure *f)
     return r >= 0 && context->host ? 0 : -ENOMEM;
 }
 
-static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
+static int note_token(TlsContext *context)
+{
+    if (!context->client || !credentials_are_on_token(context->client))
+        return 0;
+    context->token = credentials_token(context->client);
+    return context->token ? 0 : -ENOMEM;
+}
+
+static int apply(TlsContext *context, const RelayConfig *relay, bool try, Failure *f)
 {
     int r = set_names(context, relay, f);
 
@@ -56,13 +83,15 @@ static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
     if (r >= 0)
         r = tls_settings_client_certificate(context->ssl, context->client, f);
     if (r >= 0)
+        r = note_token(context);
+    if (r >= 0)
         r = tls_settings_client_authorities(context->ssl, relay, f);
     if (r >= 0 && context->verify)
         r = tls_settings_authorities(context->ssl, relay, f);
     if (r >= 0 && relay->tls_accept_certificate)
         r = tls_pins_load(relay->tls_accept_certificate, &context->trust.pins, f);
     if (r >= 0)
-        r = open_key_log(context, relay, f);
+        r = open_key_log(context, relay, try, f);
     if (r < 0)
         return r;
     context->trust.store = SSL_CTX_get_cert_store(context->ssl);
@@ -74,7 +103,8 @@ static int apply(TlsContext *context, const RelayConfig *relay, Failure *f)
     return 0;
 }
 
-int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
+static int make(
+    const RelayConfig *relay, Credentials *client, bool try, TlsContext **ret, Failure *f)
 {
     TlsContext *context = calloc(1, sizeof(TlsContext));
     char reason[TLS_ERROR_MAX];
@@ -103,7 +133,7 @@ int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **
                 "OpenSSL cannot be used: %s; check its configuration (openssl version -d)",
                 tls_error_reason(reason)));
     else
-        r = context->bio ? apply(context, relay, f) : -ENOMEM;
+        r = context->bio ? apply(context, relay, try, f) : -ENOMEM;
     if (r < 0) {
         (void)tls_context_unref(context);
         return r;
@@ -113,15 +143,25 @@ int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **
     return 0;
 }
 
+int tls_context_new(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
+{
+    return make(relay, client, false, ret, f);
+}
+
+int tls_context_try(const RelayConfig *relay, Credentials *client, TlsContext **ret, Failure *f)
+{
+    return make(relay, client, true, ret, f);
+}
+
 TlsContext *tls_context_ref(TlsContext *context)
 {
-    context->references++;
+    (void)__atomic_add_fetch(&context->references, 1, __ATOMIC_RELAXED);
     return context;
 }
 
 TlsContext *tls_context_unref(TlsContext *context)
 {
-    if (!context || --context->references > 0)
+    if (!context || __atomic_sub_fetch(&context->references, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
     SSL_SESSION_free(context->session);
     SSL_CTX_free(context->ssl);
@@ -131,6 +171,7 @@ TlsContext *tls_context_unref(TlsContext *context)
     tls_allowed_done(&context->allowed);
     tls_pins_done(&context->trust.pins);
     close_p(&context->key_log_fd);
+    free(context->token);
     free(context->host);
     free(context->name);
     free(context);

@@ -16,6 +16,7 @@ struct TlsContext {
     TlsProvider *provider; /* or NULL: those of the process */
     SSL_CTX *ssl;
     Credentials *client; /* whose key may be on a token; or NULL */
+    char *token;         /* its URI, when it is; or NULL */
     BIO_METHOD *bio;
     bool verify;
     bool is_strict; /* and forgives nothing: no tls_security_flags */

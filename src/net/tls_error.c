@@ -109,9 +109,18 @@ static const ReasonRow *row_of(int reason, TlsMoment moment)
     return moment == TLS_AT_WRITE ? &writing : &reading;
 }
 
-/* What is in the queue: the reason in words, and whether memory was short for any of it, which the
- * layers above make other errors of. */
-static bool take_reason(char text[static TLS_ERROR_MAX])
+/* What OpenSSL 3.2 and later say on top of why a record could not be read; 3.0 has no name for it.
+ */
+static bool is_mere_layer(unsigned long code)
+{
+    enum { RECORD_LAYER_FAILURE = 313 };
+
+    return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == RECORD_LAYER_FAILURE;
+}
+
+/* What is in the queue: the error that says most, in words too, and whether memory was short for
+ * any of it, which the layers above make other errors of. */
+static bool take_reason(char text[static TLS_ERROR_MAX], unsigned long *ret_code)
 {
     unsigned long code, last = 0;
     const char *reason = NULL;
@@ -123,27 +132,30 @@ static bool take_reason(char text[static TLS_ERROR_MAX])
         if (ERR_SYSTEM_ERROR(code))
             reason = strerrordesc_np(ERR_GET_REASON(code));
         no_memory |= !ERR_SYSTEM_ERROR(code) && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-        if (last == 0 || !ERR_COMMON_ERROR(code))
+        if (last == 0 || !(ERR_COMMON_ERROR(code) || is_mere_layer(code)))
             last = code;
     }
     if (!reason && last != 0)
         reason = ERR_reason_error_string(last);
     snprintf(text, TLS_ERROR_MAX, "%s", reason ?: "unknown reason");
+    *ret_code = last;
     return no_memory;
 }
 
 char *tls_error_reason(char text[static TLS_ERROR_MAX])
 {
-    (void)take_reason(text);
+    unsigned long code;
+
+    (void)take_reason(text, &code);
     return text;
 }
 
 int tls_error_explain(const char *host, TlsMoment moment, Failure *f)
 {
-    unsigned long code = ERR_peek_last_error();
-    const ReasonRow *row = row_of(ERR_GET_REASON(code), moment);
+    unsigned long code;
     char reason[TLS_ERROR_MAX];
-    bool no_memory = take_reason(reason);
+    bool no_memory = take_reason(reason, &code);
+    const ReasonRow *row = row_of(ERR_GET_REASON(code), moment);
 
     if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
         ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)

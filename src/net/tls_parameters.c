@@ -52,45 +52,78 @@ static int unusable(const char *setting, const char *value, FaultReason why, Fai
 
 /* ---- groups ---- */
 
-/* With OpenSSL 3.5 a star marks the groups that a key is sent for at once; before, that is the
- * first of all. */
-static int append_groups(Buffer *out, const char *list, const char *shares)
+#define STARS_SINCE 0x30500000UL /* OpenSSL 3.5 */
+#define STARS_MAX 4
+
+/* What counts is which one is there when the program runs. */
+bool tls_parameters_know_key_shares(void)
+{
+    return OpenSSL_version_num() >= STARS_SINCE;
+}
+
+/* Groups that a key is sent for at once by a star; before OpenSSL 3.5 there is none, and a key is
+ * sent for the first of all. */
+static unsigned marked_groups(void)
+{
+    return tls_parameters_know_key_shares() ? STARS_MAX : 0;
+}
+
+/* A copy of the first words of a list. */
+static char *first_words(const char *list, unsigned n_words)
+{
+    size_t n = 0;
+
+    for (; n_words > 0 && list[n]; n_words--) {
+        n += strspn(list + n, " ");
+        n += strcspn(list + n, " ");
+    }
+    return strndup(list, n);
+}
+
+static int append_groups(Buffer *out, const char *list, const char *marked)
 {
     int r = 0;
 
     for (size_t n; *list && r >= 0; list += n + strspn(list + n, " ")) {
-        bool star;
-
         n = strcspn(list, " ");
-        star = OPENSSL_VERSION_NUMBER >= 0x30500000L && has_word(shares, list, n);
-        r = buffer_appendf(
-            out, "%s%s%.*s", buffer_size(out) > 0 ? ":" : "", star ? "*" : "", (int)n, list);
+        r = buffer_appendf(out, "%s%s%.*s", buffer_size(out) > 0 ? ":" : "",
+            has_word(marked, list, n) ? "*" : "", (int)n, list);
     }
     return r < 0 ? r : buffer_append(out, "", 1);
 }
 
-/* The first key share comes first, then the groups of TLS 1.3, then those that only 1.2 has. */
+/* The first key share, where it cannot be marked; then those that no list of groups has; then the
+ * groups of TLS 1.3, and those that only 1.2 has. */
+static int order_groups(Buffer *out, const RelayConfig *relay, const char *first)
+{
+    const char *modern = relay->tls13_groups ?: relay->tls12_groups ?: GROUPS_DEFAULT;
+    int r = append_new(out, first, NULL, NULL);
+
+    if (r >= 0)
+        r = append_new(out, relay->tls13_key_shares, modern, first);
+    if (r >= 0)
+        r = append_new(out, modern, first, NULL);
+    if (r >= 0)
+        r = append_new(out, relay->tls12_groups, modern, first);
+    return r < 0 ? r : buffer_append(out, "", 1);
+}
+
 static int set_groups(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
     const char *shares = relay->tls13_key_shares;
-    const char *modern = relay->tls13_groups ?: relay->tls12_groups ?: GROUPS_DEFAULT;
+    unsigned marks = marked_groups();
     _cleanup_buffer_ Buffer words = {0}, list = {0};
     _cleanup_free_
-    char *first = NULL;
+    char *first = NULL, *marked = NULL;
     int r;
 
     if (!shares && !relay->tls13_groups && !relay->tls12_groups)
         return 0;
-    first = shares ? strndup(shares, strcspn(shares, " ")) : strdup("");
-    r = first ? append_new(&words, first, NULL, NULL) : -ENOMEM;
+    first = first_words(shares ?: "", marks > 0 ? 0 : 1);
+    marked = first_words(shares ?: "", marks);
+    r = first && marked ? order_groups(&words, relay, first) : -ENOMEM;
     if (r >= 0)
-        r = append_new(&words, modern, first, NULL);
-    if (r >= 0)
-        r = append_new(&words, relay->tls12_groups, modern, first);
-    if (r >= 0)
-        r = buffer_append(&words, "", 1);
-    if (r >= 0)
-        r = append_groups(&list, buffer_data(&words), shares);
+        r = append_groups(&list, buffer_data(&words), marked);
     if (r < 0)
         return r;
     ERR_clear_error();

@@ -17,6 +17,9 @@ typedef struct TlsAllowed {
 
 /* After the ciphers have been set. 0, or a negative errno with a Failure that names the setting. */
 int tls_parameters_apply(SSL_CTX *ssl, const RelayConfig *relay, Failure *f);
+/* Whether this OpenSSL sends more than one key share. */
+bool tls_parameters_know_key_shares(void);
+
 int tls_allowed_init(TlsAllowed *allowed, const RelayConfig *relay); /* 0 or -ENOMEM */
 void tls_allowed_done(TlsAllowed *allowed);
 

@@ -7,18 +7,10 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "net/certificate.h"
 #include "net/tls_error.h"
-
-static void x509_p(X509 **certificate)
-{
-    X509_free(*certificate);
-}
-
-static void bio_p(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
+#include "net/tls_file.h"
 
 /* Hexadecimal digits, colons between them. */
 static bool parse_hex(const char *text, unsigned char out[static TLS_PIN_BYTES])
@@ -68,16 +60,18 @@ static bool parse_fingerprint(const char *text, unsigned char out[static TLS_PIN
 
 static int load_one(const char *text, unsigned char out[static TLS_PIN_BYTES], Failure *f)
 {
-    _cleanup_(bio_p) BIO *file = NULL;
-    _cleanup_(x509_p) X509 *certificate = NULL;
+    _cleanup_bio_ BIO *file = NULL;
+    _cleanup_x509_ X509 *certificate = NULL;
     char reason[TLS_ERROR_MAX];
 
     if (parse_fingerprint(text, out))
         return 0;
-    ERR_clear_error();
-    file = BIO_new_file(text, "r");
-    if (file)
+    file = tls_file_open(text, reason);
+    if (file) {
+        ERR_clear_error();
         certificate = PEM_read_bio_X509(file, NULL, NULL, NULL);
+        (void)tls_error_reason(reason);
+    }
     if (certificate && certificate_digest(certificate, out))
         return 0;
     return failure_reason(f, REASON_TLS_PIN,
@@ -85,7 +79,7 @@ static int load_one(const char *text, unsigned char out[static TLS_PIN_BYTES], F
             "tls_accept_certificate: \"%s\" is neither a SHA-256 fingerprint (64 hexadecimal "
             "digits, "
             "or sha256// and base64) nor a PEM file with a certificate: %s",
-            text, tls_error_reason(reason)));
+            text, reason));
 }
 
 int tls_pins_load(const char *text, TlsPins *ret, Failure *f)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/conf.h>
+#include <openssl/crypto.h>
 #include <openssl/provider.h>
 #include <string.h>
 
@@ -96,6 +97,12 @@ int tls_provider_new(const char *names, TlsProvider **ret, Failure *f)
     if (r >= 0)
         *ret = TAKE_PTR(provider);
     return r;
+}
+
+void tls_provider_leave(const TlsProvider *provider)
+{
+    if (provider)
+        OPENSSL_thread_stop_ex(provider->library);
 }
 
 SSL_CTX *tls_provider_context(const TlsProvider *provider)

@@ -15,5 +15,9 @@ int tls_provider_new(const char *names, TlsProvider **ret, Failure *f);
  * each thread and context. Accepts NULL. */
 void tls_provider_free(TlsProvider *provider);
 
+/* A thread that has used it, and is not the one that frees it, will not do so again. Accepts NULL.
+ */
+void tls_provider_leave(const TlsProvider *provider);
+
 /* With NULL, what the whole process uses. NULL when OpenSSL cannot. */
 SSL_CTX *tls_provider_context(const TlsProvider *provider);

@@ -10,7 +10,9 @@
 #include "base/buffer.h"
 #include "base/errors.h"
 #include "base/text.h"
+#include "certificate/handles.h"
 #include "net/tls_error.h"
+#include "net/tls_file.h"
 
 /* ---- protocols ---- */
 
@@ -156,17 +158,6 @@ static int use_system(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     return 0;
 }
 
-/* Whether there is more than revocation lists. */
-static bool holds_certificate(X509_STORE *store)
-{
-    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
-    bool found = false;
-
-    for (int i = 0; i < sk_X509_OBJECT_num(objects) && !found; i++)
-        found = X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_X509;
-    return found;
-}
-
 /* PEM as OpenSSL reads it, with revocation lists; else whatever holds certificates. */
 static int load_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
@@ -174,12 +165,11 @@ static int load_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
     X509_STORE *store = SSL_CTX_get_cert_store(ssl);
     STACK_OF(X509) *certificates = NULL;
     _cleanup_failure_ Failure why = {0};
-    int r;
+    char reason[TLS_ERROR_MAX];
+    int r = tls_file_add(store, path, reason);
 
-    r = SSL_CTX_load_verify_file(ssl, path);
-    ERR_clear_error();
-    if (r == 1 && holds_certificate(store))
-        return 0;
+    if (r > 0 || r == -ENOMEM)
+        return MIN(r, 0);
     r = certificate_load_all(path, &certificates, &why);
     for (int i = 0; i < sk_X509_num(certificates) && r >= 0; i++)
         r = X509_STORE_add_cert(store, sk_X509_value(certificates, i)) == 1 ? 0 : -ENOMEM;
@@ -217,16 +207,6 @@ int tls_settings_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 
 /* ---- whom our own certificate comes from ---- */
 
-static void store_p(X509_STORE **store)
-{
-    X509_STORE_free(*store);
-}
-
-static void store_context_p(X509_STORE_CTX **context)
-{
-    X509_STORE_CTX_free(*context);
-}
-
 /* The chain to one of the authorities, or NULL: then `*ret_error` says why. The whole one where it
  * is there, and else as far as it goes. */
 static STACK_OF(X509) * chain_to(SSL_CTX *ssl, X509_STORE *store, int *ret_error)
@@ -237,7 +217,7 @@ static STACK_OF(X509) * chain_to(SSL_CTX *ssl, X509_STORE *store, int *ret_error
     *ret_error = X509_V_ERR_OUT_OF_MEM;
     (void)SSL_CTX_get0_chain_certs(ssl, &sent);
     for (size_t i = 0; i < ELEMENTSOF(flags) && !chain; i++) {
-        _cleanup_(store_context_p) X509_STORE_CTX *context = X509_STORE_CTX_new();
+        _cleanup_store_context_ X509_STORE_CTX *context = X509_STORE_CTX_new();
 
         if (!context ||
             X509_STORE_CTX_init(context, store, SSL_CTX_get0_certificate(ssl), sent) != 1 ||
@@ -268,24 +248,26 @@ static bool send_chain(SSL_CTX *ssl, STACK_OF(X509) * chain)
 
 int tls_settings_client_authorities(SSL_CTX *ssl, const RelayConfig *relay, Failure *f)
 {
-    _cleanup_(store_p) X509_STORE *store = NULL;
+    _cleanup_store_ X509_STORE *store = NULL;
     char reason[TLS_ERROR_MAX];
     STACK_OF(X509) * chain;
     bool good;
-    int error = X509_V_OK;
+    int error = X509_V_OK, r;
 
     if (!relay->tls_client_ca_file || !SSL_CTX_get0_certificate(ssl))
         return 0;
     store = X509_STORE_new();
     if (!store)
         return -ENOMEM;
-    ERR_clear_error();
-    if (X509_STORE_load_file(store, relay->tls_client_ca_file) != 1)
+    r = tls_file_add(store, relay->tls_client_ca_file, reason);
+    if (r == -ENOMEM)
+        return r;
+    if (r <= 0)
         return failure_reason(f, REASON_TLS_AUTHORITIES,
             failure_set(f, -EINVAL, ERROR_CERTIFICATE_STORE,
                 "tls_client_ca_file: cannot read certificates from %s: %s; it must be a readable "
                 "PEM file",
-                relay->tls_client_ca_file, tls_error_reason(reason)));
+                relay->tls_client_ca_file, reason));
     chain = chain_to(ssl, store, &error);
     ERR_clear_error();
     if (!chain)

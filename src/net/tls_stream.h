@@ -1,15 +1,25 @@
 /* The inside of a TlsStream, for net/tls.c and net/tls_watch.c alone. */
 #pragma once
 
+#include "base/buffer.h"
+#include "base/worker.h"
 #include "net/tls_context.h"
+#include "net/tls_error.h"
 
 #define TLS_FINISHED_BYTES_MAX 64
 #define TLS_EXPORTER_BYTES 32
 #define TLS_DESCRIPTION_MAX 96
 
+struct TlsSigning;
+
 struct TlsStream {
     TlsContext *context;
     SSL *ssl;
+    Worker *worker;             /* borrowed: the handshake is beside the loop; or NULL */
+    struct TlsSigning *signing; /* it is there just now: nobody else may look at anything here */
+    unsigned n_jobs;            /* so often it has been */
+    ssize_t shaken;             /* what came of the last */
+    Buffer told;                /* status lines of that thread, each with its NUL */
     short wants;
     bool broken;               /* the session must not be resumed */
     bool dead;                 /* after a fatal error OpenSSL must not be asked for anything more */
@@ -30,6 +40,13 @@ struct TlsStream {
     unsigned char unique[TLS_FINISHED_BYTES_MAX];
     unsigned char end_point[EVP_MAX_MD_SIZE];
 };
+
+/* What an operation that got nowhere means: -EAGAIN, 0 at the end of data, or a failure. On the
+ * thread that called OpenSSL. */
+ssize_t tls_stream_judge_result(TlsStream *stream, int result, Failure *f);
+
+/* Frees it, on any thread. */
+void tls_stream_dispose(TlsStream *stream);
 
 /* Behind the handshake. */
 void tls_stream_note_negotiated(TlsStream *stream);

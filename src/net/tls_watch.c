@@ -11,6 +11,7 @@
 #include "net/tls_stream.h"
 
 #define LINE_MAX_BYTES 200
+#define TOLD_MAX 16384 /* of one job: a handshake has some forty lines */
 
 static void time_p(ASN1_TIME **time)
 {
@@ -18,6 +19,15 @@ static void time_p(ASN1_TIME **time)
 }
 
 /* ---- how it comes up ---- */
+
+/* On a job's thread it is kept, for it is told on the loop's. */
+static void tell(TlsStream *stream, const char *line)
+{
+    if (!stream->signing)
+        stream->status(stream->status_user, line);
+    else if (buffer_size(&stream->told) < TOLD_MAX)
+        (void)buffer_append(&stream->told, line, strlen(line) + 1);
+}
 
 static void on_state(const SSL *ssl, int where, int value)
 {
@@ -36,7 +46,7 @@ static void on_state(const SSL *ssl, int where, int value)
         snprintf(line, sizeof(line), "%s", SSL_state_string_long(ssl));
     else
         return;
-    stream->status(stream->status_user, line);
+    tell(stream, line);
 }
 
 /* RFC 8446, B.3, and RFC 5246, 7.4. */
@@ -83,7 +93,7 @@ static void on_message(
         snprintf(line, sizeof(line), "%s alert %u, %zu bytes", arrow, bytes[1], n);
     else
         return;
-    stream->status(stream->status_user, line);
+    tell(stream, line);
 }
 
 void tls_stream_watch(TlsStream *stream, TlsStatus status, bool packets, void *user)
@@ -108,7 +118,7 @@ static void note_bulk_cipher(TlsNegotiated *to, const SSL_CIPHER *cipher)
 }
 
 /* A session of TLS 1.2 that is resumed makes no new key: only the kind of the former one is known.
- */
+ * To ML-KEM the server has no key, only this side has. */
 static void note_key_exchange(TlsNegotiated *to, SSL *ssl, const SSL_CIPHER *cipher)
 {
     int kind = SSL_CIPHER_get_kx_nid(cipher), group = SSL_get_negotiated_group(ssl);
@@ -130,7 +140,7 @@ static void note_key_exchange(TlsNegotiated *to, SSL *ssl, const SSL_CIPHER *cip
         snprintf(to->group, sizeof(to->group), "%s", name);
     if (kind == EVP_PKEY_RSA && certificate)
         to->key_exchange_bits = (unsigned)EVP_PKEY_get_bits(X509_get0_pubkey(certificate));
-    else if (SSL_get_peer_tmp_key(ssl, &key) == 1)
+    else if (SSL_get_peer_tmp_key(ssl, &key) == 1 || SSL_get_tmp_key(ssl, &key) == 1)
         to->key_exchange_bits = (unsigned)EVP_PKEY_get_bits(key);
     EVP_PKEY_free(key);
 }
@@ -156,60 +166,45 @@ const TlsNegotiated *tls_stream_negotiated(const TlsStream *stream)
 
 /* ---- the certificates ---- */
 
+/* While a thread has the stream, none is known. */
 X509 *tls_stream_certificate(const TlsStream *stream)
 {
-    return SSL_get0_peer_certificate(stream->ssl);
+    return stream->signing ? NULL : SSL_get0_peer_certificate(stream->ssl);
 }
 
 Certificate *tls_stream_shown(const TlsStream *stream)
 {
-    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+    X509 *certificate = tls_stream_certificate(stream);
 
     return certificate ? certificate_from_x509(certificate, SSL_get_peer_cert_chain(stream->ssl))
                        : NULL;
 }
 
-size_t tls_stream_chain_size(const TlsStream *stream)
+/* Certificates that the server showed, its own one included. */
+static size_t count_sent(const TlsStream *stream)
 {
-    int n = sk_X509_num(SSL_get_peer_cert_chain(stream->ssl));
+    int n = stream->signing ? 0 : sk_X509_num(SSL_get_peer_cert_chain(stream->ssl));
 
     if (n > 0)
         return (size_t)n;
-    return SSL_get0_peer_certificate(stream->ssl) ? 1 : 0;
+    return tls_stream_certificate(stream) ? 1 : 0;
 }
 
 /* NULL behind the last. */
 static X509 *sent_certificate(const TlsStream *stream, size_t i)
 {
-    const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(stream->ssl);
+    const STACK_OF(X509) * chain;
 
-    if (i >= tls_stream_chain_size(stream))
+    if (i >= count_sent(stream))
         return NULL;
+    chain = SSL_get_peer_cert_chain(stream->ssl);
     return sk_X509_num(chain) > 0 ? sk_X509_value(chain, (int)i)
                                   : SSL_get0_peer_certificate(stream->ssl);
 }
 
-int tls_stream_chain_der(const TlsStream *stream, size_t i, unsigned char **ret, size_t *ret_n)
-{
-    X509 *certificate = sent_certificate(stream, i);
-    unsigned char *der;
-    int n;
-
-    if (!certificate)
-        return -ENOENT;
-    n = i2d_X509(certificate, NULL);
-    der = n > 0 ? malloc((size_t)n) : NULL;
-    if (!der)
-        return -ENOMEM;
-    *ret = der;
-    *ret_n = (size_t)i2d_X509(certificate, &der);
-    return 0;
-}
-
 char *tls_stream_pem(const TlsStream *stream, bool whole)
 {
-    size_t n =
-        whole ? tls_stream_chain_size(stream) : MIN(tls_stream_chain_size(stream), (size_t)1);
+    size_t n = whole ? count_sent(stream) : MIN(count_sent(stream), (size_t)1);
     BIO *bio = n > 0 ? BIO_new(BIO_s_mem()) : NULL;
     bool good = bio;
     char *data = NULL, *text = NULL;
@@ -230,7 +225,7 @@ char *tls_stream_describe_chain(const TlsStream *stream)
     _cleanup_buffer_ Buffer out = {0};
     int r = 0;
 
-    for (size_t i = 1; i < tls_stream_chain_size(stream) && r >= 0; i++) {
+    for (size_t i = 1; i < count_sent(stream) && r >= 0; i++) {
         X509 *certificate = sent_certificate(stream, i);
         _cleanup_free_
         char *subject = certificate_name_text(X509_get_subject_name(certificate));
@@ -270,10 +265,10 @@ char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span)
     int r;
 
     snprintf(whose, sizeof(whose), "the certificate of %.255s", stream->context->host);
-    r = append_expiring(&out, SSL_get0_peer_certificate(stream->ssl), whose,
-        "its owner must renew it", seconds, span);
+    r = append_expiring(
+        &out, tls_stream_certificate(stream), whose, "its owner must renew it", seconds, span);
     if (r >= 0)
-        r = append_expiring(&out, SSL_get_certificate(stream->ssl),
+        r = append_expiring(&out, stream->signing ? NULL : SSL_get_certificate(stream->ssl),
             "our own certificate (tls_certificate)", "have it renewed", seconds, span);
     ERR_clear_error();
     return r < 0 || buffer_size(&out) == 0 ? NULL : strndup(buffer_data(&out), buffer_size(&out));
@@ -281,7 +276,7 @@ char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span)
 
 char *tls_stream_describe_certificate(const TlsStream *stream)
 {
-    X509 *certificate = SSL_get0_peer_certificate(stream->ssl);
+    X509 *certificate = tls_stream_certificate(stream);
 
     return certificate ? certificate_describe(certificate) : NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/job_secrets.h"
 #include "net/socket_options.h"
 
 void transport_trace(Connection *c, const char *format, ...)
@@ -52,6 +53,8 @@ static int end_lookup(Connection *c)
 {
     AddressList *found = &c->found.found;
 
+    if (c->found.notice)
+        transport_trace(c, "warning: %s", c->found.notice);
     if (c->found.error >= 0) {
         c->shared->n_addresses = relay_is_proxied(c->relay) ? found->n_targets : found->n_addresses;
         avoid_sort(avoid_list(c), found->addresses, found->n_addresses, c->begun);
@@ -89,6 +92,32 @@ static int run_lookup(Connection *c, usec_t now)
     lookup_free(c->lookup);
     c->lookup = NULL;
     return end_lookup(c);
+}
+
+int transport_look_up(Connection *c, usec_t now)
+{
+    LookupResult *found = &c->found;
+    SecretsResult secrets = {0};
+    int r;
+
+    c->begun = now;
+    found->error = resolve_relay(c->relay, &found->found, &found->failure);
+    if (found->error >= 0) {
+        secrets_fetch(c->shared->relay, NULL, false, NULL, NULL, &secrets);
+        found->proxy_password = TAKE_PTR(secrets.proxy);
+        found->proxy_tickets = TAKE_PTR(secrets.proxy_tickets);
+        found->error = secrets.error;
+        found->own = secrets.error < 0;
+        if (secrets.error < 0) {
+            found->failure = secrets.failure;
+            secrets.failure = (Failure){0};
+        }
+        secrets_done(&secrets);
+    }
+    r = end_lookup(c);
+    if (r > 0)
+        c->step = STEP_CONNECT;
+    return r;
 }
 
 /* ---- connect ---- */
@@ -160,6 +189,8 @@ static int start_tls(Connection *c, usec_t now)
         r = carrier ? tls_stream_new_over(c->shared->tls, carrier, now, &c->tls, &c->failure)
                     : tls_stream_new(c->shared->tls, c->socket_fd, now, &c->tls, &c->failure);
     c->own = r < 0;
+    if (r >= 0)
+        tls_stream_sign_beside(c->tls, c->shared->worker);
     if (r >= 0 && (c->on_tls_status || c->relay->tls_log_packets))
         tls_stream_watch(c->tls, transport_tell_tls, c->relay->tls_log_packets, c);
     c->limit = transport_patience(c);
@@ -172,10 +203,17 @@ static int time_out(Connection *c)
     _cleanup_free_
     char *time = text_format_duration(c->limit);
 
+    c->own = tls_stream_signing_fd(c->tls) >= 0;
+    if (c->own)
+        return failure_reason(&c->failure, REASON_TLS_CLIENT_KEY,
+            failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
+                "the token that has the key did not sign for %s within %s: check that it answers, "
+                "or set a longer timeout",
+                c->relay->host, time ?: "the time allowed"));
     return failure_reason(&c->failure, REASON_TLS_TIMEOUT,
         failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "the TLS handshake with %s took longer than %s: try again, then see whether the server "
-            "is overloaded, or large packets get lost on the way to it",
+            "is overloaded, or large packets get lost on the way to it (see tls13_groups)",
             c->relay->host, time ?: "allowed"));
 }
 
@@ -190,6 +228,22 @@ static int explain_broken_starttls(Connection *c, int error)
             c->relay->host));
 }
 
+/* A step of the handshake; what is waited for may be a thread, which signs. */
+static ssize_t shake_hands(Connection *c)
+{
+    unsigned before = tls_stream_signings(c->tls);
+    ssize_t r = tls_stream_handshake(c->tls, &c->failure);
+    int fd = tls_stream_signing_fd(c->tls);
+
+    if (before != tls_stream_signings(c->tls) || (fd < 0 && c->fd != c->socket_fd))
+        transport_use_fd(c, fd >= 0 ? fd : c->socket_fd);
+    if (r == -EAGAIN)
+        c->events = fd >= 0 ? POLLIN : transport_wants(c, POLLIN);
+    else if (r < 0)
+        c->own = c->failure.reason == REASON_TLS_CLIENT_KEY;
+    return r;
+}
+
 static int run_tls(Connection *c, usec_t now)
 {
     ssize_t r = 0;
@@ -199,11 +253,9 @@ static int run_tls(Connection *c, usec_t now)
     if (!c->tls)
         r = start_tls(c, now);
     if (r >= 0)
-        r = tls_stream_handshake(c->tls, &c->failure);
-    if (r == -EAGAIN) {
-        c->events = transport_wants(c, POLLIN);
+        r = shake_hands(c);
+    if (r == -EAGAIN)
         return now < c->deadline ? 0 : time_out(c);
-    }
     if (r < 0) {
         connection_shared_forget_tls(c->shared);
         return c->session && c->failure.reason == REASON_TLS_NOT_SPOKEN
@@ -286,6 +338,7 @@ void transport_start_tls(Connection *c)
 static void give_up_address(Connection *c)
 {
     transport_forget_tlsa(c);
+    transport_forget_mta_sts(c);
     close_address(c);
     c->own = false;
     failure_done(&c->failure);
@@ -371,7 +424,7 @@ void transport_settle(Connection *c)
 
 short transport_wants(const Connection *c, short plain)
 {
-    if (c->wire.tls)
+    if (c->wire.tls || c->wire.wrap)
         return c->wire.wants;
     return c->tls ? tls_stream_wants(c->tls) : plain;
 }

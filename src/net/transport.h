@@ -21,8 +21,11 @@ struct Connection {
     bool shows_secrets; /* the trace may, where the settings want it */
 
     /* The transport. */
-    size_t step;    /* a row of transport.c's table; past its end the transport stands */
-    usec_t started; /* connection_new() */
+    size_t step;        /* a row of transport.c's table; past its end the transport stands */
+    usec_t started;     /* connection_new() */
+    usec_t waited, due; /* when the last step had to wait, and until when; 0: it did not */
+    bool excused;       /* the step before this one came too late */
+    bool stirred;       /* something was found at the descriptor since then */
     usec_t begun;
     Lookup *lookup;
     LookupResult found;
@@ -36,6 +39,11 @@ struct Connection {
     Answer *tlsa;           /* the server's TLSA records, once they were asked for */
     int tlsa_fd;            /* readable when they are there; -1: not waited for */
     usec_t tlsa_until;      /* so long they are waited for */
+    Answer *policy;         /* the domain's MTA-STS policy, once it was asked for */
+    int policy_fd;          /* readable when it is there; -1: not waited for */
+    usec_t policy_until;    /* so long it is waited for */
+    bool policy_waited;     /* a newer one than is known was waited for */
+    char *policy_notice;    /* what it would not allow if it were enforced, or NULL */
     Revocation *revocation; /* while it is asked whether the certificate was revoked */
     int socket_fd;          /* connected, or -1 */
     char address[ADDRESS_TEXT_MAX];
@@ -44,6 +52,7 @@ struct Connection {
     bool own;        /* it failed for a reason of this side's */
     usec_t limit;    /* of the TLS handshake */
     Tries tries;     /* the addresses before this one */
+    char *tried;     /* the same in words, since READY; NULL: there were none */
     bool fresh;      /* a session that was to be resumed led to nothing */
     bool renewed;    /* a token that was refused has been renewed */
     bool clear;      /* opportunistic TLS has failed: without it */
@@ -82,6 +91,10 @@ struct Connection {
  * with `failure` set (but for -ENOMEM). */
 int transport_step(Connection *connection, usec_t now);
 
+/* Before the first step, for who may block and has no worker: its lookup is done at once. 1, or as
+ * transport_step(). */
+int transport_look_up(Connection *connection, usec_t now);
+
 /* A step of it: whether the server may be spoken to. As transport_step(). */
 int transport_run_certificate(Connection *connection, usec_t now);
 
@@ -89,6 +102,12 @@ int transport_run_certificate(Connection *connection, usec_t now);
  * transport_step(). */
 int transport_find_tlsa(Connection *connection, usec_t now, const TlsaSet **ret);
 void transport_forget_tlsa(Connection *connection);
+
+/* The same for the domain's MTA-STS policy, and what it says of this server, whose certificate is
+ * good: 1 that it may be used, or a negative errno with `failure` set (but for -ENOMEM). */
+int transport_find_mta_sts(Connection *connection, usec_t now);
+int transport_judge_mta_sts(Connection *connection, usec_t now);
+void transport_forget_mta_sts(Connection *connection);
 
 /* For the steps: what is waited for, and at which descriptor. */
 void transport_wait_for(Connection *connection, short events, usec_t deadline);

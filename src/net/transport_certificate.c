@@ -120,22 +120,29 @@ static int lacks_records(Connection *c)
             tls_stream_name(c->tls)));
 }
 
-/* By TLSA records where there are any, and else by authorities. As transport_step(). */
+/* By TLSA records where there are any, and else by authorities and the domain's policy (RFC 8461,
+ * 2). As transport_step(). */
 static int judge(Connection *c, usec_t now)
 {
-    bool by_dane = c->relay->tls_dane != TLS_CHECK_OFF && tls_stream_verifies(c->tls) &&
-                   !tls_stream_resumed(c->tls);
+    bool anew = tls_stream_verifies(c->tls) && !tls_stream_resumed(c->tls);
+    bool by_dane = c->relay->tls_dane != TLS_CHECK_OFF && anew;
+    bool by_policy = c->relay->tls_mta_sts != TLS_CHECK_OFF && anew;
     const TlsaSet *set = NULL;
-    int r = by_dane ? transport_find_tlsa(c, now, &set) : 1;
+    int r = by_dane && !c->policy ? transport_find_tlsa(c, now, &set) : 1;
 
     if (r <= 0)
         return r;
     if (set)
         return tls_stream_judge_dane(c->tls, set, &c->failure);
+    r = by_policy ? transport_find_mta_sts(c, now) : 1;
+    if (r <= 0)
+        return r;
     r = tls_stream_judge(c->tls, &c->failure);
-    if (r > 0 && by_dane && c->relay->tls_dane == TLS_CHECK_REQUIRE && tls_stream_verified(c->tls))
-        r = lacks_records(c);
-    return r;
+    if (r <= 0 || !tls_stream_verified(c->tls))
+        return r;
+    if (by_dane && c->relay->tls_dane == TLS_CHECK_REQUIRE)
+        return lacks_records(c);
+    return by_policy ? transport_judge_mta_sts(c, now) : r;
 }
 
 /* ---- the step ---- */

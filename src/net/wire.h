@@ -1,19 +1,25 @@
 /* The way of the bytes between a socket and what is above it: straight, or through TLS with a
- * proxy; in front of it, what came early behind a proxy's last answer. */
+ * proxy, or in envelopes of GSSAPI to one of SOCKS5; in front of it, what came early behind a
+ * proxy's last answer. */
 #pragma once
 
 #include "base/buffer.h"
 #include "net/tls.h"
+#include "proxy/wrap.h"
 
 typedef struct Wire {
     int fd;         /* borrowed */
     TlsStream *tls; /* with the proxy; NULL: none */
     Buffer early;
-    short wants; /* what the last -EAGAIN waits for */
+    ProxyWrap *wrap; /* NULL: none */
+    Buffer envelope; /* what is left of one of ours */
+    size_t enclosed; /* bytes to be written that are in it already */
+    short wants;     /* what the last -EAGAIN waits for */
     TlsCarrier carrier;
 } Wire;
 
-/* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. */
+/* As recv() and send(), with negative errno values and -EAGAIN; a Failure with all but that. What
+ * is written after -EAGAIN begins with the same bytes, for these may be on their way. */
 ssize_t wire_read(Wire *wire, char *data, size_t n, Failure *f);
 ssize_t wire_write(Wire *wire, const char *data, size_t n, Failure *f);
 

@@ -111,7 +111,6 @@ static bool has_word(const Part *list, const char *word)
 
 typedef struct Reading {
     Challenge challenge;
-    bool is_digest;
     bool bad_qop; /* there are some, and none is "auth" */
 } Reading;
 
@@ -138,7 +137,8 @@ static int take_parameter(Reading *reading, const Part *name, const Part *value)
     return 0;
 }
 
-static void judge_digest(Reading *reading)
+/* Takes the scheme, and returns why it cannot be answered. */
+static DigestFlaw judge_digest(Reading *reading)
 {
     static const struct {
         const char *name;
@@ -153,16 +153,44 @@ static void judge_digest(Reading *reading)
     Challenge *c = &reading->challenge;
     const char *name = c->algorithm ?: "MD5";
 
-    if (!c->realm || !c->nonce || reading->bad_qop)
-        return;
+    if (!c->realm)
+        return DIGEST_FLAW_REALM;
+    if (!c->nonce || !*c->nonce)
+        return DIGEST_FLAW_NONCE;
+    if (reading->bad_qop)
+        return DIGEST_FLAW_QOP;
     for (size_t i = 0; i < ELEMENTSOF(algorithms); i++)
         if (text_equal_nocase(algorithms[i].name, name)) {
             c->scheme = algorithms[i].scheme;
             c->session = algorithms[i].session;
         }
     /* A session key needs a nonce of our own, which goes with a qop alone. */
-    if (c->session && !c->qop)
+    if (c->session && !c->qop) {
         c->scheme = CHALLENGE_NONE;
+        return DIGEST_FLAW_SESSION;
+    }
+    return c->scheme == CHALLENGE_NONE ? DIGEST_FLAW_ALGORITHM : DIGEST_FLAW_NONE;
+}
+
+/* A word of base64 with its padding, alone up to the next comma (token68). */
+static bool take_token68(Cursor *c, Part *ret)
+{
+    const char *to = c->at, *rest;
+
+    while (to < c->end && is_token68(*to) && *to != '=')
+        to++;
+    ret->data = c->at;
+    if (to == c->at)
+        return false;
+    while (to < c->end && *to == '=')
+        to++;
+    for (rest = to; rest < c->end && (*rest == ' ' || *rest == '\t');)
+        rest++;
+    if (rest < c->end && *rest != ',')
+        return false;
+    ret->n = (size_t)(to - c->at);
+    c->at = rest;
+    return true;
 }
 
 /* What stands behind the scheme's name: parameters, or a word of another form. 0 or -ENOMEM. */
@@ -173,9 +201,11 @@ static int read_parameters(Cursor *c, Reading *reading)
 
     while (r >= 0) {
         Cursor before;
-        Part name, value;
+        Part name, value = {0};
 
         skip_blanks(c);
+        if (first && take_token68(c, &value))
+            return copy(&value, &reading->challenge.token);
         if (!first || at(c, ','))
             skip_to_element(c);
         before = *c;
@@ -211,7 +241,32 @@ static int name_scheme(const Part *scheme, Buffer *names)
                ?: buffer_append(names, scheme->data, scheme->n);
 }
 
-static int read_one(Cursor *c, Challenge *best, Buffer *names)
+static void judge(const Part *scheme, Reading *reading)
+{
+    if (part_equal(scheme, "Digest"))
+        reading->challenge.flaw = judge_digest(reading);
+    else if (part_equal(scheme, "Basic"))
+        reading->challenge.scheme = CHALLENGE_BASIC;
+    else if (part_equal(scheme, "NTLM"))
+        reading->challenge.scheme = CHALLENGE_NTLM;
+    else if (part_equal(scheme, "Negotiate"))
+        reading->challenge.scheme = CHALLENGE_NEGOTIATE;
+}
+
+/* A word of the same scheme says more than none, and so does a Digest that cannot be answered. */
+static bool is_better(const Challenge *one, const Challenge *best)
+{
+    return one->scheme > best->scheme ||
+           (one->scheme == best->scheme &&
+               ((one->token && !best->token) || (one->flaw && !best->flaw)));
+}
+
+static bool is_allowed(const Challenge *one, unsigned allowed)
+{
+    return (one->flaw ? CHALLENGE_BITS_DIGEST : CHALLENGE_BIT(one->scheme)) & allowed;
+}
+
+static int read_one(Cursor *c, unsigned allowed, Challenge *best, Buffer *names)
 {
     Reading reading = {0};
     Part scheme = take_token(c);
@@ -225,11 +280,8 @@ static int read_one(Cursor *c, Challenge *best, Buffer *names)
     r = name_scheme(&scheme, names);
     if (r >= 0 && (at(c, ' ') || at(c, '\t')))
         r = read_parameters(c, &reading);
-    if (part_equal(&scheme, "Digest"))
-        judge_digest(&reading);
-    else if (part_equal(&scheme, "Basic"))
-        reading.challenge.scheme = CHALLENGE_BASIC;
-    if (r >= 0 && reading.challenge.scheme > best->scheme) {
+    judge(&scheme, &reading);
+    if (r >= 0 && is_allowed(&reading.challenge, allowed) && is_better(&reading.challenge, best)) {
         Challenge worse = *best;
 
         *best = reading.challenge;
@@ -239,7 +291,7 @@ static int read_one(Cursor *c, Challenge *best, Buffer *names)
     return r;
 }
 
-int challenge_choose(const char *text, size_t n, Challenge *ret, Buffer *names)
+int challenge_choose(const char *text, size_t n, unsigned allowed, Challenge *ret, Buffer *names)
 {
     Cursor c = {text, text + n};
     int r = 0;
@@ -247,7 +299,7 @@ int challenge_choose(const char *text, size_t n, Challenge *ret, Buffer *names)
     *ret = (Challenge){0};
     skip_to_element(&c);
     while (r >= 0 && c.at < c.end) {
-        r = read_one(&c, ret, names);
+        r = read_one(&c, allowed, ret, names);
         skip_to_element(&c);
     }
     if (r < 0)
@@ -261,5 +313,6 @@ void challenge_done(Challenge *challenge)
     free(challenge->realm);
     free(challenge->nonce);
     free(challenge->opaque);
+    free(challenge->token);
     *challenge = (Challenge){0};
 }

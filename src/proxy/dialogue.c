@@ -46,6 +46,14 @@ int proxy_fail(const ProxyDialogue *dialogue, int error, FaultReason reason, Fai
         failure_set(f, error, ERROR_FIREWALL, "the proxy %s %s", dialogue->options.proxy, words));
 }
 
+int proxy_fail_login(const ProxyDialogue *dialogue, int error, const Failure *why, Failure *f)
+{
+    if (error == -ENOMEM)
+        return error;
+    return proxy_fail(
+        dialogue, error, REASON_PROXY_LOGIN, f, "cannot be logged in at: %s", failure_text(why));
+}
+
 int proxy_fail_garbage(const ProxyDialogue *dialogue, const char *data, size_t n, Failure *f)
 {
     static const char *const protocols[] = {[PROXY_TUNNEL] = "HTTP",
@@ -98,9 +106,9 @@ static bool write_target(ProxyDialogue *dialogue)
     return n > 0 && (size_t)n < sizeof(dialogue->target) && strlen(host) <= 255;
 }
 
-static int begin(ProxyDialogue *dialogue)
+static int begin(ProxyDialogue *dialogue, Failure *f)
 {
-    return is_tunnel(dialogue) ? tunnel_begin(dialogue) : socks_begin(dialogue);
+    return is_tunnel(dialogue) ? tunnel_begin(dialogue, f) : socks_begin(dialogue, f);
 }
 
 int proxy_dialogue_new(const ProxyOptions *options, ProxyDialogue **ret, Failure *f)
@@ -117,7 +125,7 @@ int proxy_dialogue_new(const ProxyOptions *options, ProxyDialogue **ret, Failure
     else if (!is_tunnel(dialogue))
         r = socks_check(dialogue, f);
     if (r >= 0)
-        r = begin(dialogue);
+        r = begin(dialogue, f);
     if (r >= 0)
         *ret = TAKE_PTR(dialogue);
     return r;
@@ -137,8 +145,17 @@ void proxy_dialogue_free(ProxyDialogue *dialogue)
     wipe_output(dialogue);
     buffer_done(&dialogue->output);
     if (is_tunnel(dialogue))
-        tunnel_done(&dialogue->tunnel);
+        tunnel_done(dialogue);
+    else
+        socks_done(dialogue);
     free(dialogue);
+}
+
+void proxy_dialogue_bind(ProxyDialogue *dialogue, const void *end_point, size_t n)
+{
+    dialogue->end_point_size = end_point && n <= sizeof(dialogue->end_point) ? n : 0;
+    if (dialogue->end_point_size > 0)
+        memcpy(dialogue->end_point, end_point, n);
 }
 
 const Buffer *proxy_dialogue_output(const ProxyDialogue *dialogue)
@@ -161,28 +178,27 @@ int proxy_dialogue_receive(
                                : socks_receive(dialogue, data, n, ret_used, f);
 }
 
-/* Where a 407 has come, some close the connection though they have said that it goes on. */
-static bool is_worth_another(const ProxyDialogue *dialogue)
-{
-    const Tunnel *t = &dialogue->tunnel;
-
-    return is_tunnel(dialogue) && t->authentication &&
-           (t->state == TUNNEL_BODY ||
-               (t->used && t->state == TUNNEL_STATUS && buffer_size(&t->line) == 0));
-}
-
 int proxy_dialogue_closed(ProxyDialogue *dialogue, Failure *f)
 {
-    if (is_worth_another(dialogue))
+    if (is_tunnel(dialogue) && tunnel_is_worth_another(dialogue))
         return PROXY_ANEW;
+    if (is_tunnel(dialogue) && dialogue->tunnel.bound == BOUND_ANSWERS)
+        return proxy_fail(dialogue, -ECONNRESET, REASON_PROXY_CLOSED, f,
+            "closed the connection in the middle of the login: look into its log");
     return proxy_fail(dialogue, -ECONNRESET, REASON_PROXY_CLOSED, f,
         "closed the connection without a word about %s: check proxy_type and proxy_port, and "
         "whether it lets this machine in",
         dialogue->target);
 }
 
-int proxy_dialogue_anew(ProxyDialogue *dialogue)
+ProxyWrap *proxy_dialogue_take_wrap(ProxyDialogue *dialogue)
+{
+    return is_tunnel(dialogue) ? NULL : TAKE_PTR(dialogue->socks.wrap);
+}
+
+int proxy_dialogue_anew(ProxyDialogue *dialogue, Failure *f)
 {
     wipe_output(dialogue);
-    return begin(dialogue);
+    dialogue->end_point_size = 0;
+    return begin(dialogue, f);
 }

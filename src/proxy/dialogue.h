@@ -1,6 +1,7 @@
 /* What is said to a proxy until it lets the bytes of both sides through, without I/O: HTTP CONNECT
- * (RFC 9110, 9.3.6) with basic (RFC 7617) and digest authentication (RFC 7616), SOCKS version 4 and
- * 4a, and version 5 (RFC 1928) with user and password (RFC 1929).
+ * (RFC 9110, 9.3.6) with basic (RFC 7617) and digest authentication (RFC 7616), NTLM (MS-NTHT) and
+ * Negotiate (RFC 4559), SOCKS version 4 and 4a, and version 5 (RFC 1928) with user and password
+ * (RFC 1929) or GSSAPI (RFC 1961).
  *
  * A proxy is a stranger: whatever it says costs bounded memory and ends. It gets no password that
  * it did not ask for, and none gets into a trace or a failure. */
@@ -11,8 +12,11 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/failure.h"
+#include "base/gssapi.h"
 #include "base/secret.h"
+#include "proxy/wrap.h"
 
 typedef enum ProxyKind {
     PROXY_TUNNEL, /* HTTP CONNECT */
@@ -20,6 +24,15 @@ typedef enum ProxyKind {
     PROXY_SOCKS4A, /* which looks names up itself */
     PROXY_SOCKS5,
 } ProxyKind;
+
+typedef enum ProxyLogin {
+    PROXY_LOGIN_AUTO, /* whatever it wants that needs no tickets: digest, basic, NTLM, in this order
+                       */
+    PROXY_LOGIN_BASIC,
+    PROXY_LOGIN_DIGEST,
+    PROXY_LOGIN_NTLM,
+    PROXY_LOGIN_GSSAPI, /* with HTTP it is called Negotiate */
+} ProxyLogin;
 
 /* A line of the dialogue, or of what its bytes mean; secrets are masked. */
 typedef void (*ProxyTrace)(void *user, bool from_proxy, const char *line, size_t n);
@@ -35,7 +48,10 @@ typedef struct ProxyOptions {
     const char *user;             /* NULL: no login */
     const Secret *password;       /* or NULL */
     const Secret *data;           /* lines to add to the header of CONNECT, or NULL */
-    ProxyTrace trace;             /* or NULL */
+    ProxyLogin login;
+    const Gssapi *gssapi; /* for PROXY_LOGIN_GSSAPI */
+    usec_t realtime;      /* the wall clock's, for NTLM */
+    ProxyTrace trace;     /* or NULL */
     void *trace_user;
 } ProxyOptions;
 
@@ -55,6 +71,10 @@ typedef struct ProxyDialogue ProxyDialogue;
 int proxy_dialogue_new(const ProxyOptions *options, ProxyDialogue **ret, Failure *f);
 void proxy_dialogue_free(ProxyDialogue *dialogue); /* accepts NULL */
 
+/* That the connection in use goes over TLS with the proxy, and what it is known by there (RFC 5929,
+ * 4), which is copied; NULL: by nothing. */
+void proxy_dialogue_bind(ProxyDialogue *dialogue, const void *end_point, size_t n);
+
 /* What is to be sent, and that so much of it was: it is wiped then. */
 const Buffer *proxy_dialogue_output(const ProxyDialogue *dialogue);
 void proxy_dialogue_written(ProxyDialogue *dialogue, size_t n);
@@ -66,10 +86,15 @@ void proxy_dialogue_written(ProxyDialogue *dialogue, size_t n);
 int proxy_dialogue_receive(
     ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f);
 
+/* Once the way stands: what is around all bytes from there on, and may hold some that have come
+ * already; the caller's. NULL: they go as they are. */
+ProxyWrap *proxy_dialogue_take_wrap(ProxyDialogue *dialogue);
+
 /* The proxy has closed the connection: PROXY_ANEW, or a negative errno with a Failure. */
 int proxy_dialogue_closed(ProxyDialogue *dialogue, Failure *f);
 
-/* Begins over a new connection, with what was learned over the former. 0 or -ENOMEM. */
-int proxy_dialogue_anew(ProxyDialogue *dialogue);
+/* Begins over a new connection, with what was learned over the former. 0; -ENOMEM; or another
+ * negative errno with a Failure. */
+int proxy_dialogue_anew(ProxyDialogue *dialogue, Failure *f);
 
 DEFINE_CLEANUP(ProxyDialogue, proxy_dialogue_free);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/mask.h"
 #include "base/text.h"
 #include "proxy/dialogue_internal.h"
 
@@ -29,61 +30,73 @@ static int encode_login(const ProxyOptions *o, Buffer *encoded)
     return r;
 }
 
-/* As secret_told(), of the lines that the settings add: of what is behind their names, and behind
- * the first word of that, as in "Proxy-Authorization: Basic dTpw". */
-static size_t told_of_data(const Secret *data, const char *at, size_t n)
+/* The lines that the settings add: what is behind their names, and behind the first word of that,
+ * as in "Proxy-Authorization: Basic dTpw". */
+static int add_data(MaskList *secrets, const Secret *data)
 {
     const char *line = data ? secret_text(data) : "";
-    size_t most = 0;
+    int r = 0;
 
-    while (*line) {
+    while (*line && r >= 0) {
         const char *end = line + strcspn(line, "\r\n");
         const char *value = line + strcspn(line, ":\r\n"), *word;
 
         value += strspn(value, ": \t");
         if (value < end)
-            most = MAX(most, secret_told(at, n, value, (size_t)(end - value)));
+            r = mask_list_add(secrets, value, (size_t)(end - value));
         word = value + strcspn(value, " \t\r\n");
         word += strspn(word, " \t");
         if (word < end)
-            most = MAX(most, secret_told(at, n, word, (size_t)(end - word)));
+            r = r ?: mask_list_add(secrets, word, (size_t)(end - word));
         line = end + strspn(end, "\r\n");
     }
-    return most;
+    return r;
 }
 
-static int hide(const ProxyDialogue *dialogue, char *data, size_t n)
+/* Of an answer of ours, what the password can be found by: of a digest the response, of NTLM and
+ * Negotiate the message. */
+static int add_said(MaskList *secrets, const ProxyDialogue *dialogue)
 {
-    const ProxyOptions *o = &dialogue->options;
-    Buffer login = {0};
-    int r = encode_login(o, &login);
+    static const char response[] = "response=\"";
+    const char *value =
+        dialogue->options.kind == PROXY_TUNNEL ? dialogue->tunnel.authentication : NULL;
+    bool digest;
+    size_t n;
+    int r;
 
-    for (size_t at = 0, found; r >= 0 && at < n; at += MAX(found, (size_t)1)) {
-        found = told_of_data(o->data, data + at, n - at);
-        if (o->password)
-            found = MAX(found,
-                secret_told(data + at, n - at, secret_text(o->password), secret_size(o->password)));
-        if (buffer_size(&login) > 0)
-            found = MAX(
-                found, secret_told(data + at, n - at, buffer_data(&login), buffer_size(&login)));
-        memset(data + at, '*', found);
+    if (!value)
+        return 0;
+    digest = text_starts_nocase(value, "Digest ");
+    if (digest) {
+        value = strstr(value, response);
+        value = value ? value + sizeof(response) - 1 : "";
+    } else {
+        value += strcspn(value, " ");
+        value += strspn(value, " ");
     }
-    if (login.memory)
-        explicit_bzero(login.memory, login.allocated);
-    buffer_done(&login);
+    n = strcspn(value, "\"");
+    if (n == 0)
+        return 0;
+    r = mask_list_add(secrets, value, n);
+    if (r >= 0)
+        secrets->all[secrets->n - 1].any_case = digest;
     return r;
 }
 
 char *proxy_printable(const ProxyDialogue *dialogue, const char *data, size_t n, size_t max)
 {
-    char *copy = malloc(n + 1), *shown = NULL;
+    const ProxyOptions *o = &dialogue->options;
+    _cleanup_wiped_ Buffer login = {0};
+    MaskList secrets = {0};
+    char *shown = NULL;
+    int r = encode_login(o, &login);
 
-    if (!copy)
-        return NULL;
-    memcpy(copy, data, n);
-    if (hide(dialogue, copy, n) >= 0)
-        shown = text_printable(copy, n, max);
-    explicit_bzero(copy, n + 1);
-    free(copy);
+    r = r ?: mask_list_add(&secrets, buffer_data(&login), buffer_size(&login));
+    if (r >= 0 && o->password)
+        r = mask_list_add(&secrets, secret_text(o->password), secret_size(o->password));
+    r = r ?: add_data(&secrets, o->data) ?: add_said(&secrets, dialogue);
+    if (r >= 0)
+        shown = mask_printable(&secrets, data, n, max);
+    mask_list_done(&secrets);
     return shown;
 }

@@ -1,5 +1,5 @@
-/* SOCKS: version 5 (RFC 1928) with user and password (RFC 1929), version 4, and 4a, by which the
- * proxy looks the name up. Must never say a password before it was asked for. */
+/* SOCKS: version 5 (RFC 1928) with user and password (RFC 1929), or with GSSAPI, version 4, and 4a,
+ * by which the proxy looks the name up. Must never say a password before it was asked for. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #define WORD_MAX 255 /* of version 5: a name, a user, a password */
 
 #define METHOD_NONE 0x00
+#define METHOD_GSSAPI 0x01
 #define METHOD_PASSWORD 0x02
 #define METHOD_REFUSED 0xff
 #define COMMAND_CONNECT 0x01
@@ -83,11 +84,11 @@ int socks_check(const ProxyDialogue *dialogue, Failure *f)
     return 0;
 }
 
-static int append_port(ProxyDialogue *dialogue)
+static int append_port(const ProxyDialogue *dialogue, Buffer *out)
 {
     unsigned port = dialogue->options.port;
 
-    return buffer_append(&dialogue->output, (char[]){(char)(port >> 8), (char)port}, 2);
+    return buffer_append(out, (char[]){(char)(port >> 8), (char)port}, 2);
 }
 
 static int request_4(ProxyDialogue *dialogue)
@@ -97,7 +98,7 @@ static int request_4(ProxyDialogue *dialogue)
     /* No address at all asks for the name behind the user. */
     const unsigned char *address = o->address ?: (const unsigned char[]){0, 0, 0, 1};
     Buffer *out = &dialogue->output;
-    int r = buffer_append(out, (char[]){4, COMMAND_CONNECT}, 2) ?: append_port(dialogue);
+    int r = buffer_append(out, (char[]){4, COMMAND_CONNECT}, 2) ?: append_port(dialogue, out);
 
     r = r ?: buffer_append(out, address, 4) ?: buffer_append(out, user, strlen(user) + 1);
     if (r >= 0 && !o->address)
@@ -108,10 +109,9 @@ static int request_4(ProxyDialogue *dialogue)
     return r;
 }
 
-static int request_5(ProxyDialogue *dialogue)
+static int write_request_5(const ProxyDialogue *dialogue, Buffer *out)
 {
     const ProxyOptions *o = &dialogue->options;
-    Buffer *out = &dialogue->output;
     unsigned char type = TYPE_NAME, n = 0;
     int r;
 
@@ -124,9 +124,23 @@ static int request_5(ProxyDialogue *dialogue)
         n = (unsigned char)strlen(o->host);
         r = buffer_append(out, &n, 1) ?: buffer_append(out, o->host, n);
     }
+    return r ?: append_port(dialogue, out);
+}
+
+int socks_request(ProxyDialogue *dialogue, Failure *f)
+{
+    Socks *s = &dialogue->socks;
+    _cleanup_buffer_ Buffer request = {0};
+    ssize_t r = write_request_5(dialogue, &request);
+
     proxy_trace(dialogue, false, "SOCKS5: connect to %s", dialogue->target);
-    dialogue->socks.state = SOCKS_REPLY;
-    return r ?: append_port(dialogue);
+    s->state = SOCKS_REPLY;
+    if (r >= 0)
+        r = s->wrap
+                ? proxy_wrap_out(
+                      s->wrap, buffer_data(&request), buffer_size(&request), &dialogue->output, f)
+                : buffer_append(&dialogue->output, buffer_data(&request), buffer_size(&request));
+    return (int)MIN(r, 0);
 }
 
 /* The ways to log in; the proxy chooses. */
@@ -134,17 +148,33 @@ static int offer_5(ProxyDialogue *dialogue)
 {
     static const char methods[] = {5, 2, METHOD_NONE, METHOD_PASSWORD};
     static const char none[] = {5, 1, METHOD_NONE};
+    static const char gssapi[] = {5, 1, METHOD_GSSAPI};
 
     dialogue->socks.state = SOCKS_METHOD;
+    if (dialogue->options.login == PROXY_LOGIN_GSSAPI) {
+        proxy_trace(dialogue, false, "SOCKS5: GSSAPI");
+        return buffer_append(&dialogue->output, gssapi, sizeof(gssapi));
+    }
     proxy_trace(dialogue, false, "SOCKS5: no login%s",
         dialogue->options.user ? ", or user and password" : "");
     return dialogue->options.user ? buffer_append(&dialogue->output, methods, sizeof(methods))
                                   : buffer_append(&dialogue->output, none, sizeof(none));
 }
 
-int socks_begin(ProxyDialogue *dialogue)
+void socks_done(ProxyDialogue *dialogue)
 {
-    dialogue->socks = (Socks){0};
+    Socks *s = &dialogue->socks;
+
+    proxy_wrap_free(s->wrap);
+    if (s->context)
+        dialogue->options.gssapi->end(s->context);
+    buffer_done(&s->frame);
+    *s = (Socks){0};
+}
+
+int socks_begin(ProxyDialogue *dialogue, _unused_ Failure *f)
+{
+    socks_done(dialogue);
     return is_version_5(dialogue) ? offer_5(dialogue) : request_4(dialogue);
 }
 
@@ -182,31 +212,46 @@ static int fail_with_code(
         found.words, found.advice);
 }
 
-static int fail_login(const ProxyDialogue *dialogue, Failure *f)
+int socks_fail_login(const ProxyDialogue *dialogue, Failure *f)
 {
+    if (dialogue->options.login == PROXY_LOGIN_GSSAPI)
+        return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
+            "does not take the Kerberos ticket: check proxy_kerberos_service, proxy_user and the "
+            "proxy's log");
     return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
         "does not take the login of %s: check proxy_user and proxy_password",
         dialogue->options.user);
 }
 
-static int take_method(ProxyDialogue *dialogue, unsigned char method, Failure *f)
+static int fail_method(const ProxyDialogue *dialogue, unsigned char method, Failure *f)
 {
-    bool has_user = dialogue->options.user;
-
-    if (method == METHOD_NONE)
-        return request_5(dialogue);
-    if (method == METHOD_PASSWORD && has_user)
-        return log_in(dialogue);
     if (method != METHOD_REFUSED)
         return proxy_fail(dialogue, -EPROTO, REASON_PROXY_LOGIN, f,
             "wants a login of a kind that was not offered to it (SOCKS5 method %u): outbox can do "
-            "without one, and user and password",
+            "without one, user and password, and GSSAPI (proxy_auth)",
             method);
+    if (dialogue->options.login == PROXY_LOGIN_GSSAPI)
+        return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
+            "does not do GSSAPI (SOCKS5 method 255): leave proxy_auth out, or ask who runs it");
     return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f, "%s",
-        has_user ? "takes neither user and password nor no login (SOCKS5 method 255): ask who runs "
-                   "it what it wants, and whether it lets this machine in"
-                 : "wants a login (SOCKS5 method 255): set proxy_user and proxy_password, or ask "
-                   "who runs it to let this machine in");
+        dialogue->options.user
+            ? "takes neither user and password nor no login (SOCKS5 method 255): ask who runs "
+              "it what it wants, and whether it lets this machine in"
+            : "wants a login (SOCKS5 method 255): set proxy_user and proxy_password, or for "
+              "Kerberos proxy_auth = \"gssapi\", or ask who runs it to let this machine in");
+}
+
+static int take_method(ProxyDialogue *dialogue, unsigned char method, Failure *f)
+{
+    bool is_gssapi = dialogue->options.login == PROXY_LOGIN_GSSAPI;
+
+    if (method == METHOD_NONE && !is_gssapi)
+        return socks_request(dialogue, f);
+    if (method == METHOD_PASSWORD && dialogue->options.user && !is_gssapi)
+        return log_in(dialogue);
+    if (method == METHOD_GSSAPI && is_gssapi && dialogue->options.gssapi)
+        return socks_gssapi_begin(dialogue, f);
+    return fail_method(dialogue, method, f);
 }
 
 /* How many bytes the answer has in all, as far as can be told by those that have come. Only one
@@ -249,7 +294,7 @@ static int take_answer(ProxyDialogue *dialogue, Failure *f)
     if (s->state == SOCKS_METHOD)
         return take_method(dialogue, code, f);
     if (s->state == SOCKS_LOGIN)
-        return code == 0 ? request_5(dialogue) : fail_login(dialogue, f);
+        return code == 0 ? socks_request(dialogue, f) : socks_fail_login(dialogue, f);
     if (is_version_5(dialogue) && code != GRANTED_5)
         return fail_with_code(dialogue, codes_5, ELEMENTSOF(codes_5), code, f);
     if (!is_version_5(dialogue) && code != GRANTED_4)
@@ -260,7 +305,8 @@ static int take_answer(ProxyDialogue *dialogue, Failure *f)
     return PROXY_STANDS;
 }
 
-int socks_receive(ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
+static int receive_answer(
+    ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
 {
     Socks *s = &dialogue->socks;
 
@@ -268,7 +314,7 @@ int socks_receive(ProxyDialogue *dialogue, const char *data, size_t n, size_t *r
         int r;
 
         s->answer[s->n++] = (unsigned char)data[i++];
-        *ret_used = i;
+        *ret_used += 1;
         if (s->n == 1 && !is_first_byte(dialogue, s->answer[0]))
             return proxy_fail_garbage(dialogue, data + i - 1, n - i + 1, f);
         if (s->n < answer_size(dialogue))
@@ -277,6 +323,43 @@ int socks_receive(ProxyDialogue *dialogue, const char *data, size_t n, size_t *r
         if (r != 0)
             return r;
         s->n = 0;
+        if (s->state == SOCKS_TOKEN)
+            break;
     }
     return PROXY_MORE;
+}
+
+/* From out of envelopes; what is behind the answer stays in them. */
+static int receive_wrapped(
+    ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
+{
+    Socks *s = &dialogue->socks;
+    Buffer *clear = proxy_wrap_clear(s->wrap);
+    size_t used = 0;
+    int r = proxy_wrap_in(s->wrap, data, n, f);
+
+    *ret_used += n;
+    if (r >= 0 && buffer_size(clear) > 0) {
+        r = receive_answer(dialogue, buffer_data(clear), buffer_size(clear), &used, f);
+        buffer_consume(clear, used);
+    }
+    return r;
+}
+
+int socks_receive(ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
+{
+    const Socks *s = &dialogue->socks;
+    int r = PROXY_MORE;
+
+    while (r == PROXY_MORE && *ret_used < n && buffer_size(&dialogue->output) == 0) {
+        const char *rest = data + *ret_used;
+        size_t left = n - *ret_used;
+
+        if (s->state == SOCKS_TOKEN || s->state == SOCKS_LEVEL)
+            r = socks_gssapi_receive(dialogue, rest, left, ret_used, f);
+        else
+            r = s->wrap ? receive_wrapped(dialogue, rest, left, ret_used, f)
+                        : receive_answer(dialogue, rest, left, ret_used, f);
+    }
+    return r;
 }

@@ -1,6 +1,7 @@
 /* HTTP CONNECT: the request, and reading the answers (RFC 9112, 4 and 5). Must never take a byte of
  * the relay's for the proxy's, nor keep more than one line and what its fields are worth. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,19 +15,38 @@ static void forget_answer(Tunnel *t)
     free(t->status);
     t->status = NULL;
     t->code = 0;
-    t->keeps = t->length_is_known = false;
+    t->keeps = t->length_is_known = t->chunked = false;
     t->body = 0;
     buffer_clear(&t->challenges);
     t->state = TUNNEL_STATUS;
 }
 
-void tunnel_done(Tunnel *t)
+void tunnel_done(ProxyDialogue *dialogue)
 {
+    Tunnel *t = &dialogue->tunnel;
+
     forget_answer(t);
+    tunnel_end_login(dialogue);
     buffer_done(&t->line);
     buffer_done(&t->challenges);
     challenge_done(&t->challenge);
     proxy_wipe(&t->authentication);
+}
+
+bool tunnel_goes_on(const Tunnel *t)
+{
+    return t->keeps && (t->length_is_known || t->chunked);
+}
+
+/* Where a 407 has come, some close the connection though they have said that it goes on. */
+bool tunnel_is_worth_another(const ProxyDialogue *dialogue)
+{
+    const Tunnel *t = &dialogue->tunnel;
+
+    if ((!t->authentication && t->bound != BOUND_BEGINS) || t->bound == BOUND_ANSWERS)
+        return false;
+    return t->state >= TUNNEL_BODY ||
+           (t->used && t->state == TUNNEL_STATUS && buffer_size(&t->line) == 0);
 }
 
 /* ---- the request ---- */
@@ -63,30 +83,40 @@ static int append_authentication(ProxyDialogue *dialogue)
                ?: buffer_append(&dialogue->output, "\r\n", 2);
 }
 
-static int request(ProxyDialogue *dialogue)
+static int request(ProxyDialogue *dialogue, Failure *f)
 {
-    const Tunnel *t = &dialogue->tunnel;
+    static const char keeps[] = "Proxy-Connection: keep-alive\r\n";
+    Tunnel *t = &dialogue->tunnel;
     const Secret *data = dialogue->options.data;
+    int r = t->bound == BOUND_BEGINS ? tunnel_begin_login(dialogue, f) : 0;
     size_t room = sizeof("CONNECT  HTTP/1.1\r\nHost: \r\nProxy-Authorization: \r\n\r\n") +
-                  2 * strlen(dialogue->target) + (data ? 2 * secret_size(data) + 2 : 0) +
+                  sizeof(keeps) + 2 * strlen(dialogue->target) +
+                  (data ? 2 * secret_size(data) + 2 : 0) +
                   (t->authentication ? strlen(t->authentication) : 0);
-    int r = proxy_reserve(&dialogue->output, room);
 
     r = r
+            ?: proxy_reserve(&dialogue->output, room)
             ?: buffer_appendf(&dialogue->output, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n",
                    dialogue->target, dialogue->target);
     proxy_trace(dialogue, false, "CONNECT %s HTTP/1.1", dialogue->target);
+    /* What else would a proxy of HTTP/1.0 do. */
+    if (r >= 0 && t->bound != BOUND_NOT)
+        r = buffer_append_string(&dialogue->output, keeps);
     r = r ?: append_authentication(dialogue) ?: append_data(dialogue);
     return r ?: buffer_append(&dialogue->output, "\r\n", 2);
 }
 
-int tunnel_begin(ProxyDialogue *dialogue)
+int tunnel_begin(ProxyDialogue *dialogue, Failure *f)
 {
-    forget_answer(&dialogue->tunnel);
-    buffer_clear(&dialogue->tunnel.line);
-    dialogue->tunnel.header = 0;
-    dialogue->tunnel.used = false;
-    return request(dialogue);
+    Tunnel *t = &dialogue->tunnel;
+
+    forget_answer(t);
+    buffer_clear(&t->line);
+    t->header = 0;
+    t->used = false;
+    if (t->bound != BOUND_NOT)
+        t->bound = BOUND_BEGINS;
+    return request(dialogue, f);
 }
 
 /* ---- lines of the answer ---- */
@@ -139,6 +169,15 @@ static void take_length(Tunnel *t, const char *value)
     t->body = good ? length : 0;
 }
 
+/* One that is not known, or twice: as above. */
+static void take_encoding(Tunnel *t, const char *value, size_t n)
+{
+    bool good = n == strlen("chunked") && strncasecmp(value, "chunked", n) == 0 && !t->chunked;
+
+    t->keeps = t->keeps && good;
+    t->chunked = true;
+}
+
 static int take_field(ProxyDialogue *dialogue, const char *line, size_t n, Failure *f)
 {
     Tunnel *t = &dialogue->tunnel;
@@ -156,7 +195,7 @@ static int take_field(ProxyDialogue *dialogue, const char *line, size_t n, Failu
     if (text_starts_nocase(line, "Content-Length:"))
         take_length(t, value);
     else if (text_starts_nocase(line, "Transfer-Encoding:"))
-        t->keeps = false;
+        take_encoding(t, value, n);
     else if (text_starts_nocase(line, "Connection:") ||
              text_starts_nocase(line, "Proxy-Connection:"))
         t->keeps =
@@ -169,15 +208,15 @@ static int take_field(ProxyDialogue *dialogue, const char *line, size_t n, Failu
 /* ---- whole answers ---- */
 
 /* The answer was read; its request is made again, with the login. */
-static int go_on(ProxyDialogue *dialogue)
+static int go_on(ProxyDialogue *dialogue, Failure *f)
 {
     Tunnel *t = &dialogue->tunnel;
 
-    if (!t->keeps || !t->length_is_known)
+    if (!tunnel_goes_on(t))
         return PROXY_ANEW;
     forget_answer(t);
     t->used = true;
-    return request(dialogue);
+    return request(dialogue, f);
 }
 
 /* The empty line behind the fields. */
@@ -195,11 +234,51 @@ static int take_answer(ProxyDialogue *dialogue, Failure *f)
         return PROXY_STANDS;
     if (t->code != 407)
         return tunnel_refused(dialogue, f);
+    /* Two ways to tell where it ends are for two readers (RFC 9112, 6.1). */
+    t->keeps = t->keeps && !(t->chunked && t->length_is_known);
     r = tunnel_answer_challenge(dialogue, f);
     if (r < 0)
         return r;
-    t->state = TUNNEL_BODY;
-    return t->body == 0 || !t->keeps ? go_on(dialogue) : PROXY_MORE;
+    t->state = t->chunked ? TUNNEL_CHUNK_SIZE : TUNNEL_BODY;
+    return !tunnel_goes_on(t) || (!t->chunked && t->body == 0) ? go_on(dialogue, f) : PROXY_MORE;
+}
+
+static int too_long(const ProxyDialogue *dialogue, const char *what, Failure *f)
+{
+    return proxy_fail(dialogue, -EMSGSIZE, REASON_PROXY_NOT_SPOKEN, f,
+        "answers with %s: check proxy_type and proxy_port, or look into the proxy's log", what);
+}
+
+/* ---- a body in chunks ---- */
+
+/* "1a", and what an extension has behind it. */
+static int take_chunk_size(ProxyDialogue *dialogue, const char *line, size_t n, Failure *f)
+{
+    Tunnel *t = &dialogue->tunnel;
+    size_t digits = strspn(line, "0123456789abcdefABCDEF");
+    unsigned long size = digits > 0 && digits <= 8 ? strtoul(line, NULL, 16) : ULONG_MAX;
+
+    if (digits == 0 || (digits < n && !strchr("; \t", line[digits])))
+        return proxy_fail_garbage(dialogue, line, n, f);
+    if (size > PROXY_HEADER_MAX)
+        return too_long(dialogue, "a body without end", f);
+    t->state = size == 0 ? TUNNEL_TRAILERS : TUNNEL_CHUNK;
+    t->body = size;
+    return 0;
+}
+
+static int take_chunk_line(ProxyDialogue *dialogue, const char *line, size_t n, Failure *f)
+{
+    Tunnel *t = &dialogue->tunnel;
+
+    if (t->state == TUNNEL_CHUNK_SIZE)
+        return take_chunk_size(dialogue, line, n, f);
+    if (t->state == TUNNEL_TRAILERS)
+        return n == 0 ? go_on(dialogue, f) : 0;
+    if (n > 0)
+        return proxy_fail_garbage(dialogue, line, n, f);
+    t->state = TUNNEL_CHUNK_SIZE;
+    return 0;
 }
 
 static int take_line(ProxyDialogue *dialogue, Failure *f)
@@ -219,13 +298,9 @@ static int take_line(ProxyDialogue *dialogue, Failure *f)
         return proxy_fail_garbage(dialogue, line, n, f);
     if (t->state == TUNNEL_STATUS)
         return take_status(dialogue, line, n, f);
+    if (t->state > TUNNEL_BODY)
+        return take_chunk_line(dialogue, line, n, f);
     return n == 0 ? take_answer(dialogue, f) : take_field(dialogue, line, n, f);
-}
-
-static int too_long(const ProxyDialogue *dialogue, const char *what, Failure *f)
-{
-    return proxy_fail(dialogue, -EMSGSIZE, REASON_PROXY_NOT_SPOKEN, f,
-        "answers with %s: check proxy_type and proxy_port, or look into the proxy's log", what);
 }
 
 /* A part of a line, or the end of one; as socks_receive(). */
@@ -252,27 +327,37 @@ static int receive_line(
     return r;
 }
 
-static int skip_body(ProxyDialogue *dialogue, size_t n, size_t *ret_used)
+static int skip_body(ProxyDialogue *dialogue, size_t n, size_t *ret_used, Failure *f)
 {
     Tunnel *t = &dialogue->tunnel;
     size_t part = MIN(n, t->body);
 
+    if (t->state == TUNNEL_CHUNK && t->header + part > PROXY_HEADER_MAX)
+        return too_long(dialogue, "a body without end", f);
+    t->header += t->state == TUNNEL_CHUNK ? part : 0;
     t->body -= part;
     *ret_used += part;
-    return t->body == 0 ? go_on(dialogue) : PROXY_MORE;
+    if (t->body > 0)
+        return PROXY_MORE;
+    if (t->state == TUNNEL_BODY)
+        return go_on(dialogue, f);
+    t->state = TUNNEL_CHUNK_END;
+    return PROXY_MORE;
 }
 
 int tunnel_receive(
     ProxyDialogue *dialogue, const char *data, size_t n, size_t *ret_used, Failure *f)
 {
+    const Tunnel *t = &dialogue->tunnel;
     int r = PROXY_MORE;
 
     while (r == PROXY_MORE && *ret_used < n && buffer_size(&dialogue->output) == 0) {
         const char *rest = data + *ret_used;
         size_t left = n - *ret_used;
 
-        r = dialogue->tunnel.state == TUNNEL_BODY ? skip_body(dialogue, left, ret_used)
-                                                  : receive_line(dialogue, rest, left, ret_used, f);
+        r = t->state == TUNNEL_BODY || t->state == TUNNEL_CHUNK
+                ? skip_body(dialogue, left, ret_used, f)
+                : receive_line(dialogue, rest, left, ret_used, f);
     }
     return r;
 }

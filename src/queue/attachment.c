@@ -8,6 +8,7 @@ void attachment_free(Attachment *a)
     watch_free(a->watch);
     names_done(&a->names);
     caution_done(&a->caution);
+    presence_free(a->presence);
     spool_free(a->spool);
     free(a);
 }

@@ -10,6 +10,7 @@
 #include "queue/names.h"
 #include "queue/source.h"
 #include "queue/watch.h"
+#include "spool/presence.h"
 
 /* Whose it is. */
 typedef struct AttachmentHandlers {
@@ -23,7 +24,8 @@ typedef struct Attachment {
     void *user;
     Source *source; /* of the messages that are held */
     Spool *spool;
-    Watch *watch; /* NULL while nobody watches, and while draining */
+    Watch *watch;       /* NULL while nobody watches, and while draining */
+    Presence *presence; /* NULL: nothing has been said in it */
     Names names;
     Caution caution;
     bool draining;

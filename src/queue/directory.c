@@ -158,6 +158,20 @@ bool directory_is_open(const Directory *d)
     return d->current;
 }
 
+int directory_say(Directory *d, const void *text, size_t n)
+{
+    Attachment *a = d->current;
+    int r = a && !a->presence ? presence_new(a->spool, &a->presence) : 0;
+
+    if (a && r >= 0)
+        r = presence_say(a->presence, text, n);
+    if (r == -ENOENT || r == -ESTALE) {
+        presence_free(a->presence);
+        a->presence = NULL;
+    }
+    return r;
+}
+
 int directory_check_leases(const Directory *d, Failure *f)
 {
     return d->current ? spool_check_leases(d->current->spool, f) : 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "queue/directory_sync.h"
 #include "queue/timer.h"
@@ -29,11 +30,31 @@ static void tell(Directory *d, SourceFinding finding, const Failure *f)
 
 /* ---- what the watch sees ---- */
 
+/* Others change the states of messages with mv, or the tool does. */
+static void tell_state(const Directory *d, const char *file_name)
+{
+    SourceFound message = {.owner = FILE_OWNER_UNKNOWN};
+    char id[SPOOL_NAME_MAX];
+    SpoolState state;
+    size_t n;
+
+    if (!d->base.handlers || !spool_name_parse(file_name, &state, &n) ||
+        (state != SPOOL_QUEUED && state != SPOOL_HELD))
+        return;
+    memcpy(id, file_name, n);
+    id[n] = '\0';
+    message.id = id;
+    d->base.handlers->found(
+        d->base.user, state == SPOOL_HELD ? FOUND_HELD : FOUND_QUEUED, &message, NULL);
+}
+
 static void on_notice(void *user, const char *file_name, bool complete)
 {
     Directory *d = user;
 
     names_event(&d->current->names, file_name, complete, d->settle, directory_now(d));
+    if (complete)
+        tell_state(d, file_name);
     directory_wake(d);
 }
 
@@ -75,6 +96,14 @@ static void on_abandoned(void *user)
     timer_arm(d->recover, d->recover_delay);
 }
 
+static void on_read(void *user, const char *file_name)
+{
+    Directory *d = user;
+
+    if (d->current->presence)
+        presence_answer(d->current->presence, file_name, clock_monotonic());
+}
+
 static void on_arm(void *user)
 {
     directory_arm(user, directory_now(user));
@@ -101,6 +130,7 @@ static const AttachmentHandlers attachment_handlers = {
 static const WatchHandlers watch_handlers = {
     .notice = on_notice,
     .abandoned = on_abandoned,
+    .read = on_read,
     .overflow = on_overflow,
     .doubt = on_doubt,
 };

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/clock.h"
@@ -38,6 +39,7 @@ typedef struct HeldMessage {
     unsigned losses;    /* such attempts */
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;
+    uint64_t unfit_for;       /* for whoever holds it, 0 at first: relays that cannot take it */
     struct HeldMessage *next; /* for a list of whoever holds it */
 } HeldMessage;
 
@@ -62,6 +64,7 @@ typedef struct MessageEnd {
     usec_t next;      /* END_DEFERRED: realtime */
     bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
                          while */
+    bool aside;       /* END_RETURNED: what it waits for is not there. Likewise */
     int error;        /* END_FAILED */
     const char *text; /* likewise */
     const char *hint; /* END_DEFERRED, END_FAILED: what can be done, or NULL */
@@ -74,6 +77,8 @@ typedef struct MessageEnd {
 /* What a source found, beside messages to deliver. */
 typedef enum SourceFinding {
     FOUND_DEFECT,    /* a message that cannot be sent: it is failed already */
+    FOUND_QUEUED,    /* one that somebody put there, or made ready, meanwhile */
+    FOUND_HELD,      /* one that somebody put aside */
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
     FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
     FOUND_TROUBLE,   /* something that every message would meet with (error_is_common()) */

@@ -98,14 +98,18 @@ static void on_file_event(Watch *watch, const struct inotify_event *event)
     const char *name = event->name;
 
     /* Programs write below dotted names first; records and finished messages are of no interest. */
-    if (name[0] == '.')
+    if (name[0] == '.') {
+        if (event->mask & IN_CLOSE_NOWRITE)
+            watch->handlers->read(watch->user, name);
         return;
+    }
     if (event->mask & IN_CLOSE_NOWRITE) {
         if (text_ends(name, ".sending"))
             watch->handlers->abandoned(watch->user);
         return;
     }
-    if ((text_ends(name, ".queued") || text_ends(name, ".deferred")) && !is_own(watch, name))
+    if ((text_ends(name, ".queued") || text_ends(name, ".deferred") || text_ends(name, ".held")) &&
+        !is_own(watch, name))
         watch->handlers->notice(watch->user, name, !(event->mask & IN_CREATE));
 }
 

@@ -11,12 +11,15 @@ typedef struct Watch Watch;
 
 /* All are called from the loop; none may free the watch. */
 typedef struct WatchHandlers {
-    /* A file is there that may be ready to go, `.queued` or `.deferred`. `complete`: it was closed
-     * after writing, or renamed; else its writer may not be done (IN_CREATE). */
+    /* A file is there that may be ready to go, `.queued` or `.deferred`, or was put aside, `.held`.
+     * `complete`: it was closed after writing, or renamed; else its writer may not be done
+     * (IN_CREATE). */
     void (*notice)(void *user, const char *file_name, bool complete);
     /* Whoever held a `.sending` file open has closed it and left it as it is: its process died, or
      * could not end what it began. The lock is dropped only after this was told. */
     void (*abandoned)(void *user);
+    /* A file that a process keeps there, with a dot in front, was read. */
+    void (*read)(void *user, const char *file_name);
     /* Events were lost: only a scan tells what is in the directory. */
     void (*overflow)(void *user);
     /* The path may lead somewhere else now, or nowhere: spool_is_current() tells. */

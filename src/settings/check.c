@@ -214,6 +214,25 @@ static int check_external(Draft *draft, size_t relay)
         "\"external\" shows the client certificate: the password is never used");
 }
 
+/* Such a password is never said (smtp/auth_choose), so that each message would wait for ever. */
+static int check_clear(Draft *draft, size_t relay)
+{
+    static const char *const showing[] = {"plain", "login", "xoauth2", "oauthbearer"};
+    const RelayConfig *config = draft->config->relays[relay];
+
+    if (config->tls != TLS_MODE_NONE || is_unix(config) ||
+        config->auth_without_tls != CLEAR_AUTH_NEVER)
+        return 0;
+    for (size_t i = 0; i < ELEMENTSOF(showing); i++)
+        if (text_equal(config->auth, showing[i]))
+            return draft_mistake_in(draft, relay_setting("auth"), relay,
+                "\"%s\" would show the password or token to everybody on the way, and tls = "
+                "\"none\" hides nothing; set tls = \"starttls\" or \"implicit\", or see "
+                "auth_without_tls",
+                config->auth);
+    return 0;
+}
+
 static int check_auth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -240,12 +259,13 @@ static int check_auth(Draft *draft, size_t relay)
 }
 
 /* A setting that goes with a mechanism that is not configured has no effect, and whoever wrote it
- * thinks that it has. */
+ * thinks that it has. Keytab and cache are the proxy's, too. */
 static int check_kerberos(Draft *draft, size_t relay)
 {
     static const char *const settings[] = {
-        "kerberos_keytab", "kerberos_ccache", "kerberos_service"};
+        "kerberos_service", "kerberos_keytab", "kerberos_ccache"};
     const RelayConfig *config = draft->config->relays[relay];
+    bool at_proxy = relay_is_proxied(config) && config->proxy_auth == PROXY_AUTH_GSSAPI;
     int r = 0;
 
     if (text_equal(config->auth, "gssapi")) {
@@ -255,7 +275,7 @@ static int check_kerberos(Draft *draft, size_t relay)
             "gssapi shows a Kerberos ticket and no password; leave the password out, and see "
             "kerberos_keytab");
     }
-    for (size_t i = 0; r == 0 && i < ELEMENTSOF(settings); i++)
+    for (size_t i = 0; r == 0 && i < (at_proxy ? 1 : ELEMENTSOF(settings)); i++)
         if (value_is_set(relay_setting(settings[i]), config))
             r = draft_mistake_in(draft, relay_setting(settings[i]), relay,
                 "is for Kerberos alone; set auth = \"gssapi\"");
@@ -306,6 +326,8 @@ static int check_relay(Draft *draft, size_t relay)
     const RelayConfig *config = draft->config->relays[relay];
     int r;
 
+    if (!config->host) /* what is set with it has nothing to be held against */
+        return check_host(draft, relay);
     resolve_tls(draft, relay);
     resolve_keepalive(draft, relay);
     r = check_proxy(draft, relay);
@@ -327,6 +349,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_local_port(draft, relay);
     if (r == 0)
         r = check_auth(draft, relay);
+    if (r == 0)
+        r = check_clear(draft, relay);
     if (r == 0)
         r = check_kerberos(draft, relay);
     if (r == 0)

@@ -1,6 +1,7 @@
 /* Combinations of the oauth_ settings. Must never look anything up on the network. */
 #include "settings/check_oauth.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -19,7 +20,8 @@ static int check_alone(Draft *draft, size_t relay)
         "oauth_client_secret_file", "oauth_client_secret_command", "oauth_client_secret_credential",
         "oauth_refresh_token", "oauth_refresh_token_file", "oauth_refresh_token_command",
         "oauth_refresh_token_credential", "oauth_scope", "oauth_token_file", "oauth_device_url",
-        "oauth_ca_file"};
+        "oauth_ca_file", "oauth_token_key_file", "oauth_token_key_command",
+        "oauth_token_key_credential"};
 
     for (size_t i = 0; i < ELEMENTSOF(settings); i++)
         if (value_is_set(setting_of(settings[i]), draft->config->relays[relay]))
@@ -35,6 +37,20 @@ static bool has_login(const char *url)
     const char *host = scheme ? scheme + strlen("://") : url;
 
     return memchr(host, '@', strcspn(host, "/?#"));
+}
+
+/* Whether what stands behind the host and a colon is a port, or there is none. */
+static bool is_port(const char *host)
+{
+    const char *colon = host[0] == '[' ? strchr(host, ']') : host;
+    size_t n = colon ? strcspn(colon, ":/?#") : 0, digits;
+
+    if (!colon || colon[n] != ':')
+        return true;
+    colon += n + 1;
+    digits = strspn(colon, "0123456789");
+    n = strcspn(colon, "/?#");
+    return n == digits && n > 0 && n <= 5 && atoi(colon) >= 1 && atoi(colon) <= 65535;
 }
 
 static int check_url(Draft *draft, size_t relay, const char *name, const char *url)
@@ -55,6 +71,9 @@ static int check_url(Draft *draft, size_t relay, const char *name, const char *u
         return draft_mistake_in(draft, setting_of(name), relay,
             "\"%s\" would show secrets to everybody on the way; write https://", url);
     host = url + MIN(strlen(url), strlen("https://"));
+    if (text_starts_nocase(url, "https://") && !is_port(host))
+        return draft_mistake_in(draft, setting_of(name), relay,
+            "the port in \"%s\" is none; it is a number from 1 to 65535, such as 443", url);
     if (!text_starts_nocase(url, "https://") || strcspn(host, "/?") == 0 || strchr(url, ' ') ||
         strchr(url, '#') || strchr(url, '@') || !text_is_ascii(url, strlen(url)))
         return draft_mistake_in(draft, setting_of(name), relay,
@@ -102,6 +121,26 @@ static int check_mechanism(Draft *draft, size_t relay)
     return 0;
 }
 
+/* The name of the row that the key stands in; NULL: there is none. */
+static const char *key_setting(const SecretSource *key)
+{
+    return key->file         ? "oauth_token_key_file"
+           : key->command    ? "oauth_token_key_command"
+           : key->credential ? "oauth_token_key_credential"
+                             : NULL;
+}
+
+static int check_key(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    const char *name = key_setting(&config->oauth_token_key);
+
+    if (!name || config->oauth_token_file)
+        return 0;
+    return draft_mistake_in(draft, setting_of(name), relay,
+        "has no effect without a file to seal; set oauth_token_file, or leave it out");
+}
+
 int check_oauth(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -116,6 +155,6 @@ int check_oauth(Draft *draft, size_t relay)
         r = draft_mistake_in(draft, setting_of("oauth_token_url"), relay,
             "needs the name that outbox is registered by there; set oauth_client_id");
     if (r == 0)
-        r = check_mechanism(draft, relay);
+        r = check_key(draft, relay) ?: check_mechanism(draft, relay);
     return r != 0 ? r : check_grant(draft, relay);
 }

@@ -123,6 +123,35 @@ static int resolve_lookup(Draft *draft, size_t relay, bool star)
     return 0;
 }
 
+/* What goes with the way to log in that is set. */
+static int check_auth(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    bool is_kerberos = config->proxy_auth == PROXY_AUTH_GSSAPI;
+    bool has_password = secret_source_is_set(&config->proxy_password);
+
+    if (config->proxy_kerberos_service && !is_kerberos)
+        return mistake(draft, relay, "proxy_kerberos_service",
+            "is for Kerberos alone; set proxy_auth = \"gssapi\"");
+    if (config->proxy_type != PROXY_MODE_TUNNEL && !is_kerberos)
+        return mistake(draft, relay, "proxy_auth",
+            "is a way of HTTP proxies; leave it out, or set proxy_type = \"tunnel\"");
+    if (is_socks_4(config))
+        return mistake(draft, relay, "proxy_auth",
+            "SOCKS4 has no logins but a user's name; set proxy_type = \"socks5\"");
+    if (is_kerberos && has_password)
+        return mistake(draft, relay, "proxy_auth",
+            "gssapi shows a Kerberos ticket and no password; leave the password out, and see "
+            "kerberos_keytab");
+    if (!is_kerberos && !config->proxy_user)
+        return mistake(draft, relay, "proxy_auth",
+            "says how to log in, and there is no user; set proxy_user, or leave it out");
+    if (config->proxy_auth == PROXY_AUTH_NTLM && !has_password)
+        return mistake(draft, relay, "proxy_auth",
+            "NTLM needs a password; set proxy_password or one of its kind");
+    return 0;
+}
+
 static int check_login(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -131,6 +160,8 @@ static int check_login(Draft *draft, size_t relay)
         return mistake(draft, relay, "proxy_data",
             "is for the header of HTTP, and SOCKS has none; set proxy_type = \"tunnel\", or leave "
             "it out");
+    if (config->proxy_auth != PROXY_AUTH_AUTO || config->proxy_kerberos_service)
+        return check_auth(draft, relay);
     if (!secret_source_is_set(&config->proxy_password))
         return 0;
     if (is_socks_4(config))
@@ -168,6 +199,8 @@ static int notice_absence(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
     const char *name = config->proxy_user                                 ? "proxy_user"
+                       : config->proxy_auth != PROXY_AUTH_AUTO            ? "proxy_auth"
+                       : config->proxy_kerberos_service                   ? "proxy_kerberos_service"
                        : config->proxy_exceptions                         ? "proxy_exceptions"
                        : config->proxy_resolve != PROXY_RESOLVE_AUTOMATIC ? "proxy_resolve"
                                                                           : NULL;

@@ -17,7 +17,7 @@ static char **field_of(const Draft *draft, const Setting *setting, size_t relay)
     return (char **)((char *)draft->config->relays[relay] + setting->offset);
 }
 
-/* The four rows of a secret: "password", "password_file", ... */
+/* The four rows of a secret: "password", "password_file", ...; the first may not be there: NULL. */
 static void find_sources(const char *name, const Setting *ret_rows[static 4])
 {
     static const char *const ends[4] = {"", "_file", "_command", "_credential"};
@@ -38,10 +38,11 @@ static int keep_one_source(Draft *draft, size_t relay, const Setting *const rows
     int r = 0;
 
     for (size_t i = 0; i < 4; i++)
-        if (value_is_set(rows[i], config) && draft_origin(draft, rows[i], relay)->line == 0)
+        if (rows[i] && value_is_set(rows[i], config) &&
+            draft_origin(draft, rows[i], relay)->line == 0)
             overridden = true;
     for (size_t i = 0; r == 0 && i < 4; i++) {
-        if (!value_is_set(rows[i], config))
+        if (!rows[i] || !value_is_set(rows[i], config))
             continue;
         if (overridden && draft_origin(draft, rows[i], relay)->line > 0) {
             value_done(rows[i], config);
@@ -96,7 +97,7 @@ static int check_source(
     source->queue = *queue;
     find_sources(name, rows);
     r = keep_one_source(draft, relay, rows);
-    if (r == 0)
+    if (r == 0 && rows[0])
         r = check_inline(draft, rows[0], relay, queue);
     return r ?: check_named(draft, rows[1], relay, queue);
 }
@@ -171,6 +172,7 @@ int check_secrets(Draft *draft, size_t relay)
                ?: check_proxy_data(draft, relay, &queue)
                ?: check_source(draft, relay, "oauth_client_secret", &config->oauth_client_secret, &queue)
                ?: check_source(draft, relay, "oauth_refresh_token", &config->oauth_refresh_token, &queue)
+               ?: check_source(draft, relay, "oauth_token_key", &config->oauth_token_key, &queue)
                ?: check_named(
                       draft, setting_find(SECTION_RELAYS, "oauth_token_file"), relay, &queue)
                ?: check_token(draft, relay, &queue)

@@ -1,21 +1,23 @@
-/* A shell command and its two pipes. Must never let its output into a failure: it is a secret. */
+/* A shell command's two pipes. Must never let its output into a failure: it is a secret. */
 #include "settings/command.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "settings/command_child.h"
 
 #define ERRORS_MAX_BYTES 4096
-
-extern char **environ;
 
 /* One of the command's pipes, and where its bytes go. */
 typedef struct Stream {
@@ -24,60 +26,6 @@ typedef struct Stream {
     size_t max;
     bool overflow;
 } Stream;
-
-/* Ends the command and all it started: it has a process group of its own. */
-typedef struct Child {
-    pid_t pid; /* 0: none, or reaped */
-} Child;
-
-static void child_done(Child *child)
-{
-    if (child->pid <= 0)
-        return;
-    (void)kill(-child->pid, SIGKILL);
-    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-}
-
-static void actions_done(posix_spawn_file_actions_t *actions)
-{
-    (void)posix_spawn_file_actions_destroy(actions);
-}
-
-static void attributes_done(posix_spawnattr_t *attributes)
-{
-    (void)posix_spawnattr_destroy(attributes);
-}
-
-/* With default signals, in a group of its own. */
-static int spawn(const char *command, int out_fd, int error_fd, pid_t *ret)
-{
-    _cleanup_(actions_done) posix_spawn_file_actions_t actions;
-    _cleanup_(attributes_done) posix_spawnattr_t attributes;
-    char *argv[] = {(char *)"sh", (char *)"-c", (char *)"--", (char *)command, NULL};
-    sigset_t none, all;
-    int r;
-
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawnattr_init(&attributes);
-    sigemptyset(&none);
-    sigfillset(&all);
-    r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (r == 0)
-        r = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-    if (r == 0)
-        r = posix_spawn_file_actions_adddup2(&actions, error_fd, STDERR_FILENO);
-    if (r == 0)
-        r = posix_spawnattr_setflags(
-            &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    if (r == 0)
-        r = posix_spawnattr_setsigmask(&attributes, &none);
-    if (r == 0)
-        r = posix_spawnattr_setsigdefault(&attributes, &all);
-    if (r == 0)
-        r = posix_spawn(ret, "/bin/sh", &actions, &attributes, argv, environ);
-    return -r;
-}
 
 /* One read; 0 at the end of the stream, which closes it. */
 static int stream_read(Stream *stream)
@@ -109,34 +57,21 @@ static int read_streams(Stream streams[static 2], usec_t deadline)
     while (r == 0 && (streams[0].fd >= 0 || streams[1].fd >= 0)) {
         struct pollfd polls[2] = {{streams[0].fd, POLLIN, 0}, {streams[1].fd, POLLIN, 0}};
         usec_t now = clock_monotonic();
+        usec_t left = now < deadline ? (deadline - now) / USEC_PER_MSEC + 1 : 0;
+        int n = poll(polls, 2, (int)MIN(left, (usec_t)INT_MAX));
 
-        if (now >= deadline)
+        /* What was said in time counts, however late this process comes to look. */
+        if (n == 0 && left == 0)
             return -ETIMEDOUT;
-        if (poll(polls, 2, (int)((deadline - now) / USEC_PER_MSEC) + 1) < 0 && errno != EINTR)
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
             return -errno;
         for (size_t i = 0; i < 2 && r == 0; i++)
             if (polls[i].revents)
                 r = stream_read(&streams[i]);
     }
     return r;
-}
-
-/* Waits for the end of a command that has closed its output. */
-static int reap(Child *child, usec_t deadline, int *ret_status)
-{
-    for (;;) {
-        pid_t pid = waitpid(child->pid, ret_status, WNOHANG);
-
-        if (pid == child->pid) {
-            child->pid = 0;
-            return 0;
-        }
-        if (pid < 0 && errno != EINTR)
-            return -errno;
-        if (clock_monotonic() >= deadline)
-            return -ETIMEDOUT;
-        (void)poll(NULL, 0, 5);
-    }
 }
 
 static int failed(const char *command, int status, const Buffer *errors, Failure *f)
@@ -159,37 +94,49 @@ static int failed(const char *command, int status, const Buffer *errors, Failure
         WEXITSTATUS(status), *words ? ": " : "", words);
 }
 
-static int start(const char *command, Child *child, Stream streams[static 2])
+/* Not among the standard streams, which a program may have closed. */
+static int open_pipe(int ends[static 2])
 {
-    int out[2], errors[2], r;
-
-    if (pipe2(out, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
+    for (int i = 0; i < 2; i++) {
+        int higher = ends[i] > STDERR_FILENO ? ends[i] : fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+        int error = errno;
+
+        if (higher < 0) {
+            close(ends[0]);
+            close(ends[1]);
+            return -error;
+        }
+        if (higher != ends[i])
+            close(ends[i]);
+        ends[i] = higher;
+    }
+    return 0;
+}
+
+static int start(const char *command, CommandStop *stop, Stream streams[static 2])
+{
+    int out[2], errors[2], r = open_pipe(out);
+
+    if (r < 0)
+        return r;
     streams[0].fd = out[0];
-    r = pipe2(errors, O_CLOEXEC) < 0 ? -errno : 0;
+    r = open_pipe(errors);
     if (r == 0) {
         streams[1].fd = errors[0];
-        r = spawn(command, out[1], errors[1], &child->pid);
+        r = command_child_start(command, out[1], errors[1], stop);
         close(errors[1]);
     }
     close(out[1]);
     return r;
 }
 
-int command_run(const char *command, usec_t limit, size_t max, Buffer *out, Failure *f)
+static int explain(const char *command, int r, usec_t limit, Failure *f)
 {
-    usec_t deadline = usec_add(clock_monotonic(), limit);
-    _cleanup_buffer_ Buffer errors = {0};
-    _cleanup_(child_done) Child child = {0};
-    Stream streams[2] = {{-1, out, max}, {-1, &errors, ERRORS_MAX_BYTES}};
-    int status = 0, r = start(command, &child, streams);
-
-    if (r == 0)
-        r = read_streams(streams, deadline);
-    close_p(&streams[0].fd);
-    close_p(&streams[1].fd);
-    if (r == 0)
-        r = reap(&child, deadline, &status);
+    if (r == -ECANCELED)
+        return failure_set(
+            f, r, ERROR_INTERRUPTED, "the command `%s` is not wanted any more", command);
     if (r == -ETIMEDOUT)
         return failure_set(f, r, ERROR_TIMEOUT,
             "the command `%s` was not done after %u s and was ended; it must print the secret and "
@@ -200,8 +147,31 @@ int command_run(const char *command, usec_t limit, size_t max, Buffer *out, Fail
             "cannot run the command `%s`: no process can be had; raise the limit of tasks "
             "(TasksMax=, ulimit -u)",
             command);
+    return failure_set_errno(f, r, "cannot run the command `%s`", command);
+}
+
+int command_run(
+    const char *command, usec_t limit, size_t max, Buffer *out, CommandStop *stop, Failure *f)
+{
+    usec_t deadline = usec_add(clock_monotonic(), limit);
+    _cleanup_buffer_ Buffer errors = {0};
+    _cleanup_(command_stop_done) CommandStop own;
+    Stream streams[2] = {{-1, out, max}, {-1, &errors, ERRORS_MAX_BYTES}};
+    int status = 0, r;
+
+    command_stop_init(&own);
+    stop = stop ?: &own;
+    r = start(command, stop, streams);
+    if (r == 0)
+        r = read_streams(streams, deadline);
+    close_p(&streams[0].fd);
+    close_p(&streams[1].fd);
+    if (r == 0)
+        r = command_child_wait(stop, deadline, &status);
+    if (command_child_end(stop))
+        r = -ECANCELED;
     if (r < 0)
-        return failure_set_errno(f, r, "cannot run the command `%s`", command);
+        return explain(command, r, limit, f);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return failed(command, status, &errors, f);
     if (streams[0].overflow)
@@ -209,4 +179,104 @@ int command_run(const char *command, usec_t limit, size_t max, Buffer *out, Fail
             "the command `%s` printed more than %zu bytes; it must print the secret alone", command,
             max);
     return 0;
+}
+
+/* ---- judging ---- */
+
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* What a shell does by itself (POSIX.1-2017, 2.4, 2.14 and 1.6, and what dash adds). */
+static bool is_of_the_shell(const char *word)
+{
+    static const char *const words[] = {"!", "{", "case", "do", "done", "elif", "else", "esac",
+        "fi", "for", "if", "in", "then", "until", "while", ".", ":", "[", "alias", "bg", "break",
+        "cd", "command", "continue", "echo", "eval", "exec", "exit", "export", "false", "fg",
+        "getopts", "hash", "jobs", "kill", "local", "printf", "pwd", "read", "readonly", "return",
+        "set", "shift", "test", "times", "trap", "true", "type", "ulimit", "umask", "unalias",
+        "unset", "wait"};
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* The word that names a program, where it stands for itself alone; NULL: it does not, or there is
+ * none. `*ret_error` is -ENOMEM where memory is short. */
+static char *first_word(const char *command, int *ret_error)
+{
+    static const char own[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-:@,%";
+    const char *at = command + strspn(command, " \t");
+    char quote = *at == '"' || *at == '\'' ? *at++ : '\0';
+    size_t n = strspn(at, own);
+    char *word;
+
+    if (quote)
+        while (at[n] == ' ' || (at[n] && strchr(own, at[n])))
+            n++;
+    if (n == 0 || (quote ? at[n] != quote || (at[n + 1] && !strchr(" \t\n;|&", at[n + 1]))
+                         : at[n] && !strchr(" \t\n;|&<>", at[n])))
+        return NULL;
+    word = strndup(at, n);
+    *ret_error = word ? 0 : -ENOMEM;
+    return word;
+}
+
+/* 0; -ENOENT: it is not there; -EACCES: it is, and cannot be run; another: that cannot be told. */
+static int try_program(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return errno == ENOTDIR ? -ENOENT : errno == ENOENT ? -ENOENT : -EIO;
+    return S_ISREG(st.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+}
+
+/* The same, in each directory of PATH. */
+static int find_program(const char *name)
+{
+    const char *path = getenv("PATH") ?: PATH_DEFAULT;
+    int r = -ENOENT;
+
+    while (r < 0) {
+        size_t n = strcspn(path, ":");
+        _cleanup_free_
+        char *full = NULL;
+        int found;
+
+        if (asprintf(&full, "%.*s%s%s", (int)n, path, n > 0 ? "/" : "./", name) < 0) {
+            full = NULL;
+            return -ENOMEM;
+        }
+        found = try_program(full);
+        if (found != -ENOENT)
+            r = found;
+        if (!path[n])
+            break;
+        path += n + 1;
+    }
+    return r;
+}
+
+int command_check(const char *command, Failure *f)
+{
+    int r = 0;
+    _cleanup_free_
+    char *word = first_word(command, &r);
+
+    if (!word || is_of_the_shell(word) || (*word != '/' && strchr(word, '/')))
+        return r;
+    r = strchr(word, '/') ? try_program(word) : find_program(word);
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_CONFIGURATION,
+            "there is no program %s%s, which the command `%s` begins with; correct it, or install "
+            "the program",
+            word, strchr(word, '/') ? "" : " in PATH", command);
+    if (r == -EACCES)
+        return failure_set(f, r, ERROR_CONFIGURATION,
+            "%s, which the command `%s` begins with, cannot be run by this user; see its mode "
+            "(`chmod +x`), and that it is a file",
+            word, command);
+    return r == -ENOMEM ? r : 0;
 }

@@ -1,12 +1,44 @@
 /* Running a shell command for its output, with a time limit. */
 #pragma once
 
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
 
+/* Ends a command from another thread, at once and with all that it has started but what has left
+ * its process group; and whatever else waits on its descriptor. What is begun afterwards is ended
+ * likewise. */
+typedef struct CommandStop {
+    pthread_mutex_t mutex;
+    pid_t pid; /* of the command that runs; 0: none, or it is reaped */
+    int fd;    /* -1: nobody has wanted it yet */
+    bool stopped;
+} CommandStop;
+void command_stop_init(CommandStop *stop);
+void command_stop_done(CommandStop *stop);
+void command_stop(CommandStop *stop); /* never waits */
+
+/* Readable once it has been stopped, for good; remains the CommandStop's. Or a negative errno. */
+int command_stop_fd(CommandStop *stop);
+bool command_is_stopped(CommandStop *stop);
+
+/* Whether the program that a command begins with is there and may be run, as far as can be told
+ * without running it: what a shell makes of it first, with variables or substitutions, is not
+ * judged. 0, or -ENOENT or -EACCES with a Failure. */
+int command_check(const char *command, Failure *f);
+
 /* Runs `/bin/sh -c command` without standard input and appends what it prints to `out`, at most
  * `max` bytes. 0; -ETIMEDOUT when it took longer than `limit` (it is killed with all it started);
- * -EPROTO when it failed or printed too much; another negative errno. The Failure has the command's
- * own words from standard error, but never its output. */
-int command_run(const char *command, usec_t limit, size_t max, Buffer *out, Failure *f);
+ * -EPROTO when it failed or printed too much; -ECANCELED when `stop` (NULL: nothing does) ended it;
+ * another negative errno. The Failure has the command's
+ * own words from standard error, but never its output.
+ *
+ * The program around it, which may be any, sees no SIGCHLD, need not leave that signal alone, and
+ * cannot reap the command by waiting for all its children. It ends with the thread that runs it, if
+ * that dies without warning. */
+int command_run(
+    const char *command, usec_t limit, size_t max, Buffer *out, CommandStop *stop, Failure *f);

@@ -41,6 +41,16 @@ static const char *check_path(const char *path)
                                                     : NULL;
 }
 
+/* Nothing but numbers, and yet no address in any of the forms that are looked up ("127.1"): no name
+ * is like that, either (RFC 3696, 2). */
+static bool is_broken_ipv4(const char *text)
+{
+    struct in_addr binary;
+
+    return strchr(text, '.') && text[strspn(text, "0123456789.")] == '\0' &&
+           inet_aton(text, &binary) == 0;
+}
+
 const char *host_check(const char *text)
 {
     size_t n = strlen(text);
@@ -57,6 +67,8 @@ const char *host_check(const char *text)
         return is_ipv6(text, n) ? NULL : "seems to hold a port, which is a setting of its own";
     if (text[0] == '.' || strstr(text, "..") || text[strcspn(text, " /\\@\"'<>()[],;#*")] != '\0')
         return "is not a host name";
+    if (is_broken_ipv4(text))
+        return "is no address, whose four numbers go from 0 to 255";
     return NULL;
 }
 

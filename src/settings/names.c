@@ -33,7 +33,8 @@ static const struct {
      "Importance Priority Sensitivity ReadReceiptTo DeliveryNotificationTo Message "
      "MessageRecipients",
         "belongs to a message, not to the configuration; see the options of `outbox send`"},
-    {"Connected Idle LastReply SSLServerCert "
+    {"Connected Idle LastReply SSLServerCert RemoteAddress AuthMechanismUsed "
+     "ServerName ServerExtensions ServerMechanisms ServerSizeLimit "
      "SSLNegotiatedCipher SSLNegotiatedCipherStrength SSLNegotiatedCipherSuite "
      "SSLNegotiatedKeyExchange SSLNegotiatedKeyExchangeStrength SSLNegotiatedVersion",
         "can only be read, after connecting; `outbox check` shows the connection"},

@@ -121,6 +121,11 @@ static bool take_login(const char **text, size_t *n, Url *url)
         url->password = decode(colon + 1, (size_t)(end - colon - 1));
     *n -= (size_t)(end + 1 - *text);
     *text = end + 1;
+    if (url->user && !*url->user && !colon) { /* as if it were not there: "http://@host" */
+        free(url->user);
+        url->user = NULL;
+        return true;
+    }
     return url->user && *url->user && (url->password || !colon);
 }
 
@@ -188,7 +193,8 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
 
     for (size_t i = 0; !value && i < ELEMENTSOF(names); i++)
         value = variable(names[i], name);
-    if (!value)
+    if (!value || (exceptions && relay->host &&
+                      proxy_exceptions_have(exceptions, relay->host, relay->port, true)))
         return 0;
     if (!parse(value, &url))
         return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
@@ -196,10 +202,16 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
             "http://HOST:PORT, https://, socks4://, socks4a://, socks5:// or socks5h://, with "
             "USER:PASSWORD@ before the host where it wants a login",
             name);
-    if (exceptions && relay->host &&
-        proxy_exceptions_have(exceptions, relay->host, relay->port, true))
-        return 0;
+    relay->proxy_from_environment = true;
     return take_url(relay, &url);
+}
+
+bool proxy_environment_excepts(const char *host, uint16_t port)
+{
+    char name[NAME_MAX_BYTES];
+    const char *exceptions = variable("no_proxy", name);
+
+    return exceptions && proxy_exceptions_have(exceptions, host, port, true);
 }
 
 const char *proxy_environment_ignored(char entry[static PROXY_ENTRY_MAX])

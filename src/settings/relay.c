@@ -1,11 +1,14 @@
 /* The life of one relay's settings. Must never leave a secret behind in memory. */
 #include "settings/relay.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "settings/host.h"
+#include "settings/proxy.h"
+#include "settings/proxy_environment.h"
 #include "settings/secret_source.h"
 #include "settings/table.h"
 #include "settings/value.h"
@@ -37,6 +40,61 @@ RelayConfig *relay_config_unref(RelayConfig *relay)
             value_done(&rows[i], relay);
     free(relay);
     return NULL;
+}
+
+static char *copy(const char *text, bool *failed)
+{
+    char *ret = text ? strdup(text) : NULL;
+
+    *failed = *failed || (text && !ret);
+    return ret;
+}
+
+/* The proxy looks a name up where it did the relay's, or would have if that were no address. */
+static ProxyResolve resolve_of(const RelayConfig *peer, const RelayConfig *relay)
+{
+    bool made_for_that =
+        relay->proxy_type == PROXY_MODE_TUNNEL || relay->proxy_type == PROXY_MODE_SOCKS4A;
+
+    if (host_family(peer->host) != 0)
+        return PROXY_RESOLVE_HERE;
+    return host_family(relay->host) != 0 && made_for_that ? PROXY_RESOLVE_PROXY
+                                                          : relay->proxy_resolve;
+}
+
+int relay_take_proxy(RelayConfig *peer, const RelayConfig *relay)
+{
+    const SecretSource *password = &relay->proxy_password;
+    bool failed = false;
+
+    if (relay->proxy_type == PROXY_MODE_NONE)
+        return 0;
+    peer->proxy_type = relay->proxy_type;
+    peer->proxy_host = copy(relay->proxy_host, &failed);
+    peer->proxy_port = relay->proxy_port;
+    peer->proxy_user = copy(relay->proxy_user, &failed);
+    peer->proxy_password = (SecretSource){
+        .value = secret_ref(password->value),
+        .file = copy(password->file, &failed),
+        .command = copy(password->command, &failed),
+        .credential = copy(password->credential, &failed),
+        .queue = password->queue,
+    };
+    peer->name = copy(relay->name, &failed); /* that of the tickets in memory */
+    peer->proxy_auth = relay->proxy_auth;
+    peer->proxy_kerberos_service = copy(relay->proxy_kerberos_service, &failed);
+    peer->kerberos_keytab = copy(relay->kerberos_keytab, &failed);
+    peer->kerberos_ccache = copy(relay->kerberos_ccache, &failed);
+    peer->proxy_data = secret_ref(relay->proxy_data);
+    peer->proxy_tls = relay->proxy_tls;
+    peer->proxy_tls_verify = relay->proxy_tls_verify;
+    peer->proxy_tls_ca_file = copy(relay->proxy_tls_ca_file, &failed);
+    peer->proxy_resolve = resolve_of(peer, relay);
+    peer->proxy_bypassed =
+        (relay->proxy_exceptions &&
+            proxy_exceptions_have(relay->proxy_exceptions, peer->host, peer->port, false)) ||
+        (relay->proxy_from_environment && proxy_environment_excepts(peer->host, peer->port));
+    return failed ? -ENOMEM : 0;
 }
 
 bool relay_identity_is_token(const RelayConfig *relay)

@@ -80,6 +80,15 @@ typedef enum ProxyResolve {
     PROXY_RESOLVE_PROXY,
 } ProxyResolve;
 
+/* How to log in at the proxy. */
+typedef enum ProxyAuth {
+    PROXY_AUTH_AUTO,
+    PROXY_AUTH_BASIC,
+    PROXY_AUTH_DIGEST,
+    PROXY_AUTH_NTLM,
+    PROXY_AUTH_GSSAPI, /* by Kerberos: Negotiate, or SOCKS5's own way */
+} ProxyAuth;
+
 /* Whose the queue directory is. */
 typedef struct QueueOwner {
     uid_t user;  /* the daemon's */
@@ -95,6 +104,7 @@ typedef struct SecretSource {
                          connection */
     char *credential; /* password_credential: a name below $CREDENTIALS_DIRECTORY */
     QueueOwner queue; /* who may read the file, and who may not */
+    size_t max;       /* bytes of the file; 0: 64 KiB */
 } SecretSource;
 
 /* One relay's settings: all that src/net is given. Counted by itself, so that what still goes on
@@ -103,6 +113,7 @@ typedef struct RelayConfig {
     unsigned references;
     char *name; /* for logs; "host:port" when not given */
     char *host;
+    const char *host_setting; /* what that is called, where this is no relay; or NULL; static */
     uint16_t port; /* of no meaning where `host` is a socket of this machine, "unix:/path" */
     RelayProtocol protocol;
     TlsMode tls; /* resolved: never TLS_MODE_AUTOMATIC in a loaded Config */
@@ -119,10 +130,12 @@ typedef struct RelayConfig {
     OauthGrant oauth_grant;
     SecretSource oauth_refresh_token;
     char *oauth_scope;
-    char *oauth_token_file; /* where refresh tokens are kept; NULL: in memory */
-    char *oauth_ca_file;    /* of the endpoints; NULL: the system's authorities */
-    char *kerberos_keytab;  /* of the client's keys; NULL: as the environment says */
-    char *kerberos_ccache;  /* "FILE:/run/...", where tickets are; likewise */
+    char *oauth_token_file;       /* where refresh tokens are kept; NULL: in memory */
+    SecretSource oauth_token_key; /* what that is sealed with */
+    char *oauth_ca_file;          /* of the endpoints; NULL: the system's authorities */
+    bool oauth_proxy;             /* the endpoints are reached through the relay's proxy */
+    char *kerberos_keytab;        /* of the client's keys; NULL: as the environment says */
+    char *kerberos_ccache;        /* "FILE:/run/...", where tickets are; likewise */
     char *kerberos_service; /* "smtp@host" or "smtp/host@REALM"; NULL: smtp@ the relay's name */
     bool ntlm_v2;           /* false: the answers of NTLM are of version 1 */
 
@@ -161,6 +174,10 @@ typedef struct RelayConfig {
     TlsCheck tls_check_crl, tls_check_ocsp;
     char *tls_crl_file;
     TlsCheck tls_dane;
+    TlsCheck tls_mta_sts;
+    char *tls_mta_sts_domain; /* whose policy it is; never NULL in a loaded Config that asks */
+    char *tls_mta_sts_file;   /* where it is kept; NULL: in memory */
+    char *tls_mta_sts_ca_file;
     bool tls_log_packets;
     bool tls_include_chain;
     char *tls_client_ca_file;
@@ -172,10 +189,13 @@ typedef struct RelayConfig {
     ProxyResolve proxy_resolve; /* never PROXY_RESOLVE_AUTOMATIC where there is a proxy */
     char *proxy_user;
     SecretSource proxy_password;
-    Secret *proxy_data; /* lines of the header of CONNECT; they may hold a login */
+    ProxyAuth proxy_auth;
+    char *proxy_kerberos_service; /* NULL: HTTP@ or rcmd@ the proxy's name */
+    Secret *proxy_data;           /* lines of the header of CONNECT; they may hold a login */
     char *proxy_exceptions;
     bool proxy_bypassed; /* the relay is one of them */
     bool proxy_auto_detect;
+    bool proxy_from_environment; /* that was there, and is this one */
     bool proxy_tls, proxy_tls_verify;
     char *proxy_tls_ca_file;
 
@@ -224,6 +244,10 @@ static inline bool relay_is_proxied(const RelayConfig *relay)
 
 /* Empty, with one reference. NULL when memory is short. */
 RelayConfig *relay_config_new(void);
+
+/* Has another server, which `peer` has the host and port of, be reached as the relay is: through
+ * its proxy, unless it is one of the exceptions itself. 0 or -ENOMEM. */
+int relay_take_proxy(RelayConfig *peer, const RelayConfig *relay);
 
 /* From any thread: a name lookup holds one beside the loop. */
 RelayConfig *relay_config_ref(RelayConfig *relay);

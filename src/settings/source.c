@@ -225,11 +225,11 @@ static int unreadable(
         return failure_set(f, error, error_from_errno(error),
             "cannot read the configuration file %s: %s; name a readable file with --config, or run "
             "this as a user who may read it",
-            path, strerrordesc_np(-error) ?: "error");
+            path, file_trouble(error));
     return failure_set(f, error_is_common(error) ? error : -EBADMSG,
         error_is_common(error) ? error_from_errno(error) : ERROR_CONFIGURATION,
         "%s:%u: @include: cannot read %s: %s; name a file that exists and is readable",
-        source->files[from->file].path, from->line, path, strerrordesc_np(-error) ?: "error");
+        source->files[from->file].path, from->line, path, file_trouble(error));
 }
 
 static int load_file(
@@ -237,14 +237,12 @@ static int load_file(
 {
     _cleanup_buffer_ Buffer content = {0};
     /* The main file may be a pipe, from a shell's <(...); an included one that blocks is a trap. */
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (from ? O_NONBLOCK : 0));
+    _cleanup_close_ int fd = file_open(AT_FDCWD, path, from ? FILE_NO_PIPE : FILE_SHELL_PIPE);
     struct stat st;
-    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+    int r = fd < 0 ? fd : 0;
 
-    if (r == 0 && S_ISDIR(st.st_mode))
-        r = -EISDIR;
-    if (r == 0 && from && !S_ISREG(st.st_mode))
-        r = -EINVAL;
+    if (r == 0 && fstat(fd, &st) < 0)
+        r = -errno;
     if (r == 0)
         r = file_read_all(
             fd, SOURCE_MAX_BYTES - MIN(buffer_size(&source->text), SOURCE_MAX_BYTES), &content);

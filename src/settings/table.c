@@ -23,6 +23,8 @@ static const SettingChoice tls_choices[] = {
     {"starttls|sslExplicit|2", TLS_MODE_STARTTLS},
     {"opportunistic", TLS_MODE_OPPORTUNISTIC},
     {"none|sslNone|false|3", TLS_MODE_NONE},
+    {"ssl|smtps|tls|ssl/tls", .refusal = "may be either kind of TLS: \"implicit\" from the first "
+                                         "byte, on port 465, or \"starttls\", on port 587"},
     {NULL},
 };
 
@@ -109,6 +111,15 @@ static const SettingChoice proxy_choices[] = {
     {"socks4|fwSOCKS4|2", PROXY_MODE_SOCKS4},
     {"socks4a|fwSOCKS4A|10", PROXY_MODE_SOCKS4A},
     {"socks5|fwSOCKS5|3", PROXY_MODE_SOCKS5},
+    {NULL},
+};
+
+static const SettingChoice proxy_auth_choices[] = {
+    {"auto", PROXY_AUTH_AUTO},
+    {"basic", PROXY_AUTH_BASIC},
+    {"digest", PROXY_AUTH_DIGEST},
+    {"ntlm", PROXY_AUTH_NTLM},
+    {"gssapi|negotiate|kerberos", PROXY_AUTH_GSSAPI},
     {NULL},
 };
 
@@ -217,10 +228,19 @@ static const Setting table[] = {
         .help =
             "where the daemon keeps the newest refresh token; `outbox authorize` puts the first "
             "one there"},
+    {RELAY(oauth_token_key_file), "", SETTING_FILE, IN_RELAY(oauth_token_key.file), NULL,
+        .help = "a file whose first line is the key that oauth_token_file is sealed with"},
+    {RELAY(oauth_token_key_command), "", SETTING_STRING, IN_RELAY(oauth_token_key.command), NULL,
+        .help = "a shell command whose first line of output is that key"},
+    {RELAY(oauth_token_key_credential), "", SETTING_WORD, IN_RELAY(oauth_token_key.credential),
+        NULL, .help = "a systemd credential that holds that key"},
     {RELAY(oauth_device_url), "", SETTING_STRING, IN_RELAY(oauth_device_url), NULL,
         .help = "the URL (https) where `outbox authorize` asks for a code"},
     {RELAY(oauth_ca_file), "", SETTING_FILE, IN_RELAY(oauth_ca_file), NULL,
         .help = "trusted authorities (PEM) for the two URLs instead of the system's"},
+    {RELAY(oauth_proxy), "", SETTING_BOOL, IN_RELAY(oauth_proxy), "true",
+        .help =
+            "reach the two URLs through the relay's proxy, where there is one; false: straight"},
     {RELAY(kerberos_keytab), "", SETTING_FILE, IN_RELAY(kerberos_keytab), NULL,
         .help = "with auth = \"gssapi\", a keytab of the user's, by which tickets are got; without "
                 "it there must be some already"},
@@ -313,13 +333,23 @@ static const Setting table[] = {
         .help = "whether the server's certificate is looked up in its authority's list of revoked "
                 "ones"},
     {RELAY(tls_crl_file), "", SETTING_FILE, IN_RELAY(tls_crl_file), NULL,
-        .help = "such lists (PEM), looked into before those that certificates name"},
+        .help = "such lists (PEM, or one in DER), looked into before those that certificates name"},
     {RELAY(tls_check_ocsp), "SSLCheckOCSP", SETTING_ENUM, IN_RELAY(tls_check_ocsp), "off",
         .choices = tls_check_choices,
         .help = "whether the server's certificate has to be confirmed by its authority (OCSP)"},
     {RELAY(tls_dane), "", SETTING_ENUM, IN_RELAY(tls_dane), "off", .choices = tls_check_choices,
         .help = "whether TLSA records decide on the server's certificate (DANE), where there are "
                 "any"},
+    {RELAY(tls_mta_sts), "", SETTING_ENUM, IN_RELAY(tls_mta_sts), "off",
+        .choices = tls_check_choices,
+        .help = "whether a domain's MTA-STS policy has to name the relay, where there is one"},
+    {RELAY(tls_mta_sts_domain), "", SETTING_HOST, IN_RELAY(tls_mta_sts_domain), NULL,
+        .help = "the domain whose policy it is; tls_name or host without its first label when not "
+                "set"},
+    {RELAY(tls_mta_sts_file), "", SETTING_PATH, IN_RELAY(tls_mta_sts_file), NULL,
+        .help = "where the policy is kept, so that it counts after a restart, too"},
+    {RELAY(tls_mta_sts_ca_file), "", SETTING_FILE, IN_RELAY(tls_mta_sts_ca_file), NULL,
+        .help = "trusted authorities (PEM) for the policy's host instead of the system's"},
     {RELAY(tls_log_packets), "LogSSLPackets", SETTING_BOOL, IN_RELAY(tls_log_packets), "false",
         .help = "tell each message of the TLS handshake, its kind and size, in the trace (-v)"},
     {RELAY(tls_include_chain), "SSLIncludeCertChain", SETTING_BOOL, IN_RELAY(tls_include_chain),
@@ -352,6 +382,13 @@ static const Setting table[] = {
         .help = "a shell command that prints the password for the proxy; run for every connection"},
     {RELAY(proxy_password_credential), "", SETTING_WORD, IN_RELAY(proxy_password.credential), NULL,
         .help = "a systemd credential that holds the password for the proxy"},
+    {RELAY(proxy_auth), "", SETTING_ENUM, IN_RELAY(proxy_auth), "auto",
+        .choices = proxy_auth_choices,
+        .help =
+            "how to log in at the proxy; auto: by digest, basic or NTLM, the first that it offers"},
+    {RELAY(proxy_kerberos_service), "", SETTING_WORD, IN_RELAY(proxy_kerberos_service), NULL,
+        .help = "with proxy_auth = \"gssapi\", the proxy's principal; HTTP@ (tunnel) or rcmd@ "
+                "(socks5) and proxy_host when not set"},
     {RELAY(proxy_resolve), "", SETTING_ENUM, IN_RELAY(proxy_resolve), "automatic",
         .choices = proxy_resolve_choices,
         .help = "who looks up the relay's name; automatic: the proxy with tunnel and socks4a, this "

@@ -252,13 +252,22 @@ static int trouble(const char *word, const char *best, char **ret)
                : 0;
 }
 
-int setting_word_trouble(const SettingChoice *choices, const char *word, char **ret)
+void setting_word_meant(
+    const SettingChoice *choices, const char *word, char ret[static SETTING_WORD_MAX])
 {
-    char best[SETTING_WORD_MAX] = "";
     size_t limit = limit_of(word);
 
+    ret[0] = '\0';
     for (; choices->names && strlen(word) < SETTING_WORD_MAX; choices++)
-        suggest(choices->names, "|", word, &limit, best);
+        if (!choices->refusal)
+            suggest(choices->names, "|", word, &limit, ret);
+}
+
+int setting_word_trouble(const SettingChoice *choices, const char *word, char **ret)
+{
+    char best[SETTING_WORD_MAX];
+
+    setting_word_meant(choices, word, best);
     return trouble(word, best, ret);
 }
 

@@ -21,6 +21,10 @@ int setting_flags_parse(
     const SettingChoice *choices, const char *text, unsigned *ret, char **ret_trouble);
 int setting_flags_format(const SettingChoice *choices, unsigned flags, Buffer *out);
 
+/* The nearest of the words, as it is told; "" where none is near. */
+void setting_word_meant(
+    const SettingChoice *choices, const char *word, char ret[static SETTING_WORD_MAX]);
+
 /* "names "X", which is none of them; did you mean "Y"?". Caller frees. 0 or -ENOMEM. */
 int setting_word_trouble(const SettingChoice *choices, const char *word, char **ret);
 

@@ -27,15 +27,35 @@ static bool is_secret(SettingType type)
     return type == SETTING_SECRET || type == SETTING_HEADERS;
 }
 
+/* A host has no login: what stands there before an "@" may be a password, and is not shown. */
+static void hide_login(const Setting *setting, char *text)
+{
+    char *at = setting->type == SETTING_HOST ? strrchr(text, '@') : NULL, *start;
+
+    if (!at)
+        return;
+    start = strstr(text, "://");
+    start = start && start < at ? start + strlen("://") : text;
+    if (at - start >= 3) {
+        memcpy(start, "***", 3);
+        start += 3;
+    }
+    memmove(start, at, strlen(at) + 1);
+}
+
 /* "what is wrong; what would be right", with the value quoted. */
 static int wrong(const Setting *setting, const Value *value, const char *what, Failure *f)
 {
     _cleanup_buffer_ Buffer right = {0};
     _cleanup_free_
-    char *shown = text_printable(value->text, strlen(value->text), 80);
+    char *text = strdup(value->text), *shown = NULL;
     bool quoted = value->kind == VALUE_STRING || value->kind == VALUE_UNTYPED;
     int r = value_describe(setting, &right);
 
+    if (text)
+        hide_login(setting, text);
+    if (text)
+        shown = text_printable(text, strlen(text), 80);
     if (r < 0 || !shown)
         return -ENOMEM;
     return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "%s%s%s %s; it takes %.*s",
@@ -163,12 +183,24 @@ static const SettingChoice *find_choice(const SettingChoice *choice, const char 
     return choice->names ? choice : NULL;
 }
 
+#define NAME_MIN 3 /* shorter ones, such as numbers, are near to each other */
+
+static int unknown_choice(const Setting *setting, const Value *value, Failure *f)
+{
+    char meant[SETTING_WORD_MAX], what[SETTING_WORD_MAX + 40] = "is unknown";
+
+    setting_word_meant(setting->choices, value->text, meant);
+    if (strlen(value->text) >= NAME_MIN && meant[0] != '\0')
+        snprintf(what, sizeof(what), "is unknown; did you mean \"%s\"?", meant);
+    return wrong(setting, value, what, f);
+}
+
 static int set_choice(const Setting *setting, const Value *value, void *field, Failure *f)
 {
     const SettingChoice *choice = find_choice(setting->choices, value->text);
 
     if (!choice)
-        return wrong(setting, value, "is unknown", f);
+        return unknown_choice(setting, value, f);
     if (choice->refusal)
         return wrong(setting, value, choice->refusal, f);
     if (setting->type == SETTING_ENUM) {
@@ -275,14 +307,6 @@ static int set_protocols(const Setting *setting, const Value *value, char **fiel
     return *field ? 0 : -ENOMEM;
 }
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* In a configuration file most of them come from a backslash that was meant to be one. */
 static int wrong_control(const Setting *setting, const Value *value, Failure *f)
 {
@@ -385,7 +409,7 @@ static int set_host(const Setting *setting, const Value *value, char **field, Fa
 
 static int set_string(const Setting *setting, const Value *value, char **field, Failure *f)
 {
-    if (has_control(value->text))
+    if (text_has_control(value->text))
         return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
         return wrong(setting, value, "is not UTF-8", f);
@@ -411,7 +435,7 @@ static int set_senders(const Setting *setting, const Value *value, SenderRules *
     _cleanup_failure_ Failure why = {0};
     int r;
 
-    if (has_control(value->text))
+    if (text_has_control(value->text))
         return wrong_control(setting, value, f);
     if (!text_is_utf8(value->text, strlen(value->text)))
         return wrong(setting, value, "is not UTF-8", f);
@@ -466,7 +490,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_FLAGS: return set_flags(setting, &value, field, f);
     case SETTING_CIPHERS: return set_ciphers(setting, &value, field, f);
     case SETTING_SECRET:
-        if (has_control(text))
+        if (text_has_control(text))
             return wrong_control(setting, &value, f);
         *(Secret **)field = secret_new(text, strlen(text));
         return *(Secret **)field ? 0 : -ENOMEM;

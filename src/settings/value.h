@@ -27,6 +27,9 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
  * "***" for a secret. 0 or -ENOMEM. */
 int value_format(const Setting *setting, const void *group, Buffer *out);
 
+/* Whether the field is as it is in that configuration: 1, 0, or -ENOMEM. NULL: no. */
+int value_is_default(const Setting *setting, const void *group, const Config *defaults);
+
 #define VALUE_NUMBER_MAX 48
 
 /* A number as the file has it, whatever the locale. Returns `text`. */

@@ -199,3 +199,17 @@ int value_describe(const Setting *setting, Buffer *out)
     default: return buffer_append_string(out, words[setting->type]);
     }
 }
+
+int value_is_default(const Setting *setting, const void *group, const Config *defaults)
+{
+    _cleanup_buffer_ Buffer is = {0}, would_be = {0};
+
+    if (!defaults)
+        return 0;
+    if (value_format(setting, group, &is) < 0 ||
+        value_format(setting, value_group(defaults, setting->section, 0), &would_be) < 0)
+        return -ENOMEM;
+    return buffer_size(&is) == buffer_size(&would_be) &&
+           (buffer_size(&is) == 0 ||
+               memcmp(buffer_data(&is), buffer_data(&would_be), buffer_size(&is)) == 0);
+}

@@ -13,25 +13,9 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/gssapi.h"
 #include "base/secret.h"
 #include "smtp/capabilities.h"
-
-/* Security contexts of GSSAPI (RFC 2743), made ready by who lends them: their first words are
- * there, and nothing that follows waits for anybody. Each function returns 0, -EBADMSG with a
- * Failure, or -ENOMEM. */
-typedef struct SmtpGssapi {
-    void *user;
-    /* Begins with a context that has not been used; appends its first words. -EAGAIN when there is
-     * none left. */
-    int (*begin)(void *user, void **ret_context, Buffer *out, Failure *f);
-    /* Goes on with what the server said; appends what is to be said, if anything. */
-    int (*step)(
-        void *context, const void *token, size_t n, Buffer *out, bool *ret_complete, Failure *f);
-    /* Opens and closes envelopes that are not encrypted (RFC 4752, 3.1). */
-    int (*unwrap)(void *context, const void *token, size_t n, Buffer *out, Failure *f);
-    int (*wrap)(void *context, const void *data, size_t n, Buffer *out, Failure *f);
-    void (*end)(void *context);
-} SmtpGssapi;
 
 /* Everything borrowed. */
 typedef struct SmtpAuthOptions {
@@ -42,12 +26,12 @@ typedef struct SmtpAuthOptions {
                                            token, "Bearer " in front or not */
     const char *host;                   /* for DIGEST-MD5, GSSAPI, OAUTHBEARER */
     unsigned port;
-    bool clear_allowed;       /* a password may go over a connection without TLS */
-    bool secret_is_token;     /* the secret is an OAuth token, and no password */
-    bool has_certificate;     /* TLS shows the server one of ours when it asks */
-    bool ntlm_1;              /* NTLM's answer is of version 1 */
-    usec_t realtime;          /* the wall clock's, for NTLM */
-    const SmtpGssapi *gssapi; /* or NULL */
+    bool clear_allowed;   /* a password may go over a connection without TLS */
+    bool secret_is_token; /* the secret is an OAuth token, and no password */
+    bool has_certificate; /* TLS shows the server one of ours when it asks */
+    bool ntlm_1;          /* NTLM's answer is of version 1 */
+    usec_t realtime;      /* the wall clock's, for NTLM */
+    const Gssapi *gssapi; /* or NULL */
 } SmtpAuthOptions;
 
 /* What TLS gives AUTH; everything may be absent (RFC 5929, RFC 9266). */
@@ -133,8 +117,9 @@ int smtp_auth_challenge(SmtpAuth *auth, const char *text, Buffer *out, Failure *
 int smtp_auth_finish(SmtpAuth *auth, Failure *f);
 
 /* Writes asterisks over what complete lines of the server's tell of the secret and of the answers,
- * that it may not get into logs and records. Challenges stay as they are. */
-void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n);
+ * in whatever writing (base/mask.h), that it may not get into logs and records. Challenges stay as
+ * they are. Returns how many bytes these lines have. */
+size_t smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n);
 
 /* Whether a challenge (the text behind 334), decoded or as it is, tells of them: it is not to be
  * shown then. */

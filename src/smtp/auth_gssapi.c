@@ -26,7 +26,7 @@ static int start(SmtpAuth *auth, _unused_ const SmtpTlsInfo *tls, Failure *f)
 
 static int begin(SmtpAuth *auth, Buffer *response, Failure *f)
 {
-    const SmtpGssapi *gssapi = auth->options.gssapi;
+    const Gssapi *gssapi = auth->options.gssapi;
     GssapiState *state = auth->state;
     int r = gssapi->begin(gssapi->user, &state->context, response, f);
 
@@ -49,11 +49,11 @@ static int establish(SmtpAuth *auth, const char *challenge, size_t n, Buffer *re
 /* The server offers security layers, the client chooses, and says whom it acts for. */
 static int negotiate(SmtpAuth *auth, const char *challenge, size_t n, Buffer *response, Failure *f)
 {
-    const SmtpGssapi *gssapi = auth->options.gssapi;
+    const Gssapi *gssapi = auth->options.gssapi;
     const GssapiState *state = auth->state;
     const char *identity = auth->options.authorization_identity ?: "";
     _cleanup_buffer_ Buffer offer = {0}, choice = {0};
-    int r = gssapi->unwrap(state->context, challenge, n, &offer, f);
+    int r = gssapi->unwrap(state->context, challenge, n, &offer, NULL, f);
 
     if (r < 0)
         return r;
@@ -67,7 +67,9 @@ static int negotiate(SmtpAuth *auth, const char *challenge, size_t n, Buffer *re
             "here: have it allow none (Cyrus SASL: sasl_minimum_layer = 0), and use TLS",
             (unsigned)(unsigned char)buffer_data(&offer)[0]);
     r = buffer_append(&choice, "\1\0\0\0", OFFER_SIZE) ?: buffer_append_string(&choice, identity);
-    r = r ?: gssapi->wrap(state->context, buffer_data(&choice), buffer_size(&choice), response, f);
+    r = r
+            ?: gssapi->wrap(
+                   state->context, false, buffer_data(&choice), buffer_size(&choice), response, f);
     auth->satisfied = r >= 0;
     return r;
 }

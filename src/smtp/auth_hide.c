@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mask.h"
 #include "smtp/auth.h"
 #include "smtp/auth_mechanism.h"
 
@@ -36,41 +37,45 @@ static const char *secret_of(const SmtpAuth *auth)
     return auth->options.secret ? secret_text(auth->options.secret) : NULL;
 }
 
-static void hide(char *data, size_t n, const char *secret, size_t size)
-{
-    char *end = data + n;
-    const char *found;
-    size_t told;
-
-    while ((found = secret_find(data, (size_t)(end - data), secret, size, &told))) {
-        data += found - data;
-        memset(data, '*', told);
-        data += told;
-    }
-}
-
-/* The answers first: they may hold the secret. */
+/* The answers, which may hold the secret, as they were sent; and the secret. */
 void smtp_auth_hide_text(const SmtpAuth *auth, char *data, size_t n)
 {
+    MaskSecret secrets[SMTP_AUTH_SAID_MAX + 1];
     const char *secret = secret_of(auth);
+    size_t n_secrets = 0;
 
-    for (size_t i = 0; i < auth->n_said; i++)
-        hide(data, n, buffer_data(&auth->said[i]), buffer_size(&auth->said[i]));
+    for (; n_secrets < auth->n_said; n_secrets++)
+        secrets[n_secrets] = (MaskSecret){
+            .data = buffer_data(&auth->said[n_secrets]), .n = buffer_size(&auth->said[n_secrets])};
     if (secret)
-        hide(data, n, secret, strlen(secret));
+        secrets[n_secrets++] = (MaskSecret){.data = secret, .n = strlen(secret)};
+    if (n > 0 && n_secrets > 0)
+        (void)mask_secrets(data, n, secrets, n_secrets); /* all, where memory is short */
 }
 
-void smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n)
+/* The line's end, and what is before its text, stay what they are. */
+static void hide_line(const SmtpAuth *auth, char *line, size_t n)
 {
-    for (char *end = data + n, *line = data, *next; line < end; line = next) {
+    size_t start = MIN(n, (size_t)4);
+
+    while (n > start && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        n--;
+    smtp_auth_hide_text(auth, line + start, n - start);
+}
+
+size_t smtp_auth_hide(const SmtpAuth *auth, char *data, size_t n)
+{
+    char *end = data + n, *line = data;
+
+    for (char *next; line < end; line = next) {
         next = memchr(line, '\n', (size_t)(end - line));
         if (!next)
-            return;
+            break;
         next++;
-        if (strncmp(line, "334", 3) == 0)
-            continue;
-        smtp_auth_hide_text(auth, line, (size_t)(next - line));
+        if (strncmp(line, "334", 3) != 0)
+            hide_line(auth, line, (size_t)(next - line));
     }
+    return (size_t)(line - data);
 }
 
 static bool tells(const SmtpAuth *auth, const char *data, size_t n)

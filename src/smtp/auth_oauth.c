@@ -9,25 +9,17 @@
 
 #define SERVER_ERROR_MAX 512
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
 static int start(SmtpAuth *auth, _unused_ const SmtpTlsInfo *tls, Failure *f)
 {
     const SmtpAuthOptions *o = &auth->options;
     const char *token = smtp_auth_token(o);
 
-    if (!text_is_ascii(token, strlen(token)) || has_control(token) || strchr(token, ' '))
+    if (!text_is_ascii(token, strlen(token)) || text_has_control(token) || strchr(token, ' '))
         return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
             "the token for %s is not one: it holds blanks, line ends or other characters that no "
             "token has (RFC 6750, 2.1); check where it comes from",
             auth->mechanism->name);
-    if (has_control(o->user) || has_control(o->host))
+    if (text_has_control(o->user) || text_has_control(o->host))
         return failure_set(f, -EPROTONOSUPPORT, ERROR_AUTHENTICATION,
             "user or host hold a control character, which %s cannot send", auth->mechanism->name);
     return 0;

@@ -61,14 +61,6 @@ typedef struct Word {
     size_t n, keyword_n;
 } Word;
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* Takes the next word off the front of the list; false at its end. */
 static bool next_word(const char **list, Word *ret)
 {
@@ -200,7 +192,7 @@ static int check_address(const char *address)
 {
     bool quoted = false;
 
-    if (has_control(address))
+    if (text_has_control(address))
         return -EINVAL;
     for (; *address; address++) {
         if (*address == '"')
@@ -256,19 +248,19 @@ static int append_address(Buffer *out, const char *address, const SmtpCapabiliti
 }
 
 /* A domain can be said in A-labels, a local part in UTF-8 alone. */
-static bool local_is_ascii(const char *address)
+bool smtp_command_needs_utf8(const char *address)
 {
     const char *at = strrchr(address, '@');
 
-    return text_is_ascii(address, at ? (size_t)(at - address) : strlen(address));
+    return !text_is_ascii(address, at ? (size_t)(at - address) : strlen(address));
 }
 
 static bool address_needs_utf8(const SmtpTransaction *transaction)
 {
-    if (!local_is_ascii(transaction->sender))
+    if (smtp_command_needs_utf8(transaction->sender))
         return true;
     for (size_t i = 0; i < transaction->n_recipients; i++)
-        if (!local_is_ascii(transaction->recipients[i].address))
+        if (smtp_command_needs_utf8(transaction->recipients[i].address))
             return true;
     return false;
 }
@@ -439,7 +431,7 @@ static int finish_line(Buffer *out, size_t size, int r)
 int smtp_command_simple(Buffer *out, const char *verb, const char *argument)
 {
     size_t size = buffer_size(out);
-    int r = has_control(verb) || (argument && has_control(argument)) ? -EINVAL : 0;
+    int r = text_has_control(verb) || (argument && text_has_control(argument)) ? -EINVAL : 0;
 
     if (r >= 0)
         r = buffer_append_string(out, verb);

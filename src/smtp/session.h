@@ -140,6 +140,9 @@ void smtp_session_written(SmtpSession *session, size_t n, usec_t now);
  * for a time-out; USEC_NEVER: none. After steps until 0 it is never past. */
 usec_t smtp_session_deadline(const SmtpSession *session);
 
+/* So long nobody listened to the server: that time does not count. */
+void smtp_session_put_off(SmtpSession *session, usec_t time);
+
 /* Whether smtp_session_submit() may be called: ready, not closing, and fewer than two transactions
  * under way. */
 bool smtp_session_can_submit(const SmtpSession *session);
@@ -187,6 +190,9 @@ const SmtpReply *smtp_session_last_reply(const SmtpSession *session);
 void smtp_session_quit(SmtpSession *session, usec_t now);
 
 const SmtpCapabilities *smtp_session_capabilities(const SmtpSession *session);
+
+/* Whether TLS is in use, with a certificate that was verified. */
+bool smtp_session_is_verified(const SmtpSession *session);
 
 /* The AUTH mechanism in use, or NULL. */
 const char *smtp_session_mechanism(const SmtpSession *session);

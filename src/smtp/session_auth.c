@@ -79,6 +79,7 @@ static int say_auth(SmtpSession *s, SmtpAuth *auth)
 
     smtp_auth_free(s->auth);
     s->auth = auth;
+    s->masked = 0;
     failure_done(&s->auth_failure);
     s->auth_failure = (Failure){0};
     snprintf(s->mechanism, sizeof(s->mechanism), "%s", smtp_auth_mechanism(auth));

@@ -134,6 +134,7 @@ struct SmtpSession {
     usec_t operation; /* when that of the whole operation did */
 
     Buffer input, output;
+    size_t masked;      /* bytes of the input that have been looked through for secrets */
     bool output_secret; /* the output held a password: it is wiped when it is empty */
     uint64_t written;   /* bytes the driver consumed from the output */
     SmtpReply reply;

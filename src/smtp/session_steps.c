@@ -211,13 +211,15 @@ int smtp_read_reply(SmtpSession *s)
     if (s->state == SMTP_SESSION_TLS || buffer_size(&s->input) == 0)
         return 0;
     if (s->auth)
-        smtp_auth_hide(s->auth, s->input.memory + s->input.start, buffer_size(&s->input));
+        s->masked += smtp_auth_hide(s->auth, s->input.memory + s->input.start + s->masked,
+            buffer_size(&s->input) - s->masked);
     r = smtp_reply_parse(&s->reply, buffer_data(&s->input), buffer_size(&s->input),
         s->options->max_line_bytes, &consumed);
     if (r < 0)
         return r;
     trace_reply(s, buffer_data(&s->input), consumed);
     buffer_consume(&s->input, consumed);
+    s->masked -= MIN(s->masked, consumed);
     switch (r) {
     case SMTP_REPLY_MORE: return 0;
     case SMTP_REPLY_COMPLETE: r = judge_reply(s); break;
@@ -288,6 +290,14 @@ usec_t smtp_session_deadline(const SmtpSession *s)
     if (s->farewell_at > 0)
         deadline = MIN(deadline, usec_add(s->farewell_at, FAREWELL_PATIENCE));
     return deadline;
+}
+
+void smtp_session_put_off(SmtpSession *s, usec_t time)
+{
+    s->progress = usec_add(s->progress, time);
+    s->operation = usec_add(s->operation, time);
+    if (s->farewell_at > 0)
+        s->farewell_at = usec_add(s->farewell_at, time);
 }
 
 usec_t smtp_patience(const SmtpSession *s)

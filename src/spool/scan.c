@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -43,30 +44,41 @@ static RecordEvent event_of(const json_t *line)
 }
 
 /* Where memory is short for a part of a text jansson tells of another error, or of none, and has
- * left a byte out: it is asked for by what it allocates with. */
-static _Thread_local bool memory_was_short;
+ * left a byte out: it is asked for by what it allocates with. How often it was short, of all
+ * threads: where it is for one it may be called so for another. No thread has a count of its own,
+ * which in a library takes memory when it is first touched, or ends the process. */
+static atomic_uint shortages;
 
 static void *allocate(size_t n)
 {
     void *memory = malloc(n);
 
-    memory_was_short |= !memory;
+    if (!memory)
+        atomic_fetch_add(&shortages, 1);
     return memory;
 }
 
+/* A program that has jansson allocate by functions of its own keeps them: what it does where memory
+ * is short is its matter. */
 static void watch_memory(void)
 {
-    json_set_alloc_funcs(allocate, free);
+    json_malloc_t get;
+    json_free_t give;
+
+    json_get_alloc_funcs(&get, &give);
+    if (get == malloc && give == free)
+        json_set_alloc_funcs(allocate, free);
 }
 
 int spool_record_line_load(const char *data, size_t n, json_t **ret)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    unsigned before;
 
     (void)pthread_once(&once, watch_memory);
-    memory_was_short = false;
+    before = atomic_load(&shortages);
     *ret = json_loadb(data, n, 0, NULL);
-    if (!memory_was_short)
+    if (atomic_load(&shortages) == before)
         return 0;
     json_decref(*ret);
     *ret = NULL;

@@ -213,36 +213,51 @@ static int give_entry(SpoolScan *scan, const char *name, size_t length, int resu
     return result;
 }
 
-int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
+/* What a name is, as told by spool_scan_next_all(), and how much of it the id is; 0: of no
+ * interest.
+ */
+static int classify(const char *name, SpoolState *ret_state, size_t *ret_length)
 {
-    int r;
-
-    do
-        r = spool_scan_next_any(scan, ret);
-    while (r > 1);
-    return r;
+    *ret_length = strlen(name);
+    if (strncmp(name, SPOOL_TEMPORARY_PREFIX, strlen(SPOOL_TEMPORARY_PREFIX)) == 0)
+        return 2;
+    if (spool_name_parse(name, ret_state, ret_length))
+        return 1;
+    if (spool_name_parse_record(name, ret_length))
+        return spool_name_is_made(name, *ret_length) ? 3 : 0;
+    return name[0] == '.' ? 0 : 4;
 }
 
-int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret)
+static int next_up_to(SpoolScan *scan, int most, SpoolEntry *ret)
 {
     for (;;) {
         const struct dirent *entry;
         size_t length;
+        int kind;
 
         errno = 0;
         entry = readdir(scan->stream);
         if (!entry)
             return -errno;
-        length = strlen(entry->d_name);
-        if (strncmp(entry->d_name, SPOOL_TEMPORARY_PREFIX, strlen(SPOOL_TEMPORARY_PREFIX)) == 0 &&
-            length < sizeof(scan->id))
-            return give_entry(scan, entry->d_name, length, 2, ret);
-        if (spool_name_parse(entry->d_name, &ret->state, &length) && length < sizeof(scan->id))
-            return give_entry(scan, entry->d_name, length, 1, ret);
-        if (spool_name_parse_record(entry->d_name, &length) && length < sizeof(scan->id) &&
-            spool_name_is_made(entry->d_name, length))
-            return give_entry(scan, entry->d_name, length, 3, ret);
+        kind = classify(entry->d_name, &ret->state, &length);
+        if (kind > 0 && kind <= most && length < sizeof(scan->id))
+            return give_entry(scan, entry->d_name, length, kind, ret);
     }
+}
+
+int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
+{
+    return next_up_to(scan, 1, ret);
+}
+
+int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret)
+{
+    return next_up_to(scan, 3, ret);
+}
+
+int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret)
+{
+    return next_up_to(scan, 4, ret);
 }
 
 static int exists(const Spool *spool, const char *id, SpoolState state)

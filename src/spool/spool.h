@@ -50,6 +50,10 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
  * file's name), and 3 with the record of an id that spool_name_make_id() can have made. */
 int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret);
 
+/* The same, and 4 with the name of what is none of the queue's (`id`): neither a message in any
+ * state, nor a record, nor a file that a process keeps there, with a dot in front. */
+int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret);
+
 /* Removes what a crash has left and nobody has touched for a day: such a file, if nobody has it
  * locked or open for writing; a message that is sent, if it is not one that is kept (its record
  * ends with `sent`); and such a record, if no message has its id, nor is one kept. What cannot be
@@ -149,6 +153,10 @@ typedef enum SpoolRecovery {
  */
 int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Failure *f);
 
+/* Whether `id.sending` is one of a dead process, by its lock, which is tried for a moment: for who
+ * tells of it. False also where that cannot be known. */
+bool spool_is_abandoned(const Spool *spool, const char *id);
+
 /* The id, which may change with spool_record_append() when another message has come to use it; the
  * pointer stays the same for the life of the claim. */
 const char *spool_claim_id(const SpoolClaim *claim);
@@ -216,7 +224,13 @@ void spool_claim_free(SpoolClaim *claim);
 
 /* ---- Changes an operator asks for (the tool). All return 0, -ENOENT when no such message is in a
  * state that allows it, -EBUSY when it is being sent, -EEXIST when the name is taken, other
- * negative errno, each with a Failure. ---- */
+ * negative errno, each with a Failure. One that a dead process was sending is taken over first, as
+ * by spool_recover(). ---- */
+
+/* Where it turns out that everybody has had that one, it stays as `.sent`, as spool.keep_sent has
+ * it; else it is gone. Both are -ENOENT to hold and retry. */
+void spool_keep_sent(Spool *spool);
+
 int spool_hold(Spool *spool, const char *id, Failure *f);   /* deferred, queued -> held */
 int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
 int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */
@@ -230,6 +244,13 @@ int spool_adopt(Spool *spool, const char *id, Failure *f);
  * that the record belongs to, and a record of another stays. A record without a message is deleted
  * alone. */
 int spool_delete(Spool *spool, const char *id, Failure *f);
+
+/* The same of the one in that state alone, where several share the id. Each has the part of the
+ * record that is its own. */
+int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f);
+
+/* hold, retry: the one in state `from` becomes `to`, and no other of its id. */
+int spool_move(Spool *spool, const char *id, SpoolState from, SpoolState to, Failure *f);
 
 DEFINE_CLEANUP(Spool, spool_free);
 DEFINE_CLEANUP(SpoolScan, spool_scan_free);

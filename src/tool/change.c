@@ -1,88 +1,287 @@
-/* outbox retry, hold, release, delete: changes of state that an operator asks for. Each is also a
- * plain mv or rm. */
+/* outbox retry, hold, release, delete, adopt: changes of state that an operator asks for. Each is
+ * also a plain mv or rm. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
+#include "settings/load.h"
 #include "tool/command.h"
+#include "tool/json.h"
+#include "tool/selection.h"
+#include "tool/terminal.h"
 
-typedef int (*Change)(Spool *spool, const char *id, Failure *f);
+/* What is done to messages. */
+typedef struct Change {
+    const char *done, *would; /* "deleted", "would be deleted": what was, and would be, done */
+    int (*change)(Spool *spool, const char *id, SpoolState state, Failure *f);
+    bool (*applies)(SpoolState state); /* whether --all means messages in this state */
+    bool takes_over;                   /* and those that a dead process was sending */
+    bool asks;                         /* it cannot be undone */
+    const char *held;                  /* what else to do with one that is held; NULL: nothing */
+} Change;
 
-/* Whether --all means messages in this state. */
-typedef bool (*Applies)(SpoolState state);
+typedef struct Changing {
+    const Change *what;
+    Spool *spool;
+    Selection selection;
+    bool all, selects, dry, json, yes;
+    usec_t now;
+    json_t *array; /* with --json */
+    size_t n;      /* changed, or would be */
+    int status;
+} Changing;
 
-/* Goes on after a message that could not be changed; the status is that of the last such. */
-static int change_named(Spool *spool, Change change, char **ids)
+/* ---- telling ---- */
+
+static void tell(Changing *c, const char *id, const char *error)
 {
-    int status = EX_OK;
-
-    for (; *ids; ids++) {
-        _cleanup_failure_ Failure f = {0};
-        char id[SPOOL_NAME_MAX];
-        int r, refused = tool_find_id(spool, *ids, id);
-
-        if (refused != 0) {
-            status = refused;
-            continue;
-        }
-        r = change(spool, id, &f);
-        if (r == -ENOENT) /* the queue is well, the name is not */
-            f.number = ERROR_FILE;
-        if (r < 0)
-            status = tool_fail(&f);
+    if (c->array) {
+        (void)json_array_append_new(
+            c->array, json_pack("{s:o, s:b, s:o}", "id", json_text(id), "done",
+                          (int)(!error && !c->dry), "error", json_text(error)));
+        return;
     }
-    return status;
+    if (error)
+        return;
+    (void)terminal_print(stdout, id, SPOOL_NAME_MAX);
+    printf(" %s\n", c->dry ? c->what->would : c->what->done);
 }
 
-static int change_all(Spool *spool, Change change, Applies applies)
+static void tell_sum(const Changing *c)
+{
+    if (!c->array && (c->all || c->selects))
+        printf("%zu message%s %s\n", c->n, c->n == 1 ? "" : "s",
+            c->dry ? c->what->would : c->what->done);
+}
+
+/* As JSON it is told there, and not once more. */
+static void fail(Changing *c, const char *id, int error, Failure *f)
+{
+    SpoolState state;
+
+    if (c->what->held && spool_find(c->spool, id, &state) == 0 && state == SPOOL_HELD)
+        (void)failure_set(f, error, ERROR_FILE, "%s is held: %s", id, c->what->held);
+    if (c->array)
+        c->status = error_status(f->number) ?: EX_SOFTWARE;
+    else if (error == -ENOENT)
+        c->status = tool_refuse(f->number, "%s", failure_text(f));
+    else
+        c->status = tool_fail(f);
+    tell(c, id, failure_text(f));
+}
+
+/* ---- doing ---- */
+
+/* 0, or -ENOENT when it is gone; all else has been said. */
+static int change_one(Changing *c, const char *id, SpoolState state)
+{
+    _cleanup_failure_ Failure f = {0};
+    int r = !c->dry                    ? c->what->change(c->spool, id, state, &f)
+            : state == SPOOL_STATE_MAX ? -ENOENT
+                                       : 0;
+
+    if (r >= 0) {
+        c->n++;
+        tell(c, id, NULL);
+        return 0;
+    }
+    if (c->dry)
+        (void)failure_set(&f, r, ERROR_FILE, "there is no message %s", id);
+    if (r == -ENOENT) /* the queue is well, the name is not */
+        f.number = ERROR_FILE;
+    if (r != -ENOENT || !(c->all || c->selects)) /* else the daemon was quicker */
+        fail(c, id, r, &f);
+    return r;
+}
+
+/* Goes on after a message that could not be changed; the status is that of the last such. */
+static void change_named(Changing *c, char **ids)
+{
+    for (; *ids; ids++) {
+        ToolMessage message;
+        int refused = tool_find_message(c->spool, *ids, c->what->applies, &message);
+
+        if (refused != 0)
+            c->status = refused;
+        else
+            (void)change_one(c, message.id, message.state);
+    }
+}
+
+/* 1, 0, or a negative errno. Only what can be told by reading the message needs that. */
+static int is_selected(const Changing *c, const SpoolEntry *entry)
+{
+    _cleanup_(inspection_done) Inspection i = {0};
+    int r;
+
+    if (!selection_has_state(&c->selection, entry->state))
+        return 0;
+    if (!c->what->applies(entry->state) && !(c->what->takes_over && entry->state == SPOOL_SENDING &&
+                                               spool_is_abandoned(c->spool, entry->id)))
+        return 0;
+    if (!c->selects)
+        return 1;
+    r = inspect(c->spool, entry->id, entry->state, &i);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    return selection_has(&c->selection, &i, c->now);
+}
+
+/* How many would be changed, or a negative errno. */
+static ssize_t count_all(const Changing *c, Failure *f)
 {
     _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    _cleanup_failure_ Failure f = {0};
-    int r, status = EX_OK;
     SpoolEntry entry;
+    ssize_t n = 0;
+    int r = spool_scan_new(c->spool, &scan, f);
 
-    if (spool_scan_new(spool, &scan, &f) < 0)
-        return tool_fail(&f);
-    while ((r = spool_scan_next(scan, &entry)) > 0) {
-        _cleanup_failure_ Failure one = {0};
+    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
+        r = is_selected(c, &entry);
+        n += r > 0;
+    }
+    return r < 0 ? r : n;
+}
+
+/* What is changed may come up again under its new name: where it does not apply any more. */
+static int change_all(Changing *c, Failure *f)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    SpoolEntry entry;
+    int r = spool_scan_new(c->spool, &scan, f);
+
+    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
         char id[SPOOL_NAME_MAX];
 
-        if (!applies(entry.state))
+        r = is_selected(c, &entry);
+        if (r <= 0)
             continue;
         snprintf(id, sizeof(id), "%s", entry.id);
-        r = change(spool, id, &one);
-        if (r < 0 && r != -ENOENT) /* gone meanwhile: the daemon was quicker */
-            status = tool_fail(&one);
+        (void)change_one(c, id, entry.state);
     }
+    return r;
+}
+
+/* Only a terminal is asked, where there is anything to ask for; a program has said what it wants.
+ * 1, 0, or a negative errno. */
+static int is_wanted(const Changing *c, Failure *f)
+{
+    char answer[16];
+    ssize_t n;
+
+    if (!c->what->asks || !(c->all || c->selects) || c->dry || c->yes || !isatty(STDIN_FILENO))
+        return 1;
+    n = count_all(c, f);
+    if (n <= 0)
+        return n < 0 ? (int)n : 1;
+    fprintf(stderr, "%zd message%s will be deleted for good, without being sent. Go on? [y/N] ", n,
+        n == 1 ? "" : "s");
+    fflush(stderr);
+    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int run(Changing *c, char **ids)
+{
+    _cleanup_failure_ Failure f = {0};
+    int r;
+
+    c->now = clock_realtime();
+    r = is_wanted(c, &f);
     if (r < 0)
-        return tool_fail_queue(spool, r);
-    return status;
+        return f.text ? tool_fail(&f) : tool_fail_queue(c->spool, r);
+    if (r == 0) {
+        fputs("outbox: nothing was changed\n", stderr);
+        return EX_OK;
+    }
+    if (c->json && !(c->array = json_array()))
+        return tool_fail_memory();
+    if (c->all || c->selects)
+        r = change_all(c, &f);
+    else
+        change_named(c, ids);
+    tell_sum(c);
+    if (c->array && json_print(c->array) != EX_OK)
+        return EX_TEMPFAIL;
+    if (r < 0)
+        return f.text ? tool_fail(&f) : tool_fail_queue(c->spool, r);
+    return c->status;
+}
+
+/* ---- the command line ---- */
+
+static int take_option(const Command *command, int option, Changing *c)
+{
+    switch (option) {
+    case 'a': c->all = true; return 0;
+    case 'j': c->json = true; return 0;
+    case 'n': c->dry = true; return 0;
+    case 'y': c->yes = true; return 0;
+    default: c->selects = true; return selection_take(&c->selection, command, option, optarg);
+    }
 }
 
 static int run_change(
-    const Tool *tool, const Command *command, int argc, char **argv, Change change, Applies applies)
+    const Tool *tool, const Command *command, int argc, char **argv, const Change *what)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
-    bool all = false;
-    int c, status;
+    Changing changing = {.what = what};
+    int c, status = 0;
 
-    while ((c = tool_getopt(command, argc, argv)) >= 0)
+    while (status == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
-        case 'a': all = true; break;
         case 'h': return tool_help(command);
-        default: return EX_USAGE;
+        case '?': return EX_USAGE;
+        default: status = take_option(command, c, &changing);
         }
-    if (all == (optind < argc))
-        return tool_usage(
-            command, all ? "--all and ids exclude each other" : "an id is missing, or --all");
-    status = tool_open_spool(tool, directory, &spool);
     if (status != 0)
         return status;
-    return all ? change_all(spool, change, applies) : change_named(spool, change, argv + optind);
+    if ((changing.all || changing.selects) == (optind < argc))
+        return tool_usage(command, optind < argc
+                                       ? "ids exclude --all and what chooses messages"
+                                       : "an id is missing, or --all, or what chooses messages");
+    status = tool_open_spool(tool, directory, &spool);
+    changing.spool = spool;
+    if (spool && what->takes_over && config_keeps_sent(tool->config_path, tool->overrides))
+        spool_keep_sent(spool);
+    return status != 0 ? status : run(&changing, argv + optind);
+}
+
+/* The one in that state, of several that share the id; where there is none in it the spool says
+ * why.
+ */
+static int retry_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_DEFERRED || state == SPOOL_FAILED || state == SPOOL_SENDING
+               ? spool_move(spool, id, state, SPOOL_QUEUED, f)
+               : spool_retry(spool, id, f);
+}
+
+static int hold_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED || state == SPOOL_SENDING
+               ? spool_move(spool, id, state, SPOOL_HELD, f)
+               : spool_hold(spool, id, f);
+}
+
+static int release_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
+{
+    return spool_unhold(spool, id, f);
+}
+
+static int adopt_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
+{
+    return spool_adopt(spool, id, f);
+}
+
+static int delete_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_STATE_MAX ? spool_delete(spool, id, f)
+                                    : spool_delete_in(spool, id, state, f);
 }
 
 static bool can_retry(SpoolState state)
@@ -92,7 +291,14 @@ static bool can_retry(SpoolState state)
 
 int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    return run_change(tool, command, argc, argv, spool_retry, can_retry);
+    static const Change retry = {.done = "queued again",
+        .would = "would be queued again",
+        .change = retry_message,
+        .applies = can_retry,
+        .takes_over = true,
+        .held = "`outbox release` queues it again"};
+
+    return run_change(tool, command, argc, argv, &retry);
 }
 
 static bool can_hold(SpoolState state)
@@ -102,7 +308,13 @@ static bool can_hold(SpoolState state)
 
 int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    return run_change(tool, command, argc, argv, spool_hold, can_hold);
+    static const Change hold = {.done = "held",
+        .would = "would be held",
+        .change = hold_message,
+        .applies = can_hold,
+        .takes_over = true};
+
+    return run_change(tool, command, argc, argv, &hold);
 }
 
 static bool can_release(SpoolState state)
@@ -112,7 +324,12 @@ static bool can_release(SpoolState state)
 
 int run_release(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    return run_change(tool, command, argc, argv, spool_unhold, can_release);
+    static const Change release = {.done = "queued again",
+        .would = "would be queued again",
+        .change = release_message,
+        .applies = can_release};
+
+    return run_change(tool, command, argc, argv, &release);
 }
 
 static bool can_adopt(_unused_ SpoolState state)
@@ -122,7 +339,12 @@ static bool can_adopt(_unused_ SpoolState state)
 
 int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    return run_change(tool, command, argc, argv, spool_adopt, can_adopt);
+    static const Change adopt = {.done = "has its record",
+        .would = "would be looked at",
+        .change = adopt_message,
+        .applies = can_adopt};
+
+    return run_change(tool, command, argc, argv, &adopt);
 }
 
 static bool can_delete(SpoolState state)
@@ -132,5 +354,12 @@ static bool can_delete(SpoolState state)
 
 int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    return run_change(tool, command, argc, argv, spool_delete, can_delete);
+    static const Change delete = {.done = "deleted",
+        .would = "would be deleted",
+        .change = delete_message,
+        .applies = can_delete,
+        .takes_over = true,
+        .asks = true};
+
+    return run_change(tool, command, argc, argv, &delete);
 }

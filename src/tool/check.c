@@ -1,57 +1,37 @@
-/* outbox check: tries each relay step by step, up to the login, and says what it found and what to
- * do. Sends nothing. */
+/* outbox check: tries each relay step by step, up to the login or what it says of a sender and a
+ * recipient, and says what it found and what to do. Must never send anything. */
+#include "tool/check.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
+#include "base/hostname.h"
+#include "base/idn.h"
+#include "base/text.h"
 #include "delivery/advice.h"
-#include "tool/call.h"
+#include "message/address.h"
+#include "net/relay_check.h"
 #include "tool/certificate.h"
-#include "tool/command.h"
+#include "tool/check_options.h"
+#include "tool/dialogue.h"
 #include "tool/json.h"
-#include "tool/terminal.h"
+#include "tool/watched.h"
 
-#define SHOWN_MAX 2000 /* bytes of what a stranger wrote */
+#define EXTENSIONS_MAX 64 /* of one relay; more are not listed */
 
-/* What was found out about a relay. Strings are owned. */
-typedef struct Finding {
-    const RelayConfig *relay;
-    char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
-        *extensions;
-    char *expiring;           /* certificates that end soon */
-    json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
-    Certificate *shown;       /* the server's; NULL: none */
-    char *chain, *pem;        /* what else the server sent, in words; all that it sent */
-    TlsNegotiated negotiated; /* version "": no TLS */
-    uint64_t size_max;
-    bool ok;
-    DeliveryStage stage; /* where it failed */
-    int error;
-    char *text;       /* why */
-    const char *hint; /* what to do; NULL: `text` says it */
-    int status;       /* to exit with */
-} Finding;
-
-static void finding_done(Finding *f)
-{
-    free(f->address);
-    free(f->local);
-    free(f->proxy);
-    free(f->tls);
-    free(f->certificate);
-    free(f->expiring);
-    (void)certificate_unref(f->shown);
-    free(f->chain);
-    free(f->pem);
-    free(f->server);
-    free(f->mechanisms);
-    free(f->mechanism);
-    free(f->extensions);
-    free(f->text);
-    json_decref(f->logins);
-}
+/* What is asked for. Borrowed, but for `sender`. */
+typedef struct Asked {
+    const char *recipient; /* --probe; NULL: nothing is probed */
+    const char *sender;    /* --from; NULL: none is named, "": the null sender */
+    const CheckAs *as;
+    bool verbose, colors;
+    json_t *array; /* NULL: it is printed as it comes */
+} Asked;
 
 /* A copy of what there is to say; NULL for nothing. 0 or -ENOMEM. */
 static int copy(const char *text, char **ret)
@@ -60,38 +40,10 @@ static int copy(const char *text, char **ret)
     return text && text[0] && !*ret ? -ENOMEM : 0;
 }
 
-/* The outcome's text as a user is to see it. */
-static char *with_codes(const DeliveryOutcome *outcome)
+/* The same of what the client knows by that name. */
+static int ask(OutboxClient *client, const char *name, char **ret)
 {
-    char codes[DELIVERY_CODES_MAX], *text;
-
-    delivery_format_codes(outcome, codes);
-    return asprintf(&text, "%s%s", codes, outcome->text) < 0 ? NULL : text;
-}
-
-static int name_extensions(const SmtpCapabilities *c, char **ret)
-{
-    static const struct {
-        SmtpCapability flag;
-        const char *name;
-    } names[] = {
-        {SMTP_CAP_PIPELINING, "PIPELINING"},
-        {SMTP_CAP_CHUNKING, "CHUNKING"},
-        {SMTP_CAP_8BITMIME, "8BITMIME"},
-        {SMTP_CAP_SMTPUTF8, "SMTPUTF8"},
-        {SMTP_CAP_SIZE, "SIZE"},
-        {SMTP_CAP_DSN, "DSN"},
-        {SMTP_CAP_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
-        {SMTP_CAP_STARTTLS, "STARTTLS"},
-        {SMTP_CAP_AUTH, "AUTH"},
-    };
-    _cleanup_buffer_ Buffer text = {0};
-
-    for (size_t i = 0; i < ELEMENTSOF(names); i++)
-        if (smtp_has(c, names[i].flag))
-            if (buffer_appendf(&text, "%s%s", buffer_size(&text) > 0 ? " " : "", names[i].name) < 0)
-                return -ENOMEM;
-    return buffer_append(&text, "", 1) ?: copy(buffer_data(&text), ret);
+    return copy(outbox_get(client, name), ret);
 }
 
 static void note_login(void *user, const SmtpAuthFit *fit)
@@ -107,215 +59,360 @@ static void note_login(void *user, const SmtpAuthFit *fit)
                        json_text(fit->reason), "used", (int)used));
 }
 
-/* What the connection knows by now, however far it came. */
-static int gather(Finding *f, Connection *connection)
+/* What is known of TLS. */
+static int gather_tls(Finding *f, const Connection *connection)
 {
-    SmtpSession *session = connection_session(connection);
-    const SmtpCapabilities *capabilities = session ? smtp_session_capabilities(session) : NULL;
-    char local[ADDRESS_TEXT_MAX];
-    int r;
-
     f->certificate = connection_describe_certificate(connection);
     f->shown = connection_certificate(connection);
     f->chain = connection_describe_chain(connection);
     f->expiring = connection_expiring(connection, clock_realtime());
+    f->policy = connection_describe_policy(connection, clock_realtime());
     f->pem = connection_chain_pem(connection);
+    f->certificates = certificate_expiries_json(f->shown, clock_realtime());
     if (connection_negotiated(connection))
         f->negotiated = *connection_negotiated(connection);
-    r = copy(connection_address(connection), &f->address)
-            ?: copy(connection_local_address(connection, local), &f->local)
-            ?: copy(connection_proxy(connection), &f->proxy)
-            ?: copy(connection_tls(connection), &f->tls);
-    if (r < 0 || !capabilities)
-        return r;
-    f->size_max = capabilities->size_max;
-    r = copy(capabilities->domain, &f->server)
-            ?: copy(capabilities->mechanisms, &f->mechanisms)
-            ?: name_extensions(capabilities, &f->extensions)
-            ?: copy(smtp_session_mechanism(session), &f->mechanism);
-    if (r >= 0)
-        smtp_session_explain_auth(session, note_login, f);
+    return copy(connection_secrets_notice(connection), &f->tokens)
+               ?: copy(connection_tls(connection), &f->tls);
+}
+
+/* What there is to know by now, however far the connection came. 0 or -ENOMEM. */
+static int gather(Finding *f, OutboxClient *client)
+{
+    Connection *connection = client_connection(client);
+    char local[ADDRESS_TEXT_MAX];
+    int r = gather_tls(f, connection)
+                ?: copy(connection_local_address(connection, local), &f->local)
+                ?: copy(connection_proxy(connection), &f->proxy)
+                ?: ask(client, "RemoteAddress", &f->address)
+                ?: ask(client, "ServerName", &f->server)
+                ?: ask(client, "ServerSizeLimit", &f->size_max)
+                ?: ask(client, "ServerMechanisms", &f->mechanisms)
+                ?: ask(client, "AuthMechanismUsed", &f->mechanism);
+
+    f->tried = connection_describe_tries(connection);
+    if (r == 0 && connection_session(connection))
+        smtp_session_explain_auth(connection_session(connection), note_login, f);
     return r;
 }
 
-static int check_relay(RelayConfig *relay, bool verbose, Finding *f)
+/* What no connection is needed for, in the words of one; a token is asked by the connection alone.
+ * False when something is wrong. */
+static bool judge_settings(const RelayConfig *relay, Finding *f)
 {
-    _cleanup_(call_done) Call call = {0};
-    const DeliveryOutcome *fault;
-    int r = call_open(relay, verbose, &call, &fault);
+    _cleanup_(relay_judgement_done) RelayJudgement judgement = {0};
 
-    f->relay = call.relay;
-    if (r < 0)
-        return r;
-    f->ok = r > 0;
-    r = gather(f, call.connection);
-    if (f->ok)
-        call_quit(&call);
-    if (r < 0 || f->ok)
-        return r;
+    relay_check(relay, false, &judgement);
+    if (judgement.error >= 0)
+        return true;
+    f->stage = STAGE_TLS;
+    f->error = judgement.failure.number;
+    f->text = strdup(failure_text(&judgement.failure));
+    f->status = error_status(f->error) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;
+    f->result = f->text ? 0 : -ENOMEM;
+    return false;
+}
+
+static void on_fault(void *user, OutboxClient *client, const DeliveryOutcome *fault)
+{
+    Finding *f = user;
+    char codes[DELIVERY_CODES_MAX];
+
     f->stage = fault->stage;
     f->error = fault->error;
-    f->text = with_codes(fault);
-    f->hint = advice_on(fault, call.relay);
+    f->hint = advice_on(fault, f->relay);
     f->status = advice_status(fault);
+    f->result = gather(f, client);
+    if (asprintf(&f->text, "%s%s", delivery_format_codes(fault, codes), fault->text) < 0) {
+        f->text = NULL;
+        f->result = -ENOMEM;
+    }
+}
+
+/* ---- what the relay offers ---- */
+
+static void note_extension(Finding *f, const char *line, size_t n)
+{
+    size_t name = 0;
+    json_t *parameters = json_array();
+    _cleanup_free_
+    char *keyword = NULL;
+
+    while (name < n && line[name] != ' ' && line[name] != '=')
+        name++;
+    keyword = strndup(line, name);
+    for (size_t at = name, end; at < n; at = end + 1) {
+        _cleanup_free_
+        char *word = NULL;
+
+        for (end = at; end < n && line[end] != ' ' && line[end] != '=';)
+            end++;
+        word = end > at ? strndup(line + at, end - at) : NULL;
+        if (word)
+            (void)json_array_append_new(parameters, json_text(word));
+    }
+    if (!f->extensions)
+        f->extensions = json_array();
+    if (name > 0 && json_array_size(f->extensions) < EXTENSIONS_MAX)
+        (void)json_array_append_new(f->extensions,
+            json_pack("{s:o, s:O}", "keyword", json_text(keyword), "parameters", parameters));
+    json_decref(parameters);
+}
+
+/* All that is said to EHLO, also what outbox has no use for; of the last one, for it is said again
+ * once TLS is up. */
+static void listen_to(Finding *f, int direction, const char *line, size_t n)
+{
+    if (direction == SMTP_TRACE_CLIENT && n > 4 &&
+        (strncmp(line, "EHLO ", 5) == 0 || strncmp(line, "LHLO ", 5) == 0)) {
+        f->listening = 1;
+        json_decref(f->extensions);
+        f->extensions = NULL;
+        return;
+    }
+    if (direction != SMTP_TRACE_SERVER || f->listening == 0 || n < 4 ||
+        strncmp(line, "250", 3) != 0)
+        return;
+    if (f->listening == 2)
+        note_extension(f, line + 4, n - 4);
+    f->listening = line[3] == '-' ? 2 : 0;
+}
+
+static void on_trace(void *user, int direction, const char *line, size_t n)
+{
+    Finding *f = user;
+
+    listen_to(f, direction, line, n);
+    if (f->verbose)
+        dialogue_print(NULL, (SmtpTraceDirection)direction, line, n);
+}
+
+/* ---- what it says of a sender and a recipient ---- */
+
+/* The address as the relay takes it; `*ret_utf8` where the command has to say that it is one of
+ * RFC 6531. Caller frees; NULL when memory is short. */
+static char *fit_address(const Connection *connection, const char *address, bool *ret_utf8)
+{
+    const SmtpSession *session = connection_session((Connection *)connection);
+    char *ascii = NULL;
+
+    if (text_is_ascii(address, strlen(address)))
+        return strdup(address);
+    if (smtp_has(smtp_session_capabilities(session), SMTP_CAP_SMTPUTF8)) {
+        *ret_utf8 = true;
+        return strdup(address);
+    }
+    if (address_to_ascii_domain(address, &ascii) < 0)
+        return NULL;
+    return ascii ?: strdup(address);
+}
+
+static json_t *reply_json(const char *command, const SmtpReply *reply)
+{
+    const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text);
+    json_t *lines = json_array();
+
+    while (lines && at < end) {
+        const char *next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        _cleanup_free_
+        char *text = strndup(at, (size_t)(next - at));
+
+        (void)json_array_append_new(lines, json_text(text));
+        at = next + 1;
+    }
+    return json_pack("{s:o, s:i, s:o, s:o}", "command", json_text(command), "code", reply->code,
+        "enhanced", json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
+}
+
+static const char *probe_hint(DeliveryStage stage, int code)
+{
+    if (code == 530)
+        return "the relay wants a login or TLS first: set user and a password, and see tls and "
+               "port";
+    if (code / 100 != 5)
+        return "greylisting is such an answer: the daemon tries such a message again, by retry; if "
+               "it lasts, ask who runs the relay";
+    return stage == STAGE_MAIL
+               ? "the relay does not take this sender from here: its words say why; "
+                 "many take only that of the login"
+               : "the relay does not take this recipient from here: its words say "
+                 "why; where it does not relay, it may want a login (user and a "
+                 "password)";
+}
+
+static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, const char *command)
+{
+    f->ok = false;
+    f->stage = stage;
+    f->error = ERROR_SMTP_PROTOCOL;
+    f->status = reply->code / 100 == 5 ? EX_UNAVAILABLE : EX_TEMPFAIL;
+    if (asprintf(&f->text, "the relay answers %d to %s", reply->code, command) < 0) {
+        f->text = NULL;
+        f->result = -ENOMEM;
+    }
+    f->hint = probe_hint(stage, reply->code);
+}
+
+/* Nobody can be told of such an address: the daemon gives it up, too. 0 or -ENOMEM. */
+static int fail_utf8(Finding *f, DeliveryStage stage)
+{
+    f->ok = false;
+    f->stage = stage;
+    f->error = ERROR_SMTP_PROTOCOL;
+    f->status = EX_UNAVAILABLE;
+    f->text = strdup("the address needs SMTPUTF8, which the relay does not offer");
+    f->hint = "use an address whose part before the @ is ASCII, or a relay that offers SMTPUTF8";
     return f->text ? 0 : -ENOMEM;
 }
 
-static void print_if(const char *label, const char *value)
+/* The client's words for a fault of a relay begin with which it is and at what, which is said here
+ * anyway. */
+static const char *without_place(const char *text)
 {
-    if (!value)
-        return;
-    printf("  %-12s ", label);
-    (void)terminal_print(stdout, value, SHOWN_MAX);
-    putchar('\n');
+    const char *end = strncmp(text, "relay ", 6) == 0 ? strstr(text, ": ") : NULL;
+
+    return end ? end + 2 : text;
 }
 
-/* Cipher and key exchange with the strength of each, as far as they can be told. */
-static void print_negotiated(const TlsNegotiated *is)
+/* Says it and keeps the reply. True where it was a positive one. */
+static bool say(Finding *f, OutboxClient *client, DeliveryStage stage, const char *command)
 {
-    if (!is->version[0])
-        return;
-    printf("  %-12s %s, %u bits; %s%s%s", "cipher", is->cipher, is->cipher_bits, is->key_exchange,
-        is->group[0] ? " " : "", is->group);
-    if (is->key_exchange_bits > 0)
-        printf(", %u bits", is->key_exchange_bits);
-    puts(is->resumed ? "; resumed" : "");
-}
+    int r = outbox_command(client, command);
+    const SmtpReply *reply = outbox_is_connected(client) ? client_last_reply(client) : NULL;
 
-static void print_lines(const char *label, const char *text)
-{
-    for (const char *line = text; line && *line;
-         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        printf("  %-12s ", line == text ? label : "");
-        (void)terminal_print_bytes(stdout, line, strcspn(line, "\n"), SHOWN_MAX);
-        putchar('\n');
+    if (r != 0 && (r != ERROR_SMTP_PROTOCOL || !reply)) {
+        f->ok = false;
+        f->stage = stage;
+        f->error = r;
+        f->status = EX_TEMPFAIL;
+        f->text = strdup(without_place(outbox_error_text(client)));
+        f->result = f->text ? 0 : -ENOMEM;
+        return false;
     }
-}
-
-/* In the order in which they are preferred; of those that are not offered, none. */
-static void print_logins(const Finding *f)
-{
-    const char *label = "logins";
-    size_t i;
-    json_t *login;
-
-    json_array_foreach(f->logins, i, login)
-    {
-        const char *reason = json_string_value(json_object_get(login, "reason"));
-        bool used = json_is_true(json_object_get(login, "used"));
-
-        if (!json_is_true(json_object_get(login, "offered")))
-            continue;
-        printf("  %-12s ", label);
-        (void)terminal_print(
-            stdout, json_string_value(json_object_get(login, "mechanism")), SHOWN_MAX);
-        printf(": %s\n", used ? (f->ok ? "used" : "tried last") : reason ?: "fits");
-        label = "";
-    }
-}
-
-static void print_fault(const Finding *f)
-{
-    printf("  FAILED at %s: ", delivery_stage_name(f->stage));
-    (void)terminal_print(stdout, f->text, SHOWN_MAX);
-    putchar('\n');
-    if (f->hint)
-        printf("  what to do: %s\n", f->hint);
-}
-
-static void print_finding(const Finding *f)
-{
-    printf("relay %s (%s", f->relay->name, f->relay->host);
-    if (!relay_socket_path(f->relay))
-        printf(", port %u", f->relay->port);
-    puts(")");
-    print_if("proxy", f->proxy);
-    print_if("address", f->address);
-    print_if("from", f->local);
-    if (f->address && f->ok)
-        print_if("TLS", f->tls ?: "none: everything goes in clear");
-    else
-        print_if("TLS", f->tls);
-    print_negotiated(&f->negotiated);
-    print_lines("certificate", f->certificate);
-    print_lines("sent with it", f->chain);
-    print_lines("ends soon", f->expiring);
-    print_if("server", f->server);
-    print_if("extensions", f->extensions);
-    if (f->size_max > 0)
-        printf("  %-12s %llu bytes a message\n", "limit", (unsigned long long)f->size_max);
-    print_if("offers AUTH", f->mechanisms);
-    print_logins(f);
-    print_if("login", f->mechanism);
+    (void)json_array_append_new(f->probe, reply_json(command, reply));
+    if (reply->code / 100 == 2)
+        return true;
     if (f->ok)
-        puts("  ok");
-    else
-        print_fault(f);
+        fail_probe(f, stage, reply, command);
+    return false;
 }
 
-static json_t *negotiated_to_json(const TlsNegotiated *is)
+/* As the daemon would begin a message, and no further. 0 or -ENOMEM. */
+static int probe(Finding *f, OutboxClient *client, const Asked *asked)
 {
-    if (!is->version[0])
-        return json_null();
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:b}", "version", is->version, "suite",
-        is->suite, "cipher", is->cipher, "cipher_bits", (int)is->cipher_bits, "key_exchange",
-        is->key_exchange, "group", is->group, "key_exchange_bits", (int)is->key_exchange_bits,
-        "resumed", (int)is->resumed);
+    const Connection *connection = client_connection(client);
+    bool utf8 = false, good;
+    _cleanup_free_
+    char *sender = fit_address(connection, asked->sender, &utf8);
+    _cleanup_free_
+    char *recipient = fit_address(connection, asked->recipient, &utf8);
+    _cleanup_free_
+    char *mail = NULL;
+    _cleanup_free_
+    char *rcpt = NULL;
+
+    f->probe = json_array();
+    if (!sender || !recipient || !f->probe)
+        return -ENOMEM;
+    if (!utf8 && (address_needs_utf8(sender) || address_needs_utf8(recipient)))
+        return fail_utf8(f, address_needs_utf8(sender) ? STAGE_MAIL : STAGE_RCPT);
+    if (asprintf(&mail, "MAIL FROM:<%s>%s", sender, utf8 ? " SMTPUTF8" : "") < 0) {
+        mail = NULL;
+        return -ENOMEM;
+    }
+    if (asprintf(&rcpt, "RCPT TO:<%s>", recipient) < 0) {
+        rcpt = NULL;
+        return -ENOMEM;
+    }
+    good = say(f, client, STAGE_MAIL, mail) && say(f, client, STAGE_RCPT, rcpt);
+    if (outbox_is_connected(client))
+        (void)say(f, client, good ? STAGE_RCPT : f->stage, "RSET");
+    return f->result;
 }
 
-static json_t *to_json(const Finding *f)
+/* ---- one relay after the other ---- */
+
+static int conclude(Finding *f, OutboxClient *client, const Asked *asked)
 {
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
-        "s:o, s:o, s:o, "
-        "s:i, s:o, s:o}",
-        "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
-        json_text(f->expiring), "relay", json_text(f->relay->name), "host",
-        json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
-        json_text(f->address), "local", json_text(f->local), "proxy", json_text(f->proxy), "tls",
-        json_text(f->tls), "certificate", certificate_json(f->shown), "server",
-        json_text(f->server), "extensions", json_text(f->extensions), "size_max",
-        (json_int_t)f->size_max, "mechanisms", json_text(f->mechanisms), "mechanism",
-        json_text(f->mechanism), "logins", f->logins ? json_incref(f->logins) : json_array(),
-        "stage", f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error,
-        "text", json_text(f->text), "hint", json_text(f->hint));
+    f->result = gather(f, client) ?: finding_take_notes(f);
+    if (f->result == 0 && asked->recipient)
+        f->result = probe(f, client, asked);
+    (void)outbox_disconnect(client);
+    return f->result;
+}
+
+/* Returns EX_OK when all is known that can be; or an exit status after having said why not. */
+static int check_relay(Config *config, size_t i, const Asked *asked, Finding *f)
+{
+    _cleanup_(outbox_client_free_p) OutboxClient *client = watched_client(config, false);
+    OutboxEvents events = watched_events(false);
+
+    if (!client)
+        return tool_fail_memory();
+    f->relay = config->relays[i];
+    f->as = asked->as;
+    f->verbose = asked->verbose;
+    if (!judge_settings(f->relay, f))
+        return f->result < 0 ? tool_fail_memory() : EX_OK;
+    events.trace = on_trace;
+    events.user = f;
+    (void)outbox_set_events(client, &events);
+    client_use_relay(client, i);
+    client_on_fault(client, on_fault, f);
+    f->ok = outbox_connect(client) == 0;
+    if (f->ok)
+        f->result = conclude(f, client, asked);
+    else if (!f->text && f->result == 0)
+        return tool_fail_number(outbox_error(client), "cannot check relay %s: %s", f->relay->name,
+            outbox_error_text(client));
+    return f->result < 0 ? tool_fail_memory() : EX_OK;
+}
+
+/* Whether both go to the same place, where it is enough to say it once. */
+static bool is_one_stream(void)
+{
+    struct stat out, error;
+
+    return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &error) == 0 &&
+           out.st_dev == error.st_dev && out.st_ino == error.st_ino;
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */
-static int check_one(RelayConfig *relay, bool verbose, json_t *array)
+static int check_one(Config *config, size_t i, const Asked *asked)
 {
-    _cleanup_(finding_done) Finding f = {0};
-    int r = check_relay(relay, verbose, &f);
+    _cleanup_(finding_done) Finding f = {.colors = asked->colors};
+    int status = check_relay(config, i, asked, &f);
 
-    if (r < 0)
-        return tool_fail_number(
-            error_from_errno(r), "cannot check relay %s: %s", relay->name, strerror(-r));
-    if (array && json_array_append_new(array, to_json(&f)) < 0)
+    if (status != EX_OK)
+        return status;
+    if (asked->array && json_array_append_new(asked->array, finding_json(&f)) < 0)
         return tool_fail_memory();
-    if (!array)
-        print_finding(&f);
+    if (!asked->array)
+        finding_print(&f);
     if (f.ok)
         return EX_OK;
     fflush(stdout);
-    (void)tool_fail_number(
-        f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text);
+    if (asked->array || !is_one_stream())
+        (void)tool_fail_number(
+            f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text);
     return f.status;
 }
 
-static int check_all(Config *config, const char *only, bool json, bool verbose)
+static int check_all(Config *config, const char *only, Asked *asked, bool json)
 {
-    json_t *array = json ? json_array() : NULL;
     int status = EX_OK;
 
-    if (json && !array)
+    asked->array = json ? json_array() : NULL;
+    if (json && !asked->array)
         return tool_fail_memory();
+    if (!json)
+        check_as_print(asked->as);
     for (size_t i = 0; i < config->n_relays; i++)
         if (!only || strcmp(only, config->relays[i]->name) == 0) {
-            int one = check_one(config->relays[i], verbose, array);
+            int one = check_one(config, i, asked);
 
             status = one != EX_OK ? one : status;
         }
-    if (json && json_print(array) != EX_OK)
+    if (json && json_print(asked->array) != EX_OK)
         return EX_TEMPFAIL;
     return status;
 }
@@ -338,26 +435,83 @@ static bool relay_exists(const Config *config, const char *name)
     return false;
 }
 
+/* The user who runs it, at this host, as mail that names no sender has it. NULL when memory is
+ * short. */
+static char *default_sender(const CheckAs *as)
+{
+    _cleanup_free_
+    char *host = NULL;
+    char name[HOST_NAME_MAX + 1] = "localhost";
+
+    if (host_name_get(&host) < 0)
+        return NULL;
+    if (!host)
+        (void)gethostname(name, sizeof(name) - 1);
+    return address_join(as->user, host ?: name);
+}
+
+/* Whether the addresses are any. 0 or an exit status. */
+static int check_addresses(const Command *command, const Asked *asked)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (!asked->recipient)
+        return asked->sender ? tool_usage(command, "--from goes with --probe") : 0;
+    if (address_check(asked->recipient, strlen(asked->recipient),
+            text_equal_nocase(asked->recipient, "postmaster"), &f) < 0 ||
+        (asked->sender && asked->sender[0] &&
+            address_check(asked->sender, strlen(asked->sender), false, &f) < 0))
+        return tool_fail(&f);
+    return 0;
+}
+
+static int check_as(const Tool *tool, const Command *command, int argc, char **argv, Asked *asked,
+    CheckAsChoice choice, bool json)
+{
+    _cleanup_(check_as_done) CheckAs as = {0};
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_free_
+    char *sender = NULL;
+    int status = check_as_settle(tool, choice, argc, argv, &as);
+
+    if (status >= 0)
+        return status;
+    status = tool_load(tool, &config);
+    if (status != 0)
+        return status;
+    if (argv[optind] && !relay_exists(config, argv[optind]))
+        return tool_usage(command, "no relay is called %s", argv[optind]);
+    if (asked->recipient && !asked->sender) {
+        asked->sender = sender = default_sender(&as);
+        if (!sender)
+            return tool_fail_memory();
+    }
+    asked->as = &as;
+    if (!as.has_become)
+        warn_of_queue(config);
+    return check_all(config, argv[optind], asked, json);
+}
+
 int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_config_ Config *config = NULL;
-    bool json = false, verbose = false;
+    CheckAsChoice choice = CHECK_AS_BEST;
+    Asked asked = {.colors = color_is_wanted(tool->color)};
+    bool json = false;
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': json = true; break;
-        case 'v': verbose = true; break;
+        case 'v': asked.verbose = true; break;
+        case CHECK_OPTION_AS_DAEMON: choice = CHECK_AS_DAEMON; break;
+        case CHECK_OPTION_AS_ME: choice = CHECK_AS_ME; break;
+        case CHECK_OPTION_PROBE: asked.recipient = optarg; break;
+        case CHECK_OPTION_FROM: asked.sender = strcmp(optarg, "<>") == 0 ? "" : optarg; break;
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
-    status = tool_load(tool, &config);
-    if (status != 0)
-        return status;
     if (argc - optind > 1)
         return tool_usage(command, "%s: one relay at most is wanted", argv[optind + 1]);
-    if (argv[optind] && !relay_exists(config, argv[optind]))
-        return tool_usage(command, "no relay is called %s", argv[optind]);
-    warn_of_queue(config);
-    return check_all(config, argv[optind], json, verbose);
+    status = check_addresses(command, &asked);
+    return status != 0 ? status : check_as(tool, command, argc, argv, &asked, choice, json);
 }

@@ -1,9 +1,9 @@
 /* A command of the tool: one file, one row in the table of commands.c. Help and usage come from the
  * row.
  *
- * The tool is two programs built from this folder. `outbox` is what is installed in the path: it
- * queues messages by itself, and becomes `outbox-full`, which has all commands, for
- * everything else. doc/decisions/tool-in-two-programs.md says why. */
+ * The program `outbox` queues messages by itself. All other commands are in liboutbox.so, which it
+ * loads for them. What both need is in both, and neither touches the other's.
+ * doc/decisions/tool-loads-the-library.md says why. */
 #pragma once
 
 #include <getopt.h>
@@ -13,12 +13,15 @@
 #include "base/failure.h"
 #include "settings/config.h"
 #include "spool/spool.h"
+#include "tool/color.h"
 
 /* The command line, and what stands on it before the command's name. */
 typedef struct Tool {
+    int argc;
     char **argv;
     const char *config_path; /* --config; NULL: the default */
     const char **overrides;  /* --set, NULL-terminated; owned */
+    ColorWhen color;         /* --color */
 } Tool;
 
 /* An option, as getopt takes it and the help tells it; the completion reads the help, and a test
@@ -52,6 +55,7 @@ typedef struct Command {
     X(send, "Deliver a message at once, without the queue")                 \
     X(process, "Deliver what is in a queue directory, once, and end")       \
     X(list, "List the messages of the queue, or those in the states named") \
+    X(mailq, "Show the queue as the mailq of another mail system does")     \
     X(show, "Show all about one message: envelope, attempts, replies")      \
     X(status, "Show how many messages are in which state, and since when")  \
     X(retry, "Try deferred or failed messages again now")                   \
@@ -64,7 +68,8 @@ typedef struct Command {
     X(verify, "Ask the relay whether it knows addresses (VRFY)")            \
     X(expand, "Ask the relay who is on mailing lists (EXPN)")               \
     X(command, "Say SMTP commands to the relay and print its replies")      \
-    X(config, "Print the settings in effect, or one of them")
+    X(config, "Print the settings in effect, or one of them")               \
+    X(complete, "Say what can stand at the end of a command line")
 
 /* Each has a function of that name in its file. */
 #define TOOL_RUN(name, summary) \
@@ -73,8 +78,11 @@ TOOL_COMMANDS(TOOL_RUN)
 #undef TOOL_RUN
 
 /* The command, in commands.c; NULL when there is none of that name, which has been said. Its `run`
- * is NULL where this program has not got it. */
+ * is NULL where this part of the tool, program or library, has not got it. */
 const Command *tool_find_command(const char *name);
+
+/* The same, and nothing is said. */
+const Command *tool_command_named(const char *name);
 
 /* ---- What commands share (common.c) ---- */
 
@@ -82,13 +90,18 @@ const Command *tool_find_command(const char *name);
  * to a broken pipe that fail. */
 void tool_begin(void);
 
-/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", fit for a
- * terminal whatever is in it; returns the exit status that goes with the number, which is never
- * EX_OK: a failure without a number is one of memory. */
+/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", without the
+ * number where the command line is wrong, fit for a terminal whatever is in it; returns the exit
+ * status that goes with the number, which is never EX_OK: a failure without a number is one of
+ * memory. */
 int tool_fail(const Failure *f);
 int tool_fail_about(const char *about, const Failure *f);
 int tool_fail_number(int number, const char *format, ...) _printf_(2, 3);
 int tool_fail_memory(void);
+
+/* Says "outbox: text" where nothing has failed but what was asked for: there is no such message.
+ * Returns the exit status that goes with the number. */
+int tool_refuse(int number, const char *format, ...) _printf_(2, 3);
 
 /* The same for a negative errno of looking through the queue directory. */
 int tool_fail_queue(const Spool *spool, int error);
@@ -143,10 +156,18 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
 
-/* The id that an argument means: an id as `list` prints it, or the name of a message's file, in any
- * state; with a slash it is a file. 0; or an exit status after having said that it is both, of two
- * messages, and what tells them apart. */
-int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SPOOL_NAME_MAX]);
+/* A message as an argument means it. */
+typedef struct ToolMessage {
+    char id[SPOOL_NAME_MAX];
+    SpoolState state; /* SPOOL_STATE_MAX: there is none */
+} ToolMessage;
+
+/* The message that an argument means: an id as `list` prints it, or the name of a message's file,
+ * in any state; with a slash it is a file. Of several that share the id it is the one in the state
+ * that was named, else the only one that `applies` says to be meant (NULL: each is). 0; or an exit
+ * status after having said that it may be one of two, and what tells them apart. */
+int tool_find_message(
+    const Spool *spool, const char *argument, bool (*applies)(SpoolState state), ToolMessage *ret);
 
 /* Writes what is still to be written to standard output: `status`; where it cannot be written, that
  * is said, and EX_OK becomes EX_IOERR. */

@@ -1,14 +1,17 @@
-/* The commands: what each takes, and what its help says. Both programs have the table; one that has
- * not the command itself knows no function for it. */
+/* The commands: what each takes, and what its help says. The program and the library both have the
+ * table; where the command itself is in the other one, there is no function for it. */
 #include <stddef.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "tool/check_options.h"
 #include "tool/command.h"
 #include "tool/input.h"
+#include "tool/selection.h"
 
-#define WEAK(name, summary) \
-    int run_##name(const Tool *, const Command *, int, char **) __attribute__((weak));
+#define WEAK(name, summary)                                     \
+    int run_##name(const Tool *, const Command *, int, char **) \
+        __attribute__((weak, visibility("hidden")));
 TOOL_COMMANDS(WEAK)
 #undef WEAK
 
@@ -66,7 +69,23 @@ static const Command command_process = {
 
 static const ToolOption list_options[] = {
     TOOL_OPTION_DIRECTORY,
+    {"sort", 's', "KEY",
+        "by id, age (the oldest first), size, tries (the most first), next, sender or state"},
+    {"reverse", 'r', NULL, "the other way round"},
+    {"limit", 'n', "N", "so many messages at most"},
+    {"watch", 'w', NULL, "anew every two seconds, until it is interrupted"},
     {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+const ToolOption selection_options[] = {
+    {"state", SELECTION_STATE, "STATE", "those in this state; repeatable, as are arguments"},
+    {"older", SELECTION_OLDER, "AGE", "those that arrived so long ago at least: 90s, 5m, 2h, 3d"},
+    {"from", SELECTION_FROM, "TEXT", "those whose sender has this in it"},
+    {"to", SELECTION_TO, "TEXT", "those with a recipient that has this in it"},
+    {"text", SELECTION_TEXT, "TEXT", "those with this in the reason why they were not delivered"},
+    {"relay", SELECTION_RELAY, "NAME", "those that this relay had last"},
+    {"uid", SELECTION_UID, "USER", "those that this user queued, by number or name"},
     {0},
 };
 
@@ -74,15 +93,32 @@ static const Command command_list = {
     .name = "list",
     .synopsis = "[OPTION...] [STATE...]",
     .options = list_options,
+    .shared = selection_options,
     .notes = "States are queued, sending, sent, failed, deferred and held. Of each message it "
-             "shows the age, the size, the attempts so far, the time until the next one, sender "
-             "and recipients; below, why it was not delivered so far.",
+             "shows the age, the size, the attempts so far, the time until the next one or what "
+             "it waits for (relay, machine, daemon), sender and recipients; below, why it was not "
+             "delivered so far.",
     .run = run_list,
+};
+
+static const ToolOption mailq_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"format", 'f', "SYSTEM", "as this one: postfix (the default), sendmail, exim or nullmailer"},
+    {0},
+};
+
+static const Command command_mailq = {
+    .name = "mailq",
+    .synopsis = "[OPTION...]",
+    .options = mailq_options,
+    .notes = "It is what programs read that watch a mail queue: all messages but those that were "
+             "delivered, the oldest first. People see more in `outbox list`.",
+    .run = run_mailq,
 };
 
 #define ID_NOTES                                                                                \
     "An ID is what `outbox list` prints, or the name of a message's file; with a slash, as in " \
-    "./report.held, it is a file.\n"
+    "./report.held, it is a file. The beginning of one will do where no other message has it.\n"
 
 static const ToolOption show_options[] = {
     TOOL_OPTION_DIRECTORY,
@@ -109,13 +145,25 @@ static const Command command_status = {
     .name = "status",
     .synopsis = "[OPTION...]",
     .options = status_options,
-    .notes = "What the daemon does at the moment is in `systemctl status outboxd`.",
+    .notes = "Those who deliver from the directory say there themselves how they are: who they "
+             "are, what they have sent, and how their relays are.",
     .run = run_status,
 };
 
 static const ToolOption change_options[] = {
     TOOL_OPTION_DIRECTORY,
     {"all", 'a', NULL, "every message that this can be done to"},
+    {"dry-run", 'n', NULL, "only say to which messages it would be done"},
+    {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+static const ToolOption delete_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"all", 'a', NULL, "every message that is not being sent; on a terminal it asks before"},
+    {"yes", 'y', NULL, "do not ask"},
+    {"dry-run", 'n', NULL, "only say which messages would be deleted"},
+    {"json", 'j', NULL, "a JSON array, one object a message"},
     {0},
 };
 
@@ -123,6 +171,7 @@ static const Command command_retry = {
     .name = "retry",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES "Recipients that have had the message do not get it again.\n"
                       "The same by hand: mv ID.failed ID.queued",
     .run = run_retry,
@@ -132,6 +181,7 @@ static const Command command_hold = {
     .name = "hold",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES "They stay until `outbox release`. The same by hand: mv ID.queued ID.held",
     .run = run_hold,
 };
@@ -140,6 +190,7 @@ static const Command command_release = {
     .name = "release",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES "The same by hand: mv ID.held ID.queued",
     .run = run_release,
 };
@@ -147,7 +198,8 @@ static const Command command_release = {
 static const Command command_delete = {
     .name = "delete",
     .synopsis = "[OPTION...] ID...",
-    .options = change_options,
+    .options = delete_options,
+    .shared = selection_options,
     .notes = ID_NOTES
     "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status",
     .run = run_delete,
@@ -157,6 +209,7 @@ static const Command command_adopt = {
     .name = "adopt",
     .synopsis = "[OPTION...] ID...",
     .options = change_options,
+    .shared = selection_options,
     .notes = ID_NOTES
     "For a queue that was moved or restored by copying, before the daemon is started on it: a copy "
     "is another file, for which the record of the first does not count, so that it would be sent "
@@ -178,6 +231,14 @@ static const Command command_authorize = {
 };
 
 static const ToolOption check_options[] = {
+    {"as-daemon", CHECK_OPTION_AS_DAEMON, NULL,
+        "as the daemon, whatever the configuration, or not at all: with the user, the credentials "
+        "and the sandbox of outboxd.service; by default that is done where it can be"},
+    {"as-me", CHECK_OPTION_AS_ME, NULL, "as the user who runs it"},
+    {"probe", CHECK_OPTION_PROBE, "ADDRESS",
+        "also ask what the relay says of this recipient: MAIL, RCPT, and no message"},
+    {"from", CHECK_OPTION_FROM, "ADDRESS",
+        "with --probe, of this sender, \"<>\" for none; without it, this user at this host"},
     {"json", 'j', NULL, "a JSON array, one object a relay"},
     {"verbose", 'v', NULL, "print the dialogue"},
     {0},
@@ -188,7 +249,8 @@ static const Command command_check = {
     .synopsis = "[OPTION...] [RELAY]",
     .options = check_options,
     .notes = "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it "
-             "says what to do. The exit status is that of the last failure.",
+             "says what to do. It says as whom it was checked: root checks as the daemon. The exit "
+             "status is that of the last failure.",
     .run = run_check,
 };
 
@@ -229,6 +291,7 @@ static const Command command_command = {
 };
 
 static const ToolOption config_options[] = {
+    {"changed", 'c', NULL, "only those that are not as they are by default"},
     {"explain", 'e', NULL,
         "what there is to know about the settings instead: values, default, other names"},
     {"json", 'j', NULL, "as JSON"},
@@ -239,9 +302,25 @@ static const Command command_config = {
     .name = "config",
     .synopsis = "[OPTION...] [NAME]",
     .options = config_options,
-    .notes = "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
-             "or MailPort, or a section. Secrets are shown as ***.",
+    .notes =
+        "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "
+        "or MailPort, or a section, or a relay such as relays.primary. Secrets are shown as ***.",
     .run = run_config,
+};
+
+static const ToolOption complete_options[] = {
+    {0},
+};
+
+static const Command command_complete = {
+    .name = "complete",
+    .synopsis = "-- WORD...",
+    .options = complete_options,
+    .notes =
+        "Prints what the last word can become, one candidate a line; or :files/, :directories/ "
+        "or :users/, for which a shell knows better. The completions for bash, zsh and fish "
+        "ask it.",
+    .run = run_complete,
 };
 
 static const Command *const commands[] = {
@@ -250,20 +329,27 @@ static const Command *const commands[] = {
 #undef ROW
 };
 
-const Command *tool_find_command(const char *name)
+const Command *tool_command_named(const char *name)
 {
-    const Command *near = NULL;
-    size_t distance = 3;
-
-    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-        size_t d = text_distance(name, commands[i]->name);
-
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++)
         if (strcmp(name, commands[i]->name) == 0)
             return commands[i];
+    return NULL;
+}
+
+const Command *tool_find_command(const char *name)
+{
+    const Command *found = tool_command_named(name), *near = NULL;
+    size_t distance = 3;
+
+    for (size_t i = 0; !found && i < ELEMENTSOF(commands); i++) {
+        size_t d = text_distance(name, commands[i]->name);
+
         if (d < distance)
             near = commands[i], distance = d;
     }
-    (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name, near ? "; did you mean '" : "",
-        near ? near->name : "", near ? "'?" : "");
-    return NULL;
+    if (!found)
+        (void)tool_usage(NULL, "there is no command '%s'%s%s%s", name,
+            near ? "; did you mean '" : "", near ? near->name : "", near ? "'?" : "");
+    return found;
 }

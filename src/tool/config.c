@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "settings/load.h"
 #include "settings/print.h"
 #include "tool/command.h"
 
@@ -11,30 +12,40 @@ static int print(Buffer *out)
     return EX_OK;
 }
 
+/* No configuration is one without a relay. */
+static const char *const only_host[] = {"host=localhost", NULL};
+
 int run_config(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
     _cleanup_buffer_ Buffer out = {0};
-    bool json = false, explain = false;
+    _cleanup_config_ Config *defaults = NULL;
+    bool json = false, explain = false, changed = false;
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': json = true; break;
+        case 'c': changed = true; break;
         case 'e': explain = true; break;
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind > 1)
         return tool_usage(command, "%s: one name at most is wanted", argv[optind + 1]);
+    if (explain && (json || changed))
+        return tool_usage(
+            command, "--explain and --%s exclude each other", json ? "json" : "changed");
     if (explain)
         return config_print_help(argv[optind], &out, &f) < 0 ? tool_fail(&f) : print(&out);
     status = tool_load(tool, &config);
     if (status != 0)
         return status;
-    if (config_print(
-            config, argv[optind], json ? CONFIG_FORMAT_JSON : CONFIG_FORMAT_TEXT, &out, &f) < 0)
+    if (changed && config_load("/dev/null", only_host, &defaults, &f) < 0)
+        return tool_fail(&f);
+    if (config_print(config, defaults, argv[optind], json ? CONFIG_FORMAT_JSON : CONFIG_FORMAT_TEXT,
+            &out, &f) < 0)
         return tool_fail(&f);
     return print(&out);
 }

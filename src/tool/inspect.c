@@ -98,48 +98,73 @@ int inspect_record(const Spool *spool, const char *id, SpoolState state, json_t 
     return 0;
 }
 
-/* What a line tells of a failure, the codes in front, becomes `*user`. */
-static int keep_text(void *user, const char *data, size_t n)
+/* What a line tells of a failure, the codes in front; NULL where it tells of none. 0 or -ENOMEM. */
+static int text_of_line(const json_t *line, char **ret)
 {
-    char **kept = user, *text = NULL;
-    const char *event, *enhanced, *found;
-    json_t *line;
-    int code, r = load_line(data, n, &line);
+    const char *event = json_string_value(json_object_get(line, "event"));
+    const char *enhanced = json_string_value(json_object_get(line, "enhanced")) ?: "";
+    const char *found = json_string_value(json_object_get(line, "text"));
+    int code = (int)json_integer_value(json_object_get(line, "code"));
 
-    if (r < 0)
-        return r;
-    event = json_string_value(json_object_get(line, "event"));
-    enhanced = json_string_value(json_object_get(line, "enhanced")) ?: "";
-    found = json_string_value(json_object_get(line, "text"));
-    code = (int)json_integer_value(json_object_get(line, "code"));
-    r = 0;
-    if (found && event && strcmp(event, "delivered") != 0) {
-        if (code == 0)
-            text = strdup(found);
-        else if (asprintf(&text, "%d %s%s%s", code, enhanced, *enhanced ? " " : "", found) < 0)
-            text = NULL;
-        r = text ? 0 : -ENOMEM;
-    }
-    if (text) {
-        free(*kept);
-        *kept = text;
-    }
+    *ret = NULL;
+    if (!found || !event || strcmp(event, "delivered") == 0)
+        return 0;
+    if (code == 0)
+        *ret = strdup(found);
+    else if (asprintf(ret, "%d %s%s%s", code, enhanced, *enhanced ? " " : "", found) < 0)
+        *ret = NULL;
+    return *ret ? 0 : -ENOMEM;
+}
+
+/* The last of what lines tell. */
+typedef struct Told {
+    char *text, *relay;
+} Told;
+
+static void told_done(Told *told)
+{
+    free(told->text);
+    free(told->relay);
+}
+
+static void replace(char **kept, char *by)
+{
+    if (!by)
+        return;
+    free(*kept);
+    *kept = by;
+}
+
+static int keep_told(void *user, const char *data, size_t n)
+{
+    const char *relay;
+    Told *told = user;
+    char *text = NULL, *name = NULL;
+    json_t *line;
+    int r = load_line(data, n, &line);
+
+    if (r > 0)
+        r = text_of_line(line, &text);
+    relay = r < 0 ? NULL : json_string_value(json_object_get(line, "relay"));
+    name = relay ? strdup(relay) : NULL;
+    if (relay && !name)
+        r = -ENOMEM;
+    replace(&told->text, text);
+    replace(&told->relay, name);
     json_decref(line);
-    return r;
+    return MIN(r, 0);
 }
 
 /* The text of the last line that tells of a failure says more than any other; why the record cannot
  * be read says less. */
-static int inspect_record_text(const Spool *spool, Inspection *ret)
+static int inspect_told(const Spool *spool, Inspection *ret)
 {
+    _cleanup_(told_done) Told told = {0};
     _cleanup_failure_ Failure f = {0};
-    char *text = NULL;
-    int r = spool_record_read(spool, ret->id, ret->state, keep_text, &text, &f);
+    int r = spool_record_read(spool, ret->id, ret->state, keep_told, &told, &f);
 
-    if (text) {
-        free(ret->text);
-        ret->text = text;
-    }
+    replace(&ret->text, TAKE_PTR(told.text));
+    ret->relay = TAKE_PTR(told.relay);
     if (r < 0 && error_is_common(r))
         return r;
     if (r < 0 && r != -EINVAL && !ret->text) /* with a name so long there is no record */
@@ -174,7 +199,7 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
     if (r >= 0)
         r = inspect_history(spool, &inspection);
     if (r >= 0)
-        r = inspect_record_text(spool, &inspection);
+        r = inspect_told(spool, &inspection);
     if (r >= 0 && state == SPOOL_DEFERRED)
         inspection.next = spool_next_attempt(spool, id);
     if (r < 0)
@@ -192,6 +217,7 @@ void inspection_done(Inspection *inspection)
     free(inspection->id);
     free(inspection->sender);
     free(inspection->text);
+    free(inspection->relay);
     *inspection = (Inspection){0};
 }
 
@@ -204,9 +230,9 @@ json_t *inspection_to_json(const Inspection *i)
             json_decref(recipients);
             recipients = NULL;
         }
-    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "id",
+    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o, s:o}", "id",
         json_text(i->id), "state", spool_state_name(i->state), "uid", (json_int_t)i->owner, "size",
         (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
         "attempts", (int)i->attempts, "sender", json_text(i->sender), "recipients", recipients,
-        "delivered", (int)i->n_delivered, "text", json_text(i->text));
+        "delivered", (int)i->n_delivered, "text", json_text(i->text), "relay", json_text(i->relay));
 }

@@ -21,6 +21,7 @@ typedef struct Inspection {
     size_t n_delivered; /* of them, in earlier attempts */
     char *text; /* the last thing the record says of a failure, or why the file cannot be read; NULL
                    when there is nothing to say */
+    char *relay; /* that had it last; NULL: none */
 } Inspection;
 
 /* 0; -ENOENT when the message has gone meanwhile; another negative errno when memory, descriptors
@@ -30,7 +31,7 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
 void inspection_done(Inspection *inspection);
 
 /* As a JSON object: id, state, uid, size, arrived, next, attempts, sender, recipients, delivered,
- * text. NULL when memory is short. */
+ * text, relay. NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);
 
 /* The lines of the record as an array of objects, empty when there is none that can be read. 0, or

@@ -1,138 +1,387 @@
 /* outbox list: one line a message, or JSON. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include "base/errors.h"
+#include "base/text.h"
 #include "tool/command.h"
+#include "tool/grid.h"
 #include "tool/inspect.h"
 #include "tool/json.h"
+#include "tool/selection.h"
+#include "tool/servers.h"
+#include "tool/span.h"
 #include "tool/terminal.h"
 
+#define ROWS_MAX 100 /* that are gathered before they are printed, unless they are sorted */
+#define WATCH_SECONDS 2
+
+typedef struct ListOptions {
+    Selection selection;
+    bool json, reverse, watch, colors;
+    bool sorts;   /* else they are shown as they are found */
+    size_t key;   /* of `keys` */
+    size_t limit; /* 0: none */
+} ListOptions;
+
 typedef struct Listing {
-    bool json;
-    bool states[SPOOL_STATE_MAX]; /* to be shown */
-    size_t shown;
+    const ListOptions *options;
+    const Spool *spool;
+    usec_t now;
+    Servers servers;
+    Waiting waiting;  /* what those wait for that could be sent */
+    Grid *grid;       /* NULL: JSON */
+    Inspection *kept; /* to be sorted */
+    size_t n_kept, allocated, n_shown;
+    size_t lines, lines_max; /* of rows and notes; none above the latter, unless it is 0 */
+    bool tells;              /* of one that could be sent it was shown that it waits */
 } Listing;
 
-/* "3m", "2h", "5d": one unit is enough to see what is stuck. */
-static void format_span(usec_t span, char text[static 16])
-{
-    usec_t seconds = span / USEC_PER_SEC;
+/* ---- a row ---- */
 
-    if (seconds < 120)
-        snprintf(text, 16, "%us", (unsigned)seconds);
-    else if (seconds < 2 * 3600)
-        snprintf(text, 16, "%um", (unsigned)(seconds / 60));
-    else if (seconds < 2 * 86400)
-        snprintf(text, 16, "%uh", (unsigned)(seconds / 3600));
-    else
-        snprintf(text, 16, "%ud", (unsigned)MIN(seconds / 86400, (usec_t)99999));
+#define STATE 1 /* the column */
+
+static const GridColumn columns[] = {
+    {"ID", .least = 8},
+    [STATE] = {"STATE"},
+    {"AGE", .right = true},
+    {"BYTES", .right = true},
+    {"TRIES", .right = true},
+    {"NEXT", .right = true},
+    {"SENDER", .least = 6},
+    {"RECIPIENTS"},
+};
+
+/* "ann@example.org", "ann@example.org and 3 more". */
+static char *name_recipients(const Inspection *i)
+{
+    char *text;
+
+    if (i->n_recipients < 2)
+        return strdup(i->n_recipients == 0 ? "?" : i->recipients[0]);
+    return asprintf(&text, "%s and %zu more", i->recipients[0], i->n_recipients - 1) < 0 ? NULL
+                                                                                         : text;
 }
 
-static void print_people(const Inspection *i)
+/* What it waits for where that is no matter of time; else how long. */
+static void format_next(
+    const Inspection *i, const Waiting *waiting, usec_t now, char next[static SPAN_MAX])
 {
-    (void)terminal_print(stdout, !i->sender ? "?" : i->sender[0] ? i->sender : "<>", 320);
-    fputs("  ", stdout);
-    (void)terminal_print(stdout, i->n_recipients > 0 ? i->recipients[0] : "?", 320);
-    if (i->n_recipients > 1)
-        printf(" and %zu more", i->n_recipients - 1);
-    if (i->text) {
-        fputs("\n    ", stdout);
-        (void)terminal_print(stdout, i->text, 500);
-    }
-    putchar('\n');
-}
-
-/* Messages are printed as they are found, so the widths are those of usual ones. */
-#define HEADINGS "%-29s  %-8s  %5s  %10s  %5s  %5s  %s\n"
-#define FIGURES "  %-8s  %5s  %10llu  %5u  %5s  "
-
-static void print_row(const Inspection *i, usec_t now)
-{
-    char age[16] = "?", next[16] = "-";
-
-    if (clock_is_plausible(i->arrival))
-        format_span(clock_age(i->arrival, now), age);
-    if (i->state == SPOOL_DEFERRED && i->next <= now)
-        snprintf(next, sizeof(next), "now");
+    strcpy(next, "-");
+    if (waiting->what >= WAITS_FOR_RELAY)
+        snprintf(next, SPAN_MAX, "%s", waits_for_name(waiting->what));
+    else if (i->state == SPOOL_DEFERRED && i->next <= now)
+        strcpy(next, "now");
     else if (i->state == SPOOL_DEFERRED)
-        format_span(i->next - now, next);
-    terminal_print_padded(stdout, i->id, 1020, 29);
-    printf(
-        FIGURES, spool_state_name(i->state), age, (unsigned long long)i->size, i->attempts, next);
-    print_people(i);
+        span_format(i->next - now, next);
 }
 
-static int print_json(const Inspection *i, bool first)
+/* Why it waits, where that is not what all wait for, and is told below them. */
+static const char *choose_note(Listing *l, const Inspection *i, const Waiting *waiting)
 {
-    json_t *json = inspection_to_json(i);
+    bool common = text_equal(waiting->text, l->waiting.text);
+
+    l->tells = l->tells || (common && waiting->what >= WAITS_FOR_RELAY);
+    return waiting->what >= WAITS_FOR_RELAY && !common ? waiting->text : i->text;
+}
+
+static int add_row(Listing *l, const Inspection *i)
+{
+    char age[SPAN_MAX] = "?", next[SPAN_MAX], size[24], tries[16];
+    _cleanup_(waiting_done) Waiting waiting = {0};
+    _cleanup_free_
+    char *recipients = name_recipients(i);
+    const char *note;
     int r;
 
-    if (!json)
+    if (!recipients || waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) < 0)
         return -ENOMEM;
-    fputs(first ? "[\n" : ",\n", stdout);
-    r = json_write(json, JSON_COMPACT);
+    if (clock_is_plausible(i->arrival))
+        span_format(clock_age(i->arrival, l->now), age);
+    format_next(i, &waiting, l->now, next);
+    snprintf(size, sizeof(size), "%llu", (unsigned long long)i->size);
+    snprintf(tries, sizeof(tries), "%u", i->attempts);
+    note = choose_note(l, i, &waiting);
+    l->lines += note ? 2 : 1;
+    r = grid_add(l->grid,
+        (const char *const[]){i->id, spool_state_name(i->state), age, size, tries, next,
+            !i->sender   ? "?"
+            : *i->sender ? i->sender
+                         : "<>",
+            recipients},
+        note);
+    if (r >= 0 && l->options->colors)
+        grid_color(l->grid, STATE, color_of_state(i->state));
+    return r;
+}
+
+static int print_json(Listing *l, const Inspection *i)
+{
+    json_t *json = inspection_to_json(i);
+    Waiting waiting = {0};
+    int r = json ? waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) : -ENOMEM;
+
+    if (r >= 0 && json_object_set_new(json, "waits", waiting_to_json(&waiting)) < 0)
+        r = -ENOMEM;
+    waiting_done(&waiting);
+    if (r >= 0) {
+        fputs(l->n_shown == 0 ? "[\n" : ",\n", stdout);
+        r = json_write(json, JSON_COMPACT);
+    }
     json_decref(json);
     return r;
 }
 
-static int list_entry(const Spool *spool, const SpoolEntry *entry, Listing *listing, usec_t now)
+static int show(Listing *l, const Inspection *i)
 {
-    Inspection i;
-    int r;
+    int r = l->grid ? add_row(l, i) : print_json(l, i);
 
-    if (!listing->states[entry->state])
-        return 0;
-    r = inspect(spool, entry->id, entry->state, &i);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    if (listing->json) {
-        r = print_json(&i, listing->shown == 0);
-    } else {
-        if (listing->shown == 0)
-            printf(HEADINGS, "ID", "STATE", "AGE", "BYTES", "TRIES", "NEXT", "SENDER  RECIPIENTS");
-        print_row(&i, now);
-    }
-    listing->shown++;
-    inspection_done(&i);
+    l->n_shown++;
+    if (l->grid && l->n_shown % ROWS_MAX == 0)
+        grid_print(l->grid);
     return r;
 }
 
-static int list(const Spool *spool, Listing *listing)
+/* ---- order ---- */
+
+static int compare_numbers(uint64_t a, uint64_t b)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    _cleanup_failure_ Failure f = {0};
-    usec_t now = clock_realtime();
-    SpoolEntry entry;
+    return (a > b) - (a < b);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const Inspection *)a)->id, ((const Inspection *)b)->id);
+}
+
+static int by_age(const void *a, const void *b) /* the oldest first */
+{
+    return compare_numbers(((const Inspection *)a)->arrival, ((const Inspection *)b)->arrival);
+}
+
+static int by_size(const void *a, const void *b) /* the largest first */
+{
+    return compare_numbers(((const Inspection *)b)->size, ((const Inspection *)a)->size);
+}
+
+static int by_tries(const void *a, const void *b) /* the most first */
+{
+    return compare_numbers(((const Inspection *)b)->attempts, ((const Inspection *)a)->attempts);
+}
+
+static int by_next(const void *a, const void *b) /* the first to be tried first */
+{
+    return compare_numbers(((const Inspection *)a)->next, ((const Inspection *)b)->next);
+}
+
+static int by_sender(const void *a, const void *b)
+{
+    return strcasecmp(((const Inspection *)a)->sender ?: "", ((const Inspection *)b)->sender ?: "");
+}
+
+static int by_state(const void *a, const void *b)
+{
+    return compare_numbers(((const Inspection *)a)->state, ((const Inspection *)b)->state);
+}
+
+static const struct {
+    const char *name;
+    int (*compare)(const void *a, const void *b);
+} keys[] = {
+    {"id", by_id},
+    {"age", by_age},
+    {"size", by_size},
+    {"tries", by_tries},
+    {"next", by_next},
+    {"sender", by_sender},
+    {"state", by_state},
+};
+
+static int find_key(const Command *command, const char *name, size_t *ret)
+{
+    for (*ret = 0; *ret < ELEMENTSOF(keys); ++*ret)
+        if (strcmp(keys[*ret].name, name) == 0)
+            return 0;
+    return tool_usage(
+        command, "--sort %s: it can be id, age, size, tries, next, sender or state", name);
+}
+
+/* ---- going through the queue ---- */
+
+static bool is_enough(const Listing *l)
+{
+    return (l->options->limit > 0 && l->n_shown >= l->options->limit) ||
+           (l->lines_max > 0 && l->lines + 2 > l->lines_max); /* a row, and its note */
+}
+
+/* Takes the message over, to show it when all are known. */
+static int keep(Listing *l, Inspection *i)
+{
+    if (l->n_kept == l->allocated) {
+        size_t n = 2 * l->allocated + 64;
+        Inspection *kept = reallocarray(l->kept, n, sizeof(*kept));
+
+        if (!kept)
+            return -ENOMEM;
+        l->kept = kept;
+        l->allocated = n;
+    }
+    l->kept[l->n_kept++] = *i;
+    *i = (Inspection){0};
+    return 0;
+}
+
+static int list_entry(Listing *l, const SpoolEntry *entry)
+{
+    _cleanup_(inspection_done) Inspection i = {0};
     int r;
 
-    if (spool_scan_new(spool, &scan, &f) < 0)
-        return tool_fail(&f);
-    while ((r = spool_scan_next(scan, &entry)) > 0) {
-        r = list_entry(spool, &entry, listing, now);
-        if (r < 0)
-            break;
-    }
-    if (listing->json)
-        puts(listing->shown == 0 ? "[]" : "\n]");
+    if (!selection_has_state(&l->options->selection, entry->state))
+        return 0;
+    r = inspect(l->spool, entry->id, entry->state, &i);
     if (r < 0)
-        return tool_fail_queue(spool, r);
+        return r == -ENOENT ? 0 : r;
+    if (!selection_has(&l->options->selection, &i, l->now))
+        return 0;
+    return l->options->sorts ? keep(l, &i) : show(l, &i);
+}
+
+static int list_all(Listing *l, Failure *f)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    SpoolEntry entry;
+    int r = spool_scan_new(l->spool, &scan, f);
+
+    while (r >= 0 && !is_enough(l) && (r = spool_scan_next(scan, &entry)) > 0)
+        r = list_entry(l, &entry);
+    if (r >= 0 && l->n_kept > 0)
+        qsort(l->kept, l->n_kept, sizeof(*l->kept), keys[l->options->key].compare);
+    for (size_t n = 0; r >= 0 && n < l->n_kept && !is_enough(l); n++)
+        r = show(l, &l->kept[l->options->reverse ? l->n_kept - 1 - n : n]);
+    return r;
+}
+
+/* Said once, however many wait for it. */
+static void tell_waiting(const Listing *l)
+{
+    Color color = l->options->colors ? COLOR_WAITS : COLOR_NONE;
+
+    if (!l->tells || !l->waiting.text)
+        return;
+    fputs("\nwhat is queued waits: ", stdout);
+    color_begin(stdout, color);
+    (void)terminal_print(stdout, l->waiting.text, 2000);
+    color_end(stdout, color);
+    putchar('\n');
+}
+
+static int begin(const Spool *spool, const ListOptions *options, Listing *l)
+{
+    *l = (Listing){.options = options, .spool = spool, .now = clock_realtime()};
+    if (servers_look(spool, &l->servers) < 0)
+        return -ENOMEM;
+    if (!options->json)
+        l->grid = grid_new(columns, ELEMENTSOF(columns), table_terminal_width());
+    if (!options->json && !l->grid)
+        return -ENOMEM;
+    return waiting_find(&l->servers, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
+}
+
+static void listing_done(Listing *l)
+{
+    for (size_t n = 0; n < l->n_kept; n++)
+        inspection_done(&l->kept[n]);
+    free(l->kept);
+    grid_free(l->grid);
+    waiting_done(&l->waiting);
+    servers_done(&l->servers);
+}
+
+/* What a terminal shows at once, beside the headings, what all wait for, and what is said of the
+ * rest. */
+static size_t count_lines(const Listing *l)
+{
+    size_t height = table_terminal_height(), width = MAX(table_terminal_width(), (size_t)1);
+    size_t others = 6 + (l->waiting.text ? strlen(l->waiting.text) / width : 0);
+
+    return height > others + 2 ? height - others : 2;
+}
+
+static int list(const Spool *spool, const ListOptions *options)
+{
+    _cleanup_(listing_done) Listing l = {0};
+    _cleanup_failure_ Failure f = {0};
+    int r = begin(spool, options, &l);
+
+    if (r >= 0 && options->watch)
+        l.lines_max = count_lines(&l);
+    if (r >= 0)
+        r = list_all(&l, &f);
+    if (l.grid)
+        grid_print(l.grid);
+    if (l.lines_max > 0 && l.lines + 2 > l.lines_max)
+        puts("... there may be more than the terminal has lines for");
+    if (options->json)
+        puts(l.n_shown == 0 ? "[]" : "\n]");
+    if (r < 0)
+        return f.text ? tool_fail(&f) : tool_fail_queue(spool, r);
+    tell_waiting(&l);
     return EX_OK;
 }
 
-static int choose_states(const Command *command, char **names, Listing *listing)
+/* Over and over on a cleared screen, until it is interrupted. */
+static int watch(const Spool *spool, const ListOptions *options)
 {
-    if (!*names)
-        memset(listing->states, true, sizeof(listing->states));
-    for (; *names; names++) {
-        SpoolState state;
+    int status = EX_OK;
 
-        if (spool_state_parse(*names, &state) < 0)
-            return tool_usage(command,
-                "%s is no state: those are queued, sending, sent, failed, deferred, held", *names);
-        listing->states[state] = true;
+    while (status == EX_OK && !ferror(stdout)) {
+        if (spool_is_current(spool) == 0)
+            return tool_fail_number(ERROR_SPOOL,
+                "%s has been removed, or another directory has come in its place",
+                spool_path(spool));
+        fputs("\033[H\033[J", stdout);
+        status = list(spool, options);
+        fflush(stdout);
+        sleep(WATCH_SECONDS);
     }
+    return status;
+}
+
+/* ---- options ---- */
+
+static int take_limit(const Command *command, const char *value, size_t *ret)
+{
+    char *end;
+
+    *ret = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || *ret == 0)
+        return tool_usage(command, "--limit %s: a number of messages is wanted, 1 or more", value);
+    return 0;
+}
+
+static int take_option(const Command *command, int option, ListOptions *wanted)
+{
+    switch (option) {
+    case 'j': wanted->json = true; return 0;
+    case 'r': wanted->reverse = wanted->sorts = true; return 0;
+    case 'w': wanted->watch = true; return 0;
+    case 'n': return take_limit(command, optarg, &wanted->limit);
+    case 's': wanted->sorts = true; return find_key(command, optarg, &wanted->key);
+    default: return selection_take(&wanted->selection, command, option, optarg);
+    }
+}
+
+static int check_options(const Command *command, const ListOptions *wanted)
+{
+    if (wanted->watch && wanted->json)
+        return tool_usage(command, "--watch and --json exclude each other");
+    if (wanted->watch && !isatty(STDOUT_FILENO))
+        return tool_usage(command, "--watch wants a terminal");
     return 0;
 }
 
@@ -140,18 +389,24 @@ int run_list(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     const char *directory = NULL;
-    Listing listing = {0};
-    int c, status;
+    ListOptions wanted = {0};
+    int c, status = 0;
 
-    while ((c = tool_getopt(command, argc, argv)) >= 0)
+    while (status == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
-        case 'j': listing.json = true; break;
         case 'h': return tool_help(command);
-        default: return EX_USAGE;
+        case '?': return EX_USAGE;
+        default: status = take_option(command, c, &wanted);
         }
-    status = choose_states(command, argv + optind, &listing);
+    for (char **state = argv + optind; status == 0 && *state; state++)
+        status = selection_take(&wanted.selection, command, SELECTION_STATE, *state);
+    if (status == 0)
+        status = check_options(command, &wanted);
     if (status == 0)
         status = tool_open_spool(tool, directory, &spool);
-    return status != 0 ? status : list(spool, &listing);
+    if (status != 0)
+        return status;
+    wanted.colors = color_is_wanted(tool->color);
+    return wanted.watch ? watch(spool, &wanted) : list(spool, &wanted);
 }

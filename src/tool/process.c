@@ -1,5 +1,5 @@
-/* outbox process: empties a queue directory once, as the daemon would. Must never leave what is in
- * flight on its own: whatever ends it early lets that end first. */
+/* outbox process: what is printed while a queue directory is emptied, signals, and the exit status.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,17 +7,12 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
-#include <systemd/sd-event.h>
 
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "base/worker.h"
 #include "delivery/advice.h"
-#include "delivery/engine.h"
-#include "delivery/limits.h"
-#include "queue/directory.h"
-#include "spool/closer.h"
+#include "lib/emptying.h"
 #include "tool/command.h"
 #include "tool/dialogue.h"
 #include "tool/terminal.h"
@@ -26,28 +21,14 @@
 #define READER_LIMIT_MSEC 100 /* for whoever reads the output, once a signal has come */
 
 typedef struct Processing {
-    sd_event *loop;
-    Directory *directory;
-    Engine *engine;
-    usec_t stop_timeout;
-    usec_t deadline; /* monotonic, of the stop; USEC_NEVER: it goes on */
-    int signal_fd;   /* readable while a signal waits for the loop */
+    Emptying emptying;
+    int signal_fd; /* readable while a signal waits for the loop */
+    sigset_t signal_set;
     unsigned signals;
-    size_t sent, deferred, failed;
-    bool fails_at_once; /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
     int fault_status;   /* to exit with, where a relay or a signal ended it; 0: none did */
     int trouble_status; /* of what stands in the way on this machine; EX_OK: nothing did */
     bool output_lost, errors_lost; /* nobody reads standard output, or standard error */
 } Processing;
-
-/* ---- Ending early ---- */
-
-/* Nothing more is claimed, and what is in flight has so long to end. An earlier end stays. */
-static void stop(Processing *p, usec_t timeout)
-{
-    p->deadline = MIN(p->deadline, usec_add(clock_monotonic(), timeout));
-    engine_stop(p->engine, p->deadline);
-}
 
 /* ---- What is printed ---- */
 
@@ -84,7 +65,7 @@ static void check_output(Processing *p)
             "cannot write to standard output: %s; no more messages are taken, and those in flight "
             "may end",
             strerror(error));
-    stop(p, p->stop_timeout);
+    emptying_stop(&p->emptying, p->emptying.stop_timeout);
 }
 
 static void print_dialogue(void *user, SmtpTraceDirection direction, const char *line, size_t n)
@@ -124,8 +105,6 @@ static void print_not_delivered(Processing *p, const OutcomeReport *report, cons
 
 static void on_outcome(void *user, const OutcomeReport *report)
 {
-    if (report->outcome->kind == DELIVERY_POSTPONED)
-        return;
     for (size_t i = 0; i < report->n_recipients; i++)
         if (report->outcome->kind == DELIVERY_DELIVERED)
             print_delivered(user, report, report->recipients[i]);
@@ -137,9 +116,6 @@ static void on_message(void *user, const MessageReport *report)
 {
     Processing *p = user;
 
-    p->sent += report->change == MESSAGE_SENT;
-    p->deferred += report->change == MESSAGE_DEFERRED;
-    p->failed += report->change == MESSAGE_FAILED;
     if (report->change == MESSAGE_ABANDONED && may_print(p, STDERR_FILENO))
         (void)tool_fail_number(ERROR_SPOOL, "%s: left as .sending: %s", report->id, report->text);
     if (report->change == MESSAGE_FAILED && may_print(p, STDERR_FILENO))
@@ -148,32 +124,18 @@ static void on_message(void *user, const MessageReport *report)
             report->text ?: "no reason is known");
 }
 
-/* Three messages, or one three times: then it is not a message that the relay stumbles over. */
-#define HOLDS_MAX 3
-
-/* There is no coming back for a relay that does not answer: with the last one held, what is left
- * stays queued. One that may have stumbled over a message is given another chance, with another
- * message. */
-static void on_relay(void *user, const RelayReport *report)
+static void on_relay_held(void *user, const RelayReport *report, bool ends)
 {
     Processing *p = user;
-    EngineStatistics statistics;
+    const DeliveryOutcome *o = report->outcome;
     char codes[DELIVERY_CODES_MAX];
 
-    if (report->change != RELAY_HELD)
-        return;
     if (report->news && may_print(p, STDERR_FILENO))
-        (void)tool_fail_number(report->outcome->error, "relay %s, %s: %s%s%s%s", report->relay,
-            delivery_stage_name(report->outcome->stage),
-            delivery_format_codes(report->outcome, codes), report->outcome->text,
+        (void)tool_fail_number(o->error, "relay %s, %s: %s%s%s%s", report->relay,
+            delivery_stage_name(o->stage), delivery_format_codes(o, codes), o->text,
             report->hint ? "; " : "", report->hint ?: "");
-    engine_statistics(p->engine, &statistics);
-    if (statistics.relays_held < statistics.relays || p->fails_at_once)
-        return;
-    if (!delivery_stage_is_relay(report->outcome->stage) && report->holds < HOLDS_MAX)
-        return;
-    p->fault_status = advice_status(report->outcome);
-    stop(p, p->stop_timeout);
+    if (ends)
+        p->fault_status = advice_status(o);
 }
 
 static void on_problem(void *user, const ProblemReport *report)
@@ -182,9 +144,6 @@ static void on_problem(void *user, const ProblemReport *report)
 
     p->trouble_status =
         error_status(report->failure->number) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_IOERR;
-    /* A message that waits would keep the process for ever: another run goes on with it. */
-    if (report->pauses || report->waits)
-        stop(p, p->stop_timeout);
     if (!may_print(p, STDERR_FILENO))
         return;
     if (report->id)
@@ -193,24 +152,17 @@ static void on_problem(void *user, const ProblemReport *report)
         (void)tool_fail(report->failure);
 }
 
-static void on_idle(void *user)
-{
-    Processing *p = user;
-
-    (void)sd_event_exit(p->loop, 0);
-}
-
 /* ---- Signals ---- */
 
 static void tell_interrupted(Processing *p)
 {
     EngineStatistics statistics;
     _cleanup_free_
-    char *timeout = text_format_duration(p->stop_timeout);
+    char *timeout = text_format_duration(p->emptying.stop_timeout);
 
     if (!may_print(p, STDERR_FILENO))
         return;
-    engine_statistics(p->engine, &statistics);
+    engine_statistics(p->emptying.engine, &statistics);
     if (p->signals > 1)
         (void)tool_fail_number(ERROR_INTERRUPTED, "interrupted again: not waiting any longer");
     else if (statistics.in_flight == 0)
@@ -232,8 +184,8 @@ static int on_signal(
     p->signals++;
     p->fault_status = error_status(ERROR_INTERRUPTED);
     tell_interrupted(p);
-    stop(p, p->signals == 1 ? p->stop_timeout : 0);
-    return p->signals > 2 ? sd_event_exit(p->loop, 0) : 0;
+    emptying_stop(&p->emptying, p->signals == 1 ? p->emptying.stop_timeout : 0);
+    return p->signals > 2 ? sd_event_exit(p->emptying.loop, 0) : 0;
 }
 
 static bool is_ignored(int number)
@@ -243,27 +195,31 @@ static bool is_ignored(int number)
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* One that is ignored, by nohup or for a job in the background, stays so. */
+static const int signal_numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* Before there are threads, which inherit the mask. One that is ignored, by nohup or for a job in
+ * the background, stays so. */
+static int block_signals(Processing *p)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* the write says so as well */
+    sigemptyset(&p->signal_set);
+    for (size_t i = 0; i < ELEMENTSOF(signal_numbers); i++)
+        if (!is_ignored(signal_numbers[i]))
+            sigaddset(&p->signal_set, signal_numbers[i]);
+    if (sigprocmask(SIG_BLOCK, &p->signal_set, NULL) < 0)
+        return -errno;
+    p->signal_fd = signalfd(-1, &p->signal_set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return p->signal_fd < 0 ? -errno : 0;
+}
+
 static int add_signals(Processing *p)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    sigset_t set;
     int r = 0;
 
-    (void)signal(SIGPIPE, SIG_IGN); /* the write says so as well */
-    sigemptyset(&set);
-    for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
-        if (!is_ignored(numbers[i]))
-            sigaddset(&set, numbers[i]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return -errno;
-    p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (p->signal_fd < 0)
-        return -errno;
-    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
-        if (sigismember(&set, numbers[i]) == 1)
-            r = sd_event_add_signal(p->loop, NULL, numbers[i], on_signal, p);
-    return r;
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signal_numbers); i++)
+        if (sigismember(&p->signal_set, signal_numbers[i]) == 1)
+            r = sd_event_add_signal(p->emptying.loop, NULL, signal_numbers[i], on_signal, p);
+    return MIN(r, 0);
 }
 
 /* ---- The run ---- */
@@ -274,90 +230,49 @@ static int exit_status(const Processing *p)
         return p->fault_status;
     if (p->trouble_status != EX_OK)
         return p->trouble_status;
-    if (p->deferred > 0)
+    if (p->emptying.deferred > 0)
         return EX_TEMPFAIL;
-    return p->failed > 0 ? EX_UNAVAILABLE : EX_OK;
-}
-
-static const EngineObserver observer = {
-    .outcome = on_outcome,
-    .message = on_message,
-    .relay = on_relay,
-    .problem = on_problem,
-    .idle = on_idle,
-};
-
-/* Connections are held to what the limit of open files allows. */
-static void limit_connections(Processing *p, const Config *config)
-{
-    Limits limits;
-
-    limits_compute(file_descriptors_max(), CLOSER_KEPT_MAX, config, &limits);
-    engine_limit_connections(p->engine, limits.bearable);
+    return p->emptying.failed > 0 ? EX_UNAVAILABLE : EX_OK;
 }
 
 /* 0, or a negative errno with a Failure. */
-static int open_engine(Processing *p, const char *path, Config *config, Failure *f)
+static int run(Processing *p, const char *path, Config *config, bool verbose, Failure *f)
 {
-    const DirectoryOptions options = {.path = path, .config = config};
-    _cleanup_worker_ Worker *worker = NULL;
-    int r;
+    const EmptyingObserver observer = {
+        .outcome = on_outcome,
+        .message = on_message,
+        .relay_held = on_relay_held,
+        .problem = on_problem,
+        .trace = verbose ? print_dialogue : NULL,
+    };
+    int r = block_signals(p);
 
-    r = sd_event_new(&p->loop);
-    if (r >= 0)
-        r = add_signals(p); /* before there are threads, which inherit the mask */
-    if (r >= 0)
-        r = worker_new(&worker);
     if (r < 0)
         return failure_set_errno(f, r, "cannot process %s", path);
-    r = directory_new(p->loop, worker, &options, &p->directory, f);
+    r = emptying_init(&p->emptying, path, config, &observer, p, f);
     if (r < 0)
         return r;
-    r = engine_new(
-        p->loop, directory_source(p->directory), worker, config, &observer, p, &p->engine);
-    if (r < 0)
-        return failure_set_errno(f, r, "cannot process %s", path);
-    limit_connections(p, config);
-    return 0;
-}
-
-static void close_engine(Processing *p)
-{
-    engine_free(p->engine);
-    directory_free(p->directory);
-    sd_event_unref(p->loop);
-}
-
-static int run_engine(Processing *p, const char *path, bool verbose)
-{
-    int r;
-
-    if (verbose)
-        engine_trace(p->engine, print_dialogue, p);
-    engine_start(p->engine);
-    r = sd_event_loop(p->loop);
-    if (r < 0)
-        return tool_fail_number(
-            error_from_errno(r), "cannot process %s: %s", path, strerrordesc_np(-r));
-    if (may_print(p, STDOUT_FILENO))
-        printf("%zu sent, %zu deferred, %zu failed%s\n", p->sent, p->deferred, p->failed,
-            p->fault_status != 0 ? "; what is left stays queued" : "");
-    return exit_status(p);
+    r = add_signals(p);
+    if (r >= 0)
+        r = emptying_run(&p->emptying);
+    return r < 0 ? failure_set_errno(f, r, "cannot process %s", path) : 0;
 }
 
 static int process(Config *config, const char *path, bool verbose)
 {
     _cleanup_failure_ Failure f = {0};
-    Processing p = {
-        .stop_timeout = config->daemon.stop_timeout,
-        .deadline = USEC_NEVER,
-        .signal_fd = -1,
-        .fails_at_once = config->retry.max_attempts == 1,
-    };
+    Processing p = {.signal_fd = -1};
     int status;
 
-    status = open_engine(&p, path, config, &f) < 0 ? tool_fail(&f) : run_engine(&p, path, verbose);
-    close_engine(&p);
+    if (run(&p, path, config, verbose, &f) < 0)
+        status = tool_fail(&f);
+    else {
+        if (may_print(&p, STDOUT_FILENO))
+            printf("%zu sent, %zu deferred, %zu failed%s\n", p.emptying.sent, p.emptying.deferred,
+                p.emptying.failed, p.fault_status != 0 ? "; what is left stays queued" : "");
+        status = exit_status(&p);
+    }
+    emptying_done(&p.emptying);
     close_p(&p.signal_fd);
     return status;
 }

@@ -4,81 +4,45 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
 
-/* Where a message goes: the queue's writer, or standard output. */
-typedef int (*Sink)(SpoolWriter *writer, const void *data, size_t n, Failure *f);
-
-static int to_stdout(SpoolWriter *writer _unused_, const void *data, size_t n, Failure *f)
+static int write_stdout(void *sink _unused_, const void *data, size_t n, Failure *f)
 {
     return fwrite(data, 1, n, stdout) == n
                ? 0
                : failure_set(f, -EIO, ERROR_FILE, "cannot write to standard output");
 }
 
-static int copy(Sink sink, SpoolWriter *writer, const Buffer *start, InputRest *rest, Failure *f)
-{
-    _cleanup_buffer_ Buffer data = {0};
-    int r = sink(writer, buffer_data(start), buffer_size(start), f), more = 1;
-
-    while (r >= 0 && more > 0) {
-        buffer_clear(&data);
-        more = input_rest_read(rest, &data, f);
-        if (more >= 0 && buffer_size(&data) > 0)
-            r = sink(writer, buffer_data(&data), buffer_size(&data), f);
-    }
-    return MIN(r, more);
-}
-
-int queue_write(SpoolWriter *writer, const Buffer *start, InputRest *rest, Failure *f)
-{
-    return copy(spool_writer_write, writer, start, rest, f);
-}
-
 int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
 {
-    struct stat st;
     int status = tool_directory(tool, directory, &ret->directory, &ret->senders);
 
-    if (status != 0)
-        return status;
-    /* Where there is none the writer says so. */
-    ret->owner = ret->senders && stat(ret->directory, &st) == 0 ? st.st_uid : FILE_OWNER_UNKNOWN;
-    return 0;
+    if (status == 0)
+        queue_target_look(ret);
+    return status;
 }
 
-void queue_target_done(QueueTarget *target)
-{
-    free(target->directory);
-    (void)sender_rules_unref(target->senders);
-}
-
-int queue_check(const QueueTarget *target, const Buffer *start, InputRest *rest, Failure *f)
+int queue_check(const QueueTarget *target, const Buffer *start, bool more, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     InputMemory bytes;
-    int r = input_check(start, rest, NULL, &bytes, &message, f);
+    int r = input_check(start, more, NULL, &bytes, &message, f);
 
-    if (r < 0)
-        return r;
-    return sender_rules_check(
-        target->senders, geteuid(), target->owner, message_envelope(message)->sender, f);
+    return r < 0 ? r : queue_check_sender(target, message, f);
 }
 
-int queue_message(
-    const QueueTarget *target, const Buffer *start, InputRest *rest, char **ret_path, Failure *f)
+static int write_aside(void *fd, const void *data, size_t n, Failure *f)
 {
-    _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
-    int r = spool_writer_new(target->directory, &writer, f);
+    int r = *(int *)fd < 0 ? *(int *)fd : file_write_all(*(int *)fd, data, n);
 
-    if (r >= 0)
-        r = queue_write(writer, start, rest, f);
-    return r < 0 ? r : spool_writer_commit(TAKE_PTR(writer), ret_path, f);
+    return r < 0 ? failure_set_errno(f, r,
+                       "cannot keep the message in a temporary file; TMPDIR names another "
+                       "directory")
+                 : 0;
 }
 
 /* What is still to be read and encoded goes into a file first: nothing is printed of what turns out
@@ -86,22 +50,12 @@ int queue_message(
 static int put_aside(InputRest *rest, Failure *f)
 {
     _cleanup_close_ int fd = file_scratch();
-    _cleanup_buffer_ Buffer data = {0};
-    int r = fd < 0 ? fd : 0, more = 1;
+    int r = queue_copy(&(Buffer){0}, input_rest_read, rest, write_aside, &fd, f);
 
-    while (r >= 0 && more > 0) {
-        buffer_clear(&data);
-        more = input_rest_read(rest, &data, f);
-        if (more >= 0)
-            r = file_write_all(fd, buffer_data(&data), buffer_size(&data));
-    }
     if (r >= 0 && lseek(fd, 0, SEEK_SET) < 0)
-        r = -errno;
+        r = failure_set_errno(f, -errno, "cannot read the message");
     if (r < 0)
-        return failure_set_errno(
-            f, r, "cannot keep the message in a temporary file; TMPDIR names another directory");
-    if (more < 0)
-        return more;
+        return r;
     input_rest_done(rest);
     rest->fd = TAKE_FD(fd);
     return 0;
@@ -111,7 +65,7 @@ static int print_message(const Buffer *start, InputRest *rest, Failure *f)
 {
     int r = rest->composed ? put_aside(rest, f) : 0;
 
-    return r < 0 ? r : copy(to_stdout, NULL, start, rest, f);
+    return r < 0 ? r : queue_copy(start, input_rest_read, rest, write_stdout, NULL, f);
 }
 
 static int queue_one(
@@ -131,9 +85,10 @@ static int queue_one(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    if (queue_check(&target, &start, &rest, &f) < 0)
+    if (queue_check(&target, &start, input_rest_any(&rest), &f) < 0)
         return input_fail(input, &f);
-    r = print ? print_message(&start, &rest, &f) : queue_message(&target, &start, &rest, &path, &f);
+    r = print ? print_message(&start, &rest, &f)
+              : queue_put(&target, &start, input_rest_read, &rest, &path, &f);
     if (r < 0)
         return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)

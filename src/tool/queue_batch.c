@@ -54,7 +54,7 @@ static int add(Group *group, const char *file, const Buffer *start, InputRest *r
     int r = start_writer(group, &writer, f);
 
     if (r >= 0)
-        r = queue_write(writer, start, rest, f);
+        r = queue_copy(start, input_rest_read, rest, queue_write_file, writer, f);
     if (r >= 0)
         r = spool_writer_finish(writer, f);
     if (r < 0)
@@ -87,7 +87,7 @@ int queue_batch(const ToolInput *input, const QueueTarget *target, char **files)
         int r = input_open_file(input, *files, none, &start, &rest, &f);
 
         if (r >= 0)
-            r = queue_check(target, &start, &rest, &f);
+            r = queue_check(target, &start, input_rest_any(&rest), &f);
         if (r >= 0)
             r = add(&group, *files, &start, &rest, &f);
         if (r < 0)

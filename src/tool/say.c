@@ -11,8 +11,6 @@
 #include "tool/json.h"
 #include "tool/watched.h"
 
-#define LINE_BYTES_MAX 510 /* RFC 5321, 4.5.3.1.4, without the line end */
-
 typedef struct Saying {
     const Command *command;
     const char *verb; /* "VRFY", put before each argument; NULL: the arguments are commands */
@@ -21,53 +19,31 @@ typedef struct Saying {
     json_t *answers; /* NULL: they are printed as they come */
 } Saying;
 
-static char *format_line(const Saying *saying, const char *argument)
-{
-    char *line;
-
-    if (asprintf(&line, "%s%s%s", saying->verb ?: "", saying->verb ? " " : "", argument) < 0)
-        return NULL;
-    return line;
-}
-
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* Whether it can be said at all, so that a mistake needs no relay to be told. 0 or an exit status.
  */
 static int check_argument(const Saying *saying, const char *argument)
 {
+    const char *fault;
+    bool reserved;
     _cleanup_free_
-    char *line = format_line(saying, argument);
+    char *line = say_line(saying->verb, argument, &fault, &reserved);
     _cleanup_free_
     char *shown = text_printable(argument, strlen(argument), 80);
 
-    if (!line || !shown)
+    if (line)
+        return 0;
+    if (!fault || !shown)
         return tool_fail_memory();
-    if (argument[strspn(argument, " ")] == '\0')
-        return tool_usage(saying->command, "an argument is empty");
-    if (has_control(argument))
-        return tool_usage(
-            saying->command, "'%s' holds a line end or another control character", shown);
-    if (strlen(line) > LINE_BYTES_MAX)
-        return tool_usage(
-            saying->command, "'%s' is too long: a command has %d bytes", shown, LINE_BYTES_MAX);
-    if (smtp_session_command_is_reserved(line))
-        return tool_usage(saying->command,
-            "'%s' is more than a command and its reply: messages are sent by `outbox send`, TLS "
-            "and login are matters of the configuration, and QUIT is said at the end",
-            shown);
-    return 0;
+    return tool_usage(saying->command, "the argument '%s' %s%s", shown, fault,
+        reserved ? ": messages are sent by `outbox send`, TLS and login are matters of the "
+                   "configuration, and QUIT is said at the end"
+                 : "");
 }
 
 /* The reply as JSON; NULL when memory is short. */
-static json_t *to_json(const RelayConfig *relay, const char *line, const SmtpReply *reply)
+static json_t *to_json(OutboxClient *client)
 {
+    const SmtpReply *reply = client_last_reply(client);
     const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text);
     json_t *lines = json_array();
 
@@ -82,8 +58,8 @@ static json_t *to_json(const RelayConfig *relay, const char *line, const SmtpRep
         }
         at = next + 1;
     }
-    return json_pack("{s:o, s:o, s:i, s:o, s:o}", "relay", json_text(relay->name), "command",
-        json_text(line), "code", reply->code, "enhanced",
+    return json_pack("{s:o, s:o, s:i, s:o, s:o}", "relay", json_text(client_relay(client)->name),
+        "command", json_text(client_said(client)), "code", reply->code, "enhanced",
         json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
 }
 
@@ -91,13 +67,10 @@ static json_t *to_json(const RelayConfig *relay, const char *line, const SmtpRep
 static int answer(const Saying *saying, OutboxClient *client, const char *argument)
 {
     const SmtpReply *reply = client_last_reply(client);
-    _cleanup_free_
-    char *line = format_line(saying, argument);
 
     if (!saying->answers)
         dialogue_print_reply(stdout, saying->verb ? argument : NULL, reply);
-    else if (!line ||
-             json_array_append_new(saying->answers, to_json(client_relay(client), line, reply)) < 0)
+    else if (json_array_append_new(saying->answers, to_json(client)) < 0)
         return -ENOMEM;
     switch (reply->code / 100) {
     case 2: return EX_OK;

@@ -11,28 +11,58 @@
 #include "tool/command.h"
 #include "tool/inspect.h"
 #include "tool/json.h"
+#include "tool/servers.h"
+#include "tool/span.h"
 #include "tool/terminal.h"
 
-static void print_line(const char *label, const char *text)
+static void print_colored(const char *label, const char *text, Color color)
 {
     printf("%-11s ", label);
+    color_begin(stdout, color);
     (void)terminal_print(stdout, text, 2000);
+    color_end(stdout, color);
     putchar('\n');
 }
 
-static void print_inspection(const Inspection *i)
+static void print_line(const char *label, const char *text)
 {
-    char time[RFC3339_MAX];
+    print_colored(label, text, COLOR_NONE);
+}
+
+/* "relay, until ...: why". */
+static void print_waiting(const Waiting *w, usec_t now, bool colors)
+{
+    Color color = colors && w->what >= WAITS_FOR_RELAY ? COLOR_WAITS : COLOR_NONE;
+    char time[AGO_MAX];
+
+    if (w->what == WAITS_FOR_NOTHING)
+        return;
+    printf("%-11s ", "Waits for:");
+    color_begin(stdout, color);
+    printf("%s%s%s%s", waits_for_name(w->what), w->until > 0 ? ", until " : "",
+        w->until > 0 ? span_format_time(w->until, now, time) : "", w->text ? ": " : "");
+    if (w->text)
+        (void)terminal_print(stdout, w->text, 2000);
+    color_end(stdout, color);
+    putchar('\n');
+}
+
+static void print_inspection(const Inspection *i, const Waiting *waiting, bool colors)
+{
+    usec_t now = clock_realtime();
+    char time[AGO_MAX];
 
     print_line("Id:", i->id);
-    print_line("State:", spool_state_name(i->state));
+    print_colored(
+        "State:", spool_state_name(i->state), colors ? color_of_state(i->state) : COLOR_NONE);
     printf("%-11s %u\n", "User:", i->owner); /* to ask for its name may take long, and crash */
-    print_line("Arrived:", clock_format_rfc3339(i->arrival, time));
+    print_line("Arrived:", span_format_time(i->arrival, now, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)
         printf("%-11s %u\n", "Attempts:", i->attempts);
     if (i->next > 0)
-        print_line("Next:", clock_format_rfc3339(i->next, time));
+        print_line("Next:", span_format_time(i->next, now, time));
+    print_waiting(waiting, now, colors);
     if (i->sender)
         print_line("Sender:", i->sender[0] ? i->sender : "<>");
     for (size_t n = 0; n < i->n_recipients; n++)
@@ -111,23 +141,24 @@ static int print_content(const Spool *spool, const Inspection *i)
     return EX_OK;
 }
 
-static int print_json(const Inspection *i, json_t *record)
+static int print_json(const Inspection *i, const Waiting *waiting, json_t *record)
 {
     json_t *json = inspection_to_json(i);
 
-    if (json && json_object_set(json, "record", record) < 0) {
+    if (json && (json_object_set_new(json, "waits", waiting_to_json(waiting)) < 0 ||
+                    json_object_set(json, "record", record) < 0)) {
         json_decref(json);
         json = NULL;
     }
     return json_print(json);
 }
 
-static int print_text(const Inspection *i, json_t *record)
+static int print_text(const Inspection *i, const Waiting *waiting, json_t *record, bool colors)
 {
     json_t *line;
     size_t n;
 
-    print_inspection(i);
+    print_inspection(i, waiting, colors);
     if (json_array_size(record) > 0)
         putchar('\n');
     json_array_foreach(record, n, line) print_record_line(line);
@@ -136,31 +167,46 @@ static int print_text(const Inspection *i, json_t *record)
 
 typedef struct ShowOptions {
     const char *directory;
-    bool json, content;
+    bool json, content, colors;
 } ShowOptions;
 
-static int show(const Spool *spool, const char *id, const ShowOptions *options)
+static int find_waiting(const Spool *spool, const Inspection *i, Waiting *ret)
+{
+    _cleanup_(servers_done) Servers servers = {0};
+    int r = servers_look(spool, &servers);
+
+    return r < 0 ? r : waiting_find(&servers, i->id, i->state, i->next, clock_realtime(), ret);
+}
+
+static int show(const Spool *spool, const ToolMessage *message, const ShowOptions *options)
 {
     _cleanup_(inspection_done) Inspection i = {0};
+    _cleanup_(waiting_done) Waiting waiting = {0};
     _cleanup_failure_ Failure f = {0};
-    SpoolState state;
+    const char *id = message->id;
+    SpoolState state = message->state;
     json_t *record;
-    int status, r = spool_find(spool, id, &state);
+    int status, r = state == SPOOL_STATE_MAX ? -ENOENT : inspect(spool, id, state, &i);
 
-    if (r >= 0)
-        r = inspect(spool, id, state, &i);
+    if (r == -ENOENT) { /* it has changed its state meanwhile, or cannot be looked for */
+        r = spool_find(spool, id, &state);
+        r = r < 0 ? r : inspect(spool, id, state, &i);
+    }
     if (r < 0 && r != -ENOENT)
         return tool_fail_queue(spool, r);
     if (r < 0)
-        return tool_fail_number(ERROR_FILE,
+        return tool_refuse(ERROR_FILE,
             "there is no message %s in %s: it has been delivered, deleted, or never was there; "
             "`outbox list` shows those there are",
             id, spool_path(spool));
     if (options->content)
         return print_content(spool, &i);
+    if (find_waiting(spool, &i, &waiting) < 0)
+        return tool_fail_memory();
     if (inspect_record(spool, id, state, &record, &f) < 0)
         return tool_fail(&f);
-    status = options->json ? print_json(&i, record) : print_text(&i, record);
+    status = options->json ? print_json(&i, &waiting, record)
+                           : print_text(&i, &waiting, record, options->colors);
     json_decref(record);
     return status;
 }
@@ -169,7 +215,7 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     ShowOptions wanted = {0};
-    char id[SPOOL_NAME_MAX];
+    ToolMessage message;
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
@@ -182,8 +228,9 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (argc - optind != 1)
         return tool_usage(command, "one id is wanted");
+    wanted.colors = color_is_wanted(tool->color);
     status = tool_open_spool(tool, wanted.directory, &spool);
     if (status == 0)
-        status = tool_find_id(spool, argv[optind], id);
-    return status != 0 ? status : show(spool, id, &wanted);
+        status = tool_find_message(spool, argv[optind], NULL, &message);
+    return status != 0 ? status : show(spool, &message, &wanted);
 }

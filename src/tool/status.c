@@ -1,13 +1,18 @@
-/* outbox status: the queue in a few figures. */
+/* outbox status: the queue in a few figures, and how those are who deliver from it. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "base/clock.h"
 #include "tool/command.h"
 #include "tool/json.h"
+#include "tool/servers.h"
+#include "tool/span.h"
 #include "tool/terminal.h"
+
+#define STRANGERS_MAX 10 /* that are named */
 
 typedef struct StateFigures {
     size_t messages;
@@ -18,7 +23,23 @@ typedef struct StateFigures {
 typedef struct Figures {
     StateFigures states[SPOOL_STATE_MAX];
     usec_t next; /* the earliest attempt of a deferred message; 0 when there is none */
+    char *strangers[STRANGERS_MAX]; /* files that are none of the queue's */
+    size_t n_strangers;
+    usec_t now;
+    Servers servers;
+    Waiting waiting; /* what those wait for that could be sent */
+    bool colors;
 } Figures;
+
+static void figures_done(Figures *figures)
+{
+    for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STRANGERS_MAX); i++)
+        free(figures->strangers[i]);
+    servers_done(&figures->servers);
+    waiting_done(&figures->waiting);
+}
+
+/* ---- looking ---- */
 
 static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
 {
@@ -41,6 +62,17 @@ static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
     }
 }
 
+static int note_stranger(const char *name, Figures *figures)
+{
+    if (figures->n_strangers < STRANGERS_MAX) {
+        figures->strangers[figures->n_strangers] = strdup(name);
+        if (!figures->strangers[figures->n_strangers])
+            return -ENOMEM;
+    }
+    figures->n_strangers++;
+    return 0;
+}
+
 static int gather(const Spool *spool, Figures *figures)
 {
     _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
@@ -48,39 +80,215 @@ static int gather(const Spool *spool, Figures *figures)
     SpoolEntry entry;
     int r;
 
+    figures->now = clock_realtime();
     if (spool_scan_new(spool, &scan, &f) < 0)
         return tool_fail(&f);
-    while ((r = spool_scan_next(scan, &entry)) > 0)
-        count(spool, &entry, figures);
-    return r < 0 ? tool_fail_queue(spool, r) : 0;
+    while ((r = spool_scan_next_all(scan, &entry)) > 0) {
+        if (r == 1)
+            count(spool, &entry, figures);
+        else if (r == 4 && note_stranger(entry.id, figures) < 0)
+            return tool_fail_memory();
+    }
+    if (r < 0)
+        return tool_fail_queue(spool, r);
+    r = servers_look(spool, &figures->servers);
+    if (r >= 0)
+        r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
+    return r < 0 ? tool_fail_memory() : 0;
 }
 
-static void print_text(const Spool *spool, const Figures *figures)
-{
-    char time[RFC3339_MAX];
+/* ---- for a person ---- */
 
-    (void)terminal_print(stdout, spool_path(spool), 4096);
-    putchar('\n');
+static Color shade(const Figures *figures, Color color)
+{
+    return figures->colors ? color : COLOR_NONE;
+}
+
+/* What is told behind it has to be looked at. */
+static void print_warning(const Figures *figures, const char *text)
+{
+    color_begin(stdout, shade(figures, COLOR_BAD));
+    fputs(text, stdout);
+    color_end(stdout, shade(figures, COLOR_BAD));
+}
+
+static void print_states(const Figures *figures)
+{
+    char time[AGO_MAX];
+
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];
 
+        Color color = state->messages > 0 ? shade(figures, color_of_state(s)) : COLOR_NONE;
+
+        color_begin(stdout, color);
         printf("  %-9s %8zu", spool_state_name(s), state->messages);
+        color_end(stdout, color);
         if (state->messages > 0)
             printf("  %llu bytes, oldest %s", (unsigned long long)state->bytes,
-                clock_format_rfc3339(state->oldest, time));
+                span_format_time(state->oldest, figures->now, time));
         putchar('\n');
     }
     if (figures->next > 0)
-        printf(
-            "  the next deferred message is due %s\n", clock_format_rfc3339(figures->next, time));
+        printf("  the next deferred message is due %s\n",
+            span_format_time(figures->next, figures->now, time));
     if (figures->states[SPOOL_FAILED].messages > 0)
         puts("  `outbox list failed` says why; `outbox retry ID` tries again");
 }
 
+static void print_words(const char *text)
+{
+    (void)terminal_print(stdout, text ?: "?", 1500);
+}
+
+/* "works", "limited", "held" or "probing", with what it said last. */
+static Color color_of_relay(const Figures *figures, const char *state)
+{
+    if (!state || strcmp(state, "works") == 0)
+        return COLOR_NONE;
+    return shade(figures, strcmp(state, "held") == 0 ? COLOR_BAD : COLOR_WAITS);
+}
+
+static void print_relay(const json_t *relay, const Figures *figures)
+{
+    Color color = color_of_relay(figures, servers_text(relay, "state"));
+    const json_t *fault = json_object_get(relay, "fault");
+    const char *until = servers_text(relay, "until");
+
+    fputs("  relay ", stdout);
+    print_words(servers_text(relay, "name"));
+    fputs(" (", stdout);
+    print_words(servers_text(relay, "host"));
+    printf(", port %lld): ", servers_number(relay, "port"));
+    color_begin(stdout, color);
+    print_words(servers_text(relay, "state"));
+    color_end(stdout, color);
+    if (until) {
+        fputs(" until ", stdout);
+        print_words(until);
+    }
+    if (json_is_true(json_object_get(relay, "silent")))
+        fputs(", says nothing", stdout);
+    printf(", %lld connections", servers_number(relay, "connections"));
+    if (json_is_object(fault)) {
+        fputs("; ", stdout);
+        print_words(servers_text(fault, "stage"));
+        printf(", %lld: ", servers_number(fault, "code") ?: servers_number(fault, "error"));
+        print_words(servers_text(fault, "text"));
+    }
+    putchar('\n');
+}
+
+static void print_rates(const json_t *server, const Figures *figures)
+{
+    const json_t *counts = json_object_get(server, "figures");
+    usec_t last = servers_time(server, "last_sent");
+    char time[AGO_MAX];
+
+    printf("  sent %lld, failed %lld since its start; %llu in the last minute, %llu in the last "
+           "hour",
+        servers_number(counts, "sent"), servers_number(counts, "failed"),
+        (unsigned long long)servers_rate(server, figures->now, 1),
+        (unsigned long long)servers_rate(server, figures->now, 60));
+    if (last > 0)
+        printf("; the last one %s", span_format_time(last, figures->now, time));
+    putchar('\n');
+}
+
+static void print_server(const Servers *servers, size_t n, const Figures *figures)
+{
+    const json_t *server = servers->live[n];
+    const json_t *relay, *pause = json_object_get(server, "pause");
+    const json_t *refused = json_object_get(server, "reload_refused");
+    char time[AGO_MAX], span[SPAN_MAX];
+    size_t i;
+
+    print_words(servers_text(server, "program"));
+    fputs(" ", stdout);
+    print_words(servers_text(server, "version"));
+    printf(", process %lld of user %lld, started %s%s\n", servers_number(server, "pid"),
+        servers_number(server, "uid"),
+        span_format_time(servers_time(server, "started"), figures->now, time),
+        json_is_true(json_object_get(server, "stopping")) ? ", stopping" : "");
+    if (servers->silent[n] > 0) {
+        span_format(clock_age(servers->silent[n], servers->looked), span);
+        print_warning(figures, "  has not answered");
+        printf(" for %s: it is stopped, or hangs; what follows is what it said last\n", span);
+    }
+    print_rates(server, figures);
+    if (json_is_object(pause)) {
+        print_warning(figures, "  nothing is taken from the queue at present:");
+        putchar(' ');
+        print_words(servers_text(pause, "text"));
+        putchar('\n');
+    }
+    if (json_is_object(refused)) {
+        printf("  the configuration of %s ",
+            span_format_time(servers_time(refused, "time"), figures->now, time));
+        print_warning(figures, "was not taken:");
+        putchar(' ');
+        print_words(servers_text(refused, "text"));
+        putchar('\n');
+    }
+    json_array_foreach(json_object_get(server, "relays"), i, relay) print_relay(relay, figures);
+}
+
+static void print_strangers(const Figures *figures)
+{
+    if (figures->n_strangers == 0)
+        return;
+    printf("  %zu that %s no message and left alone:", figures->n_strangers,
+        figures->n_strangers == 1 ? "is" : "are");
+    for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STRANGERS_MAX); i++) {
+        putchar(' ');
+        (void)terminal_print(stdout, figures->strangers[i], 255);
+    }
+    puts(figures->n_strangers > STRANGERS_MAX ? " ..." : "");
+}
+
+static void print_text(const Spool *spool, const Figures *figures)
+{
+    (void)terminal_print(stdout, spool_path(spool), 4096);
+    putchar('\n');
+    print_states(figures);
+    print_strangers(figures);
+    for (size_t i = 0; i < figures->servers.n; i++)
+        print_server(&figures->servers, i, figures);
+    if (figures->servers.n > 0 || !figures->waiting.text)
+        return;
+    color_begin(stdout, shade(figures, COLOR_WAITS));
+    print_words(figures->waiting.text);
+    color_end(stdout, shade(figures, COLOR_WAITS));
+    putchar('\n');
+}
+
+/* ---- for programs ---- */
+
+static json_t *strangers_to_json(const Figures *figures)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STRANGERS_MAX); i++)
+        (void)json_array_append_new(array, json_text(figures->strangers[i]));
+    return array;
+}
+
+static json_t *servers_to_json(const Figures *figures)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < figures->servers.n; i++)
+        (void)json_array_append(array, figures->servers.live[i]);
+    return array;
+}
+
 static int print_json(const Spool *spool, const Figures *figures)
 {
-    json_t *json = json_pack(
-        "{s:o, s:o}", "directory", json_text(spool_path(spool)), "next", json_time(figures->next));
+    json_t *json =
+        json_pack("{s:o, s:o, s:o, s:O?, s:o, s:o, s:I}", "directory", json_text(spool_path(spool)),
+            "next", json_time(figures->next), "daemons", servers_to_json(figures), "last_daemon",
+            figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
+            strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers);
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];
@@ -98,8 +306,8 @@ static int print_json(const Spool *spool, const Figures *figures)
 int run_status(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(figures_done) Figures figures = {0};
     const char *directory = NULL;
-    Figures figures = {0};
     bool json = false;
     int c, status;
 
@@ -119,6 +327,7 @@ int run_status(const Tool *tool, const Command *command, int argc, char **argv)
         return status;
     if (json)
         return print_json(spool, &figures);
+    figures.colors = color_is_wanted(tool->color);
     print_text(spool, &figures);
     return EX_OK;
 }

@@ -2,6 +2,7 @@
  * whatever it does not take it says why. */
 #pragma once
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
@@ -46,7 +47,9 @@ static inline void check_key(const BagKey *key)
     PKCS8_PRIV_KEY_INFO_free(info);
 }
 
-static inline void check_reader(CertificateReader reader, const uint8_t *data, size_t size)
+/* `spent`: rounds of key derivation that are taken for done. */
+static inline void check_reader_within(
+    CertificateReader reader, uint64_t spent, const uint8_t *data, size_t size)
 {
     _cleanup_secret_ Secret *password = secret_new("sesame", strlen("sesame"));
     _cleanup_failure_ Failure f = {0};
@@ -55,6 +58,7 @@ static inline void check_reader(CertificateReader reader, const uint8_t *data, s
 
     if (!password || bag_init(&bag, password) < 0)
         return;
+    bag.rounds = spent;
     r = reader((Bytes){data, size}, &bag, &f);
     if (r < 0 && r != -ENOMEM &&
         (!f.text || (f.number != ERROR_CERTIFICATE_STORE && f.number != ERROR_TLS_CREDENTIALS)))
@@ -63,4 +67,9 @@ static inline void check_reader(CertificateReader reader, const uint8_t *data, s
         abort();
     for (size_t i = 0; i < bag.n_keys; i++)
         check_key(&bag.keys[i]);
+}
+
+static inline void check_reader(CertificateReader reader, const uint8_t *data, size_t size)
+{
+    check_reader_within(reader, 0, data, size);
 }

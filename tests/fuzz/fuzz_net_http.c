@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "net/http.h"
+#include "net/http_url.h"
 #include "target.h"
+
+#define BODY_MAX ((size_t)64 * 1024)
 
 static int feed(HttpResponse *response, const char *data, size_t n, size_t piece)
 {
@@ -16,11 +19,27 @@ static int feed(HttpResponse *response, const char *data, size_t n, size_t piece
     r = r == 0 ? http_response_end(response) : r;
     if (r < 0 && r != -EBADMSG && r != -EMSGSIZE)
         abort();
-    if (buffer_size(&response->body) > HTTP_BODY_MAX ||
-        buffer_size(&response->line) > HTTP_HEAD_MAX ||
+    if (buffer_size(&response->body) > BODY_MAX || buffer_size(&response->line) > HTTP_HEAD_MAX ||
         (r >= 0 && (response->status < 200 || response->status > 999)))
         abort();
     return r;
+}
+
+/* net/http_url: what is taken for one has nothing in it that would be more of a request. */
+static void try_url(const char *data, size_t size)
+{
+    char *text = strndup(data, MIN(size, (size_t)4096));
+    HttpUrl url;
+    int r = text ? http_url_parse(text, &url) : -ENOMEM;
+
+    if (r < 0 && r != -EINVAL)
+        abort();
+    if (r == 0 && (url.port == 0 || url.port > 65535 || !*url.host || url.path[0] != '/' ||
+                      strpbrk(url.host, " /?#@\r\n") || strpbrk(url.path, " #\r\n")))
+        abort();
+    if (r == 0)
+        http_url_done(&url);
+    free(text);
 }
 
 const FuzzBudget fuzz_budget = {.steps = 200000, .steps_per_byte = 200};
@@ -30,7 +49,7 @@ void fuzz_input(const uint8_t *data, size_t size)
     HttpResponse whole, bytes;
     int a, b;
 
-    if (http_response_init(&whole) < 0 || http_response_init(&bytes) < 0)
+    if (http_response_init(&whole, BODY_MAX) < 0 || http_response_init(&bytes, BODY_MAX) < 0)
         abort();
     a = feed(&whole, (const char *)data, size, size > 0 ? size : 1);
     b = feed(&bytes, (const char *)data, size, 1);
@@ -42,6 +61,7 @@ void fuzz_input(const uint8_t *data, size_t size)
                 memcmp(buffer_data(&whole.body), buffer_data(&bytes.body),
                     buffer_size(&whole.body)) != 0)))
         abort();
+    try_url((const char *)data, size);
     http_response_done(&whole);
     http_response_done(&bytes);
 }

@@ -23,12 +23,71 @@ typedef struct Seen {
     bool knows; /* the proxy says the password itself */
 } Seen;
 
+/* ---- a context that is played: "end" completes it, and an envelope is a byte more ---- */
+
+static int begin(_unused_ void *user, void **ret_context, Buffer *out, _unused_ Failure *f)
+{
+    static char context;
+
+    *ret_context = &context;
+    return buffer_append_string(out, "ticket");
+}
+
+static int step(_unused_ void *context, const void *token, size_t n, Buffer *out,
+    bool *ret_complete, Failure *f)
+{
+    if (n == 0)
+        return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION, "no word");
+    *ret_complete = n == 3 && memcmp(token, "end", 3) == 0;
+    return *ret_complete ? 0 : buffer_append_string(out, "more");
+}
+
+static int unwrap(_unused_ void *context, const void *token, size_t n, Buffer *out,
+    bool *ret_encrypted, Failure *f)
+{
+    const char *text = token;
+
+    if (n == 0)
+        return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION, "no envelope");
+    if (ret_encrypted)
+        *ret_encrypted = *text == '#';
+    return n > 1 ? buffer_append(out, text + 1, n - 1) : 0;
+}
+
+static int wrap(_unused_ void *context, bool encrypted, const void *data, size_t n, Buffer *out,
+    _unused_ Failure *f)
+{
+    return buffer_append(out, encrypted ? "#" : "~", 1) ?: buffer_append(out, data, n);
+}
+
+static void end(_unused_ void *context)
+{
+}
+
+static const Gssapi gssapi = {
+    .begin = begin, .step = step, .unwrap = unwrap, .wrap = wrap, .end = end};
+
 static const ProxyOptions kinds[] = {
     {.kind = PROXY_TUNNEL, .host = "relay.test", .port = 25, .user = "a\"nn"},
     {.kind = PROXY_TUNNEL, .host = "relay.test", .port = 25},
     {.kind = PROXY_SOCKS5, .host = "relay.test", .port = 25, .user = "ann"},
     {.kind = PROXY_SOCKS5, .host = "relay.test", .port = 25},
     {.kind = PROXY_SOCKS4A, .host = "relay.test", .port = 25, .user = "ann"},
+    {.kind = PROXY_SOCKS5,
+        .host = "relay.test",
+        .port = 25,
+        .login = PROXY_LOGIN_GSSAPI,
+        .gssapi = &gssapi},
+    {.kind = PROXY_TUNNEL,
+        .host = "relay.test",
+        .port = 25,
+        .login = PROXY_LOGIN_GSSAPI,
+        .gssapi = &gssapi},
+    {.kind = PROXY_TUNNEL,
+        .host = "relay.test",
+        .port = 25,
+        .user = "ann",
+        .login = PROXY_LOGIN_NTLM},
 };
 
 /* No header of ours may hold a line end that its proxy has thought of. */
@@ -43,7 +102,7 @@ static void check_request(const char *data, size_t n)
             abort();
         lines += data[i] == '\n';
     }
-    if (n > 0 && (lines < 3 || lines > 4 || memcmp(data, "CONNECT relay.test:25 ", 22) != 0))
+    if (n > 0 && (lines < 3 || lines > 5 || memcmp(data, "CONNECT relay.test:25 ", 22) != 0))
         abort();
 }
 
@@ -84,7 +143,7 @@ static void run(ProxyDialogue *dialogue, const ProxyOptions *options, const uint
         size_t n = piece_of(data, seen->used, end, closes);
 
         if (seen->result == PROXY_ANEW &&
-            (++anew > OUTPUTS_MAX || proxy_dialogue_anew(dialogue) < 0))
+            (++anew > OUTPUTS_MAX || proxy_dialogue_anew(dialogue, f) < 0))
             abort();
         hear(dialogue, options, seen);
         if (n > 0)
@@ -124,7 +183,8 @@ static Seen talk(const uint8_t *data, size_t size, size_t cut)
     return seen;
 }
 
-const FuzzBudget fuzz_budget = {.steps = 60000, .steps_per_byte = 160};
+/* What is shown of a line is looked through for secrets in each writing. */
+const FuzzBudget fuzz_budget = {.steps = 60000, .steps_per_byte = 220};
 
 void fuzz_input(const uint8_t *data, size_t size)
 {

@@ -10,7 +10,7 @@
 
 static void print(const Config *config, Buffer *out)
 {
-    int r = config_print(config, NULL, CONFIG_FORMAT_TEXT, out, NULL);
+    int r = config_print(config, NULL, NULL, CONFIG_FORMAT_TEXT, out, NULL);
 
     if (r < 0 && r != -ENOMEM)
         abort();

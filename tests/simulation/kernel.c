@@ -478,6 +478,13 @@ static const Socket *most_impatient(void)
     return first;
 }
 
+void kernel_excuse(void)
+{
+    for (int i = 0; i < top; i++)
+        if (table[i] && table[i]->kind == OBJECT_SOCKET)
+            table[i]->socket.since = world_clock(CLOCK_MONOTONIC);
+}
+
 usec_t kernel_patience_ends(void)
 {
     const Socket *s = most_impatient();

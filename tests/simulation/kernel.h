@@ -42,5 +42,9 @@ unsigned kernel_count_sockets(void);
  * USEC_NEVER: none. */
 usec_t kernel_patience_ends(void);
 
+/* The process was stopped for a while: what it waited for has as long again, for it may have come
+ * while nobody looked. */
+void kernel_excuse(void);
+
 /* Closes what is open. */
 void kernel_end(void);

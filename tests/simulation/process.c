@@ -46,7 +46,7 @@ static void on_outcome(_unused_ void *user, const OutcomeReport *report)
 static void on_message(_unused_ void *user, const MessageReport *report)
 {
     static const char *const words[] = {
-        "sent", "deferred", "failed", "returned", "recovered", "abandoned"};
+        "sent", "deferred", "failed", "returned", "recovered", "waiting", "held", "abandoned"};
 
     if (report->change != MESSAGE_RETURNED)
         world.connects = 0;
@@ -61,6 +61,7 @@ static void on_relay(_unused_ void *user, const RelayReport *report)
         [RELAY_SILENT] = "silent",
         [RELAY_LACKS] = "lacks",
         [RELAY_EXPIRES] = "expires",
+        [RELAY_POLICY] = "policy",
         [RELAY_RESUMED] = "resumed",
     };
 
@@ -266,6 +267,8 @@ static void sleep_frozen(void)
     world.now = end;
     if (process.suspended)
         world.suspended += end - begin;
+    else
+        kernel_excuse();
 }
 
 /* To the next thing that happens. */

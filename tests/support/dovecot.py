@@ -197,13 +197,14 @@ class Dovecot:
         )
         passwords = PASSWORD_MECHANISMS if is_2_3() else PASSWORD_MECHANISMS + BOUND_MECHANISMS
         configuration = (RELEASE_2_3 if is_2_3() else RELEASE_2_4) + COMMON
+        realm = {}
         if kerberos:
             passwords = (*passwords, "gssapi")
-            extra = KERBEROS_2_3 if is_2_3() else KERBEROS_2_4
-            configuration += extra.format(keytab=kerberos.service_keytab, configuration=kerberos.configuration)
+            configuration += KERBEROS_2_3 if is_2_3() else KERBEROS_2_4
+            realm = {"keytab": kerberos.service_keytab, "configuration": kerberos.configuration}
         (self.directory / "etc/dovecot.conf").write_text(
             configuration.format(
-                directory=self.directory, relay_port=relay_port, passwords=" ".join(passwords), **self.port,
+                directory=self.directory, relay_port=relay_port, passwords=" ".join(passwords), **self.port, **realm,
                 certificate=certificates.certificate("localhost"),
                 key=certificates.key("localhost"), ca=certificates.certificate("ca"),
             ),

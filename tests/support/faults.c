@@ -37,7 +37,7 @@ extern int clock_gettime(int clock, void *ret);
     X(eventfd_write, MINUS) X(inotify_init1, MINUS) X(inotify_add_watch, MINUS) X(pipe2, MINUS) \
     X(dup, MINUS) X(dup2, MINUS) X(memfd_create, MINUS) X(getrandom, MINUS) \
     X(gethostname, MINUS) X(sigaction, MINUS) X(sigprocmask, MINUS) X(pthread_sigmask, NUMBER) \
-    X(pthread_create, NUMBER) X(posix_spawn, NUMBER) X(waitpid, MINUS) X(setrlimit, MINUS) \
+    X(pthread_create, NUMBER) X(waitpid, MINUS) X(setrlimit, MINUS) \
     X(getrlimit, MINUS) X(mmap, MINUS)
 
 /* The same under the names that are used with 64-bit offsets. */

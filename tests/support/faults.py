@@ -52,7 +52,7 @@ ERRORS = {
     "timerfd_create": MAKING, "timerfd_settime": (ENOMEM,), "signalfd": MAKING, "eventfd": MAKING,
     "eventfd_write": (EAGAIN,), "inotify_init1": MAKING, "inotify_add_watch": (ENOSPC, ENOMEM),
     "pipe2": MAKING, "dup": MAKING, "dup2": (EMFILE,), "memfd_create": MAKING, "getrandom": (EINTR,),
-    "gethostname": (EPERM,), "pthread_create": (EAGAIN,), "posix_spawn": (ENOMEM, EAGAIN),
+    "gethostname": (EPERM,), "pthread_create": (EAGAIN,),
     "waitpid": (EINTR,), "setrlimit": (EPERM,), "getrlimit": (EPERM,), "mmap": (ENOMEM,),
     "malloc": (ENOMEM,),
 }

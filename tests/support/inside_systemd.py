@@ -12,10 +12,12 @@ import subprocess
 import sys
 import unittest
 
+import dovecot
 import lab
 from case import as_delivered, message
 from postfix import Postfix
 from process import wait_for
+from token_server import TokenServer
 
 SPOOL = pathlib.Path("/var/spool/outbox")
 CONFIGURATION = pathlib.Path("/etc/outbox/outbox.conf")
@@ -225,12 +227,42 @@ class Unit(unittest.TestCase):
 
     def test_reload_refuses_a_wrong_configuration(self):
         CONFIGURATION.write_text("relays = ( { hots = 1; } );\n", encoding="ascii")
-        run("systemctl", "reload", "outboxd", status=None)
+        run("systemctl", "reload", "outboxd", status=1)
         wait_for(
             lambda: [e for e in journal() if e.get("OUTBOX_EVENT") == "reload-refused"], "an entry"
         )
+        self.assertIn("hots", run("journalctl", "-u", "outboxd", "_COMM=outboxd", "-o", "cat", "-n", "20"))
+        self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
         self.drop("old", message(to=["six@lab.test"]))
         self.wait_copy("six@lab.test")
+
+    def test_a_queue_elsewhere(self):
+        """As outboxd(8) tells, word for word."""
+        page = next(pathlib.Path("/usr").glob("**/man8/outboxd.8")).read_text()
+        steps = page[page.index(".SS Moving the queue"):]
+        commands = steps[steps.index(".EX") + 4:steps.index(".EE")].replace("\\-", "-").replace("\\e", "\\")
+        place = pathlib.Path("/srv/mail")
+        self.drop("waits", message(to=["refused@lab.test"]))
+        self.wait_name("waits.failed")
+        try:
+            shell(f"set -e; {commands}")
+            self.assertEqual([p.name for p in place.glob("waits.*")].count("waits.failed"), 1)
+            shell("cat > /srv/mail/.new && mv /srv/mail/.new /srv/mail/moved.queued", user="alice",
+                  stdin=message(to=["moved@lab.test"]).decode("utf-8"))
+            self.wait_copy("moved@lab.test")
+            self.assertIn("/srv/mail", run("outbox", "status"))
+        finally:
+            run("systemctl", "stop", "outboxd")
+            shell("rm -rf /srv/mail /etc/systemd/system/outboxd.service.d /etc/tmpfiles.d/outbox-queue.conf; "
+                  "systemctl daemon-reload; systemd-tmpfiles --create outbox-tmpfiles.conf")
+
+    def test_who_delivers_is_told_to_who_may_list(self):
+        wait_for(lambda: json.loads(run("outbox", "status", "--json"))["daemons"], "the daemon's words")
+        daemon = json.loads(run("outbox", "status", "--json"))["daemons"][0]
+        self.assertEqual(str(daemon["pid"]), run("systemctl", "show", "-P", "MainPID", "outboxd").strip())
+        self.assertIn("denied", shell(f"cat {SPOOL}/.state-1", user="alice", status=None))
+        shell(f"rm -f {SPOOL}/.state-1", user="alice", status=None)
+        self.assertEqual((SPOOL / ".state-1").stat().st_mode & 0o777, 0o600)
 
     def test_killed_daemon_is_started_again(self):
         first = run("systemctl", "show", "-P", "MainPID", "outboxd")
@@ -272,6 +304,129 @@ class Unit(unittest.TestCase):
         self.drop("login", message(to=["eight@lab.test"]))
         self.wait_copy("eight@lab.test")
         self.assertNotIn(PASSWORD, json.dumps(journal()))
+
+    def test_tokens_are_sealed_with_a_credential(self):
+        """What doc/oauth.md says to type, to the daemon's sealed file and back by the tool."""
+        shell("mkdir -p /etc/credstore.encrypted && openssl rand -base64 32 | "
+              "systemd-creds encrypt --name=token-key - /etc/credstore.encrypted/outbox.token-key")
+        drop_in = pathlib.Path("/etc/systemd/system/outboxd.service.d/key.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text("[Service]\nLoadCredentialEncrypted=token-key:outbox.token-key\n", encoding="ascii")
+        run("systemctl", "daemon-reload")
+        tokens = TokenServer(self.lab.certificates, lambda *_: (
+            200, {"access_token": dovecot.token(), "refresh_token": "refresh-2"}))
+        try:
+            authority = pathlib.Path("/etc/outbox/ca.pem")
+            authority.write_bytes(self.lab.certificates.certificate("ca").read_bytes())
+            configure({
+                "name": "relay", "host": "localhost", "ip_version": 0, "port": self.lab.dovecot.port["submissions"],
+                "tls": "implicit", "tls_ca_file": authority, "auth": "xoauth2", "user": "alice",
+                "oauth_token_url": tokens.url(), "oauth_ca_file": authority, "oauth_client_id": "outbox",
+                "oauth_token_file": "/var/lib/outbox/tokens", "oauth_token_key_credential": "token-key",
+                "oauth_refresh_token_command": "echo refresh-1"})
+            run("systemctl", "restart", "outboxd")
+            self.drop("sealed", message(to=["sealed@lab.test"]))
+            self.wait_copy("sealed@lab.test")
+            self.assertTrue(pathlib.Path("/var/lib/outbox/tokens").read_text(encoding="ascii").startswith("sealed:1:"))
+            run("outbox", "check")
+            run("systemd-run", "--pipe", "--wait", "-p", "LoadCredentialEncrypted=token-key:outbox.token-key", "outbox", "check")
+            self.assertEqual(tokens.grants(), ["refresh-1", "refresh-2", "refresh-2"])
+        finally:
+            tokens.close()
+            drop_in.unlink()
+            run("systemctl", "daemon-reload")
+
+    def checked(self, *arguments, status=0):
+        """The first relay as `outbox check` has it, by root."""
+        said = run("outbox", "check", "--json", *arguments, status=status)
+        return json.loads(said[said.index("[\n"):said.rindex("]") + 1])[0]
+
+    def login(self, **settings):
+        relay = self.lab.relay("submission", name="relay", **settings)
+        del relay["password"]
+        authority = pathlib.Path("/etc/outbox/ca.pem")
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        configure({**relay, "tls_ca_file": authority})
+
+    def test_check_sees_what_the_daemon_sees(self):
+        """Its user, its credentials and its sandbox; also while it does not run."""
+        run("systemctl", "stop", "outboxd")
+        shell("mkdir -p /etc/credstore && umask 077 && cat > /etc/credstore/outbox.password", stdin=PASSWORD + "\n")
+        self.login(password_credential="password")
+        found = self.checked()
+        self.assertEqual((found["ok"], found["as"]),
+                         (True, {"user": "outbox", "unit": "outboxd.service", "unseen": None}))
+        text = run("outbox", "check")
+        self.assertEqual(text.splitlines()[0],
+                         "checked as user outbox, with the credentials and in the sandbox of outboxd.service")
+        found = self.checked("--as-me", status=78)
+        self.assertEqual(found["as"]["user"], "root")
+        self.assertIn("CREDENTIALS_DIRECTORY is not set", found["text"])
+        self.assertIn("without --as-me, root checks as the daemon", found["as"]["unseen"])
+        # What root may read and the daemon may not.
+        secret = pathlib.Path("/etc/outbox/root-only")
+        secret.touch(mode=0o600)
+        secret.write_text(PASSWORD + "\n", encoding="ascii")
+        self.login(password_file=secret)
+        self.assertTrue(self.checked("--as-me")["ok"])
+        self.assertIn("Permission denied", self.checked(status=77)["text"])
+        # What the sandbox hides: a home directory, and what others have put into /tmp.
+        for place in ("/home/outbox-password", "/tmp/outbox-password"):
+            shell(f"umask 022 && printf '#!/bin/sh\\necho {PASSWORD}\\n' > {place} && chmod 755 {place}")
+            self.login(password_command=place)
+            self.assertTrue(self.checked("--as-me")["ok"], place)
+            self.assertFalse(self.checked(status=None)["ok"], place)
+            pathlib.Path(place).unlink()
+        # The probe, and a status that goes through.
+        self.login(password_credential="password")
+        found = self.checked("--probe", "refused@lab.test", status=69)
+        self.assertEqual([reply["code"] for reply in found["probe"]], [250, 550, 250])
+        self.assertEqual(run("systemctl", "list-units", "--all", "--plain", "--no-legend", "run-u*.service").strip(), "")
+
+    def test_check_takes_drop_ins_and_leaves_the_unit_alone(self):
+        drop_in = pathlib.Path("/etc/systemd/system/outboxd.service.d/check.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        before = run("systemctl", "show", "-P", "MainPID", "outboxd")
+        drop_in.write_text("[Service]\n# a comment \\\nLoadCredential=other:/etc/outbox/other-password\n"
+                           "Environment=\"WORDS=one two\" \\\n  LETTER=x\nRuntimeDirectory=outbox-there\n", encoding="ascii")
+        shell("umask 077 && cat > /etc/outbox/other-password && mkdir -p /run/outbox-there", stdin=PASSWORD + "\n")
+        try:
+            run("systemctl", "daemon-reload")
+            self.login(password_command='test "$WORDS$LETTER" = "one twox" && cat "$CREDENTIALS_DIRECTORY/other"')
+            self.assertTrue(self.checked()["ok"])
+            self.assertTrue(pathlib.Path("/run/outbox-there").is_dir(), "it was the daemon's")
+            self.assertEqual(run("systemctl", "show", "-P", "MainPID", "outboxd"), before)
+            pathlib.Path("/etc/outbox/other-password").unlink()
+            said = run("outbox", "check", status=78)
+            self.assertIn("243", said)
+            self.assertIn("the daemon could not be started as outboxd.service says", said)
+        finally:
+            drop_in.unlink()
+            run("systemctl", "daemon-reload")
+
+    def test_password_that_a_user_has_encrypted(self):
+        """With a key that the user cannot read, for the user alone: by `password_command`."""
+        version = int(run("systemctl", "--version").split()[1])
+        if version < 256:
+            self.skipTest(f"users can encrypt from systemd 256 on; this is {version}")
+        home = pathlib.Path("/home/alice")
+        home.mkdir(mode=0o700)
+        shutil.chown(home, "alice")
+        encrypted, authority = home / "password.cred", pathlib.Path("/etc/outbox/ca.pem")
+        relay = self.lab.relay("submission", name="relay",
+                               password_command=f"systemd-creds --user decrypt --name=password {encrypted} -")
+        del relay["password"]
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        path = lab.write_configuration(home / "outbox.conf", {"directory": SPOOL}, [{**relay, "tls_ca_file": authority}])
+        path.chmod(0o644)
+        run("systemd-creds", "--user", "encrypt", "--name=password", "-", encrypted, user="alice", stdin=PASSWORD + "\n")
+        self.assertNotIn(PASSWORD.encode(), encrypted.read_bytes())
+        said = run("outbox", "--config", path, "check", "-v", user="alice")
+        self.assertRegex(said, r"235 2\.7\.0")
+        self.assertNotIn(PASSWORD, said)
+        shutil.chown(encrypted, "bob")
+        home.chmod(0o755)
+        self.assertIn("failed with status 1", run("outbox", "--config", path, "check", user="bob", status=None))
 
     def password_file(self, mode, group):
         path = pathlib.Path("/etc/outbox/password")

@@ -27,6 +27,7 @@ from process import Process, free_port, wait_for
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 KEEP = os.environ.get("OUTBOX_KEEP_LAB")
+LIBRARY = ".libs/liboutbox.so.1"  # where it was built, the tool loads it from there
 BUILD = pathlib.Path(os.environ.get("OUTBOX_BUILD", SOURCE / "build"))
 
 
@@ -69,8 +70,9 @@ def programs():
         return build
     copies = shared().directory / "programs"
     copies.mkdir(mode=0o755)
-    for name in ("outboxd", "outbox", "outbox-full"):
-        shutil.copy(build / name, copies)
+    (copies / ".libs").mkdir(mode=0o755)
+    for name in ("outboxd", "outbox", LIBRARY):
+        shutil.copy(build / name, copies / name)
         (copies / name).chmod(0o755)
     return copies
 
@@ -131,7 +133,8 @@ class Queue:
         return path
 
     def names(self):
-        return sorted(path.name for path in self.path.iterdir())
+        """All files but those in which daemons say how they are."""
+        return sorted(path.name for path in self.path.iterdir() if not path.name.startswith(".state-"))
 
     def in_state(self, state):
         return [name for name in self.names() if name.endswith("." + state)]
@@ -327,11 +330,11 @@ class Lab:
         need_namespace("mount")
         return OpenSmtpd(self.new_directory() / "opensmtpd", self.certificates, **settings)
 
-    def kerberos(self):
+    def kerberos(self, services=("smtp/localhost",)):
         """A new realm; whoever asks for it stops it."""
         if not pathlib.Path(KDC).exists():
             raise Unavailable("krb5-kdc is not installed (scripts/install-packages lab)")
-        return Kerberos(self.new_directory() / "kerberos")
+        return Kerberos(self.new_directory() / "kerberos", services)
 
     def dovecot_in(self, realm):
         """A new Dovecot that takes tickets of the realm; whoever asks for it stops it."""

@@ -1,5 +1,5 @@
 """A Dovecot that has mailboxes and takes mail for them by LMTP: over a socket of this machine, and over TCP
-with STARTTLS. The user "full" has no room (release 2.3)."""
+with STARTTLS. The user "full" has no room."""
 
 import pathlib
 
@@ -53,6 +53,12 @@ mail_path = {directory}/home/%{{user | username}}
 ssl_server_cert_file = {certificate}
 ssl_server_key_file = {key}
 auth_username_format = %{{user | username}}
+mail_plugins {{
+  quota = yes
+}}
+quota_storage_grace = 0
+quota mailboxes {{
+}}
 passdb passwd-file {{
   passwd_file_path = {directory}/etc/users
 }}
@@ -72,9 +78,10 @@ class Mailboxes:
         for name in ("", "etc", "run", "state", "home"):
             (self.directory / name).mkdir(mode=0o755)
         (self.directory / "home").chmod(0o777)
+        full = "userdb_quota_rule=*:storage=1B" if is_2_3() else "userdb_quota_storage_size=1B"
         (self.directory / "etc/users").write_text("".join(
-            f"{user}:{{PLAIN}}x:65534:65534::{self.directory}/home/{user}::"
-            f"{'userdb_quota_rule=*:storage=1B' if user == 'full' else ''}\n" for user in USERS), encoding="ascii")
+            f"{user}:{{PLAIN}}x:65534:65534::{self.directory}/home/{user}::{full if user == 'full' else ''}\n"
+            for user in USERS), encoding="ascii")
         release = RELEASE_2_3 if is_2_3() else RELEASE_2_4
         (self.directory / "etc/dovecot.conf").write_text((release + COMMON).format(
             directory=self.directory, port=self.port, certificate=certificates.certificate("localhost"),

@@ -103,7 +103,7 @@ class Recorder:
                 handler = getattr(self, "_" + call, None)
                 if handler:
                     handler(text, result, rest)
-                elif self.directory in text and call != "mkdir":
+                elif self.directory in text and call != "mkdir" and f"{self.directory}/.state-" not in text:
                     raise Unreadable(f"{call}({text[:200]})")
             for op in self.ops[before:]:
                 op.began = sum(1 for end in self.ends if end <= began)
@@ -148,10 +148,10 @@ class Recorder:
     # ---- names ----
 
     def _inside(self, path):
-        """The name below the queue directory, or None."""
+        """The name below the queue directory, or None: also for how a daemon is, which nothing stands on."""
         path = path.removesuffix(" (deleted)")
         head, _, name = path.rpartition("/")
-        return name if head == self.directory else None
+        return name if head == self.directory and not name.startswith(".state-") else None
 
     def _paths(self, text):
         """Every path of the call, those below a directory's descriptor made whole."""

@@ -2,11 +2,13 @@
 none of them speaks, of the tests' own."""
 
 import hashlib
+import importlib.util
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 
 from listener import Listener
@@ -67,6 +69,16 @@ auth_param digest program /usr/lib/squid/digest_file_auth -c {directory}/digest
 auth_param digest realm lab
 auth_param digest nonce_max_count {uses}
 """
+NTLM = """
+auth_param ntlm program {program} --helper-protocol=squid-2.5-ntlmssp --configfile={directory}/smb.conf \
+ --username={user} --domain=LAB --password={password}
+auth_param ntlm keep_alive on
+"""
+NEGOTIATE = """
+auth_param negotiate program /usr/bin/env KRB5_CONFIG={configuration} KRB5RCACHENAME=file2:{directory}/replays \
+ /usr/lib/squid/negotiate_kerberos_auth -s HTTP/localhost -k {keytab}
+auth_param negotiate keep_alive on
+"""
 KNOWN = """
 acl known proxy_auth REQUIRED
 http_access allow known
@@ -80,9 +92,9 @@ class Missing(Exception):
     """This machine has no such proxy."""
 
 
-def need(program):
+def need(program, where="scripts/install-packages lab"):
     if not shutil.which(program):
-        raise Missing(f"{program} is not installed (scripts/install-packages lab)")
+        raise Missing(f"{program} is not installed ({where})")
 
 
 class Proxy(Process):
@@ -93,10 +105,16 @@ class Proxy(Process):
         self.address, self.port = address, port
         self.wait_for_port(port)
 
+    def output(self):
+        """With what it keeps a log of by itself."""
+        logs = sorted(self.log.parent.glob("*.log"))
+        return super().output() + "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
+
 
 def dante(directory, login=False, address="127.0.0.1"):
-    """SOCKS 4 and 5. Its users are PAM's, whose directory is another one for this process alone."""
-    need("danted")
+    """SOCKS 4 and 5; Debian 12 has it. Its users are PAM's, whose directory is another one for this
+    process alone."""
+    need("danted", "Debian 12 has it, in dante-server")
     port, pam = free_port(), directory / "pam.d"
     method = "pam.username" if login else "none"
     (directory / "danted.conf").write_text(
@@ -135,9 +153,22 @@ def tinyproxy(directory, allowed, login=False, address="127.0.0.1"):
     return Proxy(["tinyproxy", "-d", "-c", directory / "tinyproxy.conf"], directory, address, port)
 
 
-def squid(directory, login="", certificates=None, name="localhost", uses=50):
-    """HTTP, with "basic" logins, "both" of basic and digest, or none; with certificates over TLS, by the one
-    of this name. `uses` of a nonce."""
+def _login_of_squid(directory, login, uses, realm):
+    if login == "ntlm":  # Samba's own code, with a password in place of a domain
+        need("ntlm_auth")
+        (directory / "smb.conf").write_text(f"[global]\nprivate dir = {directory}\nlock directory = {directory}\n"
+                                            f"state directory = {directory}\ncache directory = {directory}\n"
+                                            f"pid directory = {directory}\n", encoding="ascii")
+        return NTLM.format(program=shutil.which("ntlm_auth"), directory=directory, user=USER, password=PASSWORD)
+    if login == "negotiate":
+        return NEGOTIATE.format(configuration=realm.configuration, keytab=realm.service_keytab, directory=directory)
+    text = {"": "", "basic": BASIC, "both": BASIC + DIGEST}[login]
+    return text.format(directory=directory, uses=uses)
+
+
+def squid(directory, login="", certificates=None, name="localhost", uses=50, realm=None):
+    """HTTP, with "basic" logins, "both" of basic and digest, "ntlm", "negotiate" of a Kerberos realm, or none;
+    with certificates over TLS, by the one of this name. `uses` of a nonce."""
     need("squid")
     port = free_port()
     listen = f"http_port 127.0.0.1:{port}"
@@ -151,12 +182,21 @@ def squid(directory, login="", certificates=None, name="localhost", uses=50):
     (directory / "basic").write_bytes(USER.encode() + b":" + crypted)
     secret = hashlib.md5(f"{USER}:lab:{PASSWORD}".encode()).hexdigest()
     (directory / "digest").write_text(f"{USER}:lab:{secret}\n", encoding="ascii")
-    text = {"": "", "basic": BASIC, "both": BASIC + DIGEST}[login]
     (directory / "squid.conf").write_text(
         SQUID.format(listen=listen, directory=directory, refused=REFUSED_PORT,
-                     login=text.format(directory=directory, uses=uses),
+                     login=_login_of_squid(directory, login, uses, realm),
                      access=KNOWN if login else "http_access allow all"), encoding="ascii")
     return Proxy(["squid", "-N", "-f", directory / "squid.conf"], directory, "127.0.0.1", port)
+
+
+def gssapi_proxy(directory, realm, level=2, fault=""):
+    """SOCKS 5 with GSSAPI and nothing else; gssapi_proxy.py says what its arguments mean."""
+    if not importlib.util.find_spec("gssapi"):
+        raise Missing("python3-gssapi is not installed (scripts/install-packages lab)")
+    port = free_port()
+    script = pathlib.Path(__file__).with_name("gssapi_proxy.py")
+    command = ["env", f"KRB5_CONFIG={realm.configuration}", sys.executable, script, port, realm.service_keytab, level]
+    return Proxy([str(word) for word in [*command, *([fault] if fault else [])]], directory, "127.0.0.1", port)
 
 
 def join(one, other):

@@ -98,7 +98,7 @@ class Auth(SystemTest):
 
     def test_no_password_without_tls(self):
         before = self.log_sizes()
-        daemon = self.start(self.clear_relay(auth="plain"))
+        daemon = self.start(self.clear_relay(auth="plain", tls="opportunistic"))
         self.queue.drop("m", message(to=[self.address()]))
         self.wait_log(daemon, "TLS")
         self.assertTrue(self.queue.has("m.queued"))

@@ -137,15 +137,15 @@ class Files(ErrorTest):
     """Errors of files: 10062, 10063, and what other file systems say: 10066, 10068, 10069, 10070, 10071."""
 
     OPEN = """
-    int open(const char *path, int flags, ...)
+    int openat(int fd, const char *path, int flags, ...)
     {
         if (strstr(path, "outbox.conf")) {
             errno = ERROR;
             return -1;
         }
-        return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+        return (int)syscall(SYS_openat, fd, path, flags, 0600);
     }
-    int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+    int openat64(int fd, const char *path, int flags, ...) __attribute__((alias("openat")));
     """
 
     def check_file(self, number, status, *words, wrapper=()):

@@ -13,6 +13,10 @@ from preload import ALLOCATIONS, NO_ROOM, preload
 TEMPORARY = 75
 
 
+# Programs pipe such things.
+TO_MEND = b"From: Shop, Inc. <a@lab.test>\nTo: b@lab.test; c@lab.test\nReply-To: \nX Mailer: 1\nSubject: x\nHello.\n"
+
+
 class Exits(SystemTest):
     seconds = 300
 
@@ -23,12 +27,12 @@ class Exits(SystemTest):
         self.message.write_bytes(message())
         (self.directory / "sendmail").symlink_to(lab.program("outbox"))
 
-    def tool(self, *arguments, name="outbox", wrapper=(), stdin=message(), **options):
-        """Runs the tool under a name that it is called by."""
+    def tool(self, *arguments, name="outbox", wrapper=(), **options):
+        """Runs the tool under a name that it is called by, with a message that this takes."""
         program = self.directory / name if name == "sendmail" else lab.program(name)
         config = ("-C", self.configuration) if name == "sendmail" else ("--config", self.configuration)
         return subprocess.run(
-            [str(a) for a in (*wrapper, program, *config, *arguments)], input=stdin,
+            [str(a) for a in (*wrapper, program, *config, *arguments)], input=TO_MEND if name == "sendmail" else message(),
             check=False, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
     def empty(self):
@@ -92,7 +96,7 @@ class NoMemory(Exits):
 
     def check_status(self, result, where):
         """libconfig, which reads the configuration, ends the process itself, or crashes."""
-        if "'-d'" not in where and (result.returncode < 0 or b"in libconfig" in result.stderr):
+        if "'-d'" not in where and (result.returncode < 0 or b"out of dynamic memory in " in result.stderr):
             self.died += 1
             return
         self.assertIn(result.returncode, (0, TEMPORARY), where)
@@ -156,6 +160,30 @@ class NoRoom(Exits):
                 self.empty()
 
 
+    def limited(self, limit, *arguments):
+        """What a command that is in the library says with this limit; None where the program itself cannot begin."""
+        result = self.tool(*arguments, preexec_fn=lambda: resource.setrlimit(*limit))
+        if result.returncode == 127:
+            return None
+        where = (limit, arguments, result)
+        self.assertIn(result.returncode, (0, TEMPORARY), where)
+        self.assertEqual(result.returncode == 0, result.stderr == b"", where)
+        return result.stderr.decode()
+
+    def test_descriptors_for_the_library(self):
+        """It is loaded with one at a time, as the program is."""
+        said = [self.limited((resource.RLIMIT_NOFILE, (most, most)), "list") for most in range(3, 16)]
+        self.assertEqual([words for words in said if "library" in (words or "")], [])
+        self.assertEqual(said[-1], "")
+
+    def test_memory_for_the_library(self):
+        if b"__asan" in lab.program("outbox").read_bytes():
+            self.skipTest("the sanitizers reserve more than there is")
+        said = [self.limited((resource.RLIMIT_AS, (kib << 10, kib << 10)), "list") for kib in range(3000, 60000, 500)]
+        self.assertTrue(any("cannot load what this command needs: " in (words or "") for words in said), said)
+        self.assertEqual(said[-1], "")
+
+
 class NoReader(Exits):
     def commands(self):
         yield ("queue",)
@@ -204,7 +232,7 @@ class NoReader(Exits):
             result = self.tool(*command, wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
             self.assertEqual(result.returncode, 74, (command, result))
             self.assertEqual(result.stderr.count(b"cannot write to standard output"), 1, result.stderr)
-        result = self.tool("delete", "x", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
+        result = self.tool("complete", "--", "outbox", "nothing", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))
         self.assertEqual((result.returncode, result.stderr), (0, b""))
         for option in ("--help", "--version", "--check"):
             result = self.tool(option, name="outboxd", wrapper=("sh", "-c", 'exec "$@" >&-', "sh"))

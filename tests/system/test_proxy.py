@@ -5,6 +5,7 @@ The component calls it Firewall: Firewall.Host, Firewall.Port, Firewall.Firewall
 Firewall.Password, Firewall.AutoDetect, FirewallType, FirewallHost, FirewallPort, FirewallUser,
 FirewallPassword, FirewallData, FirewallAutoDetect, FirewallListener, ProxyExceptionsList."""
 
+import errno
 import itertools
 import json
 import subprocess
@@ -33,16 +34,29 @@ def small_relay(connection):
 class ProxyTest(SystemTest):
     numbers = itertools.count(1)
 
+    def setUp(self):
+        super().setUp()
+        self.servers = []
+
+    def logs(self):
+        return super().logs() + "".join(f"\n# a proxy said:\n{server.output()[-4000:]}" for server in self.servers)
+
     def proxy(self, kind, *arguments, **options):
         try:
             server = kind(self.lab.new_directory(), *arguments, **options)
         except proxies.Missing as missing:
             raise lab.Unavailable(str(missing)) from missing
+        self.servers.append(server)
         self.addCleanup(server.stop)
         return server
 
     def listen(self, talk, host="127.0.0.1"):
-        server = Listener(talk, host)
+        try:
+            server = Listener(talk, host)
+        except OSError as error:
+            if ":" in host and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise lab.Unavailable("this machine has no IPv6") from None
+            raise
         self.addCleanup(server.close)
         return server
 
@@ -102,8 +116,8 @@ class Socks(ProxyTest):
     def test_socks5_login(self):
         """FirewallUser and FirewallPassword, at two makes of proxies."""
         for kind in (proxies.dante, proxies.microsocks):
-            proxy = self.proxy(kind, login=True)
             with self.subTest(kind):
+                proxy = self.proxy(kind, login=True)
                 text = self.check(self.known(proxy, "socks5"))
                 self.assertIn("proxy> SOCKS5: user ann, password ***", text)
                 self.assertIn(f"proxy        127.0.0.1 port {proxy.port}", text)
@@ -160,8 +174,8 @@ class Socks(ProxyTest):
         lab.need_ipv6()
         relay = self.listen(small_relay, "::1")
         for kind in (proxies.dante, proxies.microsocks):
-            proxy = self.proxy(kind, address="::1")
             with self.subTest(kind):
+                proxy = self.proxy(kind, address="::1")
                 self.assertIn("through the proxy", self.check(self.via(proxy, "socks5")))
                 text = self.check({**self.via(proxy, "socks5"), "host": "::1", "port": relay.port})
                 self.assertIn(f"proxy> SOCKS5: connect to [::1]:{relay.port}", text)
@@ -384,7 +398,7 @@ class Hostile(ProxyTest):
                 connection.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Digest "
                                    b"realm=x, nonce=%d, stale=true\r\n\r\n" % len(asked))
 
-        self.held("tunnel", talk, "does not take the login of ann")
+        self.held("tunnel", talk, "calls each nonce of its own stale")
         self.assertEqual(len(asked), 4)
 
     def test_closes_for_ever(self):
@@ -393,7 +407,7 @@ class Hostile(ProxyTest):
             connection.sendall(b"HTTP/1.1 407 No\r\nConnection: close\r\nProxy-Authenticate: Digest "
                                b"realm=x, nonce=y, stale=true\r\n\r\n")
 
-        self.held("tunnel", talk, "does not take the login of ann")
+        self.held("tunnel", talk, "calls each nonce of its own stale")
 
     def test_password_for_nobody_who_has_not_asked(self):
         """Nor a scheme that was not offered, nor in the clear where a digest would do."""

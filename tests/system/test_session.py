@@ -8,7 +8,6 @@ import ssl
 import time
 
 from case import message
-from dovecot import is_2_3
 from lab import Unavailable
 from mailboxes import Mailboxes
 from odd_relay import Doing, OddRelay, RelayTest, Talk
@@ -166,6 +165,19 @@ class Asking(RelayTest):
         (answer,) = json.loads(self.outbox("command", "--json", "HELP"))
         self.assertEqual(answer["code"], 214)
         self.assertGreater(len(answer["lines"]), 1)
+
+    def test_what_cannot_be_said(self):
+        """It is told without a relay, and before anything is said."""
+        self.configure({"host": "127.0.0.1", "port": 1, "tls": "none"})
+        for command, argument, text in (
+            ("verify", " ", "the argument ' ' is empty"), ("expand", "a" * 506, "is too long: a command has 510 bytes"),
+            ("command", "NOOP\r\nQUIT", "holds a line end or another control character"),
+            ("command", "data", "'data' is more than a command and its reply: messages are sent by `outbox send`"),
+        ):
+            result = self.outbox(command, "fine", argument, status=None)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn(text, result.stderr.decode())
+            self.assertIn(f"see `outbox {command} --help`", result.stderr.decode())
 
     def test_terminals_are_not_offered(self):
         """SendToTerminalOnly, SendToTerminalOrEmail, SendToTerminalAndEmail; nobody offers them today."""
@@ -368,7 +380,7 @@ class Terms(RelayTest):
     def test_options_become_parameters(self):
         for options, sender, recipient in (
             (("--notify", "success,delay", "--ret", "headers", "--envid", "a=b c"), "RET=HDRS ENVID=a+3Db+20c",
-             "NOTIFY=success,delay"),
+             "NOTIFY=SUCCESS,DELAY"),
             (("--deliver-by", "2h"), "BY=7200;N", ""), (("--deliver-by", "90s,return"), "BY=90;R", ""),
             (("--mt-priority", "-3"), "MT-PRIORITY=-3", ""), (("--hold-for", "1d"), "HOLDFOR=86400", ""),
             (("--hold-until", "2035-01-01T00:00:00Z"), "HOLDUNTIL=2035-01-01T00:00:00Z", ""),
@@ -382,7 +394,7 @@ class Terms(RelayTest):
         content = (b"X-Sender: <s@lab.test> RET=FULL ENVID=1\nX-Receiver: <a@lab.test> NOTIFY=NEVER ORCPT=rfc822;b@c\n"
                    b"From: s@lab.test\n\nx\n")
         self.assertEqual(self.said("--ret", "headers", "--notify", "failure", stdin=content)[1],
-                         ["RET=HDRS ENVID=1", "NOTIFY=failure ORCPT=rfc822;b@c"])
+                         ["RET=HDRS ENVID=1", "NOTIFY=FAILURE ORCPT=rfc822;b@c"])
         self.assertEqual(self.said(stdin=content)[1], ["RET=FULL ENVID=1", "NOTIFY=NEVER ORCPT=rfc822;b@c"])
 
     def test_priority(self):
@@ -439,13 +451,13 @@ class Terms(RelayTest):
             line for line in relay.lines if line.startswith("FROM"))))
         left = {line.split("=")[1].split(";")[0] for line in said.values()}
         self.assertTrue(all(2900 < int(seconds) <= 3000 for seconds in left), said)
-        self.assertIn("TO:<hold@lab.test> NOTIFY=never", said)
+        self.assertIn("TO:<hold@lab.test> NOTIFY=NEVER", said)
         self.assertEqual(self.queue.events(pathlib.Path(late).stem, "refused")[0]["enhanced"], "5.4.7")
 
     def test_wrong_values(self):
         self.configure()
         for options, words in (
-            (("--notify", "sometimes"), "NEVER, or SUCCESS, FAILURE and DELAY"), (("--notify", "never", "--notify", "delay"), "twice"),
+            (("--notify", "sometimes"), "never, or some of success, failure and delay"), (("--notify", "never", "--notify", "delay"), "twice"),
             (("--ret", "half"), "full or headers"), (("--envid", "x" * 101), "at most 100"),
             (("--deliver-by", "soon"), "a time such as 2h"), (("--deliver-by", "2h,explode"), "notify or return"),
             (("--deliver-by", "40000d"), "a time such as"), (("--mt-priority", "12"), "from -9 to 9"),
@@ -491,8 +503,6 @@ class Lmtp(RelayTest):
                 self.assertTrue(all(copy.endswith(b"\n\n.dot\n") for copy in copies))
 
     def test_each_recipient_has_an_outcome(self):
-        if not is_2_3():
-            self.skipTest("the quota of this release is configured otherwise")
         daemon = self.start(self.over_socket())
         self.queue.drop("a", message(to=["ann@lab.test", "full@lab.test", "nobody@lab.test", "bob@lab.test"]))
         self.queue.wait_state("a", "failed")

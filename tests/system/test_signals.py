@@ -1,11 +1,12 @@
 """Reload, flush and stop, at any time; what the service manager is told."""
 
-import errno
 import os
+import pathlib
 import signal
 import socket
 import time
 
+import lab
 from case import SystemTest, message
 from process import wait_for
 from slow_relay import SlowRelay
@@ -114,22 +115,25 @@ class Early(SystemTest):
     while it reads it, for as long as the test wants."""
 
     def start_reading(self):
-        """The daemon and the configuration's writing end, opened as soon as it is read."""
+        """The daemon and the configuration's writing end, as soon as it is read. A pipe has no name, as one of a
+        shell's; by the same path there is a file afterwards."""
         self.configure()
         text = self.configuration.read_bytes()
+        read_end, write_end = os.pipe()
         self.configuration.unlink()
-        os.mkfifo(self.configuration, 0o600)
-        daemon = self.start_again(ready=False)
+        self.configuration.symlink_to(f"/dev/fd/{read_end}")
+        daemon = lab.Outboxd(self.configuration, self.lab.new_directory(), ready=False, pass_fds=[read_end])
+        self.daemons.append(daemon)
+        self.addCleanup(self._end, daemon)
+        pipe = os.readlink(f"/proc/self/fd/{read_end}")
+        os.close(read_end)
 
         def opened():
-            try:
-                return os.fdopen(os.open(self.configuration, os.O_WRONLY | os.O_NONBLOCK), "wb")
-            except OSError as error:
-                self.assertEqual(error.errno, errno.ENXIO)
-                return None
+            fds = pathlib.Path(f"/proc/{daemon.pid}/fd")
+            return sum(os.path.lexists(fd) and os.readlink(fd) == pipe for fd in fds.iterdir()) > 1
 
-        pipe = wait_for(opened, lambda: f"the configuration is read: {daemon.output()}")
-        return daemon, pipe, text
+        wait_for(opened, lambda: f"the configuration is read: {daemon.output()}")
+        return daemon, os.fdopen(write_end, "wb"), text
 
     def go_on(self, daemon, pipe, text):
         self.configuration.unlink()

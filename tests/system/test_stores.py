@@ -10,8 +10,10 @@ import subprocess
 
 import lab
 from case import SystemTest, message
+from listener import Listener
 
 PASSWORD = "open sesame"
+SLOW_TOKEN = pathlib.Path(__file__).parent.parent / "support" / "slow_token.c"
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 
 
@@ -109,6 +111,9 @@ class ClientCertificate(CertificatesTest):
         self.run_command("ssh-keygen", "-p", "-N", "", "-f", path)
         self.assertIn("OPENSSH", path.read_text(encoding="ascii"))
         self.check_accepted(tls_certificate=self.certificate, tls_key=path)
+        pass_phrase = self.password.read_text(encoding="ascii").strip()
+        self.run_command("ssh-keygen", "-p", "-N", pass_phrase, "-f", path)
+        self.check_accepted(tls_certificate=self.certificate, tls_key=path, tls_key_password_file=self.password)
 
     def test_directory_and_subject(self):
         """Certificate.Subject, Certificate.ThumbprintSHA1: one of several in a directory."""
@@ -130,8 +135,8 @@ class ClientCertificate(CertificatesTest):
         self.outbox("check", env={**os.environ, "XDG_CONFIG_HOME": str(self.directory)})
 
 
-class Token(CertificatesTest):
-    """A key that never leaves its token, here one of SoftHSM's."""
+class TokenTest(CertificatesTest):
+    """A token of SoftHSM's with alice's certificate and key."""
 
     def setUp(self):
         super().setUp()
@@ -161,6 +166,10 @@ class Token(CertificatesTest):
         self.addCleanup(self._end, daemon)
         return daemon
 
+
+class Token(TokenTest):
+    """A key that never leaves its token."""
+
     def test_certificate_and_key(self):
         ann = self.address()
         self.start_daemon(tls_certificate="pkcs11:token=mail;object=alice", tls_key_password_file=self.pin)
@@ -181,6 +190,127 @@ class Token(CertificatesTest):
         self.assertEqual(result.returncode, 78, result.stderr)
         self.assertIn("does not take the PIN", result.stderr.decode())
         self.assertNotIn("1234", (result.stdout + result.stderr).decode())
+
+
+class SlowToken(TokenTest):
+    """A token that takes its time, and one that hangs: they hold up their own relay alone."""
+
+    def setUp(self):
+        super().setUp()
+        module = self.directory / "slow.so"
+        self.run_command("cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", module, SLOW_TOKEN)
+        self.asked, self.gate, self.logins = (self.directory / name for name in ("asked", "gate", "logins"))
+        self.environment.update(
+            SLOW_TOKEN_MODULE=next(path for path in MODULES if pathlib.Path(path).exists()),
+            SLOW_TOKEN_ASKED=str(self.asked), SLOW_TOKEN_GATE=str(self.gate),
+            SLOW_TOKEN_LOGINS=str(self.logins), PKCS11_PROVIDER_MODULE=str(module))
+        self.token = {"tls_certificate": self.certificate, "tls_key_password_file": self.pin,
+                      "tls_key": f"pkcs11:token=mail;id=%0a?module-path={module}"}
+
+    def start_slow(self, *others, **settings):
+        ann = self.address()
+        self.configure(self.relay(**self.token, **settings), *others)
+        daemon = lab.Outboxd(self.configuration, self.lab.new_directory(), environment=self.environment)
+        self.daemons.append(daemon)
+        self.addCleanup(self._end, daemon)
+        self.queue.drop("m", message(to=[ann]))
+        lab.wait_for(self.asked.exists, "a signature that is wanted", 15)
+        return daemon, ann
+
+    def check_signs_in_the_end(self, **settings):
+        _, ann = self.start_slow(**settings)
+        self.gate.touch()
+        self.queue.wait_gone("m")
+        self.wait_copies(1, ann)
+
+    def test_signs_in_the_end(self):
+        self.check_signs_in_the_end()
+
+    def test_signs_in_the_end_with_tls12(self):
+        self.check_signs_in_the_end(tls_protocols="TLSv1.2", tls_log_packets=True)
+
+    def test_other_relays_go_on(self):
+        _, ann = self.start_slow(self.lab.relay("plain"))
+        self.queue.wait_gone("m", seconds=40)
+        self.wait_copies(1, ann)
+        self.assertFalse(self.gate.exists())
+
+    def test_timeout(self):
+        daemon, ann = self.start_slow(timeout=2)
+        self.wait_log(daemon, "the token that has the key did not sign for 127.0.0.1 within 2s: check that it answers")
+        self.gate.touch()
+        daemon.flush()
+        self.queue.wait_gone("m")
+        self.wait_copies(1, ann)
+
+    def test_reload(self):
+        """The connection goes, and the signature that nobody waits for any more comes later."""
+        daemon, ann = self.start_slow()
+        self.configure(self.lab.relay("plain"))
+        daemon.reload()
+        self.queue.wait_gone("m", seconds=40)
+        self.wait_copies(1, ann)
+        self.gate.touch()
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_end(self):
+        """What has not signed when the process ends does not keep it."""
+        daemon, _ = self.start_slow()
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertFalse(self.gate.exists())
+
+    def test_failure(self):
+        self.gate.write_text("f", encoding="ascii")
+        daemon, _ = self.start_slow()
+        self.wait_log(daemon, "the token did not sign for 127.0.0.1")
+        self.assertNotIn("server's log", daemon.output())
+
+    def test_wrong_pin_is_tried_once(self):
+        """A card locks itself after three."""
+        self.token["tls_key_password_file"] = self.write("wrong", "9999\n")
+        for uri in (self.token["tls_key"], self.token["tls_key"].replace("id=%0a", "object=nothing")):
+            self.logins.unlink(missing_ok=True)
+            self.configure(self.relay(**{**self.token, "tls_key": uri}))
+            result = subprocess.run([lab.program("outboxd"), "--config", self.configuration, "--check"],
+                                    capture_output=True, check=False, env=self.environment)
+            self.assertEqual(result.returncode, 78, result)
+            self.assertIn("does not take the PIN", result.stderr.decode())
+            self.assertEqual(self.logins.read_bytes(), b"x")
+
+    def test_wrong_pin_is_not_tried_again(self):
+        """Each connection would bring the token nearer to locking itself; another PIN is tried."""
+        pin = self.write("wrong", "9999\n")
+        connections = []
+        listener = Listener(connections.append)
+        self.addCleanup(listener.close)
+        self.token.update(tls_key_password_file=pin, tls="implicit")
+        self.configure(self.lab.relay(listener.port, **self.token))
+        daemon = lab.Outboxd(self.configuration, self.lab.new_directory(), environment=self.environment)
+        self.daemons.append(daemon)
+        self.addCleanup(self._end, daemon)
+        self.queue.drop("m", message())
+        self.wait_log(daemon, "does not take the PIN")
+
+        def try_again(what, happened):
+            def look():
+                daemon.flush()
+                return happened()
+            lab.wait_for(look, what, 15)
+
+        for number in (2, 3, 4):
+            try_again("a further try", lambda number=number: len(connections) >= number)
+        self.assertEqual(self.logins.read_bytes(), b"x")
+        pin.write_text("4711\n", encoding="ascii")
+        try_again("the other PIN", lambda: self.logins.read_bytes() == b"xx")
+
+    def test_tool(self):
+        self.gate.touch()
+        self.configure(self.relay(**self.token))
+        self.outbox("check", env=self.environment)
+        self.assertTrue(self.asked.exists())
+        self.gate.write_text("f", encoding="ascii")
+        result = self.outbox("check", status=None, env=self.environment)
+        self.assertIn("outbox: 273: relay client_certificate, tls: the token did not sign", result.stderr.decode())
 
 
 class Mistakes(CertificatesTest):

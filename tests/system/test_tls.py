@@ -1,7 +1,10 @@
 """A relay that cannot prove who it is gets no message; one that can, does."""
 
+import socket
+import ssl
 import subprocess
 import threading
+import unittest
 
 from case import SystemTest, message
 from listener import Listener
@@ -29,6 +32,36 @@ class Tls(SystemTest):
     def test_starttls(self):
         copy = self.check_delivered(self.lab.relay("opportunistic"))
         self.assertIn(" with ESMTPS id ", copy.trace)
+
+    @unittest.skipIf(ssl.OPENSSL_VERSION_INFO < (3, 5), f"ML-KEM comes with OpenSSL 3.5; this is {ssl.OPENSSL_VERSION}")
+    def test_hybrid_groups(self):
+        """With OpenSSL's choice, alone, and with a key share for another that is offered: Dovecot's own choice is
+        the hybrid as well."""
+        relay = {**self.lab.relay("submissions"), "port": self.lab.dovecot.port["submissions"]}
+        for settings in ({}, {"tls13_groups": "X25519MLKEM768"},
+                         {"tls13_groups": "X25519MLKEM768 x25519", "tls13_key_shares": "x25519 X25519MLKEM768"}):
+            with self.subTest(settings):
+                self.configure({**relay, **settings})
+                self.assertRegex(self.outbox("check"), r"cipher .* X25519MLKEM768, [1-9][0-9]* bits")
+
+    def test_server_that_wants_a_small_first_message(self):
+        """What it closes the connection for is told, and what is said to be set makes it fit into a packet."""
+        sizes = []
+
+        def talk(connection):
+            head = connection.recv(5, socket.MSG_WAITALL)
+            sizes.append(int.from_bytes(head[3:5], "big"))
+            connection.recv(sizes[-1], socket.MSG_WAITALL)
+
+        server = Listener(talk)
+        self.addCleanup(server.close)
+        relay = {**self.lab.relay("submissions"), "port": server.port}
+        for settings in ({}, {"tls13_groups": "x25519 secp256r1 secp384r1"}):
+            self.configure({**relay, **settings})
+            result = self.outbox("check", status=75)
+            self.assertIn("see tls13_groups", result)
+        self.assertGreater(sizes[0], sizes[-1])
+        self.assertLess(sizes[-1], 1000)
 
     def test_unknown_authority(self):
         self.check_held(self.lab.relay("stranger"), "certificate", "issuer")

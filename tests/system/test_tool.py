@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import signal
-import shutil
 import subprocess
 
 import lab
@@ -343,6 +342,27 @@ class Looking(SystemTest):
         self.assertNotIn("wonder", self.outbox("config"))
         self.json("config")
 
+    def test_the_manual_pages_are_well_formed(self):
+        pages = [*(lab.SOURCE / "doc/man").glob("*.[1-8]"), *lab.BUILD.glob("outbox_*.3")]
+        self.assertGreater(len(pages), 6)
+        for page in pages:
+            linted = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, check=False)
+            self.assertEqual((linted.returncode, linted.stdout), (0, b""), page)
+
+    def test_the_recipes_of_the_manual_load(self):
+        page = (lab.SOURCE / "doc/man/outbox.conf.5").read_text()
+        recipes = re.findall(r"(?s)\.EX\n(relays = .*?)\.EE", page[page.index(".SH RECIPES"):])
+        self.assertEqual(len(recipes), 6)
+        secret = self.directory / "password"
+        secret.write_text("secret\n")
+        secret.chmod(0o600)
+        for recipe in recipes:
+            self.configuration.write_text(
+                f'spool = {{ directory = "{self.queue.path}"; }};\n'
+                + recipe.replace("\\-", "-").replace("/etc/outbox/password", str(secret))
+                .replace("/var/lib/outbox", str(self.directory)))
+            self.assertIn("relays = (", self.outbox("config", "--changed"))
+
     def test_config_hides_secrets(self):
         self.configure(self.lab.relay("submission"))
         self.assertNotIn("wonder", self.outbox("config") + self.outbox("config", "--json"))
@@ -431,69 +451,38 @@ class Looking(SystemTest):
         self.assertLessEqual(max(len(line) for line in text.splitlines()), 95)
 
 
-class TwoPrograms(SystemTest):
-    """outbox and outbox-full find each other wherever the tree they are installed in was copied to."""
-
-    def setUp(self):
-        super().setUp()
-        said = subprocess.run(["make", "-s", "-C", lab.BUILD, "--eval", "where: ; @echo $(bindir) $(pkglibexecdir)",
-                               "where"], capture_output=True, check=True, text=True).stdout.split()
-        self.root = self.lab.new_directory()
-        self.outbox_path, full = (self.root / place.lstrip("/") for place in said)
-        self.outbox_path, self.full = self.outbox_path / "outbox", full / "outbox-full"
-        for path in (self.outbox_path, self.full):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(lab.program(path.name), path)
-
-    def run_copy(self, *arguments):
-        done = subprocess.run([self.outbox_path, *arguments], capture_output=True, check=False, text=True, timeout=300)
-        return done.returncode, done.stdout + done.stderr
-
-    def test_in_a_copied_tree(self):
-        self.assertEqual(self.run_copy("config", "--explain")[0], 0)
-        self.full.write_text("#!/bin/sh\necho it is this one\n", encoding="ascii")
-        self.assertEqual(self.run_copy("list", "queued"), (0, "it is this one\n"))
-
-    def test_beside_each_other(self):
-        beside = self.outbox_path.parent / "outbox-full"
-        beside.write_text("#!/bin/sh\necho $1 $2 $3\n", encoding="ascii")
-        beside.chmod(0o755)
-        version = self.run_copy("--version")[1].split()[1]
-        self.assertEqual(self.run_copy("list", "queued"), (0, f"--of={version} list queued\n"))
-
-    def test_another_version_is_refused(self):
-        for arguments in ((), ("list",), ("--of=0.9.9", "list")):
-            done = subprocess.run([self.full, *arguments], capture_output=True, check=False, text=True, timeout=300)
-            self.assertEqual(done.returncode, 64, arguments)
-            self.assertIn("is a part of outbox", done.stderr)
-
-    def test_what_needs_no_other(self):
-        self.full.write_text("#!/bin/sh\nexit 99\n", encoding="ascii")
-        for arguments, status in ((("--help",), 0), (("--version",), 0), (("queue", "--help"), 0), ((), 64),
-                                  (("--no-such",), 64), (("list", "--help"), 0), (("send", "-h"), 0),
-                                  (("check", "--no-such"), 64), (("lits",), 64), (("list",), 99)):
-            self.assertEqual(self.run_copy(*arguments)[0], status, arguments)
-
-
 class Completing(SystemTest):
-    """The completion for bash, as bash calls it."""
+    """The completions, as the shells call them."""
 
-    def complete(self, *words):
-        script = (
-            'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _outbox; '
-            'printf "%s\\n" "${COMPREPLY[@]}"'
-        )
-        path = f"{lab.BUILD}:{os.environ['PATH']}"
-        command = ["bash", "-c", script, lab.SOURCE / "etc/bash-completion/outbox", "outbox", *words]
+    SCRIPTS = {
+        "bash": ("etc/bash-completion/outbox",
+                 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE=$LINE; COMP_POINT=${#LINE}; _outbox; '
+                 'printf "%s\\n" "${COMPREPLY[@]}"'),
+        "zsh": ("etc/zsh-completion/_outbox",
+                '_files() { print -l -- :files/ }; _users() { print -l -- :users/ }; compset() { }; '
+                'compadd() { while [[ $1 == -* ]]; do [[ $1 != -S ]] || shift; shift; done; print -l -- ${(P)1} }; '
+                'script=$1; shift; words=("$@"); CURRENT=$#; source $script'),
+        "fish": ("etc/fish-completion/outbox.fish",
+                 'source $argv[1]; function commandline; if test $argv[1] = -ct; echo $words[-1]; '
+                 'else; printf "%s\\n" $words[1..-2]; end; end; set -g words $argv[2..]; __outbox_complete'),
+    }
+
+    def complete(self, *words, shell="bash", line=None):
+        path, script = self.SCRIPTS[shell]
+        command = [shell, *(("-f",) if shell == "zsh" else ()), "-c", script, *(("zsh",) if shell == "zsh" else ()),
+                   lab.SOURCE / path, "outbox", *words]
         done = subprocess.run(
-            [str(word) for word in command], capture_output=True, check=True,
-            env={**os.environ, "PATH": path}, timeout=300, cwd=self.directory,
+            [str(word) for word in command], capture_output=True, check=False,
+            env={**os.environ, "PATH": f"{lab.BUILD}:{os.environ['PATH']}", "HOME": str(self.directory),
+                 "LINE": line if line is not None else " ".join(map(str, ("outbox", *words)))},
+            timeout=300, cwd=self.directory,
         )
         return [line for line in done.stdout.decode().splitlines() if line]
 
     def test_words(self):
         self.configure()
         self.queue.drop("first", message(), state="held")
+        self.queue.drop("fresh", message())
         front = ("--config", self.configuration)
         for words, expected in (
             (("que",), ["queue"]),
@@ -506,12 +495,42 @@ class Completing(SystemTest):
             (("--config", "/etc/hostn"), ["/etc/hostname"]),
             (("queue", "--subject", "q"), []),
             (("list", "fail"), ["failed"]),
+            (("list", "--sort", "ag"), ["age"]),
+            (("list", "--uid", "nobod"), ["nobody"]),
+            ((*front, "list", "--relay", ""), ["plain"]),
             ((*front, "release", "f"), ["first"]),
+            ((*front, "hold", "f"), ["fresh"]),
             ((*front, "check", ""), ["plain"]),
             (("config", "spool.k"), ["spool.keep_sent"]),
+            ((*front, "config", "relays.pl"), ["relays.plain"]),
+            (("--set", "keep_s"), ["keep_sent="]),
+            (("list", "--nothing=x"), []),
         ):
             self.assertEqual(self.complete(*words), expected, words)
+        self.assertEqual(self.complete("--set", "tls", "=", "start", line="outbox --set tls=start"), ["starttls"])
+        self.assertEqual(self.complete("--set", "keep_sent", "=", line="outbox --set keep_sent="), ["true", "false"])
+        self.assertEqual(self.complete("list", "--sort", "=", "si", line="outbox list --sort=si"), ["size"])
+        self.assertEqual(self.complete("queue", "--directory", "=", "/et", line="outbox queue --directory=/et"), ["/etc"])
+        for option in (f"--directory={self.queue.path}", f"-d{self.queue.path}"):
+            self.assertEqual(self.complete("release", option, "f"), ["first"])
         self.assertIn("delete", self.complete(""))
+
+    def test_other_shells(self):
+        self.configure()
+        self.queue.drop("first", message(), state="held")
+        self.queue.drop("two words", message(), state="held")
+        front = ("--config", self.configuration)
+        for shell in ("zsh", "fish"):
+            for words, expected in (
+                (("que",), ["queue"]),
+                (("list", "fail"), ["failed"]),
+                (("--set", "tls=start"), ["tls=starttls"]),
+                ((*front, "release", ""), ["first", "two words"]),
+                ((*front, "hold", ""), []),
+            ):
+                self.assertEqual(sorted(self.complete(*words, shell=shell)), expected, (shell, words))
+            if shell == "zsh":
+                self.assertEqual(self.complete("send", "--raw", "", shell=shell), [":files/"])
 
     def test_ids_are_completed_as_they_are(self):
         self.configure()
@@ -521,3 +540,22 @@ class Completing(SystemTest):
         front = ("--config", self.configuration)
         self.assertEqual(sorted(self.complete(*front, "release", "")), sorted(ids))
         self.assertFalse((self.directory / "touched").exists())
+
+    def test_ids_that_shells_take_apart(self):
+        self.configure()
+        for name in ("a=b=c", "a:b:c", ":files", "two words", "d'quote", "\x1b[31m"):
+            self.queue.drop(name, message(), state="held")
+        self.queue.drop("a=b=c", message(), state="failed")
+        front = ("--config", self.configuration)
+        start = f"outbox --config {self.configuration} show "
+        for words, typed, expected in (
+            (["a", "=", "b", "="], "a=b=", ["c"]), (["a", "="], "a=", ["b=c"]), (["a", ":", "b"], "a:b", ["b:c"]),
+            (["a", "=", "b"], "a=b", ["b=c"]), (["'a=b"], "'a=b", ["a=b=c"]), (["two\\ w"], "two\\ w", ["two words"]),
+            (['"two w'], '"two w', ["two words"]), (["d\\'"], "d\\'", ["d'quote"]), ([":"], ":", ["files"]),
+            (["x", "a"], "x a", sorted(["a:b:c", "a=b=c"]))):
+            self.assertEqual(sorted(self.complete(*front, "show", *words, line=start + typed)), expected, typed)
+        for shell in ("zsh", "fish"):
+            self.assertEqual(self.complete(*front, "show", ":", shell=shell), [":files"])
+            self.assertEqual(self.complete(*front, "show", "a=", shell=shell), ["a=b=c"])
+            self.assertEqual(self.complete(*front, "show", "two\\ ", shell=shell), ["two words"])
+            self.assertEqual(self.complete("list", "--sort=si", shell=shell), ["--sort=size"])

@@ -49,8 +49,16 @@ static inline void on_outcome(void *user, const OutcomeReport *report)
 
 static inline void on_message(void *user, const MessageReport *report)
 {
-    static const char *const words[] = {
-        "sent", "deferred", "failed", "returned", "recovered", "abandoned"};
+    static const char *const words[MESSAGE_CHANGE_MAX] = {
+        [MESSAGE_SENT] = "sent",
+        [MESSAGE_DEFERRED] = "deferred",
+        [MESSAGE_FAILED] = "failed",
+        [MESSAGE_RETURNED] = "returned",
+        [MESSAGE_RECOVERED] = "recovered",
+        [MESSAGE_WAITING] = "waiting",
+        [MESSAGE_HELD] = "held",
+        [MESSAGE_ABANDONED] = "abandoned",
+    };
     Scene *scene = user;
 
     if (report->change == MESSAGE_FAILED)
@@ -67,6 +75,7 @@ static inline void on_relay(void *user, const RelayReport *report)
         [RELAY_SILENT] = "silent",
         [RELAY_LACKS] = "lacks",
         [RELAY_EXPIRES] = "expires",
+        [RELAY_POLICY] = "policy",
         [RELAY_RESUMED] = "resumed",
     };
 

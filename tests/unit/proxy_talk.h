@@ -85,7 +85,7 @@ static inline Talk talk_to(
     talk.result = proxy_dialogue_new(&options, &dialogue, &talk.failure);
     for (size_t i = 0; i < n && (talk.result == PROXY_MORE || talk.result == PROXY_ANEW); i++) {
         if (talk.result == PROXY_ANEW) {
-            ck_assert_int_eq(proxy_dialogue_anew(dialogue), 0);
+            ck_assert_int_eq(proxy_dialogue_anew(dialogue, &talk.failure), 0);
             ck_assert_int_eq(buffer_append(&talk.said, "|", 1), 0);
         }
         hear(&talk, dialogue);
@@ -115,7 +115,8 @@ static inline Talk talk_in_every_way(const ProxyOptions *options, const Answer *
         Talk cut = talk_to(options, answers, n, piece);
 
         ck_assert_int_eq(cut.result, whole.result);
-        ck_assert_uint_eq(cut.behind, whole.behind);
+        if (whole.result >= 0)
+            ck_assert_uint_eq(cut.behind, whole.behind);
         ck_assert_uint_eq(buffer_size(&cut.said), buffer_size(&whole.said));
         ck_assert_int_eq(cut.failure.reason, whole.failure.reason);
         talk_done(&cut);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 
@@ -143,6 +144,14 @@ START_TEST(errors_have_rows)
 }
 END_TEST
 
+START_TEST(controls_are_told)
+{
+    for (int c = 1; c < 256; c++)
+        ck_assert_int_eq(text_has_control((char[]){'a', (char)c, 'b', '\0'}), c < ' ' || c == 0x7f);
+    ck_assert(!text_has_control(""));
+}
+END_TEST
+
 START_TEST(failures_may_quote_their_former_text)
 {
     _cleanup_failure_ Failure f = {0};
@@ -187,6 +196,37 @@ START_TEST(files_are_loaded_within_a_limit)
 }
 END_TEST
 
+/* What a setting names is never waited for: neither for who writes to a pipe, nor for the end of a
+ * device. The shell's <(...) is a pipe that has no name, and comes to an end. */
+START_TEST(files_that_are_none_are_not_opened)
+{
+    char path[] = "/tmp/outbox-test-XXXXXX";
+    _cleanup_buffer_ Buffer b = {0};
+    int ends[2], fd = mkstemp(path);
+
+    close(fd);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(file_open(AT_FDCWD, path, FILE_NO_PIPE), -ENXIO);
+    ck_assert_int_eq(file_open(AT_FDCWD, path, FILE_SHELL_PIPE), -ENXIO);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(file_open(AT_FDCWD, "/dev/zero", FILE_ANY_PIPE), -ENXIO);
+    ck_assert_int_eq(file_open(AT_FDCWD, "/tmp", FILE_ANY_PIPE), -EISDIR);
+    ck_assert_int_eq(file_load(AT_FDCWD, "/dev/null", 100, &b), 0);
+    ck_assert_uint_eq(buffer_size(&b), 0);
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(file_write_all(ends[1], "hello", 5), 0);
+    snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+    ck_assert_int_eq(file_open(AT_FDCWD, path, FILE_NO_PIPE), -ENXIO);
+    close(ends[1]);
+    ck_assert_int_eq(file_load(AT_FDCWD, path, 100, &b), 0);
+    ck_assert_uint_eq(buffer_size(&b), 5);
+    close(ends[0]);
+    ck_assert_ptr_nonnull(strstr(file_trouble(-ENXIO), "a pipe, a device"));
+    ck_assert_str_eq(file_trouble(-ENOENT), "No such file or directory");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -198,9 +238,11 @@ int main(void)
     tcase_add_test(t, durations_and_sizes);
     tcase_add_test(t, text_is_compared_and_shown_without_a_locale);
     tcase_add_test(t, errors_have_rows);
+    tcase_add_test(t, controls_are_told);
     tcase_add_test(t, failures_may_quote_their_former_text);
     tcase_add_test(t, secrets_are_counted);
     tcase_add_test(t, files_are_loaded_within_a_limit);
+    tcase_add_test(t, files_that_are_none_are_not_opened);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

@@ -157,14 +157,20 @@ static int result_of_mac(long rounds)
     return result_of_pkcs12(pkcs12);
 }
 
-/* RFC 9579: the rounds are elsewhere. */
+/* RFC 9579: the rounds are elsewhere. Its parameters are those of PBES2, with a MAC for the cipher.
+ */
 static int result_of_pbmac1(int rounds)
 {
     PKCS12 *pkcs12 = load_pkcs12();
     X509_ALGOR *made = PKCS5_pbe2_set_iv(
         EVP_aes_256_cbc(), rounds, (unsigned char *)"salt", 4, NULL, NID_hmacWithSHA256);
+    PBE2PARAM *both = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), made->parameter);
+    ASN1_OBJECT *mac = OBJ_nid2obj(NID_hmacWithSHA256);
     const X509_ALGOR *algorithm;
 
+    ck_assert_int_eq(X509_ALGOR_set0(both->encryption, mac, V_ASN1_NULL, NULL), 1);
+    (void)ASN1_TYPE_pack_sequence(ASN1_ITEM_rptr(PBE2PARAM), both, &made->parameter);
+    PBE2PARAM_free(both);
     PKCS12_get0_mac(NULL, &algorithm, NULL, NULL, pkcs12);
     ck_assert_int_eq(X509_ALGOR_copy((X509_ALGOR *)algorithm, made), 1);
     X509_ALGOR_free(made);
@@ -380,6 +386,38 @@ static int result_of_ppk(const char *line, const char *in_place)
     return result_of_buffer(&text, "sesame");
 }
 
+/* The library with Argon2 as the loader finds it, or none. */
+static bool argon2_is_missing;
+static int times_loaded;
+
+void *__real_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags)
+{
+    times_loaded++;
+    return argon2_is_missing ? NULL : __real_dlopen(name, flags);
+}
+
+START_TEST(argon2_is_loaded_where_it_is_needed)
+{
+    _cleanup_octets_ Octets plain = {0}, locked = {0};
+    _cleanup_certificate_ Certificate *c = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    ck_assert_int_eq(octets_load(AT_FDCWD, data_file("ec-3.ppk"), 100000, &plain), 0);
+    ck_assert_int_eq(octets_load(AT_FDCWD, data_file("ec-3-encrypted.ppk"), 100000, &locked), 0);
+    ck_assert_int_eq(result_of(plain.data, plain.n, NULL), 0);
+    ck_assert_int_eq(times_loaded, 0);
+    ck_assert_int_eq(result_of(locked.data, locked.n, "sesame"), 0);
+    ck_assert_int_eq(times_loaded, 1);
+    argon2_is_missing = true;
+    ck_assert_int_eq(load(locked.data, locked.n, "sesame", &c, &f), -EOPNOTSUPP);
+    ck_assert_ptr_null(c);
+    ck_assert_msg(strstr(failure_text(&f), "libargon2.so.1 cannot be loaded: install libargon2-1"),
+        "%s", failure_text(&f));
+}
+END_TEST
+
 START_TEST(argon2_has_limits)
 {
     ck_assert_int_eq(result_of_ppk("Argon2-Passes: 2", "Argon2-Passes: 2"), 0);
@@ -506,7 +544,7 @@ START_TEST(stores_cut_off_are_told)
 {
     static const char *const names[] = {"ec-3-encrypted.ppk", "ec-2.ppk", "ec.jwk", "rsa.pub.xml",
         "ec.ssh.pub", "ec.ssh2", "ec.key.der", "ec.p12", "ec-encrypted.key", "rsa.p7b.der",
-        "rsa.der"};
+        "rsa.der", "ed25519-aes256-gcm.ssh", "ed25519-chacha20-poly1305.ssh"};
     _cleanup_octets_ Octets file = {0};
 
     ck_assert_int_eq(octets_load(AT_FDCWD, data_file(names[_i]), 100000, &file), 0);
@@ -542,11 +580,12 @@ static Suite *make_suite(void)
     tcase_add_test(tests, keys_are_counted);
     tcase_add_test(tests, certificates_are_counted);
     tcase_add_test(tests, a_password_has_a_limit);
+    tcase_add_test(tests, argon2_is_loaded_where_it_is_needed);
     tcase_add_test(tests, argon2_has_limits);
     tcase_add_test(tests, base64_is_not_undone_for_ever);
     tcase_add_test(tests, a_chain_that_goes_round_ends);
     tcase_add_test(tests, files_of_a_directory_are_counted);
-    tcase_add_loop_test(tests, stores_cut_off_are_told, 0, 11);
+    tcase_add_loop_test(tests, stores_cut_off_are_told, 0, 13);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -157,6 +157,19 @@ START_TEST(what_a_token_does_not_give_is_told)
 }
 END_TEST
 
+/* Of p11-kit's module, which is in a package of its own on Debian 13, and of any other. */
+START_TEST(a_module_that_cannot_be_used_is_told)
+{
+    const char *by_provider = "pkcs11-provider cannot open it (Module initialization failed!)";
+
+    ck_assert_int_eq(setenv("PKCS11_PROVIDER_MODULE", "/nonexistent/module.so", 1), 0);
+    ck_assert_int_eq(setenv("PKCS11_MODULE_PATH", "/nonexistent/module.so", 1), 0);
+    check_fails(CERTIFICATE_AUTO, "pkcs11:token=mail;object=client", "1234", NULL,
+        ERROR_CERTIFICATE_STORE,
+        WORDS(OSSL_PROVIDER_try_load(NULL, "pkcs11", 1) ? by_provider : "PKCS#11 module"));
+}
+END_TEST
+
 /* A PIN in a URI is used, and is nowhere to be seen. */
 START_TEST(the_pin_of_a_uri_is_not_shown)
 {
@@ -202,6 +215,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_key_alone_may_be_on_the_token);
     tcase_add_test(tests, a_pin_that_is_wrong_or_missing_is_told);
     tcase_add_test(tests, what_a_token_does_not_give_is_told);
+    tcase_add_test(tests, a_module_that_cannot_be_used_is_told);
     tcase_add_test(tests, the_pin_of_a_uri_is_not_shown);
     tcase_add_test(tests, uris_are_taken_apart);
     suite_add_tcase(suite, tests);

@@ -45,7 +45,7 @@ static const struct {
     {"futex", {SYS_futex, -1, -1}, 80}, /* files are closed in batches, large or small */
     {"unlinkat", {SYS_unlinkat, -1, -1}, 105}, {"close", {SYS_close, -1, -1}, 105},
     {"write", {SYS_write, -1, -1}, 105},
-    {"fsync", {SYS_fsync, SYS_fdatasync, -1}, 5}, /* of the directory, now and then */
+    {"fsync", {SYS_fsync, SYS_fdatasync, -1}, 10}, /* one a second, of the directory */
 };
 #define BUDGET_ALL 1800
 

@@ -358,6 +358,20 @@ START_TEST(a_certificate_that_ends_soon_is_a_warning)
 }
 END_TEST
 
+START_TEST(a_policy_that_is_tested_is_a_warning)
+{
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "192.0.2.1:587",
+                          .change = RELAY_POLICY,
+                          .news = true,
+                          .policy = "the policy of a does not name b"});
+    ck_assert_uint_eq(count("PRIORITY=4\nMESSAGE_ID=3f0c5e9ad1b74c5d8a6be1f4270d9c63\n"
+                            "OUTBOX_EVENT=relay-policy\nMESSAGE=relay primary [192.0.2.1:587]: "
+                            "the policy of a does not name b\n"),
+        1);
+}
+END_TEST
+
 START_TEST(the_daemons_own_failures_are_told_whole)
 {
     Failure f = {.number = ERROR_CONFIGURATION, .text = (char *)"c:1: x\nc:2: y"};
@@ -425,6 +439,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, changes_of_a_message_are_told);
     tcase_add_test(tc, a_relay_on_hold_is_an_error_with_a_way_out);
     tcase_add_test(tc, a_certificate_that_ends_soon_is_a_warning);
+    tcase_add_test(tc, a_policy_that_is_tested_is_a_warning);
     tcase_add_test(tc, the_daemons_own_failures_are_told_whole);
     tcase_add_test(tc, start_and_reload_name_the_relays);
     suite_add_tcase(suite, tc);

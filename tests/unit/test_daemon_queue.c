@@ -47,7 +47,20 @@ static void on_idle(_unused_ void *user)
     idle_calls++;
 }
 
-static const QueueHandlers handlers = {.changed = on_changed, .idle = on_idle};
+static void on_message(_unused_ void *user, _unused_ const MessageReport *report)
+{
+}
+
+static void on_problem(_unused_ void *user, _unused_ const ProblemReport *report)
+{
+}
+
+static const QueueHandlers handlers = {
+    .changed = on_changed,
+    .idle = on_idle,
+    .message = on_message,
+    .problem = on_problem,
+};
 
 static const char *seen(void)
 {

@@ -1,21 +1,18 @@
 /* A client against a relay of its own: calls, events, errors by number, and driving it from a loop.
  */
 #include <errno.h>
-#include <outbox/outbox.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib_client.h"
 #include "relay.h"
-#include "unit.h"
 
 typedef struct Seen {
     OutboxClient *client;
@@ -101,25 +98,17 @@ static Seen seen;
 
 static void set(const char *name, const char *value)
 {
-    ck_assert_msg(outbox_set(client, name, value) == 0, "%s: %s", name, outbox_error_text(client));
+    client_set(client, name, value);
 }
 
 static void start(TestAnswer answer)
 {
     OutboxEvents events = table;
-    char port[16];
 
     relay = test_relay_start(answer, NULL, "", 0);
-    client = outbox_client_new();
-    ck_assert_ptr_nonnull(client);
-    seen = (Seen){.client = client};
     events.user = &seen;
-    ck_assert_int_eq(outbox_set_events(client, &events), 0);
-    snprintf(port, sizeof(port), "%u", test_relay_port(relay));
-    set("MailServer", "127.0.0.1");
-    set("MailPort", port);
-    set("SSLStartMode", "none");
-    set("From", "me@example.org");
+    client = client_start(test_relay_port(relay), &events);
+    seen = (Seen){.client = client};
     set("SendTo", "ann@example.org");
     set("Subject", "Hello");
     set("MessageText", "Hello.\n");
@@ -133,9 +122,7 @@ static void stop(void)
 
 static void expect(int number, int wanted, const char *word)
 {
-    ck_assert_msg(number == wanted, "%d, not %d: %s", number, wanted, outbox_error_text(client));
-    ck_assert_msg(
-        strstr(outbox_error_text(client), word), "no '%s' in: %s", word, outbox_error_text(client));
+    client_expect(client, number, wanted, word);
 }
 
 /* ---- Sending ---- */
@@ -290,6 +277,29 @@ START_TEST(asks)
 }
 END_TEST
 
+/* 510 bytes, the verb and its blank included. */
+START_TEST(says_no_more_than_a_line)
+{
+    char text[512];
+
+    start(NULL);
+    memset(text, 'a', sizeof(text));
+    text[505] = '\0';
+    ck_assert_int_eq(outbox_verify(client, text), 0);
+    text[505] = 'a';
+    text[506] = '\0';
+    expect(outbox_verify(client, text), 9001, "too long");
+    expect(outbox_expand(client, text), 9001, "too long");
+    text[506] = 'a';
+    text[510] = '\0';
+    ck_assert_int_eq(outbox_command(client, text), 0);
+    text[510] = 'a';
+    text[511] = '\0';
+    expect(outbox_command(client, text), 9001, "too long");
+    stop();
+}
+END_TEST
+
 /* ---- What cannot be ---- */
 
 /* 163, 164, 165, 116. */
@@ -355,12 +365,7 @@ PATIENT_TEST(waits_no_longer_than_it_is_told)
 
 static void *interrupt_it(void *user)
 {
-    const struct timespec while_it_hangs = {.tv_nsec = 300000000};
-
-    while (outbox_is_idle(user))
-        sched_yield();
-    nanosleep(&while_it_hangs, NULL);
-    outbox_interrupt(user);
+    client_interrupt_while_waiting(user);
     return NULL;
 }
 
@@ -477,45 +482,6 @@ START_TEST(is_the_parents)
 }
 END_TEST
 
-/* ---- Settings ---- */
-
-/* Config: by either name, in the units of each. Reset. */
-START_TEST(has_settings_by_name)
-{
-    client = outbox_client_new();
-    ck_assert_str_eq(outbox_get(client, "MailPort"), "25");
-    ck_assert_int_eq(outbox_set(client, "host", "mail.example.org"), 0);
-    ck_assert_str_eq(outbox_get(client, "MailServer"), "mail.example.org");
-    ck_assert_str_eq(outbox_get(client, "mail_server"), "mail.example.org");
-    set("Password", "secret");
-    ck_assert_str_eq(outbox_get(client, "Password"), "***");
-    expect(outbox_set(client, "MailPort", "70000"), 9002, "65535");
-    ck_assert_str_eq(outbox_get(client, "MailPort"), "25");
-    expect(outbox_set(client, "MailPrt", "25"), 9001, "port");
-    ck_assert_ptr_null(outbox_get(client, "MailPrt"));
-    set("KeepAliveTime", "5000");
-    ck_assert_str_eq(outbox_get(client, "KeepAliveTime"), "5000");
-    ck_assert_str_eq(outbox_get(client, "keepalive_time"), "5s");
-    set("Timeout", "7");
-    ck_assert_str_eq(outbox_get(client, "Timeout"), "7");
-    ck_assert_str_eq(outbox_get(client, "timeout_by_stage"), "false");
-    set("Charset", "");
-    ck_assert_str_eq(outbox_get(client, "Charset"), "UTF-8");
-    set("MailPort", "2525");
-    set("MailPort", "");
-    ck_assert_str_eq(outbox_get(client, "MailPort"), "25");
-    set("SendTo", "ann@example.org");
-    ck_assert_str_eq(outbox_get(client, "SendTo"), "ann@example.org");
-    ck_assert_ptr_nonnull(strstr(outbox_get(client, "BuildInfo"), outbox_version()));
-    ck_assert_str_eq(outbox_get(client, "LicenseInfo"), "ISC");
-    ck_assert_str_eq(outbox_get(client, "SSLNegotiatedVersion"), "");
-    ck_assert_int_eq(outbox_reset(client), 0);
-    ck_assert_str_eq(outbox_get(client, "MailServer"), "");
-    ck_assert_str_eq(outbox_get(client, "SendTo"), "");
-    outbox_client_free(client);
-}
-END_TEST
-
 START_TEST(bears_what_is_no_client)
 {
     outbox_client_free(NULL);
@@ -543,6 +509,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, sends_to_all_or_to_nobody);
     tcase_add_test(tests, connects_again_where_the_server_has_gone);
     tcase_add_test(tests, asks);
+    tcase_add_test(tests, says_no_more_than_a_line);
     tcase_add_test(tests, says_what_is_missing);
     tcase_add_test(tests, keeps_what_the_connection_was_made_by);
     tcase_add_test(tests, waits_no_longer_than_it_is_told);
@@ -551,7 +518,6 @@ static Suite *make_suite(void)
     tcase_add_test(tests, goes_on_in_steps);
     tcase_add_test(tests, may_be_freed_at_any_time);
     tcase_add_test(tests, is_the_parents);
-    tcase_add_test(tests, has_settings_by_name);
     tcase_add_test(tests, bears_what_is_no_client);
     suite_add_tcase(suite, tests);
     return suite;

@@ -267,6 +267,32 @@ START_TEST(may_be_a_stream)
 }
 END_TEST
 
+/* What would be waited for, or read for ever, by a call that waits for nothing but the network. */
+START_TEST(has_no_pipes_attached)
+{
+    char directory[] = "/tmp/test_lib_message.XXXXXX", pipe_path[64];
+    const char *const paths[] = {pipe_path, "/dev/zero"};
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", directory);
+    ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
+    for (size_t i = 0; i < 2; i++) {
+        OutboxClient *client = outbox_client_new();
+        const OutboxPart part = {.size = sizeof(part), .path = paths[i]};
+
+        start();
+        ck_assert_int_eq(outbox_message_attach(message, &part), 0);
+        ck_assert_ptr_null(outbox_queue(client, message, "*"));
+        ck_assert_int_eq(outbox_error(client), 302);
+        ck_assert_ptr_nonnull(strstr(outbox_error_text(client), "is no regular file"));
+        outbox_message_free(message);
+        outbox_client_free(client);
+    }
+    ck_assert_int_eq(unlink(pipe_path), 0);
+    ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 /* 302 for an attachment that is not there. */
 START_TEST(has_attachments)
 {
@@ -369,6 +395,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_stream_is_kept_and_never_sent_in_part);
     tcase_add_test(tests, a_stream_makes_no_calls);
     tcase_add_test(tests, has_attachments);
+    tcase_add_test(tests, has_no_pipes_attached);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,15 +1,12 @@
 /* Queueing and delivering with the library alone: outbox_queue(), outbox_process_queue(). */
 #include <dirent.h>
-#include <outbox/outbox.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib_client.h"
 #include "relay.h"
-#include "unit.h"
 
 static TestRelay *relay;
 static OutboxClient *client;
@@ -27,25 +24,17 @@ static void on_recipient(void *user, const OutboxOutcome *outcome)
 static void start(TestAnswer answer)
 {
     const OutboxEvents events = {.size = sizeof(events), .recipient = on_recipient};
-    char port[16];
 
     relay = test_relay_start(answer, NULL, "", 0);
-    client = outbox_client_new();
-    ck_assert_ptr_nonnull(client);
+    client = client_start(test_relay_port(relay), &events);
     told[0] = '\0';
     snprintf(directory, sizeof(directory), "/tmp/test_lib_process.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(port, sizeof(port), "%u", test_relay_port(relay));
-    ck_assert_int_eq(outbox_set_events(client, &events), 0);
-    ck_assert_int_eq(outbox_set(client, "MailServer", "127.0.0.1"), 0);
-    ck_assert_int_eq(outbox_set(client, "MailPort", port), 0);
-    ck_assert_int_eq(outbox_set(client, "tls", "none"), 0);
-    ck_assert_int_eq(outbox_set(client, "From", "me@example.org"), 0);
 }
 
 static void queue(const char *to)
 {
-    ck_assert_int_eq(outbox_set(client, "SendTo", to), 0);
+    client_set(client, "SendTo", to);
     ck_assert_msg(outbox_queue(client, NULL, directory) != NULL, "%s", outbox_error_text(client));
 }
 
@@ -140,14 +129,8 @@ static const char *hang_at_rcpt(void *user, const TestCommand *command)
 
 static void *interrupt_it(void *user)
 {
-    const struct timespec while_it_hangs = {.tv_nsec = 300000000};
-
-    while (outbox_is_idle(user))
-        sched_yield();
-    for (int i = 0; i < 2; i++) {
-        nanosleep(&while_it_hangs, NULL);
-        outbox_interrupt(user);
-    }
+    client_interrupt_while_waiting(user);
+    client_interrupt_while_waiting(user);
     return NULL;
 }
 

@@ -1,11 +1,10 @@
 /* What a client tells of TLS, and what can be asked of it: against a server with real TLS. */
-#include <outbox/outbox.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib_client.h"
 #include "server.h"
-#include "unit.h"
 
 #define DIALOGUE                                                                            \
     "S: 220 server.test ESMTP\nC: EHLO\nS: 250-server.test\nS: 250 STARTTLS\nC: STARTTLS\n" \
@@ -15,9 +14,15 @@
     "S: 220 server.test ESMTP\nC: EHLO\nS: 250-server.test\nS: 250 STARTTLS\nC: STARTTLS\n" \
     "S: 220 go on\nTLS\nEOF\n"
 
+#define OFFERS                                                                              \
+    "S: 220 server.test ESMTP\nC: EHLO\nS: 250-server.test\nS: 250 STARTTLS\nC: STARTTLS\n" \
+    "S: 220 go on\nTLS\nC: EHLO\nS: 250-server.test\nS: 250-SIZE 18446744073709551615\n"    \
+    "S: 250-X-STRANGE\nS: 250-PIPELINING\nS: 250-dsn\nS: 250 AUTH PLAIN login\n"            \
+    "C: AUTH PLAIN\nS: 235 2.7.0 welcome\nC: QUIT\nS: 221 2.0.0 bye\nEOF\n"
+
 typedef struct Seen {
     char trace[4096], status[4096], verdict[1024], events[1024];
-    char subject[128];
+    char subject[128], version[32], offered[128]; /* the last two asked for in an event */
     int asked, accepts, decides, decision;
 } Seen;
 
@@ -63,14 +68,21 @@ static void on_tls_status(void *user, const char *text)
 
 static void on_connection_status(void *user, const char *event, int code, const char *text)
 {
+    Seen *s = user;
+
     (void)code;
     (void)text;
-    append(((Seen *)user)->events, sizeof(((Seen *)user)->events), event);
+    append(s->events, sizeof(s->events), event);
+    if (strcmp(event, "SSL handshake complete") != 0)
+        return;
+    snprintf(s->version, sizeof(s->version), "%s", outbox_get(client, "SSLNegotiatedVersion"));
+    snprintf(s->offered, sizeof(s->offered), "%s %s", outbox_get(client, "ServerName"),
+        outbox_get(client, "ServerMechanisms"));
 }
 
 static void set(const char *name, const char *value)
 {
-    ck_assert_msg(outbox_set(client, name, value) == 0, "%s: %s", name, outbox_error_text(client));
+    client_set(client, name, value);
 }
 
 static void start(const char *const *scripts)
@@ -86,18 +98,12 @@ static void start(const char *const *scripts)
         .server_certificate = on_certificate,
         .tls_status = on_tls_status,
     };
-    char port[16];
 
     seen = (Seen){0};
     certificate = test_certificate_new(&spec, NULL);
     options = (TestServerOptions){.certificate = &certificate};
     server = test_server_start(scripts, &options);
-    client = outbox_client_new();
-    ck_assert_ptr_nonnull(client);
-    ck_assert_int_eq(outbox_set_events(client, &events), 0);
-    snprintf(port, sizeof(port), "%u", test_server_port(server));
-    set("MailServer", "127.0.0.1");
-    set("MailPort", port);
+    client = client_start(test_server_port(server), &events);
     set("SSLStartMode", "sslExplicit");
     set("User", "app");
     set("Password", "very secret");
@@ -141,6 +147,35 @@ START_TEST(a_program_accepts_a_certificate)
     ck_assert_str_eq(
         outbox_certificate_get(outbox_server_certificate(client), "Subject"), "CN=server.test");
     ck_assert_ptr_null(outbox_certificate_get(outbox_server_certificate(client), "Colour"));
+    stop();
+}
+END_TEST
+
+/* What a server says of itself, also in an event of a connection that is only being made, and
+ * nothing of it before and afterwards. */
+START_TEST(the_server_says_what_it_offers)
+{
+    static const char *const names[] = {"ServerName", "ServerExtensions", "ServerMechanisms",
+        "ServerSizeLimit", "RemoteAddress", "AuthMechanismUsed"};
+    const char *const scripts[] = {OFFERS, NULL};
+
+    start(scripts);
+    seen.decides = seen.decision = 1;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ck_assert_str_eq(outbox_get(client, names[i]), "");
+    ck_assert_msg(outbox_connect(client) == 0, "%s", outbox_error_text(client));
+    ck_assert_int_eq(strncmp(seen.version, "TLSv1.", 6), 0);
+    ck_assert_str_eq(seen.offered, " "); /* what was said before TLS counts for nothing */
+    ck_assert_str_eq(outbox_get(client, "ServerName"), "server.test");
+    ck_assert_str_eq(outbox_get(client, "server_extensions"), "PIPELINING SIZE DSN AUTH");
+    ck_assert_str_eq(outbox_get(client, "ServerMechanisms"), "PLAIN LOGIN");
+    ck_assert_str_eq(outbox_get(client, "ServerSizeLimit"), "18446744073709551615");
+    ck_assert_int_eq(strncmp(outbox_get(client, "RemoteAddress"), "127.0.0.1:", 10), 0);
+    ck_assert_int_eq(outbox_set(client, "ServerName", "x"), 9001);
+    ck_assert_ptr_nonnull(strstr(outbox_error_text(client), "can only be read"));
+    ck_assert_int_eq(outbox_disconnect(client), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ck_assert_str_eq(outbox_get(client, names[i]), "");
     stop();
 }
 END_TEST
@@ -222,6 +257,7 @@ static Suite *make_suite(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_program_accepts_a_certificate);
+    tcase_add_test(tests, the_server_says_what_it_offers);
     tcase_add_test(tests, the_verdict_holds);
     tcase_add_test(tests, a_program_refuses_a_certificate);
     tcase_add_test(tests, a_certificate_is_loaded);

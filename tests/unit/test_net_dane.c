@@ -28,7 +28,8 @@ static struct {
     Zone zone;
     unsigned char records[4][140];
     size_t sizes[4], n;
-    unsigned asked; /* for TLSA records */
+    unsigned asked;    /* for TLSA records */
+    unsigned policies; /* for an MTA-STS policy: there is none */
     char question[200];
 } dns;
 
@@ -77,6 +78,11 @@ static int say_nothing(res_state state, int why)
 int __wrap_res_nquery(res_state state, const char *name, _unused_ int class, int type,
     unsigned char *answer, _unused_ int size)
 {
+    if (type == ns_t_txt) {
+        ck_assert_str_eq(name, "_mta-sts.relay.test");
+        __atomic_add_fetch(&dns.policies, 1, __ATOMIC_SEQ_CST);
+        return say_nothing(state, HOST_NOT_FOUND);
+    }
     if (type != TLSA_TYPE) {
         ck_assert_int_eq(strncmp(name, "_", 1) != 0, 1);
         return make_answer(answer, dns.zone == ZONE_BROKEN, true);
@@ -284,6 +290,32 @@ START_TEST(an_answer_is_kept_for_its_time)
 }
 END_TEST
 
+/* RFC 8461, 2: where there are records nobody asks for a policy. */
+START_TEST(records_come_before_a_policy)
+{
+    const char *const both[] = {"tls=implicit", "tls_name=relay.test", "tls_dane=try",
+        "tls_mta_sts=require", "tls_mta_sts_domain=relay.test", "tls_reuse_session=false", NULL};
+    const TestServerOptions options = {.certificate = &good, .intermediate = &middle};
+    TestServer *server = test_server_start(SCRIPTS(CONVERSATION, LEFT), &options);
+    Client client = client_for(test_server_port(server), both);
+
+    test_certificate_save(&root, authority_path, NULL, NULL);
+    add_record(TLSA_USAGE_TA, 0, 1, OF_MIDDLE);
+    client_run(&client, 0);
+    check_outcome(&client, DELIVERY_DELIVERED, STAGE_QUIT, 0);
+    ck_assert_uint_eq(dns.policies, 0);
+    client_done(&client);
+    dns.zone = ZONE_EMPTY;
+    client = client_for(test_server_port(server), both);
+    client_run(&client, 1);
+    check_outcome(&client, DELIVERY_CUT_OFF, STAGE_CERTIFICATE, ERROR_CERTIFICATE_VERIFY);
+    ck_assert_int_eq(client.outcome.reason, REASON_CERTIFICATE_POLICY);
+    ck_assert_uint_eq(dns.policies, 1);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* An address has no records. */
 START_TEST(nobody_is_asked_about_an_address)
 {
@@ -312,6 +344,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_does_not_count_is_as_if_it_were_not_there);
     tcase_add_loop_test(tests, what_cannot_be_had_of_a_signed_zone_is_waited_for, 0, 2);
     tcase_add_test(tests, an_answer_is_kept_for_its_time);
+    tcase_add_test(tests, records_come_before_a_policy);
     tcase_add_test(tests, nobody_is_asked_about_an_address);
     suite_add_tcase(suite, tests);
     return suite;

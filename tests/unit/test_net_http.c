@@ -1,11 +1,13 @@
-/* net/http: responses whole and byte by byte, and what is none; net/https: URLs. */
+/* net/http: responses whole and byte by byte, and what is none; net/http_url: URLs. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "net/http.h"
-#include "net/https.h"
+#include "net/http_url.h"
 #include "unit.h"
+
+#define BODY_MAX ((size_t)64 * 1024)
 
 typedef struct Response {
     const char *text;
@@ -69,7 +71,7 @@ START_TEST(responses_are_read_in_any_pieces)
     for (size_t i = 0; i < ELEMENTSOF(pieces); i++) {
         HttpResponse response;
 
-        ck_assert_int_eq(http_response_init(&response), 0);
+        ck_assert_int_eq(http_response_init(&response, BODY_MAX), 0);
         ck_assert_int_eq(feed(&response, x->text, strlen(x->text), pieces[i]), x->result);
         if (x->result >= 0) {
             ck_assert_int_eq(response.status, x->status);
@@ -96,9 +98,9 @@ static int feed_long(size_t fields, size_t body)
     ck_assert_int_eq(buffer_append_string(&text, "\r\n\r\n"), 0);
     ck_assert_ptr_nonnull(memset(buffer_reserve(&text, body + 1), 'y', body));
     buffer_commit(&text, body);
-    ck_assert_int_eq(http_response_init(&response), 0);
+    ck_assert_int_eq(http_response_init(&response, BODY_MAX), 0);
     r = feed(&response, buffer_data(&text), buffer_size(&text), 1000);
-    ck_assert_uint_le(buffer_size(&response.body), HTTP_BODY_MAX);
+    ck_assert_uint_le(buffer_size(&response.body), BODY_MAX);
     http_response_done(&response);
     buffer_done(&text);
     return r;
@@ -108,14 +110,55 @@ START_TEST(limits_hold)
 {
     size_t head = strlen("HTTP/1.1 200 OK\r\nX: \r\n\r\n");
 
-    ck_assert_int_eq(feed_long(5, HTTP_BODY_MAX), 0);
-    ck_assert_int_eq(feed_long(5, HTTP_BODY_MAX + 1), -EMSGSIZE);
+    ck_assert_int_eq(feed_long(5, BODY_MAX), 0);
+    ck_assert_int_eq(feed_long(5, BODY_MAX + 1), -EMSGSIZE);
     ck_assert_int_eq(feed_long(HTTP_HEAD_MAX - head - 1000, 1), 0);
     ck_assert_int_eq(feed_long(HTTP_HEAD_MAX, 1), -EMSGSIZE);
 }
 END_TEST
 
-START_TEST(urls_are_those_of_https)
+/* Small chunks of a large body are no trouble, and sizes alone are. */
+START_TEST(chunks_may_be_of_any_size_but_nothing)
+{
+    static const char status[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const struct {
+        const char *chunk;
+        size_t times;
+        int result;
+    } rows[] = {
+        {"20\r\n01234567890123456789012345678901\r\n", 30000, 0},
+        {"1;much=more\r\nx\r\n", 30000, -EMSGSIZE},
+        {"1;much=more\r\nx\r\n", 1000, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        HttpResponse response;
+        int r;
+
+        ck_assert_int_eq(http_response_init(&response, (size_t)1 << 20), 0);
+        r = http_response_feed(&response, status, strlen(status));
+        for (size_t k = 0; k < rows[i].times && r == 0; k++)
+            r = http_response_feed(&response, rows[i].chunk, strlen(rows[i].chunk));
+        ck_assert_int_eq(r, rows[i].result);
+        http_response_done(&response);
+    }
+}
+END_TEST
+
+START_TEST(the_media_type_is_kept)
+{
+    static const char text[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n";
+    HttpResponse response;
+
+    ck_assert_int_eq(http_response_init(&response, 1), 0);
+    ck_assert_int_eq(http_response_feed(&response, text, strlen(text)), 1);
+    ck_assert_str_eq(response.type, "text/plain; charset=utf-8");
+    http_response_done(&response);
+}
+END_TEST
+
+START_TEST(urls_are_those_of_http)
 {
     static const struct {
         const char *text;
@@ -128,7 +171,9 @@ START_TEST(urls_are_those_of_https)
         {"https://localhost:8443?x", "localhost", 8443, "/?x"},
         {"https://[2001:db8::1]:8443/t", "2001:db8::1", 8443, "/t"},
         {"https://[::1]", "::1", 443, "/"},
-        {"http://localhost/", NULL},
+        {"http://localhost/", "localhost", 80, "/"},
+        {"HTTP://crl.example.com:8080/a.crl", "crl.example.com", 8080, "/a.crl"},
+        {"ftp://localhost/", NULL},
         {"localhost", NULL},
         {"https://", NULL},
         {"https:///x", NULL},
@@ -148,8 +193,8 @@ START_TEST(urls_are_those_of_https)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(urls); i++) {
-        HttpsUrl url;
-        int r = https_url_parse(urls[i].text, &url);
+        HttpUrl url;
+        int r = http_url_parse(urls[i].text, &url);
 
         ck_assert_msg(r == (urls[i].host ? 0 : -EINVAL), "%s: %d", urls[i].text, r);
         if (r < 0)
@@ -157,7 +202,7 @@ START_TEST(urls_are_those_of_https)
         ck_assert_str_eq(url.host, urls[i].host);
         ck_assert_uint_eq(url.port, urls[i].port);
         ck_assert_str_eq(url.path, urls[i].path);
-        https_url_done(&url);
+        http_url_done(&url);
     }
 }
 END_TEST
@@ -169,7 +214,9 @@ int main(void)
 
     tcase_add_loop_test(t, responses_are_read_in_any_pieces, 0, ELEMENTSOF(responses));
     tcase_add_test(t, limits_hold);
-    tcase_add_test(t, urls_are_those_of_https);
+    tcase_add_test(t, chunks_may_be_of_any_size_but_nothing);
+    tcase_add_test(t, the_media_type_is_kept);
+    tcase_add_test(t, urls_are_those_of_http);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

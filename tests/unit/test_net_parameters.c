@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
+#include "net/tls_parameters.h"
 #include "net_client.h"
 
 #define CONVERSATION "TLS\nS: 220 server.test\n" EHLO MESSAGE QUIT
@@ -134,13 +135,24 @@ static unsigned count(const char *text, const char *what)
     return n;
 }
 
+static bool is_openssl_3_5(void)
+{
+    return OpenSSL_version_num() >= 0x30500000UL;
+}
+
 /* TLS13KeyShareGroups: with the right one a server need not ask for it. LogSSLPackets shows it. */
 START_TEST(key_shares_spare_a_round)
 {
-    static const struct {
+    const struct {
         const char *setting;
         unsigned hellos;
-    } rows[] = {{"tls13_key_shares=secp384r1", 1}, {"tls13_key_shares=x25519", 2}};
+    } rows[] = {
+        {"tls13_key_shares=secp384r1", 1},
+        {"tls13_key_shares=x25519", 2},
+        {"tls13_key_shares=x25519 secp384r1", is_openssl_3_5() ? 1 : 2},
+        {"tls13_key_shares=x25519 x448 secp521r1 secp384r1", is_openssl_3_5() ? 1 : 2},
+        {"tls13_key_shares=x25519 x448 secp256r1 secp521r1 secp384r1", 2},
+    };
     const TestServerOptions options = {.certificate = &certificate, .groups = "P-384"};
     TestServer *server = test_server_start(SCRIPTS(CONVERSATION), &options);
     Client client = client_for(test_server_port(server),
@@ -365,9 +377,40 @@ START_TEST(what_openssl_has_not_got_is_told)
     check_unusable(SETTINGS("tls=implicit", "tls_ciphers=TLS_AES_128_GCM_SHA256:AES128",
                        "tls_cipher_strength=192"),
         ERROR_CONFIGURATION, REASON_TLS_CIPHERS, "tls_cipher_strength = 192 leaves no cipher");
-    if (OPENSSL_VERSION_NUMBER < 0x30500000L)
-        check_unusable(SETTINGS("tls=implicit", "tls13_groups=X25519MLKEM768"), ERROR_CONFIGURATION,
-            REASON_TLS_PARAMETERS, "tls13_groups = \"X25519MLKEM768\" cannot be used");
+}
+END_TEST
+
+/* Groups with ML-KEM, which OpenSSL has from 3.5 on. */
+START_TEST(hybrid_groups_are_used)
+{
+    static const Row rows[] = {
+        {{"tls13_groups=X25519MLKEM768"}, {.groups = "X25519MLKEM768"}, WORKS},
+        {{"tls13_groups=SecP256r1MLKEM768 x25519"}, {.groups = "SecP256r1MLKEM768"}, WORKS},
+        {{"tls13_groups=SecP384r1MLKEM1024"}, {.groups = "SecP384r1MLKEM1024:X25519"}, WORKS},
+        {{"tls13_key_shares=x25519 X25519MLKEM768"}, {.groups = "X25519MLKEM768"}, WORKS},
+        {{"tls13_groups=X25519MLKEM768 x25519", "tls13_key_shares=x25519"},
+            {.groups = "X25519MLKEM768"}, WORKS},
+        {{"tls13_groups=X25519MLKEM768"}, {.groups = "X25519"}, FAILS, "tls_ciphers"},
+        {{"tls13_groups=X25519MLKEM768 x25519 secp256r1"},
+            {.groups = "X25519", .max_version = TLS1_2_VERSION}, WORKS},
+        {{"tls13_groups=X25519MLKEM768", "tls12_groups=x25519"}, {.groups = "X25519"}, FAILS,
+            "chose x25519 for TLSv1.3, which tls13_groups leaves out"},
+    };
+
+    check_row(&rows[_i]);
+}
+END_TEST
+
+START_TEST(hybrid_groups_are_missed)
+{
+    static const char *const settings[] = {
+        "tls13_groups=X25519MLKEM768", "tls13_key_shares=x25519 X25519MLKEM768"};
+
+    for (size_t i = 0; i < ELEMENTSOF(settings); i++)
+        check_unusable(SETTINGS("tls=implicit", settings[i]), ERROR_CONFIGURATION,
+            REASON_TLS_PARAMETERS, "X25519MLKEM768");
+    check_unusable(SETTINGS("tls=implicit", settings[0]), ERROR_CONFIGURATION,
+        REASON_TLS_PARAMETERS, "tls13_groups = \"X25519MLKEM768\" cannot be used");
 }
 END_TEST
 
@@ -381,7 +424,11 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tests, suites_are_as_strong_as_the_settings_ask, 0, 7);
     tcase_add_loop_test(tests, groups_are_those_of_the_settings, 0, 7);
     tcase_add_loop_test(tests, signatures_are_those_of_the_settings, 0, 6);
-    tcase_add_loop_test(tests, key_shares_spare_a_round, 0, 2);
+    tcase_add_loop_test(tests, key_shares_spare_a_round, 0, 5);
+    if (is_openssl_3_5())
+        tcase_add_loop_test(tests, hybrid_groups_are_used, 0, 8);
+    else
+        tcase_add_test(tests, hybrid_groups_are_missed);
     tcase_add_test(tests, packets_are_not_told_where_nobody_asked);
     tcase_add_loop_test(tests, a_server_renegotiates_where_it_may, 0, 3);
     tcase_add_test(tests, a_server_without_a_certificate_is_not_trusted);

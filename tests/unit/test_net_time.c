@@ -102,11 +102,11 @@ START_TEST(the_local_address_can_be_read)
     ck_assert_int_eq(
         connection_new(client.shared, NULL, NULL, clock_monotonic(), &client.connection), 0);
     ck_assert_str_eq(connection_local_address(client.connection, text), "");
-    ck_assert_int_eq(connection_wait(client.connection, false, &event), 1);
+    ck_assert_int_eq(connection_wait(client.connection, &event), 1);
     ck_assert_int_eq(event.type, SMTP_EVENT_READY);
     ck_assert_str_eq(connection_local_address(client.connection, text), expected);
     smtp_session_quit(connection_session(client.connection), clock_monotonic());
-    ck_assert_int_eq(connection_wait(client.connection, false, &event), 1);
+    ck_assert_int_eq(connection_wait(client.connection, &event), 1);
     connection_free(client.connection);
     test_server_stop(server);
     client_done(&client);

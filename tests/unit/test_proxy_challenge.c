@@ -13,13 +13,22 @@ typedef struct Chosen {
     Buffer names;
 } Chosen;
 
-static Chosen choose(const char *text)
+static Chosen choose_of(unsigned allowed, const char *text)
 {
     Chosen chosen = {0};
 
-    ck_assert_int_eq(challenge_choose(text, strlen(text), &chosen.challenge, &chosen.names), 0);
+    ck_assert_int_eq(
+        challenge_choose(text, strlen(text), allowed, &chosen.challenge, &chosen.names), 0);
     ck_assert_int_eq(buffer_append(&chosen.names, "", 1), 0);
     return chosen;
+}
+
+/* All but Negotiate, for which there must be tickets. */
+static Chosen choose(const char *text)
+{
+    return choose_of(
+        CHALLENGE_BIT(CHALLENGE_NTLM) | CHALLENGE_BIT(CHALLENGE_BASIC) | CHALLENGE_BITS_DIGEST,
+        text);
 }
 
 static void chosen_done(Chosen *chosen)
@@ -60,6 +69,49 @@ START_TEST(challenges_are_told_apart)
 }
 END_TEST
 
+static void check_token(unsigned allowed, const char *text, const char *token)
+{
+    Chosen chosen = choose_of(allowed, text);
+
+    ck_assert(CHALLENGE_BIT(chosen.challenge.scheme) == allowed);
+    if (token)
+        ck_assert_str_eq(chosen.challenge.token, token);
+    else
+        ck_assert_ptr_null(chosen.challenge.token);
+    chosen_done(&chosen);
+}
+
+/* MS-NTHT, RFC 4559: a word of base64 behind the name, or none. */
+START_TEST(tokens_are_read_whole)
+{
+    const unsigned ntlm = CHALLENGE_BIT(CHALLENGE_NTLM),
+                   spnego = CHALLENGE_BIT(CHALLENGE_NEGOTIATE);
+
+    check_token(ntlm, "NTLM", NULL);
+    check_token(ntlm, "Basic realm=x, NTLM , Negotiate", NULL);
+    check_token(ntlm, "NTLM TlRMTVNT+/==", "TlRMTVNT+/==");
+    check_token(ntlm, "ntlm TlRMTVNT=, Basic realm=x", "TlRMTVNT=");
+    check_token(ntlm, "NTLM, NTLM abcd , Digest realm=x, nonce=y", "abcd");
+    check_token(ntlm, "Negotiate YII=, NTLM abcd", "abcd");
+    check_token(spnego, "Negotiate YII=, NTLM abcd", "YII=");
+    check_token(spnego, "NTLM, Negotiate", NULL);
+    check_token(ntlm, "NTLM realm=\"x\"", NULL);
+}
+END_TEST
+
+/* What shows no password to whoever reads along is not given up for it. */
+START_TEST(what_is_not_allowed_is_not_chosen)
+{
+    Chosen chosen = choose_of(CHALLENGE_BITS_DIGEST, "Basic realm=x, NTLM");
+
+    ck_assert_int_eq(chosen.challenge.scheme, CHALLENGE_NONE);
+    ck_assert_str_eq(buffer_data(&chosen.names), "Basic, NTLM");
+    chosen_done(&chosen);
+    check("NTLM", CHALLENGE_NTLM, NULL, "NTLM");
+    check("Negotiate", CHALLENGE_NONE, NULL, "Negotiate");
+}
+END_TEST
+
 START_TEST(what_cannot_be_answered_is_left_out)
 {
     static const char *const bad[] = {"Digest", "Digest realm=x", "Digest nonce=x",
@@ -71,6 +123,37 @@ START_TEST(what_cannot_be_answered_is_left_out)
         Chosen chosen = choose(bad[i]);
 
         ck_assert_msg(chosen.challenge.scheme == CHALLENGE_NONE, "%s", bad[i]);
+        chosen_done(&chosen);
+    }
+}
+END_TEST
+
+/* Of the first Digest, where there is nothing that can be answered. */
+START_TEST(why_a_digest_is_left_out_is_told)
+{
+    static const struct {
+        const char *text;
+        DigestFlaw flaw;
+    } rows[] = {
+        {"Digest", DIGEST_FLAW_REALM},
+        {"Negotiate, Digest nonce=x", DIGEST_FLAW_REALM},
+        {"Digest realm=x", DIGEST_FLAW_NONCE},
+        {"Digest realm=x, nonce=\"\"", DIGEST_FLAW_NONCE},
+        {"Digest realm=x, nonce=y, qop=\"auth-int, token\"", DIGEST_FLAW_QOP},
+        {"Digest realm=x, nonce=y, algorithm=SHA-512-256, Digest realm=x", DIGEST_FLAW_ALGORITHM},
+        {"Digest realm=x, nonce=y, algorithm=MD5-sess", DIGEST_FLAW_SESSION},
+        {"Digest realm=x, Digest realm=x, nonce=y", DIGEST_FLAW_NONE},
+        {"Digest realm=x, Basic realm=x", DIGEST_FLAW_NONE},
+        {"Bearer", DIGEST_FLAW_NONE},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Chosen chosen = choose(rows[i].text);
+
+        ck_assert_msg(chosen.challenge.flaw == rows[i].flaw, "%s", rows[i].text);
+        chosen_done(&chosen);
+        chosen = choose_of(CHALLENGE_BIT(CHALLENGE_BASIC), rows[i].text);
+        ck_assert_int_eq(chosen.challenge.flaw, DIGEST_FLAW_NONE);
         chosen_done(&chosen);
     }
 }
@@ -176,7 +259,10 @@ static Suite *make_suite(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_test(tests, challenges_are_told_apart);
+    tcase_add_test(tests, tokens_are_read_whole);
+    tcase_add_test(tests, what_is_not_allowed_is_not_chosen);
     tcase_add_test(tests, what_cannot_be_answered_is_left_out);
+    tcase_add_test(tests, why_a_digest_is_left_out_is_told);
     tcase_add_test(tests, names_do_not_grow_without_end);
     tcase_add_test(tests, the_examples_of_the_rfc_come_out);
     tcase_add_test(tests, older_and_rarer_forms_come_out);

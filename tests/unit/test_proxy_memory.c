@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "played_gssapi.h"
 #include "proxy/dialogue.h"
 #include "unit.h"
 
@@ -49,6 +50,7 @@ typedef struct Case {
     size_t sizes[4];
     int result;
     size_t least; /* allocations */
+    ProxyLogin login;
 } Case;
 
 #define N(literal) (sizeof(literal) - 1)
@@ -56,6 +58,12 @@ typedef struct Case {
     "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Basic, Digest realm=\"x\", " \
     "nonce=y, opaque=z, algorithm=SHA-256, qop=auth\r\n\r\n"
 #define WANTS_BASIC "HTTP/1.0 407 No\r\nProxy-Authenticate: Basic\r\n\r\n"
+#define WANTS_NTLM "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: NTLM\r\n\r\n"
+#define CHALLENGES                                                                       \
+    "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: NTLM "                  \
+    "TlRMTVNTUAACAAAADAAMADgAAAAzgoriASNFZ4mrze8AAAAAAAAAACQAJABEAAAABgBwFwAAAA9TAGUAcg" \
+    "B2AGUAcgACAAwARABvAG0AYQBpAG4AAQAMAFMAZQByAHYAZQByAAAAAAA=\r\n\r\n"
+#define WANTS_TICKET "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Negotiate\r\n\r\n"
 #define STANDS "HTTP/1.1 200 OK\r\n\r\n"
 #define REFUSED "HTTP/1.1 403 No\r\n\r\n"
 #define GRANTED "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
@@ -67,13 +75,27 @@ static const Case cases[] = {
     {PROXY_SOCKS5, {"\x05\x02", "\x01\x00", GRANTED}, {2, 2, N(GRANTED)}, PROXY_STANDS, 2},
     {PROXY_SOCKS5, {"\x05\xff"}, {2}, -EACCES, 2},
     {PROXY_SOCKS5, {"HTTP"}, {4}, -EPROTO, 3},
+    {PROXY_TUNNEL, {WANTS_NTLM, CHALLENGES, STANDS}, {N(WANTS_NTLM), N(CHALLENGES), N(STANDS)},
+        PROXY_STANDS, 20},
+    {PROXY_TUNNEL, {WANTS_TICKET, STANDS}, {N(WANTS_TICKET), N(STANDS)}, PROXY_STANDS, 6,
+        PROXY_LOGIN_GSSAPI},
+    {PROXY_SOCKS5,
+        {"\x05\x01",
+            "\x01\x01\0\x03"
+            "end",
+            "\x01\x02\0\x02~\x02", "\x01\x03\0\x0b#" GRANTED},
+        {2, 7, 6, 5 + N(GRANTED)}, PROXY_STANDS, 6, PROXY_LOGIN_GSSAPI},
 };
 
 /* The result of the whole. */
 static int play(const Case *c, const Secret *password, Failure *f)
 {
+    Played played = {0};
+    const Gssapi gssapi = PLAYED_GSSAPI(&played);
     const ProxyOptions options = {
         .kind = c->kind,
+        .login = c->login,
+        .gssapi = &gssapi,
         .proxy = "proxy.test port 1",
         .host = "relay.test",
         .port = 25,
@@ -88,7 +110,7 @@ static int play(const Case *c, const Secret *password, Failure *f)
         size_t used;
 
         if (r == PROXY_ANEW)
-            r = DIALOGUE(proxy_dialogue_anew(dialogue));
+            r = DIALOGUE(proxy_dialogue_anew(dialogue, f));
         if (r < 0)
             break;
         proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));

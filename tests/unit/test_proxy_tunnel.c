@@ -1,4 +1,6 @@
 /* proxy/: HTTP CONNECT and its logins, byte by byte. */
+#include <ctype.h>
+
 #include "proxy_talk.h"
 
 #define BASE .kind = PROXY_TUNNEL, .host = "mail.test", .port = 587
@@ -94,7 +96,8 @@ START_TEST(a_closed_connection_is_followed_by_another)
         "HTTP/1.0 407 No\r\nContent-Length: 0\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Connection: close\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nConnection: foo, Close\r\nContent-Length: 9\r\n" BASIC "\r\n",
-        "HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\n" BASIC "\r\n",
+        "HTTP/1.1 407 No\r\nTransfer-Encoding: gzip, chunked\r\n" BASIC "\r\n",
+        "HTTP/1.1 407 No\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: 99999999999\r\n" BASIC "\r\n",
         "HTTP/1.1 407 No\r\nContent-Length: -1\r\n" BASIC "\r\n",
@@ -166,19 +169,64 @@ START_TEST(a_nonce_that_was_too_old_is_followed_by_another)
     check_fails(&options,
         ANSWERS(A(WANTS(DIGEST("1", ""))), A(WANTS(DIGEST("2", ", stale=true"))),
             A(WANTS(DIGEST("3", ", stale=true"))), A(WANTS(DIGEST("4", ", stale=true")))),
-        REASON_PROXY_LOGIN, "does not take");
+        REASON_PROXY_LOGIN, "calls each nonce of its own stale");
+    check_fails(&options,
+        ANSWERS(A(WANTS(DIGEST("1", ""))), A(WANTS("Proxy-Authenticate: Digest stale=true\r\n"))),
+        REASON_PROXY_LOGIN, "its Digest has no realm");
+}
+END_TEST
+
+START_TEST(a_digest_that_cannot_be_answered_is_told_why)
+{
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    ProxyOptions options = {BASE, .user = "ann", .password = password};
+    static const struct {
+        Answer answer;
+        const char *words;
+    } rows[] = {
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, algorithm=SHA-512-256\r\n")),
+            "its Digest has the algorithm \"SHA-512-256\", which outbox cannot do: ask who runs it "
+            "for SHA-256 or MD5"},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, algorithm=\"a\x1b secret\"\r\n")),
+            "the algorithm \"a\\x1b ******\""},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, qop=\"auth-int\"\r\n")),
+            "its qop lacks \"auth\""},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x\r\n")), "its Digest has no nonce"},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=\"\"\r\n")), "its Digest has no nonce"},
+        {A(WANTS("Proxy-Authenticate: Negotiate, Digest nonce=y\r\n")), "its Digest has no realm"},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, algorithm=MD5-sess\r\n")),
+            "its Digest has an algorithm that needs a qop, and none"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        options.login = PROXY_LOGIN_AUTO;
+        check_fails(&options, &rows[i].answer, 1, REASON_PROXY_LOGIN, rows[i].words);
+        options.login = PROXY_LOGIN_DIGEST;
+        check_fails(&options, &rows[i].answer, 1, REASON_PROXY_LOGIN, rows[i].words);
+        options.login = PROXY_LOGIN_BASIC;
+        check_fails(&options, &rows[i].answer, 1, REASON_PROXY_LOGIN, "proxy_auth allows none");
+    }
+    check_fails(
+        &plain, &rows[0].answer, 1, REASON_PROXY_LOGIN, "set proxy_user and proxy_password");
 }
 END_TEST
 
 START_TEST(logins_that_cannot_be_done_are_told_by_name)
 {
-    const ProxyOptions options = {BASE, .user = "ann"};
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    ProxyOptions options = {BASE, .user = "ann"};
 
     check_fails(&plain, ANSWERS(A(WANTS(BASIC "Proxy-Authenticate: Negotiate, NTLM\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Basic, Negotiate, NTLM): set proxy_user");
+        REASON_PROXY_LOGIN,
+        "it offers Basic, Negotiate, NTLM): set proxy_user and proxy_password, or for Kerberos");
     check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
-        REASON_PROXY_LOGIN, "it offers Negotiate): outbox can do Basic, and Digest");
+        REASON_PROXY_LOGIN, "it offers Negotiate): set proxy_user and proxy_password");
     check_fails(&options, ANSWERS(A(WANTS(""))), REASON_PROXY_LOGIN, "it offers none");
+    options.password = password;
+    check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Bearer\r\n"))), REASON_PROXY_LOGIN,
+        "it offers Bearer): outbox can do Basic, Digest");
+    check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
+        REASON_PROXY_LOGIN, "it offers Negotiate): for Kerberos set proxy_auth");
 }
 END_TEST
 
@@ -286,6 +334,11 @@ START_TEST(secrets_that_are_told_are_masked)
         {A("HTTP/1.1 502 tokentoken otherother\r\n\r\n"), "(502 ********** **********)"},
         {A("HTTP/1.1 407 secret\r\nProxy-Authenticate: secret\r\n\r\n"), "(407 ******, it offers"},
         {A("is it \"secret\"?\r\n"), "is it \"******\"?"},
+        /* In other writings: within base64, in hexadecimal, in percents. */
+        {A("HTTP/1.1 403 eD1zZWNyZXQ7 no\r\n\r\n"), "(403 ************ no)"},
+        {A("HTTP/1.1 403 Y3NlY3JldA== no\r\n\r\n"), "(403 **********== no)"},
+        {A("HTTP/1.1 403 0x736563726574 no\r\n\r\n"), "(403 0x************ no)"},
+        {A("HTTP/1.1 403 s%65c%72et&x no\r\n\r\n"), "(403 ************ no)"},
     };
     _cleanup_secret_ Secret *password = secret_new("secret", 6);
     _cleanup_secret_ Secret *data = secret_new(lines, strlen(lines));
@@ -306,6 +359,42 @@ START_TEST(secrets_that_are_told_are_masked)
 END_TEST
 
 /* It says it in the answer to the login, too. */
+/* An answer of ours from which a password can be found by trying; cut, and in capitals as well. */
+START_TEST(a_digest_that_is_told_back_is_masked)
+{
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    const ProxyOptions options = {
+        BASE, .proxy = "proxy.test port 1", .user = "ann", .password = password};
+    static const char wants[] = WANTS("Proxy-Authenticate: Digest realm=x, nonce=y\r\n");
+
+    for (size_t way = 0; way < 4; way++) {
+        size_t n = way % 2 ? 32 : 8;
+        _cleanup_(proxy_dialogue_free_p) ProxyDialogue *dialogue = NULL;
+        _cleanup_failure_ Failure f = {0};
+        char answer[200], response[40];
+        const char *found;
+        size_t used;
+
+        ck_assert_int_eq(proxy_dialogue_new(&options, &dialogue, &f), 0);
+        proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));
+        ck_assert_int_eq(
+            proxy_dialogue_receive(dialogue, wants, sizeof(wants) - 1, &used, &f), PROXY_MORE);
+        found = memmem(buffer_data(proxy_dialogue_output(dialogue)),
+            buffer_size(proxy_dialogue_output(dialogue)), "response=\"", 10);
+        ck_assert_ptr_nonnull(found);
+        snprintf(response, sizeof(response), "%.*s", (int)n, found + 10);
+        ck_assert_uint_eq(strlen(response), n);
+        for (size_t i = 0; way >= 2 && i < n; i++)
+            response[i] = (char)toupper(response[i]);
+        snprintf(answer, sizeof(answer), "HTTP/1.1 403 bad response=%s\r\n\r\n", response);
+        proxy_dialogue_written(dialogue, buffer_size(proxy_dialogue_output(dialogue)));
+        ck_assert_int_lt(proxy_dialogue_receive(dialogue, answer, strlen(answer), &used, &f), 0);
+        ck_assert_ptr_null(strstr(failure_text(&f), response));
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "bad response=********"));
+    }
+}
+END_TEST
+
 START_TEST(a_login_that_is_told_back_is_masked)
 {
     _cleanup_secret_ Secret *password = secret_new("secret", 6);
@@ -329,11 +418,13 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_closed_connection_is_followed_by_another);
     tcase_add_test(tests, the_best_digest_is_chosen);
     tcase_add_test(tests, a_nonce_that_was_too_old_is_followed_by_another);
+    tcase_add_test(tests, a_digest_that_cannot_be_answered_is_told_why);
     tcase_add_test(tests, logins_that_cannot_be_done_are_told_by_name);
     tcase_add_test(tests, refusals_have_words);
     tcase_add_test(tests, what_is_no_http_is_told_so);
     tcase_add_test(tests, secrets_that_are_told_are_masked);
     tcase_add_test(tests, a_login_that_is_told_back_is_masked);
+    tcase_add_test(tests, a_digest_that_is_told_back_is_masked);
     tcase_add_test(tests, lines_and_headers_have_limits);
     tcase_add_test(tests, interim_answers_have_an_end);
     suite_add_tcase(suite, tests);

@@ -19,7 +19,7 @@ static void expect_printed(
 {
     _cleanup_buffer_ Buffer out = {0};
 
-    ck_assert_int_eq(config_print(config, name, format, &out, NULL), 0);
+    ck_assert_int_eq(config_print(config, NULL, name, format, &out, NULL), 0);
     ck_assert_int_eq(buffer_append(&out, "", 1), 0);
     ck_assert_str_eq(buffer_data(&out), expected);
 }
@@ -215,6 +215,19 @@ START_TEST(settings_are_printed_as_the_component_has_them)
 }
 END_TEST
 
+/* 0 means another thing. */
+START_TEST(a_part_of_a_second_counts_as_one)
+{
+    _cleanup_config_ Config *c =
+        load_one("timeout = \"1500ms\"; connect_timeout = \"1ms\"; linger_time = \"0\";", NULL);
+
+    expect_printed(c, "timeout", CONFIG_FORMAT_JSON, "\"1500ms\"\n");
+    expect_printed(c, "Timeout", CONFIG_FORMAT_TEXT, "2\n");
+    expect_printed(c, "ConnectionTimeout", CONFIG_FORMAT_JSON, "1\n");
+    expect_printed(c, "LingerTime", CONFIG_FORMAT_TEXT, "0\n");
+}
+END_TEST
+
 /* What is printed under any of the component's names is taken under it again, and means the same.
  */
 START_TEST(every_alias_takes_what_it_prints)
@@ -232,7 +245,7 @@ START_TEST(every_alias_takes_what_it_prints)
             _cleanup_buffer_ Buffer first = {0}, second = {0}, override = {0};
             _cleanup_config_ Config *again = NULL;
 
-            ck_assert_int_eq(config_print(c, a, CONFIG_FORMAT_TEXT, &first, NULL), 0);
+            ck_assert_int_eq(config_print(c, NULL, a, CONFIG_FORMAT_TEXT, &first, NULL), 0);
             ck_assert_uint_gt(buffer_size(&first), 0);
             if (rows[i].type == SETTING_SECRET || rows[i].type == SETTING_HEADERS)
                 continue;
@@ -241,7 +254,7 @@ START_TEST(every_alias_takes_what_it_prints)
                                  buffer_append(&override, "", 1),
                 0);
             again = load_one("KeepAliveTime = 1500;", OVERRIDES(buffer_data(&override)));
-            ck_assert_int_eq(config_print(again, a, CONFIG_FORMAT_TEXT, &second, NULL), 0);
+            ck_assert_int_eq(config_print(again, NULL, a, CONFIG_FORMAT_TEXT, &second, NULL), 0);
             ck_assert_uint_eq(buffer_size(&first), buffer_size(&second));
             ck_assert_mem_eq(buffer_data(&first), buffer_data(&second), buffer_size(&first));
         }
@@ -302,7 +315,7 @@ START_TEST(what_can_only_be_read_is_printed)
     _cleanup_config_ Config *c = load_one("", NULL);
     _cleanup_buffer_ Buffer out = {0};
 
-    ck_assert_int_eq(config_print(c, "BuildInfo", CONFIG_FORMAT_TEXT, &out, NULL), 0);
+    ck_assert_int_eq(config_print(c, NULL, "BuildInfo", CONFIG_FORMAT_TEXT, &out, NULL), 0);
     ck_assert_int_eq(strncmp(buffer_data(&out), "outbox ", 7), 0);
     expect_printed(c, "LicenseInfo", CONFIG_FORMAT_TEXT, "ISC licence; no warranty.\n");
     expect_printed(c, "LicenseInfo", CONFIG_FORMAT_JSON, "\"ISC licence; no warranty.\"\n");
@@ -325,6 +338,7 @@ int main(void)
     tcase_add_test(t, what_contradicts_is_still_a_mistake);
     tcase_add_test(t, times_of_probes_turn_them_on);
     tcase_add_test(t, settings_are_printed_as_the_component_has_them);
+    tcase_add_test(t, a_part_of_a_second_counts_as_one);
     tcase_add_test(t, every_alias_takes_what_it_prints);
     tcase_add_test(t, addresses_are_of_the_family_that_is_used);
     tcase_add_test(t, what_changes_nothing_is_told);

@@ -102,7 +102,8 @@ START_TEST(mistakes_say_what_would_be_right)
         {RELAY(SOCKS5), "outbox.conf:1: relays.h.proxy_type: there is no proxy to go through; "
                         "set proxy_host"},
         {VIA("proxy_type = \"sock5\";"),
-            "outbox.conf:1: relays.h.proxy_type: \"sock5\" is unknown; it takes one of \"none\", "
+            "outbox.conf:1: relays.h.proxy_type: \"sock5\" is unknown; did you mean \"socks5\"?; "
+            "it takes one of \"none\", "
             "\"tunnel\", \"socks4\", \"socks4a\", \"socks5\""},
         {RELAY("proxy_tpye = \"socks5\";"),
             "outbox.conf:1: relays.h.proxy_tpye: unknown setting; did you mean \"proxy_type\"?"},
@@ -288,6 +289,18 @@ static const struct {
     {"[2001:db8::1]:587", "2001:db8::1", true, true},
     {"[2001:db8::1]:25", "2001:db8::1", false, false},
     {"2001:db8::1", "2001:0db8:0::1", true, true},
+    /* What has gone wrong in other programs: an entry that is not the last, networks and other
+     * writings of IPv6 addresses, with brackets or not, and blanks between. */
+    {"127.0.0.1,localhost", "127.0.0.1", true, true},
+    {"local,.example.test,.another.test", "a.example.test", true, true},
+    {"::1/64", "::1", true, true},
+    {"::1", "0:0:0:0:0:0:0:1", true, true},
+    {"0:0:0:0:0:0:7f00:1", "::127.0.0.1", true, true},
+    {"[::1]", "::1", true, true},
+    {"2001:db8:8000::/33", "2001:db8:ffff::1", true, true},
+    {"  10.0.0.0/8 ,\t127.0.0.0/8", "127.1.2.3", true, true},
+    {"192.168.", "192.168.0.1", false, false},
+    {"EXAMPLE.Test", "www.example.test.", false, true},
     {"", "mail.test", false, false},
     {" ; ,", "mail.test", false, false},
 };
@@ -377,6 +390,7 @@ START_TEST(the_environment_names_a_proxy)
         {"socks5h://ann:s%3aecret%@p.test:1", "p.test", PROXY_MODE_SOCKS5, 1, false,
             PROXY_RESOLVE_PROXY, "ann", "s:ecret%"},
         {"http://a@nn@p.test", "p.test", PROXY_MODE_TUNNEL, 80, false, PROXY_RESOLVE_PROXY, "a@nn"},
+        {"http://@p.test:8080", "p.test", PROXY_MODE_TUNNEL, 8080, false, PROXY_RESOLVE_PROXY},
         {"http://ann:@p.test", "p.test", PROXY_MODE_TUNNEL, 80, false, PROXY_RESOLVE_PROXY, "ann",
             ""},
     };
@@ -419,6 +433,12 @@ START_TEST(the_environment_has_an_order_and_exceptions)
     config = load(AUTO, NULL);
     ck_assert_int_eq(relay_of(config)->proxy_type, PROXY_MODE_NONE);
     (void)config_unref(config);
+    /* What is not gone through need not be a proxy's. */
+    ck_assert_int_eq(setenv("smtp_proxy", "ftp://x", 1), 0);
+    config = load(AUTO, NULL);
+    ck_assert_int_eq(relay_of(config)->proxy_type, PROXY_MODE_NONE);
+    (void)config_unref(config);
+    ck_assert_int_eq(unsetenv("smtp_proxy"), 0);
     ck_assert_int_eq(setenv("no_proxy", "x", 1), 0);
     config = load(AUTO, NULL);
     ck_assert_str_eq(relay_of(config)->proxy_host, "smtp.test");
@@ -472,6 +492,7 @@ START_TEST(what_is_for_a_proxy_needs_one)
 {
     clear_environment();
     expect_notice("proxy_user = \"a\";", "proxy_user: has no effect without a proxy");
+    expect_notice("proxy_auth = \"ntlm\";", "proxy_auth: has no effect without a proxy");
     expect_notice("proxy_exceptions = \"a\";", "proxy_exceptions: has no effect");
     expect_notice("proxy_resolve = \"proxy\";", "proxy_resolve: has no effect");
     expect_notice("proxy_user = \"a\"; proxy_type = \"none\";", NULL);

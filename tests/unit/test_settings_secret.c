@@ -1,9 +1,13 @@
 /* settings: secrets from files, commands and credentials. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
@@ -43,7 +47,7 @@ static void expect_secret(SecretSource source, const char *expected)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_secret_ Secret *secret = NULL;
-    int r = secret_source_fetch(&source, &secret, &f);
+    int r = secret_source_fetch(&source, NULL, &secret, &f);
 
     ck_assert_msg(r == 0, "%s", failure_text(&f));
     ck_assert_str_eq(secret_text(secret), expected);
@@ -55,7 +59,7 @@ static void expect_failure(SecretSource source, int result, const char *text)
     _cleanup_failure_ Failure f = {0};
     Secret *secret = NULL;
 
-    ck_assert_int_eq(secret_source_fetch(&source, &secret, &f), result);
+    ck_assert_int_eq(secret_source_fetch(&source, NULL, &secret, &f), result);
     ck_assert_ptr_null(secret);
     ck_assert_msg(strstr(failure_text(&f), text) != NULL, "%s", failure_text(&f));
     ck_assert_ptr_null(strstr(failure_text(&f), "hunter2"));
@@ -67,7 +71,7 @@ START_TEST(values_are_shared)
     SecretSource none = {0};
 
     expect_secret((SecretSource){.value = value}, "v");
-    ck_assert_int_eq(secret_source_fetch(&none, &fetched, NULL), 0);
+    ck_assert_int_eq(secret_source_fetch(&none, NULL, &fetched, NULL), 0);
     ck_assert_ptr_null(fetched);
     ck_assert(!secret_source_is_set(&none));
 }
@@ -146,20 +150,8 @@ START_TEST(commands_print_it)
 }
 END_TEST
 
-START_TEST(commands_end_in_time_with_all_they_started)
+static void wait_until_gone(pid_t pid)
 {
-    _cleanup_failure_ Failure f = {0};
-    _cleanup_buffer_ Buffer out = {0};
-    usec_t before = clock_monotonic();
-    pid_t pid;
-
-    ck_assert_int_eq(
-        command_run("sleep 900 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, &f), -ETIMEDOUT);
-    ck_assert_uint_lt(clock_monotonic() - before, 300 * USEC_PER_SEC);
-    ck_assert_ptr_nonnull(strstr(failure_text(&f), "was not done after 0 s and was ended"));
-    ck_assert_int_eq(buffer_append(&out, "", 1), 0);
-    pid = atoi(buffer_data(&out));
-    ck_assert_int_gt(pid, 1);
     for (int i = 0; i < 6000; i++) {
         char path[40], state = 'Z';
         FILE *stat_file;
@@ -177,6 +169,24 @@ START_TEST(commands_end_in_time_with_all_they_started)
     }
     ck_abort_msg("the command's child lives on");
 }
+
+START_TEST(commands_end_in_time_with_all_they_started)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer out = {0};
+    usec_t before = clock_monotonic();
+    pid_t pid;
+
+    ck_assert_int_eq(
+        command_run("sleep 900 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, NULL, &f),
+        -ETIMEDOUT);
+    ck_assert_uint_lt(clock_monotonic() - before, 300 * USEC_PER_SEC);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "was not done after 0 s and was ended"));
+    ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    pid = atoi(buffer_data(&out));
+    ck_assert_int_gt(pid, 1);
+    wait_until_gone(pid);
+}
 END_TEST
 
 START_TEST(commands_that_close_their_output_and_stay_are_ended)
@@ -185,7 +195,171 @@ START_TEST(commands_that_close_their_output_and_stay_are_ended)
     _cleanup_buffer_ Buffer out = {0};
 
     ck_assert_int_eq(
-        command_run("exec >&- 2>&-; sleep 20", USEC_PER_SEC / 5, 1000, &out, &f), -ETIMEDOUT);
+        command_run("exec >&- 2>&-; sleep 20", USEC_PER_SEC / 5, 1000, &out, NULL, &f), -ETIMEDOUT);
+}
+END_TEST
+
+static char *path_of(const char *name)
+{
+    char *path;
+
+    ck_assert_int_gt(asprintf(&path, "%s/%s", directory, name), 0);
+    return path;
+}
+
+static void wait_for_file(const char *name)
+{
+    _cleanup_free_
+    char *path = path_of(name);
+
+    while (access(path, F_OK) < 0)
+        usleep(1000);
+}
+
+typedef struct Run {
+    CommandStop stop;
+    char command[300];
+    Buffer out;
+    int result;
+} Run;
+
+static void *run(void *user)
+{
+    Run *r = user;
+
+    r->result = command_run(r->command, USEC_PER_HOUR, 1000, &r->out, &r->stop, NULL);
+    return NULL;
+}
+
+START_TEST(commands_can_be_stopped)
+{
+    Run r = {.result = 0};
+    _cleanup_free_
+    char *go = path_of("go");
+    pthread_t thread;
+
+    for (int early = 0; early < 2; early++) {
+        command_stop_init(&r.stop);
+        snprintf(r.command, sizeof(r.command), "sleep 900 & echo $!; >%s; wait", go);
+        if (early)
+            command_stop(&r.stop);
+        ck_assert_int_eq(pthread_create(&thread, NULL, run, &r), 0);
+        if (!early) {
+            wait_for_file("go");
+            command_stop(&r.stop);
+        }
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        ck_assert_int_eq(r.result, -ECANCELED);
+        if (!early) {
+            ck_assert_int_eq(buffer_append(&r.out, "", 1), 0);
+            wait_until_gone(atoi(buffer_data(&r.out)));
+        }
+        command_stop(&r.stop); /* there is nothing to stop any more */
+        command_stop_done(&r.stop);
+    }
+    ck_assert_int_eq(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+    ck_assert_int_eq(errno, ECHILD);
+    buffer_done(&r.out);
+}
+END_TEST
+
+typedef struct Reaper {
+    bool over, found; /* a child */
+} Reaper;
+
+static void *reap_all(void *user)
+{
+    Reaper *reaper = user;
+
+    while (!__atomic_load_n(&reaper->over, __ATOMIC_ACQUIRE)) {
+        reaper->found |= waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD;
+        usleep(100);
+    }
+    return NULL;
+}
+
+/* A program may ignore SIGCHLD, wait for all its children, and have no standard streams. */
+START_TEST(commands_are_nothing_to_the_program_around)
+{
+    int streams[3];
+    pthread_t thread;
+    Reaper reaper = {0};
+
+    for (int i = 0; i < 3; i++)
+        streams[i] = dup(i);
+    signal(SIGCHLD, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    ck_assert_int_eq(pthread_create(&thread, NULL, reap_all, &reaper), 0);
+    for (int i = 0; i < 20; i++) {
+        expect_secret((SecretSource){.command = (char *)"echo hunter2"}, "hunter2");
+        expect_failure((SecretSource){.command = (char *)"exit 3"}, -EPROTO, "status 3");
+        expect_failure((SecretSource){.command = (char *)"kill $$"}, -EPROTO, "signal 15");
+    }
+    __atomic_store_n(&reaper.over, true, __ATOMIC_RELEASE);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert(!reaper.found);
+    for (int i = 0; i < 3; i++)
+        (void)close(i);
+    expect_secret(
+        (SecretSource){.command = (char *)"echo wrong >&2; cat; echo hunter2"}, "hunter2");
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(dup2(streams[i], i), i);
+    signal(SIGCHLD, SIG_DFL);
+}
+END_TEST
+
+/* What was said in time counts, however late this process comes to look. */
+START_TEST(commands_are_read_before_their_time_is_judged)
+{
+    _cleanup_free_
+    char *ready = path_of("ready"), *go = path_of("go"), *done = path_of("done");
+    char command[400];
+    int status;
+    pid_t pid;
+
+    snprintf(command, sizeof(command),
+        ">%s; while [ ! -e %s ]; do sleep 0.01; done; echo hunter2; >%s", ready, go, done);
+    pid = fork();
+    if (pid == 0) {
+        Buffer out = {0};
+
+        _exit(command_run(command, 2 * USEC_PER_SEC, 1000, &out, NULL, NULL) != 0);
+    }
+    wait_for_file("ready");
+    ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+    ck_assert_int_eq(close(open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    wait_for_file("done");
+    sleep(3);
+    ck_assert_int_eq(kill(pid, SIGCONT), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* It is killed with the thread that runs it. */
+START_TEST(commands_end_with_a_program_that_is_killed)
+{
+    _cleanup_free_
+    char *ready = path_of("ready");
+    char command[200];
+    pid_t pid = fork(), shell;
+    FILE *file;
+
+    snprintf(command, sizeof(command), "echo $$ >%s.new; mv %s.new %s; exec sleep 900", ready,
+        ready, ready);
+    if (pid == 0) {
+        Buffer out = {0};
+
+        _exit(command_run(command, USEC_PER_HOUR, 1000, &out, NULL, NULL) != 0);
+    }
+    wait_for_file("ready");
+    file = fopen(ready, "re");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%d", &shell), 1);
+    fclose(file);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    wait_until_gone(shell);
 }
 END_TEST
 
@@ -208,6 +382,7 @@ int main(void)
     Suite *suite = suite_create("settings/secret");
     TCase *t = tcase_create("secret");
 
+    tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, make_directory, remove_directory);
     tcase_add_test(t, values_are_shared);
     tcase_add_test(t, files_give_their_first_line);
@@ -215,6 +390,10 @@ int main(void)
     tcase_add_test(t, commands_print_it);
     tcase_add_test(t, commands_end_in_time_with_all_they_started);
     tcase_add_test(t, commands_that_close_their_output_and_stay_are_ended);
+    tcase_add_test(t, commands_can_be_stopped);
+    tcase_add_test(t, commands_are_nothing_to_the_program_around);
+    tcase_add_test(t, commands_are_read_before_their_time_is_judged);
+    tcase_add_test(t, commands_end_with_a_program_that_is_killed);
     tcase_add_test(t, credentials_are_those_of_systemd);
     suite_add_tcase(suite, t);
     return unit_run(suite);

@@ -96,6 +96,8 @@ START_TEST(groups_are_known_by_either_name)
     check_refused("tls12_groups=X25519MLKEM768", NULL, WORDS("X25519MLKEM768"));
     check_refused("tls13_groups=x25519 secp256r1", "tls13_key_shares=x448",
         WORDS("tls13_key_shares", "names x448, which tls13_groups leaves out"));
+    check_refused("tls12_groups=secp256r1", "tls13_key_shares=x25519",
+        WORDS("tls13_key_shares", "names x25519, which tls12_groups (and tls13_groups is not"));
 }
 END_TEST
 
@@ -218,6 +220,20 @@ START_TEST(who_is_not_looked_at_is_not_asked_about)
 }
 END_TEST
 
+START_TEST(a_policy_needs_a_domain_and_tls_that_is_verified)
+{
+    check_refused("tls_mta_sts=try", "tls_verify=false", WORDS("tls_mta_sts", "tls_verify"));
+    check_refused("tls_mta_sts=try", "tls=opportunistic", WORDS("tls_mta_sts", "needs TLS"));
+    check_refused("tls_mta_sts=2", "tls_security_flags=0x1", WORDS("tls_mta_sts", "forgives"));
+    check_refused("tls_mta_sts=2", "tls_mta_sts_domain=192.0.2.1",
+        WORDS("tls_mta_sts_domain", "is an address"));
+    check_refused(
+        "tls_mta_sts=2", "tls_name=relay", WORDS("tls_mta_sts", "set tls_mta_sts_domain"));
+    check_refused("tls_mta_sts_file=x", NULL, WORDS("tls_mta_sts_file", "no effect"));
+    check_refused("tls_mta_sts_domain=a.test", NULL, WORDS("tls_mta_sts_domain", "no effect"));
+}
+END_TEST
+
 START_TEST(what_is_asked_of_a_certificate_needs_one)
 {
     static const char *const asked[] = {"tls_check_crl", "tls_check_ocsp"};
@@ -235,6 +251,82 @@ START_TEST(what_is_asked_of_a_certificate_needs_one)
         WORDS("tls_accept_certificate", "without TLS"));
     check_refused("tls_accept_certificate=/dev/null", "tls=opportunistic",
         WORDS("tls_accept_certificate", "takes any certificate"));
+}
+END_TEST
+
+/* The nearest of what there is; a word for either kind of TLS is neither. */
+START_TEST(words_that_are_nearly_right_are_told)
+{
+    check_refused("tls=startls", NULL, WORDS("did you mean \"starttls\"?"));
+    check_refused("tls=implict", NULL, WORDS("did you mean \"implicit\"?"));
+    check_refused("auth=crammd5", NULL, WORDS("did you mean \"cram-md5\"?"));
+    check_refused("auth=oauth2", NULL, WORDS("did you mean \"xoauth2\"?"));
+    check_refused("tls=ssl", NULL, WORDS("\"ssl\"", "\"implicit\"", "465", "\"starttls\"", "587"));
+    check_refused("tls=SMTPS", NULL, WORDS("\"implicit\"", "\"starttls\""));
+}
+END_TEST
+
+START_TEST(a_try_without_tls_is_noticed)
+{
+    static const char *const asked[] = {"tls_check_crl", "tls_check_ocsp"};
+
+    for (size_t i = 0; i < ELEMENTSOF(asked); i++) {
+        _cleanup_failure_ Failure f = {0};
+        char setting[40];
+        Config *config;
+
+        snprintf(setting, sizeof(setting), "%s=try", asked[i]);
+        config = load("tls=none", setting, &f);
+        ck_assert_msg(config, "%s", failure_text(&f));
+        ck_assert_ptr_nonnull(strstr(config->notices, asked[i]));
+        ck_assert_ptr_nonnull(strstr(config->notices, "has no effect without TLS"));
+        (void)config_unref(config);
+    }
+}
+END_TEST
+
+/* A password that would be shown is never said, and mail would wait for it for ever. */
+START_TEST(a_login_that_would_be_shown_needs_tls)
+{
+    static const char *const showing[] = {"plain", "login"};
+    static const char *const clear[] = {"auth_without_tls=yes, in clear", "tls=starttls"};
+
+    for (size_t i = 0; i < ELEMENTSOF(showing); i++) {
+        const char *overrides[] = {
+            "host=mail.test", "user=ann", "password_command=true", "tls=none", NULL, NULL, NULL};
+        char auth[20];
+        _cleanup_failure_ Failure f = {0};
+        Config *config = NULL;
+
+        snprintf(auth, sizeof(auth), "auth=%s", showing[i]);
+        overrides[4] = auth;
+        ck_assert_int_eq(config_load("/dev/null", overrides, &config, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "would show the password"));
+        overrides[5] = clear[i];
+        ck_assert_msg(
+            config_load("/dev/null", overrides, &config, &f) == 0, "%s", failure_text(&f));
+        (void)config_unref(config);
+    }
+}
+END_TEST
+
+START_TEST(addresses_and_ports_are_some)
+{
+    static const char *const numbers[] = {"300.1.1.1", "1.2.3.4.5", "192.0.2.256"};
+    char setting[60];
+
+    for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+        snprintf(setting, sizeof(setting), "local_host=%s", numbers[i]);
+        check_refused(setting, NULL, WORDS("local_host", numbers[i], "is no address"));
+        snprintf(setting, sizeof(setting), "host=%s", numbers[i]);
+        check_refused(setting, NULL, WORDS(numbers[i], "is no address"));
+    }
+    check_taken("local_host=127.1", "local_host", "127.1");
+    check_refused(
+        "oauth_token_url=https://login.test:99999/t", NULL, WORDS("oauth_token_url", "port"));
+    check_refused("oauth_token_url=https://login.test:x/t", NULL, WORDS("port", "65535"));
+    check_refused("oauth_token_url=https://[::1]:0/t", NULL, WORDS("port"));
+    check_refused("oauth_token_url=https://login.test:/t", NULL, WORDS("port"));
 }
 END_TEST
 
@@ -298,8 +390,13 @@ static Suite *make_suite(void)
     tcase_add_test(tests, modes_are_known_by_the_component_s_names);
     tcase_add_test(tests, authorities_are_the_first_file_that_exists);
     tcase_add_test(tests, who_is_not_looked_at_is_not_asked_about);
+    tcase_add_test(tests, a_policy_needs_a_domain_and_tls_that_is_verified);
     tcase_add_test(tests, what_is_asked_of_a_certificate_needs_one);
     tcase_add_test(tests, a_certificate_is_not_shown_without_tls);
+    tcase_add_test(tests, words_that_are_nearly_right_are_told);
+    tcase_add_test(tests, a_try_without_tls_is_noticed);
+    tcase_add_test(tests, a_login_that_would_be_shown_needs_tls);
+    tcase_add_test(tests, addresses_and_ports_are_some);
     tcase_add_test(tests, the_name_in_the_certificate_is_a_host_s);
     tcase_add_test(tests, numbers_and_files_are_checked);
     tcase_add_test(tests, pins_are_fingerprints_or_files);

@@ -36,16 +36,18 @@ static int step(
     return *ret_complete ? 0 : buffer_append_string(out, "more");
 }
 
-static int unwrap(_unused_ void *context, const void *token, size_t n, Buffer *out, Failure *f)
+static int unwrap(_unused_ void *context, const void *token, size_t n, Buffer *out,
+    _unused_ bool *ret_encrypted, Failure *f)
 {
     if (n == 0)
         return failure_set(f, -EBADMSG, ERROR_AUTHENTICATION, "cannot be opened");
     return buffer_append(out, (const char *)token + 1, n - 1);
 }
 
-static int wrap(
-    _unused_ void *context, const void *data, size_t n, Buffer *out, _unused_ Failure *f)
+static int wrap(_unused_ void *context, bool encrypted, const void *data, size_t n, Buffer *out,
+    _unused_ Failure *f)
 {
+    ck_assert(!encrypted);
     return buffer_append(out, "~", 1) ?: buffer_append(out, data, n);
 }
 
@@ -56,7 +58,7 @@ static void end(void *context)
 
 typedef struct Fixture {
     Played played;
-    SmtpGssapi gssapi;
+    Gssapi gssapi;
     SmtpAuth *auth;
     Buffer out;
     Failure failure;
@@ -71,7 +73,7 @@ static void fixture_init(Fixture *x, const char *identity)
         .mechanism = "gssapi", .host = "h", .authorization_identity = identity};
 
     *x = (Fixture){.played = {.contexts = 1, .tokens = 1}};
-    x->gssapi = (SmtpGssapi){&x->played, begin, step, unwrap, wrap, end};
+    x->gssapi = (Gssapi){&x->played, begin, step, unwrap, wrap, end};
     options.gssapi = &x->gssapi;
     ck_assert(smtp_auth_wanted(&options));
     ck_assert_int_eq(smtp_auth_new(&options, &capabilities, &tls, 0, 0, &x->auth, &x->failure), 0);

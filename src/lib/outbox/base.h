@@ -7,11 +7,15 @@
  * why, and what to do.
  * - Text is UTF-8 and ends with a NUL. What a call returns is borrowed from the object, and holds
  * until the next call on it, unless it is said otherwise. What is given is copied, unless it is
- * said otherwise.
+ * said otherwise. What a server says in it is fit for a terminal and a log: controls, marks of
+ * direction and what is not UTF-8 are written as \xNN. Only content, as the event `transfer` shows
+ * it, is bytes.
  * - An object belongs to one thread at a time; different objects may be used at once. There is no
  * global state, no signal is handled or raised, and nothing ends the process.
  * - Behind a fork() the child may free what it inherited, which closes its copies of the
- * descriptors and says nothing to any server; every other call on it fails with 211.
+ * descriptors and says nothing to any server, nor to a stream of the program's; every other call on
+ * it fails with 211, or gives what it gives of nothing (NULL, "", 0, -1), but for the words of an
+ * error.
  * - The structures below only ever grow at their end. */
 #ifndef OUTBOX_BASE_H
 #define OUTBOX_BASE_H

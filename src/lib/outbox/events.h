@@ -68,7 +68,7 @@ typedef struct OutboxEvents {
     void (*expand)(void *user, const char *address);
 
     /* A line of the dialogue, without its end (the component's PITrail). Content is not shown, and
-     * secrets are "***". `line` has a NUL behind it; it may be any bytes of the server's. */
+     * secrets are "***". `n` are the bytes of `line`, which has a NUL behind it. */
     void (*trace)(void *user, int direction, const char *line, size_t n);
 
     /* The server's certificate has been judged: `status` is "OK" or says what is wrong, and *accept

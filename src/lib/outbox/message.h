@@ -6,8 +6,9 @@
  *     ReplyTo
  *     ReturnPath                         the envelope's sender; From where it is empty
  *     Subject
- *     MessageDate                 *      generated when the message is sent; "": none
- *     MessageId                   *      likewise
+ *     MessageDate                 *      generated when the message is sent; "": none; a date is
+ *                                        one of RFC 5322 or RFC 3339
+ *     MessageId                   *      generated likewise
  *     Importance                         high, normal, low
  *     Priority                           normal, urgent, non-urgent
  *     Sensitivity                        personal, private, company-confidential
@@ -47,7 +48,8 @@ OUTBOX_BEGIN
 OUTBOX_API OutboxMessage *outbox_message_new(void);
 OUTBOX_API void outbox_message_free(OutboxMessage *message); /* accepts NULL */
 
-/* The client's own, which outbox_set() sets properties of. Never to be freed. */
+/* The client's own, which outbox_set() sets properties of. Never to be freed;
+ * nothing happens then. */
 OUTBOX_API OutboxMessage *outbox_client_message(OutboxClient *client);
 
 /* Everything as it was at first (the component's ResetHeaders): properties, recipients, parts. */
@@ -68,7 +70,9 @@ OUTBOX_API const char *outbox_message_error_text(const OutboxMessage *message);
 typedef struct OutboxStream {
     /* Up to `n` bytes to `to`: how many, 0 at the end, or a negative errno. */
     ssize_t (*read)(void *user, void *to, size_t n);
-    /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. */
+    /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. Calls
+     * on the message within it fail with 166; one that is freed there goes when the call is over.
+     */
     void (*close)(void *user);
     void *user;
 } OutboxStream;
@@ -97,11 +101,11 @@ OUTBOX_API int outbox_message_set_bytes(
 /* What is attached. NULL stands for what is not said. */
 typedef struct OutboxPart {
     size_t size;      /* sizeof(OutboxPart) */
-    const char *path; /* a file, which is read when the message is sent; or: */
+    const char *path; /* a file, no pipe, which is read when the message is sent; or: */
     const void *data; /* bytes, copied */
     size_t n;
     const char *name;       /* what the reader sees; the file's when not said */
-    const char *type;       /* "image/png"; by the name when not said */
+    const char *type;       /* "image/png"; by name or content when not said */
     const char *content_id; /* of a part that the HTML shows as "cid:CONTENT-ID", else NULL */
 } OutboxPart;
 

@@ -22,10 +22,12 @@ OUTBOX_API int outbox_set(OutboxClient *client, const char *name, const char *va
 
 /* The value, or NULL for a name that there is not. A secret that was set is "***". Beside what can
  * be set: what is only known while there is a connection, "LocalHost" and "LocalPort" (the address
- * in use), "RemoteAddress", "AuthMechanismUsed", "SSLNegotiatedVersion", "SSLNegotiatedCipher",
+ * in use), "RemoteAddress", "ServerName", "ServerExtensions" (those that outbox knows),
+ * "ServerMechanisms" (to log in by) and "ServerSizeLimit" (bytes a message), as the server states
+ * them, "AuthMechanismUsed", "SSLNegotiatedVersion", "SSLNegotiatedCipher",
  * "SSLNegotiatedCipherSuite", "SSLNegotiatedCipherStrength", "SSLNegotiatedKeyExchange" and
- * "SSLNegotiatedKeyExchangeStrength", which are "" without one, and "BuildInfo" and "LicenseInfo".
- */
+ * "SSLNegotiatedKeyExchangeStrength", which are "" without one, and before it has come so far (an
+ * event may ask while it is made); and "BuildInfo" and "LicenseInfo". */
 OUTBOX_API const char *outbox_get(OutboxClient *client, const char *name);
 
 OUTBOX_END

@@ -7,59 +7,28 @@ import base64
 import json
 import pathlib
 import subprocess
+import sys
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-CONFIGURATION = """
-[ca]
-default_ca = lab
-[lab]
-database = index.txt
-serial = serial
-new_certs_dir = .
-default_md = sha256
-policy = anything
-unique_subject = no
-preserve = yes
-[anything]
-C = optional
-ST = optional
-O = optional
-CN = supplied
-emailAddress = optional
-[req]
-distinguished_name = name
-prompt = no
-[name]
-commonName = lab
-[authority]
-basicConstraints = critical,CA:TRUE
-keyUsage = critical,keyCertSign,cRLSign
-subjectKeyIdentifier = hash
-[client]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+
+from certificates import Signer  # noqa: E402
+
+DESCRIBED = """
+[described]
 basicConstraints = CA:FALSE
 keyUsage = digitalSignature,keyEncipherment
 extendedKeyUsage = clientAuth,1.3.6.1.5.5.7.3.4
 subjectAltName = DNS:client.test,IP:192.0.2.7,IP:2001:db8::7,email:ann@example.com,URI:https://client.test/
 """
-DATES = ("-startdate", "20200101000000Z", "-enddate", "20491231235959Z")
+signer = Signer(".", "00A1B2C3", DESCRIBED)
+openssl = signer.openssl
 
 
-def run(*command, **options):
-    subprocess.run(command, check=True, capture_output=True, **options)
-
-
-def openssl(*arguments, **options):
-    run("openssl", *arguments, **options)
-
-
-def sign(name, kind, subject, issuer):
-    openssl("req", "-new", "-config", "openssl.cnf", "-key", f"{name}.key", "-subj", subject, "-out", f"{name}.csr")
-    issuer_files = ("-selfsign", "-keyfile", f"{name}.key") if issuer is None else (
-        "-cert", f"{issuer}.pem", "-keyfile", f"{issuer}.key")
-    openssl("ca", "-batch", "-notext", "-config", "openssl.cnf", "-extensions", kind, *issuer_files, *DATES,
-            "-in", f"{name}.csr", "-out", f"{name}.pem")
+def run(*command):
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def number(value, size=None):
@@ -110,14 +79,11 @@ def keys():
 
 
 def certificates():
-    pathlib.Path("openssl.cnf").write_text(CONFIGURATION, encoding="ascii")
-    pathlib.Path("index.txt").touch()
-    pathlib.Path("serial").write_text("00A1B2C3\n", encoding="ascii")
-    sign("ca", "authority", "/CN=Test Authority", None)
-    sign("middle", "authority", "/CN=Test Middle", "ca")
+    signer.sign("ca", "authority", "/CN=Test Authority", None)
+    signer.sign("middle", "authority", "/CN=Test Middle", "ca")
     for name in ("rsa", "ec", "ed25519"):
         subject = f"/C=AT/ST=Wien/O=Example, Inc./CN={name} client/emailAddress=ann@example.com"
-        sign(name, "client", subject, "middle")
+        signer.sign(name, "described", subject, "middle")
 
 
 def encodings():
@@ -160,8 +126,18 @@ def ssh():
             run("puttygen", f"{name}.ssh", *parameters, "-o", f"{name}-{version}.ppk")
             run("puttygen", f"{name}.ssh", *parameters, "-o", f"{name}-{version}-encrypted.ppk", "-P",
                 "--new-passphrase", "password")
-    run("cp", "ed25519.ssh", "encrypted.ssh")
-    run("ssh-keygen", "-p", "-N", "sesame", "-f", "encrypted.ssh")
+    encrypted_ssh()
+
+
+def encrypted_ssh():
+    """Each cipher, each kind of key, and some numbers of rounds."""
+    ciphers = ("aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-cbc", "aes192-cbc", "aes256-cbc", "aes128-gcm@openssh.com",
+               "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "3des-cbc")
+    files = [("ed25519", cipher.split("@")[0], cipher, "1") for cipher in ciphers]
+    files += [("rsa", "16", "aes256-ctr", "16"), ("ec", "100", "chacha20-poly1305@openssh.com", "100")]
+    for name, label, cipher, rounds in files:
+        run("cp", f"{name}.ssh", f"{name}-{label}.ssh")
+        run("ssh-keygen", "-p", "-Z", cipher, "-a", rounds, "-N", "sesame", "-f", f"{name}-{label}.ssh")
 
 
 def texts():

@@ -1,0 +1,69 @@
+/* How the relays are. Must never change anything. */
+#include "delivery/health.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "delivery/advice.h"
+#include "delivery/state.h"
+
+bool engine_relay_is_at_fault(const Relay *relay)
+{
+    return relay->state == RELAY_STATE_HELD || relay->state == RELAY_STATE_PROBING;
+}
+
+usec_t engine_to_real(const Engine *engine, usec_t time)
+{
+    usec_t now = engine_now(engine);
+
+    return time > now && time != USEC_NEVER ? usec_add(engine_now_real(engine), time - now) : 0;
+}
+
+bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
+{
+    const Relay *relay = &engine->relays->relays[place];
+
+    if (place >= engine->relays->n_relays)
+        return false;
+    *ret = (EngineRelay){
+        .config = relay->config,
+        .state = relay_state_name(relay->state),
+        .until = engine_to_real(engine, relay->until),
+        .holds = relay->holds,
+        .silent = relay->silence_told,
+        .fault = relay->state == RELAY_STATE_WORKS ? NULL : &relay->fault,
+    };
+    if (ret->fault)
+        ret->hint = advice_on(ret->fault, relay->config);
+    for (const Link *link = engine->links; link; link = link->next)
+        ret->connections += link->relay == relay;
+    return true;
+}
+
+static char *explain_relay(const EngineRelay *relay)
+{
+    char codes[DELIVERY_CODES_MAX], until[RFC3339_MAX], *text;
+
+    return asprintf(&text, "relay %s is on hold%s%s, stage %s: %s%s", relay->config->name,
+               relay->until > 0 ? " until " : "",
+               relay->until > 0 ? clock_format_rfc3339(relay->until, until) : "",
+               delivery_stage_name(relay->fault->stage), delivery_format_codes(relay->fault, codes),
+               relay->fault->text) < 0
+               ? NULL
+               : text;
+}
+
+char *engine_explain_waiting(const Engine *engine)
+{
+    EngineRelay relay, first = {0};
+
+    if (engine->paused_until > engine_now(engine))
+        return strdup("nothing is taken for a moment, after a failure of this machine");
+    for (size_t i = 0; engine_relay(engine, i, &relay); i++) {
+        if (!engine_relay_is_at_fault(&engine->relays->relays[i]))
+            return NULL;
+        if (!first.config || relay.until < first.until)
+            first = relay;
+    }
+    return explain_relay(&first);
+}

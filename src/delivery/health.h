@@ -1,0 +1,30 @@
+/* How the relays are, and why nothing can be delivered where that is so: for whoever asks. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/outcome.h"
+#include "settings/config.h"
+
+typedef struct Engine Engine;
+
+/* A relay as it is. Borrowed until the loop runs again. */
+typedef struct EngineRelay {
+    const RelayConfig *config;
+    const char *state;            /* "works", "limited", "held", "probing" */
+    usec_t until;                 /* realtime: LIMITED and HELD end then; 0: neither */
+    unsigned holds;               /* in a row */
+    bool silent;                  /* it is waited for, and says nothing */
+    size_t connections;           /* open or opening */
+    const DeliveryOutcome *fault; /* the latest, why it is not "works"; else NULL */
+    const char *hint;             /* what to do about it, or NULL */
+} EngineRelay;
+
+/* The relay of that place in the order of preference; false when there is none. */
+bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret);
+
+/* Why nothing is taken from the source at present, whatever waits there: a text, which the caller
+ * frees, or NULL where something may be (or memory is short). */
+char *engine_explain_waiting(const Engine *engine);

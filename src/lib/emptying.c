@@ -1,0 +1,139 @@
+/* Emptying a queue directory once. Must never leave what is in flight on its own: whatever ends it
+ * early lets that end first. */
+#include "lib/emptying.h"
+
+#include "base/file.h"
+#include "delivery/limits.h"
+#include "spool/closer.h"
+
+/* Three messages, or one three times: then it is not a message that the relay stumbles over. */
+#define HOLDS_MAX 3
+
+void emptying_stop(Emptying *e, usec_t timeout)
+{
+    e->deadline = MIN(e->deadline, usec_add(clock_monotonic(), timeout));
+    engine_stop(e->engine, e->deadline);
+}
+
+/* ---- What the engine reports ---- */
+
+static void on_outcome(void *user, const OutcomeReport *report)
+{
+    Emptying *e = user;
+
+    if (report->outcome->kind != DELIVERY_POSTPONED)
+        e->observer.outcome(e->user, report);
+}
+
+static void on_message(void *user, const MessageReport *report)
+{
+    Emptying *e = user;
+
+    e->sent += report->change == MESSAGE_SENT;
+    e->deferred += report->change == MESSAGE_DEFERRED;
+    e->failed += report->change == MESSAGE_FAILED;
+    e->observer.message(e->user, report);
+}
+
+/* There is no coming back for a relay that does not answer: with the last one held, what is left
+ * stays queued. One that may have stumbled over a message is given another chance, with another
+ * message. */
+static void on_relay(void *user, const RelayReport *report)
+{
+    Emptying *e = user;
+    EngineStatistics statistics;
+    bool ends;
+
+    if (report->change != RELAY_HELD)
+        return;
+    engine_statistics(e->engine, &statistics);
+    ends = statistics.relays_held >= statistics.relays && !e->fails_at_once &&
+           (delivery_stage_is_relay(report->outcome->stage) || report->holds >= HOLDS_MAX);
+    e->observer.relay_held(e->user, report, ends);
+    if (ends)
+        emptying_stop(e, e->stop_timeout);
+}
+
+static void on_problem(void *user, const ProblemReport *report)
+{
+    Emptying *e = user;
+
+    e->observer.problem(e->user, report);
+    /* A message that waits would keep the loop for ever: another run goes on with it. */
+    if (report->pauses || report->waits)
+        emptying_stop(e, e->stop_timeout);
+}
+
+static void on_idle(void *user)
+{
+    (void)sd_event_exit(((Emptying *)user)->loop, 0);
+}
+
+static const EngineObserver engine_observer = {
+    .outcome = on_outcome,
+    .message = on_message,
+    .relay = on_relay,
+    .problem = on_problem,
+    .idle = on_idle,
+};
+
+/* ---- The run ---- */
+
+/* Connections are held to what the limit of open files allows. */
+static void limit_connections(Emptying *e, const Config *config)
+{
+    Limits limits;
+
+    limits_compute(file_descriptors_max(), CLOSER_KEPT_MAX, config, &limits);
+    engine_limit_connections(e->engine, limits.bearable);
+}
+
+int emptying_init(Emptying *e, const char *path, Config *config, const EmptyingObserver *observer,
+    void *user, Failure *f)
+{
+    const DirectoryOptions options = {.path = path, .config = config};
+    _cleanup_worker_ Worker *worker = NULL;
+    int r;
+
+    *e = (Emptying){
+        .observer = *observer,
+        .user = user,
+        .stop_timeout = config->daemon.stop_timeout,
+        .deadline = USEC_NEVER,
+        .fails_at_once = config->retry.max_attempts == 1,
+    };
+    r = sd_event_new(&e->loop);
+    if (r >= 0)
+        r = worker_new(&worker);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot process %s", path);
+    r = directory_new(e->loop, worker, &options, &e->directory, f);
+    if (r < 0)
+        return r;
+    r = engine_new(
+        e->loop, directory_source(e->directory), worker, config, &engine_observer, e, &e->engine);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot process %s", path);
+    limit_connections(e, config);
+    if (observer->trace)
+        engine_trace(e->engine, observer->trace, user);
+    return 0;
+}
+
+int emptying_run(Emptying *e)
+{
+    int r;
+
+    engine_start(e->engine);
+    r = sd_event_loop(e->loop);
+    return MIN(r, 0);
+}
+
+void emptying_done(Emptying *e)
+{
+    engine_free(e->engine);
+    directory_free(e->directory);
+    e->engine = NULL;
+    e->directory = NULL;
+    e->loop = sd_event_unref(e->loop);
+}

@@ -1,0 +1,51 @@
+/* Putting messages into a queue directory: what the tool, which has few libraries to load for it,
+ * and liboutbox have in common. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/failure.h"
+#include "message/message.h"
+#include "settings/senders.h"
+#include "spool/enqueue.h"
+
+/* Where messages go, and what is known of who may queue what there. */
+typedef struct QueueTarget {
+    char *directory;      /* NULL: to no directory */
+    uid_t owner;          /* of it; FILE_OWNER_UNKNOWN where that does not matter */
+    SenderRules *senders; /* NULL: none are known */
+} QueueTarget;
+
+/* Finds out whose the directory is; where there is none, who writes says so. */
+void queue_target_look(QueueTarget *target);
+void queue_target_done(QueueTarget *target);
+
+/* Looks at a message as the daemon will, so that who queues garbage hears it at once. `asked` is as
+ * of message_open_as(). 0 with the message, which borrows the input; or a negative errno with a
+ * Failure. */
+int queue_look(Input *input, const Envelope *asked, Message **ret, Failure *f);
+
+/* Whether this user may name its sender. 0, or a negative errno with a Failure. */
+int queue_check_sender(const QueueTarget *target, const Message *message, Failure *f);
+
+/* Appends the next bytes of what is behind a message's start. 1, 0 at the end, or a negative errno
+ * with a Failure. */
+typedef int (*QueueRead)(void *source, Buffer *out, Failure *f);
+
+/* Takes them. 0 or a negative errno with a Failure. */
+typedef int (*QueueWrite)(void *sink, const void *data, size_t n, Failure *f);
+
+/* Copies a whole message. 0, or what either of the two returned. */
+int queue_copy(
+    const Buffer *start, QueueRead read, void *source, QueueWrite write, void *sink, Failure *f);
+
+/* A QueueWrite of a SpoolWriter. */
+int queue_write_file(void *writer, const void *data, size_t n, Failure *f);
+
+/* Queues a message. The path of its file, which the caller frees; on disk when this returns. 0 or a
+ * negative errno with a Failure, and no file. */
+int queue_put(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
+    char **ret_path, Failure *f);
+
+#define _cleanup_queue_target_ _cleanup_(queue_target_done)
