@@ -154,10 +154,12 @@ static int mend(const char *data, size_t n, Buffer *out)
 
 int message_mend(const char *data, size_t n, Buffer *out)
 {
-    const char *line_end = memchr(data, '\n', n);
+    const char *line_end = n > 0 ? memchr(data, '\n', n) : NULL;
     _cleanup_buffer_ Buffer text = {0};
     int r;
 
+    if (n == 0) /* where `data` may be NULL */
+        return buffer_append_string(out, "\n");
     if (!line_end || line_end - data < 2 || line_end[-1] != '\r' || line_end[-2] != '\r')
         return mend(data, n, out);
     r = append_with_one_cr(data, n, &text);

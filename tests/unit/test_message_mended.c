@@ -57,6 +57,16 @@ START_TEST(a_header_is_made)
 }
 END_TEST
 
+START_TEST(nothing_is_an_empty_message)
+{
+    _cleanup_buffer_ Buffer nothing = {0}, out = {0};
+
+    ck_assert_int_eq(message_mend(buffer_data(&nothing), 0, &out), 0);
+    ck_assert_uint_eq(buffer_size(&out), 1);
+    ck_assert_mem_eq(buffer_data(&out), "\n", 1);
+}
+END_TEST
+
 static const struct Row people[] = {
     /* Others read the same in it. */
     {"From: Ann <a@x>\nSender: b@x (cron)\nTo: c@x\n\n", NULL},
@@ -166,6 +176,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_header_is_made, 0, (int)ELEMENTSOF(headers));
     tcase_add_loop_test(t, people_are_named, 0, (int)ELEMENTSOF(people));
+    tcase_add_test(t, nothing_is_an_empty_message);
     tcase_add_test(t, nobody_is_named_who_is_not_known);
     tcase_add_test(t, elements_are_found);
     tcase_add_test(t, recipients_are_of_this_sending);
