@@ -212,8 +212,12 @@ static int open_queue(const Line *line, Spool **ret)
     char *path = NULL;
     const char *named = NULL;
 
-    for (int i = 1; i < line->at; i++)
-        named = value_at(line, &i, "--directory", "-d") ?: named;
+    for (int i = 1; i < line->at; i++) {
+        const char *value = value_at(line, &i, "--directory", "-d");
+
+        if (value)
+            named = value;
+    }
     if (named)
         return spool_open(named, ret, NULL);
     if (config_load_directory(line->tool->config_path, line->tool->overrides, &path, NULL, NULL) <
