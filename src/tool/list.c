@@ -36,8 +36,8 @@ typedef struct Listing {
     Servers servers;
     Waiting waiting;  /* what those wait for that could be sent */
     Grid *grid;       /* NULL: JSON */
-    Inspection *kept; /* to be sorted */
-    size_t n_kept, allocated, n_shown;
+    Inspections kept; /* to be sorted */
+    size_t n_shown;
     size_t lines, lines_max; /* of rows and notes; none above the latter, unless it is 0 */
     bool tells;              /* of one that could be sent it was shown that it waits */
 } Listing;
@@ -219,23 +219,6 @@ static bool is_enough(const Listing *l)
            (l->lines_max > 0 && l->lines + 2 > l->lines_max); /* a row, and its note */
 }
 
-/* Takes the message over, to show it when all are known. */
-static int keep(Listing *l, Inspection *i)
-{
-    if (l->n_kept == l->allocated) {
-        size_t n = 2 * l->allocated + 64;
-        Inspection *kept = reallocarray(l->kept, n, sizeof(*kept));
-
-        if (!kept)
-            return -ENOMEM;
-        l->kept = kept;
-        l->allocated = n;
-    }
-    l->kept[l->n_kept++] = *i;
-    *i = (Inspection){0};
-    return 0;
-}
-
 static int list_entry(Listing *l, const SpoolEntry *entry)
 {
     _cleanup_(inspection_done) Inspection i = {0};
@@ -248,7 +231,7 @@ static int list_entry(Listing *l, const SpoolEntry *entry)
         return r == -ENOENT ? 0 : r;
     if (!selection_has(&l->options->selection, &i, l->now))
         return 0;
-    return l->options->sorts ? keep(l, &i) : show(l, &i);
+    return l->options->sorts ? inspections_take(&l->kept, &i) : show(l, &i);
 }
 
 static int list_all(Listing *l, Failure *f)
@@ -259,10 +242,10 @@ static int list_all(Listing *l, Failure *f)
 
     while (r >= 0 && !is_enough(l) && (r = spool_scan_next(scan, &entry)) > 0)
         r = list_entry(l, &entry);
-    if (r >= 0 && l->n_kept > 0)
-        qsort(l->kept, l->n_kept, sizeof(*l->kept), keys[l->options->key].compare);
-    for (size_t n = 0; r >= 0 && n < l->n_kept && !is_enough(l); n++)
-        r = show(l, &l->kept[l->options->reverse ? l->n_kept - 1 - n : n]);
+    if (r >= 0 && l->kept.n > 0)
+        qsort(l->kept.all, l->kept.n, sizeof(*l->kept.all), keys[l->options->key].compare);
+    for (size_t n = 0; r >= 0 && n < l->kept.n && !is_enough(l); n++)
+        r = show(l, &l->kept.all[l->options->reverse ? l->kept.n - 1 - n : n]);
     return r;
 }
 
@@ -294,9 +277,7 @@ static int begin(const Spool *spool, const ListOptions *options, Listing *l)
 
 static void listing_done(Listing *l)
 {
-    for (size_t n = 0; n < l->n_kept; n++)
-        inspection_done(&l->kept[n]);
-    free(l->kept);
+    inspections_done(&l->kept);
     grid_free(l->grid);
     waiting_done(&l->waiting);
     servers_done(&l->servers);
