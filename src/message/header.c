@@ -73,8 +73,7 @@ FieldKind header_name_kind(const char *name, size_t n)
     return n > 7 && starts_with(name, "resent-", 7) ? FIELD_RESENT_OTHER : FIELD_OTHER;
 }
 
-/* The beginning of the next line, or `end`. */
-static const char *next_line(const char *at, const char *end)
+const char *header_next_line(const char *at, const char *end)
 {
     const char *newline = memchr(at, '\n', (size_t)(end - at));
 
@@ -143,7 +142,7 @@ int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f)
         return 0;
     ret->line = cursor->line;
     do {
-        next = next_line(line, cursor->end);
+        next = header_next_line(line, cursor->end);
         r = check_line(line, next, cursor->line, f);
         if (r == 0 && line == start)
             r = parse_name(start, next, ret, f);
@@ -184,7 +183,7 @@ static bool find_end(HeaderCursor *cursor)
     const char *end = cursor->end, *line = cursor->at, *next = line;
 
     for (; line < end && !is_empty_line(line, end); line = next)
-        next = next_line(line, end);
+        next = header_next_line(line, end);
     cursor->end = line;
     return line < end;
 }
@@ -221,7 +220,7 @@ static bool find_header(HeaderCursor *cursor, bool is_all)
         has_empty = has_empty || here;
         if (!here && !is_mbox_line(next.at, next.end))
             break;
-        next.at = next_line(next.at, next.end);
+        next.at = header_next_line(next.at, next.end);
     }
     found = find_end(&next);
     *cursor = next;

@@ -73,6 +73,9 @@ typedef struct HeaderParts {
  * false when the header does not end with an empty line within these bytes. */
 bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret);
 
+/* The beginning of the next line, or `end`. */
+const char *header_next_line(const char *at, const char *end);
+
 /* How the first line of these ends: "\n" or "\r\n". */
 const char *header_line_end(const char *data, size_t n);
 

@@ -9,13 +9,6 @@
 #include "message/origin.h"
 #include "message/readdress.h"
 
-static const char *line_behind(const char *at, const char *end)
-{
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-    return newline ? newline + 1 : end;
-}
-
 static bool is_name_character(char c)
 {
     return c > ' ' && c < 0x7f && c != ':';
@@ -39,8 +32,8 @@ static const char *find_colon(const char *line, const char *end, bool blanks)
  */
 static const char *find_known(const char *line, const char *end)
 {
-    for (; line < end; line = line_behind(line, end)) {
-        const char *next = line_behind(line, end), *colon;
+    for (; line < end; line = header_next_line(line, end)) {
+        const char *next = header_next_line(line, end), *colon;
 
         if (*line == ' ' || *line == '\t')
             continue;
@@ -82,7 +75,7 @@ static int append_header(HeaderCursor header, Buffer *out, const char **ret)
     for (; r >= 0 && line < header.end; line = next) {
         const char *colon = find_colon(line, header.end, true), *rest = line;
 
-        next = line_behind(line, header.end);
+        next = header_next_line(line, header.end);
         if (*line != ' ' && *line != '\t' && !find_colon(line, next, false)) {
             if (colon && colon < next && known < next)
                 known = find_known(next, header.end);
