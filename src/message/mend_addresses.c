@@ -226,6 +226,17 @@ static bool is_name_with_semicolon(const HeaderField *field)
            !memchr(angle, ';', (size_t)(end - angle)) && !memchr(angle, ',', (size_t)(end - angle));
 }
 
+/* All who are named there, but where one of them is no address: 1, or 0; or -ENOMEM. */
+static int put_all(Mender *m, const HeaderField *field)
+{
+    int r;
+
+    if (is_name_with_semicolon(field))
+        return 0;
+    r = address_list_parse(field->value, field->n_value, ADDRESS_ORIGINATORS, put_item, m, NULL);
+    return r == -ENOMEM ? r : r == 0 && m->n > 0;
+}
+
 /* Writes one as others can read it. 1; 0: it stays as it is, or -ENOMEM. */
 static int mend_originators(Mender *m, const HeaderField *field, const char *instead)
 {
@@ -236,22 +247,17 @@ static int mend_originators(Mender *m, const HeaderField *field, const char *ins
         return 0;
     field_begin(&m->writer, &header, field->name, field->n_name);
     m->n = 0;
-    r = is_name_with_semicolon(field) ? -EINVAL
-                                      : address_list_parse(field->value, field->n_value,
-                                            ADDRESS_ORIGINATORS, put_item, m, NULL);
-    if (r == 0 && m->n == 0)
-        r = -EINVAL;
-    if (r == -EINVAL) {
+    r = put_all(m, field);
+    if (r == 0) {
         buffer_clear(m->out);
         field_begin(&m->writer, &header, field->name, field->n_name);
         r = put_somebody(m, field, instead);
-    } else if (r == 0) {
-        r = 1;
     }
-    if (r > 0 && field_end(&m->writer, "it", NULL) >= 0)
-        return 1;
-    buffer_clear(m->out);
-    return r == -ENOMEM ? r : 0;
+    if (r > 0)
+        r = field_end(&m->writer, "it", NULL) ?: 1;
+    if (r <= 0)
+        buffer_clear(m->out);
+    return r == -EBADMSG ? 0 : r; /* nobody can write it */
 }
 
 /* ---- recipients ---- */

@@ -313,25 +313,24 @@ static int write_authored(Addressing *a, Buffer *out)
 
 static int address(Addressing *a, char **recipients, Buffer *out)
 {
-    int r = mend_people(a, &(MendPeople){.sender = a->caller});
+    int r = set_sender(a);
 
-    if (r >= 0)
-        r = set_sender(a);
     if (r >= 0)
         r = add_recipients(a, recipients);
     return r < 0 ? r : write_authored(a, out);
 }
 
 /* The start of the message with a header that is one, and its addresses with domains. */
-static int mend(const Buffer *start, const char *domain, Buffer *text)
+static int mend(Addressing *a, const Buffer *start)
 {
+    const MendPeople people = {.sender = a->caller};
     _cleanup_buffer_ Buffer mended = {0}, named = {0};
     int r = message_mend(buffer_data(start), buffer_size(start), &mended);
 
     if (r >= 0) /* before words of a name get a domain */
-        r = message_mend_addresses(
-            buffer_data(&mended), buffer_size(&mended), &(MendPeople){0}, &named);
-    return r < 0 ? r : message_qualify(buffer_data(&named), buffer_size(&named), domain, text);
+        r = message_mend_addresses(buffer_data(&mended), buffer_size(&mended), &people, &named);
+    return r < 0 ? r
+                 : message_qualify(buffer_data(&named), buffer_size(&named), a->domain, a->text);
 }
 
 int sendmail_address(
@@ -343,14 +342,14 @@ int sendmail_address(
     Addressing a = {.options = options, .text = &text, .domain = domain, .failure = f};
     int r = domain ? check_options(options, f) : -ENOMEM;
 
-    if (r >= 0)
-        r = mend(start, domain, &text);
     if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0)
         r = -ENOMEM;
     if (r >= 0) {
         a.caller = caller_address(domain);
-        r = a.caller ? address(&a, recipients, out) : -ENOMEM;
+        r = a.caller ? mend(&a, start) : -ENOMEM;
     }
+    if (r >= 0)
+        r = address(&a, recipients, out);
     envelope_done(&a.envelope);
     free(a.notify);
     free(a.caller);
