@@ -8,7 +8,8 @@
 
 static int print(Buffer *out)
 {
-    fwrite(buffer_data(out), 1, buffer_size(out), stdout);
+    if (buffer_size(out) > 0) /* an empty one has no data at all */
+        fwrite(buffer_data(out), 1, buffer_size(out), stdout);
     return EX_OK;
 }
 
