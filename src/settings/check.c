@@ -408,6 +408,12 @@ static int check_local(Draft *draft)
     if (draft_origin(draft, aliases, 0)->file && local->aliases && access(local->aliases, F_OK) < 0)
         r = draft_mistake_in(draft, aliases, 0, "%s: %s; leave the setting out where there is none",
             local->aliases, strerrordesc_np(errno) ?: "cannot be looked at");
+    if (r >= 0 && local->root && strchr("|/:\\", local->root[strspn(local->root, " \"")]))
+        r = draft_mistake_in(draft, setting_find(SECTION_LOCAL, "root"), 0,
+            "\"%s\" is no address: outbox runs no command and delivers to no file or mailbox; "
+            "write "
+            "addresses such as \"me@example.org\"",
+            local->root);
     if (r < 0 || !local->domain || host_family(local->domain) == 0)
         return r;
     return draft_mistake_in(draft, setting_find(SECTION_LOCAL, "domain"), 0,

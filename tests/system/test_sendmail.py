@@ -86,6 +86,13 @@ class Sendmail(SystemTest):
         self.rules(domain=None, root="me@lab.test")
         self.assertEqual(self.receivers("x\n", "root")[0].split(" ")[0], "<me@lab.test>")
 
+    def test_mail_for_root_arrives(self):
+        self.aliases.write_text("root: ops\nops: root-of-rules@lab.test\n", encoding="ascii")
+        self.start(local={"aliases": self.aliases})
+        self.sendmail("Subject: for root\n\nx\n", "-f", "app@lab.test", "root")
+        copy = self.wait_copies(1, "root-of-rules@lab.test")[0]
+        self.assertIn("root-of-rules@lab.test", str(vars(copy)))
+
     def test_included_lists(self):
         members = self.directory / "members"
         members.write_text("# them\nann@lab.test\nbob@lab.test, root\n", encoding="ascii")
