@@ -93,6 +93,45 @@ class Sendmail(SystemTest):
         copy = self.wait_copies(1, "root-of-rules@lab.test")[0]
         self.assertIn("root-of-rules@lab.test", str(vars(copy)))
 
+    def test_senders_are_written_as_others(self):
+        self.rules(domain="vm", **{"from": "root@*: me@lab.test; *@lab.test: once@lab.test; *@vm: *@example.org"})
+        cases = (
+            ("From: root (Cron Daemon)\nSender: www@vm\nReply-To: www@vm\nTo: ann@vm\n\nFrom: root@vm\n", (),
+             ["X-Sender: <www@example.org>", "From: me@lab.test (Cron Daemon)", "Sender: www@example.org",
+              "Reply-To: www@vm", "To: ann@vm", "", "From: root@vm"]),
+            ("From: \"Lee, Ann\" <ann@vm>\nResent-From: root\nResent-Sender: =?UTF-8?Q?=C3=A4?= <b@vm>\n\n",
+             ("-f", "Root"),
+             ["X-Sender: <me@lab.test>", "From: \"Lee, Ann\" <ann@example.org>", "Resent-From: me@lab.test",
+              "Resent-Sender: =?UTF-8?Q?=C3=A4?= <b@example.org>"]),
+            ("From: b@elsewhere.test\n\n", ("-f", "c@elsewhere.test"),
+             ["X-Sender: <c@elsewhere.test>", "From: b@elsewhere.test"]),
+            ("From: c@vm\n\n", ("-f", "<>"), ["X-Sender: <>", "From: c@example.org"]),
+            ("Subject: x\n\n", ("-f", ""), ["X-Sender: <>", "From: MAILER-DAEMON@example.org"]),
+            ("From: My Site\nSender:\n\n", ("-f", "d@vm"),
+             ["X-Sender: <d@example.org>", "From: My Site <d@example.org>"]),
+            ("From: root@vm <root@vm>\n\n", (), ["X-Sender: <me@lab.test>", "From: \"root@vm\" <me@lab.test>"]),
+            ("Return-Path: <e@vm>\nFrom: root@vm\n\n", (), ["X-Sender: <e@example.org>", "From: me@lab.test"]),
+        )
+        for text, arguments, expected in cases:
+            lines = self.queued(text, *arguments, "ann@lab.test")
+            self.assertEqual([line for line in expected if line not in lines], [], lines)
+        caller = "me@lab.test" if self.user() == "root" else f"{self.user()}@example.org"
+        lines = self.queued("Subject: x\n\nx\n", "-FName", "ann@lab.test")
+        self.assertIn(f"X-Sender: <{caller}>", lines)
+        self.assertIn(f"From: Name <{caller}>", lines)
+
+    def test_another_sender_reaches_the_relay(self):
+        self.start(local={"aliases": self.aliases, "domain": "vm", "from": "*@vm: sender-of-rules@lab.test"})
+        recipient = self.address()
+        self.sendmail("From: root (Cron Daemon)\nSubject: x\n\nx\n", recipient)
+        copy = self.wait_copies(1, recipient)[0]
+        self.assertEqual(copy.sender, "sender-of-rules@lab.test")
+
+    def test_wrong_rules_for_senders_are_told(self):
+        self.rules(**{"from": "root@*: me"})
+        self.assertIn("has \"me\" behind a colon, which has no domain", self.sendmail("x\n", "ann@lab.test", status=78))
+        self.assertEqual(self.queue.in_state("queued"), [])
+
     def test_included_lists(self):
         members = self.directory / "members"
         members.write_text("# them\nann@lab.test\nbob@lab.test, root\n", encoding="ascii")
