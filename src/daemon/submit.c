@@ -201,11 +201,11 @@ static void let_in(Submit *submit, int fd)
     else if (!make_room(submit, peer.uid))
         r = -EBUSY;
     if (r >= 0)
-        r = submit_client_new(submit, TAKE_FD(fd), peer.uid, unlimited);
+        r = submit_client_new(submit, fd, peer.uid, unlimited);
     if (r < 0 && !f.text)
         failure_set(
             &f, r, ERROR_WOULD_BLOCK, "too many connections to the submission socket; try again");
-    if (r < 0 && fd >= 0)
+    if (r < 0)
         refuse(fd, &f);
 }
 

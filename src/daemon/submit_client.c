@@ -298,11 +298,10 @@ int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited)
 
     if (r < 0) {
         free(c);
-        (void)close(fd);
         return r;
     }
     c->submit = submit;
-    c->fd = fd;
+    c->fd = -1;
     c->uid = uid;
     c->unlimited = unlimited;
     c->since = clock_monotonic();
@@ -313,6 +312,8 @@ int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited)
     r = sd_event_add_io(submit->loop, &c->io, fd, EPOLLIN, on_io, c);
     if (r < 0)
         submit_client_free(c);
+    else
+        c->fd = fd;
     return r;
 }
 
@@ -335,7 +336,7 @@ void submit_client_free(SubmitClient *c)
     (void)sd_event_source_disable_unref(c->io);
     (void)sd_event_source_disable_unref(c->wait);
     stop_job(c);
-    (void)close(c->fd);
+    close_p(&c->fd);
     submit_users_disconnect(&submit->users, c->uid, clock_monotonic());
     buffer_done(&c->in);
     buffer_done(&c->out);

@@ -52,7 +52,7 @@ struct SubmitClient {
     Job *job;
 };
 
-/* Takes the descriptor. 0 or a negative errno. */
+/* 0, and the descriptor is the client's; or a negative errno: -EBUSY when the user has too many. */
 int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited);
 void submit_client_free(SubmitClient *client);
 

@@ -61,7 +61,8 @@ static SubmitEvent begin_piece(SubmitParser *parser, const char *argument, Failu
     if (parser->max_bytes > 0 && parser->bytes > parser->max_bytes) {
         parser->state = SUBMIT_BROKEN;
         (void)failure_set(f, -EFBIG, ERROR_MESSAGE,
-            "the message is larger than the %llu bytes that submit.max_size allows; nothing was "
+            "the message is larger than the %llu bytes that spool.submit_max_size allows; nothing "
+            "was "
             "queued",
             (unsigned long long)parser->max_bytes);
         return SUBMIT_WRONG;

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/macros.h"
 
 #define SUBMIT_RATE_SPAN                                                     \
     USEC_PER_MINUTE /* what a rate is counted in, and how much comes at once \
