@@ -10,17 +10,11 @@
 static const struct {
     const char *verb;
     SubmitEvent event;
-    bool in_message, takes_id;
+    bool in_message, takes_number;
 } commands[] = {
     {"QUEUE", SUBMIT_BEGIN, false, false},
     {"DATA", SUBMIT_DATA, true, true},
     {"END", SUBMIT_END, true, false},
-    {"LIST", SUBMIT_LIST, false, false},
-    {"SHOW", SUBMIT_SHOW, false, true},
-    {"HOLD", SUBMIT_HOLD, false, true},
-    {"RELEASE", SUBMIT_RELEASE, false, true},
-    {"RETRY", SUBMIT_RETRY, false, true},
-    {"DELETE", SUBMIT_DELETE, false, true},
 };
 
 void submit_parser_init(SubmitParser *parser, uint64_t max_bytes)
@@ -62,8 +56,7 @@ static SubmitEvent begin_piece(SubmitParser *parser, const char *argument, Failu
         parser->state = SUBMIT_BROKEN;
         (void)failure_set(f, -EFBIG, ERROR_MESSAGE,
             "the message is larger than the %llu bytes that spool.submit_max_size allows; nothing "
-            "was "
-            "queued",
+            "was queued",
             (unsigned long long)parser->max_bytes);
         return SUBMIT_WRONG;
     }
@@ -73,7 +66,7 @@ static SubmitEvent begin_piece(SubmitParser *parser, const char *argument, Failu
 }
 
 /* A line is there, without its end. SUBMIT_MORE where there is nothing to tell. */
-static SubmitEvent take_line(SubmitParser *parser, SubmitPart *ret, Failure *f)
+static SubmitEvent take_line(SubmitParser *parser, Failure *f)
 {
     bool in_message = parser->state == SUBMIT_IN_MESSAGE;
     char *argument = strchr(parser->line, ' ');
@@ -88,24 +81,20 @@ static SubmitEvent take_line(SubmitParser *parser, SubmitPart *ret, Failure *f)
                 in_message ? "a message has begun: DATA or END is wanted"
                            : "no message has begun: QUEUE is to come first",
                 f);
-        if (commands[i].takes_id != (argument != NULL) || (argument && !*argument))
+        if (commands[i].takes_number != (argument != NULL) || (argument && !*argument))
             return wrong(parser, ERROR_USAGE,
                 argument ? "the command takes no argument, or has an empty one"
                          : "the command wants an argument",
                 f);
         if (commands[i].event == SUBMIT_DATA)
             return begin_piece(parser, argument, f);
-        ret->id = argument;
         if (commands[i].event == SUBMIT_BEGIN)
             parser->bytes = 0;
         if (commands[i].event == SUBMIT_BEGIN || commands[i].event == SUBMIT_END)
             parser->state = in_message ? SUBMIT_AT_LINE : SUBMIT_IN_MESSAGE;
         return commands[i].event;
     }
-    return wrong(parser, ERROR_USAGE,
-        "there is no such command; QUEUE, DATA, END, LIST, SHOW, HOLD, RELEASE, RETRY and DELETE "
-        "are",
-        f);
+    return wrong(parser, ERROR_USAGE, "there is no such command; QUEUE, DATA and END are", f);
 }
 
 /* Gathers a line. Whether it is whole; *ret is SUBMIT_WRONG where it never can be. */
@@ -163,7 +152,7 @@ SubmitEvent submit_parse(
         }
         if (!gather(parser, data, n, &event, f))
             return event;
-        event = take_line(parser, ret, f);
+        event = take_line(parser, f);
         if (event != SUBMIT_MORE)
             return event;
     }

@@ -19,12 +19,6 @@ typedef enum SubmitEvent {
     SUBMIT_BEGIN, /* QUEUE: a message begins */
     SUBMIT_DATA,  /* octets of it */
     SUBMIT_END,   /* END: it is complete */
-    SUBMIT_LIST,  /* LIST: what the user has in the queue */
-    SUBMIT_SHOW,  /* SHOW ID; and so on */
-    SUBMIT_HOLD,
-    SUBMIT_RELEASE,
-    SUBMIT_RETRY,
-    SUBMIT_DELETE,
     SUBMIT_WRONG, /* what follows cannot be understood: the connection is to end */
 } SubmitEvent;
 
@@ -46,7 +40,6 @@ typedef struct SubmitParser {
 typedef struct SubmitPart {
     const char *data; /* SUBMIT_DATA: in what was given */
     size_t n;
-    const char *id; /* of the commands about a message */
 } SubmitPart;
 
 void submit_parser_init(SubmitParser *parser, uint64_t max_bytes);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 void submit_users_done(SubmitUsers *users)
 {
     free(users->list);
