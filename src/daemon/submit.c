@@ -19,9 +19,22 @@
 #define SWEEP_EVERY (30 * USEC_PER_SEC)
 #define SILENCE_MAX (5 * USEC_PER_MINUTE)
 #define COUNT_EVERY (5 * USEC_PER_SEC)
+#define LINGER_MAX (2 * USEC_PER_MSEC)
 #define GROUPS_MAX 4096 /* supplementary groups of a process that are looked at */
 
 /* ---- groups of messages ---- */
+
+/* Clients that have just been answered are about to send more: a group that leaves most of them
+ * behind would make them wait for it, and a moment is short beside that. */
+static void begin_soon(Submit *submit)
+{
+    if (submit->commit || submit->n_ready == 0)
+        return;
+    if (submit->n_ready >= submit->last_n)
+        (void)sd_event_source_set_enabled(submit->start, SD_EVENT_ONESHOT);
+    else
+        timer_arm(submit->linger, MIN(submit->took / 4, LINGER_MAX));
+}
 
 static int on_committed(
     _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
@@ -44,8 +57,9 @@ static int on_committed(
             submit_item_free(items[i]);
         }
     }
-    if (submit->n_ready > 0)
-        (void)sd_event_source_set_enabled(submit->start, SD_EVENT_ONESHOT);
+    submit->last_n = n;
+    submit->took = clock_monotonic() - submit->began;
+    begin_soon(submit);
     return 0;
 }
 
@@ -63,10 +77,9 @@ static void fail_all(Submit *submit, SubmitItem **items, size_t n)
 }
 
 /* All that are ready come together: no user can have more of them than connections. */
-static int on_start(_unused_ sd_event_source *source, void *user)
+static int begin(Submit *submit)
 {
     SubmitItem *items[SUBMIT_CLIENTS_MAX];
-    Submit *submit = user;
     size_t n = submit->n_ready;
     int r;
 
@@ -78,6 +91,8 @@ static int on_start(_unused_ sd_event_source *source, void *user)
         submit->ready[i]->step = STEP_COMMITTING;
     }
     submit->n_ready = 0;
+    submit->began = clock_monotonic();
+    timer_disarm(submit->linger);
     r = submit_commit(submit->worker, submit->config->spool.directory, items, n, &submit->commit);
     if (r >= 0 && sd_event_add_io(submit->loop, &submit->committed, job_fd(submit->commit), EPOLLIN,
                       on_committed, submit) < 0)
@@ -87,12 +102,21 @@ static int on_start(_unused_ sd_event_source *source, void *user)
     return 0;
 }
 
+static int on_start(_unused_ sd_event_source *source, void *user)
+{
+    return begin(user);
+}
+
+static int on_linger(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    return begin(user);
+}
+
 void submit_add(Submit *submit, SubmitClient *client)
 {
     client->step = STEP_READY;
     submit->ready[submit->n_ready++] = client;
-    if (!submit->commit)
-        (void)sd_event_source_set_enabled(submit->start, SD_EVENT_ONESHOT);
+    begin_soon(submit);
 }
 
 /* ---- counting ---- */
@@ -284,6 +308,10 @@ static int open_sources(Submit *submit)
     if (r >= 0)
         r = timer_new(submit->loop, on_sweep, submit, &submit->sweep);
     if (r >= 0)
+        r = timer_new(submit->loop, on_linger, submit, &submit->linger);
+    if (r >= 0)
+        r = sd_event_source_set_time_accuracy(submit->linger, LINGER_MAX / 20);
+    if (r >= 0)
         r = sd_event_add_defer(submit->loop, &submit->start, on_start, submit);
     if (r >= 0)
         r = sd_event_source_set_enabled(submit->start, SD_EVENT_OFF);
@@ -338,6 +366,7 @@ void submit_free(Submit *submit)
     (void)sd_event_source_disable_unref(submit->committed);
     (void)sd_event_source_disable_unref(submit->counted);
     (void)sd_event_source_disable_unref(submit->start);
+    (void)sd_event_source_disable_unref(submit->linger);
     (void)sd_event_source_disable_unref(submit->sweep);
     (void)sd_event_source_disable_unref(submit->resume);
     (void)sd_event_source_disable_unref(submit->listener);

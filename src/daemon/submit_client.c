@@ -61,7 +61,6 @@ static bool flush(SubmitClient *c)
         buffer_consume(&c->out, (size_t)n);
         c->since = clock_monotonic();
     }
-    buffer_shrink(&c->out, 0);
     if (c->step == STEP_ENDING) {
         submit_client_free(c);
         return false;
@@ -256,7 +255,6 @@ static void go_on(SubmitClient *c)
             return;
         buffer_consume(&c->in, before - n);
     }
-    buffer_shrink(&c->in, 0);
     choose_events(c);
 }
 

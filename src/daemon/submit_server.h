@@ -31,7 +31,9 @@ struct Submit {
     SubmitClient *clients, *last;
     SubmitClient *ready[SUBMIT_CLIENTS_MAX];
     size_t n_ready;
-    sd_event_source *start; /* of the next group */
+    sd_event_source *start, *linger; /* of the next group: now, or in a moment */
+    size_t last_n;                   /* messages of the last one */
+    usec_t began, took;              /* monotonic; how long it took */
     Job *commit, *count;
     sd_event_source *committed, *counted;
     usec_t counted_at; /* monotonic: the end of the last count; 0: none */
