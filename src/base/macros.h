@@ -15,6 +15,13 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+#define SWAP(a, b)                 \
+    do {                           \
+        __typeof__(a) _kept = (a); \
+        (a) = (b);                 \
+        (b) = _kept;               \
+    } while (0)
+
 /* Hand over a pointer or descriptor that a cleanup attribute watches: the value is returned, the
  * variable becomes NULL or -1. */
 #define TAKE_PTR(pointer)                       \

@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "base/secret.h"
+#include "base/text.h"
 
 #define WORD_MIN 6 /* bytes of a word that could hold a secret in another writing */
 
@@ -46,16 +47,139 @@ static const Digits hex_digits = {
 };
 /* clang-format on */
 
+static bool is_byte(const MaskSecret *secret, size_t at, char c)
+{
+    return c == secret->data[at] ||
+           (secret->any_case && text_fold(c) == text_fold(secret->data[at]));
+}
+
+/* How much of it is told where so many bytes are the same: those, or 0. */
+static size_t enough(const MaskSecret *secret, size_t same)
+{
+    return secret_told(secret->data, same, secret->data, secret->n);
+}
+
 static size_t told(const Masking *m, const char *at, size_t n)
 {
     size_t most = 0;
 
     if (!m->begins[(unsigned char)*at])
         return 0;
-    for (size_t i = 0; i < m->n_secrets; i++)
-        most = MAX(most, secret_told(at, n, m->secrets[i].data, m->secrets[i].n));
+    for (size_t i = 0; i < m->n_secrets; i++) {
+        const MaskSecret *secret = &m->secrets[i];
+        size_t same = 0, longest = MIN(n, secret->n);
+
+        while (same < longest && is_byte(secret, same, at[same]))
+            same++;
+        most = MAX(most, enough(secret, same));
+    }
     return most;
 }
+
+/* ---- escapes ---- */
+
+/* Of `n_digits`, or UINT_MAX when they are not there. */
+static unsigned read_hex(const char *at, size_t n, size_t n_digits)
+{
+    unsigned value = 0;
+
+    if (n < n_digits)
+        return UINT_MAX;
+    for (size_t i = 0; i < n_digits; i++) {
+        unsigned digit = hex_digits[(unsigned char)at[i]];
+
+        if (digit == 0)
+            return UINT_MAX;
+        value = value * 16 + digit - 1;
+    }
+    return value;
+}
+
+static size_t put_utf8(unsigned value, char to[static 4])
+{
+    size_t n = value < 0x80 ? 1 : value < 0x800 ? 2 : value < 0x10000 ? 3 : 4;
+    static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+    for (size_t i = n; i-- > 1; value >>= 6)
+        to[i] = (char)(0x80 | (value & 0x3f));
+    to[0] = (char)(first[n] | value);
+    return n;
+}
+
+/* What `\uXXXX` is, or two of them that are one character; `*ret_used` 0: it is none. */
+static size_t decode_unicode(const char *at, size_t n, char to[static 4], size_t *ret_used)
+{
+    unsigned value = read_hex(at + 2, n - 2, 4), low;
+
+    *ret_used = value != UINT_MAX ? 6 : 0;
+    if (value >= 0xd800 && value < 0xdc00 && n >= 12 && at[6] == '\\' && at[7] == 'u') {
+        low = read_hex(at + 8, n - 8, 4);
+        if (low >= 0xdc00 && low < 0xe000) {
+            *ret_used = 12;
+            value = 0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00);
+        }
+    }
+    return *ret_used > 0 ? put_utf8(value, to) : 0;
+}
+
+/* The next character, and how many bytes it takes up here. */
+static size_t decode_escape(const char *at, size_t n, char to[static 4], size_t *ret_used)
+{
+    static const char letters[] = "bfnrt/\"'\\", values[] = "\b\f\n\r\t/\"'\\";
+    const char *letter;
+    unsigned value;
+    size_t size = 0;
+
+    *ret_used = 0;
+    if (*at == '\\' && n > 2 && at[1] == 'u')
+        size = decode_unicode(at, n, to, ret_used);
+    if (*at == '\\' && n > 2 && at[1] == 'x' && (value = read_hex(at + 2, n - 2, 2)) != UINT_MAX) {
+        *to = (char)value;
+        *ret_used = 4;
+    } else if (*at == '\\' && n > 1 && at[1] && (letter = strchr(letters, at[1]))) {
+        *to = values[letter - letters];
+        *ret_used = 2;
+    } else if (*ret_used == 0) {
+        *to = *at;
+        *ret_used = 1;
+    }
+    return MAX(size, (size_t)1);
+}
+
+/* How many bytes are one secret, with escapes; 0: none. */
+static size_t told_escaped(const MaskSecret *secret, const char *at, size_t n)
+{
+    size_t same = 0, used = 0;
+
+    while (same < secret->n && used < n) {
+        char next[4];
+        size_t step, size = decode_escape(at + used, n - used, next, &step);
+        bool equal = size <= secret->n - same;
+
+        for (size_t i = 0; equal && i < size; i++)
+            equal = is_byte(secret, same + i, next[i]);
+        if (!equal)
+            break;
+        same += size;
+        used += step;
+    }
+    return enough(secret, same) > 0 ? used : 0;
+}
+
+static void mask_escapes(const Masking *m, char *data, size_t n)
+{
+    if (n == 0 || !memchr(data, '\\', n))
+        return;
+    for (size_t at = 0, most; at < n; at += MAX(most, (size_t)1)) {
+        most = 0;
+        if (data[at] == '\\' || m->begins[(unsigned char)data[at]])
+            for (size_t i = 0; i < m->n_secrets; i++)
+                most = MAX(most, told_escaped(&m->secrets[i], data + at, n - at));
+        memset(data + at, '*', most);
+    }
+}
+
+/* ---- other writings ---- */
 
 /* Digits of `bits` each, from behind the first `skipped`, that a word need not begin with. */
 static size_t decode_digits(
@@ -147,6 +271,14 @@ static void mask_percents(const Masking *m, char *data, size_t n)
     }
 }
 
+static void note_beginning(Masking *m, const MaskSecret *secret)
+{
+    if (secret->n == 0)
+        return;
+    for (unsigned c = 0; c <= UCHAR_MAX; c++)
+        m->begins[c] = m->begins[c] || is_byte(secret, 0, (char)c);
+}
+
 int mask_secrets(char *data, size_t n, const MaskSecret *secrets, size_t n_secrets)
 {
     Masking m = {.secrets = secrets, .n_secrets = n_secrets, .decoded = malloc(n + 1)};
@@ -156,13 +288,53 @@ int mask_secrets(char *data, size_t n, const MaskSecret *secrets, size_t n_secre
         return -ENOMEM;
     }
     for (size_t i = 0; i < n_secrets; i++)
-        if (secrets[i].n > 0)
-            m.begins[(unsigned char)*secrets[i].data] = true;
+        note_beginning(&m, &secrets[i]);
     mask_plain(&m, data, n);
+    mask_escapes(&m, data, n);
     mask_percents(&m, data, n);
     mask_digits(&m, data, n, hex_digits, 4, 2);
     mask_digits(&m, data, n, base64_digits, 6, 4);
     explicit_bzero(m.decoded, n + 1);
     free(m.decoded);
     return 0;
+}
+
+/* ---- all that are known ---- */
+
+int mask_list_add(MaskList *list, const char *data, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (list->n == list->room) {
+        size_t room = 2 * list->room + 8;
+        MaskSecret *all = reallocarray(list->all, room, sizeof(*all));
+
+        if (!all)
+            return -ENOMEM;
+        list->all = all;
+        list->room = room;
+    }
+    list->all[list->n++] = (MaskSecret){.data = data, .n = n};
+    return 0;
+}
+
+void mask_list_done(MaskList *list)
+{
+    free(list->all);
+    *list = (MaskList){0};
+}
+
+char *mask_printable(const MaskList *list, const char *data, size_t n, size_t max)
+{
+    char *copy = malloc(n + 1), *shown = NULL;
+
+    if (!copy)
+        return NULL;
+    if (n > 0)
+        memcpy(copy, data, n);
+    if (list->n == 0 || mask_secrets(copy, n, list->all, list->n) >= 0)
+        shown = text_printable(copy, n, max);
+    explicit_bzero(copy, n + 1);
+    free(copy);
+    return shown;
 }

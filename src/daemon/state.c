@@ -214,12 +214,13 @@ int state_format(const State *state, const Queue *queue, const Config *config, b
         reload = json_pack(
             "{s:o?, s:o?}", "time", to_time(state->refused_time), "text", to_text(state->refused));
     json = json_pack(
-        "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o}",
+        "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o}",
         "program", "outboxd", "version", PACKAGE_VERSION, "pid", (int)getpid(), "uid",
         (int)geteuid(), "started", to_time(state->started), "time", to_time(now), "configuration",
-        to_text(config->path), "stopping", (int)stopping, "pause", pause, "reload_refused", reload,
-        "last_sent", to_time(state->last_sent), "figures", figures_to_json(&statistics), "rates",
-        rates_to_json(state), "relays", relays_to_json(queue), "problems", problems_to_json(state));
+        to_text(config->path), "answers", 1, "stopping", (int)stopping, "pause", pause,
+        "reload_refused", reload, "last_sent", to_time(state->last_sent), "figures",
+        figures_to_json(&statistics), "rates", rates_to_json(state), "relays",
+        relays_to_json(queue), "problems", problems_to_json(state));
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text ? buffer_append_string(out, text) : -ENOMEM;

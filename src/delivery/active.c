@@ -203,6 +203,7 @@ static HeldMessage *take(Engine *engine)
     if (r <= 0)
         return NULL;
     message->next = NULL;
+    message->unfit_for = 0;
     engine->statistics.in_flight++;
     return message;
 }
@@ -247,6 +248,26 @@ static bool needs_plain(Engine *engine)
     return met > 0;
 }
 
+static void append(Lane *lane, HeldMessage *message)
+{
+    if (lane->n++ == 0)
+        lane->end = &lane->first;
+    message->next = NULL;
+    *lane->end = message;
+    lane->end = &message->next;
+}
+
+static HeldMessage *remove_at(Lane *lane, HeldMessage **at)
+{
+    HeldMessage *message = *at;
+
+    *at = message->next;
+    if (lane->end == &message->next)
+        lane->end = at;
+    lane->n--;
+    return message;
+}
+
 bool engine_fill_lane(Engine *engine, size_t n)
 {
     Lane *lane = &engine->lane;
@@ -257,30 +278,39 @@ bool engine_fill_lane(Engine *engine, size_t n)
 
         if (!message)
             return false;
-        if (lane->n++ == 0)
-            lane->end = &lane->first;
-        *lane->end = message;
-        lane->end = &message->next;
+        append(lane, message);
     }
     return true;
+}
+
+/* The first of those that another relay could not take, and that this one may. One that is being
+ * tried gets none that it has stumbled over while there are others. */
+static HeldMessage *next_elsewhere(Engine *engine, const Relay *relay)
+{
+    Lane *lane = &engine->elsewhere;
+    size_t place = relay_place(engine->relays, relay);
+
+    for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end; at = &(*at)->next)
+        if (place < PLAN_ELSEWHERE_RELAYS && !((*at)->unfit_for >> place & 1) &&
+            (relay->state != RELAY_STATE_PROBING || engine->lane.n == 0 ||
+                count_met(engine, *at, relay) == 0))
+            return remove_at(lane, at);
+    return NULL;
 }
 
 HeldMessage *engine_next_message(Engine *engine, const Relay *relay)
 {
     Lane *lane = &engine->lane;
-    HeldMessage **at = &lane->first, *message;
+    HeldMessage **at = &lane->first, *message = relay ? next_elsewhere(engine, relay) : NULL;
     unsigned met;
 
+    if (message)
+        return message;
     if (lane->n == 0)
         return take(engine);
     if (relay && relay->state == RELAY_STATE_PROBING)
         at = find_plainest(engine, relay, &met);
-    message = *at;
-    *at = message->next;
-    if (lane->end == &message->next)
-        lane->end = at;
-    lane->n--;
-    return message;
+    return remove_at(lane, at);
 }
 
 /* ---- out ---- */
@@ -295,9 +325,9 @@ void engine_end_attempt(Engine *engine, Attempt *attempt)
         keep_unsettled(engine, attempt, r);
 }
 
-void engine_give_back(Engine *engine, HeldMessage *message)
+static void give_back(Engine *engine, HeldMessage *message, bool aside)
 {
-    const MessageEnd end = {.kind = END_RETURNED, .now = engine_now_real(engine)};
+    const MessageEnd end = {.kind = END_RETURNED, .now = engine_now_real(engine), .aside = aside};
     char id[SOURCE_ID_MAX];
 
     engine->statistics.in_flight--;
@@ -305,15 +335,61 @@ void engine_give_back(Engine *engine, HeldMessage *message)
         message->source->ops->abandon(message);
 }
 
+void engine_give_back(Engine *engine, HeldMessage *message)
+{
+    give_back(engine, message, false);
+}
+
+static void empty(Engine *engine, Lane *lane)
+{
+    while (lane->n > 0)
+        give_back(engine, remove_at(lane, &lane->first), false);
+}
+
 void engine_empty_lane(Engine *engine)
 {
-    Lane *lane = &engine->lane;
+    empty(engine, &engine->lane);
+    empty(engine, &engine->elsewhere);
+}
 
-    for (; lane->n > 0; lane->n--) {
-        HeldMessage *message = lane->first;
+void engine_put_aside(Engine *engine, HeldMessage *message, const char *why)
+{
+    const SourceFound found = {.id = message->id, .owner = message->owner};
+    const Failure f = {.text = (char *)why};
 
-        lane->first = message->next;
-        engine_give_back(engine, message);
+    report_change(engine, &found, MESSAGE_WAITING, &f);
+    give_back(engine, message, true);
+}
+
+void engine_put_elsewhere(Engine *engine, HeldMessage *message)
+{
+    if (engine->elsewhere.n < PLAN_ELSEWHERE_MAX)
+        append(&engine->elsewhere, message);
+    else /* nobody else waits for it */
+        give_back(engine, message, true);
+    engine_wake(engine);
+}
+
+/* Whether no relay that may take it can be used at present. */
+static bool waits_in_vain(const Engine *engine, const HeldMessage *message)
+{
+    const RelaySet *set = engine->relays;
+
+    for (size_t i = 0; i < MIN(set->n_relays, (size_t)PLAN_ELSEWHERE_RELAYS); i++)
+        if (!(message->unfit_for >> i & 1) && set->relays[i].state != RELAY_STATE_HELD)
+            return false;
+    return true;
+}
+
+void engine_recall_elsewhere(Engine *engine, bool all)
+{
+    Lane *lane = &engine->elsewhere;
+
+    for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end;) {
+        if (all || waits_in_vain(engine, *at))
+            give_back(engine, remove_at(lane, at), !all);
+        else
+            at = &(*at)->next;
     }
 }
 

@@ -15,9 +15,18 @@ bool engine_fill_lane(Engine *engine, size_t n);
  * works again, the one that it has stumbled over least often goes first. */
 HeldMessage *engine_next_message(Engine *engine, const Relay *relay);
 
-/* Gives messages back, nothing having been done with them. */
+/* Gives messages back, nothing having been done with them; all of them that have no connection. */
 void engine_give_back(Engine *engine, HeldMessage *message);
 void engine_empty_lane(Engine *engine);
+
+/* Has the message wait for another relay, or, where there is no room for that, in the source. */
+void engine_put_elsewhere(Engine *engine, HeldMessage *message);
+
+/* Gives the message back for a while, and tells why. */
+void engine_put_aside(Engine *engine, HeldMessage *message, const char *why);
+
+/* Those that wait for another relay are looked at anew: all such are held now, or are others. */
+void engine_recall_elsewhere(Engine *engine, bool all);
 
 /* Reports a failure of our own (a negative errno), and takes nothing for a while. */
 void engine_trouble(Engine *engine, int error);

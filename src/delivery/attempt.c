@@ -21,6 +21,12 @@ int attempt_new(
     return 0;
 }
 
+void attempt_set_nowhere(Attempt *a, char *words)
+{
+    free(a->nowhere);
+    a->nowhere = words;
+}
+
 void attempt_drop_groups(Attempt *a)
 {
     Group *next;
@@ -47,6 +53,7 @@ void attempt_free(Attempt *a)
     free(a->part_index);
     free(a->cut_text);
     free(a->reason);
+    free(a->nowhere);
     free(a->sender);
     free(a->verdict.text);
     free(a);
@@ -153,6 +160,7 @@ int attempt_submit(
         .now = now,
         .waited = clock_age(a->message->arrival, now) / USEC_PER_SEC,
         .unfit = a->content.unfit,
+        .nowhere = a->nowhere,
         .is_8bit = a->content.is_8bit,
         .user = a,
     };

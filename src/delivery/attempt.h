@@ -22,6 +22,9 @@ typedef struct AttemptContext {
 int attempt_new(
     HeldMessage *message, const RelayConfig *relay, const Connection *connection, Attempt **ret);
 
+/* Why no other relay is asked for what this one cannot take; freed with the attempt. */
+void attempt_set_nowhere(Attempt *attempt, char *words);
+
 /* Hands the next part of the recipients, at most `max_recipients`, to the session; `now` is
  * realtime. 0 or -ENOMEM. */
 int attempt_submit(Attempt *attempt, SmtpSession *session, unsigned max_recipients, usec_t now,

@@ -47,6 +47,7 @@ struct Attempt {
     char *cut_text;   /* of cut_outcome */
     char *reason;     /* of the last recipient that was not delivered */
     const char *hint; /* what can be done about that, or NULL */
+    char *nowhere;    /* why no other relay is asked, or NULL */
     bool unread;      /* this machine could not read the message */
     bool decided;
     Verdict verdict;        /* meaningful when decided */

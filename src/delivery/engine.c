@@ -43,7 +43,7 @@ static int use_relays(Engine *engine, Config *config)
 
     if (!views)
         return -ENOMEM;
-    r = relay_set_new(config, engine->worker, &relays);
+    r = relay_set_new(config, engine->worker, engine->relays, &relays);
     if (r < 0) {
         free(views);
         return r;
@@ -149,9 +149,11 @@ int engine_reload(Engine *engine, Config *config)
 {
     int r = use_config(engine, config);
 
-    if (r >= 0)
-        engine_wake(engine);
-    return r;
+    if (r < 0)
+        return r;
+    engine_recall_elsewhere(engine, true); /* the relays are others, and what is known of them */
+    engine_wake(engine);
+    return 0;
 }
 
 void engine_stop(Engine *engine, usec_t deadline)

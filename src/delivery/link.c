@@ -9,7 +9,11 @@
 #include "base/errors.h"
 #include "delivery/active.h"
 #include "delivery/advice.h"
+#include "delivery/route.h"
 #include "delivery/view.h"
+
+/* So many messages that it cannot take are looked at in one go. */
+#define PASSED_MAX 16
 
 static void remove_attempt(Link *link, const Attempt *attempt)
 {
@@ -29,18 +33,26 @@ static int submit(Link *link, Attempt *attempt)
         engine_now_real(link->engine), engine_now_monotonic(link->engine));
 }
 
-/* 0, or a negative errno after which the message has been given back. */
+/* 0; 1: it waits for another relay; or a negative errno after which the message has been given
+ * back.
+ */
 static int take_message(Link *link, HeldMessage *message)
 {
     Engine *engine = link->engine;
+    char *nowhere = NULL;
     Attempt *attempt;
-    int r;
+    int r = route_message(link, message, &nowhere);
 
-    r = attempt_new(message, link->relay->config, link->connection, &attempt);
+    if (r > 0)
+        return r;
+    if (r >= 0)
+        r = attempt_new(message, link->relay->config, link->connection, &attempt);
     if (r < 0) {
+        free(nowhere);
         engine_give_back(engine, message);
         return r;
     }
+    attempt_set_nowhere(attempt, nowhere);
     r = submit(link, attempt);
     if (r < 0) {
         engine_end_attempt(engine, attempt);
@@ -54,9 +66,13 @@ static int take_message(Link *link, HeldMessage *message)
 
 void link_fill(Link *link)
 {
-    HeldMessage *message = engine_next_message(link->engine, link->relay);
-    int r = message ? take_message(link, message) : 0;
+    HeldMessage *message;
+    int r = 1;
 
+    for (unsigned n = 0; r > 0 && n < PASSED_MAX; n++) {
+        message = engine_next_message(link->engine, link->relay);
+        r = message ? take_message(link, message) : 0;
+    }
     if (r < 0)
         engine_trouble(link->engine, r);
 }
@@ -117,13 +133,27 @@ static void tell_coming(Link *link)
         tell_relay(link, &policy);
 }
 
+/* Once a connection, be it that the login fails. */
+static void tell_secrets(Link *link)
+{
+    const AttemptContext *context = &link->engine->context;
+    const char *notice = connection_secrets_notice(link->connection);
+    const Failure f = {.number = ERROR_FILE, .text = (char *)notice};
+
+    if (notice && !link->told_secrets && context->observer->problem)
+        context->observer->problem(context->user, &(ProblemReport){.failure = &f});
+    link->told_secrets = notice;
+}
+
 static int on_ready(Link *link)
 {
     link->ready = true;
     link->since = engine_now(link->engine);
+    relay_learn_offer(link->relay, connection_session(link->connection), engine_now(link->engine));
     if (relay_ready(link->relay))
         view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
     tell_coming(link);
+    tell_secrets(link);
     refill(link);
     engine_wake(link->engine);
     return 0;
@@ -432,6 +462,7 @@ static int on_closed(Link *link, const SmtpEvent *event)
 
     if (!link->judged && outcome->kind == DELIVERY_CUT_OFF)
         link->blame = judge(link, outcome, NULL);
+    tell_secrets(link);
     link_close(link);
     if (outcome->kind != DELIVERY_CUT_OFF)
         return 0;

@@ -7,9 +7,11 @@ typedef struct Planner {
     usec_t now;
     PlanAction *actions;
     size_t n, max;
-    size_t left;     /* messages without a place */
-    size_t openable; /* connections left to open */
-    size_t relays;   /* that were looked at */
+    size_t left;        /* messages without a place: of those that are being placed with a relay */
+    size_t ordinary;    /* of those that any relay takes */
+    uint64_t elsewhere; /* of the others: bits, as many as there are */
+    size_t openable;    /* connections left to open */
+    size_t relays;      /* that were looked at for ordinary ones */
     usec_t next;
 } Planner;
 
@@ -195,26 +197,75 @@ static void look_when_silent(Planner *p, size_t relay)
             look_at(p, usec_add(p->view->links[i].since, PLAN_SILENT));
 }
 
-/* A relay that works keeps the mail; one that is being tried, or bears no more, does not keep the
- * next from it. One that is silent comes behind all others: it may be the only one. */
-static void place_messages(Planner *p)
+/* ---- relay by relay ---- */
+
+/* Of the messages that wait for other relays than the rest, those that may go to this one. */
+static uint64_t find_elsewhere(const Planner *p, size_t relay)
 {
+    const PlanView *v = p->view;
+    uint64_t found = 0;
+
+    for (size_t i = 0; i < v->n_elsewhere && relay < PLAN_ELSEWHERE_RELAYS; i++)
+        if (!(v->elsewhere[i] >> relay & 1))
+            found |= p->elsewhere & (uint64_t)1 << i;
+    return found;
+}
+
+/* Those come first: a connection asks for them before it takes another. */
+static void place_by(
+    Planner *p, size_t relay, size_t ordinary, void (*place)(Planner *p, size_t relay))
+{
+    uint64_t elsewhere = find_elsewhere(p, relay);
+    size_t all = ordinary + (size_t)__builtin_popcountll(elsewhere), placed;
+
+    p->left = all;
+    place(p, relay);
+    placed = all - p->left;
+    for (; placed > 0 && elsewhere; placed--) {
+        uint64_t first = elsewhere & -elsewhere;
+
+        elsewhere &= ~first;
+        p->elsewhere &= ~first;
+    }
+    p->ordinary -= placed;
+}
+
+/* A relay that works keeps the mail; one that is being tried, or bears no more, does not keep the
+ * next from it. What the relay cannot take passes it by. */
+static void place_at_relays(Planner *p, uint64_t *ret_kept)
+{
+    const PlanView *v = p->view;
     bool works = false;
 
-    while (p->relays < p->view->n_relays && p->left > 0 && !works) {
-        size_t relay = p->relays++;
+    for (size_t relay = 0; relay < v->n_relays; relay++) {
+        bool ordinary = p->ordinary > 0 && !works;
 
-        if (plan_is_silent(p->view, relay, p->now))
+        if (ordinary)
+            p->relays = relay + 1;
+        if ((!ordinary && !find_elsewhere(p, relay)) || plan_is_silent(v, relay, p->now))
             continue;
         look_when_silent(p, relay);
-        place_with(p, relay);
-        works = p->view->relays[relay].state == RELAY_STATE_WORKS;
+        place_by(p, relay, ordinary ? p->ordinary : 0, place_with);
+        if (v->relays[relay].state != RELAY_STATE_WORKS)
+            continue;
+        works = works || ordinary;
+        *ret_kept |= find_elsewhere(p, relay);
+        p->elsewhere &= ~*ret_kept;
     }
-    for (size_t i = 0; i < p->relays && p->left > 0; i++)
+}
+
+/* One that is silent comes behind all others: it may be the only one. */
+static void place_messages(Planner *p)
+{
+    uint64_t kept = 0;
+
+    place_at_relays(p, &kept);
+    for (size_t i = 0; i < p->view->n_relays && (p->ordinary > 0 || p->elsewhere); i++)
         if (plan_is_silent(p->view, i, p->now))
-            place_with(p, i);
-    for (size_t i = 0; i < p->relays && p->left > 0; i++)
-        fill_second(p, i);
+            place_by(p, i, i < p->relays ? p->ordinary : 0, place_with);
+    p->elsewhere |= kept;
+    for (size_t i = 0; i < p->view->n_relays; i++)
+        place_by(p, i, i < p->relays ? p->ordinary : 0, fill_second);
 }
 
 static bool is_filled(const Planner *p, size_t link)
@@ -252,6 +303,11 @@ static void rest(Planner *p, size_t i)
         look_at(p, usec_add(l->since, l->idle_timeout));
 }
 
+static uint64_t all_elsewhere(const PlanView *view)
+{
+    return view->n_elsewhere == 0 ? 0 : UINT64_MAX >> (PLAN_ELSEWHERE_MAX - view->n_elsewhere);
+}
+
 size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, PlanRest *ret_rest)
 {
     Planner p = {
@@ -259,11 +315,14 @@ size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, PlanR
         .now = now,
         .actions = ret,
         .max = max,
-        .left = takes_work(view, now) ? view->waiting : 0,
         .openable = view->openable,
         .next = USEC_NEVER,
     };
 
+    if (takes_work(view, now)) {
+        p.ordinary = view->waiting;
+        p.elsewhere = all_elsewhere(view);
+    }
     place_messages(&p);
     for (size_t i = 0; i < view->n_links; i++)
         rest(&p, i);
@@ -271,7 +330,7 @@ size_t plan(const PlanView *view, usec_t now, PlanAction *ret, size_t max, PlanR
         look_at(&p, view->paused_until);
     else
         look_at(&p, view->stop_deadline);
-    *ret_rest = (PlanRest){.next = p.next, .left = p.left, .relays = p.relays};
+    *ret_rest = (PlanRest){.next = p.next, .left = p.ordinary, .relays = p.relays};
     return p.n;
 }
 

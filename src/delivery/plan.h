@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 #include "delivery/relay.h"
@@ -17,6 +18,9 @@
 /* How long a relay may keep all its connections from being of use before the next one gets the
  * mail. Servers that keep clients waiting on purpose greet within this time. */
 #define PLAN_SILENT (10 * USEC_PER_SEC)
+
+#define PLAN_ELSEWHERE_MAX 64u /* messages that wait for another relay than the others */
+#define PLAN_ELSEWHERE_RELAYS 64u
 
 #define PLAN_DEPTH_MAX 2 /* transactions a session takes at a time */
 
@@ -49,7 +53,11 @@ typedef struct PlanView {
     size_t n_links;
     const PlanRelay *relays; /* in order of preference */
     size_t n_relays;
-    size_t waiting;       /* messages to deliver, as far as is known */
+    size_t waiting; /* messages to deliver, as far as is known */
+    /* Messages beside those that some relays cannot take, and for each the others, of the first
+     * PLAN_ELSEWHERE_RELAYS: a bit is a relay that it must not go to. */
+    const uint64_t *elsewhere;
+    size_t n_elsewhere;
     size_t openable;      /* connections that may be opened in all: descriptors are limited */
     usec_t paused_until;  /* nothing is taken before */
     bool stopping;        /* nothing is taken at all */

@@ -126,6 +126,7 @@ static void settle(Engine *engine, usec_t now)
     bury_closed(engine);
     if (engine->stopping)
         engine_empty_lane(engine);
+    engine_recall_elsewhere(engine, false);
     if (engine->stuck && engine->stuck_until <= now)
         engine_retry_stuck(engine);
     if (engine->stopping && now >= engine->stop_deadline)

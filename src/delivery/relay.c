@@ -12,10 +12,22 @@
 /* How long its limit of recipients is taken for granted. */
 #define RECIPIENTS_PAUSE USEC_PER_HOUR
 
+/* How long a relay is taken to offer what it did. */
+#define OFFER_PAUSE (10 * USEC_PER_MINUTE)
+
 /* It is met again whenever a limit is over while the reason for it lasts. */
 #define TOLD_AGAIN USEC_PER_HOUR
 
-int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
+/* Of a relay of the same name rather than of another. */
+static void inherit(Relay *relay, const RelaySet *former)
+{
+    for (int same = 0; same <= 1; same++)
+        for (size_t i = 0; i < former->n_relays; i++)
+            if ((strcmp(former->relays[i].config->name, relay->config->name) == 0) == same)
+                connection_shared_inherit(relay->shared, former->relays[i].shared);
+}
+
+int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelaySet **ret)
 {
     RelaySet *set = calloc(1, sizeof(RelaySet));
     int r = 0;
@@ -34,6 +46,8 @@ int relay_set_new(Config *config, Worker *worker, RelaySet **ret)
         relay->until = USEC_NEVER;
         r = connection_shared_new(config->relays[i], worker, &relay->shared);
         set->n_relays++;
+        if (r >= 0 && former)
+            inherit(relay, former);
     }
     if (r < 0)
         relay_set_unref(set);
@@ -222,6 +236,20 @@ void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now)
 {
     relay->recipients_max = MAX(taken, 1u);
     relay->recipients_until = usec_add(now, RECIPIENTS_PAUSE);
+}
+
+void relay_learn_offer(Relay *relay, const SmtpSession *session, usec_t now)
+{
+    relay->offer = (RelayOffer){
+        .capabilities = *smtp_session_capabilities(session),
+        .verified = smtp_session_is_verified(session),
+        .until = usec_add(now, OFFER_PAUSE),
+    };
+}
+
+const RelayOffer *relay_offer(const Relay *relay, usec_t now)
+{
+    return now < relay->offer.until ? &relay->offer : NULL;
 }
 
 bool relay_lacks(Relay *relay, unsigned lacks)

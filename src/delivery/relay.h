@@ -25,6 +25,13 @@ typedef enum RelayState {
 
 const char *relay_state_name(RelayState state);
 
+/* What it offers to a message. */
+typedef struct RelayOffer {
+    SmtpCapabilities capabilities;
+    bool verified; /* over TLS with a certificate that was verified */
+    usec_t until;  /* when that is to be found out anew */
+} RelayOffer;
+
 typedef struct Relay {
     const RelayConfig *config;
     ConnectionShared *shared;
@@ -41,6 +48,7 @@ typedef struct Relay {
     unsigned losses;       /* fresh connections lost in a row */
     uint64_t lost;         /* the message that met with the first of them */
     bool lost_several;     /* others met with the rest */
+    RelayOffer offer;      /* of its latest session that was ready */
     uint64_t served;       /* the engine's count of verdicts at its latest one */
     bool logged_in;        /* a login was taken, and none refused since */
     usec_t expiry_next;    /* when certificates are looked at again for their end */
@@ -59,7 +67,7 @@ typedef struct RelaySet {
 } RelaySet;
 
 /* References Config and worker. 0 or -ENOMEM. */
-int relay_set_new(Config *config, Worker *worker, RelaySet **ret);
+int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelaySet **ret);
 RelaySet *relay_set_ref(RelaySet *set);
 RelaySet *relay_set_unref(RelaySet *set); /* accepts NULL; returns NULL */
 
@@ -112,6 +120,13 @@ bool relay_lost_others(const Relay *relay, uint64_t message);
 /* It took so many recipients in a transaction and no more: so it is for an hour. What looked like a
  * limit may have been one mailbox that was full, or of that message alone. */
 void relay_learn_recipients(Relay *relay, unsigned taken, usec_t now);
+
+/* A session says what it offers; for a while that holds for the relay, as far as messages are kept
+ * from it: what it was found to lack it may have got. */
+void relay_learn_offer(Relay *relay, const SmtpSession *session, usec_t now);
+
+/* What is known of that, or NULL. */
+const RelayOffer *relay_offer(const Relay *relay, usec_t now);
 
 /* What it lacks, as of connection_shared_lacks(). News: something. */
 bool relay_lacks(Relay *relay, unsigned lacks);

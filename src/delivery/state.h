@@ -36,6 +36,7 @@ typedef struct Link {
     bool trusted;  /* the address serves */
     bool doubted; /* it could not take a message, and the relay has others: no more over this one */
     bool judged;  /* `blame` is of its end */
+    bool told_secrets; /* that one of them cannot be kept */
     Blame blame;
     uint64_t met;          /* the message that met with its end, by suspects_key(); 0: none */
     unsigned taken;        /* messages */
@@ -55,14 +56,16 @@ struct Engine {
     AttemptContext context;
     EngineStatistics statistics;
     Lane lane;
+    Lane elsewhere; /* what a relay could not take, and another may */
     Link *links;
     size_t n_links, links_max;
     PlanLink *plan_links; /* room for every link */
     size_t plan_links_allocated;
     PlanRelay *plan_relays; /* for every relay */
-    PlanRest plan_rest;     /* of the last plan, less what has been taken since */
-    Attempt *stuck;         /* over, but what became of them cannot be written at present */
-    Attempt *settling;      /* over; the source is about to say that it is written */
+    uint64_t plan_elsewhere[PLAN_ELSEWHERE_MAX];
+    PlanRest plan_rest; /* of the last plan, less what has been taken since */
+    Attempt *stuck;     /* over, but what became of them cannot be written at present */
+    Attempt *settling;  /* over; the source is about to say that it is written */
     Suspects suspects;
     uint64_t served; /* verdicts on messages */
     Buffer scratch;

@@ -93,6 +93,16 @@ static void view_relays(Engine *engine, usec_t now)
     }
 }
 
+static size_t view_elsewhere(Engine *engine)
+{
+    const HeldMessage *message = engine->elsewhere.first;
+    size_t n = engine->elsewhere.n;
+
+    for (size_t i = 0; i < n; i++, message = message->next)
+        engine->plan_elsewhere[i] = message->unfit_for;
+    return n;
+}
+
 /* `waiting` is left to the caller. */
 PlanView view_engine(Engine *engine, usec_t now)
 {
@@ -111,6 +121,8 @@ PlanView view_engine(Engine *engine, usec_t now)
         .n_links = n,
         .relays = engine->plan_relays,
         .n_relays = engine->relays->n_relays,
+        .elsewhere = engine->plan_elsewhere,
+        .n_elsewhere = view_elsewhere(engine),
         .openable = engine->links_max > n ? engine->links_max - n : 0,
         .paused_until = engine->paused_until,
         .stopping = engine->stopping,
@@ -180,7 +192,7 @@ bool view_wants_filled(Engine *engine, const Link *link)
 {
     usec_t now = engine_now(engine);
 
-    return view_can_submit(link) &&
-           (takes_of_rest(engine, link, now) ||
-               (view_waiting(engine) > 0 && plan_fills(engine, link, now)));
+    return view_can_submit(link) && (takes_of_rest(engine, link, now) ||
+                                        ((engine->elsewhere.n > 0 || view_waiting(engine) > 0) &&
+                                            plan_fills(engine, link, now)));
 }

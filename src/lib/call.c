@@ -141,8 +141,13 @@ static int on_lost(OutboxClient *client, const DeliveryOutcome *fault)
 {
     bool learned = connection_has_learned(client->connection);
     bool stale = client->idled && !fault->under_way && call_may_be_repeated(client);
-    int number = contact_explain(client, fault), r;
+    int number, r;
 
+    if (client->call == CALL_SEND && send_goes_elsewhere(client)) {
+        contact_close(client, 0, NULL);
+        return contact_next(client);
+    }
+    number = contact_explain(client, fault);
     contact_close(client, number, failure_text(&client->failure));
     if (client->call == CALL_SEND && !send_has_waiting(client)) {
         send_finish(client);

@@ -133,6 +133,7 @@ int contact_begin(OutboxClient *client);
 
 /* The same to the next relay, or once more to this one. 0; -ENOENT where there is none left. */
 int contact_next(OutboxClient *client);
+bool contact_has_next(const OutboxClient *client);
 int contact_again(OutboxClient *client);
 
 /* Takes what was found at the descriptors. */

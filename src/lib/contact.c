@@ -14,35 +14,58 @@
 
 /* ---- What relays' connections share ---- */
 
+static void drop(ConnectionShared **shared, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)connection_shared_unref(shared[i]);
+    free(shared);
+}
+
 void contact_forget(OutboxClient *client)
 {
-    for (size_t i = 0; i < client->n_shared; i++)
-        (void)connection_shared_unref(client->shared[i]);
-    free(client->shared);
+    drop(client->shared, client->n_shared);
     client->shared = NULL;
     client->n_shared = 0;
     client->shared_config = config_unref(client->shared_config);
 }
 
-/* Sessions of TLS and what was learned of the relays are kept as long as the settings. */
-static int share(OutboxClient *client)
+static int make_shared(OutboxClient *client, ConnectionShared **former, size_t n_former)
 {
     Config *config = client->config;
-    int r = client->worker ? 0 : worker_new(&client->worker);
+    int r = 0;
 
-    if (r < 0 || client->shared_config == config)
-        return r;
-    contact_forget(client);
     client->shared = calloc(config->n_relays, sizeof(ConnectionShared *));
     if (!client->shared)
         return -ENOMEM;
-    for (; r >= 0 && client->n_shared < config->n_relays; client->n_shared += r >= 0)
-        r = connection_shared_new(
-            config->relays[client->n_shared], client->worker, &client->shared[client->n_shared]);
+    while (r >= 0 && client->n_shared < config->n_relays) {
+        ConnectionShared **shared = &client->shared[client->n_shared];
+
+        r = connection_shared_new(config->relays[client->n_shared], client->worker, shared);
+        client->n_shared += r >= 0;
+        for (size_t i = 0; r >= 0 && i < n_former; i++)
+            connection_shared_inherit(*shared, former[i]);
+    }
+    return r;
+}
+
+/* Sessions of TLS and what was learned of the relays are kept as long as the settings. */
+static int share(OutboxClient *client)
+{
+    ConnectionShared **former = client->shared;
+    size_t n_former = client->n_shared;
+    int r = client->worker ? 0 : worker_new(&client->worker);
+
+    if (r < 0 || client->shared_config == client->config)
+        return r;
+    client->shared = NULL;
+    client->n_shared = 0;
+    contact_forget(client);
+    r = make_shared(client, former, n_former);
+    drop(former, n_former);
     if (r < 0)
         contact_forget(client);
     else
-        client->shared_config = config_ref(config);
+        client->shared_config = config_ref(client->config);
     return r;
 }
 
@@ -325,9 +348,14 @@ bool contact_stands(OutboxClient *client)
     return false;
 }
 
+bool contact_has_next(const OutboxClient *client)
+{
+    return !client->one_relay && client->relay + 1 < client->n_shared;
+}
+
 int contact_next(OutboxClient *client)
 {
-    if (client->one_relay || client->relay + 1 >= client->n_shared)
+    if (!contact_has_next(client))
         return -ENOENT;
     notify_error(client, client->failure.number, failure_text(&client->failure));
     client->relay++;

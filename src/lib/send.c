@@ -38,6 +38,7 @@ static void sending_done(OutboxClient *client)
     free(s->kinds);
     free(s->done);
     free(s->text);
+    buffer_done(&s->lacks);
     *s = (Sending){0};
 }
 
@@ -241,10 +242,54 @@ static int note_outcome(OutboxClient *client, size_t i, const DeliveryOutcome *o
     return r;
 }
 
-/* For a recipient that met the relay's fault another relay may do. */
+/* Our own refusals for what the relay does not offer: SMTPUTF8, what the sender needs, the size,
+ * the content. */
+static bool is_lack(const DeliveryOutcome *o)
+{
+    static const char *const codes[] = {"5.6.7", "5.7.30", "5.3.3", "5.3.4", "5.6.3"};
+    bool found = false;
+
+    for (size_t i = 0; i < ELEMENTSOF(codes); i++)
+        found |= strcmp(o->enhanced, codes[i]) == 0;
+    return found && o->kind == DELIVERY_REFUSED && o->cause == CAUSE_OWN &&
+           o->stage == STAGE_MESSAGE;
+}
+
+/* Leaves the recipient to the next relay. 0 or -ENOMEM. */
+static int leave_to_next(OutboxClient *client, const DeliveryOutcome *o)
+{
+    Sending *s = &client->sending;
+    int r;
+
+    if (s->elsewhere)
+        return 0;
+    s->elsewhere = true;
+    s->transaction.nowhere = NULL; /* what `lacks` held is in the text */
+    buffer_done(&s->lacks);
+    r = buffer_appendf(&s->lacks, "relay %s: %s", client_relay(client)->name, o->text);
+    return r < 0 ? r : buffer_append(&s->lacks, "", 1);
+}
+
+bool send_goes_elsewhere(OutboxClient *client)
+{
+    Sending *s = &client->sending;
+
+    if (!s->elsewhere || !send_has_waiting(client))
+        return false;
+    s->elsewhere = false;
+    (void)failure_set(&client->failure, -EOPNOTSUPP, ERROR_MESSAGE,
+        "another relay is asked, for this one cannot take the message: %s", buffer_data(&s->lacks));
+    return true;
+}
+
+/* For a recipient that met the relay's fault another relay may do, and for what the relay does not
+ * offer. */
 static int on_recipient(OutboxClient *client, const SmtpEvent *event)
 {
     const DeliveryOutcome *o = event->outcome;
+
+    if (is_lack(o) && contact_has_next(client) && !client->sending.required)
+        return leave_to_next(client, o);
 
     if (o->kind == DELIVERY_POSTPONED) {
         client->sending.postponed = true;
@@ -311,16 +356,17 @@ static int submit(OutboxClient *client)
         return r;
     s->handed = 0;
     s->transfers = false;
+    s->required = require(s, relay);
     s->transaction = (SmtpTransaction){
         .verb = s->verb,
         .sender = envelope->sender,
         .sender_parameters = envelope->sender_parameters,
         .recipients = s->waiting,
-        .n_recipients = require(s, relay)
-                            ? s->n_waiting
-                            : MIN(s->n_waiting, (size_t)relay->recipients_per_transaction),
+        .n_recipients = s->required ? s->n_waiting
+                                    : MIN(s->n_waiting, (size_t)relay->recipients_per_transaction),
         .size = s->outgoing.size,
         .unfit = s->outgoing.unfit,
+        .nowhere = buffer_data(&s->lacks),
         .is_8bit = s->outgoing.is_8bit,
     };
     return smtp_session_submit(session, &s->transaction, client_now(client));

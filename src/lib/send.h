@@ -21,6 +21,9 @@ typedef struct Sending {
     SmtpTransaction transaction; /* under way: the first of those that wait */
     uint64_t handed;             /* bytes of its content so far */
     bool transfers;              /* its start has been told */
+    bool required;               /* it has a recipient without whom nobody is sent to */
+    bool elsewhere;              /* another relay is asked for what this one does not offer */
+    Buffer lacks;                /* why those before it were none, with a NUL behind it */
     bool postponed;              /* a recipient is to go in a further transaction */
     int number; /* of the first recipient, no blind copy, that was not delivered to */
     char *text; /* and the words; NULL: there is none */
@@ -35,6 +38,10 @@ int send_on_event(OutboxClient *client, const SmtpEvent *event);
 
 /* Whether a recipient has no outcome yet. */
 bool send_has_waiting(const OutboxClient *client);
+
+/* Whether those that have none need what this relay does not offer, and another may; says so where
+ * the client's failure is. */
+bool send_goes_elsewhere(OutboxClient *client);
 
 /* All have one: the call is over. */
 void send_finish(OutboxClient *client);

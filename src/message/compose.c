@@ -133,7 +133,7 @@ static int put_date(HeaderWriter *w)
     const char *date = w->compose->date;
     char now[RFC5322_DATE_MAX];
 
-    if (!date || strcmp(date, "*") == 0)
+    if (!date || strcmp(date, "*") == 0 || text_equal_nocase(date, "now"))
         date = clock_format_rfc5322(w->compose->now, now);
     return *date ? compose_put_date("date", "Date", date, &w->out, w->failure) : 0;
 }

@@ -50,7 +50,7 @@ typedef enum ComposeSensitivity {
 typedef struct ComposePart {
     ComposeSource source;
     const char *name;       /* the file's name for the reader; NULL: the path's; "": none */
-    const char *type;       /* "type/subtype; name=value"; NULL: by the name */
+    const char *type;       /* "type/subtype; name=value"; NULL: by the name, else by the content */
     const char *content_id; /* of an inline part; NULL: its name. Without brackets */
     bool is_inline;         /* is shown within the HTML text, which says "cid:CONTENT-ID" */
 } ComposePart;
@@ -66,6 +66,7 @@ typedef struct ComposeStyle {
     unsigned max_header_length; /* a longer line is folded; 0: COMPOSE_HEADER_LENGTH */
     bool allow_empty_to;        /* Cc or Bcc alone will do */
     const char *message_id_algorithm; /* "md5", "sha1", "sha256"; NULL: the last */
+    const char *types_file;           /* endings and types; NULL: /etc/mime.types */
 } ComposeStyle;
 
 /* Everything borrowed; NULL is "not given"; lists are NULL-terminated or NULL. All text is UTF-8.
@@ -81,7 +82,8 @@ typedef struct Compose {
     const char *return_path; /* envelope sender, "" for none, ESMTP parameters allowed behind it;
                               * NULL: the address of `from` */
     const char *subject;
-    const char *date;                     /* "*" or NULL: `now`; "": none; else as given */
+    const char *date;                     /* "*", "now" or NULL: `now`; "": none; else a date of
+                                           * RFC 5322 or RFC 3339 */
     const char *message_id;               /* "*" or NULL: generated; "": none; else as given */
     const char *delivery_notification_to; /* Return-Receipt-To */
     const char *read_receipt_to;          /* Disposition-Notification-To */

@@ -28,6 +28,7 @@ typedef struct BodyWriter {
     const Compose *compose;
     Composed *composed;
     FieldOutput fields; /* its buffer: where the fields of the next part go */
+    TypesFile types;
     Failure *failure;
 } BodyWriter;
 
@@ -244,25 +245,67 @@ static int encoding_of(const SourceReader *reader, const char *type, const TextS
                      f);
 }
 
+/* What a file is taken to be, and what of it is known. */
+typedef struct FileType {
+    const char *type;
+    TextShape shape; /* of a text or a message */
+    bool whole;      /* all of that was looked at */
+} FileType;
+
+/* By its name, else by its content: a text is what is UTF-8 to its end. 0, -EBADMSG with a Failure,
+ * or -ENOMEM. */
+static int guess_type(BodyWriter *w, const char *name, SourceReader *reader, FileType *ret)
+{
+    _cleanup_buffer_ Buffer start = {0};
+    int r = 0;
+
+    ret->type = content_type_of_name(name, &w->types);
+    if (ret->type)
+        return 0;
+    ret->type = "application/octet-stream";
+    r = source_peek(reader, CONTENT_SAMPLE, &start, w->failure);
+    if (r < 0 || buffer_size(&start) == 0)
+        return r;
+    ret->type = content_type_of_start(buffer_data(&start), buffer_size(&start))
+                    ?: "application/octet-stream";
+    if (!content_may_be_text(buffer_data(&start), buffer_size(&start)) ||
+        !is_type(ret->type, "application/octet-stream"))
+        return 0;
+    r = source_look(reader, &ret->shape, &ret->whole, w->failure);
+    if (ret->whole && !ret->shape.is_broken && !ret->shape.has_nul)
+        ret->type = "text/plain";
+    return r;
+}
+
+static int find_type(
+    BodyWriter *w, const ComposePart *part, const char *name, SourceReader *reader, FileType *ret)
+{
+    int r = 0;
+
+    *ret = (FileType){.type = part->type};
+    if (!part->type)
+        r = guess_type(w, name, reader, ret);
+    if (r >= 0 && !ret->whole && (is_type(ret->type, "text/") || is_type(ret->type, "message/")))
+        r = source_look(reader, &ret->shape, &ret->whole, w->failure);
+    if (!part->type && is_type(ret->type, "message/") && !(ret->whole && is_7bit(&ret->shape)))
+        ret->type = "application/octet-stream";
+    return r;
+}
+
 /* `reader` is taken over where all goes well. */
 static int put_open_file(
     BodyWriter *w, const ComposePart *part, const char *name, SourceReader *reader)
 {
-    const char *type = part->type ?: content_type_of(name);
-    TextShape shape = {0};
-    bool whole = false, is_text = is_type(type, "text/");
     PieceEncoding encoding = PIECE_BASE64;
-    int r = 0;
+    FileType t;
+    int r = find_type(w, part, name, reader, &t);
 
-    if (is_text || is_type(type, "message/"))
-        r = source_look(reader, &shape, &whole, w->failure);
-    if (!part->type && is_type(type, "message/") && !(whole && is_7bit(&shape)))
-        type = "application/octet-stream";
     if (r >= 0)
-        r = encoding_of(reader, type, &shape, whole, &encoding, w->failure);
+        r = encoding_of(reader, t.type, &t.shape, t.whole, &encoding, w->failure);
     if (r >= 0)
-        r = compose_put_type("content type", "Content-Type", type,
-            &(TypeParameters){.charset = whole && !shape.is_broken ? "utf-8" : NULL, .name = name},
+        r = compose_put_type("content type", "Content-Type", t.type,
+            &(TypeParameters){
+                .charset = t.whole && !t.shape.is_broken ? "utf-8" : NULL, .name = name},
             &w->fields, w->failure);
     if (r >= 0)
         r = put_disposition(w, part, name);
@@ -355,10 +398,17 @@ static int put_mixed(BodyWriter *w)
 
 int compose_body_put(const Compose *c, const FieldOutput *style, Composed *composed, Failure *f)
 {
-    BodyWriter w = {.compose = c, .composed = composed, .fields = *style, .failure = f};
+    BodyWriter w = {.compose = c,
+        .composed = composed,
+        .fields = *style,
+        .types.path = c->style.types_file,
+        .failure = f};
+    int r;
 
     w.fields.buffer = &composed->header;
-    return put_mixed(&w);
+    r = put_mixed(&w);
+    types_file_done(&w.types);
+    return r;
 }
 
 /* ---- of which the user says what it is ---- */

@@ -66,7 +66,9 @@ int compose_put_ascii(
 int compose_put_date(
     const char *what, const char *name, const char *text, const FieldOutput *out, Failure *f)
 {
-    if (date_check(text, f) < 0)
+    char room[RFC5322_DATE_MAX];
+
+    if (date_write(text, room, &text, f) < 0)
         return failure_prefix(f, -EBADMSG, what);
     return compose_put_ascii(what, name, text, out, f);
 }

@@ -295,6 +295,36 @@ static int look_through(SourceReader *reader, TextShape *shape, Failure *f)
     return 0;
 }
 
+static int peek_file(SourceReader *reader, size_t n, Buffer *out, Failure *f)
+{
+    char *to = buffer_reserve(out, n);
+    ssize_t got;
+
+    if (!to)
+        return -ENOMEM;
+    do
+        got = pread(reader->fd, to, n, (off_t)reader->start);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return fail_errno(reader, -errno, f);
+    buffer_commit(out, (size_t)got);
+    return 0;
+}
+
+int source_peek(SourceReader *reader, size_t n, Buffer *out, Failure *f)
+{
+    const ComposeSource *source = &reader->source;
+    int r;
+
+    if (source->origin == COMPOSE_MEMORY)
+        return source->n > 0 ? buffer_append(out, source->data, MIN(n, source->n)) : 0;
+    if (reader->is_regular)
+        return peek_file(reader, n, out, f);
+    r = source_fill(reader, n, f);
+    n = MIN(n, buffer_size(&reader->ahead));
+    return r < 0 || n == 0 ? r : buffer_append(out, buffer_data(&reader->ahead), n);
+}
+
 int source_look(SourceReader *reader, TextShape *ret, bool *ret_whole, Failure *f)
 {
     int r;

@@ -50,6 +50,10 @@ int source_open(
  * -ENOMEM. */
 int source_look(SourceReader *reader, TextShape *ret, bool *ret_whole, Failure *f);
 
+/* The first bytes, up to `n` of them, without moving on: appended. 0, -EBADMSG with a Failure,
+ * -ENOMEM. */
+int source_peek(SourceReader *reader, size_t n, Buffer *out, Failure *f);
+
 /* Appends the next bytes, some at least; nothing: the end is reached, and a file is still what it
  * was when it was opened. 0, -EBADMSG with a Failure, -ENOMEM. */
 int source_read(SourceReader *reader, Buffer *out, Failure *f);

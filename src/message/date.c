@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -21,6 +22,7 @@ typedef struct Date {
     int weekday;    /* index; -1: not said */
     unsigned month; /* index */
     unsigned day, year, hour, minute, second;
+    char zone[6]; /* "+0100", of an internet date */
 } Date;
 
 static int fail(const char *why, Failure *f)
@@ -104,7 +106,8 @@ static bool take_zone(const char **at)
     return false;
 }
 
-static bool parse(const char *text, Date *ret)
+/* NULL, or what is wrong. */
+static const char *parse(const char *text, Date *ret)
 {
     int month;
 
@@ -113,18 +116,86 @@ static bool parse(const char *text, Date *ret)
     if (*text < '0' || *text > '9') {
         ret->weekday = take_name(&text, days, ELEMENTSOF(days));
         if (ret->weekday < 0 || !take(&text, ','))
-            return false;
+            return "it begins with the day of the month, or with Sun, Mon, Tue, Wed, Thu, Fri or "
+                   "Sat and a comma";
     }
     if (!take_number(&text, 1, 2, &ret->day))
-        return false;
+        return "the day of the month is one or two digits";
     month = take_name(&text, months, ELEMENTSOF(months));
     ret->month = (unsigned)month;
-    if (month < 0 || !take_number(&text, 4, 4, &ret->year) || !take_time(&text, ret) ||
-        !take_zone(&text))
-        return false;
+    if (month < 0)
+        return "behind the day of the month comes the month, as Jan, Feb, Mar, Apr, May, Jun, Jul, "
+               "Aug, Sep, Oct, Nov or Dec";
+    if (!take_number(&text, 4, 4, &ret->year))
+        return "the year is four digits";
+    if (!take_time(&text, ret))
+        return "behind the year comes the time, as 23:59 or 23:59:59";
+    if (!take_zone(&text))
+        return "behind the time comes the zone, as +0100 or GMT";
     skip_blanks(&text);
-    return *text == '\0' || *text == '(';
+    return *text == '\0' || *text == '(' ? NULL : "behind the zone nothing comes but a comment";
 }
+
+/* ---- the Internet's dates of other places (RFC 3339) ---- */
+
+static bool is_internet_date(const char *text)
+{
+    return strspn(text, "0123456789") == 4 && text[4] == '-';
+}
+
+/* "Z", "+01:00"; as a header has it. */
+static bool take_internet_zone(const char **at, char ret[static 6])
+{
+    const char *zone = *at;
+
+    if (*zone == 'Z' || *zone == 'z') {
+        strcpy(ret, "+0000");
+        *at += 1;
+        return true;
+    }
+    if ((*zone != '+' && *zone != '-') || strspn(zone + 1, "0123456789") != 2 || zone[3] != ':' ||
+        strspn(zone + 4, "0123456789") != 2 || memcmp(zone + 1, "23", 2) > 0 || zone[4] > '5')
+        return false;
+    memcpy(ret, zone, 3);
+    memcpy(ret + 3, zone + 4, 3);
+    ret[5] = '\0';
+    *at += 6;
+    return true;
+}
+
+static bool take_internet_day(const char **at, Date *ret)
+{
+    bool ok = take_number(at, 4, 4, &ret->year) && take(at, '-') &&
+              take_number(at, 2, 2, &ret->month) && take(at, '-') &&
+              take_number(at, 2, 2, &ret->day);
+
+    ok = ok && ret->month >= 1 && ret->month <= ELEMENTSOF(months) && **at && strchr("Tt ", **at);
+    *at += ok;
+    ret->month--;
+    return ok;
+}
+
+/* `text` begins as one. NULL, or what is wrong. */
+static const char *parse_internet(const char *text, Date *ret)
+{
+    *ret = (Date){.weekday = -1};
+    if (strpbrk(text, " \t") && strcspn(text, " \t") != strlen("2026-01-01"))
+        return "blanks stand where none may";
+    if (!take_internet_day(&text, ret))
+        return "the day is written 2026-12-31, and a T behind it";
+    if (!take_time(&text, ret))
+        return "the time is written 23:59:59";
+    if (*text == '.' || *text == ',')
+        text += 1 + strspn(text + 1, "0123456789");
+    if (*text == '\0')
+        return "it does not say of which zone it is: Z behind it is UTC, and +01:00 an hour before "
+               "that";
+    if (!take_internet_zone(&text, ret->zone))
+        return "the zone is written Z or +01:00";
+    return *text == '\0' ? NULL : "something stands behind the zone";
+}
+
+/* ---- whether there is such a time ---- */
 
 static unsigned days_of_month(const Date *date)
 {
@@ -142,27 +213,45 @@ static unsigned weekday_of(const Date *date)
     return (date->day + (13 * month + 12) / 5 + year + year / 4 - year / 100 + year / 400) % 7;
 }
 
-int date_check(const char *text, Failure *f)
+static int check(const Date *date, Failure *f)
 {
-    Date date;
-
-    if (!parse(text, &date))
-        return fail("this is no date, which is written \"Thu, 1 Jan 2026 00:00:00 +0000\" (as "
-                    "`date -R` prints it)",
-            f);
-    if (date.year < 1900)
+    if (date->year < 1900)
         return fail("the year is before 1900, which a date of mail cannot be", f);
-    if (date.day < 1 || date.day > days_of_month(&date))
+    if (date->day < 1 || date->day > days_of_month(date))
         return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s %u has %u days, and no day %u",
-            months[date.month], date.year, days_of_month(&date), date.day);
-    if (date.hour > 23)
+            months[date->month], date->year, days_of_month(date), date->day);
+    if (date->hour > 23)
         return fail("the hour is more than 23; midnight is 00:00 of the day that begins", f);
-    if (date.minute > 59 || date.second > 60)
+    if (date->minute > 59 || date->second > 60)
         return fail(
             "there is no such minute or second: both are at most 59, and 60 a leap second", f);
-    if (date.weekday >= 0 && (unsigned)date.weekday != weekday_of(&date))
+    if (date->weekday >= 0 && (unsigned)date->weekday != weekday_of(date))
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
-            "%u %s %u is a %s, and no %s; correct it, or leave the day of the week out", date.day,
-            months[date.month], date.year, days[weekday_of(&date)], days[date.weekday]);
+            "%u %s %u is a %s, and no %s; correct it, or leave the day of the week out", date->day,
+            months[date->month], date->year, days[weekday_of(date)], days[date->weekday]);
+    return 0;
+}
+
+int date_write(const char *text, char room[static RFC5322_DATE_MAX], const char **ret, Failure *f)
+{
+    bool is_internet = is_internet_date(text);
+    const char *why;
+    Date date;
+    int r;
+
+    *ret = text;
+    why = is_internet ? parse_internet(text, &date) : parse(text, &date);
+    if (why)
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "this is no date: %s. It is written \"Thu, 1 Jan 2026 00:00:00 +0000\" (as `date -R` "
+            "prints it), or 2026-01-01T00:00:00Z",
+            why);
+    r = check(&date, f);
+    if (r < 0 || !is_internet)
+        return r;
+    snprintf(room, RFC5322_DATE_MAX, "%.3s, %02u %.3s %04u %02u:%02u:%02u %s",
+        days[weekday_of(&date)], date.day % 100, months[date.month], date.year % 10000,
+        date.hour % 100, date.minute % 100, date.second % 100, date.zone);
+    *ret = room;
     return 0;
 }

@@ -1,9 +1,13 @@
-/* Dates of a header (RFC 5322, 3.3), as a person gives them. Pure. Inside the layer only. */
+/* Dates of a header (RFC 5322, 3.3), as a person or a program gives them. Pure. Inside the layer
+ * only. */
 #pragma once
 
+#include "base/clock.h"
 #include "base/failure.h"
 
-/* Whether the text is one: "Thu, 1 Jan 2026 00:00:00 +0000", with or without the day of the week
- * and the seconds, the zone also as a name of RFC 5322, 4.3, a comment behind it; of a day and a
- * time that there are, the day of the week being that of the day. 0, or -EBADMSG with a Failure. */
-int date_check(const char *text, Failure *f);
+/* How the date is written in a header. One of RFC 5322 is `text` itself: "Thu, 1 Jan 2026 00:00:00
+ * +0000", with or without the day of the week and the seconds, the zone also as a name of 4.3, a
+ * comment behind it. One of RFC 3339, "2026-01-01T00:00:00.5+01:00", a blank in the place of the T
+ * also, is written as such in `room`, without the fraction. It has to be of a day and a time that
+ * there are, the day of the week that of the day. 0, or -EBADMSG with a Failure. */
+int date_write(const char *text, char room[static RFC5322_DATE_MAX], const char **ret, Failure *f);

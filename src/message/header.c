@@ -233,7 +233,8 @@ static bool find_header(HeaderCursor *cursor, bool is_all)
 }
 
 /* Moves the cursor behind the envelope block. Exchange's fields alone are none: other programs use
- * the same names. What leads the block as outbox's own is no more than itself. */
+ * the same names; but the one that ends a block may stand alone, for an empty block. What leads it
+ * as outbox's own is no more than itself: it may have been put in front of what is no block. */
 static void skip_block(HeaderCursor *cursor)
 {
     HeaderCursor next = *cursor, behind = *cursor, own = *cursor;
@@ -244,8 +245,9 @@ static void skip_block(HeaderCursor *cursor)
     while (!at_end && header_next(&next, &field, NULL) > 0 && field.kind >= FIELD_X_SENDER &&
            field.kind <= FIELD_X_END) {
         is_own = field.kind == FIELD_X_OUTBOX && own.at == behind.at;
-        is_envelope = is_envelope || (field.kind <= FIELD_X_OUTBOX && !is_own);
         at_end = field.kind == FIELD_X_END;
+        is_envelope = is_envelope || (field.kind <= FIELD_X_OUTBOX && !is_own) ||
+                      (at_end && field.name == own.at);
         behind = next;
         if (is_own)
             own = next;
@@ -269,6 +271,13 @@ bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret)
     }
     ret->header = header;
     return found;
+}
+
+const char *header_line_end(const char *data, size_t n)
+{
+    const char *newline = memchr(data, '\n', n);
+
+    return newline && newline > data && newline[-1] == '\r' ? "\r\n" : "\n";
 }
 
 /* ---- mending it ---- */

@@ -70,6 +70,9 @@ typedef struct HeaderParts {
  * false when the header does not end with an empty line within these bytes. */
 bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret);
 
+/* How the first line of these ends: "\n" or "\r\n". */
+const char *header_line_end(const char *data, size_t n);
+
 /* Whether blanks stand between the field's name and its colon: legal once (RFC 5322, 4.5), and for
  * many who read mail the end of the header. */
 bool header_field_has_gap(const HeaderField *field);

@@ -213,6 +213,20 @@ int origin_list(const HeaderCursor *header, Envelope *e, size_t *ret_to)
     return r == -ENOMEM ? r : 0;
 }
 
+int origin_recipient_fields(const HeaderCursor *header, OriginField handler, void *user)
+{
+    const Scope scope = find_scope(header, ~0u);
+    const unsigned shift = scope.is_resent ? FIELD_RESENT_TO - FIELD_TO : 0;
+    HeaderCursor cursor = scope.fields;
+    HeaderField field;
+    int r = 0;
+
+    while (r >= 0 && header_next(&cursor, &field, NULL) > 0)
+        if (field.kind >= FIELD_TO + shift && field.kind <= FIELD_BCC + shift)
+            r = handler(user, &field);
+    return r;
+}
+
 static int keep_domain(void *user, const AddressItem *item)
 {
     const char *at = item->kind == ADDRESS_MAILBOX ? strrchr(item->address, '@') : NULL;

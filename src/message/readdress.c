@@ -8,13 +8,6 @@
 #include "message/field_syntax.h"
 #include "message/header.h"
 
-static const char *line_end(const char *data, size_t n)
-{
-    const char *newline = memchr(data, '\n', n);
-
-    return newline && newline > data && newline[-1] == '\r' ? "\r\n" : "\n";
-}
-
 static int append_field(
     Buffer *out, const char *name, const char *address, const char *parameters, const char *end)
 {
@@ -67,7 +60,7 @@ static int append_end_of_block(Buffer *out, HeaderParts parts, const char *end)
 int message_readdress(
     const char *data, size_t n, const Envelope *envelope, const char *added, Buffer *out)
 {
-    const char *end = line_end(data, n);
+    const char *end = header_line_end(data, n);
     HeaderParts parts;
     int r;
 

@@ -28,6 +28,10 @@ typedef struct ConnectionShared ConnectionShared;
 
 /* Keeps references to both; the worker may be NULL for who looks up at once (net/transport.h). */
 int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared **ret);
+
+/* Takes over from the one for the settings before what is not to be lost with it: an OAuth refresh
+ * token that is in no file yet. */
+void connection_shared_inherit(ConnectionShared *shared, const ConnectionShared *former);
 ConnectionShared *connection_shared_ref(ConnectionShared *shared);
 ConnectionShared *connection_shared_unref(
     ConnectionShared *shared); /* accepts NULL; returns NULL */
@@ -141,6 +145,10 @@ char *connection_expiring(const Connection *connection, usec_t now);
  * is none; NULL: nobody asked, or no memory. `now` is realtime. Caller frees. */
 const char *connection_policy_notice(const Connection *connection);
 char *connection_describe_policy(const Connection *connection, usec_t now);
+
+/* What is to be told of its secrets, whatever becomes of the connection: a new OAuth refresh token
+ * that cannot be kept. NULL: nothing. Borrowed. */
+const char *connection_secrets_notice(const Connection *connection);
 
 /* What was negotiated; NULL without TLS, or before its handshake has ended. */
 const TlsNegotiated *connection_negotiated(const Connection *connection);

@@ -39,3 +39,8 @@ const char *connection_local_address(const Connection *c, char text[static ADDRE
         address_format(&local, text);
     return text;
 }
+
+const char *connection_secrets_notice(const Connection *c)
+{
+    return c->found.notice;
+}

@@ -19,6 +19,7 @@
 #define LIFETIME_GOOD USEC_PER_HOUR
 #define LIFETIME_TROUBLE (5 * USEC_PER_MINUTE) /* RFC 8461, 3.3 */
 #define AGE_MIN USEC_PER_MINUTE                /* so long any policy counts */
+#define CLOCK_SLACK USEC_PER_HOUR /* that clocks are set back by, and times lie ahead */
 #define FETCH_LIMIT (20 * USEC_PER_SEC)
 
 /* ---- the record ---- */
@@ -109,9 +110,10 @@ static int fetch_text(const RelayConfig *relay, const char *url, Buffer *ret, Fa
     return r;
 }
 
-static void set_text(MtaStsResult *result, Buffer *text, MtaStsPolicy *policy, usec_t fetched)
+/* The clock may be set meanwhile: the end is one that it has no part in. */
+static void set_text(
+    MtaStsResult *result, Buffer *text, MtaStsPolicy *policy, usec_t fetched, usec_t age)
 {
-    usec_t now = clock_realtime(), age = now > fetched ? now - fetched : 0;
     usec_t max_age = MAX(policy->max_age, AGE_MIN);
 
     buffer_done(&result->text);
@@ -125,8 +127,9 @@ static void set_text(MtaStsResult *result, Buffer *text, MtaStsPolicy *policy, u
     result->until = result->known ? usec_add(clock_monotonic(), max_age - age) : 0;
 }
 
-/* Takes the text for the policy from that time on. 0, -EBADMSG or -ENOMEM; the text is used up. */
-static int take_text(MtaStsResult *result, Buffer *text, const char *id, usec_t fetched)
+/* Takes the text for the policy, which was fetched then and is so old. 0, -EBADMSG or -ENOMEM; the
+ * text is used up. */
+static int take_text(MtaStsResult *result, Buffer *text, const char *id, usec_t fetched, usec_t age)
 {
     MtaStsPolicy policy;
     int r =
@@ -134,7 +137,7 @@ static int take_text(MtaStsResult *result, Buffer *text, const char *id, usec_t 
 
     if (r >= 0) {
         snprintf(result->id, sizeof(result->id), "%s", id);
-        set_text(result, text, &policy, fetched);
+        set_text(result, text, &policy, fetched, age);
     }
     buffer_done(text);
     return r;
@@ -157,7 +160,7 @@ static int fetch_policy(
     if (r < 0)
         buffer_done(&text);
     else {
-        r = take_text(ret, &text, id, clock_realtime());
+        r = take_text(ret, &text, id, clock_realtime(), 0);
         if (r == -EBADMSG)
             (void)failure_set(f, r, ERROR_COMMUNICATION, "what it answers is no policy of MTA-STS");
     }
@@ -173,25 +176,65 @@ static int fetch_policy(
 static int copy_former(const MtaStsResult *former, MtaStsResult *ret)
 {
     Buffer text = {0};
+    int r;
 
     if (!former->known)
         return 0;
     if (buffer_append(&text, buffer_data(&former->text), buffer_size(&former->text)) < 0)
         return -ENOMEM;
-    return take_text(ret, &text, former->id, former->fetched);
+    r = take_text(ret, &text, former->id, former->fetched, 0);
+    ret->until = former->until;
+    if (former->notice && former->lifetime == 0)
+        ret->notice = strdup(former->notice);
+    ret->known = r >= 0 && clock_monotonic() < ret->until;
+    return r;
 }
 
-/* From the file: what is none there is as if it were not there. */
+/* A time that lies ahead, or before outbox was, is none: it is of a clock that was wrong. The
+ * policy counts from now on then, which is written down, that it comes to its end. */
+static int take_from_file(const RelayConfig *relay, const char *domain, Buffer *text,
+    const char *id, usec_t fetched, MtaStsResult *ret)
+{
+    usec_t now = clock_realtime();
+    bool believed = clock_is_plausible(fetched) && fetched <= usec_add(now, CLOCK_SLACK);
+    _cleanup_failure_ Failure f = {0};
+    int r =
+        take_text(ret, text, id, believed ? fetched : now, believed ? clock_age(fetched, now) : 0);
+
+    if (r < 0 || believed || !clock_is_plausible(now))
+        return r;
+    r = mta_sts_file_save(relay->tls_mta_sts_file, domain, id, now, &ret->text, &f);
+    if (r < 0 && r != -ENOMEM)
+        ret->notice = strdup(failure_text(&f));
+    return r == -ENOMEM ? r : 0;
+}
+
+/* What cannot be read, or is none, does not count, and is told of: a policy was kept there, whose
+ * domain may not be as safe without. */
 static int load(const RelayConfig *relay, const char *domain, MtaStsResult *ret)
 {
+    const char *path = relay->tls_mta_sts_file;
     char id[MTA_STS_ID_MAX];
     Buffer text = {0};
     usec_t fetched;
-    int r = mta_sts_file_load(relay->tls_mta_sts_file, domain, id, &fetched, &text);
+    int r = mta_sts_file_load(path, domain, id, &fetched, &text);
 
+    if (r == -ENOENT)
+        return 0;
     if (r >= 0)
-        r = take_text(ret, &text, id, fetched);
-    return r == -ENOMEM ? r : 0;
+        r = take_from_file(relay, domain, &text, id, fetched, ret);
+    if (r >= 0 || r == -ENOMEM)
+        return r;
+    if (asprintf(&ret->notice,
+            "tls_mta_sts_file: %s %s%s, and counts as none: the policy of %s is fetched anew, and "
+            "the file written once it is there",
+            path,
+            r == -EBADMSG || r == -EFBIG ? "is damaged, or of another domain" : "cannot be read: ",
+            r == -EBADMSG || r == -EFBIG ? "" : strerror(-r), domain) < 0) {
+        ret->notice = NULL;
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 static bool names_relay(const RelayConfig *relay, const MtaStsResult *result)
@@ -207,10 +250,8 @@ static bool names_relay(const RelayConfig *relay, const MtaStsResult *result)
  * forbids the relay, for some change the one and forget the other. */
 static bool is_current(const RelayConfig *relay, const MtaStsResult *result, const char *id)
 {
-    usec_t now = clock_realtime();
-
     return result->known && text_equal(result->id, id) && names_relay(relay, result) &&
-           now < usec_add(result->fetched, result->policy.max_age / 2);
+           usec_add(clock_monotonic(), MAX(result->policy.max_age, AGE_MIN) / 2) < result->until;
 }
 
 static int refresh(const RelayConfig *relay, const char *domain, MtaStsResult *ret)
@@ -252,6 +293,7 @@ void mta_sts_result_done(MtaStsResult *result)
     mta_sts_policy_done(&result->policy);
     buffer_done(&result->text);
     failure_done(&result->trouble);
+    free(result->notice);
 }
 
 /* ---- the job ---- */

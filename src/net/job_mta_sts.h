@@ -17,6 +17,7 @@ typedef struct MtaStsResult {
     usec_t until;            /* monotonic: it counts until then, whatever cannot be had meanwhile */
     usec_t lifetime;         /* of this result: then it is to be asked again; 0: at once */
     int error;               /* 0, or -ENOMEM */
+    char *notice;            /* what is wrong with the file that policies are kept in, or NULL */
     Failure trouble; /* why there is no policy, or no newer one; number 0: nothing is wrong */
 } MtaStsResult;
 

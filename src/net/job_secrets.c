@@ -69,15 +69,15 @@ bool job_secrets_take_long(const RelayConfig *relay)
     return run_command(relay) || oauth_is_configured(relay);
 }
 
-void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
-    Credentials *refused, CommandStop *stop, SecretsResult *ret)
+void secrets_fetch(RelayConfig *relay, OauthTokens *oauth, bool with_client, Credentials *refused,
+    CommandStop *stop, SecretsResult *ret)
 {
     _cleanup_secret_ Secret *key_password = NULL;
 
     *ret = (SecretsResult){0};
-    ret->error =
-        oauth ? oauth_tokens_get(oauth, relay, stop, &ret->password, &ret->kept, &ret->failure)
-              : secret_source_fetch(&relay->password, stop, &ret->password, &ret->failure);
+    ret->error = oauth ? oauth_tokens_get(oauth, relay, stop, &ret->password, &ret->kept,
+                             &ret->notice, &ret->failure)
+                       : secret_source_fetch(&relay->password, stop, &ret->password, &ret->failure);
     if (ret->error >= 0)
         ret->error = fetch_for_proxy(relay, stop, ret);
     if (ret->error >= 0 && takes_tickets(relay))
@@ -100,6 +100,7 @@ void secrets_done(SecretsResult *result)
     (void)secret_unref(result->proxy);
     tickets_free(result->tickets);
     tickets_free(result->proxy_tickets);
+    free(result->notice);
     failure_done(&result->failure);
 }
 

@@ -17,7 +17,8 @@ typedef struct SecretsResult {
     Credentials *client;    /* NULL when none is configured, or it is not wanted; may have failed */
     Secret *proxy;          /* the password for the proxy; NULL when none is configured */
     Tickets *proxy_tickets; /* likewise */
-    int error;              /* 0 or negative errno; then `failure` says why */
+    char *notice; /* what is to be told in any case, or NULL; the first to see it takes it */
+    int error;    /* 0 or negative errno; then `failure` says why */
     Failure failure;
 } SecretsResult;
 
@@ -33,8 +34,8 @@ bool job_secrets_take_long(const RelayConfig *relay);
 /* At once, on the caller's thread: where they cannot block. `oauth` is the relay's, or NULL;
  * `refused` is what a token refused before, or NULL: the same PIN is not told it again.
  * `stop` may be NULL. */
-void secrets_fetch(const RelayConfig *relay, OauthTokens *oauth, bool with_client,
-    Credentials *refused, CommandStop *stop, SecretsResult *ret);
+void secrets_fetch(RelayConfig *relay, OauthTokens *oauth, bool with_client, Credentials *refused,
+    CommandStop *stop, SecretsResult *ret);
 void secrets_done(SecretsResult *result);
 
 /* Keeps references to the relay, and to `oauth` and `refused`, which may be NULL. 0, or a negative

@@ -268,6 +268,7 @@ static void take_secrets(Lookup *lookup, usec_t now, LookupResult *ret)
     ret->client = credentials_ref(result->client);
     ret->proxy_password = secret_ref(result->proxy);
     ret->kept = result->kept;
+    ret->notice = TAKE_PTR(result->notice);
     if (job_secrets_are_single(lookup->shared->relay)) {
         ret->tickets = TAKE_PTR(result->tickets);
         ret->proxy_tickets = TAKE_PTR(result->proxy_tickets);
@@ -350,6 +351,7 @@ void lookup_result_done(LookupResult *result)
 {
     address_list_done(&result->found);
     free(result->host_name);
+    free(result->notice);
     (void)secret_unref(result->password);
     (void)credentials_unref(result->client);
     (void)secret_unref(result->proxy_password);

@@ -25,6 +25,7 @@ typedef struct LookupResult {
     Credentials *client;    /* NULL when none is configured, or the TLS context stands */
     Secret *proxy_password; /* NULL when none is configured, or no proxy */
     Tickets *proxy_tickets; /* likewise */
+    char *notice;           /* what is to be told in any case of a secret, or NULL */
     int error;              /* 0 or negative errno; then `failure` says why */
     bool secret_failed;     /* the error is about a secret */
     bool own;               /* it is neither the name's nor the name server's */

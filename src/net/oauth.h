@@ -16,15 +16,19 @@ int oauth_tokens_new(OauthTokens **ret);
 OauthTokens *oauth_tokens_ref(OauthTokens *tokens);
 OauthTokens *oauth_tokens_unref(OauthTokens *tokens); /* accepts NULL; returns NULL */
 
+/* Whether what is known of tokens by the one relay's settings counts for the other's as well: the
+ * same server, client and user. Access tokens are each relay's own all the same. */
+bool oauth_is_same(const RelayConfig *one, const RelayConfig *other);
+
 /* Whether the relay's tokens are got so. */
 bool oauth_is_configured(const RelayConfig *relay);
 
 /* The token that is good for a while yet, or a new one. Blocks, also while another thread gets one.
- * `ret_kept`: it is one that was there before. `stop` may be
- * NULL. 0 with a reference, or a negative errno with a
- * Failure. */
-int oauth_tokens_get(OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Secret **ret,
-    bool *ret_kept, Failure *f);
+ * `ret_kept`: it is one that was there before. `ret_notice`, which the caller frees: what is to be
+ * told in any case, for a new refresh token cannot be kept; or NULL. `stop` may be NULL. 0 with a
+ * reference, or a negative errno with a Failure. */
+int oauth_tokens_get(OauthTokens *tokens, RelayConfig *relay, CommandStop *stop, Secret **ret,
+    bool *ret_kept, char **ret_notice, Failure *f);
 
 /* The relay does not take this one: it is not given out again. Never blocks. */
 void oauth_tokens_refuse(OauthTokens *tokens, const Secret *token);

@@ -2,11 +2,13 @@
  * repeats it. */
 #include "net/oauth_call.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/mask.h"
 #include "base/text.h"
 #include "net/http_url.h"
 #include "settings/secret_source.h"
@@ -15,7 +17,6 @@
 #define ANSWER_BYTES_MAX ((size_t)64 * 1024)
 #define SECONDS_MAX (UINT64_C(365) * 24 * 3600)
 #define DESCRIPTION_MAX 300
-#define TOLD_MIN 8 /* bytes of a secret that a server does not say by accident */
 
 /* ---- the form ---- */
 
@@ -71,14 +72,20 @@ int oauth_form_add(OauthForm *form, const char *name, const char *value)
     return to || r < 0 ? r : -ENOMEM;
 }
 
-int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value)
+int oauth_form_add_secret(OauthForm *form, const char *name, Secret *value)
 {
-    return oauth_form_add(form, name, value ? secret_text(value) : NULL);
+    if (!value)
+        return 0;
+    assert(form->n_secrets < OAUTH_FORM_SECRETS_MAX);
+    form->secrets[form->n_secrets++] = secret_ref(value);
+    return oauth_form_add(form, name, secret_text(value));
 }
 
 void oauth_form_done(OauthForm *form)
 {
     wipe(&form->text);
+    while (form->n_secrets > 0)
+        (void)secret_unref(form->secrets[--form->n_secrets]);
 }
 
 int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop *stop, Failure *f)
@@ -90,13 +97,20 @@ int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop
                     ?: oauth_form_add_secret(form, "client_secret", secret);
 }
 
-/* ---- the answer ---- */
+/* ---- what is in an answer ---- */
 
-Secret *oauth_take_secret(const json_t *object, const char *name)
+int oauth_take_secret(const json_t *object, const char *name, Secret **ret)
 {
     const char *text = json_string_value(json_object_get(object, name));
 
-    return text && *text ? secret_new(text, strlen(text)) : NULL;
+    *ret = NULL;
+    if (!text || !*text)
+        return 0;
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return -EBADMSG;
+    *ret = secret_new(text, strlen(text));
+    return *ret ? 0 : -ENOMEM;
 }
 
 usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback)
@@ -112,28 +126,75 @@ usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallbac
     return (usec_t)MIN(seconds, (double)SECONDS_MAX) * USEC_PER_SEC;
 }
 
-/* Whether a text holds what the form has: the names of its values are no secret, but they are. */
-static bool tells_secret(const OauthForm *form, const char *text)
-{
-    const char *at = buffer_data(&form->text), *end = at + buffer_size(&form->text);
+/* ---- what a stranger says ---- */
 
-    while (at < end) {
+/* The values of the form as they were sent: some are repeated with the form around them. */
+static int add_sent(MaskList *list, const OauthForm *form)
+{
+    static const char *const plain[] = {"client_id=", "scope=", "grant_type="};
+    const char *at = buffer_data(&form->text), *end = at + buffer_size(&form->text);
+    int r = 0;
+
+    for (size_t i = 0; i < form->n_secrets && r >= 0; i++)
+        r = mask_list_add(list, secret_text(form->secrets[i]), secret_size(form->secrets[i]));
+    while (at < end && r >= 0) {
         const char *value = memchr(at, '=', (size_t)(end - at)), *next;
-        size_t n;
+        bool secret = value;
 
         if (!value)
-            return false;
-        value++;
+            break;
         next = memchr(value, '&', (size_t)(end - value)) ?: end;
-        n = (size_t)(next - value);
-        if (n >= TOLD_MIN && memmem(text, strlen(text), value, n) &&
-            memcmp(at, "client_id=", 10) != 0 && memcmp(at, "scope=", 6) != 0 &&
-            memcmp(at, "grant_type=", 11) != 0)
-            return true;
-        at = next + 1;
+        for (size_t i = 0; i < ELEMENTSOF(plain); i++)
+            secret = secret && strncmp(at, plain[i], strlen(plain[i])) != 0;
+        if (secret)
+            r = mask_list_add(list, value + 1, (size_t)(next - value - 1));
+        at = next + (next < end);
     }
-    return false;
+    return r;
 }
+
+/* Those that came with an answer. */
+static int add_received(MaskList *list, const json_t *object)
+{
+    static const char *const names[] = {"access_token", "refresh_token", "id_token", "device_code"};
+    int r = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(names) && r >= 0; i++) {
+        const char *text = json_string_value(json_object_get(object, names[i]));
+
+        r = text ? mask_list_add(list, text, strlen(text)) : 0;
+    }
+    return r;
+}
+
+/* Its words, fit for anybody's eyes; NULL when memory is short. `object` may be NULL. */
+static char *show(const OauthForm *form, const json_t *object, const char *words, size_t max)
+{
+    MaskList list = {0};
+    char *shown = NULL;
+
+    if (add_sent(&list, form) >= 0 && add_received(&list, object) >= 0)
+        shown = mask_printable(&list, words, strlen(words), max);
+    mask_list_done(&list);
+    return shown;
+}
+
+/* What the connection failed by may have the server's words in it, such as a certificate's names.
+ */
+static void mask_failure(const OauthForm *form, Failure *f)
+{
+    MaskList list = {0};
+
+    if (!f || !f->text)
+        return;
+    if (add_sent(&list, form) < 0)
+        memset(f->text, '*', strlen(f->text));
+    else
+        (void)mask_secrets(f->text, strlen(f->text), list.all, list.n);
+    mask_list_done(&list);
+}
+
+/* ---- the answer ---- */
 
 static const char *advice_on(const char *error)
 {
@@ -164,10 +225,8 @@ static int refuse(const char *host, const OauthForm *form, int status, const jso
     _cleanup_free_
     char *shown_error = NULL, *shown = NULL;
 
-    if (tells_secret(form, error) || tells_secret(form, words))
-        error = words = "";
-    shown_error = text_printable(error, strlen(error), OAUTH_ERROR_MAX - 4);
-    shown = text_printable(words, strlen(words), DESCRIPTION_MAX);
+    shown_error = show(form, object, error, OAUTH_ERROR_MAX - 4);
+    shown = show(form, object, words, DESCRIPTION_MAX);
     if (!shown_error || !shown)
         return -ENOMEM;
     snprintf(ret_error, OAUTH_ERROR_MAX, "%s", shown_error);
@@ -176,23 +235,36 @@ static int refuse(const char *host, const OauthForm *form, int status, const jso
         advice_on(error));
 }
 
-static int judge_status(const char *host, const HttpResponse *response, Failure *f)
+static int judge_status(const char *host, const OauthForm *form, const json_t *object,
+    const HttpResponse *response, Failure *f)
 {
     _cleanup_free_
     char *location = NULL;
 
     if (response->status / 100 == 5 || response->status == 429)
-        return failure_set(f, -EAGAIN, ERROR_AUTHENTICATION,
+        return failure_set(f, -EAGAIN, ERROR_COMMUNICATION,
             "https://%s cannot give tokens just now (status %d): it is asked again", host,
             response->status);
     if (response->status / 100 != 3)
         return 0;
-    location = text_printable(
-        response->location ?: "elsewhere", strlen(response->location ?: "elsewhere"), 200);
+    location = show(form, object, response->location ?: "elsewhere", 200);
     return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
         "https://%s sends on to %s (status %d), which is not followed with secrets: correct "
         "oauth_token_url",
         host, location ?: "elsewhere", response->status);
+}
+
+/* What the words of the library would repeat is a stranger's. */
+static const char *describe(const json_error_t *why)
+{
+    switch (json_error_code(why)) {
+    case json_error_numeric_overflow: return ", for it has a number that is too large";
+    case json_error_null_character:
+    case json_error_null_byte_in_key: return ", for it has a NUL character (\\u0000)";
+    case json_error_invalid_utf8: return ", for it is not in UTF-8";
+    case json_error_premature_end_of_input: return ", for it breaks off";
+    default: return "";
+    }
 }
 
 static int read_answer(const char *host, const OauthForm *form, const HttpResponse *response,
@@ -200,12 +272,16 @@ static int read_answer(const char *host, const OauthForm *form, const HttpRespon
 {
     size_t n = buffer_size(&response->body);
     json_t *object = NULL;
-    int r = judge_status(host, response, f);
+    json_error_t why = {0};
+    int r;
 
-    if (r < 0)
-        return r;
     if (n > 0)
-        object = json_loadb(buffer_data(&response->body), n, 0, NULL);
+        object = json_loadb(buffer_data(&response->body), n, 0, &why);
+    r = judge_status(host, form, object, response, f);
+    if (r < 0) {
+        json_decref(object);
+        return r;
+    }
     if (response->status / 100 == 2 && json_is_object(object) &&
         !json_object_get(object, "error")) {
         *ret = object;
@@ -215,8 +291,8 @@ static int read_answer(const char *host, const OauthForm *form, const HttpRespon
         r = refuse(host, form, response->status, object, ret_error, f);
     else
         r = failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-            "https://%s answers (status %d) what is no JSON object: check oauth_token_url", host,
-            response->status);
+            "https://%s answers (status %d) what is no JSON object%s: check oauth_token_url", host,
+            response->status, object ? "" : describe(&why));
     json_decref(object);
     return r;
 }
@@ -257,8 +333,10 @@ int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form,
 
     *ret = NULL;
     ret_error[0] = '\0';
-    if (r < 0)
+    if (r < 0) {
+        mask_failure(form, f);
         return explain(url, r, f);
+    }
     r = http_url_parse(url, &parts);
     if (r >= 0)
         r = read_answer(parts.host, form, &response, ret, ret_error, f);

@@ -11,12 +11,15 @@
 
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
  * nothing is added. */
+#define OAUTH_FORM_SECRETS_MAX 4
 typedef struct OauthForm {
     Buffer text;
+    Secret *secrets[OAUTH_FORM_SECRETS_MAX]; /* that are in it, in clear; referenced */
+    size_t n_secrets;
     usec_t limit; /* how long the call may take; 0: as long as any */
 } OauthForm;
 int oauth_form_add(OauthForm *form, const char *name, const char *value);
-int oauth_form_add_secret(OauthForm *form, const char *name, const Secret *value);
+int oauth_form_add_secret(OauthForm *form, const char *name, Secret *value);
 void oauth_form_done(OauthForm *form);
 
 /* Who asks: oauth_client_id and, where there is one, the client's secret. 0, or a negative errno
@@ -30,8 +33,9 @@ int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop
 int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
     char ret_error[static OAUTH_ERROR_MAX], Failure *f);
 
-/* A string of the object as a secret, or NULL when there is none, or it is empty. */
-Secret *oauth_take_secret(const json_t *object, const char *name);
+/* A string of the object as a secret; NULL when there is none, or it is empty. 0; -EBADMSG when it
+ * has control characters, which no token has (RFC 6749, A); -ENOMEM. */
+int oauth_take_secret(const json_t *object, const char *name, Secret **ret);
 
 /* A number of seconds, which some write as text; `fallback` where there is none. */
 usec_t oauth_take_seconds(const json_t *object, const char *name, usec_t fallback);

@@ -33,7 +33,10 @@ static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevi
                           ?: json_string_value(json_object_get(answer, "verification_url"));
     const char *code = json_string_value(json_object_get(answer, "user_code"));
 
-    ret->device = oauth_take_secret(answer, "device_code");
+    int r = oauth_take_secret(answer, "device_code", &ret->device);
+
+    if (r == -ENOMEM)
+        return r;
     if (!url || !code || !ret->device)
         return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
             "the answer of %s has no device_code, user_code or verification_uri (RFC 8628, 3.2): "
@@ -47,6 +50,17 @@ static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevi
     return ret->url && ret->code ? 0 : -ENOMEM;
 }
 
+/* Whether a token could be kept. */
+static int try_store(const RelayConfig *relay, Failure *f)
+{
+    _cleanup_close_ int lock = oauth_store_lock(relay, f);
+    OauthRoom room = OAUTH_ROOM_NONE;
+    int r = lock < 0 ? lock : oauth_store_reserve(relay, NULL, &room, f);
+
+    oauth_room_done(&room);
+    return r;
+}
+
 int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
 {
     _cleanup_(oauth_form_done) OauthForm form = {0};
@@ -57,7 +71,7 @@ int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
 
     *ret = (OauthDevice){0};
     if (r >= 0 && relay->oauth_token_file)
-        r = oauth_store_check(relay, f); /* before anybody agrees to anything */
+        r = try_store(relay, f); /* before anybody agrees to anything */
     r = r ?: oauth_call(relay, relay->oauth_device_url, &form, &answer, error, f);
     if (r >= 0)
         r = take_device(relay, answer, ret, f);
@@ -65,25 +79,27 @@ int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
     return r;
 }
 
-static int keep(const RelayConfig *relay, const json_t *answer, Failure *f)
+static int keep(const RelayConfig *relay, const json_t *answer, OauthRoom *room, Failure *f)
 {
-    _cleanup_secret_ Secret *refresh = oauth_take_secret(answer, "refresh_token");
-    _cleanup_secret_ Secret *configured = NULL;
-    _cleanup_close_ int lock = -1;
+    _cleanup_secret_ Secret *refresh = NULL, *configured = NULL;
     char origin[OAUTH_ORIGIN_MAX];
-    int r;
+    int r = oauth_take_secret(answer, "refresh_token", &refresh);
 
+    if (r == -EBADMSG)
+        return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
+            "the refresh_token that %s gave has control characters, which no token has; it is not "
+            "kept: check oauth_token_url",
+            relay->oauth_token_url);
+    if (r < 0)
+        return r;
     if (!refresh)
         return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
             "%s gave a token, but none that it can be renewed by: have oauth_scope ask for it "
             "(\"offline_access\" at Microsoft)",
             relay->oauth_token_url);
-    lock = oauth_store_lock(relay, f);
-    if (lock < 0)
-        return lock;
     r = secret_source_fetch(&relay->oauth_refresh_token, NULL, &configured, f)
             ?: oauth_origin(relay, configured, origin)
-            ?: oauth_store_save(relay, origin, refresh, f);
+            ?: oauth_store_save(relay, origin, refresh, room, f);
     return r < 0 ? r : 1;
 }
 
@@ -112,13 +128,19 @@ int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
     _cleanup_(oauth_form_done) OauthForm form = {.limit = MAX(time_left(device), LAST_CALL)};
     char error[OAUTH_ERROR_MAX] = "";
     json_t *answer = NULL;
-    int r = oauth_form_add(&form, "grant_type", GRANT)
-                ?: oauth_form_add_secret(&form, "device_code", device->device)
+    _cleanup_close_ int lock = oauth_store_lock(relay, f);
+    OauthRoom room = OAUTH_ROOM_NONE;
+    int r = lock < 0 ? lock : oauth_store_reserve(relay, NULL, &room, f);
+
+    r = r
+            ?: oauth_form_add(&form, "grant_type", GRANT)
+            ?: oauth_form_add_secret(&form, "device_code", device->device)
                 ?: oauth_form_add_client(&form, relay, NULL, f);
 
     r = r ?: oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
     if (r >= 0)
-        r = keep(relay, answer, f);
+        r = keep(relay, answer, &room, f);
+    oauth_room_done(&room);
     json_decref(answer);
     if (r == -EACCES && text_equal(error, "slow_down"))
         device->interval = MIN(device->interval + INTERVAL, INTERVAL_MAX);

@@ -20,7 +20,9 @@
 #include "settings/secret_source.h"
 
 #define PURPOSE "outbox oauth_token_file"
-#define LINE_BYTES_MAX ((size_t)64 * 1024) /* that a secret's file is read up to */
+/* Of a token as long as an answer may be, with an escape for each of its bytes, in two digits each
+ * where it is sealed. */
+#define STORE_BYTES_MAX ((size_t)272 * 1024)
 
 int oauth_origin(
     const RelayConfig *relay, const Secret *configured, char ret[static OAUTH_ORIGIN_MAX])
@@ -44,7 +46,9 @@ int oauth_origin(
 static int fail(int error, const char *path, Failure *f)
 {
     return failure_set_errno(f, error,
-        "oauth_token_file: cannot keep tokens in %s (its directory must be the daemon's user's)",
+        "oauth_token_file: cannot keep tokens in %s (its directory must be the daemon's user's, "
+        "and "
+        "the disk have room)",
         path);
 }
 
@@ -139,8 +143,9 @@ static int fetch_key(const RelayConfig *relay, CommandStop *stop, Secret **ret, 
 static int read_store(
     const RelayConfig *relay, const Secret *key, Secret **ret, bool *ret_sealed, Failure *f)
 {
-    const SecretSource source = {
-        .file = relay->oauth_token_file, .queue = relay->oauth_refresh_token.queue};
+    const SecretSource source = {.file = relay->oauth_token_file,
+        .queue = relay->oauth_refresh_token.queue,
+        .max = STORE_BYTES_MAX};
     _cleanup_secret_ Secret *line = NULL;
     int r;
 
@@ -165,25 +170,7 @@ static int read_store(
     return r < 0 && r != -ENOMEM ? fail_key(relay, r, f) : r;
 }
 
-int oauth_store_check(const RelayConfig *relay, Failure *f)
-{
-    _cleanup_secret_ Secret *key = NULL, *line = NULL;
-    bool sealed;
-
-    return fetch_key(relay, NULL, &key, f) ?: read_store(relay, key, &line, &sealed, f);
-}
-
 /* ---- writing ---- */
-
-static int write_new(const char *path, const char *text)
-{
-    _cleanup_close_ int fd = open_private(path, O_EXCL);
-    int r = fd;
-
-    if (r >= 0)
-        r = file_write_all(fd, text, strlen(text)) ?: file_write_all(fd, "\n", 1);
-    return r < 0 ? r : file_sync(fd);
-}
 
 static int sync_directory(const char *path)
 {
@@ -196,32 +183,74 @@ static int sync_directory(const char *path)
     return fd < 0 ? -errno : file_sync(fd);
 }
 
-/* In the place of the former one. `line` is sealed where there is a key. */
-static int replace(const RelayConfig *relay, const Secret *key, const Secret *line, Failure *f)
+void oauth_room_done(OauthRoom *room)
 {
-    const char *path = relay->oauth_token_file;
-    _cleanup_free_
-    char *temporary = NULL, *sealed = NULL;
-    char name[9];
-    int r = key ? seal_close(key, PURPOSE, line, &sealed) : 0;
-    const char *text = sealed ?: secret_text(line);
+    if (room->fd >= 0)
+        (void)unlink(room->path);
+    close_p(&room->fd);
+    free(room->path);
+    (void)secret_unref(room->key);
+    *room = OAUTH_ROOM_NONE;
+}
 
-    if (r >= 0 && strlen(text) >= LINE_BYTES_MAX)
-        r = -EFBIG; /* it could not be read again */
-    file_random_name(name, sizeof(name) - 1);
-    if (r >= 0 && asprintf(&temporary, "%s.%s", path, name) < 0) {
-        temporary = NULL;
-        r = -ENOMEM;
+/* One that a process left behind which was killed is in nobody's hands, for the lock is held. */
+static int make_room(const RelayConfig *relay, OauthRoom *room)
+{
+    int r;
+
+    if (asprintf(&room->path, "%s.new", relay->oauth_token_file) < 0) {
+        room->path = NULL;
+        return -ENOMEM;
     }
+    if (unlink(room->path) < 0 && errno != ENOENT)
+        return -errno;
+    room->fd = open_private(room->path, O_EXCL);
+    if (room->fd < 0)
+        return room->fd;
+    do
+        r = posix_fallocate(room->fd, 0, (off_t)STORE_BYTES_MAX);
+    while (r == EINTR);
+    return -r;
+}
+
+static int reserve(const RelayConfig *relay, const Secret *key, OauthRoom *room, Failure *f)
+{
+    int r = make_room(relay, room);
+
+    room->key = key ? secret_new(secret_text(key), secret_size(key)) : NULL;
+    if (r >= 0 && key && !room->key)
+        r = -ENOMEM;
     if (r >= 0)
-        r = write_new(temporary, text);
-    if (r >= 0 && rename(temporary, path) < 0)
+        return 0;
+    oauth_room_done(room);
+    return r == -ENOMEM ? r : fail(r, relay->oauth_token_file, f);
+}
+
+/* In the place of the former one. `line` is sealed where there is a key. */
+static int replace(const RelayConfig *relay, const Secret *line, OauthRoom *room, Failure *f)
+{
+    _cleanup_free_
+    char *sealed = NULL;
+    int r = room->key ? seal_close(room->key, PURPOSE, line, &sealed) : 0;
+    const char *text = sealed ?: secret_text(line);
+    size_t n = strlen(text);
+
+    if (r >= 0 && n + 1 > STORE_BYTES_MAX)
+        r = -EFBIG; /* it could not be read again */
+    if (r >= 0)
+        r = file_write_all(room->fd, text, n) ?: file_write_all(room->fd, "\n", 1);
+    if (r >= 0 && ftruncate(room->fd, (off_t)n + 1) < 0)
         r = -errno;
-    if (r < 0 && temporary)
-        (void)unlink(temporary);
     if (r >= 0)
-        r = sync_directory(path);
-    return r < 0 && r != -ENOMEM ? fail(r, path, f) : r;
+        r = file_sync(room->fd);
+    if (r >= 0 && rename(room->path, relay->oauth_token_file) < 0)
+        r = -errno;
+    if (r >= 0) {
+        close_p(&room->fd);
+        r = sync_directory(relay->oauth_token_file);
+    }
+    oauth_room_done(room);
+    return r < 0 && r != -ENOMEM ? fail(r, relay->oauth_token_file, f) : r;
 }
 
 static int format(const char *origin, const Secret *token, Secret **ret)
@@ -237,18 +266,26 @@ static int format(const char *origin, const Secret *token, Secret **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
-/* One that is there and cannot be opened stays: it may be worth more than what is to be saved. One
- * that is no store at all does not. */
-int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f)
+/* One that is no store at all may be written over. */
+int oauth_store_reserve(const RelayConfig *relay, CommandStop *stop, OauthRoom *room, Failure *f)
 {
-    _cleanup_secret_ Secret *key = NULL, *former = NULL, *line = NULL;
+    _cleanup_secret_ Secret *key = NULL, *former = NULL;
     _cleanup_failure_ Failure ignored = {0};
     bool sealed = false;
-    int r = fetch_key(relay, NULL, &key, f);
+    int r = fetch_key(relay, stop, &key, f);
 
     if (r >= 0 && read_store(relay, key, &former, &sealed, &ignored) < 0 && sealed)
         r = read_store(relay, key, &former, &sealed, f);
-    return r ?: format(origin, token, &line) ?: replace(relay, key, line, f);
+    return r ?: reserve(relay, key, room, f);
+}
+
+int oauth_store_save(
+    const RelayConfig *relay, const char *origin, const Secret *token, OauthRoom *room, Failure *f)
+{
+    _cleanup_secret_ Secret *line = NULL;
+    int r = format(origin, token, &line);
+
+    return r ?: replace(relay, line, room, f);
 }
 
 /* ---- reading ---- */
@@ -277,6 +314,7 @@ int oauth_store_load(
     const RelayConfig *relay, CommandStop *stop, const char *origin, Secret **ret, Failure *f)
 {
     _cleanup_secret_ Secret *key = NULL, *line = NULL;
+    OauthRoom room = OAUTH_ROOM_NONE;
     bool sealed = false;
     int r;
 
@@ -286,7 +324,7 @@ int oauth_store_load(
         return r;
     r = take_token(relay, origin, line, ret, f);
     if (r >= 0 && key && !sealed)
-        r = replace(relay, key, line, f);
+        r = reserve(relay, key, &room, f) ?: replace(relay, line, &room, f);
     if (r < 0)
         *ret = secret_unref(*ret);
     return r;

@@ -20,16 +20,27 @@ int oauth_origin(
  * a Failure. */
 int oauth_store_lock(const RelayConfig *relay, Failure *f);
 
-/* Whether the key can be had, and what is there be opened by it. 0, or a negative errno with a
- * Failure. */
-int oauth_store_check(const RelayConfig *relay, Failure *f);
-
 /* 0 with the token, NULL when there is none of that origin; or a negative errno with a Failure.
  * With a key, a file that is not sealed yet is; to be called with the lock held. `stop` is of a
  * command that gives the key, or NULL. */
 int oauth_store_load(
     const RelayConfig *relay, CommandStop *stop, const char *origin, Secret **ret, Failure *f);
 
-/* 0 when it is on the disk, or a negative errno with a Failure. Nothing stops it: the token before
- * it is of no use any more. */
-int oauth_store_save(const RelayConfig *relay, const char *origin, const Secret *token, Failure *f);
+/* Room on the disk for any token that a server may give, and the key that it is sealed with: had
+ * before a token is asked for, so that it can be kept when it comes. Begun as OAUTH_ROOM_NONE; done
+ * with in any case, and with the lock held. */
+typedef struct OauthRoom {
+    char *path; /* of a file beside oauth_token_file */
+    int fd;
+    Secret *key; /* NULL: none is configured */
+} OauthRoom;
+#define OAUTH_ROOM_NONE ((OauthRoom){.fd = -1})
+
+/* 0, or a negative errno with a Failure; one that is there and cannot be opened is such a failure,
+ * for it may be worth more than what is to be saved. `stop` as above. */
+int oauth_store_reserve(const RelayConfig *relay, CommandStop *stop, OauthRoom *room, Failure *f);
+void oauth_room_done(OauthRoom *room);
+
+/* Uses the room up. 0 when it is on the disk, or a negative errno with a Failure. */
+int oauth_store_save(
+    const RelayConfig *relay, const char *origin, const Secret *token, OauthRoom *room, Failure *f);

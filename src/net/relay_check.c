@@ -121,6 +121,46 @@ static void note_key_shares(const RelayConfig *relay, RelayJudgement *ret)
         ret->notice = NULL;
 }
 
+/* ---- secrets ---- */
+
+/* Whatever they are for: one that is wrong is found out with the first connection, else. */
+static int check_secrets(const RelayConfig *relay, Failure *f)
+{
+    const struct {
+        const SecretSource *source;
+        const char *name;
+    } sources[] = {
+        {&relay->password, "password"},
+        {&relay->tls_key_password, "tls_key_password"},
+        {&relay->proxy_password, "proxy_password"},
+        {&relay->oauth_client_secret, "oauth_client_secret"},
+        {&relay->oauth_refresh_token, "oauth_refresh_token"},
+        {&relay->oauth_token_key, "oauth_token_key"},
+    };
+    const struct {
+        const char *path, *setting;
+    } files[] = {
+        {relay->oauth_token_file, "oauth_token_file"},
+        {relay->kerberos_keytab, "kerberos_keytab"},
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(sources) && r >= 0; i++)
+        r = secret_source_check(sources[i].source, sources[i].name, f);
+    for (size_t i = 0; i < ELEMENTSOF(files) && r >= 0; i++)
+        if (files[i].path)
+            r = secret_file_check(files[i].path, files[i].setting, false, f);
+    return r;
+}
+
+/* Where it was not loaded, be it that its password is a command's to give. */
+static int check_own_file(const char *path, const char *setting, Failure *f)
+{
+    if (!path || is_on_token(path) || text_starts_nocase(path, "store:"))
+        return 0;
+    return secret_file_check(path, setting, true, f);
+}
+
 /* ---- what connections are made with ---- */
 
 static int check_tls(const RelayConfig *relay, bool tokens, RelayJudgement *ret)
@@ -228,8 +268,14 @@ void relay_check(const RelayConfig *relay, bool tokens, RelayJudgement *ret)
 {
     *ret = (RelayJudgement){0};
     ret->error = check_host(relay, &ret->failure);
+    if (ret->error >= 0)
+        ret->error = check_secrets(relay, &ret->failure);
     if (ret->error >= 0 && relay->tls != TLS_MODE_NONE)
         ret->error = check_tls(relay, tokens, ret);
+    if (ret->error >= 0)
+        ret->error = check_own_file(relay->tls_certificate, "tls_certificate", &ret->failure);
+    if (ret->error >= 0)
+        ret->error = check_own_file(relay->tls_key, "tls_key", &ret->failure);
     if (ret->error >= 0)
         ret->error = check_crl(relay, &ret->failure);
     if (ret->error >= 0)

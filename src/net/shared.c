@@ -38,6 +38,14 @@ int connection_shared_new(RelayConfig *relay, Worker *worker, ConnectionShared *
     return r;
 }
 
+void connection_shared_inherit(ConnectionShared *shared, const ConnectionShared *former)
+{
+    if (!shared->oauth || !former->oauth || !oauth_is_same(shared->relay, former->relay))
+        return;
+    (void)oauth_tokens_unref(shared->oauth);
+    shared->oauth = oauth_tokens_ref(former->oauth);
+}
+
 ConnectionShared *connection_shared_ref(ConnectionShared *shared)
 {
     shared->references++;

@@ -25,6 +25,7 @@ struct ConnectionShared {
     SmtpMemory memory;
     Answer *policy, *next_policy; /* the last about the domain's MTA-STS policy, and the one that
                                      is under way; or NULL */
+    usec_t policy_begun;          /* when that one began */
     Answer *tlsa;                 /* the last about the server's TLSA records, or NULL */
     RevocationMemory revocation;  /* what is known of the server's certificates */
 

@@ -53,6 +53,8 @@ static int end_lookup(Connection *c)
 {
     AddressList *found = &c->found.found;
 
+    if (c->found.notice)
+        transport_trace(c, "warning: %s", c->found.notice);
     if (c->found.error >= 0) {
         c->shared->n_addresses = relay_is_proxied(c->relay) ? found->n_targets : found->n_addresses;
         avoid_sort(avoid_list(c), found->addresses, found->n_addresses, c->begun);
@@ -101,7 +103,7 @@ int transport_look_up(Connection *c, usec_t now)
     c->begun = now;
     found->error = resolve_relay(c->relay, &found->found, &found->failure);
     if (found->error >= 0) {
-        secrets_fetch(c->relay, NULL, false, NULL, NULL, &secrets);
+        secrets_fetch(c->shared->relay, NULL, false, NULL, NULL, &secrets);
         found->proxy_password = TAKE_PTR(secrets.proxy);
         found->proxy_tickets = TAKE_PTR(secrets.proxy_tickets);
         found->error = secrets.error;

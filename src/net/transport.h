@@ -42,6 +42,7 @@ struct Connection {
     Answer *policy;         /* the domain's MTA-STS policy, once it was asked for */
     int policy_fd;          /* readable when it is there; -1: not waited for */
     usec_t policy_until;    /* so long it is waited for */
+    bool policy_waited;     /* a newer one than is known was waited for */
     char *policy_notice;    /* what it would not allow if it were enforced, or NULL */
     Revocation *revocation; /* while it is asked whether the certificate was revoked */
     int socket_fd;          /* connected, or -1 */

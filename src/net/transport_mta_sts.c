@@ -10,7 +10,8 @@
 #include "net/transport.h"
 
 #define DOUBT (5 * USEC_PER_MINUTE)
-#define PATIENCE (60 * USEC_PER_SEC) /* more than name server and policy host are waited for */
+#define PATIENCE_NEWER (5 * USEC_PER_SEC) /* that a policy which counts waits for a newer one */
+#define PATIENCE (60 * USEC_PER_SEC)      /* more than name server and policy host are waited for */
 
 void transport_forget_mta_sts(Connection *c)
 {
@@ -18,6 +19,7 @@ void transport_forget_mta_sts(Connection *c)
     c->policy = answer_unref(c->policy);
     free(c->policy_notice);
     c->policy_notice = NULL;
+    c->policy_waited = false;
 }
 
 /* The newest answer takes the place of the one before. */
@@ -36,36 +38,41 @@ static bool is_fresh(Answer *answer, const MtaStsResult *result, usec_t now)
 }
 
 /* 0, or a negative errno. */
-static int start(ConnectionShared *shared, const MtaStsResult *former)
+static int start(ConnectionShared *shared, const MtaStsResult *former, usec_t now)
 {
     if (shared->next_policy)
         return 0;
+    shared->policy_begun = now;
     return job_mta_sts_start(shared->worker, shared->relay, former, &shared->next_policy);
 }
 
+static bool counts(const MtaStsResult *result, usec_t now)
+{
+    return result && result->known && now < result->until;
+}
+
 /* 1 with the policy that counts now, or with the reason why there is none; 0 where it has to be
- * waited for. What counts is used while a newer one is looked for. */
+ * waited for. */
 static int choose(Connection *c, usec_t now)
 {
     ConnectionShared *shared = c->shared;
     const MtaStsResult *result = latest(shared, now);
     bool fresh = result && is_fresh(shared->policy, result, now);
-    bool counts = result && result->known && now < result->until;
     int r;
 
-    if (counts || (fresh && !result->known)) {
+    if (counts(result, now) || (fresh && !result->known)) {
         c->policy = answer_ref(shared->policy);
         return 1;
     }
-    r = start(shared, result);
+    r = start(shared, result, now);
     if (r >= 0)
         c->policy = answer_ref(shared->next_policy);
+    c->policy_until = usec_add(now, PATIENCE);
     return r;
 }
 
-static int await(Connection *c, usec_t now)
+static int await(Connection *c)
 {
-    c->policy_until = usec_add(now, PATIENCE);
     c->policy_fd = answer_watch(c->policy);
     if (c->policy_fd < 0)
         return c->policy_fd;
@@ -78,7 +85,7 @@ static int begin(Connection *c, usec_t now)
 {
     int r = choose(c, now);
 
-    return r == 0 ? await(c, now) : MIN(r, 0);
+    return r == 0 ? await(c) : MIN(r, 0);
 }
 
 static int no_thread(Connection *c, int error)
@@ -120,21 +127,45 @@ static bool is_doubtful(const Connection *c, const MtaStsResult *result, usec_t 
            (result->lifetime == 0 || now >= usec_add(answer_seen(c->policy), DOUBT));
 }
 
-/* As transport_step(). */
-static int look_again(Connection *c, const MtaStsResult *result, usec_t now)
+/* What allows the relay and counts is used where nothing newer comes. */
+static const MtaStsResult *fall_back(Connection *c, usec_t now)
 {
-    int r = start(c->shared, result);
+    const MtaStsResult *former = latest(c->shared, now);
 
-    if (r >= 0) {
-        close_p(&c->policy_fd);
-        (void)answer_unref(c->policy);
-        c->policy = answer_ref(c->shared->next_policy);
-        r = await(c, now);
-    }
+    if (!counts(former, now) || forbids(c, former))
+        return NULL;
+    (void)answer_unref(c->policy);
+    c->policy = answer_ref(c->shared->policy);
+    return former;
+}
+
+/* 0, or a negative errno after which what was known is still there. */
+static int wait_for_newer(Connection *c, const MtaStsResult *result, usec_t now, usec_t patience)
+{
+    int r = start(c->shared, result, now);
+
     if (r < 0)
-        return no_thread(c, r);
-    transport_wait_for(c, POLLIN, c->policy_until);
-    return 0;
+        return r;
+    close_p(&c->policy_fd);
+    (void)answer_unref(c->policy);
+    c->policy = answer_ref(c->shared->next_policy);
+    c->policy_until = usec_add(patience == PATIENCE ? now : c->shared->policy_begun, patience);
+    r = await(c);
+    if (r >= 0)
+        transport_wait_for(c, POLLIN, c->policy_until);
+    return r;
+}
+
+/* One that counts is from the file, or old: there may be a new record, after which it is not to be
+ * used any more (RFC 8461, 3.1). Once a connection, and not for long. */
+static bool is_old(Connection *c, const MtaStsResult *result, usec_t now)
+{
+    bool old = latest(c->shared, now) == result && !is_fresh(c->policy, result, now);
+
+    if (!old || c->policy_waited)
+        return false;
+    c->policy_waited = true;
+    return true;
 }
 
 int transport_find_mta_sts(Connection *c, usec_t now)
@@ -146,21 +177,33 @@ int transport_find_mta_sts(Connection *c, usec_t now)
         return no_thread(c, r);
     result = job_mta_sts_result(c->policy, now);
     if (!result && now >= c->policy_until)
+        result = fall_back(c, now);
+    if (!result && now >= c->policy_until)
         return time_out(c);
     if (!result) {
         transport_wait_for(c, POLLIN, c->policy_until);
         return 0;
     }
-    if (latest(c->shared, now) == result && !is_fresh(c->policy, result, now))
-        (void)start(c->shared, result); /* it is from the file, or old */
-    if (is_doubtful(c, result, now))
-        return look_again(c, result, now);
+    (void)latest(c->shared, now); /* else this one would be waited for again */
+    if (is_doubtful(c, result, now)) {
+        r = wait_for_newer(c, result, now, PATIENCE);
+        return r < 0 ? no_thread(c, r) : 0;
+    }
+    if (is_old(c, result, now)) {
+        r = wait_for_newer(c, result, now, PATIENCE_NEWER);
+        if (r >= 0 || r == -ENOMEM)
+            return r;
+    }
     if (c->policy_fd >= 0) {
         transport_use_fd(c, c->socket_fd);
         close_p(&c->policy_fd);
     }
     if (result->error < 0)
         return result->error;
+    if (result->notice)
+        transport_trace(c, "MTA-STS: %s", result->notice);
+    if (result->notice && !c->policy_notice)
+        c->policy_notice = strdup(result->notice);
     if (result->trouble.number != 0)
         transport_trace(c, "MTA-STS: %s", failure_text(&result->trouble));
     if (result->known)

@@ -30,31 +30,9 @@ static int encode_login(const ProxyOptions *o, Buffer *encoded)
     return r;
 }
 
-typedef struct Secrets {
-    MaskSecret *all;
-    size_t n, room;
-} Secrets;
-
-static int add(Secrets *secrets, const char *data, size_t n)
-{
-    if (n == 0)
-        return 0;
-    if (secrets->n == secrets->room) {
-        size_t room = 2 * secrets->room + 8;
-        MaskSecret *all = reallocarray(secrets->all, room, sizeof(*all));
-
-        if (!all)
-            return -ENOMEM;
-        secrets->all = all;
-        secrets->room = room;
-    }
-    secrets->all[secrets->n++] = (MaskSecret){data, n};
-    return 0;
-}
-
 /* The lines that the settings add: what is behind their names, and behind the first word of that,
  * as in "Proxy-Authorization: Basic dTpw". */
-static int add_data(Secrets *secrets, const Secret *data)
+static int add_data(MaskList *secrets, const Secret *data)
 {
     const char *line = data ? secret_text(data) : "";
     int r = 0;
@@ -65,11 +43,11 @@ static int add_data(Secrets *secrets, const Secret *data)
 
         value += strspn(value, ": \t");
         if (value < end)
-            r = add(secrets, value, (size_t)(end - value));
+            r = mask_list_add(secrets, value, (size_t)(end - value));
         word = value + strcspn(value, " \t\r\n");
         word += strspn(word, " \t");
         if (word < end)
-            r = r ?: add(secrets, word, (size_t)(end - word));
+            r = r ?: mask_list_add(secrets, word, (size_t)(end - word));
         line = end + strspn(end, "\r\n");
     }
     return r;
@@ -77,52 +55,48 @@ static int add_data(Secrets *secrets, const Secret *data)
 
 /* Of an answer of ours, what the password can be found by: of a digest the response, of NTLM and
  * Negotiate the message. */
-static int add_said(Secrets *secrets, const ProxyDialogue *dialogue)
+static int add_said(MaskList *secrets, const ProxyDialogue *dialogue)
 {
     static const char response[] = "response=\"";
     const char *value =
         dialogue->options.kind == PROXY_TUNNEL ? dialogue->tunnel.authentication : NULL;
+    bool digest;
+    size_t n;
+    int r;
 
     if (!value)
         return 0;
-    if (text_starts_nocase(value, "Digest ")) {
+    digest = text_starts_nocase(value, "Digest ");
+    if (digest) {
         value = strstr(value, response);
         value = value ? value + sizeof(response) - 1 : "";
     } else {
         value += strcspn(value, " ");
         value += strspn(value, " ");
     }
-    return add(secrets, value, strcspn(value, "\""));
-}
-
-static int hide(const ProxyDialogue *dialogue, char *data, size_t n)
-{
-    const ProxyOptions *o = &dialogue->options;
-    _cleanup_wiped_ Buffer login = {0};
-    Secrets secrets = {0};
-    int r = encode_login(o, &login);
-
-    r = r
-            ?: add(&secrets, buffer_data(&login), buffer_size(&login))
-            ?: (o->password ? add(&secrets, secret_text(o->password), secret_size(o->password)) : 0)
-            ?: add_data(&secrets, o->data)
-            ?: add_said(&secrets, dialogue);
-    if (r >= 0 && n > 0 && secrets.n > 0)
-        r = mask_secrets(data, n, secrets.all, secrets.n);
-    free(secrets.all);
+    n = strcspn(value, "\"");
+    if (n == 0)
+        return 0;
+    r = mask_list_add(secrets, value, n);
+    if (r >= 0)
+        secrets->all[secrets->n - 1].any_case = digest;
     return r;
 }
 
 char *proxy_printable(const ProxyDialogue *dialogue, const char *data, size_t n, size_t max)
 {
-    char *copy = malloc(n + 1), *shown = NULL;
+    const ProxyOptions *o = &dialogue->options;
+    _cleanup_wiped_ Buffer login = {0};
+    MaskList secrets = {0};
+    char *shown = NULL;
+    int r = encode_login(o, &login);
 
-    if (!copy)
-        return NULL;
-    memcpy(copy, data, n);
-    if (hide(dialogue, copy, n) >= 0)
-        shown = text_printable(copy, n, max);
-    explicit_bzero(copy, n + 1);
-    free(copy);
+    r = r ?: mask_list_add(&secrets, buffer_data(&login), buffer_size(&login));
+    if (r >= 0 && o->password)
+        r = mask_list_add(&secrets, secret_text(o->password), secret_size(o->password));
+    r = r ?: add_data(&secrets, o->data) ?: add_said(&secrets, dialogue);
+    if (r >= 0)
+        shown = mask_printable(&secrets, data, n, max);
+    mask_list_done(&secrets);
     return shown;
 }

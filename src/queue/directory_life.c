@@ -96,6 +96,14 @@ static void on_abandoned(void *user)
     timer_arm(d->recover, d->recover_delay);
 }
 
+static void on_read(void *user, const char *file_name)
+{
+    Directory *d = user;
+
+    if (d->current->presence)
+        presence_answer(d->current->presence, file_name, clock_monotonic());
+}
+
 static void on_arm(void *user)
 {
     directory_arm(user, directory_now(user));
@@ -122,6 +130,7 @@ static const AttachmentHandlers attachment_handlers = {
 static const WatchHandlers watch_handlers = {
     .notice = on_notice,
     .abandoned = on_abandoned,
+    .read = on_read,
     .overflow = on_overflow,
     .doubt = on_doubt,
 };

@@ -509,8 +509,9 @@ static int release(FileMessage *m, const MessageEnd *end, char *ret_id, Failure 
 
     if (r >= 0) {
         Names *names = &m->attachment->names;
-        usec_t due =
-            end->unread ? names_after_trouble(names, ret_id, m->flushed, true, end->now) : 0;
+        usec_t due = end->unread || end->aside
+                         ? names_after_trouble(names, ret_id, m->flushed, end->unread, end->now)
+                         : 0;
 
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
         attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, due);

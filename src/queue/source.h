@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/clock.h"
@@ -38,6 +39,7 @@ typedef struct HeldMessage {
     unsigned losses;    /* such attempts */
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;
+    uint64_t unfit_for;       /* for whoever holds it, 0 at first: relays that cannot take it */
     struct HeldMessage *next; /* for a list of whoever holds it */
 } HeldMessage;
 
@@ -62,6 +64,7 @@ typedef struct MessageEnd {
     usec_t next;      /* END_DEFERRED: realtime */
     bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
                          while */
+    bool aside;       /* END_RETURNED: what it waits for is not there. Likewise */
     int error;        /* END_FAILED */
     const char *text; /* likewise */
     const char *hint; /* END_DEFERRED, END_FAILED: what can be done, or NULL */

@@ -98,8 +98,11 @@ static void on_file_event(Watch *watch, const struct inotify_event *event)
     const char *name = event->name;
 
     /* Programs write below dotted names first; records and finished messages are of no interest. */
-    if (name[0] == '.')
+    if (name[0] == '.') {
+        if (event->mask & IN_CLOSE_NOWRITE)
+            watch->handlers->read(watch->user, name);
         return;
+    }
     if (event->mask & IN_CLOSE_NOWRITE) {
         if (text_ends(name, ".sending"))
             watch->handlers->abandoned(watch->user);

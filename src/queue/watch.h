@@ -18,6 +18,8 @@ typedef struct WatchHandlers {
     /* Whoever held a `.sending` file open has closed it and left it as it is: its process died, or
      * could not end what it began. The lock is dropped only after this was told. */
     void (*abandoned)(void *user);
+    /* A file that a process keeps there, with a dot in front, was read. */
+    void (*read)(void *user, const char *file_name);
     /* Events were lost: only a scan tells what is in the directory. */
     void (*overflow)(void *user);
     /* The path may lead somewhere else now, or nowhere: spool_is_current() tells. */

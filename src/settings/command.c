@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,4 +179,104 @@ int command_run(
             "the command `%s` printed more than %zu bytes; it must print the secret alone", command,
             max);
     return 0;
+}
+
+/* ---- judging ---- */
+
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* What a shell does by itself (POSIX.1-2017, 2.4, 2.14 and 1.6, and what dash adds). */
+static bool is_of_the_shell(const char *word)
+{
+    static const char *const words[] = {"!", "{", "case", "do", "done", "elif", "else", "esac",
+        "fi", "for", "if", "in", "then", "until", "while", ".", ":", "[", "alias", "bg", "break",
+        "cd", "command", "continue", "echo", "eval", "exec", "exit", "export", "false", "fg",
+        "getopts", "hash", "jobs", "kill", "local", "printf", "pwd", "read", "readonly", "return",
+        "set", "shift", "test", "times", "trap", "true", "type", "ulimit", "umask", "unalias",
+        "unset", "wait"};
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* The word that names a program, where it stands for itself alone; NULL: it does not, or there is
+ * none. `*ret_error` is -ENOMEM where memory is short. */
+static char *first_word(const char *command, int *ret_error)
+{
+    static const char own[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-:@,%";
+    const char *at = command + strspn(command, " \t");
+    char quote = *at == '"' || *at == '\'' ? *at++ : '\0';
+    size_t n = strspn(at, own);
+    char *word;
+
+    if (quote)
+        while (at[n] == ' ' || (at[n] && strchr(own, at[n])))
+            n++;
+    if (n == 0 || (quote ? at[n] != quote || (at[n + 1] && !strchr(" \t\n;|&", at[n + 1]))
+                         : at[n] && !strchr(" \t\n;|&<>", at[n])))
+        return NULL;
+    word = strndup(at, n);
+    *ret_error = word ? 0 : -ENOMEM;
+    return word;
+}
+
+/* 0; -ENOENT: it is not there; -EACCES: it is, and cannot be run; another: that cannot be told. */
+static int try_program(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return errno == ENOTDIR ? -ENOENT : errno == ENOENT ? -ENOENT : -EIO;
+    return S_ISREG(st.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+}
+
+/* The same, in each directory of PATH. */
+static int find_program(const char *name)
+{
+    const char *path = getenv("PATH") ?: PATH_DEFAULT;
+    int r = -ENOENT;
+
+    while (r < 0) {
+        size_t n = strcspn(path, ":");
+        _cleanup_free_
+        char *full = NULL;
+        int found;
+
+        if (asprintf(&full, "%.*s%s%s", (int)n, path, n > 0 ? "/" : "./", name) < 0) {
+            full = NULL;
+            return -ENOMEM;
+        }
+        found = try_program(full);
+        if (found != -ENOENT)
+            r = found;
+        if (!path[n])
+            break;
+        path += n + 1;
+    }
+    return r;
+}
+
+int command_check(const char *command, Failure *f)
+{
+    int r = 0;
+    _cleanup_free_
+    char *word = first_word(command, &r);
+
+    if (!word || is_of_the_shell(word) || (*word != '/' && strchr(word, '/')))
+        return r;
+    r = strchr(word, '/') ? try_program(word) : find_program(word);
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_CONFIGURATION,
+            "there is no program %s%s, which the command `%s` begins with; correct it, or install "
+            "the program",
+            word, strchr(word, '/') ? "" : " in PATH", command);
+    if (r == -EACCES)
+        return failure_set(f, r, ERROR_CONFIGURATION,
+            "%s, which the command `%s` begins with, cannot be run by this user; see its mode "
+            "(`chmod +x`), and that it is a file",
+            word, command);
+    return r == -ENOMEM ? r : 0;
 }

@@ -20,6 +20,11 @@ void command_stop_init(CommandStop *stop);
 void command_stop_done(CommandStop *stop);
 void command_stop(CommandStop *stop); /* never waits */
 
+/* Whether the program that a command begins with is there and may be run, as far as can be told
+ * without running it: what a shell makes of it first, with variables or substitutions, is not
+ * judged. 0, or -ENOENT or -EACCES with a Failure. */
+int command_check(const char *command, Failure *f);
+
 /* Runs `/bin/sh -c command` without standard input and appends what it prints to `out`, at most
  * `max` bytes. 0; -ETIMEDOUT when it took longer than `limit` (it is killed with all it started);
  * -EPROTO when it failed or printed too much; -ECANCELED when `stop` (NULL: nothing does) ended it;

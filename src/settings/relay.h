@@ -104,6 +104,7 @@ typedef struct SecretSource {
                          connection */
     char *credential; /* password_credential: a name below $CREDENTIALS_DIRECTORY */
     QueueOwner queue; /* who may read the file, and who may not */
+    size_t max;       /* bytes of the file; 0: 64 KiB */
 } SecretSource;
 
 /* One relay's settings: all that src/net is given. Counted by itself, so that what still goes on

@@ -53,14 +53,14 @@ static int first_line(const Buffer *content, Secret **ret)
 
 /* Reads a file below `directory_fd`. The size is known before, so that the buffer never moves and
  * leaves a copy. */
-static int read_secret(int fd, const char *path, Secret **ret, Failure *f)
+static int read_secret(int fd, const char *path, size_t max, Secret **ret, Failure *f)
 {
     _cleanup_wipe_ Buffer content = {0};
     int r;
 
-    if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
+    if (!buffer_reserve(&content, max + SECRET_MAX_BYTES))
         return -ENOMEM;
-    r = file_read_all(fd, SECRET_MAX_BYTES, &content);
+    r = file_read_all(fd, max, &content);
     if (r < 0)
         return failure_set_errno(f, r, "cannot read the secret in %s", path);
     r = first_line(&content, ret);
@@ -69,6 +69,11 @@ static int read_secret(int fd, const char *path, Secret **ret, Failure *f)
             "the first line of %s is empty, or not text in ASCII or UTF-8; write the secret there",
             path);
     return r;
+}
+
+static int fail_kind(const char *path, Failure *f)
+{
+    return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "%s is not a regular file; name one", path);
 }
 
 static int fetch_file(const SecretSource *source, Secret **ret, Failure *f)
@@ -80,15 +85,16 @@ static int fetch_file(const SecretSource *source, Secret **ret, Failure *f)
     struct stat st;
     int r;
 
+    if (fd < 0 && errno == ENXIO)
+        return fail_kind(path, f);
     if (fd < 0 || fstat(fd, &st) < 0)
         return failure_set_errno(f, -errno, "cannot read the secret in %s", path);
     if (!S_ISREG(st.st_mode))
-        return failure_set(
-            f, -EINVAL, ERROR_CONFIGURATION, "%s is not a regular file; name one", path);
+        return fail_kind(path, f);
     r = privacy_check(&st, path, &source->queue, &readers);
     if (r > 0)
         return failure_set(f, -EPERM, ERROR_CONFIGURATION, "%s", readers);
-    return r < 0 ? r : read_secret(fd, path, ret, f);
+    return r < 0 ? r : read_secret(fd, path, source->max ?: SECRET_MAX_BYTES, ret, f);
 }
 
 /* The directory is made by systemd for this unit alone, so that its files' modes do not matter. */
@@ -116,7 +122,7 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
         return failure_set_errno(f, fd,
             "cannot read the credential \"%s\" (is LoadCredential=%s:PATH in the unit?), %s", name,
             name, path);
-    return read_secret(fd, path, ret, f);
+    return read_secret(fd, path, SECRET_MAX_BYTES, ret, f);
 }
 
 static int fetch_command(const char *command, CommandStop *stop, Secret **ret, Failure *f)
@@ -148,4 +154,52 @@ int secret_source_fetch(const SecretSource *source, CommandStop *stop, Secret **
     if (source->command)
         return fetch_command(source->command, stop, ret, f);
     return source->credential ? fetch_credential(source->credential, ret, f) : 0;
+}
+
+/* ---- judging ---- */
+
+static int fail_check(const char *name, const char *end, int r, Failure *f)
+{
+    char setting[64];
+
+    snprintf(setting, sizeof(setting), "%.40s%s", name, end);
+    return failure_prefix(f, r, setting);
+}
+
+int secret_source_check(const SecretSource *source, const char *name, Failure *f)
+{
+    _cleanup_secret_ Secret *secret = NULL;
+    int r = 0;
+
+    if (source->file) {
+        r = fetch_file(source, &secret, f);
+        if (r < 0 && r != -EACCES)
+            return fail_check(name, "_file", r, f);
+    } else if (source->command) {
+        r = command_check(source->command, f);
+        if (r < 0)
+            return fail_check(name, "_command", r, f);
+    } else if (source->credential && getenv("CREDENTIALS_DIRECTORY")) {
+        r = fetch_credential(source->credential, &secret, f);
+        if (r < 0 && r != -EACCES)
+            return fail_check(name, "_credential", r, f);
+    }
+    if (f)
+        failure_done(f);
+    return 0;
+}
+
+int secret_file_check(const char *path, const char *setting, bool or_directory, Failure *f)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || (or_directory && S_ISDIR(st.st_mode)))
+        return 0;
+    if (!S_ISREG(st.st_mode))
+        return failure_prefix(f, fail_kind(path, f), setting);
+    if (st.st_size > 0)
+        return 0;
+    return failure_set(f, -ENODATA, ERROR_CONFIGURATION,
+        "%s: %s is empty; name the right file, or remove this one and have it made anew", setting,
+        path);
 }

@@ -45,10 +45,10 @@ void smtp_auth_hide_text(const SmtpAuth *auth, char *data, size_t n)
     size_t n_secrets = 0;
 
     for (; n_secrets < auth->n_said; n_secrets++)
-        secrets[n_secrets] =
-            (MaskSecret){buffer_data(&auth->said[n_secrets]), buffer_size(&auth->said[n_secrets])};
+        secrets[n_secrets] = (MaskSecret){
+            .data = buffer_data(&auth->said[n_secrets]), .n = buffer_size(&auth->said[n_secrets])};
     if (secret)
-        secrets[n_secrets++] = (MaskSecret){secret, strlen(secret)};
+        secrets[n_secrets++] = (MaskSecret){.data = secret, .n = strlen(secret)};
     if (n > 0 && n_secrets > 0)
         (void)mask_secrets(data, n, secrets, n_secrets); /* all, where memory is short */
 }

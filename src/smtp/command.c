@@ -248,19 +248,19 @@ static int append_address(Buffer *out, const char *address, const SmtpCapabiliti
 }
 
 /* A domain can be said in A-labels, a local part in UTF-8 alone. */
-static bool local_is_ascii(const char *address)
+bool smtp_command_needs_utf8(const char *address)
 {
     const char *at = strrchr(address, '@');
 
-    return text_is_ascii(address, at ? (size_t)(at - address) : strlen(address));
+    return !text_is_ascii(address, at ? (size_t)(at - address) : strlen(address));
 }
 
 static bool address_needs_utf8(const SmtpTransaction *transaction)
 {
-    if (!local_is_ascii(transaction->sender))
+    if (smtp_command_needs_utf8(transaction->sender))
         return true;
     for (size_t i = 0; i < transaction->n_recipients; i++)
-        if (!local_is_ascii(transaction->recipients[i].address))
+        if (smtp_command_needs_utf8(transaction->recipients[i].address))
             return true;
     return false;
 }

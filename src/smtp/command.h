@@ -41,13 +41,15 @@ typedef struct SmtpTransaction {
     size_t n_recipients;
     uint64_t size; /* bytes of the content on the wire (RFC 1870, 4), for SIZE= and for the look at
                       the server's limit */
-    uint64_t waited;   /* seconds since it was handed over, which BY and HOLDFOR count from */
-    usec_t now;        /* realtime, for HOLDUNTIL; 0: it is said in any case */
-    const char *unfit; /* why the server cannot be given the content: all recipients are refused
-                          with that, without a word said; or NULL */
-    bool is_8bit;      /* BODY=8BITMIME where offered */
-    bool wants_utf8;   /* SMTPUTF8 where offered */
-    void *user;        /* the caller's */
+    uint64_t waited;     /* seconds since it was handed over, which BY and HOLDFOR count from */
+    usec_t now;          /* realtime, for HOLDUNTIL; 0: it is said in any case */
+    const char *unfit;   /* why the server cannot be given the content: all recipients are refused
+                            with that, without a word said; or NULL */
+    const char *nowhere; /* said behind a refusal of ours for what the server does not offer: why no
+                            other is asked; or NULL */
+    bool is_8bit;        /* BODY=8BITMIME where offered */
+    bool wants_utf8;     /* SMTPUTF8 where offered */
+    void *user;          /* the caller's */
 } SmtpTransaction;
 
 int smtp_command_simple(
@@ -92,6 +94,9 @@ bool smtp_command_mail_expired(const SmtpTransaction *transaction);
 
 /* Whether REQUIRETLS is asked for. */
 bool smtp_command_requires_tls(const SmtpTransaction *transaction);
+
+/* Whether the address can only be said with SMTPUTF8: its local part is not ASCII. */
+bool smtp_command_needs_utf8(const char *address);
 
 /* Of those `chosen`, the ones that a reply speaks of; all of them when it speaks of none. */
 unsigned smtp_command_told(const char *text, unsigned chosen);

@@ -219,6 +219,11 @@ const SmtpCapabilities *smtp_session_capabilities(const SmtpSession *s)
     return &s->capabilities;
 }
 
+bool smtp_session_is_verified(const SmtpSession *s)
+{
+    return s->tls.active && s->tls.verified;
+}
+
 const char *smtp_session_mechanism(const SmtpSession *s)
 {
     return s->mechanism[0] != '\0' ? s->mechanism : NULL;

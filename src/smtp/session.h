@@ -191,6 +191,9 @@ void smtp_session_quit(SmtpSession *session, usec_t now);
 
 const SmtpCapabilities *smtp_session_capabilities(const SmtpSession *session);
 
+/* Whether TLS is in use, with a certificate that was verified. */
+bool smtp_session_is_verified(const SmtpSession *session);
+
 /* The AUTH mechanism in use, or NULL. */
 const char *smtp_session_mechanism(const SmtpSession *session);
 

@@ -74,6 +74,21 @@ static int refuse_own(SmtpSession *s, SmtpFlight *flight, size_t recipient, int 
     return 0;
 }
 
+/* The same for what the server does not offer, and with why no other server is asked. */
+static int refuse_here(SmtpSession *s, SmtpFlight *flight, size_t recipient, int code,
+    const char *enhanced, const char *text)
+{
+    const char *nowhere = flight->transaction->nowhere;
+    _cleanup_free_
+    char *both = NULL;
+
+    if (!nowhere)
+        return refuse_own(s, flight, recipient, code, enhanced, text);
+    return asprintf(&both, "%s; %s", text, nowhere) < 0
+               ? -ENOMEM
+               : refuse_own(s, flight, recipient, code, enhanced, both);
+}
+
 static int refuse_size(SmtpSession *s, SmtpFlight *flight)
 {
     char text[160];
@@ -83,7 +98,7 @@ static int refuse_size(SmtpSession *s, SmtpFlight *flight)
         (unsigned long long)flight->transaction->size,
         (unsigned long long)s->capabilities.size_max);
     flight->phase = SMTP_FLIGHT_SENT;
-    return refuse_own(s, flight, SIZE_MAX, 552, "5.3.4", text);
+    return refuse_here(s, flight, SIZE_MAX, 552, "5.3.4", text);
 }
 
 static int refuse_verb(SmtpSession *s, SmtpFlight *flight)
@@ -106,7 +121,7 @@ static int refuse_need(SmtpSession *s, SmtpFlight *flight, const char *keyword)
             ? "which the relay does not offer"
             : "and the connection has no TLS with a verified certificate");
     flight->phase = SMTP_FLIGHT_SENT;
-    return refuse_own(s, flight, SIZE_MAX, 550, tls ? "5.7.30" : "5.3.3", text);
+    return refuse_here(s, flight, SIZE_MAX, 550, tls ? "5.7.30" : "5.3.3", text);
 }
 
 /* The parameter that is needed and cannot be said, or NULL. */
@@ -117,7 +132,7 @@ static const char *find_unmet_need(const SmtpSession *s, const SmtpTransaction *
     if (!t->sender_parameters)
         return NULL;
     keyword = smtp_command_mail_missing(t, &s->capabilities);
-    if (!keyword && !(s->tls.active && s->tls.verified) && smtp_command_requires_tls(t))
+    if (!keyword && !smtp_session_is_verified(s) && smtp_command_requires_tls(t))
         return "REQUIRETLS";
     return keyword;
 }
@@ -128,7 +143,7 @@ static int refuse_sender(SmtpSession *s, SmtpFlight *flight, int reason)
     if (reason == -EOPNOTSUPP)
         return refuse_verb(s, flight);
     if (reason == -EILSEQ)
-        return refuse_own(s, flight, SIZE_MAX, 553, "5.6.7",
+        return refuse_here(s, flight, SIZE_MAX, 553, "5.6.7",
             "the sender's address needs SMTPUTF8, which the relay does not offer");
     return refuse_own(s, flight, SIZE_MAX, 553, "5.1.7",
         "the sender's address holds characters that no command may hold");
@@ -141,7 +156,7 @@ static int refuse_recipient(SmtpSession *s, SmtpFlight *flight, int reason)
     flight->states[recipient] = SMTP_RECIPIENT_UNSENDABLE;
     smtp_recipient_refused(s, flight, recipient);
     if (reason == -EILSEQ)
-        return refuse_own(s, flight, recipient, 553, "5.6.7",
+        return refuse_here(s, flight, recipient, 553, "5.6.7",
             "the address needs SMTPUTF8, which the relay does not offer");
     return refuse_own(s, flight, recipient, 553, "5.1.3",
         "the address holds characters that no command may hold");
@@ -162,7 +177,7 @@ static int start(SmtpSession *s, SmtpFlight *flight)
     }
     if (t->unfit) {
         flight->phase = SMTP_FLIGHT_SENT;
-        return refuse_own(s, flight, SIZE_MAX, 554, "5.6.3", t->unfit);
+        return refuse_here(s, flight, SIZE_MAX, 554, "5.6.3", t->unfit);
     }
     if (capabilities->size_max > 0 && t->size > capabilities->size_max)
         return refuse_size(s, flight);

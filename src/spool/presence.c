@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
+#include "spool/holder.h"
 #include "spool/internal.h"
 
 /* A text stands between two lines that say which one it is: whoever reads while it is written finds
@@ -19,7 +22,11 @@
 #define MARK_BYTES ((size_t)21)
 #define ROOM_BYTES 8192 /* what a daemon with a few relays says, on a disk that is full */
 #define READS_MAX 5
-#define LOOK_PAUSE 2000 /* microseconds */
+#define LOOK_PAUSE 2000                    /* microseconds */
+#define ANSWER_PAUSE (USEC_PER_SEC)        /* between two answers */
+#define ANSWER_FRESH (2 * USEC_PER_SEC)    /* who has said something since has answered */
+#define ANSWER_PATIENCE (5 * USEC_PER_SEC) /* of who asks */
+#define ANSWER_LOOK (20 * USEC_PER_MSEC)
 
 struct Presence {
     const Spool *spool;
@@ -27,6 +34,7 @@ struct Presence {
              */
     char name[16];
     unsigned long long serial;
+    usec_t answered; /* monotonic; 0: never */
     Buffer text;
 };
 
@@ -36,10 +44,10 @@ static void format_name(unsigned n, char name[static 16])
 }
 
 /* Whether somebody has the lock of who delivers. Who reads has another one, and for a moment. */
-static bool is_taken(int fd)
+static bool is_taken(const Spool *spool, int fd)
 {
     if (flock(fd, LOCK_SH | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK;
+        return errno == EWOULDBLOCK && !holder_is_strange(fd, true, spool->owner);
     (void)flock(fd, LOCK_UN);
     return false;
 }
@@ -60,12 +68,12 @@ static bool is_named(const Spool *spool, const char *name, int fd)
 }
 
 /* 0, -EBUSY: a living process has it; -EPERM: who reads it does not let go. */
-static int lock(int fd)
+static int lock(const Spool *spool, int fd)
 {
     for (unsigned i = 0; i < READS_MAX; i++) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return 0;
-        if (errno != EWOULDBLOCK || is_taken(fd))
+        if (errno != EWOULDBLOCK || is_taken(spool, fd))
             return -EBUSY;
         (void)usleep(LOOK_PAUSE * (i + 1));
     }
@@ -96,7 +104,7 @@ static int take_place(const Spool *spool, const char *name)
     int r;
 
     if (fd >= 0 && is_trusted(spool, fd, &st)) {
-        r = lock(fd);
+        r = lock(spool, fd);
         if (r == 0)
             return is_named(spool, name, fd) ? TAKE_FD(fd) : -EBUSY;
         if (r == -EBUSY)
@@ -110,7 +118,7 @@ static int take_place(const Spool *spool, const char *name)
         return -EBUSY;
     if (fd < 0)
         return fd;
-    return lock(fd) < 0 || !is_named(spool, name, fd) ? -EBUSY : TAKE_FD(fd);
+    return lock(spool, fd) < 0 || !is_named(spool, name, fd) ? -EBUSY : TAKE_FD(fd);
 }
 
 int presence_new(const Spool *spool, Presence **ret)
@@ -179,6 +187,54 @@ int presence_say(Presence *presence, const void *text, size_t n)
     return write_all(fd, all);
 }
 
+/* The text that was said last is still there, between its marks. */
+void presence_answer(Presence *presence, const char *file_name, usec_t now)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    const Buffer *all = &presence->text;
+
+    if (!text_equal(file_name, presence->name) || buffer_size(all) < 2 * MARK_BYTES ||
+        (presence->answered > 0 && now < usec_add(presence->answered, ANSWER_PAUSE)))
+        return;
+    presence->answered = now;
+    if (buffer_append(&text, buffer_at(all, MARK_BYTES), buffer_size(all) - 2 * MARK_BYTES) >= 0)
+        (void)presence_say(presence, buffer_data(&text), buffer_size(&text));
+}
+
+static usec_t to_usec(struct timespec time)
+{
+    return (usec_t)time.tv_sec * USEC_PER_SEC + (usec_t)time.tv_nsec / 1000;
+}
+
+/* Where nothing can be written nobody can answer. */
+static bool is_read_only(const Spool *spool)
+{
+    struct statvfs fs;
+
+    return fstatvfs(spool->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
+}
+
+/* The file was read, and written since or not; of a file that was read when it had been written the
+ * kernel keeps the first time (relatime), unless it keeps none (noatime). */
+usec_t presence_await_answer(const Spool *spool, unsigned n)
+{
+    usec_t begun = clock_realtime(), asked = clock_monotonic();
+    struct stat first, now;
+    char name[16];
+
+    format_name(n, name);
+    if (is_read_only(spool) || spool_stat_at(spool->fd, name, &first) < 0 ||
+        clock_age(to_usec(first.st_mtim), begun) < ANSWER_FRESH)
+        return 0;
+    while (clock_monotonic() - asked < ANSWER_PATIENCE) {
+        if (spool_stat_at(spool->fd, name, &now) < 0 || now.st_ino != first.st_ino ||
+            to_usec(now.st_mtim) != to_usec(first.st_mtim))
+            return 0;
+        (void)usleep(ANSWER_LOOK);
+    }
+    return to_usec(now.st_atim) > to_usec(now.st_mtim) ? MIN(to_usec(now.st_atim), begun) : begun;
+}
+
 /* Cuts the marks off; false when they are not the same, or not there. */
 static bool cut_marks(Buffer *text)
 {
@@ -203,7 +259,7 @@ static int look_once(const Spool *spool, const char *name, Buffer *out, bool *re
         return fd;
     if (!is_trusted(spool, fd, &st))
         return -ENOENT;
-    *ret_lives = is_taken(fd);
+    *ret_lives = is_taken(spool, fd);
     buffer_clear(out);
     r = file_read_all(fd, PRESENCE_BYTES_MAX + 2 * MARK_BYTES, out);
     return r < 0 || cut_marks(out) ? r : -EAGAIN;
@@ -232,5 +288,5 @@ bool presence_is_anybody(const Spool *spool)
             return false;
         (void)usleep(LOOK_PAUSE * (i + 1));
     }
-    return true;
+    return !holder_is_strange(spool->fd, false, spool->owner);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "spool/spool.h"
 
 #define PRESENCE_MAX 16                        /* processes at a time that can be told of */
@@ -28,9 +29,19 @@ void presence_free(Presence *presence);
  * one write. 0 or a negative errno: -EFBIG for what is too long. */
 int presence_say(Presence *presence, const void *text, size_t n);
 
+/* Somebody has read what this process says, or another, and closed the file, which its directory's
+ * watch tells: says the same again where it was this one's, unless that was done a second ago. So a
+ * process that goes on can be told from one that is stopped or hangs, and nothing has to wake up
+ * when nobody asks. */
+void presence_answer(Presence *presence, const char *file_name, usec_t now_monotonic);
+
+/* Whether the process that lives at the place `n` answers to having been looked at: 0; or since
+ * when it has not (realtime), after having waited for it for some seconds. */
+usec_t presence_await_answer(const Spool *spool, unsigned n);
+
 /* What was last said at the place `n`, below PRESENCE_MAX, in place of what `out` held, and whether
  * who said it lives. 0; -ENOENT: nobody has ever been there; or another negative errno. Files that
- * are not of the directory's owner, or root's, are nobody's. */
+ * are not of the directory's owner, or root's, are nobody's, and so is a lock of anybody else's. */
 int presence_look(const Spool *spool, unsigned n, Buffer *out, bool *ret_lives);
 
 /* Whether somebody delivers from the directory, who may not have been able to say how he is. */

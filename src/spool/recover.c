@@ -125,6 +125,16 @@ static int end_abandoned(
     return r < 0 ? r : last == RECORD_RETRY ? SPOOL_REDEFERRED : SPOOL_REQUEUED;
 }
 
+bool spool_is_abandoned(const Spool *spool, const char *id)
+{
+    _cleanup_close_ int fd = -1;
+    char name[SPOOL_NAME_MAX];
+    struct stat st;
+
+    return spool_name_format(id, SPOOL_SENDING, name) &&
+           lock_abandoned(spool, name, &fd, &st, NULL) > 0;
+}
+
 int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Failure *f)
 {
     SpoolClaim *claim _cleanup_(spool_claim_free_p) = NULL;

@@ -157,6 +157,10 @@ typedef enum SpoolRecovery {
  */
 int spool_recover(Spool *spool, const char *id, bool keep_sent, char *ret_id, Failure *f);
 
+/* Whether `id.sending` is one of a dead process, by its lock, which is tried for a moment: for who
+ * tells of it. False also where that cannot be known. */
+bool spool_is_abandoned(const Spool *spool, const char *id);
+
 /* The id, which may change with spool_record_append() when another message has come to use it; the
  * pointer stays the same for the life of the claim. */
 const char *spool_claim_id(const SpoolClaim *claim);
@@ -224,7 +228,8 @@ void spool_claim_free(SpoolClaim *claim);
 
 /* ---- Changes an operator asks for (the tool). All return 0, -ENOENT when no such message is in a
  * state that allows it, -EBUSY when it is being sent, -EEXIST when the name is taken, other
- * negative errno, each with a Failure. ---- */
+ * negative errno, each with a Failure. One that a dead process was sending is taken over first, as
+ * by spool_recover(). ---- */
 int spool_hold(Spool *spool, const char *id, Failure *f);   /* deferred, queued -> held */
 int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
 int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */
@@ -238,6 +243,13 @@ int spool_adopt(Spool *spool, const char *id, Failure *f);
  * that the record belongs to, and a record of another stays. A record without a message is deleted
  * alone. */
 int spool_delete(Spool *spool, const char *id, Failure *f);
+
+/* The same of the one in that state alone, where several share the id. Each has the part of the
+ * record that is its own. */
+int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f);
+
+/* hold, retry: the one in state `from` becomes `to`, and no other of its id. */
+int spool_move(Spool *spool, const char *id, SpoolState from, SpoolState to, Failure *f);
 
 DEFINE_CLEANUP(Spool, spool_free);
 DEFINE_CLEANUP(SpoolScan, spool_scan_free);

@@ -16,8 +16,9 @@
 /* What is done to messages. */
 typedef struct Change {
     const char *done, *would; /* "deleted", "would be deleted": what was, and would be, done */
-    int (*change)(Spool *spool, const char *id, Failure *f);
+    int (*change)(Spool *spool, const char *id, SpoolState state, Failure *f);
     bool (*applies)(SpoolState state); /* whether --all means messages in this state */
+    bool takes_over;                   /* and those that a dead process was sending */
     bool asks;                         /* it cannot be undone */
     const char *held;                  /* what else to do with one that is held; NULL: nothing */
 } Change;
@@ -56,12 +57,17 @@ static void tell_sum(const Changing *c)
             c->dry ? c->what->would : c->what->done);
 }
 
-static void fail(Changing *c, const char *id, Failure *f)
+/* As JSON it is told there, and not once more. */
+static void fail(Changing *c, const char *id, int error, Failure *f)
 {
     SpoolState state;
 
     if (c->what->held && spool_find(c->spool, id, &state) == 0 && state == SPOOL_HELD)
-        c->status = tool_fail_number(ERROR_FILE, "%s is held: %s", id, c->what->held);
+        (void)failure_set(f, error, ERROR_FILE, "%s is held: %s", id, c->what->held);
+    if (c->array)
+        c->status = error_status(f->number) ?: EX_SOFTWARE;
+    else if (error == -ENOENT)
+        c->status = tool_refuse(f->number, "%s", failure_text(f));
     else
         c->status = tool_fail(f);
     tell(c, id, failure_text(f));
@@ -70,11 +76,12 @@ static void fail(Changing *c, const char *id, Failure *f)
 /* ---- doing ---- */
 
 /* 0, or -ENOENT when it is gone; all else has been said. */
-static int change_one(Changing *c, const char *id)
+static int change_one(Changing *c, const char *id, SpoolState state)
 {
     _cleanup_failure_ Failure f = {0};
-    SpoolState state;
-    int r = c->dry ? spool_find(c->spool, id, &state) : c->what->change(c->spool, id, &f);
+    int r = !c->dry                    ? c->what->change(c->spool, id, state, &f)
+            : state == SPOOL_STATE_MAX ? -ENOENT
+                                       : 0;
 
     if (r >= 0) {
         c->n++;
@@ -86,7 +93,7 @@ static int change_one(Changing *c, const char *id)
     if (r == -ENOENT) /* the queue is well, the name is not */
         f.number = ERROR_FILE;
     if (r != -ENOENT || !(c->all || c->selects)) /* else the daemon was quicker */
-        fail(c, id, &f);
+        fail(c, id, r, &f);
     return r;
 }
 
@@ -94,13 +101,13 @@ static int change_one(Changing *c, const char *id)
 static void change_named(Changing *c, char **ids)
 {
     for (; *ids; ids++) {
-        char id[SPOOL_NAME_MAX];
-        int refused = tool_find_id(c->spool, *ids, id);
+        ToolMessage message;
+        int refused = tool_find_message(c->spool, *ids, c->what->applies, &message);
 
         if (refused != 0)
             c->status = refused;
         else
-            (void)change_one(c, id);
+            (void)change_one(c, message.id, message.state);
     }
 }
 
@@ -110,7 +117,10 @@ static int is_selected(const Changing *c, const SpoolEntry *entry)
     _cleanup_(inspection_done) Inspection i = {0};
     int r;
 
-    if (!c->what->applies(entry->state) || !selection_has_state(&c->selection, entry->state))
+    if (!selection_has_state(&c->selection, entry->state))
+        return 0;
+    if (!c->what->applies(entry->state) && !(c->what->takes_over && entry->state == SPOOL_SENDING &&
+                                               spool_is_abandoned(c->spool, entry->id)))
         return 0;
     if (!c->selects)
         return 1;
@@ -118,6 +128,21 @@ static int is_selected(const Changing *c, const SpoolEntry *entry)
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     return selection_has(&c->selection, &i, c->now);
+}
+
+/* How many would be changed, or a negative errno. */
+static ssize_t count_all(const Changing *c, Failure *f)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    SpoolEntry entry;
+    ssize_t n = 0;
+    int r = spool_scan_new(c->spool, &scan, f);
+
+    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
+        r = is_selected(c, &entry);
+        n += r > 0;
+    }
+    return r < 0 ? r : n;
 }
 
 /* What is changed may come up again under its new name: where it does not apply any more. */
@@ -134,19 +159,25 @@ static int change_all(Changing *c, Failure *f)
         if (r <= 0)
             continue;
         snprintf(id, sizeof(id), "%s", entry.id);
-        (void)change_one(c, id);
+        (void)change_one(c, id, entry.state);
     }
     return r;
 }
 
-/* Only a terminal is asked; a program has said what it wants. */
-static bool is_wanted(const Changing *c)
+/* Only a terminal is asked, where there is anything to ask for; a program has said what it wants.
+ * 1, 0, or a negative errno. */
+static int is_wanted(const Changing *c, Failure *f)
 {
     char answer[16];
+    ssize_t n;
 
     if (!c->what->asks || !(c->all || c->selects) || c->dry || c->yes || !isatty(STDIN_FILENO))
-        return true;
-    fprintf(stderr, "These messages will be deleted for good, without being sent. Go on? [y/N] ");
+        return 1;
+    n = count_all(c, f);
+    if (n <= 0)
+        return n < 0 ? (int)n : 1;
+    fprintf(stderr, "%zd message%s will be deleted for good, without being sent. Go on? [y/N] ", n,
+        n == 1 ? "" : "s");
     fflush(stderr);
     return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
@@ -154,13 +185,16 @@ static bool is_wanted(const Changing *c)
 static int run(Changing *c, char **ids)
 {
     _cleanup_failure_ Failure f = {0};
-    int r = 0;
+    int r;
 
-    if (!is_wanted(c)) {
+    c->now = clock_realtime();
+    r = is_wanted(c, &f);
+    if (r < 0)
+        return f.text ? tool_fail(&f) : tool_fail_queue(c->spool, r);
+    if (r == 0) {
         fputs("outbox: nothing was changed\n", stderr);
         return EX_OK;
     }
-    c->now = clock_realtime();
     if (c->json && !(c->array = json_array()))
         return tool_fail_memory();
     if (c->all || c->selects)
@@ -214,6 +248,39 @@ static int run_change(
     return status != 0 ? status : run(&changing, argv + optind);
 }
 
+/* The one in that state, of several that share the id; where there is none in it the spool says
+ * why.
+ */
+static int retry_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_DEFERRED || state == SPOOL_FAILED || state == SPOOL_SENDING
+               ? spool_move(spool, id, state, SPOOL_QUEUED, f)
+               : spool_retry(spool, id, f);
+}
+
+static int hold_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED || state == SPOOL_SENDING
+               ? spool_move(spool, id, state, SPOOL_HELD, f)
+               : spool_hold(spool, id, f);
+}
+
+static int release_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
+{
+    return spool_unhold(spool, id, f);
+}
+
+static int adopt_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
+{
+    return spool_adopt(spool, id, f);
+}
+
+static int delete_message(Spool *spool, const char *id, SpoolState state, Failure *f)
+{
+    return state == SPOOL_STATE_MAX ? spool_delete(spool, id, f)
+                                    : spool_delete_in(spool, id, state, f);
+}
+
 static bool can_retry(SpoolState state)
 {
     return state == SPOOL_DEFERRED || state == SPOOL_FAILED;
@@ -223,8 +290,9 @@ int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change retry = {.done = "queued again",
         .would = "would be queued again",
-        .change = spool_retry,
+        .change = retry_message,
         .applies = can_retry,
+        .takes_over = true,
         .held = "`outbox release` queues it again"};
 
     return run_change(tool, command, argc, argv, &retry);
@@ -237,8 +305,11 @@ static bool can_hold(SpoolState state)
 
 int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    static const Change hold = {
-        .done = "held", .would = "would be held", .change = spool_hold, .applies = can_hold};
+    static const Change hold = {.done = "held",
+        .would = "would be held",
+        .change = hold_message,
+        .applies = can_hold,
+        .takes_over = true};
 
     return run_change(tool, command, argc, argv, &hold);
 }
@@ -252,7 +323,7 @@ int run_release(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change release = {.done = "queued again",
         .would = "would be queued again",
-        .change = spool_unhold,
+        .change = release_message,
         .applies = can_release};
 
     return run_change(tool, command, argc, argv, &release);
@@ -267,7 +338,7 @@ int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change adopt = {.done = "has its record",
         .would = "would be looked at",
-        .change = spool_adopt,
+        .change = adopt_message,
         .applies = can_adopt};
 
     return run_change(tool, command, argc, argv, &adopt);
@@ -282,8 +353,9 @@ int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change delete = {.done = "deleted",
         .would = "would be deleted",
-        .change = spool_delete,
+        .change = delete_message,
         .applies = can_delete,
+        .takes_over = true,
         .asks = true};
 
     return run_change(tool, command, argc, argv, &delete);

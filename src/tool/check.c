@@ -22,6 +22,7 @@ typedef struct Finding {
     char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
         *extensions, *size_max;
     char *policy;             /* of MTA-STS, in words */
+    char *tokens;             /* what cannot be kept of OAuth's, or NULL */
     char *expiring;           /* certificates that end soon */
     json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
     Certificate *shown;       /* the server's; NULL: none */
@@ -45,6 +46,7 @@ static void finding_done(Finding *f)
     free(f->certificate);
     free(f->expiring);
     free(f->policy);
+    free(f->tokens);
     (void)certificate_unref(f->shown);
     free(f->chain);
     free(f->pem);
@@ -94,7 +96,8 @@ static int gather_tls(Finding *f, const Connection *connection)
     f->pem = connection_chain_pem(connection);
     if (connection_negotiated(connection))
         f->negotiated = *connection_negotiated(connection);
-    return copy(connection_tls(connection), &f->tls);
+    return copy(connection_secrets_notice(connection), &f->tokens)
+               ?: copy(connection_tls(connection), &f->tls);
 }
 
 /* What there is to know by now, however far the connection came. 0 or -ENOMEM. */
@@ -252,6 +255,7 @@ static void print_finding(const Finding *f)
     print_lines("sent with it", f->chain);
     print_lines("ends soon", f->expiring);
     print_lines("MTA-STS", f->policy);
+    print_lines("warning", f->tokens);
     print_if("server", f->server);
     print_if("extensions", f->extensions);
     if (f->size_max)
@@ -278,17 +282,17 @@ static json_t *negotiated_to_json(const TlsNegotiated *is)
 static json_t *to_json(const Finding *f)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
-        "s:o, s:o, s:o, "
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
+        "s:o, s:o, s:o, s:o, "
         "s:i, s:o, s:o}",
         "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
-        json_text(f->expiring), "mta_sts", json_text(f->policy), "relay", json_text(f->relay->name),
-        "host", json_text(f->relay->host), "port", (int)f->relay->port, "ok", (int)f->ok, "address",
-        json_text(f->address), "local", json_text(f->local), "proxy", json_text(f->proxy), "tls",
-        json_text(f->tls), "certificate", certificate_json(f->shown), "server",
-        json_text(f->server), "extensions", json_text(f->extensions), "size_max",
-        f->size_max ? strtoll(f->size_max, NULL, 10) : 0LL, "mechanisms", json_text(f->mechanisms),
-        "mechanism", json_text(f->mechanism), "logins",
+        json_text(f->expiring), "mta_sts", json_text(f->policy), "warning", json_text(f->tokens),
+        "relay", json_text(f->relay->name), "host", json_text(f->relay->host), "port",
+        (int)f->relay->port, "ok", (int)f->ok, "address", json_text(f->address), "local",
+        json_text(f->local), "proxy", json_text(f->proxy), "tls", json_text(f->tls), "certificate",
+        certificate_json(f->shown), "server", json_text(f->server), "extensions",
+        json_text(f->extensions), "size_max", f->size_max ? strtoll(f->size_max, NULL, 10) : 0LL,
+        "mechanisms", json_text(f->mechanisms), "mechanism", json_text(f->mechanism), "logins",
         f->logins ? json_incref(f->logins) : json_array(), "stage",
         f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",
         json_text(f->text), "hint", json_text(f->hint));

@@ -53,6 +53,7 @@ typedef struct Command {
     X(send, "Deliver a message at once, without the queue")                 \
     X(process, "Deliver what is in a queue directory, once, and end")       \
     X(list, "List the messages of the queue, or those in the states named") \
+    X(mailq, "Show the queue as the mailq of another mail system does")     \
     X(show, "Show all about one message: envelope, attempts, replies")      \
     X(status, "Show how many messages are in which state, and since when")  \
     X(retry, "Try deferred or failed messages again now")                   \
@@ -87,13 +88,18 @@ const Command *tool_command_named(const char *name);
  * to a broken pipe that fail. */
 void tool_begin(void);
 
-/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", fit for a
- * terminal whatever is in it; returns the exit status that goes with the number, which is never
- * EX_OK: a failure without a number is one of memory. */
+/* Says "outbox: NUMBER: text" on standard error, or "outbox: NUMBER: about: text", without the
+ * number where the command line is wrong, fit for a terminal whatever is in it; returns the exit
+ * status that goes with the number, which is never EX_OK: a failure without a number is one of
+ * memory. */
 int tool_fail(const Failure *f);
 int tool_fail_about(const char *about, const Failure *f);
 int tool_fail_number(int number, const char *format, ...) _printf_(2, 3);
 int tool_fail_memory(void);
+
+/* Says "outbox: text" where nothing has failed but what was asked for: there is no such message.
+ * Returns the exit status that goes with the number. */
+int tool_refuse(int number, const char *format, ...) _printf_(2, 3);
 
 /* The same for a negative errno of looking through the queue directory. */
 int tool_fail_queue(const Spool *spool, int error);
@@ -151,10 +157,18 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
 
-/* The id that an argument means: an id as `list` prints it, or the name of a message's file, in any
- * state; with a slash it is a file. 0; or an exit status after having said that it is both, of two
- * messages, and what tells them apart. */
-int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SPOOL_NAME_MAX]);
+/* A message as an argument means it. */
+typedef struct ToolMessage {
+    char id[SPOOL_NAME_MAX];
+    SpoolState state; /* SPOOL_STATE_MAX: there is none */
+} ToolMessage;
+
+/* The message that an argument means: an id as `list` prints it, or the name of a message's file,
+ * in any state; with a slash it is a file. Of several that share the id it is the one in the state
+ * that was named, else the only one that `applies` says to be meant (NULL: each is). 0; or an exit
+ * status after having said that it may be one of two, and what tells them apart. */
+int tool_find_message(
+    const Spool *spool, const char *argument, bool (*applies)(SpoolState state), ToolMessage *ret);
 
 /* Writes what is still to be written to standard output: `status`; where it cannot be written, that
  * is said, and EX_OK becomes EX_IOERR. */

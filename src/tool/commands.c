@@ -100,6 +100,21 @@ static const Command command_list = {
     .run = run_list,
 };
 
+static const ToolOption mailq_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"format", 'f', "SYSTEM", "as this one: postfix (the default), sendmail, exim or nullmailer"},
+    {0},
+};
+
+static const Command command_mailq = {
+    .name = "mailq",
+    .synopsis = "[OPTION...]",
+    .options = mailq_options,
+    .notes = "It is what programs read that watch a mail queue: all messages but those that were "
+             "delivered, the oldest first. People see more in `outbox list`.",
+    .run = run_mailq,
+};
+
 #define ID_NOTES                                                                                \
     "An ID is what `outbox list` prints, or the name of a message's file; with a slash, as in " \
     "./report.held, it is a file. The beginning of one will do where no other message has it.\n"
@@ -291,9 +306,10 @@ static const Command command_complete = {
     .name = "complete",
     .synopsis = "-- WORD...",
     .options = complete_options,
-    .notes = "Prints what the last word can become, one candidate a line; or :files, :directories "
-             "or :users, for which a shell knows better. The completions for bash, zsh and fish "
-             "ask it.",
+    .notes =
+        "Prints what the last word can become, one candidate a line; or :files/, :directories/ "
+        "or :users/, for which a shell knows better. The completions for bash, zsh and fish "
+        "ask it.",
     .run = run_complete,
 };
 

@@ -20,13 +20,16 @@
     8192 /* of one failure; the mistakes in a configuration are not bounded by it \
           */
 
-/* Where memory is too short for the text of a failure it is too short for its number as well: then
+/* What is wrong with a command line is no error of the component's that a number would tell. Where
+ * memory is too short for the text of a failure it is too short for its number as well: then
  * that is the failure. Only the mistakes in a configuration are several lines. Returns the exit
  * status, which is never EX_OK. */
 static int say(int number, const char *about, const char *text, const char *end)
 {
     number = number != ERROR_NONE ? number : ERROR_MEMORY;
-    fprintf(stderr, "outbox: %d: ", number);
+    fputs("outbox: ", stderr);
+    if (number != ERROR_USAGE)
+        fprintf(stderr, "%d: ", number);
     if (about) {
         (void)terminal_print(stderr, about, TEXT_BYTES);
         fputs(": ", stderr);
@@ -58,6 +61,18 @@ int tool_fail_number(int number, const char *format, ...)
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     return say(number, NULL, text, "");
+}
+
+int tool_refuse(int number, const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    (void)say(ERROR_USAGE, NULL, text, "");
+    return error_status(number) ?: EX_SOFTWARE;
 }
 
 int tool_fail_memory(void)
@@ -149,6 +164,8 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
         *ret_senders = NULL;
     if (ret_socket)
         *ret_socket = NULL;
+    if (directory && !*directory)
+        return tool_refuse(ERROR_USAGE, "--directory: the name of a directory is wanted");
     if (directory) {
         *ret = strdup(directory);
         return *ret ? 0 : tool_fail_memory();

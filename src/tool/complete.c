@@ -6,28 +6,41 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/text.h"
 #include "settings/load.h"
 #include "settings/table.h"
 #include "tool/command.h"
 
-/* What a shell completes by itself. */
-#define FILES ":files"
-#define DIRECTORIES ":directories"
-#define USERS ":users"
+/* What a shell completes by itself. No id has a slash in it. */
+#define FILES ":files/"
+#define DIRECTORIES ":directories/"
+#define USERS ":users/"
 
 /* The command line up to the place. */
 typedef struct Line {
-    const Tool *tool;       /* what stands before the command on the line to be completed */
-    char **words;           /* [0] is the tool */
-    int at;                 /* the word to be completed */
-    const char *word;       /* as far as it is written */
+    const Tool *tool;  /* what stands before the command on the line to be completed */
+    char **words;      /* [0] is the tool */
+    int at;            /* the word to be completed */
+    const char *word;  /* as far as it is written; behind "--option=" the value */
+    const char *front; /* that, in front of each candidate; else empty */
+    int front_bytes;
     const Command *command; /* NULL: none stands before it */
 } Line;
 
+/* What is not plain cannot be typed, nor shown: it is named by its beginning, or by its path. */
+static bool is_plain(const char *text)
+{
+    size_t n = strlen(text), step = 1;
+
+    for (size_t i = 0; i < n && step > 0; i += step)
+        step = text_plain(text + i, n - i);
+    return step > 0;
+}
+
 static void offer(const Line *line, const char *candidate)
 {
-    if (strncmp(candidate, line->word, strlen(line->word)) == 0 && !strpbrk(candidate, "\n\r"))
-        puts(candidate);
+    if (strncmp(candidate, line->word, strlen(line->word)) == 0 && is_plain(candidate))
+        printf("%.*s%s\n", line->front_bytes, line->front, candidate);
 }
 
 /* "a|b" */
@@ -66,20 +79,51 @@ static const ToolOption *find_option(const ToolOption *option, const char *word)
     return NULL;
 }
 
-/* That the word before wants a value for; NULL: none. */
-static const ToolOption *find_waiting(const Line *line)
+/* That this word wants a value for; NULL: none. */
+static const ToolOption *find_wanting(const Line *line, const char *word)
 {
-    const char *before = line->words[line->at - 1];
     const ToolOption *option;
 
-    if (line->at < 2 || before[0] != '-')
+    if (word[0] != '-')
         return NULL;
     if (!line->command)
-        option = find_option(tool_options, before);
+        option = find_option(tool_options, word);
     else
-        option = find_option(line->command->options, before)
-                     ?: find_option(line->command->shared, before);
+        option =
+            find_option(line->command->options, word) ?: find_option(line->command->shared, word);
     return option && option->argument ? option : NULL;
+}
+
+/* The option of which the value is to be completed, behind "--option=" or as a word of its own;
+ * NULL: none. */
+static const ToolOption *find_waiting(Line *line)
+{
+    const char *equals = strchr(line->word, '=');
+    char name[64];
+
+    if (line->word[0] != '-' || line->word[1] != '-' || !equals)
+        return line->at < 2 ? NULL : find_wanting(line, line->words[line->at - 1]);
+    snprintf(name, sizeof(name), "%.*s", (int)(equals - line->word), line->word);
+    line->front = line->word;
+    line->front_bytes = (int)(equals + 1 - line->word);
+    line->word = equals + 1;
+    return find_wanting(line, name);
+}
+
+/* The value that the line gives to that option at word `*at`, which becomes its last one; NULL: it
+ * is another word. */
+static const char *value_at(const Line *line, int *at, const char *name, const char *letter)
+{
+    const char *word = line->words[*at];
+    size_t n = strlen(name);
+
+    if (strncmp(word, name, n) == 0 && word[n] == '=')
+        return word + n + 1;
+    if (letter && strncmp(word, letter, 2) == 0 && word[2])
+        return word + 2;
+    if ((strcmp(word, name) != 0 && (!letter || strcmp(word, letter) != 0)) || *at + 1 >= line->at)
+        return NULL;
+    return line->words[++*at];
 }
 
 /* ---- settings ---- */
@@ -152,7 +196,7 @@ static bool takes_state(const char *command, SpoolState state)
         {"retry", 1u << SPOOL_DEFERRED | 1u << SPOOL_FAILED},
         {"hold", 1u << SPOOL_QUEUED | 1u << SPOOL_DEFERRED},
         {"release", 1u << SPOOL_HELD},
-        {"delete", ~(1u << SPOOL_SENDING)},
+        {"delete", ~0u},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -168,15 +212,25 @@ static int open_queue(const Line *line, Spool **ret)
     char *path = NULL;
     const char *named = NULL;
 
-    for (int i = 1; i + 1 < line->at; i++)
-        if (strcmp(line->words[i], "--directory") == 0 || strcmp(line->words[i], "-d") == 0)
-            named = line->words[i + 1];
+    for (int i = 1; i < line->at; i++)
+        named = value_at(line, &i, "--directory", "-d") ?: named;
     if (named)
         return spool_open(named, ret, NULL);
     if (config_load_directory(
             line->tool->config_path, line->tool->overrides, &path, NULL, NULL, NULL) < 0)
         return -ENOENT;
     return spool_open(path, ret, NULL);
+}
+
+/* Two messages may share an id. */
+static bool is_offered(const Line *line, const Spool *spool, const SpoolEntry *entry)
+{
+    struct stat st;
+
+    for (SpoolState s = 0; s < entry->state; s++)
+        if (takes_state(line->command->name, s) && spool_look_at(spool, entry->id, s, &st) >= 0)
+            return true;
+    return false;
 }
 
 static void offer_ids(const Line *line)
@@ -188,7 +242,7 @@ static void offer_ids(const Line *line)
     if (open_queue(line, &spool) < 0 || spool_scan_new(spool, &scan, NULL) < 0)
         return;
     while (spool_scan_next(scan, &entry) > 0)
-        if (takes_state(line->command->name, entry.state))
+        if (takes_state(line->command->name, entry.state) && !is_offered(line, spool, &entry))
             offer(line, entry.id);
 }
 
@@ -254,14 +308,17 @@ static void offer_commands(const Line *line)
 #define OFFER(name, summary) offer(line, #name);
     TOOL_COMMANDS(OFFER)
 #undef OFFER
+    offer(line, "help");
 }
 
-static void complete(const Line *line)
+static void complete(Line *line)
 {
     const ToolOption *waiting = find_waiting(line);
 
     if (waiting) {
         offer_value(line, waiting);
+    } else if (line->front_bytes > 0) {
+        return; /* no option that takes a value */
     } else if (line->word[0] == '-') {
         offer_options(line, line->command ? line->command->options : tool_options);
         offer_options(line, line->command ? line->command->shared : NULL);
@@ -280,13 +337,13 @@ static int read_front(Line *line, Tool *front)
     size_t n = 0;
 
     for (int i = 1; i < line->at; i++) {
-        const char *word = line->words[i];
+        const char *value = value_at(line, &i, "--config", NULL);
 
-        if (strcmp(word, "--config") == 0 && i + 1 < line->at)
-            front->config_path = line->words[++i];
-        else if (strcmp(word, "--set") == 0 && i + 1 < line->at)
-            front->overrides[n++] = line->words[++i];
-        else if (word[0] != '-')
+        if (value)
+            front->config_path = value;
+        else if ((value = value_at(line, &i, "--set", NULL)))
+            front->overrides[n++] = value;
+        else if (line->words[i][0] != '-')
             return i;
     }
     return 0;
@@ -295,7 +352,7 @@ static int read_front(Line *line, Tool *front)
 int run_complete(_unused_ const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(tool_done) Tool front = {0};
-    Line line = {.tool = &front};
+    Line line = {.tool = &front, .front = ""};
     int c, place;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
@@ -314,5 +371,7 @@ int run_complete(_unused_ const Tool *tool, const Command *command, int argc, ch
     line.command = place > 0 ? tool_command_named(line.words[place]) : NULL;
     if (place == 0 || line.command)
         complete(&line);
+    else if (strcmp(line.words[place], "help") == 0)
+        offer_commands(&line);
     return EX_OK;
 }

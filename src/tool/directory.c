@@ -41,7 +41,7 @@ static int fail_ambiguous(const Spool *spool, const char *word, const char *id_o
 {
     SpoolState state;
 
-    return tool_fail_number(ERROR_FILE,
+    return tool_refuse(ERROR_FILE,
         "%s is the id of one message in %s and names the file of another, %s: say ./%s.%s for the "
         "first, and ./%s for the second",
         word, spool_path(spool), id_of_file, word,
@@ -63,7 +63,7 @@ static bool is_of_queue(const Spool *spool, const char *path, const char *name)
 
 static int fail_elsewhere(const Spool *spool, const char *path)
 {
-    return tool_fail_number(ERROR_FILE,
+    return tool_refuse(ERROR_FILE,
         "%s is in no queue but that of its own directory, and not in %s: name that directory with "
         "--directory",
         path, spool_path(spool));
@@ -100,7 +100,7 @@ static int complete(const Spool *spool, char id[static SPOOL_NAME_MAX])
     if (n < 0)
         return tool_fail_queue(spool, n);
     if (n > 1)
-        return tool_fail_number(ERROR_FILE, "%s is the beginning of %d messages: %.*s%s", id, n,
+        return tool_refuse(ERROR_FILE, "%s is the beginning of %d messages: %.*s%s", id, n,
             (int)buffer_size(&names), buffer_data(&names), n > NAMED_MAX ? ", ..." : "");
     if (n == 1)
         memcpy(id, whole, sizeof(whole));
@@ -110,13 +110,15 @@ static int complete(const Spool *spool, char id[static SPOOL_NAME_MAX])
 /* Ids that end like a state are as good as any: `report.deferred`, in `report.deferred.queued`. So
  * a word is what `list` prints first. The state in the name of a file may be one that the message
  * has left meanwhile, and decides nothing. */
-int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SPOOL_NAME_MAX])
+static int find_id(const Spool *spool, const char *argument, char ret_id[static SPOOL_NAME_MAX],
+    SpoolState *ret_named)
 {
     const char *word = tool_base_name(argument);
     char id_of_file[SPOOL_NAME_MAX];
     SpoolState state;
     size_t length;
 
+    *ret_named = SPOOL_STATE_MAX;
     if (word > argument && !is_of_queue(spool, argument, word))
         return fail_elsewhere(spool, argument);
     snprintf(ret_id, SPOOL_NAME_MAX, "%s", word);
@@ -126,5 +128,51 @@ int tool_find_id(const Spool *spool, const char *argument, char ret_id[static SP
     if (word == argument && may_be_there(spool, word))
         return may_be_there(spool, id_of_file) ? fail_ambiguous(spool, word, id_of_file) : 0;
     memcpy(ret_id, id_of_file, sizeof(id_of_file));
+    *ret_named = state;
     return word == argument ? complete(spool, ret_id) : 0;
+}
+
+static int fail_several(const Spool *spool, const char *id, const bool *there)
+{
+    _cleanup_buffer_ Buffer names = {0};
+
+    for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++)
+        if (there[s] && buffer_appendf(&names, "%s%s.%s", buffer_size(&names) > 0 ? ", " : "", id,
+                            spool_state_name(s)) < 0)
+            return tool_fail_memory();
+    return tool_refuse(ERROR_FILE,
+        "%s is the id of several messages in %s: name one of them with its state: %.*s", id,
+        spool_path(spool), (int)buffer_size(&names), buffer_data(&names));
+}
+
+int tool_find_message(
+    const Spool *spool, const char *argument, bool (*applies)(SpoolState state), ToolMessage *ret)
+{
+    bool there[SPOOL_STATE_MAX];
+    SpoolState named, last = SPOOL_STATE_MAX;
+    unsigned n = 0;
+    int status = find_id(spool, argument, ret->id, &named);
+
+    ret->state = SPOOL_STATE_MAX;
+    if (status != 0)
+        return status;
+    for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
+        struct stat st;
+        int r = spool_look_at(spool, ret->id, s, &st);
+
+        there[s] = (r >= 0 || r == -EXDEV) && (!applies || applies(s));
+        n += there[s];
+        last = there[s] ? s : last;
+        if (s == named && r >= 0) {
+            ret->state = s;
+            return 0;
+        }
+    }
+    if (n > 1)
+        return fail_several(spool, ret->id, there);
+    if (n == 1)
+        ret->state = last;
+    else if (spool_find(spool, ret->id, &ret->state) < 0)
+        ret->state = SPOOL_STATE_MAX;
+    return 0;
 }

@@ -1,6 +1,6 @@
 /* outbox: queues messages by itself, for that must cost no more than writing them, and loads the
- * library for all else. Must never need more libraries than queueing takes. Called sendmail or
- * mailq it does what programs expect of those. */
+ * library for all else. Must never need more libraries than queueing takes. Called sendmail,
+ * mailq or newaliases it does what programs expect of those. */
 #include <string.h>
 #include <sysexits.h>
 
@@ -22,10 +22,26 @@ static int run_rest(const Tool *tool, const Command *command, int argc, char **a
     return tool_run_rest(tool->argc, tool->argv);
 }
 
+/* As --help, where people look for it. */
+static int run_help(int argc, char **argv)
+{
+    const Command *command;
+
+    if (argc > 2)
+        return tool_usage(NULL, "%s: the name of one command at most is wanted", argv[2]);
+    if (argc < 2)
+        return tool_finish_output(tool_print_help());
+    command = tool_find_command(argv[1]);
+    return command ? tool_finish_output(tool_help(command)) : EX_USAGE;
+}
+
 static int run_named(const Tool *tool, int argc, char **argv)
 {
-    const Command *command = tool_find_command(argv[0]);
+    const Command *command;
 
+    if (strcmp(argv[0], "help") == 0)
+        return run_help(argc, argv);
+    command = tool_find_command(argv[0]);
     if (!command)
         return EX_USAGE;
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
@@ -56,5 +72,7 @@ int main(int argc, char **argv)
         return sendmail_main(argc, argv);
     if (strcmp(name, "mailq") == 0)
         return mailq_main(argc, argv);
+    if (strcmp(name, "newaliases") == 0)
+        return newaliases_main(argc, argv);
     return run_tool(argc, argv);
 }

@@ -93,6 +93,13 @@ size_t table_terminal_width(void)
     return n == 0 ? 80 : MIN(n, (unsigned long)10000);
 }
 
+size_t table_terminal_height(void)
+{
+    struct winsize size = {0};
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
 /* ---- gathering ---- */
 
 Grid *grid_new(const GridColumn *columns, size_t n, size_t width)

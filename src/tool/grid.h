@@ -31,3 +31,6 @@ void grid_print(Grid *grid);
 
 /* Of the terminal at standard output, or $COLUMNS; 0 when it is none. */
 size_t table_terminal_width(void);
+
+/* The lines of the terminal that standard output is; 24 where they cannot be known. */
+size_t table_terminal_height(void);

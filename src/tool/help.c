@@ -104,7 +104,7 @@ int tool_print_help(void)
     puts("\nOptions:");
     print_options(tool_options, widest(tool_options) + 2);
     print_options(tool_option_help, widest(tool_options) + 2);
-    puts("\n`outbox COMMAND --help` tells all about a command; outbox(1) is the manual.");
+    puts("\n`outbox help COMMAND` tells all about a command; outbox(1) is the manual.");
     return EX_OK;
 }
 

@@ -82,7 +82,8 @@ const ToolOption input_options[] = {
     {"reply-to", INPUT_REPLY_TO, "ADDRESS", "where answers go"},
     {"return-path", INPUT_RETURN_PATH, "ADDRESS",
         "where notices of failure go; without it, to --from"},
-    {"date", INPUT_DATE, "DATE", "\"*\": now (the default); empty: none"},
+    {"date", INPUT_DATE, "DATE",
+        "as `date -R` prints it, or 2026-12-31T23:59:59+01:00; now: the default; empty: none"},
     {"message-id", INPUT_MESSAGE_ID, "ID", "\"*\": a generated one (the default); empty: none"},
     {"delivery-notification-to", INPUT_DELIVERY_NOTIFICATION_TO, "ADDRESS",
         "ask for a receipt of delivery"},
@@ -152,6 +153,17 @@ static int take(const char **member, const char *value)
     return 0;
 }
 
+/* What would be lost unseen if it was given twice; of other options the last one counts, so that a
+ * script can say more than its defaults. */
+static int take_once(
+    const char **member, const Command *command, int option, const char *what, const char *value)
+{
+    if (*member)
+        return tool_usage(command, "--%s gives %s, and is there twice; leave one of them out",
+            tool_option_find(input_options, option)->name, what);
+    return take(member, value);
+}
+
 /* One of those that the table has for it, "high|normal|low", or the component's name or number. */
 static int take_word(ToolInput *input, const Command *command, int option, const char *value)
 {
@@ -204,12 +216,12 @@ static int describe_part(ToolInput *input, const Command *command, int option, c
         return tool_usage(command, "--%s says something of the %s before it, and there is none",
             row->name, option == INPUT_CONTENT_ID ? "--inline" : "--attach or --inline");
     if (option == INPUT_ATTACH_TYPE)
-        part->type = value;
-    else if (option == INPUT_ATTACH_NAME)
-        part->name = value;
-    else
-        part->content_id = value;
-    return 0;
+        return take_once(&part->type, command, option, "the type of the file before it", value);
+    if (option == INPUT_CONTENT_ID)
+        return take_once(&part->content_id, command, option, "the id of the file before it", value);
+    if (part->name && part->source.origin == COMPOSE_DESCRIPTOR && !*part->name)
+        part->name = NULL; /* standard input has none of its own */
+    return take_once(&part->name, command, option, "the name of the file before it", value);
 }
 
 /* An option that is a setting. */
@@ -239,7 +251,7 @@ int input_option(ToolInput *input, const Command *command, int option, const cha
     Compose *c = &input->compose;
 
     if (option == INPUT_RAW)
-        return take(&input->raw, value);
+        return take_once(&input->raw, command, option, "the message", value);
     if (option >= INPUT_TERMS_FIRST && option < INPUT_TERMS_END)
         return input_terms_option(input, command, option, value);
     if (option <= INPUT_RECIPIENT || option == INPUT_RETURN_PATH)
@@ -254,17 +266,19 @@ int input_option(ToolInput *input, const Command *command, int option, const cha
     case INPUT_BCC: return words_add(&input->bcc, value);
     case INPUT_RECIPIENT: return words_add(&input->recipients, value);
     case INPUT_SUBJECT: return take(&c->subject, value);
-    case INPUT_BODY: return take(&input->body, value);
-    case INPUT_BODY_FILE: return take(&input->body_file, value);
-    case INPUT_HTML: return take(&input->html, value);
-    case INPUT_HTML_FILE: return take(&input->html_file, value);
+    case INPUT_BODY: return take_once(&input->body, command, option, "the text", value);
+    case INPUT_BODY_FILE: return take_once(&input->body_file, command, option, "the text", value);
+    case INPUT_HTML: return take_once(&input->html, command, option, "the HTML text", value);
+    case INPUT_HTML_FILE:
+        return take_once(&input->html_file, command, option, "the HTML text", value);
     case INPUT_ATTACH:
     case INPUT_INLINE: return add_part(input, value, option == INPUT_INLINE);
     case INPUT_ATTACH_TYPE:
     case INPUT_ATTACH_NAME:
     case INPUT_CONTENT_ID: return describe_part(input, command, option, value);
     case INPUT_HEADER: return words_add(&input->headers, value);
-    case INPUT_HEADERS_FILE: return take(&input->headers_file, value);
+    case INPUT_HEADERS_FILE:
+        return take_once(&input->headers_file, command, option, "the header fields", value);
     case INPUT_REPLY_TO: return take(&c->reply_to, value);
     case INPUT_DATE: return take(&c->date, value);
     case INPUT_MESSAGE_ID: return take(&c->message_id, value);
@@ -403,7 +417,7 @@ int input_open_file(const ToolInput *input, const char *path, char **recipients,
     if (r >= 0)
         r = read_envelope(input, recipients, &envelope, f);
     if (r >= 0) /* here its lines are those of what the user has */
-        r = input_check(&start, ret_rest, &envelope, &bytes, &message, f);
+        r = input_check(&start, input_rest_any(ret_rest), &envelope, &bytes, &message, f);
     if (r >= 0)
         r = message_readdress_as(buffer_data(&start), buffer_size(&start), &envelope,
             message_envelope(message), ret_start);
@@ -440,12 +454,12 @@ int input_fail(const ToolInput *input, const Failure *f)
                                                       : tool_fail(f);
 }
 
-int input_check(const Buffer *start, const InputRest *rest, const Envelope *asked,
-    InputMemory *bytes, Message **ret_message, Failure *f)
+int input_check(const Buffer *start, bool more, const Envelope *asked, InputMemory *bytes,
+    Message **ret_message, Failure *f)
 {
     size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
 
     input_memory_init(bytes, buffer_data(start), n);
-    bytes->base.size += input_rest_any(rest) || n < buffer_size(start);
+    bytes->base.size += more || n < buffer_size(start);
     return queue_look(&bytes->base, asked, ret_message, f);
 }

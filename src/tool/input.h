@@ -88,8 +88,8 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
 /* Looks at the start as the daemon will at the whole, so that who queues garbage hears it at once:
  * 0 with the message, whose header alone counts and which borrows `bytes` and `start`; or a
  * negative errno with a Failure. `asked` as of message_open_as(). */
-int input_check(const Buffer *start, const InputRest *rest, const Envelope *asked,
-    InputMemory *bytes, Message **ret_message, Failure *f);
+int input_check(const Buffer *start, bool more, const Envelope *asked, InputMemory *bytes,
+    Message **ret_message, Failure *f);
 
 /* Says what is wrong with the message, and which file it is. Returns the exit status. */
 int input_fail(const ToolInput *input, const Failure *f);

@@ -25,6 +25,8 @@ static int add(ToolInput *input, const Command *command, int option, EnvelopePar
     _cleanup_failure_ Failure f = {0};
     int r;
 
+    if (value && value[strcspn(value, " \t\r\n")]) /* what is behind it would be another one */
+        return tool_usage(command, "--%s: '%s' holds a blank", name_of(option), value);
     if (buffer_size(terms) > 0)
         buffer_truncate(terms, buffer_size(terms) - 1); /* the NUL */
     r = buffer_appendf(terms, "%s%s%s%s", buffer_size(terms) > 0 ? " " : "", keyword,
@@ -125,6 +127,56 @@ static int take_envid(ToolInput *input, const Command *command, const char *valu
     return add(input, command, INPUT_ENVID, ENVELOPE_SENDER, "ENVID", buffer_data(&encoded));
 }
 
+static const char *const notices[] = {"NEVER", "SUCCESS", "FAILURE", "DELAY"};
+
+/* Which of them the first `n` characters are, as a bit; 0: none. */
+static unsigned find_notice(const char *word, size_t n)
+{
+    for (size_t i = 0; i < ELEMENTSOF(notices); i++)
+        if (strlen(notices[i]) == n && text_starts_nocase(word, notices[i]))
+            return 1u << i;
+    return 0;
+}
+
+/* "success, failure"; 0: it is no list of notices. */
+static unsigned parse_notices(const char *text)
+{
+    unsigned all = 0;
+
+    for (;; text++) {
+        size_t blanks = strspn(text, " \t"), n = strcspn(text + blanks, ", \t");
+        unsigned one = find_notice(text + blanks, n);
+
+        text += blanks + n;
+        text += strspn(text, " \t");
+        if (one == 0 || (*text && *text != ','))
+            return 0;
+        all |= one;
+        if (!*text)
+            return all;
+    }
+}
+
+/* As RFC 3461 (4.1) has it, each once. */
+static int take_notify(ToolInput *input, const Command *command, const char *value)
+{
+    char list[sizeof("NEVER,SUCCESS,FAILURE,DELAY")] = "";
+    unsigned all = parse_notices(value);
+
+    if (all == 0)
+        return tool_usage(command,
+            "--notify is never, or some of success, failure and delay with commas between them, "
+            "not '%s'",
+            value);
+    if ((all & 1) && all != 1)
+        return tool_usage(
+            command, "--notify: never goes with no other; leave it out, or what stands beside it");
+    for (size_t i = 0; i < ELEMENTSOF(notices); i++)
+        if (all & 1u << i)
+            strcat(strcat(list, *list ? "," : ""), notices[i]);
+    return add(input, command, INPUT_NOTIFY, ENVELOPE_RECIPIENT, "NOTIFY", list);
+}
+
 int input_terms_option(ToolInput *input, const Command *command, int option, const char *value)
 {
     if ((option == INPUT_HOLD_FOR || option == INPUT_HOLD_UNTIL) && is_held(input))
@@ -137,7 +189,7 @@ int input_terms_option(ToolInput *input, const Command *command, int option, con
         return add(input, command, option, ENVELOPE_SENDER, "MT-PRIORITY", value);
     case INPUT_HOLD_FOR: return take_hold_for(input, command, value);
     case INPUT_HOLD_UNTIL: return take_hold_until(input, command, value);
-    case INPUT_NOTIFY: return add(input, command, option, ENVELOPE_RECIPIENT, "NOTIFY", value);
+    case INPUT_NOTIFY: return take_notify(input, command, value);
     case INPUT_RET: return take_ret(input, command, value);
     default: return take_envid(input, command, value);
     }
@@ -198,7 +250,7 @@ int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *re
     if (buffer_size(&input->sender_terms) == 0 && buffer_size(&input->recipient_terms) == 0 &&
         priority_term(input)[0] == '\0')
         return 0;
-    r = input_check(start, rest, NULL, &bytes, &message, f);
+    r = input_check(start, input_rest_any(rest), NULL, &bytes, &message, f);
     if (r >= 0)
         r = add_terms(input, message_envelope(message), &e, f);
     if (r >= 0)

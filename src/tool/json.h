@@ -12,8 +12,9 @@ json_t *json_text(const char *text);
 /* A time as RFC 3339 has it, or null for 0. */
 json_t *json_time(usec_t realtime);
 
-/* Writes the value, with these flags of json_dumpf(), to standard output; on a terminal without a
- * character that it obeys. 0 or -ENOMEM; errors of writing stay with the stream. */
+/* Writes the value, with these flags of json_dumps(), to standard output, on a terminal or not,
+ * with \uXXXX for each character that is not plain (base/text.h). 0 or -ENOMEM; errors of writing
+ * stay with the stream. */
 int json_write(const json_t *json, size_t flags);
 
 /* Prints the value, indented, and drops the reference. Returns EX_OK, or an exit status after

@@ -113,6 +113,9 @@ static int check_library(const Own *own, const char *path)
     if (stat(path, &file) < 0 || stat(directory, &place) < 0)
         return tool_fail_number(
             error_from_errno(errno), "cannot load %s: %s", path, strerror(errno));
+    if (!S_ISREG(file.st_mode))
+        return tool_fail_number(ERROR_FILE,
+            "%s is not loaded, for it is no regular file; install outbox completely", path);
     if (is_trusted(own, &file) && is_trusted(own, &place))
         return EX_OK;
     return tool_fail_number(ERROR_FILE,

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/errors.h"
 #include "base/text.h"
 #include "tool/command.h"
 #include "tool/grid.h"
@@ -37,7 +38,8 @@ typedef struct Listing {
     Grid *grid;       /* NULL: JSON */
     Inspection *kept; /* to be sorted */
     size_t n_kept, allocated, n_shown;
-    bool tells; /* of one that could be sent it was shown that it waits */
+    size_t lines, lines_max; /* of rows and notes; none above the latter, unless it is 0 */
+    bool tells;              /* of one that could be sent it was shown that it waits */
 } Listing;
 
 /* ---- a row ---- */
@@ -92,6 +94,7 @@ static int add_row(Listing *l, const Inspection *i)
     _cleanup_(waiting_done) Waiting waiting = {0};
     _cleanup_free_
     char *recipients = name_recipients(i);
+    const char *note;
 
     if (!recipients || waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) < 0)
         return -ENOMEM;
@@ -100,13 +103,15 @@ static int add_row(Listing *l, const Inspection *i)
     format_next(i, &waiting, l->now, next);
     snprintf(size, sizeof(size), "%llu", (unsigned long long)i->size);
     snprintf(tries, sizeof(tries), "%u", i->attempts);
+    note = choose_note(l, i, &waiting);
+    l->lines += note ? 2 : 1;
     return grid_add(l->grid,
         (const char *const[]){i->id, spool_state_name(i->state), age, size, tries, next,
             !i->sender   ? "?"
             : *i->sender ? i->sender
                          : "<>",
             recipients},
-        choose_note(l, i, &waiting));
+        note);
 }
 
 static int print_json(Listing *l, const Inspection *i)
@@ -204,7 +209,8 @@ static int find_key(const Command *command, const char *name, size_t *ret)
 
 static bool is_enough(const Listing *l)
 {
-    return l->options->limit > 0 && l->n_shown >= l->options->limit;
+    return (l->options->limit > 0 && l->n_shown >= l->options->limit) ||
+           (l->lines_max > 0 && l->lines + 2 > l->lines_max); /* a row, and its note */
 }
 
 /* Takes the message over, to show it when all are known. */
@@ -286,17 +292,31 @@ static void listing_done(Listing *l)
     servers_done(&l->servers);
 }
 
+/* What a terminal shows at once, beside the headings, what all wait for, and what is said of the
+ * rest. */
+static size_t count_lines(const Listing *l)
+{
+    size_t height = table_terminal_height(), width = MAX(table_terminal_width(), (size_t)1);
+    size_t others = 6 + (l->waiting.text ? strlen(l->waiting.text) / width : 0);
+
+    return height > others + 2 ? height - others : 2;
+}
+
 static int list(const Spool *spool, const ListOptions *options)
 {
     _cleanup_(listing_done) Listing l = {0};
     _cleanup_failure_ Failure f = {0};
     int r = begin(spool, options, &l);
 
+    if (r >= 0 && options->watch)
+        l.lines_max = count_lines(&l);
     if (r >= 0)
         r = list_all(&l, &f);
     if (l.grid)
         grid_print(l.grid);
-    else if (options->json)
+    if (l.lines_max > 0 && l.lines + 2 > l.lines_max)
+        puts("... there may be more than the terminal has lines for");
+    if (options->json)
         puts(l.n_shown == 0 ? "[]" : "\n]");
     if (r < 0)
         return f.text ? tool_fail(&f) : tool_fail_queue(spool, r);
@@ -310,6 +330,10 @@ static int watch(const Spool *spool, const ListOptions *options)
     int status = EX_OK;
 
     while (status == EX_OK && !ferror(stdout)) {
+        if (spool_is_current(spool) == 0)
+            return tool_fail_number(ERROR_SPOOL,
+                "%s has been removed, or another directory has come in its place",
+                spool_path(spool));
         fputs("\033[H\033[J", stdout);
         status = list(spool, options);
         fflush(stdout);

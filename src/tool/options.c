@@ -116,12 +116,12 @@ const ToolOption *tool_option_find(const ToolOption *options, int value)
 
 /* ---- before the command ---- */
 
-enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET, OPTION_VERSION };
+enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET };
 
 const ToolOption tool_options[] = {
     {"config", OPTION_CONFIG, "FILE", "read this instead of " SYSCONFDIR "/outbox/outbox.conf"},
     {"set", OPTION_SET, "NAME=VALUE", "overrule a setting; repeatable"},
-    {"version", OPTION_VERSION, NULL, "print version and licence"},
+    {"version", 'V', NULL, "print version and licence"},
     {0},
 };
 
@@ -141,7 +141,7 @@ int tool_read_options(Tool *tool, int argc, char **argv)
         switch (c) {
         case OPTION_CONFIG: tool->config_path = optarg; break;
         case OPTION_SET: tool->overrides[n_overrides++] = optarg; break;
-        case OPTION_VERSION: return TOOL_VERSION;
+        case 'V': return TOOL_VERSION;
         case 'h': return TOOL_HELP;
         default: return TOOL_WRONG;
         }

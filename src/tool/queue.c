@@ -26,11 +26,11 @@ int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
     return status;
 }
 
-int queue_check(const QueueTarget *target, const Buffer *start, InputRest *rest, Failure *f)
+int queue_check(const QueueTarget *target, const Buffer *start, bool more, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
     InputMemory bytes;
-    int r = input_check(start, rest, NULL, &bytes, &message, f);
+    int r = input_check(start, more, NULL, &bytes, &message, f);
 
     return r < 0 ? r : queue_check_sender(target, message, f);
 }
@@ -85,7 +85,7 @@ static int queue_one(
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
         return status;
-    if (queue_check(&target, &start, &rest, &f) < 0)
+    if (queue_check(&target, &start, input_rest_any(&rest), &f) < 0)
         return input_fail(input, &f);
     r = print ? print_message(&start, &rest, &f)
               : queue_put(&target, &start, input_rest_read, &rest, &path, &f);

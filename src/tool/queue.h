@@ -7,9 +7,10 @@
 /* As tool_directory(). */
 int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret);
 
-/* Looks at the start of a message as the daemon will, and whether this user may name its sender, so
- * that both are heard at once. 0, or a negative errno with a Failure. */
-int queue_check(const QueueTarget *target, const Buffer *start, InputRest *rest, Failure *f);
+/* Looks at the start of a message, behind which there may be more, as the daemon will, and whether
+ * this user may name its sender, so that both are heard at once. 0, or a negative errno with a
+ * Failure. */
+int queue_check(const QueueTarget *target, const Buffer *start, bool more, Failure *f);
 
 /* Queues the whole messages in `files` (NULL-terminated), which wait for the disk together, each
  * with the envelope that the input gives. One that cannot be queued does not stop the others.

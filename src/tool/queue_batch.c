@@ -106,7 +106,7 @@ int queue_batch(const ToolInput *input, const QueueTarget *target, char **files)
         int r = input_open_file(input, *files, none, &start, &rest, &f);
 
         if (r >= 0)
-            r = queue_check(target, &start, &rest, &f);
+            r = queue_check(target, &start, input_rest_any(&rest), &f);
         if (r >= 0)
             r = add(&group, *files, &start, &rest, &f);
         if (r < 0)

@@ -2,30 +2,66 @@
 #include "tool/sendmail.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "tool/library.h"
 #include "tool/queue.h"
 
-/* What still needs somebody's or the daemon's work; never what was sent and kept. */
+/* -bp: becomes `outbox mailq`. */
 static int list_queue(const SendmailOptions *options)
 {
-    static const char *const list[] = {"list", "queued", "sending", "deferred", "held", "failed"};
-    const char *arguments[ELEMENTSOF(list) + 4] = {"outbox"};
+    const char *arguments[6] = {"outbox"};
     size_t n = 1;
 
     if (options->config_path) {
         arguments[n++] = "--config";
         arguments[n++] = options->config_path;
     }
-    memcpy(arguments + n, list, sizeof(list));
-    n += ELEMENTSOF(list);
+    arguments[n++] = "mailq";
+    if (options->format) {
+        arguments[n++] = "--format";
+        arguments[n++] = options->format;
+    }
     return tool_run_rest((int)n, (char **)arguments);
+}
+
+/* Those that say nothing here have no value of their own: '@'. */
+enum { OPTION_FORMAT = 256, OPTION_HELP, OPTION_VERSION };
+
+/* msmtp's names, which programs are configured with. */
+static const struct option long_options[] = {
+    {"format", required_argument, NULL, OPTION_FORMAT},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"file", required_argument, NULL, 'C'},
+    {"from", required_argument, NULL, 'f'},
+    {"from-full-name", required_argument, NULL, 'F'},
+    {"read-recipients", no_argument, NULL, 't'},
+    {"dsn-notify", required_argument, NULL, 'N'},
+    {"dsn-return", required_argument, NULL, 'R'},
+    {"account", required_argument, NULL, '@'},
+    {"read-envelope-from", no_argument, NULL, '@'},
+    {"auto-from", optional_argument, NULL, '@'},
+    {"timeout", required_argument, NULL, '@'},
+    {"debug", no_argument, NULL, '@'},
+    {0},
+};
+
+static int help(void)
+{
+    puts("Usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N NOTIFY] [-R RET] [-V ENVID] "
+         "[RECIPIENT...]\n"
+         "       sendmail -bp | -bv RECIPIENT... | -q\n"
+         "       mailq [--format=postfix|sendmail|exim|nullmailer]\n"
+         "Queues the message on standard input. Options of other mail systems that say nothing "
+         "here are\ntaken and do nothing; outbox(1) has them all.");
+    return tool_finish_output(EX_OK);
 }
 
 static int usage(const char *what, const char *why)
@@ -37,21 +73,31 @@ static int usage(const char *what, const char *why)
 static int choose_mode(const char *mode, SendmailOptions *options)
 {
     switch (mode[0]) {
-    case 'm': options->list = false; return -1;
-    case 'p': options->list = true; return -1;
+    case 'm':
+    case 'p':
+    case 'v':
+    case 'i': options->mode = mode[0]; return -1;
     case 'd':
     case 'D': return usage("-bd", "the daemon is outboxd");
-    case 'i': return usage("-bi", "there are no aliases here");
     case 's':
         return usage("-bs", "no SMTP is spoken on standard input; give it a message, with the "
                             "recipients as arguments or with -t");
-    default: return usage("-b", "of the modes there are m (send) and p (list the queue) only");
+    default:
+        return usage("-b", "of the modes there are m (send), p (list the queue), v (look at the "
+                           "addresses) and i (nothing: no file of aliases is compiled) only");
     }
+}
+
+/* One that getopt does not take. */
+static int wrong(char **argv, const char *why)
+{
+    return optopt > 0 && optopt < OPTION_FORMAT ? usage((char[]){'-', (char)optopt, '\0'}, why)
+                                                : usage(argv[optind - 1], why);
 }
 
 /* Those that say nothing here are taken and left alone: programs give them. -1 to go on, or an exit
  * status. */
-static int take_option(int c, SendmailOptions *options)
+static int take_option(int c, char **argv, SendmailOptions *options)
 {
     switch (c) {
     case 'C': options->config_path = optarg; return -1;
@@ -62,48 +108,48 @@ static int take_option(int c, SendmailOptions *options)
     case 'R': options->ret = optarg; return -1;
     case 'V': options->envelope_id = optarg; return -1;
     case 't': options->header_recipients = true; return -1;
+    case OPTION_FORMAT: options->format = optarg; return -1;
+    case OPTION_HELP: return help();
+    case OPTION_VERSION: return tool_finish_output(tool_print_version());
     case 'i': options->ignore_dots = true; return -1;
     case 'o': options->ignore_dots |= optarg[0] == 'i'; return -1;
     case 'O': options->ignore_dots |= text_starts_nocase(optarg, "IgnoreDots"); return -1;
     case 'b': return choose_mode(optarg, options);
     case 'I': return choose_mode("i", options);
     case 'q': options->run_queue = true; return -1;
-    case ':': return usage((char[]){'-', (char)optopt, '\0'}, "wants a value");
-    case '?': return usage((char[]){'-', (char)optopt, '\0'}, "there is no such option");
+    case ':': return wrong(argv, "wants a value");
+    case '?': return wrong(argv, "there is no such option");
     default: return -1;
     }
 }
 
-/* Puts a copy of standard input, as far as it is the message, in its place. */
-static int cut_input(Failure *f)
+/* Fills `start` up to where a whole header must have ended. */
+static int read_start(SendmailInput *input, Buffer *start, Failure *f)
 {
-    _cleanup_close_ int fd = file_scratch();
-    int r = fd < 0 ? fd : sendmail_copy_to_dot(fd);
+    int r = 1;
 
-    if (r >= 0 && (lseek(fd, 0, SEEK_SET) < 0 || dup2(fd, STDIN_FILENO) < 0))
-        r = -errno;
-    return r < 0 ? failure_set_errno(f, r,
-                       "cannot read the message; TMPDIR names a directory for "
-                       "temporary files")
-                 : 0;
+    while (r > 0 && buffer_size(start) < MESSAGE_HEADER_MAX)
+        r = sendmail_read(input, start, f);
+    return r;
 }
 
+/* How many recipients were left out, or a negative errno with a Failure. */
 static int queue(
     const SendmailOptions *options, const QueueTarget *target, char **recipients, Failure *f)
 {
+    SendmailInput input = {.ignore_dots = options->ignore_dots};
     _cleanup_buffer_ Buffer start = {0}, message = {0};
-    _cleanup_input_rest_ InputRest rest = INPUT_REST_NONE;
     _cleanup_free_
     char *path = NULL;
-    int r = options->ignore_dots ? 0 : cut_input(f);
+    int r = read_start(&input, &start, f), n_refused = 0;
 
     if (r >= 0)
-        r = input_read_start(NULL, &start, &rest, f);
+        r = n_refused = sendmail_address(options, recipients, &start, &message, f);
     if (r >= 0)
-        r = sendmail_address(options, recipients, &start, &message, f);
+        r = queue_check(target, &message, !input.ended, f);
     if (r >= 0)
-        r = queue_check(target, &message, &rest, f);
-    return r < 0 ? r : queue_put(target, &message, input_rest_read, &rest, &path, f);
+        r = queue_put(target, &message, sendmail_read, &input, &path, f);
+    return r < 0 ? r : n_refused;
 }
 
 static int queue_input(const SendmailOptions *options, char **recipients)
@@ -112,11 +158,14 @@ static int queue_input(const SendmailOptions *options, char **recipients)
     const Tool tool = {.config_path = options->config_path, .overrides = none};
     _cleanup_queue_target_ QueueTarget target = {0};
     _cleanup_failure_ Failure f = {0};
-    int status = queue_target_open(&tool, NULL, &target);
+    int status = queue_target_open(&tool, NULL, &target), r;
 
     if (status != 0)
         return status;
-    return queue(options, &target, recipients, &f) < 0 ? tool_fail(&f) : EX_OK;
+    r = queue(options, &target, recipients, &f);
+    if (r == -ECANCELED || r > 0)
+        return EX_DATAERR;
+    return r < 0 ? tool_fail(&f) : EX_OK;
 }
 
 static int run(SendmailOptions *options, int argc, char **argv)
@@ -125,12 +174,17 @@ static int run(SendmailOptions *options, int argc, char **argv)
 
     opterr = 0;
     while (status < 0 &&
-           (c = getopt(argc, argv, ":A:B:C:F:GIL:N:O:R:UV:X:b:cd::e:f:h:imno:p:q::r:tvx")) >= 0)
-        status = take_option(c, options);
+           (c = getopt_long(argc, argv, ":A:B:C:F:GIL:N:O:R:UV:X:a:b:cd::e:f:h:imno:p:q::r:tvx",
+                long_options, NULL)) >= 0)
+        status = take_option(c, argv, options);
     if (status >= 0)
         return status;
-    if (options->list)
-        return list_queue(options);
+    switch (options->mode) {
+    case 'p': return list_queue(options);
+    case 'v': return sendmail_verify(argv + optind);
+    case 'i': return EX_OK; /* programs run it after each change of the aliases */
+    default: break;
+    }
     /* A run of the queue is asked for, and no message given: the daemon runs it all the time. */
     if (options->run_queue && !options->header_recipients && !argv[optind])
         return EX_OK;
@@ -144,5 +198,10 @@ int sendmail_main(int argc, char **argv)
 
 int mailq_main(int argc, char **argv)
 {
-    return run(&(SendmailOptions){.list = true}, argc, argv);
+    return run(&(SendmailOptions){.mode = 'p'}, argc, argv);
+}
+
+int newaliases_main(int argc, char **argv)
+{
+    return run(&(SendmailOptions){.mode = 'i'}, argc, argv);
 }

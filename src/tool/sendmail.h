@@ -7,8 +7,10 @@
 /* sendmail: queues the message on standard input. Returns an exit status of sysexits.h. */
 int sendmail_main(int argc, char **argv);
 
-/* mailq: becomes `outbox list`, of all but what was sent. Takes the same options. */
+/* mailq: becomes `outbox mailq`; newaliases: does nothing, for there is no file of aliases to be
+ * compiled. Both take the same options. */
 int mailq_main(int argc, char **argv);
+int newaliases_main(int argc, char **argv);
 
 /* ---- Between the files of sendmail ---- */
 
@@ -20,19 +22,32 @@ typedef struct SendmailOptions {
     const char *notify, *ret, *envelope_id; /* -N, -R, -V: parameters of DSN (RFC 3461) */
     bool header_recipients;                 /* -t */
     bool ignore_dots;                       /* -i */
-    bool list;                              /* -bp */
+    char mode;                              /* -b: m or 0, p, v, i */
+    const char *format;                     /* --format of mailq */
     bool run_queue;                         /* -q */
 } SendmailOptions;
 
+/* -bv: says of each address where it would go. Returns an exit status. */
+int sendmail_verify(char **recipients);
+
+/* Where in a line the end of what has been read is. */
+typedef enum SendmailPlace { LINE_START, BEHIND_DOT, BEHIND_DOT_CR, IN_LINE } SendmailPlace;
+
+/* Standard input as a QueueRead (queue/put.h). */
+typedef struct SendmailInput {
+    bool ignore_dots; /* a line with only a dot is no end */
+    bool ended;
+    SendmailPlace place;
+} SendmailInput;
+
+/* Appends the next bytes of the message. 1; 0: these were the last; or a negative errno with a
+ * Failure. */
+int sendmail_read(void *input, Buffer *out, Failure *f);
+
 /* Appends the message that starts with `start` (its whole header at least) with a complete
- * envelope in front: that of the command line, completed from the header and from who calls. Where
- * there is no From field it gets one. 0, or a negative errno with a Failure. */
+ * envelope in front: that of the command line, completed from the header and from who calls. What
+ * of its header cannot be sent as it is gets mended; where there is no From field it gets one. How
+ * many recipients were left out because they are no addresses, each having been said; -ECANCELED
+ * when no other is left; or another negative errno with a Failure. */
 int sendmail_address(const SendmailOptions *options, char **recipients, const Buffer *start,
     Buffer *out, Failure *f);
-
-/* Appends one and a NUL. `name` (NULL: none) is left out where it would have to be encoded. 0 or
- * -ENOMEM. */
-int sendmail_format_from(const char *name, const char *address, Buffer *out);
-
-/* Copies standard input to `fd` up to its end or a line with only a dot. 0 or a negative errno. */
-int sendmail_copy_to_dot(int fd);

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -12,6 +13,7 @@
 #include "base/hostname.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "message/mend.h"
 #include "message/message.h"
 #include "message/qualify.h"
 #include "message/readdress.h"
@@ -46,57 +48,85 @@ static char *read_domain(void)
 /* What the steps share. */
 typedef struct Addressing {
     const SendmailOptions *options;
-    const Buffer *text; /* the start of the message, the addresses of its header with domains */
+    Buffer *text; /* the start of the message, its header mended as far as is known yet */
     const char *domain;
+    char *caller; /* whose program this is */
     Envelope envelope;
-    char *notify; /* the parameter; NULL: none */
+    char *notify;       /* the parameter; NULL: none */
+    const char *where;  /* the recipients that are added: a field's name; NULL: arguments */
+    unsigned n_refused; /* that are no addresses; each has been said */
     Failure *failure;
 } Addressing;
+
+/* ---- recipients ---- */
+
+static int add_element(void *user, const char *text, size_t n)
+{
+    Addressing *a = user;
+    const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
+    _cleanup_failure_ Failure f = {0};
+    int r = envelope_add_list(&a->envelope, text, n, &terms, &f);
+
+    if (r != -EINVAL)
+        return r;
+    a->n_refused++;
+    (void)tool_fail_about(a->where, &f);
+    return 0;
+}
+
+/* Those of a list. One that is no address keeps nobody else from getting the mail. */
+static int add_list(Addressing *a, const char *where, const char *list, size_t n)
+{
+    const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
+    _cleanup_envelope_ Envelope trial = {0};
+    int r = envelope_add_list(&trial, list, n, &terms, NULL);
+
+    if (r != -EINVAL)
+        return r < 0 ? r : envelope_add_list(&a->envelope, list, n, &terms, a->failure);
+    a->where = where;
+    return address_list_split(list, n, add_element, a);
+}
+
+static int add_field(void *user, const RecipientField *field)
+{
+    Addressing *a = user;
+    char where[64];
+
+    (void)snprintf(
+        where, sizeof(where), "line %zu, %.*s", field->line, (int)field->n_name, field->name);
+    return add_list(a, where, field->list, field->n_list);
+}
+
+static int add_recipients(Addressing *a, char **lists)
+{
+    bool from_header = a->options->header_recipients;
+    int r = 0;
+
+    for (; r >= 0 && *lists; lists++)
+        r = add_list(a, "an argument", *lists, strlen(*lists));
+    if (r >= 0 && from_header)
+        r = message_recipient_fields(buffer_data(a->text), buffer_size(a->text), add_field, a);
+    if (r < 0 || a->envelope.n_recipients > 0)
+        return r;
+    if (a->n_refused > 0)
+        return -ECANCELED;
+    return failure_set(a->failure, -EBADMSG, ERROR_NO_RECIPIENT,
+        from_header ? "no recipient is given, nor does the header name one"
+                    : "no recipient is given; -t takes those that the header names");
+}
+
+/* ---- the sender ---- */
 
 /* What the header says where the envelope does not: 0 with the message, or a negative errno with a
  * Failure. */
 static int read_header(
     const Addressing *a, const Envelope *asked, InputMemory *bytes, Message **ret_message)
 {
-    return input_check(a->text, &INPUT_REST_NONE, asked, bytes, ret_message, a->failure);
+    return input_check(a->text, false, asked, bytes, ret_message, a->failure);
 }
 
-/* Those of To, Cc and Bcc. That there are none is no failure here. */
-static int add_header_recipients(Addressing *a)
-{
-    _cleanup_(message_free_p) Message *message = NULL;
-    const Envelope asked = {.sender = a->envelope.sender};
-    const Envelope *found;
-    InputMemory bytes;
-    int r = read_header(a, &asked, &bytes, &message);
-
-    if (r < 0)
-        return a->failure->number == ERROR_NO_RECIPIENT ? 0 : r;
-    found = message_envelope(message);
-    for (size_t i = 0; r >= 0 && i < found->n_recipients; i++)
-        r = envelope_add_recipient(
-            &a->envelope, found->recipients[i].address, a->notify, a->failure);
-    return r;
-}
-
-static int add_recipients(Addressing *a, char **lists)
-{
-    const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
-    bool from_header = a->options->header_recipients;
-    int r = 0;
-
-    for (; r >= 0 && *lists; lists++)
-        r = envelope_add_list(&a->envelope, *lists, strlen(*lists), &terms, a->failure);
-    if (r >= 0 && from_header)
-        r = add_header_recipients(a);
-    if (r < 0 || a->envelope.n_recipients > 0)
-        return r;
-    return failure_set(a->failure, -EBADMSG, ERROR_NO_RECIPIENT,
-        from_header ? "no recipient is given, nor does the header name one"
-                    : "no recipient is given; -t takes those that the header names");
-}
-
-/* Sets the sender that the header names, with the parameters there. True; false: it names none. */
+/* Sets the sender that the header names, with the parameters there. True; false: it names none that
+ * can be read. */
 static int take_header_sender(Addressing *a, const char *parameters)
 {
     const Envelope *found;
@@ -108,7 +138,7 @@ static int take_header_sender(Addressing *a, const char *parameters)
     int r = read_header(a, &asked, &bytes, &message);
 
     if (r < 0)
-        return a->failure->number == ERROR_NO_SENDER ? false : r;
+        return r == -EBADMSG ? false : r;
     found = message_envelope(message);
     r = envelope_set_sender(&a->envelope, found->sender, parameters, a->failure);
     if (r >= 0)
@@ -116,15 +146,14 @@ static int take_header_sender(Addressing *a, const char *parameters)
     return r < 0 ? r : true;
 }
 
-/* Who calls. Caller frees. */
-static char *user_name(void)
+/* The address of who calls. Caller frees; NULL when memory is short. */
+static char *caller_address(const char *domain)
 {
     const struct passwd *user = getpwuid(getuid());
-    char *name;
+    char name[sizeof("uid-") + 3 * sizeof(uid_t)];
 
-    if (user)
-        return strdup(user->pw_name);
-    return asprintf(&name, "uid-%u", getuid()) < 0 ? NULL : name;
+    (void)snprintf(name, sizeof(name), "uid-%u", getuid());
+    return address_join(user ? user->pw_name : name, domain);
 }
 
 /* "RET=... ENVID=...", or nothing. */
@@ -143,15 +172,10 @@ static int format_parameters(const SendmailOptions *options, Buffer *out)
 /* Who the header says, or who calls. */
 static int set_default_sender(Addressing *a, const char *parameters)
 {
-    _cleanup_free_
-    char *address = NULL, *name = NULL;
     int r = take_header_sender(a, parameters);
 
-    if (r != false)
-        return MIN(r, 0);
-    name = user_name();
-    address = name ? address_join(name, a->domain) : NULL;
-    return address ? envelope_set_sender(&a->envelope, address, parameters, a->failure) : -ENOMEM;
+    return r != false ? MIN(r, 0)
+                      : envelope_set_sender(&a->envelope, a->caller, parameters, a->failure);
 }
 
 /* -f, or what is known without. */
@@ -167,16 +191,6 @@ static int set_sender(Addressing *a)
     if (!a->options->sender)
         return set_default_sender(a, terms.parameters);
     return envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
-}
-
-/* The From field for it: of the envelope's sender, or of the one who sends notices. */
-static int format_from(const Addressing *a, Buffer *out)
-{
-    const char *sender = a->envelope.sender;
-    _cleanup_free_
-    char *address = sender[0] ? strdup(sender) : address_join("MAILER-DAEMON", a->domain);
-
-    return address ? sendmail_format_from(a->options->full_name, address, out) : -ENOMEM;
 }
 
 /* Whether an option's value makes a parameter that can be said. */
@@ -208,43 +222,106 @@ static int check_options(const SendmailOptions *options, Failure *f)
     return r < 0 ? r : check_option('V', "ENVID", options->envelope_id, ENVELOPE_SENDER, f);
 }
 
-static int address(Addressing *a, char **recipients, bool has_from, Buffer *out)
+/* ---- the header ---- */
+
+/* Names these people in the header where it names nobody. */
+static int mend_people(Addressing *a, const MendPeople *people)
 {
+    _cleanup_buffer_ Buffer mended = {0};
+    int r = message_mend_addresses(buffer_data(a->text), buffer_size(a->text), people, &mended);
+
+    if (r >= 0)
+        SWAP(*a->text, mended);
+    return r;
+}
+
+/* The message with its envelope in front, and with a From field by `author`, where it has none. */
+static int write_message(Addressing *a, const char *author, Buffer *out)
+{
+    const char *data = buffer_data(a->text);
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_buffer_ Buffer from = {0};
     InputMemory bytes;
-    int r = set_sender(a);
+    int r = read_header(a, &a->envelope, &bytes, &message);
+
+    if (r >= 0 && !message_shape(data, buffer_size(a->text)).has_from) {
+        r = message_append_originator("From", a->options->full_name, author, &from);
+        if (r >= 0)
+            r = buffer_append(&from, "", 1);
+    }
+    return r < 0 ? r
+                 : message_readdress(data, buffer_size(a->text), message_envelope(message),
+                       buffer_size(&from) > 0 ? buffer_data(&from) : NULL, out);
+}
+
+/* With the address of the one who sends notices where the sender is nobody. */
+static int write_authored(Addressing *a, Buffer *out)
+{
+    _cleanup_free_
+    char *daemon = address_join("MAILER-DAEMON", a->domain);
+    const char *sender = a->envelope.sender, *author = sender[0] ? sender : daemon;
+    int r = daemon ? mend_people(a, &(MendPeople){.author = author, .sender = a->caller}) : -ENOMEM;
+
+    return r < 0 ? r : write_message(a, author, out);
+}
+
+static int address(Addressing *a, char **recipients, Buffer *out)
+{
+    int r = mend_people(a, &(MendPeople){.sender = a->caller});
 
     if (r >= 0)
+        r = set_sender(a);
+    if (r >= 0)
         r = add_recipients(a, recipients);
-    if (r >= 0) /* here its lines are those of what was given */
-        r = read_header(a, &a->envelope, &bytes, &message);
-    if (r >= 0 && !has_from)
-        r = format_from(a, &from);
-    return r < 0 ? r
-                 : message_readdress(buffer_data(a->text), buffer_size(a->text),
-                       message_envelope(message), has_from ? NULL : buffer_data(&from), out);
+    return r < 0 ? r : write_authored(a, out);
+}
+
+/* The start of the message with a header that is one, and its addresses with domains. */
+static int mend(const Buffer *start, const char *domain, Buffer *text)
+{
+    _cleanup_buffer_ Buffer mended = {0};
+    int r = message_mend(buffer_data(start), buffer_size(start), &mended);
+
+    return r < 0 ? r : message_qualify(buffer_data(&mended), buffer_size(&mended), domain, text);
 }
 
 int sendmail_address(
     const SendmailOptions *options, char **recipients, const Buffer *start, Buffer *out, Failure *f)
 {
-    const MessageShape shape = message_shape(buffer_data(start), buffer_size(start));
     _cleanup_buffer_ Buffer text = {0};
     _cleanup_free_
     char *domain = read_domain();
     Addressing a = {.options = options, .text = &text, .domain = domain, .failure = f};
     int r = domain ? check_options(options, f) : -ENOMEM;
 
-    if (r >= 0 && !shape.has_header)
-        r = buffer_append_string(&text, "\n");
     if (r >= 0)
-        r = message_qualify(buffer_data(start), buffer_size(start), domain, &text);
+        r = mend(start, domain, &text);
     if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0)
         r = -ENOMEM;
-    if (r >= 0)
-        r = address(&a, recipients, shape.has_header && shape.has_from, out);
+    if (r >= 0) {
+        a.caller = caller_address(domain);
+        r = a.caller ? address(&a, recipients, out) : -ENOMEM;
+    }
     envelope_done(&a.envelope);
     free(a.notify);
-    return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
+    free(a.caller);
+    return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message")
+           : r < 0      ? r
+                        : (int)a.n_refused;
+}
+
+int sendmail_verify(char **recipients)
+{
+    _cleanup_free_
+    char *domain = read_domain();
+    _cleanup_failure_ Failure f = {0};
+    Addressing a = {.domain = domain, .options = &(SendmailOptions){0}, .failure = &f};
+    int r = domain ? add_recipients(&a, recipients) : -ENOMEM;
+
+    for (size_t i = 0; r >= 0 && i < a.envelope.n_recipients; i++)
+        printf("%s... deliverable: by the relay\n", a.envelope.recipients[i].address);
+    envelope_done(&a.envelope);
+    if (r == -ECANCELED || (r >= 0 && a.n_refused > 0))
+        return tool_finish_output(EX_NOUSER);
+    return tool_finish_output(r == -ENOMEM ? tool_fail_memory() : r < 0 ? tool_fail(&f) : EX_OK);
 }

@@ -1,19 +1,14 @@
-/* The end of a message by a line with only a dot, as sendmail has it unless it is told -i. */
+/* The message on standard input, whose end is a line with only a dot unless sendmail is told -i. */
 #include <errno.h>
-#include <stdbool.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
-#include "base/file.h"
 #include "tool/sendmail.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
 
-typedef enum Place { LINE_START, BEHIND_DOT, BEHIND_DOT_CR, IN_LINE } Place;
-
-/* Appends the bytes up to that line; what may become one is held back in `place`. Returns true when
- * it has come, or a negative errno. */
-static int cut(const char *data, size_t n, Place *place, Buffer *out)
+/* Appends the bytes up to that line; what may become one is held back in `place`. Returns 1 when it
+ * has come, 0 when more is wanted, or -ENOMEM. */
+static int cut(const char *data, size_t n, SendmailPlace *place, Buffer *out)
 {
     int r = 0;
 
@@ -21,7 +16,7 @@ static int cut(const char *data, size_t n, Place *place, Buffer *out)
         char c = data[i];
 
         if ((*place == BEHIND_DOT || *place == BEHIND_DOT_CR) && c == '\n')
-            return true;
+            return 1;
         if (*place == LINE_START && c == '.') {
             *place = BEHIND_DOT;
             continue;
@@ -39,27 +34,32 @@ static int cut(const char *data, size_t n, Place *place, Buffer *out)
     return r;
 }
 
-int sendmail_copy_to_dot(int fd)
+static int take(SendmailInput *input, const char *data, size_t n, Buffer *out)
 {
-    _cleanup_buffer_ Buffer out = {0};
-    Place place = LINE_START;
-    char data[READ_BYTES];
-    ssize_t n = 1;
     int r = 0;
 
-    while (r == 0 && n != 0) {
-        n = read(STDIN_FILENO, data, sizeof(data));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        r = cut(data, (size_t)n, &place, &out);
-        if (r >= 0) {
-            int written = file_write_all(fd, buffer_data(&out), buffer_size(&out));
+    if (input->ignore_dots)
+        return buffer_append(out, data, n);
+    r = cut(data, n, &input->place, out);
+    input->ended = r > 0;
+    return r;
+}
 
-            r = written < 0 ? written : r;
-        }
-        buffer_clear(&out);
-    }
-    return r < 0 ? r : 0;
+int sendmail_read(void *source, Buffer *out, Failure *f)
+{
+    SendmailInput *input = source;
+    char data[READ_BYTES];
+    ssize_t n;
+    int r;
+
+    if (input->ended)
+        return 0;
+    do
+        n = read(STDIN_FILENO, data, sizeof(data));
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return failure_set_errno(f, -errno, "cannot read standard input");
+    input->ended = n == 0;
+    r = n > 0 ? take(input, data, (size_t)n, out) : 0;
+    return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : !input->ended;
 }

@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "tool/json.h"
+#include "tool/span.h"
 
 /* ---- reading ---- */
 
@@ -43,12 +44,22 @@ uint64_t servers_rate(const json_t *server, usec_t now, unsigned minutes)
     return n;
 }
 
-static void add(Servers *servers, json_t *state, bool lives)
+/* Whoever answers says so: one of a former version does not. Since when one has not is told with
+ * what it said last. */
+static int add_live(Servers *servers, json_t *state, unsigned n)
 {
-    if (lives) {
-        servers->live[servers->n++] = state;
-    } else if (!servers->last ||
-               servers_time(servers->last, "time") < servers_time(state, "time")) {
+    usec_t silent = json_is_true(json_object_get(state, "answers"))
+                        ? presence_await_answer(servers->spool, n)
+                        : 0;
+
+    servers->silent[servers->n] = silent;
+    servers->live[servers->n++] = state;
+    return json_object_set_new(state, "silent_since", json_time(silent));
+}
+
+static void add_dead(Servers *servers, json_t *state)
+{
+    if (!servers->last || servers_time(servers->last, "time") < servers_time(state, "time")) {
         json_decref(servers->last);
         servers->last = state;
     } else {
@@ -68,7 +79,7 @@ int servers_look(const Spool *spool, Servers *ret)
 {
     _cleanup_buffer_ Buffer text = {0};
 
-    *ret = (Servers){0};
+    *ret = (Servers){.spool = spool};
     for (unsigned i = 0; i < PRESENCE_MAX; i++) {
         bool lives = false;
         json_t *state = NULL;
@@ -76,16 +87,19 @@ int servers_look(const Spool *spool, Servers *ret)
 
         if (r >= 0)
             state = json_loadb(buffer_data(&text), buffer_size(&text), 0, NULL);
-        if (json_is_object(state)) {
-            add(ret, state, lives);
-            continue;
+        if (json_is_object(state) && lives) {
+            r = add_live(ret, state, i) < 0 ? -ENOMEM : 0;
+        } else if (json_is_object(state)) {
+            add_dead(ret, state);
+        } else {
+            json_decref(state);
         }
-        json_decref(state);
         if (r == -ENOMEM) {
             servers_done(ret);
             return r;
         }
     }
+    ret->looked = clock_realtime();
     ret->unknown = ret->n == 0 && presence_is_anybody(spool);
     ret->full = ret->unknown && has_no_room(spool);
     return 0;
@@ -192,13 +206,28 @@ static int wait_for_relay(const json_t *relay, Waiting *ret)
         hint ? "; " : "", hint ?: "");
 }
 
-/* 1: this server keeps it waiting for a reason of its own; 0: it does not; or -ENOMEM. */
-static int wait_for_server(const json_t *server, Waiting *ret)
+/* It cannot be told from one that is stopped what it hangs in. */
+static int wait_for_answer(const Servers *servers, size_t i, Waiting *ret)
 {
+    char span[SPAN_MAX];
+
+    span_format(clock_age(servers->silent[i], servers->looked), span);
+    return set(ret, WAITS_FOR_DAEMON, 0,
+        "the daemon (process %lld) has not answered for %s: it is stopped, or hangs; `systemctl "
+        "restart outboxd` starts it anew",
+        servers_number(servers->live[i], "pid"), span);
+}
+
+/* 1: this server keeps it waiting for a reason of its own; 0: it does not; or -ENOMEM. */
+static int wait_for_server(const Servers *servers, size_t i, Waiting *ret)
+{
+    const json_t *server = servers->live[i];
     const json_t *pause = json_object_get(server, "pause"), *relay = find_useless(server);
     int r = 0;
 
-    if (json_is_object(pause))
+    if (servers->silent[i] > 0)
+        r = wait_for_answer(servers, i, ret);
+    else if (json_is_object(pause))
         r = set(ret, WAITS_FOR_MACHINE, servers_time(pause, "until"), "%s",
             servers_text(pause, "text") ?: "the daemon could not go on");
     else if (json_is_true(json_object_get(server, "stopping")))
@@ -219,7 +248,7 @@ static int wait_for_servers(const Servers *servers, Waiting *ret)
         return wait_for_daemon(servers, ret);
     for (size_t i = 0; i < servers->n; i++) {
         Waiting one = {0};
-        int r = wait_for_server(servers->live[i], &one);
+        int r = wait_for_server(servers, i, &one);
 
         if (r > 0 && !first.text) {
             first = one;
@@ -253,6 +282,33 @@ static const json_t *find_problem(const Servers *servers, const char *id)
     return NULL;
 }
 
+static bool is_all_silent(const Servers *servers)
+{
+    for (size_t i = 0; i < servers->n; i++)
+        if (servers->silent[i] == 0)
+            return false;
+    return servers->n > 0;
+}
+
+/* A message that is `.sending` while nobody is known to deliver: by `outbox process`, or by a
+ * process that has died. A living one takes care of what others have left. */
+static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
+{
+    Waiting daemon = {0};
+    int r;
+
+    if (is_all_silent(servers))
+        return wait_for_answer(servers, 0, ret);
+    if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
+        !spool_is_abandoned(servers->spool, id))
+        return 0;
+    r = wait_for_daemon(servers, &daemon);
+    if (r >= 0)
+        r = set(ret, daemon.what, 0, "the process that was sending it has died; %s", daemon.text);
+    waiting_done(&daemon);
+    return r;
+}
+
 int waiting_find(
     const Servers *servers, const char *id, SpoolState state, usec_t next, usec_t now, Waiting *ret)
 {
@@ -263,9 +319,11 @@ int waiting_find(
         return set(ret, WAITS_FOR_OPERATOR, 0, "somebody put it aside: outbox release");
     if (problem && state != SPOOL_FAILED && state != SPOOL_SENT)
         return set(ret, WAITS_FOR_MACHINE, 0, "%s", servers_text(problem, "text") ?: "?");
+    if (state == SPOOL_SENDING)
+        return wait_for_sender(servers, id, ret);
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED)
         return 0;
-    if (state == SPOOL_QUEUED || next <= now || servers->n == 0)
+    if (state == SPOOL_QUEUED || next <= now || servers->n == 0 || is_all_silent(servers))
         return wait_for_servers(servers, ret);
     ret->what = WAITS_FOR_TIME;
     ret->until = next;

@@ -166,21 +166,24 @@ static int find_waiting(const Spool *spool, const Inspection *i, Waiting *ret)
     return r < 0 ? r : waiting_find(&servers, i->id, i->state, i->next, clock_realtime(), ret);
 }
 
-static int show(const Spool *spool, const char *id, const ShowOptions *options)
+static int show(const Spool *spool, const ToolMessage *message, const ShowOptions *options)
 {
     _cleanup_(inspection_done) Inspection i = {0};
     _cleanup_(waiting_done) Waiting waiting = {0};
     _cleanup_failure_ Failure f = {0};
-    SpoolState state;
+    const char *id = message->id;
+    SpoolState state = message->state;
     json_t *record;
-    int status, r = spool_find(spool, id, &state);
+    int status, r = state == SPOOL_STATE_MAX ? -ENOENT : inspect(spool, id, state, &i);
 
-    if (r >= 0)
-        r = inspect(spool, id, state, &i);
+    if (r == -ENOENT) { /* it has changed its state meanwhile, or cannot be looked for */
+        r = spool_find(spool, id, &state);
+        r = r < 0 ? r : inspect(spool, id, state, &i);
+    }
     if (r < 0 && r != -ENOENT)
         return tool_fail_queue(spool, r);
     if (r < 0)
-        return tool_fail_number(ERROR_FILE,
+        return tool_refuse(ERROR_FILE,
             "there is no message %s in %s: it has been delivered, deleted, or never was there; "
             "`outbox list` shows those there are",
             id, spool_path(spool));
@@ -199,7 +202,7 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     ShowOptions wanted = {0};
-    char id[SPOOL_NAME_MAX];
+    ToolMessage message;
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
@@ -214,6 +217,6 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
         return tool_usage(command, "one id is wanted");
     status = tool_open_spool(tool, wanted.directory, &spool);
     if (status == 0)
-        status = tool_find_id(spool, argv[optind], id);
-    return status != 0 ? status : show(spool, id, &wanted);
+        status = tool_find_message(spool, argv[optind], NULL, &message);
+    return status != 0 ? status : show(spool, &message, &wanted);
 }

@@ -134,8 +134,10 @@ static void print_relay(const json_t *relay)
     print_words(servers_text(relay, "host"));
     printf(", port %lld): ", servers_number(relay, "port"));
     print_words(servers_text(relay, "state"));
-    if (until)
-        printf(" until %s", until);
+    if (until) {
+        fputs(" until ", stdout);
+        print_words(until);
+    }
     if (json_is_true(json_object_get(relay, "silent")))
         fputs(", says nothing", stdout);
     printf(", %lld connections", servers_number(relay, "connections"));
@@ -164,11 +166,12 @@ static void print_rates(const json_t *server, const Figures *figures)
     putchar('\n');
 }
 
-static void print_server(const json_t *server, const Figures *figures)
+static void print_server(const Servers *servers, size_t n, const Figures *figures)
 {
+    const json_t *server = servers->live[n];
     const json_t *relay, *pause = json_object_get(server, "pause");
     const json_t *refused = json_object_get(server, "reload_refused");
-    char time[AGO_MAX];
+    char time[AGO_MAX], span[SPAN_MAX];
     size_t i;
 
     print_words(servers_text(server, "program"));
@@ -178,6 +181,12 @@ static void print_server(const json_t *server, const Figures *figures)
         servers_number(server, "uid"),
         span_format_time(servers_time(server, "started"), figures->now, time),
         json_is_true(json_object_get(server, "stopping")) ? ", stopping" : "");
+    if (servers->silent[n] > 0) {
+        span_format(clock_age(servers->silent[n], servers->looked), span);
+        printf("  has not answered for %s: it is stopped, or hangs; what follows is what it said "
+               "last\n",
+            span);
+    }
     print_rates(server, figures);
     if (json_is_object(pause)) {
         fputs("  nothing is taken from the queue at present: ", stdout);
@@ -213,7 +222,7 @@ static void print_text(const Spool *spool, const Figures *figures)
     print_states(figures);
     print_strangers(figures);
     for (size_t i = 0; i < figures->servers.n; i++)
-        print_server(figures->servers.live[i], figures);
+        print_server(&figures->servers, i, figures);
     if (figures->servers.n > 0 || !figures->waiting.text)
         return;
     print_words(figures->waiting.text);

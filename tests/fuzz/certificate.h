@@ -2,6 +2,7 @@
  * whatever it does not take it says why. */
 #pragma once
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <stdlib.h>

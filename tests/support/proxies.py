@@ -105,6 +105,11 @@ class Proxy(Process):
         self.address, self.port = address, port
         self.wait_for_port(port)
 
+    def output(self):
+        """With what it keeps a log of by itself."""
+        logs = sorted(self.log.parent.glob("*.log"))
+        return super().output() + "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
+
 
 def dante(directory, login=False, address="127.0.0.1"):
     """SOCKS 4 and 5; Debian 12 has it. Its users are PAM's, whose directory is another one for this

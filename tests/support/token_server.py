@@ -10,7 +10,7 @@ from process import free_port
 
 
 class TokenServer:
-    """`answer(path, form)` gives a status and a dict, or bytes as they are; `asked` has every (path, form)."""
+    """`answer(path, form)` gives a status and a dict, or bytes as they are, and perhaps a Location; `asked` has every (path, form)."""
 
     def __init__(self, certificates, answer, certificate="localhost"):
         self.port = free_port()
@@ -24,7 +24,7 @@ class TokenServer:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
                 form = dict(urllib.parse.parse_qsl(body, strict_parsing=True))
                 server.asked.append((self.path, form))
-                status, content = server.answer(self.path, form)
+                status, content, *location = server.answer(self.path, form)
                 self.close_connection = True
                 if isinstance(content, bytes):
                     self.wfile.write(content)
@@ -33,7 +33,7 @@ class TokenServer:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json;charset=UTF-8")
                 self.send_header("Content-Length", str(len(content)))
-                self.send_header("Location", "https://elsewhere.lab.test/token")
+                self.send_header("Location", *location or ["https://elsewhere.lab.test/token"])
                 self.end_headers()
                 self.wfile.write(content)
 

@@ -37,6 +37,7 @@ class Changing(SystemTest):
         self.assertEqual([one["done"] for one in told], [False, True])
         self.assertIn("cccc.held", told[0]["error"])
         self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stderr, b"")
 
     def test_nothing_is_done_when_dry(self):
         before = self.states()
@@ -62,7 +63,7 @@ class Changing(SystemTest):
     def test_one_that_is_held_is_released(self):
         result = self.outbox("retry", "20261126T101011-cccc", status=None)
         self.assertEqual(result.stderr.decode(),
-                         "outbox: 303: 20261126T101011-cccc is held: `outbox release` queues it again\n")
+                         "outbox: 20261126T101011-cccc is held: `outbox release` queues it again\n")
 
     def test_the_beginning_of_an_id(self):
         self.outbox("hold", "20261126T101010-a")
@@ -89,7 +90,9 @@ class Changing(SystemTest):
         return said[1].decode()
 
     def test_a_terminal_is_asked(self):
-        self.assertIn("[y/N]", self.answer(b"\n", "--all"))
+        self.assertIn("4 messages will be deleted for good, without being sent. Go on? [y/N]", self.answer(b"\n", "--all"))
+        self.assertIn("1 message will", self.answer(b"\n", "--state", "failed"))
+        self.assertEqual(self.answer(b"", "--state", "sent"), "")
         self.assertIn("nothing was changed", self.answer(b"no\n", "--all"))
         self.assertIn("nothing was changed", self.answer(b"\x04", "--state", "failed"))
         self.assertEqual(len(self.states()), 4)
@@ -103,3 +106,27 @@ class Changing(SystemTest):
 
     def test_a_program_is_not(self):
         self.assertIn("4 messages deleted", self.outbox("delete", "--all"))
+
+    def test_what_a_dead_process_was_sending(self):
+        for name in ("dead1", "dead2", "dead3"):
+            self.queue.drop(name, message(), state="sending")
+        self.assertIn("has died", self.outbox("show", "dead1"))
+        self.assertRegex(self.outbox("list", "sending"), r"(?m)^dead1 +sending .* daemon  ")
+        self.assertEqual(self.outbox("hold", "dead1"), "dead1 held\n")
+        self.assertEqual(self.outbox("retry", "dead2"), "dead2 queued again\n")
+        self.assertIn("dead3 deleted\n", self.outbox("delete", "--state", "sending"))
+        self.assertEqual(sorted(name for name in self.queue.names() if name.startswith("dead")),
+                         ["dead1.held", "dead2.queued"])
+
+    def test_one_id_of_two_messages(self):
+        self.queue.drop("x", message(), state="queued")
+        self.queue.drop("x", message(), state="failed")
+        for command in ("show", "delete", "adopt"):
+            result = self.outbox(command, "x", status=None)
+            self.assertRegex(result.stderr.decode(), r"^outbox: .*x is the id of several messages in .*: name one of them "
+                             r"with its state: x\.queued, x\.failed\n$")
+            self.assertEqual(result.returncode, 66)
+        self.assertRegex(self.outbox("show", "x.failed"), "State: +failed")
+        self.assertEqual(self.outbox("hold", "x"), "x held\n")
+        self.assertEqual(self.outbox("delete", "x.failed"), "x deleted\n")
+        self.assertRegex(self.outbox("show", "x"), "State: +held")

@@ -2,6 +2,8 @@
 by `outbox check`; without the network, and without asking anybody."""
 
 import os
+import signal
+import socket
 import subprocess
 
 import lab
@@ -46,6 +48,67 @@ class Check(JudgingTest):
         pipe = self.directory / "pipe"
         os.mkfifo(pipe)
         self.check_told("tls_ca_file: ", "is a pipe, device or socket", tls_ca_file=pipe)
+
+    def test_secrets(self):
+        """Of every source, before anything is connected to."""
+        pipe, folder, socket_path = self.directory / "pipe", self.directory / "folder", self.directory / "socket"
+        os.mkfifo(pipe, 0o600)
+        folder.mkdir(mode=0o700)
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(socket_path))
+        socket_path.chmod(0o600)
+        proxy = {"proxy_type": "tunnel", "proxy_host": "127.0.0.1", "proxy_port": free_port(), "proxy_user": "u"}
+        for name, settings in (("password", {"user": "u"}), ("proxy_password", proxy),
+                               ("oauth_token_key", {**self.oauth(), "oauth_token_file": self.directory / "tokens"}),
+                               ("oauth_client_secret", self.oauth()),
+                               ("oauth_refresh_token", {k: v for k, v in self.oauth().items() if k != "oauth_refresh_token"})):
+            for path, words in ((pipe, "is not a regular file"), ("/dev/null", "is not a regular file"),
+                                (socket_path, "is not a regular file"), (folder, "is a directory"),
+                                (self.write("empty", ""), "the first line of"), (self.write("blank", "\nx\n"), "the first line of")):
+                with self.subTest(name, path=path):
+                    self.check_told(f"{name}_file: ", words, **settings, **{f"{name}_file": path})
+            for command, words in (("/no/such/program x", "there is no program /no/such/program,"),
+                                   ('"/no/such/program" x', "there is no program /no/such/program,"),
+                                   ("no-such-program | head", "there is no program no-such-program in PATH"),
+                                   (f"{folder} x", "cannot be run"), (self.write("script", "echo x\n"), "chmod +x")):
+                with self.subTest(name, command=command):
+                    self.check_told(f"{name}_command: ", words, **settings, **{f"{name}_command": command})
+
+    def oauth(self):
+        return {"auth": "xoauth2", "user": "u", "oauth_client_id": "c", "oauth_refresh_token": "r",
+                "oauth_token_url": "https://localhost/token"}
+
+    def test_files_of_secrets(self):
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe, 0o600)
+        for name, settings in (("oauth_token_file", self.oauth()),
+                               ("kerberos_keytab", {"auth": "gssapi", "user": "u"})):
+            for path, words in ((pipe, "is not a regular file"), (self.write("empty", ""), "is empty")):
+                with self.subTest(name, path=path):
+                    self.check_told(f"{name}: ", words, **settings, **{name: path})
+        self.check_told("tls_certificate: ", "pipe", tls_certificate=pipe, tls_key_password_command="echo x")
+
+    def test_commands_that_cannot_be_told(self):
+        """What a shell makes of them, nobody can say without it; and it has words of its own."""
+        for command in ("echo x", "$HOME/x", "A=b /no/such", "~/x", "(echo x)", "exec /no/such", "if true; then echo x; fi",
+                        "`echo echo` x", "cat /dev/null", "/bin/echo x", "'/bin/echo' x", '/bin/"echo" x'):
+            with self.subTest(command):
+                self.configure({**self.silent(), "user": "u", "password_command": command})
+                self.assertEqual(self.check().returncode, 0)
+
+    def test_reload_and_start(self):
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe, 0o600)
+        wrong = {**self.silent(), "user": "u", "password_file": pipe}
+        daemon = self.start(self.silent())
+        self.configure(wrong)
+        daemon.signal(signal.SIGHUP)
+        self.wait_log(daemon, "password_file: ")
+        self.assertIn("is not a regular file", daemon.output())
+        self.assertEqual(daemon.terminate(), 0)
+        daemon = self.start(wrong)  # which goes on: a file may be there in a moment
+        self.wait_log(daemon, "password_file: ")
+        self.assertIn("is not a regular file", daemon.output())
 
     def test_revoked(self):
         self.check_told("tls_crl_file: cannot read lists", tls_check_crl="try",

@@ -302,14 +302,37 @@ class Kept(StsTest):
         self.assertEqual(daemon.terminate(), 0)
 
     def test_newer_policy(self):
+        """Once there is a new record the former policy, which allows the relay, is not used any more."""
         self.check_kept()
         self.names.texts = [b"v=STSv1; id=2;"]
         self.set_policy(mx="mail.other.test")
+        before = self.kept.read_text()
         daemon = self.start(self.settings(tls_mta_sts_file=self.kept), wrapper=self.wrapper)
         self.queue.drop("a", message(to=[self.address()]))
-        self.queue.wait_gone("a")
-        wait_for(lambda: self.kept.read_text().startswith("outbox-mta-sts 1 lab.test 2 "), daemon.output)
+        self.wait_log(daemon, "does not name it")
+        self.assertTrue(self.kept.read_text().startswith("outbox-mta-sts 1 lab.test 2 "))
+        self.assertEqual(self.queue.record("a"), [])
+        self.assertEqual(daemon.terminate(), 0)
+        self.kept.write_text(before)
         self.check_kept("does not name it", refused=True)
+
+    def set_fetched(self, fetched):
+        head, _, text = self.kept.read_text().partition("\n")
+        self.kept.write_text(" ".join([*head.split()[:-1], str(fetched)]) + "\n" + text)
+
+    def test_time_that_cannot_be(self):
+        """Of a clock that was wrong: the policy counts from now on, and its end comes."""
+        self.check_kept()
+        self.names.texts = None
+        for fetched in (int(time.time()) + 400 * 86400, 99999999999, 0):
+            self.set_fetched(fetched)
+            begun = int(time.time())
+            self.check_kept("lab.test: enforce", tls_mta_sts="require")
+            written = int(self.kept.read_text().partition("\n")[0].split()[-1])
+            self.assertGreaterEqual(written, begun)
+            self.assertLessEqual(written, time.time())
+        self.set_fetched(int(time.time()) - 86401)
+        self.check_kept("no name server tells", tls_mta_sts="require", refused=True)
 
     def test_policy_that_forbids_is_looked_for_again(self):
         """With a new record, and with one that was forgotten."""
@@ -343,8 +366,9 @@ class Kept(StsTest):
                      "x" * 70_000, f"outbox-mta-sts 1 lab.test 1 {int(time.time())}\nversion: STSv1\n"):
             self.kept.write_text(text)
             asked = len(self.host.asked)
-            self.check_kept("lab.test: enforce")
+            self.check_kept("lab.test: enforce", "tls_mta_sts_file: ", "is damaged, or of another domain, and counts as none")
             self.assertEqual(len(self.host.asked), asked + 1)
+            self.assertNotIn("is damaged", self.check_kept())
             self.assertTrue(self.kept.read_text().startswith("outbox-mta-sts 1 lab.test 1 "))
 
     def test_file_that_cannot_be_written(self):

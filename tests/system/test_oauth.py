@@ -6,8 +6,10 @@ import json
 import os
 import re
 import ssl
+import subprocess
 import threading
 import time
+import urllib.parse
 
 import dovecot
 from case import SystemTest, message
@@ -234,6 +236,65 @@ class Daemon(OauthTest):
         self.assertEqual([result.returncode for result in results], [0] * 6, results)
         self.assertEqual(self.number, 6)
 
+    def test_rotation_that_cannot_be_written(self):
+        """It is told with each connection, outlives a reload, and is written once it can be."""
+        path, other = self.kept / "tokens", self.kept / "other"
+
+        def answer(*arguments):
+            path.mkdir(exist_ok=True)  # behind the back of who has found that there is room
+            return self.answer(*arguments)
+
+        self.extra = {"refresh_token": "refresh-2"}
+        self.tokens.answer = answer
+        settings = self.settings(oauth_token_file=path, messages_per_connection=1)
+        daemon = self.start(settings)
+        for number, name in enumerate(("a", "b"), 1):
+            self.deliver(daemon, name)
+            wait_for(lambda n=number: daemon.output().count("its new refresh token is in memory alone") >= n, daemon.output)
+        self.assertIn("tokens is not a regular file", daemon.output())
+        self.assertNotIn("refresh-2", daemon.output())
+        self.configure({**settings, "oauth_token_file": other})
+        daemon.reload()
+        self.deliver(daemon, "c")
+        self.assertEqual(self.tokens.grants()[:2], ["refresh&1=%", "refresh-2"])
+        self.assertEqual(json.loads(other.read_text())["refresh_token"], "refresh-2")
+        told = daemon.output().count("in memory alone")
+        self.deliver(daemon, "d")
+        self.assertEqual(daemon.output().count("in memory alone"), told)
+        self.assertEqual(sorted(os.listdir(self.kept)), ["other", "other.lock", "tokens", "tokens.lock"])
+
+    def test_rotation_that_another_overtakes(self):
+        """What somebody else has put into the file meanwhile is not written over."""
+        path = self.kept / "tokens"
+        self.extra = {}
+        self.configure(self.settings(oauth_token_file=path))
+        self.extra = {"refresh_token": "refresh-2"}
+        self.outbox("check")
+        newer = json.loads(path.read_text())
+        original = self.tokens.answer
+
+        def answer(*arguments):
+            path.unlink(missing_ok=True)
+            path.mkdir()
+            self.extra = {"refresh_token": "refresh-3"}
+            self.tokens.answer = original
+            return original(*arguments)
+
+        self.tokens.answer = answer
+        daemon = self.start(self.settings(oauth_token_file=path, messages_per_connection=1))
+        self.deliver(daemon, "a")
+        self.wait_log(daemon, "in memory alone")
+        path.rmdir()
+        newer["refresh_token"] = "refresh-of-another"
+        path.write_text(json.dumps(newer) + "\n", encoding="ascii")
+        path.chmod(0o600)
+        self.deliver(daemon, "b")
+        self.assertEqual(json.loads(path.read_text())["refresh_token"], "refresh-of-another")
+        self.relay.good.clear()
+        self.queue.drop("c", message(to=[self.address()]))
+        self.wait_log(daemon, "on hold")
+        self.assertEqual(self.tokens.grants()[1:], ["refresh-2", "refresh-of-another"])
+
     def test_rotation_in_memory(self):
         self.extra = {"refresh_token": "refresh-2"}
         daemon = self.start(self.settings(messages_per_connection=1))
@@ -259,8 +320,30 @@ class Failures(OauthTest):
                 self.assertIn(words, self.send(status=77))
 
     def test_server_that_repeats_secrets(self):
-        self.refuse("refresh%261%3D%25 is no good", "I do not know refresh%261%3D%25")
-        self.send(status=77)
+        """What was sent, and what came with the answer, in whatever writing."""
+        secret, token = "hush hush/+&", "refresh-new/1234"
+        for text in ("refresh&1=%", secret, token):
+            data = text.encode("ascii")
+            for written in (text, urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text).lower(), data.hex(),
+                            data.hex().upper(), base64.b64encode(data).decode(), base64.b64encode(b"x:" + data + b";").decode(),
+                            "".join(f"\\u{c:04X}" for c in data), text.replace("/", "\\/").replace("&", "\\u0026")):
+                with self.subTest(written):
+                    self.tokens.answer = lambda *_, w=written: (400, {
+                        "error": f"x {w}", "error_description": f"I do not know {w}.", "refresh_token": token})
+                    said = self.send(status=77, oauth_client_secret=secret)
+                    self.assertIn("I do not know *", said)
+                    self.assertNotIn(written, said)
+                    self.tokens.answer = lambda *_, w=written: (302, {"refresh_token": token}, f"https://x/{w}")
+                    said = self.send(status=77, oauth_client_secret=secret)
+                    self.assertRegex(said, r"sends on to .*\*")
+                    self.assertNotIn(written, said)
+
+    def test_server_that_repeats_the_form(self):
+        self.tokens.answer = lambda _, form: (400, {
+            "error": "invalid_request", "error_description": base64.b64encode(
+                urllib.parse.urlencode(form).encode("ascii")).decode() + " and " + urllib.parse.urlencode(form)})
+        said = self.send(status=77, oauth_client_secret="hush hush")
+        self.assertRegex(said, r"invalid_request: \*+=* and \*+\n")
 
     def test_answers_that_are_none(self):
         for number, (status, content, words) in enumerate((
@@ -268,7 +351,11 @@ class Failures(OauthTest):
             (200, {"access_token": "x", "token_type": "mac"}, "token_type is not Bearer"),
             (200, {"access_token": 5}, "it has no access_token"),
             (302, {}, "sends on to https://elsewhere.lab.test/token"),
-            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object"),
+            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no JSON object: check"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":9223372036854775808}', "a number that is too large"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":"\\u0000"}', "a NUL character"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":"\xff"}', "not in UTF-8"),
+            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7"', "for it breaks off"),
             (200, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "not HTTP, or breaks off"),
             (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than such an answer has"),
             (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than such an answer has"),
@@ -278,6 +365,12 @@ class Failures(OauthTest):
             with self.subTest(number):
                 self.tokens.answer = lambda *_, s=status, c=content: (s, c)
                 self.assertIn(words, self.send(status=77))
+
+    def test_server_in_trouble(self):
+        """Worth another try."""
+        for status in (500, 503, 429):
+            self.tokens.answer = lambda *_, s=status: (s, {"error": "x"})
+            self.assertIn(f"cannot give tokens just now (status {status})", self.send(status=75))
 
     def test_chunks(self):
         text = json.dumps({"access_token": "access-1"}).encode("ascii")
@@ -301,6 +394,48 @@ class Failures(OauthTest):
         said = self.send(status=66, oauth_token_file=self.kept / "none" / "tokens")
         self.assertIn("oauth_token_file: cannot keep tokens in", said)
         self.assertEqual(self.tokens.asked, [])
+
+    def test_token_file_without_room(self):
+        """It is found out before the token is spent; and what is left over by a process that was killed is no obstacle."""
+        disk = self.directory / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", str(disk)], check=True)
+        self.addCleanup(subprocess.run, ["umount", str(disk)], check=True)
+        self.extra = {"refresh_token": "refresh-2"}
+        path = disk / "tokens"
+        self.send(oauth_token_file=path)
+        (disk / "tokens.new").write_text("left over")
+        self.send(oauth_token_file=path)
+        self.assertEqual(sorted(os.listdir(disk)), ["tokens", "tokens.lock"])
+        asked, before = len(self.tokens.asked), path.read_bytes()
+        (disk / "full").write_bytes(b"x" * 400_000)
+        said = self.send(status=75, oauth_token_file=path)
+        self.assertIn("oauth_token_file: cannot keep tokens in", said)
+        self.assertIn("No space left", said)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        self.assertIn("Read-only file system", self.send(status=75, oauth_token_file=path))
+        self.assertEqual((len(self.tokens.asked), path.read_bytes()), (asked, before))
+
+    def test_tokens_that_are_none(self):
+        path = self.kept / "tokens"
+        for token in ("a\nb", "a\u007fb", "a\u001b[31m"):
+            self.extra = {"refresh_token": token}
+            self.assertIn("its refresh_token has control characters", self.send(status=77, oauth_token_file=path))
+            self.assertFalse(path.exists())
+            self.extra = {"access_token": token}
+            self.assertIn("its access_token has control characters", self.send(status=77))
+
+    def test_long_tokens(self):
+        """As long as an answer may be, each byte to be escaped and sealed: it comes back."""
+        path, key = self.kept / "tokens", self.kept / "key"
+        key.write_text("k" * 40 + "\n")
+        key.chmod(0o600)
+        for length in (20_000, 31_000):
+            self.extra = {"refresh_token": '"' * length}
+            self.send(oauth_token_file=path, oauth_token_key_file=key)
+            self.send(oauth_token_file=path, oauth_token_key_file=key)
+            self.assertEqual(self.tokens.grants()[-1], '"' * length)
+        self.assertTrue(path.read_bytes().startswith(b"sealed:1:"))
 
     def test_token_file_of_others(self):
         path = self.kept / "tokens"
@@ -409,6 +544,17 @@ class Device(OauthTest):
                 self.assertIn("nobody has entered the code in time", self.authorize(status=75))
                 self.assertLess(time.monotonic() - begun, 300)
                 self.assertFalse((self.kept / "tokens").exists())
+
+    def test_refresh_token_that_is_none(self):
+        self.waiting, self.granted = [], {"access_token": "access-9", "refresh_token": "a\nb"}
+        self.assertIn("control characters", self.authorize(status=77))
+        self.assertFalse((self.kept / "tokens").exists())
+
+    def test_no_room(self):
+        """Before anybody is asked to agree."""
+        (self.kept / "tokens.new").mkdir()
+        self.assertIn("cannot keep tokens in", self.authorize(status=66))
+        self.assertEqual(self.tokens.asked, [])
 
     def test_no_refresh_token(self):
         self.waiting, self.granted = [], {"access_token": "access-9"}

@@ -34,11 +34,19 @@ def small_relay(connection):
 class ProxyTest(SystemTest):
     numbers = itertools.count(1)
 
+    def setUp(self):
+        super().setUp()
+        self.servers = []
+
+    def logs(self):
+        return super().logs() + "".join(f"\n# a proxy said:\n{server.output()[-4000:]}" for server in self.servers)
+
     def proxy(self, kind, *arguments, **options):
         try:
             server = kind(self.lab.new_directory(), *arguments, **options)
         except proxies.Missing as missing:
             raise lab.Unavailable(str(missing)) from missing
+        self.servers.append(server)
         self.addCleanup(server.stop)
         return server
 

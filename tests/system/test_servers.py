@@ -44,6 +44,62 @@ class Content(ServerTest):
         self.check_all("P=esmtp S=")
 
 
+class Needs(ServerTest):
+    """Of two relays, ports of one Postfix that offer more and less, the first that can take a message gets it."""
+
+    def start_two(self, *ports):
+        self.postfix()
+        self.start(*(self.relay(port, name=port) for port in ports), retry={"first": "1h", "max": "1h"},
+                   spool={"keep_sent": True})
+
+    def relay_of(self, name):
+        self.queue.wait_state(name, "sent")
+        return [event["relay"] for event in self.queue.events(name, "delivered")]
+
+    def test_the_second_takes_what_the_first_cannot(self):
+        signed = b"MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=s\n"
+        self.start_two("bare", "plain")
+        for number in range(20):
+            self.queue.drop(f"plain{number}", message(to=[self.address(f"p{number}")]))
+            self.queue.drop(f"utf8{number}", message(to=[self.address(f"jörg{number}")]))
+        self.queue.drop("signed", message("--s\n\nä\n--s--\n".encode(), to=[self.address("signed")], header=signed))
+        self.assertEqual([self.relay_of(f"plain{number}") for number in range(20)], [["bare"]] * 20)
+        self.assertEqual([self.relay_of(f"utf8{number}") for number in range(20)], [["plain"]] * 20)
+        self.assertEqual(self.relay_of("signed"), ["plain"])
+        everybody = [self.address(f"{name}{number}") for name in ("p", "jörg") for number in range(20)]
+        self.wait_copies(41, self.address("signed"), *everybody)
+
+    def test_size(self):
+        self.start_two("small", "plain")
+        self.queue.drop("large", message(b"x" * 70 + b"\n" + b"z\n" * 20000, to=[self.address()]))
+        self.queue.drop("little", message(to=[self.address()]))
+        self.assertEqual((self.relay_of("large"), self.relay_of("little")), (["plain"], ["small"]))
+
+    def test_sent_at_once(self):
+        """`outbox send` as well, each recipient by the first relay that can be given it."""
+        self.postfix()
+        ann, joerg = self.address("ann"), self.address("jörg")
+        self.configure(*(self.relay(port, name=port) for port in ("bare", "plain")))
+        result = self.outbox("send", "-v", stdin=message(to=[ann, joerg]), status=None)
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertEqual(result.returncode, 0, said)
+        self.assertIn("another relay is asked, for this one cannot take the message: relay bare: the address needs "
+                      "SMTPUTF8", said)
+        self.wait_copies(2, ann, joerg)
+        result = self.outbox("send", "--require-tls", stdin=message(to=[ann]), status=None)
+        self.assertEqual(result.returncode, 69, result)
+        self.assertIn("which the relay does not offer; relay bare: the message asks for REQUIRETLS", result.stderr.decode())
+
+    def test_nobody_can(self):
+        self.start_two("bare", "plain")
+        self.queue.drop("tls", message(to=[self.address()]).replace(b"<shop@lab.test>\n", b"<shop@lab.test> REQUIRETLS\n", 1))
+        self.queue.wait_state("tls", "failed")
+        (refused,) = self.queue.events("tls", "refused")
+        self.assertEqual(refused["enhanced"], "5.7.30")
+        self.assertRegex(refused["text"], "the message asks for REQUIRETLS, which the relay does not offer; "
+                         "nor can relay (bare|plain) take it, which does not offer REQUIRETLS")
+
+
 class Size(ServerTest):
     """The size that is declared is that on the wire, as the servers count it."""
 

@@ -380,7 +380,7 @@ class Terms(RelayTest):
     def test_options_become_parameters(self):
         for options, sender, recipient in (
             (("--notify", "success,delay", "--ret", "headers", "--envid", "a=b c"), "RET=HDRS ENVID=a+3Db+20c",
-             "NOTIFY=success,delay"),
+             "NOTIFY=SUCCESS,DELAY"),
             (("--deliver-by", "2h"), "BY=7200;N", ""), (("--deliver-by", "90s,return"), "BY=90;R", ""),
             (("--mt-priority", "-3"), "MT-PRIORITY=-3", ""), (("--hold-for", "1d"), "HOLDFOR=86400", ""),
             (("--hold-until", "2035-01-01T00:00:00Z"), "HOLDUNTIL=2035-01-01T00:00:00Z", ""),
@@ -394,7 +394,7 @@ class Terms(RelayTest):
         content = (b"X-Sender: <s@lab.test> RET=FULL ENVID=1\nX-Receiver: <a@lab.test> NOTIFY=NEVER ORCPT=rfc822;b@c\n"
                    b"From: s@lab.test\n\nx\n")
         self.assertEqual(self.said("--ret", "headers", "--notify", "failure", stdin=content)[1],
-                         ["RET=HDRS ENVID=1", "NOTIFY=failure ORCPT=rfc822;b@c"])
+                         ["RET=HDRS ENVID=1", "NOTIFY=FAILURE ORCPT=rfc822;b@c"])
         self.assertEqual(self.said(stdin=content)[1], ["RET=FULL ENVID=1", "NOTIFY=NEVER ORCPT=rfc822;b@c"])
 
     def test_priority(self):
@@ -451,13 +451,13 @@ class Terms(RelayTest):
             line for line in relay.lines if line.startswith("FROM"))))
         left = {line.split("=")[1].split(";")[0] for line in said.values()}
         self.assertTrue(all(2900 < int(seconds) <= 3000 for seconds in left), said)
-        self.assertIn("TO:<hold@lab.test> NOTIFY=never", said)
+        self.assertIn("TO:<hold@lab.test> NOTIFY=NEVER", said)
         self.assertEqual(self.queue.events(pathlib.Path(late).stem, "refused")[0]["enhanced"], "5.4.7")
 
     def test_wrong_values(self):
         self.configure()
         for options, words in (
-            (("--notify", "sometimes"), "NEVER, or SUCCESS, FAILURE and DELAY"), (("--notify", "never", "--notify", "delay"), "twice"),
+            (("--notify", "sometimes"), "never, or some of success, failure and delay"), (("--notify", "never", "--notify", "delay"), "twice"),
             (("--ret", "half"), "full or headers"), (("--envid", "x" * 101), "at most 100"),
             (("--deliver-by", "soon"), "a time such as 2h"), (("--deliver-by", "2h,explode"), "notify or return"),
             (("--deliver-by", "40000d"), "a time such as"), (("--mt-priority", "12"), "from -9 to 9"),

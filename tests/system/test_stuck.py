@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import struct
 import fcntl
 import subprocess
@@ -142,6 +143,23 @@ class WhatItWaitsFor(StuckTest):
         self.assertEqual(sum(daemon["rates"]["sent"]), 3)
         self.assertIsNotNone(daemon["last_sent"])
         self.assertRegex(self.outbox("status"), r"sent 3, failed 0 since its start; .* 3 in the last hour; the last one 20")
+
+    def test_a_daemon_that_is_stopped(self):
+        relay = self.odd()
+        daemon = self.start(self.settings(relay))
+        self.assertIsNone(self.json("status")["daemons"][0]["silent_since"])
+        wait_for(lambda: self.json("status")["daemons"][0]["silent_since"] is None, "an answer")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            time.sleep(2.1)  # what was said just now counts as an answer
+            self.drop("a")
+            self.assertRegex(self.wait_for_reason("a", "daemon"), r"process %d\) has not answered for \d+s" % daemon.pid)
+            self.assertRegex(self.outbox("status"), r"has not answered for \d+s: it is stopped, or hangs")
+            self.assertIsNotNone(self.json("status")["daemons"][0]["silent_since"])
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        self.wait_taken(relay, "a")
+        wait_for(lambda: self.json("status")["waits"]["for"] == "turn", "an answer again")
 
     def test_two_daemons(self):
         """One that cannot go on does not matter beside one that can."""
@@ -306,3 +324,15 @@ class Table(StuckTest):
             (self.queue.path / f"x{number}\x1b[31m.txt").write_text("x")
         self.assertEqual((len(self.json("status")["strangers"]), self.json("status")["n_strangers"]), (10, 23))
         self.assertNotIn("\x1b", self.outbox("status"))
+
+    def test_nothing_that_a_terminal_obeys(self):
+        self.configure()
+        marks = "\x7f\u0085\u009b\u200e\u202e\u2066"
+        self.queue.drop("x" + marks, message())
+        self.queue.drop("x\x1b[31m", message())
+        for arguments in (("list",), ("list", "--json"), ("show", "x" + marks), ("show", "--json", "x" + marks),
+                          ("status", "--json"), ("complete", "--", "outbox", "--config", self.configuration, "show", "x")):
+            for told in (self.outbox(*arguments), self.on_terminal(*arguments)):
+                self.assertFalse(set(told) & set(marks + "\x1b"), (arguments, told))
+        self.assertIn("\\u009b", self.outbox("list", "--json"))
+        self.assertIn("x" + marks, [row["id"] for row in self.json("list")])

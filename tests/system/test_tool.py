@@ -456,10 +456,10 @@ class Completing(SystemTest):
 
     SCRIPTS = {
         "bash": ("etc/bash-completion/outbox",
-                 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _outbox; '
+                 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE=$LINE; COMP_POINT=${#LINE}; _outbox; '
                  'printf "%s\\n" "${COMPREPLY[@]}"'),
         "zsh": ("etc/zsh-completion/_outbox",
-                '_files() { print -l -- :files }; _users() { print -l -- :users }; '
+                '_files() { print -l -- :files/ }; _users() { print -l -- :users/ }; compset() { }; '
                 'compadd() { while [[ $1 == -* ]]; do [[ $1 != -S ]] || shift; shift; done; print -l -- ${(P)1} }; '
                 'script=$1; shift; words=("$@"); CURRENT=$#; source $script'),
         "fish": ("etc/fish-completion/outbox.fish",
@@ -467,13 +467,14 @@ class Completing(SystemTest):
                  'else; printf "%s\\n" $words[1..-2]; end; end; set -g words $argv[2..]; __outbox_complete'),
     }
 
-    def complete(self, *words, shell="bash"):
+    def complete(self, *words, shell="bash", line=None):
         path, script = self.SCRIPTS[shell]
         command = [shell, *(("-f",) if shell == "zsh" else ()), "-c", script, *(("zsh",) if shell == "zsh" else ()),
                    lab.SOURCE / path, "outbox", *words]
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, check=False,
-            env={**os.environ, "PATH": f"{lab.BUILD}:{os.environ['PATH']}", "HOME": str(self.directory)},
+            env={**os.environ, "PATH": f"{lab.BUILD}:{os.environ['PATH']}", "HOME": str(self.directory),
+                 "LINE": line if line is not None else " ".join(map(str, ("outbox", *words)))},
             timeout=300, cwd=self.directory,
         )
         return [line for line in done.stdout.decode().splitlines() if line]
@@ -503,10 +504,15 @@ class Completing(SystemTest):
             (("config", "spool.k"), ["spool.keep_sent"]),
             ((*front, "config", "relays.pl"), ["relays.plain"]),
             (("--set", "keep_s"), ["keep_sent="]),
-            (("--set", "tls", "=", "start"), ["starttls"]),
-            (("--set", "keep_sent", "="), ["true", "false"]),
+            (("list", "--nothing=x"), []),
         ):
             self.assertEqual(self.complete(*words), expected, words)
+        self.assertEqual(self.complete("--set", "tls", "=", "start", line="outbox --set tls=start"), ["starttls"])
+        self.assertEqual(self.complete("--set", "keep_sent", "=", line="outbox --set keep_sent="), ["true", "false"])
+        self.assertEqual(self.complete("list", "--sort", "=", "si", line="outbox list --sort=si"), ["size"])
+        self.assertEqual(self.complete("queue", "--directory", "=", "/et", line="outbox queue --directory=/et"), ["/etc"])
+        for option in (f"--directory={self.queue.path}", f"-d{self.queue.path}"):
+            self.assertEqual(self.complete("release", option, "f"), ["first"])
         self.assertIn("delete", self.complete(""))
 
     def test_other_shells(self):
@@ -524,7 +530,7 @@ class Completing(SystemTest):
             ):
                 self.assertEqual(sorted(self.complete(*words, shell=shell)), expected, (shell, words))
             if shell == "zsh":
-                self.assertEqual(self.complete("send", "--raw", "", shell=shell), [":files"])
+                self.assertEqual(self.complete("send", "--raw", "", shell=shell), [":files/"])
 
     def test_ids_are_completed_as_they_are(self):
         self.configure()
@@ -534,3 +540,22 @@ class Completing(SystemTest):
         front = ("--config", self.configuration)
         self.assertEqual(sorted(self.complete(*front, "release", "")), sorted(ids))
         self.assertFalse((self.directory / "touched").exists())
+
+    def test_ids_that_shells_take_apart(self):
+        self.configure()
+        for name in ("a=b=c", "a:b:c", ":files", "two words", "d'quote", "\x1b[31m"):
+            self.queue.drop(name, message(), state="held")
+        self.queue.drop("a=b=c", message(), state="failed")
+        front = ("--config", self.configuration)
+        start = f"outbox --config {self.configuration} show "
+        for words, typed, expected in (
+            (["a", "=", "b", "="], "a=b=", ["c"]), (["a", "="], "a=", ["b=c"]), (["a", ":", "b"], "a:b", ["b:c"]),
+            (["a", "=", "b"], "a=b", ["b=c"]), (["'a=b"], "'a=b", ["a=b=c"]), (["two\\ w"], "two\\ w", ["two words"]),
+            (['"two w'], '"two w', ["two words"]), (["d\\'"], "d\\'", ["d'quote"]), ([":"], ":", ["files"]),
+            (["x", "a"], "x a", sorted(["a:b:c", "a=b=c"]))):
+            self.assertEqual(sorted(self.complete(*front, "show", *words, line=start + typed)), expected, typed)
+        for shell in ("zsh", "fish"):
+            self.assertEqual(self.complete(*front, "show", ":", shell=shell), [":files"])
+            self.assertEqual(self.complete(*front, "show", "a=", shell=shell), ["a=b=c"])
+            self.assertEqual(self.complete(*front, "show", "two\\ ", shell=shell), ["two words"])
+            self.assertEqual(self.complete("list", "--sort=si", shell=shell), ["--sort=size"])

@@ -103,6 +103,9 @@ class Loading(SystemTest):
         for content in (b"", b"nonsense" * 100, self.program.read_bytes()):
             self.library.write_bytes(content)
             self.assert_refused(self.library, "install outbox completely")
+        self.library.unlink()
+        os.mkfifo(self.library)  # to open it would be to wait for a writer
+        self.assert_refused(self.library, "no regular file")
 
     def test_where_nothing_may_be_run(self):
         self.build_library(self.library, self.version, "never")

@@ -2,7 +2,9 @@
  * own. */
 #pragma once
 
+#include <openssl/crypto.h>
 #include <openssl/provider.h>
+#include <stdbool.h>
 #include <string.h>
 
 static inline bool legacy_provider_is_there(void)

@@ -14,6 +14,7 @@ typedef struct Table {
     PlanView view;
     PlanLink links[LINKS_MAX];
     PlanRelay relays[3];
+    uint64_t elsewhere[PLAN_ELSEWHERE_MAX];
     PlanAction actions[ACTIONS_MAX];
     size_t n;
     PlanRest rest;
@@ -64,6 +65,8 @@ static inline Table table_of_coming(unsigned n_relays, unsigned waiting, usec_t 
 static inline void draw_up(Table *t, usec_t now)
 {
     t->view.links = t->links;
+    if (!t->view.elsewhere)
+        t->view.elsewhere = t->elsewhere;
     t->view.relays = t->relays;
     if (t->view.openable == 0)
         t->view.openable = SIZE_MAX;

@@ -8,7 +8,8 @@
 
 static void check(const char *secret, const char *text, const char *masked)
 {
-    const MaskSecret secrets[] = {{"another", 7}, {secret, strlen(secret)}, {"", 0}};
+    const MaskSecret secrets[] = {
+        {"another", 7, false}, {secret, strlen(secret), false}, {"", 0, false}};
     char *copy = strdup(text);
 
     ck_assert_int_eq(mask_secrets(copy, strlen(copy), secrets, ELEMENTSOF(secrets)), 0);
@@ -40,11 +41,58 @@ START_TEST(secrets_are_masked_in_each_writing)
 }
 END_TEST
 
+START_TEST(secrets_are_masked_with_escapes)
+{
+    check("a/b \"c\"\\d", "no a\\/b \\\"c\\\"\\\\d!", "no *************!");
+    check("hunter22", "\\u0068\\u0075nter\\u0032\\u0032.", "****************************.");
+    check("hunter22", "\\x68unter\\x322", "**************");
+    check("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\\u00E4\\u20aC\\ud83D\\uDe00 x",
+        "************************ x");
+    check("a\nb\tcde", "a\\nb\\u0009cde a\nb\tcde", "************* *******");
+    /* The beginning of one is enough, and what is like one is none. */
+    check("hunter22 and more", "\\u0068unter22 \\u006dore", "**************\\u006dore");
+    check("hunter22", "\\u0068unter2\\ \\u006 \\x6 \\ud83d\\u0068 \\",
+        "\\u0068unter2\\ \\u006 \\x6 \\ud83d\\u0068 \\");
+}
+END_TEST
+
+/* Hexadecimal digits are the same secret in capitals. */
+START_TEST(some_are_masked_in_either_case)
+{
+    static const MaskSecret secret = {"6629fae49393a05397450978507c4ef1", 32, true};
+    char text[] = "6629FAE49393A05397450978507C4EF1, 6629fAe49393A05397450978507c4ef1, "
+                  "NjYyOUZBRTQ5MzkzQTA1Mzk3NDUwOTc4NTA3QzRFRjE=, 6629";
+
+    ck_assert_int_eq(mask_secrets(text, strlen(text), &secret, 1), 0);
+    ck_assert_str_eq(text, "********************************, ********************************, "
+                           "*******************************************=, 6629");
+}
+END_TEST
+
+START_TEST(words_are_masked_before_they_are_cut_and_printed)
+{
+    _cleanup_free_
+    char *shown = NULL, *plain = NULL;
+    MaskList list = {0};
+
+    plain = mask_printable(&list, "a\x1b hunter22", 11, 100);
+    ck_assert_str_eq(plain, "a\\x1b hunter22");
+    ck_assert_int_eq(mask_list_add(&list, "", 0), 0);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(mask_list_add(&list, "hunter22", 8), 0);
+    ck_assert_uint_eq(list.n, 20);
+    shown = mask_printable(&list, "a\x1b hunter22", 11, 10);
+    ck_assert_str_eq(shown, "a\\x1b ****...");
+    mask_list_done(&list);
+}
+END_TEST
+
 /* What it costs grows with the length alone, and its end is not passed. */
 START_TEST(any_text_is_taken)
 {
-    static const MaskSecret secret = {"nothing like it", 15};
-    static const char *const pieces[] = {"aHVu", "%41", "687", "a b", "%", "+/+/", "\xff"};
+    static const MaskSecret secret = {"nothing like it", 15, true};
+    static const char *const pieces[] = {
+        "aHVu", "%41", "687", "a b", "%", "+/+/", "\xff", "\\", "\\u00", "\\ud83d\\u", "\\u006e"};
 
     for (size_t i = 0; i < ELEMENTSOF(pieces); i++)
         for (size_t n = 0; n < 300; n++) {
@@ -68,6 +116,9 @@ static Suite *make_suite(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_test(tests, secrets_are_masked_in_each_writing);
+    tcase_add_test(tests, secrets_are_masked_with_escapes);
+    tcase_add_test(tests, some_are_masked_in_either_case);
+    tcase_add_test(tests, words_are_masked_before_they_are_cut_and_printed);
     tcase_add_test(tests, any_text_is_taken);
     suite_add_tcase(suite, tests);
     return suite;

@@ -371,6 +371,103 @@ START_TEST(descriptors_limit_all_relays_together)
 }
 END_TEST
 
+/* ---- what a relay cannot take ---- */
+
+/* One message that must not go to the relays of these bits, beside so many others. */
+static Table table_of_elsewhere(unsigned waiting, const uint64_t *elsewhere)
+{
+    Table t = {.view.waiting = waiting, .view.elsewhere = elsewhere, .view.n_elsewhere = 1};
+
+    return t;
+}
+
+static const uint64_t not_first = 1, not_second = 2, not_first_two = 3;
+
+START_TEST(what_the_first_relay_cannot_take_goes_to_the_second)
+{
+    static const struct {
+        RelayState first, second;
+        unsigned waiting;
+        size_t opened[2], left; /* of ordinary ones */
+        const uint64_t *elsewhere;
+    } cases[] = {
+        {RELAY_STATE_WORKS, RELAY_STATE_WORKS, 0, {0, 1}, 0, &not_first},
+        {RELAY_STATE_WORKS, RELAY_STATE_WORKS, 3, {3, 1}, 0, &not_first},
+        {RELAY_STATE_WORKS, RELAY_STATE_WORKS, 9, {5, 1}, 4, &not_first},
+        {RELAY_STATE_WORKS, RELAY_STATE_WORKS, 9, {5, 0}, 5, &not_second}, /* it comes first */
+        {RELAY_STATE_WORKS, RELAY_STATE_HELD, 3, {3, 0}, 0, &not_first},
+        {RELAY_STATE_WORKS, RELAY_STATE_PROBING, 0, {0, 1}, 0, &not_first},
+        {RELAY_STATE_HELD, RELAY_STATE_WORKS, 2, {0, 3}, 0, &not_first},
+        {RELAY_STATE_HELD, RELAY_STATE_WORKS, 0, {0, 0}, 0, &not_second},
+        {RELAY_STATE_HELD, RELAY_STATE_WORKS, 9, {0, 5}, 4, &not_second},
+        {RELAY_STATE_WORKS, RELAY_STATE_WORKS, 2, {2, 0}, 0, &not_first_two},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        Table t = table_of_elsewhere(cases[i].waiting, cases[i].elsewhere);
+        const RelayState states[] = {cases[i].first, cases[i].second};
+
+        for (size_t relay = 0; relay < ELEMENTSOF(states); relay++)
+            add_relay(&t, states[relay],
+                states[relay] == RELAY_STATE_HELD      ? 0
+                : states[relay] == RELAY_STATE_PROBING ? 1
+                                                       : 5,
+                NOW + USEC_PER_MINUTE);
+        draw_up(&t, NOW);
+        for (size_t relay = 0; relay < ELEMENTSOF(states); relay++)
+            ck_assert_msg(count(&t, PLAN_OPEN, relay) == cases[i].opened[relay],
+                "case %zu: %zu to %zu", i, count(&t, PLAN_OPEN, relay), relay);
+        ck_assert_uint_eq(t.rest.left, cases[i].left);
+    }
+}
+END_TEST
+
+/* A connection that is there takes it; what is busy takes it behind another only where none may be
+ * opened, and one to the relay that cannot take it never does. */
+START_TEST(what_goes_elsewhere_takes_the_connections_of_that_relay)
+{
+    Table t = table_of_elsewhere(0, &not_first);
+
+    add_relay(&t, RELAY_STATE_WORKS, 5, USEC_NEVER);
+    add_relay(&t, RELAY_STATE_WORKS, 1, USEC_NEVER);
+    add_link(&t, 0, 0);
+    add_link(&t, 1, 0);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 1);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 1), 1);
+    t.links[1].carries = 1;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 1);
+    ck_assert_uint_eq(count(&t, PLAN_FILL, 1), 1);
+    t.links[1].carries = 2;
+    t.links[1].can_submit = false;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+    t.links[1] = (PlanLink){.relay = 1, .since = NOW, .idle_timeout = IDLE_TIMEOUT};
+    draw_up(&t, NOW); /* being opened */
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(t.rest.next, NOW + PLAN_FRESH);
+}
+END_TEST
+
+START_TEST(what_goes_elsewhere_waits_for_a_silent_relay_where_that_is_the_only_one)
+{
+    Table t = table_of_elsewhere(1, &not_first);
+
+    add_relay(&t, RELAY_STATE_WORKS, 5, USEC_NEVER);
+    add_relay(&t, RELAY_STATE_WORKS, 5, USEC_NEVER);
+    add_coming(&t, 1, NOW - USEC_PER_MINUTE);
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 1);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 1);
+    ck_assert_uint_eq(t.n, 2);
+    t.view.stopping = true;
+    t.view.stop_deadline = NOW + 1;
+    draw_up(&t, NOW);
+    ck_assert_uint_eq(t.n, 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("delivery/plan");
@@ -402,6 +499,9 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, one_that_is_used_up_is_given_up_and_replaced);
     tcase_add_test(tcase, a_pause_and_a_stop_take_nothing);
     tcase_add_test(tcase, descriptors_limit_all_relays_together);
+    tcase_add_test(tcase, what_the_first_relay_cannot_take_goes_to_the_second);
+    tcase_add_test(tcase, what_goes_elsewhere_takes_the_connections_of_that_relay);
+    tcase_add_test(tcase, what_goes_elsewhere_waits_for_a_silent_relay_where_that_is_the_only_one);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -34,6 +34,10 @@ static Table random_table(uint64_t *random, unsigned n_relays)
         link->logging_in = !link->ready && random_below(random, 2) == 0;
     }
     t.view.waiting = random_below(random, 30);
+    for (t.view.n_elsewhere = 0; random_below(random, 3) == 0; t.view.n_elsewhere++)
+        t.elsewhere[t.view.n_elsewhere] = random_below(random, 8);
+    if (random_below(random, 50) == 0)
+        t.view.n_elsewhere = PLAN_ELSEWHERE_MAX;
     t.view.stopping = random_below(random, 8) == 0;
     t.view.stop_deadline = NOW + random_below(random, 2) * USEC_PER_SEC;
     t.view.paused_until = random_below(random, 4) == 0 ? NOW + 1 : random_below(random, NOW);
@@ -66,7 +70,8 @@ START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
             if (t.actions[i].kind == PLAN_FILL)
                 ck_assert(t.links[index].can_submit && !t.links[index].used_up);
         }
-        ck_assert_uint_le(t.n, t.view.waiting + t.view.n_links);
+        ck_assert_uint_le(t.n, t.view.waiting + t.view.n_elsewhere + t.view.n_links);
+        ck_assert_uint_le(t.rest.left, t.view.waiting);
     }
 }
 END_TEST
@@ -105,6 +110,7 @@ START_TEST(nothing_takes_of_the_rest_while_there_is_a_better_place)
         Table t = random_table(&random, 1 + round % 3);
         PlanLink *link = &t.links[random_below(&random, 8)];
 
+        t.view.n_elsewhere = 0;
         draw_up(&t, NOW);
         if (t.view.n_links + t.n > LINKS_MAX)
             continue;

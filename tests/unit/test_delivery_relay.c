@@ -43,7 +43,7 @@ static void setup(void)
 
     ck_assert_msg(r == 0, "%s", failure_text(&f));
     ck_assert_int_eq(worker_new(&scene.worker), 0);
-    ck_assert_int_eq(relay_set_new(config, scene.worker, &scene.set), 0);
+    ck_assert_int_eq(relay_set_new(config, scene.worker, NULL, &scene.set), 0);
     scene.one = &scene.set->relays[0];
     scene.two = &scene.set->relays[1];
 }

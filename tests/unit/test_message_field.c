@@ -231,6 +231,7 @@ END_TEST
 
 static const struct DateCase {
     const char *text, *why; /* NULL: it is a date */
+    const char *written;    /* NULL: as it is */
 } date_cases[] = {
     {"Thu, 1 Jan 2026 00:00:00 +0000", NULL},
     {"1 Jan 2026 23:59 -0800", NULL},
@@ -241,7 +242,6 @@ static const struct DateCase {
     {"", "no date"},
     {"x", "no date"},
     {"now", "no date"},
-    {"2026-01-01T00:00:00Z", "no date"},
     {"Thu, 1 Jan 2026", "no date"},
     {"Xyz, 1 Jan 2026 00:00:00 +0000", "no date"},
     {"Thursday, 1 Jan 2026 00:00:00 +0000", "no date"},
@@ -267,6 +267,32 @@ static const struct DateCase {
     {"1 Jan 2026 23:59:61 +0000", "no such minute or second"},
     {"Fri, 1 Jan 2026 00:00 +0000", "1 January 2026 is a Thursday, and no Friday"},
     {"Sun, 1 Mar 2025 00:00 +0000", "is a Saturday"},
+    {"2026-01-01T00:00:00Z", NULL, "Thu, 01 Jan 2026 00:00:00 +0000"},
+    {"2026-12-31t23:59:60.123456+05:30", NULL, "Thu, 31 Dec 2026 23:59:60 +0530"},
+    {"2024-02-29 08:05:04-08:00", NULL, "Thu, 29 Feb 2024 08:05:04 -0800"},
+    {"2026-01-01T00:00:00,5-00:00", NULL, "Thu, 01 Jan 2026 00:00:00 -0000"},
+    {"2025-02-29T00:00:00Z", "February 2025 has 28 days"},
+    {"2026-13-01T00:00:00Z", "the day is written"},
+    {"2026-00-01T00:00:00Z", "the day is written"},
+    {"2026-01-01", "the day is written"},
+    {"2026-1-1T00:00:00Z", "the day is written"},
+    {"2026-01-01T", "the time is written"},
+    {"2026-01-01T00:00:00", "of which zone"},
+    {"2026-01-01T00:00:00+0100", "the zone is written"},
+    {"2026-01-01T00:00:00+24:00", "the zone is written"},
+    {"2026-01-01T00:00:00+01:60", "the zone is written"},
+    {"2026-01-01T00:00:00+1", "the zone is written"},
+    {"2026-01-01T00:00:00Zx", "behind the zone"},
+    {"2026-01-01T00:00:00 +01:00", "blanks"},
+    {"2026 -01-01T00:00:00Z", "no date"},
+    {"2026-01- 01T00:00:00Z", "blanks"},
+    {"2026-01-01T24:00:00Z", "midnight is 00:00"},
+    {"1899-12-31T00:00:00Z", "before 1900"},
+    {"1 Jan 26 00:00:00 +0000", "the year is four digits"},
+    {"Thu 1 Jan 2026 00:00:00 +0000", "and a comma"},
+    {"1 Mai 2026 00:00:00 +0000", "comes the month"},
+    {"1 Jan 2026 0:00 +0000", "comes the time"},
+    {"1 Jan 2026 00:00:00", "comes the zone"},
 };
 
 START_TEST(dates)
@@ -274,11 +300,15 @@ START_TEST(dates)
     for (size_t i = 0; i < ELEMENTSOF(date_cases); i++) {
         const struct DateCase *c = &date_cases[i];
         _cleanup_failure_ Failure f = {0};
-        int r = date_check(c->text, &f);
+        char room[RFC5322_DATE_MAX];
+        const char *written;
+        int r = date_write(c->text, room, &written, &f);
 
         ck_assert_msg(r == (c->why ? -EBADMSG : 0), "%s: %s", c->text, failure_text(&f));
         if (c->why)
             ck_assert_msg(strstr(failure_text(&f), c->why), "%s: %s", c->text, failure_text(&f));
+        else
+            ck_assert_str_eq(written, c->written ?: c->text);
     }
 }
 END_TEST

@@ -1,4 +1,6 @@
 /* message: the parts that text, HTML and files become, judged by GMime. */
+#include <unistd.h>
+
 #include "base/errors.h"
 #include "composing.h"
 
@@ -99,6 +101,163 @@ START_TEST(files_have_the_type_and_name_that_is_said)
 }
 END_TEST
 
+static void assert_type(const char *name, const char *data, size_t n, const char *types_file,
+    const char *type, const char *charset)
+{
+    ComposePart part = {.source = compose_bytes(data, n), .name = name};
+    Compose c = letter();
+    GMimeMessage *message;
+    GMimeObject *attached;
+
+    c.parts = &part, c.n_parts = 1;
+    c.style.types_file = types_file;
+    message = compose_and_parse(&c);
+    attached = child(g_mime_message_get_mime_part(message), 1, "mixed", 2);
+    ck_assert_msg(g_mime_content_type_is_type(g_mime_object_get_content_type(attached),
+                      strndupa(type, strcspn(type, "/")), strchr(type, '/') + 1),
+        "%s", name);
+    ck_assert_pstr_eq(g_mime_object_get_content_type_parameter(attached, "charset"), charset);
+    g_object_unref(message);
+}
+
+START_TEST(a_file_without_a_known_ending_is_what_it_holds)
+{
+    static const struct {
+        const char *data;
+        size_t n;
+        const char *type, *charset;
+    } cases[] = {
+        {"", 0, "application/octet-stream", NULL},
+        {"hällo\n", 7, "text/plain", "utf-8"},
+        {"a\tb\r\n\f", 6, "text/plain", "utf-8"},
+        {"h\xe4llo\n", 6, "application/octet-stream", NULL}, /* nobody knows of which set */
+        {"a\0b", 3, "application/octet-stream", NULL},
+        {"a\x1b[1m", 5, "application/octet-stream", NULL},
+        {"%PDF-1.7\n", 9, "application/pdf", NULL},
+        {"%PDF", 4, "text/plain", "utf-8"},
+        {"\x89PNG\r\n\x1a\n\0", 9, "image/png", NULL},
+        {"\xff\xd8\xff\xe0", 4, "image/jpeg", NULL},
+        {"GIF89a\1", 7, "image/gif", NULL},
+        {"RIFF\1\2\3\4WEBPVP8 ", 16, "image/webp", NULL},
+        {"RIFX\1\2\3\4WEBPVP8 ", 16, "application/octet-stream", NULL},
+        {"RIFF\1\2\3\4WAVEfmt ", 16, "audio/wav", NULL},
+        {"PK\3\4\24\0", 6, "application/zip", NULL},
+        {"\x1f\x8b\x08\0", 4, "application/gzip", NULL},
+        {"\xfd"
+         "7zXZ\0",
+            6, "application/x-xz", NULL},
+        {"BZh91AY&SY", 10, "application/x-bzip2", NULL},
+        {"BZh9 is a text", 14, "text/plain", "utf-8"},
+    };
+    char tar[512] = "a";
+
+    memcpy(tar + 257, "ustar", 5);
+    assert_type("backup", tar, sizeof(tar), NULL, "application/x-tar", NULL);
+    assert_type("short", tar, 261, NULL, "application/octet-stream", NULL);
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        assert_type("report", cases[i].data, cases[i].n, NULL, cases[i].type, cases[i].charset);
+        assert_type("", cases[i].data, cases[i].n, NULL, cases[i].type, cases[i].charset);
+        assert_type(
+            "x.no-such-ending", cases[i].data, cases[i].n, NULL, cases[i].type, cases[i].charset);
+    }
+    /* What the name says counts, be it wrong. */
+    assert_type("a.PNG", "text", 4, NULL, "image/png", NULL);
+    assert_type(".png", "text", 4, NULL, "image/png", NULL);
+    assert_type("a.", "text", 4, NULL, "text/plain", "utf-8");
+}
+END_TEST
+
+/* A text is one to its end: that of a long file is looked at, too. */
+START_TEST(a_file_is_no_text_for_its_beginning)
+{
+    static char data[100000];
+
+    memset(data, 'a', sizeof(data));
+    assert_type("a", data, sizeof(data), NULL, "text/plain", "utf-8");
+    data[sizeof(data) - 1] = '\xc3';
+    assert_type("a", data, sizeof(data), NULL, "application/octet-stream", NULL);
+    data[sizeof(data) - 1] = '\0';
+    assert_type("a", data, sizeof(data), NULL, "application/octet-stream", NULL);
+}
+END_TEST
+
+START_TEST(the_system_s_file_of_types_is_asked)
+{
+    static const char types[] = "# a comment doc1\n"
+                                "application/x-one\t\t\tone uno\n"
+                                "application/x-none\n"
+                                "text/x-two two\n"
+                                "application/x-later one\r\n"
+                                "image/png png2\n"
+                                "multipart/mixed  parts\n"
+                                "message/rfc822   letter\n"
+                                "no-type bad1\n"
+                                "bad/type; bad2\n"
+                                "/bad bad3\n"
+                                "bad/ bad4\n"
+                                "x/y\nX-Injected: 1 bad5\n"
+                                "application/pdf-of-theirs pdf\n"
+                                "application/x-last last";
+    char path[] = "/tmp/outbox-types-XXXXXX";
+    int fd = mkstemp(path);
+    static const struct {
+        const char *name, *type, *charset;
+    } cases[] = {
+        {"a.one", "application/x-one", NULL},
+        {"a.tar.UNO", "application/x-one", NULL},
+        {"a.two", "text/x-two", "utf-8"},
+        {"a.png2", "image/png", NULL},
+        {"a.last", "application/x-last", NULL},
+        {"a.pdf", "application/pdf", NULL},
+        {"a.parts", "text/plain", "utf-8"},
+        {"a.letter", "text/plain", "utf-8"},
+        {"a.on", "text/plain", "utf-8"},
+        {"a.doc1", "text/plain", "utf-8"},
+        {"a.bad1", "text/plain", "utf-8"},
+        {"a.bad2", "text/plain", "utf-8"},
+        {"a.bad3", "text/plain", "utf-8"},
+        {"a.bad4", "text/plain", "utf-8"},
+        {"a.bad5", "text/plain", "utf-8"},
+        {"a.x/last", "text/plain", "utf-8"},
+        {".last", "text/plain", "utf-8"},
+    };
+
+    ck_assert_int_eq(write(fd, types, sizeof(types) - 1), sizeof(types) - 1);
+    close(fd);
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        assert_type(cases[i].name, "text", 4, path, cases[i].type, cases[i].charset);
+    unlink(path);
+    assert_type("a.one", "text", 4, path, "text/plain", "utf-8");
+    assert_type("a.one", "text", 4, "/", "text/plain", "utf-8");
+}
+END_TEST
+
+/* One message with several: what was said of the first still holds. */
+START_TEST(several_files_are_looked_up_in_one_file)
+{
+    char path[] = "/tmp/outbox-types-XXXXXX";
+    int fd = mkstemp(path);
+    ComposePart parts[] = {
+        {.source = compose_text("a"), .name = "a.one"},
+        {.source = compose_text("a"), .name = "a.two"},
+        {.source = compose_text("a"), .name = "b.one"},
+    };
+    Compose c = letter();
+    GMimeMessage *message;
+
+    ck_assert_int_eq(write(fd, "a/one one\na/two two\n", 20), 20);
+    close(fd);
+    c.parts = parts, c.n_parts = ELEMENTSOF(parts);
+    c.style.types_file = path;
+    message = compose_and_parse(&c);
+    assert_content(child(g_mime_message_get_mime_part(message), 1, "mixed", 4), "a/one", "a");
+    assert_content(child(g_mime_message_get_mime_part(message), 2, "mixed", 4), "a/two", "a");
+    assert_content(child(g_mime_message_get_mime_part(message), 3, "mixed", 4), "a/one", "a");
+    g_object_unref(message);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(types_and_ids_that_cannot_be_are_refused)
 {
     char id[202];
@@ -152,6 +311,10 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, html_stands_beside_the_text_and_what_it_shows);
     tcase_add_test(tcase, html_may_be_alone);
     tcase_add_test(tcase, files_have_the_type_and_name_that_is_said);
+    tcase_add_test(tcase, a_file_without_a_known_ending_is_what_it_holds);
+    tcase_add_test(tcase, a_file_is_no_text_for_its_beginning);
+    tcase_add_test(tcase, the_system_s_file_of_types_is_asked);
+    tcase_add_test(tcase, several_files_are_looked_up_in_one_file);
     tcase_add_test(tcase, types_and_ids_that_cannot_be_are_refused);
     suite_add_tcase(suite, tcase);
     return suite;

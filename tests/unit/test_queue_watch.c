@@ -30,6 +30,11 @@ static void on_abandoned(_unused_ void *user)
     ck_assert_int_eq(buffer_append_string(&seen, "abandoned\n"), 0);
 }
 
+static void on_read(_unused_ void *user, const char *name)
+{
+    ck_assert_int_eq(buffer_appendf(&seen, "read %s\n", name), 0);
+}
+
 static void on_overflow(_unused_ void *user)
 {
     ck_assert_int_eq(buffer_append_string(&seen, "overflow\n"), 0);
@@ -43,6 +48,7 @@ static void on_doubt(_unused_ void *user)
 static const WatchHandlers handlers = {
     .notice = on_notice,
     .abandoned = on_abandoned,
+    .read = on_read,
     .overflow = on_overflow,
     .doubt = on_doubt,
 };

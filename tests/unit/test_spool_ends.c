@@ -1,7 +1,9 @@
 /* spool: every end of a claim, by its process and after its process died; all of it twice, the
  * second time on a file system whose renames know no flags. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 #include "plain_rename.h"
@@ -493,8 +495,46 @@ START_TEST(a_process_that_dies_loses_its_claims)
 }
 END_TEST
 
+/* It is taken over, and nothing else of its id is touched. */
+START_TEST(changes_of_what_a_dead_process_was_sending)
+{
+    _cleanup_close_ int fd = -1;
+    _cleanup_place_ Place p;
+    _cleanup_failure_ Failure f = {0};
+
+    place_init(&p);
+    put(&p, "a.sending", "1");
+    fd = openat(p.fd, "a.sending", O_RDONLY);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    ck_assert(!spool_is_abandoned(p.spool, "a"));
+    ck_assert_int_eq(spool_retry(p.spool, "a", &f), -EBUSY);
+    ck_assert_int_eq(spool_hold(p.spool, "a", &f), -EBUSY);
+    ck_assert_int_eq(spool_delete(p.spool, "a", &f), -EBUSY);
+    close_p(&fd);
+    ck_assert(spool_is_abandoned(p.spool, "a"));
+    ck_assert_int_eq(spool_unhold(p.spool, "a", &f), -ENOENT);
+    assert_names(&p, "a.sending ");
+    ck_assert_int_eq(spool_retry(p.spool, "a", &f), 0);
+    assert_names(&p, "a.queued ");
+    ck_assert_int_eq(renameat(p.fd, "a.queued", p.fd, "a.sending"), 0);
+    ck_assert_int_eq(spool_hold(p.spool, "a", &f), 0);
+    assert_names(&p, "a.held ");
+    ck_assert_int_eq(renameat(p.fd, "a.held", p.fd, "a.sending"), 0);
+    put(&p, "a.failed", "other");
+    ck_assert_int_eq(spool_delete_in(p.spool, "a", SPOOL_SENDING, &f), 0);
+    assert_names(&p, "a.failed ");
+    ck_assert_int_eq(renameat(p.fd, "a.failed", p.fd, "a.sending"), 0);
+    put(&p, "a.queued", "other");
+    ck_assert_int_eq(spool_move(p.spool, "a", SPOOL_QUEUED, SPOOL_HELD, &f), 0);
+    assert_names(&p, "a.held a.sending ");
+    ck_assert_int_eq(spool_move(p.spool, "a", SPOOL_SENDING, SPOOL_QUEUED, &f), 0);
+    assert_names(&p, "a.held a.queued ");
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
+    tcase_add_test(t, changes_of_what_a_dead_process_was_sending);
     tcase_add_test(t, every_end_of_a_claim);
     tcase_add_loop_test(t, what_came_under_the_name_of_a_message_that_was_moved_is_not_ended, 0,
         2 * (int)ELEMENTSOF(ends));

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "spool.h"
@@ -214,6 +215,95 @@ START_TEST(a_reader_that_does_not_let_go)
 }
 END_TEST
 
+/* Holds a lock as another user, until it is let go. */
+static pid_t lock_as_stranger(int fd, int way, int let_go)
+{
+    int ready[2];
+    char byte;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        if (setgid(65534) < 0 || setuid(65534) < 0 || flock(fd, way | LOCK_NB) < 0)
+            _exit(1);
+        (void)!write(ready[1], "x", 1);
+        close(ready[1]);
+        (void)!read(let_go, &byte, 1);
+        _exit(0);
+    }
+    close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+/* Whoever may open a file may lock it: that makes nobody a daemon, and keeps no place from one. */
+START_TEST(a_lock_of_another_user)
+{
+    _cleanup_place_ Place p;
+    _cleanup_close_ int file = -1, directory = -1;
+    Presence *presence;
+    pid_t children[2];
+    int let_go[2];
+
+    if (geteuid() != 0)
+        return;
+    place_init(&p);
+    ck_assert_int_eq(pipe(let_go), 0);
+    directory = openat(p.fd, ".", O_RDONLY | O_DIRECTORY);
+    children[1] = lock_as_stranger(directory, LOCK_SH, let_go[0]);
+    ck_assert(!presence_is_anybody(p.spool));
+    presence_free(join(&p, "gone"));
+    file = openat(p.fd, ".state-1", O_RDONLY);
+    children[0] = lock_as_stranger(file, LOCK_EX, let_go[0]);
+    check_says(&p, 0, "gone", false);
+    presence = join(&p, "back");
+    check_says(&p, 0, "back", true);
+    presence_free(presence);
+    ck_assert_int_eq(write(let_go[1], "xx", 2), 2);
+    close(let_go[0]);
+    close(let_go[1]);
+    for (size_t i = 0; i < ELEMENTSOF(children); i++) {
+        int status;
+
+        ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
+        ck_assert_int_eq(status, 0);
+    }
+}
+END_TEST
+
+static void set_age(const Place *p, time_t seconds)
+{
+    struct timespec times[2] = {{.tv_sec = time(NULL) - seconds}, {.tv_sec = time(NULL) - seconds}};
+
+    ck_assert_int_eq(utimensat(p->fd, ".state-1", times, 0), 0);
+}
+
+/* The same again, where it was this one's file, and not more than once a second. */
+START_TEST(an_answer)
+{
+    _cleanup_place_ Place p;
+    Presence *presence;
+
+    place_init(&p);
+    presence = join(&p, "here");
+    set_age(&p, 100);
+    presence_answer(presence, ".state-2", USEC_PER_MINUTE);
+    ck_assert_uint_gt(presence_await_answer(p.spool, 0), 0);
+    presence_answer(presence, ".state-1", USEC_PER_MINUTE);
+    ck_assert_uint_eq(presence_await_answer(p.spool, 0), 0);
+    check_says(&p, 0, "here", true);
+    set_age(&p, 100);
+    presence_answer(presence, ".state-1", USEC_PER_MINUTE + USEC_PER_SEC - 1);
+    ck_assert_uint_gt(presence_await_answer(p.spool, 0), 0);
+    presence_answer(presence, ".state-1", USEC_PER_MINUTE + USEC_PER_SEC);
+    ck_assert_uint_eq(presence_await_answer(p.spool, 0), 0);
+    check_says(&p, 0, "here", true);
+    presence_free(presence);
+}
+END_TEST
+
 START_TEST(a_file_that_was_taken_away)
 {
     _cleanup_place_ Place p;
@@ -286,7 +376,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("spool presence");
-    TCase *tests = tcase_create("all");
+    TCase *tests = tcase_create("all"), *waiting = tcase_create("waits for seconds");
 
     tcase_add_test(tests, says_in_place_of_what_it_said);
     tcase_add_test(tests, a_place_is_taken_again);
@@ -296,10 +386,14 @@ int main(void)
     tcase_add_test(tests, half_a_text_is_none);
     tcase_add_test(tests, strangers_files);
     tcase_add_test(tests, a_reader_that_does_not_let_go);
+    tcase_add_test(tests, a_lock_of_another_user);
     tcase_add_test(tests, a_file_that_was_taken_away);
     tcase_add_test(tests, who_may_read);
     tcase_add_test(tests, that_somebody_is_there);
     tcase_add_test(tests, a_directory_in_its_place);
+    tcase_set_timeout(waiting, 120);
+    tcase_add_test(waiting, an_answer);
     suite_add_tcase(suite, tests);
+    suite_add_tcase(suite, waiting);
     return unit_run(suite);
 }

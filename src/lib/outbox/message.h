@@ -6,8 +6,9 @@
  *     ReplyTo
  *     ReturnPath                         the envelope's sender; From where it is empty
  *     Subject
- *     MessageDate                 *      generated when the message is sent; "": none
- *     MessageId                   *      likewise
+ *     MessageDate                 *      generated when the message is sent; "": none; a date is
+ *                                        one of RFC 5322 or RFC 3339
+ *     MessageId                   *      generated likewise
  *     Importance                         high, normal, low
  *     Priority                           normal, urgent, non-urgent
  *     Sensitivity                        personal, private, company-confidential
@@ -70,7 +71,8 @@ typedef struct OutboxStream {
     /* Up to `n` bytes to `to`: how many, 0 at the end, or a negative errno. */
     ssize_t (*read)(void *user, void *to, size_t n);
     /* Called once after the transfer, unless CloseStreamAfterTransfer is false; may be NULL. Calls
-     * on the message within it fail with 166; one that is freed there goes when the call is over. */
+     * on the message within it fail with 166; one that is freed there goes when the call is over.
+     */
     void (*close)(void *user);
     void *user;
 } OutboxStream;
@@ -103,7 +105,7 @@ typedef struct OutboxPart {
     const void *data; /* bytes, copied */
     size_t n;
     const char *name;       /* what the reader sees; the file's when not said */
-    const char *type;       /* "image/png"; by the name when not said */
+    const char *type;       /* "image/png"; by name or content when not said */
     const char *content_id; /* of a part that the HTML shows as "cid:CONTENT-ID", else NULL */
 } OutboxPart;
 

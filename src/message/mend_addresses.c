@@ -1,0 +1,310 @@
+/* Making address lists of what programs write in their place. Must never change one that can be
+ * read, nor take words for an address. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "message/address.h"
+#include "message/field_text.h"
+#include "message/header.h"
+#include "message/mend.h"
+#include "message/words.h"
+
+/* ---- the elements of a list ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Moves behind what is quoted, a comment, or <...>. False where that does not end. */
+static bool skip_closed(MailboxScanner *s)
+{
+    const char *close;
+
+    if (*s->at == '"')
+        return words_skip_quoted(s, NULL) == 0;
+    if (*s->at == '(')
+        return mailbox_skip_blanks(s, NULL) == 0;
+    close = memchr(s->at, '>', (size_t)(s->end - s->at));
+    s->at = close ? close + 1 : s->at;
+    return close;
+}
+
+/* Moves behind an element. Nothing is closed any more behind what does not end: `*closes`. */
+static void skip_element(MailboxScanner *s, bool *closes)
+{
+    while (s->at < s->end && *s->at != ',' && *s->at != ';') {
+        const char *start = s->at;
+
+        if (*closes && strchr("\"(<", *start))
+            *closes = *start != '\0' && skip_closed(s);
+        if (!*closes || s->at == start)
+            s->at = start + 1;
+    }
+}
+
+int address_list_split(const char *text, size_t n, AddressElement handler, void *user)
+{
+    bool closes = true;
+    MailboxScanner s;
+    int r = 0;
+
+    mailbox_scanner_init(&s, text, n);
+    while (r >= 0 && s.at < s.end) {
+        const char *start = s.at, *end;
+
+        skip_element(&s, &closes);
+        end = s.at;
+        s.at += s.at < s.end;
+        while (start < end && is_blank(*start))
+            start++;
+        while (start < end && is_blank(end[-1]))
+            end--;
+        if (start < end)
+            r = handler(user, start, (size_t)(end - start));
+    }
+    return r < 0 ? r : 0;
+}
+
+/* ---- writing originators ---- */
+
+/* A name that is none, such as one of several lines, is left out: whoever hands over the mail has
+ * it from somewhere, and the mail is worth more. */
+static bool is_usable(const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+            return false;
+    return n > 0 && text_is_utf8(name, n);
+}
+
+static void put_mailbox(FieldWriter *w, const char *name, const char *address)
+{
+    bool named = is_usable(name);
+    char shown[ADDRESS_MAX + sizeof("<>")];
+
+    w->utf8 = w->utf8 || !text_is_ascii(address, strlen(address));
+    if (named)
+        field_put_phrase(w, name, strlen(name));
+    (void)snprintf(shown, sizeof(shown), named ? "<%.*s>" : "%.*s", ADDRESS_MAX, address);
+    field_put_word(w, shown);
+}
+
+int message_append_originator(const char *field, const char *name, const char *address, Buffer *out)
+{
+    const FieldOutput header = field_output(out);
+    FieldWriter w;
+
+    field_begin(&w, &header, field, strlen(field));
+    put_mailbox(&w, name, address);
+    return field_end(&w, field, NULL);
+}
+
+/* ---- reading what cannot be read ---- */
+
+typedef struct Mender {
+    const MendPeople *people;
+    Buffer *out; /* the field alone */
+    FieldWriter writer;
+    size_t n; /* mailboxes */
+} Mender;
+
+static int count(void *user, const AddressItem *item)
+{
+    *(size_t *)user += item->kind == ADDRESS_MAILBOX;
+    return 0;
+}
+
+/* Whether strangers read the same addresses in it as we do, who are patient with names. */
+static bool can_be_read(const HeaderField *field)
+{
+    size_t strict = 0, loose = 0;
+
+    return address_list_parse(
+               field->value, field->n_value, ADDRESS_RECIPIENTS, count, &strict, NULL) >= 0 &&
+           address_list_parse(
+               field->value, field->n_value, ADDRESS_ORIGINATORS, count, &loose, NULL) >= 0 &&
+           strict == loose && strict > 0;
+}
+
+static int put_item(void *user, const AddressItem *item)
+{
+    Mender *m = user;
+    _cleanup_buffer_ Buffer name = {0};
+    int r;
+
+    if (item->kind != ADDRESS_MAILBOX)
+        return 0;
+    r = address_append_name(item, &name);
+    if (r >= 0)
+        r = buffer_append(&name, "", 1);
+    if (r < 0)
+        return r;
+    if (m->n++ > 0)
+        field_put_glued(&m->writer, ",");
+    put_mailbox(&m->writer, buffer_data(&name), item->address);
+    return 0;
+}
+
+static const char *const kept_out = "<>()\",;";
+
+/* The first word of it that is an address, without what stands around it: in `address`, of
+ * ADDRESS_MAX bytes and a NUL. All other words go to `name`. */
+static int find_address(const HeaderField *field, char *address, Buffer *name)
+{
+    const char *at = field->value, *end = at + field->n_value;
+    int r = 0;
+
+    address[0] = '\0';
+    while (r >= 0 && at < end) {
+        const char *word = at, *last;
+
+        while (at < end && !is_blank(*at))
+            at++;
+        for (last = at; word < last && strchr(kept_out, *word);)
+            word++;
+        while (last > word && strchr(kept_out, last[-1]))
+            last--;
+        if (!address[0] && last - word <= ADDRESS_MAX &&
+            address_check(word, (size_t)(last - word), false, NULL) >= 0)
+            memcpy(mempcpy(address, word, (size_t)(last - word)), "", 1);
+        else if (last > word)
+            r = buffer_appendf(
+                name, "%s%.*s", buffer_size(name) > 0 ? " " : "", (int)(last - word), word);
+        at += at < end;
+    }
+    return r < 0 ? r : buffer_append(name, "", 1);
+}
+
+/* Of a field that names nobody who can be read: the address in it, or who is named instead. */
+static int put_somebody(Mender *m, const HeaderField *field, const char *instead)
+{
+    char address[ADDRESS_MAX + 1];
+    _cleanup_buffer_ Buffer name = {0};
+    int r = find_address(field, address, &name);
+
+    if (r < 0 || (!address[0] && !instead))
+        return r;
+    put_mailbox(&m->writer, buffer_data(&name), address[0] ? address : instead);
+    return 1;
+}
+
+/* Writes one as others can read it. 1; 0: it stays as it is, or -ENOMEM. */
+static int mend_originators(Mender *m, const HeaderField *field, const char *instead)
+{
+    const FieldOutput header = field_output(m->out);
+    int r;
+
+    if (can_be_read(field))
+        return 0;
+    field_begin(&m->writer, &header, field->name, field->n_name);
+    m->n = 0;
+    r = address_list_parse(field->value, field->n_value, ADDRESS_ORIGINATORS, put_item, m, NULL);
+    if (r == 0 && m->n == 0)
+        r = -EINVAL;
+    if (r == -EINVAL) {
+        buffer_clear(m->out);
+        field_begin(&m->writer, &header, field->name, field->n_name);
+        r = put_somebody(m, field, instead);
+    } else if (r == 0) {
+        r = 1;
+    }
+    if (r > 0 && field_end(&m->writer, "it", NULL) >= 0)
+        return 1;
+    buffer_clear(m->out);
+    return r == -ENOMEM ? r : 0;
+}
+
+/* ---- recipients ---- */
+
+typedef struct Commas {
+    const char *copied; /* up to here it is in `out` */
+    const char *end;    /* of the element before */
+    Buffer *out;
+    bool any;
+} Commas;
+
+static int put_comma(void *user, const char *text, size_t n)
+{
+    Commas *c = user;
+    const char *at = c->end ?: text;
+    int r = 0;
+
+    for (; r >= 0 && (at = memchr(at, ';', (size_t)(text - at))); c->copied = ++at) {
+        r = buffer_append(c->out, c->copied, (size_t)(at - c->copied));
+        if (r >= 0)
+            r = buffer_append(c->out, ",", 1);
+        c->any = true;
+    }
+    c->end = text + n;
+    return r;
+}
+
+static int note_group(void *user, const AddressItem *item)
+{
+    *(bool *)user = *(bool *)user || item->kind == ADDRESS_GROUP;
+    return 0;
+}
+
+/* Commas between them. 1; 0: it stays as it is, or -ENOMEM. */
+static int mend_recipients(Mender *m, const HeaderField *field)
+{
+    Commas commas = {.copied = field->name, .out = m->out};
+    bool has_group = false;
+    int r;
+
+    if (!memchr(field->value, ';', field->n_value))
+        return 0;
+    r = address_list_parse(
+        field->value, field->n_value, ADDRESS_RECIPIENTS, note_group, &has_group, NULL);
+    if (has_group)
+        return 0;
+    r = address_list_split(field->value, field->n_value, put_comma, &commas);
+    if (r >= 0 && commas.any) {
+        r = buffer_append(m->out, commas.copied, (size_t)(field->end - commas.copied));
+        return r < 0 ? r : 1;
+    }
+    buffer_clear(m->out);
+    return r < 0 ? r : 0;
+}
+
+static int mend_field(Mender *m, const HeaderField *field)
+{
+    switch (field->kind) {
+    case FIELD_SENDER:
+    case FIELD_RESENT_SENDER: return mend_originators(m, field, m->people->sender);
+    case FIELD_FROM:
+    case FIELD_RESENT_FROM: return mend_originators(m, field, m->people->author);
+    case FIELD_REPLY_TO: return mend_originators(m, field, NULL);
+    case FIELD_TO ... FIELD_BCC:
+    case FIELD_RESENT_TO ... FIELD_RESENT_BCC: return mend_recipients(m, field);
+    default: return 0;
+    }
+}
+
+int message_mend_addresses(const char *data, size_t n, const MendPeople *people, Buffer *out)
+{
+    _cleanup_buffer_ Buffer mended = {0};
+    Mender m = {.people = people, .out = &mended};
+    const char *copied = data;
+    HeaderField field;
+    HeaderParts parts;
+    int r = 0;
+
+    (void)header_locate(data, n, true, &parts);
+    while (r >= 0 && header_next(&parts.header, &field, NULL) > 0) {
+        r = mend_field(&m, &field);
+        if (r <= 0)
+            continue;
+        r = buffer_append(out, copied, (size_t)(field.name - copied));
+        if (r >= 0)
+            r = buffer_append(out, buffer_data(&mended), buffer_size(&mended));
+        buffer_clear(&mended);
+        copied = field.end;
+    }
+    return r < 0 ? r : buffer_append(out, copied, (size_t)(data + n - copied));
+}

@@ -1,0 +1,11 @@
+/* Whose lock it is: anybody who may open a file or directory for reading may lock it with flock(2),
+ * and so pose as a process that delivers. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Whether all those who have the open file locked, exclusively or shared, are known, and none of
+ * them is `owner` or root, by their effective user. False where nobody is known to: the kernel
+ * tells of processes that can be seen from here alone, not of those outside of a container. */
+bool holder_is_strange(int fd, bool exclusive, uid_t owner);

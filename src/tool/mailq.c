@@ -1,0 +1,331 @@
+/* outbox mailq: the queue as other mail systems' mailq shows it, for programs that read that. Must
+ * never say that a queue is empty which it could not read. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "tool/command.h"
+#include "tool/inspect.h"
+#include "tool/terminal.h"
+
+#define TEXT_MAX 1000 /* bytes that are shown of an address, or of a reason */
+
+typedef struct Format Format;
+
+typedef struct Mailq {
+    const Format *format;
+    const char *directory;
+    usec_t now;
+    Inspection *messages;
+    size_t n, allocated;
+    uint64_t bytes;
+} Mailq;
+
+struct Format {
+    const char *name;
+    void (*begin)(const Mailq *q); /* NULL: nothing */
+    void (*message)(const Mailq *q, const Inspection *message);
+    void (*end)(const Mailq *q); /* NULL: nothing */
+};
+
+/* ---- what they have in common ---- */
+
+static void print_address(const char *address)
+{
+    (void)terminal_print(stdout, address, TEXT_MAX);
+}
+
+static const char *sender_of(const Inspection *i)
+{
+    return !i->sender ? "unknown" : *i->sender ? i->sender : "MAILER-DAEMON";
+}
+
+#define TIME_MAX 64
+
+static struct tm local_time(usec_t arrival)
+{
+    const time_t seconds = (time_t)(arrival / USEC_PER_SEC);
+    struct tm tm;
+
+    (void)localtime_r(&seconds, &tm);
+    return tm;
+}
+
+static void print_recipients(const Inspection *i, const char *before)
+{
+    for (size_t n = 0; n < i->n_recipients; n++) {
+        fputs(before, stdout);
+        print_address(i->recipients[n]);
+        putchar('\n');
+    }
+}
+
+/* ---- Postfix (mailq(1), showq(8)) ---- */
+
+static void postfix_begin(const Mailq *q)
+{
+    if (q->n > 0)
+        puts("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------");
+}
+
+/* "*" behind what is being sent, "!" behind what is on hold, as Postfix has them. */
+static void postfix_message(const Mailq *q _unused_, const Inspection *i)
+{
+    const struct tm tm = local_time(i->arrival);
+    char arrival[TIME_MAX];
+    const char *mark = i->state == SPOOL_SENDING                            ? "*"
+                       : i->state == SPOOL_HELD || i->state == SPOOL_FAILED ? "!"
+                                                                            : " ";
+    int width = printf("%s%s", i->id, mark);
+
+    printf("%*s %8" PRIu64 " ", width < 11 ? 11 - width : 0, "", i->size);
+    (void)strftime(arrival, sizeof(arrival), "%a %b %e %H:%M:%S", &tm);
+    fputs(arrival, stdout);
+    fputs("  ", stdout);
+    print_address(sender_of(i));
+    putchar('\n');
+    if (i->text) {
+        putchar('(');
+        (void)terminal_print(stdout, i->text, TEXT_MAX);
+        puts(")");
+    }
+    print_recipients(i, "                                         ");
+    putchar('\n');
+}
+
+static void postfix_end(const Mailq *q)
+{
+    if (q->n == 0)
+        puts("Mail queue is empty");
+    else
+        printf("-- %" PRIu64 " Kbytes in %zu Request%s.\n", (q->bytes + 1023) / 1024, q->n,
+            q->n == 1 ? "" : "s");
+}
+
+/* ---- sendmail (mailq(1) of version 8) ---- */
+
+static void sendmail_begin(const Mailq *q)
+{
+    if (q->n == 0) {
+        printf("%s/mqueue is empty\n", q->directory);
+        return;
+    }
+    printf("\t\t%s/mqueue (%zu request%s)\n", q->directory, q->n, q->n == 1 ? "" : "s");
+    puts("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------");
+}
+
+static void sendmail_message(const Mailq *q _unused_, const Inspection *i)
+{
+    const struct tm tm = local_time(i->arrival);
+    char arrival[TIME_MAX];
+    printf("%-14s%s%8" PRIu64 " ", i->id, i->state == SPOOL_SENDING ? "*" : " ", i->size);
+    (void)strftime(arrival, sizeof(arrival), "%a %b %e %H:%M", &tm);
+    fputs(arrival, stdout);
+    fputs(" <", stdout);
+    print_address(i->sender ?: "unknown");
+    puts(">");
+    if (i->text) {
+        fputs("                 (Deferred: ", stdout);
+        (void)terminal_print(stdout, i->text, TEXT_MAX);
+        puts(")");
+    }
+    for (size_t n = 0; n < i->n_recipients; n++) {
+        fputs("\t\t\t\t\t <", stdout);
+        print_address(i->recipients[n]);
+        puts(">");
+    }
+}
+
+static void sendmail_end(const Mailq *q)
+{
+    printf("\t\tTotal requests: %zu\n", q->n);
+}
+
+/* ---- Exim (exim -bp) ---- */
+
+/* Its ids have a form that its readers know a message by: 6, 6 and 2 letters or digits. */
+static void print_exim_id(const char *id)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    char text[] = "xxxxxx-xxxxxx-xx";
+
+    for (const char *c = id; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (size_t i = 0; i < strlen(text); i++) {
+        if (text[i] == '-')
+            continue;
+        text[i] = digits[hash % strlen(digits)];
+        hash = hash / strlen(digits) + (hash % strlen(digits)) * 0x9e3779b97f4a7c15u;
+    }
+    fputs(text, stdout);
+}
+
+static void print_age(usec_t age)
+{
+    const uint64_t minutes = age / USEC_PER_SEC / 60, hours = minutes / 60;
+
+    if (minutes <= 90)
+        printf("%2" PRIu64 "m", minutes);
+    else if (hours <= 72)
+        printf("%2" PRIu64 "h", hours);
+    else
+        printf("%2" PRIu64 "d", hours / 24);
+}
+
+static void print_exim_size(uint64_t bytes)
+{
+    if (bytes < 1024)
+        printf("%5" PRIu64, bytes);
+    else if (bytes < 10 * 1024)
+        printf("%4.1fK", (double)bytes / 1024);
+    else if (bytes < 1024 * 1024)
+        printf("%4" PRIu64 "K", bytes / 1024);
+    else
+        printf("%4" PRIu64 "M", bytes / 1024 / 1024);
+}
+
+static void exim_message(const Mailq *q, const Inspection *i)
+{
+    print_age(clock_age(i->arrival, q->now));
+    putchar(' ');
+    print_exim_size(i->size);
+    putchar(' ');
+    print_exim_id(i->id);
+    fputs(" <", stdout);
+    print_address(i->sender ?: "unknown");
+    puts(i->state == SPOOL_HELD || i->state == SPOOL_FAILED ? "> *** frozen ***" : ">");
+    print_recipients(i, "          ");
+    putchar('\n');
+}
+
+/* ---- nullmailer (mailq(1)) ---- */
+
+static void nullmailer_message(const Mailq *q _unused_, const Inspection *i)
+{
+    const struct tm tm = local_time(i->arrival);
+    char arrival[TIME_MAX];
+    (void)strftime(arrival, sizeof(arrival), "%Y-%m-%d %H:%M:%S", &tm);
+    fputs(arrival, stdout);
+    printf(" %" PRIu64 " bytes from <", i->size);
+    print_address(i->sender ?: "unknown");
+    puts(">");
+    print_recipients(i, "  to ");
+}
+
+static const Format formats[] = {
+    {"postfix", postfix_begin, postfix_message, postfix_end},
+    {"sendmail", sendmail_begin, sendmail_message, sendmail_end},
+    {"exim", NULL, exim_message, NULL},
+    {"nullmailer", NULL, nullmailer_message, NULL},
+};
+
+/* ---- going through the queue ---- */
+
+/* All but what was delivered. */
+static int take(Mailq *q, const Spool *spool, const SpoolEntry *entry)
+{
+    Inspection *i;
+    int r;
+
+    if (entry->state == SPOOL_SENT)
+        return 0;
+    if (q->n == q->allocated) {
+        size_t n = 2 * q->allocated + 64;
+        Inspection *messages = reallocarray(q->messages, n, sizeof(*messages));
+
+        if (!messages)
+            return -ENOMEM;
+        q->messages = messages;
+        q->allocated = n;
+    }
+    i = &q->messages[q->n];
+    r = inspect(spool, entry->id, entry->state, i);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    q->n++;
+    q->bytes += i->size;
+    return 0;
+}
+
+static int by_arrival(const void *a, const void *b)
+{
+    const Inspection *one = a, *other = b;
+
+    if (one->arrival != other->arrival)
+        return one->arrival < other->arrival ? -1 : 1;
+    return strcmp(one->id, other->id);
+}
+
+static int take_all(Mailq *q, const Spool *spool, Failure *f)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    SpoolEntry entry;
+    int r = spool_scan_new(spool, &scan, f);
+
+    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0)
+        r = take(q, spool, &entry);
+    if (r >= 0 && q->n > 0)
+        qsort(q->messages, q->n, sizeof(*q->messages), by_arrival);
+    return r;
+}
+
+static void mailq_done(Mailq *q)
+{
+    for (size_t n = 0; n < q->n; n++)
+        inspection_done(&q->messages[n]);
+    free(q->messages);
+}
+
+static int show(const Spool *spool, const Format *format)
+{
+    _cleanup_(mailq_done)
+        Mailq q = {.format = format, .directory = spool_path(spool), .now = clock_realtime()};
+    _cleanup_failure_ Failure f = {0};
+    int r = take_all(&q, spool, &f);
+
+    if (r < 0)
+        return f.text ? tool_fail(&f) : tool_fail_queue(spool, r);
+    if (format->begin)
+        format->begin(&q);
+    for (size_t n = 0; n < q.n; n++)
+        format->message(&q, &q.messages[n]);
+    if (format->end)
+        format->end(&q);
+    return EX_OK;
+}
+
+static int find_format(const Command *command, const char *name, const Format **ret)
+{
+    for (size_t i = 0; i < ELEMENTSOF(formats); i++)
+        if (strcmp(name, formats[i].name) == 0) {
+            *ret = &formats[i];
+            return 0;
+        }
+    return tool_usage(
+        command, "--format %s: it can be postfix, sendmail, exim or nullmailer", name);
+}
+
+int run_mailq(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    const Format *format = &formats[0];
+    const char *directory = NULL;
+    int c, status = 0;
+
+    while (status == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
+        switch (c) {
+        case 'd': directory = optarg; break;
+        case 'f': status = find_format(command, optarg, &format); break;
+        case 'h': return tool_help(command);
+        default: return EX_USAGE;
+        }
+    if (status == 0 && argv[optind])
+        status = tool_usage(command, "it takes no arguments");
+    if (status == 0)
+        status = tool_open_spool(tool, directory, &spool);
+    return status != 0 ? status : show(spool, format);
+}
