@@ -9,7 +9,7 @@
 
 #include "base/errors.h"
 #include "lib/client.h"
-#include "lib/message.h"
+#include "lib/message_own.h"
 
 int client_succeed(OutboxClient *client)
 {

@@ -9,9 +9,8 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "lib/message_file.h"
 #include "settings/table.h"
-
-#define TEXT_SHOWN_MAX 8192 /* bytes of an error */
 
 typedef enum PropertyKind {
     KIND_TEXT,
@@ -65,23 +64,6 @@ OutboxMessage *outbox_message_new(void)
         message->scratch_fd = -1;
     }
     return message;
-}
-
-bool message_is_here(const OutboxMessage *message)
-{
-    return message && message->process == getpid();
-}
-
-int message_check(OutboxMessage *message)
-{
-    if (!message)
-        return ERROR_USAGE;
-    if (!message_is_here(message))
-        return message_fail(message, ERROR_IMPOSSIBLE_STATE,
-            "this message was made before a fork() and is the parent's; make one in the child");
-    if (message->in_use > 0)
-        return message_fail(message, ERROR_BUSY, "the message is being sent");
-    return 0;
 }
 
 /* The program's part may call anything: it finds the message in use, and does not free it. */
@@ -159,37 +141,6 @@ void message_release(OutboxMessage *message)
     message->in_use--;
     if (message->freed)
         outbox_message_free(message);
-}
-
-int failure_set_printable(Failure *f, int number, const char *format, va_list arguments)
-{
-    _cleanup_free_
-    char *text = NULL, *shown = NULL;
-
-    if (vasprintf(&text, format, arguments) >= 0)
-        shown = text_printable(text, strlen(text), TEXT_SHOWN_MAX);
-    else
-        text = NULL;
-    (void)failure_set(f, -EINVAL, number, "%s", shown ?: "no memory is left");
-    return number;
-}
-
-void failure_show(Failure *f)
-{
-    char *shown = f->text ? text_printable(f->text, strlen(f->text), TEXT_SHOWN_MAX) : NULL;
-
-    free(f->text);
-    f->text = shown;
-}
-
-int message_fail(OutboxMessage *message, int number, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)failure_set_printable(&message->failure, number, format, arguments);
-    va_end(arguments);
-    return number;
 }
 
 const char *outbox_message_error_text(const OutboxMessage *message)

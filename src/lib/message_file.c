@@ -1,5 +1,7 @@
 /* What a message's properties make: the file, and of it header and body. Must never change what was
  * made while a client is sending it. */
+#include "lib/message_file.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,46 +9,11 @@
 
 #include "base/errors.h"
 #include "base/file.h"
-#include "lib/message.h"
 #include "lib/own.h"
 
 #define ERRNO_MAX 4095                   /* of Linux */
 #define MEMORY_MAX ((size_t)1024 * 1024) /* a larger one goes to a file without a name */
 #define READ_BYTES ((size_t)64 * 1024)
-
-static void free_fields(OutboxMessage *message)
-{
-    for (size_t i = 0; i < message->n_fields; i++) {
-        free((char *)message->fields[i].field);
-        free((char *)message->fields[i].value);
-    }
-    free(message->fields);
-    message->fields = NULL;
-    message->n_fields = 0;
-}
-
-static void forget_recipients(OutboxMessage *message)
-{
-    for (size_t i = 0; i < message->n_all; i++) {
-        free((char *)message->all[i].name);
-        free((char *)message->all[i].address);
-        free((char *)message->all[i].options);
-    }
-    free(message->all);
-    message->all = NULL;
-    message->n_all = 0;
-}
-
-void message_changed(OutboxMessage *message)
-{
-    message->composed = false;
-    buffer_done(&message->memory);
-    buffer_done(&message->header);
-    buffer_done(&message->body);
-    close_p(&message->scratch_fd);
-    free_fields(message);
-    forget_recipients(message);
-}
 
 /* ---- From properties to what composing takes ---- */
 
@@ -310,16 +277,6 @@ static bool is_raw(const OutboxMessage *message)
     return content->streams || content->n > 0;
 }
 
-/* Whether it has a stream that can give no more. What was made of it is kept until something is
- * changed. */
-static bool was_read(const OutboxMessage *message)
-{
-    for (size_t i = 0; i < CONTENTS; i++)
-        if (message->contents[i].was_read)
-            return true;
-    return false;
-}
-
 static void mark_read(OutboxMessage *message)
 {
     for (size_t i = 0; i < CONTENTS; i++)
@@ -332,9 +289,9 @@ int message_compose(OutboxMessage *message, bool again)
     Compose compose;
     int r;
 
-    if (message->composed && (!again || was_read(message)))
+    if (message->composed && (!again || message_was_read(message)))
         return 0;
-    if (was_read(message)) {
+    if (message_was_read(message)) {
         (void)message_fail(message, ERROR_IMPOSSIBLE_STATE,
             "the message has a stream that has been read already: set it again");
         return -EINVAL;

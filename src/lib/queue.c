@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "lib/client.h"
 #include "lib/message.h"
+#include "lib/message_file.h"
 #include "message/readdress.h"
 #include "queue/put.h"
 #include "settings/load.h"

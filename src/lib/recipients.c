@@ -1,19 +1,13 @@
 /* The recipients of a message: those of its lists, and those that were added one by one. */
+#include "lib/recipients.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/errors.h"
-#include "lib/message.h"
 #include "message/address.h"
 #include "message/envelope.h"
-
-static void recipient_done(OutboxRecipient *recipient)
-{
-    free((char *)recipient->name);
-    free((char *)recipient->address);
-    free((char *)recipient->options);
-}
 
 static int recipient_make(
     int kind, const char *name, const char *address, const char *options, OutboxRecipient *ret)
@@ -69,22 +63,6 @@ int outbox_message_add_recipient(
     }
     message_changed(message);
     return 0;
-}
-
-void message_clear_recipients(OutboxMessage *message)
-{
-    static const Property lists[] = {PROPERTY_TO, PROPERTY_CC, PROPERTY_BCC};
-
-    for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
-        free(message->properties[lists[i]]);
-        message->properties[lists[i]] = NULL;
-    }
-    for (size_t i = 0; i < message->n_added; i++)
-        recipient_done(&message->added[i]);
-    free(message->added);
-    message->added = NULL;
-    message->n_added = 0;
-    message_changed(message);
 }
 
 void outbox_message_clear_recipients(OutboxMessage *message)

@@ -10,6 +10,8 @@
 #include "delivery/advice.h"
 #include "lib/client.h"
 #include "lib/message.h"
+#include "lib/message_file.h"
+#include "lib/recipients.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
 #define ID_CHARACTERS 13 /* random; the Message-ID of a message without one is made from it */

@@ -58,6 +58,7 @@ void connection_free(Connection *c)
     tls_stream_free(c->tls);
     proxied_reset(c, false);
     wire_done(&c->wire);
+    free(c->tried);
     forget_addresses(c);
     lookup_free(c->lookup);
     lookup_result_done(&c->found);
@@ -325,6 +326,7 @@ static void settle(Connection *c)
     c->options.timeout = c->relay->timeout;
     c->options.timeout_by_stage = c->relay->timeout_by_stage && !c->relay->absolute_timeout;
     c->ready = true;
+    c->tried = connection_describe_tries(c);
     forget_addresses(c);
 }
 

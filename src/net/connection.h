@@ -106,6 +106,9 @@ const char *connection_address(
     const Connection *connection); /* "192.0.2.1:587", or "" before connecting */
 const char *connection_proxy(
     const Connection *connection); /* "proxy.example.com port 1080", or NULL without one */
+/* The addresses that were of no use so far, a line "192.0.2.1:587: Connection refused" each. NULL:
+ * there are none, or no memory. Caller frees. */
+char *connection_describe_tries(const Connection *connection);
 /* This side's, as the system chose it: "192.0.2.7:40123", or "" before connecting. Returns `text`.
  */
 const char *connection_local_address(

@@ -52,6 +52,7 @@ struct Connection {
     bool own;        /* it failed for a reason of this side's */
     usec_t limit;    /* of the TLS handshake */
     Tries tries;     /* the addresses before this one */
+    char *tried;     /* the same in words, since READY; NULL: there were none */
     bool fresh;      /* a session that was to be resumed led to nothing */
     bool renewed;    /* a token that was refused has been renewed */
     bool clear;      /* opportunistic TLS has failed: without it */

@@ -111,7 +111,8 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
     if (!directory)
         return failure_set(f, -ENOENT, ERROR_CONFIGURATION,
             "there is no credential \"%s\": CREDENTIALS_DIRECTORY is not set; add "
-            "LoadCredential=%s:PATH to the unit, or use password_file outside systemd",
+            "LoadCredential=%s:PATH to the unit, or use password_file outside systemd; root's "
+            "`outbox check` has what the unit has",
             name, name);
     if (asprintf(&path, "%s/%s", directory, name) < 0) {
         path = NULL;

@@ -1,8 +1,11 @@
 /* Certificates as JSON. Must never say of a server's certificate what only a store has. */
 #include "tool/certificate.h"
 
+#include <time.h>
+
 #include "base/macros.h"
 #include "base/text.h"
+#include "certificate/openssl.h"
 #include "tool/json.h"
 
 #define NAME_MAX_BYTES 64
@@ -74,5 +77,39 @@ json_t *certificate_json(const Certificate *certificate)
     if (r >= 0)
         return object;
     json_decref(object);
+    return NULL;
+}
+
+/* ---- when they end ---- */
+
+static json_t *expiry_json(const Certificate *certificate, usec_t now)
+{
+    const X509 *x509 = certificate_x509(certificate);
+    struct tm tm;
+    usec_t end = 0;
+    long long days = 0;
+
+    if (x509 && ASN1_TIME_to_tm(X509_get0_notAfter(x509), &tm) == 1) {
+        end = (usec_t)MAX(timegm(&tm), (time_t)1) * USEC_PER_SEC;
+        days = end >= now ? (long long)((end - now) / USEC_PER_DAY)
+                          : -(long long)((now - end) / USEC_PER_DAY) - 1;
+    }
+    return json_pack("{s:o, s:o, s:I}", "subject", field_json(certificate, CERTIFICATE_SUBJECT),
+        "expires", json_time(end), "days", (json_int_t)days);
+}
+
+json_t *certificate_expiries_json(const Certificate *certificate, usec_t now)
+{
+    json_t *array = json_array();
+    int r = array && certificate ? json_array_append_new(array, expiry_json(certificate, now)) : 0;
+
+    for (size_t i = 0; certificate && r >= 0 && i < certificate_chain_length(certificate); i++) {
+        _cleanup_certificate_ Certificate *one = certificate_chain_get(certificate, i);
+
+        r = one ? json_array_append_new(array, expiry_json(one, now)) : -1;
+    }
+    if (r >= 0)
+        return array;
+    json_decref(array);
     return NULL;
 }

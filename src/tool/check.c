@@ -1,63 +1,37 @@
-/* outbox check: tries each relay step by step, up to the login, and says what it found and what to
- * do. Sends nothing. */
+/* outbox check: tries each relay step by step, up to the login or what it says of a sender and a
+ * recipient, and says what it found and what to do. Must never send anything. */
+#include "tool/check.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
+#include "base/hostname.h"
+#include "base/idn.h"
+#include "base/text.h"
 #include "delivery/advice.h"
+#include "message/address.h"
 #include "net/relay_check.h"
 #include "tool/certificate.h"
-#include "tool/command.h"
+#include "tool/check_options.h"
+#include "tool/dialogue.h"
 #include "tool/json.h"
-#include "tool/terminal.h"
 #include "tool/watched.h"
 
-#define SHOWN_MAX 2000 /* bytes of what a stranger wrote */
+#define EXTENSIONS_MAX 64 /* of one relay; more are not listed */
 
-/* What was found out about a relay. Strings are owned. */
-typedef struct Finding {
-    const RelayConfig *relay;
-    char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism,
-        *extensions, *size_max;
-    char *policy;             /* of MTA-STS, in words */
-    char *tokens;             /* what cannot be kept of OAuth's, or NULL */
-    char *expiring;           /* certificates that end soon */
-    json_t *logins;           /* how each mechanism fares; NULL: nothing is known of them */
-    Certificate *shown;       /* the server's; NULL: none */
-    char *chain, *pem;        /* what else the server sent, in words; all that it sent */
-    TlsNegotiated negotiated; /* version "": no TLS */
-    int result;               /* of finding out: 0 or -ENOMEM */
-    bool ok;
-    DeliveryStage stage; /* where it failed */
-    int error;
-    char *text;       /* why */
-    const char *hint; /* what to do; NULL: `text` says it */
-    int status;       /* to exit with */
-} Finding;
-
-static void finding_done(Finding *f)
-{
-    free(f->address);
-    free(f->local);
-    free(f->proxy);
-    free(f->tls);
-    free(f->certificate);
-    free(f->expiring);
-    free(f->policy);
-    free(f->tokens);
-    (void)certificate_unref(f->shown);
-    free(f->chain);
-    free(f->pem);
-    free(f->server);
-    free(f->mechanisms);
-    free(f->mechanism);
-    free(f->extensions);
-    free(f->size_max);
-    free(f->text);
-    json_decref(f->logins);
-}
+/* What is asked for. Borrowed, but for `sender`. */
+typedef struct Asked {
+    const char *recipient; /* --probe; NULL: nothing is probed */
+    const char *sender;    /* --from; NULL: none is named, "": the null sender */
+    const CheckAs *as;
+    bool verbose;
+    json_t *array; /* NULL: it is printed as it comes */
+} Asked;
 
 /* A copy of what there is to say; NULL for nothing. 0 or -ENOMEM. */
 static int copy(const char *text, char **ret)
@@ -94,6 +68,7 @@ static int gather_tls(Finding *f, const Connection *connection)
     f->expiring = connection_expiring(connection, clock_realtime());
     f->policy = connection_describe_policy(connection, clock_realtime());
     f->pem = connection_chain_pem(connection);
+    f->certificates = certificate_expiries_json(f->shown, clock_realtime());
     if (connection_negotiated(connection))
         f->negotiated = *connection_negotiated(connection);
     return copy(connection_secrets_notice(connection), &f->tokens)
@@ -110,11 +85,11 @@ static int gather(Finding *f, OutboxClient *client)
                 ?: copy(connection_proxy(connection), &f->proxy)
                 ?: ask(client, "RemoteAddress", &f->address)
                 ?: ask(client, "ServerName", &f->server)
-                ?: ask(client, "ServerExtensions", &f->extensions)
                 ?: ask(client, "ServerSizeLimit", &f->size_max)
                 ?: ask(client, "ServerMechanisms", &f->mechanisms)
                 ?: ask(client, "AuthMechanismUsed", &f->mechanism);
 
+    f->tried = connection_describe_tries(connection);
     if (r == 0 && connection_session(connection))
         smtp_session_explain_auth(connection_session(connection), note_login, f);
     return r;
@@ -153,185 +128,277 @@ static void on_fault(void *user, OutboxClient *client, const DeliveryOutcome *fa
     }
 }
 
-/* Returns EX_OK when all is known that can be; or an exit status after having said why not. */
-static int check_relay(Config *config, size_t i, bool verbose, Finding *f)
+/* ---- what the relay offers ---- */
+
+static void note_extension(Finding *f, const char *line, size_t n)
 {
-    _cleanup_(outbox_client_free_p) OutboxClient *client = watched_client(config, verbose);
+    size_t name = 0;
+    json_t *parameters = json_array();
+    _cleanup_free_
+    char *keyword = NULL;
+
+    while (name < n && line[name] != ' ' && line[name] != '=')
+        name++;
+    keyword = strndup(line, name);
+    for (size_t at = name, end; at < n; at = end + 1) {
+        _cleanup_free_
+        char *word = NULL;
+
+        for (end = at; end < n && line[end] != ' ' && line[end] != '=';)
+            end++;
+        word = end > at ? strndup(line + at, end - at) : NULL;
+        if (word)
+            (void)json_array_append_new(parameters, json_text(word));
+    }
+    if (!f->extensions)
+        f->extensions = json_array();
+    if (name > 0 && json_array_size(f->extensions) < EXTENSIONS_MAX)
+        (void)json_array_append_new(f->extensions,
+            json_pack("{s:o, s:O}", "keyword", json_text(keyword), "parameters", parameters));
+    json_decref(parameters);
+}
+
+/* All that is said to EHLO, also what outbox has no use for; of the last one, for it is said again
+ * once TLS is up. */
+static void listen_to(Finding *f, int direction, const char *line, size_t n)
+{
+    if (direction == SMTP_TRACE_CLIENT && n > 4 &&
+        (strncmp(line, "EHLO ", 5) == 0 || strncmp(line, "LHLO ", 5) == 0)) {
+        f->listening = 1;
+        json_decref(f->extensions);
+        f->extensions = NULL;
+        return;
+    }
+    if (direction != SMTP_TRACE_SERVER || f->listening == 0 || n < 4 ||
+        strncmp(line, "250", 3) != 0)
+        return;
+    if (f->listening == 2)
+        note_extension(f, line + 4, n - 4);
+    f->listening = line[3] == '-' ? 2 : 0;
+}
+
+static void on_trace(void *user, int direction, const char *line, size_t n)
+{
+    Finding *f = user;
+
+    listen_to(f, direction, line, n);
+    if (f->verbose)
+        dialogue_print(NULL, (SmtpTraceDirection)direction, line, n);
+}
+
+/* ---- what it says of a sender and a recipient ---- */
+
+/* The address as the relay takes it; `*ret_utf8` where the command has to say that it is one of
+ * RFC 6531. Caller frees; NULL when memory is short. */
+static char *fit_address(const Connection *connection, const char *address, bool *ret_utf8)
+{
+    const SmtpSession *session = connection_session((Connection *)connection);
+    char *ascii = NULL;
+
+    if (text_is_ascii(address, strlen(address)))
+        return strdup(address);
+    if (smtp_has(smtp_session_capabilities(session), SMTP_CAP_SMTPUTF8)) {
+        *ret_utf8 = true;
+        return strdup(address);
+    }
+    if (address_to_ascii_domain(address, &ascii) < 0)
+        return NULL;
+    return ascii ?: strdup(address);
+}
+
+static json_t *reply_json(const char *command, const SmtpReply *reply)
+{
+    const char *at = buffer_data(&reply->text), *end = at + buffer_size(&reply->text);
+    json_t *lines = json_array();
+
+    while (lines && at < end) {
+        const char *next = memchr(at, '\n', (size_t)(end - at)) ?: end;
+        _cleanup_free_
+        char *text = strndup(at, (size_t)(next - at));
+
+        (void)json_array_append_new(lines, json_text(text));
+        at = next + 1;
+    }
+    return json_pack("{s:o, s:i, s:o, s:o}", "command", json_text(command), "code", reply->code,
+        "enhanced", json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
+}
+
+static const char *probe_hint(DeliveryStage stage, int code)
+{
+    if (code == 530)
+        return "the relay wants a login or TLS first: set user and a password, and see tls and "
+               "port";
+    if (code / 100 != 5)
+        return "greylisting is such an answer: the daemon tries such a message again, by retry; if "
+               "it lasts, ask who runs the relay";
+    return stage == STAGE_MAIL
+               ? "the relay does not take this sender from here: its words say why; "
+                 "many take only that of the login"
+               : "the relay does not take this recipient from here: its words say "
+                 "why; where it does not relay, it may want a login (user and a "
+                 "password)";
+}
+
+static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, const char *command)
+{
+    f->ok = false;
+    f->stage = stage;
+    f->error = ERROR_SMTP_PROTOCOL;
+    f->status = reply->code / 100 == 5 ? EX_UNAVAILABLE : EX_TEMPFAIL;
+    if (asprintf(&f->text, "the relay answers %d to %s", reply->code, command) < 0) {
+        f->text = NULL;
+        f->result = -ENOMEM;
+    }
+    f->hint = probe_hint(stage, reply->code);
+}
+
+/* The client's words for a fault of a relay begin with which it is and at what, which is said here
+ * anyway. */
+static const char *without_place(const char *text)
+{
+    const char *end = strncmp(text, "relay ", 6) == 0 ? strstr(text, ": ") : NULL;
+
+    return end ? end + 2 : text;
+}
+
+/* Says it and keeps the reply. True where it was a positive one. */
+static bool say(Finding *f, OutboxClient *client, DeliveryStage stage, const char *command)
+{
+    int r = outbox_command(client, command);
+    const SmtpReply *reply = outbox_is_connected(client) ? client_last_reply(client) : NULL;
+
+    if (r != 0 && (r != ERROR_SMTP_PROTOCOL || !reply)) {
+        f->ok = false;
+        f->stage = stage;
+        f->error = r;
+        f->status = EX_TEMPFAIL;
+        f->text = strdup(without_place(outbox_error_text(client)));
+        f->result = f->text ? 0 : -ENOMEM;
+        return false;
+    }
+    (void)json_array_append_new(f->probe, reply_json(command, reply));
+    if (reply->code / 100 == 2)
+        return true;
+    if (f->ok)
+        fail_probe(f, stage, reply, command);
+    return false;
+}
+
+/* As the daemon would begin a message, and no further. 0 or -ENOMEM. */
+static int probe(Finding *f, OutboxClient *client, const Asked *asked)
+{
+    const Connection *connection = client_connection(client);
+    bool utf8 = false, good;
+    _cleanup_free_
+    char *sender = fit_address(connection, asked->sender, &utf8);
+    _cleanup_free_
+    char *recipient = fit_address(connection, asked->recipient, &utf8);
+    _cleanup_free_
+    char *mail = NULL;
+    _cleanup_free_
+    char *rcpt = NULL;
+
+    f->probe = json_array();
+    if (!sender || !recipient || !f->probe)
+        return -ENOMEM;
+    if (asprintf(&mail, "MAIL FROM:<%s>%s", sender, utf8 ? " SMTPUTF8" : "") < 0) {
+        mail = NULL;
+        return -ENOMEM;
+    }
+    if (asprintf(&rcpt, "RCPT TO:<%s>", recipient) < 0) {
+        rcpt = NULL;
+        return -ENOMEM;
+    }
+    good = say(f, client, STAGE_MAIL, mail) && say(f, client, STAGE_RCPT, rcpt);
+    if (outbox_is_connected(client))
+        (void)say(f, client, good ? STAGE_RCPT : f->stage, "RSET");
+    return f->result;
+}
+
+/* ---- one relay after the other ---- */
+
+static int conclude(Finding *f, OutboxClient *client, const Asked *asked)
+{
+    f->result = gather(f, client) ?: finding_take_notes(f);
+    if (f->result == 0 && asked->recipient)
+        f->result = probe(f, client, asked);
+    (void)outbox_disconnect(client);
+    return f->result;
+}
+
+/* Returns EX_OK when all is known that can be; or an exit status after having said why not. */
+static int check_relay(Config *config, size_t i, const Asked *asked, Finding *f)
+{
+    _cleanup_(outbox_client_free_p) OutboxClient *client = watched_client(config, false);
+    OutboxEvents events = watched_events(false);
 
     if (!client)
         return tool_fail_memory();
     f->relay = config->relays[i];
+    f->as = asked->as;
+    f->verbose = asked->verbose;
     if (!judge_settings(f->relay, f))
         return f->result < 0 ? tool_fail_memory() : EX_OK;
+    events.trace = on_trace;
+    events.user = f;
+    (void)outbox_set_events(client, &events);
     client_use_relay(client, i);
     client_on_fault(client, on_fault, f);
     f->ok = outbox_connect(client) == 0;
-    if (f->ok) {
-        f->result = gather(f, client);
-        (void)outbox_disconnect(client);
-    } else if (!f->text && f->result == 0)
+    if (f->ok)
+        f->result = conclude(f, client, asked);
+    else if (!f->text && f->result == 0)
         return tool_fail_number(outbox_error(client), "cannot check relay %s: %s", f->relay->name,
             outbox_error_text(client));
     return f->result < 0 ? tool_fail_memory() : EX_OK;
 }
 
-static void print_if(const char *label, const char *value)
+/* Whether both go to the same place, where it is enough to say it once. */
+static bool is_one_stream(void)
 {
-    if (!value)
-        return;
-    printf("  %-12s ", label);
-    (void)terminal_print(stdout, value, SHOWN_MAX);
-    putchar('\n');
-}
+    struct stat out, error;
 
-/* Cipher and key exchange with the strength of each, as far as they can be told. */
-static void print_negotiated(const TlsNegotiated *is)
-{
-    if (!is->version[0])
-        return;
-    printf("  %-12s %s, %u bits; %s%s%s", "cipher", is->cipher, is->cipher_bits, is->key_exchange,
-        is->group[0] ? " " : "", is->group);
-    if (is->key_exchange_bits > 0)
-        printf(", %u bits", is->key_exchange_bits);
-    puts(is->resumed ? "; resumed" : "");
-}
-
-static void print_lines(const char *label, const char *text)
-{
-    for (const char *line = text; line && *line;
-         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        printf("  %-12s ", line == text ? label : "");
-        (void)terminal_print_bytes(stdout, line, strcspn(line, "\n"), SHOWN_MAX);
-        putchar('\n');
-    }
-}
-
-/* In the order in which they are preferred; of those that are not offered, none. */
-static void print_logins(const Finding *f)
-{
-    const char *label = "logins";
-    size_t i;
-    json_t *login;
-
-    json_array_foreach(f->logins, i, login)
-    {
-        const char *reason = json_string_value(json_object_get(login, "reason"));
-        bool used = json_is_true(json_object_get(login, "used"));
-
-        if (!json_is_true(json_object_get(login, "offered")))
-            continue;
-        printf("  %-12s ", label);
-        (void)terminal_print(
-            stdout, json_string_value(json_object_get(login, "mechanism")), SHOWN_MAX);
-        printf(": %s\n", used ? (f->ok ? "used" : "tried last") : reason ?: "fits");
-        label = "";
-    }
-}
-
-static void print_fault(const Finding *f)
-{
-    printf("  FAILED at %s: ", delivery_stage_name(f->stage));
-    (void)terminal_print(stdout, f->text, SHOWN_MAX);
-    putchar('\n');
-    if (f->hint)
-        printf("  what to do: %s\n", f->hint);
-}
-
-static void print_finding(const Finding *f)
-{
-    printf("relay %s (%s", f->relay->name, f->relay->host);
-    if (!relay_socket_path(f->relay))
-        printf(", port %u", f->relay->port);
-    puts(")");
-    print_if("proxy", f->proxy);
-    print_if("address", f->address);
-    print_if("from", f->local);
-    if (f->address && f->ok)
-        print_if("TLS", f->tls ?: "none: everything goes in clear");
-    else
-        print_if("TLS", f->tls);
-    print_negotiated(&f->negotiated);
-    print_lines("certificate", f->certificate);
-    print_lines("sent with it", f->chain);
-    print_lines("ends soon", f->expiring);
-    print_lines("MTA-STS", f->policy);
-    print_lines("warning", f->tokens);
-    print_if("server", f->server);
-    print_if("extensions", f->extensions);
-    if (f->size_max)
-        printf("  %-12s %s bytes a message\n", "limit", f->size_max);
-    print_if("offers AUTH", f->mechanisms);
-    print_logins(f);
-    print_if("login", f->mechanism);
-    if (f->ok)
-        puts("  ok");
-    else
-        print_fault(f);
-}
-
-static json_t *negotiated_to_json(const TlsNegotiated *is)
-{
-    if (!is->version[0])
-        return json_null();
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:b}", "version", is->version, "suite",
-        is->suite, "cipher", is->cipher, "cipher_bits", (int)is->cipher_bits, "key_exchange",
-        is->key_exchange, "group", is->group, "key_exchange_bits", (int)is->key_exchange_bits,
-        "resumed", (int)is->resumed);
-}
-
-static json_t *to_json(const Finding *f)
-{
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
-        "s:o, s:o, s:o, s:o, "
-        "s:i, s:o, s:o}",
-        "negotiated", negotiated_to_json(&f->negotiated), "chain", json_text(f->pem), "expiring",
-        json_text(f->expiring), "mta_sts", json_text(f->policy), "warning", json_text(f->tokens),
-        "relay", json_text(f->relay->name), "host", json_text(f->relay->host), "port",
-        (int)f->relay->port, "ok", (int)f->ok, "address", json_text(f->address), "local",
-        json_text(f->local), "proxy", json_text(f->proxy), "tls", json_text(f->tls), "certificate",
-        certificate_json(f->shown), "server", json_text(f->server), "extensions",
-        json_text(f->extensions), "size_max", f->size_max ? strtoll(f->size_max, NULL, 10) : 0LL,
-        "mechanisms", json_text(f->mechanisms), "mechanism", json_text(f->mechanism), "logins",
-        f->logins ? json_incref(f->logins) : json_array(), "stage",
-        f->ok ? json_null() : json_text(delivery_stage_name(f->stage)), "error", f->error, "text",
-        json_text(f->text), "hint", json_text(f->hint));
+    return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &error) == 0 &&
+           out.st_dev == error.st_dev && out.st_ino == error.st_ino;
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */
-static int check_one(Config *config, size_t i, bool verbose, json_t *array)
+static int check_one(Config *config, size_t i, const Asked *asked)
 {
     _cleanup_(finding_done) Finding f = {0};
-    int status = check_relay(config, i, verbose, &f);
+    int status = check_relay(config, i, asked, &f);
 
     if (status != EX_OK)
         return status;
-    if (array && json_array_append_new(array, to_json(&f)) < 0)
+    if (asked->array && json_array_append_new(asked->array, finding_json(&f)) < 0)
         return tool_fail_memory();
-    if (!array)
-        print_finding(&f);
+    if (!asked->array)
+        finding_print(&f);
     if (f.ok)
         return EX_OK;
     fflush(stdout);
-    (void)tool_fail_number(
-        f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text);
+    if (asked->array || !is_one_stream())
+        (void)tool_fail_number(
+            f.error, "relay %s, %s: %s", f.relay->name, delivery_stage_name(f.stage), f.text);
     return f.status;
 }
 
-static int check_all(Config *config, const char *only, bool json, bool verbose)
+static int check_all(Config *config, const char *only, Asked *asked, bool json)
 {
-    json_t *array = json ? json_array() : NULL;
     int status = EX_OK;
 
-    if (json && !array)
+    asked->array = json ? json_array() : NULL;
+    if (json && !asked->array)
         return tool_fail_memory();
+    if (!json)
+        check_as_print(asked->as);
     for (size_t i = 0; i < config->n_relays; i++)
         if (!only || strcmp(only, config->relays[i]->name) == 0) {
-            int one = check_one(config, i, verbose, array);
+            int one = check_one(config, i, asked);
 
             status = one != EX_OK ? one : status;
         }
-    if (json && json_print(array) != EX_OK)
+    if (json && json_print(asked->array) != EX_OK)
         return EX_TEMPFAIL;
     return status;
 }
@@ -354,26 +421,82 @@ static bool relay_exists(const Config *config, const char *name)
     return false;
 }
 
+/* The user who runs it, at this host, as mail that names no sender has it. NULL when memory is
+ * short. */
+static char *default_sender(const CheckAs *as)
+{
+    _cleanup_free_
+    char *host = NULL;
+    char name[HOST_NAME_MAX + 1] = "localhost";
+
+    if (host_name_get(&host) < 0)
+        return NULL;
+    if (!host)
+        (void)gethostname(name, sizeof(name) - 1);
+    return address_join(as->user, host ?: name);
+}
+
+/* Whether the addresses are any. 0 or an exit status. */
+static int check_addresses(const Command *command, const Asked *asked)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (!asked->recipient)
+        return asked->sender ? tool_usage(command, "--from goes with --probe") : 0;
+    if (address_check(asked->recipient, strlen(asked->recipient), true, &f) < 0 ||
+        (asked->sender && asked->sender[0] &&
+            address_check(asked->sender, strlen(asked->sender), false, &f) < 0))
+        return tool_fail(&f);
+    return 0;
+}
+
+static int check_as(const Tool *tool, const Command *command, int argc, char **argv, Asked *asked,
+    CheckAsChoice choice, bool json)
+{
+    _cleanup_(check_as_done) CheckAs as = {0};
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_free_
+    char *sender = NULL;
+    int status = check_as_settle(tool, choice, argc, argv, &as);
+
+    if (status >= 0)
+        return status;
+    status = tool_load(tool, &config);
+    if (status != 0)
+        return status;
+    if (argv[optind] && !relay_exists(config, argv[optind]))
+        return tool_usage(command, "no relay is called %s", argv[optind]);
+    if (asked->recipient && !asked->sender) {
+        asked->sender = sender = default_sender(&as);
+        if (!sender)
+            return tool_fail_memory();
+    }
+    asked->as = &as;
+    if (!as.has_become)
+        warn_of_queue(config);
+    return check_all(config, argv[optind], asked, json);
+}
+
 int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_config_ Config *config = NULL;
-    bool json = false, verbose = false;
+    CheckAsChoice choice = CHECK_AS_BEST;
+    Asked asked = {0};
+    bool json = false;
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': json = true; break;
-        case 'v': verbose = true; break;
+        case 'v': asked.verbose = true; break;
+        case CHECK_OPTION_AS_DAEMON: choice = CHECK_AS_DAEMON; break;
+        case CHECK_OPTION_AS_ME: choice = CHECK_AS_ME; break;
+        case CHECK_OPTION_PROBE: asked.recipient = optarg; break;
+        case CHECK_OPTION_FROM: asked.sender = strcmp(optarg, "<>") == 0 ? "" : optarg; break;
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
-    status = tool_load(tool, &config);
-    if (status != 0)
-        return status;
     if (argc - optind > 1)
         return tool_usage(command, "%s: one relay at most is wanted", argv[optind + 1]);
-    if (argv[optind] && !relay_exists(config, argv[optind]))
-        return tool_usage(command, "no relay is called %s", argv[optind]);
-    warn_of_queue(config);
-    return check_all(config, argv[optind], json, verbose);
+    status = check_addresses(command, &asked);
+    return status != 0 ? status : check_as(tool, command, argc, argv, &asked, choice, json);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tool/check_options.h"
 #include "tool/command.h"
 #include "tool/input.h"
 #include "tool/selection.h"
@@ -230,6 +231,14 @@ static const Command command_authorize = {
 };
 
 static const ToolOption check_options[] = {
+    {"as-daemon", CHECK_OPTION_AS_DAEMON, NULL,
+        "as the daemon, whatever the configuration, or not at all: with the user, the credentials "
+        "and the sandbox of outboxd.service; by default that is done where it can be"},
+    {"as-me", CHECK_OPTION_AS_ME, NULL, "as the user who runs it"},
+    {"probe", CHECK_OPTION_PROBE, "ADDRESS",
+        "also ask what the relay says of this recipient: MAIL, RCPT, and no message"},
+    {"from", CHECK_OPTION_FROM, "ADDRESS",
+        "with --probe, of this sender, \"<>\" for none; without it, this user at this host"},
     {"json", 'j', NULL, "a JSON array, one object a relay"},
     {"verbose", 'v', NULL, "print the dialogue"},
     {0},
@@ -240,7 +249,8 @@ static const Command command_check = {
     .synopsis = "[OPTION...] [RELAY]",
     .options = check_options,
     .notes = "Tries name lookup, connection, TLS, certificate, EHLO and login; where one fails it "
-             "says what to do. The exit status is that of the last failure.",
+             "says what to do. It says as whom it was checked: root checks as the daemon. The exit "
+             "status is that of the last failure.",
     .run = run_check,
 };
 

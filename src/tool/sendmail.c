@@ -16,7 +16,7 @@
 /* -bp: becomes `outbox mailq`. */
 static int list_queue(const SendmailOptions *options)
 {
-    const char *arguments[6] = {"outbox"};
+    const char *arguments[7] = {"outbox"}; /* with a NULL behind the last */
     size_t n = 1;
 
     if (options->config_path) {

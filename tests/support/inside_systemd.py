@@ -364,11 +364,79 @@ class Unit(unittest.TestCase):
             self.drop("sealed", message(to=["sealed@lab.test"]))
             self.wait_copy("sealed@lab.test")
             self.assertTrue(pathlib.Path("/var/lib/outbox/tokens").read_text(encoding="ascii").startswith("sealed:1:"))
-            run("env", "CREDENTIALS_DIRECTORY=/run/credentials/outboxd.service", "outbox", "check")
+            run("outbox", "check")
             run("systemd-run", "--pipe", "--wait", "-p", "LoadCredentialEncrypted=token-key:outbox.token-key", "outbox", "check")
             self.assertEqual(tokens.grants(), ["refresh-1", "refresh-2", "refresh-2"])
         finally:
             tokens.close()
+            drop_in.unlink()
+            run("systemctl", "daemon-reload")
+
+    def checked(self, *arguments, status=0):
+        """The first relay as `outbox check` has it, by root."""
+        said = run("outbox", "check", "--json", *arguments, status=status)
+        return json.loads(said[said.index("[\n"):said.rindex("]") + 1])[0]
+
+    def login(self, **settings):
+        relay = self.lab.relay("submission", name="relay", **settings)
+        del relay["password"]
+        authority = pathlib.Path("/etc/outbox/ca.pem")
+        authority.write_bytes(relay["tls_ca_file"].read_bytes())
+        configure({**relay, "tls_ca_file": authority})
+
+    def test_check_sees_what_the_daemon_sees(self):
+        """Its user, its credentials and its sandbox; also while it does not run."""
+        run("systemctl", "stop", "outboxd")
+        shell("mkdir -p /etc/credstore && umask 077 && cat > /etc/credstore/outbox.password", stdin=PASSWORD + "\n")
+        self.login(password_credential="password")
+        found = self.checked()
+        self.assertEqual((found["ok"], found["as"]),
+                         (True, {"user": "outbox", "unit": "outboxd.service", "unseen": None}))
+        text = run("outbox", "check")
+        self.assertEqual(text.splitlines()[0],
+                         "checked as user outbox, with the credentials and in the sandbox of outboxd.service")
+        found = self.checked("--as-me", status=78)
+        self.assertEqual(found["as"]["user"], "root")
+        self.assertIn("CREDENTIALS_DIRECTORY is not set", found["text"])
+        self.assertIn("without --as-me, root checks as the daemon", found["as"]["unseen"])
+        # What root may read and the daemon may not.
+        secret = pathlib.Path("/etc/outbox/root-only")
+        secret.touch(mode=0o600)
+        secret.write_text(PASSWORD + "\n", encoding="ascii")
+        self.login(password_file=secret)
+        self.assertTrue(self.checked("--as-me")["ok"])
+        self.assertIn("Permission denied", self.checked(status=77)["text"])
+        # What the sandbox hides: a home directory, and what others have put into /tmp.
+        for place in ("/home/outbox-password", "/tmp/outbox-password"):
+            shell(f"umask 022 && printf '#!/bin/sh\\necho {PASSWORD}\\n' > {place} && chmod 755 {place}")
+            self.login(password_command=place)
+            self.assertTrue(self.checked("--as-me")["ok"], place)
+            self.assertFalse(self.checked(status=None)["ok"], place)
+            pathlib.Path(place).unlink()
+        # The probe, and a status that goes through.
+        self.login(password_credential="password")
+        found = self.checked("--probe", "refused@lab.test", status=69)
+        self.assertEqual([reply["code"] for reply in found["probe"]], [250, 550, 250])
+        self.assertEqual(run("systemctl", "list-units", "--all", "--plain", "--no-legend", "run-u*.service").strip(), "")
+
+    def test_check_takes_drop_ins_and_leaves_the_unit_alone(self):
+        drop_in = pathlib.Path("/etc/systemd/system/outboxd.service.d/check.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        before = run("systemctl", "show", "-P", "MainPID", "outboxd")
+        drop_in.write_text("[Service]\n# a comment \\\nLoadCredential=other:/etc/outbox/other-password\n"
+                           "Environment=\"WORDS=one two\" \\\n  LETTER=x\nRuntimeDirectory=outbox-there\n", encoding="ascii")
+        shell("umask 077 && cat > /etc/outbox/other-password && mkdir -p /run/outbox-there", stdin=PASSWORD + "\n")
+        try:
+            run("systemctl", "daemon-reload")
+            self.login(password_command='test "$WORDS$LETTER" = "one twox" && cat "$CREDENTIALS_DIRECTORY/other"')
+            self.assertTrue(self.checked()["ok"])
+            self.assertTrue(pathlib.Path("/run/outbox-there").is_dir(), "it was the daemon's")
+            self.assertEqual(run("systemctl", "show", "-P", "MainPID", "outboxd"), before)
+            pathlib.Path("/etc/outbox/other-password").unlink()
+            said = run("outbox", "check", status=78)
+            self.assertIn("243", said)
+            self.assertIn("the daemon could not be started as outboxd.service says", said)
+        finally:
             drop_in.unlink()
             run("systemctl", "daemon-reload")
 

@@ -13,6 +13,10 @@ from preload import ALLOCATIONS, NO_ROOM, preload
 TEMPORARY = 75
 
 
+# Programs pipe such things.
+TO_MEND = b"From: Shop, Inc. <a@lab.test>\nTo: b@lab.test; c@lab.test\nReply-To: \nX Mailer: 1\nSubject: x\nHello.\n"
+
+
 class Exits(SystemTest):
     seconds = 300
 
@@ -23,12 +27,12 @@ class Exits(SystemTest):
         self.message.write_bytes(message())
         (self.directory / "sendmail").symlink_to(lab.program("outbox"))
 
-    def tool(self, *arguments, name="outbox", wrapper=(), stdin=message(), **options):
-        """Runs the tool under a name that it is called by."""
+    def tool(self, *arguments, name="outbox", wrapper=(), **options):
+        """Runs the tool under a name that it is called by, with a message that this takes."""
         program = self.directory / name if name == "sendmail" else lab.program(name)
         config = ("-C", self.configuration) if name == "sendmail" else ("--config", self.configuration)
         return subprocess.run(
-            [str(a) for a in (*wrapper, program, *config, *arguments)], input=stdin,
+            [str(a) for a in (*wrapper, program, *config, *arguments)], input=TO_MEND if name == "sendmail" else message(),
             check=False, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
     def empty(self):

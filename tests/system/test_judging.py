@@ -134,6 +134,21 @@ class Check(JudgingTest):
     def test_example(self):
         self.check_told("host: \"smtp.example.com\" is the name of an example", host="smtp.example.com")
 
+    def test_values(self):
+        """What cannot work is refused with the setting's name, and what was meant."""
+        for words, settings in (
+            (("tls_ciphers: ", "NOPE"), {"tls_ciphers": "NOPE"}),
+            (("local_host: ", "300.1.1.1"), {"local_host": "300.1.1.1"}),
+            (("tls: ", 'did you mean "starttls"?'), {"tls": "startls"}),
+            (("tls: ", '"implicit" from the first byte, on port 465, or "starttls", on port 587'), {"tls": "ssl"}),
+            (("auth: ", 'did you mean "cram-md5"?'), {"auth": "crammd5", "user": "a", "password": "b"}),
+            (("auth: ", 'did you mean "xoauth2"?'), {"auth": "oauth2", "user": "a", "password": "b"}),
+            (("proxy_type: ", 'did you mean "socks5"?'), {"proxy_type": "sock5"}),
+            (("auth: ", "would show the password"), {"tls": "none", "auth": "plain", "user": "a", "password": "b"}),
+        ):
+            with self.subTest(settings=settings):
+                self.check_told(*words, **settings)
+
     def test_certificate_that_has_ended(self):
         certificates = self.lab.certificates
         self.configure(self.silent(tls_certificate=certificates.certificate("expired"),
