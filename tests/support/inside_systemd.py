@@ -114,11 +114,19 @@ class Unit(unittest.TestCase):
         self.assertRegex(path, rf"^{SPOOL}/.+\.queued\n$")
         self.wait_copy("three@lab.test")
 
+    def open_socket(self):
+        """With the default of the setting, which the laboratory takes away."""
+        lab.write_configuration(CONFIGURATION, {"directory": SPOOL, "submit_socket": "/run/outbox/submit"},
+                                [self.lab.relay("plain", name="relay")])
+        CONFIGURATION.chmod(0o644)
+        run("systemctl", "restart", "outboxd")
+
     def submit(self, *command, user="mallory", to="nobody@lab.test"):
         """Queues as somebody outside the group; the path."""
         return run(*command, "/usr/bin/outbox", "queue", to, user=user, stdin=message(envelope=False).decode())
 
     def test_stranger_queues_through_the_socket(self):
+        self.open_socket()
         path = self.submit(to="six@lab.test")
         self.assertRegex(path, rf"^{SPOOL}/.+\.queued\n$")
         self.assertEqual(self.wait_copy("six@lab.test").content, as_delivered(message(envelope=False)))
@@ -130,6 +138,7 @@ class Unit(unittest.TestCase):
         self.wait_copy("seven@lab.test")
 
     def test_confined_services_queue_through_the_socket(self):
+        self.open_socket()
         for number, way in enumerate((("DynamicUser=yes",), ("User=mallory", "ProtectSystem=strict"),
                                       ("ProtectSystem=strict",))):
             options = [word for one in way for word in ("-p", one)]
@@ -139,6 +148,7 @@ class Unit(unittest.TestCase):
             self.wait_copy(f"confined{number}@lab.test")
 
     def test_socket_waits_for_a_daemon_that_is_restarted(self):
+        self.open_socket()
         run("systemctl", "stop", "outboxd")
         client = subprocess.Popen(["runuser", "-u", "mallory", "--", "/usr/bin/outbox", "queue", "eight@lab.test"],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
