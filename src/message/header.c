@@ -63,7 +63,7 @@ static bool starts_with(const char *text, const char *lower, size_t n)
     return i == n;
 }
 
-static FieldKind classify(const char *name, size_t n)
+FieldKind header_name_kind(const char *name, size_t n)
 {
     for (size_t i = 0; i < ELEMENTSOF(field_names); i++)
         if (n == field_names[i].n && starts_with(name, field_names[i].name, n))
@@ -73,8 +73,7 @@ static FieldKind classify(const char *name, size_t n)
     return n > 7 && starts_with(name, "resent-", 7) ? FIELD_RESENT_OTHER : FIELD_OTHER;
 }
 
-/* The beginning of the next line, or `end`. */
-static const char *next_line(const char *at, const char *end)
+const char *header_next_line(const char *at, const char *end)
 {
     const char *newline = memchr(at, '\n', (size_t)(end - at));
 
@@ -143,7 +142,7 @@ int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f)
         return 0;
     ret->line = cursor->line;
     do {
-        next = next_line(line, cursor->end);
+        next = header_next_line(line, cursor->end);
         r = check_line(line, next, cursor->line, f);
         if (r == 0 && line == start)
             r = parse_name(start, next, ret, f);
@@ -152,7 +151,7 @@ int header_next(HeaderCursor *cursor, HeaderField *ret, Failure *f)
         cursor->line++;
         line = next;
     } while (line < cursor->end && (*line == ' ' || *line == '\t'));
-    ret->kind = classify(ret->name, ret->n_name);
+    ret->kind = header_name_kind(ret->name, ret->n_name);
     ret->n_value = (size_t)(trim_line_end(ret->value, line) - ret->value);
     ret->end = line;
     cursor->at = line;
@@ -184,7 +183,7 @@ static bool find_end(HeaderCursor *cursor)
     const char *end = cursor->end, *line = cursor->at, *next = line;
 
     for (; line < end && !is_empty_line(line, end); line = next)
-        next = next_line(line, end);
+        next = header_next_line(line, end);
     cursor->end = line;
     return line < end;
 }
@@ -221,7 +220,7 @@ static bool find_header(HeaderCursor *cursor, bool is_all)
         has_empty = has_empty || here;
         if (!here && !is_mbox_line(next.at, next.end))
             break;
-        next.at = next_line(next.at, next.end);
+        next.at = header_next_line(next.at, next.end);
     }
     found = find_end(&next);
     *cursor = next;

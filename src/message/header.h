@@ -36,6 +36,9 @@ typedef enum FieldKind {
     FIELD_RESENT_BCC,
 } FieldKind;
 
+/* Of a field of this name. */
+FieldKind header_name_kind(const char *name, size_t n);
+
 /* Sets of kinds. */
 #define FIELD_BIT(kind) (1u << (kind))
 
@@ -69,6 +72,9 @@ typedef struct HeaderParts {
  * lines where a header follows. Fields are not judged. `is_all`: there are no more bytes. True;
  * false when the header does not end with an empty line within these bytes. */
 bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret);
+
+/* The beginning of the next line, or `end`. */
+const char *header_next_line(const char *at, const char *end);
 
 /* How the first line of these ends: "\n" or "\r\n". */
 const char *header_line_end(const char *data, size_t n);

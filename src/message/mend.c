@@ -9,13 +9,6 @@
 #include "message/origin.h"
 #include "message/readdress.h"
 
-static const char *line_behind(const char *at, const char *end)
-{
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-
-    return newline ? newline + 1 : end;
-}
-
 static bool is_name_character(char c)
 {
     return c > ' ' && c < 0x7f && c != ':';
@@ -39,8 +32,8 @@ static const char *find_colon(const char *line, const char *end, bool blanks)
  */
 static const char *find_known(const char *line, const char *end)
 {
-    for (; line < end; line = line_behind(line, end)) {
-        const char *next = line_behind(line, end), *colon;
+    for (; line < end; line = header_next_line(line, end)) {
+        const char *next = header_next_line(line, end), *colon;
 
         if (*line == ' ' || *line == '\t')
             continue;
@@ -53,16 +46,24 @@ static const char *find_known(const char *line, const char *end)
     return NULL;
 }
 
-/* The name with hyphens, up to the blanks before its colon. */
+/* The name with hyphens, up to the blanks before its colon. 1; 0: what would come of it says
+ * something to mail systems, which nobody meant; or -ENOMEM. */
 static int append_name(const char *line, const char *colon, Buffer *out)
 {
+    const size_t before = buffer_size(out);
+    size_t n;
     int r = 0;
 
     while (colon > line && (colon[-1] == ' ' || colon[-1] == '\t'))
         colon--;
     for (; r >= 0 && line < colon; line++)
         r = buffer_append(out, *line == ' ' || *line == '\t' ? "-" : line, 1);
-    return r;
+    n = buffer_size(out) - before;
+    if (r >= 0 && header_name_kind(buffer_at(out, before), n) == FIELD_OTHER &&
+        !field_rule(buffer_at(out, before), n)->name)
+        return 1;
+    buffer_truncate(out, before);
+    return MIN(r, 0);
 }
 
 /* The header's lines up to where the text begins, which is returned in `ret`. */
@@ -74,13 +75,15 @@ static int append_header(HeaderCursor header, Buffer *out, const char **ret)
     for (; r >= 0 && line < header.end; line = next) {
         const char *colon = find_colon(line, header.end, true), *rest = line;
 
-        next = line_behind(line, header.end);
+        next = header_next_line(line, header.end);
         if (*line != ' ' && *line != '\t' && !find_colon(line, next, false)) {
             if (colon && colon < next && known < next)
                 known = find_known(next, header.end);
             if (!colon || colon >= next || !known)
                 break;
             r = append_name(line, colon, out);
+            if (r == 0)
+                break;
             rest = colon;
         }
         if (r >= 0)
@@ -98,7 +101,25 @@ static int append_block(const HeaderParts *parts, const char *end, Buffer *out)
     return buffer_appendf(out, "X-EndOfInjectedXHeaders: 0%s", end);
 }
 
-int message_mend(const char *data, size_t n, Buffer *out)
+/* Lines that end in several CRs and an LF were made CRLF more than once: they end in CRLF. */
+static int append_with_one_cr(const char *data, size_t n, Buffer *out)
+{
+    const char *at = data, *end = data + n, *cr;
+    int r = 0;
+
+    while (r >= 0 && (cr = memchr(at, '\r', (size_t)(end - at)))) {
+        const char *behind = cr;
+
+        while (behind < end && *behind == '\r')
+            behind++;
+        r = buffer_append(
+            out, at, (size_t)((behind < end && *behind == '\n' ? cr + 1 : behind) - at));
+        at = behind;
+    }
+    return r < 0 ? r : buffer_append(out, at, (size_t)(end - at));
+}
+
+static int mend(const char *data, size_t n, Buffer *out)
 {
     const char *end = header_line_end(data, n), *text;
     HeaderCursor header;
@@ -122,6 +143,20 @@ int message_mend(const char *data, size_t n, Buffer *out)
         r = r < 0 ? r : buffer_append_string(out, end);
     }
     return r < 0 ? r : buffer_append(out, text, (size_t)(data + n - text));
+}
+
+int message_mend(const char *data, size_t n, Buffer *out)
+{
+    const char *line_end = n > 0 ? memchr(data, '\n', n) : NULL;
+    _cleanup_buffer_ Buffer text = {0};
+    int r;
+
+    if (n == 0) /* where `data` may be NULL */
+        return buffer_append_string(out, "\n");
+    if (!line_end || line_end - data < 2 || line_end[-1] != '\r' || line_end[-2] != '\r')
+        return mend(data, n, out);
+    r = append_with_one_cr(data, n, &text);
+    return r < 0 ? r : mend(buffer_data(&text), buffer_size(&text), out);
 }
 
 typedef struct Fields {

@@ -10,7 +10,8 @@
 
 /* Appends it with a header that ends where its text begins, which need not have an empty line
  * before it; a text alone gets an empty header. A field's name that has blanks in it, where the
- * header goes on behind it, is written with hyphens. Nothing in it is an envelope block any more:
+ * header goes on behind it, is written with hyphens, unless mail systems would obey it then. A
+ * second CR before a line end goes. Nothing in it is an envelope block any more:
  * X-Sender and its like are fields that somebody reads. */
 int message_mend(const char *data, size_t n, Buffer *out);
 

@@ -70,26 +70,45 @@ int address_list_split(const char *text, size_t n, AddressElement handler, void 
 
 /* ---- writing originators ---- */
 
-/* A name that is none, such as one of several lines, is left out: whoever hands over the mail has
- * it from somewhere, and the mail is worth more. */
-static bool is_usable(const char *name)
+/* Whoever hands over the mail has the name from somewhere: control characters in it are blanks, and
+ * what is no UTF-8 is Latin 1, as programs have it that do not say. 0 or -ENOMEM. */
+static int clean_name(const char *name, Buffer *out)
 {
     size_t n = name ? strlen(name) : 0;
+    bool utf8 = text_is_utf8(name ?: "", n);
+    int r = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
-            return false;
-    return n > 0 && text_is_utf8(name, n);
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        unsigned char c = (unsigned char)name[i];
+
+        if (c < ' ' || c == 0x7f || (!utf8 && c >= 0x80 && c < 0xa0))
+            r = buffer_append(out, " ", 1);
+        else if (c < 0x80 || utf8)
+            r = buffer_append(out, name + i, 1);
+        else
+            r = buffer_append(out, (char[]){(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))}, 2);
+    }
+    while (buffer_size(out) > 0 && *buffer_at(out, buffer_size(out) - 1) == ' ')
+        buffer_truncate(out, buffer_size(out) - 1);
+    return r < 0 ? r : buffer_append(out, "", 1);
 }
 
 static void put_mailbox(FieldWriter *w, const char *name, const char *address)
 {
-    bool named = is_usable(name);
+    _cleanup_buffer_ Buffer clean = {0};
     char shown[ADDRESS_MAX + sizeof("<>")];
+    const char *text;
+    bool named;
 
+    if (clean_name(name, &clean) < 0) {
+        w->error = -ENOMEM;
+        return;
+    }
+    text = buffer_data(&clean) + strspn(buffer_data(&clean), " ");
+    named = *text != '\0';
     w->utf8 = w->utf8 || !text_is_ascii(address, strlen(address));
     if (named)
-        field_put_phrase(w, name, strlen(name));
+        field_put_phrase(w, text, strlen(text));
     (void)snprintf(shown, sizeof(shown), named ? "<%.*s>" : "%.*s", ADDRESS_MAX, address);
     field_put_word(w, shown);
 }
@@ -193,30 +212,52 @@ static int put_somebody(Mender *m, const HeaderField *field, const char *instead
     return 1;
 }
 
+/* "Foo; Bar <a@x>": an address in <...>, and a name that only looks like another. */
+static bool is_name_with_semicolon(const HeaderField *field)
+{
+    const char *angle = memchr(field->value, '<', field->n_value);
+    const char *end = field->value + field->n_value;
+
+    return angle && memchr(field->value, ';', (size_t)(angle - field->value)) &&
+           !memchr(field->value, '@', (size_t)(angle - field->value)) &&
+           !memchr(field->value, '"', (size_t)(angle - field->value)) &&
+           !memchr(field->value, ':', (size_t)(angle - field->value)) &&
+           !memchr(angle + 1, '<', (size_t)(end - angle - 1)) &&
+           !memchr(angle, ';', (size_t)(end - angle)) && !memchr(angle, ',', (size_t)(end - angle));
+}
+
+/* All who are named there, but where one of them is no address: 1, or 0; or -ENOMEM. */
+static int put_all(Mender *m, const HeaderField *field)
+{
+    int r;
+
+    if (is_name_with_semicolon(field))
+        return 0;
+    r = address_list_parse(field->value, field->n_value, ADDRESS_ORIGINATORS, put_item, m, NULL);
+    return r == -ENOMEM ? r : r == 0 && m->n > 0;
+}
+
 /* Writes one as others can read it. 1; 0: it stays as it is, or -ENOMEM. */
 static int mend_originators(Mender *m, const HeaderField *field, const char *instead)
 {
     const FieldOutput header = field_output(m->out);
     int r;
 
-    if (can_be_read(field))
+    if (!is_name_with_semicolon(field) && can_be_read(field))
         return 0;
     field_begin(&m->writer, &header, field->name, field->n_name);
     m->n = 0;
-    r = address_list_parse(field->value, field->n_value, ADDRESS_ORIGINATORS, put_item, m, NULL);
-    if (r == 0 && m->n == 0)
-        r = -EINVAL;
-    if (r == -EINVAL) {
+    r = put_all(m, field);
+    if (r == 0) {
         buffer_clear(m->out);
         field_begin(&m->writer, &header, field->name, field->n_name);
         r = put_somebody(m, field, instead);
-    } else if (r == 0) {
-        r = 1;
     }
-    if (r > 0 && field_end(&m->writer, "it", NULL) >= 0)
-        return 1;
-    buffer_clear(m->out);
-    return r == -ENOMEM ? r : 0;
+    if (r > 0)
+        r = field_end(&m->writer, "it", NULL) ?: 1;
+    if (r <= 0)
+        buffer_clear(m->out);
+    return r == -EBADMSG ? 0 : r; /* nobody can write it */
 }
 
 /* ---- recipients ---- */

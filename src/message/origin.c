@@ -213,18 +213,30 @@ int origin_list(const HeaderCursor *header, Envelope *e, size_t *ret_to)
     return r == -ENOMEM ? r : 0;
 }
 
+/* Those of three kinds that hold something. How many; or what the handler returned. */
+static int give_fields(HeaderCursor cursor, FieldKind first, OriginField handler, void *user)
+{
+    HeaderField field;
+    int n = 0, r = 0;
+
+    while (r >= 0 && header_next(&cursor, &field, NULL) > 0) {
+        if (field.kind < first || field.kind > first + FIELD_BCC - FIELD_TO ||
+            strspn(field.value, " \t\r\n") >= field.n_value)
+            continue;
+        n++;
+        r = handler(user, &field);
+    }
+    return r < 0 ? r : n;
+}
+
 int origin_recipient_fields(const HeaderCursor *header, OriginField handler, void *user)
 {
     const Scope scope = find_scope(header, ~0u);
-    const unsigned shift = scope.is_resent ? FIELD_RESENT_TO - FIELD_TO : 0;
-    HeaderCursor cursor = scope.fields;
-    HeaderField field;
-    int r = 0;
+    int r = scope.is_resent ? give_fields(scope.fields, FIELD_RESENT_TO, handler, user) : 0;
 
-    while (r >= 0 && header_next(&cursor, &field, NULL) > 0)
-        if (field.kind >= FIELD_TO + shift && field.kind <= FIELD_BCC + shift)
-            r = handler(user, &field);
-    return r;
+    if (r == 0)
+        r = give_fields(*header, FIELD_TO, handler, user);
+    return MIN(r, 0);
 }
 
 static int keep_domain(void *user, const AddressItem *item)

@@ -22,7 +22,8 @@ int origin_complete(const HeaderCursor *header, unsigned kinds, Envelope *e, Fai
  * is how many there are behind To. A field that cannot be read names nobody. 0 or -ENOMEM. */
 int origin_list(const HeaderCursor *header, Envelope *e, size_t *ret_to);
 
-/* One call for each field that names recipients of this sending. A negative result of the handler
+/* One call for each field that names recipients of this sending: the topmost Resent- block's, where
+ * it names any, else the message's own. A negative result of the handler
  * ends it, and is returned. */
 typedef int (*OriginField)(void *user, const HeaderField *field);
 int origin_recipient_fields(const HeaderCursor *header, OriginField handler, void *user);

@@ -66,23 +66,59 @@ static bool looks_like_address(const ASN1_STRING *string)
     return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
+/* As bytes, whatever they are: whoever stopped at a NUL would show another name than there is. */
+static int append_dns_name(Buffer *out, const ASN1_STRING *name)
+{
+    return buffer_append(
+               out, (const char *)ASN1_STRING_get0_data(name), (size_t)ASN1_STRING_length(name))
+               ?: buffer_append_string(
+                      out, looks_like_address(name) ? " (as a name, which is none)" : "");
+}
+
+static int append_address(Buffer *out, const ASN1_STRING *address)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    int n = ASN1_STRING_length(address);
+
+    if (n != sizeof(struct in_addr) && n != sizeof(struct in6_addr))
+        return buffer_append_string(out, "an address of a wrong length");
+    (void)inet_ntop(n == sizeof(struct in_addr) ? AF_INET : AF_INET6,
+        ASN1_STRING_get0_data(address), text, sizeof(text));
+    return buffer_append_string(out, text);
+}
+
 static int append_general_name(Buffer *out, const GENERAL_NAME *name)
 {
-    const char *comma = buffer_size(out) > 0 ? ", " : "";
-    char address[INET6_ADDRSTRLEN];
-    const ASN1_STRING *string;
+    if (name->type != GEN_DNS && name->type != GEN_IPADD)
+        return 0;
+    return buffer_append_string(out, buffer_size(out) > 0 ? ", " : "")
+               ?: (name->type == GEN_DNS ? append_dns_name(out, name->d.dNSName)
+                                         : append_address(out, name->d.iPAddress));
+}
 
-    if (name->type == GEN_DNS) {
-        string = name->d.dNSName;
-        return buffer_appendf(out, "%s%.*s%s", comma, ASN1_STRING_length(string),
-            (const char *)ASN1_STRING_get0_data(string),
-            looks_like_address(string) ? " (as a name, which is none)" : "");
+/* Whether it has a byte that no host's name has, and that makes it look like another. */
+static bool deceives(const ASN1_STRING *name)
+{
+    const unsigned char *data = ASN1_STRING_get0_data(name);
+
+    for (int i = 0; i < ASN1_STRING_length(name); i++)
+        if (data[i] <= ' ' || data[i] == 0x7f || data[i] == ',')
+            return true;
+    return false;
+}
+
+bool certificate_deceives(X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    bool found = false;
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        found = name->type == GEN_DNS && deceives(name->d.dNSName);
     }
-    string = name->d.iPAddress;
-    if (name->type == GEN_IPADD && inet_ntop(ASN1_STRING_length(string) == 4 ? AF_INET : AF_INET6,
-                                       ASN1_STRING_get0_data(string), address, sizeof(address)))
-        return buffer_appendf(out, "%s%s", comma, address);
-    return 0;
+    GENERAL_NAMES_free(names);
+    return found;
 }
 
 /* The names that RFC 6125 compares: those of subjectAltName. */

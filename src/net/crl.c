@@ -187,10 +187,10 @@ static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, co
             X509_verify_cert_error_string(error));
 }
 
-static void fetch_and_look(
-    X509 *certificate, X509 *issuer, const char *url, usec_t deadline, RevocationAnswer *ret)
+static void fetch_and_look(X509 *certificate, X509 *issuer, const char *url,
+    const FetchPatience *patience, RevocationAnswer *ret)
 {
-    const FetchWhat what = {url, NULL, NULL, LIST_BYTES_MAX, deadline};
+    const FetchWhat what = {url, NULL, NULL, LIST_BYTES_MAX, patience};
     _cleanup_buffer_ Buffer body = {0};
     _cleanup_failure_ Failure f = {0};
     int r = fetch(&what, &body, &f);
@@ -209,8 +209,8 @@ static void fetch_and_look(
 }
 
 /* The addresses of one distribution point (RFC 5280, 4.2.1.13). */
-static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer, usec_t deadline,
-    int *asked, RevocationAnswer *ret)
+static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer,
+    const FetchPatience *patience, int *asked, RevocationAnswer *ret)
 {
     const GENERAL_NAMES *names =
         point->distpoint && point->distpoint->type == 0 ? point->distpoint->name.fullname : NULL;
@@ -230,12 +230,12 @@ static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer, 
             continue;
         ret->has_source = true;
         ++*asked;
-        fetch_and_look(certificate, issuer, url, deadline, ret);
+        fetch_and_look(certificate, issuer, url, patience, ret);
     }
 }
 
-void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own, usec_t deadline,
-    RevocationAnswer *ret)
+void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own,
+    const FetchPatience *patience, RevocationAnswer *ret)
 {
     CRL_DIST_POINTS *points;
     int asked = 0;
@@ -251,7 +251,7 @@ void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own, usec_t d
     }
     points = X509_get_ext_d2i(certificate, NID_crl_distribution_points, NULL, NULL);
     for (int i = 0; i < sk_DIST_POINT_num(points) && ret->status == REVOCATION_UNKNOWN; i++)
-        ask_point(sk_DIST_POINT_value(points, i), certificate, issuer, deadline, &asked, ret);
+        ask_point(sk_DIST_POINT_value(points, i), certificate, issuer, patience, &asked, ret);
     CRL_DIST_POINTS_free(points);
     ERR_clear_error();
 }

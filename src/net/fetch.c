@@ -21,7 +21,8 @@ int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
         .body = what->request,
         .body_type = what->request_type,
         .max = what->max,
-        .limit = now < what->deadline ? what->deadline - now : 0,
+        .limit = now < what->patience->deadline ? what->patience->deadline - now : 0,
+        .stop = what->patience->stop,
     };
     HttpResponse response;
     int r;

@@ -9,15 +9,21 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
+#include "settings/secret_source.h"
 
 bool fetch_is_possible(const char *url);
+
+typedef struct FetchPatience {
+    usec_t deadline;   /* monotonic */
+    CommandStop *stop; /* ends it before; NULL: nothing does */
+} FetchPatience;
 
 typedef struct FetchWhat {
     const char *url;
     const Buffer *request; /* posted; NULL: then it is a GET */
     const char *request_type;
-    size_t max;      /* bytes */
-    usec_t deadline; /* monotonic */
+    size_t max; /* bytes */
+    const FetchPatience *patience;
 } FetchWhat;
 
 /* 0 with the body, which is the caller's, or a negative errno with a Failure: why there is none. */

@@ -1,5 +1,6 @@
 /* A request and its response over a relay's transport, waited for with poll(2). Must never be
- * called in an event loop, nor wait longer than it is told, but for the lookup of names. */
+ * called in an event loop, nor wait longer than it is told or wanted, but for the lookup of names.
+ */
 #include "net/http_call.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ typedef struct Talk {
     ConnectionShared *shared;
     Connection *connection;
     usec_t deadline;
+    int stop_fd; /* borrowed; -1: nothing ends it but the deadline */
+    bool asked;  /* the request has gone out */
 } Talk;
 
 static void talk_done(Talk *talk)
@@ -59,21 +62,33 @@ static int make_peer(Talk *talk)
     return call->way ? relay_take_proxy(peer, call->way) : 0;
 }
 
-/* 0, or a negative errno; -ETIMEDOUT when the time is over. */
-static int wait_for(const Talk *talk, short events, usec_t until)
+/* 0: it goes on; -ETIMEDOUT when the time is over, -ECANCELED when nobody wants it any more. */
+static int look_at_time(Talk *talk, usec_t now)
 {
-    struct pollfd poll_fd = {talk->connection->fd, events, 0};
-    usec_t now = clock_monotonic();
+    if (talk->stop_fd >= 0 && command_is_stopped(talk->call->stop)) {
+        if (talk->call->grace == 0 || !talk->asked)
+            return -ECANCELED;
+        talk->stop_fd = -1;
+        talk->deadline = MIN(talk->deadline, usec_add(now, talk->call->grace));
+    }
+    return now >= talk->deadline ? -ETIMEDOUT : 0;
+}
 
-    if (now >= talk->deadline)
-        return -ETIMEDOUT;
+/* 0, or a negative errno. */
+static int wait_for(Talk *talk, short events, usec_t until)
+{
+    usec_t now = clock_monotonic();
+    int r = look_at_time(talk, now);
+    struct pollfd polls[] = {{talk->connection->fd, events, 0}, {talk->stop_fd, POLLIN, 0}};
+
     until = MIN(until, talk->deadline);
-    if (until <= now)
-        return 0;
-    if (poll(&poll_fd, 1, (int)MIN((until - now) / USEC_PER_MSEC + 1, (usec_t)INT_MAX)) < 0 &&
+    if (r < 0 || until <= now)
+        return r;
+    if (poll(polls, ELEMENTSOF(polls),
+            (int)MIN((until - now) / USEC_PER_MSEC + 1, (usec_t)INT_MAX)) < 0 &&
         errno != EINTR)
         return -errno;
-    return 0;
+    return look_at_time(talk, clock_monotonic()) == -ECANCELED ? -ECANCELED : 0;
 }
 
 static int take_failure(Connection *c, int error, Failure *f)
@@ -113,7 +128,7 @@ static int connect_to(Talk *talk, Failure *f)
             transport_start_again(c, now);
         else
             r = wait_for(talk, c->events, c->deadline);
-        if (r == -ETIMEDOUT)
+        if (r == -ETIMEDOUT || r == -ECANCELED)
             return r;
         now = clock_monotonic();
     }
@@ -165,6 +180,7 @@ static int write_all(Talk *talk, const Buffer *request, Failure *f)
         if (n < 0)
             return (int)n;
     }
+    talk->asked = true;
     return 0;
 }
 
@@ -182,8 +198,7 @@ static int read_response(Talk *talk, HttpResponse *response, Failure *f)
             r = wait_for(talk, transport_wants(talk->connection, POLLIN), USEC_NEVER);
         else
             r = n < 0 ? (int)n : http_response_end(response) ?: 1;
-        if (r == 0 && clock_monotonic() >= talk->deadline)
-            r = -ETIMEDOUT;
+        r = r ?: look_at_time(talk, clock_monotonic());
     }
     explicit_bzero(data, sizeof(data));
     return MIN(r, 0);
@@ -208,6 +223,8 @@ static int explain(const Talk *talk, int r, Failure *f)
     if (r == -ENOMEM || f->number != 0)
         return r;
     switch (r) {
+    case -ECANCELED:
+        return failure_set(f, r, ERROR_INTERRUPTED, "the answer is not wanted any more");
     case -ETIMEDOUT:
         time = text_format_duration(talk->call->limit);
         return failure_set(f, r, ERROR_TIMEOUT, "no answer within %s", time ?: "its time");
@@ -222,15 +239,19 @@ static int explain(const Talk *talk, int r, Failure *f)
 
 int http_call(const HttpCall *call, HttpResponse *ret, Failure *f)
 {
-    _cleanup_(talk_done)
-        Talk talk = {.call = call, .deadline = usec_add(clock_monotonic(), call->limit)};
+    _cleanup_(talk_done) Talk talk = {
+        .call = call, .deadline = usec_add(clock_monotonic(), call->limit), .stop_fd = -1};
     _cleanup_failure_ Failure own = {0};
     int r = http_url_parse(call->url, &talk.url);
 
     if (r == -EINVAL || (r >= 0 && !talk.url.tls && !call->clear))
         return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "\"%s\" is no URL of HTTP%s", call->url,
             call->clear ? "" : "S");
-    r = r ?: make_peer(&talk) ?: http_response_init(ret, call->max);
+    if (r >= 0 && call->stop)
+        talk.stop_fd = r = command_stop_fd(call->stop);
+    if (r < 0)
+        return r == -ENOMEM ? r : failure_set_errno(f, r, "the connection cannot be made");
+    r = make_peer(&talk) ?: http_response_init(ret, call->max);
     if (r < 0)
         return r;
     r = exchange(&talk, ret, f ?: &own);

@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "net/http.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 /* Everything borrowed. */
 typedef struct HttpCall {
@@ -21,9 +22,12 @@ typedef struct HttpCall {
     const RelayConfig *way; /* reached as this relay is, through its proxy; NULL: straight */
     size_t max;             /* bytes of the response's body */
     usec_t limit;           /* for all of it */
+    CommandStop *stop;      /* ends it at once; NULL: nothing does */
+    usec_t grace;           /* but where the request has gone out, an answer may come for so long:
+                             * one that may not be lost, though nobody waits for it any more */
 } HttpCall;
 
 /* 0 with a response of whatever status, which the caller ends by http_response_done(); or a
  * negative errno with a Failure, which names neither URL nor body: -EINVAL no URL, -EBADMSG no
- * HTTP, -EMSGSIZE too much, -ETIMEDOUT, or what the connection failed by. */
+ * HTTP, -EMSGSIZE too much, -ETIMEDOUT, -ECANCELED, or what the connection failed by. */
 int http_call(const HttpCall *call, HttpResponse *ret, Failure *f);

@@ -86,7 +86,8 @@ static int judge_response(const HttpResponse *response, Failure *f)
     return 0;
 }
 
-static int fetch_text(const RelayConfig *relay, const char *url, Buffer *ret, Failure *f)
+static int fetch_text(
+    const RelayConfig *relay, const char *url, CommandStop *stop, Buffer *ret, Failure *f)
 {
     const HttpCall call = {
         .url = url,
@@ -97,6 +98,7 @@ static int fetch_text(const RelayConfig *relay, const char *url, Buffer *ret, Fa
         .way = relay,
         .max = MTA_STS_POLICY_MAX,
         .limit = FETCH_LIMIT,
+        .stop = stop,
     };
     HttpResponse response;
     int r = http_call(&call, &response, f);
@@ -143,8 +145,8 @@ static int take_text(MtaStsResult *result, Buffer *text, const char *id, usec_t 
     return r;
 }
 
-static int fetch_policy(
-    const RelayConfig *relay, const char *domain, const char *id, MtaStsResult *ret)
+static int fetch_policy(const RelayConfig *relay, const char *domain, const char *id,
+    CommandStop *stop, MtaStsResult *ret)
 {
     _cleanup_free_
     char *url = NULL;
@@ -156,7 +158,7 @@ static int fetch_policy(
         url = NULL;
         return -ENOMEM;
     }
-    r = fetch_text(relay, url, &text, f);
+    r = fetch_text(relay, url, stop, &text, f);
     if (r < 0)
         buffer_done(&text);
     else {
@@ -254,18 +256,20 @@ static bool is_current(const RelayConfig *relay, const MtaStsResult *result, con
            usec_add(clock_monotonic(), MAX(result->policy.max_age, AGE_MIN) / 2) < result->until;
 }
 
-static int refresh(const RelayConfig *relay, const char *domain, MtaStsResult *ret)
+static int refresh(
+    const RelayConfig *relay, const char *domain, CommandStop *stop, MtaStsResult *ret)
 {
     char id[MTA_STS_ID_MAX];
     int r = find_record(domain, id, &ret->trouble);
 
     if (r >= 0 && !is_current(relay, ret, id))
-        r = fetch_policy(relay, domain, id, ret);
+        r = fetch_policy(relay, domain, id, stop, ret);
     ret->lifetime = r < 0 ? LIFETIME_TROUBLE : LIFETIME_GOOD;
     return r == -ENOMEM ? r : 0;
 }
 
-void mta_sts_look_up(const RelayConfig *relay, const MtaStsResult *former, MtaStsResult *ret)
+void mta_sts_look_up(
+    const RelayConfig *relay, const MtaStsResult *former, CommandStop *stop, MtaStsResult *ret)
 {
     _cleanup_free_
     char *domain = NULL;
@@ -285,7 +289,7 @@ void mta_sts_look_up(const RelayConfig *relay, const MtaStsResult *former, MtaSt
     else if (ret->error >= 0 && relay->tls_mta_sts_file)
         ret->error = load(relay, domain, ret);
     if (ret->error >= 0 && (former || !ret->known))
-        ret->error = refresh(relay, domain, ret);
+        ret->error = refresh(relay, domain, stop, ret);
 }
 
 void mta_sts_result_done(MtaStsResult *result)
@@ -302,13 +306,15 @@ typedef struct MtaStsTask {
     MtaStsResult result, former;
     bool has_former;
     RelayConfig *relay; /* referenced */
+    CommandStop stop;
 } MtaStsTask;
 
 static void run(void *argument)
 {
     MtaStsTask *task = argument;
 
-    mta_sts_look_up(task->relay, task->has_former ? &task->former : NULL, &task->result);
+    mta_sts_look_up(
+        task->relay, task->has_former ? &task->former : NULL, &task->stop, &task->result);
 }
 
 static void drop(void *argument)
@@ -318,10 +324,18 @@ static void drop(void *argument)
     mta_sts_result_done(&task->result);
     mta_sts_result_done(&task->former);
     (void)relay_config_unref(task->relay);
+    command_stop_done(&task->stop);
     free(task);
 }
 
-static const JobKind kind = {"MTA-STS policy", run, drop, .limit = 32, .limit_of_key = 2};
+static void stop(void *argument)
+{
+    MtaStsTask *task = argument;
+
+    command_stop(&task->stop);
+}
+
+static const JobKind kind = {"MTA-STS policy", run, drop, stop, .limit = 32, .limit_of_key = 2};
 
 int job_mta_sts_start(Worker *worker, RelayConfig *relay, const MtaStsResult *former, Answer **ret)
 {
@@ -332,6 +346,7 @@ int job_mta_sts_start(Worker *worker, RelayConfig *relay, const MtaStsResult *fo
         return -ENOMEM;
     task->relay = relay_config_ref(relay);
     task->has_former = former;
+    command_stop_init(&task->stop);
     r = former ? copy_former(former, &task->former) : 0;
     if (r >= 0)
         r = answer_new(worker, &kind, relay->tls_mta_sts_domain, task, ret);

@@ -7,6 +7,7 @@
 #include "net/answer.h"
 #include "net/mta_sts.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 typedef struct MtaStsResult {
     bool known; /* there is a policy: */
@@ -29,6 +30,7 @@ int job_mta_sts_start(Worker *worker, RelayConfig *relay, const MtaStsResult *fo
 /* Borrowed from the answer; NULL: it is not there yet. */
 const MtaStsResult *job_mta_sts_result(Answer *answer, usec_t now);
 
-/* What such a job does. Blocks. */
-void mta_sts_look_up(const RelayConfig *relay, const MtaStsResult *former, MtaStsResult *ret);
+/* What such a job does. Blocks. `stop`, which may be NULL, is for when nobody wants it any more. */
+void mta_sts_look_up(
+    const RelayConfig *relay, const MtaStsResult *former, CommandStop *stop, MtaStsResult *ret);
 void mta_sts_result_done(MtaStsResult *result);

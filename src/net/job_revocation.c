@@ -31,6 +31,7 @@ typedef struct RevocationTask {
     unsigned char *stapled;
     size_t stapled_size;
     usec_t patience;
+    CommandStop stop;
 } RevocationTask;
 
 static void run(void *argument)
@@ -46,6 +47,7 @@ static void run(void *argument)
         .crl_file = task->relay->tls_crl_file,
         .host = task->relay->host,
         .patience = task->patience,
+        .stop = &task->stop,
     };
 
     revocation_judge(&request, &task->verdict);
@@ -59,11 +61,19 @@ static void drop(void *argument)
     sk_X509_pop_free(task->chain, X509_free);
     (void)relay_config_unref(task->relay);
     free(task->stapled);
+    command_stop_done(&task->stop);
     free(task);
 }
 
+static void stop(void *argument)
+{
+    RevocationTask *task = argument;
+
+    command_stop(&task->stop);
+}
+
 /* One that hangs, and the one that follows, for each relay. */
-static const JobKind kind = {"revocation", run, drop, .limit = 32, .limit_of_key = 2};
+static const JobKind kind = {"revocation", run, drop, stop, .limit = 32, .limit_of_key = 2};
 
 /* Of the job's own, from their bytes: those of the connection belong to its TLS context, which may
  * be gone before the job ends. NULL without memory. */
@@ -95,6 +105,7 @@ static RevocationTask *new_task(const RevocationQuestion *question)
 
     if (!task)
         return NULL;
+    command_stop_init(&task->stop);
     task->relay = relay_config_ref(question->relay);
     task->patience = question->patience;
     task->chain = copy_chain(question->chain);

@@ -14,6 +14,7 @@
 #include "settings/secret_source.h"
 
 #define LIFE_UNKNOWN USEC_PER_HOUR
+#define GRACE (5 * USEC_PER_SEC)        /* for a refresh token that is exchanged already, maybe */
 #define AHEAD_MAX (5 * USEC_PER_MINUTE) /* so long before its end a token is renewed */
 
 struct OauthTokens {
@@ -166,7 +167,7 @@ static void exchange_refresh(OauthTokens *tokens, const RelayConfig *relay, cons
 /* Where the file has another one by now, somebody else got it since, and it counts. */
 static int save_again(OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, Failure *f)
 {
-    _cleanup_close_ int lock = oauth_store_lock(relay, f);
+    _cleanup_close_ int lock = oauth_store_lock(relay, stop, f);
     _cleanup_secret_ Secret *configured = NULL, *stored = NULL;
     _cleanup_(oauth_room_done) OauthRoom room = OAUTH_ROOM_NONE;
     char origin[OAUTH_ORIGIN_MAX];
@@ -207,7 +208,8 @@ static void save_pending(
 static int fail_answer(const RelayConfig *relay, const char *what, Failure *f)
 {
     return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-        "the answer of %s is no token: %s; check oauth_token_url", relay->oauth_token_url, what);
+        "the answer of %.*s is no token: %s; check oauth_token_url",
+        (int)strcspn(relay->oauth_token_url, "?"), relay->oauth_token_url, what);
 }
 
 static int take_access(
@@ -232,7 +234,7 @@ static int take_access(
 static int renew_by_client(
     OauthTokens *tokens, RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
 {
-    _cleanup_(oauth_form_done) OauthForm form = {0};
+    _cleanup_(oauth_form_done) OauthForm form = {.stop = stop};
     char error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;
     int r = oauth_form_add(&form, "grant_type", "client_credentials")
@@ -263,7 +265,7 @@ static int take_tokens(OauthTokens *tokens, RelayConfig *relay, const json_t *an
 static int ask_by_refresh(OauthTokens *tokens, RelayConfig *relay, CommandStop *stop,
     OauthRoom *room, Secret **ret, Failure *f)
 {
-    _cleanup_(oauth_form_done) OauthForm form = {0};
+    _cleanup_(oauth_form_done) OauthForm form = {.stop = stop, .grace = GRACE};
     _cleanup_secret_ Secret *refresh = NULL;
     char origin[OAUTH_ORIGIN_MAX] = "", error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;
@@ -291,7 +293,7 @@ static int renew(
     if (relay->oauth_grant == OAUTH_GRANT_CLIENT)
         return renew_by_client(tokens, relay, stop, ret, f);
     if (relay->oauth_token_file) {
-        lock = oauth_store_lock(relay, f);
+        lock = oauth_store_lock(relay, stop, f);
         if (lock < 0)
             return lock;
     }

@@ -326,6 +326,8 @@ int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form,
         .way = relay->oauth_proxy ? relay : NULL,
         .max = ANSWER_BYTES_MAX,
         .limit = form->limit > 0 ? MIN(form->limit, CALL_LIMIT) : CALL_LIMIT,
+        .stop = form->stop,
+        .grace = form->grace,
     };
     HttpResponse response = {0};
     HttpUrl parts = {0};

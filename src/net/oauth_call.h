@@ -16,7 +16,9 @@ typedef struct OauthForm {
     Buffer text;
     Secret *secrets[OAUTH_FORM_SECRETS_MAX]; /* that are in it, in clear; referenced */
     size_t n_secrets;
-    usec_t limit; /* how long the call may take; 0: as long as any */
+    usec_t limit;      /* how long the call may take; 0: as long as any */
+    CommandStop *stop; /* as HttpCall has them; NULL, 0 */
+    usec_t grace;
 } OauthForm;
 int oauth_form_add(OauthForm *form, const char *name, const char *value);
 int oauth_form_add_secret(OauthForm *form, const char *name, Secret *value);

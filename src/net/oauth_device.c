@@ -53,7 +53,7 @@ static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevi
 /* Whether a token could be kept. */
 static int try_store(const RelayConfig *relay, Failure *f)
 {
-    _cleanup_close_ int lock = oauth_store_lock(relay, f);
+    _cleanup_close_ int lock = oauth_store_lock(relay, NULL, f);
     OauthRoom room = OAUTH_ROOM_NONE;
     int r = lock < 0 ? lock : oauth_store_reserve(relay, NULL, &room, f);
 
@@ -128,7 +128,7 @@ int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
     _cleanup_(oauth_form_done) OauthForm form = {.limit = MAX(time_left(device), LAST_CALL)};
     char error[OAUTH_ERROR_MAX] = "";
     json_t *answer = NULL;
-    _cleanup_close_ int lock = oauth_store_lock(relay, f);
+    _cleanup_close_ int lock = oauth_store_lock(relay, NULL, f);
     OauthRoom room = OAUTH_ROOM_NONE;
     int r = lock < 0 ? lock : oauth_store_reserve(relay, NULL, &room, f);
 

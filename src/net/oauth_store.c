@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <libgen.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,6 +20,7 @@
 #include "net/seal.h"
 #include "settings/secret_source.h"
 
+#define LOOK_MS 20 /* at a lock that another has */
 #define PURPOSE "outbox oauth_token_file"
 /* Of a token as long as an answer may be, with an escape for each of its bytes, in two digits each
  * where it is sealed. */
@@ -78,11 +80,30 @@ static int open_private(const char *path, int flags)
     return r < 0 ? r : TAKE_FD(fd);
 }
 
-int oauth_store_lock(const RelayConfig *relay, Failure *f)
+/* Whoever has it may wait for a server: without `stop` there is nothing to look for meanwhile. */
+static int wait_for_lock(int fd, CommandStop *stop)
+{
+    int stop_fd = stop ? command_stop_fd(stop) : -1;
+
+    if (stop && stop_fd < 0)
+        return stop_fd;
+    while (flock(fd, stop ? LOCK_EX | LOCK_NB : LOCK_EX) < 0) {
+        struct pollfd p = {stop_fd, POLLIN, 0};
+
+        if (errno != EINTR && errno != EWOULDBLOCK)
+            return -errno;
+        if (stop && poll(&p, 1, LOOK_MS) > 0)
+            return -ECANCELED;
+    }
+    return 0;
+}
+
+int oauth_store_lock(const RelayConfig *relay, CommandStop *stop, Failure *f)
 {
     _cleanup_free_
     char *path = NULL;
     _cleanup_close_ int fd = -1;
+    int r;
 
     if (asprintf(&path, "%s.lock", relay->oauth_token_file) < 0) {
         path = NULL;
@@ -93,10 +114,8 @@ int oauth_store_lock(const RelayConfig *relay, Failure *f)
         return fd;
     if (fd < 0)
         return fail(fd, relay->oauth_token_file, f);
-    while (flock(fd, LOCK_EX) < 0)
-        if (errno != EINTR)
-            return fail(-errno, relay->oauth_token_file, f);
-    return TAKE_FD(fd);
+    r = wait_for_lock(fd, stop);
+    return r < 0 ? fail(r, relay->oauth_token_file, f) : TAKE_FD(fd);
 }
 
 /* ---- sealed or not ---- */

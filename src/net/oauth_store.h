@@ -17,8 +17,8 @@ int oauth_origin(
 
 /* Waits for other processes that use the file, and keeps them waiting until the descriptor is
  * closed; finds out whether the file can be written at all. A descriptor, or a negative errno with
- * a Failure. */
-int oauth_store_lock(const RelayConfig *relay, Failure *f);
+ * a Failure: -ECANCELED when it was stopped; `stop` may be NULL. */
+int oauth_store_lock(const RelayConfig *relay, CommandStop *stop, Failure *f);
 
 /* 0 with the token, NULL when there is none of that origin; or a negative errno with a Failure.
  * With a key, a file that is not sealed yet is; to be called with the lock held. `stop` is of a

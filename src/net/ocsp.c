@@ -156,13 +156,13 @@ static int make_request(X509 *certificate, X509 *issuer, Buffer *ret)
     return n < 0 ? -ENOMEM : 0;
 }
 
-static void ask_one(
-    X509 *certificate, X509 *issuer, const char *url, usec_t deadline, RevocationAnswer *ret)
+static void ask_one(X509 *certificate, X509 *issuer, const char *url, const FetchPatience *patience,
+    RevocationAnswer *ret)
 {
     _cleanup_(response_p) OCSP_RESPONSE *response = NULL;
     _cleanup_buffer_ Buffer request = {0}, body = {0};
     _cleanup_failure_ Failure f = {0};
-    const FetchWhat what = {url, &request, "application/ocsp-request", ANSWER_BYTES_MAX, deadline};
+    const FetchWhat what = {url, &request, "application/ocsp-request", ANSWER_BYTES_MAX, patience};
     const unsigned char *at;
     int r = make_request(certificate, issuer, &request) ?: fetch(&what, &body, &f);
 
@@ -177,7 +177,8 @@ static void ask_one(
     ERR_clear_error();
 }
 
-static void ask_responders(X509 *certificate, X509 *issuer, usec_t deadline, RevocationAnswer *ret)
+static void ask_responders(
+    X509 *certificate, X509 *issuer, const FetchPatience *patience, RevocationAnswer *ret)
 {
     STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(certificate);
     int asked = 0;
@@ -193,19 +194,19 @@ static void ask_responders(X509 *certificate, X509 *issuer, usec_t deadline, Rev
             continue;
         ret->has_source = true;
         asked++;
-        ask_one(certificate, issuer, url, deadline, ret);
+        ask_one(certificate, issuer, url, patience, ret);
     }
     X509_email_free(urls);
 }
 
 void ocsp_ask(X509 *certificate, X509 *issuer, const unsigned char *stapled, size_t n,
-    usec_t deadline, RevocationAnswer *ret)
+    const FetchPatience *patience, RevocationAnswer *ret)
 {
     *ret = (RevocationAnswer){.text = "OCSP: the certificate names nobody who could be asked"};
     if (stapled)
         ocsp_look_at(certificate, issuer, stapled, n, ret);
     if (ret->status == REVOCATION_UNKNOWN)
-        ask_responders(certificate, issuer, deadline, ret);
+        ask_responders(certificate, issuer, patience, ret);
 }
 
 bool ocsp_must_be_stapled(X509 *certificate)

@@ -66,7 +66,7 @@ static int weigh(const RevocationRequest *request, int i, const char *setting, T
 }
 
 static int check_ocsp(
-    const RevocationRequest *request, int i, usec_t deadline, RevocationVerdict *ret)
+    const RevocationRequest *request, int i, const FetchPatience *patience, RevocationVerdict *ret)
 {
     X509 *certificate = sk_X509_value(request->chain, i);
     X509 *issuer = sk_X509_value(request->chain, i + 1);
@@ -84,25 +84,25 @@ static int check_ocsp(
                 "owner must turn on OCSP stapling there",
                 ret);
     } else
-        ocsp_ask(certificate, issuer, stapled, request->stapled_size, deadline, &answer);
+        ocsp_ask(certificate, issuer, stapled, request->stapled_size, patience, &answer);
     return weigh(request, i, "tls_check_ocsp", request->check_ocsp, &answer, ret);
 }
 
 static int check_crl(const RevocationRequest *request, int i, STACK_OF(X509_CRL) * own,
-    usec_t deadline, RevocationVerdict *ret)
+    const FetchPatience *patience, RevocationVerdict *ret)
 {
     RevocationAnswer answer = {0};
 
     if (request->check_crl == TLS_CHECK_OFF)
         return 0;
-    crl_ask(sk_X509_value(request->chain, i), sk_X509_value(request->chain, i + 1), own, deadline,
+    crl_ask(sk_X509_value(request->chain, i), sk_X509_value(request->chain, i + 1), own, patience,
         &answer);
     return weigh(request, i, "tls_check_crl", request->check_crl, &answer, ret);
 }
 
 void revocation_judge(const RevocationRequest *request, RevocationVerdict *ret)
 {
-    usec_t deadline = usec_add(clock_monotonic(), request->patience);
+    const FetchPatience patience = {usec_add(clock_monotonic(), request->patience), request->stop};
     STACK_OF(X509_CRL) *own = NULL;
     int r = 0;
 
@@ -112,9 +112,9 @@ void revocation_judge(const RevocationRequest *request, RevocationVerdict *ret)
     if (r < 0)
         ret->lifetime = 0;
     for (int i = 0; i + 1 < sk_X509_num(request->chain) && r == 0; i++) {
-        r = check_ocsp(request, i, deadline, ret);
+        r = check_ocsp(request, i, &patience, ret);
         if (r == 0)
-            r = check_crl(request, i, own, deadline, ret);
+            r = check_crl(request, i, own, &patience, ret);
     }
     ret->error = r;
     crl_list_free(own);

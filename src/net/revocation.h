@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "settings/relay.h"
+#include "settings/secret_source.h"
 
 typedef enum RevocationStatus {
     REVOCATION_UNKNOWN, /* could not be found out */
@@ -36,6 +37,7 @@ typedef struct RevocationRequest {
     const char *crl_file; /* or NULL */
     const char *host;     /* for words */
     usec_t patience;      /* for all of it */
+    CommandStop *stop;    /* nobody wants the verdict any more; or NULL */
 } RevocationRequest;
 
 typedef struct RevocationVerdict {

@@ -218,10 +218,8 @@ static int note_failed(SocketDial *dial, size_t i, int error, usec_t now)
     if (n > 0)
         buffer_truncate(&dial->tried, n - 1);
     address_format_host(address_of(dial, i), text);
-    if (buffer_appendf(&dial->tried, "%s%s: %s", n > 0 ? ", " : "", text, describe(dial, error)) <
-        0)
-        return -ENOMEM;
-    return buffer_append(&dial->tried, "", 1);
+    return buffer_appendf(&dial->tried, "%s%s: %s", n > 0 ? ", " : "", text, describe(dial, error))
+               ?: buffer_append(&dial->tried, "", 1);
 }
 
 static const char *advice(const SocketDial *dial)
@@ -316,13 +314,22 @@ static FaultReason reason_of(int error)
     }
 }
 
+/* What became of the addresses, without the name of one that the relay is called by itself. */
+static const char *tried_of(const SocketDial *dial, const char *host)
+{
+    const char *tried = socket_dial_tried(dial);
+    size_t n = strlen(host);
+    bool alone = strncmp(tried, host, n) == 0 && tried[n] == ':' && !strchr(tried, ',');
+
+    return alone ? tried + n + strlen(": ") : tried;
+}
+
 static int give_up(const SocketDial *dial, Failure *f)
 {
     const RelayConfig *relay = dial->options.relay;
-    /* Memory that sockets lack is not the caller's. */
     const char *host = dial->options.to_proxy ? relay->proxy_host : relay->host;
     unsigned number = dial->options.to_proxy ? relay->proxy_port : relay->port;
-    int error = dial->error == -ENOMEM ? -ENOBUFS : dial->error, r;
+    int error = dial->error == -ENOMEM ? -ENOBUFS : dial->error, r; /* ENOMEM is the caller's */
     bool local = relay_socket_path(relay) != NULL;
     char port[24] = "";
 
@@ -331,9 +338,9 @@ static int give_up(const SocketDial *dial, Failure *f)
     if (dial->options.to_proxy && !socket_dial_is_own(dial))
         return failure_reason(f, REASON_PROXY_UNREACHABLE,
             failure_set(f, error, ERROR_FIREWALL, "cannot connect to the proxy %s%s (%s); %s", host,
-                port, socket_dial_tried(dial), advice_on_proxy(dial->error)));
+                port, tried_of(dial, host), advice_on_proxy(dial->error)));
     r = failure_set(f, error, error_from_socket(dial->error), "cannot connect to %s%s (%s); %s",
-        host, port, socket_dial_tried(dial), local ? advice_unix(dial->error) : advice(dial));
+        host, port, tried_of(dial, host), local ? advice_unix(dial->error) : advice(dial));
     return failure_reason(f, dial->forbidden ? REASON_LOCAL_ADDRESS : reason_of(dial->error), r);
 }
 

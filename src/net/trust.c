@@ -116,7 +116,11 @@ static char *names_detail(X509 *certificate, const Trust *trust)
             "so it cannot be for %s",
             trust->name);
     else
-        r = asprintf(&text, "it is for %s, and not for %s", names, trust->name);
+        r = asprintf(&text, "it is for %s, and not for %s%s", names, trust->name,
+            certificate_deceives(certificate)
+                ? "; a name with a control character, a blank or a comma in it is no host's: the "
+                  "certificate is malformed, or made to be taken for another's"
+                : "");
     return r < 0 ? NULL : text;
 }
 
@@ -173,7 +177,7 @@ static int explain(X509_STORE_CTX *context, const Trust *trust, Failure *f)
     char *subject = NULL, *issuer = NULL, *what = NULL, *elsewhere = NULL;
     char hex[CERTIFICATE_HEX_MAX] = "unknown";
     unsigned char digest[CERTIFICATE_SHA256_BYTES];
-    bool no_name;
+    bool no_name, deceives;
     int r;
 
     if (error == X509_V_ERR_OUT_OF_MEM)
@@ -186,7 +190,10 @@ static int explain(X509_STORE_CTX *context, const Trust *trust, Failure *f)
     if (certificate_digest(certificate, digest))
         certificate_hex_text(digest, hex);
     no_name = is_name(error) && what && strstr(what, "common name");
-    if (trust->ca_setting)
+    deceives = is_name(error) && certificate_deceives(certificate);
+    if (deceives)
+        elsewhere = strdup("do not accept it: ask the server's owner whose it is");
+    else if (trust->ca_setting)
         elsewhere = advice_elsewhere(error, trust->ca_setting);
     r = failure_set(f, -EACCES, row->number,
         "the certificate of %s cannot be trusted: %s (subject \"%s\", issuer \"%s\", number %d in "

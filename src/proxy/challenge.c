@@ -111,7 +111,6 @@ static bool has_word(const Part *list, const char *word)
 
 typedef struct Reading {
     Challenge challenge;
-    bool is_digest;
     bool bad_qop; /* there are some, and none is "auth" */
 } Reading;
 
@@ -138,7 +137,8 @@ static int take_parameter(Reading *reading, const Part *name, const Part *value)
     return 0;
 }
 
-static void judge_digest(Reading *reading)
+/* Takes the scheme, and returns why it cannot be answered. */
+static DigestFlaw judge_digest(Reading *reading)
 {
     static const struct {
         const char *name;
@@ -153,16 +153,23 @@ static void judge_digest(Reading *reading)
     Challenge *c = &reading->challenge;
     const char *name = c->algorithm ?: "MD5";
 
-    if (!c->realm || !c->nonce || reading->bad_qop)
-        return;
+    if (!c->realm)
+        return DIGEST_FLAW_REALM;
+    if (!c->nonce || !*c->nonce)
+        return DIGEST_FLAW_NONCE;
+    if (reading->bad_qop)
+        return DIGEST_FLAW_QOP;
     for (size_t i = 0; i < ELEMENTSOF(algorithms); i++)
         if (text_equal_nocase(algorithms[i].name, name)) {
             c->scheme = algorithms[i].scheme;
             c->session = algorithms[i].session;
         }
     /* A session key needs a nonce of our own, which goes with a qop alone. */
-    if (c->session && !c->qop)
+    if (c->session && !c->qop) {
         c->scheme = CHALLENGE_NONE;
+        return DIGEST_FLAW_SESSION;
+    }
+    return c->scheme == CHALLENGE_NONE ? DIGEST_FLAW_ALGORITHM : DIGEST_FLAW_NONE;
 }
 
 /* A word of base64 with its padding, alone up to the next comma (token68). */
@@ -237,7 +244,7 @@ static int name_scheme(const Part *scheme, Buffer *names)
 static void judge(const Part *scheme, Reading *reading)
 {
     if (part_equal(scheme, "Digest"))
-        judge_digest(reading);
+        reading->challenge.flaw = judge_digest(reading);
     else if (part_equal(scheme, "Basic"))
         reading->challenge.scheme = CHALLENGE_BASIC;
     else if (part_equal(scheme, "NTLM"))
@@ -246,11 +253,17 @@ static void judge(const Part *scheme, Reading *reading)
         reading->challenge.scheme = CHALLENGE_NEGOTIATE;
 }
 
-/* A word of the same scheme says more than none. */
+/* A word of the same scheme says more than none, and so does a Digest that cannot be answered. */
 static bool is_better(const Challenge *one, const Challenge *best)
 {
     return one->scheme > best->scheme ||
-           (one->scheme == best->scheme && one->token && !best->token);
+           (one->scheme == best->scheme &&
+               ((one->token && !best->token) || (one->flaw && !best->flaw)));
+}
+
+static bool is_allowed(const Challenge *one, unsigned allowed)
+{
+    return (one->flaw ? CHALLENGE_BITS_DIGEST : CHALLENGE_BIT(one->scheme)) & allowed;
 }
 
 static int read_one(Cursor *c, unsigned allowed, Challenge *best, Buffer *names)
@@ -268,8 +281,7 @@ static int read_one(Cursor *c, unsigned allowed, Challenge *best, Buffer *names)
     if (r >= 0 && (at(c, ' ') || at(c, '\t')))
         r = read_parameters(c, &reading);
     judge(&scheme, &reading);
-    if (r >= 0 && allowed & CHALLENGE_BIT(reading.challenge.scheme) &&
-        is_better(&reading.challenge, best)) {
+    if (r >= 0 && is_allowed(&reading.challenge, allowed) && is_better(&reading.challenge, best)) {
         Challenge worse = *best;
 
         *best = reading.challenge;

@@ -20,6 +20,16 @@ typedef enum ChallengeScheme {
 #define CHALLENGE_BITS_DIGEST \
     (CHALLENGE_BIT(CHALLENGE_DIGEST_MD5) | CHALLENGE_BIT(CHALLENGE_DIGEST_SHA256))
 
+/* Why a Digest cannot be answered. */
+typedef enum DigestFlaw {
+    DIGEST_FLAW_NONE,
+    DIGEST_FLAW_REALM, /* it has none */
+    DIGEST_FLAW_NONCE, /* likewise */
+    DIGEST_FLAW_QOP,   /* there are some, and none is "auth" */
+    DIGEST_FLAW_ALGORITHM,
+    DIGEST_FLAW_SESSION, /* the algorithm needs a qop, and there is none */
+} DigestFlaw;
+
 /* Strings are owned. */
 typedef struct Challenge {
     ChallengeScheme scheme;
@@ -30,7 +40,8 @@ typedef struct Challenge {
     bool session; /* the algorithm ends with "-sess" */
     bool qop;     /* "auth" is among them; false: there are none (RFC 2617) */
     bool userhash;
-    bool stale; /* the nonce was too old: the password may be right */
+    bool stale;      /* the nonce was too old: the password may be right */
+    DigestFlaw flaw; /* of scheme CHALLENGE_NONE: of the first Digest there was */
 } Challenge;
 
 /* Chooses among the challenges in a field value, or in several with commas between them. What is

@@ -50,18 +50,64 @@ static const char *advise(const ProxyDialogue *dialogue, const char *names)
            "for one of these";
 }
 
+/* What is wrong with the Digest that it offers. */
+static int fail_digest(const ProxyDialogue *dialogue, Failure *f)
+{
+    static const char *const flaws[] = {
+        [DIGEST_FLAW_REALM] =
+            "has no realm, without which nobody can answer it (RFC 7616, 3.3): ask "
+            "who runs it to mend that",
+        [DIGEST_FLAW_NONCE] =
+            "has no nonce, without which nobody can answer it (RFC 7616, 3.3): ask "
+            "who runs it to mend that",
+        [DIGEST_FLAW_QOP] =
+            "wants the body of the request to be signed, which CONNECT does not have "
+            "(its qop lacks \"auth\"): ask who runs it for qop=\"auth\"",
+        [DIGEST_FLAW_SESSION] = "has an algorithm that needs a qop, and none: ask who runs it for "
+                                "qop=\"auth\", or an algorithm without \"-sess\"",
+    };
+    const Challenge *c = &dialogue->tunnel.challenge;
+    _cleanup_free_
+    char *algorithm = NULL;
+
+    if (c->flaw != DIGEST_FLAW_ALGORITHM)
+        return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
+            "wants a login (%s), and its Digest %s, or for another way to log in",
+            dialogue->tunnel.status, flaws[c->flaw]);
+    algorithm = proxy_printable(dialogue, c->algorithm, strlen(c->algorithm), NAMES_SHOWN_MAX);
+    if (!algorithm)
+        return -ENOMEM;
+    return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
+        "wants a login (%s), and its Digest has the algorithm \"%s\", which outbox cannot do: ask "
+        "who runs it for SHA-256 or MD5, or for another way to log in",
+        dialogue->tunnel.status, algorithm);
+}
+
 /* Nothing it offers can be answered, or there is nothing to answer with. */
 static int fail_offer(const ProxyDialogue *dialogue, const Buffer *names, Failure *f)
 {
+    bool is_flawed = dialogue->options.user && dialogue->tunnel.challenge.flaw;
     _cleanup_free_
     char *shown =
         proxy_printable(dialogue, buffer_data(names) ?: "", buffer_size(names), NAMES_SHOWN_MAX);
 
     if (!shown)
         return -ENOMEM;
+    if (is_flawed)
+        return fail_digest(dialogue, f);
     return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
         "wants a login (%s, it offers %s): %s", dialogue->tunnel.status, *shown ? shown : "none",
         advise(dialogue, shown));
+}
+
+/* The password may be right: each nonce is too old for it, those that it has just given as well. */
+static int fail_stale(const ProxyDialogue *dialogue, Failure *f)
+{
+    return proxy_fail(dialogue, -EACCES, REASON_PROXY_LOGIN, f,
+        "calls each nonce of its own stale, even one that it has just given (%s), and so takes no "
+        "login by Digest: ask who runs it to look at the time that nonces are good for, and, where "
+        "it is several machines, at whether they know each other's; or for another way to log in",
+        dialogue->tunnel.status);
 }
 
 /* ---- one answer ---- */
@@ -300,8 +346,10 @@ int tunnel_answer_challenge(ProxyDialogue *dialogue, Failure *f)
         return r;
     if (t->bound != BOUND_NOT)
         return go_on_with_login(dialogue, wanted == CHALLENGE_BIT(CHALLENGE_NTLM), f);
-    if (answered && (!t->challenge.stale || t->n_stale++ >= STALE_MAX))
+    if (answered && !t->challenge.stale)
         return fail_login(dialogue, f);
+    if (answered && t->n_stale++ >= STALE_MAX)
+        return fail_stale(dialogue, f);
     if (!has_login(dialogue))
         return fail_offer(dialogue, &names, f);
     proxy_wipe(&t->authentication);

@@ -326,6 +326,8 @@ static int check_relay(Draft *draft, size_t relay)
     const RelayConfig *config = draft->config->relays[relay];
     int r;
 
+    if (!config->host) /* what is set with it has nothing to be held against */
+        return check_host(draft, relay);
     resolve_tls(draft, relay);
     resolve_keepalive(draft, relay);
     r = check_proxy(draft, relay);

@@ -10,15 +10,21 @@
 #include "base/failure.h"
 
 /* Ends a command from another thread, at once and with all that it has started but what has left
- * its process group. One that is begun afterwards is ended likewise. */
+ * its process group; and whatever else waits on its descriptor. What is begun afterwards is ended
+ * likewise. */
 typedef struct CommandStop {
     pthread_mutex_t mutex;
     pid_t pid; /* of the command that runs; 0: none, or it is reaped */
+    int fd;    /* -1: nobody has wanted it yet */
     bool stopped;
 } CommandStop;
 void command_stop_init(CommandStop *stop);
 void command_stop_done(CommandStop *stop);
 void command_stop(CommandStop *stop); /* never waits */
+
+/* Readable once it has been stopped, for good; remains the CommandStop's. Or a negative errno. */
+int command_stop_fd(CommandStop *stop);
+bool command_is_stopped(CommandStop *stop);
 
 /* Whether the program that a command begins with is there and may be run, as far as can be told
  * without running it: what a shell makes of it first, with variables or substitutions, is not

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,12 +25,13 @@ extern char **environ;
 
 void command_stop_init(CommandStop *stop)
 {
-    *stop = (CommandStop){0};
+    *stop = (CommandStop){.fd = -1};
     (void)pthread_mutex_init(&stop->mutex, NULL);
 }
 
 void command_stop_done(CommandStop *stop)
 {
+    close_p(&stop->fd);
     (void)pthread_mutex_destroy(&stop->mutex);
 }
 
@@ -39,7 +41,31 @@ void command_stop(CommandStop *stop)
     stop->stopped = true;
     if (stop->pid > 0)
         (void)kill(-stop->pid, SIGKILL);
+    if (stop->fd >= 0)
+        (void)eventfd_write(stop->fd, 1);
     (void)pthread_mutex_unlock(&stop->mutex);
+}
+
+int command_stop_fd(CommandStop *stop)
+{
+    int r;
+
+    (void)pthread_mutex_lock(&stop->mutex);
+    if (stop->fd < 0)
+        stop->fd = eventfd(stop->stopped, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = stop->fd < 0 ? -errno : stop->fd;
+    (void)pthread_mutex_unlock(&stop->mutex);
+    return r;
+}
+
+bool command_is_stopped(CommandStop *stop)
+{
+    bool stopped;
+
+    (void)pthread_mutex_lock(&stop->mutex);
+    stopped = stop->stopped;
+    (void)pthread_mutex_unlock(&stop->mutex);
+    return stopped;
 }
 
 /* ---- In the child: nothing but system calls, for the parent's other threads are not here ---- */

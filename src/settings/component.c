@@ -177,11 +177,13 @@ static int format_choice(const Setting *setting, const char *text, Buffer *out)
     return buffer_append_string(out, text);
 }
 
+/* A part of a unit is one more: 0 would mean something else. */
 int component_format(const Setting *setting, const char *name, const void *group, Buffer *out)
 {
     const void *field = (const char *)group + setting->offset;
     const char *alias = component_alias(setting, name);
     _cleanup_buffer_ Buffer text = {0};
+    usec_t unit;
 
     if (alias && alias_is(alias, TLS_SWITCH))
         return buffer_append_string(
@@ -190,9 +192,9 @@ int component_format(const Setting *setting, const char *name, const void *group
     case SETTING_BOOL: return buffer_append_string(out, *(const bool *)field ? "True" : "False");
     case SETTING_SIZE: return buffer_appendf(out, "%zu", *(const size_t *)field);
     case SETTING_DURATION:
-        return buffer_appendf(out, "%" PRIu64,
-            *(const usec_t *)field /
-                (counts_milliseconds(setting, alias) ? USEC_PER_MSEC : USEC_PER_SEC));
+        unit = counts_milliseconds(setting, alias) ? USEC_PER_MSEC : USEC_PER_SEC;
+        return buffer_appendf(
+            out, "%" PRIu64, *(const usec_t *)field / unit + (*(const usec_t *)field % unit > 0));
     case SETTING_ENUM:
     case SETTING_KEYWORD:
         return format_mode(setting, group, &text)

@@ -131,6 +131,20 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     return doubtful && text_equal(*ret, way.only->default_text);
 }
 
+bool config_keeps_sent(const char *path, const char *const *overrides)
+{
+    const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "keep_sent")};
+    _cleanup_source_ Source source = {.lenient = true};
+    _cleanup_config_ Config *config = NULL;
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+
+    if (!is_absent(path) && source_load(&source, file, NULL) < 0)
+        return true;
+    return source.left_out ||
+           load(&source, source.n_files > 0 ? file : NULL, &way, &config, NULL) < 0 ||
+           config->spool.keep_sent;
+}
+
 int config_load_program(
     const char *path, const char *const *overrides, ConfigCheck check, Config **ret, Failure *f)
 {

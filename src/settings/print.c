@@ -3,10 +3,12 @@
 #include "settings/print.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "base/text.h"
 #include "settings/component.h"
 #include "settings/print_json.h"
 #include "settings/table.h"
@@ -78,8 +80,8 @@ static int print_section(
     return r ?: buffer_append_string(out, list ? "\n);\n" : "};\n");
 }
 
-static int print_value(
-    const Config *config, const Setting *setting, const Target *target, Buffer *out)
+static int print_value(const Config *config, const Config *defaults, const Setting *setting,
+    const Target *target, Buffer *out)
 {
     bool several = setting->section == SECTION_RELAYS && !target->relay && config->n_relays > 1;
     size_t n = setting->section == SECTION_RELAYS ? config->n_relays : 1;
@@ -89,6 +91,11 @@ static int print_value(
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (setting->section == SECTION_RELAYS && !target_selects(target, config, i))
             continue;
+        r = value_is_default(setting, value_group(config, setting->section, i), defaults);
+        if (r != 0) {
+            r = MIN(r, 0);
+            continue;
+        }
         if (several)
             r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i]->name, name);
         if (r == 0)
@@ -99,19 +106,89 @@ static int print_value(
     return r;
 }
 
-static int unknown(SettingSection section, const char *name, Failure *f)
+/* The section whose name is most like this; SECTION_ANY: none is near. */
+static SettingSection suggest_section(const char *name, size_t n)
 {
-    const char *reason = setting_unavailable(name);
-    const Setting *meant = setting_suggest(section, name);
+    SettingSection near = SECTION_ANY;
+    size_t distance = 3;
+    char text[32];
+
+    if (n >= sizeof(text))
+        return SECTION_ANY;
+    snprintf(text, sizeof(text), "%.*s", (int)n, name);
+    for (SettingSection s = 0; s < SECTION_MAX; s++) {
+        size_t d = text_distance(text, section_name(s));
+
+        if (d < distance && d < n)
+            near = s, distance = d;
+    }
+    return near;
+}
+
+/* Its section, too: one that is known has it, or a setting that is almost called so. */
+static const Setting *suggest(const Target *target)
+{
+    return setting_find(SECTION_ANY, target->setting)
+               ?: setting_suggest(target->section, target->setting)
+               ?: setting_suggest(SECTION_ANY, target->setting);
+}
+
+static int unknown_section(const char *name, Failure *f)
+{
+    size_t n = strcspn(name, ".");
+    SettingSection near = suggest_section(name, n);
+
+    if (near != SECTION_ANY)
+        return failure_set(f, -ENOENT, ERROR_USAGE,
+            "there is no section \"%.*s\"; did you mean \"%s%s\"?", (int)n, name,
+            section_name(near), name + n);
+    return failure_set(f, -ENOENT, ERROR_USAGE,
+        "there is no section \"%.*s\"; there are spool, relays, retry, daemon and message", (int)n,
+        name);
+}
+
+static const RelayConfig *relay_called(const Config *config, const char *name)
+{
+    for (size_t i = 0; config && i < config->n_relays; i++)
+        if (strcmp(config->relays[i]->name, name) == 0)
+            return config->relays[i];
+    return NULL;
+}
+
+/* `name` as it was given, which is no setting; what is suggested can be given in its place. */
+static int unknown(const Config *config, const char *name, const Target *target, Failure *f)
+{
+    const char *reason = setting_unavailable(target->setting);
+    bool dotted = strchr(name, '.') != NULL;
+    const Setting *meant = dotted && target->section == SECTION_ANY ? NULL : suggest(target);
+    SettingSection near = dotted ? SECTION_ANY : suggest_section(name, strlen(name));
 
     if (reason)
-        return failure_set(f, -ENOENT, ERROR_USAGE, "%s: %s", name, reason);
+        return failure_set(f, -ENOENT, ERROR_USAGE, "%s: %s", target->setting, reason);
+    if (dotted && target->section == SECTION_ANY)
+        return unknown_section(name, f);
+    if (!dotted && relay_called(config, name))
+        return failure_set(f, -ENOENT, ERROR_USAGE,
+            "there is no setting \"%s\"; did you mean \"relays.%s\"?", name, name);
     if (meant)
         return failure_set(f, -ENOENT, ERROR_USAGE,
-            "there is no setting \"%s\"; did you mean \"%s\" of %s?", name, meant->name,
-            section_name(meant->section));
+            "there is no setting \"%s\"; did you mean \"%s.%s%s%s\"?", name,
+            section_name(meant->section),
+            meant->section == SECTION_RELAYS ? target->relay ?: "" : "",
+            meant->section == SECTION_RELAYS && target->relay ? "." : "", meant->name);
+    if (near != SECTION_ANY)
+        return failure_set(f, -ENOENT, ERROR_USAGE,
+            "there is no setting \"%s\"; did you mean the section \"%s\"?", name,
+            section_name(near));
+    if (config && target->section == SECTION_RELAYS && !target->relay)
+        return failure_set(f, -ENOENT, ERROR_USAGE,
+            "there is neither a relay nor a setting \"%s\"; `outbox config name` tells the relays' "
+            "names",
+            name);
     return failure_set(f, -ENOENT, ERROR_USAGE,
-        "there is no setting \"%s\"; `outbox config --explain` lists all there are", name);
+        "there is no setting \"%s\"; `outbox config --explain%s%s` lists all there are", name,
+        target->section != SECTION_ANY ? " " : "",
+        target->section != SECTION_ANY ? section_name(target->section) : "");
 }
 
 static bool selects_any(const Target *target, const Config *config)
@@ -122,8 +199,8 @@ static bool selects_any(const Target *target, const Config *config)
     return false;
 }
 
-static int print_named(
-    const Config *config, const char *name, ConfigFormat format, Buffer *out, Failure *f)
+static int print_named(const Config *config, const Config *defaults, const char *name,
+    ConfigFormat format, Buffer *out, Failure *f)
 {
     _cleanup_(target_done) Target target = {0};
     const char *answer = component_answer(name);
@@ -137,13 +214,13 @@ static int print_named(
                                             : buffer_appendf(out, "%s\n", answer);
     setting = r == 0 ? setting_find(target.section, target.setting) : NULL;
     if (!setting)
-        return unknown(target.section, target.setting, f);
+        return unknown(config, name, &target, f);
     if (setting->section == SECTION_RELAYS && !selects_any(&target, config))
         return failure_set(f, -ENOENT, ERROR_USAGE,
             "there is no relay \"%s\"; `outbox config name` tells their names",
             target.relay ?: name);
-    return format == CONFIG_FORMAT_JSON ? print_json_value(config, setting, &target, out)
-                                        : print_value(config, setting, &target, out);
+    return format == CONFIG_FORMAT_JSON ? print_json_value(config, defaults, setting, &target, out)
+                                        : print_value(config, defaults, setting, &target, out);
 }
 
 /* The relay that "relays.NAME" means; NULL: none. A name may be that of a setting as well, which
@@ -181,7 +258,7 @@ int config_print(const Config *config, const Config *defaults, const char *name,
         return format == CONFIG_FORMAT_JSON ? print_json_relay(relay, defaults, out)
                                             : print_relay(relay, defaults, out);
     if (name && section == SECTION_ANY)
-        return print_named(config, name, format, out, f);
+        return print_named(config, defaults, name, format, out, f);
     if (format == CONFIG_FORMAT_JSON)
         return print_json(config, defaults, section, out);
     for (SettingSection s = 0; s < SECTION_MAX && r == 0; s++)
@@ -207,17 +284,18 @@ static int help_of(const Setting *setting, Buffer *out)
 int config_print_help(const char *name, Buffer *out, Failure *f)
 {
     _cleanup_(target_done) Target target = {0};
+    SettingSection section = name ? section_find(name) : SECTION_ANY;
     const Setting *setting = NULL;
     size_t n;
     const Setting *rows = settings_table(&n);
-    int r = name ? target_parse(name, &target) : 0;
+    int r = name && section == SECTION_ANY ? target_parse(name, &target) : 0;
 
-    if (r == 0 && name)
+    if (r == 0 && name && section == SECTION_ANY)
         setting = setting_find(target.section, target.setting);
-    if (r == -EINVAL || (r == 0 && name && !setting))
-        return unknown(target.section, target.setting, f);
+    if (r == -EINVAL || (r == 0 && name && section == SECTION_ANY && !setting))
+        return unknown(NULL, name, &target, f);
     for (size_t i = 0; r == 0 && i < n; i++)
-        if (!setting || setting == &rows[i])
+        if (setting ? setting == &rows[i] : section == SECTION_ANY || section == rows[i].section)
             r = help_of(&rows[i], out);
     return r;
 }

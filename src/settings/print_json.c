@@ -8,6 +8,9 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/component.h"
+#include "settings/proxy.h"
+#include "settings/senders.h"
+#include "settings/tls_names.h"
 #include "settings/value.h"
 
 static void json_decref_p(json_t **json)
@@ -17,15 +20,96 @@ static void json_decref_p(json_t **json)
 
 #define _cleanup_json_ _cleanup_(json_decref_p)
 
-/* NULL when memory is short. */
+/* ---- lists ---- */
+
+static bool is_field(const Setting *setting, size_t offset)
+{
+    return setting->section == SECTION_RELAYS && setting->offset == offset;
+}
+
+/* What stands between the values of a list; NULL: it is one value. */
+static const char *separators_of(const Setting *setting)
+{
+    switch (setting->type) {
+    case SETTING_FLAGS:
+    case SETTING_PROTOCOLS:
+    case SETTING_KEYWORDS: return " ";
+    case SETTING_CIPHERS: return TLS_CIPHER_SEPARATORS;
+    case SETTING_CERTIFICATE: return ";"; /* in a path there may be blanks */
+    default: break;
+    }
+    if (is_field(setting, offsetof(RelayConfig, proxy_exceptions)))
+        return PROXY_EXCEPTION_SEPARATORS;
+    return is_field(setting, offsetof(RelayConfig, oauth_scope)) ? " " : NULL;
+}
+
+/* An array of the words. NULL when memory is short. */
+static json_t *words_to_json(char *text, const char *separators)
+{
+    _cleanup_json_ json_t *array = json_array();
+    char *state = NULL;
+
+    for (char *word = strtok_r(text, separators, &state); word;
+         word = strtok_r(NULL, separators, &state)) {
+        word += strspn(word, " ");
+        if (json_array_append_new(array, json_string(word)) < 0)
+            return NULL;
+    }
+    return TAKE_PTR(array);
+}
+
+/* Rules that were taken (senders.h). NULL when memory is short. */
+static json_t *senders_to_json(char *text)
+{
+    _cleanup_json_ json_t *array = json_array();
+    char *rule;
+
+    while ((rule = strsep(&text, ";"))) {
+        char *users = strsep(&rule, ":");
+        json_t *object = NULL;
+
+        if (!rule) /* a semicolon may end the text */
+            continue;
+        object = json_pack("{s:o, s:o}", "users", words_to_json(users, SENDER_RULE_SEPARATORS),
+            "senders", words_to_json(rule, SENDER_RULE_SEPARATORS));
+        if (json_array_append_new(array, object) < 0)
+            return NULL;
+    }
+    return TAKE_PTR(array);
+}
+
+/* An array, of no flags an empty one. False: it is no list. */
+static bool list_to_json(const Setting *setting, char *text, json_t **ret)
+{
+    const char *separators = separators_of(setting);
+
+    if (setting->type == SETTING_SENDERS)
+        *ret = senders_to_json(text);
+    else if (separators && setting->type == SETTING_FLAGS && text_equal(text, "0"))
+        *ret = json_array();
+    else if (separators)
+        *ret = words_to_json(text, separators);
+    return setting->type == SETTING_SENDERS || separators;
+}
+
+/* ---- values ---- */
+
+/* A list is an array; all else as the component has it where `name` is its name. NULL when memory
+ * is short. */
 static json_t *value_to_json(const Setting *setting, const char *name, const void *group)
 {
     _cleanup_buffer_ Buffer text = {0};
+    _cleanup_free_
+    char *words = NULL;
+    json_t *list = NULL;
 
     if (!value_is_set(setting, group))
         return json_null();
     if (component_format(setting, name, group, &text) < 0 || buffer_append(&text, "", 1) < 0)
         return NULL;
+    words = strdup(buffer_data(&text));
+    if (!words || list_to_json(setting, words, &list))
+        return list;
     if (setting->type <= SETTING_ENUM && component_alias(setting, name)) {
         bool yes = text_equal(buffer_data(&text), "True");
 
@@ -124,27 +208,40 @@ int print_json_text(const char *text, Buffer *out)
     return append(json_string(text), out);
 }
 
-int print_json_value(
-    const Config *config, const Setting *setting, const Target *target, Buffer *out)
+/* Null where it is as in `defaults`. NULL when memory is short. */
+static json_t *changed_to_json(
+    const Setting *setting, const Target *target, const void *group, const Config *defaults)
+{
+    int is_default = value_is_default(setting, group, defaults);
+
+    if (is_default != 0)
+        return is_default > 0 ? json_null() : NULL;
+    return value_to_json(setting, target->setting, group);
+}
+
+int print_json_value(const Config *config, const Config *defaults, const Setting *setting,
+    const Target *target, Buffer *out)
 {
     bool one = setting->section != SECTION_RELAYS || target->relay || config->n_relays == 1;
-    json_t *object = one ? NULL : json_object();
+    _cleanup_json_ json_t *object = one ? NULL : json_object();
 
     if (setting->section != SECTION_RELAYS)
         return append(
-            value_to_json(setting, target->setting, value_group(config, setting->section, 0)), out);
+            changed_to_json(setting, target, value_group(config, setting->section, 0), defaults),
+            out);
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = config->relays[i];
+        json_t *value;
 
         if (!target_selects(target, config, i))
             continue;
+        value = changed_to_json(setting, target, relay, defaults);
         if (one)
-            return append(value_to_json(setting, target->setting, relay), out);
-        if (json_object_set_new(
-                object, relay->name, value_to_json(setting, target->setting, relay)) < 0) {
-            json_decref(object);
+            return append(value, out);
+        if (defaults && json_is_null(value))
+            continue;
+        if (json_object_set_new(object, relay->name, value) < 0)
             return -ENOMEM;
-        }
     }
-    return append(object, out);
+    return append(TAKE_PTR(object), out);
 }

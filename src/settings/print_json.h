@@ -14,6 +14,7 @@ int print_json_relay(const RelayConfig *relay, const Config *defaults, Buffer *o
 int print_json_text(const char *text, Buffer *out);
 
 /* Appends one value, as the component has it where the target is its name; of a setting that
- * several relays have, an object by relay. 0 or -ENOMEM. */
-int print_json_value(
-    const Config *config, const Setting *setting, const Target *target, Buffer *out);
+ * several relays have, an object by relay. What is as in `defaults` is null there, or left out. 0
+ * or -ENOMEM. */
+int print_json_value(const Config *config, const Config *defaults, const Setting *setting,
+    const Target *target, Buffer *out);

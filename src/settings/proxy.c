@@ -69,7 +69,7 @@ bool proxy_data_logs_in(const char *text)
 
 /* ---- proxy_exceptions ---- */
 
-#define SEPARATORS "; ,\t"
+#define SEPARATORS PROXY_EXCEPTION_SEPARATORS
 
 typedef struct Address {
     int family; /* 0: none */

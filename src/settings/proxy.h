@@ -12,6 +12,7 @@ const char *proxy_data_check(const char *text);
 bool proxy_data_logs_in(const char *text);
 
 #define PROXY_ENTRY_MAX 300 /* bytes */
+#define PROXY_EXCEPTION_SEPARATORS "; ,\t"
 
 /* NULL, or what is wrong with the first entry that cannot be one; that one is in `entry`. */
 const char *proxy_exceptions_check(const char *list, char entry[static PROXY_ENTRY_MAX]);

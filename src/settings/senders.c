@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "settings/host.h"
 
-#define SEPARATORS " ,"
+#define SEPARATORS SENDER_RULE_SEPARATORS
 #define SHOWN_BYTES 300          /* of the senders that a user may name, in a failure */
 #define PASSWD_MAX (1024 * 1024) /* bytes of an entry of the user database */
 

@@ -17,6 +17,8 @@
 
 #include "base/failure.h"
 
+#define SENDER_RULE_SEPARATORS " ," /* between users, and between senders */
+
 typedef struct SenderRules SenderRules;
 
 /* The number of the user of that name. 0, -ENOENT when there is none, or another negative errno. */

@@ -27,15 +27,35 @@ static bool is_secret(SettingType type)
     return type == SETTING_SECRET || type == SETTING_HEADERS;
 }
 
+/* A host has no login: what stands there before an "@" may be a password, and is not shown. */
+static void hide_login(const Setting *setting, char *text)
+{
+    char *at = setting->type == SETTING_HOST ? strrchr(text, '@') : NULL, *start;
+
+    if (!at)
+        return;
+    start = strstr(text, "://");
+    start = start && start < at ? start + strlen("://") : text;
+    if (at - start >= 3) {
+        memcpy(start, "***", 3);
+        start += 3;
+    }
+    memmove(start, at, strlen(at) + 1);
+}
+
 /* "what is wrong; what would be right", with the value quoted. */
 static int wrong(const Setting *setting, const Value *value, const char *what, Failure *f)
 {
     _cleanup_buffer_ Buffer right = {0};
     _cleanup_free_
-    char *shown = text_printable(value->text, strlen(value->text), 80);
+    char *text = strdup(value->text), *shown = NULL;
     bool quoted = value->kind == VALUE_STRING || value->kind == VALUE_UNTYPED;
     int r = value_describe(setting, &right);
 
+    if (text)
+        hide_login(setting, text);
+    if (text)
+        shown = text_printable(text, strlen(text), 80);
     if (r < 0 || !shown)
         return -ENOMEM;
     return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "%s%s%s %s; it takes %.*s",

@@ -25,6 +25,7 @@ struct Spool {
     uid_t owner; /* of the directory: who runs the daemon */
     gid_t group;
     bool shared;         /* others than the owner may put files there, as was seen last */
+    bool keeps_sent;     /* what an operator's change finds to have been delivered */
     bool forgets_inodes; /* their numbers change while the file system is mounted (FUSE) */
     Closer *closer;      /* NULL without a worker */
     SpoolSpare *spares;  /* that no claim has */

@@ -19,13 +19,16 @@ static const char *list_states(const SpoolState *states, size_t n, char text[sta
 
 /* Takes a message over that a dead process was sending: SPOOL_REQUEUED, SPOOL_REDEFERRED;
  * SPOOL_ALIVE, it is being sent; or a negative errno with a Failure. One that everybody has had
- * ends as if that process had ended it, for which the file need not be kept: nothing has said that
- * it is wanted. */
+ * ends as if that process had ended it. */
 static int take_over(Spool *spool, const char *id, Failure *f)
 {
     char now[SPOOL_NAME_MAX];
-    int r = spool_recover(spool, id, false, now, f);
+    int r = spool_recover(spool, id, spool->keeps_sent, now, f);
 
+    if (r == SPOOL_COMPLETED && spool->keeps_sent)
+        return failure_set(f, -ENOENT, ERROR_SPOOL,
+            "%s/%s: it had been delivered to everybody when its process died, and is %s.sent now",
+            spool->path, id, now);
     if (r == SPOOL_COMPLETED)
         return failure_set(f, -ENOENT, ERROR_SPOOL,
             "%s/%s: it had been delivered to everybody when its process died, and is gone now",
@@ -35,6 +38,11 @@ static int take_over(Spool *spool, const char *id, Failure *f)
             "%s/%s: its process had died, and another message has come to use the id: it is %s now",
             spool->path, id, now);
     return r;
+}
+
+void spool_keep_sent(Spool *spool)
+{
+    spool->keeps_sent = true;
 }
 
 static int rename_first(

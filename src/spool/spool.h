@@ -230,6 +230,11 @@ void spool_claim_free(SpoolClaim *claim);
  * state that allows it, -EBUSY when it is being sent, -EEXIST when the name is taken, other
  * negative errno, each with a Failure. One that a dead process was sending is taken over first, as
  * by spool_recover(). ---- */
+
+/* Where it turns out that everybody has had that one, it stays as `.sent`, as spool.keep_sent has
+ * it; else it is gone. Both are -ENOENT to hold and retry. */
+void spool_keep_sent(Spool *spool);
+
 int spool_hold(Spool *spool, const char *id, Failure *f);   /* deferred, queued -> held */
 int spool_unhold(Spool *spool, const char *id, Failure *f); /* held -> queued */
 int spool_retry(Spool *spool, const char *id, Failure *f);  /* deferred, failed -> queued */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "settings/load.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/selection.h"
@@ -245,6 +246,8 @@ static int run_change(
                                        : "an id is missing, or --all, or what chooses messages");
     status = tool_open_spool(tool, directory, &spool);
     changing.spool = spool;
+    if (spool && what->takes_over && config_keeps_sent(tool->config_path, tool->overrides))
+        spool_keep_sent(spool);
     return status != 0 ? status : run(&changing, argv + optind);
 }
 

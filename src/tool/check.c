@@ -29,7 +29,7 @@ typedef struct Asked {
     const char *recipient; /* --probe; NULL: nothing is probed */
     const char *sender;    /* --from; NULL: none is named, "": the null sender */
     const CheckAs *as;
-    bool verbose;
+    bool verbose, colors;
     json_t *array; /* NULL: it is printed as it comes */
 } Asked;
 
@@ -252,6 +252,18 @@ static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, 
     f->hint = probe_hint(stage, reply->code);
 }
 
+/* Nobody can be told of such an address: the daemon gives it up, too. 0 or -ENOMEM. */
+static int fail_utf8(Finding *f, DeliveryStage stage)
+{
+    f->ok = false;
+    f->stage = stage;
+    f->error = ERROR_SMTP_PROTOCOL;
+    f->status = EX_UNAVAILABLE;
+    f->text = strdup("the address needs SMTPUTF8, which the relay does not offer");
+    f->hint = "use an address whose part before the @ is ASCII, or a relay that offers SMTPUTF8";
+    return f->text ? 0 : -ENOMEM;
+}
+
 /* The client's words for a fault of a relay begin with which it is and at what, which is said here
  * anyway. */
 static const char *without_place(const char *text)
@@ -301,6 +313,8 @@ static int probe(Finding *f, OutboxClient *client, const Asked *asked)
     f->probe = json_array();
     if (!sender || !recipient || !f->probe)
         return -ENOMEM;
+    if (!utf8 && (address_needs_utf8(sender) || address_needs_utf8(recipient)))
+        return fail_utf8(f, address_needs_utf8(sender) ? STAGE_MAIL : STAGE_RCPT);
     if (asprintf(&mail, "MAIL FROM:<%s>%s", sender, utf8 ? " SMTPUTF8" : "") < 0) {
         mail = NULL;
         return -ENOMEM;
@@ -365,7 +379,7 @@ static bool is_one_stream(void)
 /* Returns the exit status; what was found is printed, or added to the array. */
 static int check_one(Config *config, size_t i, const Asked *asked)
 {
-    _cleanup_(finding_done) Finding f = {0};
+    _cleanup_(finding_done) Finding f = {.colors = asked->colors};
     int status = check_relay(config, i, asked, &f);
 
     if (status != EX_OK)
@@ -443,7 +457,8 @@ static int check_addresses(const Command *command, const Asked *asked)
 
     if (!asked->recipient)
         return asked->sender ? tool_usage(command, "--from goes with --probe") : 0;
-    if (address_check(asked->recipient, strlen(asked->recipient), true, &f) < 0 ||
+    if (address_check(asked->recipient, strlen(asked->recipient),
+            text_equal_nocase(asked->recipient, "postmaster"), &f) < 0 ||
         (asked->sender && asked->sender[0] &&
             address_check(asked->sender, strlen(asked->sender), false, &f) < 0))
         return tool_fail(&f);
@@ -480,7 +495,7 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
 int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
     CheckAsChoice choice = CHECK_AS_BEST;
-    Asked asked = {0};
+    Asked asked = {.colors = color_is_wanted(tool->color)};
     bool json = false;
     int c, status;
 

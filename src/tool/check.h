@@ -16,6 +16,7 @@ typedef struct Finding {
     const RelayConfig *relay;
     const CheckAs *as;
     bool verbose;       /* the dialogue is printed as it goes on */
+    bool colors;        /* it is printed in */
     unsigned listening; /* for what the relay offers: 1 to its first line, 2 to the others */
     char *address, *local, *proxy, *tls, *certificate, *server, *mechanisms, *mechanism, *size_max;
     char *tried;              /* addresses that were of no use, a line each */

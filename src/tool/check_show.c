@@ -12,6 +12,7 @@
 #include "tool/json.h"
 #include "tool/terminal.h"
 
+#define LABEL_WIDTH 13
 #define DAYS_SOON ((long long)(CONNECTION_EXPIRY / USEC_PER_DAY))
 
 void finding_done(Finding *f)
@@ -121,6 +122,14 @@ int finding_take_notes(Finding *f)
 
 /* ---- for a person ---- */
 
+static void print_colored(const Finding *f, Color color, const char *text)
+{
+    color = f->colors ? color : COLOR_NONE;
+    color_begin(stdout, color);
+    fputs(text, stdout);
+    color_end(stdout, color);
+}
+
 static void print_if(const char *label, const char *value)
 {
     if (!value)
@@ -142,14 +151,23 @@ static void print_negotiated(const TlsNegotiated *is)
     puts(is->resumed ? "; resumed" : "");
 }
 
-static void print_lines(const char *label, const char *text)
+static void print_lines_as(const Finding *f, Color color, const char *label, const char *text)
 {
     for (const char *line = text; line && *line;
          line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        printf("  %-12s ", line == text ? label : "");
+        const char *first = line == text ? label : "";
+
+        fputs("  ", stdout);
+        print_colored(f, color, first);
+        printf("%*s", LABEL_WIDTH - (int)strlen(first), "");
         (void)terminal_print_bytes(stdout, line, strcspn(line, "\n"), CHECK_SHOWN_MAX);
         putchar('\n');
     }
+}
+
+static void print_lines(const Finding *f, const char *label, const char *text)
+{
+    print_lines_as(f, COLOR_NONE, label, text);
 }
 
 /* In the order in which they are preferred; of those that are not offered, none. */
@@ -242,16 +260,27 @@ static void print_notes(const Finding *f)
     size_t i;
     json_t *one;
 
-    json_array_foreach(f->notes, i, one) print_if("note", json_string_value(one));
+    json_array_foreach(f->notes, i, one)
+    {
+        fputs("  ", stdout);
+        print_colored(f, COLOR_WAITS, "note");
+        printf("%*s", LABEL_WIDTH - (int)strlen("note"), "");
+        (void)terminal_print(stdout, json_string_value(one), CHECK_SHOWN_MAX);
+        putchar('\n');
+    }
 }
 
 static void print_end(const Finding *f)
 {
     if (f->ok) {
-        puts(json_array_size(f->notes) > 0 ? "  ok, but see the notes" : "  ok");
+        fputs("  ", stdout);
+        print_colored(f, COLOR_GOOD, "ok");
+        puts(json_array_size(f->notes) > 0 ? ", but see the notes" : "");
         return;
     }
-    printf("  FAILED at %s: ", delivery_stage_name(f->stage));
+    fputs("  ", stdout);
+    print_colored(f, COLOR_BAD, "FAILED");
+    printf(" at %s: ", delivery_stage_name(f->stage));
     (void)terminal_print(stdout, f->text, CHECK_SHOWN_MAX);
     putchar('\n');
     if (f->hint)
@@ -262,7 +291,7 @@ static void print_transport(const Finding *f)
 {
     print_if("proxy", f->proxy);
     if (f->ok || f->probe)
-        print_lines("of no use", f->tried);
+        print_lines_as(f, COLOR_WAITS, "of no use", f->tried);
     print_if("address", f->address);
     print_if("from", f->local);
     if (f->address && f->ok)
@@ -270,12 +299,12 @@ static void print_transport(const Finding *f)
     else
         print_if("TLS", f->tls);
     print_negotiated(&f->negotiated);
-    print_lines("certificate", f->certificate);
-    print_lines("sent with it", f->chain);
+    print_lines(f, "certificate", f->certificate);
+    print_lines(f, "sent with it", f->chain);
     print_days(f);
-    print_lines("ends soon", f->expiring);
-    print_lines("MTA-STS", f->policy);
-    print_lines("warning", f->tokens);
+    print_lines_as(f, COLOR_WAITS, "ends soon", f->expiring);
+    print_lines(f, "MTA-STS", f->policy);
+    print_lines_as(f, COLOR_WAITS, "warning", f->tokens);
 }
 
 void finding_print(const Finding *f)

@@ -103,6 +103,7 @@ static void add_command(Arguments *words, const Tool *tool, int argc, char **arg
         add(words, strdup("--config"));
         add(words, path ? without_variables(path) : NULL);
     }
+    add(words, strdup(color_is_wanted(tool->color) ? "--color=always" : "--color=never"));
     for (const char **override = tool->overrides; *override; override++) {
         add(words, strdup("--set"));
         add(words, without_variables(*override));

@@ -13,6 +13,7 @@
 #include "base/failure.h"
 #include "settings/config.h"
 #include "spool/spool.h"
+#include "tool/color.h"
 
 /* The command line, and what stands on it before the command's name. */
 typedef struct Tool {
@@ -20,6 +21,7 @@ typedef struct Tool {
     char **argv;
     const char *config_path; /* --config; NULL: the default */
     const char **overrides;  /* --set, NULL-terminated; owned */
+    ColorWhen color;         /* --color */
 } Tool;
 
 /* An option, as getopt takes it and the help tells it; the completion reads the help, and a test

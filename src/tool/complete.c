@@ -212,8 +212,12 @@ static int open_queue(const Line *line, Spool **ret)
     char *path = NULL;
     const char *named = NULL;
 
-    for (int i = 1; i < line->at; i++)
-        named = value_at(line, &i, "--directory", "-d") ?: named;
+    for (int i = 1; i < line->at; i++) {
+        const char *value = value_at(line, &i, "--directory", "-d");
+
+        if (value)
+            named = value;
+    }
     if (named)
         return spool_open(named, ret, NULL);
     if (config_load_directory(
@@ -343,7 +347,7 @@ static int read_front(Line *line, Tool *front)
             front->config_path = value;
         else if ((value = value_at(line, &i, "--set", NULL)))
             front->overrides[n++] = value;
-        else if (line->words[i][0] != '-')
+        else if (!value_at(line, &i, "--color", NULL) && line->words[i][0] != '-')
             return i;
     }
     return 0;

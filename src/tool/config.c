@@ -8,7 +8,8 @@
 
 static int print(Buffer *out)
 {
-    fwrite(buffer_data(out), 1, buffer_size(out), stdout);
+    if (buffer_size(out) > 0) /* an empty one has no data at all */
+        fwrite(buffer_data(out), 1, buffer_size(out), stdout);
     return EX_OK;
 }
 
@@ -34,6 +35,9 @@ int run_config(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (argc - optind > 1)
         return tool_usage(command, "%s: one name at most is wanted", argv[optind + 1]);
+    if (explain && (json || changed))
+        return tool_usage(
+            command, "--explain and --%s exclude each other", json ? "json" : "changed");
     if (explain)
         return config_print_help(argv[optind], &out, &f) < 0 ? tool_fail(&f) : print(&out);
     status = tool_load(tool, &config);

@@ -22,6 +22,8 @@
 typedef struct Row {
     char **cells;
     char *note;
+    size_t colored; /* column */
+    Color color;
 } Row;
 
 struct Grid {
@@ -189,6 +191,12 @@ int grid_add(Grid *grid, const char *const *cells, const char *note)
     return 0;
 }
 
+void grid_color(Grid *grid, size_t column, Color color)
+{
+    grid->rows[grid->n_rows - 1].colored = column;
+    grid->rows[grid->n_rows - 1].color = color;
+}
+
 /* ---- printing ---- */
 
 static bool is_last(const Grid *grid, size_t i)
@@ -237,29 +245,40 @@ static size_t print_cut(const Grid *grid, const char *text, size_t columns)
     return taken;
 }
 
+static size_t print_colored(const Grid *grid, const char *text, size_t columns, Color color)
+{
+    size_t taken;
+
+    color_begin(stdout, color);
+    taken = print_cut(grid, text, columns);
+    color_end(stdout, color);
+    return taken;
+}
+
 /* `left` of the line. */
-static void print_cell(const Grid *grid, size_t i, const char *text, size_t left)
+static void print_cell(const Grid *grid, size_t i, const char *text, size_t left, Color color)
 {
     size_t width = grid->widths[i], wanted = width_of(grid, text);
 
     if (is_last(grid, i)) {
-        (void)print_cut(grid, text, grid->width > 0 ? left : SIZE_MAX);
+        (void)print_colored(grid, text, grid->width > 0 ? left : SIZE_MAX, color);
         return;
     }
     if (grid->columns[i].right && wanted < width)
         printf("%*s", (int)(width - wanted), "");
-    wanted = print_cut(grid, text, width);
+    wanted = print_colored(grid, text, width, color);
     if (!grid->columns[i].right && wanted < width)
         printf("%*s", (int)(width - wanted), "");
     printf("%*s", GAP, "");
 }
 
-static void print_row(const Grid *grid, const char *const *cells)
+/* `row` NULL: the headings. */
+static void print_row(const Grid *grid, const char *const *cells, const Row *row)
 {
     size_t left = grid->width;
 
     for (size_t i = 0; i < grid->n_columns; i++) {
-        print_cell(grid, i, cells[i], left);
+        print_cell(grid, i, cells[i], left, row && row->colored == i ? row->color : COLOR_NONE);
         left -= MIN(left, grid->widths[i] + GAP);
     }
     putchar('\n');
@@ -271,7 +290,7 @@ static void print_headings(const Grid *grid)
 
     for (size_t i = 0; i < grid->n_columns; i++)
         headings[i] = grid->columns[i].heading ?: "";
-    print_row(grid, headings);
+    print_row(grid, headings, NULL);
 }
 
 static void print_note(const Grid *grid, const char *note)
@@ -288,7 +307,7 @@ void grid_print(Grid *grid)
         print_headings(grid);
     grid->headed = grid->headed || grid->n_rows > 0;
     for (size_t i = 0; i < grid->n_rows; i++) {
-        print_row(grid, (const char *const *)grid->rows[i].cells);
+        print_row(grid, (const char *const *)grid->rows[i].cells, &grid->rows[i]);
         if (grid->rows[i].note)
             print_note(grid, grid->rows[i].note);
     }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tool/color.h"
+
 typedef struct GridColumn {
     const char *heading; /* NULL: the column goes up to the end of the line */
     bool right;          /* figures */
@@ -24,6 +26,9 @@ void grid_free(Grid *grid); /* accepts NULL */
 
 /* A row, with text for each column, and a line of its own below it (or NULL). 0 or -ENOMEM. */
 int grid_add(Grid *grid, const char *const *cells, const char *note);
+
+/* Colours the cell in that column of the row that was added last. */
+void grid_color(Grid *grid, size_t column, Color color);
 
 /* Prints what was added since, with the headings above the first row of all. Columns never get
  * narrower than they were. */

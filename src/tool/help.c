@@ -97,7 +97,8 @@ static void print_options(const ToolOption *option, size_t column)
 
 int tool_print_help(void)
 {
-    puts("Usage: outbox [--config FILE] [--set NAME=VALUE]... COMMAND [OPTION...] [ARGUMENT...]\n\n"
+    puts("Usage: outbox [--config FILE] [--set NAME=VALUE]... [--color WHEN] COMMAND\n"
+         "              [OPTION...] [ARGUMENT...]\n\n"
          "Queues mail, sends it, and shows what became of it.\n\nCommands:");
     for (size_t i = 0; i < ELEMENTSOF(summaries); i++)
         printf("  %-9s %s\n", summaries[i].name, summaries[i].summary);

@@ -210,6 +210,29 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
     return r;
 }
 
+int inspections_take(Inspections *inspections, Inspection *message)
+{
+    if (inspections->n == inspections->allocated) {
+        size_t n = 2 * inspections->allocated + 64;
+        Inspection *all = reallocarray(inspections->all, n, sizeof(*all));
+
+        if (!all)
+            return -ENOMEM;
+        inspections->all = all;
+        inspections->allocated = n;
+    }
+    inspections->all[inspections->n++] = *message;
+    *message = (Inspection){0};
+    return 0;
+}
+
+void inspections_done(Inspections *inspections)
+{
+    for (size_t i = 0; i < inspections->n; i++)
+        inspection_done(&inspections->all[i]);
+    free(inspections->all);
+}
+
 void inspection_done(Inspection *inspection)
 {
     for (size_t i = 0; i < inspection->n_recipients; i++)

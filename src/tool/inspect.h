@@ -30,6 +30,16 @@ typedef struct Inspection {
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret);
 void inspection_done(Inspection *inspection);
 
+/* Many of them; all zero is none. */
+typedef struct Inspections {
+    Inspection *all;
+    size_t n, allocated;
+} Inspections;
+
+/* Takes the message over, which is empty then. 0, or -ENOMEM, and it is as it was. */
+int inspections_take(Inspections *inspections, Inspection *message);
+void inspections_done(Inspections *inspections);
+
 /* As a JSON object: id, state, uid, size, arrived, next, attempts, sender, recipients, delivered,
  * text, relay. NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);

@@ -23,7 +23,7 @@
 
 typedef struct ListOptions {
     Selection selection;
-    bool json, reverse, watch;
+    bool json, reverse, watch, colors;
     bool sorts;   /* else they are shown as they are found */
     size_t key;   /* of `keys` */
     size_t limit; /* 0: none */
@@ -36,17 +36,19 @@ typedef struct Listing {
     Servers servers;
     Waiting waiting;  /* what those wait for that could be sent */
     Grid *grid;       /* NULL: JSON */
-    Inspection *kept; /* to be sorted */
-    size_t n_kept, allocated, n_shown;
+    Inspections kept; /* to be sorted */
+    size_t n_shown;
     size_t lines, lines_max; /* of rows and notes; none above the latter, unless it is 0 */
     bool tells;              /* of one that could be sent it was shown that it waits */
 } Listing;
 
 /* ---- a row ---- */
 
+#define STATE 1 /* the column */
+
 static const GridColumn columns[] = {
     {"ID", .least = 8},
-    {"STATE"},
+    [STATE] = {"STATE"},
     {"AGE", .right = true},
     {"BYTES", .right = true},
     {"TRIES", .right = true},
@@ -95,6 +97,7 @@ static int add_row(Listing *l, const Inspection *i)
     _cleanup_free_
     char *recipients = name_recipients(i);
     const char *note;
+    int r;
 
     if (!recipients || waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) < 0)
         return -ENOMEM;
@@ -105,13 +108,16 @@ static int add_row(Listing *l, const Inspection *i)
     snprintf(tries, sizeof(tries), "%u", i->attempts);
     note = choose_note(l, i, &waiting);
     l->lines += note ? 2 : 1;
-    return grid_add(l->grid,
+    r = grid_add(l->grid,
         (const char *const[]){i->id, spool_state_name(i->state), age, size, tries, next,
             !i->sender   ? "?"
             : *i->sender ? i->sender
                          : "<>",
             recipients},
         note);
+    if (r >= 0 && l->options->colors)
+        grid_color(l->grid, STATE, color_of_state(i->state));
+    return r;
 }
 
 static int print_json(Listing *l, const Inspection *i)
@@ -213,23 +219,6 @@ static bool is_enough(const Listing *l)
            (l->lines_max > 0 && l->lines + 2 > l->lines_max); /* a row, and its note */
 }
 
-/* Takes the message over, to show it when all are known. */
-static int keep(Listing *l, Inspection *i)
-{
-    if (l->n_kept == l->allocated) {
-        size_t n = 2 * l->allocated + 64;
-        Inspection *kept = reallocarray(l->kept, n, sizeof(*kept));
-
-        if (!kept)
-            return -ENOMEM;
-        l->kept = kept;
-        l->allocated = n;
-    }
-    l->kept[l->n_kept++] = *i;
-    *i = (Inspection){0};
-    return 0;
-}
-
 static int list_entry(Listing *l, const SpoolEntry *entry)
 {
     _cleanup_(inspection_done) Inspection i = {0};
@@ -242,7 +231,7 @@ static int list_entry(Listing *l, const SpoolEntry *entry)
         return r == -ENOENT ? 0 : r;
     if (!selection_has(&l->options->selection, &i, l->now))
         return 0;
-    return l->options->sorts ? keep(l, &i) : show(l, &i);
+    return l->options->sorts ? inspections_take(&l->kept, &i) : show(l, &i);
 }
 
 static int list_all(Listing *l, Failure *f)
@@ -253,20 +242,24 @@ static int list_all(Listing *l, Failure *f)
 
     while (r >= 0 && !is_enough(l) && (r = spool_scan_next(scan, &entry)) > 0)
         r = list_entry(l, &entry);
-    if (r >= 0 && l->n_kept > 0)
-        qsort(l->kept, l->n_kept, sizeof(*l->kept), keys[l->options->key].compare);
-    for (size_t n = 0; r >= 0 && n < l->n_kept && !is_enough(l); n++)
-        r = show(l, &l->kept[l->options->reverse ? l->n_kept - 1 - n : n]);
+    if (r >= 0 && l->kept.n > 0)
+        qsort(l->kept.all, l->kept.n, sizeof(*l->kept.all), keys[l->options->key].compare);
+    for (size_t n = 0; r >= 0 && n < l->kept.n && !is_enough(l); n++)
+        r = show(l, &l->kept.all[l->options->reverse ? l->kept.n - 1 - n : n]);
     return r;
 }
 
 /* Said once, however many wait for it. */
 static void tell_waiting(const Listing *l)
 {
+    Color color = l->options->colors ? COLOR_WAITS : COLOR_NONE;
+
     if (!l->tells || !l->waiting.text)
         return;
     fputs("\nwhat is queued waits: ", stdout);
+    color_begin(stdout, color);
     (void)terminal_print(stdout, l->waiting.text, 2000);
+    color_end(stdout, color);
     putchar('\n');
 }
 
@@ -284,9 +277,7 @@ static int begin(const Spool *spool, const ListOptions *options, Listing *l)
 
 static void listing_done(Listing *l)
 {
-    for (size_t n = 0; n < l->n_kept; n++)
-        inspection_done(&l->kept[n]);
-    free(l->kept);
+    inspections_done(&l->kept);
     grid_free(l->grid);
     waiting_done(&l->waiting);
     servers_done(&l->servers);
@@ -397,5 +388,6 @@ int run_list(const Tool *tool, const Command *command, int argc, char **argv)
         status = tool_open_spool(tool, directory, &spool);
     if (status != 0)
         return status;
+    wanted.colors = color_is_wanted(tool->color);
     return wanted.watch ? watch(spool, &wanted) : list(spool, &wanted);
 }

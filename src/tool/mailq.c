@@ -19,8 +19,7 @@ typedef struct Mailq {
     const Format *format;
     const char *directory;
     usec_t now;
-    Inspection *messages;
-    size_t n, allocated;
+    Inspections messages;
     uint64_t bytes;
 } Mailq;
 
@@ -67,7 +66,7 @@ static void print_recipients(const Inspection *i, const char *before)
 
 static void postfix_begin(const Mailq *q)
 {
-    if (q->n > 0)
+    if (q->messages.n > 0)
         puts("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------");
 }
 
@@ -98,22 +97,23 @@ static void postfix_message(const Mailq *q _unused_, const Inspection *i)
 
 static void postfix_end(const Mailq *q)
 {
-    if (q->n == 0)
+    if (q->messages.n == 0)
         puts("Mail queue is empty");
     else
-        printf("-- %" PRIu64 " Kbytes in %zu Request%s.\n", (q->bytes + 1023) / 1024, q->n,
-            q->n == 1 ? "" : "s");
+        printf("-- %" PRIu64 " Kbytes in %zu Request%s.\n", (q->bytes + 1023) / 1024, q->messages.n,
+            q->messages.n == 1 ? "" : "s");
 }
 
 /* ---- sendmail (mailq(1) of version 8) ---- */
 
 static void sendmail_begin(const Mailq *q)
 {
-    if (q->n == 0) {
+    if (q->messages.n == 0) {
         printf("%s/mqueue is empty\n", q->directory);
         return;
     }
-    printf("\t\t%s/mqueue (%zu request%s)\n", q->directory, q->n, q->n == 1 ? "" : "s");
+    printf("\t\t%s/mqueue (%zu request%s)\n", q->directory, q->messages.n,
+        q->messages.n == 1 ? "" : "s");
     puts("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------");
 }
 
@@ -141,7 +141,7 @@ static void sendmail_message(const Mailq *q _unused_, const Inspection *i)
 
 static void sendmail_end(const Mailq *q)
 {
-    printf("\t\tTotal requests: %zu\n", q->n);
+    printf("\t\tTotal requests: %zu\n", q->messages.n);
 }
 
 /* ---- Exim (exim -bp) ---- */
@@ -228,27 +228,16 @@ static const Format formats[] = {
 /* All but what was delivered. */
 static int take(Mailq *q, const Spool *spool, const SpoolEntry *entry)
 {
-    Inspection *i;
+    _cleanup_(inspection_done) Inspection i = {0};
     int r;
 
     if (entry->state == SPOOL_SENT)
         return 0;
-    if (q->n == q->allocated) {
-        size_t n = 2 * q->allocated + 64;
-        Inspection *messages = reallocarray(q->messages, n, sizeof(*messages));
-
-        if (!messages)
-            return -ENOMEM;
-        q->messages = messages;
-        q->allocated = n;
-    }
-    i = &q->messages[q->n];
-    r = inspect(spool, entry->id, entry->state, i);
+    r = inspect(spool, entry->id, entry->state, &i);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    q->n++;
-    q->bytes += i->size;
-    return 0;
+    q->bytes += i.size;
+    return inspections_take(&q->messages, &i);
 }
 
 static int by_arrival(const void *a, const void *b)
@@ -268,16 +257,14 @@ static int take_all(Mailq *q, const Spool *spool, Failure *f)
 
     while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0)
         r = take(q, spool, &entry);
-    if (r >= 0 && q->n > 0)
-        qsort(q->messages, q->n, sizeof(*q->messages), by_arrival);
+    if (r >= 0 && q->messages.n > 0)
+        qsort(q->messages.all, q->messages.n, sizeof(*q->messages.all), by_arrival);
     return r;
 }
 
 static void mailq_done(Mailq *q)
 {
-    for (size_t n = 0; n < q->n; n++)
-        inspection_done(&q->messages[n]);
-    free(q->messages);
+    inspections_done(&q->messages);
 }
 
 static int show(const Spool *spool, const Format *format)
@@ -291,8 +278,8 @@ static int show(const Spool *spool, const Format *format)
         return f.text ? tool_fail(&f) : tool_fail_queue(spool, r);
     if (format->begin)
         format->begin(&q);
-    for (size_t n = 0; n < q.n; n++)
-        format->message(&q, &q.messages[n]);
+    for (size_t n = 0; n < q.messages.n; n++)
+        format->message(&q, &q.messages.all[n]);
     if (format->end)
         format->end(&q);
     return EX_OK;

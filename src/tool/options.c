@@ -56,6 +56,14 @@ static void make_lists(
     list_options(lists, shared);
 }
 
+static bool is_named(const ToolOption *option, const char *name)
+{
+    for (; option->help; option++)
+        if (option->name && strcmp(option->name, name) == 0)
+            return true;
+    return false;
+}
+
 /* Says what is wrong with `--NAME...`: getopt does not tell. */
 static void explain_long(const Command *command, const char *argument, const struct option *options)
 {
@@ -75,6 +83,8 @@ static void explain_long(const Command *command, const char *argument, const str
         (void)tool_usage(command, "--%s takes no value", name);
     else if (matches > 1)
         (void)tool_usage(command, "--%s may be one of several options; write it out", name);
+    else if (command && name && is_named(tool_options, name))
+        (void)tool_usage(command, "--%s stands before the command", name);
     else
         (void)tool_usage(command, "there is no option --%s%s%s%s", name ?: "",
             near ? "; did you mean --" : "", near ?: "", near ? "?" : "");
@@ -116,14 +126,22 @@ const ToolOption *tool_option_find(const ToolOption *options, int value)
 
 /* ---- before the command ---- */
 
-enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET };
+enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET, OPTION_COLOR };
 
 const ToolOption tool_options[] = {
     {"config", OPTION_CONFIG, "FILE", "read this instead of " SYSCONFDIR "/outbox/outbox.conf"},
     {"set", OPTION_SET, "NAME=VALUE", "overrule a setting; repeatable"},
+    {"color", OPTION_COLOR, "auto|never|always", "in colour; auto (the default): on a terminal"},
     {"version", 'V', NULL, "print version and licence"},
     {0},
 };
+
+static int take_color(const char *value, Tool *tool)
+{
+    if (color_parse(value, &tool->color) == 0)
+        return 0;
+    return tool_usage(NULL, "--color %s: it can be auto, never or always", value);
+}
 
 int tool_read_options(Tool *tool, int argc, char **argv)
 {
@@ -141,6 +159,10 @@ int tool_read_options(Tool *tool, int argc, char **argv)
         switch (c) {
         case OPTION_CONFIG: tool->config_path = optarg; break;
         case OPTION_SET: tool->overrides[n_overrides++] = optarg; break;
+        case OPTION_COLOR:
+            if (take_color(optarg, tool) != 0)
+                return TOOL_WRONG;
+            break;
         case 'V': return TOOL_VERSION;
         case 'h': return TOOL_HELP;
         default: return TOOL_WRONG;

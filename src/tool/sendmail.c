@@ -95,6 +95,15 @@ static int wrong(char **argv, const char *why)
                                                 : usage(argv[optind - 1], why);
 }
 
+/* Of these Exim has some whose value is the next argument: -oMr smtp. */
+static int take_old_option(char **argv, SendmailOptions *options)
+{
+    options->ignore_dots |= optarg[0] == 'i';
+    if ((optarg[0] == 'M' || (optarg[0] && strchr("APX", optarg[0]) && !optarg[1])) && argv[optind])
+        optind++;
+    return -1;
+}
+
 /* Those that say nothing here are taken and left alone: programs give them. -1 to go on, or an exit
  * status. */
 static int take_option(int c, char **argv, SendmailOptions *options)
@@ -112,7 +121,7 @@ static int take_option(int c, char **argv, SendmailOptions *options)
     case OPTION_HELP: return help();
     case OPTION_VERSION: return tool_finish_output(tool_print_version());
     case 'i': options->ignore_dots = true; return -1;
-    case 'o': options->ignore_dots |= optarg[0] == 'i'; return -1;
+    case 'o': return take_old_option(argv, options);
     case 'O': options->ignore_dots |= text_starts_nocase(optarg, "IgnoreDots"); return -1;
     case 'b': return choose_mode(optarg, options);
     case 'I': return choose_mode("i", options);

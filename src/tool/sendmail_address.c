@@ -52,13 +52,37 @@ typedef struct Addressing {
     const char *domain;
     char *caller; /* whose program this is */
     Envelope envelope;
-    char *notify;       /* the parameter; NULL: none */
-    const char *where;  /* the recipients that are added: a field's name; NULL: arguments */
-    unsigned n_refused; /* that are no addresses; each has been said */
+    char *notify;                /* the parameter; NULL: none */
+    const RecipientField *field; /* whose recipients are added; NULL: an argument's */
+    unsigned n_refused;          /* that are no addresses; each has been said */
     Failure *failure;
 } Addressing;
 
+/* What the header says where the envelope does not: 0 with the message, or a negative errno with a
+ * Failure. */
+static int read_header(
+    const Addressing *a, const Envelope *asked, InputMemory *bytes, Message **ret_message)
+{
+    return input_check(a->text, false, asked, bytes, ret_message, a->failure);
+}
+
 /* ---- recipients ---- */
+
+/* Says what is wrong with a recipient, and where it stands. */
+static void tell_refused(const RecipientField *field, const char *text, const Failure *f)
+{
+    char where[64] = "an argument";
+    size_t line;
+
+    if (field) {
+        line = field->line;
+        for (const char *at = field->list; at < text; at++)
+            line += *at == '\n';
+        (void)snprintf(
+            where, sizeof(where), "line %zu, %.*s", line, (int)field->n_name, field->name);
+    }
+    (void)tool_fail_about(where, f);
+}
 
 static int add_element(void *user, const char *text, size_t n)
 {
@@ -70,12 +94,12 @@ static int add_element(void *user, const char *text, size_t n)
     if (r != -EINVAL)
         return r;
     a->n_refused++;
-    (void)tool_fail_about(a->where, &f);
+    tell_refused(a->field, text, &f);
     return 0;
 }
 
 /* Those of a list. One that is no address keeps nobody else from getting the mail. */
-static int add_list(Addressing *a, const char *where, const char *list, size_t n)
+static int add_list(Addressing *a, const char *list, size_t n)
 {
     const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
     _cleanup_envelope_ Envelope trial = {0};
@@ -83,18 +107,35 @@ static int add_list(Addressing *a, const char *where, const char *list, size_t n
 
     if (r != -EINVAL)
         return r < 0 ? r : envelope_add_list(&a->envelope, list, n, &terms, a->failure);
-    a->where = where;
     return address_list_split(list, n, add_element, a);
 }
 
 static int add_field(void *user, const RecipientField *field)
 {
     Addressing *a = user;
-    char where[64];
+    int r;
 
-    (void)snprintf(
-        where, sizeof(where), "line %zu, %.*s", field->line, (int)field->n_name, field->name);
-    return add_list(a, where, field->list, field->n_list);
+    a->field = field;
+    r = add_list(a, field->list, field->n_list);
+    a->field = NULL;
+    return r;
+}
+
+/* A header that has what no header may have is not read to its end. */
+static int fail_without_recipients(Addressing *a)
+{
+    char nobody[] = "", postmaster[] = "postmaster";
+    EnvelopeRecipient anybody = {.address = postmaster};
+    const Envelope asked = {.sender = nobody, .recipients = &anybody, .n_recipients = 1};
+    _cleanup_(message_free_p) Message *message = NULL;
+    bool from_header = a->options->header_recipients;
+    InputMemory bytes;
+    int r = from_header ? read_header(a, &asked, &bytes, &message) : 0;
+
+    return r < 0 ? r
+                 : failure_set(a->failure, -EBADMSG, ERROR_NO_RECIPIENT,
+                       from_header ? "no recipient is given, nor does the header name one"
+                                   : "no recipient is given; -t takes those that the header names");
 }
 
 static int add_recipients(Addressing *a, char **lists)
@@ -103,27 +144,15 @@ static int add_recipients(Addressing *a, char **lists)
     int r = 0;
 
     for (; r >= 0 && *lists; lists++)
-        r = add_list(a, "an argument", *lists, strlen(*lists));
+        r = add_list(a, *lists, strlen(*lists));
     if (r >= 0 && from_header)
         r = message_recipient_fields(buffer_data(a->text), buffer_size(a->text), add_field, a);
     if (r < 0 || a->envelope.n_recipients > 0)
         return r;
-    if (a->n_refused > 0)
-        return -ECANCELED;
-    return failure_set(a->failure, -EBADMSG, ERROR_NO_RECIPIENT,
-        from_header ? "no recipient is given, nor does the header name one"
-                    : "no recipient is given; -t takes those that the header names");
+    return a->n_refused > 0 ? -ECANCELED : fail_without_recipients(a);
 }
 
 /* ---- the sender ---- */
-
-/* What the header says where the envelope does not: 0 with the message, or a negative errno with a
- * Failure. */
-static int read_header(
-    const Addressing *a, const Envelope *asked, InputMemory *bytes, Message **ret_message)
-{
-    return input_check(a->text, false, asked, bytes, ret_message, a->failure);
-}
 
 /* Sets the sender that the header names, with the parameters there. True; false: it names none that
  * can be read. */
@@ -178,6 +207,20 @@ static int set_default_sender(Addressing *a, const char *parameters)
                       : envelope_set_sender(&a->envelope, a->caller, parameters, a->failure);
 }
 
+/* An address and nothing else: what programs put behind -f may be a stranger's. */
+static int check_sender(const char *text, Failure *f)
+{
+    _cleanup_free_
+    char *address = NULL, *parameters = NULL;
+    int r = envelope_parse_field(text, strlen(text), &address, &parameters, NULL);
+
+    if (r == -ENOMEM || !parameters)
+        return r == -ENOMEM ? r : 0;
+    return failure_set(f, -EBADMSG, ERROR_USAGE,
+        "-f has more behind the address (%s): -N, -R and -V say how it is to be carried",
+        parameters);
+}
+
 /* -f, or what is known without. */
 static int set_sender(Addressing *a)
 {
@@ -190,6 +233,9 @@ static int set_sender(Addressing *a)
     terms.parameters = buffer_size(&parameters) > 1 ? buffer_data(&parameters) : NULL;
     if (!a->options->sender)
         return set_default_sender(a, terms.parameters);
+    r = check_sender(a->options->sender, a->failure);
+    if (r < 0)
+        return r;
     return envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
 }
 
@@ -267,22 +313,24 @@ static int write_authored(Addressing *a, Buffer *out)
 
 static int address(Addressing *a, char **recipients, Buffer *out)
 {
-    int r = mend_people(a, &(MendPeople){.sender = a->caller});
+    int r = set_sender(a);
 
-    if (r >= 0)
-        r = set_sender(a);
     if (r >= 0)
         r = add_recipients(a, recipients);
     return r < 0 ? r : write_authored(a, out);
 }
 
 /* The start of the message with a header that is one, and its addresses with domains. */
-static int mend(const Buffer *start, const char *domain, Buffer *text)
+static int mend(Addressing *a, const Buffer *start)
 {
-    _cleanup_buffer_ Buffer mended = {0};
+    const MendPeople people = {.sender = a->caller};
+    _cleanup_buffer_ Buffer mended = {0}, named = {0};
     int r = message_mend(buffer_data(start), buffer_size(start), &mended);
 
-    return r < 0 ? r : message_qualify(buffer_data(&mended), buffer_size(&mended), domain, text);
+    if (r >= 0) /* before words of a name get a domain */
+        r = message_mend_addresses(buffer_data(&mended), buffer_size(&mended), &people, &named);
+    return r < 0 ? r
+                 : message_qualify(buffer_data(&named), buffer_size(&named), a->domain, a->text);
 }
 
 int sendmail_address(
@@ -294,14 +342,14 @@ int sendmail_address(
     Addressing a = {.options = options, .text = &text, .domain = domain, .failure = f};
     int r = domain ? check_options(options, f) : -ENOMEM;
 
-    if (r >= 0)
-        r = mend(start, domain, &text);
     if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0)
         r = -ENOMEM;
     if (r >= 0) {
         a.caller = caller_address(domain);
-        r = a.caller ? address(&a, recipients, out) : -ENOMEM;
+        r = a.caller ? mend(&a, start) : -ENOMEM;
     }
+    if (r >= 0)
+        r = address(&a, recipients, out);
     envelope_done(&a.envelope);
     free(a.notify);
     free(a.caller);

@@ -15,34 +15,46 @@
 #include "tool/span.h"
 #include "tool/terminal.h"
 
-static void print_line(const char *label, const char *text)
+static void print_colored(const char *label, const char *text, Color color)
 {
     printf("%-11s ", label);
+    color_begin(stdout, color);
     (void)terminal_print(stdout, text, 2000);
+    color_end(stdout, color);
     putchar('\n');
 }
 
-/* "relay, until ...: why". */
-static void print_waiting(const Waiting *w, usec_t now)
+static void print_line(const char *label, const char *text)
 {
+    print_colored(label, text, COLOR_NONE);
+}
+
+/* "relay, until ...: why". */
+static void print_waiting(const Waiting *w, usec_t now, bool colors)
+{
+    Color color = colors && w->what >= WAITS_FOR_RELAY ? COLOR_WAITS : COLOR_NONE;
     char time[AGO_MAX];
 
     if (w->what == WAITS_FOR_NOTHING)
         return;
-    printf("%-11s %s%s%s%s", "Waits for:", waits_for_name(w->what), w->until > 0 ? ", until " : "",
+    printf("%-11s ", "Waits for:");
+    color_begin(stdout, color);
+    printf("%s%s%s%s", waits_for_name(w->what), w->until > 0 ? ", until " : "",
         w->until > 0 ? span_format_time(w->until, now, time) : "", w->text ? ": " : "");
     if (w->text)
         (void)terminal_print(stdout, w->text, 2000);
+    color_end(stdout, color);
     putchar('\n');
 }
 
-static void print_inspection(const Inspection *i, const Waiting *waiting)
+static void print_inspection(const Inspection *i, const Waiting *waiting, bool colors)
 {
     usec_t now = clock_realtime();
     char time[AGO_MAX];
 
     print_line("Id:", i->id);
-    print_line("State:", spool_state_name(i->state));
+    print_colored(
+        "State:", spool_state_name(i->state), colors ? color_of_state(i->state) : COLOR_NONE);
     printf("%-11s %u\n", "User:", i->owner); /* to ask for its name may take long, and crash */
     print_line("Arrived:", span_format_time(i->arrival, now, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
@@ -50,7 +62,7 @@ static void print_inspection(const Inspection *i, const Waiting *waiting)
         printf("%-11s %u\n", "Attempts:", i->attempts);
     if (i->next > 0)
         print_line("Next:", span_format_time(i->next, now, time));
-    print_waiting(waiting, now);
+    print_waiting(waiting, now, colors);
     if (i->sender)
         print_line("Sender:", i->sender[0] ? i->sender : "<>");
     for (size_t n = 0; n < i->n_recipients; n++)
@@ -141,12 +153,12 @@ static int print_json(const Inspection *i, const Waiting *waiting, json_t *recor
     return json_print(json);
 }
 
-static int print_text(const Inspection *i, const Waiting *waiting, json_t *record)
+static int print_text(const Inspection *i, const Waiting *waiting, json_t *record, bool colors)
 {
     json_t *line;
     size_t n;
 
-    print_inspection(i, waiting);
+    print_inspection(i, waiting, colors);
     if (json_array_size(record) > 0)
         putchar('\n');
     json_array_foreach(record, n, line) print_record_line(line);
@@ -155,7 +167,7 @@ static int print_text(const Inspection *i, const Waiting *waiting, json_t *recor
 
 typedef struct ShowOptions {
     const char *directory;
-    bool json, content;
+    bool json, content, colors;
 } ShowOptions;
 
 static int find_waiting(const Spool *spool, const Inspection *i, Waiting *ret)
@@ -193,7 +205,8 @@ static int show(const Spool *spool, const ToolMessage *message, const ShowOption
         return tool_fail_memory();
     if (inspect_record(spool, id, state, &record, &f) < 0)
         return tool_fail(&f);
-    status = options->json ? print_json(&i, &waiting, record) : print_text(&i, &waiting, record);
+    status = options->json ? print_json(&i, &waiting, record)
+                           : print_text(&i, &waiting, record, options->colors);
     json_decref(record);
     return status;
 }
@@ -215,6 +228,7 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (argc - optind != 1)
         return tool_usage(command, "one id is wanted");
+    wanted.colors = color_is_wanted(tool->color);
     status = tool_open_spool(tool, wanted.directory, &spool);
     if (status == 0)
         status = tool_find_message(spool, argv[optind], NULL, &message);

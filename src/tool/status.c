@@ -28,6 +28,7 @@ typedef struct Figures {
     usec_t now;
     Servers servers;
     Waiting waiting; /* what those wait for that could be sent */
+    bool colors;
 } Figures;
 
 static void figures_done(Figures *figures)
@@ -98,6 +99,19 @@ static int gather(const Spool *spool, Figures *figures)
 
 /* ---- for a person ---- */
 
+static Color shade(const Figures *figures, Color color)
+{
+    return figures->colors ? color : COLOR_NONE;
+}
+
+/* What is told behind it has to be looked at. */
+static void print_warning(const Figures *figures, const char *text)
+{
+    color_begin(stdout, shade(figures, COLOR_BAD));
+    fputs(text, stdout);
+    color_end(stdout, shade(figures, COLOR_BAD));
+}
+
 static void print_states(const Figures *figures)
 {
     char time[AGO_MAX];
@@ -105,7 +119,11 @@ static void print_states(const Figures *figures)
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];
 
+        Color color = state->messages > 0 ? shade(figures, color_of_state(s)) : COLOR_NONE;
+
+        color_begin(stdout, color);
         printf("  %-9s %8zu", spool_state_name(s), state->messages);
+        color_end(stdout, color);
         if (state->messages > 0)
             printf("  %llu bytes, oldest %s", (unsigned long long)state->bytes,
                 span_format_time(state->oldest, figures->now, time));
@@ -123,8 +141,17 @@ static void print_words(const char *text)
     (void)terminal_print(stdout, text ?: "?", 1500);
 }
 
-static void print_relay(const json_t *relay)
+/* "works", "limited", "held" or "probing", with what it said last. */
+static Color color_of_relay(const Figures *figures, const char *state)
 {
+    if (!state || strcmp(state, "works") == 0)
+        return COLOR_NONE;
+    return shade(figures, strcmp(state, "held") == 0 ? COLOR_BAD : COLOR_WAITS);
+}
+
+static void print_relay(const json_t *relay, const Figures *figures)
+{
+    Color color = color_of_relay(figures, servers_text(relay, "state"));
     const json_t *fault = json_object_get(relay, "fault");
     const char *until = servers_text(relay, "until");
 
@@ -133,7 +160,9 @@ static void print_relay(const json_t *relay)
     fputs(" (", stdout);
     print_words(servers_text(relay, "host"));
     printf(", port %lld): ", servers_number(relay, "port"));
+    color_begin(stdout, color);
     print_words(servers_text(relay, "state"));
+    color_end(stdout, color);
     if (until) {
         fputs(" until ", stdout);
         print_words(until);
@@ -183,23 +212,25 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
         json_is_true(json_object_get(server, "stopping")) ? ", stopping" : "");
     if (servers->silent[n] > 0) {
         span_format(clock_age(servers->silent[n], servers->looked), span);
-        printf("  has not answered for %s: it is stopped, or hangs; what follows is what it said "
-               "last\n",
-            span);
+        print_warning(figures, "  has not answered");
+        printf(" for %s: it is stopped, or hangs; what follows is what it said last\n", span);
     }
     print_rates(server, figures);
     if (json_is_object(pause)) {
-        fputs("  nothing is taken from the queue at present: ", stdout);
+        print_warning(figures, "  nothing is taken from the queue at present:");
+        putchar(' ');
         print_words(servers_text(pause, "text"));
         putchar('\n');
     }
     if (json_is_object(refused)) {
-        printf("  the configuration of %s was not taken: ",
+        printf("  the configuration of %s ",
             span_format_time(servers_time(refused, "time"), figures->now, time));
+        print_warning(figures, "was not taken:");
+        putchar(' ');
         print_words(servers_text(refused, "text"));
         putchar('\n');
     }
-    json_array_foreach(json_object_get(server, "relays"), i, relay) print_relay(relay);
+    json_array_foreach(json_object_get(server, "relays"), i, relay) print_relay(relay, figures);
 }
 
 static void print_strangers(const Figures *figures)
@@ -225,7 +256,9 @@ static void print_text(const Spool *spool, const Figures *figures)
         print_server(&figures->servers, i, figures);
     if (figures->servers.n > 0 || !figures->waiting.text)
         return;
+    color_begin(stdout, shade(figures, COLOR_WAITS));
     print_words(figures->waiting.text);
+    color_end(stdout, shade(figures, COLOR_WAITS));
     putchar('\n');
 }
 
@@ -294,6 +327,7 @@ int run_status(const Tool *tool, const Command *command, int argc, char **argv)
         return status;
     if (json)
         return print_json(spool, &figures);
+    figures.colors = color_is_wanted(tool->color);
     print_text(spool, &figures);
     return EX_OK;
 }

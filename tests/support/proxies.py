@@ -75,7 +75,7 @@ auth_param ntlm program {program} --helper-protocol=squid-2.5-ntlmssp --configfi
 auth_param ntlm keep_alive on
 """
 NEGOTIATE = """
-auth_param negotiate program /usr/bin/env KRB5_CONFIG={configuration} \
+auth_param negotiate program /usr/bin/env KRB5_CONFIG={configuration} KRB5RCACHENAME=file2:{directory}/replays \
  /usr/lib/squid/negotiate_kerberos_auth -s HTTP/localhost -k {keytab}
 auth_param negotiate keep_alive on
 """
@@ -161,7 +161,7 @@ def _login_of_squid(directory, login, uses, realm):
                                             f"pid directory = {directory}\n", encoding="ascii")
         return NTLM.format(program=shutil.which("ntlm_auth"), directory=directory, user=USER, password=PASSWORD)
     if login == "negotiate":
-        return NEGOTIATE.format(configuration=realm.configuration, keytab=realm.service_keytab)
+        return NEGOTIATE.format(configuration=realm.configuration, keytab=realm.service_keytab, directory=directory)
     text = {"": "", "basic": BASIC, "both": BASIC + DIGEST}[login]
     return text.format(directory=directory, uses=uses)
 

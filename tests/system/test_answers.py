@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -41,9 +42,28 @@ class Answers(SystemTest):
             (("show",), "one id is wanted", " show "),
             (("status", "x"), "x: no argument is wanted", " status "),
             (("verify",), "an argument is missing", " verify "),
+            (("config", "-e", "-c"), "--explain and --changed exclude each other", " config "),
+            (("config", "-e", "--json", "port"), "--explain and --json exclude each other", " config "),
         ):
             self.check(*arguments, err=f"outbox: {said}{SEE.format(see)}", status=64)
         self.check("list", "-d", "", err="outbox: --directory: the name of a directory is wanted\n", status=64)
+
+    def test_settings(self):
+        for name, said in (("prot", 'there is no setting "prot"; did you mean "relays.port"?'),
+                           ("dead", 'there is no setting "dead"; did you mean "relays.dead"?'),
+                           ("spol.settle", 'there is no section "spol"; did you mean "spool.settle"?')):
+            self.check("config", name, err=f"outbox: {said}\n", status=64)
+            self.check("config", "--json", name, err=f"outbox: {said}\n", status=64)
+        self.check("config", "--explain", "relays.dead", status=64, err='outbox: there is no setting "relays.dead"; '
+                   "`outbox config --explain relays` lists all there are\n")
+        for section in ("spool", "relays"):
+            lines = self.outbox("config", "--explain", section).splitlines()
+            self.assertEqual({line.split(".")[0] for line in lines if line[:1] != " "}, {section})
+        self.check("config", "-c", "relays.dead.port", out=f"{self.port}\n")
+        self.check("config", "-c", "timeout")
+        self.check("config", "-c", "--json", "timeout", out="null\n")
+        self.check("config", "Timeout", out="60\n")
+        self.check("config", "timeout", out="1m\n")
 
     def test_no_such_message(self):
         path = self.queue.path
@@ -76,7 +96,8 @@ class Answers(SystemTest):
                                (("verify", "--json", "ann@lab.test"), "[]\n")):
             done = self.outbox(*arguments, status=None)
             self.assertEqual((done.stdout.decode(), done.returncode), (out, 75), arguments)
-            self.assertRegex(done.stderr.decode(), r"^outbox: 10061: relay dead, connect: [^\n]*refused[^\n]*\n$")
+            self.assertRegex(done.stderr.decode(), r"^outbox: 10061: relay dead, connect: cannot connect to 127.0.0.1 "
+                             rf"port {self.port} \(Connection refused\); [^\n]*\n$")
 
     def test_help_and_version(self):
         whole = self.outbox("--help")
@@ -108,6 +129,162 @@ class Answers(SystemTest):
         self.assertIn("has been removed, or another directory has come in its place", said)
 
 
+def on_terminal(configuration, *arguments, TERM="xterm", **environment):
+    """What a terminal of 80 columns is sent."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    unset = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    tool = subprocess.Popen([lab.program("outbox"), "--config", configuration, *arguments],
+                            stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
+                            env={**unset, "TERM": TERM, **environment})
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 65536):
+            shown += piece
+    except OSError:  # its last writer is gone
+        pass
+    os.close(master)
+    tool.wait()
+    return shown.decode().replace("\r\n", "\n")
+
+
+class Colors(SystemTest):
+    """They are on a terminal, unless somebody wants none, and change no other byte."""
+
+    STYLES = re.compile("\x1b\\[[0-9;]*m")
+
+    def setUp(self):
+        super().setUp()
+        self.configure({"name": "dead", "host": "127.0.0.1", "port": free_port(), "tls": "none"})
+        for name, state in (("a", "queued"), ("b", "failed"), ("c", "held"), ("long" * 30, "deferred")):
+            os.utime(self.queue.drop(name, message(), state=state), (10**9, 10**9))
+
+    def on_terminal(self, *arguments, **environment):
+        return on_terminal(self.configuration, *arguments, **environment)
+
+    def check(self, command, *colored):
+        shown = self.on_terminal(*command)
+        for text in colored:
+            self.assertIn(text, shown)
+        plain = self.on_terminal("--color=never", *command)
+        self.assertNotIn("\x1b", plain)
+        self.assertEqual(self.STYLES.sub("", shown), plain)
+        return plain
+
+    def test_each_command(self):
+        self.assertLessEqual(max(map(len, self.check(("list",), "  \x1b[1;31mfailed\x1b[0m    ", "\x1b[35mheld\x1b[0m",
+                                                     "  \x1b[35mdeferred\x1b[0m  ").splitlines()[:5])), 80)
+        self.check(("show", "b"), "State:      \x1b[1;31mfailed\x1b[0m\n")
+        self.check(("show", "a"), "State:      queued\n", "Waits for:  \x1b[35mdaemon")
+        self.check(("status",), "\x1b[1;31m  failed           1\x1b[0m  ", "  queued           1  ",
+                   "\n  sent             0\n")
+        self.check(("check",), "  \x1b[1;31mFAILED\x1b[0m at connect: ")
+
+    def test_who_wants_none(self):
+        for environment in ({"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}, {"TERM": ""}):
+            self.assertNotIn("\x1b", self.on_terminal("list", **environment), environment)
+            self.assertIn("\x1b[1;31m", self.on_terminal("--color", "always", "list", **environment), environment)
+        self.assertIn("\x1b[1;31m", self.on_terminal("list", NO_COLOR=""))
+        self.assertIn("\x1b[1;31m", self.on_terminal("--color=auto", "list"))
+        self.assertNotIn("\x1b", self.on_terminal("list", "--json"))
+
+    def test_into_a_pipe(self):
+        for command in (("list",), ("show", "b"), ("status",)):
+            plain = self.outbox(*command)
+            self.assertNotIn("\x1b", plain)
+            colored = self.outbox("--color=always", *command)
+            self.assertIn("\x1b[1;31m", colored)
+            self.assertEqual(self.STYLES.sub("", colored), plain)
+        self.assertNotIn("\x1b", self.outbox("--color=always", "list", "--json"))
+
+    def test_wrong_ones(self):
+        for arguments, said in (
+            (("--color=blue", "list"), "--color blue: it can be auto, never or always; see `outbox --help`"),
+            (("--color",), "--color wants a value; see `outbox --help`"),
+            (("list", "--color=always"), "--color stands before the command; see `outbox list --help`"),
+            (("list", "--config=x"), "--config stands before the command; see `outbox list --help`"),
+        ):
+            done = self.outbox(*arguments, status=None)
+            self.assertEqual((done.stdout, done.stderr.decode(), done.returncode), (b"", f"outbox: {said}\n", 64))
+
+    def test_completion(self):
+        self.assertEqual(self.outbox("complete", "--", "outbox", "--color", "").split(), ["auto", "never", "always"])
+        self.assertIn("failed", self.outbox("complete", "--", "outbox", "--color", "always", "list", "").split())
+
+
+REFUSED = "550 5.1.1 <refused@lab.test>: Recipient address rejected: no such user here"
+WHY = f"1 of 1 recipients refused; refused@lab.test refused at rcpt: {REFUSED}"
+
+
+class Whole(SystemTest):
+    """All that is said where something is wrong, as who reads it sees it."""
+
+    maxDiff = None
+
+    def check(self, *arguments, out="", err="", status=0):
+        done = self.outbox(*arguments, status=None)
+        self.assertEqual((done.stdout.decode(), done.stderr.decode(), done.returncode), (out, err, status), arguments)
+
+    def test_a_refused_recipient(self):
+        self.configure({**self.lab.relay("plain"), "name": "primary"})
+        address = f"127.0.0.1:{self.lab.postfix.port['plain']}"
+        os.utime(self.queue.drop("order", message(to=["refused@lab.test"])), (10**9, 10**9))
+        self.check("process", status=69, out="0 sent, 0 deferred, 1 failed\n",
+                   err=f"outbox: 161: order: refused@lab.test refused by primary at rcpt: {REFUSED}\n"
+                       f"outbox: 9004: order failed: {WHY}\n")
+        size = os.stat(self.queue.path / "order.failed").st_size
+        table = ("ID     STATE   AGE  BYTES  TRIES  NEXT  SENDER         RECIPIENTS\n"
+                 f"order  failed    ?    {size}      1     -  shop@lab.test  refused@lab.test\n")
+        self.check("list", out=f"{table}    {WHY}\n")
+        self.assertEqual(on_terminal(self.configuration, "list"),
+                         table.replace("failed", "\x1b[1;31mfailed\x1b[0m") + f"    {WHY[:75]}…\n")
+        shown = {"id": "order", "state": "failed", "uid": os.getuid(), "size": size,
+                 "arrived": "2001-09-09T01:46:40.000000Z", "next": None, "attempts": 1, "sender": "shop@lab.test",
+                 "recipients": ["refused@lab.test"], "delivered": 0, "text": WHY, "relay": "primary",
+                 "waits": {"for": "nothing", "until": None, "text": None}}
+        self.assertEqual(json.loads(self.outbox("list", "--json")), [shown])
+        record = self.queue.record("order")
+        self.assertEqual(json.loads(self.outbox("show", "--json", "order")), {**shown, "record": record})
+        time = record[1]["time"]
+        self.assertEqual(record[2]["time"], time)
+        self.check("show", "order", out=f"""Id:         order
+State:      failed
+User:       {os.getuid()}
+Arrived:    2001-09-09T01:46:40.000000Z
+Size:       {size} bytes
+Attempts:   1
+Sender:     shop@lab.test
+Recipients: refused@lab.test
+Last:       {WHY}
+
+{time}  refused  recipient=refused@lab.test  attempt=1  code=550  enhanced=5.1.1  stage=rcpt  text={REFUSED[10:]}  \
+relay=primary  address={address}
+{time}  failed  error=9004  text={WHY}  hint=the relay's own log may say more; `outbox check --verbose` shows the dialogue
+""")
+
+    def test_a_directory_of_another_user(self):
+        self.queue.drop("order", message())
+        self.queue.path.chmod(0o711)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", lab.program("outbox")]
+        owner = os.stat(self.queue.path)
+        for command in (("list",), ("list", "--json"), ("status",), ("status", "--json"), ("show", "order"),
+                        ("show", "--json", "order"), ("hold", "order"), ("retry", "--all"), ("delete", "--json", "order")):
+            done = subprocess.run([*nobody, command[0], "--directory", self.queue.path, *command[1:]],
+                                  capture_output=True, check=False)
+            self.assertEqual((done.stdout, done.stderr.decode(), done.returncode),
+                             (b"", f"outbox: 10013: {self.queue.path}: this process (user 65534) may not list the queue "
+                                   f"directory, which belongs to user {owner.st_uid} with mode 0711; run as that user, or "
+                                   "as root (who may queue sees no list)\n", 77), command)
+        done = subprocess.run([*nobody, "queue", "--directory", self.queue.path], input=message(), capture_output=True,
+                              check=False)
+        self.assertEqual((done.stdout, done.stderr.decode(), done.returncode),
+                         (b"", f"outbox: 10013: {self.queue.path}: this user (65534) may not put files into the queue "
+                               f"directory, which belongs to user {owner.st_uid}, group {owner.st_gid}, with mode 0711; "
+                               "become a member of that group, or ask its owner\n", 77))
+        self.assertEqual(self.queue.names(), ["order.queued"])
+
+
 TEXT, NUMBER, BOOLEAN = str, int, bool
 
 
@@ -135,6 +312,11 @@ DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "start
 STATUS = {"directory": TEXT, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
           "strangers": [TEXT], "n_strangers": NUMBER,
           **dict.fromkeys(("queued", "sending", "sent", "failed", "deferred", "held"), FIGURES)}
+
+REPLY = {"relay": TEXT, "command": TEXT, "code": NUMBER, "enhanced": maybe(TEXT), "lines": [TEXT]}
+LISTS = ("tls_protocols", "tls_ciphers", "tls_accept_certificate", "tls_security_flags", "tls12_groups", "tls13_groups",
+         "tls13_key_shares", "tls12_signature_algorithms", "tls13_signature_algorithms", "discard_ehlo_keywords",
+         "proxy_exceptions", "oauth_scope")
 
 
 class Documents(SystemTest):
@@ -168,8 +350,38 @@ class Documents(SystemTest):
         self.walk(self.json("status"), STATUS, "status")
         for command, name in (("hold", "a"), ("release", "a"), ("retry", "b"), ("adopt", "c"), ("delete", "c")):
             self.walk(self.json(command, name), [CHANGE], command)
-        self.assertIsInstance(self.json("config")["relays"], list)
-        self.assertEqual(self.json("config", "relays.dead.port"), self.json("config")["relays"][0]["port"])
+
+    def test_what_a_relay_says(self):
+        self.configure({**self.lab.relay("plain"), "name": "primary"})
+        said = self.json("verify", "nobody@lab.test")
+        self.walk(said, [REPLY], "verify")
+        self.assertEqual((said[0]["relay"], said[0]["command"], said[0]["code"]), ("primary", "VRFY nobody@lab.test", 252))
+        said = json.loads(self.outbox("expand", "--json", "list", "other", status=69))
+        self.walk(said, [REPLY], "expand")
+        self.assertEqual([one["command"] for one in said], ["EXPN list", "EXPN other"])
+        said = self.json("command", "NOOP", "EHLO me.test")
+        self.walk(said, [REPLY], "command")
+        self.assertEqual([one["code"] for one in said], [250, 250])
+        self.assertIn("PIPELINING", said[1]["lines"])
+
+    def test_the_configuration(self):
+        """No text is a list, nor a number, of settings that are one."""
+        self.configure({"name": "one", "host": "127.0.0.1", "port": 2525, "discard_ehlo_keywords": "CHUNKING DSN",
+                        "proxy_exceptions": "a.test;b.test", "tls_security_flags": 6})
+        config = self.json("--set", "spool.senders=root: a@b.test", "config")
+        self.walk(config["spool"]["senders"], [{"users": [TEXT], "senders": [TEXT]}], "senders")
+        relay = config["relays"][0]
+        for name in LISTS:
+            self.assertIn(type(relay[name]), (list, type(None)), name)
+        self.assertEqual(relay["discard_ehlo_keywords"], ["CHUNKING", "DSN"])
+        self.assertEqual(relay["proxy_exceptions"], ["a.test", "b.test"])
+        self.assertEqual(relay["tls_security_flags"], ["ignore-trust-list-time", "ignore-nesting"])
+        self.assertEqual((relay["port"], relay["tls_verify"], relay["timeout"]), (2525, True, "1m"))
+        self.assertEqual(self.json("config", "relays.one"), relay)
+        self.assertEqual(self.json("config", "relays.one.port"), 2525)
+        self.assertEqual(self.json("config", "SSLEnabledProtocols"), ["TLSv1.2", "TLSv1.3"])
+        self.assertEqual(self.json("config", "Timeout"), 60)
+        self.assertEqual(self.json("config", "retry"), config["retry"])
 
     def test_those_of_a_daemon(self):
         daemon = self.start({"name": "dead", "host": "127.0.0.1", "port": free_port(), "tls": "none",

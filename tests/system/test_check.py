@@ -190,6 +190,10 @@ class Transcripts(SystemTest):
         port = self.speak(b"220 there ESMTP", b"250 there", b"530 5.7.0 Authentication required", b"250 2.0.0 Ok", b"221 bye")
         self.expect("probe-login", self.lab.relay(port), "--probe", "ann@elsewhere.test", status=69)
 
+    def test_probe_needs_what_the_relay_lacks(self):
+        port = self.speak(b"220 there ESMTP", b"250 there", b"250 2.0.0 Ok", b"221 bye")
+        self.expect("probe-utf8", self.lab.relay(port), "--probe", "j\u00f6rg@elsewhere.test", status=69)
+
     def test_probe_shut_down(self):
         port = self.speak(b"220 there ESMTP", b"250 there", b"250 2.1.0 Ok", b"421 4.3.2 shutting down")
         self.expect("probe-421", self.lab.relay(port), "--probe", "ann@elsewhere.test", status=75)
@@ -223,8 +227,9 @@ class Transcripts(SystemTest):
     def test_wrong_addresses(self):
         self.configure(self.lab.relay("plain"))
         for arguments, status in ((("--probe", "ann@lab.test>\r\nDATA"), 65), (("--probe", "a b@lab.test"), 65),
-                                  (("--probe", ""), 65), (("--probe", "a@lab.test", "--from", "x"), 65),
-                                  (("--from", "x@lab.test"), 64), (("--probe",), 64)):
+                                  (("--probe", ""), 65), (("--probe", "nonsense"), 65),
+                                  (("--probe", "a@lab.test", "--from", "x"), 65), (("--from", "x@lab.test"), 64),
+                                  (("--probe",), 64)):
             result = self.outbox("check", *arguments, status=None)
             self.assertEqual((result.returncode, result.stdout), (status, b""), arguments)
 

@@ -65,7 +65,7 @@ class Config(RelayTest):
                 (("--set", "MailPrt=25", "config"), 78, 'MailPrt: unknown setting; did you mean "port"?'),
                 (("--set", "MailPort=99999", "config"), 78, "is out of range; it takes a port from 1 to 65535"),
                 (("--set", "MailPort", "config"), 78, "MailPort"),
-                (("config", "MailPrt"), 64, 'there is no setting "MailPrt"; did you mean "port"')):
+                (("config", "MailPrt"), 64, 'there is no setting "MailPrt"; did you mean "relays.port"')):
             with self.subTest(arguments=arguments):
                 result = self.outbox(*arguments, status=None)
                 self.assertIn(words, result.stderr.decode())

@@ -14,6 +14,7 @@ import time
 import lab
 import proxies
 from case import SystemTest, message
+from listener import Listener
 from process import wait_for
 
 ENFORCE = "version: STSv1\r\nmode: enforce\r\nmx: {mx}\r\nmax_age: {age}\r\n"
@@ -396,6 +397,30 @@ class Daemon(StsTest):
         self.set_policy()
         daemon.terminate()
         self.start(self.settings(), wrapper=self.wrapper)
+        self.queue.wait_gone("m")
+
+    def test_relay_is_left_out(self):
+        """Then nobody waits for its policy's host any more, which takes 20 s otherwise."""
+        begun, gone = threading.Event(), threading.Event()
+
+        def hang(connection):
+            begun.set()
+            try:
+                while connection.recv(4096):
+                    pass
+            finally:
+                gone.set()
+
+        self.host.close()
+        self.host = Listener(hang, self.at, 443)
+        daemon = self.start(self.settings(), wrapper=self.wrapper)
+        self.queue.drop("m", message(to=[self.address()]))
+        wait_for(begun.is_set, daemon.output)
+        before = time.monotonic()
+        self.configure()
+        daemon.reload()
+        wait_for(gone.is_set, daemon.output, seconds=60)
+        self.assertLess(time.monotonic() - before, 12)
         self.queue.wait_gone("m")
 
     def test_tested_only_is_told(self):

@@ -1,12 +1,16 @@
 """How tokens are reached, and how they are kept: through the relay's proxy, and sealed."""
 
+import fcntl
 import os
+import pathlib
 import threading
+import time
 
 import lab
 import proxies
 from case import message
 from listener import Listener
+from process import wait_for
 from test_oauth import OauthTest
 
 KEY = "c2VhbGVkIGJ5IHRoaXMgbGluZSwgb3Igbm90aGluZw=="
@@ -77,7 +81,7 @@ class Sealed(OauthTest):
         self.check_refuses("less than 32 characters")
         self.check_refuses("set oauth_token_key_credential", oauth_token_key_credential=None)
         (self.credentials / "token-key").unlink()
-        self.check_refuses("the key of oauth_token_file cannot be had: cannot read the credential", status=66)
+        self.check_refuses("oauth_token_key_credential: cannot read the credential")
         self.give(KEY)
         self.check_with()
         self.assertEqual(self.tokens.grants()[-1], "refresh-2")
@@ -85,7 +89,11 @@ class Sealed(OauthTest):
     def test_missing_key_spends_no_token(self):
         """Not even where there is no file yet: a new token could not be kept."""
         (self.credentials / "token-key").unlink()
-        self.assertIn("cannot be had", self.check_with(66))
+        self.assertIn("cannot read the credential", self.check_with(78))
+        result = self.outbox("send", "-v", stdin=message(to=[self.address()]), status=None,
+                             env={**os.environ, "CREDENTIALS_DIRECTORY": str(self.credentials)})
+        self.assertIn(b"the key of oauth_token_file cannot be had: cannot read the credential", result.stdout + result.stderr)
+        self.assertNotEqual(result.returncode, 0)
         self.assertEqual(self.tokens.asked, [])
 
     def test_damaged_file(self):
@@ -215,3 +223,80 @@ class Proxied(OauthTest):
         self.addCleanup(ended.set)
         said = self.send(**self.via(proxy, "socks5"), status=75)
         self.assertRegex(said, "no OAuth token can be had: https://localhost: (the proxy .* did not connect|no answer within)")
+
+
+class Dropped(OauthTest):
+    """What nobody waits for any more is not waited for at the endpoint either, which takes 30 s otherwise."""
+
+    def setUp(self):
+        super().setUp()
+        self.begun, self.gone = threading.Event(), threading.Event()
+
+    def hang(self, connection):
+        self.begun.set()
+        try:
+            while connection.recv(4096):
+                pass
+        finally:
+            self.gone.set()
+
+    def begin(self, **settings):
+        silent = Listener(self.hang)
+        self.addCleanup(silent.close)
+        daemon = self.start(self.settings(oauth_token_url=f"https://127.0.0.1:{silent.port}/token", **settings))
+        self.queue.drop("m", message(to=[self.address()]))
+        wait_for(self.begun.is_set, daemon.output)
+        return daemon
+
+    def wait_gone(self, daemon):
+        before = time.monotonic()
+        wait_for(self.gone.is_set, daemon.output, seconds=60)
+        self.assertLess(time.monotonic() - before, 20)
+
+    def test_daemon_ends(self):
+        daemon = self.begin()
+        before = time.monotonic()
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertLess(time.monotonic() - before, 20)
+        self.wait_gone(daemon)
+        self.assertIn("m.queued", self.queue.names())
+
+    def test_relay_is_left_out(self):
+        daemon = self.begin()
+        self.configure()
+        daemon.reload()
+        self.wait_gone(daemon)
+        self.queue.wait_gone("m")
+
+    def test_file_that_another_has(self):
+        """Nobody waits for its lock any more, either."""
+        path = self.kept / "tokens.lock"
+
+        def waits():
+            descriptors = pathlib.Path(f"/proc/{daemon.pid}/fd")
+            return any(os.path.realpath(fd) == str(path) for fd in descriptors.iterdir())
+
+        with open(path, "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            daemon = self.start(self.settings(oauth_token_file=self.kept / "tokens"))
+            self.queue.drop("m", message(to=[self.address()]))
+            wait_for(waits, daemon.output)
+            self.configure()
+            daemon.reload()
+            wait_for(lambda: not waits(), daemon.output)
+        self.assertEqual(self.tokens.asked, [])
+
+    def test_token_that_is_under_way_is_kept(self):
+        """The one before may be of no use any more."""
+        asked, dropped = threading.Event(), threading.Event()
+        self.addCleanup(dropped.set)
+        path = self.kept / "tokens"
+        self.tokens.answer = lambda *_: (asked.set() or dropped.wait() and 200,
+                                         {"access_token": "access-1", "refresh_token": "refresh-2"})
+        daemon = self.start(self.settings(oauth_token_file=path))
+        self.queue.drop("m", message(to=[self.address()]))
+        wait_for(asked.is_set, daemon.output)
+        self.configure()
+        daemon.reload()
+        dropped.set()
+        wait_for(lambda: path.exists() and "refresh-2" in path.read_text(), daemon.output)

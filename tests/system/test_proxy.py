@@ -398,7 +398,7 @@ class Hostile(ProxyTest):
                 connection.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: Digest "
                                    b"realm=x, nonce=%d, stale=true\r\n\r\n" % len(asked))
 
-        self.held("tunnel", talk, "does not take the login of ann")
+        self.held("tunnel", talk, "calls each nonce of its own stale")
         self.assertEqual(len(asked), 4)
 
     def test_closes_for_ever(self):
@@ -407,7 +407,7 @@ class Hostile(ProxyTest):
             connection.sendall(b"HTTP/1.1 407 No\r\nConnection: close\r\nProxy-Authenticate: Digest "
                                b"realm=x, nonce=y, stale=true\r\n\r\n")
 
-        self.held("tunnel", talk, "does not take the login of ann")
+        self.held("tunnel", talk, "calls each nonce of its own stale")
 
     def test_password_for_nobody_who_has_not_asked(self):
         """Nor a scheme that was not offered, nor in the clear where a digest would do."""

@@ -113,7 +113,7 @@ class Sendmail(SystemTest):
             ("Lee, Ann", 'From: "Lee, Ann" <a@lab.test>'),
             ('Ann "A\\B" Lee', 'From: "Ann \\"A\\\\B\\" Lee" <a@lab.test>'),
             ("J\u00f6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@lab.test>"),
-            ("Ann\nTo: eve@lab.test", "From: a@lab.test"),
+            ("Ann\nTo: eve@lab.test", 'From: "Ann To: eve@lab.test" <a@lab.test>'),
         ):
             lines = self.queued("Subject: x\n\n", "-F", name, "-f", "a@lab.test", "b@lab.test")
             self.assertEqual(lines[2:4], [field, "Subject: x"], name)
@@ -269,6 +269,28 @@ class Sendmail(SystemTest):
         [name] = self.queue.in_state("queued")
         lines = (self.queue.path / name).read_text(encoding="ascii").split("\n")
         self.assertEqual(lines[1:5], [f"X-Receiver: <{who}@lab.test>" for who in "dabc"])
+
+    def test_what_is_told(self):
+        """The line of a folded field, a header that is not read to its end, and nothing behind an address."""
+        for text, arguments, status, told in (
+            ("To: a@x.test,\n b@x.test\nCc: c@x.test,\n bad@@y\n\n", ("-t",), 65, "line 4, Cc: "),
+            ("From: a@x.test\nX: a\rb\nTo: a@x.test\n\n", ("-t",), 65, "line 2, "),
+            ("\n", ("-f", "a@x.test RET=HDRS", "b@x.test"), 64, "-f has more behind the address (RET=HDRS)"),
+        ):
+            self.assertIn(told, self.sendmail(text, *arguments, status=status))
+            for name in self.queue.in_state("queued"):
+                (self.queue.path / name).unlink()
+
+    def test_values_of_options_are_nobody(self):
+        """Exim's, which stand behind them."""
+        lines = self.queued("\n", "-oMr", "smtp", "-oMa", "1.2.3.4", "-oP", "/run/x", "-oem", "-odq", "b@x.test")
+        self.assertEqual(lines[1:3], ["X-Receiver: <b@x.test>", f"From: {self.user()}@here"])
+
+    def test_a_name_that_says_something_is_not_made(self):
+        text = "From: s@x.test\nTo: b@x.test\nResent To: c@x.test\nSubject: q\n\nt\n"
+        self.assertEqual(self.queued(text, "-t"), [
+            "X-Sender: <s@x.test>", "X-Receiver: <b@x.test>", "From: s@x.test", "To: b@x.test", "",
+            *text.split("\n")[2:]])
 
     def test_no_temporary_file(self):
         """What ends with a dot goes from the pipe to the queue."""

@@ -96,6 +96,22 @@ class States(SystemTest):
         self.assertEqual(sorted(delivered), sorted([ann, self.address("bob")]))
         self.assertEqual(self.queue.record("m")[-1]["event"], "sent")
 
+    def test_an_operator_finds_that_it_was_sent(self):
+        """The process died after the record, and before the name: hold and retry end it as the daemon does."""
+        for command in ("hold", "retry"):
+            daemon = self.start(spool={"keep_sent": True})
+            self.queue.drop("m", message(to=[self.address()]))
+            self.queue.wait_state("m", "sent")
+            self.assertEqual(daemon.terminate(), 0)
+            for keeps, names in ((True, ["m.sent", "m.status"]), (False, [])):
+                self.configure(spool={"keep_sent": keeps})
+                (self.queue.path / "m.sent").rename(self.queue.path / "m.sending")
+                done = self.outbox(command, "m", status=None)
+                self.assertEqual((done.stdout, done.stderr.decode(), done.returncode),
+                                 (b"", f"outbox: {self.queue.path}/m: it had been delivered to everybody when its process "
+                                  f"died, and is {'m.sent' if keeps else 'gone'} now\n", 66))
+                self.assertEqual(sorted(name.name for name in self.queue.path.iterdir() if name.name[0] != "."), names)
+
     def test_collisions_overwrite_nothing(self):
         old = message(b"old\n", to=["refused@lab.test"])
         self.queue.drop("m", old, state="failed")

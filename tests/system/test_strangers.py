@@ -157,10 +157,11 @@ class Strangers(SystemTest):
                 or 0x2028 <= code <= 0x202e or 0x2066 <= code <= 0x2069, (where, hex(code), text))
 
     def on_terminal(self, *arguments):
-        """What a terminal is sent, which is both streams."""
+        """What a terminal without colours is sent, which is both streams."""
         ours, its = pty.openpty()
         command = [str(a) for a in (lab.program("outbox"), "--config", self.configuration, *arguments)]
-        with subprocess.Popen(command, stdout=its, stderr=its, stdin=subprocess.DEVNULL) as process:
+        environment = {**os.environ, "NO_COLOR": "1"}  # our own would be taken for what is to be found
+        with subprocess.Popen(command, stdout=its, stderr=its, stdin=subprocess.DEVNULL, env=environment) as process:
             os.close(its)
             data = b""
             while True:

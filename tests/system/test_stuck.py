@@ -212,11 +212,12 @@ class FullDisk(StuckTest):
 
 class Table(StuckTest):
     def on_terminal(self, *arguments, columns=80, environment=None):
-        """What the command prints on a terminal of so many columns."""
+        """What the command prints on a terminal of so many columns, without colours."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         tool = subprocess.Popen([lab.program("outbox"), "--config", self.configuration, *arguments],
-                                stdout=slave, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
+                                stdout=slave, stdin=subprocess.DEVNULL,
+                                env={**os.environ, "NO_COLOR": "1", **(environment or {})})
         os.close(slave)
         shown = b""
         while True:

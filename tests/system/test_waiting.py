@@ -481,7 +481,17 @@ class Rounds(NamesTest):
             time.sleep(0.1)
 
     def check(self, daemon):
-        """That a daemon which only waits does not do anything else."""
+        """That a daemon which only waits does not do anything else. What its settings name is judged
+        beside the loop when it starts, which may not be over yet: that does not come again."""
+        for _ in range(3):
+            calls = self.calls(daemon)
+            rounds = sum(count for call, count in calls.items() if call.startswith("epoll_"))
+            if rounds < self.MOST and sum(calls.values()) < 10 * self.MOST:
+                return
+        self.fail(f"it does not only wait: {calls}")
+
+    def calls(self, daemon):
+        """The system calls of a while."""
         trace = self.directory / "trace"
         strace = self.attach(daemon, trace)
         try:
@@ -489,10 +499,7 @@ class Rounds(NamesTest):
         finally:
             strace.terminate()
             strace.communicate()
-        calls = collections.Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.M))
-        rounds = sum(count for call, count in calls.items() if call.startswith("epoll_"))
-        self.assertLess(rounds, self.MOST, calls)
-        self.assertLess(sum(calls.values()), 10 * self.MOST, calls)
+        return collections.Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.M))
 
     def check_at(self, at, reply=SILENCE, **settings):
         relay = self.odd(lambda talk, verb, _: reply if verb == at else None)

@@ -1,10 +1,13 @@
 /* A client at the edges of its time and of what a server says: whose time it is, commands that go
  * on, words that are none, and how a server parts. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "lib_edges.h"
 
 /* ---- Time ---- */
@@ -176,6 +179,64 @@ START_TEST(a_command_for_a_password_ends_with_its_call)
             (void)poll(NULL, 0, 1); /* its shell is for the library to reap */
         ck_assert_int_eq(unlink(path), 0);
         ck_assert_int_eq(close(fd), 0);
+    }
+}
+END_TEST
+
+/* A socket that listens at 127.0.0.1. */
+static int listen_somewhere(unsigned *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* Otherwise it waits half a minute for the server. */
+START_TEST(asking_for_a_token_ends_with_its_call)
+{
+    static const char *const ends[] = {"free", "interrupt"};
+
+    for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+        char url[60], data[4096];
+        unsigned port;
+        int listen_fd = listen_somewhere(&port), fd, r;
+        struct pollfd p = {.fd = listen_fd, .events = POLLIN};
+        usec_t before;
+
+        start(NULL, NULL);
+        snprintf(url, sizeof(url), "https://127.0.0.1:%u/token", port);
+        set("user", "me");
+        set("auth", "xoauth2");
+        set("auth_without_tls", "yes");
+        set("oauth_token_url", url);
+        set("oauth_client_id", "me");
+        set("oauth_refresh_token", "refresh");
+        ck_assert_int_eq(outbox_set_blocking(client, 0), 0);
+        r = outbox_send(client, NULL);
+        while (r == 135 && poll(&p, 1, 1) == 0)
+            r = outbox_step(client);
+        ck_assert_msg(r == 135, "%s", outbox_error_text(client));
+        fd = accept(listen_fd, NULL, NULL);
+        ck_assert_int_gt(recv(fd, data, sizeof(data), 0), 0);
+        before = clock_monotonic();
+        if (i == 1) {
+            outbox_interrupt(client);
+            ck_assert_int_eq(outbox_step(client), 301);
+        } else
+            outbox_client_free(client);
+        while (recv(fd, data, sizeof(data), 0) > 0)
+            ;
+        ck_assert_uint_lt(clock_monotonic() - before, 20 * USEC_PER_SEC);
+        client = i == 1 ? client : NULL;
+        stop();
+        close(fd);
+        close(listen_fd);
     }
 }
 END_TEST
@@ -363,6 +424,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, steps_may_come_later_than_the_time_out);
     tcase_add_test(tests, a_silent_server_is_told_of_by_slow_programs_too);
     tcase_add_test(tests, a_command_for_a_password_ends_with_its_call);
+    tcase_add_test(tests, asking_for_a_token_ends_with_its_call);
     tcase_add_test(tests, a_servers_words_are_fit_for_a_terminal);
     tcase_add_test(tests, a_server_may_part_as_it_likes);
     tcase_add_test(tests, giving_up_waits_for_nobody);

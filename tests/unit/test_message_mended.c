@@ -33,6 +33,11 @@ static const struct Row {
         "To: a@x\nX-Foo--Bar: 1\nSubject: s\n\ntext\n"},
     {"To: a@x\nX Foo: 1\nX Bar: 2\n\ntext\n", "To: a@x\n\nX Foo: 1\nX Bar: 2\n\ntext\n"},
     {"To : a@x\nSubject\t: s\n\ntext\n", NULL},
+    {"To: a@x\nResent To: b@x\nX Sender: c@x\nSubject: s\n\n",
+        "To: a@x\n\nResent To: b@x\nX Sender: c@x\nSubject: s\n\n"},
+    /* Made CRLF more than once. */
+    {"To: a@x\r\r\nSubject: s\r\r\r\n\r\r\ntext\r\r\n", "To: a@x\r\nSubject: s\r\n\r\ntext\r\n"},
+    {"To: a@x\r\nX: a\rb\r\n\r\ntext\r\r\n", NULL},
     /* What would be an envelope in a file in the queue. */
     {"X-Sender: a@x\nX-Receiver: b@x\nTo: c@x\n\n",
         "X-EndOfInjectedXHeaders: 0\nX-Sender: a@x\nX-Receiver: b@x\nTo: c@x\n\n"},
@@ -49,6 +54,16 @@ START_TEST(a_header_is_made)
     ck_assert_int_eq(message_mend(row->text, strlen(row->text), &out), 0);
     ck_assert_int_eq(buffer_append(&out, "", 1), 0);
     ck_assert_str_eq(buffer_data(&out), row->mended ?: row->text);
+}
+END_TEST
+
+START_TEST(nothing_is_an_empty_message)
+{
+    _cleanup_buffer_ Buffer nothing = {0}, out = {0};
+
+    ck_assert_int_eq(message_mend(buffer_data(&nothing), 0, &out), 0);
+    ck_assert_uint_eq(buffer_size(&out), 1);
+    ck_assert_mem_eq(buffer_data(&out), "\n", 1);
 }
 END_TEST
 
@@ -71,7 +86,9 @@ static const struct Row people[] = {
     {"From: <>\r\nTo: c@x\r\n\r\n", "From: author@here\nTo: c@x\r\n\r\n"},
     {"From: user@\n\n", "From: \"user@\" <author@here>\n\n"},
     {"Sender: cron job\nFrom: a@x\n\n", "Sender: cron job <caller@here>\nFrom: a@x\n\n"},
-    {"From: Caf\xe9 du Nord\n\n", "From: author@here\n\n"},
+    {"From: Caf\xe9 Nord\n\n", "From: =?UTF-8?Q?Caf=C3=A9_Nord?= <author@here>\n\n"},
+    {"From: Foo; Bar <a@x>\n\n", "From: Foo Bar <a@x>\n\n"},
+    {"From: a@x; Bar <b@x>\nReply-To: \"Foo; Bar\" <a@x>\n\n", NULL},
     /* Nobody is. */
     {"Reply-To: nobody at all\n\n", NULL},
     /* Recipients. */
@@ -135,6 +152,7 @@ START_TEST(recipients_are_of_this_sending)
     static const struct Row rows[] = {
         {"From: a@x\nTo: b@x\nCc: c@x\nX: y\nBcc: d@x\n\nTo: e@x\n", "2 To|3 Cc|5 Bcc|"},
         {"Resent-From: r@x\nResent-To: b@x\nTo: c@x\n\n", "2 Resent-To|"},
+        {"Resent-From: r@x\nResent-Bcc:\nTo: c@x\n\n", "3 To|"},
         {"X-Receiver: b@x\nTo: c@x\n\n", "2 To|"},
     };
 
@@ -158,6 +176,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_header_is_made, 0, (int)ELEMENTSOF(headers));
     tcase_add_loop_test(t, people_are_named, 0, (int)ELEMENTSOF(people));
+    tcase_add_test(t, nothing_is_an_empty_message);
     tcase_add_test(t, nobody_is_named_who_is_not_known);
     tcase_add_test(t, elements_are_found);
     tcase_add_test(t, recipients_are_of_this_sending);

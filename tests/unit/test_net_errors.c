@@ -144,7 +144,7 @@ static void check_connecting(Call call, int error, int number)
                              "timeout=60s", "timeout_by_stage=false"));
     char place[64];
 
-    snprintf(place, sizeof(place), "127.0.0.1 port %u (127.0.0.1: ", port);
+    snprintf(place, sizeof(place), "127.0.0.1 port %u (", port);
     fault = (typeof(fault)){.call = call, .error = error, .times = 1};
     client_run(&client, 0);
     ck_assert_uint_eq(fault.hits, 1);

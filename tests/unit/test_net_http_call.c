@@ -1,8 +1,10 @@
 /* net/http_call: a request over a relay's transport, to a server of the test's; each way in which
  * it comes to nothing has an end. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/errors.h"
 #include "net/http_call.h"
@@ -115,6 +117,92 @@ START_TEST(in_clear_only_where_that_is_allowed)
 }
 END_TEST
 
+/* ---- nobody wants it any more ---- */
+
+/* A server that stops its only client once it has the request, and then answers or waits until the
+ * client goes. */
+typedef struct Stopper {
+    int fd;
+    bool answers;
+    CommandStop stop;
+} Stopper;
+
+static void *stop_it(void *argument)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    Stopper *stopper = argument;
+    int fd = accept(stopper->fd, NULL, NULL);
+    char request[4096];
+
+    ck_assert_int_gt(recv(fd, request, sizeof(request), 0), 0);
+    command_stop(&stopper->stop);
+    if (stopper->answers)
+        ck_assert_int_eq(send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL), sizeof(answer) - 1);
+    while (recv(fd, request, sizeof(request), 0) > 0)
+        ;
+    close(fd);
+    return NULL;
+}
+
+static int call_stopper(Stopper *stopper, usec_t grace, HttpResponse *response, Failure *f)
+{
+    char where[80];
+    HttpCall call = to(where, 1000);
+    pthread_t thread;
+    uint16_t port;
+    int r;
+
+    stopper->fd = test_listen(1, &port);
+    snprintf(where, sizeof(where), "http://127.0.0.1:%u/", port);
+    command_stop_init(&stopper->stop);
+    ck_assert_int_eq(pthread_create(&thread, NULL, stop_it, stopper), 0);
+    call.limit = USEC_PER_HOUR;
+    call.stop = &stopper->stop;
+    call.grace = grace;
+    r = http_call(&call, response, f);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0); /* it has seen the client go */
+    command_stop_done(&stopper->stop);
+    close(stopper->fd);
+    return r;
+}
+
+START_TEST(what_nobody_wants_ends_at_once)
+{
+    HttpCall call = to(url, 1000);
+    _cleanup_failure_ Failure f = {0};
+    HttpResponse response;
+    Stopper stopper = {0};
+    CommandStop stop;
+
+    ck_assert_int_eq(call_stopper(&stopper, 0, &response, &f), -ECANCELED);
+    ck_assert_int_eq(f.number, ERROR_INTERRUPTED);
+    ck_assert_str_eq(failure_text(&f), "the answer is not wanted any more");
+    command_stop_init(&stop);
+    command_stop(&stop);
+    call.stop = &stop;
+    call.grace = USEC_PER_HOUR;
+    responder_put(responder, "/it", RESPONDER_HANGS, NULL, 0);
+    ck_assert_int_eq(http_call(&call, &response, NULL), -ECANCELED);
+    ck_assert_uint_eq(responder_count(responder, "/it"), 0);
+    command_stop_done(&stop);
+}
+END_TEST
+
+/* Such as a refresh token, in the place of one that is no good any more. */
+START_TEST(what_may_not_be_lost_is_waited_for_a_while)
+{
+    Stopper stopper = {.answers = true};
+    _cleanup_failure_ Failure f = {0};
+    HttpResponse response;
+
+    ck_assert_int_eq(call_stopper(&stopper, USEC_PER_HOUR, &response, &f), 0);
+    ck_assert_mem_eq(buffer_data(&response.body), "hello", 5);
+    http_response_done(&response);
+    stopper.answers = false;
+    ck_assert_int_eq(call_stopper(&stopper, 100 * USEC_PER_MSEC, &response, &f), -ETIMEDOUT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net_http_call");
@@ -127,6 +215,8 @@ int main(void)
     tcase_add_test(t, silence_has_an_end);
     tcase_add_test(t, nobody_there_is_told);
     tcase_add_test(t, in_clear_only_where_that_is_allowed);
+    tcase_add_test(t, what_nobody_wants_ends_at_once);
+    tcase_add_test(t, what_may_not_be_lost_is_waited_for_a_while);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

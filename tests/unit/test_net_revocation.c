@@ -311,6 +311,43 @@ START_TEST(a_thread_that_hangs_is_not_waited_for)
 }
 END_TEST
 
+/* The responder serves one after the other: the second question is answered once the first one's
+ * connection has gone. */
+START_TEST(what_nobody_waits_for_is_not_asked_any_more)
+{
+    Client client = client_for(1, SETTINGS("tls=implicit", "tls_check_ocsp=2"));
+    _cleanup_worker_ Worker *worker = NULL;
+    RevocationMemory memory = {0};
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    RevocationQuestion question = {.memory = &memory,
+        .relay = client.config->relays[0],
+        .chain = chain,
+        .patience = USEC_PER_HOUR};
+    Revocation *asks = NULL;
+    int r;
+
+    responder_put(responder, "/ocsp", RESPONDER_HANGS, NULL, 0);
+    sk_X509_push(chain, by_ocsp.x509);
+    sk_X509_push(chain, root.x509);
+    ck_assert_int_eq(worker_new(&worker), 0);
+    question.worker = worker;
+    ck_assert_int_eq(revocation_new(&question, clock_monotonic(), &asks), 0);
+    while (responder_count(responder, "/ocsp") == 0)
+        (void)poll(NULL, 0, 1);
+    revocation_free(asks);
+    revocation_memory_done(&memory);
+    put_ocsp("/ocsp", &(OcspSpec){&by_ocsp, &root, &root, V_OCSP_CERTSTATUS_GOOD, -HOUR, HOUR, 0});
+    ck_assert_int_eq(revocation_new(&question, clock_monotonic(), &asks), 0);
+    while ((r = revocation_step(asks, clock_monotonic(), NULL)) == 0)
+        (void)poll(NULL, 0, 1);
+    ck_assert_int_eq(r, 1);
+    revocation_free(asks);
+    revocation_memory_done(&memory);
+    sk_X509_free(chain);
+    client_done(&client);
+}
+END_TEST
+
 static TestServerOptions stapling(
     const TestCertificate *shown, const OcspSpec *spec, unsigned char **ret)
 {
@@ -477,6 +514,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_issuer_may_have_named_who_answers);
     tcase_add_loop_test(tests, a_responder_that_hangs_is_given_up, 0, 2);
     tcase_add_loop_test(tests, a_thread_that_hangs_is_not_waited_for, 0, 2);
+    tcase_add_test(tests, what_nobody_waits_for_is_not_asked_any_more);
     tcase_add_test(tests, an_answer_may_come_along);
     tcase_add_test(tests, a_certificate_may_say_that_its_answer_comes_along);
     tcase_add_loop_test(tests, the_issuer_s_list_counts, 0, 2);

@@ -6,7 +6,7 @@
 #include "tls_client.h"
 
 static TestCertificate root, middle, leaf, common_name_only, international, address_as_name,
-    address;
+    address, nul, control, good_beside_nul, short_address;
 
 static void make_certificates(void)
 {
@@ -19,6 +19,15 @@ static void make_certificates(void)
 
     const TestCertificateSpec spec_as_name = {"as name", "DNS:127.0.0.1", 0, 0, false};
     const TestCertificateSpec spec_address = {"address", "IP:fe80::1", 0, 0, false};
+    /* mail.test, NUL, .evil.test; m, ESC, x.test; both mail.test and that with NUL; 127.0.0 */
+    const TestCertificateSpec spec_nul = {
+        "nul", "DER:3016:8214:6d61696c2e74657374:00:2e6576696c2e74657374", 0, 0, false};
+    const TestCertificateSpec spec_control = {
+        "control", "DER:300a:8208:6d:1b:782e74657374", 0, 0, false};
+    const TestCertificateSpec spec_good = {"good",
+        "DER:3021:8214:6d61696c2e74657374:00:2e6576696c2e74657374:8209:6d61696c2e74657374", 0, 0,
+        false};
+    const TestCertificateSpec spec_short = {"short", "DER:3005:8703:7f0000", 0, 0, false};
 
     ck_assert_ptr_nonnull(mkdtemp(directory));
     root = test_certificate_new(&spec_root, NULL);
@@ -28,6 +37,10 @@ static void make_certificates(void)
     international = test_certificate_new(&spec_international, &root);
     address_as_name = test_certificate_new(&spec_as_name, &root);
     address = test_certificate_new(&spec_address, &root);
+    nul = test_certificate_new(&spec_nul, &root);
+    control = test_certificate_new(&spec_control, &root);
+    good_beside_nul = test_certificate_new(&spec_good, &root);
+    short_address = test_certificate_new(&spec_short, &root);
     test_certificate_save(&root, in_directory("ca.pem"), NULL, NULL);
     test_certificate_save(&middle, in_directory("middle.pem"), NULL, NULL);
     test_certificate_save(&leaf, in_directory("leaf.pem"), NULL, NULL);
@@ -36,8 +49,8 @@ static void make_certificates(void)
 static void remove_certificates(void)
 {
     static const char *const names[] = {"ca.pem", "middle.pem", "leaf.pem"};
-    TestCertificate *const all[] = {
-        &root, &middle, &leaf, &common_name_only, &international, &address_as_name, &address};
+    TestCertificate *const all[] = {&root, &middle, &leaf, &common_name_only, &international,
+        &address_as_name, &address, &nul, &control, &good_beside_nul, &short_address};
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         (void)unlink(in_directory(names[i]));
@@ -109,6 +122,32 @@ START_TEST(an_address_has_a_kind_of_its_own)
 }
 END_TEST
 
+/* A name is all its bytes: it is neither taken for what stands before a NUL, nor shown so. */
+START_TEST(a_name_with_a_nul_is_no_host_s)
+{
+    RelayConfig relay = relay_for("mail.test");
+
+    check_refused(&relay, SHOWS(nul), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("it is for mail.test\\x00.evil.test, and not for mail.test; a name with",
+            "made to be taken for another's", "do not accept it"));
+    check_refused(&relay, SHOWS(control), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("it is for m\\x1bx.test, and not for mail.test; a name with"));
+    check_works(&relay, SHOWS(good_beside_nul), "TLSv1.3 ");
+    relay.host = TEXT("mail.test.evil.test");
+    check_refused(&relay, SHOWS(nul), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("and not for mail.test.evil.test; a name with"));
+}
+END_TEST
+
+START_TEST(an_address_of_a_wrong_length_is_none)
+{
+    RelayConfig relay = relay_for("127.0.0.0");
+
+    check_refused(&relay, SHOWS(short_address), ERROR_CERTIFICATE_VERIFY, REASON_CERTIFICATE_NAME,
+        WORDS("it is for an address of a wrong length, and not for 127.0.0.0"));
+}
+END_TEST
+
 /* Both for the question (SNI) and for the answer. */
 START_TEST(tls_name_is_another_than_the_host)
 {
@@ -176,6 +215,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_the_server_did_not_send_is_named);
     tcase_add_test(tests, a_common_name_does_not_count);
     tcase_add_test(tests, an_address_has_a_kind_of_its_own);
+    tcase_add_test(tests, a_name_with_a_nul_is_no_host_s);
+    tcase_add_test(tests, an_address_of_a_wrong_length_is_none);
     tcase_add_test(tests, tls_name_is_another_than_the_host);
     tcase_add_test(tests, an_international_name_is_its_alabel_in_tls);
     tcase_add_test(tests, a_bad_certificate_does_not_matter_to_opportunistic_tls);

@@ -128,6 +128,37 @@ START_TEST(what_cannot_be_answered_is_left_out)
 }
 END_TEST
 
+/* Of the first Digest, where there is nothing that can be answered. */
+START_TEST(why_a_digest_is_left_out_is_told)
+{
+    static const struct {
+        const char *text;
+        DigestFlaw flaw;
+    } rows[] = {
+        {"Digest", DIGEST_FLAW_REALM},
+        {"Negotiate, Digest nonce=x", DIGEST_FLAW_REALM},
+        {"Digest realm=x", DIGEST_FLAW_NONCE},
+        {"Digest realm=x, nonce=\"\"", DIGEST_FLAW_NONCE},
+        {"Digest realm=x, nonce=y, qop=\"auth-int, token\"", DIGEST_FLAW_QOP},
+        {"Digest realm=x, nonce=y, algorithm=SHA-512-256, Digest realm=x", DIGEST_FLAW_ALGORITHM},
+        {"Digest realm=x, nonce=y, algorithm=MD5-sess", DIGEST_FLAW_SESSION},
+        {"Digest realm=x, Digest realm=x, nonce=y", DIGEST_FLAW_NONE},
+        {"Digest realm=x, Basic realm=x", DIGEST_FLAW_NONE},
+        {"Bearer", DIGEST_FLAW_NONE},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Chosen chosen = choose(rows[i].text);
+
+        ck_assert_msg(chosen.challenge.flaw == rows[i].flaw, "%s", rows[i].text);
+        chosen_done(&chosen);
+        chosen = choose_of(CHALLENGE_BIT(CHALLENGE_BASIC), rows[i].text);
+        ck_assert_int_eq(chosen.challenge.flaw, DIGEST_FLAW_NONE);
+        chosen_done(&chosen);
+    }
+}
+END_TEST
+
 /* A proxy may offer thousands: the words of a failure stay short. */
 START_TEST(names_do_not_grow_without_end)
 {
@@ -231,6 +262,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, tokens_are_read_whole);
     tcase_add_test(tests, what_is_not_allowed_is_not_chosen);
     tcase_add_test(tests, what_cannot_be_answered_is_left_out);
+    tcase_add_test(tests, why_a_digest_is_left_out_is_told);
     tcase_add_test(tests, names_do_not_grow_without_end);
     tcase_add_test(tests, the_examples_of_the_rfc_come_out);
     tcase_add_test(tests, older_and_rarer_forms_come_out);

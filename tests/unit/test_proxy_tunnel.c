@@ -169,7 +169,45 @@ START_TEST(a_nonce_that_was_too_old_is_followed_by_another)
     check_fails(&options,
         ANSWERS(A(WANTS(DIGEST("1", ""))), A(WANTS(DIGEST("2", ", stale=true"))),
             A(WANTS(DIGEST("3", ", stale=true"))), A(WANTS(DIGEST("4", ", stale=true")))),
-        REASON_PROXY_LOGIN, "does not take");
+        REASON_PROXY_LOGIN, "calls each nonce of its own stale");
+    check_fails(&options,
+        ANSWERS(A(WANTS(DIGEST("1", ""))), A(WANTS("Proxy-Authenticate: Digest stale=true\r\n"))),
+        REASON_PROXY_LOGIN, "its Digest has no realm");
+}
+END_TEST
+
+START_TEST(a_digest_that_cannot_be_answered_is_told_why)
+{
+    _cleanup_secret_ Secret *password = secret_new("secret", 6);
+    ProxyOptions options = {BASE, .user = "ann", .password = password};
+    static const struct {
+        Answer answer;
+        const char *words;
+    } rows[] = {
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, algorithm=SHA-512-256\r\n")),
+            "its Digest has the algorithm \"SHA-512-256\", which outbox cannot do: ask who runs it "
+            "for SHA-256 or MD5"},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, algorithm=\"a\x1b secret\"\r\n")),
+            "the algorithm \"a\\x1b ******\""},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, qop=\"auth-int\"\r\n")),
+            "its qop lacks \"auth\""},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x\r\n")), "its Digest has no nonce"},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=\"\"\r\n")), "its Digest has no nonce"},
+        {A(WANTS("Proxy-Authenticate: Negotiate, Digest nonce=y\r\n")), "its Digest has no realm"},
+        {A(WANTS("Proxy-Authenticate: Digest realm=x, nonce=y, algorithm=MD5-sess\r\n")),
+            "its Digest has an algorithm that needs a qop, and none"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        options.login = PROXY_LOGIN_AUTO;
+        check_fails(&options, &rows[i].answer, 1, REASON_PROXY_LOGIN, rows[i].words);
+        options.login = PROXY_LOGIN_DIGEST;
+        check_fails(&options, &rows[i].answer, 1, REASON_PROXY_LOGIN, rows[i].words);
+        options.login = PROXY_LOGIN_BASIC;
+        check_fails(&options, &rows[i].answer, 1, REASON_PROXY_LOGIN, "proxy_auth allows none");
+    }
+    check_fails(
+        &plain, &rows[0].answer, 1, REASON_PROXY_LOGIN, "set proxy_user and proxy_password");
 }
 END_TEST
 
@@ -380,6 +418,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_closed_connection_is_followed_by_another);
     tcase_add_test(tests, the_best_digest_is_chosen);
     tcase_add_test(tests, a_nonce_that_was_too_old_is_followed_by_another);
+    tcase_add_test(tests, a_digest_that_cannot_be_answered_is_told_why);
     tcase_add_test(tests, logins_that_cannot_be_done_are_told_by_name);
     tcase_add_test(tests, refusals_have_words);
     tcase_add_test(tests, what_is_no_http_is_told_so);

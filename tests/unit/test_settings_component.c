@@ -215,6 +215,19 @@ START_TEST(settings_are_printed_as_the_component_has_them)
 }
 END_TEST
 
+/* 0 means another thing. */
+START_TEST(a_part_of_a_second_counts_as_one)
+{
+    _cleanup_config_ Config *c =
+        load_one("timeout = \"1500ms\"; connect_timeout = \"1ms\"; linger_time = \"0\";", NULL);
+
+    expect_printed(c, "timeout", CONFIG_FORMAT_JSON, "\"1500ms\"\n");
+    expect_printed(c, "Timeout", CONFIG_FORMAT_TEXT, "2\n");
+    expect_printed(c, "ConnectionTimeout", CONFIG_FORMAT_JSON, "1\n");
+    expect_printed(c, "LingerTime", CONFIG_FORMAT_TEXT, "0\n");
+}
+END_TEST
+
 /* What is printed under any of the component's names is taken under it again, and means the same.
  */
 START_TEST(every_alias_takes_what_it_prints)
@@ -325,6 +338,7 @@ int main(void)
     tcase_add_test(t, what_contradicts_is_still_a_mistake);
     tcase_add_test(t, times_of_probes_turn_them_on);
     tcase_add_test(t, settings_are_printed_as_the_component_has_them);
+    tcase_add_test(t, a_part_of_a_second_counts_as_one);
     tcase_add_test(t, every_alias_takes_what_it_prints);
     tcase_add_test(t, addresses_are_of_the_family_that_is_used);
     tcase_add_test(t, what_changes_nothing_is_told);

@@ -171,6 +171,31 @@ START_TEST(the_directory_says_who_may_queue)
 }
 END_TEST
 
+START_TEST(whether_messages_are_kept_is_asked_alone)
+{
+    static const struct {
+        const char *text;
+        bool keeps;
+    } cases[] = {
+        {"", false},
+        {"spool = { keep_sent = true; };", true},
+        {"spool = { keep_sent = false; directory = 5; }; nonsense = 1;", false},
+        {"spool = { keep_sent = true; directory = 5; }; nonsense = 1;", true},
+        {"spool = { keep_sent = \"perhaps\"; };", true},
+    };
+    char path[100];
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        put("outbox.conf", cases[i].text, 0600);
+        ck_assert_msg(config_keeps_sent(place("outbox.conf", path), NULL) == cases[i].keeps, "%s",
+            cases[i].text);
+    }
+    ck_assert(config_keeps_sent("/nonexistent", NULL));
+    ck_assert(!config_keeps_sent("/dev/null", NULL));
+    ck_assert(config_keeps_sent("/dev/null", ((const char *const[]){"keep_sent=true", NULL})));
+}
+END_TEST
+
 START_TEST(all_who_may_queue_must_know_where)
 {
     static const QueueOwner own = {.user = 1}, shared = {1, 7}, open_to_all = {1, (gid_t)-1};
@@ -237,6 +262,7 @@ int main(void)
     tcase_add_test(t, a_file_that_was_named_must_be_there);
     tcase_add_test(t, who_may_queue_may_not_read);
     tcase_add_test(t, the_directory_says_who_may_queue);
+    tcase_add_test(t, whether_messages_are_kept_is_asked_alone);
     tcase_add_test(t, all_who_may_queue_must_know_where);
     tcase_add_test(t, every_secret_of_a_relay_must_be_private);
     suite_add_tcase(suite, t);

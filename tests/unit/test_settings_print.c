@@ -81,6 +81,44 @@ START_TEST(every_setting_is_printed_and_no_secret)
 }
 END_TEST
 
+static void expect_json(const Config *config, const char *name, const char *expected)
+{
+    _cleanup_buffer_ Buffer out = {0};
+    _cleanup_free_
+    char *text = NULL;
+
+    ck_assert_int_eq(config_print(config, NULL, name, CONFIG_FORMAT_JSON, &out, NULL), 0);
+    ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    text = strdup(buffer_data(&out));
+    for (char *end = text; (end = strchr(end, '\n'));) /* on one line */
+        *end = ' ';
+    ck_assert_str_eq(text, expected);
+}
+
+START_TEST(lists_are_arrays_of_json)
+{
+    _cleanup_config_ Config *config =
+        load("spool = { senders = \"root, 33: @example.org <>; *: a@b.test;\"; };"
+             "relays = ({ host = \"h\"; tls_ciphers = \"HIGH:!aNULL\"; tls13_groups = \"X25519\";"
+             " tls_security_flags = 6; proxy_exceptions = \"*.example.com, 192.0.2.0/24\";"
+             " discard_ehlo_keywords = \"CHUNKING DSN\"; });");
+
+    expect_json(config, "tls_protocols", "[   \"TLSv1.2\",   \"TLSv1.3\" ] ");
+    expect_json(config, "tls_ciphers", "[   \"HIGH\",   \"!aNULL\" ] ");
+    expect_json(config, "tls13_groups", "[   \"x25519\" ] ");
+    expect_json(config, "tls12_groups", "null ");
+    expect_json(config, "discard_ehlo_keywords", "[   \"CHUNKING\",   \"DSN\" ] ");
+    expect_json(config, "proxy_exceptions", "[   \"*.example.com\",   \"192.0.2.0/24\" ] ");
+    expect_json(
+        config, "tls_security_flags", "[   \"ignore-trust-list-time\",   \"ignore-nesting\" ] ");
+    expect_json(config, "SSLEnabledCipherSuites", "[   \"HIGH\",   \"!aNULL\" ] ");
+    expect_json(config, "senders",
+        "[   {     \"users\": [       \"root\",       \"33\"     ],     \"senders\": [       "
+        "\"@example.org\",       \"<>\"     ]   },   {     \"users\": [       \"*\"     ],     "
+        "\"senders\": [       \"a@b.test\"     ]   } ] ");
+}
+END_TEST
+
 static void expect_changed(
     const char *text, const char *name, ConfigFormat format, const char *expected)
 {
@@ -103,6 +141,12 @@ START_TEST(what_is_not_as_by_default)
     expect_changed(one, "retry", CONFIG_FORMAT_JSON, "{}\n");
     expect_changed(
         two, "relays.a", CONFIG_FORMAT_JSON, "{\n  \"name\": \"a\",\n  \"host\": \"h\"\n}\n");
+    expect_changed(one, "connections", CONFIG_FORMAT_TEXT, "3\n");
+    expect_changed(one, "connections", CONFIG_FORMAT_JSON, "3\n");
+    expect_changed(one, "MailPort", CONFIG_FORMAT_TEXT, "");
+    expect_changed(one, "keep_sent", CONFIG_FORMAT_JSON, "null\n");
+    expect_changed(two, "port", CONFIG_FORMAT_TEXT, "relays.i:26.port = 26\n");
+    expect_changed(two, "port", CONFIG_FORMAT_JSON, "{\n  \"i:26\": 26\n}\n");
 }
 END_TEST
 
@@ -133,8 +177,21 @@ START_TEST(unknown_names_are_told)
     static const struct {
         const char *name, *text;
     } cases[] = {
-        {"prot", "there is no setting \"prot\"; did you mean \"port\" of relays?"},
-        {"nowhere.port", "there is no setting \"port\"; did you mean \"port\" of relays?"},
+        {"prot", "there is no setting \"prot\"; did you mean \"relays.port\"?"},
+        {"relays.prt", "there is no setting \"relays.prt\"; did you mean \"relays.port\"?"},
+        {"relays.a.prt", "there is no setting \"relays.a.prt\"; did you mean \"relays.a.port\"?"},
+        {"spool.MailPort", "there is no setting \"spool.MailPort\"; did you mean \"relays.port\"?"},
+        {"nowhere.port",
+            "there is no section \"nowhere\"; there are spool, relays, retry, daemon and message"},
+        {"relais.a.port", "there is no section \"relais\"; did you mean \"relays.a.port\"?"},
+        {"spol", "there is no setting \"spol\"; did you mean the section \"spool\"?"},
+        {"a", "there is no setting \"a\"; did you mean \"relays.a\"?"},
+        {"relays.z",
+            "there is neither a relay nor a setting \"relays.z\"; `outbox config name` tells the "
+            "relays' names"},
+        {"", "there is no setting \"\"; `outbox config --explain` lists all there are"},
+        {"relays.a.", "there is no setting \"relays.a.\"; `outbox config --explain relays` lists "
+                      "all there are"},
         {"relays.z.port", "there is no relay \"z\"; `outbox config name` tells their names"},
         {"FirewallListener", "FirewallListener: makes the component a server: outbox is a client"},
         {"completelydifferent",
@@ -203,6 +260,7 @@ int main(void)
 
     tcase_add_test(t, what_is_printed_loads_as_the_same);
     tcase_add_test(t, every_setting_is_printed_and_no_secret);
+    tcase_add_test(t, lists_are_arrays_of_json);
     tcase_add_test(t, what_is_not_as_by_default);
     tcase_add_test(t, sections_and_single_settings_are_printed);
     tcase_add_test(t, unknown_names_are_told);

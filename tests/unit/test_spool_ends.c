@@ -532,8 +532,28 @@ START_TEST(changes_of_what_a_dead_process_was_sending)
 }
 END_TEST
 
+/* spool.keep_sent, of one that its process had delivered. */
+START_TEST(what_an_operator_finds_to_be_sent_is_kept)
+{
+    for (int keeps = 0; keeps < 2; keeps++) {
+        _cleanup_place_ Place p;
+        _cleanup_failure_ Failure f = {0};
+
+        place_init(&p);
+        put(&p, "a.sending", "1");
+        put(&p, "a.status", ANN SENT);
+        if (keeps)
+            spool_keep_sent(p.spool);
+        ck_assert_int_eq(
+            keeps ? spool_hold(p.spool, "a", &f) : spool_retry(p.spool, "a", &f), -ENOENT);
+        assert_names(&p, keeps ? "a.sent a.status " : "");
+    }
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
+    tcase_add_test(t, what_an_operator_finds_to_be_sent_is_kept);
     tcase_add_test(t, changes_of_what_a_dead_process_was_sending);
     tcase_add_test(t, every_end_of_a_claim);
     tcase_add_loop_test(t, what_came_under_the_name_of_a_message_that_was_moved_is_not_ended, 0,

@@ -59,8 +59,9 @@ static void check_case(const struct Case *row, size_t before)
         r = sendmail_read(&input, &out, NULL);
     ck_assert_int_eq(r, 0);
     ck_assert_uint_eq(buffer_size(&out), before + strlen(expected));
-    ck_assert_mem_eq(buffer_data(&out), buffer_data(&in), before);
     ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    if (before > 0)
+        ck_assert_mem_eq(buffer_data(&out), buffer_data(&in), before);
     ck_assert_str_eq(buffer_data(&out) + before, expected);
 }
 
@@ -86,9 +87,10 @@ static const struct Name {
     {"A \"B\\C\"", "From: \"A \\\"B\\\\C\\\"\" <a@b>\n"},
     {"Lee, Ann", "From: \"Lee, Ann\" <a@b>\n"},
     {"J\xc3\xb6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@b>\n"},
-    {"J\xf6rg", "From: a@b\n"},
-    {"A\nTo: eve@b", "From: a@b\n"},
-    {"A\x7f", "From: a@b\n"},
+    {"J\xf6rg", "From: =?UTF-8?Q?J=C3=B6rg?= <a@b>\n"},
+    {"A\nTo: eve@b", "From: \"A To: eve@b\" <a@b>\n"},
+    {"\tA\x7f \r\n", "From: A <a@b>\n"},
+    {"\x80\n", "From: a@b\n"},
 };
 
 START_TEST(a_from_field_is_made)
