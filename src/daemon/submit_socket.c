@@ -3,6 +3,7 @@
 #include "daemon/submit_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,14 +18,19 @@
 
 #define BACKLOG 1024
 
-/* The first that was handed over and will do. */
+/* The first that was handed over and will do. The service manager hands over sockets that block,
+ * unless the unit says otherwise; the loop would wait in accept() for one more. */
 static int take_from_manager(void)
 {
     int n = sd_listen_fds(1);
 
-    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++)
-        if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0)
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+
+        if (flags >= 0 && sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0 &&
+            fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0)
             return fd;
+    }
     return -1;
 }
 
