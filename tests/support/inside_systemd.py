@@ -535,6 +535,7 @@ class Unit(unittest.TestCase):
 
     def test_default_directory_that_is_not_there(self):
         CONFIGURATION.chmod(0o600)
+        run("systemctl", "stop", "outboxd", "outbox-submit.socket")
         said = run("/usr/bin/outbox", "queue", user="mallory", status=77, stdin=message().decode())
         self.assertIn("keep secrets in files of their own (password_file)", said)
 
