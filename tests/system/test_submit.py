@@ -241,6 +241,36 @@ class Submission(SystemTest):
         refused = silent[-1].recv(100)
         self.assertTrue(refused.startswith(b"ERROR 135 "), refused)
 
+    def test_connections_of_a_user(self):
+        """At the limit, past it, and what that is to another user."""
+        self.serve(self.down())
+        script = ("import socket,sys\n"
+                  "held=[socket.socket(1) for _ in range(65)]\n"
+                  "for s in held: s.connect(sys.argv[1])\n"
+                  "print(held[64].recv(200).decode(), end='', flush=True)\n"
+                  "content=sys.argv[2].encode()\n"
+                  "held[63].sendall(b'QUEUE\\nDATA %d\\n%sEND\\n' % (len(content), content))\n"
+                  "print(held[63].recv(200).decode(), end='', flush=True)\n"
+                  "sys.stdin.read()")
+        with subprocess.Popen([*as_user(ALICE), "/usr/bin/python3", "-c", script, self.socket, message().decode()],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as flood:
+            self.assertRegex(flood.stdout.readline(), rb"\AERROR 135 too many connections")
+            self.assertRegex(flood.stdout.readline(), rb"\AOK \S+\n")
+            self.assertEqual(self.queue_as(BOB, self.address()).returncode, 0)
+            flood.stdin.close()
+            self.assertEqual(flood.wait(200), 0)
+
+    def test_others_cannot_touch_it(self):
+        self.serve(self.down())
+        path = self.queue_as(ALICE, self.address()).stdout.decode().strip()
+        for groups in ((), (GROUP,)):
+            for command in (["cat", path], ["ls", self.queue.path], ["rm", "-f", path],
+                            ["mv", path, f"{path[:-len('queued')]}held"], ["chmod", "644", path]):
+                done = subprocess.run([*as_user(BOB, *groups), *command], capture_output=True, check=False)
+                self.assertNotEqual(done.returncode, 0, (groups, command))
+                self.assertEqual(done.stdout, b"", command)
+        self.assertEqual(self.owners(), [ALICE])
+
     def test_full_disk(self):
         disk = self.lab.new_directory()
         if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=256k,uid={KEEPER},gid={GROUP},mode=3730", "none", disk],
