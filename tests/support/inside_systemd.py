@@ -137,6 +137,15 @@ class Unit(unittest.TestCase):
         run("/usr/sbin/sendmail", "-i", "seven@lab.test", user="mallory", stdin=message(envelope=False).decode())
         self.wait_copy("seven@lab.test")
 
+    def test_member_without_his_groups_queues_through_the_socket(self):
+        """As sudo and cron may leave him: the directory is closed to him, the socket is not."""
+        self.open_socket()
+        bare = ("setpriv", "--reuid=alice", "--regid=alice", "--clear-groups")
+        self.assertIn("denied", run(*bare, "sh", "-c", f"echo x > {SPOOL}/x.queued", status=None))
+        name = pathlib.Path(self.submit(*bare, user=None, to="bare@lab.test").strip()).stem
+        wait_for(lambda: journal(f"OUTBOX_ID={name}", "OUTBOX_EVENT=delivered"), "the delivery in the journal")
+        self.assertEqual({e["OUTBOX_UID"] for e in journal(f"OUTBOX_ID={name}")}, {str(pwd.getpwnam("alice").pw_uid)})
+
     def test_confined_services_queue_through_the_socket(self):
         self.open_socket()
         for number, way in enumerate((("DynamicUser=yes",), ("User=mallory", "ProtectSystem=strict"),
