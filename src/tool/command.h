@@ -62,6 +62,7 @@ typedef struct Command {
     X(hold, "Put queued or deferred messages aside")                        \
     X(release, "Queue messages again that were put aside")                  \
     X(delete, "Delete messages and their records for good")                 \
+    X(import, "Queue the messages of another mail system's queue")          \
     X(adopt, "Have records count for the copies of their messages")         \
     X(check, "Try the relays step by step, without sending anything")       \
     X(authorize, "Have a user allow the login at a relay by OAuth")         \
