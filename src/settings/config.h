@@ -46,6 +46,14 @@ typedef struct MessageConfig {
     char *message_id_algorithm; /* "md5", "sha1", "sha256" */
 } MessageConfig;
 
+/* Where mail for the names of this machine goes, and as whom it writes. */
+typedef struct LocalConfig {
+    char *root;    /* addresses, as a line of aliases has them; NULL: no rule */
+    char *aliases; /* the file; NULL: none */
+    bool alias_includes;
+    char *domain; /* of names without one; NULL: what the system says */
+} LocalConfig;
+
 typedef struct Config {
     unsigned references;
     char *path; /* the file it was read from; NULL for built-in defaults */
@@ -53,6 +61,7 @@ typedef struct Config {
     RetryConfig retry;
     DaemonConfig daemon;
     MessageConfig message;
+    LocalConfig local;
     RelayConfig **relays; /* in order of preference */
     size_t n_relays;
     char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */

@@ -156,13 +156,11 @@ int config_load_program(
     return r < 0 ? r : load(&source, path, &way, ret, f);
 }
 
-int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+/* The section of that setting alone. */
+static int load_section(
+    const char *path, const char *const *overrides, const Setting *only, Config **ret, Failure *f)
 {
-    const Way way = {
-        .overrides = overrides,
-        .only_section = true,
-        .only = setting_find(SECTION_MESSAGE, "charset"),
-    };
+    const Way way = {.overrides = overrides, .only_section = true, .only = only};
     _cleanup_source_ Source source = {.lenient = true};
     const char *file = path ?: SETTINGS_DEFAULT_PATH;
     int r = is_absent(path) ? 0 : source_load(&source, file, f);
@@ -172,6 +170,16 @@ int config_load_message(const char *path, const char *const *overrides, Config *
     if (r < 0)
         source_done(&source);
     return load(&source, source.n_files > 0 ? file : NULL, &way, ret, f);
+}
+
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    return load_section(path, overrides, setting_find(SECTION_MESSAGE, "charset"), ret, f);
+}
+
+int config_load_local(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    return load_section(path, overrides, setting_find(SECTION_LOCAL, "aliases"), ret, f);
 }
 
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
