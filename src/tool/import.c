@@ -256,7 +256,8 @@ int run_import(const Tool *tool, const Command *command, int argc, char **argv)
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
-    status = tool_directory(tool, directory, &import.target.directory, &import.target.senders);
+    status = tool_directory(
+        tool, directory, &import.target.directory, &import.target.senders, &import.target.socket);
     if (status == 0) {
         queue_target_look(&import.target);
         status = run(&import, command, argv + optind);
