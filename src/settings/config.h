@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "settings/relay.h"
 #include "settings/senders.h"
+#include "settings/users.h"
 
 typedef struct SpoolConfig {
     char *directory;
@@ -18,6 +19,11 @@ typedef struct SpoolConfig {
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */
     SenderRules *senders;
+    UserList *submit;            /* who may use the submission socket */
+    char *submit_socket;         /* NULL: there is none */
+    size_t submit_max_size;      /* of a message; 0: any */
+    unsigned submit_rate;        /* messages of a user in a minute; 0: any number */
+    unsigned submit_max_waiting; /* messages of a user in the queue; 0: any number */
 } SpoolConfig;
 
 typedef struct RetryConfig {

@@ -150,6 +150,19 @@ static const Setting table[] = {
                 "done"},
     {SPOOL(senders), "", SETTING_SENDERS, IN_SPOOL(senders), NULL,
         .help = "which envelope senders a user may name; anybody may name any when not set"},
+    {SPOOL(submit), "", SETTING_USERS, IN_SPOOL(submit), "all", .required = true,
+        .help = "who may queue through the submission socket"},
+    {SPOOL(submit_socket), "", SETTING_PATH, IN_SPOOL(submit_socket), "/run/outbox/submit",
+        .help = "the submission socket"},
+    {SPOOL(submit_max_size), "", SETTING_SIZE, IN_SPOOL(submit_max_size), "100M", 0,
+        UINT64_C(1) << 40,
+        .help = "how large a message may be that comes by the socket; 0: any size"},
+    {SPOOL(submit_rate), "", SETTING_UNSIGNED, IN_SPOOL(submit_rate), "600", 0, 1000000,
+        .help = "how many messages a user may queue by the socket in a minute; 0: any number"},
+    {SPOOL(submit_max_waiting), "", SETTING_UNSIGNED, IN_SPOOL(submit_max_waiting), "10000", 0,
+        100000000,
+        .help = "how many messages a user may have in the queue who queues by the socket; 0: any "
+                "number"},
 
     /* ---- relays: who and where ---- */
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,

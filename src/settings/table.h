@@ -46,6 +46,7 @@ typedef enum SettingType {
     SETTING_SECRET,      /* Secret * */
     SETTING_HEADERS,     /* Secret *: lines of an HTTP header; shown as a secret */
     SETTING_SENDERS,     /* SenderRules * */
+    SETTING_USERS,       /* UserList * */
     SETTING_TYPE_MAX,
 } SettingType;
 

@@ -373,6 +373,7 @@ def write_configuration(path, spool, relays, retry=None, daemon=None, local=None
     """Writes an outbox.conf; `spool` is a Queue or the group's settings."""
     if isinstance(spool, Queue):
         spool = {"directory": spool.path}
+    spool = {"submit_socket": "", **spool}
     groups = {"spool": spool, "relays": relays, "retry": retry, "daemon": daemon, "local": local}
     path = pathlib.Path(path)
     path.write_text(
