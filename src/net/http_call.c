@@ -226,7 +226,8 @@ static int explain(const Talk *talk, int r, Failure *f)
     case -ECANCELED:
         return failure_set(f, r, ERROR_INTERRUPTED, "the answer is not wanted any more");
     case -ETIMEDOUT:
-        time = text_format_duration(talk->call->limit);
+        time = text_format_duration(
+            MAX((talk->call->limit + USEC_PER_SEC / 2) / USEC_PER_SEC, (usec_t)1) * USEC_PER_SEC);
         return failure_set(f, r, ERROR_TIMEOUT, "no answer within %s", time ?: "its time");
     case -EBADMSG:
         return failure_set(f, r, ERROR_COMMUNICATION, "what it answers is not HTTP, or breaks off");
