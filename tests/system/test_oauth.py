@@ -302,6 +302,19 @@ class Daemon(OauthTest):
         self.relay.good.remove("access-1")
         self.deliver(daemon, "b")
         self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2"])
+        wait_for(lambda: "set oauth_token_file" in daemon.output(), daemon.output)
+        self.assertEqual(daemon.output().count("set oauth_token_file"), 1)
+        self.assertNotIn("refresh-2", daemon.output())
+
+    def test_rotation_in_memory_is_told_by_check(self):
+        self.extra = {"refresh_token": "refresh-2"}
+        self.configure(self.settings())
+        result = self.outbox("check", status=None)
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertIn("set oauth_token_file", said)
+        self.assertNotIn("refresh-2", said)
+        told = self.outbox("check", "--json", status=None).stdout.decode()
+        self.assertIn("set oauth_token_file", told)
 
 
 class Failures(OauthTest):
