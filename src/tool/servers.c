@@ -188,7 +188,8 @@ static const json_t *find_useless(const json_t *server)
 
 static int wait_for_relay(const json_t *relay, Waiting *ret)
 {
-    const json_t *fault = json_object_get(relay, "fault");
+    const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
+    const char *what = servers_text(waits, "for"), *advice = servers_text(waits, "hint");
     const char *until = servers_text(relay, "until"),
                *enhanced = servers_text(fault, "enhanced") ?: "";
     const char *hint = servers_text(fault, "hint"), *name = servers_text(relay, "name") ?: "?";
@@ -197,6 +198,10 @@ static int wait_for_relay(const json_t *relay, Waiting *ret)
 
     if (code > 0)
         snprintf(codes, sizeof(codes), "%d %s%s", code, enhanced, *enhanced ? " " : "");
+    if ((!fault || json_is_null(fault)) && servers_text(waits, "stage"))
+        return set(ret, WAITS_FOR_RELAY, 0, "relay %s is not of use yet, stage %s%s%s%s%s", name,
+            servers_text(waits, "stage"), what ? ", where what is waited for is " : "", what ?: "",
+            advice ? "; " : "", advice ?: "");
     if (!fault || json_is_null(fault))
         return set(ret, WAITS_FOR_RELAY, 0, "relay %s is waited for and says nothing", name);
     return set(ret, WAITS_FOR_RELAY, servers_time(relay, "until"),

@@ -193,6 +193,23 @@ class Daemon(OauthTest):
         self.queue.wait_gone("m", seconds=90)
         self.wait_log(daemon, "https://localhost: no answer within 30s", seconds=90)
 
+    def test_silent_endpoint_is_what_is_waited_for(self):
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.tokens.answer = lambda *_: (ended.wait(), {})
+        daemon = self.start(self.settings(hold_first="1s", hold_max="1s"))
+        self.queue.drop("m", message(to=[self.address()]))
+        server = f"the token server https://localhost:{self.tokens.port}"
+        self.check_waits(daemon, "auth", server, "see whether this host gets there, and oauth_token_url")
+        self.assertNotIn("refresh&1", daemon.output())
+
+    def test_silent_command_is_what_is_waited_for(self):
+        """Before a token can be asked for."""
+        daemon = self.start(self.settings(oauth_refresh_token=None, oauth_refresh_token_command="exec sleep 1000",
+                                          hold_first="1s", hold_max="1s"))
+        self.queue.drop("m", message(to=[self.address()]))
+        self.check_waits(daemon, "auth", "the command `exec sleep 1000`", "run it in a shell as the same user")
+
     def test_rotation_is_kept(self):
         self.extra = {"refresh_token": "refresh-2"}
         path = self.kept / "tokens"
