@@ -295,6 +295,18 @@ static bool is_all_silent(const Servers *servers)
     return servers->n > 0;
 }
 
+/* Whether all who deliver have it, if they have, for relays of which none is of use yet. */
+static bool is_waiting_for_relays(const Servers *servers)
+{
+    for (size_t i = 0; i < servers->n; i++) {
+        const json_t *relay = find_useless(servers->live[i]);
+
+        if (!servers_text(json_object_get(relay, "waits"), "stage"))
+            return false;
+    }
+    return servers->n > 0;
+}
+
 /* A message that is `.sending` while nobody is known to deliver: by `outbox process`, or by a
  * process that has died. A living one takes care of what others have left. */
 static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
@@ -304,6 +316,8 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
 
     if (is_all_silent(servers))
         return wait_for_answer(servers, 0, ret);
+    if (is_waiting_for_relays(servers))
+        return wait_for_servers(servers, ret);
     if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
         !spool_is_abandoned(servers->spool, id))
         return 0;

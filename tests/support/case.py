@@ -145,7 +145,8 @@ class SystemTest(unittest.TestCase):
         found = wait_for(waits, daemon.output, seconds=60)
         self.assertEqual((found["stage"], found["for"]), (stage, server))
         self.assertIn(remedy, found["hint"])
-        for told in (line, self.outbox("status"), self.outbox("list")):
+        name = self.queue.names()[0].split(".")[0]
+        for told in (line, self.outbox("status"), self.outbox("show", name)):
             self.assertIn(f"stage {stage}", told)  # while it hangs, or after that
             self.assertNotIn("stage lookup", told)
             self.assertNotIn("too slow", told)

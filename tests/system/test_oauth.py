@@ -123,6 +123,8 @@ class Grants(OauthTest):
         self.tokens.answer = lambda *_: (200, {"access_token": dovecot.token(seconds=-60), "expires_in": 3600})
         said = self.send(port=self.lab.dovecot.port["submissions"], status=77)
         self.assertRegex(said, r"9006: relay mail, auth: 535 ")
+        self.assertIn("the token was not taken: see that user is the mailbox", said)
+        self.assertNotIn("password", said)
 
 
 class Daemon(OauthTest):
