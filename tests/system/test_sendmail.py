@@ -10,7 +10,7 @@ import unittest
 import unittest.mock
 
 import lab
-from case import SystemTest
+from case import SystemTest, message
 
 CHECK_MAILQ, UTILS = (pathlib.Path(f"/var/cache/outbox-lab/monitoring-plugins-{package}/usr/lib/nagios/plugins/{name}")
                       for package, name in (("standard", "check_mailq"), ("common", "utils.pm")))
@@ -207,9 +207,20 @@ class Sendmail(SystemTest):
         self.assertFalse((self.directory / "log").exists())
 
     def test_a_run_of_the_queue(self):
-        for option in ("-q", "-q30m", "-qf"):
-            self.assertEqual(self.sendmail("", option), "")
-        self.assertTrue(self.queue.is_empty())
+        def drop():
+            for name, sender, to in (("one", "a@lab.test", "ann@lab.test"), ("two", "b@lab.test", "bob@else.test")):
+                self.queue.drop(name, message(sender=sender, to=(to,)), state="deferred")
+            self.queue.drop("gone", message(), state="failed")
+
+        for option, due in (("-q", {"one", "two"}), ("-qf", {"one", "two"}), ("-q30m", set()), ("-qIone", {"one"}),
+                            ("-qRelse.test", {"two"}), ("-qSa@lab.test", {"one"})):
+            drop()
+            self.assertEqual(self.sendmail("", option), "", option)
+            self.assertEqual({name.partition(".")[0] for name in self.queue.names() if name.endswith(".queued")}, due)
+            for name in self.queue.names():
+                os.unlink(os.path.join(self.queue.path, name))
+        self.assertEqual(self.sendmail("", "-q"), "")
+        self.assertIn("nobody", self.sendmail("", "-qInobody", status=66))
 
     def test_a_dot_ends_the_message(self):
         for text in ("a\n.\nb\n", "a\n.\r\nb\n", "a\n."):
