@@ -28,11 +28,13 @@ static bool parse(const char *line, uid_t *ret)
 {
     char again[SPOOL_SUBMITTER_MAX];
     unsigned user;
+    size_t n;
 
     if (sscanf(line, FIELD "%10u", &user) != 1)
         return false;
     *ret = (uid_t)user;
-    return strncmp(line, again, spool_submitter_format(*ret, again)) == 0;
+    n = spool_submitter_format(*ret, again);
+    return strncmp(line, again, n) == 0;
 }
 
 uid_t spool_submitter(const Spool *spool, int fd, const struct stat *st)
