@@ -19,6 +19,7 @@
 #include "daemon/queue.h"
 #include "daemon/state.h"
 #include "daemon/status.h"
+#include "daemon/submit.h"
 #include "delivery/limits.h"
 #include "queue/timer.h"
 #include "settings/load.h"
@@ -42,7 +43,8 @@ struct Manager {
     Worker *worker;
     Limits limits;
     Queue *queue;
-    Judge *judge; /* of the configuration that was read last; NULL: it has been judged */
+    Submit *submit; /* NULL: there is no submission socket */
+    Judge *judge;   /* of the configuration that was read last; NULL: it has been judged */
     State state;
     Buffer state_text;
     bool stopping;
@@ -168,7 +170,11 @@ static void raise_file_limit(void)
 /* What the engine may use of them by the configuration in force. */
 static void compute_limits(Manager *manager)
 {
-    limits_compute(file_descriptors_max(), CLOSER_KEPT_MAX, manager->config, &manager->limits);
+    size_t submissions = manager->submit ? 2 * SUBMIT_CLIENTS_MAX : 0;
+
+    limits_compute(file_descriptors_max(),
+        CLOSER_KEPT_MAX + MIN(submissions, file_descriptors_max() / 4), manager->config,
+        &manager->limits);
 }
 
 static void apply_limits(Manager *manager)
@@ -204,6 +210,8 @@ static void end_reload(Manager *manager, Config *config, int r, Failure *f)
 
     if (r >= 0)
         r = queue_reload(manager->queue, config, f);
+    if (r >= 0)
+        submit_configure(manager->submit, config);
     state_note_reload(&manager->state, r < 0 ? f : NULL, clock_realtime());
     if (r < 0) {
         event_reload_refused(manager->log, f);
@@ -306,6 +314,7 @@ static int on_stop(
     if (manager->stopping)
         return sd_event_exit(manager->loop, 0);
     manager->stopping = true;
+    submit_stop(manager->submit);
     judge_free(manager->judge);
     manager->judge = NULL;
     (void)queue_statistics(manager->queue, &statistics);
@@ -371,6 +380,15 @@ static int add_signals(Manager *manager)
 
 /* ---- Start and end ---- */
 
+/* Without it mail is delivered all the same, and those in the group queue. */
+static void open_submission(Manager *manager)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (submit_new(manager->loop, manager->worker, manager->config, &manager->submit, &f) < 0)
+        event_problem(manager->log, &(ProblemReport){.failure = &f});
+}
+
 static int open_loop(Manager *manager)
 {
     int r;
@@ -424,6 +442,8 @@ int manager_run(Manager *manager)
 
     event_started(manager->log, manager->config);
     queue_warn(manager->queue);
+    open_submission(manager);
+    compute_limits(manager);
     apply_limits(manager);
     say_state(manager);
     notify_ready(manager->notify, format_status(manager, status));
@@ -437,6 +457,7 @@ void manager_free(Manager *manager)
     if (!manager)
         return;
     judge_free(manager->judge);
+    submit_free(manager->submit);
     queue_free(manager->queue);
     (void)worker_unref(manager->worker);
     log_on_behind(manager->log, NULL, NULL);

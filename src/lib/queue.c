@@ -22,7 +22,7 @@ static int find_directory(OutboxClient *client, const char *directory, QueueTarg
         return 0;
     if (!directory)
         r = config_load_directory(client->path, (const char *const *)client->overrides,
-            &ret->directory, &ret->senders, &client->failure);
+            &ret->directory, &ret->senders, &ret->socket, &client->failure);
     else if (!(ret->directory = strdup(directory)))
         r = -ENOMEM;
     if (r >= 0)

@@ -232,23 +232,26 @@ static bool find_header(HeaderCursor *cursor, bool is_all)
 }
 
 /* Moves the cursor behind the envelope block. Exchange's fields alone are none: other programs use
- * the same names; but the one that ends a block may stand alone, for an empty block. */
+ * the same names; but the one that ends a block may stand alone, for an empty block. What leads it
+ * as outbox's own is no more than itself: it may have been put in front of what is no block. */
 static void skip_block(HeaderCursor *cursor)
 {
-    HeaderCursor next = *cursor, behind = *cursor;
-    bool is_envelope = false, at_end = false;
+    HeaderCursor next = *cursor, behind = *cursor, own = *cursor;
+    bool is_envelope = false, is_own = false, at_end = false;
     HeaderField field;
 
     /* A line that is no field ends the block; whoever reads the header judges it. */
     while (!at_end && header_next(&next, &field, NULL) > 0 && field.kind >= FIELD_X_SENDER &&
            field.kind <= FIELD_X_END) {
+        is_own = field.kind == FIELD_X_OUTBOX && own.at == behind.at;
         at_end = field.kind == FIELD_X_END;
-        is_envelope =
-            is_envelope || field.kind <= FIELD_X_OUTBOX || (at_end && field.name == cursor->at);
+        is_envelope = is_envelope || (field.kind <= FIELD_X_OUTBOX && !is_own) ||
+                      (at_end && field.name == own.at);
         behind = next;
+        if (is_own)
+            own = next;
     }
-    if (is_envelope)
-        *cursor = behind;
+    *cursor = is_envelope ? behind : own;
 }
 
 bool header_locate(const char *data, size_t n, bool is_all, HeaderParts *ret)

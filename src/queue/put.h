@@ -2,6 +2,7 @@
  * and liboutbox have in common. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/buffer.h"
@@ -15,6 +16,7 @@ typedef struct QueueTarget {
     char *directory;      /* NULL: to no directory */
     uid_t owner;          /* of it; FILE_OWNER_UNKNOWN where that does not matter */
     SenderRules *senders; /* NULL: none are known */
+    char *socket;         /* for who may not write into the directory; NULL: none */
 } QueueTarget;
 
 /* Finds out whose the directory is; where there is none, who writes says so. */
@@ -43,8 +45,18 @@ int queue_copy(
 /* A QueueWrite of a SpoolWriter. */
 int queue_write_file(void *writer, const void *data, size_t n, Failure *f);
 
-/* Queues a message. The path of its file, which the caller frees; on disk when this returns. 0 or a
- * negative errno with a Failure, and no file. */
+/* Whether a message that the directory did not take, with this negative errno, may go through the
+ * submission socket: who asks may not write there. */
+bool queue_has_socket(const QueueTarget *target, int error);
+
+/* Queues a message through the socket, as queue_put(). `why` says why the directory was of no use.
+ */
+int queue_submit(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
+    const Failure *why, char **ret_path, Failure *f);
+
+/* Queues a message, through the socket where the directory cannot be written to. The path of its
+ * file, which the caller frees; on disk when this returns. 0 or a negative errno with a Failure,
+ * and no file. */
 int queue_put(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
     char **ret_path, Failure *f);
 

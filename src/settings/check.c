@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/charset.h"
 #include "base/errors.h"
@@ -397,9 +398,32 @@ static int check_charset(Draft *draft)
     return draft_mistake_in(draft, setting, 0, "%s", failure_text(&f));
 }
 
+/* A file that is named is there, and the domain is none of an address. */
+static int check_local(Draft *draft)
+{
+    const LocalConfig *local = &draft->config->local;
+    const Setting *aliases = setting_find(SECTION_LOCAL, "aliases");
+    int r = 0;
+
+    if (draft_origin(draft, aliases, 0)->file && local->aliases && access(local->aliases, F_OK) < 0)
+        r = draft_mistake_in(draft, aliases, 0, "%s: %s; leave the setting out where there is none",
+            local->aliases, strerrordesc_np(errno) ?: "cannot be looked at");
+    if (r >= 0 && local->root && strchr("|/:\\", local->root[strspn(local->root, " \"")]))
+        r = draft_mistake_in(draft, setting_find(SECTION_LOCAL, "root"), 0,
+            "\"%s\" is no address: outbox runs no command and delivers to no file or mailbox; "
+            "write "
+            "addresses such as \"me@example.org\"",
+            local->root);
+    if (r < 0 || !local->domain || host_family(local->domain) == 0)
+        return r;
+    return draft_mistake_in(draft, setting_find(SECTION_LOCAL, "domain"), 0,
+        "\"%s\" is an address and no domain; write a name such as \"example.org\"", local->domain);
+}
+
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_directory_is_known(draft) ?: check_charset(draft);
+    int r = check_retry(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
+            ?: check_local(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);

@@ -20,6 +20,7 @@ void *value_group(const Config *config, SettingSection section, size_t relay)
     case SECTION_RETRY: return (void *)&config->retry;
     case SECTION_DAEMON: return (void *)&config->daemon;
     case SECTION_MESSAGE: return (void *)&config->message;
+    case SECTION_LOCAL: return (void *)&config->local;
     default: return config->relays[relay];
     }
 }

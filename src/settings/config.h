@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "settings/relay.h"
 #include "settings/senders.h"
+#include "settings/users.h"
 
 typedef struct SpoolConfig {
     char *directory;
@@ -18,6 +19,11 @@ typedef struct SpoolConfig {
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */
     SenderRules *senders;
+    UserList *submit;            /* who may use the submission socket */
+    char *submit_socket;         /* NULL: there is none */
+    size_t submit_max_size;      /* of a message; 0: any */
+    unsigned submit_rate;        /* messages of a user in a minute; 0: any number */
+    unsigned submit_max_waiting; /* messages of a user in the queue; 0: any number */
 } SpoolConfig;
 
 typedef struct RetryConfig {
@@ -40,6 +46,14 @@ typedef struct MessageConfig {
     char *message_id_algorithm; /* "md5", "sha1", "sha256" */
 } MessageConfig;
 
+/* Where mail for the names of this machine goes, and as whom it writes. */
+typedef struct LocalConfig {
+    char *root;    /* addresses, as a line of aliases has them; NULL: no rule */
+    char *aliases; /* the file; NULL: none */
+    bool alias_includes;
+    char *domain; /* of names without one; NULL: what the system says */
+} LocalConfig;
+
 typedef struct Config {
     unsigned references;
     char *path; /* the file it was read from; NULL for built-in defaults */
@@ -47,6 +61,7 @@ typedef struct Config {
     RetryConfig retry;
     DaemonConfig daemon;
     MessageConfig message;
+    LocalConfig local;
     RelayConfig **relays; /* in order of preference */
     size_t n_relays;
     char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */

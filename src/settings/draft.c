@@ -91,11 +91,16 @@ const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t re
     return origin_of(draft, setting, relay);
 }
 
+bool draft_is_spare(const Draft *draft, const Setting *setting)
+{
+    return setting == draft->beside || setting == draft->aside;
+}
+
 bool draft_wants(const Draft *draft, const Setting *setting)
 {
     if (draft->only_section)
         return setting->section == draft->only->section;
-    return !draft->only || setting == draft->only || setting == draft->beside;
+    return !draft->only || setting == draft->only || draft_is_spare(draft, setting);
 }
 
 int draft_set(Draft *draft, const Setting *setting, const char *name, size_t relay, ValueKind kind,
@@ -196,7 +201,7 @@ int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const c
     va_list arguments;
     int r;
 
-    if (setting == draft->beside)
+    if (draft_is_spare(draft, setting))
         return 0;
     if (!origin.file && setting->section == SECTION_RELAYS)
         origin = draft->relays[relay].group;

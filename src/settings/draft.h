@@ -33,11 +33,11 @@ typedef struct Draft {
     Config *config;
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
-    DraftRelay *relays;    /* as config->relays */
-    bool is_program;       /* overrides are a program's, not a command line's: secrets may be */
-    const Setting *only;   /* this one is wanted alone, without a word about others; NULL: all */
-    bool only_section;     /* what is wanted alone is all of that one's section */
-    const Setting *beside; /* and this one of the same section, where nothing is wrong with it */
+    DraftRelay *relays;  /* as config->relays */
+    bool is_program;     /* overrides are a program's, not a command line's: secrets may be */
+    const Setting *only; /* this one is wanted alone, without a word about others; NULL: all */
+    bool only_section;   /* what is wanted alone is all of that one's section */
+    const Setting *beside, *aside; /* and these of the same section, where they are right */
     Buffer mistakes;
     unsigned n_mistakes;
     Buffer notices; /* what is no mistake, and worth knowing; as `mistakes` */
@@ -55,6 +55,9 @@ void draft_done(Draft *draft);
 int draft_add_relay(Draft *draft, Origin group);
 
 /* Whether that setting is to be looked at. */
+/* Whether a mistake in it is not told: it is one that is wanted beside another. */
+bool draft_is_spare(const Draft *draft, const Setting *setting);
+
 bool draft_wants(const Draft *draft, const Setting *setting);
 
 /* Sets a setting of a section, or of relay `relay`, that `name` was written for; an origin outside

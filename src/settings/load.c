@@ -19,7 +19,8 @@ typedef struct Way {
     bool is_program; /* the overrides are a program's, and may be secrets */
     bool by_values;  /* each setting is looked at alone */
     bool only_section;
-    const Setting *only, *beside; /* as in a draft; NULL: all, their combinations and files, too */
+    const Setting *only, *beside,
+        *aside; /* as in a draft; NULL: all, their combinations and files, too */
 } Way;
 
 /* `path` NULL: not from a file. */
@@ -34,6 +35,7 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
     draft->only = way->only;
     draft->only_section = way->only_section;
     draft->beside = way->beside;
+    draft->aside = way->aside;
     if (r == 0 && path && !(draft->config->path = strdup(path)))
         r = -ENOMEM;
     if (r == 0 && slash) {
@@ -96,12 +98,13 @@ static bool is_dispensable(const char *path, int error)
 }
 
 int config_load_directory(const char *path, const char *const *overrides, char **ret,
-    SenderRules **ret_senders, Failure *f)
+    SenderRules **ret_senders, char **ret_socket, Failure *f)
 {
     const Way way = {
         .overrides = overrides,
         .only = setting_find(SECTION_SPOOL, "directory"),
         .beside = ret_senders ? setting_find(SECTION_SPOOL, "senders") : NULL,
+        .aside = ret_socket ? setting_find(SECTION_SPOOL, "submit_socket") : NULL,
     };
     _cleanup_source_ Source source = {.lenient = true};
     _cleanup_config_ Config *config = NULL;
@@ -123,6 +126,8 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     *ret = TAKE_PTR(config->spool.directory);
     if (ret_senders)
         *ret_senders = sender_rules_ref(config->spool.senders);
+    if (ret_socket)
+        *ret_socket = TAKE_PTR(config->spool.submit_socket);
     return doubtful && text_equal(*ret, way.only->default_text);
 }
 
@@ -151,13 +156,11 @@ int config_load_program(
     return r < 0 ? r : load(&source, path, &way, ret, f);
 }
 
-int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+/* The section of that setting alone. */
+static int load_section(
+    const char *path, const char *const *overrides, const Setting *only, Config **ret, Failure *f)
 {
-    const Way way = {
-        .overrides = overrides,
-        .only_section = true,
-        .only = setting_find(SECTION_MESSAGE, "charset"),
-    };
+    const Way way = {.overrides = overrides, .only_section = true, .only = only};
     _cleanup_source_ Source source = {.lenient = true};
     const char *file = path ?: SETTINGS_DEFAULT_PATH;
     int r = is_absent(path) ? 0 : source_load(&source, file, f);
@@ -167,6 +170,16 @@ int config_load_message(const char *path, const char *const *overrides, Config *
     if (r < 0)
         source_done(&source);
     return load(&source, source.n_files > 0 ? file : NULL, &way, ret, f);
+}
+
+int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    return load_section(path, overrides, setting_find(SECTION_MESSAGE, "charset"), ret, f);
+}
+
+int config_load_local(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    return load_section(path, overrides, setting_find(SECTION_LOCAL, "aliases"), ret, f);
 }
 
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,

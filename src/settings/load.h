@@ -25,10 +25,10 @@
  */
 int config_load(const char *path, const char *const *overrides, Config **ret, Failure *f);
 
-/* spool.directory, and spool.senders where it is right (a reference, or NULL; `ret_senders` NULL:
- * not wanted), for who only puts mail there, of the configuration as far as it can be read: what is
- * wrong elsewhere in it, or in other overrides, is the daemon's matter. Without the default file
- * the defaults hold.
+/* spool.directory, and where they are right and wanted (not NULL) spool.senders, a reference or
+ * NULL, and spool.submit_socket, which the caller frees, or NULL, for who only puts mail there, of
+ * the configuration as far as it can be read: what is wrong elsewhere in it, or in other overrides,
+ * is the daemon's matter. Without the default file the defaults hold.
  *
  * 0; 1 where the default holds because the default file, or a part of a file, cannot be read: it
  * may name another directory, and the Failure says why where the whole cannot be read (else it is
@@ -36,7 +36,7 @@ int config_load(const char *path, const char *const *overrides, Config **ret, Fa
  * override is no setting; other negative errno values when a file that `path` names cannot be read,
  * or when nothing could be read now. The caller frees *ret. */
 int config_load_directory(const char *path, const char *const *overrides, char **ret,
-    SenderRules **ret_senders, Failure *f);
+    SenderRules **ret_senders, char **ret_socket, Failure *f);
 
 /* spool.keep_sent; true also where the configuration is there and cannot be read whole, or is wrong
  * in it: what is kept in vain can still be deleted. */
@@ -58,6 +58,9 @@ int config_load_program(
  * other section counts; -EBADMSG for what is wrong in this one, or an override that is no setting;
  * another negative errno when a file that `path` names cannot be read, or nothing could now. */
 int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f);
+
+/* The same of the section `local`, for who queues mail of this machine's programs. */
+int config_load_local(const char *path, const char *const *overrides, Config **ret, Failure *f);
 
 /* As config_load() for `n` bytes of text in memory, which mistakes call `name`. Relative paths are
  * taken from the working directory. Here overrides are a program's and may be secrets. */

@@ -14,6 +14,7 @@ static const char *const section_names[SECTION_MAX] = {
     [SECTION_RETRY] = "retry",
     [SECTION_DAEMON] = "daemon",
     [SECTION_MESSAGE] = "message",
+    [SECTION_LOCAL] = "local",
 };
 
 /* The component's settings that are not in the table; several names share a reason. */

@@ -57,7 +57,7 @@ static int read_value(Draft *draft, const Source *source, const Setting *row, si
         return -ENOMEM; /* libconfig does not look whether it could copy one */
     if (text)
         return draft_set(draft, row, config_setting_name(setting), relay, kind, text, origin);
-    return row == draft->beside
+    return draft_is_spare(draft, row)
                ? 0
                : draft_mistake(draft, origin, draft_label(draft, row, relay, label),
                      "is a group or list; write one value");

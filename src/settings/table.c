@@ -11,11 +11,13 @@
 #define RETRY(name) SECTION_RETRY, #name
 #define DAEMON(name) SECTION_DAEMON, #name
 #define MESSAGE(name) SECTION_MESSAGE, #name
+#define LOCAL(name) SECTION_LOCAL, #name
 #define IN_SPOOL(field) offsetof(SpoolConfig, field)
 #define IN_RELAY(field) offsetof(RelayConfig, field)
 #define IN_RETRY(field) offsetof(RetryConfig, field)
 #define IN_DAEMON(field) offsetof(DaemonConfig, field)
 #define IN_MESSAGE(field) offsetof(MessageConfig, field)
+#define IN_LOCAL(field) offsetof(LocalConfig, field)
 
 static const SettingChoice tls_choices[] = {
     {"automatic|sslAutomatic|true|0", TLS_MODE_AUTOMATIC},
@@ -148,6 +150,19 @@ static const Setting table[] = {
                 "done"},
     {SPOOL(senders), "", SETTING_SENDERS, IN_SPOOL(senders), NULL,
         .help = "which envelope senders a user may name; anybody may name any when not set"},
+    {SPOOL(submit), "", SETTING_USERS, IN_SPOOL(submit), "all", .required = true,
+        .help = "who may queue through the submission socket"},
+    {SPOOL(submit_socket), "", SETTING_PATH, IN_SPOOL(submit_socket), "/run/outbox/submit",
+        .help = "the submission socket"},
+    {SPOOL(submit_max_size), "", SETTING_SIZE, IN_SPOOL(submit_max_size), "100M", 0,
+        UINT64_C(1) << 40,
+        .help = "how large a message may be that comes by the socket; 0: any size"},
+    {SPOOL(submit_rate), "", SETTING_UNSIGNED, IN_SPOOL(submit_rate), "600", 0, 1000000,
+        .help = "how many messages a user may queue by the socket in a minute; 0: any number"},
+    {SPOOL(submit_max_waiting), "", SETTING_UNSIGNED, IN_SPOOL(submit_max_waiting), "10000", 0,
+        100000000,
+        .help = "how many messages a user may have in the queue who queues by the socket; 0: any "
+                "number"},
 
     /* ---- relays: who and where ---- */
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,
@@ -522,6 +537,18 @@ static const Setting table[] = {
     {MESSAGE(message_id_algorithm), "MessageIdAlgorithm", SETTING_KEYWORD,
         IN_MESSAGE(message_id_algorithm), "sha256", .choices = digest_choices, .required = true,
         .help = "the digest whose length the Message-ID of a composed message has"},
+
+    /* ---- names of this machine ---- */
+    {LOCAL(root), "", SETTING_STRING, IN_LOCAL(root), NULL,
+        .help = "who gets the mail for root, addresses with commas between them"},
+    {LOCAL(aliases), "", SETTING_PATH, IN_LOCAL(aliases), "/etc/aliases",
+        .help = "the file that says who gets the mail for names of this machine; it need not be "
+                "there"},
+    {LOCAL(alias_includes), "", SETTING_BOOL, IN_LOCAL(alias_includes), "false",
+        .help = "follow :include: in that file"},
+    {LOCAL(domain), "", SETTING_HOST, IN_LOCAL(domain), NULL,
+        .help = "the domain of addresses without one; when not set, that of /etc/mailname or of "
+                "this host"},
 };
 
 const Setting *settings_table(size_t *ret_n)

@@ -15,6 +15,7 @@ typedef enum SettingSection {
     SECTION_RETRY,
     SECTION_DAEMON,
     SECTION_MESSAGE,
+    SECTION_LOCAL,
     SECTION_MAX,
 } SettingSection;
 
@@ -45,6 +46,7 @@ typedef enum SettingType {
     SETTING_SECRET,      /* Secret * */
     SETTING_HEADERS,     /* Secret *: lines of an HTTP header; shown as a secret */
     SETTING_SENDERS,     /* SenderRules * */
+    SETTING_USERS,       /* UserList * */
     SETTING_TYPE_MAX,
 } SettingType;
 
@@ -74,7 +76,7 @@ const Setting *settings_table(size_t *ret_n);
 /* The place of a row in the table. */
 size_t setting_index(const Setting *setting);
 
-/* "spool", "relays", "retry", "daemon", "message". */
+/* "spool", "relays", "retry", "daemon", "message", "local". */
 const char *section_name(SettingSection section);
 
 /* SECTION_ANY when there is none of that name. */

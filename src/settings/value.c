@@ -443,6 +443,17 @@ static int set_senders(const Setting *setting, const Value *value, SenderRules *
     return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
 }
 
+static int set_users(const Setting *setting, const Value *value, UserList **field, Failure *f)
+{
+    _cleanup_failure_ Failure why = {0};
+    int r;
+
+    if (text_has_control(value->text))
+        return wrong_control(setting, value, f);
+    r = user_list_parse(value->text, sender_user_lookup, field, &why);
+    return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
+}
+
 static int set_headers(const Setting *setting, const Value *value, Secret **field, Failure *f)
 {
     const char *why = proxy_data_check(value->text);
@@ -496,6 +507,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
         return *(Secret **)field ? 0 : -ENOMEM;
     case SETTING_HEADERS: return set_headers(setting, &value, field, f);
     case SETTING_SENDERS: return set_senders(setting, &value, field, f);
+    case SETTING_USERS: return set_users(setting, &value, field, f);
     case SETTING_UNSIGNED:
     case SETTING_PORT:
     case SETTING_SIZE:
@@ -512,6 +524,8 @@ void value_done(const Setting *setting, void *group)
         *(Secret **)field = secret_unref(*(Secret **)field);
     } else if (setting->type == SETTING_SENDERS) {
         *(SenderRules **)field = sender_rules_unref(*(SenderRules **)field);
+    } else if (setting->type == SETTING_USERS) {
+        *(UserList **)field = user_list_unref(*(UserList **)field);
     } else if (is_text(setting->type)) {
         free(*(char **)field);
         *(char **)field = NULL;

@@ -94,6 +94,7 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_HEADERS: return buffer_append_string(out, "***");
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
+    case SETTING_USERS: return buffer_append_string(out, user_list_text(*(UserList *const *)field));
     default: return buffer_append_string(out, *(char *const *)field);
     }
 }
@@ -176,6 +177,8 @@ int value_describe(const Setting *setting, Buffer *out)
                             "quotes, with ':' between them",
         [SETTING_SECRET] = "text in quotes",
         [SETTING_HEADERS] = "lines NAME: VALUE in quotes, with line ends between them",
+        [SETTING_USERS] =
+            "\"all\", \"group\", \"none\", or users in quotes, with blanks between them",
         [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
 

@@ -376,7 +376,7 @@ static int claim_file(const Attempt *a, int fd, const struct stat *st, SpoolClai
     }
     spool_claim_begin(claim, st);
     claim->size = (uint64_t)st->st_size;
-    claim->owner = st->st_uid;
+    claim->owner = spool_submitter(a->spool, claim->fd, st);
     claim->arrival = spool_file_time(&st->st_mtim);
     r = settle_record(claim, f);
     if (r < 0) {

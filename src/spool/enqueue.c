@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "spool/internal.h"
+#include "spool/submitter.h"
 
 #define RANDOM_CHARACTERS 13 /* 65 bits: in a drop box the name protects as well */
 #define BUFFER_BYTES ((size_t)64 * 1024)
@@ -28,6 +29,7 @@ typedef struct Target {
     int fd;
     bool listable; /* open for reading, so that it can be synced */
     bool foreign;  /* another user's, who must be able to read the file */
+    uid_t owner;
     gid_t group;
 } Target;
 
@@ -36,7 +38,8 @@ struct SpoolWriter {
     int fd;        /* of the file; once it is closed, for reading where the directory cannot be */
     char name[32]; /* of the unfinished file; "" when there is none */
     char queued[SPOOL_NAME_MAX];
-    int error; /* what befell this one of several; 0: nothing so far */
+    bool submitted; /* for another user, whom its first line names */
+    int error;      /* what befell this one of several; 0: nothing so far */
     Buffer pending;
 };
 
@@ -98,6 +101,7 @@ static int target_new(const char *path, Target **ret, struct stat *ret_stat, Fai
     if (fstat(target->fd, ret_stat) < 0)
         return failure_set_errno(f, -errno, "%s", path);
     target->foreign = ret_stat->st_uid != geteuid();
+    target->owner = ret_stat->st_uid;
     target->group = ret_stat->st_gid;
     *ret = TAKE_PTR(target);
     return 0;
@@ -206,6 +210,24 @@ int spool_writer_write(SpoolWriter *writer, const void *data, size_t n, Failure 
     }
     r = buffer_append(&writer->pending, data, n);
     return r < 0 ? failure_set_errno(f, r, "%s", writer->target->path) : 0;
+}
+
+int spool_writer_submit(SpoolWriter *writer, uid_t user, Failure *f)
+{
+    char line[SPOOL_SUBMITTER_MAX];
+    size_t n = spool_submitter_format(user, line);
+
+    writer->submitted = true;
+    return spool_writer_write(writer, line, n, f);
+}
+
+/* The mode is half of the mark; root, who writes for the directory's owner, gives him the file. */
+static int mark_submitted(const SpoolWriter *w)
+{
+    if (w->target->foreign && geteuid() == 0 &&
+        fchown(w->fd, w->target->owner, w->target->group) < 0)
+        return -errno;
+    return fchmod(w->fd, SPOOL_SUBMITTED_MODE) < 0 ? -errno : 0;
 }
 
 /* Lets the directory's owner, who is the daemon, read the file: through the default ACL, whose
@@ -318,7 +340,7 @@ int spool_writer_finish(SpoolWriter *writer, Failure *f)
     buffer_done(&writer->pending);
     if (r < 0)
         return r;
-    r = open_to_reader(writer);
+    r = writer->submitted ? mark_submitted(writer) : open_to_reader(writer);
     return r < 0 ? cannot_write(writer, r, f) : 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/failure.h"
 
@@ -13,6 +14,10 @@ typedef struct SpoolWriter SpoolWriter;
  * negative errno with a Failure that names the directory and what to do. */
 int spool_writer_new(const char *directory, SpoolWriter **ret, Failure *f);
 int spool_writer_write(SpoolWriter *writer, const void *data, size_t n, Failure *f);
+
+/* First of all: the message is that of `user`, for whom it is written, and the file is to say so
+ * (spool/submitter.h). What follows is taken for no mark of the kind. 0 or a negative errno. */
+int spool_writer_submit(SpoolWriter *writer, uid_t user, Failure *f);
 
 /* Makes it durable and gives it its name; `ret_path` (caller frees) is the path of the `.queued`
  * file. The writer is consumed either way; on failure no file is left. */

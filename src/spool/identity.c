@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "spool/internal.h"
 #include "spool/scan.h"
+#include "spool/submitter.h"
 
 #define EVENT "message"
 
@@ -55,7 +56,9 @@ static int get_handle(int fd, const char *name, char ret[static FILE_IDENTITY_HA
 
 int file_identity_of(const Spool *spool, int fd, const char *name, FileIdentity *ret)
 {
-    const unsigned mask = STATX_INO | STATX_BTIME | STATX_MTIME | STATX_SIZE | STATX_UID;
+    const unsigned mask =
+        STATX_INO | STATX_BTIME | STATX_MTIME | STATX_SIZE | STATX_UID | STATX_TYPE | STATX_MODE;
+    struct stat look;
     struct statx st;
 
     if (statx(fd, name, SPOOL_LOOK_FLAGS | AT_EMPTY_PATH, mask, &st) < 0)
@@ -64,6 +67,8 @@ int file_identity_of(const Spool *spool, int fd, const char *name, FileIdentity 
         return -EXDEV;
     *ret = (FileIdentity){
         .mtime = nanoseconds(&st.stx_mtime), .bytes = st.stx_size, .owner = st.stx_uid};
+    look = (struct stat){.st_mode = st.stx_mode, .st_uid = st.stx_uid};
+    ret->owner = *name ? spool_submitter_at(spool, name, &look) : spool_submitter(spool, fd, &look);
     if (spool->forgets_inodes)
         return 0;
     ret->inode = st.stx_ino;

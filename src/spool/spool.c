@@ -14,6 +14,7 @@
 
 #include "base/errors.h"
 #include "spool/internal.h"
+#include "spool/submitter.h"
 
 #define AHEAD_BYTES (64 * 1024) /* a usual message whole */
 
@@ -354,9 +355,12 @@ bool spool_is_shared(Spool *spool)
 int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret)
 {
     struct stat st;
+    char name[SPOOL_NAME_MAX];
     int r = spool_look_at(spool, id, state, &st);
 
-    if (r >= 0)
-        *ret = st.st_uid;
-    return r;
+    if (r < 0)
+        return r;
+    (void)spool_name_format(id, state, name);
+    *ret = spool_submitter_at(spool, name, &st);
+    return 0;
 }

@@ -98,6 +98,10 @@ int spool_check_leases(Spool *spool, Failure *f);
 /* The user whose message file it is. 0 or a negative errno. */
 int spool_owner(const Spool *spool, const char *id, SpoolState state, uid_t *ret);
 
+/* Who queued the message whose file is open there: its owner, or, where the daemon wrote it for
+ * somebody at the submission socket, that user. */
+uid_t spool_submitter(const Spool *spool, int fd, const struct stat *st);
+
 /* ---- Claiming ---- */
 
 typedef enum SpoolClaimResult {

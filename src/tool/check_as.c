@@ -49,7 +49,8 @@ static bool find_owner(const Tool *tool, uid_t *ret)
     char *directory = NULL;
     struct stat st;
 
-    if (config_load_directory(tool->config_path, tool->overrides, &directory, NULL, &f) != 0 ||
+    if (config_load_directory(tool->config_path, tool->overrides, &directory, NULL, NULL, &f) !=
+            0 ||
         stat(directory, &st) < 0)
         return false;
     *ret = st.st_uid;

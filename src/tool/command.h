@@ -62,6 +62,7 @@ typedef struct Command {
     X(hold, "Put queued or deferred messages aside")                        \
     X(release, "Queue messages again that were put aside")                  \
     X(delete, "Delete messages and their records for good")                 \
+    X(import, "Queue the messages of another mail system's queue")          \
     X(adopt, "Have records count for the copies of their messages")         \
     X(check, "Try the relays step by step, without sending anything")       \
     X(authorize, "Have a user allow the login at a relay by OAuth")         \
@@ -150,8 +151,11 @@ int tool_load(const Tool *tool, Config **ret);
 /* The queue directory that `directory` (--directory) or else the configuration names, without a
  * look at the relays: a program that only queues need not be able to read their secrets. Caller
  * frees. `ret_senders` (NULL: not wanted) are the configuration's rules for senders, a reference;
- * NULL where there are none, or it was not looked at. 0 or an exit status. */
-int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders);
+ * NULL where there are none, or it was not looked at. `ret_socket` (NULL: not wanted) is the
+ * submission socket, which the caller frees; NULL where there is none, or another directory than
+ * the daemon's was asked for. 0 or an exit status. */
+int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders,
+    char **ret_socket);
 
 /* Opens it. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);

@@ -205,6 +205,24 @@ static const Command command_delete = {
     .run = run_delete,
 };
 
+static const ToolOption import_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"dry-run", 'n', NULL, "only say which messages would be imported"},
+    {"remove", 'r', NULL, "remove each from the other queue as soon as it is safe in this one"},
+    {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+static const Command command_import = {
+    .name = "import",
+    .synopsis = "[OPTION...] FORMAT PATH...",
+    .options = import_options,
+    .notes = "FORMAT is nullmailer, msmtpq, dma or postfix, and PATH its queue directory or a file "
+             "in it; or bsmtp, and PATH a file of batch SMTP, \"-\" being standard input. Stop the "
+             "other system first.",
+    .run = run_import,
+};
+
 static const Command command_adopt = {
     .name = "adopt",
     .synopsis = "[OPTION...] ID...",

@@ -140,8 +140,10 @@ int tool_load(const Tool *tool, Config **ret)
 /* The default directory is taken for what the configuration is not known to say: only where it is
  * one that this user may queue into. Else the configuration is what to look at. 0 or an exit
  * status. */
-static int try_default(const char *directory, const Failure *f)
+static int try_default(const char *directory, const char *socket, const Failure *f)
 {
+    if (socket && faccessat(AT_FDCWD, socket, W_OK, AT_EACCESS) == 0)
+        return 0;
     if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0)
         return 0;
     return tool_fail_number(f->number > 0 ? f->number : ERROR_CONFIGURATION,
@@ -152,20 +154,23 @@ static int try_default(const char *directory, const Failure *f)
         f->number > 0 ? failure_text(f) : "a part of the configuration cannot be read", directory);
 }
 
-int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders)
+int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders,
+    char **ret_socket)
 {
     _cleanup_failure_ Failure f = {0};
     int r;
 
     if (ret_senders)
         *ret_senders = NULL;
+    if (ret_socket)
+        *ret_socket = NULL;
     if (directory && !*directory)
         return tool_refuse(ERROR_USAGE, "--directory: the name of a directory is wanted");
     if (directory) {
         *ret = strdup(directory);
         return *ret ? 0 : tool_fail_memory();
     }
-    r = config_load_directory(tool->config_path, tool->overrides, ret, ret_senders, &f);
+    r = config_load_directory(tool->config_path, tool->overrides, ret, ret_senders, ret_socket, &f);
     if (r == -EACCES || r == -EPERM)
         return tool_fail_number(f.number,
             "%s; name the queue directory with --directory, or let everybody read the file and "
@@ -173,5 +178,5 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
             failure_text(&f));
     if (r < 0)
         return tool_fail(&f);
-    return r > 0 ? try_default(*ret, &f) : 0;
+    return r > 0 ? try_default(*ret, ret_socket ? *ret_socket : NULL, &f) : 0;
 }

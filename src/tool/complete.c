@@ -220,8 +220,8 @@ static int open_queue(const Line *line, Spool **ret)
     }
     if (named)
         return spool_open(named, ret, NULL);
-    if (config_load_directory(line->tool->config_path, line->tool->overrides, &path, NULL, NULL) <
-        0)
+    if (config_load_directory(
+            line->tool->config_path, line->tool->overrides, &path, NULL, NULL, NULL) < 0)
         return -ENOENT;
     return spool_open(path, ret, NULL);
 }

@@ -23,7 +23,7 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
     char *path = NULL;
     int status;
 
-    status = tool_directory(tool, directory, &path, NULL);
+    status = tool_directory(tool, directory, &path, NULL, NULL);
     if (status != 0)
         return status;
     return spool_open(path, ret, &f) < 0 ? tool_fail(&f) : 0;

@@ -59,6 +59,7 @@ static int inspect_message(const Spool *spool, Inspection *ret)
         return cannot_inspect(fd, &f, ret);
     }
     note_file(&st, ret);
+    ret->owner = spool_submitter(spool, fd, &st);
     input_file_init(&content, fd, ret->size);
     r = message_open(&content.base, ret->arrival, ret->id, &message, &f);
     return r < 0 ? cannot_inspect(r, &f, ret) : copy_envelope(message_envelope(message), ret);

@@ -19,7 +19,7 @@ static int write_stdout(void *sink _unused_, const void *data, size_t n, Failure
 
 int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
 {
-    int status = tool_directory(tool, directory, &ret->directory, &ret->senders);
+    int status = tool_directory(tool, directory, &ret->directory, &ret->senders, &ret->socket);
 
     if (status == 0)
         queue_target_look(ret);

@@ -12,7 +12,7 @@
 #define OTHER_DESCRIPTORS 16
 
 typedef struct Group {
-    const char *directory;
+    const QueueTarget *target;
     SpoolWriter *writers[GROUP_MAX];
     const char *files[GROUP_MAX];
     size_t n, max;
@@ -45,14 +45,33 @@ static void commit(Group *group)
 static int start_writer(Group *group, SpoolWriter **ret, Failure *f)
 {
     return group->n > 0 ? spool_writer_new_beside(group->writers[0], ret, f)
-                        : spool_writer_new(group->directory, ret, f);
+                        : spool_writer_new(group->target->directory, ret, f);
+}
+
+/* One by one: each answer is waited for. */
+static int submit(
+    const Group *group, const Buffer *start, InputRest *rest, const Failure *why, Failure *f)
+{
+    _cleanup_free_
+    char *path = NULL;
+    int r = queue_submit(group->target, start, input_rest_read, rest, why, &path, f);
+
+    if (r >= 0)
+        puts(path);
+    (void)fflush(stdout);
+    return r;
 }
 
 static int add(Group *group, const char *file, const Buffer *start, InputRest *rest, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
-    int r = start_writer(group, &writer, f);
+    _cleanup_failure_ Failure why = {0};
+    int r = start_writer(group, &writer, &why);
 
+    if (r < 0 && queue_has_socket(group->target, r))
+        return submit(group, start, rest, &why, f);
+    if (r < 0)
+        return failure_set(f, r, why.number, "%s", failure_text(&why));
     if (r >= 0)
         r = queue_copy(start, input_rest_read, rest, queue_write_file, writer, f);
     if (r >= 0)
@@ -77,7 +96,7 @@ static size_t group_max(void)
 
 int queue_batch(const ToolInput *input, const QueueTarget *target, char **files)
 {
-    Group group = {.directory = target->directory, .max = group_max()};
+    Group group = {.target = target, .max = group_max()};
     char *none[] = {NULL};
 
     for (; *files; files++) {

@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "tool/library.h"
+#include "tool/local.h"
 #include "tool/queue.h"
 
 /* -bp: becomes `outbox mailq`. */
@@ -84,7 +85,8 @@ static int choose_mode(const char *mode, SendmailOptions *options)
                             "recipients as arguments or with -t");
     default:
         return usage("-b", "of the modes there are m (send), p (list the queue), v (look at the "
-                           "addresses) and i (nothing: no file of aliases is compiled) only");
+                           "addresses) and i (look at the file of "
+                           "aliases) only");
     }
 }
 
@@ -190,8 +192,8 @@ static int run(SendmailOptions *options, int argc, char **argv)
         return status;
     switch (options->mode) {
     case 'p': return list_queue(options);
-    case 'v': return sendmail_verify(argv + optind);
-    case 'i': return EX_OK; /* programs run it after each change of the aliases */
+    case 'v': return sendmail_verify(options, argv + optind);
+    case 'i': return local_check_aliases(options->config_path);
     default: break;
     }
     /* A run of the queue is asked for, and no message given: the daemon runs it all the time. */

@@ -7,8 +7,8 @@
 /* sendmail: queues the message on standard input. Returns an exit status of sysexits.h. */
 int sendmail_main(int argc, char **argv);
 
-/* mailq: becomes `outbox mailq`; newaliases: does nothing, for there is no file of aliases to be
- * compiled. Both take the same options. */
+/* mailq: becomes `outbox mailq`; newaliases: tells what is wrong in the file of aliases,
+ * which needs no compiling. Both take the same options. */
 int mailq_main(int argc, char **argv);
 int newaliases_main(int argc, char **argv);
 
@@ -28,7 +28,7 @@ typedef struct SendmailOptions {
 } SendmailOptions;
 
 /* -bv: says of each address where it would go. Returns an exit status. */
-int sendmail_verify(char **recipients);
+int sendmail_verify(const SendmailOptions *options, char **recipients);
 
 /* Where in a line the end of what has been read is. */
 typedef enum SendmailPlace { LINE_START, BEHIND_DOT, BEHIND_DOT_CR, IN_LINE } SendmailPlace;

@@ -1,7 +1,6 @@
 /* The envelope of a message that sendmail is given. Must never let an address without a domain out:
  * what is "root" here is somebody else, or nobody, at the relay. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +8,6 @@
 #include <unistd.h>
 
 #include "base/errors.h"
-#include "base/file.h"
-#include "base/hostname.h"
 #include "base/text.h"
 #include "message/address.h"
 #include "message/mend.h"
@@ -18,41 +15,20 @@
 #include "message/qualify.h"
 #include "message/readdress.h"
 #include "tool/input.h"
+#include "tool/local.h"
 #include "tool/sendmail.h"
-
-#define MAILNAME_PATH "/etc/mailname"
-#define DOMAIN_MAX 256
-
-/* The domain that belongs to names of this machine. Caller frees; NULL when memory is short. */
-static char *read_domain(void)
-{
-    _cleanup_buffer_ Buffer text = {0};
-    char name[DOMAIN_MAX] = "", *qualified;
-    size_t n = 0;
-
-    if (file_load(AT_FDCWD, MAILNAME_PATH, DOMAIN_MAX - 1, &text) >= 0 && buffer_size(&text) > 0) {
-        const char *line = buffer_data(&text);
-
-        while (n < buffer_size(&text) && (unsigned char)line[n] > ' ')
-            n++;
-        if (n > 0)
-            return strndup(line, n);
-    }
-    if (host_name_get(&qualified) < 0 || qualified)
-        return qualified;
-    if (gethostname(name, sizeof(name) - 1) < 0 || name[0] == '\0')
-        strcpy(name, "localhost");
-    return strdup(name);
-}
 
 /* What the steps share. */
 typedef struct Addressing {
     const SendmailOptions *options;
-    Buffer *text; /* the start of the message, its header mended as far as is known yet */
+    Buffer *text;          /* the start of the message, its header mended as far as is known yet */
+    const Buffer *written; /* the same, whose addresses have no more domains than they came with */
+    const Local *local;
     const char *domain;
-    char *caller; /* whose program this is */
+    char *caller, *caller_name; /* whose program this is */
     Envelope envelope;
     char *notify;                /* the parameter; NULL: none */
+    const char *list;            /* in which the recipient that is added stands */
     const RecipientField *field; /* whose recipients are added; NULL: an argument's */
     unsigned n_refused;          /* that are no addresses; each has been said */
     Failure *failure;
@@ -84,29 +60,61 @@ static void tell_refused(const RecipientField *field, const char *text, const Fa
     (void)tool_fail_about(where, f);
 }
 
-static int add_element(void *user, const char *text, size_t n)
+/* A recipient, or those that a rule has for it: all or none. */
+static int add_recipient(Addressing *a, const AddressItem *item, Failure *f)
 {
-    Addressing *a = user;
-    const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
-    _cleanup_failure_ Failure f = {0};
-    int r = envelope_add_list(&a->envelope, text, n, &terms, &f);
+    _cleanup_envelope_ Envelope found = {0};
+    int r = local_names_add(&a->local->names, &found, item->address, a->notify, f);
 
+    for (size_t i = 0; r >= 0 && i < found.n_recipients; i++)
+        r = envelope_add_recipient(
+            &a->envelope, found.recipients[i].address, found.recipients[i].parameters, f);
+    return r;
+}
+
+static int refuse_recipient(Addressing *a, const char *text, int r, const Failure *f)
+{
     if (r != -EINVAL)
         return r;
     a->n_refused++;
-    tell_refused(a->field, text, &f);
+    tell_refused(a->field, text, f);
+    return 0;
+}
+
+static int add_item(void *user, const AddressItem *item)
+{
+    Addressing *a = user;
+    _cleanup_failure_ Failure f = {0};
+
+    return item->kind == ADDRESS_MAILBOX
+               ? refuse_recipient(a, a->list, add_recipient(a, item, &f), &f)
+               : 0;
+}
+
+static int add_element(void *user, const char *text, size_t n)
+{
+    Addressing *a = user;
+    _cleanup_failure_ Failure f = {0};
+    int r;
+
+    a->list = text;
+    r = address_list_parse(text, n, ADDRESS_RECIPIENTS, add_item, a, &f);
+    return refuse_recipient(a, text, r, &f);
+}
+
+static int ignore_item(_unused_ void *user, _unused_ const AddressItem *item)
+{
     return 0;
 }
 
 /* Those of a list. One that is no address keeps nobody else from getting the mail. */
 static int add_list(Addressing *a, const char *list, size_t n)
 {
-    const EnvelopeTerms terms = {.parameters = a->notify, .domain = a->domain};
-    _cleanup_envelope_ Envelope trial = {0};
-    int r = envelope_add_list(&trial, list, n, &terms, NULL);
+    int r = address_list_parse(list, n, ADDRESS_RECIPIENTS, ignore_item, NULL, NULL);
 
+    a->list = list;
     if (r != -EINVAL)
-        return r < 0 ? r : envelope_add_list(&a->envelope, list, n, &terms, a->failure);
+        return r < 0 ? r : address_list_parse(list, n, ADDRESS_RECIPIENTS, add_item, a, a->failure);
     return address_list_split(list, n, add_element, a);
 }
 
@@ -146,7 +154,8 @@ static int add_recipients(Addressing *a, char **lists)
     for (; r >= 0 && *lists; lists++)
         r = add_list(a, *lists, strlen(*lists));
     if (r >= 0 && from_header)
-        r = message_recipient_fields(buffer_data(a->text), buffer_size(a->text), add_field, a);
+        r = message_recipient_fields(
+            buffer_data(a->written), buffer_size(a->written), add_field, a);
     if (r < 0 || a->envelope.n_recipients > 0)
         return r;
     return a->n_refused > 0 ? -ECANCELED : fail_without_recipients(a);
@@ -175,14 +184,16 @@ static int take_header_sender(Addressing *a, const char *parameters)
     return r < 0 ? r : true;
 }
 
-/* The address of who calls. Caller frees; NULL when memory is short. */
-static char *caller_address(const char *domain)
+/* Address and full name of who calls. 0 or -ENOMEM. */
+static int find_caller(Addressing *a)
 {
     const struct passwd *user = getpwuid(getuid());
     char name[sizeof("uid-") + 3 * sizeof(uid_t)];
 
     (void)snprintf(name, sizeof(name), "uid-%u", getuid());
-    return address_join(user ? user->pw_name : name, domain);
+    a->caller = address_join(user ? user->pw_name : name, a->domain);
+    a->caller_name = local_full_name(user ? user->pw_gecos ?: "" : "", user ? user->pw_name : "");
+    return a->caller && a->caller_name ? 0 : -ENOMEM;
 }
 
 /* "RET=... ENVID=...", or nothing. */
@@ -291,7 +302,9 @@ static int write_message(Addressing *a, const char *author, Buffer *out)
     int r = read_header(a, &a->envelope, &bytes, &message);
 
     if (r >= 0 && !message_shape(data, buffer_size(a->text)).has_from) {
-        r = message_append_originator("From", a->options->full_name, author, &from);
+        const char *own = text_equal_mailbox(author, a->caller) ? a->caller_name : NULL;
+
+        r = message_append_originator("From", a->options->full_name ?: own, author, &from);
         if (r >= 0)
             r = buffer_append(&from, "", 1);
     }
@@ -321,51 +334,56 @@ static int address(Addressing *a, char **recipients, Buffer *out)
 }
 
 /* The start of the message with a header that is one, and its addresses with domains. */
-static int mend(Addressing *a, const Buffer *start)
+static int mend(Addressing *a, const Buffer *start, Buffer *written)
 {
     const MendPeople people = {.sender = a->caller};
-    _cleanup_buffer_ Buffer mended = {0}, named = {0};
+    _cleanup_buffer_ Buffer mended = {0};
     int r = message_mend(buffer_data(start), buffer_size(start), &mended);
 
     if (r >= 0) /* before words of a name get a domain */
-        r = message_mend_addresses(buffer_data(&mended), buffer_size(&mended), &people, &named);
+        r = message_mend_addresses(buffer_data(&mended), buffer_size(&mended), &people, written);
     return r < 0 ? r
-                 : message_qualify(buffer_data(&named), buffer_size(&named), a->domain, a->text);
+                 : message_qualify(buffer_data(written), buffer_size(written), a->domain, a->text);
 }
 
 int sendmail_address(
     const SendmailOptions *options, char **recipients, const Buffer *start, Buffer *out, Failure *f)
 {
-    _cleanup_buffer_ Buffer text = {0};
-    _cleanup_free_
-    char *domain = read_domain();
-    Addressing a = {.options = options, .text = &text, .domain = domain, .failure = f};
-    int r = domain ? check_options(options, f) : -ENOMEM;
+    _cleanup_buffer_ Buffer text = {0}, written = {0};
+    _cleanup_local_ Local local = {0};
+    Addressing a = {
+        .options = options, .text = &text, .written = &written, .local = &local, .failure = f};
+    int r = local_open(options->config_path, &local, f);
 
+    a.domain = local.domain;
+    if (r >= 0)
+        r = check_options(options, f);
     if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0)
         r = -ENOMEM;
-    if (r >= 0) {
-        a.caller = caller_address(domain);
-        r = a.caller ? mend(&a, start) : -ENOMEM;
-    }
+    if (r >= 0)
+        r = find_caller(&a);
+    if (r >= 0)
+        r = mend(&a, start, &written);
     if (r >= 0)
         r = address(&a, recipients, out);
     envelope_done(&a.envelope);
     free(a.notify);
     free(a.caller);
+    free(a.caller_name);
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message")
            : r < 0      ? r
                         : (int)a.n_refused;
 }
 
-int sendmail_verify(char **recipients)
+int sendmail_verify(const SendmailOptions *options, char **recipients)
 {
-    _cleanup_free_
-    char *domain = read_domain();
+    _cleanup_local_ Local local = {0};
     _cleanup_failure_ Failure f = {0};
-    Addressing a = {.domain = domain, .options = &(SendmailOptions){0}, .failure = &f};
-    int r = domain ? add_recipients(&a, recipients) : -ENOMEM;
+    Addressing a = {.options = options, .local = &local, .failure = &f};
+    int r = local_open(options->config_path, &local, &f);
 
+    if (r >= 0)
+        r = add_recipients(&a, recipients);
     for (size_t i = 0; r >= 0 && i < a.envelope.n_recipients; i++)
         printf("%s... deliverable: by the relay\n", a.envelope.recipients[i].address);
     envelope_done(&a.envelope);

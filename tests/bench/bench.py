@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import cases_queue  # noqa: E402
 import cases_rate  # noqa: E402
+import cases_submit  # noqa: E402
 import sinks  # noqa: E402
 from lab import Lab, program  # noqa: E402
 from queue_directory import Daemon  # noqa: E402
@@ -25,6 +26,7 @@ CASES = {
     "idle": cases_queue.idle,
     "arrivals": cases_queue.arrivals,
     "enqueue": cases_queue.enqueue,
+    "submit": cases_submit.submit,
     "million": cases_queue.million,
     "deferred": cases_queue.deferred,
 }

@@ -59,7 +59,7 @@ class SystemTest(unittest.TestCase):
         if self.patience.is_over():
             raise AssertionError(f"took more than {self.seconds} s")
 
-    def configure(self, *relays, spool=None, retry=None, daemon=None):
+    def configure(self, *relays, spool=None, retry=None, daemon=None, local=None):
         """Writes the configuration; the relay is Postfix's plain port when none is given."""
         return lab.write_configuration(
             self.configuration,
@@ -67,6 +67,7 @@ class SystemTest(unittest.TestCase):
             list(relays) or [self.lab.relay("plain")],
             retry=retry,
             daemon=daemon,
+            local=local,
         )
 
     def start(self, *relays, ready=True, directory=None, arguments=(), wrapper=(), confined=True,

@@ -114,6 +114,61 @@ class Unit(unittest.TestCase):
         self.assertRegex(path, rf"^{SPOOL}/.+\.queued\n$")
         self.wait_copy("three@lab.test")
 
+    def open_socket(self):
+        """With the default of the setting, which the laboratory takes away."""
+        lab.write_configuration(CONFIGURATION, {"directory": SPOOL, "submit_socket": "/run/outbox/submit"},
+                                [self.lab.relay("plain", name="relay")])
+        CONFIGURATION.chmod(0o644)
+        run("systemctl", "restart", "outboxd")
+
+    def submit(self, *command, user="mallory", to="nobody@lab.test"):
+        """Queues as somebody outside the group; the path."""
+        return run(*command, "/usr/bin/outbox", "queue", to, user=user, stdin=message(envelope=False).decode())
+
+    def test_stranger_queues_through_the_socket(self):
+        self.open_socket()
+        path = self.submit(to="six@lab.test")
+        self.assertRegex(path, rf"^{SPOOL}/.+\.queued\n$")
+        self.assertEqual(self.wait_copy("six@lab.test").content, as_delivered(message(envelope=False)))
+        name = pathlib.Path(path.strip()).stem
+        wait_for(lambda: journal(f"OUTBOX_ID={name}", "OUTBOX_EVENT=delivered"), "the delivery in the journal")
+        uid = str(pwd.getpwnam("mallory").pw_uid)
+        self.assertEqual({e["OUTBOX_UID"] for e in journal(f"OUTBOX_ID={name}")}, {uid})
+        run("/usr/sbin/sendmail", "-i", "seven@lab.test", user="mallory", stdin=message(envelope=False).decode())
+        self.wait_copy("seven@lab.test")
+
+    def test_member_without_his_groups_queues_through_the_socket(self):
+        """As sudo and cron may leave him: the directory is closed to him, the socket is not."""
+        self.open_socket()
+        bare = ("setpriv", "--reuid=alice", "--regid=alice", "--clear-groups")
+        self.assertIn("denied", run(*bare, "sh", "-c", f"echo x > {SPOOL}/x.queued", status=None))
+        name = pathlib.Path(self.submit(*bare, user=None, to="bare@lab.test").strip()).stem
+        wait_for(lambda: journal(f"OUTBOX_ID={name}", "OUTBOX_EVENT=delivered"), "the delivery in the journal")
+        self.assertEqual({e["OUTBOX_UID"] for e in journal(f"OUTBOX_ID={name}")}, {str(pwd.getpwnam("alice").pw_uid)})
+
+    def test_confined_services_queue_through_the_socket(self):
+        self.open_socket()
+        for number, way in enumerate((("DynamicUser=yes",), ("User=mallory", "ProtectSystem=strict"),
+                                      ("ProtectSystem=strict",))):
+            options = [word for one in way for word in ("-p", one)]
+            content = message(envelope=False).decode()
+            run("systemd-run", "--wait", "--pipe", "-q", *options, "/usr/bin/outbox", "queue",
+                f"confined{number}@lab.test", stdin=content)
+            self.wait_copy(f"confined{number}@lab.test")
+
+    def test_socket_waits_for_a_daemon_that_is_restarted(self):
+        self.open_socket()
+        run("systemctl", "stop", "outboxd")
+        client = subprocess.Popen(["runuser", "-u", "mallory", "--", "/usr/bin/outbox", "queue", "eight@lab.test"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        client.stdin.write(message(envelope=False).decode())
+        client.stdin.close()
+        wait_for(lambda: run("systemctl", "is-active", "outboxd", status=None).strip() == "active",
+                 "the daemon that the client started")
+        self.assertEqual(client.wait(60), 0)
+        client.stdout.close()
+        self.wait_copy("eight@lab.test")
+
     def test_member_writes_slowly_into_the_directory(self):
         script = f"exec > {SPOOL}/slow.queued; head -c 60; sleep 3; cat"
         content = message(b"the last line\n", to=["slow@lab.test"])
@@ -489,6 +544,7 @@ class Unit(unittest.TestCase):
 
     def test_default_directory_that_is_not_there(self):
         CONFIGURATION.chmod(0o600)
+        run("systemctl", "stop", "outboxd", "outbox-submit.socket")
         said = run("/usr/bin/outbox", "queue", user="mallory", status=77, stdin=message().decode())
         self.assertIn("keep secrets in files of their own (password_file)", said)
 

@@ -369,11 +369,12 @@ class Lab:
         return {**base, **settings}
 
 
-def write_configuration(path, spool, relays, retry=None, daemon=None):
+def write_configuration(path, spool, relays, retry=None, daemon=None, local=None):
     """Writes an outbox.conf; `spool` is a Queue or the group's settings."""
     if isinstance(spool, Queue):
         spool = {"directory": spool.path}
-    groups = {"spool": spool, "relays": relays, "retry": retry, "daemon": daemon}
+    spool = {"submit_socket": "", **spool}
+    groups = {"spool": spool, "relays": relays, "retry": retry, "daemon": daemon, "local": local}
     path = pathlib.Path(path)
     path.write_text(
         "".join(f"{k} = {to_libconfig(v)};\n" for k, v in groups.items() if v is not None),

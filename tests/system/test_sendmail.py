@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import unittest
 import unittest.mock
 
 import lab
@@ -18,9 +19,16 @@ CHECK_MAILQ, UTILS = (pathlib.Path(f"/var/cache/outbox-lab/monitoring-plugins-{p
 class Sendmail(SystemTest):
     def setUp(self):
         super().setUp()
-        self.configure()
+        self.aliases = self.directory / "aliases"
+        self.aliases.touch()
+        self.rules()
         for name in ("sendmail", "mailq", "newaliases"):
             (self.directory / name).symlink_to(lab.program("outbox"))
+
+    def rules(self, **local):
+        """Configures `local`: an empty file of aliases and a domain, where nothing else is said."""
+        settings = {"aliases": self.aliases, "domain": "here.test", **local}
+        self.configure(local={name: value for name, value in settings.items() if value is not None})
 
     def sendmail(self, text, *arguments, status=0):
         """Runs sendmail; what it says on standard error."""
@@ -43,12 +51,78 @@ class Sendmail(SystemTest):
         return lines
 
     def domain(self):
-        try:
-            with open("/etc/mailname", encoding="ascii") as file:
-                return file.readline().strip()
-        except FileNotFoundError:
-            name = socket.getfqdn(os.uname().nodename)
-            return name if "." in name else os.uname().nodename
+        return "here.test"
+
+    def receivers(self, text, *arguments):
+        """The envelope's recipients of what was queued."""
+        return [line[12:] for line in self.queued(text, *arguments) if line.startswith("X-Receiver: ")]
+
+    def test_local_names(self):
+        self.aliases.write_text("# rules\nops: Root, ann@lab.test,\n  bob@lab.test\nwww: |run\nloop: pool\npool: loop\n",
+                                encoding="ascii")
+        self.rules(root="me@lab.test, ann@lab.test")
+        original = "ORCPT=rfc822;{}@here.test".format
+        self.assertEqual(self.receivers("To: root\n\nx\n", "-t"),
+                         [f"<me@lab.test> {original('root').replace('@here.test', '@here')}",
+                          f"<ann@lab.test> {original('root').replace('@here.test', '@here')}"])
+        self.assertEqual([line.split(" ")[0] for line in self.receivers("x\n", "OPS", "ann@lab.test", "root@localhost")],
+                         ["<me@lab.test>", "<ann@lab.test>", "<bob@lab.test>"])
+        self.assertEqual(self.receivers("x\n", "eve"), ["<eve@here>"])
+        for name, words in (("www", f"{self.aliases}:4: www has \"|run\", which is a command"),
+                            ("loop", "in a circle (loop < pool < loop)")):
+            self.assertIn(words, self.sendmail("x\n", name, status=65))
+        error = self.sendmail("x\n", "www", "eve", status=65)
+        self.assertIn("which is a command", error)
+        names = self.queue.in_state("queued")
+        self.assertEqual(len(names), 1)
+        self.assertNotIn("run", (self.queue.path / names[0]).read_text(encoding="ascii"))
+
+    @unittest.skipIf("." in socket.getfqdn(os.uname().nodename) or os.path.exists("/etc/mailname"),
+                     "this machine has a domain")
+    def test_a_local_name_without_a_rule_is_told(self):
+        self.rules(domain=None)
+        self.assertIn("set local.root", self.sendmail("x\n", "root", status=65))
+        self.assertEqual(self.queue.in_state("queued"), [])
+        self.rules(domain=None, root="me@lab.test")
+        self.assertEqual(self.receivers("x\n", "root")[0].split(" ")[0], "<me@lab.test>")
+
+    def test_mail_for_root_arrives(self):
+        self.aliases.write_text("root: ops\nops: root-of-rules@lab.test\n", encoding="ascii")
+        self.start(local={"aliases": self.aliases})
+        self.sendmail("Subject: for root\n\nx\n", "-f", "app@lab.test", "root")
+        copy = self.wait_copies(1, "root-of-rules@lab.test")[0]
+        self.assertIn("root-of-rules@lab.test", str(vars(copy)))
+
+    def test_included_lists(self):
+        members = self.directory / "members"
+        members.write_text("# them\nann@lab.test\nbob@lab.test, root\n", encoding="ascii")
+        self.aliases.write_text(f"list: :include:{members}\n", encoding="ascii")
+        self.rules(root="me@lab.test")
+        self.assertIn("local.alias_includes is false", self.sendmail("x\n", "list", status=65))
+        self.rules(root="me@lab.test", alias_includes=True)
+        self.assertEqual([line.split(" ")[0] for line in self.receivers("x\n", "list")],
+                         ["<ann@lab.test>", "<bob@lab.test>", "<me@lab.test>"])
+
+    def test_what_was_queued_keeps_its_recipients(self):
+        self.aliases.write_text("team: ann@lab.test, bob@lab.test, ann@lab.test\n", encoding="ascii")
+        self.rules()
+        self.sendmail("Subject: rules\n\nx\n", "-N", "failure", "team")
+        self.aliases.write_text("team: eve@lab.test\n", encoding="ascii")
+        shown = lab.outbox("show", "--directory", self.queue.path,
+                           self.queue.in_state("queued")[0].removesuffix(".queued")).stdout.decode()
+        self.assertIn("ann@lab.test", shown)
+        self.assertNotIn("eve@lab.test", shown)
+
+    def test_newaliases_tells_wrong_lines(self):
+        def newaliases():
+            return subprocess.run([self.directory / "newaliases", "-C", self.configuration],
+                                  capture_output=True, check=False, timeout=300)
+        self.aliases.write_text("root: me@lab.test\n", encoding="ascii")
+        self.assertEqual(newaliases().returncode, 0)
+        self.aliases.write_text("root: me@lab.test\nno colon\n", encoding="ascii")
+        result = newaliases()
+        self.assertEqual(result.returncode, 65)
+        self.assertIn(b"line 2 is none of aliases", result.stderr)
 
     def test_cron(self):
         lines = self.queued(

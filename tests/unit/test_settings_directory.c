@@ -10,7 +10,7 @@ static int load_directory(const char *text, const char *const *overrides, char *
     char path[100];
 
     put("outbox.conf", text, 0600);
-    return config_load_directory(place("outbox.conf", path), overrides, ret, NULL, f);
+    return config_load_directory(place("outbox.conf", path), overrides, ret, NULL, NULL, f);
 }
 
 static void expect_directory(
@@ -103,8 +103,8 @@ START_TEST(a_file_that_was_named_must_be_there)
     _cleanup_failure_ Failure f = {0};
     char *found = NULL;
 
-    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &found, NULL, &f), -ENOENT);
-    ck_assert_int_eq(config_load_directory(directory, NULL, &found, NULL, &f), -EISDIR);
+    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &found, NULL, NULL, &f), -ENOENT);
+    ck_assert_int_eq(config_load_directory(directory, NULL, &found, NULL, NULL, &f), -EISDIR);
 }
 END_TEST
 

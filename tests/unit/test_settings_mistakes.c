@@ -96,6 +96,18 @@ START_TEST(misplaced_settings_say_what_would_be_right)
             "{ ... } );"},
         {"relays = ( 1 );", "outbox.conf:1: relays: holds something that is not a group; write "
                             "relays = ( { host = \"...\"; } );"},
+        {"local = { root = \"|run\"; };",
+            "outbox.conf:1: local.root: \"|run\" is no address: outbox runs no command and "
+            "delivers "
+            "to no file or mailbox; write addresses such as \"me@example.org\""},
+        {"local = {\n aliases = \"/nowhere/a\"; };", "outbox.conf:2: local.aliases: /nowhere/a: No "
+                                                     "such file or directory; leave the setting "
+                                                     "out where there is none"},
+        {"local = { domain = \"192.0.2.1\"; };",
+            "outbox.conf:1: local.domain: \"192.0.2.1\" is an address and no domain; write a name "
+            "such as \"example.org\""},
+        {"local = { rot = \"a@b.test\"; };",
+            "outbox.conf:1: local.rot: unknown setting; did you mean \"root\"?"},
         {"spool = 1;", "outbox.conf:1: spool: is not a group; write spool = { ... };"},
         {"spool = {\n senders = \"root: *;\"\n \"nobody-of-that-name: *\"; };",
             "outbox.conf:2: spool.senders: \"root: *;nobody-of-that-name: *\" names the user "

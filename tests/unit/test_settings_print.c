@@ -244,11 +244,12 @@ START_TEST(what_who_queues_needs_can_be_had_alone)
     _cleanup_(sender_rules_unref_p) SenderRules *senders = NULL;
     static const char *const rules[] = {"senders=*: @a.test", NULL};
 
-    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, NULL, &f), 0);
+    ck_assert_int_eq(config_load_directory("/dev/null", NULL, &directory, NULL, NULL, &f), 0);
     ck_assert_str_eq(directory, LOCALSTATEDIR "/spool/outbox");
-    ck_assert_int_eq(config_load_directory("/dev/null", rules, &other, &senders, &f), 0);
+    ck_assert_int_eq(config_load_directory("/dev/null", rules, &other, &senders, NULL, &f), 0);
     ck_assert_str_eq(sender_rules_text(senders), "*: @a.test");
-    ck_assert_int_eq(config_load_directory("/nonexistent", NULL, &directory, NULL, &f), -ENOENT);
+    ck_assert_int_eq(
+        config_load_directory("/nonexistent", NULL, &directory, NULL, NULL, &f), -ENOENT);
 }
 END_TEST
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "message/mend.h"
+#include "tool/local.h"
 #include "tool/sendmail.h"
 #include "unit.h"
 
@@ -103,6 +104,23 @@ START_TEST(a_from_field_is_made)
 }
 END_TEST
 
+START_TEST(full_names_are_of_the_password_file)
+{
+    static const struct {
+        const char *gecos, *login, *name;
+    } users[] = {{"Ann Lee,Room 1,,", "ann", "Ann Lee"}, {"& Lee", "ann", "Ann Lee"},
+        {"", "ann", ""}, {",,,", "ann", ""}, {"root", "root", ""}, {"&", "ann", ""},
+        {"& &", "", " "}, {"J\xc3\xb6rg", "j", "J\xc3\xb6rg"}};
+
+    for (size_t i = 0; i < ELEMENTSOF(users); i++) {
+        _cleanup_free_
+        char *name = local_full_name(users[i].gecos, users[i].login);
+
+        ck_assert_str_eq(name, users[i].name);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tool_sendmail");
@@ -110,6 +128,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_dot_ends_the_message, 0, (int)ELEMENTSOF(cases));
     tcase_add_loop_test(t, a_dot_ends_the_message_between_two_reads, 0, (int)ELEMENTSOF(cases));
+    tcase_add_test(t, full_names_are_of_the_password_file);
     tcase_add_loop_test(t, a_from_field_is_made, 0, (int)ELEMENTSOF(names));
     suite_add_tcase(suite, t);
     return unit_run(suite);

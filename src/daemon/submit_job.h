@@ -1,0 +1,51 @@
+/* What is done with submitted messages beside the loop: writing them as they come, and making those
+ * of many clients durable together. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/failure.h"
+#include "base/worker.h"
+#include "spool/enqueue.h"
+
+#define SUBMIT_GROUP_MAX 256
+
+/* A message on its way to the disk. */
+typedef struct SubmitItem {
+    void *client; /* the loop's: who waits for it; NULL: nobody any more */
+    uid_t uid;
+    SpoolWriter *writer; /* NULL: nothing was written so far */
+    Buffer data;         /* what is to be written next */
+    int error;           /* with `failure` */
+    Failure failure;
+    char *path; /* of the queued message */
+} SubmitItem;
+
+SubmitItem *submit_item_new(uid_t uid);
+void submit_item_free(SubmitItem *item); /* takes its file away; accepts NULL */
+
+/* Takes its file away beside the loop. */
+void submit_item_discard(Worker *worker, SubmitItem *item);
+
+/* Writes what there is of the message. 0 with a job, whose end tells; the item is the job's until
+ * submit_write_end(). A negative errno, and the item stays the caller's. */
+int submit_write(Worker *worker, const char *directory, SubmitItem *item, Job **ret);
+SubmitItem *submit_write_end(Job *job);
+
+/* Writes the rest of the messages, which are complete, and makes them durable. The items are the
+ * job's until submit_commit_end(), which moves them into `ret_items` again and returns how many. A
+ * negative errno, and they stay the caller's. */
+int submit_commit(Worker *worker, const char *directory, SubmitItem **items, size_t n, Job **ret);
+size_t submit_commit_end(Job *job, SubmitItem *ret_items[static SUBMIT_GROUP_MAX]);
+
+/* Users and how many messages they have in the queue. */
+typedef struct SubmitCount {
+    uid_t uid;
+    uint64_t n;
+} SubmitCount;
+
+/* Counts them. The result is the job's. */
+int submit_count(Worker *worker, const char *directory, Job **ret);
+const SubmitCount *submit_count_end(Job *job, size_t *ret_n);

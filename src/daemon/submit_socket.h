@@ -1,0 +1,10 @@
+/* Where programs connect to submit: taken from the service manager, or made. */
+#pragma once
+
+#include "settings/config.h"
+
+/* A listening socket, which does not block, and the path that submit_socket_close() is to remove:
+ * NULL for one that was handed over. 0; with -1 where there is to be none, or the directory of the
+ * default one is not there. A negative errno with a Failure. */
+int submit_socket_open(const SpoolConfig *spool, int *ret_fd, char **ret_path, Failure *f);
+void submit_socket_close(int fd, char *path);

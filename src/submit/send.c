@@ -1,0 +1,151 @@
+/* Handing a message to the submission socket. Must never take for queued what was not answered. */
+#include "submit/send.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+
+#define PIECE_BYTES ((size_t)64 * 1024)
+#define ANSWER_MAX 4096
+#define PATIENCE_SECONDS 900 /* the daemon may hold a message back: submit_rate */
+
+int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r;
+
+    if (fd < 0)
+        return failure_set_socket(f, -errno, "cannot make a socket");
+    if (strlen(path) >= sizeof(address.sun_path))
+        return failure_set(
+            f, -ENAMETOOLONG, ERROR_ENAMETOOLONG, "%s: too long for the path of a socket", path);
+    strcpy(address.sun_path, path);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        r = -errno;
+        return failure_set_socket(f, r, "%s: %s", path,
+            r == -ENOENT || r == -ECONNREFUSED ? "nobody serves it: outboxd is to run"
+                                               : "cannot connect");
+    }
+    *ret = (SubmitSender){.fd = TAKE_FD(fd)};
+    r = buffer_append_string(&ret->pending, "QUEUE\n");
+    return r < 0 ? failure_set_errno(f, r, "cannot queue the message") : 0;
+}
+
+void submit_sender_done(SubmitSender *sender)
+{
+    close_p(&sender->fd);
+    buffer_done(&sender->pending);
+}
+
+static int lost(int r, Failure *f)
+{
+    if (r == -EAGAIN)
+        return failure_set(f, r, ERROR_TIMEOUT,
+            "outboxd does not answer at its submission socket; it is not known whether the message "
+            "is queued");
+    return failure_set_socket(f, r == 0 ? -ECONNRESET : r,
+        "the connection to outboxd's submission socket was lost, and no answer had come");
+}
+
+/* "ERROR NUMBER TEXT", or "OK ID", whose id is put into *ret. */
+static int take_answer(char *line, char **ret, Failure *f)
+{
+    char *text = line + strlen("ERROR ");
+    unsigned long number;
+
+    if (strncmp(line, "OK ", 3) == 0 && line[3] && !strchr(line + 3, '/')) {
+        *ret = strdup(line + 3);
+        return *ret ? 0 : failure_set_errno(f, -ENOMEM, "the message is queued");
+    }
+    if (strncmp(line, "ERROR ", 6) != 0)
+        return failure_set(f, -EPROTO, ERROR_COMMUNICATION,
+            "what answers at the submission socket is not outboxd");
+    number = strtoul(text, &text, 10);
+    return failure_set(f, -EREMOTEIO,
+        number > 0 && number < 100000 ? (int)number : ERROR_COMMUNICATION, "%s",
+        *text == ' ' ? text + 1 : text);
+}
+
+static int read_answer(SubmitSender *sender, char **ret, Failure *f)
+{
+    char line[ANSWER_MAX];
+    size_t n = 0;
+
+    *ret = NULL;
+    while (n < sizeof(line)) {
+        ssize_t got = recv(sender->fd, line + n, sizeof(line) - n, 0);
+        char *end = got > 0 ? memchr(line + n, '\n', (size_t)got) : NULL;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return lost(got < 0 ? -errno : 0, f);
+        if (end) {
+            *end = '\0';
+            return take_answer(line, ret, f);
+        }
+        n += (size_t)got;
+    }
+    return failure_set(
+        f, -EPROTO, ERROR_COMMUNICATION, "what answers at the submission socket is not outboxd");
+}
+
+/* Whoever does not want to hear the rest has said why. */
+static int explain(SubmitSender *sender, int r, Failure *f)
+{
+    _cleanup_free_
+    char *id = NULL;
+
+    if (r != -EPIPE && r != -ECONNRESET)
+        return lost(r, f);
+    r = read_answer(sender, &id, f);
+    return r < 0 ? r : lost(0, f);
+}
+
+static int flush(SubmitSender *sender, Failure *f)
+{
+    while (buffer_size(&sender->pending) > 0) {
+        ssize_t n = send(
+            sender->fd, buffer_data(&sender->pending), buffer_size(&sender->pending), MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return explain(sender, -errno, f);
+        buffer_consume(&sender->pending, (size_t)n);
+    }
+    return 0;
+}
+
+int submit_sender_write(SubmitSender *sender, const void *data, size_t n, Failure *f)
+{
+    int r = 0;
+
+    if (n == 0)
+        return 0;
+    r = buffer_appendf(&sender->pending, "DATA %zu\n", n);
+    if (r >= 0)
+        r = buffer_append(&sender->pending, data, n);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot queue the message");
+    return buffer_size(&sender->pending) >= PIECE_BYTES ? flush(sender, f) : 0;
+}
+
+int submit_sender_commit(SubmitSender *sender, char **ret_id, Failure *f)
+{
+    int r = buffer_append_string(&sender->pending, "END\n");
+
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot queue the message");
+    r = flush(sender, f);
+    return r < 0 ? r : read_answer(sender, ret_id, f);
+}

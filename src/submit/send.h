@@ -1,0 +1,35 @@
+/* Handing a message to the submission socket (doc/submit.md), for programs that may wait. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/failure.h"
+
+typedef struct SubmitSender {
+    int fd;
+    Buffer pending;
+} SubmitSender;
+
+#define SUBMIT_SENDER_NONE \
+    (SubmitSender)         \
+    {                      \
+        .fd = -1           \
+    }
+
+/* Connects and begins a message. 0, or a negative errno with a Failure: nobody serves it. */
+int submit_sender_open(const char *path, SubmitSender *ret, Failure *f);
+
+/* Octets of the message. 0, or a negative errno with a Failure: that of the daemon where it has
+ * said why, with -EREMOTEIO. */
+int submit_sender_write(SubmitSender *sender, const void *data, size_t n, Failure *f);
+
+/* The message is complete: waits until it is on the disk. 0 with its id, which the caller frees; as
+ * above. */
+int submit_sender_commit(SubmitSender *sender, char **ret_id, Failure *f);
+
+/* Where the message was not committed, nothing is queued. */
+void submit_sender_done(SubmitSender *sender);
+
+#define _cleanup_submit_sender_ _cleanup_(submit_sender_done)

@@ -1,0 +1,146 @@
+/* Reading what this machine is called and who gets its mail. Must never keep a message from being
+ * queued because of a rule that it does not need. */
+#include "tool/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/hostname.h"
+#include "base/text.h"
+#include "settings/load.h"
+
+#define MAILNAME_PATH "/etc/mailname"
+#define DOMAIN_MAX 256
+
+void local_done(Local *l)
+{
+    (void)config_unref(l->config);
+    aliases_free(l->aliases);
+    free(l->unreadable);
+    free(l->domain);
+    free(l->full);
+}
+
+/* The first word of /etc/mailname. NULL: there is none. */
+static int read_mailname(char **ret)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    size_t n = 0;
+
+    *ret = NULL;
+    if (file_load(AT_FDCWD, MAILNAME_PATH, DOMAIN_MAX - 1, &text) < 0 || buffer_size(&text) == 0)
+        return 0;
+    while (n < buffer_size(&text) && (unsigned char)buffer_data(&text)[n] > ' ')
+        n++;
+    if (n == 0)
+        return 0;
+    *ret = strndup(buffer_data(&text), n);
+    return *ret ? 0 : -ENOMEM;
+}
+
+/* What a setting says, then the file, then what the host is called. 0 or -ENOMEM. */
+static int find_domain(Local *l)
+{
+    const char *set = l->config->local.domain;
+    int r = host_name_get(&l->full);
+
+    if (gethostname(l->node, sizeof(l->node) - 1) < 0 || !l->node[0])
+        strcpy(l->node, "localhost");
+    if (r >= 0 && !set)
+        r = read_mailname(&l->domain);
+    if (r < 0)
+        return r;
+    l->is_known = set || (l->domain ? host_name_is_usable(l->domain) : l->full != NULL);
+    if (!l->domain)
+        l->domain = strdup(set ?: l->full ?: l->node);
+    return l->domain ? 0 : -ENOMEM;
+}
+
+static int include(_unused_ void *user, const char *path, Buffer *out, Failure *f)
+{
+    int r = file_load(AT_FDCWD, path, ALIASES_MAX, out);
+
+    return r < 0 ? failure_set_errno(f, r == -ENOMEM ? r : -EINVAL,
+                       "cannot read %s, which aliases include: %s", path, file_trouble(r))
+                 : 0;
+}
+
+/* What cannot be read is told to whom it keeps from being understood. 0 or -ENOMEM. */
+static int read_aliases(Local *l)
+{
+    const char *path = l->config->local.aliases;
+    _cleanup_buffer_ Buffer text = {0};
+    int r = path ? file_load(AT_FDCWD, path, ALIASES_MAX, &text) : -ENOENT;
+
+    if (r == -ENOENT)
+        return 0;
+    if (r >= 0)
+        r = aliases_parse(buffer_data(&text), buffer_size(&text), &l->aliases);
+    if (r >= 0 || r == -ENOMEM)
+        return r;
+    return asprintf(&l->unreadable, "%s (which cannot be read: %s)", path, file_trouble(r)) < 0
+               ? -ENOMEM
+               : 0;
+}
+
+static void set_names(Local *l)
+{
+    const LocalConfig *config = &l->config->local;
+    size_t n = 0;
+
+    l->own[n++] = "localhost";
+    l->own[n++] = "localhost.localdomain";
+    l->own[n++] = l->node;
+    if (l->full)
+        l->own[n++] = l->full;
+    l->own[n] = NULL;
+    l->names = (LocalNames){
+        .aliases = l->aliases,
+        .path = l->unreadable ?: config->aliases ?: "local.aliases, which is not set",
+        .root = config->root,
+        .domain = l->is_known ? l->domain : NULL,
+        .here = l->domain,
+        .own = l->own,
+        .include = config->alias_includes ? include : NULL,
+    };
+}
+
+int local_open(const char *config_path, Local *ret, Failure *f)
+{
+    const char *none[] = {NULL};
+    int r;
+
+    *ret = (Local){0};
+    r = config_load_local(config_path, none, &ret->config, f);
+    if (r < 0)
+        return r;
+    r = find_domain(ret);
+    if (r >= 0)
+        r = read_aliases(ret);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot read the rules for names of this machine");
+    set_names(ret);
+    return r;
+}
+
+int local_check_aliases(const char *config_path)
+{
+    _cleanup_local_ Local l = {0};
+    _cleanup_failure_ Failure f = {0};
+    int r = local_open(config_path, &l, &f);
+
+    if (r < 0)
+        return tool_fail(&f);
+    if (l.unreadable)
+        return tool_fail_number(ERROR_FILE, "%s", l.unreadable);
+    if (!l.aliases || aliases_check(l.aliases, &f) >= 0)
+        return EX_OK;
+    (void)tool_fail_about(l.names.path, &f);
+    return EX_DATAERR;
+}

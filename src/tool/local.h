@@ -1,0 +1,33 @@
+/* The names of this machine, for sendmail: the settings of `local`, the file of aliases, and what
+ * the system is called. */
+#pragma once
+
+#include "message/aliases.h"
+#include "settings/config.h"
+#include "tool/command.h"
+
+typedef struct Local {
+    Config *config;
+    Aliases *aliases;
+    char *unreadable; /* what is told of the file in a failure where it cannot be read; or NULL */
+    char *domain;     /* of senders, never NULL */
+    bool is_known;    /* others can know it: recipients get it, too */
+    char *full, node[256]; /* this host's names; `full` NULL: it has none */
+    const char *own[5];    /* domains that are this machine, NULL-terminated */
+    LocalNames names;
+} Local;
+
+/* Reads them. Where a configuration that nobody named cannot be read the defaults hold. 0 or a
+ * negative errno with a Failure; to be done in any case. */
+int local_open(const char *config_path, Local *ret, Failure *f);
+void local_done(Local *local);
+
+/* newaliases: whether each line of the file is one. Returns an exit status, having said which is
+ * not. */
+int local_check_aliases(const char *config_path);
+
+/* The full name of a user as the password file has it, up to the first comma, with the login name
+ * for "&" (passwd(5)). "": there is none beside that. Caller frees; NULL when memory is short. */
+char *local_full_name(const char *gecos, const char *login);
+
+#define _cleanup_local_ _cleanup_(local_done)
