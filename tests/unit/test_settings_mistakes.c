@@ -295,6 +295,28 @@ START_TEST(includes_keep_their_lines)
 }
 END_TEST
 
+/* The relays that it sets are not known: nothing is said of what an override leaves open. */
+START_TEST(syntax_error_beside_overrides_is_the_only_mistake)
+{
+    static const char *const overrides[][2] = {
+        {"relays.port=25", NULL}, {"relays.smtp.port=25", NULL}, {"spool.settle=1s", NULL}};
+
+    for (size_t i = 0; i < ELEMENTSOF(overrides); i++) {
+        _cleanup_failure_ Failure f = {0};
+        Config *config = NULL;
+        char path[100];
+
+        put("outbox.conf", "relays = ({\n name = \"smtp\"; host = \"a.org\"; port = ;\n});\n",
+            0600);
+        ck_assert_int_eq(
+            config_load(place("outbox.conf", path), overrides[i], &config, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "outbox.conf:2: syntax: syntax error"));
+        ck_assert_ptr_null(strstr(failure_text(&f), "--set"));
+        ck_assert_ptr_null(strstr(failure_text(&f), "no mail server"));
+    }
+}
+END_TEST
+
 START_TEST(syntax_errors_have_a_line_and_advice)
 {
     static const char advice[] =
@@ -490,6 +512,7 @@ int main(void)
     tcase_add_test(t, wrong_combinations_are_refused);
     tcase_add_test(t, includes_keep_their_lines);
     tcase_add_test(t, syntax_errors_have_a_line_and_advice);
+    tcase_add_test(t, syntax_error_beside_overrides_is_the_only_mistake);
     tcase_add_test(t, unreadable_files_are_no_mistakes_of_the_text);
     tcase_add_test(t, mistakes_are_bounded);
     tcase_add_test(t, a_login_needs_what_it_shows);
