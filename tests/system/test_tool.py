@@ -261,6 +261,8 @@ class Looking(SystemTest):
         row = self.json("list")[0]
         self.assertEqual((row["id"], row["state"]), ("bad\\xff\\x01", "failed"))
         self.assertEqual(self.json("show", os.fsdecode(b"bad\xff\x01"))["record"], [])
+        self.assertEqual(self.json("show", row["id"])["record"], [])  # as it was printed
+        self.assertEqual(self.json("show", row["id"] + ".failed")["record"], [])
         self.assertNotIn("\x01", self.outbox("list"))
 
     def test_unknown_message(self):
