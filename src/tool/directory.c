@@ -17,7 +17,8 @@ int tool_fail_queue(const Spool *spool, int error)
         "cannot read %s: %s", spool_path(spool), strerrordesc_np(-error) ?: "unknown error");
 }
 
-int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
+static int open_by(int (*open)(const char *path, Spool **ret, Failure *f), const Tool *tool,
+    const char *directory, Spool **ret)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
@@ -27,7 +28,17 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
     status = tool_directory(tool, directory, &path, NULL, NULL);
     if (status != 0)
         return status;
-    return spool_open(path, ret, &f) < 0 ? tool_fail(&f) : 0;
+    return open(path, ret, &f) < 0 ? tool_fail(&f) : 0;
+}
+
+int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
+{
+    return open_by(spool_open, tool, directory, ret);
+}
+
+int tool_open_spool_to_read(const Tool *tool, const char *directory, Spool **ret)
+{
+    return open_by(spool_open_to_read, tool, directory, ret);
 }
 
 /* A look that fails is no proof that there is none. */

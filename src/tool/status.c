@@ -340,7 +340,7 @@ int run_status(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (optind < argc)
         return tool_usage(command, "%s: no argument is wanted", argv[optind]);
-    status = tool_open_spool(tool, directory, &spool);
+    status = tool_open_spool_to_read(tool, directory, &spool);
     if (status == 0)
         status = gather(spool, &figures);
     if (status != 0)
