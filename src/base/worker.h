@@ -54,7 +54,8 @@ int worker_submit(Worker *worker, const JobKind *kind, const char *key, void *ar
 int job_fd(const Job *job);
 bool job_has_ended(const Job *job);
 
-/* What was submitted: to be looked at when the job has ended, until job_free(). */
+/* What was submitted, until job_free(): to be looked at when the job has ended, and before for
+ * nothing but what has a lock of its own. */
 void *job_argument(const Job *job);
 
 /* Cancels: what has not begun never runs, what runs is told to stop, and dropped when it ends.

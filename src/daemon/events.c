@@ -315,8 +315,15 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
         return;
     }
     if (report->change == RELAY_SILENT) {
-        entry_text(entry, " has been waited for in vain for ten seconds, stage ");
+        const char *what = report->outcome->text;
+
+        entry_text(entry, *what ? " has not been of use for ten seconds, stage "
+                                : " has been waited for in vain for ten seconds, stage ");
         entry_text(entry, delivery_stage_name(report->outcome->stage));
+        if (*what) {
+            entry_text(entry, ", where what is waited for is ");
+            entry_printable(entry, what, ENTRY_VALUE_MAX);
+        }
         entry_text(entry, ": until it gets on the next relay has the mail, if there is one");
         return;
     }
@@ -336,6 +343,7 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
 
 void event_relay(Log *log, const RelayReport *report)
 {
+    DeliveryOutcome said = {0};
     Entry *entry;
 
     if (!report->news)
@@ -352,7 +360,11 @@ void event_relay(Log *log, const RelayReport *report)
     entry_field(entry, "OUTBOX_RELAY=", report->relay);
     entry_field(entry, "OUTBOX_ADDRESS=", report->address);
     if (report->outcome)
-        outcome_fields(entry, report->outcome);
+        said = *report->outcome;
+    if (report->change == RELAY_SILENT)
+        said.text = ""; /* nobody replied */
+    if (report->outcome)
+        outcome_fields(entry, &said);
     log_write(log);
 }
 

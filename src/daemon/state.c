@@ -162,14 +162,26 @@ static json_t *fault_to_json(const EngineRelay *relay)
         to_text(fault->text), "hint", to_text(relay->hint));
 }
 
+/* {"stage": "auth", "for": "the token server https://...", "hint": "..."}, or NULL. */
+static json_t *wait_to_json(const EngineRelay *relay)
+{
+    const ConnectionWait *wait = &relay->wait;
+
+    if (!relay->silent || wait->stage == STAGE_NONE)
+        return NULL;
+    return json_pack("{s:s, s:o?, s:o?}", "stage", delivery_stage_name(wait->stage), "for",
+        to_text(*wait->what ? wait->what : NULL), "hint", to_text(relay->wait_hint));
+}
+
 static json_t *relay_to_json(const EngineRelay *relay)
 {
     const RelayConfig *config = relay->config;
 
-    return json_pack("{s:o?, s:o?, s:i, s:s, s:o?, s:i, s:b, s:i, s:o?}", "name",
+    return json_pack("{s:o?, s:o?, s:i, s:s, s:o?, s:i, s:b, s:o?, s:i, s:o?}", "name",
         to_text(config->name), "host", to_text(config->host), "port", (int)config->port, "state",
         relay->state, "until", to_time(relay->until), "holds", (int)relay->holds, "silent",
-        (int)relay->silent, "connections", (int)relay->connections, "fault", fault_to_json(relay));
+        (int)relay->silent, "waits", wait_to_json(relay), "connections", (int)relay->connections,
+        "fault", fault_to_json(relay));
 }
 
 static json_t *relays_to_json(const Queue *queue)

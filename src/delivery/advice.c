@@ -6,6 +6,8 @@
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "base/text.h"
+#include "net/oauth.h"
 
 #define ANY_STAGE STAGE_MAX
 
@@ -16,6 +18,7 @@ typedef struct AdviceRow {
     int from, to;        /* codes, of a reply */
     const char *text;
     const char *implicit; /* instead, with TLS from the first byte; or NULL */
+    const char *token;    /* instead, where the login is by a token; or NULL */
 } AdviceRow;
 
 static const AdviceRow rows[] = {
@@ -23,7 +26,11 @@ static const AdviceRow rows[] = {
         "the relay wants a login or TLS first: set user and a password, and see tls and port"},
     {CAUSE_REPLY, STAGE_AUTH, 500, 599,
         "see that user, password and auth are what the relay expects; some take a password of its "
-        "own for programs"},
+        "own for programs",
+        NULL,
+        "the token was not taken: see that user is the mailbox that it is for, and that it covers "
+        "SMTP (oauth_scope); a new one may help (`outbox authorize`, where it is by a refresh "
+        "token)"},
     {CAUSE_REPLY, STAGE_STARTTLS, 400, 499,
         "it is tried again; if it lasts, ask who runs the relay; without a login, tls = "
         "\"opportunistic\" goes on in clear"},
@@ -75,14 +82,27 @@ static bool fits(const AdviceRow *row, const DeliveryOutcome *o)
            ((row->from == 0 && row->to == 0) || (o->code >= row->from && o->code <= row->to));
 }
 
+/* One that is in the settings themselves is a token, too, by these mechanisms. */
+static bool uses_token(const RelayConfig *relay)
+{
+    return oauth_is_configured(relay) || text_equal(relay->auth, "xoauth2") ||
+           text_equal(relay->auth, "oauthbearer");
+}
+
+static const char *choose(const AdviceRow *row, const RelayConfig *relay)
+{
+    if (row->token && uses_token(relay))
+        return row->token;
+    return row->implicit && relay->tls == TLS_MODE_IMPLICIT ? row->implicit : row->text;
+}
+
 const char *advice_on(const DeliveryOutcome *outcome, const RelayConfig *relay)
 {
     if (outcome->reason != REASON_NONE)
         return NULL; /* its text says it, and better than stage and cause could */
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
         if (fits(&rows[i], outcome))
-            return rows[i].implicit && relay->tls == TLS_MODE_IMPLICIT ? rows[i].implicit
-                                                                       : rows[i].text;
+            return choose(&rows[i], relay);
     return NULL; /* our own words */
 }
 

@@ -19,6 +19,23 @@ usec_t engine_to_real(const Engine *engine, usec_t time)
     return time > now && time != USEC_NEVER ? usec_add(engine_now_real(engine), time - now) : 0;
 }
 
+/* The connection that is being opened for the longest time tells. */
+static void say_wait(const Engine *engine, const Relay *relay, EngineRelay *ret)
+{
+    const Link *first = NULL;
+    DeliveryOutcome waits = {.kind = DELIVERY_CUT_OFF, .cause = CAUSE_TIMEOUT, .text = ""};
+
+    for (const Link *link = engine->links; link; link = link->next)
+        if (link->relay == relay && !link->ready && !link->closed &&
+            (!first || link->since < first->since))
+            first = link;
+    if (!first)
+        return;
+    ret->wait = connection_waits_for(first->connection);
+    waits.stage = ret->wait.stage;
+    ret->wait_hint = ret->wait.remedy ?: advice_on(&waits, relay->config);
+}
+
 bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
 {
     const Relay *relay = &engine->relays->relays[place];
@@ -35,6 +52,8 @@ bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
     };
     if (ret->fault)
         ret->hint = advice_on(ret->fault, relay->config);
+    if (ret->silent)
+        say_wait(engine, relay, ret);
     for (const Link *link = engine->links; link; link = link->next)
         ret->connections += link->relay == relay;
     return true;

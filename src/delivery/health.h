@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/outcome.h"
+#include "net/connection.h"
 #include "settings/config.h"
 
 typedef struct Engine Engine;
@@ -16,7 +17,9 @@ typedef struct EngineRelay {
     const char *state;            /* "works", "limited", "held", "probing" */
     usec_t until;                 /* realtime: LIMITED and HELD end then; 0: neither */
     unsigned holds;               /* in a row */
-    bool silent;                  /* it is waited for, and says nothing */
+    bool silent;                  /* it is waited for, and is of no use yet */
+    ConnectionWait wait;          /* then: for what; without a stage: nothing is any more */
+    const char *wait_hint;        /* what to do about that, or NULL */
     size_t connections;           /* open or opening */
     const DeliveryOutcome *fault; /* the latest, why it is not "works"; else NULL */
     const char *hint;             /* what to do about it, or NULL */

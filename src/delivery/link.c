@@ -383,7 +383,8 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     return 0;
 }
 
-static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange change, bool news)
+static void report_fault(
+    Link *link, const DeliveryOutcome *outcome, RelayChange change, const char *hint, bool news)
 {
     Engine *engine = link->engine;
     RelayReport report = report_of(link, change);
@@ -393,7 +394,7 @@ static void report_fault(Link *link, const DeliveryOutcome *outcome, RelayChange
     report.until = usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
     report.connections = link->relay->limit;
     report.outcome = outcome;
-    report.hint = advice_on(outcome, link->relay->config);
+    report.hint = hint;
     tell_relay(link, &report);
 }
 
@@ -401,6 +402,7 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
 {
     Engine *engine = link->engine;
     usec_t now = engine_now(engine);
+    const char *hint = advice_on(outcome, link->relay->config);
     unsigned n, n_ready;
     uint32_t random = 0;
     bool news;
@@ -414,7 +416,7 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     if (b->relay == BLAME_LIMIT) {
         n = count_others(link, &n_ready);
         if (relay_refused_more(link->relay, outcome, n, n_ready, now))
-            report_fault(link, outcome, RELAY_REFUSED_MORE, true);
+            report_fault(link, outcome, RELAY_REFUSED_MORE, hint, true);
     }
     if (b->relay != BLAME_FAULT)
         return;
@@ -422,19 +424,21 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     news = relay_fault(link->relay, outcome, random, now);
     if (relay_set_all_held(engine->relays))
         engine_empty_lane(engine); /* whoever hears of it finds the messages in the queue */
-    report_fault(link, outcome, RELAY_HELD, news);
+    report_fault(link, outcome, RELAY_HELD, hint, news);
 }
 
 void link_report_silent(Link *link)
 {
+    ConnectionWait wait = connection_waits_for(link->connection);
     const DeliveryOutcome waits = {
         .kind = DELIVERY_CUT_OFF,
         .cause = CAUSE_TIMEOUT,
-        .stage = connection_stage(link->connection),
-        .text = "",
+        .stage = wait.stage,
+        .text = wait.what,
     };
 
-    report_fault(link, &waits, RELAY_SILENT, true);
+    report_fault(
+        link, &waits, RELAY_SILENT, wait.remedy ?: advice_on(&waits, link->relay->config), true);
 }
 
 /* A failure of our own: the next connection would meet with it too. */

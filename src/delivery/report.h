@@ -79,7 +79,8 @@ typedef struct RelayReport {
     unsigned holds;       /* HELD: how often in a row */
     usec_t until;         /* HELD, REFUSED_MORE: realtime */
     unsigned connections; /* REFUSED_MORE: so many it has */
-    const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault; SILENT: what is waited for */
+    const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault; SILENT: the stage, and
+                                       in its text what is waited for beside the relay, or "" */
     const char *hint; /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
                          says it */
     const char *expires; /* EXPIRES: what, when, and what to do; a line each */

@@ -55,6 +55,7 @@ typedef struct AddressItem {
     const char
         *gap; /* where in the text the domain belongs that the address lacks; NULL: it has one
                */
+    const char *start, *end; /* where in the text the address stands, as it is written there */
 } AddressItem;
 
 /* One call for each. A negative result stops the parse. */

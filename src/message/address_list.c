@@ -30,6 +30,8 @@ static int give(const List *l, AddressItemKind kind)
                                              : in_comment && s->comment ? s->n_comment
                                                                         : s->n_name,
                                    .gap = is_mailbox ? s->gap : NULL,
+                                   .start = is_mailbox ? s->start : NULL,
+                                   .end = is_mailbox ? s->stop : NULL,
                                });
 }
 

@@ -14,7 +14,7 @@ void mailbox_scanner_init(MailboxScanner *s, const char *text, size_t n)
     s->at = text;
     s->end = text + n;
     s->no_encoded_word = s->no_name = text;
-    s->name = s->comment = s->gap = NULL;
+    s->name = s->comment = s->gap = s->start = s->stop = NULL;
     s->n_name = s->n_comment = s->n_address = 0;
     s->address[0] = '\0';
 }
@@ -56,7 +56,8 @@ static int take_local(MailboxScanner *s, const Words *w, Failure *f)
             "<>");
     s->n_address = w->overflow ? 0 : local_part_format(w->text, w->n, s->address, ADDRESS_MAX);
     s->address[s->n_address] = '\0';
-    s->gap = w->end;
+    s->gap = s->stop = w->end;
+    s->start = w->start;
     return s->n_address > 0 ? 0 : mailbox_fail(s, f, "the address is too long");
 }
 
@@ -68,7 +69,7 @@ static int scan_literal(MailboxScanner *s, Failure *f)
         if (!append(s, s->at, 1))
             break;
         if (*s->at == ']') {
-            s->at++;
+            s->stop = ++s->at;
             return 0;
         }
     }
@@ -111,6 +112,7 @@ static int scan_domain(MailboxScanner *s, Failure *f)
             return 0;
         }
         fits = append(s, start, (size_t)(s->at - start));
+        s->stop = s->at;
     }
     return mailbox_fail(s, f, "the address is too long");
 }

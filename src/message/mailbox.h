@@ -15,7 +15,8 @@ typedef struct MailboxScanner {
     size_t n_name;
     const char *comment; /* the last comment of those around it, with its parentheses */
     size_t n_comment;
-    const char *gap; /* where the domain belongs that is missing; NULL: it is there */
+    const char *gap;          /* where the domain belongs that is missing; NULL: it is there */
+    const char *start, *stop; /* the address, from its local part to the end of its domain */
     size_t n_address;
     char address[ADDRESS_MAX + 1]; /* NUL-terminated */
 } MailboxScanner;

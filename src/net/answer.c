@@ -55,6 +55,11 @@ void *answer_result(Answer *answer, usec_t now)
     return job_argument(answer->job);
 }
 
+void *answer_argument(const Answer *answer)
+{
+    return job_argument(answer->job);
+}
+
 usec_t answer_seen(const Answer *answer)
 {
     return answer->seen;

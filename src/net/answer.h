@@ -19,6 +19,9 @@ bool answer_is_shared(const Answer *answer);
  * first seen. */
 void *answer_result(Answer *answer, usec_t now);
 
+/* The same before it is there: to be looked at only for what any thread may see meanwhile. */
+void *answer_argument(const Answer *answer);
+
 /* When answer_result() first gave it; USEC_NEVER: not yet. */
 usec_t answer_seen(const Answer *answer);
 

@@ -119,6 +119,17 @@ const char *connection_tls(
 /* Where it is on its way to READY, or the session since. */
 DeliveryStage connection_stage(const Connection *connection);
 
+/* What it waits for, where that is not the relay: the stage to which that belongs, what it is ("the
+ * token server https://login.example.com", printable; "": it is the relay, or the stage says it),
+ * and what to do about it, or NULL. */
+#define CONNECTION_WAIT_MAX 240
+typedef struct ConnectionWait {
+    DeliveryStage stage;
+    char what[CONNECTION_WAIT_MAX];
+    const char *remedy; /* a constant */
+} ConnectionWait;
+ConnectionWait connection_waits_for(const Connection *connection);
+
 /* What became of a message over the address in use, since READY: it was judged, or the server was
  * at fault. Those that were at fault are tried last for a while. True when the relay has an address
  * that has not failed since it last served. */

@@ -64,9 +64,13 @@ int connection_time_out(Connection *c)
     _cleanup_free_
     char *time = text_format_duration(c->relay->timeout);
 
+    ConnectionWait wait = connection_waits_for(c);
+
     failure_done(&c->failure);
+    c->found.secret_failed = wait.stage == STAGE_AUTH;
     return failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-        "connecting to %s took longer than %s in all, which absolute_timeout does not allow: raise "
-        "timeout, or see what is slow with `outbox -v check`",
-        c->relay->host, time ?: "allowed");
+        "connecting to %s took longer than %s in all, which absolute_timeout does not allow%s%s: "
+        "raise timeout, or %s",
+        c->relay->host, time ?: "allowed", *wait.what ? "; it still waited for " : "", wait.what,
+        wait.remedy ?: "see what is slow with `outbox -v check`");
 }

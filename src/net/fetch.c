@@ -23,6 +23,10 @@ int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
         .max = what->max,
         .limit = now < what->patience->deadline ? what->patience->deadline - now : 0,
         .stop = what->patience->stop,
+        .server = what->request ? "the OCSP responder" : "the server of revocation lists",
+        .remedy = what->request
+                      ? "see whether this host gets there; tls_check_ocsp = \"off\" does without"
+                      : "see whether this host gets there; tls_check_crl = \"off\" does without",
     };
     HttpResponse response;
     int r;

@@ -99,6 +99,21 @@ static int take_failure(Connection *c, int error, Failure *f)
     return error;
 }
 
+/* The host alone: a path and a query may have secrets in them. */
+static void note_wait(const Talk *talk)
+{
+    const HttpCall *call = talk->call;
+    bool bracketed = strchr(talk->url.host, ':'),
+         proxied = call->way && relay_is_proxied(call->way);
+    char port[16] = "";
+
+    if (talk->url.port != (talk->url.tls ? 443 : 80))
+        snprintf(port, sizeof(port), ":%u", (unsigned)talk->url.port);
+    command_stop_waits(call->stop, call->remedy, "%s http%s://%s%.150s%s%s%s",
+        call->server ?: "the server", talk->url.tls ? "s" : "", bracketed ? "[" : "",
+        talk->url.host, bracketed ? "]" : "", port, proxied ? " through the proxy" : "");
+}
+
 /* Whether another address is tried after this failure. */
 static bool goes_on(const Talk *talk, usec_t now)
 {
@@ -118,9 +133,12 @@ static int connect_to(Talk *talk, Failure *f)
     if (r < 0)
         return r;
     c = talk->connection;
+    command_stop_waits(talk->call->stop, "check /etc/resolv.conf and its name servers",
+        "the name servers, which are asked for %.180s", resolve_name(c->relay));
     r = transport_look_up(c, now);
     if (r < 0)
         return take_failure(c, r, f);
+    note_wait(talk);
     while ((r = transport_step(c, now)) <= 0 && r != -ENOMEM) {
         if (r < 0 && !goes_on(talk, now))
             return take_failure(c, r, f);
@@ -226,7 +244,8 @@ static int explain(const Talk *talk, int r, Failure *f)
     case -ECANCELED:
         return failure_set(f, r, ERROR_INTERRUPTED, "the answer is not wanted any more");
     case -ETIMEDOUT:
-        time = text_format_duration(talk->call->limit);
+        time = text_format_duration(
+            MAX((talk->call->limit + USEC_PER_SEC / 2) / USEC_PER_SEC, (usec_t)1) * USEC_PER_SEC);
         return failure_set(f, r, ERROR_TIMEOUT, "no answer within %s", time ?: "its time");
     case -EBADMSG:
         return failure_set(f, r, ERROR_COMMUNICATION, "what it answers is not HTTP, or breaks off");

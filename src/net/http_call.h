@@ -20,6 +20,8 @@ typedef struct HttpCall {
     const char *ca_file;     /* trusted authorities; NULL: the system's */
     const char *ca_setting;
     const RelayConfig *way; /* reached as this relay is, through its proxy; NULL: straight */
+    const char *server;     /* "the token server": what it is, for who asks what is waited for */
+    const char *remedy;     /* what to do where it keeps silent; a constant */
     size_t max;             /* bytes of the response's body */
     usec_t limit;           /* for all of it */
     CommandStop *stop;      /* ends it at once; NULL: nothing does */

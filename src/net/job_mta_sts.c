@@ -99,6 +99,9 @@ static int fetch_text(
         .max = MTA_STS_POLICY_MAX,
         .limit = FETCH_LIMIT,
         .stop = stop,
+        .server = "the MTA-STS server",
+        .remedy = "see whether this host gets there, and who runs it; tls_mta_sts = \"off\" does "
+                  "without",
     };
     HttpResponse response;
     int r = http_call(&call, &response, f);
@@ -260,7 +263,12 @@ static int refresh(
     const RelayConfig *relay, const char *domain, CommandStop *stop, MtaStsResult *ret)
 {
     char id[MTA_STS_ID_MAX];
-    int r = find_record(domain, id, &ret->trouble);
+    int r;
+
+    command_stop_waits(stop,
+        "check /etc/resolv.conf and its name servers; tls_mta_sts = \"off\" does without",
+        "the name servers, which are asked for _mta-sts.%.190s", domain);
+    r = find_record(domain, id, &ret->trouble);
 
     if (r >= 0 && !is_current(relay, ret, id))
         r = fetch_policy(relay, domain, id, stop, ret);
@@ -353,6 +361,14 @@ int job_mta_sts_start(Worker *worker, RelayConfig *relay, const MtaStsResult *fo
     if (r < 0)
         drop(task);
     return r;
+}
+
+void job_mta_sts_waits_for(
+    Answer *answer, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy)
+{
+    MtaStsTask *task = answer_argument(answer);
+
+    command_stop_what(&task->stop, ret, ret_remedy);
 }
 
 const MtaStsResult *job_mta_sts_result(Answer *answer, usec_t now)

@@ -27,6 +27,10 @@ typedef struct MtaStsResult {
  * worker_submit(). */
 int job_mta_sts_start(Worker *worker, RelayConfig *relay, const MtaStsResult *former, Answer **ret);
 
+/* What it waits for, and what to do about that: as command_stop_what(). */
+void job_mta_sts_waits_for(
+    Answer *answer, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy);
+
 /* Borrowed from the answer; NULL: it is not there yet. */
 const MtaStsResult *job_mta_sts_result(Answer *answer, usec_t now);
 

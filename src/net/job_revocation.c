@@ -242,19 +242,34 @@ void revocation_free(Revocation *revocation)
     free(revocation);
 }
 
+void revocation_waits_for(
+    const Revocation *revocation, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy)
+{
+    RevocationTask *task = revocation->answer ? answer_argument(revocation->answer) : NULL;
+
+    ret[0] = '\0';
+    *ret_remedy = NULL;
+    if (task)
+        command_stop_what(&task->stop, ret, ret_remedy);
+}
+
 static int time_out(const Revocation *revocation, Failure *f)
 {
     const RelayConfig *relay = revocation->relay;
     bool required =
         relay->tls_check_crl == TLS_CHECK_REQUIRE || relay->tls_check_ocsp == TLS_CHECK_REQUIRE;
+    char what[COMMAND_WAITS_MAX];
+    const char *remedy;
 
     if (!required || relay->tls_security_flags & TLS_SECURITY_IGNORE_REVOCATION)
         return 1;
+    revocation_waits_for(revocation, what, &remedy);
     return failure_reason(f, REASON_CERTIFICATE_UNCONFIRMED,
         failure_set(f, -ETIMEDOUT, ERROR_TIMEOUT,
-            "whether the certificate of %s was revoked could not be found out in time: see whether "
-            "this host gets to who signed it, or set tls_check_ocsp and tls_check_crl to \"try\"",
-            relay->host));
+            "whether the certificate of %s was revoked could not be found out in time%s%s: %s; or "
+            "set tls_check_ocsp and tls_check_crl to \"try\"",
+            relay->host, *what ? ", for there is no answer of " : "", what,
+            remedy ?: "see whether this host gets to who signed it"));
 }
 
 int revocation_step(Revocation *revocation, usec_t now, Failure *f)

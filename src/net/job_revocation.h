@@ -47,6 +47,10 @@ void revocation_free(Revocation *revocation); /* accepts NULL */
 /* 1 when the server may be spoken to, 0 when revocation_fd() must become readable or the deadline
  * pass, or a negative errno with a Failure. */
 int revocation_step(Revocation *revocation, usec_t now, Failure *f);
+/* What it waits for, and what to do about that: as command_stop_what(). */
+void revocation_waits_for(
+    const Revocation *revocation, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy);
+
 int revocation_fd(const Revocation *revocation);
 usec_t revocation_deadline(const Revocation *revocation);
 

@@ -51,6 +51,13 @@ static bool run_command(const RelayConfig *relay)
            (relay_is_proxied(relay) && relay->proxy_password.command);
 }
 
+static void wait_for_ticket(const char *whose, CommandStop *stop)
+{
+    command_stop_waits(stop,
+        "see whether the key distribution centres of /etc/krb5.conf, and the name servers, answer",
+        "a Kerberos ticket for %.180s", whose);
+}
+
 static int fetch_for_proxy(const RelayConfig *relay, CommandStop *stop, SecretsResult *ret)
 {
     int r = 0;
@@ -59,6 +66,8 @@ static int fetch_for_proxy(const RelayConfig *relay, CommandStop *stop, SecretsR
         r = secret_source_fetch(&relay->proxy_password, stop, &ret->proxy, &ret->failure);
     if (r < 0)
         return failure_prefix(&ret->failure, r, "the password for the proxy");
+    if (proxy_takes_tickets(relay))
+        wait_for_ticket("the proxy", stop);
     if (proxy_takes_tickets(relay))
         r = tickets_fetch_for_proxy(relay, &ret->proxy_tickets, &ret->failure);
     return r < 0 ? failure_prefix(&ret->failure, r, "the login at the proxy") : r;
@@ -81,12 +90,16 @@ void secrets_fetch(RelayConfig *relay, OauthTokens *oauth, bool with_client, Cre
     if (ret->error >= 0)
         ret->error = fetch_for_proxy(relay, stop, ret);
     if (ret->error >= 0 && takes_tickets(relay))
+        wait_for_ticket(relay->host, stop);
+    if (ret->error >= 0 && takes_tickets(relay))
         ret->error = tickets_fetch(relay, &ret->tickets, &ret->failure);
     if (ret->error < 0 || !with_client || !relay->tls_certificate)
         return;
     ret->error = secret_source_fetch(&relay->tls_key_password, stop, &key_password, &ret->failure);
     if (ret->error < 0)
         return;
+    command_stop_waits(stop, "see whether the disk, or the token, that has it answers",
+        "the certificate and key %.190s", relay->tls_certificate);
     ret->client = credentials_were_refused(refused, key_password)
                       ? credentials_ref(refused)
                       : credentials_load(relay, key_password);
@@ -167,6 +180,14 @@ int job_secrets_start(Worker *worker, RelayConfig *relay, OauthTokens *oauth, bo
     if (r < 0)
         drop(task);
     return r;
+}
+
+void job_secrets_waits_for(
+    Answer *answer, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy)
+{
+    SecretsTask *task = answer_argument(answer);
+
+    command_stop_what(&task->stop, ret, ret_remedy);
 }
 
 SecretsResult *job_secrets_result(Answer *answer, usec_t now)

@@ -43,5 +43,9 @@ void secrets_done(SecretsResult *result);
 int job_secrets_start(Worker *worker, RelayConfig *relay, OauthTokens *oauth, bool with_client,
     Credentials *refused, Answer **ret);
 
+/* What it waits for, and what to do about that: as command_stop_what(). */
+void job_secrets_waits_for(
+    Answer *answer, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy);
+
 /* Borrowed from the answer; NULL: it is not there yet. Of tickets, the caller may take hold. */
 SecretsResult *job_secrets_result(Answer *answer, usec_t now);

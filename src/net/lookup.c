@@ -180,27 +180,41 @@ static int watch(Lookup *lookup, const Answer *answer, usec_t until)
     return MIN(lookup->fd, 0);
 }
 
+LookupWait lookup_waits_for(
+    const Lookup *lookup, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy)
+{
+    ret[0] = '\0';
+    *ret_remedy = NULL;
+    if (!lookup->watched)
+        return LOOKUP_WAITS_FOR_NOTHING;
+    if (lookup->watched == lookup->secrets) {
+        job_secrets_waits_for(lookup->secrets, ret, ret_remedy);
+        return LOOKUP_WAITS_FOR_SECRETS;
+    }
+    return lookup->watched == lookup->addresses ? LOOKUP_WAITS_FOR_ADDRESSES
+                                                : LOOKUP_WAITS_FOR_NAME;
+}
+
 static void time_out(const Lookup *lookup, LookupResult *ret)
 {
     const RelayConfig *relay = lookup->shared->relay;
     _cleanup_free_
     char *time = text_format_duration(lookup->limit);
+    char what[COMMAND_WAITS_MAX];
+    const char *remedy;
 
-    ret->own = ret->secret_failed = lookup->watched == lookup->secrets;
-    if (ret->secret_failed && job_secrets_are_single(relay))
+    ret->own = ret->secret_failed =
+        lookup_waits_for(lookup, what, &remedy) == LOOKUP_WAITS_FOR_SECRETS;
+    if (ret->secret_failed)
         ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-            "getting a Kerberos ticket for %s took longer than %s: see whether the key "
-            "distribution "
-            "centres of /etc/krb5.conf, and the name servers, answer",
-            relay->host, time ?: "allowed");
+            "what the login at %s needs was waited for longer than %s: for %s; %s", relay->host,
+            time ?: "allowed", *what ? what : "its turn",
+            remedy ?: "see what hangs that was asked for before");
     else
         ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-            ret->secret_failed
-                ? "fetching the password for %s took longer than %s: run its command, "
-                  "or read its file, by hand"
-                : "the name lookup of %s took longer than %s: check /etc/resolv.conf "
-                  "and its name servers",
-            ret->secret_failed ? relay->host : resolve_name(relay), time ?: "allowed");
+            "the name lookup of %s took longer than %s: check /etc/resolv.conf "
+            "and its name servers",
+            resolve_name(relay), time ?: "allowed");
     ret->failure.reason = ret->secret_failed ? REASON_SECRET_TIMEOUT : REASON_NAME_SERVER_SILENT;
 }
 

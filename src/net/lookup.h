@@ -13,6 +13,7 @@
 #include "net/resolve.h"
 #include "net/shared.h"
 #include "net/tickets.h"
+#include "settings/secret_source.h"
 
 typedef struct Lookup Lookup;
 
@@ -40,6 +41,16 @@ int lookup_new(ConnectionShared *shared, usec_t now, Lookup **ret);
  * become readable or the deadline pass. */
 int lookup_step(Lookup *lookup, usec_t now, LookupResult *ret);
 void lookup_result_done(LookupResult *result);
+
+/* In words: as command_stop_what(), of secrets alone. */
+typedef enum LookupWait {
+    LOOKUP_WAITS_FOR_NOTHING,
+    LOOKUP_WAITS_FOR_ADDRESSES,
+    LOOKUP_WAITS_FOR_SECRETS,
+    LOOKUP_WAITS_FOR_NAME,
+} LookupWait;
+LookupWait lookup_waits_for(
+    const Lookup *lookup, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy);
 
 /* What it waits for, -1: nothing. Each descriptor has a number of its own in lookup_watches(),
  * while that of the system may be the same again. */

@@ -28,6 +28,7 @@ struct OauthTokens {
     /* Under `renewing`: a refresh token that was given in exchange and is not in the file, what it
      * goes back to, and the one before, which may still be in the file. */
     Secret *refresh, *replaced;
+    bool told; /* that there is no file to keep it in */
     char origin[OAUTH_ORIGIN_MAX];
 };
 
@@ -159,6 +160,7 @@ static void exchange_refresh(OauthTokens *tokens, const RelayConfig *relay, cons
     }
     (void)secret_unref(tokens->refresh);
     tokens->refresh = secret_ref(newer);
+    tokens->told = false;
     snprintf(tokens->origin, sizeof(tokens->origin), "%s", origin);
     if (relay->oauth_token_file && oauth_store_save(relay, origin, newer, room, f) >= 0)
         forget_refresh(tokens);
@@ -186,6 +188,18 @@ static int save_again(OauthTokens *tokens, const RelayConfig *relay, CommandStop
     return r;
 }
 
+/* Without a file the new one lives as long as this process, and the configured one may be dead. */
+static void tell_of_no_file(const RelayConfig *relay, char **ret_notice)
+{
+    if (asprintf(ret_notice,
+            "relay %s: the token server gave a new refresh token in exchange, which is lost with "
+            "this process, for there is no file to keep it in, and the configured one may be of no "
+            "use any more: set oauth_token_file, and where the login fails later run `outbox "
+            "authorize %s`",
+            relay->name ?: relay->host, relay->name ?: "") < 0)
+        *ret_notice = NULL;
+}
+
 /* A refresh token that is in no file yet is not to be lost in silence. */
 static void save_pending(
     OauthTokens *tokens, const RelayConfig *relay, CommandStop *stop, char **ret_notice)
@@ -193,7 +207,15 @@ static void save_pending(
     _cleanup_failure_ Failure f = {0};
 
     *ret_notice = NULL;
-    if (!tokens->refresh || !relay->oauth_token_file || save_again(tokens, relay, stop, &f) >= 0)
+    if (!tokens->refresh)
+        return;
+    if (!relay->oauth_token_file) {
+        if (!tokens->told)
+            tell_of_no_file(relay, ret_notice);
+        tokens->told = true;
+        return;
+    }
+    if (save_again(tokens, relay, stop, &f) >= 0)
         return;
     if (asprintf(ret_notice,
             "relay %s: its new refresh token is in memory alone, and the one in the file is of no "

@@ -328,6 +328,8 @@ int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form,
         .limit = form->limit > 0 ? MIN(form->limit, CALL_LIMIT) : CALL_LIMIT,
         .stop = form->stop,
         .grace = form->grace,
+        .server = "the token server",
+        .remedy = "see whether this host gets there, and oauth_token_url and oauth_proxy",
     };
     HttpResponse response = {0};
     HttpUrl parts = {0};

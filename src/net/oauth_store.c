@@ -114,6 +114,8 @@ int oauth_store_lock(const RelayConfig *relay, CommandStop *stop, Failure *f)
         return fd;
     if (fd < 0)
         return fail(fd, relay->oauth_token_file, f);
+    command_stop_waits(stop, "see which other process of outbox hangs while it has it (`fuser`)",
+        "the lock %.200s", path);
     r = wait_for_lock(fd, stop);
     return r < 0 ? fail(r, relay->oauth_token_file, f) : TAKE_FD(fd);
 }

@@ -166,6 +166,7 @@ static void ask_one(X509 *certificate, X509 *issuer, const char *url, const Fetc
     const unsigned char *at;
     int r = make_request(certificate, issuer, &request) ?: fetch(&what, &body, &f);
 
+    ret->unreachable = r < 0 && r != -EPROTO && r != -EBADMSG && r != -EMSGSIZE;
     if (r < 0)
         return unknown(ret, url, failure_text(&f));
     at = (const unsigned char *)buffer_data(&body);

@@ -42,10 +42,22 @@ static bool is_required(
            (i == 0 || answer->has_source);
 }
 
+/* The network is at fault only where nothing came over it. */
+static const char *remedy(const RevocationAnswer *answer)
+{
+    if (!answer->has_source)
+        return "have the server's owner get a certificate that names one";
+    if (answer->unreachable)
+        return "see whether this host gets there";
+    return "what is answered must be mended by who signed the certificate, or see whether "
+           "something "
+           "in between answers in its place";
+}
+
 static int weigh(const RevocationRequest *request, int i, const char *setting, TlsCheck check,
     const RevocationAnswer *answer, RevocationVerdict *ret)
 {
-    char advice[200];
+    char advice[360];
 
     switch (answer->status) {
     case REVOCATION_GOOD: ret->lifetime = MIN(ret->lifetime, answer->lifetime); return 0;
@@ -59,9 +71,9 @@ static int weigh(const RevocationRequest *request, int i, const char *setting, T
     if (!is_required(request, i, check, answer))
         return 0;
     snprintf(advice, sizeof(advice),
-        "it cannot be told whether it was revoked, and %s = \"require\" asks for that: see whether "
-        "this host gets there, or set it to \"try\"",
-        setting);
+        "it cannot be told whether it was revoked, and %s = \"require\" asks for that: %s; "
+        "or set it to \"try\"",
+        setting, remedy(answer));
     return refuse(request, i, REASON_CERTIFICATE_UNCONFIRMED, answer->text, advice, ret);
 }
 

@@ -21,9 +21,10 @@ typedef enum RevocationStatus {
 /* What one source says of one certificate. */
 typedef struct RevocationAnswer {
     RevocationStatus status;
-    usec_t lifetime; /* so long it holds */
-    bool has_source; /* the certificate names somebody who could be asked, or the answer came along
-                      */
+    usec_t lifetime;  /* so long it holds */
+    bool has_source;  /* the certificate names somebody who could be asked, or the answer came along
+                       */
+    bool unreachable; /* there was no connection to it, or no answer over one */
     char text[REVOCATION_TEXT_MAX]; /* who says so, or why nobody does */
 } RevocationAnswer;
 

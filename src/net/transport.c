@@ -213,8 +213,9 @@ static int time_out(Connection *c)
     return failure_reason(&c->failure, REASON_TLS_TIMEOUT,
         failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "the TLS handshake with %s took longer than %s: try again, then see whether the server "
-            "is overloaded, or large packets get lost on the way to it (see tls13_groups)",
-            c->relay->host, time ?: "allowed"));
+            "is overloaded, or large packets get lost on the way to it%s",
+            c->relay->host, time ?: "allowed",
+            c->relay->host_setting ? "" : " (see tls13_groups)"));
 }
 
 /* It is no matter of ports where the server itself has just said 220 to STARTTLS. */

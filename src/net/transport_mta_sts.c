@@ -101,11 +101,15 @@ static int no_thread(Connection *c, int error)
 /* Nobody knows then whether there is one that counts. */
 static int time_out(Connection *c)
 {
+    char what[COMMAND_WAITS_MAX];
+    const char *remedy;
+
+    job_mta_sts_waits_for(c->policy, what, &remedy);
     return failure_reason(&c->failure, REASON_NAME_SERVER_SILENT,
         failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
-            "the MTA-STS policy of %s did not come in time: check /etc/resolv.conf and its name "
-            "servers; tls_mta_sts = \"off\" does without",
-            c->relay->tls_mta_sts_domain));
+            "the MTA-STS policy of %s did not come in time%s%s: %s", c->relay->tls_mta_sts_domain,
+            *what ? ", for there is no answer of " : "", what,
+            remedy ?: "see the messages before this one; tls_mta_sts = \"off\" does without"));
 }
 
 /* What it does not allow: a server that it does not name, and where one is required that is

@@ -15,6 +15,7 @@
 #include "settings/check_proxy.h"
 #include "settings/check_secrets.h"
 #include "settings/check_tls.h"
+#include "settings/from_rules.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
 
@@ -398,14 +399,27 @@ static int check_charset(Draft *draft)
     return draft_mistake_in(draft, setting, 0, "%s", failure_text(&f));
 }
 
+static int check_from(Draft *draft)
+{
+    const char *text = draft->config->local.from;
+    _cleanup_(from_rules_free_p) FromRules *rules = NULL;
+    _cleanup_failure_ Failure why = {0};
+    int r = text ? from_rules_parse(text, &rules, &why) : 0;
+
+    return r == -EINVAL ? draft_mistake_in(draft, setting_find(SECTION_LOCAL, "from"), 0,
+                              "\"%s\" %s", text, failure_text(&why))
+                        : r;
+}
+
 /* A file that is named is there, and the domain is none of an address. */
 static int check_local(Draft *draft)
 {
     const LocalConfig *local = &draft->config->local;
     const Setting *aliases = setting_find(SECTION_LOCAL, "aliases");
-    int r = 0;
+    int r = check_from(draft);
 
-    if (draft_origin(draft, aliases, 0)->file && local->aliases && access(local->aliases, F_OK) < 0)
+    if (r >= 0 && draft_origin(draft, aliases, 0)->file && local->aliases &&
+        access(local->aliases, F_OK) < 0)
         r = draft_mistake_in(draft, aliases, 0, "%s: %s; leave the setting out where there is none",
             local->aliases, strerrordesc_np(errno) ?: "cannot be looked at");
     if (r >= 0 && local->root && strchr("|/:\\", local->root[strspn(local->root, " \"")]))

@@ -161,6 +161,9 @@ int command_run(
 
     command_stop_init(&own);
     stop = stop ?: &own;
+    command_stop_waits(stop,
+        "run it in a shell as the same user: it must print the secret and exit",
+        "the command `%.150s`", command);
     r = start(command, stop, streams);
     if (r == 0)
         r = read_streams(streams, deadline);

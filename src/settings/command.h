@@ -8,6 +8,9 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/macros.h"
+
+#define COMMAND_WAITS_MAX 240
 
 /* Ends a command from another thread, at once and with all that it has started but what has left
  * its process group; and whatever else waits on its descriptor. What is begun afterwards is ended
@@ -17,6 +20,8 @@ typedef struct CommandStop {
     pid_t pid; /* of the command that runs; 0: none, or it is reaped */
     int fd;    /* -1: nobody has wanted it yet */
     bool stopped;
+    char waits_for[COMMAND_WAITS_MAX];
+    const char *remedy;
 } CommandStop;
 void command_stop_init(CommandStop *stop);
 void command_stop_done(CommandStop *stop);
@@ -25,6 +30,16 @@ void command_stop(CommandStop *stop); /* never waits */
 /* Readable once it has been stopped, for good; remains the CommandStop's. Or a negative errno. */
 int command_stop_fd(CommandStop *stop);
 bool command_is_stopped(CommandStop *stop);
+
+/* Notes what is waited for from here on, "the command `pass show mail`", and what is to be done
+ * where that lasts: a constant. So whoever waits for the thread can tell what it hangs in. Accepts
+ * NULL. */
+void command_stop_waits(CommandStop *stop, const char *remedy, const char *format, ...)
+    _printf_(3, 4);
+
+/* The same, printable, for any thread; "" and NULL: nothing has been noted yet. */
+void command_stop_what(
+    CommandStop *stop, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy);
 
 /* Whether the program that a command begins with is there and may be run, as far as can be told
  * without running it: what a shell makes of it first, with variables or substitutions, is not

@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -66,6 +68,31 @@ bool command_is_stopped(CommandStop *stop)
     stopped = stop->stopped;
     (void)pthread_mutex_unlock(&stop->mutex);
     return stopped;
+}
+
+void command_stop_waits(CommandStop *stop, const char *remedy, const char *format, ...)
+{
+    char text[COMMAND_WAITS_MAX];
+    va_list arguments;
+
+    if (!stop)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    (void)pthread_mutex_lock(&stop->mutex);
+    memcpy(stop->waits_for, text, sizeof(text));
+    stop->remedy = remedy;
+    (void)pthread_mutex_unlock(&stop->mutex);
+}
+
+void command_stop_what(
+    CommandStop *stop, char ret[static COMMAND_WAITS_MAX], const char **ret_remedy)
+{
+    (void)pthread_mutex_lock(&stop->mutex);
+    memcpy(ret, stop->waits_for, COMMAND_WAITS_MAX);
+    *ret_remedy = stop->remedy;
+    (void)pthread_mutex_unlock(&stop->mutex);
 }
 
 /* ---- In the child: nothing but system calls, for the parent's other threads are not here ---- */

@@ -52,6 +52,7 @@ typedef struct LocalConfig {
     char *aliases; /* the file; NULL: none */
     bool alias_includes;
     char *domain; /* of names without one; NULL: what the system says */
+    char *from;   /* rules (from_rules.h); NULL: addresses stay */
 } LocalConfig;
 
 typedef struct Config {

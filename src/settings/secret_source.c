@@ -150,6 +150,10 @@ int secret_source_fetch(const SecretSource *source, CommandStop *stop, Secret **
         *ret = secret_ref(source->value);
         return 0;
     }
+    if (source->file || source->credential)
+        command_stop_waits(stop, "see whether the disk or the server that has it answers",
+            "the %s %.200s", source->file ? "file" : "credential",
+            source->file ?: source->credential);
     if (source->file)
         return fetch_file(source, ret, f);
     if (source->command)

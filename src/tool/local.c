@@ -21,6 +21,7 @@
 void local_done(Local *l)
 {
     (void)config_unref(l->config);
+    from_rules_free(l->from);
     aliases_free(l->aliases);
     free(l->unreadable);
     free(l->domain);
@@ -89,6 +90,18 @@ static int read_aliases(Local *l)
                : 0;
 }
 
+/* 0, -EBADMSG with a Failure, or -ENOMEM. */
+static int read_from(Local *l, Failure *f)
+{
+    const char *text = l->config->local.from;
+    _cleanup_failure_ Failure why = {0};
+    int r = text ? from_rules_parse(text, &l->from, &why) : 0;
+
+    return r == -EINVAL ? failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+                              "the setting local.from, \"%s\", %s", text, failure_text(&why))
+                        : r;
+}
+
 static void set_names(Local *l)
 {
     const LocalConfig *config = &l->config->local;
@@ -123,6 +136,10 @@ int local_open(const char *config_path, Local *ret, Failure *f)
     r = find_domain(ret);
     if (r >= 0)
         r = read_aliases(ret);
+    if (r >= 0)
+        r = read_from(ret, f);
+    if (r == -EBADMSG)
+        return r;
     if (r < 0)
         return failure_set_errno(f, r, "cannot read the rules for names of this machine");
     set_names(ret);

@@ -4,6 +4,7 @@
 
 #include "message/aliases.h"
 #include "settings/config.h"
+#include "settings/from_rules.h"
 #include "tool/command.h"
 
 typedef struct Local {
@@ -15,6 +16,7 @@ typedef struct Local {
     char *full, node[256]; /* this host's names; `full` NULL: it has none */
     const char *own[5];    /* domains that are this machine, NULL-terminated */
     LocalNames names;
+    FromRules *from; /* NULL: addresses stay */
 } Local;
 
 /* Reads them. Where a configuration that nobody named cannot be read the defaults hold. 0 or a

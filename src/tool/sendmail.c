@@ -32,6 +32,38 @@ static int list_queue(const SendmailOptions *options)
     return tool_run_rest((int)n, (char **)arguments);
 }
 
+/* -q: lets deferred messages be tried now, all of them or those that -qI (an id), -qR (recipients)
+ * or -qS (a sender) names. How often the queue is run, as in -q30m, is the daemon's to know. Says
+ * nothing where nothing is wrong: cron would mail it. */
+static int flush_queue(const SendmailOptions *options)
+{
+    const char *which = options->run_queue;
+    const char *arguments[9] = {"outbox"}; /* with a NULL behind the last */
+    size_t n = 1;
+
+    if (which[0] >= '0' && which[0] <= '9')
+        return EX_OK;
+    if (options->config_path) {
+        arguments[n++] = "--config";
+        arguments[n++] = options->config_path;
+    }
+    arguments[n++] = "retry";
+    if (which[0] == 'I') {
+        arguments[n++] = "--";
+        arguments[n++] = which + 1;
+    } else {
+        arguments[n++] = "--state";
+        arguments[n++] = "deferred";
+        if (which[0] == 'R' || which[0] == 'S') {
+            arguments[n++] = which[0] == 'R' ? "--to" : "--from";
+            arguments[n++] = which + 1;
+        }
+    }
+    if (!freopen("/dev/null", "w", stdout))
+        return tool_fail_number(ERROR_FILE, "cannot open /dev/null");
+    return tool_run_rest((int)n, (char **)arguments);
+}
+
 /* Those that say nothing here have no value of their own: '@'. */
 enum { OPTION_FORMAT = 256, OPTION_HELP, OPTION_VERSION };
 
@@ -127,7 +159,7 @@ static int take_option(int c, char **argv, SendmailOptions *options)
     case 'O': options->ignore_dots |= text_starts_nocase(optarg, "IgnoreDots"); return -1;
     case 'b': return choose_mode(optarg, options);
     case 'I': return choose_mode("i", options);
-    case 'q': options->run_queue = true; return -1;
+    case 'q': options->run_queue = optarg ?: ""; return -1;
     case ':': return wrong(argv, "wants a value");
     case '?': return wrong(argv, "there is no such option");
     default: return -1;
@@ -196,9 +228,8 @@ static int run(SendmailOptions *options, int argc, char **argv)
     case 'i': return local_check_aliases(options->config_path);
     default: break;
     }
-    /* A run of the queue is asked for, and no message given: the daemon runs it all the time. */
     if (options->run_queue && !options->header_recipients && !argv[optind])
-        return EX_OK;
+        return flush_queue(options);
     return queue_input(options, argv + optind);
 }
 

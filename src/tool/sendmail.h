@@ -24,7 +24,7 @@ typedef struct SendmailOptions {
     bool ignore_dots;                       /* -i */
     char mode;                              /* -b: m or 0, p, v, i */
     const char *format;                     /* --format of mailq */
-    bool run_queue;                         /* -q */
+    const char *run_queue;                  /* -q, and what stands behind it */
 } SendmailOptions;
 
 /* -bv: says of each address where it would go. Returns an exit status. */

@@ -14,6 +14,7 @@
 #include "message/message.h"
 #include "message/qualify.h"
 #include "message/readdress.h"
+#include "message/rewrite.h"
 #include "tool/input.h"
 #include "tool/local.h"
 #include "tool/sendmail.h"
@@ -250,6 +251,45 @@ static int set_sender(Addressing *a)
     return envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
 }
 
+/* ---- addresses that local.from has others for ---- */
+
+static int find_replacement(void *user, const char *address, char **ret)
+{
+    return from_rules_apply(user, address, ret);
+}
+
+/* Of an address that is the caller's own to free. 0 or -ENOMEM. */
+static int rewrite_address(const Addressing *a, char **address)
+{
+    char *found = NULL;
+    int r = from_rules_apply(a->local->from, *address, &found);
+
+    if (r >= 0 && found) {
+        free(*address);
+        *address = found;
+    }
+    return r;
+}
+
+/* Each address once, however it came to be there: the rules are not for what they have made. */
+static int rewrite(Addressing *a)
+{
+    _cleanup_buffer_ Buffer rewritten = {0};
+    int r;
+
+    if (!a->local->from)
+        return 0;
+    r = rewrite_address(a, &a->caller);
+    if (r >= 0)
+        r = rewrite_address(a, &a->envelope.sender);
+    if (r >= 0)
+        r = message_rewrite(buffer_data(a->text), buffer_size(a->text), find_replacement,
+            a->local->from, &rewritten);
+    if (r >= 0)
+        SWAP(*a->text, rewritten);
+    return r;
+}
+
 /* Whether an option's value makes a parameter that can be said. */
 static int check_option(
     char letter, const char *keyword, const char *value, EnvelopeParty party, Failure *f)
@@ -318,9 +358,11 @@ static int write_authored(Addressing *a, Buffer *out)
 {
     _cleanup_free_
     char *daemon = address_join("MAILER-DAEMON", a->domain);
+    int r = daemon ? rewrite_address(a, &daemon) : -ENOMEM;
     const char *sender = a->envelope.sender, *author = sender[0] ? sender : daemon;
-    int r = daemon ? mend_people(a, &(MendPeople){.author = author, .sender = a->caller}) : -ENOMEM;
 
+    if (r >= 0)
+        r = mend_people(a, &(MendPeople){.author = author, .sender = a->caller});
     return r < 0 ? r : write_message(a, author, out);
 }
 
@@ -328,6 +370,8 @@ static int address(Addressing *a, char **recipients, Buffer *out)
 {
     int r = set_sender(a);
 
+    if (r >= 0)
+        r = rewrite(a);
     if (r >= 0)
         r = add_recipients(a, recipients);
     return r < 0 ? r : write_authored(a, out);

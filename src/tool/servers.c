@@ -188,7 +188,8 @@ static const json_t *find_useless(const json_t *server)
 
 static int wait_for_relay(const json_t *relay, Waiting *ret)
 {
-    const json_t *fault = json_object_get(relay, "fault");
+    const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
+    const char *what = servers_text(waits, "for"), *advice = servers_text(waits, "hint");
     const char *until = servers_text(relay, "until"),
                *enhanced = servers_text(fault, "enhanced") ?: "";
     const char *hint = servers_text(fault, "hint"), *name = servers_text(relay, "name") ?: "?";
@@ -197,6 +198,10 @@ static int wait_for_relay(const json_t *relay, Waiting *ret)
 
     if (code > 0)
         snprintf(codes, sizeof(codes), "%d %s%s", code, enhanced, *enhanced ? " " : "");
+    if ((!fault || json_is_null(fault)) && servers_text(waits, "stage"))
+        return set(ret, WAITS_FOR_RELAY, 0, "relay %s is not of use yet, stage %s%s%s%s%s", name,
+            servers_text(waits, "stage"), what ? ", where what is waited for is " : "", what ?: "",
+            advice ? "; " : "", advice ?: "");
     if (!fault || json_is_null(fault))
         return set(ret, WAITS_FOR_RELAY, 0, "relay %s is waited for and says nothing", name);
     return set(ret, WAITS_FOR_RELAY, servers_time(relay, "until"),
@@ -290,6 +295,18 @@ static bool is_all_silent(const Servers *servers)
     return servers->n > 0;
 }
 
+/* Whether all who deliver have it, if they have, for relays of which none is of use yet. */
+static bool is_waiting_for_relays(const Servers *servers)
+{
+    for (size_t i = 0; i < servers->n; i++) {
+        const json_t *relay = find_useless(servers->live[i]);
+
+        if (!servers_text(json_object_get(relay, "waits"), "stage"))
+            return false;
+    }
+    return servers->n > 0;
+}
+
 /* A message that is `.sending` while nobody is known to deliver: by `outbox process`, or by a
  * process that has died. A living one takes care of what others have left. */
 static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
@@ -299,6 +316,8 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
 
     if (is_all_silent(servers))
         return wait_for_answer(servers, 0, ret);
+    if (is_waiting_for_relays(servers))
+        return wait_for_servers(servers, ret);
     if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
         !spool_is_abandoned(servers->spool, id))
         return 0;

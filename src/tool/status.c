@@ -149,6 +149,22 @@ static Color color_of_relay(const Figures *figures, const char *state)
     return shade(figures, strcmp(state, "held") == 0 ? COLOR_BAD : COLOR_WAITS);
 }
 
+/* It may be somebody else who says nothing: a token server. */
+static void print_wait(const json_t *waits)
+{
+    const char *what = servers_text(waits, "for"), *stage = servers_text(waits, "stage");
+
+    fputs(what ? ", is not of use yet" : ", says nothing", stdout);
+    if (stage) {
+        fputs(", stage ", stdout);
+        print_words(stage);
+    }
+    if (what) {
+        fputs(", where what is waited for is ", stdout);
+        print_words(what);
+    }
+}
+
 static void print_relay(const json_t *relay, const Figures *figures)
 {
     Color color = color_of_relay(figures, servers_text(relay, "state"));
@@ -168,7 +184,7 @@ static void print_relay(const json_t *relay, const Figures *figures)
         print_words(until);
     }
     if (json_is_true(json_object_get(relay, "silent")))
-        fputs(", says nothing", stdout);
+        print_wait(json_object_get(relay, "waits"));
     printf(", %lld connections", servers_number(relay, "connections"));
     if (json_is_object(fault)) {
         fputs("; ", stdout);

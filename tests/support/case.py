@@ -1,5 +1,6 @@
 """What every system test starts from."""
 
+import json
 import signal
 import unittest
 
@@ -129,6 +130,27 @@ class SystemTest(unittest.TestCase):
     def address(self, name="ann"):
         """A recipient that no other test uses."""
         return f"{name}.{self.directory.name}@lab.test"
+
+    def check_waits(self, daemon, stage, server, remedy):
+        """Something beside the relay hangs, and every place says so: the log, `status` and `list`."""
+        self.wait_log(daemon, "event=relay-silent", seconds=60)
+        line = next(line for line in daemon.output().splitlines() if "event=relay-silent" in line)
+        self.assertIn(f"stage {stage}, where what is waited for is {server}", line)
+        self.assertIn(remedy, line)
+
+        def waits():
+            return next((relay["waits"] for one in json.loads(self.outbox("status", "--json"))["daemons"]
+                         for relay in one["relays"] if relay["waits"]), None)
+
+        # It is tried again and again; between the tries nothing is waited for.
+        found = wait_for(waits, daemon.output, seconds=60)
+        self.assertEqual((found["stage"], found["for"]), (stage, server))
+        self.assertIn(remedy, found["hint"])
+        name = self.queue.names()[0].split(".")[0]
+        for told in (line, self.outbox("status"), self.outbox("show", name)):
+            self.assertIn(f"stage {stage}", told)  # while it hangs, or after that
+            self.assertNotIn("stage lookup", told)
+            self.assertNotIn("too slow", told)
 
     def wait_log(self, daemon, text, seconds=15.0):
         wait_for(

@@ -307,7 +307,8 @@ DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "start
                                     "unsettled"), NUMBER),
           "rates": {"minute": NUMBER, "sent": [NUMBER]},
           "relays": [{"name": TEXT, "host": TEXT, "port": NUMBER, "state": TEXT, "until": maybe(TEXT), "holds": NUMBER,
-                      "silent": BOOLEAN, "connections": NUMBER, "fault": maybe(FAULT)}],
+                      "silent": BOOLEAN, "waits": maybe({"stage": TEXT, "for": maybe(TEXT), "hint": maybe(TEXT)}),
+                      "connections": NUMBER, "fault": maybe(FAULT)}],
           "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}]}
 STATUS = {"directory": TEXT, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
           "strangers": [TEXT], "n_strangers": NUMBER,

@@ -272,6 +272,19 @@ class Policies(StsTest):
                 self.check(words, status=78, **settings)
 
 
+class Hanging(StsTest):
+    def test_policy_host_that_hangs(self):
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.host.answer = lambda: (ended.wait(), "text/plain", "")
+        daemon = self.start(self.settings(tls_mta_sts="require", hold_first="1s", hold_max="1s"), wrapper=self.wrapper)
+        self.queue.drop("m", message(to=[self.address()]))
+        self.check_waits(daemon, "certificate", "the MTA-STS server https://mta-sts.lab.test",
+                         'tls_mta_sts = "off" does without')
+        said = self.check_refused("https://mta-sts.lab.test/.well-known/mta-sts.txt: no answer within 20s", tls_mta_sts="require")
+        self.assertNotIn("resolv.conf", said)
+
+
 class Kept(StsTest):
     def check_kept(self, *words, refused=False, **settings):
         settings = {"tls_mta_sts_file": self.kept, **settings}

@@ -123,6 +123,8 @@ class Grants(OauthTest):
         self.tokens.answer = lambda *_: (200, {"access_token": dovecot.token(seconds=-60), "expires_in": 3600})
         said = self.send(port=self.lab.dovecot.port["submissions"], status=77)
         self.assertRegex(said, r"9006: relay mail, auth: 535 ")
+        self.assertIn("the token was not taken: see that user is the mailbox", said)
+        self.assertNotIn("password", said)
 
 
 class Daemon(OauthTest):
@@ -192,6 +194,23 @@ class Daemon(OauthTest):
         self.queue.drop("m", message(to=[self.address()]))
         self.queue.wait_gone("m", seconds=90)
         self.wait_log(daemon, "https://localhost: no answer within 30s", seconds=90)
+
+    def test_silent_endpoint_is_what_is_waited_for(self):
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.tokens.answer = lambda *_: (ended.wait(), {})
+        daemon = self.start(self.settings(hold_first="1s", hold_max="1s"))
+        self.queue.drop("m", message(to=[self.address()]))
+        server = f"the token server https://localhost:{self.tokens.port}"
+        self.check_waits(daemon, "auth", server, "see whether this host gets there, and oauth_token_url")
+        self.assertNotIn("refresh&1", daemon.output())
+
+    def test_silent_command_is_what_is_waited_for(self):
+        """Before a token can be asked for."""
+        daemon = self.start(self.settings(oauth_refresh_token=None, oauth_refresh_token_command="exec sleep 1000",
+                                          hold_first="1s", hold_max="1s"))
+        self.queue.drop("m", message(to=[self.address()]))
+        self.check_waits(daemon, "auth", "the command `exec sleep 1000`", "run it in a shell as the same user")
 
     def test_rotation_is_kept(self):
         self.extra = {"refresh_token": "refresh-2"}
@@ -302,6 +321,19 @@ class Daemon(OauthTest):
         self.relay.good.remove("access-1")
         self.deliver(daemon, "b")
         self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2"])
+        wait_for(lambda: "set oauth_token_file" in daemon.output(), daemon.output)
+        self.assertEqual(daemon.output().count("set oauth_token_file"), 1)
+        self.assertNotIn("refresh-2", daemon.output())
+
+    def test_rotation_in_memory_is_told_by_check(self):
+        self.extra = {"refresh_token": "refresh-2"}
+        self.configure(self.settings())
+        result = self.outbox("check", status=None)
+        said = result.stdout.decode() + result.stderr.decode()
+        self.assertIn("set oauth_token_file", said)
+        self.assertNotIn("refresh-2", said)
+        told = self.outbox("check", "--json", status=None).stdout.decode()
+        self.assertIn("set oauth_token_file", told)
 
 
 class Failures(OauthTest):

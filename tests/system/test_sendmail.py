@@ -10,7 +10,7 @@ import unittest
 import unittest.mock
 
 import lab
-from case import SystemTest
+from case import SystemTest, message
 
 CHECK_MAILQ, UTILS = (pathlib.Path(f"/var/cache/outbox-lab/monitoring-plugins-{package}/usr/lib/nagios/plugins/{name}")
                       for package, name in (("standard", "check_mailq"), ("common", "utils.pm")))
@@ -92,6 +92,45 @@ class Sendmail(SystemTest):
         self.sendmail("Subject: for root\n\nx\n", "-f", "app@lab.test", "root")
         copy = self.wait_copies(1, "root-of-rules@lab.test")[0]
         self.assertIn("root-of-rules@lab.test", str(vars(copy)))
+
+    def test_senders_are_written_as_others(self):
+        self.rules(domain="vm", **{"from": "root@*: me@lab.test; *@lab.test: once@lab.test; *@vm: *@example.org"})
+        cases = (
+            ("From: root (Cron Daemon)\nSender: www@vm\nReply-To: www@vm\nTo: ann@vm\n\nFrom: root@vm\n", (),
+             ["X-Sender: <www@example.org>", "From: me@lab.test (Cron Daemon)", "Sender: www@example.org",
+              "Reply-To: www@vm", "To: ann@vm", "", "From: root@vm"]),
+            ("From: \"Lee, Ann\" <ann@vm>\nResent-From: root\nResent-Sender: =?UTF-8?Q?=C3=A4?= <b@vm>\n\n",
+             ("-f", "Root"),
+             ["X-Sender: <me@lab.test>", "From: \"Lee, Ann\" <ann@example.org>", "Resent-From: me@lab.test",
+              "Resent-Sender: =?UTF-8?Q?=C3=A4?= <b@example.org>"]),
+            ("From: b@elsewhere.test\n\n", ("-f", "c@elsewhere.test"),
+             ["X-Sender: <c@elsewhere.test>", "From: b@elsewhere.test"]),
+            ("From: c@vm\n\n", ("-f", "<>"), ["X-Sender: <>", "From: c@example.org"]),
+            ("Subject: x\n\n", ("-f", ""), ["X-Sender: <>", "From: MAILER-DAEMON@example.org"]),
+            ("From: My Site\nSender:\n\n", ("-f", "d@vm"),
+             ["X-Sender: <d@example.org>", "From: My Site <d@example.org>"]),
+            ("From: root@vm <root@vm>\n\n", (), ["X-Sender: <me@lab.test>", "From: \"root@vm\" <me@lab.test>"]),
+            ("Return-Path: <e@vm>\nFrom: root@vm\n\n", (), ["X-Sender: <e@example.org>", "From: me@lab.test"]),
+        )
+        for text, arguments, expected in cases:
+            lines = self.queued(text, *arguments, "ann@lab.test")
+            self.assertEqual([line for line in expected if line not in lines], [], lines)
+        caller = "me@lab.test" if self.user() == "root" else f"{self.user()}@example.org"
+        lines = self.queued("Subject: x\n\nx\n", "-FName", "ann@lab.test")
+        self.assertIn(f"X-Sender: <{caller}>", lines)
+        self.assertIn(f"From: Name <{caller}>", lines)
+
+    def test_another_sender_reaches_the_relay(self):
+        self.start(local={"aliases": self.aliases, "domain": "vm", "from": "*@vm: sender-of-rules@lab.test"})
+        recipient = self.address()
+        self.sendmail("From: root (Cron Daemon)\nSubject: x\n\nx\n", recipient)
+        copy = self.wait_copies(1, recipient)[0]
+        self.assertEqual(copy.sender, "sender-of-rules@lab.test")
+
+    def test_wrong_rules_for_senders_are_told(self):
+        self.rules(**{"from": "root@*: me"})
+        self.assertIn("has \"me\" behind a colon, which has no domain", self.sendmail("x\n", "ann@lab.test", status=78))
+        self.assertEqual(self.queue.in_state("queued"), [])
 
     def test_included_lists(self):
         members = self.directory / "members"
@@ -207,9 +246,20 @@ class Sendmail(SystemTest):
         self.assertFalse((self.directory / "log").exists())
 
     def test_a_run_of_the_queue(self):
-        for option in ("-q", "-q30m", "-qf"):
-            self.assertEqual(self.sendmail("", option), "")
-        self.assertTrue(self.queue.is_empty())
+        def drop():
+            for name, sender, to in (("one", "a@lab.test", "ann@lab.test"), ("two", "b@lab.test", "bob@else.test")):
+                self.queue.drop(name, message(sender=sender, to=(to,)), state="deferred")
+            self.queue.drop("gone", message(), state="failed")
+
+        for option, due in (("-q", {"one", "two"}), ("-qf", {"one", "two"}), ("-q30m", set()), ("-qIone", {"one"}),
+                            ("-qRelse.test", {"two"}), ("-qSa@lab.test", {"one"})):
+            drop()
+            self.assertEqual(self.sendmail("", option), "", option)
+            self.assertEqual({name.partition(".")[0] for name in self.queue.names() if name.endswith(".queued")}, due)
+            for name in self.queue.names():
+                os.unlink(os.path.join(self.queue.path, name))
+        self.assertEqual(self.sendmail("", "-q"), "")
+        self.assertIn("nobody", self.sendmail("", "-qInobody", status=66))
 
     def test_a_dot_ends_the_message(self):
         for text in ("a\n.\nb\n", "a\n.\r\nb\n", "a\n."):

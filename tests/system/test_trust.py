@@ -14,6 +14,7 @@ import threading
 
 import lab
 from case import SystemTest, message
+from listener import Listener
 from process import free_port, wait_for
 from servers import ServerTest
 
@@ -87,6 +88,23 @@ class Revocation(ServerTest):
         for word in ("280: ", *words):
             self.assertIn(word, said)
         self.assertNotIn("MAIL FROM", said)
+
+    def test_responder_that_hangs(self):
+        ended = threading.Event()
+        silent = Listener(lambda connection: ended.wait())
+        self.addCleanup(silent.close)
+        self.addCleanup(ended.set)
+        server = f"the OCSP responder http://127.0.0.1:{silent.port}"
+        self.serve(url=f"http://127.0.0.1:{silent.port}")
+        settings = self.secure(tls_check_ocsp="require", name="mail", hold_first="1s", hold_max="1s")
+        daemon = self.start(settings)
+        self.queue.drop("m", message(to=[self.address()]))
+        self.check_waits(daemon, "certificate", server, 'tls_check_ocsp = "off" does without')
+        said = self.outbox("check", status=None)
+        said = said.stdout.decode() + said.stderr.decode()
+        self.assertIn("FAILED at certificate", said)
+        self.assertIn(f"127.0.0.1:{silent.port}", said)
+        self.assertNotIn("name service", said)
 
     def test_a_good_certificate(self):
         self.serve()

@@ -344,6 +344,28 @@ START_TEST(a_relay_on_hold_is_an_error_with_a_way_out)
 }
 END_TEST
 
+START_TEST(who_is_waited_for_beside_a_relay_is_told)
+{
+    const DeliveryOutcome outcome = {.cause = CAUSE_TIMEOUT,
+        .stage = STAGE_AUTH,
+        .text = "the token server https://login.example.com"};
+
+    event_relay(log_, &(RelayReport){.relay = "primary",
+                          .address = "",
+                          .change = RELAY_SILENT,
+                          .news = true,
+                          .outcome = &outcome,
+                          .hint = "check oauth_token_url"});
+    ck_assert_uint_eq(
+        count("OUTBOX_EVENT=relay-silent\nMESSAGE=relay primary has not been of use for ten "
+              "seconds, stage auth, where what is waited for is the token server "
+              "https://login.example.com: until it gets on the next relay has the mail, if there "
+              "is one; check oauth_token_url\n"),
+        1);
+    ck_assert_uint_eq(count("OUTBOX_REPLY=the token server"), 0);
+}
+END_TEST
+
 START_TEST(a_certificate_that_ends_soon_is_a_warning)
 {
     event_relay(log_, &(RelayReport){.relay = "primary",
@@ -438,6 +460,7 @@ static Suite *make_suite(void)
     tcase_add_test(tc, the_longest_recipients_fit);
     tcase_add_test(tc, changes_of_a_message_are_told);
     tcase_add_test(tc, a_relay_on_hold_is_an_error_with_a_way_out);
+    tcase_add_test(tc, who_is_waited_for_beside_a_relay_is_told);
     tcase_add_test(tc, a_certificate_that_ends_soon_is_a_warning);
     tcase_add_test(tc, a_policy_that_is_tested_is_a_warning);
     tcase_add_test(tc, the_daemons_own_failures_are_told_whole);

@@ -106,6 +106,11 @@ START_TEST(misplaced_settings_say_what_would_be_right)
         {"local = { domain = \"192.0.2.1\"; };",
             "outbox.conf:1: local.domain: \"192.0.2.1\" is an address and no domain; write a name "
             "such as \"example.org\""},
+        {"local = {\n from = \"root@*: me@example.org; a@b: **@c\"; };",
+            "outbox.conf:2: local.from: \"root@*: me@example.org; a@b: **@c\" has \"**@c\" behind "
+            "a "
+            "colon, with more than one *: it stands once, for all before the @, as in "
+            "\"*@example.org\""},
         {"local = { rot = \"a@b.test\"; };",
             "outbox.conf:1: local.rot: unknown setting; did you mean \"root\"?"},
         {"spool = 1;", "outbox.conf:1: spool: is not a group; write spool = { ... };"},

@@ -1,0 +1,65 @@
+/* What a connection waits for beside the relay. Must never have the relay blamed for the silence of
+ * somebody else, nor one server for another's. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "net/connection.h"
+#include "net/job_mta_sts.h"
+#include "net/job_revocation.h"
+#include "net/transport.h"
+
+static_assert(CONNECTION_WAIT_MAX >= COMMAND_WAITS_MAX, "what a job says fits");
+
+/* Of a job that has not begun: so many hang already that there is no thread for it. */
+static void wait_for_turn(ConnectionWait *wait)
+{
+    if (wait->what[0])
+        return;
+    snprintf(wait->what, sizeof(wait->what), "what was asked for before and hangs");
+    wait->remedy = "see the messages before this one";
+}
+
+static void wait_in_lookup(const Connection *c, ConnectionWait *wait)
+{
+    switch (lookup_waits_for(c->lookup, wait->what, &wait->remedy)) {
+    case LOOKUP_WAITS_FOR_SECRETS:
+        wait->stage = STAGE_AUTH;
+        wait_for_turn(wait);
+        return;
+    case LOOKUP_WAITS_FOR_NAME:
+        snprintf(wait->what, sizeof(wait->what), "this host's own name");
+        wait->remedy = "check /etc/resolv.conf and its name servers, or set hello";
+        return;
+    default: return; /* the stage says it */
+    }
+}
+
+static void wait_in_certificate(const Connection *c, ConnectionWait *wait)
+{
+    if (c->revocation)
+        revocation_waits_for(c->revocation, wait->what, &wait->remedy);
+    else if (c->policy_fd >= 0)
+        job_mta_sts_waits_for(c->policy, wait->what, &wait->remedy);
+    else {
+        snprintf(wait->what, sizeof(wait->what), "the TLSA records of %.190s", c->relay->host);
+        wait->remedy =
+            "check /etc/resolv.conf and its name servers; tls_dane = \"off\" does without";
+    }
+    wait_for_turn(wait);
+}
+
+ConnectionWait connection_waits_for(const Connection *c)
+{
+    ConnectionWait wait = {.stage = connection_stage(c)};
+    DeliveryStage stage = transport_stage(c);
+
+    if (stage == STAGE_LOOKUP && c->lookup)
+        wait_in_lookup(c, &wait);
+    else if (stage == STAGE_CERTIFICATE)
+        wait_in_certificate(c, &wait);
+    else if (stage == STAGE_TLS && c->tls && tls_stream_signing_fd(c->tls) >= 0) {
+        snprintf(wait.what, sizeof(wait.what), "the signature of the token that has tls_key");
+        wait.remedy = "check that the token answers";
+    }
+    return wait;
+}
