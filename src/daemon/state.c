@@ -119,6 +119,29 @@ static json_t *to_text(const char *text)
     return printable ? json_string(printable) : NULL;
 }
 
+/* The same of a text of several lines, which stay lines. */
+static json_t *to_lines(const char *text)
+{
+    _cleanup_buffer_ Buffer lines = {0};
+    size_t n = text ? strlen(text) : 0;
+
+    for (size_t at = 0, length; at < n; at += length + 1) {
+        _cleanup_free_
+        char *line = NULL;
+
+        if (buffer_size(&lines) >= TEXT_MAX)
+            return buffer_append_string(&lines, "\n...") < 0
+                       ? NULL
+                       : json_stringn(buffer_data(&lines), buffer_size(&lines));
+        length = strcspn(text + at, "\n");
+        line = text_printable(text + at, length, TEXT_MAX - buffer_size(&lines));
+        if (!line || (at > 0 && buffer_append_string(&lines, "\n") < 0) ||
+            buffer_append_string(&lines, line) < 0)
+            return NULL;
+    }
+    return text ? json_stringn(buffer_data(&lines), buffer_size(&lines)) : NULL;
+}
+
 static json_t *to_time(usec_t realtime)
 {
     char text[RFC3339_MAX];
@@ -224,7 +247,7 @@ int state_format(const State *state, const Queue *queue, const Config *config, b
             to_text(state->pause));
     if (state->refused_time > 0)
         reload = json_pack(
-            "{s:o?, s:o?}", "time", to_time(state->refused_time), "text", to_text(state->refused));
+            "{s:o?, s:o?}", "time", to_time(state->refused_time), "text", to_lines(state->refused));
     json = json_pack(
         "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o}",
         "program", "outboxd", "version", PACKAGE_VERSION, "pid", (int)getpid(), "uid",

@@ -78,6 +78,27 @@ static int check_certificates(Draft *draft, const Setting *setting, size_t relay
     return r;
 }
 
+/* A file that is written when it is needed: its directory is to be there by then. */
+static int check_written(Draft *draft, const Setting *setting, size_t relay)
+{
+    const char *path = *field_of(draft, setting, relay);
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_
+    char *directory = slash && slash > path ? strndup(path, (size_t)(slash - path)) : NULL;
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return check_one(draft, setting, relay, path);
+    if (slash && slash > path && !directory)
+        return -ENOMEM;
+    if (!directory || (stat(directory, &st) == 0 && S_ISDIR(st.st_mode)) ||
+        (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != ELOOP))
+        return 0;
+    return draft_mistake_in(draft, setting, relay,
+        "\"%s\" cannot be written: there is no directory \"%s\"; create it or name another file",
+        path, directory);
+}
+
 int check_files(Draft *draft, size_t relay)
 {
     size_t n;
@@ -90,10 +111,13 @@ int check_files(Draft *draft, size_t relay)
         if (rows[i].section != SECTION_RELAYS)
             continue;
         if (rows[i].type != SETTING_FILE && rows[i].type != SETTING_DIRECTORY &&
-            rows[i].type != SETTING_CERTIFICATE && rows[i].type != SETTING_STORE)
+            rows[i].type != SETTING_CERTIFICATE && rows[i].type != SETTING_STORE &&
+            rows[i].type != SETTING_PATH)
             continue;
         path = *field_of(draft, &rows[i], relay);
-        if (path && !(rows[i].type == SETTING_STORE && value_is_store_name(path)))
+        if (path && rows[i].type == SETTING_PATH)
+            r = check_written(draft, &rows[i], relay);
+        else if (path && !(rows[i].type == SETTING_STORE && value_is_store_name(path)))
             r = rows[i].type == SETTING_CERTIFICATE ? check_certificates(draft, &rows[i], relay)
                                                     : check_path(draft, &rows[i], relay);
     }

@@ -67,14 +67,16 @@ static int check_readers(Draft *draft, const Setting *setting, size_t relay, con
 }
 
 /* Where the secret stands in the configuration itself. */
-static int check_inline(Draft *draft, const Setting *setting, size_t relay, const QueueOwner *queue)
+static int check_inline(Draft *draft, const Setting *setting, size_t relay, const QueueOwner *queue,
+    const char *file_setting)
 {
     const Origin *origin = draft_origin(draft, setting, relay);
+    char advice[128];
 
     if (!value_is_set(setting, draft->config->relays[relay]) || !origin->st)
         return 0;
-    return check_readers(draft, setting, relay, origin->st, origin->file, queue,
-        ", or rather keep it in a file of its own, such as password_file");
+    snprintf(advice, sizeof(advice), ", or rather keep it in a file of its own (%s)", file_setting);
+    return check_readers(draft, setting, relay, origin->st, origin->file, queue, advice);
 }
 
 /* A file that cannot be looked at, or does not exist, is told elsewhere. */
@@ -98,7 +100,7 @@ static int check_source(
     find_sources(name, rows);
     r = keep_one_source(draft, relay, rows);
     if (r == 0 && rows[0])
-        r = check_inline(draft, rows[0], relay, queue);
+        r = check_inline(draft, rows[0], relay, queue, rows[1]->name);
     return r ?: check_named(draft, rows[1], relay, queue);
 }
 
@@ -148,7 +150,7 @@ static int check_token(Draft *draft, size_t relay, const QueueOwner *queue)
             "without a password this is a token, and on the command line every user can read it; "
             "use "
             "password_file, password_command or password_credential");
-    return check_inline(draft, setting, relay, queue);
+    return check_inline(draft, setting, relay, queue, "password_file");
 }
 
 /* Further lines for the proxy may be a login, too. */
@@ -158,7 +160,8 @@ static int check_proxy_data(Draft *draft, size_t relay, const QueueOwner *queue)
 
     if (!data || !proxy_data_logs_in(secret_text(data)))
         return 0;
-    return check_inline(draft, setting_find(SECTION_RELAYS, "proxy_data"), relay, queue);
+    return check_inline(draft, setting_find(SECTION_RELAYS, "proxy_data"), relay, queue,
+        "proxy_user and proxy_password_file");
 }
 
 int check_secrets(Draft *draft, size_t relay)

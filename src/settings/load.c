@@ -43,9 +43,14 @@ static int make(const Source *source, const char *path, const Way *way, Draft *d
         draft->directory = directory;
         r = directory ? 0 : -ENOMEM;
     }
-    if (r == 0 && source->n_files > 0)
-        r = read_settings(draft, source);
     if (r == 0)
+        r = source->n_files > 0 ? read_settings(draft, source) : 1;
+    /* What goes with a text that cannot be read cannot be judged beside it. */
+    if (r == 0 && !way->only) {
+        draft->directory = NULL;
+        return 0;
+    }
+    if (r >= 0)
         r = override_settings(draft, way->overrides);
     if (r == 0 && !way->only && !way->by_values)
         r = check_settings(draft);

@@ -199,11 +199,10 @@ int read_settings(Draft *draft, const Source *source)
 
     r = read_text(draft, source, buffer_data(&source->text), !draft->only);
     if (r != 0 || !draft->only)
-        return MIN(r, 0);
+        return r;
     /* The mistake may be elsewhere. */
     alone = source_cut_group(source, section_name(draft->only->section));
     if (!alone)
         return -ENOMEM;
-    r = read_text(draft, source, alone, true);
-    return MIN(r, 0);
+    return read_text(draft, source, alone, true);
 }

@@ -112,8 +112,11 @@ static int explain(const char *path, const struct stat *st, int r, Failure *f)
     if (r == -EACCES)
         return failure_set(f, r, number_of(r),
             "%s: this user (%u) may not put files into the queue directory, which belongs to user "
-            "%u, group %u, with mode %04o; become a member of that group, or ask its owner",
-            path, geteuid(), st->st_uid, st->st_gid, st->st_mode & 07777);
+            "%u, group %u, with mode %04o; %s",
+            path, geteuid(), st->st_uid, st->st_gid, st->st_mode & 07777,
+            (st->st_mode & 0030) == 0030
+                ? "become a member of that group, or ask its owner"
+                : "that group may not either: queue as that user, or ask it to let the group");
     return failure_set(f, r, number_of(r),
         "%s: cannot create a file in the queue directory: %s; nothing was queued", path,
         strerrordesc_np(-r));

@@ -99,7 +99,18 @@ static int open_directory(const char *path, Failure *f)
         path, strerrordesc_np(-r));
 }
 
-int spool_open(const char *path, Spool **ret, Failure *f)
+/* Who may list and not enter sees names and no message. */
+static int check_access_to_read(const Spool *spool, const struct stat *st, Failure *f)
+{
+    if (faccessat(spool->fd, ".", R_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return failure_set(f, -errno, errno == EACCES ? error_from_errno(EACCES) : ERROR_SPOOL,
+        "%s: this process (user %u) may not look into the queue directory, which belongs to user "
+        "%u with mode %04o; run as that user, or as root",
+        spool->path, geteuid(), st->st_uid, st->st_mode & 07777);
+}
+
+static int open_spool(const char *path, bool reading, Spool **ret, Failure *f)
 {
     Spool *spool _cleanup_(spool_free_p) = calloc(1, sizeof(*spool));
     struct statfs fs;
@@ -118,7 +129,7 @@ int spool_open(const char *path, Spool **ret, Failure *f)
         return spool->fd;
     if (fstat(spool->fd, &st) < 0)
         return failure_set_errno(f, -errno, "%s", path);
-    r = check_access(spool, &st, f);
+    r = reading ? check_access_to_read(spool, &st, f) : check_access(spool, &st, f);
     if (r < 0)
         return r;
     spool->device = st.st_dev;
@@ -128,6 +139,16 @@ int spool_open(const char *path, Spool **ret, Failure *f)
     spool->forgets_inodes = fstatfs(spool->fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
     *ret = TAKE_PTR(spool);
     return 0;
+}
+
+int spool_open(const char *path, Spool **ret, Failure *f)
+{
+    return open_spool(path, false, ret, f);
+}
+
+int spool_open_to_read(const char *path, Spool **ret, Failure *f)
+{
+    return open_spool(path, true, ret, f);
 }
 
 void spool_free(Spool *spool)

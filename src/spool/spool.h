@@ -22,6 +22,9 @@ typedef struct SpoolScan SpoolScan;
  * that not everybody can rename what is in it. 0 or a negative errno with a Failure (ERROR_SPOOL)
  * that names the directory and what to do. */
 int spool_open(const char *path, Spool **ret, Failure *f);
+
+/* The same for whoever only looks: checks that this process can list and enter. */
+int spool_open_to_read(const char *path, Spool **ret, Failure *f);
 void spool_free(Spool *spool);
 
 int spool_directory_fd(const Spool *spool); /* borrowed */

@@ -79,7 +79,7 @@ static int become(uid_t user)
     return -1;
 }
 
-/* As whoever owns the queue directory, as far as this user may. */
+/* As whoever owns the queue directory, as far as this user may: never with all of the daemon's. */
 static int settle_by_owner(const Tool *tool, CheckAsChoice choice, CheckAs *ret)
 {
     uid_t owner;
@@ -93,10 +93,6 @@ static int settle_by_owner(const Tool *tool, CheckAsChoice choice, CheckAs *ret)
         ret->has_become = true;
     }
     ret->is_owner = known && owner == geteuid();
-    if (choice == CHECK_AS_DAEMON && !ret->is_owner)
-        return tool_fail_number(ERROR_EACCES,
-            "only root, and the daemon's user itself, can check as the daemon: run `sudo outbox "
-            "check`, or check with --as-me");
     ret->unseen = ret->is_owner ? "the credentials, capabilities, sandbox and environment of its "
                                   "service"
                                 : "the daemon's user, and the credentials, sandbox and environment "
@@ -130,6 +126,10 @@ static int settle_by_unit(
     *ret_done = false;
     if (r < 0)
         return tool_fail_memory();
+    if (r == 0 && choice == CHECK_AS_DAEMON)
+        return tool_fail_number(ERROR_CONFIGURATION,
+            "systemd has no " CHECK_UNIT " here, or does not run, so nothing can be checked with "
+            "what the daemon has; without --as-daemon it is checked as the daemon's user");
     if (r == 0 || (choice != CHECK_AS_DAEMON && !is_served(tool, &settings)))
         return -1;
     if (settings.left_out)
@@ -137,6 +137,10 @@ static int settle_by_unit(
             settings.left_out);
     status = check_unit_run(&settings, tool, argc, argv);
     *ret_done = status >= 0;
+    if (status < 0 && choice == CHECK_AS_DAEMON)
+        return tool_fail_number(ERROR_CONFIGURATION,
+            "systemd-run could not do it as " CHECK_UNIT "; without --as-daemon it is checked as "
+            "the daemon's user");
     if (status < 0)
         fprintf(stderr,
             "outbox: systemd-run could not do it as %s; it is checked as the daemon's user\n",
@@ -154,6 +158,9 @@ int check_as_settle(const Tool *tool, CheckAsChoice choice, int argc, char **arg
         return note_user(ret);
     }
     choice = resolve(choice);
+    if (choice == CHECK_AS_DAEMON && geteuid() != 0)
+        return tool_fail_number(ERROR_EACCES,
+            "only root can check as the daemon: run `sudo outbox check`, or leave --as-daemon out");
     if (choice != CHECK_AS_ME && geteuid() == 0) {
         bool done;
         int status = settle_by_unit(tool, choice, argc, argv, &done);

@@ -157,8 +157,9 @@ int tool_load(const Tool *tool, Config **ret);
 int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRules **ret_senders,
     char **ret_socket);
 
-/* Opens it. 0 or an exit status. */
+/* Opens it, for changing what is in it or only for looking. 0 or an exit status. */
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret);
+int tool_open_spool_to_read(const Tool *tool, const char *directory, Spool **ret);
 
 /* A message as an argument means it. */
 typedef struct ToolMessage {

@@ -1,6 +1,7 @@
 /* The queue directory, for commands that look at it or change what is in it. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,7 +17,8 @@ int tool_fail_queue(const Spool *spool, int error)
         "cannot read %s: %s", spool_path(spool), strerrordesc_np(-error) ?: "unknown error");
 }
 
-int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
+static int open_by(int (*open)(const char *path, Spool **ret, Failure *f), const Tool *tool,
+    const char *directory, Spool **ret)
 {
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
@@ -26,7 +28,17 @@ int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
     status = tool_directory(tool, directory, &path, NULL, NULL);
     if (status != 0)
         return status;
-    return spool_open(path, ret, &f) < 0 ? tool_fail(&f) : 0;
+    return open(path, ret, &f) < 0 ? tool_fail(&f) : 0;
+}
+
+int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)
+{
+    return open_by(spool_open, tool, directory, ret);
+}
+
+int tool_open_spool_to_read(const Tool *tool, const char *directory, Spool **ret)
+{
+    return open_by(spool_open_to_read, tool, directory, ret);
 }
 
 /* A look that fails is no proof that there is none. */
@@ -145,7 +157,7 @@ static int fail_several(const Spool *spool, const char *id, const bool *there)
         spool_path(spool), (int)buffer_size(&names), buffer_data(&names));
 }
 
-int tool_find_message(
+static int find_message(
     const Spool *spool, const char *argument, bool (*applies)(SpoolState state), ToolMessage *ret)
 {
     bool there[SPOOL_STATE_MAX];
@@ -175,4 +187,56 @@ int tool_find_message(
     else if (spool_find(spool, ret->id, &ret->state) < 0)
         ret->state = SPOOL_STATE_MAX;
     return 0;
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c ? strchr(digits, c) : NULL;
+
+    return found ? (int)(found - digits) : -1;
+}
+
+/* What `list` prints "\xHH" for in an id: the byte, or 0. Anything that it prints as it is has no
+ * such form. */
+static unsigned char escaped_byte(const char *p)
+{
+    int high = p[0] == '\\' && p[1] == 'x' ? hex_digit(p[2]) : -1;
+    int low = high >= 0 ? hex_digit(p[3]) : -1;
+    int byte = low >= 0 ? high << 4 | low : 0;
+
+    return byte < 0x20 || byte >= 0x7f ? (unsigned char)byte : 0;
+}
+
+/* The argument with the bytes for which there are escapes in it; whether there were any. */
+static bool put_bytes_back(char *argument)
+{
+    bool any = false;
+    char *to = argument;
+
+    for (const char *p = argument; *p;) {
+        unsigned char byte = escaped_byte(p);
+
+        *to++ = byte ? (char)byte : *p;
+        p += byte ? 4 : 1;
+        any |= byte != 0;
+    }
+    *to = '\0';
+    return any;
+}
+
+/* An id that has such characters itself goes before the one that is printed so. */
+int tool_find_message(
+    const Spool *spool, const char *argument, bool (*applies)(SpoolState state), ToolMessage *ret)
+{
+    _cleanup_free_
+    char *raw = strdup(argument);
+    int status;
+
+    if (!raw)
+        return tool_fail_memory();
+    status = find_message(spool, argument, applies, ret);
+    if (status != 0 || ret->state != SPOOL_STATE_MAX || !put_bytes_back(raw))
+        return status;
+    return find_message(spool, raw, applies, ret);
 }

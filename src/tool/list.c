@@ -385,7 +385,7 @@ int run_list(const Tool *tool, const Command *command, int argc, char **argv)
     if (status == 0)
         status = check_options(command, &wanted);
     if (status == 0)
-        status = tool_open_spool(tool, directory, &spool);
+        status = tool_open_spool_to_read(tool, directory, &spool);
     if (status != 0)
         return status;
     wanted.colors = color_is_wanted(tool->color);

@@ -313,6 +313,6 @@ int run_mailq(const Tool *tool, const Command *command, int argc, char **argv)
     if (status == 0 && argv[optind])
         status = tool_usage(command, "it takes no arguments");
     if (status == 0)
-        status = tool_open_spool(tool, directory, &spool);
+        status = tool_open_spool_to_read(tool, directory, &spool);
     return status != 0 ? status : show(spool, format);
 }

@@ -229,7 +229,7 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
     if (argc - optind != 1)
         return tool_usage(command, "one id is wanted");
     wanted.colors = color_is_wanted(tool->color);
-    status = tool_open_spool(tool, wanted.directory, &spool);
+    status = tool_open_spool_to_read(tool, wanted.directory, &spool);
     if (status == 0)
         status = tool_find_message(spool, argv[optind], NULL, &message);
     return status != 0 ? status : show(spool, &message, &wanted);

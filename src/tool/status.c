@@ -211,6 +211,28 @@ static void print_rates(const json_t *server, const Figures *figures)
     putchar('\n');
 }
 
+/* Behind what it is about; several lines below it. */
+static void print_words_by_line(const char *text)
+{
+    bool several = text && strchr(text, '\n');
+
+    if (!several) {
+        putchar(' ');
+        print_words(text);
+        putchar('\n');
+        return;
+    }
+    putchar('\n');
+    for (const char *line = text; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+
+        fputs("    ", stdout);
+        terminal_print_lines(stdout, line, length);
+        putchar('\n');
+        line += length + (line[length] == '\n');
+    }
+}
+
 static void print_server(const Servers *servers, size_t n, const Figures *figures)
 {
     const json_t *server = servers->live[n];
@@ -242,9 +264,7 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
         printf("  the configuration of %s ",
             span_format_time(servers_time(refused, "time"), figures->now, time));
         print_warning(figures, "was not taken:");
-        putchar(' ');
-        print_words(servers_text(refused, "text"));
-        putchar('\n');
+        print_words_by_line(servers_text(refused, "text"));
     }
     json_array_foreach(json_object_get(server, "relays"), i, relay) print_relay(relay, figures);
 }
@@ -336,7 +356,7 @@ int run_status(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (optind < argc)
         return tool_usage(command, "%s: no argument is wanted", argv[optind]);
-    status = tool_open_spool(tool, directory, &spool);
+    status = tool_open_spool_to_read(tool, directory, &spool);
     if (status == 0)
         status = gather(spool, &figures);
     if (status != 0)

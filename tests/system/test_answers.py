@@ -281,7 +281,7 @@ relay=primary  address={address}
         self.assertEqual((done.stdout, done.stderr.decode(), done.returncode),
                          (b"", f"outbox: 10013: {self.queue.path}: this user (65534) may not put files into the queue "
                                f"directory, which belongs to user {owner.st_uid}, group {owner.st_gid}, with mode 0711; "
-                               "become a member of that group, or ask its owner\n", 77))
+                               "that group may not either: queue as that user, or ask it to let the group\n", 77))
         self.assertEqual(self.queue.names(), ["order.queued"])
 
 

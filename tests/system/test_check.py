@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import unittest
 
 import lab
 from case import SystemTest
@@ -356,7 +357,19 @@ class AsWhom(SystemTest):
         found = self.as_whom(env={**os.environ, "CREDENTIALS_DIRECTORY": str(self.directory)})
         self.assertEqual(found["as"]["user"], "root")
 
+    def refuse_as_daemon(self, *arguments, words="without --as-daemon"):
+        """What is not the daemon's unit is not it."""
+        result = self.outbox("check", *arguments, status=None)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stdout, b"")
+        self.assertIn(words, result.stderr.decode())
+
+    @unittest.skipIf(pathlib.Path("/run/systemd/system").is_dir(), "systemd may have the unit")
+    def test_as_the_daemon_or_not_at_all(self):
+        self.give()
+        self.refuse_as_daemon("--as-daemon")
+
     def test_the_last_of_both_counts(self):
         self.give()
-        self.assertEqual(self.as_whom("--as-me", "--as-daemon")["as"]["user"], "nobody")
+        self.refuse_as_daemon("--as-me", "--as-daemon")
         self.assertEqual(self.as_whom("--as-daemon", "--as-me")["as"]["user"], "root")

@@ -423,7 +423,9 @@ class Failures(OauthTest):
         self.assertIn("refused", self.send(status=75).lower())
 
     def test_token_file_that_cannot_be_kept(self):
-        said = self.send(status=66, oauth_token_file=self.kept / "none" / "tokens")
+        said = self.send(status=78, oauth_token_file=self.kept / "none" / "tokens")
+        self.assertIn(f'cannot be written: there is no directory "{self.kept}/none"', said)
+        said = self.send(status=66, oauth_token_file="/proc/tokens")  # a directory in which nobody makes a file
         self.assertIn("oauth_token_file: cannot keep tokens in", said)
         self.assertEqual(self.tokens.asked, [])
 

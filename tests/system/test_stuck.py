@@ -133,6 +133,22 @@ class WhatItWaitsFor(StuckTest):
         wait_for(lambda: self.json("status")["daemons"][0]["reload_refused"], "the refusal")
         self.assertRegex(self.outbox("status"), r"configuration of 20.* was not taken: .*nonsense")
 
+    def test_each_mistake_of_a_configuration_is_a_line(self):
+        daemon = self.start()
+        lines = "".join(f"nonsense_{i} = {i};\n" for i in range(40))
+        self.configuration.write_text(self.configuration.read_text() + "\nnonsense = 1;\nfolly = 2;\n")
+        daemon.reload()
+        refused = wait_for(lambda: self.json("status")["daemons"][0]["reload_refused"], "the refusal")
+        self.assertRegex(refused["text"], r"\A.*nonsense.*\n.*folly.*\Z")
+        self.assertRegex(self.outbox("status"), r" was not taken:\n    /.*nonsense.*\n    /.*folly.*\n")
+        self.configuration.write_text(self.configuration.read_text() + lines)  # more than is kept
+        daemon.reload()
+        text = lambda: self.json("status")["daemons"][0]["reload_refused"]["text"]
+        wait_for(lambda: "nonsense_3" in text(), "the second refusal")
+        self.assertTrue(text().endswith("..."))
+        self.assertLess(len(text()), 1010)
+        self.assertNotIn("x0a", self.outbox("status"))
+
     def test_rates_and_the_last_delivery(self):
         relay = self.odd()
         self.start(self.settings(relay))

@@ -261,7 +261,31 @@ class Looking(SystemTest):
         row = self.json("list")[0]
         self.assertEqual((row["id"], row["state"]), ("bad\\xff\\x01", "failed"))
         self.assertEqual(self.json("show", os.fsdecode(b"bad\xff\x01"))["record"], [])
+        self.assertEqual(self.json("show", row["id"])["record"], [])  # as it was printed
+        self.assertEqual(self.json("show", row["id"] + ".failed")["record"], [])
         self.assertNotIn("\x01", self.outbox("list"))
+
+    def test_looking_takes_no_more_than_reading(self):
+        self.configure()
+        self.queue.drop("a", message())
+        (self.queue.path / "a.queued").chmod(0o644)
+        for path in (self.queue.path, *self.queue.path.parents):
+            if not path.stat().st_mode & 0o001 and path not in (self.queue.path, self.directory):
+                self.skipTest(f"others cannot get to {path}")
+        self.directory.chmod(0o755)
+        self.configuration.chmod(0o644)
+        alone = {"group": "nogroup", "extra_groups": []}
+        for mode, status in ((0o755, 0), (0o754, 77), (0o751, 77)):
+            self.queue.path.chmod(mode)
+            for command in (["list"], ["status"], ["mailq"], ["show", "a"]):
+                with self.subTest(mode=oct(mode), command=command):
+                    result = self.outbox(*command, "--directory", self.queue.path, status=None, user="nobody", **alone)
+                    self.assertEqual(result.returncode, status, result.stderr)
+            result = self.outbox("delete", "a", "--directory", self.queue.path, status=None, user="nobody", **alone)
+            self.assertEqual(result.returncode, 77, result.stderr)
+            result = self.outbox("queue", "--directory", self.queue.path, stdin=message(), status=None, user="nobody", **alone)
+            self.assertNotIn(b"become a member", result.stderr)
+            self.assertIn(b"that group may not either", result.stderr)
 
     def test_unknown_message(self):
         self.configure()

@@ -234,8 +234,8 @@ START_TEST(every_secret_of_a_relay_must_be_private)
                              "authorization_identity = \"hunter2\";"),
         NULL, 0644,
         "outbox.conf:3: relays.h:25.authorization_identity: everyone can read the secret in "
-        "outbox.conf; run `chmod 600 outbox.conf`, or rather keep it in a file of its own, such as "
-        "password_file");
+        "outbox.conf; run `chmod 600 outbox.conf`, or rather keep it in a file of its own "
+        "(password_file)");
     ck_assert_int_eq(mkdir(place("keys", keys), 0755), 0);
     expect_mistakes_of(RELAY("tls_certificate = \"keys\";"), NULL, 0644,
         "outbox.conf:1: relays.h:25.tls_certificate: others can look into the directory keys, in "

@@ -234,7 +234,7 @@ START_TEST(wrong_combinations_are_refused)
         "password out");
     expect_mistakes_of(RELAY("user = \"u\";\n password = \"x\";"), NULL, 0644,
         "outbox.conf:2: relays.h:25.password: everyone can read the secret in outbox.conf; run "
-        "`chmod 600 outbox.conf`, or rather keep it in a file of its own, such as password_file");
+        "`chmod 600 outbox.conf`, or rather keep it in a file of its own (password_file)");
     expect_mistakes(RELAY("user = \"u\"; password_file = \"open\";"),
         "outbox.conf:1: relays.h:25.password_file: everyone can read the secret in open; run "
         "`chmod 600 open`");
@@ -297,6 +297,28 @@ START_TEST(includes_keep_their_lines)
     expect_mistakes("#\n@include \"outbox.conf\"",
         "outbox.conf:2: @include: files include each other more than 10 deep; does one include "
         "itself?");
+}
+END_TEST
+
+/* The relays that it sets are not known: nothing is said of what an override leaves open. */
+START_TEST(syntax_error_beside_overrides_is_the_only_mistake)
+{
+    static const char *const overrides[][2] = {
+        {"relays.port=25", NULL}, {"relays.smtp.port=25", NULL}, {"spool.settle=1s", NULL}};
+
+    for (size_t i = 0; i < ELEMENTSOF(overrides); i++) {
+        _cleanup_failure_ Failure f = {0};
+        Config *config = NULL;
+        char path[100];
+
+        put("outbox.conf", "relays = ({\n name = \"smtp\"; host = \"a.org\"; port = ;\n});\n",
+            0600);
+        ck_assert_int_eq(
+            config_load(place("outbox.conf", path), overrides[i], &config, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(failure_text(&f), "outbox.conf:2: syntax: syntax error"));
+        ck_assert_ptr_null(strstr(failure_text(&f), "--set"));
+        ck_assert_ptr_null(strstr(failure_text(&f), "no mail server"));
+    }
 }
 END_TEST
 
@@ -381,6 +403,47 @@ START_TEST(lmtp_cannot_stop_on_errors)
 }
 END_TEST
 
+#define OAUTH                                                                    \
+    "user = \"u\"; oauth_token_url = \"https://h/t\"; oauth_client_id = \"c\"; " \
+    "oauth_grant = \"client-credentials\";\n"
+#define PROXY "proxy_type = \"tunnel\"; proxy_host = \"p\"; "
+#define READ_BY_ALL                                                                   \
+    ": everyone can read the secret in outbox.conf; run `chmod 600 outbox.conf`, or " \
+    "rather keep it in a file of its own "
+
+/* The advice names the setting that takes the file of that very secret. */
+START_TEST(a_secret_in_an_open_file_is_sent_to_its_own_setting)
+{
+    expect_mistakes_of(RELAY(OAUTH "oauth_client_secret = \"x\";"), NULL, 0644,
+        "outbox.conf:2: relays.h:25.oauth_client_secret" READ_BY_ALL "(oauth_client_secret_file)");
+    expect_mistakes_of(RELAY(PROXY "proxy_user = \"u\";\n proxy_password = \"x\";"), NULL, 0644,
+        "outbox.conf:2: relays.h:25.proxy_password" READ_BY_ALL "(proxy_password_file)");
+    expect_mistakes_of(RELAY(PROXY "\n proxy_data = \"Proxy-Authorization: Basic dTpw\";"), NULL,
+        0644,
+        "outbox.conf:2: relays.h:25.proxy_data" READ_BY_ALL "(proxy_user and proxy_password_file)");
+}
+END_TEST
+
+/* A file that is written later needs its directory by then, whichever setting names it. */
+START_TEST(a_file_to_be_written_needs_its_directory)
+{
+    put("file", "x\n", 0600);
+    expect_mistakes(RELAY("tls_mta_sts = \"try\"; tls_mta_sts_domain = \"x.test\"; "
+                          "tls_key_log_file = \"none/keys\";\n "
+                          "tls_mta_sts_file = \"file/sts\";"),
+        "outbox.conf:1: relays.h:25.tls_key_log_file: \"none/keys\" cannot be written: there is no "
+        "directory \"none\"; create it or name another file\n"
+        "outbox.conf:2: relays.h:25.tls_mta_sts_file: \"file/sts\" cannot be written: there is no "
+        "directory \"file\"; create it or name another file");
+    expect_mistakes(RELAY("user = \"u\"; oauth_token_url = \"https://h/t\"; oauth_client_id = "
+                          "\"c\";\n oauth_token_file = \"a/b/t\";"),
+        "outbox.conf:2: relays.h:25.oauth_token_file: \"a/b/t\" cannot be written: there is no "
+        "directory \"a/b\"; create it or name another file");
+    expect_mistakes(RELAY("tls_key_log_file = \".\";"),
+        "outbox.conf:1: relays.h:25.tls_key_log_file: \".\" is a directory; name a file");
+}
+END_TEST
+
 START_TEST(a_reset_connection_does_not_linger)
 {
     _cleanup_config_ Config *config = load(RELAY("linger = false; linger_time = \"5s\";"), NULL);
@@ -397,7 +460,8 @@ START_TEST(no_setting_needs_the_host_that_is_missing)
     static const char *const values[] = {
         "true", "1", "\"h\"", "\"require\"", "\"tunnel\"", "\"starttls\"", "\"https://h.test/t\""};
     static const char *const hosts[] = {"", "host = \"h:1\"; ", "hots = \"h\"; ", "host = \"\"; "};
-    static const char *const more[] = {"", "proxy_host = \"p\"; ", "tls_mta_sts = \"try\"; "};
+    static const char *const more[] = {
+        "", "proxy_host = \"p\"; ", "tls_mta_sts = \"try\"; tls_mta_sts_domain = \"x.test\"; "};
     size_t n;
     const Setting *rows = settings_table(&n);
 
@@ -453,11 +517,14 @@ int main(void)
     tcase_add_test(t, wrong_combinations_are_refused);
     tcase_add_test(t, includes_keep_their_lines);
     tcase_add_test(t, syntax_errors_have_a_line_and_advice);
+    tcase_add_test(t, syntax_error_beside_overrides_is_the_only_mistake);
     tcase_add_test(t, unreadable_files_are_no_mistakes_of_the_text);
     tcase_add_test(t, mistakes_are_bounded);
     tcase_add_test(t, a_login_needs_what_it_shows);
     tcase_add_test(t, lmtp_cannot_stop_on_errors);
     tcase_add_test(t, a_reset_connection_does_not_linger);
+    tcase_add_test(t, a_secret_in_an_open_file_is_sent_to_its_own_setting);
+    tcase_add_test(t, a_file_to_be_written_needs_its_directory);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }
