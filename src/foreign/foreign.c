@@ -242,7 +242,7 @@ static int read_next(ForeignQueue *queue, ForeignMessage *message, Failure *f)
     if (queue->ops->next) {
         message->content = &queue->stream;
         r = queue->ops->next(&queue->stream, message, f);
-        return r < 0 ? failure_prefix(f, -ECANCELED, queue->name) : r;
+        return r < 0 ? -ECANCELED : r;
     }
     do {
         if (queue->next >= queue->n)

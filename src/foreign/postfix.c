@@ -13,6 +13,8 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "foreign/format.h"
+#include "message/address.h"
+#include "message/local_part.h"
 
 /* Of record types, which are letters. */
 enum {
@@ -20,6 +22,7 @@ enum {
     RECORD_RECIPIENT = 'R',
     RECORD_DONE = 'D',     /* a recipient who has it */
     RECORD_CANCELED = '/', /* one whom a filter has taken away */
+    RECORD_REDIRECT = '>', /* who gets it instead of all recipients */
     RECORD_MESSAGE = 'M',
     RECORD_LINE = 'N',
     RECORD_PIECE = 'L', /* of a line that goes on in the next record; in the envelope, a filter */
@@ -34,6 +37,7 @@ enum {
     RECORD_ENVID = 'i',
 };
 
+#define ADDRESS_ROOM (2 * ADDRESS_MAX)
 #define RECORD_MAX ((size_t)1024 * 1024)
 
 typedef struct Record {
@@ -68,6 +72,13 @@ static int read_length(Reader *reader, size_t *ret_n, size_t *ret_bytes, Failure
     return 0;
 }
 
+/* All that Postfix writes: another one is a byte that has changed, and what it was would be lost.
+ */
+static bool is_known(int type)
+{
+    return strchr("CTcFILSDROW/AK><ionfdMNwXrePpVmE", type);
+}
+
 /* Takes the record from the reader. It stays where it is until more is read. */
 static int read_one(Reader *reader, Record *ret, Failure *f)
 {
@@ -79,6 +90,8 @@ static int read_one(Reader *reader, Record *ret, Failure *f)
     if (buffer_size(&reader->data) < 2)
         return broken("it ends too early", f);
     ret->type = (unsigned char)buffer_data(&reader->data)[0];
+    if (!ret->type || !is_known(ret->type))
+        return broken("a record is of a type that there is not", f);
     r = read_length(reader, &ret->n, &bytes, f);
     if (r < 0)
         return r;
@@ -137,9 +150,12 @@ static int start_at(ForeignMessage *message, uint64_t at, Failure *f)
 
 /* ---- the envelope ---- */
 
-/* What DSN records before a recipient have said. */
+/* What records have said beside sender and recipients. */
 typedef struct Terms {
-    Buffer sender, recipient; /* parameters */
+    Buffer ret, envid; /* the message's DSN parameters, of each the last */
+    Buffer recipient;  /* of the recipient that comes next */
+    char address[ADDRESS_ROOM];
+    char redirect[ADDRESS_ROOM]; /* "": to nobody else */
 } Terms;
 
 static int append_keyword(Buffer *to, const char *keyword)
@@ -190,14 +206,20 @@ static int append_notify(Buffer *to, const char *text)
 
 static int append_ret(Buffer *to, const char *text)
 {
-    int r = append_keyword(to, "RET");
+    int r;
+
+    buffer_clear(to);
+    r = append_keyword(to, "RET");
 
     return r < 0 ? r : buffer_append_string(to, strtoul(text, NULL, 10) == 1 ? "FULL" : "HDRS");
 }
 
 static int append_envid(Buffer *to, const char *text)
 {
-    int r = append_keyword(to, "ENVID");
+    int r;
+
+    buffer_clear(to);
+    r = append_keyword(to, "ENVID");
 
     return r < 0 ? r : append_xtext(to, text);
 }
@@ -208,11 +230,59 @@ static const char *parameters(Buffer *terms)
     return buffer_size(terms) > 0 && buffer_append(terms, "", 1) >= 0 ? buffer_data(terms) : NULL;
 }
 
-static int add_recipient(ForeignMessage *message, const char *address, Terms *terms, Failure *f)
+/* The address as SMTP has it: Postfix keeps local parts without the quotes that they need. NULL:
+ * it is longer than an address may be. */
+static const char *quoted(const char *address, char to[static ADDRESS_ROOM])
 {
-    int r = envelope_add_recipient(&message->envelope, address, parameters(&terms->recipient), f);
+    const char *at = strrchr(address, '@');
+    size_t n = at ? (size_t)(at - address) : strlen(address);
+    size_t written = n > 0 ? local_part_format(address, n, to, ADDRESS_MAX) : 0;
+
+    if (n > 0 && (written == 0 || written + strlen(address + n) >= ADDRESS_ROOM))
+        return NULL;
+    strcpy(to + written, address + n);
+    return to;
+}
+
+static int set_sender(ForeignMessage *message, const char *text, Terms *terms, Failure *f)
+{
+    const char *address = quoted(text, terms->address);
+
+    if (message->envelope.sender)
+        return 0;
+    return address ? envelope_set_sender(&message->envelope, address, NULL, f)
+                   : broken("its sender is too long", f);
+}
+
+static int add_recipient(ForeignMessage *message, const char *text, Terms *terms, Failure *f)
+{
+    const char *address = quoted(text, terms->address);
+    int r = address ? envelope_add_recipient(
+                          &message->envelope, address, parameters(&terms->recipient), f)
+                    : broken("a recipient is too long", f);
 
     buffer_clear(&terms->recipient);
+    return r;
+}
+
+static int redirect(const char *text, Terms *terms, Failure *f)
+{
+    return quoted(text, terms->redirect) ? 0 : broken("a recipient is too long", f);
+}
+
+/* Whoever it was for. 0 or a negative errno. */
+static int redirect_all(ForeignMessage *message, const Terms *terms, Failure *f)
+{
+    Envelope other = {0};
+    int r;
+
+    if (!terms->redirect[0] || message->envelope.n_recipients == 0)
+        return 0;
+    r = envelope_set_sender(&other, message->envelope.sender, NULL, f);
+    if (r >= 0)
+        r = envelope_add_recipient(&other, terms->redirect, NULL, f);
+    SWAP(other, message->envelope);
+    envelope_done(&other);
     return r;
 }
 
@@ -237,16 +307,15 @@ static int take_record(
     ForeignMessage *message, int type, const char *text, Terms *terms, Failure *f)
 {
     switch (type == RECORD_ATTRIBUTE ? attribute_type(&text) : type) {
-    case RECORD_SENDER:
-        return message->envelope.sender ? 0
-                                        : envelope_set_sender(&message->envelope, text, NULL, f);
+    case RECORD_SENDER: return set_sender(message, text, terms, f);
+    case RECORD_REDIRECT: return redirect(text, terms, f);
     case RECORD_RECIPIENT: return add_recipient(message, text, terms, f);
     case RECORD_DONE:
     case RECORD_CANCELED: buffer_clear(&terms->recipient); return 0;
     case RECORD_ORCPT: return append_orcpt(&terms->recipient, text);
     case RECORD_NOTIFY: return append_notify(&terms->recipient, text);
-    case RECORD_RET: return append_ret(&terms->sender, text);
-    case RECORD_ENVID: return append_envid(&terms->sender, text);
+    case RECORD_RET: return append_ret(&terms->ret, text);
+    case RECORD_ENVID: return append_envid(&terms->envid, text);
     default: return 0;
     }
 }
@@ -285,35 +354,50 @@ static bool is_message(const char *name _unused_)
     return true;
 }
 
-/* The master holds a lock while it runs. */
+/* The master holds a lock while it runs. The queue is named, or a folder some levels below it. */
 static int look(const char *path, Failure *f)
 {
-    _cleanup_free_
-    char *pid = NULL;
-    _cleanup_close_ int fd = -1;
+    _cleanup_buffer_ Buffer pid = {0};
 
-    if (asprintf(&pid, "%s/pid/master.pid", path) < 0)
-        return -ENOMEM;
-    fd = open(pid, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        return failure_set(f, -EBUSY, ERROR_FILE,
-            "Postfix is running and delivers this queue: stop it first, with postfix stop");
+    for (unsigned level = 0; level < 4; level++) {
+        _cleanup_close_ int fd = -1;
+
+        buffer_clear(&pid);
+        if (buffer_appendf(&pid, "%s%.*s/pid/master.pid", path, (int)(3 * level), "/../../..") <
+                0 ||
+            buffer_append(&pid, "", 1) < 0)
+            return -ENOMEM;
+        fd = open(buffer_data(&pid), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+            return failure_set(f, -EBUSY, ERROR_FILE,
+                "Postfix is running and delivers this queue: stop it first, with postfix stop");
+    }
     return 0;
 }
 
 static int read_file(const char *path _unused_, ForeignMessage *message, Failure *f)
 {
     Terms terms = {0};
+    struct stat st;
     uint64_t at = 0;
     int r = start_at(message, 0, f);
+
+    /* Who handed it over was told so once it may be executed, which marks it. */
+    if (r >= 0 && (fstat(message->own.fd, &st) < 0 || !(st.st_mode & S_IXUSR)))
+        r = broken("its owner may not execute it, which is Postfix's mark of whole ones", f);
 
     if (r >= 0)
         r = read_records(message, &terms, &at, f);
     if (r >= 0 && (at == 0 || !message->envelope.sender))
         r = broken("it has no message, or no sender", f);
-    if (r >= 0 && buffer_size(&terms.sender) > 0)
-        r = envelope_inherit_sender(&message->envelope, parameters(&terms.sender), f);
-    buffer_done(&terms.sender);
+    if (r >= 0)
+        r = redirect_all(message, &terms, f);
+    if (r >= 0 && buffer_size(&terms.ret) > 0)
+        r = envelope_inherit_sender(&message->envelope, parameters(&terms.ret), f);
+    if (r >= 0 && buffer_size(&terms.envid) > 0)
+        r = envelope_inherit_sender(&message->envelope, parameters(&terms.envid), f);
+    buffer_done(&terms.ret);
+    buffer_done(&terms.envid);
     buffer_done(&terms.recipient);
     if (r < 0 || message->envelope.n_recipients == 0)
         return r;

@@ -116,7 +116,7 @@ static int add_line(Aliases *a, const char *data, size_t n, size_t line)
     if (!alias)
         return -ENOMEM;
     alias->line = line;
-    if (!colon)
+    if (!colon || memchr(data, '\0', n))
         return 0;
     r = read_one(data, (size_t)(colon - data), &one);
     if (r < 0 || !one.is_bare) {
@@ -152,7 +152,8 @@ int aliases_parse(const char *data, size_t n, Aliases **ret)
 {
     _cleanup_(aliases_free_p) Aliases *a = calloc(1, sizeof(Aliases));
     _cleanup_buffer_ Buffer text = {0};
-    const char *at = data, *end = data + n;
+    size_t mark = n >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* editors put it there */
+    const char *at = data + mark, *end = data + n;
     size_t line = 0, first = 0;
     int r = a ? 0 : -ENOMEM;
 
@@ -180,23 +181,6 @@ int aliases_parse(const char *data, size_t n, Aliases **ret)
     if (a->n > 0)
         qsort(a->list, a->n, sizeof(Alias), compare);
     *ret = TAKE_PTR(a);
-    return 0;
-}
-
-int aliases_check(const Aliases *a, Failure *f)
-{
-    for (size_t i = 0; i < a->n; i++) {
-        const Alias *alias = &a->list[i];
-
-        if (!alias->name)
-            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                "line %zu is none of aliases; write NAME: ADDRESS, ...", alias->line);
-        if (i > 0 && a->list[i - 1].name && strcasecmp(a->list[i - 1].name, alias->name) == 0)
-            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                "line %zu has a second rule for %s, which counts for nothing beside the one in "
-                "line %zu",
-                alias->line, alias->name, a->list[i - 1].line);
-    }
     return 0;
 }
 
@@ -309,6 +293,54 @@ static const char *why_refused(const char *element)
     return NULL;
 }
 
+typedef struct Checking {
+    const Alias *alias;
+    Failure *failure;
+} Checking;
+
+static int check_element(void *user, const char *text, size_t n)
+{
+    const Checking *c = user;
+    _cleanup_free_
+    char *element = strndup(text, n);
+    OneAddress one = {0};
+    const char *why;
+    int r = 0;
+
+    if (!element)
+        return failure_set_errno(c->failure, -ENOMEM, "cannot read the aliases");
+    if (text_starts_nocase(element, ":include:"))
+        return 0;
+    why = why_refused(element);
+    if (!why)
+        r = read_one(text, n, &one);
+    free(one.address);
+    if (!why && r >= 0)
+        return 0;
+    return failure_set(c->failure, -EBADMSG, ERROR_CONFIGURATION, "line %zu: %s has \"%s\", %s",
+        c->alias->line, c->alias->name, element, why ?: "which is no address");
+}
+
+int aliases_check(const Aliases *a, Failure *f)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const Alias *alias = &a->list[i];
+
+        if (!alias->name)
+            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+                "line %zu is none of aliases; write NAME: ADDRESS, ...", alias->line);
+        if (i > 0 && a->list[i - 1].name && strcasecmp(a->list[i - 1].name, alias->name) == 0)
+            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+                "line %zu has a second rule for %s, which counts for nothing beside the one in "
+                "line %zu",
+                alias->line, alias->name, a->list[i - 1].line);
+        if (address_list_split(
+                alias->targets, strlen(alias->targets), check_element, &(Checking){alias, f}) < 0)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
 static bool is_own(const LocalNames *names, const char *domain)
 {
     for (const char *const *own = names->own; own && *own; own++)
@@ -403,9 +435,11 @@ static int follow_rule(Way *way, const char *targets)
     size_t depth = 0;
     int r;
 
-    for (const Way *at = way->from; at; at = at->from)
-        if (++depth >= DEPTH_MAX || text_equal_nocase(at->name, way->name))
+    for (const Way *at = way->from; at; at = at->from, depth++)
+        if (text_equal_nocase(at->name, way->name))
             return fail_loop(way);
+    if (depth >= DEPTH_MAX)
+        return refuse(way, way->name, "which is behind too many other names; name an address");
     if (was_followed(way))
         return 0;
     r = follow(way, targets, strlen(targets));
@@ -428,6 +462,11 @@ static int add_without_rule(
 {
     char address[2 * ADDRESS_MAX];
 
+    if (names->unread)
+        return failure_set(f, -EINVAL, ERROR_FILE,
+            "%s is a name of this machine, and where its mail goes is not known: %s cannot be read "
+            "(%s); mend that, or name another file in local.aliases",
+            name, names->path, names->unread);
     if (names->domain) {
         (void)snprintf(address, sizeof(address), "%s@%s", name, names->domain);
         return envelope_add_recipient(e, address, parameters, f);

@@ -22,7 +22,8 @@ typedef struct Aliases Aliases;
 int aliases_parse(const char *data, size_t n, Aliases **ret);
 void aliases_free(Aliases *aliases);
 
-/* Whether each line is one. 0, or -EBADMSG with a Failure that names the first line that is not. */
+/* Whether each line is one, and names only what can be followed. 0, or -EBADMSG with a Failure that
+ * names the first line that is not; -ENOMEM. */
 int aliases_check(const Aliases *aliases, Failure *f);
 
 /* Appends what is in that file. 0 or a negative errno with a Failure. */
@@ -31,6 +32,7 @@ typedef int (*AliasesInclude)(void *user, const char *path, Buffer *out, Failure
 typedef struct LocalNames {
     Aliases *aliases;       /* NULL: none. What was found in it is marked there for a while */
     const char *path;       /* of it, for failures */
+    const char *unread;     /* why the file could not be read; NULL: it was, or is not there */
     const char *root;       /* addresses, as a line of aliases has them; NULL: no rule */
     const char *domain;     /* of names without a rule; NULL: there is none that anybody knows */
     const char *here;       /* a domain for them in ORCPT, never NULL */

@@ -1,7 +1,5 @@
 /* The local part of an address as RFC 5321 (4.1.2) wants it: with the quotes it needs and no
- * others.
- *
- * Inside the layer only. */
+ * others. */
 #pragma once
 
 #include <stdbool.h>

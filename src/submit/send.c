@@ -30,10 +30,9 @@ int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-        r = -errno;
+        r = errno == ENOENT ? -ECONNREFUSED : -errno; /* who ends well takes it away */
         return failure_set_socket(f, r, "%s: %s", path,
-            r == -ENOENT || r == -ECONNREFUSED ? "nobody serves it: outboxd is to run"
-                                               : "cannot connect");
+            r == -ECONNREFUSED ? "nobody serves it: outboxd is to run" : "cannot connect");
     }
     *ret = (SubmitSender){.fd = TAKE_FD(fd)};
     r = buffer_append_string(&ret->pending, "QUEUE\n");

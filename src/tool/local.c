@@ -23,7 +23,6 @@ void local_done(Local *l)
     (void)config_unref(l->config);
     from_rules_free(l->from);
     aliases_free(l->aliases);
-    free(l->unreadable);
     free(l->domain);
     free(l->full);
 }
@@ -63,9 +62,17 @@ static int find_domain(Local *l)
     return l->domain ? 0 : -ENOMEM;
 }
 
+/* Never waits for who may write to it. 0 or a negative errno. */
+static int load(const char *path, Buffer *out)
+{
+    _cleanup_close_ int fd = file_open(AT_FDCWD, path, FILE_NO_PIPE);
+
+    return fd < 0 ? fd : file_read_all(fd, ALIASES_MAX, out);
+}
+
 static int include(_unused_ void *user, const char *path, Buffer *out, Failure *f)
 {
-    int r = file_load(AT_FDCWD, path, ALIASES_MAX, out);
+    int r = load(path, out);
 
     return r < 0 ? failure_set_errno(f, r == -ENOMEM ? r : -EINVAL,
                        "cannot read %s, which aliases include: %s", path, file_trouble(r))
@@ -77,7 +84,7 @@ static int read_aliases(Local *l)
 {
     const char *path = l->config->local.aliases;
     _cleanup_buffer_ Buffer text = {0};
-    int r = path ? file_load(AT_FDCWD, path, ALIASES_MAX, &text) : -ENOENT;
+    int r = path ? load(path, &text) : -ENOENT;
 
     if (r == -ENOENT)
         return 0;
@@ -85,9 +92,8 @@ static int read_aliases(Local *l)
         r = aliases_parse(buffer_data(&text), buffer_size(&text), &l->aliases);
     if (r >= 0 || r == -ENOMEM)
         return r;
-    return asprintf(&l->unreadable, "%s (which cannot be read: %s)", path, file_trouble(r)) < 0
-               ? -ENOMEM
-               : 0;
+    l->unread = r == -EFBIG ? "it is larger than 4 MiB" : file_trouble(r);
+    return 0;
 }
 
 /* 0, -EBADMSG with a Failure, or -ENOMEM. */
@@ -115,7 +121,8 @@ static void set_names(Local *l)
     l->own[n] = NULL;
     l->names = (LocalNames){
         .aliases = l->aliases,
-        .path = l->unreadable ?: config->aliases ?: "local.aliases, which is not set",
+        .path = config->aliases ?: "local.aliases, which is not set",
+        .unread = l->unread,
         .root = config->root,
         .domain = l->is_known ? l->domain : NULL,
         .here = l->domain,
@@ -154,8 +161,8 @@ int local_check_aliases(const char *config_path)
 
     if (r < 0)
         return tool_fail(&f);
-    if (l.unreadable)
-        return tool_fail_number(ERROR_FILE, "%s", l.unreadable);
+    if (l.unread)
+        return tool_fail_number(ERROR_FILE, "%s cannot be read: %s", l.names.path, l.unread);
     if (!l.aliases || aliases_check(l.aliases, &f) >= 0)
         return EX_OK;
     (void)tool_fail_about(l.names.path, &f);

@@ -10,9 +10,9 @@
 typedef struct Local {
     Config *config;
     Aliases *aliases;
-    char *unreadable; /* what is told of the file in a failure where it cannot be read; or NULL */
-    char *domain;     /* of senders, never NULL */
-    bool is_known;    /* others can know it: recipients get it, too */
+    const char *unread;    /* why the file of aliases could not be read; NULL: it could */
+    char *domain;          /* of senders, never NULL */
+    bool is_known;         /* others can know it: recipients get it, too */
     char *full, node[256]; /* this host's names; `full` NULL: it has none */
     const char *own[5];    /* domains that are this machine, NULL-terminated */
     LocalNames names;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -38,7 +39,8 @@ void fuzz_input(const uint8_t *data, size_t size)
 
     if (size == 0)
         return;
-    if (fd < 0 || file_write_all(fd, data + 1, size - 1) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+    if (fd < 0 || fchmod(fd, 0700) < 0 || file_write_all(fd, data + 1, size - 1) < 0 ||
+        lseek(fd, 0, SEEK_SET) < 0)
         abort();
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     if (foreign_open(formats[data[0] % ELEMENTSOF(formats)], path, &queue, NULL) < 0)

@@ -26,6 +26,7 @@ class ImportTest(SystemTest):
         path = self.other / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        path.chmod(0o700)  # as Postfix marks what is whole
         return path
 
     def queued(self):
@@ -181,9 +182,10 @@ class ImportPostfix(ImportTest):
                 smtp.sendmail("shop@lab.test", [f"{name}@lab.test"], text, ["RET=HDRS", "ENVID=a+2Bb"],
                               ["NOTIFY=FAILURE,DELAY", f"ORCPT=rfc822;{name}+2Bx@lab.test"])
         wait_for(lambda: len(self.files("deferred")) == 2 and len(self.files("hold")) == 1, "all is deferred")
-        result = self.outbox("import", "postfix", self.other / "queue", status=None)
-        self.assertIn("stop it first, with postfix stop", result.stderr.decode())
-        self.assertEqual(result.returncode, 66)
+        for folder in ("queue", "queue/deferred", "queue/deferred/" + self.files("deferred")[0].parent.name):
+            result = self.outbox("import", "postfix", self.other / folder, status=None)
+            self.assertIn("stop it first, with postfix stop", result.stderr.decode(), folder)
+            self.assertEqual(result.returncode, 66)
         self.stop()
         wait_for(lambda: not self.files("incoming", "active"), "nothing is under way")
         expected = {path.name: self.postcat(path) for path in self.files("deferred")}
@@ -194,9 +196,34 @@ class ImportPostfix(ImportTest):
             block, _, content = text.partition(b"Received:")
             self.assertIn(b"Received:" + content, expected.values())
             name = b"ann" if b"Subject: one" in content else b"bob"
-            self.assertEqual(block, b"X-Sender: <shop@lab.test> ENVID=a+2Bb RET=HDRS\nX-Receiver: <%s@lab.test> "
+            self.assertEqual(block, b"X-Sender: <shop@lab.test> RET=HDRS ENVID=a+2Bb\nX-Receiver: <%s@lab.test> "
                              b"NOTIFY=FAILURE,DELAY ORCPT=rfc822;%s+2Bx@lab.test\n" % (name, name))
         self.assertIn("1 message imported", self.outbox("import", "postfix", self.other / "queue/hold"))
+
+    def test_what_filters_have_changed(self):
+        def record(kind, data=b""):
+            return kind + bytes([len(data)]) + data
+
+        head = record(b"T", b"1700000000") + record(b"A", b"envelope_id=first") + record(b"A", b"envelope_id=last")
+        start = head + record(b"S", b"the shop@lab.test")
+        end = (record(b"M") + record(b"N", b"Subject: x") + record(b"N") + record(b"L", b"a long ") +
+               record(b"N", b"line") + record(b"X") + record(b"E"))
+        path = self.put("one", start + record(b"R", b"ann b@lab.test") + record(b"D", b"had@lab.test") +
+                        record(b"/", b"taken@lab.test") + end)
+        self.outbox("import", "postfix", path)
+        self.assertEqual(self.queued(), [b'X-Sender: <"the shop"@lab.test> ENVID=last\nX-Receiver: <"ann b"@lab.test>\n'
+                                         b'From: "the shop"@lab.test\nSubject: x\n\na long line\n'])
+        for name in self.queue.names():
+            os.unlink(self.queue.path / name)
+        path = self.put("two", start + record(b"R", b"ann@lab.test") + record(b">", b"boss@lab.test") + end)
+        self.outbox("import", "postfix", path)
+        self.assertIn(b"X-Receiver: <boss@lab.test>\nFrom:", self.queued()[0])
+        for wrong in (record(b"Z", b"ann@lab.test"), record(b"\0")):
+            path = self.put("three", start + record(b"R", b"ann@lab.test") + wrong + end)
+            self.assertIn("a type that there is not",
+                          self.outbox("import", "postfix", path, status=None).stderr.decode())
+        path.chmod(0o600)
+        self.assertIn("Postfix's mark of whole ones", self.outbox("import", "postfix", path, status=None).stderr.decode())
 
     def test_a_file_that_is_none(self):
         with smtplib.SMTP("127.0.0.1", self.port) as smtp:

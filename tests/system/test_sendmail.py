@@ -245,6 +245,15 @@ class Sendmail(SystemTest):
             self.queued("From: a@lab.test\n\n", *options, "b@lab.test")
         self.assertFalse((self.directory / "log").exists())
 
+    def test_aliases_that_cannot_be_read(self):
+        aliases = self.directory / "pipe"
+        os.mkfifo(aliases)
+        lab.write_configuration(self.configuration, {"directory": self.queue.path}, [self.lab.relay("plain")],
+                                local={"aliases": str(aliases), "domain": "here.test"})
+        self.assertIn(f"{aliases} cannot be read (it is a pipe", self.sendmail("\ntext\n", "ann", status=65))
+        self.sendmail("\ntext\n", "ann@lab.test")
+        self.assertIn("it is a pipe", self.sendmail("", "-bi", status=66))
+
     def test_a_run_of_the_queue(self):
         def drop():
             for name, sender, to in (("one", "a@lab.test", "ann@lab.test"), ("two", "b@lab.test", "bob@else.test")):

@@ -151,7 +151,7 @@ class Submission(SystemTest):
         self.configure(spool={"submit_socket": str(self.socket)})
         self.configuration.chmod(0o644)
         result = self.queue_as(ALICE, self.address())
-        self.assertEqual(result.returncode, 77)
+        self.assertEqual(result.returncode, 75)
         self.assertIn(b"nobody serves it: outboxd is to run", result.stderr)
         # What a daemon left that died.
         listener = socket.socket(socket.AF_UNIX)

@@ -166,18 +166,58 @@ START_TEST(recipients_are_bounded)
 }
 END_TEST
 
+START_TEST(a_file_that_is_not_read_misleads_nobody)
+{
+    _cleanup_envelope_ Envelope e = {0};
+    _cleanup_failure_ Failure f = {0};
+    const LocalNames names = {.path = "/etc/aliases",
+        .unread = "Permission denied",
+        .root = "me@x.test",
+        .domain = "x.test",
+        .here = "here.test"};
+
+    ck_assert_int_eq(local_names_add(&names, &e, "ann", NULL, &f), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "/etc/aliases cannot be read"));
+    ck_assert_int_eq(local_names_add(&names, &e, "root", NULL, &f), 0);
+    ck_assert_int_eq(local_names_add(&names, &e, "bob@y.test", NULL, &f), 0);
+    ck_assert_uint_eq(e.n_recipients, 2);
+}
+END_TEST
+
+START_TEST(marks_of_editors_are_no_names)
+{
+    static const char file[] = "\xef\xbb\xbf"
+                               "a: b@c.test\n";
+    _cleanup_(aliases_free_p) Aliases *aliases = NULL;
+    _cleanup_envelope_ Envelope e = {0};
+    LocalNames names = {.path = "aliases", .here = "here.test"};
+
+    ck_assert_int_eq(aliases_parse(file, sizeof(file) - 1, &aliases), 0);
+    names.aliases = aliases;
+    ck_assert_int_eq(local_names_add(&names, &e, "a", NULL, NULL), 0);
+    ck_assert_str_eq(e.recipients[0].address, "b@c.test");
+}
+END_TEST
+
 START_TEST(lines_that_are_none_are_told)
 {
     static const struct {
-        const char *file, *what;
-    } wrong[] = {{"a: b\nno colon\n", "line 2 is none"}, {"a@b: c\n", "line 1 is none"},
-        {"a: b\nA: c\n", "line 2 has a second rule for A"}};
+        const char *file;
+        size_t n; /* 0: up to its NUL */
+        const char *what;
+    } wrong[] = {{"a: b\nno colon\n", 0, "line 2 is none"}, {"a@b: c\n", 0, "line 1 is none"},
+        {"a: b\nA: c\n", 0, "line 2 has a second rule for A"},
+        {"a: b@c.d\0evil@e.f\n", 18, "line 1 is none"},
+        {"a: x@y.z\nb: |vacation\n", 0, "line 2: b has \"|vacation\", which is a command"},
+        {"b: /var/mail/b\n", 0, "line 1: b has \"/var/mail/b\", which is a file"},
+        {"b: a@b@c\n", 0, "line 1: b has \"a@b@c\", which is no address"}};
 
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
         _cleanup_(aliases_free_p) Aliases *aliases = NULL;
         _cleanup_failure_ Failure f = {0};
 
-        ck_assert_int_eq(aliases_parse(wrong[i].file, strlen(wrong[i].file), &aliases), 0);
+        ck_assert_int_eq(
+            aliases_parse(wrong[i].file, wrong[i].n ?: strlen(wrong[i].file), &aliases), 0);
         ck_assert_int_eq(aliases_check(aliases, &f), -EBADMSG);
         ck_assert_msg(strstr(failure_text(&f), wrong[i].what), "%s", failure_text(&f));
     }
@@ -194,6 +234,8 @@ int main(void)
     tcase_add_test(tcase, a_domain_is_for_names_without_a_rule);
     tcase_add_test(tcase, files_are_included_where_that_is_wanted);
     tcase_add_test(tcase, recipients_are_bounded);
+    tcase_add_test(tcase, a_file_that_is_not_read_misleads_nobody);
+    tcase_add_test(tcase, marks_of_editors_are_no_names);
     tcase_add_test(tcase, lines_that_are_none_are_told);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
