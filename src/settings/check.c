@@ -401,12 +401,12 @@ static int check_charset(Draft *draft)
 
 static int check_from(Draft *draft)
 {
-    const char *text = draft->config->local.from;
+    const char *text = draft->config->local.rewrite_from;
     _cleanup_(from_rules_free_p) FromRules *rules = NULL;
     _cleanup_failure_ Failure why = {0};
     int r = text ? from_rules_parse(text, &rules, &why) : 0;
 
-    return r == -EINVAL ? draft_mistake_in(draft, setting_find(SECTION_LOCAL, "from"), 0,
+    return r == -EINVAL ? draft_mistake_in(draft, setting_find(SECTION_LOCAL, "rewrite_from"), 0,
                               "\"%s\" %s", text, failure_text(&why))
                         : r;
 }

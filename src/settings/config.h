@@ -51,8 +51,8 @@ typedef struct LocalConfig {
     char *root;    /* addresses, as a line of aliases has them; NULL: no rule */
     char *aliases; /* the file; NULL: none */
     bool alias_includes;
-    char *domain; /* of names without one; NULL: what the system says */
-    char *from;   /* rules (from_rules.h); NULL: addresses stay */
+    char *domain;       /* of names without one; NULL: what the system says */
+    char *rewrite_from; /* rules (from_rules.h); NULL: addresses stay */
 } LocalConfig;
 
 typedef struct Config {

@@ -549,7 +549,7 @@ static const Setting table[] = {
     {LOCAL(domain), "", SETTING_HOST, IN_LOCAL(domain), NULL,
         .help = "the domain of addresses without one; when not set, that of /etc/mailname or of "
                 "this host"},
-    {LOCAL(from), "", SETTING_STRING, IN_LOCAL(from), NULL,
+    {LOCAL(rewrite_from), "", SETTING_STRING, IN_LOCAL(rewrite_from), NULL,
         .help = "which addresses are written in place of those that programs send as"},
 };
 

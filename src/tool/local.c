@@ -99,13 +99,14 @@ static int read_aliases(Local *l)
 /* 0, -EBADMSG with a Failure, or -ENOMEM. */
 static int read_from(Local *l, Failure *f)
 {
-    const char *text = l->config->local.from;
+    const char *text = l->config->local.rewrite_from;
     _cleanup_failure_ Failure why = {0};
     int r = text ? from_rules_parse(text, &l->from, &why) : 0;
 
-    return r == -EINVAL ? failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                              "the setting local.from, \"%s\", %s", text, failure_text(&why))
-                        : r;
+    return r == -EINVAL
+               ? failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+                     "the setting local.rewrite_from, \"%s\", %s", text, failure_text(&why))
+               : r;
 }
 
 static void set_names(Local *l)

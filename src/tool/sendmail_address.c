@@ -251,7 +251,7 @@ static int set_sender(Addressing *a)
     return envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
 }
 
-/* ---- addresses that local.from has others for ---- */
+/* ---- addresses that local.rewrite_from has others for ---- */
 
 static int find_replacement(void *user, const char *address, char **ret)
 {

@@ -94,7 +94,7 @@ class Sendmail(SystemTest):
         self.assertIn("root-of-rules@lab.test", str(vars(copy)))
 
     def test_senders_are_written_as_others(self):
-        self.rules(domain="vm", **{"from": "root@*: me@lab.test; *@lab.test: once@lab.test; *@vm: *@example.org"})
+        self.rules(domain="vm", **{"rewrite_from": "root@*: me@lab.test; *@lab.test: once@lab.test; *@vm: *@example.org"})
         cases = (
             ("From: root (Cron Daemon)\nSender: www@vm\nReply-To: www@vm\nTo: ann@vm\n\nFrom: root@vm\n", (),
              ["X-Sender: <www@example.org>", "From: me@lab.test (Cron Daemon)", "Sender: www@example.org",
@@ -121,14 +121,14 @@ class Sendmail(SystemTest):
         self.assertIn(f"From: Name <{caller}>", lines)
 
     def test_another_sender_reaches_the_relay(self):
-        self.start(local={"aliases": self.aliases, "domain": "vm", "from": "*@vm: sender-of-rules@lab.test"})
+        self.start(local={"aliases": self.aliases, "domain": "vm", "rewrite_from": "*@vm: sender-of-rules@lab.test"})
         recipient = self.address()
         self.sendmail("From: root (Cron Daemon)\nSubject: x\n\nx\n", recipient)
         copy = self.wait_copies(1, recipient)[0]
         self.assertEqual(copy.sender, "sender-of-rules@lab.test")
 
     def test_wrong_rules_for_senders_are_told(self):
-        self.rules(**{"from": "root@*: me"})
+        self.rules(**{"rewrite_from": "root@*: me"})
         self.assertIn("has \"me\" behind a colon, which has no domain", self.sendmail("x\n", "ann@lab.test", status=78))
         self.assertEqual(self.queue.in_state("queued"), [])
 

@@ -106,8 +106,9 @@ START_TEST(misplaced_settings_say_what_would_be_right)
         {"local = { domain = \"192.0.2.1\"; };",
             "outbox.conf:1: local.domain: \"192.0.2.1\" is an address and no domain; write a name "
             "such as \"example.org\""},
-        {"local = {\n from = \"root@*: me@example.org; a@b: **@c\"; };",
-            "outbox.conf:2: local.from: \"root@*: me@example.org; a@b: **@c\" has \"**@c\" behind "
+        {"local = {\n rewrite_from = \"root@*: me@example.org; a@b: **@c\"; };",
+            "outbox.conf:2: local.rewrite_from: \"root@*: me@example.org; a@b: **@c\" has \"**@c\" "
+            "behind "
             "a "
             "colon, with more than one *: it stands once, for all before the @, as in "
             "\"*@example.org\""},
