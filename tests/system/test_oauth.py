@@ -344,17 +344,6 @@ class Failures(OauthTest):
                          r"invalid_grant: Token has been expired or revoked\.: .*outbox authorize")
         self.assertEqual(self.relay.tokens, [])
 
-    def test_patience(self):
-        """An answer that may have the next refresh token is waited for longer than the relay is."""
-        ended = threading.Event()
-        self.addCleanup(ended.set)
-        self.tokens.answer = lambda *_: (ended.wait(), {})
-        said = self.send(status=75, timeout=2, oauth_grant="client-credentials", oauth_refresh_token=None,
-                         oauth_client_secret="hush hush")
-        self.assertIn("no answer within 2s", said)
-        self.tokens.answer = lambda *_: ended.wait(4) or self.answer(None, None)
-        self.send(timeout=2)
-
     def test_other_refusals(self):
         for error, words in (("invalid_client", "check oauth_client_id"), ("invalid_scope", "check oauth_scope"),
                              ("\u001b[31m", r"\x1b")):

@@ -300,3 +300,16 @@ class Dropped(OauthTest):
         daemon.reload()
         dropped.set()
         wait_for(lambda: path.exists() and "refresh-2" in path.read_text(), daemon.output)
+
+
+class Patience(OauthTest):
+    def test_with_a_token_server(self):
+        """An answer that may have the next refresh token is waited for longer than the relay is."""
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.tokens.answer = lambda *_: (ended.wait(), {})
+        said = self.send(status=75, timeout=2, oauth_grant="client-credentials", oauth_refresh_token=None,
+                         oauth_client_secret="hush hush")
+        self.assertIn("no answer within 2s", said)
+        self.tokens.answer = lambda *_: ended.wait(4) or self.answer(None, None)
+        self.send(timeout=2)
