@@ -256,7 +256,8 @@ static int take_access(
 static int renew_by_client(
     OauthTokens *tokens, RelayConfig *relay, CommandStop *stop, Secret **ret, Failure *f)
 {
-    /* Nothing is lost with an answer that nobody waits for any more; of a refresh token there is. */
+    /* Nothing is lost with an answer that nobody waits for any more; of a refresh token there is.
+     */
     _cleanup_(oauth_form_done) OauthForm form = {.stop = stop, .limit = relay->timeout};
     char error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;

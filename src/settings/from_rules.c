@@ -1,4 +1,5 @@
-/* The rules of local.rewrite_from. Must never make an address of what has none, nor leave half of one. */
+/* The rules of local.rewrite_from. Must never make an address of what has none, nor leave half of
+ * one. */
 #include "settings/from_rules.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* What becomes of the addresses that programs of this machine write as: the rules of local.rewrite_from.
+/* What becomes of the addresses that programs of this machine write as: the rules of
+ * local.rewrite_from.
  *
  * They are text such as
  *
