@@ -238,6 +238,7 @@ START_TEST(asking_for_a_token_ends_with_its_call)
         close(fd);
         close(listen_fd);
     }
+    (void)is_alone(); /* what a thread that ends is still using is no leak */
 }
 END_TEST
 
