@@ -300,11 +300,6 @@ int foreign_read(void *message, Buffer *out, Failure *f)
     return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message") : r;
 }
 
-bool foreign_has_files(const ForeignMessage *message)
-{
-    return message->files[0];
-}
-
 int foreign_remove(ForeignMessage *message, Failure *f)
 {
     for (size_t i = 0; i < ELEMENTSOF(message->files); i++)

@@ -52,9 +52,8 @@ const char *foreign_recipient_parameters(const ForeignMessage *message);
  * errno with a Failure. */
 int foreign_read(void *message, Buffer *out, Failure *f);
 
-/* Whether it has files of its own, which foreign_remove() deletes once nobody needs them: they may
- * be removed by hand, too. */
-bool foreign_has_files(const ForeignMessage *message);
+/* Deletes its own files, which nobody needs any more; of a stream it has none. 0 or a negative
+ * errno with a Failure. */
 int foreign_remove(ForeignMessage *message, Failure *f);
 
 DEFINE_CLEANUP(ForeignQueue, foreign_close);

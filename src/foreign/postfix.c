@@ -163,19 +163,7 @@ static int append_keyword(Buffer *to, const char *keyword)
     return buffer_appendf(to, "%s%s=", buffer_size(to) > 0 ? " " : "", keyword);
 }
 
-/* The text as xtext (RFC 3461, 4), which Postfix keeps decoded. */
-static int append_xtext(Buffer *to, const char *text)
-{
-    int r = 0;
-
-    for (; *text && r >= 0; text++)
-        r = *text > ' ' && *text < 0x7f && *text != '+' && *text != '='
-                ? buffer_append(to, text, 1)
-                : buffer_appendf(to, "+%02X", (unsigned char)*text);
-    return r;
-}
-
-/* "rfc822;a@b", of which the type is no xtext. */
+/* "rfc822;a@b", of which the type is no xtext; Postfix keeps it decoded. */
 static int append_orcpt(Buffer *to, const char *text)
 {
     size_t type = strcspn(text, ";");
@@ -183,7 +171,7 @@ static int append_orcpt(Buffer *to, const char *text)
 
     if (r >= 0 && text[type])
         r = buffer_append(to, text, type + 1);
-    return r < 0 || !text[type] ? r : append_xtext(to, text + type + 1);
+    return r < 0 || !text[type] ? r : envelope_append_xtext(to, text + type + 1);
 }
 
 static int append_notify(Buffer *to, const char *text)
@@ -221,7 +209,7 @@ static int append_envid(Buffer *to, const char *text)
     buffer_clear(to);
     r = append_keyword(to, "ENVID");
 
-    return r < 0 ? r : append_xtext(to, text);
+    return r < 0 ? r : envelope_append_xtext(to, text);
 }
 
 /* With a NUL behind them; NULL: there are none. */

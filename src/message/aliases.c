@@ -507,10 +507,8 @@ static int add_original(const LocalNames *names, const char *address, char **par
 
     if (!text_is_ascii(address, strlen(address)))
         return 0;
-    for (const char *c = address; r >= 0 && *c; c++)
-        r = *c > ' ' && *c < 0x7f && *c != '+' && *c != '='
-                ? buffer_append(&text, c, 1)
-                : buffer_appendf(&text, "+%02X", (unsigned)(unsigned char)*c);
+    if (r >= 0)
+        r = envelope_append_xtext(&text, address);
     if (r >= 0 && !address_domain(address))
         r = buffer_appendf(&text, "@%s", names->here);
     if (r >= 0)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/failure.h"
 #include "base/hash.h"
 
@@ -93,6 +94,9 @@ int envelope_check_parameters(const char *text, EnvelopeParty party, Failure *f)
 /* For a list of parameters that a person has typed just now: -EINVAL with a Failure for one that is
  * not known here, and written nearly as one that may be said of this party. 0 otherwise. */
 int envelope_check_spelling(const char *text, EnvelopeParty party, Failure *f);
+
+/* Appends the text as xtext (RFC 3461, 4), as ENVID and ORCPT have theirs. 0 or -ENOMEM. */
+int envelope_append_xtext(Buffer *out, const char *text);
 
 /* Appends to `*list` (NULL: none yet) those of `more` (both checked) whose keyword is not
  * there. The caller frees. 0 or -ENOMEM. */

@@ -348,3 +348,14 @@ int envelope_merge_parameters(char **list, const char *more)
     *list = merged;
     return 0;
 }
+
+int envelope_append_xtext(Buffer *out, const char *text)
+{
+    int r = 0;
+
+    for (; r >= 0 && *text; text++)
+        r = *text > ' ' && *text < 0x7f && *text != '+' && *text != '='
+                ? buffer_append(out, text, 1)
+                : buffer_appendf(out, "+%02X", (unsigned char)*text);
+    return r;
+}

@@ -110,19 +110,11 @@ static int take_ret(ToolInput *input, const Command *command, const char *value)
     return add(input, command, INPUT_RET, ENVELOPE_SENDER, "RET", full ? "FULL" : "HDRS");
 }
 
-/* In xtext (RFC 3461, 4). */
 static int take_envid(ToolInput *input, const Command *command, const char *value)
 {
     _cleanup_buffer_ Buffer encoded = {0};
-    int r = 0;
 
-    for (; r >= 0 && *value; value++) {
-        unsigned char c = (unsigned char)*value;
-
-        r = c > ' ' && c < 0x7f && c != '+' && c != '=' ? buffer_append(&encoded, value, 1)
-                                                        : buffer_appendf(&encoded, "+%02X", c);
-    }
-    if (r < 0 || buffer_append(&encoded, "", 1) < 0)
+    if (envelope_append_xtext(&encoded, value) < 0 || buffer_append(&encoded, "", 1) < 0)
         return tool_fail_memory();
     return add(input, command, INPUT_ENVID, ENVELOPE_SENDER, "ENVID", buffer_data(&encoded));
 }

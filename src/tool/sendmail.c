@@ -14,22 +14,26 @@
 #include "tool/local.h"
 #include "tool/queue.h"
 
-/* -bp: becomes `outbox mailq`. */
-static int list_queue(const SendmailOptions *options)
+/* Becomes `outbox COMMAND WORD...` with the same configuration; a NULL ends the words. */
+static int become(const SendmailOptions *options, const char *const *words)
 {
-    const char *arguments[7] = {"outbox"}; /* with a NULL behind the last */
+    const char *arguments[9] = {"outbox"}; /* with a NULL behind the last */
     size_t n = 1;
 
     if (options->config_path) {
         arguments[n++] = "--config";
         arguments[n++] = options->config_path;
     }
-    arguments[n++] = "mailq";
-    if (options->format) {
-        arguments[n++] = "--format";
-        arguments[n++] = options->format;
-    }
+    while (*words)
+        arguments[n++] = *words++;
     return tool_run_rest((int)n, (char **)arguments);
+}
+
+/* -bp. */
+static int list_queue(const SendmailOptions *options)
+{
+    return become(options,
+        (const char *[]){"mailq", options->format ? "--format" : NULL, options->format, NULL});
 }
 
 /* -q: lets deferred messages be tried now, all of them or those that -qI (an id), -qR (recipients)
@@ -38,30 +42,18 @@ static int list_queue(const SendmailOptions *options)
 static int flush_queue(const SendmailOptions *options)
 {
     const char *which = options->run_queue;
-    const char *arguments[9] = {"outbox"}; /* with a NULL behind the last */
-    size_t n = 1;
+    const char *words[] = {"retry", "--state", "deferred", NULL, *which ? which + 1 : NULL, NULL};
 
     if (which[0] >= '0' && which[0] <= '9')
         return EX_OK;
-    if (options->config_path) {
-        arguments[n++] = "--config";
-        arguments[n++] = options->config_path;
-    }
-    arguments[n++] = "retry";
     if (which[0] == 'I') {
-        arguments[n++] = "--";
-        arguments[n++] = which + 1;
-    } else {
-        arguments[n++] = "--state";
-        arguments[n++] = "deferred";
-        if (which[0] == 'R' || which[0] == 'S') {
-            arguments[n++] = which[0] == 'R' ? "--to" : "--from";
-            arguments[n++] = which + 1;
-        }
-    }
+        words[1] = "--";
+        words[2] = which + 1;
+    } else if (which[0] == 'R' || which[0] == 'S')
+        words[3] = which[0] == 'R' ? "--to" : "--from";
     if (!freopen("/dev/null", "w", stdout))
         return tool_fail_number(ERROR_FILE, "cannot open /dev/null");
-    return tool_run_rest((int)n, (char **)arguments);
+    return become(options, words);
 }
 
 /* Those that say nothing here have no value of their own: '@'. */
