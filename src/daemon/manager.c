@@ -385,7 +385,8 @@ static void open_submission(Manager *manager)
 {
     _cleanup_failure_ Failure f = {0};
 
-    if (submit_new(manager->loop, manager->worker, manager->config, &manager->submit, &f) < 0)
+    if (submit_new(manager->loop, manager->worker, manager->config, manager->overrides,
+            &manager->submit, &f) < 0)
         event_problem(manager->log, &(ProblemReport){.failure = &f});
 }
 

@@ -318,7 +318,8 @@ static int open_sources(Submit *submit)
     return r;
 }
 
-int submit_new(sd_event *loop, Worker *worker, Config *config, Submit **ret, Failure *f)
+int submit_new(sd_event *loop, Worker *worker, Config *config, const char *const *overrides,
+    Submit **ret, Failure *f)
 {
     _cleanup_(submit_free_p) Submit *submit = calloc(1, sizeof(*submit));
     int r;
@@ -330,6 +331,7 @@ int submit_new(sd_event *loop, Worker *worker, Config *config, Submit **ret, Fai
     submit->loop = loop;
     submit->worker = worker_ref(worker);
     submit->config = config_ref(config);
+    submit->overrides = overrides;
     r = submit_socket_open(&config->spool, &submit->fd, &submit->path, f);
     if (r < 0 || submit->fd < 0)
         return r;

@@ -14,8 +14,10 @@ typedef struct Submit Submit;
 
 /* Takes the socket from the service manager, or makes it where the configuration says. 0 with NULL
  * when there is to be none, or the default's directory does not exist; a negative errno with a
- * Failure. The loop is borrowed, worker and configuration are referenced. */
-int submit_new(sd_event *loop, Worker *worker, Config *config, Submit **ret, Failure *f);
+ * Failure. The loop and the overrides of the configuration are borrowed, worker and configuration
+ * are referenced. */
+int submit_new(sd_event *loop, Worker *worker, Config *config, const char *const *overrides,
+    Submit **ret, Failure *f);
 
 /* From now on by this configuration, but for where the socket is. */
 void submit_configure(Submit *submit, Config *config);

@@ -212,6 +212,75 @@ void submit_client_committed(SubmitClient *c, SubmitItem *item)
     submit_item_free(item);
 }
 
+/* ---- questions ---- */
+
+static int on_answered(
+    _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
+{
+    _cleanup_failure_ Failure f = {0};
+    SubmitClient *c = user;
+    int status = submit_question_end(c->job, &f);
+
+    stop_job(c);
+    c->step = STEP_READING;
+    c->since = clock_monotonic();
+    if (status < 0)
+        submit_client_fail(c, &f);
+    else if (buffer_appendf(&c->out, "END %d\n", status) < 0)
+        submit_client_free(c);
+    else if (flush(c))
+        go_on(c);
+    return 0;
+}
+
+/* With what is said go the descriptors of the answer, so that it goes to who asked without passing
+ * through the loop. */
+static int send_descriptors(int socket_fd, const int *fds)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control = {0};
+    char text[] = "OUTPUT\n";
+    struct iovec octets = {text, strlen(text)};
+    struct msghdr message = {.msg_iov = &octets,
+        .msg_iovlen = 1,
+        .msg_control = control.room,
+        .msg_controllen = sizeof(control.room)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, 2 * sizeof(int));
+    return sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)octets.iov_len
+               ? 0
+               : -EAGAIN;
+}
+
+static void ask(SubmitClient *c)
+{
+    Submit *submit = c->submit;
+    int fds[2], r = submit_question_ask(
+                    c->question, submit->worker, submit->config, submit->overrides, fds, &c->job);
+
+    if (r >= 0) {
+        c->question = NULL;
+        c->step = STEP_WORKING;
+        r = sd_event_add_io(submit->loop, &c->worked, job_fd(c->job), EPOLLIN, on_answered, c);
+        if (r >= 0)
+            r = send_descriptors(c->fd, fds);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+    }
+    if (r < 0)
+        stop_job(c);
+    if (r == -ENOENT)
+        fail(c, r, ERROR_FILE, "outboxd does not find the program outbox: install it completely");
+    else if (r < 0)
+        fail(c, r, ERROR_MEMORY, "memory, threads or descriptors are short: try again");
+}
+
 /* ---- what is said ---- */
 
 static void take_data(SubmitClient *c, const SubmitPart *part)
@@ -222,9 +291,25 @@ static void take_data(SubmitClient *c, const SubmitPart *part)
         write_piece(c);
 }
 
+static void begin_question(SubmitClient *c)
+{
+    submit_question_free(c->question);
+    c->question = submit_question_new(c->uid);
+    if (!c->question)
+        fail(c, -ENOMEM, ERROR_MEMORY, "memory is short: try again");
+}
+
 static void take_event(SubmitClient *c, SubmitEvent event, const SubmitPart *part, Failure *f)
 {
     switch (event) {
+    case SUBMIT_ASK: begin_question(c); break;
+    case SUBMIT_COLUMNS: submit_question_columns(c->question, part->n); break;
+    case SUBMIT_COLOR: submit_question_color(c->question); break;
+    case SUBMIT_ARGUMENT:
+        if (submit_question_add(c->question, part->data) < 0)
+            fail(c, -ENOMEM, ERROR_MEMORY, "memory is short: try again");
+        break;
+    case SUBMIT_RUN: ask(c); break;
     case SUBMIT_BEGIN:
         c->item = submit_item_new(c->uid);
         if (!c->item)
@@ -334,6 +419,7 @@ void submit_client_free(SubmitClient *c)
     (void)sd_event_source_disable_unref(c->io);
     (void)sd_event_source_disable_unref(c->wait);
     stop_job(c);
+    submit_question_free(c->question);
     close_p(&c->fd);
     submit_users_disconnect(&submit->users, c->uid, clock_monotonic());
     buffer_done(&c->in);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/submit.h"
+#include "daemon/submit_ask.h"
 #include "daemon/submit_job.h"
 #include "submit/protocol.h"
 #include "submit/users.h"
@@ -22,7 +23,8 @@ struct Submit {
     sd_event *loop;
     Worker *worker;
     Config *config;
-    uid_t owner; /* of the queue directory */
+    const char *const *overrides; /* of it, for who reads it once more */
+    uid_t owner;                  /* of the queue directory */
     gid_t group;
     int fd;
     char *path; /* to be removed at the end; NULL: it is not ours */
@@ -51,6 +53,7 @@ struct SubmitClient {
     SubmitParser parser;
     Buffer in, out;
     SubmitItem *item;
+    SubmitQuestion *question;
     Job *job;
 };
 

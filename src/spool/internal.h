@@ -24,8 +24,10 @@ struct Spool {
     ino_t inode;
     uid_t owner; /* of the directory: who runs the daemon */
     gid_t group;
-    bool shared;         /* others than the owner may put files there, as was seen last */
-    bool keeps_sent;     /* what an operator's change finds to have been delivered */
+    bool shared;     /* others than the owner may put files there, as was seen last */
+    bool keeps_sent; /* what an operator's change finds to have been delivered */
+    bool shows_one;  /* only what `shown` has queued is there, for who looks and operates */
+    uid_t shown;
     bool forgets_inodes; /* their numbers change while the file system is mounted (FUSE) */
     Closer *closer;      /* NULL without a worker */
     SpoolSpare *spares;  /* that no claim has */
@@ -78,6 +80,9 @@ int spool_cannot_open(const Spool *spool, const char *name, int r, Failure *f);
 
 /* As fstatat(), of the name itself. 0 or a negative errno: -EXDEV where something is mounted. */
 int spool_stat_at(int directory_fd, const char *name, struct stat *ret);
+
+/* Whether that message is none that spool_show_only() hides. */
+bool spool_has(const Spool *spool, const char *id, SpoolState state);
 
 /* Renames without ever overwriting, on every file system. 0 or a negative errno. */
 int spool_rename(int directory_fd, const char *from, const char *to);

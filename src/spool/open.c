@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "spool/internal.h"
+#include "spool/submitter.h"
 
 int spool_open_at(const Spool *spool, const char *name, int flags)
 {
@@ -58,7 +59,11 @@ int spool_look_at(const Spool *spool, const char *id, SpoolState state, struct s
 {
     char name[SPOOL_NAME_MAX];
 
-    return spool_name_format(id, state, name) ? spool_stat_at(spool->fd, name, ret) : -ENOENT;
+    int r = spool_name_format(id, state, name) ? spool_stat_at(spool->fd, name, ret) : -ENOENT;
+
+    if (r == -EXDEV && spool->shows_one)
+        return -ENOENT;
+    return r >= 0 && !spool_shows(spool, name, ret) ? -ENOENT : r;
 }
 
 int spool_cannot_open(const Spool *spool, const char *name, int r, Failure *f)
@@ -85,6 +90,8 @@ int spool_open_message(
         return spool_cannot_open(spool, name, fd, f);
     if (fstat(fd, ret) < 0)
         return failure_set_errno(f, -errno, "%s/%s", spool->path, name);
+    if (!spool_shows(spool, name, ret))
+        return spool_cannot_open(spool, name, -ENOENT, f);
     if (!S_ISREG(ret->st_mode))
         return failure_set(f, -EINVAL, ERROR_FILE, "%s/%s: is not a regular file; it is not read",
             spool->path, name);

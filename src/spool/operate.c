@@ -17,13 +17,20 @@ static const char *list_states(const SpoolState *states, size_t n, char text[sta
     return text;
 }
 
+static int no_such_message(const Spool *spool, const char *id, Failure *f)
+{
+    return failure_set(f, -ENOENT, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
+}
+
 /* Takes a message over that a dead process was sending: SPOOL_REQUEUED, SPOOL_REDEFERRED;
  * SPOOL_ALIVE, it is being sent; or a negative errno with a Failure. One that everybody has had
  * ends as if that process had ended it. */
 static int take_over(Spool *spool, const char *id, Failure *f)
 {
     char now[SPOOL_NAME_MAX];
-    int r = spool_recover(spool, id, spool->keeps_sent, now, f);
+    int r = spool_has(spool, id, SPOOL_SENDING)
+                ? spool_recover(spool, id, spool->keeps_sent, now, f)
+                : no_such_message(spool, id, f);
 
     if (r == SPOOL_COMPLETED && spool->keeps_sent)
         return failure_set(f, -ENOENT, ERROR_SPOOL,
@@ -51,7 +58,8 @@ static int rename_first(
     int r = -ENOENT;
 
     for (size_t i = 0; i < n && r == -ENOENT; i++)
-        r = spool_rename_message(spool, id, from[i], id, to);
+        if (spool_has(spool, id, from[i]))
+            r = spool_rename_message(spool, id, from[i], id, to);
     return r;
 }
 
@@ -99,7 +107,7 @@ static int operate(
             "and that its file system works",
             spool->path, id, spool_state_name(to), geteuid());
     if (spool_find(spool, id, &state) < 0)
-        return failure_set(f, r, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
+        return no_such_message(spool, id, f);
     if (state == SPOOL_SENDING && from[0] == SPOOL_DEFERRED)
         return is_being_sent(spool, id, f);
     return failure_set(f, r, ERROR_SPOOL, "%s/%s.%s: only what is %s can become .%s", spool->path,
@@ -141,11 +149,6 @@ int spool_move(Spool *spool, const char *id, SpoolState from, SpoolState to, Fai
         f, r, "%s/%s: cannot rename it to .%s", spool->path, id, spool_state_name(to));
 }
 
-static int no_such_message(const Spool *spool, const char *id, Failure *f)
-{
-    return failure_set(f, -ENOENT, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
-}
-
 /* Deletes the record of a message that was deleted, and any that is nobody's. 0, or a negative
  * errno with a Failure. */
 static int delete_record_of(
@@ -184,6 +187,8 @@ int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f)
     char now[SPOOL_NAME_MAX];
     int r;
 
+    if (!spool_has(spool, id, state))
+        return no_such_message(spool, id, f);
     if (state != SPOOL_SENDING)
         return spool_delete_message(spool, id, state, f);
     r = spool_recover(spool, id, false, now, f);
@@ -204,7 +209,7 @@ int spool_delete(Spool *spool, const char *id, Failure *f)
 
     if (r == 0)
         return spool_delete_in(spool, id, state, f);
-    if (r == -ENOENT && spool_name_format_record(id, name) &&
+    if (r == -ENOENT && !spool->shows_one && spool_name_format_record(id, name) &&
         spool_stat_at(spool->fd, name, &st) != -ENOENT)
         return spool_unlink_record(spool, id, f);
     return r == -ENOENT ? no_such_message(spool, id, f)

@@ -19,6 +19,7 @@
 #define AHEAD_BYTES (64 * 1024) /* a usual message whole */
 
 struct SpoolScan {
+    const Spool *spool;
     DIR *stream;
     char id[SPOOL_NAME_MAX];
 };
@@ -173,6 +174,12 @@ void spool_tidy(Spool *spool)
     closer_flush(spool->closer);
 }
 
+void spool_show_only(Spool *spool, uid_t user)
+{
+    spool->shows_one = true;
+    spool->shown = user;
+}
+
 int spool_directory_fd(const Spool *spool)
 {
     return spool->fd;
@@ -214,6 +221,7 @@ int spool_scan_new(const Spool *spool, SpoolScan **ret, Failure *f)
         (void)close(fd);
         return failure_set_errno(f, r, "%s: cannot list the queue directory", spool->path);
     }
+    scan->spool = spool;
     *ret = TAKE_PTR(scan);
     return 0;
 }
@@ -250,6 +258,13 @@ static int classify(const char *name, SpoolState *ret_state, size_t *ret_length)
     return name[0] == '.' ? 0 : 4;
 }
 
+static bool is_shown(const Spool *spool, const char *name, int kind)
+{
+    struct stat st;
+
+    return kind == 1 && spool_stat_at(spool->fd, name, &st) == 0 && spool_shows(spool, name, &st);
+}
+
 static int next_up_to(SpoolScan *scan, int most, SpoolEntry *ret)
 {
     for (;;) {
@@ -262,6 +277,8 @@ static int next_up_to(SpoolScan *scan, int most, SpoolEntry *ret)
         if (!entry)
             return -errno;
         kind = classify(entry->d_name, &ret->state, &length);
+        if (scan->spool->shows_one && !is_shown(scan->spool, entry->d_name, kind))
+            continue;
         if (kind > 0 && kind <= most && length < sizeof(scan->id))
             return give_entry(scan, entry->d_name, length, kind, ret);
     }
@@ -284,13 +301,17 @@ int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret)
 
 static int exists(const Spool *spool, const char *id, SpoolState state)
 {
-    char name[SPOOL_NAME_MAX];
     struct stat st;
-    int r = spool_name_format(id, state, name) ? spool_stat_at(spool->fd, name, &st) : -ENOENT;
+    int r = spool_look_at(spool, id, state, &st);
 
     if (r == -ENOENT)
         return 0;
     return r >= 0 || r == -EXDEV ? 1 : r;
+}
+
+bool spool_has(const Spool *spool, const char *id, SpoolState state)
+{
+    return !spool->shows_one || exists(spool, id, state) > 0;
 }
 
 int spool_find(const Spool *spool, const char *id, SpoolState *ret)
@@ -300,7 +321,7 @@ int spool_find(const Spool *spool, const char *id, SpoolState *ret)
         SPOOL_SENDING, SPOOL_DEFERRED, SPOOL_HELD, SPOOL_FAILED, SPOOL_SENT, SPOOL_QUEUED};
     int named = spool_record_find_message(spool, id, ret);
 
-    if (named != 0)
+    if (named < 0 || (named > 0 && spool_has(spool, id, *ret)))
         return MIN(named, 0);
     /* Twice: a message may change its state between the looks. */
     for (size_t i = 0; i < 2 * ELEMENTSOF(order); i++) {

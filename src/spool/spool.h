@@ -31,6 +31,10 @@ int spool_directory_fd(const Spool *spool); /* borrowed */
 const char *spool_path(const Spool *spool); /* borrowed */
 uid_t spool_directory_owner(const Spool *spool);
 
+/* From now on only that user's messages are there, for looking and for an operator's changes: as if
+ * nobody else had queued any. Records without a message are not there either. */
+void spool_show_only(Spool *spool, uid_t user);
+
 /* Whether the path still leads to the directory that was opened: 1, or 0 when it was removed or
  * replaced, or a symbolic link anywhere in the path leads elsewhere now; or a negative errno. */
 int spool_is_current(const Spool *spool);

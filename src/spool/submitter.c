@@ -59,3 +59,8 @@ uid_t spool_submitter_at(const Spool *spool, const char *name, const struct stat
 
     return fd < 0 ? st->st_uid : spool_submitter(spool, fd, st);
 }
+
+bool spool_shows(const Spool *spool, const char *name, const struct stat *st)
+{
+    return !spool->shows_one || spool_submitter_at(spool, name, st) == spool->shown;
+}

@@ -20,3 +20,6 @@ bool spool_may_be_submitted(const Spool *spool, const struct stat *st);
 
 /* Who queued the message of that file, by its name: the owner where it is no such one. */
 uid_t spool_submitter_at(const Spool *spool, const char *name, const struct stat *st);
+
+/* Whether the message whose file that is, is there for who looks: spool_show_only(). */
+bool spool_shows(const Spool *spool, const char *name, const struct stat *st);

@@ -7,14 +7,21 @@
 #include "base/errors.h"
 #include "base/macros.h"
 
+/* What may be said in a state. What follows it is the same state unless `next` says otherwise. */
 static const struct {
     const char *verb;
     SubmitEvent event;
-    bool in_message, takes_number;
+    int state, next;
+    enum { NO_ARGUMENT, NUMBER, TEXT } argument;
 } commands[] = {
-    {"QUEUE", SUBMIT_BEGIN, false, false},
-    {"DATA", SUBMIT_DATA, true, true},
-    {"END", SUBMIT_END, true, false},
+    {"QUEUE", SUBMIT_BEGIN, SUBMIT_AT_LINE, SUBMIT_IN_MESSAGE, NO_ARGUMENT},
+    {"DATA", SUBMIT_DATA, SUBMIT_IN_MESSAGE, SUBMIT_IN_DATA, NUMBER},
+    {"END", SUBMIT_END, SUBMIT_IN_MESSAGE, SUBMIT_AT_LINE, NO_ARGUMENT},
+    {"ASK", SUBMIT_ASK, SUBMIT_AT_LINE, SUBMIT_IN_QUESTION, NO_ARGUMENT},
+    {"COLUMNS", SUBMIT_COLUMNS, SUBMIT_IN_QUESTION, SUBMIT_IN_QUESTION, NUMBER},
+    {"COLOR", SUBMIT_COLOR, SUBMIT_IN_QUESTION, SUBMIT_IN_QUESTION, NO_ARGUMENT},
+    {"ARGUMENT", SUBMIT_ARGUMENT, SUBMIT_IN_QUESTION, SUBMIT_IN_QUESTION, TEXT},
+    {"RUN", SUBMIT_RUN, SUBMIT_IN_QUESTION, SUBMIT_AT_LINE, NO_ARGUMENT},
 };
 
 void submit_parser_init(SubmitParser *parser, uint64_t max_bytes)
@@ -45,12 +52,8 @@ static bool take_number(const char *text, uint64_t *ret)
     return !*text && *ret <= SUBMIT_PIECE_MAX;
 }
 
-static SubmitEvent begin_piece(SubmitParser *parser, const char *argument, Failure *f)
+static SubmitEvent begin_piece(SubmitParser *parser, uint64_t n, Failure *f)
 {
-    uint64_t n;
-
-    if (!take_number(argument, &n))
-        return wrong(parser, ERROR_USAGE, "DATA: a number of octets is wanted, from 1 to 2^40", f);
     parser->bytes += n;
     if (parser->max_bytes > 0 && parser->bytes > parser->max_bytes) {
         parser->state = SUBMIT_BROKEN;
@@ -61,40 +64,74 @@ static SubmitEvent begin_piece(SubmitParser *parser, const char *argument, Failu
         return SUBMIT_WRONG;
     }
     parser->left = n;
-    parser->state = SUBMIT_IN_DATA;
     return SUBMIT_MORE;
 }
 
-/* A line is there, without its end. SUBMIT_MORE where there is nothing to tell. */
-static SubmitEvent take_line(SubmitParser *parser, Failure *f)
+static SubmitEvent out_of_order(SubmitParser *parser, Failure *f)
 {
-    bool in_message = parser->state == SUBMIT_IN_MESSAGE;
+    switch (parser->state) {
+    case SUBMIT_IN_MESSAGE:
+        return wrong(parser, ERROR_USAGE, "a message has begun: DATA or END is wanted", f);
+    case SUBMIT_IN_QUESTION:
+        return wrong(parser, ERROR_USAGE, "a question has begun: ARGUMENT or RUN is wanted", f);
+    default:
+        return wrong(parser, ERROR_USAGE,
+            "no message and no question has begun: QUEUE or ASK is to come first", f);
+    }
+}
+
+/* The argument of that command is there. */
+static SubmitEvent take_argument(
+    SubmitParser *parser, SubmitEvent event, const char *argument, SubmitPart *ret, Failure *f)
+{
+    uint64_t number = 0;
+
+    if (event == SUBMIT_ARGUMENT) {
+        if (++parser->n_arguments > SUBMIT_ARGUMENTS_MAX)
+            return wrong(parser, ERROR_USAGE, "a question has 256 arguments at most", f);
+        *ret = (SubmitPart){.data = argument, .n = strlen(argument)};
+        return event;
+    }
+    if (!take_number(argument, &number))
+        return wrong(parser, ERROR_USAGE, "a number is wanted, from 1 to 2^40", f);
+    if (event == SUBMIT_DATA)
+        return begin_piece(parser, number, f);
+    ret->n = number;
+    return event;
+}
+
+static SubmitEvent take_command(
+    SubmitParser *parser, size_t i, const char *argument, SubmitPart *ret, Failure *f)
+{
+    SubmitEvent event = commands[i].event;
+
+    if (commands[i].state != (int)parser->state)
+        return out_of_order(parser, f);
+    if ((commands[i].argument != NO_ARGUMENT) != (argument != NULL) || (argument && !*argument))
+        return wrong(parser, ERROR_USAGE,
+            argument ? "the command takes no argument, or has an empty one"
+                     : "the command wants an argument",
+            f);
+    if (event == SUBMIT_BEGIN || event == SUBMIT_ASK)
+        parser->bytes = parser->n_arguments = 0;
+    if (argument)
+        event = take_argument(parser, event, argument, ret, f);
+    if (event != SUBMIT_WRONG)
+        parser->state = commands[i].next;
+    return event;
+}
+
+/* A line is there, without its end. SUBMIT_MORE where there is nothing to tell. */
+static SubmitEvent take_line(SubmitParser *parser, SubmitPart *ret, Failure *f)
+{
     char *argument = strchr(parser->line, ' ');
 
     if (argument)
         *argument++ = '\0';
-    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-        if (strcmp(parser->line, commands[i].verb) != 0)
-            continue;
-        if (commands[i].in_message != in_message)
-            return wrong(parser, ERROR_USAGE,
-                in_message ? "a message has begun: DATA or END is wanted"
-                           : "no message has begun: QUEUE is to come first",
-                f);
-        if (commands[i].takes_number != (argument != NULL) || (argument && !*argument))
-            return wrong(parser, ERROR_USAGE,
-                argument ? "the command takes no argument, or has an empty one"
-                         : "the command wants an argument",
-                f);
-        if (commands[i].event == SUBMIT_DATA)
-            return begin_piece(parser, argument, f);
-        if (commands[i].event == SUBMIT_BEGIN)
-            parser->bytes = 0;
-        if (commands[i].event == SUBMIT_BEGIN || commands[i].event == SUBMIT_END)
-            parser->state = in_message ? SUBMIT_AT_LINE : SUBMIT_IN_MESSAGE;
-        return commands[i].event;
-    }
-    return wrong(parser, ERROR_USAGE, "there is no such command; QUEUE, DATA and END are", f);
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++)
+        if (strcmp(parser->line, commands[i].verb) == 0)
+            return take_command(parser, i, argument, ret, f);
+    return wrong(parser, ERROR_USAGE, "there is no such command; QUEUE, DATA, END and ASK are", f);
 }
 
 /* Gathers a line. Whether it is whole; *ret is SUBMIT_WRONG where it never can be. */
@@ -152,7 +189,7 @@ SubmitEvent submit_parse(
         }
         if (!gather(parser, data, n, &event, f))
             return event;
-        event = take_line(parser, f);
+        event = take_line(parser, ret, f);
         if (event != SUBMIT_MORE)
             return event;
     }

@@ -14,7 +14,7 @@
 #define ANSWER_MAX 4096
 #define PATIENCE_SECONDS 900 /* the daemon may hold a message back: submit_rate */
 
-int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
+int submit_connect(const char *path, int *ret, Failure *f)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
@@ -34,7 +34,18 @@ int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
         return failure_set_socket(f, r, "%s: %s", path,
             r == -ECONNREFUSED ? "nobody serves it: outboxd is to run" : "cannot connect");
     }
-    *ret = (SubmitSender){.fd = TAKE_FD(fd)};
+    *ret = TAKE_FD(fd);
+    return 0;
+}
+
+int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
+{
+    int r;
+
+    *ret = SUBMIT_SENDER_NONE;
+    r = submit_connect(path, &ret->fd, f);
+    if (r < 0)
+        return r;
     r = buffer_append_string(&ret->pending, "QUEUE\n");
     return r < 0 ? failure_set_errno(f, r, "cannot queue the message") : 0;
 }
@@ -55,23 +66,29 @@ static int lost(int r, Failure *f)
         "the connection to outboxd's submission socket was lost, and no answer had come");
 }
 
-/* "ERROR NUMBER TEXT", or "OK ID", whose id is put into *ret. */
-static int take_answer(char *line, char **ret, Failure *f)
+int submit_take_error(const char *line, Failure *f)
 {
-    char *text = line + strlen("ERROR ");
+    static const char start[] = "ERROR ";
+    char *text;
     unsigned long number;
 
+    if (strncmp(line, start, strlen(start)) != 0)
+        return failure_set(f, -EPROTO, ERROR_COMMUNICATION,
+            "what answers at the submission socket is not outboxd");
+    number = strtoul(line + strlen(start), &text, 10);
+    return failure_set(f, -EREMOTEIO,
+        number > 0 && number < 100000 ? (int)number : ERROR_COMMUNICATION, "%s",
+        *text == ' ' ? text + 1 : text);
+}
+
+/* "OK ID", whose id is put into *ret, or what it is else. */
+static int take_answer(const char *line, char **ret, Failure *f)
+{
     if (strncmp(line, "OK ", 3) == 0 && line[3] && !strchr(line + 3, '/')) {
         *ret = strdup(line + 3);
         return *ret ? 0 : failure_set_errno(f, -ENOMEM, "the message is queued");
     }
-    if (strncmp(line, "ERROR ", 6) != 0)
-        return failure_set(f, -EPROTO, ERROR_COMMUNICATION,
-            "what answers at the submission socket is not outboxd");
-    number = strtoul(text, &text, 10);
-    return failure_set(f, -EREMOTEIO,
-        number > 0 && number < 100000 ? (int)number : ERROR_COMMUNICATION, "%s",
-        *text == ' ' ? text + 1 : text);
+    return submit_take_error(line, f);
 }
 
 static int read_answer(SubmitSender *sender, char **ret, Failure *f)

@@ -7,6 +7,10 @@
 #include "base/buffer.h"
 #include "base/failure.h"
 
+/* Connects to the daemon. 0 with a descriptor, which the caller closes; or a negative errno with a
+ * Failure: nobody serves it. */
+int submit_connect(const char *path, int *ret, Failure *f);
+
 typedef struct SubmitSender {
     int fd;
     Buffer pending;
@@ -31,5 +35,9 @@ int submit_sender_commit(SubmitSender *sender, char **ret_id, Failure *f);
 
 /* Where the message was not committed, nothing is queued. */
 void submit_sender_done(SubmitSender *sender);
+
+/* What a line of the daemon says that is no answer to what was said: "ERROR NUMBER TEXT" becomes
+ * -EREMOTEIO and a Failure; anything else is -EPROTO. */
+int submit_take_error(const char *line, Failure *f);
 
 #define _cleanup_submit_sender_ _cleanup_(submit_sender_done)

@@ -22,6 +22,8 @@ typedef struct Tool {
     const char *config_path; /* --config; NULL: the default */
     const char **overrides;  /* --set, NULL-terminated; owned */
     ColorWhen color;         /* --color */
+    bool has_user;           /* --user: only what `user` has queued is there */
+    uid_t user;
 } Tool;
 
 /* An option, as getopt takes it and the help tells it; the completion reads the help, and a test
@@ -39,12 +41,17 @@ typedef struct ToolOption {
         "directory", 'd', "DIR", "this queue directory, not the configured one" \
     }
 
+/* What a command does to messages, where a user may have it done to his own although he may not do
+ * so in the queue directory: outboxd does it for him. */
+typedef enum ToolOwn { OWN_NOTHING, OWN_LOOKS, OWN_CHANGES } ToolOwn;
+
 typedef struct Command {
     const char *name;
     const char *synopsis;      /* "[OPTION...] ID..." */
     const ToolOption *options; /* --help is added */
     const ToolOption *shared;  /* more of them; NULL: none */
     const char *notes;         /* what else a user must know; NULL: nothing */
+    ToolOwn own;               /* whether a user may have it done to what he has queued himself */
     /* Returns an exit status of sysexits.h. argv[0] is the command's name. */
     int (*run)(const Tool *tool, const struct Command *command, int argc, char **argv);
 } Command;
@@ -81,6 +88,9 @@ TOOL_COMMANDS(TOOL_RUN)
 /* The command, in commands.c; NULL when there is none of that name, which has been said. Its `run`
  * is NULL where this part of the tool, program or library, has not got it. */
 const Command *tool_find_command(const char *name);
+
+/* The same; with --user, none that is for more than a user's own messages. */
+const Command *tool_find_command_of(const Tool *tool, const char *name);
 
 /* The same, and nothing is said. */
 const Command *tool_command_named(const char *name);

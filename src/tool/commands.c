@@ -98,6 +98,7 @@ static const Command command_list = {
              "shows the age, the size, the attempts so far, the time until the next one or what "
              "it waits for (relay, machine, daemon), sender and recipients; below, why it was not "
              "delivered so far.",
+    .own = OWN_LOOKS,
     .run = run_list,
 };
 
@@ -132,6 +133,7 @@ static const Command command_show = {
     .synopsis = "[OPTION...] ID",
     .options = show_options,
     .notes = ID_NOTES,
+    .own = OWN_LOOKS,
     .run = run_show,
 };
 
@@ -174,6 +176,7 @@ static const Command command_retry = {
     .shared = selection_options,
     .notes = ID_NOTES "Recipients that have had the message do not get it again.\n"
                       "The same by hand: mv ID.failed ID.queued",
+    .own = OWN_CHANGES,
     .run = run_retry,
 };
 
@@ -183,6 +186,7 @@ static const Command command_hold = {
     .options = change_options,
     .shared = selection_options,
     .notes = ID_NOTES "They stay until `outbox release`. The same by hand: mv ID.queued ID.held",
+    .own = OWN_CHANGES,
     .run = run_hold,
 };
 
@@ -192,6 +196,7 @@ static const Command command_release = {
     .options = change_options,
     .shared = selection_options,
     .notes = ID_NOTES "The same by hand: mv ID.held ID.queued",
+    .own = OWN_CHANGES,
     .run = run_release,
 };
 
@@ -202,6 +207,7 @@ static const Command command_delete = {
     .shared = selection_options,
     .notes = ID_NOTES
     "A message that is being sent is not deleted. The same by hand: rm ID.failed ID.status",
+    .own = OWN_CHANGES,
     .run = run_delete,
 };
 
@@ -346,6 +352,16 @@ static const Command *const commands[] = {
     TOOL_COMMANDS(ROW)
 #undef ROW
 };
+
+const Command *tool_find_command_of(const Tool *tool, const char *name)
+{
+    const Command *command = tool_find_command(name);
+
+    if (!command || !tool->has_user || command->own != OWN_NOTHING)
+        return command;
+    (void)tool_usage(command, "it does not go with --user");
+    return NULL;
+}
 
 const Command *tool_command_named(const char *name)
 {

@@ -25,10 +25,16 @@ static int open_by(int (*open)(const char *path, Spool **ret, Failure *f), const
     char *path = NULL;
     int status;
 
+    if (tool->has_user && directory)
+        return tool_refuse(ERROR_USAGE, "--directory and --user exclude each other");
     status = tool_directory(tool, directory, &path, NULL, NULL);
     if (status != 0)
         return status;
-    return open(path, ret, &f) < 0 ? tool_fail(&f) : 0;
+    if (open(path, ret, &f) < 0)
+        return tool_fail(&f);
+    if (tool->has_user)
+        spool_show_only(*ret, tool->user);
+    return 0;
 }
 
 int tool_open_spool(const Tool *tool, const char *directory, Spool **ret)

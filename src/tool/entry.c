@@ -2,21 +2,30 @@
  * program of the same version. */
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "net/tls.h"
+#include "tool/ask.h"
 #include "tool/command.h"
 #include "tool/library.h"
 
 /* Runs the command that argv[0] names. */
 static int run_named(const Tool *tool, int argc, char **argv)
 {
-    const Command *command = tool_find_command(argv[0]);
+    const Command *command = tool_find_command_of(tool, argv[0]);
+    char *socket = NULL;
+    int status;
 
     if (!command)
         return EX_USAGE;
     assert(command->run); /* the program does all others itself */
-    optind = 0;           /* the command scans its options anew (getopt(3), notes) */
+    if (tool_is_shut_out(tool, command, argc, argv, &socket)) {
+        status = tool_ask(tool, command, argc, argv, socket);
+        free(socket);
+        return status;
+    }
+    optind = 0; /* the command scans its options anew (getopt(3), notes) */
     return command->run(tool, command, argc, argv);
 }
 

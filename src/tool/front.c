@@ -2,6 +2,7 @@
  * library for all else. Must never need more libraries than queueing takes. Called sendmail,
  * mailq or newaliases it does what programs expect of those. */
 #include <string.h>
+#include <sys/time.h>
 #include <sysexits.h>
 
 #include "tool/input.h"
@@ -39,9 +40,9 @@ static int run_named(const Tool *tool, int argc, char **argv)
 {
     const Command *command;
 
-    if (strcmp(argv[0], "help") == 0)
+    if (strcmp(argv[0], "help") == 0 && !tool->has_user)
         return run_help(argc, argv);
-    command = tool_find_command(argv[0]);
+    command = tool_find_command_of(tool, argv[0]);
     if (!command)
         return EX_USAGE;
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
@@ -49,12 +50,24 @@ static int run_named(const Tool *tool, int argc, char **argv)
                         : run_rest(tool, command, argc, argv);
 }
 
+/* Who asked may never read the answer, or have asked for very much. */
+static void limit_time(void)
+{
+    const struct itimerval work = {.it_value.tv_sec = 60}, patience = {.it_value.tv_sec = 600};
+
+    (void)setitimer(ITIMER_PROF, &work, NULL);
+    (void)setitimer(ITIMER_REAL, &patience, NULL);
+}
+
 static int run_tool(int argc, char **argv)
 {
     _cleanup_(tool_done) Tool tool = {0};
 
     switch (tool_read_options(&tool, argc, argv)) {
-    case TOOL_COMMAND: return run_named(&tool, argc - optind, argv + optind);
+    case TOOL_COMMAND:
+        if (tool.has_user)
+            limit_time();
+        return run_named(&tool, argc - optind, argv + optind);
     case TOOL_HELP: return tool_finish_output(tool_print_help());
     case TOOL_VERSION: return tool_finish_output(tool_print_version());
     case TOOL_NO_COMMAND: return tool_usage(NULL, "a command is missing");

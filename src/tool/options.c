@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -126,12 +127,13 @@ const ToolOption *tool_option_find(const ToolOption *options, int value)
 
 /* ---- before the command ---- */
 
-enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET, OPTION_COLOR };
+enum { OPTION_CONFIG = TOOL_LETTER_MAX + 1, OPTION_SET, OPTION_COLOR, OPTION_USER };
 
 const ToolOption tool_options[] = {
     {"config", OPTION_CONFIG, "FILE", "read this instead of " SYSCONFDIR "/outbox/outbox.conf"},
     {"set", OPTION_SET, "NAME=VALUE", "overrule a setting; repeatable"},
     {"color", OPTION_COLOR, "auto|never|always", "in colour; auto (the default): on a terminal"},
+    {"user", OPTION_USER, "UID", "as if nobody else had queued anything"},
     {"version", 'V', NULL, "print version and licence"},
     {0},
 };
@@ -141,6 +143,19 @@ static int take_color(const char *value, Tool *tool)
     if (color_parse(value, &tool->color) == 0)
         return 0;
     return tool_usage(NULL, "--color %s: it can be auto, never or always", value);
+}
+
+/* A number alone: names cost a look that may take long. */
+static int take_user(const char *value, Tool *tool)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (*value < '0' || *value > '9' || *end || n >= (uid_t)-1)
+        return tool_usage(NULL, "--user %s: the number of a user is wanted", value);
+    tool->has_user = true;
+    tool->user = (uid_t)n;
+    return 0;
 }
 
 int tool_read_options(Tool *tool, int argc, char **argv)
@@ -161,6 +176,10 @@ int tool_read_options(Tool *tool, int argc, char **argv)
         case OPTION_SET: tool->overrides[n_overrides++] = optarg; break;
         case OPTION_COLOR:
             if (take_color(optarg, tool) != 0)
+                return TOOL_WRONG;
+            break;
+        case OPTION_USER:
+            if (take_user(optarg, tool) != 0)
                 return TOOL_WRONG;
             break;
         case 'V': return TOOL_VERSION;

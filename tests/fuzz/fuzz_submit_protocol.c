@@ -37,7 +37,9 @@ static bool feed(SubmitParser *parser, const char *data, size_t n, Told *told)
         }
         if (event != SUBMIT_DATA)
             tell(told, 1000 + (unsigned)event);
-        for (size_t i = 0; event == SUBMIT_DATA && i < part.n; i++)
+        if (event == SUBMIT_COLUMNS)
+            tell(told, (unsigned)part.n);
+        for (size_t i = 0; part.data && i < part.n; i++)
             tell(told, (unsigned char)part.data[i]);
         told->in_message = event == SUBMIT_DATA ? told->in_message + part.n : 0;
         if (told->in_message > MESSAGE_MAX)

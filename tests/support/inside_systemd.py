@@ -136,6 +136,8 @@ class Unit(unittest.TestCase):
         self.assertEqual({e["OUTBOX_UID"] for e in journal(f"OUTBOX_ID={name}")}, {uid})
         run("/usr/sbin/sendmail", "-i", "seven@lab.test", user="mallory", stdin=message(envelope=False).decode())
         self.wait_copy("seven@lab.test")
+        # In the sandbox of the unit the daemon starts the tool, which answers him.
+        self.assertEqual(run("/usr/bin/outbox", "list", "--json", user="mallory"), "[]\n")
 
     def test_member_without_his_groups_queues_through_the_socket(self):
         """As sudo and cron may leave him: the directory is closed to him, the socket is not."""

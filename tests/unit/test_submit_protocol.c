@@ -5,7 +5,8 @@
 #include "submit/protocol.h"
 #include "unit.h"
 
-static const char *const names[] = {"", "BEGIN", "", "END", "WRONG"};
+static const char *const names[] = {
+    "", "BEGIN", "", "END", "ASK", "COLUMNS", "COLOR", "ARGUMENT", "RUN", "WRONG"};
 
 /* What is told of the octets, in words: "BEGIN [text] END", and the number of a failure. */
 static void feed(SubmitParser *parser, const char *data, size_t n, Buffer *told)
@@ -21,6 +22,10 @@ static void feed(SubmitParser *parser, const char *data, size_t n, Buffer *told)
             (void)buffer_append(told, part.data, part.n);
         else
             (void)buffer_appendf(told, "<%s>", names[event]);
+        if (event == SUBMIT_ARGUMENT)
+            (void)buffer_append(told, part.data, part.n);
+        if (event == SUBMIT_COLUMNS)
+            (void)buffer_appendf(told, "%zu", part.n);
         if (event == SUBMIT_WRONG) {
             (void)buffer_appendf(told, "%d", f.number);
             ck_assert_ptr_nonnull(f.text);
@@ -60,10 +65,48 @@ START_TEST(test_messages)
 }
 END_TEST
 
+START_TEST(test_questions)
+{
+    check("ASK\nARGUMENT list\nARGUMENT a b  c\nRUN\n", "<ASK><ARGUMENT>list<ARGUMENT>a b  c<RUN>");
+    check("ASK\r\nCOLUMNS 80\r\nCOLOR\r\nARGUMENT \xc3\xa4\r\nRUN\r\nQUEUE\r\nEND\r\n",
+        "<ASK><COLUMNS>80<COLOR><ARGUMENT>\xc3\xa4<RUN><BEGIN><END>");
+    check("ASK\nRUN\nASK\nRUN\n", "<ASK><RUN><ASK><RUN>");
+}
+END_TEST
+
+START_TEST(test_wrong_questions)
+{
+    static const char *const wrong[] = {"ARGUMENT\n", "ARGUMENT \n", "COLUMNS\n", "COLUMNS 0\n",
+        "COLUMNS x\n", "COLOR 1\n", "RUN x\n", "QUEUE\n", "DATA 1\n", "END\n", "ASK\n"};
+    _cleanup_buffer_ Buffer many = {0};
+    char expected[32];
+
+    snprintf(expected, sizeof(expected), "<ASK><WRONG>%d", ERROR_USAGE);
+    for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "ASK\n%s", wrong[i]);
+        check(text, expected);
+    }
+    for (int i = 0; i <= SUBMIT_ARGUMENTS_MAX; i++)
+        ck_assert_int_ge(
+            buffer_append_string(&many, i == 0 ? "ASK\nARGUMENT x\n" : "ARGUMENT x\n"), 0);
+    {
+        _cleanup_buffer_ Buffer told = {0};
+        SubmitParser parser;
+
+        submit_parser_init(&parser, 0);
+        feed(&parser, buffer_data(&many), buffer_size(&many), &told);
+        ck_assert_int_eq(parser.state, SUBMIT_BROKEN);
+    }
+}
+END_TEST
+
 START_TEST(test_wrong)
 {
     static const char *const wrong[] = {"\n", "queue\n", "QUEUE x\n", "END\n", "DATA 5\n",
-        "QUEUE \n", "NOOP\n", "\rLIST\n", "LI\rST\n", "LIST\r\r\n", "\x7f", "\t", "\x1b[2J"};
+        "QUEUE \n", "NOOP\n", "RUN\n", "ARGUMENT x\n", "COLOR\n", "ASK x\n", "\rLIST\n", "LI\rST\n",
+        "LIST\r\r\n", "\x7f", "\t", "\x1b[2J"};
 
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
         char expected[32];
@@ -165,6 +208,8 @@ static Suite *make_suite(void)
     TCase *tcase = tcase_create("all");
 
     tcase_add_test(tcase, test_messages);
+    tcase_add_test(tcase, test_questions);
+    tcase_add_test(tcase, test_wrong_questions);
     tcase_add_test(tcase, test_wrong);
     tcase_add_test(tcase, test_wrong_in_message);
     tcase_add_test(tcase, test_size);

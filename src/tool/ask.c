@@ -1,0 +1,95 @@
+/* Asking outboxd. Must never tell of a part of the queue as if it were all of it. */
+#include "tool/ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "settings/load.h"
+#include "submit/ask.h"
+#include "submit/send.h"
+#include "tool/grid.h"
+#include "tool/selection.h"
+
+/* What the command line asks for, as far as it matters here. */
+typedef struct Asked {
+    bool elsewhere; /* in a directory that it names */
+    bool many;      /* of all messages, or of a choice of them */
+    bool json, sure;
+} Asked;
+
+static Asked look_at(const Command *command, int argc, char **argv)
+{
+    Asked asked = {0};
+    int c;
+
+    optind = 0;
+    while ((c = tool_getopt(command, argc, argv)) >= 0) {
+        asked.elsewhere |= c == 'd';
+        asked.json |= c == 'j';
+        asked.many |= c == 'a' || (c >= SELECTION_STATE && c < SELECTION_END);
+        asked.sure |= c == 'y' || c == 'n';
+    }
+    return asked;
+}
+
+bool tool_is_shut_out(
+    const Tool *tool, const Command *command, int argc, char **argv, char **ret_socket)
+{
+    int wanted = R_OK | X_OK | (command->own == OWN_CHANGES ? W_OK : 0);
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *directory = NULL, *socket = NULL;
+
+    if (command->own == OWN_NOTHING || tool->has_user || look_at(command, argc, argv).elsewhere ||
+        config_load_directory(tool->config_path, tool->overrides, &directory, NULL, &socket, &f) <
+            0)
+        return false;
+    if (!socket || faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) == 0 || errno != EACCES ||
+        access(socket, F_OK) < 0)
+        return false;
+    *ret_socket = TAKE_PTR(socket);
+    return true;
+}
+
+/* As the command does where it may, but for how many there are. */
+static bool is_wanted(const Command *command, const Asked *asked)
+{
+    char answer[16];
+
+    if (strcmp(command->name, "delete") != 0 || !asked->many || asked->sure ||
+        !isatty(STDIN_FILENO))
+        return true;
+    fputs("all of your messages that are meant will be deleted for good, without being sent. Go "
+          "on? [y/N] ",
+        stderr);
+    fflush(stderr);
+    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, const char *socket)
+{
+    const SubmitAsk ask = {
+        .columns = table_terminal_width(), .color = color_is_wanted(tool->color), .words = argv};
+    const Asked asked = look_at(command, argc, argv);
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (!is_wanted(command, &asked)) {
+        fputs("outbox: nothing was changed\n", stderr);
+        return EX_OK;
+    }
+    r = submit_connect(socket, &fd, &f);
+    if (r >= 0)
+        r = submit_ask(fd, &ask, STDOUT_FILENO, STDERR_FILENO, &f);
+    if (r < 0)
+        return tool_fail(&f);
+    if (strcmp(command->name, "list") == 0 && !asked.json)
+        fputs("outbox: these are the messages that you have queued; root sees all\n", stderr);
+    return r;
+}
