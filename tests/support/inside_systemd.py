@@ -1,5 +1,5 @@
 """The tests of the unit, run as root in a machine whose systemd is real: tests/system/test_systemd.py
-starts it there. Prints what became of each test as one JSON object."""
+starts it there."""
 
 import contextlib
 import json
@@ -9,84 +9,18 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
-import unittest
 
 import dovecot
 import lab
 from case import as_delivered, message
-from postfix import Postfix
+from machine import CONFIGURATION, SPOOL, Machine, configure, journal, main, run, shell
 from process import wait_for
 from token_server import TokenServer
 
-SPOOL = pathlib.Path("/var/spool/outbox")
-CONFIGURATION = pathlib.Path("/etc/outbox/outbox.conf")
 PASSWORD = "wonder land"
 
 
-def run(*command, status=0, user=None, stdin=""):
-    """Runs a command, as that user; its output, both streams together."""
-    if user:
-        command = ("runuser", "-u", user, "--", *command)
-    result = subprocess.run(
-        [str(c) for c in command], input=stdin, text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )
-    if status is not None and result.returncode != status:
-        raise AssertionError(f"{command}: status {result.returncode}\n{result.stdout}")
-    return result.stdout
-
-
-def shell(script, **options):
-    return run("sh", "-c", script, **options)
-
-
-def journal(*matches):
-    """The unit's entries, decoded."""
-    run("journalctl", "--sync")
-    text = run("journalctl", "-o", "json", "-u", "outboxd", *matches)
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-def configure(*relays):
-    CONFIGURATION.parent.mkdir(exist_ok=True)
-    lab.write_configuration(CONFIGURATION, {"directory": SPOOL}, list(relays))
-    CONFIGURATION.chmod(0o644)
-
-
-class Unit(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        run("systemd-sysusers")
-        run("systemd-tmpfiles", "--create", "outbox-tmpfiles.conf")
-        run("systemctl", "daemon-reload")
-        for user in ("alice", "bob"):
-            run("useradd", "--groups", "outbox", user)
-        run("useradd", "mallory")
-        cls.lab = lab.shared()
-        cls.postfix = cls.lab.postfix
-
-    def setUp(self):
-        configure(self.lab.relay("plain", name="relay"))
-        run("systemctl", "reset-failed", status=None)
-        run("systemctl", "restart", "outboxd")
-
-    def tearDown(self):
-        run("systemctl", "stop", "outboxd")
-        shell(f"rm -f {SPOOL}/*.queued {SPOOL}/*.failed {SPOOL}/*.held {SPOOL}/*.status")
-
-    def wait_copy(self, recipient):
-        return wait_for(lambda: self.postfix.copies(recipient), f"a copy for {recipient}")[0]
-
-    def wait_name(self, name):
-        wait_for(lambda: (SPOOL / name).exists(), f"{name}, there is {list(SPOOL.iterdir())}")
-
-    def drop(self, name, content, user="alice"):
-        shell(
-            f"cat > {SPOOL}/.{name}.new && mv {SPOOL}/.{name}.new {SPOOL}/{name}.queued",
-            user=user, stdin=content.decode("utf-8"),
-        )
-
+class Unit(Machine):
     def test_start_and_deliver(self):
         self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
         self.assertEqual(run("systemctl", "show", "-P", "User", "outboxd").strip(), "outbox")
@@ -116,9 +50,7 @@ class Unit(unittest.TestCase):
 
     def open_socket(self):
         """With the default of the setting, which the laboratory takes away."""
-        lab.write_configuration(CONFIGURATION, {"directory": SPOOL, "submit_socket": "/run/outbox/submit"},
-                                [self.lab.relay("plain", name="relay")])
-        CONFIGURATION.chmod(0o644)
+        configure(self.lab.relay("plain", name="relay"), submit_socket="/run/outbox/submit")
         run("systemctl", "restart", "outboxd")
 
     def submit(self, *command, user="mallory", to="nobody@lab.test"):
@@ -571,31 +503,5 @@ class Unit(unittest.TestCase):
         self.assertEqual(fields["Uid"].split()[0], str(pwd.getpwnam("outbox").pw_uid))
 
 
-class Outcome(unittest.TestResult):
-    def __init__(self):
-        super().__init__()
-        self.outcomes = {}
-
-    def _note(self, test, word, text=""):
-        self.outcomes[getattr(test, "_testMethodName", str(test))] = [word, text]
-
-    def addSuccess(self, test):
-        self._note(test, "pass")
-
-    def addSkip(self, test, reason):
-        self._note(test, "skip", reason)
-
-    def addFailure(self, test, err):
-        super().addFailure(test, err)
-        self._note(test, "fail", self.failures[-1][1])
-
-    def addError(self, test, err):
-        super().addError(test, err)
-        self._note(test, "fail", self.errors[-1][1])
-
-
 if __name__ == "__main__":
-    outcome = Outcome()
-    unittest.defaultTestLoader.loadTestsFromTestCase(Unit).run(outcome)
-    print(json.dumps(outcome.outcomes))
-    sys.exit(0)
+    main(Unit)
