@@ -57,26 +57,27 @@ typedef struct Command {
 } Command;
 
 /* Every command: name, and what it does. */
-#define TOOL_COMMANDS(X)                                                    \
-    X(queue, "Put a message into the queue and print its path")             \
-    X(send, "Deliver a message at once, without the queue")                 \
-    X(process, "Deliver what is in a queue directory, once, and end")       \
-    X(list, "List the messages of the queue, or those in the states named") \
-    X(mailq, "Show the queue as the mailq of another mail system does")     \
-    X(show, "Show all about one message: envelope, attempts, replies")      \
-    X(status, "Show how many messages are in which state, and since when")  \
-    X(retry, "Try deferred or failed messages again now")                   \
-    X(hold, "Put queued or deferred messages aside")                        \
-    X(release, "Queue messages again that were put aside")                  \
-    X(delete, "Delete messages and their records for good")                 \
-    X(import, "Queue the messages of another mail system's queue")          \
-    X(adopt, "Have records count for the copies of their messages")         \
-    X(check, "Try the relays step by step, without sending anything")       \
-    X(authorize, "Have a user allow the login at a relay by OAuth")         \
-    X(verify, "Ask the relay whether it knows addresses (VRFY)")            \
-    X(expand, "Ask the relay who is on mailing lists (EXPN)")               \
-    X(command, "Say SMTP commands to the relay and print its replies")      \
-    X(config, "Print the settings in effect, or one of them")               \
+#define TOOL_COMMANDS(X)                                                                \
+    X(queue, "Put a message into the queue and print its path")                         \
+    X(send, "Deliver a message at once, without the queue")                             \
+    X(process, "Deliver what is in a queue directory, once, and end")                   \
+    X(list, "List the messages of the queue, or those in the states named")             \
+    X(mailq, "Show the queue as the mailq of another mail system does")                 \
+    X(show, "Show all about one message: envelope, attempts, replies")                  \
+    X(status, "Show how many messages are in which state, and since when")              \
+    X(retry, "Try deferred or failed messages again now")                               \
+    X(hold, "Put queued or deferred messages aside")                                    \
+    X(release, "Queue messages again that were put aside")                              \
+    X(delete, "Delete messages and their records for good")                             \
+    X(import, "Queue the messages of another mail system's queue")                      \
+    X(import_config, "Print the configuration of another mail system as outbox has it") \
+    X(adopt, "Have records count for the copies of their messages")                     \
+    X(check, "Try the relays step by step, without sending anything")                   \
+    X(authorize, "Have a user allow the login at a relay by OAuth")                     \
+    X(verify, "Ask the relay whether it knows addresses (VRFY)")                        \
+    X(expand, "Ask the relay who is on mailing lists (EXPN)")                           \
+    X(command, "Say SMTP commands to the relay and print its replies")                  \
+    X(config, "Print the settings in effect, or one of them")                           \
     X(complete, "Say what can stand at the end of a command line")
 
 /* Each has a function of that name in its file. */
@@ -91,6 +92,9 @@ const Command *tool_find_command(const char *name);
 
 /* The same; with --user, none that is for more than a user's own messages. */
 const Command *tool_find_command_of(const Tool *tool, const char *name);
+
+/* One after the other, with what it does; NULL at the end. */
+const Command *tool_command_at(size_t i, const char **ret_summary);
 
 /* The same, and nothing is said. */
 const Command *tool_command_named(const char *name);

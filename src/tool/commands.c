@@ -229,6 +229,23 @@ static const Command command_import = {
     .run = run_import,
 };
 
+static const ToolOption import_config_options[] = {
+    {"account", 'a', "NAME", "this account of msmtp's, instead of the default one"},
+    {"secrets", 's', "DIR", "write passwords into files in this directory, and name those"},
+    {0},
+};
+
+static const Command command_import_config = {
+    .name = "import-config",
+    .synopsis = "[OPTION...] SYSTEM [PATH]",
+    .options = import_config_options,
+    .notes =
+        "SYSTEM is nullmailer, msmtp, ssmtp or dma. PATH is where its configuration is, unless "
+        "that is its usual place. What has no match is told in comments; "
+        "`outboxd --check` with what is printed tells what is missing.",
+    .run = run_import_config,
+};
+
 static const Command command_adopt = {
     .name = "adopt",
     .synopsis = "[OPTION...] ID...",
@@ -352,6 +369,20 @@ static const Command *const commands[] = {
     TOOL_COMMANDS(ROW)
 #undef ROW
 };
+
+const Command *tool_command_at(size_t i, const char **ret_summary)
+{
+    static const char *const summaries[] = {
+#define SUMMARY(name, summary) summary,
+        TOOL_COMMANDS(SUMMARY)
+#undef SUMMARY
+    };
+
+    if (i >= ELEMENTSOF(commands))
+        return NULL;
+    *ret_summary = summaries[i];
+    return commands[i];
+}
 
 const Command *tool_find_command_of(const Tool *tool, const char *name)
 {

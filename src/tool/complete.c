@@ -309,9 +309,10 @@ static void offer_argument(const Line *line)
 
 static void offer_commands(const Line *line)
 {
-#define OFFER(name, summary) offer(line, #name);
-    TOOL_COMMANDS(OFFER)
-#undef OFFER
+    const char *summary;
+
+    for (size_t i = 0; tool_command_at(i, &summary); i++)
+        offer(line, tool_command_at(i, &summary)->name);
     offer(line, "help");
 }
 

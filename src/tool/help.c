@@ -11,14 +11,6 @@
 #define WIDTH 80
 #define FRONT_MAX 27 /* of an option that is longer, the text begins on the next line */
 
-static const struct {
-    const char *name, *summary;
-} summaries[] = {
-#define SUMMARY(name, summary) {#name, summary},
-    TOOL_COMMANDS(SUMMARY)
-#undef SUMMARY
-};
-
 /* ---- texts ---- */
 
 /* Prints `text`, which begins at the column `at`, broken at blanks; its further lines begin at the
@@ -97,11 +89,14 @@ static void print_options(const ToolOption *option, size_t column)
 
 int tool_print_help(void)
 {
+    const Command *command;
+    const char *summary;
+
     puts("Usage: outbox [--config FILE] [--set NAME=VALUE]... [--color WHEN] COMMAND\n"
          "              [OPTION...] [ARGUMENT...]\n\n"
          "Queues mail, sends it, and shows what became of it.\n\nCommands:");
-    for (size_t i = 0; i < ELEMENTSOF(summaries); i++)
-        printf("  %-9s %s\n", summaries[i].name, summaries[i].summary);
+    for (size_t i = 0; (command = tool_command_at(i, &summary)); i++)
+        printf("  %-13s %s\n", command->name, summary);
     puts("\nOptions:");
     print_options(tool_options, widest(tool_options) + 2);
     print_options(tool_option_help, widest(tool_options) + 2);
@@ -119,10 +114,11 @@ int tool_print_version(void)
 
 static const char *summary_of(const Command *command)
 {
-    for (size_t i = 0; i < ELEMENTSOF(summaries); i++)
-        if (strcmp(summaries[i].name, command->name) == 0)
-            return summaries[i].summary;
-    return "";
+    const char *summary = "";
+
+    for (size_t i = 0; tool_command_at(i, &summary) != command; i++)
+        continue;
+    return summary;
 }
 
 int tool_help(const Command *command)

@@ -1,0 +1,209 @@
+/* nullmailer's control files (nullmailer-send(8), nullmailer-inject(1)). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+#include "foreign/translation.h"
+
+typedef struct Nullmailer {
+    Translation t; /* first: lines are taken with it */
+    char *hello;
+} Nullmailer;
+
+typedef struct Remote {
+    bool tls, starttls, insecure;
+} Remote;
+
+/* Options that are a setting here, with the value that they have. */
+static const struct {
+    const char *name, *setting;
+    bool word;
+} options[] = {
+    {"port", "port", true},
+    {"user", "user", false},
+    {"source", "local_host", false},
+    {"x509cafile", "tls_ca_file", false},
+    {"x509crlfile", "tls_crl_file", false},
+    {"x509certfile", "tls_certificate", false},
+    {"x509keyfile", "tls_key", false},
+};
+
+static void note_option(Translation *t, const char *name, const char *value)
+{
+    if (strcmp(name, "x509fmtder") == 0) /* both formats are read here */
+        return;
+    translation_note(t, "the option \"%s%s%s\" has no match here", name, value ? "=" : "",
+        value && strcmp(name, "pass") != 0 ? value : "");
+}
+
+static void take_value(Translation *t, const char *name, const char *value)
+{
+    for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+        if (strcmp(name, options[i].name) != 0)
+            continue;
+        if (options[i].word && !translation_is_number(value, 65535))
+            break;
+        if (options[i].word)
+            translation_relay_word(t, options[i].setting, value);
+        else
+            translation_relay_text(t, options[i].setting, value);
+        return;
+    }
+    note_option(t, name, value);
+}
+
+static void take_option(Translation *t, char *option, Remote *remote)
+{
+    char *value;
+
+    option += strncmp(option, "--", 2) == 0 ? 2 : 0;
+    value = strchr(option, '=');
+    if (value)
+        *value++ = '\0';
+    if (value && strcmp(option, "pass") == 0)
+        translation_relay_secret(t, value);
+    else if (value)
+        take_value(t, option, value);
+    else if (strcmp(option, "tls") == 0 || strcmp(option, "ssl") == 0)
+        remote->tls = true;
+    else if (strcmp(option, "starttls") == 0)
+        remote->starttls = true;
+    else if (strcmp(option, "insecure") == 0)
+        remote->insecure = true;
+    else if (strcmp(option, "auth-login") == 0)
+        translation_relay_text(t, "auth", "login");
+    else
+        note_option(t, option, NULL);
+}
+
+static int take_remote(Translation *t, char *line, Failure *f)
+{
+    char *host = config_next_word(&line), *protocol = config_next_word(&line), *option;
+    Remote remote = {0};
+    int r;
+
+    if (!host)
+        return 0;
+    if (protocol && strcmp(protocol, "smtp") != 0) {
+        translation_note(t, "%s is not taken: the protocol %s is not spoken here", host, protocol);
+        return 0;
+    }
+    r = translation_add_relay(t, host, f);
+    if (r < 0)
+        return r;
+    if (((Nullmailer *)t)->hello)
+        translation_relay_text(t, "hello", ((Nullmailer *)t)->hello);
+    while ((option = config_next_word(&line)))
+        take_option(t, option, &remote);
+    translation_relay_text(t, "tls",
+        remote.starttls ? "starttls"
+        : remote.tls    ? "implicit"
+                        : "none");
+    if (remote.insecure) {
+        translation_relay_word(t, "tls_verify", "false");
+        translation_note(t,
+            "\"insecure\" accepts any certificate, also that of who has come between; better name "
+            "the relay's own with tls_accept_certificate, or its authority with tls_ca_file");
+    }
+    if (!remote.starttls && !remote.tls && t->relays[t->n_relays - 1].secret)
+        translation_note(t,
+            "the password went in clear, which outbox does not do: set tls to \"starttls\" or "
+            "\"implicit\"");
+    return 0;
+}
+
+static int take_local(
+    Translation *t, const char *directory, const char *file, const char *setting, Failure *f)
+{
+    char path[4096], value[1200];
+    _cleanup_free_
+    char *text = NULL;
+    int r;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, file);
+    r = translation_read_first(t, path, &text, f);
+    if (r < 0 || !text)
+        return r;
+    if (strlen(text) > 1000) {
+        translation_note(t, "%s is too long, and not taken", path);
+        return 0;
+    }
+    if (strcmp(file, "allmailfrom") == 0) {
+        snprintf(value, sizeof(value), "*@*: %s", text);
+        translation_local(t, setting, value);
+    } else {
+        translation_local(t, setting, text);
+    }
+    return 0;
+}
+
+static int take_time(
+    Translation *t, const char *directory, const char *file, const char *setting, Failure *f)
+{
+    char path[4096], value[32];
+    _cleanup_free_
+    char *text = NULL;
+    int r;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, file);
+    r = translation_read_first(t, path, &text, f);
+    if (r < 0 || !text)
+        return r;
+    if (!translation_is_number(text, 30UL * 86400) || strcmp(text, "0") == 0) {
+        translation_note(t, "%s: \"%.40s\" is not taken; see retry.%s", path, text, setting);
+        return 0;
+    }
+    snprintf(value, sizeof(value), "%ss", text);
+    translation_retry(t, setting, value);
+    return 0;
+}
+
+static int find_hello(Nullmailer *n, const char *directory, Failure *f)
+{
+    static const char *const files[] = {"helohost", "me"};
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && !n->hello && i < ELEMENTSOF(files); i++) {
+        char path[4096];
+
+        snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
+        r = translation_read_first(&n->t, path, &n->hello, f);
+    }
+    return r;
+}
+
+static int take_all(Nullmailer *n, const char *path, Failure *f)
+{
+    static const struct {
+        const char *file, *setting;
+    } local[] = {{"adminaddr", "root"}, {"defaultdomain", "domain"},
+        {"allmailfrom", "rewrite_from"}},
+      times[] = {{"pausetime", "first"}, {"maxpause", "max"}, {"queuelifetime", "give_up_after"}};
+    char remotes[4096];
+    int r = find_hello(n, path, f);
+
+    snprintf(remotes, sizeof(remotes), "%s/remotes", path);
+    if (r >= 0)
+        r = translation_read(&n->t, remotes, take_remote, f);
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_FILE,
+            "%s is not there: the directory of nullmailer's configuration is wanted", remotes);
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(local); i++)
+        r = take_local(&n->t, path, local[i].file, local[i].setting, f);
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(times); i++)
+        r = take_time(&n->t, path, times[i].file, times[i].setting, f);
+    return r;
+}
+
+int config_read_nullmailer(Translation *t, const char *path, Failure *f)
+{
+    Nullmailer n = {.t = *t};
+    int r = take_all(&n, path, f);
+
+    free(n.hello);
+    *t = n.t;
+    return r;
+}

@@ -1,0 +1,242 @@
+/* A configuration that is being written, and the lines it is made from. Must never put a value
+ * where it would be read as more than a value. */
+#include "foreign/translation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "foreign/reader.h"
+
+#define NOTE_WIDTH 98
+
+static void keep(Translation *t, int r)
+{
+    t->is_short |= r < 0;
+}
+
+/* ---- what is written ---- */
+
+/* In quotes, as libconfig reads it. */
+static void write_text(Translation *t, Buffer *out, int indent, const char *name, const char *value)
+{
+    keep(t, buffer_appendf(out, "%*s%s = \"", indent, "", name));
+    for (const char *p = value; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            keep(t, buffer_append(out, "\\", 1));
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            keep(t, buffer_appendf(out, "\\x%02x", (unsigned char)*p));
+        else
+            keep(t, buffer_append(out, p, 1));
+    }
+    keep(t, buffer_append_string(out, "\";\n"));
+}
+
+int translation_add_relay(Translation *t, const char *host, Failure *f)
+{
+    TranslatedRelay *relay = &t->relays[t->n_relays];
+
+    if (t->n_relays == TRANSLATED_RELAYS_MAX)
+        return failure_set(f, -E2BIG, ERROR_CONFIGURATION, "%s: more than %d relays", t->source,
+            TRANSLATED_RELAYS_MAX);
+    t->n_relays++;
+    relay->host = strdup(host);
+    keep(t, relay->host ? 0 : -ENOMEM);
+    translation_relay_text(t, "host", host);
+    return 0;
+}
+
+static TranslatedRelay *last_relay(Translation *t)
+{
+    return &t->relays[t->n_relays - 1];
+}
+
+void translation_relay_text(Translation *t, const char *name, const char *value)
+{
+    write_text(t, &last_relay(t)->settings, 8, name, value);
+}
+
+void translation_relay_word(Translation *t, const char *name, const char *value)
+{
+    keep(t, buffer_appendf(&last_relay(t)->settings, "        %s = %s;\n", name, value));
+}
+
+void translation_relay_secret(Translation *t, const char *secret)
+{
+    TranslatedRelay *relay = last_relay(t);
+
+    free(relay->secret);
+    relay->secret = strdup(secret);
+    keep(t, relay->secret ? 0 : -ENOMEM);
+}
+
+void translation_local(Translation *t, const char *name, const char *value)
+{
+    write_text(t, &t->local, 4, name, value);
+}
+
+void translation_retry(Translation *t, const char *name, const char *value)
+{
+    write_text(t, &t->retry, 4, name, value);
+}
+
+void translation_aliases(Translation *t, const char *path)
+{
+    if (access(path, F_OK) == 0)
+        translation_local(t, "aliases", path);
+    else
+        translation_note(t, "the aliases in %s are not there", path);
+}
+
+/* As comments, of which no line begins with anything but "# ". */
+void translation_note(Translation *t, const char *format, ...)
+{
+    char text[1024], where[512] = "";
+    _cleanup_free_
+    char *printable = NULL;
+    va_list arguments;
+    size_t column = 2;
+    char *word, *rest;
+
+    if (t->line > 0)
+        snprintf(where, sizeof(where), "%s:%u: ", t->source, t->line);
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (asprintf(&rest, "%s%s", where, text) < 0) {
+        keep(t, -ENOMEM);
+        return;
+    }
+    printable = text_printable(rest, strlen(rest), 2000);
+    free(rest);
+    if (!printable) {
+        keep(t, -ENOMEM);
+        return;
+    }
+    keep(t, buffer_append_string(&t->notes, "#\n#"));
+    for (rest = printable; (word = strsep(&rest, " "));) {
+        if (column > 2 && column + strlen(word) > NOTE_WIDTH) {
+            keep(t, buffer_append_string(&t->notes, "\n#"));
+            column = 2;
+        }
+        keep(t, buffer_appendf(&t->notes, " %s", word));
+        column += strlen(word) + 1;
+    }
+    keep(t, buffer_append_string(&t->notes, "\n"));
+}
+
+bool translation_is_number(const char *text, unsigned long max)
+{
+    char *end;
+    unsigned long n = text ? strtoul(text, &end, 10) : 0;
+
+    return text && *text >= '0' && *text <= '9' && !*end && n <= max;
+}
+
+void translation_done(Translation *t)
+{
+    for (size_t i = 0; i < t->n_relays; i++) {
+        TranslatedRelay *relay = &t->relays[i];
+
+        if (relay->secret)
+            explicit_bzero(relay->secret, strlen(relay->secret));
+        free(relay->secret);
+        free(relay->host);
+        buffer_done(&relay->settings);
+    }
+    buffer_done(&t->local);
+    buffer_done(&t->retry);
+    buffer_done(&t->notes);
+}
+
+/* ---- what is read ---- */
+
+/* A regular file: a FIFO would be waited for. */
+static int open_file(const char *path, Failure *f)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT)
+        return -ENOENT;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return failure_set_errno(f, -errno, "cannot read %s", path);
+    if (!S_ISREG(st.st_mode))
+        return failure_set(f, -EINVAL, ERROR_FILE, "%s: is not a regular file", path);
+    return TAKE_FD(fd);
+}
+
+static char *strip(char *line)
+{
+    size_t n;
+
+    line += strspn(line, " \t");
+    n = strlen(line);
+    while (n > 0 && strchr(" \t\r", line[n - 1]))
+        line[--n] = '\0';
+    return line;
+}
+
+static int fail_line(const Translation *t, int r, Failure *f)
+{
+    if (r == -E2BIG || r == -EILSEQ)
+        return failure_set(f, r, ERROR_FILE, "%s:%u: the line is %s", t->source, t->line + 1,
+            r == -E2BIG ? "too long" : "no text: it has a NUL in it");
+    return failure_set_errno(f, r, "cannot read %s", t->source);
+}
+
+int translation_read(Translation *t, const char *path, TranslationTake *take, Failure *f)
+{
+    const char *source = t->source;
+    unsigned before = t->line;
+    _cleanup_buffer_ Buffer line = {0};
+    _cleanup_(reader_done) Reader reader = {.fd = open_file(path, f)};
+    int r = MIN(reader.fd, 0);
+
+    if (r < 0)
+        return r;
+    t->source = path;
+    t->line = 0;
+    while (r >= 0 && (r = reader_line(&reader, &line)) > 0) {
+        char *text = strip((char *)(uintptr_t)buffer_data(&line));
+
+        t->line++;
+        if (*text && *text != '#')
+            r = take(t, text, f);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0)
+        return fail_line(t, r, f);
+    explicit_bzero((char *)(uintptr_t)buffer_data(&line), buffer_size(&line));
+    t->source = source;
+    t->line = before;
+    return 0;
+}
+
+int translation_read_first(Translation *t, const char *path, char **ret, Failure *f)
+{
+    _cleanup_buffer_ Buffer line = {0};
+    _cleanup_(reader_done) Reader reader = {.fd = open_file(path, f)};
+    int r = reader.fd;
+
+    *ret = NULL;
+    if (r >= 0)
+        r = reader_line(&reader, &line);
+    if (r == -ENOENT || r == 0)
+        return 0;
+    if (r < 0)
+        return f->text ? r : fail_line(t, r, f);
+    *ret = strdup(strip((char *)(uintptr_t)buffer_data(&line)));
+    if (!*ret)
+        return failure_set_errno(f, -ENOMEM, "%s", path);
+    if (!**ret)
+        free(TAKE_PTR(*ret));
+    return 0;
+}

@@ -1,0 +1,111 @@
+/* outbox import-config: another mail system's configuration as one of outbox's. Must never print a
+ * password. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "foreign/config.h"
+#include "tool/command.h"
+
+#define USER "outbox" /* the daemon's, which is to read the passwords */
+
+static int wrong_system(const Command *command, const char *name)
+{
+    char names[128] = "";
+    size_t n = 0;
+
+    for (ForeignSystem system = 0; system < FOREIGN_SYSTEM_MAX && n < sizeof(names); system++)
+        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", system > 0 ? ", " : "",
+            foreign_system_name(system));
+    return tool_usage(command, "%s%s no system whose configuration is read: those are %s",
+        name ?: "none was named, which is", name ? " is" : "", names);
+}
+
+/* What is there already stays: it may be the password of another relay. */
+static int write_secret(const char *directory, const ForeignSecret *secret, Failure *f)
+{
+    const struct passwd *user = geteuid() == 0 ? getpwnam(USER) : NULL;
+    _cleanup_close_ int fd = -1;
+    char path[4096];
+    int r;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, secret->file);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return failure_set(f, -EEXIST, ERROR_FILE,
+            "%s is there already, and stays: remove it, or name another directory", path);
+    if (fd < 0)
+        return failure_set_errno(f, -errno, "%s: the password cannot be written", path);
+    if (user && fchown(fd, user->pw_uid, 0) < 0)
+        return failure_set_errno(f, -errno, "%s: it cannot be given to user " USER, path);
+    r = file_write_all(fd, secret->text, strlen(secret->text));
+    if (r >= 0)
+        r = file_write_all(fd, "\n", 1);
+    if (r < 0 || fsync(fd) < 0)
+        return failure_set_errno(f, r < 0 ? r : -errno, "%s: the password cannot be written", path);
+    return 0;
+}
+
+static void tell_secrets(const ForeignConfig *config)
+{
+    for (size_t i = 0; i < config->n_secrets; i++)
+        fprintf(stderr,
+            "outbox: a password is not printed: " SYSCONFDIR
+            "/outbox/%s is to hold it, of mode 600 "
+            "and owned by " USER "; --secrets DIR writes it\n",
+            config->secrets[i].file);
+}
+
+static int print(ForeignSystem system, const char *path, const char *account, const char *secrets)
+{
+    _cleanup_failure_ Failure f = {0};
+    ForeignConfig config = {0};
+    int r =
+        foreign_config_load(system, path, account, secrets ?: SYSCONFDIR "/outbox", &config, &f);
+
+    for (size_t i = 0; r >= 0 && secrets && i < config.n_secrets; i++)
+        r = write_secret(secrets, &config.secrets[i], &f);
+    if (r >= 0) {
+        fwrite(buffer_data(&config.text), 1, buffer_size(&config.text), stdout);
+        if (!secrets)
+            tell_secrets(&config);
+    }
+    foreign_config_done(&config);
+    return r < 0 ? tool_fail(&f) : EX_OK;
+}
+
+int run_import_config(_unused_ const Tool *tool, const Command *command, int argc, char **argv)
+{
+    const char *account = NULL, *secrets = NULL, *path;
+    ForeignSystem system;
+    int c;
+
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
+        switch (c) {
+        case 'a': account = optarg; break;
+        case 's': secrets = optarg; break;
+        case 'h': return tool_help(command);
+        default: return EX_USAGE;
+        }
+    system = argv[optind] ? foreign_system_find(argv[optind]) : FOREIGN_SYSTEM_MAX;
+    if (system == FOREIGN_SYSTEM_MAX)
+        return wrong_system(command, argv[optind]);
+    if (argc - optind > 2)
+        return tool_usage(command, "one path at most is wanted");
+    if (secrets && *secrets != '/')
+        return tool_usage(
+            command, "--secrets %s: the path of a directory, from / on, is wanted", secrets);
+    if (account && system != FOREIGN_SYSTEM_MSMTP)
+        return tool_usage(command, "--account goes with msmtp alone");
+    path = argv[optind + 1] ?: foreign_system_path(system);
+    return print(system, path, account, secrets);
+}
