@@ -215,6 +215,38 @@ PATIENT_TEST(a_server_renegotiates_where_it_may)
     client_done(&client);
 }
 
+#define TOKEN_EHLO \
+    "C: EHLO client.test\nS: 250-server.test\nS: 250-PIPELINING\nS: 250 AUTH XOAUTH2\n"
+/* user=ann^Aauth=Bearer token^A^A */
+#define TOKEN "C: AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==\n"
+#define GREETED "TLS\nS: 220 server.test\n" TOKEN_EHLO
+
+/* In the loop, and by poll(): before the token, behind it, and within its refusal. */
+START_TEST(a_server_renegotiates_within_a_login_by_token)
+{
+    static const char *const scripts[] = {
+        GREETED "RENEGOTIATE\n" TOKEN "S: 235 welcome\n" MESSAGE QUIT,
+        GREETED TOKEN "RENEGOTIATE\nS: 235 welcome\n" MESSAGE QUIT,
+        GREETED TOKEN "S: 334 e30=\nRENEGOTIATE\nC: \nS: 535 no\n" QUIT,
+    };
+    const TestServerOptions options = {.certificate = &certificate, TLS12};
+    size_t which = (size_t)_i / 2;
+    bool refused = which == 2;
+
+    TestServer *server = test_server_start(SCRIPTS(scripts[which]), &options);
+    Client client = client_for(test_server_port(server),
+        SETTINGS("tls=implicit", "timeout=60s", "user=ann", "auth=xoauth2",
+            "password_command=echo token", "tls_renegotiation=true"));
+
+    client_run(&client, _i % 2);
+    ck_assert_msg(client.delivered == !refused, "%s", client.text);
+    if (refused)
+        ck_assert_msg(strstr(client.text, "no: {}"), "%s", client.text);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 static TestCertificate lonely, not_for_servers, elsewhere, middle, mine;
 static char client_path[64], key_path[64], middle_path[64];
 
@@ -431,6 +463,7 @@ static Suite *make_suite(void)
         tcase_add_test(tests, hybrid_groups_are_missed);
     tcase_add_test(tests, packets_are_not_told_where_nobody_asked);
     tcase_add_loop_test(tests, a_server_renegotiates_where_it_may, 0, 3);
+    tcase_add_loop_test(tests, a_server_renegotiates_within_a_login_by_token, 0, 6);
     tcase_add_test(tests, a_server_without_a_certificate_is_not_trusted);
     tcase_add_loop_test(tests, flags_forgive_what_they_name, 0, 9);
     tcase_add_loop_test(tests, pins_accept_whatever_the_verification_says, 0, 4);
