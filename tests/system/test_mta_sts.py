@@ -15,6 +15,7 @@ import lab
 import proxies
 from case import SystemTest, message
 from listener import Listener
+from preload import STEPPED, preload
 from process import wait_for
 
 ENFORCE = "version: STSv1\r\nmode: enforce\r\nmx: {mx}\r\nmax_age: {age}\r\n"
@@ -387,6 +388,94 @@ class Kept(StsTest):
 
     def test_file_that_cannot_be_written(self):
         self.check_kept("lab.test: enforce", "tls_mta_sts_file: cannot keep the policy in", tls_mta_sts_file="/proc/policy")
+
+
+class Clock(StsTest):
+    """The wall clock is set past the policy's max_age, back by years, and right again. Who could keep its host away would
+    otherwise only have to wait for that."""
+
+    DAY = 86400
+    FORWARD, BACK = 2 * DAY, -20 * 365 * DAY
+
+    def setUp(self):
+        super().setUp()
+        self.step = self.directory / "step"
+        self.wrapper += preload(self.directory, f'#define FLAG "{self.step}"\n' + STEPPED)
+
+    def set_clock(self, seconds):
+        new = self.step.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.rename(self.step)
+
+    def end_policy_host(self):
+        self.host.answer = lambda: (500, "text/plain", "")
+        self.names.texts = None
+
+    def fetched(self):
+        return int(self.kept.read_text().partition("\n")[0].split()[-1])
+
+    def check_kept(self, *words, refused=False):
+        check = self.check_refused if refused else self.check
+        return check(*words, tls_mta_sts="require", tls_mta_sts_file=self.kept)
+
+    def check_daemon(self, **settings):
+        """What is known goes by a clock that nobody sets."""
+        daemon = self.start(self.settings(tls_mta_sts="require", messages_per_connection=1, tls_reuse_session=False, **settings),
+                            wrapper=self.wrapper)
+        for number, seconds in enumerate((0, self.FORWARD, self.BACK, -self.BACK, 0)):
+            self.set_clock(seconds)
+            self.queue.drop(f"m{number}", message(to=[self.address()]))
+            self.queue.wait_gone(f"m{number}")
+            self.end_policy_host()
+        self.assertEqual(len(self.host.asked), 1)
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_under_a_daemon(self):
+        self.check_daemon()
+
+    def test_under_a_daemon_with_a_file(self):
+        begun = int(time.time())
+        self.check_daemon(tls_mta_sts_file=self.kept)
+        self.assertLessEqual(begun, self.fetched())
+        self.assertLessEqual(self.fetched(), time.time())
+        self.check_kept("lab.test: enforce")
+
+    def test_forward(self):
+        """A file that is over by that clock counts as none, but is left alone: it counts when the clock is right again."""
+        self.check_kept()
+        before = self.kept.read_text()
+        self.end_policy_host()
+        self.set_clock(self.FORWARD)
+        self.check_kept("no name server tells", refused=True)
+        self.assertEqual(self.kept.read_text(), before)
+        self.set_clock(0)
+        self.check_kept("lab.test: enforce", "fetched 0 hours ago")
+
+    def test_back(self):
+        """By years, to before outbox was: the file counts, and its time is not one to write down."""
+        self.check_kept()
+        before = self.kept.read_text()
+        self.end_policy_host()
+        self.set_clock(self.BACK)
+        self.check_kept("lab.test: enforce", "fetched 0 hours ago")
+        self.assertEqual(self.kept.read_text(), before)
+
+    def test_fetched_by_a_wrong_clock(self):
+        """Once it is right, the policy counts from then on."""
+        for seconds in (self.BACK, -self.BACK):
+            with self.subTest(seconds):
+                self.kept.unlink(missing_ok=True)
+                self.names.texts = [b"v=STSv1; id=1;"]
+                self.set_clock(seconds)
+                self.host.answer = lambda: (200, "text/plain", self.policy)
+                self.check_kept("lab.test: enforce")
+                self.assertAlmostEqual(self.fetched(), time.time() + seconds, delta=600)
+                self.end_policy_host()
+                self.set_clock(0)
+                self.check_kept("lab.test: enforce", "fetched 0 hours ago")
+                self.assertAlmostEqual(self.fetched(), time.time(), delta=600)
+                self.set_clock(self.FORWARD)
+                self.check_kept("no name server tells", refused=True)
 
 
 class Daemon(StsTest):
