@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/job_revocation.h"
 
 usec_t connection_end_of_opening(const Connection *c)
 {
@@ -18,22 +19,15 @@ usec_t connection_transport_deadline(const Connection *c)
     return MIN(c->deadline, connection_end_of_opening(c));
 }
 
-#define LATE USEC_PER_SEC /* no loop that only serves connections is */
-
-static void put_off(usec_t *deadline, usec_t time)
+void connection_put_off(Connection *c, usec_t time)
 {
-    if (*deadline > 0)
-        *deadline = usec_add(*deadline, time);
-}
+    usec_t *const deadlines[] = {&c->started, &c->deadline, &c->tlsa_until, &c->policy_until,
+        &c->proxied.deadline, &c->silence.next, &c->silence.end};
 
-static void excuse(Connection *c, usec_t time)
-{
-    put_off(&c->started, time);
-    put_off(&c->deadline, time);
-    put_off(&c->tlsa_until, time);
-    put_off(&c->proxied.deadline, time);
-    put_off(&c->silence.next, time);
-    put_off(&c->silence.end, time);
+    for (size_t i = 0; i < ELEMENTSOF(deadlines); i++)
+        lateness_put_off(deadlines[i], time);
+    if (c->revocation)
+        revocation_put_off(c->revocation, time);
     if (c->lookup)
         lookup_put_off(c->lookup, time);
     if (c->dial)
@@ -44,19 +38,16 @@ static void excuse(Connection *c, usec_t time)
 
 void connection_excuse_lateness(Connection *c, usec_t now)
 {
-    bool late = c->due > 0 && now > usec_add(c->due, LATE);
+    usec_t time = lateness_excuse(&c->late, now, c->stirred);
 
-    if (late && (c->stirred || !c->excused))
-        excuse(c, now - c->waited);
-    c->excused = late;
-    c->due = 0;
+    if (time > 0)
+        connection_put_off(c, time);
 }
 
 void connection_note_wait(Connection *c, usec_t now)
 {
-    c->waited = now;
     c->stirred = false;
-    c->due = connection_deadline(c);
+    lateness_wait(&c->late, now, connection_deadline(c));
 }
 
 int connection_time_out(Connection *c)

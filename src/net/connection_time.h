@@ -14,10 +14,9 @@ usec_t connection_transport_deadline(const Connection *connection);
 /* Sets the failure of a connection whose time is over. Returns a negative errno. */
 int connection_time_out(Connection *connection);
 
-/* Before a step, and when one has to wait. Who comes much later than was asked for was busy, or
- * stopped: the server may have spoken meanwhile, or waited for words that had not gone out. That
- * time is nobody's. Once: where a step that is late follows one that was late, and nothing was
- * found at the descriptor, the time counts, so that a program which is always late still hears of a
- * server that is dead. */
+/* Every deadline that it has, for time that is nobody's. */
+void connection_put_off(Connection *connection, usec_t time);
+
+/* Before a step, and when one has to wait (net/lateness.h). */
 void connection_excuse_lateness(Connection *connection, usec_t now);
 void connection_note_wait(Connection *connection, usec_t now);

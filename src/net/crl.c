@@ -188,7 +188,7 @@ static void look(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * lists, co
 }
 
 static void fetch_and_look(X509 *certificate, X509 *issuer, const char *url,
-    const FetchPatience *patience, RevocationAnswer *ret)
+    FetchPatience *patience, RevocationAnswer *ret)
 {
     const FetchWhat what = {url, NULL, NULL, LIST_BYTES_MAX, patience};
     _cleanup_buffer_ Buffer body = {0};
@@ -211,7 +211,7 @@ static void fetch_and_look(X509 *certificate, X509 *issuer, const char *url,
 
 /* The addresses of one distribution point (RFC 5280, 4.2.1.13). */
 static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer,
-    const FetchPatience *patience, int *asked, RevocationAnswer *ret)
+    FetchPatience *patience, int *asked, RevocationAnswer *ret)
 {
     const GENERAL_NAMES *names =
         point->distpoint && point->distpoint->type == 0 ? point->distpoint->name.fullname : NULL;
@@ -235,8 +235,8 @@ static void ask_point(const DIST_POINT *point, X509 *certificate, X509 *issuer,
     }
 }
 
-void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own,
-    const FetchPatience *patience, RevocationAnswer *ret)
+void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own, FetchPatience *patience,
+    RevocationAnswer *ret)
 {
     CRL_DIST_POINTS *points;
     int asked = 0;

@@ -11,5 +11,5 @@ void crl_list_free(STACK_OF(X509_CRL) * list);
 
 /* Looks for `certificate`, which `issuer` signed: first in `own` lists (NULL: none), then in the
  * one that the certificate names. Blocks as long as the patience goes. */
-void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own,
-    const FetchPatience *patience, RevocationAnswer *ret);
+void crl_ask(X509 *certificate, X509 *issuer, STACK_OF(X509_CRL) * own, FetchPatience *patience,
+    RevocationAnswer *ret);

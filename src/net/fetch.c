@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "net/http_call.h"
+#include "net/lateness.h"
 
 bool fetch_is_possible(const char *url)
 {
@@ -14,7 +15,7 @@ bool fetch_is_possible(const char *url)
 
 int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
 {
-    usec_t now = clock_monotonic();
+    usec_t now = clock_monotonic(), late = 0;
     const HttpCall call = {
         .url = what->url,
         .clear = true,
@@ -22,6 +23,7 @@ int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
         .body_type = what->request_type,
         .max = what->max,
         .limit = now < what->patience->deadline ? what->patience->deadline - now : 0,
+        .late = &late,
         .stop = what->patience->stop,
         .server = what->request ? "the OCSP responder" : "the server of revocation lists",
         .remedy = what->request
@@ -34,6 +36,7 @@ int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
     if (call.limit == 0)
         return failure_set(f, -ETIMEDOUT, ERROR_TIMEOUT, "no time is left to ask");
     r = http_call(&call, &response, f);
+    lateness_put_off(&what->patience->deadline, late);
     if (r < 0)
         return r;
     if (response.status != 200)

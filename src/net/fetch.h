@@ -14,7 +14,7 @@
 bool fetch_is_possible(const char *url);
 
 typedef struct FetchPatience {
-    usec_t deadline;   /* monotonic */
+    usec_t deadline;   /* monotonic; put off by what is nobody's time */
     CommandStop *stop; /* ends it before; NULL: nothing does */
 } FetchPatience;
 
@@ -23,7 +23,7 @@ typedef struct FetchWhat {
     const Buffer *request; /* posted; NULL: then it is a GET */
     const char *request_type;
     size_t max; /* bytes */
-    const FetchPatience *patience;
+    FetchPatience *patience;
 } FetchWhat;
 
 /* 0 with the body, which is the caller's, or a negative errno with a Failure: why there is none. */

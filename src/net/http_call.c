@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "net/connection_time.h"
 #include "net/http_url.h"
 #include "net/transport.h"
 
@@ -23,6 +24,8 @@ typedef struct Talk {
     ConnectionShared *shared;
     Connection *connection;
     usec_t deadline;
+    usec_t awake; /* since the last wait */
+    Lateness late;
     int stop_fd; /* borrowed; -1: nothing ends it but the deadline */
     bool asked;  /* the request has gone out */
 } Talk;
@@ -74,21 +77,37 @@ static int look_at_time(Talk *talk, usec_t now)
     return now >= talk->deadline ? -ETIMEDOUT : 0;
 }
 
-/* 0, or a negative errno. */
+/* Of a process that was stopped. */
+static void excuse_lateness(Talk *talk, bool found)
+{
+    usec_t now = clock_monotonic(), time = lateness_excuse(&talk->late, now, found);
+
+    talk->awake = now;
+    if (time == 0)
+        return;
+    lateness_put_off(&talk->deadline, time);
+    connection_put_off(talk->connection, time);
+    if (talk->call->late)
+        *talk->call->late += time;
+}
+
+/* 0, or a negative errno. What has come counts before the time does. */
 static int wait_for(Talk *talk, short events, usec_t until)
 {
     usec_t now = clock_monotonic();
-    int r = look_at_time(talk, now);
+    int r = look_at_time(talk, talk->awake), found, ms;
     struct pollfd polls[] = {{talk->connection->fd, events, 0}, {talk->stop_fd, POLLIN, 0}};
 
-    until = MIN(until, talk->deadline);
-    if (r < 0 || until <= now)
+    if (r < 0)
         return r;
-    if (poll(polls, ELEMENTSOF(polls),
-            (int)MIN((until - now) / USEC_PER_MSEC + 1, (usec_t)INT_MAX)) < 0 &&
-        errno != EINTR)
+    until = MIN(until, talk->deadline);
+    ms = until > now ? (int)MIN((until - now) / USEC_PER_MSEC + 1, (usec_t)INT_MAX) : 0;
+    lateness_wait(&talk->late, talk->awake, until);
+    found = poll(polls, ELEMENTSOF(polls), ms);
+    if (found < 0 && errno != EINTR)
         return -errno;
-    return look_at_time(talk, clock_monotonic()) == -ECANCELED ? -ECANCELED : 0;
+    excuse_lateness(talk, found > 0);
+    return look_at_time(talk, talk->awake) == -ECANCELED ? -ECANCELED : 0;
 }
 
 static int take_failure(Connection *c, int error, Failure *f)
@@ -139,6 +158,7 @@ static int connect_to(Talk *talk, Failure *f)
     if (r < 0)
         return take_failure(c, r, f);
     note_wait(talk);
+    talk->awake = now = clock_monotonic();
     while ((r = transport_step(c, now)) <= 0 && r != -ENOMEM) {
         if (r < 0 && !goes_on(talk, now))
             return take_failure(c, r, f);

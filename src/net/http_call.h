@@ -24,9 +24,11 @@ typedef struct HttpCall {
     const char *remedy;     /* what to do where it keeps silent; a constant */
     size_t max;             /* bytes of the response's body */
     usec_t limit;           /* for all of it */
-    CommandStop *stop;      /* ends it at once; NULL: nothing does */
-    usec_t grace;           /* but where the request has gone out, an answer may come for so long:
-                             * one that may not be lost, though nobody waits for it any more */
+    usec_t
+        *late; /* what is nobody's time (net/lateness.h), and not of the limit, is added; or NULL */
+    CommandStop *stop; /* ends it at once; NULL: nothing does */
+    usec_t grace;      /* but where the request has gone out, an answer may come for so long:
+                        * one that may not be lost, though nobody waits for it any more */
 } HttpCall;
 
 /* 0 with a response of whatever status, which the caller ends by http_response_done(); or a

@@ -300,3 +300,8 @@ usec_t revocation_deadline(const Revocation *revocation)
 {
     return revocation->deadline;
 }
+
+void revocation_put_off(Revocation *revocation, usec_t time)
+{
+    revocation->deadline = usec_add(revocation->deadline, time);
+}

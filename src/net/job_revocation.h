@@ -53,5 +53,6 @@ void revocation_waits_for(
 
 int revocation_fd(const Revocation *revocation);
 usec_t revocation_deadline(const Revocation *revocation);
+void revocation_put_off(Revocation *revocation, usec_t time);
 
 DEFINE_CLEANUP(Revocation, revocation_free);

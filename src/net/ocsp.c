@@ -156,7 +156,7 @@ static int make_request(X509 *certificate, X509 *issuer, Buffer *ret)
     return n < 0 ? -ENOMEM : 0;
 }
 
-static void ask_one(X509 *certificate, X509 *issuer, const char *url, const FetchPatience *patience,
+static void ask_one(X509 *certificate, X509 *issuer, const char *url, FetchPatience *patience,
     RevocationAnswer *ret)
 {
     _cleanup_(response_p) OCSP_RESPONSE *response = NULL;
@@ -179,7 +179,7 @@ static void ask_one(X509 *certificate, X509 *issuer, const char *url, const Fetc
 }
 
 static void ask_responders(
-    X509 *certificate, X509 *issuer, const FetchPatience *patience, RevocationAnswer *ret)
+    X509 *certificate, X509 *issuer, FetchPatience *patience, RevocationAnswer *ret)
 {
     STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(certificate);
     int asked = 0;
@@ -201,7 +201,7 @@ static void ask_responders(
 }
 
 void ocsp_ask(X509 *certificate, X509 *issuer, const unsigned char *stapled, size_t n,
-    const FetchPatience *patience, RevocationAnswer *ret)
+    FetchPatience *patience, RevocationAnswer *ret)
 {
     *ret = (RevocationAnswer){.text = "OCSP: the certificate names nobody who could be asked"};
     if (stapled)

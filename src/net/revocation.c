@@ -78,7 +78,7 @@ static int weigh(const RevocationRequest *request, int i, const char *setting, T
 }
 
 static int check_ocsp(
-    const RevocationRequest *request, int i, const FetchPatience *patience, RevocationVerdict *ret)
+    const RevocationRequest *request, int i, FetchPatience *patience, RevocationVerdict *ret)
 {
     X509 *certificate = sk_X509_value(request->chain, i);
     X509 *issuer = sk_X509_value(request->chain, i + 1);
@@ -101,7 +101,7 @@ static int check_ocsp(
 }
 
 static int check_crl(const RevocationRequest *request, int i, STACK_OF(X509_CRL) * own,
-    const FetchPatience *patience, RevocationVerdict *ret)
+    FetchPatience *patience, RevocationVerdict *ret)
 {
     RevocationAnswer answer = {0};
 
@@ -114,7 +114,7 @@ static int check_crl(const RevocationRequest *request, int i, STACK_OF(X509_CRL)
 
 void revocation_judge(const RevocationRequest *request, RevocationVerdict *ret)
 {
-    const FetchPatience patience = {usec_add(clock_monotonic(), request->patience), request->stop};
+    FetchPatience patience = {usec_add(clock_monotonic(), request->patience), request->stop};
     STACK_OF(X509_CRL) *own = NULL;
     int r = 0;
 

@@ -3,6 +3,7 @@
 
 #include "net/address.h"
 #include "net/connection.h"
+#include "net/lateness.h"
 #include "net/lookup.h"
 #include "net/proxied.h"
 #include "net/rate.h"
@@ -21,11 +22,10 @@ struct Connection {
     bool shows_secrets; /* the trace may, where the settings want it */
 
     /* The transport. */
-    size_t step;        /* a row of transport.c's table; past its end the transport stands */
-    usec_t started;     /* connection_new() */
-    usec_t waited, due; /* when the last step had to wait, and until when; 0: it did not */
-    bool excused;       /* the step before this one came too late */
-    bool stirred;       /* something was found at the descriptor since then */
+    size_t step;    /* a row of transport.c's table; past its end the transport stands */
+    usec_t started; /* connection_new() */
+    Lateness late;  /* of the next step, where the last one had to wait */
+    bool stirred;   /* something was found at the descriptor since then */
     usec_t begun;
     Lookup *lookup;
     LookupResult found;

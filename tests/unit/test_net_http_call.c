@@ -2,9 +2,12 @@
  * it comes to nothing has an end. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "net/http_call.h"
@@ -203,6 +206,60 @@ START_TEST(what_may_not_be_lost_is_waited_for_a_while)
 }
 END_TEST
 
+/* ---- the process is stopped ---- */
+
+#define LIMIT (2 * USEC_PER_SEC)
+#define STOPPED (5 * USEC_PER_SEC) /* past the limit, and what poll(2) may be late by */
+
+/* Another process, which has us stopped once it has the request, and answers before we go on and
+ * behind that. */
+static void answer_who_is_stopped(int listening, const char *before, const char *behind)
+{
+    pid_t client = getppid();
+    char request[4096];
+    int fd = accept(listening, NULL, NULL);
+
+    if (recv(fd, request, sizeof(request), 0) <= 0 || kill(client, SIGSTOP) < 0)
+        _exit(1);
+    (void)!write(fd, before, strlen(before));
+    usleep(STOPPED);
+    if (kill(client, SIGCONT) < 0)
+        _exit(1);
+    usleep(USEC_PER_SEC / 5);
+    (void)!write(fd, behind, strlen(behind));
+    _exit(0);
+}
+
+START_TEST(time_that_the_process_is_stopped_is_nobody_s)
+{
+    static const char whole[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    static const size_t cuts[] = {0, 30, sizeof(whole) - 1};
+    char where[80], before[sizeof(whole)] = "";
+    HttpCall call = to(where, 1000);
+    _cleanup_failure_ Failure f = {0};
+    HttpResponse response;
+    usec_t late = 0;
+    uint16_t port;
+    int fd = test_listen(1, &port), status;
+    pid_t server;
+
+    memcpy(before, whole, cuts[_i]);
+    snprintf(where, sizeof(where), "http://127.0.0.1:%u/", port);
+    server = fork();
+    if (server == 0)
+        answer_who_is_stopped(fd, before, whole + cuts[_i]);
+    call.limit = LIMIT;
+    call.late = &late;
+    ck_assert_msg(http_call(&call, &response, &f) == 0, "%s", failure_text(&f));
+    ck_assert_mem_eq(buffer_data(&response.body), "hello", 5);
+    http_response_done(&response);
+    ck_assert_uint_ge(late, STOPPED - USEC_PER_SEC);
+    ck_assert_int_eq(waitpid(server, &status, 0), server);
+    ck_assert_int_eq(status, 0);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net_http_call");
@@ -217,6 +274,7 @@ int main(void)
     tcase_add_test(t, in_clear_only_where_that_is_allowed);
     tcase_add_test(t, what_nobody_wants_ends_at_once);
     tcase_add_test(t, what_may_not_be_lost_is_waited_for_a_while);
+    tcase_add_loop_test(t, time_that_the_process_is_stopped_is_nobody_s, 0, 3);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

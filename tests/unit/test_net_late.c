@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "net/connection.h"
+#include "net/mta_sts_file.h"
 #include "net_client.h"
 
 #define LONG (1000 * USEC_PER_SEC) /* more than any time-out here */
@@ -178,6 +179,53 @@ START_TEST(a_silent_server_is_found_out)
 }
 END_TEST
 
+/* ---- the policy of the relay's domain ---- */
+
+static int policy_hangs[2]; /* a pipe; closing its second end lets the job go on */
+
+int __wrap_mta_sts_file_load(const char *path, const char *domain, char ret_id[MTA_STS_ID_MAX],
+    usec_t *ret_fetched, Buffer *ret_text);
+int __wrap_mta_sts_file_load(_unused_ const char *path, _unused_ const char *domain,
+    _unused_ char ret_id[MTA_STS_ID_MAX], _unused_ usec_t *ret_fetched, _unused_ Buffer *ret_text)
+{
+    char byte;
+
+    (void)!read(policy_hangs[0], &byte, 1);
+    return -ENOENT;
+}
+
+START_TEST(a_policy_is_waited_for_behind_a_stop)
+{
+    const TestServerOptions tls = {.certificate = &certificate};
+    TestServer *server = test_server_start(SCRIPTS("TLS\nSILENCE\n"), &tls);
+    Connection *c;
+    usec_t due;
+    Late late;
+
+    ck_assert_int_eq(pipe(policy_hangs), 0);
+    late_start(&late, server,
+        SETTINGS("tls=implicit", "tls_mta_sts=try", "tls_mta_sts_domain=policy.invalid",
+            "tls_mta_sts_file=/nowhere"));
+    c = late.client.connection;
+    step(&late);
+    while (connection_stage(c) != STAGE_CERTIFICATE) {
+        await(&late);
+        step(&late);
+    }
+    due = connection_deadline(c);
+    come_at(&late, due + LONG);
+    ck_assert(!late.client.closed);
+    ck_assert_uint_gt(connection_deadline(c), due + LONG);
+    come_at(&late, connection_deadline(c) + LONG);
+    ck_assert(late.client.closed);
+    ck_assert_int_eq(late.client.outcome.reason, REASON_NAME_SERVER_SILENT);
+    close(policy_hangs[1]);
+    late_done(&late);
+    close(policy_hangs[0]);
+    test_server_stop(server);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("net late");
@@ -189,6 +237,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_greeting_that_waits_to_be_read_is_no_silence);
     tcase_add_test(tests, a_whole_reply_is_read_before_the_time_is_judged);
     tcase_add_test(tests, a_silent_server_is_found_out);
+    tcase_add_test(tests, a_policy_is_waited_for_behind_a_stop);
     suite_add_tcase(suite, tests);
     return suite;
 }

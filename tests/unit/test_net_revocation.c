@@ -313,6 +313,39 @@ START_TEST(a_thread_that_hangs_is_not_waited_for)
 }
 END_TEST
 
+/* The clock is the test's: a step comes long behind its time, as after the process was stopped. */
+START_TEST(who_comes_late_still_waits_for_the_responder)
+{
+    TestServer *server = test_server_start(SCRIPTS(LEFT), SHOW(by_ocsp));
+    Client client =
+        client_for(test_server_port(server), SETTINGS("tls=implicit", "tls_check_ocsp=2"));
+    usec_t now = USEC_PER_DAY, due;
+    SmtpEvent event;
+    Connection *c;
+    struct pollfd p;
+
+    responder_put(responder, "/ocsp", RESPONDER_HANGS, NULL, 0);
+    ck_assert_int_eq(connection_new(client.shared, on_trace, &client, now, &c), 0);
+    ck_assert_int_eq(connection_step(c, now, &event), 0);
+    while (connection_stage(c) != STAGE_CERTIFICATE) {
+        p = (struct pollfd){.fd = connection_fd(c), .events = connection_poll_events(c)};
+        ck_assert_int_eq(poll(&p, 1, -1), 1);
+        connection_ready(c, p.revents);
+        ck_assert_int_eq(connection_step(c, now, &event), 0);
+    }
+    due = connection_deadline(c);
+    ck_assert_int_eq(connection_step(c, due + USEC_PER_DAY, &event), 0);
+    ck_assert_uint_eq(connection_deadline(c), due + (due + USEC_PER_DAY - now));
+    ck_assert_int_eq(connection_step(c, connection_deadline(c) + USEC_PER_DAY, &event), 1);
+    ck_assert_int_eq(event.type, SMTP_EVENT_CLOSED);
+    ck_assert_int_eq(event.outcome->stage, STAGE_CERTIFICATE);
+    ck_assert_int_eq(event.outcome->error, ERROR_TIMEOUT);
+    connection_free(c);
+    test_server_stop(server);
+    client_done(&client);
+}
+END_TEST
+
 /* The responder serves one after the other: the second question is answered once the first one's
  * connection has gone. */
 START_TEST(what_nobody_waits_for_is_not_asked_any_more)
@@ -517,6 +550,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, the_issuer_may_have_named_who_answers);
     tcase_add_loop_test(tests, a_responder_that_hangs_is_given_up, 0, 2);
     tcase_add_loop_test(tests, a_thread_that_hangs_is_not_waited_for, 0, 2);
+    tcase_add_test(tests, who_comes_late_still_waits_for_the_responder);
     tcase_add_test(tests, what_nobody_waits_for_is_not_asked_any_more);
     tcase_add_test(tests, an_answer_may_come_along);
     tcase_add_test(tests, a_certificate_may_say_that_its_answer_comes_along);
