@@ -24,7 +24,8 @@ typedef struct Talk {
     ConnectionShared *shared;
     Connection *connection;
     usec_t deadline;
-    usec_t awake; /* since the last wait */
+    usec_t awake; /* since the last wait: by this time it is judged, for the process may be stopped
+                     anywhere */
     Lateness late;
     int stop_fd; /* borrowed; -1: nothing ends it but the deadline */
     bool asked;  /* the request has gone out */
@@ -168,7 +169,7 @@ static int connect_to(Talk *talk, Failure *f)
             r = wait_for(talk, c->events, c->deadline);
         if (r == -ETIMEDOUT || r == -ECANCELED)
             return r;
-        now = clock_monotonic();
+        now = talk->awake;
     }
     return MIN(r, 0);
 }
@@ -236,7 +237,7 @@ static int read_response(Talk *talk, HttpResponse *response, Failure *f)
             r = wait_for(talk, transport_wants(talk->connection, POLLIN), USEC_NEVER);
         else
             r = n < 0 ? (int)n : http_response_end(response) ?: 1;
-        r = r ?: look_at_time(talk, clock_monotonic());
+        r = r ?: look_at_time(talk, talk->awake);
     }
     explicit_bzero(data, sizeof(data));
     return MIN(r, 0);

@@ -253,7 +253,8 @@ START_TEST(time_that_the_process_is_stopped_is_nobody_s)
     ck_assert_msg(http_call(&call, &response, &f) == 0, "%s", failure_text(&f));
     ck_assert_mem_eq(buffer_data(&response.body), "hello", 5);
     http_response_done(&response);
-    ck_assert_uint_ge(late, STOPPED - USEC_PER_SEC);
+    if (_i == 0) /* else all may have been read before the process stood */
+        ck_assert_uint_ge(late, STOPPED - USEC_PER_SEC);
     ck_assert_int_eq(waitpid(server, &status, 0), server);
     ck_assert_int_eq(status, 0);
     close(fd);
