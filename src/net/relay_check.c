@@ -124,19 +124,31 @@ static void note_key_shares(const RelayConfig *relay, RelayJudgement *ret)
 /* ---- secrets ---- */
 
 /* Whatever they are for: one that is wrong is found out with the first connection, else. */
-static int check_secrets(const RelayConfig *relay, Failure *f)
+static int check_sources(const RelayConfig *relay, RelayJudgement *ret)
 {
     const struct {
         const SecretSource *source;
         const char *name;
+        DeliveryStage stage;
     } sources[] = {
-        {&relay->password, "password"},
-        {&relay->tls_key_password, "tls_key_password"},
-        {&relay->proxy_password, "proxy_password"},
-        {&relay->oauth_client_secret, "oauth_client_secret"},
-        {&relay->oauth_refresh_token, "oauth_refresh_token"},
-        {&relay->oauth_token_key, "oauth_token_key"},
+        {&relay->password, "password", STAGE_AUTH},
+        {&relay->tls_key_password, "tls_key_password", STAGE_TLS},
+        {&relay->proxy_password, "proxy_password", STAGE_PROXY},
+        {&relay->oauth_client_secret, "oauth_client_secret", STAGE_AUTH},
+        {&relay->oauth_refresh_token, "oauth_refresh_token", STAGE_AUTH},
+        {&relay->oauth_token_key, "oauth_token_key", STAGE_AUTH},
     };
+    int r = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(sources) && r >= 0; i++) {
+        ret->stage = sources[i].stage;
+        r = secret_source_check(sources[i].source, sources[i].name, &ret->failure);
+    }
+    return r;
+}
+
+static int check_login_files(const RelayConfig *relay, Failure *f)
+{
     const struct {
         const char *path, *setting;
     } files[] = {
@@ -145,8 +157,6 @@ static int check_secrets(const RelayConfig *relay, Failure *f)
     };
     int r = 0;
 
-    for (size_t i = 0; i < ELEMENTSOF(sources) && r >= 0; i++)
-        r = secret_source_check(sources[i].source, sources[i].name, f);
     for (size_t i = 0; i < ELEMENTSOF(files) && r >= 0; i++)
         if (files[i].path)
             r = secret_file_check(files[i].path, files[i].setting, false, f);
@@ -159,6 +169,13 @@ static int check_own_file(const char *path, const char *setting, Failure *f)
     if (!path || is_on_token(path) || text_starts_nocase(path, "store:"))
         return 0;
     return secret_file_check(path, setting, true, f);
+}
+
+static int check_own_files(const RelayConfig *relay, Failure *f)
+{
+    int r = check_own_file(relay->tls_certificate, "tls_certificate", f);
+
+    return r < 0 ? r : check_own_file(relay->tls_key, "tls_key", f);
 }
 
 /* ---- what connections are made with ---- */
@@ -264,26 +281,40 @@ static int check_host(const RelayConfig *relay, Failure *f)
     return 0;
 }
 
+/* What needs its failure alone, and where a connection would meet with it. */
+static int check_part(RelayJudgement *ret, DeliveryStage stage,
+    int (*check)(const RelayConfig *relay, Failure *f), const RelayConfig *relay)
+{
+    ret->stage = stage;
+    return check(relay, &ret->failure);
+}
+
+static int check_all(const RelayConfig *relay, bool tokens, RelayJudgement *ret)
+{
+    int r = check_part(ret, STAGE_LOOKUP, check_host, relay);
+
+    if (r >= 0)
+        r = check_sources(relay, ret);
+    if (r >= 0)
+        r = check_part(ret, STAGE_AUTH, check_login_files, relay);
+    ret->stage = r < 0 ? ret->stage : STAGE_TLS;
+    if (r >= 0 && relay->tls != TLS_MODE_NONE)
+        r = check_tls(relay, tokens, ret);
+    if (r >= 0)
+        r = check_part(ret, STAGE_TLS, check_own_files, relay);
+    if (r >= 0)
+        r = check_part(ret, STAGE_CERTIFICATE, check_crl, relay);
+    if (r >= 0)
+        r = check_part(ret, STAGE_PROXY, check_proxy, relay);
+    if (r >= 0)
+        r = check_part(ret, STAGE_AUTH, check_oauth, relay);
+    return r < 0 ? r : check_part(ret, STAGE_CERTIFICATE, check_mta_sts, relay);
+}
+
 void relay_check(const RelayConfig *relay, bool tokens, RelayJudgement *ret)
 {
     *ret = (RelayJudgement){0};
-    ret->error = check_host(relay, &ret->failure);
-    if (ret->error >= 0)
-        ret->error = check_secrets(relay, &ret->failure);
-    if (ret->error >= 0 && relay->tls != TLS_MODE_NONE)
-        ret->error = check_tls(relay, tokens, ret);
-    if (ret->error >= 0)
-        ret->error = check_own_file(relay->tls_certificate, "tls_certificate", &ret->failure);
-    if (ret->error >= 0)
-        ret->error = check_own_file(relay->tls_key, "tls_key", &ret->failure);
-    if (ret->error >= 0)
-        ret->error = check_crl(relay, &ret->failure);
-    if (ret->error >= 0)
-        ret->error = check_proxy(relay, &ret->failure);
-    if (ret->error >= 0)
-        ret->error = check_oauth(relay, &ret->failure);
-    if (ret->error >= 0)
-        ret->error = check_mta_sts(relay, &ret->failure);
+    ret->error = check_all(relay, tokens, ret);
     /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
     OPENSSL_thread_stop();
     if (ret->error == -ENOMEM && !ret->failure.text)

@@ -4,12 +4,14 @@
 #pragma once
 
 #include "base/failure.h"
+#include "base/outcome.h"
 #include "settings/relay.h"
 
 typedef struct RelayJudgement {
     int error;       /* 0: a connection could begin; or a negative errno, and `failure` says why */
     Failure failure; /* begins with the setting */
-    char *notice;    /* what will be wrong soon, or is and does not matter yet; or NULL */
+    DeliveryStage stage; /* of a connection that would meet with it */
+    char *notice;        /* what will be wrong soon, or is and does not matter yet; or NULL */
 } RelayJudgement;
 
 /* Blocks: files, key derivation, and where `tokens` is set what a PKCS#11 module talks to.

@@ -18,6 +18,7 @@
 #include "settings/command_child.h"
 
 #define ERRORS_MAX_BYTES 4096
+#define ERRORS_SHOWN_BYTES 400
 
 /* One of the command's pipes, and where its bytes go. */
 typedef struct Stream {
@@ -74,24 +75,33 @@ static int read_streams(Stream streams[static 2], usec_t deadline)
     return r;
 }
 
-static int failed(const char *command, int status, const Buffer *errors, Failure *f)
+/* What a command wrote to standard error, as its words: " and said \"no key\"", or nothing. NULL
+ * without memory. */
+static char *say_errors(const Buffer *errors)
 {
     size_t n = buffer_size(errors);
     _cleanup_free_
     char *words = NULL;
+    char *said;
 
     while (n > 0 && buffer_data(errors)[n - 1] == '\n')
         n--;
-    words = text_printable(n ? buffer_data(errors) : "", n, 400);
+    words = text_printable(n ? buffer_data(errors) : "", n, ERRORS_SHOWN_BYTES);
     if (!words)
-        return -ENOMEM;
-    if (WIFSIGNALED(status))
-        return failure_set(f, -EPROTO, ERROR_CONFIGURATION,
-            "the command `%s` was ended by signal %d%s%s; try it in a shell as the same user",
-            command, WTERMSIG(status), *words ? ": " : "", words);
+        return NULL;
+    if (!*words)
+        return strdup("");
+    return asprintf(&said, " and said \"%s\"", words) < 0 ? NULL : said;
+}
+
+static int failed(const char *command, int status, const char *said, Failure *f)
+{
+    bool killed = WIFSIGNALED(status);
+
     return failure_set(f, -EPROTO, ERROR_CONFIGURATION,
-        "the command `%s` failed with status %d%s%s; try it in a shell as the same user", command,
-        WEXITSTATUS(status), *words ? ": " : "", words);
+        "the command `%s` %s %d%s; try it in a shell as the same user", command,
+        killed ? "was ended by signal" : "failed with status",
+        killed ? WTERMSIG(status) : WEXITSTATUS(status), said);
 }
 
 /* Not among the standard streams, which a program may have closed. */
@@ -150,9 +160,11 @@ static int explain(const char *command, int r, usec_t limit, Failure *f)
     return failure_set_errno(f, r, "cannot run the command `%s`", command);
 }
 
-int command_run(
-    const char *command, usec_t limit, size_t max, Buffer *out, CommandStop *stop, Failure *f)
+int command_run(const char *command, usec_t limit, size_t max, Buffer *out, char **ret_said,
+    CommandStop *stop, Failure *f)
 {
+    _cleanup_free_
+    char *said = NULL;
     usec_t deadline = usec_add(clock_monotonic(), limit);
     _cleanup_buffer_ Buffer errors = {0};
     _cleanup_(command_stop_done) CommandStop own;
@@ -175,12 +187,17 @@ int command_run(
         r = -ECANCELED;
     if (r < 0)
         return explain(command, r, limit, f);
+    said = say_errors(&errors);
+    if (!said)
+        return -ENOMEM;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return failed(command, status, &errors, f);
+        return failed(command, status, said, f);
     if (streams[0].overflow)
         return failure_set(f, -EPROTO, ERROR_CONFIGURATION,
             "the command `%s` printed more than %zu bytes; it must print the secret alone", command,
             max);
+    if (ret_said)
+        *ret_said = TAKE_PTR(said);
     return 0;
 }
 

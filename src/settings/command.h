@@ -49,11 +49,12 @@ int command_check(const char *command, Failure *f);
 /* Runs `/bin/sh -c command` without standard input and appends what it prints to `out`, at most
  * `max` bytes. 0; -ETIMEDOUT when it took longer than `limit` (it is killed with all it started);
  * -EPROTO when it failed or printed too much; -ECANCELED when `stop` (NULL: nothing does) ended it;
- * another negative errno. The Failure has the command's
- * own words from standard error, but never its output.
+ * another negative errno. The Failure has the command's own
+ * words from standard error, but never its output; where it succeeds, `*ret_said` (NULL: nobody
+ * wants them) has them behind " and said ", or "". Caller frees.
  *
  * The program around it, which may be any, sees no SIGCHLD, need not leave that signal alone, and
  * cannot reap the command by waiting for all its children. It ends with the thread that runs it, if
  * that dies without warning. */
-int command_run(
-    const char *command, usec_t limit, size_t max, Buffer *out, CommandStop *stop, Failure *f);
+int command_run(const char *command, usec_t limit, size_t max, Buffer *out, char **ret_said,
+    CommandStop *stop, Failure *f);

@@ -129,17 +129,21 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
 static int fetch_command(const char *command, CommandStop *stop, Secret **ret, Failure *f)
 {
     _cleanup_wipe_ Buffer content = {0};
+    _cleanup_free_
+    char *said = NULL;
     int r;
 
     if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
         return -ENOMEM;
-    r = command_run(command, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, stop, f);
+    r = command_run(command, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, &said, stop, f);
     if (r < 0)
         return r;
     r = first_line(&content, ret);
     if (r == -ENODATA)
         return failure_set(f, r, ERROR_CONFIGURATION,
-            "the command `%s` printed no secret on its first line, in ASCII or UTF-8", command);
+            "the command `%s` printed no secret on its first line, in ASCII or UTF-8%s; try it "
+            "in a shell as the same user",
+            command, said);
     return r;
 }
 

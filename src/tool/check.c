@@ -104,7 +104,7 @@ static bool judge_settings(const RelayConfig *relay, Finding *f)
     relay_check(relay, false, &judgement);
     if (judgement.error >= 0)
         return true;
-    f->stage = STAGE_TLS;
+    f->stage = judgement.stage;
     f->error = judgement.failure.number;
     f->text = strdup(failure_text(&judgement.failure));
     f->status = error_status(f->error) == EX_TEMPFAIL ? EX_TEMPFAIL : EX_CONFIG;

@@ -30,8 +30,8 @@ int unit_settings_load(UnitSettings *ret)
     *ret = (UnitSettings){0};
     if (access("/run/systemd/system", F_OK) < 0)
         return 0;
-    r = command_run(
-        "systemctl cat --no-pager " CHECK_UNIT, ANSWER_LIMIT, ANSWER_BYTES_MAX, &text, NULL, &f);
+    r = command_run("systemctl cat --no-pager " CHECK_UNIT, ANSWER_LIMIT, ANSWER_BYTES_MAX, &text,
+        NULL, NULL, &f);
     if (r == -ENOMEM)
         return r;
     if (r < 0 || buffer_size(&text) == 0)

@@ -1,10 +1,88 @@
 """Every mechanism, over STARTTLS and over implicit TLS, against Postfix and against Dovecot."""
 
+import os
+
 import dovecot
 from case import SystemTest, message
+from odd_relay import RelayTest
 from process import wait_for
 
 TOKEN_MECHANISMS = ("xoauth2", "oauthbearer")
+
+
+class Sources(RelayTest):
+    """Where no secret comes from: the tool and the daemon say the same, and that it is the login's."""
+
+    FIRST = {"timeout_by_stage": False, "hold_first": "1h", "hold_max": "1h", "user": "ann", "auth_without_tls": True}
+
+    def write(self, name, text, mode=0o600):
+        path = self.directory / name
+        path.write_text(text, encoding="ascii")
+        path.chmod(mode)
+        return path
+
+    def check_says(self, *words, is_refused=False, **source):
+        """`is_refused`: the configuration is, before any relay is looked at."""
+        relay = self.odd(extensions=("AUTH PLAIN",))
+        settings = self.settings(relay, **self.FIRST, **source)
+        self.configure(settings)
+        said = self.outbox("check", status=None)
+        if not is_refused:
+            self.assertIn(b"FAILED at auth", said.stdout)
+        sent = self.outbox("send", "-v", stdin=message(to=["ann@lab.test"]), status=None)
+        self.assertNotEqual(sent.returncode, 0)
+        if is_refused:
+            for one in (said, sent):
+                self.assertEqual(one.returncode, 78)
+                for word in ("password_file: ", *words):
+                    self.assertIn(word.encode(), one.stderr)
+            return
+        self.drop("m")
+        daemon = self.start(settings)
+        self.wait_log(daemon, "on hold")
+        self.assertIn("stage auth", daemon.output())
+        for text in (said.stdout + said.stderr, sent.stdout + sent.stderr, daemon.output().encode()):
+            for word in words:
+                self.assertIn(word.encode(), text)
+            self.assertTrue(all(byte >= 32 or byte == 10 for byte in text), text)
+        self.assertEqual(relay.said("EHLO"), 0)
+        self.assertEqual(self.queue.record("m"), [])
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_empty_file(self):
+        path = self.write("empty", "")
+        self.check_says(f"the first line of {path} is empty", password_file=path)
+
+    def test_pipe(self):
+        path = self.directory / "pipe"
+        os.mkfifo(path, 0o600)
+        self.check_says(f"{path} is not a regular file", password_file=path)
+
+    def test_directory(self):
+        path = self.directory / "place"
+        path.mkdir(mode=0o700)
+        self.check_says(f"\"{path}\" is a directory", password_file=path, is_refused=True)
+
+    def test_file_that_is_not_there(self):
+        path = self.directory / "missing"
+        self.check_says(f"\"{path}\" does not exist", password_file=path, is_refused=True)
+
+    def test_file_that_everybody_may_read(self):
+        path = self.write("open", "secret\n", 0o644)
+        self.check_says(str(path), "chmod", password_file=path, is_refused=True)
+
+    def test_command_without_output(self):
+        script = self.write("nothing", "printf 'no \\033[1mkey\\a\\n' >&2\n")
+        self.check_says(f"the command `sh {script}` printed no secret on its first line",
+                        'and said "no \\x1b[1mkey\\x07"', password_command=f"sh {script}")
+
+    def test_command_that_fails(self):
+        script = self.write("fails", "echo secret-1; yes word | head -1000 | tr '\\n' ' ' >&2; exit 7\n")
+        self.check_says(f"the command `sh {script}` failed with status 7 and said \"word word ", ' ..."; try it in a shell',
+                        password_command=f"sh {script}")
+
+    def test_command_that_is_killed(self):
+        self.check_says('was ended by signal 15 and said "that is all"', password_command="echo that is all >&2; kill $$")
 
 
 class Auth(SystemTest):

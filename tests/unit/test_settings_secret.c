@@ -140,11 +140,14 @@ START_TEST(commands_print_it)
     expect_secret((SecretSource){.command = (char *)"cat; echo \"$((1 + 1))\""}, "2");
     expect_failure(
         (SecretSource){.command = (char *)"echo hunter$((1+1)); echo no key >&2; exit 3"}, -EPROTO,
-        "failed with status 3: no key; try it in a shell");
-    expect_failure((SecretSource){.command = (char *)"/nonexistent"}, -EPROTO, "status 127: ");
+        "failed with status 3 and said \"no key\"; try it in a shell");
+    expect_failure(
+        (SecretSource){.command = (char *)"/nonexistent"}, -EPROTO, "status 127 and said ");
     expect_failure(
         (SecretSource){.command = (char *)"kill -9 $$"}, -EPROTO, "was ended by signal 9; try");
-    expect_failure((SecretSource){.command = (char *)"true"}, -ENODATA, "printed no secret");
+    expect_failure((SecretSource){.command = (char *)"true"}, -ENODATA, "ASCII or UTF-8; try it");
+    expect_failure((SecretSource){.command = (char *)"echo; printf 'no\\033key\\n' >&2"}, -ENODATA,
+        "in ASCII or UTF-8 and said \"no\\x1bkey\"; try it");
     expect_failure((SecretSource){.command = (char *)"head -c 100000 /dev/zero"}, -EPROTO,
         "printed more than 65536 bytes");
 }
@@ -178,7 +181,7 @@ START_TEST(commands_end_in_time_with_all_they_started)
     pid_t pid;
 
     ck_assert_int_eq(
-        command_run("sleep 900 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, NULL, &f),
+        command_run("sleep 900 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, NULL, NULL, &f),
         -ETIMEDOUT);
     ck_assert_uint_lt(clock_monotonic() - before, 300 * USEC_PER_SEC);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "was not done after 0 s and was ended"));
@@ -195,7 +198,8 @@ START_TEST(commands_that_close_their_output_and_stay_are_ended)
     _cleanup_buffer_ Buffer out = {0};
 
     ck_assert_int_eq(
-        command_run("exec >&- 2>&-; sleep 20", USEC_PER_SEC / 5, 1000, &out, NULL, &f), -ETIMEDOUT);
+        command_run("exec >&- 2>&-; sleep 20", USEC_PER_SEC / 5, 1000, &out, NULL, NULL, &f),
+        -ETIMEDOUT);
 }
 END_TEST
 
@@ -227,7 +231,7 @@ static void *run(void *user)
 {
     Run *r = user;
 
-    r->result = command_run(r->command, USEC_PER_HOUR, 1000, &r->out, &r->stop, NULL);
+    r->result = command_run(r->command, USEC_PER_HOUR, 1000, &r->out, NULL, &r->stop, NULL);
     return NULL;
 }
 
@@ -323,7 +327,7 @@ START_TEST(commands_are_read_before_their_time_is_judged)
     if (pid == 0) {
         Buffer out = {0};
 
-        _exit(command_run(command, 2 * USEC_PER_SEC, 1000, &out, NULL, NULL) != 0);
+        _exit(command_run(command, 2 * USEC_PER_SEC, 1000, &out, NULL, NULL, NULL) != 0);
     }
     wait_for_file("ready");
     ck_assert_int_eq(kill(pid, SIGSTOP), 0);
@@ -350,7 +354,7 @@ START_TEST(commands_end_with_a_program_that_is_killed)
     if (pid == 0) {
         Buffer out = {0};
 
-        _exit(command_run(command, USEC_PER_HOUR, 1000, &out, NULL, NULL) != 0);
+        _exit(command_run(command, USEC_PER_HOUR, 1000, &out, NULL, NULL, NULL) != 0);
     }
     wait_for_file("ready");
     file = fopen(ready, "re");
