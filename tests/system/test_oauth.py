@@ -332,8 +332,20 @@ class Daemon(OauthTest):
         said = result.stdout.decode() + result.stderr.decode()
         self.assertIn("set oauth_token_file", said)
         self.assertNotIn("refresh-2", said)
+        self.assertEqual(said.count("set oauth_token_file"), 1)
         told = self.outbox("check", "--json", status=None).stdout.decode()
         self.assertIn("set oauth_token_file", told)
+
+    def test_rotation_in_memory_is_told_by_send(self):
+        """Whether the login succeeds or not."""
+        self.extra = {"refresh_token": "refresh-2"}
+        for status, good in ((0, self.relay.good), (77, set())):
+            with self.subTest(status):
+                self.relay.good = good
+                said = self.send(status=status)
+                self.assertRegex(said, r"(?m)^outbox: \d+: relay mail: the token server gave a new .* set oauth_token_file")
+                self.assertEqual(said.count("outbox: 303: relay mail: the token server gave"), 1)
+                self.assertNotIn("refresh-2", said)
 
 
 class Failures(OauthTest):
