@@ -75,6 +75,7 @@ struct OutboxClient {
     char fault_enhanced[12];
     Connection *connection;
     Told told;
+    bool told_secrets; /* what is to be told of this connection's, by the event error */
     bool idled; /* a call has ended since it was ready: the server may have closed it meanwhile */
     Buffer last_reply;
     Buffer reply_shown; /* of outbox_last_reply() */

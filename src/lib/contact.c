@@ -135,6 +135,16 @@ static void tell_progress(OutboxClient *client)
     }
 }
 
+/* Once a connection, be it that the login fails: a refresh token may be lost with this process. */
+static void tell_secrets(OutboxClient *client)
+{
+    const char *notice = connection_secrets_notice(client->connection);
+
+    if (notice && !client->told_secrets)
+        notify_error(client, ERROR_FILE, notice);
+    client->told_secrets |= notice != NULL;
+}
+
 /* Of the connection that is there, for outbox_last_reply() when it is not any more. */
 static int keep_reply(OutboxClient *client)
 {
@@ -299,6 +309,7 @@ static int open_connection(OutboxClient *client)
     if (r < 0)
         return r;
     client->contact = CONTACT_CONNECTING;
+    client->told_secrets = false;
     connection_on_certificate(client->connection, on_certificate, client);
     connection_on_tls_status(client->connection, on_tls_status, client);
     connection_on_silence(client->connection, on_silence, client);
@@ -372,6 +383,7 @@ int contact_step(OutboxClient *client, SmtpEvent *ret)
     int r = connection_step(client->connection, client_now(client), ret);
 
     tell_progress(client);
+    tell_secrets(client);
     if (r == 0)
         r = watch(client);
     return r;

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+#define VERSION "HTTP/1."
+
 int http_response_init(HttpResponse *r, size_t max)
 {
     *r = (HttpResponse){.max = max};
@@ -28,7 +30,8 @@ static int take_status(HttpResponse *r, const char *line)
 {
     const char *code = line + strlen("HTTP/1.1 ");
 
-    if (strncmp(line, "HTTP/1.", 7) != 0 || strlen(line) < strlen("HTTP/1.1 200") || line[8] != ' ')
+    if (strncmp(line, VERSION, strlen(VERSION)) != 0 || strlen(line) < strlen("HTTP/1.1 200") ||
+        line[8] != ' ')
         return -EBADMSG;
     for (size_t i = 0; i < 3; i++)
         if (code[i] < '0' || code[i] > '9')
@@ -220,10 +223,32 @@ int http_response_feed(HttpResponse *r, const char *data, size_t n)
     return r->part == HTTP_PART_END;
 }
 
+/* Whether the line that is not whole may yet become a status line. */
+static bool may_be_status(const HttpResponse *r)
+{
+    size_t n = MIN(buffer_size(&r->line), strlen(VERSION));
+
+    return n == 0 || memcmp(buffer_data(&r->line), VERSION, n) == 0;
+}
+
+static int judge_end(const HttpResponse *r)
+{
+    if (r->part == HTTP_PART_END || (r->part == HTTP_PART_BODY && !r->has_length))
+        return 0;
+    if (r->part == HTTP_PART_STATUS && r->head == 0)
+        return -ENODATA;
+    return r->part == HTTP_PART_STATUS && !may_be_status(r) ? -EBADMSG : -ECONNRESET;
+}
+
 int http_response_end(HttpResponse *r)
 {
-    bool whole = r->part == HTTP_PART_END || (r->part == HTTP_PART_BODY && !r->has_length);
+    int result = judge_end(r);
 
     r->part = HTTP_PART_END;
-    return whole ? 0 : -EBADMSG;
+    return result;
+}
+
+bool http_response_is_open(const HttpResponse *r)
+{
+    return !r->chunked && !r->has_length;
 }

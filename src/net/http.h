@@ -49,5 +49,10 @@ void http_response_done(HttpResponse *response); /* wipes the body */
  * none, -EMSGSIZE when it is too long, -ENOMEM. */
 int http_response_feed(HttpResponse *response, const char *data, size_t n);
 
-/* The connection has ended. 0 when the response is whole, or -EBADMSG. */
+/* The connection has ended. 0 when the response is whole; -ENODATA: nothing has come at all;
+ * -ECONNRESET: it breaks off; -EBADMSG: what has come is none. */
 int http_response_end(HttpResponse *response);
+
+/* Whether nothing but the end of the connection says where the body ends: then one that breaks off
+ * looks whole. */
+bool http_response_is_open(const HttpResponse *response);

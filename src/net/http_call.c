@@ -268,8 +268,12 @@ static int explain(const Talk *talk, int r, Failure *f)
         time = text_format_duration(
             MAX((talk->call->limit + USEC_PER_SEC / 2) / USEC_PER_SEC, (usec_t)1) * USEC_PER_SEC);
         return failure_set(f, r, ERROR_TIMEOUT, "no answer within %s", time ?: "its time");
-    case -EBADMSG:
-        return failure_set(f, r, ERROR_COMMUNICATION, "what it answers is not HTTP, or breaks off");
+    case -EBADMSG: return failure_set(f, r, ERROR_COMMUNICATION, "what it answers is not HTTP");
+    case -ENODATA:
+        return failure_set(f, r, ERROR_COMMUNICATION, "it closed the connection without an answer");
+    case -ECONNRESET:
+        return failure_set(
+            f, r, ERROR_COMMUNICATION, "it closed the connection before the end of its answer");
     case -EMSGSIZE:
         return failure_set(f, r, ERROR_COMMUNICATION,
             "it answers more than such an answer has (%zu bytes at most)", talk->call->max);
@@ -284,6 +288,8 @@ int http_call(const HttpCall *call, HttpResponse *ret, Failure *f)
     _cleanup_failure_ Failure own = {0};
     int r = http_url_parse(call->url, &talk.url);
 
+    if (f)
+        failure_done(f); /* of an earlier call */
     if (r == -EINVAL || (r >= 0 && !talk.url.tls && !call->clear))
         return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "\"%s\" is no URL of HTTP%s", call->url,
             call->clear ? "" : "S");

@@ -33,5 +33,6 @@ typedef struct HttpCall {
 
 /* 0 with a response of whatever status, which the caller ends by http_response_done(); or a
  * negative errno with a Failure, which names neither URL nor body: -EINVAL no URL, -EBADMSG no
- * HTTP, -EMSGSIZE too much, -ETIMEDOUT, -ECANCELED, or what the connection failed by. */
+ * HTTP, -ENODATA no answer at all, -EMSGSIZE too much, -ETIMEDOUT, -ECANCELED, or what the
+ * connection failed by. */
 int http_call(const HttpCall *call, HttpResponse *ret, Failure *f);

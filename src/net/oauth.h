@@ -39,15 +39,18 @@ typedef struct OauthDevice {
     char *url, *code; /* where the user goes, and what is to be entered there; a stranger's words */
     Secret *device;
     usec_t interval, until; /* until: monotonic */
+    usec_t delay;           /* instead of the interval, while there is trouble; 0: there is none */
 } OauthDevice;
 void oauth_device_done(OauthDevice *device);
 
 /* Asks at oauth_device_url. 0, or a negative errno with a Failure. */
 int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f);
 
-/* How long to wait until the next poll: the interval, but not beyond the end of the code. */
+/* How long to wait until the next poll: the interval, and longer each time where the server is in
+ * trouble (RFC 8628, 3.5), but not beyond the end of the code. */
 usec_t oauth_device_wait(const OauthDevice *device);
 
 /* To be called after each wait. 1 when the user has agreed, and the refresh token is in
- * oauth_token_file; 0: not yet; or a negative errno with a Failure. */
+ * oauth_token_file; 0: not yet, and where the Failure has a number, because of that trouble; or a
+ * negative errno with a Failure. */
 int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f);

@@ -196,18 +196,51 @@ static void mask_failure(const OauthForm *form, Failure *f)
 
 /* ---- the answer ---- */
 
+/* Which server it is, for its words: its setting, and "https://HOST:PORT", for a path and a query
+ * may have secrets in them. */
+typedef struct OauthServer {
+    const char *setting, *gives;
+    char name[300];
+} OauthServer;
+
+static int take_server(const RelayConfig *relay, const char *url, OauthServer *ret)
+{
+    bool device = url == relay->oauth_device_url;
+    HttpUrl parts = {0};
+    int r = http_url_parse(url, &parts);
+    char port[16] = "";
+
+    *ret = (OauthServer){.setting = device ? "oauth_device_url" : "oauth_token_url",
+        .gives = device ? "a code" : "tokens"};
+    if (r < 0)
+        return r;
+    if (parts.port != HTTPS_PORT)
+        snprintf(port, sizeof(port), ":%u", (unsigned)parts.port);
+    snprintf(ret->name, sizeof(ret->name), "https://%.250s%s", parts.host, port);
+    http_url_done(&parts);
+    return 0;
+}
+
+#define ANEW "run `outbox authorize`, or put a new one where oauth_refresh_token is read from"
+#define USER_WANTED ": the user must log in there, or agree, again; " ANEW
+
+/* RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5; OpenID Connect Core 1.0, 3.1.2.6. */
 static const char *advice_on(const char *error)
 {
     static const struct {
         const char *error, *advice;
     } rows[] = {
-        {"invalid_grant",
-            ": the refresh token has expired or was taken back; run `outbox authorize`, "
-            "or put a new one where oauth_refresh_token is read from"},
+        {"invalid_grant", ": the refresh token has expired or was taken back; " ANEW},
+        {"interaction_required", USER_WANTED},
+        {"login_required", USER_WANTED},
+        {"consent_required", USER_WANTED},
+        {"account_selection_required", USER_WANTED},
         {"invalid_client", ": check oauth_client_id and oauth_client_secret"},
         {"unauthorized_client", ": have the client's registration allow what oauth_grant says"},
         {"invalid_scope", ": check oauth_scope"},
         {"unsupported_grant_type", ": check oauth_grant and oauth_token_url"},
+        {"access_denied", ": who was asked to allow it said no, or may not allow it; run `outbox "
+                          "authorize` again and agree, or ask who administers the account"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -216,12 +249,26 @@ static const char *advice_on(const char *error)
     return "";
 }
 
-/* RFC 6749, 5.2. Returns -EACCES. */
-static int refuse(const char *host, const OauthForm *form, int status, const json_t *object,
-    char ret_error[static OAUTH_ERROR_MAX], Failure *f)
+/* Returns -EAGAIN. */
+static int put_off(const OauthServer *server, int status, const char *error, Failure *f)
+{
+    return failure_set(f, -EAGAIN, ERROR_COMMUNICATION,
+        "%s cannot give %s just now (status %d%s%s), which passes by itself as a rule",
+        server->name, server->gives, status, *error ? ": " : "", error);
+}
+
+static bool is_trouble_of_the_server(const char *error)
+{
+    return text_equal(error, "temporarily_unavailable") || text_equal(error, "server_error");
+}
+
+/* RFC 6749, 5.2. Returns -EKEYREJECTED, or -EAGAIN where that is for now. */
+static int refuse(const OauthServer *server, const OauthForm *form, int status,
+    const json_t *object, char ret_error[static OAUTH_ERROR_MAX], Failure *f)
 {
     const char *error = json_string_value(json_object_get(object, "error")) ?: "";
     const char *words = json_string_value(json_object_get(object, "error_description")) ?: "";
+    char advice[64] = "";
     _cleanup_free_
     char *shown_error = NULL, *shown = NULL;
 
@@ -229,29 +276,35 @@ static int refuse(const char *host, const OauthForm *form, int status, const jso
     shown = show(form, object, words, DESCRIPTION_MAX);
     if (!shown_error || !shown)
         return -ENOMEM;
+    if (is_trouble_of_the_server(error))
+        return put_off(server, status, error, f);
+    if (!*error) /* of some other server */
+        snprintf(advice, sizeof(advice), ": check %s", server->setting);
     snprintf(ret_error, OAUTH_ERROR_MAX, "%s", shown_error);
-    return failure_set(f, -EACCES, ERROR_AUTHENTICATION, "https://%s refuses (status %d)%s%s%s%s%s",
-        host, status, *shown_error ? ": " : "", shown_error, *shown ? ": " : "", shown,
-        advice_on(error));
+    return failure_set(f, -EKEYREJECTED, ERROR_AUTHENTICATION, "%s refuses (status %d)%s%s%s%s%s%s",
+        server->name, status, *shown_error ? ": " : "", shown_error, *shown ? ": " : "", shown,
+        advice_on(error), advice);
 }
 
-static int judge_status(const char *host, const OauthForm *form, const json_t *object,
+static bool is_for_now(int status)
+{
+    return status / 100 == 5 || status == 408 || status == 425 || status == 429;
+}
+
+static int judge_status(const OauthServer *server, const OauthForm *form, const json_t *object,
     const HttpResponse *response, Failure *f)
 {
     _cleanup_free_
     char *location = NULL;
 
-    if (response->status / 100 == 5 || response->status == 429)
-        return failure_set(f, -EAGAIN, ERROR_COMMUNICATION,
-            "https://%s cannot give tokens just now (status %d): it is asked again", host,
-            response->status);
+    if (is_for_now(response->status))
+        return put_off(server, response->status, "", f);
     if (response->status / 100 != 3)
         return 0;
     location = show(form, object, response->location ?: "elsewhere", 200);
     return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-        "https://%s sends on to %s (status %d), which is not followed with secrets: correct "
-        "oauth_token_url",
-        host, location ?: "elsewhere", response->status);
+        "%s sends on to %s (status %d), which is not followed with secrets: correct %s",
+        server->name, location ?: "elsewhere", response->status, server->setting);
 }
 
 /* What the words of the library would repeat is a stranger's. */
@@ -267,8 +320,26 @@ static const char *describe(const json_error_t *why)
     }
 }
 
-static int read_answer(const char *host, const OauthForm *form, const HttpResponse *response,
-    json_t **ret, char ret_error[static OAUTH_ERROR_MAX], Failure *f)
+/* What was cut on its way may be whole the next time. */
+static bool was_cut(const HttpResponse *response, const json_error_t *why)
+{
+    return http_response_is_open(response) && buffer_size(&response->body) > 0 &&
+           json_error_code(why) == json_error_premature_end_of_input;
+}
+
+static int no_object(
+    const OauthServer *server, const HttpResponse *response, const char *why, bool cut, Failure *f)
+{
+    if (cut)
+        return failure_set(f, -ECONNRESET, ERROR_COMMUNICATION,
+            "%s: it closed the connection before the end of its answer", server->name);
+    return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
+        "%s answers (status %d) what is no JSON object%s: check %s", server->name, response->status,
+        why, server->setting);
+}
+
+static int read_answer(const OauthServer *server, const OauthForm *form,
+    const HttpResponse *response, json_t **ret, char ret_error[static OAUTH_ERROR_MAX], Failure *f)
 {
     size_t n = buffer_size(&response->body);
     json_t *object = NULL;
@@ -277,7 +348,7 @@ static int read_answer(const char *host, const OauthForm *form, const HttpRespon
 
     if (n > 0)
         object = json_loadb(buffer_data(&response->body), n, 0, &why);
-    r = judge_status(host, form, object, response, f);
+    r = judge_status(server, form, object, response, f);
     if (r < 0) {
         json_decref(object);
         return r;
@@ -288,36 +359,33 @@ static int read_answer(const char *host, const OauthForm *form, const HttpRespon
         return 0;
     }
     if (response->status / 100 == 4 || (object && json_object_get(object, "error")))
-        r = refuse(host, form, response->status, object, ret_error, f);
+        r = refuse(server, form, response->status, object, ret_error, f);
     else
-        r = failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-            "https://%s answers (status %d) what is no JSON object%s: check oauth_token_url", host,
-            response->status, object ? "" : describe(&why));
+        r = no_object(
+            server, response, object ? "" : describe(&why), !object && was_cut(response, &why), f);
     json_decref(object);
     return r;
 }
 
 /* What is said in the place of an answer is a fault of the login's. */
-static int explain(const char *url, int r, Failure *f)
+static int explain(const OauthServer *server, int r, Failure *f)
 {
-    char what[300];
-    HttpUrl parts = {0};
-
-    if (r == -ENOMEM || !f || http_url_parse(url, &parts) < 0)
+    if (r == -ENOMEM || !f)
         return r;
     if (r == -EBADMSG || r == -EMSGSIZE)
-        f->number = ERROR_AUTHENTICATION;
-    snprintf(what, sizeof(what), "https://%.250s", parts.host);
-    http_url_done(&parts);
-    return failure_prefix(f, r, what);
+        return failure_set(f, r, ERROR_AUTHENTICATION, "%s: %s: check %s", server->name,
+            failure_text(f), server->setting);
+    return failure_prefix(f, r, server->name);
 }
 
 int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
     char ret_error[static OAUTH_ERROR_MAX], Failure *f)
 {
+    OauthServer server;
+    int r = take_server(relay, url, &server);
     const HttpCall call = {
         .url = url,
-        .url_setting = url == relay->oauth_device_url ? "oauth_device_url" : "oauth_token_url",
+        .url_setting = server.setting,
         .body = &form->text,
         .body_type = "application/x-www-form-urlencoded",
         .accept = "application/json",
@@ -332,19 +400,17 @@ int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form,
         .remedy = "see whether this host gets there, and oauth_token_url and oauth_proxy",
     };
     HttpResponse response = {0};
-    HttpUrl parts = {0};
-    int r = http_call(&call, &response, f);
 
     *ret = NULL;
     ret_error[0] = '\0';
+    if (r == -ENOMEM)
+        return r;
+    r = http_call(&call, &response, f);
     if (r < 0) {
         mask_failure(form, f);
-        return explain(url, r, f);
+        return *server.name ? explain(&server, r, f) : r;
     }
-    r = http_url_parse(url, &parts);
-    if (r >= 0)
-        r = read_answer(parts.host, form, &response, ret, ret_error, f);
-    http_url_done(&parts);
+    r = read_answer(&server, form, &response, ret, ret_error, f);
     http_response_done(&response);
     return r;
 }

@@ -29,8 +29,8 @@ void oauth_form_done(OauthForm *form);
 int oauth_form_add_client(OauthForm *form, const RelayConfig *relay, CommandStop *stop, Failure *f);
 
 /* Posts it to one of the relay's URLs. 0 with an object, which the caller drops by json_decref();
- * -EACCES when the server refuses: its word for why (RFC 6749, 5.2) is in `ret_error`, and its
- * sentence in the Failure; or another negative errno. */
+ * -EKEYREJECTED when the server refuses: its word for why (RFC 6749, 5.2) is in `ret_error`, and
+ * its sentence in the Failure; or another negative errno: another call may succeed. */
 #define OAUTH_ERROR_MAX 64
 int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form, json_t **ret,
     char ret_error[static OAUTH_ERROR_MAX], Failure *f);

@@ -61,6 +61,14 @@ static int try_store(const RelayConfig *relay, Failure *f)
     return r;
 }
 
+/* Once. */
+static int name_setting(int r, Failure *f)
+{
+    if (r == -ENOMEM || !f || strstr(failure_text(f), "oauth_device_url"))
+        return r;
+    return failure_prefix(f, r, "oauth_device_url");
+}
+
 int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
 {
     _cleanup_(oauth_form_done) OauthForm form = {0};
@@ -72,7 +80,10 @@ int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
     *ret = (OauthDevice){0};
     if (r >= 0 && relay->oauth_token_file)
         r = try_store(relay, f); /* before anybody agrees to anything */
-    r = r ?: oauth_call(relay, relay->oauth_device_url, &form, &answer, error, f);
+    if (r >= 0) {
+        r = oauth_call(relay, relay->oauth_device_url, &form, &answer, error, f);
+        r = r < 0 ? name_setting(r, f) : r;
+    }
     if (r >= 0)
         r = take_device(relay, answer, ret, f);
     json_decref(answer);
@@ -112,15 +123,47 @@ static usec_t time_left(const OauthDevice *device)
 
 usec_t oauth_device_wait(const OauthDevice *device)
 {
-    return MIN(device->interval, time_left(device));
+    return MIN(MAX(device->interval, device->delay), time_left(device));
 }
 
-/* Whether a failure leaves hope that a later poll gets a token. */
-static bool is_not_yet(int r, const char *error)
+static int fail_without_agreement(Failure *f)
 {
-    return r == -EAGAIN || r == -ETIMEDOUT ||
-           (r == -EACCES &&
-               (text_equal(error, "authorization_pending") || text_equal(error, "slow_down")));
+    return failure_set(
+        f, -ETIMEDOUT, ERROR_TIMEOUT, "nobody has entered the code in time: run the command again");
+}
+
+static int wait_longer(OauthDevice *device, Failure *f)
+{
+    device->delay = MIN(2 * MAX(device->delay, device->interval), INTERVAL_MAX);
+    if (time_left(device) > 0)
+        return 0;
+    return failure_set(f, -ETIMEDOUT, ERROR_TIMEOUT,
+        "%s; until the code ended no better answer came: run the command again",
+        f ? failure_text(f) : "");
+}
+
+/* A poll that gave no token. One that the server has not refused leaves the authorization as it
+ * was, which the user may be about to give. */
+static int judge_poll(OauthDevice *device, int r, const char *error, Failure *f)
+{
+    bool slower = r == -EKEYREJECTED && text_equal(error, "slow_down");
+
+    if (r == -ENOMEM || r == -EINVAL)
+        return r;
+    if (r != -EKEYREJECTED)
+        return wait_longer(device, f);
+    if (text_equal(error, "expired_token"))
+        return fail_without_agreement(f);
+    if (!slower && !text_equal(error, "authorization_pending"))
+        return r;
+    if (slower)
+        device->interval = MIN(device->interval + INTERVAL, INTERVAL_MAX);
+    device->delay = 0;
+    if (time_left(device) == 0)
+        return fail_without_agreement(f);
+    if (f)
+        failure_done(f);
+    return 0;
 }
 
 int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
@@ -136,17 +179,11 @@ int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
             ?: oauth_form_add(&form, "grant_type", GRANT)
             ?: oauth_form_add_secret(&form, "device_code", device->device)
                 ?: oauth_form_add_client(&form, relay, NULL, f);
-
-    r = r ?: oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
-    if (r >= 0)
-        r = keep(relay, answer, &room, f);
+    if (r >= 0) {
+        r = oauth_call(relay, relay->oauth_token_url, &form, &answer, error, f);
+        r = r < 0 ? judge_poll(device, r, error, f) : keep(relay, answer, &room, f);
+    }
     oauth_room_done(&room);
     json_decref(answer);
-    if (r == -EACCES && text_equal(error, "slow_down"))
-        device->interval = MIN(device->interval + INTERVAL, INTERVAL_MAX);
-    if ((is_not_yet(r, error) && time_left(device) == 0) ||
-        (r == -EACCES && text_equal(error, "expired_token")))
-        return failure_set(f, -ETIMEDOUT, ERROR_TIMEOUT,
-            "nobody has entered the code in time: run the command again");
-    return is_not_yet(r, error) ? 0 : r;
+    return r;
 }

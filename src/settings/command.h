@@ -54,7 +54,7 @@ int command_check(const char *command, Failure *f);
  * wants them) has them behind " and said ", or "". Caller frees.
  *
  * The program around it, which may be any, sees no SIGCHLD, need not leave that signal alone, and
- * cannot reap the command by waiting for all its children. It ends with the thread that runs it, if
- * that dies without warning. */
+ * cannot reap the command by waiting for all its children. It ends with all it started when the
+ * thread that runs it dies without warning. */
 int command_run(const char *command, usec_t limit, size_t max, Buffer *out, char **ret_said,
     CommandStop *stop, Failure *f);

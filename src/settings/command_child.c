@@ -1,6 +1,7 @@
 /* A shell in a process group of its own, and a process that waits for it there. Must never leave a
  * zombie, nor signal a process that is not the command any more: `pid` is set as long as it is not
- * reaped, and both are done under the mutex.
+ * reaped, and both are done under the mutex; nor leave behind what a command has started, however
+ * the program around it ends.
  *
  * The one that waits is a child without a signal for its end (clone(2)): so neither does SIGCHLD
  * that is ignored take its status away, nor does wait() of the program around it find it. The shell
@@ -128,6 +129,24 @@ static _Noreturn void become_shell(const char *command)
     _exit(127);
 }
 
+/* The program that wanted its words has died, by whatever signal. */
+static void end_group(int signal _unused_)
+{
+    (void)kill(-getpid(), SIGKILL);
+}
+
+/* Of the group's own leader, which it has to be by now. The signal is no SIGKILL, which would leave
+ * behind what the shell has started. */
+static void end_with(pid_t parent)
+{
+    const struct sigaction ends = {.sa_handler = end_group};
+
+    (void)sigaction(SIGTERM, &ends, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(127); /* it was dead before */
+}
+
 /* Ends as the shell did. */
 static _Noreturn void wait_for(pid_t shell)
 {
@@ -138,20 +157,21 @@ static _Noreturn void wait_for(pid_t shell)
         if (errno != EINTR)
             _exit(127);
     if (WIFSIGNALED(status)) {
+        use_usual_signals();
         (void)prctl(PR_SET_DUMPABLE, 0); /* this is no program that crashed */
         (void)kill(getpid(), WTERMSIG(status));
     }
     _exit(WEXITSTATUS(status));
 }
 
-static _Noreturn void become_command(const char *command, int out_fd, int error_fd)
+static _Noreturn void become_command(const char *command, int out_fd, int error_fd, pid_t parent)
 {
     static const char trouble[] = "no shell can be started";
     pid_t shell = -1;
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setpgid(0, 0);
     use_usual_signals();
+    end_with(parent);
     if (use_streams(out_fd, error_fd))
         shell = _Fork();
     if (shell == 0)
@@ -167,13 +187,13 @@ static _Noreturn void become_command(const char *command, int out_fd, int error_
 int command_child_start(const char *command, int out_fd, int error_fd, CommandStop *stop)
 {
     sigset_t all, before;
-    pid_t pid;
+    pid_t parent = getpid(), pid;
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     pid = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0); /* as fork(), but for that signal */
     if (pid == 0)
-        become_command(command, out_fd, error_fd);
+        become_command(command, out_fd, error_fd, parent);
     if (pid < 0)
         pid = -errno;
     else

@@ -1,17 +1,20 @@
 /* outbox authorize: has the user allow a relay's login in a browser, here or elsewhere (RFC 8628),
  * and keeps what the daemon renews its tokens by. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "net/oauth.h"
 #include "tool/command.h"
 #include "tool/terminal.h"
 
 #define WANTED "oauth_token_url, oauth_device_url, oauth_client_id and oauth_token_file"
 #define SHOWN_MAX 500 /* bytes of what a stranger wrote */
+#define TROUBLE_MAX 2000
 
 static bool can_be_authorized(const RelayConfig *relay)
 {
@@ -64,9 +67,23 @@ static void sleep_for(usec_t time)
     (void)nanosleep(&left, NULL);
 }
 
+/* That the code is good all the same, each trouble once. */
+static void print_trouble(const RelayConfig *relay, const Failure *f, char **told)
+{
+    if (f->number == ERROR_NONE || text_equal(*told, failure_text(f)))
+        return;
+    free(*told);
+    *told = strdup(failure_text(f));
+    fprintf(stderr, "outbox: relay %s: ", relay->name);
+    (void)terminal_print(stderr, failure_text(f), TROUBLE_MAX);
+    fputs("; it is asked again as long as the code is good\n", stderr);
+}
+
 static int authorize(const RelayConfig *relay, Failure *f)
 {
     _cleanup_(oauth_device_done) OauthDevice device = {0};
+    _cleanup_free_
+    char *told = NULL;
     int r = oauth_device_begin(relay, &device, f);
 
     if (r < 0)
@@ -75,6 +92,8 @@ static int authorize(const RelayConfig *relay, Failure *f)
     do {
         sleep_for(oauth_device_wait(&device));
         r = oauth_device_poll(relay, &device, f);
+        if (r == 0)
+            print_trouble(relay, f, &told);
     } while (r == 0);
     return r;
 }
@@ -84,6 +103,7 @@ int run_authorize(const Tool *tool, const Command *command, int argc, char **arg
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
     const RelayConfig *relay;
+    char about[160];
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
@@ -99,8 +119,9 @@ int run_authorize(const Tool *tool, const Command *command, int argc, char **arg
     relay = find_relay(config, argv[optind]);
     if (!relay)
         return EX_CONFIG;
+    snprintf(about, sizeof(about), "relay %.150s", relay->name);
     if (authorize(relay, &f) < 0)
-        return tool_fail(&f);
+        return tool_fail_about(about, &f);
     printf("relay %s: allowed; %s has what tokens are renewed by\n", relay->name,
         relay->oauth_token_file);
     return EX_OK;

@@ -112,6 +112,13 @@ static bool judge_settings(const RelayConfig *relay, Finding *f)
     return false;
 }
 
+/* What is wrong is part of what was found, and told with it. */
+static void on_error(void *user _unused_, int error, const char *text)
+{
+    if (error == ERROR_NONE)
+        watched_error(error, text);
+}
+
 static void on_fault(void *user, OutboxClient *client, const DeliveryOutcome *fault)
 {
     Finding *f = user;
@@ -354,6 +361,7 @@ static int check_relay(Config *config, size_t i, const Asked *asked, Finding *f)
     if (!judge_settings(f->relay, f))
         return f->result < 0 ? tool_fail_memory() : EX_OK;
     events.trace = on_trace;
+    events.error = on_error;
     events.user = f;
     (void)outbox_set_events(client, &events);
     client_use_relay(client, i);

@@ -17,7 +17,7 @@ static int feed(HttpResponse *response, const char *data, size_t n, size_t piece
     for (size_t at = 0; at < n && r == 0; at += piece)
         r = http_response_feed(response, data + at, MIN(piece, n - at));
     r = r == 0 ? http_response_end(response) : r;
-    if (r < 0 && r != -EBADMSG && r != -EMSGSIZE)
+    if (r < 0 && r != -EBADMSG && r != -EMSGSIZE && r != -ENODATA && r != -ECONNRESET)
         abort();
     if (buffer_size(&response->body) > BODY_MAX || buffer_size(&response->line) > HTTP_HEAD_MAX ||
         (r >= 0 && (response->status < 200 || response->status > 999)))

@@ -1,8 +1,12 @@
 """Every mechanism, over STARTTLS and over implicit TLS, against Postfix and against Dovecot."""
 
 import os
+import pathlib
+import signal
+import subprocess
 
 import dovecot
+import lab
 from case import SystemTest, message
 from odd_relay import RelayTest
 from process import wait_for
@@ -83,6 +87,46 @@ class Sources(RelayTest):
 
     def test_command_that_is_killed(self):
         self.check_says('was ended by signal 15 and said "that is all"', password_command="echo that is all >&2; kill $$")
+
+    def test_command_ends_with_who_wanted_it(self):
+        """With all it has started, whatever ends the tool or the daemon."""
+        started = self.directory / "started"
+        script = self.write("hangs", f"sleep 900 & echo $$ $! > {started}.new; mv {started}.new {started}; sleep 900\n")
+        settings = self.settings(self.odd(extensions=("AUTH PLAIN",)), **self.FIRST, password_command=f"sh {script}")
+        self.configure(settings)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            for command in ("send", "check", "process"):
+                with self.subTest(command, number=number):
+                    self.drop("m")
+                    with subprocess.Popen([lab.program("outbox"), "--config", self.configuration, command],
+                                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tool:
+                        tool.stdin.write(message(to=["ann@lab.test"]))
+                        tool.stdin.close()
+                        self.wait_started(started)
+                        tool.send_signal(number)
+                    self.wait_ended(started)
+        self.drop("m")
+        for end in ("terminate", "kill"):
+            with self.subTest(end):
+                daemon = self.start(settings)
+                self.wait_started(started)
+                getattr(daemon, end)()
+                self.wait_ended(started)
+
+    def wait_started(self, path):
+        wait_for(path.exists, "the command has started nothing")
+
+    def wait_ended(self, path):
+        for pid in path.read_text(encoding="ascii").split():
+            wait_for(lambda p=pid: not self.runs(p), f"{pid} lives on")
+        path.unlink()
+
+    @staticmethod
+    def runs(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
 
 
 class Auth(SystemTest):

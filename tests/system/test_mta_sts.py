@@ -210,8 +210,9 @@ class Policies(StsTest):
             ((200, "text/plainest", self.policy), "not text/plain"),
             ((404, "text/plain", self.policy), "status 404"),
             ((302, "text/plain", self.policy), "sends on elsewhere (status 302)"),
-            (b"220 mail.lab.test ESMTP\r\n", "not HTTP, or breaks off"),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nversion: STSv1\n", "breaks off"),
+            (b"220 mail.lab.test ESMTP\r\n", "what it answers is not HTTP"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nversion: STSv1\n", "closed the connection before the end of its answer"),
+            (b"", "it closed the connection without an answer"),
         ):
             with self.subTest(words):
                 self.host.answer = lambda a=answer: a

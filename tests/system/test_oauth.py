@@ -332,20 +332,34 @@ class Daemon(OauthTest):
         said = result.stdout.decode() + result.stderr.decode()
         self.assertIn("set oauth_token_file", said)
         self.assertNotIn("refresh-2", said)
+        self.assertEqual(said.count("set oauth_token_file"), 1)
         told = self.outbox("check", "--json", status=None).stdout.decode()
         self.assertIn("set oauth_token_file", told)
+
+    def test_rotation_in_memory_is_told_by_send(self):
+        """Whether the login succeeds or not."""
+        self.extra = {"refresh_token": "refresh-2"}
+        for status, good in ((0, self.relay.good), (77, set())):
+            with self.subTest(status):
+                self.relay.good = good
+                said = self.send(status=status)
+                self.assertRegex(said, r"(?m)^outbox: \d+: relay mail: the token server gave a new .* set oauth_token_file")
+                self.assertEqual(said.count("outbox: 303: relay mail: the token server gave"), 1)
+                self.assertNotIn("refresh-2", said)
 
 
 class Failures(OauthTest):
     def test_invalid_grant(self):
         self.refuse("invalid_grant", "Token has been expired or revoked.")
         said = self.send(status=77)
-        self.assertRegex(said, r"9006: relay mail, auth: no OAuth token can be had: https://localhost refuses \(status 400\): "
+        self.assertRegex(said, r"9006: relay mail, auth: no OAuth token can be had: https://localhost:\d+ refuses \(status 400\): "
                          r"invalid_grant: Token has been expired or revoked\.: .*outbox authorize")
         self.assertEqual(self.relay.tokens, [])
 
     def test_other_refusals(self):
         for error, words in (("invalid_client", "check oauth_client_id"), ("invalid_scope", "check oauth_scope"),
+                             *((error, "must log in there, or agree, again; run `outbox authorize`") for error in (
+                                 "interaction_required", "login_required", "consent_required")),
                              ("\u001b[31m", r"\x1b")):
             with self.subTest(error):
                 self.refuse(error, status=401)
@@ -387,12 +401,14 @@ class Failures(OauthTest):
             (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":9223372036854775808}', "a number that is too large"),
             (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":"\\u0000"}', "a NUL character"),
             (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7","x":"\xff"}', "not in UTF-8"),
-            (200, b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7"', "for it breaks off"),
-            (200, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "not HTTP, or breaks off"),
+            (200, b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"access_token":"access-7"', "for it breaks off"),
             (200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000, "more than such an answer has"),
             (200, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "more than such an answer has"),
-            (200, b"220 mail.example.com ESMTP\r\n", "not HTTP, or breaks off"),
-            (200, b"", "not HTTP, or breaks off"),
+            (200, b"220 mail.example.com ESMTP\r\n", "what it answers is not HTTP: check oauth_token_url"),
+            (200, b"220 mail", "what it answers is not HTTP: check oauth_token_url"),
+            (401, b"HTTP/1.1 401 Unauthorized\r\n\r\nno", "refuses (status 401): check oauth_token_url"),
+            (403, b"HTTP/1.1 403 Forbidden\r\n\r\n<html>", "refuses (status 403): check oauth_token_url"),
+            (404, {"message": "no route"}, "refuses (status 404): check oauth_token_url"),
         )):
             with self.subTest(number):
                 self.tokens.answer = lambda *_, s=status, c=content: (s, c)
@@ -403,6 +419,23 @@ class Failures(OauthTest):
         for status in (500, 503, 429):
             self.tokens.answer = lambda *_, s=status: (s, {"error": "x"})
             self.assertIn(f"cannot give tokens just now (status {status})", self.send(status=75))
+        for error in ("temporarily_unavailable", "server_error"):
+            self.refuse(error)
+            self.assertIn(f"cannot give tokens just now (status 400: {error})", self.send(status=75))
+
+    def test_server_that_cuts_off(self):
+        """Whoever closes has said nothing about the login."""
+        for content, words in (
+            (b"", "it closed the connection without an answer"),
+            (b"HTTP/1.1 200 O", "before the end of its answer"),
+            (b"HTTP/1.1 100 Continue\r\n\r\n", "before the end of its answer"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", "before the end of its answer"),
+            (b'HTTP/1.1 200 OK\r\n\r\n{"access_token":"access-7"', "before the end of its answer"),
+        ):
+            with self.subTest(content):
+                self.tokens.answer = lambda *_, c=content: (200, c)
+                said = self.send(status=75)
+                self.assertRegex(said, rf"no OAuth token can be had: https://localhost:{self.tokens.port}: .*{words}")
 
     def test_chunks(self):
         text = json.dumps({"access_token": "access-1"}).encode("ascii")
@@ -412,7 +445,7 @@ class Failures(OauthTest):
 
     def test_certificate_of_the_endpoint(self):
         said = self.send(status=75, oauth_ca_file=None)
-        self.assertRegex(said, "no OAuth token can be had: https://localhost: .*certificate.*set oauth_ca_file to")
+        self.assertRegex(said, r"no OAuth token can be had: https://localhost:\d+: .*certificate.*set oauth_ca_file to")
         self.assertNotRegex(said, r"\btls_")
         self.assertEqual(self.tokens.asked, [])
 
@@ -508,92 +541,3 @@ class Failures(OauthTest):
                 self.assertEqual(result.returncode, 78, result.stderr)
                 self.assertIn(words, result.stderr.decode())
                 self.assertNotIn("HIDDEN", result.stderr.decode())
-
-
-class Device(OauthTest):
-    """RFC 8628, by `outbox authorize`."""
-
-    def setUp(self):
-        super().setUp()
-        self.waiting = ["authorization_pending"]
-        self.times = {"interval": 1, "expires_in": 600}
-        self.granted = {"access_token": "access-9", "refresh_token": "refresh-9"}
-        self.tokens.answer = self.answer_device
-
-    def answer_device(self, path, form):
-        if path == "/device":
-            return 200, {"device_code": "the device's code", "user_code": "WDJB-MJHT",
-                         "verification_uri": "https://localhost/\u001b[2Jdevice", **self.times}
-        if form["grant_type"] == "refresh_token":
-            return self.answer(path, form)
-        if self.waiting:
-            return 400, {"error": self.waiting.pop(0)}
-        return 200, self.granted
-
-    def authorize(self, *arguments, status=0, **settings):
-        self.configure(self.settings(**{
-            "oauth_device_url": self.tokens.url("/device"), "oauth_refresh_token": None,
-            "oauth_token_file": self.kept / "tokens", "oauth_scope": "mail", **settings}))
-        result = self.outbox("authorize", *arguments, status=None)
-        self.assertEqual(result.returncode, status, result.stderr)
-        return result.stdout.decode() + result.stderr.decode()
-
-    def test_code(self):
-        os.chown(self.kept, 65534, 65534)
-        said = self.authorize()
-        self.assertIn("WDJB-MJHT", said)
-        self.assertNotIn("\u001b", said)
-        self.assertNotIn("refresh-9", said)
-        self.assertEqual(self.tokens.asked[0], ("/device", {"client_id": "the client", "scope": "mail"}))
-        self.assertEqual(self.tokens.asked[1], ("/token", {
-            "grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "the device's code",
-            "client_id": "the client"}))
-        status = (self.kept / "tokens").stat()
-        self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o7777), (65534, 65534, 0o600))
-        os.chown(self.kept, 0, 0)
-        for name in os.listdir(self.kept):
-            os.chown(self.kept / name, 0, 0)
-        result = self.outbox("check")
-        self.assertIn("XOAUTH2: used", result)
-        self.assertEqual(self.tokens.asked[-1][1]["refresh_token"], "refresh-9")
-
-    def test_before_it_was_allowed(self):
-        self.authorize("mail", status=77, oauth_device_url=self.tokens.url("/nonsense"))
-        result = self.outbox("check", status=None)
-        self.assertEqual(result.returncode, 77)
-        self.assertIn("run `outbox authorize mail`", result.stderr.decode())
-
-    def test_refused(self):
-        self.waiting = ["access_denied"]
-        self.assertIn("access_denied", self.authorize(status=77))
-        self.assertFalse((self.kept / "tokens").exists())
-
-    def test_code_ends(self):
-        for error, times in (("expired_token", {"interval": 1, "expires_in": 600}),
-                             ("authorization_pending", {"interval": 1000000, "expires_in": 2}),
-                             ("slow_down", {"interval": 0.1, "expires_in": 2})):
-            with self.subTest(error, **times):
-                self.waiting, self.times = [error] * 9, times
-                begun = time.monotonic()
-                self.assertIn("nobody has entered the code in time", self.authorize(status=75))
-                self.assertLess(time.monotonic() - begun, 300)
-                self.assertFalse((self.kept / "tokens").exists())
-
-    def test_refresh_token_that_is_none(self):
-        self.waiting, self.granted = [], {"access_token": "access-9", "refresh_token": "a\nb"}
-        self.assertIn("control characters", self.authorize(status=77))
-        self.assertFalse((self.kept / "tokens").exists())
-
-    def test_no_room(self):
-        """Before anybody is asked to agree."""
-        (self.kept / "tokens.new").mkdir()
-        self.assertIn("cannot keep tokens in", self.authorize(status=66))
-        self.assertEqual(self.tokens.asked, [])
-
-    def test_no_refresh_token(self):
-        self.waiting, self.granted = [], {"access_token": "access-9"}
-        self.assertIn("offline_access", self.authorize(status=77))
-
-    def test_which_relay(self):
-        self.assertIn("no relay is called other", self.authorize("other", status=78))
-        self.assertIn("set oauth_token_url, oauth_device_url", self.authorize("mail", status=78, oauth_device_url=None))

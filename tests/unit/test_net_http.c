@@ -30,7 +30,6 @@ static const Response responses[] = {
         1, 200, "abc0123456789"},
     {"HTTP/1.1 302 Found\r\nLocation: https://x/\r\nLocation: https://y/\r\n\r\n", 0, 302, ""},
 
-    {"", -EBADMSG, 0, ""},
     {"220 mail.example.com ESMTP\r\n", -EBADMSG, 0, ""},
     {"HTTP/2 200\r\n", -EBADMSG, 0, ""},
     {"HTTP/1.1 20\r\n", -EBADMSG, 0, ""},
@@ -44,13 +43,18 @@ static const Response responses[] = {
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n", -EBADMSG, 0, ""},
     {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n", -EMSGSIZE, 0, ""},
     {"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n", -EMSGSIZE, 0, ""},
-    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", -EBADMSG, 0, ""},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", -ECONNRESET, 0, ""},
+    {"HTTP/1.1 200 O", -ECONNRESET, 0, ""},
+    {"HT", -ECONNRESET, 0, ""},
+    {"HTTP/1.1 100 Continue\r\n\r\n", -ECONNRESET, 0, ""},
+    {"", -ENODATA, 0, ""},
+    {"220 mail", -EBADMSG, 0, ""},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n", -EBADMSG, 0, ""},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", -EBADMSG, 0, ""},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", -EMSGSIZE, 0,
         ""},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", -EBADMSG, 0, ""},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", -EBADMSG, 0, ""},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", -ECONNRESET, 0, ""},
 };
 
 /* `piece` bytes at a time. */

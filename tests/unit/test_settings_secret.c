@@ -340,30 +340,40 @@ START_TEST(commands_are_read_before_their_time_is_judged)
 }
 END_TEST
 
-/* It is killed with the thread that runs it. */
+static const int ends[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP};
+
+/* With all it started: by the shell itself, and by what the shell waits for. */
 START_TEST(commands_end_with_a_program_that_is_killed)
 {
     _cleanup_free_
     char *ready = path_of("ready");
-    char command[200];
-    pid_t pid = fork(), shell;
+    char command[300];
+    pid_t pid = fork(), own, shell, child;
     FILE *file;
 
-    snprintf(command, sizeof(command), "echo $$ >%s.new; mv %s.new %s; exec sleep 900", ready,
+    snprintf(command, sizeof(command),
+        "trap '' TERM INT HUP; sleep 900 & echo $$ $! >%s.new; mv %s.new %s; sleep 900", ready,
         ready, ready);
     if (pid == 0) {
         Buffer out = {0};
 
+        (void)signal(ends[_i], SIG_DFL);
         _exit(command_run(command, USEC_PER_HOUR, 1000, &out, NULL, NULL, NULL) != 0);
     }
     wait_for_file("ready");
     file = fopen(ready, "re");
     ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fscanf(file, "%d", &shell), 1);
+    ck_assert_int_eq(fscanf(file, "%d %d", &shell, &child), 2);
     fclose(file);
-    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    own = getpgid(shell);
+    ck_assert_int_ne(own, getpgrp());
+    ck_assert_int_eq(kill(pid, ends[_i]), 0);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     wait_until_gone(shell);
+    wait_until_gone(child);
+    for (int i = 0; i < 1500 && kill(-own, 0) == 0; i++)
+        usleep(10000);
+    ck_assert_int_lt(kill(-own, 0), 0);
 }
 END_TEST
 
@@ -397,7 +407,7 @@ int main(void)
     tcase_add_test(t, commands_can_be_stopped);
     tcase_add_test(t, commands_are_nothing_to_the_program_around);
     tcase_add_test(t, commands_are_read_before_their_time_is_judged);
-    tcase_add_test(t, commands_end_with_a_program_that_is_killed);
+    tcase_add_loop_test(t, commands_end_with_a_program_that_is_killed, 0, (int)ELEMENTSOF(ends));
     tcase_add_test(t, credentials_are_those_of_systemd);
     suite_add_tcase(suite, t);
     return unit_run(suite);

@@ -57,7 +57,8 @@ typedef struct OutboxEvents {
     void (*end_transfer)(void *user, int direction);
 
     /* Something went wrong that does not end the call, such as a recipient that was refused, or a
-     * relay before the last one that is at fault. 0 as the number: nothing has gone wrong yet, but
+     * relay before the last one that is at fault, or a refresh token (OAuth 2.0) that was given in
+     * exchange and is lost with the process. 0 as the number: nothing has gone wrong yet, but
      * a server takes its time. */
     void (*error)(void *user, int error, const char *text);
 
