@@ -30,8 +30,8 @@ typedef enum ReceiveEvent {
 /* What goes with an event: borrowed until the next call. */
 typedef struct ReceivePart {
     const char *address;    /* bare; "" is the null reverse-path <> */
-    const char *parameters; /* RET and ENVID, or NOTIFY and ORCPT, as they stand, not judged; NULL:
-                               none */
+    const char *parameters; /* SMTPUTF8, RET and ENVID, or NOTIFY and ORCPT, as they stand; their
+                               values are not judged. NULL: none */
     const char *data;       /* RECEIVE_CONTENT: in what was given */
     size_t n;
 } ReceivePart;

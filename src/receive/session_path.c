@@ -44,19 +44,20 @@ static const char *check_utf8(ReceiveSession *s, const char *value, _unused_ int
 
 typedef struct KnownParameter {
     const char *keyword;
-    ParameterCheck check; /* NULL: it is passed on */
+    ParameterCheck check; /* NULL: that is another's to do */
+    bool is_passed_on;
 } KnownParameter;
 
 static const KnownParameter of_sender[] = {
-    {"SIZE", check_size},
-    {"BODY", check_body},
-    {"SMTPUTF8", check_utf8},
-    {"RET", NULL},
-    {"ENVID", NULL},
+    {"SIZE", check_size, false},
+    {"BODY", check_body, false},
+    {"SMTPUTF8", check_utf8, true},
+    {"RET", NULL, true},
+    {"ENVID", NULL, true},
 };
 static const KnownParameter of_recipient[] = {
-    {"NOTIFY", NULL},
-    {"ORCPT", NULL},
+    {"NOTIFY", NULL, true},
+    {"ORCPT", NULL, true},
 };
 
 static void pass_on(ReceiveSession *s, const ReceiveParameter *p)
@@ -78,12 +79,10 @@ static bool take_parameter(
     for (size_t i = 0; i < n; i++) {
         if (!text_equal_nocase(known[i].keyword, p->keyword))
             continue;
-        if (!known[i].check) {
-            pass_on(s, p);
-            return true;
-        }
         code = 501;
-        wrong = known[i].check(s, p->value, &code, &enhanced);
+        wrong = known[i].check ? known[i].check(s, p->value, &code, &enhanced) : NULL;
+        if (!wrong && known[i].is_passed_on)
+            pass_on(s, p);
         break;
     }
     if (wrong)

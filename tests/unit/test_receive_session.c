@@ -99,7 +99,7 @@ START_TEST(test_parameters)
         "<from a@b RET=HDRS ENVID=x+2By>250 2.1.0;"
         "<to c@d NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c@d>250 2.1.5;<cut>");
     talk_check_greeted(
-        "MAIL FROM:<a@b> body=7bit smtputf8 size=0\r\n", "<from a@b>250 2.1.0;<cut>");
+        "MAIL FROM:<a@b> body=7bit smtputf8 size=0\r\n", "<from a@b smtputf8>250 2.1.0;<cut>");
     talk_check_greeted("MAIL FROM:<a@b> BODY=BINARYMIME\r\n", "504 5.5.4;");
     talk_check_greeted("MAIL FROM:<a@b> BODY=x\r\nMAIL FROM:<a@b> BODY\r\nMAIL FROM:<a@b> SIZE\r\n"
                        "MAIL FROM:<a@b> SIZE=-1\r\nMAIL FROM:<a@b> SIZE=99999999999999999999\r\n"
@@ -118,11 +118,11 @@ START_TEST(test_utf8)
     talk_check_greeted("MAIL FROM:<\xc3\xa4@b>\r\n" MAIL "RCPT TO:<\xc3\xa4@b>\r\n",
         "553 5.6.7;<from a@b>250 2.1.0;553 5.6.7;<cut>");
     talk_check_greeted("MAIL FROM:<\xc3\xa4@b> SMTPUTF8\r\nRCPT TO:<\xc3\xb6@b>\r\n",
-        "<from \xc3\xa4@b>250 2.1.0;<to \xc3\xb6@b>250 2.1.5;<cut>");
+        "<from \xc3\xa4@b SMTPUTF8>250 2.1.0;<to \xc3\xb6@b>250 2.1.5;<cut>");
     /* What was asked for with a command that was refused does not stay. */
     talk_check_greeted("MAIL FROM:<no@b> SMTPUTF8\r\nMAIL FROM:<\xc3\xa4@b>\r\n"
                        "MAIL FROM:<a@b> SMTPUTF8 X\r\nMAIL FROM:<\xc3\xa4@b>\r\n",
-        "<from no@b>550 5.7.1;553 5.6.7;555 5.5.4;553 5.6.7;");
+        "<from no@b SMTPUTF8>550 5.7.1;553 5.6.7;555 5.5.4;553 5.6.7;");
 }
 END_TEST
 
