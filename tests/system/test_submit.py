@@ -4,55 +4,23 @@ what another does there."""
 import os
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import threading
 import time
 
 import lab
-from case import SystemTest, as_delivered, message
+from case import as_delivered, message
 from process import wait_for
-
-KEEPER = 64101
-GROUP = 64101
-ALICE, BOB = 64102, 64103
+from submission import ALICE, BOB, GROUP, KEEPER, SubmissionTest, as_user
 
 
-def as_user(uid, *groups):
-    return ("env", "ASAN_OPTIONS=detect_leaks=0", "setpriv", f"--reuid={uid}", f"--regid={uid}",
-            f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups")
-
-
-class Submission(SystemTest):
-    """A daemon that runs as a user of its own, and a directory that only it and its group may enter."""
-
-    def setUp(self):
-        super().setUp()
-        # What a user outside root's directories runs.
-        self.programs = self.lab.new_directory()
-        shutil.copy(os.path.realpath(lab.program("outbox")), self.programs / "outbox")
-        os.chown(self.queue.path, KEEPER, GROUP)
-        self.queue.path.chmod(0o3730)
-        self.home = self.lab.new_directory()
-        os.chown(self.home, KEEPER, GROUP)
-        self.socket = self.home / "submit"
-
-    def serve(self, *relays, **spool):
-        self.configure(*relays, spool={"submit_socket": str(self.socket), **spool})
-        self.configuration.chmod(0o644)
-        daemon = self.start_again(wrapper=as_user(KEEPER), confined=False)
-        self.wait_log(daemon, "event=started")
-        return daemon
-
+class Submission(SubmissionTest):
     def queue_as(self, uid, *recipients, groups=(), content=None, arguments=()):
         return subprocess.run(
             [*as_user(uid, *groups), self.programs / "outbox", "--config", self.configuration, "queue",
              *arguments, *recipients],
             input=content or message(envelope=False), capture_output=True, check=False, timeout=280)
-
-    def down(self):
-        return self.lab.relay(9, name="down")
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
@@ -78,12 +46,6 @@ class Submission(SystemTest):
             if not piece:
                 return said.decode()
             said += piece
-
-    def owners(self):
-        """Of each message, who queued it: as the tool tells."""
-        result = subprocess.run([lab.program("outbox"), "--config", self.configuration, "list", "--json"],
-                                capture_output=True, check=True)
-        return sorted(int(uid) for uid in re.findall(rb'"uid":(\d+)', result.stdout))
 
     # ---- what works ----
 
