@@ -66,7 +66,7 @@ void receive_reply(ReceiveSession *s, int code, const char *enhanced, const char
 
 void receive_session_close(ReceiveSession *s, int code, const char *enhanced, const char *text)
 {
-    if (!s->has_input && code / 100 == 5)
+    if (!s->has_input)
         buffer_clear(&s->replies);
     receive_reset(s);
     receive_reply(s, code, enhanced, text);

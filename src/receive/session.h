@@ -55,7 +55,8 @@ void receive_session_accept(ReceiveSession *session, const char *text);
 void receive_session_refuse(
     ReceiveSession *session, int code, const char *enhanced, const char *text);
 
-/* Ends the session with this reply, at any time: 421, or 554 instead of the greeting. */
+/* Ends the session with this reply, at any time; in the place of the greeting where that was not
+ * sent. */
 void receive_session_close(
     ReceiveSession *session, int code, const char *enhanced, const char *text);
 

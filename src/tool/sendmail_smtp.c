@@ -1,6 +1,7 @@
 /* sendmail -bs: SMTP on standard input and output. Must never say that a message is queued before
  * it is on the disk, nor queue one whose end has not come. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,9 +14,10 @@
 #include "receive/session.h"
 #include "settings/load.h"
 #include "tool/queue.h"
-#include "tool/sendmail.h"
+#include "tool/sendmail_admit.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
+#define PATIENCE_MSEC (5 * 60 * 1000) /* with other ends of TCP: RFC 5321, 4.5.3.2.7 */
 
 typedef struct Service {
     const SendmailOptions *options;
@@ -23,6 +25,11 @@ typedef struct Service {
     Buffer input;     /* what has not been looked at */
     bool is_terminal; /* where a line ends with LF alone */
     bool ended;       /* nothing more comes, or nobody is there to answer */
+    bool is_silent;   /* the other end said nothing for too long */
+    bool is_gone;     /* it takes no replies any more */
+    bool is_remote;   /* this is a TCP connection */
+    Peer peer;
+    char *host; /* under which this machine greets */
     /* of a message: */
     Local local;
     QueueTarget target;
@@ -43,14 +50,20 @@ static void forget_message(Service *s)
 
 /* ---- input and output ---- */
 
-/* Whether to do again what failed: a descriptor that does not block is waited for. */
-static bool may_go_on(int fd, short events)
+/* Whether to do again what failed: a descriptor that does not block is waited for. A program that
+ * has a pipe to this one may be silent for days. */
+static bool may_go_on(Service *s, int fd, short events)
 {
     struct pollfd waits = {.fd = fd, .events = events};
+    int r;
 
     if (errno == EINTR)
         return true;
-    return errno == EAGAIN && (poll(&waits, 1, -1) > 0 || errno == EINTR);
+    if (errno != EAGAIN)
+        return false;
+    r = poll(&waits, 1, s->is_remote ? PATIENCE_MSEC : -1);
+    s->is_silent = r == 0;
+    return r > 0 || (r < 0 && errno == EINTR);
 }
 
 /* Sends what there is to say. False: nobody is there any more. */
@@ -63,8 +76,10 @@ static bool flush(Service *s)
 
         if (n >= 0)
             buffer_consume(replies, (size_t)n);
-        else if (!may_go_on(STDOUT_FILENO, POLLOUT))
+        else if (!may_go_on(s, STDOUT_FILENO, POLLOUT)) {
+            s->is_gone = true;
             return false;
+        }
     }
     return true;
 }
@@ -87,7 +102,7 @@ static bool read_on(Service *s)
 
     do
         n = read(STDIN_FILENO, data, sizeof(data));
-    while (n < 0 && may_go_on(STDIN_FILENO, POLLIN));
+    while (n < 0 && may_go_on(s, STDIN_FILENO, POLLIN));
     if (n <= 0)
         return false;
     return (s->is_terminal ? append_typed(&s->input, data, (size_t)n)
@@ -262,13 +277,26 @@ static int read_start(Service *s, Buffer *start, Failure *f)
     return r;
 }
 
+/* What has come by a pipe was on no way that is to be traced. */
+static int address(Service *s, const Buffer *start, Buffer *out, Failure *f)
+{
+    _cleanup_buffer_ Buffer trace = {0};
+
+    if (s->is_remote && sendmail_trace(&s->peer, s->session, s->host, &trace) < 0)
+        return failure_set_errno(f, -ENOMEM, "cannot read the message");
+    return sendmail_address_as(
+        s->options, &s->local, &s->envelope, buffer_data(&trace), start, out, f);
+}
+
 static int queue(Service *s, Buffer *start, char **ret_path, Failure *f)
 {
     _cleanup_buffer_ Buffer message = {0};
     int r = read_start(s, start, f);
 
+    if (r >= 0 && sendmail_loops(start))
+        return failure_set(f, -ELOOP, ERROR_MESSAGE, "the message goes round in circles");
     if (r >= 0)
-        r = sendmail_address_as(s->options, &s->local, &s->envelope, NULL, start, &message, f);
+        r = address(s, start, &message, f);
     if (r >= 0)
         r = queue_check(&s->target, &message, !s->is_complete, f);
     if (r >= 0)
@@ -296,6 +324,8 @@ static void take_message(Service *s, Buffer *start)
 
     if (r >= 0)
         accept_message(s, path);
+    else if (r == -ELOOP)
+        receive_session_refuse(s->session, 554, "5.4.6", failure_text(&f));
     else if (r != -ECANCELED)
         refuse(s, &f);
     forget_message(s);
@@ -331,7 +361,10 @@ static int finish(Service *s)
 {
     bool idle = receive_session_end(s->session);
 
-    (void)flush(s);
+    if (s->is_silent)
+        receive_session_close(s->session, 421, "4.4.2", "nothing was heard for five minutes");
+    if (!s->is_gone)
+        (void)flush(s);
     return idle ? EX_OK
                 : tool_fail_number(ERROR_CONNECTION_DROPPED,
                       "the input ended within a message or a command; nothing was queued of it");
@@ -362,25 +395,60 @@ static uint64_t find_max_bytes(const SendmailOptions *options)
 }
 
 /* The name under which this host greets. 0 or -ENOMEM. */
-static int open_session(Service *s)
+static int find_host(Service *s)
 {
     _cleanup_local_ Local local = {0};
     int r = local_open(s->options->config_path, &local, NULL);
-    const char *name = r >= 0 ? local.full ?: local.node : "localhost";
 
-    if (r == -ENOMEM)
-        return r;
-    s->session = receive_session_new(name, find_max_bytes(s->options));
-    return s->session ? 0 : -ENOMEM;
+    s->host = strdup(r >= 0 ? local.full ?: local.node : "localhost");
+    return s->host ? 0 : -ENOMEM;
+}
+
+/* Answers whom this is not for. Returns an exit status, having said why. */
+static int turn_away(Service *s, const Rejection *rejection, const Failure *f)
+{
+    s->session = receive_session_new("localhost", 0);
+    if (!s->session)
+        return tool_fail_memory();
+    receive_session_close(s->session, rejection->code, rejection->enhanced, failure_text(f));
+    (void)flush(s);
+    return tool_fail(f);
+}
+
+/* The descriptor of a connection is this process's alone. */
+static int admit(Service *s)
+{
+    _cleanup_failure_ Failure f = {0};
+    int flags = fcntl(STDIN_FILENO, F_GETFL);
+    Rejection rejection;
+
+    if (flags >= 0)
+        (void)fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK);
+    return sendmail_admit(s->options, &s->peer, &rejection, &f) < 0 ? turn_away(s, &rejection, &f)
+                                                                    : EX_OK;
+}
+
+static int run(Service *s)
+{
+    int status = s->is_remote ? admit(s) : EX_OK;
+
+    if (status != EX_OK)
+        return status;
+    if (find_host(s) >= 0)
+        s->session = receive_session_new(s->host, find_max_bytes(s->options));
+    return s->session ? serve(s) : tool_fail_memory();
 }
 
 int sendmail_serve(const SendmailOptions *options)
 {
     Service service = {.options = options, .is_terminal = isatty(STDIN_FILENO)};
-    int status = open_session(&service) < 0 ? tool_fail_memory() : serve(&service);
+    int status;
 
+    service.is_remote = peer_look(STDIN_FILENO, &service.peer);
+    status = run(&service);
     forget_message(&service);
     receive_session_free(service.session);
     buffer_done(&service.input);
+    free(service.host);
     return status;
 }
