@@ -24,6 +24,8 @@ typedef struct SpoolConfig {
     size_t submit_max_size;      /* of a message; 0: any */
     unsigned submit_rate;        /* messages of a user in a minute; 0: any number */
     unsigned submit_max_waiting; /* messages of a user in the queue; 0: any number */
+    char *submit_networks;     /* whose hosts may hand over mail by SMTP (networks.h); NULL: none */
+    char *submit_network_user; /* whose that mail is */
 } SpoolConfig;
 
 typedef struct RetryConfig {

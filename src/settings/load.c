@@ -187,6 +187,11 @@ int config_load_local(const char *path, const char *const *overrides, Config **r
     return load_section(path, overrides, setting_find(SECTION_LOCAL, "aliases"), ret, f);
 }
 
+int config_load_spool(const char *path, const char *const *overrides, Config **ret, Failure *f)
+{
+    return load_section(path, overrides, setting_find(SECTION_SPOOL, "directory"), ret, f);
+}
+
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,
     Config **ret, Failure *f)
 {

@@ -62,6 +62,9 @@ int config_load_message(const char *path, const char *const *overrides, Config *
 /* The same of the section `local`, for who queues mail of this machine's programs. */
 int config_load_local(const char *path, const char *const *overrides, Config **ret, Failure *f);
 
+/* The same of the section `spool`, for who lets others queue. */
+int config_load_spool(const char *path, const char *const *overrides, Config **ret, Failure *f);
+
 /* As config_load() for `n` bytes of text in memory, which mistakes call `name`. Relative paths are
  * taken from the working directory. Here overrides are a program's and may be secrets. */
 int config_load_text(const char *name, const char *text, size_t n, const char *const *overrides,

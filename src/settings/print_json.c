@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/component.h"
+#include "settings/networks.h"
 #include "settings/proxy.h"
 #include "settings/senders.h"
 #include "settings/tls_names.h"
@@ -34,6 +35,7 @@ static const char *separators_of(const Setting *setting)
     case SETTING_FLAGS:
     case SETTING_PROTOCOLS:
     case SETTING_KEYWORDS: return " ";
+    case SETTING_NETWORKS: return NETWORK_SEPARATORS;
     case SETTING_CIPHERS: return TLS_CIPHER_SEPARATORS;
     case SETTING_CERTIFICATE: return ";"; /* in a path there may be blanks */
     default: break;

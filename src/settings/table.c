@@ -163,6 +163,10 @@ static const Setting table[] = {
         100000000,
         .help = "how many messages a user may have in the queue who queues by the socket; 0: any "
                 "number"},
+    {SPOOL(submit_networks), "", SETTING_NETWORKS, IN_SPOOL(submit_networks), NULL,
+        .help = "whose hosts may hand over mail by SMTP, besides this one"},
+    {SPOOL(submit_network_user), "", SETTING_WORD, IN_SPOOL(submit_network_user), "nobody",
+        .help = "the user whose mail that of other hosts is"},
 
     /* ---- relays: who and where ---- */
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,

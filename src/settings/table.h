@@ -43,6 +43,7 @@ typedef enum SettingType {
     SETTING_PROTOCOLS,   /* char *: TLS versions, "TLSv1.2 TLSv1.3" */
     SETTING_KEYWORDS,    /* char *: some of the choices, with single blanks between them */
     SETTING_CIPHERS,     /* char *: names of cipher suites */
+    SETTING_NETWORKS,    /* char *: networks of IP addresses */
     SETTING_SECRET,      /* Secret * */
     SETTING_HEADERS,     /* Secret *: lines of an HTTP header; shown as a secret */
     SETTING_SENDERS,     /* SenderRules * */

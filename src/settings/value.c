@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "settings/config.h"
 #include "settings/host.h"
+#include "settings/networks.h"
 #include "settings/proxy.h"
 #include "settings/tls_names.h"
 
@@ -454,6 +455,18 @@ static int set_users(const Setting *setting, const Value *value, UserList **fiel
     return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
 }
 
+static int set_networks(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    _cleanup_failure_ Failure why = {0};
+
+    if (text_has_control(value->text))
+        return wrong_control(setting, value, f);
+    if (networks_check(value->text, &why) < 0)
+        return wrong(setting, value, failure_text(&why), f);
+    *field = strdup(value->text);
+    return *field ? 0 : -ENOMEM;
+}
+
 static int set_headers(const Setting *setting, const Value *value, Secret **field, Failure *f)
 {
     const char *why = proxy_data_check(value->text);
@@ -500,6 +513,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_KEYWORDS: return set_keywords(setting, &value, field, f);
     case SETTING_FLAGS: return set_flags(setting, &value, field, f);
     case SETTING_CIPHERS: return set_ciphers(setting, &value, field, f);
+    case SETTING_NETWORKS: return set_networks(setting, &value, field, f);
     case SETTING_SECRET:
         if (text_has_control(text))
             return wrong_control(setting, &value, f);

@@ -82,9 +82,10 @@ static int help(void)
 {
     puts("Usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N NOTIFY] [-R RET] [-V ENVID] "
          "[RECIPIENT...]\n"
-         "       sendmail -bp | -bv RECIPIENT... | -q\n"
+         "       sendmail -bs | -bp | -bv RECIPIENT... | -q\n"
          "       mailq [--format=postfix|sendmail|exim|nullmailer]\n"
-         "Queues the message on standard input. Options of other mail systems that say nothing "
+         "Queues the message on standard input, or with -bs those that come there by SMTP. Options "
+         "of other mail systems that say nothing "
          "here are\ntaken and do nothing; outbox(1) has them all.");
     return tool_finish_output(EX_OK);
 }
@@ -101,15 +102,13 @@ static int choose_mode(const char *mode, SendmailOptions *options)
     case 'm':
     case 'p':
     case 'v':
+    case 's':
     case 'i': options->mode = mode[0]; return -1;
     case 'd':
     case 'D': return usage("-bd", "the daemon is outboxd");
-    case 's':
-        return usage("-bs", "no SMTP is spoken on standard input; give it a message, with the "
-                            "recipients as arguments or with -t");
     default:
-        return usage("-b", "of the modes there are m (send), p (list the queue), v (look at the "
-                           "addresses) and i (look at the file of "
+        return usage("-b", "of the modes there are m (send), s (speak SMTP), p (list the queue), "
+                           "v (look at the addresses) and i (look at the file of "
                            "aliases) only");
     }
 }
@@ -218,6 +217,9 @@ static int run(SendmailOptions *options, int argc, char **argv)
     case 'p': return list_queue(options);
     case 'v': return sendmail_verify(options, argv + optind);
     case 'i': return local_check_aliases(options->config_path);
+    case 's':
+        return argv[optind] ? usage("-bs", "recipients are named in the session, and not here")
+                            : sendmail_serve(options);
     default: break;
     }
     if (options->run_queue && !options->header_recipients && !argv[optind])

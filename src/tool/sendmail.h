@@ -3,6 +3,8 @@
 
 #include "base/buffer.h"
 #include "base/failure.h"
+#include "message/envelope.h"
+#include "tool/local.h"
 
 /* sendmail: queues the message on standard input. Returns an exit status of sysexits.h. */
 int sendmail_main(int argc, char **argv);
@@ -22,7 +24,7 @@ typedef struct SendmailOptions {
     const char *notify, *ret, *envelope_id; /* -N, -R, -V: parameters of DSN (RFC 3461) */
     bool header_recipients;                 /* -t */
     bool ignore_dots;                       /* -i */
-    char mode;                              /* -b: m or 0, p, v, i */
+    char mode;                              /* -b: m or 0, p, v, i, s */
     const char *format;                     /* --format of mailq */
     const char *run_queue;                  /* -q, and what stands behind it */
 } SendmailOptions;
@@ -51,3 +53,12 @@ int sendmail_read(void *input, Buffer *out, Failure *f);
  * when no other is left; or another negative errno with a Failure. */
 int sendmail_address(const SendmailOptions *options, char **recipients, const Buffer *start,
     Buffer *out, Failure *f);
+
+/* The same for a message whose envelope is known, which is consumed, but that its sender may have
+ * to be rewritten; by rules that have been read. `trace` are lines that its header gets in front,
+ * or NULL. 0 or a negative errno with a Failure. */
+int sendmail_address_as(const SendmailOptions *options, const Local *local, Envelope *envelope,
+    const char *trace, const Buffer *start, Buffer *out, Failure *f);
+
+/* -bs: speaks SMTP on standard input and output. Returns an exit status. */
+int sendmail_serve(const SendmailOptions *options);

@@ -22,6 +22,7 @@
 /* What the steps share. */
 typedef struct Addressing {
     const SendmailOptions *options;
+    const char *trace;     /* lines of the header that are added in front; NULL: none */
     Buffer *text;          /* the start of the message, its header mended as far as is known yet */
     const Buffer *written; /* the same, whose addresses have no more domains than they came with */
     const Local *local;
@@ -337,20 +338,22 @@ static int write_message(Addressing *a, const char *author, Buffer *out)
 {
     const char *data = buffer_data(a->text);
     _cleanup_(message_free_p) Message *message = NULL;
-    _cleanup_buffer_ Buffer from = {0};
+    _cleanup_buffer_ Buffer added = {0};
     InputMemory bytes;
     int r = read_header(a, &a->envelope, &bytes, &message);
 
+    if (r >= 0 && a->trace)
+        r = buffer_append_string(&added, a->trace);
     if (r >= 0 && !message_shape(data, buffer_size(a->text)).has_from) {
         const char *own = text_equal_mailbox(author, a->caller) ? a->caller_name : NULL;
 
-        r = message_append_originator("From", a->options->full_name ?: own, author, &from);
-        if (r >= 0)
-            r = buffer_append(&from, "", 1);
+        r = message_append_originator("From", a->options->full_name ?: own, author, &added);
     }
+    if (r >= 0)
+        r = buffer_append(&added, "", 1);
     return r < 0 ? r
                  : message_readdress(data, buffer_size(a->text), message_envelope(message),
-                       buffer_size(&from) > 0 ? buffer_data(&from) : NULL, out);
+                       buffer_data(&added), out);
 }
 
 /* With the address of the one who sends notices where the sender is nobody. */
@@ -366,13 +369,14 @@ static int write_authored(Addressing *a, Buffer *out)
     return r < 0 ? r : write_message(a, author, out);
 }
 
+/* `recipients` NULL: the envelope is complete, but for rewriting its sender. */
 static int address(Addressing *a, char **recipients, Buffer *out)
 {
-    int r = set_sender(a);
+    int r = recipients ? set_sender(a) : 0;
 
     if (r >= 0)
         r = rewrite(a);
-    if (r >= 0)
+    if (r >= 0 && recipients)
         r = add_recipients(a, recipients);
     return r < 0 ? r : write_authored(a, out);
 }
@@ -390,33 +394,53 @@ static int mend(Addressing *a, const Buffer *start, Buffer *written)
                  : message_qualify(buffer_data(written), buffer_size(written), a->domain, a->text);
 }
 
+/* As sendmail_address(), by rules that have been read. What was made for it is freed here. */
+static int complete(Addressing *a, char **recipients, const Buffer *start, Buffer *out)
+{
+    _cleanup_buffer_ Buffer text = {0}, written = {0};
+    int r;
+
+    a->text = &text;
+    a->written = &written;
+    a->domain = a->local->domain;
+    r = find_caller(a);
+    if (r >= 0)
+        r = mend(a, start, &written);
+    if (r >= 0)
+        r = address(a, recipients, out);
+    envelope_done(&a->envelope);
+    free(a->notify);
+    free(a->caller);
+    free(a->caller_name);
+    return r == -ENOMEM ? failure_set_errno(a->failure, r, "cannot read the message")
+           : r < 0      ? r
+                        : (int)a->n_refused;
+}
+
 int sendmail_address(
     const SendmailOptions *options, char **recipients, const Buffer *start, Buffer *out, Failure *f)
 {
-    _cleanup_buffer_ Buffer text = {0}, written = {0};
     _cleanup_local_ Local local = {0};
-    Addressing a = {
-        .options = options, .text = &text, .written = &written, .local = &local, .failure = f};
+    Addressing a = {.options = options, .local = &local, .failure = f};
     int r = local_open(options->config_path, &local, f);
 
-    a.domain = local.domain;
     if (r >= 0)
         r = check_options(options, f);
-    if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0)
-        r = -ENOMEM;
-    if (r >= 0)
-        r = find_caller(&a);
-    if (r >= 0)
-        r = mend(&a, start, &written);
-    if (r >= 0)
-        r = address(&a, recipients, out);
-    envelope_done(&a.envelope);
-    free(a.notify);
-    free(a.caller);
-    free(a.caller_name);
-    return r == -ENOMEM ? failure_set_errno(f, r, "cannot read the message")
-           : r < 0      ? r
-                        : (int)a.n_refused;
+    if (r >= 0 && options->notify && asprintf(&a.notify, "NOTIFY=%s", options->notify) < 0) {
+        a.notify = NULL;
+        r = failure_set_errno(f, -ENOMEM, "cannot read the message");
+    }
+    return r < 0 ? r : complete(&a, recipients, start, out);
+}
+
+int sendmail_address_as(const SendmailOptions *options, const Local *local, Envelope *envelope,
+    const char *trace, const Buffer *start, Buffer *out, Failure *f)
+{
+    Addressing a = {
+        .options = options, .local = local, .envelope = *envelope, .trace = trace, .failure = f};
+
+    *envelope = (Envelope){0};
+    return complete(&a, NULL, start, out);
 }
 
 int sendmail_verify(const SendmailOptions *options, char **recipients)

@@ -15,12 +15,13 @@ import lab
 from case import as_delivered, message
 from machine import CONFIGURATION, SPOOL, Machine, configure, journal, main, run, shell
 from process import wait_for
+from receiving_unit import ReceivingUnit
 from token_server import TokenServer
 
 PASSWORD = "wonder land"
 
 
-class Unit(Machine):
+class Unit(ReceivingUnit, Machine):
     def test_start_and_deliver(self):
         self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
         self.assertEqual(run("systemctl", "show", "-P", "User", "outboxd").strip(), "outbox")

@@ -293,7 +293,7 @@ class Sendmail(SystemTest):
             (whole, (), 65),
             (whole, ("-t",), 65),
             (whole, ("a@@lab.test",), 65),
-            (whole, ("-bs",), 64),
+            (whole, ("-bs", "a@lab.test"), 64),
             (whole, ("-bd",), 64),
             (whole, ("-bx",), 64),
             (whole, ("--nope",), 64),

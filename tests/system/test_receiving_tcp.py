@@ -1,0 +1,240 @@
+"""Mail that comes by SMTP over TCP (sendmail -bs, once a connection): who hands it over, and who may."""
+
+import os
+import smtplib
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+from case import message
+from process import wait_for
+from submission import ALICE, BOB, SubmissionTest, as_user
+
+CONTENT = message(envelope=False).replace(b"\n", b"\r\n")
+
+# Many at once, each a message: arguments are port, sender, how many, and a word for the recipients.
+SENDING = """
+import smtplib, sys, threading
+port, sender, count, word = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+def send(number):
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=200) as mailer:
+            mailer.sendmail(sender, [f"{word}.{number}@lab.test"], "From: Jörg <x@lab.test>\\r\\n\\r\\nÄ\\r\\n".encode(), ["BODY=8BITMIME"])
+            print("taken\\n", end="", flush=True)
+    except smtplib.SMTPResponseException as refusal:
+        print(f"{refusal.smtp_code} {refusal.smtp_error.decode()}\\n", end="", flush=True)
+threads = [threading.Thread(target=send, args=(number,)) for number in range(count)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+# In a network of its own: a host of that address connects; what it is answered.
+ELSEWHERE = """
+import socket, subprocess, sys
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+subprocess.run(["ip", "address", "add", "198.51.100.7/32", "dev", "lo"], check=True)
+listener = socket.create_server(("198.51.100.7", 0))
+client = socket.create_connection(listener.getsockname(), 200, ("198.51.100.7", 0))
+connection = listener.accept()[0]
+child = subprocess.Popen(sys.argv[2:], stdin=connection, stdout=connection)
+connection.close()
+said = client.recv(4096)
+try:
+    client.sendall(sys.argv[1].encode().decode("unicode_escape").encode())
+    while piece := client.recv(4096): said += piece
+except OSError: pass
+child.wait(200)
+sys.stdout.buffer.write(said)
+"""
+
+
+class Listener:
+    """What a service manager does that starts a program for each connection (Accept=yes, or inetd)."""
+
+    def __init__(self, command, environment=None):
+        self.command, self.environment = command, environment
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=200)
+        self.port = self.socket.getsockname()[1]
+        self.children = []
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.children.append(subprocess.Popen(self.command, stdin=connection, stdout=connection,
+                                                      stderr=subprocess.DEVNULL, env=self.environment))
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+        for child in self.children:
+            child.kill()
+            child.wait()
+
+
+class ReceivingTcp(SubmissionTest):
+    def setUp(self):
+        super().setUp()
+        (self.programs / "sendmail").symlink_to(self.programs / "outbox")
+
+    def command(self):
+        return [self.programs / "sendmail", "-C", self.configuration, "-bs"]
+
+    def listen(self, *wrapper, environment=None):
+        listener = Listener([*wrapper, *self.command()], environment)
+        self.addCleanup(listener.close)
+        return listener
+
+    def send_as(self, uid, listener, count=1, sender="shop@lab.test", word="ann"):
+        """What each of so many clients was told."""
+        done = subprocess.run([*as_user(uid), sys.executable, "-c", SENDING, str(listener.port), sender, str(count), word],
+                              capture_output=True, check=True, timeout=280)
+        return done.stdout.decode().splitlines()
+
+    def dial(self, listener):
+        client = socket.create_connection(("127.0.0.1", listener.port), 200)
+        self.addCleanup(client.close)
+        return client
+
+    # ---- whose it is ----
+
+    def test_users(self):
+        self.serve(self.down(), senders=f"{ALICE}: alice@lab.test; {BOB}: *")
+        listener = self.listen()
+        self.assertRegex(self.send_as(ALICE, listener)[0], r"^550 5\.7\.1 ")
+        self.assertEqual(self.send_as(ALICE, listener, sender="alice@lab.test"), ["taken"])
+        self.assertEqual(self.send_as(BOB, listener), ["taken"])
+        self.assertEqual(self.owners(), [ALICE, BOB])
+        for name in self.queue.in_state("queued"):
+            content = (self.queue.path / name).read_bytes()
+            self.assertTrue(content.startswith(b"X-Outbox-Uid: "), content)
+            self.assertRegex(content, rb"\nReceived: from \S+ \(\[127\.0\.0\.1\]\)\n\tby \S+ \(outbox\) with ESMTP;\n\t\w{3}, .*\n"
+                                      rb"From: =?.*")
+            self.assertTrue(content.endswith("\r\n\r\nÄ\r\n".encode()), content)
+
+    def test_who_may(self):
+        self.serve(self.down(), submit=f"{BOB}")
+        listener = self.listen()
+        self.assertRegex(self.send_as(ALICE, listener)[0], r"^550 5\.7\.1 .*spool\.submit")
+        self.assertEqual(self.send_as(BOB, listener), ["taken"])
+
+    def test_gone_before_it_was_looked_at(self):
+        """Of a socket that nobody has open any more the kernel says that it is root's."""
+        self.serve(self.down())
+        listener = socket.create_server(("127.0.0.1", 0))
+        client = socket.create_connection(listener.getsockname())
+        connection = listener.accept()[0]
+        client.sendall(b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\n")
+        client.close()
+        done = subprocess.run(self.command(), stdin=connection, stdout=connection, stderr=subprocess.PIPE, check=False)
+        connection.close()
+        listener.close()
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(b"cannot be found out who is connected", done.stderr)
+        self.assertEqual(self.queue.names(), [])
+
+    def test_without_root(self):
+        self.serve(self.down())
+        listener = self.listen(*as_user(ALICE))
+        self.assertEqual(self.send_as(ALICE, listener), ["taken"])
+        self.assertRegex(self.send_as(BOB, listener)[0], rf"^421 4\.3\.0 .*user {ALICE}.*{BOB}.*root")
+        self.assertEqual(self.owners(), [ALICE])
+
+    # ---- other hosts ----
+
+    def elsewhere(self, said):
+        done = subprocess.run(["unshare", "-n", sys.executable, "-c", ELSEWHERE, said, *self.command()],
+                              capture_output=True, check=False, timeout=280)
+        if done.returncode != 0 and b"unshare" in done.stderr + done.stdout:
+            self.skipTest("no network can be made here")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.decode()
+
+    def test_other_hosts(self):
+        message_said = r"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\nQUIT\r\n"
+        self.serve(self.down())
+        self.assertEqual(self.elsewhere(message_said), "554 5.7.1 no mail is taken from 198.51.100.7 here\r\n")
+        self.configuration.write_text(self.configuration.read_text(encoding="utf-8").replace(
+            "spool = {", 'spool = { submit_networks = "198.51.100.0/24";'), encoding="utf-8")
+        told = self.elsewhere(message_said)
+        self.assertIn("250 2.0.0 queued as ", told)
+        self.assertEqual(self.owners(), [65534])
+        self.assertIn(b"Received: from x ([198.51.100.7])", (self.queue.path / self.queue.in_state("queued")[0]).read_bytes())
+        self.configuration.write_text(self.configuration.read_text(encoding="utf-8").replace(
+            "198.51.100.0/24", "198.51.101.0/24"), encoding="utf-8")
+        self.assertTrue(self.elsewhere(message_said).startswith("554 5.7.1 "))
+        # A configuration that is wrong lets nobody in.
+        self.configuration.write_text('spool = { submit_networks = "198.51.100.1/24"; };', encoding="utf-8")
+        self.assertTrue(self.elsewhere(message_said).startswith("554 5.7.1 "))
+
+    # ---- many, and those who do it wrong ----
+
+    def test_fifty_at_once(self):
+        self.serve(self.down())
+        self.assertEqual(self.send_as(ALICE, self.listen(), count=50), ["taken"] * 50)
+        self.assertEqual(self.owners(), [ALICE] * 50)
+
+    def test_slow_clients_hold_up_nobody(self):
+        self.serve(self.down())
+        listener = self.listen()
+        for number in range(20):
+            client = self.dial(listener)
+            client.sendall(b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nDATA\r\nx"[:10 + 5 * number])
+        self.assertEqual(self.send_as(BOB, listener, count=5), ["taken"] * 5)
+        self.assertEqual(self.owners(), [BOB] * 5)
+
+    def test_places_of_a_user(self):
+        self.serve(self.down())
+        listener = self.listen(environment={**os.environ, "RUNTIME_DIRECTORY": str(self.directory)})
+        held = [self.dial(listener) for _ in range(64)]  # root's
+        for client in held:
+            self.assertTrue(client.recv(100).startswith(b"220 "))
+        self.assertTrue(self.dial(listener).recv(100).startswith(b"421 4.3.0 user 0 has too many connections"))
+        self.assertEqual(self.send_as(ALICE, listener), ["taken"])
+        held[0].close()
+        wait_for(lambda: self.dial(listener).recv(100).startswith(b"220 "), "a place that was given back")
+
+    def test_smuggled(self):
+        self.serve(self.down())
+        mailer = smtplib.SMTP("127.0.0.1", self.listen().port, timeout=200)
+        self.addCleanup(mailer.close)
+        for end in (b"\n.\n", b"\n.\r\n", b"\r.\r\n", b"\r.\r", b"\r\n.\n"):
+            with self.assertRaises(smtplib.SMTPDataError) as refused:
+                mailer.sendmail("a@lab.test", ["b@lab.test"], CONTENT + end + b"MAIL FROM:<x@lab.test>\r\n")
+            self.assertEqual(refused.exception.smtp_code, 554)
+        self.assertEqual(self.queue.names(), [])
+
+    def test_in_circles(self):
+        self.serve(self.down())
+        mailer = smtplib.SMTP("127.0.0.1", self.listen().port, timeout=200)
+        self.addCleanup(mailer.close)
+        hops = b"Received: from a by b; Mon, 02 Mar 2026 10:20:30 +0000\r\n"
+        mailer.sendmail("a@lab.test", ["b@lab.test"], hops * 100 + CONTENT)
+        with self.assertRaises(smtplib.SMTPDataError) as refused:
+            mailer.sendmail("a@lab.test", ["b@lab.test"], hops * 101 + CONTENT)
+        self.assertEqual(refused.exception.smtp_code, 554)
+        self.assertIn(b"5.4.6", refused.exception.smtp_error)
+
+    def test_clients_that_vanish(self):
+        self.serve(self.down())
+        listener = self.listen()
+        whole = b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nDATA\r\n" + CONTENT + b".\r\n"
+        for cut in (3, 30, 60, 100, len(whole) - 1):
+            client = self.dial(listener)
+            self.assertTrue(client.recv(100).startswith(b"220 "))
+            client.sendall(whole[:cut])
+            client.close()
+        wait_for(lambda: all(child.poll() is not None for child in listener.children), "their ends")
+        self.assertEqual(self.queue.names(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
