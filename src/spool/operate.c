@@ -17,9 +17,9 @@ static const char *list_states(const SpoolState *states, size_t n, char text[sta
     return text;
 }
 
-/* Takes a message over that a dead process was sending: SPOOL_REQUEUED, SPOOL_REDEFERRED;
- * SPOOL_ALIVE, it is being sent; or a negative errno with a Failure. One that everybody has had
- * ends as if that process had ended it. */
+/* Takes a message over that a dead process was sending: SPOOL_REQUEUED, SPOOL_REDEFERRED,
+ * SPOOL_REFAILED; SPOOL_ALIVE, it is being sent; or a negative errno with a Failure. One that
+ * everybody has had ends as if that process had ended it. */
 static int take_over(Spool *spool, const char *id, Failure *f)
 {
     char now[SPOOL_NAME_MAX];
@@ -181,6 +181,11 @@ int spool_delete_message(const Spool *spool, const char *id, SpoolState state, F
 
 int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f)
 {
+    static const SpoolState states[] = {
+        [SPOOL_REQUEUED] = SPOOL_QUEUED,
+        [SPOOL_REDEFERRED] = SPOOL_DEFERRED,
+        [SPOOL_REFAILED] = SPOOL_FAILED,
+    };
     char now[SPOOL_NAME_MAX];
     int r;
 
@@ -191,8 +196,7 @@ int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f)
         return is_being_sent(spool, id, f);
     if (r < 0 || r == SPOOL_COMPLETED)
         return MIN(r, 0);
-    return spool_delete_message(
-        spool, now, r == SPOOL_REDEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED, f);
+    return spool_delete_message(spool, now, states[r], f);
 }
 
 int spool_delete(Spool *spool, const char *id, Failure *f)
