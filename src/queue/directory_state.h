@@ -16,7 +16,7 @@ struct Directory {
     sd_event *loop;
     Worker *worker;
     char *path;
-    bool watches;
+    bool watches, quiet;
     usec_t settle, retry_max, give_up_after;
     bool keep_sent;
     SenderRules *senders;
