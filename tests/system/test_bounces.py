@@ -6,7 +6,25 @@ import email.policy
 
 from case import SystemTest, message
 from odd_relay import RelayTest
+from preload import preload
 from process import wait_for
+
+# There is no room for another file while FLAG is there; records have some.
+FULL = """
+int openat(int fd, const char *name, int flags, ...)
+{
+    va_list list;
+    int mode = 0;
+
+    va_start(list, flags);
+    if (flags & (O_CREAT | __O_TMPFILE))
+        mode = va_arg(list, int);
+    va_end(list);
+    if ((flags & O_CREAT) && strncmp(name, ".tmp-", 5) == 0 && syscall(SYS_access, FLAG, F_OK) == 0)
+        return errno = ENOSPC, -1;
+    return (int)syscall(SYS_openat, fd, name, flags, mode);
+}
+"""
 
 TOLD = {"to": "sender"}
 
@@ -171,6 +189,44 @@ class Odd(RelayTest):
         wait_for(lambda: len(self.reports()) == 5, self.logs)
         self.assertEqual(daemon.output().count("event=untold"), 35)
         self.assertIn("it is message 35 that nobody is told of", daemon.output())
+
+    def test_no_room(self):
+        """What cannot be told yet does not fail yet, other mail goes on, and nobody is told twice."""
+        flag = self.directory / "is-full"
+        flag.touch()
+        self.configure(self.settings(self.relay), bounce=TOLD)
+        wrapper = preload(self.directory, f'#define FLAG "{flag}"\n' + FULL)
+        daemon = self.start_again(wrapper=wrapper)
+        self.queue.drop("a", message(to=["no@lab.test"]))
+        self.wait_log(daemon, "cannot write the notice that the message failed: No space left on device")
+        self.drop("good")
+        self.wait_taken(self.relay, "good")
+        self.assertIn("a.sending", self.queue.names())
+        self.assertEqual([one["event"] for one in self.queue.events("a")], ["message", "refused"])
+        flag.unlink()
+        self.queue.wait_state("a", "failed")
+        wait_for(self.reports, self.logs)
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(len(self.reports()), 1)
+        self.assertEqual(self.queue.names(), ["a.failed", "a.status"])
+
+    def test_killed_between(self):
+        """What a process left that died before it queued the report is queued by the next one; one of a
+        message that was not given up yet is made anew, and one that a stranger made stays where it is."""
+        self.configure(self.settings(self.relay), bounce=TOLD)
+        report = b"X-Sender: <>\nX-Receiver: <shop@lab.test>\nSubject: %s\n\nIt failed.\n"
+        for name in ("done", "begun"):
+            (self.queue.path / f".notice-{name}").write_bytes(report % name.encode())
+        self.queue.drop("done", message(to=["no@lab.test"]), state="failed")
+        self.queue.drop("begun", message(to=["begun@lab.test"]), state="sending")
+        strange = self.queue.path / ".notice-strange"
+        strange.symlink_to(self.configuration)
+        daemon = self.start_again()
+        self.wait_taken(self.relay, "begun")
+        wait_for(self.reports, self.logs)
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual([one["Subject"] for one in self.reports()], ["done"])
+        self.assertEqual(self.queue.names(), [".notice-strange", "done.failed"])
 
     def test_many_recipients(self):
         """A long list is cut, and counted."""
