@@ -174,7 +174,7 @@ static int write_notice(const Notices *n, const SpoolClaim *claim, Message *mess
     dsn->id = spool_claim_id(claim);
     dsn->sender_parameters = envelope->sender_parameters;
     dsn->arrival = spool_claim_arrival(claim);
-    dsn->reason = end->text;
+    dsn->reason = end->error == ERROR_EXPIRED ? end->text : NULL; /* else each one's says it */
     dsn->hint = end->hint;
     dsn->original = message_input(message);
     dsn->original_size_max = n->config->bounce.original_size;
