@@ -32,6 +32,8 @@ static const EventRow message_rows[] = {
     [MESSAGE_WAITING] = {"waiting", MESSAGE_ID_MESSAGE_WAITING, LOG_NOTICE},
     [MESSAGE_HELD] = {"held", MESSAGE_ID_MESSAGE_HELD, LOG_NOTICE},
     [MESSAGE_ABANDONED] = {"abandoned", MESSAGE_ID_MESSAGE_ABANDONED, LOG_ERR},
+    [MESSAGE_NOTICE] = {"notice", MESSAGE_ID_MESSAGE_NOTICE, LOG_INFO},
+    [MESSAGE_UNTOLD] = {"untold", MESSAGE_ID_MESSAGE_UNTOLD, LOG_WARNING},
 };
 static const EventRow relay_rows[] = {
     [RELAY_HELD] = {"relay-held", MESSAGE_ID_RELAY_HELD, LOG_ERR},
@@ -261,6 +263,8 @@ static void message_sentence(Entry *entry, const MessageReport *report)
     case MESSAGE_WAITING: entry_text(entry, "came, and has to wait"); break;
     case MESSAGE_HELD: entry_text(entry, "put aside by an operator until it is released"); break;
     case MESSAGE_ABANDONED: entry_text(entry, "left as .sending"); break;
+    case MESSAGE_NOTICE: entry_text(entry, "somebody is told that it failed"); break;
+    case MESSAGE_UNTOLD: entry_text(entry, "nobody is told that it failed"); break;
     case MESSAGE_CHANGE_MAX: break;
     }
     if (report->text) {

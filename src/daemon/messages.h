@@ -18,7 +18,7 @@
 #define MESSAGE_ID_REFUSED "10b2407087a94dafa0c8dbd75d4d5aac"
 
 /* What became of a message. OUTBOX_EVENT: "sent", "retry", "failed", "returned", "recovered",
- * "waiting", "held", "abandoned". */
+ * "waiting", "held", "abandoned", "notice", "untold". */
 #define MESSAGE_ID_MESSAGE_SENT "c858c8a905384279a331d89703e0cc8a"
 #define MESSAGE_ID_MESSAGE_RETRY "602d6a23a0d44b82a652b70b3a262c33"
 #define MESSAGE_ID_MESSAGE_FAILED "985d8e0bd3584b67a33e53982513ec2d"
@@ -27,6 +27,8 @@
 #define MESSAGE_ID_MESSAGE_WAITING "3f6a0c1be9a34d0f8a5d8c6c1d2e7b94"
 #define MESSAGE_ID_MESSAGE_HELD "c41d7a5e6b0f4c2b9e8d3f7a2b1c0d65"
 #define MESSAGE_ID_MESSAGE_ABANDONED "bf336af1fd024eddbf0cb52b2061a877"
+#define MESSAGE_ID_MESSAGE_NOTICE "938a818315344c3592e35b6b1ca07b5a"
+#define MESSAGE_ID_MESSAGE_UNTOLD "fa12d1dff2b740ee978649fae4286be4"
 
 /* A relay's health. OUTBOX_EVENT: "relay-held", "relay-limited", "relay-silent", "relay-lacks",
  * "relay-expires", "relay-policy", "relay-resumed". */

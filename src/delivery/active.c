@@ -99,6 +99,8 @@ static void on_found(
     case FOUND_QUEUED: report_waiting(engine, message); break;
     case FOUND_HELD: report_change(engine, message, MESSAGE_HELD, NULL); break;
     case FOUND_RECOVERED: report_change(engine, message, MESSAGE_RECOVERED, f); break;
+    case FOUND_NOTICE: report_change(engine, message, MESSAGE_NOTICE, f); break;
+    case FOUND_UNTOLD: report_change(engine, message, MESSAGE_UNTOLD, f); break;
     case FOUND_PROBLEM: report_problem(engine, message, f); break;
     case FOUND_TROUBLE: report_problem(engine, NULL, f); break;
     case FOUND_LOST:

@@ -39,6 +39,8 @@ typedef enum MessageChange {
     MESSAGE_HELD,      /* somebody put it aside */
     MESSAGE_ABANDONED, /* let go of by the last act of this process: `text` says why, and who of
                           those that have had it get it again */
+    MESSAGE_NOTICE,    /* it failed, and somebody is told: `text` says who, and by which message */
+    MESSAGE_UNTOLD,    /* it is about to fail, and nobody is told: `text` says why */
     MESSAGE_CHANGE_MAX,
 } MessageChange;
 
@@ -49,10 +51,10 @@ typedef struct MessageReport {
     const char *sender; /* NULL when it could not be read */
     MessageChange change;
     unsigned attempt;
-    usec_t next; /* MESSAGE_DEFERRED: realtime */
-    int error;   /* MESSAGE_FAILED: a number of base/errors.h */
-    const char
-        *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_WAITING, MESSAGE_ABANDONED; else NULL */
+    usec_t next;      /* MESSAGE_DEFERRED: realtime */
+    int error;        /* MESSAGE_FAILED: a number of base/errors.h */
+    const char *text; /* MESSAGE_FAILED, MESSAGE_DEFERRED, MESSAGE_WAITING, MESSAGE_ABANDONED,
+                         MESSAGE_NOTICE, MESSAGE_UNTOLD; else NULL */
     usec_t delay_usec;
     size_t delivered,
         refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */

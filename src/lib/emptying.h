@@ -14,6 +14,7 @@ typedef struct EmptyingObserver {
     void (*relay_held)(void *user, const RelayReport *report, bool ends);
     void (*problem)(void *user, const ProblemReport *report);
     SmtpTrace trace;
+    bool quiet; /* nobody else is told of messages that fail */
 } EmptyingObserver;
 
 typedef struct Emptying {

@@ -129,6 +129,7 @@ static const EmptyingObserver observer = {
     .relay_held = on_relay_held,
     .problem = on_problem,
     .trace = on_trace,
+    .quiet = true, /* the program hears of them */
 };
 
 static int run(Processing *p, const char *path, Failure *f)

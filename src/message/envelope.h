@@ -98,6 +98,17 @@ int envelope_check_spelling(const char *text, EnvelopeParty party, Failure *f);
 /* Appends the text as xtext (RFC 3461, 4), as ENVID and ORCPT have theirs. 0 or -ENOMEM. */
 int envelope_append_xtext(Buffer *out, const char *text);
 
+/* Appends what that xtext stands for, which may be any bytes. 0 or -ENOMEM. */
+int envelope_append_from_xtext(Buffer *out, const char *text, size_t n);
+
+/* The value of the parameter of that keyword in a list (checked; NULL: none), `ret_n` bytes of it;
+ * NULL when it is not there. Borrowed from the list. */
+const char *envelope_parameter(const char *list, const char *keyword, size_t *ret_n);
+
+/* Whether the sender wants to hear of it (RFC 3461, 4.1): `when` is "FAILURE", "DELAY" or
+ * "SUCCESS"; `by_default` is for who has not said. */
+bool envelope_wants_notice(const EnvelopeRecipient *recipient, const char *when, bool by_default);
+
 /* Appends to `*list` (NULL: none yet) those of `more` (both checked) whose keyword is not
  * there. The caller frees. 0 or -ENOMEM. */
 int envelope_merge_parameters(char **list, const char *more);

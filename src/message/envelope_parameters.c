@@ -3,6 +3,7 @@
  * relay would refuse the recipient for it, long after who wrote it has gone. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -357,5 +358,49 @@ int envelope_append_xtext(Buffer *out, const char *text)
         r = *text > ' ' && *text < 0x7f && *text != '+' && *text != '='
                 ? buffer_append(out, text, 1)
                 : buffer_appendf(out, "+%02X", (unsigned char)*text);
+    return r;
+}
+
+/* ---- reading ---- */
+
+const char *envelope_parameter(const char *list, const char *keyword, size_t *ret_n)
+{
+    while (list && *list) {
+        Value value = next_parameter(&list), name = cut(&value, '=');
+
+        *ret_n = value.n;
+        if (equals(name, keyword))
+            return value.text;
+    }
+    return NULL;
+}
+
+bool envelope_wants_notice(const EnvelopeRecipient *recipient, const char *when, bool by_default)
+{
+    Value value = {0};
+
+    value.text = envelope_parameter(recipient->parameters, "NOTIFY", &value.n);
+    if (!value.text)
+        return by_default;
+    while (value.n > 0)
+        if (equals(cut(&value, ','), when))
+            return true;
+    return false;
+}
+
+int envelope_append_from_xtext(Buffer *out, const char *text, size_t n)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        char digits[3] = "", c = text[i];
+
+        if (c == '+' && i + 2 < n && is_hex(text[i + 1]) && is_hex(text[i + 2])) {
+            memcpy(digits, text + i + 1, 2);
+            c = (char)strtoul(digits, NULL, 16);
+            i += 2;
+        }
+        r = buffer_append(out, &c, 1);
+    }
     return r;
 }

@@ -8,6 +8,7 @@
 
 #include "queue/caution.h"
 #include "queue/names.h"
+#include "queue/notices.h"
 #include "queue/source.h"
 #include "queue/watch.h"
 #include "spool/presence.h"
@@ -22,7 +23,8 @@ typedef struct AttachmentHandlers {
 typedef struct Attachment {
     const AttachmentHandlers *handlers;
     void *user;
-    Source *source; /* of the messages that are held */
+    Source *source;   /* of the messages that are held */
+    Notices *notices; /* the directory's */
     Spool *spool;
     Watch *watch;       /* NULL while nobody watches, and while draining */
     Presence *presence; /* NULL: nothing has been said in it */

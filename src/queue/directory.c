@@ -183,6 +183,8 @@ static void use_config(Directory *d, const Config *config)
     d->keep_sent = config->spool.keep_sent;
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
+    if (!d->quiet)
+        notices_configure(&d->notices, config);
     d->retry_max = config->retry.max;
     d->give_up_after = config->retry.give_up_after;
     if (d->current)
@@ -207,6 +209,7 @@ int directory_new(
     d->loop = sd_event_ref(loop);
     d->worker = worker_ref(worker);
     d->watches = options->watch;
+    d->quiet = options->quiet;
     d->path = strdup(options->path);
     if (!d->path)
         return failure_set_errno(f, -ENOMEM, "%s", options->path);
@@ -229,6 +232,7 @@ void directory_free(Directory *d)
     directory_end(d);
     (void)worker_unref(d->worker);
     (void)sender_rules_unref(d->senders);
+    notices_done(&d->notices);
     (void)sd_event_unref(d->loop);
     free(d->path);
     free(d);

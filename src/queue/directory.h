@@ -17,6 +17,7 @@ typedef struct Directory Directory;
 typedef struct DirectoryOptions {
     const char *path; /* borrowed for the call, as is the Config */
     const Config *config;
+    bool quiet; /* nobody is told of messages that fail: whoever runs it hears of them */
     bool watch; /* listen to changes; else what is there at the start is all there is */
 } DirectoryOptions;
 

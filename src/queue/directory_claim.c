@@ -209,6 +209,12 @@ int directory_recover(Directory *d, const char *id)
         bring_up_recovered(d, new_id, r == SPOOL_REDEFERRED, directory_now(d));
         report(d, FOUND_RECOVERED, new_id, FILE_OWNER_UNKNOWN, NULL);
     }
+    if (r == SPOOL_REFAILED) {
+        (void)failure_set(&f, r, ERROR_REFUSED,
+            "a process that died had given it up already; its record has the reason");
+        report_defect(d, new_id, id, FILE_OWNER_UNKNOWN, &f);
+        names_rescan(&d->current->names); /* its notice is there now */
+    }
     if (r >= 0)
         return 0;
     if (error_is_common(r) && r != -EIO) {

@@ -188,6 +188,7 @@ int directory_attach(Directory *d, Failure *f)
     a->handlers = &attachment_handlers;
     a->user = d;
     a->source = &d->base;
+    a->notices = &d->notices;
     caution_init(&a->caution);
     r = open_attachment(d, a, f);
     if (r < 0)

@@ -16,10 +16,11 @@ struct Directory {
     sd_event *loop;
     Worker *worker;
     char *path;
-    bool watches;
+    bool watches, quiet;
     usec_t settle, retry_max, give_up_after;
     bool keep_sent;
     SenderRules *senders;
+    Notices notices;
     Attachment *current; /* NULL while the directory is lost */
     char *lost_for;      /* why, as it was told last; NULL while it is not lost */
     unsigned findings;   /* of the step under way */

@@ -1,4 +1,4 @@
-/* A claimed file and how it is settled. Must never let a finished recipient be sent to again: a
+/* A claimed file as a message to deliver. Must never let a finished recipient be sent to again: a
  * record that cannot be read stops the message. */
 #include "queue/file_message.h"
 
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
-#include "base/input.h"
+#include "queue/file_message_internal.h"
 #include "spool/record.h"
 
 /* A record up to this is read at once: that takes less than a message does. */
@@ -15,38 +15,6 @@
 
 /* A file that could not be read for so long is taken to be lost. */
 #define UNREAD_MAX USEC_PER_HOUR
-
-struct FileMessage {
-    HeldMessage base;
-    Attachment *attachment;
-    SpoolClaim *claim;
-    NameKind kind;
-    unsigned flushed;          /* how often everything had been tried when it was claimed */
-    bool marked;               /* as being read */
-    char name[SPOOL_NAME_MAX]; /* the id under which it came up */
-    char owner_name[12];
-    InputFile content;
-    int record_result; /* of reading it, with its Failure */
-    Failure record_failure;
-    Buffer lines;            /* of the record, not yet written */
-    bool last_line_gathered; /* the attempt's `retry`, `sent` or `failed` line is among them */
-};
-
-static FileMessage *from_base(HeldMessage *message)
-{
-    return (FileMessage *)message;
-}
-
-/* Lets go of everything but the claim, which is no more. */
-static void file_message_free(FileMessage *m)
-{
-    message_free(m->base.message);
-    free(m->base.pending);
-    failure_done(&m->record_failure);
-    buffer_done(&m->lines);
-    attachment_release(m->attachment);
-    free(m);
-}
 
 FileMessage *file_message_new(
     Attachment *attachment, SpoolClaim *claim, const char *name, NameKind kind)
@@ -98,14 +66,6 @@ bool file_message_is_long(const FileMessage *m)
            spool_claim_size(m->claim) > MESSAGE_LARGE;
 }
 
-/* Reading it did not kill the process. */
-static void end_reading(FileMessage *m)
-{
-    if (m->marked)
-        caution_was_read(&m->attachment->caution, m->base.id);
-    m->marked = false;
-}
-
 void file_message_load_record(FileMessage *m)
 {
     m->record_result = spool_history_load(m->claim, &m->record_failure);
@@ -116,8 +76,11 @@ static int open_content(FileMessage *m, Failure *f)
     if (m->base.message)
         return 0;
     input_file_init(&m->content, spool_claim_fd(m->claim), spool_claim_size(m->claim));
-    return message_open(
+    int r = message_open(
         &m->content.base, spool_claim_arrival(m->claim), m->base.id, &m->base.message, f);
+
+    m->opened = m->base.message;
+    return r;
 }
 
 void file_message_look(FileMessage *m)
@@ -235,21 +198,14 @@ static int check_sender(const FileMessage *m, const SenderRules *senders, Failur
         message_envelope(m->base.message)->sender, f);
 }
 
-/* Some of several recipients may have the message when others have not, and that must not be
- * forgotten. Of one, the file's end says it. */
-static int reserve(FileMessage *m, Failure *f)
-{
-    return m->base.n_pending > 1 ? spool_claim_reserve(m->claim, m->base.n_pending, f) : 0;
-}
-
 void file_message_put_back(FileMessage *m, char ret_id[static SPOOL_NAME_MAX])
 {
-    end_reading(m);
+    file_message_end_reading(m);
     if (spool_release(m->claim, ret_id, NULL) < 0)
         attachment_suspect(m->attachment);
     else
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
-    file_message_free(m);
+    file_message_discard(m);
 }
 
 /* Gives a message back for which nothing can be done at present. Consumes it. */
@@ -299,7 +255,7 @@ static int reject(FileMessage *m, usec_t now, char *ret_id, Failure *f)
 
     if (r < 0) /* it was put back */
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
-    file_message_free(m);
+    file_message_discard(m);
     return r < 0 ? failure_set(f, r, failed.number, "%s", failure_text(&failed))
                  : FILE_MESSAGE_DEFECT;
 }
@@ -337,33 +293,6 @@ static int finish(FileMessage *m, bool keep_sent, usec_t now, char *ret_id, Fail
     return r == FILE_MESSAGE_DEFECT ? failure_set(f, r, ERROR_REFUSED, "%s", text) : r;
 }
 
-/* The claim is no more. What could not be renamed is `.sending` still. */
-static int end_claim(FileMessage *m, int r)
-{
-    if (r < 0 && r != -ENOENT)
-        attachment_suspect(m->attachment);
-    file_message_free(m);
-    return r < 0 ? SOURCE_GONE : 0;
-}
-
-/* The same, of a message that has got on: it is not to fall back. */
-static int end_attempt(FileMessage *m, int r)
-{
-    attachment_ended(m->attachment);
-    return end_claim(m, r);
-}
-
-static int defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
-{
-    int r = spool_defer(m->claim, next, ret_id, f);
-
-    if (r >= 0) {
-        attachment_expect(m->attachment, ret_id, SPOOL_DEFERRED);
-        attachment_put(m->attachment, ret_id, NAME_DEFERRED, next);
-    }
-    return end_attempt(m, r);
-}
-
 /* The record tells when a deferred message is due; its file's time, by which it came up, may have
  * been set by anybody. A time that is further away than a retry can be is a wrong clock's. */
 static bool is_early(const FileMessage *m, usec_t retry_max, usec_t now)
@@ -377,7 +306,7 @@ static bool is_early(const FileMessage *m, usec_t retry_max, usec_t now)
 static int wait_again(FileMessage *m, Failure *f)
 {
     char id[SPOOL_NAME_MAX];
-    int r = defer(m, spool_claim_history(m->claim)->next, id, f);
+    int r = file_message_defer(m, spool_claim_history(m->claim)->next, id, f);
 
     return r == 0 ? FILE_MESSAGE_DONE : -ESTALE;
 }
@@ -389,15 +318,15 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
 
     memccpy(ret_id, m->base.id, '\0', SPOOL_NAME_MAX);
     if (is_lost(m, terms, now)) {
-        end_reading(m);
+        file_message_end_reading(m);
         return give_up_unread(m, now, ret_id, f);
     }
     if (m->record_result >= 0 && is_early(m, terms->retry_max, now)) {
-        end_reading(m);
+        file_message_end_reading(m);
         return wait_again(m, f);
     }
     r = load(m, now, f);
-    end_reading(m);
+    file_message_end_reading(m);
     if (r == 0 && m->base.n_pending > 0)
         r = check_sender(m, terms->senders, f);
     if (r == -EBADMSG)
@@ -406,7 +335,7 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
         return drop(m, r, f);
     if (m->base.n_pending == 0)
         return finish(m, terms->keep_sent, now, ret_id, f);
-    r = reserve(m, f);
+    r = file_message_reserve(m, f);
     if (r < 0) {
         (void)drop(m, r, f);
         return FILE_MESSAGE_NO_ROOM;
@@ -418,133 +347,4 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
 bool file_message_was_on_disk(const HeldMessage *message)
 {
     return ((const FileMessage *)message)->content.base.was_on_disk;
-}
-
-/* ---- the record ---- */
-
-int file_message_record(HeldMessage *message, usec_t now, const char *recipient, unsigned attempt,
-    const DeliveryOutcome *outcome, const OutcomeVia *via)
-{
-    const SpoolVia spool_via = {.relay = via->relay, .address = via->address, .tls = via->tls};
-
-    return spool_record_outcome(
-        &from_base(message)->lines, now, recipient, attempt, outcome, &spool_via);
-}
-
-/* Brings what was gathered to the disk. */
-static int write_lines(FileMessage *m, Failure *f)
-{
-    int r;
-
-    if (buffer_size(&m->lines) == 0)
-        return 0;
-    r = spool_record_append(m->claim, &m->lines, f);
-    if (r >= 0)
-        buffer_clear(&m->lines);
-    return r;
-}
-
-/* Between two transactions: the next one needs the room that this one may have used. */
-int file_message_sync(HeldMessage *message, Failure *f)
-{
-    FileMessage *m = from_base(message);
-    int r = write_lines(m, f);
-
-    return r < 0 ? r : reserve(m, f);
-}
-
-/* The attempt's last line, gathered once: the same end may be tried again. */
-static int gather_last_line(FileMessage *m, const MessageEnd *end)
-{
-    int r = 0;
-
-    if (m->last_line_gathered)
-        return 0;
-    switch (end->kind) {
-    case END_SENT: r = end->keep ? spool_record_sent(&m->lines, end->now) : 0; break;
-    case END_DEFERRED:
-        r = spool_record_retry(&m->lines, end->now, end->attempt, end->next, end->hint);
-        break;
-    case END_FAILED:
-        r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "", end->hint);
-        break;
-    case END_RETURNED: break;
-    }
-    m->last_line_gathered = r >= 0;
-    return r;
-}
-
-/* ---- the ends ---- */
-
-/* What cannot be taken away is known as sent, whoever looks at it next. */
-static void write_sent(FileMessage *m, usec_t now)
-{
-    const MessageEnd sent = {.kind = END_SENT, .now = now, .keep = true};
-
-    if (gather_last_line(m, &sent) >= 0)
-        (void)write_lines(m, NULL);
-}
-
-/* Delivered: what cannot be kept is let go. */
-static int complete(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
-{
-    bool keep = end->keep;
-    int r = keep ? gather_last_line(m, end) : 0;
-
-    if (r >= 0 && keep)
-        r = write_lines(m, f);
-    r = spool_complete(m->claim, keep && r >= 0, ret_id, f);
-    if (r > 0) {
-        write_sent(m, end->now);
-        return -r;
-    }
-    return end_attempt(m, r);
-}
-
-/* Back to where it came from, deliverable at once, or after a pause. */
-static int release(FileMessage *m, const MessageEnd *end, char *ret_id, Failure *f)
-{
-    bool deferred = name_is_deferred(m->kind);
-    int r = spool_release(m->claim, ret_id, f);
-
-    if (r >= 0) {
-        Names *names = &m->attachment->names;
-        usec_t due = end->unread || end->aside
-                         ? names_after_trouble(names, ret_id, m->flushed, end->unread, end->now)
-                         : 0;
-
-        attachment_expect(m->attachment, ret_id, names_state(m->kind));
-        attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, due);
-    }
-    return end_claim(m, r);
-}
-
-int file_message_settle(
-    HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f)
-{
-    FileMessage *m = from_base(message);
-    int r;
-
-    if (end->kind == END_SENT)
-        return complete(m, end, ret_id, f);
-    r = gather_last_line(m, end);
-    if (r < 0)
-        return failure_set(f, r, ERROR_MEMORY, "no memory for the record of %s", m->base.id);
-    r = write_lines(m, f);
-    if (r < 0)
-        return r;
-    switch (end->kind) {
-    case END_DEFERRED: return defer(m, end->next, ret_id, f);
-    case END_FAILED: return end_attempt(m, spool_fail(m->claim, ret_id, f));
-    default: return release(m, end, ret_id, f);
-    }
-}
-
-void file_message_abandon(HeldMessage *message)
-{
-    FileMessage *m = from_base(message);
-
-    end_reading(m);
-    spool_claim_free(m->claim);
-    file_message_free(m);
 }

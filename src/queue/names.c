@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "spool/notice.h"
+
 /* Names and indices: room for a million and more deferred messages with names of usual length. */
 #define TABLE_BYTES_MAX (56u * 1024 * 1024)
 
@@ -239,11 +241,14 @@ static bool goes_on(const Names *n)
 static int next_entry(Names *n, usec_t now, unsigned *cleaned, SpoolEntry *ret)
 {
     int r = spool_scan_next_any(n->scan, ret);
+    char id[SPOOL_NAME_MAX];
 
     if (n->cleans && r == 2)
         *cleaned += (unsigned)spool_clean_temporary(n->spool, ret->id, now);
     else if (n->cleans && r == 3)
         *cleaned += (unsigned)spool_clean_record(n->spool, ret->id, now);
+    else if (r == 4 && spool_notice_recover(n->spool, ret->id, id) == 0)
+        names_put(n, id, NAME_QUEUED, 0);
     else if (n->cleans && r == 1 && ret->state == SPOOL_SENT && !n->keeps_sent)
         *cleaned += (unsigned)spool_clean_sent(n->spool, ret->id, now);
     return r;

@@ -80,11 +80,14 @@ typedef enum SourceFinding {
     FOUND_QUEUED,    /* one that somebody put there, or made ready, meanwhile */
     FOUND_HELD,      /* one that somebody put aside */
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
-    FOUND_PROBLEM,   /* one message that nothing can be done with; it is left alone for a while */
-    FOUND_TROUBLE,   /* something that every message would meet with (error_is_common()) */
-    FOUND_LOST,      /* the store cannot be reached; nothing is taken from it meanwhile. Found again
-                        when the reason has changed */
-    FOUND_BACK,      /* it can again */
+    FOUND_NOTICE,  /* somebody is told that one failed: the Failure says whom, and by which message
+                    */
+    FOUND_UNTOLD,  /* somebody should be, and is not: the Failure says why */
+    FOUND_PROBLEM, /* one message that nothing can be done with; it is left alone for a while */
+    FOUND_TROUBLE, /* something that every message would meet with (error_is_common()) */
+    FOUND_LOST,    /* the store cannot be reached; nothing is taken from it meanwhile. Found again
+                      when the reason has changed */
+    FOUND_BACK,    /* it can again */
 } SourceFinding;
 
 /* The message that something was found about. */

@@ -434,9 +434,28 @@ static int check_local(Draft *draft)
         "\"%s\" is an address and no domain; write a name such as \"example.org\"", local->domain);
 }
 
+static bool is_mailbox(const char *text)
+{
+    const char *at = strrchr(text, '@');
+
+    return at && at > text && at[1] && !strpbrk(text, "<>,; ") && strchr(text, '@') == at;
+}
+
+static int check_bounce(Draft *draft)
+{
+    const char *to = draft->config->bounce.to;
+
+    if (strcmp(to, BOUNCE_NONE) == 0 || strcmp(to, BOUNCE_SENDER) == 0 || is_mailbox(to))
+        return 0;
+    return draft_mistake_in(draft, setting_find(SECTION_BOUNCE, "to"), 0,
+        "\"%s\" is no address; write \"" BOUNCE_SENDER "\", \"" BOUNCE_NONE
+        "\" or an address such as \"postmaster@example.org\"",
+        to);
+}
+
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
+    int r = check_retry(draft) ?: check_bounce(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
             ?: check_local(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)

@@ -18,6 +18,7 @@ void *value_group(const Config *config, SettingSection section, size_t relay)
     switch (section) {
     case SECTION_SPOOL: return (void *)&config->spool;
     case SECTION_RETRY: return (void *)&config->retry;
+    case SECTION_BOUNCE: return (void *)&config->bounce;
     case SECTION_DAEMON: return (void *)&config->daemon;
     case SECTION_MESSAGE: return (void *)&config->message;
     case SECTION_LOCAL: return (void *)&config->local;

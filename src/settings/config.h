@@ -35,6 +35,16 @@ typedef struct RetryConfig {
     unsigned max_attempts; /* 0: no limit; 1: every error is final */
 } RetryConfig;
 
+/* Who is told that a message failed. */
+typedef struct BounceConfig {
+    char *to;             /* BOUNCE_NONE, BOUNCE_SENDER or an address */
+    size_t original_size; /* the message goes along up to that size, and else its header alone */
+    unsigned per_hour;    /* so many are told; 0: any number */
+} BounceConfig;
+
+#define BOUNCE_NONE "none"
+#define BOUNCE_SENDER "sender"
+
 typedef struct DaemonConfig {
     usec_t stop_timeout;
 } DaemonConfig;
@@ -62,6 +72,7 @@ typedef struct Config {
     char *path; /* the file it was read from; NULL for built-in defaults */
     SpoolConfig spool;
     RetryConfig retry;
+    BounceConfig bounce;
     DaemonConfig daemon;
     MessageConfig message;
     LocalConfig local;

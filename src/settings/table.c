@@ -9,12 +9,14 @@
 #define SPOOL(name) SECTION_SPOOL, #name
 #define RELAY(name) SECTION_RELAYS, #name
 #define RETRY(name) SECTION_RETRY, #name
+#define BOUNCE(name) SECTION_BOUNCE, #name
 #define DAEMON(name) SECTION_DAEMON, #name
 #define MESSAGE(name) SECTION_MESSAGE, #name
 #define LOCAL(name) SECTION_LOCAL, #name
 #define IN_SPOOL(field) offsetof(SpoolConfig, field)
 #define IN_RELAY(field) offsetof(RelayConfig, field)
 #define IN_RETRY(field) offsetof(RetryConfig, field)
+#define IN_BOUNCE(field) offsetof(BounceConfig, field)
 #define IN_DAEMON(field) offsetof(DaemonConfig, field)
 #define IN_MESSAGE(field) offsetof(MessageConfig, field)
 #define IN_LOCAL(field) offsetof(LocalConfig, field)
@@ -522,6 +524,14 @@ static const Setting table[] = {
     {RETRY(max_attempts), "", SETTING_UNSIGNED, IN_RETRY(max_attempts), "0", 0, 1000000000,
         .help = "after how many attempts a message is given up; 0: no limit; 1: every error is "
                 "final"},
+
+    /* ---- bounce ---- */
+    {BOUNCE(to), "", SETTING_WORD, IN_BOUNCE(to), BOUNCE_SENDER, .required = true,
+        .help = "who is told that a message failed: sender, none, or an address"},
+    {BOUNCE(original_size), "", SETTING_SIZE, IN_BOUNCE(original_size), "50K", 0, 10 << 20,
+        .help = "up to which size the message goes along; of a longer one its header alone does"},
+    {BOUNCE(per_hour), "", SETTING_UNSIGNED, IN_BOUNCE(per_hour), "100", 0, 1000000,
+        .help = "how many times an hour somebody is told; 0: any number"},
 
     /* ---- daemon ---- */
     {DAEMON(stop_timeout), "", SETTING_DURATION, IN_DAEMON(stop_timeout), "20s", 0, USEC_PER_HOUR,

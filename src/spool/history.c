@@ -259,6 +259,58 @@ int spool_record_read(const Spool *spool, const char *id, SpoolState state,
     return r < 0 ? cannot_read(spool, id, r, f) : 0;
 }
 
+typedef struct VerdictReader {
+    SpoolVerdictHandler handler;
+    void *user;
+} VerdictReader;
+
+static const char *text_of(const json_t *line, const char *name)
+{
+    return json_string_value(json_object_get(line, name)) ?: "";
+}
+
+static int tell_verdict(const VerdictReader *reader, RecordEvent event, const json_t *line)
+{
+    const SpoolVerdict verdict = {
+        .recipient = text_of(line, "recipient"),
+        .delivered = event == RECORD_DELIVERED,
+        .refused = event == RECORD_REFUSED,
+        .code = (int)json_integer_value(json_object_get(line, "code")),
+        .enhanced = text_of(line, "enhanced"),
+        .text = text_of(line, "text"),
+        .relay = json_string_value(json_object_get(line, "relay")),
+        .time = record_line_time(line, "time"),
+    };
+
+    return reader->handler(reader->user, &verdict);
+}
+
+static int read_verdict(void *user, const char *data, size_t n)
+{
+    const VerdictReader *reader = user;
+    RecordEvent event;
+    json_t *line;
+    int r = record_line_parse(data, n, &event, &line);
+
+    if (r >= 0 && event == RECORD_DEFERRED)
+        r = spool_record_line_load(data, n, &line);
+    if (r >= 0 && event == RECORD_FAILED)
+        r = reader->handler(reader->user, NULL);
+    else if (r >= 0 && line &&
+             (event == RECORD_DELIVERED || event == RECORD_REFUSED || event == RECORD_DEFERRED))
+        r = tell_verdict(reader, event, line);
+    json_decref(line);
+    return r;
+}
+
+int spool_record_verdicts(
+    const SpoolClaim *claim, SpoolVerdictHandler handler, void *user, Failure *f)
+{
+    VerdictReader reader = {handler, user};
+
+    return spool_record_read(claim->spool, claim->id, SPOOL_SENDING, read_verdict, &reader, f);
+}
+
 /* ---- asking ---- */
 
 void spool_history_done(SpoolHistory *history)

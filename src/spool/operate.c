@@ -22,9 +22,9 @@ static int no_such_message(const Spool *spool, const char *id, Failure *f)
     return failure_set(f, -ENOENT, ERROR_SPOOL, "%s/%s: no such message", spool->path, id);
 }
 
-/* Takes a message over that a dead process was sending: SPOOL_REQUEUED, SPOOL_REDEFERRED;
- * SPOOL_ALIVE, it is being sent; or a negative errno with a Failure. One that everybody has had
- * ends as if that process had ended it. */
+/* Takes a message over that a dead process was sending: SPOOL_REQUEUED, SPOOL_REDEFERRED,
+ * SPOOL_REFAILED; SPOOL_ALIVE, it is being sent; or a negative errno with a Failure. One that
+ * everybody has had ends as if that process had ended it. */
 static int take_over(Spool *spool, const char *id, Failure *f)
 {
     char now[SPOOL_NAME_MAX];
@@ -184,6 +184,11 @@ int spool_delete_message(const Spool *spool, const char *id, SpoolState state, F
 
 int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f)
 {
+    static const SpoolState states[] = {
+        [SPOOL_REQUEUED] = SPOOL_QUEUED,
+        [SPOOL_REDEFERRED] = SPOOL_DEFERRED,
+        [SPOOL_REFAILED] = SPOOL_FAILED,
+    };
     char now[SPOOL_NAME_MAX];
     int r;
 
@@ -196,8 +201,7 @@ int spool_delete_in(Spool *spool, const char *id, SpoolState state, Failure *f)
         return is_being_sent(spool, id, f);
     if (r < 0 || r == SPOOL_COMPLETED)
         return MIN(r, 0);
-    return spool_delete_message(
-        spool, now, r == SPOOL_REDEFERRED ? SPOOL_DEFERRED : SPOOL_QUEUED, f);
+    return spool_delete_message(spool, now, states[r], f);
 }
 
 int spool_delete(Spool *spool, const char *id, Failure *f)

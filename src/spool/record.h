@@ -99,6 +99,25 @@ typedef int (*SpoolLineHandler)(void *user, const char *line, size_t n);
 int spool_record_read(const Spool *spool, const char *id, SpoolState state,
     SpoolLineHandler handler, void *user, Failure *f);
 
+/* What was said of a recipient in one attempt. Borrowed for the call; no member is NULL but
+ * `relay`. */
+typedef struct SpoolVerdict {
+    const char *recipient; /* as written */
+    bool delivered, refused;
+    int code;
+    const char *enhanced, *text;
+    const char *relay;
+    usec_t time; /* realtime */
+} SpoolVerdict;
+
+/* Called with each in turn, and with NULL where a new life of the message begins. Not 0 ends the
+ * reading. */
+typedef int (*SpoolVerdictHandler)(void *user, const SpoolVerdict *verdict);
+
+/* Streams through what the record of a claim says by now. As spool_record_read(). */
+int spool_record_verdicts(
+    const SpoolClaim *claim, SpoolVerdictHandler handler, void *user, Failure *f);
+
 /* ---- Lines. Each formats one line into `lines`; spool_record_append() writes them in one write. 0
  * or -ENOMEM. ---- */
 

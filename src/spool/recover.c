@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "spool/internal.h"
+#include "spool/notice.h"
 
 /* What may not be opened: a regular file can be being sent by a process of another user, and stays;
  * anything else nobody can be sending. 1, 0 when it has gone, or a negative errno with a Failure.
@@ -103,6 +104,21 @@ static int look_at_record(SpoolClaim *claim, RecordEvent *ret_last, usec_t *ret_
                         claim->spool->path, claim->id);
 }
 
+/* Its process had given the message up, and made sure of the notice: not to be tried again, lest
+ * there be a second one. Consumes the claim. */
+static int fail_abandoned(SpoolClaim *claim, char *ret_id, Failure *f)
+{
+    const Spool *spool = claim->spool;
+    char id[SPOOL_NAME_MAX], notice[SPOOL_NAME_MAX];
+    int r;
+
+    memcpy(id, claim->id, sizeof(id));
+    r = spool_fail(claim, ret_id, f);
+    if (r >= 0)
+        (void)spool_notice_queue(spool, id, notice); /* what stays is found by the next pass */
+    return r < 0 ? r : SPOOL_REFAILED;
+}
+
 /* Ends the claim by its record's last line; consumes it. A SpoolRecovery or a negative errno. */
 static int end_abandoned(
     SpoolClaim *claim, RecordEvent last, usec_t next, bool keep_sent, char *ret_id, Failure *f)
@@ -116,6 +132,11 @@ static int end_abandoned(
             return -r;
         }
         return r < 0 ? r : SPOOL_COMPLETED;
+    }
+    if (spool_notice_is_there(claim->spool, claim->id)) {
+        if (last == RECORD_FAILED)
+            return fail_abandoned(claim, ret_id, f);
+        spool_notice_drop(claim->spool, claim->id);
     }
     claim->from = last == RECORD_RETRY ? SPOOL_DEFERRED : SPOOL_QUEUED;
     /* It may have died before it could set the time; the time is a hint. */

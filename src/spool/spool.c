@@ -14,6 +14,7 @@
 
 #include "base/errors.h"
 #include "spool/internal.h"
+#include "spool/notice.h"
 #include "spool/submitter.h"
 
 #define AHEAD_BYTES (64 * 1024) /* a usual message whole */
@@ -251,11 +252,13 @@ static int classify(const char *name, SpoolState *ret_state, size_t *ret_length)
     *ret_length = strlen(name);
     if (strncmp(name, SPOOL_TEMPORARY_PREFIX, strlen(SPOOL_TEMPORARY_PREFIX)) == 0)
         return 2;
+    if (strncmp(name, SPOOL_NOTICE_PREFIX, strlen(SPOOL_NOTICE_PREFIX)) == 0)
+        return 4;
     if (spool_name_parse(name, ret_state, ret_length))
         return 1;
     if (spool_name_parse_record(name, ret_length))
         return spool_name_is_made(name, *ret_length) ? 3 : 0;
-    return name[0] == '.' ? 0 : 4;
+    return name[0] == '.' ? 0 : 5;
 }
 
 static bool is_shown(const Spool *spool, const char *name, int kind)
@@ -291,12 +294,12 @@ int spool_scan_next(SpoolScan *scan, SpoolEntry *ret)
 
 int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret)
 {
-    return next_up_to(scan, 3, ret);
+    return next_up_to(scan, 4, ret);
 }
 
 int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret)
 {
-    return next_up_to(scan, 4, ret);
+    return next_up_to(scan, 5, ret);
 }
 
 static int exists(const Spool *spool, const char *id, SpoolState state)

@@ -54,10 +54,11 @@ void spool_scan_free(SpoolScan *scan);
 int spool_scan_next(SpoolScan *scan, SpoolEntry *ret);
 
 /* The same, and what is no message: 2 with what a writer is writing, or has left (`id` is the
- * file's name), and 3 with the record of an id that spool_name_make_id() can have made. */
+ * file's name), 3 with the record of an id that spool_name_make_id() can have made, and 4 with a
+ * notice that is not in the queue yet (spool/notice.h; `id` is the file's name). */
 int spool_scan_next_any(SpoolScan *scan, SpoolEntry *ret);
 
-/* The same, and 4 with the name of what is none of the queue's (`id`): neither a message in any
+/* The same, and 5 with the name of what is none of the queue's (`id`): neither a message in any
  * state, nor a record, nor a file that a process keeps there, with a dot in front. */
 int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret);
 
@@ -155,6 +156,8 @@ typedef enum SpoolRecovery {
     SPOOL_REQUEUED = 1,
     SPOOL_COMPLETED = 2,  /* as by spool_complete(): its record ends with `sent` */
     SPOOL_REDEFERRED = 3, /* its record's last line is `retry`: it waits for that time */
+    SPOOL_REFAILED = 4,   /* as by spool_fail(): its record ends with `failed`, and a notice of it
+                             is in the queue */
 } SpoolRecovery;
 
 /* Takes over `id.sending` of a dead process; `ret_id` (SPOOL_NAME_MAX bytes, or NULL, or `id`

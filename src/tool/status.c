@@ -86,7 +86,7 @@ static int gather(const Spool *spool, Figures *figures)
     while ((r = spool_scan_next_all(scan, &entry)) > 0) {
         if (r == 1)
             count(spool, &entry, figures);
-        else if (r == 4 && note_stranger(entry.id, figures) < 0)
+        else if (r == 5 && note_stranger(entry.id, figures) < 0)
             return tool_fail_memory();
     }
     if (r < 0)

@@ -60,7 +60,7 @@ class SystemTest(unittest.TestCase):
         if self.patience.is_over():
             raise AssertionError(f"took more than {self.seconds} s")
 
-    def configure(self, *relays, spool=None, retry=None, daemon=None, local=None):
+    def configure(self, *relays, spool=None, retry=None, daemon=None, local=None, bounce=None):
         """Writes the configuration; the relay is Postfix's plain port when none is given."""
         return lab.write_configuration(
             self.configuration,
@@ -69,6 +69,7 @@ class SystemTest(unittest.TestCase):
             retry=retry,
             daemon=daemon,
             local=local,
+            bounce=bounce,
         )
 
     def start(self, *relays, ready=True, directory=None, arguments=(), wrapper=(), confined=True,

@@ -1,6 +1,7 @@
 """What is killed: the daemon in every situation, and every program that changes the queue."""
 
 import os
+import re
 
 import lab
 from killing import KILLED, Scenario
@@ -32,6 +33,24 @@ class SeveralDelivered(Scenario):
 class Refused(Scenario):
     def prepare(self, run):
         run.drop("a", "no-ann", "no-bob")
+
+
+class Told(Scenario):
+    """The sender hears of those who were refused: once, wherever the daemon dies."""
+
+    bounce = {"to": "sender"}
+
+    def prepare(self, run):
+        run.drop("a", "ann", "no-bob", "no-cid")
+
+    def judge(self, run):
+        reports = [one for one in run.bench.relay.books
+                   if one.key == "Undelivered" and f"a.{run.number}\r\n".encode() in one.content]
+        ids = {re.search(rb"^Message-ID: (.*)", one.content, re.MULTILINE)[1] for one in reports}
+        run.check(len(ids) == 1, f"{len(ids)} reports: {ids}")
+        for one in reports:
+            run.check(one.recipients == ("shop@lab.test",), f"told was {one.recipients}")
+            run.check(one.content.count(b"Final-Recipient: ") == 2, f"the report is {one.content}")
 
 
 class ContentRefused(Scenario):
@@ -348,8 +367,8 @@ class DeleteOnce(Delete):
         return name == "a.status"
 
 
-DAEMON = (OneRecipient, SeveralRecipients, SeveralDelivered, Refused, ContentRefused, Deferred, GivenUp, Kept,
+DAEMON = (OneRecipient, SeveralRecipients, SeveralDelivered, Refused, Told, ContentRefused, Deferred, GivenUp, Kept,
           Held, Retried, IdInUse, IdTaken, OrphanedRecord, Defective, LongRecord, Others)
 QUEUEING = (Queue, QueueBatch, QueueComposed, QueueAsMember, Sendmail)
 OPERATING = (Process, Retry, Hold, Release, Delete, DeleteOnce)
-TWICE = (SeveralRecipients, IdInUse)
+TWICE = (SeveralRecipients, IdInUse, Told)

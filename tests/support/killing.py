@@ -118,7 +118,7 @@ class Run:
         self.queue = lab.Queue(self.directory / "queue")
         self.configuration = lab.write_configuration(
             self.directory / "outbox.conf", {"directory": self.queue.path, **scenario.spool},
-            [bench.relay_settings(scenario)], retry={**scenario.retry},
+            [bench.relay_settings(scenario)], retry={**scenario.retry}, bounce=scenario.bounce,
         )
         self.messages = {}
         self.memory = {}  # the scenario's own
@@ -202,7 +202,7 @@ class Run:
 
     def is_at_rest(self):
         """Two looks: one may miss a file that is renamed meanwhile."""
-        return not any(name.endswith(UNSETTLED) for _ in range(2) for name in os.listdir(self.queue.path))
+        return not any(name.endswith(UNSETTLED) or name.startswith(".notice-") for _ in range(2) for name in os.listdir(self.queue.path))
 
     def wait_rest(self, child, journal=None):
         """Until the daemon has nothing to do any more, or has ended."""
@@ -325,6 +325,7 @@ class Run:
             if not any(not one.is_for(recipient) for recipient in one.recipients) and not one.deleted:
                 self.check(not files[key] or files[key][0][1] == "sent", f"{key} is still there: {files[key]}")
         self.judge_names(files)
+        self.scenario.judge(self)
         return doubles
 
     def judge_recipient(self, one, recipient, copies, files):
@@ -363,7 +364,7 @@ class Run:
 class Scenario:
     """What is killed: by default the daemon, with what `prepare` puts into the directory."""
 
-    spool, retry, relay = {}, {"first": "20ms", "max": "40ms"}, {}
+    spool, retry, relay, bounce = {}, {"first": "20ms", "max": "40ms"}, {}, None
     patient = False  # whether deferred messages wait until they are due
 
     @property
@@ -382,6 +383,9 @@ class Scenario:
 
     def again(self, run):
         """What is done after the program was killed, before a daemon is started."""
+
+    def judge(self, run):
+        """What else has to be so at the end."""
 
     def may_leave(self, run, name):
         """Whether this file may be left at the end, beside what every scenario may leave."""

@@ -48,6 +48,9 @@ class Sample(KilledTest):
     def test_daemon_and_an_id_in_use(self):
         self.check(kill_scenarios.IdInUse, 6, first=3)
 
+    def test_daemon_that_tells(self):
+        self.check(kill_scenarios.Told, 2)
+
     def test_queue(self):
         self.check(kill_scenarios.QueueBatch, 3)
 

@@ -58,6 +58,8 @@ static inline void on_message(void *user, const MessageReport *report)
         [MESSAGE_WAITING] = "waiting",
         [MESSAGE_HELD] = "held",
         [MESSAGE_ABANDONED] = "abandoned",
+        [MESSAGE_NOTICE] = "notice",
+        [MESSAGE_UNTOLD] = "untold",
     };
     Scene *scene = user;
 
@@ -123,6 +125,7 @@ static inline Config *load_config(const Scene *scene, const char *relay, const c
     n = snprintf(text, sizeof(text),
         "spool = { directory = \"%s\"; settle = \"200ms\"; };\n"
         "retry = { first = \"1s\"; };\n"
+        "bounce = { to = \"none\"; };\n"
         "relays = ( { name = \"one\"; host = \"127.0.0.1\"; port = %u; tls = \"none\"; hello = "
         "\"client.example\"; %s %s }",
         scene->place.path, scene->ports[0],

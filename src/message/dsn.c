@@ -1,0 +1,442 @@
+/* Writing delivery status notifications. Must never let a byte of what others said end a line or a
+ * part, nor name a recipient that has had the message. */
+#include "message/dsn.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "message/envelope.h"
+#include "message/header.h"
+#include "message/stamp.h"
+
+/* A header that is longer is cut behind a line. */
+#define HEADER_MAX ((size_t)64 * 1024)
+
+/* Bytes of a reply that are told; a line of a header has room for them. */
+#define SAID_MAX 900
+
+#define BOUNDARY_MAX 40
+
+#define LINE_WIDTH 78
+
+typedef struct Words {
+    const char *subject, *first, *action;
+} Words;
+
+static const Words words[] = {
+    [DSN_FAILED] = {"Undelivered mail",
+        "Your message could not be delivered to the recipients below. It is not tried any more.",
+        "failed"},
+    [DSN_DELAYED] = {"Mail is delayed",
+        "Your message could not be delivered yet to the recipients below. It is still being "
+        "tried:\n"
+        "there is nothing that you need to do.",
+        "delayed"},
+};
+
+/* ---- what others said ---- */
+
+/* A copy that ends no line: ASCII alone when `ascii`. Caller frees. */
+static char *make_line(const char *text, bool ascii)
+{
+    size_t left = strnlen(text, SAID_MAX), n;
+    char *line = malloc(left + 1), *to = line;
+
+    for (; line && left > 0; text += n, left -= n) {
+        n = text_character(text, left) ?: 1;
+        if (n > 1 && !ascii && text_plain(text, left) > 0)
+            to = mempcpy(to, text, n);
+        else if (n == 1 && *text >= ' ' && *text < 0x7f)
+            *to++ = *text;
+        else
+            *to++ = n == 1 && (unsigned char)*text < 0x80 ? ' ' : '?';
+    }
+    if (line)
+        *to = '\0';
+    return line;
+}
+
+/* The name by which this host is known; a word in any case. */
+static void host_name(char ret[static HOST_NAME_MAX + 1])
+{
+    if (gethostname(ret, HOST_NAME_MAX + 1) < 0)
+        *ret = '\0';
+    ret[HOST_NAME_MAX] = '\0';
+    for (char *c = ret; *c; c++)
+        if (!text_is_alphanumeric(*c) && !strchr(".-", *c))
+            *c = '-';
+    if (*ret == '\0')
+        strcpy(ret, "localhost");
+}
+
+/* ---- fields ---- */
+
+/* `NAME: TYPE; TEXT`, folded before blanks. */
+static int put_field(Buffer *out, const char *name, const char *type, const char *text)
+{
+    _cleanup_free_
+    char *line = make_line(text, true);
+    size_t column = strlen(name) + 1;
+    int r = line ? buffer_appendf(out, "%s:", name) : -ENOMEM;
+
+    if (r >= 0 && type) {
+        r = buffer_appendf(out, " %s;", type);
+        column += strlen(type) + 2;
+    }
+    for (char *rest = line, *word; r >= 0 && (word = strsep(&rest, " "));) {
+        if (*word == '\0')
+            continue;
+        column += 1 + strlen(word);
+        r = buffer_appendf(out, "%s %s", column > LINE_WIDTH ? "\n" : "", word);
+        if (column > LINE_WIDTH)
+            column = 1 + strlen(word);
+    }
+    return r < 0 ? r : buffer_append(out, "\n", 1);
+}
+
+static int put_date(Buffer *out, const char *name, usec_t realtime)
+{
+    char date[RFC5322_DATE_MAX];
+
+    return realtime > 0 ? put_field(out, name, NULL, clock_format_rfc5322(realtime, date)) : 0;
+}
+
+/* An address, as "utf-8-addr-xtext" where it is more than ASCII (RFC 6533, 3). */
+static int put_address(Buffer *out, const char *name, const char *address)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    int r = 0;
+
+    if (text_is_ascii(address, strlen(address)))
+        return put_field(out, name, "rfc822", address);
+    for (size_t n; r >= 0 && *address; address += n) {
+        uint32_t number = (unsigned char)*address;
+
+        n = text_character(address, strlen(address)) ?: 1;
+        if (n > 1)
+            number &= 0xffu >> (n + 1);
+        for (size_t i = 1; i < n; i++)
+            number = number << 6 | ((unsigned char)address[i] & 0x3f);
+        r = n == 1 && *address != '\\' && *address != '+' && *address != '='
+                ? buffer_append(&text, address, 1)
+                : buffer_appendf(&text, "\\x{%X}", number);
+    }
+    if (r >= 0)
+        r = buffer_append(&text, "", 1);
+    return r < 0 ? r : put_field(out, name, "utf-8", buffer_data(&text));
+}
+
+/* A parameter that was given as xtext, as it was before (RFC 3461, 4); `typed` when it has a type
+ * in front. */
+static int put_parameter(
+    Buffer *out, const char *name, const char *parameters, const char *keyword, bool typed)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    size_t n;
+    const char *value = envelope_parameter(parameters, keyword, &n), *end = NULL;
+    _cleanup_free_
+    char *type = NULL;
+    int r;
+
+    if (!value)
+        return 0;
+    end = typed ? memchr(value, ';', n) : NULL;
+    if (end && !(type = strndup(value, (size_t)(end - value))))
+        return -ENOMEM;
+    if (end) {
+        n -= (size_t)(end + 1 - value);
+        value = end + 1;
+    }
+    r = envelope_append_from_xtext(&text, value, n);
+    if (r >= 0)
+        r = buffer_append(&text, "", 1);
+    return r < 0 ? r : put_field(out, name, type, buffer_data(&text));
+}
+
+/* ---- the parts ---- */
+
+static int begin_part(Buffer *out, const char *boundary, const char *fields)
+{
+    return buffer_appendf(out, "\n--%s\n%s\n", boundary, fields);
+}
+
+static int tell_codes(Buffer *out, const DsnRecipient *recipient)
+{
+    if (recipient->code == 0)
+        return 0;
+    return buffer_appendf(
+        out, "%d %s%s", recipient->code, recipient->enhanced, *recipient->enhanced ? " " : "");
+}
+
+static int tell_recipient(Buffer *out, const DsnRecipient *recipient)
+{
+    _cleanup_free_
+    char *text = make_line(recipient->text, false);
+    _cleanup_free_
+    char *address = make_line(recipient->address, false);
+    int r;
+
+    if (!text || !address)
+        return -ENOMEM;
+    r = buffer_appendf(out, "\n<%s>\n    ", address);
+    if (r >= 0 && recipient->host)
+        r = buffer_appendf(out, "%s %s: ", recipient->host,
+            recipient->code == 0 ? "could not take it"
+            : recipient->refused ? "refused it"
+                                 : "put it off");
+    if (r >= 0)
+        r = tell_codes(out, recipient);
+    return r < 0 ? r : buffer_appendf(out, "%s\n", text);
+}
+
+static int tell_line(Buffer *out, const char *before, const char *text)
+{
+    _cleanup_free_
+    char *line = text ? make_line(text, false) : NULL;
+
+    if (!text)
+        return 0;
+    return line ? buffer_appendf(out, "\n%s%s.\n", before, line) : -ENOMEM;
+}
+
+/* For a person. */
+static int put_explanation(const Dsn *dsn, const char *host, Buffer *out)
+{
+    char date[RFC5322_DATE_MAX];
+    _cleanup_free_
+    char *id = make_line(dsn->id, false);
+    int r = id ? buffer_appendf(
+                     out, "This is the mail queue of %s.\n\n%s\n", host, words[dsn->action].first)
+               : -ENOMEM;
+
+    for (size_t i = 0; i < dsn->n_recipients && r >= 0; i++)
+        r = tell_recipient(out, &dsn->recipients[i]);
+    if (r >= 0 && dsn->n_more > 0)
+        r = buffer_appendf(out, "\nand %zu more.\n", dsn->n_more);
+    if (r >= 0)
+        r = tell_line(out, "In all: ", dsn->reason);
+    if (r >= 0)
+        r = tell_line(out, "What can be done: ", dsn->hint);
+    if (r >= 0)
+        r = buffer_appendf(out, "\nThe message is %s in the queue", id);
+    if (r >= 0 && dsn->arrival > 0)
+        r = buffer_appendf(
+            out, ", and came there on\n%s", clock_format_rfc5322(dsn->arrival, date));
+    return r < 0 ? r
+                 : buffer_append_string(
+                       out, ".\nWhat follows says the same for programs, and shows the message.\n");
+}
+
+/* The code of a reply that has no enhanced one says its class; of a fault nothing more is known
+ * (RFC 3463, 3.1). */
+static const char *status_of(const DsnRecipient *recipient)
+{
+    if (*recipient->enhanced)
+        return recipient->enhanced;
+    return recipient->refused ? "5.0.0" : "4.0.0";
+}
+
+static int put_diagnostic(Buffer *out, const DsnRecipient *recipient)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    int r = tell_codes(&text, recipient);
+
+    if (r >= 0)
+        r = buffer_append(&text, recipient->text, strlen(recipient->text) + 1);
+    if (r < 0)
+        return r;
+    return put_field(
+        out, "Diagnostic-Code", recipient->code > 0 ? "smtp" : "x-outbox", buffer_data(&text));
+}
+
+static int put_recipient(Buffer *out, const Dsn *dsn, const DsnRecipient *recipient)
+{
+    int r = buffer_append(out, "\n", 1);
+
+    if (r >= 0)
+        r = put_parameter(out, "Original-Recipient", recipient->parameters, "ORCPT", true);
+    if (r >= 0)
+        r = put_address(out, "Final-Recipient", recipient->address);
+    if (r >= 0)
+        r = put_field(out, "Action", NULL, words[dsn->action].action);
+    if (r >= 0)
+        r = put_field(out, "Status", NULL, status_of(recipient));
+    if (r >= 0 && recipient->host)
+        r = put_field(out, "Remote-MTA", "dns", recipient->host);
+    if (r >= 0)
+        r = put_diagnostic(out, recipient);
+    return r < 0 ? r : put_date(out, "Last-Attempt-Date", recipient->last_attempt);
+}
+
+/* For programs (RFC 3464, 2). */
+static int put_status(const Dsn *dsn, const char *host, Buffer *out)
+{
+    int r = put_parameter(out, "Original-Envelope-Id", dsn->sender_parameters, "ENVID", false);
+
+    if (r >= 0)
+        r = put_field(out, "Reporting-MTA", "dns", host);
+    if (r >= 0)
+        r = put_field(out, "X-Outbox-Message", NULL, dsn->id);
+    if (r >= 0)
+        r = put_date(out, "Arrival-Date", dsn->arrival);
+    for (size_t i = 0; i < dsn->n_recipients && r >= 0; i++)
+        r = put_recipient(out, dsn, &dsn->recipients[i]);
+    return r;
+}
+
+/* ---- the message it is about ---- */
+
+static int read_up_to(Input *input, size_t most, Buffer *out)
+{
+    while (buffer_size(out) < most) {
+        char *room = buffer_reserve(out, MIN(most - buffer_size(out), (size_t)16 * 1024));
+        ssize_t n = room ? input_read_at(input, room,
+                               MIN(most - buffer_size(out), (size_t)16 * 1024), buffer_size(out))
+                         : -ENOMEM;
+
+        if (n <= 0)
+            return (int)n;
+        buffer_commit(out, (size_t)n);
+    }
+    return 0;
+}
+
+/* Where the header ends, or the last line that is there. */
+static size_t header_size(const Buffer *text)
+{
+    const char *data = buffer_data(text), *end = data + buffer_size(text), *at = data;
+
+    while (at < end) {
+        const char *next = header_next_line(at, end);
+
+        if (*at == '\n' || (*at == '\r' && next - at == 2))
+            break;
+        if (next == end && next[-1] != '\n' && at > data)
+            break;
+        at = next;
+    }
+    return (size_t)(at - data);
+}
+
+static bool is_whole(const Dsn *dsn)
+{
+    size_t n;
+    const char *ret = envelope_parameter(dsn->sender_parameters, "RET", &n);
+
+    return dsn->original->size <= dsn->original_size_max &&
+           !(ret && n == strlen("HDRS") && strncasecmp(ret, "HDRS", n) == 0);
+}
+
+/* The message, or its header; nothing where it cannot be read. 0 or -ENOMEM. */
+static int read_original(const Dsn *dsn, bool *ret_whole, Buffer *ret)
+{
+    int r;
+
+    *ret_whole = dsn->original && is_whole(dsn);
+    if (!dsn->original)
+        return 0;
+    r = read_up_to(dsn->original, *ret_whole ? dsn->original_size_max + 1 : HEADER_MAX, ret);
+    if (r >= 0 && buffer_size(ret) > 0 && !*ret_whole)
+        buffer_truncate(ret, header_size(ret));
+    if (r < 0)
+        buffer_clear(ret);
+    return r == -ENOMEM ? r : 0;
+}
+
+static const char *encoding_of(const Buffer *text)
+{
+    return text_is_ascii(buffer_data(text), buffer_size(text)) ? "7bit" : "8bit";
+}
+
+static int put_original(const Buffer *text, bool whole, const char *boundary, Buffer *out)
+{
+    size_t n = buffer_size(text);
+    int r;
+
+    if (n == 0)
+        return 0;
+    r = buffer_appendf(out,
+        "\n--%s\nContent-Description: %s\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n",
+        boundary, whole ? "Undelivered message" : "Header of the undelivered message",
+        whole ? "message/rfc822" : "text/rfc822-headers", encoding_of(text));
+    return r < 0 ? r : buffer_append(out, buffer_data(text), n);
+}
+
+/* ---- the whole ---- */
+
+static bool contains(const Buffer *text, const char *what)
+{
+    return buffer_size(text) > 0 &&
+           memmem(buffer_data(text), buffer_size(text), what, strlen(what)) != NULL;
+}
+
+/* One that none of the parts has, and that is the same whenever they are. */
+static void choose_boundary(
+    const Dsn *dsn, const Buffer *human, const Buffer *original, char ret[static BOUNDARY_MAX])
+{
+    uint64_t hash = dsn->arrival;
+
+    for (const char *c = dsn->id; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    do {
+        (void)snprintf(ret, BOUNDARY_MAX, "=_outbox_%016llx", (unsigned long long)hash);
+        hash = hash * 6364136223846793005u + 1442695040888963407u;
+    } while (contains(human, ret) || contains(original, ret));
+}
+
+static int put_header(const Dsn *dsn, const char *boundary, Buffer *out)
+{
+    char host[HOST_NAME_MAX + 1];
+    const char *at = strrchr(dsn->to, '@');
+    int r = buffer_appendf(out,
+        "X-Sender: <>\nX-Receiver: <%s> NOTIFY=NEVER\n"
+        "From: Mail Delivery System <MAILER-DAEMON@%s>\n",
+        dsn->to, stamp_domain(at ? at + 1 : NULL, host));
+
+    return r < 0 ? r
+                 : buffer_appendf(out,
+                       "To: <%s>\nSubject: %s\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n"
+                       "Content-Type: multipart/report; report-type=delivery-status;\n"
+                       " boundary=\"%s\"\n\n",
+                       dsn->to, words[dsn->action].subject, boundary);
+}
+
+static int put_parts(
+    const Dsn *dsn, const char *host, const Buffer *human, const char *boundary, Buffer *out)
+{
+    int r = buffer_appendf(out,
+        "--%s\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: %s\n\n",
+        boundary, encoding_of(human));
+
+    if (r >= 0)
+        r = buffer_append(out, buffer_data(human), buffer_size(human));
+    if (r >= 0)
+        r = begin_part(out, boundary, "Content-Type: message/delivery-status\n");
+    return r < 0 ? r : put_status(dsn, host, out);
+}
+
+int dsn_format(const Dsn *dsn, Buffer *out)
+{
+    _cleanup_buffer_ Buffer human = {0}, original = {0};
+    char host[HOST_NAME_MAX + 1], boundary[BOUNDARY_MAX];
+    bool whole;
+    int r = read_original(dsn, &whole, &original);
+
+    host_name(host);
+    if (r >= 0)
+        r = put_explanation(dsn, host, &human);
+    if (r < 0)
+        return r;
+    choose_boundary(dsn, &human, &original, boundary);
+    r = put_header(dsn, boundary, out);
+    if (r >= 0)
+        r = put_parts(dsn, host, &human, boundary, out);
+    if (r >= 0)
+        r = put_original(&original, whole, boundary, out);
+    return r < 0 ? r : buffer_appendf(out, "\n--%s--\n", boundary);
+}

@@ -1,0 +1,245 @@
+/* Notices of failed messages. Must never be about a message from the null reverse-path, nor about a
+ * recipient whose sender did not want it, nor more of them than the settings allow. */
+#include "queue/notices.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/idn.h"
+#include "message/dsn.h"
+#include "spool/notice.h"
+#include "spool/record.h"
+
+/* Of a list of thousands, these are named; the record has all. */
+#define NAMED_MAX 1000
+
+void notices_configure(Notices *n, const Config *config)
+{
+    Config *former = n->config;
+
+    n->config = config_ref((Config *)config);
+    (void)config_unref(former);
+}
+
+void notices_done(Notices *n)
+{
+    n->config = config_unref(n->config);
+}
+
+/* ---- what was said of each recipient ---- */
+
+typedef struct Fate {
+    bool delivered;
+    DsnRecipient said; /* its texts are the Fate's, but for the envelope's */
+    char *text;
+} Fate;
+
+typedef struct Fates {
+    const Config *config;
+    const Envelope *envelope;
+    Fate *list; /* as the envelope has its recipients */
+} Fates;
+
+static void fates_done(Fates *fates)
+{
+    for (size_t i = 0; fates->list && i < fates->envelope->n_recipients; i++)
+        free(fates->list[i].text);
+    free(fates->list);
+}
+
+/* The name that the relay has in the world; a socket of this machine has none. */
+static const char *find_host(const Config *config, const char *relay)
+{
+    for (size_t i = 0; relay && i < config->n_relays; i++)
+        if (strcmp(config->relays[i]->name, relay) == 0)
+            return strchr(config->relays[i]->host, '/') ? NULL : config->relays[i]->host;
+    return NULL;
+}
+
+static Fate *find_fate(const Fates *fates, const char *address)
+{
+    _cleanup_free_
+    char *mailbox = NULL;
+    size_t i;
+
+    if (address_to_ascii_domain(address, &mailbox) < 0)
+        return NULL;
+    i = envelope_find(fates->envelope, mailbox ?: address);
+    return i < fates->envelope->n_recipients ? &fates->list[i] : NULL;
+}
+
+/* A new life: those who failed in a former one have been told of. */
+static void forget(Fates *fates)
+{
+    for (size_t i = 0; i < fates->envelope->n_recipients; i++) {
+        Fate *fate = &fates->list[i];
+
+        free(fate->text);
+        *fate = (Fate){.delivered = fate->delivered};
+    }
+}
+
+static int note(void *user, const SpoolVerdict *verdict)
+{
+    Fates *fates = user;
+    Fate *fate;
+    size_t n;
+
+    if (!verdict) {
+        forget(fates);
+        return 0;
+    }
+    fate = find_fate(fates, verdict->recipient);
+    if (!fate)
+        return 0; /* whom an operator has taken out of the message */
+    fate->delivered = fate->delivered || verdict->delivered;
+    free(fate->text);
+    n = strlen(verdict->enhanced) + 1;
+    fate->text = malloc(n + strlen(verdict->text) + 1);
+    if (!fate->text)
+        return -ENOMEM;
+    memcpy(fate->text, verdict->enhanced, n);
+    strcpy(fate->text + n, verdict->text);
+    fate->said = (DsnRecipient){
+        .refused = verdict->refused,
+        .code = verdict->code,
+        .enhanced = fate->text,
+        .text = fate->text + n,
+        .host = find_host(fates->config, verdict->relay),
+        .last_attempt = verdict->time,
+    };
+    return 0;
+}
+
+/* Those who are to be told of, at most so many; `ret_more` beyond them. How many. */
+static size_t select_failed(
+    const Fates *fates, const MessageEnd *end, DsnRecipient *ret, size_t max, size_t *ret_more)
+{
+    size_t n = 0;
+
+    *ret_more = 0;
+    for (size_t i = 0; i < fates->envelope->n_recipients; i++) {
+        const EnvelopeRecipient *recipient = &fates->envelope->recipients[i];
+        const Fate *fate = &fates->list[i];
+
+        if (fate->delivered || !envelope_wants_notice(recipient, "FAILURE", true))
+            continue;
+        if (n == max) {
+            ++*ret_more;
+            continue;
+        }
+        ret[n] = fate->said;
+        if (!fate->text) { /* nothing was said of it alone */
+            ret[n].enhanced = "";
+            ret[n].text = end->text ?: "";
+        }
+        ret[n].address = recipient->address;
+        ret[n++].parameters = recipient->parameters;
+    }
+    return n;
+}
+
+/* ---- whom to tell, and how often ---- */
+
+/* NULL: nobody. Notices come from the null reverse-path themselves, and nobody hears of them. */
+static const char *addressee(const Config *config, const Envelope *envelope)
+{
+    const char *to = config->bounce.to;
+
+    if (strcmp(to, BOUNCE_NONE) == 0 || !envelope->sender || *envelope->sender == '\0')
+        return NULL;
+    to = strcmp(to, BOUNCE_SENDER) == 0 ? envelope->sender : to;
+    return strchr(to, '@') ? to : NULL;
+}
+
+static bool may_tell(Notices *n, usec_t now)
+{
+    if (n->since == 0 || now < n->since || now - n->since >= USEC_PER_HOUR) {
+        n->since = now;
+        n->n = n->left_out = 0;
+    }
+    return n->config->bounce.per_hour == 0 || n->n < n->config->bounce.per_hour;
+}
+
+/* ---- making it ---- */
+
+static int write_notice(const Notices *n, const SpoolClaim *claim, Message *message, Dsn *dsn,
+    const MessageEnd *end, Failure *f)
+{
+    const Envelope *envelope = message_envelope(message);
+    _cleanup_buffer_ Buffer content = {0};
+    int r;
+
+    dsn->id = spool_claim_id(claim);
+    dsn->sender_parameters = envelope->sender_parameters;
+    dsn->arrival = spool_claim_arrival(claim);
+    dsn->reason = end->error == ERROR_EXPIRED ? end->text : NULL; /* else each one's says it */
+    dsn->hint = end->hint;
+    dsn->original = message_input(message);
+    dsn->original_size_max = n->config->bounce.original_size;
+    r = dsn_format(dsn, &content);
+    if (r < 0)
+        return failure_set_errno(f, r, "%s: cannot write the notice that it failed", dsn->id);
+    return spool_notice_prepare(claim, &content, f);
+}
+
+/* 1 when there is something to tell, and it was made; else as notices_prepare(). */
+static int prepare(const Notices *n, const SpoolClaim *claim, Message *message, const char *to,
+    const MessageEnd *end, Failure *f)
+{
+    const Envelope *envelope = message_envelope(message);
+    size_t room = MIN(envelope->n_recipients, (size_t)NAMED_MAX);
+    _cleanup_free_
+    DsnRecipient *failed = calloc(room, sizeof(*failed));
+    _cleanup_(fates_done) Fates fates = {.config = n->config,
+        .envelope = envelope,
+        .list = calloc(envelope->n_recipients, sizeof(Fate))};
+    Dsn dsn = {.action = DSN_FAILED, .to = to, .recipients = failed};
+    int r;
+
+    if (!failed || !fates.list)
+        return failure_set_errno(f, -ENOMEM, "%s", spool_claim_id(claim));
+    r = spool_record_verdicts(claim, note, &fates, f);
+    if (r < 0)
+        return r;
+    dsn.n_recipients = select_failed(&fates, end, failed, room, &dsn.n_more);
+    if (dsn.n_recipients == 0)
+        return 0;
+    r = write_notice(n, claim, message, &dsn, end, f);
+    return r < 0 ? r : 1;
+}
+
+/* What is this notice's own trouble must not keep its message from its end. */
+static int give_up(int error)
+{
+    return error_is_common(error) ? error : 0;
+}
+
+int notices_prepare(Notices *n, const SpoolClaim *claim, Message *message, const MessageEnd *end,
+    char **ret_to, Failure *f)
+{
+    const char *to = message && n->config ? addressee(n->config, message_envelope(message)) : NULL;
+    int r;
+
+    if (!to)
+        return 0;
+    if (!may_tell(n, end->now)) {
+        (void)failure_set(f, -EAGAIN, ERROR_REFUSED,
+            "%s is not told that it failed, for that has been told of %u messages within the hour "
+            "(bounce.per_hour); it is message %u that nobody is told of",
+            to, n->n, ++n->left_out);
+        return 0;
+    }
+    *ret_to = strdup(to);
+    if (!*ret_to)
+        return failure_set_errno(f, -ENOMEM, "%s", spool_claim_id(claim));
+    r = prepare(n, claim, message, to, end, f);
+    if (r <= 0) {
+        free(*ret_to);
+        *ret_to = NULL;
+        return r < 0 ? give_up(r) : 0;
+    }
+    n->n++;
+    return 1;
+}

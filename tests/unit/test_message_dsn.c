@@ -1,0 +1,224 @@
+/* message: reports of what could not be delivered. */
+#include <string.h>
+
+#include "message/dsn.h"
+#include "unit.h"
+
+#define ORIGINAL "From: shop@example.org\nSubject: Your order\n\nHello.\n"
+
+static const DsnRecipient ann = {
+    .address = "ann@example.com",
+    .parameters = "NOTIFY=FAILURE ORCPT=rfc822;ann+2Bx@example.com",
+    .refused = true,
+    .code = 550,
+    .enhanced = "5.1.1",
+    .text = "no such user",
+    .host = "smtp.example.com",
+    .last_attempt = 1772446831 * USEC_PER_SEC,
+};
+
+/* The report, NUL behind it. Of NULL it has no original. */
+static char *format(const DsnRecipient *recipient, const char *original, Dsn dsn)
+{
+    static Buffer out;
+    InputMemory input;
+
+    buffer_clear(&out);
+    dsn.recipients = recipient;
+    dsn.n_recipients = 1;
+    dsn.to = dsn.to ?: "shop@example.org";
+    dsn.id = dsn.id ?: "order-42";
+    if (original) {
+        input_memory_init(&input, original, strlen(original));
+        dsn.original = &input.base;
+    }
+    ck_assert_int_eq(dsn_format(&dsn, &out), 0);
+    ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+    return out.memory + out.start;
+}
+
+/* Every line is one that a relay has to take, and none ends in another way. */
+static void check_lines(const char *report)
+{
+    for (const char *at = report; *at; at += strcspn(at, "\n") + 1) {
+        ck_assert_uint_le(strcspn(at, "\n"), 998);
+        ck_assert_uint_ge(strcspn(at, "\r"), strcspn(at, "\n"));
+    }
+}
+
+static void check_has(const char *report, const char *text)
+{
+    ck_assert_msg(strstr(report, text), "no \"%s\" in:\n%s", text, report);
+}
+
+START_TEST(tells_all_there_is)
+{
+    char *report = format(&ann, ORIGINAL,
+        (Dsn){.sender_parameters = "RET=FULL ENVID=a+3Db",
+            .arrival = 1772446830 * USEC_PER_SEC,
+            .reason = "1 of 1 recipients refused",
+            .hint = "see whether the address is right",
+            .original_size_max = 1024});
+
+    check_has(report, "X-Sender: <>\nX-Receiver: <shop@example.org> NOTIFY=NEVER\nFrom: Mail ");
+    check_has(report, "\nAuto-Submitted: auto-replied\n");
+    check_has(report, "\nContent-Type: multipart/report; report-type=delivery-status;\n");
+    check_has(
+        report, "\n<ann@example.com>\n    smtp.example.com refused it: 550 5.1.1 no such user\n");
+    check_has(report, "\nIn all: 1 of 1 recipients refused.\n");
+    check_has(report, "\nWhat can be done: see whether the address is right.\n");
+    check_has(report, "\nOriginal-Envelope-Id: a=b\nReporting-MTA: dns; ");
+    check_has(report, "\nArrival-Date: Mon, 02 Mar 2026 10:20:30 +0000\n");
+    check_has(report,
+        "\n\nOriginal-Recipient: rfc822; ann+x@example.com\n"
+        "Final-Recipient: rfc822; ann@example.com\nAction: failed\nStatus: 5.1.1\n"
+        "Remote-MTA: dns; smtp.example.com\nDiagnostic-Code: smtp; 550 5.1.1 no such user\n"
+        "Last-Attempt-Date: Mon, 02 Mar 2026 10:20:31 +0000\n");
+    check_has(
+        report, "\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\n\n" ORIGINAL);
+    check_lines(report);
+}
+END_TEST
+
+START_TEST(has_the_header_alone_of_what_is_large_or_not_wanted)
+{
+    static const struct {
+        const char *parameters;
+        size_t max;
+    } cases[] = {{NULL, strlen(ORIGINAL) - 1}, {"RET=HDRS", 1024}, {"ENVID=1 ret=hdrs", 1024}};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        char *report = format(&ann, ORIGINAL,
+            (Dsn){.sender_parameters = cases[i].parameters, .original_size_max = cases[i].max});
+
+        check_has(report, "\nContent-Type: text/rfc822-headers\n");
+        check_has(report, "\n\nFrom: shop@example.org\nSubject: Your order\n\n--");
+        ck_assert(!strstr(report, "Hello."));
+    }
+}
+END_TEST
+
+START_TEST(does_without_an_original)
+{
+    char *report = format(&ann, NULL, (Dsn){0});
+
+    ck_assert(!strstr(report, "rfc822-headers"));
+    ck_assert(!strstr(report, "message/rfc822"));
+    check_has(report, "--\n");
+}
+END_TEST
+
+START_TEST(a_long_header_is_cut_behind_a_line)
+{
+    size_t n = 200000;
+    char *original = malloc(n + 1), *report;
+
+    ck_assert_ptr_nonnull(original);
+    for (size_t i = 0; i < n; i++)
+        original[i] = i % 50 == 49 ? '\n' : i % 50 == 1 ? ':' : 'x';
+    original[n] = '\0';
+    report = format(&ann, original, (Dsn){.original_size_max = 100});
+    ck_assert_uint_lt(strlen(report), 70000);
+    check_has(report, "x:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n\n--");
+    check_lines(report);
+    free(original);
+}
+END_TEST
+
+/* Whatever a relay or a parameter says ends no line and begins no field. */
+START_TEST(what_others_say_stays_on_its_line)
+{
+    static const char *const texts[] = {"no\r\nBcc: eve@example.org\r\n\r\n--x",
+        "\xff\xfe \x01\x7f", "gr\xc3\xbc\xc3\x9f", "", " "};
+    char text[9000];
+    DsnRecipient recipient = ann;
+
+    recipient.parameters = "ORCPT=rfc822;a+0D+0ABcc:+20eve@example.org";
+    for (size_t i = 0; i <= ELEMENTSOF(texts); i++) {
+        char *report;
+
+        memset(text, 'x', sizeof(text) - 1);
+        text[sizeof(text) - 1] = '\0';
+        recipient.text = i < ELEMENTSOF(texts) ? texts[i] : text;
+        report = format(&recipient, ORIGINAL, (Dsn){.reason = recipient.text, .id = "a\nb"});
+        ck_assert(!strstr(report, "\nBcc:"));
+        ck_assert(!strstr(report, "\n--x"));
+        ck_assert(!strchr(report, '\xff'));
+        check_lines(report);
+    }
+}
+END_TEST
+
+START_TEST(the_status_is_of_the_replys_class)
+{
+    DsnRecipient recipient = ann;
+
+    recipient.enhanced = "";
+    check_has(format(&recipient, NULL, (Dsn){0}), "\nStatus: 5.0.0\n");
+    recipient.refused = false;
+    recipient.code = 0;
+    recipient.host = NULL;
+    check_has(format(&recipient, NULL, (Dsn){.action = DSN_DELAYED}),
+        "\nAction: delayed\nStatus: 4.0.0\nDiagnostic-Code: x-outbox; no such user\n");
+}
+END_TEST
+
+/* RFC 6533, 3: beyond ASCII. */
+START_TEST(an_international_address_is_written_in_ascii)
+{
+    static const struct {
+        const char *address, *field;
+    } cases[] = {{"j\xc3\xb6rg@b\xc3\xbc.example", "utf-8; j\\x{F6}rg@b\\x{FC}.example"},
+        {"\xe2\x82\xac@x.example", "utf-8; \\x{20AC}@x.example"},
+        {"\xf0\x9f\x93\xa7+a=b@x.example", "utf-8; \\x{1F4E7}\\x{2B}a\\x{3D}b@x.example"}};
+    DsnRecipient recipient = ann;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        char *report;
+
+        recipient.address = cases[i].address;
+        report = format(&recipient, NULL, (Dsn){0});
+        check_has(report, cases[i].field);
+        check_has(
+            report, "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n");
+    }
+}
+END_TEST
+
+/* An original that has the boundary of its own report gets another one. */
+START_TEST(the_boundary_is_in_no_part)
+{
+    char original[200], boundary[40], *report = format(&ann, ORIGINAL, (Dsn){0});
+    const char *at = strstr(report, "boundary=\"");
+
+    ck_assert_ptr_nonnull(at);
+    ck_assert_int_eq(sscanf(at, "boundary=\"%39[^\"]", boundary), 1);
+    snprintf(original, sizeof(original), "Subject: x\n\n--%s--\n", boundary);
+    report = format(&ann, original, (Dsn){.original_size_max = 1024});
+    at = strstr(report, "boundary=\"");
+    ck_assert_ptr_nonnull(at);
+    ck_assert(strncmp(at + strlen("boundary=\""), boundary, strlen(boundary)) != 0);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("message/dsn");
+    TCase *tests = tcase_create("dsn");
+
+    tcase_add_test(tests, tells_all_there_is);
+    tcase_add_test(tests, has_the_header_alone_of_what_is_large_or_not_wanted);
+    tcase_add_test(tests, does_without_an_original);
+    tcase_add_test(tests, a_long_header_is_cut_behind_a_line);
+    tcase_add_test(tests, what_others_say_stays_on_its_line);
+    tcase_add_test(tests, the_status_is_of_the_replys_class);
+    tcase_add_test(tests, an_international_address_is_written_in_ascii);
+    tcase_add_test(tests, the_boundary_is_in_no_part);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
