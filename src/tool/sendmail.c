@@ -134,6 +134,8 @@ static int take_old_option(char **argv, SendmailOptions *options)
  * status. */
 static int take_option(int c, char **argv, SendmailOptions *options)
 {
+    if (c < OPTION_FORMAT && strchr("CNRV", c) && !*optarg)
+        return usage((char[]){'-', (char)c, '\0'}, "wants a value, and it is empty");
     switch (c) {
     case 'C': options->config_path = optarg; return -1;
     case 'f':

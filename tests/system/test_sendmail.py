@@ -254,6 +254,12 @@ class Sendmail(SystemTest):
         self.sendmail("\ntext\n", "ann@lab.test")
         self.assertIn("it is a pipe", self.sendmail("", "-bi", status=66))
 
+    def test_empty_values(self):
+        for option in ("-C", "-N", "-R", "-V"):
+            said = self.sendmail("Subject: x\n\nx\n", option, "", "ann@lab.test", status=64)
+            self.assertIn(f"sendmail {option}: wants a value, and it is empty", said)
+        self.sendmail("Subject: x\n\nx\n", "-F", "", "-f", "", "ann@lab.test")
+
     def test_a_run_of_the_queue(self):
         def drop():
             for name, sender, to in (("one", "a@lab.test", "ann@lab.test"), ("two", "b@lab.test", "bob@else.test")):
