@@ -110,6 +110,9 @@ class Transcripts(SystemTest):
     def test_wrong_password(self):
         self.expect("wrong-password", self.lab.relay("submission", password="wrong", auth="plain"), status=77)
 
+    def test_wrong_password_by_one_way_after_another(self):
+        self.expect("wrong-password-auto", self.lab.relay("submission", password="wrong", auth="auto"), status=77)
+
     def test_wrong_password_at_dovecot(self):
         self.expect("wrong-password-dovecot", {
             **self.lab.relay("submissions", password="wrong", auth="plain", host="localhost", ip_version=0),
