@@ -336,25 +336,20 @@ static int read_envelope(const ToolInput *input, char **recipients, Envelope *e,
     return r;
 }
 
-/* Fills `out` up to where a whole header must have ended. 1 when there may be more, 0 at the end of
- * the file. */
-static int read_start(int fd, Buffer *out)
+/* 1 when there may be more, 0 at the end of the file. */
+static int read_piece(void *source, Buffer *out, _unused_ Failure *f)
 {
-    while (buffer_size(out) < MESSAGE_HEADER_MAX) {
-        char *to = buffer_reserve(out, READ_BYTES);
-        ssize_t n;
+    char *to = buffer_reserve(out, READ_BYTES);
+    ssize_t n;
 
-        if (!to)
-            return -ENOMEM;
-        n = read(fd, to, READ_BYTES);
-        if (n == 0)
-            return 0;
-        if (n > 0)
-            buffer_commit(out, (size_t)n);
-        else if (errno != EINTR)
-            return -errno;
-    }
-    return 1;
+    if (!to)
+        return -ENOMEM;
+    do
+        n = read(*(int *)source, to, READ_BYTES);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        buffer_commit(out, (size_t)n);
+    return n < 0 ? -errno : n > 0;
 }
 
 void input_rest_done(InputRest *rest)
@@ -399,7 +394,7 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
         return fd == -ENXIO
                    ? failure_set(f, fd, ERROR_FILE, "cannot open %s: %s", name, file_trouble(fd))
                    : failure_set_errno(f, is_file ? fd : -errno, "cannot open %s", name);
-    more = read_start(fd, ret_start);
+    more = message_read_start(read_piece, &fd, ret_start, f);
     if (more < 0)
         return failure_set_errno(f, more, "cannot read %s", name);
     if (buffer_size(ret_start) == 0)
@@ -461,7 +456,7 @@ int input_fail(const ToolInput *input, const Failure *f)
 int input_check(const Buffer *start, bool more, const Envelope *asked, InputMemory *bytes,
     Message **ret_message, Failure *f)
 {
-    size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
+    size_t n = MIN(buffer_size(start), (size_t)MESSAGE_START_MAX);
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += more || n < buffer_size(start);

@@ -160,16 +160,6 @@ static int take_option(int c, char **argv, SendmailOptions *options)
     }
 }
 
-/* Fills `start` up to where a whole header must have ended. */
-static int read_start(SendmailInput *input, Buffer *start, Failure *f)
-{
-    int r = 1;
-
-    while (r > 0 && buffer_size(start) < MESSAGE_HEADER_MAX)
-        r = sendmail_read(input, start, f);
-    return r;
-}
-
 /* How many recipients were left out, or a negative errno with a Failure. */
 static int queue(
     const SendmailOptions *options, const QueueTarget *target, char **recipients, Failure *f)
@@ -178,7 +168,7 @@ static int queue(
     _cleanup_buffer_ Buffer start = {0}, message = {0};
     _cleanup_free_
     char *path = NULL;
-    int r = read_start(&input, &start, f), n_refused = 0;
+    int r = message_read_start(sendmail_read, &input, &start, f), n_refused = 0;
 
     if (r >= 0)
         r = n_refused = sendmail_address(options, recipients, &start, &message, f);

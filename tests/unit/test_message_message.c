@@ -305,6 +305,76 @@ START_TEST(a_header_without_end_is_refused)
 }
 END_TEST
 
+typedef struct Pieces {
+    const Buffer *file;
+    size_t at, step;
+} Pieces;
+
+static int read_piece(void *source, Buffer *out, _unused_ Failure *f)
+{
+    Pieces *p = source;
+    size_t n = MIN(p->step, buffer_size(p->file) - p->at);
+
+    ck_assert_int_eq(buffer_append(out, buffer_at(p->file, p->at), n), 0);
+    p->at += n;
+    return n > 0;
+}
+
+/* What is read of it, as who queues it looks at it: with more behind. */
+static int open_start(const Buffer *file, size_t step, size_t *ret_read, Message **ret, Failure *f)
+{
+    Pieces pieces = {file, 0, step};
+    _cleanup_buffer_ Buffer start = {0};
+    InputMemory input;
+    int more = message_read_start(read_piece, &pieces, &start, f), r;
+
+    *ret_read = buffer_size(&start);
+    input_memory_init(&input, buffer_data(&start), buffer_size(&start));
+    input.base.size += more;
+    r = message_open(&input.base, 0, "x", ret, f);
+    if (r == 0)
+        ck_assert_uint_eq(message_envelope(*ret)->n_recipients, 100000);
+    return r;
+}
+
+static void add_recipients(Buffer *file, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        ck_assert_int_eq(
+            buffer_appendf(file, "X-Receiver: <user%06u@department.example.org>\n", i), 0);
+}
+
+/* The envelope does not count as header, however it is read. */
+START_TEST(a_hundred_thousand_recipients_are_taken)
+{
+    static const size_t steps[] = {65536, 1000003};
+
+    for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+        _cleanup_buffer_ Buffer file = {0}, piece = {0};
+        _cleanup_(message_free_p) Message *message = NULL, *none = NULL;
+        _cleanup_failure_ Failure f = {0};
+        size_t n_read;
+
+        add_recipients(&file, 100000);
+        make_large(&file, buffer_size(&file) + MESSAGE_HEADER_MAX - 100, 500000);
+        ck_assert_msg(
+            open_start(&file, steps[i], &n_read, &message, &f) == 0, "%s", failure_text(&f));
+        ck_assert_uint_lt(n_read, MESSAGE_START_MAX + steps[i]);
+        buffer_clear(&file);
+        add_recipients(&piece, 1000);
+        while (buffer_size(&file) <= MESSAGE_START_MAX)
+            ck_assert_int_eq(buffer_append(&file, buffer_data(&piece), buffer_size(&piece)), 0);
+        ck_assert_int_eq(open_start(&file, steps[i], &n_read, &none, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(f.text, "larger than 16 MiB"));
+        buffer_clear(&file);
+        add_recipients(&file, 3);
+        make_large(&file, MESSAGE_HEADER_MAX + 300, 10);
+        ck_assert_int_eq(open_start(&file, steps[i], &n_read, &none, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(f.text, "larger than 1 MiB"));
+    }
+}
+END_TEST
+
 static int open_file(InputFile *input, int fd, uint64_t size, Message **ret, Failure *f)
 {
     input_file_init(input, fd, size);
@@ -470,6 +540,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(
         tcase, large_headers_and_bodies_come_out_whole, 0, (int)ELEMENTSOF(large_cases));
     tcase_add_test(tcase, a_header_without_end_is_refused);
+    tcase_add_test(tcase, a_hundred_thousand_recipients_are_taken);
     tcase_add_test(tcase, a_file_that_became_shorter_is_an_error);
     tcase_add_test(tcase, any_input_is_read_to_its_end_or_its_failure);
     tcase_add_test(tcase, an_added_message_id_is_stable_unique_and_legal);
