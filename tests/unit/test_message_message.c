@@ -326,15 +326,12 @@ static int open_start(const Buffer *file, size_t step, size_t *ret_read, Message
     Pieces pieces = {file, 0, step};
     _cleanup_buffer_ Buffer start = {0};
     InputMemory input;
-    int more = message_read_start(read_piece, &pieces, &start, f), r;
+    int more = message_read_start(read_piece, &pieces, &start, f);
 
     *ret_read = buffer_size(&start);
     input_memory_init(&input, buffer_data(&start), buffer_size(&start));
     input.base.size += more;
-    r = message_open(&input.base, 0, "x", ret, f);
-    if (r == 0)
-        ck_assert_uint_eq(message_envelope(*ret)->n_recipients, 100000);
-    return r;
+    return message_open(&input.base, 0, "x", ret, f);
 }
 
 static void add_recipients(Buffer *file, unsigned n)
@@ -348,28 +345,41 @@ static void add_recipients(Buffer *file, unsigned n)
 START_TEST(a_hundred_thousand_recipients_are_taken)
 {
     static const size_t steps[] = {65536, 1000003};
+    _cleanup_buffer_ Buffer file = {0};
 
+    add_recipients(&file, 100000);
+    make_large(&file, buffer_size(&file) + MESSAGE_HEADER_MAX - 100, 500000);
     for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
-        _cleanup_buffer_ Buffer file = {0}, piece = {0};
-        _cleanup_(message_free_p) Message *message = NULL, *none = NULL;
+        _cleanup_(message_free_p) Message *message = NULL;
         _cleanup_failure_ Failure f = {0};
         size_t n_read;
 
-        add_recipients(&file, 100000);
-        make_large(&file, buffer_size(&file) + MESSAGE_HEADER_MAX - 100, 500000);
         ck_assert_msg(
             open_start(&file, steps[i], &n_read, &message, &f) == 0, "%s", failure_text(&f));
+        ck_assert_uint_eq(message_envelope(message)->n_recipients, 100000);
         ck_assert_uint_lt(n_read, MESSAGE_START_MAX + steps[i]);
-        buffer_clear(&file);
-        add_recipients(&piece, 1000);
-        while (buffer_size(&file) <= MESSAGE_START_MAX)
-            ck_assert_int_eq(buffer_append(&file, buffer_data(&piece), buffer_size(&piece)), 0);
-        ck_assert_int_eq(open_start(&file, steps[i], &n_read, &none, &f), -EBADMSG);
+    }
+}
+END_TEST
+
+START_TEST(an_envelope_and_a_header_have_limits_of_their_own)
+{
+    static const size_t steps[] = {4096, 65536, 1000003};
+    _cleanup_buffer_ Buffer envelope = {0}, header = {0}, piece = {0};
+
+    add_recipients(&piece, 1000);
+    while (buffer_size(&envelope) <= MESSAGE_START_MAX)
+        ck_assert_int_eq(buffer_append(&envelope, buffer_data(&piece), buffer_size(&piece)), 0);
+    add_recipients(&header, 3);
+    make_large(&header, MESSAGE_HEADER_MAX + 300, 10);
+    for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+        _cleanup_(message_free_p) Message *message = NULL;
+        _cleanup_failure_ Failure f = {0};
+        size_t n_read;
+
+        ck_assert_int_eq(open_start(&envelope, steps[i], &n_read, &message, &f), -EBADMSG);
         ck_assert_ptr_nonnull(strstr(f.text, "larger than 16 MiB"));
-        buffer_clear(&file);
-        add_recipients(&file, 3);
-        make_large(&file, MESSAGE_HEADER_MAX + 300, 10);
-        ck_assert_int_eq(open_start(&file, steps[i], &n_read, &none, &f), -EBADMSG);
+        ck_assert_int_eq(open_start(&header, steps[i], &n_read, &message, &f), -EBADMSG);
         ck_assert_ptr_nonnull(strstr(f.text, "larger than 1 MiB"));
     }
 }
@@ -541,6 +551,7 @@ static Suite *make_suite(void)
         tcase, large_headers_and_bodies_come_out_whole, 0, (int)ELEMENTSOF(large_cases));
     tcase_add_test(tcase, a_header_without_end_is_refused);
     tcase_add_test(tcase, a_hundred_thousand_recipients_are_taken);
+    tcase_add_test(tcase, an_envelope_and_a_header_have_limits_of_their_own);
     tcase_add_test(tcase, a_file_that_became_shorter_is_an_error);
     tcase_add_test(tcase, any_input_is_read_to_its_end_or_its_failure);
     tcase_add_test(tcase, an_added_message_id_is_stable_unique_and_legal);
