@@ -116,6 +116,7 @@ static void remember_report(Attempt *a, usec_t now)
         .delay_usec = clock_age(m->arrival, now),
         .delivered = m->n_delivered + a->delivered,
         .refused = a->refused,
+        .recipients = message_envelope(m->message)->n_recipients,
     };
 }
 

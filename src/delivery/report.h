@@ -57,7 +57,8 @@ typedef struct MessageReport {
                          MESSAGE_NOTICE, MESSAGE_UNTOLD; else NULL */
     usec_t delay_usec;
     size_t delivered,
-        refused; /* recipients so far, all attempts (delivered) and this attempt (refused) */
+        refused;       /* recipients so far, all attempts (delivered) and this attempt (refused) */
+    size_t recipients; /* in all; 0 where they could not be read */
 } MessageReport;
 
 typedef enum RelayChange {

@@ -42,14 +42,10 @@ static int read_piece(Input *input, uint64_t at, size_t n, Buffer *out, Failure 
     return (int)got;
 }
 
-/* The start of the file, its whole header at least. */
-static int read_start(Input *input, Buffer *out, Failure *f)
+/* From where `out` ends. */
+static int read_on(void *input, Buffer *out, Failure *f)
 {
-    int r = 1;
-
-    while (r > 0 && buffer_size(out) < MIN(input->size, (uint64_t)MESSAGE_HEADER_MAX))
-        r = read_piece(input, buffer_size(out), READ_BYTES, out, f);
-    return MIN(r, 0);
+    return read_piece(input, buffer_size(out), READ_BYTES, out, f);
 }
 
 /* Looks at it as the daemon will, and gives it the envelope that was asked for. */
@@ -108,7 +104,7 @@ static int queue(
 
     if (r < 0)
         return failure_set(f, r, message->failure.number, "%s", failure_text(&message->failure));
-    r = read_start(message_file(message), &start, f);
+    r = MIN(message_read_start(read_on, message_file(message), &start, f), 0);
     rest = (Rest){message_file(message), buffer_size(&start)};
     if (r >= 0)
         r = check(client, message, target, &start);

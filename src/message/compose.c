@@ -272,6 +272,8 @@ static int put_own(HeaderWriter *w, Composed *composed)
     const char *charset = NULL;
     int r = own_body_open(&body, w->compose, w->failure);
 
+    if (r == 0)
+        r = own_body_check(&body, &w->own, w->failure);
     if (r == 0 && w->own.has_type && !w->own.is_raw && !w->own.has_charset)
         charset = own_body_charset(&body);
     if (r == 0)

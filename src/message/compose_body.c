@@ -14,7 +14,8 @@
 #include "message/field_text.h"
 
 #define BOUNDARY_RANDOM 24
-#define BOUNDARY_MARK "=_" /* neither base64 nor quoted-printable holds it */
+#define BOUNDARY_MARK "=_"                 /* neither base64 nor quoted-printable holds it */
+#define OWN_LOOK_BYTES ((size_t)64 * 1024) /* of a text that is said to be encoded */
 #define TEXT "the text"
 #define HTML "the HTML text"
 #define ATTACHMENT "the attachment"
@@ -422,6 +423,19 @@ int own_body_open(OwnBody *body, const Compose *c, Failure *f)
     if (r >= 0 && body->shape.has_nul)
         r = source_check_text(&body->reader, &body->shape, body->whole, f);
     return r;
+}
+
+int own_body_check(OwnBody *body, const ComposeOwn *own, Failure *f)
+{
+    _cleanup_buffer_ Buffer start = {0};
+    int r = own->encoding ? source_peek(&body->reader, OWN_LOOK_BYTES, &start, f) : 0;
+
+    if (r < 0 || !own->encoding)
+        return r;
+    r = buffer_append(&start, "", 1);
+    return r < 0 ? r
+                 : compose_own_check_body(own, buffer_data(&start), buffer_size(&start) - 1,
+                       buffer_size(&start) <= OWN_LOOK_BYTES, f);
 }
 
 void own_body_done(OwnBody *body)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "message/compose.h"
+#include "message/compose_own.h"
 #include "message/composed_making.h"
 #include "message/field.h"
 
@@ -21,6 +22,9 @@ typedef struct OwnBody {
 
 /* Opens it. 0, -EBADMSG with a Failure, -ENOMEM. */
 int own_body_open(OwnBody *body, const Compose *compose, Failure *f);
+
+/* Whether it is encoded as the user's fields say, as far as its beginning tells. */
+int own_body_check(OwnBody *body, const ComposeOwn *own, Failure *f);
 void own_body_done(OwnBody *body);
 
 /* What it is in: "utf-8" where it is that, and no ASCII, as far as it has been seen; else NULL. */

@@ -2,6 +2,7 @@
  * would take for the envelope or leave out. */
 #include "message/compose_own.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -69,6 +70,29 @@ static void note_content(ComposeOwn *own, const HeaderField *field)
                   text_starts_nocase(value, "message/");
 }
 
+static bool is_value(const HeaderField *field, const char *word)
+{
+    const char *value = field->value + strspn(field->value, " \t\r\n");
+    size_t n = strlen(word);
+
+    return text_starts_nocase(value, word) && value + n <= field->value + field->n_value &&
+           strspn(value + n, " \t\r\n") == (size_t)(field->value + field->n_value - value - n);
+}
+
+/* What composing writes itself has one right value, or none that could be given. */
+static int examine_content(const char *header, const HeaderField *field, Failure *f)
+{
+    if (is_named(field, "MIME-Version") && !has_word(field, "1.0"))
+        return fail(header, "there is no version but 1.0; leave the field out, it is written", f);
+    if (is_named(field, "Content-Type") && has_word(field, "multipart/") &&
+        !has_word(field, "boundary"))
+        return fail(header,
+            "its parts cannot be told without a boundary; attach files, or give an HTML text, and "
+            "the field is written",
+            f);
+    return 0;
+}
+
 static int examine(const char *header, bool replaces, HeaderField *field, Failure *f)
 {
     int r = parse(header, field, f);
@@ -114,11 +138,79 @@ int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f)
 
         if (r < 0)
             return r;
+        r = replaces ? 0 : examine_content(ret->headers[i], &field, f);
+        if (r < 0)
+            return r;
         if (field_rule(field.name, field.n_name)->once && is_repeated(ret, i, &field))
             return fail(ret->headers[i], "this field may stand in a header only once", f);
         note_content(ret, &field);
+        if (!replaces && is_named(&field, "Content-Transfer-Encoding"))
+            ret->encoding = ret->headers[i];
     }
+    if (ret->encoding && !ret->has_type)
+        return fail(ret->encoding,
+            "the text is encoded as it needs; leave the field out, or say with a Content-Type what "
+            "a body is that is encoded already",
+            f);
     return 0;
+}
+
+/* ---- the body beside them ---- */
+
+static bool is_base64(const char *data, size_t n, bool whole)
+{
+    size_t digits = 0, pads = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(" \t\r\n", data[i]) && data[i])
+            continue;
+        if (data[i] == '=')
+            pads++;
+        else if (pads > 0 || !(text_is_alphanumeric(data[i]) || data[i] == '+' || data[i] == '/'))
+            return false;
+        digits++;
+    }
+    return pads <= 2 && (!whole || digits % 4 == 0);
+}
+
+/* Each "=" is followed by two digits or the end of the line (RFC 2045, 6.7). */
+static bool is_quoted_printable(const char *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t left = n - i - 1;
+
+        if (data[i] != '=' || left < 2 || data[i + 1] == '\n' || data[i + 1] == '\r')
+            continue;
+        if (!isxdigit((unsigned char)data[i + 1]) || !isxdigit((unsigned char)data[i + 2]))
+            return false;
+    }
+    return text_is_ascii(data, n);
+}
+
+int compose_own_check_body(
+    const ComposeOwn *own, const char *data, size_t n, bool whole, Failure *f)
+{
+    HeaderField field;
+    bool fits = true;
+
+    if (!own->encoding || parse(own->encoding, &field, f) < 0)
+        return 0;
+    if (is_value(&field, "base64"))
+        fits = is_base64(data, n, whole);
+    else if (is_value(&field, "quoted-printable"))
+        fits = is_quoted_printable(data, n);
+    else if (is_value(&field, "7bit"))
+        fits = text_is_ascii(data, n);
+    else if (!is_value(&field, "8bit") && !is_value(&field, "binary"))
+        return fail(own->encoding,
+            "it is 7bit, 8bit, binary, base64 or quoted-printable; leave the field out, and the "
+            "text is encoded as it needs",
+            f);
+    return fits ? 0
+                : fail(own->encoding,
+                      "the text is not encoded so; leave the field out, and it is encoded as it "
+                      "needs",
+                      f);
 }
 
 bool compose_own_has(const ComposeOwn *own, const char *name)

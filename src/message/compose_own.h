@@ -11,11 +11,17 @@ typedef struct ComposeOwn {
                                  * has parts or is a message */
     bool has_type;              /* they say what it is; it is encoded as it needs */
     bool is_text, has_charset;  /* that it is text; the character set as well */
+    const char *encoding;       /* the header that says how it is encoded; NULL: none does */
 } ComposeOwn;
 
 /* Whether each but an empty first one is a well-formed field that may stand in a header, and none
  * twice that may stand once. 0 or -EBADMSG with a Failure that shows the field. */
 int compose_own_examine(const char *const *headers, ComposeOwn *ret, Failure *f);
+
+/* Whether a body that begins so (`whole`: and is all of it) can be what they say it is encoded as:
+ * else a reader would see what nobody wrote. 0 or -EBADMSG with a Failure. */
+int compose_own_check_body(
+    const ComposeOwn *own, const char *data, size_t n, bool whole, Failure *f);
 
 /* Whether they have the field, so that no other is written. */
 bool compose_own_has(const ComposeOwn *own, const char *name);

@@ -60,6 +60,16 @@ static bool is_xtext(Value v)
     return v.n > 0;
 }
 
+/* What it stands for is printable, too: "+0A" would be a line end in a report. */
+static bool is_printable_xtext(Value v)
+{
+    for (size_t i = 0; i + 2 < v.n; i++)
+        if (v.text[i] == '+' && (v.text[i + 1] < '2' || v.text[i + 1] > '7' ||
+                                    (v.text[i + 1] == '7' && v.text[i + 2] == 'F')))
+            return false;
+    return is_xtext(v);
+}
+
 static bool is_number(Value v, size_t max_digits)
 {
     for (size_t i = 0; i < v.n; i++)
@@ -75,7 +85,7 @@ static bool check_ret(Value v)
 
 static bool check_envelope_id(Value v)
 {
-    return v.n <= ENVELOPE_ID_MAX && is_xtext(v);
+    return v.n <= ENVELOPE_ID_MAX && is_printable_xtext(v);
 }
 
 static bool check_notify(Value v)

@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 #define SHOWN_MAX 60
+#define JUDGED_MIN 998 /* bytes of a line whose end has not come, to tell what it is */
 
 typedef struct FieldName {
     const char *name; /* in lower case */
@@ -188,6 +189,16 @@ static bool find_end(HeaderCursor *cursor)
     return line < end;
 }
 
+/* What there is of a line whose end has not come yet, where it is too little to be judged. */
+static size_t open_line(const HeaderCursor *cursor)
+{
+    size_t n = 0, all = (size_t)(cursor->end - cursor->at);
+
+    while (n < all && cursor->end[-1 - (ptrdiff_t)n] != '\n')
+        n++;
+    return n <= JUDGED_MIN ? n : 0;
+}
+
 /* Whether these lines are a header, and no text that happens to begin in the same way: all are
  * fields, of which one is known. Of a header that goes on, the last line may be there in part. */
 static bool is_header(HeaderCursor cursor, bool is_whole)
@@ -196,8 +207,8 @@ static bool is_header(HeaderCursor cursor, bool is_whole)
     HeaderField field;
     int r = 1;
 
-    while (!is_whole && cursor.end > cursor.at && cursor.end[-1] != '\n')
-        cursor.end--;
+    if (!is_whole)
+        cursor.end -= open_line(&cursor);
     while (r > 0) {
         r = header_next(&cursor, &field, NULL);
         known = known || (r > 0 && field.kind != FIELD_OTHER);

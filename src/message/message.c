@@ -112,6 +112,40 @@ static int check_encoding(const Message *m, Failure *f)
     return is_utf16 ? bad_message(f, "the file is UTF-16 text; save it as UTF-8") : 0;
 }
 
+/* 0, or -EBADMSG with a Failure. */
+static int check_size(const HeaderParts *parts, Failure *f)
+{
+    if (parts->block.end - parts->block.at > MESSAGE_BLOCK_MAX)
+        return bad_message(f, "the envelope in front of the header is larger than 16 MiB; queue "
+                              "the message several times, each for some of the recipients");
+    if (parts->header.end - parts->header.at >= MESSAGE_HEADER_MAX)
+        return bad_message(f, "the header is larger than 1 MiB; is there an empty line between "
+                              "header and text?");
+    return 0;
+}
+
+/* How much to read where `n` bytes do not hold the whole header: so much of a message that goes on
+ * is there for whoever reads it again. */
+static size_t read_after(size_t n)
+{
+    return MIN(n * 4, (size_t)MESSAGE_START_MAX);
+}
+
+int message_read_start(
+    int (*read)(void *source, Buffer *out, Failure *f), void *source, Buffer *out, Failure *f)
+{
+    HeaderParts parts;
+    int r = 1;
+
+    for (size_t wanted = MESSAGE_HEADER_MAX;; wanted = read_after(wanted)) {
+        while (r > 0 && buffer_size(out) < wanted)
+            r = read(source, out, f);
+        if (r <= 0 || wanted == MESSAGE_START_MAX ||
+            header_locate(buffer_data(out), wanted, false, &parts) || check_size(&parts, NULL) < 0)
+            return r;
+    }
+}
+
 /* Reads the header part, and as much of the body as comes with it. */
 static int load_header(Message *m, HeaderParts *parts, Failure *f)
 {
@@ -128,16 +162,14 @@ static int load_header(Message *m, HeaderParts *parts, Failure *f)
     while (!header_locate(m->memory, m->n_memory, m->n_memory == m->input->size, parts)) {
         if (m->n_memory == m->input->size)
             break;
-        if (m->n_memory >= MESSAGE_HEADER_MAX)
-            return bad_message(f, "the header is larger than 1 MiB; is there an empty line between "
-                                  "header and text?");
-        wanted =
-            (size_t)MIN(m->input->size, (uint64_t)MIN(m->n_memory * 4, (size_t)MESSAGE_HEADER_MAX));
-        r = load(m, wanted, f);
+        wanted = (size_t)MIN(m->input->size, (uint64_t)read_after(m->n_memory));
+        r = check_size(parts, f);
+        if (r == 0)
+            r = load(m, wanted, f);
         if (r < 0)
             return r;
     }
-    return 0;
+    return check_size(parts, f);
 }
 
 /* What there is in a header. */

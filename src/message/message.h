@@ -5,7 +5,7 @@
  * Resent- forms), and hand out the content without that block, without the fields that never go out
  * (Bcc, Return-Path, Content-Length), with Date and Message-ID added where they are missing. It
  * never converts line ends or dots: smtp/content.h does. It never reads a whole large file: the
- * header is held (up to MESSAGE_HEADER_MAX), the body is streamed.
+ * header is held (up to MESSAGE_START_MAX), the body is streamed.
  *
  * A message and its input belong to one thread at a time, and no two messages share anything that
  * changes: one may be opened and read on a worker thread while others are elsewhere. */
@@ -21,9 +21,16 @@
 #include "message/convert.h"
 #include "message/envelope.h"
 
-#define MESSAGE_HEADER_MAX (1024 * 1024) /* bytes of envelope block and header together */
+#define MESSAGE_HEADER_MAX (1024 * 1024)     /* bytes of a header */
+#define MESSAGE_BLOCK_MAX (16 * 1024 * 1024) /* of the envelope block in front of it */
+#define MESSAGE_START_MAX (MESSAGE_BLOCK_MAX + MESSAGE_HEADER_MAX)
 
 typedef struct Message Message;
+
+/* Appends what `read` gives until the whole envelope and header are there, if they are not too
+ * large. `read`: appends some bytes; 1, 0 at the end, or a negative errno. What it gave last. */
+int message_read_start(
+    int (*read)(void *source, Buffer *out, Failure *f), void *source, Buffer *out, Failure *f);
 
 /* Reads the header part of `input`, which is borrowed for the life of the message. `now` (realtime)
  * and `id` (the message's id in the queue) make the added Date and Message-ID, which are the same

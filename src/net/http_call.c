@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "net/connection_time.h"
 #include "net/http_url.h"
 #include "net/transport.h"
@@ -281,6 +282,16 @@ static int explain(const Talk *talk, int r, Failure *f)
     }
 }
 
+static int refuse_url(const HttpCall *call, Failure *f)
+{
+    _cleanup_free_
+    char *shown = url_shown(call->url);
+
+    return shown ? failure_set(f, -EINVAL, ERROR_CONFIGURATION, "\"%s\" is no URL of HTTP%s", shown,
+                       call->clear ? "" : "S")
+                 : -ENOMEM;
+}
+
 int http_call(const HttpCall *call, HttpResponse *ret, Failure *f)
 {
     _cleanup_(talk_done) Talk talk = {
@@ -291,8 +302,7 @@ int http_call(const HttpCall *call, HttpResponse *ret, Failure *f)
     if (f)
         failure_done(f); /* of an earlier call */
     if (r == -EINVAL || (r >= 0 && !talk.url.tls && !call->clear))
-        return failure_set(f, -EINVAL, ERROR_CONFIGURATION, "\"%s\" is no URL of HTTP%s", call->url,
-            call->clear ? "" : "S");
+        return refuse_url(call, f);
     if (r >= 0 && call->stop)
         talk.stop_fd = r = command_stop_fd(call->stop);
     if (r < 0)

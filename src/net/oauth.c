@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "net/oauth_call.h"
 #include "net/oauth_store.h"
 #include "settings/secret_source.h"
@@ -229,9 +230,12 @@ static void save_pending(
 
 static int fail_answer(const RelayConfig *relay, const char *what, Failure *f)
 {
+    _cleanup_free_
+    char *shown = url_shown(relay->oauth_token_url);
+
     return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-        "the answer of %.*s is no token: %s; check oauth_token_url",
-        (int)strcspn(relay->oauth_token_url, "?"), relay->oauth_token_url, what);
+        "the answer of %s is no token: %s; check oauth_token_url", shown ?: "the token server",
+        what);
 }
 
 static int take_access(

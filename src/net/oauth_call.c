@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/mask.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "net/http_url.h"
 #include "settings/secret_source.h"
 
@@ -177,6 +178,22 @@ static char *show(const OauthForm *form, const json_t *object, const char *words
         shown = mask_printable(&list, words, strlen(words), max);
     mask_list_done(&list);
     return shown;
+}
+
+/* A server may repeat the URL that it was asked by, as that of a redirect. */
+static void mask_url(const char *url, Failure *f)
+{
+    MaskList list = {0};
+    UrlParameter found;
+    int r = 0;
+
+    while (r >= 0 && f && f->text && url_next_secret(&url, &found))
+        r = mask_list_add(&list, found.value, found.n_value);
+    if (r < 0)
+        memset(f->text, '*', strlen(f->text));
+    else if (list.n > 0)
+        (void)mask_secrets(f->text, strlen(f->text), list.all, list.n);
+    mask_list_done(&list);
 }
 
 /* What the connection failed by may have the server's words in it, such as a certificate's names.
@@ -408,9 +425,12 @@ int oauth_call(const RelayConfig *relay, const char *url, const OauthForm *form,
     r = http_call(&call, &response, f);
     if (r < 0) {
         mask_failure(form, f);
+        mask_url(url, f);
         return *server.name ? explain(&server, r, f) : r;
     }
     r = read_answer(&server, form, &response, ret, ret_error, f);
+    if (r < 0)
+        mask_url(url, f);
     http_response_done(&response);
     return r;
 }

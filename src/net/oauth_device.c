@@ -4,6 +4,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "net/oauth.h"
 #include "net/oauth_call.h"
 #include "net/oauth_store.h"
@@ -26,6 +27,15 @@ void oauth_device_done(OauthDevice *device)
     *device = (OauthDevice){0};
 }
 
+static int fail_at(const char *before, const char *url, const char *behind, Failure *f)
+{
+    _cleanup_free_
+    char *shown = url_shown(url);
+
+    return failure_set(
+        f, -EPROTO, ERROR_AUTHENTICATION, "%s%s%s", before, shown ?: "the token server", behind);
+}
+
 /* Google writes url for uri. */
 static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevice *ret, Failure *f)
 {
@@ -38,10 +48,10 @@ static int take_device(const RelayConfig *relay, const json_t *answer, OauthDevi
     if (r == -ENOMEM)
         return r;
     if (!url || !code || !ret->device)
-        return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-            "the answer of %s has no device_code, user_code or verification_uri (RFC 8628, 3.2): "
+        return fail_at("the answer of ", relay->oauth_device_url,
+            " has no device_code, user_code or verification_uri (RFC 8628, 3.2): "
             "check oauth_device_url",
-            relay->oauth_device_url);
+            f);
     ret->url = strdup(url);
     ret->code = strdup(code);
     ret->interval = MIN(oauth_take_seconds(answer, "interval", INTERVAL), INTERVAL_MAX);
@@ -97,17 +107,17 @@ static int keep(const RelayConfig *relay, const json_t *answer, OauthRoom *room,
     int r = oauth_take_secret(answer, "refresh_token", &refresh);
 
     if (r == -EBADMSG)
-        return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-            "the refresh_token that %s gave has control characters, which no token has; it is not "
+        return fail_at("the refresh_token that ", relay->oauth_token_url,
+            " gave has control characters, which no token has; it is not "
             "kept: check oauth_token_url",
-            relay->oauth_token_url);
+            f);
     if (r < 0)
         return r;
     if (!refresh)
-        return failure_set(f, -EPROTO, ERROR_AUTHENTICATION,
-            "%s gave a token, but none that it can be renewed by: have oauth_scope ask for it "
+        return fail_at("", relay->oauth_token_url,
+            " gave a token, but none that it can be renewed by: have oauth_scope ask for it "
             "(\"offline_access\" at Microsoft)",
-            relay->oauth_token_url);
+            f);
     r = secret_source_fetch(&relay->oauth_refresh_token, NULL, &configured, f)
             ?: oauth_origin(relay, configured, origin)
             ?: oauth_store_save(relay, origin, refresh, room, f);

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "certificate/pkcs11.h"
 #include "net/certificate.h"
 #include "net/credentials.h"
@@ -228,16 +229,19 @@ static int check_oauth(const RelayConfig *relay, Failure *f)
 {
     _cleanup_(http_url_done) HttpUrl url = {0};
     RelayConfig peer = {.tls = TLS_MODE_IMPLICIT, .tls_verify = true};
+    _cleanup_free_
+    char *shown = NULL;
     int r;
 
     if (!relay->oauth_token_url)
         return 0;
-    r = http_url_parse(relay->oauth_token_url, &url);
+    shown = url_shown(relay->oauth_token_url);
+    r = shown ? http_url_parse(relay->oauth_token_url, &url) : -ENOMEM;
     if (r == -EINVAL)
         return failure_set(f, r, ERROR_CONFIGURATION,
             "oauth_token_url: \"%s\" is no URL; it takes one such as "
             "\"https://login.example.com/token\"",
-            relay->oauth_token_url);
+            shown);
     if (r < 0 || !relay->oauth_ca_file)
         return r;
     peer.host = url.host;

@@ -1,11 +1,13 @@
 /* Combinations of the oauth_ settings. Must never look anything up on the network. */
 #include "settings/check_oauth.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "settings/secret_source.h"
 
 static const Setting *setting_of(const char *name)
@@ -53,12 +55,36 @@ static bool is_port(const char *host)
     return n == digits && n > 0 && n <= 5 && atoi(colon) >= 1 && atoi(colon) <= 65535;
 }
 
+/* What is sent with the request anyway has a setting, where it can be kept from other readers. */
+static int check_parameters(Draft *draft, size_t relay, const char *name, const char *url)
+{
+    static const struct {
+        const char *parameter, *setting;
+    } rows[] = {{"client_secret", "oauth_client_secret_file"},
+        {"refresh_token", "oauth_refresh_token_file"}};
+    UrlParameter found;
+
+    while (url_next_secret(&url, &found))
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+            if (found.n_name == strlen(rows[i].parameter) &&
+                text_starts_nocase(found.name, rows[i].parameter))
+                return draft_mistake_in(draft, setting_of(name), relay,
+                    "there is a secret (%s) in the URL; leave it out, and set %s, which is sent "
+                    "with each request",
+                    rows[i].parameter, rows[i].setting);
+    return 0;
+}
+
 static int check_url(Draft *draft, size_t relay, const char *name, const char *url)
 {
+    _cleanup_free_
+    char *shown = url ? url_shown(url) : NULL;
     const char *host;
 
     if (!url)
         return 0;
+    if (!shown)
+        return -ENOMEM;
     /* Not shown, not even where something else is wrong with it, too. */
     if (strchr(url, '@'))
         return draft_mistake_in(draft, setting_of(name), relay,
@@ -69,16 +95,16 @@ static int check_url(Draft *draft, size_t relay, const char *name, const char *u
                 : "there is an \"@\" in the URL, which outbox does not take there; write \"%%40\"");
     if (text_starts_nocase(url, "http://"))
         return draft_mistake_in(draft, setting_of(name), relay,
-            "\"%s\" would show secrets to everybody on the way; write https://", url);
+            "\"%s\" would show secrets to everybody on the way; write https://", shown);
     host = url + MIN(strlen(url), strlen("https://"));
     if (text_starts_nocase(url, "https://") && !is_port(host))
         return draft_mistake_in(draft, setting_of(name), relay,
-            "the port in \"%s\" is none; it is a number from 1 to 65535, such as 443", url);
+            "the port in \"%s\" is none; it is a number from 1 to 65535, such as 443", shown);
     if (!text_starts_nocase(url, "https://") || strcspn(host, "/?") == 0 || strchr(url, ' ') ||
         strchr(url, '#') || strchr(url, '@') || !text_is_ascii(url, strlen(url)))
         return draft_mistake_in(draft, setting_of(name), relay,
-            "\"%s\" is no URL; it takes one such as \"https://login.example.com/token\"", url);
-    return 0;
+            "\"%s\" is no URL; it takes one such as \"https://login.example.com/token\"", shown);
+    return check_parameters(draft, relay, name, url);
 }
 
 static int check_grant(Draft *draft, size_t relay)

@@ -7,6 +7,7 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "settings/load.h"
 #include "settings/privacy.h"
 #include "settings/proxy.h"
@@ -164,6 +165,25 @@ static int check_proxy_data(Draft *draft, size_t relay, const QueueOwner *queue)
         "proxy_user and proxy_password_file");
 }
 
+/* The key of a gateway, which has no setting of its own. */
+static int check_url(Draft *draft, size_t relay, const char *name, const QueueOwner *queue)
+{
+    const Setting *setting = setting_find(SECTION_RELAYS, name);
+    const char *url = *field_of(draft, setting, relay);
+    const Origin *origin = draft_origin(draft, setting, relay);
+    UrlParameter found;
+
+    if (!url || !url_next_secret(&url, &found))
+        return 0;
+    if (origin->line == 0 && !draft->is_program)
+        return draft_mistake_in(draft, setting, relay,
+            "there is a secret (%.*s) in the URL, and on the command line every user can read it; "
+            "write it into the configuration file",
+            (int)MIN(found.n_name, (size_t)40), found.name);
+    return origin->st ? check_readers(draft, setting, relay, origin->st, origin->file, queue, "")
+                      : 0;
+}
+
 int check_secrets(Draft *draft, size_t relay)
 {
     RelayConfig *config = draft->config->relays[relay];
@@ -179,6 +199,8 @@ int check_secrets(Draft *draft, size_t relay)
                ?: check_named(
                       draft, setting_find(SECTION_RELAYS, "oauth_token_file"), relay, &queue)
                ?: check_token(draft, relay, &queue)
+               ?: check_url(draft, relay, "oauth_token_url", &queue)
+               ?: check_url(draft, relay, "oauth_device_url", &queue)
                ?: check_named(
                       draft, setting_find(SECTION_RELAYS, "kerberos_keytab"), relay, &queue)
                ?: check_key(draft, relay, &queue);

@@ -217,7 +217,7 @@ static const Setting table[] = {
     {RELAY(ntlm_v2), "UseNTLMv2", SETTING_BOOL, IN_RELAY(ntlm_v2), "true",
         .help = "answer NTLM in version 2; false: in version 1, which is as good as no secret, for "
                 "servers that know nothing else"},
-    {RELAY(oauth_token_url), "", SETTING_STRING, IN_RELAY(oauth_token_url), NULL,
+    {RELAY(oauth_token_url), "", SETTING_URL, IN_RELAY(oauth_token_url), NULL,
         .help = "the URL (https) where tokens for xoauth2 and oauthbearer are got and renewed"},
     {RELAY(oauth_client_id), "", SETTING_STRING, IN_RELAY(oauth_client_id), NULL,
         .help = "the name that outbox is registered by at oauth_token_url"},
@@ -255,7 +255,7 @@ static const Setting table[] = {
         .help = "a shell command whose first line of output is that key"},
     {RELAY(oauth_token_key_credential), "", SETTING_WORD, IN_RELAY(oauth_token_key.credential),
         NULL, .help = "a systemd credential that holds that key"},
-    {RELAY(oauth_device_url), "", SETTING_STRING, IN_RELAY(oauth_device_url), NULL,
+    {RELAY(oauth_device_url), "", SETTING_URL, IN_RELAY(oauth_device_url), NULL,
         .help = "the URL (https) where `outbox authorize` asks for a code"},
     {RELAY(oauth_ca_file), "", SETTING_FILE, IN_RELAY(oauth_ca_file), NULL,
         .help = "trusted authorities (PEM) for the two URLs instead of the system's"},

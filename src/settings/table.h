@@ -34,6 +34,7 @@ typedef enum SettingType {
     SETTING_KEYWORD,     /* char *: the first name of the choice */
     SETTING_STRING,      /* char *: no control characters */
     SETTING_WORD,        /* char *: no blanks either */
+    SETTING_URL,         /* char *: https; shown without the secrets in it */
     SETTING_HOST,        /* char *: a host name or address */
     SETTING_PATH,        /* char *: relative to the configuration's directory */
     SETTING_FILE,        /* char *: a path to a file that exists */

@@ -11,6 +11,7 @@
 #include "base/idn.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "settings/config.h"
 #include "settings/host.h"
 #include "settings/networks.h"
@@ -49,7 +50,8 @@ static int wrong(const Setting *setting, const Value *value, const char *what, F
 {
     _cleanup_buffer_ Buffer right = {0};
     _cleanup_free_
-    char *text = strdup(value->text), *shown = NULL;
+    char *text = setting->type == SETTING_URL ? url_shown(value->text) : strdup(value->text),
+         *shown = NULL;
     bool quoted = value->kind == VALUE_STRING || value->kind == VALUE_UNTYPED;
     int r = value_describe(setting, &right);
 

@@ -7,6 +7,7 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "settings/config.h"
 #include "settings/tls_names.h"
 #include "settings/value.h"
@@ -72,6 +73,14 @@ static bool is_token(const Setting *setting, const void *group)
            relay_identity_is_token(group);
 }
 
+static int append_url(const char *url, Buffer *out)
+{
+    _cleanup_free_
+    char *shown = url_shown(url);
+
+    return shown ? buffer_append_string(out, shown) : -ENOMEM;
+}
+
 int value_format(const Setting *setting, const void *group, Buffer *out)
 {
     const void *field = (const char *)group + setting->offset;
@@ -92,6 +101,7 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
         return setting_flags_format(setting->choices, *(const unsigned *)field, out);
     case SETTING_SECRET:
     case SETTING_HEADERS: return buffer_append_string(out, "***");
+    case SETTING_URL: return append_url(*(char *const *)field, out);
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     case SETTING_USERS: return buffer_append_string(out, user_list_text(*(UserList *const *)field));
@@ -163,6 +173,7 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_BOOL] = "true or false",
         [SETTING_STRING] = "text in quotes, on one line",
         [SETTING_WORD] = "text in quotes without blanks",
+        [SETTING_URL] = "a URL in quotes, such as \"https://login.example.com/token\"",
         [SETTING_HOST] = "a host name, an IPv4 or an IPv6 address in quotes, without a port",
         [SETTING_PATH] = "a path in quotes",
         [SETTING_FILE] = "the path of an existing file in quotes",

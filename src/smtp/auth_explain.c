@@ -19,13 +19,17 @@ void smtp_auth_explain(const SmtpAuthOptions *options, const SmtpCapabilities *c
 {
     const AuthMechanism *row;
 
-    for (size_t i = 0; (row = smtp_auth_row(i)); i++) {
-        SmtpAuthFit fit = {.name = row->name};
+    /* As "auto" goes through them: without TLS, those that show the password come last. */
+    for (int clear = 0; clear < 2; clear++)
+        for (size_t i = 0; (row = smtp_auth_row(i)); i++) {
+            SmtpAuthFit fit = {.name = row->name};
 
-        fit.reason = smtp_auth_obstacle(row, options, capabilities, tls, &fit.offered);
-        fit.fits = !fit.reason;
-        tell(user, &fit);
-    }
+            if ((!tls->active && row->flags & AUTH_CLEAR) != clear)
+                continue;
+            fit.reason = smtp_auth_obstacle(row, options, capabilities, tls, &fit.offered);
+            fit.fits = !fit.reason;
+            tell(user, &fit);
+        }
     for (const char *at = capabilities->mechanisms; *at; at += strspn(at, " ")) {
         char name[sizeof(capabilities->mechanisms)];
         size_t n = strcspn(at, " ");

@@ -12,8 +12,8 @@
 #include "settings/load.h"
 #include "submit/ask.h"
 #include "submit/send.h"
-#include "tool/grid.h"
 #include "tool/selection.h"
+#include "tool/terminal.h"
 
 /* What the command line asks for, as far as it matters here. */
 typedef struct Asked {
@@ -73,8 +73,9 @@ static bool is_wanted(const Command *command, const Asked *asked)
 
 int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, const char *socket)
 {
-    const SubmitAsk ask = {
-        .columns = table_terminal_width(), .color = color_is_wanted(tool->color), .words = argv};
+    const SubmitAsk ask = {.columns = terminal_width(STDOUT_FILENO),
+        .color = color_is_wanted(tool->color),
+        .words = argv};
     const Asked asked = look_at(command, argc, argv);
     _cleanup_failure_ Failure f = {0};
     _cleanup_close_ int fd = -1;

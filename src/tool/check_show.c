@@ -170,24 +170,57 @@ static void print_lines(const Finding *f, const char *label, const char *text)
     print_lines_as(f, COLOR_NONE, label, text);
 }
 
-/* In the order in which they are preferred; of those that are not offered, none. */
+static bool is_true(const json_t *object, const char *name)
+{
+    return json_is_true(json_object_get(object, name));
+}
+
+static size_t count_logins(const Finding *f, const char *what)
+{
+    size_t i, n = 0;
+    json_t *login;
+
+    json_array_foreach(f->logins, i, login) n += is_true(login, "offered") && is_true(login, what);
+    return n;
+}
+
+/* What became of one that fits. Those in front of the one that was tried last were refused, or
+ * ruled out by the refusal of their like. */
+static const char *fate_of(const Finding *f, const json_t *login, bool turn_is_over)
+{
+    if (is_true(login, "used"))
+        return f->ok                         ? "used"
+               : count_logins(f, "fits") > 1 ? "tried last, and failed"
+                                             : "tried, and failed";
+    if (count_logins(f, "used") == 0)
+        return "fits";
+    if (!turn_is_over)
+        return "had its turn before, without success";
+    return f->ok ? "fits, and was not needed" : "fits, and was not tried any more";
+}
+
+/* In the order in which they have their turn; of those that are not offered, none. */
 static void print_logins(const Finding *f)
 {
     const char *label = "logins";
+    bool turn_is_over = false;
     size_t i;
     json_t *login;
 
+    if (count_logins(f, "fits") > 1) {
+        printf("  %-12s in this order, each when the one before is refused (auth = \"auto\"):\n",
+            label);
+        label = "";
+    }
     json_array_foreach(f->logins, i, login)
     {
-        const char *reason = json_string_value(json_object_get(login, "reason"));
-        bool used = json_is_true(json_object_get(login, "used"));
-
-        if (!json_is_true(json_object_get(login, "offered")))
+        if (!is_true(login, "offered"))
             continue;
         printf("  %-12s ", label);
-        (void)terminal_print(
-            stdout, json_string_value(json_object_get(login, "mechanism")), CHECK_SHOWN_MAX);
-        printf(": %s\n", used ? (f->ok ? "used" : "tried last") : reason ?: "fits");
+        (void)terminal_print(stdout, text_of(login, "mechanism"), CHECK_SHOWN_MAX);
+        printf(": %s\n",
+            is_true(login, "fits") ? fate_of(f, login, turn_is_over) : text_of(login, "reason"));
+        turn_is_over = turn_is_over || is_true(login, "used");
         label = "";
     }
 }

@@ -33,6 +33,7 @@ typedef struct ToolOption {
     int value;            /* its letter; of an option without one, a number above 255 */
     const char *argument; /* "DIR", "FILE", "high|normal|low"; NULL: it takes none */
     const char *help;     /* "\n" where a line has to end; NULL: the end of the table */
+    bool may_be_empty;    /* its value */
 } ToolOption;
 
 /* Of those that many commands have. */

@@ -15,6 +15,7 @@
 #include "settings/load.h"
 #include "tool/command.h"
 #include "tool/terminal.h"
+#include "tool/wrap.h"
 
 #define TEXT_BYTES                                                                \
     8192 /* of one failure; the mistakes in a configuration are not bounded by it \
@@ -99,7 +100,8 @@ void tool_begin(void)
 
     file_occupy_standard_streams();
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);                          /* the write says so as well */
+    signal(SIGXFSZ, SIG_IGN); /* the write says so as well */
+    wrap_terminal(&stderr, STDERR_FILENO);
     (void)setvbuf(stderr, line, _IOLBF, sizeof(line)); /* each line with one write */
 }
 
@@ -164,8 +166,6 @@ int tool_directory(const Tool *tool, const char *directory, char **ret, SenderRu
         *ret_senders = NULL;
     if (ret_socket)
         *ret_socket = NULL;
-    if (directory && !*directory)
-        return tool_refuse(ERROR_USAGE, "--directory: the name of a directory is wanted");
     if (directory) {
         *ret = strdup(directory);
         return *ret ? 0 : tool_fail_memory();

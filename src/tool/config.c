@@ -5,9 +5,11 @@
 #include "settings/load.h"
 #include "settings/print.h"
 #include "tool/command.h"
+#include "tool/wrap.h"
 
 static int print(Buffer *out)
 {
+    wrap_as_is(stdout);       /* it can be written into a file */
     if (buffer_size(out) > 0) /* an empty one has no data at all */
         fwrite(buffer_data(out), 1, buffer_size(out), stdout);
     return EX_OK;

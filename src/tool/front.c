@@ -4,10 +4,12 @@
 #include <string.h>
 #include <sys/time.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "tool/input.h"
 #include "tool/library.h"
 #include "tool/sendmail.h"
+#include "tool/wrap.h"
 
 /* One that is in the library: only its help, and what is wrong with its options, is ours. */
 static int run_rest(const Tool *tool, const Command *command, int argc, char **argv)
@@ -87,5 +89,6 @@ int main(int argc, char **argv)
         return mailq_main(argc, argv);
     if (strcmp(name, "newaliases") == 0)
         return newaliases_main(argc, argv);
+    wrap_terminal(&stdout, STDOUT_FILENO);
     return run_tool(argc, argv);
 }

@@ -6,12 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-#include <wchar.h>
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "tool/terminal.h"
 
 #define GAP 2         /* between columns */
 #define CELL_MAX 1020 /* bytes of a stranger's */
@@ -38,31 +36,15 @@ struct Grid {
 
 /* ---- widths ---- */
 
-/* The bytes of the first character, and the columns that it takes. It is UTF-8, whatever the
- * locale: that is what is printed. */
-static size_t measure(const char *text, size_t *ret_columns)
-{
-    unsigned char c = (unsigned char)*text;
-    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    wchar_t wide = n == 1 ? c : c & (0xff >> (n + 1));
-    int columns;
-
-    for (size_t i = 1; i < n; i++)
-        wide = (wchar_t)(wide << 6 | (text[i] & 0x3f));
-    columns = wcwidth(wide);
-    *ret_columns = columns < 0 ? 1 : (size_t)columns;
-    return n;
-}
-
 /* As many bytes as fit into `columns`; those that they take in `ret_columns`. */
 static size_t fit(const Grid *grid, const char *text, size_t columns, size_t *ret_columns)
 {
     locale_t before = grid->utf8 ? uselocale(grid->utf8) : (locale_t)0;
-    size_t n = 0;
+    size_t n = 0, length = strlen(text);
 
     *ret_columns = 0;
-    while (text[n]) {
-        size_t width, bytes = measure(text + n, &width);
+    while (n < length) {
+        size_t width, bytes = terminal_measure(text + n, length - n, &width);
 
         if (*ret_columns + width > columns)
             break;
@@ -80,28 +62,6 @@ static size_t width_of(const Grid *grid, const char *text)
 
     (void)fit(grid, text, SIZE_MAX, &columns);
     return columns;
-}
-
-size_t table_terminal_width(void)
-{
-    const char *columns = getenv("COLUMNS"), *asked = getenv("OUTBOX_COLUMNS");
-    unsigned long n = columns ? strtoul(columns, NULL, 10) : 0;
-    struct winsize size = {0};
-
-    if (asked) /* of who is at the other end of the submission socket */
-        return MIN(strtoul(asked, NULL, 10), 10000UL);
-    if (!isatty(STDOUT_FILENO))
-        return 0;
-    if (n == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
-        n = size.ws_col;
-    return n == 0 ? 80 : MIN(n, (unsigned long)10000);
-}
-
-size_t table_terminal_height(void)
-{
-    struct winsize size = {0};
-
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
 }
 
 /* ---- gathering ---- */

@@ -33,9 +33,3 @@ void grid_color(Grid *grid, size_t column, Color color);
 /* Prints what was added since, with the headings above the first row of all. Columns never get
  * narrower than they were. */
 void grid_print(Grid *grid);
-
-/* Of the terminal at standard output, or $COLUMNS; 0 when it is none. */
-size_t table_terminal_width(void);
-
-/* The lines of the terminal that standard output is; 24 where they cannot be known. */
-size_t table_terminal_height(void);

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "tool/command.h"
+#include "tool/terminal.h"
 
-#define WIDTH 80
+#define WIDTH_MAX 80
 #define FRONT_MAX 27 /* of an option that is longer, the text begins on the next line */
 
 /* ---- texts ---- */
@@ -17,12 +19,14 @@
  * column `indent`. */
 static void print_wrapped(const char *text, size_t at, size_t indent)
 {
+    size_t terminal = terminal_width(STDOUT_FILENO);
+    size_t width = terminal > 0 ? MIN(terminal, (size_t)WIDTH_MAX) : WIDTH_MAX;
     bool begins = true; /* a line */
 
     while (*text) {
         size_t word = strcspn(text, " \n"), blank = begins ? 0 : 1;
 
-        if (!begins && at + blank + word > WIDTH) {
+        if (!begins && at + blank + word > width) {
             printf("\n%*s", (int)indent, "");
             at = indent, blank = 0;
         }

@@ -66,17 +66,6 @@ static void tell_sum(const Import *import)
 
 /* ---- importing ---- */
 
-/* The start of its content, with its whole header: 1 when there may be more, 0, or a negative
- * errno with a Failure. */
-static int read_start(ForeignMessage *message, Buffer *out, Failure *f)
-{
-    int r = 1;
-
-    while (r > 0 && buffer_size(out) < MESSAGE_HEADER_MAX)
-        r = foreign_read(message, out, f);
-    return r;
-}
-
 /* The header as programs write it that hand mail to a sendmail, which all of these systems are. */
 static int mend(const Buffer *start, const char *author, Buffer *out)
 {
@@ -147,7 +136,7 @@ static int address(Import *import, const ForeignMessage *foreign, const Buffer *
 static int import_message(Import *import, ForeignMessage *message, char **ret_path, Failure *f)
 {
     _cleanup_buffer_ Buffer start = {0}, addressed = {0};
-    int r = read_start(message, &start, f);
+    int r = message_read_start(foreign_read, message, &start, f);
 
     if (r >= 0)
         r = address(import, message, &start, r > 0, &addressed, f);

@@ -56,17 +56,17 @@ const ToolOption input_options[] = {
     {.help = "A whole message is read from standard input; recipients that are given as arguments "
              "take the place of its own. Or it is composed, when one of these is given:"},
     {"from", INPUT_FROM, "ADDRESS", "sender, with or without a name; required"},
-    {"to", INPUT_TO, "LIST", "recipients, comma-separated; repeatable"},
-    {"cc", INPUT_CC, "LIST", "more of them"},
-    {"bcc", INPUT_BCC, "LIST", "more, who do not stand in the message"},
+    {"to", INPUT_TO, "LIST", "recipients, comma-separated; repeatable", true},
+    {"cc", INPUT_CC, "LIST", "more of them", true},
+    {"bcc", INPUT_BCC, "LIST", "more, who do not stand in the message", true},
     {"recipient", INPUT_RECIPIENT, "KIND:ADDRESS",
         "to:, cc: or bcc: and one recipient, ESMTP parameters behind it as in 'to: Ann "
         "<ann@example.com> NOTIFY=SUCCESS,FAILURE'; repeatable"},
-    {"subject", INPUT_SUBJECT, "TEXT", "UTF-8, like all text"},
+    {"subject", INPUT_SUBJECT, "TEXT", "UTF-8, like all text", true},
     {"body", INPUT_BODY, "TEXT",
-        "the text; without it, and without HTML, standard input is the text"},
+        "the text; without it, and without HTML, standard input is the text", true},
     {"body-file", INPUT_BODY_FILE, "FILE", "the text is in this file; \"-\" is standard input"},
-    {"html", INPUT_HTML, "TEXT", "the text as HTML, instead of the text or beside it"},
+    {"html", INPUT_HTML, "TEXT", "the text as HTML, instead of the text or beside it", true},
     {"html-file", INPUT_HTML_FILE, "FILE", "the HTML is in this file; \"-\" is standard input"},
     {"attach", INPUT_ATTACH, "FILE", "attach a file; \"-\" is standard input; repeatable"},
     {"inline", INPUT_INLINE, "FILE",
@@ -77,17 +77,21 @@ const ToolOption input_options[] = {
     {"content-id", INPUT_CONTENT_ID, "ID", "what the HTML calls the inline file before"},
     {"header", INPUT_HEADER, "FIELD",
         "'NAME: VALUE': append a header field; repeatable. After an empty first one, the others "
-        "replace the computed header"},
+        "replace the computed header",
+        true},
     {"headers-file", INPUT_HEADERS_FILE, "FILE", "the same, one a line"},
-    {"reply-to", INPUT_REPLY_TO, "ADDRESS", "where answers go"},
+    {"reply-to", INPUT_REPLY_TO, "ADDRESS", "where answers go", true},
     {"return-path", INPUT_RETURN_PATH, "ADDRESS",
-        "where notices of failure go; without it, to --from"},
+        "where notices of failure go; without it, to --from", true},
     {"date", INPUT_DATE, "DATE",
-        "as `date -R` prints it, or 2026-12-31T23:59:59+01:00; now: the default; empty: none"},
-    {"message-id", INPUT_MESSAGE_ID, "ID", "\"*\": a generated one (the default); empty: none"},
+        "as `date -R` prints it, or 2026-12-31T23:59:59+01:00; now: the default; empty: none",
+        true},
+    {"message-id", INPUT_MESSAGE_ID, "ID", "\"*\": a generated one (the default); empty: none",
+        true},
     {"delivery-notification-to", INPUT_DELIVERY_NOTIFICATION_TO, "ADDRESS",
-        "ask for a receipt of delivery"},
-    {"read-receipt-to", INPUT_READ_RECEIPT_TO, "ADDRESS", "ask for a receipt when it is read"},
+        "ask for a receipt of delivery", true},
+    {"read-receipt-to", INPUT_READ_RECEIPT_TO, "ADDRESS", "ask for a receipt when it is read",
+        true},
     {"importance", INPUT_IMPORTANCE, "high|normal|low", "the header field Importance"},
     {"priority", INPUT_PRIORITY, "normal|urgent|non-urgent", "the header field Priority"},
     {"sensitivity", INPUT_SENSITIVITY, "personal|private|company-confidential",
@@ -332,25 +336,20 @@ static int read_envelope(const ToolInput *input, char **recipients, Envelope *e,
     return r;
 }
 
-/* Fills `out` up to where a whole header must have ended. 1 when there may be more, 0 at the end of
- * the file. */
-static int read_start(int fd, Buffer *out)
+/* 1 when there may be more, 0 at the end of the file. */
+static int read_piece(void *source, Buffer *out, _unused_ Failure *f)
 {
-    while (buffer_size(out) < MESSAGE_HEADER_MAX) {
-        char *to = buffer_reserve(out, READ_BYTES);
-        ssize_t n;
+    char *to = buffer_reserve(out, READ_BYTES);
+    ssize_t n;
 
-        if (!to)
-            return -ENOMEM;
-        n = read(fd, to, READ_BYTES);
-        if (n == 0)
-            return 0;
-        if (n > 0)
-            buffer_commit(out, (size_t)n);
-        else if (errno != EINTR)
-            return -errno;
-    }
-    return 1;
+    if (!to)
+        return -ENOMEM;
+    do
+        n = read(*(int *)source, to, READ_BYTES);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        buffer_commit(out, (size_t)n);
+    return n < 0 ? -errno : n > 0;
 }
 
 void input_rest_done(InputRest *rest)
@@ -395,7 +394,7 @@ int input_read_start(const char *path, Buffer *ret_start, InputRest *ret_rest, F
         return fd == -ENXIO
                    ? failure_set(f, fd, ERROR_FILE, "cannot open %s: %s", name, file_trouble(fd))
                    : failure_set_errno(f, is_file ? fd : -errno, "cannot open %s", name);
-    more = read_start(fd, ret_start);
+    more = message_read_start(read_piece, &fd, ret_start, f);
     if (more < 0)
         return failure_set_errno(f, more, "cannot read %s", name);
     if (buffer_size(ret_start) == 0)
@@ -457,7 +456,7 @@ int input_fail(const ToolInput *input, const Failure *f)
 int input_check(const Buffer *start, bool more, const Envelope *asked, InputMemory *bytes,
     Message **ret_message, Failure *f)
 {
-    size_t n = MIN(buffer_size(start), (size_t)MESSAGE_HEADER_MAX);
+    size_t n = MIN(buffer_size(start), (size_t)MESSAGE_START_MAX);
 
     input_memory_init(bytes, buffer_data(start), n);
     bytes->base.size += more || n < buffer_size(start);

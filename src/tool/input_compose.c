@@ -273,6 +273,11 @@ static int check_options(const ToolInput *input, const Command *command)
     return 0;
 }
 
+static int read_composed(void *composed, Buffer *out, Failure *f)
+{
+    return composed_read(composed, MESSAGE_HEADER_MAX, out, f);
+}
+
 /* The files are read while the message is written: only its start, which is looked at before, is in
  * memory. */
 static int open_composed(const Compose *compose, Buffer *ret_start, InputRest *ret_rest, Failure *f)
@@ -281,7 +286,7 @@ static int open_composed(const Compose *compose, Buffer *ret_start, InputRest *r
     int r = compose_open(compose, &composed, f);
 
     if (r >= 0)
-        r = composed_read(composed, MESSAGE_HEADER_MAX, ret_start, f);
+        r = message_read_start(read_composed, composed, ret_start, f);
     if (r > 0)
         ret_rest->composed = TAKE_PTR(composed);
     return r;

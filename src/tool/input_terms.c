@@ -114,6 +114,11 @@ static int take_envid(ToolInput *input, const Command *command, const char *valu
 {
     _cleanup_buffer_ Buffer encoded = {0};
 
+    if (text_has_control(value) || !text_is_ascii(value, strlen(value)))
+        return tool_usage(command,
+            "--envid takes printable ASCII characters, and '%s' has a line break, another control "
+            "character or a letter beyond ASCII",
+            value);
     if (envelope_append_xtext(&encoded, value) < 0 || buffer_append(&encoded, "", 1) < 0)
         return tool_fail_memory();
     return add(input, command, INPUT_ENVID, ENVELOPE_SENDER, "ENVID", buffer_data(&encoded));

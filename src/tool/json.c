@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "tool/command.h"
+#include "tool/wrap.h"
 
 json_t *json_text(const char *text)
 {
@@ -87,6 +88,7 @@ int json_write(const json_t *json, size_t flags)
     Dump dump = {0};
     bool failed = json_dump_callback(json, keep_piece, &dump, flags) < 0 || dump.failed;
 
+    wrap_as_is(stdout);
     if (!failed)
         print_plain(buffer_data(&dump.text), buffer_size(&dump.text));
     buffer_done(&dump.text);

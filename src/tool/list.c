@@ -269,7 +269,7 @@ static int begin(const Spool *spool, const ListOptions *options, Listing *l)
     if (servers_look(spool, &l->servers) < 0)
         return -ENOMEM;
     if (!options->json)
-        l->grid = grid_new(columns, ELEMENTSOF(columns), table_terminal_width());
+        l->grid = grid_new(columns, ELEMENTSOF(columns), terminal_width(STDOUT_FILENO));
     if (!options->json && !l->grid)
         return -ENOMEM;
     return waiting_find(&l->servers, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
@@ -287,7 +287,7 @@ static void listing_done(Listing *l)
  * rest. */
 static size_t count_lines(const Listing *l)
 {
-    size_t height = table_terminal_height(), width = MAX(table_terminal_width(), (size_t)1);
+    size_t height = terminal_height(), width = MAX(terminal_width(STDOUT_FILENO), (size_t)1);
     size_t others = 6 + (l->waiting.text ? strlen(l->waiting.text) / width : 0);
 
     return height > others + 2 ? height - others : 2;

@@ -10,6 +10,7 @@
 #include "tool/command.h"
 #include "tool/inspect.h"
 #include "tool/terminal.h"
+#include "tool/wrap.h"
 
 #define TEXT_MAX 1000 /* bytes that are shown of an address, or of a reason */
 
@@ -314,5 +315,6 @@ int run_mailq(const Tool *tool, const Command *command, int argc, char **argv)
         status = tool_usage(command, "it takes no arguments");
     if (status == 0)
         status = tool_open_spool_to_read(tool, directory, &spool);
+    wrap_as_is(stdout);
     return status != 0 ? status : show(spool, format);
 }

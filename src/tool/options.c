@@ -91,6 +91,15 @@ static void explain_long(const Command *command, const char *argument, const str
             near ? "; did you mean --" : "", near ?: "", near ? "?" : "");
 }
 
+/* A variable of a script that was not set is no file, no number and no text to look for. */
+static bool may_be_empty(const ToolOption *option, int value)
+{
+    for (; option && option->help; option++)
+        if (option->name && option->value == value)
+            return option->may_be_empty;
+    return false;
+}
+
 static int next_option(const Command *command, const Lists *lists, int argc, char **argv)
 {
     int c;
@@ -109,12 +118,27 @@ static int next_option(const Command *command, const Lists *lists, int argc, cha
     return '?';
 }
 
+static int refuse_empty(const Command *command, const Lists *lists, int value)
+{
+    size_t i = 0;
+
+    while (i < lists->n_longs - 1 && lists->longs[i].val != value)
+        i++;
+    (void)tool_usage(command, "--%s wants a value, and it is empty", lists->longs[i].name);
+    return '?';
+}
+
 int tool_getopt(const Command *command, int argc, char **argv)
 {
     Lists lists;
+    int c;
 
     make_lists(&lists, ":", command->options, command->shared);
-    return next_option(command, &lists, argc, argv);
+    c = next_option(command, &lists, argc, argv);
+    if (c < 0 || c == '?' || !optarg || *optarg || may_be_empty(command->options, c) ||
+        may_be_empty(command->shared, c))
+        return c;
+    return refuse_empty(command, &lists, c);
 }
 
 const ToolOption *tool_option_find(const ToolOption *options, int value)
@@ -171,7 +195,7 @@ int tool_read_options(Tool *tool, int argc, char **argv)
     make_lists(&lists, "+:", tool_options, NULL); /* those behind the command are the command's */
     optind = 0;
     while ((c = next_option(NULL, &lists, argc, argv)) >= 0)
-        switch (c) {
+        switch (c != '?' && optarg && !*optarg ? refuse_empty(NULL, &lists, c) : c) {
         case OPTION_CONFIG: tool->config_path = optarg; break;
         case OPTION_SET: tool->overrides[n_overrides++] = optarg; break;
         case OPTION_COLOR:

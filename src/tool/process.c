@@ -112,16 +112,31 @@ static void on_outcome(void *user, const OutcomeReport *report)
             print_not_delivered(user, report, report->recipients[i]);
 }
 
+/* Why recipients were refused is told with each of them, so that nothing is left to say of a single
+ * one. */
+static void print_failed(Processing *p, const MessageReport *report)
+{
+    bool told = report->error == ERROR_REFUSED && report->refused > 0;
+    const char *text = report->text ?: "no reason is known";
+    char number[80];
+
+    if ((told && report->recipients == 1 && !report->old_id) || !may_print(p, STDERR_FILENO))
+        return;
+    snprintf(number, sizeof(number), "%zu of %zu recipients refused",
+        report->recipients - report->delivered, report->recipients);
+    (void)tool_fail_number(report->error, "%s%s%s%s failed: %s", report->id,
+        report->old_id ? " (was " : "", report->old_id ?: "", report->old_id ? ")" : "",
+        told ? number : text);
+}
+
 static void on_message(void *user, const MessageReport *report)
 {
     Processing *p = user;
 
     if (report->change == MESSAGE_ABANDONED && may_print(p, STDERR_FILENO))
         (void)tool_fail_number(ERROR_SPOOL, "%s: left as .sending: %s", report->id, report->text);
-    if (report->change == MESSAGE_FAILED && may_print(p, STDERR_FILENO))
-        (void)tool_fail_number(report->error, "%s%s%s%s failed: %s", report->id,
-            report->old_id ? " (was " : "", report->old_id ?: "", report->old_id ? ")" : "",
-            report->text ?: "no reason is known");
+    if (report->change == MESSAGE_FAILED)
+        print_failed(p, report);
 }
 
 static void on_relay_held(void *user, const RelayReport *report, bool ends)

@@ -9,9 +9,11 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "tool/wrap.h"
 
 static int write_stdout(void *sink _unused_, const void *data, size_t n, Failure *f)
 {
+    wrap_as_is(stdout);
     return fwrite(data, 1, n, stdout) == n
                ? 0
                : failure_set(f, -EIO, ERROR_FILE, "cannot write to standard output");

@@ -133,6 +133,8 @@ static int take_old_option(char **argv, SendmailOptions *options)
  * status. */
 static int take_option(int c, char **argv, SendmailOptions *options)
 {
+    if (c < OPTION_FORMAT && strchr("CNRV", c) && !*optarg)
+        return usage((char[]){'-', (char)c, '\0'}, "wants a value, and it is empty");
     switch (c) {
     case 'C': options->config_path = optarg; return -1;
     case 'f':
@@ -157,16 +159,6 @@ static int take_option(int c, char **argv, SendmailOptions *options)
     }
 }
 
-/* Fills `start` up to where a whole header must have ended. */
-static int read_start(SendmailInput *input, Buffer *start, Failure *f)
-{
-    int r = 1;
-
-    while (r > 0 && buffer_size(start) < MESSAGE_HEADER_MAX)
-        r = sendmail_read(input, start, f);
-    return r;
-}
-
 /* How many recipients were left out, or a negative errno with a Failure. */
 static int queue(
     const SendmailOptions *options, const QueueTarget *target, char **recipients, Failure *f)
@@ -175,7 +167,7 @@ static int queue(
     _cleanup_buffer_ Buffer start = {0}, message = {0};
     _cleanup_free_
     char *path = NULL;
-    int r = read_start(&input, &start, f), n_refused = 0;
+    int r = message_read_start(sendmail_read, &input, &start, f), n_refused = 0;
 
     if (r >= 0)
         r = n_refused = sendmail_address(options, recipients, &start, &message, f);

@@ -14,6 +14,7 @@
 #include "tool/servers.h"
 #include "tool/span.h"
 #include "tool/terminal.h"
+#include "tool/wrap.h"
 
 static void print_colored(const char *label, const char *text, Color color)
 {
@@ -130,6 +131,7 @@ static int print_content(const Spool *spool, const Inspection *i)
 
     if (fd < 0)
         return tool_fail(&f);
+    wrap_as_is(stdout);
     while (!ferror(stdout) && (n = read(fd, data, sizeof(data))) != 0) {
         if (n < 0 && errno == EINTR)
             continue;

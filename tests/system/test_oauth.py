@@ -521,6 +521,7 @@ class Failures(OauthTest):
             ({"oauth_token_url": "https://u:HIDDEN@localhost/token"}, "a login in the URL"),
             ({"oauth_token_url": "http://u:HIDDEN@localhost/token"}, "a login in the URL"),
             ({"oauth_token_url": "https://localhost/HIDDEN@x"}, 'write "%40"'),
+            ({"oauth_token_url": "https://localhost/t?client_secret=HIDDEN"}, "set oauth_client_secret_file"),
             ({"oauth_client_id": None}, "set oauth_client_id"),
             ({"oauth_refresh_token": None}, "outbox authorize"),
             ({"oauth_grant": "client-credentials"}, "set oauth_client_secret_file"),

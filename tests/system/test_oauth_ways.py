@@ -17,6 +17,23 @@ KEY = "c2VhbGVkIGJ5IHRoaXMgbGluZSwgb3Igbm90aGluZw=="
 OTHER_KEY = KEY.replace("c2", "d2")
 
 
+class Gateway(OauthTest):
+    def test_its_key_in_the_url(self):
+        """It is sent, and shown nowhere, not even where the server repeats it."""
+        url, shown = (f"{self.tokens.url()}?p=B2C_1_x&code={code}" for code in ("HIDDEN", "***"))
+        self.send(oauth_token_url=url)
+        self.assertEqual(self.tokens.asked[0][0], "/token?p=B2C_1_x&code=HIDDEN")
+        self.assertIn(f'oauth_token_url = "{shown}";', self.outbox("config"))
+        as_json = self.outbox("config", "--json")
+        self.assertIn(shown, as_json)
+        self.assertNotIn("HIDDEN", as_json)
+        for answer in ((302, {}, "https://elsewhere.lab.test/t?code=HIDDEN"), (200, {"access_token": 5}),
+                       (400, {"error": "invalid_request", "error_description": "not with HIDDEN"})):
+            with self.subTest(answer):
+                self.tokens.answer = lambda *_, answer=answer: answer
+                self.assertNotIn("HIDDEN", self.send(status=77, oauth_token_url=url))
+
+
 class Sealed(OauthTest):
     """The kept token under a key that is a credential of systemd's, in a directory of the test's."""
 

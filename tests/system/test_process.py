@@ -7,6 +7,7 @@ import time
 
 from case import SystemTest, message
 from lab import program
+from odd_relay import OddRelay
 from preload import preload
 from process import wait_for
 from slow_relay import SlowRelay
@@ -42,6 +43,26 @@ class Stuck(SystemTest):
         self.outbox("process")
         self.assertEqual(self.queue.names(), [])
         self.assertEqual(relay.accepted, 3)
+
+
+class Refusals(SystemTest):
+    def process(self, name, *recipients):
+        """What is said of a message to them, of whom those that begin with `no` are refused."""
+        relay = OddRelay(lambda _, verb, argument:
+                         "550 5.1.1 no such user" if verb == "RCPT" and argument.startswith("no") else None)
+        self.addCleanup(relay.server.close)
+        self.configure({**self.lab.relay(relay.port), "name": "odd"})
+        self.queue.drop(name, message(to=recipients))
+        result = self.outbox("process", status=None)
+        self.assertEqual(result.returncode, 69)
+        return result.stderr.decode()
+
+    def test_each_is_told_once(self):
+        refused = "outbox: 161: %s: %s@x.test refused by odd at rcpt: 550 5.1.1 no such user\n"
+        self.assertEqual(self.process("one", "no@x.test"), refused % ("one", "no"))
+        self.assertEqual(self.process("two", "no-1@x.test", "no-2@x.test", "yes@x.test"),
+                         refused % ("two", "no-1") + refused % ("two", "no-2") +
+                         "outbox: 9004: two failed: 2 of 3 recipients refused\n")
 
 
 class ProcessEnds(SystemTest):

@@ -254,6 +254,22 @@ class Sendmail(SystemTest):
         self.sendmail("\ntext\n", "ann@lab.test")
         self.assertIn("it is a pipe", self.sendmail("", "-bi", status=66))
 
+    def test_many_recipients_and_long_lines(self):
+        """What is said of the header is not said of the envelope that is put in front of it, or of a text."""
+        people = [f"user{number:06}.with.some.name@department.example.org" for number in range(19000)]
+        lines = self.queued("From: a@lab.test\nBcc: " + ",\n ".join(people) + "\n\nx\n", "-t")
+        self.assertEqual(sum(line.startswith("X-Receiver:") for line in lines), len(people))
+        for text in ("y" * 1_200_000, "hello " * 200_000, "Subject: x\n\n" + "y" * 1_200_000):
+            self.assertEqual(self.queued(text, "ann@lab.test")[-1], text.splitlines()[-1])
+        self.assertIn("the header is larger than 1 MiB",
+                      self.sendmail("Subject: x\n" + "X-Y: z\n" * 200_000, "ann@lab.test", status=65))
+
+    def test_empty_values(self):
+        for option in ("-C", "-N", "-R", "-V"):
+            said = self.sendmail("Subject: x\n\nx\n", option, "", "ann@lab.test", status=64)
+            self.assertIn(f"sendmail {option}: wants a value, and it is empty", said)
+        self.sendmail("Subject: x\n\nx\n", "-F", "", "-f", "", "ann@lab.test")
+
     def test_a_run_of_the_queue(self):
         def drop():
             for name, sender, to in (("one", "a@lab.test", "ann@lab.test"), ("two", "b@lab.test", "bob@else.test")):

@@ -459,6 +459,8 @@ class Terms(RelayTest):
         for options, words in (
             (("--notify", "sometimes"), "never, or some of success, failure and delay"), (("--notify", "never", "--notify", "delay"), "twice"),
             (("--ret", "half"), "full or headers"), (("--envid", "x" * 101), "at most 100"),
+            (("--envid", "a\nb"), "printable ASCII characters, and 'a\\x0ab' has a line break"),
+            (("--envid", "a\x7f"), "control"), (("--envid", "é"), "a letter beyond ASCII"),
             (("--deliver-by", "soon"), "a time such as 2h"), (("--deliver-by", "2h,explode"), "notify or return"),
             (("--deliver-by", "40000d"), "a time such as"), (("--mt-priority", "12"), "from -9 to 9"),
             (("--mt-priority", "high"), "from -9 to 9"), (("--hold-for", "0"), "a time such as"),

@@ -40,6 +40,19 @@ class Queueing(SystemTest):
         self.wait_copies(1, ann)
         self.assertEqual(self.copies(bob), [])
 
+    def test_empty_values(self):
+        """A variable of a script that was not set."""
+        self.configure()
+        for arguments in (("queue", "--body-file", ""), ("list", "--from", ""), ("delete", "--to", "", "--all"),
+                          ("list", "-d", ""), ("check", "--probe", ""), ("queue", "--envid", ""), ("list", "-s", ""),
+                          ("queue", "--from", "", "--to", "a@x.test")):
+            result = self.outbox(*arguments, status=None)
+            self.assertEqual((result.returncode, result.stdout), (64, b""), arguments)
+            self.assertIn("wants a value, and it is empty", result.stderr.decode(), arguments)
+        result = lab.outbox("--config", "", "list")
+        self.assertIn("--config wants a value, and it is empty", result.stderr.decode())
+        self.queued("--from", "a@x.test", "--to", "b@x.test", "--cc", "", "--subject", "", "--body", "", "--date", "")
+
     def test_composed_message(self):
         """Queue, into a directory: prints the path of the unique file."""
         ann, bob, eve = self.address("ann"), self.address("bob"), self.address("eve")

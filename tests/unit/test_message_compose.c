@@ -232,6 +232,50 @@ START_TEST(a_body_with_its_own_mime_fields_is_left_alone)
 }
 END_TEST
 
+/* What the fields say of the body has to be true: a reader goes by it. */
+START_TEST(fields_of_the_content_fit_the_body)
+{
+    static const struct {
+        const char *type, *encoding, *body, *why;
+    } rows[] = {
+        {NULL, "Content-Transfer-Encoding: base64", "hello", "or say with a Content-Type"},
+        {NULL, "Content-Transfer-Encoding: 8bit", "gr\xc3\xbc\xc3\x9f", "encoded as it needs"},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: base64", "hello",
+            "not encoded so"},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: base64", "a=bc", "not encoded so"},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: quoted-printable", "a=b", NULL},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: quoted-printable", "a=bcde=x9",
+            "not encoded so"},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: 7bit", "\xc3\xbc",
+            "not encoded so"},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: rot13", "x", "it is 7bit, 8bit"},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: base64", "aGVs\nbG8=\n", NULL},
+        {"Content-Type: text/plain", "Content-Transfer-Encoding: quoted-printable", "a=3D=\nb",
+            NULL},
+        {"Content-Type: text/plain; charset=utf-8", "content-transfer-encoding: 8BIT", "\xc3\xbc",
+            NULL},
+        {"Content-Type: multipart/mixed", "X: y", "x", "a boundary"},
+        {"MIME-Version: 2.0", "X: y", "x", "no version but 1.0"},
+        {"MIME-Version: 1.0 (outbox)", "X: y", "x", NULL},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_buffer_ Buffer out = {0};
+        const char *const headers[] = {
+            rows[i].type ?: rows[i].encoding, rows[i].type ? rows[i].encoding : NULL, NULL};
+        const Compose c = {.from = "a@b",
+            .to = LIST("c@d"),
+            .headers = headers,
+            .body = compose_text(rows[i].body)};
+
+        if (rows[i].why)
+            assert_refused(c, ERROR_MESSAGE, rows[i].why);
+        else
+            assert_has(compose(c, &out), rows[i].body);
+    }
+}
+END_TEST
+
 START_TEST(bodies_that_no_line_carries_are_quoted)
 {
     char body[2101];
@@ -423,6 +467,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, date_and_message_id_can_be_left_out_or_made);
     tcase_add_test(tcase, an_empty_first_header_replaces_the_computed_ones);
     tcase_add_test(tcase, a_body_with_its_own_mime_fields_is_left_alone);
+    tcase_add_test(tcase, fields_of_the_content_fit_the_body);
     tcase_add_test(tcase, bodies_that_no_line_carries_are_quoted);
     tcase_add_test(tcase, files_are_attached);
     tcase_add_test(tcase, what_is_composed_is_read_back_by_the_queue);

@@ -305,6 +305,86 @@ START_TEST(a_header_without_end_is_refused)
 }
 END_TEST
 
+typedef struct Pieces {
+    const Buffer *file;
+    size_t at, step;
+} Pieces;
+
+static int read_piece(void *source, Buffer *out, _unused_ Failure *f)
+{
+    Pieces *p = source;
+    size_t n = MIN(p->step, buffer_size(p->file) - p->at);
+
+    ck_assert_int_eq(buffer_append(out, buffer_at(p->file, p->at), n), 0);
+    p->at += n;
+    return n > 0;
+}
+
+/* What is read of it, as who queues it looks at it: with more behind. */
+static int open_start(const Buffer *file, size_t step, size_t *ret_read, Message **ret, Failure *f)
+{
+    Pieces pieces = {file, 0, step};
+    _cleanup_buffer_ Buffer start = {0};
+    InputMemory input;
+    int more = message_read_start(read_piece, &pieces, &start, f);
+
+    *ret_read = buffer_size(&start);
+    input_memory_init(&input, buffer_data(&start), buffer_size(&start));
+    input.base.size += more;
+    return message_open(&input.base, 0, "x", ret, f);
+}
+
+static void add_recipients(Buffer *file, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        ck_assert_int_eq(
+            buffer_appendf(file, "X-Receiver: <user%06u@department.example.org>\n", i), 0);
+}
+
+/* The envelope does not count as header, however it is read. */
+START_TEST(a_hundred_thousand_recipients_are_taken)
+{
+    static const size_t steps[] = {65536, 1000003};
+    _cleanup_buffer_ Buffer file = {0};
+
+    add_recipients(&file, 100000);
+    make_large(&file, buffer_size(&file) + MESSAGE_HEADER_MAX - 100, 500000);
+    for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+        _cleanup_(message_free_p) Message *message = NULL;
+        _cleanup_failure_ Failure f = {0};
+        size_t n_read;
+
+        ck_assert_msg(
+            open_start(&file, steps[i], &n_read, &message, &f) == 0, "%s", failure_text(&f));
+        ck_assert_uint_eq(message_envelope(message)->n_recipients, 100000);
+        ck_assert_uint_lt(n_read, MESSAGE_START_MAX + steps[i]);
+    }
+}
+END_TEST
+
+START_TEST(an_envelope_and_a_header_have_limits_of_their_own)
+{
+    static const size_t steps[] = {4096, 65536, 1000003};
+    _cleanup_buffer_ Buffer envelope = {0}, header = {0}, piece = {0};
+
+    add_recipients(&piece, 1000);
+    while (buffer_size(&envelope) <= MESSAGE_START_MAX)
+        ck_assert_int_eq(buffer_append(&envelope, buffer_data(&piece), buffer_size(&piece)), 0);
+    add_recipients(&header, 3);
+    make_large(&header, MESSAGE_HEADER_MAX + 300, 10);
+    for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+        _cleanup_(message_free_p) Message *message = NULL;
+        _cleanup_failure_ Failure f = {0};
+        size_t n_read;
+
+        ck_assert_int_eq(open_start(&envelope, steps[i], &n_read, &message, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(f.text, "larger than 16 MiB"));
+        ck_assert_int_eq(open_start(&header, steps[i], &n_read, &message, &f), -EBADMSG);
+        ck_assert_ptr_nonnull(strstr(f.text, "larger than 1 MiB"));
+    }
+}
+END_TEST
+
 static int open_file(InputFile *input, int fd, uint64_t size, Message **ret, Failure *f)
 {
     input_file_init(input, fd, size);
@@ -470,6 +550,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(
         tcase, large_headers_and_bodies_come_out_whole, 0, (int)ELEMENTSOF(large_cases));
     tcase_add_test(tcase, a_header_without_end_is_refused);
+    tcase_add_test(tcase, a_hundred_thousand_recipients_are_taken);
+    tcase_add_test(tcase, an_envelope_and_a_header_have_limits_of_their_own);
     tcase_add_test(tcase, a_file_that_became_shorter_is_an_error);
     tcase_add_test(tcase, any_input_is_read_to_its_end_or_its_failure);
     tcase_add_test(tcase, an_added_message_id_is_stable_unique_and_legal);

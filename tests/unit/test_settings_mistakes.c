@@ -425,6 +425,27 @@ START_TEST(a_secret_in_an_open_file_is_sent_to_its_own_setting)
 }
 END_TEST
 
+/* The key of a gateway is as secret as a password, and one that has a setting belongs there. */
+START_TEST(secrets_in_a_url_are_told_and_not_shown)
+{
+    put("f", "x\n", 0600);
+    expect_mistakes_of(RELAY("user = \"u\"; oauth_client_id = \"c\"; oauth_token_file = \"f\"; "
+                             "oauth_token_url = \"https://h/t\";\n"
+                             "oauth_device_url = \"https://h/d?code=HIDDEN\";"),
+        NULL, 0644,
+        "outbox.conf:2: relays.h:25.oauth_device_url: everyone can read the secret in "
+        "outbox.conf; run `chmod 600 outbox.conf`");
+    expect_mistakes(RELAY("user = \"u\"; oauth_client_id = \"c\"; oauth_token_url = "
+                          "\"https://h/t?p=1&Client_Secret=HIDDEN\"; oauth_token_file = \"t\";"),
+        "outbox.conf:1: relays.h:25.oauth_token_url: there is a secret (client_secret) in the URL; "
+        "leave it out, and set oauth_client_secret_file, which is sent with each request");
+    expect_mistakes(RELAY("user = \"u\"; oauth_client_id = \"c\"; oauth_token_url = "
+                          "\"http://h/t?p=1&sig=HIDDEN\"; oauth_token_file = \"t\";"),
+        "outbox.conf:1: relays.h:25.oauth_token_url: \"http://h/t?p=1&sig=***\" would show secrets "
+        "to everybody on the way; write https://");
+}
+END_TEST
+
 /* A file that is written later needs its directory by then, whichever setting names it. */
 START_TEST(a_file_to_be_written_needs_its_directory)
 {
@@ -525,6 +546,7 @@ int main(void)
     tcase_add_test(t, lmtp_cannot_stop_on_errors);
     tcase_add_test(t, a_reset_connection_does_not_linger);
     tcase_add_test(t, a_secret_in_an_open_file_is_sent_to_its_own_setting);
+    tcase_add_test(t, secrets_in_a_url_are_told_and_not_shown);
     tcase_add_test(t, a_file_to_be_written_needs_its_directory);
     suite_add_tcase(suite, t);
     return unit_run(suite);

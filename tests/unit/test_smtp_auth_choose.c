@@ -192,8 +192,8 @@ START_TEST(each_offer_is_explained)
     smtp_auth_explain(&options, &capabilities, &no_tls, tell, &told);
     ck_assert_str_eq(told.text, "SCRAM-SHA-1-PLUS: there is no TLS channel to bind to\n"
                                 "SCRAM-SHA-1: fits\n"
-                                "PLAIN: would show the password on a connection without TLS\n"
                                 "EXTERNAL: used only where auth names it\n"
+                                "PLAIN: would show the password on a connection without TLS\n"
                                 "XOAUTH2: used only where auth names it\n"
                                 "RPA: not known here\n");
     told = (Told){""};

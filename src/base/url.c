@@ -1,0 +1,120 @@
+/* Secrets in URLs, told by the names of parameters. Must never show one. */
+#include "base/url.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/macros.h"
+#include "base/text.h"
+
+#define SEPARATORS "?#&;"
+
+static bool is_word(const char *text, size_t n, const char *word)
+{
+    size_t i = 0;
+
+    while (i < n && word[i] && text_fold(text[i]) == word[i])
+        i++;
+    return i == n && !word[i];
+}
+
+static bool contains(const char *text, size_t n, const char *part)
+{
+    size_t n_part = strlen(part);
+
+    for (size_t i = 0; i + n_part <= n; i++)
+        if (is_word(text + i, n_part, part))
+            return true;
+    return false;
+}
+
+/* Whether one of the words that the name is made of ("subscription-key", "h.sig") is this one. */
+static bool has_word(const char *name, size_t n, const char *word)
+{
+    size_t start = 0;
+
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n && text_is_alphanumeric(name[i]))
+            continue;
+        if (is_word(name + start, i - start, word))
+            return true;
+        start = i + 1;
+    }
+    return false;
+}
+
+static bool is_secret(const char *name, size_t n)
+{
+    static const char *const parts[] = {
+        "secret", "passw", "passphrase", "token", "assertion", "credential", "signature", "apikey"};
+    static const char *const words[] = {
+        "code", "key", "sig", "pass", "pwd", "pw", "auth", "authorization", "jwt", "sas"};
+
+    for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+        if (contains(name, n, parts[i]))
+            return true;
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (has_word(name, n, words[i]))
+            return true;
+    return false;
+}
+
+bool url_next_secret(const char **at, UrlParameter *ret)
+{
+    const char *text = *at + strcspn(*at, SEPARATORS);
+
+    while (*text) {
+        size_t n = strcspn(++text, SEPARATORS), n_name = strcspn(text, "=" SEPARATORS);
+
+        if (n_name + 1 < n && is_secret(text, n_name)) {
+            *ret = (UrlParameter){text, text + n_name + 1, n_name, n - n_name - 1};
+            *at = text + n;
+            return true;
+        }
+        text += n;
+    }
+    *at = text;
+    return false;
+}
+
+bool url_has_secret(const char *url)
+{
+    UrlParameter parameter;
+
+    return url_next_secret(&url, &parameter);
+}
+
+/* Where what stands in front of the host begins; `*ret_n`: its bytes, 0 where there is none. */
+static const char *find_login(const char *url, size_t *ret_n)
+{
+    const char *scheme = strstr(url, "://");
+    const char *start = scheme ? scheme + strlen("://") : url;
+    const char *at = memrchr(start, '@', strcspn(start, "/" SEPARATORS));
+
+    *ret_n = at ? (size_t)(at - start) : 0;
+    return start;
+}
+
+static int append_shown(const char *url, Buffer *out)
+{
+    UrlParameter parameter;
+    size_t n;
+    const char *login = find_login(url, &n), *at;
+    int r = 0;
+
+    if (n > 0) {
+        r = buffer_append(out, url, (size_t)(login - url)) ?: buffer_append_string(out, "***");
+        url = login + n;
+    }
+    for (at = url; r == 0 && url_next_secret(&at, &parameter); url = at)
+        r = buffer_append(out, url, (size_t)(parameter.value - url))
+                ?: buffer_append_string(out, "***");
+    return r ?: buffer_append(out, url, strlen(url) + 1);
+}
+
+char *url_shown(const char *url)
+{
+    _cleanup_buffer_ Buffer out = {0};
+
+    return append_shown(url, &out) == 0 ? strdup(buffer_data(&out)) : NULL;
+}
