@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/text.h"
 #include "settings/load.h"
 #include "settings/table.h"
 #include "tool/command.h"
@@ -27,20 +26,32 @@ typedef struct Line {
     const Command *command; /* NULL: none stands before it */
 } Line;
 
-/* What is not plain cannot be typed, nor shown: it is named by its beginning, or by its path. */
-static bool is_plain(const char *text)
+/* What no shell runs, expands or takes apart, wherever it stands on a line, and no command takes
+ * for an option: shells differ in how they quote what is completed, and bash does not quote `$` and
+ * a backtick. */
+static bool is_word(const char *text)
 {
-    size_t n = strlen(text), step = 1;
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "_.@+:-=%,";
 
-    for (size_t i = 0; i < n && step > 0; i += step)
-        step = text_plain(text + i, n - i);
-    return step > 0;
+    return !strchr("-=%,", *text) && text[strspn(text, safe)] == '\0';
 }
 
 static void offer(const Line *line, const char *candidate)
 {
-    if (strncmp(candidate, line->word, strlen(line->word)) == 0 && is_plain(candidate))
+    if (strncmp(candidate, line->word, strlen(line->word)) == 0)
         printf("%.*s%s\n", line->front_bytes, line->front, candidate);
+}
+
+/* One that others may have made: anybody who queues names a file as he likes. */
+static void offer_name(const Line *line, const char *front, const char *name)
+{
+    char text[SPOOL_NAME_MAX + 64];
+
+    if (!is_word(name))
+        return;
+    snprintf(text, sizeof(text), "%s%s", front, name);
+    offer(line, text);
 }
 
 /* "a|b" */
@@ -247,21 +258,18 @@ static void offer_ids(const Line *line)
         return;
     while (spool_scan_next(scan, &entry) > 0)
         if (takes_state(line->command->name, entry.state) && !is_offered(line, spool, &entry))
-            offer(line, entry.id);
+            offer_name(line, "", entry.id);
 }
 
 /* Their names, with `front` before each. */
 static void offer_relays(const Line *line, const char *front)
 {
     _cleanup_config_ Config *config = NULL;
-    char text[300];
 
     if (config_load(line->tool->config_path, line->tool->overrides, &config, NULL) < 0)
         return;
-    for (size_t i = 0; i < config->n_relays; i++) {
-        snprintf(text, sizeof(text), "%s%s", front, config->relays[i]->name);
-        offer(line, text);
-    }
+    for (size_t i = 0; i < config->n_relays; i++)
+        offer_name(line, front, config->relays[i]->name);
 }
 
 /* ---- the place ---- */

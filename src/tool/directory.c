@@ -203,15 +203,15 @@ static int hex_digit(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* What `list` prints "\xHH" for in an id: the byte, or 0. Anything that it prints as it is has no
- * such form. */
+/* What `list` prints "\xHH" for in an id, or `mailq`, which has no blanks in one: the byte, or 0.
+ * Anything that they print as it is has no such form. */
 static unsigned char escaped_byte(const char *p)
 {
     int high = p[0] == '\\' && p[1] == 'x' ? hex_digit(p[2]) : -1;
     int low = high >= 0 ? hex_digit(p[3]) : -1;
     int byte = low >= 0 ? high << 4 | low : 0;
 
-    return byte < 0x20 || byte >= 0x7f ? (unsigned char)byte : 0;
+    return byte <= 0x20 || byte >= 0x7f ? (unsigned char)byte : 0;
 }
 
 /* The argument with the bytes for which there are escapes in it; whether there were any. */

@@ -9,13 +9,15 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "tool/short_id.h"
 #include "tool/terminal.h"
 
 #define GAP 2         /* between columns */
 #define CELL_MAX 1020 /* bytes of a stranger's */
 #define NOTE_MAX 500  /* likewise */
 #define NOTE_INDENT 4
-#define LEAST_LAST 20 /* the column at the end of the line */
+#define LAST_WISH 20 /* the column at the end of the line, before the first is cut */
+#define LAST_LEAST 8 /* before columns are left out */
 
 typedef struct Row {
     char **cells;
@@ -30,7 +32,12 @@ struct Grid {
     size_t *wanted, *widths; /* of each column */
     Row *rows;
     size_t n_rows, allocated;
-    bool headed;
+    size_t (*needed)(void *userdata, const char *cell); /* NULL: the first is no key */
+    void *userdata;
+    size_t key;      /* columns that the first needs */
+    unsigned hidden; /* columns, a bit each */
+    unsigned headed; /* what was hidden below the headings */
+    bool has_headings;
     locale_t utf8; /* of wcwidth(); 0: there is none, and each character takes one column */
 };
 
@@ -153,6 +160,12 @@ int grid_add(Grid *grid, const char *const *cells, const char *note)
     return 0;
 }
 
+void grid_keep_key(Grid *grid, size_t (*needed)(void *userdata, const char *cell), void *userdata)
+{
+    grid->needed = needed;
+    grid->userdata = userdata;
+}
+
 void grid_color(Grid *grid, size_t column, Color color)
 {
     grid->rows[grid->n_rows - 1].colored = column;
@@ -161,45 +174,120 @@ void grid_color(Grid *grid, size_t column, Color color)
 
 /* ---- printing ---- */
 
-static bool is_last(const Grid *grid, size_t i)
+static bool is_shown(const Grid *grid, size_t i)
 {
-    return i + 1 == grid->n_columns;
+    return !(grid->hidden & 1u << i);
 }
 
-/* What all columns take now, the last one as little as it can do with. */
+static bool is_last(const Grid *grid, size_t i)
+{
+    while (++i < grid->n_columns)
+        if (is_shown(grid, i))
+            return false;
+    return true;
+}
+
+/* What the columns take now, with what is between them. */
 static size_t total(const Grid *grid)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < grid->n_columns; i++)
-        n += is_last(grid, i) ? MIN(grid->wanted[i], (size_t)LEAST_LAST) : grid->widths[i] + GAP;
+        if (is_shown(grid, i))
+            n += grid->widths[i] + (is_last(grid, i) ? 0 : GAP);
     return n;
 }
 
-/* The widest that can give something gives one column, until all fit or none can. */
-static void choose_widths(Grid *grid)
+static size_t excess(const Grid *grid)
 {
-    memcpy(grid->widths, grid->wanted, grid->n_columns * sizeof(size_t));
-    while (grid->width > 0 && total(grid) > grid->width) {
-        size_t widest = SIZE_MAX;
+    size_t n = total(grid);
 
-        for (size_t i = 0; i + 1 < grid->n_columns; i++)
-            if (grid->columns[i].least > 0 && grid->widths[i] > grid->columns[i].least &&
-                (widest == SIZE_MAX || grid->widths[i] > grid->widths[widest]))
-                widest = i;
-        if (widest == SIZE_MAX)
-            return;
-        grid->widths[widest]--;
-    }
+    return n > grid->width ? n - grid->width : 0;
 }
 
-/* In as many columns; where it is cut, that shows. Returns those it took. */
+static void cut(Grid *grid, size_t i, size_t least)
+{
+    if (is_shown(grid, i) && grid->widths[i] > least)
+        grid->widths[i] -= MIN(excess(grid), grid->widths[i] - least);
+}
+
+/* With the sign that it is cut, unless nothing is needed but the whole. */
+static size_t width_of_key(const Grid *grid)
+{
+    size_t widest = grid->columns[0].heading ? strlen(grid->columns[0].heading) : 0;
+
+    for (size_t i = 0; i < grid->n_rows && grid->needed; i++) {
+        const char *cell = grid->rows[i].cells[0];
+        size_t bytes = grid->needed(grid->userdata, cell), columns = 0;
+        size_t whole = width_of(grid, cell);
+
+        for (size_t n = 0; n < bytes; columns++)
+            n = fit(grid, cell, columns + 1, &(size_t){0});
+        widest = MAX(widest, MIN(columns + 1, whole));
+    }
+    return MAX(widest, (size_t)grid->columns[0].least);
+}
+
+/* The next to be left out. */
+static size_t find_dispensable(const Grid *grid)
+{
+    size_t found = SIZE_MAX;
+
+    for (size_t i = 0; i < grid->n_columns; i++)
+        if (is_shown(grid, i) && grid->columns[i].order > 0 &&
+            (found == SIZE_MAX || grid->columns[i].order < grid->columns[found].order))
+            found = i;
+    return found;
+}
+
+/* Where a column has been left out the others may have what they wanted of its room. */
+static void cut_columns(Grid *grid, size_t last)
+{
+    memcpy(grid->widths, grid->wanted, grid->n_columns * sizeof(size_t));
+    cut(grid, last, LAST_WISH);
+    for (size_t i = 1; i < last; i++)
+        if (grid->columns[i].least > 0)
+            cut(grid, i, grid->columns[i].least);
+    if (excess(grid) > 0) {
+        grid->key = grid->key > 0 ? grid->key : width_of_key(grid);
+        cut(grid, 0, grid->key);
+    }
+    cut(grid, last, LAST_LEAST);
+}
+
+/* See grid.h for the order. */
+static void choose_widths(Grid *grid)
+{
+    const size_t last = grid->n_columns - 1;
+    size_t next;
+
+    grid->key = 0;
+    grid->hidden = 0;
+    memcpy(grid->widths, grid->wanted, grid->n_columns * sizeof(size_t));
+    if (grid->width == 0)
+        return;
+    cut_columns(grid, last);
+    while (excess(grid) > 0 && (next = find_dispensable(grid)) != SIZE_MAX) {
+        grid->hidden |= 1u << next;
+        cut_columns(grid, last);
+    }
+    cut(grid, last, 1);
+    if (excess(grid) > 0 && last > 0)
+        grid->hidden |= 1u << last;
+    cut(grid, 0, 1);
+}
+
+/* In as many columns; where it is cut, that shows, and no escape is cut in two: what is shown of an
+ * id is given to commands. Returns the columns that it took. */
 static size_t print_cut(const Grid *grid, const char *text, size_t columns)
 {
     size_t taken, n = fit(grid, text, columns, &taken);
 
     if (text[n] && columns > 0) {
-        n = fit(grid, text, columns - 1, &taken);
+        size_t whole = short_id_border(text, fit(grid, text, columns - 1, &taken));
+
+        taken -= fit(grid, text, columns - 1, &taken) - whole;
+        n = whole;
         printf("%.*s…", (int)n, text);
         return taken + 1;
     }
@@ -240,6 +328,8 @@ static void print_row(const Grid *grid, const char *const *cells, const Row *row
     size_t left = grid->width;
 
     for (size_t i = 0; i < grid->n_columns; i++) {
+        if (!is_shown(grid, i))
+            continue;
         print_cell(grid, i, cells[i], left, row && row->colored == i ? row->color : COLOR_NONE);
         left -= MIN(left, grid->widths[i] + GAP);
     }
@@ -258,16 +348,21 @@ static void print_headings(const Grid *grid)
 static void print_note(const Grid *grid, const char *note)
 {
     printf("%*s", NOTE_INDENT, "");
-    (void)print_cut(grid, note, grid->width > NOTE_INDENT ? grid->width - NOTE_INDENT : SIZE_MAX);
+    (void)print_cut(grid, note,
+        grid->width == 0            ? SIZE_MAX
+        : grid->width > NOTE_INDENT ? grid->width - NOTE_INDENT
+                                    : 0);
     putchar('\n');
 }
 
 void grid_print(Grid *grid)
 {
     choose_widths(grid);
-    if (grid->n_rows > 0 && !grid->headed)
+    if (grid->n_rows > 0 && (!grid->has_headings || grid->headed != grid->hidden)) {
         print_headings(grid);
-    grid->headed = grid->headed || grid->n_rows > 0;
+        grid->has_headings = true;
+        grid->headed = grid->hidden;
+    }
     for (size_t i = 0; i < grid->n_rows; i++) {
         print_row(grid, (const char *const *)grid->rows[i].cells, &grid->rows[i]);
         if (grid->rows[i].note)

@@ -15,6 +15,7 @@
 #include "tool/json.h"
 #include "tool/selection.h"
 #include "tool/servers.h"
+#include "tool/short_id.h"
 #include "tool/span.h"
 #include "tool/terminal.h"
 
@@ -36,6 +37,7 @@ typedef struct Listing {
     Servers servers;
     Waiting waiting;  /* what those wait for that could be sent */
     Grid *grid;       /* NULL: JSON */
+    ShortIds ids;     /* of the whole queue, where they do not fit */
     Inspections kept; /* to be sorted */
     size_t n_shown;
     size_t lines, lines_max; /* of rows and notes; none above the latter, unless it is 0 */
@@ -48,12 +50,12 @@ typedef struct Listing {
 
 static const GridColumn columns[] = {
     {"ID", .least = 8},
-    [STATE] = {"STATE"},
-    {"AGE", .right = true},
-    {"BYTES", .right = true},
-    {"TRIES", .right = true},
-    {"NEXT", .right = true},
-    {"SENDER", .least = 6},
+    [STATE] = {"STATE", .order = 6},
+    {"AGE", .right = true, .order = 5},
+    {"BYTES", .right = true, .order = 2},
+    {"TRIES", .right = true, .order = 1},
+    {"NEXT", .right = true, .order = 4},
+    {"SENDER", .least = 6, .order = 3},
     {"RECIPIENTS"},
 };
 
@@ -272,6 +274,9 @@ static int begin(const Spool *spool, const ListOptions *options, Listing *l)
         l->grid = grid_new(columns, ELEMENTSOF(columns), terminal_width(STDOUT_FILENO));
     if (!options->json && !l->grid)
         return -ENOMEM;
+    l->ids.spool = spool;
+    if (l->grid)
+        grid_keep_key(l->grid, short_ids_needed, &l->ids);
     return waiting_find(&l->servers, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
 }
 
@@ -279,6 +284,7 @@ static void listing_done(Listing *l)
 {
     inspections_done(&l->kept);
     grid_free(l->grid);
+    short_ids_done(&l->ids);
     waiting_done(&l->waiting);
     servers_done(&l->servers);
 }

@@ -38,6 +38,23 @@ static void print_address(const char *address)
     (void)terminal_print(stdout, address, TEXT_MAX);
 }
 
+/* As `list` shows it, and as one word: readers take a line apart at its blanks, and an id may not
+ * look like a line of another kind. Returns the characters printed. */
+static int print_id(const char *id)
+{
+    size_t n = 0;
+
+    for (const char *end; *id; id = end) {
+        end = id + strcspn(id, " ");
+        n += terminal_print_bytes(stdout, id, (size_t)(end - id), SIZE_MAX);
+        if (*end != ' ')
+            continue;
+        n += (size_t)printf("\\x20");
+        end++;
+    }
+    return (int)n;
+}
+
 static const char *sender_of(const Inspection *i)
 {
     return !i->sender ? "unknown" : *i->sender ? i->sender : "MAILER-DAEMON";
@@ -79,7 +96,7 @@ static void postfix_message(const Mailq *q _unused_, const Inspection *i)
     const char *mark = i->state == SPOOL_SENDING                            ? "*"
                        : i->state == SPOOL_HELD || i->state == SPOOL_FAILED ? "!"
                                                                             : " ";
-    int width = printf("%s%s", i->id, mark);
+    int width = print_id(i->id) + printf("%s", mark);
 
     printf("%*s %8" PRIu64 " ", width < 11 ? 11 - width : 0, "", i->size);
     (void)strftime(arrival, sizeof(arrival), "%a %b %e %H:%M:%S", &tm);
@@ -110,11 +127,13 @@ static void postfix_end(const Mailq *q)
 static void sendmail_begin(const Mailq *q)
 {
     if (q->messages.n == 0) {
-        printf("%s/mqueue is empty\n", q->directory);
+        (void)terminal_print(stdout, q->directory, TEXT_MAX);
+        puts("/mqueue is empty");
         return;
     }
-    printf("\t\t%s/mqueue (%zu request%s)\n", q->directory, q->messages.n,
-        q->messages.n == 1 ? "" : "s");
+    fputs("\t\t", stdout);
+    (void)terminal_print(stdout, q->directory, TEXT_MAX);
+    printf("/mqueue (%zu request%s)\n", q->messages.n, q->messages.n == 1 ? "" : "s");
     puts("-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------");
 }
 
@@ -122,7 +141,10 @@ static void sendmail_message(const Mailq *q _unused_, const Inspection *i)
 {
     const struct tm tm = local_time(i->arrival);
     char arrival[TIME_MAX];
-    printf("%-14s%s%8" PRIu64 " ", i->id, i->state == SPOOL_SENDING ? "*" : " ", i->size);
+    int width = print_id(i->id);
+
+    printf("%*s%s%8" PRIu64 " ", width < 14 ? 14 - width : 0, "",
+        i->state == SPOOL_SENDING ? "*" : " ", i->size);
     (void)strftime(arrival, sizeof(arrival), "%a %b %e %H:%M", &tm);
     fputs(arrival, stdout);
     fputs(" <", stdout);

@@ -130,6 +130,26 @@ class Answers(SystemTest):
         self.assertEqual(tool.wait(), 73)
         self.assertIn("has been removed, or another directory has come in its place", said)
 
+    def test_the_table_fits_and_its_ids_can_be_used(self):
+        self.configure({**self.lab.relay("plain"), "name": "primary"})
+        ids = ["20261127T08484811-8k2jd9s0qpl3m", "20261127T08484811-8k3000000000", "20261127T084848", "x\x1b[31m",
+               "x\x1b[32m is a name that is far too long for any terminal", "another"]
+        for name in ids:
+            self.queue.drop(name, message(to=["somebody.of.a.long.name@lab.test"]), state="held")
+        styles = re.compile(r"\x1b\[[0-9;]*m")
+        for columns in (200, 80, 60, 40, 24):
+            lines = styles.sub("", on_terminal(self.configuration, "list", COLUMNS=str(columns))).splitlines()
+            self.assertEqual(len(lines), len(ids) + 1, lines)
+            self.assertLessEqual(max(map(len, lines)), columns, lines)
+            self.assertEqual("RECIP" in lines[0], columns > 24, lines)
+            states = lines[0].find("STATE")
+            shown = [line[:states if states > 0 else None].strip().rstrip("…") for line in lines[1:]]
+            found = [json.loads(self.outbox("show", "--json", word))["id"] for word in shown]
+            self.assertEqual(sorted(found), sorted(ids), columns)
+        for columns in (19, 8, 3, 1):
+            lines = styles.sub("", on_terminal(self.configuration, "list", COLUMNS=str(columns))).splitlines()
+            self.assertLessEqual(max(map(len, lines[1:])), columns, lines)
+
 
 def on_terminal(configuration, *arguments, **environment):
     """What a terminal of 80 columns is sent."""

@@ -487,6 +487,24 @@ class Sendmail(SystemTest):
                          r"\A 0m +\d\.\dK \w{6}-\w{6}-\w\w <a@lab\.test>\n {10}b@.*\n {10}c@.*\n\n.*<> \*\*\* frozen \*\*\*\n")
         self.assertRegex(self.called("mailq", "--format=nullmailer"), r"\A[-\d]{10} [:\d]{8} 2045 bytes from <a@lab\.test>\n")
 
+    def test_ids_of_a_stranger(self):
+        """They are one word of plain characters in each format, and can be given to a command."""
+        text = b"From: a@lab.test\nTo: b@lab.test\n\n"
+        for name in ("ctl\x1b[31m\nname", "c1\u009bx", "rtl\u202ex", "-- 0 Kbytes in 0 Requests.", "\n\nMail queue is empty"):
+            self.queue.drop(name, text)
+        words = [r"ctl\x1b[31m\x0aname", r"c1\xc2\x9bx", r"rtl\xe2\x80\xaex", r"--\x200\x20Kbytes\x20in\x200\x20Requests.",
+                 r"\x0a\x0aMail\x20queue\x20is\x20empty"]
+        for system, lines in (("postfix", 5 * 3 + 2), ("sendmail", 5 * 2 + 3), ("exim", 5 * 3), ("nullmailer", 5 * 2)):
+            listed = self.called("mailq", f"--format={system}")
+            self.assertTrue(all(c in "\n\t" or " " <= c <= "~" for c in listed), ascii(listed))
+            self.assertEqual(len(listed.splitlines()), lines, listed)
+            if system in ("postfix", "sendmail"):
+                shown = [line.split()[0] for line in listed.splitlines() if "\\x" in line]
+                self.assertEqual(sorted(shown), sorted(words))
+        self.assertIn("in 5 Requests.", self.called("mailq"))
+        for word in words:
+            self.outbox("hold", "--", word)
+
     def test_check_mailq(self):
         """The plugin of the monitoring systems, in each of its modes, with the format of that system."""
         if not UTILS.exists():
