@@ -214,17 +214,17 @@ static bool is_read_only(const Spool *spool)
     return fstatvfs(spool->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
 }
 
-/* The file was read, and written since or not; of a file that was read when it had been written the
- * kernel keeps the first time (relatime), unless it keeps none (noatime). */
+/* What it wrote last is its last sign of life: when somebody asked first says nothing of it, and is
+ * not kept on every disk (noatime). */
 usec_t presence_await_answer(const Spool *spool, unsigned n)
 {
-    usec_t begun = clock_realtime(), asked = clock_monotonic();
+    usec_t asked = clock_monotonic();
     struct stat first, now;
     char name[16];
 
     format_name(n, name);
     if (is_read_only(spool) || spool_stat_at(spool->fd, name, &first) < 0 ||
-        clock_age(to_usec(first.st_mtim), begun) < ANSWER_FRESH)
+        clock_age(to_usec(first.st_mtim), clock_realtime()) < ANSWER_FRESH)
         return 0;
     while (clock_monotonic() - asked < ANSWER_PATIENCE) {
         if (spool_stat_at(spool->fd, name, &now) < 0 || now.st_ino != first.st_ino ||
@@ -232,7 +232,7 @@ usec_t presence_await_answer(const Spool *spool, unsigned n)
             return 0;
         (void)usleep(ANSWER_LOOK);
     }
-    return to_usec(now.st_atim) > to_usec(now.st_mtim) ? MIN(to_usec(now.st_atim), begun) : begun;
+    return to_usec(first.st_mtim);
 }
 
 /* Cuts the marks off; false when they are not the same, or not there. */

@@ -35,8 +35,8 @@ int presence_say(Presence *presence, const void *text, size_t n);
  * when nobody asks. */
 void presence_answer(Presence *presence, const char *file_name, usec_t now_monotonic);
 
-/* Whether the process that lives at the place `n` answers to having been looked at: 0; or since
- * when it has not (realtime), after having waited for it for some seconds. */
+/* Whether the process that lives at the place `n` answers to having been looked at: 0; or, after
+ * having waited for it for some seconds, when it gave its last sign of life (realtime). */
 usec_t presence_await_answer(const Spool *spool, unsigned n);
 
 /* What was last said at the place `n`, below PRESENCE_MAX, in place of what `out` held, and whether

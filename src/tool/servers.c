@@ -44,8 +44,8 @@ uint64_t servers_rate(const json_t *server, usec_t now, unsigned minutes)
     return n;
 }
 
-/* Whoever answers says so: one of a former version does not. Since when one has not is told with
- * what it said last. */
+/* Whoever answers says so: one of a former version does not. When one that does not answer gave its
+ * last sign of life is told with what it said then. */
 static int add_live(Servers *servers, json_t *state, unsigned n)
 {
     usec_t silent = json_is_true(json_object_get(state, "answers"))
@@ -218,8 +218,8 @@ static int wait_for_answer(const Servers *servers, size_t i, Waiting *ret)
 
     span_format(clock_age(servers->silent[i], servers->looked), span);
     return set(ret, WAITS_FOR_DAEMON, 0,
-        "the daemon (process %lld) has not answered for %s: it is stopped, or hangs; `systemctl "
-        "restart outboxd` starts it anew",
+        "the daemon (process %lld) does not answer, and gave its last sign of life %s ago: it is "
+        "stopped, or hangs; `systemctl restart outboxd` starts it anew",
         servers_number(servers->live[i], "pid"), span);
 }
 

@@ -10,7 +10,8 @@
 
 typedef struct Servers {
     json_t *live[PRESENCE_MAX];  /* what those say who live */
-    usec_t silent[PRESENCE_MAX]; /* since when they do not answer (realtime); 0: they do */
+    usec_t silent[PRESENCE_MAX]; /* the last sign of life of those who do not answer (realtime); 0:
+                                    they do */
     size_t n;
     json_t *last; /* what the one said that ended last, where nobody lives; NULL: nobody ever was */
     bool unknown; /* somebody delivers, of whom nothing can be read */

@@ -250,8 +250,11 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
         json_is_true(json_object_get(server, "stopping")) ? ", stopping" : "");
     if (servers->silent[n] > 0) {
         span_format(clock_age(servers->silent[n], servers->looked), span);
-        print_warning(figures, "  has not answered");
-        printf(" for %s: it is stopped, or hangs; what follows is what it said last\n", span);
+        print_warning(figures, "  does not answer");
+        printf(", and gave its last sign of life %s ago: it is stopped, or hangs; what follows is "
+               "what it "
+               "said then\n",
+            span);
     }
     print_rates(server, figures);
     if (json_is_object(pause)) {

@@ -160,6 +160,10 @@ class WhatItWaitsFor(StuckTest):
         self.assertIsNotNone(daemon["last_sent"])
         self.assertRegex(self.outbox("status"), r"sent 3, failed 0 since its start; .* 3 in the last hour; the last one 20")
 
+    def last_sign(self):
+        written = (self.queue.path / ".state-1").stat().st_mtime
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(written))
+
     def test_a_daemon_that_is_stopped(self):
         relay = self.odd()
         daemon = self.start(self.settings(relay))
@@ -169,9 +173,12 @@ class WhatItWaitsFor(StuckTest):
         try:
             time.sleep(2.1)  # what was said just now counts as an answer
             self.drop("a")
-            self.assertRegex(self.wait_for_reason("a", "daemon"), r"process %d\) has not answered for \d+s" % daemon.pid)
-            self.assertRegex(self.outbox("status"), r"has not answered for \d+s: it is stopped, or hangs")
-            self.assertIsNotNone(self.json("status")["daemons"][0]["silent_since"])
+            self.assertRegex(self.wait_for_reason("a", "daemon"), r"process %d\) does not answer, and gave its last sign of life \d+s ago" % daemon.pid)
+            self.assertRegex(self.outbox("status"), r"does not answer, and gave its last sign of life \d+s ago: it is stopped, or hangs")
+            since = self.json("status")["daemons"][0]["silent_since"]
+            self.assertEqual(since[:19], self.last_sign())
+            time.sleep(1)
+            self.assertEqual(self.json("status")["daemons"][0]["silent_since"], since)
         finally:
             os.kill(daemon.pid, signal.SIGCONT)
         self.wait_taken(relay, "a")
