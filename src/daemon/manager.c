@@ -26,6 +26,8 @@
 #include "spool/closer.h"
 
 #define REFRESH_DELAY (2 * USEC_PER_SEC)
+#define PROMPT_DELAY (10 * USEC_PER_MSEC)  /* what belongs together is said at once */
+#define PROMPT_PAUSE (250 * USEC_PER_MSEC) /* a relay may come and go all the time */
 #define LOG_RETRY_FIRST (USEC_PER_SEC / 10)
 #define LOG_RETRY_SOON (5 * USEC_PER_MSEC)
 #define LOG_RETRY_MAX (5 * USEC_PER_SEC)
@@ -34,6 +36,8 @@
 struct Manager {
     sd_event *loop;
     sd_event_source *refresh;   /* armed while the status line may be out of date */
+    sd_event_source *prompt;    /* armed while something is to be said soon */
+    usec_t prompted;            /* monotonic */
     sd_event_source *log_retry; /* armed while entries wait for their reader */
     usec_t log_retry_delay;
     Notify *notify;
@@ -95,6 +99,24 @@ static void on_changed(void *user)
     timer_arm(manager->refresh, REFRESH_DELAY);
 }
 
+static int on_prompt(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    Manager *manager = user;
+
+    manager->prompted = clock_monotonic();
+    say_state(manager);
+    return 0;
+}
+
+/* Who looks right after a relay has failed is told why his mail waits. */
+static void on_health(void *user)
+{
+    Manager *manager = user;
+    usec_t now = clock_monotonic(), free_at = usec_add(manager->prompted, PROMPT_PAUSE);
+
+    timer_arm(manager->prompt, free_at > now ? MAX(free_at - now, PROMPT_DELAY) : PROMPT_DELAY);
+}
+
 static void on_idle(void *user)
 {
     Manager *manager = user;
@@ -123,6 +145,7 @@ static void on_problem(void *user, const ProblemReport *report)
 
 static const QueueHandlers queue_handlers = {
     .changed = on_changed,
+    .health = on_health,
     .idle = on_idle,
     .message = on_message,
     .problem = on_problem,
@@ -404,6 +427,10 @@ static int open_loop(Manager *manager)
     if (r >= 0)
         r = timer_new(manager->loop, on_refresh, manager, &manager->refresh);
     if (r >= 0)
+        r = timer_new(manager->loop, on_prompt, manager, &manager->prompt);
+    if (r >= 0)
+        r = sd_event_source_set_time_accuracy(manager->prompt, PROMPT_DELAY);
+    if (r >= 0)
         r = timer_new(manager->loop, on_log_retry, manager, &manager->log_retry);
     if (r >= 0)
         r = sd_event_source_set_time_accuracy(manager->log_retry, LOG_RETRY_SOON);
@@ -464,6 +491,7 @@ void manager_free(Manager *manager)
     log_on_behind(manager->log, NULL, NULL);
     notify_free(manager->notify);
     (void)sd_event_source_disable_unref(manager->log_retry);
+    (void)sd_event_source_disable_unref(manager->prompt);
     (void)sd_event_source_disable_unref(manager->refresh);
     (void)sd_event_unref(manager->loop);
     config_unref(manager->config);

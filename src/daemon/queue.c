@@ -40,12 +40,20 @@ static void on_message(void *user, const MessageReport *report)
     queue->handlers->changed(queue->user);
 }
 
+static void on_health(void *user)
+{
+    Queue *queue = user;
+
+    queue->handlers->health(queue->user);
+    queue->handlers->changed(queue->user);
+}
+
 static void on_relay(void *user, const RelayReport *report)
 {
     Queue *queue = user;
 
     event_relay(queue->log, report);
-    queue->handlers->changed(queue->user);
+    on_health(queue);
 }
 
 /* What lasts, such as a full disk, is met again with every attempt and every message: a log that
@@ -75,7 +83,7 @@ static void on_problem(void *user, const ProblemReport *report)
     if (may_tell_problem(queue))
         event_problem(queue->log, report);
     queue->handlers->problem(queue->user, report);
-    queue->handlers->changed(queue->user);
+    on_health(queue);
 }
 
 static void on_source(void *user, bool back, const Failure *failure)
@@ -86,7 +94,7 @@ static void on_source(void *user, bool back, const Failure *failure)
         event_directory_back(queue->log, queue->path);
     else
         event_directory_lost(queue->log, queue->path, failure);
-    queue->handlers->changed(queue->user);
+    on_health(queue);
 }
 
 static void on_idle(void *user)
@@ -103,6 +111,7 @@ static const EngineObserver observer = {
     .relay = on_relay,
     .problem = on_problem,
     .source = on_source,
+    .health = on_health,
     .idle = on_idle,
 };
 

@@ -12,7 +12,9 @@ typedef struct Queue Queue;
 /* Called from the loop; none may free the queue. */
 typedef struct QueueHandlers {
     void (*changed)(void *user); /* the statistics may differ from before; cheap, comes often */
-    void (*idle)(void *user);    /* nothing is queued or in flight */
+    void (*health)(
+        void *user);          /* the same, of how we and our relays are: whoever asks is to know */
+    void (*idle)(void *user); /* nothing is queued or in flight */
     void (*message)(void *user, const MessageReport *report); /* as the log is told */
     void (*problem)(void *user, const ProblemReport *report); /* likewise, each time */
 } QueueHandlers;

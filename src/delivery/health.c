@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/macros.h"
 #include "delivery/advice.h"
 #include "delivery/state.h"
+
+#define FNV_START 0xcbf29ce484222325u
+#define FNV_PRIME 0x100000001b3u
 
 bool engine_relay_is_at_fault(const Relay *relay)
 {
@@ -36,6 +40,25 @@ static void say_wait(const Engine *engine, const Relay *relay, EngineRelay *ret)
     ret->wait_hint = ret->wait.remedy ?: advice_on(&waits, relay->config);
 }
 
+/* What nobody has seen work is not said to. */
+static const char *name_state(const Relay *relay)
+{
+    if (relay->state != RELAY_STATE_WORKS)
+        return relay_state_name(relay->state);
+    if (relay->silence_told)
+        return "silent";
+    return relay->worked ? relay_state_name(relay->state) : "untried";
+}
+
+static size_t count_connections(const Engine *engine, const Relay *relay)
+{
+    size_t n = 0;
+
+    for (const Link *link = engine->links; link; link = link->next)
+        n += link->relay == relay && !link->closed;
+    return n;
+}
+
 bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
 {
     const Relay *relay = &engine->relays->relays[place];
@@ -44,26 +67,42 @@ bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
         return false;
     *ret = (EngineRelay){
         .config = relay->config,
-        .state = relay_state_name(relay->state),
+        .state = name_state(relay),
         .until = engine_to_real(engine, relay->until),
         .holds = relay->holds,
         .silent = relay->silence_told,
+        .connections = count_connections(engine, relay),
         .fault = relay->state == RELAY_STATE_WORKS ? NULL : &relay->fault,
     };
     if (ret->fault)
         ret->hint = advice_on(ret->fault, relay->config);
     if (ret->silent)
         say_wait(engine, relay, ret);
-    for (const Link *link = engine->links; link; link = link->next)
-        ret->connections += link->relay == relay;
     return true;
+}
+
+uint64_t engine_health(const Engine *engine)
+{
+    uint64_t number = FNV_START;
+
+    for (size_t i = 0; i < engine->relays->n_relays; i++) {
+        const Relay *relay = &engine->relays->relays[i];
+        bool works = relay->state == RELAY_STATE_WORKS && relay->worked;
+        const uint64_t facts[] = {relay->state, relay->silence_told, relay->worked,
+            works ? 0 : count_connections(engine, relay)};
+
+        for (size_t n = 0; n < ELEMENTSOF(facts); n++)
+            number = (number ^ facts[n]) * FNV_PRIME;
+    }
+    return number;
 }
 
 static char *explain_relay(const EngineRelay *relay)
 {
     char codes[DELIVERY_CODES_MAX], until[RFC3339_MAX], *text;
 
-    return asprintf(&text, "relay %s is on hold%s%s, stage %s: %s%s", relay->config->name,
+    return asprintf(&text, "relay %s is %s%s%s, stage %s: %s%s", relay->config->name,
+               relay->until > 0 ? "on hold" : "being tried again",
                relay->until > 0 ? " until " : "",
                relay->until > 0 ? clock_format_rfc3339(relay->until, until) : "",
                delivery_stage_name(relay->fault->stage), delivery_format_codes(relay->fault, codes),

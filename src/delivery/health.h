@@ -14,7 +14,7 @@ typedef struct Engine Engine;
 /* A relay as it is. Borrowed until the loop runs again. */
 typedef struct EngineRelay {
     const RelayConfig *config;
-    const char *state;            /* "works", "limited", "held", "probing" */
+    const char *state;            /* "untried", "silent", or as of relay_state_name() */
     usec_t until;                 /* realtime: LIMITED and HELD end then; 0: neither */
     unsigned holds;               /* in a row */
     bool silent;                  /* it is waited for, and is of no use yet */
@@ -27,6 +27,10 @@ typedef struct EngineRelay {
 
 /* The relay of that place in the order of preference; false when there is none. */
 bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret);
+
+/* A number that is another one whenever the health of a relay has changed. How many connections a
+ * relay has that works is none of it: that changes with every message. */
+uint64_t engine_health(const Engine *engine);
 
 /* Why nothing is taken from the source at present, whatever waits there: a text, which the caller
  * frees, or NULL where something may be (or memory is short). */

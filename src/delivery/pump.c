@@ -3,6 +3,7 @@
 #include "delivery/pump.h"
 
 #include "delivery/active.h"
+#include "delivery/health.h"
 #include "delivery/link.h"
 #include "delivery/view.h"
 
@@ -109,6 +110,15 @@ static void report_idle(Engine *engine)
     engine->idle_reported = idle;
 }
 
+static void report_health(Engine *engine)
+{
+    uint64_t health = engine_health(engine);
+
+    if (health != engine->health_reported && engine->context.observer->health)
+        engine->context.observer->health(engine->context.user);
+    engine->health_reported = health;
+}
+
 /* Past the deadline of a stop: what is still under way goes back to the queue, and what cannot be
  * written down is let go. */
 static void cut_off(Engine *engine)
@@ -154,5 +164,6 @@ void engine_pump(Engine *engine)
     if (engine->statistics.in_flight == 0)
         engine->source->ops->rest(engine->source);
     arm(engine, next, now);
+    report_health(engine);
     report_idle(engine);
 }

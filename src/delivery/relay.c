@@ -18,6 +18,13 @@
 /* It is met again whenever a limit is over while the reason for it lasts. */
 #define TOLD_AGAIN USEC_PER_HOUR
 
+/* So often in that time a fault is told again for its words alone. */
+#define WORDS_MAX 5
+
+/* FNV-1a: of what one server says there is one number at a time, and a collision costs an entry. */
+#define FNV_START 0xcbf29ce484222325u
+#define FNV_PRIME 0x100000001b3u
+
 /* Of a relay of the same name rather than of another. */
 static void inherit(Relay *relay, const RelaySet *former)
 {
@@ -120,6 +127,37 @@ void relay_tick(Relay *relay, usec_t now)
         enter_state(relay, RELAY_STATE_WORKS, USEC_NEVER);
 }
 
+/* A number for its words; what has a digit is left out. */
+static uint64_t number_words(const char *text)
+{
+    uint64_t number = FNV_START;
+
+    for (size_t length; *(text += strspn(text, " ")) != '\0'; text += length) {
+        length = strcspn(text, " ");
+        if (strcspn(text, "0123456789") < length)
+            continue;
+        for (size_t i = 0; i <= length; i++)
+            number = (number ^ (unsigned char)(i < length ? text[i] : ' ')) * FNV_PRIME;
+    }
+    return number;
+}
+
+/* Whether a fault of the same number is to be told for what it says. What was told last is what
+ * counts: words for which there was no room come again when there is. */
+static bool are_words_news(Relay *relay, uint64_t words, usec_t now)
+{
+    if (words == relay->words_told)
+        return false;
+    if (relay->words_times == 0 || now >= usec_add(relay->words_since, TOLD_AGAIN)) {
+        relay->words_since = now;
+        relay->words_times = 0;
+    }
+    if (relay->words_times == WORDS_MAX)
+        return false;
+    relay->words_times++;
+    return true;
+}
+
 /* Returns whether it is another than the one before. */
 static bool remember_fault(Relay *relay, const DeliveryOutcome *outcome)
 {
@@ -172,11 +210,15 @@ bool relay_silent(Relay *relay)
 
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now)
 {
-    bool news = remember_fault(relay, outcome) || !is_in_outage(relay);
+    uint64_t words = number_words(outcome->text);
+    bool news =
+        remember_fault(relay, outcome) || !is_in_outage(relay) || are_words_news(relay, words, now);
     usec_t pause = relay->pause > 0 ? MIN(2 * relay->pause, relay->config->hold_max)
                                     : relay->config->hold_first;
     usec_t until;
 
+    if (news)
+        relay->words_told = words;
     if (outcome->error == ERROR_AUTHENTICATION)
         relay->logged_in = false;
     /* Connections that were opened before it was held tell nothing new when they end. */
@@ -186,6 +228,7 @@ bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, 
     until = relay->flushed ? now : usec_add(now, pause - pause / 10 * (random % 16) / 15);
     enter_state(relay, RELAY_STATE_HELD, until);
     relay->flushed = false;
+    relay->silence_told = false;
     relay->pause = pause;
     relay->holds++;
     return news;
@@ -212,6 +255,7 @@ bool relay_works(Relay *relay)
 {
     bool ended = is_in_outage(relay);
 
+    relay->worked = true;
     relay->losses = 0;
     relay->lost_several = relay->flushed = false;
     if (ended)

@@ -44,6 +44,9 @@ typedef struct Relay {
     usec_t limit_told;     /* when that was news; 0: never */
     DeliveryOutcome fault; /* the latest; meaningful but in WORKS */
     char *fault_text;      /* of `fault`, owned; NULL when memory was short */
+    uint64_t words_told;   /* what the fault said that was told last, by its words */
+    usec_t words_since;    /* other words of the same fault were told since then */
+    unsigned words_times;  /* so often */
     unsigned lacks;        /* SmtpCapability, as far as that was told */
     unsigned losses;       /* fresh connections lost in a row */
     uint64_t lost;         /* the message that met with the first of them */
@@ -52,7 +55,8 @@ typedef struct Relay {
     uint64_t served;       /* the engine's count of verdicts at its latest one */
     bool logged_in;        /* a login was taken, and none refused since */
     usec_t expiry_next;    /* when certificates are looked at again for their end */
-    bool silence_told;     /* since it was last ready */
+    bool silence_told;     /* since it was last ready, or put on hold */
+    bool worked;           /* it has said what becomes of a message */
     unsigned
         recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
     usec_t recipients_until; /* when that is to be found out anew */
@@ -82,7 +86,9 @@ bool relay_set_all_held(const RelaySet *set);
 /* Time has passed: a hold, or what was found of its limits, may be over. */
 void relay_tick(Relay *relay, usec_t now);
 
-/* It is at fault: held, longer each time. News: the outage, or another reason for it. */
+/* It is at fault: held, longer each time. News: the outage, or another reason for it, which may be
+ * other words alone. What differs in words that have a digit, such as a time or an id, is the same,
+ * and of those who say something else each time there are a few an hour. */
 bool relay_fault(Relay *relay, const DeliveryOutcome *outcome, uint32_t random, usec_t now);
 
 /* A session with it is ready for messages. News: its login is taken, which was in doubt. */

@@ -108,6 +108,8 @@ typedef struct EngineObserver {
     void (*problem)(void *user, const ProblemReport *report);
     /* The store of messages was lost, for the reason in `failure`, or is back. */
     void (*source)(void *user, bool back, const Failure *failure);
+    /* engine_relay() says something else of a relay than before, which may be no news for a log. */
+    void (*health)(void *user);
     void (*idle)(void *user); /* nothing queued, nothing in flight, the scan is over (deferred and
                                  held messages may wait) */
 } EngineObserver;

@@ -79,6 +79,7 @@ struct Engine {
     usec_t stop_deadline;
     bool stopping;
     bool idle_reported;
+    uint64_t health_reported; /* engine_health() then */
 };
 
 /* Asks for a run of the pump, once, however often it is called. */

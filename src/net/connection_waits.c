@@ -55,6 +55,8 @@ ConnectionWait connection_waits_for(const Connection *c)
 
     if (stage == STAGE_LOOKUP && c->lookup)
         wait_in_lookup(c, &wait);
+    else if (stage == STAGE_PROXY || (stage == STAGE_CONNECT && relay_is_proxied(c->relay)))
+        proxied_waits_for(c, wait.what, sizeof(wait.what), &wait.remedy);
     else if (stage == STAGE_CERTIFICATE)
         wait_in_certificate(c, &wait);
     else if (stage == STAGE_TLS && c->tls && tls_stream_signing_fd(c->tls) >= 0) {

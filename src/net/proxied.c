@@ -291,16 +291,55 @@ static int use_way(Connection *c)
     return 1;
 }
 
+/* What is waited for there, of a proxy: a place in the way, what it has not done, and the remedy.
+ */
+typedef struct Place {
+    const char *waits, *failed, *remedy;
+    bool names_relay; /* behind these words comes the relay */
+} Place;
+
+static const Place *find_place(const Connection *c)
+{
+    static const Place reach = {"a connection to the proxy ", "took no connection",
+        "check proxy_host and proxy_port, and the firewalls on the way to it", false};
+    static const Place tls = {"the TLS handshake with the proxy ",
+        "did not come to the end of the TLS handshake",
+        "check proxy_port, and whether it speaks TLS there (proxy_tls)", false};
+    static const Place phases[] = {
+        [PROXY_IS_GREETED] = {"the first answer of the proxy ", "did not answer to the greeting",
+            "check proxy_type and proxy_port", false},
+        [PROXY_LOGS_IN] = {"the login at the proxy ", "did not answer to the login",
+            "the proxy's log may say more", false},
+        [PROXY_CONNECTS] = {"the way to the relay, by the proxy ", "did not connect to ",
+            "check proxy_type and proxy_port, and that it can get there", true},
+    };
+    const Proxied *p = &c->proxied;
+
+    if (!p->begun)
+        return &reach;
+    return c->relay->proxy_tls && !p->judged ? &tls : &phases[proxy_dialogue_phase(p->dialogue)];
+}
+
+void proxied_waits_for(const Connection *c, char *what, size_t size, const char **remedy)
+{
+    const Place *place = find_place(c);
+
+    snprintf(what, size, "%s%s", place->waits, c->proxied.words);
+    *remedy = place->remedy;
+}
+
 static int time_out(Connection *c)
 {
+    const Place *place = find_place(c);
     _cleanup_free_
     char *time = text_format_duration(c->proxied.limit);
+    char relay[PROXIED_WORDS_MAX] = "";
 
+    if (place->names_relay)
+        snprintf(relay, sizeof(relay), "%s port %u", c->relay->host, c->relay->port);
     return failure_reason(&c->failure, REASON_PROXY_TIMEOUT,
-        failure_set(&c->failure, -ETIMEDOUT, ERROR_FIREWALL,
-            "the proxy %s did not connect to %s within %s: check proxy_type and proxy_port, and "
-            "that it can get there",
-            c->proxied.words, c->relay->host, time ?: "the time allowed"));
+        failure_set(&c->failure, -ETIMEDOUT, ERROR_FIREWALL, "the proxy %s %s%s within %s: %s",
+            c->proxied.words, place->failed, relay, time ?: "the time allowed", place->remedy));
 }
 
 static int fail(Connection *c, int error)

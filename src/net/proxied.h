@@ -33,6 +33,9 @@ void proxied_name(Connection *connection);
  * new connection; or a negative errno with the connection's failure set (but for -ENOMEM). */
 int proxied_step(Connection *connection, usec_t now);
 
+/* What the proxy is waited for, and what to do about that; before the way stands. */
+void proxied_waits_for(const Connection *connection, char *what, size_t size, const char **remedy);
+
 /* Whether, after a failure, another of the relay's addresses, or of the proxy's, is left. */
 bool proxied_can_go_on(const Connection *connection);
 /* Whether a further address of the relay can be asked for over the proxy's address in use. */

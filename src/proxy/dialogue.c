@@ -202,3 +202,10 @@ int proxy_dialogue_anew(ProxyDialogue *dialogue, Failure *f)
     dialogue->end_point_size = 0;
     return begin(dialogue, f);
 }
+
+ProxyPhase proxy_dialogue_phase(const ProxyDialogue *dialogue)
+{
+    if (is_tunnel(dialogue) || dialogue->socks.state == SOCKS_REPLY)
+        return PROXY_CONNECTS;
+    return dialogue->socks.state == SOCKS_METHOD ? PROXY_IS_GREETED : PROXY_LOGS_IN;
+}

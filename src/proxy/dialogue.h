@@ -61,6 +61,12 @@ typedef enum ProxyResult {
     PROXY_ANEW,   /* this connection is of no use any more: proxy_dialogue_anew() over another */
 } ProxyResult;
 
+typedef enum ProxyPhase {
+    PROXY_IS_GREETED, /* version 5 of SOCKS alone */
+    PROXY_LOGS_IN,    /* SOCKS alone: HTTP does so with what it asks for */
+    PROXY_CONNECTS,   /* it was asked to */
+} ProxyPhase;
+
 #define PROXY_LINE_MAX ((size_t)8 * 1024)    /* bytes of a line of HTTP */
 #define PROXY_HEADER_MAX ((size_t)64 * 1024) /* of the headers of an answer, and of its body */
 
@@ -92,6 +98,9 @@ ProxyWrap *proxy_dialogue_take_wrap(ProxyDialogue *dialogue);
 
 /* The proxy has closed the connection: PROXY_ANEW, or a negative errno with a Failure. */
 int proxy_dialogue_closed(ProxyDialogue *dialogue, Failure *f);
+
+/* What the proxy has to answer to next. */
+ProxyPhase proxy_dialogue_phase(const ProxyDialogue *dialogue);
 
 /* Begins over a new connection, with what was learned over the former. 0; -ENOMEM; or another
  * negative errno with a Failure. */

@@ -186,29 +186,50 @@ static const json_t *find_useless(const json_t *server)
     return first;
 }
 
-static int wait_for_relay(const json_t *relay, Waiting *ret)
+/* "stage rcpt: 451 4.2.0 full", which the caller frees; NULL without memory. */
+static char *describe_fault(const json_t *fault)
 {
-    const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
-    const char *what = servers_text(waits, "for"), *advice = servers_text(waits, "hint");
-    const char *until = servers_text(relay, "until"),
-               *enhanced = servers_text(fault, "enhanced") ?: "";
-    const char *hint = servers_text(fault, "hint"), *name = servers_text(relay, "name") ?: "?";
-    int code = (int)json_integer_value(json_object_get(fault, "code"));
-    char codes[40] = "";
+    const char *enhanced = servers_text(fault, "enhanced") ?: "";
+    int code = (int)servers_number(fault, "code");
+    char codes[40] = "", *text;
 
     if (code > 0)
         snprintf(codes, sizeof(codes), "%d %s%s", code, enhanced, *enhanced ? " " : "");
-    if ((!fault || json_is_null(fault)) && servers_text(waits, "stage"))
-        return set(ret, WAITS_FOR_RELAY, 0, "relay %s is not of use yet, stage %s%s%s%s%s", name,
-            servers_text(waits, "stage"), what ? ", where what is waited for is " : "", what ?: "",
-            advice ? "; " : "", advice ?: "");
-    if (!fault || json_is_null(fault))
+    return asprintf(&text, "stage %s: %s%s", servers_text(fault, "stage") ?: "?", codes,
+               servers_text(fault, "text") ?: "?") < 0
+               ? NULL
+               : text;
+}
+
+/* A try that gets no further: what it waits for now is of more use than what the last one met with.
+ */
+static int wait_for_wait(const json_t *relay, const json_t *waits, const char *fault, Waiting *ret)
+{
+    const char *what = servers_text(waits, "for"), *advice = servers_text(waits, "hint");
+
+    return set(ret, WAITS_FOR_RELAY, 0, "relay %s is %snot of use yet, stage %s%s%s%s%s%s%s",
+        servers_text(relay, "name") ?: "?", fault ? "being tried again, and " : "",
+        servers_text(waits, "stage"), what ? ", where what is waited for is " : "", what ?: "",
+        advice ? "; " : "", advice ?: "", fault ? "; before that, " : "", fault ?: "");
+}
+
+static int wait_for_relay(const json_t *relay, Waiting *ret)
+{
+    const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
+    const char *until = servers_text(relay, "until"), *name = servers_text(relay, "name") ?: "?";
+    const char *hint = servers_text(fault, "hint");
+    _cleanup_free_
+    char *said = json_is_object(fault) ? describe_fault(fault) : NULL;
+
+    if (json_is_object(fault) && !said)
+        return -ENOMEM;
+    if (servers_text(waits, "stage"))
+        return wait_for_wait(relay, waits, said, ret);
+    if (!said)
         return set(ret, WAITS_FOR_RELAY, 0, "relay %s is waited for and says nothing", name);
-    return set(ret, WAITS_FOR_RELAY, servers_time(relay, "until"),
-        "relay %s %s%s, stage %s: %s%s%s%s", name,
-        until ? "is on hold until " : "is being tried again", until ?: "",
-        servers_text(fault, "stage") ?: "?", codes, servers_text(fault, "text") ?: "?",
-        hint ? "; " : "", hint ?: "");
+    return set(ret, WAITS_FOR_RELAY, servers_time(relay, "until"), "relay %s %s%s, %s%s%s", name,
+        until ? "is on hold until " : "is being tried again", until ?: "", said, hint ? "; " : "",
+        hint ?: "");
 }
 
 /* It cannot be told from one that is stopped what it hangs in. */
@@ -295,13 +316,15 @@ static bool is_all_silent(const Servers *servers)
     return servers->n > 0;
 }
 
-/* Whether all who deliver have it, if they have, for relays of which none is of use yet. */
+/* Whether all who deliver have it, if they have, for relays of which none is of use yet, or is
+ * known to be again. */
 static bool is_waiting_for_relays(const Servers *servers)
 {
     for (size_t i = 0; i < servers->n; i++) {
         const json_t *relay = find_useless(servers->live[i]);
 
-        if (!servers_text(json_object_get(relay, "waits"), "stage"))
+        if (!servers_text(json_object_get(relay, "waits"), "stage") &&
+            !text_equal(servers_text(relay, "state"), "probing"))
             return false;
     }
     return servers->n > 0;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "base/text.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/servers.h"
@@ -141,10 +142,9 @@ static void print_words(const char *text)
     (void)terminal_print(stdout, text ?: "?", 1500);
 }
 
-/* "works", "limited", "held" or "probing", with what it said last. */
 static Color color_of_relay(const Figures *figures, const char *state)
 {
-    if (!state || strcmp(state, "works") == 0)
+    if (!state || strcmp(state, "works") == 0 || strcmp(state, "untried") == 0)
         return COLOR_NONE;
     return shade(figures, strcmp(state, "held") == 0 ? COLOR_BAD : COLOR_WAITS);
 }
@@ -154,7 +154,7 @@ static void print_wait(const json_t *waits)
 {
     const char *what = servers_text(waits, "for"), *stage = servers_text(waits, "stage");
 
-    fputs(what ? ", is not of use yet" : ", says nothing", stdout);
+    fputs(what ? "is not of use yet" : "says nothing", stdout);
     if (stage) {
         fputs(", stage ", stdout);
         print_words(stage);
@@ -165,32 +165,59 @@ static void print_wait(const json_t *waits)
     }
 }
 
+/* "held until 2026-...", "probing, says nothing, stage auth", "says nothing, stage greeting". */
+static void print_health(const json_t *relay, const Figures *figures)
+{
+    const char *state = servers_text(relay, "state"), *until = servers_text(relay, "until");
+    bool silent = json_is_true(json_object_get(relay, "silent"));
+    bool named = !silent || !text_equal(state, "silent");
+
+    color_begin(stdout, color_of_relay(figures, state));
+    if (named)
+        print_words(state);
+    else
+        print_wait(json_object_get(relay, "waits"));
+    color_end(stdout, color_of_relay(figures, state));
+    if (until) {
+        fputs(" until ", stdout);
+        print_words(until);
+    }
+    if (silent && named) {
+        fputs(", ", stdout);
+        print_wait(json_object_get(relay, "waits"));
+    }
+}
+
+static void print_hint(const json_t *object)
+{
+    const char *hint = servers_text(object, "hint");
+
+    if (!hint)
+        return;
+    fputs("; ", stdout);
+    print_words(hint);
+}
+
 static void print_relay(const json_t *relay, const Figures *figures)
 {
-    Color color = color_of_relay(figures, servers_text(relay, "state"));
-    const json_t *fault = json_object_get(relay, "fault");
-    const char *until = servers_text(relay, "until");
+    const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
+    long long connections;
 
     fputs("  relay ", stdout);
     print_words(servers_text(relay, "name"));
     fputs(" (", stdout);
     print_words(servers_text(relay, "host"));
     printf(", port %lld): ", servers_number(relay, "port"));
-    color_begin(stdout, color);
-    print_words(servers_text(relay, "state"));
-    color_end(stdout, color);
-    if (until) {
-        fputs(" until ", stdout);
-        print_words(until);
-    }
-    if (json_is_true(json_object_get(relay, "silent")))
-        print_wait(json_object_get(relay, "waits"));
-    printf(", %lld connections", servers_number(relay, "connections"));
+    print_health(relay, figures);
+    connections = servers_number(relay, "connections");
+    printf(", %lld connection%s", connections, connections == 1 ? "" : "s");
+    print_hint(waits);
     if (json_is_object(fault)) {
         fputs("; ", stdout);
         print_words(servers_text(fault, "stage"));
         printf(", %lld: ", servers_number(fault, "code") ?: servers_number(fault, "error"));
         print_words(servers_text(fault, "text"));
+        print_hint(fault);
     }
     putchar('\n');
 }

@@ -17,7 +17,7 @@ from case import SystemTest, message
 from dovecot import PASSWORD as MAIL_PASSWORD
 from listener import Listener
 from proxies import PASSWORD, REFUSED_PORT, USER, environment
-from process import free_port
+from process import free_port, wait_for
 
 GREETING = b"220 here\r\n"
 
@@ -72,6 +72,9 @@ class ProxyTest(SystemTest):
 
     def known(self, proxy, kind, port="plain", **settings):
         return self.via(proxy, kind, port, **{"proxy_user": USER, "proxy_password": PASSWORD, **settings})
+
+    def relay_port(self):
+        return self.lab.relay("plain")["port"]
 
     def check_delivers(self, relay):
         """Through the daemon."""
@@ -350,9 +353,50 @@ class Hostile(ProxyTest):
     def test_silence(self):
         waiting = threading.Event()
         self.addCleanup(waiting.set)
-        for kind in ("socks5", "tunnel"):
+        for kind, said in (("socks5", "did not answer to the greeting within 5s: check proxy_type"),
+                           ("tunnel", f"did not connect to 127.0.0.1 port {self.relay_port()} within 5s: check proxy_type")):
             with self.subTest(kind):
-                self.held(kind, lambda _: waiting.wait(), "did not connect to 127.0.0.1 within 5s")
+                self.held(kind, lambda _: waiting.wait(), said)
+
+    def test_silence_in_tls(self):
+        """Nothing was asked for yet: it is no matter of where the relay is."""
+        waiting = threading.Event()
+        self.addCleanup(waiting.set)
+        self.held("tunnel", lambda _: waiting.wait(),
+                  "did not come to the end of the TLS handshake within 5s: check proxy_port, and whether it speaks TLS",
+                  proxy_tls=True)
+
+    def test_silence_at_the_login(self):
+        waiting = threading.Event()
+        self.addCleanup(waiting.set)
+
+        def talk(connection):
+            connection.recv(4096)
+            connection.sendall(b"\x05\x02")
+            waiting.wait()
+
+        self.held("socks5", talk, "did not answer to the login within 5s", proxy_user="ann", proxy_password="x")
+
+    def test_who_is_waited_for(self):
+        """Not the relay, which nobody has reached."""
+        waiting = threading.Event()
+        self.addCleanup(waiting.set)
+        for kind, what, remedy, settings in (
+                ("tunnel", "the way to the relay, by the proxy", "check proxy_type and proxy_port", {}),
+                ("socks5", "the first answer of the proxy", "check proxy_type and proxy_port", {}),
+                ("tunnel", "the TLS handshake with the proxy", "check proxy_port, and whether", {"proxy_tls": True})):
+            with self.subTest(kind, **settings):
+                proxy = self.listen(lambda _: waiting.wait())
+                daemon = self.start(self.known(proxy, kind, timeout="60s", timeout_by_stage=False, **settings))
+                self.queue.drop("m", message(to=[self.address()]))
+                self.wait_log(daemon, f"stage proxy, where what is waited for is {what} 127.0.0.1 port {proxy.port}", seconds=60)
+                self.wait_log(daemon, f"; {remedy}")
+                waits = wait_for(lambda: json.loads(self.outbox("status", "--json"))["daemons"][0]["relays"][0]["waits"],
+                                 "what is waited for")
+                self.assertEqual((waits["stage"], waits["for"]), ("proxy", f"{what} 127.0.0.1 port {proxy.port}"))
+                self.assertTrue(waits["hint"].startswith(remedy))
+                self.assertEqual(daemon.terminate(), 0)
+                self.queue.path.joinpath("m.queued").unlink()
 
     def test_drops(self):
         """A byte now and then does not keep it waiting."""
@@ -364,7 +408,7 @@ class Hostile(ProxyTest):
             while not stop.wait(0.1):
                 connection.sendall(b"X")
 
-        self.held("tunnel", talk, "did not connect to 127.0.0.1 within 5s")
+        self.held("tunnel", talk, f"did not connect to 127.0.0.1 port {self.relay_port()} within 5s")
 
     def test_hangs_up(self):
         self.held("socks5", lambda _: None, "closed the connection")

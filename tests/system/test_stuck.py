@@ -13,7 +13,7 @@ import time
 import lab
 import small_disks
 from case import message
-from odd_relay import RelayTest
+from odd_relay import SILENCE, RelayTest
 from process import free_port, wait_for
 
 LONG = {"hold_first": "1h", "hold_max": "1h"}
@@ -86,6 +86,68 @@ class WhatItWaitsFor(StuckTest):
         self.drop("a")
         self.assertIn("stage auth: 535 5.7.8 wrong", self.wait_for_reason("a", "relay"))
         self.assertNotIn("not it", self.outbox("status", "--json"))
+
+    def relay_of(self, status):
+        return status["daemons"][0]["relays"][0]
+
+    def hangs(self, **settings):
+        """A relay that says nothing to AUTH, and its wait is over in twelve seconds; what it is."""
+        relay = self.odd(lambda _talk, verb, _: SILENCE if verb == "AUTH" else None, extensions=("AUTH PLAIN",))
+        self.start(self.settings(relay, user="ann", password="x", auth_without_tls="yes, in clear",
+                                 timeout="12s", timeout_by_stage=False, **settings))
+        self.drop("a")
+
+    def test_a_relay_that_is_tried_again_and_hangs(self):
+        """It is not on hold any more, and what is waited for is told as at the first try."""
+        self.hangs(hold_first="1s", hold_max="1s")
+        held = wait_for(lambda: next((one for one in [self.relay_of(self.json("status"))] if one["state"] == "held"), None),
+                        "the hold", seconds=60)
+        self.assertFalse(held["silent"])
+        probing = wait_for(lambda: next((one for one in [self.relay_of(self.json("status"))] if one["state"] == "probing"
+                                         and one["connections"] == 1), None), "the next try", seconds=10)
+        self.assertIsNone(probing["until"])
+        self.assertRegex(self.wait_for_reason("a", "relay"), r"is being tried again, stage auth: ")
+        waits = wait_for(lambda: self.relay_of(self.json("status"))["waits"], "what is waited for", seconds=60)
+        self.assertEqual(waits["stage"], "auth")
+        text = self.wait_for_reason("a", "relay")
+        self.assertRegex(text, r"is being tried again, and not of use yet, stage auth; .*; before that, stage auth: ")
+        self.assertRegex(self.outbox("status"), r"\): probing, says nothing, stage auth, 1 connection; .*; auth, ")
+        self.assertIn("is being tried again", self.outbox("list"))
+
+    def test_a_relay_that_has_never_worked(self):
+        relay = self.odd(lambda _talk, verb, _: SILENCE if verb == "CONNECT" else None)
+        self.start(self.settings(relay))
+        self.assertEqual(self.relay_of(self.json("status"))["state"], "untried")
+        self.drop("a")
+        silent = wait_for(lambda: next((one for one in [self.relay_of(self.json("status"))] if one["silent"]), None),
+                          "its silence", seconds=60)
+        self.assertEqual(silent["state"], "silent")
+        self.assertGreaterEqual(silent["connections"], 1)
+        self.assertRegex(self.outbox("status"), r"\): says nothing, stage greeting, \d connections?; check port and tls")
+
+    def test_a_relay_that_works(self):
+        relay = self.odd()
+        self.start(self.settings(relay))
+        self.drop("a")
+        self.wait_taken(relay, "a")
+        wait_for(lambda: self.relay_of(self.json("status"))["state"] == "works", "its state")
+
+    def test_a_remedy_is_told_everywhere(self):
+        relay = self.odd(lambda _talk, verb, _: "554 no service here" if verb == "CONNECT" else None)
+        self.start(self.settings(relay, **LONG))
+        self.drop("a")
+        self.wait_for_reason("a", "relay")
+        for command in ("status", "list"):
+            self.assertRegex(self.outbox(command), r"554.* no service here; the relay does not want this host")
+
+    def test_what_begins_to_wait_is_told_at_once(self):
+        """And not when the figures are written down again. The first entry of the log comes before it."""
+        daemon = self.start(self.closed_port())
+        time.sleep(2.5)  # what the start had to say has been said
+        self.drop("a")
+        self.wait_log(daemon, "event=relay-held")
+        time.sleep(0.5)
+        self.assertEqual(self.relay_of(self.json("status"))["state"], "held")
 
     def test_another_relay_works(self):
         relay = self.odd()

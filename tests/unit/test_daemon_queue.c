@@ -42,6 +42,10 @@ static void on_changed(_unused_ void *user)
 {
 }
 
+static void on_health(_unused_ void *user)
+{
+}
+
 static void on_idle(_unused_ void *user)
 {
     idle_calls++;
@@ -57,6 +61,7 @@ static void on_problem(_unused_ void *user, _unused_ const ProblemReport *report
 
 static const QueueHandlers handlers = {
     .changed = on_changed,
+    .health = on_health,
     .idle = on_idle,
     .message = on_message,
     .problem = on_problem,

@@ -117,6 +117,54 @@ START_TEST(a_hold_grows_to_its_limit_and_is_news_once)
 }
 END_TEST
 
+static bool is_news(const char *said, usec_t now)
+{
+    DeliveryOutcome outcome = refused_connection;
+
+    outcome.text = said;
+    relay_tick(scene.one, now);
+    return relay_fault(scene.one, &outcome, 0, now);
+}
+
+START_TEST(other_words_of_the_same_fault_are_news_but_not_what_counts_up)
+{
+    ck_assert(is_news("the token server is not there (503)", START));
+    ck_assert(!is_news("the token server is not there (503)", START + 60 * SECOND));
+    ck_assert(!is_news("the token server is not there (504)", START + 120 * SECOND));
+    ck_assert(is_news("what it answers is no token", START + 180 * SECOND));
+    ck_assert(!is_news("what it answers is no token", START + 240 * SECOND));
+    ck_assert(is_news("the token server is not there (503)", START + 300 * SECOND));
+    ck_assert_str_eq(scene.one->fault.text, "the token server is not there (503)");
+}
+END_TEST
+
+START_TEST(a_server_that_says_something_else_each_time_does_not_flood_the_log)
+{
+    usec_t now = START;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < 50; i++, now += 60 * SECOND)
+        n += is_news((char[]){(char)('a' + i % 26), '\0'}, now);
+    ck_assert_uint_eq(n, 6);
+    ck_assert(!is_news("the last word", now));
+    ck_assert(is_news("the last word", now + 3600 * SECOND));
+}
+END_TEST
+
+START_TEST(a_hold_ends_what_was_said_of_silence)
+{
+    ck_assert(relay_silent(scene.one));
+    (void)relay_fault(scene.one, &refused_connection, 0, START);
+    ck_assert(!scene.one->silence_told);
+    relay_tick(scene.one, START + 10 * SECOND);
+    ck_assert(!relay_silent(scene.one)); /* the outage was told */
+    ck_assert(scene.one->silence_told);
+    ck_assert(!scene.one->worked);
+    (void)relay_works(scene.one);
+    ck_assert(scene.one->worked);
+}
+END_TEST
+
 /* A try that began before everything was to be tried says nothing of what was mended meanwhile. */
 START_TEST(a_try_that_is_older_than_a_flush_does_not_hold)
 {
@@ -463,6 +511,9 @@ int main(void)
     tcase_add_test(relays, all_are_held_when_the_last_one_is);
     tcase_add_test(relays, a_hold_grows_to_its_limit_and_is_news_once);
     tcase_add_test(relays, a_try_that_is_older_than_a_flush_does_not_hold);
+    tcase_add_test(relays, other_words_of_the_same_fault_are_news_but_not_what_counts_up);
+    tcase_add_test(relays, a_server_that_says_something_else_each_time_does_not_flood_the_log);
+    tcase_add_test(relays, a_hold_ends_what_was_said_of_silence);
     tcase_add_test(relays, certificates_are_looked_at_now_and_then);
     tcase_add_test(relays, silence_is_told_once_and_not_within_an_outage);
     tcase_add_test(relays, a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused);
