@@ -327,12 +327,13 @@ ReceiveEvent receive_session_take(ReceiveSession *s, const char **data, size_t *
 
 bool receive_session_end(ReceiveSession *s)
 {
-    bool idle = s->step == STEP_CLOSED || (s->step == STEP_COMMAND && s->n_line == 0 &&
-                                              !s->has_cr && !s->transaction.has_sender);
+    bool idle =
+        s->step == STEP_COMMAND && s->n_line == 0 && !s->has_cr && !s->transaction.has_sender;
+    bool whole = !s->failed && (idle || s->step == STEP_CLOSED);
 
     if (s->step != STEP_CLOSED && (s->n_line > 0 || s->has_cr))
         receive_reply(s, 500, "5.5.2", "the input ended within a line: lines end with CR LF");
     s->asked = RECEIVE_MORE;
     s->step = STEP_CLOSED;
-    return idle;
+    return whole;
 }

@@ -61,7 +61,7 @@ void receive_session_close(
     ReceiveSession *session, int code, const char *enhanced, const char *text);
 
 /* The input has ended. Where that is within a line, why the line was none is said. Whether nothing
- * was begun. */
+ * was begun, and each reply was given. */
 bool receive_session_end(ReceiveSession *session);
 
 /* The replies, from which what has been sent is consumed. */

@@ -44,14 +44,25 @@ static int read_mailname(char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
-/* What a setting says, then the file, then what the host is called. 0 or -ENOMEM. */
-static int find_domain(Local *l)
+/* What this host is called. 0 or -ENOMEM. */
+static int find_host(Local *l, const Local *before)
 {
-    const char *set = l->config->local.domain;
-    int r = host_name_get(&l->full);
-
+    if (before && before->node[0]) {
+        memcpy(l->node, before->node, sizeof(l->node));
+        l->full = before->full ? strdup(before->full) : NULL;
+        return before->full && !l->full ? -ENOMEM : 0;
+    }
     if (gethostname(l->node, sizeof(l->node) - 1) < 0 || !l->node[0])
         strcpy(l->node, "localhost");
+    return host_name_get(&l->full);
+}
+
+/* What a setting says, then the file, then what the host is called. 0 or -ENOMEM. */
+static int find_domain(Local *l, const Local *before)
+{
+    const char *set = l->config->local.domain;
+    int r = find_host(l, before);
+
     if (r >= 0 && !set)
         r = read_mailname(&l->domain);
     if (r < 0)
@@ -134,6 +145,11 @@ static void set_names(Local *l)
 
 int local_open(const char *config_path, Local *ret, Failure *f)
 {
+    return local_open_again(config_path, NULL, ret, f);
+}
+
+int local_open_again(const char *config_path, const Local *before, Local *ret, Failure *f)
+{
     const char *none[] = {NULL};
     int r;
 
@@ -141,7 +157,7 @@ int local_open(const char *config_path, Local *ret, Failure *f)
     r = config_load_local(config_path, none, &ret->config, f);
     if (r < 0)
         return r;
-    r = find_domain(ret);
+    r = find_domain(ret, before);
     if (r >= 0)
         r = read_aliases(ret);
     if (r >= 0)

@@ -22,6 +22,10 @@ typedef struct Local {
 /* Reads them. Where a configuration that nobody named cannot be read the defaults hold. 0 or a
  * negative errno with a Failure; to be done in any case. */
 int local_open(const char *config_path, Local *ret, Failure *f);
+
+/* The same for who has them already, and reads them anew: what this host is called, which a name
+ * server may have to be asked for, is not asked again. */
+int local_open_again(const char *config_path, const Local *before, Local *ret, Failure *f);
 void local_done(Local *local);
 
 /* newaliases: whether each line of the file is one. Returns an exit status, having said which is

@@ -26,10 +26,11 @@ typedef struct Service {
     bool is_terminal; /* where a line ends with LF alone */
     bool ended;       /* nothing more comes, or nobody is there to answer */
     bool is_silent;   /* the other end said nothing for too long */
+    bool is_short;    /* of memory */
     bool is_gone;     /* it takes no replies any more */
     bool is_remote;   /* this is a TCP connection */
     Peer peer;
-    char *host; /* under which this machine greets */
+    Local names; /* as they were when the session began: what this host is called */
     /* of a message: */
     Local local;
     QueueTarget target;
@@ -105,8 +106,12 @@ static bool read_on(Service *s)
     while (n < 0 && may_go_on(s, STDIN_FILENO, POLLIN));
     if (n <= 0)
         return false;
-    return (s->is_terminal ? append_typed(&s->input, data, (size_t)n)
-                           : buffer_append(&s->input, data, (size_t)n)) >= 0;
+    if ((s->is_terminal ? append_typed(&s->input, data, (size_t)n)
+                        : buffer_append(&s->input, data, (size_t)n)) >= 0)
+        return true;
+    receive_session_close(s->session, 421, "4.3.0", "memory is short; try again");
+    s->is_short = true;
+    return false;
 }
 
 /* What is told next. RECEIVE_CLOSE with `ended`: the input is over. The part is borrowed until the
@@ -218,7 +223,7 @@ static void take_sender(Service *s, const ReceivePart *part)
     forget_message(s);
     if (check_path(s, part, ENVELOPE_SENDER) < 0)
         return;
-    r = local_open(s->options->config_path, &s->local, &f);
+    r = local_open_again(s->options->config_path, &s->names, &s->local, &f);
     if (r >= 0)
         r = open_target(s, &f);
     if (r >= 0)
@@ -277,12 +282,20 @@ static int read_start(Service *s, Buffer *start, Failure *f)
     return r;
 }
 
+/* The name under which this host greets. */
+static const char *host_of(const Service *s)
+{
+    if (s->names.full)
+        return s->names.full;
+    return s->names.node[0] ? s->names.node : "localhost";
+}
+
 /* What has come by a pipe was on no way that is to be traced. */
 static int address(Service *s, const Buffer *start, Buffer *out, Failure *f)
 {
     _cleanup_buffer_ Buffer trace = {0};
 
-    if (s->is_remote && sendmail_trace(&s->peer, s->session, s->host, &trace) < 0)
+    if (s->is_remote && sendmail_trace(&s->peer, s->session, host_of(s), &trace) < 0)
         return failure_set_errno(f, -ENOMEM, "cannot read the message");
     return sendmail_address_as(
         s->options, &s->local, &s->envelope, buffer_data(&trace), start, out, f);
@@ -365,6 +378,8 @@ static int finish(Service *s)
         receive_session_close(s->session, 421, "4.4.2", "nothing was heard for five minutes");
     if (!s->is_gone)
         (void)flush(s);
+    if (s->is_short)
+        return tool_fail_memory();
     return idle ? EX_OK
                 : tool_fail_number(ERROR_CONNECTION_DROPPED,
                       "the input ended within a message or a command; nothing was queued of it");
@@ -392,16 +407,6 @@ static uint64_t find_max_bytes(const SendmailOptions *options)
         access(config->spool.directory, W_OK | X_OK) == 0)
         return 0;
     return config->spool.submit_max_size;
-}
-
-/* The name under which this host greets. 0 or -ENOMEM. */
-static int find_host(Service *s)
-{
-    _cleanup_local_ Local local = {0};
-    int r = local_open(s->options->config_path, &local, NULL);
-
-    s->host = strdup(r >= 0 ? local.full ?: local.node : "localhost");
-    return s->host ? 0 : -ENOMEM;
 }
 
 /* Answers whom this is not for. Returns an exit status, having said why. */
@@ -434,8 +439,8 @@ static int run(Service *s)
 
     if (status != EX_OK)
         return status;
-    if (find_host(s) >= 0)
-        s->session = receive_session_new(s->host, find_max_bytes(s->options));
+    if (local_open(s->options->config_path, &s->names, NULL) != -ENOMEM)
+        s->session = receive_session_new(host_of(s), find_max_bytes(s->options));
     return s->session ? serve(s) : tool_fail_memory();
 }
 
@@ -449,6 +454,6 @@ int sendmail_serve(const SendmailOptions *options)
     forget_message(&service);
     receive_session_free(service.session);
     buffer_done(&service.input);
-    free(service.host);
+    local_done(&service.names);
     return status;
 }

@@ -271,6 +271,26 @@ class Sendmail(Queueing):
         return status == KILLED
 
 
+class SendmailSmtp(Sendmail):
+    """Two messages in a session, each told by its reply."""
+
+    def arguments(self, run):
+        return [run.directory / "sendmail", "-C", run.configuration, "-bs"]
+
+    def transaction(self, run, name):
+        _, _, content = run.expect(name, self.people, told=False).partition(b"From: ")
+        people = "".join(f"RCPT TO:<{one}.{run.number}@lab.test>\n" for one in self.people)
+        return b"MAIL FROM:<shop@lab.test>\n" + people.encode() + b"DATA\nFrom: " + content + b".\n"
+
+    def program(self, run, point):
+        said = b"EHLO x\n" + self.transaction(run, "a") + self.transaction(run, "b") + b"QUIT\n"
+        status, output = run.tool(self.arguments(run), point, said.replace(b"\n", b"\r\n"))
+        run.check(status in (0, KILLED), f"exit status {status}")
+        for number, one in enumerate(run.messages.values()):
+            one.told = output.count("queued as ") > number
+        return status == KILLED
+
+
 # ---- Programs of an operator. ----
 
 class Process(Scenario):
@@ -369,6 +389,6 @@ class DeleteOnce(Delete):
 
 DAEMON = (OneRecipient, SeveralRecipients, SeveralDelivered, Refused, Told, ContentRefused, Deferred, GivenUp, Kept,
           Held, Retried, IdInUse, IdTaken, OrphanedRecord, Defective, LongRecord, Others)
-QUEUEING = (Queue, QueueBatch, QueueComposed, QueueAsMember, Sendmail)
+QUEUEING = (Queue, QueueBatch, QueueComposed, QueueAsMember, Sendmail, SendmailSmtp)
 OPERATING = (Process, Retry, Hold, Release, Delete, DeleteOnce)
 TWICE = (SeveralRecipients, IdInUse, Told)

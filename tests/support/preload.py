@@ -276,6 +276,17 @@ ssize_t write(int fd, const void *data, size_t n)
 """
 
 
+# Who waits for five minutes has waited for a tenth of a second.
+IMPATIENT = """
+#include <poll.h>
+
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    return (int)syscall(SYS_poll, fds, n, timeout == 300000 ? 100 : timeout);
+}
+"""
+
+
 def preload(directory, source):
     """A wrapper for Outboxd, with which what `source` defines takes the place of the C library's."""
     compiler = shutil.which("cc")

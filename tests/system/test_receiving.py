@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 from case import as_delivered, message
+from preload import ALLOCATIONS, preload
 from submission import ALICE, BOB, SubmissionTest, as_user
 
 CONTENT = message(envelope=False).replace(b"\n", b"\r\n")
@@ -246,6 +247,37 @@ class Receiving(SubmissionTest):
         self.assertEqual([dialogue.reply()[:9] for _ in range(4)], ["250 2.1.0", "250 2.1.5", "354 end t", "552 5.3.4"])
         self.assertEqual(self.owners(), [ALICE])
         self.assertIn(b"X-Outbox-Uid: %d\n" % ALICE, (self.queue.path / self.waiting()[0]).read_bytes())
+
+    # ---- memory ----
+
+    def test_memory_that_fails(self):
+        """Each allocation in turn, and all from there on: what is said to be queued is, and is whole; nothing
+        else is there but the one message whose answer could not be given."""
+        if b"__asan" in (self.programs / "outbox").read_bytes():
+            self.skipTest("the sanitizers have an allocator of their own")
+        wrapper, count = preload(self.home, ALLOCATIONS), self.home / "count"
+        said = b"EHLO x\r\n" + 2 * (b"MAIL FROM:<app@lab.test> RET=HDRS\r\nRCPT TO:<ops> NOTIFY=NEVER\r\nRCPT TO:<dev>\r\n"
+                                    b"DATA\r\n" + CONTENT + b".\r\n") + b"QUIT\r\n"
+
+        def speak(*variables):
+            done = subprocess.run([*wrapper, *variables, *self.command()], input=said, capture_output=True, check=False,
+                                  timeout=100)
+            answered = re.findall(rb"queued as (\S+)\r\n", done.stdout)
+            there = {name: (self.queue.path / name).read_bytes() for name in self.queue.names()}
+            for identity in answered:
+                self.assertTrue(there.pop(f"{identity.decode()}.queued").endswith(CONTENT), (variables, done))
+            self.assertLessEqual(len(there), 1, (variables, done, there))
+            if there or not done.stdout.endswith(b"221 2.0.0 good bye\r\n"):
+                self.assertNotEqual(done.returncode, 0, (variables, done))
+            for path in self.queue.path.iterdir():
+                path.unlink()
+            return len(answered)
+
+        self.assertEqual(speak(f"COUNT_TO={count}"), 2)
+        total, taken = int(count.read_text(encoding="ascii")), 0
+        for number in range(1, total + 1):
+            taken += speak(f"FAIL_AT={number}") + speak(f"FAIL_AT={number}", "FAIL_ALL=1")
+        self.assertGreater(taken, total // 2)
 
     # ---- size ----
 

@@ -9,6 +9,7 @@ import threading
 import unittest
 
 from case import message
+from preload import IMPATIENT, preload
 from process import wait_for
 from submission import ALICE, BOB, SubmissionTest, as_user
 
@@ -147,6 +148,19 @@ class ReceivingTcp(SubmissionTest):
         self.assertEqual(self.send_as(ALICE, listener), ["taken"])
         self.assertRegex(self.send_as(BOB, listener)[0], rf"^421 4\.3\.0 .*user {ALICE}.*{BOB}.*root")
         self.assertEqual(self.owners(), [ALICE])
+
+    def test_silence(self):
+        """A client that says nothing for five minutes, which here are none."""
+        self.configure(self.down())
+        listener = self.listen(*preload(self.lab.new_directory(), IMPATIENT))
+        for said, told in ((b"", b"421 4.4.2 "), (b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRC", b"421 4.4.2 ")):
+            client = self.dial(listener)
+            client.sendall(said)
+            answered = b""
+            while piece := client.recv(4096):
+                answered += piece
+            self.assertTrue(answered.startswith(b"220 "), answered)
+            self.assertTrue(answered.splitlines()[-1].startswith(told), answered)
 
     # ---- other hosts ----
 
