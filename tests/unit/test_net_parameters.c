@@ -227,7 +227,7 @@ START_TEST(a_server_renegotiates_within_a_login_by_token)
     static const char *const scripts[] = {
         GREETED "RENEGOTIATE\n" TOKEN "S: 235 welcome\n" MESSAGE QUIT,
         GREETED TOKEN "RENEGOTIATE\nS: 235 welcome\n" MESSAGE QUIT,
-        GREETED TOKEN "S: 334 e30=\nRENEGOTIATE\nC: \nS: 535 no\n" QUIT,
+        GREETED TOKEN "S: 334 e30=\nRENEGOTIATE\nC: \nS: 535 no\nEOF\n",
     };
     const TestServerOptions options = {.certificate = &certificate, TLS12};
     size_t which = (size_t)_i / 2;
