@@ -19,11 +19,19 @@ typedef struct AdviceRow {
     const char *text;
     const char *implicit; /* instead, with TLS from the first byte; or NULL */
     const char *token;    /* instead, where the login is by a token; or NULL */
+    const char *login;    /* instead, where there is one and TLS is sure; or NULL */
+    const char *clear;    /* instead, where there is one and TLS is not; or NULL */
 } AdviceRow;
 
 static const AdviceRow rows[] = {
     {CAUSE_REPLY, STAGE_AUTH, 530, 530,
-        "the relay wants a login or TLS first: set user and a password, and see tls and port"},
+        "the relay wants a login or TLS first: set user and a password, and see tls and port",
+        .login = "the relay wants another login than this, or takes none here: see that user, "
+                 "password or token, and auth are what it expects, and that port is the one for "
+                 "programs "
+                 "that log in (587 or 465)",
+        .clear = "the relay wants TLS before a login: set tls = \"starttls\" or \"implicit\", and "
+                 "see port"},
     {CAUSE_REPLY, STAGE_AUTH, 500, 599,
         "see that user, password and auth are what the relay expects; some take a password of its "
         "own for programs",
@@ -91,6 +99,11 @@ static bool uses_token(const RelayConfig *relay)
 
 static const char *choose(const AdviceRow *row, const RelayConfig *relay)
 {
+    bool sure = relay->tls == TLS_MODE_STARTTLS || relay->tls == TLS_MODE_IMPLICIT;
+    const char *with_login = sure ? row->login : row->clear;
+
+    if (relay->user && with_login)
+        return with_login;
     if (row->token && uses_token(relay))
         return row->token;
     return row->implicit && relay->tls == TLS_MODE_IMPLICIT ? row->implicit : row->text;

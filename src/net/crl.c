@@ -199,7 +199,8 @@ static void fetch_and_look(X509 *certificate, X509 *issuer, const char *url,
         r >= 0 ? d2i_X509_CRL(NULL, &at, (long)buffer_size(&body)) : NULL;
     STACK_OF(X509_CRL) *lists = list ? sk_X509_CRL_new_null() : NULL;
 
-    ret->unreachable = r < 0 && r != -EPROTO && r != -EBADMSG && r != -EMSGSIZE;
+    ret->unreachable = fetch_was_unreachable(r);
+    ret->passes = fetch_will_pass(r);
     if (lists && sk_X509_CRL_push(lists, list) > 0)
         look(certificate, issuer, lists, url, ret);
     else

@@ -13,6 +13,17 @@ bool fetch_is_possible(const char *url)
     return text_starts_nocase(url, "http://");
 }
 
+bool fetch_will_pass(int error)
+{
+    return error == -EBUSY || error == -ENODATA || error == -ECONNRESET;
+}
+
+bool fetch_was_unreachable(int error)
+{
+    return error < 0 && !fetch_will_pass(error) && error != -EPROTO && error != -EBADMSG &&
+           error != -EMSGSIZE;
+}
+
 int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
 {
     usec_t now = clock_monotonic(), late = 0;
@@ -40,8 +51,8 @@ int fetch(const FetchWhat *what, Buffer *ret, Failure *f)
     if (r < 0)
         return r;
     if (response.status != 200)
-        r = failure_set(
-            f, -EPROTO, ERROR_COMMUNICATION, "it answers with status %d", response.status);
+        r = failure_set(f, http_status_passes(response.status) ? -EBUSY : -EPROTO,
+            ERROR_COMMUNICATION, "it answers with status %d", response.status);
     else {
         *ret = response.body;
         response.body = (Buffer){0};

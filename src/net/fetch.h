@@ -28,3 +28,8 @@ typedef struct FetchWhat {
 
 /* 0 with the body, which is the caller's, or a negative errno with a Failure: why there is none. */
 int fetch(const FetchWhat *what, Buffer *ret, Failure *f);
+
+/* Of such an errno: whether nothing came over the network; whether the server has trouble of its
+ * own, which passes. */
+bool fetch_was_unreachable(int error);
+bool fetch_will_pass(int error);

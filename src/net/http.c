@@ -248,6 +248,11 @@ int http_response_end(HttpResponse *r)
     return result;
 }
 
+bool http_status_passes(int status)
+{
+    return status / 100 == 5 || status == 408 || status == 425 || status == 429;
+}
+
 bool http_response_is_open(const HttpResponse *r)
 {
     return !r->chunked && !r->has_length;

@@ -53,6 +53,10 @@ int http_response_feed(HttpResponse *response, const char *data, size_t n);
  * -ECONNRESET: it breaks off; -EBADMSG: what has come is none. */
 int http_response_end(HttpResponse *response);
 
+/* Whether the status says that the server has trouble of its own, or too much to do (RFC 9110, 15.5
+ * and 15.6; RFC 6585, 4; RFC 8470, 5.2). */
+bool http_status_passes(int status);
+
 /* Whether nothing but the end of the connection says where the body ends: then one that breaks off
  * looks whole. */
 bool http_response_is_open(const HttpResponse *response);

@@ -50,7 +50,7 @@ static int make_peer(Talk *talk)
     if (!peer)
         return -ENOMEM;
     peer->host = strdup(talk->url.host);
-    peer->host_setting = call->url_setting;
+    peer->host_setting = call->url_setting ?: "";
     peer->port = (uint16_t)talk->url.port;
     peer->hello = strdup("localhost"); /* nobody is greeted */
     peer->tls = talk->url.tls ? TLS_MODE_IMPLICIT : TLS_MODE_NONE;

@@ -12,7 +12,7 @@
 /* Everything borrowed. */
 typedef struct HttpCall {
     const char *url;
-    const char *url_setting; /* what the host is called in words; NULL: it is in no setting */
+    const char *url_setting; /* where the host is set; NULL: a certificate names it */
     bool clear;              /* http: may be, for what comes is signed; else https: alone */
     const Buffer *body;      /* posted; NULL: a GET */
     const char *body_type;   /* its media type */

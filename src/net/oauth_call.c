@@ -303,18 +303,13 @@ static int refuse(const OauthServer *server, const OauthForm *form, int status,
         advice_on(error), advice);
 }
 
-static bool is_for_now(int status)
-{
-    return status / 100 == 5 || status == 408 || status == 425 || status == 429;
-}
-
 static int judge_status(const OauthServer *server, const OauthForm *form, const json_t *object,
     const HttpResponse *response, Failure *f)
 {
     _cleanup_free_
     char *location = NULL;
 
-    if (is_for_now(response->status))
+    if (http_status_passes(response->status))
         return put_off(server, response->status, "", f);
     if (response->status / 100 != 3)
         return 0;

@@ -114,6 +114,8 @@ static void read_response(OCSP_RESPONSE *response, X509 *certificate, X509 *issu
     _cleanup_(basic_p) OCSP_BASICRESP *basic = NULL;
     int status = OCSP_response_status(response);
 
+    ret->passes =
+        status == OCSP_RESPONSE_STATUS_TRYLATER || status == OCSP_RESPONSE_STATUS_INTERNALERROR;
     if (status != OCSP_RESPONSE_STATUS_SUCCESSFUL)
         return unknown(ret, who, OCSP_response_status_str(status));
     basic = OCSP_response_get1_basic(response);
@@ -131,7 +133,9 @@ void ocsp_look_at(
     if (response)
         read_response(response, certificate, issuer, "the answer that the server sent", ret);
     else
-        unknown(ret, "OCSP", "the server sent no answer that can be read");
+        unknown(ret, "OCSP",
+            stapled ? "the server sent an answer along that cannot be read"
+                    : "the server sent no answer along");
     ret->has_source = true;
     ERR_clear_error();
 }
@@ -166,7 +170,8 @@ static void ask_one(X509 *certificate, X509 *issuer, const char *url, FetchPatie
     const unsigned char *at;
     int r = make_request(certificate, issuer, &request) ?: fetch(&what, &body, &f);
 
-    ret->unreachable = r < 0 && r != -EPROTO && r != -EBADMSG && r != -EMSGSIZE;
+    ret->unreachable = fetch_was_unreachable(r);
+    ret->passes = fetch_will_pass(r);
     if (r < 0)
         return unknown(ret, url, failure_text(&f));
     at = (const unsigned char *)buffer_data(&body);

@@ -59,6 +59,18 @@ static size_t interleave(const struct addrinfo *list, struct sockaddr_storage *o
     return n;
 }
 
+/* What to look at first. Where any address will do, ip_version keeps none from it. */
+#define ADVICE_MAX 160
+static const char *advise(
+    const char *setting, IpVersion version, const char *what, char to[static ADVICE_MAX])
+{
+    snprintf(to, ADVICE_MAX, "check %s%s%s%s%s", *setting ? what : "",
+        *setting ? "the setting " : "", setting,
+        *setting && version != IP_VERSION_ANY ? ", the setting ip_version" : "",
+        *setting ? ", and" : "");
+    return to;
+}
+
 static int explain(int code, const char *setting, const char *host, IpVersion version, Failure *f)
 {
     static const char *const limits[] = {[IP_VERSION_4] = " that has an IPv4 address",
@@ -68,6 +80,7 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
         [IP_VERSION_4] = "IPv4 ", [IP_VERSION_6] = "IPv6 ", [IP_VERSION_ANY] = ""};
     int error = code == EAI_SYSTEM ? errno : 0;
     int number = error_from_getaddrinfo(code, error);
+    char advice[ADVICE_MAX];
 
     if (error_is_common(-error))
         return failure_reason(f, REASON_NO_RESOURCES,
@@ -81,15 +94,16 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
     case EAI_ADDRFAMILY:
         return failure_reason(f, REASON_HOST_UNKNOWN,
             failure_set(f, -ENOENT, number,
-                "%s exists and has no %saddress: check the setting %s, the setting ip_version, and "
-                "with \"getent ahosts %s\" what this machine finds",
-                host, kinds[version], setting, host));
+                "%s exists and has no %saddress: %s with \"getent ahosts %s\" what this machine "
+                "finds",
+                host, kinds[version], advise(setting, version, "", advice), host));
     case EAI_NONAME:
         return failure_reason(f, REASON_HOST_UNKNOWN,
             failure_set(f, -ENOENT, number,
-                "there is no host %s%s: check the spelling of the setting %s, the setting "
-                "ip_version, and with \"getent ahosts %s\" that this machine can look names up",
-                host, limits[version], setting, host));
+                "there is no host %s%s: %s with \"getent ahosts %s\" that this machine can look "
+                "names "
+                "up",
+                host, limits[version], advise(setting, version, "the spelling of ", advice), host));
     case EAI_AGAIN:
         return failure_reason(f, REASON_NAME_SERVER_SILENT,
             failure_set(f, -EAGAIN, number,
@@ -113,7 +127,7 @@ static int explain(int code, const char *setting, const char *host, IpVersion ve
 /* Linux would connect to this host, and a filter of the name server's means nobody by it: those are
  * left out. 0, or a failure when no other is left. */
 static int leave_out_unspecified(
-    const char *host, struct sockaddr_storage *list, size_t *n, Failure *f)
+    const char *setting, const char *host, struct sockaddr_storage *list, size_t *n, Failure *f)
 {
     size_t kept = 0;
 
@@ -125,9 +139,10 @@ static int leave_out_unspecified(
         return 0;
     return failure_reason(f, REASON_HOST_UNKNOWN,
         failure_set(f, -EADDRNOTAVAIL, ERROR_HOST_ADDRESS_INVALID,
-            "the lookup of %s gave 0.0.0.0 or ::, which is no server's address: check the setting "
-            "host, and whether the name server or /etc/hosts blocks this name",
-            host));
+            "the lookup of %s gave 0.0.0.0 or ::, which is no server's address: check "
+            "%s%s%swhether "
+            "the name server or /etc/hosts blocks this name",
+            host, *setting ? "the setting " : "", setting, *setting ? ", and " : ""));
 }
 
 static int resolve(const char *setting, const char *host, uint16_t port, IpVersion version,
@@ -221,7 +236,8 @@ int resolve_relay(const RelayConfig *relay, AddressList *ret, Failure *f)
         r = resolve(host_setting(relay), relay->host, relay->port, relay->ip_version,
             &ret->addresses, &ret->n_addresses, f);
         if (r >= 0)
-            r = leave_out_unspecified(relay->host, ret->addresses, &ret->n_addresses, f);
+            r = leave_out_unspecified(
+                host_setting(relay), relay->host, ret->addresses, &ret->n_addresses, f);
     }
     if (r >= 0 && relay->local_host)
         r = resolve("local_host", relay->local_host, relay->local_port, IP_VERSION_ANY, &ret->local,

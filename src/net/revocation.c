@@ -47,6 +47,8 @@ static const char *remedy(const RevocationAnswer *answer)
 {
     if (!answer->has_source)
         return "have the server's owner get a certificate that names one";
+    if (answer->passes)
+        return "that passes by itself as a rule, and it is asked again with the next connection";
     if (answer->unreachable)
         return "see whether this host gets there";
     return "what is answered must be mended by who signed the certificate, or see whether "

@@ -25,6 +25,7 @@ typedef struct RevocationAnswer {
     bool has_source;  /* the certificate names somebody who could be asked, or the answer came along
                        */
     bool unreachable; /* there was no connection to it, or no answer over one */
+    bool passes;      /* it has trouble of its own, as it says or by how it breaks off */
     char text[REVOCATION_TEXT_MAX]; /* who says so, or why nobody does */
 } RevocationAnswer;
 

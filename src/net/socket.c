@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "net/address.h"
+#include "net/socket_advice.h"
 #include "net/socket_options.h"
 
 #define ATTEMPT_DELAY (250 * USEC_PER_MSEC) /* RFC 8305, 8 */
@@ -222,77 +223,6 @@ static int note_failed(SocketDial *dial, size_t i, int error, usec_t now)
                ?: buffer_append(&dial->tried, "", 1);
 }
 
-static const char *advice(const SocketDial *dial)
-{
-    if (dial->forbidden)
-        return "ports below 1024 are for root and who has CAP_NET_BIND_SERVICE: set another "
-               "local_port, or leave it out";
-    switch (dial->error) {
-    case -ECONNREFUSED:
-        return "nothing listens there: check host and port, and that the server runs";
-    case -ETIMEDOUT:
-        return "no answer came: check host and port, and whether a firewall drops the packets";
-    case -ENETUNREACH:
-    case -EHOSTUNREACH:
-    case -EHOSTDOWN:
-    case -ENETDOWN:
-    case -ENONET: return "there is no way there: check the network, routes and ip_version";
-    case -EADDRNOTAVAIL:
-        return dial->options.found->n_local > 0
-                   ? "local_host must be an address of this machine: check it"
-                   : "this machine has no free port, or no address of that family, to come from: "
-                     "try again, and check ip_version";
-    case -EADDRINUSE: return "another connection has local_port: set another, or leave it out";
-    case -EAFNOSUPPORT:
-        return "check that local_host and the relay have addresses of one family, ip_version, and "
-               "whether this machine or the service's sandbox knows that family";
-    case -EINVAL:
-        return "no packet can go that way: check the routes, and that local_host is no loopback "
-               "address where the relay is elsewhere";
-    case -ECONNRESET:
-    case -ECONNABORTED:
-        return "something there ended it at once: check the server, and any firewall between";
-    case -EACCES:
-    case -EPERM: return "this machine forbids it: check its firewall and the service's sandbox";
-    case -EMFILE:
-    case -ENFILE: return "raise the limit of open files";
-    case -ENOBUFS:
-    case -ENOMEM: return "this machine is short of memory for sockets";
-    default: return "check host, port and the network";
-    }
-}
-
-/* The same of a socket of this machine. */
-static const char *advice_unix(int error)
-{
-    switch (error) {
-    case -ENOENT:
-        return "there is no such socket: check the path, and that the server runs and makes it";
-    case -ECONNREFUSED: return "nobody listens at the socket: check that the server runs";
-    case -EAGAIN: return "the server takes no further connections: look whether it hangs";
-    case -EACCES:
-    case -EPERM:
-        return "this user may not use the socket: check its owner and mode, and those of its "
-               "directories";
-    default: return "check the path and the server";
-    }
-}
-
-/* The same of a proxy, whose settings have other names. */
-static const char *advice_on_proxy(int error)
-{
-    switch (error) {
-    case -ECONNREFUSED:
-        return "nothing listens there: check proxy_host and proxy_port, and that it runs";
-    case -ETIMEDOUT:
-        return "no answer came: check proxy_host and proxy_port, and whether a firewall drops the "
-               "packets";
-    case -ENETUNREACH:
-    case -EHOSTUNREACH: return "there is no way there: check the network, routes and ip_version";
-    default: return "check proxy_host, proxy_port and the network";
-    }
-}
-
 static FaultReason reason_of(int error)
 {
     switch (error) {
@@ -330,17 +260,24 @@ static int give_up(const SocketDial *dial, Failure *f)
     const char *host = dial->options.to_proxy ? relay->proxy_host : relay->host;
     unsigned number = dial->options.to_proxy ? relay->proxy_port : relay->port;
     int error = dial->error == -ENOMEM ? -ENOBUFS : dial->error, r; /* ENOMEM is the caller's */
-    bool local = relay_socket_path(relay) != NULL;
-    char port[24] = "";
+    const SocketFault fault = {
+        .relay = relay,
+        .error = dial->error,
+        .at_proxy = dial->options.to_proxy && !socket_dial_is_own(dial),
+        .forbidden = dial->forbidden,
+        .from_address = dial->options.found->n_local > 0,
+    };
+    char port[24] = "", text[SOCKET_ADVICE_MAX];
+    const char *advice = socket_advise(&fault, text);
 
-    if (!local)
+    if (!relay_socket_path(relay))
         snprintf(port, sizeof(port), " port %u", number);
-    if (dial->options.to_proxy && !socket_dial_is_own(dial))
+    if (fault.at_proxy)
         return failure_reason(f, REASON_PROXY_UNREACHABLE,
             failure_set(f, error, ERROR_FIREWALL, "cannot connect to the proxy %s%s (%s); %s", host,
-                port, tried_of(dial, host), advice_on_proxy(dial->error)));
+                port, tried_of(dial, host), advice));
     r = failure_set(f, error, error_from_socket(dial->error), "cannot connect to %s%s (%s); %s",
-        host, port, tried_of(dial, host), local ? advice_unix(dial->error) : advice(dial));
+        host, port, tried_of(dial, host), advice);
     return failure_reason(f, dial->forbidden ? REASON_LOCAL_ADDRESS : reason_of(dial->error), r);
 }
 

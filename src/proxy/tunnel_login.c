@@ -26,11 +26,27 @@ static int fail_login(const ProxyDialogue *dialogue, Failure *f)
                                                       : "proxy_user and proxy_password");
 }
 
+static bool has_known(const char *names)
+{
+    static const char *const known[] = {"Basic", "Digest", "NTLM", "Negotiate"};
+    bool found = false;
+
+    for (size_t i = 0; i < ELEMENTSOF(known); i++)
+        found |= strcasestr(names, known[i]) != NULL;
+    return found;
+}
+
+#define OURS                                                                                 \
+    "outbox can do Basic, Digest with MD5 and SHA-256, NTLM and Negotiate; ask who runs it " \
+    "for one of these"
+
 /* What would help. */
 static const char *advise(const ProxyDialogue *dialogue, const char *names)
 {
     const ProxyOptions *o = &dialogue->options;
 
+    if (*names && !has_known(names))
+        return OURS;
     switch (o->login) {
     case PROXY_LOGIN_BASIC:
     case PROXY_LOGIN_DIGEST:
@@ -46,8 +62,7 @@ static const char *advise(const ProxyDialogue *dialogue, const char *names)
         return "set proxy_user and proxy_password, or correct what proxy_data says";
     if (strcasestr(names, "Negotiate"))
         return "for Kerberos set proxy_auth = \"gssapi\"";
-    return "outbox can do Basic, Digest with MD5 and SHA-256, NTLM and Negotiate; ask who runs it "
-           "for one of these";
+    return OURS;
 }
 
 /* What is wrong with the Digest that it offers. */

@@ -113,7 +113,8 @@ typedef struct RelayConfig {
     unsigned references;
     char *name; /* for logs; "host:port" when not given */
     char *host;
-    const char *host_setting; /* what that is called, where this is no relay; or NULL; static */
+    const char *host_setting; /* what that is called, where this is no relay, and "" where a
+                               * certificate names it; or NULL; static */
     uint16_t port; /* of no meaning where `host` is a socket of this machine, "unix:/path" */
     RelayProtocol protocol;
     TlsMode tls; /* resolved: never TLS_MODE_AUTOMATIC in a loaded Config */

@@ -90,6 +90,11 @@ SmtpAuthWays smtp_auth_way(const SmtpAuth *auth)
     return smtp_auth_bit(&auth->way);
 }
 
+SmtpAuthWays smtp_auth_all_ways(const SmtpAuth *auth)
+{
+    return smtp_auth_bits(auth->mechanism);
+}
+
 /* Whether the code says that the mechanism is not to be had, and nothing of user or password
  * (RFC 4954, 4: 504 unrecognized, 534 too weak, 538 needs encryption). */
 static bool is_about_mechanism(int code)

@@ -69,6 +69,7 @@ void smtp_auth_free(SmtpAuth *auth);
 
 /* The way in use. */
 SmtpAuthWays smtp_auth_way(const SmtpAuth *auth);
+SmtpAuthWays smtp_auth_all_ways(const SmtpAuth *auth); /* of its mechanism */
 
 /* The ways that make no sense any more, the login having failed by a final reply with this code, or
  * (0) for a reason of our own. A refusal of the mechanism rules out that way alone. A refusal of
@@ -80,7 +81,7 @@ SmtpAuthWays smtp_auth_ruled_out(
     const SmtpAuth *auth, const SmtpCapabilities *capabilities, const SmtpTlsInfo *tls, int code);
 
 /* How each mechanism fares, in the order in which "auto" prefers them; then what the server offers
- * and nobody here knows. */
+ * and nobody here knows. One of which a way was `refused` does not fit. */
 typedef struct SmtpAuthFit {
     const char *name; /* in upper case; borrowed until the callback returns */
     bool offered;
@@ -88,7 +89,8 @@ typedef struct SmtpAuthFit {
     const char *reason; /* why not, in words; NULL where it fits */
 } SmtpAuthFit;
 void smtp_auth_explain(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, void (*tell)(void *user, const SmtpAuthFit *fit), void *user);
+    const SmtpTlsInfo *tls, SmtpAuthWays refused, void (*tell)(void *user, const SmtpAuthFit *fit),
+    void *user);
 
 /* The name in upper case. */
 const char *smtp_auth_mechanism(const SmtpAuth *auth);

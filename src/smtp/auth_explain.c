@@ -15,7 +15,8 @@ static bool is_known(const char *name)
 }
 
 void smtp_auth_explain(const SmtpAuthOptions *options, const SmtpCapabilities *capabilities,
-    const SmtpTlsInfo *tls, void (*tell)(void *user, const SmtpAuthFit *fit), void *user)
+    const SmtpTlsInfo *tls, SmtpAuthWays refused, void (*tell)(void *user, const SmtpAuthFit *fit),
+    void *user)
 {
     const AuthMechanism *row;
 
@@ -27,6 +28,8 @@ void smtp_auth_explain(const SmtpAuthOptions *options, const SmtpCapabilities *c
             if ((!tls->active && row->flags & AUTH_CLEAR) != clear)
                 continue;
             fit.reason = smtp_auth_obstacle(row, options, capabilities, tls, &fit.offered);
+            if (!fit.reason && refused & smtp_auth_bits(row))
+                fit.reason = "refused by the server";
             fit.fits = !fit.reason;
             tell(user, &fit);
         }

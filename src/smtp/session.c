@@ -233,5 +233,6 @@ void smtp_session_explain_auth(
     const SmtpSession *s, void (*tell)(void *user, const SmtpAuthFit *fit), void *user)
 {
     if (s->capabilities.esmtp && smtp_auth_wanted(&s->options->auth))
-        smtp_auth_explain(&s->options->auth, &s->capabilities, &s->tls, tell, user);
+        smtp_auth_explain(
+            &s->options->auth, &s->capabilities, &s->tls, s->auth_refused, tell, user);
 }

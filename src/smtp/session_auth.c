@@ -121,6 +121,8 @@ static int go_on(SmtpSession *s, int code)
     SmtpAuth *next = NULL;
     int r;
 
+    if (code / 100 == 5)
+        s->auth_refused |= smtp_auth_way(s->auth);
     if (code / 100 == 4 || (code == 535 && known))
         return end_auth(s);
     s->auth_excluded |= smtp_auth_ruled_out(s->auth, &s->capabilities, &s->tls, code);
@@ -219,6 +221,7 @@ int smtp_on_auth_reply(SmtpSession *s, _unused_ SmtpFlight *flight)
         return r;
     if (r < 0)
         return end_auth(s);
+    s->auth_refused &= ~smtp_auth_all_ways(s->auth);
     s->memory->auth_worked = smtp_auth_way(s->auth);
     s->memory->auth_offered = hash_offer(s);
     s->memory->auth_excluded = 0;

@@ -148,6 +148,7 @@ struct SmtpSession {
     Failure auth_failure; /* why our side cancelled the login */
     char mechanism[32];
     SmtpAuthWays auth_excluded; /* they failed, or make no sense any more */
+    SmtpAuthWays auth_refused;  /* those of them that the server did not take */
     char auth_tried[256];       /* "SCRAM-SHA-256, PLAIN" */
     bool pipelining, chunking;  /* offered and allowed */
     unsigned disputed;          /* of capabilities.refused, those that MAIL was refused with */

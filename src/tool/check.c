@@ -230,11 +230,12 @@ static json_t *reply_json(const char *command, const SmtpReply *reply)
         "enhanced", json_text(reply->enhanced[0] ? reply->enhanced : NULL), "lines", lines);
 }
 
-static const char *probe_hint(DeliveryStage stage, int code)
+static const char *probe_hint(const RelayConfig *relay, DeliveryStage stage, int code)
 {
+    const DeliveryOutcome wants_login = {.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = code};
+
     if (code == 530)
-        return "the relay wants a login or TLS first: set user and a password, and see tls and "
-               "port";
+        return advice_on(&wants_login, relay);
     if (code / 100 != 5)
         return "greylisting is such an answer: the daemon tries such a message again, by retry; if "
                "it lasts, ask who runs the relay";
@@ -256,7 +257,7 @@ static void fail_probe(Finding *f, DeliveryStage stage, const SmtpReply *reply, 
         f->text = NULL;
         f->result = -ENOMEM;
     }
-    f->hint = probe_hint(stage, reply->code);
+    f->hint = probe_hint(f->relay, stage, reply->code);
 }
 
 /* Nobody can be told of such an address: the daemon gives it up, too. 0 or -ENOMEM. */

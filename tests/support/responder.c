@@ -157,9 +157,12 @@ static void serve_one(Responder *responder, int fd)
             ;
     } else if (found && page.way == RESPONDER_ENDLESS) {
         say_without_end(fd);
-    } else {
+    } else if (!found || page.way != RESPONDER_CLOSES) {
         n = snprintf(head, sizeof(head), "HTTP/1.0 %s\r\nContent-Length: %zu\r\n\r\n",
-            found ? "200 OK" : "404 Not Found", page.n);
+            !found                        ? "404 Not Found"
+            : page.way == RESPONDER_FAILS ? "503 Service Unavailable"
+                                          : "200 OK",
+            page.n);
         say(fd, head, (size_t)n);
         say(fd, page.body, page.n);
     }

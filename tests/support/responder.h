@@ -10,6 +10,8 @@
 typedef enum ResponderWay {
     RESPONDER_ANSWERS,
     RESPONDER_HANGS,   /* takes the request and says nothing until the client goes */
+    RESPONDER_FAILS,   /* with 503 */
+    RESPONDER_CLOSES,  /* takes the request and goes */
     RESPONDER_ENDLESS, /* begins an object that has no end */
 } ResponderWay;
 

@@ -2,6 +2,7 @@
 way that makes sense, in one connection where the relay lets it, and with no more failures than it takes."""
 
 import hashlib
+import json
 import signal
 import ssl
 import time
@@ -74,6 +75,15 @@ class Logins(RelayTest):
         relay = self.relay("SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN", knows_scram=False)
         self.deliver(relay)
         self.assertEqual(relay.tried, ["SCRAM-SHA-256", "PLAIN"])
+
+    def test_refused_mechanism_is_told_by_check(self):
+        self.configure(self.login(self.relay("SCRAM-SHA-256 PLAIN LOGIN", knows_scram=False)))
+        said = self.outbox("check")
+        self.assertIn("SCRAM-SHA-256: refused by the server\n", said)
+        self.assertIn("PLAIN: used\n", said)
+        self.assertIn("LOGIN: fits\n", said)
+        fits = {one["mechanism"]: one["fits"] for one in json.loads(self.outbox("check", "--json"))[0]["logins"]}
+        self.assertEqual((fits["SCRAM-SHA-256"], fits["PLAIN"], fits["LOGIN"]), (False, True, True))
 
     def test_what_worked_is_remembered(self):
         relay = self.relay("SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", knows_scram=False)

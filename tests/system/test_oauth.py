@@ -172,7 +172,7 @@ class Daemon(OauthTest):
         self.queue.drop("m", message(to=[self.address()]))
         self.wait_log(daemon, "on hold")
         self.assertIn("stage auth", daemon.output())
-        self.assertIn("no OAuth token can be had: https://localhost cannot give tokens just now (status 503)", daemon.output())
+        self.assertIn(f"no OAuth token can be had: {self.tokens.url('')} cannot give tokens just now (status 503)", daemon.output())
         self.assertEqual(self.queue.record("m"), [])
         self.tokens.answer = good
         daemon.flush()
@@ -193,7 +193,7 @@ class Daemon(OauthTest):
         daemon = self.start(self.settings(), {**self.lab.relay("plain"), "name": "other"})
         self.queue.drop("m", message(to=[self.address()]))
         self.queue.wait_gone("m", seconds=90)
-        self.wait_log(daemon, "https://localhost: no answer within 30s", seconds=90)
+        self.wait_log(daemon, f"{self.tokens.url('')}: no answer within 30s", seconds=90)
 
     def test_silent_endpoint_is_what_is_waited_for(self):
         ended = threading.Event()

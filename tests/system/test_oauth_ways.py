@@ -179,7 +179,7 @@ class Proxied(OauthTest):
     def test_tinyproxy(self):
         self.send(**self.via(self.proxy(proxies.tinyproxy, [self.tokens.port]), "tunnel"))
         said = self.send(**self.via(self.proxy(proxies.tinyproxy, [9]), "tunnel"), status=75)
-        self.assertRegex(said, r"no OAuth token can be had: https://localhost: the proxy 127.0.0.1 port \d+ did not connect "
+        self.assertRegex(said, r"no OAuth token can be had: https://localhost:\d+: the proxy 127.0.0.1 port \d+ did not connect "
                          rf"to localhost:{self.tokens.port} \(403")
 
     def test_squid_with_a_login(self):
@@ -239,7 +239,7 @@ class Proxied(OauthTest):
         self.addCleanup(proxy.close)
         self.addCleanup(ended.set)
         said = self.send(**self.via(proxy, "socks5"), status=75)
-        self.assertRegex(said, "no OAuth token can be had: https://localhost: (the proxy .* did not connect|no answer within)")
+        self.assertRegex(said, r"no OAuth token can be had: https://localhost:\d+: (the proxy .* did not connect|no answer within)")
 
 
 class Dropped(OauthTest):

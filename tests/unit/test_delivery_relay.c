@@ -344,7 +344,7 @@ START_TEST(advice_is_by_cause)
             "user, password", EX_NOPERM},
         {{.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 454}, "tried again", EX_TEMPFAIL},
         {{.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 530, .error = ERROR_AUTHENTICATION},
-            "wants a login", EX_NOPERM},
+            "set user and a password", EX_NOPERM},
         {{.cause = CAUSE_OWN, .stage = STAGE_TLS, .error = ERROR_CONFIGURATION}, NULL, EX_CONFIG},
         {{.cause = CAUSE_OWN, .stage = STAGE_AUTH, .error = ERROR_AUTHENTICATION}, NULL, EX_NOPERM},
         {{.cause = CAUSE_PROTOCOL, .stage = STAGE_TLS, .error = ERROR_TLS_HANDSHAKE},
@@ -383,6 +383,29 @@ START_TEST(advice_is_by_cause)
         ck_assert_int_eq(advice_status(&outcome), cases[i].status);
         ck_assert(!advice == !cases[i].words);
         ck_assert(!advice || strstr(advice, cases[i].words));
+    }
+}
+END_TEST
+
+START_TEST(who_logs_in_is_not_told_to_set_a_login)
+{
+    static const struct {
+        TlsMode tls;
+        const char *words;
+    } cases[] = {
+        {TLS_MODE_STARTTLS, "wants another login than this"},
+        {TLS_MODE_IMPLICIT, "wants another login than this"},
+        {TLS_MODE_OPPORTUNISTIC, "set tls = \"starttls\" or \"implicit\""},
+        {TLS_MODE_NONE, "set tls = \"starttls\" or \"implicit\""},
+    };
+    const DeliveryOutcome outcome = {.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 530};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        const RelayConfig relay = {.tls = cases[i].tls, .user = (char *)"ann"};
+        const char *advice = advice_on(&outcome, &relay);
+
+        ck_assert_ptr_nonnull(strstr(advice, cases[i].words));
+        ck_assert_ptr_null(strstr(advice, "set user"));
     }
 }
 END_TEST
@@ -523,6 +546,7 @@ int main(void)
     tcase_add_test(relays, every_state_has_a_name);
     tcase_add_test(relays, messages_are_remembered_until_something_is_said_of_them);
     tcase_add_test(relays, advice_is_by_cause);
+    tcase_add_test(relays, who_logs_in_is_not_told_to_set_a_login);
     tcase_add_test(relays, every_kind_of_outcome_has_its_status);
     tcase_add_test(verdicts, verdicts_follow_the_outcomes);
     tcase_add_test(verdicts, a_deferred_message_has_its_time_or_expires);

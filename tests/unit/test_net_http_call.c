@@ -95,12 +95,34 @@ START_TEST(nobody_there_is_told)
     snprintf(nowhere, sizeof(nowhere), "http://127.0.0.1:%u/", port);
     ck_assert_int_lt(http_call(&call, &response, &f), 0);
     ck_assert_int_eq(f.number, ERROR_ECONNREFUSED);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "; nothing listens there"));
+    ck_assert_ptr_null(strstr(failure_text(&f), "check")); /* no setting */
+    call.url_setting = "oauth_token_url";
+    ck_assert_int_lt(http_call(&call, &response, &f), 0);
+    ck_assert_ptr_nonnull(
+        strstr(failure_text(&f), "; nothing listens there: check oauth_token_url, and that"));
     call.url_setting = "oauth_token_url";
     call.url = "http://nobody.invalid/";
     ck_assert_int_lt(http_call(&call, &response, &f), 0);
     ck_assert_msg(strstr(failure_text(&f), "the setting oauth_token_url") ||
                       strstr(failure_text(&f), "no name server"),
         "%s", failure_text(&f));
+    ck_assert_ptr_null(strstr(failure_text(&f), "ip_version"));
+}
+END_TEST
+
+/* Neither is another protocol, nor is it told with the words of an earlier call. */
+START_TEST(who_closes_is_told)
+{
+    HttpCall call = to(url, 1000);
+    _cleanup_failure_ Failure f = {0};
+    HttpResponse response;
+
+    (void)failure_set(&f, -EIO, ERROR_FILE, "earlier");
+    responder_put(responder, "/it", RESPONDER_CLOSES, NULL, 0);
+    ck_assert_int_eq(http_call(&call, &response, &f), -ENODATA);
+    ck_assert_int_eq(f.number, ERROR_COMMUNICATION);
+    ck_assert_str_eq(failure_text(&f), "it closed the connection without an answer");
 }
 END_TEST
 
@@ -272,6 +294,7 @@ int main(void)
     tcase_add_test(t, any_status_is_a_response);
     tcase_add_test(t, silence_has_an_end);
     tcase_add_test(t, nobody_there_is_told);
+    tcase_add_test(t, who_closes_is_told);
     tcase_add_test(t, in_clear_only_where_that_is_allowed);
     tcase_add_test(t, what_nobody_wants_ends_at_once);
     tcase_add_test(t, what_may_not_be_lost_is_waited_for_a_while);

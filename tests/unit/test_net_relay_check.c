@@ -289,6 +289,46 @@ START_TEST(examples_are_no_relays)
 }
 END_TEST
 
+static void check_stage(const RelayConfig *config, DeliveryStage stage)
+{
+    RelayJudgement judgement;
+
+    relay_check(config, false, &judgement);
+    ck_assert_int_lt(judgement.error, 0);
+    ck_assert_str_eq(delivery_stage_name(judgement.stage), delivery_stage_name(stage));
+    relay_judgement_done(&judgement);
+}
+
+/* Where a connection would meet with it. */
+START_TEST(faults_have_their_stage)
+{
+    RelayConfig config = relay();
+
+    config.password.file = path("empty");
+    check_stage(&config, STAGE_AUTH);
+    config = relay();
+    config.oauth_client_secret.file = path("empty");
+    check_stage(&config, STAGE_AUTH);
+    config = relay();
+    config.proxy_password.file = path("empty");
+    check_stage(&config, STAGE_PROXY);
+    config = relay();
+    config.host = TEXT("smtp.example.com");
+    check_stage(&config, STAGE_LOOKUP);
+    config = relay();
+    config.tls_ca_file = path("text");
+    check_stage(&config, STAGE_TLS);
+    config = relay();
+    config.tls_check_crl = TLS_CHECK_REQUIRE;
+    config.tls_crl_file = path("text");
+    check_stage(&config, STAGE_CERTIFICATE);
+    config = relay();
+    config.oauth_token_url = TEXT("https://localhost/token");
+    config.oauth_ca_file = path("text");
+    check_stage(&config, STAGE_AUTH);
+}
+END_TEST
+
 START_TEST(other_peers_are_judged_too)
 {
     RelayConfig config = relay();
@@ -328,6 +368,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, nobody_is_asked);
     tcase_add_test(tests, a_key_log_is_not_made);
     tcase_add_test(tests, examples_are_no_relays);
+    tcase_add_test(tests, faults_have_their_stage);
     tcase_add_test(tests, other_peers_are_judged_too);
     suite_add_tcase(suite, tests);
     return suite;

@@ -222,6 +222,12 @@ START_TEST(logins_that_cannot_be_done_are_told_by_name)
     check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Negotiate\r\n"))),
         REASON_PROXY_LOGIN, "it offers Negotiate): set proxy_user and proxy_password");
     check_fails(&options, ANSWERS(A(WANTS(""))), REASON_PROXY_LOGIN, "it offers none");
+    for (ProxyLogin login = PROXY_LOGIN_AUTO; login <= PROXY_LOGIN_GSSAPI; login++) {
+        ProxyOptions other = {BASE, .login = login};
+
+        check_fails(&other, ANSWERS(A(WANTS("Proxy-Authenticate: Bearer\r\n"))), REASON_PROXY_LOGIN,
+            "it offers Bearer): outbox can do Basic, Digest");
+    }
     options.password = password;
     check_fails(&options, ANSWERS(A(WANTS("Proxy-Authenticate: Bearer\r\n"))), REASON_PROXY_LOGIN,
         "it offers Bearer): outbox can do Basic, Digest");

@@ -189,7 +189,7 @@ START_TEST(each_offer_is_explained)
     SmtpAuthOptions options = {.user = "tim", .secret = secret, .host = "h"};
     Told told = {""};
 
-    smtp_auth_explain(&options, &capabilities, &no_tls, tell, &told);
+    smtp_auth_explain(&options, &capabilities, &no_tls, 0, tell, &told);
     ck_assert_str_eq(told.text, "SCRAM-SHA-1-PLUS: there is no TLS channel to bind to\n"
                                 "SCRAM-SHA-1: fits\n"
                                 "EXTERNAL: used only where auth names it\n"
@@ -197,9 +197,14 @@ START_TEST(each_offer_is_explained)
                                 "XOAUTH2: used only where auth names it\n"
                                 "RPA: not known here\n");
     told = (Told){""};
+    smtp_auth_explain(&options, &capabilities, &plain_tls, SMTP_AUTH_WAYS_ALL, tell, &told);
+    ck_assert_ptr_nonnull(strstr(told.text, "SCRAM-SHA-1: refused by the server\n"
+                                            "PLAIN: refused by the server\n"
+                                            "EXTERNAL: used only where auth names it\n"));
+    told = (Told){""};
     options.mechanism = "plain";
     options.secret_is_token = true;
-    smtp_auth_explain(&options, &capabilities, &plain_tls, tell, &told);
+    smtp_auth_explain(&options, &capabilities, &plain_tls, 0, tell, &told);
     ck_assert_ptr_nonnull(
         strstr(told.text, "PLAIN: wants a password, and there is an OAuth token"));
     ck_assert_ptr_nonnull(strstr(told.text, "SCRAM-SHA-1: auth names another"));
