@@ -43,6 +43,14 @@ typedef struct BounceConfig {
 #define BOUNCE_NONE "none"
 #define BOUNCE_SENDER "sender"
 
+/* When there is an alarm, and who is told but the log. */
+typedef struct AlarmConfig {
+    char *command;      /* a shell command; NULL: none */
+    usec_t after;       /* a message waits for so long; 0: that is none */
+    usec_t relay_after; /* a relay cannot be used for so long; likewise */
+    usec_t pause;       /* between two runs of the command */
+} AlarmConfig;
+
 typedef struct DaemonConfig {
     usec_t stop_timeout;
 } DaemonConfig;
@@ -71,6 +79,7 @@ typedef struct Config {
     SpoolConfig spool;
     RetryConfig retry;
     BounceConfig bounce;
+    AlarmConfig alarm;
     DaemonConfig daemon;
     MessageConfig message;
     LocalConfig local;
