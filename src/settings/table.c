@@ -530,6 +530,9 @@ static const Setting table[] = {
         .help = "up to which size the message goes along; of a longer one its header alone does"},
     {BOUNCE(per_hour), "", SETTING_UNSIGNED, IN_BOUNCE(per_hour), "100", 0, 1000000,
         .help = "how many times an hour somebody is told; 0: any number"},
+    {BOUNCE(delay_warning), "", SETTING_DURATION, IN_BOUNCE(delay_warning), "0", 0,
+        365 * USEC_PER_DAY,
+        .help = "after what time somebody is told, once, that a message is still tried; 0: never"},
 
     /* ---- alarm ---- */
     {ALARM(alarm_after), "", SETTING_DURATION, IN_ALARM(after), "6h", 0, 365 * USEC_PER_DAY,
