@@ -263,8 +263,8 @@ static void message_sentence(Entry *entry, const MessageReport *report)
     case MESSAGE_WAITING: entry_text(entry, "came, and has to wait"); break;
     case MESSAGE_HELD: entry_text(entry, "put aside by an operator until it is released"); break;
     case MESSAGE_ABANDONED: entry_text(entry, "left as .sending"); break;
-    case MESSAGE_NOTICE: entry_text(entry, "somebody is told that it failed"); break;
-    case MESSAGE_UNTOLD: entry_text(entry, "nobody is told that it failed"); break;
+    case MESSAGE_NOTICE:
+    case MESSAGE_UNTOLD: entry_printable(entry, report->text, ENTRY_VALUE_MAX); return;
     case MESSAGE_CHANGE_MAX: break;
     }
     if (report->text) {

@@ -24,5 +24,6 @@ void event_reloaded(Log *log, const Config *config);
 void event_reload_refused(Log *log, const Failure *failure);
 void event_limits(Log *log, const Limits *limits);
 void event_no_leases(Log *log, const Failure *failure);
+void event_alarm(Log *log, const char *kind, bool begins, const char *text);
 void event_directory_lost(Log *log, const char *path, const Failure *failure);
 void event_directory_back(Log *log, const char *path);

@@ -113,6 +113,18 @@ void event_no_leases(Log *log, const Failure *failure)
     finish_failure(log, failure);
 }
 
+void event_alarm(Log *log, const char *kind, bool begins, const char *text)
+{
+    Entry *entry = begins ? start(log, LOG_ERR, MESSAGE_ID_ALARM, "alarm")
+                          : start(log, LOG_NOTICE, MESSAGE_ID_ALARM_OVER, "alarm-over");
+
+    entry_text(entry, begins ? "alarm: " : "the alarm is over: ");
+    entry_printable(entry, text, ENTRY_VALUE_MAX);
+    entry_close(entry);
+    entry_field(entry, "OUTBOX_ALARM=", kind);
+    log_write(log);
+}
+
 void event_directory_lost(Log *log, const char *path, const Failure *failure)
 {
     Entry *entry = start(log, LOG_ERR, MESSAGE_ID_DIRECTORY_LOST, "directory-lost");

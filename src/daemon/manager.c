@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "daemon/alarm.h"
 #include "daemon/events.h"
 #include "daemon/judge.h"
 #include "daemon/notify.h"
@@ -47,6 +48,7 @@ struct Manager {
     Worker *worker;
     Limits limits;
     Queue *queue;
+    Alarm *alarm;
     Submit *submit; /* NULL: there is no submission socket */
     Judge *judge;   /* of the configuration that was read last; NULL: it has been judged */
     State state;
@@ -74,7 +76,8 @@ static char *format_status(Manager *manager, char text[static STATUS_MAX])
     EngineStatistics statistics;
     bool open = queue_statistics(manager->queue, &statistics);
 
-    return status_format(open ? &statistics : NULL, manager->config->spool.directory, text);
+    return status_format(open ? &statistics : NULL, manager->config->spool.directory,
+        alarm_text(manager->alarm), text);
 }
 
 /* The end of a burst is also the time to give its memory back. */
@@ -97,6 +100,15 @@ static void on_changed(void *user)
     Manager *manager = user;
 
     timer_arm(manager->refresh, REFRESH_DELAY);
+    if (manager->alarm)
+        alarm_note(manager->alarm);
+}
+
+static void on_alarm(void *user)
+{
+    Manager *manager = user;
+
+    timer_arm(manager->refresh, 0);
 }
 
 static int on_prompt(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
@@ -130,6 +142,8 @@ static void on_message(void *user, const MessageReport *report)
     Manager *manager = user;
 
     state_forget_problem(&manager->state, report->old_id ?: report->id);
+    if (manager->alarm)
+        alarm_note_message(manager->alarm, report);
     if (report->change == MESSAGE_SENT)
         state_note_sent(&manager->state, clock_realtime());
 }
@@ -235,6 +249,8 @@ static void end_reload(Manager *manager, Config *config, int r, Failure *f)
         r = queue_reload(manager->queue, config, f);
     if (r >= 0)
         submit_configure(manager->submit, config);
+    if (r >= 0)
+        alarm_configure(manager->alarm, config);
     state_note_reload(&manager->state, r < 0 ? f : NULL, clock_realtime());
     if (r < 0) {
         event_reload_refused(manager->log, f);
@@ -460,6 +476,10 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
         manager->loop, log, manager->worker, config, &queue_handlers, manager, &manager->queue, f);
     if (r < 0)
         return r;
+    r = alarm_new(manager->loop, manager->worker, log, config, manager->queue, on_alarm, manager,
+        &manager->alarm);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot start");
     *ret = TAKE_PTR(manager);
     return 0;
 }
@@ -486,6 +506,7 @@ void manager_free(Manager *manager)
         return;
     judge_free(manager->judge);
     submit_free(manager->submit);
+    alarm_free(TAKE_PTR(manager->alarm));
     queue_free(manager->queue);
     (void)worker_unref(manager->worker);
     log_on_behind(manager->log, NULL, NULL);

@@ -44,5 +44,9 @@
 #define MESSAGE_ID_DIRECTORY_LOST "ebf9abf004484c16ba5702ab411e3581"
 #define MESSAGE_ID_DIRECTORY_BACK "b89eee407ca24e678e229c0dd8e87bd2"
 
+/* What lasts too long. OUTBOX_EVENT: "alarm", "alarm-over". */
+#define MESSAGE_ID_ALARM "28ee06916836444e96ac35edfea44a41"
+#define MESSAGE_ID_ALARM_OVER "097e402435924c949bd6d8976ce1a288"
+
 /* Any other failure of our own. OUTBOX_EVENT: "problem". */
 #define MESSAGE_ID_PROBLEM "9701965d768a49cc80cd96332a65c2f2"

@@ -270,7 +270,9 @@ static int put_recipient(Buffer *out, const Dsn *dsn, const DsnRecipient *recipi
         r = put_field(out, "Remote-MTA", "dns", recipient->host);
     if (r >= 0)
         r = put_diagnostic(out, recipient);
-    return r < 0 ? r : put_date(out, "Last-Attempt-Date", recipient->last_attempt);
+    if (r >= 0)
+        r = put_date(out, "Last-Attempt-Date", recipient->last_attempt);
+    return r < 0 ? r : put_date(out, "Will-Retry-Until", dsn->until);
 }
 
 /* For programs (RFC 3464, 2). */

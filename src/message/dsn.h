@@ -30,6 +30,7 @@ typedef struct Dsn {
     const char *id;                /* of the message it is about */
     const char *sender_parameters; /* of its envelope, for ENVID and RET; or NULL */
     usec_t arrival;                /* realtime; 0: not known */
+    usec_t until;                  /* realtime: it is tried until then; 0: not known */
     const char *reason;            /* of the whole, a sentence without its end; or NULL */
     const char *hint;              /* what can be done; or NULL */
     const DsnRecipient *recipients;

@@ -80,7 +80,10 @@ static int gather_last_line(FileMessage *m, const MessageEnd *end)
     switch (end->kind) {
     case END_SENT: r = end->keep ? spool_record_sent(&m->lines, end->now) : 0; break;
     case END_DEFERRED:
-        r = spool_record_retry(&m->lines, end->now, end->attempt, end->next, end->hint);
+        if (m->told)
+            r = spool_record_warned(&m->lines, end->now);
+        if (r >= 0)
+            r = spool_record_retry(&m->lines, end->now, end->attempt, end->next, end->hint);
         break;
     case END_FAILED:
         r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "", end->hint);
@@ -102,7 +105,14 @@ static void tell_notice(
         m->base.source->handlers->found(m->base.source->user, finding, &found, f);
 }
 
-/* The notice is on disk before the record says that the message failed: what happens in between is
+/* Whether somebody may have to hear of this end. */
+static bool tells(const FileMessage *m, const MessageEnd *end)
+{
+    return end->kind == END_FAILED ||
+           (end->kind == END_DEFERRED && notices_warn(m->attachment->notices, m->claim, end->now));
+}
+
+/* The notice is on disk before the record says what it tells: what happens in between is
  * mended by spool_recover(). 0, or a negative errno with a Failure: the end is to be tried again.
  */
 static int prepare_notice(FileMessage *m, const MessageEnd *end, Failure *f)
@@ -115,7 +125,8 @@ static int prepare_notice(FileMessage *m, const MessageEnd *end, Failure *f)
     r = write_lines(m, f);
     if (r < 0)
         return r;
-    r = notices_prepare(m->attachment->notices, m->claim, m->opened, end, &m->told, &why);
+    r = notices_prepare(
+        m->attachment->notices, m->claim, m->opened, m->base.first_attempt, end, &m->told, &why);
     if (r < 0)
         return failure_set(f, r, why.number, "%s", failure_text(&why));
     m->noticed = true;
@@ -125,8 +136,8 @@ static int prepare_notice(FileMessage *m, const MessageEnd *end, Failure *f)
     return 0;
 }
 
-/* The message is `.failed`. What cannot be queued now is found by the next pass. */
-static void queue_notice(const FileMessage *m, const char *id)
+/* The message is `.failed`, or waits. What cannot be queued now is found by the next pass. */
+static void queue_notice(const FileMessage *m, const char *id, const char *what)
 {
     _cleanup_failure_ Failure f = {0};
     char notice[SPOOL_NAME_MAX];
@@ -135,7 +146,7 @@ static void queue_notice(const FileMessage *m, const char *id)
         return;
     attachment_expect(m->attachment, notice, SPOOL_QUEUED);
     attachment_put(m->attachment, notice, NAME_QUEUED, 0);
-    (void)failure_set(&f, 0, 0, "%s, by the message %s", m->told, notice);
+    (void)failure_set(&f, 0, 0, "%s is told that it %s, by the message %s", m->told, what, notice);
     tell_notice(m, FOUND_NOTICE, id, &f);
 }
 
@@ -164,6 +175,7 @@ int file_message_defer(FileMessage *m, usec_t next, char *ret_id, Failure *f)
     if (r >= 0) {
         attachment_expect(m->attachment, ret_id, SPOOL_DEFERRED);
         attachment_put(m->attachment, ret_id, NAME_DEFERRED, next);
+        queue_notice(m, ret_id, "is delayed");
     }
     return end_attempt(m, r);
 }
@@ -173,7 +185,7 @@ static int fail(FileMessage *m, char *ret_id, Failure *f)
     int r = spool_fail(m->claim, ret_id, f);
 
     if (r >= 0)
-        queue_notice(m, ret_id);
+        queue_notice(m, ret_id, "failed");
     return end_attempt(m, r);
 }
 
@@ -224,11 +236,12 @@ int file_message_settle(
     HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f)
 {
     FileMessage *m = from_base(message);
-    int r;
+    int r = 0;
 
     if (end->kind == END_SENT)
         return complete(m, end, ret_id, f);
-    r = end->kind == END_FAILED ? prepare_notice(m, end, f) : 0;
+    if (tells(m, end))
+        r = prepare_notice(m, end, f);
     if (r < 0)
         return r;
     r = gather_last_line(m, end);

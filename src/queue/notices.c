@@ -113,9 +113,10 @@ static int note(void *user, const SpoolVerdict *verdict)
 }
 
 /* Those who are to be told of, at most so many; `ret_more` beyond them. How many. */
-static size_t select_failed(
+static size_t select_recipients(
     const Fates *fates, const MessageEnd *end, DsnRecipient *ret, size_t max, size_t *ret_more)
 {
+    bool delayed = end->kind == END_DEFERRED;
     size_t n = 0;
 
     *ret_more = 0;
@@ -123,7 +124,8 @@ static size_t select_failed(
         const EnvelopeRecipient *recipient = &fates->envelope->recipients[i];
         const Fate *fate = &fates->list[i];
 
-        if (fate->delivered || !envelope_wants_notice(recipient, "FAILURE", true))
+        if (fate->delivered || (delayed && (fate->said.refused || !fate->text)) ||
+            !envelope_wants_notice(recipient, delayed ? "DELAY" : "FAILURE", true))
             continue;
         if (n == max) {
             ++*ret_more;
@@ -162,7 +164,34 @@ static bool may_tell(Notices *n, usec_t now)
     return n->config->bounce.per_hour == 0 || n->n < n->config->bounce.per_hour;
 }
 
+/* That somebody is to hear of a delay is no news every time it is tried again. */
+static void explain_limit(Notices *n, const char *to, const MessageEnd *end, Failure *f)
+{
+    if (end->kind == END_FAILED)
+        (void)failure_set(f, -EAGAIN, ERROR_REFUSED,
+            "%s is not told that it failed, for that has been told of %u messages within the hour "
+            "(bounce.per_hour); it is message %u that nobody is told of",
+            to, n->n, ++n->left_out);
+}
+
+bool notices_warn(const Notices *n, const SpoolClaim *claim, usec_t now)
+{
+    const SpoolHistory *history = spool_claim_history(claim);
+    usec_t after = n->config ? n->config->bounce.delay_warning : 0;
+
+    return after > 0 && clock_age(spool_claim_arrival(claim), now) >= after &&
+           !(history && history->warned);
+}
+
 /* ---- making it ---- */
+
+/* Until when a message is tried; 0: nobody can tell. */
+static usec_t end_of_tries(const Config *config, usec_t first_attempt, const MessageEnd *end)
+{
+    usec_t most = config->retry.give_up_after;
+
+    return most == 0 || end->kind == END_FAILED ? 0 : usec_add(first_attempt ?: end->now, most);
+}
 
 static int write_notice(const Notices *n, const SpoolClaim *claim, Message *message, Dsn *dsn,
     const MessageEnd *end, Failure *f)
@@ -185,8 +214,8 @@ static int write_notice(const Notices *n, const SpoolClaim *claim, Message *mess
 }
 
 /* 1 when there is something to tell, and it was made; else as notices_prepare(). */
-static int prepare(const Notices *n, const SpoolClaim *claim, Message *message, const char *to,
-    const MessageEnd *end, Failure *f)
+static int prepare(Notices *n, const SpoolClaim *claim, Message *message, const char *to,
+    usec_t first_attempt, const MessageEnd *end, Failure *f)
 {
     const Envelope *envelope = message_envelope(message);
     size_t room = MIN(envelope->n_recipients, (size_t)NAMED_MAX);
@@ -195,7 +224,10 @@ static int prepare(const Notices *n, const SpoolClaim *claim, Message *message, 
     _cleanup_(fates_done) Fates fates = {.config = n->config,
         .envelope = envelope,
         .list = calloc(envelope->n_recipients, sizeof(Fate))};
-    Dsn dsn = {.action = DSN_FAILED, .to = to, .recipients = failed};
+    Dsn dsn = {.action = end->kind == END_FAILED ? DSN_FAILED : DSN_DELAYED,
+        .to = to,
+        .until = end_of_tries(n->config, first_attempt, end),
+        .recipients = failed};
     int r;
 
     if (!failed || !fates.list)
@@ -203,9 +235,13 @@ static int prepare(const Notices *n, const SpoolClaim *claim, Message *message, 
     r = spool_record_verdicts(claim, note, &fates, f);
     if (r < 0)
         return r;
-    dsn.n_recipients = select_failed(&fates, end, failed, room, &dsn.n_more);
+    dsn.n_recipients = select_recipients(&fates, end, failed, room, &dsn.n_more);
     if (dsn.n_recipients == 0)
         return 0;
+    if (!may_tell(n, end->now)) {
+        explain_limit(n, to, end, f);
+        return 0;
+    }
     r = write_notice(n, claim, message, &dsn, end, f);
     return r < 0 ? r : 1;
 }
@@ -216,25 +252,18 @@ static int give_up(int error)
     return error_is_common(error) ? error : 0;
 }
 
-int notices_prepare(Notices *n, const SpoolClaim *claim, Message *message, const MessageEnd *end,
-    char **ret_to, Failure *f)
+int notices_prepare(Notices *n, const SpoolClaim *claim, Message *message, usec_t first_attempt,
+    const MessageEnd *end, char **ret_to, Failure *f)
 {
     const char *to = message && n->config ? addressee(n->config, message_envelope(message)) : NULL;
     int r;
 
     if (!to)
         return 0;
-    if (!may_tell(n, end->now)) {
-        (void)failure_set(f, -EAGAIN, ERROR_REFUSED,
-            "%s is not told that it failed, for that has been told of %u messages within the hour "
-            "(bounce.per_hour); it is message %u that nobody is told of",
-            to, n->n, ++n->left_out);
-        return 0;
-    }
     *ret_to = strdup(to);
     if (!*ret_to)
         return failure_set_errno(f, -ENOMEM, "%s", spool_claim_id(claim));
-    r = prepare(n, claim, message, to, end, f);
+    r = prepare(n, claim, message, to, first_attempt, end, f);
     if (r <= 0) {
         free(*ret_to);
         *ret_to = NULL;

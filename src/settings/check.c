@@ -15,6 +15,7 @@
 #include "settings/check_proxy.h"
 #include "settings/check_secrets.h"
 #include "settings/check_tls.h"
+#include "settings/command.h"
 #include "settings/from_rules.h"
 #include "settings/host.h"
 #include "settings/secret_source.h"
@@ -453,9 +454,21 @@ static int check_bounce(Draft *draft)
         to);
 }
 
+static int check_alarm(Draft *draft)
+{
+    const char *command = draft->config->alarm.command;
+    _cleanup_failure_ Failure f = {0};
+    int r = command ? command_check(command, &f) : 0;
+
+    if (r != -ENOENT && r != -EACCES)
+        return r;
+    return draft_mistake_in(
+        draft, setting_find(SECTION_ALARM, "alarm_command"), 0, "%s", failure_text(&f));
+}
+
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_bounce(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
+    int r = check_retry(draft) ?: check_bounce(draft) ?: check_alarm(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
             ?: check_local(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)

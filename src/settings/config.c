@@ -19,6 +19,7 @@ void *value_group(const Config *config, SettingSection section, size_t relay)
     case SECTION_SPOOL: return (void *)&config->spool;
     case SECTION_RETRY: return (void *)&config->retry;
     case SECTION_BOUNCE: return (void *)&config->bounce;
+    case SECTION_ALARM: return (void *)&config->alarm;
     case SECTION_DAEMON: return (void *)&config->daemon;
     case SECTION_MESSAGE: return (void *)&config->message;
     case SECTION_LOCAL: return (void *)&config->local;

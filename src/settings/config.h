@@ -40,10 +40,19 @@ typedef struct BounceConfig {
     char *to;             /* BOUNCE_NONE, BOUNCE_SENDER or an address */
     size_t original_size; /* the message goes along up to that size, and else its header alone */
     unsigned per_hour;    /* so many are told; 0: any number */
+    usec_t delay_warning; /* after so long somebody is told that a message waits; 0: nobody is */
 } BounceConfig;
 
 #define BOUNCE_NONE "none"
 #define BOUNCE_SENDER "sender"
+
+/* When there is an alarm, and who is told but the log. */
+typedef struct AlarmConfig {
+    char *command;      /* a shell command; NULL: none */
+    usec_t after;       /* a message waits for so long; 0: that is none */
+    usec_t relay_after; /* a relay cannot be used for so long; likewise */
+    usec_t pause;       /* between two runs of the command */
+} AlarmConfig;
 
 typedef struct DaemonConfig {
     usec_t stop_timeout;
@@ -73,6 +82,7 @@ typedef struct Config {
     SpoolConfig spool;
     RetryConfig retry;
     BounceConfig bounce;
+    AlarmConfig alarm;
     DaemonConfig daemon;
     MessageConfig message;
     LocalConfig local;

@@ -13,6 +13,7 @@ static const char *const section_names[SECTION_MAX] = {
     [SECTION_RELAYS] = "relays",
     [SECTION_RETRY] = "retry",
     [SECTION_BOUNCE] = "bounce",
+    [SECTION_ALARM] = "alarm",
     [SECTION_DAEMON] = "daemon",
     [SECTION_MESSAGE] = "message",
     [SECTION_LOCAL] = "local",

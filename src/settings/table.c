@@ -10,6 +10,7 @@
 #define RELAY(name) SECTION_RELAYS, #name
 #define RETRY(name) SECTION_RETRY, #name
 #define BOUNCE(name) SECTION_BOUNCE, #name
+#define ALARM(name) SECTION_ALARM, #name
 #define DAEMON(name) SECTION_DAEMON, #name
 #define MESSAGE(name) SECTION_MESSAGE, #name
 #define LOCAL(name) SECTION_LOCAL, #name
@@ -17,6 +18,7 @@
 #define IN_RELAY(field) offsetof(RelayConfig, field)
 #define IN_RETRY(field) offsetof(RetryConfig, field)
 #define IN_BOUNCE(field) offsetof(BounceConfig, field)
+#define IN_ALARM(field) offsetof(AlarmConfig, field)
 #define IN_DAEMON(field) offsetof(DaemonConfig, field)
 #define IN_MESSAGE(field) offsetof(MessageConfig, field)
 #define IN_LOCAL(field) offsetof(LocalConfig, field)
@@ -532,6 +534,22 @@ static const Setting table[] = {
         .help = "up to which size the message goes along; of a longer one its header alone does"},
     {BOUNCE(per_hour), "", SETTING_UNSIGNED, IN_BOUNCE(per_hour), "100", 0, 1000000,
         .help = "how many times an hour somebody is told; 0: any number"},
+    {BOUNCE(delay_warning), "", SETTING_DURATION, IN_BOUNCE(delay_warning), "0", 0,
+        365 * USEC_PER_DAY,
+        .help = "after what time somebody is told, once, that a message is still tried; 0: never"},
+
+    /* ---- alarm ---- */
+    {ALARM(alarm_after), "", SETTING_DURATION, IN_ALARM(after), "6h", 0, 365 * USEC_PER_DAY,
+        .help = "how long a message may wait before there is an alarm; 0: for ever"},
+    {ALARM(alarm_relay_after), "", SETTING_DURATION, IN_ALARM(relay_after), "15m", 0,
+        365 * USEC_PER_DAY,
+        .help = "how long a relay may be on hold before there is an alarm; 0: for ever"},
+    {ALARM(alarm_command), "", SETTING_STRING, IN_ALARM(command), NULL,
+        .help = "a shell command that is told, on its standard input, of alarms and of messages "
+                "that fail"},
+    {ALARM(alarm_pause), "", SETTING_DURATION, IN_ALARM(pause), "5m", 0, USEC_PER_DAY,
+        .help = "how long that command is not run again; what happens meanwhile it is told "
+                "together"},
 
     /* ---- daemon ---- */
     {DAEMON(stop_timeout), "", SETTING_DURATION, IN_DAEMON(stop_timeout), "20s", 0, USEC_PER_HOUR,

@@ -14,6 +14,7 @@ typedef enum SettingSection {
     SECTION_RELAYS, /* a list of groups; the others are one group each */
     SECTION_RETRY,
     SECTION_BOUNCE,
+    SECTION_ALARM,
     SECTION_DAEMON,
     SECTION_MESSAGE,
     SECTION_LOCAL,
@@ -79,7 +80,7 @@ const Setting *settings_table(size_t *ret_n);
 /* The place of a row in the table. */
 size_t setting_index(const Setting *setting);
 
-/* "spool", "relays", "retry", "bounce", "daemon", "message", "local". */
+/* "spool", "relays", "retry", "bounce", "alarm", "daemon", "message", "local". */
 const char *section_name(SettingSection section);
 
 /* SECTION_ANY when there is none of that name. */

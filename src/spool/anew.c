@@ -33,6 +33,8 @@ static int carry(Buffer *lines, const SpoolHistory *h)
 
     if (r >= 0)
         r = carry_addresses(lines, h, h->refused, h->n_refused, DELIVERY_REFUSED);
+    if (r >= 0 && h->warned)
+        r = spool_record_warned(lines, h->latest);
     if (r >= 0 && h->attempts > 1)
         r = spool_record_retry(lines, h->first_attempt, 1, h->first_attempt, NULL);
     if (r >= 0 && h->attempts > 0)

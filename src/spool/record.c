@@ -128,6 +128,13 @@ int spool_record_queued(Buffer *lines, usec_t now)
     return finish(lines, before, append_start(lines, now, "queued"));
 }
 
+int spool_record_warned(Buffer *lines, usec_t now)
+{
+    size_t before = buffer_size(lines);
+
+    return finish(lines, before, append_start(lines, now, "warned"));
+}
+
 int spool_record_sent(Buffer *lines, usec_t now)
 {
     size_t before = buffer_size(lines);

@@ -51,6 +51,7 @@ typedef struct SpoolHistory {
                      * queues a failed message anew wants those tried again), sorted */
     size_t n_refused;
     SpoolLosses losses;
+    bool warned;  /* somebody was told that it waits */
     bool waiting; /* the last line is `retry`: in `.queued`, somebody released the message, or had
                      it retried; write a `queued` line */
     bool ended;   /* it is `failed` or `sent` */
@@ -141,6 +142,9 @@ int spool_record_failed(Buffer *lines, usec_t now, int error, const char *text, 
  * refused stay refused. */
 int spool_record_queued(Buffer *lines, usec_t now);
 int spool_record_sent(Buffer *lines, usec_t now);
+
+/* Somebody is told that the message waits, once. Before the `retry` line. */
+int spool_record_warned(Buffer *lines, usec_t now);
 
 /* Appends to the claim's record, creating it (mode 0640) when there is none, and makes file and,
  * when created, directory durable. Before a record is created, a claim whose id another message

@@ -136,7 +136,8 @@ static int end_abandoned(
     if (spool_notice_is_there(claim->spool, claim->id)) {
         if (last == RECORD_FAILED)
             return fail_abandoned(claim, ret_id, f);
-        spool_notice_drop(claim->spool, claim->id);
+        if (last != RECORD_RETRY) /* else it is of the delay, and the next pass queues it */
+            spool_notice_drop(claim->spool, claim->id);
     }
     claim->from = last == RECORD_RETRY ? SPOOL_DEFERRED : SPOOL_QUEUED;
     /* It may have died before it could set the time; the time is a hint. */

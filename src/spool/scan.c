@@ -186,6 +186,14 @@ static void count_try(RecordScan *s, const json_t *line)
     s->history.tries = MAX(s->history.tries, (unsigned)attempt);
 }
 
+/* It changes nothing of what is to be done, and stands for itself. */
+static bool is_warning(const json_t *line)
+{
+    const char *name = json_string_value(json_object_get(line, "event"));
+
+    return name && strcmp(name, "warned") == 0;
+}
+
 static int add_event(RecordScan *s, RecordEvent event, const RecordLine *raw, const json_t *line)
 {
     const RecordMark mark = {raw->offset, raw->bytes};
@@ -195,7 +203,7 @@ static int add_event(RecordScan *s, RecordEvent event, const RecordLine *raw, co
         count_try(s, line);
     switch (event) {
     case RECORD_NOTHING: s->superseded += mark.bytes; break;
-    case RECORD_UNKNOWN: break;
+    case RECORD_UNKNOWN: s->history.warned = s->history.warned || is_warning(line); break;
     case RECORD_DELIVERED: return spool_history_add_delivered(&s->history, recipient);
     case RECORD_REFUSED:
         s->refused_bytes += mark.bytes;

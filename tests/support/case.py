@@ -60,7 +60,8 @@ class SystemTest(unittest.TestCase):
         if self.patience.is_over():
             raise AssertionError(f"took more than {self.seconds} s")
 
-    def configure(self, *relays, spool=None, retry=None, daemon=None, local=None, bounce=None):
+    def configure(self, *relays, spool=None, retry=None, daemon=None, local=None, bounce=None,
+                  alarm=None):
         """Writes the configuration; the relay is Postfix's plain port when none is given."""
         return lab.write_configuration(
             self.configuration,
@@ -70,6 +71,7 @@ class SystemTest(unittest.TestCase):
             daemon=daemon,
             local=local,
             bounce=bounce,
+            alarm=alarm,
         )
 
     def start(self, *relays, ready=True, directory=None, arguments=(), wrapper=(), confined=True,

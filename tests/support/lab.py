@@ -369,14 +369,15 @@ class Lab:
         return {**base, **settings}
 
 
-def write_configuration(path, spool, relays, retry=None, daemon=None, local=None, bounce=None):
+def write_configuration(path, spool, relays, retry=None, daemon=None, local=None, bounce=None,
+                        alarm=None):
     """Writes an outbox.conf; `spool` is a Queue or the group's settings. Nobody is told of a failure unless
     `bounce` says so: most tests look at what is left in the queue."""
     if isinstance(spool, Queue):
         spool = {"directory": spool.path}
     spool = {"submit_socket": "", **spool}
     groups = {"spool": spool, "relays": relays, "retry": retry, "daemon": daemon, "local": local,
-              "bounce": bounce or {"to": "none"}}
+              "bounce": bounce or {"to": "none"}, "alarm": alarm}
     path = pathlib.Path(path)
     path.write_text(
         "".join(f"{k} = {to_libconfig(v)};\n" for k, v in groups.items() if v is not None),

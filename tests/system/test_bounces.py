@@ -173,6 +173,8 @@ class Odd(RelayTest):
     def answer(self, talk, verb, argument):
         if verb == "MAIL":
             self.froms.append(argument)
+        if verb == "RCPT" and argument.startswith("later"):
+            return "451 4.2.0 not now"
         if verb == "RCPT" and argument.startswith("n"):
             return "550 5.1.1 none such"
         return None
@@ -189,6 +191,27 @@ class Odd(RelayTest):
         wait_for(lambda: len(self.reports()) == 5, self.logs)
         self.assertEqual(daemon.output().count("event=untold"), 35)
         self.assertIn("it is message 35 that nobody is told of", daemon.output())
+
+    def test_delay(self):
+        """Told once, of those who wait, and what becomes of it in the end."""
+        daemon = self.serve(bounce={**TOLD, "delay_warning": "1s"},
+                            retry={"first": "300ms", "max": "300ms", "factor": 1.0, "max_attempts": 8})
+        lines = b"X-Sender: <shop@lab.test>\nX-Receiver: <later@lab.test>\nX-Receiver: <good@lab.test>\n"
+        lines += b"X-Receiver: <no@lab.test>\nX-Receiver: <later.too@lab.test> NOTIFY=FAILURE\n"
+        self.queue.drop("a", lines + message(envelope=False))
+        delayed, failed = wait_for(lambda: self.reports() if len(self.reports()) == 2 else None, self.logs, 30)
+        self.assertEqual(delayed["Subject"], "Mail is delayed")
+        (one,) = statuses(delayed)[1:]
+        self.assertEqual((one["Final-Recipient"], one["Action"], one["Status"]),
+                         ("rfc822; later@lab.test", "delayed", "4.2.0"))
+        self.assertIsNotNone(one["Will-Retry-Until"])
+        self.assertEqual({one["Final-Recipient"] for one in statuses(failed)[1:]},
+                         {f"rfc822; {name}@lab.test" for name in ("later", "later.too", "no")})
+        self.queue.wait_state("a", "failed")
+        self.assertEqual(len(self.queue.events("a", "warned")), 1)
+        self.assertEqual(daemon.output().count("is told that it is delayed, by the message"), 1)
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(len(self.reports()), 2)
 
     def test_no_room(self):
         """What cannot be told yet does not fail yet, other mail goes on, and nobody is told twice."""

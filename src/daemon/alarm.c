@@ -1,0 +1,316 @@
+/* When there is an alarm, and who is told. Must never keep an idle daemon awake, nor run the
+ * command more often than it may be. */
+#include "daemon/alarm.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/text.h"
+#include "daemon/alarm_job.h"
+#include "daemon/events.h"
+#include "queue/timer.h"
+
+#define LOOK_MIN (USEC_PER_SEC / 4)
+#define LOOK_MAX USEC_PER_MINUTE
+#define RELAYS_MAX 64
+#define INPUT_MAX ((size_t)32 * 1024) /* a shell takes an argument four times as long */
+#define TEXT_MAX 300
+
+typedef enum AlarmKind { ALARM_WAITING, ALARM_RELAY, ALARM_KIND_MAX } AlarmKind;
+
+static const char *const kind_names[] = {[ALARM_WAITING] = "waiting", [ALARM_RELAY] = "relay"};
+
+/* A job that is waited for. */
+typedef struct Task {
+    Job *job;
+    sd_event_source *ended;
+} Task;
+
+struct Alarm {
+    sd_event *loop;
+    Worker *worker;
+    Log *log;
+    Config *config;
+    const Queue *queue;
+    AlarmChanged changed;
+    void *user;
+    sd_event_source *look;   /* armed while there is something to look at */
+    sd_event_source *resume; /* armed while the command waits for its pause */
+    Task search, run;
+    usec_t relay_since[RELAYS_MAX]; /* monotonic: held since then; 0: not */
+    char *texts[ALARM_KIND_MAX];    /* of alarms that have begun; NULL: none */
+    Buffer input;                   /* lines that the command has not been told */
+    unsigned left_out;              /* for which there was no room */
+    usec_t ran;                     /* monotonic: the command was started last; 0: never */
+};
+
+static void task_done(Task *task)
+{
+    (void)sd_event_source_disable_unref(task->ended);
+    (void)job_free(task->job);
+    *task = (Task){0};
+}
+
+static void task_wait(Alarm *a, Task *task, sd_event_io_handler_t handler)
+{
+    if (sd_event_add_io(a->loop, &task->ended, job_fd(task->job), EPOLLIN, handler, a) < 0)
+        task_done(task);
+}
+
+/* ---- the command ---- */
+
+static int on_run_ended(
+    _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
+{
+    Alarm *a = user;
+    const Failure *failure;
+
+    if (alarm_job_result(a->run.job, &failure) < 0)
+        event_problem(a->log, &(ProblemReport){.failure = failure});
+    task_done(&a->run);
+    if (buffer_size(&a->input) > 0)
+        timer_arm(a->resume, 0);
+    return 0;
+}
+
+static void tell_left_out(Alarm *a)
+{
+    if (a->left_out > 0)
+        (void)buffer_appendf(&a->input, "{\"alarm\": \"left-out\", \"count\": %u}\n", a->left_out);
+    a->left_out = 0;
+}
+
+/* What happens while it runs, or in its pause, it is told together. */
+static void run_command(Alarm *a)
+{
+    const AlarmConfig *config = &a->config->alarm;
+    usec_t now = clock_monotonic();
+
+    if (!config->command || buffer_size(&a->input) == 0 || a->run.job)
+        return;
+    if (a->ran > 0 && now < usec_add(a->ran, config->pause)) {
+        timer_arm(a->resume, usec_add(a->ran, config->pause) - now);
+        return;
+    }
+    tell_left_out(a);
+    a->ran = now;
+    if (alarm_job_run(a->worker, config->command, &a->input, &a->run.job) >= 0)
+        task_wait(a, &a->run, on_run_ended);
+    buffer_clear(&a->input);
+}
+
+static int on_resume(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    run_command(user);
+    return 0;
+}
+
+/* {"time": "...", "alarm": "relay", "state": "begins", "text": "..."} */
+static void tell_command(
+    Alarm *a, const char *kind, const char *state, const char *id, const char *text)
+{
+    char time[RFC3339_MAX];
+    _cleanup_free_
+    char *printable = text_printable(text, strlen(text), TEXT_MAX), *line = NULL;
+    _cleanup_free_
+    char *name = id ? text_printable(id, strlen(id), TEXT_MAX) : NULL;
+    json_t *json;
+
+    if (!a->config->alarm.command || !printable)
+        return;
+    if (buffer_size(&a->input) >= INPUT_MAX) {
+        a->left_out++;
+        return;
+    }
+    json = json_pack("{s:s, s:s, s:s*, s:s*, s:s}", "time",
+        clock_format_rfc3339(clock_realtime(), time), "alarm", kind, "state", state, "id", name,
+        "text", printable);
+    line = json ? json_dumps(json, 0) : NULL;
+    json_decref(json);
+    if (line && buffer_appendf(&a->input, "%s\n", line) >= 0)
+        run_command(a);
+}
+
+/* ---- alarms that begin and end ---- */
+
+static void begin(Alarm *a, AlarmKind kind, const char *text)
+{
+    if (a->texts[kind])
+        return;
+    a->texts[kind] = strdup(text);
+    if (!a->texts[kind])
+        return;
+    event_alarm(a->log, kind_names[kind], true, text);
+    tell_command(a, kind_names[kind], "begins", NULL, text);
+    a->changed(a->user);
+}
+
+static void end(Alarm *a, AlarmKind kind)
+{
+    _cleanup_free_
+    char *text = TAKE_PTR(a->texts[kind]);
+
+    if (!text)
+        return;
+    event_alarm(a->log, kind_names[kind], false, text);
+    tell_command(a, kind_names[kind], "ends", NULL, text);
+    a->changed(a->user);
+}
+
+static void look_at_relays(Alarm *a, usec_t now)
+{
+    usec_t limit = a->config->alarm.relay_after;
+    EngineRelay relay;
+    char text[TEXT_MAX];
+    bool late = false;
+
+    for (size_t i = 0; i < RELAYS_MAX && queue_relay(a->queue, i, &relay); i++) {
+        bool held = strcmp(relay.state, "held") == 0 || strcmp(relay.state, "probing") == 0;
+        _cleanup_free_
+        char *span = NULL;
+
+        a->relay_since[i] = !held ? 0 : a->relay_since[i] > 0 ? a->relay_since[i] : now;
+        if (!held || limit == 0 || now - a->relay_since[i] < limit || late)
+            continue;
+        late = true;
+        span = text_format_duration(limit);
+        (void)snprintf(text, sizeof(text), "relay %s could not be used for %s: %s",
+            relay.config->name, span ?: "too long", relay.fault ? relay.fault->text : "");
+        begin(a, ALARM_RELAY, text);
+    }
+    if (!late)
+        end(a, ALARM_RELAY);
+}
+
+static int on_searched(
+    _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
+{
+    Alarm *a = user;
+    const AlarmOldest *oldest = alarm_job_oldest(a->search.job);
+    usec_t limit = a->config->alarm.after;
+    _cleanup_free_
+    char *span = text_format_duration(limit);
+    char text[TEXT_MAX];
+
+    if (limit > 0 && oldest->arrival > 0 && clock_age(oldest->arrival, clock_realtime()) >= limit) {
+        (void)snprintf(
+            text, sizeof(text), "message %s has waited for %s", oldest->id, span ?: "too long");
+        begin(a, ALARM_WAITING, text);
+    } else {
+        end(a, ALARM_WAITING);
+    }
+    task_done(&a->search);
+    return 0;
+}
+
+/* ---- looking ---- */
+
+/* Four times in the shortest time that there is an alarm after. */
+static usec_t period(const AlarmConfig *config)
+{
+    usec_t shortest = USEC_NEVER;
+
+    if (config->after > 0)
+        shortest = MIN(shortest, config->after / 4);
+    if (config->relay_after > 0)
+        shortest = MIN(shortest, config->relay_after / 4);
+    return MIN(MAX(shortest, LOOK_MIN), LOOK_MAX);
+}
+
+static bool has_something(const Alarm *a)
+{
+    EngineStatistics statistics;
+
+    (void)queue_statistics(a->queue, &statistics);
+    return a->texts[ALARM_WAITING] || a->texts[ALARM_RELAY] || statistics.relays_held > 0 ||
+           statistics.waiting + statistics.in_flight + statistics.deferred_waiting > 0;
+}
+
+static int on_look(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
+{
+    Alarm *a = user;
+
+    look_at_relays(a, clock_monotonic());
+    if (a->config->alarm.after > 0 && !a->search.job &&
+        alarm_job_look(a->worker, a->config->spool.directory, &a->search.job) >= 0)
+        task_wait(a, &a->search, on_searched);
+    if (has_something(a))
+        alarm_note(a);
+    return 0;
+}
+
+void alarm_note(Alarm *a)
+{
+    const AlarmConfig *config = &a->config->alarm;
+
+    if (config->after > 0 || config->relay_after > 0 || a->texts[ALARM_WAITING] ||
+        a->texts[ALARM_RELAY])
+        timer_arm(a->look, period(config));
+}
+
+void alarm_note_message(Alarm *a, const MessageReport *report)
+{
+    if (report->change == MESSAGE_FAILED)
+        tell_command(a, "failed", NULL, report->id, report->text ?: "no reason is known");
+}
+
+const char *alarm_text(const Alarm *a)
+{
+    return a ? a->texts[ALARM_RELAY] ?: a->texts[ALARM_WAITING] : NULL;
+}
+
+/* ---- its life ---- */
+
+void alarm_configure(Alarm *a, Config *config)
+{
+    Config *former = a->config;
+
+    a->config = config_ref(config);
+    (void)config_unref(former);
+    timer_disarm(a->look);
+    alarm_note(a);
+}
+
+int alarm_new(sd_event *loop, Worker *worker, Log *log, Config *config, const Queue *queue,
+    AlarmChanged changed, void *user, Alarm **ret)
+{
+    _cleanup_(alarm_free_p) Alarm *a = calloc(1, sizeof(*a));
+    int r;
+
+    if (!a)
+        return -ENOMEM;
+    a->loop = loop;
+    a->worker = worker_ref(worker);
+    a->log = log;
+    a->config = config_ref(config);
+    a->queue = queue;
+    a->changed = changed;
+    a->user = user;
+    r = timer_new(loop, on_look, a, &a->look);
+    if (r >= 0)
+        r = timer_new(loop, on_resume, a, &a->resume);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(a);
+    return 0;
+}
+
+void alarm_free(Alarm *a)
+{
+    if (!a)
+        return;
+    task_done(&a->search);
+    task_done(&a->run);
+    (void)sd_event_source_disable_unref(a->look);
+    (void)sd_event_source_disable_unref(a->resume);
+    for (AlarmKind kind = 0; kind < ALARM_KIND_MAX; kind++)
+        free(a->texts[kind]);
+    buffer_done(&a->input);
+    (void)worker_unref(a->worker);
+    (void)config_unref(a->config);
+    free(a);
+}

@@ -1,0 +1,114 @@
+"""Mail that waits for too long is said aloud: in the log, in the status line, and to a command, which needs
+no mail to be heard."""
+
+import json
+import os
+import time
+
+from case import message
+from odd_relay import RelayTest
+from process import wait_for
+
+
+class Alarms(RelayTest):
+    busy = False
+
+    def setUp(self):
+        super().setUp()
+        self.relay = self.odd(self.answer)
+        self.told = self.directory / "told"
+        self.command = f"cat >> '{self.told}'; echo >> '{self.directory}/runs'"
+
+    def answer(self, talk, verb, argument):
+        if verb == "CONNECT" and self.busy:
+            return "421 4.3.2 not now"
+        if verb == "RCPT" and argument.startswith("no"):
+            return "550 5.1.1 none such"
+        if verb == "RCPT" and argument.startswith("later"):
+            return "451 4.2.0 not now"
+        return None
+
+    def serve(self, **alarm):
+        return self.start(self.settings(self.relay, hold_first="100ms", hold_max="200ms"),
+                          alarm={"alarm_pause": "0", "alarm_command": self.command, **alarm})
+
+    def lines(self, count):
+        """What the command was told."""
+        def read():
+            lines = self.told.read_text(encoding="utf-8").splitlines() if self.told.exists() else []
+            return [json.loads(line) for line in lines] if len(lines) >= count else None
+
+        return wait_for(read, lambda: f"{count} lines: {read()}\n{self.logs()}", 30)
+
+    def test_waiting(self):
+        """A message that is put off again and again."""
+        daemon = self.serve(alarm_after="1s", alarm_relay_after="0")
+        self.queue.drop("a", message(to=["later@lab.test"]))
+        (one,) = self.lines(1)
+        self.assertEqual((one["alarm"], one["state"], one["text"]),
+                         ("waiting", "begins", "message a has waited for 1s"))
+        self.wait_log(daemon, "event=alarm alarm=waiting")
+        wait_for(lambda: any(state.startswith("STATUS=alarm: message a has waited for 1s; ")
+                             for state in daemon.notifications.read()), lambda: daemon.notifications.states)
+        self.outbox("delete", "a")
+        self.assertEqual(self.lines(2)[1]["state"], "ends")
+        self.wait_log(daemon, "event=alarm-over alarm=waiting")
+        wait_for(lambda: "alarm" not in [s for s in daemon.notifications.read() if s.startswith("STATUS=")][-1],
+                 lambda: daemon.notifications.states)
+
+    def test_relay(self):
+        self.busy = True
+        daemon = self.serve(alarm_after="0", alarm_relay_after="1s")
+        self.drop("a")
+        (one,) = self.lines(1)
+        self.assertEqual((one["alarm"], one["state"]), ("relay", "begins"))
+        self.assertIn("relay odd could not be used for 1s: not now", one["text"])
+        self.busy = False
+        self.wait_taken(self.relay, "a")
+        self.assertEqual(self.lines(2)[1]["state"], "ends")
+        self.assertEqual(daemon.output().count("event=alarm "), 1)
+
+    def test_failed(self):
+        """Each message that fails; what comes in the pause is told together."""
+        self.serve(alarm_pause="1s")
+        for number in range(20):
+            self.queue.drop(f"m{number}", message(to=["no@lab.test"]))
+        lines = self.lines(20)
+        self.assertEqual(sorted(one["id"] for one in lines), sorted(f"m{number}" for number in range(20)))
+        self.assertEqual({one["alarm"] for one in lines}, {"failed"})
+        self.assertIn("550 5.1.1 none such", lines[0]["text"])
+        self.assertLessEqual(len((self.directory / "runs").read_text(encoding="ascii")), 4)
+
+    def test_words_of_others(self):
+        """What a file is called is told, and never run."""
+        self.serve()
+        name = "a'; touch hacked; '\"$(touch hacked)"
+        self.queue.drop(name, message(to=["no@lab.test"]))
+        self.assertEqual(self.lines(1)[0]["id"], name)
+        self.assertFalse(os.path.exists("hacked"))
+
+    def test_command_fails(self):
+        """It is told in the log, and mail goes on."""
+        self.command = "echo 'no such pager' >&2; exit 3"
+        daemon = self.serve()
+        self.queue.drop("a", message(to=["no@lab.test"]))
+        self.wait_log(daemon, "no such pager")
+        self.drop("good")
+        self.wait_taken(self.relay, "good")
+
+    def test_command_hangs(self):
+        """The daemon ends all the same, and at once."""
+        self.command = f"touch '{self.directory}/begun'; sleep 600"
+        daemon = self.serve()
+        self.queue.drop("a", message(to=["no@lab.test"]))
+        wait_for((self.directory / "begun").exists, self.logs)
+        began = time.monotonic()
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertLess(time.monotonic() - began, 15)
+
+    def test_nothing_waits(self):
+        """Who set nothing hears nothing, and a wrong command is told at once."""
+        self.configure(alarm={"alarm_command": "/nowhere/pager"})
+        result = self.outbox("config", status=None)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn(b"alarm.alarm_command: there is no program /nowhere/pager", result.stderr)
