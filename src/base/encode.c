@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/text.h"
 
 #define COLUMNS 76
 #define GROUP_BYTES 3
@@ -147,15 +148,10 @@ void encode_code(char to[static ENCODE_CODE_SIZE], char mark, char c)
     to[2] = digits[(unsigned char)c & 15];
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* Whether the character stands for itself; `is_last`: the line ends behind it. */
 static bool is_plain(char c, bool is_last)
 {
-    return is_blank(c) ? !is_last : c > ' ' && c < 0x7f && c != '=';
+    return text_is_blank(c) ? !is_last : c > ' ' && c < 0x7f && c != '=';
 }
 
 /* A soft line break. */
@@ -208,7 +204,7 @@ static int add_quoted(QuotedLines *lines, const char *text, size_t n, bool ends,
         to = put_quoted(lines, lines->held, n == 0, to);
         lines->held = '\0';
     }
-    if (n > 0 && !ends && is_blank(text[n - 1]))
+    if (n > 0 && !ends && text_is_blank(text[n - 1]))
         lines->held = text[--n];
     for (size_t i = 0; i < n; i++)
         to = put_quoted(lines, text[i], ends && i + 1 == n, to);

@@ -252,7 +252,7 @@ static void mask_digits(
     }
 }
 
-static bool is_blank(char c)
+static bool ends_word(char c)
 {
     return (unsigned char)c <= ' ';
 }
@@ -262,7 +262,7 @@ static void mask_percents(const Masking *m, char *data, size_t n)
     for (size_t at = 0, word; at < n; at += word + 1) {
         bool encoded = false;
 
-        for (word = 0; at + word < n && !is_blank(data[at + word]); word++)
+        for (word = 0; at + word < n && !ends_word(data[at + word]); word++)
             encoded = encoded || data[at + word] == '%' || data[at + word] == '+';
         if (encoded && word >= WORD_MIN &&
             (holds(m, m->decoded, decode_percents(data + at, word, false, m->decoded)) ||

@@ -7,6 +7,18 @@
 
 #include "base/clock.h"
 
+/* A blank or a tab. */
+static inline bool text_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The same, or what ends a line. */
+static inline bool text_is_space(char c)
+{
+    return text_is_blank(c) || c == '\r' || c == '\n';
+}
+
 /* An ASCII letter or digit. */
 static inline bool text_is_alphanumeric(char c)
 {

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
+
 int octets_new(Octets *ret, size_t n)
 {
     *ret = (Octets){OPENSSL_zalloc(n + 1), n};
@@ -74,11 +76,6 @@ static int base64_value(char c, bool url)
     return at ? (int)(at - digits) : -1;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 int octets_from_base64(const char *text, size_t n, bool url, Octets *ret)
 {
     unsigned bits = 0, held = 0;
@@ -88,7 +85,7 @@ int octets_from_base64(const char *text, size_t n, bool url, Octets *ret)
     for (size_t i = 0; r >= 0 && i < n; i++) {
         int value = base64_value(text[i], url);
 
-        if (is_blank(text[i]))
+        if (text_is_space(text[i]))
             continue;
         if (text[i] == '=' && padding < 2) {
             padding++;

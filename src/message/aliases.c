@@ -42,11 +42,6 @@ void aliases_free(Aliases *a)
 
 /* ---- reading ---- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* The colon that ends the name, which may be quoted. */
 static const char *find_colon(const char *at, const char *end)
 {
@@ -143,7 +138,7 @@ static int compare(const void *a, const void *b)
 /* Whether a line goes on, or says, nothing. */
 static bool is_comment(const char *at, const char *end)
 {
-    while (at < end && is_blank(*at))
+    while (at < end && text_is_space(*at))
         at++;
     return at == end || *at == '#';
 }
@@ -163,7 +158,7 @@ int aliases_parse(const char *data, size_t n, Aliases **ret)
 
         line++;
         if (!is_comment(at, next)) {
-            if (!is_blank(*at) && buffer_size(&text) > 0) {
+            if (!text_is_space(*at) && buffer_size(&text) > 0) {
                 r = add_line(a, buffer_data(&text), buffer_size(&text), first);
                 buffer_clear(&text);
             }

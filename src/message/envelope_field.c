@@ -4,13 +4,9 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "message/envelope.h"
 #include "message/mailbox.h"
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 /* The parameters that follow an address, separated by one blank each. */
 static int parse_parameters(const char *at, const char *end, Buffer *out)
@@ -22,9 +18,9 @@ static int parse_parameters(const char *at, const char *end, Buffer *out)
         const char *start;
         size_t n;
 
-        while (at < end && is_blank(*at))
+        while (at < end && text_is_space(*at))
             at++;
-        for (start = at; at < end && !is_blank(*at); at++)
+        for (start = at; at < end && !text_is_space(*at); at++)
             ;
         n = (size_t)(at - start);
         is_last = n == 0 || start[0] == ';' || start[n - 1] == ';';

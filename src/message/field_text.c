@@ -201,11 +201,6 @@ void field_put_encoded(FieldWriter *w, const char *text, size_t n)
 
 /* ---- encoded words of others ---- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 #define ENCODED_WORD_MIN 8 /* a character set and an encoding of one character, and no text */
 
 /* Whether the text is one encoded word, and nothing else (RFC 2047, 2). */
@@ -247,10 +242,10 @@ static Word next_word(const char *at, const char *end, size_t room)
     Word word = {.blanks = at};
     size_t n;
 
-    while (at < end && is_blank(*at))
+    while (at < end && text_is_blank(*at))
         at++;
     word.text = at;
-    while (at < end && !is_blank(*at))
+    while (at < end && !text_is_blank(*at))
         at++;
     word.end = at;
     n = (size_t)(at - word.text);
@@ -280,9 +275,9 @@ void field_put_text(FieldWriter *w, const char *text, size_t n)
     const char *end = text + n;
     bool behind_encoded = false;
 
-    while (end > text && is_blank(end[-1]))
+    while (end > text && text_is_blank(end[-1]))
         end--;
-    while (text < end && is_blank(*text))
+    while (text < end && text_is_blank(*text))
         text++;
     for (bool first = true; text < end; first = false) {
         Word word = next_word(text, end, first ? field_room(w) : room_of_line(w));

@@ -23,11 +23,6 @@ typedef struct Folder {
     size_t depth; /* of comments */
 } Folder;
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static char next(const Folder *f)
 {
     return f->at + 1 < f->end ? f->at[1] : '\n';
@@ -51,7 +46,7 @@ static void note_place(Folder *f)
 {
     if (f->is_escaped)
         return;
-    if (is_blank(*f->at)) {
+    if (text_is_blank(*f->at)) {
         if (f->has_text && !strchr(" \t\r\n", next(f)))
             f->place = f->at;
     } else if (*f->at != '\r' && *f->at != '\n' && f->has_text && !f->in_quotes &&
@@ -77,7 +72,7 @@ static void pass(Folder *f)
         f->depth--;
     else if ((c == '<' || c == '>') && !f->in_quotes && f->depth == 0)
         f->in_angle = c == '<';
-    f->has_text = f->has_text || !is_blank(c);
+    f->has_text = f->has_text || !text_is_blank(c);
     f->at++;
     f->width++;
 }
@@ -99,7 +94,7 @@ static int break_line(Folder *f, Buffer *out)
 
     if (!place)
         return -EBADMSG;
-    add_blank = !is_blank(*place);
+    add_blank = !text_is_blank(*place);
     f->width = (size_t)(f->at - place) + add_blank;
     r = write_to(f, place, out);
     return r < 0 ? r : buffer_append(out, "\r\n ", add_blank ? 3 : 2);

@@ -23,8 +23,8 @@ typedef struct MendPeople {
 
 /* Appends it, whose addresses have domains (qualify.h), with what names its originators in the form
  * of RFC 5322, 3.6.2, where an address can be found in it, or somebody else has to be named
- * instead: "Shop, Inc. <s@x>", "s@x Shop", "My Site", nothing. Semicolons between recipients become
- * commas (RFC 5322, 3.4). */
+ * instead: "Shop, Inc. <s@x>", "s@x Shop", "My Site", nothing. Recipients are written as others can
+ * read them (mend_recipients.h). */
 int message_mend_addresses(const char *data, size_t n, const MendPeople *people, Buffer *out);
 
 /* Appends a field: one of the layer's names, a display name (NULL: none; one that no person could

@@ -9,14 +9,10 @@
 #include "message/field_text.h"
 #include "message/header.h"
 #include "message/mend.h"
+#include "message/mend_recipients.h"
 #include "message/words.h"
 
 /* ---- the elements of a list ---- */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 /* Moves behind what is quoted, a comment, or <...>. False where that does not end. */
 static bool skip_closed(MailboxScanner *s)
@@ -58,9 +54,9 @@ int address_list_split(const char *text, size_t n, AddressElement handler, void 
         skip_element(&s, &closes);
         end = s.at;
         s.at += s.at < s.end;
-        while (start < end && is_blank(*start))
+        while (start < end && text_is_space(*start))
             start++;
-        while (start < end && is_blank(end[-1]))
+        while (start < end && text_is_space(end[-1]))
             end--;
         if (start < end)
             r = handler(user, start, (size_t)(end - start));
@@ -182,7 +178,7 @@ static int find_address(const HeaderField *field, char *address, Buffer *name)
     while (r >= 0 && at < end) {
         const char *word = at, *last;
 
-        while (at < end && !is_blank(*at))
+        while (at < end && !text_is_space(*at))
             at++;
         for (last = at; word < last && strchr(kept_out, *word);)
             word++;
@@ -215,15 +211,18 @@ static int put_somebody(Mender *m, const HeaderField *field, const char *instead
 /* "Foo; Bar <a@x>": an address in <...>, and a name that only looks like another. */
 static bool is_name_with_semicolon(const HeaderField *field)
 {
-    const char *angle = memchr(field->value, '<', field->n_value);
     const char *end = field->value + field->n_value;
+    const char *last = memrchr(field->value, ';', field->n_value);
+    MailboxScanner s;
 
-    return angle && memchr(field->value, ';', (size_t)(angle - field->value)) &&
-           !memchr(field->value, '@', (size_t)(angle - field->value)) &&
-           !memchr(field->value, '"', (size_t)(angle - field->value)) &&
-           !memchr(field->value, ':', (size_t)(angle - field->value)) &&
-           !memchr(angle + 1, '<', (size_t)(end - angle - 1)) &&
-           !memchr(angle, ';', (size_t)(end - angle)) && !memchr(angle, ',', (size_t)(end - angle));
+    if (!last || !memchr(last, '<', (size_t)(end - last)))
+        return false;
+    for (const char *at = field->value; at < last; at++)
+        if (strchr("@\":<", *at))
+            return false;
+    mailbox_scanner_init(&s, last + 1, (size_t)(end - last - 1));
+    return mailbox_scan_loosely(&s, NULL) == MAILBOX_ADDRESS && !s.gap &&
+           mailbox_skip_blanks(&s, NULL) >= 0 && s.at == s.end;
 }
 
 /* All who are named there, but where one of them is no address: 1, or 0; or -ENOMEM. */
@@ -260,59 +259,6 @@ static int mend_originators(Mender *m, const HeaderField *field, const char *ins
     return r == -EBADMSG ? 0 : r; /* nobody can write it */
 }
 
-/* ---- recipients ---- */
-
-typedef struct Commas {
-    const char *copied; /* up to here it is in `out` */
-    const char *end;    /* of the element before */
-    Buffer *out;
-    bool any;
-} Commas;
-
-static int put_comma(void *user, const char *text, size_t n)
-{
-    Commas *c = user;
-    const char *at = c->end ?: text;
-    int r = 0;
-
-    for (; r >= 0 && (at = memchr(at, ';', (size_t)(text - at))); c->copied = ++at) {
-        r = buffer_append(c->out, c->copied, (size_t)(at - c->copied));
-        if (r >= 0)
-            r = buffer_append(c->out, ",", 1);
-        c->any = true;
-    }
-    c->end = text + n;
-    return r;
-}
-
-static int note_group(void *user, const AddressItem *item)
-{
-    *(bool *)user = *(bool *)user || item->kind == ADDRESS_GROUP;
-    return 0;
-}
-
-/* Commas between them. 1; 0: it stays as it is, or -ENOMEM. */
-static int mend_recipients(Mender *m, const HeaderField *field)
-{
-    Commas commas = {.copied = field->name, .out = m->out};
-    bool has_group = false;
-    int r;
-
-    if (!memchr(field->value, ';', field->n_value))
-        return 0;
-    r = address_list_parse(
-        field->value, field->n_value, ADDRESS_RECIPIENTS, note_group, &has_group, NULL);
-    if (has_group)
-        return 0;
-    r = address_list_split(field->value, field->n_value, put_comma, &commas);
-    if (r >= 0 && commas.any) {
-        r = buffer_append(m->out, commas.copied, (size_t)(field->end - commas.copied));
-        return r < 0 ? r : 1;
-    }
-    buffer_clear(m->out);
-    return r < 0 ? r : 0;
-}
-
 static int mend_field(Mender *m, const HeaderField *field)
 {
     switch (field->kind) {
@@ -322,7 +268,7 @@ static int mend_field(Mender *m, const HeaderField *field)
     case FIELD_RESENT_FROM: return mend_originators(m, field, m->people->author);
     case FIELD_REPLY_TO: return mend_originators(m, field, NULL);
     case FIELD_TO ... FIELD_BCC:
-    case FIELD_RESENT_TO ... FIELD_RESENT_BCC: return mend_recipients(m, field);
+    case FIELD_RESENT_TO ... FIELD_RESENT_BCC: return mend_recipients(field, m->out);
     default: return 0;
     }
 }

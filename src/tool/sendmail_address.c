@@ -44,6 +44,17 @@ static int read_header(
     return input_check(a->text, false, asked, bytes, ret_message, a->failure);
 }
 
+/* The same for who is in it, where it need not name a recipient, nor (`sender` NULL: it does) a
+ * sender. */
+static int read_people(Addressing *a, char *sender, InputMemory *bytes, Message **ret_message)
+{
+    char postmaster[] = "postmaster";
+    EnvelopeRecipient anybody = {.address = postmaster};
+    const Envelope asked = {.sender = sender, .recipients = &anybody, .n_recipients = 1};
+
+    return read_header(a, &asked, bytes, ret_message);
+}
+
 /* ---- recipients ---- */
 
 /* Says what is wrong with a recipient, and where it stands. */
@@ -134,13 +145,11 @@ static int add_field(void *user, const RecipientField *field)
 /* A header that has what no header may have is not read to its end. */
 static int fail_without_recipients(Addressing *a)
 {
-    char nobody[] = "", postmaster[] = "postmaster";
-    EnvelopeRecipient anybody = {.address = postmaster};
-    const Envelope asked = {.sender = nobody, .recipients = &anybody, .n_recipients = 1};
+    char nobody[] = "";
     _cleanup_(message_free_p) Message *message = NULL;
     bool from_header = a->options->header_recipients;
     InputMemory bytes;
-    int r = from_header ? read_header(a, &asked, &bytes, &message) : 0;
+    int r = from_header ? read_people(a, nobody, &bytes, &message) : 0;
 
     return r < 0 ? r
                  : failure_set(a->failure, -EBADMSG, ERROR_NO_RECIPIENT,
@@ -171,11 +180,8 @@ static int take_header_sender(Addressing *a, const char *parameters)
 {
     const Envelope *found;
     _cleanup_(message_free_p) Message *message = NULL;
-    char postmaster[] = "postmaster";
-    EnvelopeRecipient anybody = {.address = postmaster};
-    const Envelope asked = {.recipients = &anybody, .n_recipients = 1};
     InputMemory bytes;
-    int r = read_header(a, &asked, &bytes, &message);
+    int r = read_people(a, NULL, &bytes, &message);
 
     if (r < 0)
         return r == -EBADMSG ? false : r;

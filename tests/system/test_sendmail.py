@@ -264,6 +264,22 @@ class Sendmail(SystemTest):
         self.assertIn("the header is larger than 1 MiB",
                       self.sendmail("Subject: x\n" + "X-Y: z\n" * 200_000, "ann@lab.test", status=65))
 
+    def test_recipients_as_postfix_takes_them(self):
+        for to, recipients, field in (
+            ('"a@lab.test"', ["a@lab.test"], "a@lab.test"),
+            ("x@lab.test <a@lab.test>", ["a@lab.test"], '"x@lab.test" <a@lab.test>'),
+            ("<a@lab.test> <b@lab.test>", ["a@lab.test", "b@lab.test"], "a@lab.test, b@lab.test"),
+            ("Ann <a@lab.test> Bob <b@lab.test>", ["a@lab.test", "b@lab.test"],
+             '"Ann" <a@lab.test>, "Bob" <b@lab.test>'),
+            ("a@lab.test b@lab.test", ["a@lab.test", "b@lab.test"], "a@lab.test, b@lab.test"),
+        ):
+            with self.subTest(to):
+                lines = self.queued(f"From: s@lab.test\nTo: {to}\n\nx\n", "-t")
+                self.assertEqual([line.split(": ")[1].strip("<>") for line in lines if line.startswith("X-Receiver: ")],
+                                 recipients)
+                self.assertIn(f"To: {field}", lines)
+        self.assertIn("'a@lab.test'", self.sendmail("From: s@lab.test\nTo: 'a@lab.test'\n\nx\n", "-t", status=65))
+
     def test_empty_values(self):
         for option in ("-C", "-N", "-R", "-V"):
             said = self.sendmail("Subject: x\n\nx\n", option, "", "ann@lab.test", status=64)
@@ -377,8 +393,8 @@ class Sendmail(SystemTest):
 
     def test_the_line_of_what_was_given_is_told(self):
         for text, arguments, told in (
-            ("From: a@lab.test\nTo: b@lab.test c@lab.test\n\n", ("-t",), "line 2, To: "),
-            ("X-Receiver: x@lab.test\nFrom: a@lab.test\nTo: b@lab.test c@lab.test\n\n", ("-t",), "line 3, To: "),
+            ("From: a@lab.test\nTo: b@lab.test c@@lab.test\n\n", ("-t",), "line 2, To: "),
+            ("X-Receiver: x@lab.test\nFrom: a@lab.test\nTo: b@lab.test c@@lab.test\n\n", ("-t",), "line 3, To: "),
             ("From x y\nFrom: a@lab.test\nX: a\rb\n\n", ("b@lab.test",), 'line 3, "X: a'),
             (f"From: a@lab.test\nX-Data: {'y' * 1000}\n\n", ("b@lab.test",), "line 2: the field X-Data has a line"),
         ):

@@ -88,12 +88,32 @@ static const struct Row people[] = {
     {"Sender: cron job\nFrom: a@x\n\n", "Sender: cron job <caller@here>\nFrom: a@x\n\n"},
     {"From: Caf\xe9 Nord\n\n", "From: =?UTF-8?Q?Caf=C3=A9_Nord?= <author@here>\n\n"},
     {"From: Foo; Bar <a@x>\n\n", "From: Foo Bar <a@x>\n\n"},
+    {"From: Foo; Bar; Baz <a@x>\n\n", "From: Foo Bar Baz <a@x>\n\n"},
+    {"From: Foo; <a@x> (y)\n\n", "From: Foo y <a@x>\n\n"},
+    {"From: g: Foo; Bar <a@x>\nSender: Foo; a@x\n\n", NULL},
     {"From: a@x; Bar <b@x>\nReply-To: \"Foo; Bar\" <a@x>\n\n", NULL},
     /* Nobody is. */
     {"Reply-To: nobody at all\n\n", NULL},
     /* Recipients. */
     {"To: a@x; b@x\nCc: \"a;b\" <c@x>; d@x\n\n", "To: a@x, b@x\nCc: \"a;b\" <c@x>, d@x\n\n"},
     {"To: a@x;\n b@x;\n\n", "To: a@x,\n b@x;\n\n"},
+    /* As Postfix finds them there. */
+    {"To: \"a@x\"\n\n", "To: a@x\n\n"},
+    {"To: \"a@x\", b@y\n\n", "To: a@x, b@y\n\n"},
+    {"To: <\"a@x\">\n\n", NULL},
+    {"Cc: a@x <b@x>, c@x\n\n", "Cc: \"a@x\" <b@x>, c@x\n\n"},
+    {"To: <a@x> <b@x>\n\n", "To: a@x, b@x\n\n"},
+    {"To: Ann <a@x>\n Bob B. <b@x>\n\n", "To: \"Ann\" <a@x>, \"Bob B.\" <b@x>\n\n"},
+    {"To: \"Doe, J\" <a@x> <b@x>; c@x\n\n", "To: \"Doe, J\" <a@x>, b@x, c@x\n\n"},
+    {"Bcc: <a@x>b@x\n\n", NULL},
+    {"To: a@x b@x\n\n", "To: a@x, b@x\n\n"},
+    {"To: a@x,<b@x> c@x, \"a@x\" \"b@x\"\n\n", "To: a@x,<b@x> c@x, a@x, b@x\n\n"},
+    {"To: Sales @ Shop <a@x>\n\n", "To: \"Sales @ Shop\" <a@x>\n\n"},
+    {"To: a@x <a@x>, \"a b\"@x, root, 'a@x'\n\n", NULL},
+    {"To: \"a@x\\\"\"\n\n", NULL},
+    {"To: g: \"a@x\", <b@x> <c@x>;\n\n", NULL},
+    {"To: \"a@x\n\n", NULL},
+    {"To: <a@x> <b@\n\n", NULL},
     {"To: bad@@x; Bob Smith\n\n", "To: bad@@x, Bob Smith\n\n"},
 };
 
