@@ -90,6 +90,27 @@ class Answers(SystemTest):
             self.assertRegex(done.stderr.decode(), r"^outbox: 9008: /nonexistent: the queue directory does not exist; "
                              r"create it: [^\n]*\n$", command)
 
+    def test_a_directory_that_nobody_can_deliver_from(self):
+        """The same is said of it by all who meet with it, and no check passes."""
+        file, open_to_all = self.directory / "file", self.directory / "open"
+        file.write_text("")
+        open_to_all.mkdir()
+        open_to_all.chmod(0o777)
+        for path, said in ((self.directory / "missing", "does not exist; create it: mkdir -p "), (file, "is no directory; name"),
+                           (file / "below", "is no directory; name"), (open_to_all, "everybody may rename and delete")):
+            self.configure(spool={"directory": str(path), "submit_socket": ""})
+            checked = subprocess.run([lab.program("outboxd"), "--config", self.configuration, "--check"],
+                                     capture_output=True, check=False, timeout=300)
+            self.assertEqual((checked.stdout, checked.returncode), (b"", 78), checked.stderr)
+            words = re.escape(f"{path}: ") + "(the queue directory )?" + said
+            self.assertRegex(checked.stderr.decode(), f": spool.directory: {words}")
+            commands = (("list",), ("status",), ("queue", "ann@lab.test")) if path != open_to_all else ()
+            for command in (*commands, ("check",)):
+                done = self.outbox(*command, stdin=b"From: a@lab.test\n\nx\n", status=None)
+                self.assertNotEqual(done.returncode, 0, command)
+                self.assertRegex(done.stderr.decode(), rf"\Aoutbox: 9008: {words}", command)
+                self.assertNotIn(b"without --as-me", done.stdout if path != open_to_all else b"")
+
     def test_a_dead_relay(self):
         """Once, and with a number."""
         for arguments, out in ((("verify", "ann@lab.test"), ""), (("command", "NOOP"), ""),
