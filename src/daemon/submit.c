@@ -76,14 +76,27 @@ static void fail_all(Submit *submit, SubmitItem **items, size_t n)
     }
 }
 
+/* What will not be answered is not accepted. A daemon that was held up finds here who has waited no
+ * longer. */
+static void drop_gone(Submit *submit)
+{
+    for (size_t i = submit->n_ready; i-- > 0;)
+        if (submit_client_is_gone(submit->ready[i]))
+            submit_client_free(submit->ready[i]); /* the last takes its place */
+}
+
 /* All that are ready come together: no user can have more of them than connections. */
 static int begin(Submit *submit)
 {
     SubmitItem *items[SUBMIT_CLIENTS_MAX];
-    size_t n = submit->n_ready;
+    size_t n;
     int r;
 
-    if (submit->commit || n == 0)
+    if (submit->commit)
+        return 0;
+    drop_gone(submit);
+    n = submit->n_ready;
+    if (n == 0)
         return 0;
     for (size_t i = 0; i < n; i++) {
         items[i] = submit->ready[i]->item;

@@ -61,6 +61,9 @@ struct SubmitClient {
 int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited);
 void submit_client_free(SubmitClient *client);
 
+/* Whether nobody is there any more to hear what became of its message. */
+bool submit_client_is_gone(const SubmitClient *client);
+
 /* What became of its message, of which the item tells and is consumed. */
 void submit_client_committed(SubmitClient *client, SubmitItem *item);
 

@@ -4,6 +4,7 @@ what another does there."""
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -99,6 +100,32 @@ class Submission(SubmissionTest):
         daemon = self.serve()
         self.wait_log(daemon, "the submission socket cannot be made")
         self.assertEqual(self.socket.read_bytes(), b"precious")
+
+    def test_who_has_gone_has_queued_nothing(self):
+        """Of a daemon that is held up: who closed gets nothing done, who only ended his side is answered."""
+        daemon = self.serve(self.down())
+        text = message()
+        said = b"QUEUE\nDATA %d\n%sEND\n" % (len(text), text)
+        daemon.signal(signal.SIGSTOP)
+        gone, waits = self.connect(), self.connect()
+        for client in (gone, waits):
+            client.sendall(said)
+        gone.close()
+        waits.shutdown(socket.SHUT_WR)
+        tool = subprocess.Popen([*as_user(ALICE), self.programs / "outbox", "--config", self.configuration, "queue", self.address()],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        tool.stdin.write(message(envelope=False))
+        tool.stdin.close()
+        self.assertRegex(tool.stderr.readline().decode(), rf"^outbox: outboxd has not answered at {self.socket} for 10 s; ")
+        tool.kill()
+        tool.wait()
+        tool.stdout.close()
+        tool.stderr.close()
+        daemon.signal(signal.SIGCONT)
+        identity = re.fullmatch(rb"OK (\S+)\n", waits.recv(999))[1].decode()
+        self.assertEqual(self.queue_as(ALICE, self.address()).returncode, 0)
+        self.assertEqual(len(list(self.queue.path.glob("*.queued"))), 2)
+        self.assertTrue((self.queue.path / f"{identity}.queued").exists())
 
     # ---- limits ----
 
