@@ -111,6 +111,24 @@ class Answers(SystemTest):
                 self.assertRegex(done.stderr.decode(), rf"\Aoutbox: 9008: {words}", command)
                 self.assertNotIn(b"without --as-me", done.stdout if path != open_to_all else b"")
 
+    def test_what_is_wrong_with_a_message(self):
+        for option, value, said in (
+            ("--header", "X-Ü: y", 'header "X-Ü: y": the name of a field is of ASCII letters, digits and "-" alone; its value may '
+                                   'be of any'),
+            ("--header", "X y", 'header "X y": this is not a header field, which is written "Name: value"'),
+            ("--to", "Doe, Joe <k@x.org>", 'to: "Doe" is not a mail address: it has no @ with a domain behind it; a name with a '
+                                           'comma in it is put in double quotes: "Doe, Joe" <joe@example.org>'),
+            ("--cc", "a@x.org, Doe, Joe <k@x.org>", 'cc: "Doe" is not a mail address: it has no @ with a domain behind it; a name '
+                                                    'with a comma in it is put in double quotes: "Doe, Joe" <joe@example.org>'),
+            ("--to", "doe", 'to: "doe" is not a mail address: it has no @ with a domain behind it')):
+            self.check("queue", "--from=a@x.org", "--bcc=b@x.org", option, value, "--body=x", err=f"outbox: 9003: {said}\n", status=65)
+
+    def test_adopted(self):
+        self.check("adopt", "--all", out="0 messages have their records\n")
+        for name in "ab":
+            self.queue.drop(name, message(), state="held")
+        self.assertIn("2 messages have their records\n", self.outbox("adopt", "--all"))
+
     def test_a_dead_relay(self):
         """Once, and with a number."""
         for arguments, out in ((("verify", "ann@lab.test"), ""), (("command", "NOOP"), ""),
