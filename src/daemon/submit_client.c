@@ -387,7 +387,7 @@ static int on_io(_unused_ sd_event_source *source, _unused_ int fd, uint32_t eve
 int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited)
 {
     SubmitClient *c = calloc(1, sizeof(*c));
-    int r = c ? submit_users_connect(&submit->users, uid, SUBMIT_CLIENTS_EACH) : -ENOMEM;
+    int r = c ? submit_users_connect(&submit->users, uid, submit->each) : -ENOMEM;
 
     if (r < 0) {
         free(c);

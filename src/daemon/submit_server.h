@@ -27,6 +27,8 @@ struct Submit {
     uid_t owner;                  /* of the queue directory */
     gid_t group;
     int fd;
+    unsigned max, each; /* connections at a time, and of one user */
+    bool stopped;
     char *path; /* to be removed at the end; NULL: it is not ours */
     sd_event_source *listener, *resume, *sweep;
     SubmitUsers users;

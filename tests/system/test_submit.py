@@ -199,6 +199,23 @@ class Submission(SubmissionTest):
         refused = silent[-1].recv(100)
         self.assertTrue(refused.startswith(b"ERROR 135 "), refused)
 
+    def test_flood_where_few_files_may_be_open(self):
+        self.configure(self.down(), spool={"submit_socket": str(self.socket)})
+        self.configuration.chmod(0o644)
+        daemon = self.start_again(wrapper=("prlimit", "--nofile=128:128", *as_user(KEEPER)), confined=False)
+        self.wait_log(daemon, "event=started")
+        silent = [self.connect() for _ in range(200)]
+        self.assertTrue(silent[-1].recv(100).startswith(b"ERROR 135 "))
+        for uid in (ALICE, BOB):
+            self.assertEqual(self.queue_as(uid, self.address()).returncode, 0)
+        self.assertLess(len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir())), 100)
+
+    def test_socket_that_was_removed(self):
+        self.serve(self.down())
+        self.socket.unlink()
+        wait_for(self.socket.exists, "the socket is made again", 60)
+        wait_for(lambda: self.queue_as(ALICE, self.address()).returncode == 0, "it is served")
+
     def test_connections_of_a_user(self):
         """At the limit, past it, and what that is to another user."""
         self.serve(self.down())
