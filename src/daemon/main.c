@@ -18,6 +18,7 @@
 #include "net/relay_check.h"
 #include "net/tls.h"
 #include "settings/load.h"
+#include "spool/spool.h"
 
 /* Where nobody reads, that may wait for ever: signals are to end it then. */
 static int fail(const Failure *failure, int status)
@@ -65,10 +66,23 @@ static int check_relay(const Config *config, const RelayConfig *relay)
     return status;
 }
 
+/* A daemon that is to be started delivers from there. */
+static int check_directory(const Config *config)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (spool_check(config->spool.directory, &f) >= 0)
+        return EX_OK;
+    fprintf(
+        stderr, "%s: spool.directory: %s\n", config->path ?: "built-in settings", failure_text(&f));
+    return configuration_status(&f);
+}
+
 static int check(const Options *options)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
+    int status;
 
     if (config_load(options->config_path, options->overrides, &config, &f) < 0) {
         fprintf(stderr, "%s\n", failure_text(&f));
@@ -76,14 +90,15 @@ static int check(const Options *options)
     }
     if (config->notices)
         fprintf(stderr, "%s\n", config->notices);
+    status = check_directory(config);
     for (size_t i = 0; i < config->n_relays; i++) {
-        int status = check_relay(config, config->relays[i]);
+        int one = check_relay(config, config->relays[i]);
 
-        if (status != EX_OK)
-            return status;
+        status = one != EX_OK ? one : status;
     }
-    printf("%s: ok\n", config->path ?: "built-in settings");
-    return EX_OK;
+    if (status == EX_OK)
+        printf("%s: ok\n", config->path ?: "built-in settings");
+    return status;
 }
 
 static int run(const Options *options)

@@ -207,11 +207,11 @@ static void raise_file_limit(void)
 /* What the engine may use of them by the configuration in force. */
 static void compute_limits(Manager *manager)
 {
-    size_t submissions = manager->submit ? 2 * SUBMIT_CLIENTS_MAX : 0;
+    size_t submissions = manager->submit ? SUBMIT_FILES_EACH * SUBMIT_CLIENTS_MAX : 0;
 
     limits_compute(file_descriptors_max(),
-        CLOSER_KEPT_MAX + MIN(submissions, file_descriptors_max() / 4), manager->config,
-        &manager->limits);
+        CLOSER_KEPT_MAX + MIN(submissions, file_descriptors_max() / SUBMIT_FILES_SHARE),
+        manager->config, &manager->limits);
 }
 
 static void apply_limits(Manager *manager)

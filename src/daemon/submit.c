@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "daemon/submit_server.h"
 #include "daemon/submit_socket.h"
 #include "queue/timer.h"
@@ -76,14 +77,27 @@ static void fail_all(Submit *submit, SubmitItem **items, size_t n)
     }
 }
 
+/* What will not be answered is not accepted. A daemon that was held up finds here who has waited no
+ * longer. */
+static void drop_gone(Submit *submit)
+{
+    for (size_t i = submit->n_ready; i-- > 0;)
+        if (submit_client_is_gone(submit->ready[i]))
+            submit_client_free(submit->ready[i]); /* the last takes its place */
+}
+
 /* All that are ready come together: no user can have more of them than connections. */
 static int begin(Submit *submit)
 {
     SubmitItem *items[SUBMIT_CLIENTS_MAX];
-    size_t n = submit->n_ready;
+    size_t n;
     int r;
 
-    if (submit->commit || n == 0)
+    if (submit->commit)
+        return 0;
+    drop_gone(submit);
+    n = submit->n_ready;
+    if (n == 0)
         return 0;
     for (size_t i = 0; i < n; i++) {
         items[i] = submit->ready[i]->item;
@@ -191,7 +205,7 @@ static bool make_room(Submit *submit, uid_t uid)
     SubmitClient *oldest = NULL;
     uid_t largest;
 
-    if (submit->users.connections < SUBMIT_CLIENTS_MAX)
+    if (submit->users.connections < submit->max)
         return true;
     if (!submit_users_find_largest(&submit->users, uid, &largest))
         return false;
@@ -259,11 +273,29 @@ static int on_connection(
             return 0;
         let_in(submit, fd);
     }
-    timer_arm(submit->sweep, SWEEP_EVERY);
     return 0;
 }
 
-/* Those who say nothing are let go. */
+static int listen_at(Submit *submit)
+{
+    return sd_event_add_io(
+        submit->loop, &submit->listener, submit->fd, EPOLLIN, on_connection, submit);
+}
+
+/* Who cleans up in /run may have taken the name away: nobody would come any more. */
+static void renew(Submit *submit)
+{
+    int fd = submit->path && !submit->stopped ? submit_socket_renew(submit->path) : -EEXIST;
+
+    if (fd < 0)
+        return;
+    submit->listener = sd_event_source_disable_unref(submit->listener);
+    (void)close(submit->fd);
+    submit->fd = fd;
+    (void)listen_at(submit);
+}
+
+/* Those who say nothing are let go, and what others did to the socket's name is undone. */
 static int on_sweep(_unused_ sd_event_source *source, usec_t now, void *user)
 {
     char text[] = "nothing was heard for five minutes; nothing was queued";
@@ -279,12 +311,23 @@ static int on_sweep(_unused_ sd_event_source *source, usec_t now, void *user)
         else if (c->step == STEP_ENDING)
             submit_client_free(c);
     }
-    if (submit->clients)
-        timer_arm(submit->sweep, SWEEP_EVERY);
+    renew(submit);
+    timer_arm(submit->sweep, SWEEP_EVERY);
     return 0;
 }
 
 /* ---- life ---- */
+
+/* Those that are not kept for deliveries (compute_limits() of the manager), two a connection; no
+ * user has more than a quarter. */
+static void limit_connections(Submit *submit)
+{
+    size_t room = file_descriptors_max() / SUBMIT_FILES_SHARE / SUBMIT_FILES_EACH;
+
+    submit->max = (unsigned)MIN(room, (size_t)SUBMIT_CLIENTS_MAX);
+    submit->max = MAX(submit->max, 4u);
+    submit->each = MIN(submit->max / 4, (unsigned)SUBMIT_CLIENTS_EACH);
+}
 
 static void look_at_directory(Submit *submit)
 {
@@ -300,8 +343,7 @@ static void look_at_directory(Submit *submit)
 
 static int open_sources(Submit *submit)
 {
-    int r = sd_event_add_io(
-        submit->loop, &submit->listener, submit->fd, EPOLLIN, on_connection, submit);
+    int r = listen_at(submit);
 
     if (r >= 0)
         r = timer_new(submit->loop, on_resume, submit, &submit->resume);
@@ -336,9 +378,11 @@ int submit_new(sd_event *loop, Worker *worker, Config *config, const char *const
     if (r < 0 || submit->fd < 0)
         return r;
     look_at_directory(submit);
+    limit_connections(submit);
     r = open_sources(submit);
     if (r < 0)
         return failure_set_errno(f, r, "cannot serve the submission socket");
+    timer_arm(submit->sweep, SWEEP_EVERY);
     *ret = TAKE_PTR(submit);
     return 0;
 }
@@ -355,6 +399,7 @@ void submit_stop(Submit *submit)
 {
     if (!submit)
         return;
+    submit->stopped = true;
     (void)sd_event_source_set_enabled(submit->listener, SD_EVENT_OFF);
     timer_disarm(submit->resume);
 }

@@ -9,6 +9,8 @@
 
 #define SUBMIT_CLIENTS_MAX 256 /* connections at a time */
 #define SUBMIT_CLIENTS_EACH 64 /* of one user */
+#define SUBMIT_FILES_SHARE 4   /* one part in so many of the descriptors is theirs at most */
+#define SUBMIT_FILES_EACH 2    /* descriptors of a connection */
 
 typedef struct Submit Submit;
 

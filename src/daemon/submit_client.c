@@ -1,6 +1,7 @@
 /* One connection to the submission socket. Must never wait for its client, and keep more of what it
  * sends in memory than a piece. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -92,6 +93,15 @@ static void fail(SubmitClient *c, int r, int number, const char *text)
 }
 
 static void go_on(SubmitClient *c);
+
+/* Who says nothing more may well wait for the answer; who has closed the connection hears none, and
+ * tries again. */
+bool submit_client_is_gone(const SubmitClient *c)
+{
+    struct pollfd connection = {.fd = c->fd};
+
+    return poll(&connection, 1, 0) > 0 && (connection.revents & (POLLHUP | POLLERR));
+}
 
 /* ---- the message ---- */
 
@@ -377,7 +387,7 @@ static int on_io(_unused_ sd_event_source *source, _unused_ int fd, uint32_t eve
 int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited)
 {
     SubmitClient *c = calloc(1, sizeof(*c));
-    int r = c ? submit_users_connect(&submit->users, uid, SUBMIT_CLIENTS_EACH) : -ENOMEM;
+    int r = c ? submit_users_connect(&submit->users, uid, submit->each) : -ENOMEM;
 
     if (r < 0) {
         free(c);

@@ -27,6 +27,8 @@ struct Submit {
     uid_t owner;                  /* of the queue directory */
     gid_t group;
     int fd;
+    unsigned max, each; /* connections at a time, and of one user */
+    bool stopped;
     char *path; /* to be removed at the end; NULL: it is not ours */
     sd_event_source *listener, *resume, *sweep;
     SubmitUsers users;
@@ -60,6 +62,9 @@ struct SubmitClient {
 /* 0, and the descriptor is the client's; or a negative errno: -EBUSY when the user has too many. */
 int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited);
 void submit_client_free(SubmitClient *client);
+
+/* Whether nobody is there any more to hear what became of its message. */
+bool submit_client_is_gone(const SubmitClient *client);
 
 /* What became of its message, of which the item tells and is consumed. */
 void submit_client_committed(SubmitClient *client, SubmitItem *item);

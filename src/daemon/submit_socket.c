@@ -108,6 +108,19 @@ int submit_socket_open(const SpoolConfig *spool, int *ret_fd, char **ret_path, F
     return 0;
 }
 
+int submit_socket_renew(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat st;
+    int fd = -1, r;
+
+    if (lstat(path, &st) == 0 || errno != ENOENT)
+        return -EEXIST;
+    strcpy(address.sun_path, path);
+    r = make(&address, &fd);
+    return r < 0 ? r : fd;
+}
+
 void submit_socket_close(int fd, char *path)
 {
     if (path)

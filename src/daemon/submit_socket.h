@@ -7,4 +7,9 @@
  * NULL for one that was handed over. 0; with -1 where there is to be none, or the directory of the
  * default one is not there. A negative errno with a Failure. */
 int submit_socket_open(const SpoolConfig *spool, int *ret_fd, char **ret_path, Failure *f);
+
+/* Makes it again where somebody has removed what this process had made at `path`. The new listening
+ * socket; -EEXIST where it is there, or another negative errno. */
+int submit_socket_renew(const char *path);
+
 void submit_socket_close(int fd, char *path);

@@ -40,12 +40,12 @@ static const AdviceRow rows[] = {
         "SMTP (oauth_scope); a new one may help (`outbox authorize`, where it is by a refresh "
         "token)"},
     {CAUSE_REPLY, STAGE_STARTTLS, 400, 499,
-        "it is tried again; if it lasts, ask who runs the relay; without a login, tls = "
+        "that may pass; if it lasts, ask who runs the relay; without a login, tls = "
         "\"opportunistic\" goes on in clear"},
     {CAUSE_REPLY, STAGE_STARTTLS, 500, 599,
         "the relay cannot do TLS here: try another port; only tls = \"none\" and \"opportunistic\" "
         "let mail go in clear"},
-    {CAUSE_REPLY, ANY_STAGE, 400, 499, "it is tried again; if it lasts, the relay's log says more"},
+    {CAUSE_REPLY, ANY_STAGE, 400, 499, "that may pass; if it lasts, the relay's log says more"},
     {CAUSE_REPLY, STAGE_GREETING, 500, 599,
         "the relay does not want this host: its words say why; ask who runs it, or whether this "
         "address is on a block list"},

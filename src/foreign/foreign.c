@@ -25,9 +25,17 @@ static const FormatOps *const formats[FOREIGN_FORMAT_MAX] = {
 /* Folders of folders: Postfix has two levels. */
 #define DEPTH_MAX 4
 
+typedef struct FoundFile {
+    char *path;
+    const char *fault; /* why it is not read; NULL: it is */
+    bool has_names;    /* hard links */
+    dev_t device;
+    ino_t inode;
+} FoundFile;
+
 struct ForeignQueue {
     const FormatOps *ops;
-    char **paths; /* of messages, in the order of their names */
+    FoundFile *found; /* of messages, in the order of their names */
     size_t n, next;
     char *name;    /* of the message that was read last */
     Reader stream; /* of a format that has many messages in a file */
@@ -78,15 +86,36 @@ int format_line_failure(const Reader *reader, int error, Failure *f)
 
 /* ---- finding files ---- */
 
-static int add_path(ForeignQueue *queue, const char *path)
+/* With `fault` it is not read, and that is told of it. */
+static int add_path(ForeignQueue *queue, const char *path, const struct stat *st, const char *fault)
 {
-    char **paths = reallocarray(queue->paths, queue->n + 1, sizeof(char *));
+    FoundFile *found = reallocarray(queue->found, queue->n + 1, sizeof(FoundFile));
 
-    if (!paths)
+    if (!found)
         return -ENOMEM;
-    queue->paths = paths;
-    paths[queue->n] = strdup(path);
-    return paths[queue->n] ? (int)queue->n++ : -ENOMEM;
+    queue->found = found;
+    found[queue->n] = (FoundFile){.path = strdup(path),
+        .fault = fault,
+        .has_names = st->st_nlink > 1,
+        .device = st->st_dev,
+        .inode = st->st_ino};
+    return found[queue->n].path ? (int)queue->n++ : -ENOMEM;
+}
+
+/* What is not read of that name; NULL: it is. No system makes such files of its own, and one that
+ * somebody else has put there may lead anywhere. */
+static const char *find_fault(const ForeignQueue *queue, const struct stat *st)
+{
+    if (S_ISLNK(st->st_mode))
+        return "it is a symbolic link, which is not followed; give the path of the message itself";
+    if (!S_ISREG(st->st_mode))
+        return "it is not a regular file, and not read";
+    for (size_t i = 0; st->st_nlink > 1 && i < queue->n; i++)
+        if (queue->found[i].has_names && queue->found[i].device == st->st_dev &&
+            queue->found[i].inode == st->st_ino)
+            return "it is another name (a hard link) of a message that has been looked at already; "
+                   "it is one message";
+    return NULL;
 }
 
 static int look_through(ForeignQueue *queue, const char *path, unsigned depth, Failure *f);
@@ -106,7 +135,7 @@ static int add_entry(
         return errno == ENOENT ? 0 : failure_set_errno(f, -errno, "cannot look at %s", whole);
     if (S_ISDIR(st.st_mode))
         return depth > 0 ? look_through(queue, whole, depth - 1, f) : 0;
-    return S_ISREG(st.st_mode) && queue->ops->is_message(name) ? add_path(queue, whole) : 0;
+    return queue->ops->is_message(name) ? add_path(queue, whole, &st, find_fault(queue, &st)) : 0;
 }
 
 static int look_through(ForeignQueue *queue, const char *path, unsigned depth, Failure *f)
@@ -165,7 +194,7 @@ static int open_files(ForeignQueue *queue, const char *path, Failure *f)
     if (stat(path, &st) < 0)
         return failure_set_errno(f, -errno, "cannot look at %s", path);
     if (!S_ISDIR(st.st_mode))
-        return add_path(queue, path);
+        return add_path(queue, path, &st, NULL);
     r = queue->ops->look ? queue->ops->look(path, f) : 0;
     return r < 0 ? r : look_in_folders(queue, path, f);
 }
@@ -192,8 +221,8 @@ void foreign_close(ForeignQueue *queue)
     if (!queue)
         return;
     for (size_t i = 0; i < queue->n; i++)
-        free(queue->paths[i]);
-    free(queue->paths);
+        free(queue->found[i].path);
+    free(queue->found);
     free(queue->name);
     reader_done(&queue->stream);
     free(queue);
@@ -214,11 +243,14 @@ static void forget(ForeignMessage *message)
 /* As FormatOps.read. */
 static int read_file(ForeignQueue *queue, ForeignMessage *message, Failure *f)
 {
-    const char *path = queue->paths[queue->next++];
+    const FoundFile *file = &queue->found[queue->next++];
+    const char *path = file->path;
     int r;
 
     free(queue->name);
     queue->name = strdup(path);
+    if (file->fault)
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE, "%s", file->fault);
     message->own.fd = queue->name ? format_open(path, f) : -ENOMEM;
     if (message->own.fd == -ENOENT) /* delivered meanwhile */
         return 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buffer.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
@@ -271,6 +272,17 @@ static int include(Way *way, const char *element)
     return r;
 }
 
+/* ":include:/path" in quotes, as sendmail has it, is the same. */
+static void unquote_include(char *element)
+{
+    size_t n = strlen(element);
+
+    if (!text_starts_nocase(element, "\":include:") || element[n - 1] != '"')
+        return;
+    memmove(element, element + 1, n - 2);
+    element[n - 2] = '\0';
+}
+
 /* Whether it is what delivers on this machine; and why it is not followed. */
 static const char *why_refused(const char *element)
 {
@@ -290,7 +302,7 @@ static const char *why_refused(const char *element)
 
 typedef struct Checking {
     const Alias *alias;
-    Failure *failure;
+    Buffer *wrong; /* a line each */
 } Checking;
 
 static int check_element(void *user, const char *text, size_t n)
@@ -303,37 +315,68 @@ static int check_element(void *user, const char *text, size_t n)
     int r = 0;
 
     if (!element)
-        return failure_set_errno(c->failure, -ENOMEM, "cannot read the aliases");
+        return -ENOMEM;
+    unquote_include(element);
     if (text_starts_nocase(element, ":include:"))
         return 0;
     why = why_refused(element);
     if (!why)
         r = read_one(text, n, &one);
     free(one.address);
-    if (!why && r >= 0)
-        return 0;
-    return failure_set(c->failure, -EBADMSG, ERROR_CONFIGURATION, "line %zu: %s has \"%s\", %s",
-        c->alias->line, c->alias->name, element, why ?: "which is no address");
+    if (r == -ENOMEM || (!why && r >= 0))
+        return r;
+    return buffer_appendf(c->wrong, "line %zu: %s has \"%s\", %s\n", c->alias->line, c->alias->name,
+        element, why ?: "which is no address");
+}
+
+/* `one` is the rule for a name in front of it; NULL: there is none. 0 or -ENOMEM. */
+static int check_alias(const Alias *alias, const Alias *one, Buffer *wrong)
+{
+    int r;
+
+    if (!alias->name)
+        return buffer_appendf(
+            wrong, "line %zu is none of aliases; write NAME: ADDRESS, ...\n", alias->line);
+    if (one && one->name && strcasecmp(one->name, alias->name) == 0)
+        return buffer_appendf(wrong,
+            "line %zu has a second rule for %s, which counts for nothing beside the one in line "
+            "%zu\n",
+            alias->line, alias->name, one->line);
+    r = address_list_split(
+        alias->targets, strlen(alias->targets), check_element, &(Checking){alias, wrong});
+    return r == -ENOMEM || r >= 0 ? MIN(r, 0)
+                                  : buffer_appendf(wrong,
+                                        "line %zu: %s has what is no list of "
+                                        "addresses\n",
+                                        alias->line, alias->name);
+}
+
+static int by_line(const void *a, const void *b)
+{
+    const Alias *one = *(const Alias *const *)a, *other = *(const Alias *const *)b;
+
+    return (one->line > other->line) - (one->line < other->line);
 }
 
 int aliases_check(const Aliases *a, Failure *f)
 {
-    for (size_t i = 0; i < a->n; i++) {
-        const Alias *alias = &a->list[i];
+    _cleanup_free_
+    const Alias **lines = calloc(a->n + 1, sizeof(*lines));
+    _cleanup_buffer_ Buffer wrong = {0};
+    int r = lines ? 0 : -ENOMEM;
 
-        if (!alias->name)
-            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                "line %zu is none of aliases; write NAME: ADDRESS, ...", alias->line);
-        if (i > 0 && a->list[i - 1].name && strcasecmp(a->list[i - 1].name, alias->name) == 0)
-            return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
-                "line %zu has a second rule for %s, which counts for nothing beside the one in "
-                "line %zu",
-                alias->line, alias->name, a->list[i - 1].line);
-        if (address_list_split(
-                alias->targets, strlen(alias->targets), check_element, &(Checking){alias, f}) < 0)
-            return -EBADMSG;
-    }
-    return 0;
+    for (size_t i = 0; lines && i < a->n; i++)
+        lines[i] = &a->list[i];
+    if (lines)
+        qsort(lines, a->n, sizeof(*lines), by_line);
+    for (size_t i = 0; r >= 0 && i < a->n; i++)
+        r = check_alias(lines[i], lines[i] > a->list ? lines[i] - 1 : NULL, &wrong);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot read the aliases");
+    if (buffer_size(&wrong) == 0)
+        return 0;
+    return failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%.*s", (int)buffer_size(&wrong) - 1,
+        buffer_data(&wrong));
 }
 
 static bool is_own(const LocalNames *names, const char *domain)
@@ -387,6 +430,7 @@ static int follow_element(void *user, const char *text, size_t n)
     if (!element)
         return -ENOMEM;
     way->n++;
+    unquote_include(element);
     if (text_starts_nocase(element, ":include:"))
         return include(way, element);
     why = why_refused(element);

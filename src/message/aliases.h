@@ -23,7 +23,7 @@ int aliases_parse(const char *data, size_t n, Aliases **ret);
 void aliases_free(Aliases *aliases);
 
 /* Whether each line is one, and names only what can be followed. 0, or -EBADMSG with a Failure that
- * names the first line that is not; -ENOMEM. */
+ * names each line that is not, in a line of its own; -ENOMEM. */
 int aliases_check(const Aliases *aliases, Failure *f);
 
 /* Appends what is in that file. 0 or a negative errno with a Failure. */

@@ -24,12 +24,24 @@ static int fail(const char *header, const char *why, Failure *f)
 
 /* ---- examining ---- */
 
+static int fail_form(const char *header, Failure *f)
+{
+    const char *colon = strchr(header, ':');
+
+    if (colon && !text_is_ascii(header, (size_t)(colon - header)))
+        return fail(header,
+            "the name of a field is of ASCII letters, digits and \"-\" alone; its value may be of "
+            "any",
+            f);
+    return fail(header, "this is not a header field, which is written \"Name: value\"", f);
+}
+
 static int parse(const char *header, HeaderField *ret, Failure *f)
 {
     HeaderCursor cursor = {.at = header, .end = header + strlen(header), .line = 1};
 
     if (header_next(&cursor, ret, NULL) <= 0)
-        return fail(header, "this is not a header field, which is written \"Name: value\"", f);
+        return fail_form(header, f);
     if (cursor.at != cursor.end)
         return fail(header,
             "a line break is only allowed with a blank behind it; give each field by itself", f);

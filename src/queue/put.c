@@ -90,8 +90,11 @@ int queue_submit(const QueueTarget *target, const Buffer *start, QueueRead read,
     _cleanup_failure_ Failure answer = {0};
     _cleanup_free_
     char *id = NULL;
-    int r = submit_sender_open(target->socket, &sender, &answer);
+    int r;
 
+    sender.on_silence = target->on_silence;
+    sender.userdata = target->socket;
+    r = submit_sender_open(target->socket, &sender, &answer);
     if (r < 0)
         return fail_both(r, why, &answer, f);
     r = queue_copy(start, read, source, write_socket, &sender, &answer);

@@ -13,10 +13,11 @@
 
 /* Where messages go, and what is known of who may queue what there. */
 typedef struct QueueTarget {
-    char *directory;      /* NULL: to no directory */
-    uid_t owner;          /* of it; FILE_OWNER_UNKNOWN where that does not matter */
-    SenderRules *senders; /* NULL: none are known */
-    char *socket;         /* for who may not write into the directory; NULL: none */
+    char *directory;                  /* NULL: to no directory */
+    uid_t owner;                      /* of it; FILE_OWNER_UNKNOWN where that does not matter */
+    SenderRules *senders;             /* NULL: none are known */
+    char *socket;                     /* for who may not write into the directory; NULL: none */
+    void (*on_silence)(void *socket); /* nothing was heard there for some time; NULL: not told */
 } QueueTarget;
 
 /* Finds out whose the directory is; where there is none, who writes says so. */

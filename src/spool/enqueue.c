@@ -67,21 +67,14 @@ static int number_of(int error)
 
 static int open_directory(const char *path, bool *ret_listable, Failure *f)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     *ret_listable = fd >= 0;
     if (fd < 0 && errno == EACCES)
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
         return fd;
-    r = -errno;
-    if (r == -ENOENT || r == -ENOTDIR)
-        return failure_set(f, r, ERROR_SPOOL,
-            "%s: there is no queue directory of that name; install the daemon, or name the "
-            "directory it watches",
-            path);
-    return failure_set(
-        f, r, number_of(r), "%s: cannot open the queue directory: %s", path, strerrordesc_np(-r));
+    return spool_fail_open(path, -errno, f);
 }
 
 static int target_new(const char *path, Target **ret, struct stat *ret_stat, Failure *f)

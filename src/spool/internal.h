@@ -36,6 +36,9 @@ struct Spool {
     SpoolClaim *live[SPOOL_LIVE_BUCKETS]; /* what this process is sending, by a hash of the id */
 };
 
+/* That the directory cannot be opened, and what to do. Returns `r`. */
+int spool_fail_open(const char *path, int r, Failure *f);
+
 struct SpoolClaim {
     Spool *spool;
     int fd; /* locked; -1 for a thing that cannot be opened and is on its way to `.failed` */

@@ -84,21 +84,7 @@ static int open_directory(const char *path, Failure *f)
 
     if (fd >= 0)
         return fd;
-    if (r == -ENOENT)
-        return failure_set(f, r, ERROR_SPOOL,
-            "%s: the queue directory does not exist; create it: mkdir -p %s && chmod 3730 %s && "
-            "chown DAEMON-USER:DAEMON-GROUP %s",
-            path, path, path, path);
-    if (r == -ENOTDIR)
-        return failure_set(f, r, ERROR_SPOOL,
-            "%s: the queue directory is no directory; name the directory that holds the messages",
-            path);
-    if (r == -EACCES)
-        return no_access(path, f);
-    return failure_set(f, r, error_is_common(r) ? error_from_errno(r) : ERROR_SPOOL,
-        "%s: cannot open the queue directory: %s; name a directory that this user can open, on a "
-        "file system that works",
-        path, strerrordesc_np(-r));
+    return r == -EACCES ? no_access(path, f) : spool_fail_open(path, r, f);
 }
 
 /* Who may list and not enter sees names and no message. */

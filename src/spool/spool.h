@@ -25,6 +25,10 @@ int spool_open(const char *path, Spool **ret, Failure *f);
 
 /* The same for whoever only looks: checks that this process can list and enter. */
 int spool_open_to_read(const char *path, Spool **ret, Failure *f);
+
+/* Whether the daemon could deliver from it, as far as this process can tell: what this one may not
+ * do is no fault. 0, or as spool_open(); `f` is wanted. */
+int spool_check(const char *path, Failure *f);
 void spool_free(Spool *spool);
 
 int spool_directory_fd(const Spool *spool); /* borrowed */

@@ -2,6 +2,7 @@
 #include "submit/send.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,12 +13,11 @@
 
 #define PIECE_BYTES ((size_t)64 * 1024)
 #define ANSWER_MAX 4096
-#define PATIENCE_SECONDS 900 /* the daemon may hold a message back: submit_rate */
 
 int submit_connect(const char *path, int *ret, Failure *f)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+    const struct timeval patience = {.tv_sec = SUBMIT_PATIENCE_MSEC / 1000};
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int r;
 
@@ -40,10 +40,8 @@ int submit_connect(const char *path, int *ret, Failure *f)
 
 int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
 {
-    int r;
+    int r = submit_connect(path, &ret->fd, f);
 
-    *ret = SUBMIT_SENDER_NONE;
-    r = submit_connect(path, &ret->fd, f);
     if (r < 0)
         return r;
     r = buffer_append_string(&ret->pending, "QUEUE\n");
@@ -56,12 +54,33 @@ void submit_sender_done(SubmitSender *sender)
     buffer_done(&sender->pending);
 }
 
-static int lost(int r, Failure *f)
+/* After a call that could not go on, with its negative errno: until it can. 0, -ETIME, or what else
+ * it was. Who waits in silence for long is told for whom. */
+static int await(SubmitSender *sender, short event, int error)
 {
-    if (r == -EAGAIN)
+    struct pollfd connection = {.fd = sender->fd, .events = event};
+    int n;
+
+    if (error != -EAGAIN && error != -EINTR)
+        return error;
+    n = poll(&connection, 1, sender->notice_msec);
+    if (n != 0)
+        return n > 0 || errno == EINTR ? 0 : -errno;
+    if (sender->on_silence)
+        sender->on_silence(sender->userdata);
+    sender->on_silence = NULL;
+    n = poll(&connection, 1, sender->patience_msec - sender->notice_msec);
+    return n > 0 || (n < 0 && errno == EINTR) ? 0 : n == 0 ? -ETIME : -errno;
+}
+
+static int lost(const SubmitSender *sender, int r, Failure *f)
+{
+    if (r == -ETIME)
         return failure_set(f, r, ERROR_TIMEOUT,
-            "outboxd does not answer at its submission socket; it is not known whether the message "
-            "is queued");
+            "outboxd has not answered at its submission socket for %d s, and is not waited for any "
+            "longer; what was not answered is not queued, unless the answer was about to come: see "
+            "`outbox list`, and try again when outboxd answers (`systemctl status outboxd`)",
+            sender->patience_msec / 1000);
     return failure_set_socket(f, r == 0 ? -ECONNRESET : r,
         "the connection to outboxd's submission socket was lost, and no answer had come");
 }
@@ -98,13 +117,14 @@ static int read_answer(SubmitSender *sender, char **ret, Failure *f)
 
     *ret = NULL;
     while (n < sizeof(line)) {
-        ssize_t got = recv(sender->fd, line + n, sizeof(line) - n, 0);
+        ssize_t got = recv(sender->fd, line + n, sizeof(line) - n, MSG_DONTWAIT);
         char *end = got > 0 ? memchr(line + n, '\n', (size_t)got) : NULL;
+        int r = got < 0 ? await(sender, POLLIN, -errno) : 0;
 
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && r >= 0)
             continue;
         if (got <= 0)
-            return lost(got < 0 ? -errno : 0, f);
+            return lost(sender, r, f);
         if (end) {
             *end = '\0';
             return take_answer(line, ret, f);
@@ -122,21 +142,22 @@ static int explain(SubmitSender *sender, int r, Failure *f)
     char *id = NULL;
 
     if (r != -EPIPE && r != -ECONNRESET)
-        return lost(r, f);
+        return lost(sender, r, f);
     r = read_answer(sender, &id, f);
-    return r < 0 ? r : lost(0, f);
+    return r < 0 ? r : lost(sender, 0, f);
 }
 
 static int flush(SubmitSender *sender, Failure *f)
 {
     while (buffer_size(&sender->pending) > 0) {
-        ssize_t n = send(
-            sender->fd, buffer_data(&sender->pending), buffer_size(&sender->pending), MSG_NOSIGNAL);
+        ssize_t n = send(sender->fd, buffer_data(&sender->pending), buffer_size(&sender->pending),
+            MSG_NOSIGNAL | MSG_DONTWAIT);
+        int r = n < 0 ? await(sender, POLLOUT, -errno) : 0;
 
-        if (n < 0 && errno == EINTR)
-            continue;
+        if (r < 0)
+            return explain(sender, r, f);
         if (n < 0)
-            return explain(sender, -errno, f);
+            continue;
         buffer_consume(&sender->pending, (size_t)n);
     }
     return 0;

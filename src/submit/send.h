@@ -14,15 +14,22 @@ int submit_connect(const char *path, int *ret, Failure *f);
 typedef struct SubmitSender {
     int fd;
     Buffer pending;
+    int notice_msec,
+        patience_msec; /* until it is told that nothing is heard, and until it is given up */
+    void (*on_silence)(void *userdata); /* the former, once a connection; NULL: it is not told */
+    void *userdata;
 } SubmitSender;
 
-#define SUBMIT_SENDER_NONE \
-    (SubmitSender)         \
-    {                      \
-        .fd = -1           \
+#define SUBMIT_NOTICE_MSEC (10 * 1000)
+#define SUBMIT_PATIENCE_MSEC (900 * 1000) /* the daemon may hold a message back: submit_rate */
+#define SUBMIT_SENDER_NONE                                                                 \
+    (SubmitSender)                                                                         \
+    {                                                                                      \
+        .fd = -1, .notice_msec = SUBMIT_NOTICE_MSEC, .patience_msec = SUBMIT_PATIENCE_MSEC \
     }
 
-/* Connects and begins a message. 0, or a negative errno with a Failure: nobody serves it. */
+/* Connects and begins a message; all but the descriptor and what is pending stays as it is. 0, or a
+ * negative errno with a Failure: nobody serves it. */
 int submit_sender_open(const char *path, SubmitSender *ret, Failure *f);
 
 /* Octets of the message. 0, or a negative errno with a Failure: that of the daemon where it has

@@ -17,6 +17,7 @@
 /* What is done to messages. */
 typedef struct Change {
     const char *done, *would; /* "deleted", "would be deleted": what was, and would be, done */
+    const char *done_all;     /* of more than one message, or none; NULL: as of one */
     int (*change)(Spool *spool, const char *id, SpoolState state, Failure *f);
     bool (*applies)(SpoolState state); /* whether --all means messages in this state */
     bool takes_over;                   /* and those that a dead process was sending */
@@ -53,9 +54,10 @@ static void tell(Changing *c, const char *id, const char *error)
 
 static void tell_sum(const Changing *c)
 {
+    const char *done = c->n == 1 || !c->what->done_all ? c->what->done : c->what->done_all;
+
     if (!c->array && (c->all || c->selects))
-        printf("%zu message%s %s\n", c->n, c->n == 1 ? "" : "s",
-            c->dry ? c->what->would : c->what->done);
+        printf("%zu message%s %s\n", c->n, c->n == 1 ? "" : "s", c->dry ? c->what->would : done);
 }
 
 /* As JSON it is told there, and not once more. */
@@ -340,6 +342,7 @@ static bool can_adopt(_unused_ SpoolState state)
 int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change adopt = {.done = "has its record",
+        .done_all = "have their records",
         .would = "would be looked at",
         .change = adopt_message,
         .applies = can_adopt};

@@ -426,14 +426,19 @@ static int check_all(Config *config, const char *only, Asked *asked, bool json)
     return status;
 }
 
-/* Whoever may not look into the queue, or is not the daemon's user, has not got its rights. */
-static void warn_of_queue(const Config *config)
+/* Whoever may not look into the queue, or is not the daemon's user, has not got its rights. Returns
+ * the exit status for a directory that no daemon can deliver from. */
+static int check_queue(const Config *config, bool has_become)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     _cleanup_failure_ Failure f = {0};
 
-    if (spool_open(config->spool.directory, &spool, NULL) == 0 && spool_check_leases(spool, &f) < 0)
+    if (spool_check(config->spool.directory, &f) < 0)
+        return tool_fail(&f);
+    if (!has_become && spool_open(config->spool.directory, &spool, NULL) == 0 &&
+        spool_check_leases(spool, &f) < 0)
         (void)tool_fail(&f);
+    return EX_OK;
 }
 
 static bool relay_exists(const Config *config, const char *name)
@@ -481,7 +486,7 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
     _cleanup_config_ Config *config = NULL;
     _cleanup_free_
     char *sender = NULL;
-    int status = check_as_settle(tool, choice, argc, argv, &as);
+    int status = check_as_settle(tool, choice, argc, argv, &as), unusable;
 
     if (status >= 0)
         return status;
@@ -496,9 +501,9 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
             return tool_fail_memory();
     }
     asked->as = &as;
-    if (!as.has_become)
-        warn_of_queue(config);
-    return check_all(config, argv[optind], asked, json);
+    unusable = check_queue(config, as.has_become);
+    status = check_all(config, argv[optind], asked, json);
+    return status != EX_OK ? status : unusable;
 }
 
 int run_check(const Tool *tool, const Command *command, int argc, char **argv)

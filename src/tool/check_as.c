@@ -95,8 +95,10 @@ static int settle_by_owner(const Tool *tool, CheckAsChoice choice, CheckAs *ret)
     ret->is_owner = known && owner == geteuid();
     ret->unseen = ret->is_owner ? "the credentials, capabilities, sandbox and environment of its "
                                   "service"
-                                : "the daemon's user, and the credentials, sandbox and environment "
-                                  "of its service; without --as-me, root checks as the daemon";
+                  : known       ? "the daemon's user, and the credentials, sandbox and environment "
+                                  "of its service; without --as-me, root checks as the daemon"
+                          : "the daemon's user, who owns the queue directory: it cannot be looked "
+                            "at; and the credentials, sandbox and environment of its service";
     return note_user(ret);
 }
 

@@ -39,13 +39,26 @@ static void tell(Import *import, const char *name, const char *path, const char 
     printf(import->dry ? " would be imported\n" : " -> %s\n", path);
 }
 
+/* Of several failures what may pass is the one to be told by: all of it is to be tried again. A
+ * message that is none is the least. */
+static int weight(int status)
+{
+    return status == EX_TEMPFAIL ? 3 : status == EX_DATAERR ? 1 : status == EX_OK ? 0 : 2;
+}
+
+static void fail(Import *import, int status)
+{
+    if (weight(status) > weight(import->status))
+        import->status = status;
+}
+
 static void refuse(Import *import, const char *name, const Failure *f)
 {
     import->n_left++;
     if (import->array)
-        import->status = error_status(f->number) ?: EX_SOFTWARE;
+        fail(import, error_status(f->number) ?: EX_SOFTWARE);
     else
-        import->status = tool_fail_about(name, f);
+        fail(import, tool_fail_about(name, f));
     tell(import, name, NULL, failure_text(f));
 }
 
@@ -151,7 +164,7 @@ static void remove_message(Import *import, ForeignMessage *message, const char *
     _cleanup_failure_ Failure f = {0};
 
     if (import->removes && !import->dry && foreign_remove(message, &f) < 0)
-        import->status = tool_fail_about(name, &f);
+        fail(import, tool_fail_about(name, &f));
 }
 
 static void import_one(Import *import, ForeignMessage *message, const char *name)

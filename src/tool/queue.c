@@ -2,6 +2,7 @@
 #include "tool/queue.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -9,6 +10,8 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "submit/send.h"
+#include "tool/terminal.h"
 #include "tool/wrap.h"
 
 static int write_stdout(void *sink _unused_, const void *data, size_t n, Failure *f)
@@ -19,10 +22,21 @@ static int write_stdout(void *sink _unused_, const void *data, size_t n, Failure
                : failure_set(f, -EIO, ERROR_FILE, "cannot write to standard output");
 }
 
+static void tell_silence(void *socket)
+{
+    fputs("outbox: outboxd has not answered at ", stderr);
+    (void)terminal_print(stderr, socket, PATH_MAX);
+    fprintf(stderr,
+        " for %d s; it is waited for up to %d minutes, and nothing is queued when this "
+        "is interrupted\n",
+        SUBMIT_NOTICE_MSEC / 1000, SUBMIT_PATIENCE_MSEC / 60 / 1000);
+}
+
 int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
 {
     int status = tool_directory(tool, directory, &ret->directory, &ret->senders, &ret->socket);
 
+    ret->on_silence = tell_silence;
     if (status == 0)
         queue_target_look(ret);
     return status;

@@ -255,7 +255,8 @@ static int set_sender(Addressing *a)
     r = check_sender(a->options->sender, a->failure);
     if (r < 0)
         return r;
-    return envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
+    r = envelope_set_sender_text(&a->envelope, a->options->sender, &terms, a->failure);
+    return r < 0 && r != -ENOMEM ? failure_prefix(a->failure, r, "-f") : r;
 }
 
 /* ---- addresses that local.rewrite_from has others for ---- */

@@ -92,6 +92,45 @@ class Answers(SystemTest):
             self.assertRegex(done.stderr.decode(), r"^outbox: 9008: /nonexistent: the queue directory does not exist; "
                              r"create it: [^\n]*\n$", command)
 
+    def test_a_directory_that_nobody_can_deliver_from(self):
+        """The same is said of it by all who meet with it, and no check passes."""
+        file, open_to_all = self.directory / "file", self.directory / "open"
+        file.write_text("")
+        open_to_all.mkdir()
+        open_to_all.chmod(0o777)
+        for path, said in ((self.directory / "missing", "does not exist; create it: mkdir -p "), (file, "is no directory; name"),
+                           (file / "below", "is no directory; name"), (open_to_all, "everybody may rename and delete")):
+            self.configure(spool={"directory": str(path), "submit_socket": ""})
+            checked = subprocess.run([lab.program("outboxd"), "--config", self.configuration, "--check"],
+                                     capture_output=True, check=False, timeout=300)
+            self.assertEqual((checked.stdout, checked.returncode), (b"", 78), checked.stderr)
+            words = re.escape(f"{path}: ") + "(the queue directory )?" + said
+            self.assertRegex(checked.stderr.decode(), f": spool.directory: {words}")
+            commands = (("list",), ("status",), ("queue", "ann@lab.test")) if path != open_to_all else ()
+            for command in (*commands, ("check",)):
+                done = self.outbox(*command, stdin=b"From: a@lab.test\n\nx\n", status=None)
+                self.assertNotEqual(done.returncode, 0, command)
+                self.assertRegex(done.stderr.decode(), rf"\Aoutbox: 9008: {words}", command)
+                self.assertNotIn(b"without --as-me", done.stdout if path != open_to_all else b"")
+
+    def test_what_is_wrong_with_a_message(self):
+        for option, value, said in (
+            ("--header", "X-Ü: y", 'header "X-Ü: y": the name of a field is of ASCII letters, digits and "-" alone; its value may '
+                                   'be of any'),
+            ("--header", "X y", 'header "X y": this is not a header field, which is written "Name: value"'),
+            ("--to", "Doe, Joe <k@x.org>", 'to: "Doe" is not a mail address: it has no @ with a domain behind it; a name with a '
+                                           'comma in it is put in double quotes: "Doe, Joe" <joe@example.org>'),
+            ("--cc", "a@x.org, Doe, Joe <k@x.org>", 'cc: "Doe" is not a mail address: it has no @ with a domain behind it; a name '
+                                                    'with a comma in it is put in double quotes: "Doe, Joe" <joe@example.org>'),
+            ("--to", "doe", 'to: "doe" is not a mail address: it has no @ with a domain behind it')):
+            self.check("queue", "--from=a@x.org", "--bcc=b@x.org", option, value, "--body=x", err=f"outbox: 9003: {said}\n", status=65)
+
+    def test_adopted(self):
+        self.check("adopt", "--all", out="0 messages have their records\n")
+        for name in "ab":
+            self.queue.drop(name, message(), state="held")
+        self.assertIn("2 messages have their records\n", self.outbox("adopt", "--all"))
+
     def test_a_dead_relay(self):
         """Once, and with a number."""
         for arguments, out in ((("verify", "ann@lab.test"), ""), (("command", "NOOP"), ""),

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import lab
+import re
 import pathlib
 import smtplib
 import subprocess
@@ -54,6 +56,36 @@ class Import(ImportTest):
             result = self.outbox("import", "nullmailer", path, status=None)
             self.assertIn("systemctl stop nullmailer", result.stderr.decode())
         self.assertEqual(len(self.queued()), 1)
+
+    def test_what_is_no_file_of_its_own(self):
+        """Hard links are one message; what is not read is named."""
+        first = self.put("queue/1", NULLMAILER)
+        os.link(first, self.other / "queue/2")
+        os.symlink(first, self.other / "queue/3")
+        os.mkfifo(self.other / "queue/4")
+        result = self.outbox("import", "nullmailer", self.other, status=None)
+        self.assertEqual(result.returncode, 65)
+        self.assertIn("1 message imported, 3 left", result.stdout.decode())
+        for name, said in (("2", "another name (a hard link)"), ("3", "a symbolic link"), ("4", "not a regular file")):
+            self.assertRegex(result.stderr.decode(), rf"(?m)^outbox: 9003: {self.other}/queue/{name}: it is {re.escape(said)}")
+        self.assertEqual(len(self.queued()), 1)
+
+    def test_gravest_status(self):
+        """What may pass is told by the status, whatever else there was."""
+        self.put("queue/1", NULLMAILER.replace(b"Subject: hello\n", b"Subject: hello\n" + b"X-Long: y\n" * 4000))
+        self.put("queue/2", b"shop@lab.test\nnobody\n\nSubject: x\n\n")
+        command = [lab.program("outbox"), "--config", str(self.configuration), "import", "nullmailer", str(self.other)]
+        result = subprocess.run(["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command], capture_output=True, check=False, timeout=300)
+        self.assertEqual(result.returncode, 73, result.stderr)
+        self.assertIn(b"/queue/2: ", result.stderr)
+        disk = self.lab.new_directory()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=3730", "none", disk], check=False,
+                          capture_output=True).returncode != 0:
+            self.skipTest("no file system can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=True)
+        result = subprocess.run([*command[:-2], "--directory", disk, *command[-2:]], capture_output=True, check=False, timeout=300)
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertIn(b"/queue/2: ", result.stderr)
 
     def test_removed_when_it_is_queued(self):
         good = self.put("queue/1", NULLMAILER)

@@ -524,7 +524,7 @@ class Hints(RelayTest):
         self.assertGreater(len(lines), 1000)
 
     def test_deferred(self):
-        self.check("451 4.3.0 not now", "retry", "it is tried again")
+        self.check("451 4.3.0 not now", "retry", "that may pass; if it lasts")
 
     def test_failed(self):
         self.check("550 5.7.1 no", "failed", "the relay's own log")

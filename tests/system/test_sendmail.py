@@ -463,6 +463,12 @@ class Sendmail(SystemTest):
             lines = self.queued("From: a@lab.test\n\n" + "x" * 70000 + "\n.\nmore\n", "b@lab.test")
         self.assertEqual(lines[4:], ["x" * 70000, ""])
 
+    def test_a_sender_that_is_none(self):
+        result = subprocess.run([self.directory / "sendmail", "-C", self.configuration, "-f", "a b", "b@lab.test"], input=b"x\n",
+                                capture_output=True, check=False, timeout=300)
+        self.assertEqual(result.returncode, 65)
+        self.assertRegex(result.stderr.decode(), r"\Aoutbox: \d+: -f: ")
+
     def test_mailq(self):
         for state in ("queued", "deferred", "held", "failed", "sent"):
             text = f"From: a@lab.test\nTo: {state}@lab.test\n\n"

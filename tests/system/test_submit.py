@@ -4,6 +4,7 @@ what another does there."""
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -100,6 +101,32 @@ class Submission(SubmissionTest):
         self.wait_log(daemon, "the submission socket cannot be made")
         self.assertEqual(self.socket.read_bytes(), b"precious")
 
+    def test_who_has_gone_has_queued_nothing(self):
+        """Of a daemon that is held up: who closed gets nothing done, who only ended his side is answered."""
+        daemon = self.serve(self.down())
+        text = message()
+        said = b"QUEUE\nDATA %d\n%sEND\n" % (len(text), text)
+        daemon.signal(signal.SIGSTOP)
+        gone, waits = self.connect(), self.connect()
+        for client in (gone, waits):
+            client.sendall(said)
+        gone.close()
+        waits.shutdown(socket.SHUT_WR)
+        tool = subprocess.Popen([*as_user(ALICE), self.programs / "outbox", "--config", self.configuration, "queue", self.address()],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        tool.stdin.write(message(envelope=False))
+        tool.stdin.close()
+        self.assertRegex(tool.stderr.readline().decode(), rf"^outbox: outboxd has not answered at {self.socket} for 10 s; ")
+        tool.kill()
+        tool.wait()
+        tool.stdout.close()
+        tool.stderr.close()
+        daemon.signal(signal.SIGCONT)
+        identity = re.fullmatch(rb"OK (\S+)\n", waits.recv(999))[1].decode()
+        self.assertEqual(self.queue_as(ALICE, self.address()).returncode, 0)
+        self.assertEqual(len(list(self.queue.path.glob("*.queued"))), 2)
+        self.assertTrue((self.queue.path / f"{identity}.queued").exists())
+
     # ---- limits ----
 
     def test_size(self):
@@ -171,6 +198,23 @@ class Submission(SubmissionTest):
         self.assertEqual(self.queue_as(ALICE, self.address()).returncode, 0)
         refused = silent[-1].recv(100)
         self.assertTrue(refused.startswith(b"ERROR 135 "), refused)
+
+    def test_flood_where_few_files_may_be_open(self):
+        self.configure(self.down(), spool={"submit_socket": str(self.socket)})
+        self.configuration.chmod(0o644)
+        daemon = self.start_again(wrapper=("prlimit", "--nofile=128:128", *as_user(KEEPER)), confined=False)
+        self.wait_log(daemon, "event=started")
+        silent = [self.connect() for _ in range(200)]
+        self.assertTrue(silent[-1].recv(100).startswith(b"ERROR 135 "))
+        for uid in (ALICE, BOB):
+            self.assertEqual(self.queue_as(uid, self.address()).returncode, 0)
+        self.assertLess(len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir())), 100)
+
+    def test_socket_that_was_removed(self):
+        self.serve(self.down())
+        self.socket.unlink()
+        wait_for(self.socket.exists, "the socket is made again", 60)
+        wait_for(lambda: self.queue_as(ALICE, self.address()).returncode == 0, "it is served")
 
     def test_connections_of_a_user(self):
         """At the limit, past it, and what that is to another user."""

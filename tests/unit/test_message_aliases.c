@@ -135,6 +135,9 @@ START_TEST(files_are_included_where_that_is_wanted)
     ck_assert_str_eq(resolve("l: :include:/list\nann: c@x.test\n", names, "l"),
         "a@x.test ORCPT=rfc822;l@here.test, b@x.test ORCPT=rfc822;l@here.test, c@x.test "
         "ORCPT=rfc822;l@here.test");
+    ck_assert_str_eq(resolve("l: \":include:/list\"\nann: c@x.test\n", names, "l"),
+        "a@x.test ORCPT=rfc822;l@here.test, b@x.test ORCPT=rfc822;l@here.test, c@x.test "
+        "ORCPT=rfc822;l@here.test");
     ck_assert_str_eq(resolve("l: :include:/none\n", names, "l"), "! no /none");
     ck_assert_ptr_nonnull(strstr(resolve("l: :include:x\n", names, "l"), "no path"));
     ck_assert_ptr_nonnull(strstr(resolve("l: :include:/itself\n", names, "l"), "too many files"));
@@ -210,7 +213,10 @@ START_TEST(lines_that_are_none_are_told)
         {"a: b@c.d\0evil@e.f\n", 18, "line 1 is none"},
         {"a: x@y.z\nb: |vacation\n", 0, "line 2: b has \"|vacation\", which is a command"},
         {"b: /var/mail/b\n", 0, "line 1: b has \"/var/mail/b\", which is a file"},
-        {"b: a@b@c\n", 0, "line 1: b has \"a@b@c\", which is no address"}};
+        {"b: a@b@c\n", 0, "line 1: b has \"a@b@c\", which is no address"},
+        {"a: |x, /y\nno colon\nb: \":include:/list\"\n", 0,
+            "line 1: a has \"/y\", which is a file"},
+        {"a: |x, /y\nno colon\nb: \":include:/list\"\n", 0, "line 2 is none"}};
 
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
         _cleanup_(aliases_free_p) Aliases *aliases = NULL;
