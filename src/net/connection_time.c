@@ -15,7 +15,9 @@ usec_t connection_end_of_opening(const Connection *c)
 
 usec_t connection_transport_deadline(const Connection *c)
 {
-    return MIN(c->deadline, connection_end_of_opening(c));
+    usec_t deadline = MIN(c->deadline, connection_end_of_opening(c));
+
+    return c->tell_at > 0 ? MIN(deadline, c->tell_at) : deadline;
 }
 
 #define LATE USEC_PER_SEC /* no loop that only serves connections is */
@@ -30,6 +32,7 @@ static void excuse(Connection *c, usec_t time)
 {
     put_off(&c->started, time);
     put_off(&c->deadline, time);
+    put_off(&c->tell_at, time);
     put_off(&c->tlsa_until, time);
     put_off(&c->proxied.deadline, time);
     put_off(&c->silence.next, time);

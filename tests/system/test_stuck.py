@@ -142,6 +142,17 @@ class WhatItWaitsFor(StuckTest):
         for command in ("status", "list"):
             self.assertRegex(self.outbox(command), r"554.* no service here; the relay does not want this host")
 
+    def test_an_outage_for_another_reason(self):
+        """The number is the same, and what is said is not: the log's last word is true."""
+        said = ["no service here (id 17)", "no service here (id 18)", "closed for the night"]
+        relay = self.odd(lambda talk, verb, _: f"554 {said[min(talk.number, len(said)) - 1]}" if verb == "CONNECT" else None)
+        daemon = self.start(self.settings(relay, hold_first="1s", hold_max="1s"))
+        self.drop("a")
+        self.wait_log(daemon, "closed for the night")
+        self.assertRegex(daemon.output(), r"(?s)relay-held.*no service here.*relay-held.*closed for the night")
+        wait_for(lambda: relay.said("CONNECT") > 4, "further tries")
+        self.assertEqual(daemon.output().count("event=relay-held"), 2)
+
     def test_what_begins_to_wait_is_told_at_once(self):
         """And not when the figures are written down again. The first entry of the log comes before it."""
         daemon = self.start(self.closed_port())
