@@ -97,7 +97,7 @@ static void run_command(void *argument)
     _cleanup_buffer_ Buffer output = {0};
 
     run->result = command_run(
-        buffer_data(&run->script), RUN_LIMIT, OUTPUT_MAX, &output, &run->stop, &run->failure);
+        buffer_data(&run->script), RUN_LIMIT, OUTPUT_MAX, &output, NULL, &run->stop, &run->failure);
 }
 
 static void drop_run(void *argument)

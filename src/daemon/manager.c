@@ -152,9 +152,10 @@ static void on_problem(void *user, const ProblemReport *report)
 {
     Manager *manager = user;
 
-    if (report->id || report->pauses)
-        state_note_problem(
-            &manager->state, report->pauses ? NULL : report->id, report->failure, clock_realtime());
+    if (report->pauses)
+        state_note_problem(&manager->state, NULL, report->failure, clock_realtime());
+    if (report->id)
+        state_note_problem(&manager->state, report->id, report->failure, clock_realtime());
 }
 
 static const QueueHandlers queue_handlers = {

@@ -16,13 +16,15 @@ usec_t connection_end_of_opening(const Connection *c)
 
 usec_t connection_transport_deadline(const Connection *c)
 {
-    return MIN(c->deadline, connection_end_of_opening(c));
+    usec_t deadline = MIN(c->deadline, connection_end_of_opening(c));
+
+    return c->tell_at > 0 ? MIN(deadline, c->tell_at) : deadline;
 }
 
 void connection_put_off(Connection *c, usec_t time)
 {
-    usec_t *const deadlines[] = {&c->started, &c->deadline, &c->tlsa_until, &c->policy_until,
-        &c->proxied.deadline, &c->silence.next, &c->silence.end};
+    usec_t *const deadlines[] = {&c->started, &c->deadline, &c->tell_at, &c->tlsa_until,
+        &c->policy_until, &c->proxied.deadline, &c->silence.next, &c->silence.end};
 
     for (size_t i = 0; i < ELEMENTSOF(deadlines); i++)
         lateness_put_off(deadlines[i], time);

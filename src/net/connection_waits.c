@@ -8,6 +8,8 @@
 #include "net/job_revocation.h"
 #include "net/transport.h"
 
+#define TELL_AFTER (2 * USEC_PER_SEC)
+
 static_assert(CONNECTION_WAIT_MAX >= COMMAND_WAITS_MAX, "what a job says fits");
 
 /* Of a job that has not begun: so many hang already that there is no thread for it. */
@@ -64,4 +66,23 @@ ConnectionWait connection_waits_for(const Connection *c)
         wait.remedy = "check that the token answers";
     }
     return wait;
+}
+
+/* Whom it is that a step has to wait for may be known only later. */
+void transport_tell_wait(Connection *c, usec_t now)
+{
+    ConnectionWait wait;
+
+    if (!c->trace)
+        return;
+    if (c->tell_at == 0 || c->tell_step != c->step) {
+        c->tell_at = usec_add(now, TELL_AFTER);
+        c->tell_step = c->step;
+    }
+    if (now < c->tell_at || c->tell_at == USEC_NEVER)
+        return;
+    wait = connection_waits_for(c);
+    c->tell_at = *wait.what ? USEC_NEVER : usec_add(now, TELL_AFTER);
+    if (*wait.what)
+        transport_trace(c, "waiting for %s", wait.what);
 }

@@ -318,8 +318,11 @@ int transport_step(Connection *c, usec_t now)
     while (c->step < ELEMENTSOF(steps)) {
         int r = steps[c->step].run(c, now);
 
+        if (r == 0)
+            transport_tell_wait(c, now);
         if (r <= 0)
             return r;
+        c->tell_at = 0;
         if (r == 1)
             c->step++;
     }

@@ -69,6 +69,8 @@ struct Connection {
     unsigned generation;
     short events;
     usec_t deadline;
+    usec_t tell_at;   /* when what is waited for is told to who watches; 0: nothing is waited for */
+    size_t tell_step; /* of the step */
 
     /* The session. */
     char literal[ADDRESS_TEXT_MAX]; /* what EHLO says when this host has no name */
@@ -112,6 +114,11 @@ void transport_forget_mta_sts(Connection *connection);
 /* For the steps: what is waited for, and at which descriptor. */
 void transport_wait_for(Connection *connection, short events, usec_t deadline);
 void transport_use_fd(Connection *connection, int fd);
+
+/* The step under way has to wait: tells whoever watches, when that lasts, for whom beside the
+ * relay.
+ */
+void transport_tell_wait(Connection *connection, usec_t now);
 
 /* Tells whoever watches what TLS says of itself. */
 void transport_tell_tls(void *connection, const char *text);

@@ -69,3 +69,21 @@ bool holder_is_strange(int fd, bool exclusive, uid_t owner)
     }
     return n > 0;
 }
+
+long holder_find(int fd, bool exclusive, uid_t owner)
+{
+    _cleanup_(close_stream) FILE *locks = fopen("/proc/locks", "re");
+    char line[256];
+    struct stat st;
+    uid_t user;
+
+    if (!locks || fstat(fd, &st) < 0)
+        return 0;
+    while (fgets(line, sizeof(line), locks)) {
+        long pid = parse_line(line, exclusive, st.st_ino);
+
+        if (pid > 0 && find_user(pid, &user) && (user == owner || user == 0))
+            return pid;
+    }
+    return 0;
+}

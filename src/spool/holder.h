@@ -9,3 +9,6 @@
  * them is `owner` or root, by their effective user. False where nobody is known to: the kernel
  * tells of processes that can be seen from here alone, not of those outside of a container. */
 bool holder_is_strange(int fd, bool exclusive, uid_t owner);
+
+/* One of `owner` or root who has the open file locked so: its number; 0 where none can be seen. */
+long holder_find(int fd, bool exclusive, uid_t owner);

@@ -49,6 +49,7 @@ int spool_stat_at(int directory_fd, const char *name, struct stat *ret)
         .st_gid = st.stx_gid,
         .st_size = (off_t)st.stx_size,
         .st_blocks = (blkcnt_t)st.stx_blocks,
+        .st_atim = to_timespec(&st.stx_atime),
         .st_mtim = to_timespec(&st.stx_mtime),
         .st_ctim = to_timespec(&st.stx_ctime),
     };

@@ -20,12 +20,14 @@
  * two numbers, and reads again. */
 #define MARK_FORMAT "%020llu\n"
 #define MARK_BYTES ((size_t)21)
-#define ROOM_BYTES 8192 /* what a daemon with a few relays says, on a disk that is full */
+#define ROOM_BYTES ((size_t)8192) /* the file is a multiple of it */
+#define FILE_BYTES_MAX (2 * PRESENCE_BYTES_MAX + 2 * ROOM_BYTES)
 #define READS_MAX 5
-#define LOOK_PAUSE 2000                    /* microseconds */
-#define ANSWER_PAUSE (USEC_PER_SEC)        /* between two answers */
-#define ANSWER_FRESH (2 * USEC_PER_SEC)    /* who has said something since has answered */
-#define ANSWER_PATIENCE (5 * USEC_PER_SEC) /* of who asks */
+#define LOOK_PAUSE 2000                          /* microseconds */
+#define ANSWER_PAUSE (USEC_PER_SEC)              /* between two answers */
+#define ANSWER_FRESH (2 * USEC_PER_SEC)          /* who has said something since has answered */
+#define ANSWER_PATIENCE (3 * USEC_PER_SEC)       /* of who asks */
+#define ANSWER_PATIENCE_AGAIN (USEC_PER_SEC / 2) /* where another has waited in vain before */
 #define ANSWER_LOOK (20 * USEC_PER_MSEC)
 
 struct Presence {
@@ -35,7 +37,8 @@ struct Presence {
     char name[16];
     unsigned long long serial;
     usec_t answered; /* monotonic; 0: never */
-    Buffer text;
+    Buffer text;     /* as it stands in the file: marks, and blanks */
+    size_t said;     /* bytes of it that were said */
 };
 
 static void format_name(unsigned n, char name[static 16])
@@ -91,7 +94,6 @@ static int create(const Spool *spool, const char *name)
         return -errno;
     if (fstat(spool->fd, &st) < 0 || fchmod(fd, 0600 | (st.st_mode & 0044)) < 0)
         return -errno;
-    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES);
     return spool_open_at(spool, name, O_RDONLY);
 }
 
@@ -161,30 +163,63 @@ static int write_all(int fd, const Buffer *text)
             return -errno;
         at += (size_t)MAX(n, (ssize_t)0);
     }
-    return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+    return 0;
+}
+
+/* The file has room for twice what is said, for there is more to say when things go wrong. On a
+ * disk that is full it stays as large as it is, and it never gets smaller: what is reserved behind
+ * the end of a file is lost as soon as that is set. 0: what is said does not fit. */
+static size_t choose_size(int fd, size_t said)
+{
+    size_t wanted = (2 * said + ROOM_BYTES - 1) / ROOM_BYTES * ROOM_BYTES;
+    struct stat st;
+    size_t has = fstat(fd, &st) == 0 ? (size_t)st.st_size : 0;
+
+    if (has < wanted && posix_fallocate(fd, 0, (off_t)wanted) == 0)
+        return wanted;
+    return has >= said ? has : 0;
+}
+
+/* The text between its marks, with blanks before the second. */
+static int format(unsigned long long serial, const void *text, size_t n, size_t size, Buffer *out)
+{
+    size_t blanks = size - n - 2 * MARK_BYTES;
+    char *end;
+    int r = buffer_appendf(out, MARK_FORMAT, serial) ?: buffer_append(out, text, n);
+
+    end = r < 0 ? NULL : buffer_reserve(out, blanks);
+    if (!end)
+        return -ENOMEM;
+    memset(end, ' ', blanks);
+    buffer_commit(out, blanks);
+    return buffer_appendf(out, MARK_FORMAT, serial);
 }
 
 int presence_say(Presence *presence, const void *text, size_t n)
 {
     _cleanup_close_ int fd = -1;
     Buffer *all = &presence->text;
+    size_t size;
     int r;
 
     if (n > PRESENCE_BYTES_MAX)
         return -EFBIG;
-    presence->serial++;
-    buffer_clear(all);
-    r = buffer_appendf(all, MARK_FORMAT, presence->serial)
-            ?: buffer_append(all, text, n) ?: buffer_appendf(all, MARK_FORMAT, presence->serial);
-    if (r < 0)
-        return r;
     fd = spool_open_at(presence->spool, presence->name, O_WRONLY);
     if (fd < 0)
         return fd;
     if (!is_named(presence->spool, presence->name, presence->fd) ||
         !is_named(presence->spool, presence->name, fd))
         return -ESTALE;
-    return write_all(fd, all);
+    size = choose_size(fd, n + 2 * MARK_BYTES);
+    if (size == 0) {
+        (void)futimens(fd, NULL); /* what was said before stays, and that we go on is told */
+        return -ENOSPC;
+    }
+    presence->serial++;
+    presence->said = n;
+    buffer_clear(all);
+    r = format(presence->serial, text, n, size, all);
+    return r < 0 ? r : write_all(fd, all);
 }
 
 /* The text that was said last is still there, between its marks. */
@@ -197,7 +232,7 @@ void presence_answer(Presence *presence, const char *file_name, usec_t now)
         (presence->answered > 0 && now < usec_add(presence->answered, ANSWER_PAUSE)))
         return;
     presence->answered = now;
-    if (buffer_append(&text, buffer_at(all, MARK_BYTES), buffer_size(all) - 2 * MARK_BYTES) >= 0)
+    if (buffer_append(&text, buffer_at(all, MARK_BYTES), presence->said) >= 0)
         (void)presence_say(presence, buffer_data(&text), buffer_size(&text));
 }
 
@@ -214,19 +249,29 @@ static bool is_read_only(const Spool *spool)
     return fstatvfs(spool->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
 }
 
+/* Whether somebody has read the file since it was written, long enough ago for an answer: what is
+ * read for the first time behind a writing gets a new time on most disks (relatime). */
+static bool was_asked_before(const struct stat *st)
+{
+    usec_t read = to_usec(st->st_atim);
+
+    return read > to_usec(st->st_mtim) && clock_age(read, clock_realtime()) > ANSWER_PATIENCE;
+}
+
 /* What it wrote last is its last sign of life: when somebody asked first says nothing of it, and is
  * not kept on every disk (noatime). */
-usec_t presence_await_answer(const Spool *spool, unsigned n)
+usec_t presence_await_answer(const Spool *spool, unsigned n, usec_t asked)
 {
-    usec_t asked = clock_monotonic();
     struct stat first, now;
+    usec_t patience;
     char name[16];
 
     format_name(n, name);
     if (is_read_only(spool) || spool_stat_at(spool->fd, name, &first) < 0 ||
         clock_age(to_usec(first.st_mtim), clock_realtime()) < ANSWER_FRESH)
         return 0;
-    while (clock_monotonic() - asked < ANSWER_PATIENCE) {
+    patience = was_asked_before(&first) ? ANSWER_PATIENCE_AGAIN : ANSWER_PATIENCE;
+    while (clock_monotonic() < usec_add(asked, patience)) {
         if (spool_stat_at(spool->fd, name, &now) < 0 || now.st_ino != first.st_ino ||
             to_usec(now.st_mtim) != to_usec(first.st_mtim))
             return 0;
@@ -235,7 +280,8 @@ usec_t presence_await_answer(const Spool *spool, unsigned n)
     return to_usec(first.st_mtim);
 }
 
-/* Cuts the marks off; false when they are not the same, or not there. */
+/* Cuts the marks off, and the blanks before the second; false when they are not the same, or not
+ * there. */
 static bool cut_marks(Buffer *text)
 {
     size_t n = buffer_size(text);
@@ -243,7 +289,9 @@ static bool cut_marks(Buffer *text)
     if (n < 2 * MARK_BYTES ||
         memcmp(buffer_data(text), buffer_at(text, n - MARK_BYTES), MARK_BYTES) != 0)
         return false;
-    buffer_truncate(text, n - MARK_BYTES);
+    for (n -= MARK_BYTES; n > MARK_BYTES && *(const char *)buffer_at(text, n - 1) == ' ';)
+        n--;
+    buffer_truncate(text, n);
     buffer_consume(text, MARK_BYTES);
     return true;
 }
@@ -261,7 +309,7 @@ static int look_once(const Spool *spool, const char *name, Buffer *out, bool *re
         return -ENOENT;
     *ret_lives = is_taken(spool, fd);
     buffer_clear(out);
-    r = file_read_all(fd, PRESENCE_BYTES_MAX + 2 * MARK_BYTES, out);
+    r = file_read_all(fd, FILE_BYTES_MAX, out);
     return r < 0 || cut_marks(out) ? r : -EAGAIN;
 }
 
@@ -274,6 +322,24 @@ int presence_look(const Spool *spool, unsigned n, Buffer *out, bool *ret_lives)
     for (unsigned i = 0; i < READS_MAX && r == -EAGAIN; i++)
         r = look_once(spool, name, out, ret_lives);
     return r;
+}
+
+bool presence_has_no_place(const Spool *spool)
+{
+    for (unsigned n = 0; n < PRESENCE_MAX; n++) {
+        struct stat st;
+        char name[16];
+
+        format_name(n, name);
+        if (spool_stat_at(spool->fd, name, &st) < 0 || !S_ISDIR(st.st_mode))
+            return false;
+    }
+    return true;
+}
+
+long presence_find_process(const Spool *spool)
+{
+    return holder_find(spool->fd, false, spool->owner);
 }
 
 /* Another who looks in this moment has the lock as well, and not for long. */

@@ -24,9 +24,9 @@ int presence_new(const Spool *spool, Presence **ret);
  * NULL. */
 void presence_free(Presence *presence);
 
-/* Says how this process is, in place of what it said before; at most PRESENCE_BYTES_MAX bytes.
- * Needs no more room on the disk than there was at the start, as long as the text is short. Costs
- * one write. 0 or a negative errno: -EFBIG for what is too long. */
+/* Says how this process is, in place of what it said before; at most PRESENCE_BYTES_MAX bytes, and
+ * no blanks at its end. The file keeps twice the room, so that there is more to say on a disk that
+ * is full. Costs one write. 0 or a negative errno: -EFBIG for what is too long. */
 int presence_say(Presence *presence, const void *text, size_t n);
 
 /* Somebody has read what this process says, or another, and closed the file, which its directory's
@@ -35,9 +35,11 @@ int presence_say(Presence *presence, const void *text, size_t n);
  * when nobody asks. */
 void presence_answer(Presence *presence, const char *file_name, usec_t now_monotonic);
 
-/* Whether the process that lives at the place `n` answers to having been looked at: 0; or, after
- * having waited for it for some seconds, when it gave its last sign of life (realtime). */
-usec_t presence_await_answer(const Spool *spool, unsigned n);
+/* Whether the process that lives at the place `n` answers to having been looked at, which was
+ * `asked` (monotonic): 0; or, three seconds after that, when it gave its last sign of life
+ * (realtime). It is half a second where another has asked in vain before, as far as the disk keeps
+ * times of reading. */
+usec_t presence_await_answer(const Spool *spool, unsigned n, usec_t asked);
 
 /* What was last said at the place `n`, below PRESENCE_MAX, in place of what `out` held, and whether
  * who said it lives. 0; -ENOENT: nobody has ever been there; or another negative errno. Files that
@@ -46,5 +48,11 @@ int presence_look(const Spool *spool, unsigned n, Buffer *out, bool *ret_lives);
 
 /* Whether somebody delivers from the directory, who may not have been able to say how he is. */
 bool presence_is_anybody(const Spool *spool);
+
+/* The number of one who does; 0 where it cannot be known. */
+long presence_find_process(const Spool *spool);
+
+/* Whether directories have the names of all places, which do not make way. */
+bool presence_has_no_place(const Spool *spool);
 
 DEFINE_CLEANUP(Presence, presence_free);

@@ -335,7 +335,7 @@ static void print_transport(const Finding *f)
     print_lines(f, "certificate", f->certificate);
     print_lines(f, "sent with it", f->chain);
     print_days(f);
-    print_lines_as(f, COLOR_WAITS, "ends soon", f->expiring);
+    print_lines_as(f, COLOR_WAITS, "expiry", f->expiring);
     print_lines(f, "MTA-STS", f->policy);
     print_lines_as(f, COLOR_WAITS, "warning", f->tokens);
 }

@@ -46,15 +46,28 @@ uint64_t servers_rate(const json_t *server, usec_t now, unsigned minutes)
 
 /* Whoever answers says so: one of a former version does not. When one that does not answer gave its
  * last sign of life is told with what it said then. */
-static int add_live(Servers *servers, json_t *state, unsigned n)
+static int await_answer(Servers *servers, size_t i, usec_t asked)
 {
+    json_t *state = servers->live[i];
     usec_t silent = json_is_true(json_object_get(state, "answers"))
-                        ? presence_await_answer(servers->spool, n)
+                        ? presence_await_answer(servers->spool, servers->place[i], asked)
                         : 0;
 
-    servers->silent[servers->n] = silent;
-    servers->live[servers->n++] = state;
-    return json_object_set_new(state, "silent_since", json_time(silent));
+    servers->silent[i] = silent;
+    if (silent > 0 && json_object_set_new(state, "answers", json_false()) < 0)
+        return -ENOMEM;
+    return json_object_set_new(state, "silent_since", json_time(silent)) < 0 ? -ENOMEM : 0;
+}
+
+/* All were asked by having been read, and are waited for together. */
+static int await_answers(Servers *servers)
+{
+    usec_t asked = clock_monotonic();
+    int r = 0;
+
+    for (size_t i = 0; i < servers->n && r >= 0; i++)
+        r = await_answer(servers, i, asked);
+    return r;
 }
 
 static void add_dead(Servers *servers, json_t *state)
@@ -78,30 +91,36 @@ static bool has_no_room(const Spool *spool)
 int servers_look(const Spool *spool, Servers *ret)
 {
     _cleanup_buffer_ Buffer text = {0};
+    int r;
 
     *ret = (Servers){.spool = spool};
     for (unsigned i = 0; i < PRESENCE_MAX; i++) {
         bool lives = false;
         json_t *state = NULL;
-        int r = presence_look(spool, i, &text, &lives);
 
+        r = presence_look(spool, i, &text, &lives);
         if (r >= 0)
             state = json_loadb(buffer_data(&text), buffer_size(&text), 0, NULL);
         if (json_is_object(state) && lives) {
-            r = add_live(ret, state, i) < 0 ? -ENOMEM : 0;
+            ret->place[ret->n] = i;
+            ret->live[ret->n++] = state;
         } else if (json_is_object(state)) {
             add_dead(ret, state);
         } else {
             json_decref(state);
         }
-        if (r == -ENOMEM) {
-            servers_done(ret);
-            return r;
-        }
+        if (r == -ENOMEM)
+            break;
+    }
+    if (r != -ENOMEM)
+        r = await_answers(ret);
+    if (r < 0) {
+        servers_done(ret);
+        return r;
     }
     ret->looked = clock_realtime();
     ret->unknown = ret->n == 0 && presence_is_anybody(spool);
-    ret->full = ret->unknown && has_no_room(spool);
+    ret->full = has_no_room(spool);
     return 0;
 }
 
@@ -140,16 +159,37 @@ static int set(Waiting *ret, WaitsFor what, usec_t until, const char *format, ..
     return r < 0 ? -ENOMEM : 0;
 }
 
+#define DISK_IS_FULL "the file system of the queue directory is full; make room there: df, df -i"
+
+/* Of those who deliver, and could not say how they are. */
+static int wait_for_unknown(const Servers *servers, Waiting *ret)
+{
+    long pid = presence_find_process(servers->spool);
+    char who[40] = "a process";
+
+    if (pid > 0)
+        snprintf(who, sizeof(who), "process %ld", pid);
+    if (servers->full)
+        return set(ret, WAITS_FOR_MACHINE, 0,
+            "%s delivers from the directory, and could not write down how it is: " DISK_IS_FULL,
+            who);
+    if (presence_has_no_place(servers->spool))
+        return set(ret, WAITS_FOR_TURN, 0,
+            "%s delivers from the directory, and could not write down how it is: .state-1 to "
+            ".state-%d there are directories; remove them, and it makes a file of its own",
+            who, PRESENCE_MAX);
+    return set(ret, WAITS_FOR_TURN, 0,
+        "%s delivers from the directory, and could not write down how it is: see that its user may "
+        "create files there, and `journalctl -u outboxd`",
+        who);
+}
+
 static int wait_for_daemon(const Servers *servers, Waiting *ret)
 {
     const char *ended = servers->last ? servers_text(servers->last, "time") : NULL;
 
-    if (servers->full)
-        return set(ret, WAITS_FOR_MACHINE, 0,
-            "the file system of the queue directory is full; make room there: df, df -i");
     if (servers->unknown)
-        return set(ret, WAITS_FOR_TURN, 0,
-            "a process delivers from the directory that could not say how it is");
+        return wait_for_unknown(servers, ret);
     if (!ended)
         return set(ret, WAITS_FOR_DAEMON, 0,
             "no daemon has ever delivered from this directory; start it: systemctl start outboxd, "
@@ -341,6 +381,9 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
         return wait_for_answer(servers, 0, ret);
     if (is_waiting_for_relays(servers))
         return wait_for_servers(servers, ret);
+    if (servers->full && servers->n > 0)
+        return set(ret, WAITS_FOR_MACHINE, 0,
+            "what becomes of it may not be written down at present: " DISK_IS_FULL);
     if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
         !spool_is_abandoned(servers->spool, id))
         return 0;

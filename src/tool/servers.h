@@ -9,13 +9,14 @@
 #include "tool/inspect.h"
 
 typedef struct Servers {
-    json_t *live[PRESENCE_MAX];  /* what those say who live */
-    usec_t silent[PRESENCE_MAX]; /* the last sign of life of those who do not answer (realtime); 0:
-                                    they do */
+    json_t *live[PRESENCE_MAX];   /* what those say who live */
+    usec_t silent[PRESENCE_MAX];  /* the last sign of life of those who do not answer (realtime); 0:
+                                     they do */
+    unsigned place[PRESENCE_MAX]; /* where each says it */
     size_t n;
     json_t *last; /* what the one said that ended last, where nobody lives; NULL: nobody ever was */
     bool unknown; /* somebody delivers, of whom nothing can be read */
-    bool full;    /* and the directory's file system has no room */
+    bool full;    /* the directory's file system has no room */
     usec_t looked;      /* when they were looked at (realtime) */
     const Spool *spool; /* borrowed */
 } Servers;

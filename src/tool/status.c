@@ -260,6 +260,37 @@ static void print_words_by_line(const char *text)
     }
 }
 
+#define PROBLEMS_SHOWN 3
+
+/* Messages that are over, and cannot be written down as such, above all. */
+static void print_problems(const json_t *server, const Figures *figures)
+{
+    const json_t *problem, *problems = json_object_get(server, "problems");
+    long long unsettled = servers_number(json_object_get(server, "figures"), "unsettled");
+    size_t i, n = json_array_size(problems);
+
+    if (figures->servers.full) {
+        print_warning(figures, "  the file system of the queue directory is full;");
+        puts(" make room there: df, df -i");
+    }
+    if (unsettled > 0) {
+        print_warning(figures, "  cannot be written down at present,");
+        printf(" what became of %lld message%s\n", unsettled, unsettled == 1 ? "" : "s");
+    }
+    json_array_foreach(problems, i, problem)
+    {
+        if (i == PROBLEMS_SHOWN)
+            break;
+        fputs("  ", stdout);
+        print_words(servers_text(problem, "id"));
+        fputs(": ", stdout);
+        print_words(servers_text(problem, "text"));
+        putchar('\n');
+    }
+    if (n > PROBLEMS_SHOWN)
+        puts("  ... and others: outbox status --json");
+}
+
 static void print_server(const Servers *servers, size_t n, const Figures *figures)
 {
     const json_t *server = servers->live[n];
@@ -290,6 +321,7 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
         print_words(servers_text(pause, "text"));
         putchar('\n');
     }
+    print_problems(server, figures);
     if (json_is_object(refused)) {
         printf("  the configuration of %s ",
             span_format_time(servers_time(refused, "time"), figures->now, time));
@@ -350,11 +382,11 @@ static json_t *servers_to_json(const Figures *figures)
 
 static int print_json(const Spool *spool, const Figures *figures)
 {
-    json_t *json =
-        json_pack("{s:o, s:o, s:o, s:O?, s:o, s:o, s:I}", "directory", json_text(spool_path(spool)),
-            "next", json_time(figures->next), "daemons", servers_to_json(figures), "last_daemon",
-            figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
-            strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers);
+    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:I}", "directory",
+        json_text(spool_path(spool)), "full", (int)figures->servers.full, "next",
+        json_time(figures->next), "daemons", servers_to_json(figures), "last_daemon",
+        figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
+        strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers);
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];

@@ -109,6 +109,25 @@ class Inodes(Disk):
         self.run("mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=64,mode=755", "outbox-test", self.mounted)
 
 
+class Blocks(Disk):
+    """No blocks are left, and many inodes."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.run("mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "outbox-test", self.mounted)
+
+    def fill(self):
+        try:
+            with open(self.filler(0), "ab", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        except OSError:
+            pass
+
+    def free(self, most=0):
+        self.filler(0).unlink(missing_ok=True)
+
+
 class InodesOfExt4(Disk):
     def __init__(self, directory):
         super().__init__(directory)

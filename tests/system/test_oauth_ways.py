@@ -320,6 +320,17 @@ class Dropped(OauthTest):
 
 
 class Patience(OauthTest):
+    def test_who_watches_is_told_of_it(self):
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.tokens.answer = lambda *_: (ended.wait(), {})
+        self.configure(self.settings(timeout="5s", oauth_grant="client-credentials", oauth_refresh_token=None,
+                                    oauth_client_secret="hush hush"))
+        result = self.outbox("check", "--verbose", status=None)
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertEqual(result.stderr.decode().count("* waiting for "), 1, result.stderr)
+        self.assertIn(f"* waiting for the token server https://localhost:{self.tokens.port}\n", result.stderr.decode())
+
     def test_with_a_token_server(self):
         """An answer that may have the next refresh token is waited for longer than the relay is."""
         ended = threading.Event()

@@ -3,17 +3,19 @@
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import fcntl
 import subprocess
 import termios
+import threading
 import time
 
 import lab
 import small_disks
 from case import message
-from odd_relay import SILENCE, RelayTest
+from odd_relay import SILENCE, RelayTest, Slow
 from process import free_port, wait_for
 
 LONG = {"hold_first": "1h", "hold_max": "1h"}
@@ -140,6 +142,17 @@ class WhatItWaitsFor(StuckTest):
         for command in ("status", "list"):
             self.assertRegex(self.outbox(command), r"554.* no service here; the relay does not want this host")
 
+    def test_an_outage_for_another_reason(self):
+        """The number is the same, and what is said is not: the log's last word is true."""
+        said = ["no service here (id 17)", "no service here (id 18)", "closed for the night"]
+        relay = self.odd(lambda talk, verb, _: f"554 {said[min(talk.number, len(said)) - 1]}" if verb == "CONNECT" else None)
+        daemon = self.start(self.settings(relay, hold_first="1s", hold_max="1s"))
+        self.drop("a")
+        self.wait_log(daemon, "closed for the night")
+        self.assertRegex(daemon.output(), r"(?s)relay-held.*no service here.*relay-held.*closed for the night")
+        wait_for(lambda: relay.said("CONNECT") > 4, "further tries")
+        self.assertEqual(daemon.output().count("event=relay-held"), 2)
+
     def test_what_begins_to_wait_is_told_at_once(self):
         """And not when the figures are written down again. The first entry of the log comes before it."""
         daemon = self.start(self.closed_port())
@@ -240,11 +253,27 @@ class WhatItWaitsFor(StuckTest):
             since = self.json("status")["daemons"][0]["silent_since"]
             self.assertEqual(since[:19], self.last_sign())
             time.sleep(1)
-            self.assertEqual(self.json("status")["daemons"][0]["silent_since"], since)
+            began = time.monotonic()
+            silent = self.json("status")["daemons"][0]
+            self.assertEqual((silent["silent_since"], silent["answers"]), (since, False))
+            self.assertLess(time.monotonic() - began, 2.5)  # another has waited in vain before
         finally:
             os.kill(daemon.pid, signal.SIGCONT)
         self.wait_taken(relay, "a")
         wait_for(lambda: self.json("status")["waits"]["for"] == "turn", "an answer again")
+
+    def test_no_place_for_its_words(self):
+        for number in range(1, 17):
+            (self.queue.path / f".state-{number}").mkdir()
+        relay = self.odd()
+        daemon = self.start(self.settings(relay))
+        self.drop("a")
+        self.wait_taken(relay, "a")
+        self.assertRegex(self.outbox("status"), r"process %d delivers from the directory, and could not .*: .state-1 to "
+                         r".state-16 there are directories; remove them" % daemon.pid)
+        (self.queue.path / ".state-1").rmdir()
+        self.drop("b")
+        wait_for(lambda: self.json("status")["daemons"], "its own words")
 
     def test_two_daemons(self):
         """One that cannot go on does not matter beside one that can."""
@@ -259,7 +288,7 @@ class WhatItWaitsFor(StuckTest):
 
 
 class FullDisk(StuckTest):
-    def fill(self, kind):
+    def fill(self, kind, answer=None):
         """A disk with a message to two recipients on it, for whose record there is no room."""
         reason = small_disks.why_not(kind)
         if reason:
@@ -268,7 +297,7 @@ class FullDisk(StuckTest):
         self.addCleanup(self.disk.unmount)
         self.addCleanup(self.disk.free)
         self.queue = lab.Queue(self.disk.place / "queue")
-        self.relay = self.odd()
+        self.relay = self.odd(answer) if answer else self.odd()
         self.configure(self.settings(self.relay))
 
     def test_when_the_daemon_starts(self):
@@ -281,6 +310,45 @@ class FullDisk(StuckTest):
         self.disk.free()
         self.wait_taken(self.relay, "ann")
         wait_for(lambda: self.json("status")["daemons"], "the daemon's own words")
+
+    def wait_for_words(self, *words):
+        """What status says to a person."""
+        for word in words:
+            wait_for(lambda word=word: re.search(word, self.outbox("status")), lambda: f"{word}: {self.outbox('status')}")
+
+    def test_what_cannot_be_settled(self):
+        """The disk fills up while a relay puts recipients off: nobody can write down that it did."""
+        replies = threading.Event()
+        self.addCleanup(replies.set)
+        self.fill(small_disks.Blocks, lambda _talk, verb, _: Slow("451 4.2.0 full", event=replies) if verb == "RCPT" else None)
+        self.start_again(wrapper=self.disk.wrapper)
+        self.queue.drop("a", message(to=["ann@lab.test"]))
+        wait_for(lambda: self.relay.said("RCPT"), "the recipient")
+        self.disk.fill()
+        replies.set()
+        self.assertRegex(self.wait_for_reason("a", "machine"), "No space left|is full")
+        self.wait_for_words("file system of the queue directory is full; make room", r"cannot be written down at present, what became of 1 message", r"(?m)^  a: .*No space left")
+        status = self.json("status")
+        self.assertEqual((status["full"], status["daemons"][0]["figures"]["unsettled"]), (True, 1))
+        self.assertEqual(status["daemons"][0]["problems"][0]["id"], "a")
+        self.assertRegex(self.outbox("show", "a"), r"Waits for: +machine")
+        self.disk.free()
+        wait_for(lambda: not self.json("status")["daemons"][0]["problems"], "room", seconds=60)
+        self.assertFalse(self.json("status")["full"])
+
+    def test_a_daemon_that_starts_anew(self):
+        """The room that the one before it had for its words is there for them."""
+        self.fill(small_disks.Blocks)
+        self.start_again(wrapper=self.disk.wrapper).terminate()
+        self.disk.fill()
+        daemon = self.start_again(wrapper=self.disk.wrapper)
+        wait_for(lambda: [one["pid"] for one in self.json("status")["daemons"]] == [daemon.pid], "its words")
+
+    def test_a_daemon_that_cannot_say_how_it_is(self):
+        self.fill(small_disks.Blocks)
+        self.disk.fill()
+        daemon = self.start_again(wrapper=self.disk.wrapper)
+        self.wait_for_words(r"process %d delivers from the directory, and could not .*: .* is full; make room" % daemon.pid)
 
     def test_when_it_has_started(self):
         self.fill(small_disks.Inodes)

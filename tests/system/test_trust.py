@@ -238,13 +238,13 @@ class Expiry(SystemTest):
 
     def test_outbox_check_tells(self):
         self.configure(self.relay)
-        self.assertIn("ends soon    our own certificate (tls_certificate) ends on 20", self.outbox("check"))
+        self.assertIn("expiry       our own certificate (tls_certificate) ends on 20", self.outbox("check"))
         found = json.loads(self.outbox("check", "--json"))[0]
         self.assertIn("in 10 days", found["expiring"])
 
     def test_nothing_is_told_of_what_holds_for_long(self):
         self.configure(self.lab.relay("opportunistic"))
-        self.assertNotIn("ends soon", self.outbox("check"))
+        self.assertNotIn("expiry", self.outbox("check"))
         found = json.loads(self.outbox("check", "--json"))[0]
         self.assertIsNone(found["expiring"])
 

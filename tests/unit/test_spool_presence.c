@@ -55,6 +55,29 @@ START_TEST(says_in_place_of_what_it_said)
 }
 END_TEST
 
+/* There is more to say when things go wrong, and no room to be had then. */
+START_TEST(has_room_for_more_than_it_says)
+{
+    _cleanup_place_ Place p;
+    Presence *presence;
+    struct stat first, now;
+    char text[4000];
+
+    place_init(&p);
+    memset(text, 'x', sizeof(text));
+    presence = join(&p, "short");
+    ck_assert_int_eq(fstatat(p.fd, ".state-1", &first, 0), 0);
+    ck_assert_int_ge(first.st_size, 8192);
+    ck_assert_int_ge(first.st_blocks * 512, 8192);
+    ck_assert_int_eq(presence_say(presence, text, sizeof(text)), 0);
+    ck_assert_int_eq(presence_say(presence, "short", 5), 0);
+    check_says(&p, 0, "short", true);
+    ck_assert_int_eq(fstatat(p.fd, ".state-1", &now, 0), 0);
+    ck_assert_int_eq(now.st_size, first.st_size);
+    presence_free(presence);
+}
+END_TEST
+
 START_TEST(a_place_is_taken_again)
 {
     _cleanup_place_ Place p;
@@ -288,7 +311,8 @@ static void wait_in_vain(const Place *p, usec_t seconds)
 
     ck_assert_int_eq(presence_look(p->spool, 0, &out, &lives), 0);
     ck_assert_uint_ge(
-        clock_age(presence_await_answer(p->spool, 0), clock_realtime()), seconds * USEC_PER_SEC);
+        clock_age(presence_await_answer(p->spool, 0, clock_monotonic()), clock_realtime()),
+        seconds * USEC_PER_SEC);
 }
 
 /* The same again, where it was this one's file, and not more than once a second. */
@@ -303,13 +327,13 @@ START_TEST(an_answer)
     presence_answer(presence, ".state-2", USEC_PER_MINUTE);
     wait_in_vain(&p, 100);
     presence_answer(presence, ".state-1", USEC_PER_MINUTE);
-    ck_assert_uint_eq(presence_await_answer(p.spool, 0), 0);
+    ck_assert_uint_eq(presence_await_answer(p.spool, 0, clock_monotonic()), 0);
     check_says(&p, 0, "here", true);
     set_age(&p, 100);
     presence_answer(presence, ".state-1", USEC_PER_MINUTE + USEC_PER_SEC - 1);
-    ck_assert_uint_gt(presence_await_answer(p.spool, 0), 0);
+    ck_assert_uint_gt(presence_await_answer(p.spool, 0, clock_monotonic()), 0);
     presence_answer(presence, ".state-1", USEC_PER_MINUTE + USEC_PER_SEC);
-    ck_assert_uint_eq(presence_await_answer(p.spool, 0), 0);
+    ck_assert_uint_eq(presence_await_answer(p.spool, 0, clock_monotonic()), 0);
     check_says(&p, 0, "here", true);
     presence_free(presence);
 }
@@ -380,7 +404,26 @@ START_TEST(a_directory_in_its_place)
     ck_assert_int_eq(mkdirat(p.fd, ".state-1", 0755), 0);
     presence = join(&p, "second");
     check_says(&p, 1, "second", true);
+    ck_assert(!presence_has_no_place(p.spool));
     presence_free(presence);
+}
+END_TEST
+
+START_TEST(directories_in_all_places)
+{
+    _cleanup_place_ Place p;
+    Presence *presence = NULL;
+
+    place_init(&p);
+    for (unsigned n = 1; n <= PRESENCE_MAX; n++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), ".state-%u", n);
+        ck_assert_int_eq(mkdirat(p.fd, name, 0755), 0);
+    }
+    ck_assert_int_eq(presence_new(p.spool, &presence), -EBUSY);
+    ck_assert(presence_has_no_place(p.spool));
+    ck_assert_int_eq(presence_find_process(p.spool), getpid());
 }
 END_TEST
 
@@ -390,6 +433,7 @@ int main(void)
     TCase *tests = tcase_create("all"), *waiting = tcase_create("waits for seconds");
 
     tcase_add_test(tests, says_in_place_of_what_it_said);
+    tcase_add_test(tests, has_room_for_more_than_it_says);
     tcase_add_test(tests, a_place_is_taken_again);
     tcase_add_test(tests, no_more_than_there_are_places);
     tcase_add_test(tests, of_a_process_that_was_killed);
@@ -402,6 +446,7 @@ int main(void)
     tcase_add_test(tests, who_may_read);
     tcase_add_test(tests, that_somebody_is_there);
     tcase_add_test(tests, a_directory_in_its_place);
+    tcase_add_test(tests, directories_in_all_places);
     tcase_set_timeout(waiting, 120);
     tcase_add_test(waiting, an_answer);
     suite_add_tcase(suite, tests);
