@@ -317,7 +317,7 @@ class Attached(Composed):
                 (("--notify", "never,success"), "never goes with no other"),
                 (("--notify", "never", "--notify", "success"), "given twice"),
                 (("--notify", "success failure"), "--notify is never, or some of success, failure and delay"),
-                (("--notify", "success,"), "--notify is never"), (("--notify", ""), "--notify is never"),
+                (("--notify", "success,"), "--notify is never"), (("--notify", ""), "--notify wants a value"),
                 (("--notify", "success ORCPT=rfc822;x@y"), "--notify is never"),
                 (("--mt-priority", "3 RET=FULL"), "--mt-priority: '3 RET=FULL' holds a blank"),
                 (("--ret", "full", "--ret", "headers"), "given twice"),
@@ -459,7 +459,7 @@ class Header(Composed):
                 ("--message-id-algorithm", "crc", '"md5"')):
             result = self.outbox("queue", "-d", "*", "--from", "a@b.c", "--to", "a@b.c", "--body", "b", option, value,
                                  status=None)
-            self.assertIn(result.returncode, (65, 78), (option, value))
+            self.assertIn(result.returncode, (65, 78) if value else (64,), (option, value))
             self.assertIn(why, result.stderr.decode(), (option, value))
             self.assertEqual(result.stdout, b"")
         for option, value in (("--importance", "extreme"), ("--priority", "miHigh"), ("--sensitivity", "4")):
