@@ -91,8 +91,7 @@ static void limit_connections(Emptying *e, const Config *config)
 int emptying_init(Emptying *e, const char *path, Config *config, const EmptyingObserver *observer,
     void *user, Failure *f)
 {
-    const DirectoryOptions options = {
-        .path = path, .config = config, .quiet = observer->quiet};
+    const DirectoryOptions options = {.path = path, .config = config, .quiet = observer->quiet};
     _cleanup_worker_ Worker *worker = NULL;
     int r;
 
