@@ -28,8 +28,8 @@ void alarm_configure(Alarm *alarm, Config *config);
 void alarm_note(Alarm *alarm);
 void alarm_note_message(Alarm *alarm, const MessageReport *report);
 
-/* What is wrong, in a few words, and NULL when nothing is, or there is no `alarm`. Borrowed until the next call from the
- * loop. */
+/* What is wrong, in a few words, and NULL when nothing is, or there is no `alarm`. Borrowed until
+ * the next call from the loop. */
 const char *alarm_text(const Alarm *alarm);
 
 DEFINE_CLEANUP(Alarm, alarm_free);

@@ -39,7 +39,8 @@ typedef enum MessageChange {
     MESSAGE_HELD,      /* somebody put it aside */
     MESSAGE_ABANDONED, /* let go of by the last act of this process: `text` says why, and who of
                           those that have had it get it again */
-    MESSAGE_NOTICE,    /* it failed, or is late, and somebody is told: `text` says who, and by which message */
+    MESSAGE_NOTICE,    /* it failed, or is late, and somebody is told: `text` says who, and by which
+                          message */
     MESSAGE_UNTOLD,    /* it is about to fail, and nobody is told: `text` says why */
     MESSAGE_CHANGE_MAX,
 } MessageChange;

@@ -23,7 +23,8 @@ START_TEST(the_status_line_says_what_there_is)
     s.relays_held = 1;
     s.connections = 0;
     ck_assert_str_eq(status_format(&s, "/q", "relay one could not be used for 15m", text),
-        "alarm: relay one could not be used for 15m; 1 of 2 relays on hold, 3 queued, 2 sending, 12 deferred (next at 01-02 04:04:05), 0 "
+        "alarm: relay one could not be used for 15m; 1 of 2 relays on hold, 3 queued, 2 sending, "
+        "12 deferred (next at 01-02 04:04:05), 0 "
         "connections; 1234 sent, 3 failed");
     ck_assert_str_eq(
         status_format(NULL, "/q", NULL, text), "/q cannot be used; it is tried again by itself");
