@@ -88,12 +88,13 @@ def main():
     queue.drop("typo", b"X-Sender: <shop@lab.test>\nX-Receiver: <refused@lab.test>\n"
                        b"X-Receiver: <ann@lab.test>\n" + content)
     queue.wait_state("typo", "failed")
-    wait_for(lambda: laboratory.postfix.count() == 2, "Ann's copy arrives")
+    wait_for(lambda: laboratory.postfix.count() == 3, "Ann's copy arrives, and a report to the sender")
     stopped = daemon.terminate() == 0
     say("What the daemon logged about both (under systemd: journalctl OUTBOX_ID=order)")
     show("\n".join(lines_about(daemon, "order") + lines_about(daemon, "typo")))
 
-    say("Ann has got hers; the message has failed for the other, and is in the queue. The tool shows why:")
+    say("Ann has got hers; the message has failed for the other, and is in the queue. Its sender was told by\n"
+        "   mail, and the tool shows why:")
     shown = outbox(configuration, "list") and outbox(configuration, "show", "typo")
 
     refused = [e["recipient"] for e in queue.events("typo", "refused")]
