@@ -339,10 +339,10 @@ START_TEST(advice_is_by_cause)
         int status;
     } cases[] = {
         {{.cause = CAUSE_REPLY, .stage = STAGE_GREETING, .code = 554}, "block list", EX_TEMPFAIL},
-        {{.cause = CAUSE_REPLY, .stage = STAGE_GREETING, .code = 421}, "tried again", EX_TEMPFAIL},
+        {{.cause = CAUSE_REPLY, .stage = STAGE_GREETING, .code = 421}, "may pass", EX_TEMPFAIL},
         {{.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 535, .error = ERROR_AUTHENTICATION},
             "user, password", EX_NOPERM},
-        {{.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 454}, "tried again", EX_TEMPFAIL},
+        {{.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 454}, "may pass", EX_TEMPFAIL},
         {{.cause = CAUSE_REPLY, .stage = STAGE_AUTH, .code = 530, .error = ERROR_AUTHENTICATION},
             "set user and a password", EX_NOPERM},
         {{.cause = CAUSE_OWN, .stage = STAGE_TLS, .error = ERROR_CONFIGURATION}, NULL, EX_CONFIG},
@@ -370,7 +370,7 @@ START_TEST(advice_is_by_cause)
         {{.kind = DELIVERY_REFUSED, .cause = CAUSE_REPLY, .stage = STAGE_RCPT, .code = 550}, "log",
             EX_UNAVAILABLE},
         {{.kind = DELIVERY_DEFERRED, .cause = CAUSE_REPLY, .stage = STAGE_RCPT, .code = 451},
-            "tried again", EX_TEMPFAIL},
+            "may pass", EX_TEMPFAIL},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
