@@ -115,73 +115,85 @@ static int take_remote(Translation *t, char *line, Failure *f)
     return 0;
 }
 
-static int take_local(
-    Translation *t, const char *directory, const char *file, const char *setting, Failure *f)
-{
-    char path[4096], value[1200];
-    _cleanup_free_
-    char *text = NULL;
-    int r;
+/* ---- files of one line ---- */
 
-    snprintf(path, sizeof(path), "%s/%s", directory, file);
-    r = translation_read_first(t, path, &text, f);
-    if (r < 0 || !text)
-        return r;
-    if (strlen(text) > 1000) {
-        translation_note(t, "%s is too long, and not taken", path);
-        return 0;
-    }
-    if (strcmp(file, "allmailfrom") == 0) {
-        snprintf(value, sizeof(value), "*@*: %s", text);
-        translation_local(t, setting, value);
-    } else {
-        translation_local(t, setting, text);
-    }
-    return 0;
+#define LINE_MAX_BYTES 1000
+
+static void take_text(Translation *t, const char *setting, const char *text)
+{
+    translation_local(t, setting, text);
 }
 
-static int take_time(
-    Translation *t, const char *directory, const char *file, const char *setting, Failure *f)
+static void take_every_sender(Translation *t, const char *setting, const char *text)
 {
-    char path[4096], value[32];
-    _cleanup_free_
-    char *text = NULL;
-    int r;
+    char rule[LINE_MAX_BYTES + 16];
 
-    snprintf(path, sizeof(path), "%s/%s", directory, file);
-    r = translation_read_first(t, path, &text, f);
-    if (r < 0 || !text)
-        return r;
+    snprintf(rule, sizeof(rule), "*@*: %s", text);
+    translation_local(t, setting, rule);
+}
+
+static void take_seconds(Translation *t, const char *setting, const char *text)
+{
+    char value[32];
+
     if (!translation_is_number(text, 30UL * 86400) || strcmp(text, "0") == 0) {
-        translation_note(t, "%s: \"%.40s\" is not taken; see retry.%s", path, text, setting);
-        return 0;
+        translation_note(t, "\"%.40s\" is not taken: see retry.%s", text, setting);
+        return;
     }
     snprintf(value, sizeof(value), "%ss", text);
     translation_retry(t, setting, value);
-    return 0;
 }
 
-static int find_hello(Nullmailer *n, const char *directory, Failure *f)
+static const struct {
+    const char *name, *setting;
+    void (*take)(Translation *t, const char *setting, const char *text);
+} files[] = {
+    {"adminaddr", "root", take_text},
+    {"defaultdomain", "domain", take_text},
+    {"allmailfrom", "rewrite_from", take_every_sender},
+    {"pausetime", "first", take_seconds},
+    {"maxpause", "max", take_seconds},
+    {"queuelifetime", "give_up_after", take_seconds},
+};
+
+/* The caller frees *ret; NULL: there is none, or nothing in it. */
+static int read_file(
+    Translation *t, const char *directory, const char *name, char **ret, Failure *f)
 {
-    static const char *const files[] = {"helohost", "me"};
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return translation_read_first(t, path, ret, f);
+}
+
+static int take_files(Translation *t, const char *directory, Failure *f)
+{
     int r = 0;
 
-    for (size_t i = 0; r >= 0 && !n->hello && i < ELEMENTSOF(files); i++) {
-        char path[4096];
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(files); i++) {
+        _cleanup_free_
+        char *text = NULL;
 
-        snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
-        r = translation_read_first(&n->t, path, &n->hello, f);
+        r = read_file(t, directory, files[i].name, &text, f);
+        if (text && strlen(text) > LINE_MAX_BYTES)
+            translation_note(t, "%s/%s is too long, and not taken", directory, files[i].name);
+        else if (text)
+            files[i].take(t, files[i].setting, text);
     }
     return r;
 }
 
+static int find_hello(Nullmailer *n, const char *directory, Failure *f)
+{
+    int r = read_file(&n->t, directory, "helohost", &n->hello, f);
+
+    return r < 0 || n->hello ? r : read_file(&n->t, directory, "me", &n->hello, f);
+}
+
+/* ---- all of it ---- */
+
 static int take_all(Nullmailer *n, const char *path, Failure *f)
 {
-    static const struct {
-        const char *file, *setting;
-    } local[] = {{"adminaddr", "root"}, {"defaultdomain", "domain"},
-        {"allmailfrom", "rewrite_from"}},
-      times[] = {{"pausetime", "first"}, {"maxpause", "max"}, {"queuelifetime", "give_up_after"}};
     char remotes[4096];
     int r = find_hello(n, path, f);
 
@@ -191,11 +203,7 @@ static int take_all(Nullmailer *n, const char *path, Failure *f)
     if (r == -ENOENT)
         return failure_set(f, r, ERROR_FILE,
             "%s is not there: the directory of nullmailer's configuration is wanted", remotes);
-    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(local); i++)
-        r = take_local(&n->t, path, local[i].file, local[i].setting, f);
-    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(times); i++)
-        r = take_time(&n->t, path, times[i].file, times[i].setting, f);
-    return r;
+    return r < 0 ? r : take_files(&n->t, path, f);
 }
 
 int config_read_nullmailer(Translation *t, const char *path, Failure *f)
