@@ -158,5 +158,5 @@ class ImportConfig(SystemTest):
         path = self.write("ssmtp.conf", "mailhub=mail.lab.test:587\nUseSTARTTLS=YES\nAuthUser=me\nAuthPass=x\n")
         done = lab.outbox("import-config", "--secrets", self.secrets, "ssmtp", path)
         made = pathlib.Path(self.write("made.conf", done.stdout.decode()))
-        check = subprocess.run([lab.program("outboxd"), "--check", "--config", made], capture_output=True, check=False, text=True)
+        check = subprocess.run([lab.program("outboxd"), "--check", "--config", made, "--set", f"spool.directory={self.queue.path}"], capture_output=True, check=False, text=True)
         self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
