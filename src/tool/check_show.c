@@ -184,18 +184,16 @@ static size_t count_logins(const Finding *f, const char *what)
     return n;
 }
 
-/* What became of one that fits. Those in front of the one that was tried last were refused, or
- * ruled out by the refusal of their like. */
+/* What became of one that fits, and was not refused. Those in front of the one that was tried last
+ * were ruled out by the refusal of their like. */
 static const char *fate_of(const Finding *f, const json_t *login, bool turn_is_over)
 {
     if (is_true(login, "used"))
-        return f->ok                         ? "used"
-               : count_logins(f, "fits") > 1 ? "tried last, and failed"
-                                             : "tried, and failed";
+        return f->ok ? "used" : "tried, and failed";
     if (count_logins(f, "used") == 0)
         return "fits";
     if (!turn_is_over)
-        return "had its turn before, without success";
+        return "left out, for its like was refused";
     return f->ok ? "fits, and was not needed" : "fits, and was not tried any more";
 }
 

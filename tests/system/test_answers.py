@@ -356,7 +356,7 @@ DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "start
                       "silent": BOOLEAN, "waits": maybe({"stage": TEXT, "for": maybe(TEXT), "hint": maybe(TEXT)}),
                       "connections": NUMBER, "fault": maybe(FAULT)}],
           "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}]}
-STATUS = {"directory": TEXT, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
+STATUS = {"directory": TEXT, "full": bool, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
           "strangers": [TEXT], "n_strangers": NUMBER,
           **dict.fromkeys(("queued", "sending", "sent", "failed", "deferred", "held"), FIGURES)}
 
