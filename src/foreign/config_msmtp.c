@@ -46,11 +46,14 @@ static const char *const names[] = {"host", "port", "protocol", "socket", "timeo
     "tls_starttls", "tls_trust_file", "tls_crl_file", "tls_fingerprint", "tls_key_file",
     "tls_cert_file", "tls_certcheck", "tls_host_override", "from", "aliases", "maildomain"};
 
-/* What is so here in any case, or is the journal's matter. */
-static const char *const silent[] = {"logfile", "logfile_time_format", "syslog", "set_date_header",
-    "set_msgid_header", "set_from_header", "remove_bcc_headers", "undisclosed_recipients",
-    "allow_from_override", "auto_from", "add_missing_from_header", "add_missing_date_header",
-    "tls_min_dh_prime_bits", "keepbcc"};
+/* What is so here with that value, or with any (NULL), or is the journal's matter. */
+static const struct {
+    const char *name, *value;
+} silent[] = {{"logfile", NULL}, {"logfile_time_format", NULL}, {"syslog", NULL},
+    {"set_date_header", "auto"}, {"set_msgid_header", "auto"}, {"set_from_header", "auto"},
+    {"remove_bcc_headers", "on"}, {"undisclosed_recipients", "off"}, {"allow_from_override", "on"},
+    {"auto_from", "off"}, {"add_missing_from_header", "on"}, {"add_missing_date_header", "on"},
+    {"tls_min_dh_prime_bits", NULL}};
 
 typedef struct Account {
     char *name;
@@ -137,38 +140,54 @@ static int begin_account(Msmtp *m, char *line, Failure *f)
     return r < 0 ? failure_set_errno(f, r, "%s", m->t.source) : 0;
 }
 
-static bool is_silent(const char *name)
+static bool is_silent(const char *name, const char *value)
 {
     for (size_t i = 0; i < ELEMENTSOF(silent); i++)
-        if (strcmp(name, silent[i]) == 0)
-            return true;
+        if (strcmp(name, silent[i].name) == 0)
+            return !silent[i].value || strcmp(value, silent[i].value) == 0;
     return false;
+}
+
+/* As it stands, but for quotes around all of it: nothing in it is quoted or escaped. */
+static const char *value_of(char *rest)
+{
+    size_t n = strlen(rest);
+
+    if (n >= 2 && rest[0] == '"' && rest[n - 1] == '"') {
+        rest[n - 1] = '\0';
+        rest++;
+    }
+    return rest;
 }
 
 static int take_line(Translation *t, char *line, Failure *f)
 {
     Msmtp *m = (Msmtp *)t;
-    char *name = line, *rest = line + strcspn(line, " \t"), *value;
+    char *name = line, *rest = line + strcspn(line, " \t");
+    const char *value;
     size_t key;
 
     if (*rest)
         *rest++ = '\0';
+    rest += strspn(rest, " \t");
     if (strcmp(name, "account") == 0)
         return begin_account(m, rest, f);
     if (strcmp(name, "defaults") == 0) {
         m->current = &m->defaults;
         return 0;
     }
+    value = value_of(rest);
     for (key = 0; key < KEY_MAX && strcmp(name, names[key]) != 0; key++)
         continue;
     if (key == KEY_MAX && strcmp(name, "eval") == 0)
         translation_note(t, "eval is not run: put what it prints here");
-    else if (key == KEY_MAX && !is_silent(name))
-        translation_note(t, "%s has no match here", name);
+    else if (key == KEY_MAX && !is_silent(name, value))
+        translation_note(t, "%s %s has no match here", name, value);
     if (key == KEY_MAX)
         return 0;
-    value = config_next_word(&rest);
-    return set(m->current, key, value) < 0 ? failure_set_errno(f, -ENOMEM, "%s", t->source) : 0;
+    return set(m->current, key, *value ? value : NULL) < 0
+               ? failure_set_errno(f, -ENOMEM, "%s", t->source)
+               : 0;
 }
 
 /* ---- the account that is taken ---- */
@@ -247,16 +266,22 @@ static void take_login(Translation *t, const Account *a)
                             "`outbox check` shows whether it works there");
 }
 
-static void take_connection(Translation *t, const Account *a)
+static void take_port(Translation *t, const Account *a)
 {
-    const char *timeout = a->values[KEY_TIMEOUT];
-
     if (translation_is_number(a->values[KEY_PORT], 65535))
         translation_relay_word(t, "port", a->values[KEY_PORT]);
     else if (a->values[KEY_PROTOCOL] && strcmp(a->values[KEY_PROTOCOL], "lmtp") == 0)
         translation_note(t, "lmtp without a port: set port");
     else if (is_on(a, KEY_TLS, false) && !is_on(a, KEY_TLS_STARTTLS, true))
         translation_relay_word(t, "port", "465");
+}
+
+static void take_connection(Translation *t, const Account *a)
+{
+    const char *timeout = a->values[KEY_TIMEOUT];
+
+    if (!a->values[KEY_SOCKET]) /* else there is no port */
+        take_port(t, a);
     copy(t, a, KEY_PROTOCOL, "protocol");
     copy(t, a, KEY_DOMAIN, "hello");
     copy(t, a, KEY_SOURCE_IP, "local_host");

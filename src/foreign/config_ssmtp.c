@@ -47,6 +47,7 @@ static int take_line(Translation *t, char *line, Failure *f)
         return 0;
     *value++ = '\0';
     value += strspn(value, "= \t");
+    value[strcspn(value, "# \t")] = '\0'; /* no value has those in it */
     for (i = 0; i < ELEMENTSOF(silent); i++)
         if (strcasecmp(line, silent[i]) == 0)
             return 0;

@@ -26,7 +26,9 @@ account        home : work
 host           smtp.home.example
 tls_starttls   off
 auth           cram-md5
-passwordeval   "cat /run/secret"
+passwordeval   sh -c "cat /run/secret | head -n1"
+undisclosed_recipients on
+set_from_header auto
 port           465
 timeout        90
 
@@ -72,18 +74,20 @@ class ImportConfig(SystemTest):
         self.assert_relay(relay, host="smtp.work.example", port=587, tls="starttls", user="me", auth="auto",
                           tls_ca_file="/etc/ssl/certs/ca-certificates.crt", password_file=f"{self.secrets}/password")
         self.assertEqual(made["local"]["aliases"], str(aliases))
-        self.assertEqual(self.secret(), 'sec ret"1\n')
+        self.assertEqual(self.secret(), 'sec ret\\"1\n')  # nothing is escaped there
         self.assertNotIn("sec ret", text)
         self.assertIn("rewrite_from", text)
         self.assertIn("--account home has it", text.replace("\n# ", " "))
         self.assertNotIn("logfile", text)
 
     def test_account_of_msmtp(self):
-        _, made = self.take("msmtp", "--account", "home", self.write("msmtprc", MSMTP))
+        text, made = self.take("msmtp", "--account", "home", self.write("msmtprc", MSMTP))
         (relay,) = made["relays"]
         self.assert_relay(relay, host="smtp.home.example", port=465, tls="implicit", auth="cram-md5",
-                          password_command="cat /run/secret", user="me")
+                          password_command='sh -c "cat /run/secret | head -n1"', user="me")
         self.assertFalse((self.secrets / "password").exists())
+        self.assertIn("undisclosed_recipients on has no match here", text)
+        self.assertNotIn("set_from_header", text)
         self.assertIn("no account gone", self.take("msmtp", "--account", "gone", self.other / "msmtprc", status=78))
 
     def test_nullmailer(self):
@@ -106,12 +110,12 @@ class ImportConfig(SystemTest):
 
     def test_ssmtp(self):
         text, made = self.take("ssmtp", self.write("ssmtp.conf", "root=ops@example.org\nmailhub=smtp.example.net:465\nUseTLS=YES\n"
-                                                   "AuthUser=me\nAuthPass=p=a#s\nAuthMethod=LOGIN\nhostname=vm.example.org\n"
+                                                   "AuthUser=me\nAuthPass=p=a # mine\nAuthMethod=LOGIN\nhostname=vm.example.org\n"
                                                    "rewriteDomain=example.org\nFromLineOverride=YES\nOdd=1\n"))
         (relay,) = made["relays"]
         self.assert_relay(relay, host="smtp.example.net", port=465, tls="implicit", user="me", auth="login", hello="vm.example.org")
         self.assertEqual(made["local"]["root"], "ops@example.org")
-        self.assertEqual(self.secret(), "p=a#s\n")
+        self.assertEqual(self.secret(), "p=a\n")
         self.assertIn("Odd has no match here", text)
 
     def test_password_in_clear_is_not_taken_over(self):
