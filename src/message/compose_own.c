@@ -33,6 +33,8 @@ static int fail_form(const char *header, Failure *f)
             "the name of a field is of ASCII letters, digits and \"-\" alone; its value may be of "
             "any",
             f);
+    if (colon && strcspn(header, " \t") < (size_t)(colon - header) && colon > header)
+        return fail(header, "the name of a field, in front of the colon, has no blanks in it", f);
     return fail(header, "this is not a header field, which is written \"Name: value\"", f);
 }
 

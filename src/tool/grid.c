@@ -13,6 +13,7 @@
 #include "tool/terminal.h"
 
 #define GAP 2         /* between columns */
+#define KEY_MAX 40    /* columns for what tells a row from others, where there is too little room */
 #define CELL_MAX 1020 /* bytes of a stranger's */
 #define NOTE_MAX 500  /* likewise */
 #define NOTE_INDENT 4
@@ -249,7 +250,7 @@ static void cut_columns(Grid *grid, size_t last)
         if (grid->columns[i].least > 0)
             cut(grid, i, grid->columns[i].least);
     if (excess(grid) > 0) {
-        grid->key = grid->key > 0 ? grid->key : width_of_key(grid);
+        grid->key = grid->key > 0 ? grid->key : MIN(width_of_key(grid), (size_t)KEY_MAX);
         cut(grid, 0, grid->key);
     }
     cut(grid, last, LAST_LEAST);

@@ -117,6 +117,7 @@ class Answers(SystemTest):
         for option, value, said in (
             ("--header", "X-Ü: y", 'header "X-Ü: y": the name of a field is of ASCII letters, digits and "-" alone; its value may '
                                    'be of any'),
+            ("--header", "X A: y", 'header "X A: y": the name of a field, in front of the colon, has no blanks in it'),
             ("--header", "X y", 'header "X y": this is not a header field, which is written "Name: value"'),
             ("--to", "Doe, Joe <k@x.org>", 'to: "Doe" is not a mail address: it has no @ with a domain behind it; a name with a '
                                            'comma in it is put in double quotes: "Doe, Joe" <joe@example.org>'),

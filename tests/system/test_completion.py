@@ -188,10 +188,13 @@ printf '%s\\n' "$@" > "{self.directory}/.called" && mv "{self.directory}/.called
         return (self.directory / "called").read_text(encoding="utf-8").splitlines()
 
     def test_what_is_completed_is_given(self):
-        self.queue.drop("a=b:c@d", message(), state="held")
+        for name in ("a=b:c@d", "letters"):
+            self.queue.drop(name, message(), state="held")
+        (self.directory / "letters").mkdir()  # it is an id, whatever there is of that name
         for shell in self.SHELLS:
-            called = self.type(shell, f"outbox --config {self.configuration} show a=b")
-            self.assertEqual(called[-2:], ["show", "a=b:c@d"], shell)
+            for start, name in (("a=b", "a=b:c@d"), ("let", "letters")):
+                called = self.type(shell, f"outbox --config {self.configuration} show {start}")
+                self.assertEqual(called[-2:], ["show", name], shell)
 
     def test_nothing_is_run_or_expanded(self):
         for shell in self.SHELLS:
