@@ -81,7 +81,7 @@ class Logins(RelayTest):
         said = self.outbox("check")
         self.assertIn("SCRAM-SHA-256: refused by the server\n", said)
         self.assertIn("PLAIN: used\n", said)
-        self.assertIn("LOGIN: fits\n", said)
+        self.assertIn("LOGIN: fits, and was not needed\n", said)
         fits = {one["mechanism"]: one["fits"] for one in json.loads(self.outbox("check", "--json"))[0]["logins"]}
         self.assertEqual((fits["SCRAM-SHA-256"], fits["PLAIN"], fits["LOGIN"]), (False, True, True))
 
