@@ -137,8 +137,8 @@ static int make(Dma *dma, Failure *f)
     r = translation_add_relay(t, dma->host, f);
     if (r < 0)
         return r;
-    if (translation_is_number(dma->port, 65535))
-        translation_relay_word(t, "port", dma->port);
+    if (dma->port)
+        translation_port(t, dma->port);
     take_tls(dma);
     r = dma->auth_path ? translation_read(t, dma->auth_path, take_login, f) : 0;
     if (r == -ENOENT) {

@@ -268,8 +268,8 @@ static void take_login(Translation *t, const Account *a)
 
 static void take_port(Translation *t, const Account *a)
 {
-    if (translation_is_number(a->values[KEY_PORT], 65535))
-        translation_relay_word(t, "port", a->values[KEY_PORT]);
+    if (a->values[KEY_PORT])
+        translation_port(t, a->values[KEY_PORT]);
     else if (a->values[KEY_PROTOCOL] && strcmp(a->values[KEY_PROTOCOL], "lmtp") == 0)
         translation_note(t, "lmtp without a port: set port");
     else if (is_on(a, KEY_TLS, false) && !is_on(a, KEY_TLS_STARTTLS, true))

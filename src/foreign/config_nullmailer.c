@@ -22,7 +22,7 @@ static const struct {
     const char *name, *setting;
     bool word;
 } options[] = {
-    {"port", "port", true},
+    {"port", NULL, true},
     {"user", "user", false},
     {"source", "local_host", false},
     {"x509cafile", "tls_ca_file", false},
@@ -31,12 +31,13 @@ static const struct {
     {"x509keyfile", "tls_key", false},
 };
 
-static void note_option(Translation *t, const char *name, const char *value)
+/* What is not known may be a password, or a part of one. */
+static void note_option(Translation *t, const char *name)
 {
-    if (strcmp(name, "x509fmtder") == 0) /* both formats are read here */
-        return;
-    translation_note(t, "the option \"%s%s%s\" has no match here", name, value ? "=" : "",
-        value && strcmp(name, "pass") != 0 ? value : "");
+    if (strcmp(name, "tls-anon-auth") == 0)
+        translation_note(t, "the option \"%s\" has no match here", name);
+    else if (strcmp(name, "x509fmtder") != 0) /* both formats are read here */
+        translation_note(t, "a word of this line is no option that has a match here");
 }
 
 static void take_value(Translation *t, const char *name, const char *value)
@@ -44,15 +45,13 @@ static void take_value(Translation *t, const char *name, const char *value)
     for (size_t i = 0; i < ELEMENTSOF(options); i++) {
         if (strcmp(name, options[i].name) != 0)
             continue;
-        if (options[i].word && !translation_is_number(value, 65535))
-            break;
         if (options[i].word)
-            translation_relay_word(t, options[i].setting, value);
+            translation_port(t, value);
         else
             translation_relay_text(t, options[i].setting, value);
         return;
     }
-    note_option(t, name, value);
+    note_option(t, name);
 }
 
 static void take_option(Translation *t, char *option, Remote *remote)
@@ -76,7 +75,7 @@ static void take_option(Translation *t, char *option, Remote *remote)
     else if (strcmp(option, "auth-login") == 0)
         translation_relay_text(t, "auth", "login");
     else
-        note_option(t, option, NULL);
+        note_option(t, option);
 }
 
 static int take_remote(Translation *t, char *line, Failure *f)
@@ -144,6 +143,11 @@ static void take_seconds(Translation *t, const char *setting, const char *text)
     translation_retry(t, setting, value);
 }
 
+static void note_text(Translation *t, const char *setting, const char *text)
+{
+    translation_note(t, "\"%.40s\" has no match here; see %s", text, setting);
+}
+
 static const struct {
     const char *name, *setting;
     void (*take)(Translation *t, const char *setting, const char *text);
@@ -154,6 +158,8 @@ static const struct {
     {"pausetime", "first", take_seconds},
     {"maxpause", "max", take_seconds},
     {"queuelifetime", "give_up_after", take_seconds},
+    {"sendtimeout", "timeout", note_text},
+    {"idhost", "domain", note_text},
 };
 
 /* The caller frees *ret; NULL: there is none, or nothing in it. */

@@ -79,8 +79,8 @@ static int take_mailhub(Translation *t, char *value, Failure *f)
     if (end)
         *end = '\0';
     r = translation_add_relay(t, value + (end ? 1 : 0), f);
-    if (r >= 0 && colon && translation_is_number(colon, 65535))
-        translation_relay_word(t, "port", colon);
+    if (r >= 0 && colon)
+        translation_port(t, colon);
     return r;
 }
 

@@ -57,14 +57,45 @@ static TranslatedRelay *last_relay(Translation *t)
     return &t->relays[t->n_relays - 1];
 }
 
+/* What was said before counts no more. */
+static void forget(Buffer *settings, const char *name)
+{
+    char start[64], *at, *end;
+
+    snprintf(start, sizeof(start), "        %s = ", name);
+    for (at = (char *)(uintptr_t)buffer_data(settings); at; at = end) {
+        char *stop = (char *)(uintptr_t)buffer_data(settings) + buffer_size(settings);
+
+        end = at < stop ? memchr(at, '\n', (size_t)(stop - at)) : NULL;
+        if (!end)
+            return;
+        end++;
+        if ((size_t)(end - at) > strlen(start) && memcmp(at, start, strlen(start)) == 0) {
+            memmove(at, end, (size_t)(stop - end));
+            buffer_truncate(settings, buffer_size(settings) - (size_t)(end - at));
+            return;
+        }
+    }
+}
+
 void translation_relay_text(Translation *t, const char *name, const char *value)
 {
+    forget(&last_relay(t)->settings, name);
     write_text(t, &last_relay(t)->settings, 8, name, value);
 }
 
 void translation_relay_word(Translation *t, const char *name, const char *value)
 {
+    forget(&last_relay(t)->settings, name);
     keep(t, buffer_appendf(&last_relay(t)->settings, "        %s = %s;\n", name, value));
+}
+
+void translation_port(Translation *t, const char *value)
+{
+    if (translation_is_number(value, 65535) && strcmp(value, "0") != 0)
+        translation_relay_word(t, "port", value);
+    else
+        translation_note(t, "\"%.40s\" is no port", value);
 }
 
 void translation_relay_secret(Translation *t, const char *secret)

@@ -29,9 +29,10 @@ typedef struct Translation {
 /* A further relay, to which translation_relay_… adds then. 0, or -E2BIG with a Failure. */
 int translation_add_relay(Translation *t, const char *host, Failure *f);
 
-/* A setting of the last relay: in quotes, or as it is (a number, true). */
+/* A setting of the last relay, in place of what it had: in quotes, or as it is (a number, true). */
 void translation_relay_text(Translation *t, const char *name, const char *value);
 void translation_relay_word(Translation *t, const char *name, const char *value);
+void translation_port(Translation *t, const char *value);
 void translation_relay_secret(Translation *t, const char *secret);
 
 /* A setting of another section. */

@@ -446,7 +446,7 @@ static int check_bounce(Draft *draft)
 {
     const char *to = draft->config->bounce.to;
 
-    if (strcmp(to, BOUNCE_NONE) == 0 || strcmp(to, BOUNCE_SENDER) == 0 || is_mailbox(to))
+    if (!to || strcmp(to, BOUNCE_NONE) == 0 || strcmp(to, BOUNCE_SENDER) == 0 || is_mailbox(to))
         return 0;
     return draft_mistake_in(draft, setting_find(SECTION_BOUNCE, "to"), 0,
         "\"%s\" is no address; write \"" BOUNCE_SENDER "\", \"" BOUNCE_NONE

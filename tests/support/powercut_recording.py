@@ -136,9 +136,17 @@ class Recorder:
         self.offsets = [0] * len(self.ops)
 
     def _fallocate(self, text, result, rest):
-        """Room alone: nothing that anybody can read changes."""
-        if "FALLOC_FL_KEEP_SIZE" not in text:
+        """Room alone, of which nothing can be read; or a file that becomes as long, with zeros at its end."""
+        file = self._file_of(text)
+        _, mode, start, size = text.rsplit(", ", 3)
+        if "FALLOC_FL_KEEP_SIZE" in mode or file is None:
+            return
+        end = int(start) + int(size)
+        if mode != "0" or file not in self.sizes:
             raise Unreadable(f"fallocate({text[:200]})")
+        if end > self.sizes[file]:
+            self._add("cut", file=file, size=end)
+            self.sizes[file] = end
 
     def _mkdirat(self, text, *_):
         """The directory of marks: it is not synced, and does as well when it is gone."""

@@ -133,6 +133,19 @@ class ImportConfig(SystemTest):
         self.assertEqual(made["local"]["domain"], "vm.example.org")
         self.assertEqual(self.secret(), "pass:word\n")
 
+    def test_what_is_said_twice(self):
+        """The last one holds, and an unknown word may be a password."""
+        self.write("remotes", "h.example smtp --user=one --port=26 --user=two --port=99999 --pass first --password=second\n")
+        text, made = self.take("nullmailer", self.other)
+        self.assert_relay(made["relays"][0], user="two", port=26)
+        self.assertIn('"99999" is no port', text)
+        self.assertNotIn("first", text)
+        self.assertNotIn("second", text)
+        auth = self.write("auth.conf", "me|h.example:one\nyou|h.example:two\n")
+        _, made = self.take("dma", self.write("dma.conf", f"SMARTHOST h.example\nAUTHPATH {auth}\nSTARTTLS\n"))
+        self.assert_relay(made["relays"][0], user="you")
+        self.assertEqual(self.secret(), "two\n")
+
     def test_what_is_there_stays(self):
         (self.secrets / "password").write_text("precious", encoding="utf-8")
         told = self.take("msmtp", self.write("msmtprc", MSMTP), status=66)

@@ -508,6 +508,32 @@ START_TEST(no_setting_needs_the_host_that_is_missing)
 }
 END_TEST
 
+/* Of the other sections: what one mistake leaves unset is judged by nothing else. */
+START_TEST(no_value_of_a_setting_is_more_than_refused)
+{
+    static const char *const values[] = {"true", "1", "-1", "1.5", "\"\"", "\"a b\"", "\"\\t\"",
+        "\"a@b\"", "\"/\"", "\"x\"", "( 1 )", "{ }", "[ 1 ]", "99999999999999999999"};
+    size_t n;
+    const Setting *rows = settings_table(&n);
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t v = 0; rows[i].section != SECTION_RELAYS && v < ELEMENTSOF(values); v++) {
+            _cleanup_failure_ Failure f = {0};
+            Config *config = NULL;
+            char text[300], path[100];
+            int r;
+
+            snprintf(text, sizeof(text),
+                "relays = ( { host = \"127.0.0.1\"; tls = \"none\"; } ); %s = { %s = %s; };",
+                section_name(rows[i].section), rows[i].name, values[v]);
+            put("outbox.conf", text, 0600);
+            r = config_load(place("outbox.conf", path), NULL, &config, &f);
+            ck_assert_msg(r == 0 || (r < 0 && f.text), "%s", text);
+            (void)config_unref(config);
+        }
+}
+END_TEST
+
 /* A login that stands in a host, where there can be none, is not told. */
 START_TEST(what_may_be_a_password_is_not_told)
 {
@@ -532,6 +558,7 @@ int main(void)
     tcase_add_checked_fixture(t, make_directory, remove_directory);
     tcase_add_test(t, all_mistakes_are_told_at_once_with_their_lines);
     tcase_add_test(t, a_relay_without_a_host_has_numbers_of_its_own);
+    tcase_add_test(t, no_value_of_a_setting_is_more_than_refused);
     tcase_add_test(t, no_setting_needs_the_host_that_is_missing);
     tcase_add_test(t, what_may_be_a_password_is_not_told);
     tcase_add_test(t, misplaced_settings_say_what_would_be_right);
