@@ -34,18 +34,22 @@ static bool find_user(long pid, uid_t *ret)
 }
 
 /* A line of proc_locks(5): "1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF". The device is not that
- * of stat(2) everywhere (btrfs), so that the inode alone has to do. 0: it is of another. */
-static long parse_line(const char *line, bool exclusive, ino_t inode)
+ * of stat(2) everywhere (btrfs), so that the inode alone has to do; whether it is the same is in
+ * `ret_sure`. 0: it is of another. */
+static long parse_line(const char *line, bool exclusive, const struct stat *st, bool *ret_sure)
 {
+    unsigned device_major, device_minor;
     char kind[8], way[8];
     unsigned long n;
     long pid;
 
-    return sscanf(line, "%*d: %7s ADVISORY %7s %ld %*x:%*x:%lu", kind, way, &pid, &n) == 4 &&
-                   strcmp(kind, "FLOCK") == 0 && n == inode &&
-                   strcmp(way, exclusive ? "WRITE" : "READ") == 0
-               ? pid
-               : 0;
+    if (sscanf(line, "%*d: %7s ADVISORY %7s %ld %x:%x:%lu", kind, way, &pid, &device_major,
+            &device_minor, &n) != 6 ||
+        strcmp(kind, "FLOCK") != 0 || n != st->st_ino ||
+        strcmp(way, exclusive ? "WRITE" : "READ") != 0)
+        return 0;
+    *ret_sure = makedev(device_major, device_minor) == st->st_dev;
+    return pid;
 }
 
 bool holder_is_strange(int fd, bool exclusive, uid_t owner)
@@ -58,7 +62,8 @@ bool holder_is_strange(int fd, bool exclusive, uid_t owner)
     if (!locks || fstat(fd, &st) < 0)
         return false;
     while (fgets(line, sizeof(line), locks)) {
-        long pid = parse_line(line, exclusive, st.st_ino);
+        bool sure;
+        long pid = parse_line(line, exclusive, &st, &sure);
         uid_t user = owner;
 
         if (pid == 0)
@@ -74,16 +79,21 @@ long holder_find(int fd, bool exclusive, uid_t owner)
 {
     _cleanup_(close_stream) FILE *locks = fopen("/proc/locks", "re");
     char line[256];
+    long other = 0;
     struct stat st;
     uid_t user;
+    bool sure;
 
     if (!locks || fstat(fd, &st) < 0)
         return 0;
     while (fgets(line, sizeof(line), locks)) {
-        long pid = parse_line(line, exclusive, st.st_ino);
+        long pid = parse_line(line, exclusive, &st, &sure);
 
-        if (pid > 0 && find_user(pid, &user) && (user == owner || user == 0))
+        if (pid <= 0 || !find_user(pid, &user) || (user != owner && user != 0))
+            continue;
+        if (sure)
             return pid;
+        other = other > 0 ? other : pid;
     }
-    return 0;
+    return other;
 }
