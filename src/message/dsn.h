@@ -41,5 +41,6 @@ typedef struct Dsn {
 } Dsn;
 
 /* Appends a whole queue file, envelope included: from the null reverse-path, so that nothing is
- * ever told of what becomes of it. An original that cannot be read is left out. 0 or -ENOMEM. */
+ * ever told of what becomes of it. Its content is 7-bit, so that it is delivered where its message
+ * could not be converted. An original that cannot be read is left out. 0 or -ENOMEM. */
 int dsn_format(const Dsn *dsn, Buffer *out);

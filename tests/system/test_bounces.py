@@ -3,6 +3,7 @@ recipients alone who have not had it. One that fails is never told of itself."""
 
 import email
 import email.policy
+import quopri
 
 from case import SystemTest, message
 from odd_relay import RelayTest
@@ -269,3 +270,20 @@ class Odd(RelayTest):
         self.assertTrue(self.froms[-1].startswith("FROM:<>"))
         self.assertEqual(statuses(report)[1]["Final-Recipient"], r"utf-8; n\x{F6}@lab.test")
         self.assertIn("<nö@lab.test>", part(report, "text/plain").get_content())
+
+    def test_not_convertible(self):
+        """What the relay cannot take, for it is signed and 8-bit, is told of nevertheless: the report is 7-bit."""
+        self.relay.extensions = ("PIPELINING",)
+        self.serve(bounce=TOLD)
+        header = (b'MIME-Version: 1.0\nContent-Type: multipart/signed; boundary="b"; micalg=pgp-sha512;\n'
+                  b' protocol="application/pgp-signature"\n')
+        body = "--b\n\nGrüße\n--b\nContent-Type: application/pgp-signature\n\nseal\n--b--\n".encode()
+        self.queue.drop("m", message(body, header=header))
+        self.queue.wait_state("m", "failed")
+        content = wait_for(lambda: [content for to, content in self.relay.accepted if to == ("shop@lab.test",)],
+                           self.logs)[0]
+        self.assertTrue(content.isascii())
+        whole = part(parse(content), "message/global")
+        self.assertEqual(whole["Content-Transfer-Encoding"], "quoted-printable")
+        self.assertIn("\nGrüße\n".encode(), quopri.decodestring(whole.get_payload(0).as_bytes().replace(b"\r", b"")))
+        self.queue.wait_gone("m-notice")

@@ -43,6 +43,8 @@ static void check_lines(const char *report)
     for (const char *at = report; *at; at += strcspn(at, "\n") + 1) {
         ck_assert_uint_le(strcspn(at, "\n"), 998);
         ck_assert_uint_ge(strcspn(at, "\r"), strcspn(at, "\n"));
+        for (size_t i = 0; i < strcspn(at, "\n"); i++)
+            ck_assert_uint_lt((unsigned char)at[i], 0x80);
     }
 }
 
@@ -179,9 +181,74 @@ START_TEST(an_international_address_is_written_in_ascii)
         recipient.address = cases[i].address;
         report = format(&recipient, NULL, (Dsn){0});
         check_has(report, cases[i].field);
-        check_has(
-            report, "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n");
+        check_has(report, "Content-Type: text/plain; charset=utf-8\n"
+                          "Content-Transfer-Encoding: quoted-printable\n");
     }
+}
+END_TEST
+
+#define SIGNED(BODY)                                                                            \
+    "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b; protocol=x/y; micalg=z\n\n" \
+    "--b\n\n" BODY "\n--b\nContent-Type: x/y\n\nseal\n--b--\n"
+#define X200                                                                                       \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxxxxxxx"                                                                                     \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxxxxxxx"
+#define X1000 X200 X200 X200 X200 X200
+
+/* Whatever the message has in it, the report of it can be delivered to any relay. */
+START_TEST(is_7_bit_whatever_the_message_is)
+{
+    static const struct {
+        const char *original;
+        size_t max;
+        const char *has;
+    } cases[] = {
+        {"Subject: x\n\ngr\xc3\xbc\xc3\x9f\n", 9000,
+            "Content-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\n\nSubject: x\n"},
+        {"Subject: x\n\ngr\xc3\xbc\xc3\x9f\n", 9000, "\n\ngr=C3=BC=C3=9F\n"},
+        {"Subject: x\r\n\r\ngr\xfc\xdf\r\n", 9000, "\n\ngr=FC=DF\n"},
+        {"Subject: x\n\n" X1000 "\n", 9000, "Content-Type: message/rfc822\n"},
+        {SIGNED("gr\xc3\xbc\xc3\x9f"), 9000,
+            "Content-Type: message/global\nContent-Transfer-Encoding: quoted-printable\n\nMIME"},
+        {SIGNED("gr\xfc\xdf"), 9000, "\n--b\n\ngr=FC=DF\n--b\n"},
+        {SIGNED(X1000), 9000, "Content-Type: message/global\n"},
+        {"Subject: gr\xc3\xbc\xc3\x9f\n\ngr\xfc\xdf\n", 9000,
+            "\n\nSubject: gr=C3=BC=C3=9F\n\ngr=FC=DF\n"},
+        {"Subject: gr\xfc\xdf\n\nHello.\n", 9000,
+            "Content-Type: text/rfc822-headers; charset=unknown-8bit\n"
+            "Content-Transfer-Encoding: quoted-printable\n\nSubject: gr=FC=DF\n\n--"},
+        {"Subject: gr\xc3\xbc\xc3\x9f\n\nHello.\n", 1,
+            "Content-Type: text/rfc822-headers; charset=utf-8\n"
+            "Content-Transfer-Encoding: quoted-printable\n\nSubject: gr=C3=BC=C3=9F\n\n--"},
+        {"Subject: x\nX: " X1000 "\n\nHello.\n", 1,
+            "Content-Type: text/rfc822-headers\nContent-Transfer-Encoding: quoted-printable\n"},
+    };
+    DsnRecipient recipient = ann;
+
+    recipient.text = "gr\xc3\xbc\xc3\x9f";
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        char *report =
+            format(&recipient, cases[i].original, (Dsn){.original_size_max = cases[i].max});
+
+        check_has(report, cases[i].has);
+        check_has(report, "refused it: 550 5.1.1 gr=C3=BC=C3=9F\n");
+        check_lines(report);
+    }
+}
+END_TEST
+
+/* A relay without SMTPUTF8 takes it wherever the address can be said in ASCII. */
+START_TEST(goes_to_a_domain_in_ascii)
+{
+    char *report = format(&ann, ORIGINAL,
+        (Dsn){.to = "ann@b\xc3\xbc"
+                    "cher.example"});
+
+    check_has(report, "X-Receiver: <ann@xn--bcher-kva.example> NOTIFY=NEVER\n");
+    check_has(report, "\nTo: <ann@xn--bcher-kva.example>\n");
+    check_lines(report);
 }
 END_TEST
 
@@ -213,6 +280,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_others_say_stays_on_its_line);
     tcase_add_test(tests, the_status_is_of_the_replys_class);
     tcase_add_test(tests, an_international_address_is_written_in_ascii);
+    tcase_add_test(tests, is_7_bit_whatever_the_message_is);
+    tcase_add_test(tests, goes_to_a_domain_in_ascii);
     tcase_add_test(tests, the_boundary_is_in_no_part);
     suite_add_tcase(suite, tests);
     return suite;
