@@ -3,6 +3,7 @@ recipients alone who have not had it. One that fails is never told of itself."""
 
 import email
 import email.policy
+import os
 import quopri
 
 from case import SystemTest, message
@@ -191,7 +192,37 @@ class Odd(RelayTest):
         wait_for(lambda: len(self.queue.in_state("failed")) == 40, self.logs)
         wait_for(lambda: len(self.reports()) == 5, self.logs)
         self.assertEqual(daemon.output().count("event=untold"), 35)
-        self.assertIn("it is message 35 that nobody is told of", daemon.output())
+        self.assertIn("shop@lab.test is not told that it failed: such reports are limited to 5 an hour for one user's "
+                      "messages and 50 for all (bounce.per_hour); left out for user "
+                      f"{os.getuid()} within the hour: 35", daemon.output())
+
+    def test_flood_of_another_user(self):
+        """It does not keep others from being told."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can give files to other users")
+        daemon = self.serve(bounce={**TOLD, "per_hour": 2})
+        for number in range(10):
+            temporary = self.queue.path / f".m{number}.new"
+            temporary.write_bytes(message(to=["no@lab.test"]))
+            os.chown(temporary, 61001, 61001)
+            temporary.rename(self.queue.path / f"m{number}.queued")
+        wait_for(lambda: daemon.output().count("event=untold") == 8, self.logs)
+        self.assertIn("left out for user 61001 within the hour: 8", daemon.output())
+        self.queue.drop("mine", message(to=["no@lab.test"]))
+        self.wait_log(daemon, "by the message mine-notice")
+
+    def test_flood_of_warnings(self):
+        """They are bounded by themselves, told of later, and leave the reports of failures alone."""
+        daemon = self.serve(bounce={**TOLD, "per_hour": 2, "delay_warning": "1s"},
+                            retry={"first": "300ms", "max": "300ms", "factor": 1.0, "max_attempts": 8})
+        for number in range(4):
+            self.queue.drop(f"m{number}", message(to=["later@lab.test"]))
+        wait_for(lambda: len(self.queue.in_state("failed")) == 4, self.logs, 30)
+        self.assertIn("is not told yet that it is delayed: such reports are limited to 2 an hour", daemon.output())
+        self.assertEqual(daemon.output().count("is not told that it failed"), 2)
+        wait_for(lambda: len(self.reports()) == 4, self.logs)
+        self.assertEqual(sorted(one["Subject"] for one in self.reports()),
+                         ["Mail is delayed"] * 2 + ["Undelivered mail"] * 2)
 
     def test_delay(self):
         """Told once, of those who wait, and what becomes of it in the end."""
