@@ -13,6 +13,7 @@
 #include "base/encode.h"
 #include "base/idn.h"
 #include "base/text.h"
+#include "message/dsn_advice.h"
 #include "message/dsn_original.h"
 #include "message/envelope.h"
 #include "message/form.h"
@@ -24,6 +25,8 @@
 #define BOUNDARY_MAX 40
 
 #define LINE_WIDTH 78
+
+#define ASK "ask the administrator of this machine, and show this report"
 
 typedef struct Words {
     const char *subject, *first, *action;
@@ -174,7 +177,37 @@ static int tell_codes(Buffer *out, const DsnRecipient *recipient)
         out, "%d %s%s", recipient->code, recipient->enhanced, *recipient->enhanced ? " " : "");
 }
 
-static int tell_recipient(Buffer *out, const DsnRecipient *recipient)
+static int tell_line(Buffer *out, const char *before, const char *text)
+{
+    _cleanup_free_
+    char *line = text ? make_line(text, false) : NULL;
+
+    if (!text)
+        return 0;
+    return line ? buffer_appendf(out, "%s%s.\n", before, line) : -ENOMEM;
+}
+
+/* What whom it is for can do; NULL: nothing, or nothing is known. */
+static const char *advice_of(const Dsn *dsn, const DsnRecipient *recipient)
+{
+    const char *advice = dsn->action == DSN_FAILED ? dsn_advice(recipient) : NULL;
+
+    if (!dsn->to_sender)
+        return advice ?: dsn->hint;
+    return dsn->action == DSN_FAILED ? advice ?: ASK : NULL;
+}
+
+/* Whether it is the same for all, so that it is told once. */
+static bool has_one_advice(const Dsn *dsn)
+{
+    for (size_t i = 1; i < dsn->n_recipients; i++)
+        if (!text_equal(advice_of(dsn, &dsn->recipients[0]), advice_of(dsn, &dsn->recipients[i])))
+            return false;
+    return true;
+}
+
+/* `advice` is theirs alone; or NULL. */
+static int tell_recipient(Buffer *out, const DsnRecipient *recipient, const char *advice)
 {
     _cleanup_free_
     char *text = make_line(recipient->text, false);
@@ -192,23 +225,16 @@ static int tell_recipient(Buffer *out, const DsnRecipient *recipient)
                                  : "put it off");
     if (r >= 0)
         r = tell_codes(out, recipient);
-    return r < 0 ? r : buffer_appendf(out, "%s\n", text);
-}
-
-static int tell_line(Buffer *out, const char *before, const char *text)
-{
-    _cleanup_free_
-    char *line = text ? make_line(text, false) : NULL;
-
-    if (!text)
-        return 0;
-    return line ? buffer_appendf(out, "\n%s%s.\n", before, line) : -ENOMEM;
+    if (r >= 0)
+        r = buffer_appendf(out, "%s\n", text);
+    return r < 0 ? r : tell_line(out, "    What can be done: ", advice);
 }
 
 /* For a person. */
 static int put_explanation(const Dsn *dsn, const char *host, Buffer *out)
 {
     char date[RFC5322_DATE_MAX];
+    bool one = has_one_advice(dsn);
     _cleanup_free_
     char *id = make_line(dsn->id, false);
     int r = id ? buffer_appendf(
@@ -216,13 +242,14 @@ static int put_explanation(const Dsn *dsn, const char *host, Buffer *out)
                : -ENOMEM;
 
     for (size_t i = 0; i < dsn->n_recipients && r >= 0; i++)
-        r = tell_recipient(out, &dsn->recipients[i]);
+        r = tell_recipient(
+            out, &dsn->recipients[i], one ? NULL : advice_of(dsn, &dsn->recipients[i]));
     if (r >= 0 && dsn->n_more > 0)
         r = buffer_appendf(out, "\nand %zu more.\n", dsn->n_more);
     if (r >= 0)
-        r = tell_line(out, "In all: ", dsn->reason);
-    if (r >= 0)
-        r = tell_line(out, "What can be done: ", dsn->hint);
+        r = tell_line(out, "\nIn all: ", dsn->reason);
+    if (r >= 0 && one && dsn->n_recipients > 0)
+        r = tell_line(out, "\nWhat can be done: ", advice_of(dsn, &dsn->recipients[0]));
     if (r >= 0)
         r = buffer_appendf(out, "\nThe message is %s in the queue", id);
     if (r >= 0 && dsn->arrival > 0)

@@ -208,6 +208,7 @@ static int write_notice(const Notices *n, const SpoolClaim *claim, Message *mess
     dsn->sender_parameters = envelope->sender_parameters;
     dsn->arrival = spool_claim_arrival(claim);
     dsn->reason = end->error == ERROR_EXPIRED ? end->text : NULL; /* else each one's says it */
+    dsn->to_sender = strcmp(n->config->bounce.to, BOUNCE_SENDER) == 0;
     dsn->hint = end->hint;
     dsn->original = message_input(message);
     dsn->original_size_max = n->config->bounce.original_size;

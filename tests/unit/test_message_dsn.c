@@ -59,7 +59,7 @@ START_TEST(tells_all_there_is)
         (Dsn){.sender_parameters = "RET=FULL ENVID=a+3Db",
             .arrival = 1772446830 * USEC_PER_SEC,
             .reason = "1 of 1 recipients refused",
-            .hint = "see whether the address is right",
+            .hint = "look at the log",
             .original_size_max = 1024});
 
     check_has(report, "X-Sender: <>\nX-Receiver: <shop@example.org> NOTIFY=NEVER\nFrom: Mail ");
@@ -68,7 +68,7 @@ START_TEST(tells_all_there_is)
     check_has(
         report, "\n<ann@example.com>\n    smtp.example.com refused it: 550 5.1.1 no such user\n");
     check_has(report, "\nIn all: 1 of 1 recipients refused.\n");
-    check_has(report, "\nWhat can be done: see whether the address is right.\n");
+    check_has(report, "\nWhat can be done: see whether the address is right, ");
     check_has(report, "\nOriginal-Envelope-Id: a=b\nReporting-MTA: dns; ");
     check_has(report, "\nArrival-Date: Mon, 02 Mar 2026 10:20:30 +0000\n");
     check_has(report,
@@ -252,6 +252,84 @@ START_TEST(goes_to_a_domain_in_ascii)
 }
 END_TEST
 
+/* A sender is told what a sender can do; who looks after the queue, what can be done there. */
+START_TEST(says_what_its_reader_can_do)
+{
+    static const struct {
+        int code;
+        const char *enhanced, *has;
+    } cases[] = {
+        {550, "5.1.1", "see whether the address is right"},
+        {550, "5.1.10", "see whether the address is right"},
+        {450, "4.1.2", "see whether the address is right"},
+        {550, "", "see whether the address is right"},
+        {553, "", "see whether the address is right"},
+        {550, "5.1.8", "see whether the address that the message was sent from is right"},
+        {550, "5.2.1", "the mailbox takes no mail now"},
+        {452, "4.2.2", "the mailbox is full"},
+        {552, "5.2.3", "make the message smaller, as with"},
+        {552, "5.3.4", "make the message smaller, as with"},
+        {552, "", "make the message smaller, or send it again later"},
+        {550, "5.7.1", NULL},
+        {554, "", NULL},
+        {451, "4.3.0", NULL},
+        {0, "", NULL},
+    };
+    DsnRecipient recipient = ann;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        for (int to_sender = 0; to_sender < 2; to_sender++) {
+            char *report;
+
+            recipient.code = cases[i].code;
+            recipient.enhanced = cases[i].enhanced;
+            report = format(&recipient, NULL,
+                (Dsn){.to_sender = to_sender, .hint = "the relay's log may help"});
+            check_has(report, "\nWhat can be done: ");
+            check_has(report, cases[i].has ? cases[i].has
+                              : to_sender  ? "ask the administrator of this machine"
+                                           : "the relay's log may help.\n");
+            ck_assert(!to_sender || !strstr(report, "log may help"));
+        }
+}
+END_TEST
+
+START_TEST(who_waits_has_nothing_to_do)
+{
+    char *report = format(&ann, NULL,
+        (Dsn){.action = DSN_DELAYED, .to_sender = true, .hint = "the relay's log may help"});
+
+    ck_assert(!strstr(report, "What can be done"));
+    ck_assert(!strstr(report, "the relay's log"));
+}
+END_TEST
+
+/* Told once where it is the same for all, else of each. */
+START_TEST(each_recipient_has_its_own_advice)
+{
+    DsnRecipient recipients[2] = {ann, ann};
+    Dsn dsn = {.to = "shop@example.org",
+        .id = "a",
+        .to_sender = true,
+        .recipients = recipients,
+        .n_recipients = 2};
+
+    for (int same = 0; same < 2; same++) {
+        _cleanup_buffer_ Buffer out = {0};
+        const char *first;
+
+        recipients[1].enhanced = same ? "5.1.2" : "5.2.2";
+        ck_assert_int_eq(dsn_format(&dsn, &out), 0);
+        ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+        first = strstr(buffer_data(&out), "What can be done: see whether the address is right");
+        ck_assert_ptr_nonnull(first);
+        ck_assert(!strstr(first + 1, "What can be done: see"));
+        ck_assert((strstr(first, "the mailbox is full") == NULL) == same);
+        ck_assert((strstr(first, "\n    smtp.example.com refused") == NULL) == same);
+    }
+}
+END_TEST
+
 /* An original that has the boundary of its own report gets another one. */
 START_TEST(the_boundary_is_in_no_part)
 {
@@ -282,6 +360,9 @@ static Suite *make_suite(void)
     tcase_add_test(tests, an_international_address_is_written_in_ascii);
     tcase_add_test(tests, is_7_bit_whatever_the_message_is);
     tcase_add_test(tests, goes_to_a_domain_in_ascii);
+    tcase_add_test(tests, says_what_its_reader_can_do);
+    tcase_add_test(tests, who_waits_has_nothing_to_do);
+    tcase_add_test(tests, each_recipient_has_its_own_advice);
     tcase_add_test(tests, the_boundary_is_in_no_part);
     suite_add_tcase(suite, tests);
     return suite;
