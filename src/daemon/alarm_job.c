@@ -86,6 +86,7 @@ const AlarmOldest *alarm_job_oldest(Job *job)
 
 typedef struct Run {
     Buffer script;
+    char *command; /* as it was written */
     CommandStop stop;
     int result;
     Failure failure;
@@ -94,10 +95,12 @@ typedef struct Run {
 static void run_command(void *argument)
 {
     Run *run = argument;
+    CommandUse use = COMMAND_USE("alarm_command", "read its standard input, print little and exit");
     _cleanup_buffer_ Buffer output = {0};
 
-    run->result = command_run(
-        buffer_data(&run->script), RUN_LIMIT, OUTPUT_MAX, &output, NULL, &run->stop, &run->failure);
+    use.shown = run->command;
+    run->result = command_run(buffer_data(&run->script), &use, RUN_LIMIT, OUTPUT_MAX, &output, NULL,
+        &run->stop, &run->failure);
 }
 
 static void drop_run(void *argument)
@@ -106,6 +109,7 @@ static void drop_run(void *argument)
 
     command_stop_done(&run->stop);
     buffer_done(&run->script);
+    free(run->command);
     failure_done(&run->failure);
     free(run);
 }
@@ -151,7 +155,8 @@ int alarm_job_run(Worker *worker, const char *command, const Buffer *input, Job 
     if (!run)
         return -ENOMEM;
     command_stop_init(&run->stop);
-    r = make_script(&run->script, command, input);
+    run->command = strdup(command);
+    r = run->command ? make_script(&run->script, command, input) : -ENOMEM;
     if (r >= 0)
         r = worker_submit(worker, &running, NULL, run, ret);
     if (r < 0)

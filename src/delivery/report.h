@@ -41,7 +41,7 @@ typedef enum MessageChange {
                           those that have had it get it again */
     MESSAGE_NOTICE,    /* it failed, or is late, and somebody is told: `text` says who, and by which
                           message */
-    MESSAGE_UNTOLD,    /* it is about to fail, and nobody is told: `text` says why */
+    MESSAGE_UNTOLD,    /* it is about to fail or late, and nobody is told: `text` says why */
     MESSAGE_CHANGE_MAX,
 } MessageChange;
 

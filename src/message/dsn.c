@@ -1,5 +1,6 @@
 /* Writing delivery status notifications. Must never let a byte of what others said end a line or a
- * part, nor name a recipient that has had the message. */
+ * part, nor name a recipient that has had the message, nor need more of a relay than 7-bit content
+ * in short lines. */
 #include "message/dsn.h"
 
 #include <errno.h>
@@ -9,13 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/encode.h"
+#include "base/idn.h"
 #include "base/text.h"
+#include "message/dsn_advice.h"
+#include "message/dsn_original.h"
 #include "message/envelope.h"
-#include "message/header.h"
+#include "message/form.h"
 #include "message/stamp.h"
-
-/* A header that is longer is cut behind a line. */
-#define HEADER_MAX ((size_t)64 * 1024)
 
 /* Bytes of a reply that are told; a line of a header has room for them. */
 #define SAID_MAX 900
@@ -23,6 +25,8 @@
 #define BOUNDARY_MAX 40
 
 #define LINE_WIDTH 78
+
+#define ASK "ask the administrator of this machine, and show this report"
 
 typedef struct Words {
     const char *subject, *first, *action;
@@ -173,7 +177,37 @@ static int tell_codes(Buffer *out, const DsnRecipient *recipient)
         out, "%d %s%s", recipient->code, recipient->enhanced, *recipient->enhanced ? " " : "");
 }
 
-static int tell_recipient(Buffer *out, const DsnRecipient *recipient)
+static int tell_line(Buffer *out, const char *before, const char *text)
+{
+    _cleanup_free_
+    char *line = text ? make_line(text, false) : NULL;
+
+    if (!text)
+        return 0;
+    return line ? buffer_appendf(out, "%s%s.\n", before, line) : -ENOMEM;
+}
+
+/* What whom it is for can do; NULL: nothing, or nothing is known. */
+static const char *advice_of(const Dsn *dsn, const DsnRecipient *recipient)
+{
+    const char *advice = dsn->action == DSN_FAILED ? dsn_advice(recipient) : NULL;
+
+    if (!dsn->to_sender)
+        return advice ?: dsn->hint;
+    return dsn->action == DSN_FAILED ? advice ?: ASK : NULL;
+}
+
+/* Whether it is the same for all, so that it is told once. */
+static bool has_one_advice(const Dsn *dsn)
+{
+    for (size_t i = 1; i < dsn->n_recipients; i++)
+        if (!text_equal(advice_of(dsn, &dsn->recipients[0]), advice_of(dsn, &dsn->recipients[i])))
+            return false;
+    return true;
+}
+
+/* `advice` is theirs alone; or NULL. */
+static int tell_recipient(Buffer *out, const DsnRecipient *recipient, const char *advice)
 {
     _cleanup_free_
     char *text = make_line(recipient->text, false);
@@ -191,23 +225,16 @@ static int tell_recipient(Buffer *out, const DsnRecipient *recipient)
                                  : "put it off");
     if (r >= 0)
         r = tell_codes(out, recipient);
-    return r < 0 ? r : buffer_appendf(out, "%s\n", text);
-}
-
-static int tell_line(Buffer *out, const char *before, const char *text)
-{
-    _cleanup_free_
-    char *line = text ? make_line(text, false) : NULL;
-
-    if (!text)
-        return 0;
-    return line ? buffer_appendf(out, "\n%s%s.\n", before, line) : -ENOMEM;
+    if (r >= 0)
+        r = buffer_appendf(out, "%s\n", text);
+    return r < 0 ? r : tell_line(out, "    What can be done: ", advice);
 }
 
 /* For a person. */
 static int put_explanation(const Dsn *dsn, const char *host, Buffer *out)
 {
     char date[RFC5322_DATE_MAX];
+    bool one = has_one_advice(dsn);
     _cleanup_free_
     char *id = make_line(dsn->id, false);
     int r = id ? buffer_appendf(
@@ -215,13 +242,14 @@ static int put_explanation(const Dsn *dsn, const char *host, Buffer *out)
                : -ENOMEM;
 
     for (size_t i = 0; i < dsn->n_recipients && r >= 0; i++)
-        r = tell_recipient(out, &dsn->recipients[i]);
+        r = tell_recipient(
+            out, &dsn->recipients[i], one ? NULL : advice_of(dsn, &dsn->recipients[i]));
     if (r >= 0 && dsn->n_more > 0)
         r = buffer_appendf(out, "\nand %zu more.\n", dsn->n_more);
     if (r >= 0)
-        r = tell_line(out, "In all: ", dsn->reason);
-    if (r >= 0)
-        r = tell_line(out, "What can be done: ", dsn->hint);
+        r = tell_line(out, "\nIn all: ", dsn->reason);
+    if (r >= 0 && one && dsn->n_recipients > 0)
+        r = tell_line(out, "\nWhat can be done: ", advice_of(dsn, &dsn->recipients[0]));
     if (r >= 0)
         r = buffer_appendf(out, "\nThe message is %s in the queue", id);
     if (r >= 0 && dsn->arrival > 0)
@@ -291,85 +319,20 @@ static int put_status(const Dsn *dsn, const char *host, Buffer *out)
     return r;
 }
 
-/* ---- the message it is about ---- */
+/* ---- the whole ---- */
 
-static int read_up_to(Input *input, size_t most, Buffer *out)
-{
-    while (buffer_size(out) < most) {
-        char *room = buffer_reserve(out, MIN(most - buffer_size(out), (size_t)16 * 1024));
-        ssize_t n = room ? input_read_at(input, room,
-                               MIN(most - buffer_size(out), (size_t)16 * 1024), buffer_size(out))
-                         : -ENOMEM;
-
-        if (n <= 0)
-            return (int)n;
-        buffer_commit(out, (size_t)n);
-    }
-    return 0;
-}
-
-/* Where the header ends, or the last line that is there. */
-static size_t header_size(const Buffer *text)
-{
-    const char *data = buffer_data(text), *end = data + buffer_size(text), *at = data;
-
-    while (at < end) {
-        const char *next = header_next_line(at, end);
-
-        if (*at == '\n' || (*at == '\r' && next - at == 2))
-            break;
-        if (next == end && next[-1] != '\n' && at > data)
-            break;
-        at = next;
-    }
-    return (size_t)(at - data);
-}
-
-static bool is_whole(const Dsn *dsn)
-{
-    size_t n;
-    const char *ret = envelope_parameter(dsn->sender_parameters, "RET", &n);
-
-    return dsn->original->size <= dsn->original_size_max &&
-           !(ret && n == strlen("HDRS") && strncasecmp(ret, "HDRS", n) == 0);
-}
-
-/* The message, or its header; nothing where it cannot be read. 0 or -ENOMEM. */
-static int read_original(const Dsn *dsn, bool *ret_whole, Buffer *ret)
+static int put_original(const DsnOriginal *original, const char *boundary, Buffer *out)
 {
     int r;
 
-    *ret_whole = dsn->original && is_whole(dsn);
-    if (!dsn->original)
-        return 0;
-    r = read_up_to(dsn->original, *ret_whole ? dsn->original_size_max + 1 : HEADER_MAX, ret);
-    if (r >= 0 && buffer_size(ret) > 0 && !*ret_whole)
-        buffer_truncate(ret, header_size(ret));
-    if (r < 0)
-        buffer_clear(ret);
-    return r == -ENOMEM ? r : 0;
-}
-
-static const char *encoding_of(const Buffer *text)
-{
-    return text_is_ascii(buffer_data(text), buffer_size(text)) ? "7bit" : "8bit";
-}
-
-static int put_original(const Buffer *text, bool whole, const char *boundary, Buffer *out)
-{
-    size_t n = buffer_size(text);
-    int r;
-
-    if (n == 0)
+    if (buffer_size(&original->text) == 0)
         return 0;
     r = buffer_appendf(out,
         "\n--%s\nContent-Description: %s\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n",
-        boundary, whole ? "Undelivered message" : "Header of the undelivered message",
-        whole ? "message/rfc822" : "text/rfc822-headers", encoding_of(text));
-    return r < 0 ? r : buffer_append(out, buffer_data(text), n);
+        boundary, original->description, original->type, original->encoding);
+    return r < 0 ? r
+                 : buffer_append(out, buffer_data(&original->text), buffer_size(&original->text));
 }
-
-/* ---- the whole ---- */
 
 static bool contains(const Buffer *text, const char *what)
 {
@@ -391,29 +354,44 @@ static void choose_boundary(
     } while (contains(human, ret) || contains(original, ret));
 }
 
-static int put_header(const Dsn *dsn, const char *boundary, Buffer *out)
+static int put_header(const Dsn *dsn, const char *to, const char *boundary, Buffer *out)
 {
     char host[HOST_NAME_MAX + 1];
-    const char *at = strrchr(dsn->to, '@');
+    const char *at = strrchr(to, '@');
     int r = buffer_appendf(out,
         "X-Sender: <>\nX-Receiver: <%s> NOTIFY=NEVER\n"
         "From: Mail Delivery System <MAILER-DAEMON@%s>\n",
-        dsn->to, stamp_domain(at ? at + 1 : NULL, host));
+        to, stamp_domain(at ? at + 1 : NULL, host));
 
     return r < 0 ? r
                  : buffer_appendf(out,
                        "To: <%s>\nSubject: %s\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n"
                        "Content-Type: multipart/report; report-type=delivery-status;\n"
                        " boundary=\"%s\"\n\n",
-                       dsn->to, words[dsn->action].subject, boundary);
+                       to, words[dsn->action].subject, boundary);
+}
+
+/* The explanation, its part's header in front. */
+static int make_human(const Dsn *dsn, const char *host, Buffer *out)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    int r = put_explanation(dsn, host, &text);
+    bool fits = form_fits(buffer_data(&text), buffer_size(&text));
+
+    if (r >= 0)
+        r = buffer_appendf(out,
+            "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: %s\n\n",
+            fits ? "7bit" : "quoted-printable");
+    if (r < 0)
+        return r;
+    return fits ? buffer_append(out, buffer_data(&text), buffer_size(&text))
+                : encode_quoted_printable(buffer_data(&text), buffer_size(&text), out);
 }
 
 static int put_parts(
     const Dsn *dsn, const char *host, const Buffer *human, const char *boundary, Buffer *out)
 {
-    int r = buffer_appendf(out,
-        "--%s\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: %s\n\n",
-        boundary, encoding_of(human));
+    int r = buffer_appendf(out, "--%s\n", boundary);
 
     if (r >= 0)
         r = buffer_append(out, buffer_data(human), buffer_size(human));
@@ -424,21 +402,25 @@ static int put_parts(
 
 int dsn_format(const Dsn *dsn, Buffer *out)
 {
-    _cleanup_buffer_ Buffer human = {0}, original = {0};
+    _cleanup_buffer_ Buffer human = {0};
+    _cleanup_(dsn_original_done) DsnOriginal original = {0};
+    _cleanup_free_
+    char *to = NULL;
     char host[HOST_NAME_MAX + 1], boundary[BOUNDARY_MAX];
-    bool whole;
-    int r = read_original(dsn, &whole, &original);
+    int r = dsn_original_read(dsn, &original);
 
     host_name(host);
     if (r >= 0)
-        r = put_explanation(dsn, host, &human);
+        r = make_human(dsn, host, &human);
+    if (r >= 0)
+        r = address_to_ascii_domain(dsn->to, &to);
     if (r < 0)
         return r;
-    choose_boundary(dsn, &human, &original, boundary);
-    r = put_header(dsn, boundary, out);
+    choose_boundary(dsn, &human, &original.text, boundary);
+    r = put_header(dsn, to ?: dsn->to, boundary, out);
     if (r >= 0)
         r = put_parts(dsn, host, &human, boundary, out);
     if (r >= 0)
-        r = put_original(&original, whole, boundary, out);
+        r = put_original(&original, boundary, out);
     return r < 0 ? r : buffer_appendf(out, "\n--%s--\n", boundary);
 }

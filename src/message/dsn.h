@@ -32,7 +32,8 @@ typedef struct Dsn {
     usec_t arrival;                /* realtime; 0: not known */
     usec_t until;                  /* realtime: it is tried until then; 0: not known */
     const char *reason;            /* of the whole, a sentence without its end; or NULL */
-    const char *hint;              /* what can be done; or NULL */
+    bool to_sender;                /* else to somebody who looks after the queue */
+    const char *hint;              /* what the latter can do; or NULL */
     const DsnRecipient *recipients;
     size_t n_recipients;
     size_t n_more;            /* that are not named */
@@ -41,5 +42,6 @@ typedef struct Dsn {
 } Dsn;
 
 /* Appends a whole queue file, envelope included: from the null reverse-path, so that nothing is
- * ever told of what becomes of it. An original that cannot be read is left out. 0 or -ENOMEM. */
+ * ever told of what becomes of it. Its content is 7-bit, so that it is delivered where its message
+ * could not be converted. An original that cannot be read is left out. 0 or -ENOMEM. */
 int dsn_format(const Dsn *dsn, Buffer *out);

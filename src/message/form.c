@@ -55,3 +55,12 @@ void form_finish(ContentForm *form)
     if (form->line > 0)
         end_line(form);
 }
+
+bool form_fits(const char *data, size_t n)
+{
+    ContentForm form = {0};
+
+    form_add(&form, data, n);
+    form_finish(&form);
+    return !form.is_8bit && !form.has_long_lines;
+}

@@ -21,3 +21,6 @@ void form_add(ContentForm *form, const char *data, size_t n);
 
 /* The last line may have been left open. */
 void form_finish(ContentForm *form);
+
+/* Whether any relay takes the whole content: 7-bit, in lines that are short enough. */
+bool form_fits(const char *data, size_t n);

@@ -155,23 +155,27 @@ static const char *addressee(const Config *config, const Envelope *envelope)
     return strchr(to, '@') ? to : NULL;
 }
 
-static bool may_tell(Notices *n, usec_t now)
+static NoticeKind kind_of(const MessageEnd *end)
 {
-    if (n->since == 0 || now < n->since || now - n->since >= USEC_PER_HOUR) {
-        n->since = now;
-        n->n = n->left_out = 0;
-    }
-    return n->config->bounce.per_hour == 0 || n->n < n->config->bounce.per_hour;
+    return end->kind == END_FAILED ? NOTICE_FAILED : NOTICE_DELAYED;
 }
 
-/* That somebody is to hear of a delay is no news every time it is tried again. */
-static void explain_limit(Notices *n, const char *to, const MessageEnd *end, Failure *f)
+/* Where not, with a Failure. Of a delay another attempt tells, in a later hour. */
+static bool may_tell(Notices *n, uid_t user, const char *to, const MessageEnd *end, Failure *f)
 {
-    if (end->kind == END_FAILED)
-        (void)failure_set(f, -EAGAIN, ERROR_REFUSED,
-            "%s is not told that it failed, for that has been told of %u messages within the hour "
-            "(bounce.per_hour); it is message %u that nobody is told of",
-            to, n->n, ++n->left_out);
+    static const char *const what[] = {
+        [NOTICE_FAILED] = "is not told that it failed",
+        [NOTICE_DELAYED] = "is not told yet that it is delayed",
+    };
+    unsigned most = n->config->bounce.per_hour, left_out;
+
+    if (notice_quota_allows(&n->quota, user, kind_of(end), most, end->now, &left_out))
+        return true;
+    (void)failure_set(f, -EAGAIN, ERROR_REFUSED,
+        "%s %s: such reports are limited to %u an hour for one user's messages and %u for all "
+        "(bounce.per_hour); left out for user %u within the hour: %u",
+        to, what[kind_of(end)], most, most * NOTICE_QUOTA_OF_ALL, user, left_out);
+    return false;
 }
 
 bool notices_warn(const Notices *n, const SpoolClaim *claim, usec_t now)
@@ -204,6 +208,7 @@ static int write_notice(const Notices *n, const SpoolClaim *claim, Message *mess
     dsn->sender_parameters = envelope->sender_parameters;
     dsn->arrival = spool_claim_arrival(claim);
     dsn->reason = end->error == ERROR_EXPIRED ? end->text : NULL; /* else each one's says it */
+    dsn->to_sender = strcmp(n->config->bounce.to, BOUNCE_SENDER) == 0;
     dsn->hint = end->hint;
     dsn->original = message_input(message);
     dsn->original_size_max = n->config->bounce.original_size;
@@ -238,12 +243,13 @@ static int prepare(Notices *n, const SpoolClaim *claim, Message *message, const 
     dsn.n_recipients = select_recipients(&fates, end, failed, room, &dsn.n_more);
     if (dsn.n_recipients == 0)
         return 0;
-    if (!may_tell(n, end->now)) {
-        explain_limit(n, to, end, f);
+    if (!may_tell(n, spool_claim_owner(claim), to, end, f))
         return 0;
-    }
     r = write_notice(n, claim, message, &dsn, end, f);
-    return r < 0 ? r : 1;
+    if (r < 0)
+        return r;
+    notice_quota_note(&n->quota, spool_claim_owner(claim), kind_of(end));
+    return 1;
 }
 
 /* What is this notice's own trouble must not keep its message from its end. */
@@ -269,6 +275,5 @@ int notices_prepare(Notices *n, const SpoolClaim *claim, Message *message, usec_
         *ret_to = NULL;
         return r < 0 ? give_up(r) : 0;
     }
-    n->n++;
     return 1;
 }

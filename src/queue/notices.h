@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/failure.h"
+#include "queue/notice_quota.h"
 #include "queue/source.h"
 #include "settings/config.h"
 #include "spool/spool.h"
@@ -12,9 +13,7 @@
 /* Of one directory, by the settings that hold. */
 typedef struct Notices {
     Config *config; /* referenced */
-    usec_t since;   /* realtime: when the hour began; 0: none has */
-    unsigned n;     /* notices in it */
-    unsigned left_out;
+    NoticeQuota quota;
 } Notices;
 
 void notices_configure(Notices *notices, const Config *config);

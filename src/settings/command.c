@@ -19,6 +19,7 @@
 
 #define ERRORS_MAX_BYTES 4096
 #define ERRORS_SHOWN_BYTES 400
+#define COMMAND_SHOWN_BYTES 400
 
 /* One of the command's pipes, and where its bytes go. */
 typedef struct Stream {
@@ -94,12 +95,23 @@ static char *say_errors(const Buffer *errors)
     return asprintf(&said, " and said \"%s\"", words) < 0 ? NULL : said;
 }
 
-static int failed(const char *command, int status, const char *said, Failure *f)
+/* The command as failures have it: "the command `pass show mail`". NULL without memory. */
+static char *say_command(const char *command, const CommandUse *use)
+{
+    const char *shown = use->shown ?: command;
+    _cleanup_free_
+    char *words = text_printable(shown, strlen(shown), COMMAND_SHOWN_BYTES);
+    char *said;
+
+    return !words || asprintf(&said, "%s `%s`", use->name, words) < 0 ? NULL : said;
+}
+
+static int failed(const char *name, int status, const char *said, Failure *f)
 {
     bool killed = WIFSIGNALED(status);
 
     return failure_set(f, -EPROTO, ERROR_CONFIGURATION,
-        "the command `%s` %s %d%s; try it in a shell as the same user", command,
+        "%s %s %d%s; try it in a shell as the same user", name,
         killed ? "was ended by signal" : "failed with status",
         killed ? WTERMSIG(status) : WEXITSTATUS(status), said);
 }
@@ -142,60 +154,63 @@ static int start(const char *command, CommandStop *stop, Stream streams[static 2
     return r;
 }
 
-static int explain(const char *command, int r, usec_t limit, Failure *f)
+static int explain(const char *name, const CommandUse *use, int r, usec_t limit, Failure *f)
 {
     if (r == -ECANCELED)
-        return failure_set(
-            f, r, ERROR_INTERRUPTED, "the command `%s` is not wanted any more", command);
+        return failure_set(f, r, ERROR_INTERRUPTED, "%s is not wanted any more", name);
     if (r == -ETIMEDOUT)
         return failure_set(f, r, ERROR_TIMEOUT,
-            "the command `%s` was not done after %u s and was ended; it must print the secret and "
-            "exit",
-            command, (unsigned)(limit / USEC_PER_SEC));
+            "%s was not done after %u s and was ended; it must %s", name,
+            (unsigned)(limit / USEC_PER_SEC), use->duty);
     if (r == -EAGAIN)
         return failure_set(f, r, error_from_spawn(r),
-            "cannot run the command `%s`: no process can be had; raise the limit of tasks "
-            "(TasksMax=, ulimit -u)",
-            command);
-    return failure_set_errno(f, r, "cannot run the command `%s`", command);
+            "cannot run %s: no process can be had; raise the limit of tasks (TasksMax=, ulimit -u)",
+            name);
+    return failure_set_errno(f, r, "cannot run %s", name);
 }
 
-int command_run(const char *command, usec_t limit, size_t max, Buffer *out, char **ret_said,
-    CommandStop *stop, Failure *f)
+/* Until it is over, however that is. */
+static int run(
+    const char *command, usec_t limit, CommandStop *stop, Stream streams[static 2], int *ret_status)
+{
+    usec_t deadline = usec_add(clock_monotonic(), limit);
+    int r = start(command, stop, streams);
+
+    if (r == 0)
+        r = read_streams(streams, deadline);
+    close_p(&streams[0].fd);
+    close_p(&streams[1].fd);
+    if (r == 0)
+        r = command_child_wait(stop, deadline, ret_status);
+    return command_child_end(stop) ? -ECANCELED : r;
+}
+
+int command_run(const char *command, const CommandUse *use, usec_t limit, size_t max, Buffer *out,
+    char **ret_said, CommandStop *stop, Failure *f)
 {
     _cleanup_free_
-    char *said = NULL;
-    usec_t deadline = usec_add(clock_monotonic(), limit);
+    char *name = say_command(command, use), *said = NULL;
     _cleanup_buffer_ Buffer errors = {0};
     _cleanup_(command_stop_done) CommandStop own;
     Stream streams[2] = {{-1, out, max}, {-1, &errors, ERRORS_MAX_BYTES}};
     int status = 0, r;
 
     command_stop_init(&own);
+    if (!name)
+        return -ENOMEM;
     stop = stop ?: &own;
-    command_stop_waits(stop,
-        "run it in a shell as the same user: it must print the secret and exit",
-        "the command `%.150s`", command);
-    r = start(command, stop, streams);
-    if (r == 0)
-        r = read_streams(streams, deadline);
-    close_p(&streams[0].fd);
-    close_p(&streams[1].fd);
-    if (r == 0)
-        r = command_child_wait(stop, deadline, &status);
-    if (command_child_end(stop))
-        r = -ECANCELED;
+    command_stop_waits(stop, use->remedy, "%.170s", name);
+    r = run(command, limit, stop, streams, &status);
     if (r < 0)
-        return explain(command, r, limit, f);
+        return explain(name, use, r, limit, f);
     said = say_errors(&errors);
     if (!said)
         return -ENOMEM;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return failed(command, status, said, f);
+        return failed(name, status, said, f);
     if (streams[0].overflow)
         return failure_set(f, -EPROTO, ERROR_CONFIGURATION,
-            "the command `%s` printed more than %zu bytes; it must print the secret alone", command,
-            max);
+            "%s printed more than %zu bytes; it must %s", name, max, use->duty);
     if (ret_said)
         *ret_said = TAKE_PTR(said);
     return 0;

@@ -46,15 +46,29 @@ void command_stop_what(
  * judged. 0, or -ENOENT or -EACCES with a Failure. */
 int command_check(const char *command, Failure *f);
 
+/* What a command is for, as failures tell it. */
+typedef struct CommandUse {
+    const char *name;   /* "alarm_command" */
+    const char *duty;   /* what it must do: "print the secret and exit"; a constant */
+    const char *remedy; /* of CommandStop; a constant */
+    const char *shown;  /* instead of the command: what somebody has written; NULL: that is it */
+} CommandUse;
+
+#define COMMAND_USE(NAME, DUTY)                                       \
+    {                                                                 \
+        .name = (NAME), .duty = (DUTY),                               \
+        .remedy = "run it in a shell as the same user: it must " DUTY \
+    }
+
 /* Runs `/bin/sh -c command` without standard input and appends what it prints to `out`, at most
  * `max` bytes. 0; -ETIMEDOUT when it took longer than `limit` (it is killed with all it started);
  * -EPROTO when it failed or printed too much; -ECANCELED when `stop` (NULL: nothing does) ended it;
  * another negative errno. The Failure has the command's own
- * words from standard error, but never its output; where it succeeds, `*ret_said` (NULL: nobody
- * wants them) has them behind " and said ", or "". Caller frees.
+ * words from standard error, but never its output, on one line; where it succeeds, `*ret_said`
+ * (NULL: nobody wants them) has them behind " and said ", or "". Caller frees.
  *
  * The program around it, which may be any, sees no SIGCHLD, need not leave that signal alone, and
  * cannot reap the command by waiting for all its children. It ends with all it started when the
  * thread that runs it dies without warning. */
-int command_run(const char *command, usec_t limit, size_t max, Buffer *out, char **ret_said,
-    CommandStop *stop, Failure *f);
+int command_run(const char *command, const CommandUse *use, usec_t limit, size_t max, Buffer *out,
+    char **ret_said, CommandStop *stop, Failure *f);

@@ -39,7 +39,7 @@ typedef struct RetryConfig {
 typedef struct BounceConfig {
     char *to;             /* BOUNCE_NONE, BOUNCE_SENDER or an address */
     size_t original_size; /* the message goes along up to that size, and else its header alone */
-    unsigned per_hour;    /* so many are told; 0: any number */
+    unsigned per_hour;    /* so many are told of a user's messages; 0: any number */
     usec_t delay_warning; /* after so long somebody is told that a message waits; 0: nobody is */
 } BounceConfig;
 

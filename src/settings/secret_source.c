@@ -128,6 +128,7 @@ static int fetch_credential(const char *name, Secret **ret, Failure *f)
 
 static int fetch_command(const char *command, CommandStop *stop, Secret **ret, Failure *f)
 {
+    static const CommandUse use = COMMAND_USE("the command", "print the secret alone, and exit");
     _cleanup_wipe_ Buffer content = {0};
     _cleanup_free_
     char *said = NULL;
@@ -135,7 +136,7 @@ static int fetch_command(const char *command, CommandStop *stop, Secret **ret, F
 
     if (!buffer_reserve(&content, 2 * SECRET_MAX_BYTES))
         return -ENOMEM;
-    r = command_run(command, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, &said, stop, f);
+    r = command_run(command, &use, COMMAND_LIMIT, SECRET_MAX_BYTES, &content, &said, stop, f);
     if (r < 0)
         return r;
     r = first_line(&content, ret);

@@ -533,7 +533,7 @@ static const Setting table[] = {
     {BOUNCE(original_size), "", SETTING_SIZE, IN_BOUNCE(original_size), "50K", 0, 10 << 20,
         .help = "up to which size the message goes along; of a longer one its header alone does"},
     {BOUNCE(per_hour), "", SETTING_UNSIGNED, IN_BOUNCE(per_hour), "100", 0, 1000000,
-        .help = "how many times an hour somebody is told; 0: any number"},
+        .help = "how many times an hour somebody is told of one user's messages; 0: any number"},
     {BOUNCE(delay_warning), "", SETTING_DURATION, IN_BOUNCE(delay_warning), "0", 0,
         365 * USEC_PER_DAY,
         .help = "after what time somebody is told, once, that a message is still tried; 0: never"},

@@ -23,6 +23,7 @@ extern char **environ;
 
 int unit_settings_load(UnitSettings *ret)
 {
+    static const CommandUse use = COMMAND_USE("the command", "print the unit and exit");
     _cleanup_buffer_ Buffer text = {0};
     _cleanup_failure_ Failure f = {0};
     int r;
@@ -30,8 +31,8 @@ int unit_settings_load(UnitSettings *ret)
     *ret = (UnitSettings){0};
     if (access("/run/systemd/system", F_OK) < 0)
         return 0;
-    r = command_run("systemctl cat --no-pager " CHECK_UNIT, ANSWER_LIMIT, ANSWER_BYTES_MAX, &text,
-        NULL, NULL, &f);
+    r = command_run("systemctl cat --no-pager " CHECK_UNIT, &use, ANSWER_LIMIT, ANSWER_BYTES_MAX,
+        &text, NULL, NULL, &f);
     if (r == -ENOMEM)
         return r;
     if (r < 0 || buffer_size(&text) == 0)

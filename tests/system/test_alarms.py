@@ -92,7 +92,8 @@ class Alarms(RelayTest):
         self.command = "echo 'no such pager' >&2; exit 3"
         daemon = self.serve()
         self.queue.drop("a", message(to=["no@lab.test"]))
-        self.wait_log(daemon, "no such pager")
+        self.wait_log(daemon, f'alarm_command `{self.command}` failed with status 3 and said "no such pager"')
+        self.assertNotIn('{"time"', daemon.output())
         self.drop("good")
         self.wait_taken(self.relay, "good")
 

@@ -3,6 +3,8 @@ recipients alone who have not had it. One that fails is never told of itself."""
 
 import email
 import email.policy
+import os
+import quopri
 
 from case import SystemTest, message
 from odd_relay import RelayTest
@@ -65,7 +67,10 @@ class Postfix(SystemTest):
         self.assertEqual(report["To"], self.sender)
         self.assertEqual(report.get_content_type(), "multipart/report")
         self.assertEqual(report.get_param("report-type"), "delivery-status")
-        self.assertIn("550 5.1.1", part(report, "text/plain").get_content())
+        text = part(report, "text/plain").get_content()
+        self.assertIn("550 5.1.1", text)
+        self.assertIn("\nWhat can be done: see whether the address is right, ", text)
+        self.assertNotIn("log", text)
         whole, one = statuses(report)
         self.assertTrue(whole["Reporting-MTA"].startswith("dns; "))
         self.assertEqual(one["Final-Recipient"], "rfc822; refused@lab.test")
@@ -190,7 +195,37 @@ class Odd(RelayTest):
         wait_for(lambda: len(self.queue.in_state("failed")) == 40, self.logs)
         wait_for(lambda: len(self.reports()) == 5, self.logs)
         self.assertEqual(daemon.output().count("event=untold"), 35)
-        self.assertIn("it is message 35 that nobody is told of", daemon.output())
+        self.assertIn("shop@lab.test is not told that it failed: such reports are limited to 5 an hour for one user's "
+                      "messages and 50 for all (bounce.per_hour); left out for user "
+                      f"{os.getuid()} within the hour: 35", daemon.output())
+
+    def test_flood_of_another_user(self):
+        """It does not keep others from being told."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can give files to other users")
+        daemon = self.serve(bounce={**TOLD, "per_hour": 2})
+        for number in range(10):
+            temporary = self.queue.path / f".m{number}.new"
+            temporary.write_bytes(message(to=["no@lab.test"]))
+            os.chown(temporary, 61001, 61001)
+            temporary.rename(self.queue.path / f"m{number}.queued")
+        wait_for(lambda: daemon.output().count("event=untold") == 8, self.logs)
+        self.assertIn("left out for user 61001 within the hour: 8", daemon.output())
+        self.queue.drop("mine", message(to=["no@lab.test"]))
+        self.wait_log(daemon, "by the message mine-notice")
+
+    def test_flood_of_warnings(self):
+        """They are bounded by themselves, told of later, and leave the reports of failures alone."""
+        daemon = self.serve(bounce={**TOLD, "per_hour": 2, "delay_warning": "1s"},
+                            retry={"first": "300ms", "max": "300ms", "factor": 1.0, "max_attempts": 8})
+        for number in range(4):
+            self.queue.drop(f"m{number}", message(to=["later@lab.test"]))
+        wait_for(lambda: len(self.queue.in_state("failed")) == 4, self.logs, 30)
+        self.assertIn("is not told yet that it is delayed: such reports are limited to 2 an hour", daemon.output())
+        self.assertEqual(daemon.output().count("is not told that it failed"), 2)
+        wait_for(lambda: len(self.reports()) == 4, self.logs)
+        self.assertEqual(sorted(one["Subject"] for one in self.reports()),
+                         ["Mail is delayed"] * 2 + ["Undelivered mail"] * 2)
 
     def test_delay(self):
         """Told once, of those who wait, and what becomes of it in the end."""
@@ -269,3 +304,20 @@ class Odd(RelayTest):
         self.assertTrue(self.froms[-1].startswith("FROM:<>"))
         self.assertEqual(statuses(report)[1]["Final-Recipient"], r"utf-8; n\x{F6}@lab.test")
         self.assertIn("<nö@lab.test>", part(report, "text/plain").get_content())
+
+    def test_not_convertible(self):
+        """What the relay cannot take, for it is signed and 8-bit, is told of nevertheless: the report is 7-bit."""
+        self.relay.extensions = ("PIPELINING",)
+        self.serve(bounce=TOLD)
+        header = (b'MIME-Version: 1.0\nContent-Type: multipart/signed; boundary="b"; micalg=pgp-sha512;\n'
+                  b' protocol="application/pgp-signature"\n')
+        body = "--b\n\nGrüße\n--b\nContent-Type: application/pgp-signature\n\nseal\n--b--\n".encode()
+        self.queue.drop("m", message(body, header=header))
+        self.queue.wait_state("m", "failed")
+        content = wait_for(lambda: [content for to, content in self.relay.accepted if to == ("shop@lab.test",)],
+                           self.logs)[0]
+        self.assertTrue(content.isascii())
+        whole = part(parse(content), "message/global")
+        self.assertEqual(whole["Content-Transfer-Encoding"], "quoted-printable")
+        self.assertIn("\nGrüße\n".encode(), quopri.decodestring(whole.get_payload(0).as_bytes().replace(b"\r", b"")))
+        self.queue.wait_gone("m-notice")

@@ -43,6 +43,8 @@ static void check_lines(const char *report)
     for (const char *at = report; *at; at += strcspn(at, "\n") + 1) {
         ck_assert_uint_le(strcspn(at, "\n"), 998);
         ck_assert_uint_ge(strcspn(at, "\r"), strcspn(at, "\n"));
+        for (size_t i = 0; i < strcspn(at, "\n"); i++)
+            ck_assert_uint_lt((unsigned char)at[i], 0x80);
     }
 }
 
@@ -57,7 +59,7 @@ START_TEST(tells_all_there_is)
         (Dsn){.sender_parameters = "RET=FULL ENVID=a+3Db",
             .arrival = 1772446830 * USEC_PER_SEC,
             .reason = "1 of 1 recipients refused",
-            .hint = "see whether the address is right",
+            .hint = "look at the log",
             .original_size_max = 1024});
 
     check_has(report, "X-Sender: <>\nX-Receiver: <shop@example.org> NOTIFY=NEVER\nFrom: Mail ");
@@ -66,7 +68,7 @@ START_TEST(tells_all_there_is)
     check_has(
         report, "\n<ann@example.com>\n    smtp.example.com refused it: 550 5.1.1 no such user\n");
     check_has(report, "\nIn all: 1 of 1 recipients refused.\n");
-    check_has(report, "\nWhat can be done: see whether the address is right.\n");
+    check_has(report, "\nWhat can be done: see whether the address is right, ");
     check_has(report, "\nOriginal-Envelope-Id: a=b\nReporting-MTA: dns; ");
     check_has(report, "\nArrival-Date: Mon, 02 Mar 2026 10:20:30 +0000\n");
     check_has(report,
@@ -179,8 +181,151 @@ START_TEST(an_international_address_is_written_in_ascii)
         recipient.address = cases[i].address;
         report = format(&recipient, NULL, (Dsn){0});
         check_has(report, cases[i].field);
-        check_has(
-            report, "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n");
+        check_has(report, "Content-Type: text/plain; charset=utf-8\n"
+                          "Content-Transfer-Encoding: quoted-printable\n");
+    }
+}
+END_TEST
+
+#define SIGNED(BODY)                                                                            \
+    "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b; protocol=x/y; micalg=z\n\n" \
+    "--b\n\n" BODY "\n--b\nContent-Type: x/y\n\nseal\n--b--\n"
+#define X200                                                                                       \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxxxxxxx"                                                                                     \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+    "xxxxxxxx"
+#define X1000 X200 X200 X200 X200 X200
+
+/* Whatever the message has in it, the report of it can be delivered to any relay. */
+START_TEST(is_7_bit_whatever_the_message_is)
+{
+    static const struct {
+        const char *original;
+        size_t max;
+        const char *has;
+    } cases[] = {
+        {"Subject: x\n\ngr\xc3\xbc\xc3\x9f\n", 9000,
+            "Content-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\n\nSubject: x\n"},
+        {"Subject: x\n\ngr\xc3\xbc\xc3\x9f\n", 9000, "\n\ngr=C3=BC=C3=9F\n"},
+        {"Subject: x\r\n\r\ngr\xfc\xdf\r\n", 9000, "\n\ngr=FC=DF\n"},
+        {"Subject: x\n\n" X1000 "\n", 9000, "Content-Type: message/rfc822\n"},
+        {SIGNED("gr\xc3\xbc\xc3\x9f"), 9000,
+            "Content-Type: message/global\nContent-Transfer-Encoding: quoted-printable\n\nMIME"},
+        {SIGNED("gr\xfc\xdf"), 9000, "\n--b\n\ngr=FC=DF\n--b\n"},
+        {SIGNED(X1000), 9000, "Content-Type: message/global\n"},
+        {"Subject: gr\xc3\xbc\xc3\x9f\n\ngr\xfc\xdf\n", 9000,
+            "\n\nSubject: gr=C3=BC=C3=9F\n\ngr=FC=DF\n"},
+        {"Subject: gr\xfc\xdf\n\nHello.\n", 9000,
+            "Content-Type: text/rfc822-headers; charset=unknown-8bit\n"
+            "Content-Transfer-Encoding: quoted-printable\n\nSubject: gr=FC=DF\n\n--"},
+        {"Subject: gr\xc3\xbc\xc3\x9f\n\nHello.\n", 1,
+            "Content-Type: text/rfc822-headers; charset=utf-8\n"
+            "Content-Transfer-Encoding: quoted-printable\n\nSubject: gr=C3=BC=C3=9F\n\n--"},
+        {"Subject: x\nX: " X1000 "\n\nHello.\n", 1,
+            "Content-Type: text/rfc822-headers\nContent-Transfer-Encoding: quoted-printable\n"},
+    };
+    DsnRecipient recipient = ann;
+
+    recipient.text = "gr\xc3\xbc\xc3\x9f";
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        char *report =
+            format(&recipient, cases[i].original, (Dsn){.original_size_max = cases[i].max});
+
+        check_has(report, cases[i].has);
+        check_has(report, "refused it: 550 5.1.1 gr=C3=BC=C3=9F\n");
+        check_lines(report);
+    }
+}
+END_TEST
+
+/* A relay without SMTPUTF8 takes it wherever the address can be said in ASCII. */
+START_TEST(goes_to_a_domain_in_ascii)
+{
+    char *report = format(&ann, ORIGINAL,
+        (Dsn){.to = "ann@b\xc3\xbc"
+                    "cher.example"});
+
+    check_has(report, "X-Receiver: <ann@xn--bcher-kva.example> NOTIFY=NEVER\n");
+    check_has(report, "\nTo: <ann@xn--bcher-kva.example>\n");
+    check_lines(report);
+}
+END_TEST
+
+/* A sender is told what a sender can do; who looks after the queue, what can be done there. */
+START_TEST(says_what_its_reader_can_do)
+{
+    static const struct {
+        int code;
+        const char *enhanced, *has;
+    } cases[] = {
+        {550, "5.1.1", "see whether the address is right"},
+        {550, "5.1.10", "see whether the address is right"},
+        {450, "4.1.2", "see whether the address is right"},
+        {550, "", "see whether the address is right"},
+        {553, "", "see whether the address is right"},
+        {550, "5.1.8", "see whether the address that the message was sent from is right"},
+        {550, "5.2.1", "the mailbox takes no mail now"},
+        {452, "4.2.2", "the mailbox is full"},
+        {552, "5.2.3", "make the message smaller, as with"},
+        {552, "5.3.4", "make the message smaller, as with"},
+        {552, "", "make the message smaller, or send it again later"},
+        {550, "5.7.1", NULL},
+        {554, "", NULL},
+        {451, "4.3.0", NULL},
+        {0, "", NULL},
+    };
+    DsnRecipient recipient = ann;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        for (int to_sender = 0; to_sender < 2; to_sender++) {
+            char *report;
+
+            recipient.code = cases[i].code;
+            recipient.enhanced = cases[i].enhanced;
+            report = format(&recipient, NULL,
+                (Dsn){.to_sender = to_sender, .hint = "the relay's log may help"});
+            check_has(report, "\nWhat can be done: ");
+            check_has(report, cases[i].has ? cases[i].has
+                              : to_sender  ? "ask the administrator of this machine"
+                                           : "the relay's log may help.\n");
+            ck_assert(!to_sender || !strstr(report, "log may help"));
+        }
+}
+END_TEST
+
+START_TEST(who_waits_has_nothing_to_do)
+{
+    char *report = format(&ann, NULL,
+        (Dsn){.action = DSN_DELAYED, .to_sender = true, .hint = "the relay's log may help"});
+
+    ck_assert(!strstr(report, "What can be done"));
+    ck_assert(!strstr(report, "the relay's log"));
+}
+END_TEST
+
+/* Told once where it is the same for all, else of each. */
+START_TEST(each_recipient_has_its_own_advice)
+{
+    DsnRecipient recipients[2] = {ann, ann};
+    Dsn dsn = {.to = "shop@example.org",
+        .id = "a",
+        .to_sender = true,
+        .recipients = recipients,
+        .n_recipients = 2};
+
+    for (int same = 0; same < 2; same++) {
+        _cleanup_buffer_ Buffer out = {0};
+        const char *first;
+
+        recipients[1].enhanced = same ? "5.1.2" : "5.2.2";
+        ck_assert_int_eq(dsn_format(&dsn, &out), 0);
+        ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+        first = strstr(buffer_data(&out), "What can be done: see whether the address is right");
+        ck_assert_ptr_nonnull(first);
+        ck_assert(!strstr(first + 1, "What can be done: see"));
+        ck_assert((strstr(first, "the mailbox is full") == NULL) == same);
+        ck_assert((strstr(first, "\n    smtp.example.com refused") == NULL) == same);
     }
 }
 END_TEST
@@ -213,6 +358,11 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_others_say_stays_on_its_line);
     tcase_add_test(tests, the_status_is_of_the_replys_class);
     tcase_add_test(tests, an_international_address_is_written_in_ascii);
+    tcase_add_test(tests, is_7_bit_whatever_the_message_is);
+    tcase_add_test(tests, goes_to_a_domain_in_ascii);
+    tcase_add_test(tests, says_what_its_reader_can_do);
+    tcase_add_test(tests, who_waits_has_nothing_to_do);
+    tcase_add_test(tests, each_recipient_has_its_own_advice);
     tcase_add_test(tests, the_boundary_is_in_no_part);
     suite_add_tcase(suite, tests);
     return suite;

@@ -153,6 +153,36 @@ START_TEST(commands_print_it)
 }
 END_TEST
 
+static const CommandUse use = COMMAND_USE("the command", "print the secret and exit");
+
+/* Who runs it says what it is, and what it must do; what is shown of it is one line. */
+START_TEST(commands_are_named_by_their_use)
+{
+    static const struct {
+        const char *command, *text;
+    } cases[] = {
+        {"sleep 20", "pager_command `first\\x0asecond` was not done after 0 s and was ended; it "
+                     "must read and exit"},
+        {"exit 3", "pager_command `first\\x0asecond` failed with status 3; try it in a shell as "
+                   "the same user"},
+        {"echo 12345; echo no >&2",
+            "pager_command `first\\x0asecond` printed more than 5 bytes; it "
+            "must read and exit"},
+    };
+    CommandUse pager = COMMAND_USE("pager_command", "read and exit");
+
+    pager.shown = "first\nsecond";
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_failure_ Failure f = {0};
+        _cleanup_buffer_ Buffer out = {0};
+
+        ck_assert_int_lt(
+            command_run(cases[i].command, &pager, USEC_PER_SEC / 5, 5, &out, NULL, NULL, &f), 0);
+        ck_assert_str_eq(failure_text(&f), cases[i].text);
+    }
+}
+END_TEST
+
 static void wait_until_gone(pid_t pid)
 {
     for (int i = 0; i < 6000; i++) {
@@ -180,8 +210,8 @@ START_TEST(commands_end_in_time_with_all_they_started)
     usec_t before = clock_monotonic();
     pid_t pid;
 
-    ck_assert_int_eq(
-        command_run("sleep 900 & echo $!; wait", USEC_PER_SEC / 5, 1000, &out, NULL, NULL, &f),
+    ck_assert_int_eq(command_run("sleep 900 & echo $!; wait", &use, USEC_PER_SEC / 5, 1000, &out,
+                         NULL, NULL, &f),
         -ETIMEDOUT);
     ck_assert_uint_lt(clock_monotonic() - before, 300 * USEC_PER_SEC);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "was not done after 0 s and was ended"));
@@ -198,7 +228,7 @@ START_TEST(commands_that_close_their_output_and_stay_are_ended)
     _cleanup_buffer_ Buffer out = {0};
 
     ck_assert_int_eq(
-        command_run("exec >&- 2>&-; sleep 20", USEC_PER_SEC / 5, 1000, &out, NULL, NULL, &f),
+        command_run("exec >&- 2>&-; sleep 20", &use, USEC_PER_SEC / 5, 1000, &out, NULL, NULL, &f),
         -ETIMEDOUT);
 }
 END_TEST
@@ -231,7 +261,7 @@ static void *run(void *user)
 {
     Run *r = user;
 
-    r->result = command_run(r->command, USEC_PER_HOUR, 1000, &r->out, NULL, &r->stop, NULL);
+    r->result = command_run(r->command, &use, USEC_PER_HOUR, 1000, &r->out, NULL, &r->stop, NULL);
     return NULL;
 }
 
@@ -327,7 +357,7 @@ START_TEST(commands_are_read_before_their_time_is_judged)
     if (pid == 0) {
         Buffer out = {0};
 
-        _exit(command_run(command, 2 * USEC_PER_SEC, 1000, &out, NULL, NULL, NULL) != 0);
+        _exit(command_run(command, &use, 2 * USEC_PER_SEC, 1000, &out, NULL, NULL, NULL) != 0);
     }
     wait_for_file("ready");
     ck_assert_int_eq(kill(pid, SIGSTOP), 0);
@@ -358,7 +388,7 @@ START_TEST(commands_end_with_a_program_that_is_killed)
         Buffer out = {0};
 
         (void)signal(ends[_i], SIG_DFL);
-        _exit(command_run(command, USEC_PER_HOUR, 1000, &out, NULL, NULL, NULL) != 0);
+        _exit(command_run(command, &use, USEC_PER_HOUR, 1000, &out, NULL, NULL, NULL) != 0);
     }
     wait_for_file("ready");
     file = fopen(ready, "re");
@@ -402,6 +432,7 @@ int main(void)
     tcase_add_test(t, files_give_their_first_line);
     tcase_add_test(t, files_must_be_private_and_hold_something);
     tcase_add_test(t, commands_print_it);
+    tcase_add_test(t, commands_are_named_by_their_use);
     tcase_add_test(t, commands_end_in_time_with_all_they_started);
     tcase_add_test(t, commands_that_close_their_output_and_stay_are_ended);
     tcase_add_test(t, commands_can_be_stopped);
