@@ -64,9 +64,20 @@ class Device(OauthTest):
         self.assertIn("run `outbox authorize mail`", result.stderr.decode())
 
     def test_refused(self):
-        self.waiting = ["access_denied"]
-        self.assertRegex(self.authorize(status=77), "access_denied: who was asked .* said no.*run `outbox authorize` again")
-        self.assertFalse((self.kept / "tokens").exists())
+        for error in ("access_denied", "authorization_declined"):
+            with self.subTest(error):
+                self.waiting = [error]
+                self.assertRegex(self.authorize(status=77), error + ": who was asked .* said no.*run `outbox authorize` again")
+                self.assertFalse((self.kept / "tokens").exists())
+
+    def test_code_is_no_good(self):
+        """What helps is another code, by the command that runs; no refresh token is to blame."""
+        for error in ("invalid_grant", "bad_verification_code", "interaction_required", "consent_required"):
+            with self.subTest(error):
+                self.waiting = ["authorization_pending", error]
+                said = self.authorize(status=77)
+                self.assertRegex(said, error + ": .*run the command again, which gives another code")
+                self.assertNotIn("refresh", said)
 
     def test_code_ends(self):
         for error, times in (("expired_token", {"interval": 1, "expires_in": 600}),
