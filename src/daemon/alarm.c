@@ -169,7 +169,7 @@ static void look_at_relays(Alarm *a, usec_t now)
     bool late = false;
 
     for (size_t i = 0; i < RELAYS_MAX && queue_relay(a->queue, i, &relay); i++) {
-        bool held = strcmp(relay.state, "held") == 0 || strcmp(relay.state, "probing") == 0;
+        bool held = relay.at_fault;
         _cleanup_free_
         char *span = NULL;
 

@@ -147,3 +147,10 @@ int advice_status(const DeliveryOutcome *o)
         return EX_UNAVAILABLE;
     return o->error == ERROR_AUTHENTICATION ? EX_NOPERM : cut_off_status(o);
 }
+
+int advice_join_status(int before, int status)
+{
+    if (status == EX_OK || before == EX_TEMPFAIL)
+        return before;
+    return status;
+}

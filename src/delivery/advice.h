@@ -16,3 +16,7 @@ const char *advice_without_reply(const DeliveryOutcome *outcome, const RelayConf
  * gone. A login that it refuses is denied (77); what this side found has the status of its error; a
  * refusal for good of a message is 69, and nothing else is. */
 int advice_status(const DeliveryOutcome *outcome);
+
+/* Of several relays that are at fault, one after the other, in whatever order: of those before (0:
+ * there are none) and of one more. What any of them may take later is worth another try. */
+int advice_join_status(int before, int status);

@@ -40,14 +40,39 @@ static void say_wait(const Engine *engine, const Relay *relay, EngineRelay *ret)
     ret->wait_hint = ret->wait.remedy ?: advice_on(&waits, relay->config);
 }
 
-/* What nobody has seen work is not said to. */
-static const char *name_state(const Relay *relay)
+/* Connections that are being opened, or that carry something. */
+static size_t count_tries(const Engine *engine, const Relay *relay)
 {
+    size_t n = 0;
+
+    for (const Link *link = engine->links; link; link = link->next)
+        n += link->relay == relay && !link->closed && (!link->ready || link->n_attempts > 0);
+    return n;
+}
+
+static bool is_on_hold(const Engine *engine, const Relay *relay)
+{
+    return relay->state == RELAY_STATE_HELD && relay->until > engine_now(engine);
+}
+
+/* What nobody has seen work is not said to; nor is what nobody tries said to be tried, as where
+ * there is nothing to be tried when its hold is over. */
+static const char *name_state(const Engine *engine, const Relay *relay)
+{
+    if (engine_relay_is_at_fault(relay) && !is_on_hold(engine, relay))
+        return count_tries(engine, relay) > 0 ? relay_state_name(RELAY_STATE_PROBING) : "hold-over";
     if (relay->state != RELAY_STATE_WORKS)
         return relay_state_name(relay->state);
     if (relay->silence_told)
         return "silent";
     return relay->worked ? relay_state_name(relay->state) : "untried";
+}
+
+/* Whether nobody is waited for any more who said nothing: the connection is gone, and none follows
+ * while it is at fault. */
+static bool is_over(const Engine *engine, const Relay *relay)
+{
+    return engine_relay_is_at_fault(relay) && count_tries(engine, relay) == 0;
 }
 
 static size_t count_connections(const Engine *engine, const Relay *relay)
@@ -67,10 +92,11 @@ bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
         return false;
     *ret = (EngineRelay){
         .config = relay->config,
-        .state = name_state(relay),
+        .state = name_state(engine, relay),
+        .at_fault = engine_relay_is_at_fault(relay),
         .until = engine_to_real(engine, relay->until),
         .holds = relay->holds,
-        .silent = relay->silence_told,
+        .silent = relay->silence_told && !is_over(engine, relay),
         .connections = count_connections(engine, relay),
         .fault = relay->state == RELAY_STATE_WORKS ? NULL : &relay->fault,
     };
@@ -89,7 +115,8 @@ uint64_t engine_health(const Engine *engine)
         const Relay *relay = &engine->relays->relays[i];
         bool works = relay->state == RELAY_STATE_WORKS && relay->worked;
         const uint64_t facts[] = {relay->state, relay->silence_told, relay->worked,
-            works ? 0 : count_connections(engine, relay)};
+            works ? 0 : count_connections(engine, relay), works ? 0 : count_tries(engine, relay),
+            is_on_hold(engine, relay)};
 
         for (size_t n = 0; n < ELEMENTSOF(facts); n++)
             number = (number ^ facts[n]) * FNV_PRIME;
@@ -118,7 +145,7 @@ char *engine_explain_waiting(const Engine *engine)
     if (engine->paused_until > engine_now(engine))
         return strdup("nothing is taken for a moment, after a failure of this machine");
     for (size_t i = 0; engine_relay(engine, i, &relay); i++) {
-        if (!engine_relay_is_at_fault(&engine->relays->relays[i]))
+        if (!relay.at_fault || strcmp(relay.state, "hold-over") == 0)
             return NULL;
         if (!first.config || relay.until < first.until)
             first = relay;

@@ -269,6 +269,7 @@ int client_call(OutboxClient *client, CallKind kind)
     int r;
 
     client->interrupted = false;
+    client->fault_status = 0;
     failure_done(&client->failure);
     set_call(client, kind);
     if (contact_stands(client))

@@ -69,8 +69,8 @@ struct OutboxClient {
     bool one_relay; /* and no other one */
     ClientFault on_fault;
     void *fault_user;
-    int fault_status; /* of the last relay that was at fault, for sysexits.h; and what it said */
-    int fault_code;
+    int fault_status; /* of the relays that were at fault in this call, for sysexits.h */
+    int fault_code;   /* what the last one said */
     DeliveryStage fault_stage;
     char fault_enhanced[12];
     Connection *connection;

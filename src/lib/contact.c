@@ -240,7 +240,7 @@ int contact_explain(OutboxClient *client, const DeliveryOutcome *fault)
     char codes[DELIVERY_CODES_MAX];
     int number = fault->error != 0 ? fault->error : ERROR_COMMUNICATION;
 
-    client->fault_status = advice_status(fault);
+    client->fault_status = advice_join_status(client->fault_status, advice_status(fault));
     client->fault_code = fault->code;
     client->fault_stage = fault->stage;
     memcpy(client->fault_enhanced, fault->enhanced, sizeof(client->fault_enhanced));

@@ -14,8 +14,9 @@ OutboxClient *client_new_by(Config *config);
 /* The envelope of a raw message is its own, and its lists only say who is named to whom. */
 void message_keep_envelope(OutboxMessage *message);
 
-/* The exit status that goes with the fault of a relay that the last call ended with, of which the
- * number alone does not tell whether another try is worth while (delivery/advice.h). */
+/* The exit status that goes with the faults of the relays that the last call met with, of which the
+ * number of the last one alone does not tell whether another try is worth while
+ * (delivery/advice.h). */
 int client_fault_status(const OutboxClient *client);
 
 /* The relay in use, or that was last. NULL: none was. */

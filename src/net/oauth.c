@@ -262,7 +262,8 @@ static int renew_by_client(
 {
     /* Nothing is lost with an answer that nobody waits for any more; of a refresh token there is.
      */
-    _cleanup_(oauth_form_done) OauthForm form = {.stop = stop, .limit = relay->timeout};
+    _cleanup_(oauth_form_done)
+        OauthForm form = {.asks = OAUTH_ASKS_CLIENT, .stop = stop, .limit = relay->timeout};
     char error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;
     int r = oauth_form_add(&form, "grant_type", "client_credentials")

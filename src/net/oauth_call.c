@@ -239,30 +239,50 @@ static int take_server(const RelayConfig *relay, const char *url, OauthServer *r
 }
 
 #define ANEW "run `outbox authorize`, or put a new one where oauth_refresh_token is read from"
-#define USER_WANTED ": the user must log in there, or agree, again; " ANEW
+#define AGAIN "run the command again, which gives another code"
+#define USER_WANTED ": the user must log in there, or agree, again; "
+#define NO_USER                                                                           \
+    ": no user logs in where oauth_grant is client-credentials: have the client allowed " \
+    "there what it asks for, or use a refresh token"
+#define EACH(text) text, text, text
+#define USER_ROW(word) word, USER_WANTED ANEW, NO_USER, USER_WANTED AGAIN
+#define DENIED ": who was asked to allow it said no, or may not allow it; run `outbox authorize` "
+#define DENIED_ROW(word)                                                          \
+    word, DENIED "again and agree, or ask who administers the account",           \
+        ": ask who administers the account to allow the client what it asks for", \
+        DENIED "again and agree, or ask who administers the account"
+#define CODE_ENDED ": the code is not good any more, or was entered before; " AGAIN
 
-/* RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5; OpenID Connect Core 1.0, 3.1.2.6. */
-static const char *advice_on(const char *error)
+/* RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5; OpenID Connect Core 1.0, 3.1.2.6. Microsoft has words
+ * of its own for a user who said no, and for a code that is none. */
+static const char *advice_on(const char *error, OauthAsks asks)
 {
     static const struct {
-        const char *error, *advice;
+        const char *error, *refresh, *client, *code;
     } rows[] = {
-        {"invalid_grant", ": the refresh token has expired or was taken back; " ANEW},
-        {"interaction_required", USER_WANTED},
-        {"login_required", USER_WANTED},
-        {"consent_required", USER_WANTED},
-        {"account_selection_required", USER_WANTED},
-        {"invalid_client", ": check oauth_client_id and oauth_client_secret"},
-        {"unauthorized_client", ": have the client's registration allow what oauth_grant says"},
-        {"invalid_scope", ": check oauth_scope"},
-        {"unsupported_grant_type", ": check oauth_grant and oauth_token_url"},
-        {"access_denied", ": who was asked to allow it said no, or may not allow it; run `outbox "
-                          "authorize` again and agree, or ask who administers the account"},
+        {"invalid_grant", ": the refresh token has expired or was taken back; " ANEW,
+            ": the client gets no token there: check oauth_grant, oauth_client_id and the client's "
+            "registration",
+            CODE_ENDED},
+        {"bad_verification_code", EACH(CODE_ENDED)},
+        {USER_ROW("interaction_required")},
+        {USER_ROW("login_required")},
+        {USER_ROW("consent_required")},
+        {USER_ROW("account_selection_required")},
+        {"invalid_client", EACH(": check oauth_client_id and oauth_client_secret")},
+        {"unauthorized_client",
+            EACH(": have the client's registration allow what oauth_grant says")},
+        {"invalid_scope", EACH(": check oauth_scope")},
+        {"unsupported_grant_type", EACH(": check oauth_grant and oauth_token_url")},
+        {DENIED_ROW("access_denied")},
+        {DENIED_ROW("authorization_declined")},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
         if (text_equal(rows[i].error, error))
-            return rows[i].advice;
+            return asks == OAUTH_ASKS_CODE     ? rows[i].code
+                   : asks == OAUTH_ASKS_CLIENT ? rows[i].client
+                                               : rows[i].refresh;
     return "";
 }
 
@@ -300,7 +320,7 @@ static int refuse(const OauthServer *server, const OauthForm *form, int status,
     snprintf(ret_error, OAUTH_ERROR_MAX, "%s", shown_error);
     return failure_set(f, -EKEYREJECTED, ERROR_AUTHENTICATION, "%s refuses (status %d)%s%s%s%s%s%s",
         server->name, status, *shown_error ? ": " : "", shown_error, *shown ? ": " : "", shown,
-        advice_on(error), advice);
+        advice_on(error, form->asks), advice);
 }
 
 static int judge_status(const OauthServer *server, const OauthForm *form, const json_t *object,

@@ -12,10 +12,16 @@
 /* The form; wiped when it is done. Begun zeroed. Each adder: 0 or -ENOMEM; values may be NULL: then
  * nothing is added. */
 #define OAUTH_FORM_SECRETS_MAX 4
+typedef enum OauthAsks {
+    OAUTH_ASKS_REFRESH, /* by a refresh token (RFC 6749, 6) */
+    OAUTH_ASKS_CLIENT,  /* by the client's own credentials (4.4): there is no user */
+    OAUTH_ASKS_CODE,    /* by a code that a user enters elsewhere (RFC 8628) */
+} OauthAsks;
 typedef struct OauthForm {
     Buffer text;
     Secret *secrets[OAUTH_FORM_SECRETS_MAX]; /* that are in it, in clear; referenced */
     size_t n_secrets;
+    OauthAsks asks;    /* by what: what helps when it is refused depends on it */
     usec_t limit;      /* how long the call may take; 0: as long as any */
     CommandStop *stop; /* as HttpCall has them; NULL, 0 */
     usec_t grace;

@@ -81,7 +81,7 @@ static int name_setting(int r, Failure *f)
 
 int oauth_device_begin(const RelayConfig *relay, OauthDevice *ret, Failure *f)
 {
-    _cleanup_(oauth_form_done) OauthForm form = {0};
+    _cleanup_(oauth_form_done) OauthForm form = {.asks = OAUTH_ASKS_CODE};
     char error[OAUTH_ERROR_MAX];
     json_t *answer = NULL;
     int r = oauth_form_add(&form, "client_id", relay->oauth_client_id)
@@ -178,7 +178,8 @@ static int judge_poll(OauthDevice *device, int r, const char *error, Failure *f)
 
 int oauth_device_poll(const RelayConfig *relay, OauthDevice *device, Failure *f)
 {
-    _cleanup_(oauth_form_done) OauthForm form = {.limit = MAX(time_left(device), LAST_CALL)};
+    _cleanup_(oauth_form_done)
+        OauthForm form = {.asks = OAUTH_ASKS_CODE, .limit = MAX(time_left(device), LAST_CALL)};
     char error[OAUTH_ERROR_MAX] = "";
     json_t *answer = NULL;
     _cleanup_close_ int lock = oauth_store_lock(relay, NULL, f);

@@ -1,5 +1,6 @@
 /* outbox authorize: has the user allow a relay's login in a browser, here or elsewhere (RFC 8628),
  * and keeps what the daemon renews its tokens by. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,13 +99,22 @@ static int authorize(const RelayConfig *relay, Failure *f)
     return r;
 }
 
+/* What may pass is to be tried again: a time that is over, and any fault of a proxy's, of which a
+ * check says the same (delivery/advice.h). */
+static int fail(const char *about, int r, const Failure *f)
+{
+    int status = tool_fail_about(about, f);
+
+    return r == -ETIMEDOUT || f->number == ERROR_FIREWALL ? EX_TEMPFAIL : status;
+}
+
 int run_authorize(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
     const RelayConfig *relay;
     char about[160];
-    int c, status;
+    int c, r, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
@@ -120,8 +130,9 @@ int run_authorize(const Tool *tool, const Command *command, int argc, char **arg
     if (!relay)
         return EX_CONFIG;
     snprintf(about, sizeof(about), "relay %.150s", relay->name);
-    if (authorize(relay, &f) < 0)
-        return tool_fail_about(about, &f);
+    r = authorize(relay, &f);
+    if (r < 0)
+        return fail(about, r, &f);
     printf("relay %s: allowed; %s has what tokens are renewed by\n", relay->name,
         relay->oauth_token_file);
     return EX_OK;

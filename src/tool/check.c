@@ -419,7 +419,7 @@ static int check_all(Config *config, const char *only, Asked *asked, bool json)
         if (!only || strcmp(only, config->relays[i]->name) == 0) {
             int one = check_one(config, i, asked);
 
-            status = one != EX_OK ? one : status;
+            status = advice_join_status(status, one);
         }
     if (json && json_print(asked->array) != EX_OK)
         return EX_TEMPFAIL;

@@ -25,6 +25,7 @@ typedef struct Processing {
     int signal_fd; /* readable while a signal waits for the loop */
     sigset_t signal_set;
     unsigned signals;
+    int relays_status;  /* that goes with the faults of the relays, of all that had one */
     int fault_status;   /* to exit with, where a relay or a signal ended it; 0: none did */
     int trouble_status; /* of what stands in the way on this machine; EX_OK: nothing did */
     bool output_lost, errors_lost; /* nobody reads standard output, or standard error */
@@ -149,8 +150,9 @@ static void on_relay_held(void *user, const RelayReport *report, bool ends)
         (void)tool_fail_number(o->error, "relay %s, %s: %s%s%s%s", report->relay,
             delivery_stage_name(o->stage), delivery_format_codes(o, codes), o->text,
             report->hint ? "; " : "", report->hint ?: "");
+    p->relays_status = advice_join_status(p->relays_status, advice_status(o));
     if (ends)
-        p->fault_status = advice_status(o);
+        p->fault_status = p->relays_status;
 }
 
 static void on_problem(void *user, const ProblemReport *report)

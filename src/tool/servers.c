@@ -248,7 +248,8 @@ static int wait_for_wait(const json_t *relay, const json_t *waits, const char *f
     const char *what = servers_text(waits, "for"), *advice = servers_text(waits, "hint");
 
     return set(ret, WAITS_FOR_RELAY, 0, "relay %s is %snot of use yet, stage %s%s%s%s%s%s%s",
-        servers_text(relay, "name") ?: "?", fault ? "being tried again, and " : "",
+        servers_text(relay, "name") ?: "?",
+        text_equal(servers_text(relay, "state"), "probing") ? "being tried again, and " : "",
         servers_text(waits, "stage"), what ? ", where what is waited for is " : "", what ?: "",
         advice ? "; " : "", advice ?: "", fault ? "; before that, " : "", fault ?: "");
 }
@@ -258,18 +259,20 @@ static int wait_for_relay(const json_t *relay, Waiting *ret)
     const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
     const char *until = servers_text(relay, "until"), *name = servers_text(relay, "name") ?: "?";
     const char *hint = servers_text(fault, "hint");
+    bool held = text_equal(servers_text(relay, "state"), "held");
+    bool tried = text_equal(servers_text(relay, "state"), "probing");
     _cleanup_free_
     char *said = json_is_object(fault) ? describe_fault(fault) : NULL;
 
     if (json_is_object(fault) && !said)
         return -ENOMEM;
-    if (servers_text(waits, "stage"))
+    if (servers_text(waits, "stage") && !held) /* connections of before may hang while it is held */
         return wait_for_wait(relay, waits, said, ret);
-    if (!said)
+    if (!said || !(held || tried))
         return set(ret, WAITS_FOR_RELAY, 0, "relay %s is waited for and says nothing", name);
     return set(ret, WAITS_FOR_RELAY, servers_time(relay, "until"), "relay %s %s%s, %s%s%s", name,
-        until ? "is on hold until " : "is being tried again", until ?: "", said, hint ? "; " : "",
-        hint ?: "");
+        held ? "is on hold until " : "is being tried again", held && until ? until : "", said,
+        hint ? "; " : "", hint ?: "");
 }
 
 /* It cannot be told from one that is stopped what it hangs in. */

@@ -149,6 +149,11 @@ static Color color_of_relay(const Figures *figures, const char *state)
     return shade(figures, strcmp(state, "held") == 0 ? COLOR_BAD : COLOR_WAITS);
 }
 
+static const char *describe_state(const char *state)
+{
+    return text_equal(state, "hold-over") ? "not on hold any more, and nothing is tried" : state;
+}
+
 /* It may be somebody else who says nothing: a token server. */
 static void print_wait(const json_t *waits)
 {
@@ -174,7 +179,7 @@ static void print_health(const json_t *relay, const Figures *figures)
 
     color_begin(stdout, color_of_relay(figures, state));
     if (named)
-        print_words(state);
+        print_words(describe_state(state));
     else
         print_wait(json_object_get(relay, "waits"));
     color_end(stdout, color_of_relay(figures, state));

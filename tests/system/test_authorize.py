@@ -1,6 +1,8 @@
 """RFC 8628, by `outbox authorize`: a code, a user elsewhere, and servers in trouble meanwhile."""
 
 import os
+import socket
+import threading
 import time
 
 from test_oauth import OauthTest
@@ -64,9 +66,20 @@ class Device(OauthTest):
         self.assertIn("run `outbox authorize mail`", result.stderr.decode())
 
     def test_refused(self):
-        self.waiting = ["access_denied"]
-        self.assertRegex(self.authorize(status=77), "access_denied: who was asked .* said no.*run `outbox authorize` again")
-        self.assertFalse((self.kept / "tokens").exists())
+        for error in ("access_denied", "authorization_declined"):
+            with self.subTest(error):
+                self.waiting = [error]
+                self.assertRegex(self.authorize(status=77), error + ": who was asked .* said no.*run `outbox authorize` again")
+                self.assertFalse((self.kept / "tokens").exists())
+
+    def test_code_is_no_good(self):
+        """What helps is another code, by the command that runs; no refresh token is to blame."""
+        for error in ("invalid_grant", "bad_verification_code", "interaction_required", "consent_required"):
+            with self.subTest(error):
+                self.waiting = ["authorization_pending", error]
+                said = self.authorize(status=77)
+                self.assertRegex(said, error + ": .*run the command again, which gives another code")
+                self.assertNotIn("refresh", said)
 
     def test_code_ends(self):
         for error, times in (("expired_token", {"interval": 1, "expires_in": 600}),
@@ -144,3 +157,26 @@ class Device(OauthTest):
                 self.assertIn(f"https://localhost:{self.tokens.port}", said)
                 self.assertEqual(said.count("oauth_device_url"), 1)
                 self.assertNotIn("oauth_token_url", said)
+
+    def test_a_proxy_at_fault(self):
+        """Which may pass, as `outbox check` has it, whatever it is at fault with."""
+        with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0)) as refusing:
+            closed = socket.create_server(("127.0.0.1", 0))
+            ports = [silent.getsockname()[1], closed.getsockname()[1], refusing.getsockname()[1]]
+            closed.close()
+            threading.Thread(target=self.refuse_all, args=(refusing,), daemon=True).start()
+            for port, words in zip(ports, ("within", "nothing listens there", r"\(403")):
+                with self.subTest(words):
+                    settings = {"proxy_type": "tunnel", "proxy_host": "127.0.0.1", "proxy_port": port, "timeout": "2s"}
+                    self.assertRegex(self.authorize(status=75, **settings), rf"the proxy 127.0.0.1 port {port}.*{words}")
+
+    @staticmethod
+    def refuse_all(listener):
+        while True:
+            try:
+                talk = listener.accept()[0]
+            except OSError:
+                return
+            with talk:
+                talk.recv(4096)
+                talk.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")

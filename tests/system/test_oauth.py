@@ -365,6 +365,19 @@ class Failures(OauthTest):
                 self.refuse(error, status=401)
                 self.assertIn(words, self.send(status=77))
 
+    def test_refusals_of_a_client(self):
+        """Which has neither a refresh token nor a user, so that `outbox authorize` is of no use."""
+        for error, words in (("invalid_grant", "check oauth_grant, oauth_client_id"),
+                             ("interaction_required", "no user logs in where oauth_grant is client-credentials"),
+                             ("access_denied", "allow the client what it asks for"),
+                             ("authorization_declined", "allow the client what it asks for")):
+            with self.subTest(error):
+                self.refuse(error)
+                said = self.send(status=77, oauth_grant="client-credentials", oauth_refresh_token=None,
+                                 oauth_client_secret="hush hush")
+                self.assertIn(words, said)
+                self.assertNotIn("outbox authorize", said)
+
     def test_server_that_repeats_secrets(self):
         """What was sent, and what came with the answer, in whatever writing."""
         secret, token = "hush hush/+&", "refresh-new/1234"

@@ -574,3 +574,27 @@ class Sizes(RelayTest):
         self.assertIn(f"the message has {size} bytes, more than the relay takes ({size - 1}", daemon.output())
         self.assertEqual(said, [])
         self.assertEqual(relay.accepted, [])
+
+
+class SeveralAtFault(RelayTest):
+    """What any of the relays may take later is to be tried again, whichever is tried last."""
+
+    def login(self, name, reply):
+        relay = self.odd(lambda _talk, verb, _: reply if verb == "AUTH" else None, extensions=("AUTH PLAIN",))
+        return self.settings(relay, name=name, user="ann", password="x", auth_without_tls="yes, in clear",
+                             hold_first="1h", hold_max="1h")
+
+    def status_of(self, replies, status):
+        self.configure(*(self.login(f"relay{n}", reply) for n, reply in enumerate(replies)))
+        for command in ("send",), ("command", "NOOP"), ("verify", "a@lab.test"), ("check",), ("process",):
+            with self.subTest(replies=replies, command=command):
+                if command == ("process",):
+                    self.drop("a")
+                result = self.outbox(*command, stdin=message() if command == ("send",) else b"", status=None)
+                self.assertEqual(result.returncode, status, result.stderr)
+
+    def test_for_now_or_for_good(self):
+        now, good = "454 4.7.0 later", "535 5.7.8 no"
+        for replies in (good, now), (now, good), (good, now, good):
+            self.status_of(replies, 75)
+        self.status_of((good, good), 77)

@@ -116,6 +116,46 @@ class WhatItWaitsFor(StuckTest):
         self.assertRegex(self.outbox("status"), r"\): probing, says nothing, stage auth, 1 connection; .*; auth, ")
         self.assertIn("is being tried again", self.outbox("list"))
 
+    def test_a_hold_with_connections_that_hang(self):
+        """That they were opened before it does not make it a relay that is being tried again."""
+        relay = self.odd(lambda _talk, verb, _: SILENCE if verb == "CONNECT" else None)
+        self.start(self.settings(relay, timeout="14s", timeout_by_stage=False, **LONG))
+        self.drop("a", "b", "c")
+        held = wait_for(lambda: next((one for one in [self.relay_of(self.json("status"))] if one["state"] == "held"
+                                      and one["connections"] > 0 and one["waits"]), None), "the hold", seconds=60)
+        self.assertTrue(held["silent"])
+        waits = self.waits("a")
+        self.assertEqual((waits["for"], waits["until"]), ("relay", held["until"]))
+        self.assertIn("is on hold until " + held["until"], waits["text"])
+        self.assertEqual(self.json("status")["waits"], waits)
+        self.assertRegex(self.outbox("list"), "is on hold until")
+        self.assertRegex(self.outbox("status"), r"\): held until ")
+
+    def hold_over(self, place):
+        """The relay, once its hold is over and there is nothing to be tried."""
+        relay = wait_for(lambda: next((one for one in [self.json("status")["daemons"][0]["relays"][place]]
+                                       if one["state"] == "hold-over"), None), "the end of the hold", seconds=30)
+        self.assertEqual((relay["until"], relay["connections"], relay["silent"]), (None, 0, False))
+        self.assertEqual(relay["fault"]["error"], 10061)
+        self.assertRegex(self.outbox("status"), r"relay closed \(.*\): not on hold any more, and nothing is tried, 0 conn.*refused")
+        self.assertNotEqual(self.json("status")["waits"]["for"], "relay")
+
+    def test_a_hold_that_is_over_with_nothing_to_try(self):
+        self.start({**self.closed_port(), "hold_first": "2s", "hold_max": "2s"})
+        self.drop("a")
+        self.wait_for_reason("a", "relay")
+        self.outbox("hold", "a")
+        self.hold_over(0)
+        self.assertEqual(self.waits("a")["for"], "operator")
+        self.outbox("release", "a")
+        self.wait_for_reason("a", "relay")
+
+    def test_a_hold_that_is_over_while_another_relay_serves(self):
+        self.start({**self.closed_port(), "hold_first": "2s", "hold_max": "2s"}, self.settings(self.odd(lambda *_: None)))
+        self.drop("a")
+        self.queue.wait_gone("a")
+        self.hold_over(0)
+
     def test_a_relay_that_has_never_worked(self):
         relay = self.odd(lambda _talk, verb, _: SILENCE if verb == "CONNECT" else None)
         self.start(self.settings(relay))
