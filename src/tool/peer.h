@@ -15,15 +15,15 @@ typedef struct Peer {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } address, own; /* IPv4 is IPv4, however the socket has it */
-    bool is_loopback;
+    bool is_own;    /* the other end is at an address of this machine, loopback or not */
     char text[INET6_ADDRSTRLEN];
 } Peer;
 
 /* True with the peer; false: this is no TCP connection. */
 bool peer_look(int fd, Peer *ret);
 
-/* The user who has the other end of a loopback connection open. 0; -ENOENT: nobody has any more, or
- * another negative errno, with a Failure. */
+/* The user who has the other end open, where that is this machine's own. 0; -ENOENT: nobody has any
+ * more, or another negative errno, with a Failure. */
 int peer_user(const Peer *peer, uid_t *ret, Failure *f);
 
 /* From now on this process is that user's, with the groups that the user has, and has no other's
