@@ -10,9 +10,11 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -178,15 +180,30 @@ static bool is_own(const Peer *peer)
     return r < 0 ? can_bind(peer) : r > 0;
 }
 
+/* What has been reset is connected to nobody, and may hold octets that were sent by whom nobody
+ * knows: it is no less of the Internet. */
+static bool is_of_internet(int fd)
+{
+    int domain, listens;
+    socklen_t n = sizeof(domain), n_listens = sizeof(listens);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 &&
+           (domain == AF_INET || domain == AF_INET6) &&
+           (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n_listens) < 0 || !listens);
+}
+
 bool peer_look(int fd, Peer *ret)
 {
     socklen_t n = sizeof(ret->address), n_own = sizeof(ret->own);
     bool is_v4;
 
     *ret = (Peer){0};
-    if (getpeername(fd, &ret->address.any, &n) < 0 || getsockname(fd, &ret->own.any, &n_own) < 0 ||
-        (ret->address.any.sa_family != AF_INET && ret->address.any.sa_family != AF_INET6))
+    if (!is_of_internet(fd))
         return false;
+    if (getpeername(fd, &ret->address.any, &n) < 0 || getsockname(fd, &ret->own.any, &n_own) < 0) {
+        *ret = (Peer){.is_gone = true};
+        return true;
+    }
     unmap(&ret->address.v6);
     unmap(&ret->own.v6);
     is_v4 = ret->address.any.sa_family == AF_INET;
@@ -195,6 +212,15 @@ bool peer_look(int fd, Peer *ret)
         is_v4 ? (const void *)&ret->address.v4.sin_addr : (const void *)&ret->address.v6.sin6_addr,
         ret->text, sizeof(ret->text));
     return true;
+}
+
+bool peer_has_closed(int fd, bool *ret_has_sent)
+{
+    struct pollfd looks = {.fd = fd, .events = POLLRDHUP};
+    int n = 0;
+
+    *ret_has_sent = ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+    return poll(&looks, 1, 0) > 0;
 }
 
 /* ---- whose it is ---- */
@@ -298,6 +324,10 @@ int peer_user(const Peer *peer, uid_t *ret, Failure *f)
 
     if (r < 0)
         r = read_tables(peer, ret);
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_EACCES,
+            "it cannot be found out who is connected: no program of this machine has the other end "
+            "open");
     return r < 0 ? failure_set_errno(f, r, "it cannot be found out who is connected") : 0;
 }
 

@@ -3,6 +3,7 @@
 import os
 import smtplib
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -156,20 +157,34 @@ class ReceivingTcp(SubmissionTest):
         self.assertRegex(self.send_as(ALICE, listener)[0], r"^550 5\.7\.1 .*spool\.submit")
         self.assertEqual(self.send_as(BOB, listener), ["taken"])
 
-    def test_gone_before_it_was_looked_at(self):
-        """Of a socket that nobody has open any more the kernel says that it is root's."""
-        self.serve(self.down())
+    def leave_before_it_starts(self, said, resets):
+        """What becomes of a session whose client has connected, said this and closed, or reset, the connection."""
         listener = socket.create_server(("127.0.0.1", 0))
         client = socket.create_connection(listener.getsockname())
         connection = listener.accept()[0]
-        client.sendall(b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\n")
+        client.sendall(said)
+        if resets:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        done = subprocess.run(self.command(), stdin=connection, stdout=connection, stderr=subprocess.PIPE, check=False)
-        connection.close()
-        listener.close()
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn(b"cannot be found out who is connected", done.stderr)
+        with listener, connection:
+            return subprocess.run(self.command(), stdin=connection, stdout=connection, stderr=subprocess.PIPE, check=False)
+
+    def test_gone_before_it_was_looked_at(self):
+        """Of a socket that nobody has open any more the kernel says that it is root's."""
+        self.serve(self.down())
+        for resets in (False, True):
+            done = self.leave_before_it_starts(
+                b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\n", resets)
+            self.assertIn(b"before it could be found out who is connected; nothing was taken", done.stderr)
+            self.assertEqual(done.returncode, 75)
         self.assertEqual(self.queue.names(), [])
+
+    def test_port_is_looked_at(self):
+        """Checks whether a port is open connect and say nothing: no failure, and no word in the log."""
+        self.serve(self.down())
+        for resets in (False, True):
+            done = self.leave_before_it_starts(b"", resets)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
 
     def test_without_root(self):
         self.serve(self.down())

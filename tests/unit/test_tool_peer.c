@@ -161,17 +161,44 @@ START_TEST(test_gone_with_data)
 {
     for (int table = 0; table < 2; table++) {
         int client, server;
+        bool has_sent;
         uid_t user;
         Peer peer;
 
         without_diag = table > 0;
         server = join(&kinds[0], &client, &peer);
         ck_assert_int_eq(write(client, "EHLO x\r\n", 8), 8);
+        ck_assert(!peer_has_closed(server, &has_sent));
         (void)close(client);
+        ck_assert(peer_has_closed(server, &has_sent));
+        ck_assert(has_sent);
         ck_assert_int_eq(peer_user(&peer, &user, NULL), -ENOENT);
         (void)close(server);
     }
     without_diag = false;
+}
+END_TEST
+
+/* What was reset is of the Internet still, though it is connected to nobody. */
+START_TEST(test_reset)
+{
+    for (int sends = 0; sends < 2; sends++) {
+        struct linger none = {.l_onoff = 1};
+        int client, server;
+        bool has_sent;
+        Peer peer;
+
+        server = join(&kinds[sends], &client, &peer);
+        ck_assert(!peer.is_gone);
+        ck_assert_int_eq(write(client, "x", (size_t)sends), sends);
+        ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_LINGER, &none, sizeof(none)), 0);
+        (void)close(client);
+        ck_assert(peer_look(server, &peer));
+        ck_assert(peer.is_gone);
+        ck_assert(peer_has_closed(server, &has_sent));
+        ck_assert_int_eq(has_sent, sends);
+        (void)close(server);
+    }
 }
 END_TEST
 
@@ -249,6 +276,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_user_by_table);
     tcase_add_test(tcase, test_own_addresses);
     tcase_add_test(tcase, test_gone_with_data);
+    tcase_add_test(tcase, test_reset);
     tcase_add_test(tcase, test_another_user);
     tcase_add_test(tcase, test_no_connection);
     tcase_add_test(tcase, test_places);
