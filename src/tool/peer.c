@@ -7,11 +7,14 @@
 #include <grp.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -34,26 +37,6 @@ static void unmap(struct sockaddr_in6 *v6)
     memcpy(v6, &v4, sizeof(v4));
 }
 
-bool peer_look(int fd, Peer *ret)
-{
-    socklen_t n = sizeof(ret->address), n_own = sizeof(ret->own);
-    bool is_v4;
-
-    *ret = (Peer){0};
-    if (getpeername(fd, &ret->address.any, &n) < 0 || getsockname(fd, &ret->own.any, &n_own) < 0 ||
-        (ret->address.any.sa_family != AF_INET && ret->address.any.sa_family != AF_INET6))
-        return false;
-    unmap(&ret->address.v6);
-    unmap(&ret->own.v6);
-    is_v4 = ret->address.any.sa_family == AF_INET;
-    ret->is_loopback = is_v4 ? ntohl(ret->address.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
-                             : IN6_IS_ADDR_LOOPBACK(&ret->address.v6.sin6_addr);
-    (void)inet_ntop(ret->address.any.sa_family,
-        is_v4 ? (const void *)&ret->address.v4.sin_addr : (const void *)&ret->address.v6.sin6_addr,
-        ret->text, sizeof(ret->text));
-    return true;
-}
-
 /* As the kernel's tables have an end: port and address, in the order of the network. */
 static void set_end(const struct sockaddr *end, __be16 *port, __be32 address[static 4])
 {
@@ -74,6 +57,8 @@ static struct inet_diag_sockid id_of(const Peer *peer)
 
     set_end(&peer->address.any, &id.idiag_sport, id.idiag_src);
     set_end(&peer->own.any, &id.idiag_dport, id.idiag_dst);
+    if (peer->address.any.sa_family == AF_INET6)
+        id.idiag_if = peer->address.v6.sin6_scope_id; /* a link-local address is of one link */
     return id;
 }
 
@@ -87,9 +72,164 @@ static bool is_held(unsigned state, unsigned long long inode)
 
 /* ---- asking the kernel ---- */
 
-static int ask(int fd, const Peer *peer)
+typedef union Answer {
+    struct nlmsghdr header;
+    char room[8192];
+} Answer;
+
+/* 0 with the kernel's answer and how long that is, or a negative errno. */
+static int ask(int protocol, const struct nlmsghdr *asked, Answer *ret, size_t *ret_n)
+{
+    _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, protocol);
+    const struct nlmsgerr *error = NLMSG_DATA(&ret->header);
+    ssize_t n;
+
+    if (fd < 0 || send(fd, asked, asked->nlmsg_len, 0) < 0)
+        return -errno;
+    do
+        n = recv(fd, ret, sizeof(*ret), 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    *ret_n = (size_t)n;
+    if (!NLMSG_OK(&ret->header, *ret_n))
+        return -EPROTO;
+    if (ret->header.nlmsg_type == NLMSG_ERROR &&
+        ret->header.nlmsg_len >= NLMSG_LENGTH(sizeof(*error)))
+        return error->error < 0 ? error->error : -EPROTO;
+    return 0;
+}
+
+/* ---- whether it is this machine ---- */
+
+/* Where a packet to that address would go. 1: to this machine itself; 0; or a negative errno where
+ * the kernel does not tell. */
+static int ask_route(const Peer *peer)
 {
     struct {
+        struct nlmsghdr header;
+        struct rtmsg route;
+        struct rtattr to;
+        __be32 address[4];
+        struct rtattr by;
+        __u32 link;
+    } asked = {.header = {.nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST}};
+    bool is_v4 = peer->address.any.sa_family == AF_INET;
+    unsigned short n = is_v4 ? 4 : 16;
+    const struct rtmsg *found;
+    Answer answer = {0};
+    __be16 port;
+    size_t size;
+    int r;
+
+    asked.route.rtm_family = (unsigned char)peer->address.any.sa_family;
+    asked.route.rtm_dst_len = (unsigned char)(n * 8);
+    asked.to = (struct rtattr){.rta_len = (unsigned short)RTA_LENGTH(n), .rta_type = RTA_DST};
+    set_end(&peer->address.any, &port, asked.address);
+    asked.header.nlmsg_len = NLMSG_LENGTH(sizeof(asked.route)) + RTA_LENGTH(n);
+    if (!is_v4 && peer->address.v6.sin6_scope_id != 0) {
+        asked.by = (struct rtattr){.rta_len = RTA_LENGTH(4), .rta_type = RTA_OIF};
+        asked.link = peer->address.v6.sin6_scope_id;
+        asked.header.nlmsg_len += RTA_LENGTH(4);
+    }
+    r = ask(NETLINK_ROUTE, &asked.header, &answer, &size);
+    if (r == -ENETUNREACH || r == -EHOSTUNREACH)
+        return 0;
+    if (r < 0)
+        return r;
+    found = NLMSG_DATA(&answer.header);
+    if (answer.header.nlmsg_type != RTM_NEWROUTE ||
+        answer.header.nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
+        return -EPROTO;
+    return found->rtm_type == RTN_LOCAL;
+}
+
+/* The same by what programs may call themselves, which a machine can be set to allow for any
+ * address (ip_nonlocal_bind). */
+static bool can_bind(const Peer *peer)
+{
+    _cleanup_close_ int fd = socket(peer->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    Peer at = *peer;
+
+    if (at.address.any.sa_family == AF_INET)
+        at.address.v4.sin_port = 0;
+    else
+        at.address.v6.sin6_port = 0;
+    return fd >= 0 && bind(fd, &at.address.any, sizeof(at.address)) == 0;
+}
+
+static bool is_loopback(const Peer *peer)
+{
+    return peer->address.any.sa_family == AF_INET
+               ? ntohl(peer->address.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
+               : IN6_IS_ADDR_LOOPBACK(&peer->address.v6.sin6_addr);
+}
+
+/* What is at an address of this machine's is a program of this machine, by whatever address. */
+static bool is_own(const Peer *peer)
+{
+    __be32 theirs[4] = {0}, ours[4] = {0};
+    __be16 port;
+    int r;
+
+    set_end(&peer->address.any, &port, theirs);
+    set_end(&peer->own.any, &port, ours);
+    if (is_loopback(peer) || memcmp(theirs, ours, sizeof(theirs)) == 0)
+        return true;
+    r = ask_route(peer);
+    return r < 0 ? can_bind(peer) : r > 0;
+}
+
+/* What has been reset is connected to nobody, and may hold octets that were sent by whom nobody
+ * knows: it is no less of the Internet. */
+static bool is_of_internet(int fd)
+{
+    int domain, listens;
+    socklen_t n = sizeof(domain), n_listens = sizeof(listens);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 &&
+           (domain == AF_INET || domain == AF_INET6) &&
+           (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n_listens) < 0 || !listens);
+}
+
+bool peer_look(int fd, Peer *ret)
+{
+    socklen_t n = sizeof(ret->address), n_own = sizeof(ret->own);
+    bool is_v4;
+
+    *ret = (Peer){0};
+    if (!is_of_internet(fd))
+        return false;
+    if (getpeername(fd, &ret->address.any, &n) < 0 || getsockname(fd, &ret->own.any, &n_own) < 0) {
+        *ret = (Peer){.is_gone = true};
+        return true;
+    }
+    unmap(&ret->address.v6);
+    unmap(&ret->own.v6);
+    is_v4 = ret->address.any.sa_family == AF_INET;
+    ret->is_own = is_own(ret);
+    (void)inet_ntop(ret->address.any.sa_family,
+        is_v4 ? (const void *)&ret->address.v4.sin_addr : (const void *)&ret->address.v6.sin6_addr,
+        ret->text, sizeof(ret->text));
+    return true;
+}
+
+bool peer_has_closed(int fd, bool *ret_has_sent)
+{
+    struct pollfd looks = {.fd = fd, .events = POLLRDHUP};
+    int n = 0;
+
+    *ret_has_sent = ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+    return poll(&looks, 1, 0) > 0;
+}
+
+/* ---- whose it is ---- */
+
+/* 0, -ENOENT, or another negative errno where this kernel does not tell. */
+static int ask_user(const Peer *peer, uid_t *ret)
+{
+    const struct inet_diag_sockid id = id_of(peer);
+    const struct {
         struct nlmsghdr header;
         struct inet_diag_req_v2 request;
     } asked = {
@@ -99,49 +239,24 @@ static int ask(int fd, const Peer *peer)
         .request = {.sdiag_family = (__u8)peer->address.any.sa_family,
             .sdiag_protocol = IPPROTO_TCP,
             .idiag_states = ~0U,
-            .id = id_of(peer)},
+            .id = id},
     };
+    const struct inet_diag_msg *found;
+    Answer answer = {0};
+    size_t n;
+    int r = ask(NETLINK_SOCK_DIAG, &asked.header, &answer, &n);
 
-    return send(fd, &asked, sizeof(asked), 0) < 0 ? -errno : 0;
-}
-
-/* 0, -ENOENT, or another negative errno where this kernel does not tell. */
-static int take_answer(const struct nlmsghdr *header, size_t n, const Peer *peer, uid_t *ret)
-{
-    const struct inet_diag_msg *found = NLMSG_DATA(header);
-    const struct nlmsgerr *error = NLMSG_DATA(header);
-    const struct inet_diag_sockid id = id_of(peer);
-
-    if (!NLMSG_OK(header, n))
-        return -EPROTO;
-    if (header->nlmsg_type == NLMSG_ERROR && header->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)))
-        return error->error < 0 ? error->error : -EPROTO;
-    if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-        header->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
+    if (r < 0)
+        return r;
+    found = NLMSG_DATA(&answer.header);
+    if (answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        answer.header.nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
         return -EPROTO;
     if (found->id.idiag_sport != id.idiag_sport || found->id.idiag_dport != id.idiag_dport ||
         !is_held(found->idiag_state, found->idiag_inode))
         return -ENOENT;
     *ret = found->idiag_uid;
     return 0;
-}
-
-static int ask_kernel(const Peer *peer, uid_t *ret)
-{
-    _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    union {
-        struct nlmsghdr header;
-        char room[8192];
-    } answer = {0};
-    ssize_t n;
-    int r = fd < 0 ? -errno : ask(fd, peer);
-
-    if (r < 0)
-        return r;
-    do
-        n = recv(fd, &answer, sizeof(answer), 0);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : take_answer(&answer.header, (size_t)n, peer, ret);
 }
 
 /* ---- the table that every kernel has ---- */
@@ -205,10 +320,14 @@ static int read_tables(const Peer *peer, uid_t *ret)
 
 int peer_user(const Peer *peer, uid_t *ret, Failure *f)
 {
-    int r = ask_kernel(peer, ret);
+    int r = ask_user(peer, ret);
 
     if (r < 0)
         r = read_tables(peer, ret);
+    if (r == -ENOENT)
+        return failure_set(f, r, ERROR_EACCES,
+            "it cannot be found out who is connected: no program of this machine has the other end "
+            "open");
     return r < 0 ? failure_set_errno(f, r, "it cannot be found out who is connected") : 0;
 }
 

@@ -36,7 +36,7 @@ static int find_network_user(const Config *config, uid_t *ret, Failure *f)
 
 static int find_user(const Config *config, const Peer *peer, uid_t *ret, Failure *f)
 {
-    return peer->is_loopback ? peer_user(peer, ret, f) : find_network_user(config, ret, f);
+    return peer->is_own ? peer_user(peer, ret, f) : find_network_user(config, ret, f);
 }
 
 /* Where the service manager gives a directory for it, users have so many connections each. */
@@ -59,7 +59,7 @@ int sendmail_admit(const SendmailOptions *options, const Peer *peer, Rejection *
     int r;
 
     (void)config_load_spool(options->config_path, none, &config, NULL);
-    if (!peer->is_loopback && !is_listed(config, peer)) {
+    if (!peer->is_own && !is_listed(config, peer)) {
         *ret = (Rejection){554, "5.7.1"};
         return failure_set(f, -EACCES, ERROR_EACCES, "no mail is taken from %s here", peer->text);
     }

@@ -420,24 +420,39 @@ static int turn_away(Service *s, const Rejection *rejection, const Failure *f)
     return tool_fail(f);
 }
 
-/* The descriptor of a connection is this process's alone. */
-static int admit(Service *s)
+/* Nobody is there to answer, nor to queue for: such are the checks whether a port is open. */
+static int leave_alone(bool has_sent)
+{
+    return has_sent ? tool_fail_number(ERROR_CONNECTION_DROPPED,
+                          "the client was gone before it could be found out who is connected; "
+                          "nothing was taken of what it sent")
+                    : EX_OK;
+}
+
+/* The descriptor of a connection is this process's alone. Whether the session is on; else with an
+ * exit status. */
+static bool admit(Service *s, int *ret_status)
 {
     _cleanup_failure_ Failure f = {0};
-    int flags = fcntl(STDIN_FILENO, F_GETFL);
+    int flags = fcntl(STDIN_FILENO, F_GETFL), r;
     Rejection rejection;
+    bool has_sent;
 
     if (flags >= 0)
         (void)fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK);
-    return sendmail_admit(s->options, &s->peer, &rejection, &f) < 0 ? turn_away(s, &rejection, &f)
-                                                                    : EX_OK;
+    r = s->peer.is_gone ? -ENOENT : sendmail_admit(s->options, &s->peer, &rejection, &f);
+    if (r == -ENOENT && (peer_has_closed(STDIN_FILENO, &has_sent) || s->peer.is_gone))
+        *ret_status = leave_alone(has_sent);
+    else if (r < 0)
+        *ret_status = turn_away(s, &rejection, &f);
+    return r >= 0;
 }
 
 static int run(Service *s)
 {
-    int status = s->is_remote ? admit(s) : EX_OK;
+    int status;
 
-    if (status != EX_OK)
+    if (s->is_remote && !admit(s, &status))
         return status;
     if (local_open(s->options->config_path, &s->names, NULL) != -ENOMEM)
         s->session = receive_session_new(host_of(s), find_max_bytes(s->options));

@@ -3,6 +3,7 @@
 import os
 import smtplib
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -31,24 +32,53 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
 
-# In a network of its own: a host of that address connects; what it is answered.
+# In a network of its own, where this machine is 198.51.100.8, and 198.51.100.9, too: what is answered to who connects from 198.51.100.7,
+# which is another host, or to a user of this machine who connects from an address of its own.
 ELSEWHERE = """
-import socket, subprocess, sys
-subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-subprocess.run(["ip", "address", "add", "198.51.100.7/32", "dev", "lo"], check=True)
-listener = socket.create_server(("198.51.100.7", 0))
-client = socket.create_connection(listener.getsockname(), 200, ("198.51.100.7", 0))
+import os, socket, subprocess, sys
+def ip(*words): subprocess.run(["ip", *words], check=True)
+said, uid, source = sys.argv[1].encode().decode("unicode_escape").encode(), int(sys.argv[2]), sys.argv[3]
+if source == "198.51.100.7":
+    there = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; read go"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    there.stdout.readline()
+    ip("link", "add", "here", "type", "veth", "peer", "name", "there", "netns", str(there.pid))
+    inside = f"/proc/{there.pid}/ns/net"
+    subprocess.run(["nsenter", "--net=" + inside, "sh", "-c", "ip address add 198.51.100.7/24 dev there && ip link set there up"], check=True)
+else:
+    ip("link", "add", "here", "type", "veth", "peer", "name", "nowhere")
+    ip("link", "set", "nowhere", "up")
+ip("link", "set", "lo", "up")
+ip("address", "add", "198.51.100.8/24", "dev", "here")
+ip("address", "add", "198.51.100.9/24", "dev", "here")
+ip("address", "add", "2001:db8::8/64", "dev", "here", "nodad")
+ip("address", "add", "2001:db8::9/64", "dev", "here", "nodad")
+ip("link", "set", "here", "up")
+v6 = ":" in source
+family, own = (socket.AF_INET6, "2001:db8::8") if v6 else (socket.AF_INET, "198.51.100.8")
+listener = socket.create_server((own, 0), family=family)
+if source == "198.51.100.7":
+    import ctypes
+    here = os.open("/proc/self/ns/net", os.O_RDONLY)
+    assert ctypes.CDLL(None).setns(os.open(inside, os.O_RDONLY), 0) == 0
+os.seteuid(uid)
+client = socket.create_connection(listener.getsockname()[:2], 200, (source, 0))
+os.seteuid(0)
+if source == "198.51.100.7":
+    assert ctypes.CDLL(None).setns(here, 0) == 0
 connection = listener.accept()[0]
-child = subprocess.Popen(sys.argv[2:], stdin=connection, stdout=connection)
+child = subprocess.Popen(sys.argv[4:], stdin=connection, stdout=connection)
 connection.close()
-said = client.recv(4096)
+said_back = client.recv(4096)
 try:
-    client.sendall(sys.argv[1].encode().decode("unicode_escape").encode())
-    while piece := client.recv(4096): said += piece
+    client.sendall(said)
+    while piece := client.recv(4096): said_back += piece
 except OSError: pass
 child.wait(200)
-sys.stdout.buffer.write(said)
+sys.stdout.buffer.write(said_back)
+if source == "198.51.100.7": there.communicate(b"\\n")
 """
+
+MESSAGE_SAID = r"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\nQUIT\r\n"
 
 
 class Listener:
@@ -127,20 +157,34 @@ class ReceivingTcp(SubmissionTest):
         self.assertRegex(self.send_as(ALICE, listener)[0], r"^550 5\.7\.1 .*spool\.submit")
         self.assertEqual(self.send_as(BOB, listener), ["taken"])
 
-    def test_gone_before_it_was_looked_at(self):
-        """Of a socket that nobody has open any more the kernel says that it is root's."""
-        self.serve(self.down())
+    def leave_before_it_starts(self, said, resets):
+        """What becomes of a session whose client has connected, said this and closed, or reset, the connection."""
         listener = socket.create_server(("127.0.0.1", 0))
         client = socket.create_connection(listener.getsockname())
         connection = listener.accept()[0]
-        client.sendall(b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\n")
+        client.sendall(said)
+        if resets:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        done = subprocess.run(self.command(), stdin=connection, stdout=connection, stderr=subprocess.PIPE, check=False)
-        connection.close()
-        listener.close()
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn(b"cannot be found out who is connected", done.stderr)
+        with listener, connection:
+            return subprocess.run(self.command(), stdin=connection, stdout=connection, stderr=subprocess.PIPE, check=False)
+
+    def test_gone_before_it_was_looked_at(self):
+        """Of a socket that nobody has open any more the kernel says that it is root's."""
+        self.serve(self.down())
+        for resets in (False, True):
+            done = self.leave_before_it_starts(
+                b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\n", resets)
+            self.assertIn(b"before it could be found out who is connected; nothing was taken", done.stderr)
+            self.assertEqual(done.returncode, 75)
         self.assertEqual(self.queue.names(), [])
+
+    def test_port_is_looked_at(self):
+        """Checks whether a port is open connect and say nothing: no failure, and no word in the log."""
+        self.serve(self.down())
+        for resets in (False, True):
+            done = self.leave_before_it_starts(b"", resets)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
 
     def test_without_root(self):
         self.serve(self.down())
@@ -164,30 +208,44 @@ class ReceivingTcp(SubmissionTest):
 
     # ---- other hosts ----
 
-    def elsewhere(self, said):
-        done = subprocess.run(["unshare", "-n", sys.executable, "-c", ELSEWHERE, said, *self.command()],
+    def elsewhere(self, uid=0, source="198.51.100.7"):
+        done = subprocess.run(["unshare", "-n", sys.executable, "-c", ELSEWHERE, MESSAGE_SAID, str(uid), source, *self.command()],
                               capture_output=True, check=False, timeout=280)
-        if done.returncode != 0 and b"unshare" in done.stderr + done.stdout:
+        if done.returncode != 0 and (b"unshare" in done.stderr + done.stdout or b"Unknown device type" in done.stderr):
             self.skipTest("no network can be made here")
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.decode()
 
+    def set_networks(self, words):
+        """In the configuration, beside what it has."""
+        text = self.configuration.read_text(encoding="utf-8")
+        self.configuration.write_text(text.replace("spool = {", f"spool = {{ {words}"), encoding="utf-8")
+
     def test_other_hosts(self):
-        message_said = r"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 3 LAST\r\nx\r\nQUIT\r\n"
         self.serve(self.down())
-        self.assertEqual(self.elsewhere(message_said), "554 5.7.1 no mail is taken from 198.51.100.7 here\r\n")
-        self.configuration.write_text(self.configuration.read_text(encoding="utf-8").replace(
-            "spool = {", 'spool = { submit_networks = "198.51.100.0/24";'), encoding="utf-8")
-        told = self.elsewhere(message_said)
-        self.assertIn("250 2.0.0 queued as ", told)
+        self.assertEqual(self.elsewhere(), "554 5.7.1 no mail is taken from 198.51.100.7 here\r\n")
+        self.set_networks('submit_networks = "198.51.100.0/24";')
+        self.assertIn("250 2.0.0 queued as ", self.elsewhere())
         self.assertEqual(self.owners(), [65534])
         self.assertIn(b"Received: from x ([198.51.100.7])", (self.queue.path / self.queue.in_state("queued")[0]).read_bytes())
         self.configuration.write_text(self.configuration.read_text(encoding="utf-8").replace(
             "198.51.100.0/24", "198.51.101.0/24"), encoding="utf-8")
-        self.assertTrue(self.elsewhere(message_said).startswith("554 5.7.1 "))
+        self.assertTrue(self.elsewhere().startswith("554 5.7.1 "))
         # A configuration that is wrong lets nobody in.
         self.configuration.write_text('spool = { submit_networks = "198.51.100.1/24"; };', encoding="utf-8")
-        self.assertTrue(self.elsewhere(message_said).startswith("554 5.7.1 "))
+        self.assertTrue(self.elsewhere().startswith("554 5.7.1 "))
+
+    def test_this_host_by_another_address(self):
+        """Whoever is of this machine is a user of it, whatever the address, and though its network is let in."""
+        sources = ("198.51.100.8", "198.51.100.9", "2001:db8::8", "2001:db8::9")
+        self.serve(self.down(), senders=f"{ALICE}: alice@lab.test; *: *")
+        for source in sources:
+            self.assertIn("250 2.0.0 queued as ", self.elsewhere(BOB, source))
+        self.set_networks('submit_networks = "198.51.100.0/24 2001:db8::/32";')
+        for source in sources:
+            self.assertRegex(self.elsewhere(ALICE, source), r"\r\n550 5\.7\.1 .*alice@lab\.test")
+            self.assertIn("250 2.0.0 queued as ", self.elsewhere(BOB, source))
+        self.assertEqual(self.owners(), [BOB] * 8)
 
     # ---- many, and those who do it wrong ----
 

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -10,14 +12,15 @@
 #include "tool/peer.h"
 #include "unit.h"
 
-static bool without_diag; /* a kernel that does not tell */
+static bool without_diag;  /* a kernel that does not tell whose a socket is */
+static bool without_route; /* nor where a packet goes */
 
 int __real_socket(int domain, int type, int protocol);
 int __wrap_socket(int domain, int type, int protocol);
 
 int __wrap_socket(int domain, int type, int protocol)
 {
-    if (domain == AF_NETLINK && without_diag) {
+    if (domain == AF_NETLINK && (protocol == NETLINK_ROUTE ? without_route : without_diag)) {
         errno = EPROTONOSUPPORT;
         return -1;
     }
@@ -84,7 +87,7 @@ static void check_kind(const struct Kind *kind)
     Peer peer;
 
     server = join(kind, &client, &peer);
-    ck_assert(peer.is_loopback);
+    ck_assert(peer.is_own);
     ck_assert_str_eq(peer.text, kind->client == AF_INET6 && !kind->is_mapped ? "::1" : "127.0.0.1");
     ck_assert_int_eq(peer_user(&peer, &user, NULL), 0);
     ck_assert_uint_eq(user, getuid());
@@ -113,22 +116,89 @@ START_TEST(test_user_by_table)
 }
 END_TEST
 
+/* Connects from an address of this machine's to another of them: a loopback one, so that both can
+ * be told apart. */
+static void check_own(const struct sockaddr *from, socklen_t n_from)
+{
+    struct sockaddr_in6 address;
+    int listener = listen_at(AF_INET, &address), client = socket(AF_INET, SOCK_STREAM, 0), server;
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = address.sin6_port, .sin_addr.s_addr = htonl(0x7f000001)};
+    uid_t user = 12345;
+    Peer peer;
+
+    ck_assert_int_eq(bind(client, from, n_from), 0);
+    ck_assert_int_eq(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+    server = accept(listener, NULL, NULL);
+    for (int way = 0; way < 2; way++) {
+        without_route = way > 0;
+        ck_assert(peer_look(server, &peer));
+        ck_assert_msg(peer.is_own, "%s", peer.text);
+        ck_assert_int_eq(peer_user(&peer, &user, NULL), 0);
+        ck_assert_uint_eq(user, getuid());
+    }
+    without_route = false;
+    (void)close(client);
+    (void)close(server);
+    (void)close(listener);
+}
+
+/* Every address of this machine is its own. */
+START_TEST(test_own_addresses)
+{
+    struct ifaddrs *all;
+
+    ck_assert_int_eq(getifaddrs(&all), 0);
+    for (const struct ifaddrs *one = all; one; one = one->ifa_next)
+        if (one->ifa_addr && one->ifa_addr->sa_family == AF_INET)
+            check_own(one->ifa_addr, sizeof(struct sockaddr_in));
+    freeifaddrs(all);
+}
+END_TEST
+
 /* Sent, and gone before anybody looks. */
 START_TEST(test_gone_with_data)
 {
     for (int table = 0; table < 2; table++) {
         int client, server;
+        bool has_sent;
         uid_t user;
         Peer peer;
 
         without_diag = table > 0;
         server = join(&kinds[0], &client, &peer);
         ck_assert_int_eq(write(client, "EHLO x\r\n", 8), 8);
+        ck_assert(!peer_has_closed(server, &has_sent));
         (void)close(client);
+        ck_assert(peer_has_closed(server, &has_sent));
+        ck_assert(has_sent);
         ck_assert_int_eq(peer_user(&peer, &user, NULL), -ENOENT);
         (void)close(server);
     }
     without_diag = false;
+}
+END_TEST
+
+/* What was reset is of the Internet still, though it is connected to nobody. */
+START_TEST(test_reset)
+{
+    for (int sends = 0; sends < 2; sends++) {
+        struct linger none = {.l_onoff = 1};
+        int client, server;
+        bool has_sent;
+        Peer peer;
+
+        server = join(&kinds[sends], &client, &peer);
+        ck_assert(!peer.is_gone);
+        ck_assert_int_eq(write(client, "x", (size_t)sends), sends);
+        ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_LINGER, &none, sizeof(none)), 0);
+        (void)close(client);
+        ck_assert(peer_look(server, &peer));
+        ck_assert(peer.is_gone);
+        ck_assert(peer_has_closed(server, &has_sent));
+        ck_assert_int_eq(has_sent, sends);
+        (void)close(server);
+    }
 }
 END_TEST
 
@@ -204,7 +274,9 @@ static Suite *make_suite(void)
 
     tcase_add_test(tcase, test_user);
     tcase_add_test(tcase, test_user_by_table);
+    tcase_add_test(tcase, test_own_addresses);
     tcase_add_test(tcase, test_gone_with_data);
+    tcase_add_test(tcase, test_reset);
     tcase_add_test(tcase, test_another_user);
     tcase_add_test(tcase, test_no_connection);
     tcase_add_test(tcase, test_places);
