@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include "base/errors.h"
+#include "base/macros.h"
 #include "delivery/advice.h"
 #include "delivery/relay.h"
 #include "delivery/suspects.h"
@@ -524,6 +525,19 @@ START_TEST(a_deferred_message_has_its_time_or_expires)
 }
 END_TEST
 
+START_TEST(what_one_of_several_relays_may_take_later_is_to_be_tried_again)
+{
+    static const int all[] = {EX_TEMPFAIL, EX_NOPERM, EX_CONFIG};
+
+    for (size_t i = 0; i < ELEMENTSOF(all); i++)
+        for (size_t j = 0; j < ELEMENTSOF(all); j++)
+            ck_assert_int_eq(advice_join_status(advice_join_status(EX_OK, all[i]), all[j]),
+                i == 0 || j == 0 ? EX_TEMPFAIL : all[j]);
+    ck_assert_int_eq(advice_join_status(EX_NOPERM, EX_OK), EX_NOPERM);
+    ck_assert_int_eq(advice_join_status(EX_OK, EX_OK), EX_OK);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("delivery: relays and verdicts");
@@ -548,6 +562,7 @@ int main(void)
     tcase_add_test(relays, advice_is_by_cause);
     tcase_add_test(relays, who_logs_in_is_not_told_to_set_a_login);
     tcase_add_test(relays, every_kind_of_outcome_has_its_status);
+    tcase_add_test(relays, what_one_of_several_relays_may_take_later_is_to_be_tried_again);
     tcase_add_test(verdicts, verdicts_follow_the_outcomes);
     tcase_add_test(verdicts, a_deferred_message_has_its_time_or_expires);
     suite_add_tcase(suite, relays);
