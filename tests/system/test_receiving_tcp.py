@@ -232,8 +232,15 @@ class ReceivingTcp(SubmissionTest):
             "198.51.100.0/24", "198.51.101.0/24"), encoding="utf-8")
         self.assertTrue(self.elsewhere().startswith("554 5.7.1 "))
         # A configuration that is wrong lets nobody in.
-        self.configuration.write_text('spool = { submit_networks = "198.51.100.1/24"; };', encoding="utf-8")
-        self.assertTrue(self.elsewhere().startswith("554 5.7.1 "))
+        for wrong in ('submit_networks = "198.51.100.1/24";', 'submit_networks = "198.51.100.0/24"; submit_network_user = "nosuchuser";'):
+            self.configuration.write_text(f"spool = {{ {wrong} }};", encoding="utf-8")
+            self.assertTrue(self.elsewhere().startswith("421 4.3.5 "))
+
+    def test_user_of_other_hosts_by_number(self):
+        self.serve(self.down())
+        self.set_networks(f'submit_networks = "198.51.100.0/24"; submit_network_user = "{BOB}";')
+        self.assertIn("250 2.0.0 queued as ", self.elsewhere())
+        self.assertEqual(self.owners(), [BOB])
 
     def test_this_host_by_another_address(self):
         """Whoever is of this machine is a user of it, whatever the address, and though its network is let in."""
