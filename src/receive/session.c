@@ -325,15 +325,30 @@ ReceiveEvent receive_session_take(ReceiveSession *s, const char **data, size_t *
     return event == RECEIVE_MORE && (s->failed || s->step == STEP_CLOSED) ? RECEIVE_CLOSE : event;
 }
 
-bool receive_session_end(ReceiveSession *s)
+/* Whether nothing was begun, and each reply was given. */
+static bool is_whole(const ReceiveSession *s)
 {
     bool idle =
         s->step == STEP_COMMAND && s->n_line == 0 && !s->has_cr && !s->transaction.has_sender;
-    bool whole = !s->failed && (idle || s->step == STEP_CLOSED);
+
+    return !s->failed && (idle || s->step == STEP_CLOSED);
+}
+
+bool receive_session_end(ReceiveSession *s)
+{
+    bool whole = is_whole(s);
 
     if (s->step != STEP_CLOSED && (s->n_line > 0 || s->has_cr))
         receive_reply(s, 500, "5.5.2", "the input ended within a line: lines end with CR LF");
     s->asked = RECEIVE_MORE;
     s->step = STEP_CLOSED;
+    return whole;
+}
+
+bool receive_session_give_up(ReceiveSession *s, const char *text)
+{
+    bool whole = is_whole(s);
+
+    receive_session_close(s, 421, "4.4.2", text);
     return whole;
 }

@@ -64,6 +64,10 @@ void receive_session_close(
  * was begun, and each reply was given. */
 bool receive_session_end(ReceiveSession *session);
 
+/* The input has not ended, but nothing has come of it for too long: 421 with this text ends the
+ * session, and nothing else is said. As above. */
+bool receive_session_give_up(ReceiveSession *session, const char *text);
+
 /* The replies, from which what has been sent is consumed. */
 Buffer *receive_session_replies(ReceiveSession *session);
 

@@ -108,11 +108,25 @@ static int wrong_user(Failure *f, const char *name, int error)
         "names the user \"%s\", who cannot be looked up (%s)", name, strerrordesc_np(-error));
 }
 
-static int parse_user(const char *word, SenderUserLookup lookup, SenderUser *ret, Failure *f)
+int sender_user_parse(const char *word, SenderUserLookup lookup, uid_t *ret, Failure *f)
 {
     unsigned long long number;
     int r;
 
+    if (!is_number(word)) {
+        r = lookup(word, ret);
+        return r == 0 || r == -ENOMEM ? r : wrong_user(f, word, r);
+    }
+    number = strtoull(word, NULL, 10);
+    if (number >= FILE_OWNER_UNKNOWN)
+        return failure_set(
+            f, -EINVAL, ERROR_CONFIGURATION, "has a number that no user can have: %s", word);
+    *ret = (uid_t)number;
+    return 0;
+}
+
+static int parse_user(const char *word, SenderUserLookup lookup, SenderUser *ret, Failure *f)
+{
     *ret =
         (SenderUser){.name = word, .number = FILE_OWNER_UNKNOWN, .others = text_equal(word, "*")};
     if (ret->others)
@@ -120,16 +134,7 @@ static int parse_user(const char *word, SenderUserLookup lookup, SenderUser *ret
     if (word[0] == '@')
         return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
             "has \"%s\" where a user is to stand; groups have no rules, name their members", word);
-    if (!is_number(word)) {
-        r = lookup(word, &ret->number);
-        return r == 0 || r == -ENOMEM ? r : wrong_user(f, word, r);
-    }
-    number = strtoull(word, NULL, 10);
-    if (number >= FILE_OWNER_UNKNOWN)
-        return failure_set(
-            f, -EINVAL, ERROR_CONFIGURATION, "has a number that no user can have: %s", word);
-    ret->number = (uid_t)number;
-    return 0;
+    return sender_user_parse(word, lookup, &ret->number, f);
 }
 
 /* "@domain", or an address that needs no quotes: of no other can be told where it ends. A "*" would

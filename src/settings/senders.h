@@ -27,6 +27,9 @@ typedef int (*SenderUserLookup)(const char *name, uid_t *ret);
 /* By getpwnam_r(), which may ask a server, and wait for it. */
 int sender_user_lookup(const char *name, uid_t *ret);
 
+/* A user by name, or by number. 0; -EINVAL with a Failure as below; -ENOMEM. */
+int sender_user_parse(const char *word, SenderUserLookup lookup, uid_t *ret, Failure *f);
+
 /* 0 with one reference; -EINVAL with a Failure whose text says what is wrong, to stand behind the
  * quoted text; -ENOMEM. */
 int sender_rules_parse(const char *text, SenderUserLookup lookup, SenderRules **ret, Failure *f);

@@ -169,8 +169,8 @@ static const Setting table[] = {
                 "number"},
     {SPOOL(submit_networks), "", SETTING_NETWORKS, IN_SPOOL(submit_networks), NULL,
         .help = "whose hosts may hand over mail by SMTP, besides this one"},
-    {SPOOL(submit_network_user), "", SETTING_WORD, IN_SPOOL(submit_network_user), "nobody",
-        .help = "the user whose mail that of other hosts is"},
+    {SPOOL(submit_network_user), "", SETTING_USER, IN_SPOOL(submit_network_user), "nobody",
+        .required = true, .help = "the user whose mail that of other hosts is"},
 
     /* ---- relays: who and where ---- */
     {RELAY(name), "", SETTING_WORD, IN_RELAY(name), NULL,

@@ -47,6 +47,7 @@ typedef enum SettingType {
     SETTING_KEYWORDS,    /* char *: some of the choices, with single blanks between them */
     SETTING_CIPHERS,     /* char *: names of cipher suites */
     SETTING_NETWORKS,    /* char *: networks of IP addresses */
+    SETTING_USER,        /* char *: the name or the number of a user */
     SETTING_SECRET,      /* Secret * */
     SETTING_HEADERS,     /* Secret *: lines of an HTTP header; shown as a secret */
     SETTING_SENDERS,     /* SenderRules * */

@@ -457,6 +457,23 @@ static int set_users(const Setting *setting, const Value *value, UserList **fiel
     return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
 }
 
+/* The default is looked up by who needs it: it may wait for a server. */
+static int set_user(const Setting *setting, const Value *value, char **field, Failure *f)
+{
+    _cleanup_failure_ Failure why = {0};
+    uid_t user;
+    int r = 0;
+
+    if (text_has_control(value->text))
+        return wrong_control(setting, value, f);
+    if (!text_equal(value->text, setting->default_text ?: ""))
+        r = sender_user_parse(value->text, sender_user_lookup, &user, &why);
+    if (r < 0)
+        return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
+    *field = strdup(value->text);
+    return *field ? 0 : -ENOMEM;
+}
+
 static int set_networks(const Setting *setting, const Value *value, char **field, Failure *f)
 {
     _cleanup_failure_ Failure why = {0};
@@ -516,6 +533,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_FLAGS: return set_flags(setting, &value, field, f);
     case SETTING_CIPHERS: return set_ciphers(setting, &value, field, f);
     case SETTING_NETWORKS: return set_networks(setting, &value, field, f);
+    case SETTING_USER: return set_user(setting, &value, field, f);
     case SETTING_SECRET:
         if (text_has_control(text))
             return wrong_control(setting, &value, f);

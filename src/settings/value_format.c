@@ -187,6 +187,7 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_CIPHERS] = "names of cipher suites, or OpenSSL's words for them such as HIGH, in "
                             "quotes, with ':' between them",
         [SETTING_NETWORKS] = "networks such as 192.0.2.0/24 in quotes, with blanks between them",
+        [SETTING_USER] = "a user in quotes, by name or number",
         [SETTING_SECRET] = "text in quotes",
         [SETTING_HEADERS] = "lines NAME: VALUE in quotes, with line ends between them",
         [SETTING_USERS] =

@@ -16,22 +16,23 @@
 
 #define HOPS_MAX 100
 
-/* Of a configuration that cannot be read nothing is let in that it may not say. */
 static bool is_listed(const Config *config, const Peer *peer)
 {
-    return config && config->spool.submit_networks &&
+    return config->spool.submit_networks &&
            networks_have(config->spool.submit_networks, &peer->address.any);
 }
 
 /* 0, or a negative errno with a Failure. */
 static int find_network_user(const Config *config, uid_t *ret, Failure *f)
 {
+    _cleanup_failure_ Failure why = {0};
     const char *name = config->spool.submit_network_user;
-    int r = name ? sender_user_lookup(name, ret) : -ENOENT;
+    int r = sender_user_parse(name, sender_user_lookup, ret, &why);
 
-    return r < 0 ? failure_set(f, r, ERROR_CONFIGURATION,
-                       "spool.submit_network_user: \"%s\" is no user of this system", name ?: "")
-                 : 0;
+    if (r == -EINVAL)
+        return failure_set(
+            f, r, ERROR_CONFIGURATION, "spool.submit_network_user %s", failure_text(&why));
+    return r < 0 ? failure_set_errno(f, r, "cannot look at spool.submit_network_user") : 0;
 }
 
 static int find_user(const Config *config, const Peer *peer, uid_t *ret, Failure *f)
@@ -59,6 +60,12 @@ int sendmail_admit(const SendmailOptions *options, const Peer *peer, Rejection *
     int r;
 
     (void)config_load_spool(options->config_path, none, &config, NULL);
+    if (!peer->is_own && !config) {
+        *ret = (Rejection){421, "4.3.5"};
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "the configuration has a mistake, or cannot be read: nothing is taken from other hosts "
+            "now");
+    }
     if (!peer->is_own && !is_listed(config, peer)) {
         *ret = (Rejection){554, "5.7.1"};
         return failure_set(f, -EACCES, ERROR_EACCES, "no mail is taken from %s here", peer->text);

@@ -372,10 +372,10 @@ static void take_event(Service *s, ReceiveEvent event, const ReceivePart *part)
 
 static int finish(Service *s)
 {
-    bool idle = receive_session_end(s->session);
+    bool idle = s->is_silent
+                    ? receive_session_give_up(s->session, "nothing was heard for five minutes")
+                    : receive_session_end(s->session);
 
-    if (s->is_silent)
-        receive_session_close(s->session, 421, "4.4.2", "nothing was heard for five minutes");
     if (!s->is_gone)
         (void)flush(s);
     if (s->is_short)

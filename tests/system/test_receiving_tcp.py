@@ -1,6 +1,7 @@
 """Mail that comes by SMTP over TCP (sendmail -bs, once a connection): who hands it over, and who may."""
 
 import os
+import re
 import smtplib
 import socket
 import struct
@@ -197,14 +198,19 @@ class ReceivingTcp(SubmissionTest):
         """A client that says nothing for five minutes, which here are none."""
         self.configure(self.down())
         listener = self.listen(*preload(self.lab.new_directory(), IMPATIENT))
-        for said, told in ((b"", b"421 4.4.2 "), (b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRC", b"421 4.4.2 ")):
+        for said, told in ((b"", b"220;421 4.4.2;"), (b"NOO", b"220;421 4.4.2;"), (b"NOOP\r", b"220;421 4.4.2;"),
+                           (b"x" * 5000, b"220;421 4.4.2;"), (b"NOOP\r\nNOO", b"220;250 2.0.0;421 4.4.2;"),
+                           (b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRC", b"250 2.1.0;421 4.4.2;"),
+                           (b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nDATA\r\nx", b"354;421 4.4.2;"),
+                           (b"EHLO x\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\nBDAT 9\r\nx", b"250 2.1.5;421 4.4.2;")):
             client = self.dial(listener)
             client.sendall(said)
             answered = b""
             while piece := client.recv(4096):
                 answered += piece
             self.assertTrue(answered.startswith(b"220 "), answered)
-            self.assertTrue(answered.splitlines()[-1].startswith(told), answered)
+            codes = re.findall(rb"^(\d{3}(?: \d\.\d\.\d)?) ", answered, re.MULTILINE)
+            self.assertTrue((b";".join(codes) + b";").endswith(told), (said, answered))
 
     # ---- other hosts ----
 
@@ -232,8 +238,15 @@ class ReceivingTcp(SubmissionTest):
             "198.51.100.0/24", "198.51.101.0/24"), encoding="utf-8")
         self.assertTrue(self.elsewhere().startswith("554 5.7.1 "))
         # A configuration that is wrong lets nobody in.
-        self.configuration.write_text('spool = { submit_networks = "198.51.100.1/24"; };', encoding="utf-8")
-        self.assertTrue(self.elsewhere().startswith("554 5.7.1 "))
+        for wrong in ('submit_networks = "198.51.100.1/24";', 'submit_networks = "198.51.100.0/24"; submit_network_user = "nosuchuser";'):
+            self.configuration.write_text(f"spool = {{ {wrong} }};", encoding="utf-8")
+            self.assertTrue(self.elsewhere().startswith("421 4.3.5 "))
+
+    def test_user_of_other_hosts_by_number(self):
+        self.serve(self.down())
+        self.set_networks(f'submit_networks = "198.51.100.0/24"; submit_network_user = "{BOB}";')
+        self.assertIn("250 2.0.0 queued as ", self.elsewhere())
+        self.assertEqual(self.owners(), [BOB])
 
     def test_this_host_by_another_address(self):
         """Whoever is of this machine is a user of it, whatever the address, and though its network is let in."""

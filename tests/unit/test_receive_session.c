@@ -279,6 +279,30 @@ START_TEST(test_client)
 }
 END_TEST
 
+/* Silence, whatever was begun, is answered by 421 alone, and is no failure where nothing was. */
+START_TEST(test_silence)
+{
+    static const struct {
+        const char *said;
+        bool whole;
+    } cases[] = {{EHLO, true}, {EHLO "NOO", false}, {EHLO "NOOP\r", false}, {EHLO MAIL, false},
+        {EHLO MAIL RCPT "DATA\r\nx", false}, {EHLO MAIL RCPT "BDAT 9\r\nx", false}};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        ReceiveSession *s = receive_session_new("mx.test", 0);
+        _cleanup_buffer_ Buffer told = {0}, all = {0};
+        bool begins = false;
+
+        ck_assert(talk_feed(s, cases[i].said, strlen(cases[i].said), &begins, &all));
+        ck_assert_int_eq(receive_session_give_up(s, "nothing was heard"), cases[i].whole);
+        talk_replies(s, &told);
+        ck_assert_uint_eq(buffer_size(&told), strlen("421 4.4.2;"));
+        ck_assert_mem_eq(buffer_data(&told), "421 4.4.2;", strlen("421 4.4.2;"));
+        receive_session_free(s);
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("receive_session");
@@ -297,6 +321,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_limits);
     tcase_add_test(tcase, test_closed_by_us);
     tcase_add_test(tcase, test_long_reply);
+    tcase_add_test(tcase, test_silence);
     tcase_add_test(tcase, test_client);
     suite_add_tcase(suite, tcase);
     return suite;

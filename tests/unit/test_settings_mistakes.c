@@ -146,6 +146,36 @@ START_TEST(misplaced_settings_say_what_would_be_right)
 }
 END_TEST
 
+START_TEST(a_user_is_one_of_this_system)
+{
+    static const struct {
+        const char *text, *mistake;
+    } cases[] = {
+        {"spool = {\n submit_network_user = \"nobody-of-that-name\"; };",
+            "outbox.conf:2: spool.submit_network_user: \"nobody-of-that-name\" names the user "
+            "\"nobody-of-that-name\", whom this system does not know; it takes a user in quotes, "
+            "by "
+            "name or number"},
+        {"spool = {\n submit_network_user = \"4294967295\"; };",
+            "outbox.conf:2: spool.submit_network_user: \"4294967295\" has a number that no user "
+            "can have: 4294967295; it takes a user in quotes, by name or number"},
+        {"spool = {\n submit_network_user = 64103; };",
+            "outbox.conf:2: spool.submit_network_user: 64103 is not text in quotes; it takes a "
+            "user in quotes, by name or number"},
+        {"spool = {\n submit_network_user = \"\"; };",
+            "outbox.conf:2: spool.submit_network_user: \"\" is empty; it takes a user in "
+            "quotes, "
+            "by name or number"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        expect_mistakes(cases[i].text, cases[i].mistake);
+    config_unref(load("spool = { submit_network_user = \"64103\"; };\n"
+                      "relays = ( { host = \"h\"; } );",
+        NULL));
+}
+END_TEST
+
 START_TEST(wrong_values_say_what_would_be_right)
 {
     static const struct {
@@ -562,6 +592,7 @@ int main(void)
     tcase_add_test(t, no_setting_needs_the_host_that_is_missing);
     tcase_add_test(t, what_may_be_a_password_is_not_told);
     tcase_add_test(t, misplaced_settings_say_what_would_be_right);
+    tcase_add_test(t, a_user_is_one_of_this_system);
     tcase_add_test(t, wrong_values_say_what_would_be_right);
     tcase_add_test(t, wrong_combinations_are_refused);
     tcase_add_test(t, includes_keep_their_lines);
