@@ -16,9 +16,15 @@
 #include "submit/send.h"
 
 #define ANSWER_MAX 4096
+#define PATIENCE_SECONDS 10 /* for a line: what takes long is read from the descriptors */
 
 static int lost(int r, Failure *f)
 {
+    if (r == -EAGAIN)
+        return failure_set(f, r, ERROR_TIMEOUT,
+            "outboxd has not answered at its submission socket for %d s: it is stopped or hangs; "
+            "try again when it works",
+            PATIENCE_SECONDS);
     return failure_set_socket(f, r == 0 ? -ECONNRESET : r,
         "the connection to outboxd's submission socket was lost before it had answered");
 }
@@ -194,11 +200,13 @@ static int take_answer(int socket_fd, int fds[static 2], int out_fd, int error_f
 
 int submit_ask(int socket_fd, const SubmitAsk *ask, int out_fd, int error_fd, Failure *f)
 {
+    const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
     _cleanup_buffer_ Buffer out = {0};
     int fds[2] = {-1, -1}, r = format(ask, &out, f);
 
     if (r < 0)
         return r;
+    (void)setsockopt(socket_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     r = send_all(socket_fd, &out);
     r = r < 0 ? lost(r, f) : take_answer(socket_fd, fds, out_fd, error_fd, f);
     close_p(&fds[0]);

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import time
@@ -165,6 +166,13 @@ class Own(SubmissionTest):
         except OSError:
             return False
         return str(self.configuration).encode() in words and b"--user" in words and str(ALICE).encode() in words
+
+    def test_daemon_that_hangs(self):
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, self.daemon.pid, signal.SIGCONT)
+        told = self.tool_as(ALICE, "list")
+        self.assertEqual(told.returncode, 75)
+        self.assertIn(b"it is stopped or hangs", told.stderr)
 
     def test_daemon_that_ends(self):
         """Nothing is left behind, and who asked is told."""
