@@ -161,6 +161,7 @@ static void end(Alarm *a, AlarmKind kind)
     a->changed(a->user);
 }
 
+/* One whose hold is over, and which nobody has tried since, may work. */
 static void look_at_relays(Alarm *a, usec_t now)
 {
     usec_t limit = a->config->alarm.relay_after;
@@ -169,7 +170,7 @@ static void look_at_relays(Alarm *a, usec_t now)
     bool late = false;
 
     for (size_t i = 0; i < RELAYS_MAX && queue_relay(a->queue, i, &relay); i++) {
-        bool held = relay.at_fault;
+        bool held = relay.at_fault && strcmp(relay.state, "hold-over") != 0;
         _cleanup_free_
         char *span = NULL;
 

@@ -56,6 +56,16 @@ class Alarms(RelayTest):
         wait_for(lambda: "alarm" not in [s for s in daemon.notifications.read() if s.startswith("STATUS=")][-1],
                  lambda: daemon.notifications.states)
 
+    def test_relay_that_nobody_tries(self):
+        """Its hold is over, and nothing is there to try it with: it may work."""
+        self.busy = True
+        daemon = self.serve(alarm_after="0", alarm_relay_after="5s")
+        self.queue.drop("a", message(to=["ann@lab.test"]))
+        self.wait_log(daemon, "event=relay-held")
+        wait_for(lambda: self.outbox("hold", "a", status=None).returncode == 0, "a is aside")
+        time.sleep(7)
+        self.assertFalse(self.told.exists(), self.logs())
+
     def test_relay(self):
         self.busy = True
         daemon = self.serve(alarm_after="0", alarm_relay_after="1s")
