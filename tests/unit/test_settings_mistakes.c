@@ -505,65 +505,6 @@ START_TEST(a_reset_connection_does_not_linger)
 }
 END_TEST
 
-/* Every setting of a relay, with each kind of value, where there is nothing to connect to: refused,
- * and never more than that. */
-START_TEST(no_setting_needs_the_host_that_is_missing)
-{
-    static const char *const values[] = {
-        "true", "1", "\"h\"", "\"require\"", "\"tunnel\"", "\"starttls\"", "\"https://h.test/t\""};
-    static const char *const hosts[] = {"", "host = \"h:1\"; ", "hots = \"h\"; ", "host = \"\"; "};
-    static const char *const more[] = {
-        "", "proxy_host = \"p\"; ", "tls_mta_sts = \"try\"; tls_mta_sts_domain = \"x.test\"; "};
-    size_t n;
-    const Setting *rows = settings_table(&n);
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t v = 0; rows[i].section == SECTION_RELAYS && v < ELEMENTSOF(values); v++) {
-            _cleanup_buffer_ Buffer text = {0};
-            _cleanup_failure_ Failure f = {0};
-            Config *config = NULL;
-            char path[100];
-
-            if (strcmp(rows[i].name, "host") == 0)
-                continue;
-            ck_assert_int_eq(buffer_appendf(&text, "relays = ( { %s%s%s = %s; } );",
-                                 hosts[(i + v) % ELEMENTSOF(hosts)], more[v % ELEMENTSOF(more)],
-                                 rows[i].name, values[v]),
-                0);
-            ck_assert_int_eq(buffer_append(&text, "", 1), 0);
-            put("outbox.conf", buffer_data(&text), 0600);
-            ck_assert_msg(config_load(place("outbox.conf", path), NULL, &config, &f) == -EBADMSG,
-                "%s", buffer_data(&text));
-        }
-}
-END_TEST
-
-/* Of the other sections: what one mistake leaves unset is judged by nothing else. */
-START_TEST(no_value_of_a_setting_is_more_than_refused)
-{
-    static const char *const values[] = {"true", "1", "-1", "1.5", "\"\"", "\"a b\"", "\"\\t\"",
-        "\"a@b\"", "\"/\"", "\"x\"", "( 1 )", "{ }", "[ 1 ]", "99999999999999999999"};
-    size_t n;
-    const Setting *rows = settings_table(&n);
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t v = 0; rows[i].section != SECTION_RELAYS && v < ELEMENTSOF(values); v++) {
-            _cleanup_failure_ Failure f = {0};
-            Config *config = NULL;
-            char text[300], path[100];
-            int r;
-
-            snprintf(text, sizeof(text),
-                "relays = ( { host = \"127.0.0.1\"; tls = \"none\"; } ); %s = { %s = %s; };",
-                section_name(rows[i].section), rows[i].name, values[v]);
-            put("outbox.conf", text, 0600);
-            r = config_load(place("outbox.conf", path), NULL, &config, &f);
-            ck_assert_msg(r == 0 || (r < 0 && f.text), "%s", text);
-            (void)config_unref(config);
-        }
-}
-END_TEST
-
 /* A login that stands in a host, where there can be none, is not told. */
 START_TEST(what_may_be_a_password_is_not_told)
 {
@@ -588,8 +529,6 @@ int main(void)
     tcase_add_checked_fixture(t, make_directory, remove_directory);
     tcase_add_test(t, all_mistakes_are_told_at_once_with_their_lines);
     tcase_add_test(t, a_relay_without_a_host_has_numbers_of_its_own);
-    tcase_add_test(t, no_value_of_a_setting_is_more_than_refused);
-    tcase_add_test(t, no_setting_needs_the_host_that_is_missing);
     tcase_add_test(t, what_may_be_a_password_is_not_told);
     tcase_add_test(t, misplaced_settings_say_what_would_be_right);
     tcase_add_test(t, a_user_is_one_of_this_system);
