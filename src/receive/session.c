@@ -328,8 +328,8 @@ ReceiveEvent receive_session_take(ReceiveSession *s, const char **data, size_t *
 /* Whether nothing was begun, and each reply was given. */
 static bool is_whole(const ReceiveSession *s)
 {
-    bool idle =
-        s->step == STEP_COMMAND && s->n_line == 0 && !s->has_cr && !s->transaction.has_sender;
+    bool idle = s->step == STEP_COMMAND && s->n_line == 0 && !s->has_cr &&
+                !s->transaction.has_sender && s->asked == RECEIVE_MORE;
 
     return !s->failed && (idle || s->step == STEP_CLOSED);
 }

@@ -85,6 +85,15 @@ static bool flush(Service *s)
     return true;
 }
 
+/* Sends what is ready, before something that may wait for others: a client is not to take for
+ * unanswered what was done long before. False: nobody is there any more, so that nothing more is to
+ * be begun. */
+static bool flush_before_waiting(Service *s)
+{
+    s->ended = s->ended || !flush(s);
+    return !s->ended;
+}
+
 /* Who types ends lines with a key. */
 static int append_typed(Buffer *out, const char *data, size_t n)
 {
@@ -221,7 +230,7 @@ static void take_sender(Service *s, const ReceivePart *part)
     int r;
 
     forget_message(s);
-    if (check_path(s, part, ENVELOPE_SENDER) < 0)
+    if (check_path(s, part, ENVELOPE_SENDER) < 0 || !flush_before_waiting(s))
         return;
     r = local_open_again(s->options->config_path, &s->names, &s->local, &f);
     if (r >= 0)
@@ -267,9 +276,12 @@ static int read_message(void *service, Buffer *out, Failure *f)
         return buffer_append(out, part.data, part.n) < 0
                    ? failure_set_errno(f, -ENOMEM, "cannot read the message")
                    : 1;
-    case RECEIVE_END: s->is_complete = true; return 0;
-    default: return failure_set(f, -ECANCELED, ERROR_INTERRUPTED, "the message was broken off");
+    case RECEIVE_END: s->is_complete = flush_before_waiting(s); break;
+    default: break;
     }
+    return s->is_complete
+               ? 0
+               : failure_set(f, -ECANCELED, ERROR_INTERRUPTED, "the message was broken off");
 }
 
 /* Its whole header at least. */
@@ -333,7 +345,7 @@ static void take_message(Service *s, Buffer *start)
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *path = NULL;
-    int r = queue(s, start, &path, &f);
+    int r = flush_before_waiting(s) ? queue(s, start, &path, &f) : -ECANCELED;
 
     if (r >= 0)
         accept_message(s, path);

@@ -267,6 +267,28 @@ class ReceivingTcp(SubmissionTest):
         self.assertEqual(self.send_as(ALICE, self.listen(), count=50), ["taken"] * 50)
         self.assertEqual(self.owners(), [ALICE] * 50)
 
+    def test_what_is_done_is_told_while_another_waits(self):
+        """Of three messages that come at once, two may be queued in this minute's half."""
+        bdat, data = b"BDAT 3\r\nx\r\nBDAT 3 LAST\r\ny\r\n", b"DATA\r\nx\r\n.\r\n"
+        self.serve(self.down(), submit_rate=2)
+        listener = self.listen()
+        for user, content in ((ALICE, bdat), (BOB, data)):
+            os.seteuid(user)
+            try:
+                client = self.dial(listener)
+            finally:
+                os.seteuid(0)
+            client.settimeout(20)
+            client.sendall(b"EHLO x\r\n" + (b"MAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\n" + content) * 3)
+            # All but the last reply, which are those to the third message's commands, too.
+            answered = b""
+            while answered.count(b"\r\n250 2.1.5 ") < 3 or (content == bdat and answered.count(b"\r\n250 2.0.0 go on") < 3):
+                piece = client.recv(4096)
+                self.assertTrue(piece, answered)
+                answered += piece
+            self.assertEqual(answered.count(b"\r\n250 2.0.0 queued as "), 2, answered)
+            client.close()
+
     def test_slow_clients_hold_up_nobody(self):
         self.serve(self.down())
         listener = self.listen()
