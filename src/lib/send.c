@@ -297,7 +297,7 @@ static int on_recipient(OutboxClient *client, const SmtpEvent *event)
         client->sending.postponed = true;
         return 0;
     }
-    if (o->kind == DELIVERY_CUT_OFF && (!o->under_way || o->cause == CAUSE_REPLY))
+    if (o->kind == DELIVERY_CUT_OFF && (!o->perhaps || o->cause == CAUSE_REPLY))
         return 0;
     return note_outcome(client, event->recipient, o);
 }

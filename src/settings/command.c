@@ -51,16 +51,32 @@ static int stream_read(Stream *stream)
     return r;
 }
 
-/* Reads both streams to their ends. 0, -ETIMEDOUT, or another negative errno. */
-static int read_streams(Stream streams[static 2], usec_t deadline)
+/* What has been said so far. 0 or a negative errno. */
+static int drain(Stream streams[static 2])
+{
+    int r = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct pollfd said = {streams[i].fd, POLLIN, 0};
+
+        while (r == 0 && streams[i].fd >= 0 && !streams[i].overflow && poll(&said, 1, 0) > 0)
+            r = stream_read(&streams[i]);
+    }
+    return r;
+}
+
+/* Reads both streams to their ends, or as far as they go when the command is over: what it has left
+ * behind may keep them open. 0, -ETIMEDOUT, or another negative errno. */
+static int read_streams(Stream streams[static 2], int over_fd, usec_t deadline)
 {
     int r = 0;
 
     while (r == 0 && (streams[0].fd >= 0 || streams[1].fd >= 0)) {
-        struct pollfd polls[2] = {{streams[0].fd, POLLIN, 0}, {streams[1].fd, POLLIN, 0}};
+        struct pollfd polls[3] = {
+            {streams[0].fd, POLLIN, 0}, {streams[1].fd, POLLIN, 0}, {over_fd, POLLIN, 0}};
         usec_t now = clock_monotonic();
         usec_t left = now < deadline ? (deadline - now) / USEC_PER_MSEC + 1 : 0;
-        int n = poll(polls, 2, (int)MIN(left, (usec_t)INT_MAX));
+        int n = poll(polls, 3, (int)MIN(left, (usec_t)INT_MAX));
 
         /* What was said in time counts, however late this process comes to look. */
         if (n == 0 && left == 0)
@@ -69,6 +85,8 @@ static int read_streams(Stream streams[static 2], usec_t deadline)
             continue;
         if (n < 0)
             return -errno;
+        if (polls[2].revents)
+            return drain(streams);
         for (size_t i = 0; i < 2 && r == 0; i++)
             if (polls[i].revents)
                 r = stream_read(&streams[i]);
@@ -174,10 +192,11 @@ static int run(
     const char *command, usec_t limit, CommandStop *stop, Stream streams[static 2], int *ret_status)
 {
     usec_t deadline = usec_add(clock_monotonic(), limit);
-    int r = start(command, stop, streams);
+    int over_fd = -1, r = start(command, stop, streams);
 
     if (r == 0)
-        r = read_streams(streams, deadline);
+        r = read_streams(streams, over_fd = command_child_fd(stop), deadline);
+    close_p(&over_fd);
     close_p(&streams[0].fd);
     close_p(&streams[1].fd);
     if (r == 0)

@@ -222,6 +222,11 @@ static bool reap(CommandStop *stop, int options, int *ret_status)
     return pid != 0;
 }
 
+int command_child_fd(CommandStop *stop)
+{
+    return (int)syscall(SYS_pidfd_open, stop->pid, 0);
+}
+
 int command_child_wait(CommandStop *stop, usec_t deadline, int *ret_status)
 {
     for (;;) {

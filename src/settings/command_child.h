@@ -6,6 +6,9 @@
 /* Starts it with these descriptors as its output and errors. 0, or a negative errno. */
 int command_child_start(const char *command, int out_fd, int error_fd, CommandStop *stop);
 
+/* Readable once it is over; -1 where the kernel has no such thing. The caller closes it. */
+int command_child_fd(CommandStop *stop);
+
 /* Waits until it is over. 0, or -ETIMEDOUT. */
 int command_child_wait(CommandStop *stop, usec_t deadline, int *ret_status);
 

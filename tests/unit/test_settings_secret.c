@@ -222,6 +222,27 @@ START_TEST(commands_end_in_time_with_all_they_started)
 }
 END_TEST
 
+/* An agent that it starts may keep its output open. */
+START_TEST(commands_may_leave_something_behind)
+{
+    static const char *const commands[] = {
+        "sleep 900 & echo $!", "sleep 900 >/dev/null & echo $!", "sleep 900 2>/dev/null & echo $!"};
+
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+        _cleanup_failure_ Failure f = {0};
+        _cleanup_buffer_ Buffer out = {0};
+        pid_t pid;
+
+        ck_assert_int_eq(
+            command_run(commands[i], &use, 600 * USEC_PER_SEC, 1000, &out, NULL, NULL, &f), 0);
+        ck_assert_int_eq(buffer_append(&out, "", 1), 0);
+        pid = atoi(buffer_data(&out));
+        ck_assert_int_gt(pid, 1);
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    }
+}
+END_TEST
+
 START_TEST(commands_that_close_their_output_and_stay_are_ended)
 {
     _cleanup_failure_ Failure f = {0};
@@ -436,6 +457,7 @@ int main(void)
     tcase_add_test(t, commands_end_in_time_with_all_they_started);
     tcase_add_test(t, commands_that_close_their_output_and_stay_are_ended);
     tcase_add_test(t, commands_can_be_stopped);
+    tcase_add_test(t, commands_may_leave_something_behind);
     tcase_add_test(t, commands_are_nothing_to_the_program_around);
     tcase_add_test(t, commands_are_read_before_their_time_is_judged);
     tcase_add_loop_test(t, commands_end_with_a_program_that_is_killed, 0, (int)ELEMENTSOF(ends));
