@@ -70,6 +70,7 @@ static int rewrite(SpoolClaim *claim, const RecordView *view, Failure *f)
     _cleanup_(record_scan_done) RecordScan scan = {0};
     int r = record_scan_file(&scan, view->fd);
 
+    scan.keeps_all = true; /* what became of each is asked for when it has failed, too */
     if (r >= 0)
         r = spool_record_rewrite(claim, view->fd, &scan);
     return r >= 0 ? 0

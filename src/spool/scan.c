@@ -273,6 +273,8 @@ int record_scan_file(RecordScan *s, int fd)
 
 bool record_scan_keeps(const RecordScan *s, RecordEvent event, uint64_t offset)
 {
+    if (s->keeps_all)
+        return event != RECORD_NOTHING;
     switch (event) {
     case RECORD_NOTHING: return false;
     case RECORD_DEFERRED: return offset >= s->deferred_from;

@@ -47,6 +47,7 @@ typedef struct RecordScan {
     uint64_t refused_from, refused_bytes;   /* of the present life */
     bool life_over;                         /* a `failed` line ended it */
     bool attempt_open;                      /* the last attempt has no `retry` line yet */
+    bool keeps_all; /* set by who wants each line to be kept that says something to a person */
 } RecordScan;
 
 /* Takes one line in. 0 or -ENOMEM. */

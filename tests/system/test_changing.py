@@ -130,3 +130,19 @@ class Changing(SystemTest):
         self.assertEqual(self.outbox("hold", "x"), "x held\n")
         self.assertEqual(self.outbox("delete", "x.failed"), "x deleted\n")
         self.assertRegex(self.outbox("show", "x"), "State: +held")
+
+
+class Adopting(SystemTest):
+    def test_a_copy_keeps_what_was_said_of_it(self):
+        self.configure()
+        self.queue.drop("a", message(to=["refused@lab.test", self.address()]))
+        self.outbox("process", status=69)
+        copy = self.lab.new_directory() / "copy"
+        subprocess.run(["cp", "-a", self.queue.path, copy], check=True)
+        self.outbox("adopt", "--all", "--directory", copy)
+        before, after = (json.loads(self.outbox("show", "--json", "--directory", where, "a")) for where in (self.queue.path, copy))
+        said = [[line for line in one.pop("record") if line["event"] != "message"] for one in (before, after)]
+        self.assertEqual(said[0], said[1])
+        self.assertEqual(before, after)
+        self.assertEqual((after["state"], after["attempts"]), ("failed", 1))
+        self.assertEqual(sorted(line["event"] for line in said[1])[:2], ["delivered", "failed"])
