@@ -100,8 +100,47 @@ class Transcripts(SystemTest):
                     found.rename(found.with_suffix(f".{state}"))
 
         for command, message_id in (("hold", "order-1"), ("release", "order-3"), ("retry", "order-2")):
-            self.expect(command, command, "-d", self.directory_name, message_id, has_json=False, again=back)
+            self.expect(command, command, "-d", self.directory_name, message_id, again=back)
             back()
+        self.expect("adopt", "adopt", "-d", self.directory_name, "order-1")
+        self.expect("hold-dry", "hold", "-d", self.directory_name, "--from", "shop", "--to", "ann", "--dry-run")
+        self.expect("delete-dry", "delete", "-d", self.directory_name, "--state", "failed", "--dry-run")
+
+    def test_deleting(self):
+        def again():
+            self.queue.drop("order-2", message(), state="failed")
+
+        self.expect("delete", "delete", "-d", self.directory_name, "order-2", again=again)
+        self.expect("delete-nothing", "delete", "-d", self.directory_name, "order-9", "order-8")
+
+    def test_queueing(self):
+        """What is queued is a path; what is wrong is told with its option."""
+        for name, *options in (("queue-address", "--to", "Doe, Joe <joe@example.org>"), ("queue-header", "--to", "a@lab.test", "--header", "x y"),
+                               ("queue-file", "--to", "a@lab.test", "--attach", "nothing.pdf")):
+            self.expect(name, "queue", "--from", "a@lab.test", "--subject", "x", "--body", "y", *options, has_json=False)
+
+    def test_settings(self):
+        self.expect("config-local", "config", "local")
+        self.expect("config-one", "config", "retry.max")
+        self.expect("config-nothing", "config", "retry.maximum", has_json=False)
+
+    def test_coming_from_another_system(self):
+        other = self.directory / "other"
+        (other / "queue").mkdir(parents=True)
+        text = b"shop@lab.test\nann@lab.test\n\nSubject: x\n\ny\n"
+        for name, content in (("1700000000.1", text), ("1700000001.1", b"shop@lab.test\nnobody\n\nSubject: x\n\n")):
+            (other / "queue" / name).write_bytes(content)
+            (other / "queue" / name).chmod(0o700)
+        self.expect("import", "import", "-d", self.directory_name, "--dry-run", "nullmailer", *(
+            f"other/queue/{name}" for name in ("1700000000.1", "1700000001.1")))
+        (self.directory / "ssmtp.conf").write_text("root=postmaster\nmailhub=mail.example.net:587\nAuthUser=shop\nAuthPass=secret\n"
+                                                   "UseSTARTTLS=YES\nOdd=1\n", encoding="ascii")
+        self.expect("import-config", "import-config", "--secrets", "/nonexistent", "ssmtp", "ssmtp.conf", has_json=False)
+        self.expect("import-config-system", "import-config", "exim", has_json=False)
+
+    def test_what_is_not_configured(self):
+        self.expect("authorize", "authorize", has_json=False)
+        self.expect("complete", "complete", "--", "outbox", "re", has_json=False)
 
     def test_a_refused_recipient(self):
         def again():
