@@ -28,7 +28,8 @@ struct SubmitQuestion {
     size_t columns, n;
     char *words[SUBMIT_ARGUMENTS_MAX];
     char program[PATH_MAX];
-    char **arguments, **environment; /* the arrays are owned, of the latter the last text, too */
+    char **arguments, **environment; /* the arrays are owned, their texts are not */
+    char *terminal;                  /* what is in the environment beside this process's; or NULL */
     char *config_path;
     int ends[2]; /* to be written to */
     int error;   /* of starting it */
@@ -58,9 +59,8 @@ void submit_question_free(SubmitQuestion *q)
         return;
     for (size_t i = 0; i < q->n; i++)
         free(q->words[i]);
-    for (size_t i = 0; q->environment && q->environment[i]; i++)
-        free(q->environment[i]);
     free(q->environment);
+    free(q->terminal);
     free(q->arguments);
     free(q->config_path);
     close_p(&q->ends[0]);
@@ -143,14 +143,13 @@ static int make_environment(SubmitQuestion *q)
     q->environment = calloc(n + 2, sizeof(char *));
     if (!q->environment)
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        q->environment[i] = strdup(environ[i]);
-        if (!q->environment[i])
-            return -ENOMEM;
+    memcpy(q->environment, environ, n * sizeof(char *));
+    if (q->columns > 0 && asprintf(&q->terminal, "OUTBOX_COLUMNS=%zu", q->columns) < 0) {
+        q->terminal = NULL;
+        return -ENOMEM;
     }
-    return q->columns == 0 || asprintf(&q->environment[n], "OUTBOX_COLUMNS=%zu", q->columns) >= 0
-               ? 0
-               : -ENOMEM;
+    q->environment[n] = q->terminal;
+    return 0;
 }
 
 /* ---- beside the loop ---- */
@@ -183,12 +182,16 @@ static int start(SubmitQuestion *q, pid_t *ret)
     return r;
 }
 
-static void start_unless_stopped(SubmitQuestion *q)
+/* Not under the mutex as long as it takes: who stops it may not wait for a disk. */
+static void start_and_tell(SubmitQuestion *q)
 {
+    pid_t pid = 0;
+
+    q->error = start(q, &pid);
     (void)pthread_mutex_lock(&q->mutex);
-    q->error = q->stopped ? -ECANCELED : start(q, &q->pid);
-    if (q->error < 0)
-        q->pid = 0;
+    q->pid = q->error < 0 ? 0 : pid;
+    if (q->pid > 0 && q->stopped)
+        (void)kill(q->pid, SIGKILL);
     (void)pthread_mutex_unlock(&q->mutex);
     close_p(&q->ends[0]);
     close_p(&q->ends[1]);
@@ -201,7 +204,7 @@ static void run(void *argument)
     siginfo_t over;
     int status = 0;
 
-    start_unless_stopped(q);
+    start_and_tell(q);
     if (q->error < 0)
         return;
     while (waitid(P_PID, (id_t)q->pid, &over, WEXITED | WNOWAIT) < 0 && errno == EINTR)

@@ -317,10 +317,11 @@ static void offer_argument(const Line *line)
 
 static void offer_commands(const Line *line)
 {
+    const Command *command;
     const char *summary;
 
-    for (size_t i = 0; tool_command_at(i, &summary); i++)
-        offer(line, tool_command_at(i, &summary)->name);
+    for (size_t i = 0; (command = tool_command_at(i, &summary)); i++)
+        offer(line, command->name);
     offer(line, "help");
 }
 
