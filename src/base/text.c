@@ -9,6 +9,18 @@
 
 #include "base/macros.h"
 
+char *text_trim(char *text)
+{
+    size_t n;
+
+    while (text_is_blank(*text))
+        text++;
+    n = strlen(text);
+    while (n > 0 && (text_is_blank(text[n - 1]) || text[n - 1] == '\r'))
+        text[--n] = '\0';
+    return text;
+}
+
 bool text_equal(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;

@@ -37,6 +37,9 @@ static inline char text_upper(char c)
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
+/* Takes blanks off both ends, and a CR off the last one, in place; where the text begins. */
+char *text_trim(char *text);
+
 bool text_equal(const char *a, const char *b);        /* NULL equals only NULL */
 bool text_equal_nocase(const char *a, const char *b); /* ASCII case folded */
 /* Whether two addresses are the same mailbox: the case of a local part may matter to its host, that

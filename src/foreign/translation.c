@@ -203,17 +203,6 @@ static int open_file(const char *path, Failure *f)
     return TAKE_FD(fd);
 }
 
-static char *strip(char *line)
-{
-    size_t n;
-
-    line += strspn(line, " \t");
-    n = strlen(line);
-    while (n > 0 && strchr(" \t\r", line[n - 1]))
-        line[--n] = '\0';
-    return line;
-}
-
 static int fail_line(const Translation *t, int r, Failure *f)
 {
     if (r == -E2BIG || r == -EILSEQ)
@@ -235,7 +224,7 @@ int translation_read(Translation *t, const char *path, TranslationTake *take, Fa
     t->source = path;
     t->line = 0;
     while (r >= 0 && (r = reader_line(&reader, &line)) > 0) {
-        char *text = strip((char *)(uintptr_t)buffer_data(&line));
+        char *text = text_trim((char *)(uintptr_t)buffer_data(&line));
 
         t->line++;
         if (*text && *text != '#')
@@ -264,7 +253,7 @@ int translation_read_first(Translation *t, const char *path, char **ret, Failure
         return 0;
     if (r < 0)
         return f->text ? r : fail_line(t, r, f);
-    *ret = strdup(strip((char *)(uintptr_t)buffer_data(&line)));
+    *ret = strdup(text_trim((char *)(uintptr_t)buffer_data(&line)));
     if (!*ret)
         return failure_set_errno(f, -ENOMEM, "%s", path);
     if (!**ret)

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/macros.h"
+#include "base/text.h"
 
 void unit_settings_done(UnitSettings *settings)
 {
@@ -131,17 +132,6 @@ static int note_config(UnitSettings *settings, const char *command)
 
 /* ---- reading the unit ---- */
 
-static char *trim(char *text)
-{
-    size_t n;
-
-    text += strspn(text, " \t");
-    n = strlen(text);
-    while (n > 0 && strchr(" \t\r", text[n - 1]))
-        text[--n] = '\0';
-    return text;
-}
-
 static int take_line(UnitSettings *settings, char *line, bool *in_service)
 {
     char *equals = strchr(line, '='), *name, *value;
@@ -153,8 +143,8 @@ static int take_line(UnitSettings *settings, char *line, bool *in_service)
     if (!*in_service || !equals)
         return 0;
     *equals = '\0';
-    name = trim(line);
-    value = trim(equals + 1);
+    name = text_trim(line);
+    value = text_trim(equals + 1);
     if (strcmp(name, "ExecStart") == 0)
         return note_config(settings, value);
     return is_of_the_service(name) ? 0 : add_setting(settings, name, value);
@@ -196,7 +186,7 @@ int unit_settings_parse(const char *text, size_t n, UnitSettings *ret)
         buffer_done(&line);
         if (!line_text)
             return -ENOMEM;
-        r = take_line(&settings, trim(line_text), &in_service);
+        r = take_line(&settings, text_trim(line_text), &in_service);
         free(line_text);
     }
     if (r < 0)
