@@ -12,17 +12,29 @@ class TimedOut(AssertionError):
     """A condition did not come true in time."""
 
 
+def _processes():
+    """Every process, and of each what /proc/PID/stat has from its state on: that, its parent, group, session."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                yield int(name), file.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+
+
+def _session_lives(leader):
+    """Whether a process of this session still runs, or has its files open."""
+    return any(int(fields[3]) == leader and fields[0] not in "ZX" for _, fields in _processes())
+
+
 def _processor_seconds():
     """What the processes that descend from this one have used of a processor, and have waited for one."""
     parents, seconds = {}, {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    for pid, fields in _processes():
         try:
-            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
-                parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
-            with open(f"/proc/{name}/schedstat", encoding="ascii") as file:
-                seconds[int(name)] = sum(int(n) for n in file.read().split()[:2]) / 1e9
+            parents[pid] = int(fields[1])
+            with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+                seconds[pid] = sum(int(n) for n in file.read().split()[:2]) / 1e9
         except OSError:
             continue
     ours = {os.getpid()}
@@ -196,7 +208,8 @@ class Process:
         self.child.wait()
 
     def stop(self, seconds=10.0):
-        """SIGTERM to the whole session, then SIGKILL to what is left of it."""
+        """SIGTERM to the whole session, then SIGKILL to what is left of it; all of it has ended then. A child
+        that ends a moment later has the listening port as long, and the next server seems to be there already."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self.child.pid, number)
@@ -207,3 +220,4 @@ class Process:
             except subprocess.TimeoutExpired:
                 continue
         self.child.wait()
+        wait_for(lambda: not _session_lives(self.child.pid), f"every process of {self.name} has ended", seconds)
