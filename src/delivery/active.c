@@ -97,6 +97,7 @@ static void on_found(
         report_change(engine, message, MESSAGE_FAILED, f);
         break;
     case FOUND_QUEUED: report_waiting(engine, message); break;
+    case FOUND_EARLY: report_change(engine, message, MESSAGE_WAITING, f); break;
     case FOUND_HELD: report_change(engine, message, MESSAGE_HELD, NULL); break;
     case FOUND_RECOVERED: report_change(engine, message, MESSAGE_RECOVERED, f); break;
     case FOUND_NOTICE: report_change(engine, message, MESSAGE_NOTICE, f); break;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -15,14 +16,28 @@ static const char *const days[] = {
     "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July",
     "August", "September", "October", "November", "December"};
-static const char *const zones[] = {
-    "UT", "GMT", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT"}; /* RFC 5322, 4.3 */
+
+/* RFC 5322, 4.3 */
+static const struct {
+    const char *name, *offset;
+} zones[] = {
+    {"UT", "+0000"},
+    {"GMT", "+0000"},
+    {"EST", "-0500"},
+    {"EDT", "-0400"},
+    {"CST", "-0600"},
+    {"CDT", "-0500"},
+    {"MST", "-0700"},
+    {"MDT", "-0600"},
+    {"PST", "-0800"},
+    {"PDT", "-0700"},
+};
 
 typedef struct Date {
     int weekday;    /* index; -1: not said */
     unsigned month; /* index */
     unsigned day, year, hour, minute, second;
-    char zone[6]; /* "+0100", of an internet date */
+    char zone[6]; /* "+0100" */
 } Date;
 
 static int fail(const char *why, Failure *f)
@@ -84,21 +99,24 @@ static bool take_time(const char **at, Date *date)
     return ok && (**at != ':' || (take(at, ':') && take_number(at, 2, 2, &date->second)));
 }
 
-/* "+0100", or a name. */
-static bool take_zone(const char **at)
+/* "+0100", or a name; as "+0100". */
+static bool take_zone(const char **at, char ret[static 6])
 {
     skip_blanks(at);
     if (**at == '+' || **at == '-') {
         size_t n = strspn(*at + 1, "0123456789");
         const char *minutes = *at + 3;
 
+        memccpy(ret, *at, '\0', 5);
+        ret[5] = '\0';
         *at += 1 + n;
         return n == 4 && minutes[0] < '6';
     }
     for (size_t i = 0; i < ELEMENTSOF(zones); i++) {
-        size_t n = strlen(zones[i]);
+        size_t n = strlen(zones[i].name);
 
-        if (text_starts_nocase(*at, zones[i]) && !text_is_alphanumeric((*at)[n])) {
+        if (text_starts_nocase(*at, zones[i].name) && !text_is_alphanumeric((*at)[n])) {
+            strcpy(ret, zones[i].offset);
             *at += n;
             return true;
         }
@@ -130,7 +148,7 @@ static const char *parse(const char *text, Date *ret)
         return "the year is four digits";
     if (!take_time(&text, ret))
         return "behind the year comes the time, as 23:59 or 23:59:59";
-    if (!take_zone(&text))
+    if (!take_zone(&text, ret->zone))
         return "behind the time comes the zone, as +0100 or GMT";
     skip_blanks(&text);
     return *text == '\0' || *text == '(' ? NULL : "behind the zone nothing comes but a comment";
@@ -232,22 +250,54 @@ static int check(const Date *date, Failure *f)
     return 0;
 }
 
-int date_write(const char *text, char room[static RFC5322_DATE_MAX], const char **ret, Failure *f)
+static int read_date(const char *text, Date *ret, Failure *f)
 {
-    bool is_internet = is_internet_date(text);
-    const char *why;
-    Date date;
-    int r;
+    const char *why = is_internet_date(text) ? parse_internet(text, ret) : parse(text, ret);
 
-    *ret = text;
-    why = is_internet ? parse_internet(text, &date) : parse(text, &date);
     if (why)
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "this is no date: %s. It is written \"Thu, 1 Jan 2026 00:00:00 +0000\" (as `date -R` "
             "prints it), or 2026-01-01T00:00:00Z",
             why);
-    r = check(&date, f);
-    if (r < 0 || !is_internet)
+    return check(ret, f);
+}
+
+/* East of Greenwich. */
+static int seconds_of_zone(const char *zone)
+{
+    int hours = (zone[1] - '0') * 10 + zone[2] - '0',
+        minutes = (zone[3] - '0') * 10 + zone[4] - '0';
+
+    return (zone[0] == '-' ? -60 : 60) * (hours * 60 + minutes);
+}
+
+int date_read(const char *text, usec_t *ret, Failure *f)
+{
+    struct tm tm = {0};
+    time_t seconds;
+    Date date;
+    int r = read_date(text, &date, f);
+
+    if (r < 0)
+        return r;
+    tm.tm_year = (int)date.year - 1900;
+    tm.tm_mon = (int)date.month;
+    tm.tm_mday = (int)date.day;
+    tm.tm_hour = (int)date.hour;
+    tm.tm_min = (int)date.minute;
+    tm.tm_sec = (int)date.second;
+    seconds = timegm(&tm) - seconds_of_zone(date.zone);
+    *ret = seconds > 0 ? (usec_t)seconds * USEC_PER_SEC : 0;
+    return 0;
+}
+
+int date_write(const char *text, char room[static RFC5322_DATE_MAX], const char **ret, Failure *f)
+{
+    Date date;
+    int r = read_date(text, &date, f);
+
+    *ret = text;
+    if (r < 0 || !is_internet_date(text))
         return r;
     snprintf(room, RFC5322_DATE_MAX, "%.3s, %02u %.3s %04u %02u:%02u:%02u %s",
         days[weekday_of(&date)], date.day % 100, months[date.month], date.year % 10000,

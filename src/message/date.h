@@ -11,3 +11,6 @@
  * also, is written as such in `room`, without the fraction. It has to be of a day and a time that
  * there are, the day of the week that of the day. 0, or -EBADMSG with a Failure. */
 int date_write(const char *text, char room[static RFC5322_DATE_MAX], const char **ret, Failure *f);
+
+/* The moment that such a date names (realtime, whole seconds); 0: one before 1970. Likewise. */
+int date_read(const char *text, usec_t *ret, Failure *f);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/failure.h"
 #include "base/hash.h"
 
@@ -20,7 +21,8 @@ typedef struct Envelope {
     char *sender_parameters; /* "RET=HDRS ENVID=42", or NULL */
     EnvelopeRecipient *recipients;
     size_t n_recipients;
-    bool needs_utf8; /* a local part has bytes above 127: only SMTPUTF8 can carry it (RFC 6531) */
+    usec_t not_before; /* realtime: it is not to be sent earlier; 0: it may go at once */
+    bool needs_utf8;   /* a local part has bytes above 127: only SMTPUTF8 can carry it (RFC 6531) */
     /* envelope.c only: room in `recipients`, and the hash table that finds a recipient again. */
     size_t allocated;
     uint32_t *slots;

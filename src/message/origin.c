@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "message/address.h"
+#include "message/not_before.h"
 
 /* What part of a header speaks for this sending (RFC 5322, 3.6.6). */
 typedef struct Scope {
@@ -21,7 +23,7 @@ typedef struct Scope {
 /* Puts line and field in front of the failure. */
 static int fail_field(const HeaderField *field, int r, Failure *f)
 {
-    if (r != -EINVAL)
+    if (r != -EINVAL && r != -EBADMSG)
         return r;
     if (!f)
         return -EBADMSG;
@@ -61,6 +63,20 @@ static int inherit_parameters(const HeaderField *field, Envelope *e, Failure *f)
     return fail_field(field, r, f);
 }
 
+/* Further fields of the envelope, each once; of those that are not known nothing is said. */
+static int read_own_field(const HeaderField *field, Envelope *e, Failure *f)
+{
+    if (field->n_name != strlen(NOT_BEFORE_FIELD) ||
+        !text_starts_nocase(field->name, NOT_BEFORE_FIELD))
+        return 0;
+    if (e->not_before > 0)
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "line %zu: there is more than one " NOT_BEFORE_FIELD " field; leave only one",
+            field->line);
+    return fail_field(
+        field, not_before_parse_field(field->value, field->n_value, &e->not_before, f), f);
+}
+
 int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
 {
     const unsigned wanted = (e->sender ? 0 : FIELD_BIT(FIELD_X_SENDER)) |
@@ -73,6 +89,8 @@ int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
             r = read_envelope_field(&field, e, f);
         else if (field.kind == FIELD_X_SENDER || field.kind == FIELD_X_RECEIVER)
             r = inherit_parameters(&field, e, f);
+        else if (field.kind == FIELD_X_OUTBOX)
+            r = read_own_field(&field, e, f);
         if (r < 0)
             return r;
     }

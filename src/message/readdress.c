@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "message/field_syntax.h"
 #include "message/header.h"
+#include "message/not_before.h"
 
 static int append_field(
     Buffer *out, const char *name, const char *address, const char *parameters, const char *end)
@@ -17,6 +18,7 @@ static int append_field(
 
 static int append_envelope(Buffer *out, const Envelope *e, const char *end)
 {
+    char time[RFC3339_MAX];
     int r = 0;
 
     if (e->sender)
@@ -24,7 +26,16 @@ static int append_envelope(Buffer *out, const Envelope *e, const char *end)
     for (size_t i = 0; r >= 0 && i < e->n_recipients; i++)
         r = append_field(
             out, "X-Receiver", e->recipients[i].address, e->recipients[i].parameters, end);
+    if (r >= 0 && e->not_before > 0)
+        r = buffer_appendf(
+            out, NOT_BEFORE_FIELD ": %s%s", clock_format_rfc3339(e->not_before, time), end);
     return r;
+}
+
+static bool is_not_before(const HeaderField *field)
+{
+    return field->n_name == strlen(NOT_BEFORE_FIELD) &&
+           text_starts_nocase(field->name, NOT_BEFORE_FIELD);
 }
 
 /* The old block, but for what is replaced. */
@@ -35,7 +46,8 @@ static int append_rest_of_block(Buffer *out, HeaderCursor block, const Envelope 
 
     while (r >= 0 && header_next(&block, &field, NULL) > 0) {
         if ((field.kind == FIELD_X_SENDER && e->sender) ||
-            (field.kind == FIELD_X_RECEIVER && e->n_recipients > 0))
+            (field.kind == FIELD_X_RECEIVER && e->n_recipients > 0) ||
+            (is_not_before(&field) && e->not_before > 0))
             continue;
         r = buffer_append(out, field.name, (size_t)(field.end - field.name));
     }
@@ -64,7 +76,7 @@ int message_readdress(
     HeaderParts parts;
     int r;
 
-    if (!envelope->sender && envelope->n_recipients == 0 && !added)
+    if (!envelope->sender && envelope->n_recipients == 0 && envelope->not_before == 0 && !added)
         return buffer_append(out, data, n);
     (void)header_locate(data, n, true, &parts);
     r = append_envelope(out, envelope, end);

@@ -89,15 +89,35 @@ static void look_again(Directory *d, const char *id, NameKind kind, usec_t pause
     names_put(&d->current->names, id, kind, usec_add(now, pause));
 }
 
+/* It is not to be sent before that time. That is told once, when it has come: not of each that a
+ * pass over the directory finds. */
+static void keep_until(Directory *d, const Look *look, usec_t not_before)
+{
+    _cleanup_failure_ Failure f = {0};
+    char time[RFC3339_MAX];
+
+    d->findings++;
+    if (!d->current)
+        return;
+    names_put(&d->current->names, look->id, NAME_UNSETTLED, not_before);
+    if (look->kind != NAME_QUEUED)
+        return;
+    (void)failure_set(
+        &f, 0, 0, "it is not to be sent before %s", clock_format_rfc3339(not_before, time));
+    report(d, FOUND_EARLY, look->id, look->owner, &f);
+}
+
 /* A claimed message whose record has been read. 1 with it, 0 when there is none to deliver, or a
  * negative errno of everybody's. */
 int directory_open_message(
     Directory *d, FileMessage *m, NameKind kind, usec_t now, HeldMessage **ret)
 {
+    usec_t not_before;
     const MessageTerms terms = {.keep_sent = d->keep_sent,
         .retry_max = d->retry_max,
         .give_up_after = d->give_up_after,
-        .senders = d->senders};
+        .senders = d->senders,
+        .ret_not_before = &not_before};
     _cleanup_failure_ Failure f = {0};
     char id[SPOOL_NAME_MAX], name[SPOOL_NAME_MAX];
     uid_t owner = file_message_owner(m);
@@ -114,6 +134,7 @@ int directory_open_message(
         return 1;
     case FILE_MESSAGE_DEFECT: report_defect(d, id, name, owner, &f); return 0;
     case FILE_MESSAGE_DONE: return 0;
+    case FILE_MESSAGE_EARLY: keep_until(d, &look, not_before); return 0;
     case FILE_MESSAGE_NO_ROOM: /* those with one recipient need none */
         if (d->current)
             leave_alone(d, &look, -ENOSPC, &f);

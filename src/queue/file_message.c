@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "message/not_before.h"
 #include "queue/file_message_internal.h"
 #include "spool/record.h"
 
@@ -311,6 +312,16 @@ static int wait_again(FileMessage *m, Failure *f)
     return r == 0 ? FILE_MESSAGE_DONE : -ESTALE;
 }
 
+/* Whoever queued it wants it to wait. Only in the queue: one that has been tried, or that an
+ * operator made `.deferred`, has been past that. */
+static bool is_before_its_time(const FileMessage *m, usec_t now)
+{
+    const SpoolHistory *history = spool_claim_history(m->claim);
+
+    return spool_claim_from(m->claim) == SPOOL_QUEUED && (!history || history->tries == 0) &&
+           message_envelope(m->base.message)->not_before > now;
+}
+
 int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, HeldMessage **ret,
     char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
@@ -329,12 +340,19 @@ int file_message_open(FileMessage *m, const MessageTerms *terms, usec_t now, Hel
     file_message_end_reading(m);
     if (r == 0 && m->base.n_pending > 0)
         r = check_sender(m, terms->senders, f);
+    if (r == 0 && is_before_its_time(m, now))
+        r = not_before_check(message_envelope(m->base.message)->not_before, now, f);
     if (r == -EBADMSG)
         return reject(m, now, ret_id, f);
     if (r < 0)
         return drop(m, r, f);
     if (m->base.n_pending == 0)
         return finish(m, terms->keep_sent, now, ret_id, f);
+    if (is_before_its_time(m, now)) {
+        *terms->ret_not_before = message_envelope(m->base.message)->not_before;
+        file_message_put_back(m, ret_id);
+        return FILE_MESSAGE_EARLY;
+    }
     r = file_message_reserve(m, f);
     if (r < 0) {
         (void)drop(m, r, f);

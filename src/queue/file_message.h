@@ -51,6 +51,7 @@ typedef enum FileMessageResult {
     FILE_MESSAGE_DEFECT = 2,  /* it cannot be sent, and is `.failed` now: see id and Failure */
     FILE_MESSAGE_NO_ROOM = 3, /* it has several recipients, and there is no room to note who has had
                                  it: it is put back, as after a negative errno */
+    FILE_MESSAGE_EARLY = 4,   /* it is not to be sent before `ret_not_before`: likewise */
 } FileMessageResult;
 
 /* What the settings say of messages. */
@@ -59,6 +60,7 @@ typedef struct MessageTerms {
     usec_t retry_max;
     usec_t give_up_after; /* 0: never */
     const SenderRules *senders;
+    usec_t *ret_not_before; /* EARLY: realtime */
 } MessageTerms;
 
 /* Reads envelope and header. A FileMessageResult, or a negative errno with a Failure: it is put

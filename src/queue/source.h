@@ -78,6 +78,7 @@ typedef struct MessageEnd {
 typedef enum SourceFinding {
     FOUND_DEFECT,    /* a message that cannot be sent: it is failed already */
     FOUND_QUEUED,    /* one that somebody put there, or made ready, meanwhile */
+    FOUND_EARLY,     /* one that is not to be sent yet: the Failure says from when on */
     FOUND_HELD,      /* one that somebody put aside */
     FOUND_RECOVERED, /* one of a dead process, deliverable again */
     FOUND_NOTICE,  /* somebody is told that one failed: the Failure says whom, and by which message

@@ -253,11 +253,22 @@ static int run_change(
     return status != 0 ? status : run(&changing, argv + optind);
 }
 
+/* Whether it is queued and not to be sent yet. What is deferred has been past that: so it is made,
+ * and comes up at once. */
+static bool is_before_its_time(const Spool *spool, const char *id)
+{
+    _cleanup_(inspection_done) Inspection i = {0};
+
+    return inspect(spool, id, SPOOL_QUEUED, &i) >= 0 && i.next > 0;
+}
+
 /* The one in that state, of several that share the id; where there is none in it the spool says
  * why.
  */
 static int retry_message(Spool *spool, const char *id, SpoolState state, Failure *f)
 {
+    if (state == SPOOL_QUEUED && is_before_its_time(spool, id))
+        return spool_move(spool, id, SPOOL_QUEUED, SPOOL_DEFERRED, f);
     return state == SPOOL_DEFERRED || state == SPOOL_FAILED || state == SPOOL_SENDING
                ? spool_move(spool, id, state, SPOOL_QUEUED, f)
                : spool_retry(spool, id, f);

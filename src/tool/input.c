@@ -117,6 +117,8 @@ const ToolOption input_options[] = {
         "what is to be done when it is not delivered in that time (DELIVERBY)"},
     {"mt-priority", INPUT_MT_PRIORITY, "NUMBER",
         "from -9 to 9 (MT-PRIORITY); with --priority urgent it is 4, non-urgent -4"},
+    {"not-before", INPUT_NOT_BEFORE, "TIME",
+        "it waits in the queue until then: 2h, or \"2026-12-01 09:00\""},
     {"hold-for", INPUT_HOLD_FOR, "TIME", "the relay is to send it on after that (FUTURERELEASE)"},
     {"hold-until", INPUT_HOLD_UNTIL, "TIME", "the same, as in 2030-12-24T18:00:00Z"},
     {0},

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "message/not_before.h"
 #include "message/readdress.h"
 
 #define SECONDS_MAX 999999999 /* RFC 2852, 4; RFC 4865, 5 */
@@ -101,6 +102,19 @@ static int take_hold_until(ToolInput *input, const Command *command, const char 
     return add(input, command, INPUT_HOLD_UNTIL, ENVELOPE_SENDER, "HOLDUNTIL", value);
 }
 
+/* Only a queue can keep a message. */
+static int take_not_before(ToolInput *input, const Command *command, const char *value)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (strcmp(command->name, "queue") != 0)
+        return tool_usage(command,
+            "--not-before is for what waits in the queue: `outbox queue --not-before '%s'`", value);
+    if (not_before_parse(value, clock_realtime(), &input->not_before, &f) < 0)
+        return tool_usage(command, "--not-before: %s", failure_text(&f));
+    return 0;
+}
+
 static int take_ret(ToolInput *input, const Command *command, const char *value)
 {
     bool full = text_equal_nocase(value, "full");
@@ -186,6 +200,7 @@ int input_terms_option(ToolInput *input, const Command *command, int option, con
         return add(input, command, option, ENVELOPE_SENDER, "MT-PRIORITY", value);
     case INPUT_HOLD_FOR: return take_hold_for(input, command, value);
     case INPUT_HOLD_UNTIL: return take_hold_until(input, command, value);
+    case INPUT_NOT_BEFORE: return take_not_before(input, command, value);
     case INPUT_NOTIFY: return take_notify(input, command, value);
     case INPUT_RET: return take_ret(input, command, value);
     default: return take_envid(input, command, value);
@@ -245,11 +260,12 @@ int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *re
     int r;
 
     if (buffer_size(&input->sender_terms) == 0 && buffer_size(&input->recipient_terms) == 0 &&
-        priority_term(input)[0] == '\0')
+        priority_term(input)[0] == '\0' && input->not_before == 0)
         return 0;
     r = input_check(start, input_rest_any(rest), NULL, &bytes, &message, f);
     if (r >= 0)
         r = add_terms(input, message_envelope(message), &e, f);
+    e.not_before = input->not_before;
     if (r >= 0)
         r = message_readdress(buffer_data(start), buffer_size(start), &e, NULL, &out);
     if (r < 0)

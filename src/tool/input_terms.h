@@ -15,6 +15,7 @@ enum {
     INPUT_NOTIFY,
     INPUT_RET,
     INPUT_ENVID,
+    INPUT_NOT_BEFORE,
     INPUT_TERMS_END,
 };
 

@@ -62,7 +62,10 @@ static int inspect_message(const Spool *spool, Inspection *ret)
     ret->owner = spool_submitter(spool, fd, &st);
     input_file_init(&content, fd, ret->size);
     r = message_open(&content.base, ret->arrival, ret->id, &message, &f);
-    return r < 0 ? cannot_inspect(r, &f, ret) : copy_envelope(message_envelope(message), ret);
+    if (r < 0)
+        return cannot_inspect(r, &f, ret);
+    ret->next = message_envelope(message)->not_before;
+    return copy_envelope(message_envelope(message), ret);
 }
 
 /* 1 with the line as an object; 0 for one that is torn, which is no more than that; or -ENOMEM. */
@@ -192,6 +195,14 @@ static int inspect_history(const Spool *spool, Inspection *ret)
     return r;
 }
 
+/* A time to begin with holds in the queue, until the message is tried. */
+static usec_t next_of(const Spool *spool, const Inspection *i)
+{
+    if (i->state == SPOOL_DEFERRED)
+        return spool_next_attempt(spool, i->id);
+    return i->state == SPOOL_QUEUED && i->next > clock_realtime() && i->attempts == 0 ? i->next : 0;
+}
+
 int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *ret)
 {
     Inspection inspection = {.id = strdup(id), .state = state};
@@ -201,8 +212,8 @@ int inspect(const Spool *spool, const char *id, SpoolState state, Inspection *re
         r = inspect_history(spool, &inspection);
     if (r >= 0)
         r = inspect_told(spool, &inspection);
-    if (r >= 0 && state == SPOOL_DEFERRED)
-        inspection.next = spool_next_attempt(spool, id);
+    if (r >= 0)
+        inspection.next = next_of(spool, &inspection);
     if (r < 0)
         inspection_done(&inspection);
     else

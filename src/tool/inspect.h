@@ -13,7 +13,8 @@ typedef struct Inspection {
     uid_t owner; /* the user who queued it */
     uint64_t size;
     usec_t arrival; /* realtime */
-    usec_t next;    /* of a deferred message; 0 otherwise */
+    usec_t next;    /* of a deferred message, and of one that is queued and not to be sent yet; 0
+                       otherwise */
     unsigned attempts;
     char *sender;      /* NULL when it cannot be read */
     char **recipients; /* those of the envelope */

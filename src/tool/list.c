@@ -79,7 +79,7 @@ static void format_next(
         snprintf(next, SPAN_MAX, "%s", waits_for_name(waiting->what));
     else if (i->state == SPOOL_DEFERRED && i->next <= now)
         strcpy(next, "now");
-    else if (i->state == SPOOL_DEFERRED)
+    else if (i->next > now)
         span_format(i->next - now, next);
 }
 

@@ -411,8 +411,12 @@ int waiting_find(
         return wait_for_sender(servers, id, ret);
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED)
         return 0;
-    if (state == SPOOL_QUEUED || next <= now || servers->n == 0 || is_all_silent(servers))
+    if (next <= now || servers->n == 0 || is_all_silent(servers))
         return wait_for_servers(servers, ret);
+    if (state == SPOOL_QUEUED)
+        return set(ret, WAITS_FOR_TIME, next,
+            "whoever queued it wants it to go then (X-Outbox-Not-Before); `outbox retry` sends it "
+            "now");
     ret->what = WAITS_FOR_TIME;
     ret->until = next;
     return 0;
