@@ -63,12 +63,23 @@ static int inherit_parameters(const HeaderField *field, Envelope *e, Failure *f)
     return fail_field(field, r, f);
 }
 
-/* Further fields of the envelope, each once; of those that are not known nothing is said. */
-static int read_own_field(const HeaderField *field, Envelope *e, Failure *f)
+/* Blanks and folds around the name are none of it. */
+static int read_lane(const HeaderField *field, Envelope *e, Failure *f)
 {
-    if (field->n_name != strlen(NOT_BEFORE_FIELD) ||
-        !text_starts_nocase(field->name, NOT_BEFORE_FIELD))
-        return 0;
+    const char *at = field->value, *end = at + field->n_value;
+
+    if (e->lane)
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "line %zu: there is more than one X-Outbox-Lane field; leave only one", field->line);
+    while (at < end && text_is_space(*at))
+        at++;
+    while (end > at && text_is_space(end[-1]))
+        end--;
+    return fail_field(field, envelope_set_lane(e, at, (size_t)(end - at), f), f);
+}
+
+static int read_not_before(const HeaderField *field, Envelope *e, Failure *f)
+{
     if (e->not_before > 0)
         return failure_set(f, -EBADMSG, ERROR_MESSAGE,
             "line %zu: there is more than one " NOT_BEFORE_FIELD " field; leave only one",
@@ -79,6 +90,7 @@ static int read_own_field(const HeaderField *field, Envelope *e, Failure *f)
 
 int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
 {
+    const bool wants_lane = !e->lane;
     const unsigned wanted = (e->sender ? 0 : FIELD_BIT(FIELD_X_SENDER)) |
                             (e->n_recipients > 0 ? 0 : FIELD_BIT(FIELD_X_RECEIVER));
     HeaderField field;
@@ -89,8 +101,10 @@ int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
             r = read_envelope_field(&field, e, f);
         else if (field.kind == FIELD_X_SENDER || field.kind == FIELD_X_RECEIVER)
             r = inherit_parameters(&field, e, f);
-        else if (field.kind == FIELD_X_OUTBOX)
-            r = read_own_field(&field, e, f);
+        else if (wants_lane && header_field_is(&field, "X-Outbox-Lane"))
+            r = read_lane(&field, e, f);
+        else if (header_field_is(&field, NOT_BEFORE_FIELD))
+            r = read_not_before(&field, e, f);
         if (r < 0)
             return r;
     }

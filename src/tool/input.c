@@ -121,6 +121,7 @@ const ToolOption input_options[] = {
         "it waits in the queue until then: 2h, or \"2026-12-01 09:00\""},
     {"hold-for", INPUT_HOLD_FOR, "TIME", "the relay is to send it on after that (FUTURERELEASE)"},
     {"hold-until", INPUT_HOLD_UNTIL, "TIME", "the same, as in 2030-12-24T18:00:00Z"},
+    {"lane", INPUT_LANE, "NAME", "the lane that it is in, a word such as bulk, for the settings"},
     {0},
 };
 
