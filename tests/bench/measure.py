@@ -40,13 +40,23 @@ def spread(values, digits):
     return "  ".join(f"{v:12,.{digits}f}" for v in (min(values), statistics.median(values), max(values)))
 
 
-def report(case, subject, targets):
-    """Prints every contestant's figures, then the subject's ratio to each reference; `targets` is a list of (reference, limit,
-    "at least" or "at most"), or (None, limit, word) for the subject's own figure. Returns the number of targets missed."""
+def report_figures(case):
+    """Prints every contestant's figures."""
     print(f"\n{case.name} [{case.unit}]" + (f", {case.runs} alternating runs" if case.runs > 1 else ""))
     print(f"  {'':34}{'minimum':>12}  {'median':>12}  {'maximum':>12}")
     for name, values in case.figures.items():
         print(f"  {name:34}{spread(values, 0 if statistics.median(values) >= 100 else 3)}")
+
+
+def report(case, subject, targets):
+    """Prints every contestant's figures, and what report_targets() does."""
+    report_figures(case)
+    return report_targets(case, subject, targets)
+
+
+def report_targets(case, subject, targets):
+    """Prints the subject's ratio to each reference; `targets` is a list of (reference, limit, "at least" or "at most"), or
+    (None, limit, word) for the subject's own figure. Returns the number of targets missed."""
     missed = 0
     for reference, limit, word in targets:
         values = case.ratios(subject, reference) if reference else case.figures[subject]
@@ -54,5 +64,5 @@ def report(case, subject, targets):
         met = median >= limit if word == "at least" else median <= limit
         missed += not met
         label = f"{subject} / {reference}" if reference else subject
-        print(f"  {label:34}{spread(values, 3)}  target: {word} {limit:g}: {'met' if met else 'MISSED'}")
+        print(f"  {label:{max(34, len(label) + 1)}}{spread(values, 3)}  target: {word} {limit:g}: {'met' if met else 'MISSED'}")
     return missed

@@ -31,7 +31,7 @@ disable_dns_lookups = yes
 """
 
 POSTFIX_MASTER = """
-127.0.0.1:{port} inet n - n - 50 smtpd
+127.0.0.1:{port} inet n - n - 100 smtpd
 postlog unix-dgram n - n - 1 postlogd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -93,6 +93,25 @@ class PostfixClient:
 
     def stop(self):
         self.process.stop()
+
+
+class PostfixInbox(PostfixClient):
+    """One that is not let deliver, nor even look at what it has taken: it holds everything."""
+
+    def configure(self, defer):
+        super().configure(defer)
+        with open(self.d / "etc/main.cf", "a", encoding="ascii") as main:
+            main.write("header_checks = static:HOLD\n")
+
+    @property
+    def places(self):
+        """Where what it has taken may be."""
+        return [self.d / "queue" / name for name in ("maildrop", "incoming", "active", "deferred", "hold")]
+
+    def sendmail(self):
+        """The command, of Postfix's own program."""
+        found = subprocess.run(["postconf", "-c", self.d / "etc", "-h", "sendmail_path"], check=True, capture_output=True, text=True)
+        return [found.stdout.strip(), "-C", str(self.d / "etc"), "-i", "-f", "a@example.org", "b@example.net"]
 
 
 def curl_loop(port, message, count):
