@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/lane.h"
 #include "base/text.h"
 #include "lib/message_file.h"
 #include "settings/table.h"
@@ -20,6 +21,7 @@ typedef enum PropertyKind {
     KIND_IMPORTANCE, /* in the order of ComposeWord */
     KIND_PRIORITY,
     KIND_SENSITIVITY,
+    KIND_LANE,
 } PropertyKind;
 
 static const struct {
@@ -48,6 +50,7 @@ static const struct {
     [PROPERTY_FOLD_HEADERS] = {"FoldHeaders", "True", KIND_BOOL},
     [PROPERTY_MAX_HEADER_LENGTH] = {"MaxHeaderLength", "80", KIND_LENGTH},
     [PROPERTY_CLOSE_STREAM] = {"CloseStreamAfterTransfer", "True", KIND_BOOL},
+    [PROPERTY_LANE] = {"Lane", "", KIND_LANE},
 };
 
 static const char *const content_names[CONTENTS] = {
@@ -229,6 +232,7 @@ static const char *normalize(PropertyKind kind, const char *value, char ret_numb
         return is_one_of((const char *const[]){"MD5", "SHA1", "SHA256", NULL}, value) ? value
                                                                                       : NULL;
     case KIND_TEXT: return value;
+    case KIND_LANE: return lane_check(value, strlen(value), NULL) == 0 ? value : NULL;
     default: {
         ComposeWord word = (ComposeWord)(kind - KIND_IMPORTANCE);
         int number = compose_word_find(word, value);
@@ -250,6 +254,7 @@ static int refuse_value(OutboxMessage *message, Property p, const char *value)
         [KIND_IMPORTANCE] = "high, normal or low",
         [KIND_PRIORITY] = "normal, urgent or non-urgent",
         [KIND_SENSITIVITY] = "personal, private or company-confidential",
+        [KIND_LANE] = "a word of up to 32 letters, digits, hyphens, underscores and dots",
     };
 
     return message_fail(message, ERROR_CONFIGURATION, "%.*s: '%s' is not %s",

@@ -335,11 +335,14 @@ int message_asked(OutboxMessage *message, Envelope *ret)
 {
     static const Property lists[] = {PROPERTY_TO, PROPERTY_CC, PROPERTY_BCC};
     const char *sender = text_of(message, PROPERTY_RETURN_PATH) ?: text_of(message, PROPERTY_FROM);
+    const char *lane = text_of(message, PROPERTY_LANE);
     Failure *f = &message->failure;
     int r = 0;
 
-    if (!is_raw(message) || message->own_envelope)
-        return 0;
+    if (lane)
+        r = envelope_set_lane(ret, lane, strlen(lane), f);
+    if (r < 0 || !is_raw(message) || message->own_envelope)
+        return r;
     if (sender)
         r = envelope_set_sender_text(ret, sender, NULL, f);
     for (size_t i = 0; r >= 0 && i < ELEMENTSOF(lists); i++) {

@@ -35,6 +35,7 @@ typedef enum Property {
     PROPERTY_FOLD_HEADERS,
     PROPERTY_MAX_HEADER_LENGTH,
     PROPERTY_CLOSE_STREAM,
+    PROPERTY_LANE,
     PROPERTY_MAX,
 } Property;
 

@@ -63,7 +63,7 @@ static int check(
     r = queue_look(message_file(source), &asked, &message, f);
     if (r >= 0)
         r = queue_check_sender(target, message, f);
-    if (r < 0 || (!asked.sender && asked.n_recipients == 0))
+    if (r < 0 || (!asked.sender && !asked.lane && asked.n_recipients == 0))
         return r;
     r = message_readdress_as(
         buffer_data(start), buffer_size(start), &asked, message_envelope(message), &other);

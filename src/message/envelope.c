@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/idn.h"
+#include "base/lane.h"
 #include "base/text.h"
 #include "message/address.h"
 
@@ -23,6 +24,7 @@ void envelope_done(Envelope *e)
     free(e->slots);
     free(e->sender);
     free(e->sender_parameters);
+    free(e->lane);
     *e = (Envelope){0};
 }
 
@@ -59,6 +61,20 @@ int envelope_set_sender(Envelope *e, const char *address, const char *parameters
     e->sender = TAKE_PTR(copy);
     e->sender_parameters = TAKE_PTR(copied_parameters);
     e->needs_utf8 = e->needs_utf8 || address_needs_utf8(address);
+    return 0;
+}
+
+int envelope_set_lane(Envelope *e, const char *text, size_t n, Failure *f)
+{
+    int r = lane_check(text, n, f);
+    char *lane = r == 0 ? lane_fold(text, n) : NULL;
+
+    if (r == 0 && !lane)
+        r = -ENOMEM;
+    if (r < 0)
+        return r;
+    free(e->lane);
+    e->lane = lane;
     return 0;
 }
 

@@ -18,6 +18,7 @@ typedef struct EnvelopeRecipient {
 typedef struct Envelope {
     char *sender;            /* bare addr-spec; "" is the null reverse-path <>; NULL: not set yet */
     char *sender_parameters; /* "RET=HDRS ENVID=42", or NULL */
+    char *lane;              /* in small letters (base/lane.h), or NULL */
     EnvelopeRecipient *recipients;
     size_t n_recipients;
     bool needs_utf8; /* a local part has bytes above 127: only SMTPUTF8 can carry it (RFC 6531) */
@@ -38,6 +39,11 @@ size_t envelope_find(const Envelope *e, const char *mailbox);
 
 /* Sets the sender (copied), checking address and parameters. -EINVAL with a Failure; -ENOMEM. */
 int envelope_set_sender(Envelope *e, const char *address, const char *parameters, Failure *f);
+
+/* Sets the lane (copied), `n` bytes of text that may have any case. -EINVAL with a Failure;
+ * -ENOMEM.
+ */
+int envelope_set_lane(Envelope *e, const char *text, size_t n, Failure *f);
 
 /* Adds a recipient (copied), checking address and parameters (esmtp-value syntax, RFC 5321, 4.1.2;
  * no CR, LF, NUL). The address needs a domain, but for "postmaster" (RFC 5321, 4.5.1). Nobody is a

@@ -74,6 +74,11 @@ FieldKind header_name_kind(const char *name, size_t n)
     return n > 7 && starts_with(name, "resent-", 7) ? FIELD_RESENT_OTHER : FIELD_OTHER;
 }
 
+bool header_field_is(const HeaderField *field, const char *name)
+{
+    return field->n_name == strlen(name) && text_starts_nocase(field->name, name);
+}
+
 const char *header_next_line(const char *at, const char *end)
 {
     const char *newline = memchr(at, '\n', (size_t)(end - at));

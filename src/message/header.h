@@ -79,6 +79,9 @@ const char *header_next_line(const char *at, const char *end);
 /* How the first line of these ends: "\n" or "\r\n". */
 const char *header_line_end(const char *data, size_t n);
 
+/* Whether it is called so, in any case. */
+bool header_field_is(const HeaderField *field, const char *name);
+
 /* Whether blanks stand between the field's name and its colon: legal once (RFC 5322, 4.5), and for
  * many who read mail the end of the header. */
 bool header_field_has_gap(const HeaderField *field);

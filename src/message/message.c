@@ -218,6 +218,8 @@ static int take_asked(const Envelope *asked, Envelope *e, Failure *f)
                 ? envelope_set_sender(e, asked->sender, asked->sender_parameters, f)
                 : 0;
 
+    if (r == 0 && asked && asked->lane)
+        r = envelope_set_lane(e, asked->lane, strlen(asked->lane), f);
     for (size_t i = 0; r == 0 && asked && i < asked->n_recipients; i++)
         r = envelope_add_recipient(
             e, asked->recipients[i].address, asked->recipients[i].parameters, f);

@@ -39,10 +39,10 @@ int message_read_start(
  * errno values for failures of reading (-EIO: the input is shorter than its size says). */
 int message_open(Input *input, usec_t now, const char *id, Message **ret, Failure *f);
 
-/* The same with another envelope: the sender of `asked`, unless that is NULL, and its recipients,
- * unless there are none, take the place of the message's own, with which the file's header need not
- * begin either; they inherit the parameters of its envelope block (envelope_inherit_sender()).
- * Lines are counted as they are in the file. */
+/* The same with another envelope: the sender and the lane of `asked`, unless they are NULL, and its
+ * recipients, unless there are none, take the place of the message's own, with which the file's
+ * header need not begin either; they inherit the parameters of its envelope block
+ * (envelope_inherit_sender()). Lines are counted as they are in the file. */
 int message_open_as(
     Input *input, const Envelope *asked, usec_t now, const char *id, Message **ret, Failure *f);
 

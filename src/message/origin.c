@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "message/address.h"
 
 /* What part of a header speaks for this sending (RFC 5322, 3.6.6). */
@@ -61,8 +62,24 @@ static int inherit_parameters(const HeaderField *field, Envelope *e, Failure *f)
     return fail_field(field, r, f);
 }
 
+/* Blanks and folds around the name are none of it. */
+static int read_lane(const HeaderField *field, Envelope *e, Failure *f)
+{
+    const char *at = field->value, *end = at + field->n_value;
+
+    if (e->lane)
+        return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+            "line %zu: there is more than one X-Outbox-Lane field; leave only one", field->line);
+    while (at < end && text_is_space(*at))
+        at++;
+    while (end > at && text_is_space(end[-1]))
+        end--;
+    return fail_field(field, envelope_set_lane(e, at, (size_t)(end - at), f), f);
+}
+
 int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
 {
+    const bool wants_lane = !e->lane;
     const unsigned wanted = (e->sender ? 0 : FIELD_BIT(FIELD_X_SENDER)) |
                             (e->n_recipients > 0 ? 0 : FIELD_BIT(FIELD_X_RECEIVER));
     HeaderField field;
@@ -73,6 +90,8 @@ int origin_read_block(HeaderCursor block, Envelope *e, Failure *f)
             r = read_envelope_field(&field, e, f);
         else if (field.kind == FIELD_X_SENDER || field.kind == FIELD_X_RECEIVER)
             r = inherit_parameters(&field, e, f);
+        else if (wants_lane && header_field_is(&field, "X-Outbox-Lane"))
+            r = read_lane(&field, e, f);
         if (r < 0)
             return r;
     }

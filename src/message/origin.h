@@ -8,8 +8,8 @@
 #include "message/envelope.h"
 #include "message/header.h"
 
-/* Sets a sender and recipients that the envelope does not have yet from the envelope block; those
- * that it has inherit the parameters there. */
+/* Sets a sender, a lane and recipients that the envelope does not have yet from the envelope block;
+ * a sender and recipients that it has inherit the parameters there. */
 int origin_read_block(HeaderCursor block, Envelope *e, Failure *f);
 
 /* Sets a sender and recipients that the envelope does not have yet from the header's fields. The

@@ -21,6 +21,8 @@ static int append_envelope(Buffer *out, const Envelope *e, const char *end)
 
     if (e->sender)
         r = append_field(out, "X-Sender", e->sender, e->sender_parameters, end);
+    if (r >= 0 && e->lane)
+        r = buffer_appendf(out, "X-Outbox-Lane: %s%s", e->lane, end);
     for (size_t i = 0; r >= 0 && i < e->n_recipients; i++)
         r = append_field(
             out, "X-Receiver", e->recipients[i].address, e->recipients[i].parameters, end);
@@ -35,7 +37,8 @@ static int append_rest_of_block(Buffer *out, HeaderCursor block, const Envelope 
 
     while (r >= 0 && header_next(&block, &field, NULL) > 0) {
         if ((field.kind == FIELD_X_SENDER && e->sender) ||
-            (field.kind == FIELD_X_RECEIVER && e->n_recipients > 0))
+            (field.kind == FIELD_X_RECEIVER && e->n_recipients > 0) ||
+            (e->lane && header_field_is(&field, "X-Outbox-Lane")))
             continue;
         r = buffer_append(out, field.name, (size_t)(field.end - field.name));
     }
@@ -64,7 +67,7 @@ int message_readdress(
     HeaderParts parts;
     int r;
 
-    if (!envelope->sender && envelope->n_recipients == 0 && !added)
+    if (!envelope->sender && !envelope->lane && envelope->n_recipients == 0 && !added)
         return buffer_append(out, data, n);
     (void)header_locate(data, n, true, &parts);
     r = append_envelope(out, envelope, end);
@@ -84,6 +87,8 @@ int message_readdress_as(
 
     if (!asked->sender)
         shown.sender = NULL;
+    if (!asked->lane)
+        shown.lane = NULL;
     if (asked->n_recipients == 0)
         shown.n_recipients = 0;
     return message_readdress(data, n, &shown, NULL, out);

@@ -8,10 +8,10 @@
 #include "message/envelope.h"
 
 /* Appends the message that starts with these `n` bytes (its whole header at least) with the sender
- * of `envelope`, unless that is NULL, and its recipients, unless there are none, instead of its
- * own, and with the header fields in `added` (whole lines, or NULL). What stands in front of its
- * header and is none of it is left out, and nothing else changes. Whether it can be sent is
- * message_open_as()'s to say. 0 or -ENOMEM. */
+ * and the lane of `envelope`, unless they are NULL, and its recipients, unless there are none,
+ * instead of its own, and with the header fields in `added` (whole lines, or NULL). What stands in
+ * front of its header and is none of it is left out, and nothing else changes. Whether it can be
+ * sent is message_open_as()'s to say. 0 or -ENOMEM. */
 int message_readdress(
     const char *data, size_t n, const Envelope *envelope, const char *added, Buffer *out);
 

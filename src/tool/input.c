@@ -119,6 +119,7 @@ const ToolOption input_options[] = {
         "from -9 to 9 (MT-PRIORITY); with --priority urgent it is 4, non-urgent -4"},
     {"hold-for", INPUT_HOLD_FOR, "TIME", "the relay is to send it on after that (FUTURERELEASE)"},
     {"hold-until", INPUT_HOLD_UNTIL, "TIME", "the same, as in 2030-12-24T18:00:00Z"},
+    {"lane", INPUT_LANE, "NAME", "the lane that it is in, a word such as bulk, for the settings"},
     {0},
 };
 

@@ -44,6 +44,7 @@ typedef struct ToolInput {
     size_t n_parts;
     Words styles; /* "message.charset=...", before which those of --set come */
     Buffer sender_terms, recipient_terms; /* parameters that options say, with a NUL behind them */
+    const char *lane;
     bool has_envelope; /* --from, --return-path, --to, --cc, --bcc or --recipient */
     bool has_parts;    /* an option that makes no sense for a whole message */
 } ToolInput;

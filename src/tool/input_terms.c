@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/lane.h"
 #include "base/text.h"
 #include "message/readdress.h"
 
@@ -174,6 +175,16 @@ static int take_notify(ToolInput *input, const Command *command, const char *val
     return add(input, command, INPUT_NOTIFY, ENVELOPE_RECIPIENT, "NOTIFY", list);
 }
 
+static int take_lane(ToolInput *input, const Command *command, const char *value)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    if (lane_check(value, strlen(value), &f) < 0)
+        return tool_usage(command, "--lane: %s", failure_text(&f));
+    input->lane = value;
+    return 0;
+}
+
 int input_terms_option(ToolInput *input, const Command *command, int option, const char *value)
 {
     if ((option == INPUT_HOLD_FOR || option == INPUT_HOLD_UNTIL) && is_held(input))
@@ -188,6 +199,7 @@ int input_terms_option(ToolInput *input, const Command *command, int option, con
     case INPUT_HOLD_UNTIL: return take_hold_until(input, command, value);
     case INPUT_NOTIFY: return take_notify(input, command, value);
     case INPUT_RET: return take_ret(input, command, value);
+    case INPUT_LANE: return take_lane(input, command, value);
     default: return take_envid(input, command, value);
     }
 }
@@ -235,6 +247,12 @@ static int add_terms(const ToolInput *input, const Envelope *own, Envelope *e, F
     return r == -EINVAL ? -EBADMSG : r;
 }
 
+static bool has_terms(const ToolInput *input)
+{
+    return buffer_size(&input->sender_terms) > 0 || buffer_size(&input->recipient_terms) > 0 ||
+           priority_term(input)[0] != '\0';
+}
+
 int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *rest, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
@@ -242,13 +260,15 @@ int input_terms_apply(const ToolInput *input, Buffer *start, const InputRest *re
     _cleanup_buffer_ Buffer out = {0};
     Buffer former = *start;
     InputMemory bytes;
-    int r;
+    int r = 0;
 
-    if (buffer_size(&input->sender_terms) == 0 && buffer_size(&input->recipient_terms) == 0 &&
-        priority_term(input)[0] == '\0')
+    if (!has_terms(input) && !input->lane)
         return 0;
-    r = input_check(start, input_rest_any(rest), NULL, &bytes, &message, f);
-    if (r >= 0)
+    if (input->lane)
+        r = envelope_set_lane(&e, input->lane, strlen(input->lane), f);
+    if (r >= 0 && has_terms(input))
+        r = input_check(start, input_rest_any(rest), NULL, &bytes, &message, f);
+    if (r >= 0 && has_terms(input))
         r = add_terms(input, message_envelope(message), &e, f);
     if (r >= 0)
         r = message_readdress(buffer_data(start), buffer_size(start), &e, NULL, &out);

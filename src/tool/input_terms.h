@@ -1,5 +1,5 @@
 /* The options that say how a message is to be carried: parameters of its envelope (X-Sender,
- * X-Receiver), for whole messages and composed ones. */
+ * X-Receiver) and its lane (X-Outbox-Lane), for whole messages and composed ones. */
 #pragma once
 
 #include "tool/input.h"
@@ -15,6 +15,7 @@ enum {
     INPUT_NOTIFY,
     INPUT_RET,
     INPUT_ENVID,
+    INPUT_LANE,
     INPUT_TERMS_END,
 };
 

@@ -4,6 +4,7 @@ sockets, and the component's names for all of it."""
 import json
 import os
 import pathlib
+import re
 import ssl
 import time
 
@@ -397,6 +398,20 @@ class Terms(RelayTest):
                          ["RET=HDRS ENVID=1", "NOTIFY=FAILURE ORCPT=rfc822;b@c"])
         self.assertEqual(self.said(stdin=content)[1], ["RET=FULL ENVID=1", "NOTIFY=NEVER ORCPT=rfc822;b@c"])
 
+    def test_lane(self):
+        """It is the queue's alone, and a file may name another."""
+        content = b"X-Outbox-Lane: other\n" + message(to=["a@lab.test"])
+        for options, stdin, lanes in ((("--lane", "Bulk"), None, [b"bulk"]), ((), content, [b"other"]),
+                                      (("--lane", "bulk", "--notify", "never"), content, [b"bulk"])):
+            with self.subTest(options):
+                relay, settings = self.relay_settings()
+                self.configure(settings)
+                path = self.outbox("queue", *options, stdin=message(to=["a@lab.test"]) if stdin is None else stdin).stdout
+                queued = pathlib.Path(path.decode().strip()).read_bytes()
+                self.assertEqual(re.findall(rb"(?m)^X-Outbox-Lane: (.*)$", queued), lanes)
+                self.outbox("process")
+                self.assertNotIn(b"Lane", relay.accepted[0][1])
+
     def test_priority(self):
         """Priority, for relays that know MT-PRIORITY."""
         composed = ("--from", "s@lab.test", "--to", "a@lab.test", "--body", "x")
@@ -466,7 +481,8 @@ class Terms(RelayTest):
             (("--mt-priority", "high"), "from -9 to 9"), (("--hold-for", "0"), "a time such as"),
             (("--hold-until", "tomorrow"), "a time of UTC"), (("--hold-until", "2020-01-01T00:00:00Z"), "is past"),
             (("--hold-for", "1h", "--hold-until", "2035-01-01T00:00:00Z"), "leave one of them out"),
-            (("--require-tls=yes",), "takes no value"), (("--require-tls", "--require-tls"), "twice"),
+            (("--lane", "two words"), '"two words" is not the name of a lane'), (("--lane", "x" * 33), "up to 32 letters"),
+            (("--lane", ""), "not the name of a lane"), (("--require-tls=yes",), "takes no value"), (("--require-tls", "--require-tls"), "twice"),
         ):
             for command in ("send", "queue"):
                 result = self.outbox(command, *options, stdin=message(), status=None)

@@ -60,6 +60,8 @@ static void dump(Message *message, Buffer *out)
     const char *text, *host;
 
     dump_address(out, "sender", e->sender, e->sender_parameters);
+    if (e->lane)
+        buffer_appendf(out, "lane: %s\n", e->lane);
     for (size_t i = 0; i < e->n_recipients; i++)
         dump_address(out, "recipient", e->recipients[i].address, e->recipients[i].parameters);
     message_form(message, &form);
@@ -183,6 +185,13 @@ static const struct BadMessage {
         ERROR_MESSAGE},
     {"X-Receiver: c@d\nX-Receiver: e.f\nFrom: a@b\n\n", "line 2, X-Receiver: \"e.f\" is not",
         ERROR_MESSAGE},
+    {"X-Outbox-Lane: two words\nFrom: a@b\nTo: c@d\n\n",
+        "line 1, X-Outbox-Lane: \"two words\" is not the name of a lane", ERROR_MESSAGE},
+    {"X-Outbox-Lane:\nFrom: a@b\nTo: c@d\n\n", "\"\" is not the name of a lane", ERROR_MESSAGE},
+    {"X-Receiver: c@d\nx-outbox-lane: .x\nFrom: a@b\n\n", "line 2, x-outbox-lane: \".x\" is",
+        ERROR_MESSAGE},
+    {"X-Outbox-Lane: a\nX-Outbox-Lane: a\nFrom: a@b\nTo: c@d\n\n",
+        "line 2: there is more than one X-Outbox-Lane", ERROR_MESSAGE},
     {"X-Receiver: <>\nFrom: a@b\n\n", "line 1, X-Receiver: \"\" is not a mail address: it is empty",
         ERROR_MESSAGE},
     {"X-Receiver: a@b\nX-Sender:\nFrom: a@b\n\n", "line 2, X-Sender: the address ends too early",

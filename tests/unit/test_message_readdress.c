@@ -115,6 +115,34 @@ START_TEST(parameters_are_kept)
 }
 END_TEST
 
+static const struct LaneCase {
+    const char *lane, *text, *result;
+} lanes[] = {
+    {"Bulk", "A: b\n", "X-Outbox-Lane: bulk\nA: b\n"},
+    {"bulk", "X-Outbox-Lane: other\nX-Receiver: c@d\nA: b\n",
+        "X-Outbox-Lane: bulk\nX-Receiver: c@d\nA: b\n"},
+    {NULL, "X-OUTBOX-Lane: other\nX-Receiver: c@d\nA: b\n",
+        "X-Sender: <a@b>\nX-OUTBOX-Lane: other\nX-Receiver: c@d\nA: b\n"},
+    {"bulk", "A: b\nX-Outbox-Lane: of the header\n",
+        "X-Outbox-Lane: bulk\nA: b\nX-Outbox-Lane: of the header\n"},
+};
+
+START_TEST(a_lane_takes_the_place_of_another)
+{
+    const struct LaneCase *row = &lanes[_i];
+    _cleanup_buffer_ Buffer result = {0};
+    _cleanup_envelope_ Envelope envelope = {0};
+
+    if (row->lane)
+        ck_assert_int_eq(envelope_set_lane(&envelope, row->lane, strlen(row->lane), NULL), 0);
+    else
+        ck_assert_int_eq(envelope_set_sender(&envelope, "a@b", NULL, NULL), 0);
+    ck_assert_int_eq(message_readdress(row->text, strlen(row->text), &envelope, NULL, &result), 0);
+    ck_assert_int_eq(buffer_append(&result, "", 1), 0);
+    ck_assert_str_eq(buffer_data(&result), row->result);
+}
+END_TEST
+
 START_TEST(fields_are_added_to_the_header)
 {
     static const char text[] = "X-Outbox-Order: 1\nX-Receiver: p@q\nSubject: x\n\n";
@@ -258,6 +286,7 @@ int main(void)
 
     tcase_add_loop_test(t, the_envelope_is_replaced, 0, (int)ELEMENTSOF(cases));
     tcase_add_test(t, parameters_are_kept);
+    tcase_add_loop_test(t, a_lane_takes_the_place_of_another, 0, (int)ELEMENTSOF(lanes));
     tcase_add_test(t, fields_are_added_to_the_header);
     tcase_add_loop_test(t, a_message_is_read_with_another_envelope, 0, (int)ELEMENTSOF(asked));
     tcase_add_loop_test(t, parameters_stay_with_another_envelope, 0, (int)ELEMENTSOF(inherited));

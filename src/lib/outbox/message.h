@@ -25,6 +25,7 @@
  *     MaxHeaderLength             80
  *     MessageIdAlgorithm          SHA256 MD5, SHA1 or SHA256
  *     CloseStreamAfterTransfer    True
+ *     Lane                               the lane that it is in (X-Outbox-Lane, outbox-queue(5))
  *
  * and, only to be read, what the message was when it was sent or queued last (before that, what it
  * would be now): MessageHeadersString, and TransferText, the body as it is transferred.
