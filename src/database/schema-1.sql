@@ -1,0 +1,361 @@
+-- The queue on PostgreSQL, version 1: tables, and the functions through which everybody uses them.
+--
+-- Rows that stay (message, recipient, record) are apart from rows that come and go with each delivery
+-- (ready, deferred, leased). A long transaction elsewhere keeps the dead versions of the latter, so nothing
+-- scans over them: `ready` is in the order of the transactions that filled it, and who claims goes on where
+-- it stopped (doc/decisions/database-queue.md).
+--
+-- Run by the owner, in one transaction, with the schema empty.
+
+CREATE TABLE version (
+    number      int NOT NULL,
+    installed   timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO version (number) VALUES (1);
+
+-- What was handed over. Never updated. The content is stored outside the row and uncompressed, so that a piece of
+-- it can be read without the rest.
+CREATE TABLE message (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queued              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    role                name NOT NULL DEFAULT session_user,
+    uid                 bigint,                     -- of the user, where a program of outbox queued it
+    key                 text,                       -- what makes a second call with it the same message
+    lane                text NOT NULL DEFAULT '',
+    sender              text NOT NULL,              -- RFC 5321, without angle brackets; '' is the null sender
+    sender_parameters   text NOT NULL DEFAULT '',   -- RFC 5321 4.1.2, of MAIL
+    content             bytea NOT NULL
+);
+ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
+CREATE UNIQUE INDEX message_key ON message (role, key) WHERE key IS NOT NULL;
+
+CREATE TABLE recipient (
+    message     bigint NOT NULL REFERENCES message ON DELETE CASCADE,
+    number      int NOT NULL,                       -- from 0, in the order they were given
+    address     text NOT NULL,
+    parameters  text NOT NULL DEFAULT '',           -- of RCPT
+    outcome     text CHECK (outcome IN ('delivered', 'refused')),   -- NULL: not finished
+    PRIMARY KEY (message, number)
+) WITH (fillfactor = 80);
+
+-- The lines of a message's record, as the directory's `.status` has them (doc/spool.md).
+CREATE TABLE record (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message     bigint NOT NULL REFERENCES message ON DELETE CASCADE,
+    line        jsonb NOT NULL
+);
+CREATE INDEX record_message ON record (message, id);
+
+-- A message is in one of these: ready, deferred, leased, aside or ended. They do not reference it by foreign keys: to
+-- check one is to lock the message's row, which writes to a page of those that stay, at each step of a delivery.
+CREATE TABLE ready (
+    lane            text NOT NULL,
+    arrived         xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    message         bigint NOT NULL,
+    attempts        int NOT NULL DEFAULT 0,
+    first_attempt   timestamptz,
+    PRIMARY KEY (lane, arrived, message)
+);
+CREATE UNIQUE INDEX ready_message ON ready (message);
+
+CREATE TABLE deferred (
+    message         bigint PRIMARY KEY,
+    lane            text NOT NULL,
+    due             timestamptz NOT NULL,
+    attempts        int NOT NULL,
+    first_attempt   timestamptz
+);
+CREATE INDEX deferred_due ON deferred (due);
+
+-- A daemon that delivers. Its id is the token of what it holds: one that was stopped for longer than its lease is
+-- not found here, and comes back as another. One small row is renewed, not one for each message.
+CREATE TABLE daemon (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL,                      -- of its machine, for people
+    role        name NOT NULL DEFAULT session_user,
+    started     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    until       timestamptz NOT NULL,               -- the end of its lease
+    idle        boolean NOT NULL DEFAULT false,     -- a new message is worth a notification
+    figures     jsonb
+) WITH (fillfactor = 30);
+
+CREATE TABLE leased (
+    message         bigint PRIMARY KEY,
+    daemon          bigint NOT NULL,
+    lane            text NOT NULL,
+    attempts        int NOT NULL,
+    first_attempt   timestamptz
+) WITH (fillfactor = 50);
+CREATE INDEX leased_daemon ON leased (daemon);
+
+CREATE TABLE aside (                                -- an operator holds it
+    message         bigint PRIMARY KEY,
+    lane            text NOT NULL,
+    since           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts        int NOT NULL,
+    first_attempt   timestamptz
+);
+
+CREATE TABLE ended (
+    message     bigint PRIMARY KEY,
+    state       text NOT NULL CHECK (state IN ('sent', 'failed')),
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    error       int,
+    text        text
+);
+CREATE INDEX ended_state ON ended (state, at);
+
+-- Queueing ---------------------------------------------------------------------------------------------------
+
+-- Where the first message of a burst is heard of at once. A notification takes a lock of the whole instance at its
+-- commit, so only somebody who waits is notified, and by one transaction at a time.
+CREATE FUNCTION ring() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
+        PERFORM pg_notify('outbox', '');
+    END IF;
+END $$;
+
+-- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
+-- here it is seen to that it can be written down as one.
+CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN address IS NULL THEN 'it is NULL'
+        WHEN address = '' THEN 'it is empty'
+        WHEN octet_length(address) > 1000 THEN 'it is longer than 1000 octets'
+        WHEN address ~ '[\x01-\x20\x7f<>]' AND address !~ '^"' THEN 'it has a blank, a control character or an angle bracket'
+        WHEN address ~ '[\x01-\x1f\x7f]' THEN 'it has a control character'
+        WHEN address !~ '.@.' THEN 'it has no domain'
+    END
+$$;
+
+-- Queues a message: its id. It is delivered when the transaction commits, and never was when that rolls back. With a
+-- `key`, a message that this role has queued with it before is not queued again, and its id is what is returned; a
+-- message that was deleted since does not count.
+CREATE FUNCTION queue(
+    sender text, recipients text[], message bytea, key text DEFAULT NULL, lane text DEFAULT '',
+    not_before timestamptz DEFAULT NULL
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    new_id bigint;
+    fault text;
+    one text;
+BEGIN
+    IF queue.sender IS NULL THEN
+        RAISE EXCEPTION 'outbox: the sender is NULL' USING ERRCODE = '22004', HINT = 'The null sender of a report is ''''.';
+    ELSIF queue.sender <> '' AND address_fault(queue.sender) IS NOT NULL THEN
+        RAISE EXCEPTION 'outbox: the sender "%" is no address: %', left(queue.sender, 100), address_fault(queue.sender)
+            USING ERRCODE = '22023';
+    ELSIF coalesce(cardinality(queue.recipients), 0) = 0 THEN
+        RAISE EXCEPTION 'outbox: there is no recipient' USING ERRCODE = '22023';
+    ELSIF queue.message IS NULL OR octet_length(queue.message) = 0 THEN
+        RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
+    ELSIF octet_length(queue.key) > 500 OR queue.key = '' THEN
+        RAISE EXCEPTION 'outbox: the key is empty or longer than 500 octets' USING ERRCODE = '22023';
+    ELSIF coalesce(queue.lane, '') !~ '^[A-Za-z0-9_.-]{0,64}$' THEN
+        RAISE EXCEPTION 'outbox: the lane "%" is no name of a lane', left(queue.lane, 100) USING ERRCODE = '22023',
+            HINT = 'It has up to 64 letters, digits, "_", "." and "-".';
+    END IF;
+    FOREACH one IN ARRAY queue.recipients LOOP
+        fault := address_fault(one);
+        IF fault IS NOT NULL THEN
+            RAISE EXCEPTION 'outbox: the recipient "%" is no address: %', left(one, 100), fault USING ERRCODE = '22023';
+        END IF;
+    END LOOP;
+
+    INSERT INTO message (key, lane, sender, content)
+        VALUES (queue.key, coalesce(queue.lane, ''), queue.sender, queue.message)
+        ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING
+        RETURNING id INTO new_id;
+    IF new_id IS NULL THEN
+        SELECT id INTO STRICT new_id FROM message WHERE role = session_user AND key = queue.key;
+        RETURN new_id;
+    END IF;
+    INSERT INTO recipient (message, number, address)
+        SELECT new_id, ordinality - 1, address FROM unnest(queue.recipients) WITH ORDINALITY AS given (address, ordinality);
+    IF queue.not_before > clock_timestamp() THEN
+        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, coalesce(queue.lane, ''), queue.not_before, 0);
+    ELSE
+        INSERT INTO ready (lane, message) VALUES (coalesce(queue.lane, ''), new_id);
+        PERFORM ring();
+    END IF;
+    RETURN new_id;
+END $$;
+
+-- The same for text, which goes as UTF-8.
+CREATE FUNCTION queue(
+    sender text, recipients text[], message text, key text DEFAULT NULL, lane text DEFAULT '',
+    not_before timestamptz DEFAULT NULL
+) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT queue(sender, recipients, convert_to(message, 'UTF8'), key, lane, not_before)
+$$;
+
+-- Delivering -------------------------------------------------------------------------------------------------
+
+-- A daemon begins: its id. `lease` is how long what it holds is its own after it was heard of last.
+CREATE FUNCTION daemon_begin(name text, lease interval) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO daemon (name, until) VALUES (name, clock_timestamp() + lease) RETURNING id
+$$;
+
+-- It is alive: false when its lease has ended and others have what it held; it begins anew then, and writes nothing.
+CREATE FUNCTION daemon_renew(daemon bigint, lease interval, idle boolean, figures jsonb) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH renewed AS (
+        UPDATE daemon SET until = clock_timestamp() + daemon_renew.lease, idle = daemon_renew.idle,
+            figures = daemon_renew.figures
+        WHERE id = daemon_renew.daemon RETURNING id
+    ) SELECT EXISTS (SELECT FROM renewed)
+$$;
+
+-- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
+-- just ending a message of theirs has its row locked, and keeps it.
+CREATE FUNCTION reap() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    late daemon%ROWTYPE;
+    moved bigint := 0;
+    n bigint;
+BEGIN
+    FOR late IN SELECT * FROM daemon WHERE until < clock_timestamp() FOR UPDATE SKIP LOCKED LOOP
+        WITH lost AS (DELETE FROM leased WHERE leased.daemon = late.id RETURNING *),
+        noted AS (
+            INSERT INTO record (message, line)
+                SELECT message, jsonb_build_object('time', now(), 'event', 'recovered', 'from', late.name) FROM lost
+        )
+        INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM lost;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        moved := moved + n;
+        DELETE FROM daemon WHERE id = late.id;
+    END LOOP;
+    RETURN moved;
+END $$;
+
+-- A daemon ends in good order: what it still holds is ready at once.
+CREATE FUNCTION daemon_end(daemon bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH left_over AS (DELETE FROM leased WHERE leased.daemon = daemon_end.daemon RETURNING *)
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM left_over;
+    DELETE FROM daemon WHERE id = daemon_end.daemon;
+$$;
+
+-- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
+-- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
+CREATE FUNCTION ripen(since timestamptz, most int, OUT ripe bigint, OUT next timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    WITH due AS (
+        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND clock_timestamp() ORDER BY deferred.due LIMIT ripen.most
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM due)) RETURNING *)
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone;
+    GET DIAGNOSTICS ripe = ROW_COUNT;
+    SELECT min(due) INTO ripen.next FROM deferred WHERE due >= ripen.since;
+END $$;
+
+-- Messages to deliver, which are this daemon's from then on, and the snapshot in which they were looked for (a row of
+-- its own, always, whose message is NULL). They are looked for behind `after`, and among those of the transactions in
+-- `late`: whoever claims remembers which transactions ran when it passed them, and asks for them when they have ended.
+-- So a row is read twice by nobody, and what dead versions stand before it costs nothing. Nothing is claimed by a daemon
+-- whose lease has ended.
+CREATE FUNCTION claim(
+    daemon bigint, lane text, after xid8, after_message bigint, late xid8[], most int
+) RETURNS TABLE (message bigint, arrived xid8, attempts int, first_attempt timestamptz, seen pg_snapshot)
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
+    WITH seen AS MATERIALIZED (SELECT pg_current_snapshot() AS seen),
+    alive AS MATERIALIZED (
+        SELECT id FROM daemon WHERE id = claim.daemon AND until > clock_timestamp() FOR KEY SHARE
+    ),
+    overtaken AS MATERIALIZED (
+        SELECT ready.message, ready.arrived FROM ready
+        WHERE ready.lane = claim.lane AND ready.arrived = ANY (claim.late) AND EXISTS (SELECT FROM alive)
+        LIMIT claim.most FOR UPDATE SKIP LOCKED
+    ),
+    following AS MATERIALIZED (
+        SELECT ready.message, ready.arrived FROM ready
+        WHERE ready.lane = claim.lane AND (ready.arrived, ready.message) > (claim.after, claim.after_message)
+            AND EXISTS (SELECT FROM alive)
+        ORDER BY ready.lane, ready.arrived, ready.message
+        LIMIT claim.most - (SELECT count(*) FROM overtaken) FOR UPDATE SKIP LOCKED
+    ),
+    taken AS (
+        DELETE FROM ready USING (TABLE overtaken UNION TABLE following) AS found
+        WHERE ready.lane = claim.lane AND ready.arrived = found.arrived AND ready.message = found.message
+        RETURNING ready.*
+    ),
+    held AS (
+        INSERT INTO leased (message, daemon, lane, attempts, first_attempt)
+            SELECT taken.message, claim.daemon, taken.lane, taken.attempts, taken.first_attempt FROM taken
+    )
+    SELECT taken.message, taken.arrived, taken.attempts, taken.first_attempt, NULL FROM taken
+    UNION ALL SELECT NULL, NULL, NULL, NULL, seen.seen FROM seen
+$$;
+
+-- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
+CREATE FUNCTION holds(daemon bigint, message bigint) RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon = holds.daemon FOR UPDATE;
+    RETURN FOUND;
+END $$;
+
+-- What became of recipients, by their numbers, and lines of the record. False when the daemon does not hold the message:
+-- nothing is written then.
+CREATE FUNCTION note(daemon bigint, message bigint, lines jsonb[], delivered int[], refused int[]) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT holds(note.daemon, note.message) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO record (message, line) SELECT note.message, line FROM unnest(note.lines) AS given (line);
+    UPDATE recipient SET outcome = CASE WHEN number = ANY (note.delivered) THEN 'delivered' ELSE 'refused' END
+        WHERE recipient.message = note.message AND number = ANY (note.delivered || note.refused);
+    RETURN true;
+END $$;
+
+-- The end of a message, or of an attempt: 'sent' (and nothing of it stays, unless `keep`), 'failed', 'deferred' until
+-- `due`, or 'returned', with nothing held against it. False as above.
+CREATE FUNCTION settle(
+    daemon bigint, message bigint, state text, lines jsonb[] DEFAULT '{}', delivered int[] DEFAULT '{}',
+    refused int[] DEFAULT '{}', keep boolean DEFAULT false, attempts int DEFAULT NULL,
+    first_attempt timestamptz DEFAULT NULL, due timestamptz DEFAULT NULL, error int DEFAULT NULL, text text DEFAULT NULL
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    was leased%ROWTYPE;
+BEGIN
+    IF settle.state NOT IN ('sent', 'failed', 'deferred', 'returned') THEN
+        RAISE EXCEPTION 'outbox: "%" is no end of a message', settle.state USING ERRCODE = '22023';
+    END IF;
+    IF NOT note(settle.daemon, settle.message, settle.lines, settle.delivered, settle.refused) THEN
+        RETURN false;
+    END IF;
+    DELETE FROM leased WHERE leased.message = settle.message RETURNING * INTO was;
+    CASE
+        WHEN settle.state = 'sent' AND NOT settle.keep THEN
+            DELETE FROM message WHERE id = settle.message;
+        WHEN settle.state IN ('sent', 'failed') THEN
+            INSERT INTO ended (message, state, error, text)
+                VALUES (settle.message, settle.state, settle.error, settle.text);
+        WHEN settle.state = 'deferred' THEN
+            INSERT INTO deferred (message, lane, due, attempts, first_attempt) VALUES (settle.message, was.lane,
+                settle.due, coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
+        ELSE
+            INSERT INTO ready (lane, message, attempts, first_attempt) VALUES (was.lane, settle.message,
+                coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
+    END CASE;
+    RETURN true;
+END $$;
+
+-- A piece of the content, from 0; shorter at its end.
+CREATE FUNCTION content(message bigint, start int, length int) RETURNS bytea
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT substring(message.content FROM content.start + 1 FOR content.length) FROM message
+    WHERE id = content.message
+$$;
+
+-- Whatever is in this schema is used through these functions, by the roles that are given them.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC;

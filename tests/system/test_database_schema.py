@@ -1,0 +1,360 @@
+"""The queue on PostgreSQL, as the database keeps it: what applications hand over, and who holds what."""
+
+import random
+import threading
+import time
+
+import lab
+from case import SystemTest
+from lab import SOURCE
+from postgresql import PostgreSQL, SqlError
+
+INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SOURCE}/src/database/schema-1.sql"
+MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
+
+
+class SchemaTest(SystemTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.database = PostgreSQL(lab.shared().new_directory() / "postgresql")
+        cls.addClassCleanup(cls.database.stop)
+
+    def setUp(self):
+        super().setUp()
+        self.sql(INIT)
+        self.addCleanup(self.sql, "DROP SCHEMA outbox CASCADE")
+
+    def sql(self, text, **options):
+        return self.database.sql(text, **options)
+
+    def one(self, text, **options):
+        return self.sql(text, **options)[0][0]
+
+    def put(self, recipients="{ann@lab.test}", more="", **options):
+        """The message's id."""
+        return self.one(f"SELECT outbox.queue('shop@lab.test', '{recipients}', {MAIL}{more})", **options)
+
+    def daemon(self, lease="1 hour"):
+        return self.one(f"SELECT outbox.daemon_begin('host', '{lease}')")
+
+    def claim(self, daemon, after="0", after_message=0, late=(), most=100, lane=""):
+        """The ids of the messages, in order; the snapshot; and the last transaction that filled one of them."""
+        rows = self.sql(
+            f"SELECT * FROM outbox.claim({daemon}, '{lane}', '{after}', {after_message},"
+            f" '{{{','.join(late)}}}'::xid8[], {most})"
+        )
+        taken = sorted((int(row[1]), int(row[0])) for row in rows if row[0])
+        snapshot = [row[4] for row in rows if not row[0]]
+        self.assertEqual(len(snapshot), 1)
+        return [message for _, message in taken], snapshot[0], str(taken[-1][0]) if taken else after
+
+    def places(self, message):
+        """The tables of those that a message can be in that have it."""
+        tables = ("ready", "deferred", "leased", "aside", "ended")
+        return [t for t in tables if self.one(f"SELECT count(*) FROM outbox.{t} WHERE message = {message}") != "0"]
+
+
+class Queueing(SchemaTest):
+    def test_commits_and_rolls_back_with_the_application(self):
+        self.sql("CREATE TABLE outbox.orders (id int)")
+        for end, expected in (("ROLLBACK", "0"), ("COMMIT", "1")):
+            session = self.database.session()
+            session.sql("BEGIN")
+            session.sql("INSERT INTO outbox.orders VALUES (1)")
+            session.sql(f"SELECT outbox.queue('shop@lab.test', '{{ann@lab.test}}', {MAIL})")
+            session.sql(end)
+            session.close()
+            self.assertEqual(self.one("SELECT count(*) FROM outbox.orders"), expected)
+            self.assertEqual(self.one("SELECT count(*) FROM outbox.ready"), expected)
+
+    def test_everything_is_kept_as_given(self):
+        content = bytes(range(256)) * 5000
+        message = self.one(
+            "SELECT outbox.queue('', ARRAY['ann@lab.test', '\"b c\"@lab.test'], "
+            f"decode('{content.hex()}', 'hex'), lane => 'bulk')"
+        )
+        self.assertEqual(
+            self.sql(f"SELECT number, address FROM outbox.recipient WHERE message = {message} ORDER BY number"),
+            [["0", "ann@lab.test"], ["1", '"b c"@lab.test']],
+        )
+        self.assertEqual(self.sql("SELECT sender, lane, role FROM outbox.message"), [["", "bulk", "postgres"]])
+        pieces = [
+            bytes.fromhex(self.one(f"SELECT encode(outbox.content({message}, {start}, 500000), 'hex')"))
+            for start in range(0, len(content) + 1, 500_000)
+        ]
+        self.assertEqual(b"".join(pieces), content)
+
+    def test_a_key_makes_it_one_message(self):
+        first = self.put(more=", key => 'order 1'")
+        self.assertEqual(self.put(more=", key => 'order 1'"), first)
+        self.assertNotEqual(self.put(more=", key => 'order 2'"), first)
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.ready"), "2")
+
+    def test_a_key_of_two_at_once(self):
+        """The second waits for the first, and takes its place where that rolls back."""
+        for end, messages in (("ROLLBACK", 1), ("COMMIT", 2)):
+            first = self.database.session()
+            first.sql("BEGIN")
+            first.sql(f"SELECT outbox.queue('a@lab.test', '{{b@lab.test}}', {MAIL}, key => '{end}')")
+            ids = []
+            second = threading.Thread(target=lambda: ids.append(self.put(more=f", key => '{end}'")))  # noqa: B023
+            second.start()
+            first.sql(end)
+            second.join()
+            first.close()
+            self.assertEqual(len(ids), 1)
+            self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), str(messages))
+
+    def test_refused(self):
+        for call, words in (
+            ("NULL, '{a@x.org}', 'x'", "the sender is NULL"),
+            ("'shop', '{a@x.org}', 'x'", "the sender \"shop\" is no address: it has no domain"),
+            ("'a@x.org', '{}', 'x'", "there is no recipient"),
+            ("'a@x.org', NULL, 'x'", "there is no recipient"),
+            ("'a@x.org', '{a@x.org,NULL}', 'x'", "is no address: it is NULL"),
+            ("'a@x.org', '{a@x.org,ann}', 'x'", "the recipient \"ann\" is no address: it has no domain"),
+            ("'a@x.org', ARRAY[E'a@x.org\\nRCPT TO:<b@x.org>'], 'x'", "control character"),
+            ("'a@x.org', ARRAY['a@x.org> SIZE=1'], 'x'", "angle bracket"),
+            ("'a@x.org', '{b@x.org}', ''", "the message is empty"),
+            ("'a@x.org', '{b@x.org}', 'x', key => ''", "the key is empty"),
+            ("'a@x.org', '{b@x.org}', 'x', lane => 'a b'", "no name of a lane"),
+        ):
+            with self.subTest(call), self.assertRaises(SqlError) as refused:
+                self.sql(f"SELECT outbox.queue({call})")
+            self.assertIn(words, str(refused.exception))
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "0")
+
+    def test_a_role_that_may_queue_sees_nothing(self):
+        self.addCleanup(self.sql, "DROP OWNED BY application; DROP ROLE application")
+        self.sql(
+            "CREATE ROLE application LOGIN; GRANT USAGE ON SCHEMA outbox TO application;"
+            "GRANT EXECUTE ON FUNCTION outbox.queue(text, text[], text, text, text, timestamptz) TO application"
+        )
+        self.put()
+        self.assertEqual(self.put(role="application"), "2")
+        self.assertEqual(self.sql("SELECT role FROM outbox.message WHERE id = 2"), [["application"]])
+        for text in ("SELECT * FROM outbox.message", "SELECT * FROM outbox.recipient", "SELECT outbox.content(1, 0, 9)",
+                     "SELECT outbox.daemon_begin('x', '1h')", "SELECT outbox.claim(1, '', '0', 0, '{}', 1)"):
+            with self.subTest(text), self.assertRaises(SqlError) as refused:
+                self.sql(text, role="application")
+            self.assertIn("permission denied", str(refused.exception))
+
+    def test_not_a_function_or_table_of_the_caller(self):
+        """What is found under a name is what this schema means by it, whatever the caller has."""
+        self.addCleanup(self.sql, "DROP OWNED BY rogue; DROP ROLE rogue")
+        self.sql("CREATE ROLE rogue LOGIN; CREATE SCHEMA rogue AUTHORIZATION rogue; GRANT USAGE ON SCHEMA outbox TO rogue;"
+                 "GRANT EXECUTE ON FUNCTION outbox.queue(text, text[], text, text, text, timestamptz) TO rogue")
+        self.sql(
+            "SET search_path = rogue, pg_temp; CREATE TEMP TABLE message (id int); CREATE TEMP TABLE daemon (idle bool);"
+            "CREATE FUNCTION rogue.address_fault(text) RETURNS text LANGUAGE sql AS $$ SELECT NULL $$;"
+            f"SELECT outbox.queue('a@x.org', '{{b@x.org}}', {MAIL})", role="rogue")
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "1")
+
+
+class Delivering(SchemaTest):
+    def test_from_claim_to_end(self):
+        message = int(self.put("{ann@lab.test,bob@lab.test}"))
+        daemon = self.daemon()
+        self.assertEqual(self.claim(daemon)[0], [message])
+        self.assertEqual(self.places(message), ["leased"])
+        note = f"outbox.note({daemon}, {message}, ARRAY['{{\"event\": \"delivered\"}}'::jsonb], '{{0}}', '{{}}')"
+        self.assertEqual(self.one(f"SELECT {note}"), "t")
+        self.assertEqual(self.one(
+            f"SELECT outbox.settle({daemon}, {message}, 'deferred', attempts => 1, first_attempt => now(),"
+            " due => now() - interval '1s')"), "t")
+        self.assertEqual(self.places(message), ["deferred"])
+        self.assertEqual(self.sql("SELECT ripe FROM outbox.ripen('-infinity', 100)"), [["1"]])
+        rows = self.sql(f"SELECT message, attempts FROM outbox.claim({daemon}, '', '0', 0, '{{}}', 9) WHERE message > 0")
+        self.assertEqual(rows, [[str(message), "1"]])
+        self.assertEqual(
+            self.sql(f"SELECT number, outcome FROM outbox.recipient WHERE message = {message} ORDER BY 1"),
+            [["0", "delivered"], ["1", ""]],
+        )
+        self.assertEqual(self.one(f"SELECT outbox.settle({daemon}, {message}, 'sent', delivered => '{{1}}')"), "t")
+        for table in ("message", "recipient", "record", "ready", "deferred", "leased"):
+            self.assertEqual(self.one(f"SELECT count(*) FROM outbox.{table}"), "0", table)
+
+    def test_ends(self):
+        daemon = self.daemon()
+        for state, keep, place in (("sent", True, ["ended"]), ("failed", False, ["ended"]), ("returned", False, ["ready"])):
+            message = int(self.put())
+            self.claim(daemon)
+            self.assertEqual(self.one(f"SELECT outbox.settle({daemon}, {message}, '{state}', keep => {keep})"), "t")
+            self.assertEqual(self.places(message), place)
+            self.assertEqual(self.one(f"SELECT outbox.settle({daemon}, {message}, '{state}')"), "f")
+
+    def test_not_before(self):
+        message = int(self.put(more=", not_before => now() + interval '1 hour'"))
+        self.assertEqual(self.places(message), ["deferred"])
+        self.assertEqual(self.one("SELECT ripe FROM outbox.ripen('-infinity', 9)"), "0")
+        self.assertEqual(self.one("SELECT next - now() > interval '50 minutes' FROM outbox.ripen('-infinity', 9)"), "t")
+
+    def test_nobody_takes_what_another_takes(self):
+        for _ in range(40):
+            self.put()
+        daemons = [self.daemon() for _ in range(4)]
+        taken = {daemon: [] for daemon in daemons}
+
+        def take(daemon):
+            while messages := self.claim(daemon, most=3)[0]:
+                taken[daemon] += messages
+
+        threads = [threading.Thread(target=take, args=(daemon,)) for daemon in daemons]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(sum(taken.values(), [])), list(range(1, 41)))
+
+    def test_a_transaction_that_was_overtaken(self):
+        """Its message is behind the mark of whoever goes on, and found by its number when it has ended."""
+        daemon = self.daemon()
+        slow = self.database.session()
+        slow.sql("BEGIN")
+        slow.sql(f"SELECT outbox.queue('a@lab.test', '{{b@lab.test}}', {MAIL})")
+        overtaking = int(self.put())
+        messages, snapshot, after = self.claim(daemon)
+        self.assertEqual(messages, [overtaking])
+        running = snapshot.split(":")[2].split(",")
+        slow.sql("COMMIT")
+        slow.close()
+        self.assertEqual(self.claim(daemon, after, overtaking)[0], [])
+        self.assertEqual(self.claim(daemon, after, overtaking, late=running)[0], [overtaking - 1])
+
+    def test_nothing_is_missed(self):
+        """Transactions of any length, that end in any order, and two who claim and never begin anew."""
+        committed, claimed, writing = [], [], threading.Event()
+        seed = random.randrange(2**32)
+
+        def write(number):
+            chance, session = random.Random(seed + number), self.database.session()
+            for _ in range(40):
+                session.sql("BEGIN")
+                time.sleep(chance.choice((0, 0, 0.001, 0.02)))
+                ids = [int(session.sql(f"SELECT outbox.queue('a@lab.test', '{{b@lab.test}}', {MAIL})")[0])
+                       for _ in range(chance.randrange(1, 4))]
+                time.sleep(chance.choice((0, 0, 0.001, 0.1)))
+                end = chance.choice(("COMMIT", "COMMIT", "ROLLBACK"))
+                session.sql(end)
+                committed.extend(ids if end == "COMMIT" else [])
+            session.close()
+
+        def take():
+            session = self.database.session()
+            position = Position(session, self.daemon())
+            quiet = 0
+            while quiet < 3:
+                messages = position.step(5)
+                claimed.extend(messages)
+                quiet = 0 if messages or writing.is_set() else quiet + 1
+            session.close()
+
+        writing.set()
+        takers = [threading.Thread(target=take) for _ in range(2)]
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(5)]
+        for thread in takers + writers:
+            thread.start()
+        for thread in writers:
+            thread.join()
+        writing.clear()
+        for thread in takers:
+            thread.join()
+        self.assertEqual(sorted(claimed), sorted(committed), f"seed {seed}")
+
+    def test_a_lane_of_its_own(self):
+        bulk, alert = int(self.put(more=", lane => 'bulk'")), int(self.put(more=", lane => 'alert'"))
+        daemon = self.daemon()
+        self.assertEqual(self.claim(daemon)[0], [])
+        self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
+        self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
+
+
+class Position:
+    """Where somebody who claims has come to, as a daemon remembers it: the last row that was taken, and the
+    transactions that ran when it was passed."""
+
+    def __init__(self, session, daemon):
+        self.session, self.daemon = session, daemon
+        self.after, self.after_message, self.running, self.ended = 0, 0, set(), set()
+
+    def claim(self, most, ended):
+        """The messages, in order, those of the transactions `ended` among them; and the snapshot."""
+        late = ",".join(str(xid) for xid in ended)
+        rows = [line.split("|") for line in self.session.sql(
+            f"SELECT * FROM outbox.claim({self.daemon}, '', '{self.after}', {self.after_message}, '{{{late}}}', {most})"
+        )]
+        snapshot = next(row[4] for row in rows if not row[0])
+        taken = sorted((int(row[1]), int(row[0])) for row in rows if row[0])
+        return taken, snapshot
+
+    def step(self, most):
+        ended, self.ended = self.ended, set()
+        taken, snapshot = self.claim(most, ended)
+        running = {int(xid) for xid in snapshot.split(":")[2].split(",") if xid}
+        following = [row for row in taken if row > (self.after, self.after_message)]
+        if len(taken) == most:
+            self.ended = ended  # there may be more of them
+        if following:
+            self.after, self.after_message = following[-1]
+        passed = {xid for xid in running if xid <= self.after}
+        self.ended |= self.running - running
+        self.running = (self.running & running) | passed
+        return [message for _, message in taken]
+
+
+class Leases(SchemaTest):
+    def test_one_that_was_away_for_longer_writes_nothing(self):
+        message = int(self.put())
+        away = self.daemon()
+        self.claim(away)
+        self.sql(f"UPDATE outbox.daemon SET until = now() - interval '1s' WHERE id = {away}")
+        self.assertEqual(self.one("SELECT outbox.reap()"), "1")
+        other = self.daemon()
+        self.assertEqual(self.claim(other)[0], [message])
+        for call in (f"note({away}, {message}, '{{}}', '{{0}}', '{{}}')", f"settle({away}, {message}, 'sent')",
+                     f"daemon_renew({away}, '1h', false, NULL)"):
+            self.assertEqual(self.one(f"SELECT outbox.{call}"), "f", call)
+        self.assertEqual(self.claim(away)[0], [])
+        self.assertEqual(self.places(message), ["leased"])
+        self.assertEqual(self.one(f"SELECT outcome IS NULL FROM outbox.recipient WHERE message = {message}"), "t")
+        self.assertEqual(self.one(f"SELECT outbox.settle({other}, {message}, 'sent')"), "t")
+
+    def test_late_and_nobody_has_taken_it_over(self):
+        """What the relay accepted is noted: nobody else has the message."""
+        message = int(self.put())
+        daemon = self.daemon()
+        self.claim(daemon)
+        self.sql("UPDATE outbox.daemon SET until = now() - interval '1s'")
+        self.assertEqual(self.one(f"SELECT outbox.settle({daemon}, {message}, 'sent')"), "t")
+        self.assertEqual(self.one("SELECT outbox.reap()"), "0")
+
+    def test_renewed(self):
+        self.put()
+        daemon = self.daemon("-1 hour")
+        self.assertEqual(self.one(f"SELECT outbox.daemon_renew({daemon}, '1h', true, '{{}}')"), "t")
+        self.assertEqual(self.one("SELECT outbox.reap()"), "0")
+        self.assertEqual(len(self.claim(daemon)[0]), 1)
+
+    def test_nothing_for_one_whose_lease_has_ended(self):
+        message = int(self.put())
+        self.assertEqual(self.claim(self.daemon("-1 hour"))[0], [])
+        self.assertEqual(self.places(message), ["ready"])
+
+    def test_an_end_in_good_order(self):
+        message = int(self.put())
+        daemon = self.daemon()
+        self.claim(daemon)
+        self.sql(f"SELECT outbox.daemon_end({daemon})")
+        self.assertEqual(self.places(message), ["ready"])
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.daemon"), "0")
+
+    def test_only_who_waits_is_notified(self):
+        listener = self.database.session()
+        listener.sql("LISTEN outbox")
+        self.put()
+        self.assertEqual([line for line in listener.sql("SELECT 1") if "notification" in line], [])
+        daemon = self.daemon()
+        self.sql(f"SELECT outbox.daemon_renew({daemon}, '1h', true, NULL)")
+        self.put()
+        self.assertEqual(len([line for line in listener.sql("SELECT 1") if "notification" in line]), 1)
+        listener.close()
