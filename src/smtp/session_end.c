@@ -228,13 +228,17 @@ void smtp_note_refusal(SmtpSession *s)
     s->refusal = s->outcome;
 }
 
-/* What the server said of its own accord stands in front of how the connection ended. */
+/* What the server said of its own accord stands in front of how the connection ended. A login that
+ * had no answer yet may be taken another time: user and password are not refused. */
 static int put_refusal_first(SmtpSession *s)
 {
     _cleanup_buffer_ Buffer how = s->text;
+    DeliveryOutcome like = s->refusal;
 
+    if (like.error == ERROR_AUTHENTICATION && s->outcome.cause != CAUSE_OWN)
+        like.error = s->outcome.error;
     s->text = (Buffer){0};
-    return smtp_outcome_own(s, &s->refusal, "%s; then: %s", s->refusal.text, buffer_data(&how));
+    return smtp_outcome_own(s, &like, "%s; then: %s", s->refusal.text, buffer_data(&how));
 }
 
 /* A server that hangs up where EHLO was said may take HELO in its place. */
