@@ -70,8 +70,13 @@ static int await_answers(Servers *servers)
     return r;
 }
 
+/* Who was only passing is no daemon that has ended. */
 static void add_dead(Servers *servers, json_t *state)
 {
+    if (json_is_true(json_object_get(state, "passing"))) {
+        json_decref(state);
+        return;
+    }
     if (!servers->last || servers_time(servers->last, "time") < servers_time(state, "time")) {
         json_decref(servers->last);
         servers->last = state;
