@@ -389,7 +389,7 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
         return wait_for_answer(servers, 0, ret);
     if (is_waiting_for_relays(servers))
         return wait_for_servers(servers, ret);
-    if (servers->full && servers->n > 0)
+    if (servers->full && (servers->n > 0 || servers->unknown))
         return set(ret, WAITS_FOR_MACHINE, 0,
             "what becomes of it may not be written down at present: " DISK_IS_FULL);
     if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
