@@ -19,6 +19,7 @@
 #define RELAYS_MAX 64
 #define INPUT_MAX ((size_t)32 * 1024) /* a shell takes an argument four times as long */
 #define TEXT_MAX 300
+#define AGAIN_AFTER (10 * USEC_PER_SEC) /* behind a run that failed, whatever the pause is */
 
 typedef enum AlarmKind { ALARM_WAITING, ALARM_RELAY, ALARM_KIND_MAX } AlarmKind;
 
@@ -44,6 +45,7 @@ struct Alarm {
     usec_t relay_since[RELAYS_MAX]; /* monotonic: held since then; 0: not */
     char *texts[ALARM_KIND_MAX];    /* of alarms that have begun; NULL: none */
     Buffer input;                   /* lines that the command has not been told */
+    Buffer telling;                 /* those that it was started with, until it has taken them */
     unsigned left_out;              /* for which there was no room */
     usec_t ran;                     /* monotonic: the command was started last; 0: never */
 };
@@ -63,17 +65,45 @@ static void task_wait(Alarm *a, Task *task, sd_event_io_handler_t handler)
 
 /* ---- the command ---- */
 
+static unsigned count_lines(const Buffer *text)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < buffer_size(text); i++)
+        n += *(const char *)buffer_at(text, i) == '\n';
+    return n;
+}
+
+/* The command has failed: what it was told goes before what has happened since. Where there is no
+ * room for both, the older lines are counted. */
+static void tell_again(Alarm *a)
+{
+    bool fits = buffer_size(&a->telling) + buffer_size(&a->input) <= INPUT_MAX;
+    Buffer since = a->input;
+
+    if (!fits || buffer_append(&a->telling, buffer_data(&since), buffer_size(&since)) < 0) {
+        a->left_out += count_lines(&a->telling);
+        return;
+    }
+    a->input = a->telling;
+    a->telling = since;
+}
+
 static int on_run_ended(
     _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
 {
     Alarm *a = user;
     const Failure *failure;
+    bool failed = alarm_job_result(a->run.job, &failure) < 0;
 
-    if (alarm_job_result(a->run.job, &failure) < 0)
+    if (failed) {
         event_problem(a->log, &(ProblemReport){.failure = failure});
+        tell_again(a);
+    }
+    buffer_clear(&a->telling);
     task_done(&a->run);
     if (buffer_size(&a->input) > 0)
-        timer_arm(a->resume, 0);
+        timer_arm(a->resume, failed ? AGAIN_AFTER : 0);
     return 0;
 }
 
@@ -89,6 +119,7 @@ static void run_command(Alarm *a)
 {
     const AlarmConfig *config = &a->config->alarm;
     usec_t now = clock_monotonic();
+    Buffer since;
 
     if (!config->command || buffer_size(&a->input) == 0 || a->run.job)
         return;
@@ -98,15 +129,27 @@ static void run_command(Alarm *a)
     }
     tell_left_out(a);
     a->ran = now;
-    if (alarm_job_run(a->worker, config->command, &a->input, &a->run.job) >= 0)
-        task_wait(a, &a->run, on_run_ended);
+    if (alarm_job_run(a->worker, config->command, &a->input, &a->run.job) < 0)
+        return;
+    since = a->telling;
+    a->telling = a->input;
+    a->input = since;
     buffer_clear(&a->input);
+    task_wait(a, &a->run, on_run_ended);
 }
 
 static int on_resume(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
 {
     run_command(user);
     return 0;
+}
+
+/* As `outbox list --json` has it: as it is, unless it is no UTF-8. */
+static char *name_id(const char *id)
+{
+    size_t n = strlen(id);
+
+    return text_is_utf8(id, n) ? strdup(id) : text_printable(id, n, 4 * n);
 }
 
 /* {"time": "...", "alarm": "relay", "state": "begins", "text": "..."} */
@@ -117,7 +160,7 @@ static void tell_command(
     _cleanup_free_
     char *printable = text_printable(text, strlen(text), TEXT_MAX), *line = NULL;
     _cleanup_free_
-    char *name = id ? text_printable(id, strlen(id), TEXT_MAX) : NULL;
+    char *name = id ? name_id(id) : NULL;
     json_t *json;
 
     if (!a->config->alarm.command || !printable)
@@ -311,6 +354,7 @@ void alarm_free(Alarm *a)
     for (AlarmKind kind = 0; kind < ALARM_KIND_MAX; kind++)
         free(a->texts[kind]);
     buffer_done(&a->input);
+    buffer_done(&a->telling);
     (void)worker_unref(a->worker);
     (void)config_unref(a->config);
     free(a);

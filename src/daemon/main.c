@@ -15,6 +15,7 @@
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/options.h"
+#include "daemon/submit_socket.h"
 #include "net/relay_check.h"
 #include "net/tls.h"
 #include "settings/load.h"
@@ -66,16 +67,22 @@ static int check_relay(const Config *config, const RelayConfig *relay)
     return status;
 }
 
-/* A daemon that is to be started delivers from there. */
-static int check_directory(const Config *config)
+/* A daemon that is to be started delivers from there, and serves that socket. */
+static int check_places(const Config *config)
 {
-    _cleanup_failure_ Failure f = {0};
+    const char *path = config->path ?: "built-in settings";
+    _cleanup_failure_ Failure f = {0}, other = {0};
+    int status = EX_OK;
 
-    if (spool_check(config->spool.directory, &f) >= 0)
-        return EX_OK;
-    fprintf(
-        stderr, "%s: spool.directory: %s\n", config->path ?: "built-in settings", failure_text(&f));
-    return configuration_status(&f);
+    if (spool_check(config->spool.directory, &f) < 0) {
+        fprintf(stderr, "%s: spool.directory: %s\n", path, failure_text(&f));
+        status = configuration_status(&f);
+    }
+    if (submit_socket_check(&config->spool, &other) < 0) {
+        fprintf(stderr, "%s: %s\n", path, failure_text(&other));
+        status = configuration_status(&other);
+    }
+    return status;
 }
 
 static int check(const Options *options)
@@ -90,7 +97,7 @@ static int check(const Options *options)
     }
     if (config->notices)
         fprintf(stderr, "%s\n", config->notices);
-    status = check_directory(config);
+    status = check_places(config);
     for (size_t i = 0; i < config->n_relays; i++) {
         int one = check_relay(config, config->relays[i]);
 

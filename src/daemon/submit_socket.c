@@ -74,6 +74,67 @@ static bool is_default(const char *path)
     return strcmp(path, text) == 0;
 }
 
+static bool is_wanted(const SpoolConfig *spool)
+{
+    return spool->submit_socket && !user_list_is_none(spool->submit);
+}
+
+static int check_length(const char *path, Failure *f)
+{
+    size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+    if (strlen(path) <= max)
+        return 0;
+    return failure_set(f, -ENAMETOOLONG, ERROR_CONFIGURATION,
+        "spool.submit_socket: \"%s\" is longer than the %zu bytes that the path of a socket may "
+        "have",
+        path, max);
+}
+
+static int explain(const char *path, int r, Failure *f)
+{
+    if (r == -EADDRINUSE)
+        return failure_set(f, r, ERROR_EADDRINUSE,
+            "%s: the submission socket cannot be made: another process serves it, or something "
+            "else bears its name; name another one in spool.submit_socket, or \"\" for none",
+            path);
+    return failure_set_errno(f, r,
+        "%s: the submission socket cannot be made; its directory must be there, and this user "
+        "be allowed to write in it",
+        path);
+}
+
+/* Whether something could be made there, without making it. */
+static int judge_place(const char *path)
+{
+    const char *end = strrchr(path, '/');
+    _cleanup_free_
+    char *directory = end ? strndup(path, MAX((size_t)(end - path), (size_t)1)) : strdup(".");
+    struct stat st;
+
+    if (!directory)
+        return -ENOMEM;
+    if (lstat(path, &st) == 0) /* a daemon that runs serves it, or another program */
+        return S_ISSOCK(st.st_mode) ? 0 : -EADDRINUSE;
+    if (errno != ENOENT)
+        return -errno;
+    return access(directory, W_OK | X_OK) < 0 ? -errno : 0;
+}
+
+int submit_socket_check(const SpoolConfig *spool, Failure *f)
+{
+    const char *path = spool->submit_socket;
+    int r;
+
+    if (!is_wanted(spool))
+        return 0;
+    r = check_length(path, f);
+    if (r < 0)
+        return r;
+    r = judge_place(path);
+    return r >= 0 || (r == -ENOENT && is_default(path)) ? 0 : explain(path, r, f);
+}
+
 int submit_socket_open(const SpoolConfig *spool, int *ret_fd, char **ret_path, Failure *f)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -82,28 +143,15 @@ int submit_socket_open(const SpoolConfig *spool, int *ret_fd, char **ret_path, F
 
     *ret_path = NULL;
     *ret_fd = take_from_manager();
-    if (*ret_fd >= 0 || !path || user_list_is_none(spool->submit))
+    if (*ret_fd >= 0 || !is_wanted(spool))
         return 0;
-    if (strlen(path) >= sizeof(address.sun_path))
-        return failure_set(f, -ENAMETOOLONG, ERROR_CONFIGURATION,
-            "spool.submit_socket: \"%s\" is longer than the %zu bytes that the path of a socket "
-            "may "
-            "have",
-            path, sizeof(address.sun_path) - 1);
+    r = check_length(path, f);
+    if (r < 0)
+        return r;
     strcpy(address.sun_path, path);
     r = make(&address, ret_fd);
-    if (r == -ENOENT && is_default(path))
-        return 0;
-    if (r == -EADDRINUSE)
-        return failure_set(f, r, ERROR_EADDRINUSE,
-            "%s: the submission socket cannot be made: another process serves it, or something "
-            "else bears its name; name another one in spool.submit_socket, or \"\" for none",
-            path);
     if (r < 0)
-        return failure_set_errno(f, r,
-            "%s: the submission socket cannot be made; its directory must be there, and this user "
-            "be allowed to write in it",
-            path);
+        return r == -ENOENT && is_default(path) ? 0 : explain(path, r, f);
     *ret_path = strdup(path);
     return 0;
 }

@@ -108,7 +108,8 @@ int outbox_reset(OutboxClient *client)
     if (r != 0)
         return r;
     contact_close(client, 0, NULL);
-    contact_forget(client);
+    /* What was learned of the relays stays for those that come: a refresh token may be in it that
+     * could not be written yet. */
     settings_done(client);
     send_forget(client);
     buffer_clear(&client->last_reply);

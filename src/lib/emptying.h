@@ -8,6 +8,7 @@
 /* Told from within the loop, and by emptying_done(). All of it is borrowed; none may be NULL but
  * `trace`. */
 typedef struct EmptyingObserver {
+    const char *program; /* as it is called in the queue directory while it delivers from there */
     void (*outcome)(void *user, const OutcomeReport *report);
     void (*message)(void *user, const MessageReport *report);
     /* A relay is held. `ends`: it was the last one, and what is left stays queued. */

@@ -124,6 +124,7 @@ static void on_trace(void *user, SmtpTraceDirection direction, const char *line,
 }
 
 static const EmptyingObserver observer = {
+    .program = "liboutbox",
     .outcome = on_outcome,
     .message = on_message,
     .relay_held = on_relay_held,

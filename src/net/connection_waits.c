@@ -12,13 +12,14 @@
 
 static_assert(CONNECTION_WAIT_MAX >= COMMAND_WAITS_MAX, "what a job says fits");
 
-/* Of a job that has not begun: so many hang already that there is no thread for it. */
-static void wait_for_turn(ConnectionWait *wait)
+/* Of a job that has not begun, or has not said yet for whom it waits: others of its kind may hang.
+ */
+static void wait_for_turn(ConnectionWait *wait, const char *what, const char *remedy)
 {
     if (wait->what[0])
         return;
-    snprintf(wait->what, sizeof(wait->what), "what was asked for before and hangs");
-    wait->remedy = "see the messages before this one";
+    snprintf(wait->what, sizeof(wait->what), "%s", what);
+    wait->remedy = remedy;
 }
 
 static void wait_in_lookup(const Connection *c, ConnectionWait *wait)
@@ -26,7 +27,8 @@ static void wait_in_lookup(const Connection *c, ConnectionWait *wait)
     switch (lookup_waits_for(c->lookup, wait->what, &wait->remedy)) {
     case LOOKUP_WAITS_FOR_SECRETS:
         wait->stage = STAGE_AUTH;
-        wait_for_turn(wait);
+        wait_for_turn(wait, "its turn to read a secret or ask for a token",
+            "others hang that were asked for before: see what the log says of them");
         return;
     case LOOKUP_WAITS_FOR_NAME:
         snprintf(wait->what, sizeof(wait->what), "this host's own name");
@@ -38,16 +40,21 @@ static void wait_in_lookup(const Connection *c, ConnectionWait *wait)
 
 static void wait_in_certificate(const Connection *c, ConnectionWait *wait)
 {
-    if (c->revocation)
+    if (c->revocation) {
         revocation_waits_for(c->revocation, wait->what, &wait->remedy);
-    else if (c->policy_fd >= 0)
+        wait_for_turn(wait, "its turn to ask whether the certificate was revoked",
+            "another such question has no answer yet: see whether this host gets to who signed "
+            "it; tls_check_ocsp and tls_check_crl = \"off\" do without");
+    } else if (c->policy_fd >= 0) {
         job_mta_sts_waits_for(c->policy, wait->what, &wait->remedy);
-    else {
+        wait_for_turn(wait, "its turn to ask for the MTA-STS policy",
+            "another such question has no answer yet: see whether this host gets there; "
+            "tls_mta_sts = \"off\" does without");
+    } else {
         snprintf(wait->what, sizeof(wait->what), "the TLSA records of %.190s", c->relay->host);
         wait->remedy =
             "check /etc/resolv.conf and its name servers; tls_dane = \"off\" does without";
     }
-    wait_for_turn(wait);
 }
 
 ConnectionWait connection_waits_for(const Connection *c)

@@ -209,7 +209,7 @@ static void time_out(const Lookup *lookup, LookupResult *ret)
         ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "what the login at %s needs was waited for longer than %s: for %s; %s", relay->host,
             time ?: "allowed", *what ? what : "its turn",
-            remedy ?: "see what hangs that was asked for before");
+            remedy ?: "others hang that were asked for before: see what the log says of them");
     else
         ret->error = failure_set(&ret->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "the name lookup of %s took longer than %s: check /etc/resolv.conf "

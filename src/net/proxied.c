@@ -180,6 +180,7 @@ static int new_dialogue(Connection *c)
         .kind = kinds[relay->proxy_type],
         .proxy = c->proxied.words,
         .host = c->shared->host,
+        .host_setting = relay->host_setting,
         .port = relay->port,
         .user = relay->proxy_user,
         .password = c->found.proxy_password,

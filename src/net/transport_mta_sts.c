@@ -109,7 +109,8 @@ static int time_out(Connection *c)
         failure_set(&c->failure, -ETIMEDOUT, ERROR_TIMEOUT,
             "the MTA-STS policy of %s did not come in time%s%s: %s", c->relay->tls_mta_sts_domain,
             *what ? ", for there is no answer of " : "", what,
-            remedy ?: "see the messages before this one; tls_mta_sts = \"off\" does without"));
+            remedy
+                ?: "another such question has no answer yet; tls_mta_sts = \"off\" does without"));
 }
 
 /* What it does not allow: a server that it does not name, and where one is required that is

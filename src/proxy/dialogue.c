@@ -83,6 +83,15 @@ int proxy_reserve(Buffer *output, size_t n)
     return buffer_reserve(output, n) ? 0 : -ENOMEM;
 }
 
+const char *proxy_advise_on_target(const ProxyDialogue *dialogue, char ret[static PROXY_ADVICE_MAX])
+{
+    const char *setting = dialogue->options.host_setting ?: "host and port";
+
+    snprintf(ret, PROXY_ADVICE_MAX, "%s%.100s%sthat the proxy can get there",
+        *setting ? "check " : "see ", setting, *setting ? ", and " : "");
+    return ret;
+}
+
 /* ---- the dialogue ---- */
 
 static bool is_tunnel(const ProxyDialogue *dialogue)

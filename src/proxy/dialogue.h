@@ -40,8 +40,9 @@ typedef void (*ProxyTrace)(void *user, bool from_proxy, const char *line, size_t
 /* Everything borrowed, and to outlive the dialogue. */
 typedef struct ProxyOptions {
     ProxyKind kind;
-    const char *proxy; /* "proxy.example.com port 3128", for words */
-    const char *host;  /* where to: a name in ASCII, or an address, as it is configured */
+    const char *proxy;        /* "proxy.example.com port 3128", for words */
+    const char *host;         /* where to: a name in ASCII, or an address, as it is configured */
+    const char *host_setting; /* what says so; NULL: host and port, as of a relay; "": no setting */
     uint16_t port;
     const unsigned char *address; /* where to, looked up here; NULL: the proxy looks up `host` */
     size_t address_bytes;         /* 4 or 16 */

@@ -83,6 +83,13 @@ struct ProxyDialogue {
     };
 };
 
+#define PROXY_ASK_OWNER "ask who runs it to let this machine go to that host and port"
+#define PROXY_ADVICE_MAX 160
+
+/* What to look at where the proxy does not get to the target. Returns `ret`. */
+const char *proxy_advise_on_target(
+    const ProxyDialogue *dialogue, char ret[static PROXY_ADVICE_MAX]);
+
 void proxy_trace(const ProxyDialogue *dialogue, bool from_proxy, const char *format, ...)
     _printf_(3, 4);
 

@@ -23,28 +23,27 @@ typedef struct SocksCode {
     unsigned char code;
     FaultReason reason;
     const char *words, *advice;
+    bool on_target; /* behind the advice, if any, comes that on the target */
 } SocksCode;
 
-#define ASK_OWNER "ask who runs it, or set another relay or port"
-#define CHECK_TARGET "check host and port, and that the proxy can get there"
 #define SEE_LOG "the proxy's log may say more"
 
 /* RFC 1928, 6. */
 static const SocksCode codes_5[] = {
-    {1, REASON_PROXY_TARGET, "general failure", CHECK_TARGET "; " SEE_LOG},
-    {2, REASON_PROXY_REFUSED, "not allowed by its rules", ASK_OWNER},
-    {3, REASON_PROXY_TARGET, "network unreachable", CHECK_TARGET},
-    {4, REASON_PROXY_TARGET, "host unreachable", CHECK_TARGET},
-    {5, REASON_PROXY_TARGET, "connection refused", "nothing listens there: check host and port"},
-    {6, REASON_PROXY_TARGET, "time to live expired", CHECK_TARGET},
+    {1, REASON_PROXY_TARGET, "general failure", SEE_LOG, true},
+    {2, REASON_PROXY_REFUSED, "not allowed by its rules", PROXY_ASK_OWNER},
+    {3, REASON_PROXY_TARGET, "network unreachable", NULL, true},
+    {4, REASON_PROXY_TARGET, "host unreachable", NULL, true},
+    {5, REASON_PROXY_TARGET, "connection refused", "nothing listens there", true},
+    {6, REASON_PROXY_TARGET, "time to live expired", NULL, true},
     {7, REASON_PROXY_REFUSED, "command not supported", "it makes no connections: use another"},
     {8, REASON_PROXY_TARGET, "address type not supported",
         "set proxy_resolve or ip_version to what it can do"},
 };
 
 static const SocksCode codes_4[] = {
-    {91, REASON_PROXY_TARGET, "rejected or failed", CHECK_TARGET "; " SEE_LOG},
-    {92, REASON_PROXY_LOGIN, "it cannot ask this machine's identd who we are", ASK_OWNER},
+    {91, REASON_PROXY_TARGET, "rejected or failed", SEE_LOG, true},
+    {92, REASON_PROXY_LOGIN, "it cannot ask this machine's identd who we are", PROXY_ASK_OWNER},
     {93, REASON_PROXY_LOGIN, "identd says that we are somebody else", "check proxy_user"},
 };
 
@@ -203,13 +202,17 @@ static int fail_with_code(
 {
     SocksCode found = {code, REASON_PROXY_TARGET, "which means nothing", SEE_LOG};
 
+    char target[PROXY_ADVICE_MAX] = "";
+
     for (size_t i = 0; i < n; i++)
         if (codes[i].code == code)
             found = codes[i];
+    if (found.on_target)
+        proxy_advise_on_target(dialogue, target);
     proxy_trace(dialogue, true, "%s: code %u, %s", version(dialogue), code, found.words);
     return proxy_fail(dialogue, -ECONNREFUSED, found.reason, f,
-        "did not connect to %s (%s code %u, %s): %s", dialogue->target, version(dialogue), code,
-        found.words, found.advice);
+        "did not connect to %s (%s code %u, %s): %s%s%s", dialogue->target, version(dialogue), code,
+        found.words, found.advice ?: "", found.advice && *target ? "; " : "", target);
 }
 
 int socks_fail_login(const ProxyDialogue *dialogue, Failure *f)

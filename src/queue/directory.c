@@ -161,7 +161,11 @@ bool directory_is_open(const Directory *d)
 int directory_say(Directory *d, const void *text, size_t n)
 {
     Attachment *a = d->current;
-    int r = a && !a->presence ? presence_new(a->spool, &a->presence) : 0;
+    int r = 0;
+
+    if (a && !a->presence)
+        r = d->watches ? presence_new(a->spool, &a->presence)
+                       : presence_new_passing(a->spool, &a->presence);
 
     if (a && r >= 0)
         r = presence_say(a->presence, text, n);

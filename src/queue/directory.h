@@ -38,8 +38,8 @@ void directory_configure(Directory *directory, const Config *config);
 /* Whether there is a directory that messages are taken from. */
 bool directory_is_open(const Directory *directory);
 
-/* Says in the directory how this process is (presence_say()); nothing where there is none. 0 or a
- * negative errno. */
+/* Says in the directory how this process is (presence_say()), one that does not listen as a passing
+ * one; nothing where there is none. 0 or a negative errno. */
 int directory_say(Directory *directory, const void *text, size_t n);
 
 /* As spool_check_leases(), of the directory that is open. */

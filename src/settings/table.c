@@ -546,7 +546,7 @@ static const Setting table[] = {
         .help = "how long a relay may be on hold before there is an alarm; 0: for ever"},
     {ALARM(alarm_command), "", SETTING_STRING, IN_ALARM(command), NULL,
         .help = "a shell command that is told, on its standard input, of alarms and of messages "
-                "that fail"},
+                "that fail; again where it ends with a status other than 0"},
     {ALARM(alarm_pause), "", SETTING_DURATION, IN_ALARM(pause), "5m", 0, USEC_PER_DAY,
         .help = "how long that command is not run again; what happens meanwhile it is told "
                 "together"},

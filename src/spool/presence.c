@@ -35,6 +35,7 @@ struct Presence {
     int fd; /* open for reading: one for writing would keep the file system from becoming read-only
              */
     char name[16];
+    bool passes;
     unsigned long long serial;
     usec_t answered; /* monotonic; 0: never */
     Buffer text;     /* as it stands in the file: marks, and blanks */
@@ -123,7 +124,7 @@ static int take_place(const Spool *spool, const char *name)
     return lock(spool, fd) < 0 || !is_named(spool, name, fd) ? -EBUSY : TAKE_FD(fd);
 }
 
-int presence_new(const Spool *spool, Presence **ret)
+static int take_any_place(const Spool *spool, bool passes, Presence **ret)
 {
     _cleanup_(presence_free_p) Presence *presence = calloc(1, sizeof(*presence));
     int r = -EBUSY;
@@ -133,8 +134,9 @@ int presence_new(const Spool *spool, Presence **ret)
         return -ENOMEM;
     presence->spool = spool;
     presence->fd = -1;
+    presence->passes = passes;
     for (unsigned n = 0; n < PRESENCE_MAX && r == -EBUSY; n++) {
-        format_name(n, presence->name);
+        format_name(passes ? PRESENCE_MAX - 1 - n : n, presence->name);
         r = presence->fd = take_place(spool, presence->name);
     }
     if (r < 0)
@@ -143,10 +145,24 @@ int presence_new(const Spool *spool, Presence **ret)
     return 0;
 }
 
+int presence_new(const Spool *spool, Presence **ret)
+{
+    return take_any_place(spool, false, ret);
+}
+
+int presence_new_passing(const Spool *spool, Presence **ret)
+{
+    return take_any_place(spool, true, ret);
+}
+
 void presence_free(Presence *presence)
 {
     if (!presence)
         return;
+    /* Under its lock nobody else takes the place. */
+    if (presence->passes && presence->fd >= 0 &&
+        is_named(presence->spool, presence->name, presence->fd))
+        (void)unlinkat(presence->spool->fd, presence->name, 0);
     close_p(&presence->fd);
     buffer_done(&presence->text);
     free(presence);

@@ -20,8 +20,12 @@ typedef struct Presence Presence;
  * is delivered all the same, and presence_is_anybody() tells as long as the Spool lives. */
 int presence_new(const Spool *spool, Presence **ret);
 
-/* Lets go of the place. What was said last stays, for whoever asks when nobody delivers. Accepts
- * NULL. */
+/* The same for a process that delivers what is there, and no more: it takes a place from the other
+ * end, where no daemon has left what it said last, and leaves nothing there itself. */
+int presence_new_passing(const Spool *spool, Presence **ret);
+
+/* Lets go of the place. What was said last stays, for whoever asks when nobody delivers; unless it
+ * was a passing process. Accepts NULL. */
 void presence_free(Presence *presence);
 
 /* Says how this process is, in place of what it said before; at most PRESENCE_BYTES_MAX bytes, and

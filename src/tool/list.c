@@ -70,12 +70,18 @@ static char *name_recipients(const Inspection *i)
                                                                                          : text;
 }
 
+/* Its turn has one where nobody could say how it goes on. */
+static bool has_reason(const Waiting *waiting)
+{
+    return waiting->what >= WAITS_FOR_RELAY || (waiting->what == WAITS_FOR_TURN && waiting->text);
+}
+
 /* What it waits for where that is no matter of time; else how long. */
 static void format_next(
     const Inspection *i, const Waiting *waiting, usec_t now, char next[static SPAN_MAX])
 {
     strcpy(next, "-");
-    if (waiting->what >= WAITS_FOR_RELAY)
+    if (has_reason(waiting))
         snprintf(next, SPAN_MAX, "%s", waits_for_name(waiting->what));
     else if (i->state == SPOOL_DEFERRED && i->next <= now)
         strcpy(next, "now");
@@ -88,8 +94,8 @@ static const char *choose_note(Listing *l, const Inspection *i, const Waiting *w
 {
     bool common = text_equal(waiting->text, l->waiting.text);
 
-    l->tells = l->tells || (common && waiting->what >= WAITS_FOR_RELAY);
-    return waiting->what >= WAITS_FOR_RELAY && !common ? waiting->text : i->text;
+    l->tells = l->tells || (common && has_reason(waiting));
+    return has_reason(waiting) && !common ? waiting->text : i->text;
 }
 
 static int add_row(Listing *l, const Inspection *i)

@@ -256,6 +256,7 @@ static int exit_status(const Processing *p)
 static int run(Processing *p, const char *path, Config *config, bool verbose, Failure *f)
 {
     const EmptyingObserver observer = {
+        .program = "outbox process",
         .outcome = on_outcome,
         .message = on_message,
         .relay_held = on_relay_held,

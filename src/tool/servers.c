@@ -70,8 +70,13 @@ static int await_answers(Servers *servers)
     return r;
 }
 
+/* Who was only passing is no daemon that has ended. */
 static void add_dead(Servers *servers, json_t *state)
 {
+    if (json_is_true(json_object_get(state, "passing"))) {
+        json_decref(state);
+        return;
+    }
     if (!servers->last || servers_time(servers->last, "time") < servers_time(state, "time")) {
         json_decref(servers->last);
         servers->last = state;
@@ -384,7 +389,7 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
         return wait_for_answer(servers, 0, ret);
     if (is_waiting_for_relays(servers))
         return wait_for_servers(servers, ret);
-    if (servers->full && servers->n > 0)
+    if (servers->full && (servers->n > 0 || servers->unknown))
         return set(ret, WAITS_FOR_MACHINE, 0,
             "what becomes of it may not be written down at present: " DISK_IS_FULL);
     if (!id || servers->n > 0 || servers->unknown || !servers->spool ||

@@ -233,6 +233,8 @@ static void print_rates(const json_t *server, const Figures *figures)
     usec_t last = servers_time(server, "last_sent");
     char time[AGO_MAX];
 
+    if (!counts) /* who empties the queue once tells that itself */
+        return;
     printf("  sent %lld, failed %lld since its start; %llu in the last minute, %llu in the last "
            "hour",
         servers_number(counts, "sent"), servers_number(counts, "failed"),

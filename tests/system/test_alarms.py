@@ -92,9 +92,10 @@ class Alarms(RelayTest):
     def test_words_of_others(self):
         """What a file is called is told, and never run."""
         self.serve()
-        name = "a'; touch hacked; '\"$(touch hacked)"
+        name = "ü\\a'; touch hacked; '\"$(touch hacked)"
         self.queue.drop(name, message(to=["no@lab.test"]))
         self.assertEqual(self.lines(1)[0]["id"], name)
+        self.assertEqual(json.loads(self.outbox("list", "--json"))[0]["id"], name)
         self.assertFalse(os.path.exists("hacked"))
 
     def test_command_fails(self):
@@ -106,6 +107,17 @@ class Alarms(RelayTest):
         self.assertNotIn('{"time"', daemon.output())
         self.drop("good")
         self.wait_taken(self.relay, "good")
+
+    def test_command_that_fails_is_told_again(self):
+        """What it was told goes before what has happened since, and none of it is lost."""
+        self.command = f"test -e '{self.directory}/well' || exit 3; {self.command}"
+        daemon = self.serve(alarm_pause="2s")
+        self.queue.drop("first", message(to=["no@lab.test"]))
+        self.wait_log(daemon, "failed with status 3")
+        self.queue.drop("second", message(to=["no@lab.test"]))
+        wait_for(lambda: self.queue.has("second.failed"), daemon.output)
+        (self.directory / "well").touch()
+        self.assertEqual([one["id"] for one in self.lines(2)], ["first", "second"])
 
     def test_command_hangs(self):
         """The daemon ends all the same, and at once."""

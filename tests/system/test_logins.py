@@ -8,7 +8,7 @@ import ssl
 import time
 
 from case import message
-from odd_relay import Bye, RelayTest, Slow
+from odd_relay import DROP, SILENCE, Bye, RelayTest, Slow
 from scram_relay import PASSWORD, USER, ScramRelay
 from process import wait_for
 
@@ -161,6 +161,13 @@ class Logins(RelayTest):
         relay = self.relay("SCRAM-SHA-256 PLAIN", unknown={"SCRAM-SHA-256": "454 4.7.0 not now"})
         self.check(relay, 75, "454 4.7.0 not now")
         self.assertEqual(relay.tried, ["SCRAM-SHA-256"])
+
+    def test_silence_behind_a_refusal(self):
+        """The last way to log in has no answer yet: it may be taken another time."""
+        for end in (SILENCE, DROP, Bye("421 4.7.0 busy")):
+            relay = self.relay("SCRAM-SHA-256 PLAIN", knows_scram=False, unknown={"PLAIN": end})
+            self.check(relay, 75, timeout=1, timeout_by_stage=False)
+            self.assertEqual(relay.tried[:2], ["SCRAM-SHA-256", "PLAIN"])
 
     def test_bound_to_tls_unique(self):
         relay = self.relay("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN", tls=ssl.TLSVersion.TLSv1_2, bindings=self.unique)

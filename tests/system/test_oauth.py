@@ -7,11 +7,14 @@ import os
 import re
 import ssl
 import subprocess
+import sys
+import textwrap
 import threading
 import time
 import urllib.parse
 
 import dovecot
+import lab
 from case import SystemTest, message
 from odd_relay import OddRelay, Talk
 from process import wait_for
@@ -281,6 +284,38 @@ class Daemon(OauthTest):
         self.deliver(daemon, "d")
         self.assertEqual(daemon.output().count("in memory alone"), told)
         self.assertEqual(sorted(os.listdir(self.kept)), ["other", "other.lock", "tokens", "tokens.lock"])
+
+    def test_rotation_that_cannot_be_written_outlives_a_reset(self):
+        """Of a program with the library: a token that is lost is lost for good."""
+        path = self.kept / "tokens"
+
+        def answer(*arguments):
+            if self.number == 0:
+                path.mkdir()
+            return self.answer(*arguments)
+
+        self.extra = {"refresh_token": "refresh-2"}
+        self.tokens.answer = answer
+        self.configure(self.settings(oauth_token_file=path))
+        program = textwrap.dedent(f"""
+            import ctypes, os
+            library = ctypes.CDLL({str(lab.BUILD / ".libs/liboutbox.so")!r})
+            library.outbox_client_new.restype = library.outbox_error_text.restype = ctypes.c_void_p
+            client = ctypes.c_void_p(library.outbox_client_new())
+            def do(name, *arguments):
+                if getattr(library, "outbox_" + name)(client, *arguments) != 0:
+                    raise SystemExit(ctypes.string_at(library.outbox_error_text(client)))
+            for first in (True, False):
+                do("load", {str(self.configuration)!r}.encode())
+                do("connect")
+                do("reset")
+                if first:
+                    os.rmdir({str(path)!r})
+        """)
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(path.read_text(encoding="ascii"))["refresh_token"], "refresh-2")
+        self.assertEqual(self.tokens.grants(), ["refresh&1=%", "refresh-2"])
 
     def test_rotation_that_another_overtakes(self):
         """What somebody else has put into the file meanwhile is not written over."""

@@ -1,5 +1,6 @@
 """outbox process: ended early, by signals and by who reads its output. Nothing is delivered twice."""
 
+import json
 import os
 import signal
 import subprocess
@@ -109,6 +110,19 @@ class ProcessEnds(SystemTest):
             self.assertEqual(child.returncode, 75, errors)
             self.assertIn("what is left stays queued", output)
             self.check_none_is_doubled()
+
+    def test_status_tells_of_it(self):
+        child = self.start_process(3600)
+        told = json.loads(self.outbox("status", "--json"))
+        self.assertEqual([one["pid"] for one in told["daemons"]], [child.pid])
+        self.assertRegex(self.outbox("status"),
+                         rf"(?m)^outbox process \S+, process {child.pid} of user")
+        listed = json.loads(self.outbox("list", "--json"))
+        self.assertEqual({one["waits"]["for"] for one in listed}, {"turn", "nothing"})
+        self.end(child)
+        told = json.loads(self.outbox("status", "--json"))
+        self.assertEqual((told["daemons"], told["last_daemon"]), ([], None))
+        self.assertIn("no daemon has ever delivered", told["waits"]["text"])
 
     def test_second_signal_does_not_wait(self):
         child = self.start_process(600.0, "600s")

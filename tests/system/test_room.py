@@ -2,6 +2,7 @@
 is sent twice, what needs no room goes on, and all mends by itself once there is room. With OUTBOX_ROOM=all,
 as scripts/prove has it, on every file system."""
 
+import json
 import os
 import subprocess
 
@@ -72,10 +73,17 @@ class RoomTest(RelayTest):
         if self.disk.renames:
             self.wait_taken(self.relay, "dead", *GOOD)
             self.queue.wait_gone("dead", *GOOD)
+            self.check_told()
         self.assertEqual(self.relay.copies("ann@lab.test"), 0)
         for name in ("two", "later", "no-one"):
             self.assertTrue(any(self.queue.has(f"{name}.{state}") for state in ("queued", "sending")),
                             self.queue.names())
+
+    def check_told(self):
+        """Why it waits is told of whatever waits, also where its relay has answered already."""
+        listed = json.loads(self.outbox("list", "--json"))
+        self.assertEqual({one["waits"]["for"] for one in listed}, {"machine"}, listed)
+        self.assertIn("df -i", self.outbox("list"))
 
     def check_end(self, daemon):
         """Everything has come to its end, once."""

@@ -305,12 +305,15 @@ class WhatItWaitsFor(StuckTest):
     def test_no_place_for_its_words(self):
         for number in range(1, 17):
             (self.queue.path / f".state-{number}").mkdir()
-        relay = self.odd()
+        relay = self.odd(lambda _, verb, to: "451 4.2.0 full" if verb == "RCPT" and to.startswith("waits") else None)
         daemon = self.start(self.settings(relay))
         self.drop("a")
         self.wait_taken(relay, "a")
         self.assertRegex(self.outbox("status"), r"process %d delivers from the directory, and could not .*: .state-1 to "
                          r".state-16 there are directories; remove them" % daemon.pid)
+        self.drop("waits")
+        wait_for(lambda: self.queue.has("waits.deferred"), daemon.output)
+        self.assertRegex(self.outbox("list"), r"(?s)waits +deferred .* turn .*\n.*there are directories; remove them")
         (self.queue.path / ".state-1").rmdir()
         self.drop("b")
         wait_for(lambda: self.json("status")["daemons"], "its own words")

@@ -101,6 +101,27 @@ class Submission(SubmissionTest):
         self.wait_log(daemon, "the submission socket cannot be made")
         self.assertEqual(self.socket.read_bytes(), b"precious")
 
+    def check(self, path):
+        """What `outboxd --check` says of the socket's place."""
+        self.configure(self.down(), spool={"submit_socket": path})
+        result = subprocess.run([lab.program("outboxd"), "--config", self.configuration, "--check"],
+                                capture_output=True, text=True, timeout=120, check=False)
+        return result.returncode, result.stdout + result.stderr
+
+    def test_place_is_checked(self):
+        daemon = self.serve()
+        self.assertEqual(self.check(self.socket)[0], 0)  # a daemon that runs is no fault
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual(self.check(self.socket)[0], 0)
+        for path, words in ((self.configuration, "something else bears its name"),
+                            (self.directory / "none" / "socket", "its directory must be there"),
+                            (self.configuration / "socket", "its directory must be there"),
+                            (self.directory / ("x" * 120), "is longer than the 107 bytes")):
+            status, said = self.check(path)
+            self.assertIn(words, said)
+            self.assertIn(status, (75, 78), said)
+            self.assertNotIn(": ok", said)
+
     def test_who_has_gone_has_queued_nothing(self):
         """Of a daemon that is held up: who closed gets nothing done, who only ended his side is answered."""
         daemon = self.serve(self.down())

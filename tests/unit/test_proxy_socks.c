@@ -53,6 +53,22 @@ START_TEST(version_5_ends_its_answer_by_its_type)
 }
 END_TEST
 
+START_TEST(what_is_no_relay_is_set_elsewhere)
+{
+    static const Answer refused[] = {A("\x05\x00"), A("\x05\x05\x00\x01")};
+    ProxyOptions options = BY_NAME(PROXY_SOCKS5);
+
+    check_fails(&options, refused, 2, REASON_PROXY_TARGET,
+        "connection refused): nothing listens there; check host and port, and that the proxy");
+    options.host_setting = "tls_mta_sts_domain";
+    check_fails(&options, refused, 2, REASON_PROXY_TARGET,
+        "connection refused): nothing listens there; check tls_mta_sts_domain, and that the proxy");
+    options.host_setting = "";
+    check_fails(&options, refused, 2, REASON_PROXY_TARGET,
+        "connection refused): nothing listens there; see that the proxy can get there");
+}
+END_TEST
+
 START_TEST(version_5_says_the_password_when_it_is_asked_alone)
 {
     _cleanup_secret_ Secret *password = secret_new("secret", 6);
@@ -205,6 +221,7 @@ static Suite *make_suite(void)
 
     tcase_add_test(tests, version_5_takes_names_and_addresses);
     tcase_add_test(tests, version_5_ends_its_answer_by_its_type);
+    tcase_add_test(tests, what_is_no_relay_is_set_elsewhere);
     tcase_add_test(tests, version_5_says_the_password_when_it_is_asked_alone);
     tcase_add_test(tests, version_5_says_what_login_it_wants);
     tcase_add_test(tests, version_5_has_limits_of_user_password_and_name);

@@ -259,6 +259,20 @@ START_TEST(refusals_have_words)
 }
 END_TEST
 
+/* A token server, and one that a certificate names. */
+START_TEST(what_is_no_relay_is_set_elsewhere)
+{
+    static const Answer answer = A("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+    static const ProxyOptions set = {BASE, .host_setting = "oauth_token_url"},
+                              named = {BASE, .host_setting = ""};
+
+    check_fails(&set, ANSWERS(answer), REASON_PROXY_TARGET,
+        "): check oauth_token_url, and that the proxy can get there");
+    check_fails(
+        &named, ANSWERS(answer), REASON_PROXY_TARGET, "): see that the proxy can get there");
+}
+END_TEST
+
 START_TEST(what_is_no_http_is_told_so)
 {
     static const Answer answers[] = {A("220 mail.test ESMTP\r\n"), A("\x05\xff\n"), A("\r\n"),
@@ -427,6 +441,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_digest_that_cannot_be_answered_is_told_why);
     tcase_add_test(tests, logins_that_cannot_be_done_are_told_by_name);
     tcase_add_test(tests, refusals_have_words);
+    tcase_add_test(tests, what_is_no_relay_is_set_elsewhere);
     tcase_add_test(tests, what_is_no_http_is_told_so);
     tcase_add_test(tests, secrets_that_are_told_are_masked);
     tcase_add_test(tests, a_login_that_is_told_back_is_masked);

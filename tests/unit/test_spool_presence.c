@@ -427,6 +427,22 @@ START_TEST(directories_in_all_places)
 }
 END_TEST
 
+START_TEST(who_passes_leaves_nothing)
+{
+    _cleanup_place_ Place p;
+    Presence *presence = NULL;
+
+    place_init(&p);
+    presence_free(join(&p, "a daemon that has ended"));
+    ck_assert_int_eq(presence_new_passing(p.spool, &presence), 0);
+    ck_assert_int_eq(presence_say(presence, "passing", 7), 0);
+    check_says(&p, PRESENCE_MAX - 1, "passing", true);
+    presence_free(presence);
+    check_nobody(&p, PRESENCE_MAX - 1);
+    check_says(&p, 0, "a daemon that has ended", false);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("spool presence");
@@ -435,6 +451,7 @@ int main(void)
     tcase_add_test(tests, says_in_place_of_what_it_said);
     tcase_add_test(tests, has_room_for_more_than_it_says);
     tcase_add_test(tests, a_place_is_taken_again);
+    tcase_add_test(tests, who_passes_leaves_nothing);
     tcase_add_test(tests, no_more_than_there_are_places);
     tcase_add_test(tests, of_a_process_that_was_killed);
     tcase_add_test(tests, what_is_too_long_is_not_said);

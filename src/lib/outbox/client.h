@@ -27,9 +27,9 @@ OUTBOX_API OutboxClient *outbox_client_new(void);
 OUTBOX_API void outbox_client_free(OutboxClient *client);
 
 /* Everything as it was at first: the connection is closed, settings and message have their defaults
- * (the component's Reset). Events stay. A refresh token that was given in exchange, and that an
- * event told could not be written to its file, is lost with what else was known of the relay. 0 or
- * 166. */
+ * (the component's Reset). Events stay, and so does a refresh token that was given in exchange and
+ * that an event told could not be written to its file: it is used, and written, when the same login
+ * is set again. 0 or 166. */
 OUTBOX_API int outbox_reset(OutboxClient *client);
 
 /* What the last call that failed has to say, in full; "" where the last one did not fail. And its
