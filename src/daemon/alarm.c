@@ -44,9 +44,11 @@ struct Alarm {
     Task search, run;
     usec_t relay_since[RELAYS_MAX]; /* monotonic: held since then; 0: not */
     char *texts[ALARM_KIND_MAX];    /* of alarms that have begun; NULL: none */
+    usec_t since[ALARM_KIND_MAX];   /* realtime: then */
     Buffer input;                   /* lines that the command has not been told */
     Buffer telling;                 /* those that it was started with, until it has taken them */
     unsigned left_out;              /* for which there was no room */
+    uint64_t begun;                 /* alarms, since the start */
     usec_t ran;                     /* monotonic: the command was started last; 0: never */
 };
 
@@ -187,6 +189,8 @@ static void begin(Alarm *a, AlarmKind kind, const char *text)
     a->texts[kind] = strdup(text);
     if (!a->texts[kind])
         return;
+    a->since[kind] = clock_realtime();
+    a->begun++;
     event_alarm(a->log, kind_names[kind], true, text);
     tell_command(a, kind_names[kind], "begins", NULL, text);
     a->changed(a->user);
@@ -305,6 +309,22 @@ void alarm_note_message(Alarm *a, const MessageReport *report)
 const char *alarm_text(const Alarm *a)
 {
     return a ? a->texts[ALARM_RELAY] ?: a->texts[ALARM_WAITING] : NULL;
+}
+
+uint64_t alarm_count_begun(const Alarm *a)
+{
+    return a ? a->begun : 0;
+}
+
+bool alarm_at(const Alarm *a, size_t place, AlarmView *ret)
+{
+    for (AlarmKind kind = 0; a && kind < ALARM_KIND_MAX; kind++) {
+        if (!a->texts[kind] || place-- > 0)
+            continue;
+        *ret = (AlarmView){kind_names[kind], a->texts[kind], a->since[kind]};
+        return true;
+    }
+    return false;
 }
 
 /* ---- its life ---- */

@@ -32,4 +32,17 @@ void alarm_note_message(Alarm *alarm, const MessageReport *report);
  * the next call from the loop. */
 const char *alarm_text(const Alarm *alarm);
 
+/* One that has begun, borrowed likewise. */
+typedef struct AlarmView {
+    const char *kind; /* "waiting", "relay" */
+    const char *text;
+    usec_t since; /* realtime */
+} AlarmView;
+
+/* Those that have begun, one a place from 0 on. False when there are no more. */
+bool alarm_at(const Alarm *alarm, size_t place, AlarmView *ret);
+
+/* How many have, since the start. */
+uint64_t alarm_count_begun(const Alarm *alarm);
+
 DEFINE_CLEANUP(Alarm, alarm_free);

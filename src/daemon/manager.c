@@ -63,11 +63,15 @@ struct Manager {
  */
 static void say_state(Manager *manager)
 {
+    const StateOf of = {.queue = manager->queue,
+        .config = manager->config,
+        .alarm = manager->alarm,
+        .submitted = submit_count_accepted(manager->submit),
+        .stopping = manager->stopping};
     Buffer *text = &manager->state_text;
 
     buffer_clear(text);
-    if (state_format(&manager->state, manager->queue, manager->config, manager->stopping,
-            clock_realtime(), text) >= 0)
+    if (state_format(&manager->state, &of, clock_realtime(), text) >= 0)
         (void)queue_say(manager->queue, buffer_data(text), buffer_size(text));
 }
 
@@ -137,11 +141,26 @@ static void on_idle(void *user)
         (void)sd_event_exit(manager->loop, 0);
 }
 
+static void on_outcome(void *user, const OutcomeReport *report)
+{
+    Manager *manager = user;
+
+    counters_note_outcome(&manager->state.counters, report, clock_realtime());
+}
+
+static void on_relay(void *user, const RelayReport *report)
+{
+    Manager *manager = user;
+
+    counters_note_relay(&manager->state.counters, report);
+}
+
 static void on_message(void *user, const MessageReport *report)
 {
     Manager *manager = user;
 
     state_forget_problem(&manager->state, report->old_id ?: report->id);
+    counters_note_message(&manager->state.counters, report);
     if (manager->alarm)
         alarm_note_message(manager->alarm, report);
     if (report->change == MESSAGE_SENT)
@@ -152,6 +171,7 @@ static void on_problem(void *user, const ProblemReport *report)
 {
     Manager *manager = user;
 
+    manager->state.counters.problems++;
     if (report->pauses)
         state_note_problem(&manager->state, NULL, report->failure, clock_realtime());
     if (report->id)
@@ -162,7 +182,9 @@ static const QueueHandlers queue_handlers = {
     .changed = on_changed,
     .health = on_health,
     .idle = on_idle,
+    .outcome = on_outcome,
     .message = on_message,
+    .relay = on_relay,
     .problem = on_problem,
 };
 
@@ -252,6 +274,8 @@ static void end_reload(Manager *manager, Config *config, int r, Failure *f)
         submit_configure(manager->submit, config);
     if (r >= 0)
         alarm_configure(manager->alarm, config);
+    if (r >= 0)
+        counters_keep_relays(&manager->state.counters, config);
     state_note_reload(&manager->state, r < 0 ? f : NULL, clock_realtime());
     if (r < 0) {
         event_reload_refused(manager->log, f);

@@ -29,6 +29,7 @@ static void on_outcome(void *user, const OutcomeReport *report)
     Queue *queue = user;
 
     event_outcome(queue->log, report);
+    queue->handlers->outcome(queue->user, report);
 }
 
 static void on_message(void *user, const MessageReport *report)
@@ -53,6 +54,7 @@ static void on_relay(void *user, const RelayReport *report)
     Queue *queue = user;
 
     event_relay(queue->log, report);
+    queue->handlers->relay(queue->user, report);
     on_health(queue);
 }
 

@@ -15,7 +15,9 @@ typedef struct QueueHandlers {
     void (*health)(
         void *user);          /* the same, of how we and our relays are: whoever asks is to know */
     void (*idle)(void *user); /* nothing is queued or in flight */
-    void (*message)(void *user, const MessageReport *report); /* as the log is told */
+    void (*outcome)(void *user, const OutcomeReport *report); /* as the log is told */
+    void (*message)(void *user, const MessageReport *report); /* likewise */
+    void (*relay)(void *user, const RelayReport *report);     /* likewise, and what is no news */
     void (*problem)(void *user, const ProblemReport *report); /* likewise, each time */
 } QueueHandlers;
 

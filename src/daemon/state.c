@@ -30,6 +30,7 @@ void state_done(State *state)
 {
     for (size_t i = 0; i < STATE_PROBLEMS; i++)
         problem_done(&state->problems[i]);
+    counters_done(&state->counters);
     free(state->pause);
     free(state->refused);
 }
@@ -173,24 +174,37 @@ static json_t *wait_to_json(const EngineRelay *relay)
         to_text(*wait->what ? wait->what : NULL), "hint", to_text(relay->wait_hint));
 }
 
-static json_t *relay_to_json(const EngineRelay *relay)
+/* What was counted of the relay since the start. */
+static json_t *counted_to_json(const CountersRelay *counted)
+{
+    static const CountersRelay nothing = {0};
+    const CountersRelay *c = counted ?: &nothing;
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:o?}", "delivered", (json_int_t)c->recipients.delivered,
+        "deferred", (json_int_t)c->recipients.deferred, "refused",
+        (json_int_t)c->recipients.refused, "holds", (json_int_t)c->holds, "last_delivered",
+        to_time(c->last_delivered));
+}
+
+static json_t *relay_to_json(const EngineRelay *relay, const Counters *counters)
 {
     const RelayConfig *config = relay->config;
 
-    return json_pack("{s:o?, s:o?, s:i, s:s, s:o?, s:i, s:b, s:o?, s:i, s:o?}", "name",
+    return json_pack("{s:o?, s:o?, s:i, s:s, s:o?, s:i, s:b, s:o?, s:i, s:o?, s:o?, s:o}", "name",
         to_text(config->name), "host", to_text(config->host), "port", (int)config->port, "state",
         relay->state, "until", to_time(relay->until), "holds", (int)relay->holds, "silent",
         (int)relay->silent, "waits", wait_to_json(relay), "connections", (int)relay->connections,
-        "fault", fault_to_json(relay));
+        "fault", fault_to_json(relay), "certificate_ends", to_time(relay->certificate_ends),
+        "counters", counted_to_json(counters_relay(counters, config->name)));
 }
 
-static json_t *relays_to_json(const Queue *queue)
+static json_t *relays_to_json(const Queue *queue, const Counters *counters)
 {
     json_t *array = json_array();
     EngineRelay relay;
 
     for (size_t i = 0; array && i < RELAYS_MAX && queue_relay(queue, i, &relay); i++)
-        if (json_array_append_new(array, relay_to_json(&relay)) < 0) {
+        if (json_array_append_new(array, relay_to_json(&relay, counters)) < 0) {
             json_decref(array);
             return NULL;
         }
@@ -224,24 +238,36 @@ static json_t *problems_to_json(const State *state)
     return array;
 }
 
-static json_t *figures_to_json(const EngineStatistics *s)
+static json_t *alarms_to_json(const Alarm *alarm)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)s->sent,
-        "deferred", (json_int_t)s->deferred, "failed", (json_int_t)s->failed, "sending",
-        (json_int_t)s->in_flight, "queued", (json_int_t)s->waiting, "waiting",
-        (json_int_t)s->deferred_waiting, "connections", (json_int_t)s->connections, "unsettled",
-        (json_int_t)s->unsettled);
+    json_t *array = json_array();
+    AlarmView one;
+
+    for (size_t i = 0; array && alarm_at(alarm, i, &one); i++)
+        (void)json_array_append_new(
+            array, json_pack("{s:s, s:o?, s:o?}", "alarm", one.kind, "since", to_time(one.since),
+                       "text", to_text(one.text)));
+    return array;
 }
 
-int state_format(const State *state, const Queue *queue, const Config *config, bool stopping,
-    usec_t now, Buffer *out)
+static json_t *figures_to_json(const EngineStatistics *s, const StateOf *of)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
+        (json_int_t)s->sent, "deferred", (json_int_t)s->deferred, "failed", (json_int_t)s->failed,
+        "sending", (json_int_t)s->in_flight, "queued", (json_int_t)s->waiting, "waiting",
+        (json_int_t)s->deferred_waiting, "connections", (json_int_t)s->connections, "unsettled",
+        (json_int_t)s->unsettled, "arrived", (json_int_t)s->arrived, "submitted",
+        (json_int_t)of->submitted, "alarms", (json_int_t)alarm_count_begun(of->alarm));
+}
+
+int state_format(const State *state, const StateOf *of, usec_t now, Buffer *out)
 {
     EngineStatistics statistics;
     json_t *json, *pause = NULL, *reload = NULL;
     _cleanup_free_
     char *text = NULL;
 
-    (void)queue_statistics(queue, &statistics);
+    (void)queue_statistics(of->queue, &statistics);
     if (statistics.paused_until > 0)
         pause = json_pack("{s:o?, s:o?}", "until", to_time(statistics.paused_until), "text",
             to_text(state->pause));
@@ -249,13 +275,15 @@ int state_format(const State *state, const Queue *queue, const Config *config, b
         reload = json_pack(
             "{s:o?, s:o?}", "time", to_time(state->refused_time), "text", to_lines(state->refused));
     json = json_pack(
-        "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o}",
+        "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o, "
+        "s:o, s:o}",
         "program", "outboxd", "version", PACKAGE_VERSION, "pid", (int)getpid(), "uid",
         (int)geteuid(), "started", to_time(state->started), "time", to_time(now), "configuration",
-        to_text(config->path), "answers", 1, "stopping", (int)stopping, "pause", pause,
+        to_text(of->config->path), "answers", 1, "stopping", (int)of->stopping, "pause", pause,
         "reload_refused", reload, "last_sent", to_time(state->last_sent), "figures",
-        figures_to_json(&statistics), "rates", rates_to_json(state), "relays",
-        relays_to_json(queue), "problems", problems_to_json(state));
+        figures_to_json(&statistics, of), "rates", rates_to_json(state), "relays",
+        relays_to_json(of->queue, &state->counters), "problems", problems_to_json(state), "alarm",
+        alarms_to_json(of->alarm), "counters", counters_to_json(&state->counters));
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text ? buffer_append_string(out, text) : -ENOMEM;

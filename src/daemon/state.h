@@ -7,6 +7,8 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
+#include "daemon/alarm.h"
+#include "daemon/counters.h"
 #include "daemon/queue.h"
 
 #define STATE_MINUTES 60 /* that deliveries are counted in */
@@ -28,6 +30,7 @@ typedef struct State {
     char *pause;         /* why nothing was taken; NULL: it never was so */
     char *refused;       /* why the configuration was not taken at the last reload; NULL: it was */
     usec_t refused_time; /* then */
+    Counters counters;
 } State;
 
 void state_init(State *state, usec_t now);
@@ -44,6 +47,14 @@ void state_forget_problem(State *state, const char *id);
 /* A reload; NULL: it was taken. */
 void state_note_reload(State *state, const Failure *failure, usec_t now);
 
+/* Whose state it is, beside what was noted. */
+typedef struct StateOf {
+    const Queue *queue;
+    const Config *config;
+    const Alarm *alarm; /* NULL: there is none yet */
+    uint64_t submitted; /* messages that came by the submission socket */
+    bool stopping;
+} StateOf;
+
 /* Appends the JSON text. 0 or -ENOMEM. */
-int state_format(const State *state, const Queue *queue, const Config *config, bool stopping,
-    usec_t now, Buffer *out);
+int state_format(const State *state, const StateOf *of, usec_t now, Buffer *out);

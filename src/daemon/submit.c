@@ -51,6 +51,8 @@ static int on_committed(
 
         if (items[i]->error < 0)
             submit_users_failed(&submit->users, items[i]->uid);
+        else
+            submit->accepted++;
         if (client) {
             client->item = NULL;
             submit_client_committed(client, items[i]);
@@ -62,6 +64,11 @@ static int on_committed(
     submit->took = clock_monotonic() - submit->began;
     begin_soon(submit);
     return 0;
+}
+
+uint64_t submit_count_accepted(const Submit *submit)
+{
+    return submit ? submit->accepted : 0;
 }
 
 static void fail_all(Submit *submit, SubmitItem **items, size_t n)

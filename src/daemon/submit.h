@@ -24,6 +24,9 @@ int submit_new(sd_event *loop, Worker *worker, Config *config, const char *const
 /* From now on by this configuration, but for where the socket is. */
 void submit_configure(Submit *submit, Config *config);
 
+/* Messages that were queued by it, since the start. Accepts NULL. */
+uint64_t submit_count_accepted(const Submit *submit);
+
 /* Nobody new is let in; whoever has sent a message is answered. Both accept NULL. */
 void submit_stop(Submit *submit);
 void submit_free(Submit *submit);

@@ -36,6 +36,7 @@ struct Submit {
     SubmitClient *ready[SUBMIT_CLIENTS_MAX];
     size_t n_ready;
     sd_event_source *start, *linger; /* of the next group: now, or in a moment */
+    uint64_t accepted;               /* messages, in all */
     size_t last_n;                   /* messages of the last one */
     usec_t began, took;              /* monotonic; how long it took */
     Job *commit, *count;

@@ -96,7 +96,10 @@ static void on_found(
         engine->statistics.failed++;
         report_change(engine, message, MESSAGE_FAILED, f);
         break;
-    case FOUND_QUEUED: report_waiting(engine, message); break;
+    case FOUND_QUEUED:
+        engine->statistics.arrived++;
+        report_waiting(engine, message);
+        break;
     case FOUND_EARLY: report_change(engine, message, MESSAGE_WAITING, f); break;
     case FOUND_HELD: report_change(engine, message, MESSAGE_HELD, NULL); break;
     case FOUND_RECOVERED: report_change(engine, message, MESSAGE_RECOVERED, f); break;

@@ -98,6 +98,7 @@ bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
         .holds = relay->holds,
         .silent = relay->silence_told && !is_over(engine, relay),
         .connections = count_connections(engine, relay),
+        .certificate_ends = relay->certificate_ends,
         .fault = relay->state == RELAY_STATE_WORKS ? NULL : &relay->fault,
     };
     if (ret->fault)

@@ -24,6 +24,7 @@ typedef struct EngineRelay {
     size_t connections;    /* open or opening */
     const DeliveryOutcome *fault; /* the latest, why it is not "works"; else NULL */
     const char *hint;             /* what to do about it, or NULL */
+    usec_t certificate_ends;      /* realtime, of its latest session; 0: not known, or no TLS */
 } EngineRelay;
 
 /* The relay of that place in the order of preference; false when there is none. */

@@ -152,6 +152,7 @@ static int on_ready(Link *link)
     relay_learn_offer(link->relay, connection_session(link->connection), engine_now(link->engine));
     if (relay_ready(link->relay))
         view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
+    link->relay->certificate_ends = connection_certificate_ends(link->connection);
     tell_coming(link);
     tell_secrets(link);
     refill(link);

@@ -60,6 +60,7 @@ typedef struct Relay {
     unsigned
         recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
     usec_t recipients_until; /* when that is to be found out anew */
+    usec_t certificate_ends; /* realtime, of its latest session; 0: not known, or no TLS */
 } Relay;
 
 /* Counted: connections keep the set they were made from when a reload brings a new one. */

@@ -118,6 +118,7 @@ typedef struct EngineObserver {
 /* Figures for the STATUS line and the tool. */
 typedef struct EngineStatistics {
     uint64_t sent, deferred, failed; /* messages, since the start */
+    uint64_t arrived;                /* that others made ready to go, likewise */
     size_t in_flight;                /* messages being delivered */
     size_t waiting;                  /* known candidates not yet claimed */
     size_t deferred_waiting;         /* deferred messages with a time */

@@ -154,6 +154,9 @@ bool connection_tls_resumed(const Connection *connection);
 #define CONNECTION_EXPIRY (21 * USEC_PER_DAY)
 char *connection_expiring(const Connection *connection, usec_t now);
 
+/* When the server's certificate ends (realtime); 0 without TLS, or where it cannot be told. */
+usec_t connection_certificate_ends(const Connection *connection);
+
 /* MTA-STS, once the certificate was judged: what the domain's policy would not allow if it were not
  * only tested, or NULL; borrowed. And in words, a line or two, which policy there is, or why there
  * is none; NULL: nobody asked, or no memory. `now` is realtime. Caller frees. */

@@ -50,6 +50,11 @@ char *connection_expiring(const Connection *c, usec_t now)
     return c->tls ? tls_stream_expiring(c->tls, now, CONNECTION_EXPIRY) : NULL;
 }
 
+usec_t connection_certificate_ends(const Connection *c)
+{
+    return c->tls ? tls_stream_certificate_ends(c->tls) : 0;
+}
+
 char *connection_describe_certificate(const Connection *c)
 {
     return c->tls ? tls_stream_describe_certificate(c->tls) : NULL;

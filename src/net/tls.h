@@ -132,6 +132,9 @@ struct x509_st *tls_stream_certificate(const TlsStream *stream);
  * line each. NULL: none, or no memory. Caller frees. */
 char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span);
 
+/* When the server's certificate ends (realtime); 0: it cannot be told. */
+usec_t tls_stream_certificate_ends(const TlsStream *stream);
+
 /* PEM of the server's certificate, and where `whole` of all that it sent. In words, a line for each
  * but its own. NULL: none, or no memory. Caller frees. */
 char *tls_stream_pem(const TlsStream *stream, bool whole);

@@ -274,6 +274,18 @@ char *tls_stream_expiring(const TlsStream *stream, usec_t now, usec_t span)
     return r < 0 || buffer_size(&out) == 0 ? NULL : strndup(buffer_data(&out), buffer_size(&out));
 }
 
+usec_t tls_stream_certificate_ends(const TlsStream *stream)
+{
+    X509 *certificate = tls_stream_certificate(stream);
+    struct tm tm;
+    time_t end = 0;
+
+    if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1)
+        end = timegm(&tm);
+    ERR_clear_error();
+    return end > 0 ? (usec_t)end * USEC_PER_SEC : 0;
+}
+
 char *tls_stream_describe_certificate(const TlsStream *stream)
 {
     X509 *certificate = tls_stream_certificate(stream);

@@ -66,6 +66,7 @@ typedef struct Command {
     X(mailq, "Show the queue as the mailq of another mail system does")                 \
     X(show, "Show all about one message: envelope, attempts, replies")                  \
     X(status, "Show how many messages are in which state, and since when")              \
+    X(metrics, "Print figures of the queue and of the daemon for Prometheus")           \
     X(retry, "Try deferred or failed messages again now")                               \
     X(hold, "Put queued or deferred messages aside")                                    \
     X(release, "Queue messages again that were put aside")                              \

@@ -7,6 +7,7 @@
 #include "tool/check_options.h"
 #include "tool/command.h"
 #include "tool/input.h"
+#include "tool/metrics_options.h"
 #include "tool/selection.h"
 
 #define WEAK(name, summary)                                     \
@@ -148,8 +149,28 @@ static const Command command_status = {
     .synopsis = "[OPTION...]",
     .options = status_options,
     .notes = "Those who deliver from the directory say there themselves how they are: who they "
-             "are, what they have sent, and how their relays are.",
+             "are, what they have sent, which alarms there are, and how their relays are.",
     .run = run_status,
+};
+
+static const ToolOption metrics_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"output", 'o', "FILE",
+        "write them to this file, as a whole: for the textfile collector of node_exporter"},
+    {"format", METRICS_FORMAT, "openmetrics|text",
+        "OpenMetrics 1.0, or the form before it (0.0.4), which is that of --output"},
+    {"http", METRICS_HTTP, NULL,
+        "answer one request of HTTP on standard input and output: for outbox-metrics.socket"},
+    {0},
+};
+
+static const Command command_metrics = {
+    .name = "metrics",
+    .synopsis = "[OPTION...]",
+    .options = metrics_options,
+    .notes = "outbox(1) has a list of them. Counters are of the daemons that run, since each has "
+             "started; where none runs there are figures of the queue alone.",
+    .run = run_metrics,
 };
 
 static const ToolOption change_options[] = {

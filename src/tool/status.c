@@ -298,6 +298,22 @@ static void print_problems(const json_t *server, const Figures *figures)
         puts("  ... and others: outbox status --json");
 }
 
+static void print_alarms(const json_t *server, const Figures *figures)
+{
+    const json_t *alarm, *alarms = json_object_get(server, "alarm");
+    char time[AGO_MAX];
+    size_t i;
+
+    json_array_foreach(alarms, i, alarm)
+    {
+        print_warning(figures, "  alarm:");
+        putchar(' ');
+        print_words(servers_text(alarm, "text"));
+        printf(
+            "; it began %s\n", span_format_time(servers_time(alarm, "since"), figures->now, time));
+    }
+}
+
 static void print_server(const Servers *servers, size_t n, const Figures *figures)
 {
     const json_t *server = servers->live[n];
@@ -322,6 +338,7 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
             span);
     }
     print_rates(server, figures);
+    print_alarms(server, figures);
     if (json_is_object(pause)) {
         print_warning(figures, "  nothing is taken from the queue at present:");
         putchar(' ');
@@ -387,13 +404,25 @@ static json_t *servers_to_json(const Figures *figures)
     return array;
 }
 
+/* Those of all who deliver. */
+static json_t *alarms_to_json(const Figures *figures)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < figures->servers.n; i++)
+        if (json_is_array(json_object_get(figures->servers.live[i], "alarm")))
+            (void)json_array_extend(array, json_object_get(figures->servers.live[i], "alarm"));
+    return array;
+}
+
 static int print_json(const Spool *spool, const Figures *figures)
 {
-    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:I}", "directory",
+    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:I, s:o}", "directory",
         json_text(spool_path(spool)), "full", (int)figures->servers.full, "next",
         json_time(figures->next), "daemons", servers_to_json(figures), "last_daemon",
         figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
-        strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers);
+        strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers, "alarm",
+        alarms_to_json(figures));
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];

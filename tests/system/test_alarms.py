@@ -4,6 +4,7 @@ no mail to be heard."""
 import json
 import os
 import time
+from datetime import datetime
 
 from case import message
 from odd_relay import RelayTest
@@ -32,6 +33,9 @@ class Alarms(RelayTest):
         return self.start(self.settings(self.relay, hold_first="100ms", hold_max="200ms"),
                           alarm={"alarm_pause": "0", "alarm_command": self.command, **alarm})
 
+    def status(self):
+        return json.loads(self.outbox("status", "--json"))
+
     def lines(self, count):
         """What the command was told."""
         def read():
@@ -48,10 +52,17 @@ class Alarms(RelayTest):
         self.assertEqual((one["alarm"], one["state"], one["text"]),
                          ("waiting", "begins", "message a has waited for 1s"))
         self.wait_log(daemon, "event=alarm alarm=waiting")
+        wait_for(lambda: self.status()["alarm"], "the alarm in the status")
+        (alarm,), (of_daemon,) = (one["alarm"] for one in (self.status(), self.status()["daemons"][0]))
+        self.assertEqual(alarm, of_daemon)
+        self.assertEqual((alarm["alarm"], alarm["text"]), ("waiting", "message a has waited for 1s"))
+        self.assertAlmostEqual(time.time(), datetime.fromisoformat(alarm["since"]).timestamp(), delta=60)
+        self.assertRegex(self.outbox("status"), r"(?m)^  alarm: message a has waited for 1s; it began .+$")
         wait_for(lambda: any(state.startswith("STATUS=alarm: message a has waited for 1s; ")
                              for state in daemon.notifications.read()), lambda: daemon.notifications.states)
         self.outbox("delete", "a")
         self.assertEqual(self.lines(2)[1]["state"], "ends")
+        wait_for(lambda: self.status()["alarm"] == [], "the end of the alarm in the status")
         self.wait_log(daemon, "event=alarm-over alarm=waiting")
         wait_for(lambda: "alarm" not in [s for s in daemon.notifications.read() if s.startswith("STATUS=")][-1],
                  lambda: daemon.notifications.states)

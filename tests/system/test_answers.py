@@ -346,19 +346,25 @@ MESSAGE = {"id": TEXT, "state": TEXT, "uid": NUMBER, "size": NUMBER, "arrived": 
 CHANGE = {"id": TEXT, "done": BOOLEAN, "error": maybe(TEXT)}
 FIGURES = {"messages": NUMBER, "bytes": NUMBER, "oldest": maybe(TEXT)}
 FAULT = {"stage": TEXT, "code": NUMBER, "enhanced": TEXT, "error": NUMBER, "text": TEXT, "hint": maybe(TEXT)}
+ALARM = {"alarm": TEXT, "since": TEXT, "text": TEXT}
 DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "started": TEXT, "time": TEXT,
           "configuration": TEXT, "answers": BOOLEAN, "silent_since": maybe(TEXT), "stopping": BOOLEAN,
           "pause": maybe({"until": maybe(TEXT), "text": maybe(TEXT)}),
           "reload_refused": maybe({"time": TEXT, "text": TEXT}), "last_sent": maybe(TEXT),
           "figures": dict.fromkeys(("sent", "deferred", "failed", "sending", "queued", "waiting", "connections",
-                                    "unsettled"), NUMBER),
+                                    "unsettled", "arrived", "submitted", "alarms"), NUMBER),
+          "counters": {"recipients": dict.fromkeys(("delivered", "deferred", "refused"), NUMBER),
+                       **dict.fromkeys(("bytes", "notices", "untold", "problems"), NUMBER),
+                       "delay": {"sum": NUMBER, "bounds": [NUMBER], "counts": [NUMBER]}},
           "rates": {"minute": NUMBER, "sent": [NUMBER]},
           "relays": [{"name": TEXT, "host": TEXT, "port": NUMBER, "state": TEXT, "until": maybe(TEXT), "holds": NUMBER,
                       "silent": BOOLEAN, "waits": maybe({"stage": TEXT, "for": maybe(TEXT), "hint": maybe(TEXT)}),
-                      "connections": NUMBER, "fault": maybe(FAULT)}],
-          "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}]}
+                      "connections": NUMBER, "fault": maybe(FAULT), "certificate_ends": maybe(TEXT),
+                      "counters": {**dict.fromkeys(("delivered", "deferred", "refused", "holds"), NUMBER),
+                                   "last_delivered": maybe(TEXT)}}],
+          "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}], "alarm": [ALARM]}
 STATUS = {"directory": TEXT, "full": bool, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
-          "strangers": [TEXT], "n_strangers": NUMBER,
+          "strangers": [TEXT], "n_strangers": NUMBER, "alarm": [ALARM],
           **dict.fromkeys(("queued", "sending", "sent", "failed", "deferred", "held"), FIGURES)}
 
 REPLY = {"relay": TEXT, "command": TEXT, "code": NUMBER, "enhanced": maybe(TEXT), "lines": [TEXT]}
