@@ -32,6 +32,10 @@ def install(destination, umask=0o022):
     return destination
 
 
+def uninstall(destination):
+    subprocess.run(("make", "-s", "uninstall", f"DESTDIR={destination}"), cwd=lab.BUILD, check=True, capture_output=True)
+
+
 class Installed:
     """What was installed at `destination`, for a compiler."""
 
