@@ -62,7 +62,8 @@ class Pickup(SystemTest):
         self.serve(dot_stuffed=True, pattern="*.msg")
         self.put("a.eml", content)
         self.put("a.msg", stuffed(content))
-        self.assertEqual(self.wait_copies(1, ann)[0].content, as_delivered(message(b".a\n..b\n\n.\nc\n", envelope=False)))
+        expected = as_delivered(message(b".a\n..b\n\n.\nc\n", envelope=False))
+        self.assertEqual(self.wait_copies(1, ann)[0].content, expected)
         self.wait_names("a.eml")
 
     def test_who_writes_slowly_is_waited_for(self):
