@@ -144,6 +144,52 @@ void event_directory_back(Log *log, const char *path)
     finish(log);
 }
 
+/* "DIRECTORY/NAME". */
+static void add_file(Entry *entry, const char *directory, const char *name)
+{
+    entry_printable(entry, directory, ENTRY_VALUE_MAX);
+    entry_text(entry, "/");
+    entry_printable(entry, name, ENTRY_VALUE_MAX);
+}
+
+/* The file's name, and whose it is. */
+static void add_origin(Entry *entry, const char *directory, const char *name, uid_t owner)
+{
+    entry_close(entry);
+    entry_open(entry, "OUTBOX_FILE=");
+    add_file(entry, directory, name);
+    entry_close(entry);
+    entry_field_number(entry, "OUTBOX_UID=", owner);
+}
+
+void event_picked_up(Log *log, const char *directory, const char *name, const char *id, uid_t owner)
+{
+    Entry *entry = start(log, LOG_INFO, MESSAGE_ID_PICKED_UP, "picked-up");
+
+    entry_text(entry, "message ");
+    entry_printable(entry, id, ENTRY_VALUE_MAX);
+    entry_text(entry, " was taken from ");
+    add_file(entry, directory, name);
+    add_origin(entry, directory, name, owner);
+    entry_field(entry, "OUTBOX_ID=", id);
+    log_write(log);
+}
+
+void event_pickup_refused(
+    Log *log, const char *directory, const char *name, uid_t owner, const Failure *failure)
+{
+    Entry *entry = start(log, LOG_WARNING, MESSAGE_ID_PICKUP_REFUSED, "pickup-refused");
+
+    add_file(entry, directory, name);
+    entry_text(entry, " is no message that can be taken, and is called ");
+    entry_printable(entry, name, ENTRY_VALUE_MAX);
+    entry_text(entry, ".bad now: ");
+    entry_lines(entry, failure_text(failure));
+    add_origin(entry, directory, name, owner);
+    entry_field_number(entry, "OUTBOX_ERROR=", (uint64_t)failure->number);
+    log_write(log);
+}
+
 void event_problems_left_out(Log *log, unsigned n)
 {
     Entry *entry = start(log, LOG_ERR, MESSAGE_ID_PROBLEM, "problem");

@@ -19,6 +19,7 @@
 #include "net/relay_check.h"
 #include "net/tls.h"
 #include "settings/load.h"
+#include "spool/pickup.h"
 #include "spool/spool.h"
 
 /* Where nobody reads, that may wait for ever: signals are to end it then. */
@@ -85,6 +86,26 @@ static int check_places(const Config *config)
     return status;
 }
 
+/* What can be used, but not well, is told, and is no reason not to start. */
+static int check_pickup(const Config *config)
+{
+    size_t n;
+    const PickupDirectory *directories = pickup_list_directories(config->spool.pickup, &n);
+    int status = EX_OK;
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_failure_ Failure f = {0};
+        int r = spool_pickup_check(config->spool.directory, directories[i].path, &f);
+
+        if (r != 0)
+            fprintf(stderr, "%s: spool.pickup: %s\n", config->path ?: "built-in settings",
+                failure_text(&f));
+        if (r < 0)
+            status = configuration_status(&f);
+    }
+    return status;
+}
+
 static int check(const Options *options)
 {
     _cleanup_config_ Config *config = NULL;
@@ -98,6 +119,8 @@ static int check(const Options *options)
     if (config->notices)
         fprintf(stderr, "%s\n", config->notices);
     status = check_places(config);
+    if (status == EX_OK)
+        status = check_pickup(config);
     for (size_t i = 0; i < config->n_relays; i++) {
         int one = check_relay(config, config->relays[i]);
 

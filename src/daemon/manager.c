@@ -17,6 +17,7 @@
 #include "daemon/events.h"
 #include "daemon/judge.h"
 #include "daemon/notify.h"
+#include "daemon/pickup.h"
 #include "daemon/queue.h"
 #include "daemon/state.h"
 #include "daemon/status.h"
@@ -50,6 +51,7 @@ struct Manager {
     Queue *queue;
     Alarm *alarm;
     Submit *submit; /* NULL: there is no submission socket */
+    Pickup *pickup; /* NULL: nothing is picked up yet, or any more */
     Judge *judge;   /* of the configuration that was read last; NULL: it has been judged */
     State state;
     Buffer state_text;
@@ -178,6 +180,19 @@ static void on_problem(void *user, const ProblemReport *report)
         state_note_problem(&manager->state, report->id, report->failure, clock_realtime());
 }
 
+static void on_pickup_problem(void *user, const char *directory, const Failure *failure)
+{
+    Manager *manager = user;
+
+    if (failure)
+        state_note_problem(&manager->state, directory, failure, clock_realtime());
+    else
+        state_forget_problem(&manager->state, directory);
+    on_health(manager);
+}
+
+static const PickupHandlers pickup_handlers = {.problem = on_pickup_problem};
+
 static const QueueHandlers queue_handlers = {
     .changed = on_changed,
     .health = on_health,
@@ -272,10 +287,11 @@ static void end_reload(Manager *manager, Config *config, int r, Failure *f)
         r = queue_reload(manager->queue, config, f);
     if (r >= 0)
         submit_configure(manager->submit, config);
-    if (r >= 0)
+    if (r >= 0) {
         alarm_configure(manager->alarm, config);
-    if (r >= 0)
         counters_keep_relays(&manager->state.counters, config);
+        pickup_configure(manager->pickup, config);
+    }
     state_note_reload(&manager->state, r < 0 ? f : NULL, clock_realtime());
     if (r < 0) {
         event_reload_refused(manager->log, f);
@@ -379,6 +395,7 @@ static int on_stop(
         return sd_event_exit(manager->loop, 0);
     manager->stopping = true;
     submit_stop(manager->submit);
+    pickup_free(TAKE_PTR(manager->pickup));
     judge_free(manager->judge);
     manager->judge = NULL;
     (void)queue_statistics(manager->queue, &statistics);
@@ -454,6 +471,18 @@ static void open_submission(Manager *manager)
         event_problem(manager->log, &(ProblemReport){.failure = &f});
 }
 
+static void open_pickup(Manager *manager)
+{
+    _cleanup_failure_ Failure f = {0};
+    int r = pickup_new(manager->loop, manager->worker, manager->log, manager->config,
+        &pickup_handlers, manager, &manager->pickup);
+
+    if (r >= 0)
+        return;
+    failure_set_errno(&f, r, "cannot take from pickup directories");
+    event_problem(manager->log, &(ProblemReport){.failure = &f});
+}
+
 static int open_loop(Manager *manager)
 {
     int r;
@@ -516,6 +545,7 @@ int manager_run(Manager *manager)
     event_started(manager->log, manager->config);
     queue_warn(manager->queue);
     open_submission(manager);
+    open_pickup(manager);
     compute_limits(manager);
     apply_limits(manager);
     say_state(manager);
@@ -531,6 +561,7 @@ void manager_free(Manager *manager)
         return;
     judge_free(manager->judge);
     submit_free(manager->submit);
+    pickup_free(manager->pickup);
     alarm_free(TAKE_PTR(manager->alarm));
     queue_free(manager->queue);
     (void)worker_unref(manager->worker);

@@ -44,6 +44,10 @@
 #define MESSAGE_ID_DIRECTORY_LOST "ebf9abf004484c16ba5702ab411e3581"
 #define MESSAGE_ID_DIRECTORY_BACK "b89eee407ca24e678e229c0dd8e87bd2"
 
+/* A pickup directory. OUTBOX_EVENT: "picked-up", "pickup-refused". */
+#define MESSAGE_ID_PICKED_UP "5a9749afeef34791b4aee78effe22832"
+#define MESSAGE_ID_PICKUP_REFUSED "6105ac0a09724548ab90ffa9d41214c2"
+
 /* What lasts too long. OUTBOX_EVENT: "alarm", "alarm-over". */
 #define MESSAGE_ID_ALARM "28ee06916836444e96ac35edfea44a41"
 #define MESSAGE_ID_ALARM_OVER "097e402435924c949bd6d8976ce1a288"

@@ -19,6 +19,7 @@ static const FormatOps *const formats[FOREIGN_FORMAT_MAX] = {
     [FOREIGN_MSMTPQ] = &format_msmtpq,
     [FOREIGN_DMA] = &format_dma,
     [FOREIGN_BSMTP] = &format_bsmtp,
+    [FOREIGN_EML] = &format_eml,
     [FOREIGN_POSTFIX] = &format_postfix,
 };
 

@@ -16,6 +16,7 @@ typedef enum ForeignFormat {
     FOREIGN_MSMTPQ,     /* two files a message: .mail, and msmtp's command line, .msmtp */
     FOREIGN_DMA,        /* two files a recipient: Q and M */
     FOREIGN_BSMTP,      /* what an SMTP client says, in a file (RFC 2442) */
+    FOREIGN_EML,        /* a file a message, as pickup directories have them */
     FOREIGN_POSTFIX,    /* Postfix's queue files, without its programs */
     FOREIGN_FORMAT_MAX,
 } ForeignFormat;

@@ -35,7 +35,8 @@ typedef struct FormatOps {
     int (*content)(ForeignMessage *message, Buffer *out, Failure *f);
 } FormatOps;
 
-extern const FormatOps format_nullmailer, format_msmtpq, format_dma, format_bsmtp, format_postfix;
+extern const FormatOps format_nullmailer, format_msmtpq, format_dma, format_bsmtp, format_eml,
+    format_postfix;
 
 /* Content that is the rest of the file. */
 int format_rest(ForeignMessage *message, Buffer *out, Failure *f);

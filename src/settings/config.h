@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/clock.h"
+#include "settings/pickup.h"
 #include "settings/relay.h"
 #include "settings/senders.h"
 #include "settings/users.h"
@@ -19,6 +20,7 @@ typedef struct SpoolConfig {
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */
     SenderRules *senders;
+    PickupList *pickup;          /* directories that messages are taken from; NULL: none */
     UserList *submit;            /* who may use the submission socket */
     char *submit_socket;         /* NULL: there is none */
     size_t submit_max_size;      /* of a message; 0: any */

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "settings/component.h"
 #include "settings/networks.h"
+#include "settings/pickup.h"
 #include "settings/proxy.h"
 #include "settings/senders.h"
 #include "settings/tls_names.h"
@@ -80,6 +81,25 @@ static json_t *senders_to_json(char *text)
     return TAKE_PTR(array);
 }
 
+/* Directories that were taken (pickup.h). NULL when memory is short. */
+static json_t *pickup_to_json(const char *text)
+{
+    _cleanup_(pickup_list_unref_p) PickupList *list = NULL;
+    _cleanup_json_ json_t *array = json_array();
+    const PickupDirectory *directories;
+    size_t n;
+
+    if (pickup_list_parse(text, &list, NULL) < 0)
+        return NULL;
+    directories = pickup_list_directories(list, &n);
+    for (size_t i = 0; i < n; i++)
+        if (json_array_append_new(array,
+                json_pack("{s:s, s:s, s:b}", "directory", directories[i].path, "pattern",
+                    directories[i].pattern, "dot_stuffed", (int)directories[i].dot_stuffed)) < 0)
+            return NULL;
+    return TAKE_PTR(array);
+}
+
 /* An array, of no flags an empty one. False: it is no list. */
 static bool list_to_json(const Setting *setting, char *text, json_t **ret)
 {
@@ -87,11 +107,13 @@ static bool list_to_json(const Setting *setting, char *text, json_t **ret)
 
     if (setting->type == SETTING_SENDERS)
         *ret = senders_to_json(text);
+    else if (setting->type == SETTING_PICKUP)
+        *ret = pickup_to_json(text);
     else if (separators && setting->type == SETTING_FLAGS && text_equal(text, "0"))
         *ret = json_array();
     else if (separators)
         *ret = words_to_json(text, separators);
-    return setting->type == SETTING_SENDERS || separators;
+    return setting->type == SETTING_SENDERS || setting->type == SETTING_PICKUP || separators;
 }
 
 /* ---- values ---- */

@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "settings/read_pickup.h"
 
 static Origin origin_of(const Source *source, unsigned line)
 {
@@ -45,6 +46,29 @@ static const char *value_text(
     }
 }
 
+/* What is wrong in a group is told of its line. */
+static int read_directories(Draft *draft, const Source *source, const Setting *row, size_t relay,
+    const config_setting_t *setting)
+{
+    const config_setting_t *where = setting;
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_buffer_ Buffer text = {0};
+    char label[DRAFT_LABEL_MAX], member[DRAFT_LABEL_MAX + 100];
+    int r = read_pickup(setting, &text, &where, &f);
+
+    if (r == 0)
+        return draft_set(draft, row, config_setting_name(setting), relay, VALUE_STRING,
+            buffer_data(&text), setting_origin(source, setting));
+    if (r != -EINVAL)
+        return r;
+    draft_label(draft, row, relay, label);
+    if (where != setting && config_setting_name(where))
+        snprintf(member, sizeof(member), "%s.%.80s", label, config_setting_name(where));
+    else
+        snprintf(member, sizeof(member), "%s", label);
+    return draft_mistake(draft, setting_origin(source, where), member, "%s", failure_text(&f));
+}
+
 static int read_value(Draft *draft, const Source *source, const Setting *row, size_t relay,
     const config_setting_t *setting)
 {
@@ -55,6 +79,8 @@ static int read_value(Draft *draft, const Source *source, const Setting *row, si
 
     if (!text && config_setting_type(setting) == CONFIG_TYPE_STRING)
         return -ENOMEM; /* libconfig does not look whether it could copy one */
+    if (!text && row->type == SETTING_PICKUP)
+        return read_directories(draft, source, row, relay, setting);
     if (text)
         return draft_set(draft, row, config_setting_name(setting), relay, kind, text, origin);
     return draft_is_spare(draft, row)

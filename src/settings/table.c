@@ -154,6 +154,8 @@ static const Setting table[] = {
                 "done"},
     {SPOOL(senders), "", SETTING_SENDERS, IN_SPOOL(senders), NULL,
         .help = "which envelope senders a user may name; anybody may name any when not set"},
+    {SPOOL(pickup), "", SETTING_PICKUP, IN_SPOOL(pickup), NULL,
+        .help = "directories that programs write whole messages into, which are taken from there"},
     {SPOOL(submit), "", SETTING_USERS, IN_SPOOL(submit), "all", .required = true,
         .help = "who may queue through the submission socket"},
     {SPOOL(submit_socket), "", SETTING_PATH, IN_SPOOL(submit_socket), "/run/outbox/submit",

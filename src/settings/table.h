@@ -52,6 +52,7 @@ typedef enum SettingType {
     SETTING_HEADERS,     /* Secret *: lines of an HTTP header; shown as a secret */
     SETTING_SENDERS,     /* SenderRules * */
     SETTING_USERS,       /* UserList * */
+    SETTING_PICKUP,      /* PickupList * */
     SETTING_TYPE_MAX,
 } SettingType;
 

@@ -457,6 +457,17 @@ static int set_users(const Setting *setting, const Value *value, UserList **fiel
     return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
 }
 
+static int set_pickup(const Setting *setting, const Value *value, PickupList **field, Failure *f)
+{
+    _cleanup_failure_ Failure why = {0};
+    int r;
+
+    if (text_has_control(value->text))
+        return wrong_control(setting, value, f);
+    r = pickup_list_parse(value->text, field, &why);
+    return r == -EINVAL ? wrong(setting, value, failure_text(&why), f) : r;
+}
+
 /* The default is looked up by who needs it: it may wait for a server. */
 static int set_user(const Setting *setting, const Value *value, char **field, Failure *f)
 {
@@ -542,6 +553,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_HEADERS: return set_headers(setting, &value, field, f);
     case SETTING_SENDERS: return set_senders(setting, &value, field, f);
     case SETTING_USERS: return set_users(setting, &value, field, f);
+    case SETTING_PICKUP: return set_pickup(setting, &value, field, f);
     case SETTING_UNSIGNED:
     case SETTING_PORT:
     case SETTING_SIZE:
@@ -560,6 +572,8 @@ void value_done(const Setting *setting, void *group)
         *(SenderRules **)field = sender_rules_unref(*(SenderRules **)field);
     } else if (setting->type == SETTING_USERS) {
         *(UserList **)field = user_list_unref(*(UserList **)field);
+    } else if (setting->type == SETTING_PICKUP) {
+        *(PickupList **)field = pickup_list_unref(*(PickupList **)field);
     } else if (is_text(setting->type)) {
         free(*(char **)field);
         *(char **)field = NULL;

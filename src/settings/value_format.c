@@ -105,6 +105,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     case SETTING_USERS: return buffer_append_string(out, user_list_text(*(UserList *const *)field));
+    case SETTING_PICKUP:
+        return buffer_append_string(out, pickup_list_text(*(PickupList *const *)field));
     default: return buffer_append_string(out, *(char *const *)field);
     }
 }
@@ -192,6 +194,8 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_HEADERS] = "lines NAME: VALUE in quotes, with line ends between them",
         [SETTING_USERS] =
             "\"all\", \"group\", \"none\", or users in quotes, with blanks between them",
+        [SETTING_PICKUP] = "absolute paths in quotes, with ; between them, or groups {directory, "
+                           "pattern, dot_stuffed}",
         [SETTING_SENDERS] = "rules \"USER...: SENDER...\" in quotes, with ; between them",
     };
 

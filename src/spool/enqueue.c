@@ -243,8 +243,7 @@ static int open_to_reader(const SpoolWriter *w)
     return fchmod(w->fd, 0640) < 0 ? -errno : 0;
 }
 
-/* Gives the file a name nobody can guess and that sorts by time. */
-static int give_name(SpoolWriter *w)
+int spool_name_anew(int directory_fd, const char *from, char ret[static SPOOL_NAME_MAX])
 {
     time_t now = (time_t)(clock_realtime() / USEC_PER_SEC);
     char random[RANDOM_CHARACTERS + 1];
@@ -254,10 +253,10 @@ static int give_name(SpoolWriter *w)
     gmtime_r(&now, &utc);
     for (int tries = 0; tries < NAME_TRIES && r == -EEXIST; tries++) {
         file_random_name(random, RANDOM_CHARACTERS);
-        snprintf(w->queued, sizeof(w->queued), "%04d%02d%02dT%02d%02d%02d-%s.%s",
-            utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-            random, spool_state_name(SPOOL_QUEUED));
-        r = spool_rename_fresh(w->target->fd, w->name, w->queued);
+        snprintf(ret, SPOOL_NAME_MAX, "%04d%02d%02dT%02d%02d%02d-%s.%s", utc.tm_year + 1900,
+            utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, random,
+            spool_state_name(SPOOL_QUEUED));
+        r = spool_rename_fresh(directory_fd, from, ret);
     }
     return r;
 }
@@ -276,7 +275,7 @@ static int publish(SpoolWriter *w)
     }
     if (close(TAKE_FD(w->fd)) < 0)
         return -errno;
-    r = give_name(w);
+    r = spool_name_anew(w->target->fd, w->name, w->queued);
     if (r < 0)
         return r;
     w->name[0] = '\0';
@@ -378,6 +377,24 @@ int spool_writer_commit(SpoolWriter *writer, char **ret_path, Failure *f)
         return r;
     }
     return spool_writer_commit_all(&writer, 1, ret_path, f);
+}
+
+int spool_writer_stage(SpoolWriter *writer, const char *name, Failure *f)
+{
+    SpoolWriter *w _cleanup_(spool_writer_free_p) = writer;
+    int r = spool_writer_finish(w, f);
+
+    if (r < 0)
+        return r;
+    r = file_sync(w->fd);
+    if (r >= 0 && close(TAKE_FD(w->fd)) < 0)
+        r = -errno;
+    if (r >= 0)
+        r = spool_rename_fresh(w->target->fd, w->name, name);
+    if (r < 0)
+        return cannot_write(w, r, f);
+    w->name[0] = '\0';
+    return 0;
 }
 
 void spool_writer_free(SpoolWriter *writer)

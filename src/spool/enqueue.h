@@ -23,6 +23,11 @@ int spool_writer_submit(SpoolWriter *writer, uid_t user, Failure *f);
  * file. The writer is consumed either way; on failure no file is left. */
 int spool_writer_commit(SpoolWriter *writer, char **ret_path, Failure *f);
 
+/* Brings its content to the disk under a name that nobody delivers from, and gives it that name,
+ * which may not be taken; the directory is not synced. The writer is consumed either way; on
+ * failure no file is left. */
+int spool_writer_stage(SpoolWriter *writer, const char *name, Failure *f);
+
 /* Drops the message. Accepts NULL. */
 void spool_writer_free(SpoolWriter *writer);
 

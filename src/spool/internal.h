@@ -95,6 +95,10 @@ int spool_rename(int directory_fd, const char *from, const char *to);
  * which nothing tells what the other one is. */
 int spool_rename_fresh(int directory_fd, const char *from, const char *to);
 
+/* Renames it to a name of a queued message that nobody can guess and that sorts by time: `ret`. 0
+ * or a negative errno. */
+int spool_name_anew(int directory_fd, const char *from, char ret[static SPOOL_NAME_MAX]);
+
 /* ID.from becomes NEW.to: as spool_rename(), or spool_rename_fresh() when NEW is not ID. */
 int spool_rename_message(
     const Spool *spool, const char *id, SpoolState from, const char *new_id, SpoolState to);

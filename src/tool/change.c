@@ -9,10 +9,15 @@
 
 #include "base/errors.h"
 #include "settings/load.h"
+#include "spool/record.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/selection.h"
 #include "tool/terminal.h"
+
+/* Who has only his own messages has none of them tried more often: nobody makes the daemon hammer a
+ * relay. */
+#define OWN_PAUSE USEC_PER_MINUTE
 
 /* What is done to messages. */
 typedef struct Change {
@@ -22,6 +27,7 @@ typedef struct Change {
     bool (*applies)(SpoolState state); /* whether --all means messages in this state */
     bool takes_over;                   /* and those that a dead process was sending */
     bool asks;                         /* it cannot be undone */
+    bool tries;                        /* the daemon tries them at once */
     const char *held;                  /* what else to do with one that is held; NULL: nothing */
 } Change;
 
@@ -30,9 +36,11 @@ typedef struct Changing {
     Spool *spool;
     Selection selection;
     bool all, selects, dry, json, yes;
+    bool own; /* of a user who has only his own */
     usec_t now;
-    json_t *array; /* with --json */
-    size_t n;      /* changed, or would be */
+    json_t *array;  /* with --json */
+    size_t n;       /* changed, or would be */
+    size_t n_early; /* chosen, and left: they were tried just now */
     int status;
 } Changing;
 
@@ -76,15 +84,49 @@ static void fail(Changing *c, const char *id, int error, Failure *f)
     tell(c, id, failure_text(f));
 }
 
+static void tell_early(Changing *c)
+{
+    if (c->n_early == 0)
+        return;
+    c->status = EX_TEMPFAIL;
+    if (!c->array)
+        (void)tool_fail_number(ERROR_WOULD_BLOCK,
+            "%zu of your messages stay as they are, for they were tried within the last minute; "
+            "ask again in a minute",
+            c->n_early);
+}
+
 /* ---- doing ---- */
+
+/* 0, or -EAGAIN with a Failure; a record that cannot be read stops nobody. */
+static int check_pause(const Changing *c, const char *id, SpoolState state, Failure *f)
+{
+    _cleanup_(spool_history_done) SpoolHistory history = {0};
+
+    if (!c->own || !c->what->tries || state == SPOOL_STATE_MAX ||
+        spool_history_load_id(c->spool, id, state, &history, NULL) < 0 || history.latest == 0 ||
+        history.latest > c->now || c->now - history.latest >= OWN_PAUSE)
+        return 0;
+    return failure_set(f, -EAGAIN, ERROR_WOULD_BLOCK,
+        "%s was tried %llu seconds ago, and may be tried again a minute after that: ask again then",
+        id, (unsigned long long)((c->now - history.latest) / USEC_PER_SEC));
+}
 
 /* 0, or -ENOENT when it is gone; all else has been said. */
 static int change_one(Changing *c, const char *id, SpoolState state)
 {
     _cleanup_failure_ Failure f = {0};
-    int r = !c->dry                    ? c->what->change(c->spool, id, state, &f)
-            : state == SPOOL_STATE_MAX ? -ENOENT
-                                       : 0;
+    int r = check_pause(c, id, state, &f);
+
+    if (r < 0) {
+        c->n_early++;
+        if (c->all || c->selects)
+            tell(c, id, failure_text(&f));
+        else
+            fail(c, id, r, &f);
+        return r;
+    }
+    r = !c->dry ? c->what->change(c->spool, id, state, &f) : state == SPOOL_STATE_MAX ? -ENOENT : 0;
 
     if (r >= 0) {
         c->n++;
@@ -205,6 +247,8 @@ static int run(Changing *c, char **ids)
     else
         change_named(c, ids);
     tell_sum(c);
+    if (c->all || c->selects)
+        tell_early(c);
     if (c->array && json_print(c->array) != EX_OK)
         return EX_TEMPFAIL;
     if (r < 0)
@@ -248,6 +292,7 @@ static int run_change(
                                        : "an id is missing, or --all, or what chooses messages");
     status = tool_open_spool(tool, directory, &spool);
     changing.spool = spool;
+    changing.own = tool->has_user;
     if (spool && what->takes_over && config_keeps_sent(tool->config_path, tool->overrides))
         spool_keep_sent(spool);
     return status != 0 ? status : run(&changing, argv + optind);
@@ -309,6 +354,7 @@ int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
         .change = retry_message,
         .applies = can_retry,
         .takes_over = true,
+        .tries = true,
         .held = "`outbox release` queues it again"};
 
     return run_change(tool, command, argc, argv, &retry);
@@ -340,7 +386,8 @@ int run_release(const Tool *tool, const Command *command, int argc, char **argv)
     static const Change release = {.done = "queued again",
         .would = "would be queued again",
         .change = release_message,
-        .applies = can_release};
+        .applies = can_release,
+        .tries = true};
 
     return run_change(tool, command, argc, argv, &release);
 }

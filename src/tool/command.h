@@ -72,6 +72,7 @@ typedef struct Command {
     X(release, "Queue messages again that were put aside")                              \
     X(delete, "Delete messages and their records for good")                             \
     X(import, "Queue the messages of another mail system's queue")                      \
+    X(export, "Write messages of the queue into files for other systems")               \
     X(import_config, "Print the configuration of another mail system as outbox has it") \
     X(adopt, "Have records count for the copies of their messages")                     \
     X(check, "Try the relays step by step, without sending anything")                   \

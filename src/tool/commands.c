@@ -244,10 +244,31 @@ static const Command command_import = {
     .name = "import",
     .synopsis = "[OPTION...] FORMAT PATH...",
     .options = import_options,
-    .notes = "FORMAT is nullmailer, msmtpq, dma or postfix, and PATH its queue directory or a file "
-             "in it; or bsmtp, and PATH a file of batch SMTP, \"-\" being standard input. Stop the "
-             "other system first.",
+    .notes =
+        "FORMAT is nullmailer, msmtpq, dma or postfix, and PATH its queue directory or a file "
+        "in it; or eml, and PATH a pickup directory, or a message in it; or bsmtp, and PATH a file "
+        "of batch SMTP, \"-\" being standard input. Stop the other system first.",
     .run = run_import,
+};
+
+static const ToolOption export_options[] = {
+    TOOL_OPTION_DIRECTORY,
+    {"format", 'f', "eml|bsmtp", "files NAME.eml in a directory, or batch SMTP, one stream"},
+    {"json", 'j', NULL, "a JSON array, one object a message; not with -"},
+    {0},
+};
+
+static const Command command_export = {
+    .name = "export",
+    .synopsis = "[OPTION...] [ID...] DIRECTORY|FILE|-",
+    .options = export_options,
+    .shared = selection_options,
+    .notes = "Nothing is changed in the queue, and nothing overwritten. Messages go with those "
+             "recipients that have not had them; what is being sent, or was, is left out. "
+             "`outbox import eml DIRECTORY` and pickup directories take the files, and "
+             "`outbox import bsmtp FILE` the stream, which is the default for -.",
+    .own = OWN_LOOKS,
+    .run = run_export,
 };
 
 static const ToolOption import_config_options[] = {

@@ -15,6 +15,11 @@ from submission import ALICE, BOB, GROUP, SubmissionTest, as_user
 ALL = {"alice": ALICE, "bob": BOB}
 
 
+def status_owner(path):
+    status = path.stat()
+    return status.st_uid, status.st_gid
+
+
 class Own(SubmissionTest):
     """Two users with a message each, and one that is a file of a member's."""
 
@@ -93,6 +98,64 @@ class Own(SubmissionTest):
         dry = self.tool_as(ALICE, "delete", "--dry-run", self.ids["alice"])
         self.assertIn(b"would be deleted", dry.stdout)
         self.assertEqual(self.states()["alice"], [".queued"])
+
+    def flush(self, uid, *words):
+        """As cron and others call it, under the name sendmail."""
+        sendmail = self.programs / "sendmail"
+        if not sendmail.exists():
+            sendmail.symlink_to("outbox")
+        return subprocess.run([*as_user(uid), sendmail, "-C", self.configuration, "-q", *words],
+                              capture_output=True, check=False, timeout=280, stdin=subprocess.DEVNULL)
+
+    def defer(self, name, seconds):
+        """As if it had been tried so long ago."""
+        path = self.queue.path / f"{self.ids[name]}.queued"
+        status = path.stat()
+        then = time.time() - seconds
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(then))
+        nano = status.st_mtime_ns
+        record = self.queue.path / f"{self.ids[name]}.status"
+        next_one = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3000))
+        record.write_text(
+            f'{{"time":"{stamp}.000000Z","event":"message","file":"{status.st_ino}/0//{nano}/{status.st_size}"}}\n'
+            f'{{"time":"{stamp}.000000Z","event":"retry","attempt":1,"next":"{next_one}"}}\n')
+        record.chmod(0o640)
+        os.chown(record, *status_owner(self.queue.path))
+        path.rename(path.with_suffix(".deferred"))
+
+    def test_flush_of_ones_own(self):
+        self.daemon.terminate()
+        for name in ALL:
+            self.defer(name, 3000)
+        self.daemon = self.serve(self.down())
+        done = self.flush(ALICE)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        self.assertEqual(self.states()["bob"], [".deferred"])
+        self.assertIn(self.states()["alice"], ([".queued"], [".sending"]))
+
+    def test_flush_is_not_to_hammer_a_relay(self):
+        self.daemon.terminate()
+        for name in ALL:
+            self.defer(name, 1)
+        self.daemon = self.serve(self.down())
+        done = self.flush(ALICE)
+        self.assertEqual((done.returncode, done.stdout), (75, b""))
+        self.assertRegex(done.stderr.decode(), "135: 1 of your messages stay")
+        one = self.tool_as(ALICE, "retry", self.ids["alice"])
+        self.assertEqual(one.returncode, 75)
+        self.assertRegex(one.stderr.decode(), "was tried [0-9]+ seconds ago, and may be tried again a minute after")
+        self.assertEqual(self.states(), {"alice": [".deferred"], "bob": [".deferred"]})
+        # Nor by a detour; and who may change the directory is not asked to wait.
+        self.assertEqual(self.tool_as(ALICE, "hold", self.ids["alice"]).returncode, 0)
+        self.assertEqual(self.tool_as(ALICE, "release", self.ids["alice"]).returncode, 75)
+        self.assertEqual(self.states()["alice"], [".held"])
+        self.assertEqual(self.tool_as(0, "release", self.ids["alice"]).returncode, 0)
+
+    def test_flush_where_nobody_listens(self):
+        self.daemon.terminate()
+        done = self.flush(ALICE)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertNotEqual(done.stderr, b"")
 
     # ---- what does not ----
 

@@ -1,0 +1,65 @@
+/* Pickup directories: whole messages that programs of other systems write there (.NET, IIS and
+ * Exchange, MailKit) become messages of the queue, each once.
+ *
+ * A file is copied into the queue directory under a name that nobody delivers from and that says
+ * which file it was (`.pickup-DIRECTORY-INODE-IDENTITY`); once that is on the disk the file is
+ * removed, and once that is, the copy is queued. Whoever finds a copy after a death knows by the
+ * file, which is there or not, what is left to do. doc/spool.md has the order.
+ *
+ * All of it may wait for disks: it is for a thread beside the loop. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+
+typedef struct SpoolPickup {
+    const char *queue;               /* the queue directory */
+    const char *directory, *pattern; /* of names of files there */
+    bool dot_stuffed;
+    uint64_t max_bytes; /* of a file; 0: any */
+    usec_t settle;      /* for files of which no lease tells that they are complete */
+} SpoolPickup;
+
+/* A file that was taken, or refused. */
+typedef struct SpoolPickupFile {
+    char *name;      /* that it had; what is refused has SPOOL_PICKUP_BAD behind it now */
+    char *id;        /* in the queue; NULL: it was refused */
+    uid_t owner;     /* of the file: who queued the message */
+    Failure failure; /* why it was refused */
+} SpoolPickupFile;
+
+#define SPOOL_PICKUP_BAD ".bad"
+#define SPOOL_PICKUP_REASON ".bad.reason"
+
+typedef struct SpoolPickupResult {
+    SpoolPickupFile *files;
+    size_t n;
+    bool busy;       /* another process works at the directory: nothing was done */
+    bool has_more;   /* files to take at once */
+    usec_t again;    /* after so long there may be more: a file was too young, or one that another
+                        process works at; 0: an event will tell */
+    size_t n_bad;    /* refused files that are in the directory, also from before */
+    char *bad;       /* the name of one of them; NULL: there is none */
+    Failure trouble; /* of a file that can neither be taken nor put aside; number 0: none */
+} SpoolPickupResult;
+
+/* Whether the directory can be used: 0; 1 with a Failure that says what is not good about it; or a
+ * negative errno with a Failure (ERROR_SPOOL) that says what to do. */
+int spool_pickup_check(const char *queue, const char *directory, Failure *f);
+
+/* Takes up to a few hundred files. `recovers`: ends what a process before this one has begun, for
+ * the first pass, and the one after a pass that failed. `ret` is for spool_pickup_result_done() in
+ * any case. 0 or a negative errno with a Failure, and what was not taken stays. */
+int spool_pickup_pass(const SpoolPickup *pickup, bool recovers, SpoolPickupResult *ret, Failure *f);
+
+void spool_pickup_result_done(SpoolPickupResult *result);
+
+/* Queues what a dead process has copied from directories that are none of these any more. 0 or a
+ * negative errno with a Failure. */
+int spool_pickup_recover_others(
+    const char *queue, const char *const *directories, size_t n, Failure *f);

@@ -1,0 +1,54 @@
+/* What the steps of a pass share. Private to the spool. */
+#pragma once
+
+#include "spool/pickup.h"
+#include "spool/staged.h"
+
+/* What is being taken away has such a name for a moment; where a process died then, it is taken as
+ * any other file. */
+#define PICKUP_TAKEN_PREFIX ".outbox-taken-"
+
+typedef struct PickupPass {
+    const SpoolPickup *pickup;
+    Spool *queue;
+    Spool place; /* the pickup directory */
+    usec_t now;  /* realtime */
+    SpoolPickupResult *result;
+} PickupPass;
+
+/* A file of the directory. */
+typedef struct PickupFile {
+    char name[NAME_MAX + 1];
+    struct stat st;
+    char staged[STAGED_NAME_MAX]; /* its copy */
+    bool removed;
+} PickupFile;
+
+typedef enum PickupVerdict {
+    PICKUP_STAGED = 0, /* its copy is on the disk */
+    PICKUP_NOT_YET,    /* it is gone, or being written */
+    PICKUP_REFUSED,    /* the Failure says why */
+} PickupVerdict;
+
+/* Opens the directory, as spool_pickup_check(); `ret` is for pickup_place_close(). */
+int pickup_place_open(const Spool *queue, const char *directory, Spool *ret, Failure *f);
+void pickup_place_close(Spool *place);
+
+/* Copies the file called `ret->name`. A PickupVerdict, or a negative errno with a Failure of the
+ * queue directory's, or of the whole machine's. */
+int pickup_stage(PickupPass *pass, PickupFile *ret, Failure *f);
+
+/* Takes the file away, if that name is still the one that was looked at. 1; 0: it is gone, or is
+ * another's; or a negative errno with a Failure. */
+int pickup_remove(PickupPass *pass, const PickupFile *file, Failure *f);
+
+/* Puts the file aside, with the reason beside it, and adds it to the result. 0 or a negative errno
+ * with a Failure. */
+int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, Failure *f);
+
+/* Counts a file that was refused, now or before, which is called so now. */
+void pickup_count_bad(SpoolPickupResult *result, const char *name);
+
+/* Adds a file to the result. 0 or -ENOMEM. */
+int pickup_tell(
+    SpoolPickupResult *result, const char *name, const char *id, uid_t owner, const Failure *why);

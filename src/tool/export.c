@@ -1,0 +1,489 @@
+/* outbox export: messages of the queue as files or a stream that other mail systems take. Must
+ * never change a message of the queue, or a file that is there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/idn.h"
+#include "base/text.h"
+#include "message/header.h"
+#include "message/message.h"
+#include "message/readdress.h"
+#include "spool/record.h"
+#include "tool/command.h"
+#include "tool/json.h"
+#include "tool/selection.h"
+#include "tool/terminal.h"
+
+#define BLOCK_BYTES ((size_t)64 * 1024)
+#define NAMES_MAX 1000 /* ID.eml, ID-2.eml, ... */
+#define OWN_MARK "X-Outbox-Uid:"
+
+typedef struct Export {
+    const Spool *spool;
+    Selection selection;
+    bool is_stream, json;
+    const char *target;
+    int fd;         /* the directory, or the stream's file */
+    json_t *array;  /* with --json */
+    size_t n, left; /* exported; left out, which was said */
+    int status;
+    bool line_began; /* of a stream: the next byte begins a line */
+} Export;
+
+/* What is written of one. */
+typedef struct Exported {
+    Envelope envelope; /* those who have not had it */
+    size_t n_had;
+    Buffer start; /* of the file, its whole header at least */
+    bool has_more;
+    int fd;
+    char name[NAME_MAX + 32]; /* in the directory; "" in a stream */
+} Exported;
+
+static void exported_done(Exported *e)
+{
+    envelope_done(&e->envelope);
+    buffer_done(&e->start);
+    close_p(&e->fd);
+}
+
+/* ---- telling ---- */
+
+static void tell(Export *export, const char *id, const Exported *e, const char *error)
+{
+    const char *name = e && e->name[0] ? e->name : NULL;
+
+    if (export->array) {
+        (void)json_array_append_new(export->array,
+            json_pack("{s:o, s:o, s:i, s:o}", "id", json_text(id), "file", json_text(name),
+                "delivered", (int)(e ? e->n_had : 0), "error", json_text(error)));
+        return;
+    }
+    if (error || export->is_stream)
+        return;
+    (void)terminal_print(stdout, id, SIZE_MAX);
+    fputs(" -> ", stdout);
+    (void)terminal_print(stdout, export->target, SIZE_MAX);
+    putchar('/');
+    (void)terminal_print(stdout, name, SIZE_MAX);
+    if (e->n_had > 0)
+        printf(" (without %zu who %s it)", e->n_had, e->n_had == 1 ? "has" : "have");
+    putchar('\n');
+}
+
+/* A message that cannot be exported; the others go on. */
+static void leave(Export *export, const char *id, const Failure *f)
+{
+    int status = export->array ? error_status(f->number) ?: EX_SOFTWARE : tool_fail_about(id, f);
+
+    export->left++;
+    export->status = export->status == EX_TEMPFAIL ? EX_TEMPFAIL : status;
+    tell(export, id, NULL, failure_text(f));
+}
+
+/* ---- reading ---- */
+
+/* As message_read_start() wants it. */
+static int read_piece(void *source, Buffer *out, Failure *f)
+{
+    char *at = buffer_reserve(out, BLOCK_BYTES);
+    ssize_t n;
+
+    if (!at)
+        return failure_set_errno(f, -ENOMEM, "cannot read the message");
+    do
+        n = read(*(int *)source, at, BLOCK_BYTES);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return failure_set_errno(f, -errno, "cannot read the message");
+    buffer_commit(out, (size_t)n);
+    return n > 0;
+}
+
+/* Who has not had it yet, by its record. */
+static int find_left(
+    const Export *export, const ToolMessage *m, const Message *message, Exported *e, Failure *f)
+{
+    _cleanup_(spool_history_done) SpoolHistory history = {0};
+    const Envelope *all = message_envelope(message);
+    int r = spool_history_load_id(export->spool, m->id, m->state, &history, f);
+
+    if (r < 0)
+        return f->text ? r : failure_set_errno(f, r, "cannot read its record");
+    r = envelope_set_sender(&e->envelope, all->sender, all->sender_parameters, f);
+    for (size_t i = 0; r >= 0 && i < all->n_recipients; i++) {
+        const EnvelopeRecipient *one = &all->recipients[i];
+
+        if (spool_history_has(&history, envelope_mailbox(one)))
+            e->n_had++;
+        else
+            r = envelope_add_recipient(&e->envelope, one->address, one->parameters, f);
+    }
+    if (r >= 0 && e->envelope.n_recipients == 0)
+        return failure_set(f, -ENOENT, ERROR_MESSAGE, "all recipients have had it");
+    return r < 0 && !f->text ? failure_set_errno(f, r, "cannot read it") : MIN(r, 0);
+}
+
+/* The line that says who queued it is the queue's own. */
+static void drop_mark(Buffer *start)
+{
+    const char *data = buffer_data(start), *end;
+
+    if (buffer_size(start) < strlen(OWN_MARK) || memcmp(data, OWN_MARK, strlen(OWN_MARK)) != 0)
+        return;
+    end = memchr(data, '\n', buffer_size(start));
+    buffer_consume(start, end ? (size_t)(end - data) + 1 : buffer_size(start));
+}
+
+static int open_one(const Export *export, const ToolMessage *m, Exported *e, Failure *f)
+{
+    _cleanup_(message_free_p) Message *message = NULL;
+    InputFile content;
+    struct stat st;
+    int r;
+
+    if (m->state == SPOOL_SENDING || m->state == SPOOL_SENT)
+        return failure_set(f, -ENOENT, ERROR_MESSAGE, "it is %s, and left out",
+            m->state == SPOOL_SENT ? "sent already" : "being sent just now");
+    e->fd = spool_open_message(export->spool, m->id, m->state, &st, f);
+    if (e->fd < 0)
+        return e->fd;
+    input_file_init(&content, e->fd, (uint64_t)st.st_size);
+    r = message_open(&content.base, clock_realtime(), m->id, &message, f);
+    if (r >= 0)
+        r = find_left(export, m, message, e, f);
+    if (r < 0)
+        return r;
+    if (lseek(e->fd, 0, SEEK_SET) < 0)
+        return failure_set_errno(f, -errno, "cannot read it");
+    r = message_read_start(read_piece, &e->fd, &e->start, f);
+    e->has_more = r > 0;
+    drop_mark(&e->start);
+    return MIN(r, 0);
+}
+
+/* ---- files ---- */
+
+static int cannot_write(const Export *export, int error, Failure *f)
+{
+    return failure_set_errno(f, error, "%s cannot be written to", export->target);
+}
+
+static int write_file(const Export *export, Exported *e, int fd, Failure *f)
+{
+    _cleanup_buffer_ Buffer out = {0};
+    int r =
+        message_readdress(buffer_data(&e->start), buffer_size(&e->start), &e->envelope, NULL, &out);
+    int more = e->has_more;
+
+    while (r >= 0) {
+        r = file_write_all(fd, buffer_data(&out), buffer_size(&out));
+        buffer_clear(&out);
+        if (r < 0 || more == 0)
+            break;
+        more = read_piece(&e->fd, &out, f);
+        if (more < 0)
+            return more;
+    }
+    if (r >= 0)
+        r = file_sync(fd);
+    return r < 0 ? cannot_write(export, r, f) : 0;
+}
+
+/* A name that is free, for the file that is complete. */
+static int name_file(
+    const Export *export, const char *from, const char *id, Exported *e, Failure *f)
+{
+    for (unsigned i = 1; i <= NAMES_MAX; i++) {
+        char number[16] = "";
+
+        if (i > 1)
+            (void)snprintf(number, sizeof(number), "-%u", i);
+        (void)snprintf(e->name, sizeof(e->name), "%.*s%s.eml", NAME_MAX - 16, id, number);
+        if (linkat(export->fd, from, export->fd, e->name, 0) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return cannot_write(export, -errno, f);
+    }
+    return failure_set(f, -EEXIST, ERROR_FILE,
+        "%s has a thousand files of that name already; name another directory", export->target);
+}
+
+/* Whoever takes the files sees none that is not complete. */
+static int export_file(const Export *export, const char *id, Exported *e, Failure *f)
+{
+    char name[32] = ".outbox-export-";
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    file_random_name(name + strlen(name), 13);
+    fd = openat(export->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return cannot_write(export, -errno, f);
+    r = write_file(export, e, fd, f);
+    close_p(&fd);
+    if (r >= 0)
+        r = name_file(export, name, id, e, f);
+    (void)unlinkat(export->fd, name, 0);
+    return r;
+}
+
+/* ---- a stream of batch SMTP ---- */
+
+static int append_path(const char *verb, const char *address, const char *parameters, Buffer *out)
+{
+    return buffer_appendf(
+        out, "%s<%s>%s%s\r\n", verb, address, parameters ? " " : "", parameters ? parameters : "");
+}
+
+/* A dot that begins a line gets another. */
+static int append_stuffed(Export *export, const char *data, size_t n, Buffer *out)
+{
+    int r = 0;
+
+    for (size_t at = 0, length; r >= 0 && at < n; at += length) {
+        const char *end = memchr(data + at, '\n', n - at);
+
+        length = end ? (size_t)(end - data) - at + 1 : n - at;
+        if (export->line_began && data[at] == '.')
+            r = buffer_append(out, ".", 1);
+        if (r >= 0)
+            r = buffer_append(out, data + at, length);
+        export->line_began = end != NULL;
+    }
+    return r;
+}
+
+static int begin_stream(Export *export, Exported *e, Buffer *out)
+{
+    const Envelope *envelope = &e->envelope;
+    const char *data = buffer_data(&e->start), *end = data + buffer_size(&e->start);
+    HeaderParts parts;
+    int r = append_path("MAIL FROM:", envelope->sender, envelope->sender_parameters, out);
+
+    for (size_t i = 0; r >= 0 && i < envelope->n_recipients; i++)
+        r = append_path(
+            "RCPT TO:", envelope->recipients[i].address, envelope->recipients[i].parameters, out);
+    if (r >= 0)
+        r = buffer_append_string(out, "DATA\r\n");
+    (void)header_locate(data, buffer_size(&e->start), true, &parts);
+    export->line_began = true;
+    return r < 0 ? r
+                 : append_stuffed(export, parts.header.at, (size_t)(end - parts.header.at), out);
+}
+
+static int export_stream(Export *export, Exported *e, Failure *f)
+{
+    _cleanup_buffer_ Buffer out = {0}, piece = {0};
+    int r = begin_stream(export, e, &out), more = e->has_more;
+
+    while (r >= 0 && more > 0) {
+        r = file_write_all(export->fd, buffer_data(&out), buffer_size(&out));
+        buffer_clear(&out);
+        buffer_clear(&piece);
+        if (r >= 0)
+            more = read_piece(&e->fd, &piece, f);
+        if (more < 0)
+            return more;
+        if (r >= 0)
+            r = append_stuffed(export, buffer_data(&piece), buffer_size(&piece), &out);
+    }
+    if (r >= 0)
+        r = buffer_append_string(&out, export->line_began ? ".\r\n" : "\r\n.\r\n");
+    if (r >= 0)
+        r = file_write_all(export->fd, buffer_data(&out), buffer_size(&out));
+    return r < 0 ? cannot_write(export, r, f) : 0;
+}
+
+/* ---- the command ---- */
+
+/* What breaks off a stream is the end of it; false. */
+static bool export_one(Export *export, const ToolMessage *m)
+{
+    _cleanup_(exported_done) Exported e = {.fd = -1};
+    _cleanup_failure_ Failure f = {0};
+    int r = open_one(export, m, &e, &f);
+    bool begun = r >= 0;
+
+    if (r >= 0)
+        r = export->is_stream ? export_stream(export, &e, &f) : export_file(export, m->id, &e, &f);
+    if (r < 0) {
+        leave(export, m->id, &f);
+        return !(begun && export->is_stream);
+    }
+    export->n++;
+    tell(export, m->id, &e, NULL);
+    return true;
+}
+
+static int export_selected(Export *export)
+{
+    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    _cleanup_failure_ Failure f = {0};
+    SpoolEntry entry;
+    bool go_on = true;
+    int r = spool_scan_new(export->spool, &scan, &f);
+
+    if (r < 0)
+        return tool_fail(&f);
+    while (go_on && (r = spool_scan_next(scan, &entry)) > 0) {
+        _cleanup_(inspection_done) Inspection i = {0};
+        ToolMessage m = {.state = entry.state};
+        int s;
+
+        if (!selection_has_state(&export->selection, entry.state) || entry.state == SPOOL_SENT)
+            continue;
+        s = inspect(export->spool, entry.id, entry.state, &i);
+        if (s < 0 && s != -ENOENT)
+            return tool_fail_queue(export->spool, s);
+        if (s < 0 || !selection_has(&export->selection, &i, clock_realtime()))
+            continue;
+        (void)snprintf(m.id, sizeof(m.id), "%s", entry.id);
+        go_on = export_one(export, &m);
+    }
+    return r < 0 ? tool_fail_queue(export->spool, r) : EX_OK;
+}
+
+static int export_named(Export *export, char **ids, int n)
+{
+    bool go_on = true;
+
+    for (int i = 0; go_on && i < n; i++) {
+        ToolMessage m;
+        int status = tool_find_message(export->spool, ids[i], NULL, &m);
+
+        if (status == EX_OK && m.state == SPOOL_STATE_MAX)
+            status = tool_refuse(
+                ERROR_FILE, "there is no message %s in %s", m.id, spool_path(export->spool));
+        if (status != EX_OK)
+            export->status = status;
+        else
+            go_on = export_one(export, &m);
+    }
+    return EX_OK;
+}
+
+static int open_target(Export *export, Failure *f)
+{
+    if (strcmp(export->target, "-") == 0) {
+        export->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        return export->fd < 0 ? failure_set_errno(f, -errno, "standard output") : 0;
+    }
+    export->fd = open(export->target,
+        export->is_stream ? O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY
+                          : O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        0600);
+    if (export->fd >= 0)
+        return 0;
+    if (errno == EEXIST)
+        return failure_set(f, -EEXIST, ERROR_FILE,
+            "%s is there already, and stays: remove it, or name another file", export->target);
+    if (errno == ENOENT && !export->is_stream)
+        return failure_set(f, -ENOENT, ERROR_FILE,
+            "there is no directory %s; make it, for those alone who may read the mail: mkdir -m "
+            "700 %s",
+            export->target, export->target);
+    return failure_set_errno(f, -errno, "cannot open %s", export->target);
+}
+
+static void tell_sum(const Export *export)
+{
+    FILE *to = export->is_stream ? stderr : stdout;
+
+    if (export->array)
+        return;
+    fprintf(to, "%s%zu message%s exported", export->is_stream ? "outbox: " : "", export->n,
+        export->n == 1 ? "" : "s");
+    if (export->left > 0)
+        fprintf(to, ", %zu left out", export->left);
+    fputs(export->n > 0 ? "; they are in the queue as well, and sent from there\n" : "\n", to);
+}
+
+static int run(Export *export, char **arguments, int n)
+{
+    _cleanup_failure_ Failure f = {0};
+    int status;
+
+    if (open_target(export, &f) < 0)
+        return tool_fail(&f);
+    if (export->json && !(export->array = json_array()))
+        return tool_fail_memory();
+    status = n > 1 ? export_named(export, arguments, n - 1) : export_selected(export);
+    if (file_sync(export->fd) < 0 && status == EX_OK && !export->is_stream)
+        status = tool_fail_number(ERROR_FILE, "%s cannot be synced to the disk", export->target);
+    tell_sum(export);
+    if (export->array && json_print(TAKE_PTR(export->array)) != EX_OK)
+        status = EX_OSERR;
+    return status ?: export->status;
+}
+
+static int check(
+    const Tool *tool, const Command *command, const Export *export, int n, bool selects)
+{
+    bool to_output = export->target && strcmp(export->target, "-") == 0;
+
+    if (!export->target || !*export->target)
+        return tool_usage(command, "a directory is wanted at the end, or a file, or -");
+    if (n > 1 && selects)
+        return tool_usage(command, "ids and options that choose messages exclude each other");
+    if (to_output && !export->is_stream)
+        return tool_usage(command, "to standard output goes a stream: --format bsmtp");
+    if (to_output && export->json)
+        return tool_usage(command, "--json does not go with -, where the messages are");
+    /* It would be written as the daemon's user. */
+    if (tool->has_user && !to_output)
+        return tool_refuse(error_from_errno(EACCES),
+            "who may not read the queue directory gets his messages on standard output alone: "
+            "outbox export - > FILE");
+    return EX_OK;
+}
+
+static int take_format(const Command *command, const char *name, bool *ret_stream)
+{
+    *ret_stream = strcmp(name, "bsmtp") == 0;
+    if (*ret_stream || strcmp(name, "eml") == 0)
+        return EX_OK;
+    return tool_usage(command, "--format %s: the formats are eml and bsmtp", name);
+}
+
+int run_export(const Tool *tool, const Command *command, int argc, char **argv)
+{
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    const char *directory = NULL, *format = NULL;
+    Export export = {.fd = -1};
+    bool selects = false;
+    int c, status = EX_OK;
+
+    while (status == EX_OK && (c = tool_getopt(command, argc, argv)) >= 0)
+        switch (c) {
+        case 'd': directory = optarg; break;
+        case 'f': format = optarg; break;
+        case 'j': export.json = true; break;
+        case 'h': return tool_help(command);
+        case '?': return EX_USAGE;
+        default: selects = true; status = selection_take(&export.selection, command, c, optarg);
+        }
+    export.target = argc > optind ? argv[argc - 1] : NULL;
+    if (status == EX_OK && format)
+        status = take_format(command, format, &export.is_stream);
+    if (status == EX_OK && !format)
+        export.is_stream = export.target && strcmp(export.target, "-") == 0;
+    if (status == EX_OK)
+        status = check(tool, command, &export, argc - optind, selects);
+    if (status == EX_OK)
+        status = tool_open_spool_to_read(tool, directory, &spool);
+    if (status != EX_OK)
+        return status;
+    export.spool = spool;
+    status = run(&export, argv + optind, argc - optind);
+    close_p(&export.fd);
+    json_decref(export.array);
+    return tool_finish_output(status);
+}
