@@ -30,6 +30,28 @@ class Submission(SubmissionTest):
         for copy in self.wait_copies(2, address):
             self.assertEqual(copy.content, as_delivered(content))
 
+    def test_directory_that_is_not_seen(self):
+        """As in a service or a container with a /var of its own: it is missing there, or something else."""
+        daemon, address = self.serve(), self.address()
+        (self.home / "file").touch()
+        configuration = self.configuration.read_text(encoding="utf-8")
+        for number, path in enumerate((self.home / "missing", self.home / "file")):
+            self.configuration.write_text(configuration.replace(str(self.queue.path), str(path)), encoding="utf-8")
+            for arguments in ((), ("--batch", str(self.batch_file(address)))):
+                result = self.queue_as(ALICE, *(() if arguments else (address,)), arguments=arguments)
+                self.assertEqual((result.returncode, result.stderr), (0, b""), arguments)
+            self.wait_copies(2 * number + 2, address)
+        daemon.terminate()
+        said = self.queue_as(ALICE, address)
+        self.assertEqual(said.returncode, 75)
+        self.assertRegex(said.stderr.decode(), r"is no directory; .*; nor through the submission socket: .*outboxd is to run")
+
+    def batch_file(self, address):
+        path = self.home / "batch.eml"
+        path.write_bytes(message(to=[address]))
+        path.chmod(0o644)
+        return path
+
     def test_large_message_and_batch(self):
         self.serve()
         address = self.address()
