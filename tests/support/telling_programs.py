@@ -58,11 +58,12 @@ class TellingPrograms:
 
     def test_logwatch(self):
         unpack("logwatch")
-        self.silent("/usr/sbin/logwatch", "--output", "mail", "--mailto", "logs@lab.test", "--service",
+        self.silent("/usr/sbin/logwatch", "--output", "mail", "--mailto", "logs@lab.test also@lab.test", "--service",
                     "zz-disk_space", "--range", "all", "--detail", "high")
-        mail = self.copy_with("logs@lab.test", "Disk Space")
-        self.assertIn("Logwatch for", mail["Subject"])
-        self.assertIn("Logwatch", mail["From"])
+        for recipient in ("logs@lab.test", "also@lab.test"):  # each has a To of its own
+            mail = self.copy_with(recipient, "Disk Space")
+            self.assertIn("Logwatch for", mail["Subject"])
+            self.assertEqual(mail["Auto-Submitted"], "auto-generated")
 
     def test_apticron(self):
         """By mailx -a, with each field of the header on its own."""
