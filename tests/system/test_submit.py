@@ -257,6 +257,39 @@ class Submission(SubmissionTest):
             flood.stdin.close()
             self.assertEqual(flood.wait(200), 0)
 
+    def test_connections_that_are_over_take_no_place(self):
+        """A user who has as many as he may have leaves, and comes again before the daemon has looked."""
+        daemon = self.serve(self.down())
+        script = ("import socket,sys\n"
+                  "def come():\n"
+                  "    held=[socket.socket(1) for _ in range(64)]\n"
+                  "    for s in held: s.connect(sys.argv[1])\n"
+                  "    return held\n"
+                  "held=come()\n"
+                  "held[63].sendall(b'NOTHING\\n')\n"
+                  "held[63].recv(200)\n"
+                  "held[63].close(); held[63]=socket.socket(1); held[63].connect(sys.argv[1])\n"
+                  "print('there', flush=True)\n"
+                  "sys.stdin.readline()\n"
+                  "for s in held: s.close()\n"
+                  "held=come()\n"
+                  "print('again', flush=True)\n"
+                  "content=sys.argv[2].encode()\n"
+                  "for s in held: s.sendall(b'QUEUE\\nDATA %d\\n%sEND\\n' % (len(content), content))\n"
+                  "print({s.recv(200)[:3].decode() for s in held}, flush=True)\n")
+        with subprocess.Popen([*as_user(ALICE), "/usr/bin/python3", "-c", script, self.socket, message().decode()],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
+            self.assertEqual(user.stdout.readline(), b"there\n")
+            daemon.signal(signal.SIGSTOP)
+            try:
+                user.stdin.write(b"go\n")
+                user.stdin.flush()
+                self.assertEqual(user.stdout.readline(), b"again\n")
+            finally:
+                daemon.signal(signal.SIGCONT)
+            self.assertEqual(user.stdout.readline(), b"{'OK '}\n")
+            user.stdin.close()
+
     def test_others_cannot_touch_it(self):
         self.serve(self.down())
         path = self.queue_as(ALICE, self.address()).stdout.decode().strip()
