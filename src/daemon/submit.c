@@ -225,6 +225,22 @@ static bool make_room(Submit *submit, uid_t uid)
     return oldest;
 }
 
+static int find_place(Submit *submit, int fd, uid_t uid, bool unlimited)
+{
+    return make_room(submit, uid) ? submit_client_new(submit, fd, uid, unlimited) : -EBUSY;
+}
+
+/* Who connects anew for each message has left before it is seen here, and is not to stand in the
+ * own way. */
+static int take_in(Submit *submit, int fd, uid_t uid, bool unlimited)
+{
+    int r = find_place(submit, fd, uid, unlimited);
+
+    if (r == -EBUSY && submit_clients_forget_gone(submit))
+        r = find_place(submit, fd, uid, unlimited);
+    return r;
+}
+
 static void let_in(Submit *submit, int fd)
 {
     _cleanup_failure_ Failure f = {0};
@@ -243,10 +259,8 @@ static void let_in(Submit *submit, int fd)
         r = failure_set(&f, -EACCES, ERROR_EACCES,
             "user %u may not queue through the submission socket: spool.submit says who may",
             peer.uid);
-    else if (!make_room(submit, peer.uid))
-        r = -EBUSY;
-    if (r >= 0)
-        r = submit_client_new(submit, fd, peer.uid, unlimited);
+    else
+        r = take_in(submit, fd, peer.uid, unlimited);
     if (r < 0 && !f.text)
         failure_set(
             &f, r, ERROR_WOULD_BLOCK, "too many connections to the submission socket; try again");

@@ -410,6 +410,28 @@ int submit_client_new(Submit *submit, int fd, uid_t uid, bool unlimited)
     return r;
 }
 
+bool submit_clients_forget_gone(Submit *submit)
+{
+    struct pollfd polled[SUBMIT_CLIENTS_MAX];
+    SubmitClient *clients[SUBMIT_CLIENTS_MAX];
+    nfds_t n = 0;
+    bool any = false;
+
+    for (SubmitClient *c = submit->clients; c && n < SUBMIT_CLIENTS_MAX; c = c->next)
+        if (c->step != STEP_COMMITTING) {
+            polled[n] = (struct pollfd){.fd = c->fd};
+            clients[n++] = c;
+        }
+    if (poll(polled, n, 0) <= 0)
+        return false;
+    for (nfds_t i = 0; i < n; i++)
+        if (polled[i].revents & (POLLHUP | POLLERR)) {
+            submit_client_free(clients[i]);
+            any = true;
+        }
+    return any;
+}
+
 void submit_client_free(SubmitClient *c)
 {
     Submit *submit = c->submit;

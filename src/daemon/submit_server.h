@@ -67,6 +67,10 @@ void submit_client_free(SubmitClient *client);
 /* Whether nobody is there any more to hear what became of its message. */
 bool submit_client_is_gone(const SubmitClient *client);
 
+/* Lets go those who have closed their connections, which the loop has not come to yet. Whether
+ * there were any. */
+bool submit_clients_forget_gone(Submit *submit);
+
 /* What became of its message, of which the item tells and is consumed. */
 void submit_client_committed(SubmitClient *client, SubmitItem *item);
 

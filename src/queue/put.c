@@ -66,7 +66,8 @@ int queue_write_file(void *writer, const void *data, size_t n, Failure *f)
 
 bool queue_has_socket(const QueueTarget *target, int error)
 {
-    return target->socket && (error == -EACCES || error == -EPERM || error == -EROFS);
+    return target->socket && (error == -EACCES || error == -EPERM || error == -EROFS ||
+                                 error == -ENOENT || error == -ENOTDIR);
 }
 
 static int write_socket(void *sender, const void *data, size_t n, Failure *f)

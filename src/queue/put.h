@@ -47,7 +47,8 @@ int queue_copy(
 int queue_write_file(void *writer, const void *data, size_t n, Failure *f);
 
 /* Whether a message that the directory did not take, with this negative errno, may go through the
- * submission socket: who asks may not write there. */
+ * submission socket: who asks may not write there, or does not see it, as in a service or a
+ * container that has a /var of its own. */
 bool queue_has_socket(const QueueTarget *target, int error);
 
 /* Queues a message through the socket, as queue_put(). `why` says why the directory was of no use.

@@ -14,13 +14,27 @@ static void take(ReceiveContent *content, char c)
         content->place = behind_cr && c == '\n' ? CONTENT_AT_LINE : CONTENT_IN_LINE;
 }
 
+/* How many octets change nothing within a line: nearly all. */
+static size_t span_line(const ReceiveContent *content, const char *data, size_t n)
+{
+    size_t i = 0;
+
+    if (content->place != CONTENT_IN_LINE)
+        return 0;
+    while (i < n && data[i] != '\r' && data[i] != '\n')
+        i++;
+    return i;
+}
+
 /* Octets up to a dot that begins a line. */
 static size_t take_run(ReceiveContent *content, const char *data, size_t n)
 {
     size_t i = 0;
 
-    for (; i < n && !(content->place == CONTENT_AT_LINE && data[i] == '.'); i++)
-        take(content, data[i]);
+    while (i < n && !(content->place == CONTENT_AT_LINE && data[i] == '.')) {
+        take(content, data[i++]);
+        i += span_line(content, data + i, n - i);
+    }
     return i;
 }
 
@@ -67,8 +81,8 @@ bool receive_content_dotted(
 
 void receive_content_counted(ReceiveContent *content, const char *data, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        take(content, data[i]);
+    for (size_t i = 0; i < n; i += span_line(content, data + i, n - i))
+        take(content, data[i++]);
 }
 
 bool receive_content_is_cut(const ReceiveContent *content)

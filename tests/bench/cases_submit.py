@@ -1,5 +1,5 @@
-"""Benchmark of submission: how many messages programs hand over durably, and how long one of them takes. Returns how many
-targets were missed."""
+"""Benchmark of submission: how many messages programs hand over durably, and how long one of them takes. Returns how
+many targets were missed."""
 
 import shutil
 import subprocess
@@ -14,20 +14,21 @@ from queue_directory import message
 SECONDS = 2  # of each run
 LIMIT = 180  # seconds after which a run is given up
 DOWN = [{"name": "down", "host": "127.0.0.1", "port": 9, "tls": "none"}]  # nothing is delivered meanwhile
-NOBODY = ("setpriv", "--reuid=nobody", "--clear-groups", "--")
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--")
 FLOOR = "written and synced in groups"
 
 
 class Submissions:
-    """outbox and Postfix on one disk, with what is handed over kept, and removed after each run. Who speaks to the socket
-    or by SMTP is a user without rights to the queue directory."""
+    """outbox and Postfix on one disk, with what is handed over kept, and removed after each run. Who speaks to the
+    socket or by SMTP is a user without rights to the queue directory."""
 
     def __init__(self, bench):
         self.bench, self.generator, self.late = bench, build(bench, "submit"), {}
         self.daemon = bench.daemon(DOWN)
         self.socket = self.daemon.directory / "submit"
         write_configuration(self.daemon.configuration, {
-            "directory": self.daemon.queue, "submit_socket": str(self.socket), "submit_rate": 0, "submit_max_waiting": 0,
+            "directory": self.daemon.queue, "submit_socket": str(self.socket),
+            "submit_rate": 0, "submit_max_waiting": 0,
         }, DOWN)
         self.daemon.configuration.chmod(0o644)
         self.daemon.queue.chmod(0o1770)
@@ -103,8 +104,9 @@ class Submissions:
 
 
 def submit(bench):
-    """By 1 client and by 50: the submission socket, SMTP and a process each, beside Postfix, and beside a program that only
-    writes as many messages and syncs them together. Each run ends after seconds, and Postfix holds what it has taken."""
+    """By 1 client and by 50: the submission socket, SMTP and a process each, beside Postfix, and beside a program that
+    only writes as many messages and syncs them together. Each run ends after seconds, and Postfix holds what it has
+    taken."""
     submissions = Submissions(bench)
     return submissions.measure(1, {}) + submissions.measure(50, {
         "outbox, submission socket": [(FLOOR, 0.7, "at least"), ("Postfix, smtpd", 4, "at least")],

@@ -9,6 +9,8 @@ import pwd
 
 from machine import SPOOL, Machine, configure, journal, main, run, shell
 from process import wait_for
+from smtp_programs import SmtpPrograms
+from telling_programs import TellingPrograms
 
 ME = "me@lab.test"  # where root's mail goes
 
@@ -17,7 +19,7 @@ def uid_of(user):
     return str(pwd.getpwnam(user).pw_uid)
 
 
-class Programs(Machine):
+class Programs(SmtpPrograms, TellingPrograms, Machine):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -47,21 +49,26 @@ class Programs(Machine):
         return email.message_from_bytes(found[0].content, policy=email.policy.default)
 
     def queued_by(self, word):
-        """The user that the journal names for the message with that recipient."""
-        return {e["OUTBOX_UID"] for e in journal("OUTBOX_EVENT=delivered") if e.get("OUTBOX_RECIPIENT") == word}
+        """The user that the journal names for the message with that recipient, once it does: the copy is there before."""
+        def told():
+            return {e["OUTBOX_UID"] for e in journal("OUTBOX_EVENT=delivered") if e.get("OUTBOX_RECIPIENT") == word}
+        return wait_for(told, f"the delivery to {word} in the journal", 60)
 
     # ---- what sends by itself ----
 
     def test_cron(self):
-        """Of root, of a member and of a stranger; to himself, and by MAILTO."""
+        """Of root, of a member and of a stranger; to himself, and by MAILTO, to one and to several."""
         tab = pathlib.Path("/etc/cron.d/outbox-test")
-        tab.write_text("MAILTO=ops@lab.test\n* * * * * root echo from-roots-job\n", encoding="ascii")
+        tab.write_text("MAILTO=ops@lab.test\n* * * * * root echo from-roots-job\n"
+                       "MAILTO=first@lab.test,bob\n* * * * * mallory echo to-several\n", encoding="ascii")
         tab.chmod(0o644)
         for user in ("alice", "mallory"):
             run("crontab", "-", user=user, stdin=f"* * * * * echo from-the-job-of-{user}\n")
         run("systemctl", "start", "cron")
         try:
             self.assertIn("from-roots-job", self.copy_with("ops@lab.test", "from-roots-job").get_content())
+            for recipient in ("first@lab.test", "bob@lab.test"):
+                self.assertIn("to-several", self.copy_with(recipient, "to-several").get_content())
             for user in ("alice", "mallory"):
                 mail = self.copy_with(f"{user}@lab.test", f"from-the-job-of-{user}")
                 self.assertIn("echo", mail["Subject"])
@@ -77,6 +84,9 @@ class Programs(Machine):
         for user in ("alice", "mallory"):
             run("at", "now", user=user, stdin=f"echo from-at-of-{user}\n")
             self.copy_with(f"{user}@lab.test", f"from-at-of-{user}")
+        run("at", "-m", "now", user="mallory", stdin="true says-nothing\n")  # is told of nevertheless
+        wait_for(lambda: len([c for c in self.postfix.copies("mallory@lab.test") if b"Output from your job" in c.content]) > 1,
+                 "mail of a job that says nothing", 60)
 
     def test_sudo(self):
         """It drops supplementary groups, and shows no error of the mail system's."""
@@ -107,6 +117,20 @@ class Programs(Machine):
                     mail = self.send_by(recipient, *command, recipient, user=user)
                     self.assertEqual(mail["Subject"], f"by {program}")
                     self.assertIn(user, mail["From"])
+
+    def test_bsd_mailx_names_a_sender_and_fields(self):
+        for user in ("root", "mallory"):
+            recipient = f"fields-{user}@lab.test"
+            mail = self.send_by(recipient, "mail", "-a", "X-Kind: nightly", "-a", "Content-Type: text/plain; charset=utf-8",
+                                "-r", "robot@lab.test", "-s", "with fields", recipient, user=user)
+            self.assertEqual((mail["X-Kind"], mail["From"]), ("nightly", "robot@lab.test"))
+            self.assertIn("utf-8", mail["Content-Type"])
+
+    def test_reportbug(self):
+        """Its own words for sendmail, and a copy to who reports."""
+        report = "From: Mallory <mallory@lab.test>\nTo: bugs@lab.test\nX-Debbugs-Cc: mallory@lab.test\nSubject: broken\n\na line\n"
+        mail = self.send_by("bugs@lab.test", "/usr/sbin/sendmail", "-oem", "-oi", "-t", user="mallory", stdin=report)
+        self.assertEqual(mail["X-Debbugs-Cc"], "mallory@lab.test")
 
     def test_attachment_of_mutt(self):
         path = pathlib.Path("/tmp/report.bin")

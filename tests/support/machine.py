@@ -91,6 +91,11 @@ class Outcome(unittest.TestResult):
     def addSkip(self, test, reason):
         self._note(test, "skip", reason)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err:
+            self._note(test, "fail", f"{subtest}: {err[1]}")
+
     def addFailure(self, test, err):
         super().addFailure(test, err)
         self._note(test, "fail", self.failures[-1][1])

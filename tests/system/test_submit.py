@@ -30,6 +30,28 @@ class Submission(SubmissionTest):
         for copy in self.wait_copies(2, address):
             self.assertEqual(copy.content, as_delivered(content))
 
+    def test_directory_that_is_not_seen(self):
+        """As in a service or a container with a /var of its own: it is missing there, or something else."""
+        daemon, address = self.serve(), self.address()
+        (self.home / "file").touch()
+        configuration = self.configuration.read_text(encoding="utf-8")
+        for number, path in enumerate((self.home / "missing", self.home / "file")):
+            self.configuration.write_text(configuration.replace(str(self.queue.path), str(path)), encoding="utf-8")
+            for arguments in ((), ("--batch", str(self.batch_file(address)))):
+                result = self.queue_as(ALICE, *(() if arguments else (address,)), arguments=arguments)
+                self.assertEqual((result.returncode, result.stderr), (0, b""), arguments)
+            self.wait_copies(2 * number + 2, address)
+        daemon.terminate()
+        said = self.queue_as(ALICE, address)
+        self.assertEqual(said.returncode, 75)
+        self.assertRegex(said.stderr.decode(), r"is no directory; .*; nor through the submission socket: .*outboxd is to run")
+
+    def batch_file(self, address):
+        path = self.home / "batch.eml"
+        path.write_bytes(message(to=[address]))
+        path.chmod(0o644)
+        return path
+
     def test_large_message_and_batch(self):
         self.serve()
         address = self.address()
@@ -255,6 +277,39 @@ class Submission(SubmissionTest):
             self.assertEqual(self.queue_as(BOB, self.address()).returncode, 0)
             flood.stdin.close()
             self.assertEqual(flood.wait(200), 0)
+
+    def test_connections_that_are_over_take_no_place(self):
+        """A user who has as many as he may have leaves, and comes again before the daemon has looked."""
+        daemon = self.serve(self.down())
+        script = ("import socket,sys\n"
+                  "def come():\n"
+                  "    held=[socket.socket(1) for _ in range(64)]\n"
+                  "    for s in held: s.connect(sys.argv[1])\n"
+                  "    return held\n"
+                  "held=come()\n"
+                  "held[63].sendall(b'NOTHING\\n')\n"
+                  "held[63].recv(200)\n"
+                  "held[63].close(); held[63]=socket.socket(1); held[63].connect(sys.argv[1])\n"
+                  "print('there', flush=True)\n"
+                  "sys.stdin.readline()\n"
+                  "for s in held: s.close()\n"
+                  "held=come()\n"
+                  "print('again', flush=True)\n"
+                  "content=sys.argv[2].encode()\n"
+                  "for s in held: s.sendall(b'QUEUE\\nDATA %d\\n%sEND\\n' % (len(content), content))\n"
+                  "print({s.recv(200)[:3].decode() for s in held}, flush=True)\n")
+        with subprocess.Popen([*as_user(ALICE), "/usr/bin/python3", "-c", script, self.socket, message().decode()],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
+            self.assertEqual(user.stdout.readline(), b"there\n")
+            daemon.signal(signal.SIGSTOP)
+            try:
+                user.stdin.write(b"go\n")
+                user.stdin.flush()
+                self.assertEqual(user.stdout.readline(), b"again\n")
+            finally:
+                daemon.signal(signal.SIGCONT)
+            self.assertEqual(user.stdout.readline(), b"{'OK '}\n")
+            user.stdin.close()
 
     def test_others_cannot_touch_it(self):
         self.serve(self.down())
