@@ -1,6 +1,7 @@
 /* SRV records of submission: which are hosts, which comes first, and what a name server says of a
  * domain. The name server is the test's. */
 #include <arpa/nameser.h>
+#include <errno.h>
 #include <netdb.h>
 #include <resolv.h>
 
