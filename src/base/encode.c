@@ -241,3 +241,20 @@ int encode_quoted_printable(const char *text, size_t n, Buffer *out)
     }
     return r < 0 ? r : quoted_lines_finish(&lines, out);
 }
+
+int encode_setting(const char *text, Buffer *out)
+{
+    int r = buffer_append(out, "\"", 1);
+
+    for (; *text && r >= 0; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            r = buffer_appendf(out, "\\x%02x", (unsigned char)*text);
+            continue;
+        }
+        if (*text == '"' || *text == '\\')
+            r = buffer_append(out, "\\", 1);
+        if (r >= 0)
+            r = buffer_append(out, text, 1);
+    }
+    return r < 0 ? r : buffer_append(out, "\"", 1);
+}

@@ -30,6 +30,10 @@ int encode_base64_lines(const void *data, size_t n, Buffer *out);
  * characters of UTF-8 need not stay on one line. 0 or -ENOMEM. */
 int encode_quoted_printable(const char *text, size_t n, Buffer *out);
 
+/* Appends the text in quotes, as a value of a configuration that libconfig reads, and as no more
+ * than that whatever is in it. 0 or -ENOMEM. */
+int encode_setting(const char *text, Buffer *out);
+
 /* ---- in pieces ---- */
 
 /* Begun as `{.line_end = "\r\n"}`. */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "foreign/reader.h"
@@ -26,16 +27,9 @@ static void keep(Translation *t, int r)
 /* In quotes, as libconfig reads it. */
 static void write_text(Translation *t, Buffer *out, int indent, const char *name, const char *value)
 {
-    keep(t, buffer_appendf(out, "%*s%s = \"", indent, "", name));
-    for (const char *p = value; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            keep(t, buffer_append(out, "\\", 1));
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            keep(t, buffer_appendf(out, "\\x%02x", (unsigned char)*p));
-        else
-            keep(t, buffer_append(out, p, 1));
-    }
-    keep(t, buffer_append_string(out, "\";\n"));
+    keep(t, buffer_appendf(out, "%*s%s = ", indent, "", name));
+    keep(t, encode_setting(value, out));
+    keep(t, buffer_append_string(out, ";\n"));
 }
 
 int translation_add_relay(Translation *t, const char *host, Failure *f)

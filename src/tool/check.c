@@ -24,15 +24,6 @@
 
 #define EXTENSIONS_MAX 64 /* of one relay; more are not listed */
 
-/* What is asked for. Borrowed, but for `sender`. */
-typedef struct Asked {
-    const char *recipient; /* --probe; NULL: nothing is probed */
-    const char *sender;    /* --from; NULL: none is named, "": the null sender */
-    const CheckAs *as;
-    bool verbose, colors;
-    json_t *array; /* NULL: it is printed as it comes */
-} Asked;
-
 /* A copy of what there is to say; NULL for nothing. 0 or -ENOMEM. */
 static int copy(const char *text, char **ret)
 {
@@ -305,7 +296,7 @@ static bool say(Finding *f, OutboxClient *client, DeliveryStage stage, const cha
 }
 
 /* As the daemon would begin a message, and no further. 0 or -ENOMEM. */
-static int probe(Finding *f, OutboxClient *client, const Asked *asked)
+static int probe(Finding *f, OutboxClient *client, const CheckAsked *asked)
 {
     const Connection *connection = client_connection(client);
     bool utf8 = false, good;
@@ -339,7 +330,7 @@ static int probe(Finding *f, OutboxClient *client, const Asked *asked)
 
 /* ---- one relay after the other ---- */
 
-static int conclude(Finding *f, OutboxClient *client, const Asked *asked)
+static int conclude(Finding *f, OutboxClient *client, const CheckAsked *asked)
 {
     f->result = gather(f, client) ?: finding_take_notes(f);
     if (f->result == 0 && asked->recipient)
@@ -348,8 +339,7 @@ static int conclude(Finding *f, OutboxClient *client, const Asked *asked)
     return f->result;
 }
 
-/* Returns EX_OK when all is known that can be; or an exit status after having said why not. */
-static int check_relay(Config *config, size_t i, const Asked *asked, Finding *f)
+int check_relay(Config *config, size_t i, const CheckAsked *asked, Finding *f)
 {
     _cleanup_(outbox_client_free_p) OutboxClient *client = watched_client(config, false);
     OutboxEvents events = watched_events(false);
@@ -386,7 +376,7 @@ static bool is_one_stream(void)
 }
 
 /* Returns the exit status; what was found is printed, or added to the array. */
-static int check_one(Config *config, size_t i, const Asked *asked)
+static int check_one(Config *config, size_t i, const CheckAsked *asked)
 {
     _cleanup_(finding_done) Finding f = {.colors = asked->colors};
     int status = check_relay(config, i, asked, &f);
@@ -406,7 +396,7 @@ static int check_one(Config *config, size_t i, const Asked *asked)
     return f.status;
 }
 
-static int check_all(Config *config, const char *only, Asked *asked, bool json)
+static int check_all(Config *config, const char *only, CheckAsked *asked, bool json)
 {
     int status = EX_OK;
 
@@ -465,7 +455,7 @@ static char *default_sender(const CheckAs *as)
 }
 
 /* Whether the addresses are any. 0 or an exit status. */
-static int check_addresses(const Command *command, const Asked *asked)
+static int check_addresses(const Command *command, const CheckAsked *asked)
 {
     _cleanup_failure_ Failure f = {0};
 
@@ -479,8 +469,8 @@ static int check_addresses(const Command *command, const Asked *asked)
     return 0;
 }
 
-static int check_as(const Tool *tool, const Command *command, int argc, char **argv, Asked *asked,
-    CheckAsChoice choice, bool json)
+static int check_as(const Tool *tool, const Command *command, int argc, char **argv,
+    CheckAsked *asked, CheckAsChoice choice, bool json)
 {
     _cleanup_(check_as_done) CheckAs as = {0};
     _cleanup_config_ Config *config = NULL;
@@ -509,7 +499,7 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
 int run_check(const Tool *tool, const Command *command, int argc, char **argv)
 {
     CheckAsChoice choice = CHECK_AS_BEST;
-    Asked asked = {.colors = color_is_wanted(tool->color)};
+    CheckAsked asked = {.colors = color_is_wanted(tool->color)};
     bool json = false;
     int c, status;
 

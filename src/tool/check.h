@@ -41,6 +41,19 @@ typedef struct Finding {
 } Finding;
 void finding_done(Finding *finding);
 
+/* What is asked for. Borrowed. */
+typedef struct CheckAsked {
+    const char *recipient; /* --probe; NULL: nothing is probed */
+    const char *sender;    /* --from; NULL: none is named, "": the null sender */
+    const CheckAs *as;
+    bool verbose, colors;
+    json_t *array; /* NULL: it is printed as it comes */
+} CheckAsked;
+
+/* (check.c) Tries the relay at that place of the configuration, which the finding borrows from.
+ * EX_OK when all is known that can be; or an exit status after having said why not. */
+int check_relay(Config *config, size_t i, const CheckAsked *asked, Finding *ret);
+
 /* Notes it, once a connection stands: what nobody verified, what is offered and not used. 0 or
  * -ENOMEM. */
 int finding_take_notes(Finding *finding);

@@ -75,6 +75,7 @@ typedef struct Command {
     X(export, "Write messages of the queue into files for other systems")               \
     X(import_config, "Print the configuration of another mail system as outbox has it") \
     X(adopt, "Have records count for the copies of their messages")                     \
+    X(setup, "Configure the relay by a few questions, and try it")                      \
     X(check, "Try the relays step by step, without sending anything")                   \
     X(authorize, "Have a user allow the login at a relay by OAuth")                     \
     X(verify, "Ask the relay whether it knows addresses (VRFY)")                        \

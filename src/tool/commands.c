@@ -9,6 +9,7 @@
 #include "tool/input.h"
 #include "tool/metrics_options.h"
 #include "tool/selection.h"
+#include "tool/setup_options.h"
 
 #define WEAK(name, summary)                                     \
     int run_##name(const Tool *, const Command *, int, char **) \
@@ -311,6 +312,52 @@ static const Command command_authorize = {
     .notes = "Prints where to go with a browser, and the code to enter there (RFC 8628), and waits "
              "until that is done. What tokens are renewed by is kept in oauth_token_file.",
     .run = run_authorize,
+};
+
+static const ToolOption setup_options[] = {
+    {"provider", SETUP_OPTION_PROVIDER, "PROVIDER",
+        "one that is known: gmail, microsoft365, outlook, ses, mailgun, mailgun-eu, fastmail, "
+        "sendgrid, postmark, brevo, mailjet, icloud, yahoo, or local, a mail server on this "
+        "machine"},
+    {"region", SETUP_OPTION_REGION, "NAME", "of the provider, such as eu-central-1"},
+    {"relay", SETUP_OPTION_RELAY, "HOST", "the relay's name"},
+    {"port", SETUP_OPTION_PORT, "N", "its port; 587 by default"},
+    {"tls", SETUP_OPTION_TLS, "automatic|starttls|implicit|opportunistic|none",
+        "as the setting; automatic (the default): as the port has it"},
+    {"ca-file", SETUP_OPTION_CA_FILE, "FILE", "the authority that has signed its certificate"},
+    {"accept-certificate", SETUP_OPTION_ACCEPT, "SHA-256",
+        "that of the one certificate to take, whoever signed it"},
+    {"user", SETUP_OPTION_USER, "LOGIN", "to log in as; the address, where one is given"},
+    {"password-file", SETUP_OPTION_PASSWORD_FILE, "FILE",
+        "take the password from the first line of this, \"-\" being standard input; it is copied "
+        "to where the daemon reads it"},
+    {"credential", SETUP_OPTION_CREDENTIAL, NULL,
+        "keep it in /etc/credstore/outbox.password, which systemd alone reads"},
+    {"client-id", SETUP_OPTION_CLIENT_ID, "ID", "of an application, to log in by OAuth"},
+    {"tenant", SETUP_OPTION_TENANT, "ID", "the directory that it is in"},
+    {"root", SETUP_OPTION_ROOT, "ADDRESS", "who gets the mail to root"},
+    {"from", SETUP_OPTION_FROM, "ADDRESS", "what all mail is sent as"},
+    TOOL_OPTION_DIRECTORY,
+    {"test-to", SETUP_OPTION_TEST_TO, "ADDRESS",
+        "send a test message there, and tell what becomes of it"},
+    {"untested", SETUP_OPTION_UNTESTED, NULL, "write it without trying the relay"},
+    {"overwrite", SETUP_OPTION_OVERWRITE, NULL,
+        "with --yes, also a configuration that somebody has edited; a copy is kept"},
+    {"no-start", SETUP_OPTION_NO_START, NULL, "leave the daemon alone"},
+    {"yes", 'y', NULL, "ask nothing: the options say it all"},
+    {"dry-run", 'n', NULL, "try the relay, and print what would be written"},
+    {"json", 'j', NULL, "one JSON object"},
+    {0},
+};
+
+static const Command command_setup = {
+    .name = "setup",
+    .synopsis = "[OPTION...] [ADDRESS]",
+    .options = setup_options,
+    .notes = "Of a mail address the provider is known, or its domain says where the relay is. "
+             "Nothing is written before the relay took the login; what was there is kept beside "
+             "it, as FILE.before-N.",
+    .run = run_setup,
 };
 
 static const ToolOption check_options[] = {

@@ -9,6 +9,7 @@
 #include "settings/load.h"
 #include "settings/table.h"
 #include "tool/command.h"
+#include "tool/setup_provider.h"
 
 /* What a shell completes by itself. No id has a slash in it. */
 #define FILES ":files/"
@@ -272,6 +273,14 @@ static void offer_relays(const Line *line, const char *front)
         offer_name(line, front, config->relays[i]->name);
 }
 
+static void offer_providers(const Line *line)
+{
+    const SetupProvider *one;
+
+    for (unsigned i = 0; (one = setup_provider_at(i)); i++)
+        offer(line, one->name);
+}
+
 /* ---- the place ---- */
 
 static void offer_value(const Line *line, const ToolOption *option)
@@ -288,9 +297,11 @@ static void offer_value(const Line *line, const ToolOption *option)
         offer_states(line);
     else if (strcmp(argument, "KEY") == 0)
         offer_choices(line, "id|age|size|tries|next|sender|state");
+    else if (strcmp(argument, "PROVIDER") == 0)
+        offer_providers(line);
     else if (strcmp(argument, "NAME=VALUE") == 0)
         offer_override(line);
-    else if (strcmp(option->name, "relay") == 0)
+    else if (strcmp(option->name, "relay") == 0 && strcmp(argument, "NAME") == 0)
         offer_relays(line, "");
     else if (strchr(argument, '|'))
         offer_choices(line, argument);

@@ -20,7 +20,7 @@ MASKS = (
     (r"\b\ds\b", "0s"),
     (r"\b\d+ \w+ ago", "AGE ago"),
     (r"(?<=\"ino\": )\d+|(?<=\"uid\": )\d+|(?<=\"user_id\": )\d+", "0"),
-    (r"(?<=port )\d{4,}|(?<=127\.0\.0\.1:)\d+|(?<=\"port\": )\d{4,}", "PORT"),
+    (r"(?<=port )\d{4,}|(?<=port = )\d{4,}|(?<=127\.0\.0\.1:)\d+|(?<=\"port\": )\d{4,}", "PORT"),
     (r"(?<=checked as user )[^\s,]+", "USER"),
     (r"(?<=\"user\": \")[^\"]+", "USER"),
     (r"(?<=\"home\": \")[^\"]+", "HOME"),
@@ -137,6 +137,10 @@ class Transcripts(SystemTest):
                                                    "UseSTARTTLS=YES\nOdd=1\n", encoding="ascii")
         self.expect("import-config", "import-config", "--secrets", "/nonexistent", "ssmtp", "ssmtp.conf", has_json=False)
         self.expect("import-config-system", "import-config", "exim", has_json=False)
+
+    def test_a_configuration_from_options(self):
+        self.expect("setup", "setup", "--dry-run", "--untested", "--relay", "mail.lab.test", "--root", "me@lab.test")
+        self.expect("setup-nobody", "setup", "--relay", "mail.lab.test", has_json=False)
 
     def test_what_is_not_configured(self):
         self.expect("authorize", "authorize", has_json=False)

@@ -115,6 +115,32 @@ START_TEST(pieces_of_lines)
 }
 END_TEST
 
+START_TEST(setting)
+{
+    static const struct {
+        const char *text, *quoted;
+    } cases[] = {
+        {"", "\"\""},
+        {"plain", "\"plain\""},
+        {"a\"; b = \"c", "\"a\\\"; b = \\\"c\""},
+        {"\\", "\"\\\\\""},
+        {"\n\x7f", "\"\\x0a\\x7f\""},
+        {"gr\xc3\xb6\xc3\x9f"
+         "er",
+            "\"gr\xc3\xb6\xc3\x9f"
+            "er\""},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_buffer_ Buffer out = {0};
+
+        ck_assert_int_eq(encode_setting(cases[i].text, &out), 0);
+        ck_assert_uint_eq(buffer_size(&out), strlen(cases[i].quoted));
+        ck_assert_mem_eq(buffer_data(&out), cases[i].quoted, buffer_size(&out));
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("base/encode");
@@ -125,6 +151,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, quoted_printable);
     tcase_add_test(tcase, quoted_printable_lines);
     tcase_add_test(tcase, pieces_of_lines);
+    tcase_add_test(tcase, setting);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -1,0 +1,52 @@
+/* The daemon, once there is a configuration for it. Must never touch one that reads another. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "settings/command.h"
+#include "tool/check_unit.h"
+#include "tool/setup.h"
+
+#define LIMIT (90 * USEC_PER_SEC) /* what systemd gives a service to start */
+#define SAID_MAX ((size_t)64 * 1024)
+
+static int run(const char *command, Failure *f)
+{
+    static const CommandUse use = COMMAND_USE("the command", "start the daemon and exit");
+    _cleanup_buffer_ Buffer said = {0};
+
+    return command_run(command, &use, LIMIT, SAID_MAX, &said, NULL, NULL, f);
+}
+
+static bool is_active(void)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    return run("systemctl is-active --quiet " CHECK_UNIT, &f) == 0;
+}
+
+int setup_start(const SetupPlace *place, SetupDone *done, Failure *f)
+{
+    _cleanup_(unit_settings_done) UnitSettings unit = {0};
+    bool credential = place->credential && done->wrote_secret;
+    int r = geteuid() == 0 && place->is_default ? unit_settings_load(&unit) : 0;
+    bool active;
+
+    if (r <= 0 || (unit.config && strcmp(unit.config, place->config) != 0))
+        return r;
+    active = is_active();
+    if (active &&
+        (done->wrote_config || done->wrote_secret)) /* a credential is loaded at the start alone */
+        r = run(credential ? "systemctl restart " CHECK_UNIT : "systemctl reload " CHECK_UNIT, f);
+    if (active && r < 0)
+        return r;
+    r = run("systemctl enable --now " CHECK_UNIT, f);
+    if (r < 0)
+        return r;
+    done->daemon = strdup(!active                                    ? "started"
+                          : credential                               ? "restarted"
+                          : done->wrote_config || done->wrote_secret ? "reloaded"
+                                                                     : "running");
+    return done->daemon ? 1 : -ENOMEM;
+}
