@@ -72,6 +72,29 @@ bool text_has_control(const char *text)
     return false;
 }
 
+/* Goes back to the last star alone: what is before it has taken as little as
+ * it can, so that time grows with the product of both lengths at most. */
+bool text_fits(const char *pattern, const char *text)
+{
+    const char *star = NULL, *resumed = NULL;
+
+    while (*text) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            resumed = text;
+        } else if (text_fold(*pattern) == text_fold(*text)) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star;
+            text = ++resumed;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
 bool text_is_ascii(const char *data, size_t n)
 {
     uint64_t all = 0, word;

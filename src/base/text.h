@@ -48,6 +48,9 @@ bool text_equal_mailbox(const char *a, const char *b);
 bool text_starts_nocase(const char *text, const char *start); /* ASCII case folded */
 bool text_ends(const char *text, const char *end);
 bool text_ends_nocase(const char *text, const char *end); /* ASCII case folded */
+/* Whether the text fits a pattern, in which "*" stands for any characters, or none; ASCII case
+ * folded. In time that grows with the product of both lengths at most. */
+bool text_fits(const char *pattern, const char *text);
 bool text_is_ascii(const char *data, size_t n);
 bool text_has_control(const char *text); /* of ASCII (RFC 20), DEL too */
 /* Bytes of the well-formed UTF-8 character (RFC 3629) at `data`, of which there are `n` > 0; or 0.

@@ -9,17 +9,18 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "delivery/health.h"
+#include "delivery/split.h"
+#include "delivery/ways.h"
 
 /* How long taking pauses after a failure of our own, such as a full disk, and how long a message
  * whose end cannot be written waits. */
 #define TROUBLE_PAUSE (5 * USEC_PER_SEC)
 
-/* Messages given up, and ends written, in one go: each costs a write to the disk. */
-#define GIVEN_UP_MAX 16
-#define WRITTEN_MAX 16
-
 /* So many more are taken than there is room for, to find one that a relay is to be tried with. */
 #define SPARES_MAX 4
+
+/* So many are taken in one go that go elsewhere, or wait. */
+#define TRIES_MAX 32
 
 /* So many ends may wait for room. Others are sent meanwhile: those that are delivered make some. */
 #define STUCK_MAX 256
@@ -128,15 +129,6 @@ static Attempt *take_from(Attempt **list, const HeldMessage *message)
     return NULL;
 }
 
-size_t engine_count_stuck(const Engine *engine)
-{
-    size_t n = 0;
-
-    for (Attempt *attempt = engine->stuck; attempt; attempt = *attempt_next(attempt))
-        n++;
-    return n;
-}
-
 static void keep_unsettled(Engine *engine, Attempt *attempt, int result)
 {
     Attempt **list = result == SOURCE_LATER ? &engine->settling : &engine->stuck;
@@ -196,6 +188,65 @@ bool engine_is_taking(const Engine *engine)
     return !engine->stopping && engine->paused_until <= engine_now(engine);
 }
 
+/* ---- back ---- */
+
+/* An attempt that waits between two relays ends; else nothing has been done with it. */
+static void give_back_until(Engine *engine, HeldMessage *message, bool aside, usec_t until)
+{
+    const MessageEnd end = {
+        .kind = END_RETURNED, .now = engine_now_real(engine), .aside = aside, .until = until};
+    Split *split = split_of(message);
+    char id[SOURCE_ID_MAX];
+
+    if (split && split->attempt) {
+        attempt_wait_until(split->attempt, until);
+        engine_end_attempt(engine, TAKE_PTR(split->attempt));
+        return;
+    }
+    engine->statistics.in_flight--;
+    if (message->source->ops->settle(message, &end, id, NULL) < 0)
+        message->source->ops->abandon(message);
+}
+
+static void give_back(Engine *engine, HeldMessage *message, bool aside)
+{
+    give_back_until(engine, message, aside, 0);
+}
+
+static void tell_waits(Engine *engine, const HeldMessage *message, const Relay *held)
+{
+    const SourceFound found = {.id = message->id, .owner = message->owner};
+    Failure f = {0};
+
+    if (!ways_tells(engine, message->id))
+        return;
+    (void)ways_park(engine, message);
+    if (asprintf(&f.text, "it waits for relay %s, which is on hold and is to take it%s",
+            held->config->name, split_of(message) ? " by a rule of routes" : "") < 0)
+        return;
+    report_change(engine, &found, MESSAGE_WAITING, &f);
+    free(f.text);
+}
+
+/* Every relay that may take it is on hold. Where each error is final that is one. */
+static void wait_in_source(Engine *engine, HeldMessage *message)
+{
+    const Relay *held = split_waits_for(engine->relays, engine->config->rules, message);
+
+    if (held && engine->context.retry->max_attempts == 1) {
+        int r = engine_give_up(engine, message, held);
+
+        if (r < 0)
+            engine_trouble(engine, r);
+        return;
+    }
+    if (held)
+        tell_waits(engine, message, held);
+    give_back_until(engine, message, true, held ? ways_until(engine, held) : 0);
+}
+
+/* ---- in ---- */
+
 static HeldMessage *take(Engine *engine)
 {
     HeldMessage *message;
@@ -210,7 +261,14 @@ static HeldMessage *take(Engine *engine)
         return NULL;
     message->next = NULL;
     message->unfit_for = 0;
+    message->routes = NULL;
     engine->statistics.in_flight++;
+    r = split_message(engine->config->rules, message);
+    if (r < 0) {
+        give_back(engine, message, false);
+        engine_trouble(engine, r);
+        return NULL;
+    }
     return message;
 }
 
@@ -274,6 +332,26 @@ static HeldMessage *remove_at(Lane *lane, HeldMessage **at)
     return message;
 }
 
+void engine_keep(Engine *engine, HeldMessage *message)
+{
+    const RouteRules *rules = engine->config->rules;
+
+    if (rules && split_relays(engine->relays, rules, message) == 0)
+        wait_in_source(engine, message);
+    else if (message->routes)
+        engine_put_elsewhere(engine, message);
+    else if (!rules || engine->lane.n < LANE_MAX)
+        append(&engine->lane, message);
+    else
+        give_back_until(engine, message, true,
+            ways_park(engine, message) ? usec_add(engine_now_real(engine), WAYS_PAUSE) : 0);
+}
+
+HeldMessage *engine_take(Engine *engine)
+{
+    return take(engine);
+}
+
 bool engine_fill_lane(Engine *engine, size_t n)
 {
     Lane *lane = &engine->lane;
@@ -289,6 +367,13 @@ bool engine_fill_lane(Engine *engine, size_t n)
     return true;
 }
 
+static bool may_take(Engine *engine, HeldMessage *message, size_t place)
+{
+    if (engine->config->rules)
+        return split_turn_to(engine->relays, engine->config->rules, message, place);
+    return place < PLAN_ELSEWHERE_RELAYS && !(message->unfit_for >> place & 1);
+}
+
 /* The first of those that another relay could not take, and that this one may. One that is being
  * tried gets none that it has stumbled over while there are others. */
 static HeldMessage *next_elsewhere(Engine *engine, const Relay *relay)
@@ -297,10 +382,31 @@ static HeldMessage *next_elsewhere(Engine *engine, const Relay *relay)
     size_t place = relay_place(engine->relays, relay);
 
     for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end; at = &(*at)->next)
-        if (place < PLAN_ELSEWHERE_RELAYS && !((*at)->unfit_for >> place & 1) &&
+        if (may_take(engine, *at, place) &&
             (relay->state != RELAY_STATE_PROBING || engine->lane.n == 0 ||
                 count_met(engine, *at, relay) == 0))
             return remove_at(lane, at);
+    return NULL;
+}
+
+static bool is_by_rule(const Engine *engine, size_t place)
+{
+    const RouteRules *rules = engine->config->rules;
+
+    return rules && !(route_rules_way(rules, ROUTES_BY_DEFAULT)->mask >> place & 1);
+}
+
+/* One that comes from the source now, and may go there. */
+static HeldMessage *take_for(Engine *engine, size_t place)
+{
+    for (unsigned n = 0; n < TRIES_MAX; n++) {
+        HeldMessage *message = take(engine);
+
+        if (!message || split_turn_to(engine->relays, engine->config->rules, message, place))
+            return message;
+        engine_keep(engine, message);
+    }
+    engine_wake(engine);
     return NULL;
 }
 
@@ -310,13 +416,22 @@ HeldMessage *engine_next_message(Engine *engine, const Relay *relay)
     HeldMessage **at = &lane->first, *message = relay ? next_elsewhere(engine, relay) : NULL;
     unsigned met;
 
-    if (message)
+    if (message) {
+        if (message->routes)
+            ways_bring(engine, split_of(message)->parts[split_of(message)->current].way);
         return message;
+    }
+    if (relay && engine->config->rules &&
+        (lane->n == 0 || is_by_rule(engine, relay_place(engine->relays, relay))))
+        return take_for(engine, relay_place(engine->relays, relay));
     if (lane->n == 0)
         return take(engine);
     if (relay && relay->state == RELAY_STATE_PROBING)
         at = find_plainest(engine, relay, &met);
-    return remove_at(lane, at);
+    message = remove_at(lane, at);
+    if (engine->config->rules)
+        ways_bring(engine, ROUTES_BY_DEFAULT);
+    return message;
 }
 
 /* ---- out ---- */
@@ -329,16 +444,6 @@ void engine_end_attempt(Engine *engine, Attempt *attempt)
         engine->statistics.in_flight--;
     else
         keep_unsettled(engine, attempt, r);
-}
-
-static void give_back(Engine *engine, HeldMessage *message, bool aside)
-{
-    const MessageEnd end = {.kind = END_RETURNED, .now = engine_now_real(engine), .aside = aside};
-    char id[SOURCE_ID_MAX];
-
-    engine->statistics.in_flight--;
-    if (message->source->ops->settle(message, &end, id, NULL) < 0)
-        message->source->ops->abandon(message);
 }
 
 void engine_give_back(Engine *engine, HeldMessage *message)
@@ -369,8 +474,14 @@ void engine_put_aside(Engine *engine, HeldMessage *message, const char *why)
 
 void engine_put_elsewhere(Engine *engine, HeldMessage *message)
 {
-    if (engine->elsewhere.n < PLAN_ELSEWHERE_MAX)
+    const Split *split = split_of(message);
+    bool goes_on = split && split->attempt;
+
+    if (split && !goes_on ? ways_has_room(engine, message)
+                          : engine->elsewhere.n < PLAN_ELSEWHERE_MAX)
         append(&engine->elsewhere, message);
+    else if (split && !goes_on && ways_park(engine, message))
+        give_back_until(engine, message, true, usec_add(engine_now_real(engine), WAYS_PAUSE));
     else /* nobody else waits for it */
         give_back(engine, message, true);
     engine_wake(engine);
@@ -381,10 +492,27 @@ static bool waits_in_vain(const Engine *engine, const HeldMessage *message)
 {
     const RelaySet *set = engine->relays;
 
+    if (engine->config->rules)
+        return split_relays(set, engine->config->rules, message) == 0;
     for (size_t i = 0; i < MIN(set->n_relays, (size_t)PLAN_ELSEWHERE_RELAYS); i++)
         if (!(message->unfit_for >> i & 1) && set->relays[i].state != RELAY_STATE_HELD)
             return false;
     return true;
+}
+
+/* The other recipients have had their turn, or wait in vain. */
+static void end_others(Engine *engine, HeldMessage *message, Attempt *attempt)
+{
+    const Relay *held = split_waits_for(engine->relays, engine->config->rules, message);
+
+    if (held && engine->context.retry->max_attempts == 1) {
+        split_of(message)->attempt = attempt;
+        (void)engine_give_up(engine, message, held);
+        return;
+    }
+    if (held)
+        attempt_wait_until(attempt, ways_until(engine, held));
+    engine_end_attempt(engine, attempt);
 }
 
 void engine_recall_elsewhere(Engine *engine, bool all)
@@ -392,92 +520,41 @@ void engine_recall_elsewhere(Engine *engine, bool all)
     Lane *lane = &engine->elsewhere;
 
     for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end;) {
-        if (all || waits_in_vain(engine, *at))
+        if (!all && !waits_in_vain(engine, *at))
+            at = &(*at)->next;
+        else if (all || !engine->config->rules)
             give_back(engine, remove_at(lane, at), !all);
         else
-            at = &(*at)->next;
+            wait_in_source(engine, remove_at(lane, at));
     }
+    /* What goes by default waits for its own relays alone. */
+    while (engine->config->rules && engine->lane.n > 0 &&
+           (all || waits_in_vain(engine, engine->lane.first)))
+        all ? give_back(engine, remove_at(&engine->lane, &engine->lane.first), false)
+            : wait_in_source(engine, remove_at(&engine->lane, &engine->lane.first));
 }
 
-/* Until so many ends have been written. Those that are not tried come first the next time. */
-static void retry_stuck(Engine *engine, size_t most)
+void engine_end_turn(Engine *engine, const RelaySet *set, Attempt *attempt)
 {
-    Attempt *attempt = TAKE_PTR(engine->stuck), **end = &attempt;
+    HeldMessage *message = attempt_message(attempt);
+    Split *split = split_of(message);
 
-    while (attempt && most > 0) {
-        Attempt *next = *attempt_next(attempt);
-        size_t in_flight = engine->statistics.in_flight;
-
+    if (split)
+        split->parts[split->current].done = true;
+    if (!split || set != engine->relays || engine->stopping) {
         engine_end_attempt(engine, attempt);
-        most -= engine->statistics.in_flight < in_flight;
-        attempt = next;
-    }
-    if (!attempt)
         return;
-    while (*end)
-        end = attempt_next(*end);
-    *end = engine->stuck;
-    engine->stuck = attempt;
-    engine->stuck_until = 0;
+    }
+    if (split_relays(set, engine->config->rules, message) == 0) {
+        end_others(engine, message, attempt);
+        return;
+    }
+    if (engine->elsewhere.n >= PLAN_ELSEWHERE_MAX ||
+        !attempt_pause(attempt, &engine->context, engine_now_real(engine))) {
+        engine_end_attempt(engine, attempt);
+        return;
+    }
+    split->attempt = attempt;
+    append(&engine->elsewhere, message);
     engine_wake(engine);
-}
-
-void engine_retry_stuck(Engine *engine)
-{
-    retry_stuck(engine, WRITTEN_MAX);
-}
-
-void engine_retry_all_stuck(Engine *engine)
-{
-    retry_stuck(engine, SIZE_MAX);
-}
-
-static void abandon_all(Engine *engine, Attempt *attempt)
-{
-    for (Attempt *next; attempt; attempt = next) {
-        next = *attempt_next(attempt);
-        attempt_abandon_at_end(attempt, &engine->context);
-        engine->statistics.in_flight--;
-    }
-}
-
-void engine_abandon_unsettled(Engine *engine)
-{
-    abandon_all(engine, TAKE_PTR(engine->stuck));
-    abandon_all(engine, TAKE_PTR(engine->settling));
-}
-
-static int give_up(Engine *engine, HeldMessage *message, const Relay *relay)
-{
-    _cleanup_free_
-    char *text = NULL;
-    Attempt *attempt;
-    int r;
-
-    r = attempt_new(message, relay->config, NULL, &attempt);
-    if (r < 0) {
-        engine_give_back(engine, message);
-        return r;
-    }
-    if (asprintf(&text, "relay %s, %s: %s", relay->config->name,
-            delivery_stage_name(relay->fault.stage), relay->fault.text) < 0)
-        text = NULL;
-    r = attempt_give_up(attempt, &relay->fault, text ?: relay->fault.text);
-    engine_end_attempt(engine, attempt);
-    return r;
-}
-
-void engine_give_up_waiting(Engine *engine)
-{
-    HeldMessage *message;
-
-    if (engine->context.retry->max_attempts != 1 || !relay_set_all_held(engine->relays))
-        return;
-    for (unsigned n = 0; n < GIVEN_UP_MAX && (message = engine_next_message(engine, NULL)); n++) {
-        int r = give_up(engine, message, &engine->relays->relays[0]);
-
-        if (r < 0)
-            engine_trouble(engine, r);
-        engine_wake(engine); /* for the next ones */
-    }
 }

@@ -19,6 +19,13 @@ HeldMessage *engine_next_message(Engine *engine, const Relay *relay);
 void engine_give_back(Engine *engine, HeldMessage *message);
 void engine_empty_lane(Engine *engine);
 
+/* The next message of the source, held; NULL: there is none now. */
+HeldMessage *engine_take(Engine *engine);
+
+/* Has it wait where it belongs: with the others, for the relays of its rule, or, where all of those
+ * are on hold, in the source. */
+void engine_keep(Engine *engine, HeldMessage *message);
+
 /* Has the message wait for another relay, or, where there is no room for that, in the source. */
 void engine_put_elsewhere(Engine *engine, HeldMessage *message);
 
@@ -35,6 +42,10 @@ void engine_pause(Engine *engine);
 /* Ends an attempt, or keeps it where that cannot be written yet. */
 void engine_end_attempt(Engine *engine, Attempt *attempt);
 
+/* The recipients that go over that relay of the set have had their turn: the attempt waits for
+ * another relay where recipients go over one that can be used, and ends else. */
+void engine_end_turn(Engine *engine, const RelaySet *set, Attempt *attempt);
+
 /* How many are over and cannot be written down as such at present. */
 size_t engine_count_stuck(const Engine *engine);
 
@@ -43,6 +54,9 @@ size_t engine_count_stuck(const Engine *engine);
 void engine_retry_stuck(Engine *engine);
 void engine_retry_all_stuck(Engine *engine);
 void engine_abandon_unsettled(Engine *engine);
+
+/* The message, or what waits of it, fails for that relay's fault. 0 or -ENOMEM. */
+int engine_give_up(Engine *engine, HeldMessage *message, const Relay *relay);
 
 /* Where one attempt is all that a message has (retry.max_attempts), every error is final, that of
  * the relays too: with none left to try, what waits is given up. */

@@ -4,8 +4,18 @@
 #include <errno.h>
 
 #include "delivery/attempt_internal.h"
+#include "delivery/split.h"
 
 #define FEED_BYTES 65536
+
+static void set_recipients(Attempt *a)
+{
+    size_t first, n = split_recipients(a->message, &first, &a->n_lost);
+
+    a->submitted = first;
+    a->end = first + n;
+    a->n_later = a->later_taken = 0;
+}
 
 int attempt_new(
     HeldMessage *message, const RelayConfig *relay, const Connection *connection, Attempt **ret)
@@ -17,8 +27,35 @@ int attempt_new(
     a->message = message;
     a->relay = relay;
     a->connection = connection;
+    set_recipients(a);
     *ret = a;
     return 0;
+}
+
+void attempt_go_on(Attempt *a, const RelayConfig *relay, const Connection *connection)
+{
+    a->relay = relay;
+    a->connection = connection;
+    set_recipients(a);
+}
+
+bool attempt_pause(Attempt *a, const AttemptContext *context, usec_t now)
+{
+    const SourceOps *ops = a->message->source->ops;
+
+    if (a->unread || a->decided || a->n_unrecorded > 0 || ops->sync(a->message, NULL) != 0)
+        return false;
+    attempt_report(a, context, now);
+    a->n_cut = 0; /* nothing is held against those */
+    attempt_set_nowhere(a, NULL);
+    a->relay = NULL;
+    a->connection = NULL;
+    return true;
+}
+
+void attempt_wait_until(Attempt *a, usec_t until)
+{
+    a->until = until;
 }
 
 void attempt_set_nowhere(Attempt *a, char *words)
@@ -90,7 +127,7 @@ static size_t next_recipient(Attempt *a)
     const HeldMessage *m = a->message;
     size_t i;
 
-    if (a->submitted == m->n_pending)
+    if (a->submitted == a->end)
         return a->later[a->later_taken++];
     i = a->submitted++;
     return m->pending ? m->pending[i] : i;
@@ -101,14 +138,13 @@ static size_t next_recipient(Attempt *a)
  * alone with it. */
 static size_t part_size(const Attempt *a, size_t max)
 {
-    const HeldMessage *m = a->message;
-    size_t unsuspected = m->n_pending - m->n_lost, n = MIN(attempt_left(a), max);
+    size_t unsuspected = a->end - a->n_lost, n = MIN(attempt_left(a), max);
 
-    if (m->n_lost == 0)
+    if (a->n_lost == 0)
         return n;
     if (a->submitted < unsuspected)
         return MIN(n, unsuspected - a->submitted);
-    return MIN(n, MAX(m->n_lost >> MIN(2 * m->losses, 63u), (size_t)1));
+    return MIN(n, MAX(a->n_lost >> MIN(2 * a->message->losses, 63u), (size_t)1));
 }
 
 static int make_room(Attempt *a, size_t n)

@@ -22,6 +22,18 @@ typedef struct AttemptContext {
 int attempt_new(
     HeldMessage *message, const RelayConfig *relay, const Connection *connection, Attempt **ret);
 
+/* What the recipients that have had their turn met with is made durable and reported, so that
+ * others of the message can go over another relay. False: the attempt is to end. */
+bool attempt_pause(Attempt *attempt, const AttemptContext *context, usec_t now);
+
+/* Goes on with the current part of the message (delivery/split.h) after a pause. As attempt_new().
+ */
+void attempt_go_on(Attempt *attempt, const RelayConfig *relay, const Connection *connection);
+
+/* Recipients are left that wait for a relay on hold: a message that is returned at the end of the
+ * attempt is not deliverable before that (realtime). */
+void attempt_wait_until(Attempt *attempt, usec_t until);
+
 /* Why no other relay is asked for what this one cannot take; freed with the attempt. */
 void attempt_set_nowhere(Attempt *attempt, char *words);
 

@@ -27,6 +27,8 @@ static int carry_out(
         .attempt = attempt_number(a),
         .next = v->next,
         .unread = a->unread,
+        .aside = a->until > 0,
+        .until = a->until,
         .error = v->error,
         .text = v->text,
         .hint = a->hint,

@@ -32,7 +32,9 @@ struct Attempt {
     SmtpRecipient *part; /* the recipients of the transaction under way */
     size_t *part_index;  /* where they stand in the envelope */
     size_t part_allocated;
-    size_t submitted; /* of message->n_pending, for the first time */
+    size_t submitted, end; /* places in the message's pending: the next that goes for the first
+                              time, and behind the last of those that go over this relay */
+    size_t n_lost;         /* of those, as HeldMessage.n_lost */
     size_t delivered, refused, deferred;
     Content content;       /* of the transaction under way */
     Group first_group;     /* not yet reported; further ones behind it */
@@ -49,6 +51,7 @@ struct Attempt {
     const char *hint; /* what can be done about that, or NULL */
     char *nowhere;    /* why no other relay is asked, or NULL */
     bool unread;      /* this machine could not read the message */
+    usec_t until; /* realtime: when what others of the message wait for may be there; 0: nothing */
     bool decided;
     Verdict verdict;        /* meaningful when decided */
     char id[SOURCE_ID_MAX]; /* for the report, which is made when the message is gone; as is: */
@@ -65,7 +68,7 @@ static inline unsigned attempt_number(const Attempt *a)
 /* Recipients that have had no transaction of this attempt, and those that were postponed. */
 static inline size_t attempt_left(const Attempt *a)
 {
-    return a->message->n_pending - a->submitted + a->n_later - a->later_taken;
+    return a->end - a->submitted + a->n_later - a->later_taken;
 }
 
 void attempt_free(Attempt *attempt);

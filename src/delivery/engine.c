@@ -7,6 +7,7 @@
 #include "delivery/active.h"
 #include "delivery/link.h"
 #include "delivery/pump.h"
+#include "delivery/ways.h"
 
 static int on_pump(_unused_ sd_event_source *source, void *user)
 {
@@ -59,6 +60,8 @@ static int use_config(Engine *engine, Config *config)
 {
     int r = use_relays(engine, config);
 
+    if (r >= 0)
+        r = ways_begin(engine, config);
     if (r < 0)
         return r;
     config_unref(engine->config);
@@ -107,6 +110,7 @@ void engine_free(Engine *engine)
     }
     engine_empty_lane(engine);
     engine_abandon_unsettled(engine);
+    ways_done(engine);
     if (engine->source)
         engine->source->handlers = NULL;
     sd_event_source_disable_unref(engine->pump_source);

@@ -10,6 +10,7 @@
 #include "delivery/active.h"
 #include "delivery/advice.h"
 #include "delivery/route.h"
+#include "delivery/split.h"
 #include "delivery/view.h"
 
 /* So many messages that it cannot take are looked at in one go. */
@@ -33,6 +34,18 @@ static int submit(Link *link, Attempt *attempt)
         engine_now_real(link->engine), engine_now_monotonic(link->engine));
 }
 
+/* Or goes on with one, by another part of its recipients. */
+static int begin_attempt(const Link *link, HeldMessage *message, Attempt **ret)
+{
+    Split *split = split_of(message);
+
+    if (!split || !split->attempt)
+        return attempt_new(message, link->relay->config, link->connection, ret);
+    *ret = TAKE_PTR(split->attempt);
+    attempt_go_on(*ret, link->relay->config, link->connection);
+    return 0;
+}
+
 /* 0; 1: it waits for another relay; or a negative errno after which the message has been given
  * back.
  */
@@ -46,7 +59,7 @@ static int take_message(Link *link, HeldMessage *message)
     if (r > 0)
         return r;
     if (r >= 0)
-        r = attempt_new(message, link->relay->config, link->connection, &attempt);
+        r = begin_attempt(link, message, &attempt);
     if (r < 0) {
         free(nowhere);
         engine_give_back(engine, message);
@@ -254,6 +267,8 @@ static bool is_there_another(const Link *link)
 {
     const RelaySet *set = link->set;
 
+    if (set->config->rules)
+        return split_has_next(set, set->config->rules, relay_place(set, link->relay));
     for (size_t i = relay_place(set, link->relay) + 1; i < set->n_relays; i++)
         if (set->relays[i].state != RELAY_STATE_HELD)
             return true;
@@ -348,7 +363,7 @@ static void end_attempt(Link *link, Attempt *attempt)
     Engine *engine = link->engine;
 
     if (attempt_is_sent(attempt, &engine->context) || !connection_has_more(link->connection)) {
-        engine_end_attempt(engine, attempt);
+        engine_end_turn(engine, link->set, attempt);
         return;
     }
     *attempt_next(attempt) = link->late;
@@ -361,7 +376,7 @@ static void end_late(Link *link)
         Attempt *attempt = link->late;
 
         link->late = *attempt_next(attempt);
-        engine_end_attempt(link->engine, attempt);
+        engine_end_turn(link->engine, link->set, attempt);
     }
 }
 
@@ -574,7 +589,7 @@ void link_free(Link *link)
 
     end_late(link);
     for (unsigned i = 0; i < link->n_attempts; i++)
-        engine_end_attempt(engine, link->attempts[i]);
+        engine_end_turn(engine, link->set, link->attempts[i]);
     connection_source_free(link->source);
     connection_free(link->connection);
     relay_set_unref(link->set);

@@ -238,7 +238,7 @@ static void place_at_relays(Planner *p, uint64_t *ret_kept)
     bool works = false;
 
     for (size_t relay = 0; relay < v->n_relays; relay++) {
-        bool ordinary = p->ordinary > 0 && !works;
+        bool ordinary = p->ordinary > 0 && !works && !v->relays[relay].by_rule;
 
         if (ordinary)
             p->relays = relay + 1;
@@ -254,6 +254,12 @@ static void place_at_relays(Planner *p, uint64_t *ret_kept)
     }
 }
 
+/* Those of the messages that any relay takes which may go to this one. */
+static size_t ordinary_for(const Planner *p, size_t relay)
+{
+    return relay < p->relays && !p->view->relays[relay].by_rule ? p->ordinary : 0;
+}
+
 /* One that is silent comes behind all others: it may be the only one. */
 static void place_messages(Planner *p)
 {
@@ -261,11 +267,11 @@ static void place_messages(Planner *p)
 
     place_at_relays(p, &kept);
     for (size_t i = 0; i < p->view->n_relays && (p->ordinary > 0 || p->elsewhere); i++)
-        if (plan_is_silent(p->view, i, p->now))
-            place_by(p, i, i < p->relays ? p->ordinary : 0, place_with);
+        if ((ordinary_for(p, i) > 0 || find_elsewhere(p, i)) && plan_is_silent(p->view, i, p->now))
+            place_by(p, i, ordinary_for(p, i), place_with);
     p->elsewhere |= kept;
     for (size_t i = 0; i < p->view->n_relays; i++)
-        place_by(p, i, i < p->relays ? p->ordinary : 0, fill_second);
+        place_by(p, i, ordinary_for(p, i), fill_second);
 }
 
 static bool is_filled(const Planner *p, size_t link)
@@ -361,12 +367,23 @@ size_t plan_demand(const PlanView *view, usec_t now)
     if (!takes_work(view, now))
         return 0;
     for (size_t relay = 0; relay < view->n_relays; relay++) {
-        size_t n = count_openable(view, relay, openable, now);
+        size_t n;
 
+        if (view->relays[relay].unwanted)
+            continue;
+        n = count_openable(view, relay, openable, now);
         demand += demand_of(view, relay, now) + n;
         openable -= n;
-        if (view->relays[relay].state == RELAY_STATE_WORKS && !plan_is_silent(view, relay, now))
+        if (!view->rules && view->relays[relay].state == RELAY_STATE_WORKS &&
+            !plan_is_silent(view, relay, now))
             break;
     }
     return demand;
+}
+
+size_t plan_room(const PlanView *view, size_t relay, usec_t now)
+{
+    if (!takes_work(view, now) || view->relays[relay].unwanted)
+        return 0;
+    return demand_of(view, relay, now) + count_openable(view, relay, view->openable, now);
 }

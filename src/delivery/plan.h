@@ -46,6 +46,8 @@ typedef struct PlanRelay {
     unsigned limit;       /* connections it may have now, by setting and state */
     unsigned connections; /* of this configuration, open or being opened */
     bool unproven;        /* whether it takes the login is to be seen: one connection tries */
+    bool by_rule;         /* a rule's: it gets none but those that other relays cannot take */
+    bool unwanted;        /* no message would go to it now, whatever comes */
 } PlanRelay;
 
 typedef struct PlanView {
@@ -58,6 +60,7 @@ typedef struct PlanView {
      * PLAN_ELSEWHERE_RELAYS: a bit is a relay that it must not go to. */
     const uint64_t *elsewhere;
     size_t n_elsewhere;
+    bool rules;           /* which relay a message goes to is a matter of rules, too */
     size_t openable;      /* connections that may be opened in all: descriptors are limited */
     usec_t paused_until;  /* nothing is taken before */
     bool stopping;        /* nothing is taken at all */
@@ -96,3 +99,6 @@ bool plan_is_silent(const PlanView *view, size_t relay, usec_t now);
 /* How many messages could be put to use now: room on connections, and on those that may be
  * opened. */
 size_t plan_demand(const PlanView *view, usec_t now);
+
+/* The same with that relay alone. */
+size_t plan_room(const PlanView *view, size_t relay, usec_t now);

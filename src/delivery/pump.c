@@ -6,6 +6,7 @@
 #include "delivery/health.h"
 #include "delivery/link.h"
 #include "delivery/view.h"
+#include "delivery/ways.h"
 
 #define ACTIONS_MAX 64 /* a round */
 
@@ -32,6 +33,10 @@ static size_t take_messages(Engine *engine, const PlanView *view, usec_t now)
 
     if (demand == 0 && relay_set_all_held(engine->relays))
         engine_empty_lane(engine);
+    if (engine->config->rules) {
+        ways_take(engine, view, now);
+        return engine->lane.n;
+    }
     return engine_fill_lane(engine, demand) ? view_waiting(engine) : engine->lane.n;
 }
 

@@ -7,6 +7,7 @@
 
 #include "delivery/active.h"
 #include "delivery/content.h"
+#include "delivery/split.h"
 #include "smtp/command.h"
 
 /* ---- what is missing ---- */
@@ -41,10 +42,11 @@ static void look_at_sender(const HeldMessage *m, const SmtpCapabilities *capabil
 static bool needs_utf8(const HeldMessage *m)
 {
     const Envelope *envelope = message_envelope(m->message);
+    size_t first, n_lost, n = split_recipients(m, &first, &n_lost);
 
     if (smtp_command_needs_utf8(envelope->sender))
         return true;
-    for (size_t i = 0; i < m->n_pending; i++)
+    for (size_t i = first; i < first + n; i++)
         if (smtp_command_needs_utf8(envelope->recipients[m->pending ? m->pending[i] : i].address))
             return true;
     return false;
@@ -99,6 +101,8 @@ static int look_at_others(
     Engine *engine, HeldMessage *m, const Relay *here, Choice *ret, Buffer *words)
 {
     RelaySet *set = engine->relays;
+    const uint64_t way = split_way(engine->config->rules, m);
+    uint64_t *unfit_for = split_unfit_for(m);
     size_t n = MIN(set->n_relays, (size_t)PLAN_ELSEWHERE_RELAYS);
     int r = 0;
 
@@ -108,14 +112,14 @@ static int look_at_others(
         const RelayOffer *offer = relay_offer(relay, engine_now(engine));
         RouteLack lack = {.text = "which was found to lack something"};
 
-        if (relay == here)
+        if (relay == here || !(way >> i & 1))
             continue;
         if (offer)
             r = route_lack(m, relay->config, &offer->capabilities, offer->verified,
                 engine_now_real(engine), &lack);
         if (offer && lack.text[0])
-            m->unfit_for |= (uint64_t)1 << i;
-        if (r >= 0 && m->unfit_for >> i & 1)
+            *unfit_for |= (uint64_t)1 << i;
+        if (r >= 0 && *unfit_for >> i & 1)
             r = buffer_appendf(words, "%snor can relay %s take it, %s",
                 buffer_size(words) > 0 ? "; " : "", relay->config->name, lack.text);
         else if (relay->state == RELAY_STATE_HELD)
@@ -173,7 +177,7 @@ int route_message(const Link *link, HeldMessage *m, char **ret_nowhere)
     if (r < 0 || !lack.text[0])
         return r;
     if (relay_place(engine->relays, link->relay) < PLAN_ELSEWHERE_RELAYS)
-        m->unfit_for |= (uint64_t)1 << relay_place(engine->relays, link->relay);
+        *split_unfit_for(m) |= (uint64_t)1 << relay_place(engine->relays, link->relay);
     r = look_at_others(engine, m, link->relay, &choice, &words);
     if (r < 0)
         return r;

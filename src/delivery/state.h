@@ -56,7 +56,8 @@ struct Engine {
     AttemptContext context;
     EngineStatistics statistics;
     Lane lane;
-    Lane elsewhere; /* what a relay could not take, and another may */
+    Lane elsewhere;    /* what a relay could not take, and another may, or is a rule's */
+    struct Ways *ways; /* what waits for those outside (ways.h); NULL: there are no rules */
     Link *links;
     size_t n_links, links_max;
     PlanLink *plan_links; /* room for every link */

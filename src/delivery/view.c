@@ -2,6 +2,8 @@
  * change anything but what time changes by itself. */
 #include "delivery/view.h"
 
+#include "delivery/split.h"
+
 #define ACTIONS_MAX 64 /* that are looked at */
 
 /* A relay that is being tried gets one message at a time. One behind it would go back with it: a
@@ -78,6 +80,23 @@ static unsigned limit_of(const Relay *relay)
     }
 }
 
+/* What rules say of the relays. */
+static void view_rules(Engine *engine)
+{
+    const RouteRules *rules = engine->config->rules;
+    uint64_t wanted = 0, by_default;
+
+    if (!rules)
+        return;
+    by_default = route_rules_way(rules, ROUTES_BY_DEFAULT)->mask;
+    for (size_t way = 0; way < route_rules_ways(rules); way++)
+        wanted |= split_usable(engine->relays, route_rules_way(rules, way));
+    for (size_t i = 0; i < engine->relays->n_relays; i++) {
+        engine->plan_relays[i].by_rule = !(by_default >> i & 1);
+        engine->plan_relays[i].unwanted = !(wanted >> i & 1);
+    }
+}
+
 static void view_relays(Engine *engine, usec_t now)
 {
     for (size_t i = 0; i < engine->relays->n_relays; i++) {
@@ -91,6 +110,7 @@ static void view_relays(Engine *engine, usec_t now)
             .unproven = relay_is_unproven(relay),
         };
     }
+    view_rules(engine);
 }
 
 static size_t view_elsewhere(Engine *engine)
@@ -99,7 +119,7 @@ static size_t view_elsewhere(Engine *engine)
     size_t n = engine->elsewhere.n;
 
     for (size_t i = 0; i < n; i++, message = message->next)
-        engine->plan_elsewhere[i] = message->unfit_for;
+        engine->plan_elsewhere[i] = ~split_relays(engine->relays, engine->config->rules, message);
     return n;
 }
 
@@ -123,6 +143,7 @@ PlanView view_engine(Engine *engine, usec_t now)
         .n_relays = engine->relays->n_relays,
         .elsewhere = engine->plan_elsewhere,
         .n_elsewhere = view_elsewhere(engine),
+        .rules = engine->config->rules,
         .openable = engine->links_max > n ? engine->links_max - n : 0,
         .paused_until = engine->paused_until,
         .stopping = engine->stopping,
@@ -136,6 +157,11 @@ size_t view_waiting(const Engine *engine)
 
     engine->source->ops->figures(engine->source, &figures);
     return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
+}
+
+size_t view_ordinary(const Engine *engine)
+{
+    return engine->config->rules ? engine->lane.n : view_waiting(engine);
 }
 
 /* ---- acting ---- */
@@ -157,7 +183,7 @@ static bool plan_fills(Engine *engine, const Link *link, usec_t now)
     bool wanted = false;
     size_t n;
 
-    view.waiting = view_waiting(engine);
+    view.waiting = view_ordinary(engine);
     n = plan(&view, now, actions, ACTIONS_MAX, &engine->plan_rest);
     for (size_t i = 0; i < n; i++) {
         bool this = actions[i].kind == PLAN_FILL && view_link_at(engine, actions[i].index) == link;
@@ -177,6 +203,8 @@ static bool takes_of_rest(Engine *engine, const Link *link, usec_t now)
     if (engine->plan_rest.left == 0 || engine->stopping || engine->paused_until > now)
         return false;
     view = view_of(engine, link);
+    if (view.relay != SIZE_MAX && engine->plan_relays[view.relay].by_rule)
+        return false;
     if (!plan_takes_of_rest(&engine->plan_rest, &view, now))
         return false;
     engine->plan_rest.left--;

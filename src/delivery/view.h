@@ -20,6 +20,10 @@ PlanView view_engine(Engine *engine, usec_t now);
 /* Messages that are held without a connection, and those that the source knows of. */
 size_t view_waiting(const Engine *engine);
 
+/* Of those, which any relay may take, as far as is known: by rules it is known of those that are
+ * held. */
+size_t view_ordinary(const Engine *engine);
+
 /* The connection that the view has at this place. */
 Link *view_link_at(const Engine *engine, size_t index);
 

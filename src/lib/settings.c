@@ -424,6 +424,8 @@ static const char *format(OutboxClient *client, const Setting *setting, const ch
     size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
 
     buffer_clear(&client->answer);
+    if (setting->section == SECTION_ROUTES)
+        return answer(client, "");
     if (setting->section == SECTION_RELAYS && relay >= config->n_relays)
         return answer(client, setting->default_text);
     if (component_format(

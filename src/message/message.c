@@ -259,6 +259,16 @@ static int read_header(
     return 0;
 }
 
+void message_fields(const Message *m, MessageField handler, void *user)
+{
+    const Piece *header = &m->pieces[PIECE_HEADER];
+    HeaderCursor cursor = {.at = header->data, .end = header->data + header->n};
+    HeaderField field;
+
+    while (header_next(&cursor, &field, NULL) > 0)
+        handler(user, field.name, field.n_name, field.value, field.n_value);
+}
+
 int message_addressees(const Message *m, AddresseeKind *ret_kinds)
 {
     const Piece *header = &m->pieces[PIECE_HEADER];

@@ -51,6 +51,11 @@ void message_free(Message *message);
 /* Borrowed from the message. */
 const Envelope *message_envelope(const Message *message);
 
+/* One call for each field of the header, as it goes out; a value has its folds. */
+typedef void (*MessageField)(
+    void *user, const char *name, size_t n_name, const char *value, size_t n_value);
+void message_fields(const Message *message, MessageField field, void *user);
+
 /* Whom the header names to its readers: To or Cc (or their Resent- forms); who is in neither gets
  * the message without their knowing. */
 typedef enum AddresseeKind { ADDRESSEE_TO, ADDRESSEE_CC, ADDRESSEE_BCC } AddresseeKind;

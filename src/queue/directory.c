@@ -129,6 +129,14 @@ static void directory_flush(Source *base)
     directory_wake(d);
 }
 
+static void directory_bring(Source *base, const char *id, bool deferred)
+{
+    Directory *d = from_base(base);
+
+    if (d->current)
+        names_put(&d->current->names, id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, 0);
+}
+
 static void directory_rest(Source *base)
 {
     Directory *d = from_base(base);
@@ -143,6 +151,7 @@ static const SourceOps directory_ops = {
     .sync = file_message_sync,
     .settle = file_message_settle,
     .abandon = file_message_abandon,
+    .bring = directory_bring,
     .flush = directory_flush,
     .figures = directory_figures,
     .rest = directory_rest,

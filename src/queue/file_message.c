@@ -167,6 +167,7 @@ static int begin_life(FileMessage *m, usec_t now)
     const SpoolHistory *history = spool_claim_history(m->claim);
 
     m->base.arrival = spool_claim_arrival(m->claim);
+    m->base.deferred = name_is_deferred(m->kind);
     if (!history)
         return 0;
     if (history->waiting && spool_claim_from(m->claim) == SPOOL_QUEUED)

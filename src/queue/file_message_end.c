@@ -18,6 +18,7 @@ void file_message_discard(FileMessage *m)
 {
     message_free(m->base.message);
     free(m->base.pending);
+    free(m->base.routes);
     failure_done(&m->record_failure);
     buffer_done(&m->lines);
     free(m->told);
@@ -222,10 +223,12 @@ static int release(FileMessage *m, const MessageEnd *end, char *ret_id, Failure 
 
     if (r >= 0) {
         Names *names = &m->attachment->names;
-        usec_t due = end->unread || end->aside
-                         ? names_after_trouble(names, ret_id, m->flushed, end->unread, end->now)
-                         : 0;
+        usec_t due = 0;
 
+        if (end->until > 0)
+            due = names->flushed == m->flushed ? end->until : 0;
+        else if (end->unread || end->aside)
+            due = names_after_trouble(names, ret_id, m->flushed, end->unread, end->now);
         attachment_expect(m->attachment, ret_id, names_state(m->kind));
         attachment_put(m->attachment, ret_id, deferred ? NAME_DEFERRED_NOW : NAME_QUEUED, due);
     }

@@ -27,6 +27,7 @@ typedef struct HeldMessage {
     const char *id;
     uid_t owner;          /* the user who queued it */
     Message *message;     /* envelope and content */
+    bool deferred;        /* it had been deferred, and not queued anew */
     usec_t arrival;       /* realtime */
     usec_t first_attempt; /* realtime of the first counted attempt of its present life; 0: none.
                              retry.give_up_after counts from here */
@@ -40,6 +41,8 @@ typedef struct HeldMessage {
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;
     uint64_t unfit_for;       /* for whoever holds it, 0 at first: relays that cannot take it */
+    void *routes;             /* likewise, NULL at first: which recipients go which way; freed with
+                                 the message by free() */
     struct HeldMessage *next; /* for a list of whoever holds it */
 } HeldMessage;
 
@@ -65,6 +68,7 @@ typedef struct MessageEnd {
     bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
                          while */
     bool aside;       /* END_RETURNED: what it waits for is not there. Likewise */
+    usec_t until;     /* END_RETURNED: realtime from which on it is; 0: that is not known */
     int error;        /* END_FAILED */
     const char *text; /* likewise */
     const char *hint; /* END_DEFERRED, END_FAILED: what can be done, or NULL */
@@ -143,6 +147,10 @@ typedef struct SourceOps {
 
     /* Lets go of it as it is, as if this process had died. */
     void (*abandon)(HeldMessage *message);
+
+    /* A message that was returned aside is deliverable at once; `deferred` as it was then. What is
+     * not there any more is passed by. */
+    void (*bring)(Source *source, const char *id, bool deferred);
 
     void (*flush)(
         Source *source); /* everything that waits for a time is due, and looked for anew */

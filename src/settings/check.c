@@ -13,6 +13,7 @@
 #include "settings/check_files.h"
 #include "settings/check_oauth.h"
 #include "settings/check_proxy.h"
+#include "settings/check_routes.h"
 #include "settings/check_secrets.h"
 #include "settings/check_tls.h"
 #include "settings/command.h"
@@ -473,6 +474,8 @@ int check_settings(Draft *draft)
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);
+    if (r == 0 && draft->config->n_relays > 0)
+        r = check_routes(draft);
     if (r < 0 || draft->config->n_relays > 0 || draft->n_mistakes > 0)
         return r;
     r = draft_mistake(draft, (Origin){0}, "relays",

@@ -23,8 +23,16 @@ void *value_group(const Config *config, SettingSection section, size_t relay)
     case SECTION_DAEMON: return (void *)&config->daemon;
     case SECTION_MESSAGE: return (void *)&config->message;
     case SECTION_LOCAL: return (void *)&config->local;
+    case SECTION_ROUTES: return config->routes[relay];
     default: return config->relays[relay];
     }
+}
+
+size_t value_groups(const Config *config, SettingSection section)
+{
+    return section == SECTION_RELAYS   ? config->n_relays
+           : section == SECTION_ROUTES ? config->n_routes
+                                       : 1;
 }
 
 Config *config_unref(Config *config)
@@ -35,8 +43,13 @@ Config *config_unref(Config *config)
     if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
     for (size_t i = 0; i < n; i++)
-        if (rows[i].section != SECTION_RELAYS)
-            value_done(&rows[i], value_group(config, rows[i].section, 0));
+        for (size_t k = 0;
+             rows[i].section != SECTION_RELAYS && k < value_groups(config, rows[i].section); k++)
+            value_done(&rows[i], value_group(config, rows[i].section, k));
+    for (size_t i = 0; i < config->n_routes; i++)
+        free(config->routes[i]);
+    free(config->routes);
+    route_rules_free(config->rules);
     for (size_t i = 0; i < config->n_relays; i++)
         (void)relay_config_unref(config->relays[i]);
     free(config->relays);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "settings/pickup.h"
 #include "settings/relay.h"
+#include "settings/routes.h"
 #include "settings/senders.h"
 #include "settings/users.h"
 
@@ -90,6 +91,9 @@ typedef struct Config {
     LocalConfig local;
     RelayConfig **relays; /* in order of preference */
     size_t n_relays;
+    RouteConfig **routes; /* rules, in the order in which they are asked */
+    size_t n_routes;
+    RouteRules *rules; /* the same, made ready; NULL: there are none */
     char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */
 } Config;
 

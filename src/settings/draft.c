@@ -42,7 +42,7 @@ int draft_init(Draft *draft)
         return -ENOMEM;
     draft->config->references = 1;
     for (SettingSection s = 0; s < SECTION_MAX && r == 0; s++)
-        if (s != SECTION_RELAYS)
+        if (!section_is_list(s))
             r = set_defaults(draft->config, s, 0);
     return r;
 }
@@ -51,6 +51,7 @@ void draft_done(Draft *draft)
 {
     (void)config_unref(draft->config);
     free(draft->relays);
+    free(draft->routes);
     buffer_done(&draft->mistakes);
     buffer_done(&draft->notices);
     *draft = (Draft){0};
@@ -78,10 +79,35 @@ int draft_add_relay(Draft *draft, Origin group)
     return set_defaults(config, SECTION_RELAYS, n);
 }
 
+int draft_add_route(Draft *draft, Origin group)
+{
+    Config *config = draft->config;
+    size_t n = config->n_routes;
+    DraftRoute *origins = reallocarray(draft->routes, n + 1, sizeof(*origins));
+    RouteConfig **routes;
+
+    if (!origins)
+        return -ENOMEM;
+    draft->routes = origins;
+    routes = reallocarray(config->routes, n + 1, sizeof(*routes));
+    if (!routes)
+        return -ENOMEM;
+    config->routes = routes;
+    routes[n] = calloc(1, sizeof(RouteConfig));
+    if (!routes[n])
+        return -ENOMEM;
+    origins[n] = (DraftRoute){.group = group};
+    config->n_routes++;
+    return 0;
+}
+
 static Origin *origin_of(const Draft *draft, const Setting *setting, size_t relay)
 {
     size_t index = setting_index(setting);
 
+    if (setting->section == SECTION_ROUTES)
+        return &draft->routes[relay]
+                    .settings[index - setting_index(setting_find(SECTION_ROUTES, "sender"))];
     return setting->section == SECTION_RELAYS ? &draft->relays[relay].settings[index]
                                               : (Origin *)&draft->settings[index];
 }
@@ -143,6 +169,10 @@ char *draft_label(
     const char *name = number;
     const RelayConfig *config;
 
+    if (setting && setting->section == SECTION_ROUTES) {
+        snprintf(label, DRAFT_LABEL_MAX, "routes.%zu.%s", relay + 1, setting->name);
+        return label;
+    }
     if (setting && setting->section != SECTION_RELAYS) {
         snprintf(label, DRAFT_LABEL_MAX, "%s.%s", section_name(setting->section), setting->name);
         return label;
@@ -205,6 +235,8 @@ int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const c
         return 0;
     if (!origin.file && setting->section == SECTION_RELAYS)
         origin = draft->relays[relay].group;
+    if (!origin.file && setting->section == SECTION_ROUTES)
+        origin = draft->routes[relay].group;
     va_start(arguments, format);
     r = add_mistake(draft, origin, draft_label(draft, setting, relay, label), format, arguments);
     va_end(arguments);

@@ -29,11 +29,19 @@ typedef struct DraftRelay {
     Origin settings[SETTINGS_MAX]; /* by setting_index() */
 } DraftRelay;
 
+#define ROUTE_SETTINGS_MAX 8 /* rows of a rule, at most */
+
+typedef struct DraftRoute {
+    Origin group;
+    Origin settings[ROUTE_SETTINGS_MAX]; /* by their place among the rows of rules */
+} DraftRoute;
+
 typedef struct Draft {
     Config *config;
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
     DraftRelay *relays;  /* as config->relays */
+    DraftRoute *routes;  /* as config->routes */
     bool is_program;     /* overrides are a program's, not a command line's: secrets may be */
     const Setting *only; /* this one is wanted alone, without a word about others; NULL: all */
     bool only_section;   /* what is wanted alone is all of that one's section */
@@ -54,21 +62,25 @@ void draft_done(Draft *draft);
 /* Appends a relay with default settings. */
 int draft_add_relay(Draft *draft, Origin group);
 
+/* Appends a rule without conditions. */
+int draft_add_route(Draft *draft, Origin group);
+
 /* Whether that setting is to be looked at. */
 /* Whether a mistake in it is not told: it is one that is wanted beside another. */
 bool draft_is_spare(const Draft *draft, const Setting *setting);
 
 bool draft_wants(const Draft *draft, const Setting *setting);
 
-/* Sets a setting of a section, or of relay `relay`, that `name` was written for; an origin outside
- * a file ("--set") takes no `directory`. */
+/* Sets a setting of a section, or of relay or rule `relay`, that `name` was written for; an origin
+ * outside a file ("--set") takes no `directory`. */
 int draft_set(Draft *draft, const Setting *setting, const char *name, size_t relay, ValueKind kind,
     const char *text, Origin origin);
 
 /* Where a setting was set; `file` is NULL when it has its default. */
 const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t relay);
 
-/* "spool.settle", "relays.primary.port"; a relay without a name is told by its host or number.
+/* "spool.settle", "relays.primary.port"; a relay without a name is told by its host or number, and
+ * a rule by its number.
  * Returns `label`. */
 char *draft_label(
     const Draft *draft, const Setting *setting, size_t relay, char label[static DRAFT_LABEL_MAX]);

@@ -167,29 +167,6 @@ int from_rules_parse(const char *text, FromRules **ret, Failure *f)
 
 /* ---- following them ---- */
 
-/* Whether the text fits. Goes back to the last star alone: what is before it has taken as little as
- * it can, so that time grows with the product of both lengths at most. */
-static bool fits(const char *pattern, const char *text)
-{
-    const char *star = NULL, *resumed = NULL;
-
-    while (*text) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            resumed = text;
-        } else if (text_fold(*pattern) == text_fold(*text)) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star;
-            text = ++resumed;
-        } else {
-            return false;
-        }
-    }
-    return pattern[strspn(pattern, "*")] == '\0';
-}
-
 int from_rules_apply(const FromRules *rules, const char *address, char **ret)
 {
     const char *at = strrchr(address, '@');
@@ -204,7 +181,8 @@ int from_rules_apply(const FromRules *rules, const char *address, char **ret)
     for (size_t i = 0; i < rules->n; i++) {
         const FromRule *rule = &rules->rules[i];
 
-        if (!fits(rule->pattern, address) && !fits(rule->ascii ?: rule->pattern, ascii ?: address))
+        if (!text_fits(rule->pattern, address) &&
+            !text_fits(rule->ascii ?: rule->pattern, ascii ?: address))
             continue;
         if (rule->address[0] != '*')
             *ret = strdup(rule->address);

@@ -11,6 +11,7 @@
 static const char *const section_names[SECTION_MAX] = {
     [SECTION_SPOOL] = "spool",
     [SECTION_RELAYS] = "relays",
+    [SECTION_ROUTES] = "routes",
     [SECTION_RETRY] = "retry",
     [SECTION_BOUNCE] = "bounce",
     [SECTION_ALARM] = "alarm",
@@ -102,6 +103,11 @@ SettingSection section_find(const char *name)
     return SECTION_ANY;
 }
 
+static bool is_searched(SettingSection section, const Setting *row)
+{
+    return section == SECTION_ANY ? row->section != SECTION_ROUTES : row->section == section;
+}
+
 /* The row nearest to `name`, at most `limit` edits away. */
 static const Setting *nearest(SettingSection section, const char *name, size_t limit)
 {
@@ -118,7 +124,7 @@ static const Setting *nearest(SettingSection section, const char *name, size_t l
     for (size_t i = 0; i < n; i++) {
         size_t distance;
 
-        if (section != SECTION_ANY && rows[i].section != section)
+        if (!is_searched(section, &rows[i]))
             continue;
         distance = MIN(words_distance(rows[i].name, wanted, limit),
             words_distance(rows[i].aliases, wanted, limit));
@@ -166,7 +172,7 @@ const Setting *setting_find(SettingSection section, const char *name)
     if (name[strspn(name, "_")] == '\0')
         return NULL;
     for (size_t i = 0; i < n; i++)
-        if ((section == SECTION_ANY || rows[i].section == section) &&
+        if (is_searched(section, &rows[i]) &&
             (is_word(rows[i].name, strlen(rows[i].name), name) || has_word(rows[i].aliases, name)))
             return &rows[i];
     return NULL;

@@ -60,6 +60,9 @@ static int apply(Draft *draft, const char *name, const char *value)
             setting->name, setting->name, setting->name);
     if (!draft_wants(draft, setting))
         return 0;
+    if (setting->section == SECTION_ROUTES)
+        return draft_mistake(draft, origin_of(draft), name,
+            "a rule has its place among others; write routes into the configuration file");
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
     return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, origin_of(draft));

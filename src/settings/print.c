@@ -48,7 +48,8 @@ static int print_group(SettingSection section, const void *group, const Config *
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        if (rows[i].section != section)
+        if (rows[i].section != section ||
+            (section == SECTION_ROUTES && !value_is_set(&rows[i], group)))
             continue;
         r = value_is_default(&rows[i], group, defaults);
         if (r != 0)
@@ -65,13 +66,13 @@ static int print_group(SettingSection section, const void *group, const Config *
 static int print_section(
     const Config *config, const Config *defaults, SettingSection section, Buffer *out)
 {
-    bool list = section == SECTION_RELAYS;
+    bool list = section_is_list(section);
     int r = buffer_appendf(out, "%s = %s", section_name(section), list ? "(" : "{\n");
 
-    for (size_t i = 0; r == 0 && list && i < config->n_relays; i++) {
+    for (size_t i = 0; r == 0 && list && i < value_groups(config, section); i++) {
         r = buffer_append_string(out, i == 0 ? "\n  {\n" : ",\n  {\n");
         if (r == 0)
-            r = print_group(section, config->relays[i], defaults, "    ", out);
+            r = print_group(section, value_group(config, section, i), defaults, "    ", out);
         if (r == 0)
             r = buffer_append_string(out, "  }");
     }
@@ -83,8 +84,8 @@ static int print_section(
 static int print_value(const Config *config, const Config *defaults, const Setting *setting,
     const Target *target, Buffer *out)
 {
-    bool several = setting->section == SECTION_RELAYS && !target->relay && config->n_relays > 1;
-    size_t n = setting->section == SECTION_RELAYS ? config->n_relays : 1;
+    size_t n = value_groups(config, setting->section);
+    bool several = section_is_list(setting->section) && !target->relay && n > 1;
     const char *name = component_alias(setting, target->setting) ? target->setting : setting->name;
     int r = 0;
 
@@ -96,8 +97,10 @@ static int print_value(const Config *config, const Config *defaults, const Setti
             r = MIN(r, 0);
             continue;
         }
-        if (several)
+        if (several && setting->section == SECTION_RELAYS)
             r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i]->name, name);
+        else if (several)
+            r = buffer_appendf(out, "routes.%zu.%s = ", i + 1, name);
         if (r == 0)
             r = append_value(setting, name, value_group(config, setting->section, i), several, out);
         if (r == 0)
@@ -143,8 +146,8 @@ static int unknown_section(const char *name, Failure *f)
             "there is no section \"%.*s\"; did you mean \"%s%s\"?", (int)n, name,
             section_name(near), name + n);
     return failure_set(f, -ENOENT, ERROR_USAGE,
-        "there is no section \"%.*s\"; there are spool, relays, retry, daemon and message", (int)n,
-        name);
+        "there is no section \"%.*s\"; there are spool, relays, routes, retry, daemon and message",
+        (int)n, name);
 }
 
 static const RelayConfig *relay_called(const Config *config, const char *name)
@@ -262,7 +265,7 @@ int config_print(const Config *config, const Config *defaults, const char *name,
     if (format == CONFIG_FORMAT_JSON)
         return print_json(config, defaults, section, out);
     for (SettingSection s = 0; s < SECTION_MAX && r == 0; s++)
-        if (section == SECTION_ANY || section == s)
+        if (section == s || (section == SECTION_ANY && value_groups(config, s) > 0))
             r = print_section(config, defaults, s, out);
     return r;
 }

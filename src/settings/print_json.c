@@ -36,6 +36,7 @@ static const char *separators_of(const Setting *setting)
     case SETTING_FLAGS:
     case SETTING_PROTOCOLS:
     case SETTING_KEYWORDS: return " ";
+    case SETTING_WORDS: return ROUTE_SEPARATORS;
     case SETTING_NETWORKS: return NETWORK_SEPARATORS;
     case SETTING_CIPHERS: return TLS_CIPHER_SEPARATORS;
     case SETTING_CERTIFICATE: return ";"; /* in a path there may be blanks */
@@ -156,7 +157,8 @@ static json_t *group_to_json(SettingSection section, const void *group, const Co
     for (size_t i = 0; i < n; i++) {
         int is_default;
 
-        if (rows[i].section != section)
+        if (rows[i].section != section ||
+            (section == SECTION_ROUTES && !value_is_set(&rows[i], group)))
             continue;
         is_default = value_is_default(&rows[i], group, defaults);
         if (is_default < 0 ||
@@ -171,11 +173,12 @@ static json_t *section_to_json(const Config *config, const Config *defaults, Set
 {
     _cleanup_json_ json_t *array = NULL;
 
-    if (section != SECTION_RELAYS)
+    if (!section_is_list(section))
         return group_to_json(section, value_group(config, section, 0), defaults);
     array = json_array();
-    for (size_t i = 0; i < config->n_relays; i++)
-        if (json_array_append_new(array, group_to_json(section, config->relays[i], defaults)) < 0)
+    for (size_t i = 0; i < value_groups(config, section); i++)
+        if (json_array_append_new(
+                array, group_to_json(section, value_group(config, section, i), defaults)) < 0)
             return NULL;
     return TAKE_PTR(array);
 }
@@ -243,12 +246,26 @@ static json_t *changed_to_json(
     return value_to_json(setting, target->setting, group);
 }
 
+/* What each rule says, in an array. NULL when memory is short. */
+static json_t *rules_to_json(const Config *config, const Setting *setting)
+{
+    _cleanup_json_ json_t *array = json_array();
+
+    for (size_t i = 0; i < config->n_routes; i++)
+        if (json_array_append_new(array, value_to_json(setting, setting->name, config->routes[i])) <
+            0)
+            return NULL;
+    return TAKE_PTR(array);
+}
+
 int print_json_value(const Config *config, const Config *defaults, const Setting *setting,
     const Target *target, Buffer *out)
 {
     bool one = setting->section != SECTION_RELAYS || target->relay || config->n_relays == 1;
     _cleanup_json_ json_t *object = one ? NULL : json_object();
 
+    if (setting->section == SECTION_ROUTES)
+        return append(rules_to_json(config, setting), out);
     if (setting->section != SECTION_RELAYS)
         return append(
             changed_to_json(setting, target, value_group(config, setting->section, 0), defaults),

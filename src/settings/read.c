@@ -69,14 +69,41 @@ static int read_directories(Draft *draft, const Source *source, const Setting *r
     return draft_mistake(draft, setting_origin(source, where), member, "%s", failure_text(&f));
 }
 
+/* A list of texts as words of one. 1 with it, which the caller frees; 0: it is none; or -ENOMEM. */
+static int join_texts(const Setting *row, const config_setting_t *setting, char **ret)
+{
+    _cleanup_buffer_ Buffer words = {0};
+    int r = 0;
+
+    if (row->type != SETTING_WORDS ||
+        !(config_setting_is_array(setting) || config_setting_is_list(setting)))
+        return 0;
+    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(setting); i++) {
+        const char *word = config_setting_get_string_elem(setting, (int)i);
+
+        if (!word)
+            return 0;
+        r = buffer_appendf(&words, "%s%s", i > 0 ? " " : "", word);
+    }
+    if (r == 0)
+        r = buffer_append(&words, "", 1);
+    *ret = r == 0 ? strdup(buffer_data(&words)) : NULL;
+    return *ret ? 1 : -ENOMEM;
+}
+
 static int read_value(Draft *draft, const Source *source, const Setting *row, size_t relay,
     const config_setting_t *setting)
 {
     Origin origin = setting_origin(source, setting);
     char number[VALUE_NUMBER_MAX], label[DRAFT_LABEL_MAX];
-    ValueKind kind;
-    const char *text = value_text(setting, &kind, number);
+    _cleanup_free_
+    char *words = NULL;
+    ValueKind kind = VALUE_STRING;
+    int r = join_texts(row, setting, &words);
+    const char *text = r > 0 ? words : value_text(setting, &kind, number);
 
+    if (r < 0)
+        return r;
     if (!text && config_setting_type(setting) == CONFIG_TYPE_STRING)
         return -ENOMEM; /* libconfig does not look whether it could copy one */
     if (!text && row->type == SETTING_PICKUP)
@@ -109,6 +136,8 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
         }
         if (section == SECTION_RELAYS)
             draft_label(draft, NULL, relay, label);
+        else if (section == SECTION_ROUTES)
+            snprintf(label, sizeof(label), "routes.%zu", relay + 1);
         else
             snprintf(label, sizeof(label), "%s", section_name(section));
         snprintf(label + strlen(label), sizeof(label) - strlen(label), ".%.80s", name);
@@ -145,6 +174,33 @@ static int read_relays(Draft *draft, const Source *source, config_setting_t *lis
     return r;
 }
 
+static int read_route(Draft *draft, const Source *source, config_setting_t *group)
+{
+    Origin origin = setting_origin(source, group);
+    size_t rule = draft->config->n_routes;
+    int r;
+
+    if (!config_setting_is_group(group))
+        return draft_mistake(draft, origin, "routes",
+            "holds something that is not a group; write routes = ( { recipient = "
+            "\"*.example.org\"; relays = [\"a\"]; } );");
+    r = draft_add_route(draft, origin);
+    return r < 0 ? r : read_group(draft, source, SECTION_ROUTES, rule, group);
+}
+
+static int read_routes(Draft *draft, const Source *source, config_setting_t *list)
+{
+    int r = 0;
+
+    if (!config_setting_is_list(list))
+        return draft_mistake(draft, setting_origin(source, list), "routes",
+            "is not a list of groups; write routes = ( { recipient = \"*.example.org\"; relays = "
+            "[\"a\"]; }, { ... } );");
+    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(list); i++)
+        r = read_route(draft, source, config_setting_get_elem(list, i));
+    return r;
+}
+
 /* A name at the top that is no section: perhaps a misspelt one, perhaps a setting out of place. */
 static int unknown_section(Draft *draft, const config_setting_t *setting, Origin origin)
 {
@@ -177,6 +233,8 @@ static int read_section(Draft *draft, const Source *source, config_setting_t *se
         return 0;
     if (section == SECTION_RELAYS)
         return read_relays(draft, source, setting);
+    if (section == SECTION_ROUTES)
+        return read_routes(draft, source, setting);
     if (!config_setting_is_group(setting))
         return draft_mistake(draft, origin, name, "is not a group; write %s = { ... };", name);
     return read_group(draft, source, section, 0, setting);

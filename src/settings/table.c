@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "settings/config.h"
+#include "settings/table_routes.h"
 #include "settings/tls_names.h"
 
 #define SPOOL(name) SECTION_SPOOL, #name
@@ -516,6 +517,7 @@ static const Setting table[] = {
         (uint64_t)1 << 40,
         .help = "how many bytes a second a connection sends, commands and content; 0: no limit"},
 
+    ROUTE_ROWS
     /* ---- retry ---- */
     {RETRY(first), "", SETTING_DURATION, IN_RETRY(first), "1m", USEC_PER_MSEC, 30 * USEC_PER_DAY,
         .help = "the wait after a message's first temporary failure"},

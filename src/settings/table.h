@@ -11,7 +11,8 @@
 
 typedef enum SettingSection {
     SECTION_SPOOL,
-    SECTION_RELAYS, /* a list of groups; the others are one group each */
+    SECTION_RELAYS, /* a list of groups, as is the next; the others are one group each */
+    SECTION_ROUTES,
     SECTION_RETRY,
     SECTION_BOUNCE,
     SECTION_ALARM,
@@ -35,6 +36,7 @@ typedef enum SettingType {
     SETTING_KEYWORD,     /* char *: the first name of the choice */
     SETTING_STRING,      /* char *: no control characters */
     SETTING_WORD,        /* char *: no blanks either */
+    SETTING_WORDS,       /* char *: words with blanks or commas between them; a list of texts */
     SETTING_URL,         /* char *: https; shown without the secrets in it */
     SETTING_HOST,        /* char *: a host name or address */
     SETTING_PATH,        /* char *: relative to the configuration's directory */
@@ -82,14 +84,20 @@ const Setting *settings_table(size_t *ret_n);
 /* The place of a row in the table. */
 size_t setting_index(const Setting *setting);
 
-/* "spool", "relays", "retry", "bounce", "alarm", "daemon", "message", "local". */
+/* Whether it is a list of groups. */
+static inline bool section_is_list(SettingSection section)
+{
+    return section == SECTION_RELAYS || section == SECTION_ROUTES;
+}
+
+/* "spool", "relays", "routes", "retry", "bounce", "alarm", "daemon", "message", "local". */
 const char *section_name(SettingSection section);
 
 /* SECTION_ANY when there is none of that name. */
 SettingSection section_find(const char *name);
 
-/* By name or alias; NULL when there is none. With SECTION_ANY all sections are searched: no name is
- * used twice. */
+/* By name or alias; NULL when there is none. With SECTION_ANY all sections are searched but that of
+ * routes, whose settings have no place without a rule: no other name is used twice. */
 const Setting *setting_find(SettingSection section, const char *name);
 
 /* The row whose name or alias is most like a misspelt name, or NULL when none is near. */

@@ -14,8 +14,11 @@ typedef enum ValueKind {
     VALUE_UNTYPED, /* an override or a default: all are text there */
 } ValueKind;
 
-/* The struct that a section's fields are in; `relay` counts for SECTION_RELAYS alone. */
-void *value_group(const Config *config, SettingSection section, size_t relay);
+/* The struct that a section's fields are in; `place` counts for lists (section_is_list()) alone. */
+void *value_group(const Config *config, SettingSection section, size_t place);
+
+/* How many of them there are: one, but for lists. */
+size_t value_groups(const Config *config, SettingSection section);
 
 /* Sets the field of `setting` in `group` (a SpoolConfig, RelayConfig, ...). Empty text unsets.
  * Relative paths are taken from `directory`, or left alone where that is NULL. 0; -EINVAL with a

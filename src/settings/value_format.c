@@ -175,6 +175,8 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_BOOL] = "true or false",
         [SETTING_STRING] = "text in quotes, on one line",
         [SETTING_WORD] = "text in quotes without blanks",
+        [SETTING_WORDS] =
+            "words in quotes, with blanks between them, or a list [ \"...\", \"...\" ]",
         [SETTING_URL] = "a URL in quotes, such as \"https://login.example.com/token\"",
         [SETTING_HOST] = "a host name, an IPv4 or an IPv6 address in quotes, without a port",
         [SETTING_PATH] = "a path in quotes",
@@ -226,6 +228,8 @@ int value_is_default(const Setting *setting, const void *group, const Config *de
 
     if (!defaults)
         return 0;
+    if (setting->section == SECTION_ROUTES)
+        return !value_is_set(setting, group);
     if (value_format(setting, group, &is) < 0 ||
         value_format(setting, value_group(defaults, setting->section, 0), &would_be) < 0)
         return -ENOMEM;

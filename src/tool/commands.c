@@ -425,12 +425,16 @@ static const ToolOption config_options[] = {
     {"explain", 'e', NULL,
         "what there is to know about the settings instead: values, default, other names"},
     {"json", 'j', NULL, "as JSON"},
+    {"route", 'r', NULL,
+        "by which rule of routes, and to which relays, mail goes from the first address given to "
+        "each other one; \"<>\" is no sender"},
+    {"lane", 'l', "NAME", "the lane of that mail"},
     {0},
 };
 
 static const Command command_config = {
     .name = "config",
-    .synopsis = "[OPTION...] [NAME]",
+    .synopsis = "[OPTION...] [NAME | FROM TO...]",
     .options = config_options,
     .notes =
         "NAME is a setting by any of its names, such as spool.directory, relays.primary.port "

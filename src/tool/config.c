@@ -5,6 +5,7 @@
 #include "settings/load.h"
 #include "settings/print.h"
 #include "tool/command.h"
+#include "tool/routes.h"
 #include "tool/wrap.h"
 
 static int print(Buffer *out)
@@ -18,13 +19,33 @@ static int print(Buffer *out)
 /* No configuration is one without a relay. */
 static const char *const only_host[] = {"host=localhost", NULL};
 
+typedef struct Question {
+    const char *lane;
+    bool json;
+    bool other; /* what does not go with it is asked for, too */
+} Question;
+
+static int run_route(const Tool *tool, const Command *command, char **words, const Question *q)
+{
+    _cleanup_config_ Config *config = NULL;
+    int status;
+
+    if (q->other)
+        return tool_usage(command, "--route goes with --lane and --json alone, and --lane with it");
+    if (!words[0] || !words[1])
+        return tool_usage(command, "--route takes the sender and the recipients");
+    status = tool_load(tool, &config);
+    return status != 0 ? status : routes_print(config, words[0], q->lane, words + 1, q->json);
+}
+
 int run_config(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_failure_ Failure f = {0};
     _cleanup_buffer_ Buffer out = {0};
     _cleanup_config_ Config *defaults = NULL;
-    bool json = false, explain = false, changed = false;
+    bool json = false, explain = false, changed = false, route = false;
+    const char *lane = NULL;
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
@@ -32,9 +53,14 @@ int run_config(const Tool *tool, const Command *command, int argc, char **argv)
         case 'j': json = true; break;
         case 'c': changed = true; break;
         case 'e': explain = true; break;
+        case 'r': route = true; break;
+        case 'l': lane = optarg; break;
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
+    if (route || lane)
+        return run_route(tool, command, argv + optind,
+            &(Question){.lane = lane, .json = json, .other = explain || changed || !route});
     if (argc - optind > 1)
         return tool_usage(command, "%s: one name at most is wanted", argv[optind + 1]);
     if (explain && (json || changed))

@@ -30,6 +30,7 @@ static void free_held(Held *h)
     store.n_held--;
     message_free(h->base.message);
     free(h->base.pending);
+    free(h->base.routes);
     free(h);
 }
 
@@ -388,6 +389,14 @@ static void flush(_unused_ Source *source)
     store.base.handlers->wake(store.base.user);
 }
 
+static void bring(_unused_ Source *source, const char *id, bool deferred)
+{
+    Stored *s = &store.stored[atoi(id + 1)];
+
+    if (s->state == (deferred ? STORED_DEFERRED : STORED_QUEUED))
+        s->next = 0;
+}
+
 static void figures(_unused_ const Source *source, SourceFigures *ret)
 {
     *ret = (SourceFigures){.next_due = USEC_NEVER};
@@ -414,6 +423,7 @@ const SourceOps store_ops = {
     .sync = write_record,
     .settle = settle,
     .abandon = abandon,
+    .bring = bring,
     .flush = flush,
     .figures = figures,
     .rest = rest,

@@ -1,0 +1,201 @@
+/* What waits for a rule's relays outside of the engine. Must never remember more than so many. */
+#include "delivery/ways.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "delivery/active.h"
+#include "delivery/split.h"
+
+#define PARKED_MAX 8192 /* of all ways: others sleep, and come up by themselves */
+#define BRING_BELOW 8   /* held of a way: more are wanted */
+#define BRING_MAX 16
+#define TOLD_MAX 1024
+#define TAKEN_MAX 32 /* in one go */
+#define AHEAD 8      /* held for a relay beyond what it could use now */
+
+typedef struct Parked {
+    struct Parked *next;
+    bool deferred;
+    char id[];
+} Parked;
+
+struct WayWaits {
+    Parked *first, **end;
+};
+
+struct Ways {
+    HashKey key;
+    size_t n_parked, n_ways;
+    uint64_t told[TOLD_MAX]; /* ids, by their keyed hash */
+    struct WayWaits waits[];
+};
+
+static size_t way_of(const HeldMessage *m)
+{
+    const Split *split = split_of(m);
+
+    return split ? split->parts[split->current].way : ROUTES_BY_DEFAULT;
+}
+
+static bool bring_one(Engine *engine, size_t way)
+{
+    struct WayWaits *waits = &engine->ways->waits[way];
+    Parked *parked = waits->first;
+
+    if (!parked)
+        return false;
+    waits->first = parked->next;
+    engine->ways->n_parked--;
+    engine->source->ops->bring(engine->source, parked->id, parked->deferred);
+    free(parked);
+    return true;
+}
+
+int ways_begin(Engine *engine, const Config *config)
+{
+    size_t n = config->rules ? route_rules_ways(config->rules) : 0;
+    struct Ways *ways = n > 0 ? calloc(1, sizeof(*ways) + n * sizeof(struct WayWaits)) : NULL;
+
+    if (n > 0 && !ways)
+        return -ENOMEM;
+    for (size_t way = 0; engine->ways && way < engine->ways->n_ways; way++)
+        while (bring_one(engine, way))
+            continue;
+    free(engine->ways);
+    engine->ways = ways;
+    if (!ways)
+        return 0;
+    ways->n_ways = n;
+    hash_key_init(&ways->key);
+    return 0;
+}
+
+void ways_done(Engine *engine)
+{
+    for (size_t way = 0; engine->ways && way < engine->ways->n_ways; way++)
+        for (Parked *next, *at = engine->ways->waits[way].first; at; at = next) {
+            next = at->next;
+            free(at);
+        }
+    free(engine->ways);
+    engine->ways = NULL;
+}
+
+static size_t count_held(const Engine *engine, size_t way)
+{
+    const HeldMessage *m = engine->elsewhere.first;
+    size_t n = way == ROUTES_BY_DEFAULT ? engine->lane.n : 0;
+
+    for (size_t i = 0; i < engine->elsewhere.n; i++, m = m->next)
+        n += way_of(m) == way;
+    return n;
+}
+
+bool ways_has_room(const Engine *engine, const HeldMessage *m)
+{
+    size_t room = PLAN_ELSEWHERE_MAX - MIN(engine->elsewhere.n, (size_t)PLAN_ELSEWHERE_MAX);
+    size_t held = room > 0 ? count_held(engine, way_of(m)) : 0;
+
+    return room > 0 && (held == 0 || held < room / 2);
+}
+
+bool ways_park(Engine *engine, const HeldMessage *m)
+{
+    struct WayWaits *waits = &engine->ways->waits[way_of(m)];
+    size_t n = strlen(m->id) + 1;
+    Parked *parked = engine->ways->n_parked < PARKED_MAX ? malloc(sizeof(Parked) + n) : NULL;
+
+    if (!parked)
+        return false;
+    *parked = (Parked){.deferred = m->deferred};
+    memcpy(parked->id, m->id, n);
+    if (!waits->first)
+        waits->end = &waits->first;
+    *waits->end = parked;
+    waits->end = &parked->next;
+    engine->ways->n_parked++;
+    return true;
+}
+
+void ways_bring(Engine *engine, size_t way)
+{
+    if (count_held(engine, way) >= BRING_BELOW)
+        return;
+    for (unsigned n = 0; n < BRING_MAX && bring_one(engine, way); n++)
+        engine_wake(engine);
+}
+
+usec_t ways_until(const Engine *engine, const Relay *held)
+{
+    usec_t latest = usec_add(engine_now_real(engine), WAYS_PAUSE);
+    usec_t until = engine_to_real(engine, held->until);
+
+    return MIN(until, latest);
+}
+
+bool ways_tells(Engine *engine, const char *id)
+{
+    uint64_t hash = hash_bytes(&engine->ways->key, id, strlen(id));
+    uint64_t *place = &engine->ways->told[hash % TOLD_MAX];
+    bool news = *place != hash;
+
+    *place = hash;
+    return news;
+}
+
+/* ---- taking ---- */
+
+/* The first of these relays that wants a message gets one less. */
+static void count_down(size_t *rooms, uint64_t relays)
+{
+    for (; relays; relays &= relays - 1) {
+        size_t relay = (size_t)__builtin_ctzll(relays);
+
+        if (rooms[relay] > 0) {
+            rooms[relay]--;
+            return;
+        }
+    }
+}
+
+static void find_rooms(const Engine *engine, const PlanView *view, usec_t now, size_t *rooms)
+{
+    const RouteRules *rules = engine->config->rules;
+    const HeldMessage *m = engine->elsewhere.first;
+
+    for (size_t i = 0; i < view->n_relays; i++) {
+        rooms[i] = plan_room(view, i, now);
+        rooms[i] += rooms[i] > 0 ? AHEAD : 0;
+    }
+    for (size_t i = 0; i < engine->elsewhere.n; i++, m = m->next)
+        count_down(rooms, split_relays(engine->relays, rules, m));
+    m = engine->lane.first;
+    for (size_t i = 0; i < engine->lane.n; i++, m = m->next)
+        count_down(rooms, split_relays(engine->relays, rules, m));
+}
+
+static bool any_room(const size_t *rooms, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rooms[i] > 0)
+            return true;
+    return false;
+}
+
+void ways_take(Engine *engine, const PlanView *view, usec_t now)
+{
+    size_t rooms[ROUTES_RELAYS_MAX] = {0};
+
+    find_rooms(engine, view, now, rooms);
+    for (unsigned n = 0; n < TAKEN_MAX; n++) {
+        HeldMessage *m = any_room(rooms, view->n_relays) ? engine_take(engine) : NULL;
+
+        if (!m)
+            return;
+        count_down(rooms, split_relays(engine->relays, engine->config->rules, m));
+        engine_keep(engine, m);
+    }
+    engine_wake(engine);
+}

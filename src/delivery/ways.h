@@ -1,0 +1,34 @@
+/* Messages that wait for the relays of a rule and have no place in the engine: they are given back
+ * to the source, which is told when one is wanted again. Nobody is kept waiting by those that many
+ * wait with. Inside the layer only. */
+#pragma once
+
+#include "delivery/state.h"
+
+/* So long such a message sleeps where nobody brings it. */
+#define WAYS_PAUSE (5 * USEC_PER_MINUTE)
+
+/* Room for what the rules of that configuration need. 0 or -ENOMEM, and nothing is changed; else
+ * what waited is brought. */
+int ways_begin(Engine *engine, const Config *config);
+void ways_done(Engine *engine);
+
+/* Takes messages from the source until each relay that could use one has some, as far as there are
+ * any for it. In bounded steps. */
+void ways_take(Engine *engine, const PlanView *view, usec_t now);
+
+/* Whether the message may be held where it waits for another relay: those of one way take no more
+ * than half of the room that is left, so that there is some for all others. */
+bool ways_has_room(const Engine *engine, const HeldMessage *message);
+
+/* Remembers a message that is given back. False: there are too many. */
+bool ways_park(Engine *engine, const HeldMessage *message);
+
+/* Has the source bring some of those that go the same way, if few are held. */
+void ways_bring(Engine *engine, size_t way);
+
+/* When a message that waits for a relay on hold is looked at again (realtime). */
+usec_t ways_until(const Engine *engine, const Relay *held);
+
+/* Whether it is news that this message waits. */
+bool ways_tells(Engine *engine, const char *id);

@@ -1,0 +1,122 @@
+/* Where mail would go. Must never be another answer than what the daemon does. */
+#include "tool/routes.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/lane.h"
+#include "tool/command.h"
+#include "tool/json.h"
+#include "tool/terminal.h"
+
+#define SHOWN_MAX 400 /* bytes of an address */
+
+/* The condition of the rule as it was written. */
+static void print_condition(const char *name, const char *text)
+{
+    if (!text)
+        return;
+    printf(" %s ", name);
+    (void)terminal_print(stdout, text, SHOWN_MAX);
+}
+
+static void print_rule(const Config *config, size_t rule)
+{
+    const RouteConfig *row = config->routes[rule];
+
+    printf("rule %zu of routes (", rule + 1);
+    if (!row->sender && !row->recipient && !row->lane && !row->header)
+        printf(" any message");
+    print_condition("sender", row->sender);
+    print_condition("recipient", row->recipient);
+    print_condition("lane", row->lane);
+    print_condition("header", row->header);
+    printf(" )");
+}
+
+static size_t relay_at(const Config *config, size_t rule, size_t i)
+{
+    return config->rules
+               ? route_rules_way(config->rules, route_rules_way_of(config->rules, rule))->relays[i]
+               : i;
+}
+
+static size_t count_relays(const Config *config, size_t rule)
+{
+    return config->rules
+               ? route_rules_way(config->rules, route_rules_way_of(config->rules, rule))->n_relays
+               : config->n_relays;
+}
+
+static int print_text(const Config *config, const char *recipient, size_t rule)
+{
+    (void)terminal_print(stdout, recipient, SHOWN_MAX);
+    fputs(": relay", stdout);
+    for (size_t i = 0; i < count_relays(config, rule); i++)
+        printf("%s %s", i > 0 ? ", then" : "", config->relays[relay_at(config, rule, i)]->name);
+    fputs(", by ", stdout);
+    if (rule == SIZE_MAX)
+        fputs(config->rules ? "no rule" : "default: there are no routes", stdout);
+    else
+        print_rule(config, rule);
+    putchar('\n');
+    return EX_OK;
+}
+
+static int print_object(const Config *config, const char *recipient, size_t rule)
+{
+    json_t *relays = json_array(), *object;
+
+    for (size_t i = 0; i < count_relays(config, rule); i++)
+        (void)json_array_append_new(
+            relays, json_string(config->relays[relay_at(config, rule, i)]->name));
+    object = json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
+        rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays);
+    return json_print(object);
+}
+
+static const char *bare(char *address)
+{
+    size_t n = strlen(address);
+
+    if (n < 2 || address[0] != '<' || address[n - 1] != '>')
+        return address;
+    address[n - 1] = '\0';
+    return address + 1;
+}
+
+int routes_print(
+    const Config *config, const char *from, const char *lane, char *const *recipients, bool json)
+{
+    _cleanup_(route_query_free_p) RouteQuery *query = NULL;
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *sender = strdup(from), *folded = lane ? lane_fold(lane, strlen(lane)) : NULL;
+    int status = EX_OK;
+
+    if (!sender || (lane && !folded))
+        return tool_fail_memory();
+    if (lane && lane_check(lane, strlen(lane), &f) < 0)
+        return tool_fail(&f);
+    if (config->rules && route_query_new(config->rules, bare(sender), folded, &query) < 0)
+        return tool_fail_memory();
+    for (; *recipients && status == EX_OK; recipients++) {
+        size_t rule = SIZE_MAX;
+        _cleanup_free_
+        char *copy = strdup(*recipients);
+        const char *recipient = copy ? bare(copy) : NULL;
+
+        if (!copy || (query && route_query_rule(query, recipient, &rule) < 0))
+            return tool_fail_memory();
+        status = json ? print_object(config, recipient, rule) : print_text(config, recipient, rule);
+    }
+    if (!json && config->rules && route_rules_ask_header(config->rules))
+        fputs(
+            "Rules that ask for a field of the header are passed over here: they are for messages "
+            "that have it.\n",
+            stdout);
+    return status;
+}
