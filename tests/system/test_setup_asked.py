@@ -84,6 +84,21 @@ class Asked(AskedTest):
         self.assertNotEqual(terminal.end(), 0)
         self.assertFalse(self.configuration.exists())
 
+    def test_certificate(self):
+        """The one that is to be taken is named by whoever knows it."""
+        terminal = self.begin("--tls", "starttls")
+        for question, answer in self.steps(self.exim(certificate="stranger").port["smtp"]):
+            terminal.answer(question, str(answer))
+        digest = terminal.wait("SHA-256 of the certificate: [0-9a-f]{64}").split()[-1]
+        terminal.wait("FAILED at certificate")
+        terminal.answer(r"\[q\]uit \[q\]", "c")
+        terminal.answer("A file with the authority", digest)
+        terminal.wait("  ok")
+        terminal.answer(r"Write it\?", "y")
+        terminal.answer("Send a test message", "n")
+        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(self.settings()["relays"][0]["tls_accept_certificate"], [digest])
+
     def test_untested(self):
         terminal = self.begin()
         for question, answer in self.steps(free_port()):
