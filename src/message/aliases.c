@@ -339,16 +339,14 @@ static int check_alias(const Alias *alias, const Alias *one, Buffer *wrong)
             wrong, "line %zu is none of aliases; write NAME: ADDRESS, ...\n", alias->line);
     if (one && one->name && strcasecmp(one->name, alias->name) == 0)
         return buffer_appendf(wrong,
-            "line %zu has a second rule for %s, which counts for nothing beside the one in line "
-            "%zu\n",
+            "line %zu has a second rule for %s, which counts for nothing beside line %zu\n",
             alias->line, alias->name, one->line);
     r = address_list_split(
         alias->targets, strlen(alias->targets), check_element, &(Checking){alias, wrong});
-    return r == -ENOMEM || r >= 0 ? MIN(r, 0)
-                                  : buffer_appendf(wrong,
-                                        "line %zu: %s has what is no list of "
-                                        "addresses\n",
-                                        alias->line, alias->name);
+    if (r == -ENOMEM || r >= 0)
+        return MIN(r, 0);
+    return buffer_appendf(
+        wrong, "line %zu: %s has what is no list of addresses\n", alias->line, alias->name);
 }
 
 static int by_line(const void *a, const void *b)
@@ -528,6 +526,8 @@ static int add_name(const LocalNames *names, const Way *from, Envelope *e, const
         .from = from,
         .n_included = from ? from->n_included : 0};
 
+    if (!from && names->aliases)
+        names->aliases->n_included = 0;
     if (is_root)
         return follow_rule(&way, names->root);
     way.alias = find(names->aliases, name);
@@ -555,6 +555,32 @@ static int add_original(const LocalNames *names, const char *address, char **par
     return r < 0 ? r : envelope_merge_parameters(parameters, buffer_data(&text));
 }
 
+static void begin(Aliases *a)
+{
+    if (!a)
+        return;
+    a->root_followed = false;
+    for (size_t i = 0; i < a->n; i++)
+        a->list[i].followed = false;
+}
+
+int local_names_check(const LocalNames *names, Failure *f)
+{
+    size_t n = names->aliases ? names->aliases->n : 0;
+    int r = 0;
+
+    begin(names->aliases);
+    for (size_t i = 0; r >= 0 && i <= n; i++) {
+        const char *name = i == 0 ? "root" : names->aliases->list[i - 1].name;
+        _cleanup_envelope_ Envelope e = {0};
+
+        r = name ? add_name(names, NULL, &e, name, NULL, f) : 0;
+        if (r == -EINVAL && f->number == ERROR_NO_RECIPIENT) /* it may have a rule one day */
+            r = 0;
+    }
+    return r;
+}
+
 int local_names_add(
     const LocalNames *names, Envelope *e, const char *address, const char *parameters, Failure *f)
 {
@@ -569,11 +595,6 @@ int local_names_add(
         return -ENOMEM;
     if (has_rule(names, local))
         r = add_original(names, address, &all);
-    if (names->aliases) {
-        names->aliases->n_included = 0;
-        names->aliases->root_followed = false;
-        for (size_t i = 0; i < names->aliases->n; i++)
-            names->aliases->list[i].followed = false;
-    }
+    begin(names->aliases);
     return r < 0 ? r : add_name(names, NULL, e, local, all, f);
 }

@@ -49,4 +49,8 @@ typedef struct LocalNames {
 int local_names_add(
     const LocalNames *names, Envelope *e, const char *address, const char *parameters, Failure *f);
 
+/* Whether each rule can be followed, root's with them: not in a circle, and what is included can be
+ * read. 0; -EINVAL with a Failure of the first that cannot; -ENOMEM. */
+int local_names_check(const LocalNames *names, Failure *f);
+
 DEFINE_CLEANUP(Aliases, aliases_free);

@@ -85,9 +85,14 @@ static int include(_unused_ void *user, const char *path, Buffer *out, Failure *
 {
     int r = load(path, out);
 
-    return r < 0 ? failure_set_errno(f, r == -ENOMEM ? r : -EINVAL,
-                       "cannot read %s, which aliases include: %s", path, file_trouble(r))
-                 : 0;
+    if (r >= 0 || r == -ENOMEM)
+        return MIN(r, 0);
+    return failure_set(f, -EINVAL, ERROR_FILE,
+        "the file of aliases includes %s, which cannot be read: %s; correct the line, or mend that",
+        path,
+        r == -EFBIG    ? "it is larger than 4 MiB"
+        : r == -EISDIR ? "it is a directory"
+                       : file_trouble(r));
 }
 
 /* What cannot be read is told to whom it keeps from being understood. 0 or -ENOMEM. */
@@ -180,8 +185,12 @@ int local_check_aliases(const char *config_path)
         return tool_fail(&f);
     if (l.unread)
         return tool_fail_number(ERROR_FILE, "%s cannot be read: %s", l.names.path, l.unread);
-    if (!l.aliases || aliases_check(l.aliases, &f) >= 0)
+    if (l.aliases && aliases_check(l.aliases, &f) < 0) {
+        (void)tool_fail_about(l.names.path, &f);
+        return EX_DATAERR;
+    }
+    if (local_names_check(&l.names, &f) >= 0)
         return EX_OK;
-    (void)tool_fail_about(l.names.path, &f);
+    (void)tool_fail(&f);
     return EX_DATAERR;
 }

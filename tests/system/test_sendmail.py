@@ -162,6 +162,17 @@ class Sendmail(SystemTest):
         result = newaliases()
         self.assertEqual(result.returncode, 65)
         self.assertIn(b"line 2 is none of aliases", result.stderr)
+        for lines, words in (("ann: bob\nbob: ann\n", "lead to each other in a circle"),
+                             ("ann: ann\n", "which is itself"),
+                             (f"ann: :include:{self.directory}\n", "which cannot be read: it is a directory"),
+                             (f"ann: :include:{self.directory}/none\n", "cannot be read: No such file")):
+            self.configure(local={"root": "me@lab.test", "aliases": self.aliases, "alias_includes": True})
+            self.aliases.write_text(lines, encoding="ascii")
+            result = newaliases()
+            self.assertEqual(result.returncode, 65, words)
+            self.assertIn(words, result.stderr.decode())
+        self.configure(local={"root": "root"})
+        self.assertIn("local.root has \"root\", which is itself", newaliases().stderr.decode())
 
     def test_cron(self):
         lines = self.queued(

@@ -17,7 +17,8 @@ OUTBOX_API const char *outbox_queue(
 /* Delivers what is in the queue directory, once, over the client's relays, as the daemon would:
  * files in `.queued`, and deferred ones that are due. Events `recipient`, `error` and `trace` tell
  * what happens. 0: everything was delivered; 161: some were refused, 162: or are to be tried again;
- * or why nothing could be done. It blocks, whatever outbox_set_blocking() says, and takes a
+ * or why nothing could be done. Nobody else is told of a message that fails: no report is written
+ * to its sender, as the daemon would. It blocks, whatever outbox_set_blocking() says, and takes a
  * connection of its own. */
 OUTBOX_API int outbox_process_queue(OutboxClient *client, const char *directory);
 
