@@ -1,7 +1,9 @@
 """Figures for Prometheus: what it reads them with reads them, and they are what happened."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -307,3 +309,54 @@ class Http(MetricsTest):
         self.assertEqual(sorted(os.listdir(f"/proc/{process.pid}/fd")), ["0", "1", "2"])
         client.sendall(b" /metrics HTTP/1.0\r\n\r\n")
         self.assertEqual(self.receive(client)[0], "HTTP/1.1 200 OK")
+
+
+class Watching(MetricsTest):
+    """The rules of alerts and the dashboard that come with it."""
+
+    RULES, DASHBOARD = lab.SOURCE / "etc/prometheus-alerts.yml", lab.SOURCE / "etc/grafana-dashboard.json"
+
+    def promtool(self, *arguments, **options):
+        if not shutil.which("promtool"):
+            raise lab.Unavailable("promtool is not installed")
+        return subprocess.run(["promtool", *arguments], check=False, capture_output=True, text=True, cwd=self.directory, **options)
+
+    def expressions(self):
+        dashboard = json.loads(self.DASHBOARD.read_text(encoding="utf-8"))
+        targets = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        variables = [one["definition"] for one in dashboard["templating"]["list"] if "definition" in one]
+        self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
+        return [*targets, *variables, self.RULES.read_text(encoding="utf-8")]
+
+    def test_names_are_those_of_metrics(self):
+        self.serve()
+        self.drop("a")
+        self.wait_sample(("outbox_message_outcomes_total", "delivered"), 1)
+        labels = {}
+        for family in self.families().values():
+            suffix = "_total" if family.type == "counter" else "_bucket" if family.type == "histogram" else ""
+            labels[family.name + suffix] = {label for sample in family.samples for label in sample.labels}
+        for expression in self.expressions():
+            for name, matchers in re.findall(r"\b(outbox_\w+)(?:\{(.*?)\})?", expression):
+                self.assertIn(name, labels)
+                for label in re.findall(r"(\w+)\s*(?:=|!)", re.sub(r'"[^"]*"', "", matchers)):
+                    self.assertIn(label, labels[name] | {"instance", "job"}, expression)
+
+    def test_rules(self):
+        shutil.copy(self.RULES, self.directory / "alerts.yml")
+        shutil.copy(lab.SOURCE / "tests/data/metrics/alerts.test.yml", self.directory)
+        for arguments in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")):
+            done = self.promtool(*arguments)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_every_rule_is_tried(self):
+        tests = (lab.SOURCE / "tests/data/metrics/alerts.test.yml").read_text(encoding="utf-8")
+        for name in re.findall(r"- alert: (\w+)", self.RULES.read_text(encoding="utf-8")):
+            self.assertRegex(tests, rf"alertname: {name}\n\s+exp_alerts:\n", name)
+
+    def test_metrics_as_promtool_would_have_them(self):
+        self.serve()
+        self.drop("a")
+        self.wait_sample(("outbox_message_outcomes_total", "delivered"), 1)
+        done = self.promtool("check", "metrics", input=self.outbox("metrics", "--format", "text"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
