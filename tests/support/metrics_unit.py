@@ -1,4 +1,5 @@
-"""The tests of outbox-metrics.socket and outbox-metrics.timer, for the machine whose systemd is real (inside_systemd.py)."""
+"""The tests of outbox-metrics.socket and outbox-metrics.timer, for the machine whose systemd is real
+(inside_systemd.py)."""
 
 import pathlib
 import pwd
@@ -46,7 +47,8 @@ class MetricsUnit:
             get("http://[::1]:9925/")
         self.assertEqual(refusal.exception.code, 404)
         refusal.exception.close()
-        self.assertEqual(run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "outbox-metrics*").strip(), "")
+        failed = run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "outbox-metrics*")
+        self.assertEqual(failed.strip(), "")
         self.assertNotIn("outbox metrics answer", run("journalctl", "--no-pager", "-o", "cat"))
 
     def test_metrics_of_a_daemon_that_is_stopped(self):

@@ -46,11 +46,14 @@ class MetricsTest(RelayTest):
 
     def samples(self):
         """Values by name and labels, without that of the daemon."""
-        return {(sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "daemon")): sample.value
-                for family in self.families().values() for sample in family.samples}
+        def key(sample):
+            return (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "daemon"))
+
+        return {key(sample): sample.value for family in self.families().values() for sample in family.samples}
 
     def wait_sample(self, key, value):
-        wait_for(lambda: self.samples().get(key) == value, lambda: f"{key} {value}: {self.samples()}\n{self.logs()}", 30)
+        wait_for(lambda: self.samples().get(key) == value,
+                 lambda: f"{key} {value}: {self.samples()}\n{self.logs()}", 30)
         return self.samples()
 
 
@@ -61,8 +64,8 @@ class Figures(MetricsTest):
             os.utime(self.queue.drop(name, message(), state=state), (time.time() - 500,) * 2)
         (self.queue.path / "stranger").write_text("x")
         samples = self.samples()
-        found = {state: samples["outbox_messages", state] for state in ("queued", "sending", "sent", "failed", "deferred", "held")}
-        self.assertEqual(found, {"queued": 2, "sending": 0, "sent": 0, "failed": 1, "deferred": 1, "held": 0})
+        for state, count in {"queued": 2, "sending": 0, "sent": 0, "failed": 1, "deferred": 1, "held": 0}.items():
+            self.assertEqual(samples["outbox_messages", state], count, state)
         self.assertEqual(samples["outbox_message_bytes", "queued"], 2 * len(message()))
         self.assertAlmostEqual(samples[("outbox_oldest_waiting_seconds",)], 500, delta=100)
         self.assertEqual((samples[("outbox_up",)], samples[("outbox_strangers",)]), (0, 1))
@@ -116,8 +119,9 @@ class Figures(MetricsTest):
         self.wait_copies(1, self.address())
         key = "outbox_relay_certificate_end_timestamp_seconds"
         wait_for(lambda: any(name == key for name, *_ in self.samples()), self.logs, 30)
-        shown = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", self.lab.certificates.certificate("localhost"),
-                                "-dateopt", "iso_8601"], capture_output=True, check=True, text=True).stdout
+        file = self.lab.certificates.certificate("localhost")
+        shown = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in", file],
+                               capture_output=True, check=True, text=True).stdout
         ends = next(value for (name, *_), value in self.samples().items() if name == key)
         self.assertIn(time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ends)), shown)
 
@@ -197,8 +201,8 @@ class Files(MetricsTest):
 
     def test_options_that_do_not_go_together(self):
         self.configure()
-        for arguments, words in ((("--http", "--output", "x"), b"--http does not go with"), (("--format", "xml"), b"not 'xml'"),
-                                 (("x",), b"no argument is wanted")):
+        for arguments, words in ((("--http", "--output", "x"), b"--http does not go with"),
+                                 (("--format", "xml"), b"not 'xml'"), (("x",), b"no argument is wanted")):
             done = self.outbox("metrics", *arguments, status=None)
             self.assertEqual(done.returncode, 64)
             self.assertIn(words, done.stderr)
@@ -319,7 +323,8 @@ class Watching(MetricsTest):
     def promtool(self, *arguments, **options):
         if not shutil.which("promtool"):
             raise lab.Unavailable("promtool is not installed")
-        return subprocess.run(["promtool", *arguments], check=False, capture_output=True, text=True, cwd=self.directory, **options)
+        return subprocess.run(["promtool", *arguments], check=False, capture_output=True, text=True,
+                              cwd=self.directory, **options)
 
     def expressions(self):
         dashboard = json.loads(self.DASHBOARD.read_text(encoding="utf-8"))
