@@ -100,39 +100,49 @@ static void put_daemons(
     }
 }
 
-/* A name for the labels of a daemon, and of one thing about it. */
-#define LABELS_OF(daemon, ...)                                  \
-    (const MetricLabel[])                                       \
-    {                                                           \
-        {"daemon", (daemon)->place}, __VA_ARGS__ __VA_OPT__(, ) \
-        {                                                       \
-            0                                                   \
-        }                                                       \
-    }
+/* Ends behind the first without a name. */
+typedef struct Labels {
+    MetricLabel at[4];
+} Labels;
+
+/* Those of what is told of a daemon; `name` is of what tells it apart, NULL where nothing does. */
+static Labels labels_of(const Daemon *daemon, const char *name, const char *value)
+{
+    return (Labels){.at = {{"daemon", daemon->place}, {name, value}}};
+}
+
+static Labels labels_of_relay(
+    const Daemon *daemon, const json_t *relay, const char *name, const char *value)
+{
+    return (Labels){
+        .at = {{"daemon", daemon->place}, {"relay", servers_text(relay, "name")}, {name, value}}};
+}
 
 static void put_info(Exposition *e, const Daemon *d)
 {
-    exposition_number(e, LABELS_OF(d, {"version", servers_text(d->state, "version")}), 1);
+    exposition_number(e, labels_of(d, "version", servers_text(d->state, "version")).at, 1);
 }
 
 static void put_answers(Exposition *e, const Daemon *d)
 {
-    exposition_number(e, LABELS_OF(d), d->answers);
+    exposition_number(e, labels_of(d, NULL, NULL).at, d->answers);
 }
 
 static void put_start(Exposition *e, const Daemon *d)
 {
-    exposition_seconds(e, LABELS_OF(d), d->started);
+    exposition_seconds(e, labels_of(d, NULL, NULL).at, d->started);
 }
 
 static void put_paused(Exposition *e, const Daemon *d)
 {
-    exposition_number(e, LABELS_OF(d), json_is_object(json_object_get(d->state, "pause")));
+    exposition_number(
+        e, labels_of(d, NULL, NULL).at, json_is_object(json_object_get(d->state, "pause")));
 }
 
 static void put_reload_refused(Exposition *e, const Daemon *d)
 {
-    exposition_number(e, LABELS_OF(d), json_is_object(json_object_get(d->state, "reload_refused")));
+    exposition_number(e, labels_of(d, NULL, NULL).at,
+        json_is_object(json_object_get(d->state, "reload_refused")));
 }
 
 static void put_alarm(Exposition *e, const Daemon *d)
@@ -146,7 +156,7 @@ static void put_alarm(Exposition *e, const Daemon *d)
 
         json_array_foreach(json_object_get(d->state, "alarm"), i, alarm) on |=
             text_equal(servers_text(alarm, "alarm"), kinds[n]);
-        exposition_number(e, LABELS_OF(d, {"alarm", kinds[n]}), on);
+        exposition_number(e, labels_of(d, "alarm", kinds[n]).at, on);
     }
 }
 
@@ -155,7 +165,7 @@ static void put_last_delivery(Exposition *e, const Daemon *d)
     usec_t last = servers_time(d->state, "last_sent");
 
     if (last > 0)
-        exposition_seconds(e, LABELS_OF(d), last);
+        exposition_seconds(e, labels_of(d, NULL, NULL).at, last);
 }
 
 static const json_t *figures_of(const Daemon *d)
@@ -170,17 +180,17 @@ static const json_t *counters_of(const Daemon *d)
 
 static void put_connections(Exposition *e, const Daemon *d)
 {
-    exposition_number(e, LABELS_OF(d), count_of(figures_of(d), "connections"));
+    exposition_number(e, labels_of(d, NULL, NULL).at, count_of(figures_of(d), "connections"));
 }
 
 static void put_unsettled(Exposition *e, const Daemon *d)
 {
-    exposition_number(e, LABELS_OF(d), count_of(figures_of(d), "unsettled"));
+    exposition_number(e, labels_of(d, NULL, NULL).at, count_of(figures_of(d), "unsettled"));
 }
 
 static void count_one(Exposition *e, const Daemon *d, const json_t *object, const char *name)
 {
-    exposition_count(e, LABELS_OF(d), count_of(object, name), d->started);
+    exposition_count(e, labels_of(d, NULL, NULL).at, count_of(object, name), d->started);
 }
 
 static void put_arrivals(Exposition *e, const Daemon *d)
@@ -211,7 +221,7 @@ static void put_delivered_bytes(Exposition *e, const Daemon *d)
 static void put_outcome(
     Exposition *e, const Daemon *d, const char *outcome, const json_t *object, const char *name)
 {
-    exposition_count(e, LABELS_OF(d, {"outcome", outcome}), count_of(object, name), d->started);
+    exposition_count(e, labels_of(d, "outcome", outcome).at, count_of(object, name), d->started);
 }
 
 static void put_outcomes(Exposition *e, const Daemon *d)
@@ -255,7 +265,7 @@ static void put_delay(Exposition *e, const Daemon *d)
         bounds[i] = (usec_t)json_integer_value(json_array_get(edges, i));
     for (size_t i = 0; i <= histogram.n; i++)
         numbers[i] = (uint64_t)json_integer_value(json_array_get(counts, i));
-    exposition_histogram(e, LABELS_OF(d), &histogram, d->started);
+    exposition_histogram(e, labels_of(d, NULL, NULL).at, &histogram, d->started);
 }
 
 static void put_daemon_gauges(Exposition *e, const Metrics *m)
@@ -333,22 +343,19 @@ static void put_relays(
     }
 }
 
-#define LABELS_OF_RELAY(daemon, relay, ...) \
-    LABELS_OF(daemon, {"relay", servers_text(relay, "name")} __VA_OPT__(, ) __VA_ARGS__)
-
 static void put_relay_state(Exposition *e, const Daemon *d, const json_t *relay)
 {
     static const char *const states[] = {
         "untried", "works", "silent", "limited", "held", "probing", "hold-over"};
 
     for (size_t i = 0; i < ELEMENTSOF(states); i++)
-        exposition_number(e, LABELS_OF_RELAY(d, relay, {"state", states[i]}),
+        exposition_number(e, labels_of_relay(d, relay, "state", states[i]).at,
             text_equal(servers_text(relay, "state"), states[i]));
 }
 
 static void put_relay_connections(Exposition *e, const Daemon *d, const json_t *relay)
 {
-    exposition_number(e, LABELS_OF_RELAY(d, relay), count_of(relay, "connections"));
+    exposition_number(e, labels_of_relay(d, relay, NULL, NULL).at, count_of(relay, "connections"));
 }
 
 static void put_relay_hold(Exposition *e, const Daemon *d, const json_t *relay)
@@ -356,7 +363,8 @@ static void put_relay_hold(Exposition *e, const Daemon *d, const json_t *relay)
     usec_t until =
         text_equal(servers_text(relay, "state"), "held") ? servers_time(relay, "until") : 0;
 
-    exposition_seconds(e, LABELS_OF_RELAY(d, relay), until > d->now ? until - d->now : 0);
+    exposition_seconds(
+        e, labels_of_relay(d, relay, NULL, NULL).at, until > d->now ? until - d->now : 0);
 }
 
 static void put_relay_time(
@@ -365,7 +373,7 @@ static void put_relay_time(
     usec_t time = servers_time(object, name);
 
     if (time > 0)
-        exposition_seconds(e, LABELS_OF_RELAY(d, relay), time);
+        exposition_seconds(e, labels_of_relay(d, relay, NULL, NULL).at, time);
 }
 
 static void put_relay_last(Exposition *e, const Daemon *d, const json_t *relay)
@@ -380,14 +388,14 @@ static void put_relay_certificate(Exposition *e, const Daemon *d, const json_t *
 
 static void put_relay_holds(Exposition *e, const Daemon *d, const json_t *relay)
 {
-    exposition_count(e, LABELS_OF_RELAY(d, relay),
+    exposition_count(e, labels_of_relay(d, relay, NULL, NULL).at,
         count_of(json_object_get(relay, "counters"), "holds"), d->started);
 }
 
 static void put_relay_outcomes(Exposition *e, const Daemon *d, const json_t *relay)
 {
     for (size_t i = 0; i < ELEMENTSOF(recipient_outcomes); i++)
-        exposition_count(e, LABELS_OF_RELAY(d, relay, {"outcome", recipient_outcomes[i]}),
+        exposition_count(e, labels_of_relay(d, relay, "outcome", recipient_outcomes[i]).at,
             count_of(json_object_get(relay, "counters"), recipient_outcomes[i]), d->started);
 }
 

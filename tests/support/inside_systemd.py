@@ -14,6 +14,7 @@ import dovecot
 import lab
 from case import as_delivered, message
 from machine import CONFIGURATION, SPOOL, Machine, configure, journal, main, run, shell
+from metrics_unit import MetricsUnit
 from process import wait_for
 from receiving_unit import ReceivingUnit
 from token_server import TokenServer
@@ -21,7 +22,7 @@ from token_server import TokenServer
 PASSWORD = "wonder land"
 
 
-class Unit(ReceivingUnit, Machine):
+class Unit(ReceivingUnit, MetricsUnit, Machine):
     def test_start_and_deliver(self):
         self.assertEqual(run("systemctl", "is-active", "outboxd").strip(), "active")
         self.assertEqual(run("systemctl", "show", "-P", "User", "outboxd").strip(), "outbox")

@@ -1,7 +1,9 @@
 """Figures for Prometheus: what it reads them with reads them, and they are what happened."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -44,11 +46,14 @@ class MetricsTest(RelayTest):
 
     def samples(self):
         """Values by name and labels, without that of the daemon."""
-        return {(sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "daemon")): sample.value
-                for family in self.families().values() for sample in family.samples}
+        def key(sample):
+            return (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "daemon"))
+
+        return {key(sample): sample.value for family in self.families().values() for sample in family.samples}
 
     def wait_sample(self, key, value):
-        wait_for(lambda: self.samples().get(key) == value, lambda: f"{key} {value}: {self.samples()}\n{self.logs()}", 30)
+        wait_for(lambda: self.samples().get(key) == value,
+                 lambda: f"{key} {value}: {self.samples()}\n{self.logs()}", 30)
         return self.samples()
 
 
@@ -59,8 +64,8 @@ class Figures(MetricsTest):
             os.utime(self.queue.drop(name, message(), state=state), (time.time() - 500,) * 2)
         (self.queue.path / "stranger").write_text("x")
         samples = self.samples()
-        found = {state: samples["outbox_messages", state] for state in ("queued", "sending", "sent", "failed", "deferred", "held")}
-        self.assertEqual(found, {"queued": 2, "sending": 0, "sent": 0, "failed": 1, "deferred": 1, "held": 0})
+        for state, count in {"queued": 2, "sending": 0, "sent": 0, "failed": 1, "deferred": 1, "held": 0}.items():
+            self.assertEqual(samples["outbox_messages", state], count, state)
         self.assertEqual(samples["outbox_message_bytes", "queued"], 2 * len(message()))
         self.assertAlmostEqual(samples[("outbox_oldest_waiting_seconds",)], 500, delta=100)
         self.assertEqual((samples[("outbox_up",)], samples[("outbox_strangers",)]), (0, 1))
@@ -114,8 +119,9 @@ class Figures(MetricsTest):
         self.wait_copies(1, self.address())
         key = "outbox_relay_certificate_end_timestamp_seconds"
         wait_for(lambda: any(name == key for name, *_ in self.samples()), self.logs, 30)
-        shown = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", self.lab.certificates.certificate("localhost"),
-                                "-dateopt", "iso_8601"], capture_output=True, check=True, text=True).stdout
+        file = self.lab.certificates.certificate("localhost")
+        shown = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in", file],
+                               capture_output=True, check=True, text=True).stdout
         ends = next(value for (name, *_), value in self.samples().items() if name == key)
         self.assertIn(time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ends)), shown)
 
@@ -195,8 +201,8 @@ class Files(MetricsTest):
 
     def test_options_that_do_not_go_together(self):
         self.configure()
-        for arguments, words in ((("--http", "--output", "x"), b"--http does not go with"), (("--format", "xml"), b"not 'xml'"),
-                                 (("x",), b"no argument is wanted")):
+        for arguments, words in ((("--http", "--output", "x"), b"--http does not go with"),
+                                 (("--format", "xml"), b"not 'xml'"), (("x",), b"no argument is wanted")):
             done = self.outbox("metrics", *arguments, status=None)
             self.assertEqual(done.returncode, 64)
             self.assertIn(words, done.stderr)
@@ -307,3 +313,55 @@ class Http(MetricsTest):
         self.assertEqual(sorted(os.listdir(f"/proc/{process.pid}/fd")), ["0", "1", "2"])
         client.sendall(b" /metrics HTTP/1.0\r\n\r\n")
         self.assertEqual(self.receive(client)[0], "HTTP/1.1 200 OK")
+
+
+class Watching(MetricsTest):
+    """The rules of alerts and the dashboard that come with it."""
+
+    RULES, DASHBOARD = lab.SOURCE / "etc/prometheus-alerts.yml", lab.SOURCE / "etc/grafana-dashboard.json"
+
+    def promtool(self, *arguments, **options):
+        if not shutil.which("promtool"):
+            raise lab.Unavailable("promtool is not installed")
+        return subprocess.run(["promtool", *arguments], check=False, capture_output=True, text=True,
+                              cwd=self.directory, **options)
+
+    def expressions(self):
+        dashboard = json.loads(self.DASHBOARD.read_text(encoding="utf-8"))
+        targets = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        variables = [one["definition"] for one in dashboard["templating"]["list"] if "definition" in one]
+        self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
+        return [*targets, *variables, self.RULES.read_text(encoding="utf-8")]
+
+    def test_names_are_those_of_metrics(self):
+        self.serve()
+        self.drop("a")
+        self.wait_sample(("outbox_message_outcomes_total", "delivered"), 1)
+        labels = {}
+        for family in self.families().values():
+            suffix = "_total" if family.type == "counter" else "_bucket" if family.type == "histogram" else ""
+            labels[family.name + suffix] = {label for sample in family.samples for label in sample.labels}
+        for expression in self.expressions():
+            for name, matchers in re.findall(r"\b(outbox_\w+)(?:\{(.*?)\})?", expression):
+                self.assertIn(name, labels)
+                for label in re.findall(r"(\w+)\s*(?:=|!)", re.sub(r'"[^"]*"', "", matchers)):
+                    self.assertIn(label, labels[name] | {"instance", "job"}, expression)
+
+    def test_rules(self):
+        shutil.copy(self.RULES, self.directory / "alerts.yml")
+        shutil.copy(lab.SOURCE / "tests/data/metrics/alerts.test.yml", self.directory)
+        for arguments in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")):
+            done = self.promtool(*arguments)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_every_rule_is_tried(self):
+        tests = (lab.SOURCE / "tests/data/metrics/alerts.test.yml").read_text(encoding="utf-8")
+        for name in re.findall(r"- alert: (\w+)", self.RULES.read_text(encoding="utf-8")):
+            self.assertRegex(tests, rf"alertname: {name}\n\s+exp_alerts:\n", name)
+
+    def test_metrics_as_promtool_would_have_them(self):
+        self.serve()
+        self.drop("a")
+        self.wait_sample(("outbox_message_outcomes_total", "delivered"), 1)
+        done = self.promtool("check", "metrics", input=self.outbox("metrics", "--format", "text"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
