@@ -13,16 +13,20 @@ import lab
 SUPPORT = lab.SOURCE / "tests/support"
 
 
-def run_inside(script):
-    """Installs into a directory, boots a container with it, and returns what became of each test, or
+def make_install(root):
+    subprocess.run(
+        ["make", "-s", "-C", lab.BUILD, "install", f"DESTDIR={root}"],
+        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )
+
+
+def run_inside(script, prepare=make_install):
+    """Has prepare(root) fill a directory, boots a container with it, and returns what became of each test, or
     the reason why there could be no container."""
     with tempfile.TemporaryDirectory(prefix="outbox-install.") as directory:
         root = pathlib.Path(directory)
         root.chmod(0o755)
-        subprocess.run(
-            ["make", "-s", "-C", lab.BUILD, "install", f"DESTDIR={root}"],
-            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        )
+        prepare(root)
         tests = root / "usr/lib/outbox-tests"
         shutil.copytree(SUPPORT, tests, ignore=shutil.ignore_patterns("__pycache__"))
         result = subprocess.run(
@@ -42,11 +46,12 @@ class Boxed(unittest.TestCase):
     """What became of each test of `script` in there."""
 
     script = None
+    prepare = staticmethod(make_install)
     outcomes = None
 
     @classmethod
     def setUpClass(cls):
-        cls.outcomes = run_inside(cls.script)
+        cls.outcomes = run_inside(cls.script, cls.prepare)
 
     def look_up(self, name):
         if isinstance(self.outcomes, str):
@@ -58,7 +63,9 @@ class Boxed(unittest.TestCase):
         self.assertEqual(word, "pass", text)
 
 
-def boxed(module, inside, case):
-    """The class of tests for `module` that shows the outcomes of `case`, which is in the module `inside`."""
+def boxed(module, inside, case, prepare=make_install):
+    """The class of tests for `module` that shows the outcomes of `case`, which is in the module `inside`, in a machine
+    that was prepared so."""
     tests = {name: lambda self, name=name: self.look_up(name) for name in unittest.defaultTestLoader.getTestCaseNames(case)}
-    return type(case.__name__, (Boxed,), {"script": f"{inside.__name__}.py", "__module__": module, **tests})
+    return type(case.__name__, (Boxed,), {"script": f"{inside.__name__}.py", "__module__": module,
+                                              "prepare": staticmethod(prepare), **tests})

@@ -1,0 +1,216 @@
+"""The life of the Debian packages on a machine whose systemd is real: installed, configured, upgraded, removed. The
+tests go from one to the next, in the order of their names. tests/system/test_packages.py starts them there."""
+
+import collections
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import threading
+import unittest
+
+from machine import CONFIGURATION, SPOOL, main, run, shell
+from odd_relay import OddRelay
+from process import wait_for
+
+PACKAGES = pathlib.Path("/usr/lib/outbox-packages")
+OLD = pathlib.Path("/tmp/old-packages")
+PASSWORD = pathlib.Path("/etc/outbox/password")
+NAMES = ("liboutbox1", "outbox", "outbox-mta")
+ME = "me@lab.test"
+APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "--no-install-recommends")
+SECRET = 'a "plugh-9481" with \\ and $HOME'
+
+
+def packages(directory):
+    return [next(directory.glob(f"{name}_*.deb")) for name in NAMES]
+
+
+def make_old_packages():
+    """The same with the number of an older version."""
+    OLD.mkdir()
+    for package in packages(PACKAGES):
+        tree = OLD / "tree"
+        run("dpkg-deb", "-R", package, tree)
+        control = tree / "DEBIAN/control"
+        control.write_text(re.sub(r"\b1\.0\.0-\d+", "0.9.0-1", control.read_text(encoding="utf-8")), encoding="utf-8")
+        run("dpkg-deb", "-Znone", "-b", tree, OLD / re.sub(r"_.*_", "_0.9.0-1_", package.name))
+        shutil.rmtree(tree)
+
+
+def install(directory=PACKAGES):
+    return run(*APT, "install", *packages(directory))
+
+
+def answers(**values):
+    kinds = {"relay_tls": "select", "password": "password"}
+    for name, value in values.items():
+        run("debconf-set-selections", stdin=f"outbox outbox/{name} {kinds.get(name, 'string')} {value}\n")
+
+
+def state(unit, verb="is-active"):
+    return run("systemctl", verb, unit, status=None).strip()
+
+
+def version(name="outbox"):
+    return run("dpkg-query", "-W", "-f", "${Version}", name)
+
+
+def is_known_to_debconf(secret):
+    return secret.encode() in b"".join(p.read_bytes() for p in pathlib.Path("/var/cache/debconf").iterdir() if p.is_file())
+
+
+class Packages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.relay = OddRelay()
+        cls.addClassCleanup(cls.relay.close)
+        run("useradd", "-m", "mallory")
+        pathlib.Path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)  # a machine whose services may be started
+        make_old_packages()
+        run("debconf-set-selections", stdin="man-db man-db/auto-update boolean false\n")  # it takes longer than all else
+
+    def arrived(self, word, recipient=ME):
+        """How often a message with this word has."""
+        return sum(recipient in recipients and word.encode() in content for recipients, content in self.relay.accepted)
+
+    def wait_mail(self, word, recipient=ME):
+        wait_for(lambda: self.arrived(word, recipient), f"a mail with {word} to {recipient}; {self.relay.accepted}", 100)
+
+    def reconfigure(self, *lines):
+        """By a terminal, where each line answers a question."""
+        text = "".join(f"{line}\n" for line in lines)
+        return shell("script -qec 'dpkg-reconfigure -f teletype outbox' /dev/null", stdin=text)
+
+    def test_1_without_an_answer(self):
+        """Another mail system makes way. Nothing is started, and nothing fails; mail waits."""
+        said = install()
+        self.assertIn("outbox is not started, for it has no relay: dpkg-reconfigure outbox", said)
+        self.assertNotIn("Traceback", said)
+        self.assertEqual((state("outboxd"), state("outboxd", "is-enabled")), ("inactive", "disabled"))
+        self.assertEqual(state("outbox-submit.socket", "is-enabled"), "disabled")
+        self.assertEqual(CONFIGURATION.read_bytes(), pathlib.Path("/usr/share/outbox/outbox.conf").read_bytes())
+        self.assertNotEqual(run("dpkg-query", "-W", "-f", "${db:Status-Status}", "postfix", status=None), "installed")
+        for page in ("man8/sendmail.8", "man1/mailq.1", "man1/newaliases.1"):
+            self.assertTrue(pathlib.Path(f"/usr/share/man/{page}.gz").exists(), page)
+        run("/usr/sbin/sendmail", "someone@lab.test", stdin="kept over a purge\n")
+        self.assertEqual(len(list(SPOOL.glob("*.queued"))), 1)
+
+    def test_2_purge_leaves_mail(self):
+        pathlib.Path("/etc/credstore").mkdir(exist_ok=True)
+        for secret in (PASSWORD, pathlib.Path("/etc/credstore/outbox.password"), pathlib.Path("/var/lib/outbox/tokens")):
+            secret.write_text("secret\n", encoding="ascii")
+        said = run("dpkg", "--purge", "--force-depends", *NAMES)  # apt would take bsd-mailx along
+        self.assertIn("messages are left in /var/spool/outbox", said)
+        self.assertEqual(len(list(SPOOL.glob("*.queued"))), 1)
+        for path in ("/etc/outbox", "/var/lib/outbox", "/etc/credstore/outbox.password", "/usr/sbin/sendmail"):
+            self.assertFalse(os.path.lexists(path), path)
+        self.assertNotIn("outbox/", run("debconf-get-selections", status=None) if shutil.which("debconf-get-selections") else
+                         pathlib.Path("/var/cache/debconf/config.dat").read_text(encoding="utf-8"))
+        shutil.rmtree(SPOOL)
+
+    def test_3_preseeded(self):
+        answers(relay_host="127.0.0.1", relay_port=self.relay.port, relay_tls="none", root=ME)
+        said = install(OLD)
+        self.assertNotIn("not started", said)
+        for unit in ("outboxd", "outbox-submit.socket"):
+            self.assertEqual((state(unit), state(unit, "is-enabled")), ("active", "enabled"), unit)
+        self.assertEqual(state("outbox-smtp.socket", "is-enabled"), "disabled")
+        run("bsd-mailx", "-s", "by mailx", "root", user="mallory", stdin="from mailx\n")
+        self.wait_mail("from mailx")
+        tab = pathlib.Path("/etc/cron.d/outbox-test")
+        tab.write_text("* * * * * root echo from-cron\n", encoding="ascii")
+        run("systemctl", "start", "cron")
+        self.addCleanup(tab.unlink)
+        self.addCleanup(run, "systemctl", "stop", "cron")
+        self.wait_mail("from-cron")
+
+    def test_4_upgrade_under_load(self):
+        """Everything that was queued arrives once, whoever queued it, and whenever."""
+        self.assertEqual(version(), "0.9.0-1")
+        stop, queued, refused = threading.Event(), [], []
+
+        def write(number):
+            count = 0
+            while not stop.is_set():
+                key = f"load-{number}-{count}-end"
+                count += 1
+                result = subprocess.run(("/usr/sbin/sendmail", f"{key}@lab.test"), input=f"{key}\n", text=True,
+                                        user="mallory" if number else None, capture_output=True, check=False)
+                (refused if result.returncode else queued).append(key)
+
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+        for writer in writers:
+            writer.start()
+        try:
+            wait_for(lambda: len(queued) > 20, "messages that are queued")
+            install()
+        finally:
+            stop.set()
+            for writer in writers:
+                writer.join()
+        self.assertEqual((version(), version("outbox-mta")), (version("liboutbox1"),) * 2)
+        self.assertNotEqual(version(), "0.9.0-1")
+        self.assertEqual(state("outboxd"), "active")
+        wait_for(lambda: not list(SPOOL.glob("*.queued")) and not list(SPOOL.glob("*.sending")), "an empty queue", 100)
+        counts = collections.Counter(one for recipients, _ in self.relay.accepted for one in recipients)
+        self.assertEqual([key for key in queued if counts[f"{key}@lab.test"] != 1], [])
+        self.assertEqual([key for key in refused if counts[f"{key}@lab.test"]], [])
+
+    def test_5_the_password(self):
+        """It is in its file, in the relay's settings, and in no database."""
+        said = self.reconfigure("127.0.0.1", self.relay.port, "1", "app", SECRET, ME)
+        self.assertEqual(PASSWORD.read_text(encoding="utf-8"), SECRET + "\n", said)
+        self.assertEqual((PASSWORD.stat().st_mode & 0o7777, PASSWORD.owner(), PASSWORD.group()), (0o600, "outbox", "root"))
+        self.assertFalse(is_known_to_debconf("plugh-9481"))
+        self.assertEqual(run("outbox", "config", "relays.user").strip(), "app")
+        self.assertEqual(run("outbox", "config", "relays.password_file").strip(), str(PASSWORD))
+        self.assertEqual(run("outbox", "config", "local.root").strip(), ME)
+        self.reconfigure("127.0.0.1", self.relay.port, "none", "", ME)
+        self.assertEqual(run("outbox", "config", "relays.user").strip(), "")
+
+    def test_6_what_was_edited_stays(self):
+        """Nobody can be asked: the administrator's file counts."""
+        edited = CONFIGURATION.read_text(encoding="utf-8").replace(ME, "edited@lab.test") + "# my own line\n"
+        CONFIGURATION.write_text(edited, encoding="utf-8")
+        run("dpkg-reconfigure", "-f", "noninteractive", "outbox")
+        self.assertEqual(CONFIGURATION.read_text(encoding="utf-8"), edited)
+        run(*APT, "install", "--reinstall", *packages(PACKAGES))
+        self.assertEqual(CONFIGURATION.read_text(encoding="utf-8"), edited)
+        run("/usr/sbin/sendmail", "root", stdin="after the edit\n")
+        self.wait_mail("after the edit", "edited@lab.test")
+
+    def test_7_disabled_stays_disabled(self):
+        run("systemctl", "disable", "--now", "outbox-submit.socket", "outboxd")
+        run(*APT, "install", "--reinstall", *packages(PACKAGES))
+        self.assertEqual((state("outboxd"), state("outboxd", "is-enabled")), ("inactive", "disabled"))
+        run("systemctl", "enable", "--now", "outbox-submit.socket", "outboxd")
+
+    def test_8_removed_and_back(self):
+        edited = CONFIGURATION.read_bytes()
+        run("dpkg", "--remove", "--force-depends", *NAMES)
+        self.assertEqual(CONFIGURATION.read_bytes(), edited)
+        self.assertFalse(os.path.lexists("/usr/sbin/sendmail"))
+        self.assertNotEqual(state("outboxd"), "active")
+        install()
+        self.assertEqual((state("outboxd"), state("outbox-submit.socket")), ("active", "active"))
+        run("/usr/sbin/sendmail", "root", stdin="after it came back\n", user="mallory")
+        self.wait_mail("after it came back", "edited@lab.test")
+
+    def test_9_no_other_mail_system(self):
+        """What recommends a mail transport agent has one; without outbox-mta it would bring another."""
+        run("dpkg", "--remove", "--force-depends", "cron", "at", "bsd-mailx")
+
+        def would_install():
+            said = run(*APT[:-1], "-s", "--install-recommends", "install", "cron", "at", "mdadm", "bsd-mailx")
+            return set(re.findall(r"(?m)^Inst (\S+)", said))
+
+        self.assertLessEqual({"cron", "at", "mdadm", "bsd-mailx"}, would_install())
+        self.assertEqual([name for name in would_install() if re.match("exim|postfix|.*-mta$", name)], [])
+        run(*APT, "purge", "outbox-mta")
+        self.assertIn("exim4-base", would_install())
+
+
+if __name__ == "__main__":
+    main(Packages)
