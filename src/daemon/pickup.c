@@ -30,6 +30,7 @@ typedef struct Place {
     bool dot_stuffed, gone; /* `gone`: it is no longer configured */
     sd_event_source *watch, *timer, *ended;
     Job *job;     /* of a pass */
+    usec_t began; /* (monotonic) */
     bool noticed; /* something has come since it began */
     bool unsure;  /* what a pass before has begun is to be ended first */
     char *told;   /* what was last wrong with the directory; NULL: nothing */
@@ -312,6 +313,13 @@ static void watch(Place *place)
             place->pickup->loop, &place->watch, place->path, EVENTS, on_event, place);
 }
 
+/* As long as the last pass took: who makes a directory long, and events all the time, has half of
+ * one thread. */
+static usec_t pause_after(const Place *place)
+{
+    return MAX(TOGETHER, MIN(clock_monotonic() - place->began, USEC_PER_SEC));
+}
+
 static int on_ended(
     _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
 {
@@ -324,7 +332,7 @@ static int on_ended(
     if (task->error < 0 && place->watch)
         place->watch = sd_event_source_disable_unref(place->watch);
     if (task->error >= 0 && (place->noticed || task->result.has_more))
-        next = task->result.has_more ? 0 : TOGETHER;
+        next = task->result.has_more ? 0 : pause_after(place);
     else if (task->error >= 0 && task->result.again > 0)
         next = MIN(next, task->result.again);
     place->ended = sd_event_source_disable_unref(place->ended);
@@ -344,6 +352,7 @@ static void begin(Place *place)
         return;
     watch(place);
     place->noticed = false;
+    place->began = clock_monotonic();
     task = task_new(place);
     if (task && worker_submit(pickup->worker, &kind, task->strings[1], task, &place->job) < 0) {
         drop(task);

@@ -7,11 +7,13 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "foreign/format.h"
+#include "message/message.h"
 
 #define SENDER "X-Sender:"
 #define RECEIVER "X-Receiver:"
 #define OWN "X-Outbox-"
 #define LONGEST 11 /* of these */
+#define FIELD_MAX (64 * 1024)
 
 static bool is_message(const char *name)
 {
@@ -74,6 +76,9 @@ static int read_envelope(_unused_ const char *path, ForeignMessage *message, Fai
         r = reader_line(in, &line);
         if (r < 0)
             return format_line_failure(in, r, f);
+        if (buffer_size(&field) > FIELD_MAX || reader_at(in) > MESSAGE_BLOCK_MAX)
+            return failure_set(f, -EBADMSG, ERROR_MESSAGE,
+                "line %zu: the fields in front of the message are too long", in->lines);
         r = buffer_append(&field, buffer_data(&line), buffer_size(&line));
     }
     if (r >= 0 && buffer_size(&field) > 0)

@@ -1,6 +1,8 @@
 /* What the steps of a pass share. Private to the spool. */
 #pragma once
 
+#include <limits.h>
+
 #include "spool/pickup.h"
 #include "spool/staged.h"
 

@@ -115,13 +115,14 @@ class Export(SystemTest):
         (self.target / "none.eml").write_bytes(b"")
         (self.target / "other.txt").write_bytes(message())
         (self.target / "long.eml").write_bytes(b"X-Receiver: <" + b"a" * 100000 + b"@b.test>\n" + message())
+        (self.target / "folded.eml").write_bytes(b"X-Receiver:\n" + (b" " * 8000 + b"\n") * 100 + message())
         (self.target / "good.eml").write_bytes(
             b"\xef\xbb\xbfX-Sender: <s@lab.test>\r\nX-Receiver:\r\n <r@lab.test>\r\n" + message(envelope=False))
         result = lab.outbox("--config", self.configuration, "import", "--remove", "eml", self.target)
         self.assertEqual(result.returncode, 65, result)
-        self.assertIn(b"1 message imported, 6 left", result.stdout)
+        self.assertIn(b"1 message imported, 7 left", result.stdout)
         self.assertNotIn("good.eml", os.listdir(self.target))
-        self.assertEqual(len(os.listdir(self.target)), 7)
+        self.assertEqual(len(os.listdir(self.target)), 8)
         found = json.loads(lab.outbox("--config", self.configuration, "list", "--json").stdout)
         self.assertEqual([(m["sender"], m["recipients"]) for m in found], [("s@lab.test", ["r@lab.test"])])
 
