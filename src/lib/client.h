@@ -65,8 +65,10 @@ struct OutboxClient {
     ConnectionShared **shared;
     size_t n_shared;
     ContactState contact;
-    size_t relay;   /* in use */
-    bool one_relay; /* and no other one */
+    size_t relay;        /* in use */
+    bool one_relay;      /* and no other one */
+    const RouteWay *way; /* the relays that a rule of `config` names for the message; NULL: any */
+    size_t way_place;    /* in them */
     ClientFault on_fault;
     void *fault_user;
     int fault_status; /* of the relays that were at fault in this call, for sysexits.h */

@@ -321,8 +321,11 @@ int contact_begin(OutboxClient *client)
 {
     int r = share(client);
 
+    client->way_place = 0;
+    if (client->call != CALL_SEND)
+        client->way = NULL;
     if (!client->one_relay)
-        client->relay = 0;
+        client->relay = client->way ? client->way->relays[0] : 0;
     buffer_clear(&client->last_reply);
     client->certificate = certificate_free(client->certificate);
     return r < 0 ? r : open_connection(client);
@@ -361,6 +364,8 @@ bool contact_stands(OutboxClient *client)
 
 bool contact_has_next(const OutboxClient *client)
 {
+    if (client->way && !client->one_relay)
+        return client->way_place + 1 < client->way->n_relays;
     return !client->one_relay && client->relay + 1 < client->n_shared;
 }
 
@@ -369,7 +374,7 @@ int contact_next(OutboxClient *client)
     if (!contact_has_next(client))
         return -ENOENT;
     notify_error(client, client->failure.number, failure_text(&client->failure));
-    client->relay++;
+    client->relay = client->way ? client->way->relays[++client->way_place] : client->relay + 1;
     return open_connection(client);
 }
 

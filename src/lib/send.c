@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "delivery/advice.h"
+#include "delivery/split.h"
 #include "lib/client.h"
 #include "lib/message.h"
 #include "lib/message_file.h"
@@ -125,6 +126,46 @@ static int open_message(OutboxClient *client, OutboxMessage *source)
         message_file(source), &asked, clock_realtime(), id, &s->message, &source->failure);
 }
 
+static int refuse_ways(OutboxClient *client, const char *first, const char *other)
+{
+    return client_fail(client, ERROR_USAGE,
+        "%s and %s go by different rules of routes, over relays of their own: queue the message, "
+        "or "
+        "send it to each apart",
+        first, other);
+}
+
+/* The relays that the rules of `routes` name for the message, unless the program has chosen one. 0,
+ * -ENOMEM, or an error number: its recipients go different ways. */
+static int find_way(OutboxClient *client)
+{
+    const RouteRules *rules = client->config->rules;
+    const Envelope *e = message_envelope(client->sending.message);
+    _cleanup_(route_query_free_p) RouteQuery *query = NULL;
+    size_t way = 0;
+    int r;
+
+    client->way = NULL;
+    if (!rules || client->one_relay)
+        return 0;
+    r = split_ask(rules, client->sending.message, &query);
+    for (size_t i = 0; r >= 0 && i < e->n_recipients; i++) {
+        size_t rule, one;
+
+        r = route_query_rule(query, e->recipients[i].address, &rule);
+        one = r < 0 ? way : route_rules_way_of(rules, rule);
+        if (i > 0 && one != way)
+            return refuse_ways(client, e->recipients[0].address, e->recipients[i].address);
+        way = one;
+    }
+    if (r < 0)
+        return r;
+    client->way = route_rules_way(rules, way);
+    if (client->contact == CONTACT_READY && !(client->way->mask >> client->relay & 1))
+        contact_close(client, 0, NULL); /* the message before went another way */
+    return 0;
+}
+
 static int prepare(OutboxClient *client, OutboxMessage *source)
 {
     int r;
@@ -142,7 +183,13 @@ static int prepare(OutboxClient *client, OutboxMessage *source)
         send_forget(client);
         return r;
     }
-    r = list_recipients(client);
+    r = find_way(client);
+    if (r > 0) {
+        send_forget(client);
+        return r;
+    }
+    if (r == 0)
+        r = list_recipients(client);
     if (r < 0) {
         send_forget(client);
         return client_fail(client, ERROR_MEMORY, "no memory is left");

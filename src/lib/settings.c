@@ -40,6 +40,7 @@ void settings_done(OutboxClient *client)
     client->path = NULL;
     client->values = config_unref(client->values);
     client->config = config_unref(client->config);
+    client->way = NULL; /* it was of that */
     buffer_done(&client->answer);
 }
 
@@ -77,6 +78,7 @@ static void forget(OutboxClient *client)
 {
     client->values = config_unref(client->values);
     client->config = config_unref(client->config);
+    client->way = NULL; /* it was of that */
 }
 
 int outbox_load(OutboxClient *client, const char *path)

@@ -119,6 +119,19 @@ class Rules(RoutesTest):
         daemon.reload()
         self.at("bulk", "x1@else.test")
 
+    def test_send(self):
+        self.configure(*(self.settings(relay, name) for name, relay in self.relays.items()))
+        self.outbox("send", stdin=message(to=["x1@h.corp.test", "x2@corp.corp.test"]))
+        self.at("internal", "x1@h.corp.test", "x2@corp.corp.test")
+        self.outbox("send", stdin=message(to=["x3@else.test"]))
+        self.at("default", "x3@else.test")
+        self.outbox("send", "--lane", "bulk", stdin=message(to=["x4@else.test"]))
+        self.at("bulk", "x4@else.test")
+        result = self.outbox("send", stdin=message(to=["x5@else.test", "x6@h.corp.test"]), status=None)
+        self.assertIn(b"x5@else.test and x6@h.corp.test go by different rules of routes", result.stderr)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(sum(len(relay.accepted) for relay in self.relays.values()), 3)
+
     def test_process(self):
         self.configure(*(self.settings(relay, name) for name, relay in self.relays.items()), retry=RETRY)
         self.queue.drop("one", message(to=["x1@h.corp.test", "x2@else.test"]))
