@@ -45,7 +45,10 @@ typedef struct PlanRelay {
     usec_t until;         /* of HELD and LIMITED */
     unsigned limit;       /* connections it may have now, by setting and state */
     unsigned connections; /* of this configuration, open or being opened */
-    bool unproven;        /* whether it takes the login is to be seen: one connection tries */
+    bool restrained; /* it may take `room` messages now, and what is more from `room_from` on */
+    size_t room;
+    usec_t room_from;
+    bool unproven; /* whether it takes the login is to be seen: one connection tries */
 } PlanRelay;
 
 typedef struct PlanView {

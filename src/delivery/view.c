@@ -2,6 +2,8 @@
  * change anything but what time changes by itself. */
 #include "delivery/view.h"
 
+#include "delivery/restrain.h"
+
 #define ACTIONS_MAX 64 /* that are looked at */
 
 /* A relay that is being tried gets one message at a time. One behind it would go back with it: a
@@ -13,7 +15,8 @@ static unsigned depth_of(const Link *link)
 
 bool view_can_submit(const Link *link)
 {
-    return link->ready && link->n_attempts < depth_of(link) &&
+    return link->ready && restrain_has_room(link->engine, link->relay) &&
+           link->n_attempts < depth_of(link) &&
            smtp_session_can_submit(connection_session(link->connection));
 }
 
@@ -90,6 +93,7 @@ static void view_relays(Engine *engine, usec_t now)
             .limit = limit_of(relay),
             .unproven = relay_is_unproven(relay),
         };
+        restrain_view(engine, relay, &engine->plan_relays[i]);
     }
 }
 

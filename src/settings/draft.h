@@ -13,7 +13,7 @@
 #include "settings/table.h"
 #include "settings/value.h"
 
-#define SETTINGS_MAX 160 /* rows of the table, at most */
+#define SETTINGS_MAX 192 /* rows of the table, at most */
 #define DRAFT_LABEL_MAX 256
 
 /* Where something was written: a file and line, or file "--set" and line 0. Borrowed. */
