@@ -180,14 +180,17 @@ END_TEST
 START_TEST(mistakes_say_what_is_right)
 {
     expect_mistakes("relays = ( { host = \"h\"; message_rate = \"14 a second\"; } );\n",
-        "outbox.conf:1: relays.h:25.message_rate: \"14 a second\": a number of messages or recipients "
+        "outbox.conf:1: relays.h:25.message_rate: \"14 a second\": a number of messages or "
+        "recipients "
         "and a time are wanted, with a / between them, as in \"14/s\" or \"100/h, 2000/d\"");
     expect_mistakes("relays = ( { host = \"h\"; recipient_rate = \"14/fortnight\"; } );\n",
-        "outbox.conf:1: relays.h:25.recipient_rate: \"14/fortnight\": behind the / comes a time: s, "
+        "outbox.conf:1: relays.h:25.recipient_rate: \"14/fortnight\": behind the / comes a time: "
+        "s, "
         "m, "
         "h or d, or a number of them as in 10m");
     expect_mistakes("relays = ( { host = \"h\"; quiet = \"00:00-24:00\"; } );\n",
-        "outbox.conf:1: relays.h:25.quiet: \"00:00-24:00\": leaves no hour of the week; what takes no "
+        "outbox.conf:1: relays.h:25.quiet: \"00:00-24:00\": leaves no hour of the week; what takes "
+        "no "
         "mail at all is no relay");
 }
 END_TEST
