@@ -42,6 +42,8 @@ static const EventRow relay_rows[] = {
     [RELAY_LACKS] = {"relay-lacks", MESSAGE_ID_RELAY_LACKS, LOG_WARNING},
     [RELAY_EXPIRES] = {"relay-expires", MESSAGE_ID_RELAY_EXPIRES, LOG_WARNING},
     [RELAY_POLICY] = {"relay-policy", MESSAGE_ID_RELAY_POLICY, LOG_WARNING},
+    [RELAY_RESTRAINED] = {"relay-restrained", MESSAGE_ID_RELAY_RESTRAINED, LOG_NOTICE},
+    [RELAY_UNRESTRAINED] = {"relay-unrestrained", MESSAGE_ID_RELAY_UNRESTRAINED, LOG_NOTICE},
     [RELAY_RESUMED] = {"relay-resumed", MESSAGE_ID_RELAY_RESUMED, LOG_NOTICE},
 };
 
@@ -299,6 +301,17 @@ static void relay_sentence(Entry *entry, const RelayReport *report)
 {
     if (report->change == RELAY_RESUMED) {
         entry_text(entry, " works again");
+        return;
+    }
+    if (report->change == RELAY_UNRESTRAINED) {
+        entry_text(entry, " takes messages again");
+        return;
+    }
+    if (report->change == RELAY_RESTRAINED) {
+        entry_text(entry, " is to take no message before ");
+        add_time(entry, report->until);
+        entry_text(entry, ": ");
+        entry_text(entry, report->restraint);
         return;
     }
     if (report->change == RELAY_EXPIRES) {

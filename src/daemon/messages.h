@@ -31,13 +31,16 @@
 #define MESSAGE_ID_MESSAGE_UNTOLD "fa12d1dff2b740ee978649fae4286be4"
 
 /* A relay's health. OUTBOX_EVENT: "relay-held", "relay-limited", "relay-silent", "relay-lacks",
- * "relay-expires", "relay-policy", "relay-resumed". */
+ * "relay-expires", "relay-policy", "relay-restrained", "relay-unrestrained",
+ * "relay-resumed". */
 #define MESSAGE_ID_RELAY_HELD "009207a672b94b90a4b5037c51504ab7"
 #define MESSAGE_ID_RELAY_LIMITED "5c9e0f4d2f7b4d6c9f2a7d3b1e8c6a40"
 #define MESSAGE_ID_RELAY_SILENT "5144c7fc2eb74879b6a5e60e2e739907"
 #define MESSAGE_ID_RELAY_LACKS "1d0c64be7a5a4b0f9c0f6d0a3e6f5b27"
 #define MESSAGE_ID_RELAY_EXPIRES "7d2b5b521e474add8dcaad9c8e753897"
 #define MESSAGE_ID_RELAY_POLICY "3f0c5e9ad1b74c5d8a6be1f4270d9c63"
+#define MESSAGE_ID_RELAY_RESTRAINED "b2a0c3d4f61e4f7a9b0d5f1e7c8a4d12"
+#define MESSAGE_ID_RELAY_UNRESTRAINED "e47d1c0b9a3f4c52b6d8f0a1937e5c64"
 #define MESSAGE_ID_RELAY_RESUMED "7c9acf2a4e284ea3a9d81efe3d21d3c4"
 
 /* The queue directory. OUTBOX_EVENT: "directory-lost", "directory-back". */

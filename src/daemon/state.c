@@ -186,16 +186,26 @@ static json_t *counted_to_json(const CountersRelay *counted)
         to_time(c->last_delivered));
 }
 
+/* {"until": "...", "text": "..."}, or NULL. */
+static json_t *restraint_to_json(const EngineRelay *relay)
+{
+    if (relay->restrained_until == 0)
+        return NULL;
+    return json_pack("{s:o?, s:o?}", "until", to_time(relay->restrained_until), "text",
+        to_text(relay->restraint));
+}
+
 static json_t *relay_to_json(const EngineRelay *relay, const Counters *counters)
 {
     const RelayConfig *config = relay->config;
 
-    return json_pack("{s:o?, s:o?, s:i, s:s, s:o?, s:i, s:b, s:o?, s:i, s:o?, s:o?, s:o}", "name",
-        to_text(config->name), "host", to_text(config->host), "port", (int)config->port, "state",
-        relay->state, "until", to_time(relay->until), "holds", (int)relay->holds, "silent",
+    return json_pack("{s:o?, s:o?, s:i, s:s, s:o?, s:i, s:b, s:o?, s:i, s:o?, s:o?, s:o?, s:o}",
+        "name", to_text(config->name), "host", to_text(config->host), "port", (int)config->port,
+        "state", relay->state, "until", to_time(relay->until), "holds", (int)relay->holds, "silent",
         (int)relay->silent, "waits", wait_to_json(relay), "connections", (int)relay->connections,
-        "fault", fault_to_json(relay), "certificate_ends", to_time(relay->certificate_ends),
-        "counters", counted_to_json(counters_relay(counters, config->name)));
+        "fault", fault_to_json(relay), "restrained", restraint_to_json(relay), "certificate_ends",
+        to_time(relay->certificate_ends), "counters",
+        counted_to_json(counters_relay(counters, config->name)));
 }
 
 static json_t *relays_to_json(const Queue *queue, const Counters *counters)

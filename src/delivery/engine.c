@@ -7,6 +7,7 @@
 #include "delivery/active.h"
 #include "delivery/link.h"
 #include "delivery/pump.h"
+#include "delivery/restrain.h"
 #include "delivery/ways.h"
 
 static int on_pump(_unused_ sd_event_source *source, void *user)
@@ -112,6 +113,8 @@ void engine_free(Engine *engine)
     engine_abandon_unsettled(engine);
     ways_done(engine);
     if (engine->source)
+        restrain_save(engine);
+    if (engine->source)
         engine->source->handlers = NULL;
     sd_event_source_disable_unref(engine->pump_source);
     sd_event_source_disable_unref(engine->timer);
@@ -138,6 +141,7 @@ void engine_limit_connections(Engine *engine, size_t n)
 
 void engine_start(Engine *engine)
 {
+    restrain_load(engine);
     engine_wake(engine);
 }
 
@@ -172,6 +176,14 @@ void engine_stop(Engine *engine, usec_t deadline)
     engine_wake(engine);
 }
 
+static void count_relay(const Relay *relay, EngineStatistics *ret)
+{
+    bool held = engine_relay_is_at_fault(relay);
+
+    ret->relays_held += held;
+    ret->relays_restrained += relay->restrained && !held;
+}
+
 void engine_statistics(const Engine *engine, EngineStatistics *ret)
 {
     SourceFigures figures;
@@ -186,5 +198,5 @@ void engine_statistics(const Engine *engine, EngineStatistics *ret)
     ret->paused_until = engine_to_real(engine, engine->paused_until);
     ret->unsettled = engine_count_stuck(engine);
     for (size_t i = 0; i < engine->relays->n_relays; i++)
-        ret->relays_held += engine_relay_is_at_fault(&engine->relays->relays[i]);
+        count_relay(&engine->relays->relays[i], ret);
 }

@@ -40,6 +40,19 @@ static void say_wait(const Engine *engine, const Relay *relay, EngineRelay *ret)
     ret->wait_hint = ret->wait.remedy ?: advice_on(&waits, relay->config);
 }
 
+static void say_restraint(const Engine *engine, const Relay *relay, EngineRelay *ret)
+{
+    RestraintRoom room;
+
+    if (!relay->restraint)
+        return;
+    room = restraint_room(relay->restraint, engine_now(engine), engine_now_real(engine));
+    if (room.kind == RESTRAINT_NONE)
+        return;
+    ret->restrained_until = engine_to_real(engine, room.from);
+    (void)restraint_explain(relay->restraint, room.kind, ret->restraint);
+}
+
 /* Connections that are being opened, or that carry something. */
 static size_t count_tries(const Engine *engine, const Relay *relay)
 {
@@ -105,6 +118,7 @@ bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret)
         ret->hint = advice_on(ret->fault, relay->config);
     if (ret->silent)
         say_wait(engine, relay, ret);
+    say_restraint(engine, relay, ret);
     return true;
 }
 
@@ -117,7 +131,7 @@ uint64_t engine_health(const Engine *engine)
         bool works = relay->state == RELAY_STATE_WORKS && relay->worked;
         const uint64_t facts[] = {relay->state, relay->silence_told, relay->worked,
             works ? 0 : count_connections(engine, relay), works ? 0 : count_tries(engine, relay),
-            is_on_hold(engine, relay)};
+            is_on_hold(engine, relay), relay->restrained};
 
         for (size_t n = 0; n < ELEMENTSOF(facts); n++)
             number = (number ^ facts[n]) * FNV_PRIME;

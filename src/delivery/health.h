@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/outcome.h"
+#include "delivery/restraint.h"
 #include "net/connection.h"
 #include "settings/config.h"
 
@@ -14,17 +15,19 @@ typedef struct Engine Engine;
 /* A relay as it is. Borrowed until the loop runs again. */
 typedef struct EngineRelay {
     const RelayConfig *config;
-    const char *state;     /* "untried", "silent", "hold-over", or as of relay_state_name() */
-    bool at_fault;         /* held, or not seen to work again since */
-    usec_t until;          /* realtime: LIMITED and HELD end then; 0: neither */
-    unsigned holds;        /* in a row */
-    bool silent;           /* it is waited for, and is of no use yet */
-    ConnectionWait wait;   /* then: for what; without a stage: nothing is any more */
-    const char *wait_hint; /* what to do about that, or NULL */
-    size_t connections;    /* open or opening */
-    const DeliveryOutcome *fault; /* the latest, why it is not "works"; else NULL */
-    const char *hint;             /* what to do about it, or NULL */
-    usec_t certificate_ends;      /* realtime, of its latest session; 0: not known, or no TLS */
+    const char *state;       /* "untried", "silent", "hold-over", or as of relay_state_name() */
+    bool at_fault;           /* held, or not seen to work again since */
+    usec_t until;            /* realtime: LIMITED and HELD end then; 0: neither */
+    unsigned holds;          /* in a row */
+    usec_t restrained_until; /* realtime: it is to take nothing before; 0: it may */
+    char restraint[RESTRAINT_TEXT_MAX]; /* then: why */
+    bool silent;                        /* it is waited for, and is of no use yet */
+    ConnectionWait wait;                /* then: for what; without a stage: nothing is any more */
+    const char *wait_hint;              /* what to do about that, or NULL */
+    size_t connections;                 /* open or opening */
+    const DeliveryOutcome *fault;       /* the latest, why it is not "works"; else NULL */
+    const char *hint;                   /* what to do about it, or NULL */
+    usec_t certificate_ends; /* realtime, of its latest session; 0: not known, or no TLS */
 } EngineRelay;
 
 /* The relay of that place in the order of preference; false when there is none. */

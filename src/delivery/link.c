@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "delivery/active.h"
 #include "delivery/advice.h"
+#include "delivery/restrain.h"
 #include "delivery/route.h"
 #include "delivery/split.h"
 #include "delivery/view.h"
@@ -58,6 +59,8 @@ static int take_message(Link *link, HeldMessage *message)
 
     if (r > 0)
         return r;
+    if (r >= 0 && !restrain_admits(link, message))
+        return 1;
     if (r >= 0)
         r = begin_attempt(link, message, &attempt);
     if (r < 0) {
@@ -71,6 +74,7 @@ static int take_message(Link *link, HeldMessage *message)
         engine_end_attempt(engine, attempt);
         return r;
     }
+    restrain_note(link, message);
     link->attempts[link->n_attempts++] = attempt;
     link->taken++;
     link->since = engine_now(link->engine);

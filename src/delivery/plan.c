@@ -101,6 +101,16 @@ bool plan_is_silent(const PlanView *v, size_t relay, usec_t now)
     return silent;
 }
 
+/* One that may take no more for a while does not keep the mail: as long as it would be waited for
+ * if it were silent. */
+static bool keeps_mail(const PlanView *v, size_t relay, usec_t now)
+{
+    const PlanRelay *r = &v->relays[relay];
+
+    return r->state == RELAY_STATE_WORKS &&
+           !(r->restrained && r->room == 0 && r->room_from > usec_add(now, PLAN_SILENT));
+}
+
 /* Connections that carry nothing take what waits. */
 static void fill_idle(Planner *p, size_t relay)
 {
@@ -211,16 +221,36 @@ static uint64_t find_elsewhere(const Planner *p, size_t relay)
     return found;
 }
 
+/* Messages that it may take beside those that have been placed with it. */
+static size_t room_left(const Planner *p, size_t relay)
+{
+    const PlanView *v = p->view;
+    size_t placed = 0;
+
+    if (!v->relays[relay].restrained)
+        return SIZE_MAX;
+    for (size_t i = 0; i < p->n; i++)
+        placed +=
+            p->actions[i].kind == PLAN_OPEN
+                ? p->actions[i].index == relay
+                : p->actions[i].kind == PLAN_FILL && v->links[p->actions[i].index].relay == relay;
+    return v->relays[relay].room - MIN(v->relays[relay].room, placed);
+}
+
 /* Those come first: a connection asks for them before it takes another. */
 static void place_by(
     Planner *p, size_t relay, size_t ordinary, void (*place)(Planner *p, size_t relay))
 {
     uint64_t elsewhere = find_elsewhere(p, relay);
-    size_t all = ordinary + (size_t)__builtin_popcountll(elsewhere), placed;
+    size_t all = ordinary + (size_t)__builtin_popcountll(elsewhere), placed, room;
 
-    p->left = all;
+    room = room_left(p, relay);
+    p->left = MIN(all, room);
+    placed = p->left;
     place(p, relay);
-    placed = all - p->left;
+    placed -= p->left;
+    if (all > room) /* as long as there is room, it is asked again when that is used */
+        look_at(p, p->view->relays[relay].room_from);
     for (; placed > 0 && elsewhere; placed--) {
         uint64_t first = elsewhere & -elsewhere;
 
@@ -246,7 +276,7 @@ static void place_at_relays(Planner *p, uint64_t *ret_kept)
             continue;
         look_when_silent(p, relay);
         place_by(p, relay, ordinary ? p->ordinary : 0, place_with);
-        if (v->relays[relay].state != RELAY_STATE_WORKS)
+        if (!keeps_mail(v, relay, p->now))
             continue;
         works = works || ordinary;
         *ret_kept |= find_elsewhere(p, relay);
@@ -367,15 +397,16 @@ size_t plan_demand(const PlanView *view, usec_t now)
     if (!takes_work(view, now))
         return 0;
     for (size_t relay = 0; relay < view->n_relays; relay++) {
-        size_t n;
+        const PlanRelay *r = &view->relays[relay];
+        size_t n, wanted;
 
-        if (view->relays[relay].unwanted)
+        if (r->unwanted)
             continue;
         n = count_openable(view, relay, openable, now);
-        demand += demand_of(view, relay, now) + n;
+        wanted = demand_of(view, relay, now) + n;
+        demand += r->restrained ? MIN(wanted, r->room) : wanted;
         openable -= n;
-        if (!view->rules && view->relays[relay].state == RELAY_STATE_WORKS &&
-            !plan_is_silent(view, relay, now))
+        if (!view->rules && keeps_mail(view, relay, now) && !plan_is_silent(view, relay, now))
             break;
     }
     return demand;

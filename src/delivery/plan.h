@@ -48,6 +48,9 @@ typedef struct PlanRelay {
     bool unproven;        /* whether it takes the login is to be seen: one connection tries */
     bool by_rule;         /* a rule's: it gets none but those that other relays cannot take */
     bool unwanted;        /* no message would go to it now, whatever comes */
+    bool restrained; /* it may take `room` messages now, and what is more from `room_from` on */
+    size_t room;
+    usec_t room_from;
 } PlanRelay;
 
 typedef struct PlanView {

@@ -5,6 +5,7 @@
 #include "delivery/active.h"
 #include "delivery/health.h"
 #include "delivery/link.h"
+#include "delivery/restrain.h"
 #include "delivery/view.h"
 #include "delivery/ways.h"
 
@@ -31,7 +32,7 @@ static size_t take_messages(Engine *engine, const PlanView *view, usec_t now)
 {
     size_t demand = plan_demand(view, now);
 
-    if (demand == 0 && relay_set_all_held(engine->relays))
+    if (demand == 0 && restrain_all_wait(engine, view, now))
         engine_empty_lane(engine);
     if (engine->config->rules) {
         ways_take(engine, view, now);
@@ -162,6 +163,7 @@ void engine_pump(Engine *engine)
     n = plan(&view, now, actions, ACTIONS_MAX, &engine->plan_rest);
     next = engine->plan_rest.next;
     report_silent(engine, &view, now);
+    next = MIN(next, restrain_tick(engine, &view, now));
     act(engine, actions, n);
     engine_give_up_waiting(engine);
     if (engine->stuck)

@@ -34,6 +34,14 @@ static void inherit(Relay *relay, const RelaySet *former)
                 connection_shared_inherit(relay->shared, former->relays[i].shared);
 }
 
+static const Restraint *find_restraint(const RelaySet *former, const Relay *relay)
+{
+    for (size_t i = 0; former && i < former->n_relays; i++)
+        if (strcmp(former->relays[i].config->name, relay->config->name) == 0)
+            return former->relays[i].restraint;
+    return NULL;
+}
+
 int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelaySet **ret)
 {
     RelaySet *set = calloc(1, sizeof(RelaySet));
@@ -52,6 +60,8 @@ int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelayS
         relay->config = config->relays[i];
         relay->until = USEC_NEVER;
         r = connection_shared_new(config->relays[i], worker, &relay->shared);
+        if (r >= 0)
+            r = restraint_new(relay->config, find_restraint(former, relay), &relay->restraint);
         set->n_relays++;
         if (r >= 0 && former)
             inherit(relay, former);
@@ -76,6 +86,7 @@ RelaySet *relay_set_unref(RelaySet *set)
     for (size_t i = 0; i < set->n_relays; i++) {
         connection_shared_unref(set->relays[i].shared);
         free(set->relays[i].fault_text);
+        restraint_free(set->relays[i].restraint);
     }
     free(set->relays);
     config_unref(set->config);

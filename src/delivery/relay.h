@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/worker.h"
+#include "delivery/restraint.h"
 #include "net/connection.h"
 #include "settings/config.h"
 
@@ -58,7 +59,10 @@ typedef struct Relay {
     bool silence_told;     /* since it was last ready, or put on hold */
     bool worked;           /* it has said what becomes of a message */
     unsigned
-        recipients_max; /* that it takes in a transaction, as far as it has shown; 0: unknown */
+        recipients_max;    /* that it takes in a transaction, as far as it has shown; 0: unknown */
+    Restraint *restraint;  /* NULL: it may take any number at any time */
+    usec_t restraint_told; /* when that it takes no more was news; 0: never */
+    bool restrained;       /* that was told, and not that it is over */
     usec_t recipients_until; /* when that is to be found out anew */
     usec_t certificate_ends; /* realtime, of its latest session; 0: not known, or no TLS */
 } Relay;

@@ -70,8 +70,10 @@ typedef enum RelayChange {
     RELAY_SILENT,       /* is waited for and says nothing; the next relay gets the mail meanwhile */
     RELAY_LACKS,        /* refused what it offers; it is done without */
     RELAY_EXPIRES,      /* its certificate, or ours, ends soon; once a day */
-    RELAY_POLICY,  /* is used, and would not be if the domain's policy were enforced; once a day */
-    RELAY_RESUMED, /* says what becomes of messages again, after having been held */
+    RELAY_POLICY, /* is used, and would not be if the domain's policy were enforced; once a day */
+    RELAY_RESTRAINED,   /* messages wait, and it is to take none before `until`, by its settings */
+    RELAY_UNRESTRAINED, /* it may take some again */
+    RELAY_RESUMED,      /* says what becomes of messages again, after having been held */
     RELAY_CHANGE_MAX,
 } RelayChange;
 
@@ -81,15 +83,16 @@ typedef struct RelayReport {
     RelayChange change;
     bool news;            /* else the same was said before, and nothing has changed since */
     unsigned holds;       /* HELD: how often in a row */
-    usec_t until;         /* HELD, REFUSED_MORE: realtime */
+    usec_t until;         /* HELD, REFUSED_MORE, RESTRAINED: realtime */
     unsigned connections; /* REFUSED_MORE: so many it has */
     const DeliveryOutcome *outcome; /* HELD, REFUSED_MORE: the fault; SILENT: the stage, and
                                        in its text what is waited for beside the relay, or "" */
     const char *hint; /* HELD, REFUSED_MORE, SILENT: what to do, a sentence; NULL where the outcome
                          says it */
-    const char *expires; /* EXPIRES: what, when, and what to do; a line each */
-    const char *policy;  /* POLICY: what it says, and what to do */
-    const char *lacks;   /* LACKS: keywords of EHLO, with blanks between them */
+    const char *restraint; /* RESTRAINED: why, a sentence about it */
+    const char *expires;   /* EXPIRES: what, when, and what to do; a line each */
+    const char *policy;    /* POLICY: what it says, and what to do */
+    const char *lacks;     /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
 /* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one
@@ -124,7 +127,7 @@ typedef struct EngineStatistics {
     size_t deferred_waiting;         /* deferred messages with a time */
     usec_t next_due;                 /* realtime of the first of them; USEC_NEVER for none */
     size_t connections;              /* open or opening */
-    size_t relays_held, relays;
+    size_t relays_held, relays_restrained, relays;
     usec_t
         paused_until; /* realtime: nothing is taken before, for a failure of our own; 0: no pause */
     size_t unsettled; /* messages that are over, and cannot be written down as such at present */

@@ -78,6 +78,8 @@ struct Engine {
     usec_t paused_until; /* a failure of our own: nothing is taken before */
     usec_t stuck_until;  /* when those are tried again */
     usec_t stop_deadline;
+    bool sent_unsaved; /* what relays with rates have taken */
+    usec_t sent_saved; /* when that was written down */
     bool stopping;
     bool idle_reported;
     uint64_t health_reported; /* engine_health() then */

@@ -2,6 +2,7 @@
  * change anything but what time changes by itself. */
 #include "delivery/view.h"
 
+#include "delivery/restrain.h"
 #include "delivery/split.h"
 
 #define ACTIONS_MAX 64 /* that are looked at */
@@ -15,7 +16,8 @@ static unsigned depth_of(const Link *link)
 
 bool view_can_submit(const Link *link)
 {
-    return link->ready && link->n_attempts < depth_of(link) &&
+    return link->ready && restrain_has_room(link->engine, link->relay) &&
+           link->n_attempts < depth_of(link) &&
            smtp_session_can_submit(connection_session(link->connection));
 }
 
@@ -109,6 +111,7 @@ static void view_relays(Engine *engine, usec_t now)
             .limit = limit_of(relay),
             .unproven = relay_is_unproven(relay),
         };
+        restrain_view(engine, relay, &engine->plan_relays[i]);
     }
     view_rules(engine);
 }

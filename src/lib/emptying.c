@@ -4,8 +4,10 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <unistd.h>
 
+#include "base/errors.h"
 #include "base/file.h"
 #include "delivery/limits.h"
 #include "spool/closer.h"
@@ -39,6 +41,24 @@ static void on_message(void *user, const MessageReport *report)
     e->observer.message(e->user, report);
 }
 
+/* With the last one that is to take nothing for a while, what is left stays queued: another run
+ * goes on with it. */
+static void end_restrained(Emptying *e, const RelayReport *report)
+{
+    _cleanup_failure_ Failure f = {0};
+    char until[RFC3339_MAX];
+    EngineStatistics statistics;
+
+    engine_statistics(e->engine, &statistics);
+    if (statistics.relays_held + statistics.relays_restrained < statistics.relays)
+        return;
+    (void)failure_set(&f, -EAGAIN, ERROR_WOULD_BLOCK,
+        "relay %s is to take no message before %s: %s; what is left stays in the queue",
+        report->relay, clock_format_rfc3339(report->until, until), report->restraint);
+    e->observer.problem(e->user, &(ProblemReport){.failure = &f});
+    emptying_stop(e, e->stop_timeout);
+}
+
 /* There is no coming back for a relay that does not answer: with the last one held, what is left
  * stays queued. One that may have stumbled over a message is given another chance, with another
  * message. */
@@ -48,6 +68,8 @@ static void on_relay(void *user, const RelayReport *report)
     EngineStatistics statistics;
     bool ends;
 
+    if (report->change == RELAY_RESTRAINED)
+        end_restrained(e, report);
     if (report->change != RELAY_HELD)
         return;
     engine_statistics(e->engine, &statistics);

@@ -10,6 +10,7 @@
 #include "queue/directory_claim.h"
 #include "queue/directory_life.h"
 #include "queue/directory_load.h"
+#include "spool/kept.h"
 
 /* Names looked at in one go, and those among them that had to be put aside or failed, which costs a
  * write. */
@@ -145,6 +146,20 @@ static void directory_rest(Source *base)
         spool_tidy(d->current->spool);
 }
 
+static int directory_keep(Source *base, const void *data, size_t n)
+{
+    const Directory *d = from_base(base);
+
+    return d->current ? spool_kept_save(d->current->spool, data, n) : -ENOENT;
+}
+
+static int directory_kept(Source *base, Buffer *out)
+{
+    const Directory *d = from_base(base);
+
+    return d->current ? spool_kept_load(d->current->spool, out) : -ENOENT;
+}
+
 static const SourceOps directory_ops = {
     .take = directory_take,
     .record = file_message_record,
@@ -153,6 +168,8 @@ static const SourceOps directory_ops = {
     .abandon = file_message_abandon,
     .bring = directory_bring,
     .flush = directory_flush,
+    .keep = directory_keep,
+    .kept = directory_kept,
     .figures = directory_figures,
     .rest = directory_rest,
 };

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/outcome.h"
@@ -154,6 +155,10 @@ typedef struct SourceOps {
 
     void (*flush)(
         Source *source); /* everything that waits for a time is due, and looked for anew */
+    /* A few lines that the engine wants to find again after a restart, as far as that is cheap: not
+     * synced. NULL: nothing is kept. 0 or a negative errno. */
+    int (*keep)(Source *source, const void *data, size_t n);
+    int (*kept)(Source *source, Buffer *out);
     void (*figures)(const Source *source, SourceFigures *ret);
     void (*rest)(
         Source *source); /* nothing is held: the time to let go of what was kept for speed */

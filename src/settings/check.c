@@ -19,6 +19,8 @@
 #include "settings/command.h"
 #include "settings/from_rules.h"
 #include "settings/host.h"
+#include "settings/hours.h"
+#include "settings/rate.h"
 #include "settings/secret_source.h"
 
 #define SMTPS_PORT 465
@@ -325,6 +327,32 @@ static int check_client_certificate(Draft *draft, size_t relay)
     return r;
 }
 
+static int check_rate(Draft *draft, size_t relay, const char *name, const char *text)
+{
+    _cleanup_failure_ Failure why = {0};
+    Rate rates[RATES_MAX];
+
+    return !text || rates_parse(text, rates, &why) >= 0
+               ? 0
+               : draft_mistake_in(
+                     draft, relay_setting(name), relay, "\"%s\": %s", text, failure_text(&why));
+}
+
+static int check_restraint(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    _cleanup_failure_ Failure why = {0};
+    Hours hours;
+    int r = check_rate(draft, relay, "message_rate", config->message_rate);
+
+    if (r == 0)
+        r = check_rate(draft, relay, "recipient_rate", config->recipient_rate);
+    if (r == 0 && config->quiet && hours_parse(config->quiet, &hours, &why) < 0)
+        r = draft_mistake_in(
+            draft, relay_setting("quiet"), relay, "\"%s\": %s", config->quiet, failure_text(&why));
+    return r;
+}
+
 static int check_relay(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
@@ -367,6 +395,8 @@ static int check_relay(Draft *draft, size_t relay)
         r = check_client_certificate(draft, relay);
     if (r == 0)
         r = check_tls(draft, relay);
+    if (r == 0)
+        r = check_restraint(draft, relay);
     if (r == 0 && config->hold_max < config->hold_first)
         r = draft_mistake_in(draft,
             relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,

@@ -218,6 +218,8 @@ typedef struct RelayConfig {
     unsigned connections;                /* at most so many at a time */
     unsigned messages_per_connection;    /* 0: no limit */
     unsigned recipients_per_transaction; /* at least 1 */
+    char *message_rate, *recipient_rate; /* of it in all (rate.h); NULL: any */
+    char *quiet;                         /* hours (hours.h); NULL: none */
     usec_t idle_timeout;                 /* how long a connection without work is kept */
     usec_t hold_first, hold_max;         /* back-off while the relay is at fault */
 } RelayConfig;

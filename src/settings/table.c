@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "settings/config.h"
+#include "settings/draft.h"
+#include "settings/table_choices.h"
 #include "settings/table_routes.h"
 #include "settings/tls_names.h"
 
@@ -59,30 +61,6 @@ static const SettingChoice clear_auth_choices[] = {
     {"false|no", CLEAR_AUTH_NEVER},
     {"true|yes", CLEAR_AUTH_LOOPBACK},
     {"yes, in clear", CLEAR_AUTH_ALWAYS},
-    {NULL},
-};
-
-/* What smtp/capabilities.h knows; anything else that a relay offers is not used anyway. */
-static const SettingChoice ehlo_choices[] = {
-    {"PIPELINING"},
-    {"CHUNKING"},
-    {"8BITMIME"},
-    {"SMTPUTF8"},
-    {"SIZE"},
-    {"ENHANCEDSTATUSCODES"},
-    {"DSN"},
-    {"STARTTLS"},
-    {"AUTH"},
-    {"BINARYMIME"},
-    {"DELIVERBY"},
-    {"MT-PRIORITY"},
-    {"REQUIRETLS"},
-    {"LIMITS"},
-    {"VRFY"},
-    {"FUTURERELEASE"},
-    {"SEND"},
-    {"SOML"},
-    {"SAML"},
     {NULL},
 };
 
@@ -444,7 +422,7 @@ static const Setting table[] = {
     {RELAY(chunking), "", SETTING_BOOL, IN_RELAY(chunking), "true",
         .help = "send with BDAT where the relay offers CHUNKING"},
     {RELAY(discard_ehlo_keywords), "", SETTING_KEYWORDS, IN_RELAY(discard_ehlo_keywords), NULL,
-        .choices = ehlo_choices,
+        .choices = settings_ehlo_choices,
         .help = "offers of the relay's to leave alone, such as \"CHUNKING DSN\", where it does not "
                 "know what it offers"},
     {RELAY(convert_content), "", SETTING_BOOL, IN_RELAY(convert_content), "true",
@@ -493,6 +471,12 @@ static const Setting table[] = {
         0, 1000000000, .help = "how many messages a connection may carry; 0: no limit"},
     {RELAY(recipients_per_transaction), "", SETTING_UNSIGNED, IN_RELAY(recipients_per_transaction),
         "100", 1, 100000, .help = "how many recipients a transaction may have"},
+    {RELAY(message_rate), "", SETTING_STRING, IN_RELAY(message_rate), NULL,
+        .help = "how many messages it may take in a time, such as \"14/s\" or \"100/h, 2000/d\""},
+    {RELAY(recipient_rate), "", SETTING_STRING, IN_RELAY(recipient_rate), NULL,
+        .help = "the same of recipients"},
+    {RELAY(quiet), "", SETTING_STRING, IN_RELAY(quiet), NULL,
+        .help = "hours in which it takes none, such as \"22:00-06:00\" or \"Sat, Sun\""},
 
     /* ---- relays: the socket ---- */
     {RELAY(tcp_nodelay), "TcpNoDelay", SETTING_BOOL, IN_RELAY(tcp_nodelay), "true",
@@ -588,6 +572,8 @@ static const Setting table[] = {
     {LOCAL(rewrite_from), "", SETTING_STRING, IN_LOCAL(rewrite_from), NULL,
         .help = "which addresses are written in place of those that programs send as"},
 };
+
+_Static_assert(ELEMENTSOF(table) <= SETTINGS_MAX, "a draft has room for every row");
 
 const Setting *settings_table(size_t *ret_n)
 {

@@ -207,12 +207,18 @@ static int wait_for_daemon(const Servers *servers, Waiting *ret)
             : ", and has died since: `journalctl -u outboxd` says more");
 }
 
+/* Whether it is to take nothing for now, as far as was said. */
+static bool is_restrained(const json_t *relay)
+{
+    return servers_time(json_object_get(relay, "restrained"), "until") > clock_realtime();
+}
+
 static bool is_useless(const json_t *relay)
 {
     const char *state = servers_text(relay, "state") ?: "";
 
     return strcmp(state, "held") == 0 || strcmp(state, "probing") == 0 ||
-           json_is_true(json_object_get(relay, "silent"));
+           json_is_true(json_object_get(relay, "silent")) || is_restrained(relay);
 }
 
 /* The relay that can be used first, of a server none of whose relays can be used; else NULL. */
@@ -259,6 +265,15 @@ static int wait_for_wait(const json_t *relay, const json_t *waits, const char *f
         advice ? "; " : "", advice ?: "", fault ? "; before that, " : "", fault ?: "");
 }
 
+static int wait_for_room(const json_t *relay, Waiting *ret)
+{
+    const json_t *restrained = json_object_get(relay, "restrained");
+
+    return set(ret, WAITS_FOR_RELAY, servers_time(restrained, "until"),
+        "relay %s is to take no message before %s: %s", servers_text(relay, "name") ?: "?",
+        servers_text(restrained, "until"), servers_text(restrained, "text") ?: "?");
+}
+
 static int wait_for_relay(const json_t *relay, Waiting *ret)
 {
     const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
@@ -271,6 +286,8 @@ static int wait_for_relay(const json_t *relay, Waiting *ret)
 
     if (json_is_object(fault) && !said)
         return -ENOMEM;
+    if (is_restrained(relay) && !held && !tried)
+        return wait_for_room(relay, ret);
     if (servers_text(waits, "stage") && !held) /* connections of before may hang while it is held */
         return wait_for_wait(relay, waits, said, ret);
     if (!said || !(held || tried))

@@ -174,6 +174,7 @@ static void print_wait(const json_t *waits)
 static void print_health(const json_t *relay, const Figures *figures)
 {
     const char *state = servers_text(relay, "state"), *until = servers_text(relay, "until");
+    const json_t *restrained = json_object_get(relay, "restrained");
     bool silent = json_is_true(json_object_get(relay, "silent"));
     bool named = !silent || !text_equal(state, "silent");
 
@@ -190,6 +191,12 @@ static void print_health(const json_t *relay, const Figures *figures)
     if (silent && named) {
         fputs(", ", stdout);
         print_wait(json_object_get(relay, "waits"));
+    }
+    if (json_is_object(restrained)) {
+        fputs(", is to take no message before ", stdout);
+        print_words(servers_text(restrained, "until"));
+        fputs(": ", stdout);
+        print_words(servers_text(restrained, "text"));
     }
 }
 

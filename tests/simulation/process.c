@@ -62,6 +62,8 @@ static void on_relay(_unused_ void *user, const RelayReport *report)
         [RELAY_LACKS] = "lacks",
         [RELAY_EXPIRES] = "expires",
         [RELAY_POLICY] = "policy",
+        [RELAY_RESTRAINED] = "restrained",
+        [RELAY_UNRESTRAINED] = "unrestrained",
         [RELAY_RESUMED] = "resumed",
     };
 

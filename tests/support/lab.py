@@ -133,8 +133,8 @@ class Queue:
         return path
 
     def names(self):
-        """All files but those in which daemons say how they are."""
-        return sorted(path.name for path in self.path.iterdir() if not path.name.startswith(".state-"))
+        """All files but those in which daemons say how they are, and what they keep."""
+        return sorted(path.name for path in self.path.iterdir() if not path.name.startswith((".state-", ".kept")))
 
     def in_state(self, state):
         return [name for name in self.names() if name.endswith("." + state)]

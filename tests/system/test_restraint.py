@@ -2,6 +2,7 @@
 more than they may."""
 
 import json
+import re
 import signal
 import time
 
@@ -101,3 +102,110 @@ class NotBefore(RelayTest):
         done = self.outbox("send", "--not-before", "2h", stdin=content, status=None)
         self.assertEqual(done.returncode, 64)
         self.assertIn("outbox queue --not-before", done.stderr.decode())
+
+
+class Rates(RelayTest):
+    def status(self):
+        relay, = json.loads(self.outbox("status", "--json"))["daemons"][0]["relays"]
+        return relay
+
+    def test_a_relay_takes_no_more_than_it_may(self):
+        relay = self.odd()
+        daemon = self.start(self.settings(relay, message_rate="5/h"))
+        names = [f"m{n}" for n in range(12)]
+        self.drop(*names)
+        self.wait_log(daemon, "event=relay-restrained")
+        wait_for(lambda: len(self.queue.in_state("queued")) == 7, "seven that wait")
+        self.assertEqual(sum(relay.copies(f"{name}@lab.test") for name in names), 5)
+        line, = [line for line in daemon.output().splitlines() if "event=relay-restrained" in line]
+        self.assertIn("it has taken 5 messages in 1h (message_rate)", line)
+        restrained = wait_for(lambda: self.status()["restrained"], "that it is said")
+        self.assertIn("5 messages in 1h", restrained["text"])
+        entry = json.loads(self.outbox("list", "--json"))[0]
+        self.assertEqual(entry["waits"]["for"], "relay")
+        self.assertIn("is to take no message before", entry["waits"]["text"])
+        self.assertIn("is to take no message before", self.outbox("status"))
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_a_restart_spends_nothing_twice(self):
+        relay = self.odd()
+        daemon = self.start(self.settings(relay, message_rate="5/h"))
+        self.drop("one", "two", "three")
+        self.wait_taken(relay, "one", "two", "three")
+        self.assertEqual(daemon.terminate(), 0)
+        daemon = self.start_again()
+        names = [f"m{n}" for n in range(6)]
+        self.drop(*names)
+        self.wait_log(daemon, "event=relay-restrained")
+        wait_for(lambda: len(self.queue.in_state("queued")) == 4, "four that wait")
+        self.assertEqual(sum(relay.copies(f"{name}@lab.test") for name in names), 2)
+
+    def test_a_short_rate_takes_its_time(self):
+        relay = self.odd()
+        began = time.monotonic()
+        self.start(self.settings(relay, message_rate="3/s"))
+        names = [f"m{n}" for n in range(10)]
+        self.drop(*names)
+        self.wait_taken(relay, *names)
+        self.assertGreaterEqual(time.monotonic() - began, 3)
+        self.assertTrue(self.queue.is_empty(), self.queue.names())
+
+    def test_the_next_relay_gets_the_rest(self):
+        first, second = self.odd(), self.odd()
+        self.start(self.settings(first, name="first", message_rate="2/d"), self.settings(second, name="second"))
+        names = [f"m{n}" for n in range(6)]
+        self.drop(*names)
+        wait_for(lambda: self.queue.is_empty(), "all to be sent")
+        taken = [sum(relay.copies(f"{name}@lab.test") for name in names) for relay in (first, second)]
+        self.assertEqual(taken, [2, 4])
+
+    def test_recipients_count(self):
+        relay = self.odd()
+        daemon = self.start(self.settings(relay, recipient_rate="10/h"))
+        self.queue.drop("many", message(to=[f"many{n}@lab.test" for n in range(8)]))
+        self.wait_taken(relay, "many0", "many7")
+        self.queue.drop("more", message(to=[f"more{n}@lab.test" for n in range(3)]))
+        self.wait_log(daemon, "may not take 3 recipients at once yet")
+        self.drop("one", "two")
+        self.wait_taken(relay, "one", "two")
+        self.assertEqual(relay.copies("more0@lab.test"), 0)
+        self.assertEqual(self.queue.in_state("queued"), ["more.queued"])
+
+    def test_process_ends_and_says_why(self):
+        relay = self.odd()
+        self.configure(self.settings(relay, message_rate="2/h"))
+        self.drop("one", "two", "three")
+        done = self.outbox("process", status=None)
+        self.assertEqual(done.returncode, 75, done.stderr)
+        self.assertIn("is to take no message before", done.stderr.decode())
+        self.assertEqual(len(self.queue.in_state("queued")), 1)
+
+
+class Quiet(RelayTest):
+    def hours(self, first, last):
+        """From so many hours from now on until so many."""
+        now = time.time()
+        return "-".join(time.strftime("%H:00", time.localtime(now + hours * 3600)) for hours in (first, last))
+
+    def test_nothing_goes_in_quiet_hours(self):
+        first, second = self.odd(), self.odd()
+        daemon = self.start(self.settings(first, name="first", quiet=self.hours(-1, 2)))
+        self.drop("one")
+        self.wait_log(daemon, "event=relay-restrained")
+        self.assertIn("it is quiet at these hours (quiet)", daemon.output())
+        self.assertEqual(self.queue.names(), ["one.queued"])
+        self.assertRegex(self.outbox("list"), re.compile("relay first is to take no message before .*: it is quiet"))
+        self.configure(self.settings(first, name="first", quiet=self.hours(-1, 2)),
+                       self.settings(second, name="second"))
+        daemon.signal(signal.SIGHUP)
+        self.wait_taken(second, "one")
+        self.assertEqual(first.connections, 0)
+
+    def test_a_mistake_is_told_with_its_place(self):
+        for setting, value, why in (("message_rate", "14 a second", "with a / between them"),
+                                    ("quiet", "22-06", "a time is written 22:00")):
+            self.configure(self.settings(self.odd(), **{setting: value}))
+            done = self.outbox("config", status=None)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn(f"relays.odd.{setting}: \"{value}\"", done.stderr.decode())
+            self.assertIn(why, done.stderr.decode())

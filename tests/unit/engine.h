@@ -78,6 +78,8 @@ static inline void on_relay(void *user, const RelayReport *report)
         [RELAY_LACKS] = "lacks",
         [RELAY_EXPIRES] = "expires",
         [RELAY_POLICY] = "policy",
+        [RELAY_RESTRAINED] = "restrained",
+        [RELAY_UNRESTRAINED] = "unrestrained",
         [RELAY_RESUMED] = "resumed",
     };
 

@@ -468,6 +468,44 @@ START_TEST(what_goes_elsewhere_waits_for_a_silent_relay_where_that_is_the_only_o
 }
 END_TEST
 
+static Table restrained(size_t room, usec_t from, unsigned waiting)
+{
+    Table t = {.view.waiting = waiting};
+
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    add_relay(&t, RELAY_STATE_WORKS, 20, USEC_NEVER);
+    t.relays[0].restrained = true;
+    t.relays[0].room = room;
+    t.relays[0].room_from = from;
+    draw_up(&t, NOW);
+    return t;
+}
+
+/* It is waited for where that is short, and else does not keep the mail. */
+START_TEST(a_relay_that_may_take_no_more_for_long_does_not_keep_the_mail)
+{
+    Table t = restrained(0, NOW + USEC_PER_SEC, 3);
+
+    ck_assert_uint_eq(t.n, 0);
+    ck_assert_uint_eq(t.rest.next, NOW + USEC_PER_SEC);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW), 0);
+    t = restrained(0, NOW + USEC_PER_HOUR, 3);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 0);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 3);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW), 20);
+}
+END_TEST
+
+START_TEST(a_relay_gets_as_many_as_it_may_take)
+{
+    Table t = restrained(2, NOW, 5);
+
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 0), 2);
+    ck_assert_uint_eq(count(&t, PLAN_OPEN, 1), 0);
+    ck_assert_uint_eq(plan_demand(&t.view, NOW), 2);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("delivery/plan");
@@ -487,6 +525,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_relay_that_is_tried_again_gets_one_and_does_not_keep_the_others);
     tcase_add_test(tcase, a_relay_that_bears_no_more_leaves_the_rest_to_the_next);
     tcase_add_test(tcase, a_relay_that_is_busy_keeps_the_mail);
+    tcase_add_test(tcase, a_relay_that_may_take_no_more_for_long_does_not_keep_the_mail);
+    tcase_add_test(tcase, a_relay_gets_as_many_as_it_may_take);
     tcase_add_test(tcase, a_relay_that_is_silent_does_not_keep_the_mail);
     tcase_add_test(tcase, what_is_being_opened_to_a_silent_relay_is_no_room);
     tcase_add_test(tcase, a_relay_with_a_connection_that_is_of_use_is_not_silent);

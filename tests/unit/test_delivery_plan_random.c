@@ -44,14 +44,39 @@ static Table random_table(uint64_t *random, unsigned n_relays)
     return t;
 }
 
+/* Some relays may take only so many, or none for a while. */
+static void restrain(uint64_t *random, Table *t)
+{
+    for (unsigned i = 0; i < t->view.n_relays; i++) {
+        PlanRelay *relay = &t->relays[i];
+
+        relay->restrained = random_below(random, 3) == 0;
+        relay->room = random_below(random, 4);
+        relay->room_from =
+            relay->room > 0 ? NOW : NOW + 1 + random_below(random, 60 * USEC_PER_SEC);
+    }
+}
+
+/* And when they may, it is looked at again: what waits there is not forgotten. */
+static void check_room(const Table *t, unsigned relay, size_t placed)
+{
+    const PlanRelay *r = &t->relays[relay];
+
+    ck_assert(!r->restrained || placed <= r->room);
+    if (relay == 0 && r->restrained && r->room == 0 && t->view.waiting > 0 && !t->view.stopping &&
+        t->view.paused_until <= NOW && !plan_is_silent(&t->view, 0, NOW))
+        ck_assert_uint_le(t->rest.next, r->room_from);
+}
+
 START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
 {
     uint64_t random = 88172645463325252u;
 
     for (unsigned round = 0; round < 20000; round++) {
         Table t = random_table(&random, 1 + round % 3);
-        size_t opened[3] = {0};
+        size_t opened[3] = {0}, filled[3] = {0};
 
+        restrain(&random, &t);
         draw_up(&t, NOW);
         for (size_t i = 0; i < t.n; i++) {
             size_t index = t.actions[i].index;
@@ -68,8 +93,12 @@ START_TEST(no_view_leads_to_a_time_that_is_past_or_to_work_done_twice)
                       t.relays[t.links[index].relay].unproven);
             ck_assert_uint_eq(count(&t, PLAN_FILL, index) + count(&t, PLAN_QUIT, index), 1);
             if (t.actions[i].kind == PLAN_FILL)
+                filled[t.links[index].relay]++;
+            if (t.actions[i].kind == PLAN_FILL)
                 ck_assert(t.links[index].can_submit && !t.links[index].used_up);
         }
+        for (unsigned i = 0; i < t.view.n_relays; i++)
+            check_room(&t, i, opened[i] + filled[i]);
         ck_assert_uint_le(t.n, t.view.waiting + t.view.n_elsewhere + t.view.n_links);
         ck_assert_uint_le(t.rest.left, t.view.waiting);
     }

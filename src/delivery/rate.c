@@ -1,0 +1,118 @@
+/* Counting in slots of time. Must never forget a message before its time is over: a slot counts
+ * until the last moment of it has. */
+#include "delivery/rate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+
+/* Times begin here, so that what was sent before the machine started has one. */
+#define START (USEC_PER_DAY * 366 * 10)
+
+void rate_init(RateWindow *w, const Rate *rate)
+{
+    *w = (RateWindow){.rate = *rate};
+}
+
+static usec_t width_of(const RateWindow *w)
+{
+    return (w->rate.per + RATE_SLOTS - 2) / (RATE_SLOTS - 1);
+}
+
+/* Lets go of what is over. A clock that goes back leaves everything as it is. */
+static void turn(RateWindow *w, usec_t now)
+{
+    uint64_t slot = usec_add(now, START) / width_of(w);
+
+    if (slot <= w->slot)
+        return;
+    if (slot - w->slot >= RATE_SLOTS)
+        memset(w->counts, 0, sizeof(w->counts));
+    else
+        for (uint64_t i = w->slot + 1; i <= slot; i++)
+            w->counts[i % RATE_SLOTS] = 0;
+    w->slot = slot;
+}
+
+static uint64_t count(const RateWindow *w)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < RATE_SLOTS; i++)
+        n += w->counts[i];
+    return n;
+}
+
+static void add(uint32_t *count, uint64_t n)
+{
+    *count = (uint32_t)MIN(*count + n, (uint64_t)UINT32_MAX);
+}
+
+void rate_note(RateWindow *w, uint64_t n, usec_t now)
+{
+    turn(w, now);
+    add(&w->counts[w->slot % RATE_SLOTS], n);
+}
+
+uint64_t rate_room(RateWindow *w, usec_t now)
+{
+    uint64_t n;
+
+    turn(w, now);
+    n = count(w);
+    return n < w->rate.limit ? w->rate.limit - n : 0;
+}
+
+usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
+{
+    uint64_t used, oldest;
+
+    turn(w, now);
+    used = count(w);
+    oldest = w->slot + 1 - MIN(w->slot + 1, (uint64_t)RATE_SLOTS);
+    n = MIN(n, (uint64_t)w->rate.limit);
+    if (used + n <= w->rate.limit)
+        return now;
+    for (; used + n > w->rate.limit; oldest++)
+        used -= w->counts[oldest % RATE_SLOTS];
+    return (oldest - 1 + RATE_SLOTS) * width_of(w) - START;
+}
+
+int rate_format(RateWindow *w, usec_t now, Buffer *out)
+{
+    const char *comma = "";
+    int r = 0;
+
+    turn(w, now);
+    for (uint64_t age = 0; age < RATE_SLOTS && age <= w->slot && r >= 0; age++) {
+        uint32_t n = w->counts[(w->slot - age) % RATE_SLOTS];
+
+        if (n == 0)
+            continue;
+        r = buffer_appendf(
+            out, "%s%llu:%u", comma, (unsigned long long)(age * width_of(w) / USEC_PER_SEC), n);
+        comma = ",";
+    }
+    return r;
+}
+
+void rate_parse(RateWindow *w, const char *text, usec_t age, usec_t now)
+{
+    turn(w, now);
+    while (*text >= '0' && *text <= '9') {
+        char *end;
+        uint64_t seconds = strtoull(text, &end, 10), n, slots;
+
+        if (*end != ':')
+            return;
+        n = strtoull(end + 1, &end, 10);
+        slots = MIN(seconds, RATE_PER_MAX / USEC_PER_SEC) * USEC_PER_SEC;
+        slots = (slots + MIN(age, RATE_PER_MAX)) / width_of(w);
+        if (slots < RATE_SLOTS)
+            add(&w->counts[(w->slot - slots) % RATE_SLOTS], MIN(n, (uint64_t)UINT32_MAX));
+        if (*end != ',')
+            return;
+        text = end + 1;
+    }
+}

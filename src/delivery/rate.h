@@ -1,0 +1,36 @@
+/* What was sent of late, and how much more may be: never more than a limit in any stretch of time
+ * that is so long. Pure; times are of one clock, whatever its start. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "settings/rate.h"
+
+#define RATE_SLOTS 61 /* a sixtieth of the time each, and one that is under way */
+
+/* What was sent, by when. */
+typedef struct RateWindow {
+    Rate rate;
+    uint64_t slot; /* the latest */
+    uint32_t counts[RATE_SLOTS];
+} RateWindow;
+
+void rate_init(RateWindow *window, const Rate *rate);
+
+void rate_note(RateWindow *window, uint64_t n, usec_t now);
+
+/* How many more may be sent now. */
+uint64_t rate_room(RateWindow *window, usec_t now);
+
+/* When so many may be: `now` where that is so, and never later than after the rate's time. More
+ * than the limit may be sent where nothing else was. */
+usec_t rate_when(RateWindow *window, uint64_t n, usec_t now);
+
+/* "AGE:COUNT" in seconds, with commas between them; nothing where nothing was sent. 0 or -ENOMEM.
+ */
+int rate_format(RateWindow *window, usec_t now, Buffer *out);
+
+/* The inverse: what was sent, `age` longer ago than it says. What cannot be read is left out. */
+void rate_parse(RateWindow *window, const char *text, usec_t age, usec_t now);

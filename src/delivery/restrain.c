@@ -1,0 +1,202 @@
+/* Restraints in the engine. Must never keep a message from relays that may take it. */
+#include "delivery/restrain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "delivery/active.h"
+#include "delivery/view.h"
+
+/* How long what was sent may be known to this process alone. */
+#define SAVE_PAUSE (5 * USEC_PER_SEC)
+
+/* That a relay takes no more is told where that is for longer, and not again for a while. */
+#define TOLD_AGAIN USEC_PER_HOUR
+
+#define HEAD "outbox-sent 1 "
+
+static RestraintRoom room_of(const Engine *engine, const Relay *relay)
+{
+    return restraint_room(relay->restraint, engine_now(engine), engine_now_real(engine));
+}
+
+bool restrain_has_room(const Engine *engine, const Relay *relay)
+{
+    RestraintRoom room;
+
+    if (!relay->restraint)
+        return true;
+    room = room_of(engine, relay);
+    return room.messages > 0 && room.recipients > 0;
+}
+
+void restrain_view(const Engine *engine, const Relay *relay, PlanRelay *view)
+{
+    RestraintRoom room;
+
+    if (!relay->restraint)
+        return;
+    room = room_of(engine, relay);
+    view->restrained = true;
+    view->room = (size_t)MIN(MIN(room.messages, room.recipients), (uint64_t)SIZE_MAX);
+    view->room_from = room.from;
+}
+
+static size_t recipients_of(const HeldMessage *message)
+{
+    return message->n_pending;
+}
+
+bool restrain_admits(Link *link, HeldMessage *message)
+{
+    char text[RESTRAINT_TEXT_MAX];
+    Restraint *restraint = link->relay->restraint;
+
+    if (!restraint || restraint_admits(restraint, recipients_of(message), engine_now(link->engine)))
+        return true;
+    snprintf(text, sizeof(text),
+        "relay %.100s may not take %zu recipients at once yet (recipient_rate)",
+        link->relay->config->name, recipients_of(message));
+    engine_put_aside(link->engine, message, text);
+    return false;
+}
+
+/* A relay counts transactions, of which there are several where it takes fewer recipients. */
+void restrain_note(Link *link, const HeldMessage *message)
+{
+    Engine *engine = link->engine;
+    size_t n = recipients_of(message), max = MAX(view_recipients_max(link), 1u);
+
+    if (!link->relay->restraint)
+        return;
+    restraint_note(link->relay->restraint, (n + max - 1) / max, n, engine_now(engine));
+    engine->sent_unsaved = engine->sent_unsaved || restraint_is_long(link->relay->restraint);
+}
+
+/* ---- telling ---- */
+
+static bool waits_long(const PlanRelay *relay, usec_t now)
+{
+    return relay->restrained && relay->room == 0 && relay->room_from > usec_add(now, PLAN_SILENT);
+}
+
+bool restrain_all_wait(const Engine *engine, const PlanView *view, usec_t now)
+{
+    for (size_t i = 0; i < view->n_relays; i++)
+        if (engine->relays->relays[i].state != RELAY_STATE_HELD &&
+            !waits_long(&view->relays[i], now))
+            return false;
+    return true;
+}
+
+static void tell(const Engine *engine, const Relay *relay, RelayChange change)
+{
+    RestraintRoom room = room_of(engine, relay);
+    char text[RESTRAINT_TEXT_MAX];
+    const RelayReport report = {
+        .relay = relay->config->name,
+        .address = "",
+        .change = change,
+        .news = true,
+        .until = engine_to_real(engine, room.from),
+        .restraint = restraint_explain(relay->restraint, room.kind, text),
+    };
+
+    if (engine->context.observer->relay)
+        engine->context.observer->relay(engine->context.user, &report);
+}
+
+static void tell_changes(const Engine *engine, Relay *relay, const PlanRelay *view, usec_t now)
+{
+    bool again = relay->restraint_told == 0 || now >= usec_add(relay->restraint_told, TOLD_AGAIN);
+
+    if (!relay->restrained && waits_long(view, now) && again && view_waiting(engine) > 0) {
+        relay->restrained = true;
+        relay->restraint_told = now;
+        tell(engine, relay, RELAY_RESTRAINED);
+    } else if (relay->restrained && view->room > 0) {
+        relay->restrained = false;
+        tell(engine, relay, RELAY_UNRESTRAINED);
+    }
+}
+
+usec_t restrain_tick(Engine *engine, const PlanView *view, usec_t now)
+{
+    for (size_t i = 0; i < view->n_relays; i++)
+        if (view->relays[i].restrained)
+            tell_changes(engine, &engine->relays->relays[i], &view->relays[i], now);
+    if (!engine->sent_unsaved)
+        return USEC_NEVER;
+    if (engine->sent_saved == 0 || now >= usec_add(engine->sent_saved, SAVE_PAUSE))
+        restrain_save(engine);
+    return engine->sent_unsaved ? usec_add(engine->sent_saved, SAVE_PAUSE) : USEC_NEVER;
+}
+
+/* ---- kept over a restart ---- */
+
+static int format(const Engine *engine, Buffer *out)
+{
+    char time[RFC3339_MAX];
+    int r = buffer_appendf(out, HEAD "%s\n", clock_format_rfc3339(engine_now_real(engine), time));
+
+    for (size_t i = 0; i < engine->relays->n_relays && r >= 0; i++) {
+        const Relay *relay = &engine->relays->relays[i];
+
+        if (relay->restraint)
+            r = restraint_save(relay->restraint, relay->config->name, engine_now(engine), out);
+    }
+    return r;
+}
+
+/* What cannot be written now is written later, with what comes then. */
+void restrain_save(Engine *engine)
+{
+    _cleanup_buffer_ Buffer text = {0};
+
+    if (!engine->sent_unsaved || !engine->source->ops->keep)
+        return;
+    engine->sent_saved = engine_now(engine);
+    if (format(engine, &text) >= 0 &&
+        engine->source->ops->keep(engine->source, buffer_data(&text), buffer_size(&text)) >= 0)
+        engine->sent_unsaved = false;
+}
+
+static bool is_wanted(const Engine *engine)
+{
+    for (size_t i = 0; i < engine->relays->n_relays; i++) {
+        const Restraint *restraint = engine->relays->relays[i].restraint;
+
+        if (restraint && restraint_is_long(restraint))
+            return true;
+    }
+    return false;
+}
+
+/* A clock that was set back since makes it no older. */
+static void load_lines(const Engine *engine, char *text)
+{
+    char *line = strsep(&text, "\n");
+    usec_t saved, real = engine_now_real(engine), now = engine_now(engine);
+
+    if (!text_starts_nocase(line, HEAD) || clock_parse_rfc3339(line + strlen(HEAD), &saved) < 0)
+        return;
+    while ((line = strsep(&text, "\n")))
+        for (size_t i = 0; i < engine->relays->n_relays; i++) {
+            const Relay *relay = &engine->relays->relays[i];
+
+            if (relay->restraint)
+                restraint_load(relay->restraint, relay->config->name, line,
+                    real > saved ? real - saved : 0, now);
+        }
+}
+
+void restrain_load(Engine *engine)
+{
+    _cleanup_buffer_ Buffer text = {0};
+
+    if (!is_wanted(engine) || !engine->source->ops->kept ||
+        engine->source->ops->kept(engine->source, &text) < 0 || buffer_append(&text, "", 1) < 0)
+        return;
+    load_lines(engine, text.memory);
+}

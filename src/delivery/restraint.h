@@ -1,0 +1,57 @@
+/* What keeps a relay from taking more: its rates, and its quiet hours. Pure; times of rates are of
+ * the clock that goes on while the machine sleeps, those of hours are realtime. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "settings/relay.h"
+
+typedef struct Restraint Restraint;
+
+typedef enum RestraintKind {
+    RESTRAINT_NONE,
+    RESTRAINT_MESSAGES,   /* message_rate */
+    RESTRAINT_RECIPIENTS, /* recipient_rate */
+    RESTRAINT_QUIET,      /* quiet */
+} RestraintKind;
+
+/* How much the relay may take now. */
+typedef struct RestraintRoom {
+    uint64_t messages, recipients; /* UINT64_MAX: any number */
+    usec_t from;                   /* with none of either: when it may take one again */
+    RestraintKind kind;            /* then: why not before */
+} RestraintRoom;
+
+#define RESTRAINT_TEXT_MAX 200
+
+/* `ret` is NULL where the relay's settings, which were checked, say nothing of that. What was sent
+ * counts on from `former`, the relay's before a reload (NULL: none), as far as the rates are the
+ * same. 0 or -ENOMEM. */
+int restraint_new(const RelayConfig *relay, const Restraint *former, Restraint **ret);
+void restraint_free(Restraint *restraint); /* accepts NULL */
+
+RestraintRoom restraint_room(Restraint *restraint, usec_t now, usec_t realtime);
+
+/* Whether a message to so many may be sent: one to more than a rate allows, where nothing else was.
+ */
+bool restraint_admits(Restraint *restraint, size_t recipients, usec_t now);
+
+/* So many transactions, with so many recipients in all, are sent. */
+void restraint_note(Restraint *restraint, size_t messages, size_t recipients, usec_t now);
+
+/* Why: "100 messages in 1h are sent (message_rate)". Returns `text`. */
+const char *restraint_explain(
+    const Restraint *restraint, RestraintKind kind, char text[static RESTRAINT_TEXT_MAX]);
+
+/* Whether a rate counts over a minute or more, so that it is worth being kept; and lines that say
+ * what was sent, `name` the relay's: 0 or -ENOMEM. */
+bool restraint_is_long(const Restraint *restraint);
+int restraint_save(Restraint *restraint, const char *name, usec_t now, Buffer *out);
+
+/* Takes one of those lines, without its end, that was written so long ago; another relay's is left
+ * alone. */
+void restraint_load(
+    Restraint *restraint, const char *name, const char *line, usec_t age, usec_t now);
