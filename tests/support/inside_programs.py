@@ -49,7 +49,7 @@ class Programs(SmtpPrograms, TellingPrograms, Machine):
         return email.message_from_bytes(found[0].content, policy=email.policy.default)
 
     def queued_by(self, word):
-        """The user that the journal names for the message with that recipient, once it does: the copy is there before."""
+        """The user that the journal names for the message with that recipient, once it does: a copy is there before."""
         def told():
             return {e["OUTBOX_UID"] for e in journal("OUTBOX_EVENT=delivered") if e.get("OUTBOX_RECIPIENT") == word}
         return wait_for(told, f"the delivery to {word} in the journal", 60)
@@ -85,8 +85,9 @@ class Programs(SmtpPrograms, TellingPrograms, Machine):
             run("at", "now", user=user, stdin=f"echo from-at-of-{user}\n")
             self.copy_with(f"{user}@lab.test", f"from-at-of-{user}")
         run("at", "-m", "now", user="mallory", stdin="true says-nothing\n")  # is told of nevertheless
-        wait_for(lambda: len([c for c in self.postfix.copies("mallory@lab.test") if b"Output from your job" in c.content]) > 1,
-                 "mail of a job that says nothing", 60)
+        def copies():
+            return [c for c in self.postfix.copies("mallory@lab.test") if b"Output from your job" in c.content]
+        wait_for(lambda: len(copies()) > 1, "mail of a job that says nothing", 60)
 
     def test_sudo(self):
         """It drops supplementary groups, and shows no error of the mail system's."""
@@ -121,8 +122,8 @@ class Programs(SmtpPrograms, TellingPrograms, Machine):
     def test_bsd_mailx_names_a_sender_and_fields(self):
         for user in ("root", "mallory"):
             recipient = f"fields-{user}@lab.test"
-            mail = self.send_by(recipient, "mail", "-a", "X-Kind: nightly", "-a", "Content-Type: text/plain; charset=utf-8",
-                                "-r", "robot@lab.test", "-s", "with fields", recipient, user=user)
+            mail = self.send_by(recipient, "mail", "-a", "X-Kind: nightly",
+                                "-a", "Content-Type: text/plain; charset=utf-8", "-r", "robot@lab.test", "-s", "with fields", recipient, user=user)
             self.assertEqual((mail["X-Kind"], mail["From"]), ("nightly", "robot@lab.test"))
             self.assertIn("utf-8", mail["Content-Type"])
 

@@ -19,7 +19,7 @@ def unpack(name):
 
 
 def functions_of(program, *names):
-    """Functions of a program in Python whose other parts need what is not here; SENDMAIL_BINARY is among them."""
+    """Functions of a program in Python whose other parts need what is not here, with its constants."""
     tree = ast.parse(pathlib.Path(program).read_text(encoding="utf-8"))
     wanted = [node for node in tree.body
               if getattr(node, "name", None) in names
@@ -108,8 +108,8 @@ class TellingPrograms:
             "[Unit]\nOnFailure=tell@%n.service\n" + self.UNIT + "ExecStart=/bin/false\n", encoding="ascii")
         (units / "tell@.service").write_text(
             self.UNIT + "DynamicUser=yes\nProtectSystem=strict\nPrivateTmp=yes\n"
-            "ExecStart=/bin/sh -c \"printf 'To: ops@lab.test\\nSubject: %%s failed\\n\\nsee the journal of %%s\\n' %i %i "
-            "| /usr/sbin/sendmail -t\"\n", encoding="ascii")
+            "ExecStart=/bin/sh -c \"printf 'To: ops@lab.test\\nSubject: %%s failed\\n\\nsee the journal of %%s\\n' "
+            "%i %i | /usr/sbin/sendmail -t\"\n", encoding="ascii")
         run("systemctl", "daemon-reload")
         self.addCleanup(shell, f"rm {units}/fails.service {units}/tell@.service; systemctl daemon-reload")
         run("systemctl", "start", "fails.service", status=1)
@@ -122,7 +122,8 @@ class TellingPrograms:
             ("DynamicUser=yes",),
             ("User=mallory", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "NoNewPrivileges=yes"),
             ("User=mallory", "PrivateUsers=yes", "RestrictAddressFamilies=AF_UNIX", "PrivateNetwork=yes"),
-            ("User=mallory", "SystemCallFilter=@system-service", "MemoryDenyWriteExecute=yes", "CapabilityBoundingSet="),
+            ("User=mallory", "SystemCallFilter=@system-service", "MemoryDenyWriteExecute=yes",
+             "CapabilityBoundingSet="),
             ("DynamicUser=yes", "InaccessiblePaths=/var/spool"),
             ("DynamicUser=yes", "TemporaryFileSystem=/var"),
         )):
