@@ -7,6 +7,7 @@ import shutil
 import unittest
 
 import inside_packages
+import lab
 from boxed import boxed
 
 
@@ -16,6 +17,7 @@ def copy_packages(root):
     for package in pathlib.Path(os.environ["OUTBOX_PACKAGES"]).glob("*.deb"):
         if "-dbgsym_" not in package.name:
             shutil.copy(package, place)
+    shutil.copy(lab.SOURCE / "etc/debian/tests/send", place)
 
 
 Packages = unittest.skipUnless("OUTBOX_PACKAGES" in os.environ, "no packages: scripts/test packaged builds them")(
