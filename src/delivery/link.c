@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "delivery/active.h"
 #include "delivery/advice.h"
+#include "delivery/link_tell.h"
 #include "delivery/restrain.h"
 #include "delivery/route.h"
 #include "delivery/split.h"
@@ -111,57 +112,6 @@ static void refill(Link *link)
 
 /* ---- what the relay says of messages ---- */
 
-static RelayReport report_of(const Link *link, RelayChange change)
-{
-    return (RelayReport){
-        .relay = link->relay->config->name,
-        .address = connection_address(link->connection),
-        .change = change,
-        .news = true,
-    };
-}
-
-static void tell_relay(const Link *link, const RelayReport *report)
-{
-    const AttemptContext *context = &link->engine->context;
-
-    if (context->observer->relay)
-        context->observer->relay(context->user, report);
-}
-
-/* While there is time to mend it, be it a certificate that ends or a policy that is not enforced
- * yet: later on the relay is on hold. */
-static void tell_coming(Link *link)
-{
-    usec_t now = engine_now(link->engine);
-    RelayReport expires = report_of(link, RELAY_EXPIRES), policy = report_of(link, RELAY_POLICY);
-    _cleanup_free_
-    char *words = NULL;
-
-    if (!relay_looks_at_expiry(link->relay, now))
-        return;
-    words = connection_expiring(link->connection, engine_now_real(link->engine));
-    policy.policy = connection_policy_notice(link->connection);
-    relay_looked_at_expiry(link->relay, words || policy.policy, now);
-    expires.expires = words;
-    if (words)
-        tell_relay(link, &expires);
-    if (policy.policy)
-        tell_relay(link, &policy);
-}
-
-/* Once a connection, be it that the login fails. */
-static void tell_secrets(Link *link)
-{
-    const AttemptContext *context = &link->engine->context;
-    const char *notice = connection_secrets_notice(link->connection);
-    const Failure f = {.number = ERROR_FILE, .text = (char *)notice};
-
-    if (notice && !link->told_secrets && context->observer->problem)
-        context->observer->problem(context->user, &(ProblemReport){.failure = &f});
-    link->told_secrets = notice;
-}
-
 static int on_ready(Link *link)
 {
     link->ready = true;
@@ -170,8 +120,8 @@ static int on_ready(Link *link)
     if (relay_ready(link->relay))
         view_forget_rest(link->engine); /* what had to wait may have connections of its own now */
     link->relay->certificate_ends = connection_certificate_ends(link->connection);
-    tell_coming(link);
-    tell_secrets(link);
+    link_tell_coming(link);
+    link_tell_secrets(link);
     refill(link);
     engine_wake(link->engine);
     return 0;
@@ -183,16 +133,6 @@ static void resume_relay(Link *link)
         return;
     link->resumed = true;
     engine_wake(link->engine); /* for more connections */
-}
-
-/* Only once nothing else waits to be written down. */
-static void tell_resumed(Link *link)
-{
-    const RelayReport report = report_of(link, RELAY_RESUMED);
-
-    if (link->resumed)
-        tell_relay(link, &report);
-    link->resumed = false;
 }
 
 /* Only what a relay says of a message shows that it works: one that takes connections may be at
@@ -304,18 +244,6 @@ static Blame judge(const Link *link, const DeliveryOutcome *outcome, const Attem
     return blame(&end);
 }
 
-static void report_unread(Link *link, Attempt *attempt, const DeliveryOutcome *outcome)
-{
-    const EngineObserver *observer = link->engine->context.observer;
-    const Failure f = {.number = ERROR_FILE, .text = (char *)outcome->text};
-    const ProblemReport report = {
-        .id = attempt_id(attempt), .owner = attempt_owner(attempt), .failure = &f};
-
-    attempt_note_unread(attempt);
-    if (observer->problem)
-        observer->problem(link->engine->context.user, &report);
-}
-
 /* A message was cut off: it is counted as an attempt of its, or nothing is held against it. */
 static void judge_attempt(Link *link, Attempt *attempt)
 {
@@ -331,8 +259,10 @@ static void judge_attempt(Link *link, Attempt *attempt)
     if (b.remember)
         suspects_add(&engine->suspects, attempt_id(attempt), relay_place(link->set, link->relay),
             engine->served);
-    if (b.unread)
-        report_unread(link, attempt, outcome);
+    if (b.unread) {
+        attempt_note_unread(attempt);
+        link_tell_unread(link, attempt, outcome);
+    }
     if (b.counts)
         attempt_defer_cut_off(attempt, &engine->context, engine_now_real(engine));
     if (b.exonerates)
@@ -340,17 +270,6 @@ static void judge_attempt(Link *link, Attempt *attempt)
     if (!link->judged)
         link->blame = b;
     link->judged = true;
-}
-
-static void tell_lacks(Link *link)
-{
-    char text[SMTP_CAPABILITIES_TEXT_MAX];
-    RelayReport report = report_of(link, RELAY_LACKS);
-
-    if (!relay_lacks(link->relay, connection_shared_lacks(link->relay->shared)))
-        return;
-    report.lacks = smtp_capabilities_format(link->relay->lacks, text);
-    tell_relay(link, &report);
 }
 
 static void learn_limit(Link *link, const SmtpEvent *event)
@@ -403,21 +322,6 @@ static int on_transaction_done(Link *link, const SmtpEvent *event)
     return 0;
 }
 
-static void report_fault(
-    Link *link, const DeliveryOutcome *outcome, RelayChange change, const char *hint, bool news)
-{
-    Engine *engine = link->engine;
-    RelayReport report = report_of(link, change);
-
-    report.news = news;
-    report.holds = link->relay->holds;
-    report.until = usec_add(engine_now_real(engine), link->relay->until - engine_now(engine));
-    report.connections = link->relay->limit;
-    report.outcome = outcome;
-    report.hint = hint;
-    tell_relay(link, &report);
-}
-
 static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outcome)
 {
     Engine *engine = link->engine;
@@ -436,7 +340,7 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     if (b->relay == BLAME_LIMIT) {
         n = count_others(link, &n_ready);
         if (relay_refused_more(link->relay, outcome, n, n_ready, now))
-            report_fault(link, outcome, RELAY_REFUSED_MORE, hint, true);
+            link_tell_fault(link, outcome, RELAY_REFUSED_MORE, hint, true);
     }
     if (b->relay != BLAME_FAULT)
         return;
@@ -444,32 +348,7 @@ static void blame_relay(Link *link, const Blame *b, const DeliveryOutcome *outco
     news = relay_fault(link->relay, outcome, random, now);
     if (relay_set_all_held(engine->relays))
         engine_empty_lane(engine); /* whoever hears of it finds the messages in the queue */
-    report_fault(link, outcome, RELAY_HELD, hint, news);
-}
-
-void link_report_silent(Link *link)
-{
-    ConnectionWait wait = connection_waits_for(link->connection);
-    const DeliveryOutcome waits = {
-        .kind = DELIVERY_CUT_OFF,
-        .cause = CAUSE_TIMEOUT,
-        .stage = wait.stage,
-        .text = wait.what,
-    };
-
-    report_fault(
-        link, &waits, RELAY_SILENT, wait.remedy ?: advice_on(&waits, link->relay->config), true);
-}
-
-/* A failure of our own: the next connection would meet with it too. */
-static void report_ours(Engine *engine, const DeliveryOutcome *outcome)
-{
-    const Failure f = {.number = outcome->error, .text = (char *)outcome->text};
-    const ProblemReport report = {.failure = &f, .pauses = true};
-
-    engine_pause(engine);
-    if (engine->context.observer->problem)
-        engine->context.observer->problem(engine->context.user, &report);
+    link_tell_fault(link, outcome, RELAY_HELD, hint, news);
 }
 
 void link_close(Link *link)
@@ -486,13 +365,14 @@ static int on_closed(Link *link, const SmtpEvent *event)
 
     if (!link->judged && outcome->kind == DELIVERY_CUT_OFF)
         link->blame = judge(link, outcome, NULL);
-    tell_secrets(link);
+    link_tell_secrets(link);
     link_close(link);
     if (outcome->kind != DELIVERY_CUT_OFF)
         return 0;
-    if (link->blame.ours)
-        report_ours(link->engine, outcome);
-    else
+    if (link->blame.ours) {
+        engine_pause(link->engine); /* the next connection would meet with it too */
+        link_tell_ours(link->engine, outcome);
+    } else
         blame_relay(link, &link->blame, outcome);
     return 0;
 }
@@ -522,8 +402,8 @@ static void on_settled(void *user, Connection *connection _unused_, int result)
     Link *link = user;
 
     end_late(link);
-    tell_resumed(link);
-    tell_lacks(link);
+    link_tell_resumed(link);
+    link_tell_lacks(link);
     if (result >= 0)
         return;
     engine_trouble(link->engine, result);

@@ -6,6 +6,5 @@
 int link_open(Engine *engine, Relay *relay);
 void link_fill(Link *link); /* takes a message */
 void link_quit(Link *link);
-void link_report_silent(Link *link); /* that the relay keeps it waiting */
-void link_close(Link *link);         /* gives it up; the pump frees it */
-void link_free(Link *link);          /* the attempts of what is on it end here */
+void link_close(Link *link); /* gives it up; the pump frees it */
+void link_free(Link *link);  /* the attempts of what is on it end here */

@@ -5,6 +5,7 @@
 #include "delivery/active.h"
 #include "delivery/health.h"
 #include "delivery/link.h"
+#include "delivery/link_tell.h"
 #include "delivery/restrain.h"
 #include "delivery/view.h"
 #include "delivery/ways.h"
@@ -84,7 +85,7 @@ static void report_silent(Engine *engine, const PlanView *view, usec_t now)
             now >= usec_add(link->since, PLAN_SILENT) &&
             plan_is_silent(view, (size_t)(link->relay - engine->relays->relays), now) &&
             relay_silent(link->relay))
-            link_report_silent(link);
+            link_tell_silent(link);
 }
 
 /* ---- the rounds ---- */

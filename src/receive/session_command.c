@@ -1,5 +1,6 @@
 /* Commands and their order (RFC 5321, 4.1.4). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -85,14 +86,12 @@ static const char *find_obstacle(const ReceiveSession *s, int *ret_code)
     return t->n_recipients == 0 ? "RCPT comes first" : NULL;
 }
 
-static void say_data(ReceiveSession *s, const char *argument)
+static void say_data(ReceiveSession *s, _unused_ const char *argument)
 {
     int code;
     const char *obstacle = find_obstacle(s, &code);
 
-    if (*argument)
-        receive_wrong(s, 501, "5.5.4", "DATA has no argument");
-    else if (s->transaction.in_chunks)
+    if (s->transaction.in_chunks)
         receive_wrong(s, 503, "5.5.1", "the message has begun with BDAT");
     else if (obstacle)
         receive_wrong(s, code, "5.5.1", obstacle);
@@ -131,12 +130,8 @@ static void say_bdat(ReceiveSession *s, const char *argument)
 
 /* ---- the rest ---- */
 
-static void say_rset(ReceiveSession *s, const char *argument)
+static void say_rset(ReceiveSession *s, _unused_ const char *argument)
 {
-    if (*argument) {
-        receive_wrong(s, 501, "5.5.4", "RSET has no argument");
-        return;
-    }
     receive_reset(s);
     receive_reply(s, 250, "2.0.0", "nothing is begun");
 }
@@ -160,12 +155,9 @@ static void say_help(ReceiveSession *s, _unused_ const char *argument)
         "EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT; outbox(1) says more");
 }
 
-static void say_quit(ReceiveSession *s, const char *argument)
+static void say_quit(ReceiveSession *s, _unused_ const char *argument)
 {
-    if (*argument)
-        receive_wrong(s, 501, "5.5.4", "QUIT has no argument");
-    else
-        receive_session_close(s, 221, "2.0.0", "good bye");
+    receive_session_close(s, 221, "2.0.0", "good bye");
 }
 
 static void say_no(ReceiveSession *s, _unused_ const char *argument)
@@ -173,39 +165,56 @@ static void say_no(ReceiveSession *s, _unused_ const char *argument)
     receive_wrong(s, 502, "5.5.1", "that command is not implemented");
 }
 
+enum {
+    COUNTED = 1, /* how many of them may come between two messages */
+    BARE = 2,    /* nothing may stand behind it */
+};
+
 static const struct {
     char verb[9];
     void (*say)(ReceiveSession *s, const char *argument);
     ReceiveEvent (*tell)(ReceiveSession *s, char *argument, ReceivePart *ret);
-    bool is_counted; /* how many of them may come between two messages */
+    unsigned traits;
 } commands[] = {
-    {"EHLO", say_ehlo, NULL, true},
-    {"HELO", say_helo, NULL, true},
-    {"LHLO", say_lhlo, NULL, true},
-    {"MAIL", NULL, receive_mail, true},
-    {"RCPT", NULL, receive_rcpt, false},
-    {"DATA", say_data, NULL, true},
-    {"BDAT", say_bdat, NULL, false},
-    {"RSET", say_rset, NULL, true},
-    {"NOOP", say_noop, NULL, true},
-    {"VRFY", say_vrfy, NULL, true},
-    {"HELP", say_help, NULL, true},
-    {"QUIT", say_quit, NULL, false},
-    {"EXPN", say_no, NULL, true},
-    {"AUTH", say_no, NULL, true},
-    {"STARTTLS", say_no, NULL, true},
-    {"ETRN", say_no, NULL, true},
-    {"TURN", say_no, NULL, true},
-    {"SEND", say_no, NULL, true},
-    {"SOML", say_no, NULL, true},
-    {"SAML", say_no, NULL, true},
+    {"EHLO", say_ehlo, NULL, COUNTED},
+    {"HELO", say_helo, NULL, COUNTED},
+    {"LHLO", say_lhlo, NULL, COUNTED},
+    {"MAIL", NULL, receive_mail, COUNTED},
+    {"RCPT", NULL, receive_rcpt, 0},
+    {"DATA", say_data, NULL, COUNTED | BARE},
+    {"BDAT", say_bdat, NULL, 0},
+    {"RSET", say_rset, NULL, COUNTED | BARE},
+    {"NOOP", say_noop, NULL, COUNTED},
+    {"VRFY", say_vrfy, NULL, COUNTED},
+    {"HELP", say_help, NULL, COUNTED},
+    {"QUIT", say_quit, NULL, BARE},
+    {"EXPN", say_no, NULL, COUNTED},
+    {"AUTH", say_no, NULL, COUNTED},
+    {"STARTTLS", say_no, NULL, COUNTED},
+    {"ETRN", say_no, NULL, COUNTED},
+    {"TURN", say_no, NULL, COUNTED},
+    {"SEND", say_no, NULL, COUNTED},
+    {"SOML", say_no, NULL, COUNTED},
+    {"SAML", say_no, NULL, COUNTED},
 };
+
+static void refuse_argument(ReceiveSession *s, const char *verb)
+{
+    char text[40];
+
+    snprintf(text, sizeof(text), "%s has no argument", verb);
+    receive_wrong(s, 501, "5.5.4", text);
+}
 
 static ReceiveEvent run(ReceiveSession *s, size_t i, char *argument, ReceivePart *ret)
 {
-    s->n_commands += commands[i].is_counted;
+    s->n_commands += (commands[i].traits & COUNTED) != 0;
     if (s->n_commands > RECEIVE_COMMANDS_MAX) {
         receive_session_close(s, 421, "4.7.0", "too many commands without a message");
+        return RECEIVE_MORE;
+    }
+    if ((commands[i].traits & BARE) && *argument) {
+        refuse_argument(s, commands[i].verb);
         return RECEIVE_MORE;
     }
     if (commands[i].tell)
