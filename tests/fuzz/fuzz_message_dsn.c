@@ -40,7 +40,7 @@ static void check_lines(const char *report)
     for (const char *line = report; *line; line += strcspn(line, "\n") + 1) {
         size_t n = strcspn(line, "\n");
 
-        assert(line[n] == '\n' && n <= LINE_MAX_BYTES);
+        assert(n <= LINE_MAX_BYTES && line[n] == '\n');
         for (size_t i = 0; i < n; i++)
             assert((line[i] >= ' ' || line[i] == '\t') && line[i] != 0x7f);
     }
