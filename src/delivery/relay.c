@@ -211,9 +211,15 @@ void relay_looked_at_expiry(Relay *relay, bool soon, usec_t now)
     relay->expiry_next = usec_add(now, soon ? USEC_PER_DAY : USEC_PER_HOUR);
 }
 
+/* Whether the outage was told of as what silence ends with. */
+static bool is_out_of_time(const Relay *relay)
+{
+    return is_in_outage(relay) && relay->fault.cause == CAUSE_TIMEOUT;
+}
+
 bool relay_silent(Relay *relay)
 {
-    bool news = !relay->silence_told && !is_in_outage(relay);
+    bool news = !relay->silence_told && relay->state != RELAY_STATE_HELD && !is_out_of_time(relay);
 
     relay->silence_told = true;
     return news;

@@ -108,8 +108,8 @@ bool relay_is_unproven(const Relay *relay);
 bool relay_looks_at_expiry(const Relay *relay, usec_t now);
 void relay_looked_at_expiry(Relay *relay, bool soon, usec_t now);
 
-/* None of its connections has come to be of use for a while. News: that, unless an outage has been
- * told of. */
+/* None of its connections has come to be of use for a while. News: that, unless it is on
+ * hold, or comes back from a hold by a time-out, which said as much. */
 bool relay_silent(Relay *relay);
 
 /* It refused a connection beside `n` others, of which `n_ready` are of use: it bears those. News,

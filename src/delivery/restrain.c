@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "delivery/active.h"
+#include "delivery/split.h"
 #include "delivery/view.h"
 
 /* How long what was sent may be known to this process alone. */
@@ -43,9 +44,12 @@ void restrain_view(const Engine *engine, const Relay *relay, PlanRelay *view)
     view->room_from = room.from;
 }
 
+/* Of a message that goes by several rules, those whose turn it is. */
 static size_t recipients_of(const HeldMessage *message)
 {
-    return message->n_pending;
+    size_t first, n_lost;
+
+    return split_recipients(message, &first, &n_lost);
 }
 
 bool restrain_admits(Link *link, HeldMessage *message)

@@ -157,6 +157,8 @@ static const char *check(const char *address, size_t n, bool allow_bare)
     at = find_at(address, n);
     if (!at)
         return allow_bare ? check_local(address, n) : "it has no @ with a domain behind it";
+    if (address[0] == '\'' && address[n - 1] == '\'')
+        return "it stands in apostrophes; write it without them";
     why = check_local(address, (size_t)(at - address));
     return why ?: check_domain(at + 1, n - (size_t)(at - address) - 1);
 }

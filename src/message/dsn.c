@@ -110,28 +110,35 @@ static int put_date(Buffer *out, const char *name, usec_t realtime)
     return realtime > 0 ? put_field(out, name, NULL, clock_format_rfc5322(realtime, date)) : 0;
 }
 
-/* An address, as "utf-8-addr-xtext" where it is more than ASCII (RFC 6533, 3). */
-static int put_address(Buffer *out, const char *name, const char *address)
+/* As "utf-8-addr-xtext" (RFC 6533, 3): what is more than ASCII by its number, and what `special`
+ * has. */
+static int append_by_numbers(Buffer *out, const char *address, const char *special)
 {
-    _cleanup_buffer_ Buffer text = {0};
+    size_t left = strlen(address), n;
     int r = 0;
 
-    if (text_is_ascii(address, strlen(address)))
-        return put_field(out, name, "rfc822", address);
-    for (size_t n; r >= 0 && *address; address += n) {
+    for (; r >= 0 && left > 0; address += n, left -= n) {
         uint32_t number = (unsigned char)*address;
 
-        n = text_character(address, strlen(address)) ?: 1;
+        n = text_character(address, left) ?: 1;
         if (n > 1)
             number &= 0xffu >> (n + 1);
         for (size_t i = 1; i < n; i++)
             number = number << 6 | ((unsigned char)address[i] & 0x3f);
-        r = n == 1 && *address != '\\' && *address != '+' && *address != '='
-                ? buffer_append(&text, address, 1)
-                : buffer_appendf(&text, "\\x{%X}", number);
+        r = n == 1 && !strchr(special, *address) ? buffer_append(out, address, 1)
+                                                 : buffer_appendf(out, "\\x{%X}", number);
     }
-    if (r >= 0)
-        r = buffer_append(&text, "", 1);
+    return r < 0 ? r : buffer_append(out, "", 1);
+}
+
+static int put_address(Buffer *out, const char *name, const char *address)
+{
+    _cleanup_buffer_ Buffer text = {0};
+    int r;
+
+    if (text_is_ascii(address, strlen(address)))
+        return put_field(out, name, "rfc822", address);
+    r = append_by_numbers(&text, address, "\\+=");
     return r < 0 ? r : put_field(out, name, "utf-8", buffer_data(&text));
 }
 
@@ -140,7 +147,7 @@ static int put_address(Buffer *out, const char *name, const char *address)
 static int put_parameter(
     Buffer *out, const char *name, const char *parameters, const char *keyword, bool typed)
 {
-    _cleanup_buffer_ Buffer text = {0};
+    _cleanup_buffer_ Buffer text = {0}, ascii = {0};
     size_t n;
     const char *value = envelope_parameter(parameters, keyword, &n), *end = NULL;
     _cleanup_free_
@@ -159,7 +166,10 @@ static int put_parameter(
     r = envelope_append_from_xtext(&text, value, n);
     if (r >= 0)
         r = buffer_append(&text, "", 1);
-    return r < 0 ? r : put_field(out, name, type, buffer_data(&text));
+    if (r < 0 || !type || !text_equal_nocase(type, "utf-8"))
+        return r < 0 ? r : put_field(out, name, type, buffer_data(&text));
+    r = append_by_numbers(&ascii, buffer_data(&text), ""); /* it may be written so already */
+    return r < 0 ? r : put_field(out, name, type, buffer_data(&ascii));
 }
 
 /* ---- the parts ---- */

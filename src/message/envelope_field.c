@@ -34,6 +34,18 @@ static int parse_parameters(const char *at, const char *end, Buffer *out)
     return r;
 }
 
+/* At a comma: Doe, Joe <joe@example.org> is no two addresses. */
+static int fail_comma(MailboxScanner *s, Failure *f)
+{
+    bool in_name =
+        !memchr(s->address, '@', s->n_address) && memchr(s->at, '<', (size_t)(s->end - s->at));
+
+    return mailbox_fail(s, f,
+        in_name ? "a name with a comma in it is put in double quotes: \"Doe, Joe\" "
+                  "<joe@example.org>"
+                : "only one address is allowed here; give each its own field");
+}
+
 /* The mailbox of the field, in `s`. */
 static int parse_mailbox(MailboxScanner *s, Failure *f)
 {
@@ -49,7 +61,7 @@ static int parse_mailbox(MailboxScanner *s, Failure *f)
     if (r < 0)
         return r;
     if (s->at < s->end && *s->at == ',')
-        return mailbox_fail(s, f, "only one address is allowed here; give each its own field");
+        return fail_comma(s, f);
     return 0;
 }
 

@@ -10,86 +10,14 @@
 #include <string.h>
 
 #include "base/errors.h"
-#include "base/file.h"
 #include "net/dane.h"
-#include "net/tls_context.h"
+#include "net/tls_callbacks.h"
 #include "net/tls_error.h"
 #include "net/tls_signing.h"
 #include "net/tls_stream.h"
 
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266, 2 */
 #define CHAIN_MAX USEC_PER_DAY /* of resumptions without a look at a certificate */
-
-/* ---- what OpenSSL calls ---- */
-
-/* tls_stream_judge() does it, behind the handshake. In one that comes later (RFC 5246, 7.4.1.1) the
- * server is to be who it was: nobody would look at another certificate any more. */
-static int leave_to_judge(X509_STORE_CTX *store, void *user)
-{
-    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    const TlsStream *stream = SSL_get_app_data(ssl);
-    bool good = !stream->peer || X509_cmp(X509_STORE_CTX_get0_cert(store), stream->peer) == 0;
-
-    (void)user;
-    X509_STORE_CTX_set_error(store, good ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-    return good;
-}
-
-/* Takes the reference. */
-static void keep_session(TlsContext *context, SSL_SESSION *session, usec_t judged)
-{
-    SSL_SESSION_free(context->session);
-    context->session = session;
-    context->session_judged = judged;
-}
-
-/* In TLS 1.3 tickets come after the handshake, several and at any time: the newest is the one that
- * lasts longest. Before, they come within it, when the certificate has not been judged. Returning 1
- * keeps the reference. */
-static int on_new_session(SSL *ssl, SSL_SESSION *session)
-{
-    TlsStream *stream = SSL_get_app_data(ssl);
-
-    if (stream->accepted && !stream->broken) {
-        keep_session(stream->context, session, stream->judged);
-        return 1;
-    }
-    SSL_SESSION_free(stream->early);
-    stream->early = session;
-    return 1;
-}
-
-static void on_key(const SSL *ssl, const char *line)
-{
-    TlsStream *stream = SSL_get_app_data(ssl);
-    char text[512];
-    int n = snprintf(text, sizeof(text), "%s\n", line);
-
-    /* In one piece, for several processes may append; a full disk must not stop the mail. */
-    if (n > 0 && (size_t)n < sizeof(text))
-        (void)file_write_all(stream->context->key_log_fd, text, (size_t)n);
-}
-
-void tls_stream_prepare(TlsContext *context)
-{
-    SSL_CTX *ssl = context->ssl;
-
-    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                              SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_read_ahead(ssl, 1); /* one recv() a record, not one for its header too */
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_cert_verify_callback(ssl, leave_to_judge, NULL);
-    if (context->key_log_fd >= 0)
-        SSL_CTX_set_keylog_callback(ssl, on_key);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    if (context->reuse_session) {
-        SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(ssl, on_new_session);
-    } else
-        SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-}
-
-/* ---- a stream ---- */
 
 /* Server Name Indication takes names only, without the root's dot (RFC 6066, 3). */
 static bool set_server_name(SSL *ssl, const char *name)
@@ -127,7 +55,7 @@ static int use_session(TlsStream *stream, usec_t now)
 
     stream->judged = now;
     if (!may_resume(context, now)) {
-        keep_session(context, NULL, 0);
+        tls_context_keep_session(context, NULL, 0);
         return 1;
     }
     stream->chain = context->session_judged;
@@ -184,21 +112,9 @@ int tls_stream_new_over(
 static void end_session(TlsStream *stream)
 {
     if (stream->broken)
-        keep_session(stream->context, NULL, 0);
+        tls_context_keep_session(stream->context, NULL, 0);
     else
         SSL_set_shutdown(stream->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-}
-
-void tls_stream_dispose(TlsStream *stream)
-{
-    SSL_free(stream->ssl);
-    SSL_SESSION_free(stream->early);
-    X509_free(stream->peer);
-    sk_X509_pop_free(stream->verified, X509_free);
-    (void)tls_context_unref(stream->context);
-    OPENSSL_cleanse(stream->exporter, sizeof(stream->exporter));
-    buffer_done(&stream->told);
-    free(stream);
 }
 
 void tls_stream_free(TlsStream *stream)
@@ -219,30 +135,6 @@ static int closed(const TlsStream *stream, const char *when, Failure *f)
     return failure_reason(f, REASON_TLS_CLOSED,
         failure_set(f, -ECONNRESET, ERROR_CONNECTION_DROPPED, "%s closed the connection %s",
             stream->context->host, when));
-}
-
-/* What an operation that got nowhere means: -EAGAIN, 0 at the end of data, or a failure. */
-static ssize_t judge(TlsStream *stream, int result, TlsMoment moment, Failure *f)
-{
-    int error = errno;
-    ssize_t r;
-
-    switch (SSL_get_error(stream->ssl, result)) {
-    case SSL_ERROR_WANT_READ: stream->wants = POLLIN; return -EAGAIN;
-    case SSL_ERROR_WANT_WRITE: stream->wants = POLLOUT; return -EAGAIN;
-    case SSL_ERROR_ZERO_RETURN: return 0;
-    case SSL_ERROR_SYSCALL:
-        ERR_clear_error();
-        stream->unwritable = true;
-        if (error == 0)
-            return 0;
-        return failure_set_socket(f, -error, "the connection with %s broke", stream->context->host);
-    default:
-        stream->dead = stream->unwritable = true;
-        r = tls_error_explain(stream->context->host, moment, f);
-        stream->broken = stream->broken || r < 0;
-        return r;
-    }
 }
 
 /* RFC 5929, 4.1: the certificate by the hash of its own signature, but never by MD5 or SHA-1. */
@@ -291,11 +183,6 @@ static void describe(TlsStream *stream)
     stream->info.binding_unique_size = n;
 }
 
-ssize_t tls_stream_judge_result(TlsStream *stream, int result, Failure *f)
-{
-    return judge(stream, result, TLS_AT_HANDSHAKE, f);
-}
-
 static ssize_t shake(TlsStream *stream, Failure *f)
 {
     int result;
@@ -303,7 +190,7 @@ static ssize_t shake(TlsStream *stream, Failure *f)
     ERR_clear_error();
     errno = 0;
     result = SSL_do_handshake(stream->ssl);
-    return result == 1 ? 1 : judge(stream, result, TLS_AT_HANDSHAKE, f);
+    return result == 1 ? 1 : tls_stream_judge_result(stream, result, TLS_AT_HANDSHAKE, f);
 }
 
 static ssize_t flush(TlsStream *stream, Failure *f)
@@ -448,9 +335,9 @@ void tls_stream_decide(TlsStream *stream, bool trusted, bool accepted)
         SSL_set_verify(stream->ssl, SSL_VERIFY_PEER, NULL);
     }
     if (stream->accepted && stream->early)
-        keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
+        tls_context_keep_session(stream->context, TAKE_PTR(stream->early), stream->judged);
     else if (accepted && !trusted)
-        keep_session(stream->context, NULL, 0);
+        tls_context_keep_session(stream->context, NULL, 0);
 }
 
 bool tls_stream_offered(const TlsStream *stream)
@@ -473,7 +360,7 @@ ssize_t tls_stream_read(TlsStream *stream, void *data, size_t n, Failure *f)
     ERR_clear_error();
     errno = 0;
     result = SSL_read(stream->ssl, data, (int)MIN(n, (size_t)INT_MAX));
-    return result > 0 ? result : judge(stream, result, TLS_AT_READ, f);
+    return result > 0 ? result : tls_stream_judge_result(stream, result, TLS_AT_READ, f);
 }
 
 ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure *f)
@@ -488,7 +375,7 @@ ssize_t tls_stream_write(TlsStream *stream, const void *data, size_t n, Failure 
     result = SSL_write(stream->ssl, data, (int)MIN(n, (size_t)INT_MAX));
     if (result > 0)
         return result;
-    r = judge(stream, result, TLS_AT_WRITE, f);
+    r = tls_stream_judge_result(stream, result, TLS_AT_WRITE, f);
     return r == 0 ? closed(stream, "while it was being sent to", f) : r;
 }
 

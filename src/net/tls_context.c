@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/idn.h"
+#include "net/tls_callbacks.h"
 #include "net/tls_error.h"
 #include "net/tls_settings.h"
 

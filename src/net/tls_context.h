@@ -1,4 +1,4 @@
-/* The inside of a TlsContext, for net/tls_context.c and net/tls.c alone. */
+/* The inside of a TlsContext, for net/tls*.c alone. */
 #pragma once
 
 #include <openssl/ssl.h>
@@ -27,6 +27,3 @@ struct TlsContext {
     usec_t session_judged; /* when the certificate that it goes back to was looked at */
     int key_log_fd;        /* -1: none */
 };
-
-/* Sets what streams rely on: modes, and what OpenSSL calls back. */
-void tls_stream_prepare(TlsContext *context);

@@ -50,7 +50,8 @@ static void run(void *argument)
     else if (token_has_failed())
         signing->result = explain_token(stream, &signing->failure);
     else
-        signing->result = tls_stream_judge_result(stream, result, &signing->failure);
+        signing->result =
+            tls_stream_judge_result(stream, result, TLS_AT_HANDSHAKE, &signing->failure);
     /* What OpenSSL keeps for this thread, which may not use it again before it ends. */
     tls_provider_leave(stream->context->provider);
     OPENSSL_thread_stop();

@@ -1,4 +1,4 @@
-/* The inside of a TlsStream, for net/tls.c and net/tls_watch.c alone. */
+/* The inside of a TlsStream, for net/tls*.c alone. */
 #pragma once
 
 #include "base/buffer.h"
@@ -43,7 +43,7 @@ struct TlsStream {
 
 /* What an operation that got nowhere means: -EAGAIN, 0 at the end of data, or a failure. On the
  * thread that called OpenSSL. */
-ssize_t tls_stream_judge_result(TlsStream *stream, int result, Failure *f);
+ssize_t tls_stream_judge_result(TlsStream *stream, int result, TlsMoment moment, Failure *f);
 
 /* Frees it, on any thread. */
 void tls_stream_dispose(TlsStream *stream);

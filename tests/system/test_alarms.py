@@ -7,8 +7,8 @@ import time
 from datetime import datetime
 
 from case import message
-from odd_relay import RelayTest
-from process import wait_for
+from odd_relay import SILENCE, RelayTest
+from process import free_port, wait_for
 
 
 class Alarms(RelayTest):
@@ -146,3 +146,14 @@ class Alarms(RelayTest):
         result = self.outbox("config", status=None)
         self.assertEqual(result.returncode, 78)
         self.assertIn(b"alarm.alarm_command: there is no program /nowhere/pager", result.stderr)
+
+    def test_held_relay_that_comes_back_silent(self):
+        """Nobody listened, and it was held; now somebody does, and never greets."""
+        port = free_port()
+        daemon = self.start({"name": "odd", "host": "127.0.0.1", "port": port, "tls": "none", "hold_first": "200ms",
+                             "hold_max": "200ms"})
+        self.drop("one")
+        self.wait_log(daemon, "event=relay-held")
+        self.odd(lambda talk, verb, _: SILENCE if verb == "CONNECT" else None, port=port)
+        self.wait_log(daemon, "event=relay-silent", seconds=60)
+        self.assertEqual(daemon.output().count("event=relay-held"), 1)

@@ -444,7 +444,9 @@ class Header(Composed):
         self.assertEqual(self.outbox("queue", "-d", "*", "--raw", raw, "--recipient", "to: a@b.c NOTIFY=NEVER"),
                          "X-Receiver: <a@b.c> NOTIFY=NEVER\nFrom: x@y\n\nHello.\n")
         for value, why in (("ann@lab.test", "it begins with its kind"), ("reply-to: a@b.c", "it begins with its kind"),
-                           ("to: a@b.c, d@e.f", "only one address"), ("to: a@b.c NOTIFY=SOMETIMES", "NOTIFY"),
+                           ("to: a@b.c, d@e.f", "only one address"),
+                           ("to:Doe, Joe <a@b.c>", '"Doe, Joe" <joe@example.org>'), ("to: 'a@b.c'", "in apostrophes"),
+                           ("to: a@b.c NOTIFY=SOMETIMES", "NOTIFY"),
                            ("to: a@b.c NOTFIY=SUCCESS", "did you mean NOTIFY"),
                            ("to: g: a@b.c;", "a group is not an address"), ("to:", "to"), ("cc: bob", "domain")):
             self.assertIn(why, self.refused("--recipient", value, "--body", "b"), value)

@@ -141,6 +141,23 @@ class Rules(RoutesTest):
         self.assertTrue(self.queue.is_empty())
 
 
+class Restraints(RoutesTest):
+    """A relay of a rule that may not take everything at once."""
+
+    def run_restrained(self, **settings):
+        return self.start(*(self.settings(relay, name, **(settings if name == "internal" else {}))
+                            for name, relay in self.relays.items()), retry=RETRY)
+
+    def test_only_its_own_recipients_count(self):
+        daemon = self.run_restrained(recipient_rate="3/h")
+        for name in ("one", "two", "three"):
+            self.queue.drop(name, message(to=[f"{name}{n}@else.test" for n in range(4)] + [f"{name}@h.corp.test"]))
+            self.at("internal", f"{name}@h.corp.test")
+            self.at("default", *(f"{name}{n}@else.test" for n in range(4)))
+        wait_for(self.queue.is_empty, lambda: self.queue.names())
+        self.assertNotIn("recipients at once", daemon.output())
+
+
 class Mistakes(RoutesTest):
     def mistakes(self, *rules, status=78):
         self.rules = rules

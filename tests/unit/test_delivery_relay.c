@@ -158,7 +158,8 @@ START_TEST(a_hold_ends_what_was_said_of_silence)
     (void)relay_fault(scene.one, &refused_connection, 0, START);
     ck_assert(!scene.one->silence_told);
     relay_tick(scene.one, START + 10 * SECOND);
-    ck_assert(!relay_silent(scene.one)); /* the outage was told */
+    ck_assert(relay_silent(scene.one)); /* it was no silence that was told of */
+    ck_assert(!relay_silent(scene.one));
     ck_assert(scene.one->silence_told);
     ck_assert(!scene.one->worked);
     (void)relay_works(scene.one);
@@ -182,6 +183,32 @@ START_TEST(a_try_that_is_older_than_a_flush_does_not_hold)
     (void)relay_fault(one, &refused_connection, 0, START + 12 * SECOND);
     relay_tick(one, START + 13 * SECOND);
     ck_assert_int_eq(one->state, RELAY_STATE_HELD);
+}
+END_TEST
+
+START_TEST(silence_that_comes_back_from_a_hold_for_silence_is_no_news)
+{
+    static const DeliveryOutcome no_greeting = {
+        .kind = DELIVERY_CUT_OFF,
+        .stage = STAGE_GREETING,
+        .cause = CAUSE_TIMEOUT,
+        .error = ERROR_TIMEOUT,
+        .text = "no greeting came",
+    };
+    Relay *one = scene.one;
+
+    (void)relay_fault(one, &no_greeting, 0, START);
+    relay_tick(one, START + 10 * SECOND);
+    ck_assert_int_eq(one->state, RELAY_STATE_PROBING);
+    ck_assert(!relay_silent(one));
+    (void)relay_fault(one, &refused_connection, 0, START + 11 * SECOND);
+    relay_tick(one, START + 60 * SECOND);
+    ck_assert(relay_silent(one));
+    (void)relay_works(one);
+    (void)relay_ready(one);
+    (void)relay_fault(one, &no_greeting, 0, START + 61 * SECOND);
+    (void)relay_works(one);
+    ck_assert(relay_silent(one)); /* the outage is over */
 }
 END_TEST
 
@@ -551,6 +578,7 @@ int main(void)
     tcase_add_test(relays, other_words_of_the_same_fault_are_news_but_not_what_counts_up);
     tcase_add_test(relays, a_server_that_says_something_else_each_time_does_not_flood_the_log);
     tcase_add_test(relays, a_hold_ends_what_was_said_of_silence);
+    tcase_add_test(relays, silence_that_comes_back_from_a_hold_for_silence_is_no_news);
     tcase_add_test(relays, certificates_are_looked_at_now_and_then);
     tcase_add_test(relays, silence_is_told_once_and_not_within_an_outage);
     tcase_add_test(relays, a_login_is_in_doubt_until_it_is_taken_and_when_it_was_refused);

@@ -54,6 +54,7 @@ static const struct BadAddress {
     {"ann", "no @"},
     {"@example.com", "nothing before"},
     {"ann@", "no domain"},
+    {"'a@example.com'", "in apostrophes"},
     {"ann@@example.com", "more than one @"},
     {"ann@example@com", "more than one @"},
     {".ann@example.com", "a dot must stand between"},

@@ -187,6 +187,25 @@ START_TEST(an_international_address_is_written_in_ascii)
 }
 END_TEST
 
+/* As it was given, in either form; what is no UTF-8 is nobody's address. */
+START_TEST(an_original_address_that_is_international_is_written_in_ascii)
+{
+    static const struct {
+        const char *parameters, *field;
+    } cases[] = {{"ORCPT=utf-8;j\xc3\xb6rg@b.example", "Recipient: utf-8; j\\x{F6}rg@b.example\n"},
+        {"ORCPT=UTF-8;j\\x{F6}rg\\x{2B}@b.example",
+            "Recipient: UTF-8; j\\x{F6}rg\\x{2B}@b.example\n"},
+        {"ORCPT=rfc822;a\\x+C3+B6@b.example", "Recipient: rfc822; a\\x?@b.example\n"},
+        {"ORCPT=utf-8;j\xf6rg@b.example", "Recipient: utf-8; j?rg@b.example\n"}};
+    DsnRecipient recipient = ann;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        recipient.parameters = cases[i].parameters;
+        check_has(format(&recipient, NULL, (Dsn){0}), cases[i].field);
+    }
+}
+END_TEST
+
 #define SIGNED(BODY)                                                                            \
     "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b; protocol=x/y; micalg=z\n\n" \
     "--b\n\n" BODY "\n--b\nContent-Type: x/y\n\nseal\n--b--\n"
@@ -358,6 +377,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, what_others_say_stays_on_its_line);
     tcase_add_test(tests, the_status_is_of_the_replys_class);
     tcase_add_test(tests, an_international_address_is_written_in_ascii);
+    tcase_add_test(tests, an_original_address_that_is_international_is_written_in_ascii);
     tcase_add_test(tests, is_7_bit_whatever_the_message_is);
     tcase_add_test(tests, goes_to_a_domain_in_ascii);
     tcase_add_test(tests, says_what_its_reader_can_do);

@@ -56,6 +56,10 @@ static const struct BadField {
     {"  ", "an address was expected"},
     {"Ann Lee", "ends too early"},
     {"a@b, c@d", "only one address"},
+    {"a, b@c", "only one address"},
+    {"Doe, Joe <a@b>", "\"Doe, Joe\" <joe@example.org>"},
+    {"\"Doe, Joe\" <a@b>, <c@d>", "only one address"},
+    {"a@b, Joe <c@d>", "only one address"},
     {"Friends: a@b;", "a group is not an address"},
     {"<a@@b>", "no domain after the @"},
 };
