@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/input.h"
-#include "message/message.h"
+#include "queue/first_due.h"
 #include "settings/command.h"
 #include "spool/spool.h"
 
@@ -26,22 +25,6 @@ static bool waits(SpoolState state)
     return state == SPOOL_QUEUED || state == SPOOL_DEFERRED || state == SPOOL_SENDING;
 }
 
-/* When the message was first to go, as its file has it (X-Outbox-Not-Before); 0: at once. */
-static usec_t first_due(const Spool *spool, const SpoolEntry *entry)
-{
-    _cleanup_(message_free_p) Message *message = NULL;
-    InputFile content;
-    struct stat st;
-    _cleanup_close_ int fd = spool_open_message(spool, entry->id, entry->state, &st, NULL);
-
-    if (fd < 0)
-        return 0;
-    input_file_init(&content, fd, (uint64_t)st.st_size);
-    if (message_open(&content.base, 0, entry->id, &message, NULL) < 0)
-        return 0;
-    return message_envelope(message)->not_before;
-}
-
 /* The file is read of those alone that would be the oldest. */
 static void compare(AlarmOldest *oldest, const Spool *spool, const SpoolEntry *entry)
 {
@@ -53,7 +36,7 @@ static void compare(AlarmOldest *oldest, const Spool *spool, const SpoolEntry *e
     arrival = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC;
     if (oldest->arrival > 0 && arrival >= oldest->arrival)
         return;
-    arrival = MAX(arrival, first_due(spool, entry) / USEC_PER_SEC * USEC_PER_SEC);
+    arrival = MAX(arrival, queue_first_due(spool, entry) / USEC_PER_SEC * USEC_PER_SEC);
     if (arrival > clock_realtime() || (oldest->arrival > 0 && arrival >= oldest->arrival))
         return;
     oldest->arrival = arrival;

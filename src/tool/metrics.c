@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "queue/first_due.h"
 #include "tool/command.h"
 #include "tool/metrics_options.h"
 
@@ -31,6 +32,16 @@ static bool waits(SpoolState state)
     return state == SPOOL_QUEUED || state == SPOOL_SENDING || state == SPOOL_DEFERRED;
 }
 
+/* What is not to go yet does not wait. The file is read of those alone that would be the oldest. */
+static void compare(const Spool *spool, const SpoolEntry *entry, usec_t arrival, Metrics *m)
+{
+    if (m->oldest > 0 && arrival >= m->oldest)
+        return;
+    arrival = MAX(arrival, queue_first_due(spool, entry));
+    if (arrival <= clock_realtime() && (m->oldest == 0 || arrival < m->oldest))
+        m->oldest = arrival;
+}
+
 /* Names and a look at each inode, and no record: of a long queue as well. */
 static void count(const Spool *spool, const SpoolEntry *entry, Metrics *m)
 {
@@ -43,7 +54,7 @@ static void count(const Spool *spool, const SpoolEntry *entry, Metrics *m)
     m->messages[entry->state]++;
     m->bytes[entry->state] += (uint64_t)st.st_size;
     if (waits(entry->state))
-        m->oldest = m->oldest == 0 ? time : MIN(m->oldest, time);
+        compare(spool, entry, time, m);
 }
 
 static int count_all(const Spool *spool, Metrics *m)

@@ -7,7 +7,7 @@
 typedef struct Metrics {
     uint64_t messages[SPOOL_STATE_MAX], bytes[SPOOL_STATE_MAX];
     uint64_t strangers;
-    usec_t oldest; /* arrival of the oldest message that waits; 0: none does */
+    usec_t oldest; /* since when the message waits that does for longest; 0: none does */
     usec_t now;    /* realtime */
     Servers servers;
 } Metrics;

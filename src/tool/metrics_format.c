@@ -71,7 +71,8 @@ static void put_queue(Exposition *e, const Metrics *m)
     static const MetricFamily bytes = {
         "outbox_message_bytes", METRIC_GAUGE, "bytes", "Size of those messages."};
     static const MetricFamily oldest = {"outbox_oldest_waiting_seconds", METRIC_GAUGE, "seconds",
-        "Age of the oldest message that is queued, being sent or deferred; 0 when there is none."};
+        "Age of the oldest message that is queued, being sent or deferred, but for those that "
+        "are not to go yet; 0 when there is none."};
 
     put_states(e, &messages, m->messages);
     put_states(e, &bytes, m->bytes);

@@ -1,5 +1,7 @@
 """Figures for Prometheus: what it reads them with reads them, and they are what happened."""
 
+import datetime
+import email.utils
 import json
 import os
 import re
@@ -70,6 +72,19 @@ class Figures(MetricsTest):
         self.assertAlmostEqual(samples[("outbox_oldest_waiting_seconds",)], 500, delta=100)
         self.assertEqual((samples[("outbox_up",)], samples[("outbox_strangers",)]), (0, 1))
         self.assertNotIn("outbox_connections", {name for name, *_ in samples})
+
+    def test_what_is_to_go_later(self):
+        """It does not wait before its time, and then since that."""
+        self.configure()
+        now = time.time()
+        for name, due in (("a", now + 86400), ("b", now - 200)):
+            field = f"X-Outbox-Not-Before: {email.utils.format_datetime(datetime.datetime.fromtimestamp(due).astimezone())}\n"
+            os.utime(self.queue.drop(name, field.encode() + message()), (now - 90000,) * 2)
+        samples = self.samples()
+        self.assertEqual(samples["outbox_messages", "queued"], 2)
+        self.assertAlmostEqual(samples["outbox_oldest_waiting_seconds",], 200, delta=100)
+        (self.queue.path / "b.queued").unlink()
+        self.assertEqual(self.samples()["outbox_oldest_waiting_seconds",], 0)
 
     def test_what_becomes_of_messages(self):
         daemon = self.serve()
