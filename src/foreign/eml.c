@@ -1,6 +1,6 @@
 /* Messages as pickup directories have them, and as `outbox export` writes them: a file each, with
  * X-Sender and X-Receiver fields in front, or without: then its header says who it is from and for.
- */
+ * What they say of the lane, and of when it may go, holds here as well. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,10 +8,13 @@
 #include "base/text.h"
 #include "foreign/format.h"
 #include "message/message.h"
+#include "message/not_before.h"
 
 #define SENDER "X-Sender:"
 #define RECEIVER "X-Receiver:"
 #define OWN "X-Outbox-"
+#define LANE "X-Outbox-Lane:"
+#define NOT_BEFORE NOT_BEFORE_FIELD ":"
 #define LONGEST 11 /* of these */
 #define FIELD_MAX (64 * 1024)
 
@@ -33,6 +36,30 @@ static bool is_envelope(const Buffer *data, bool goes_on)
            (n >= strlen(OWN) && strncasecmp(line, OWN, strlen(OWN)) == 0);
 }
 
+static int say_twice(const char *what, Failure *f)
+{
+    return failure_set(
+        f, -EBADMSG, ERROR_MESSAGE, "it has two %.*s fields in front", (int)strlen(what) - 1, what);
+}
+
+/* One of this program's. Who queued it there is nobody here. */
+static int take_own(Envelope *e, const char *field, Failure *f)
+{
+    const char *value = strchr(field, ':') + 1;
+    size_t n;
+
+    value += strspn(value, " \t");
+    n = strlen(value);
+    while (n > 0 && text_is_space(value[n - 1]))
+        n--;
+    if (text_starts_nocase(field, LANE))
+        return e->lane ? say_twice(LANE, f) : envelope_set_lane(e, value, n, f);
+    if (!text_starts_nocase(field, NOT_BEFORE))
+        return 0;
+    return e->not_before > 0 ? say_twice(NOT_BEFORE, f)
+                             : not_before_parse_field(value, n, &e->not_before, f);
+}
+
 static int take_field(ForeignMessage *message, const char *field, Failure *f)
 {
     bool is_sender = text_starts_nocase(field, SENDER);
@@ -41,10 +68,12 @@ static int take_field(ForeignMessage *message, const char *field, Failure *f)
     char *address = NULL, *parameters = NULL;
     int r;
 
-    if (!is_sender && !text_starts_nocase(field, RECEIVER))
-        return 0;
+    if (!is_sender && !text_starts_nocase(field, RECEIVER)) {
+        r = take_own(&message->envelope, field, f);
+        return r == -EINVAL ? -EBADMSG : r;
+    }
     if (is_sender && message->envelope.sender)
-        return failure_set(f, -EBADMSG, ERROR_MESSAGE, "it has two X-Sender fields in front");
+        return say_twice(SENDER, f);
     r = envelope_parse_field(value, strlen(value), &address, &parameters, f);
     if (r >= 0)
         r = is_sender ? envelope_set_sender(&message->envelope, address, parameters, f)

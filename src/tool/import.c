@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "foreign/foreign.h"
 #include "message/mend.h"
+#include "message/not_before.h"
 #include "message/readdress.h"
 #include "queue/put.h"
 #include "tool/command.h"
@@ -103,6 +104,13 @@ static int add_parameters(const Envelope *found, const char *parameters, Envelop
     return r;
 }
 
+/* Which lane it is in, and when it may go, where the other queue says so. */
+static int add_own(const Envelope *asked, Envelope *e, Failure *f)
+{
+    e->not_before = asked->not_before;
+    return asked->lane ? envelope_set_lane(e, asked->lane, strlen(asked->lane), f) : 0;
+}
+
 /* The start with its envelope in front, and a From field, where it has none. */
 static int write_start(
     const Envelope *envelope, const char *author, const Buffer *start, Buffer *out, Failure *f)
@@ -141,6 +149,10 @@ static int address(Import *import, const ForeignMessage *foreign, const Buffer *
     if (r >= 0)
         r = add_parameters(
             message_envelope(message), foreign_recipient_parameters(foreign), &whole, f);
+    if (r >= 0)
+        r = add_own(asked, &whole, f);
+    if (r >= 0 && asked->not_before > 0)
+        r = not_before_check(asked->not_before, clock_realtime(), f);
     return r < 0 ? r : write_start(&whole, author, &mended, out, f);
 }
 

@@ -1,5 +1,6 @@
 """outbox export: messages leave the queue as files or a stream, and come back with the same bytes."""
 
+import datetime
 import json
 import os
 import stat
@@ -54,6 +55,13 @@ class Export(SystemTest):
         result = lab.outbox("--config", self.configuration, "import", "--directory", other, form, path)
         self.assertEqual(result.returncode, 0, result)
         self.assertEqual(self.content_in(other), self.content_in(self.queue.path))
+
+    def test_lane_and_time_come_back(self):
+        time = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)
+        front = b"X-Outbox-Lane: bulk\nX-Outbox-Not-Before: %s.000000Z\n" % time.strftime("%FT%T").encode()
+        self.queue.drop("a", front + message())
+        self.export(self.target)
+        self.check_import("eml", self.target)
 
     def test_stream_comes_back_the_same(self):
         self.queue.drop("a", self.silent(b".a\n..\n.\n" + b"y" * 300000 + b"\n"))
@@ -111,6 +119,11 @@ class Export(SystemTest):
         os.mkfifo(self.target / "fifo.eml")
         (self.target / "link.eml").symlink_to("/etc/passwd")
         (self.target / "two.eml").write_bytes(b"X-Sender: <a@b.test>\nX-Sender: <c@b.test>\n" + message())
+        for name, line in (("lane", b"X-Outbox-Lane: b"), ("time", b"X-Outbox-Not-Before: 2026-12-01T00:00:00Z")):
+            (self.target / f"{name}s.eml").write_bytes((line + b"\n") * 2 + message())
+        (self.target / "far.eml").write_bytes(b"X-Outbox-Not-Before: 2099-12-01T00:00:00Z\n" + message())
+        (self.target / "no-lane.eml").write_bytes(b"X-Outbox-Lane: a b\n" + message())
+        (self.target / "no-time.eml").write_bytes(b"X-Outbox-Not-Before: soon\n" + message())
         (self.target / "nul.eml").write_bytes(b"X-Sender: <a@b.test>\0\n" + message())
         (self.target / "none.eml").write_bytes(b"")
         (self.target / "other.txt").write_bytes(message())
@@ -120,9 +133,9 @@ class Export(SystemTest):
             b"\xef\xbb\xbfX-Sender: <s@lab.test>\r\nX-Receiver:\r\n <r@lab.test>\r\n" + message(envelope=False))
         result = lab.outbox("--config", self.configuration, "import", "--remove", "eml", self.target)
         self.assertEqual(result.returncode, 65, result)
-        self.assertIn(b"1 message imported, 7 left", result.stdout)
+        self.assertIn(b"1 message imported, 12 left", result.stdout)
         self.assertNotIn("good.eml", os.listdir(self.target))
-        self.assertEqual(len(os.listdir(self.target)), 8)
+        self.assertEqual(len(os.listdir(self.target)), 13)
         found = json.loads(lab.outbox("--config", self.configuration, "list", "--json").stdout)
         self.assertEqual([(m["sender"], m["recipients"]) for m in found], [("s@lab.test", ["r@lab.test"])])
 
