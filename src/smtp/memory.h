@@ -17,8 +17,6 @@ typedef struct SmtpMemory {
     usec_t ehlo_again; /* it closed when EHLO was said, with a reply or without: HELO is, where that
                           suffices; likewise */
     bool ehlo_taken;   /* it has: when it closes behind EHLO it has another reason */
-    bool mail_first;   /* it refused MAIL and took what was pipelined behind: no content is sent
-                          before   MAIL and all RCPT are answered */
     SmtpAuthWays auth_worked;   /* the way of the last login that was taken */
     uint64_t auth_offered;      /* a hash of what was offered then */
     SmtpAuthWays auth_excluded; /* a login was refused, and the connection closed before the next

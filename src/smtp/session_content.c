@@ -186,7 +186,7 @@ int smtp_refused_early(SmtpSession *s, SmtpFlight *flight)
     int r;
 
     r = judge_refusal(s, flight);
-    smtp_end_content_unsent(s, "the server refused the message before its end");
+    smtp_end_refused_early(s);
     return r;
 }
 
@@ -238,26 +238,12 @@ int smtp_on_chunk_reply(SmtpSession *s, SmtpFlight *flight)
     return 0;
 }
 
-/* A chunk was on its way when MAIL was refused, and was accepted. Two replies contradict each
- * other: a no is never taken for a yes. */
-static int refuse_as_withheld(SmtpSession *s, SmtpFlight *flight)
-{
-    int r = smtp_outcome_contradicted(s);
-
-    s->memory->mail_first = true;
-    if (r >= 0)
-        smtp_announce_all(s, flight);
-    return r;
-}
-
 int smtp_delivered(SmtpSession *s, SmtpFlight *flight)
 {
     int r;
 
     if (!smtp_flight_is_hopeful(flight))
         return 0;
-    if (flight->withheld)
-        return refuse_as_withheld(s, flight);
     if (flight->accepted == 0)
         smtp_admit_odd(flight);
     r = smtp_outcome_reply(s, DELIVERY_DELIVERED, STAGE_CONTENT);

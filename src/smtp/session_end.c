@@ -115,13 +115,13 @@ void smtp_lacks(SmtpSession *s, unsigned capabilities)
     s->memory->lacks |= capabilities;
 }
 
-void smtp_end_content_unsent(SmtpSession *s, const char *why)
+void smtp_end_refused_early(SmtpSession *s)
 {
     s->end = (DeliveryOutcome){
         .cause = CAUSE_OWN,
         .stage = STAGE_CONTENT,
         .error = ERROR_SMTP_PROTOCOL,
-        .text = why,
+        .text = "the server refused the message before its end",
     };
     close_session(s);
     s->cut_short = true;
@@ -165,7 +165,6 @@ int smtp_end_used_up(SmtpSession *s, SmtpFlight *flight, DeliveryStage stage)
     s->outcome.reason = REASON_USED_UP;
     /* What stands behind MAIL may be accepted all the same. */
     flight->mail_refused |= stage == STAGE_MAIL;
-    flight->mail_denied |= stage == STAGE_MAIL;
     if (stage != STAGE_MAIL) {
         flight->phase = SMTP_FLIGHT_SENT;
         smtp_leave_out(flight);
@@ -459,11 +458,6 @@ static int drain_content_reply(SmtpSession *s, SmtpFlight *flight)
 {
     if (s->options->lmtp && s->written >= flight->end_at)
         return drain_verdict(s, flight);
-    if (smtp_reply_done_well(s) && flight->mail_denied) {
-        s->memory->mail_first = true;
-        flight->end_judged = false; /* nobody knows which of the two is meant */
-        return 0;
-    }
     if (smtp_reply_done_well(s) && s->written >= flight->end_at) {
         /* A yes that nobody can be told to be meant by decides nothing. */
         flight->end_judged = smtp_flight_is_hopeful(flight);
@@ -483,12 +477,6 @@ static void drain_chunk_reply(SmtpSession *s, SmtpFlight *flight)
     flight->unsure = true;
 }
 
-static void drain_mail_reply(SmtpSession *s, SmtpFlight *flight)
-{
-    flight->mail_refused = smtp_reply_refused(s);
-    flight->mail_denied = flight->mail_refused && !smtp_reply_is_farewell(s);
-}
-
 /* After "go ahead" there would be content to write, and there is none any more. */
 static void drain_data_reply(SmtpSession *s, SmtpFlight *flight)
 {
@@ -499,13 +487,13 @@ static void drain_data_reply(SmtpSession *s, SmtpFlight *flight)
 }
 
 /* A refusal may be but what follows from why the session was given up (503, above all), so that it
- * is no verdict. */
+ * is no verdict. Where RCPT is accepted there is a transaction, whatever was said to MAIL. */
 int smtp_drain_reply(SmtpSession *s, SmtpStep step, SmtpFlight *flight)
 {
     if ((step == SMTP_STEP_CHUNK || step == SMTP_STEP_CONTENT) && smtp_bdat_is_unknown(s, flight))
         return smtp_end_not_known(s, flight);
     switch (step) {
-    case SMTP_STEP_MAIL: drain_mail_reply(s, flight); return 0;
+    case SMTP_STEP_MAIL: flight->mail_refused = smtp_reply_refused(s); return 0;
     case SMTP_STEP_DATA: drain_data_reply(s, flight); return 0;
     case SMTP_STEP_CHUNK: drain_chunk_reply(s, flight); return 0;
     case SMTP_STEP_RCPT: smtp_note_rcpt_reply(s, flight, smtp_answered_recipient(flight)); return 0;

@@ -107,13 +107,6 @@ int smtp_outcome_verdict(
     return 0;
 }
 
-int smtp_outcome_contradicted(SmtpSession *s)
-{
-    return smtp_outcome_own(s, &s->withheld,
-        "%s; the server accepted what followed all the same, and may have delivered the message",
-        s->withheld.text);
-}
-
 int smtp_outcome_unexpected(SmtpSession *s)
 {
     DeliveryOutcome like = {

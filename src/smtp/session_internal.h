@@ -93,7 +93,6 @@ typedef struct SmtpFlight {
     bool rset_needed;   /* by the RSET in front of it: the server may be within a transaction */
     bool withheld;     /* MAIL was refused, and that is told when what went behind it is answered */
     bool mail_refused; /* likewise, when the session was given up: no verdict */
-    bool mail_denied;  /* and plainly: not by 421 */
     bool unsure;       /* RCPT met with 421, or a chunk was not accepted: a message that is taken
                           all the same may or may not be what it should */
     unsigned refused;  /* SmtpCapabilities.refused, when MAIL was written */
@@ -309,15 +308,12 @@ int smtp_outcome_own(SmtpSession *s, const DeliveryOutcome *like, const char *fo
     _printf_(3, 4);
 
 /* The reply to MAIL has refused all recipients, as `outcome` says, and what was pipelined behind it
- * is not answered yet. That is waited for: the server may ask for the content all the same. */
+ * is not answered yet. That is waited for: the server may take the message all the same. */
 void smtp_withhold(SmtpSession *s, SmtpFlight *flight);
 
 /* As smtp_outcome_reply(), but what was withheld goes first: the reply only follows from that. */
 int smtp_outcome_verdict(
     SmtpSession *s, const SmtpFlight *flight, DeliveryKind kind, DeliveryStage stage);
-
-/* Makes it what was withheld, although the server has accepted the content. */
-int smtp_outcome_contradicted(SmtpSession *s);
 
 /* Makes it from a reply that is none of those that may come here. */
 int smtp_outcome_unexpected(SmtpSession *s);
@@ -372,9 +368,9 @@ int smtp_end_own(SmtpSession *s, DeliveryStage stage, int error, const char *tex
 /* The server does without these: they are not used any more, in no session with it. */
 void smtp_lacks(SmtpSession *s, unsigned capabilities);
 
-/* The same, where the server waits for content that it is not to have; its recipients have been
- * given an outcome already, or it is withheld. `why` is static. */
-void smtp_end_content_unsent(SmtpSession *s, const char *why);
+/* The same for a message that was refused before its end, whose recipients have been given
+ * `outcome` already. */
+void smtp_end_refused_early(SmtpSession *s);
 
 /* The reply refuses what follows other messages for now, and nothing of it but the connection can
  * be meant: that has carried its share, and the next one will do. OpenSMTPD says "too many

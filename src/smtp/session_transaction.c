@@ -282,7 +282,7 @@ static int data(SmtpSession *s, SmtpFlight *flight)
         smtp_flight_stop(s, flight);
         return 0;
     }
-    if ((flight->waits || s->memory->mail_first) && !all_answered(flight))
+    if (flight->waits && !all_answered(flight))
         return 1;
     if (flight->bdat) {
         if (!small && !all_answered(flight))
@@ -419,7 +419,7 @@ static bool mail_is_not_for_us(const SmtpSession *s, unsigned disputed)
 
 static int end_at_mail(SmtpSession *s, SmtpFlight *flight)
 {
-    flight->mail_refused = flight->mail_denied = true;
+    flight->mail_refused = true;
     return s->reply.code == 530 ? smtp_end_reply(s, STAGE_AUTH, ERROR_AUTHENTICATION)
                                 : smtp_end_reply(s, STAGE_MAIL, ERROR_SMTP_PROTOCOL);
 }
@@ -490,15 +490,6 @@ static int send_nothing(SmtpSession *s, SmtpFlight *flight)
     return smtp_say(s, SMTP_STEP_NOTHING, flight);
 }
 
-/* DATA and a recipient were accepted although MAIL was refused: a lone dot would be an empty
- * message to that recipient, and the content a message that was refused. */
-static int end_before_content(SmtpSession *s)
-{
-    s->memory->mail_first = true;
-    smtp_end_content_unsent(s, "the server refused MAIL, and asks for the message all the same");
-    return 0;
-}
-
 int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
 {
     int r;
@@ -506,8 +497,6 @@ int smtp_on_data_reply(SmtpSession *s, SmtpFlight *flight)
     if (s->reply.code / 100 == 3) {
         if (flight->n_open == 0)
             return send_nothing(s, flight);
-        if (flight->withheld)
-            return end_before_content(s);
         smtp_content_begin(s, flight);
         return 0;
     }

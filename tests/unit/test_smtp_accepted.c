@@ -19,7 +19,6 @@ typedef enum Fate {
 typedef struct Message {
     SmtpTransaction transaction;
     char content[8];
-    bool denied; /* MAIL, by a relay that may have gone on as if nothing had been */
     Fate fates[RECIPIENTS];
     DeliveryKind kinds[RECIPIENTS];
     unsigned events[RECIPIENTS];
@@ -64,19 +63,13 @@ static void reply(const char *text)
         game.replies + game.n_replies, sizeof(game.replies) - game.n_replies, "%s\r\n", text);
 }
 
-/* One of three, none of which says yes. */
-static const char *say_one_of(const char *a, const char *b, const char *c)
+/* One of three, none of which says yes. Whether it is a no is told by its first digit. */
+static bool say_odd(const char *a, const char *b, const char *c)
 {
     const char *text = (const char *const[]){a, b, c}[dice(3)];
 
     reply(text);
-    return text;
-}
-
-/* The same; whether it is a no is told by its first digit. */
-static bool say_odd(const char *a, const char *b, const char *c)
-{
-    return say_one_of(a, b, c)[0] != '3';
+    return text[0] != '3';
 }
 
 static void forget(void)
@@ -90,22 +83,18 @@ static void forget(void)
 static void on_mail(const char *line)
 {
     Message *message = &game.messages[line[strlen("MAIL FROM:<m")] - '0'];
-    const char *said;
+    bool refused = false;
 
     if (game.mail) {
         reply("503 nested MAIL");
         forget();
         return;
     }
-    game.mail = message;
-    if (!is_odd()) {
+    if (is_odd()) /* and may go on as if nothing had been */
+        refused = say_odd("350 hm", "421 closing", "550 no") && dice(2);
+    else
         reply("250 sender");
-        return;
-    }
-    said = say_one_of("350 hm", "421 closing", "550 no");
-    message->denied = said[0] == '5';
-    if (said[0] != '3' && dice(2)) /* else it goes on as if nothing had been */
-        game.mail = NULL;
+    game.mail = refused ? NULL : message;
 }
 
 static void on_rcpt(const char *line)
@@ -306,7 +295,7 @@ static void check_fates(unsigned seed)
     for (size_t k = 0; k < game.n_messages; k++)
         for (size_t i = 0; i < game.messages[k].transaction.n_recipients; i++) {
             const Message *message = &game.messages[k];
-            bool has_it = message->fates[i] == FATE_MESSAGE && !message->denied;
+            bool has_it = message->fates[i] == FATE_MESSAGE;
             bool told = message->kinds[i] == DELIVERY_DELIVERED;
 
             ck_assert_uint_eq(message->events[i], 1);
