@@ -360,6 +360,7 @@ DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "start
           "relays": [{"name": TEXT, "host": TEXT, "port": NUMBER, "state": TEXT, "until": maybe(TEXT), "holds": NUMBER,
                       "silent": BOOLEAN, "waits": maybe({"stage": TEXT, "for": maybe(TEXT), "hint": maybe(TEXT)}),
                       "connections": NUMBER, "fault": maybe(FAULT), "certificate_ends": maybe(TEXT),
+                      "restrained": maybe({"until": TEXT, "text": TEXT}),
                       "counters": {**dict.fromkeys(("delivered", "deferred", "refused", "holds"), NUMBER),
                                    "last_delivered": maybe(TEXT)}}],
           "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}], "alarm": [ALARM]}

@@ -55,6 +55,14 @@ static void on_message(_unused_ void *user, _unused_ const MessageReport *report
 {
 }
 
+static void on_outcome(_unused_ void *user, _unused_ const OutcomeReport *report)
+{
+}
+
+static void on_relay(_unused_ void *user, _unused_ const RelayReport *report)
+{
+}
+
 static void on_problem(_unused_ void *user, _unused_ const ProblemReport *report)
 {
 }
@@ -63,8 +71,10 @@ static const QueueHandlers handlers = {
     .changed = on_changed,
     .health = on_health,
     .idle = on_idle,
+    .outcome = on_outcome,
     .message = on_message,
     .problem = on_problem,
+    .relay = on_relay,
 };
 
 static const char *seen(void)
