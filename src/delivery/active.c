@@ -221,19 +221,29 @@ static void tell_waits(Engine *engine, const HeldMessage *message, const Relay *
     if (!ways_tells(engine, message->id))
         return;
     (void)ways_park(engine, message);
-    if (asprintf(&f.text, "it waits for relay %s, which is on hold and is to take it%s",
-            held->config->name, split_of(message) ? " by a rule of routes" : "") < 0)
+    if (asprintf(&f.text, "it waits for relay %s, which %s and is to take it%s", held->config->name,
+            held->state == RELAY_STATE_HELD
+                ? "is on hold"
+                : "takes none at present (message_rate, recipient_rate, quiet)",
+            split_of(message) ? " by a rule of routes" : "") < 0)
         return;
     report_change(engine, &found, MESSAGE_WAITING, &f);
     free(f.text);
 }
 
-/* Every relay that may take it is on hold. Where each error is final that is one. */
+/* Where each error is final a hold is one; a rate and quiet hours are none. */
+static bool gives_up(const Engine *engine, const HeldMessage *message, const Relay *held)
+{
+    return held && engine->context.retry->max_attempts == 1 &&
+           !split_rests(engine->relays, engine->config->rules, message);
+}
+
+/* Every relay that may take it is on hold, or takes none for a while. */
 static void wait_in_source(Engine *engine, HeldMessage *message)
 {
     const Relay *held = split_waits_for(engine->relays, engine->config->rules, message);
 
-    if (held && engine->context.retry->max_attempts == 1) {
+    if (gives_up(engine, message, held)) {
         int r = engine_give_up(engine, message, held);
 
         if (r < 0)
@@ -505,7 +515,7 @@ static void end_others(Engine *engine, HeldMessage *message, Attempt *attempt)
 {
     const Relay *held = split_waits_for(engine->relays, engine->config->rules, message);
 
-    if (held && engine->context.retry->max_attempts == 1) {
+    if (gives_up(engine, message, held)) {
         split_of(message)->attempt = attempt;
         (void)engine_give_up(engine, message, held);
         return;

@@ -101,14 +101,19 @@ bool plan_is_silent(const PlanView *v, size_t relay, usec_t now)
     return silent;
 }
 
+usec_t plan_rests(const PlanRelay *r, usec_t now)
+{
+    return r->restrained && r->room == 0 && r->room_from > usec_add(now, PLAN_SILENT) ? r->room_from
+                                                                                      : 0;
+}
+
 /* One that may take no more for a while does not keep the mail: as long as it would be waited for
  * if it were silent. */
 static bool keeps_mail(const PlanView *v, size_t relay, usec_t now)
 {
     const PlanRelay *r = &v->relays[relay];
 
-    return r->state == RELAY_STATE_WORKS &&
-           !(r->restrained && r->room == 0 && r->room_from > usec_add(now, PLAN_SILENT));
+    return r->state == RELAY_STATE_WORKS && plan_rests(r, now) == 0;
 }
 
 /* Connections that carry nothing take what waits. */
@@ -414,7 +419,11 @@ size_t plan_demand(const PlanView *view, usec_t now)
 
 size_t plan_room(const PlanView *view, size_t relay, usec_t now)
 {
-    if (!takes_work(view, now) || view->relays[relay].unwanted)
+    const PlanRelay *r = &view->relays[relay];
+    size_t wanted;
+
+    if (!takes_work(view, now) || r->unwanted)
         return 0;
-    return demand_of(view, relay, now) + count_openable(view, relay, view->openable, now);
+    wanted = demand_of(view, relay, now) + count_openable(view, relay, view->openable, now);
+    return r->restrained ? MIN(wanted, r->room) : wanted;
 }

@@ -99,6 +99,10 @@ bool plan_takes_of_rest(const PlanRest *rest, const PlanLink *link, usec_t now);
  * long. Its mail is the next one's, as long as there is one that takes it. */
 bool plan_is_silent(const PlanView *view, size_t relay, usec_t now);
 
+/* Until when the relay takes none, where that is for longer than one is waited for that is silent;
+ * else 0. */
+usec_t plan_rests(const PlanRelay *relay, usec_t now);
+
 /* How many messages could be put to use now: room on connections, and on those that may be
  * opened. */
 size_t plan_demand(const PlanView *view, usec_t now);

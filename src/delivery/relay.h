@@ -63,6 +63,7 @@ typedef struct Relay {
     Restraint *restraint;  /* NULL: it may take any number at any time */
     usec_t restraint_told; /* when that it takes no more was news; 0: never */
     bool restrained;       /* that was told, and not that it is over */
+    usec_t rests_until;    /* it takes none before, for longer than is waited for; 0: it may */
     usec_t recipients_until; /* when that is to be found out anew */
     usec_t certificate_ends; /* realtime, of its latest session; 0: not known, or no TLS */
 } Relay;

@@ -80,16 +80,11 @@ void restrain_note(Link *link, const HeldMessage *message)
 
 /* ---- telling ---- */
 
-static bool waits_long(const PlanRelay *relay, usec_t now)
-{
-    return relay->restrained && relay->room == 0 && relay->room_from > usec_add(now, PLAN_SILENT);
-}
-
 bool restrain_all_wait(const Engine *engine, const PlanView *view, usec_t now)
 {
     for (size_t i = 0; i < view->n_relays; i++)
         if (engine->relays->relays[i].state != RELAY_STATE_HELD &&
-            !waits_long(&view->relays[i], now))
+            plan_rests(&view->relays[i], now) == 0)
             return false;
     return true;
 }
@@ -115,7 +110,7 @@ static void tell_changes(const Engine *engine, Relay *relay, const PlanRelay *vi
 {
     bool again = relay->restraint_told == 0 || now >= usec_add(relay->restraint_told, TOLD_AGAIN);
 
-    if (!relay->restrained && waits_long(view, now) && again && view_waiting(engine) > 0) {
+    if (!relay->restrained && plan_rests(view, now) > 0 && again && view_waiting(engine) > 0) {
         relay->restrained = true;
         relay->restraint_told = now;
         tell(engine, relay, RELAY_RESTRAINED);

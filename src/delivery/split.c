@@ -131,6 +131,12 @@ int split_message(const RouteRules *rules, HeldMessage *m)
 
 /* ---- where it may go ---- */
 
+/* Whether it takes nothing for a while: what is for it alone waits outside. */
+static bool is_away(const Relay *relay)
+{
+    return relay->state == RELAY_STATE_HELD || relay->rests_until > 0;
+}
+
 /* As in the plan: a relay that works keeps the mail, one that is being tried, or says nothing, does
  * not keep the next from it. */
 uint64_t split_usable(const RelaySet *relays, const RouteWay *way)
@@ -140,7 +146,7 @@ uint64_t split_usable(const RelaySet *relays, const RouteWay *way)
     for (size_t i = 0; i < way->n_relays; i++) {
         const Relay *relay = &relays->relays[way->relays[i]];
 
-        if (relay->state == RELAY_STATE_HELD)
+        if (is_away(relay))
             continue;
         usable |= UINT64_C(1) << way->relays[i];
         if (relay->state == RELAY_STATE_WORKS && !relay->silence_told)
@@ -157,7 +163,7 @@ static uint64_t usable_by(const RelaySet *relays, const RouteWay *way, uint64_t 
     if (unfit_for == 0)
         return split_usable(relays, way);
     for (size_t i = 0; i < way->n_relays; i++)
-        if (relays->relays[way->relays[i]].state != RELAY_STATE_HELD)
+        if (!is_away(&relays->relays[way->relays[i]]))
             usable |= UINT64_C(1) << way->relays[i];
     return usable & ~unfit_for;
 }
@@ -238,17 +244,42 @@ size_t split_recipients(const HeldMessage *m, size_t *ret_first, size_t *ret_los
     return part ? part->n : m->n_pending;
 }
 
+usec_t split_away_until(const Relay *relay)
+{
+    return MAX(relay->state == RELAY_STATE_HELD ? relay->until : 0, relay->rests_until);
+}
+
 static const Relay *sooner(
     const RelaySet *relays, const RouteWay *way, uint64_t unfit_for, const Relay *found)
 {
     for (size_t i = 0; i < way->n_relays; i++) {
         const Relay *relay = &relays->relays[way->relays[i]];
 
-        if (relay->state == RELAY_STATE_HELD && !(unfit_for >> way->relays[i] & 1) &&
-            (!found || relay->until < found->until))
+        if (is_away(relay) && !(unfit_for >> way->relays[i] & 1) &&
+            (!found || split_away_until(relay) < split_away_until(found)))
             found = relay;
     }
     return found;
+}
+
+static bool any_rests(const RelaySet *relays, const RouteWay *way)
+{
+    for (size_t i = 0; i < way->n_relays; i++)
+        if (relays->relays[way->relays[i]].rests_until > 0)
+            return true;
+    return false;
+}
+
+bool split_rests(const RelaySet *relays, const RouteRules *rules, const HeldMessage *m)
+{
+    const Split *split = split_of(m);
+
+    if (!split)
+        return any_rests(relays, route_rules_way(rules, ROUTES_BY_DEFAULT));
+    for (size_t i = 0; i < split->n_parts; i++)
+        if (!split->parts[i].done && any_rests(relays, route_rules_way(rules, split->parts[i].way)))
+            return true;
+    return false;
 }
 
 const Relay *split_waits_for(const RelaySet *relays, const RouteRules *rules, const HeldMessage *m)

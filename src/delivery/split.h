@@ -35,8 +35,8 @@ int split_message(const RouteRules *rules, HeldMessage *message);
 /* Asks the rules about a message, for recipients to be asked about. 0 or -ENOMEM. */
 int split_ask(const RouteRules *rules, const Message *message, RouteQuery **ret);
 
-/* Relays that may take messages of a way now: of those that are not on hold, up to the first that
- * works. */
+/* Relays that may take messages of a way now: of those that are not on hold, and not restrained for
+ * long, up to the first that works. */
 uint64_t split_usable(const RelaySet *relays, const RouteWay *way);
 
 /* Those that may take any part of the message that has not had its turn; 0: it waits in vain. */
@@ -59,3 +59,9 @@ size_t split_recipients(const HeldMessage *message, size_t *ret_first, size_t *r
 /* The relay that a part of it waits for that comes back first; NULL: none is waited for. */
 const Relay *split_waits_for(
     const RelaySet *relays, const RouteRules *rules, const HeldMessage *message);
+
+/* When that one comes back. */
+usec_t split_away_until(const Relay *relay);
+
+/* Whether a relay that a part of it may go to is at no fault, and takes none for a while. */
+bool split_rests(const RelaySet *relays, const RouteRules *rules, const HeldMessage *message);

@@ -112,6 +112,7 @@ static void view_relays(Engine *engine, usec_t now)
             .unproven = relay_is_unproven(relay),
         };
         restrain_view(engine, relay, &engine->plan_relays[i]);
+        relay->rests_until = plan_rests(&engine->plan_relays[i], now);
     }
     view_rules(engine);
 }

@@ -130,7 +130,7 @@ void ways_bring(Engine *engine, size_t way)
 usec_t ways_until(const Engine *engine, const Relay *held)
 {
     usec_t latest = usec_add(engine_now_real(engine), WAYS_PAUSE);
-    usec_t until = engine_to_real(engine, held->until);
+    usec_t until = engine_to_real(engine, split_away_until(held));
 
     return MIN(until, latest);
 }

@@ -27,7 +27,7 @@ bool ways_park(Engine *engine, const HeldMessage *message);
 /* Has the source bring some of those that go the same way, if few are held. */
 void ways_bring(Engine *engine, size_t way);
 
-/* When a message that waits for a relay on hold is looked at again (realtime). */
+/* When a message that waits for a relay that is away is looked at again (realtime). */
 usec_t ways_until(const Engine *engine, const Relay *held);
 
 /* Whether it is news that this message waits. */

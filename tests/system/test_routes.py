@@ -3,6 +3,7 @@ nobody else waiting."""
 
 import json
 import subprocess
+import time
 
 import lab
 from case import message
@@ -156,6 +157,29 @@ class Restraints(RoutesTest):
             self.at("default", *(f"{name}{n}@else.test" for n in range(4)))
         wait_for(self.queue.is_empty, lambda: self.queue.names())
         self.assertNotIn("recipients at once", daemon.output())
+
+    def test_what_waits_for_a_rate_is_in_nobodys_hands(self):
+        """It is queued while its relay takes none, so that it can be held; others of it are sent."""
+        daemon = self.run_restrained(message_rate="1/h")
+        self.queue.drop("one", message(to=["x1@h.corp.test"]))
+        self.at("internal", "x1@h.corp.test")
+        self.queue.drop("two", message(to=["x2@h.corp.test", "x3@else.test"]))
+        self.queue.drop("three", message(to=["x4@h.corp.test"]))
+        self.at("default", "x3@else.test")
+        self.wait_log(daemon, "it waits for relay internal, which takes none at present")
+        wait_for(lambda: self.queue.in_state("queued") == ["three.queued", "two.queued"], lambda: self.queue.names())
+        self.outbox("hold", "two", "three")
+        self.assertEqual(self.queue.in_state("held"), ["three.held", "two.held"])
+
+    def test_quiet_hours_are_no_fault(self):
+        """Where each error is final, a message is given up for a hold, and not for hours in which nothing goes."""
+        hour = time.localtime().tm_hour
+        self.start(*(self.settings(relay, name, **({"quiet": f"{(hour - 1) % 24:02}:00-{(hour + 2) % 24:02}:00"}
+                                                   if name == "internal" else {}))
+                     for name, relay in self.relays.items()), retry={"max_attempts": 1})
+        self.queue.drop("one", message(to=["x1@h.corp.test", "x2@else.test"]))
+        self.at("default", "x2@else.test")
+        wait_for(lambda: self.queue.in_state("queued") == ["one.queued"], lambda: self.queue.names())
 
 
 class Mistakes(RoutesTest):
