@@ -82,6 +82,13 @@ static int confirm_found(SetupAnswers *a, bool *ret)
     return setup_ask_yes(question, own, ret);
 }
 
+static int forget_relay(SetupAnswers *a)
+{
+    a->provider = NULL;
+    a->port = 0;
+    return setup_set(&a->host, "") ?: setup_set(&a->tls, "");
+}
+
 /* 0 when there is a relay then, 1 to ask again. */
 static int take_address(SetupAnswers *a, const char *address)
 {
@@ -101,7 +108,7 @@ static int take_address(SetupAnswers *a, const char *address)
     if (r == 0)
         return take_provider(a, a->provider);
     r = confirm_found(a, &agreed);
-    return r < 0 ? r : agreed ? 0 : 1;
+    return r < 0 ? r : agreed ? 0 : forget_relay(a) ?: 1;
 }
 
 static int ask_port(SetupAnswers *a)
@@ -109,10 +116,13 @@ static int ask_port(SetupAnswers *a)
     for (;;) {
         _cleanup_free_
         char *text = NULL;
-        int r = setup_ask("Its port (587, or 465 for TLS from the start)", "587", &text);
+        char suggested[16];
         unsigned long port;
         char *end;
+        int r;
 
+        snprintf(suggested, sizeof(suggested), "%u", a->port > 0 ? a->port : 587);
+        r = setup_ask("Its port (587, or 465 for TLS from the start)", suggested, &text);
         if (r < 0)
             return r;
         port = strtoul(text, &end, 10);
@@ -299,18 +309,15 @@ static int ask_tls(SetupAnswers *a)
     int r = ask_port(a);
 
     if (r >= 0)
-        r = setup_ask(
-            "Its TLS (starttls, implicit, none; automatic: as the port has it)", "automatic", &tls);
+        r = setup_ask("Its TLS (starttls, implicit, none; automatic: as the port has it)",
+            has_answer(a->tls) ? a->tls : "automatic", &tls);
     return r < 0 ? r : setup_set(&a->tls, strcmp(tls, "automatic") == 0 ? "" : tls);
 }
 
 /* All that hangs on it is asked anew. */
 static int ask_another_relay(SetupAnswers *a)
 {
-    a->provider = NULL;
-    a->port = 0;
-    return setup_set(&a->host, "") ?: setup_set(&a->tls, "") ?: setup_set(&a->fingerprint, "")
-               ?: setup_ask_relay(a) ?: setup_ask_login(a, true);
+    return forget_relay(a) ?: setup_set(&a->fingerprint, "") ?: setup_ask_relay(a) ?: setup_ask_login(a, true);
 }
 
 static int ask_certificate(SetupAnswers *a)

@@ -71,6 +71,28 @@ class Asked(AskedTest):
         self.assertEqual(terminal.end(), 0)
         self.assertEqual(self.settings()["relays"][0]["tls"], "starttls")
 
+    def test_what_was_said_is_suggested(self):
+        """Whoever goes over port and TLS once more keeps both with the return key alone."""
+        terminal = self.begin("--tls", "opportunistic", "--port", port := free_port())
+        terminal.answer("Your mail address, the relay", "localhost")
+        terminal.answer(rf"Its port .* \[{port}\]: ", "")
+        for question, answer in self.steps(port)[2:]:
+            terminal.answer(question, answer)
+        terminal.wait("FAILED at connect")
+        terminal.answer(r"\[q\]uit \[p\]", "")
+        terminal.answer(rf"Its port .* \[{port}\]: ", "")
+        terminal.answer(r"Its TLS .* \[opportunistic\]: ", "")
+        terminal.wait(f"relay localhost:{port}")
+        terminal.answer(r"\[q\]uit \[p\]", "q")
+        self.assertNotEqual(terminal.end(), 0)
+
+    def test_lines_begin_anew(self):
+        """The return key of an answer ends the line: a question behind it that fits is not broken."""
+        terminal = self.begin("--untested", columns=100)
+        terminal.answer("Your mail address, the relay", "localhost")
+        terminal.answer(r"Its port \(587, or 465 for TLS from the start\) \[587\]: ", "\x03", end="")
+        self.assertNotEqual(terminal.end(), 0)
+
     def test_password_again(self):
         terminal = self.begin("--tls", "starttls")
         for question, answer in self.steps(self.exim().port["smtp"]):
@@ -212,6 +234,16 @@ class Found(AskedTest):
         self.assertEqual(done.returncode, 78, done.stderr)
         self.assertIn("--relay mail.elsewhere.test --port 587 --tls starttls", done.stderr)
         self.assertFalse(self.configuration.exists())
+
+    def test_a_name_that_is_not_taken(self):
+        """Nothing of it stays, neither its port nor its TLS."""
+        self.names.records = [(b"_submissions", 5, 1, 4650, b"mail.elsewhere.test")]
+        terminal = self.ask(
+            "own.test", (r"Is mail.elsewhere.test the relay\? \[y/N\]", ""), ("Your mail address", "smtp.own.test"),
+            (r"Its port .* \[587\]", ""), ("User", "-"), ("Who gets", "-"), (r"Write it\?", "y"))
+        self.assertEqual(terminal.end(), 0)
+        (relay,) = self.settings()["relays"]
+        self.assertEqual((relay["host"], relay["port"], relay["tls"]), ("smtp.own.test", 587, "starttls"))
 
     def test_hostile_answers(self):
         for records in (
