@@ -141,7 +141,14 @@ static int complete(Setup *s)
     if (!a->host)
         return tool_usage(s->command, "name the relay: by an address, --provider or --relay");
     if (oauth && (!a->user || !a->client_id))
-        return tool_usage(s->command, "%s wants --user and --client-id", a->provider->title);
+        return tool_usage(s->command, "%s wants %s", a->provider->title,
+            a->client_id ? "--user"
+            : a->user    ? "--client-id"
+                         : "--user and --client-id");
+    if (!oauth && (a->client_id || a->tenant))
+        return tool_usage(s->command,
+            "--client-id and --tenant go with --provider microsoft365 and outlook, and this relay "
+            "is another");
     if (a->user && !oauth && !a->password)
         return tool_usage(s->command, "a user needs a password: --password-file FILE, or \"-\" for "
                                       "standard input");

@@ -8,6 +8,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "settings/host.h"
 #include "tool/setup.h"
 #include "tool/terminal.h"
 
@@ -137,6 +138,7 @@ static int ask_port(SetupAnswers *a)
 int setup_take_relay(SetupAnswers *a, const char *text)
 {
     const SetupProvider *provider = setup_provider_find(text);
+    const char *wrong;
 
     if (!*text || strcmp(text, "?") == 0) {
         list_providers();
@@ -148,6 +150,13 @@ int setup_take_relay(SetupAnswers *a, const char *text)
         return take_provider(a, provider);
     if (!strchr(text, '.') && strcmp(text, "localhost") != 0) {
         printf("That is no provider that is known here, no address and no host's name.\n");
+        return 1;
+    }
+    wrong = host_check(text);
+    if (wrong) {
+        fputs("\"", stdout);
+        (void)terminal_print(stdout, text, SHOWN_MAX);
+        printf("\" %s.\n", wrong);
         return 1;
     }
     return setup_set(&a->host, text) ?: ask_port(a);

@@ -148,11 +148,11 @@ class Asked(AskedTest):
 
     def test_what_makes_no_configuration(self):
         """It is said, and can be changed."""
-        terminal = self.begin("--relay", "no_host..test", "--user", USER)
+        terminal = self.begin("--relay", "localhost", "--accept-certificate", "none", "--user", USER)
         terminal.answer("Password", PASSWORD)
         terminal.answer("Who gets", "-")
         terminal.answer("What all", "-")
-        terminal.wait("relays.*host")
+        terminal.wait("relays.*tls_accept_certificate")
         terminal.answer(r"\[q\]uit \[r\]", "q")
         terminal.wait("nothing was changed")
         self.assertNotEqual(terminal.end(), 0)
@@ -163,6 +163,8 @@ class Asked(AskedTest):
         terminal.wait("gmail +Gmail and Google Workspace")
         terminal.answer("Your mail address", "nonsense")
         terminal.wait("no provider that is known here")
+        terminal.answer("Your mail address", "a.test:465")
+        terminal.wait('"a.test:465" seems to hold a port')
         terminal.answer("Your mail address", "a@b@c")
         terminal.answer("Your mail address", "ses")
         terminal.answer("Its region", "../etc")
