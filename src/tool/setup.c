@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "settings/load.h"
@@ -50,6 +51,21 @@ int setup_set(char **field, const char *text)
     free(*field);
     *field = copy;
     return 0;
+}
+
+int setup_set_path(char **field, const char *path)
+{
+    _cleanup_free_
+    char *absolute = realpath(path, NULL), *here = NULL;
+
+    if (!absolute && *path != '/') {
+        here = getcwd(NULL, 0);
+        if (!here || asprintf(&absolute, "%s/%s", here, path) < 0) {
+            absolute = NULL;
+            return -ENOMEM;
+        }
+    }
+    return setup_set(field, absolute ?: path);
 }
 
 void setup_wipe(Buffer *secret)

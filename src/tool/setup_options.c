@@ -55,29 +55,13 @@ static int take_address(const Command *command, const char *option, const char *
     return field ? setup_set(field, text) : 0;
 }
 
-/* The daemon has another working directory: a path that is nothing yet is made absolute, too. */
-static int take_path(char **field)
-{
-    _cleanup_free_
-    char *path = realpath(optarg, NULL), *here = NULL;
-
-    if (!path && *optarg != '/') {
-        here = getcwd(NULL, 0);
-        if (!here || asprintf(&path, "%s/%s", here, optarg) < 0) {
-            path = NULL;
-            return -ENOMEM;
-        }
-    }
-    return setup_set(field, path ?: optarg);
-}
-
 static int take_directory(const Command *command, SetupAnswers *a)
 {
     struct stat st;
 
     if (stat(optarg, &st) == 0 && !S_ISDIR(st.st_mode))
         return tool_usage(command, "--directory %s: that is no directory", optarg);
-    return take_path(&a->directory);
+    return setup_set_path(&a->directory, optarg);
 }
 
 /* Before it is a setting in a file that is not there yet. */
@@ -99,7 +83,7 @@ static int take_relay_option(const Command *command, int c, SetupAnswers *a)
     case SETUP_OPTION_RELAY: return take_host(command, a);
     case SETUP_OPTION_PORT: return take_port(command, a);
     case SETUP_OPTION_TLS: return take_tls(command, a);
-    case SETUP_OPTION_CA_FILE: return take_path(&a->ca_file);
+    case SETUP_OPTION_CA_FILE: return setup_set_path(&a->ca_file, optarg);
     case SETUP_OPTION_ACCEPT: return setup_set(&a->fingerprint, optarg);
     case SETUP_OPTION_USER: return setup_set(&a->user, optarg);
     case SETUP_OPTION_CLIENT_ID: return setup_set(&a->client_id, optarg);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -339,7 +340,8 @@ static int ask_certificate(SetupAnswers *a)
 
     if (r < 0)
         return r;
-    return strchr(text, '/') ? setup_set(&a->ca_file, text) : setup_set(&a->fingerprint, text);
+    return strchr(text, '/') || access(text, F_OK) == 0 ? setup_set_path(&a->ca_file, text)
+                                                        : setup_set(&a->fingerprint, text);
 }
 
 static int make_move(SetupAnswers *a, char move, SetupMove *ret)

@@ -1,6 +1,7 @@
 """`outbox setup` at a terminal, where it asks, and what the name servers say of a relay."""
 
 import os
+import pathlib
 import signal
 import socket
 import struct
@@ -120,6 +121,22 @@ class Asked(AskedTest):
         terminal.answer("Send a test message", "n")
         self.assertEqual(terminal.end(), 0)
         self.assertEqual(self.settings()["relays"][0]["tls_accept_certificate"], [digest])
+
+    def test_authority(self):
+        """A file is named from where one is, and not to the daemon, which is elsewhere."""
+        certificates = self.lab.certificates
+        (self.directory / "mine.pem").write_bytes(pathlib.Path(certificates.certificate("ca")).read_bytes())
+        terminal = self.begin("--tls", "starttls", "--ca-file", certificates.certificate("stranger"), cwd=self.directory)
+        for question, answer in self.steps(self.exim().port["smtp"]):
+            terminal.answer(question, str(answer))
+        terminal.wait("FAILED at certificate")
+        terminal.answer(r"\[q\]uit \[q\]", "c")
+        terminal.answer("A file with the authority", "mine.pem")
+        terminal.wait("  ok")
+        terminal.answer(r"Write it\?", "y")
+        terminal.answer("Send a test", "n")
+        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(self.settings()["relays"][0]["tls_ca_file"], str(self.directory.resolve() / "mine.pem"))
 
     def test_untested(self):
         terminal = self.begin()
