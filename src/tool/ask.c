@@ -14,6 +14,7 @@
 #include "submit/send.h"
 #include "tool/selection.h"
 #include "tool/terminal.h"
+#include "tool/wrap.h"
 
 /* What the command line asks for, as far as it matters here. */
 typedef struct Asked {
@@ -68,7 +69,10 @@ static bool is_wanted(const Command *command, const Asked *asked)
           "on? [y/N] ",
         stderr);
     fflush(stderr);
-    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+    if (!fgets(answer, sizeof(answer), stdin))
+        return false;
+    wrap_answered(stderr);
+    return answer[0] == 'y' || answer[0] == 'Y';
 }
 
 int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, const char *socket)

@@ -14,6 +14,7 @@
 #include "tool/json.h"
 #include "tool/selection.h"
 #include "tool/terminal.h"
+#include "tool/wrap.h"
 
 /* Who has only his own messages has none of them tried more often: nobody makes the daemon hammer a
  * relay. */
@@ -224,7 +225,10 @@ static int is_wanted(const Changing *c, Failure *f)
     fprintf(stderr, "%zd message%s will be deleted for good, without being sent. Go on? [y/N] ", n,
         n == 1 ? "" : "s");
     fflush(stderr);
-    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+    if (!fgets(answer, sizeof(answer), stdin))
+        return 0;
+    wrap_answered(stderr);
+    return answer[0] == 'y' || answer[0] == 'Y';
 }
 
 static int run(Changing *c, char **ids)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "settings/load.h"
@@ -50,6 +51,21 @@ int setup_set(char **field, const char *text)
     free(*field);
     *field = copy;
     return 0;
+}
+
+int setup_set_path(char **field, const char *path)
+{
+    _cleanup_free_
+    char *absolute = realpath(path, NULL), *here = NULL;
+
+    if (!absolute && *path != '/') {
+        here = getcwd(NULL, 0);
+        if (!here || asprintf(&absolute, "%s/%s", here, path) < 0) {
+            absolute = NULL;
+            return -ENOMEM;
+        }
+    }
+    return setup_set(field, absolute ?: path);
 }
 
 void setup_wipe(Buffer *secret)
@@ -141,7 +157,14 @@ static int complete(Setup *s)
     if (!a->host)
         return tool_usage(s->command, "name the relay: by an address, --provider or --relay");
     if (oauth && (!a->user || !a->client_id))
-        return tool_usage(s->command, "%s wants --user and --client-id", a->provider->title);
+        return tool_usage(s->command, "%s wants %s", a->provider->title,
+            a->client_id ? "--user"
+            : a->user    ? "--client-id"
+                         : "--user and --client-id");
+    if (!oauth && (a->client_id || a->tenant))
+        return tool_usage(s->command,
+            "--client-id and --tenant go with --provider microsoft365 and outlook, and this relay "
+            "is another");
     if (a->user && !oauth && !a->password)
         return tool_usage(s->command, "a user needs a password: --password-file FILE, or \"-\" for "
                                       "standard input");

@@ -27,6 +27,10 @@ void setup_answers_done(SetupAnswers *answers);
 /* Puts a copy in place of what `*field` had. An empty text is none. 0 or -ENOMEM. */
 int setup_set(char **field, const char *text);
 
+/* The same with a path, made absolute, though nothing be there yet: the daemon has another working
+ * directory. */
+int setup_set_path(char **field, const char *path);
+
 /* Frees it, and leaves nothing of what was in it. */
 void setup_wipe(Buffer *secret);
 

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "tool/setup.h"
 #include "tool/terminal.h"
+#include "tool/wrap.h"
 
 #define ANSWER_MAX 4096
 #define SHOWN_MAX 300
@@ -102,6 +103,8 @@ static ssize_t put(const char *question, const char *suggested, bool silent, cha
     guard_end(&guard);
     if (silent || n < 0) /* the end of the line is not seen */
         putchar('\n');
+    else
+        wrap_answered(stdout);
     fflush(stdout);
     return n;
 }

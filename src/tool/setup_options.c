@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "settings/host.h"
 #include "tool/setup.h"
 
 #define PASSWORD_MAX ((size_t)64 * 1024)
@@ -49,16 +51,28 @@ static int take_address(const Command *command, const char *option, const char *
     _cleanup_failure_ Failure f = {0};
 
     if (address_check(text, strlen(text), false, &f) < 0)
-        return tool_usage(command, "--%s: %s", option, failure_text(&f));
+        return tool_usage(command, "%s: %s", option, failure_text(&f));
     return field ? setup_set(field, text) : 0;
 }
 
-static int take_path(char **field)
+static int take_directory(const Command *command, SetupAnswers *a)
 {
-    _cleanup_free_
-    char *path = realpath(optarg, NULL);
+    struct stat st;
 
-    return setup_set(field, path ?: optarg);
+    if (stat(optarg, &st) == 0 && !S_ISDIR(st.st_mode))
+        return tool_usage(command, "--directory %s: that is no directory", optarg);
+    return setup_set_path(&a->directory, optarg);
+}
+
+/* Before it is a setting in a file that is not there yet. */
+static int take_host(const Command *command, SetupAnswers *a)
+{
+    const char *wrong = host_check(optarg);
+
+    if (wrong)
+        return tool_usage(
+            command, "--relay: \"%s\" %s; it takes a host name or an address alone", optarg, wrong);
+    return setup_set(&a->host, optarg);
 }
 
 /* ---- one option ---- */
@@ -66,17 +80,17 @@ static int take_path(char **field)
 static int take_relay_option(const Command *command, int c, SetupAnswers *a)
 {
     switch (c) {
-    case SETUP_OPTION_RELAY: return setup_set(&a->host, optarg);
+    case SETUP_OPTION_RELAY: return take_host(command, a);
     case SETUP_OPTION_PORT: return take_port(command, a);
     case SETUP_OPTION_TLS: return take_tls(command, a);
-    case SETUP_OPTION_CA_FILE: return take_path(&a->ca_file);
+    case SETUP_OPTION_CA_FILE: return setup_set_path(&a->ca_file, optarg);
     case SETUP_OPTION_ACCEPT: return setup_set(&a->fingerprint, optarg);
     case SETUP_OPTION_USER: return setup_set(&a->user, optarg);
     case SETUP_OPTION_CLIENT_ID: return setup_set(&a->client_id, optarg);
     case SETUP_OPTION_TENANT: return setup_set(&a->tenant, optarg);
-    case SETUP_OPTION_ROOT: return take_address(command, "root", optarg, &a->root);
-    case SETUP_OPTION_FROM: return take_address(command, "from", optarg, &a->from);
-    case 'd': return take_path(&a->directory);
+    case SETUP_OPTION_ROOT: return take_address(command, "--root", optarg, &a->root);
+    case SETUP_OPTION_FROM: return take_address(command, "--from", optarg, &a->from);
+    case 'd': return take_directory(command, a);
     default: return EX_USAGE;
     }
 }
@@ -90,7 +104,7 @@ static int take_option(const Command *command, int c, SetupChoice *choice, Setup
     case SETUP_OPTION_CREDENTIAL: choice->credential = true; return 0;
     case SETUP_OPTION_TEST_TO:
         choice->test_to = optarg;
-        return take_address(command, "test-to", optarg, NULL);
+        return take_address(command, "--test-to", optarg, NULL);
     case SETUP_OPTION_UNTESTED: choice->untested = true; return 0;
     case SETUP_OPTION_OVERWRITE: choice->overwrite = true; return 0;
     case SETUP_OPTION_NO_START: choice->no_start = true; return 0;
@@ -158,6 +172,9 @@ static int read_password(const char *path, SetupAnswers *a)
     end = memchr(buffer_data(&text) ?: "", '\n', buffer_size(&text));
     n = end ? (size_t)(end - buffer_data(&text)) : buffer_size(&text);
     n -= n > 0 && buffer_data(&text)[n - 1] == '\r';
+    if (n > 0 && memchr(buffer_data(&text), '\0', n))
+        return tool_fail_number(
+            ERROR_FILE, "--password-file %s: no password has a byte 0 in it", path);
     if (n > 0)
         a->password = secret_new(buffer_data(&text), n);
     if (n == 0)

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "settings/host.h"
 #include "tool/setup.h"
 #include "tool/terminal.h"
 
@@ -82,6 +84,13 @@ static int confirm_found(SetupAnswers *a, bool *ret)
     return setup_ask_yes(question, own, ret);
 }
 
+static int forget_relay(SetupAnswers *a)
+{
+    a->provider = NULL;
+    a->port = 0;
+    return setup_set(&a->host, "") ?: setup_set(&a->tls, "");
+}
+
 /* 0 when there is a relay then, 1 to ask again. */
 static int take_address(SetupAnswers *a, const char *address)
 {
@@ -101,7 +110,7 @@ static int take_address(SetupAnswers *a, const char *address)
     if (r == 0)
         return take_provider(a, a->provider);
     r = confirm_found(a, &agreed);
-    return r < 0 ? r : agreed ? 0 : 1;
+    return r < 0 ? r : agreed ? 0 : forget_relay(a) ?: 1;
 }
 
 static int ask_port(SetupAnswers *a)
@@ -109,10 +118,13 @@ static int ask_port(SetupAnswers *a)
     for (;;) {
         _cleanup_free_
         char *text = NULL;
-        int r = setup_ask("Its port (587, or 465 for TLS from the start)", "587", &text);
+        char suggested[16];
         unsigned long port;
         char *end;
+        int r;
 
+        snprintf(suggested, sizeof(suggested), "%u", a->port > 0 ? a->port : 587);
+        r = setup_ask("Its port (587, or 465 for TLS from the start)", suggested, &text);
         if (r < 0)
             return r;
         port = strtoul(text, &end, 10);
@@ -127,6 +139,7 @@ static int ask_port(SetupAnswers *a)
 int setup_take_relay(SetupAnswers *a, const char *text)
 {
     const SetupProvider *provider = setup_provider_find(text);
+    const char *wrong;
 
     if (!*text || strcmp(text, "?") == 0) {
         list_providers();
@@ -138,6 +151,13 @@ int setup_take_relay(SetupAnswers *a, const char *text)
         return take_provider(a, provider);
     if (!strchr(text, '.') && strcmp(text, "localhost") != 0) {
         printf("That is no provider that is known here, no address and no host's name.\n");
+        return 1;
+    }
+    wrong = host_check(text);
+    if (wrong) {
+        fputs("\"", stdout);
+        (void)terminal_print(stdout, text, SHOWN_MAX);
+        printf("\" %s.\n", wrong);
         return 1;
     }
     return setup_set(&a->host, text) ?: ask_port(a);
@@ -299,18 +319,15 @@ static int ask_tls(SetupAnswers *a)
     int r = ask_port(a);
 
     if (r >= 0)
-        r = setup_ask(
-            "Its TLS (starttls, implicit, none; automatic: as the port has it)", "automatic", &tls);
+        r = setup_ask("Its TLS (starttls, implicit, none; automatic: as the port has it)",
+            has_answer(a->tls) ? a->tls : "automatic", &tls);
     return r < 0 ? r : setup_set(&a->tls, strcmp(tls, "automatic") == 0 ? "" : tls);
 }
 
 /* All that hangs on it is asked anew. */
 static int ask_another_relay(SetupAnswers *a)
 {
-    a->provider = NULL;
-    a->port = 0;
-    return setup_set(&a->host, "") ?: setup_set(&a->tls, "") ?: setup_set(&a->fingerprint, "")
-               ?: setup_ask_relay(a) ?: setup_ask_login(a, true);
+    return forget_relay(a) ?: setup_set(&a->fingerprint, "") ?: setup_ask_relay(a) ?: setup_ask_login(a, true);
 }
 
 static int ask_certificate(SetupAnswers *a)
@@ -323,7 +340,8 @@ static int ask_certificate(SetupAnswers *a)
 
     if (r < 0)
         return r;
-    return strchr(text, '/') ? setup_set(&a->ca_file, text) : setup_set(&a->fingerprint, text);
+    return strchr(text, '/') || access(text, F_OK) == 0 ? setup_set_path(&a->ca_file, text)
+                                                        : setup_set(&a->fingerprint, text);
 }
 
 static int make_move(SetupAnswers *a, char move, SetupMove *ret)

@@ -164,7 +164,7 @@ void setup_print_advice(const SetupAnswers *answers, const Finding *failed, json
 {
     switch (failed->stage) {
     case STAGE_AUTH:
-        if (failed->relay->user)
+        if (failed->relay->user && failed->mechanism) /* else none was said */
             advise_login(answers, failed, array);
         return;
     case STAGE_CERTIFICATE:

@@ -14,7 +14,10 @@
 
 #define HANG 4       /* of further lines, where there are no columns */
 #define LABEL_MAX 24 /* columns of a label, behind which a text begins */
-#define AS_IS '\x0e' /* alone in a write: strangers' controls are escaped, or within a text */
+
+/* Alone in a write: strangers' controls are escaped, or within a text. */
+#define AS_IS '\x0e'
+#define ANSWERED '\x0f'
 
 typedef struct Wrap {
     int fd;
@@ -127,6 +130,10 @@ static ssize_t on_write(void *cookie, const char *data, size_t n)
         w->as_is = true;
         return 1;
     }
+    if (n == 1 && *data == ANSWERED) {
+        begin_line(w);
+        return 1;
+    }
     w->width = terminal_width(w->fd);
     for (size_t i = 0; i < n && r >= 0; i++)
         r = take(w, data[i]);
@@ -161,11 +168,21 @@ void wrap_terminal(FILE **stream, int fd)
 }
 
 /* A stream that is no descriptor's is one of these. */
-void wrap_as_is(FILE *stream)
+static void tell(FILE *stream, char what)
 {
     if (fileno(stream) >= 0)
         return;
     (void)fflush(stream);
-    (void)fputc(AS_IS, stream);
+    (void)fputc(what, stream);
     (void)fflush(stream);
+}
+
+void wrap_as_is(FILE *stream)
+{
+    tell(stream, AS_IS);
+}
+
+void wrap_answered(FILE *stream)
+{
+    tell(stream, ANSWERED);
 }

@@ -8,5 +8,8 @@
  * first one's text. What is not broken stays as it is: where memory is short, all of it. */
 void wrap_terminal(FILE **stream, int fd);
 
+/* Somebody has typed the end of the line that is on the terminal: what comes is on a new one. */
+void wrap_answered(FILE *stream);
+
 /* What is written from now on is a program's, such as JSON or a message: nothing is broken. */
 void wrap_as_is(FILE *stream);

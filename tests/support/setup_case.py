@@ -55,9 +55,10 @@ class SetupTest(ServerTest):
 class AskedTest(SetupTest):
     """At a terminal."""
 
-    def begin(self, *options, wrapper=()):
+    def begin(self, *options, wrapper=(), **terminal):
         terminal = Terminal([*wrapper, lab.program("outbox"), "--config", self.configuration, "setup",
-                             "-d", self.queue.path, "--ca-file", self.lab.certificates.certificate("ca"), *options])
+                             "-d", self.queue.path, "--ca-file", self.lab.certificates.certificate("ca"), *options],
+                            **terminal)
         self.addCleanup(terminal.close)
         return terminal
 

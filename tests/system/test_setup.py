@@ -76,6 +76,9 @@ class Servers(SetupTest):
         listener = Listener(talk)
         self.addCleanup(listener.close)
         self.refuse(listener.port, status=75)
+        said = self.refuse(listener.port, status=77, tls="none")
+        self.assertIn("would show the password on a connection without TLS", said)
+        self.assertNotIn("whole address as the user", said)
         self.assertFalse([line for line in heard if b"AUTH" in line], heard)
 
     def test_without_a_login(self):
@@ -246,6 +249,11 @@ class Files(SetupTest):
             (["--yes", "--relay", "a.test", "--port", "70000"], "from 1 to 65535"),
             (["--yes", "--relay", "a.test", "--tls", "ssl"], "--tls ssl"),
             (["--yes", "--relay", "a.test", "--root", "nobody"], "--root"),
+            (["--yes", "--relay", "a.test:465"], '--relay: "a.test:465" seems to hold a port'),
+            (["--yes", "nobody"], 'outbox: ADDRESS: "nobody" is not'),
+            (["--yes", "--relay", "a.test", "-d", self.password], "that is no directory"),
+            (["--yes", "--relay", "a.test", "--client-id", "x"], "this relay is another"),
+            (["--yes", "--provider", "microsoft365", "--user", "me@a.test"], "Microsoft 365 wants --client-id"),
             (["--json"], "--json goes with --yes"),
         ):
             done = self.outbox("setup", *arguments, status=None)
@@ -253,9 +261,17 @@ class Files(SetupTest):
             self.assertIn(words, done.stderr.decode())
             self.assertFalse(self.configuration.exists())
         (self.directory / "empty").touch()
-        done = self.outbox("setup", "--yes", "--relay", "a.test", "--user", "me",
-                           "--password-file", self.directory / "empty", status=None)
-        self.assertEqual(done.returncode, 66)
+        (self.directory / "zero").write_bytes(b"a\0b\n")
+        for name in ("empty", "zero"):
+            done = self.outbox("setup", "--yes", "--untested", "--relay", "a.test", "--user", "me",
+                               "--password-file", self.directory / name, status=None)
+            self.assertEqual(done.returncode, 66)
+            self.assertFalse(self.configuration.exists())
+
+    def test_paths_are_absolute(self):
+        """The daemon has another working directory."""
+        self.outbox("setup", "--yes", "--untested", "--relay", "a.test", "-d", "later/queue", cwd=self.directory)
+        self.assertEqual(self.settings()["spool"]["directory"], f"{self.directory.resolve()}/later/queue")
 
 
 class Started(SetupTest):

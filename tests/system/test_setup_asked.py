@@ -1,6 +1,7 @@
 """`outbox setup` at a terminal, where it asks, and what the name servers say of a relay."""
 
 import os
+import pathlib
 import signal
 import socket
 import struct
@@ -71,6 +72,28 @@ class Asked(AskedTest):
         self.assertEqual(terminal.end(), 0)
         self.assertEqual(self.settings()["relays"][0]["tls"], "starttls")
 
+    def test_what_was_said_is_suggested(self):
+        """Whoever goes over port and TLS once more keeps both with the return key alone."""
+        terminal = self.begin("--tls", "opportunistic", "--port", port := free_port())
+        terminal.answer("Your mail address, the relay", "localhost")
+        terminal.answer(rf"Its port .* \[{port}\]: ", "")
+        for question, answer in self.steps(port)[2:]:
+            terminal.answer(question, answer)
+        terminal.wait("FAILED at connect")
+        terminal.answer(r"\[q\]uit \[p\]", "")
+        terminal.answer(rf"Its port .* \[{port}\]: ", "")
+        terminal.answer(r"Its TLS .* \[opportunistic\]: ", "")
+        terminal.wait(f"relay localhost:{port}")
+        terminal.answer(r"\[q\]uit \[p\]", "q")
+        self.assertNotEqual(terminal.end(), 0)
+
+    def test_lines_begin_anew(self):
+        """The return key of an answer ends the line: a question behind it that fits is not broken."""
+        terminal = self.begin("--untested", columns=100)
+        terminal.answer("Your mail address, the relay", "localhost")
+        terminal.answer(r"Its port \(587, or 465 for TLS from the start\) \[587\]: ", "\x03", end="")
+        self.assertNotEqual(terminal.end(), 0)
+
     def test_password_again(self):
         terminal = self.begin("--tls", "starttls")
         for question, answer in self.steps(self.exim().port["smtp"]):
@@ -99,6 +122,22 @@ class Asked(AskedTest):
         self.assertEqual(terminal.end(), 0)
         self.assertEqual(self.settings()["relays"][0]["tls_accept_certificate"], [digest])
 
+    def test_authority(self):
+        """A file is named from where one is, and not to the daemon, which is elsewhere."""
+        certificates = self.lab.certificates
+        (self.directory / "mine.pem").write_bytes(pathlib.Path(certificates.certificate("ca")).read_bytes())
+        terminal = self.begin("--tls", "starttls", "--ca-file", certificates.certificate("stranger"), cwd=self.directory)
+        for question, answer in self.steps(self.exim().port["smtp"]):
+            terminal.answer(question, str(answer))
+        terminal.wait("FAILED at certificate")
+        terminal.answer(r"\[q\]uit \[q\]", "c")
+        terminal.answer("A file with the authority", "mine.pem")
+        terminal.wait("  ok")
+        terminal.answer(r"Write it\?", "y")
+        terminal.answer("Send a test", "n")
+        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(self.settings()["relays"][0]["tls_ca_file"], str(self.directory.resolve() / "mine.pem"))
+
     def test_untested(self):
         terminal = self.begin()
         for question, answer in self.steps(free_port()):
@@ -126,11 +165,11 @@ class Asked(AskedTest):
 
     def test_what_makes_no_configuration(self):
         """It is said, and can be changed."""
-        terminal = self.begin("--relay", "no_host..test", "--user", USER)
+        terminal = self.begin("--relay", "localhost", "--accept-certificate", "none", "--user", USER)
         terminal.answer("Password", PASSWORD)
         terminal.answer("Who gets", "-")
         terminal.answer("What all", "-")
-        terminal.wait("relays.*host")
+        terminal.wait("relays.*tls_accept_certificate")
         terminal.answer(r"\[q\]uit \[r\]", "q")
         terminal.wait("nothing was changed")
         self.assertNotEqual(terminal.end(), 0)
@@ -141,6 +180,8 @@ class Asked(AskedTest):
         terminal.wait("gmail +Gmail and Google Workspace")
         terminal.answer("Your mail address", "nonsense")
         terminal.wait("no provider that is known here")
+        terminal.answer("Your mail address", "a.test:465")
+        terminal.wait('"a.test:465" seems to hold a port')
         terminal.answer("Your mail address", "a@b@c")
         terminal.answer("Your mail address", "ses")
         terminal.answer("Its region", "../etc")
@@ -212,6 +253,16 @@ class Found(AskedTest):
         self.assertEqual(done.returncode, 78, done.stderr)
         self.assertIn("--relay mail.elsewhere.test --port 587 --tls starttls", done.stderr)
         self.assertFalse(self.configuration.exists())
+
+    def test_a_name_that_is_not_taken(self):
+        """Nothing of it stays, neither its port nor its TLS."""
+        self.names.records = [(b"_submissions", 5, 1, 4650, b"mail.elsewhere.test")]
+        terminal = self.ask(
+            "own.test", (r"Is mail.elsewhere.test the relay\? \[y/N\]", ""), ("Your mail address", "smtp.own.test"),
+            (r"Its port .* \[587\]", ""), ("User", "-"), ("Who gets", "-"), (r"Write it\?", "y"))
+        self.assertEqual(terminal.end(), 0)
+        (relay,) = self.settings()["relays"]
+        self.assertEqual((relay["host"], relay["port"], relay["tls"]), ("smtp.own.test", 587, "starttls"))
 
     def test_hostile_answers(self):
         for records in (
