@@ -208,6 +208,19 @@ static void end(Alarm *a, AlarmKind kind)
     a->changed(a->user);
 }
 
+/* Where, and with what words: "stage auth: 535 no". */
+static void tell_relay(const EngineRelay *relay, const char *span, char *text, size_t size)
+{
+    const DeliveryOutcome *fault = relay->fault;
+    char code[16] = "";
+
+    if (fault && fault->code > 0)
+        (void)snprintf(code, sizeof(code), "%d ", fault->code);
+    (void)snprintf(text, size, "relay %s could not be used for %s%s%s%s%s%s", relay->config->name,
+        span ?: "too long", fault ? ", stage " : "", fault ? delivery_stage_name(fault->stage) : "",
+        fault ? ": " : "", code, fault && fault->text ? fault->text : "");
+}
+
 /* One whose hold is over, and which nobody has tried since, may work. */
 static void look_at_relays(Alarm *a, usec_t now)
 {
@@ -226,8 +239,7 @@ static void look_at_relays(Alarm *a, usec_t now)
             continue;
         late = true;
         span = text_format_duration(limit);
-        (void)snprintf(text, sizeof(text), "relay %s could not be used for %s: %s",
-            relay.config->name, span ?: "too long", relay.fault ? relay.fault->text : "");
+        tell_relay(&relay, span, text, sizeof(text));
         begin(a, ALARM_RELAY, text);
     }
     if (!late)

@@ -27,7 +27,7 @@ void event_no_leases(Log *log, const Failure *failure);
 void event_alarm(Log *log, const char *kind, bool begins, const char *text);
 void event_picked_up(
     Log *log, const char *directory, const char *name, const char *id, uid_t owner);
-void event_pickup_refused(
-    Log *log, const char *directory, const char *name, uid_t owner, const Failure *failure);
+void event_pickup_refused(Log *log, const char *directory, const char *name, const char *bad,
+    uid_t owner, const Failure *failure);
 void event_directory_lost(Log *log, const char *path, const Failure *failure);
 void event_directory_back(Log *log, const char *path);

@@ -175,15 +175,15 @@ void event_picked_up(Log *log, const char *directory, const char *name, const ch
     log_write(log);
 }
 
-void event_pickup_refused(
-    Log *log, const char *directory, const char *name, uid_t owner, const Failure *failure)
+void event_pickup_refused(Log *log, const char *directory, const char *name, const char *bad,
+    uid_t owner, const Failure *failure)
 {
     Entry *entry = start(log, LOG_WARNING, MESSAGE_ID_PICKUP_REFUSED, "pickup-refused");
 
     add_file(entry, directory, name);
     entry_text(entry, " is no message that can be taken, and is called ");
-    entry_printable(entry, name, ENTRY_VALUE_MAX);
-    entry_text(entry, ".bad now: ");
+    entry_printable(entry, bad, ENTRY_VALUE_MAX);
+    entry_text(entry, " now: ");
     entry_lines(entry, failure_text(failure));
     add_origin(entry, directory, name, owner);
     entry_field_number(entry, "OUTBOX_ERROR=", (uint64_t)failure->number);

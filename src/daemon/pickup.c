@@ -253,7 +253,8 @@ static void tell(Place *place, const Task *task)
         if (file->id)
             event_picked_up(log, place->path, file->name, file->id, file->owner);
         else
-            event_pickup_refused(log, place->path, file->name, file->owner, &file->failure);
+            event_pickup_refused(
+                log, place->path, file->name, file->bad, file->owner, &file->failure);
     }
     tell_directory(place, task->error != 0 ? &task->failure : NULL);
     if (!result->has_more && !result->busy)

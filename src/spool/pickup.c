@@ -108,8 +108,8 @@ int spool_pickup_check(const char *queue, const char *directory, Failure *f)
 
 /* ---- results ---- */
 
-int pickup_tell(
-    SpoolPickupResult *result, const char *name, const char *id, uid_t owner, const Failure *why)
+int pickup_tell(SpoolPickupResult *result, const PickupFile *of, const char *id, const char *bad,
+    const Failure *why)
 {
     SpoolPickupFile *files = reallocarray(result->files, result->n + 1, sizeof(*files));
     SpoolPickupFile *file;
@@ -118,11 +118,16 @@ int pickup_tell(
         return -ENOMEM;
     result->files = files;
     file = &files[result->n];
-    *file = (SpoolPickupFile){.name = strdup(name), .id = id ? strdup(id) : NULL, .owner = owner};
+    *file = (SpoolPickupFile){
+        .name = strdup(of->name),
+        .id = id ? strdup(id) : NULL,
+        .bad = bad ? strdup(bad) : NULL,
+        .owner = of->st.st_uid,
+    };
     if (why)
         (void)failure_set(&file->failure, 0, why->number, "%s", failure_text(why));
     result->n++;
-    return file->name && (!id || file->id) ? 0 : -ENOMEM;
+    return file->name && (!id || file->id) && (!bad || file->bad) ? 0 : -ENOMEM;
 }
 
 void pickup_count_bad(SpoolPickupResult *result, const char *name)
@@ -140,6 +145,7 @@ void spool_pickup_result_done(SpoolPickupResult *result)
     for (size_t i = 0; i < result->n; i++) {
         free(result->files[i].name);
         free(result->files[i].id);
+        free(result->files[i].bad);
         failure_done(&result->files[i].failure);
     }
     free(result->files);
@@ -341,7 +347,7 @@ static int queue_file(PickupPass *pass, const PickupFile *file, Failure *f)
     }
     r = staged_queue(pass->queue, file->staged, id);
     if (r >= 0)
-        r = pickup_tell(pass->result, file->name, id, file->st.st_uid, NULL);
+        r = pickup_tell(pass->result, file, id, NULL, NULL);
     return r < 0 ? failure_set_errno(f, r, "%s/%s", pass->queue->path, file->staged) : 0;
 }
 

@@ -27,8 +27,9 @@ typedef struct SpoolPickup {
 
 /* A file that was taken, or refused. */
 typedef struct SpoolPickupFile {
-    char *name;      /* that it had; what is refused has SPOOL_PICKUP_BAD behind it now */
+    char *name;      /* that it had */
     char *id;        /* in the queue; NULL: it was refused */
+    char *bad;       /* what it is called since it was refused */
     uid_t owner;     /* of the file: who queued the message */
     Failure failure; /* why it was refused */
 } SpoolPickupFile;

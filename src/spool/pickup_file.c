@@ -255,18 +255,28 @@ static void write_reason(const PickupPass *pass, const char *name, const Failure
         return; /* the log has it */
 }
 
+/* A name for it of which its reason has room for one, too. */
+static void name_bad(const char *name, bool taken, char *ret, size_t size)
+{
+    char random[8] = "";
+    int room;
+
+    if (taken) {
+        random[0] = '-';
+        file_random_name(random + 1, 6);
+    }
+    room = NAME_MAX - (int)(strlen(SPOOL_PICKUP_REASON) + strlen(random));
+    (void)snprintf(ret, size, "%.*s%s" SPOOL_PICKUP_BAD, room, name, random);
+}
+
 int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, Failure *f)
 {
     const char *name = file->name[0] == '.' ? file->name + 1 : file->name;
     char bad[NAME_MAX + 1], reason[NAME_MAX + 32];
-    int r = -EEXIST, room = NAME_MAX - 16;
+    int r = -EEXIST;
 
     for (int i = 0; r == -EEXIST && i < NAME_TRIES; i++) {
-        char random[8] = "-";
-
-        file_random_name(random + 1, 6);
-        (void)snprintf(
-            bad, sizeof(bad), "%.*s%s" SPOOL_PICKUP_BAD, room, name, i > 0 ? random : "");
+        name_bad(name, i > 0, bad, sizeof(bad));
         r = move_file(pass, file, bad);
     }
     if (r < 0)
@@ -278,7 +288,6 @@ int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, 
         reason, sizeof(reason), "%s%s", bad, SPOOL_PICKUP_REASON + strlen(SPOOL_PICKUP_BAD));
     write_reason(pass, reason, why);
     pickup_count_bad(pass->result, bad);
-    bad[strlen(bad) - strlen(SPOOL_PICKUP_BAD)] = '\0';
-    r = pickup_tell(pass->result, bad, NULL, file->st.st_uid, why);
+    r = pickup_tell(pass->result, file, NULL, bad, why);
     return r < 0 ? failure_set_errno(f, r, "%s", pass->pickup->directory) : 0;
 }

@@ -51,6 +51,7 @@ int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, 
 /* Counts a file that was refused, now or before, which is called so now. */
 void pickup_count_bad(SpoolPickupResult *result, const char *name);
 
-/* Adds a file to the result. 0 or -ENOMEM. */
-int pickup_tell(
-    SpoolPickupResult *result, const char *name, const char *id, uid_t owner, const Failure *why);
+/* Adds a file to the result: one that has become the message `id`, or that is called `bad` now, and
+ * why. 0 or -ENOMEM. */
+int pickup_tell(SpoolPickupResult *result, const PickupFile *file, const char *id, const char *bad,
+    const Failure *why);

@@ -33,6 +33,7 @@ typedef struct Export {
     int fd;         /* the directory, or the stream's file */
     json_t *array;  /* with --json */
     size_t n, left; /* exported; left out, which was said */
+    size_t n_early; /* of a stream: what waits for a time here, which it cannot say */
     int status;
     bool line_began; /* of a stream: the next byte begins a line */
 } Export;
@@ -41,6 +42,7 @@ typedef struct Export {
 typedef struct Exported {
     Envelope envelope; /* those who have not had it */
     size_t n_had;
+    bool waits;   /* for its time */
     Buffer start; /* of the file, its whole header at least */
     bool has_more;
     int fd;
@@ -117,6 +119,7 @@ static int find_left(
 
     if (r < 0)
         return f->text ? r : failure_set_errno(f, r, "cannot read its record");
+    e->waits = all->not_before > clock_realtime();
     r = envelope_set_sender(&e->envelope, all->sender, all->sender_parameters, f);
     for (size_t i = 0; r >= 0 && i < all->n_recipients; i++) {
         const EnvelopeRecipient *one = &all->recipients[i];
@@ -319,6 +322,7 @@ static bool export_one(Export *export, const ToolMessage *m)
         return !(begun && export->is_stream);
     }
     export->n++;
+    export->n_early += export->is_stream && e.waits;
     tell(export, m->id, &e, NULL);
     return true;
 }
@@ -406,6 +410,15 @@ static void tell_sum(const Export *export)
     fputs(export->n > 0 ? "; they are in the queue as well, and sent from there\n" : "\n", to);
 }
 
+static void tell_early(const Export *export)
+{
+    if (export->n_early > 0)
+        fprintf(stderr,
+            "outbox: batch SMTP cannot say that a message waits for its time, as %zu of them %s: "
+            "who takes the stream sends them at once; --format eml says it\n",
+            export->n_early, export->n_early == 1 ? "does" : "do");
+}
+
 static int run(Export *export, char **arguments, int n)
 {
     _cleanup_failure_ Failure f = {0};
@@ -419,6 +432,7 @@ static int run(Export *export, char **arguments, int n)
     if (file_sync(export->fd) < 0 && status == EX_OK && !export->is_stream)
         status = tool_fail_number(ERROR_FILE, "%s cannot be synced to the disk", export->target);
     tell_sum(export);
+    tell_early(export);
     if (export->array && json_print(TAKE_PTR(export->array)) != EX_OK)
         status = EX_OSERR;
     return status ?: export->status;

@@ -83,7 +83,7 @@ class Alarms(RelayTest):
         self.drop("a")
         (one,) = self.lines(1)
         self.assertEqual((one["alarm"], one["state"]), ("relay", "begins"))
-        self.assertIn("relay odd could not be used for 1s: not now", one["text"])
+        self.assertIn("relay odd could not be used for 1s, stage greeting: 421 not now", one["text"])
         self.busy = False
         self.wait_taken(self.relay, "a")
         self.assertEqual(self.lines(2)[1]["state"], "ends")

@@ -62,6 +62,9 @@ class Export(SystemTest):
         self.queue.drop("a", front + message())
         self.export(self.target)
         self.check_import("eml", self.target)
+        for stream in ((self.target / "a",), ("--json", self.target / "b")):
+            told = self.export("--format", "bsmtp", *stream).stderr
+            self.assertIn(b"as 1 of them does: who takes the stream sends them at once", told)
 
     def test_stream_comes_back_the_same(self):
         self.queue.drop("a", self.silent(b".a\n..\n.\n" + b"y" * 300000 + b"\n"))

@@ -106,6 +106,25 @@ class Pickup(SystemTest):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         wait_for(lambda: "could not be taken" not in self.status(), self.status)
 
+    def test_names_of_refused_files(self):
+        """The log has the old name, which is the way back, also where the new one is not that and .bad."""
+        fits, long = "f" * 240 + ".eml", "l" * 251 + ".eml"
+        (self.place / "taken.eml.bad").mkdir()
+        for name in ("taken.eml", fits, long):
+            self.put(name, b"")
+        daemon = self.serve()
+        wait_for(lambda: daemon.output().count("event=pickup-refused") == 3, daemon.output)
+        bad = {name for name in os.listdir(self.place) if name.endswith(".bad")} - {"taken.eml.bad"}
+        self.assertEqual(len(bad), 3, bad)
+        self.assertIn(fits + ".bad", bad)
+        for name in bad:
+            self.assertEqual((self.place / (name + ".reason")).read_text(), "it is empty\n")
+        log = daemon.output()
+        taken = next(name for name in bad if name.startswith("taken.eml-"))
+        self.assertIn(f"/taken.eml is no message that can be taken, and is called {taken} now: it is empty", log)
+        for name in ("taken.eml", fits, long):
+            self.assertIn(f"file={self.place}/{name} ", log)
+
     def status(self):
         return lab.outbox("--config", self.configuration, "status").stdout.decode()
 
@@ -113,7 +132,7 @@ class Pickup(SystemTest):
         self.place.rmdir()
         daemon = self.serve()
         self.wait_log(daemon, "there is no such pickup directory")
-        self.assertIn("there is no such pickup directory", self.status())
+        wait_for(lambda: "there is no such pickup directory" in self.status(), self.status)
         self.place.mkdir()
         self.put("a.eml", message(to=[self.address()]))
         daemon.reload()
