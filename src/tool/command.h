@@ -129,6 +129,12 @@ int tool_fail_queue(const Spool *spool, int error);
  * Returns EX_USAGE. */
 int tool_usage(const Command *command, const char *format, ...) _printf_(2, 3);
 
+#define TOOL_NAMES_MAX 128
+
+/* Adds a name to those that would be right, with a comma in between; "" at first. What there is no
+ * room for is left out. */
+void tool_list_name(char names[static TOOL_NAMES_MAX], const char *name);
+
 /* Print to standard output (help.c): the command's help, the tool's, the version. Return EX_OK. */
 int tool_help(const Command *command);
 int tool_print_help(void);

@@ -94,6 +94,13 @@ int tool_usage(const Command *command, const char *format, ...)
     return say(ERROR_USAGE, NULL, text, end);
 }
 
+void tool_list_name(char names[static TOOL_NAMES_MAX], const char *name)
+{
+    size_t n = strlen(names);
+
+    snprintf(names + n, TOOL_NAMES_MAX - n, "%s%s", n > 0 ? ", " : "", name);
+}
+
 void tool_begin(void)
 {
     static char line[4096];

@@ -222,12 +222,10 @@ static void import_queue(Import *import, ForeignFormat format, const char *path)
 
 static int wrong_format(const Command *command, const char *name)
 {
-    char names[128] = "";
-    size_t n = 0;
+    char names[TOOL_NAMES_MAX] = "";
 
-    for (ForeignFormat format = 0; format < FOREIGN_FORMAT_MAX && n < sizeof(names); format++)
-        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", format > 0 ? ", " : "",
-            foreign_format_name(format));
+    for (ForeignFormat format = 0; format < FOREIGN_FORMAT_MAX; format++)
+        tool_list_name(names, foreign_format_name(format));
     return tool_usage(command, "%s is no format that can be imported: those are %s", name, names);
 }
 

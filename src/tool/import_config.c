@@ -20,12 +20,10 @@
 
 static int wrong_system(const Command *command, const char *name)
 {
-    char names[128] = "";
-    size_t n = 0;
+    char names[TOOL_NAMES_MAX] = "";
 
-    for (ForeignSystem system = 0; system < FOREIGN_SYSTEM_MAX && n < sizeof(names); system++)
-        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", system > 0 ? ", " : "",
-            foreign_system_name(system));
+    for (ForeignSystem system = 0; system < FOREIGN_SYSTEM_MAX; system++)
+        tool_list_name(names, foreign_system_name(system));
     return tool_usage(command, "%s%s no system whose configuration is read: those are %s",
         name ?: "none was named, which is", name ? " is" : "", names);
 }
