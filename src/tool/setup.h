@@ -114,6 +114,9 @@ int setup_take_relay(SetupAnswers *answers, const char *text); /* that was typed
 int setup_ask_login(SetupAnswers *answers, bool again);
 int setup_ask_local(SetupAnswers *answers);
 
+/* That was typed, or is an option's: 0 or -ENOMEM, 1: there is no such way of TLS. */
+int setup_take_tls(SetupAnswers *answers, const char *text);
+
 /* What to do after a failure; NULL: what was answered makes no configuration. */
 typedef enum SetupMove { SETUP_TRY_AGAIN, SETUP_WRITE_UNTESTED, SETUP_GIVE_UP } SetupMove;
 int setup_ask_after_failure(SetupAnswers *answers, const SetupPlace *place, const CheckAs *as,

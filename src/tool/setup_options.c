@@ -33,17 +33,26 @@ static int take_port(const Command *command, SetupAnswers *a)
     return 0;
 }
 
-static int take_tls(const Command *command, SetupAnswers *a)
+int setup_take_tls(SetupAnswers *a, const char *text)
 {
     static const char *const modes[] = {"starttls", "implicit", "opportunistic", "none"};
 
-    if (strcmp(optarg, "automatic") == 0)
-        return 0;
+    if (strcmp(text, "automatic") == 0)
+        return setup_set(&a->tls, "");
     for (size_t i = 0; i < ELEMENTSOF(modes); i++)
-        if (strcmp(optarg, modes[i]) == 0)
-            return setup_set(&a->tls, optarg);
-    return tool_usage(command,
-        "--tls %s: it can be automatic, starttls, implicit, opportunistic or none", optarg);
+        if (strcmp(text, modes[i]) == 0)
+            return setup_set(&a->tls, text);
+    return 1;
+}
+
+static int take_tls(const Command *command, SetupAnswers *a)
+{
+    int r = setup_take_tls(a, optarg);
+
+    return r <= 0 ? r
+                  : tool_usage(command,
+                        "--tls %s: it can be automatic, starttls, implicit, opportunistic or none",
+                        optarg);
 }
 
 static int take_address(const Command *command, const char *option, const char *text, char **field)

@@ -314,14 +314,21 @@ static char suggest_change(const Finding *failed)
 
 static int ask_tls(SetupAnswers *a)
 {
-    _cleanup_free_
-    char *tls = NULL;
     int r = ask_port(a);
 
-    if (r >= 0)
+    while (r >= 0) {
+        _cleanup_free_
+        char *tls = NULL;
+
         r = setup_ask("Its TLS (starttls, implicit, none; automatic: as the port has it)",
             has_answer(a->tls) ? a->tls : "automatic", &tls);
-    return r < 0 ? r : setup_set(&a->tls, strcmp(tls, "automatic") == 0 ? "" : tls);
+        if (r >= 0)
+            r = setup_take_tls(a, tls);
+        if (r <= 0)
+            return r;
+        puts("It is one of automatic, starttls, implicit, opportunistic and none.");
+    }
+    return r;
 }
 
 /* All that hangs on it is asked anew. */

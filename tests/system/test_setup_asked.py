@@ -82,6 +82,8 @@ class Asked(AskedTest):
         terminal.wait("FAILED at connect")
         terminal.answer(r"\[q\]uit \[p\]", "")
         terminal.answer(rf"Its port .* \[{port}\]: ", "")
+        terminal.answer(r"Its TLS .* \[opportunistic\]: ", "ssl")
+        terminal.wait("It is one of automatic, starttls")
         terminal.answer(r"Its TLS .* \[opportunistic\]: ", "")
         terminal.wait(f"relay localhost:{port}")
         terminal.answer(r"\[q\]uit \[p\]", "q")
