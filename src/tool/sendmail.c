@@ -129,6 +129,14 @@ static int take_old_option(char **argv, SendmailOptions *options)
     return -1;
 }
 
+static int take_run(const char *which, SendmailOptions *options)
+{
+    options->run_queue = which;
+    if (*which && strchr("IRS", *which) && !which[1])
+        return usage((char[]){'-', 'q', *which, '\0'}, "wants a value, and it is empty");
+    return -1;
+}
+
 /* Those that say nothing here are taken and left alone: programs give them. -1 to go on, or an exit
  * status. */
 static int take_option(int c, char **argv, SendmailOptions *options)
@@ -152,7 +160,7 @@ static int take_option(int c, char **argv, SendmailOptions *options)
     case 'O': options->ignore_dots |= text_starts_nocase(optarg, "IgnoreDots"); return -1;
     case 'b': return choose_mode(optarg, options);
     case 'I': return choose_mode("i", options);
-    case 'q': options->run_queue = optarg ?: ""; return -1;
+    case 'q': return take_run(optarg ?: "", options);
     case ':': return wrong(argv, "wants a value");
     case '?': return wrong(argv, "there is no such option");
     default: return -1;

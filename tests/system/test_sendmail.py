@@ -312,6 +312,10 @@ class Sendmail(SystemTest):
                 os.unlink(os.path.join(self.queue.path, name))
         self.assertEqual(self.sendmail("", "-q"), "")
         self.assertIn("nobody", self.sendmail("", "-qInobody", status=66))
+        for option in ("-qI", "-qR", "-qS"):
+            said = self.sendmail("", option, status=64)
+            self.assertIn(f"sendmail {option}: wants a value, and it is empty", said)
+            self.assertNotIn("retry", said)
 
     def test_a_dot_ends_the_message(self):
         for text in ("a\n.\nb\n", "a\n.\r\nb\n", "a\n."):
