@@ -409,8 +409,9 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
     if (servers->full && (servers->n > 0 || servers->unknown))
         return set(ret, WAITS_FOR_MACHINE, 0,
             "what becomes of it may not be written down at present: " DISK_IS_FULL);
-    if (!id || servers->n > 0 || servers->unknown || !servers->spool ||
-        !spool_is_abandoned(servers->spool, id))
+    if (servers->unknown)
+        return wait_for_unknown(servers, ret);
+    if (!id || servers->n > 0 || !servers->spool || !spool_is_abandoned(servers->spool, id))
         return 0;
     r = wait_for_daemon(servers, &daemon);
     if (r >= 0)

@@ -137,7 +137,8 @@ class Rates(RelayTest):
         names = [f"m{n}" for n in range(6)]
         self.drop(*names)
         self.wait_log(daemon, "event=relay-restrained")
-        wait_for(lambda: len(self.queue.in_state("queued")) == 4, "four that wait")
+        wait_for(lambda: sum(relay.copies(f"{name}@lab.test") for name in names) == 2, "two to be sent")
+        wait_for(lambda: len(self.queue.names()) == 4, "four that wait")
         self.assertEqual(sum(relay.copies(f"{name}@lab.test") for name in names), 2)
 
     def test_a_short_rate_takes_its_time(self):

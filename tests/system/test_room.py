@@ -82,8 +82,9 @@ class RoomTest(RelayTest):
     def check_told(self):
         """Why it waits is told of whatever waits, also where its relay has answered already."""
         listed = json.loads(self.outbox("list", "--json"))
-        self.assertEqual({one["waits"]["for"] for one in listed}, {"machine"}, listed)
-        self.assertIn("df -i", self.outbox("list"))
+        for one in listed:
+            self.assertIn((one["waits"]["for"], self.told in one["waits"]["text"]), [("machine", True), ("turn", True)], one)
+        self.assertIn(self.told, self.outbox("list"))
 
     def check_end(self, daemon):
         """Everything has come to its end, once."""
@@ -170,6 +171,7 @@ class RoomTest(RelayTest):
 
 class Inodes(RoomTest):
     kind = small_disks.Inodes
+    told = "df -i"
 
     def test_batch_with_room_for_some(self):
         """What is told to be queued is, and nothing else is there."""
@@ -186,11 +188,13 @@ class Inodes(RoomTest):
 
 class Quota(RoomTest):
     kind = small_disks.Quota
+    told = "could not write down how it is"
 
 
 if ALL:
     class InodesOfExt4(RoomTest):
         kind = small_disks.InodesOfExt4
+        told = "df -i"
 
     class QuotaOfBtrfs(RoomTest):
         kind = small_disks.QuotaOfBtrfs
