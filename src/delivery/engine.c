@@ -12,7 +12,19 @@
 
 static int on_pump(_unused_ sd_event_source *source, void *user)
 {
-    engine_pump(user);
+    Engine *engine = user;
+
+    engine->pumped++;
+    engine_pump(engine);
+    return 0;
+}
+
+static int on_yield(_unused_ sd_event_source *source, _unused_ uint64_t when, void *user)
+{
+    Engine *engine = user;
+
+    engine->pumped = 0;
+    engine_pump(engine);
     return 0;
 }
 
@@ -31,6 +43,10 @@ static int add_sources(Engine *engine)
 
     if (r >= 0)
         r = sd_event_source_set_enabled(engine->pump_source, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_time(engine->loop, &engine->yield, CLOCK_BOOTTIME, 0, 1, on_yield, engine);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(engine->yield, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_time(engine->loop, &engine->timer, CLOCK_BOOTTIME, 0, 0, on_timer, engine);
     return r < 0 ? r : sd_event_source_set_enabled(engine->timer, SD_EVENT_OFF);
@@ -117,6 +133,7 @@ void engine_free(Engine *engine)
     if (engine->source)
         engine->source->handlers = NULL;
     sd_event_source_disable_unref(engine->pump_source);
+    sd_event_source_disable_unref(engine->yield);
     sd_event_source_disable_unref(engine->timer);
     relay_set_unref(engine->relays);
     buffer_done(&engine->scratch);

@@ -73,6 +73,8 @@ struct Engine {
     SmtpTrace trace;
     void *trace_user;
     sd_event_source *pump_source; /* defer: runs engine_pump() once, before the loop waits */
+    sd_event_source *yield;       /* time: does so once others have had their turn */
+    unsigned pumped;              /* rounds by the first of them in a row */
     sd_event_source *timer;       /* holds, idle connections, trouble, the deadline */
     usec_t timer_at;
     usec_t paused_until; /* a failure of our own: nothing is taken before */

@@ -4,6 +4,7 @@ nobody else waiting."""
 import json
 import subprocess
 import time
+from pathlib import Path
 
 import lab
 from case import message
@@ -170,6 +171,26 @@ class Restraints(RoutesTest):
         wait_for(lambda: self.queue.in_state("queued") == ["three.queued", "two.queued"], lambda: self.queue.names())
         self.outbox("hold", "two", "three")
         self.assertEqual(self.queue.in_state("held"), ["three.held", "two.held"])
+
+    def test_what_waits_is_looked_at_once(self):
+        """A thousand names that come up at once keep the daemon from nothing, and it does not go round in them."""
+        daemon = self.run_restrained(message_rate="1/h")
+        self.queue.drop("first", message(to=["x1@h.corp.test"]))
+        self.at("internal", "x1@h.corp.test")
+        for number in range(1500):
+            self.queue.drop(f"w{number}", message(to=[f"w{number}@h.corp.test"]))
+        wait_for(lambda: daemon.output().count("it waits for relay internal") >= 1500, lambda: self.queue.names(), 60)
+        self.queue.drop("one", message(to=["x2@else.test"]))
+        self.at("default", "x2@else.test", seconds=2)
+        wait_for(lambda: self.spends_nothing(daemon), "the daemon to be idle", 10)
+
+    def spends_nothing(self, daemon):
+        def spent():
+            return Path(f"/proc/{daemon.pid}/stat").read_text(encoding="ascii").split()[13:15]
+
+        before = spent()
+        time.sleep(0.5)
+        return spent() == before
 
     def test_quiet_hours_are_no_fault(self):
         """Where each error is final, a message is given up for a hold, and not for hours in which nothing goes."""
