@@ -153,9 +153,9 @@ BEGIN
         RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
     ELSIF octet_length(queue.key) > 500 OR queue.key = '' THEN
         RAISE EXCEPTION 'outbox: the key is empty or longer than 500 octets' USING ERRCODE = '22023';
-    ELSIF coalesce(queue.lane, '') !~ '^[A-Za-z0-9_.-]{0,64}$' THEN
+    ELSIF coalesce(queue.lane, '') !~ '^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})?$' THEN
         RAISE EXCEPTION 'outbox: the lane "%" is no name of a lane', left(queue.lane, 100) USING ERRCODE = '22023',
-            HINT = 'It has up to 64 letters, digits, "_", "." and "-".';
+            HINT = 'It has up to 32 letters, digits, "_", "." and "-", a letter or digit first.';
     END IF;
     FOREACH one IN ARRAY queue.recipients LOOP
         fault := address_fault(one);
@@ -165,7 +165,7 @@ BEGIN
     END LOOP;
 
     INSERT INTO message (key, lane, sender, content)
-        VALUES (queue.key, coalesce(queue.lane, ''), queue.sender, queue.message)
+        VALUES (queue.key, lower(coalesce(queue.lane, '')), queue.sender, queue.message)
         ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING
         RETURNING id INTO new_id;
     IF new_id IS NULL THEN
@@ -175,9 +175,9 @@ BEGIN
     INSERT INTO recipient (message, number, address)
         SELECT new_id, ordinality - 1, address FROM unnest(queue.recipients) WITH ORDINALITY AS given (address, ordinality);
     IF queue.not_before > clock_timestamp() THEN
-        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, coalesce(queue.lane, ''), queue.not_before, 0);
+        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, lower(coalesce(queue.lane, '')), queue.not_before, 0);
     ELSE
-        INSERT INTO ready (lane, message) VALUES (coalesce(queue.lane, ''), new_id);
+        INSERT INTO ready (lane, message) VALUES (lower(coalesce(queue.lane, '')), new_id);
         PERFORM ring();
     END IF;
     RETURN new_id;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/lane.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/routes_internal.h"
@@ -211,6 +212,43 @@ static bool has_conditions(const RouteConfig *config)
     return config->sender || config->recipient || config->lane || config->header;
 }
 
+/* A pattern that no lane can have is a mistake: nobody would see that the rule never holds. */
+static int check_lane(Making *m, const char *pattern)
+{
+    _cleanup_failure_ Failure why = {0};
+    _cleanup_free_
+    char *name = strdup(pattern);
+    size_t n = 0;
+
+    if (!name)
+        return -ENOMEM;
+    for (const char *at = pattern; *at; at++)
+        if (*at != '*')
+            name[n++] = *at;
+    if (n == 0 || lane_check(name, n, &why) == 0)
+        return 0;
+    return failure_set(
+        m->f, -EINVAL, ERROR_CONFIGURATION, "can be no lane's: %s", failure_text(&why));
+}
+
+static int set_lanes(Making *m, const char *lanes, Rule *rule)
+{
+    _cleanup_free_
+    char *words = lanes ? strdup(lanes) : NULL;
+    char *rest = NULL;
+    int r = 0;
+
+    m->mistake->setting = "lane";
+    if (!lanes)
+        return 0;
+    for (char *word = words ? strtok_r(words, ROUTE_SEPARATORS, &rest) : NULL; word && r == 0;
+         word = strtok_r(NULL, ROUTE_SEPARATORS, &rest))
+        r = check_lane(m, word);
+    if (r == 0 && (!words || !(rule->lanes = strdup(lanes))))
+        r = -ENOMEM;
+    return r;
+}
+
 static int add_rule(Making *m, Rule *rule)
 {
     int r = add_patterns(m, m->config->sender, true, &rule->senders);
@@ -219,8 +257,8 @@ static int add_rule(Making *m, Rule *rule)
         r = add_patterns(m, m->config->recipient, false, &rule->recipients);
     if (r == 0)
         r = set_header(m, m->config->header, rule);
-    if (r == 0 && m->config->lane && !(rule->lanes = strdup(m->config->lane)))
-        r = -ENOMEM;
+    if (r == 0)
+        r = set_lanes(m, m->config->lane, rule);
     return r < 0 ? r : set_relays(m, rule);
 }
 

@@ -66,16 +66,15 @@ static int print_text(const Config *config, const char *recipient, size_t rule)
     return EX_OK;
 }
 
-static int print_object(const Config *config, const char *recipient, size_t rule)
+static json_t *to_object(const Config *config, const char *recipient, size_t rule)
 {
-    json_t *relays = json_array(), *object;
+    json_t *relays = json_array();
 
     for (size_t i = 0; i < count_relays(config, rule); i++)
         (void)json_array_append_new(
             relays, json_string(config->relays[relay_at(config, rule, i)]->name));
-    object = json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
+    return json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
         rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays);
-    return json_print(object);
 }
 
 static const char *bare(char *address)
@@ -95,6 +94,7 @@ int routes_print(
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *sender = strdup(from), *folded = lane ? lane_fold(lane, strlen(lane)) : NULL;
+    json_t *array;
     int status = EX_OK;
 
     if (!sender || (lane && !folded))
@@ -103,6 +103,7 @@ int routes_print(
         return tool_fail(&f);
     if (config->rules && route_query_new(config->rules, bare(sender), folded, &query) < 0)
         return tool_fail_memory();
+    array = json ? json_array() : NULL;
     for (; *recipients && status == EX_OK; recipients++) {
         size_t rule = SIZE_MAX;
         _cleanup_free_
@@ -111,9 +112,14 @@ int routes_print(
 
         if (!copy || (query && route_query_rule(query, recipient, &rule) < 0))
             return tool_fail_memory();
-        status = json ? print_object(config, recipient, rule) : print_text(config, recipient, rule);
+        if (json)
+            (void)json_array_append_new(array, to_object(config, recipient, rule));
+        else
+            status = print_text(config, recipient, rule);
     }
-    if (!json && config->rules && route_rules_ask_header(config->rules))
+    if (json)
+        return json_print(array);
+    if (config->rules && route_rules_ask_header(config->rules))
         fputs(
             "Rules that ask for a field of the header are passed over here: they are for messages "
             "that have it.\n",

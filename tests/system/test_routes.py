@@ -219,6 +219,7 @@ class Mistakes(RoutesTest):
             (({"lane": "x"},), "routes.1.relays: is not set"),
             (({"recipent": "x.test", "relays": ["a"]},), 'routes.1.recipent: unknown setting; did you mean "recipient"?'),
             (({"sender": "a b@", "relays": ["a"]},), 'routes.1.sender: has "b@", which is no pattern'),
+            (({"lane": "bulk lk!", "relays": ["a"]},), 'routes.1.lane: can be no lane\'s: "lk!" is not the name of a lane'),
             (({"header": "newsletter", "relays": ["a"]},), "no field of a header"),
             (({"lane": "x", "relays": ["a", "bulk", "internal", "default"]},), "leaves no relay to messages that no rule is for"),
         ):
@@ -245,7 +246,7 @@ class Mistakes(RoutesTest):
         self.assertIn("x@h.corp.test: relay internal, by rule 2 of routes ( recipient *.corp.test )\n", said)
         self.assertIn("x@else.test: relay default, by no rule\n", said)
         self.assertIn("Rules that ask for a field of the header are passed over", said)
-        self.assertEqual(json.loads(self.outbox("config", "--route", "--json", "--lane", "Bulk", "<>", "x@else.test")),
-                         {"recipient": "x@else.test", "rule": 3, "relays": ["bulk"]})
+        self.assertEqual(json.loads(self.outbox("config", "--route", "--json", "--lane", "Bulk", "<>", "x@else.test", "y@else.test")),
+                         [{"recipient": f"{name}@else.test", "rule": 3, "relays": ["bulk"]} for name in "xy"])
         for options in (("--route",), ("--route", "a@b.test"), ("--lane", "x"), ("--route", "--changed", "a@b", "c@d")):
             self.assertEqual(self.outbox("config", *options, status=None).returncode, 64)
