@@ -282,8 +282,12 @@ size_t text_plain(const char *data, size_t n)
 
 char *text_printable(const char *data, size_t n, size_t max)
 {
-    char *text = malloc(max + 4), *to = text;
+    char *text, *to;
 
+    if (n > SIZE_MAX / 4 - 1)
+        return NULL;
+    max = MIN(max, 4 * n); /* of each byte, all escaped */
+    text = to = malloc(max + 4);
     if (!text)
         return NULL;
     for (size_t i = 0, step; i < n; i += step) {
@@ -308,5 +312,5 @@ char *text_printable(const char *data, size_t n, size_t max)
 
 char *text_printable_whole(const char *data, size_t n)
 {
-    return n > SIZE_MAX / 4 - 1 ? NULL : text_printable(data, n, 4 * n);
+    return text_printable(data, n, SIZE_MAX);
 }

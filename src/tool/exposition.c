@@ -33,7 +33,7 @@ static void put_value(Exposition *e, const char *value)
     size_t n = strlen(value);
 
     if (!text_is_utf8(value, n)) {
-        value = printable = text_printable(value, n, SIZE_MAX);
+        value = printable = text_printable_whole(value, n);
         e->error = value ? e->error : -ENOMEM;
     }
     if (value)

@@ -111,7 +111,7 @@ END_TEST
 START_TEST(text_is_compared_and_shown_without_a_locale)
 {
     _cleanup_free_
-    char *shown = NULL, *cut = NULL;
+    char *shown = NULL, *cut = NULL, *whole = NULL;
 
     ck_assert(text_equal_nocase("MailServer", "mailserver"));
     ck_assert(!text_equal_nocase("a", "ab"));
@@ -126,6 +126,8 @@ START_TEST(text_is_compared_and_shown_without_a_locale)
     ck_assert_str_eq(shown, "a\\x0d\\x0a\\x1b[0m\\xff\xc3\xbc\\xc2\\x9b");
     cut = text_printable("abcdefgh", 8, 5);
     ck_assert_str_eq(cut, "abcde...");
+    whole = text_printable("\xff\xfe", 2, SIZE_MAX);
+    ck_assert_str_eq(whole, "\\xff\\xfe");
 }
 END_TEST
 
