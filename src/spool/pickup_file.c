@@ -285,7 +285,7 @@ int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, 
     if (r == 0)
         return 0;
     (void)snprintf(
-        reason, sizeof(reason), "%s%s", bad, SPOOL_PICKUP_REASON + strlen(SPOOL_PICKUP_BAD));
+        reason, sizeof(reason), "%s%s", bad, &SPOOL_PICKUP_REASON[strlen(SPOOL_PICKUP_BAD)]);
     write_reason(pass, reason, why);
     pickup_count_bad(pass->result, bad);
     r = pickup_tell(pass->result, file, NULL, bad, why);
