@@ -109,6 +109,20 @@ int file_load(int directory_fd, const char *path, size_t max, Buffer *out)
     return fd < 0 ? -errno : file_read_all(fd, max, out);
 }
 
+int file_open_entries(int directory_fd, DIR **ret)
+{
+    int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    *ret = fd < 0 ? NULL : fdopendir(fd);
+    if (!*ret) {
+        int r = -errno;
+
+        close_p(&fd);
+        return r;
+    }
+    return 0;
+}
+
 int file_sync(int fd)
 {
     return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : 0;

@@ -166,15 +166,12 @@ static int sync_directory(const Spool *spool, Failure *f)
 /* Takes away the files of the directory of which there are copies. */
 static int remove_copied(PickupPass *pass, const NameList *copies, Failure *f)
 {
-    int fd = openat(pass->place.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    DIR *stream;
     const struct dirent *entry;
+    int r = file_open_entries(pass->place.fd, &stream);
 
-    if (!stream) {
-        r = failure_set_errno(f, -errno, "%s", pass->place.path);
-        close_p(&fd);
-        return r;
-    }
+    if (r < 0)
+        return failure_set_errno(f, r, "%s", pass->place.path);
     while (r >= 0 && (errno = 0, entry = readdir(stream))) {
         PickupFile file = {0};
         FileIdentity identity;
@@ -262,9 +259,7 @@ int spool_pickup_recover_others(
 
 static bool has_suffix(const char *name, const char *suffix)
 {
-    size_t n = strlen(name), m = strlen(suffix);
-
-    return n > m && strcmp(name + n - m, suffix) == 0;
+    return text_ends(name, suffix) && strcmp(name, suffix) != 0;
 }
 
 static bool is_wanted(const PickupPass *pass, const char *name)
@@ -316,15 +311,12 @@ static int take_one(PickupPass *pass, const char *name, PickupFile *files, size_
 /* Fills `files` with those of which there are copies now. */
 static int take_files(PickupPass *pass, PickupFile files[static BATCH], size_t *ret_n, Failure *f)
 {
-    int fd = openat(pass->place.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    DIR *stream;
     const struct dirent *entry;
+    int r = file_open_entries(pass->place.fd, &stream);
 
-    if (!stream) {
-        r = failure_set_errno(f, -errno, "%s", pass->place.path);
-        close_p(&fd);
-        return r;
-    }
+    if (r < 0)
+        return failure_set_errno(f, r, "%s", pass->place.path);
     while (
         r >= 0 && *ret_n < BATCH && pass->result->n < BATCH && (errno = 0, entry = readdir(stream)))
         r = take_one(pass, entry->d_name, files, ret_n, f);

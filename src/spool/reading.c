@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "spool/internal.h"
 
 #define READING_DIRECTORY ".reading"
@@ -78,17 +79,12 @@ bool reading_marks_any(ReadingMarks *marks)
 {
     bool any = false;
     DIR *stream;
-    int fd;
 
     if (!open_marks(marks))
         return false;
-    fd = openat(marks->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    stream = fd < 0 ? NULL : fdopendir(fd);
-    if (stream) {
+    if (file_open_entries(marks->fd, &stream) == 0) {
         any = prune(marks, stream);
         (void)closedir(stream);
-    } else if (fd >= 0) {
-        (void)close(fd);
     }
     if (any)
         return true;

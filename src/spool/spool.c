@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "spool/internal.h"
 #include "spool/notice.h"
 #include "spool/submitter.h"
@@ -194,20 +195,13 @@ int spool_is_current(const Spool *spool)
 int spool_scan_new(const Spool *spool, SpoolScan **ret, Failure *f)
 {
     SpoolScan *scan _cleanup_(spool_scan_free_p) = calloc(1, sizeof(*scan));
-    int fd;
+    int r;
 
     if (!scan)
         return failure_set_errno(f, -ENOMEM, "%s", spool->path);
-    fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return failure_set_errno(f, -errno, "%s: cannot list the queue directory", spool->path);
-    scan->stream = fdopendir(fd);
-    if (!scan->stream) {
-        int r = -errno;
-
-        (void)close(fd);
+    r = file_open_entries(spool->fd, &scan->stream);
+    if (r < 0)
         return failure_set_errno(f, r, "%s: cannot list the queue directory", spool->path);
-    }
     scan->spool = spool;
     *ret = TAKE_PTR(scan);
     return 0;

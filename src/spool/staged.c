@@ -72,15 +72,12 @@ void name_list_done(NameList *list)
 
 int staged_list(const Spool *queue, const char *prefix, NameList *ret)
 {
-    int fd = openat(queue->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    DIR *stream;
     const struct dirent *entry;
+    int r = file_open_entries(queue->fd, &stream);
 
-    if (!stream) {
-        r = -errno;
-        close_p(&fd);
+    if (r < 0)
         return r;
-    }
     while (r == 0 && (errno = 0, entry = readdir(stream)))
         if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
             r = name_list_add(ret, entry->d_name);
