@@ -20,27 +20,15 @@ typedef struct Search {
     AlarmOldest oldest;
 } Search;
 
-static bool waits(SpoolState state)
-{
-    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED || state == SPOOL_SENDING;
-}
-
-/* The file is read of those alone that would be the oldest. */
 static void compare(AlarmOldest *oldest, const Spool *spool, const SpoolEntry *entry)
 {
     struct stat st;
-    usec_t arrival;
 
     if (spool_look_at(spool, entry->id, entry->state, &st) < 0 || st.st_mtim.tv_sec <= 0)
         return;
-    arrival = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC;
-    if (oldest->arrival > 0 && arrival >= oldest->arrival)
-        return;
-    arrival = MAX(arrival, queue_first_due(spool, entry) / USEC_PER_SEC * USEC_PER_SEC);
-    if (arrival > clock_realtime() || (oldest->arrival > 0 && arrival >= oldest->arrival))
-        return;
-    oldest->arrival = arrival;
-    memccpy(oldest->id, entry->id, '\0', sizeof(oldest->id) - 1);
+    if (queue_waits_longer(
+            spool, entry, (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC, &oldest->arrival))
+        memccpy(oldest->id, entry->id, '\0', sizeof(oldest->id) - 1);
 }
 
 static void run_search(void *argument)
@@ -54,7 +42,7 @@ static void run_search(void *argument)
         spool_scan_new(spool, &scan, NULL) < 0)
         return;
     while (spool_scan_next(scan, &entry) > 0)
-        if (waits(entry.state))
+        if (queue_waits(entry.state))
             compare(&search->oldest, spool, &entry);
 }
 

@@ -1,8 +1,15 @@
-/* Since when a message can be said to wait. */
+/* Since when messages can be said to wait, for whoever looks for the one that has waited longest.
+ */
 #pragma once
 
 #include "spool/spool.h"
 
-/* When the message was first to go, as its file has it (X-Outbox-Not-Before); 0: at once, or it
- * cannot be read. The file is opened: ask of few. */
-usec_t queue_first_due(const Spool *spool, const SpoolEntry *entry);
+/* Whether messages in this state wait. */
+bool queue_waits(SpoolState state);
+
+/* Whether the message, whose file says that it arrived then (realtime), waits for longer than any
+ * that was found before, since `oldest` (0: none was); that is its time then. What is not to go yet
+ * (X-Outbox-Not-Before) does not wait, and what was to go later than it arrived waits since then.
+ * The file is read of those alone that would be the oldest. */
+bool queue_waits_longer(
+    const Spool *spool, const SpoolEntry *entry, usec_t arrival, usec_t *oldest);

@@ -27,21 +27,6 @@ typedef struct Asked {
 
 /* ---- looking ---- */
 
-static bool waits(SpoolState state)
-{
-    return state == SPOOL_QUEUED || state == SPOOL_SENDING || state == SPOOL_DEFERRED;
-}
-
-/* What is not to go yet does not wait. The file is read of those alone that would be the oldest. */
-static void compare(const Spool *spool, const SpoolEntry *entry, usec_t arrival, Metrics *m)
-{
-    if (m->oldest > 0 && arrival >= m->oldest)
-        return;
-    arrival = MAX(arrival, queue_first_due(spool, entry));
-    if (arrival <= clock_realtime() && (m->oldest == 0 || arrival < m->oldest))
-        m->oldest = arrival;
-}
-
 /* Names and a look at each inode, and no record: of a long queue as well. */
 static void count(const Spool *spool, const SpoolEntry *entry, Metrics *m)
 {
@@ -53,8 +38,7 @@ static void count(const Spool *spool, const SpoolEntry *entry, Metrics *m)
     time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
     m->messages[entry->state]++;
     m->bytes[entry->state] += (uint64_t)st.st_size;
-    if (waits(entry->state))
-        compare(spool, entry, time, m);
+    (void)queue_waits_longer(spool, entry, time, &m->oldest);
 }
 
 static int count_all(const Spool *spool, Metrics *m)
