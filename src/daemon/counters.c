@@ -109,18 +109,10 @@ void counters_note_relay(Counters *counters, const RelayReport *report)
         relay->holds++;
 }
 
-static bool has_relay(const Config *config, const char *name)
-{
-    for (size_t i = 0; i < config->n_relays; i++)
-        if (strcmp(config->relays[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
 void counters_keep_relays(Counters *counters, const Config *config)
 {
     for (size_t i = 0; i < COUNTERS_RELAYS; i++)
-        if (counters->relays[i].name && !has_relay(config, counters->relays[i].name))
+        if (counters->relays[i].name && !config_find_relay(config, counters->relays[i].name))
             forget(&counters->relays[i]);
 }
 

@@ -51,10 +51,9 @@ static void fates_done(Fates *fates)
 /* The name that the relay has in the world; a socket of this machine has none. */
 static const char *find_host(const Config *config, const char *relay)
 {
-    for (size_t i = 0; relay && i < config->n_relays; i++)
-        if (strcmp(config->relays[i]->name, relay) == 0)
-            return strchr(config->relays[i]->host, '/') ? NULL : config->relays[i]->host;
-    return NULL;
+    const RelayConfig *found = config_find_relay(config, relay);
+
+    return found && !strchr(found->host, '/') ? found->host : NULL;
 }
 
 static Fate *find_fate(const Fates *fates, const char *address)

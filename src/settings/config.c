@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "settings/table.h"
 #include "settings/value.h"
 
@@ -56,5 +57,13 @@ Config *config_unref(Config *config)
     free(config->path);
     free(config->notices);
     free(config);
+    return NULL;
+}
+
+const RelayConfig *config_find_relay(const Config *config, const char *name)
+{
+    for (size_t i = 0; config && name && i < config->n_relays; i++)
+        if (text_equal(config->relays[i]->name, name))
+            return config->relays[i];
     return NULL;
 }

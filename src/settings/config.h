@@ -102,6 +102,9 @@ Config *config_ref(Config *config);
 Config *config_unref(
     Config *config); /* wipes secrets with the last reference; accepts NULL; returns NULL */
 
+/* The relay of that name, borrowed; NULL: there is none. Accepts NULL for either. */
+const RelayConfig *config_find_relay(const Config *config, const char *name);
+
 static inline void config_unref_p(Config **config)
 {
     (void)config_unref(*config);

@@ -150,14 +150,6 @@ static int unknown_section(const char *name, Failure *f)
         (int)n, name);
 }
 
-static const RelayConfig *relay_called(const Config *config, const char *name)
-{
-    for (size_t i = 0; config && i < config->n_relays; i++)
-        if (strcmp(config->relays[i]->name, name) == 0)
-            return config->relays[i];
-    return NULL;
-}
-
 /* `name` as it was given, which is no setting; what is suggested can be given in its place. */
 static int unknown(const Config *config, const char *name, const Target *target, Failure *f)
 {
@@ -170,7 +162,7 @@ static int unknown(const Config *config, const char *name, const Target *target,
         return failure_set(f, -ENOENT, ERROR_USAGE, "%s: %s", target->setting, reason);
     if (dotted && target->section == SECTION_ANY)
         return unknown_section(name, f);
-    if (!dotted && relay_called(config, name))
+    if (!dotted && config_find_relay(config, name))
         return failure_set(f, -ENOENT, ERROR_USAGE,
             "there is no setting \"%s\"; did you mean \"relays.%s\"?", name, name);
     if (meant)
@@ -231,15 +223,11 @@ static int print_named(const Config *config, const Config *defaults, const char 
 static const RelayConfig *find_relay(const Config *config, const char *name)
 {
     const char *prefix = "relays.";
-    const RelayConfig *found = NULL;
 
     if (strncmp(name, prefix, strlen(prefix)) != 0 ||
         setting_find(SECTION_RELAYS, name + strlen(prefix)))
         return NULL;
-    for (size_t i = 0; !found && i < config->n_relays; i++)
-        if (strcmp(config->relays[i]->name, name + strlen(prefix)) == 0)
-            found = config->relays[i];
-    return found;
+    return config_find_relay(config, name + strlen(prefix));
 }
 
 static int print_relay(const RelayConfig *relay, const Config *defaults, Buffer *out)

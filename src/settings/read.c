@@ -147,57 +147,42 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
     return r;
 }
 
-static int read_relay(Draft *draft, const Source *source, config_setting_t *group)
+/* A section that is a list of groups. */
+typedef struct GroupList {
+    SettingSection section;
+    const char *name, *example; /* of one group */
+    int (*add)(Draft *draft, Origin origin);
+} GroupList;
+
+static const GroupList relay_list = {
+    SECTION_RELAYS, "relays", "{ host = \"...\"; }", draft_add_relay};
+static const GroupList route_list = {SECTION_ROUTES, "routes",
+    "{ recipient = \"*.example.org\"; relays = [\"a\"]; }", draft_add_route};
+
+static int read_member(Draft *draft, const Source *source, const GroupList *list, size_t place,
+    config_setting_t *group)
 {
     Origin origin = setting_origin(source, group);
-    size_t relay = draft->config->n_relays;
     int r;
 
     if (!config_setting_is_group(group))
-        return draft_mistake(draft, origin, "relays",
-            "holds something that is not a group; write relays = ( { host = \"...\"; } );");
-    r = draft_add_relay(draft, origin);
-    if (r < 0)
-        return r;
-    return read_group(draft, source, SECTION_RELAYS, relay, group);
+        return draft_mistake(draft, origin, list->name,
+            "holds something that is not a group; write %s = ( %s );", list->name, list->example);
+    r = list->add(draft, origin);
+    return r < 0 ? r : read_group(draft, source, list->section, place, group);
 }
 
-static int read_relays(Draft *draft, const Source *source, config_setting_t *list)
+static int read_list(
+    Draft *draft, const Source *source, const GroupList *list, config_setting_t *setting)
 {
+    const size_t *n = list == &relay_list ? &draft->config->n_relays : &draft->config->n_routes;
     int r = 0;
 
-    if (!config_setting_is_list(list))
-        return draft_mistake(draft, setting_origin(source, list), "relays",
-            "is not a list of groups; write relays = ( { host = \"...\"; }, { ... } );");
-    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(list); i++)
-        r = read_relay(draft, source, config_setting_get_elem(list, i));
-    return r;
-}
-
-static int read_route(Draft *draft, const Source *source, config_setting_t *group)
-{
-    Origin origin = setting_origin(source, group);
-    size_t rule = draft->config->n_routes;
-    int r;
-
-    if (!config_setting_is_group(group))
-        return draft_mistake(draft, origin, "routes",
-            "holds something that is not a group; write routes = ( { recipient = "
-            "\"*.example.org\"; relays = [\"a\"]; } );");
-    r = draft_add_route(draft, origin);
-    return r < 0 ? r : read_group(draft, source, SECTION_ROUTES, rule, group);
-}
-
-static int read_routes(Draft *draft, const Source *source, config_setting_t *list)
-{
-    int r = 0;
-
-    if (!config_setting_is_list(list))
-        return draft_mistake(draft, setting_origin(source, list), "routes",
-            "is not a list of groups; write routes = ( { recipient = \"*.example.org\"; relays = "
-            "[\"a\"]; }, { ... } );");
-    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(list); i++)
-        r = read_route(draft, source, config_setting_get_elem(list, i));
+    if (!config_setting_is_list(setting))
+        return draft_mistake(draft, setting_origin(source, setting), list->name,
+            "is not a list of groups; write %s = ( %s, { ... } );", list->name, list->example);
+    for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(setting); i++)
+        r = read_member(draft, source, list, *n, config_setting_get_elem(setting, i));
     return r;
 }
 
@@ -232,9 +217,9 @@ static int read_section(Draft *draft, const Source *source, config_setting_t *se
     if (draft->only && section != draft->only->section)
         return 0;
     if (section == SECTION_RELAYS)
-        return read_relays(draft, source, setting);
+        return read_list(draft, source, &relay_list, setting);
     if (section == SECTION_ROUTES)
-        return read_routes(draft, source, setting);
+        return read_list(draft, source, &route_list, setting);
     if (!config_setting_is_group(setting))
         return draft_mistake(draft, origin, name, "is not a group; write %s = { ... };", name);
     return read_group(draft, source, section, 0, setting);

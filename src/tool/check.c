@@ -431,14 +431,6 @@ static int check_queue(const Config *config, bool has_become)
     return EX_OK;
 }
 
-static bool relay_exists(const Config *config, const char *name)
-{
-    for (size_t i = 0; i < config->n_relays; i++)
-        if (strcmp(config->relays[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The user who runs it, at this host, as mail that names no sender has it. NULL when memory is
  * short. */
 static char *default_sender(const CheckAs *as)
@@ -483,7 +475,7 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
     status = tool_load(tool, &config);
     if (status != 0)
         return status;
-    if (argv[optind] && !relay_exists(config, argv[optind]))
+    if (argv[optind] && !config_find_relay(config, argv[optind]))
         return tool_usage(command, "no relay is called %s", argv[optind]);
     if (asked->recipient && !asked->sender) {
         asked->sender = sender = default_sender(&as);
