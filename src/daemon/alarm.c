@@ -151,7 +151,7 @@ static char *name_id(const char *id)
 {
     size_t n = strlen(id);
 
-    return text_is_utf8(id, n) ? strdup(id) : text_printable(id, n, 4 * n);
+    return text_is_utf8(id, n) ? strdup(id) : text_printable_whole(id, n);
 }
 
 /* {"time": "...", "alarm": "relay", "state": "begins", "text": "..."} */

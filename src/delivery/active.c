@@ -257,7 +257,7 @@ static void wait_in_source(Engine *engine, HeldMessage *message)
 
 /* ---- in ---- */
 
-static HeldMessage *take(Engine *engine)
+HeldMessage *engine_take(Engine *engine)
 {
     HeldMessage *message;
     int r;
@@ -357,18 +357,13 @@ void engine_keep(Engine *engine, HeldMessage *message)
             ways_park(engine, message) ? usec_add(engine_now_real(engine), WAYS_PAUSE) : 0);
 }
 
-HeldMessage *engine_take(Engine *engine)
-{
-    return take(engine);
-}
-
 bool engine_fill_lane(Engine *engine, size_t n)
 {
     Lane *lane = &engine->lane;
 
     while (lane->n < MIN(n, (size_t)LANE_MAX) ||
            (lane->n < MIN(n + SPARES_MAX, (size_t)LANE_MAX) && needs_plain(engine))) {
-        HeldMessage *message = take(engine);
+        HeldMessage *message = engine_take(engine);
 
         if (!message)
             return false;
@@ -410,7 +405,7 @@ static bool is_by_rule(const Engine *engine, size_t place)
 static HeldMessage *take_for(Engine *engine, size_t place)
 {
     for (unsigned n = 0; n < TRIES_MAX; n++) {
-        HeldMessage *message = take(engine);
+        HeldMessage *message = engine_take(engine);
 
         if (!message || split_turn_to(engine->relays, engine->config->rules, message, place))
             return message;
@@ -428,14 +423,14 @@ HeldMessage *engine_next_message(Engine *engine, const Relay *relay)
 
     if (message) {
         if (message->routes)
-            ways_bring(engine, split_of(message)->parts[split_of(message)->current].way);
+            ways_bring(engine, split_way_number(message));
         return message;
     }
     if (relay && engine->config->rules &&
         (lane->n == 0 || is_by_rule(engine, relay_place(engine->relays, relay))))
         return take_for(engine, relay_place(engine->relays, relay));
     if (lane->n == 0)
-        return take(engine);
+        return engine_take(engine);
     if (relay && relay->state == RELAY_STATE_PROBING)
         at = find_plainest(engine, relay, &met);
     message = remove_at(lane, at);

@@ -217,14 +217,16 @@ bool split_has_next(const RelaySet *relays, const RouteRules *rules, size_t rela
     return false;
 }
 
-uint64_t split_way(const RouteRules *rules, const HeldMessage *m)
+size_t split_way_number(const HeldMessage *m)
 {
     const Split *split = split_of(m);
 
-    if (!rules)
-        return UINT64_MAX;
-    return route_rules_way(rules, split ? split->parts[split->current].way : ROUTES_BY_DEFAULT)
-        ->mask;
+    return split ? split->parts[split->current].way : ROUTES_BY_DEFAULT;
+}
+
+uint64_t split_way(const RouteRules *rules, const HeldMessage *m)
+{
+    return rules ? route_rules_way(rules, split_way_number(m))->mask : UINT64_MAX;
 }
 
 uint64_t *split_unfit_for(HeldMessage *m)

@@ -49,6 +49,9 @@ bool split_turn_to(
 /* Whether a relay stands behind that one, in any way, that is not on hold. */
 bool split_has_next(const RelaySet *relays, const RouteRules *rules, size_t relay);
 
+/* Which way the current part goes. */
+size_t split_way_number(const HeldMessage *message);
+
 /* All relays of the current way, and those of them that were found to lack something. */
 uint64_t split_way(const RouteRules *rules, const HeldMessage *message);
 uint64_t *split_unfit_for(HeldMessage *message);

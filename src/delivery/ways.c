@@ -32,13 +32,6 @@ struct Ways {
     struct WayWaits waits[];
 };
 
-static size_t way_of(const HeldMessage *m)
-{
-    const Split *split = split_of(m);
-
-    return split ? split->parts[split->current].way : ROUTES_BY_DEFAULT;
-}
-
 static bool bring_one(Engine *engine, size_t way)
 {
     struct WayWaits *waits = &engine->ways->waits[way];
@@ -89,21 +82,21 @@ static size_t count_held(const Engine *engine, size_t way)
     size_t n = way == ROUTES_BY_DEFAULT ? engine->lane.n : 0;
 
     for (size_t i = 0; i < engine->elsewhere.n; i++, m = m->next)
-        n += way_of(m) == way;
+        n += split_way_number(m) == way;
     return n;
 }
 
 bool ways_has_room(const Engine *engine, const HeldMessage *m)
 {
     size_t room = PLAN_ELSEWHERE_MAX - MIN(engine->elsewhere.n, (size_t)PLAN_ELSEWHERE_MAX);
-    size_t held = room > 0 ? count_held(engine, way_of(m)) : 0;
+    size_t held = room > 0 ? count_held(engine, split_way_number(m)) : 0;
 
     return room > 0 && (held == 0 || held < room / 2);
 }
 
 bool ways_park(Engine *engine, const HeldMessage *m)
 {
-    struct WayWaits *waits = &engine->ways->waits[way_of(m)];
+    struct WayWaits *waits = &engine->ways->waits[split_way_number(m)];
     size_t n = strlen(m->id) + 1;
     Parked *parked = engine->ways->n_parked < PARKED_MAX ? malloc(sizeof(Parked) + n) : NULL;
 

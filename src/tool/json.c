@@ -21,7 +21,7 @@ json_t *json_text(const char *text)
         return json_null();
     if (text_is_utf8(text, strlen(text)))
         return json_string(text);
-    printable = text_printable(text, strlen(text), 4 * strlen(text));
+    printable = text_printable_whole(text, strlen(text));
     return printable ? json_string(printable) : NULL;
 }
 
