@@ -37,8 +37,8 @@ const char *file_trouble(int error);
 /* Opens, reads, closes; as above, with FILE_ANY_PIPE. */
 int file_load(int directory_fd, const char *path, size_t max, Buffer *out);
 
-/* A stream of the directory's entries, from their beginning, which the caller closes: the descriptor
- * stays the caller's. 0 or a negative errno. */
+/* A stream of the directory's entries, from their beginning, which the caller closes: the
+ * descriptor stays the caller's. 0 or a negative errno. */
 int file_open_entries(int directory_fd, DIR **ret);
 
 /* fsync of a descriptor (file or directory). 0 or a negative errno; -EINVAL from file systems that
