@@ -36,8 +36,9 @@ for thread in threads: thread.join()
 # In a network of its own, where this machine is 198.51.100.8, and 198.51.100.9, too: what is answered to who connects from 198.51.100.7,
 # which is another host, or to a user of this machine who connects from an address of its own.
 ELSEWHERE = """
-import os, socket, subprocess, sys
+import os, socket, subprocess, sys, time
 def ip(*words): subprocess.run(["ip", *words], check=True)
+def is_own(address): return b"local " in subprocess.run(["ip", "route", "get", address], stdout=subprocess.PIPE).stdout
 said, uid, source = sys.argv[1].encode().decode("unicode_escape").encode(), int(sys.argv[2]), sys.argv[3]
 if source == "198.51.100.7":
     there = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; read go"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -54,6 +55,7 @@ ip("address", "add", "198.51.100.9/24", "dev", "here")
 ip("address", "add", "2001:db8::8/64", "dev", "here", "nodad")
 ip("address", "add", "2001:db8::9/64", "dev", "here", "nodad")
 ip("link", "set", "here", "up")
+while not all(map(is_own, ("198.51.100.8", "198.51.100.9", "2001:db8::8", "2001:db8::9"))): time.sleep(0.01)
 v6 = ":" in source
 family, own = (socket.AF_INET6, "2001:db8::8") if v6 else (socket.AF_INET, "198.51.100.8")
 listener = socket.create_server((own, 0), family=family)

@@ -116,6 +116,7 @@ class Rates(RelayTest):
         self.drop(*names)
         self.wait_log(daemon, "event=relay-restrained")
         wait_for(lambda: len(self.queue.in_state("queued")) == 7, "seven that wait")
+        wait_for(lambda: daemon.output().count(" event=delivered ") == 5, "five that are delivered")
         self.assertEqual(sum(relay.copies(f"{name}@lab.test") for name in names), 5)
         line, = [line for line in daemon.output().splitlines() if "event=relay-restrained" in line]
         self.assertIn("it has taken 5 messages in 1h (message_rate)", line)
