@@ -1,18 +1,22 @@
-"""A PostgreSQL of the tests' own: a cluster below a directory, reached by its socket alone."""
+"""A PostgreSQL of the tests' own: a cluster below a directory, reached by its socket, and by TCP where an address is
+given."""
 
 import os
 import pathlib
+import signal
 import subprocess
 
 from process import Process, free_port, wait_for
 
 SETTINGS = """
-listen_addresses = ''
+listen_addresses = '{host}'
 unix_socket_directories = '{directory}'
 port = {port}
 fsync = off
 log_min_error_statement = panic
 """
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "src/database/schema-1.sql"
+INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SCHEMA}"
 OWNER = "postgres"  # it does not run as root
 
 
@@ -29,8 +33,8 @@ class SqlError(AssertionError):
 class Session:
     """A connection with a transaction of its own, for what is left open while others go on."""
 
-    def __init__(self, command):
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, command, **options):
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
     def sql(self, text):
         """Runs it; the lines of its answer."""
@@ -47,27 +51,40 @@ class Session:
         self.child.stdout.close()
 
 
+def as_owner():
+    return ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups", "--"] if os.getuid() == 0 else []
+
+
 class PostgreSQL:
-    def __init__(self, directory):
+    """`host`: the address that it listens on; `wrapper`: what it is started by, such as a host's (hosts.py);
+    `settings`: more lines of postgresql.conf."""
+
+    def __init__(self, directory, host="", wrapper=(), settings=""):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o755)
+        self.host, self.wrapper, self.settings = host, wrapper, settings
         self.port = free_port()
         self.data = self.directory / "data"
-        self.owner = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups", "--"] if os.getuid() == 0 else []
+        self.owner = as_owner()
         if self.owner:
             subprocess.run(["chown", OWNER, self.directory], check=True)
-        subprocess.run(
-            [*self.owner, programs() / "initdb", "-D", self.data, "-A", "trust", "-U", OWNER, "-E", "UTF8",
-             "--locale=C.UTF-8", "--no-sync"],
-            check=True, capture_output=True, cwd="/",
-        )
-        with open(self.data / "postgresql.conf", "a", encoding="ascii") as settings:
-            settings.write(SETTINGS.format(directory=self.directory, port=self.port))
+        self._make()
+        with open(self.data / "postgresql.conf", "a", encoding="ascii") as file:
+            file.write(SETTINGS.format(host=host, directory=self.directory, port=self.port) + settings)
         self.start()
+
+    def _run(self, program, *words):
+        return subprocess.run([*self.owner, programs() / program, *words], check=True, capture_output=True, cwd="/")
+
+    def _make(self):
+        self._run("initdb", "-D", self.data, "-A", "trust", "-U", OWNER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        if self.host:
+            with open(self.data / "pg_hba.conf", "a", encoding="ascii") as rights:
+                rights.write("host all all all trust\n")
 
     def start(self):
         log = self.directory / "log"
-        self.process = Process([*self.owner, programs() / "postgres", "-D", self.data], log, cwd="/")
+        self.process = Process([*self.wrapper, *self.owner, programs() / "postgres", "-D", self.data], log, cwd="/")
         wait_for(
             lambda: subprocess.run(
                 [programs() / "pg_isready", "-q", "-h", self.directory, "-p", str(self.port)], check=False
@@ -77,6 +94,24 @@ class PostgreSQL:
 
     def stop(self):
         self.process.stop()
+
+    def crash(self):
+        """All of its processes end at once, as they stand."""
+        self.process.signal(signal.SIGQUIT)
+        self.process.wait()
+
+    def standby(self, directory, **options):
+        """Another, to which each transaction that commits has been written before its client is told."""
+        other = Standby(directory, self, **options)
+        self.sql_alone("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        self.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: self.sql("SELECT sync_state FROM pg_stat_replication") == [["sync"]],
+                 "the standby is synchronous")
+        return other
+
+    def uri(self, role=OWNER, host=None, port=None, database="postgres"):
+        """A connection string, by TCP where it listens."""
+        return f"host={host or self.host or self.directory} port={port or self.port} user={role} dbname={database}"
 
     def _command(self, role, database):
         return [programs() / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.directory,
@@ -91,5 +126,27 @@ class PostgreSQL:
             raise SqlError(result.stderr)
         return [line.split("|") for line in result.stdout.splitlines()]
 
+    def sql_alone(self, text):
+        """Runs what cannot be in a transaction."""
+        subprocess.run([*self._command(OWNER, "postgres"), "-c", text], check=True, capture_output=True)
+
     def session(self, role=OWNER, database="postgres"):
         return Session(self._command(role, database))
+
+
+class Standby(PostgreSQL):
+    """A copy that follows, until it is promoted."""
+
+    def __init__(self, directory, primary, **options):
+        self.primary = primary
+        super().__init__(directory, **{"host": primary.host, "wrapper": primary.wrapper, "settings": primary.settings,
+                                       **options})
+
+    def _make(self):
+        source = f"host={self.primary.directory} port={self.primary.port} user={OWNER} application_name=standby"
+        self._run("pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync", "-d", source)
+
+    def promote(self):
+        """It has what every client was told of, and takes the primary's place."""
+        self.sql_alone("SELECT pg_promote()")
+        wait_for(lambda: self.sql("SELECT pg_is_in_recovery()") == [["f"]], "the standby writes")

@@ -138,17 +138,17 @@ def free_port():
                 continue
 
 
-def is_listening(port):
-    """Whether somebody listens on the port, without connecting to it."""
+def is_listening(port, pid="self"):
+    """Whether somebody listens on the port, in the network of this process, without connecting to it."""
     wanted = f"{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in (f"/proc/{pid}/net/tcp", f"/proc/{pid}/net/tcp6"):
         try:
             with open(table, encoding="ascii") as lines:
                 for line in lines:
                     fields = line.split()
                     if fields[3] == "0A" and fields[1].rsplit(":", 1)[1] == wanted:
                         return True
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return False
 
@@ -185,7 +185,7 @@ class Process:
         def ready():
             if not self.is_running():
                 raise AssertionError(f"{self.name} ended at once:\n{self.output()[-3000:]}")
-            return is_listening(port)
+            return is_listening(port, self.pid)
 
         wait_for(ready, f"{self.name} listens on port {port}", seconds)
 

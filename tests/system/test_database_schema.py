@@ -6,10 +6,9 @@ import time
 
 import lab
 from case import SystemTest
-from lab import SOURCE
-from postgresql import PostgreSQL, SqlError
+from claimer import Position
+from postgresql import INIT, PostgreSQL, SqlError
 
-INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SOURCE}/src/database/schema-1.sql"
 MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 
 
@@ -267,39 +266,6 @@ class Delivering(SchemaTest):
         self.assertEqual(self.claim(daemon)[0], [])
         self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
         self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
-
-
-class Position:
-    """Where somebody who claims has come to, as a daemon remembers it: the last row that was taken, and the
-    transactions that ran when it was passed."""
-
-    def __init__(self, session, daemon):
-        self.session, self.daemon = session, daemon
-        self.after, self.after_message, self.running, self.ended = 0, 0, set(), set()
-
-    def claim(self, most, ended):
-        """The messages, in order, those of the transactions `ended` among them; and the snapshot."""
-        late = ",".join(str(xid) for xid in ended)
-        rows = [line.split("|") for line in self.session.sql(
-            f"SELECT * FROM outbox.claim({self.daemon}, '', '{self.after}', {self.after_message}, '{{{late}}}', {most})"
-        )]
-        snapshot = next(row[4] for row in rows if not row[0])
-        taken = sorted((int(row[1]), int(row[0])) for row in rows if row[0])
-        return taken, snapshot
-
-    def step(self, most):
-        ended, self.ended = self.ended, set()
-        taken, snapshot = self.claim(most, ended)
-        running = {int(xid) for xid in snapshot.split(":")[2].split(",") if xid}
-        following = [row for row in taken if row > (self.after, self.after_message)]
-        if len(taken) == most:
-            self.ended = ended  # there may be more of them
-        if following:
-            self.after, self.after_message = following[-1]
-        passed = {xid for xid in running if xid <= self.after}
-        self.ended |= self.running - running
-        self.running = (self.running & running) | passed
-        return [message for _, message in taken]
 
 
 class Leases(SchemaTest):
