@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+import cases_cluster  # noqa: E402
 import cases_queue  # noqa: E402
 import cases_rate  # noqa: E402
 import cases_submit  # noqa: E402
@@ -29,14 +30,16 @@ CASES = {
     "submit": cases_submit.submit,
     "million": cases_queue.million,
     "deferred": cases_queue.deferred,
+    "cluster": cases_cluster.cluster,
 }
 
 
 class Bench:
     """What the cases share: directories, servers, programs, the number of runs."""
 
-    def __init__(self, lab, runs, scale, peers):
-        self.lab, self.runs, self.scale, self.peers = lab, runs, scale, peers
+    def __init__(self, lab, arguments):
+        self.lab, self.runs, self.scale = lab, arguments.runs, arguments.scale
+        self.peers, self.hold = arguments.peers, arguments.hold
         self.directory = lab.directory
         self.certificates = lab.certificates
         self._numbers = itertools.count(1)
@@ -86,6 +89,7 @@ def main():
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all of them when none is named")
     parser.add_argument("--runs", type=int, default=5, help="alternating runs of each contestant (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the sizes of the largest queues (1.0)")
+    parser.add_argument("--hold", type=int, default=10, help="seconds for which `cluster` keeps a transaction open (10)")
     parser.add_argument("--peers", help="a directory with unpacked packages of peers that cannot be installed side by side")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - set(CASES)
@@ -93,7 +97,7 @@ def main():
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     missed = 0
     for name in arguments.cases or CASES:
-        bench = Bench(Lab(), arguments.runs, arguments.scale, arguments.peers)
+        bench = Bench(Lab(), arguments)
         try:
             missed += CASES[name](bench)
         finally:
