@@ -1,16 +1,17 @@
 #!/usr/bin/python3
-"""fault_relay.py PORT BOOKS SEED FAULTS: a relay on the loopback interface, in whose transactions so many of a
-hundred meet a fault, anywhere: a refusal of either kind, 421, a connection that is closed or reset, silence,
+"""fault_relay.py PORT BOOKS SEED FAULTS [HOST]: a relay on an address of this machine, in whose transactions so many of
+a hundred meet a fault, anywhere: a refusal of either kind, 421, a connection that is closed or reset, silence,
 a slow reply, a message that is taken and the reply to it never sent. The same seed makes the same choices
 on each connection.
 
 It keeps books, a line for each message that it took and each refusal for good, before it says so:
 
-    taken NUMBER TIME BEGUN SAID WHOLE KEY RECIPIENT,...
+    taken NUMBER TIME BEGUN SAID WHOLE CLIENT KEY RECIPIENT,...
     refused NUMBER TIME STAGE CODE KEY RECIPIENT,...
 
 TIME is CLOCK_MONOTONIC, BEGUN when the connection was, SAID whether a reply was sent (or no), WHOLE whether
-the message had its end; KEY is the sender's name, which each message has one of its own of."""
+the message had its end; CLIENT is its name for itself; KEY is the sender's name, which each message has one of its own
+of."""
 
 import itertools
 import random
@@ -33,12 +34,12 @@ REPLIES = {
 
 
 class FaultRelay(OddRelay):
-    def __init__(self, port, books, seed, faults):
+    def __init__(self, port, books, seed, faults, host="127.0.0.1"):
         self.seed, self.faults = seed, faults
         self.lock = threading.Lock()
         self.numbers = itertools.count(1)
         self.books = open(books, "w", buffering=1, encoding="utf-8")
-        super().__init__(self.reply, port=port)
+        super().__init__(self.reply, host=host, port=port)
 
     def write(self, kind, *words):
         with self.lock:
@@ -59,6 +60,8 @@ class FaultRelay(OddRelay):
             talk.chance = random.Random(f"{self.seed} {talk.number}")
             at_once = talk.chance.randrange(200) < self.faults
             talk.fault = (talk.chance.choice(KINDS[2:6]), "CONNECT") if at_once else None
+        if verb in ("EHLO", "HELO"):
+            talk.client = argument
         if verb == "MAIL":
             self.choose(talk)
             talk.key = argument.split("<")[1].split("@")[0]
@@ -109,15 +112,15 @@ class FaultRelay(OddRelay):
         recipients, content = message
         whole = "yes" if content.endswith(f"end of {talk.key}\r\n".encode()) else "no"
         begun = f"{self.begun[talk.number - 1]:.6f}"
-        return self.write("taken", begun, said, whole, talk.key, ",".join(recipients))
+        return self.write("taken", begun, said, whole, talk.client, talk.key, ",".join(recipients))
 
     def take(self, talk, message, reply):
         return f"250 2.0.0 taken as {self.book(talk, message, 'yes')}."
 
 
 def main():
-    port, books, seed, faults = sys.argv[1:]
-    FaultRelay(int(port), books, seed, int(faults))
+    port, books, seed, faults, *host = sys.argv[1:]
+    FaultRelay(int(port), books, seed, int(faults), *host)
     threading.Event().wait()
 
 

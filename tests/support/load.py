@@ -107,6 +107,7 @@ class Taken:
     begun: float  # the connection
     said: bool
     whole: bool
+    client: str
 
 
 @dataclasses.dataclass
@@ -118,6 +119,33 @@ class Double:
     second: Taken
     reason: str
     after: float  # seconds from when the relay took it to the kill
+
+
+def read_books(path):
+    """What the relay took, for each recipient in order, and whom it has ever refused."""
+    taken, refused = collections.defaultdict(list), set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        kind, number, when, *rest = line.split(" ")
+        if kind == "taken":
+            begun, said, whole, client, _, people = rest
+            copy = Taken(number, float(when), float(begun), said == "yes", whole == "yes", client)
+            for one in people.split(","):
+                taken[one].append(copy)
+        else:
+            _, _, key, people = rest
+            refused.update((key, one) for one in people.split(","))
+    return taken, refused
+
+
+def read_reported(log):
+    """The numbers of the replies that a daemon reported as deliveries, once each message was settled."""
+    seen = set()
+    with open(log, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            before, mark, after = line.partition("taken as ")
+            if mark and " delivered to " in before:
+                seen.add(after.partition(".")[0])
+    return seen
 
 
 class Load:
@@ -223,21 +251,6 @@ class Load:
                 told[key] = people.split(",")
         return told
 
-    def read_books(self):
-        """What the relay took, for each recipient in order, and whom it has ever refused."""
-        taken, refused = collections.defaultdict(list), set()
-        for line in self.books.read_text(encoding="utf-8").splitlines():
-            kind, number, when, *rest = line.split(" ")
-            if kind == "taken":
-                begun, said, whole, _, people = rest
-                copy = Taken(number, float(when), float(begun), said == "yes", whole == "yes")
-                for one in people.split(","):
-                    taken[one].append(copy)
-            else:
-                _, _, key, people = rest
-                refused.update((key, one) for one in people.split(","))
-        return taken, refused
-
     def read_records(self):
         """The recipients that a record says were refused, whose message is there as failed. A record alone
         is what a process leaves that is killed between removing a message and its record."""
@@ -253,16 +266,6 @@ class Load:
                 if event["event"] == "torn":
                     self.failures.append(f"{path.name} has a torn line: {event['line']}")
         return refused
-
-    def read_log(self):
-        """The numbers of the replies that the daemon reported as deliveries, once each message was settled."""
-        seen = set()
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            for line in log:
-                before, mark, after = line.partition("taken as ")
-                if mark and " delivered to " in before:
-                    seen.add(after.partition(".")[0])
-        return seen
 
     def life(self, copy):
         """Which of the daemons sent it."""
@@ -284,8 +287,8 @@ class Load:
 
     def balance(self):
         """The doubles; what is wrong is in `failures`."""
-        told, (taken, refused) = self.read_told(), self.read_books()
-        recorded, reported = self.read_records(), self.read_log()
+        told, (taken, refused) = self.read_told(), read_books(self.books)
+        recorded, reported = self.read_records(), read_reported(self.log)
         doubles = []
         for key, people in told.items():
             for one in people:

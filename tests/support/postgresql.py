@@ -50,6 +50,16 @@ class Session:
         self.child.wait(10)
         self.child.stdout.close()
 
+    def abandon(self):
+        """Ends it whatever it is at: its transaction is rolled back, if it was not at its end."""
+        self.child.kill()
+        self.child.wait()
+        self.child.stdout.close()
+        try:
+            self.child.stdin.close()
+        except BrokenPipeError:
+            pass
+
 
 def as_owner():
     return ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups", "--"] if os.getuid() == 0 else []

@@ -7,9 +7,11 @@ import lab
 import postgresql
 from case import SystemTest
 from claimer import Position
+from cluster import Cluster
 from gate import Gate
 from pgbouncer import PgBouncer
 from postgresql import INIT, PostgreSQL, Session, SqlError
+from process import wait_for
 
 MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 PUT = f"SELECT outbox.queue('shop@lab.test', '{{ann@lab.test}}', {MAIL})"
@@ -123,3 +125,19 @@ class Failover(ClusterTest):
         self.assertEqual(session.sql("SELECT count(*) FROM outbox.message"), ["6"])
         new = int(session.sql(PUT)[0])
         self.assertEqual(position.step(100), [new], "its order goes on")
+
+    def test_while_applications_queue(self):
+        """Whose commit was not answered is repeated with its keys: each message is there once, and none that was rolled
+        back."""
+        cluster = Cluster(self.directory / "cluster", daemons=0, standby=True)
+        self.addCleanup(cluster.close)
+        cluster.queue(200)
+        wait_for(lambda: cluster.waiting() > 30, "some messages are there")
+        cluster.fail_over()
+        for one in cluster.applications:
+            one.join(60)
+        self.assertEqual([one.error for one in cluster.applications], [None] * 4)
+        told = sorted(key for one in cluster.applications for key in one.told)
+        there = cluster.server.sql("SELECT key FROM outbox.message ORDER BY key COLLATE \"C\"")
+        self.assertEqual([row[0] for row in there], told)
+        self.assertGreater(sum(len(one.rolled_back) for one in cluster.applications), 0)

@@ -1,0 +1,291 @@
+"""Several hosts that deliver from one database: applications whose transactions roll back now and then, a relay with
+faults, daemons that are killed, stopped and cut off; and the books of it all."""
+
+import collections
+import dataclasses
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import hosts
+import lab
+import postgresql
+from load import read_books, read_reported
+from postgresql import INIT, PostgreSQL, Session
+from process import Patience, Process, free_port
+
+HERE = pathlib.Path(__file__).parent
+RETRY = {"first": "100ms", "factor": 1.5, "max": "2s"}
+
+
+class Application(threading.Thread):
+    """Queues messages, a few in a transaction, of which a tenth roll back. Where the answer to a commit is lost it does
+    the same once more, with the same keys."""
+
+    def __init__(self, number, count, uri):
+        super().__init__(daemon=True)
+        self.number, self.count, self.uri = number, count, uri
+        self.chance = random.Random(number)
+        self.told, self.rolled_back, self.error = {}, [], None
+        self.session = None
+
+    def connect(self):
+        command = [postgresql.programs() / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.uri]
+        self.session = Session(command, stderr=subprocess.DEVNULL)
+
+    def transaction(self, messages, end):
+        """Whether it came to its end."""
+        if self.session is None:
+            self.connect()
+        try:
+            self.session.sql("BEGIN")
+            for key, people, text in messages:
+                to = ",".join(f"'{one}'" for one in people)
+                self.session.sql(f"SELECT outbox.queue('{key}@lab.test', ARRAY[{to}], '{text}', key => '{key}')")
+            if self.session.sql(f"{end};\nSELECT 'ended'") == ["ended"]:
+                return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    def close(self):
+        if self.session is not None:
+            self.session.abandon()
+            self.session = None
+
+    def messages(self, first):
+        for n in range(first, min(first + self.chance.randrange(1, 4), self.count)):
+            key = f"a{self.number}n{n}"
+            people = [f"r{i}.{key}@lab.test" for i in range(self.chance.choice((1, 1, 1, 2, 5)))]
+            filling = "All work and no play.\n" * self.chance.choice((1, 10, 300))
+            yield key, people, f"From: {key}@lab.test\nSubject: {key}\n\n{filling}end of {key}\n"
+
+    def queue_all(self):
+        n = 0
+        while n < self.count:
+            messages = list(self.messages(n))
+            end = "ROLLBACK" if self.chance.randrange(10) == 0 else "COMMIT"
+            patience = Patience(60, beat=0.1)
+            while not self.transaction(messages, end):
+                if patience.is_over():
+                    raise AssertionError("the database is not back")
+                time.sleep(0.1)
+            if end == "COMMIT":
+                self.told.update((key, people) for key, people, _ in messages)
+            else:
+                self.rolled_back += [key for key, _, _ in messages]
+            n += len(messages)
+
+    def run(self):
+        try:
+            self.queue_all()
+        except (AssertionError, OSError) as error:
+            self.error = error
+        finally:
+            self.close()
+
+
+@dataclasses.dataclass
+class Trouble:
+    """What a host had, and when."""
+
+    host: str
+    kind: str
+    begin: float
+    end: float = float("inf")
+
+
+class Daemon:
+    """A host, and the daemon that runs there."""
+
+    def __init__(self, host, directory, uri, port, **spool):
+        self.host, self.directory = host, pathlib.Path(directory)
+        self.directory.mkdir()
+        (self.directory / "queue").mkdir(mode=0o700)
+        self.log = self.directory / "outboxd.log"
+        self.configuration = lab.write_configuration(
+            self.directory / "outbox.conf", {"directory": self.directory / "queue", "database": uri, **spool},
+            [{"name": "relay", "host": hosts.RELAY, "port": port, "tls": "none", "hello": f"{host.name}.lab.test",
+              "timeout": "2s", "timeout_by_stage": False, "hold_first": "5ms", "hold_max": "20ms"}], retry=RETRY)
+        self.process = None
+
+    def start(self, **options):
+        self.process = lab.Outboxd(self.configuration, self.directory, wrapper=self.host.wrapper, **options)
+
+    def stop(self):
+        """The status that it ended with."""
+        status = self.process.terminate()
+        self.process.notifications.close()
+        (self.directory / "notify").unlink(missing_ok=True)
+        self.process = None
+        return status
+
+    def kill(self):
+        self.process.kill()
+        self.process.notifications.close()
+        (self.directory / "notify").unlink(missing_ok=True)
+        self.process = None
+
+
+class Cluster:
+    """The whole of it, in a directory of its own."""
+
+    def __init__(self, directory, daemons=2, faults=0, standby=False, seed=1, **spool):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(mode=0o755)
+        self.servers = hosts.Servers()
+        self.closing = [self.servers.close]
+        self.failures, self.troubles, self.applications = [], [], []
+        try:
+            self._start(daemons, faults, standby, seed, spool)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, daemons, faults, standby, seed, spool):
+        self.database = PostgreSQL(self.directory / "postgresql", host=hosts.DATABASE, wrapper=self.servers.wrapper,
+                                   settings="max_connections = 200\n")
+        self.closing.append(lambda: self.database.stop())
+        self.database.sql(INIT)
+        self.servers_of_it = [self.database]
+        if standby:
+            self.standby = self.database.standby(self.directory / "standby")
+            self.closing.append(self.standby.stop)
+            self.servers_of_it.append(self.standby)
+        port, self.books = free_port(), self.directory / "books"
+        relay = Process([*self.servers.wrapper, sys.executable, HERE / "fault_relay.py", port, self.books, seed, faults,
+                         hosts.RELAY], self.directory / "relay.log")
+        self.closing.append(relay.stop)
+        relay.wait_for_port(port)
+        self.daemons = [Daemon(host, self.directory / host.name, self.uri(), port, **spool)
+                        for host in (self.servers.host() for _ in range(daemons))]
+
+    def close(self):
+        for application in self.applications:
+            application.close()
+        for daemon in getattr(self, "daemons", ()):
+            if daemon.process is not None:
+                daemon.process.stop()
+                daemon.process.notifications.close()
+        while self.closing:
+            self.closing.pop()()
+
+    def uri(self, by="host"):
+        """Of all servers, by their addresses, or by their sockets (\"directory\")."""
+        places = ",".join(str(getattr(one, by)) for one in self.servers_of_it)
+        ports = ",".join(str(one.port) for one in self.servers_of_it)
+        return (f"host={places} port={ports} user={postgresql.OWNER} dbname=postgres connect_timeout=2 "
+                "target_session_attrs=read-write")
+
+    # ---- running ----
+
+    def queue(self, messages, applications=4):
+        self.applications = [Application(n, messages // applications, self.uri("directory"))
+                             for n in range(applications)]
+        for application in self.applications:
+            application.start()
+
+    def trouble(self, daemon, kind):
+        self.troubles.append(Trouble(daemon.host.name, kind, time.monotonic()))
+        return self.troubles[-1]
+
+    def waiting(self):
+        """How many messages have not come to an end."""
+        return int(self.server.sql(
+            "SELECT count(*) FROM outbox.message WHERE id NOT IN (SELECT message FROM outbox.ended)")[0][0])
+
+    @property
+    def server(self):
+        """The one that writes."""
+        return self.servers_of_it[-1] if not self.database.process.is_running() else self.database
+
+    def fail_over(self):
+        """The primary is lost, and the standby takes its place."""
+        self.database.crash()
+        self.standby.promote()
+
+    def wait_settled(self, seconds=60):
+        """Until all is at rest, for as long as something is settled within so many seconds."""
+        patience, before = None, None
+        while True:
+            running = sum(application.is_alive() for application in self.applications)
+            now = (running, self.waiting())
+            if now == (0, 0):
+                break
+            if now != before:
+                patience, before = Patience(seconds, beat=0.1), now
+            elif patience.is_over():
+                self.failures.append(f"not at rest, and nothing was settled for {seconds} s: {now[1]} are left")
+                break
+            time.sleep(0.1)
+        self.failures += [f"application {one.number}: {one.error}" for one in self.applications if one.error]
+
+    def stop_daemons(self):
+        for daemon in self.daemons:
+            if daemon.process is not None and (status := daemon.stop()) != 0:
+                self.failures.append(f"the daemon of {daemon.host.name} ended with {status}")
+
+    # ---- balancing ----
+
+    def refused_on_record(self):
+        """The recipients whose message ended as failed, and that were refused."""
+        return {row[0] for row in self.server.sql(
+            "SELECT address FROM outbox.recipient JOIN outbox.ended USING (message) WHERE outcome = 'refused'"
+            " AND state = 'failed'")}
+
+    def explain(self, first, reported):
+        """Why there is a copy after this one, or why there should be none."""
+        if first.number in reported:
+            return "UNEXPLAINED: it was on record"
+        if not first.said:
+            return "the relay did not send the reply"
+        name = first.client.partition(".")[0]
+        for trouble in self.troubles:
+            if trouble.host == name and first.begun < trouble.end and trouble.begin - 5 < first.time < trouble.end:
+                return f"{trouble.kind}, before that was on record"
+        return "UNEXPLAINED: nothing was wrong with the host that sent it"
+
+    def balance(self):
+        """How often there was a copy too many, by the reason; what is wrong is in `failures`."""
+        told = {key: people for one in self.applications for key, people in one.told.items()}
+        rolled_back = {key for one in self.applications for key in one.rolled_back}
+        taken, refused = read_books(self.books)
+        recorded = self.refused_on_record()
+        reported = set().union(*(read_reported(daemon.log) for daemon in self.daemons))
+        doubles = collections.Counter()
+        self.delivered = self.refused = 0
+        for key, people in told.items():
+            for one in people:
+                copies = sorted(taken.pop(one, []), key=lambda copy: copy.time)
+                if not all(copy.whole for copy in copies):
+                    self.failures.append(f"{one} got a part of {key}")
+                if not copies and not (one in recorded and {(key, one), (key, "*")} & refused):
+                    self.failures.append(f"{one} is lost")
+                self.delivered += bool(copies)
+                self.refused += not copies
+                for first, second in zip(copies, copies[1:]):
+                    reason = self.explain(first, reported)
+                    doubles[reason] += 1
+                    if "UNEXPLAINED" in reason:
+                        self.failures.append(f"{one}: {reason}: {first}, {second}")
+        for one in taken:
+            key = one.partition(".")[2].partition("@")[0]
+            why = "its transaction was rolled back" if key in rolled_back else "it was never queued"
+            self.failures.append(f"{one} got {key}, and {why}")
+        return doubles
+
+    def tell(self):
+        """A line for people, after balance()."""
+        committed = sum(len(one.told) for one in self.applications)
+        rolled_back = sum(len(one.rolled_back) for one in self.applications)
+        return (f"{committed} messages committed, {rolled_back} rolled back: {self.delivered} recipients have theirs, "
+                f"{self.refused} were refused")
+
+    def statuses(self):
+        """What each daemon sent: the relay's books, by the clients' names."""
+        taken, _ = read_books(self.books)
+        return collections.Counter(copy.client.partition(".")[0] for copies in taken.values() for copy in copies)
