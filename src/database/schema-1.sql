@@ -27,7 +27,17 @@ CREATE TABLE message (
     content             bytea NOT NULL
 );
 ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
-CREATE UNIQUE INDEX message_key ON message (role, key) WHERE key IS NOT NULL;
+
+-- The keys of a week, and of all that is there: a message may be delivered and gone before whoever handed it over tries
+-- again because the answer to a commit was lost.
+CREATE TABLE used_key (
+    role        name NOT NULL DEFAULT session_user,
+    key         text NOT NULL,
+    message     bigint NOT NULL,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (role, key)
+);
+CREATE INDEX used_key_at ON used_key (at);
 
 CREATE TABLE recipient (
     message     bigint NOT NULL REFERENCES message ON DELETE CASCADE,
@@ -130,8 +140,8 @@ CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE 
 $$;
 
 -- Queues a message: its id. It is delivered when the transaction commits, and never was when that rolls back. With a
--- `key`, a message that this role has queued with it before is not queued again, and its id is what is returned; a
--- message that was deleted since does not count.
+-- `key`, a message that this role has queued with it in the last week, or that is still there, is not queued again, and
+-- its id is what is returned.
 CREATE FUNCTION queue(
     sender text, recipients text[], message bytea, key text DEFAULT NULL, lane text DEFAULT '',
     not_before timestamptz DEFAULT NULL
@@ -164,14 +174,16 @@ BEGIN
         END IF;
     END LOOP;
 
-    INSERT INTO message (key, lane, sender, content)
-        VALUES (queue.key, lower(coalesce(queue.lane, '')), queue.sender, queue.message)
-        ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING
-        RETURNING id INTO new_id;
-    IF new_id IS NULL THEN
-        SELECT id INTO STRICT new_id FROM message WHERE role = session_user AND key = queue.key;
-        RETURN new_id;
+    new_id := nextval(pg_get_serial_sequence('message', 'id'));
+    IF queue.key IS NOT NULL THEN
+        INSERT INTO used_key (key, message) VALUES (queue.key, new_id) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            SELECT message INTO STRICT new_id FROM used_key WHERE role = session_user AND key = queue.key;
+            RETURN new_id;
+        END IF;
     END IF;
+    INSERT INTO message (id, key, lane, sender, content) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, queue.key, lower(coalesce(queue.lane, '')), queue.sender, queue.message);
     INSERT INTO recipient (message, number, address)
         SELECT new_id, ordinality - 1, address FROM unnest(queue.recipients) WITH ORDINALITY AS given (address, ordinality);
     IF queue.not_before > clock_timestamp() THEN
@@ -210,7 +222,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
--- just ending a message of theirs has its row locked, and keeps it.
+-- just ending a message of theirs has its row locked, and keeps it. Keys are forgotten, too.
 CREATE FUNCTION reap() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
@@ -229,6 +241,8 @@ BEGIN
         moved := moved + n;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
+    DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
+        AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message);
     RETURN moved;
 END $$;
 

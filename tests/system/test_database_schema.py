@@ -89,6 +89,20 @@ class Queueing(SchemaTest):
         self.assertNotEqual(self.put(more=", key => 'order 2'"), first)
         self.assertEqual(self.one("SELECT count(*) FROM outbox.ready"), "2")
 
+    def test_a_key_outlives_its_message(self):
+        """For a week, within which whoever does not know of it tries again."""
+        message = self.put(more=", key => 'order 1'")
+        daemon = self.daemon()
+        self.claim(daemon)
+        self.sql(f"SELECT outbox.settle({daemon}, {message}, 'sent'), outbox.reap()")
+        self.assertEqual(self.put(more=", key => 'order 1'"), message)
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "0")
+        waits = self.put(more=", key => 'order 2'")
+        self.sql("UPDATE outbox.used_key SET at = at - interval '8 days'")
+        self.sql("SELECT outbox.reap()")
+        self.assertEqual(self.put(more=", key => 'order 2'"), waits)
+        self.assertNotEqual(self.put(more=", key => 'order 1'"), message)
+
     def test_a_key_of_two_at_once(self):
         """The second waits for the first, and takes its place where that rolls back."""
         for end, messages in (("ROLLBACK", 1), ("COMMIT", 2)):
