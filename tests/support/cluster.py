@@ -14,8 +14,9 @@ import hosts
 import lab
 import postgresql
 from load import read_books, read_reported
+from pgbouncer import PgBouncer
 from postgresql import INIT, PostgreSQL, Session
-from process import Patience, Process, free_port
+from process import Patience, Process, free_port, wait_for
 
 HERE = pathlib.Path(__file__).parent
 RETRY = {"first": "100ms", "factor": 1.5, "max": "2s"}
@@ -134,19 +135,22 @@ class Daemon:
 class Cluster:
     """The whole of it, in a directory of its own."""
 
-    def __init__(self, directory, daemons=2, faults=0, standby=False, seed=1, **spool):
+    def __init__(self, directory, daemons=2, faults=0, standby=False, pooled=False, seed=1, **spool):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o755)
         self.servers = hosts.Servers()
         self.closing = [self.servers.close]
         self.failures, self.troubles, self.applications = [], [], []
         try:
-            self._start(daemons, faults, standby, seed, spool)
+            self._start_database(standby, pooled)
+            self._start_relay(faults, seed)
         except BaseException:
             self.close()
             raise
+        self.daemons = [Daemon(host, self.directory / host.name, self.daemon_uri(), self.relay_port, **spool)
+                        for host in (self.servers.host() for _ in range(daemons))]
 
-    def _start(self, daemons, faults, standby, seed, spool):
+    def _start_database(self, standby, pooled):
         self.database = PostgreSQL(self.directory / "postgresql", host=hosts.DATABASE, wrapper=self.servers.wrapper,
                                    settings="max_connections = 200\n")
         self.closing.append(lambda: self.database.stop())
@@ -156,13 +160,18 @@ class Cluster:
             self.standby = self.database.standby(self.directory / "standby")
             self.closing.append(self.standby.stop)
             self.servers_of_it.append(self.standby)
-        port, self.books = free_port(), self.directory / "books"
-        relay = Process([*self.servers.wrapper, sys.executable, HERE / "fault_relay.py", port, self.books, seed, faults,
-                         hosts.RELAY], self.directory / "relay.log")
+        self.bouncer = None
+        if pooled:
+            self.bouncer = PgBouncer(self.directory / "pgbouncer", self.database, host=hosts.DATABASE,
+                                     wrapper=self.servers.wrapper)
+            self.closing.append(self.bouncer.stop)
+
+    def _start_relay(self, faults, seed):
+        self.relay_port, self.books = free_port(), self.directory / "books"
+        relay = Process([*self.servers.wrapper, sys.executable, HERE / "fault_relay.py", self.relay_port, self.books,
+                         seed, faults, hosts.RELAY], self.directory / "relay.log")
         self.closing.append(relay.stop)
-        relay.wait_for_port(port)
-        self.daemons = [Daemon(host, self.directory / host.name, self.uri(), port, **spool)
-                        for host in (self.servers.host() for _ in range(daemons))]
+        relay.wait_for_port(self.relay_port)
 
     def close(self):
         for application in self.applications:
@@ -181,12 +190,17 @@ class Cluster:
         return (f"host={places} port={ports} user={postgresql.OWNER} dbname=postgres connect_timeout=2 "
                 "target_session_attrs=read-write")
 
+    def daemon_uri(self):
+        return self.database.uri(port=self.bouncer.port) if self.bouncer else self.uri()
+
     # ---- running ----
 
     def queue(self, messages, applications=4):
-        self.applications = [Application(n, messages // applications, self.uri("directory"))
-                             for n in range(applications)]
-        for application in self.applications:
+        """Applications begin to queue so many messages, beside those that did before."""
+        first = len(self.applications)
+        self.applications += [Application(n, messages // applications, self.uri("directory"))
+                              for n in range(first, first + applications)]
+        for application in self.applications[first:]:
             application.start()
 
     def trouble(self, daemon, kind):
@@ -207,6 +221,13 @@ class Cluster:
         """The primary is lost, and the standby takes its place."""
         self.database.crash()
         self.standby.promote()
+
+    def wait_lease_ended(self, *daemons):
+        """Until the others have what these held."""
+        names = ",".join(f"'{daemon.host.name}'" for daemon in daemons)
+        numbers = ",".join(row[0] for row in self.server.sql(f"SELECT id FROM outbox.daemon WHERE name IN ({names})"))
+        wait_for(lambda: self.server.sql(f"SELECT id FROM outbox.daemon WHERE id IN ({numbers})") == [],
+                 f"the leases of {names} have ended", 60)
 
     def wait_settled(self, seconds=60):
         """Until all is at rest, for as long as something is settled within so many seconds."""
@@ -285,7 +306,7 @@ class Cluster:
         return (f"{committed} messages committed, {rolled_back} rolled back: {self.delivered} recipients have theirs, "
                 f"{self.refused} were refused")
 
-    def statuses(self):
-        """What each daemon sent: the relay's books, by the clients' names."""
+    def sent(self):
+        """How many copies each host sent, by the relay's books."""
         taken, _ = read_books(self.books)
         return collections.Counter(copy.client.partition(".")[0] for copies in taken.values() for copy in copies)

@@ -6,23 +6,22 @@ import subprocess
 from lab import need_namespace
 
 DATABASE, RELAY = "10.0.0.1", "10.0.0.2"  # the servers' addresses
-HOLDER = ("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "sh", "-c", "echo; exec sleep infinity")
+# Its shell writes a line once it is in a network of its own.
+HOLDER = ("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "--uts", "sh", "-c",
+          "echo $0 > /proc/sys/kernel/hostname; echo; exec sleep infinity")
 
 
 class Network:
-    """Where the servers are. What is started with `wrapper` in front is there."""
+    """A network and a name. What is started with `wrapper` in front has them."""
 
-    def __init__(self):
+    def __init__(self, name):
         need_namespace("net")
-        # Its shell writes once it is in a network of its own.
-        self._holder = subprocess.Popen(HOLDER, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.name = name
+        self._holder = subprocess.Popen([*HOLDER, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self._holder.stdout.readline()
-        self.wrapper = ("nsenter", f"--net={self.path}", "--")
+        here = f"/proc/{self._holder.pid}/ns"
+        self.wrapper = ("nsenter", f"--net={here}/net", f"--uts={here}/uts", "--")
         self.ip("link", "set", "lo", "up")
-
-    @property
-    def path(self):
-        return f"/proc/{self._holder.pid}/ns/net"
 
     def ip(self, *words):
         subprocess.run([*self.wrapper, "ip", *words], check=True, stdin=subprocess.DEVNULL)
@@ -34,8 +33,10 @@ class Network:
 
 
 class Servers(Network):
+    """Where the database and the relay are."""
+
     def __init__(self):
-        super().__init__()
+        super().__init__("servers")
         self.hosts = []
         for address in (DATABASE, RELAY):
             self.ip("address", "add", f"{address}/32", "dev", "lo")
@@ -54,8 +55,8 @@ class Host(Network):
     """A machine with a cable to the servers."""
 
     def __init__(self, servers, number):
-        super().__init__()
-        self.servers, self.name = servers, f"host{number}"
+        super().__init__(f"host{number}")
+        self.servers = servers
         self.address, cable = f"10.0.{number}.2", f"cable{number}"
         servers.ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", str(self._holder.pid))
         servers.ip("address", "add", f"10.0.{number}.1/24", "dev", cable)

@@ -12,7 +12,7 @@ SETTINGS = """
 * = host={database.directory} port={database.port}
 
 [pgbouncer]
-listen_addr = 127.0.0.1
+listen_addr = {host}
 listen_port = {port}
 unix_socket_dir =
 pool_mode = transaction
@@ -23,7 +23,7 @@ default_pool_size = {pool}
 
 
 class PgBouncer:
-    def __init__(self, directory, database, roles=(postgresql.OWNER,), pool=2):
+    def __init__(self, directory, database, roles=(postgresql.OWNER,), pool=2, host="127.0.0.1", wrapper=()):
         if not shutil.which("pgbouncer", path="/usr/sbin:/usr/bin"):
             raise Unavailable("pgbouncer is not installed (scripts/install-packages lab)")
         directory = pathlib.Path(directory)
@@ -31,9 +31,10 @@ class PgBouncer:
         self.port = free_port()
         users, settings = directory / "users", directory / "pgbouncer.ini"
         users.write_text("".join(f'"{role}" ""\n' for role in roles), encoding="ascii")
-        text = SETTINGS.format(database=database, port=self.port, users=users, pool=pool)
+        text = SETTINGS.format(database=database, host=host, port=self.port, users=users, pool=pool)
         settings.write_text(text, encoding="ascii")
-        self.process = Process([*postgresql.as_owner(), "/usr/sbin/pgbouncer", settings], directory / "log", cwd="/")
+        self.process = Process([*wrapper, *postgresql.as_owner(), "/usr/sbin/pgbouncer", settings], directory / "log",
+                               cwd="/")
         self.process.wait_for_port(self.port)
 
     def stop(self):
