@@ -77,6 +77,11 @@ CREATE TABLE deferred (
 );
 CREATE INDEX deferred_due ON deferred (due);
 
+-- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from.
+CREATE TABLE lane (
+    name    text PRIMARY KEY
+);
+
 -- A daemon that delivers. Its id is the token of what it holds: one that was stopped for longer than its lease is
 -- not found here, and comes back as another. One small row is renewed, not one for each message.
 CREATE TABLE daemon (
@@ -102,8 +107,11 @@ CREATE TABLE aside (                                -- an operator holds it
     message         bigint PRIMARY KEY,
     lane            text NOT NULL,
     since           timestamptz NOT NULL DEFAULT clock_timestamp(),
-    attempts        int NOT NULL,
-    first_attempt   timestamptz
+    attempts        int NOT NULL DEFAULT 0,
+    first_attempt   timestamptz,
+    not_before      timestamptz,                    -- of one that was not tried: the time to begin with
+    mover           text,                           -- who is just moving it to or from a queue directory
+    was             text                            -- where it is to be when that has been done
 );
 
 CREATE TABLE ended (
@@ -115,6 +123,12 @@ CREATE TABLE ended (
 );
 CREATE INDEX ended_state ON ended (state, at);
 
+-- What a daemon asks first: the version of this schema, and whether nothing can be written here.
+CREATE FUNCTION hello(OUT version int, OUT read_only boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT (SELECT max(number) FROM version), current_setting('transaction_read_only')::boolean
+$$;
+
 -- Queueing ---------------------------------------------------------------------------------------------------
 
 -- Where the first message of a burst is heard of at once. A notification takes a lock of the whole instance at its
@@ -125,6 +139,18 @@ BEGIN
         PERFORM pg_notify('outbox', '');
     END IF;
 END $$;
+
+-- Daemons look for messages in the lanes that are here.
+CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
+        INSERT INTO lane VALUES (know_lane.name) ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
+
+CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT name FROM lane ORDER BY name
+$$;
 
 -- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
 -- here it is seen to that it can be written down as one.
@@ -184,6 +210,7 @@ BEGIN
     END IF;
     INSERT INTO message (id, key, lane, sender, content) OVERRIDING SYSTEM VALUE
         VALUES (new_id, queue.key, lower(coalesce(queue.lane, '')), queue.sender, queue.message);
+    PERFORM know_lane(lower(coalesce(queue.lane, '')));
     INSERT INTO recipient (message, number, address)
         SELECT new_id, ordinality - 1, address FROM unnest(queue.recipients) WITH ORDINALITY AS given (address, ordinality);
     IF queue.not_before > clock_timestamp() THEN
@@ -317,6 +344,13 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- Takes a message back that nobody has claimed since it was taken from a daemon.
+CREATE FUNCTION take_back(daemon bigint, message bigint) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+    WITH found AS (DELETE FROM ready WHERE ready.message = take_back.message RETURNING *)
+    INSERT INTO leased (message, daemon, lane, attempts, first_attempt)
+        SELECT message, take_back.daemon, lane, attempts, first_attempt FROM found
+$$;
+
 -- What became of recipients, by their numbers, and lines of the record. False when the daemon does not hold the message:
 -- nothing is written then.
 CREATE FUNCTION note(daemon bigint, message bigint, lines jsonb[], delivered int[], refused int[]) RETURNS boolean
@@ -364,12 +398,314 @@ BEGIN
     RETURN true;
 END $$;
 
+-- What a daemon writes of many messages in one round trip: for each a line {"message", "state", "lines", "delivered",
+-- "refused", "keep", "attempts", "first_attempt", "due", "error", "text", "again"}, the times in microseconds, the state
+-- one of settle()'s, or 'noted'. For each a row: whether it was written, or what failed; the others are written all the
+-- same. With "again", a message that was taken from this daemon and has been given to no other since is its own once
+-- more: what it knows of its recipients is not lost.
+CREATE FUNCTION write(daemon bigint, ends jsonb)
+RETURNS TABLE (message bigint, written boolean, code text, words text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    one jsonb;
+    lines jsonb[];
+    delivered int[];
+    refused int[];
+BEGIN
+    FOR one IN SELECT value FROM jsonb_array_elements(write.ends) LOOP
+        message := (one->>'message')::bigint;
+        code := NULL;
+        words := NULL;
+        lines := ARRAY (SELECT value FROM jsonb_array_elements(coalesce(one->'lines', '[]')));
+        delivered := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'delivered', '[]')));
+        refused := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'refused', '[]')));
+        BEGIN
+            IF one ? 'again' THEN
+                PERFORM take_back(write.daemon, message);
+            END IF;
+            IF one->>'state' = 'noted' THEN
+                written := note(write.daemon, message, lines, delivered, refused);
+            ELSE
+                written := settle(write.daemon, message, one->>'state', lines, delivered, refused,
+                    coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
+                    to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
+                    (one->>'error')::int, one->>'text');
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            written := false;
+            code := SQLSTATE;
+            words := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- A message that waits for a time is ready at once, as when the relay that it waited for is there again.
+CREATE FUNCTION bring(message bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH found AS (DELETE FROM deferred WHERE deferred.message = bring.message RETURNING *)
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
+$$;
+
+-- All that was tried and waits for its next attempt is ready at once: how many, `most` of them in one go.
+CREATE FUNCTION flush(most int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    n bigint;
+BEGIN
+    WITH waiting AS (
+        SELECT deferred.message FROM deferred WHERE deferred.attempts > 0 LIMIT flush.most FOR UPDATE SKIP LOCKED
+    ), gone AS (DELETE FROM deferred USING waiting WHERE deferred.message = waiting.message RETURNING deferred.*)
+    INSERT INTO ready (lane, message, attempts, first_attempt)
+        SELECT gone.lane, gone.message, gone.attempts, gone.first_attempt FROM gone;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END $$;
+
+-- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
+-- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome].
+CREATE FUNCTION read(daemon bigint, messages bigint[], whole int)
+RETURNS TABLE (message bigint, queued bigint, uid bigint, lane text, sender text, sender_parameters text,
+    recipients text, attempts int, first_attempt bigint, size int, content bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT message.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
+        message.sender, message.sender_parameters,
+        (SELECT jsonb_agg(jsonb_build_array(number, address, parameters, outcome) ORDER BY number)::text
+            FROM recipient WHERE recipient.message = message.id),
+        leased.attempts, (extract(epoch FROM leased.first_attempt) * 1000000)::bigint,
+        octet_length(message.content),
+        CASE WHEN octet_length(message.content) <= read.whole THEN message.content END
+    FROM leased JOIN message ON message.id = leased.message
+    WHERE leased.message = ANY (read.messages) AND leased.daemon = read.daemon
+$$;
+
 -- A piece of the content, from 0; shorter at its end.
 CREATE FUNCTION content(message bigint, start int, length int) RETURNS bytea
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT substring(message.content FROM content.start + 1 FOR content.length) FROM message
     WHERE id = content.message
 $$;
+
+-- Looking and changing ---------------------------------------------------------------------------------------
+
+-- A time as lines of the record have it.
+CREATE FUNCTION stamp(at timestamptz) RETURNS text LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+
+-- Where each message is, in the words of the queue directory. What has a time to begin with is queued until it is tried.
+CREATE VIEW place AS
+    SELECT message, 'queued' AS state, attempts, NULL::timestamptz AS next, NULL AS text FROM ready
+    UNION ALL
+    SELECT message, CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END, attempts, due, NULL FROM deferred
+    UNION ALL
+    SELECT message, 'sending', attempts, NULL, NULL FROM leased
+    UNION ALL
+    SELECT message, 'held', attempts, NULL, 'it is being moved: ' || mover FROM aside
+    UNION ALL
+    SELECT message, state, NULL, NULL, text FROM ended;
+
+-- What the record says last of why a message was not delivered, the codes in front; and of the relay that had it.
+CREATE FUNCTION reason(message bigint) RETURNS text LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT concat_ws(' ', nullif(line->>'code', '0'), nullif(line->>'enhanced', ''), line->>'text') FROM record
+    WHERE record.message = reason.message AND line ? 'text' AND line->>'event' <> 'delivered' ORDER BY id DESC LIMIT 1
+$$;
+CREATE FUNCTION last_of(message bigint, member text) RETURNS text LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT line->>member FROM record WHERE record.message = last_of.message AND line ? member ORDER BY id DESC LIMIT 1
+$$;
+
+-- Messages that are as asked for; what is NULL is not. They come in the order of their ids, behind `after`, or are
+-- sorted by 'age', 'size', 'tries', 'next', 'sender' or 'state'. `names`: id and state are all that is told of them.
+CREATE FUNCTION list(
+    ids bigint[], states text[], owner bigint, older interval, by text, to_whom text, why text, through text,
+    after bigint, sort text, reverse boolean, most bigint, names boolean
+) RETURNS TABLE (
+    id bigint, state text, uid bigint, bytes bigint, queued timestamptz, next timestamptz, attempts int, sender text,
+    recipients text[], delivered bigint, text text, relay text
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    direction text := CASE WHEN reverse THEN ' DESC' ELSE '' END;
+    opposite text := CASE WHEN reverse THEN '' ELSE ' DESC' END;
+    ordered text := CASE sort
+        WHEN 'age' THEN 'p.message' || direction  -- ids are in the order of time
+        WHEN 'size' THEN 'octet_length(m.content)' || opposite || ', p.message'
+        WHEN 'tries' THEN 'coalesce(p.attempts, 0)' || opposite || ', p.message'
+        WHEN 'next' THEN 'p.next' || direction || CASE WHEN reverse THEN ' NULLS LAST' ELSE ' NULLS FIRST' END || ', p.message'
+        WHEN 'sender' THEN 'lower(m.sender)' || direction || ', p.message'
+        WHEN 'state' THEN
+            'array_position(''{queued,sending,sent,failed,deferred,held}'', p.state)' || direction || ', p.message'
+        ELSE 'p.message' || direction
+    END;
+    chosen text := 'SELECT p.* FROM place p'
+        || CASE WHEN owner IS NOT NULL OR older IS NOT NULL OR by IS NOT NULL OR sort IN ('size', 'sender')
+            THEN ' JOIN message m ON m.id = p.message' ELSE '' END
+        || ' WHERE p.message > $9'
+        || CASE WHEN ids IS NULL THEN '' ELSE ' AND p.message = ANY ($1)' END
+        || CASE WHEN states IS NULL THEN '' ELSE ' AND p.state = ANY ($2)' END
+        || CASE WHEN owner IS NULL THEN '' ELSE ' AND m.uid = $3' END
+        || CASE WHEN older IS NULL THEN '' ELSE ' AND m.queued <= clock_timestamp() - $4' END
+        || CASE WHEN by IS NULL THEN '' ELSE ' AND strpos(lower(m.sender), lower($5)) > 0' END
+        || CASE WHEN to_whom IS NULL THEN '' ELSE ' AND EXISTS (SELECT FROM recipient r WHERE r.message = p.message'
+            ' AND strpos(lower(r.address), lower($6)) > 0)' END
+        || CASE WHEN why IS NULL THEN '' ELSE
+            ' AND strpos(lower(coalesce(reason(p.message), p.text)), lower($7)) > 0' END
+        || CASE WHEN through IS NULL THEN '' ELSE ' AND last_of(p.message, ''relay'') = $8' END
+        || ' ORDER BY ' || ordered || ' LIMIT $10';
+BEGIN
+    IF names THEN
+        chosen := 'SELECT p.message, p.state, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::timestamptz,'
+            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL FROM (' || chosen || ') AS p';
+    ELSE
+        chosen := 'WITH p AS MATERIALIZED (SELECT *, row_number() OVER () AS rank FROM (' || chosen || ') AS chosen)'
+            ' SELECT p.message, p.state, m.uid, octet_length(m.content)::bigint, m.queued, p.next,'
+            ' coalesce(p.attempts, last_of(p.message, ''attempt'')::int, 0), m.sender, sent_to.addresses,'
+            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay'')'
+            ' FROM p JOIN message m ON m.id = p.message CROSS JOIN LATERAL ('
+                'SELECT array_agg(r.address ORDER BY r.number) AS addresses,'
+                ' count(*) FILTER (WHERE r.outcome = ''delivered'') AS delivered'
+                ' FROM recipient r WHERE r.message = p.message) AS sent_to ORDER BY p.rank';
+    END IF;
+    RETURN QUERY EXECUTE chosen USING ids, states, owner, older, by, to_whom, why, through, after, most;
+END $$;
+
+-- The lines of a message's record, in order.
+CREATE FUNCTION record_of(message bigint) RETURNS SETOF jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT line FROM record WHERE record.message = record_of.message ORDER BY id
+$$;
+
+-- What is said beside the content of a message: a row for each recipient.
+CREATE FUNCTION envelope_of(message bigint) RETURNS TABLE (
+    bytes bigint, lane text, not_before timestamptz, sender text, sender_parameters text, address text,
+    parameters text, outcome text
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT octet_length(m.content), m.lane,
+        coalesce((SELECT due FROM deferred d WHERE d.message = m.id AND d.attempts = 0),
+            (SELECT a.not_before FROM aside a WHERE a.message = m.id)),
+        m.sender, m.sender_parameters, r.address, r.parameters, r.outcome
+    FROM message m JOIN recipient r ON r.message = m.id WHERE m.id = envelope_of.message ORDER BY r.number
+$$;
+
+-- Of each state: how many messages, their bytes, since when the one is there that is for longest, and when the first is
+-- due. Of many messages the bytes are those of some of them, multiplied. The row without a state is of what waits to be
+-- delivered, and not for a time to begin with.
+CREATE FUNCTION figures() RETURNS TABLE (state text, messages bigint, bytes bigint, oldest timestamptz, next timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH part AS MATERIALIZED (
+        SELECT 'queued' AS state, true AS waits, count(*) AS n, min(message) AS first, NULL::timestamptz AS next FROM ready
+        UNION ALL
+        SELECT CASE WHEN tried THEN 'deferred' ELSE 'queued' END, tried, n, first, CASE WHEN tried THEN due END FROM (
+            SELECT attempts > 0 AS tried, count(*) AS n, min(message) AS first, min(due) AS due FROM deferred GROUP BY 1
+        ) AS either
+        UNION ALL
+        SELECT 'sending', true, count(*), min(message), NULL FROM leased
+        UNION ALL
+        SELECT 'held', false, count(*), min(message), NULL FROM aside
+        UNION ALL
+        SELECT ended.state, false, count(*), min(message), NULL FROM ended GROUP BY ended.state
+    ), whole AS MATERIALIZED (
+        SELECT state, sum(n) AS n, min(first) AS first, min(next) AS next FROM part GROUP BY state
+    )
+    SELECT w.state, w.n::bigint, round(w.n * sample.average)::bigint, m.queued, w.next
+    FROM whole w LEFT JOIN message m ON m.id = w.first CROSS JOIN LATERAL (
+        SELECT coalesce(avg(octet_length(m.content)), 0) AS average FROM (
+            (SELECT p.message FROM place p WHERE p.state = w.state ORDER BY p.message LIMIT 1000)
+            UNION
+            (SELECT p.message FROM place p WHERE p.state = w.state ORDER BY p.message DESC LIMIT 1000)
+        ) AS sampled JOIN message m ON m.id = sampled.message
+    ) AS sample
+    UNION ALL
+    SELECT NULL, 0, 0, (SELECT queued FROM message WHERE id = (SELECT min(first) FROM part WHERE waits)), NULL
+$$;
+
+-- The daemons, those too whose lease has ended, and how many messages each holds.
+CREATE FUNCTION daemons() RETURNS TABLE (
+    id bigint, name text, role text, started timestamptz, until timestamptz, alive boolean, holds bigint, figures jsonb
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT d.id, d.name, d.role::text, d.started, d.until, d.until > clock_timestamp(),
+        (SELECT count(*) FROM leased l WHERE l.daemon = d.id), d.figures
+    FROM daemon d ORDER BY d.id
+$$;
+
+-- 'retry' (deferred, failed: queued anew), 'hold' (queued, deferred), 'release' (held) or 'delete' (all but what is being
+-- sent), of those that `owner` has queued where that is given. Of each of `ids`: 'done', the state that it is in which
+-- does not allow it, 'moving', or 'gone'.
+CREATE FUNCTION change(action text, ids bigint[], owner bigint DEFAULT NULL) RETURNS TABLE (message bigint, result text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    wanted bigint[] := ARRAY (SELECT id FROM message WHERE id = ANY (change.ids)
+        AND (change.owner IS NULL OR uid = change.owner));
+    done bigint[];
+BEGIN
+    PERFORM reap();
+    IF change.action = 'retry' THEN
+        WITH waited AS (DELETE FROM deferred WHERE message = ANY (wanted) RETURNING message, attempts),
+        given_up AS (DELETE FROM ended WHERE message = ANY (wanted) AND state = 'failed' RETURNING message),
+        noted AS (
+            INSERT INTO record (message, line) SELECT message,
+                jsonb_build_object('time', stamp(clock_timestamp()), 'event', 'queued') FROM waited WHERE attempts > 0
+        ),
+        cleared AS (
+            UPDATE recipient SET outcome = NULL WHERE outcome = 'refused'
+                AND message = ANY (ARRAY (SELECT message FROM given_up))
+        ),
+        put AS (
+            INSERT INTO ready (lane, message) SELECT lane, id FROM message
+                WHERE id = ANY (ARRAY (SELECT message FROM waited UNION ALL SELECT message FROM given_up))
+                RETURNING message
+        )
+        SELECT array_agg(message) INTO done FROM put;
+    ELSIF change.action = 'hold' THEN
+        WITH waited AS (DELETE FROM deferred WHERE message = ANY (wanted) RETURNING *),
+        queued AS (DELETE FROM ready WHERE message = ANY (wanted) RETURNING *),
+        put AS (
+            INSERT INTO aside (message, lane, attempts, first_attempt, not_before)
+                SELECT message, lane, attempts, first_attempt, CASE attempts WHEN 0 THEN due END FROM waited
+                UNION ALL SELECT message, lane, attempts, first_attempt, NULL FROM queued
+                RETURNING message
+        )
+        SELECT array_agg(message) INTO done FROM put;
+    ELSIF change.action = 'release' THEN
+        WITH held AS (DELETE FROM aside WHERE message = ANY (wanted) AND mover IS NULL RETURNING *),
+        noted AS (
+            INSERT INTO record (message, line) SELECT message,
+                jsonb_build_object('time', stamp(clock_timestamp()), 'event', 'queued') FROM held WHERE attempts > 0
+        ),
+        early AS (
+            INSERT INTO deferred (message, lane, due, attempts)
+                SELECT message, lane, not_before, 0 FROM held WHERE not_before > clock_timestamp()
+        ),
+        put AS (
+            INSERT INTO ready (lane, message)
+                SELECT lane, message FROM held WHERE not_before IS NULL OR not_before <= clock_timestamp()
+        )
+        SELECT array_agg(message) INTO done FROM held;
+    ELSIF change.action = 'delete' THEN
+        WITH of_ready AS (DELETE FROM ready WHERE message = ANY (wanted) RETURNING message),
+        of_deferred AS (DELETE FROM deferred WHERE message = ANY (wanted) RETURNING message),
+        of_aside AS (DELETE FROM aside WHERE message = ANY (wanted) RETURNING message),
+        of_ended AS (DELETE FROM ended WHERE message = ANY (wanted) RETURNING message),
+        deleted AS (
+            DELETE FROM message WHERE id = ANY (ARRAY (
+                TABLE of_ready UNION ALL TABLE of_deferred UNION ALL TABLE of_aside UNION ALL TABLE of_ended))
+                RETURNING id
+        )
+        SELECT array_agg(id) INTO done FROM deleted;
+    ELSE
+        RAISE EXCEPTION 'outbox: "%" is nothing that is done to messages', change.action USING ERRCODE = '22023';
+    END IF;
+    IF change.action IN ('retry', 'release') AND done IS NOT NULL THEN
+        PERFORM ring();
+    END IF;
+    RETURN QUERY SELECT asked.id, CASE
+            WHEN asked.id = ANY (done) THEN 'done'
+            WHEN NOT asked.id = ANY (wanted) THEN 'gone'
+            WHEN EXISTS (SELECT FROM aside WHERE aside.message = asked.id AND mover IS NOT NULL) THEN 'moving'
+            ELSE coalesce((SELECT place.state FROM place WHERE place.message = asked.id), 'gone')
+        END
+        FROM unnest(change.ids) AS asked (id);
+END $$;
 
 -- Whatever is in this schema is used through these functions, by the roles that are given them.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC;

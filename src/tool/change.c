@@ -9,10 +9,9 @@
 
 #include "base/errors.h"
 #include "settings/load.h"
-#include "spool/record.h"
 #include "tool/command.h"
 #include "tool/json.h"
-#include "tool/selection.h"
+#include "tool/store.h"
 #include "tool/terminal.h"
 #include "tool/wrap.h"
 
@@ -20,11 +19,13 @@
  * relay. */
 #define OWN_PAUSE USEC_PER_MINUTE
 
+#define BATCH_MAX 256 /* messages that are changed together */
+
 /* What is done to messages. */
 typedef struct Change {
     const char *done, *would; /* "deleted", "would be deleted": what was, and would be, done */
     const char *done_all;     /* of more than one message, or none; NULL: as of one */
-    int (*change)(Spool *spool, const char *id, SpoolState state, Failure *f);
+    StoreChange change;
     bool (*applies)(SpoolState state); /* whether --all means messages in this state */
     bool takes_over;                   /* and those that a dead process was sending */
     bool asks;                         /* it cannot be undone */
@@ -34,16 +35,24 @@ typedef struct Change {
 
 typedef struct Changing {
     const Change *what;
-    Spool *spool;
+    Store *store;
     Selection selection;
     bool all, selects, dry, json, yes;
     bool own; /* of a user who has only his own */
     usec_t now;
-    json_t *array;  /* with --json */
-    size_t n;       /* changed, or would be */
-    size_t n_early; /* chosen, and left: they were tried just now */
+    json_t *array;    /* with --json */
+    size_t n;         /* changed, or would be */
+    size_t n_early;   /* chosen, and left: they were tried just now */
+    StoreItem *batch; /* gathered, BATCH_MAX at most */
+    size_t n_batch;
     int status;
 } Changing;
+
+/* Whether all are meant that something is true of, and not those that were named. */
+static bool takes_many(const Changing *c)
+{
+    return c->all || c->selects;
+}
 
 /* ---- telling ---- */
 
@@ -65,7 +74,7 @@ static void tell_sum(const Changing *c)
 {
     const char *done = c->n == 1 || !c->what->done_all ? c->what->done : c->what->done_all;
 
-    if (!c->array && (c->all || c->selects))
+    if (!c->array && takes_many(c))
         printf("%zu message%s %s\n", c->n, c->n == 1 ? "" : "s", c->dry ? c->what->would : done);
 }
 
@@ -74,7 +83,8 @@ static void fail(Changing *c, const char *id, int error, Failure *f)
 {
     SpoolState state;
 
-    if (c->what->held && spool_find(c->spool, id, &state) == 0 && state == SPOOL_HELD)
+    if (c->what->held && c->store->ops->locate(c->store, id, &state, NULL) == 0 &&
+        state == SPOOL_HELD)
         (void)failure_set(f, error, ERROR_FILE, "%s is held: %s", id, c->what->held);
     if (c->array)
         c->status = error_status(f->number) ?: EX_SOFTWARE;
@@ -100,114 +110,128 @@ static void tell_early(Changing *c)
 /* ---- doing ---- */
 
 /* 0, or -EAGAIN with a Failure; a record that cannot be read stops nobody. */
-static int check_pause(const Changing *c, const char *id, SpoolState state, Failure *f)
+static int check_pause(const Changing *c, const ToolMessage *m, Failure *f)
 {
-    _cleanup_(spool_history_done) SpoolHistory history = {0};
+    usec_t tried = c->own && c->what->tries && m->state != SPOOL_STATE_MAX
+                       ? c->store->ops->tried(c->store, m->id, m->state)
+                       : 0;
 
-    if (!c->own || !c->what->tries || state == SPOOL_STATE_MAX ||
-        spool_history_load_id(c->spool, id, state, &history, NULL) < 0 || history.latest == 0 ||
-        history.latest > c->now || c->now - history.latest >= OWN_PAUSE)
+    if (tried == 0 || tried > c->now || c->now - tried >= OWN_PAUSE)
         return 0;
     return failure_set(f, -EAGAIN, ERROR_WOULD_BLOCK,
         "%s was tried %llu seconds ago, and may be tried again a minute after that: ask again then",
-        id, (unsigned long long)((c->now - history.latest) / USEC_PER_SEC));
+        m->id, (unsigned long long)((c->now - tried) / USEC_PER_SEC));
 }
 
-/* 0, or -ENOENT when it is gone; all else has been said. */
-static int change_one(Changing *c, const char *id, SpoolState state)
+/* Whether it may be changed now; if not, that has been said. */
+static bool is_admitted(Changing *c, const ToolMessage *m)
 {
     _cleanup_failure_ Failure f = {0};
-    int r = check_pause(c, id, state, &f);
+    int r = check_pause(c, m, &f);
 
-    if (r < 0) {
-        c->n_early++;
-        if (c->all || c->selects)
-            tell(c, id, failure_text(&f));
-        else
-            fail(c, id, r, &f);
-        return r;
-    }
-    r = !c->dry ? c->what->change(c->spool, id, state, &f) : state == SPOOL_STATE_MAX ? -ENOENT : 0;
+    if (r >= 0)
+        return true;
+    c->n_early++;
+    if (takes_many(c))
+        tell(c, m->id, failure_text(&f));
+    else
+        fail(c, m->id, r, &f);
+    return false;
+}
 
-    if (r >= 0) {
+static void try_dry(StoreItem *item)
+{
+    if (item->message.state == SPOOL_STATE_MAX)
+        item->result = failure_set(
+            &item->failure, -ENOENT, ERROR_FILE, "there is no message %s", item->message.id);
+}
+
+static void tell_change(Changing *c, StoreItem *item)
+{
+    if (item->result >= 0) {
         c->n++;
-        tell(c, id, NULL);
-        return 0;
+        tell(c, item->message.id, NULL);
+        return;
     }
+    if (item->result == -ENOENT) /* the queue is well, the name is not */
+        item->failure.number = ERROR_FILE;
+    if (item->result != -ENOENT || !takes_many(c)) /* else the daemon was quicker */
+        fail(c, item->message.id, item->result, &item->failure);
+}
+
+/* What was gathered. 0, or a negative errno with a Failure for what all of them met with. */
+static int change_batch(Changing *c, Failure *f)
+{
+    int r = 0;
+
     if (c->dry)
-        (void)failure_set(&f, r, ERROR_FILE, "there is no message %s", id);
-    if (r == -ENOENT) /* the queue is well, the name is not */
-        f.number = ERROR_FILE;
-    if (r != -ENOENT || !(c->all || c->selects)) /* else the daemon was quicker */
-        fail(c, id, r, &f);
+        for (size_t i = 0; i < c->n_batch; i++)
+            try_dry(&c->batch[i]);
+    else if (c->n_batch > 0)
+        r = c->store->ops->change(c->store, c->what->change, c->batch, c->n_batch, f);
+    for (size_t i = 0; i < c->n_batch; i++) {
+        if (r >= 0)
+            tell_change(c, &c->batch[i]);
+        failure_done(&c->batch[i].failure);
+    }
+    c->n_batch = 0;
     return r;
 }
 
-/* Goes on after a message that could not be changed; the status is that of the last such. */
-static void change_named(Changing *c, char **ids)
+static int add(Changing *c, const ToolMessage *m, Failure *f)
 {
-    for (; *ids; ids++) {
+    if (!is_admitted(c, m))
+        return 0;
+    c->batch[c->n_batch++] = (StoreItem){.message = *m};
+    return c->n_batch < BATCH_MAX ? 0 : change_batch(c, f);
+}
+
+/* Goes on after a message that could not be changed; the status is that of the last such. */
+static int change_named(Changing *c, char **ids, Failure *f)
+{
+    int r = 0;
+
+    for (; *ids && r >= 0; ids++) {
         ToolMessage message;
-        int refused = tool_find_message(c->spool, *ids, c->what->applies, &message);
+        int refused = c->store->ops->find(c->store, *ids, c->what->applies, &message);
 
         if (refused != 0)
             c->status = refused;
-        else
-            (void)change_one(c, message.id, message.state);
+        else if ((r = add(c, &message, f)) >= 0)
+            r = change_batch(c, f); /* the next may name what this one was */
     }
+    return r;
 }
 
-/* 1, 0, or a negative errno. Only what can be told by reading the message needs that. */
-static int is_selected(const Changing *c, const SpoolEntry *entry)
+static StoreQuery query_of(const Changing *c)
 {
-    _cleanup_(inspection_done) Inspection i = {0};
-    int r;
-
-    if (!selection_has_state(&c->selection, entry->state))
-        return 0;
-    if (!c->what->applies(entry->state) && !(c->what->takes_over && entry->state == SPOOL_SENDING &&
-                                               spool_is_abandoned(c->spool, entry->id)))
-        return 0;
-    if (!c->selects)
-        return 1;
-    r = inspect(c->spool, entry->id, entry->state, &i);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    return selection_has(&c->selection, &i, c->now);
+    return (StoreQuery){.selection = &c->selection,
+        .applies = c->what->applies,
+        .takes_over = c->what->takes_over,
+        .names_only = true};
 }
 
-/* How many would be changed, or a negative errno. */
-static ssize_t count_all(const Changing *c, Failure *f)
+static int count_found(void *user, _unused_ Inspection *i, _unused_ Failure *f)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    SpoolEntry entry;
-    ssize_t n = 0;
-    int r = spool_scan_new(c->spool, &scan, f);
+    ++*(size_t *)user;
+    return 0;
+}
 
-    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
-        r = is_selected(c, &entry);
-        n += r > 0;
-    }
-    return r < 0 ? r : n;
+static int change_found(void *user, Inspection *i, Failure *f)
+{
+    ToolMessage m = {.state = i->state};
+
+    snprintf(m.id, sizeof(m.id), "%s", i->id);
+    return add(user, &m, f);
 }
 
 /* What is changed may come up again under its new name: where it does not apply any more. */
 static int change_all(Changing *c, Failure *f)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    SpoolEntry entry;
-    int r = spool_scan_new(c->spool, &scan, f);
+    StoreQuery query = query_of(c);
+    int r = c->store->ops->look(c->store, &query, change_found, c, f);
 
-    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0) {
-        char id[SPOOL_NAME_MAX];
-
-        r = is_selected(c, &entry);
-        if (r <= 0)
-            continue;
-        snprintf(id, sizeof(id), "%s", entry.id);
-        (void)change_one(c, id, entry.state);
-    }
-    return r;
+    return r < 0 ? r : change_batch(c, f);
 }
 
 /* Only a terminal is asked, where there is anything to ask for; a program has said what it wants.
@@ -215,14 +239,16 @@ static int change_all(Changing *c, Failure *f)
 static int is_wanted(const Changing *c, Failure *f)
 {
     char answer[16];
-    ssize_t n;
+    StoreQuery query = query_of(c);
+    size_t n = 0;
+    int r;
 
-    if (!c->what->asks || !(c->all || c->selects) || c->dry || c->yes || !isatty(STDIN_FILENO))
+    if (!c->what->asks || !takes_many(c) || c->dry || c->yes || !isatty(STDIN_FILENO))
         return 1;
-    n = count_all(c, f);
-    if (n <= 0)
-        return n < 0 ? (int)n : 1;
-    fprintf(stderr, "%zd message%s will be deleted for good, without being sent. Go on? [y/N] ", n,
+    r = c->store->ops->look(c->store, &query, count_found, &n, f);
+    if (r < 0 || n == 0)
+        return r < 0 ? r : 1;
+    fprintf(stderr, "%zu message%s will be deleted for good, without being sent. Go on? [y/N] ", n,
         n == 1 ? "" : "s");
     fflush(stderr);
     if (!fgets(answer, sizeof(answer), stdin))
@@ -239,25 +265,23 @@ static int run(Changing *c, char **ids)
     c->now = clock_realtime();
     r = is_wanted(c, &f);
     if (r < 0)
-        return f.text ? tool_fail(&f) : tool_fail_queue(c->spool, r);
+        return tool_fail(&f);
     if (r == 0) {
         fputs("outbox: nothing was changed\n", stderr);
         return EX_OK;
     }
     if (c->json && !(c->array = json_array()))
         return tool_fail_memory();
-    if (c->all || c->selects)
-        r = change_all(c, &f);
-    else
-        change_named(c, ids);
+    c->batch = calloc(BATCH_MAX, sizeof(*c->batch));
+    if (!c->batch)
+        return tool_fail_memory();
+    r = takes_many(c) ? change_all(c, &f) : change_named(c, ids, &f);
     tell_sum(c);
-    if (c->all || c->selects)
+    if (takes_many(c))
         tell_early(c);
     if (c->array && json_print(c->array) != EX_OK)
         return EX_TEMPFAIL;
-    if (r < 0)
-        return f.text ? tool_fail(&f) : tool_fail_queue(c->spool, r);
-    return c->status;
+    return r < 0 ? tool_fail(&f) : c->status;
 }
 
 /* ---- the command line ---- */
@@ -276,7 +300,7 @@ static int take_option(const Command *command, int option, Changing *c)
 static int run_change(
     const Tool *tool, const Command *command, int argc, char **argv, const Change *what)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     const char *directory = NULL;
     Changing changing = {.what = what};
     int c, status = 0;
@@ -294,56 +318,16 @@ static int run_change(
         return tool_usage(command, optind < argc
                                        ? "ids exclude --all and what chooses messages"
                                        : "an id is missing, or --all, or what chooses messages");
-    status = tool_open_spool(tool, directory, &spool);
-    changing.spool = spool;
+    status = store_open(tool, directory, &store);
+    changing.store = store;
     changing.own = tool->has_user;
-    if (spool && what->takes_over && config_keeps_sent(tool->config_path, tool->overrides))
-        spool_keep_sent(spool);
-    return status != 0 ? status : run(&changing, argv + optind);
-}
-
-/* Whether it is queued and not to be sent yet. What is deferred has been past that: so it is made,
- * and comes up at once. */
-static bool is_before_its_time(const Spool *spool, const char *id)
-{
-    _cleanup_(inspection_done) Inspection i = {0};
-
-    return inspect(spool, id, SPOOL_QUEUED, &i) >= 0 && i.next > 0;
-}
-
-/* The one in that state, of several that share the id; where there is none in it the spool says
- * why.
- */
-static int retry_message(Spool *spool, const char *id, SpoolState state, Failure *f)
-{
-    if (state == SPOOL_QUEUED && is_before_its_time(spool, id))
-        return spool_move(spool, id, SPOOL_QUEUED, SPOOL_DEFERRED, f);
-    return state == SPOOL_DEFERRED || state == SPOOL_FAILED || state == SPOOL_SENDING
-               ? spool_move(spool, id, state, SPOOL_QUEUED, f)
-               : spool_retry(spool, id, f);
-}
-
-static int hold_message(Spool *spool, const char *id, SpoolState state, Failure *f)
-{
-    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED || state == SPOOL_SENDING
-               ? spool_move(spool, id, state, SPOOL_HELD, f)
-               : spool_hold(spool, id, f);
-}
-
-static int release_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
-{
-    return spool_unhold(spool, id, f);
-}
-
-static int adopt_message(Spool *spool, const char *id, _unused_ SpoolState state, Failure *f)
-{
-    return spool_adopt(spool, id, f);
-}
-
-static int delete_message(Spool *spool, const char *id, SpoolState state, Failure *f)
-{
-    return state == SPOOL_STATE_MAX ? spool_delete(spool, id, f)
-                                    : spool_delete_in(spool, id, state, f);
+    if (store && store->spool && what->takes_over &&
+        config_keeps_sent(tool->config_path, tool->overrides))
+        spool_keep_sent(store->spool);
+    if (status == 0)
+        status = run(&changing, argv + optind);
+    free(changing.batch);
+    return status;
 }
 
 static bool can_retry(SpoolState state)
@@ -355,7 +339,7 @@ int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change retry = {.done = "queued again",
         .would = "would be queued again",
-        .change = retry_message,
+        .change = STORE_RETRY,
         .applies = can_retry,
         .takes_over = true,
         .tries = true,
@@ -373,7 +357,7 @@ int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change hold = {.done = "held",
         .would = "would be held",
-        .change = hold_message,
+        .change = STORE_HOLD,
         .applies = can_hold,
         .takes_over = true};
 
@@ -389,7 +373,7 @@ int run_release(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change release = {.done = "queued again",
         .would = "would be queued again",
-        .change = release_message,
+        .change = STORE_RELEASE,
         .applies = can_release,
         .tries = true};
 
@@ -406,7 +390,7 @@ int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
     static const Change adopt = {.done = "has its record",
         .done_all = "have their records",
         .would = "would be looked at",
-        .change = adopt_message,
+        .change = STORE_ADOPT,
         .applies = can_adopt};
 
     return run_change(tool, command, argc, argv, &adopt);
@@ -421,7 +405,7 @@ int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change delete = {.done = "deleted",
         .would = "would be deleted",
-        .change = delete_message,
+        .change = STORE_DELETE,
         .applies = can_delete,
         .takes_over = true,
         .asks = true};

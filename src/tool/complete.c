@@ -10,6 +10,7 @@
 #include "settings/table.h"
 #include "tool/command.h"
 #include "tool/setup_provider.h"
+#include "tool/store.h"
 
 /* What a shell completes by itself. No id has a slash in it. */
 #define FILES ":files/"
@@ -217,11 +218,9 @@ static bool takes_state(const char *command, SpoolState state)
     return true;
 }
 
-/* The queue directory that the line names, or the configured one. */
-static int open_queue(const Line *line, Spool **ret)
+/* The queue that the line names, or the configured one. */
+static int open_queue(const Line *line, Store **ret)
 {
-    _cleanup_free_
-    char *path = NULL;
     const char *named = NULL;
 
     for (int i = 1; i < line->at; i++) {
@@ -230,36 +229,44 @@ static int open_queue(const Line *line, Spool **ret)
         if (value)
             named = value;
     }
-    if (named)
-        return spool_open(named, ret, NULL);
-    if (config_load_directory(
-            line->tool->config_path, line->tool->overrides, &path, NULL, NULL, NULL) < 0)
-        return -ENOENT;
-    return spool_open(path, ret, NULL);
+    return store_open_quietly(line->tool, named, ret);
 }
 
+typedef struct OfferedIds {
+    const Line *line;
+    Store *store;
+} OfferedIds;
+
 /* Two messages may share an id. */
-static bool is_offered(const Line *line, const Spool *spool, const SpoolEntry *entry)
+static bool is_offered(const OfferedIds *o, const Inspection *i)
 {
     struct stat st;
 
-    for (SpoolState s = 0; s < entry->state; s++)
-        if (takes_state(line->command->name, s) && spool_look_at(spool, entry->id, s, &st) >= 0)
+    for (SpoolState s = 0; o->store->spool && s < i->state; s++)
+        if (takes_state(o->line->command->name, s) &&
+            spool_look_at(o->store->spool, i->id, s, &st) >= 0)
             return true;
     return false;
 }
 
+static int offer_id(void *user, Inspection *i, _unused_ Failure *f)
+{
+    const OfferedIds *o = user;
+
+    if (takes_state(o->line->command->name, i->state) && !is_offered(o, i))
+        offer_name(o->line, "", i->id);
+    return 0;
+}
+
 static void offer_ids(const Line *line)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    _cleanup_(spool_free_p) Spool *spool = NULL;
-    SpoolEntry entry;
+    static const StoreQuery all = {.names_only = true};
+    _cleanup_(store_free_p) Store *store = NULL;
+    _cleanup_failure_ Failure f = {0};
 
-    if (open_queue(line, &spool) < 0 || spool_scan_new(spool, &scan, NULL) < 0)
-        return;
-    while (spool_scan_next(scan, &entry) > 0)
-        if (takes_state(line->command->name, entry.state) && !is_offered(line, spool, &entry))
-            offer_name(line, "", entry.id);
+    if (open_queue(line, &store) == 0)
+        (void)store->ops->look(
+            store, &all, offer_id, &(OfferedIds){.line = line, .store = store}, &f);
 }
 
 /* Their names, with `front` before each. */

@@ -15,10 +15,9 @@
 #include "message/header.h"
 #include "message/message.h"
 #include "message/readdress.h"
-#include "spool/record.h"
 #include "tool/command.h"
 #include "tool/json.h"
-#include "tool/selection.h"
+#include "tool/store.h"
 #include "tool/terminal.h"
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
@@ -26,7 +25,7 @@
 #define OWN_MARK "X-Outbox-Uid:"
 
 typedef struct Export {
-    const Spool *spool;
+    Store *store;
     Selection selection;
     bool is_stream, json;
     const char *target;
@@ -109,31 +108,6 @@ static int read_piece(void *source, Buffer *out, Failure *f)
     return n > 0;
 }
 
-/* Who has not had it yet, by its record. */
-static int find_left(
-    const Export *export, const ToolMessage *m, const Message *message, Exported *e, Failure *f)
-{
-    _cleanup_(spool_history_done) SpoolHistory history = {0};
-    const Envelope *all = message_envelope(message);
-    int r = spool_history_load_id(export->spool, m->id, m->state, &history, f);
-
-    if (r < 0)
-        return f->text ? r : failure_set_errno(f, r, "cannot read its record");
-    e->waits = all->not_before > clock_realtime();
-    r = envelope_set_sender(&e->envelope, all->sender, all->sender_parameters, f);
-    for (size_t i = 0; r >= 0 && i < all->n_recipients; i++) {
-        const EnvelopeRecipient *one = &all->recipients[i];
-
-        if (spool_history_has(&history, envelope_mailbox(one)))
-            e->n_had++;
-        else
-            r = envelope_add_recipient(&e->envelope, one->address, one->parameters, f);
-    }
-    if (r >= 0 && e->envelope.n_recipients == 0)
-        return failure_set(f, -ENOENT, ERROR_MESSAGE, "all recipients have had it");
-    return r < 0 && !f->text ? failure_set_errno(f, r, "cannot read it") : MIN(r, 0);
-}
-
 /* The line that says who queued it is the queue's own. */
 static void drop_mark(Buffer *start)
 {
@@ -147,23 +121,22 @@ static void drop_mark(Buffer *start)
 
 static int open_one(const Export *export, const ToolMessage *m, Exported *e, Failure *f)
 {
-    _cleanup_(message_free_p) Message *message = NULL;
-    InputFile content;
-    struct stat st;
+    Store *store = export->store;
+    uint64_t size;
     int r;
 
     if (m->state == SPOOL_SENDING || m->state == SPOOL_SENT)
         return failure_set(f, -ENOENT, ERROR_MESSAGE, "it is %s, and left out",
             m->state == SPOOL_SENT ? "sent already" : "being sent just now");
-    e->fd = spool_open_message(export->spool, m->id, m->state, &st, f);
+    e->fd = store->ops->open(store, m->id, m->state, &size, f);
     if (e->fd < 0)
         return e->fd;
-    input_file_init(&content, e->fd, (uint64_t)st.st_size);
-    r = message_open(&content.base, clock_realtime(), m->id, &message, f);
-    if (r >= 0)
-        r = find_left(export, m, message, e, f);
+    r = store->ops->envelope(store, m, e->fd, size, &e->envelope, &e->n_had, f);
     if (r < 0)
         return r;
+    if (e->envelope.n_recipients == 0)
+        return failure_set(f, -ENOENT, ERROR_MESSAGE, "all recipients have had it");
+    e->waits = e->envelope.not_before > clock_realtime();
     if (lseek(e->fd, 0, SEEK_SET) < 0)
         return failure_set_errno(f, -errno, "cannot read it");
     r = message_read_start(read_piece, &e->fd, &e->start, f);
@@ -327,32 +300,27 @@ static bool export_one(Export *export, const ToolMessage *m)
     return true;
 }
 
+static int export_found(void *user, Inspection *i, _unused_ Failure *f)
+{
+    ToolMessage m = {.state = i->state};
+
+    (void)snprintf(m.id, sizeof(m.id), "%s", i->id);
+    return !export_one(user, &m);
+}
+
+static bool is_exported(SpoolState state)
+{
+    return state != SPOOL_SENT;
+}
+
 static int export_selected(Export *export)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
+    const StoreQuery query = {
+        .selection = &export->selection, .applies = is_exported, .names_only = true};
     _cleanup_failure_ Failure f = {0};
-    SpoolEntry entry;
-    bool go_on = true;
-    int r = spool_scan_new(export->spool, &scan, &f);
+    int r = export->store->ops->look(export->store, &query, export_found, export, &f);
 
-    if (r < 0)
-        return tool_fail(&f);
-    while (go_on && (r = spool_scan_next(scan, &entry)) > 0) {
-        _cleanup_(inspection_done) Inspection i = {0};
-        ToolMessage m = {.state = entry.state};
-        int s;
-
-        if (!selection_has_state(&export->selection, entry.state) || entry.state == SPOOL_SENT)
-            continue;
-        s = inspect(export->spool, entry.id, entry.state, &i);
-        if (s < 0 && s != -ENOENT)
-            return tool_fail_queue(export->spool, s);
-        if (s < 0 || !selection_has(&export->selection, &i, clock_realtime()))
-            continue;
-        (void)snprintf(m.id, sizeof(m.id), "%s", entry.id);
-        go_on = export_one(export, &m);
-    }
-    return r < 0 ? tool_fail_queue(export->spool, r) : EX_OK;
+    return r < 0 ? tool_fail(&f) : EX_OK;
 }
 
 static int export_named(Export *export, char **ids, int n)
@@ -361,11 +329,11 @@ static int export_named(Export *export, char **ids, int n)
 
     for (int i = 0; go_on && i < n; i++) {
         ToolMessage m;
-        int status = tool_find_message(export->spool, ids[i], NULL, &m);
+        int status = export->store->ops->find(export->store, ids[i], NULL, &m);
 
         if (status == EX_OK && m.state == SPOOL_STATE_MAX)
-            status = tool_refuse(
-                ERROR_FILE, "there is no message %s in %s", m.id, spool_path(export->spool));
+            status =
+                tool_refuse(ERROR_FILE, "there is no message %s in %s", m.id, export->store->name);
         if (status != EX_OK)
             export->status = status;
         else
@@ -469,7 +437,7 @@ static int take_format(const Command *command, const char *name, bool *ret_strea
 
 int run_export(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     const char *directory = NULL, *format = NULL;
     Export export = {.fd = -1};
     bool selects = false;
@@ -492,10 +460,10 @@ int run_export(const Tool *tool, const Command *command, int argc, char **argv)
     if (status == EX_OK)
         status = check(tool, command, &export, argc - optind, selects);
     if (status == EX_OK)
-        status = tool_open_spool_to_read(tool, directory, &spool);
+        status = store_open_to_read(tool, directory, &store);
     if (status != EX_OK)
         return status;
-    export.spool = spool;
+    export.store = store;
     status = run(&export, argv + optind, argc - optind);
     close_p(&export.fd);
     json_decref(export.array);

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -11,12 +10,10 @@
 #include "base/text.h"
 #include "tool/command.h"
 #include "tool/grid.h"
-#include "tool/inspect.h"
 #include "tool/json.h"
-#include "tool/selection.h"
-#include "tool/servers.h"
 #include "tool/short_id.h"
 #include "tool/span.h"
+#include "tool/store.h"
 #include "tool/terminal.h"
 
 #define ROWS_MAX 100 /* that are gathered before they are printed, unless they are sorted */
@@ -25,20 +22,18 @@
 typedef struct ListOptions {
     Selection selection;
     bool json, reverse, watch, colors;
-    bool sorts;   /* else they are shown as they are found */
-    size_t key;   /* of `keys` */
+    StoreOrder order;
     size_t limit; /* 0: none */
 } ListOptions;
 
 typedef struct Listing {
     const ListOptions *options;
-    const Spool *spool;
+    Store *store;
     usec_t now;
     Servers servers;
-    Waiting waiting;  /* what those wait for that could be sent */
-    Grid *grid;       /* NULL: JSON */
-    ShortIds ids;     /* of the whole queue, where they do not fit */
-    Inspections kept; /* to be sorted */
+    Waiting waiting; /* what those wait for that could be sent */
+    Grid *grid;      /* NULL: JSON */
+    ShortIds ids;    /* of the whole queue, where they do not fit */
     size_t n_shown;
     size_t lines, lines_max; /* of rows and notes; none above the latter, unless it is 0 */
     bool tells;              /* of one that could be sent it was shown that it waits */
@@ -155,70 +150,6 @@ static int show(Listing *l, const Inspection *i)
     return r;
 }
 
-/* ---- order ---- */
-
-static int compare_numbers(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
-static int by_id(const void *a, const void *b)
-{
-    return strcmp(((const Inspection *)a)->id, ((const Inspection *)b)->id);
-}
-
-static int by_age(const void *a, const void *b) /* the oldest first */
-{
-    return compare_numbers(((const Inspection *)a)->arrival, ((const Inspection *)b)->arrival);
-}
-
-static int by_size(const void *a, const void *b) /* the largest first */
-{
-    return compare_numbers(((const Inspection *)b)->size, ((const Inspection *)a)->size);
-}
-
-static int by_tries(const void *a, const void *b) /* the most first */
-{
-    return compare_numbers(((const Inspection *)b)->attempts, ((const Inspection *)a)->attempts);
-}
-
-static int by_next(const void *a, const void *b) /* the first to be tried first */
-{
-    return compare_numbers(((const Inspection *)a)->next, ((const Inspection *)b)->next);
-}
-
-static int by_sender(const void *a, const void *b)
-{
-    return strcasecmp(((const Inspection *)a)->sender ?: "", ((const Inspection *)b)->sender ?: "");
-}
-
-static int by_state(const void *a, const void *b)
-{
-    return compare_numbers(((const Inspection *)a)->state, ((const Inspection *)b)->state);
-}
-
-static const struct {
-    const char *name;
-    int (*compare)(const void *a, const void *b);
-} keys[] = {
-    {"id", by_id},
-    {"age", by_age},
-    {"size", by_size},
-    {"tries", by_tries},
-    {"next", by_next},
-    {"sender", by_sender},
-    {"state", by_state},
-};
-
-static int find_key(const Command *command, const char *name, size_t *ret)
-{
-    for (*ret = 0; *ret < ELEMENTSOF(keys); ++*ret)
-        if (strcmp(keys[*ret].name, name) == 0)
-            return 0;
-    return tool_usage(
-        command, "--sort %s: it can be id, age, size, tries, next, sender or state", name);
-}
-
 /* ---- going through the queue ---- */
 
 static bool is_enough(const Listing *l)
@@ -227,34 +158,22 @@ static bool is_enough(const Listing *l)
            (l->lines_max > 0 && l->lines + 2 > l->lines_max); /* a row, and its note */
 }
 
-static int list_entry(Listing *l, const SpoolEntry *entry)
+static int list_one(void *user, Inspection *i, _unused_ Failure *f)
 {
-    _cleanup_(inspection_done) Inspection i = {0};
-    int r;
+    Listing *l = user;
+    int r = show(l, i);
 
-    if (!selection_has_state(&l->options->selection, entry->state))
-        return 0;
-    r = inspect(l->spool, entry->id, entry->state, &i);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    if (!selection_has(&l->options->selection, &i, l->now))
-        return 0;
-    return l->options->sorts ? inspections_take(&l->kept, &i) : show(l, &i);
+    return r < 0 ? r : is_enough(l);
 }
 
 static int list_all(Listing *l, Failure *f)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    SpoolEntry entry;
-    int r = spool_scan_new(l->spool, &scan, f);
+    const StoreQuery query = {.selection = &l->options->selection,
+        .order = l->options->order,
+        .reverse = l->options->reverse,
+        .limit = l->options->limit};
 
-    while (r >= 0 && !is_enough(l) && (r = spool_scan_next(scan, &entry)) > 0)
-        r = list_entry(l, &entry);
-    if (r >= 0 && l->kept.n > 0)
-        qsort(l->kept.all, l->kept.n, sizeof(*l->kept.all), keys[l->options->key].compare);
-    for (size_t n = 0; r >= 0 && n < l->kept.n && !is_enough(l); n++)
-        r = show(l, &l->kept.all[l->options->reverse ? l->kept.n - 1 - n : n]);
-    return r;
+    return is_enough(l) ? 0 : l->store->ops->look(l->store, &query, list_one, l, f);
 }
 
 /* Said once, however many wait for it. */
@@ -271,16 +190,17 @@ static void tell_waiting(const Listing *l)
     putchar('\n');
 }
 
-static int begin(const Spool *spool, const ListOptions *options, Listing *l)
+static int begin(Store *store, const ListOptions *options, Listing *l, Failure *f)
 {
-    *l = (Listing){.options = options, .spool = spool, .now = clock_realtime()};
-    if (servers_look(spool, &l->servers) < 0)
-        return -ENOMEM;
+    int r = store->ops->servers(store, &l->servers, f);
+
+    if (r < 0)
+        return r;
     if (!options->json)
         l->grid = grid_new(columns, ELEMENTSOF(columns), terminal_width(STDOUT_FILENO));
     if (!options->json && !l->grid)
         return -ENOMEM;
-    l->ids.spool = spool;
+    l->ids.spool = store->spool;
     if (l->grid)
         grid_keep_key(l->grid, short_ids_needed, &l->ids);
     return waiting_find(&l->servers, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
@@ -288,7 +208,6 @@ static int begin(const Spool *spool, const ListOptions *options, Listing *l)
 
 static void listing_done(Listing *l)
 {
-    inspections_done(&l->kept);
     grid_free(l->grid);
     short_ids_done(&l->ids);
     waiting_done(&l->waiting);
@@ -305,11 +224,12 @@ static size_t count_lines(const Listing *l)
     return height > others + 2 ? height - others : 2;
 }
 
-static int list(const Spool *spool, const ListOptions *options)
+static int list(Store *store, const ListOptions *options)
 {
-    _cleanup_(listing_done) Listing l = {0};
+    _cleanup_(listing_done)
+        Listing l = {.options = options, .store = store, .now = clock_realtime()};
     _cleanup_failure_ Failure f = {0};
-    int r = begin(spool, options, &l);
+    int r = begin(store, options, &l, &f);
 
     if (r >= 0 && options->watch)
         l.lines_max = count_lines(&l);
@@ -322,23 +242,22 @@ static int list(const Spool *spool, const ListOptions *options)
     if (options->json)
         puts(l.n_shown == 0 ? "[]" : "\n]");
     if (r < 0)
-        return f.text ? tool_fail(&f) : tool_fail_queue(spool, r);
+        return f.text ? tool_fail(&f) : tool_fail_memory();
     tell_waiting(&l);
     return EX_OK;
 }
 
 /* Over and over on a cleared screen, until it is interrupted. */
-static int watch(const Spool *spool, const ListOptions *options)
+static int watch(Store *store, const ListOptions *options)
 {
     int status = EX_OK;
 
     while (status == EX_OK && !ferror(stdout)) {
-        if (spool_is_current(spool) == 0)
+        if (store->ops->is_current(store) == 0)
             return tool_fail_number(ERROR_SPOOL,
-                "%s has been removed, or another directory has come in its place",
-                spool_path(spool));
+                "%s has been removed, or another directory has come in its place", store->name);
         fputs("\033[H\033[J", stdout);
-        status = list(spool, options);
+        status = list(store, options);
         fflush(stdout);
         sleep(WATCH_SECONDS);
     }
@@ -346,6 +265,14 @@ static int watch(const Spool *spool, const ListOptions *options)
 }
 
 /* ---- options ---- */
+
+static int find_order(const Command *command, const char *name, StoreOrder *ret)
+{
+    if (store_order_parse(name, ret) == 0)
+        return 0;
+    return tool_usage(
+        command, "--sort %s: it can be id, age, size, tries, next, sender or state", name);
+}
 
 static int take_limit(const Command *command, const char *value, size_t *ret)
 {
@@ -361,10 +288,13 @@ static int take_option(const Command *command, int option, ListOptions *wanted)
 {
     switch (option) {
     case 'j': wanted->json = true; return 0;
-    case 'r': wanted->reverse = wanted->sorts = true; return 0;
+    case 'r':
+        wanted->reverse = true;
+        wanted->order = wanted->order ?: STORE_BY_ID;
+        return 0;
     case 'w': wanted->watch = true; return 0;
     case 'n': return take_limit(command, optarg, &wanted->limit);
-    case 's': wanted->sorts = true; return find_key(command, optarg, &wanted->key);
+    case 's': return find_order(command, optarg, &wanted->order);
     default: return selection_take(&wanted->selection, command, option, optarg);
     }
 }
@@ -380,7 +310,7 @@ static int check_options(const Command *command, const ListOptions *wanted)
 
 int run_list(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     const char *directory = NULL;
     ListOptions wanted = {0};
     int c, status = 0;
@@ -397,9 +327,9 @@ int run_list(const Tool *tool, const Command *command, int argc, char **argv)
     if (status == 0)
         status = check_options(command, &wanted);
     if (status == 0)
-        status = tool_open_spool_to_read(tool, directory, &spool);
+        status = store_open_to_read(tool, directory, &store);
     if (status != 0)
         return status;
     wanted.colors = color_is_wanted(tool->color);
-    return wanted.watch ? watch(spool, &wanted) : list(spool, &wanted);
+    return wanted.watch ? watch(store, &wanted) : list(store, &wanted);
 }

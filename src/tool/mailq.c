@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "tool/command.h"
-#include "tool/inspect.h"
+#include "tool/store.h"
 #include "tool/terminal.h"
 #include "tool/wrap.h"
 
@@ -248,41 +248,26 @@ static const Format formats[] = {
 
 /* ---- going through the queue ---- */
 
-/* All but what was delivered. */
-static int take(Mailq *q, const Spool *spool, const SpoolEntry *entry)
+static int take(void *user, Inspection *i, Failure *f)
 {
-    _cleanup_(inspection_done) Inspection i = {0};
-    int r;
+    Mailq *q = user;
 
-    if (entry->state == SPOOL_SENT)
-        return 0;
-    r = inspect(spool, entry->id, entry->state, &i);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    q->bytes += i.size;
-    return inspections_take(&q->messages, &i);
+    q->bytes += i->size;
+    return inspections_take(&q->messages, i) < 0
+               ? failure_set_errno(f, -ENOMEM, "cannot list %s", q->directory)
+               : 0;
 }
 
-static int by_arrival(const void *a, const void *b)
+static bool is_undelivered(SpoolState state)
 {
-    const Inspection *one = a, *other = b;
-
-    if (one->arrival != other->arrival)
-        return one->arrival < other->arrival ? -1 : 1;
-    return strcmp(one->id, other->id);
+    return state != SPOOL_SENT;
 }
 
-static int take_all(Mailq *q, const Spool *spool, Failure *f)
+static int take_all(Mailq *q, Store *store, Failure *f)
 {
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
-    SpoolEntry entry;
-    int r = spool_scan_new(spool, &scan, f);
+    const StoreQuery query = {.applies = is_undelivered, .order = STORE_BY_AGE};
 
-    while (r >= 0 && (r = spool_scan_next(scan, &entry)) > 0)
-        r = take(q, spool, &entry);
-    if (r >= 0 && q->messages.n > 0)
-        qsort(q->messages.all, q->messages.n, sizeof(*q->messages.all), by_arrival);
-    return r;
+    return store->ops->look(store, &query, take, q, f);
 }
 
 static void mailq_done(Mailq *q)
@@ -290,15 +275,15 @@ static void mailq_done(Mailq *q)
     inspections_done(&q->messages);
 }
 
-static int show(const Spool *spool, const Format *format)
+static int show(Store *store, const Format *format)
 {
     _cleanup_(mailq_done)
-        Mailq q = {.format = format, .directory = spool_path(spool), .now = clock_realtime()};
+        Mailq q = {.format = format, .directory = store->name, .now = clock_realtime()};
     _cleanup_failure_ Failure f = {0};
-    int r = take_all(&q, spool, &f);
+    int r = take_all(&q, store, &f);
 
     if (r < 0)
-        return f.text ? tool_fail(&f) : tool_fail_queue(spool, r);
+        return tool_fail(&f);
     if (format->begin)
         format->begin(&q);
     for (size_t n = 0; n < q.messages.n; n++)
@@ -321,7 +306,7 @@ static int find_format(const Command *command, const char *name, const Format **
 
 int run_mailq(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     const Format *format = &formats[0];
     const char *directory = NULL;
     int c, status = 0;
@@ -336,7 +321,7 @@ int run_mailq(const Tool *tool, const Command *command, int argc, char **argv)
     if (status == 0 && argv[optind])
         status = tool_usage(command, "it takes no arguments");
     if (status == 0)
-        status = tool_open_spool_to_read(tool, directory, &spool);
+        status = store_open_to_read(tool, directory, &store);
     wrap_as_is(stdout);
-    return status != 0 ? status : show(spool, format);
+    return status != 0 ? status : show(store, format);
 }

@@ -7,14 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "queue/first_due.h"
 #include "tool/command.h"
 #include "tool/metrics_options.h"
 
@@ -27,63 +25,32 @@ typedef struct Asked {
 
 /* ---- looking ---- */
 
-/* Names and a look at each inode, and no record: of a long queue as well. */
-static void count(const Spool *spool, const SpoolEntry *entry, Metrics *m)
+static int metrics_gather(Store *store, Metrics *ret)
 {
-    struct stat st;
-    usec_t time;
-
-    if (spool_look_at(spool, entry->id, entry->state, &st) < 0)
-        return; /* gone meanwhile */
-    time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
-    m->messages[entry->state]++;
-    m->bytes[entry->state] += (uint64_t)st.st_size;
-    (void)queue_waits_longer(spool, entry, time, &m->oldest);
-}
-
-static int count_all(const Spool *spool, Metrics *m)
-{
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
     _cleanup_failure_ Failure f = {0};
-    SpoolEntry entry;
-    int r;
 
-    if (spool_scan_new(spool, &scan, &f) < 0)
+    if (store->ops->figures(store, &ret->queue, &f) < 0 ||
+        store->ops->servers(store, &ret->servers, &f) < 0)
         return tool_fail(&f);
-    while ((r = spool_scan_next_all(scan, &entry)) > 0) {
-        if (r == 1)
-            count(spool, &entry, m);
-        m->strangers += r == 5;
-    }
-    return r < 0 ? tool_fail_queue(spool, r) : 0;
-}
-
-int metrics_gather(const Spool *spool, Metrics *ret)
-{
-    int status = count_all(spool, ret);
-
-    if (status != 0)
-        return status;
-    if (servers_look(spool, &ret->servers) < 0)
-        return tool_fail_memory();
     ret->now = clock_realtime();
     return 0;
 }
 
-void metrics_done(Metrics *metrics)
+static void metrics_done(Metrics *metrics)
 {
+    store_figures_done(&metrics->queue);
     servers_done(&metrics->servers);
 }
 
 /* Either form is NULL where it is not wanted. */
 static int gather_text(const Asked *asked, Buffer *open, Buffer *text)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     _cleanup_(metrics_done) Metrics metrics = {0};
-    int status = tool_open_spool_to_read(asked->tool, asked->directory, &spool);
+    int status = store_open_to_read(asked->tool, asked->directory, &store);
 
     if (status == 0)
-        status = metrics_gather(spool, &metrics);
+        status = metrics_gather(store, &metrics);
     if (status != 0)
         return status;
     if ((open && metrics_format(&metrics, true, open) < 0) ||

@@ -2,19 +2,13 @@
 #pragma once
 
 #include "tool/exposition.h"
-#include "tool/servers.h"
+#include "tool/store.h"
 
 typedef struct Metrics {
-    uint64_t messages[SPOOL_STATE_MAX], bytes[SPOOL_STATE_MAX];
-    uint64_t strangers;
-    usec_t oldest; /* since when the message waits that does for longest; 0: none does */
-    usec_t now;    /* realtime */
+    StoreFigures queue;
+    usec_t now; /* realtime */
     Servers servers;
 } Metrics;
-
-/* 0, or an exit status after having said why. */
-int metrics_gather(const Spool *spool, Metrics *ret);
-void metrics_done(Metrics *metrics);
 
 /* Appends all of it, as OpenMetrics or as text 0.0.4. 0 or -ENOMEM. */
 int metrics_format(const Metrics *metrics, bool open, Buffer *out);

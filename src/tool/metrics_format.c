@@ -40,11 +40,12 @@ static uint64_t count_of(const json_t *object, const char *name)
 
 /* ---- the queue ---- */
 
-static void put_states(Exposition *e, const MetricFamily *family, const uint64_t *values)
+static void put_states(Exposition *e, const MetricFamily *family, const Metrics *m, bool bytes)
 {
     exposition_begin(e, family);
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++)
-        exposition_number(e, (const MetricLabel[]){{"state", spool_state_name(s)}, {0}}, values[s]);
+        exposition_number(e, (const MetricLabel[]){{"state", spool_state_name(s)}, {0}},
+            bytes ? m->queue.states[s].bytes : m->queue.states[s].messages);
 }
 
 static void put_one(
@@ -74,12 +75,13 @@ static void put_queue(Exposition *e, const Metrics *m)
         "Age of the oldest message that is queued, being sent or deferred, but for those that "
         "are not to go yet; 0 when there is none."};
 
-    put_states(e, &messages, m->messages);
-    put_states(e, &bytes, m->bytes);
+    put_states(e, &messages, m, false);
+    put_states(e, &bytes, m, true);
     exposition_begin(e, &oldest);
-    exposition_seconds(e, no_labels, m->oldest > 0 ? clock_age(m->oldest, m->now) : 0);
+    exposition_seconds(
+        e, no_labels, m->queue.waiting > 0 ? clock_age(m->queue.waiting, m->now) : 0);
     put_one(e, "outbox_strangers", NULL, "Files in the queue directory that are no message.",
-        m->strangers);
+        m->queue.n_strangers);
     put_one(e, "outbox_directory_full", NULL,
         "1 when the file system of the queue directory has no room.", m->servers.full);
     put_one(e, "outbox_up", NULL, "1 when a process delivers from the queue directory and answers.",

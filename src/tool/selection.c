@@ -65,6 +65,11 @@ int selection_take(Selection *s, const Command *command, int option, const char 
     return 0;
 }
 
+bool selection_reads(const Selection *s)
+{
+    return s->older > 0 || s->from || s->to || s->text || s->relay || s->has_uid;
+}
+
 bool selection_has_state(const Selection *s, SpoolState state)
 {
     return !s->has_states || s->states[state];

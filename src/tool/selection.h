@@ -33,6 +33,9 @@ extern const ToolOption selection_options[];
  */
 int selection_take(Selection *selection, const Command *command, int option, const char *value);
 
+/* Whether more than its state has to be known of a message. */
+bool selection_reads(const Selection *selection);
+
 /* By its state alone; and by all that is known of it. */
 bool selection_has_state(const Selection *selection, SpoolState state);
 bool selection_has(const Selection *selection, const Inspection *message, usec_t now);

@@ -3,16 +3,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "tool/command.h"
-#include "tool/inspect.h"
 #include "tool/json.h"
-#include "tool/servers.h"
 #include "tool/span.h"
+#include "tool/store.h"
 #include "tool/terminal.h"
 #include "tool/wrap.h"
 
@@ -120,13 +118,13 @@ static void print_piece(const char *data, size_t n, bool terminal)
         fwrite(data, 1, n, stdout);
 }
 
-static int print_content(const Spool *spool, const Inspection *i)
+static int print_content(Store *store, const Inspection *i)
 {
     bool terminal = isatty(STDOUT_FILENO);
     _cleanup_failure_ Failure f = {0};
     char data[65536];
-    struct stat st;
-    _cleanup_close_ int fd = spool_open_message(spool, i->id, i->state, &st, &f);
+    uint64_t size;
+    _cleanup_close_ int fd = store->ops->open(store, i->id, i->state, &size, &f);
     ssize_t n;
 
     if (fd < 0)
@@ -137,7 +135,7 @@ static int print_content(const Spool *spool, const Inspection *i)
             continue;
         if (n < 0)
             return tool_fail_number(error_from_errno(errno), "cannot read %s.%s in %s: %s", i->id,
-                spool_state_name(i->state), spool_path(spool), strerror(errno));
+                spool_state_name(i->state), store->name, strerror(errno));
         print_piece(data, (size_t)n, terminal);
     }
     return EX_OK;
@@ -172,15 +170,15 @@ typedef struct ShowOptions {
     bool json, content, colors;
 } ShowOptions;
 
-static int find_waiting(const Spool *spool, const Inspection *i, Waiting *ret)
+static int find_waiting(Store *store, const Inspection *i, Waiting *ret, Failure *f)
 {
     _cleanup_(servers_done) Servers servers = {0};
-    int r = servers_look(spool, &servers);
+    int r = store->ops->servers(store, &servers, f);
 
     return r < 0 ? r : waiting_find(&servers, i->id, i->state, i->next, clock_realtime(), ret);
 }
 
-static int show(const Spool *spool, const ToolMessage *message, const ShowOptions *options)
+static int show(Store *store, const ToolMessage *message, const ShowOptions *options)
 {
     _cleanup_(inspection_done) Inspection i = {0};
     _cleanup_(waiting_done) Waiting waiting = {0};
@@ -188,24 +186,25 @@ static int show(const Spool *spool, const ToolMessage *message, const ShowOption
     const char *id = message->id;
     SpoolState state = message->state;
     json_t *record;
-    int status, r = state == SPOOL_STATE_MAX ? -ENOENT : inspect(spool, id, state, &i);
+    int status,
+        r = state == SPOOL_STATE_MAX ? -ENOENT : store->ops->inspect(store, id, state, &i, &f);
 
     if (r == -ENOENT) { /* it has changed its state meanwhile, or cannot be looked for */
-        r = spool_find(spool, id, &state);
-        r = r < 0 ? r : inspect(spool, id, state, &i);
+        r = store->ops->locate(store, id, &state, &f);
+        r = r < 0 ? r : store->ops->inspect(store, id, state, &i, &f);
     }
     if (r < 0 && r != -ENOENT)
-        return tool_fail_queue(spool, r);
+        return tool_fail(&f);
     if (r < 0)
         return tool_refuse(ERROR_FILE,
             "there is no message %s in %s: it has been delivered, deleted, or never was there; "
             "`outbox list` shows those there are",
-            id, spool_path(spool));
+            id, store->name);
     if (options->content)
-        return print_content(spool, &i);
-    if (find_waiting(spool, &i, &waiting) < 0)
-        return tool_fail_memory();
-    if (inspect_record(spool, id, state, &record, &f) < 0)
+        return print_content(store, &i);
+    if (find_waiting(store, &i, &waiting, &f) < 0)
+        return f.text ? tool_fail(&f) : tool_fail_memory();
+    if (store->ops->record(store, id, state, &record, &f) < 0)
         return tool_fail(&f);
     status = options->json ? print_json(&i, &waiting, record)
                            : print_text(&i, &waiting, record, options->colors);
@@ -215,7 +214,7 @@ static int show(const Spool *spool, const ToolMessage *message, const ShowOption
 
 int run_show(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     ShowOptions wanted = {0};
     ToolMessage message;
     int c, status;
@@ -231,8 +230,8 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
     if (argc - optind != 1)
         return tool_usage(command, "one id is wanted");
     wanted.colors = color_is_wanted(tool->color);
-    status = tool_open_spool_to_read(tool, wanted.directory, &spool);
+    status = store_open_to_read(tool, wanted.directory, &store);
     if (status == 0)
-        status = tool_find_message(spool, argv[optind], NULL, &message);
-    return status != 0 ? status : show(spool, &message, &wanted);
+        status = store->ops->find(store, argv[optind], NULL, &message);
+    return status != 0 ? status : show(store, &message, &wanted);
 }

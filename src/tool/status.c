@@ -3,29 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "base/text.h"
 #include "tool/command.h"
 #include "tool/json.h"
-#include "tool/servers.h"
 #include "tool/span.h"
+#include "tool/store.h"
 #include "tool/terminal.h"
 
-#define STRANGERS_MAX 10 /* that are named */
-
-typedef struct StateFigures {
-    size_t messages;
-    uint64_t bytes;
-    usec_t oldest; /* arrival; 0 when there is none */
-} StateFigures;
-
 typedef struct Figures {
-    StateFigures states[SPOOL_STATE_MAX];
-    usec_t next; /* the earliest attempt of a deferred message; 0 when there is none */
-    char *strangers[STRANGERS_MAX]; /* files that are none of the queue's */
-    size_t n_strangers;
+    StoreFigures queue;
     usec_t now;
     Servers servers;
     Waiting waiting; /* what those wait for that could be sent */
@@ -34,67 +22,23 @@ typedef struct Figures {
 
 static void figures_done(Figures *figures)
 {
-    for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STRANGERS_MAX); i++)
-        free(figures->strangers[i]);
+    store_figures_done(&figures->queue);
     servers_done(&figures->servers);
     waiting_done(&figures->waiting);
 }
 
-/* ---- looking ---- */
-
-static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
+static int gather(Store *store, Figures *figures)
 {
-    StateFigures *state = &figures->states[entry->state];
-    struct stat st;
-    usec_t time;
-
-    if (spool_look_at(spool, entry->id, entry->state, &st) < 0)
-        return; /* gone meanwhile */
-    time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
-    state->messages++;
-    state->bytes += (uint64_t)st.st_size;
-    state->oldest = state->oldest == 0 ? time : MIN(state->oldest, time);
-    if (entry->state == SPOOL_DEFERRED) {
-        usec_t next = spool_next_attempt(spool, entry->id);
-
-        if (next == 0)
-            next = time; /* without a record it is due at once */
-        figures->next = figures->next == 0 ? next : MIN(figures->next, next);
-    }
-}
-
-static int note_stranger(const char *name, Figures *figures)
-{
-    if (figures->n_strangers < STRANGERS_MAX) {
-        figures->strangers[figures->n_strangers] = strdup(name);
-        if (!figures->strangers[figures->n_strangers])
-            return -ENOMEM;
-    }
-    figures->n_strangers++;
-    return 0;
-}
-
-static int gather(const Spool *spool, Figures *figures)
-{
-    _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
     _cleanup_failure_ Failure f = {0};
-    SpoolEntry entry;
     int r;
 
     figures->now = clock_realtime();
-    if (spool_scan_new(spool, &scan, &f) < 0)
-        return tool_fail(&f);
-    while ((r = spool_scan_next_all(scan, &entry)) > 0) {
-        if (r == 1)
-            count(spool, &entry, figures);
-        else if (r == 5 && note_stranger(entry.id, figures) < 0)
-            return tool_fail_memory();
-    }
-    if (r < 0)
-        return tool_fail_queue(spool, r);
-    r = servers_look(spool, &figures->servers);
+    r = store->ops->figures(store, &figures->queue, &f);
     if (r >= 0)
-        r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
+        r = store->ops->servers(store, &figures->servers, &f);
+    if (r < 0)
+        return tool_fail(&f);
+    r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
     return r < 0 ? tool_fail_memory() : 0;
 }
 
@@ -118,22 +62,22 @@ static void print_states(const Figures *figures)
     char time[AGO_MAX];
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
-        const StateFigures *state = &figures->states[s];
+        const StoreStateFigures *state = &figures->queue.states[s];
 
         Color color = state->messages > 0 ? shade(figures, color_of_state(s)) : COLOR_NONE;
 
         color_begin(stdout, color);
-        printf("  %-9s %8zu", spool_state_name(s), state->messages);
+        printf("  %-9s %8llu", spool_state_name(s), (unsigned long long)state->messages);
         color_end(stdout, color);
         if (state->messages > 0)
             printf("  %llu bytes, oldest %s", (unsigned long long)state->bytes,
                 span_format_time(state->oldest, figures->now, time));
         putchar('\n');
     }
-    if (figures->next > 0)
+    if (figures->queue.next > 0)
         printf("  the next deferred message is due %s\n",
-            span_format_time(figures->next, figures->now, time));
-    if (figures->states[SPOOL_FAILED].messages > 0)
+            span_format_time(figures->queue.next, figures->now, time));
+    if (figures->queue.states[SPOOL_FAILED].messages > 0)
         puts("  `outbox list failed` says why; `outbox retry ID` tries again");
 }
 
@@ -364,20 +308,20 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
 
 static void print_strangers(const Figures *figures)
 {
-    if (figures->n_strangers == 0)
+    if (figures->queue.n_strangers == 0)
         return;
-    printf("  %zu that %s no message and left alone:", figures->n_strangers,
-        figures->n_strangers == 1 ? "is" : "are");
-    for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STRANGERS_MAX); i++) {
+    printf("  %zu that %s no message and left alone:", figures->queue.n_strangers,
+        figures->queue.n_strangers == 1 ? "is" : "are");
+    for (size_t i = 0; i < MIN(figures->queue.n_strangers, (size_t)STORE_STRANGERS_MAX); i++) {
         putchar(' ');
-        (void)terminal_print(stdout, figures->strangers[i], 255);
+        (void)terminal_print(stdout, figures->queue.strangers[i], 255);
     }
-    puts(figures->n_strangers > STRANGERS_MAX ? " ..." : "");
+    puts(figures->queue.n_strangers > STORE_STRANGERS_MAX ? " ..." : "");
 }
 
-static void print_text(const Spool *spool, const Figures *figures)
+static void print_text(const Store *store, const Figures *figures)
 {
-    (void)terminal_print(stdout, spool_path(spool), 4096);
+    (void)terminal_print(stdout, store->name, 4096);
     putchar('\n');
     print_states(figures);
     print_strangers(figures);
@@ -397,8 +341,8 @@ static json_t *strangers_to_json(const Figures *figures)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STRANGERS_MAX); i++)
-        (void)json_array_append_new(array, json_text(figures->strangers[i]));
+    for (size_t i = 0; i < MIN(figures->queue.n_strangers, (size_t)STORE_STRANGERS_MAX); i++)
+        (void)json_array_append_new(array, json_text(figures->queue.strangers[i]));
     return array;
 }
 
@@ -422,17 +366,17 @@ static json_t *alarms_to_json(const Figures *figures)
     return array;
 }
 
-static int print_json(const Spool *spool, const Figures *figures)
+static int print_json(const Store *store, const Figures *figures)
 {
     json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:I, s:o}", "directory",
-        json_text(spool_path(spool)), "full", (int)figures->servers.full, "next",
-        json_time(figures->next), "daemons", servers_to_json(figures), "last_daemon",
+        json_text(store->name), "full", (int)figures->servers.full, "next",
+        json_time(figures->queue.next), "daemons", servers_to_json(figures), "last_daemon",
         figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
-        strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers, "alarm",
+        strangers_to_json(figures), "n_strangers", (json_int_t)figures->queue.n_strangers, "alarm",
         alarms_to_json(figures));
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
-        const StateFigures *state = &figures->states[s];
+        const StoreStateFigures *state = &figures->queue.states[s];
         json_t *object = json_pack("{s:I, s:I, s:o}", "messages", (json_int_t)state->messages,
             "bytes", (json_int_t)state->bytes, "oldest", json_time(state->oldest));
 
@@ -446,7 +390,7 @@ static int print_json(const Spool *spool, const Figures *figures)
 
 int run_status(const Tool *tool, const Command *command, int argc, char **argv)
 {
-    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_(store_free_p) Store *store = NULL;
     _cleanup_(figures_done) Figures figures = {0};
     const char *directory = NULL;
     bool json = false;
@@ -461,14 +405,14 @@ int run_status(const Tool *tool, const Command *command, int argc, char **argv)
         }
     if (optind < argc)
         return tool_usage(command, "%s: no argument is wanted", argv[optind]);
-    status = tool_open_spool_to_read(tool, directory, &spool);
+    status = store_open_to_read(tool, directory, &store);
     if (status == 0)
-        status = gather(spool, &figures);
+        status = gather(store, &figures);
     if (status != 0)
         return status;
     if (json)
-        return print_json(spool, &figures);
+        return print_json(store, &figures);
     figures.colors = color_is_wanted(tool->color);
-    print_text(spool, &figures);
+    print_text(store, &figures);
     return EX_OK;
 }
