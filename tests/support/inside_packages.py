@@ -94,7 +94,9 @@ class Packages(unittest.TestCase):
 
     def test_1_without_an_answer(self):
         """Another mail system makes way. Nothing is started, and nothing fails; mail waits."""
+        self.leave_mail_to_others()
         said = install()
+        self.assert_others_are_told_of(said)
         self.assertIn("outbox is not started, for it has no relay: dpkg-reconfigure outbox", said)
         self.assertNotIn("Traceback", said)
         self.assertEqual((state("outboxd"), state("outboxd", "is-enabled")), ("inactive", "disabled"))
@@ -104,7 +106,27 @@ class Packages(unittest.TestCase):
         for page in ("man8/sendmail.8", "man1/mailq.1", "man1/newaliases.1"):
             self.assertTrue(pathlib.Path(f"/usr/share/man/{page}.gz").exists(), page)
         run("/usr/sbin/sendmail", "someone@lab.test", stdin="kept over a purge\n")
-        self.assertEqual(len(list(SPOOL.glob("*.queued"))), 1)
+        self.assertEqual(len(list(SPOOL.glob("*.queued"))), 2)
+
+    def leave_mail_to_others(self):
+        """A message in Postfix's queue, and what says by which relay nullmailer sent."""
+        pathlib.Path("/etc/postfix/main.cf").touch()
+        run("/usr/sbin/sendmail", "-f", ME, "someone@lab.test", stdin="left to Postfix\n")
+        pathlib.Path("/etc/nullmailer").mkdir()
+        pathlib.Path("/etc/nullmailer/remotes").write_text("relay.lab.test smtp --port=2525 --starttls --user=u --pass=p\n", encoding="ascii")
+
+    def assert_others_are_told_of(self, said):
+        """With the commands, which work as they are told."""
+        (mail,) = re.findall(r"outbox: messages wait in the queue of (\S+), .*: (\d+)\. .*: (outbox import .*)", said)
+        self.assertEqual(mail[:2], ("postfix", "1"))
+        shell(mail[2])
+        self.assertIn(b"left to Postfix", next(SPOOL.glob("*.queued")).read_bytes())
+        (command,) = re.findall(r"the relay that nullmailer had: (outbox .*) && systemctl", said)
+        sample = CONFIGURATION.read_bytes()
+        shell(command)
+        self.assertEqual(run("outbox", "config", "relays.host").strip(), "relay.lab.test")
+        CONFIGURATION.write_bytes(sample)
+        shutil.rmtree("/etc/nullmailer")
 
     def test_2_purge_leaves_mail(self):
         pathlib.Path("/etc/credstore").mkdir(exist_ok=True)
@@ -112,7 +134,7 @@ class Packages(unittest.TestCase):
             secret.write_text("secret\n", encoding="ascii")
         said = run("dpkg", "--purge", "--force-depends", *NAMES)  # apt would take bsd-mailx along
         self.assertIn("messages are left in /var/spool/outbox", said)
-        self.assertEqual(len(list(SPOOL.glob("*.queued"))), 1)
+        self.assertEqual(len(list(SPOOL.glob("*.queued"))), 2)
         for path in ("/etc/outbox", "/var/lib/outbox", "/etc/credstore/outbox.password", "/usr/sbin/sendmail"):
             self.assertFalse(os.path.lexists(path), path)
         self.assertNotIn("outbox/", run("debconf-get-selections", status=None) if shutil.which("debconf-get-selections") else

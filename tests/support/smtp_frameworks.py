@@ -106,25 +106,27 @@ class SmtpFrameworks:
             raise unittest.SkipTest("Django is not installed (scripts/install-packages systemd)")
 
     def test_java(self):
-        """JavaMail, or Jakarta Mail as it is called since: extensions, several messages of one connection, a refusal."""
+        """JavaMail, and Jakarta Mail, as it is called since: extensions, several messages of a connection, a refusal."""
         if not shutil.which("javac"):
             raise unittest.SkipTest("there is no JDK; scripts/prove java installs one")
-        jar, package = next((JARS / name, package) for name, package in
-                            (("jakarta.mail.jar", "jakarta.mail"), ("javax.mail.jar", "javax.mail")) if (JARS / name).exists())
-        place = pathlib.Path("/srv/java")
+        self.open_port(senders="mallory: shop@lab.test; *: *")
+        for package, jar in {"javax.mail": "javax.mail.jar", "jakarta.mail": "jakarta-mail.jar"}.items():
+            with self.subTest(package):
+                self.send_by_java(package, JARS / jar)
+
+    def send_by_java(self, package, jar):
+        place = pathlib.Path("/srv") / package
         place.mkdir()
         (place / "Mail.java").write_text(JAVA.replace("PACKAGE", package), encoding="ascii")
-        path = f"{place}:" + ":".join(str(jar) for jar in (jar, JARS / "javax.activation.jar", JARS / "jakarta.activation.jar"))
+        path = ":".join(map(str, (place, jar, *sorted(JARS.glob("*activation.jar")))))
         shell(f"cd {place} && javac -cp {path} Mail.java")
-        self.open_port(senders="mallory: shop@lab.test; *: *")
         for user in ("root", "mallory"):
-            recipients = [f"java-{number}-{user}@lab.test" for number in range(3)]
-            said = run("java", "-cp", path, "Mail", "shop@lab.test", *recipients, user=user)
-            self.assertEqual(said, "taken: 3\n")
+            recipients = [f"{package}-{number}-{user}@lab.test" for number in range(3)]
+            self.assertEqual(run("java", "-cp", path, "Mail", "shop@lab.test", *recipients, user=user), "taken: 3\n")
             for recipient in recipients:
-                mail = self.copy_with(recipient, "a line of Java")
+                mail = self.copy_with(recipient, "by_Java")
                 self.assertEqual(mail["Subject"], "by Java, für dich")
-                self.assertIn(".dot\n", mail.get_body(("plain",)).get_content())
+                self.assertIn("für dich\n.dot\n", mail.get_body(("plain",)).get_content())
                 self.assertEqual([part.get_content() for part in mail.iter_attachments()], [bytes(10240)])
         said = run("java", "-cp", path, "Mail", "boss@lab.test", "refused@lab.test", user="mallory")
         self.assertRegex(said, r"refused: .*550 5\.7\.1 .*may not name")
