@@ -9,6 +9,7 @@ import pwd
 
 from machine import SPOOL, Machine, configure, journal, main, run, shell
 from process import wait_for
+from smtp_frameworks import SmtpFrameworks
 from smtp_programs import SmtpPrograms
 from telling_programs import TellingPrograms
 
@@ -19,7 +20,7 @@ def uid_of(user):
     return str(pwd.getpwnam(user).pw_uid)
 
 
-class Programs(SmtpPrograms, TellingPrograms, Machine):
+class Programs(SmtpFrameworks, SmtpPrograms, TellingPrograms, Machine):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -249,7 +249,8 @@ class Lab:
         self._certificates = self._postfix = self._dovecot = None
         self._processes = []
         atexit.register(self.close)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     @staticmethod
     def _place():

@@ -33,18 +33,6 @@ for step in json.load(sys.stdin):
 print(json.dumps(said))
 """
 
-# As Django's backend does: octets, whose line ends it has made, and the name of the host that it looked up itself.
-DJANGO = """
-import smtplib, sys
-from email.mime.text import MIMEText
-message = MIMEText("a line\\n", "plain", "utf-8")
-message["Subject"], message["From"], message["To"] = "by Django", "shop@lab.test", sys.argv[1]
-octets = message.as_bytes().replace(b"\\n", b"\\r\\n")
-mailer = smtplib.SMTP("localhost", 25, local_hostname="vm.lab.test", timeout=200)
-print(mailer.sendmail("shop@lab.test", [sys.argv[1]], octets))
-mailer.quit()
-"""
-
 REFUSED = "may not name"  # what spool.senders is answered by
 
 
@@ -130,15 +118,6 @@ class SmtpPrograms:
             user="mallory")
         self.assertEqual(codes, "220 250 250 250 354 250 221".split())
         self.assertEqual(self.copy_with("go@lab.test", "a line")["Subject"], "by Go")
-
-    def test_django(self):
-        self.open_port()
-        for user in ("root", "mallory"):
-            self.assertEqual(run("/usr/bin/python3", "-c", DJANGO, f"django-{user}@lab.test", user=user), "{}\n")
-            self.assertEqual(self.copy_with(f"django-{user}@lab.test", "YSBsaW5l")["Subject"], "by Django")
-        run("systemd-run", "--wait", "--pipe", "-q", "-p", "DynamicUser=yes", "-p", "ProtectSystem=strict",
-            "/usr/bin/python3", "-c", DJANGO, "django-boxed@lab.test")
-        self.copy_with("django-boxed@lab.test", "YSBsaW5l")
 
     def test_swaks(self):
         unpack("swaks")
