@@ -11,6 +11,7 @@
 #include "tool/json.h"
 #include "tool/servers.h"
 #include "tool/span.h"
+#include "tool/status_waits.h"
 #include "tool/terminal.h"
 
 #define STRANGERS_MAX 10 /* that are named */
@@ -28,7 +29,8 @@ typedef struct Figures {
     size_t n_strangers;
     usec_t now;
     Servers servers;
-    Waiting waiting; /* what those wait for that could be sent */
+    Waiting waiting;   /* what those wait for that could be sent */
+    StatusWaits waits; /* each of them */
     bool colors;
 } Figures;
 
@@ -38,29 +40,32 @@ static void figures_done(Figures *figures)
         free(figures->strangers[i]);
     servers_done(&figures->servers);
     waiting_done(&figures->waiting);
+    status_waits_done(&figures->waits);
 }
 
 /* ---- looking ---- */
 
-static void count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
+/* 0 or a negative errno. */
+static int count(const Spool *spool, const SpoolEntry *entry, Figures *figures)
 {
     StateFigures *state = &figures->states[entry->state];
+    usec_t time, next = 0;
     struct stat st;
-    usec_t time;
 
     if (spool_look_at(spool, entry->id, entry->state, &st) < 0)
-        return; /* gone meanwhile */
+        return 0; /* gone meanwhile */
     time = (usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + (usec_t)st.st_mtim.tv_nsec / 1000;
     state->messages++;
     state->bytes += (uint64_t)st.st_size;
     state->oldest = state->oldest == 0 ? time : MIN(state->oldest, time);
     if (entry->state == SPOOL_DEFERRED) {
-        usec_t next = spool_next_attempt(spool, entry->id);
-
+        next = spool_next_attempt(spool, entry->id);
         if (next == 0)
             next = time; /* without a record it is due at once */
         figures->next = figures->next == 0 ? next : MIN(figures->next, next);
     }
+    return status_waits_note(
+        &figures->waits, &figures->servers, entry->id, entry->state, next, figures->now);
 }
 
 static int note_stranger(const char *name, Figures *figures)
@@ -79,23 +84,26 @@ static int gather(const Spool *spool, Figures *figures)
     _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
     _cleanup_failure_ Failure f = {0};
     SpoolEntry entry;
-    int r;
+    int r = servers_look(spool, &figures->servers);
 
+    if (r < 0)
+        return tool_fail_memory();
     figures->now = clock_realtime();
     if (spool_scan_new(spool, &scan, &f) < 0)
         return tool_fail(&f);
     while ((r = spool_scan_next_all(scan, &entry)) > 0) {
-        if (r == 1)
-            count(spool, &entry, figures);
-        else if (r == 5 && note_stranger(entry.id, figures) < 0)
+        if (r == 1 && (r = count(spool, &entry, figures)) < 0)
+            break;
+        if (r == 5 && note_stranger(entry.id, figures) < 0)
             return tool_fail_memory();
     }
     if (r < 0)
         return tool_fail_queue(spool, r);
-    r = servers_look(spool, &figures->servers);
-    if (r >= 0)
-        r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
-    return r < 0 ? tool_fail_memory() : 0;
+    r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
+    if (r < 0)
+        return tool_fail_memory();
+    status_waits_judge(&figures->waits, &figures->waiting);
+    return 0;
 }
 
 /* ---- for a person ---- */
@@ -213,6 +221,7 @@ static void print_hint(const json_t *object)
 static void print_relay(const json_t *relay, const Figures *figures)
 {
     const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
+    size_t waiting = status_waits_count(&figures->waits, servers_text(relay, "name"));
     long long connections;
 
     fputs("  relay ", stdout);
@@ -223,6 +232,8 @@ static void print_relay(const json_t *relay, const Figures *figures)
     print_health(relay, figures);
     connections = servers_number(relay, "connections");
     printf(", %lld connection%s", connections, connections == 1 ? "" : "s");
+    if (waiting > 0)
+        printf(", %zu message%s for it", waiting, waiting == 1 ? " waits" : "s wait");
     print_hint(waits);
     if (json_is_object(fault)) {
         fputs("; ", stdout);
@@ -424,12 +435,12 @@ static json_t *alarms_to_json(const Figures *figures)
 
 static int print_json(const Spool *spool, const Figures *figures)
 {
-    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:I, s:o}", "directory",
+    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:o, s:I, s:o}", "directory",
         json_text(spool_path(spool)), "full", (int)figures->servers.full, "next",
         json_time(figures->next), "daemons", servers_to_json(figures), "last_daemon",
-        figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
-        strangers_to_json(figures), "n_strangers", (json_int_t)figures->n_strangers, "alarm",
-        alarms_to_json(figures));
+        figures->servers.last, "waits", waiting_to_json(&figures->waiting), "relays_waited_for",
+        status_waits_to_json(&figures->waits), "strangers", strangers_to_json(figures),
+        "n_strangers", (json_int_t)figures->n_strangers, "alarm", alarms_to_json(figures));
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StateFigures *state = &figures->states[s];

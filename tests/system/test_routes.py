@@ -143,6 +143,43 @@ class Rules(RoutesTest):
         self.assertTrue(self.queue.is_empty())
 
 
+class Told(RoutesTest):
+    """What `list`, `show` and `status` say of mail that waits for the relay of a rule."""
+
+    def setUp(self):
+        super().setUp()
+        del self.relays["internal"]
+        relays = [self.settings(relay, name) for name, relay in self.relays.items()]
+        relays.append({**self.settings(self.relays["a"], "internal"), "port": free_port(), "hold_first": "1h",
+                       "hold_max": "1h"})
+        self.daemon = self.start(*relays, retry=RETRY)
+
+    def json(self, *arguments):
+        return json.loads(self.outbox(*arguments, "--json"))
+
+    def test_which_relay(self):
+        self.queue.drop("one", message(to=["x1@h.corp.test", "x2@else.test"]))
+        self.at("default", "x2@else.test")
+        self.wait_log(self.daemon, "it waits for relay internal")
+        wait_for(lambda: self.json("show", "one")["waits"]["for"] == "relay", lambda: self.json("show", "one"))
+        waits = self.json("show", "one")["waits"]
+        self.assertEqual(waits["relay"], "internal")
+        self.assertRegex(waits["text"], "^relay internal is on hold until .*, stage connect: ")
+        self.assertEqual([one["waits"] for one in self.json("list")], [waits])
+        self.assertRegex(self.outbox("list"), r"one +queued .* relay ")
+        self.assertIn("relay internal is on hold until", self.outbox("list"))
+        self.assertRegex(self.outbox("show", "one"), r"Waits for: +relay, until .*: relay internal is on hold")
+        status = self.json("status")
+        self.assertEqual((status["waits"]["relay"], status["relays_waited_for"]), ("internal", {"internal": 1}))
+        self.assertRegex(self.outbox("status"), r"relay internal .*, 1 message waits for it")
+
+    def test_scheduled(self):
+        for name, year in (("one", time.gmtime().tm_year + 2), ("two", time.gmtime().tm_year + 1)):
+            self.queue.drop(name, f"X-Outbox-Not-Before: {year}-01-01T00:00:00Z\n".encode() + message(to=["x1@else.test"]))
+        waits = self.json("status")["waits"]
+        self.assertEqual((waits["for"], waits["until"]), ("time", f"{year}-01-01T00:00:00.000000Z"))
+
+
 class Restraints(RoutesTest):
     """A relay of a rule that may not take everything at once."""
 
