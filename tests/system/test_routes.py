@@ -209,6 +209,18 @@ class Restraints(RoutesTest):
         self.outbox("hold", "two", "three")
         self.assertEqual(self.queue.in_state("held"), ["three.held", "two.held"])
 
+    def test_who_one_relay_refuses_keeps_nobody_waiting(self):
+        """Too many recipients for what a rate leaves: those of other relays are sent at once."""
+        daemon = self.run_restrained(recipient_rate="3/h")
+        self.queue.drop("one", message(to=["x1@h.corp.test", "x2@h.corp.test"]))
+        self.at("internal", "x1@h.corp.test", "x2@h.corp.test")
+        self.queue.drop("two", message(to=["x3@h.corp.test", "x4@h.corp.test", "x5@else.test"]))
+        self.at("default", "x5@else.test")
+        self.wait_log(daemon, "relay internal may not take 2 recipients at once yet (recipient_rate)")
+        wait_for(lambda: [event["recipient"] for event in self.queue.events("two", "delivered")] == ["x5@else.test"],
+                 lambda: self.queue.names())
+        self.assertEqual(len(self.relays["internal"].accepted), 1)
+
     def test_what_waits_is_looked_at_once(self):
         """A thousand names that come up at once keep the daemon from nothing, and it does not go round in them."""
         daemon = self.run_restrained(message_rate="1/h")
