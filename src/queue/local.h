@@ -1,11 +1,10 @@
-/* The names of this machine, for sendmail: the settings of `local`, the file of aliases, and what
+/* The names of this machine: the settings of `local`, the file of aliases, and what
  * the system is called. */
 #pragma once
 
 #include "message/aliases.h"
 #include "settings/config.h"
 #include "settings/from_rules.h"
-#include "tool/command.h"
 
 typedef struct Local {
     Config *config;
@@ -28,12 +27,9 @@ int local_open(const char *config_path, Local *ret, Failure *f);
 int local_open_again(const char *config_path, const Local *before, Local *ret, Failure *f);
 void local_done(Local *local);
 
-/* newaliases: whether each line of the file is one. Returns an exit status, having said which is
- * not. */
-int local_check_aliases(const char *config_path);
-
-/* The full name of a user as the password file has it, up to the first comma, with the login name
- * for "&" (passwd(5)). "": there is none beside that. Caller frees; NULL when memory is short. */
-char *local_full_name(const char *gecos, const char *login);
+/* Whether each line of the file of aliases is one, and each rule can be followed: not in a circle,
+ * and what is included can be read. 0; -EBADMSG with a Failure that names each that is not, in a
+ * line of its own; -ENOMEM. */
+int local_check(const Local *local, Failure *f);
 
 #define _cleanup_local_ _cleanup_(local_done)
