@@ -37,6 +37,10 @@ static inline char text_upper(char c)
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
+/* Small letters for capitals of every script, so that names that differ in case alone are the same.
+ * Caller frees. 0 or -ENOMEM. */
+int text_fold_case(const char *text, char **ret);
+
 /* Takes blanks off both ends, and a CR off the last one, in place; where the text begins. */
 char *text_trim(char *text);
 

@@ -43,6 +43,7 @@ struct Alarm {
     sd_event_source *resume; /* armed while the command waits for its pause */
     Task search, run;
     usec_t relay_since[RELAYS_MAX]; /* monotonic: held since then; 0: not */
+    bool relay_late[RELAYS_MAX];    /* for too long, and it has not been of use since */
     char *texts[ALARM_KIND_MAX];    /* of alarms that have begun; NULL: none */
     usec_t since[ALARM_KIND_MAX];   /* realtime: then */
     Buffer input;                   /* lines that the command has not been told */
@@ -221,24 +222,33 @@ static void tell_relay(const EngineRelay *relay, const char *span, char *text, s
         fault ? ": " : "", code, fault && fault->text ? fault->text : "");
 }
 
-/* One whose hold is over, and which nobody has tried since, may work. */
-static void look_at_relays(Alarm *a, usec_t now)
+/* One whose hold is over, and which nobody has tried since, may work: that begins no alarm, and
+ * ends none. */
+static bool is_late(Alarm *a, size_t i, const EngineRelay *relay, usec_t now)
 {
     usec_t limit = a->config->alarm.relay_after;
+    bool held = relay->at_fault && strcmp(relay->state, "hold-over") != 0;
+
+    a->relay_since[i] = !held ? 0 : a->relay_since[i] > 0 ? a->relay_since[i] : now;
+    return limit > 0 && relay->at_fault &&
+           (a->relay_late[i] || (held && now - a->relay_since[i] >= limit));
+}
+
+static void look_at_relays(Alarm *a, usec_t now)
+{
     EngineRelay relay;
     char text[TEXT_MAX];
     bool late = false;
 
-    for (size_t i = 0; i < RELAYS_MAX && queue_relay(a->queue, i, &relay); i++) {
-        bool held = relay.at_fault && strcmp(relay.state, "hold-over") != 0;
+    for (size_t i = 0; i < RELAYS_MAX; i++) {
         _cleanup_free_
         char *span = NULL;
 
-        a->relay_since[i] = !held ? 0 : a->relay_since[i] > 0 ? a->relay_since[i] : now;
-        if (!held || limit == 0 || now - a->relay_since[i] < limit || late)
+        a->relay_late[i] = queue_relay(a->queue, i, &relay) && is_late(a, i, &relay, now);
+        if (!a->relay_late[i] || late)
             continue;
         late = true;
-        span = text_format_duration(limit);
+        span = text_format_duration(a->config->alarm.relay_after);
         tell_relay(&relay, span, text, sizeof(text));
         begin(a, ALARM_RELAY, text);
     }

@@ -18,6 +18,7 @@
 #include "daemon/submit_socket.h"
 #include "net/relay_check.h"
 #include "net/tls.h"
+#include "queue/local.h"
 #include "settings/load.h"
 #include "spool/pickup.h"
 #include "spool/spool.h"
@@ -106,6 +107,19 @@ static int check_pickup(const Config *config)
     return status;
 }
 
+/* What is wrong there keeps the daemon from nothing: it is told, and no failure. */
+static void check_names(const Options *options)
+{
+    _cleanup_local_ Local local = {0};
+    _cleanup_failure_ Failure f = {0};
+    int r = local_open(options->config_path, &local, &f);
+
+    if (r >= 0 && local.unread)
+        fprintf(stderr, "local.aliases: %s cannot be read: %s\n", local.names.path, local.unread);
+    if (r >= 0 && local_check(&local, &f) < 0)
+        fprintf(stderr, "local.aliases: %s: %s\n", local.names.path, failure_text(&f));
+}
+
 static int check(const Options *options)
 {
     _cleanup_config_ Config *config = NULL;
@@ -126,6 +140,7 @@ static int check(const Options *options)
 
         status = one != EX_OK ? one : status;
     }
+    check_names(options);
     if (status == EX_OK)
         printf("%s: ok\n", config->path ?: "built-in settings");
     return status;

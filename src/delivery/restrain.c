@@ -52,6 +52,22 @@ static size_t recipients_of(const HeldMessage *message)
     return split_recipients(message, &first, &n_lost);
 }
 
+/* Those whose turn it is wait for a further attempt; others of the message, whom other relays may
+ * take, go on without them. */
+static bool goes_on_without(Link *link, HeldMessage *message)
+{
+    Engine *engine = link->engine;
+    Split *split = split_of(message);
+
+    if (!split || link->set != engine->relays)
+        return false;
+    split->parts[split->current].done = true;
+    if (split_relays(engine->relays, engine->config->rules, message) == 0)
+        return false;
+    engine_put_elsewhere(engine, message);
+    return true;
+}
+
 bool restrain_admits(Link *link, HeldMessage *message)
 {
     char text[RESTRAINT_TEXT_MAX];
@@ -59,6 +75,8 @@ bool restrain_admits(Link *link, HeldMessage *message)
 
     if (!restraint || restraint_admits(restraint, recipients_of(message), engine_now(link->engine)))
         return true;
+    if (goes_on_without(link, message))
+        return false;
     snprintf(text, sizeof(text),
         "relay %.100s may not take %zu recipients at once yet (recipient_rate)",
         link->relay->config->name, recipients_of(message));

@@ -1,7 +1,5 @@
 /* Reading aliases and following them. Must never run a command, write to a file, or go in circles;
  * must never leave out a recipient without a word. */
-#include "message/aliases.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,22 +10,8 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "message/address.h"
+#include "message/aliases_internal.h"
 #include "message/mend.h"
-
-typedef struct Alias {
-    char *name; /* NULL: the line is none */
-    char *targets;
-    size_t line;
-    bool followed; /* for the recipient that is being added */
-} Alias;
-
-struct Aliases {
-    Alias *list; /* by name once the file has been read */
-    size_t n, allocated;
-    /* For the recipient that is being added. */
-    size_t n_included;
-    bool root_followed;
-};
 
 void aliases_free(Aliases *a)
 {
@@ -35,6 +19,7 @@ void aliases_free(Aliases *a)
         return;
     for (size_t i = 0; i < a->n; i++) {
         free(a->list[i].name);
+        free(a->list[i].folded);
         free(a->list[i].targets);
     }
     free(a->list);
@@ -59,12 +44,6 @@ static const char *find_colon(const char *at, const char *end)
     return NULL;
 }
 
-typedef struct OneAddress {
-    char *address;
-    bool is_bare;
-    unsigned n;
-} OneAddress;
-
 static int take_one(void *user, const AddressItem *item)
 {
     OneAddress *one = user;
@@ -78,8 +57,7 @@ static int take_one(void *user, const AddressItem *item)
     return one->address ? 0 : -ENOMEM;
 }
 
-/* One address, or a local part alone. 0, -EINVAL or -EBADMSG for anything else, or -ENOMEM. */
-static int read_one(const char *text, size_t n, OneAddress *one)
+int aliases_read_one(const char *text, size_t n, OneAddress *one)
 {
     int r = address_list_parse(text, n, ADDRESS_RECIPIENTS, take_one, one, NULL);
 
@@ -114,12 +92,15 @@ static int add_line(Aliases *a, const char *data, size_t n, size_t line)
     alias->line = line;
     if (!colon || memchr(data, '\0', n))
         return 0;
-    r = read_one(data, (size_t)(colon - data), &one);
+    r = aliases_read_one(data, (size_t)(colon - data), &one);
     if (r < 0 || !one.is_bare) {
         free(one.address);
         return r == -ENOMEM ? r : 0;
     }
     alias->name = one.address;
+    r = text_fold_case(alias->name, &alias->folded);
+    if (r < 0)
+        return r;
     alias->targets = strndup(colon + 1, n - (size_t)(colon + 1 - data));
     return alias->targets ? 0 : -ENOMEM;
 }
@@ -132,7 +113,7 @@ static int compare(const void *a, const void *b)
     if (!one->name || !other->name)
         order = !other->name - !one->name;
     else
-        order = strcasecmp(one->name, other->name);
+        order = strcmp(one->folded, other->folded);
     return order ? order : one->line < other->line ? -1 : one->line > other->line;
 }
 
@@ -180,20 +161,38 @@ int aliases_parse(const char *data, size_t n, Aliases **ret)
     return 0;
 }
 
-/* The first rule for that name. */
-static Alias *find(const Aliases *a, const char *name)
+/* The first rule for that name, by its folded form. */
+static Alias *find_folded(const Aliases *a, const char *folded)
 {
-    size_t low = 0, high = a ? a->n : 0;
+    size_t low = 0, high = a->n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (!a->list[middle].name || strcasecmp(a->list[middle].name, name) < 0)
+        if (!a->list[middle].name || strcmp(a->list[middle].folded, folded) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return a && low < a->n && strcasecmp(a->list[low].name, name) == 0 ? &a->list[low] : NULL;
+    return low < a->n && strcmp(a->list[low].folded, folded) == 0 ? &a->list[low] : NULL;
+}
+
+/* NULL as well where memory is short: then the name has no folded form to be found by. */
+static Alias *find(const Aliases *a, const char *name)
+{
+    _cleanup_free_
+    char *folded = NULL;
+
+    return a && text_fold_case(name, &folded) >= 0 ? find_folded(a, folded) : NULL;
+}
+
+bool aliases_is_same(const char *a, const char *b)
+{
+    _cleanup_free_
+    char *one = NULL, *other = NULL;
+
+    return text_fold_case(a, &one) >= 0 && text_fold_case(b, &other) >= 0 &&
+           strcmp(one, other) == 0;
 }
 
 /* ---- following ---- */
@@ -204,6 +203,7 @@ typedef struct Way {
     Envelope *envelope;
     const char *parameters; /* for whom a rule names */
     Failure *failure;
+    Buffer *wrong; /* where all that is wrong is gathered, a line each; NULL: the first ends it */
     const char *name; /* whose rule is followed */
     Alias *alias;     /* NULL: root's setting */
     const struct Way *from;
@@ -272,8 +272,7 @@ static int include(Way *way, const char *element)
     return r;
 }
 
-/* ":include:/path" in quotes, as sendmail has it, is the same. */
-static void unquote_include(char *element)
+void aliases_unquote_include(char *element)
 {
     size_t n = strlen(element);
 
@@ -283,8 +282,7 @@ static void unquote_include(char *element)
     element[n - 2] = '\0';
 }
 
-/* Whether it is what delivers on this machine; and why it is not followed. */
-static const char *why_refused(const char *element)
+const char *aliases_why_refused(const char *element)
 {
     const char *at = element + (element[0] == '"');
 
@@ -298,83 +296,6 @@ static const char *why_refused(const char *element)
     if (at[0] == ':')
         return "which is no address";
     return NULL;
-}
-
-typedef struct Checking {
-    const Alias *alias;
-    Buffer *wrong; /* a line each */
-} Checking;
-
-static int check_element(void *user, const char *text, size_t n)
-{
-    const Checking *c = user;
-    _cleanup_free_
-    char *element = strndup(text, n);
-    OneAddress one = {0};
-    const char *why;
-    int r = 0;
-
-    if (!element)
-        return -ENOMEM;
-    unquote_include(element);
-    if (text_starts_nocase(element, ":include:"))
-        return 0;
-    why = why_refused(element);
-    if (!why)
-        r = read_one(text, n, &one);
-    free(one.address);
-    if (r == -ENOMEM || (!why && r >= 0))
-        return r;
-    return buffer_appendf(c->wrong, "line %zu: %s has \"%s\", %s\n", c->alias->line, c->alias->name,
-        element, why ?: "which is no address");
-}
-
-/* `one` is the rule for a name in front of it; NULL: there is none. 0 or -ENOMEM. */
-static int check_alias(const Alias *alias, const Alias *one, Buffer *wrong)
-{
-    int r;
-
-    if (!alias->name)
-        return buffer_appendf(
-            wrong, "line %zu is none of aliases; write NAME: ADDRESS, ...\n", alias->line);
-    if (one && one->name && strcasecmp(one->name, alias->name) == 0)
-        return buffer_appendf(wrong,
-            "line %zu has a second rule for %s, which counts for nothing beside line %zu\n",
-            alias->line, alias->name, one->line);
-    r = address_list_split(
-        alias->targets, strlen(alias->targets), check_element, &(Checking){alias, wrong});
-    if (r == -ENOMEM || r >= 0)
-        return MIN(r, 0);
-    return buffer_appendf(
-        wrong, "line %zu: %s has what is no list of addresses\n", alias->line, alias->name);
-}
-
-static int by_line(const void *a, const void *b)
-{
-    const Alias *one = *(const Alias *const *)a, *other = *(const Alias *const *)b;
-
-    return (one->line > other->line) - (one->line < other->line);
-}
-
-int aliases_check(const Aliases *a, Failure *f)
-{
-    _cleanup_free_
-    const Alias **lines = calloc(a->n + 1, sizeof(*lines));
-    _cleanup_buffer_ Buffer wrong = {0};
-    int r = lines ? 0 : -ENOMEM;
-
-    for (size_t i = 0; lines && i < a->n; i++)
-        lines[i] = &a->list[i];
-    if (lines)
-        qsort(lines, a->n, sizeof(*lines), by_line);
-    for (size_t i = 0; r >= 0 && i < a->n; i++)
-        r = check_alias(lines[i], lines[i] > a->list ? lines[i] - 1 : NULL, &wrong);
-    if (r < 0)
-        return failure_set_errno(f, r, "cannot read the aliases");
-    if (buffer_size(&wrong) == 0)
-        return 0;
-    return failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%.*s", (int)buffer_size(&wrong) - 1,
-        buffer_data(&wrong));
 }
 
 static bool is_own(const LocalNames *names, const char *domain)
@@ -409,16 +330,21 @@ static int follow_address(Way *way, const OneAddress *one)
         return -ENOMEM;
     if (!local || (!one->is_bare && !has_rule(way->names, local)))
         return add_address(way, one->address);
-    if (text_equal_nocase(local, way->name)) {
+    if (aliases_is_same(local, way->name)) {
         way->left_out++;
         return 0;
     }
     return add_name(way->names, way, way->envelope, local, way->parameters, way->failure);
 }
 
-static int follow_element(void *user, const char *text, size_t n)
+/* What is wrong with a line of the file itself, aliases_check() tells. */
+static bool is_told_by_line(const Way *way)
 {
-    Way *way = user;
+    return way->wrong && way->alias && way->n_included == 0;
+}
+
+static int follow_one(Way *way, const char *text, size_t n)
+{
     _cleanup_free_
     char *element = strndup(text, n);
     OneAddress one = {0};
@@ -428,19 +354,42 @@ static int follow_element(void *user, const char *text, size_t n)
     if (!element)
         return -ENOMEM;
     way->n++;
-    unquote_include(element);
+    aliases_unquote_include(element);
     if (text_starts_nocase(element, ":include:"))
         return include(way, element);
-    why = why_refused(element);
+    why = aliases_why_refused(element);
     if (why)
-        return refuse(way, element, why);
-    r = read_one(text, n, &one);
+        return is_told_by_line(way) ? 0 : refuse(way, element, why);
+    r = aliases_read_one(text, n, &one);
+    if ((r == -EINVAL || r == -EBADMSG) && is_told_by_line(way))
+        return 0;
     if (r == -EINVAL || r == -EBADMSG)
         r = refuse(way, element, "which is no address");
     if (r >= 0)
         r = follow_address(way, &one);
     free(one.address);
     return r;
+}
+
+/* Goes on behind a mistake, once it is noted. A name without a rule is none: it may have one one
+ * day. 0 or a negative errno. */
+static int note_mistake(Buffer *wrong, Failure *f, int result)
+{
+    int r = 0;
+
+    if (result != -EINVAL || !wrong)
+        return result;
+    if (f->number != ERROR_NO_RECIPIENT)
+        r = buffer_appendf(wrong, "%s\n", failure_text(f));
+    failure_done(f);
+    return r;
+}
+
+static int follow_element(void *user, const char *text, size_t n)
+{
+    Way *way = user;
+
+    return note_mistake(way->wrong, way->failure, follow_one(way, text, n));
 }
 
 static int follow(Way *way, const char *text, size_t n)
@@ -473,7 +422,7 @@ static int follow_rule(Way *way, const char *targets)
     int r;
 
     for (const Way *at = way->from; at; at = at->from, depth++)
-        if (text_equal_nocase(at->name, way->name))
+        if (aliases_is_same(at->name, way->name))
             return fail_loop(way);
     if (depth >= DEPTH_MAX)
         return refuse(way, way->name, "which is behind too many other names; name an address");
@@ -481,7 +430,7 @@ static int follow_rule(Way *way, const char *targets)
         return 0;
     r = follow(way, targets, strlen(targets));
     if (r < 0)
-        return r;
+        return is_told_by_line(way) && r != -ENOMEM ? 0 : r;
     if (way->alias)
         way->alias->followed = true;
     else if (way->names->aliases)
@@ -522,6 +471,7 @@ static int add_name(const LocalNames *names, const Way *from, Envelope *e, const
         .envelope = e,
         .parameters = parameters,
         .failure = f,
+        .wrong = names->wrong,
         .name = name,
         .from = from,
         .n_included = from ? from->n_included : 0};
@@ -564,23 +514,6 @@ static void begin(Aliases *a)
         a->list[i].followed = false;
 }
 
-int local_names_check(const LocalNames *names, Failure *f)
-{
-    size_t n = names->aliases ? names->aliases->n : 0;
-    int r = 0;
-
-    begin(names->aliases);
-    for (size_t i = 0; r >= 0 && i <= n; i++) {
-        const char *name = i == 0 ? "root" : names->aliases->list[i - 1].name;
-        _cleanup_envelope_ Envelope e = {0};
-
-        r = name ? add_name(names, NULL, &e, name, NULL, f) : 0;
-        if (r == -EINVAL && f->number == ERROR_NO_RECIPIENT) /* it may have a rule one day */
-            r = 0;
-    }
-    return r;
-}
-
 int local_names_add(
     const LocalNames *names, Envelope *e, const char *address, const char *parameters, Failure *f)
 {
@@ -597,4 +530,29 @@ int local_names_add(
         r = add_original(names, address, &all);
     begin(names->aliases);
     return r < 0 ? r : add_name(names, NULL, e, local, all, f);
+}
+
+static int check_name(const LocalNames *names, const char *name, Failure *f)
+{
+    _cleanup_envelope_ Envelope e = {0};
+    int r = add_name(names, NULL, &e, name, NULL, f);
+
+    return note_mistake(names->wrong, f, r);
+}
+
+int local_names_gather(const LocalNames *names, Buffer *wrong)
+{
+    size_t n = names->aliases ? names->aliases->n : 0;
+    _cleanup_failure_ Failure f = {0};
+    LocalNames all = *names;
+    int r = 0;
+
+    all.wrong = wrong;
+    begin(names->aliases);
+    for (size_t i = 0; r >= 0 && i <= n; i++) {
+        const char *name = i == 0 ? "root" : names->aliases->list[i - 1].name;
+
+        r = name ? check_name(&all, name, &f) : 0;
+    }
+    return r;
 }

@@ -1,8 +1,9 @@
 /* Where mail for the names of this machine goes: a file as aliases(5) of sendmail and Postfix
  * describe it, and the rule for root beside it. Pure: nothing is opened here.
  *
- * A name is compared without case. Nothing is ever delivered on this machine: commands, files and
- * mailboxes are refused by name. doc/decisions/local-names.md tells why each is read as it is. */
+ * A name is compared without case, of any script (text_fold_case()). Nothing is ever delivered on
+ * this machine: commands, files and mailboxes are refused by name. doc/decisions/local-names.md
+ * tells why each is read as it is. */
 #pragma once
 
 #include <stdbool.h>
@@ -39,6 +40,7 @@ typedef struct LocalNames {
     const char *const *own; /* domains that are this machine, NULL-terminated */
     AliasesInclude include; /* NULL: :include: is refused */
     void *user;             /* of `include` */
+    Buffer *wrong;          /* inside the layer */
 } LocalNames;
 
 /* Adds that recipient, or those that a rule has for it, to the envelope, with the parameters and
@@ -50,7 +52,8 @@ int local_names_add(
     const LocalNames *names, Envelope *e, const char *address, const char *parameters, Failure *f);
 
 /* Whether each rule can be followed, root's with them: not in a circle, and what is included can be
- * read. 0; -EINVAL with a Failure of the first that cannot; -ENOMEM. */
+ * read. Of a line of the file it tells nothing that aliases_check() tells. 0; -EINVAL with a
+ * Failure that names each that cannot, in a line of its own; -ENOMEM. */
 int local_names_check(const LocalNames *names, Failure *f);
 
 DEFINE_CLEANUP(Aliases, aliases_free);

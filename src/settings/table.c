@@ -533,7 +533,8 @@ static const Setting table[] = {
         .help = "how long a message may wait before there is an alarm; 0: for ever"},
     {ALARM(alarm_relay_after), "", SETTING_DURATION, IN_ALARM(relay_after), "15m", 0,
         365 * USEC_PER_DAY,
-        .help = "how long a relay may be on hold before there is an alarm; 0: for ever"},
+        .help = "how long a relay may be on hold before there is an alarm, which ends when it has "
+                "been of use again; 0: for ever"},
     {ALARM(alarm_command), "", SETTING_STRING, IN_ALARM(command), NULL,
         .help = "a shell command that is told, on its standard input, of alarms and of messages "
                 "that fail; again where it ends with a status other than 0"},

@@ -1,32 +1,8 @@
-/* The names of this machine, for sendmail: the settings of `local`, the file of aliases, and what
- * the system is called. */
+/* The names of this machine, for sendmail. */
 #pragma once
 
-#include "message/aliases.h"
-#include "settings/config.h"
-#include "settings/from_rules.h"
+#include "queue/local.h"
 #include "tool/command.h"
-
-typedef struct Local {
-    Config *config;
-    Aliases *aliases;
-    const char *unread;    /* why the file of aliases could not be read; NULL: it could */
-    char *domain;          /* of senders, never NULL */
-    bool is_known;         /* others can know it: recipients get it, too */
-    char *full, node[256]; /* this host's names; `full` NULL: it has none */
-    const char *own[5];    /* domains that are this machine, NULL-terminated */
-    LocalNames names;
-    FromRules *from; /* NULL: addresses stay */
-} Local;
-
-/* Reads them. Where a configuration that nobody named cannot be read the defaults hold. 0 or a
- * negative errno with a Failure; to be done in any case. */
-int local_open(const char *config_path, Local *ret, Failure *f);
-
-/* The same for who has them already, and reads them anew: what this host is called, which a name
- * server may have to be asked for, is not asked again. */
-int local_open_again(const char *config_path, const Local *before, Local *ret, Failure *f);
-void local_done(Local *local);
 
 /* newaliases: whether each line of the file is one. Returns an exit status, having said which is
  * not. */
@@ -35,5 +11,3 @@ int local_check_aliases(const char *config_path);
 /* The full name of a user as the password file has it, up to the first comma, with the login name
  * for "&" (passwd(5)). "": there is none beside that. Caller frees; NULL when memory is short. */
 char *local_full_name(const char *gecos, const char *login);
-
-#define _cleanup_local_ _cleanup_(local_done)

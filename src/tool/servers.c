@@ -9,7 +9,9 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "settings/load.h"
 #include "tool/json.h"
+#include "tool/message_ways.h"
 #include "tool/span.h"
 
 /* ---- reading ---- */
@@ -85,6 +87,31 @@ static void add_dead(Servers *servers, json_t *state)
     }
 }
 
+/* Whether the relays are those that it says it has: it may have read another one since. */
+static bool is_its_own(const json_t *relays, const Config *config)
+{
+    bool same = json_array_size(relays) == config->n_relays;
+
+    for (size_t i = 0; same && i < config->n_relays; i++)
+        same = text_equal(servers_text(json_array_get(relays, i), "name"), config->relays[i]->name);
+    return same;
+}
+
+/* By which rules it sends, where it has some that this user may read. 0 or -ENOMEM. */
+static int find_rules(Servers *servers, size_t i)
+{
+    const char *path = servers_text(servers->live[i], "configuration");
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_failure_ Failure f = {0};
+    int r = path ? config_load(path, NULL, &config, &f) : -ENOENT;
+
+    if (r < 0)
+        return r == -ENOMEM ? r : 0;
+    if (config->rules && is_its_own(json_object_get(servers->live[i], "relays"), config))
+        servers->by_rules[i] = TAKE_PTR(config);
+    return 0;
+}
+
 static bool has_no_room(const Spool *spool)
 {
     struct statvfs fs;
@@ -119,6 +146,8 @@ int servers_look(const Spool *spool, Servers *ret)
     }
     if (r != -ENOMEM)
         r = await_answers(ret);
+    for (size_t i = 0; i < ret->n && r >= 0; i++)
+        r = find_rules(ret, i);
     if (r < 0) {
         servers_done(ret);
         return r;
@@ -131,8 +160,10 @@ int servers_look(const Spool *spool, Servers *ret)
 
 void servers_done(Servers *servers)
 {
-    for (size_t i = 0; i < servers->n; i++)
+    for (size_t i = 0; i < servers->n; i++) {
         json_decref(servers->live[i]);
+        (void)config_unref(servers->by_rules[i]);
+    }
     json_decref(servers->last);
     *servers = (Servers){0};
 }
@@ -221,20 +252,76 @@ static bool is_useless(const json_t *relay)
            json_is_true(json_object_get(relay, "silent")) || is_restrained(relay);
 }
 
-/* The relay that can be used first, of a server none of whose relays can be used; else NULL. */
-static const json_t *find_useless(const json_t *server)
+static usec_t useless_until(const json_t *relay)
+{
+    usec_t restrained =
+        is_restrained(relay) ? servers_time(json_object_get(relay, "restrained"), "until") : 0;
+
+    return MAX(servers_time(relay, "until"), restrained);
+}
+
+/* Of these relays (a bit is a place) the one that can be used first, where none can be now; else
+ * NULL. */
+static const json_t *find_useless_of(const json_t *server, uint64_t of)
 {
     const json_t *relay, *first = NULL, *relays = json_object_get(server, "relays");
     size_t i;
 
     json_array_foreach(relays, i, relay)
     {
+        if (i < ROUTES_RELAYS_MAX && !(of >> i & 1))
+            continue;
         if (!is_useless(relay))
             return NULL;
-        if (!first || servers_time(relay, "until") < servers_time(first, "until"))
+        if (!first || useless_until(relay) < useless_until(first))
             first = relay;
     }
     return first;
+}
+
+static bool has_useless(const json_t *server)
+{
+    const json_t *relay, *relays = json_object_get(server, "relays");
+    size_t i;
+
+    json_array_foreach(relays, i, relay) if (is_useless(relay)) return true;
+    return false;
+}
+
+/* Of a message whose recipients go several ways, NULL as long as one of them is open. */
+static const json_t *find_useless_way(const json_t *server, const MessageWays *ways)
+{
+    const json_t *first = NULL;
+
+    for (size_t i = 0; i < ways->n; i++) {
+        const json_t *relay = find_useless_of(server, ways->relays[i]);
+
+        if (!relay)
+            return NULL;
+        if (!first || useless_until(relay) < useless_until(first))
+            first = relay;
+    }
+    return first;
+}
+
+/* The relay that a message waits for at that server, or with NULL all messages; NULL: it need not.
+ * 0 or -ENOMEM. */
+static int find_useless(
+    const Servers *servers, size_t i, const char *id, SpoolState state, const json_t **ret)
+{
+    const json_t *server = servers->live[i];
+    _cleanup_(message_ways_done) MessageWays ways = {0};
+    int r = 0;
+
+    *ret = NULL;
+    if (!has_useless(server))
+        return 0;
+    if (id && servers->spool && servers->by_rules[i])
+        r = message_ways_find(servers->spool, id, state, servers->by_rules[i]->rules, &ways);
+    if (r == -ENOMEM)
+        return r;
+    *ret = ways.relays ? find_useless_way(server, &ways) : find_useless_of(server, UINT64_MAX);
+    return 0;
 }
 
 /* "stage rcpt: 451 4.2.0 full", which the caller frees; NULL without memory. */
@@ -274,7 +361,7 @@ static int wait_for_room(const json_t *relay, Waiting *ret)
         servers_text(restrained, "until"), servers_text(restrained, "text") ?: "?");
 }
 
-static int wait_for_relay(const json_t *relay, Waiting *ret)
+static int explain_relay(const json_t *relay, Waiting *ret)
 {
     const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
     const char *until = servers_text(relay, "until"), *name = servers_text(relay, "name") ?: "?";
@@ -297,6 +384,16 @@ static int wait_for_relay(const json_t *relay, Waiting *ret)
         hint ? "; " : "", hint ?: "");
 }
 
+static int wait_for_relay(const json_t *relay, Waiting *ret)
+{
+    int r = explain_relay(relay, ret);
+
+    if (r < 0)
+        return r;
+    ret->relay = strdup(servers_text(relay, "name") ?: "?");
+    return ret->relay ? 0 : -ENOMEM;
+}
+
 /* It cannot be told from one that is stopped what it hangs in. */
 static int wait_for_answer(const Servers *servers, size_t i, Waiting *ret)
 {
@@ -310,12 +407,15 @@ static int wait_for_answer(const Servers *servers, size_t i, Waiting *ret)
 }
 
 /* 1: this server keeps it waiting for a reason of its own; 0: it does not; or -ENOMEM. */
-static int wait_for_server(const Servers *servers, size_t i, Waiting *ret)
+static int wait_for_server(
+    const Servers *servers, size_t i, const char *id, SpoolState state, Waiting *ret)
 {
     const json_t *server = servers->live[i];
-    const json_t *pause = json_object_get(server, "pause"), *relay = find_useless(server);
-    int r = 0;
+    const json_t *pause = json_object_get(server, "pause"), *relay;
+    int r = find_useless(servers, i, id, state, &relay);
 
+    if (r < 0)
+        return r;
     if (servers->silent[i] > 0)
         r = wait_for_answer(servers, i, ret);
     else if (json_is_object(pause))
@@ -331,7 +431,7 @@ static int wait_for_server(const Servers *servers, size_t i, Waiting *ret)
 }
 
 /* As long as one of them goes on, the others do not matter. */
-static int wait_for_servers(const Servers *servers, Waiting *ret)
+static int wait_for_servers(const Servers *servers, const char *id, SpoolState state, Waiting *ret)
 {
     Waiting first = {0};
 
@@ -339,7 +439,7 @@ static int wait_for_servers(const Servers *servers, Waiting *ret)
         return wait_for_daemon(servers, ret);
     for (size_t i = 0; i < servers->n; i++) {
         Waiting one = {0};
-        int r = wait_for_server(servers, i, &one);
+        int r = wait_for_server(servers, i, id, state, &one);
 
         if (r > 0 && !first.text) {
             first = one;
@@ -382,15 +482,18 @@ static bool is_all_silent(const Servers *servers)
 }
 
 /* Whether all who deliver have it, if they have, for relays of which none is of use yet, or is
- * known to be again. */
-static bool is_waiting_for_relays(const Servers *servers)
+ * known to be again. 1, 0 or -ENOMEM. */
+static int is_waiting_for_relays(const Servers *servers, const char *id, SpoolState state)
 {
     for (size_t i = 0; i < servers->n; i++) {
-        const json_t *relay = find_useless(servers->live[i]);
+        const json_t *relay;
+        int r = find_useless(servers, i, id, state, &relay);
 
+        if (r < 0)
+            return r;
         if (!servers_text(json_object_get(relay, "waits"), "stage") &&
             !text_equal(servers_text(relay, "state"), "probing"))
-            return false;
+            return 0;
     }
     return servers->n > 0;
 }
@@ -404,8 +507,9 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
 
     if (is_all_silent(servers))
         return wait_for_answer(servers, 0, ret);
-    if (is_waiting_for_relays(servers))
-        return wait_for_servers(servers, ret);
+    r = is_waiting_for_relays(servers, id, SPOOL_SENDING);
+    if (r != 0)
+        return r < 0 ? r : wait_for_servers(servers, id, SPOOL_SENDING, ret);
     if (servers->full && (servers->n > 0 || servers->unknown))
         return set(ret, WAITS_FOR_MACHINE, 0,
             "what becomes of it may not be written down at present: " DISK_IS_FULL);
@@ -435,7 +539,7 @@ int waiting_find(
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED)
         return 0;
     if (next <= now || servers->n == 0 || is_all_silent(servers))
-        return wait_for_servers(servers, ret);
+        return wait_for_servers(servers, id, state, ret);
     if (state == SPOOL_QUEUED)
         return set(ret, WAITS_FOR_TIME, next,
             "whoever queued it wants it to go then (X-Outbox-Not-Before); `outbox retry` sends it "
@@ -448,11 +552,13 @@ int waiting_find(
 void waiting_done(Waiting *waiting)
 {
     free(waiting->text);
-    waiting->text = NULL;
+    free(waiting->relay);
+    *waiting = (Waiting){0};
 }
 
 json_t *waiting_to_json(const Waiting *waiting)
 {
-    return json_pack("{s:s, s:o, s:o}", "for", waits_for_name(waiting->what), "until",
-        json_time(waiting->until), "text", json_text(waiting->text));
+    return json_pack("{s:s, s:o, s:o, s:o}", "for", waits_for_name(waiting->what), "relay",
+        json_text(waiting->relay), "until", json_time(waiting->until), "text",
+        json_text(waiting->text));
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "settings/config.h"
 #include "spool/presence.h"
 #include "tool/inspect.h"
 
@@ -13,6 +14,7 @@ typedef struct Servers {
     usec_t silent[PRESENCE_MAX];  /* the last sign of life of those who do not answer (realtime); 0:
                                      they do */
     unsigned place[PRESENCE_MAX]; /* where each says it */
+    Config *by_rules[PRESENCE_MAX]; /* of those whose relays go by rules that can be read */
     size_t n;
     json_t *last; /* what the one said that ended last, where nobody lives; NULL: nobody ever was */
     bool unknown; /* somebody delivers, of whom nothing can be read */
@@ -54,6 +56,7 @@ const char *waits_for_name(WaitsFor what);
 typedef struct Waiting {
     WaitsFor what;
     usec_t until; /* realtime, as far as it is known; else 0 */
+    char *relay;  /* WAITS_FOR_RELAY: its name, the first of them to be of use; else NULL */
     char *text;   /* why, and what to do; NULL: the word says it all */
 } Waiting;
 
@@ -63,5 +66,5 @@ int waiting_find(const Servers *servers, const char *id, SpoolState state, usec_
     Waiting *ret);
 void waiting_done(Waiting *waiting);
 
-/* {"for": "relay", "until": TIME, "text": TEXT}; NULL when memory is short. */
+/* {"for": "relay", "relay": NAME, "until": TIME, "text": TEXT}; NULL when memory is short. */
 json_t *waiting_to_json(const Waiting *waiting);

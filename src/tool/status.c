@@ -9,6 +9,7 @@
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/span.h"
+#include "tool/status_waits.h"
 #include "tool/store.h"
 #include "tool/terminal.h"
 
@@ -16,7 +17,8 @@ typedef struct Figures {
     StoreFigures queue;
     usec_t now;
     Servers servers;
-    Waiting waiting; /* what those wait for that could be sent */
+    Waiting waiting;   /* what those wait for that could be sent */
+    StatusWaits waits; /* each of them */
     bool colors;
 } Figures;
 
@@ -25,6 +27,39 @@ static void figures_done(Figures *figures)
     store_figures_done(&figures->queue);
     servers_done(&figures->servers);
     waiting_done(&figures->waiting);
+    status_waits_done(&figures->waits);
+}
+
+/* ---- looking ---- */
+
+static int note_wait(void *user, Inspection *message, Failure *f)
+{
+    Figures *figures = user;
+
+    (void)f;
+    if (status_waits_knows_enough(&figures->waits, &figures->servers))
+        return 1;
+    return status_waits_note(&figures->waits, &figures->servers, message, figures->now);
+}
+
+static bool may_be_sent(SpoolState state)
+{
+    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED;
+}
+
+/* What is more than that it is their turn has to be asked of the messages. */
+static int find_waits(Store *store, Figures *figures, Failure *f)
+{
+    StoreQuery query = {.applies = may_be_sent};
+    int r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
+
+    if (r < 0 || figures->servers.n == 0)
+        return r;
+    r = store->ops->look(store, &query, note_wait, figures, f);
+    if (r < 0)
+        return r;
+    status_waits_judge(&figures->waits, &figures->waiting);
+    return 0;
 }
 
 static int gather(Store *store, Figures *figures)
@@ -36,10 +71,11 @@ static int gather(Store *store, Figures *figures)
     r = store->ops->figures(store, &figures->queue, &f);
     if (r >= 0)
         r = store->ops->servers(store, &figures->servers, &f);
+    if (r >= 0)
+        r = find_waits(store, figures, &f);
     if (r < 0)
-        return tool_fail(&f);
-    r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
-    return r < 0 ? tool_fail_memory() : 0;
+        return f.text ? tool_fail(&f) : tool_fail_memory();
+    return 0;
 }
 
 /* ---- for a person ---- */
@@ -157,6 +193,7 @@ static void print_hint(const json_t *object)
 static void print_relay(const json_t *relay, const Figures *figures)
 {
     const json_t *fault = json_object_get(relay, "fault"), *waits = json_object_get(relay, "waits");
+    size_t waiting = status_waits_count(&figures->waits, servers_text(relay, "name"));
     long long connections;
 
     fputs("  relay ", stdout);
@@ -167,6 +204,8 @@ static void print_relay(const json_t *relay, const Figures *figures)
     print_health(relay, figures);
     connections = servers_number(relay, "connections");
     printf(", %lld connection%s", connections, connections == 1 ? "" : "s");
+    if (waiting > 0)
+        printf(", %zu message%s for it", waiting, waiting == 1 ? " waits" : "s wait");
     print_hint(waits);
     if (json_is_object(fault)) {
         fputs("; ", stdout);
@@ -368,12 +407,12 @@ static json_t *alarms_to_json(const Figures *figures)
 
 static int print_json(const Store *store, const Figures *figures)
 {
-    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:I, s:o}", "directory",
+    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:o, s:I, s:o}", "directory",
         json_text(store->name), "full", (int)figures->servers.full, "next",
         json_time(figures->queue.next), "daemons", servers_to_json(figures), "last_daemon",
-        figures->servers.last, "waits", waiting_to_json(&figures->waiting), "strangers",
-        strangers_to_json(figures), "n_strangers", (json_int_t)figures->queue.n_strangers, "alarm",
-        alarms_to_json(figures));
+        figures->servers.last, "waits", waiting_to_json(&figures->waiting), "relays_waited_for",
+        status_waits_to_json(&figures->waits), "strangers", strangers_to_json(figures),
+        "n_strangers", (json_int_t)figures->queue.n_strangers, "alarm", alarms_to_json(figures));
 
     for (SpoolState s = 0; s < SPOOL_STATE_MAX; s++) {
         const StoreStateFigures *state = &figures->queue.states[s];

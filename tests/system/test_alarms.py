@@ -89,6 +89,21 @@ class Alarms(RelayTest):
         self.assertEqual(self.lines(2)[1]["state"], "ends")
         self.assertEqual(daemon.output().count("event=alarm "), 1)
 
+    def test_a_hold_that_is_over_ends_no_alarm(self):
+        """Nobody tries the relay any more; only its being of use again is an end."""
+        self.busy = True
+        self.serve(alarm_after="0", alarm_relay_after="1s")
+        self.queue.drop("a", message(to=["a@lab.test"]))
+        self.lines(1)
+        wait_for(lambda: self.outbox("hold", "a", status=None).returncode == 0, "a is aside")
+        wait_for(lambda: self.status()["daemons"][0]["relays"][0]["state"] == "hold-over", self.logs)
+        time.sleep(2)
+        self.assertEqual([alarm["alarm"] for alarm in self.status()["alarm"]], ["relay"], self.logs())
+        self.busy = False
+        self.outbox("release", "a")
+        self.wait_taken(self.relay, "a")
+        self.assertEqual([one["state"] for one in self.lines(2)], ["begins", "ends"])
+
     def test_failed(self):
         """Each message that fails; what comes in the pause is told together."""
         self.serve(alarm_pause="1s")

@@ -289,7 +289,7 @@ class Whole(SystemTest):
         shown = {"id": "order", "state": "failed", "uid": os.getuid(), "size": size,
                  "arrived": "2001-09-09T01:46:40.000000Z", "next": None, "attempts": 1, "sender": "shop@lab.test",
                  "recipients": ["refused@lab.test"], "delivered": 0, "text": WHY, "relay": "primary",
-                 "waits": {"for": "nothing", "until": None, "text": None}}
+                 "waits": {"for": "nothing", "relay": None, "until": None, "text": None}}
         self.assertEqual(json.loads(self.outbox("list", "--json")), [shown])
         record = self.queue.record("order")
         self.assertEqual(json.loads(self.outbox("show", "--json", "order")), {**shown, "record": record})
@@ -339,7 +339,7 @@ def maybe(kind):
     return (kind, type(None))
 
 
-WAITS = {"for": TEXT, "until": maybe(TEXT), "text": maybe(TEXT)}
+WAITS = {"for": TEXT, "relay": maybe(TEXT), "until": maybe(TEXT), "text": maybe(TEXT)}
 MESSAGE = {"id": TEXT, "state": TEXT, "uid": NUMBER, "size": NUMBER, "arrived": TEXT, "next": maybe(TEXT), "attempts": NUMBER,
            "sender": maybe(TEXT), "recipients": [TEXT], "delivered": NUMBER, "text": maybe(TEXT), "relay": maybe(TEXT),
            "waits": WAITS}
@@ -365,7 +365,7 @@ DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "start
                                    "last_delivered": maybe(TEXT)}}],
           "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}], "alarm": [ALARM]}
 STATUS = {"directory": TEXT, "full": bool, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
-          "strangers": [TEXT], "n_strangers": NUMBER, "alarm": [ALARM],
+          "relays_waited_for": dict, "strangers": [TEXT], "n_strangers": NUMBER, "alarm": [ALARM],
           **dict.fromkeys(("queued", "sending", "sent", "failed", "deferred", "held"), FIGURES)}
 
 REPLY = {"relay": TEXT, "command": TEXT, "code": NUMBER, "enhanced": maybe(TEXT), "lines": [TEXT]}

@@ -143,6 +143,43 @@ class Rules(RoutesTest):
         self.assertTrue(self.queue.is_empty())
 
 
+class Told(RoutesTest):
+    """What `list`, `show` and `status` say of mail that waits for the relay of a rule."""
+
+    def setUp(self):
+        super().setUp()
+        del self.relays["internal"]
+        relays = [self.settings(relay, name) for name, relay in self.relays.items()]
+        relays.append({**self.settings(self.relays["a"], "internal"), "port": free_port(), "hold_first": "1h",
+                       "hold_max": "1h"})
+        self.daemon = self.start(*relays, retry=RETRY)
+
+    def json(self, *arguments):
+        return json.loads(self.outbox(*arguments, "--json"))
+
+    def test_which_relay(self):
+        self.queue.drop("one", message(to=["x1@h.corp.test", "x2@else.test"]))
+        self.at("default", "x2@else.test")
+        self.wait_log(self.daemon, "it waits for relay internal")
+        wait_for(lambda: self.json("show", "one")["waits"]["for"] == "relay", lambda: self.json("show", "one"))
+        waits = self.json("show", "one")["waits"]
+        self.assertEqual(waits["relay"], "internal")
+        self.assertRegex(waits["text"], "^relay internal is on hold until .*, stage connect: ")
+        self.assertEqual([one["waits"] for one in self.json("list")], [waits])
+        self.assertRegex(self.outbox("list"), r"one +queued .* relay ")
+        self.assertIn("relay internal is on hold until", self.outbox("list"))
+        self.assertRegex(self.outbox("show", "one"), r"Waits for: +relay, until .*: relay internal is on hold")
+        status = self.json("status")
+        self.assertEqual((status["waits"]["relay"], status["relays_waited_for"]), ("internal", {"internal": 1}))
+        self.assertRegex(self.outbox("status"), r"relay internal .*, 1 message waits for it")
+
+    def test_scheduled(self):
+        for name, year in (("one", time.gmtime().tm_year + 2), ("two", time.gmtime().tm_year + 1)):
+            self.queue.drop(name, f"X-Outbox-Not-Before: {year}-01-01T00:00:00Z\n".encode() + message(to=["x1@else.test"]))
+        waits = self.json("status")["waits"]
+        self.assertEqual((waits["for"], waits["until"]), ("time", f"{year}-01-01T00:00:00.000000Z"))
+
+
 class Restraints(RoutesTest):
     """A relay of a rule that may not take everything at once."""
 
@@ -171,6 +208,18 @@ class Restraints(RoutesTest):
         wait_for(lambda: self.queue.in_state("queued") == ["three.queued", "two.queued"], lambda: self.queue.names())
         self.outbox("hold", "two", "three")
         self.assertEqual(self.queue.in_state("held"), ["three.held", "two.held"])
+
+    def test_who_one_relay_refuses_keeps_nobody_waiting(self):
+        """Too many recipients for what a rate leaves: those of other relays are sent at once."""
+        daemon = self.run_restrained(recipient_rate="3/h")
+        self.queue.drop("one", message(to=["x1@h.corp.test", "x2@h.corp.test"]))
+        self.at("internal", "x1@h.corp.test", "x2@h.corp.test")
+        self.queue.drop("two", message(to=["x3@h.corp.test", "x4@h.corp.test", "x5@else.test"]))
+        self.at("default", "x5@else.test")
+        self.wait_log(daemon, "relay internal may not take 2 recipients at once yet (recipient_rate)")
+        wait_for(lambda: [event["recipient"] for event in self.queue.events("two", "delivered")] == ["x5@else.test"],
+                 lambda: self.queue.names())
+        self.assertEqual(len(self.relays["internal"].accepted), 1)
 
     def test_what_waits_is_looked_at_once(self):
         """A thousand names that come up at once keep the daemon from nothing, and it does not go round in them."""

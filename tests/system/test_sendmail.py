@@ -171,6 +171,13 @@ class Sendmail(SystemTest):
             result = newaliases()
             self.assertEqual(result.returncode, 65, words)
             self.assertIn(words, result.stderr.decode())
+        self.aliases.write_text("no colon\nann: bob\nbob: ann\neve: Ü\nü: eve\n", encoding="utf-8")
+        daemon = subprocess.run([lab.program("outboxd"), "--config", self.configuration, "--check"],
+                                capture_output=True, check=False, timeout=300)
+        for said in (newaliases().stderr.decode(), daemon.stderr.decode()):
+            self.assertIn("line 1 is none of aliases", said)
+            self.assertEqual(said.count("in a circle"), 2, said)
+        self.assertEqual(daemon.returncode, 0, "it keeps the daemon from nothing")
         self.configure(local={"root": "root"})
         self.assertIn("local.root has \"root\", which is itself", newaliases().stderr.decode())
 

@@ -89,6 +89,13 @@ static const struct Case {
     {"ann: bob\nbob: eve\neve: ann\n", "ann",
         "! the rules for ann lead to each other in a circle (ann < eve < bob < ann); see "
         "local.root and aliases"},
+    {"\xc3\x9c: u@x.test\n", "\xc3\xbc", "u@x.test"}, /* Ü and ü */
+    {"stra\xc3\x9f"
+     "e: \xce\xa3\n\xcf\x82: s@x.test\n",
+        "STRA\xc3\x9f"
+        "E",
+        "s@x.test"}, /* a small sigma has two forms */
+    {"\xc3\x9c: \xc3\xbc, u@x.test\n", "\xc3\x9c", "u@x.test"},
     {"ann: eve\n", "ann",
         "! eve is a name of this machine, which has no mailboxes, and no rule says where its mail "
         "goes: set local.root for root, give it a line in aliases, or set local.domain where such "
@@ -230,6 +237,29 @@ START_TEST(lines_that_are_none_are_told)
 }
 END_TEST
 
+START_TEST(each_rule_that_cannot_be_followed_is_told_once)
+{
+    static const char file[] = "a: b, :include:/nowhere\nb: a\nc: d\nd: e\ne: c\nf: a, c, f\ng: g\n"
+                               "h: |run\nok: x@y.test, nobody\n\xc3\x9c: z\nz: \xc3\xbc\n";
+    static const char *const told[] = {"the rules for a lead to each other", "no /nowhere",
+        "the rules for c lead to each other", "g has \"g\", which is itself",
+        "lead to each other in a circle (z < "};
+    _cleanup_(aliases_free_p) Aliases *aliases = NULL;
+    _cleanup_failure_ Failure f = {0};
+    LocalNames names = {.path = "aliases", .here = "here.test", .own = own, .include = load_list};
+    size_t lines = 1;
+
+    ck_assert_int_eq(aliases_parse(file, strlen(file), &aliases), 0);
+    names.aliases = aliases;
+    ck_assert_int_eq(local_names_check(&names, &f), -EINVAL);
+    for (const char *at = failure_text(&f); (at = strchr(at, '\n')); at++)
+        lines++;
+    for (size_t i = 0; i < ELEMENTSOF(told); i++)
+        ck_assert_msg(strstr(failure_text(&f), told[i]), "%s: %s", told[i], failure_text(&f));
+    ck_assert_msg(lines == ELEMENTSOF(told), "%s", failure_text(&f));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("message/aliases");
@@ -243,6 +273,7 @@ int main(void)
     tcase_add_test(tcase, a_file_that_is_not_read_misleads_nobody);
     tcase_add_test(tcase, marks_of_editors_are_no_names);
     tcase_add_test(tcase, lines_that_are_none_are_told);
+    tcase_add_test(tcase, each_rule_that_cannot_be_followed_is_told_once);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -1,12 +1,11 @@
 /* Reading what this machine is called and who gets its mail. Must never keep a message from being
  * queued because of a rule that it does not need. */
-#include "tool/local.h"
+#include "queue/local.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -175,22 +174,18 @@ int local_open_again(const char *config_path, const Local *before, Local *ret, F
     return r;
 }
 
-int local_check_aliases(const char *config_path)
+int local_check(const Local *l, Failure *f)
 {
-    _cleanup_local_ Local l = {0};
-    _cleanup_failure_ Failure f = {0};
-    int r = local_open(config_path, &l, &f);
+    _cleanup_failure_ Failure lines = {0}, rules = {0};
+    int r = l->aliases ? aliases_check(l->aliases, &lines) : 0;
 
-    if (r < 0)
-        return tool_fail(&f);
-    if (l.unread)
-        return tool_fail_number(ERROR_FILE, "%s cannot be read: %s", l.names.path, l.unread);
-    if (l.aliases && aliases_check(l.aliases, &f) < 0) {
-        (void)tool_fail_about(l.names.path, &f);
-        return EX_DATAERR;
-    }
-    if (local_names_check(&l.names, &f) >= 0)
-        return EX_OK;
-    (void)tool_fail(&f);
-    return EX_DATAERR;
+    if (r >= 0 || r == -EBADMSG)
+        r = MIN(local_names_check(&l->names, &rules), r);
+    if (r == -ENOMEM)
+        return r;
+    if (!lines.text || !rules.text)
+        return lines.text || rules.text
+                   ? failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%s", lines.text ?: rules.text)
+                   : r;
+    return failure_set(f, -EBADMSG, ERROR_CONFIGURATION, "%s\n%s", lines.text, rules.text);
 }
