@@ -140,30 +140,6 @@ static bool is_empty(const char *list)
     return list[strspn(list, " \t,")] == '\0';
 }
 
-/* Whether a comma ends what can be part of a name alone: Doe, Joe <joe@example.org>. */
-static bool has_comma_in_name(const char *text)
-{
-    for (size_t n; *text; text += n + (text[n] == ',')) {
-        n = strcspn(text, ",");
-        if (text[n] == ',' && strchr(text, '<') && strspn(text, " \t") < n &&
-            strcspn(text, "@<>\"():;") > n)
-            return true;
-    }
-    return false;
-}
-
-static int fail_list(const char *what, const char *text, Failure *f)
-{
-    _cleanup_free_
-    char *why = has_comma_in_name(text) ? strdup(failure_text(f)) : NULL;
-
-    if (!why)
-        return failure_prefix(f, -EBADMSG, what);
-    return failure_set(f, -EBADMSG, f->number,
-        "%s: %s; a name with a comma in it is put in double quotes: \"Doe, Joe\" <joe@example.org>",
-        what, why);
-}
-
 /* One list: its addresses become recipients, and it is written where there is a field. */
 static int put_list(const char *what, const char *text, ListWriter *l, Envelope *e, Failure *f)
 {
@@ -177,7 +153,7 @@ static int put_list(const char *what, const char *text, ListWriter *l, Envelope 
     if (r >= 0 && l)
         r = address_list_parse(
             text, n, l->originators ? ADDRESS_ORIGINATORS : ADDRESS_RECIPIENTS, put_item, l, f);
-    return r == -EINVAL ? fail_list(what, text, f) : r;
+    return r == -EINVAL ? failure_prefix(f, -EBADMSG, what) : r;
 }
 
 /* ---- recipients one by one ---- */

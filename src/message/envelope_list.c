@@ -2,6 +2,7 @@
  * an address of a list. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "message/address.h"
@@ -45,12 +46,41 @@ static int take_recipient(void *user, const AddressItem *item)
                        t->envelope, address, t->terms ? t->terms->parameters : NULL, t->failure);
 }
 
+/* Whether a comma ends what can be part of a name alone: Doe, Joe <joe@example.org>. */
+static bool has_comma_in_name(const char *text)
+{
+    const char *last = strrchr(text, '<');
+
+    for (size_t n; *text; text += n + (text[n] == ',')) {
+        n = strcspn(text, ",");
+        if (text[n] == ',' && last && text < last && strspn(text, " \t") < n &&
+            strcspn(text, "@<>\"():;") > n)
+            return true;
+    }
+    return false;
+}
+
+static int fail_list(const char *list, size_t n, Failure *f)
+{
+    _cleanup_free_
+    char *text = strndup(list, n),
+         *why = text && has_comma_in_name(text) && f && f->text ? strdup(f->text) : NULL;
+
+    if (!why)
+        return -EINVAL;
+    return failure_set(f, -EINVAL, f->number,
+        "%s; a name with a comma in it is put in double quotes: \"Doe, Joe\" <joe@example.org>",
+        why);
+}
+
 int envelope_add_list(
     Envelope *e, const char *list, size_t n, const EnvelopeTerms *terms, Failure *f)
 {
     Taker taker = {.envelope = e, .terms = terms, .failure = f};
+    int r;
 
-    return address_list_parse(list, n, ADDRESS_RECIPIENTS, take_recipient, &taker, f);
+    r = address_list_parse(list, n, ADDRESS_RECIPIENTS, take_recipient, &taker, f);
+    return r == -EINVAL ? fail_list(list, n, f) : r;
 }
 
 static int take_originator(void *user, const AddressItem *item)

@@ -38,8 +38,15 @@ static Asked look_at(const Command *command, int argc, char **argv)
     return asked;
 }
 
+void ask_place_done(AskPlace *place)
+{
+    free(place->directory);
+    free(place->socket);
+    *place = (AskPlace){0};
+}
+
 bool tool_is_shut_out(
-    const Tool *tool, const Command *command, int argc, char **argv, char **ret_socket)
+    const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret)
 {
     int wanted = R_OK | X_OK | (command->own == OWN_CHANGES ? W_OK : 0);
     _cleanup_failure_ Failure f = {0};
@@ -51,9 +58,9 @@ bool tool_is_shut_out(
             0)
         return false;
     if (!socket || faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) == 0 || errno != EACCES ||
-        access(socket, F_OK) < 0)
+        (access(socket, F_OK) < 0 && errno != ENOENT)) /* who ends well takes it away */
         return false;
-    *ret_socket = TAKE_PTR(socket);
+    *ret = (AskPlace){TAKE_PTR(directory), TAKE_PTR(socket)};
     return true;
 }
 
@@ -75,7 +82,7 @@ static bool is_wanted(const Command *command, const Asked *asked)
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
-int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, const char *socket)
+int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, const AskPlace *place)
 {
     const SubmitAsk ask = {.columns = terminal_width(STDOUT_FILENO),
         .color = color_is_wanted(tool->color),
@@ -89,7 +96,13 @@ int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, co
         fputs("outbox: nothing was changed\n", stderr);
         return EX_OK;
     }
-    r = submit_connect(socket, &fd, &f);
+    r = submit_connect(place->socket, &fd, &f);
+    if (r == -ECONNREFUSED)
+        return tool_fail_number(f.number,
+            "%s: this user may not look into the queue directory, and outboxd, which answers for "
+            "it "
+            "at %s, does not run: start it (systemctl start outboxd), or run this as root",
+            place->directory, place->socket);
     if (r >= 0)
         r = submit_ask(fd, &ask, STDOUT_FILENO, STDERR_FILENO, &f);
     if (r < 0)

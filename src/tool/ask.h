@@ -4,10 +4,17 @@
 
 #include "tool/command.h"
 
+/* Where outboxd is asked, for which directory. Strings are owned. */
+typedef struct AskPlace {
+    char *directory, *socket;
+} AskPlace;
+void ask_place_done(AskPlace *place);
+
 /* Whether this process may not do in the configured queue directory what the command does, and
- * there is a submission socket to ask at, which the caller frees. */
+ * there is to be a submission socket to ask at. */
 bool tool_is_shut_out(
-    const Tool *tool, const Command *command, int argc, char **argv, char **ret_socket);
+    const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret);
 
 /* Has it done there. Returns an exit status. */
-int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, const char *socket);
+int tool_ask(
+    const Tool *tool, const Command *command, int argc, char **argv, const AskPlace *place);

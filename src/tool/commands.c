@@ -254,7 +254,8 @@ static const Command command_import = {
 
 static const ToolOption export_options[] = {
     TOOL_OPTION_DIRECTORY,
-    {"format", 'f', "eml|bsmtp", "files NAME.eml in a directory, or batch SMTP, one stream"},
+    {"format", 'f', "eml|maildir|bsmtp",
+        "files NAME.eml in a directory, a maildir, or batch SMTP, one stream"},
     {"json", 'j', NULL, "a JSON array, one object a message; not with -"},
     {0},
 };

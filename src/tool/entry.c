@@ -14,15 +14,15 @@
 static int run_named(const Tool *tool, int argc, char **argv)
 {
     const Command *command = tool_find_command_of(tool, argv[0]);
-    char *socket = NULL;
+    AskPlace place = {0};
     int status;
 
     if (!command)
         return EX_USAGE;
     assert(command->run); /* the program does all others itself */
-    if (tool_is_shut_out(tool, command, argc, argv, &socket)) {
-        status = tool_ask(tool, command, argc, argv, socket);
-        free(socket);
+    if (tool_is_shut_out(tool, command, argc, argv, &place)) {
+        status = tool_ask(tool, command, argc, argv, &place);
+        ask_place_done(&place);
         return status;
     }
     optind = 0; /* the command scans its options anew (getopt(3), notes) */

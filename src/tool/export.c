@@ -28,8 +28,10 @@ typedef struct Export {
     Store *store;
     Selection selection;
     bool is_stream, json;
+    bool is_maildir; /* files, in a directory that mail readers take */
     const char *target;
-    int fd;         /* the directory, or the stream's file */
+    int fd;         /* the directory of files, or the stream's file */
+    int tmp_fd;     /* where a file is until it is complete; -1: there as well */
     json_t *array;  /* with --json */
     size_t n, left; /* exported; left out, which was said */
     size_t n_early; /* of a stream: what waits for a time here, which it cannot say */
@@ -59,7 +61,11 @@ static void exported_done(Exported *e)
 
 static void tell(Export *export, const char *id, const Exported *e, const char *error)
 {
-    const char *name = e && e->name[0] ? e->name : NULL;
+    char path[NAME_MAX + 40];
+    const char *name = e && e->name[0] ? path : NULL;
+
+    if (name)
+        (void)snprintf(path, sizeof(path), "%s%s", export->is_maildir ? "new/" : "", e->name);
 
     if (export->array) {
         (void)json_array_append_new(export->array,
@@ -173,20 +179,47 @@ static int write_file(const Export *export, Exported *e, int fd, Failure *f)
     return r < 0 ? cannot_write(export, r, f) : 0;
 }
 
+static int link_file(const Export *export, const char *from, const Exported *e)
+{
+    int from_fd = export->tmp_fd >= 0 ? export->tmp_fd : export->fd;
+
+    return linkat(from_fd, from, export->fd, e->name, 0) < 0 ? -errno : 0;
+}
+
+/* As others make them, who deliver there at the same time: the time, what is never the same twice,
+ * and the host. */
+static int name_in_maildir(const Export *export, const char *from, Exported *e, Failure *f)
+{
+    char host[64] = "localhost", random[14];
+    int r;
+
+    (void)gethostname(host, sizeof(host) - 1);
+    for (char *at = host; *at; at++)
+        if (*at == '/' || *at == ':')
+            *at = '_';
+    file_random_name(random, 13);
+    (void)snprintf(e->name, sizeof(e->name), "%llu.R%s.%s",
+        (unsigned long long)(clock_realtime() / USEC_PER_SEC), random, host);
+    r = link_file(export, from, e);
+    return r < 0 ? cannot_write(export, r, f) : 0;
+}
+
 /* A name that is free, for the file that is complete. */
 static int name_file(
     const Export *export, const char *from, const char *id, Exported *e, Failure *f)
 {
+    if (export->is_maildir)
+        return name_in_maildir(export, from, e, f);
     for (unsigned i = 1; i <= NAMES_MAX; i++) {
         char number[16] = "";
+        int r;
 
         if (i > 1)
             (void)snprintf(number, sizeof(number), "-%u", i);
         (void)snprintf(e->name, sizeof(e->name), "%.*s%s.eml", NAME_MAX - 16, id, number);
-        if (linkat(export->fd, from, export->fd, e->name, 0) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return cannot_write(export, -errno, f);
+        r = link_file(export, from, e);
+        if (r != -EEXIST)
+            return r < 0 ? cannot_write(export, r, f) : 0;
     }
     return failure_set(f, -EEXIST, ERROR_FILE,
         "%s has a thousand files of that name already; name another directory", export->target);
@@ -197,17 +230,17 @@ static int export_file(const Export *export, const char *id, Exported *e, Failur
 {
     char name[32] = ".outbox-export-";
     _cleanup_close_ int fd = -1;
-    int r;
+    int r, directory = export->tmp_fd >= 0 ? export->tmp_fd : export->fd;
 
     file_random_name(name + strlen(name), 13);
-    fd = openat(export->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return cannot_write(export, -errno, f);
     r = write_file(export, e, fd, f);
     close_p(&fd);
     if (r >= 0)
         r = name_file(export, name, id, e, f);
-    (void)unlinkat(export->fd, name, 0);
+    (void)unlinkat(directory, name, 0);
     return r;
 }
 
@@ -342,6 +375,24 @@ static int export_named(Export *export, char **ids, int n)
     return EX_OK;
 }
 
+/* What is missing of it is made: tmp, new and cur. `export->fd` is then that of `new`. */
+static int open_maildir(Export *export, Failure *f)
+{
+    static const char *const names[] = {"tmp", "new", "cur"};
+    _cleanup_close_ int whole = TAKE_FD(export->fd);
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++)
+        if (mkdirat(whole, names[i], 0700) < 0 && errno != EEXIST)
+            return cannot_write(export, -errno, f);
+    (void)file_sync(whole);
+    export->tmp_fd = openat(whole, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    export->fd = openat(whole, "new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return export->tmp_fd < 0 || export->fd < 0
+               ? failure_set_errno(
+                     f, -errno, "%s: its tmp and new cannot be opened", export->target)
+               : 0;
+}
+
 static int open_target(Export *export, Failure *f)
 {
     if (strcmp(export->target, "-") == 0) {
@@ -353,7 +404,7 @@ static int open_target(Export *export, Failure *f)
                           : O_RDONLY | O_DIRECTORY | O_CLOEXEC,
         0600);
     if (export->fd >= 0)
-        return 0;
+        return export->is_maildir ? open_maildir(export, f) : 0;
     if (errno == EEXIST)
         return failure_set(f, -EEXIST, ERROR_FILE,
             "%s is there already, and stays: remove it, or name another file", export->target);
@@ -427,19 +478,20 @@ static int check(
     return EX_OK;
 }
 
-static int take_format(const Command *command, const char *name, bool *ret_stream)
+static int take_format(const Command *command, const char *name, Export *export)
 {
-    *ret_stream = strcmp(name, "bsmtp") == 0;
-    if (*ret_stream || strcmp(name, "eml") == 0)
+    export->is_stream = strcmp(name, "bsmtp") == 0;
+    export->is_maildir = strcmp(name, "maildir") == 0;
+    if (export->is_stream || export->is_maildir || strcmp(name, "eml") == 0)
         return EX_OK;
-    return tool_usage(command, "--format %s: the formats are eml and bsmtp", name);
+    return tool_usage(command, "--format %s: the formats are eml, maildir and bsmtp", name);
 }
 
 int run_export(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(store_free_p) Store *store = NULL;
     const char *directory = NULL, *format = NULL;
-    Export export = {.fd = -1};
+    Export export = {.fd = -1, .tmp_fd = -1};
     bool selects = false;
     int c, status = EX_OK;
 
@@ -454,7 +506,7 @@ int run_export(const Tool *tool, const Command *command, int argc, char **argv)
         }
     export.target = argc > optind ? argv[argc - 1] : NULL;
     if (status == EX_OK && format)
-        status = take_format(command, format, &export.is_stream);
+        status = take_format(command, format, &export);
     if (status == EX_OK && !format)
         export.is_stream = export.target && strcmp(export.target, "-") == 0;
     if (status == EX_OK)
@@ -466,6 +518,7 @@ int run_export(const Tool *tool, const Command *command, int argc, char **argv)
     export.store = store;
     status = run(&export, argv + optind, argc - optind);
     close_p(&export.fd);
+    close_p(&export.tmp_fd);
     json_decref(export.array);
     return tool_finish_output(status);
 }

@@ -104,24 +104,11 @@ static void note(Setup *s, const char *name, json_t *value)
 
 /* ---- what is to be written over ---- */
 
-static int refuse_edited(const Setup *s)
-{
-    return tool_fail_number(ERROR_FILE,
-        "%s was edited, and stays as it is: --overwrite has it written over (a copy is kept), or "
-        "`outbox --config FILE setup` writes another",
-        s->place.config);
-}
-
-/* With nobody to ask, it is said before a relay is bothered. */
 static int look_at_existing(Setup *s)
 {
     _cleanup_failure_ Failure f = {0};
 
-    if (setup_existing_load(&s->place, &s->existing, &f) < 0)
-        return tool_fail(&f);
-    if (s->existing.kind == SETUP_EDITED && !s->asks && !s->choice.overwrite && !s->choice.dry_run)
-        return refuse_edited(s);
-    return DONE;
+    return setup_existing_load(&s->place, &s->existing, &f) < 0 ? tool_fail(&f) : DONE;
 }
 
 /* ---- what is known ---- */
@@ -370,6 +357,32 @@ static int write_all(Setup *s)
     return DONE;
 }
 
+/* With nobody to ask, it is said before a relay is bothered; and what whoever edited it can put
+ * there himself. DONE: it may be written over. */
+static int refuse_edited(Setup *s)
+{
+    bool any;
+
+    if (s->existing.kind != SETUP_EDITED || s->choice.overwrite || s->choice.dry_run)
+        return DONE;
+    if (setup_text(&s->answers, &s->place, SETUP_SECRET_NAMED, &s->text) < 0)
+        return tool_fail_memory();
+    note(s, "config", json_text(s->place.config));
+    note(s, "changed", json_false());
+    note(s, "edited", json_true());
+    note(s, "text", json_stringn(buffer_data(&s->text), buffer_size(&s->text)));
+    if (show_difference(s, &any) < 0)
+        return tool_fail_memory();
+    if (!s->json)
+        print_text(s);
+    fflush(stdout);
+    return tool_fail_number(ERROR_FILE,
+        "%s was edited, and stays as it is: put there what of the settings that are shown it is to "
+        "have, or --overwrite has it written over (a copy is kept), or `outbox --config FILE "
+        "setup` writes another",
+        s->place.config);
+}
+
 /* ---- and then ---- */
 
 static int start(Setup *s)
@@ -464,6 +477,11 @@ static int prepare(Setup *s, int argc, char **argv)
 
     if (status != 0)
         return status < 0 ? EX_OK : status;
+    if (s->tool->overrides && s->tool->overrides[0])
+        return tool_usage(s->command,
+            "--set %s: it holds for one command, and setup writes what is to stay; what no option "
+            "of setup says is for an editor afterwards",
+            s->tool->overrides[0]);
     s->asks = !s->choice.yes && !s->choice.json && setup_can_ask();
     if (!s->asks && !s->choice.yes && !s->choice.dry_run)
         return tool_usage(s->command, "there is no terminal to ask at: say everything by options, "
@@ -489,6 +507,8 @@ static int run(Setup *s, int argc, char **argv)
         puts("A few questions; then everything is tried, and only then something is written.\n"
              "Ctrl-C leaves all as it is.\n");
     status = s->asks ? ask_all(s) : complete(s);
+    if (status == DONE && !s->asks)
+        status = refuse_edited(s);
     if (status == DONE)
         status = try_until_it_works(s);
     if (status == DONE)

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import mailbox
 import os
 import stat
 import subprocess
@@ -49,6 +50,27 @@ class Export(SystemTest):
         self.assertEqual(self.content_in(self.target), self.content_in(self.queue.path))
         self.assertEqual(before, {n: (self.queue.path / n).read_bytes() for n in os.listdir(self.queue.path)})
         self.check_import("eml", self.target)
+
+    def test_maildir(self):
+        self.drop()
+        said = self.export("--format", "maildir", self.target).stdout.decode()
+        self.assertEqual(sorted(os.listdir(self.target)), ["cur", "new", "tmp"])
+        self.assertEqual((os.listdir(self.target / "tmp"), os.listdir(self.target / "cur")), ([], []))
+        self.assertEqual(self.content_in(self.target / "new"), self.content_in(self.queue.path))
+        box = mailbox.Maildir(self.target, create=False)
+        self.assertEqual(sorted(one["X-Receiver"] for one in box), ["<ann@lab.test> NOTIFY=NEVER", "<bob@lab.test>"])
+        for path in (self.target / "new").iterdir():
+            self.assertIn(f" -> {path}\n", said)
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        (one,) = json.loads(self.export("--json", "--format", "maildir", "a", self.target).stdout)
+        self.assertTrue((self.target / one["file"]).is_file(), one)
+        self.assertEqual(len(os.listdir(self.target / "new")), 3)
+        (self.directory / "other").mkdir()
+        (self.directory / "other" / "new").write_text("")
+        self.assertIn(b"its tmp and new cannot be opened",
+                      self.export("--format", "maildir", self.directory / "other", status=66).stderr)
+        self.assertIn(b"the formats are eml, maildir and bsmtp",
+                      self.export("--format", "mbox", self.target, status=64).stderr)
 
     def check_import(self, form, path):
         other = self.lab.new_directory()

@@ -107,6 +107,10 @@ class Submission(SubmissionTest):
         result = self.queue_as(ALICE, self.address())
         self.assertEqual(result.returncode, 75)
         self.assertIn(b"nobody serves it: outboxd is to run", result.stderr)
+        for command in (("list",), ("show", "x"), ("hold", "x")):
+            asked = self.tool_as(ALICE, *command)
+            self.assertEqual(asked.returncode, 75, asked)
+            self.assertRegex(asked.stderr.decode(), r"outboxd, which answers for it at \S+, does not run: start it")
         # What a daemon left that died.
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.socket))

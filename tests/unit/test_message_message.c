@@ -192,6 +192,11 @@ static const struct BadMessage {
         ERROR_MESSAGE},
     {"X-Outbox-Lane: a\nX-Outbox-Lane: a\nFrom: a@b\nTo: c@d\n\n",
         "line 2: there is more than one X-Outbox-Lane", ERROR_MESSAGE},
+    {"From: a@b\nTo: Doe, Joe <j@x.test>\n\n",
+        "line 2, To: \"Doe\" is not a mail address: it has no @ with a domain behind it; a name "
+        "with a "
+        "comma in it is put in double quotes: \"Doe, Joe\" <joe@example.org>",
+        ERROR_MESSAGE},
     {"X-Receiver: <>\nFrom: a@b\n\n", "line 1, X-Receiver: \"\" is not a mail address: it is empty",
         ERROR_MESSAGE},
     {"X-Receiver: a@b\nX-Sender:\nFrom: a@b\n\n", "line 2, X-Sender: the address ends too early",
