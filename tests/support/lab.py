@@ -164,6 +164,15 @@ class Queue:
                 seconds,
             )
 
+    def wait_names(self, *names, seconds=15.0):
+        """Waits until these files are there, and no others. A message whose copy is with the relay, or whose relay
+        is on hold, is still "sending" for a moment."""
+        wait_for(
+            lambda: self.names() == sorted(names),
+            lambda: f"{sorted(names)} and nothing else; {self.path} has {self.names()}",
+            seconds,
+        )
+
     def wait_state(self, name, state, seconds=15.0):
         wait_for(
             lambda: self.has(f"{name}.{state}"),

@@ -223,7 +223,7 @@ class Auth(SystemTest):
         daemon = self.start(self.clear_relay(auth="plain", tls="opportunistic"))
         self.queue.drop("m", message(to=[self.address()]))
         self.wait_log(daemon, "TLS")
-        self.assertTrue(self.queue.has("m.queued"))
+        self.queue.wait_state("m", "queued")
         self.assertNotIn("method=", self.new_log(before))
 
     def test_without_tls_a_mechanism_that_hides_the_password_is_chosen(self):
@@ -240,7 +240,7 @@ class Auth(SystemTest):
         daemon = self.start(wrong)
         self.queue.drop("m", message(to=[ann]))
         self.wait_log(daemon, "535")
-        self.assertTrue(self.queue.has("m.queued"))
+        self.queue.wait_state("m", "queued")
         self.assertEqual(self.queue.record("m"), [], "a wrong password was held against a message")
         self.configure(self.lab.relay("submission"))
         daemon.reload()

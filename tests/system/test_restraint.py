@@ -27,7 +27,7 @@ class NotBefore(RelayTest):
         self.wait_log(daemon, "it is not to be sent before 2028-06-01T09:00:00")
         self.drop("now")
         self.wait_taken(relay, "now")
-        self.assertEqual(self.queue.names(), ["later.queued"])
+        self.queue.wait_names("later.queued")
         waits = self.waits("later")
         self.assertEqual((waits["for"], waits["until"][:19]), ("time", FAR[:19]))
         self.assertIn("X-Outbox-Not-Before", waits["text"])
@@ -45,7 +45,7 @@ class NotBefore(RelayTest):
         daemon.signal(signal.SIGUSR1)
         self.drop("now")
         self.wait_taken(relay, "now")
-        self.assertEqual(self.queue.names(), ["later.queued"])
+        self.queue.wait_names("later.queued")
         self.assertEqual(relay.copies("later@lab.test"), 0)
 
     def test_it_goes_when_its_time_has_come(self):
@@ -56,7 +56,7 @@ class NotBefore(RelayTest):
         self.schedule("past", "Mon, 02 Mar 2026 10:20:30 +0000")
         self.wait_taken(relay, "past", "soon")
         self.assertGreaterEqual(time.time(), int(when))
-        self.assertTrue(self.queue.is_empty(), self.queue.names())
+        self.queue.wait_names()
 
     def test_an_operator_sends_it_earlier(self):
         relay = self.odd()
@@ -69,7 +69,7 @@ class NotBefore(RelayTest):
         self.wait_taken(relay, "one")
         (self.queue.path / "two.queued").rename(self.queue.path / "two.deferred")
         self.wait_taken(relay, "two")
-        self.assertEqual(self.queue.names(), ["three.queued"])
+        self.queue.wait_names("three.queued")
 
     def test_what_is_no_time_fails(self):
         relay = self.odd()
@@ -150,7 +150,7 @@ class Rates(RelayTest):
         self.drop(*names)
         self.wait_taken(relay, *names)
         self.assertGreaterEqual(time.monotonic() - began, 3)
-        self.assertTrue(self.queue.is_empty(), self.queue.names())
+        self.queue.wait_names()
 
     def test_the_next_relay_gets_the_rest(self):
         first, second = self.odd(), self.odd()
@@ -195,7 +195,7 @@ class Quiet(RelayTest):
         self.drop("one")
         self.wait_log(daemon, "event=relay-restrained")
         self.assertIn("it is quiet at these hours (quiet)", daemon.output())
-        self.assertEqual(self.queue.names(), ["one.queued"])
+        self.queue.wait_names("one.queued")
         self.assertRegex(self.outbox("list"), re.compile("relay first is to take no message before .*: it is quiet"))
         self.configure(self.settings(first, name="first", quiet=self.hours(-1, 2)),
                        self.settings(second, name="second"))

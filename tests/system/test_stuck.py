@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import fcntl
@@ -11,6 +12,8 @@ import subprocess
 import termios
 import threading
 import time
+import unittest
+from datetime import datetime
 
 import lab
 import small_disks
@@ -34,6 +37,13 @@ class StuckTest(RelayTest):
         listed = next(row for row in self.json("list") if row["id"] == name)["waits"]
         self.assertEqual(listed["for"], what)
         return listed["text"]
+
+    def looks_for_an_answer(self):
+        """How often status looks whether a daemon answers: each 20 ms, for half a second or for three."""
+        trace = self.directory / "trace"
+        subprocess.run(["strace", "-qq", "-e", "trace=clock_nanosleep", "-o", trace, lab.program("outbox"),
+                        "--config", self.configuration, "status"], stdout=subprocess.DEVNULL, check=True)
+        return len(trace.read_text(encoding="ascii").splitlines())
 
     def closed_port(self):
         return {"name": "closed", "host": "127.0.0.1", "port": free_port(), "tls": "none", **LONG}
@@ -199,7 +209,10 @@ class WhatItWaitsFor(StuckTest):
         time.sleep(2.5)  # what the start had to say has been said
         self.drop("a")
         self.wait_log(daemon, "event=relay-held")
-        time.sleep(0.5)
+        held = next(line for line in daemon.output().splitlines() if "event=relay-held" in line).split()[0]
+        said = self.queue.path / ".state-1"
+        wait_for(lambda: b'"held"' in said.read_bytes(), said.read_bytes)
+        self.assertLess(said.stat().st_mtime - datetime.fromisoformat(held).timestamp(), 1.5)
         self.assertEqual(self.relay_of(self.json("status"))["state"], "held")
 
     def test_another_relay_works(self):
@@ -208,7 +221,7 @@ class WhatItWaitsFor(StuckTest):
         self.drop("a")
         self.wait_taken(relay, "a")
         wait_for(lambda: self.json("status")["daemons"][0]["relays"][0]["state"] == "held", "the hold of the first")
-        self.assertEqual(self.json("status")["waits"]["for"], "turn")
+        wait_for(lambda: self.json("status")["waits"]["for"] == "turn", lambda: self.json("status"))
 
     def test_the_log_tells_of_each_change(self):
         daemon = self.start(self.closed_port())
@@ -279,10 +292,10 @@ class WhatItWaitsFor(StuckTest):
         written = (self.queue.path / ".state-1").stat().st_mtime
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(written))
 
+    @unittest.skipUnless(shutil.which("strace"), "strace is not installed (scripts/install-packages lab)")
     def test_a_daemon_that_is_stopped(self):
         relay = self.odd()
         daemon = self.start(self.settings(relay))
-        self.assertIsNone(self.json("status")["daemons"][0]["silent_since"])
         wait_for(lambda: self.json("status")["daemons"][0]["silent_since"] is None, "an answer")
         os.kill(daemon.pid, signal.SIGSTOP)
         try:
@@ -293,10 +306,9 @@ class WhatItWaitsFor(StuckTest):
             since = self.json("status")["daemons"][0]["silent_since"]
             self.assertEqual(since[:19], self.last_sign())
             time.sleep(1)
-            began = time.monotonic()
             silent = self.json("status")["daemons"][0]
             self.assertEqual((silent["silent_since"], silent["answers"]), (since, False))
-            self.assertLess(time.monotonic() - began, 2.5)  # another has waited in vain before
+            self.assertLess(self.looks_for_an_answer(), 30)  # another has waited in vain before
         finally:
             os.kill(daemon.pid, signal.SIGCONT)
         self.wait_taken(relay, "a")
@@ -327,7 +339,7 @@ class WhatItWaitsFor(StuckTest):
         self.start(self.settings(relay))
         self.wait_taken(relay, "a")
         self.assertEqual(len(self.json("status")["daemons"]), 2)
-        self.assertEqual(self.json("status")["waits"]["for"], "turn")
+        wait_for(lambda: self.json("status")["waits"]["for"] == "turn", lambda: self.json("status"))
 
 
 class FullDisk(StuckTest):

@@ -25,7 +25,7 @@ class Tls(SystemTest):
         self.queue.drop("m", message(to=[ann]))
         for word in ("relay-held", *words):
             self.wait_log(daemon, word)
-        self.assertTrue(self.queue.has("m.queued"), self.queue.names())
+        self.queue.wait_state("m", "queued")
         self.assertEqual(self.queue.record("m"), [])
         self.assertEqual(self.copies(ann), [])
 
@@ -159,8 +159,8 @@ class Tls(SystemTest):
         self.addCleanup(server.close)
         daemon = self.start(self.lab.relay(server.port, tls="starttls", tls_verify=False))
         self.queue.drop("m", message(to=[self.address()]))
-        over.wait(15)
+        self.assertTrue(over.wait(SystemTest.seconds), daemon.output())
         self.assertEqual(len(seen), 1)
         self.assertNotIn(b"EHLO", seen[0])
         self.wait_log(daemon, "STARTTLS")
-        self.assertTrue(self.queue.has("m.queued"))
+        self.queue.wait_state("m", "queued")
