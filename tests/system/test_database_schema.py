@@ -9,7 +9,7 @@ from case import SystemTest
 from lab import SOURCE
 from postgresql import PostgreSQL, SqlError
 
-INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SOURCE}/src/database/schema-1.sql"
+INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i '{SOURCE}/src/database/schema-1.sql'"
 MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 
 
