@@ -131,11 +131,11 @@ class Typed(SystemTest):
 
     SHELLS = {
         "bash": (["bash", "--norc", "--noprofile", "-i"], f"PS1='READY> '; set -o history; source {BASH_COMPLETION}; "
-                 f"source {lab.SOURCE}/etc/bash-completion/outbox"),
-        "zsh": (["zsh", "-f", "-i"], f"PS1='READY> '; unsetopt zle_bracketed_paste; fpath=({lab.SOURCE}/etc/zsh-completion $fpath); "
+                 f"source '{lab.SOURCE}/etc/bash-completion/outbox'"),
+        "zsh": (["zsh", "-f", "-i"], f"PS1='READY> '; unsetopt zle_bracketed_paste; fpath=('{lab.SOURCE}/etc/zsh-completion' $fpath); "
                 "autoload -Uz compinit; compinit -u -D; compdef _outbox outbox"),
         "fish": (["fish", "--no-config", "-i"], "function fish_prompt; echo 'READY> '; end; "
-                 f"source {lab.SOURCE}/etc/fish-completion/outbox.fish"),
+                 f"source '{lab.SOURCE}/etc/fish-completion/outbox.fish'"),
     }
 
     def setUp(self):

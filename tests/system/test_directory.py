@@ -118,11 +118,11 @@ class Mounted(DirectoryTest):
 
     @staticmethod
     def within(daemon, *command):
-        subprocess.run(["nsenter", "-t", str(daemon.pid), "-m", *map(str, command)], check=True)
+        subprocess.run(["nsenter", "-t", str(daemon.pid), "-m", "-r", *map(str, command)], check=True)
 
     def remount(self, daemon, mode):
         # While something is open for writing this is refused.
-        command = ["nsenter", "-t", str(daemon.pid), "-m"]
+        command = ["nsenter", "-t", str(daemon.pid), "-m", "-r"]
         command += ["mount", "-o", f"remount,{mode}", str(self.queue.path)]
         wait_for(
             lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0,
