@@ -92,6 +92,9 @@ void attempt_free(Attempt *a)
     free(a->reason);
     free(a->nowhere);
     free(a->sender);
+    free(a->late_relay);
+    free(a->late_address);
+    free(a->late_tls);
     free(a->verdict.text);
     free(a);
 }

@@ -107,6 +107,7 @@ static void remember_report(Attempt *a, usec_t now)
     memccpy(a->id, m->id, '\0', sizeof(a->id));
     free(a->sender);
     a->sender = strdup(message_envelope(m->message)->sender);
+    a->late.sender = a->sender;
     a->report = (MessageReport){
         .owner = m->owner,
         .sender = a->sender,
@@ -122,6 +123,24 @@ static void remember_report(Attempt *a, usec_t now)
     };
 }
 
+/* The connection and the settings may be others by when it is told. 0 or -ENOMEM. */
+static int keep_report(Attempt *a, const OutcomeReport *start)
+{
+    if (a->late_relay || !a->last_group)
+        return 0;
+    a->late_relay = strdup(start->relay ?: "");
+    a->late_address = start->address ? strdup(start->address) : NULL;
+    a->late_tls = start->tls ? strdup(start->tls) : NULL;
+    if (!a->late_relay || !a->late_address != !start->address || !a->late_tls != !start->tls)
+        return -ENOMEM;
+    a->late = *start;
+    a->late.sender = a->sender;
+    a->late.relay = a->late_relay;
+    a->late.address = a->late_address;
+    a->late.tls = a->late_tls;
+    return 0;
+}
+
 int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *statistics,
     int result, const char *id, const Failure *f)
 {
@@ -131,6 +150,7 @@ int attempt_ended(Attempt *a, const AttemptContext *context, EngineStatistics *s
         report_problem(a, context, result, f);
     if (result < 0)
         return result;
+    attempt_report_groups(a, context, &a->late);
     if (result == 0) {
         a->report.id = id;
         a->report.old_id = strcmp(id, a->id) != 0 ? a->id : NULL;
@@ -153,14 +173,17 @@ int attempt_end(Attempt *a, const AttemptContext *context, EngineStatistics *sta
     decide(a, context, now);
     remember_report(a, now);
     memcpy(id, a->id, sizeof(id));
-    if (a->last_group) {
+    if (a->late_relay) {
+        start = a->late;
+    } else if (a->last_group) {
         start = attempt_report_start(a, now);
         start.id = a->id;
     }
     /* What is told comes behind what is done: until then, to die is to send it again. */
     message = TAKE_PTR(a->message->message);
     r = carry_out(a, context, now, id, &f);
-    attempt_report_groups(a, context, &start);
+    if (r != SOURCE_LATER || keep_report(a, &start) < 0)
+        attempt_report_groups(a, context, &start);
     if (r == 0 || r == SOURCE_GONE)
         message_free(message);
     else

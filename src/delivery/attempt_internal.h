@@ -10,6 +10,7 @@
 typedef struct Group {
     DeliveryOutcome outcome;
     char *text; /* owned copy of outcome.text */
+    const char *hint;
     const char **recipients;
     size_t n;
     struct Group *next;
@@ -57,6 +58,9 @@ struct Attempt {
     char id[SOURCE_ID_MAX]; /* for the report, which is made when the message is gone; as is: */
     char *sender;
     MessageReport report;
+    OutcomeReport late; /* of the groups, while the source settles the message */
+    /* Owned copies of its; the first NULL: there is none. */
+    char *late_relay, *late_address, *late_tls;
     Attempt *next; /* for a list of whoever holds it */
 };
 

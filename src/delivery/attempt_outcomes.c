@@ -42,7 +42,7 @@ void attempt_report_groups(Attempt *a, const AttemptContext *context, const Outc
         report.recipients = group->recipients;
         report.n_recipients = group->n;
         report.outcome = &group->outcome;
-        report.hint = advice_without_reply(&group->outcome, a->relay);
+        report.hint = group->hint;
         if (context->observer->outcome)
             context->observer->outcome(context->user, &report);
     }
@@ -94,6 +94,7 @@ static void gather_report(Attempt *a, const AttemptContext *context, const char 
         group->text = strdup(outcome->text);
         group->outcome = *outcome;
         group->outcome.text = group->text ?: "";
+        group->hint = advice_without_reply(outcome, a->relay);
     }
     group->recipients[group->n++] = address;
     a->n_reported++;

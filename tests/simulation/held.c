@@ -323,6 +323,14 @@ static void on_settled(void *user, _unused_ uint64_t argument)
         free_held(h);
 }
 
+bool store_is_settling(const char *id)
+{
+    for (unsigned i = 0; i < n_messages; i++)
+        if (store.held[i] && strcmp(store.held[i]->id, id) == 0)
+            return store.held[i]->settling;
+    return false;
+}
+
 static int settle(HeldMessage *message, const MessageEnd *end, char *ret_id, Failure *f)
 {
     static const usec_t delays[] = {0, USEC_PER_MSEC, USEC_PER_SEC, 40 * USEC_PER_SEC};

@@ -41,6 +41,8 @@ static void on_outcome(_unused_ void *user, const OutcomeReport *report)
     TELL("%s: %s to %zu recipients at %s: %s", report->id,
         delivery_kind_name(report->outcome->kind), report->n_recipients,
         delivery_stage_name(report->outcome->stage), report->outcome->text);
+    if (store_is_settling(report->id))
+        world_wrong(FAULT_WRONG, "what became of %s is told before it is written", report->id);
 }
 
 static void on_message(_unused_ void *user, const MessageReport *report)

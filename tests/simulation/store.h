@@ -38,7 +38,8 @@ void store_clock_was_set(void);
  * not is named. */
 bool store_is_done(unsigned *ret_message);
 StoredState store_state(unsigned message);
-bool store_had_trouble(void); /* since the process was started */
+bool store_had_trouble(void);           /* since the process was started */
+bool store_is_settling(const char *id); /* its end is yet to be written */
 
 /* At the end of a run: nobody was forgotten. */
 void store_check(void);
