@@ -16,7 +16,7 @@ fsync = off
 log_min_error_statement = panic
 """
 SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "src/database/schema-1.sql"
-INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SCHEMA}"
+INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i '{SCHEMA}'"
 OWNER = "postgres"  # it does not run as root
 
 
