@@ -20,14 +20,15 @@ make_configure() {
 }
 
 # configure_build NAME ARGUMENT...: makes it the working directory, a build directory that was configured
-# with these arguments, in this place and on this system; another one is thrown away.
+# with these arguments, in this place and on this system; another one is thrown away. The source is named from
+# there, as people who build do: a test that leaves its directory would not find it.
 configure_build() {
 	local directory=$built/$1 what
 	shift
 	what="$directory $* $(cksum < "$source/configure") $(cat /etc/debian_version) $(gcc --version | head -n 1)"
 	if [[ $(cat "$directory/configured" 2> /dev/null) != "$what" ]]; then
 		rm -rf "$directory" && mkdir "$directory" && cd "$directory" &&
-			"$source/configure" --prefix=/usr --sysconfdir=/etc --localstatedir=/var "$@" &&
+			../source/configure --prefix=/usr --sysconfdir=/etc --localstatedir=/var "$@" &&
 			echo "$what" > configured
 	else
 		cd "$directory" || return

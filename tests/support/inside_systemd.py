@@ -101,7 +101,7 @@ class Unit(ReceivingUnit, MetricsUnit, Machine):
         client.stdin.close()
         wait_for(lambda: run("systemctl", "is-active", "outboxd", status=None).strip() == "active",
                  "the daemon that the client started")
-        self.assertEqual(client.wait(60), 0)
+        self.assertEqual(client.wait(200), 0)
         client.stdout.close()
         self.wait_copy("eight@lab.test")
 

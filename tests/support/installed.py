@@ -1,6 +1,8 @@
 """An installation below a directory of the test's own, and programs that are built against it."""
 
 import os
+import pathlib
+import re
 import shlex
 import subprocess
 import unittest
@@ -14,7 +16,8 @@ def is_a_build_of_this_source():
         text = (lab.BUILD / "Makefile").read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
-    return f"\nabs_top_srcdir = {lab.SOURCE}\n" in text
+    named = re.search(r"^abs_top_srcdir = (.+)$", text, re.MULTILINE)
+    return named is not None and pathlib.Path(named[1]).resolve() == lab.SOURCE
 
 
 needs_installation = unittest.skipUnless(

@@ -239,7 +239,7 @@ class Run:
         except ProcessLookupError:
             pass
         try:
-            return child.wait(20)
+            return child.wait(200)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
@@ -258,7 +258,7 @@ class Run:
             child = self.start(arguments, point, stdin, write)
             os.close(write)
             text = output.read()
-        return child.wait(20), text.decode()
+        return child.wait(200), text.decode()
 
     # ---- judging ----
 

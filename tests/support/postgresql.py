@@ -47,7 +47,7 @@ class Session:
 
     def close(self):
         self.child.stdin.close()
-        self.child.wait(10)
+        self.child.wait(200)
         self.child.stdout.close()
 
     def abandon(self):

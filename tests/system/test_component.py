@@ -5,6 +5,7 @@ import json
 
 from case import as_delivered, message
 from odd_relay import RelayTest
+from process import wait_for
 
 
 class Config(RelayTest):
@@ -86,7 +87,7 @@ class Send(RelayTest):
                          "outbox: 161: bob@lab.test refused by odd at rcpt: 550 5.1.1 no such user\n")
         self.assertEqual([recipients for recipients, _ in relay.accepted], [("ann@lab.test",)])
         self.assertEqual(relay.connections, 1)
-        self.assertEqual(relay.verbs[-1][1], "QUIT")
+        wait_for(lambda: relay.verbs[-1][1] == "QUIT", lambda: str(relay))
         self.assertEqual(self.queue.names(), [])
 
     def test_send_is_what_was_given(self):

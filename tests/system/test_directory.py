@@ -55,33 +55,28 @@ class DirectoryTest(SystemTest):
 class Descriptors(DirectoryTest):
     """Fewer descriptors than there are things to open: less is done at a time, and that is all."""
 
-    def check(self, limit):
-        """Long enough for whatever is given up meanwhile to be accepted once more; then quickly."""
-        relay = self.slow(4)
+    def begin(self, limit):
+        """A daemon with this limit, whose relay takes its time, and much to send."""
+        relay, queue = self.slow(4), lab.Queue(self.directory / f"queue-{limit}")
         daemon = self.start(
-            self.lab.relay(relay.port), wrapper=("prlimit", f"--nofile={limit}:{limit}")
+            self.lab.relay(relay.port), spool={"directory": queue.path}, wrapper=("prlimit", f"--nofile={limit}:{limit}")
         )
-        self.drop(0, 80)
+        self.drop(0, 80, queue)
+        return limit, relay, queue, daemon
+
+    def test_few(self):
+        """Long enough for whatever is given up meanwhile to be accepted once more; then quickly."""
+        begun = [self.begin(limit) for limit in (40, 64, 100, 300)]
         time.sleep(14)
-        self.assertEqual(set(relay.copies().values()), {1}, "accepted more than once")
-        relay.seconds = 0
-        self.wait_accepted(relay, 80)
-        self.wait_empty()
-        self.check_once(relay, 80)
-        self.assertTrue(daemon.is_running())
-        self.assertIn("LimitNOFILE", daemon.output())
-
-    def test_forty(self):
-        self.check(40)
-
-    def test_sixty_four(self):
-        self.check(64)
-
-    def test_a_hundred(self):
-        self.check(100)
-
-    def test_three_hundred(self):
-        self.check(300)
+        for limit, relay, queue, daemon in begun:
+            with self.subTest(limit):
+                self.assertEqual(set(relay.copies().values()), {1}, "accepted more than once")
+                relay.seconds = 0
+                self.wait_accepted(relay, 80)
+                self.wait_empty(queue)
+                self.check_once(relay, 80)
+                self.assertTrue(daemon.is_running())
+                self.assertIn("LimitNOFILE", daemon.output())
 
     def test_a_limit_that_falls_while_mail_is_in_flight(self):
         relay = self.slow(2)

@@ -101,7 +101,7 @@ class Relay(SystemTest):
         self.wait_log(daemon, "relay-held")
         for word in words:
             self.wait_log(daemon, word)
-        self.assertEqual(self.queue.names(), ["m.queued"])
+        self.queue.wait_names("m.queued")
         return daemon
 
     def test_relay_down_then_up(self):
@@ -168,7 +168,7 @@ class Files(SystemTest):
         self.queue.wait_gone("n")
         self.wait_log(daemon, "m-queued.queued: left alone")
         self.wait_log(daemon, "m-sending.sending: left alone")
-        self.assertEqual(self.queue.names(), ["m-queued.queued", "m-sending.sending"])
+        self.queue.wait_names("m-queued.queued", "m-sending.sending")
         self.assertEqual(self.copies(self.address()), [])
 
 

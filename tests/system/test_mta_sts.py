@@ -312,7 +312,7 @@ class Kept(StsTest):
         for name in ("a", "b"):
             self.queue.drop(name, message(to=[self.address()]))
             self.queue.wait_gone(name)
-        self.assertTrue(begun.wait(60))
+        self.assertTrue(begun.wait(200))
         self.assertEqual(len(self.host.asked), 2)
         self.assertFalse(ended.is_set())
         self.assertEqual(daemon.terminate(), 0)
@@ -504,14 +504,16 @@ class Daemon(StsTest):
 
     def test_relay_is_left_out(self):
         """Then nobody waits for its policy's host any more, which takes 20 s otherwise."""
-        begun, gone = threading.Event(), threading.Event()
+        begun, gone, times = threading.Event(), threading.Event(), []
 
         def hang(connection):
+            times.append(time.monotonic())
             begun.set()
             try:
                 while connection.recv(4096):
                     pass
             finally:
+                times.append(time.monotonic())
                 gone.set()
 
         self.host.close()
@@ -519,11 +521,10 @@ class Daemon(StsTest):
         daemon = self.start(self.settings(), wrapper=self.wrapper)
         self.queue.drop("m", message(to=[self.address()]))
         wait_for(begun.is_set, daemon.output)
-        before = time.monotonic()
         self.configure()
         daemon.reload()
         wait_for(gone.is_set, daemon.output, seconds=60)
-        self.assertLess(time.monotonic() - before, 12)
+        self.assertLess(times[1] - times[0], 19)
         self.queue.wait_gone("m")
 
     def test_tested_only_is_told(self):

@@ -219,7 +219,7 @@ class Own(SubmissionTest):
             answering = [pid for pid in os.listdir("/proc") if pid.isdigit() and self.asks(pid)]
             self.assertLessEqual(len(answering), 1)
             flood.stdin.close()
-            flood.wait(100)
+            flood.wait(200)
         wait_for(lambda: not [pid for pid in os.listdir("/proc") if pid.isdigit() and self.asks(pid)], "nobody answers any more")
 
     def asks(self, pid):

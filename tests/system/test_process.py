@@ -165,7 +165,7 @@ class ProcessEnds(SystemTest):
         wait_for(lambda: self.relay.accepted >= 2, "replies that are to be printed")
         child.send_signal(signal.SIGTERM)
         child.send_signal(signal.SIGINT)
-        self.assertEqual(child.wait(30), 75)
+        self.assertEqual(child.wait(200), 75)
         self.check_none_is_doubled()
 
     def test_ignored_signal_stays_ignored(self):

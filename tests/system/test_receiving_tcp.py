@@ -280,7 +280,7 @@ class ReceivingTcp(SubmissionTest):
                 client = self.dial(listener)
             finally:
                 os.seteuid(0)
-            client.settimeout(20)
+            client.settimeout(200)
             client.sendall(b"EHLO x\r\n" + (b"MAIL FROM:<a@lab.test>\r\nRCPT TO:<b@lab.test>\r\n" + content) * 3)
             # All but the last reply, which are those to the third message's commands, too.
             answered = b""

@@ -90,7 +90,7 @@ class RoomTest(RelayTest):
         """Everything has come to its end, once."""
         wait_for(lambda: self.unfinished() == [], lambda: f"an end: {self.queue.names()}\n{daemon.output()}", 60)
         self.wait_taken(self.relay, "dead", "ann", "ben", "later", *GOOD)
-        self.assertEqual(self.queue.names(), ["no-one.failed", "no-one.status"])
+        self.queue.wait_names("no-one.failed", "no-one.status")
         self.assertEqual([one["event"] for one in self.queue.events("no-one")], ["message", "refused", "failed"])
         self.assertEqual(daemon.terminate(), 0, daemon.output())
 
@@ -129,7 +129,7 @@ class RoomTest(RelayTest):
             wait_for(lambda: self.unfinished() == [], self.queue.names, 60)
             self.wait_taken(self.relay, *GOOD)
             self.assertEqual([one["event"] for one in self.queue.events("never")], ["message", "deferred", "failed"])
-            self.assertEqual(self.queue.names(), ["never.failed", "never.status"])
+            self.queue.wait_names("never.failed", "never.status")
             self.assertEqual(daemon.terminate(), 0)
 
     # ---- who queues ----

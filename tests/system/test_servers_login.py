@@ -71,7 +71,7 @@ class LoginTest(ServerTest):
         self.queue.drop("m", message(to=[self.address()]))
         for word in ("relay-held", *words):
             self.wait_log(daemon, word)
-        self.assertTrue(self.queue.has("m.queued"), self.queue.names())
+        self.queue.wait_state("m", "queued")
         self.assertEqual(self.queue.record("m"), [])
         return daemon
 

@@ -143,7 +143,7 @@ class Tls(SystemTest):
         seen, over = [], threading.Event()
 
         def talk(connection):
-            connection.settimeout(10)
+            connection.settimeout(200)
             connection.sendall(b"220 trap ESMTP\r\n")
             connection.recv(1000)
             connection.sendall(b"250-trap\r\n250 STARTTLS\r\n")

@@ -89,7 +89,7 @@ class Trouble(RelayTest):
             with open(self.flag, "ab") as file:
                 file.write(b"x")
             self.flush(daemon)
-        self.assertEqual(self.queue.names(), ["unread-m.queued"])
+        self.queue.wait_names("unread-m.queued")
 
     def test_young_message_is_not_given_up(self):
         self.check_young()
