@@ -14,7 +14,8 @@
 #include "tool/metrics.h"
 #include "tool/scrape.h"
 
-#define PATIENCE (10 * USEC_PER_SEC) /* for the first octet, the request, and its answer, each */
+#define ASKING_PATIENCE (3 * USEC_PER_SEC) /* for the first octet, and the request, each */
+#define PATIENCE (10 * USEC_PER_SEC)       /* for the answer */
 #define HEAD_MAX ((size_t)1024)
 #define DRAIN_PATIENCE USEC_PER_SEC
 #define DRAIN_MAX ((size_t)256 * 1024)
@@ -160,7 +161,7 @@ static bool reserve(Answers *a)
 /* Who connects and says nothing costs no look at the queue. */
 void metrics_serve(MetricsGather gather, void *user)
 {
-    usec_t deadline = usec_add(clock_monotonic(), PATIENCE);
+    usec_t deadline = usec_add(clock_monotonic(), ASKING_PATIENCE);
     Answers answers = {0};
     bool done;
 
@@ -168,7 +169,8 @@ void metrics_serve(MetricsGather gather, void *user)
     stop_blocking(STDOUT_FILENO);
     if (wait_for(STDIN_FILENO, POLLIN, deadline) == 1) {
         answers.available = gather(user, &answers.open, &answers.text) == 0;
-        deadline = usec_add(clock_monotonic(), PATIENCE); /* what that took is not the client's */
+        deadline =
+            usec_add(clock_monotonic(), ASKING_PATIENCE); /* what that took is not the client's */
     }
     format_date(answers.date);
     if (!reserve(&answers))

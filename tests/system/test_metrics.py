@@ -281,7 +281,7 @@ class Http(MetricsTest):
         self.assertEqual(line, "HTTP/1.1 431 Request Header Fields Too Large")
 
     def test_nothing_is_said(self):
-        """Who says nothing is waited for ten seconds, and nothing is looked at for him."""
+        """Who says nothing is waited for three seconds, and nothing is looked at for him."""
         self.configure()
         client, process = self.connect()
         self.assertEqual(self.receive(client)[0], "HTTP/1.1 408 Request Timeout")
