@@ -27,6 +27,7 @@ class NotBefore(RelayTest):
         self.wait_log(daemon, "it is not to be sent before 2028-06-01T09:00:00")
         self.drop("now")
         self.wait_taken(relay, "now")
+        wait_for(lambda: "now.sending" not in self.queue.names(), "the end of what the relay has taken")
         self.assertEqual(self.queue.names(), ["later.queued"])
         waits = self.waits("later")
         self.assertEqual((waits["for"], waits["until"][:19]), ("time", FAR[:19]))
@@ -45,6 +46,7 @@ class NotBefore(RelayTest):
         daemon.signal(signal.SIGUSR1)
         self.drop("now")
         self.wait_taken(relay, "now")
+        wait_for(lambda: "now.sending" not in self.queue.names(), "the end of what the relay has taken")
         self.assertEqual(self.queue.names(), ["later.queued"])
         self.assertEqual(relay.copies("later@lab.test"), 0)
 
@@ -56,7 +58,7 @@ class NotBefore(RelayTest):
         self.schedule("past", "Mon, 02 Mar 2026 10:20:30 +0000")
         self.wait_taken(relay, "past", "soon")
         self.assertGreaterEqual(time.time(), int(when))
-        self.assertTrue(self.queue.is_empty(), self.queue.names())
+        wait_for(self.queue.is_empty, "an empty queue")
 
     def test_an_operator_sends_it_earlier(self):
         relay = self.odd()
