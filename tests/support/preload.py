@@ -244,12 +244,23 @@ __attribute__((destructor)) static void tell(void)
         (void)!write(fd, text, snprintf(text, sizeof(text), "%ld", counted));
 }
 
+/* OpenSSL 3.5 waits for itself for ever when an allocation fails while it begins: to tell of that error, it begins. */
+static void begin_openssl(void)
+{
+    void *library = dlopen("libcrypto.so.3", RTLD_NOW);
+    int (*begin)(unsigned long, const void *) = library ? dlsym(library, "OPENSSL_init_crypto") : NULL;
+
+    if (begin)
+        begin(0x00040000L, NULL); /* OPENSSL_INIT_BASE_ONLY */
+}
+
 int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
     void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
 {
     int (*next)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),
         void (*)(void), void *) = dlsym(RTLD_NEXT, "__libc_start_main");
 
+    begin_openssl();
     fail_at = getenv("FAIL_AT") ? atol(getenv("FAIL_AT")) : -1;
     all = getenv("FAIL_ALL") != NULL;
     started = 1;
