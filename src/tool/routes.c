@@ -51,6 +51,35 @@ static size_t count_relays(const Config *config, size_t rule)
                : config->n_relays;
 }
 
+static void print_setting(const char *name, const char *text)
+{
+    if (!text)
+        return;
+    printf(", %s ", name);
+    (void)terminal_print(stdout, text, SHOWN_MAX);
+}
+
+/* What its lane has to say, once. */
+static void print_lane(const Config *config, const char *name)
+{
+    unsigned number = config_find_lane(config, name);
+    const LaneConfig *lane = number == LANE_NONE ? NULL : config->lanes[number - 1];
+
+    if (config->n_lanes == 0)
+        return;
+    if (!lane) {
+        puts("Its lane has no settings: priority 0.");
+        return;
+    }
+    printf("Lane %s: priority %d", lane->name, lane->priority);
+    if (lane->connections > 0)
+        printf(", %u connection%s", lane->connections, lane->connections == 1 ? "" : "s");
+    print_setting("message_rate", lane->message_rate);
+    print_setting("recipient_rate", lane->recipient_rate);
+    print_setting("quiet", lane->quiet);
+    puts(".");
+}
+
 static int print_text(const Config *config, const char *recipient, size_t rule)
 {
     (void)terminal_print(stdout, recipient, SHOWN_MAX);
@@ -66,15 +95,18 @@ static int print_text(const Config *config, const char *recipient, size_t rule)
     return EX_OK;
 }
 
-static json_t *to_object(const Config *config, const char *recipient, size_t rule)
+static json_t *to_object(const Config *config, const char *recipient, size_t rule, const char *lane)
 {
     json_t *relays = json_array();
+    unsigned number = config_find_lane(config, lane);
 
     for (size_t i = 0; i < count_relays(config, rule); i++)
         (void)json_array_append_new(
             relays, json_string(config->relays[relay_at(config, rule, i)]->name));
-    return json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
-        rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays);
+    return json_pack("{s:o, s:o, s:o, s:o, s:i}", "recipient", json_text(recipient), "rule",
+        rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays,
+        "lane", json_text(number == LANE_NONE ? NULL : config->lanes[number - 1]->name), "priority",
+        number == LANE_NONE ? 0 : config->lanes[number - 1]->priority);
 }
 
 static const char *bare(char *address)
@@ -113,12 +145,13 @@ int routes_print(
         if (!copy || (query && route_query_rule(query, recipient, &rule) < 0))
             return tool_fail_memory();
         if (json)
-            (void)json_array_append_new(array, to_object(config, recipient, rule));
+            (void)json_array_append_new(array, to_object(config, recipient, rule, lane));
         else
             status = print_text(config, recipient, rule);
     }
     if (json)
         return json_print(array);
+    print_lane(config, lane);
     if (config->rules && route_rules_ask_header(config->rules))
         fputs(
             "Rules that ask for a field of the header are passed over here: they are for messages "
