@@ -62,8 +62,8 @@ static int apply(Draft *draft, const char *name, const char *value)
         return 0;
     if (section_needs_place(setting->section))
         return draft_mistake(draft, origin_of(draft), name,
-            "is one of several; write %s into the configuration file",
-            section_name(setting->section));
+            "a %s has its place among others; write %s into the configuration file",
+            setting->section == SECTION_ROUTES ? "rule" : "lane", section_name(setting->section));
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
     return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, origin_of(draft));

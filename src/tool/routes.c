@@ -1,6 +1,7 @@
 /* Where mail would go. Must never be another answer than what the daemon does. */
 #include "tool/routes.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,18 +96,34 @@ static int print_text(const Config *config, const char *recipient, size_t rule)
     return EX_OK;
 }
 
+/* What its lane has, where there are any with settings. */
+static int add_lane(json_t *object, const Config *config, const char *name)
+{
+    unsigned number = config_find_lane(config, name);
+    const LaneConfig *lane = number == LANE_NONE ? NULL : config->lanes[number - 1];
+
+    if (config->n_lanes == 0)
+        return 0;
+    if (json_object_set_new(object, "lane", json_text(lane ? lane->name : NULL)) < 0 ||
+        json_object_set_new(object, "priority", json_integer(lane ? lane->priority : 0)) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
 static json_t *to_object(const Config *config, const char *recipient, size_t rule, const char *lane)
 {
-    json_t *relays = json_array();
-    unsigned number = config_find_lane(config, lane);
+    json_t *object, *relays = json_array();
 
     for (size_t i = 0; i < count_relays(config, rule); i++)
         (void)json_array_append_new(
             relays, json_string(config->relays[relay_at(config, rule, i)]->name));
-    return json_pack("{s:o, s:o, s:o, s:o, s:i}", "recipient", json_text(recipient), "rule",
-        rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays,
-        "lane", json_text(number == LANE_NONE ? NULL : config->lanes[number - 1]->name), "priority",
-        number == LANE_NONE ? 0 : config->lanes[number - 1]->priority);
+    object = json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
+        rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays);
+    if (!object || add_lane(object, config, lane) < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static const char *bare(char *address)

@@ -180,6 +180,8 @@ class Restraints(LaneTest):
         self.assertIn("Lane bulk: priority 0, 2 connections, quiet 22:00-06:00.", shown)
         shown = self.outbox("config", "--route", "a@lab.test", "b@lab.test")
         self.assertIn("Its lane has no settings: priority 0.", shown)
+        shown = json.loads(self.outbox("config", "--json", "--route", "--lane", "alerts", "a@lab.test", "b@lab.test"))
+        self.assertEqual((shown[0]["lane"], shown[0]["priority"]), ("alerts", 10))
         for lane, why in (('{ name = "bulk"; quiet = "22-06"; }', "lanes.1.quiet: \"22-06\""),
                           ('{ priority = 1; }', "lanes.1.name: is not set"),
                           ('{ name = "a"; priority = 1001; }', "from -1000 to 1000")):
