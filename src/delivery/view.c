@@ -161,7 +161,7 @@ size_t view_waiting(const Engine *engine)
     SourceFigures figures;
 
     engine->source->ops->figures(engine->source, &figures);
-    if (engine->lanes)
+    if (engine->lanes && engine->source->ops->lanes)
         figures.waiting = MIN(lanes_room(engine), figures.waiting);
     return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
 }

@@ -104,6 +104,33 @@ class Order(LaneTest):
         self.assertEqual(len(relay.accepted), 21)
 
 
+class Routes(LaneTest):
+    """By rules a relay that is busy keeps its own mail, and the lanes of it."""
+
+    def configure(self, *relays, **settings):
+        super().configure(*relays, **settings)
+        with open(self.configuration, "a", encoding="utf-8") as file:
+            file.write('routes = ( { recipient = "other.test"; relays = ["second"]; } );\n')
+
+    def test_an_alert_passes_those_that_wait_for_its_relay(self):
+        gate = Gate()
+        news = [f"news{number}" for number in range(150)]
+        others = [f"other{number}" for number in range(30)]
+        self.lanes = (ALERTS, BULK)
+        self.put(*news, lane="bulk")
+        first, second = self.odd(gate), self.odd()
+        self.start(self.settings(first, name="first", connections=1), self.settings(second, name="second"))
+        wait_for(lambda: first.said("DATA") + first.said("BDAT"), "the first to be on its way")
+        for name in others:
+            self.queue.drop(name, message(to=[f"{name}@other.test"]))
+        self.put("alert", lane="alerts")
+        wait_for(lambda: len(second.accepted) == 30, "the other relay's to be sent")
+        gate.open.set()
+        self.wait_taken(first, "alert", *news, seconds=60)
+        self.assertLessEqual(self.order(first).index("alert"), 2)
+        self.assertEqual(len(first.accepted), 151)
+
+
 class Restraints(LaneTest):
     def test_a_quiet_lane_keeps_no_other(self):
         relay, daemon = self.begin(ALERTS, f'{{ name = "bulk"; quiet = "{self.hours(-1, 2)}"; }}')
