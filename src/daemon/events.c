@@ -385,6 +385,30 @@ void event_relay(Log *log, const RelayReport *report)
     log_write(log);
 }
 
+void event_lane(Log *log, const LaneReport *report)
+{
+    static const EventRow rows[] = {
+        {"lane-unrestrained", MESSAGE_ID_LANE_UNRESTRAINED, LOG_NOTICE},
+        {"lane-restrained", MESSAGE_ID_LANE_RESTRAINED, LOG_NOTICE},
+    };
+    Entry *entry = start(log, &rows[report->restrained]);
+
+    entry_open(entry, "MESSAGE=");
+    entry_text(entry, "lane ");
+    entry_printable(entry, report->lane, ENTRY_VALUE_MAX);
+    if (report->restrained) {
+        entry_text(entry, " is to send no message before ");
+        add_time(entry, report->until);
+        entry_text(entry, ": ");
+        entry_text(entry, report->restraint);
+    } else {
+        entry_text(entry, " sends messages again");
+    }
+    entry_close(entry);
+    entry_field(entry, "OUTBOX_LANE=", report->lane);
+    log_write(log);
+}
+
 void event_problem(Log *log, const ProblemReport *report)
 {
     static const EventRow row = {"problem", MESSAGE_ID_PROBLEM, LOG_ERR};

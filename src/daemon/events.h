@@ -14,6 +14,7 @@
 void event_outcome(Log *log, const OutcomeReport *report);
 void event_message(Log *log, const MessageReport *report);
 void event_relay(Log *log, const RelayReport *report);
+void event_lane(Log *log, const LaneReport *report);
 void event_problem(Log *log, const ProblemReport *report);
 
 /* The daemon's own (events_daemon.c). */

@@ -43,6 +43,10 @@
 #define MESSAGE_ID_RELAY_UNRESTRAINED "e47d1c0b9a3f4c52b6d8f0a1937e5c64"
 #define MESSAGE_ID_RELAY_RESUMED "7c9acf2a4e284ea3a9d81efe3d21d3c4"
 
+/* A lane. OUTBOX_EVENT: "lane-restrained", "lane-unrestrained". */
+#define MESSAGE_ID_LANE_RESTRAINED "6f2d9b0a85e14c37b1c4e0a97d3f5821"
+#define MESSAGE_ID_LANE_UNRESTRAINED "a90c4e7d12b84f5e93d6b7f1c0258ae4"
+
 /* The queue directory. OUTBOX_EVENT: "directory-lost", "directory-back". */
 #define MESSAGE_ID_DIRECTORY_LOST "ebf9abf004484c16ba5702ab411e3581"
 #define MESSAGE_ID_DIRECTORY_BACK "b89eee407ca24e678e229c0dd8e87bd2"

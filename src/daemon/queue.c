@@ -58,6 +58,14 @@ static void on_relay(void *user, const RelayReport *report)
     on_health(queue);
 }
 
+static void on_lane(void *user, const LaneReport *report)
+{
+    Queue *queue = user;
+
+    event_lane(queue->log, report);
+    on_health(queue);
+}
+
 /* What lasts, such as a full disk, is met again with every attempt and every message: a log that
  * fills up with it would be of no use, and perhaps fill the same disk. */
 static bool may_tell_problem(Queue *queue)
@@ -111,6 +119,7 @@ static const EngineObserver observer = {
     .outcome = on_outcome,
     .message = on_message,
     .relay = on_relay,
+    .lane = on_lane,
     .problem = on_problem,
     .source = on_source,
     .health = on_health,
@@ -186,6 +195,11 @@ void queue_flush(Queue *queue)
 void queue_stop(Queue *queue, usec_t deadline)
 {
     engine_stop(queue->engine, deadline);
+}
+
+bool queue_lane(const Queue *queue, unsigned number, EngineLane *ret)
+{
+    return engine_lane(queue->engine, number, ret);
 }
 
 bool queue_relay(const Queue *queue, size_t place, EngineRelay *ret)

@@ -49,6 +49,9 @@ void queue_stop(Queue *queue, usec_t deadline);
 /* The relay of that place, as engine_relay(). */
 bool queue_relay(const Queue *queue, size_t place, EngineRelay *ret);
 
+/* The lane of that number, as engine_lane(). */
+bool queue_lane(const Queue *queue, unsigned number, EngineLane *ret);
+
 /* As directory_say(). */
 int queue_say(Queue *queue, const void *text, size_t n);
 

@@ -187,12 +187,11 @@ static json_t *counted_to_json(const CountersRelay *counted)
 }
 
 /* {"until": "...", "text": "..."}, or NULL. */
-static json_t *restraint_to_json(const EngineRelay *relay)
+static json_t *restraint_to_json(usec_t until, const char *text)
 {
-    if (relay->restrained_until == 0)
+    if (until == 0)
         return NULL;
-    return json_pack("{s:o?, s:o?}", "until", to_time(relay->restrained_until), "text",
-        to_text(relay->restraint));
+    return json_pack("{s:o?, s:o?}", "until", to_time(until), "text", to_text(text));
 }
 
 static json_t *relay_to_json(const EngineRelay *relay, const Counters *counters)
@@ -203,7 +202,8 @@ static json_t *relay_to_json(const EngineRelay *relay, const Counters *counters)
         "name", to_text(config->name), "host", to_text(config->host), "port", (int)config->port,
         "state", relay->state, "until", to_time(relay->until), "holds", (int)relay->holds, "silent",
         (int)relay->silent, "waits", wait_to_json(relay), "connections", (int)relay->connections,
-        "fault", fault_to_json(relay), "restrained", restraint_to_json(relay), "certificate_ends",
+        "fault", fault_to_json(relay), "restrained",
+        restraint_to_json(relay->restrained_until, relay->restraint), "certificate_ends",
         to_time(relay->certificate_ends), "counters",
         counted_to_json(counters_relay(counters, config->name)));
 }
@@ -215,6 +215,31 @@ static json_t *relays_to_json(const Queue *queue, const Counters *counters)
 
     for (size_t i = 0; array && i < RELAYS_MAX && queue_relay(queue, i, &relay); i++)
         if (json_array_append_new(array, relay_to_json(&relay, counters)) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+/* Messages in no lane that has settings come first, with null for a name. */
+static json_t *lane_to_json(const EngineLane *lane)
+{
+    const LaneConfig *config = lane->config;
+
+    return json_pack("{s:o?, s:i, s:I, s:I, s:i, s:o?}", "name",
+        to_text(config ? config->name : NULL), "priority", config ? config->priority : 0, "waiting",
+        (json_int_t)lane->waiting, "sending", (json_int_t)lane->sending, "connections",
+        config ? (int)config->connections : 0, "restrained",
+        restraint_to_json(lane->restrained_until, lane->restraint));
+}
+
+static json_t *lanes_to_json(const Queue *queue)
+{
+    json_t *array = json_array();
+    EngineLane lane;
+
+    for (unsigned i = 0; array && queue_lane(queue, i, &lane); i++)
+        if (json_array_append_new(array, lane_to_json(&lane)) < 0) {
             json_decref(array);
             return NULL;
         }
@@ -286,14 +311,15 @@ int state_format(const State *state, const StateOf *of, usec_t now, Buffer *out)
             "{s:o?, s:o?}", "time", to_time(state->refused_time), "text", to_lines(state->refused));
     json = json_pack(
         "{s:s, s:s, s:i, s:i, s:o?, s:o?, s:o?, s:b, s:b, s:o?, s:o?, s:o?, s:o?, s:o, s:o, s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o}",
         "program", "outboxd", "version", PACKAGE_VERSION, "pid", (int)getpid(), "uid",
         (int)geteuid(), "started", to_time(state->started), "time", to_time(now), "configuration",
         to_text(of->config->path), "answers", 1, "stopping", (int)of->stopping, "pause", pause,
         "reload_refused", reload, "last_sent", to_time(state->last_sent), "figures",
         figures_to_json(&statistics, of), "rates", rates_to_json(state), "relays",
-        relays_to_json(of->queue, &state->counters), "problems", problems_to_json(state), "alarm",
-        alarms_to_json(of->alarm), "counters", counters_to_json(&state->counters));
+        relays_to_json(of->queue, &state->counters), "lanes", lanes_to_json(of->queue), "problems",
+        problems_to_json(state), "alarm", alarms_to_json(of->alarm), "counters",
+        counters_to_json(&state->counters));
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text ? buffer_append_string(out, text) : -ENOMEM;

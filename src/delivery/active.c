@@ -3,24 +3,19 @@
 #include "delivery/active.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "base/errors.h"
 #include "base/file.h"
 #include "delivery/health.h"
+#include "delivery/held.h"
+#include "delivery/lanes.h"
 #include "delivery/split.h"
 #include "delivery/ways.h"
 
 /* How long taking pauses after a failure of our own, such as a full disk, and how long a message
  * whose end cannot be written waits. */
 #define TROUBLE_PAUSE (5 * USEC_PER_SEC)
-
-/* So many more are taken than there is room for, to find one that a relay is to be tried with. */
-#define SPARES_MAX 4
-
-/* So many are taken in one go that go elsewhere, or wait. */
-#define TRIES_MAX 32
 
 /* So many ends may wait for room. Others are sent meanwhile: those that are delivered make some. */
 #define STUCK_MAX 256
@@ -257,22 +252,32 @@ static void wait_in_source(Engine *engine, HeldMessage *message)
 
 /* ---- in ---- */
 
-HeldMessage *engine_take(Engine *engine)
+/* What the source said of its lane was a hint. Of one that is to wait it is told where it is next.
+ */
+static bool is_out_of_turn(Engine *engine, HeldMessage *message)
 {
-    HeldMessage *message;
+    usec_t until;
+
+    message->lane = lanes_number(engine, message);
+    if (lanes_admit(engine, message, &until))
+        return false;
+    give_back_until(engine, message, true, until);
+    engine_wake(engine);
+    return true;
+}
+
+/* NULL: it is given back. */
+static HeldMessage *take_up(Engine *engine, HeldMessage *message)
+{
     int r;
 
-    if (!engine_is_taking(engine))
-        return NULL;
-    r = engine->source->ops->take(engine->source, &message);
-    if (r < 0)
-        engine_pause(engine);
-    if (r <= 0)
-        return NULL;
     message->next = NULL;
     message->unfit_for = 0;
     message->routes = NULL;
+    message->lane = LANE_NONE;
     engine->statistics.in_flight++;
+    if (engine->lanes && is_out_of_turn(engine, message))
+        return NULL;
     r = split_message(engine->config->rules, message);
     if (r < 0) {
         give_back(engine, message, false);
@@ -282,64 +287,29 @@ HeldMessage *engine_take(Engine *engine)
     return message;
 }
 
-/* How often the relay has stumbled over the message. */
-static unsigned count_met(const Engine *engine, const HeldMessage *message, const Relay *relay)
+HeldMessage *engine_take(Engine *engine)
 {
-    const Suspect *suspect =
-        suspects_find(&engine->suspects, message->id, relay_place(engine->relays, relay));
+    HeldMessage *message;
+    int r;
 
-    return suspect ? suspect->times : 0;
+    if (!engine_is_taking(engine))
+        return NULL;
+    r = lanes_take(engine, &message);
+    if (r < 0)
+        engine_pause(engine);
+    if (r <= 0)
+        return NULL;
+    return take_up(engine, message);
 }
 
-/* The message of the lane, which is not empty, that the relay has stumbled over least often; the
- * first of those. */
-static HeldMessage **find_plainest(Engine *engine, const Relay *relay, unsigned *ret_met)
+HeldMessage *engine_take_of(Engine *engine, unsigned lane)
 {
-    HeldMessage **plainest = &engine->lane.first;
-    unsigned fewest = UINT_MAX;
+    HeldMessage *message;
+    int r = engine_is_taking(engine) ? lanes_take_of(engine, lane, &message) : 0;
 
-    for (HeldMessage **at = plainest; at != engine->lane.end && fewest > 0; at = &(*at)->next) {
-        unsigned met = count_met(engine, *at, relay);
-
-        if (met < fewest) {
-            fewest = met;
-            plainest = at;
-        }
-    }
-    *ret_met = fewest;
-    return plainest;
-}
-
-/* Whether a relay that is to be tried has none to be tried with but what it stumbled over. */
-static bool needs_plain(Engine *engine)
-{
-    const RelaySet *set = engine->relays;
-    unsigned met = 0;
-
-    for (size_t i = 0; i < set->n_relays && met == 0 && engine->lane.n > 0; i++)
-        if (set->relays[i].state == RELAY_STATE_PROBING)
-            (void)find_plainest(engine, &set->relays[i], &met);
-    return met > 0;
-}
-
-static void append(Lane *lane, HeldMessage *message)
-{
-    if (lane->n++ == 0)
-        lane->end = &lane->first;
-    message->next = NULL;
-    *lane->end = message;
-    lane->end = &message->next;
-}
-
-static HeldMessage *remove_at(Lane *lane, HeldMessage **at)
-{
-    HeldMessage *message = *at;
-
-    *at = message->next;
-    if (lane->end == &message->next)
-        lane->end = at;
-    lane->n--;
-    return message;
+    if (r < 0)
+        engine_pause(engine);
+    return r > 0 ? take_up(engine, message) : NULL;
 }
 
 void engine_keep(Engine *engine, HeldMessage *message)
@@ -351,92 +321,10 @@ void engine_keep(Engine *engine, HeldMessage *message)
     else if (message->routes)
         engine_put_elsewhere(engine, message);
     else if (!rules || engine->lane.n < LANE_MAX)
-        append(&engine->lane, message);
+        held_append(&engine->lane, message);
     else
         give_back_until(engine, message, true,
             ways_park(engine, message) ? usec_add(engine_now_real(engine), WAYS_PAUSE) : 0);
-}
-
-bool engine_fill_lane(Engine *engine, size_t n)
-{
-    Lane *lane = &engine->lane;
-
-    while (lane->n < MIN(n, (size_t)LANE_MAX) ||
-           (lane->n < MIN(n + SPARES_MAX, (size_t)LANE_MAX) && needs_plain(engine))) {
-        HeldMessage *message = engine_take(engine);
-
-        if (!message)
-            return false;
-        append(lane, message);
-    }
-    return true;
-}
-
-static bool may_take(Engine *engine, HeldMessage *message, size_t place)
-{
-    if (engine->config->rules)
-        return split_turn_to(engine->relays, engine->config->rules, message, place);
-    return place < PLAN_ELSEWHERE_RELAYS && !(message->unfit_for >> place & 1);
-}
-
-/* The first of those that another relay could not take, and that this one may. One that is being
- * tried gets none that it has stumbled over while there are others. */
-static HeldMessage *next_elsewhere(Engine *engine, const Relay *relay)
-{
-    Lane *lane = &engine->elsewhere;
-    size_t place = relay_place(engine->relays, relay);
-
-    for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end; at = &(*at)->next)
-        if (may_take(engine, *at, place) &&
-            (relay->state != RELAY_STATE_PROBING || engine->lane.n == 0 ||
-                count_met(engine, *at, relay) == 0))
-            return remove_at(lane, at);
-    return NULL;
-}
-
-static bool is_by_rule(const Engine *engine, size_t place)
-{
-    const RouteRules *rules = engine->config->rules;
-
-    return rules && !(route_rules_way(rules, ROUTES_BY_DEFAULT)->mask >> place & 1);
-}
-
-/* One that comes from the source now, and may go there. */
-static HeldMessage *take_for(Engine *engine, size_t place)
-{
-    for (unsigned n = 0; n < TRIES_MAX; n++) {
-        HeldMessage *message = engine_take(engine);
-
-        if (!message || split_turn_to(engine->relays, engine->config->rules, message, place))
-            return message;
-        engine_keep(engine, message);
-    }
-    engine_wake(engine);
-    return NULL;
-}
-
-HeldMessage *engine_next_message(Engine *engine, const Relay *relay)
-{
-    Lane *lane = &engine->lane;
-    HeldMessage **at = &lane->first, *message = relay ? next_elsewhere(engine, relay) : NULL;
-    unsigned met;
-
-    if (message) {
-        if (message->routes)
-            ways_bring(engine, split_way_number(message));
-        return message;
-    }
-    if (relay && engine->config->rules &&
-        (lane->n == 0 || is_by_rule(engine, relay_place(engine->relays, relay))))
-        return take_for(engine, relay_place(engine->relays, relay));
-    if (lane->n == 0)
-        return engine_take(engine);
-    if (relay && relay->state == RELAY_STATE_PROBING)
-        at = find_plainest(engine, relay, &met);
-    message = remove_at(lane, at);
-    if (engine->config->rules)
-        ways_bring(engine, ROUTES_BY_DEFAULT);
-    return message;
 }
 
 /* ---- out ---- */
@@ -449,6 +337,8 @@ void engine_end_attempt(Engine *engine, Attempt *attempt)
         engine->statistics.in_flight--;
     else
         keep_unsettled(engine, attempt, r);
+    if (engine->lanes) /* the next of its lane may have waited for this one */
+        engine_wake(engine);
 }
 
 void engine_give_back(Engine *engine, HeldMessage *message)
@@ -459,7 +349,7 @@ void engine_give_back(Engine *engine, HeldMessage *message)
 static void empty(Engine *engine, Lane *lane)
 {
     while (lane->n > 0)
-        give_back(engine, remove_at(lane, &lane->first), false);
+        give_back(engine, held_remove(lane, &lane->first), false);
 }
 
 void engine_empty_lane(Engine *engine)
@@ -484,7 +374,7 @@ void engine_put_elsewhere(Engine *engine, HeldMessage *message)
 
     if (split && !goes_on ? ways_has_room(engine, message)
                           : engine->elsewhere.n < PLAN_ELSEWHERE_MAX)
-        append(&engine->elsewhere, message);
+        held_append(&engine->elsewhere, message);
     else if (split && !goes_on && ways_park(engine, message))
         give_back_until(engine, message, true, usec_add(engine_now_real(engine), WAYS_PAUSE));
     else /* nobody else waits for it */
@@ -520,6 +410,27 @@ static void end_others(Engine *engine, HeldMessage *message, Attempt *attempt)
     engine_end_attempt(engine, attempt);
 }
 
+/* Those of a lane that is quiet by now go back. */
+static void recall_quiet_of(Engine *engine, Lane *lane)
+{
+    for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end;) {
+        const Split *split = split_of(*at);
+
+        if ((split && split->attempt) || !lanes_is_quiet(engine, (*at)->lane))
+            at = &(*at)->next;
+        else
+            give_back(engine, held_remove(lane, at), false);
+    }
+}
+
+void engine_recall_quiet(Engine *engine)
+{
+    if (!engine->lanes)
+        return;
+    recall_quiet_of(engine, &engine->lane);
+    recall_quiet_of(engine, &engine->elsewhere);
+}
+
 void engine_recall_elsewhere(Engine *engine, bool all)
 {
     Lane *lane = &engine->elsewhere;
@@ -528,15 +439,15 @@ void engine_recall_elsewhere(Engine *engine, bool all)
         if (!all && !waits_in_vain(engine, *at))
             at = &(*at)->next;
         else if (all || !engine->config->rules)
-            give_back(engine, remove_at(lane, at), !all);
+            give_back(engine, held_remove(lane, at), !all);
         else
-            wait_in_source(engine, remove_at(lane, at));
+            wait_in_source(engine, held_remove(lane, at));
     }
     /* What goes by default waits for its own relays alone. */
     while (engine->config->rules && engine->lane.n > 0 &&
            (all || waits_in_vain(engine, engine->lane.first)))
-        all ? give_back(engine, remove_at(&engine->lane, &engine->lane.first), false)
-            : wait_in_source(engine, remove_at(&engine->lane, &engine->lane.first));
+        all ? give_back(engine, held_remove(&engine->lane, &engine->lane.first), false)
+            : wait_in_source(engine, held_remove(&engine->lane, &engine->lane.first));
 }
 
 void engine_end_turn(Engine *engine, const RelaySet *set, Attempt *attempt)
@@ -560,6 +471,6 @@ void engine_end_turn(Engine *engine, const RelaySet *set, Attempt *attempt)
         return;
     }
     split->attempt = attempt;
-    append(&engine->elsewhere, message);
+    held_append(&engine->elsewhere, message);
     engine_wake(engine);
 }

@@ -22,6 +22,9 @@ void engine_empty_lane(Engine *engine);
 /* The next message of the source, held; NULL: there is none now. */
 HeldMessage *engine_take(Engine *engine);
 
+/* The next of that lane. */
+HeldMessage *engine_take_of(Engine *engine, unsigned lane);
+
 /* Has it wait where it belongs: with the others, for the relays of its rule, or, where all of those
  * are on hold, in the source. */
 void engine_keep(Engine *engine, HeldMessage *message);
@@ -34,6 +37,9 @@ void engine_put_aside(Engine *engine, HeldMessage *message, const char *why);
 
 /* Those that wait for another relay are looked at anew: all such are held now, or are others. */
 void engine_recall_elsewhere(Engine *engine, bool all);
+
+/* Those that have no connection, and whose lane has come to be quiet, go back. */
+void engine_recall_quiet(Engine *engine);
 
 /* Reports a failure of our own (a negative errno), and takes nothing for a while. */
 void engine_trouble(Engine *engine, int error);

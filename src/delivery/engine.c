@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "delivery/active.h"
+#include "delivery/lanes.h"
 #include "delivery/link.h"
 #include "delivery/pump.h"
 #include "delivery/restrain.h"
@@ -78,6 +79,8 @@ static int use_config(Engine *engine, Config *config)
     int r = use_relays(engine, config);
 
     if (r >= 0)
+        r = lanes_begin(engine, config);
+    if (r >= 0)
         r = ways_begin(engine, config);
     if (r < 0)
         return r;
@@ -130,6 +133,7 @@ void engine_free(Engine *engine)
     ways_done(engine);
     if (engine->source)
         restrain_save(engine);
+    lanes_done(engine);
     if (engine->source)
         engine->source->handlers = NULL;
     sd_event_source_disable_unref(engine->pump_source);
@@ -172,10 +176,13 @@ void engine_flush(Engine *engine)
 
 int engine_reload(Engine *engine, Config *config)
 {
+    bool lanes = engine->lanes || config->n_lanes > 0;
     int r = use_config(engine, config);
 
     if (r < 0)
         return r;
+    if (lanes) /* what is held has a number among others */
+        engine_empty_lane(engine);
     engine_recall_elsewhere(engine, true); /* the relays are others, and what is known of them */
     engine_wake(engine);
     return 0;

@@ -33,6 +33,18 @@ typedef struct EngineRelay {
 /* The relay of that place in the order of preference; false when there is none. */
 bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret);
 
+/* A lane of the configuration as it is. Borrowed until the loop runs again. */
+typedef struct EngineLane {
+    const LaneConfig *config; /* NULL: what is in none of them */
+    size_t waiting;           /* messages that are known, and not taken */
+    size_t sending;
+    usec_t restrained_until;            /* realtime: it is to take nothing before; 0: it may */
+    char restraint[RESTRAINT_TEXT_MAX]; /* then: why */
+} EngineLane;
+
+/* The lane of that number (config_find_lane()); false when there is none. */
+bool engine_lane(const Engine *engine, unsigned number, EngineLane *ret);
+
 /* A number that is another one whenever the health of a relay has changed. How many connections a
  * relay has that works is none of it: that changes with every message. */
 uint64_t engine_health(const Engine *engine);

@@ -4,6 +4,7 @@
 
 #include "delivery/active.h"
 #include "delivery/health.h"
+#include "delivery/lanes.h"
 #include "delivery/link.h"
 #include "delivery/link_tell.h"
 #include "delivery/restrain.h"
@@ -105,6 +106,8 @@ static bool is_idle(const Engine *engine)
 {
     if (engine->statistics.in_flight > 0)
         return false;
+    if (engine->lanes && !engine->stopping && lanes_waiting(engine) > 0)
+        return false;
     return engine->stopping || view_waiting(engine) == 0;
 }
 
@@ -144,6 +147,7 @@ static void settle(Engine *engine, usec_t now)
     if (engine->stopping)
         engine_empty_lane(engine);
     engine_recall_elsewhere(engine, false);
+    engine_recall_quiet(engine);
     if (engine->stuck && engine->stuck_until <= now)
         engine_retry_stuck(engine);
     if (engine->stopping && now >= engine->stop_deadline)
@@ -165,6 +169,7 @@ void engine_pump(Engine *engine)
     next = engine->plan_rest.next;
     report_silent(engine, &view, now);
     next = MIN(next, restrain_tick(engine, &view, now));
+    next = MIN(next, lanes_tick(engine, now));
     act(engine, actions, n);
     engine_give_up_waiting(engine);
     if (engine->stuck)

@@ -34,6 +34,11 @@ static void inherit(Relay *relay, const RelaySet *former)
                 connection_shared_inherit(relay->shared, former->relays[i].shared);
 }
 
+static RestraintTerms terms_of(const RelayConfig *relay)
+{
+    return (RestraintTerms){relay->message_rate, relay->recipient_rate, relay->quiet};
+}
+
 static const Restraint *find_restraint(const RelaySet *former, const Relay *relay)
 {
     for (size_t i = 0; former && i < former->n_relays; i++)
@@ -61,7 +66,8 @@ int relay_set_new(Config *config, Worker *worker, const RelaySet *former, RelayS
         relay->until = USEC_NEVER;
         r = connection_shared_new(config->relays[i], worker, &relay->shared);
         if (r >= 0)
-            r = restraint_new(relay->config, find_restraint(former, relay), &relay->restraint);
+            r = restraint_new(
+                terms_of(relay->config), find_restraint(former, relay), &relay->restraint);
         set->n_relays++;
         if (r >= 0 && former)
             inherit(relay, former);

@@ -95,6 +95,15 @@ typedef struct RelayReport {
     const char *lacks;     /* LACKS: keywords of EHLO, with blanks between them */
 } RelayReport;
 
+/* Messages of a lane wait, and it is to take none before `until`, by its settings; or it may take
+ * some again. */
+typedef struct LaneReport {
+    const char *lane;
+    bool restrained;
+    usec_t until;          /* restrained: realtime */
+    const char *restraint; /* likewise: why, a sentence about it */
+} LaneReport;
+
 /* A failure of our own: the directory, memory, descriptors. `id` is NULL when it is about no one
  * message. */
 typedef struct ProblemReport {
@@ -109,6 +118,7 @@ typedef struct EngineObserver {
     void (*outcome)(void *user, const OutcomeReport *report);
     void (*message)(void *user, const MessageReport *report);
     void (*relay)(void *user, const RelayReport *report);
+    void (*lane)(void *user, const LaneReport *report);
     void (*problem)(void *user, const ProblemReport *report);
     /* The store of messages was lost, for the reason in `failure`, or is back. */
     void (*source)(void *user, bool back, const Failure *failure);

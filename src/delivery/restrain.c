@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "delivery/active.h"
+#include "delivery/lanes.h"
 #include "delivery/split.h"
 #include "delivery/view.h"
 
@@ -73,6 +74,11 @@ bool restrain_admits(Link *link, HeldMessage *message)
     char text[RESTRAINT_TEXT_MAX];
     Restraint *restraint = link->relay->restraint;
 
+    if ((restraint || link->engine->lanes) &&
+        !lanes_admit_recipients(link->engine, message->lane, recipients_of(message), text)) {
+        engine_put_aside(link->engine, message, text);
+        return false;
+    }
     if (!restraint || restraint_admits(restraint, recipients_of(message), engine_now(link->engine)))
         return true;
     if (goes_on_without(link, message))
@@ -88,11 +94,17 @@ bool restrain_admits(Link *link, HeldMessage *message)
 void restrain_note(Link *link, const HeldMessage *message)
 {
     Engine *engine = link->engine;
-    size_t n = recipients_of(message), max = MAX(view_recipients_max(link), 1u);
+    size_t n, max, transactions;
 
+    if (!link->relay->restraint && !engine->lanes)
+        return;
+    n = recipients_of(message);
+    max = MAX(view_recipients_max(link), 1u);
+    transactions = (n + max - 1) / max;
+    lanes_note(engine, message->lane, transactions, n);
     if (!link->relay->restraint)
         return;
-    restraint_note(link->relay->restraint, (n + max - 1) / max, n, engine_now(engine));
+    restraint_note(link->relay->restraint, transactions, n, engine_now(engine));
     engine->sent_unsaved = engine->sent_unsaved || restraint_is_long(link->relay->restraint);
 }
 
@@ -163,7 +175,7 @@ static int format(const Engine *engine, Buffer *out)
         if (relay->restraint)
             r = restraint_save(relay->restraint, relay->config->name, engine_now(engine), out);
     }
-    return r;
+    return r < 0 ? r : lanes_save(engine, out);
 }
 
 /* What cannot be written now is written later, with what comes then. */
@@ -187,18 +199,19 @@ static bool is_wanted(const Engine *engine)
         if (restraint && restraint_is_long(restraint))
             return true;
     }
-    return false;
+    return lanes_are_long(engine);
 }
 
 /* A clock that was set back since makes it no older. */
-static void load_lines(const Engine *engine, char *text)
+static void load_lines(Engine *engine, char *text)
 {
     char *line = strsep(&text, "\n");
     usec_t saved, real = engine_now_real(engine), now = engine_now(engine);
 
     if (!text_starts_nocase(line, HEAD) || clock_parse_rfc3339(line + strlen(HEAD), &saved) < 0)
         return;
-    while ((line = strsep(&text, "\n")))
+    while ((line = strsep(&text, "\n"))) {
+        lanes_load(engine, line, real > saved ? real - saved : 0);
         for (size_t i = 0; i < engine->relays->n_relays; i++) {
             const Relay *relay = &engine->relays->relays[i];
 
@@ -206,6 +219,7 @@ static void load_lines(const Engine *engine, char *text)
                 restraint_load(relay->restraint, relay->config->name, line,
                     real > saved ? real - saved : 0, now);
         }
+    }
 }
 
 void restrain_load(Engine *engine)

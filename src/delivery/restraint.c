@@ -51,20 +51,20 @@ static void windows_inherit(Windows *w, const Windows *former)
             }
 }
 
-int restraint_new(const RelayConfig *relay, const Restraint *former, Restraint **ret)
+int restraint_new(RestraintTerms terms, const Restraint *former, Restraint **ret)
 {
     Restraint *restraint;
 
     *ret = NULL;
-    if (!relay->message_rate && !relay->recipient_rate && !relay->quiet)
+    if (!terms.message_rate && !terms.recipient_rate && !terms.quiet)
         return 0;
     restraint = calloc(1, sizeof(*restraint));
     if (!restraint)
         return -ENOMEM;
-    windows_init(&restraint->messages, relay->message_rate);
-    windows_init(&restraint->recipients, relay->recipient_rate);
-    if (relay->quiet)
-        (void)hours_parse(relay->quiet, &restraint->hours, NULL);
+    windows_init(&restraint->messages, terms.message_rate);
+    windows_init(&restraint->recipients, terms.recipient_rate);
+    if (terms.quiet)
+        (void)hours_parse(terms.quiet, &restraint->hours, NULL);
     if (former) {
         windows_inherit(&restraint->messages, &former->messages);
         windows_inherit(&restraint->recipients, &former->recipients);

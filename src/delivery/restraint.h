@@ -1,5 +1,5 @@
-/* What keeps a relay from taking more: its rates, and its quiet hours. Pure; times of rates are of
- * the clock that goes on while the machine sleeps, those of hours are realtime. */
+/* What keeps a relay or a lane from taking more: its rates, and its quiet hours. Pure; times of
+ * rates are of the clock that goes on while the machine sleeps, those of hours are realtime. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,7 +7,6 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "settings/relay.h"
 
 typedef struct Restraint Restraint;
 
@@ -18,7 +17,12 @@ typedef enum RestraintKind {
     RESTRAINT_QUIET,      /* quiet */
 } RestraintKind;
 
-/* How much the relay may take now. */
+/* Settings, which were checked; NULL for each that is not set. */
+typedef struct RestraintTerms {
+    const char *message_rate, *recipient_rate, *quiet;
+} RestraintTerms;
+
+/* How much may be taken now. */
 typedef struct RestraintRoom {
     uint64_t messages, recipients; /* UINT64_MAX: any number */
     usec_t from;                   /* with none of either: when it may take one again */
@@ -27,10 +31,9 @@ typedef struct RestraintRoom {
 
 #define RESTRAINT_TEXT_MAX 200
 
-/* `ret` is NULL where the relay's settings, which were checked, say nothing of that. What was sent
- * counts on from `former`, the relay's before a reload (NULL: none), as far as the rates are the
- * same. 0 or -ENOMEM. */
-int restraint_new(const RelayConfig *relay, const Restraint *former, Restraint **ret);
+/* `ret` is NULL where the terms say nothing. What was sent counts on from `former`, that of before
+ * a reload (NULL: none), as far as the rates are the same. 0 or -ENOMEM. */
+int restraint_new(RestraintTerms terms, const Restraint *former, Restraint **ret);
 void restraint_free(Restraint *restraint); /* accepts NULL */
 
 RestraintRoom restraint_room(Restraint *restraint, usec_t now, usec_t realtime);
@@ -47,11 +50,11 @@ const char *restraint_explain(
     const Restraint *restraint, RestraintKind kind, char text[static RESTRAINT_TEXT_MAX]);
 
 /* Whether a rate counts over a minute or more, so that it is worth being kept; and lines that say
- * what was sent, `name` the relay's: 0 or -ENOMEM. */
+ * what was sent, `name` whose it is: 0 or -ENOMEM. */
 bool restraint_is_long(const Restraint *restraint);
 int restraint_save(Restraint *restraint, const char *name, usec_t now, Buffer *out);
 
-/* Takes one of those lines, without its end, that was written so long ago; another relay's is left
+/* Takes one of those lines, without its end, that was written so long ago; another's is left
  * alone. */
 void restraint_load(
     Restraint *restraint, const char *name, const char *line, usec_t age, usec_t now);

@@ -56,8 +56,9 @@ struct Engine {
     AttemptContext context;
     EngineStatistics statistics;
     Lane lane;
-    Lane elsewhere;    /* what a relay could not take, and another may, or is a rule's */
-    struct Ways *ways; /* what waits for those outside (ways.h); NULL: there are no rules */
+    Lane elsewhere;            /* what a relay could not take, and another may, or is a rule's */
+    struct EngineLanes *lanes; /* of the configuration (lanes.h); NULL: there are none */
+    struct Ways *ways;         /* what waits for those outside (ways.h); NULL: there are no rules */
     Link *links;
     size_t n_links, links_max;
     PlanLink *plan_links; /* room for every link */

@@ -2,6 +2,7 @@
  * change anything but what time changes by itself. */
 #include "delivery/view.h"
 
+#include "delivery/lanes.h"
 #include "delivery/restrain.h"
 #include "delivery/split.h"
 
@@ -160,6 +161,8 @@ size_t view_waiting(const Engine *engine)
     SourceFigures figures;
 
     engine->source->ops->figures(engine->source, &figures);
+    if (engine->lanes && engine->source->ops->lanes)
+        figures.waiting = MIN(lanes_room(engine), figures.waiting);
     return engine->lane.n + MAX(figures.waiting, (size_t)figures.unread);
 }
 

@@ -27,14 +27,20 @@ struct WayWaits {
 
 struct Ways {
     HashKey key;
-    size_t n_parked, n_ways;
+    size_t n_parked, n_waits;
+    size_t n_lanes;          /* those of a way stand together, a list each */
     uint64_t told[TOLD_MAX]; /* ids, by their keyed hash */
     struct WayWaits waits[];
 };
 
-static bool bring_one(Engine *engine, size_t way)
+static size_t place_of(const Engine *engine, size_t way, unsigned lane)
 {
-    struct WayWaits *waits = &engine->ways->waits[way];
+    return way * engine->ways->n_lanes + MIN((size_t)lane, engine->ways->n_lanes - 1);
+}
+
+static bool bring_one(Engine *engine, size_t place)
+{
+    struct WayWaits *waits = &engine->ways->waits[place];
     Parked *parked = waits->first;
 
     if (!parked)
@@ -48,27 +54,29 @@ static bool bring_one(Engine *engine, size_t way)
 
 int ways_begin(Engine *engine, const Config *config)
 {
-    size_t n = config->rules ? route_rules_ways(config->rules) : 0;
+    size_t n_lanes = config->n_lanes + 1;
+    size_t n = config->rules ? route_rules_ways(config->rules) * n_lanes : 0;
     struct Ways *ways = n > 0 ? calloc(1, sizeof(*ways) + n * sizeof(struct WayWaits)) : NULL;
 
     if (n > 0 && !ways)
         return -ENOMEM;
-    for (size_t way = 0; engine->ways && way < engine->ways->n_ways; way++)
-        while (bring_one(engine, way))
+    for (size_t i = 0; engine->ways && i < engine->ways->n_waits; i++)
+        while (bring_one(engine, i))
             continue;
     free(engine->ways);
     engine->ways = ways;
     if (!ways)
         return 0;
-    ways->n_ways = n;
+    ways->n_waits = n;
+    ways->n_lanes = n_lanes;
     hash_key_init(&ways->key);
     return 0;
 }
 
 void ways_done(Engine *engine)
 {
-    for (size_t way = 0; engine->ways && way < engine->ways->n_ways; way++)
-        for (Parked *next, *at = engine->ways->waits[way].first; at; at = next) {
+    for (size_t i = 0; engine->ways && i < engine->ways->n_waits; i++)
+        for (Parked *next, *at = engine->ways->waits[i].first; at; at = next) {
             next = at->next;
             free(at);
         }
@@ -76,27 +84,33 @@ void ways_done(Engine *engine)
     engine->ways = NULL;
 }
 
-static size_t count_held(const Engine *engine, size_t way)
+static size_t count_list(const Lane *list, size_t way, unsigned lane)
 {
-    const HeldMessage *m = engine->elsewhere.first;
-    size_t n = way == ROUTES_BY_DEFAULT ? engine->lane.n : 0;
+    const HeldMessage *m = list->first;
+    size_t n = 0;
 
-    for (size_t i = 0; i < engine->elsewhere.n; i++, m = m->next)
-        n += split_way_number(m) == way;
+    for (size_t i = 0; i < list->n; i++, m = m->next)
+        n += m->lane == lane && split_way_number(m) == way;
     return n;
+}
+
+static size_t count_held(const Engine *engine, size_t way, unsigned lane)
+{
+    return count_list(&engine->elsewhere, way, lane) +
+           (way == ROUTES_BY_DEFAULT ? count_list(&engine->lane, way, lane) : 0);
 }
 
 bool ways_has_room(const Engine *engine, const HeldMessage *m)
 {
     size_t room = PLAN_ELSEWHERE_MAX - MIN(engine->elsewhere.n, (size_t)PLAN_ELSEWHERE_MAX);
-    size_t held = room > 0 ? count_held(engine, split_way_number(m)) : 0;
+    size_t held = room > 0 ? count_held(engine, split_way_number(m), m->lane) : 0;
 
     return room > 0 && (held == 0 || held < room / 2);
 }
 
 bool ways_park(Engine *engine, const HeldMessage *m)
 {
-    struct WayWaits *waits = &engine->ways->waits[split_way_number(m)];
+    struct WayWaits *waits = &engine->ways->waits[place_of(engine, split_way_number(m), m->lane)];
     size_t n = strlen(m->id) + 1;
     Parked *parked = engine->ways->n_parked < PARKED_MAX ? malloc(sizeof(Parked) + n) : NULL;
 
@@ -112,12 +126,16 @@ bool ways_park(Engine *engine, const HeldMessage *m)
     return true;
 }
 
+/* Each lane by itself: what waits in one has nothing to do with another's. */
 void ways_bring(Engine *engine, size_t way)
 {
-    if (count_held(engine, way) >= BRING_BELOW)
-        return;
-    for (unsigned n = 0; n < BRING_MAX && bring_one(engine, way); n++)
-        engine_wake(engine);
+    for (unsigned lane = 0; lane < engine->ways->n_lanes; lane++) {
+        if (!engine->ways->waits[place_of(engine, way, lane)].first ||
+            count_held(engine, way, lane) >= BRING_BELOW)
+            continue;
+        for (unsigned n = 0; n < BRING_MAX && bring_one(engine, place_of(engine, way, lane)); n++)
+            engine_wake(engine);
+    }
 }
 
 usec_t ways_until(const Engine *engine, const Relay *held)

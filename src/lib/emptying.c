@@ -80,6 +80,25 @@ static void on_relay(void *user, const RelayReport *report)
         emptying_stop(e, e->stop_timeout);
 }
 
+/* What is left of it stays queued: another run goes on with it. It is told once nothing else is
+ * left to do, for others go on. */
+static void tell_lanes(const Emptying *e)
+{
+    EngineLane lane;
+
+    for (unsigned i = 0; engine_lane(e->engine, i, &lane); i++) {
+        _cleanup_failure_ Failure f = {0};
+        char until[RFC3339_MAX];
+
+        if (lane.waiting == 0 || lane.restrained_until == 0)
+            continue;
+        (void)failure_set(&f, -EAGAIN, ERROR_WOULD_BLOCK,
+            "lane %s is to send no message before %s: %s; what is left of it stays in the queue",
+            lane.config->name, clock_format_rfc3339(lane.restrained_until, until), lane.restraint);
+        e->observer.problem(e->user, &(ProblemReport){.failure = &f});
+    }
+}
+
 static void on_problem(void *user, const ProblemReport *report)
 {
     Emptying *e = user;
@@ -92,7 +111,10 @@ static void on_problem(void *user, const ProblemReport *report)
 
 static void on_idle(void *user)
 {
-    (void)sd_event_exit(((Emptying *)user)->loop, 0);
+    const Emptying *e = user;
+
+    tell_lanes(e);
+    (void)sd_event_exit(e->loop, 0);
 }
 
 static const EngineObserver engine_observer = {

@@ -426,7 +426,7 @@ static const char *format(OutboxClient *client, const Setting *setting, const ch
     size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
 
     buffer_clear(&client->answer);
-    if (setting->section == SECTION_ROUTES)
+    if (section_needs_place(setting->section))
         return answer(client, "");
     if (setting->section == SECTION_RELAYS && relay >= config->n_relays)
         return answer(client, setting->default_text);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/input.h"
+#include "base/lane.h"
 #include "message/convert.h"
 #include "message/envelope.h"
 
@@ -47,6 +48,10 @@ int message_open_as(
     Input *input, const Envelope *asked, usec_t now, const char *id, Message **ret, Failure *f);
 
 void message_free(Message *message);
+
+/* The lane that the envelope block names in the first bytes of a file, in small letters. False:
+ * none. Nothing else of it is judged. */
+bool message_peek_lane(const char *data, size_t n, char ret[static LANE_NAME_MAX + 1]);
 
 /* Borrowed from the message. */
 const Envelope *message_envelope(const Message *message);

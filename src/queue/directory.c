@@ -113,11 +113,28 @@ static void directory_figures(const Source *base, SourceFigures *ret)
     *ret = (SourceFigures){.next_due = USEC_NEVER};
     if (!a)
         return;
-    ret->waiting = MIN(name_table_ready(a->names.table), (size_t)attachment_room(a));
-    ret->deferred = name_table_deferred(a->names.table);
+    ret->waiting = MIN(lane_tables_all_ready(&a->names.tables), (size_t)attachment_room(a));
+    ret->deferred = lane_tables_deferred(&a->names.tables);
     ret->next_due = names_next_due(&a->names);
     ret->unread =
         d->n_loading > 0 || (attachment_room(a) > 0 && may_have_more(a, directory_now(d)));
+}
+
+static void directory_choose(Source *base, uint32_t lanes)
+{
+    Directory *d = from_base(base);
+
+    if (d->current)
+        d->current->names.tables.open = lanes;
+}
+
+static void directory_lanes(const Source *base, size_t ret[static LANES_MAX])
+{
+    const Directory *d = from_base(base);
+    const LaneTables *tables = d->current ? &d->current->names.tables : NULL;
+
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        ret[i] = tables && i < tables->n ? lane_tables_of_lane(tables, i) : 0;
 }
 
 static void directory_flush(Source *base)
@@ -167,6 +184,8 @@ static const SourceOps directory_ops = {
     .settle = file_message_settle,
     .abandon = file_message_abandon,
     .bring = directory_bring,
+    .choose = directory_choose,
+    .lanes = directory_lanes,
     .flush = directory_flush,
     .keep = directory_keep,
     .kept = directory_kept,
@@ -207,7 +226,7 @@ int directory_check_leases(const Directory *d, Failure *f)
     return d->current ? spool_check_leases(d->current->spool, f) : 0;
 }
 
-static void use_config(Directory *d, const Config *config)
+static void use_config(Directory *d, Config *config)
 {
     d->settle = config->spool.settle;
     d->keep_sent = config->spool.keep_sent;
@@ -217,11 +236,13 @@ static void use_config(Directory *d, const Config *config)
         notices_configure(&d->notices, config);
     d->retry_max = config->retry.max;
     d->give_up_after = config->retry.give_up_after;
+    (void)config_unref(d->config);
+    d->config = config_ref(config);
     if (d->current)
         directory_tell_names(d);
 }
 
-void directory_configure(Directory *d, const Config *config)
+void directory_configure(Directory *d, Config *config)
 {
     use_config(d, config);
     directory_check(d);
@@ -262,6 +283,7 @@ void directory_free(Directory *d)
     directory_end(d);
     (void)worker_unref(d->worker);
     (void)sender_rules_unref(d->senders);
+    (void)config_unref(d->config);
     notices_done(&d->notices);
     (void)sd_event_unref(d->loop);
     free(d->path);

@@ -15,8 +15,8 @@
 typedef struct Directory Directory;
 
 typedef struct DirectoryOptions {
-    const char *path; /* borrowed for the call, as is the Config */
-    const Config *config;
+    const char *path; /* borrowed for the call */
+    Config *config;
     bool quiet; /* nobody is told of messages that fail: whoever runs it hears of them */
     bool watch; /* listen to changes; else what is there at the start is all there is */
 } DirectoryOptions;
@@ -33,7 +33,7 @@ Source *directory_source(Directory *directory);
 
 /* From now on by these settings; the path stays the same. Looks whether it still leads to the same
  * directory. */
-void directory_configure(Directory *directory, const Config *config);
+void directory_configure(Directory *directory, Config *config);
 
 /* Whether there is a directory that messages are taken from. */
 bool directory_is_open(const Directory *directory);

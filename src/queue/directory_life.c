@@ -176,6 +176,9 @@ void directory_tell_names(Directory *d)
 {
     d->current->names.retry_max = d->retry_max;
     d->current->names.keeps_sent = d->keep_sent;
+    /* Without the memory for it, lanes are what they were: engine and file know better. */
+    if (names_use_lanes(&d->current->names, d->config) < 0)
+        return;
 }
 
 int directory_attach(Directory *d, Failure *f)

@@ -6,6 +6,7 @@
 #include "base/worker.h"
 #include "queue/attachment.h"
 #include "queue/source.h"
+#include "settings/config.h"
 #include "settings/senders.h"
 
 typedef struct Directory Directory;
@@ -20,6 +21,7 @@ struct Directory {
     usec_t settle, retry_max, give_up_after;
     bool keep_sent;
     SenderRules *senders;
+    Config *config;
     Notices notices;
     Attachment *current; /* NULL while the directory is lost */
     char *lost_for;      /* why, as it was told last; NULL while it is not lost */

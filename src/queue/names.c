@@ -3,8 +3,12 @@
 #include "queue/names.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
+#include "base/lane.h"
+#include "base/text.h"
+#include "message/message.h"
 #include "spool/notice.h"
 
 /* Names and indices: room for a million and more deferred messages with names of usual length. */
@@ -16,6 +20,13 @@
 
 /* Of those, what has been left behind and costs more than a look at an inode. */
 #define CLEAN_STEP 64
+
+/* Names whose time has come, and that are looked at in one go. */
+#define SORT_STEP 64
+
+/* Of a file, in which its lane is looked for: the envelope of a message to many begins with the
+ * lane where outbox writes it. */
+#define LOOK_BYTES 4096
 
 /* Names that are kept for the end of a pass; more of them come in their turn. */
 #define LAST_BYTES_MAX ((size_t)64 * 1024)
@@ -30,23 +41,49 @@ int names_init(Names *n, Spool *spool, usec_t retry_max)
     hash_key_init(&n->order);
     shares_look(&n->shares, spool);
     aside_init(&n->aside);
-    return name_table_new(TABLE_BYTES_MAX, &n->table);
+    return lane_tables_init(&n->tables, 1, TABLE_BYTES_MAX);
 }
 
 void names_done(Names *n)
 {
     spool_scan_free(TAKE_PTR(n->scan));
-    name_table_free(TAKE_PTR(n->table));
+    lane_tables_done(&n->tables);
     buffer_done(&n->last);
+    n->config = config_unref(n->config);
+}
+
+/* What the file says just now: a hint. It is read once more when it is claimed. */
+static unsigned look_at_lane(const Names *n, const char *id, NameKind kind)
+{
+    char text[LOOK_BYTES], lane[LANE_NAME_MAX + 1];
+    ssize_t bytes = spool_peek(n->spool, id, names_state(kind), text, sizeof(text));
+
+    return bytes > 0 && message_peek_lane(text, (size_t)bytes, lane)
+               ? config_find_lane(n->config, lane)
+               : LANE_NONE;
+}
+
+static unsigned find_lane(const Names *n, const char *id, NameKind kind, usec_t due)
+{
+    unsigned known;
+
+    if (!lane_tables_several(&n->tables) || due > 0)
+        return LANE_NONE;
+    known = lane_tables_find(&n->tables, id, kind);
+    return known != UINT_MAX ? known : look_at_lane(n, id, kind);
 }
 
 void names_put(Names *n, const char *id, NameKind kind, usec_t due)
 {
-    unsigned share = shares_of(&n->shares, n->table, n->spool, id, names_state(kind));
+    unsigned lane = find_lane(n, id, kind, due);
+    unsigned share = shares_of(
+        &n->shares, lane_tables_of(&n->tables, lane, due), n->spool, id, names_state(kind));
 
+    if (lane_tables_put(&n->tables, id, kind, lane, share, due) == 1 ||
+        (due == 0 && lane_tables_several(&n->tables)))
+        return;
     /* What waits beyond the horizon is read when that has come. */
-    if (name_table_put(n->table, id, kind, share, due) != 1 && (due == 0 || !n->scan) &&
-        due < name_table_horizon(n->table))
+    if ((due == 0 || !n->scan) && due < lane_tables_horizon(&n->tables))
         n->again = true;
 }
 
@@ -78,6 +115,38 @@ static void bring_up_last(Names *n)
     n->last = (Buffer){0};
 }
 
+static bool has_same_lanes(const Config *a, const Config *b)
+{
+    if ((a ? a->n_lanes : 0) != (b ? b->n_lanes : 0))
+        return false;
+    for (size_t i = 0; a && i < a->n_lanes; i++)
+        if (!text_equal_nocase(a->lanes[i]->name, b->lanes[i]->name))
+            return false;
+    return true;
+}
+
+/* What was known of the names is what another pass finds. */
+int names_use_lanes(Names *n, Config *config)
+{
+    LaneTables tables;
+    int r = 0;
+
+    if (!has_same_lanes(n->config, config)) {
+        r = lane_tables_init(&tables, (unsigned)config->n_lanes + 1, TABLE_BYTES_MAX);
+        if (r < 0)
+            return r;
+        lane_tables_done(&n->tables);
+        n->tables = tables;
+        spool_scan_free(TAKE_PTR(n->scan));
+        n->ahead = 0;
+        bring_up_last(n);
+        n->again = true;
+    }
+    (void)config_unref(n->config);
+    n->config = config_ref(config);
+    return 0;
+}
+
 /* When a deferred message comes up that only its record's time is known of: a hint. One that is
  * further away than a retry can be is a wrong clock's: it comes up now, and its record's last line
  * decides. */
@@ -104,16 +173,27 @@ void names_event(Names *n, const char *file_name, bool complete, usec_t settle, 
         names_put(n, id, NAME_DEFERRED, believe(n, spool_next_attempt(n->spool, id), now));
 }
 
+/* What has come up is looked at, and belongs to its lane. */
+static void sort_due(Names *n, usec_t now)
+{
+    char id[SPOOL_NAME_MAX];
+    NameKind kind;
+
+    for (unsigned i = 0; i < SORT_STEP && lane_tables_take_due(&n->tables, now, id, &kind); i++)
+        names_put(n, id, kind, 0);
+}
+
 int names_take(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], NameKind *ret_kind)
 {
-    size_t ready = name_table_ready(n->table);
+    size_t ready = lane_tables_ready(&n->tables);
     int r;
 
     n->taken++;
+    sort_due(n, now);
     if (n->mixes)
-        name_table_mix(n->table, hash_bytes(&n->order, &n->taken, sizeof(n->taken)));
-    r = name_table_take(n->table, now, ret_id, ret_kind);
-    if (n->ahead > 0 && name_table_ready(n->table) < ready)
+        lane_tables_mix(&n->tables, hash_bytes(&n->order, &n->taken, sizeof(n->taken)));
+    r = lane_tables_take(&n->tables, now, ret_id, ret_kind);
+    if (n->ahead > 0 && lane_tables_ready(&n->tables) < ready)
         n->ahead--;
     return r;
 }
@@ -126,7 +206,7 @@ void names_read_ahead(Names *n)
 
     if (n->ahead > 0)
         return;
-    while (n->ahead < AHEAD_MAX && name_table_peek(n->table, &at, id, &kind) > 0) {
+    while (n->ahead < AHEAD_MAX && lane_tables_peek(&n->tables, &at, id, &kind) > 0) {
         spool_read_ahead(n->spool, id, names_state(kind));
         n->ahead++;
     }
@@ -134,17 +214,18 @@ void names_read_ahead(Names *n)
 
 bool names_any(const Names *n, usec_t now)
 {
-    return name_table_ready(n->table) > 0 || name_table_next(n->table) <= now;
+    return lane_tables_ready(&n->tables) > 0 || lane_tables_next(&n->tables) <= now;
 }
 
 usec_t names_next_due(const Names *n)
 {
-    return name_table_next(n->table);
+    return lane_tables_next(&n->tables);
 }
 
 bool names_is_unread(const Names *n, usec_t now)
 {
-    return n->scan || n->again || name_table_horizon(n->table) <= now;
+    return n->scan || n->again || lane_tables_horizon(&n->tables) <= now ||
+           lane_tables_want_more(&n->tables);
 }
 
 void names_rescan(Names *n)
@@ -159,7 +240,7 @@ void names_clean(Names *n)
 
 void names_flush(Names *n)
 {
-    name_table_flush(n->table);
+    lane_tables_flush(&n->tables);
     n->flushes = n->cleans = n->again = true;
     n->flushed++;
 }
@@ -173,7 +254,7 @@ usec_t names_after_trouble(Names *n, const char *id, unsigned flushed, bool unre
 
 void names_distrust_clock(Names *n, usec_t now)
 {
-    name_table_cap(n->table, usec_add(now, n->retry_max));
+    lane_tables_cap(&n->tables, usec_add(now, n->retry_max));
 }
 
 /* ---- passes over the directory ---- */
@@ -188,7 +269,7 @@ static int start_scan(Names *n, Failure *f)
     shares_look(&n->shares, n->spool);
     /* Every other one: what there was no room for is found by one that waits for it. */
     n->surveys = n->shares.several && !n->surveys;
-    name_table_begin_pass(n->table);
+    lane_tables_begin_pass(&n->tables);
     return 0;
 }
 
@@ -198,7 +279,7 @@ static void end_scan(Names *n)
     n->flushes = n->flushes && n->again;
     n->cleans = n->cleans && n->again;
     spool_scan_free(TAKE_PTR(n->scan));
-    name_table_end_pass(n->table);
+    lane_tables_end_pass(&n->tables);
     bring_up_last(n);
 }
 
@@ -208,11 +289,11 @@ static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
     switch (entry->state) {
     case SPOOL_SENDING: return 1;
     case SPOOL_QUEUED:
-        if (!name_table_see(n->table, entry->id, NAME_QUEUED))
+        if (!lane_tables_see(&n->tables, entry->id, NAME_QUEUED))
             names_put(n, entry->id, NAME_UNSETTLED, 0);
         return 0;
     case SPOOL_DEFERRED:
-        if (name_table_see(n->table, entry->id, NAME_DEFERRED))
+        if (lane_tables_see(&n->tables, entry->id, NAME_DEFERRED))
             return 0;
         if (n->flushes)
             names_put(n, entry->id, NAME_DEFERRED_NOW, 0);
@@ -224,8 +305,11 @@ static int note_entry(Names *n, const SpoolEntry *entry, usec_t now)
     }
 }
 
+/* With lanes each pass is: what is found may have to go before what is known. */
 bool names_is_survey(const Names *n)
 {
+    if (lane_tables_several(&n->tables))
+        return n->scan || n->again;
     return n->scan ? n->surveys : n->again && n->shares.several && !n->surveys;
 }
 
@@ -233,7 +317,7 @@ bool names_is_survey(const Names *n)
  */
 static bool goes_on(const Names *n)
 {
-    return n->surveys || name_table_has_room(n->table);
+    return n->surveys || lane_tables_has_room(&n->tables);
 }
 
 /* The next message, or what a crash may have left, of which so many are dealt with in one go. As
@@ -254,6 +338,12 @@ static int next_entry(Names *n, usec_t now, unsigned *cleaned, SpoolEntry *ret)
     return r;
 }
 
+/* Less where each file that is found is read. */
+static size_t scan_step(const Names *n)
+{
+    return lane_tables_several(&n->tables) ? SCAN_STEP / 4 : SCAN_STEP;
+}
+
 int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure *f)
 {
     SpoolEntry entry;
@@ -264,7 +354,7 @@ int names_read(Names *n, usec_t now, char ret_id[static SPOOL_NAME_MAX], Failure
         return 0;
     if (!n->scan && (r = start_scan(n, f)) < 0)
         return r;
-    for (size_t i = 0; i < SCAN_STEP && r == 0 && goes_on(n); i++) {
+    for (size_t i = 0; i < scan_step(n) && r == 0 && goes_on(n); i++) {
         if (cleaned >= CLEAN_STEP)
             break;
         r = next_entry(n, now, &cleaned, &entry);

@@ -6,14 +6,16 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 #include "queue/aside.h"
+#include "queue/lane_tables.h"
 #include "queue/shares.h"
-#include "queue/table.h"
+#include "settings/config.h"
 #include "spool/spool.h"
 
 typedef struct Names {
     Spool *spool;
     usec_t retry_max; /* no time further away than this is believed */
-    NameTable *table;
+    LaneTables tables;
+    Config *config; /* whose lanes they are; NULL: there are none */
     Shares shares;
     unsigned ahead;  /* so many of the next that are ready are being read from the disk already */
     SpoolScan *scan; /* the pass under way, or NULL */
@@ -34,6 +36,10 @@ typedef struct Names {
 /* The spool is borrowed. 0 or -ENOMEM. */
 int names_init(Names *names, Spool *spool, usec_t retry_max);
 void names_done(Names *names);
+
+/* Has names be in the lanes of that configuration. Where its lanes are others than before, all is
+ * found anew. 0 or -ENOMEM, and nothing is changed. */
+int names_use_lanes(Names *names, Config *config);
 
 /* The state of a file that comes up so. */
 static inline SpoolState names_state(NameKind kind)

@@ -17,6 +17,7 @@
 #include "base/failure.h"
 #include "base/outcome.h"
 #include "message/message.h"
+#include "settings/lanes.h"
 
 typedef struct Source Source;
 
@@ -41,6 +42,7 @@ typedef struct HeldMessage {
     unsigned losses;    /* such attempts */
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;
+    unsigned lane;            /* for whoever holds it (settings/lanes.h) */
     uint64_t unfit_for;       /* for whoever holds it, 0 at first: relays that cannot take it */
     void *routes;             /* likewise, NULL at first: which recipients go which way; freed with
                                  the message by free() */
@@ -152,6 +154,13 @@ typedef struct SourceOps {
     /* A message that was returned aside is deliverable at once; `deferred` as it was then. What is
      * not there any more is passed by. */
     void (*bring)(Source *source, const char *id, bool deferred);
+
+    /* Where the configuration has lanes: of which of them (bits, by config_find_lane()) take()
+     * gives messages from now on, and how many of each wait that are known. What message is in
+     * which is a hint: it is seen for sure when it is held. NULL: the source knows nothing of
+     * lanes. */
+    void (*choose)(Source *source, uint32_t lanes);
+    void (*lanes)(const Source *source, size_t ret[static LANES_MAX]);
 
     void (*flush)(
         Source *source); /* everything that waits for a time is due, and looked for anew */

@@ -76,6 +76,17 @@ int name_table_see(NameTable *t, const char *id, NameKind kind)
     return 1;
 }
 
+bool name_table_drop(NameTable *t, const char *id, NameKind kind)
+{
+    uint8_t *e = table_find(t, id, kind);
+
+    if (!e)
+        return false;
+    table_remove(t, e);
+    table_tidy(t);
+    return true;
+}
+
 static int take_entry(NameTable *t, uint8_t *e, char *ret_id, NameKind *ret_kind)
 {
     entry_copy_id(e, ret_id);
@@ -239,6 +250,11 @@ size_t name_table_of_share(const NameTable *t, unsigned share)
 size_t name_table_ready(const NameTable *t)
 {
     return t->n_ready;
+}
+
+size_t name_table_size(const NameTable *t)
+{
+    return t->n_live;
 }
 
 size_t name_table_deferred(const NameTable *t)

@@ -32,6 +32,9 @@ int name_table_put(NameTable *table, const char *id, NameKind kind, unsigned sha
  * (name_table_end_pass()), else 0. */
 int name_table_see(NameTable *table, const char *id, NameKind kind);
 
+/* Forgets a name, if it is known: whether it was. */
+bool name_table_drop(NameTable *table, const char *id, NameKind kind);
+
 /* Takes the next name out: shares take turns, and in each what is ready and what is due. 1 with it,
  * or 0. */
 int name_table_take(
@@ -57,6 +60,7 @@ void name_table_begin_pass(NameTable *table);
 void name_table_end_pass(NameTable *table);
 
 size_t name_table_ready(const NameTable *table);    /* names that come in their turn */
+size_t name_table_size(const NameTable *table);     /* all of them */
 size_t name_table_deferred(const NameTable *table); /* of deferred messages, due or not */
 bool name_table_has_room(const NameTable *table);   /* for another name that is ready */
 size_t name_table_of_share(const NameTable *table, unsigned share); /* of it, taken out ones too */

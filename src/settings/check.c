@@ -11,8 +11,10 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "settings/check_files.h"
+#include "settings/check_lanes.h"
 #include "settings/check_oauth.h"
 #include "settings/check_proxy.h"
+#include "settings/check_restraint.h"
 #include "settings/check_routes.h"
 #include "settings/check_secrets.h"
 #include "settings/check_tls.h"
@@ -327,30 +329,12 @@ static int check_client_certificate(Draft *draft, size_t relay)
     return r;
 }
 
-static int check_rate(Draft *draft, size_t relay, const char *name, const char *text)
+static int check_restraint(Draft *draft, size_t place)
 {
-    _cleanup_failure_ Failure why = {0};
-    Rate rates[RATES_MAX];
+    const RelayConfig *relay = draft->config->relays[place];
 
-    return !text || rates_parse(text, rates, &why) >= 0
-               ? 0
-               : draft_mistake_in(
-                     draft, relay_setting(name), relay, "\"%s\": %s", text, failure_text(&why));
-}
-
-static int check_restraint(Draft *draft, size_t relay)
-{
-    const RelayConfig *config = draft->config->relays[relay];
-    _cleanup_failure_ Failure why = {0};
-    Hours hours;
-    int r = check_rate(draft, relay, "message_rate", config->message_rate);
-
-    if (r == 0)
-        r = check_rate(draft, relay, "recipient_rate", config->recipient_rate);
-    if (r == 0 && config->quiet && hours_parse(config->quiet, &hours, &why) < 0)
-        r = draft_mistake_in(
-            draft, relay_setting("quiet"), relay, "\"%s\": %s", config->quiet, failure_text(&why));
-    return r;
+    return check_restraints(
+        draft, SECTION_RELAYS, place, relay->message_rate, relay->recipient_rate, relay->quiet);
 }
 
 static int check_relay(Draft *draft, size_t relay)
@@ -506,6 +490,8 @@ int check_settings(Draft *draft)
         r = check_relay(draft, i);
     if (r == 0 && draft->config->n_relays > 0)
         r = check_routes(draft);
+    if (r == 0)
+        r = check_lanes(draft);
     if (r < 0 || draft->config->n_relays > 0 || draft->n_mistakes > 0)
         return r;
     r = draft_mistake(draft, (Origin){0}, "relays",

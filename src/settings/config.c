@@ -25,6 +25,7 @@ void *value_group(const Config *config, SettingSection section, size_t relay)
     case SECTION_MESSAGE: return (void *)&config->message;
     case SECTION_LOCAL: return (void *)&config->local;
     case SECTION_ROUTES: return config->routes[relay];
+    case SECTION_LANES: return config->lanes[relay];
     default: return config->relays[relay];
     }
 }
@@ -33,6 +34,7 @@ size_t value_groups(const Config *config, SettingSection section)
 {
     return section == SECTION_RELAYS   ? config->n_relays
            : section == SECTION_ROUTES ? config->n_routes
+           : section == SECTION_LANES  ? config->n_lanes
                                        : 1;
 }
 
@@ -51,6 +53,9 @@ Config *config_unref(Config *config)
         free(config->routes[i]);
     free(config->routes);
     route_rules_free(config->rules);
+    for (size_t i = 0; i < config->n_lanes; i++)
+        free(config->lanes[i]);
+    free(config->lanes);
     for (size_t i = 0; i < config->n_relays; i++)
         (void)relay_config_unref(config->relays[i]);
     free(config->relays);
@@ -66,4 +71,12 @@ const RelayConfig *config_find_relay(const Config *config, const char *name)
         if (text_equal(config->relays[i]->name, name))
             return config->relays[i];
     return NULL;
+}
+
+unsigned config_find_lane(const Config *config, const char *name)
+{
+    for (size_t i = 0; config && name && i < config->n_lanes; i++)
+        if (config->lanes[i]->name && text_equal_nocase(config->lanes[i]->name, name))
+            return (unsigned)i + 1;
+    return LANE_NONE;
 }

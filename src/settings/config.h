@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/clock.h"
+#include "settings/lanes.h"
 #include "settings/pickup.h"
 #include "settings/relay.h"
 #include "settings/routes.h"
@@ -96,7 +97,9 @@ typedef struct Config {
     RouteConfig **routes; /* rules, in the order in which they are asked */
     size_t n_routes;
     RouteRules *rules; /* the same, made ready; NULL: there are none */
-    char *notices; /* lines on what was set and changes nothing, as mistakes are told; or NULL */
+    LaneConfig **lanes;
+    size_t n_lanes; /* < LANES_MAX */
+    char *notices;  /* lines on what was set and changes nothing, as mistakes are told; or NULL */
 } Config;
 
 /* From any thread. */
@@ -106,6 +109,10 @@ Config *config_unref(
 
 /* The relay of that name, borrowed; NULL: there is none. Accepts NULL for either. */
 const RelayConfig *config_find_relay(const Config *config, const char *name);
+
+/* The number of the lane of that name, without regard to case: its place in `lanes`, from 1 on.
+ * LANE_NONE: there is none, or no name. Accepts NULL for either. */
+unsigned config_find_lane(const Config *config, const char *name);
 
 static inline void config_unref_p(Config **config)
 {

@@ -52,6 +52,7 @@ void draft_done(Draft *draft)
     (void)config_unref(draft->config);
     free(draft->relays);
     free(draft->routes);
+    free(draft->lanes);
     buffer_done(&draft->mistakes);
     buffer_done(&draft->notices);
     *draft = (Draft){0};
@@ -79,35 +80,67 @@ int draft_add_relay(Draft *draft, Origin group)
     return set_defaults(config, SECTION_RELAYS, n);
 }
 
-int draft_add_route(Draft *draft, Origin group)
+/* Room for one more, and for its group. */
+static int grow(DraftPlace **places, void ***groups, size_t n, size_t bytes, Origin origin)
 {
-    Config *config = draft->config;
-    size_t n = config->n_routes;
-    DraftRoute *origins = reallocarray(draft->routes, n + 1, sizeof(*origins));
-    RouteConfig **routes;
+    DraftPlace *origins = reallocarray(*places, n + 1, sizeof(*origins));
+    void **grown;
 
     if (!origins)
         return -ENOMEM;
-    draft->routes = origins;
-    routes = reallocarray(config->routes, n + 1, sizeof(*routes));
-    if (!routes)
+    *places = origins;
+    origins[n] = (DraftPlace){.group = origin};
+    grown = reallocarray(*groups, n + 1, sizeof(*grown));
+    if (!grown)
         return -ENOMEM;
-    config->routes = routes;
-    routes[n] = calloc(1, sizeof(RouteConfig));
-    if (!routes[n])
-        return -ENOMEM;
-    origins[n] = (DraftRoute){.group = group};
-    config->n_routes++;
-    return 0;
+    *groups = grown;
+    grown[n] = calloc(1, bytes);
+    return grown[n] ? 0 : -ENOMEM;
+}
+
+int draft_add_route(Draft *draft, Origin group)
+{
+    Config *config = draft->config;
+    int r = grow(
+        &draft->routes, (void ***)&config->routes, config->n_routes, sizeof(RouteConfig), group);
+
+    config->n_routes += r == 0;
+    return r;
+}
+
+int draft_add_lane(Draft *draft, Origin group)
+{
+    Config *config = draft->config;
+    int r =
+        grow(&draft->lanes, (void ***)&config->lanes, config->n_lanes, sizeof(LaneConfig), group);
+
+    if (r < 0)
+        return r;
+    return set_defaults(config, SECTION_LANES, config->n_lanes++);
+}
+
+static DraftPlace *place_of(const Draft *draft, SettingSection section, size_t place)
+{
+    return section == SECTION_ROUTES ? &draft->routes[place] : &draft->lanes[place];
+}
+
+static size_t first_of(SettingSection section)
+{
+    size_t n, first = 0;
+    const Setting *rows = settings_table(&n);
+
+    while (first < n && rows[first].section != section)
+        first++;
+    return first;
 }
 
 static Origin *origin_of(const Draft *draft, const Setting *setting, size_t relay)
 {
     size_t index = setting_index(setting);
 
-    if (setting->section == SECTION_ROUTES)
-        return &draft->routes[relay]
-                    .settings[index - setting_index(setting_find(SECTION_ROUTES, "sender"))];
+    if (section_needs_place(setting->section))
+        return &place_of(draft, setting->section, relay)
+                    ->settings[index - first_of(setting->section)];
     return setting->section == SECTION_RELAYS ? &draft->relays[relay].settings[index]
                                               : (Origin *)&draft->settings[index];
 }
@@ -169,8 +202,9 @@ char *draft_label(
     const char *name = number;
     const RelayConfig *config;
 
-    if (setting && setting->section == SECTION_ROUTES) {
-        snprintf(label, DRAFT_LABEL_MAX, "routes.%zu.%s", relay + 1, setting->name);
+    if (setting && section_needs_place(setting->section)) {
+        snprintf(label, DRAFT_LABEL_MAX, "%s.%zu.%s", section_name(setting->section), relay + 1,
+            setting->name);
         return label;
     }
     if (setting && setting->section != SECTION_RELAYS) {
@@ -235,8 +269,8 @@ int draft_mistake_in(Draft *draft, const Setting *setting, size_t relay, const c
         return 0;
     if (!origin.file && setting->section == SECTION_RELAYS)
         origin = draft->relays[relay].group;
-    if (!origin.file && setting->section == SECTION_ROUTES)
-        origin = draft->routes[relay].group;
+    if (!origin.file && section_needs_place(setting->section))
+        origin = place_of(draft, setting->section, relay)->group;
     va_start(arguments, format);
     r = add_mistake(draft, origin, draft_label(draft, setting, relay, label), format, arguments);
     va_end(arguments);

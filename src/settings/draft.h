@@ -29,19 +29,21 @@ typedef struct DraftRelay {
     Origin settings[SETTINGS_MAX]; /* by setting_index() */
 } DraftRelay;
 
-#define ROUTE_SETTINGS_MAX 8 /* rows of a rule, at most */
+#define PLACE_SETTINGS_MAX 8 /* rows of a rule or a lane, at most */
 
-typedef struct DraftRoute {
+/* A rule or a lane. */
+typedef struct DraftPlace {
     Origin group;
-    Origin settings[ROUTE_SETTINGS_MAX]; /* by their place among the rows of rules */
-} DraftRoute;
+    Origin settings[PLACE_SETTINGS_MAX]; /* by their place among the rows of the section */
+} DraftPlace;
 
 typedef struct Draft {
     Config *config;
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
     DraftRelay *relays;  /* as config->relays */
-    DraftRoute *routes;  /* as config->routes */
+    DraftPlace *routes;  /* as config->routes */
+    DraftPlace *lanes;   /* as config->lanes */
     bool is_program;     /* overrides are a program's, not a command line's: secrets may be */
     const Setting *only; /* this one is wanted alone, without a word about others; NULL: all */
     bool only_section;   /* what is wanted alone is all of that one's section */
@@ -65,6 +67,9 @@ int draft_add_relay(Draft *draft, Origin group);
 /* Appends a rule without conditions. */
 int draft_add_route(Draft *draft, Origin group);
 
+/* Appends a lane with default settings. */
+int draft_add_lane(Draft *draft, Origin group);
+
 /* Whether that setting is to be looked at. */
 /* Whether a mistake in it is not told: it is one that is wanted beside another. */
 bool draft_is_spare(const Draft *draft, const Setting *setting);
@@ -80,7 +85,7 @@ int draft_set(Draft *draft, const Setting *setting, const char *name, size_t rel
 const Origin *draft_origin(const Draft *draft, const Setting *setting, size_t relay);
 
 /* "spool.settle", "relays.primary.port"; a relay without a name is told by its host or number, and
- * a rule by its number.
+ * a rule or a lane by its number.
  * Returns `label`. */
 char *draft_label(
     const Draft *draft, const Setting *setting, size_t relay, char label[static DRAFT_LABEL_MAX]);

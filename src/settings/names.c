@@ -12,6 +12,7 @@ static const char *const section_names[SECTION_MAX] = {
     [SECTION_SPOOL] = "spool",
     [SECTION_RELAYS] = "relays",
     [SECTION_ROUTES] = "routes",
+    [SECTION_LANES] = "lanes",
     [SECTION_RETRY] = "retry",
     [SECTION_BOUNCE] = "bounce",
     [SECTION_ALARM] = "alarm",
@@ -105,7 +106,7 @@ SettingSection section_find(const char *name)
 
 static bool is_searched(SettingSection section, const Setting *row)
 {
-    return section == SECTION_ANY ? row->section != SECTION_ROUTES : row->section == section;
+    return section == SECTION_ANY ? !section_needs_place(row->section) : row->section == section;
 }
 
 /* The row nearest to `name`, at most `limit` edits away. */

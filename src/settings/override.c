@@ -60,9 +60,10 @@ static int apply(Draft *draft, const char *name, const char *value)
             setting->name, setting->name, setting->name);
     if (!draft_wants(draft, setting))
         return 0;
-    if (setting->section == SECTION_ROUTES)
+    if (section_needs_place(setting->section))
         return draft_mistake(draft, origin_of(draft), name,
-            "a rule has its place among others; write routes into the configuration file");
+            "a %s has its place among others; write %s into the configuration file",
+            setting->section == SECTION_ROUTES ? "rule" : "lane", section_name(setting->section));
     if (setting->section == SECTION_RELAYS)
         return set_relays(draft, setting, &target, value, name);
     return draft_set(draft, setting, target.setting, 0, VALUE_UNTYPED, value, origin_of(draft));

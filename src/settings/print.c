@@ -49,7 +49,7 @@ static int print_group(SettingSection section, const void *group, const Config *
 
     for (size_t i = 0; r >= 0 && i < n; i++) {
         if (rows[i].section != section ||
-            (section == SECTION_ROUTES && !value_is_set(&rows[i], group)))
+            (section_needs_place(section) && !value_is_set(&rows[i], group)))
             continue;
         r = value_is_default(&rows[i], group, defaults);
         if (r != 0)
@@ -100,7 +100,7 @@ static int print_value(const Config *config, const Config *defaults, const Setti
         if (several && setting->section == SECTION_RELAYS)
             r = buffer_appendf(out, "relays.%s.%s = ", config->relays[i]->name, name);
         else if (several)
-            r = buffer_appendf(out, "routes.%zu.%s = ", i + 1, name);
+            r = buffer_appendf(out, "%s.%zu.%s = ", section_name(setting->section), i + 1, name);
         if (r == 0)
             r = append_value(setting, name, value_group(config, setting->section, i), several, out);
         if (r == 0)
@@ -146,7 +146,8 @@ static int unknown_section(const char *name, Failure *f)
             "there is no section \"%.*s\"; did you mean \"%s%s\"?", (int)n, name,
             section_name(near), name + n);
     return failure_set(f, -ENOENT, ERROR_USAGE,
-        "there is no section \"%.*s\"; there are spool, relays, routes, retry, daemon and message",
+        "there is no section \"%.*s\"; there are spool, relays, routes, lanes, retry, daemon and "
+        "message",
         (int)n, name);
 }
 

@@ -158,7 +158,7 @@ static json_t *group_to_json(SettingSection section, const void *group, const Co
         int is_default;
 
         if (rows[i].section != section ||
-            (section == SECTION_ROUTES && !value_is_set(&rows[i], group)))
+            (section_needs_place(section) && !value_is_set(&rows[i], group)))
             continue;
         is_default = value_is_default(&rows[i], group, defaults);
         if (is_default < 0 ||
@@ -246,14 +246,14 @@ static json_t *changed_to_json(
     return value_to_json(setting, target->setting, group);
 }
 
-/* What each rule says, in an array. NULL when memory is short. */
-static json_t *rules_to_json(const Config *config, const Setting *setting)
+/* What each rule or lane says, in an array. NULL when memory is short. */
+static json_t *places_to_json(const Config *config, const Setting *setting)
 {
     _cleanup_json_ json_t *array = json_array();
 
-    for (size_t i = 0; i < config->n_routes; i++)
-        if (json_array_append_new(array, value_to_json(setting, setting->name, config->routes[i])) <
-            0)
+    for (size_t i = 0; i < value_groups(config, setting->section); i++)
+        if (json_array_append_new(array, value_to_json(setting, setting->name,
+                                             value_group(config, setting->section, i))) < 0)
             return NULL;
     return TAKE_PTR(array);
 }
@@ -264,8 +264,8 @@ int print_json_value(const Config *config, const Config *defaults, const Setting
     bool one = setting->section != SECTION_RELAYS || target->relay || config->n_relays == 1;
     _cleanup_json_ json_t *object = one ? NULL : json_object();
 
-    if (setting->section == SECTION_ROUTES)
-        return append(rules_to_json(config, setting), out);
+    if (section_needs_place(setting->section))
+        return append(places_to_json(config, setting), out);
     if (setting->section != SECTION_RELAYS)
         return append(
             changed_to_json(setting, target, value_group(config, setting->section, 0), defaults),

@@ -136,8 +136,8 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
         }
         if (section == SECTION_RELAYS)
             draft_label(draft, NULL, relay, label);
-        else if (section == SECTION_ROUTES)
-            snprintf(label, sizeof(label), "routes.%zu", relay + 1);
+        else if (section_needs_place(section))
+            snprintf(label, sizeof(label), "%s.%zu", section_name(section), relay + 1);
         else
             snprintf(label, sizeof(label), "%s", section_name(section));
         snprintf(label + strlen(label), sizeof(label) - strlen(label), ".%.80s", name);
@@ -158,6 +158,8 @@ static const GroupList relay_list = {
     SECTION_RELAYS, "relays", "{ host = \"...\"; }", draft_add_relay};
 static const GroupList route_list = {SECTION_ROUTES, "routes",
     "{ recipient = \"*.example.org\"; relays = [\"a\"]; }", draft_add_route};
+static const GroupList lane_list = {
+    SECTION_LANES, "lanes", "{ name = \"bulk\"; priority = -10; }", draft_add_lane};
 
 static int read_member(Draft *draft, const Source *source, const GroupList *list, size_t place,
     config_setting_t *group)
@@ -175,14 +177,14 @@ static int read_member(Draft *draft, const Source *source, const GroupList *list
 static int read_list(
     Draft *draft, const Source *source, const GroupList *list, config_setting_t *setting)
 {
-    const size_t *n = list == &relay_list ? &draft->config->n_relays : &draft->config->n_routes;
     int r = 0;
 
     if (!config_setting_is_list(setting))
         return draft_mistake(draft, setting_origin(source, setting), list->name,
             "is not a list of groups; write %s = ( %s, { ... } );", list->name, list->example);
     for (unsigned i = 0; r == 0 && i < (unsigned)config_setting_length(setting); i++)
-        r = read_member(draft, source, list, *n, config_setting_get_elem(setting, i));
+        r = read_member(draft, source, list, value_groups(draft->config, list->section),
+            config_setting_get_elem(setting, i));
     return r;
 }
 
@@ -220,6 +222,8 @@ static int read_section(Draft *draft, const Source *source, config_setting_t *se
         return read_list(draft, source, &relay_list, setting);
     if (section == SECTION_ROUTES)
         return read_list(draft, source, &route_list, setting);
+    if (section == SECTION_LANES)
+        return read_list(draft, source, &lane_list, setting);
     if (!config_setting_is_group(setting))
         return draft_mistake(draft, origin, name, "is not a group; write %s = { ... };", name);
     return read_group(draft, source, section, 0, setting);

@@ -6,6 +6,7 @@
 #include "settings/config.h"
 #include "settings/draft.h"
 #include "settings/table_choices.h"
+#include "settings/table_lanes.h"
 #include "settings/table_routes.h"
 #include "settings/tls_names.h"
 
@@ -503,7 +504,7 @@ static const Setting table[] = {
         (uint64_t)1 << 40,
         .help = "how many bytes a second a connection sends, commands and content; 0: no limit"},
 
-    ROUTE_ROWS
+    ROUTE_ROWS LANE_ROWS
     /* ---- retry ---- */
     {RETRY(first), "", SETTING_DURATION, IN_RETRY(first), "1m", USEC_PER_MSEC, 30 * USEC_PER_DAY,
         .help = "the wait after a message's first temporary failure"},

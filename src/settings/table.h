@@ -11,8 +11,9 @@
 
 typedef enum SettingSection {
     SECTION_SPOOL,
-    SECTION_RELAYS, /* a list of groups, as is the next; the others are one group each */
+    SECTION_RELAYS, /* a list of groups, as are the next two; the others are one group each */
     SECTION_ROUTES,
+    SECTION_LANES,
     SECTION_RETRY,
     SECTION_BOUNCE,
     SECTION_ALARM,
@@ -27,6 +28,7 @@ typedef enum SettingSection {
 typedef enum SettingType {
     SETTING_BOOL,        /* bool */
     SETTING_UNSIGNED,    /* unsigned */
+    SETTING_SIGNED,      /* int; `min` and `max` are of an int64_t */
     SETTING_PORT,        /* uint16_t */
     SETTING_SIZE,        /* size_t, bytes */
     SETTING_DURATION,    /* usec_t */
@@ -85,20 +87,28 @@ const Setting *settings_table(size_t *ret_n);
 /* The place of a row in the table. */
 size_t setting_index(const Setting *setting);
 
+/* Whether its settings are of rules or lanes, and have no place without one: none is told by its
+ * name alone, or set but in the configuration file. */
+static inline bool section_needs_place(SettingSection section)
+{
+    return section == SECTION_ROUTES || section == SECTION_LANES;
+}
+
 /* Whether it is a list of groups. */
 static inline bool section_is_list(SettingSection section)
 {
-    return section == SECTION_RELAYS || section == SECTION_ROUTES;
+    return section == SECTION_RELAYS || section_needs_place(section);
 }
 
-/* "spool", "relays", "routes", "retry", "bounce", "alarm", "daemon", "message", "local". */
+/* "spool", "relays", "routes", "lanes", "retry", "bounce", "alarm", "daemon", "message", "local".
+ */
 const char *section_name(SettingSection section);
 
 /* SECTION_ANY when there is none of that name. */
 SettingSection section_find(const char *name);
 
-/* By name or alias; NULL when there is none. With SECTION_ANY all sections are searched but that of
- * routes, whose settings have no place without a rule: no other name is used twice. */
+/* By name or alias; NULL when there is none. With SECTION_ANY all sections are searched but those
+ * that section_needs_place() says: no other name is used twice. */
 const Setting *setting_find(SettingSection section, const char *name);
 
 /* The row whose name or alias is most like a misspelt name, or NULL when none is near. */

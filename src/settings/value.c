@@ -101,17 +101,6 @@ static bool parse_bool(const char *text, bool *ret)
     return false;
 }
 
-static bool parse_whole(const char *text, uint64_t *ret)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *ret = strtoull(text, &end, 10);
-    return errno == 0 && *end == '\0';
-}
-
 /* The number of a whole, size or duration setting, in the unit of its field. 0, -EINVAL, -ERANGE.
  */
 static int parse_quantity(const Setting *setting, const char *text, uint64_t *ret)
@@ -124,7 +113,7 @@ static int parse_quantity(const Setting *setting, const char *text, uint64_t *re
         r = text_parse_size(text, ret);
     else if (text[0] == '-' && text[1] >= '0' && text[1] <= '9')
         r = -ERANGE;
-    else if (!parse_whole(text, ret))
+    else if (!value_parse_whole(text, ret))
         r = -EINVAL;
     if (r == 0 && (*ret < setting->min || *ret > setting->max))
         r = -ERANGE;
@@ -146,6 +135,18 @@ static int set_quantity(const Setting *setting, const Value *value, void *field,
     case SETTING_SIZE: *(size_t *)field = (size_t)n; break;
     default: *(usec_t *)field = n; break;
     }
+    return 0;
+}
+
+static int set_signed(const Setting *setting, const Value *value, int *field, Failure *f)
+{
+    int64_t n;
+
+    if (value->kind == VALUE_BOOL || !value_parse_signed(value->text, &n))
+        return wrong(setting, value, "is not such a value", f);
+    if (n < (int64_t)setting->min || n > (int64_t)setting->max)
+        return wrong(setting, value, "is out of range", f);
+    *field = (int)n;
     return 0;
 }
 
@@ -295,7 +296,7 @@ static int set_protocols(const Setting *setting, const Value *value, char **fiel
     uint64_t mask = 0, known = 0;
     _cleanup_buffer_ Buffer out = {0};
 
-    if (!parse_whole(value->text, &mask))
+    if (!value_parse_whole(value->text, &mask))
         for (const char *p = value->text; *p;) {
             size_t n = strcspn(p, " ,;|"), before = mask;
 
@@ -567,6 +568,7 @@ int value_parse(const Setting *setting, ValueKind kind, const char *text, const 
     case SETTING_SENDERS: return set_senders(setting, &value, field, f);
     case SETTING_USERS: return set_users(setting, &value, field, f);
     case SETTING_PICKUP: return set_pickup(setting, &value, field, f);
+    case SETTING_SIGNED: return set_signed(setting, &value, field, f);
     case SETTING_UNSIGNED:
     case SETTING_PORT:
     case SETTING_SIZE:

@@ -57,3 +57,8 @@ int value_describe(const Setting *setting, Buffer *out);
 
 /* Frees what the field owns and leaves it unset. */
 void value_done(const Setting *setting, void *group);
+
+/* Digits, and nothing else; and with a sign before them, of which what is beyond all ranges is as
+ * far as there are numbers. */
+bool value_parse_whole(const char *text, uint64_t *ret);
+bool value_parse_signed(const char *text, int64_t *ret);

@@ -94,6 +94,7 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
     switch (setting->type) {
     case SETTING_BOOL: return buffer_append_string(out, *(const bool *)field ? "true" : "false");
     case SETTING_UNSIGNED: return buffer_appendf(out, "%u", *(const unsigned *)field);
+    case SETTING_SIGNED: return buffer_appendf(out, "%d", *(const int *)field);
     case SETTING_PORT: return buffer_appendf(out, "%u", (unsigned)*(const uint16_t *)field);
     case SETTING_SIZE: return append_size(*(const size_t *)field, out);
     case SETTING_DURATION: return append_duration(*(const usec_t *)field, out);
@@ -119,6 +120,7 @@ bool value_is_bare(const Setting *setting, const char *text)
     switch (setting->type) {
     case SETTING_BOOL:
     case SETTING_UNSIGNED:
+    case SETTING_SIGNED:
     case SETTING_PORT:
     case SETTING_FACTOR: return true;
     case SETTING_FLAGS:
@@ -172,6 +174,11 @@ static int append_whole(uint64_t number, Buffer *out)
     return buffer_appendf(out, "%" PRIu64, number);
 }
 
+static int append_signed(uint64_t number, Buffer *out)
+{
+    return buffer_appendf(out, "%" PRId64, (int64_t)number);
+}
+
 int value_describe(const Setting *setting, Buffer *out)
 {
     static const char *const words[SETTING_TYPE_MAX] = {
@@ -209,6 +216,7 @@ int value_describe(const Setting *setting, Buffer *out)
     switch (setting->type) {
     case SETTING_UNSIGNED:
     case SETTING_FACTOR: return describe_range(setting, "a number", out, append_whole, "");
+    case SETTING_SIGNED: return describe_range(setting, "a number", out, append_signed, "");
     case SETTING_PORT: return describe_range(setting, "a port", out, append_whole, "");
     case SETTING_SIZE:
         return describe_range(
@@ -233,10 +241,11 @@ int value_is_default(const Setting *setting, const void *group, const Config *de
 
     if (!defaults)
         return 0;
-    if (setting->section == SECTION_ROUTES)
-        return !value_is_set(setting, group);
-    if (value_format(setting, group, &is) < 0 ||
-        value_format(setting, value_group(defaults, setting->section, 0), &would_be) < 0)
+    if (value_format(setting, group, &is) < 0)
+        return -ENOMEM;
+    if ((section_needs_place(setting->section)
+                ? buffer_append_string(&would_be, setting->default_text ?: "")
+                : value_format(setting, value_group(defaults, setting->section, 0), &would_be)) < 0)
         return -ENOMEM;
     return buffer_size(&is) == buffer_size(&would_be) &&
            (buffer_size(&is) == 0 ||

@@ -359,6 +359,19 @@ void spool_read_ahead(const Spool *spool, const char *id, SpoolState state)
         (void)posix_fadvise(fd, 0, AHEAD_BYTES, POSIX_FADV_WILLNEED);
 }
 
+ssize_t spool_peek(const Spool *spool, const char *id, SpoolState state, void *ret, size_t n)
+{
+    _cleanup_close_ int fd = -1;
+    char name[SPOOL_NAME_MAX];
+    ssize_t bytes;
+
+    if (!spool_name_format(id, state, name))
+        return 0;
+    fd = spool_open_at(spool, name, O_RDONLY);
+    bytes = fd < 0 ? 0 : read(fd, ret, n);
+    return MAX(bytes, 0);
+}
+
 usec_t spool_next_attempt(const Spool *spool, const char *id)
 {
     char name[SPOOL_NAME_MAX];

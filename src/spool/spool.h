@@ -99,6 +99,10 @@ usec_t spool_next_attempt(const Spool *spool, const char *id);
  * that is to be claimed soon; whatever stands in the way shows then. */
 void spool_read_ahead(const Spool *spool, const char *id, SpoolState state);
 
+/* The first bytes of a file that nobody has claimed: how many, 0 where it cannot be read. They may
+ * be others when it is claimed. */
+ssize_t spool_peek(const Spool *spool, const char *id, SpoolState state, void *ret, size_t n);
+
 /* Looks whether others than the directory's owner may put files into it, by its mode; how a claim
  * ends goes by what was seen last. */
 bool spool_is_shared(Spool *spool);

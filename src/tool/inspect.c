@@ -14,6 +14,7 @@
 static int copy_envelope(const Envelope *envelope, Inspection *ret)
 {
     ret->sender = strdup(envelope->sender);
+    ret->lane = envelope->lane ? strdup(envelope->lane) : NULL;
     ret->recipients = calloc(envelope->n_recipients + 1, sizeof(char *));
     if (!ret->sender || !ret->recipients)
         return -ENOMEM;
@@ -251,6 +252,7 @@ void inspection_done(Inspection *inspection)
     free(inspection->recipients);
     free(inspection->id);
     free(inspection->sender);
+    free(inspection->lane);
     free(inspection->text);
     free(inspection->relay);
     *inspection = (Inspection){0};
@@ -265,9 +267,10 @@ json_t *inspection_to_json(const Inspection *i)
             json_decref(recipients);
             recipients = NULL;
         }
-    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:i, s:o, s:o}", "id",
+    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:o, s:o}", "id",
         json_text(i->id), "state", spool_state_name(i->state), "uid", (json_int_t)i->owner, "size",
         (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
-        "attempts", (int)i->attempts, "sender", json_text(i->sender), "recipients", recipients,
-        "delivered", (int)i->n_delivered, "text", json_text(i->text), "relay", json_text(i->relay));
+        "attempts", (int)i->attempts, "lane", json_text(i->lane), "sender", json_text(i->sender),
+        "recipients", recipients, "delivered", (int)i->n_delivered, "text", json_text(i->text),
+        "relay", json_text(i->relay));
 }

@@ -16,6 +16,7 @@ typedef struct Inspection {
     usec_t next;    /* of a deferred message, and of one that is queued and not to be sent yet; 0
                        otherwise */
     unsigned attempts;
+    char *lane;        /* NULL: none, or it cannot be read */
     char *sender;      /* NULL when it cannot be read */
     char **recipients; /* those of the envelope */
     size_t n_recipients;
@@ -41,8 +42,8 @@ typedef struct Inspections {
 int inspections_take(Inspections *inspections, Inspection *message);
 void inspections_done(Inspections *inspections);
 
-/* As a JSON object: id, state, uid, size, arrived, next, attempts, sender, recipients, delivered,
- * text, relay. NULL when memory is short. */
+/* As a JSON object: id, state, uid, size, arrived, next, attempts, lane, sender, recipients,
+ * delivered, text, relay. NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);
 
 /* The lines of the record as an array of objects, empty when there is none that can be read. 0, or

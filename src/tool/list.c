@@ -68,7 +68,7 @@ static char *name_recipients(const Inspection *i)
 /* Its turn has one where nobody could say how it goes on. */
 static bool has_reason(const Waiting *waiting)
 {
-    return waiting->what >= WAITS_FOR_RELAY || (waiting->what == WAITS_FOR_TURN && waiting->text);
+    return waiting->what >= WAITS_FOR_LANE || (waiting->what == WAITS_FOR_TURN && waiting->text);
 }
 
 /* What it waits for where that is no matter of time; else how long. */
@@ -102,7 +102,8 @@ static int add_row(Listing *l, const Inspection *i)
     const char *note;
     int r;
 
-    if (!recipients || waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) < 0)
+    if (!recipients ||
+        waiting_find(&l->servers, i->id, i->lane, i->state, i->next, l->now, &waiting) < 0)
         return -ENOMEM;
     if (clock_is_plausible(i->arrival))
         span_format(clock_age(i->arrival, l->now), age);
@@ -127,7 +128,8 @@ static int print_json(Listing *l, const Inspection *i)
 {
     json_t *json = inspection_to_json(i);
     Waiting waiting = {0};
-    int r = json ? waiting_find(&l->servers, i->id, i->state, i->next, l->now, &waiting) : -ENOMEM;
+    int r = json ? waiting_find(&l->servers, i->id, i->lane, i->state, i->next, l->now, &waiting)
+                 : -ENOMEM;
 
     if (r >= 0 && json_object_set_new(json, "waits", waiting_to_json(&waiting)) < 0)
         r = -ENOMEM;
@@ -203,7 +205,7 @@ static int begin(Store *store, const ListOptions *options, Listing *l, Failure *
     l->ids.spool = store->spool;
     if (l->grid)
         grid_keep_key(l->grid, short_ids_needed, &l->ids);
-    return waiting_find(&l->servers, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
+    return waiting_find(&l->servers, NULL, NULL, SPOOL_QUEUED, 0, l->now, &l->waiting);
 }
 
 static void listing_done(Listing *l)

@@ -1,6 +1,7 @@
 /* Where mail would go. Must never be another answer than what the daemon does. */
 #include "tool/routes.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,35 @@ static size_t count_relays(const Config *config, size_t rule)
                : config->n_relays;
 }
 
+static void print_setting(const char *name, const char *text)
+{
+    if (!text)
+        return;
+    printf(", %s ", name);
+    (void)terminal_print(stdout, text, SHOWN_MAX);
+}
+
+/* What its lane has to say, once. */
+static void print_lane(const Config *config, const char *name)
+{
+    unsigned number = config_find_lane(config, name);
+    const LaneConfig *lane = number == LANE_NONE ? NULL : config->lanes[number - 1];
+
+    if (config->n_lanes == 0)
+        return;
+    if (!lane) {
+        puts("Its lane has no settings: priority 0.");
+        return;
+    }
+    printf("Lane %s: priority %d", lane->name, lane->priority);
+    if (lane->connections > 0)
+        printf(", %u connection%s", lane->connections, lane->connections == 1 ? "" : "s");
+    print_setting("message_rate", lane->message_rate);
+    print_setting("recipient_rate", lane->recipient_rate);
+    print_setting("quiet", lane->quiet);
+    puts(".");
+}
+
 static int print_text(const Config *config, const char *recipient, size_t rule)
 {
     (void)terminal_print(stdout, recipient, SHOWN_MAX);
@@ -66,15 +96,34 @@ static int print_text(const Config *config, const char *recipient, size_t rule)
     return EX_OK;
 }
 
-static json_t *to_object(const Config *config, const char *recipient, size_t rule)
+/* What its lane has, where there are any with settings. */
+static int add_lane(json_t *object, const Config *config, const char *name)
 {
-    json_t *relays = json_array();
+    unsigned number = config_find_lane(config, name);
+    const LaneConfig *lane = number == LANE_NONE ? NULL : config->lanes[number - 1];
+
+    if (config->n_lanes == 0)
+        return 0;
+    if (json_object_set_new(object, "lane", json_text(lane ? lane->name : NULL)) < 0 ||
+        json_object_set_new(object, "priority", json_integer(lane ? lane->priority : 0)) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static json_t *to_object(const Config *config, const char *recipient, size_t rule, const char *lane)
+{
+    json_t *object, *relays = json_array();
 
     for (size_t i = 0; i < count_relays(config, rule); i++)
         (void)json_array_append_new(
             relays, json_string(config->relays[relay_at(config, rule, i)]->name));
-    return json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
+    object = json_pack("{s:o, s:o, s:o}", "recipient", json_text(recipient), "rule",
         rule == SIZE_MAX ? json_null() : json_integer((json_int_t)rule + 1), "relays", relays);
+    if (!object || add_lane(object, config, lane) < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static const char *bare(char *address)
@@ -113,12 +162,13 @@ int routes_print(
         if (!copy || (query && route_query_rule(query, recipient, &rule) < 0))
             return tool_fail_memory();
         if (json)
-            (void)json_array_append_new(array, to_object(config, recipient, rule));
+            (void)json_array_append_new(array, to_object(config, recipient, rule, lane));
         else
             status = print_text(config, recipient, rule);
     }
     if (json)
         return json_print(array);
+    print_lane(config, lane);
     if (config->rules && route_rules_ask_header(config->rules))
         fputs(
             "Rules that ask for a field of the header are passed over here: they are for messages "

@@ -173,7 +173,7 @@ void servers_done(Servers *servers)
 const char *waits_for_name(WaitsFor what)
 {
     static const char *const names[] = {
-        "nothing", "turn", "time", "operator", "relay", "machine", "daemon"};
+        "nothing", "turn", "time", "operator", "lane", "relay", "machine", "daemon"};
 
     return (size_t)what < ELEMENTSOF(names) ? names[what] : "unknown";
 }
@@ -524,8 +524,76 @@ static int wait_for_sender(const Servers *servers, const char *id, Waiting *ret)
     return r;
 }
 
-int waiting_find(
-    const Servers *servers, const char *id, SpoolState state, usec_t next, usec_t now, Waiting *ret)
+/* The lane as that server has it; NULL: it has nothing to say of it. */
+static const json_t *find_lane(const json_t *server, const char *name)
+{
+    const json_t *lane, *lanes = json_object_get(server, "lanes");
+    size_t i;
+
+    json_array_foreach(lanes, i, lane)
+    {
+        const char *has = servers_text(lane, "name");
+
+        if (has && text_equal_nocase(has, name))
+            return lane;
+    }
+    return NULL;
+}
+
+/* 1: this lane keeps its messages waiting there; 0: it does not; or -ENOMEM. */
+static int wait_in_lane(const json_t *lane, Waiting *ret)
+{
+    const json_t *restrained = json_object_get(lane, "restrained");
+    const char *name = servers_text(lane, "name");
+    long long connections = servers_number(lane, "connections");
+    int r = 0;
+
+    if (servers_time(restrained, "until") > clock_realtime())
+        r = set(ret, WAITS_FOR_LANE, servers_time(restrained, "until"),
+            "lane %s is to send no message before %s: %s", name, servers_text(restrained, "until"),
+            servers_text(restrained, "text") ?: "?");
+    else if (connections > 0 && servers_number(lane, "sending") >= connections)
+        r = set(ret, WAITS_FOR_LANE, 0,
+            "as many messages of lane %s are being sent as may be at a time (connections = %lld)",
+            name, connections);
+    else
+        return 0;
+    return r < 0 ? r : 1;
+}
+
+/* As long as one server lets it go on, it waits for its turn. */
+static int wait_for_lane(const Servers *servers, const char *name, Waiting *ret)
+{
+    Waiting first = {0};
+    int r = servers->n > 0;
+
+    for (size_t i = 0; i < servers->n && r > 0; i++) {
+        const json_t *lane = find_lane(servers->live[i], name);
+        Waiting one = {0};
+
+        r = lane ? wait_in_lane(lane, &one) : 0;
+        if (r > 0 && !first.text)
+            first = one;
+        else
+            waiting_done(&one);
+    }
+    if (r > 0)
+        *ret = first;
+    else
+        waiting_done(&first);
+    return MIN(r, 0);
+}
+
+static int wait_for_anybody(
+    const Servers *servers, const char *id, const char *lane, SpoolState state, Waiting *ret)
+{
+    int r = wait_for_servers(servers, id, state, ret);
+
+    return r < 0 || !lane || ret->what != WAITS_FOR_TURN ? r : wait_for_lane(servers, lane, ret);
+}
+
+int waiting_find(const Servers *servers, const char *id, const char *lane, SpoolState state,
+    usec_t next, usec_t now, Waiting *ret)
 {
     const json_t *problem = id ? find_problem(servers, id) : NULL;
 
@@ -539,7 +607,7 @@ int waiting_find(
     if (state != SPOOL_QUEUED && state != SPOOL_DEFERRED)
         return 0;
     if (next <= now || servers->n == 0 || is_all_silent(servers))
-        return wait_for_servers(servers, id, state, ret);
+        return wait_for_anybody(servers, id, lane, state, ret);
     if (state == SPOOL_QUEUED)
         return set(ret, WAITS_FOR_TIME, next,
             "whoever queued it wants it to go then (X-Outbox-Not-Before); `outbox retry` sends it "

@@ -62,6 +62,8 @@ static void print_inspection(const Inspection *i, const Waiting *waiting, bool c
     if (i->next > 0)
         print_line("Next:", span_format_time(i->next, now, time));
     print_waiting(waiting, now, colors);
+    if (i->lane)
+        print_line("Lane:", i->lane);
     if (i->sender)
         print_line("Sender:", i->sender[0] ? i->sender : "<>");
     for (size_t n = 0; n < i->n_recipients; n++)
@@ -175,7 +177,8 @@ static int find_waiting(Store *store, const Inspection *i, Waiting *ret, Failure
     _cleanup_(servers_done) Servers servers = {0};
     int r = store->ops->servers(store, &servers, f);
 
-    return r < 0 ? r : waiting_find(&servers, i->id, i->state, i->next, clock_realtime(), ret);
+    return r < 0 ? r
+                 : waiting_find(&servers, i->id, i->lane, i->state, i->next, clock_realtime(), ret);
 }
 
 static int show(Store *store, const ToolMessage *message, const ShowOptions *options)

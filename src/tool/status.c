@@ -51,7 +51,8 @@ static bool may_be_sent(SpoolState state)
 static int find_waits(Store *store, Figures *figures, Failure *f)
 {
     StoreQuery query = {.applies = may_be_sent};
-    int r = waiting_find(&figures->servers, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
+    int r = waiting_find(
+        &figures->servers, NULL, NULL, SPOOL_QUEUED, 0, figures->now, &figures->waiting);
 
     if (r < 0 || figures->servers.n == 0)
         return r;
@@ -217,6 +218,39 @@ static void print_relay(const json_t *relay, const Figures *figures)
     putchar('\n');
 }
 
+/* "alerts (priority 10): 3 wait, 1 is being sent". */
+static void print_one_lane(const json_t *lane)
+{
+    const json_t *restrained = json_object_get(lane, "restrained");
+    const char *name = servers_text(lane, "name");
+    long long waiting = servers_number(lane, "waiting"), sending = servers_number(lane, "sending");
+
+    if (name) {
+        fputs("  lane ", stdout);
+        print_words(name);
+    } else {
+        fputs("  in no other lane", stdout);
+    }
+    printf(" (priority %lld): %lld message%s wait%s, %lld %s being sent",
+        servers_number(lane, "priority"), waiting, waiting == 1 ? "" : "s", waiting == 1 ? "s" : "",
+        sending, sending == 1 ? "is" : "are");
+    if (json_is_object(restrained)) {
+        fputs(", is to send no message before ", stdout);
+        print_words(servers_text(restrained, "until"));
+        fputs(": ", stdout);
+        print_words(servers_text(restrained, "text"));
+    }
+    putchar('\n');
+}
+
+static void print_lanes(const json_t *server)
+{
+    const json_t *lane, *lanes = json_object_get(server, "lanes");
+    size_t i;
+
+    json_array_foreach(lanes, i, lane) print_one_lane(lane);
+}
+
 static void print_rates(const json_t *server, const Figures *figures)
 {
     const json_t *counts = json_object_get(server, "figures");
@@ -343,6 +377,7 @@ static void print_server(const Servers *servers, size_t n, const Figures *figure
         print_words_by_line(servers_text(refused, "text"));
     }
     json_array_foreach(json_object_get(server, "relays"), i, relay) print_relay(relay, figures);
+    print_lanes(server);
 }
 
 static void print_strangers(const Figures *figures)

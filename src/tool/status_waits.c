@@ -81,7 +81,8 @@ int status_waits_note(
     StatusWaits *waits, const Servers *servers, const Inspection *message, usec_t now)
 {
     _cleanup_(waiting_done) Waiting waiting = {0};
-    int r = waiting_find(servers, message->id, message->state, message->next, now, &waiting);
+    int r = waiting_find(
+        servers, message->id, message->lane, message->state, message->next, now, &waiting);
 
     if (r < 0)
         return r;

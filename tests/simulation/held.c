@@ -44,7 +44,8 @@ static Stored *oldest(StoredState state)
     for (unsigned i = 0; i < n_messages; i++) {
         Stored *s = &store.stored[i];
 
-        if (s->state == state && store_is_due(s) && (!first || s->order < first->order))
+        if (s->state == state && store_is_due(s) && (store.lanes >> store_lane(i) & 1) &&
+            (!first || s->order < first->order))
             first = s;
     }
     return first;
@@ -405,6 +406,19 @@ static void bring(_unused_ Source *source, const char *id, bool deferred)
         s->next = 0;
 }
 
+static void choose_lanes(_unused_ Source *source, uint32_t lanes)
+{
+    store.lanes = lanes;
+}
+
+static void count_lanes(_unused_ const Source *source, size_t ret[static LANES_MAX])
+{
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        ret[i] = 0;
+    for (unsigned i = 0; i < n_messages; i++)
+        ret[store_lane(i)] += store_is_due(&store.stored[i]);
+}
+
 static void figures(_unused_ const Source *source, SourceFigures *ret)
 {
     *ret = (SourceFigures){.next_due = USEC_NEVER};
@@ -432,6 +446,8 @@ const SourceOps store_ops = {
     .settle = settle,
     .abandon = abandon,
     .bring = bring,
+    .choose = choose_lanes,
+    .lanes = count_lanes,
     .flush = flush,
     .figures = figures,
     .rest = rest,

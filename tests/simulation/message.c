@@ -50,7 +50,10 @@ static void make_message(unsigned i)
         .n_recipients = 1 + seldom(DECIDE_RECIPIENTS, (Which){i}, RECIPIENTS_MAX, 400),
         .poison = seldom(DECIDE_POISON, (Which){i}, POISON_KIND_MAX, 150),
     };
+    m->lane = choose(DECIDE_LANE, (Which){i}, LANES_COUNT);
     must(buffer_appendf(&file, "X-Sender: <m%u@sim.test>\n", i));
+    if (m->lane > 0)
+        must(buffer_appendf(&file, "X-Outbox-Lane: lane%u\n", m->lane));
     for (unsigned k = 0; k < m->n_recipients; k++) {
         m->kinds[k] = seldom(DECIDE_RECIPIENT, (Which){i, k}, RECIPIENT_KIND_MAX, 200);
         must(buffer_appendf(&file, "X-Receiver: <r%u.m%u@sim.test>\n", k, i));

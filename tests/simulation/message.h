@@ -35,11 +35,14 @@ typedef struct SimMessage {
     RecipientKind kinds[RECIPIENTS_MAX];
     unsigned tries[RECIPIENTS_MAX]; /* RCPTs so far */
     PoisonKind poison;
-    char *file; /* what is queued */
+    unsigned lane; /* a number, LANE_NONE for none */
+    char *file;          /* what is queued */
     size_t file_bytes;
     char *sent; /* what comes in, with CRLF */
     size_t sent_bytes;
 } SimMessage;
+
+#define LANES_COUNT 3u /* of messages, with none */
 
 extern SimMessage messages[MESSAGES_MAX];
 extern unsigned n_messages;

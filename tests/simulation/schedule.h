@@ -31,6 +31,8 @@
     X(SAYS_RSET, "rset")                    /* relay: setting send_rset */                         \
     X(RETRY, "retry")                       /* settings of the back-off */                         \
     X(KEEP, "keep")                         /* setting keep_sent */                                \
+    X(LANES, "lanes")                       /* settings of lanes: 0: there are none */             \
+    X(LANE, "lane")                         /* message: its lane */                                \
     X(OFFERS, "offers")                     /* relay: extensions */                                \
     X(DISTANCE, "distance")                 /* relay: latency */                                   \
     X(WINDOW, "window")                     /* relay: bytes it takes before it reads */            \

@@ -73,7 +73,8 @@ static Config *load(unsigned n_relays)
             "%s{ name = \"relay%u\"; host = \"relay%u.sim\"; port = 25; tls = \"none\"; "
             "hello = \"client.sim\"; }",
             i > 0 ? ", " : "", i, i));
-    must(buffer_append_string(&text, " );\n"));
+    must(buffer_append_string(
+        &text, " );\nlanes = ( { name = \"lane1\"; priority = 10; }, { name = \"lane2\"; } );\n"));
     if (config_load_text("simulation", buffer_data(&text), buffer_size(&text), NULL, &config, &f) <
         0)
         fprintf(stderr, "%s\n", failure_text(&f));
@@ -111,6 +112,19 @@ static void set_relay(RelayConfig *relay, unsigned i, unsigned number)
     relay->idle_timeout = holds[hold].idle;
 }
 
+/* How many of each may be sent at a time, and which goes first. */
+static void set_lanes(Config *config, unsigned number)
+{
+    static const unsigned limits[] = {0, 1, 2};
+    static const int priorities[] = {-10, 0, 10};
+
+    config->n_lanes = choose(DECIDE_LANES, (Which){number}, 2) > 0 ? LANES_COUNT - 1 : 0;
+    for (unsigned i = 0; i < config->n_lanes; i++) {
+        config->lanes[i]->connections = ONE_OF(limits, DECIDE_LANES, number, i, 1);
+        config->lanes[i]->priority = ONE_OF(priorities, DECIDE_LANES, number, i, 2);
+    }
+}
+
 static usec_t talking(const RelayConfig *relay)
 {
     return relay->timeout_by_stage ? MAX(relay->timeout, 10 * USEC_PER_MINUTE) : relay->timeout;
@@ -127,6 +141,7 @@ Config *settings_make(unsigned number)
 
     config->spool.keep_sent = seldom(DECIDE_KEEP, (Which){number}, 2, 150) > 0;
     config->retry = ONE_OF(retries, DECIDE_RETRY, number);
+    set_lanes(config, number);
     for (unsigned i = 0; i < relays_count(); i++) {
         RelayConfig *relay = config->relays[i];
 
@@ -140,8 +155,11 @@ Config *settings_make(unsigned number)
 void settings_end(void)
 {
     for (unsigned i = 0; i <= RELAYS_MAX; i++)
-        for (unsigned k = 0; k < CONFIGS_MAX; k++)
+        for (unsigned k = 0; k < CONFIGS_MAX; k++) {
+            if (pool[i][k])
+                pool[i][k]->n_lanes = LANES_COUNT - 1; /* all of them are freed */
             pool[i][k] = config_unref(pool[i][k]);
+        }
 }
 
 usec_t settings_bound(const Config *config)

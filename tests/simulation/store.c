@@ -34,6 +34,11 @@ bool store_is_due(const Stored *s)
                (s->next <= now || s->next > usec_add(now, store.config->retry.max)));
 }
 
+unsigned store_lane(unsigned message)
+{
+    return store.config->n_lanes > 0 ? messages[message].lane : LANE_NONE;
+}
+
 /* ---- waking ---- */
 
 static void wake(void)
@@ -238,6 +243,7 @@ Source *store_open(const Config *config)
     store.base = (Source){.ops = &store_ops};
     store_configure(config);
     store.open = true;
+    store.lanes = UINT32_MAX;
     store.had_trouble = store.trouble != TROUBLE_NONE;
     for (unsigned i = 0; i < n_messages; i++)
         if (store.stored[i].state == STORED_SENDING)

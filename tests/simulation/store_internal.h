@@ -51,6 +51,7 @@ typedef struct Store {
     Held *held[MESSAGES_MAX];
     uint64_t orders, timers;
     bool deferred_turn;
+    uint32_t lanes;    /* bits: of these messages are given */
     usec_t next_timer; /* realtime */
     TroubleKind trouble;
     bool had_trouble;
@@ -60,5 +61,6 @@ typedef struct Store {
 extern Store store;
 
 bool store_is_due(const Stored *stored);
+unsigned store_lane(unsigned message);
 void store_change(unsigned message, StoredState state);
 void store_plan_trouble(void);

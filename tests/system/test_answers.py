@@ -287,7 +287,8 @@ class Whole(SystemTest):
         self.assertEqual(on_terminal(self.configuration, "list"),
                          table.replace("failed", "\x1b[1;31mfailed\x1b[0m") + f"    {WHY[:75]}…\n")
         shown = {"id": "order", "state": "failed", "uid": os.getuid(), "size": size,
-                 "arrived": "2001-09-09T01:46:40.000000Z", "next": None, "attempts": 1, "sender": "shop@lab.test",
+                 "arrived": "2001-09-09T01:46:40.000000Z", "next": None, "attempts": 1,
+                 "lane": None, "sender": "shop@lab.test",
                  "recipients": ["refused@lab.test"], "delivered": 0, "text": WHY, "relay": "primary",
                  "waits": {"for": "nothing", "relay": None, "until": None, "text": None}}
         self.assertEqual(json.loads(self.outbox("list", "--json")), [shown])
@@ -341,7 +342,7 @@ def maybe(kind):
 
 WAITS = {"for": TEXT, "relay": maybe(TEXT), "until": maybe(TEXT), "text": maybe(TEXT)}
 MESSAGE = {"id": TEXT, "state": TEXT, "uid": NUMBER, "size": NUMBER, "arrived": TEXT, "next": maybe(TEXT), "attempts": NUMBER,
-           "sender": maybe(TEXT), "recipients": [TEXT], "delivered": NUMBER, "text": maybe(TEXT), "relay": maybe(TEXT),
+           "lane": maybe(TEXT), "sender": maybe(TEXT), "recipients": [TEXT], "delivered": NUMBER, "text": maybe(TEXT), "relay": maybe(TEXT),
            "waits": WAITS}
 CHANGE = {"id": TEXT, "done": BOOLEAN, "error": maybe(TEXT)}
 FIGURES = {"messages": NUMBER, "bytes": NUMBER, "oldest": maybe(TEXT)}
@@ -363,6 +364,8 @@ DAEMON = {"program": TEXT, "version": TEXT, "pid": NUMBER, "uid": NUMBER, "start
                       "restrained": maybe({"until": TEXT, "text": TEXT}),
                       "counters": {**dict.fromkeys(("delivered", "deferred", "refused", "holds"), NUMBER),
                                    "last_delivered": maybe(TEXT)}}],
+          "lanes": [{"name": maybe(TEXT), "restrained": maybe({"until": TEXT, "text": TEXT}),
+                     **dict.fromkeys(("priority", "waiting", "sending", "connections"), NUMBER)}],
           "problems": [{"id": TEXT, "time": TEXT, "text": TEXT}], "alarm": [ALARM]}
 STATUS = {"directory": TEXT, "full": bool, "next": maybe(TEXT), "daemons": [DAEMON], "last_daemon": maybe(DAEMON), "waits": WAITS,
           "relays_waited_for": dict, "strangers": [TEXT], "n_strangers": NUMBER, "alarm": [ALARM],

@@ -126,12 +126,10 @@ END_TEST
 static Restraint *restraint_of(
     const char *messages, const char *recipients, const char *quiet, const Restraint *former)
 {
-    const RelayConfig config = {.message_rate = (char *)messages,
-        .recipient_rate = (char *)recipients,
-        .quiet = (char *)quiet};
+    const RestraintTerms terms = {messages, recipients, quiet};
     Restraint *restraint;
 
-    ck_assert_int_eq(restraint_new(&config, former, &restraint), 0);
+    ck_assert_int_eq(restraint_new(terms, former, &restraint), 0);
     return restraint;
 }
 

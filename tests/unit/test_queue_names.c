@@ -75,7 +75,7 @@ START_TEST(a_pass_finds_what_there_is_and_ends)
     names_rescan(&names_);
     ck_assert_uint_eq(read_all(NOW), 1);
     ck_assert_uint_eq(pop_all(NOW, NAME_UNSETTLED), 1);
-    ck_assert_uint_eq(name_table_deferred(names_.table), 1);
+    ck_assert_uint_eq(name_table_deferred(names_.tables.tables[0]), 1);
     ck_assert_uint_eq(names_next_due(&names_), NOW + 10 * USEC_PER_SEC);
     ck_assert_uint_eq(pop_all(NOW + 10 * USEC_PER_SEC, NAME_DEFERRED), 1);
     ck_assert_uint_eq(names_next_due(&names_), USEC_NEVER);
@@ -105,7 +105,7 @@ START_TEST(a_flush_reaches_each_message_once_whenever_it_comes)
     names_rescan(&names_); /* and it is over */
     (void)read_all(NOW);
     ck_assert_uint_eq(pop_all(NOW, NAME_DEFERRED_NOW), 0);
-    ck_assert_uint_eq(name_table_deferred(names_.table), 20);
+    ck_assert_uint_eq(name_table_deferred(names_.tables.tables[0]), 20);
     names_flush(&names_); /* after the pass */
     (void)read_all(NOW);
     ck_assert_uint_eq(pop_all(NOW, NAME_DEFERRED_NOW), 20);
@@ -189,11 +189,11 @@ START_TEST(what_has_gone_is_forgotten_by_the_next_pass)
     put_deferred("a", NOW + USEC_PER_DAY);
     names_rescan(&names_);
     ck_assert_uint_eq(read_all(NOW), 0);
-    ck_assert_uint_eq(name_table_deferred(names_.table), 1);
+    ck_assert_uint_eq(name_table_deferred(names_.tables.tables[0]), 1);
     ck_assert_int_eq(unlinkat(place.fd, "a.deferred", 0), 0);
     names_rescan(&names_);
     ck_assert_uint_eq(read_all(NOW), 0);
-    ck_assert_uint_eq(name_table_deferred(names_.table), 0);
+    ck_assert_uint_eq(name_table_deferred(names_.tables.tables[0]), 0);
     ck_assert_uint_eq(names_next_due(&names_), USEC_NEVER);
 }
 END_TEST
@@ -210,7 +210,7 @@ START_TEST(what_there_is_no_room_for_is_found_by_another_pass)
         names_put(&names_, id, NAME_QUEUED, 0);
     }
     ck_assert(names_is_unread(&names_, NOW));
-    ck_assert_uint_lt(name_table_ready(names_.table), 20000);
+    ck_assert_uint_lt(name_table_ready(names_.tables.tables[0]), 20000);
     while (names_take(&names_, NOW, id, &kind) || names_is_unread(&names_, NOW)) {
         taken += strcmp(id, "last") == 0;
         ck_assert_int_eq(names_read(&names_, NOW, id, NULL), 0);

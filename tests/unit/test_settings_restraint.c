@@ -195,6 +195,70 @@ START_TEST(mistakes_say_what_is_right)
 }
 END_TEST
 
+START_TEST(lanes_are_found_by_name)
+{
+    _cleanup_config_ Config *config =
+        load("relays = ( { host = \"h\"; } );\nlanes = ( { name = \"Alerts\"; priority = 10; }, "
+             "{ name = \"bulk\"; priority = -10; connections = 2; quiet = \"22:00-06:00\"; } );\n",
+            NULL);
+
+    ck_assert_uint_eq(config_find_lane(config, "alerts"), 1);
+    ck_assert_uint_eq(config_find_lane(config, "BULK"), 2);
+    ck_assert_uint_eq(config_find_lane(config, "bul"), LANE_NONE);
+    ck_assert_uint_eq(config_find_lane(config, NULL), LANE_NONE);
+    ck_assert_int_eq(config->lanes[0]->priority, 10);
+    ck_assert_uint_eq(config->lanes[0]->connections, 0);
+    ck_assert_int_eq(config->lanes[1]->priority, -10);
+    ck_assert_uint_eq(config->lanes[1]->connections, 2);
+}
+END_TEST
+
+static const struct {
+    const char *lanes, *mistake;
+} wrong_lanes[] = {
+    {"{ priority = 3; }",
+        "outbox.conf:2: lanes.1.name: is not set; write the lane's name, as X-Outbox-Lane and "
+        "--lane have it"},
+    {"{ name = \"bulk\"; }, { name = \"Bulk\"; }",
+        "outbox.conf:2: lanes.2.name: \"Bulk\" is lane 1 already; leave one of the two out"},
+    {"{ name = \"-x\"; }",
+        "outbox.conf:2: lanes.1.name: \"-x\" is not the name of a lane, which has up to 32 letters "
+        "of ASCII, digits, \"-\", \"_\" and \".\", a letter or digit first"},
+    {"{ name = \"a\"; priority = 1001; }",
+        "outbox.conf:2: lanes.1.priority: 1001 is out of range; it takes a number from -1000 to "
+        "1000"},
+    {"{ name = \"a\"; priority = -99999999999999999999; }", "outbox.conf:2: "},
+    {"{ name = \"a\"; priority = \"high\"; }",
+        "outbox.conf:2: lanes.1.priority: \"high\" is not such a value; it takes a number from "
+        "-1000 to 1000"},
+    {"{ name = \"a\"; message_rate = \"9\"; }", "outbox.conf:2: lanes.1.message_rate: \"9\": "},
+    {"{ name = \"a\"; quiet = \"00:00-24:00\"; }",
+        "outbox.conf:2: lanes.1.quiet: \"00:00-24:00\": leaves no hour of the week"},
+    {"\"bulk\"",
+        "outbox.conf:2: lanes: holds something that is not a group; write lanes = ( { name = "
+        "\"bulk\"; priority = -10; } );"},
+    {"{ name = \"a1\"; }, { name = \"a2\"; }, { name = \"a3\"; }, { name = \"a4\"; }, { name = "
+     "\"a5\"; }, { name = \"a6\"; }, { name = \"a7\"; }, { name = \"a8\"; }, { name = \"a9\"; }, "
+     "{ name = \"b1\"; }, { name = \"b2\"; }, { name = \"b3\"; }, { name = \"b4\"; }, { name = "
+     "\"b5\"; }, { name = \"b6\"; }, { name = \"b7\"; }",
+        "outbox.conf:2: lanes.16.name: is lane 16, and there may be 15; put together some that are "
+        "sent alike"},
+};
+
+START_TEST(a_lane_that_cannot_be_is_a_mistake)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *config = NULL;
+    char text[1000], path[100];
+
+    snprintf(text, sizeof(text), "relays = ( { host = \"h\"; } );\nlanes = ( %s );\n",
+        wrong_lanes[_i].lanes);
+    put("outbox.conf", text, 0600);
+    ck_assert_int_eq(config_load(place("outbox.conf", path), NULL, &config, &f), -EBADMSG);
+    ck_assert_msg(strstr(failure_text(&f), wrong_lanes[_i].mistake), "%s", failure_text(&f));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("settings_restraint");
@@ -208,6 +272,8 @@ int main(void)
     tcase_add_test(t, the_next_change_is_the_first);
     tcase_add_test(t, a_relay_says_it);
     tcase_add_test(t, mistakes_say_what_is_right);
+    tcase_add_test(t, lanes_are_found_by_name);
+    tcase_add_loop_test(t, a_lane_that_cannot_be_is_a_mistake, 0, ELEMENTSOF(wrong_lanes));
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }
