@@ -14,7 +14,7 @@ static int put_database(const QueueTarget *target, const Buffer *start, QueueRea
     InputMemory bytes;
     DatabaseMessage asked = {.key = target->key, .uid = getuid()};
     size_t n_block;
-    int r = input_check(start, true, NULL, &bytes, &message, f);
+    int r = input_check(start, false, NULL, &bytes, &message, f); /* its header is all there */
 
     if (r == 0)
         r = database_open(target->database, &database, f);
