@@ -11,7 +11,11 @@
 #include "base/errors.h"
 #include "base/failure.h"
 #include "base/macros.h"
-#include "database/libpq.h"
+
+/* Of libpq (database/libpq.h), which who uses this need not see. */
+struct Libpq;
+struct pg_conn;
+struct pg_result;
 
 #define DATABASE_VERSION 1 /* of the schema that this program is written for */
 
@@ -24,8 +28,8 @@ typedef struct DatabaseParameters {
 void database_parameters(const char *conninfo, DatabaseParameters *ret);
 
 typedef struct Database {
-    const Libpq *pq;
-    PGconn *conn;
+    const struct Libpq *pq;
+    struct pg_conn *conn;
 } Database;
 
 /* Connects, and sees to it that there is a queue of a version that this program can use. */
@@ -65,8 +69,8 @@ static inline DatabaseValue database_octets(const void *data, size_t n)
 
 /* The rows of an answer. Begun zeroed. */
 typedef struct DatabaseRows {
-    const Libpq *pq;
-    PGresult *result;
+    const struct Libpq *pq;
+    struct pg_result *result;
     int n; /* rows */
 } DatabaseRows;
 

@@ -131,6 +131,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT max(number), current_setting('transaction_read_only')::boolean, max(version.oldest) FROM version
 $$;
 
+-- Pieces of messages that are being handed over, of the transaction that does so: it deletes them, too. What one left has
+-- no use, and is deleted by reap().
+CREATE UNLOGGED TABLE piece (
+    xact    xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id      bigint GENERATED ALWAYS AS IDENTITY,
+    data    bytea NOT NULL,
+    PRIMARY KEY (xact, id)
+);
+ALTER TABLE piece ALTER data SET STORAGE EXTERNAL;
+
+-- Who was given what, for functions that come later.
+CREATE TABLE granted (
+    role    name NOT NULL,
+    kind    text NOT NULL CHECK (kind IN ('producer', 'daemon', 'operator')),
+    PRIMARY KEY (role, kind)
+);
+
 -- Queueing ---------------------------------------------------------------------------------------------------
 
 -- Where the first message of a burst is heard of at once. A notification takes a lock of the whole instance at its
@@ -167,69 +184,110 @@ CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE 
     END
 $$;
 
+-- A message is queued, with all that can be said of it. The content that is NULL is what was appended in this transaction.
+CREATE FUNCTION put(
+    uid bigint, sender text, sender_parameters text, recipients text[], parameters text[], content bytea, key text,
+    lane text, not_before timestamptz
+) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    new_id bigint;
+    fault text;
+    one text;
+    whole bytea := put.content;
+BEGIN
+    IF put.sender IS NULL THEN
+        RAISE EXCEPTION 'outbox: the sender is NULL' USING ERRCODE = '22004', HINT = 'The null sender of a report is ''''.';
+    ELSIF put.sender <> '' AND address_fault(put.sender) IS NOT NULL THEN
+        RAISE EXCEPTION 'outbox: the sender "%" is no address: %', left(put.sender, 100), address_fault(put.sender)
+            USING ERRCODE = '22023';
+    ELSIF coalesce(cardinality(put.recipients), 0) = 0 THEN
+        RAISE EXCEPTION 'outbox: there is no recipient' USING ERRCODE = '22023';
+    ELSIF octet_length(put.key) > 500 OR put.key = '' THEN
+        RAISE EXCEPTION 'outbox: the key is empty or longer than 500 octets' USING ERRCODE = '22023';
+    ELSIF coalesce(put.lane, '') !~ '^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})?$' THEN
+        RAISE EXCEPTION 'outbox: the lane "%" is no name of a lane', left(put.lane, 100) USING ERRCODE = '22023',
+            HINT = 'It has up to 32 letters, digits, "_", "." and "-", a letter or digit first.';
+    ELSIF cardinality(put.parameters) > 0 AND cardinality(put.parameters) <> cardinality(put.recipients) THEN
+        RAISE EXCEPTION 'outbox: there are not as many parameters as recipients' USING ERRCODE = '22023';
+    ELSIF concat(put.sender_parameters, array_to_string(put.parameters, '')) ~ '[^\x20-\x7e]' THEN
+        RAISE EXCEPTION 'outbox: a parameter has a character that is not printable ASCII' USING ERRCODE = '22023';
+    END IF;
+    FOREACH one IN ARRAY put.recipients LOOP
+        fault := address_fault(one);
+        IF fault IS NOT NULL THEN
+            RAISE EXCEPTION 'outbox: the recipient "%" is no address: %', left(one, 100), fault USING ERRCODE = '22023';
+        END IF;
+    END LOOP;
+    IF whole IS NULL THEN
+        WITH mine AS (DELETE FROM piece WHERE piece.xact = pg_current_xact_id() RETURNING piece.id, piece.data)
+        SELECT string_agg(mine.data, '' ORDER BY mine.id) INTO whole FROM mine;
+    END IF;
+    IF whole IS NULL OR octet_length(whole) = 0 THEN
+        RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
+    END IF;
+
+    new_id := nextval(pg_get_serial_sequence('message', 'id'));
+    IF put.key IS NOT NULL THEN
+        INSERT INTO used_key (key, message) VALUES (put.key, new_id) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            SELECT message INTO STRICT new_id FROM used_key WHERE role = session_user AND key = put.key;
+            RETURN new_id;
+        END IF;
+    END IF;
+    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, content) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, put.uid, put.key, lower(coalesce(put.lane, '')), put.sender,
+            coalesce(put.sender_parameters, ''), whole);
+    PERFORM know_lane(lower(coalesce(put.lane, '')));
+    INSERT INTO recipient (message, number, address, parameters)
+        SELECT new_id, row_number() OVER (ORDER BY given.n) - 1, given.address, coalesce(given.parameters, '')
+        FROM unnest(put.recipients, put.parameters) WITH ORDINALITY AS given (address, parameters, n);
+    IF put.not_before > clock_timestamp() THEN
+        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, lower(coalesce(put.lane, '')), put.not_before, 0);
+    ELSE
+        INSERT INTO ready (lane, message) VALUES (lower(coalesce(put.lane, '')), new_id);
+        PERFORM ring();
+    END IF;
+    RETURN new_id;
+END $$;
+
 -- Queues a message: its id. It is delivered when the transaction commits, and never was when that rolls back. With a
 -- `key`, a message that this role has queued with it in the last week, or that is still there, is not queued again, and
 -- its id is what is returned.
 CREATE FUNCTION queue(
     sender text, recipients text[], message bytea, key text DEFAULT NULL, lane text DEFAULT '',
     not_before timestamptz DEFAULT NULL
-) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-#variable_conflict use_column
-DECLARE
-    new_id bigint;
-    fault text;
-    one text;
-BEGIN
-    IF queue.sender IS NULL THEN
-        RAISE EXCEPTION 'outbox: the sender is NULL' USING ERRCODE = '22004', HINT = 'The null sender of a report is ''''.';
-    ELSIF queue.sender <> '' AND address_fault(queue.sender) IS NOT NULL THEN
-        RAISE EXCEPTION 'outbox: the sender "%" is no address: %', left(queue.sender, 100), address_fault(queue.sender)
-            USING ERRCODE = '22023';
-    ELSIF coalesce(cardinality(queue.recipients), 0) = 0 THEN
-        RAISE EXCEPTION 'outbox: there is no recipient' USING ERRCODE = '22023';
-    ELSIF queue.message IS NULL OR octet_length(queue.message) = 0 THEN
-        RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
-    ELSIF octet_length(queue.key) > 500 OR queue.key = '' THEN
-        RAISE EXCEPTION 'outbox: the key is empty or longer than 500 octets' USING ERRCODE = '22023';
-    ELSIF coalesce(queue.lane, '') !~ '^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})?$' THEN
-        RAISE EXCEPTION 'outbox: the lane "%" is no name of a lane', left(queue.lane, 100) USING ERRCODE = '22023',
-            HINT = 'It has up to 32 letters, digits, "_", "." and "-", a letter or digit first.';
-    END IF;
-    FOREACH one IN ARRAY queue.recipients LOOP
-        fault := address_fault(one);
-        IF fault IS NOT NULL THEN
-            RAISE EXCEPTION 'outbox: the recipient "%" is no address: %', left(one, 100), fault USING ERRCODE = '22023';
-        END IF;
-    END LOOP;
-
-    new_id := nextval(pg_get_serial_sequence('message', 'id'));
-    IF queue.key IS NOT NULL THEN
-        INSERT INTO used_key (key, message) VALUES (queue.key, new_id) ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
-            SELECT message INTO STRICT new_id FROM used_key WHERE role = session_user AND key = queue.key;
-            RETURN new_id;
-        END IF;
-    END IF;
-    INSERT INTO message (id, key, lane, sender, content) OVERRIDING SYSTEM VALUE
-        VALUES (new_id, queue.key, lower(coalesce(queue.lane, '')), queue.sender, queue.message);
-    PERFORM know_lane(lower(coalesce(queue.lane, '')));
-    INSERT INTO recipient (message, number, address)
-        SELECT new_id, ordinality - 1, address FROM unnest(queue.recipients) WITH ORDINALITY AS given (address, ordinality);
-    IF queue.not_before > clock_timestamp() THEN
-        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, lower(coalesce(queue.lane, '')), queue.not_before, 0);
-    ELSE
-        INSERT INTO ready (lane, message) VALUES (lower(coalesce(queue.lane, '')), new_id);
-        PERFORM ring();
-    END IF;
-    RETURN new_id;
-END $$;
+) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT put(NULL, sender, '', recipients, NULL, coalesce(message, ''), key, lane, not_before)
+$$;
 
 -- The same for text, which goes as UTF-8.
 CREATE FUNCTION queue(
     sender text, recipients text[], message text, key text DEFAULT NULL, lane text DEFAULT '',
     not_before timestamptz DEFAULT NULL
 ) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT queue(sender, recipients, convert_to(message, 'UTF8'), key, lane, not_before)
+    SELECT put(NULL, sender, '', recipients, NULL, coalesce(convert_to(message, 'UTF8'), ''), key, lane, not_before)
+$$;
+
+-- The next piece of a message that is too long to be handed over in one: submit() has the rest, in the same transaction.
+CREATE FUNCTION append(piece bytea) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO piece (data) VALUES (append.piece)
+$$;
+
+-- What programs of outbox queue: with the parameters of MAIL, and of RCPT, one for each recipient or none.
+CREATE FUNCTION submit(
+    sender text, sender_parameters text, recipients text[], parameters text[], message bytea, key text, lane text,
+    not_before timestamptz
+) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT put(NULL, sender, sender_parameters, recipients, parameters, message, key, lane, not_before)
+$$;
+
+-- The same for who may say which user of its machine it was.
+CREATE FUNCTION submit_as(
+    uid bigint, sender text, sender_parameters text, recipients text[], parameters text[], message bytea, key text,
+    lane text, not_before timestamptz
+) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT put(uid, sender, sender_parameters, recipients, parameters, message, key, lane, not_before)
 $$;
 
 -- Delivering -------------------------------------------------------------------------------------------------
@@ -251,7 +309,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
--- just ending a message of theirs has its row locked, and keeps it. Keys are forgotten, too.
+-- just ending a message of theirs has its row locked, and keeps it. Keys are forgotten, too, and pieces.
 CREATE FUNCTION reap() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
@@ -272,6 +330,7 @@ BEGIN
     END LOOP;
     DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
         AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message);
+    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot());
     RETURN moved;
 END $$;
 
@@ -707,6 +766,31 @@ BEGIN
             ELSE coalesce((SELECT place.state FROM place WHERE place.message = asked.id), 'gone')
         END
         FROM unnest(change.ids) AS asked (id);
+END $$;
+
+-- Rights -----------------------------------------------------------------------------------------------------
+
+-- The functions that are for others than the owner: those that are run as the owner. A producer queues; a daemon
+-- delivers; an operator looks at everything and changes it, and may deliver by hand.
+CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
+        WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
+        WHEN 'daemon' THEN proname NOT IN ('list', 'record_of', 'envelope_of', 'figures', 'daemons', 'change')
+        WHEN 'operator' THEN true
+        ELSE false
+    END ORDER BY proname, oid
+$$;
+
+-- Gives a role the functions of its kind. For the owner, who may do so.
+CREATE FUNCTION allow(role name, kind text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    one regprocedure;
+BEGIN
+    INSERT INTO granted VALUES (allow.role, allow.kind) ON CONFLICT DO NOTHING;
+    EXECUTE format('GRANT USAGE ON SCHEMA outbox TO %I', allow.role);
+    FOR one IN SELECT may_use(allow.kind) LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', one, allow.role);
+    END LOOP;
 END $$;
 
 -- Whatever is in this schema is used through these functions, by the roles that are given them.

@@ -43,6 +43,7 @@ struct Message {
     ContentInput content;
     char *memory;
     size_t n_memory;   /* bytes of the input in `memory` */
+    size_t block_end;  /* of the envelope block; 0: there is none */
     size_t header_end; /* the empty line, or the end of the input */
     Envelope envelope;
     Failure unfoldable; /* the first line of the header that is; number 0: none */
@@ -238,6 +239,7 @@ static int read_header(
     int r;
 
     m->header_end = (size_t)(cursor.end - m->memory);
+    m->block_end = has_block ? (size_t)(parts->block.end - m->memory) : 0;
     if (!has_block && !has_header && !asked)
         return bad_message(f, "the file begins with an empty line, so that it has no header; a "
                               "message is a header, an empty line, and the text");
@@ -391,6 +393,11 @@ int message_check_lines(const Message *m, Failure *f)
     return m->unfoldable.number == 0
                ? 0
                : failure_set(f, -EBADMSG, m->unfoldable.number, "%s", failure_text(&m->unfoldable));
+}
+
+size_t message_block_size(const Message *message)
+{
+    return message->block_end;
 }
 
 uint64_t message_size(const Message *m)

@@ -73,6 +73,9 @@ int message_addressees(const Message *message, AddresseeKind *ret_kinds);
  * -EBADMSG with a Failure that names line and field. */
 int message_check_lines(const Message *message, Failure *f);
 
+/* Bytes of the envelope block in front of the header, which the input begins with. */
+size_t message_block_size(const Message *message);
+
 /* Bytes that message_read() will hand out in all, from its start; before CRLF conversion. */
 uint64_t message_size(const Message *message);
 

@@ -22,6 +22,7 @@ void queue_target_look(QueueTarget *target)
 void queue_target_done(QueueTarget *target)
 {
     free(target->directory);
+    free(target->database);
     free(target->socket);
     (void)sender_rules_unref(target->senders);
 }

@@ -16,6 +16,8 @@ typedef struct QueueTarget {
     char *directory;                  /* NULL: to no directory */
     uid_t owner;                      /* of it; FILE_OWNER_UNKNOWN where that does not matter */
     SenderRules *senders;             /* NULL: none are known */
+    char *database;                   /* its connection string; NULL: the directory has the queue */
+    const char *key;                  /* there, what makes a second message none; borrowed */
     char *socket;                     /* for who may not write into the directory; NULL: none */
     void (*on_silence)(void *socket); /* nothing was heard there for some time; NULL: not told */
 } QueueTarget;

@@ -136,6 +136,28 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     return doubtful && text_equal(*ret, way.only->default_text);
 }
 
+int config_load_database(const char *path, const char *const *overrides, char **ret, Failure *f)
+{
+    const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "database")};
+    _cleanup_source_ Source source = {.lenient = true};
+    _cleanup_config_ Config *config = NULL;
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    int r;
+
+    *ret = NULL;
+    if (!is_absent(path)) {
+        r = source_load(&source, file, f);
+        if (r < 0 && !is_dispensable(path, r))
+            return r;
+        if (r < 0)
+            source_done(&source);
+    }
+    r = load(&source, source.n_files > 0 ? file : NULL, &way, &config, f);
+    if (r == 0)
+        *ret = TAKE_PTR(config->spool.database);
+    return r;
+}
+
 bool config_keeps_sent(const char *path, const char *const *overrides)
 {
     const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "keep_sent")};

@@ -38,6 +38,10 @@ int config_load(const char *path, const char *const *overrides, Config **ret, Fa
 int config_load_directory(const char *path, const char *const *overrides, char **ret,
     SenderRules **ret_senders, char **ret_socket, Failure *f);
 
+/* spool.database, which the caller frees, or NULL, of the configuration as far as it can be read,
+ * as config_load_directory() has the directory. 0, or -EBADMSG when it is wrong. */
+int config_load_database(const char *path, const char *const *overrides, char **ret, Failure *f);
+
 /* spool.keep_sent; true also where the configuration is there and cannot be read whole, or is wrong
  * in it: what is kept in vain can still be deleted. */
 bool config_keeps_sent(const char *path, const char *const *overrides);

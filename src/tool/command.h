@@ -78,6 +78,7 @@ typedef struct Command {
     X(setup, "Configure the relay by a few questions, and try it")                      \
     X(check, "Try the relays step by step, without sending anything")                   \
     X(authorize, "Have a user allow the login at a relay by OAuth")                     \
+    X(database, "Make the queue in a PostgreSQL database, or see to its rights")        \
     X(verify, "Ask the relay whether it knows addresses (VRFY)")                        \
     X(expand, "Ask the relay who is on mailing lists (EXPN)")                           \
     X(command, "Say SMTP commands to the relay and print its replies")                  \

@@ -23,6 +23,10 @@ static const ToolOption queue_options[] = {
     {"batch", 'b', NULL,
         "the arguments are files, each a whole message; they wait for the disk together, which is "
         "much faster than one by one"},
+    {"key", 'k', "KEY",
+        "what makes a second message with it none, within a week, where the queue is in a "
+        "database: "
+        "who does not know whether it was queued may queue it again"},
     {0},
 };
 
@@ -31,7 +35,8 @@ static const Command command_queue = {
     .synopsis = "[OPTION...] [RECIPIENT...]",
     .options = queue_options,
     .shared = input_options,
-    .notes = "A message is safe on the disk when its path is printed.",
+    .notes = "A message is safe on the disk when its path is printed; of one in a database "
+             "(spool.database) its id is.",
     .run = run_queue,
 };
 
@@ -313,6 +318,22 @@ static const Command command_authorize = {
     .notes = "Prints where to go with a browser, and the code to enter there (RFC 8628), and waits "
              "until that is done. What tokens are renewed by is kept in oauth_token_file.",
     .run = run_authorize,
+};
+
+static const ToolOption database_options[] = {
+    {"json", 'j', NULL, "one JSON object"},
+    {0},
+};
+
+static const Command command_database = {
+    .name = "database",
+    .synopsis = "[OPTION...] init|upgrade|check|grant [ROLE producer|daemon|operator]",
+    .options = database_options,
+    .notes = "init makes the tables in the database that spool.database names, and upgrade brings "
+             "them up to date, both as the role that is to own them; grant lets a role queue "
+             "(producer), deliver (daemon), or look at messages and change them (operator); check "
+             "says what is there, and what this role may do.",
+    .run = run_database,
 };
 
 static const ToolOption setup_options[] = {

@@ -326,6 +326,8 @@ static void offer_argument(const Line *line)
         puts(DIRECTORIES);
     else if (strcmp(name, "check") == 0 || strcmp(name, "authorize") == 0)
         offer_relays(line, "");
+    else if (strcmp(name, "database") == 0)
+        offer_choices(line, "init|upgrade|check|grant|producer|daemon|operator");
     else if (strcmp(name, "config") == 0) {
         offer_settings(line, "");
         offer_relays(line, "relays.");

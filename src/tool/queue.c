@@ -10,7 +10,9 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "settings/load.h"
 #include "submit/send.h"
+#include "tool/put.h"
 #include "tool/terminal.h"
 #include "tool/wrap.h"
 
@@ -32,11 +34,23 @@ static void tell_silence(void *socket)
         SUBMIT_NOTICE_MSEC / 1000, SUBMIT_PATIENCE_MSEC / 60 / 1000);
 }
 
+/* The directory that is asked for is one, whatever is configured. */
+static int find_database(const Tool *tool, QueueTarget *ret)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    return config_load_database(tool->config_path, tool->overrides, &ret->database, &f) < 0
+               ? tool_fail(&f)
+               : 0;
+}
+
 int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
 {
     int status = tool_directory(tool, directory, &ret->directory, &ret->senders, &ret->socket);
 
     ret->on_silence = tell_silence;
+    if (status == 0 && !directory)
+        status = find_database(tool, ret);
     if (status == 0)
         queue_target_look(ret);
     return status;
@@ -84,8 +98,8 @@ static int print_message(const Buffer *start, InputRest *rest, Failure *f)
     return r < 0 ? r : queue_copy(start, input_rest_read, rest, write_stdout, NULL, f);
 }
 
-static int queue_one(
-    const Command *command, const ToolInput *input, const char *directory, char **recipients)
+static int queue_one(const Command *command, const ToolInput *input, const char *directory,
+    const char *key, char **recipients)
 {
     bool print = directory && strcmp(directory, "*") == 0;
     _cleanup_queue_target_ QueueTarget target = {0};
@@ -97,6 +111,9 @@ static int queue_one(
     int r, status;
 
     status = print ? 0 : queue_target_open(input->tool, directory, &target);
+    if (status == 0 && key && !target.database)
+        status = tool_usage(command, "a key is for a queue in a database (spool.database)");
+    target.key = key;
     if (status == 0)
         status = input_open(input, command, recipients, &start, &rest);
     if (status != 0)
@@ -104,7 +121,7 @@ static int queue_one(
     if (queue_check(&target, &start, input_rest_any(&rest), &f) < 0)
         return input_fail(input, &f);
     r = print ? print_message(&start, &rest, &f)
-              : queue_put(&target, &start, input_rest_read, &rest, &path, &f);
+              : tool_put(&target, &start, input_rest_read, &rest, &path, &f);
     if (r < 0)
         return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)
@@ -131,7 +148,7 @@ static int queue_files(
 int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
 {
     _cleanup_(input_done) ToolInput input = {.tool = tool};
-    const char *directory = NULL;
+    const char *directory = NULL, *key = NULL;
     bool batch = false;
     int c, status;
 
@@ -139,13 +156,16 @@ int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'b': batch = true; break;
+        case 'k': key = optarg; break;
         case 'h': return tool_help(command);
         default:
             status = input_option(&input, command, c, optarg);
             if (status != 0)
                 return status;
         }
+    if (batch && key)
+        return tool_usage(command, "a key is that of one message, and a batch has many");
     if (batch)
         return queue_files(command, &input, directory, argv + optind);
-    return queue_one(command, &input, directory, argv + optind);
+    return queue_one(command, &input, directory, key, argv + optind);
 }

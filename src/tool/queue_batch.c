@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "tool/put.h"
 #include "tool/queue.h"
 
 /* Of messages that wait together. Each holds a descriptor; some are needed for other things. */
@@ -62,12 +63,27 @@ static int submit(
     return r;
 }
 
+static int put(const Group *group, const Buffer *start, InputRest *rest, Failure *f)
+{
+    _cleanup_free_
+    char *id = NULL;
+    int r = tool_put(group->target, start, input_rest_read, rest, &id, f);
+
+    if (r >= 0)
+        puts(id);
+    (void)fflush(stdout);
+    return r;
+}
+
 static int add(Group *group, const char *file, const Buffer *start, InputRest *rest, Failure *f)
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
     _cleanup_failure_ Failure why = {0};
-    int r = start_writer(group, &writer, &why);
+    int r;
 
+    if (group->target->database)
+        return put(group, start, rest, f);
+    r = start_writer(group, &writer, &why);
     if (r < 0 && queue_has_socket(group->target, r))
         return submit(group, start, rest, &why, f);
     if (r < 0)

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "tool/library.h"
 #include "tool/local.h"
+#include "tool/put.h"
 #include "tool/queue.h"
 
 /* Becomes `outbox COMMAND WORD...` with the same configuration; a NULL ends the words. */
@@ -182,7 +183,7 @@ static int queue(
     if (r >= 0)
         r = queue_check(target, &message, !input.ended, f);
     if (r >= 0)
-        r = queue_put(target, &message, sendmail_read, &input, &path, f);
+        r = tool_put(target, &message, sendmail_read, &input, &path, f);
     return r < 0 ? r : n_refused;
 }
 

@@ -13,6 +13,7 @@
 #include "message/address.h"
 #include "receive/session.h"
 #include "settings/load.h"
+#include "tool/put.h"
 #include "tool/queue.h"
 #include "tool/sendmail_admit.h"
 
@@ -188,6 +189,8 @@ static int open_target(Service *s, Failure *f)
     int r = config_load_directory(s->options->config_path, none, &s->target.directory,
         &s->target.senders, &s->target.socket, f);
 
+    if (r >= 0)
+        r = config_load_database(s->options->config_path, none, &s->target.database, f);
     if (r < 0)
         return r;
     queue_target_look(&s->target);
@@ -325,7 +328,7 @@ static int queue(Service *s, Buffer *start, char **ret_path, Failure *f)
     if (r >= 0)
         r = queue_check(&s->target, &message, !s->is_complete, f);
     if (r >= 0)
-        r = queue_put(&s->target, &message, read_message, s, ret_path, f);
+        r = tool_put(&s->target, &message, read_message, s, ret_path, f);
     return r;
 }
 

@@ -1,0 +1,8 @@
+/* Putting messages where the configuration has the queue: a directory or a database. */
+#pragma once
+
+#include "queue/put.h"
+
+/* As queue_put(); of a message in a database `ret_path` is its id. */
+int tool_put(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
+    char **ret_path, Failure *f);

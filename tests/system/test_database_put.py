@@ -1,0 +1,151 @@
+"""Messages put into a database by `outbox queue` and sendmail: as they would be in the directory, once, and in pieces
+where they are long."""
+
+import hashlib
+import os
+import subprocess
+
+from case import message
+from lab import program
+from test_database_init import DatabaseTest
+
+
+class PutTest(DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.grant("app", "producer")
+        self.grant("worker", "daemon")
+        self.use("worker")
+
+    def use(self, role):
+        uri = self.database.uri(role, database="shop")
+        text = f'spool = {{ directory = "{self.queue.path}"; database = "{uri}"; }};\n'
+        self.configuration.write_text(text, encoding="ascii")
+        self.configuration.chmod(0o644)
+
+    def put(self, *arguments, stdin=message(), **options):
+        """The message's id."""
+        said = self.outbox("queue", *arguments, stdin=stdin, **options)
+        self.assertRegex(said, r"\A\d+\n\Z")
+        return int(said)
+
+    def one(self, column, table="message"):
+        rows = self.sql(f"SELECT {column} FROM outbox.{table}")
+        self.assertEqual(len(rows), 1, rows)
+        return rows[0][0]
+
+    def content(self):
+        return bytes.fromhex(self.one("encode(content, 'hex')"))
+
+
+class Queue(PutTest):
+    def test_everything_is_kept(self):
+        text = (b"X-Sender: <shop@lab.test> RET=HDRS ENVID=42\r\nX-Receiver: <ann@lab.test> NOTIFY=SUCCESS\r\n"
+                b"X-Receiver: <\"b \\\\ c\"@lab.test>\r\nX-Outbox-Lane: Bulk\r\n"
+                b"From: shop@lab.test\r\nBcc: eve@lab.test\r\nSubject: x\r\n\r\nHello \xff\x00.\r\n")
+        message_id = self.put(stdin=text)
+        self.assertEqual(self.sql("SELECT id, uid, role, lane, sender, sender_parameters FROM outbox.message"), [
+            [str(message_id), str(os.getuid()), "worker", "bulk", "shop@lab.test", "RET=HDRS ENVID=42"]])
+        self.assertEqual(self.sql("SELECT number, address, parameters FROM outbox.recipient ORDER BY number"), [
+            ["0", "ann@lab.test", "NOTIFY=SUCCESS"], ["1", '"b \\\\ c"@lab.test', ""]])
+        self.assertEqual(self.content(), text[text.index(b"From:"):])
+        self.assertEqual(self.one("message", "ready"), str(message_id))
+        self.assertEqual([path for path in os.listdir(self.queue.path) if not path.startswith(".")], [])
+
+    def test_composed(self):
+        self.put("--from", "shop@lab.test", "--to", "ann@lab.test", "--subject", "Hi", "--body", "Text", stdin=b"")
+        self.assertIn(b"Subject: Hi\r\n", self.content().replace(b"\n", b"\r\n").replace(b"\r\r", b"\r"))
+
+    def test_not_yet(self):
+        self.put("--not-before", "2h")
+        self.assertEqual(self.one("due > now() + interval '1 hour'", "deferred"), "t")
+
+    def test_who_queued_it_is_only_told_by_who_may(self):
+        self.use("app")
+        self.put()
+        self.assertEqual(self.one("uid IS NULL"), "t")
+
+    def test_a_directory_that_is_asked_for(self):
+        said = self.outbox("queue", "--directory", str(self.queue.path), stdin=message())
+        self.assertTrue(said.endswith(".queued\n"), said)
+        self.assertEqual(self.one("count(*)"), "0")
+
+    def test_a_batch(self):
+        for name in ("a", "b"):
+            (self.directory / name).write_bytes(message())
+        said = self.outbox("queue", "--batch", self.directory / "a", self.directory / "b")
+        self.assertEqual(said.split(), [row[0] for row in self.sql("SELECT id FROM outbox.message ORDER BY id")])
+        self.assertEqual(len(said.split()), 2)
+
+    def test_a_key(self):
+        first = self.put("--key", "order 1")
+        self.assertEqual(self.put("--key", "order 1"), first)
+        self.assertNotEqual(self.put("--key", "order 2"), first)
+        self.assertEqual(self.one("count(*)"), "2")
+
+    def test_a_key_without_a_database(self):
+        self.configure()
+        result = self.outbox("queue", "--key", "x", stdin=message(), status=None)
+        self.assertEqual(result.returncode, 64)
+        self.assertIn(b"spool.database", result.stderr)
+
+    def test_no_message(self):
+        result = self.outbox("queue", stdin=b"Subject: x\n\nNobody.\n", status=None)
+        self.assertEqual(result.returncode, 65, result.stderr)
+        self.assertEqual(self.one("count(*)"), "0")
+
+
+class Sendmail(PutTest):
+    def sendmail(self, *arguments, stdin):
+        return subprocess.run(["sendmail", "-C", self.configuration, *arguments], executable=program("outbox"),
+                              input=stdin, capture_output=True, check=False)
+
+    def test_it_is_put_there(self):
+        result = self.sendmail("-f", "shop@lab.test", "ann@lab.test", stdin=b"Subject: x\n\nHello.\n.\nmore\n")
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertEqual(self.one("sender"), "shop@lab.test")
+        self.assertEqual(self.one("address", "recipient"), "ann@lab.test")
+        self.assertTrue(self.content().endswith(b"\n\nHello.\n"), self.content())
+
+    def test_smtp(self):
+        dialogue = (b"EHLO me\r\nMAIL FROM:<shop@lab.test> RET=HDRS\r\nRCPT TO:<ann@lab.test> NOTIFY=NEVER\r\nDATA\r\n"
+                    b"Subject: x\r\n\r\nHello.\r\n.\r\nQUIT\r\n")
+        result = self.sendmail("-bs", stdin=dialogue)
+        self.assertIn(b"\n250 2.0.0 ", result.stdout)
+        self.assertEqual(self.one("sender_parameters"), "RET=HDRS")
+        self.assertEqual(self.one("parameters", "recipient"), "NOTIFY=NEVER")
+
+    def test_no_database(self):
+        """It is to be tried again, and says so."""
+        text = self.configuration.read_text(encoding="ascii").replace("dbname=shop", "dbname=shop port=1")
+        self.configuration.write_text(text, encoding="ascii")
+        result = self.sendmail("-f", "shop@lab.test", "ann@lab.test", stdin=b"Subject: x\n\nHello.\n")
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertIn(b"see whether it runs", result.stderr)
+
+
+class Large(PutTest):
+    SIZE = 40 * 1024 * 1024
+
+    def test_it_is_handed_over_in_pieces(self):
+        """Of which one at a time is in memory."""
+        text = message(b"0123456789abcdef" * (self.SIZE // 16), envelope=False)
+        limited = ["prlimit", f"--as={200 * 1024 * 1024}", "--"]
+        result = subprocess.run([*limited, program("outbox"), "--config", self.configuration, "queue", "ann@lab.test"],
+                                input=text, capture_output=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(int(self.one("octet_length(content)")), len(text))
+        self.assertEqual(self.one("encode(sha256(content), 'hex')"), hashlib.sha256(text).hexdigest())
+        self.assertEqual(self.one("count(*)", "piece"), "0")
+
+    def test_nothing_is_left_of_one_that_is_broken_off(self):
+        reader = subprocess.Popen([program("outbox"), "--config", self.configuration, "queue", "ann@lab.test"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        reader.stdin.write(message(b"0123456789abcdef" * (self.SIZE // 16), envelope=False))
+        reader.stdin.flush()
+        reader.kill()
+        reader.communicate()
+        self.assertEqual(self.one("count(*)"), "0")
+        self.sql("SELECT outbox.reap()")
+        self.assertEqual(self.one("count(*)", "piece"), "0")
