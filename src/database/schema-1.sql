@@ -67,6 +67,11 @@ CREATE TABLE deferred (
 );
 CREATE INDEX deferred_due ON deferred (due);
 
+-- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from.
+CREATE TABLE lane (
+    name    text PRIMARY KEY
+);
+
 -- A daemon that delivers. Its id is the token of what it holds: one that was stopped for longer than its lease is
 -- not found here, and comes back as another. One small row is renewed, not one for each message.
 CREATE TABLE daemon (
@@ -105,6 +110,12 @@ CREATE TABLE ended (
 );
 CREATE INDEX ended_state ON ended (state, at);
 
+-- What a daemon asks first: the version of this schema, and whether nothing can be written here.
+CREATE FUNCTION hello(OUT version int, OUT read_only boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT (SELECT max(number) FROM version), current_setting('transaction_read_only')::boolean
+$$;
+
 -- Queueing ---------------------------------------------------------------------------------------------------
 
 -- Where the first message of a burst is heard of at once. A notification takes a lock of the whole instance at its
@@ -115,6 +126,18 @@ BEGIN
         PERFORM pg_notify('outbox', '');
     END IF;
 END $$;
+
+-- Daemons look for messages in the lanes that are here.
+CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
+        INSERT INTO lane VALUES (know_lane.name) ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
+
+CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT name FROM lane ORDER BY name
+$$;
 
 -- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
 -- here it is seen to that it can be written down as one.
@@ -172,6 +195,7 @@ BEGIN
         SELECT id INTO STRICT new_id FROM message WHERE role = session_user AND key = queue.key;
         RETURN new_id;
     END IF;
+    PERFORM know_lane(lower(coalesce(queue.lane, '')));
     INSERT INTO recipient (message, number, address)
         SELECT new_id, ordinality - 1, address FROM unnest(queue.recipients) WITH ORDINALITY AS given (address, ordinality);
     IF queue.not_before > clock_timestamp() THEN
@@ -303,6 +327,13 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- Takes a message back that nobody has claimed since it was taken from a daemon.
+CREATE FUNCTION take_back(daemon bigint, message bigint) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+    WITH found AS (DELETE FROM ready WHERE ready.message = take_back.message RETURNING *)
+    INSERT INTO leased (message, daemon, lane, attempts, first_attempt)
+        SELECT message, take_back.daemon, lane, attempts, first_attempt FROM found
+$$;
+
 -- What became of recipients, by their numbers, and lines of the record. False when the daemon does not hold the message:
 -- nothing is written then.
 CREATE FUNCTION note(daemon bigint, message bigint, lines jsonb[], delivered int[], refused int[]) RETURNS boolean
@@ -349,6 +380,87 @@ BEGIN
     END CASE;
     RETURN true;
 END $$;
+
+-- What a daemon writes of many messages in one round trip: for each a line {"message", "state", "lines", "delivered",
+-- "refused", "keep", "attempts", "first_attempt", "due", "error", "text", "again"}, the times in microseconds, the state
+-- one of settle()'s, or 'noted'. For each a row: whether it was written, or what failed; the others are written all the
+-- same. With "again", a message that was taken from this daemon and has been given to no other since is its own once
+-- more: what it knows of its recipients is not lost.
+CREATE FUNCTION write(daemon bigint, ends jsonb)
+RETURNS TABLE (message bigint, written boolean, code text, words text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    one jsonb;
+    lines jsonb[];
+    delivered int[];
+    refused int[];
+BEGIN
+    FOR one IN SELECT value FROM jsonb_array_elements(write.ends) LOOP
+        message := (one->>'message')::bigint;
+        code := NULL;
+        words := NULL;
+        lines := ARRAY (SELECT value FROM jsonb_array_elements(coalesce(one->'lines', '[]')));
+        delivered := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'delivered', '[]')));
+        refused := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'refused', '[]')));
+        BEGIN
+            IF one ? 'again' THEN
+                PERFORM take_back(write.daemon, message);
+            END IF;
+            IF one->>'state' = 'noted' THEN
+                written := note(write.daemon, message, lines, delivered, refused);
+            ELSE
+                written := settle(write.daemon, message, one->>'state', lines, delivered, refused,
+                    coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
+                    to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
+                    (one->>'error')::int, one->>'text');
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            written := false;
+            code := SQLSTATE;
+            words := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- A message that waits for a time is ready at once, as when the relay that it waited for is there again.
+CREATE FUNCTION bring(message bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH found AS (DELETE FROM deferred WHERE deferred.message = bring.message RETURNING *)
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
+$$;
+
+-- All that was tried and waits for its next attempt is ready at once: how many, `most` of them in one go.
+CREATE FUNCTION flush(most int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    n bigint;
+BEGIN
+    WITH waiting AS (
+        SELECT deferred.message FROM deferred WHERE deferred.attempts > 0 LIMIT flush.most FOR UPDATE SKIP LOCKED
+    ), gone AS (DELETE FROM deferred USING waiting WHERE deferred.message = waiting.message RETURNING deferred.*)
+    INSERT INTO ready (lane, message, attempts, first_attempt)
+        SELECT gone.lane, gone.message, gone.attempts, gone.first_attempt FROM gone;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END $$;
+
+-- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
+-- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome].
+CREATE FUNCTION read(daemon bigint, messages bigint[], whole int)
+RETURNS TABLE (message bigint, queued bigint, uid bigint, lane text, sender text, sender_parameters text,
+    recipients text, attempts int, first_attempt bigint, size int, content bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT message.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
+        message.sender, message.sender_parameters,
+        (SELECT jsonb_agg(jsonb_build_array(number, address, parameters, outcome) ORDER BY number)::text
+            FROM recipient WHERE recipient.message = message.id),
+        leased.attempts, (extract(epoch FROM leased.first_attempt) * 1000000)::bigint,
+        octet_length(message.content),
+        CASE WHEN octet_length(message.content) <= read.whole THEN message.content END
+    FROM leased JOIN message ON message.id = leased.message
+    WHERE leased.message = ANY (read.messages) AND leased.daemon = read.daemon
+$$;
 
 -- A piece of the content, from 0; shorter at its end.
 CREATE FUNCTION content(message bigint, start int, length int) RETURNS bytea
