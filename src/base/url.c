@@ -43,7 +43,7 @@ static bool has_word(const char *name, size_t n, const char *word)
     return false;
 }
 
-static bool is_secret(const char *name, size_t n)
+bool url_is_secret_name(const char *name, size_t n)
 {
     static const char *const parts[] = {
         "secret", "passw", "passphrase", "token", "assertion", "credential", "signature", "apikey"};
@@ -66,7 +66,7 @@ bool url_next_secret(const char **at, UrlParameter *ret)
     while (*text) {
         size_t n = strcspn(++text, SEPARATORS), n_name = strcspn(text, "=" SEPARATORS);
 
-        if (n_name + 1 < n && is_secret(text, n_name)) {
+        if (n_name + 1 < n && url_is_secret_name(text, n_name)) {
             *ret = (UrlParameter){text, text + n_name + 1, n_name, n - n_name - 1};
             *at = text + n;
             return true;

@@ -16,6 +16,7 @@ typedef struct UrlParameter {
  * there is none. */
 bool url_next_secret(const char **at, UrlParameter *ret);
 bool url_has_secret(const char *url);
+bool url_is_secret_name(const char *name, size_t n);
 
 /* A copy with "***" in the place of the values of such parameters, and of a login in front of the
  * host. Caller frees; NULL when memory is short. */

@@ -499,7 +499,7 @@ static int check_alarm(Draft *draft)
 
 int check_settings(Draft *draft)
 {
-    int r = check_retry(draft) ?: check_bounce(draft) ?: check_alarm(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
+    int r = check_retry(draft) ?: check_bounce(draft) ?: check_alarm(draft) ?: check_database(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
             ?: check_local(draft);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)

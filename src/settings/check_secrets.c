@@ -1,10 +1,12 @@
 /* Secrets and their readers. Must never read one. */
 #include "settings/check_secrets.h"
 
+#include <config.h> /* not settings/config.h */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/conninfo.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -204,6 +206,31 @@ int check_secrets(Draft *draft, size_t relay)
                ?: check_named(
                       draft, setting_find(SECTION_RELAYS, "kerberos_keytab"), relay, &queue)
                ?: check_key(draft, relay, &queue);
+}
+
+int check_database(Draft *draft)
+{
+    const Setting *setting = setting_find(SECTION_SPOOL, "database");
+    const char *database = draft->config->spool.database;
+    const Origin *origin = draft_origin(draft, setting, 0);
+    QueueOwner queue = privacy_queue_owner(draft->config->spool.directory);
+
+    if (!database)
+        return 0;
+#ifndef WITH_POSTGRESQL
+    return draft_mistake_in(draft, setting, 0,
+        "this outbox was built without PostgreSQL; leave the setting out, or build it with "
+        "`./configure --with-postgresql`");
+#endif
+    if (!conninfo_has_secret(database))
+        return 0;
+    if (origin->line == 0 && !draft->is_program)
+        return draft_mistake_in(draft, setting, 0,
+            "there is a password in it, and on the command line every user can read it; write it "
+            "into a file that passfile=FILE names, or into the configuration file");
+    return origin->st ? check_readers(draft, setting, 0, origin->st, origin->file, &queue,
+                            ", or rather keep the password in a file that passfile=FILE names")
+                      : 0;
 }
 
 int check_directory_is_known(Draft *draft)

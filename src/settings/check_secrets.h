@@ -8,6 +8,10 @@
  * check_files(). 0 or -ENOMEM. */
 int check_secrets(Draft *draft, size_t relay);
 
+/* The same of a password in spool.database; and whether this program can use a database at all. 0
+ * or -ENOMEM. */
+int check_database(Draft *draft);
+
 /* Whoever may queue must be able to read in the default configuration which directory that is,
  * unless it is the default one. 0 or -ENOMEM. */
 int check_directory_is_known(Draft *draft);

@@ -17,6 +17,8 @@
 
 typedef struct SpoolConfig {
     char *directory;
+    char *database; /* a connection string of libpq, which may have a password in it; NULL: the
+                       queue is in the directory */
     bool keep_sent;
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */

@@ -126,6 +126,8 @@ static const Setting table[] = {
     /* ---- spool ---- */
     {SPOOL(directory), "", SETTING_PATH, IN_SPOOL(directory), LOCALSTATEDIR "/spool/outbox",
         .required = true, .help = "the queue directory"},
+    {SPOOL(database), "", SETTING_CONNINFO, IN_SPOOL(database), NULL,
+        .help = "the PostgreSQL database that has the queue, in the place of the directory"},
     {SPOOL(keep_sent), "KeepQueue", SETTING_BOOL, IN_SPOOL(keep_sent), "false",
         .help = "keep a delivered message as NAME.sent instead of removing it"},
     {SPOOL(settle), "", SETTING_DURATION, IN_SPOOL(settle), "2s", 0, USEC_PER_HOUR,

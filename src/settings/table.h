@@ -38,6 +38,7 @@ typedef enum SettingType {
     SETTING_WORD,        /* char *: no blanks either */
     SETTING_WORDS,       /* char *: words with blanks or commas between them; a list of texts */
     SETTING_URL,         /* char *: https; shown without the secrets in it */
+    SETTING_CONNINFO,    /* char *: to a PostgreSQL database (base/conninfo.h); likewise */
     SETTING_HOST,        /* char *: a host name or address */
     SETTING_PATH,        /* char *: relative to the configuration's directory */
     SETTING_FILE,        /* char *: a path to a file that exists */

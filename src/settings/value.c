@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/conninfo.h"
 #include "base/errors.h"
 #include "base/idn.h"
 #include "base/macros.h"
@@ -45,13 +46,21 @@ static void hide_login(const Setting *setting, char *text)
     memmove(start, at, strlen(at) + 1);
 }
 
+static char *without_secrets(const Setting *setting, const char *text)
+{
+    switch (setting->type) {
+    case SETTING_URL: return url_shown(text);
+    case SETTING_CONNINFO: return conninfo_shown(text);
+    default: return strdup(text);
+    }
+}
+
 /* "what is wrong; what would be right", with the value quoted. */
 static int wrong(const Setting *setting, const Value *value, const char *what, Failure *f)
 {
     _cleanup_buffer_ Buffer right = {0};
     _cleanup_free_
-    char *text = setting->type == SETTING_URL ? url_shown(value->text) : strdup(value->text),
-         *shown = NULL;
+    char *text = without_secrets(setting, value->text), *shown = NULL;
     bool quoted = value->kind == VALUE_STRING || value->kind == VALUE_UNTYPED;
     int r = value_describe(setting, &right);
 
@@ -420,6 +429,10 @@ static int set_string(const Setting *setting, const Value *value, char **field, 
     case SETTING_WORD:
         if (strchr(value->text, ' '))
             return wrong(setting, value, "holds a blank", f);
+        break;
+    case SETTING_CONNINFO:
+        if (conninfo_fault(value->text))
+            return wrong(setting, value, conninfo_fault(value->text), f);
         break;
     case SETTING_HOST: return set_host(setting, value, field, f);
     case SETTING_PATH:

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/conninfo.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -73,12 +75,12 @@ static bool is_token(const Setting *setting, const void *group)
            relay_identity_is_token(group);
 }
 
-static int append_url(const char *url, Buffer *out)
+static int append_shown(char *shown, Buffer *out)
 {
-    _cleanup_free_
-    char *shown = url_shown(url);
+    int r = shown ? buffer_append_string(out, shown) : -ENOMEM;
 
-    return shown ? buffer_append_string(out, shown) : -ENOMEM;
+    free(shown);
+    return r;
 }
 
 int value_format(const Setting *setting, const void *group, Buffer *out)
@@ -101,7 +103,8 @@ int value_format(const Setting *setting, const void *group, Buffer *out)
         return setting_flags_format(setting->choices, *(const unsigned *)field, out);
     case SETTING_SECRET:
     case SETTING_HEADERS: return buffer_append_string(out, "***");
-    case SETTING_URL: return append_url(*(char *const *)field, out);
+    case SETTING_URL: return append_shown(url_shown(*(char *const *)field), out);
+    case SETTING_CONNINFO: return append_shown(conninfo_shown(*(char *const *)field), out);
     case SETTING_SENDERS:
         return buffer_append_string(out, sender_rules_text(*(SenderRules *const *)field));
     case SETTING_USERS: return buffer_append_string(out, user_list_text(*(UserList *const *)field));
@@ -178,6 +181,8 @@ int value_describe(const Setting *setting, Buffer *out)
         [SETTING_WORDS] =
             "words in quotes, with blanks between them, or a list [ \"...\", \"...\" ]",
         [SETTING_URL] = "a URL in quotes, such as \"https://login.example.com/token\"",
+        [SETTING_CONNINFO] = "a connection string of PostgreSQL in quotes, such as "
+                             "\"host=db.example.com dbname=shop\", or a URI postgresql://...",
         [SETTING_HOST] = "a host name, an IPv4 or an IPv6 address in quotes, without a port",
         [SETTING_PATH] = "a path in quotes",
         [SETTING_FILE] = "the path of an existing file in quotes",

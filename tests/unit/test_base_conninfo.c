@@ -1,0 +1,93 @@
+/* base/conninfo: connection strings of libpq, read and shown without passwords. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conninfo.h"
+#include "base/macros.h"
+#include "unit.h"
+
+static void check(const char *text, const char *shown)
+{
+    _cleanup_free_
+    char *seen = conninfo_shown(text);
+
+    ck_assert_str_eq(seen, shown);
+    ck_assert_int_eq(conninfo_has_secret(text), strstr(shown, "***") != NULL);
+    ck_assert_ptr_null(conninfo_fault(text));
+}
+
+START_TEST(passwords_are_masked)
+{
+    check("host=db password=x dbname=shop", "host=db password=*** dbname=shop");
+    check("password = 'x y' host=db", "password = *** host=db");
+    check("password='it\\'s' user=u", "password=*** user=u");
+    check("password=a\\ b user=u", "password=*** user=u");
+    check("PASSWORD=x sslpassword=y", "PASSWORD=*** sslpassword=***");
+    check("postgresql://u:p@h/d", "postgresql://u:***@h/d");
+    check("postgres://u:p@x@h,i/d?password=q&a=b", "postgres://u:***@h,i/d?password=***&a=b");
+    check("postgresql:///d?user=u&sslpassword=q", "postgresql:///d?user=u&sslpassword=***");
+}
+END_TEST
+
+START_TEST(all_else_is_shown)
+{
+    static const char *const texts[] = {
+        "",
+        "  ",
+        "host=db.example.com dbname=shop user=outbox passfile=/etc/outbox/pgpass",
+        "service=shop",
+        "host=/run/postgresql port=5432 target_session_attrs=read-write",
+        "host='a b' options='-c statement_timeout=5s' password=",
+        "postgresql://",
+        "postgresql://u@h:5432/d?sslmode=verify-full&passfile=/x",
+        "postgres://h1,h2/d",
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+        if (texts[i][0] && !strstr(texts[i], "password="))
+            check(texts[i], texts[i]);
+        else
+            ck_assert_ptr_null(conninfo_fault(texts[i]));
+    ck_assert(!conninfo_has_secret("password= "));
+}
+END_TEST
+
+/* A password with a blank in it, or a quote, is not shown in part. */
+START_TEST(what_cannot_be_read_is_not_shown)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"host=db password=my secret", "host=db password=*** ***"},
+        {"host=db password='my secret", "host=db ***"},
+        {"my secret host=db", "***"},
+        {"=secret", "***"},
+        {"db.example.com", "***"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_
+        char *seen = conninfo_shown(cases[i].text);
+
+        ck_assert_str_eq(seen, cases[i].shown);
+        ck_assert_ptr_nonnull(conninfo_fault(cases[i].text));
+    }
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("base conninfo");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_test(tests, passwords_are_masked);
+    tcase_add_test(tests, all_else_is_shown);
+    tcase_add_test(tests, what_cannot_be_read_is_not_shown);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return unit_run(make_suite());
+}
