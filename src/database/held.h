@@ -37,6 +37,7 @@ struct DatabaseMessage {
     bool ends;                 /* it is settled, and that is to be written */
     bool writing;              /* it is being written */
     bool writes_end;           /* its end is */
+    bool doubted;              /* it is not ours, it was said once: perhaps the lease has ended */
     bool listed;               /* in the list of what is to be written */
     bool unsure; /* it may have been written already, or been taken from us meanwhile */
     size_t n_lines, n_delivered_list, n_refused_list; /* bytes of those that are being written */

@@ -30,8 +30,6 @@
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
 #define END_PATIENCE (5 * USEC_PER_SEC)
 
-static void renew(DatabaseSource *d);
-
 /* A machine that sleeps does not stop the lease. */
 static usec_t now_boottime(void)
 {
@@ -54,10 +52,11 @@ static const char *format_daemon(const DatabaseSource *d, char text[static 24])
 
 /* ---- lost and back ---- */
 
-/* Once for each reason. */
+/* Once, and again when there is something that somebody has to mend: one that restarts says a thing
+ * or two before it is back. */
 static void tell_lost(DatabaseSource *d, const Failure *f)
 {
-    if (text_equal(d->lost_for, failure_text(f)))
+    if (d->lost_for && (f->number == ERROR_DATABASE || text_equal(d->lost_for, failure_text(f))))
         return;
     free(d->lost_for);
     d->lost_for = strdup(failure_text(f));
@@ -163,8 +162,8 @@ static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Fa
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     if (!d->alive)
         come_alive(d);
-    else
-        database_wake(d);
+    database_write_now(d);
+    database_wake(d);
 }
 
 static bool is_idle(const DatabaseSource *d)
@@ -172,7 +171,7 @@ static bool is_idle(const DatabaseSource *d)
     return d->claims.looked && d->loading.n + d->ready.n + d->ending.n == 0;
 }
 
-static void renew(DatabaseSource *d)
+void database_renew(DatabaseSource *d)
 {
     char daemon[24];
     const char *const values[] = {format_daemon(d, daemon), LEASE_TEXT, is_idle(d) ? "t" : "f",
@@ -195,7 +194,7 @@ static void on_up(void *user)
     if (d->daemon == 0)
         begin(d);
     else
-        renew(d);
+        database_renew(d);
 }
 
 static void on_down(void *user, const Failure *failure)
@@ -272,7 +271,7 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
     if (!d->alive)
         return 0;
     if (now >= d->renewed + RENEW_EVERY || is_idle(d) != d->told_idle)
-        renew(d);
+        database_renew(d);
     if (!database_holds(d)) /* it is to be seen whether anything is ours still */
         return 0;
     if (now >= d->reaped + REAP_EVERY)

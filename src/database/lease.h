@@ -12,5 +12,8 @@ extern const DatabaseHandlers database_lease_handlers;
 /* Gives everything back, when nothing more is to be written. */
 void database_lease_end(DatabaseSource *database);
 
+/* Asks whether the lease stands. */
+void database_renew(DatabaseSource *database);
+
 /* What waits for a time may be due. */
 void database_ripen(DatabaseSource *database);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "database/lease.h"
 #include "database/trouble.h"
 
 /* Messages, and bytes of what is said of them, in one statement. */
@@ -93,18 +94,25 @@ static void end_note(DatabaseSource *d, DatabaseMessage *m)
         unlist(d, m);
 }
 
-/* It is not ours: others have it, or it was written when the connection was lost. */
-static void on_not_held(DatabaseSource *d, DatabaseMessage *m)
+/* It is not ours: others have it, or it was written when the connection was lost. Where the lease
+ * has ended and this daemon does not know, it learns that first: it may be nobody's yet. */
+static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
 {
     if (!m->writes_end) {
         database_message_written(m);
         end_note(d, m);
-        return; /* told when it is settled */
+        return true; /* told when it is settled */
+    }
+    if (!m->doubted && !m->orphan && !m->unsure && m->daemon == d->daemon) {
+        m->doubted = true;
+        database_renew(d);
+        return false;
     }
     if (m->orphan || (m->unsure && m->daemon == d->daemon))
         finish(d, m, 0, NULL);
     else
         tell_taken(d, m);
+    return true;
 }
 
 static void on_written(DatabaseSource *d, DatabaseMessage *m)
@@ -127,10 +135,9 @@ static bool take_answer(DatabaseSource *d, const DatabaseResult *rows, unsigned 
         on_refused(d, m, rows, row);
         return false;
     }
-    if (database_result_truth(rows, row, 1))
-        on_written(d, m);
-    else
-        on_not_held(d, m);
+    if (!database_result_truth(rows, row, 1))
+        return on_not_held(d, m);
+    on_written(d, m);
     return true;
 }
 
@@ -174,7 +181,7 @@ void database_write_now(DatabaseSource *d)
     char daemon[24];
     const char *values[2] = {daemon};
 
-    if (d->n_writing > 0 || !d->ending.first || !d->alive)
+    if (d->n_writing > 0 || !d->ending.first || !d->alive || d->beginning)
         return;
     d->n_writing = form_batch(d, &batch);
     (void)snprintf(daemon, sizeof(daemon), "%lld", (long long)d->daemon);

@@ -23,10 +23,13 @@ class DatabaseTest(RelayTest):
 
     def setUp(self):
         super().setUp()
+        self.sql(INIT)
+        self.addCleanup(self._drop)
+
+    def _drop(self):
         if not self.database.process.is_running():
             self.database.start()
-        self.sql(INIT)
-        self.addCleanup(self.sql, "DROP SCHEMA outbox CASCADE")
+        self.sql("DROP SCHEMA outbox CASCADE")
 
     def sql(self, text, **options):
         return self.database.sql(text, **options)
