@@ -16,7 +16,7 @@
 #include "daemon/manager.h"
 #include "daemon/options.h"
 #include "daemon/submit_socket.h"
-#include "database/client.h"
+#include "database/source.h"
 #include "net/relay_check.h"
 #include "net/tls.h"
 #include "settings/load.h"
@@ -71,15 +71,8 @@ static int check_relay(const Config *config, const RelayConfig *relay)
 
 static int check_queue(const Config *config, Failure *f)
 {
-    Database *database;
-    int r;
-
-    if (!config->spool.database)
-        return spool_check(config->spool.directory, f);
-    r = database_open(config->spool.database, &database, f);
-    if (r >= 0)
-        database_close(database);
-    return r;
+    return config->spool.database ? database_source_check(config->spool.database, f)
+                                  : spool_check(config->spool.directory, f);
 }
 
 /* A daemon that is to be started delivers from there, and serves that socket. */

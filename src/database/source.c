@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "database/client.h"
 #include "database/held.h"
 #include "database/lease.h"
 #include "database/reading.h"
@@ -128,6 +129,16 @@ Source *database_source_base(DatabaseSource *d)
 }
 
 /* ---- life ---- */
+
+int database_source_check(const char *conninfo, Failure *f)
+{
+    Database *database;
+    int r = database_open(conninfo, &database, f);
+
+    if (r >= 0)
+        database_close(database);
+    return r;
+}
 
 void database_source_configure(DatabaseSource *d, const Config *config)
 {

@@ -13,6 +13,9 @@
 
 typedef struct DatabaseSource DatabaseSource;
 
+/* Whether a daemon could use it: connects, and waits. 0, or a negative errno with a Failure. */
+int database_source_check(const char *conninfo, Failure *f);
+
 /* Begins to connect to spool.database, from the loop: whether that can be done is found() later.
  * Loop and worker are referenced. 0, or a negative errno with a Failure. */
 int database_source_new(

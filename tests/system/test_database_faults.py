@@ -1,7 +1,9 @@
 """A database that is gone, stopped, cut off, read-only or not ours: told once, nothing lost, nothing sent twice."""
 
 import signal
+import subprocess
 
+import lab
 from database_case import INIT, DatabaseTest
 
 
@@ -25,6 +27,16 @@ class Held(DatabaseTest):
     def test_no_schema(self):
         self.sql("DROP SCHEMA outbox CASCADE")
         self.check("outbox database", lambda: self.sql(INIT))
+
+    def test_said_by_the_check_of_the_configuration(self):
+        daemon = self.serve(self.odd())
+        command = [lab.program("outboxd"), "--config", self.configuration, "--check"]
+        self.assertEqual(subprocess.run(command, capture_output=True, check=False).returncode, 0)
+        self.sql("UPDATE outbox.version SET number = 0")
+        result = subprocess.run(command, capture_output=True, check=False, text=True)
+        self.assertEqual(result.returncode, 78)
+        self.assertRegex(result.stderr, r"spool.database: .* version 0, and this outbox needs 1; .*upgrade")
+        self.assertEqual(daemon.terminate(), 0)
 
     def test_schema_of_another_version(self):
         self.sql("UPDATE outbox.version SET number = 0")
