@@ -32,3 +32,4 @@ void event_pickup_refused(Log *log, const char *directory, const char *name, con
     uid_t owner, const Failure *failure);
 void event_directory_lost(Log *log, const char *path, const Failure *failure);
 void event_directory_back(Log *log, const char *path);
+void event_database(Log *log, const char *place, const Failure *lost_for); /* NULL: it is back */

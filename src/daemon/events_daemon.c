@@ -6,6 +6,7 @@
 
 #include "daemon/events.h"
 #include "daemon/messages.h"
+#include "daemon/place.h"
 
 static Entry *start(Log *log, int priority, const char *message_id, const char *event)
 {
@@ -37,7 +38,10 @@ static void finish_failure(Log *log, const Failure *failure)
 /* "/var/spool/outbox, by way of primary (smtp.example.com port 587)". */
 static void add_config(Entry *entry, const Config *config)
 {
-    entry_printable(entry, config->spool.directory, ENTRY_VALUE_MAX);
+    _cleanup_free_
+    char *place = place_name(config);
+
+    entry_printable(entry, place ?: "the queue", ENTRY_VALUE_MAX);
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = config->relays[i];
 
@@ -141,6 +145,21 @@ void event_directory_back(Log *log, const char *path)
 
     entry_text(entry, "the queue directory can be used again: ");
     entry_printable(entry, path, ENTRY_VALUE_MAX);
+    finish(log);
+}
+
+void event_database(Log *log, const char *place, const Failure *lost_for)
+{
+    Entry *entry = lost_for ? start(log, LOG_ERR, MESSAGE_ID_DATABASE_LOST, "database-lost")
+                            : start(log, LOG_NOTICE, MESSAGE_ID_DATABASE_BACK, "database-back");
+
+    if (lost_for) {
+        entry_text(entry, "nothing is delivered until this is mended: ");
+        finish_failure(log, lost_for);
+        return;
+    }
+    entry_text(entry, "messages are taken again from ");
+    entry_printable(entry, place, ENTRY_VALUE_MAX);
     finish(log);
 }
 

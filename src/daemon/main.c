@@ -16,6 +16,7 @@
 #include "daemon/manager.h"
 #include "daemon/options.h"
 #include "daemon/submit_socket.h"
+#include "database/source.h"
 #include "net/relay_check.h"
 #include "net/tls.h"
 #include "queue/local.h"
@@ -69,6 +70,12 @@ static int check_relay(const Config *config, const RelayConfig *relay)
     return status;
 }
 
+static int check_queue(const Config *config, Failure *f)
+{
+    return config->spool.database ? database_source_check(config->spool.database, f)
+                                  : spool_check(config->spool.directory, f);
+}
+
 /* A daemon that is to be started delivers from there, and serves that socket. */
 static int check_places(const Config *config)
 {
@@ -76,8 +83,9 @@ static int check_places(const Config *config)
     _cleanup_failure_ Failure f = {0}, other = {0};
     int status = EX_OK;
 
-    if (spool_check(config->spool.directory, &f) < 0) {
-        fprintf(stderr, "%s: spool.directory: %s\n", path, failure_text(&f));
+    if (check_queue(config, &f) < 0) {
+        fprintf(stderr, "%s: %s: %s\n", path,
+            config->spool.database ? "spool.database" : "spool.directory", failure_text(&f));
         status = configuration_status(&f);
     }
     if (submit_socket_check(&config->spool, &other) < 0) {

@@ -18,6 +18,7 @@
 #include "daemon/judge.h"
 #include "daemon/notify.h"
 #include "daemon/pickup.h"
+#include "daemon/place.h"
 #include "daemon/queue.h"
 #include "daemon/state.h"
 #include "daemon/status.h"
@@ -81,9 +82,11 @@ static char *format_status(Manager *manager, char text[static STATUS_MAX])
 {
     EngineStatistics statistics;
     bool open = queue_statistics(manager->queue, &statistics);
+    _cleanup_free_
+    char *place = place_name(manager->config);
 
-    return status_format(open ? &statistics : NULL, manager->config->spool.directory,
-        alarm_text(manager->alarm), text);
+    return status_format(
+        open ? &statistics : NULL, place ?: "the queue", alarm_text(manager->alarm), text);
 }
 
 /* The end of a burst is also the time to give its memory back. */
@@ -274,6 +277,9 @@ static int load_again(Manager *manager, Config **ret, Failure *f)
             "spool.directory: it cannot be changed from \"%s\" to \"%s\" by a reload; restart "
             "outboxd",
             manager->config->spool.directory, config->spool.directory);
+    if (!text_equal(config->spool.database, manager->config->spool.database))
+        return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
+            "spool.database: it cannot be changed by a reload; restart outboxd");
     *ret = TAKE_PTR(config);
     return 0;
 }

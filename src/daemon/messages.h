@@ -51,6 +51,10 @@
 #define MESSAGE_ID_DIRECTORY_LOST "ebf9abf004484c16ba5702ab411e3581"
 #define MESSAGE_ID_DIRECTORY_BACK "b89eee407ca24e678e229c0dd8e87bd2"
 
+/* The database. OUTBOX_EVENT: "database-lost", "database-back". */
+#define MESSAGE_ID_DATABASE_LOST "5c1c2c8c0f7e4a5f9d0ab41c6b1f3e72"
+#define MESSAGE_ID_DATABASE_BACK "c7a64b0f2d1e49c3a8f5e1b7d9034a16"
+
 /* A pickup directory. OUTBOX_EVENT: "picked-up", "pickup-refused". */
 #define MESSAGE_ID_PICKED_UP "5a9749afeef34791b4aee78effe22832"
 #define MESSAGE_ID_PICKUP_REFUSED "6105ac0a09724548ab90ffa9d41214c2"

@@ -1,5 +1,5 @@
-/* Serving one queue directory. Must never decide anything: source and engine do, and this says it
- * to the log. */
+/* Serving one queue, a directory or a database. Must never decide anything: source and engine do,
+ * and this says it to the log. */
 #include "daemon/queue.h"
 
 #include <errno.h>
@@ -8,6 +8,8 @@
 
 #include "base/macros.h"
 #include "daemon/events.h"
+#include "daemon/place.h"
+#include "database/source.h"
 #include "queue/directory.h"
 
 #define PROBLEMS_MAX 10 /* entries in PROBLEMS_SPAN */
@@ -15,10 +17,11 @@
 
 struct Queue {
     Log *log;
-    char *path;
+    char *place; /* for people */
     const QueueHandlers *handlers;
     void *user;
-    Directory *directory;
+    Directory *directory;     /* NULL: it is the other */
+    DatabaseSource *database; /* likewise */
     Engine *engine;
     usec_t problems_since; /* problems told, or left out, since then */
     unsigned problems, problems_left_out;
@@ -100,10 +103,12 @@ static void on_source(void *user, bool back, const Failure *failure)
 {
     Queue *queue = user;
 
-    if (back)
-        event_directory_back(queue->log, queue->path);
+    if (queue->database)
+        event_database(queue->log, queue->place, back ? NULL : failure);
+    else if (back)
+        event_directory_back(queue->log, queue->place);
     else
-        event_directory_lost(queue->log, queue->path, failure);
+        event_directory_lost(queue->log, queue->place, failure);
     on_health(queue);
 }
 
@@ -126,11 +131,26 @@ static const EngineObserver observer = {
     .idle = on_idle,
 };
 
-int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
-    const QueueHandlers *handlers, void *user, Queue **ret, Failure *f)
+static int open_source(
+    Queue *queue, sd_event *loop, Worker *worker, const Config *config, Failure *f)
 {
     const DirectoryOptions options = {
         .path = config->spool.directory, .config = config, .watch = true};
+
+    if (config->spool.database)
+        return database_source_new(loop, worker, config, &queue->database, f);
+    return directory_new(loop, worker, &options, &queue->directory, f);
+}
+
+static Source *source_of(const Queue *queue)
+{
+    return queue->database ? database_source_base(queue->database)
+                           : directory_source(queue->directory);
+}
+
+int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
+    const QueueHandlers *handlers, void *user, Queue **ret, Failure *f)
+{
     _cleanup_(queue_free_p) Queue *queue = calloc(1, sizeof(*queue));
     int r;
 
@@ -139,16 +159,15 @@ int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
     queue->log = log;
     queue->handlers = handlers;
     queue->user = user;
-    queue->path = strdup(config->spool.directory);
-    if (!queue->path)
+    queue->place = place_name(config);
+    if (!queue->place)
         return failure_set_errno(f, -ENOMEM, "cannot open the queue");
-    r = directory_new(loop, worker, &options, &queue->directory, f);
+    r = open_source(queue, loop, worker, config, f);
     if (r < 0)
         return r;
-    r = engine_new(
-        loop, directory_source(queue->directory), worker, config, &observer, queue, &queue->engine);
+    r = engine_new(loop, source_of(queue), worker, config, &observer, queue, &queue->engine);
     if (r < 0)
-        return failure_set_errno(f, r, "cannot start delivering from %s", queue->path);
+        return failure_set_errno(f, r, "cannot start delivering from %s", queue->place);
     engine_start(queue->engine);
     *ret = TAKE_PTR(queue);
     return 0;
@@ -160,7 +179,8 @@ void queue_free(Queue *queue)
         return;
     engine_free(queue->engine);
     directory_free(queue->directory);
-    free(queue->path);
+    database_source_free(queue->database);
+    free(queue->place);
     free(queue);
 }
 
@@ -168,7 +188,7 @@ void queue_warn(Queue *queue)
 {
     _cleanup_failure_ Failure f = {0};
 
-    if (directory_check_leases(queue->directory, &f) < 0)
+    if (queue->directory && directory_check_leases(queue->directory, &f) < 0)
         event_no_leases(queue->log, &f);
 }
 
@@ -183,7 +203,10 @@ int queue_reload(Queue *queue, Config *config, Failure *f)
 
     if (r < 0)
         return failure_set_errno(f, r, "cannot take the new configuration");
-    directory_configure(queue->directory, config);
+    if (queue->database)
+        database_source_configure(queue->database, config);
+    else
+        directory_configure(queue->directory, config);
     return 0;
 }
 
@@ -209,11 +232,13 @@ bool queue_relay(const Queue *queue, size_t place, EngineRelay *ret)
 
 int queue_say(Queue *queue, const void *text, size_t n)
 {
-    return directory_say(queue->directory, text, n);
+    return queue->database ? database_source_say(queue->database, text, n)
+                           : directory_say(queue->directory, text, n);
 }
 
 bool queue_statistics(const Queue *queue, EngineStatistics *ret)
 {
     engine_statistics(queue->engine, ret);
-    return directory_is_open(queue->directory);
+    return queue->database ? database_source_is_open(queue->database)
+                           : directory_is_open(queue->directory);
 }

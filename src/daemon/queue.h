@@ -1,4 +1,5 @@
-/* Serving one queue directory: the source, the engine and the log, wired together. */
+/* Serving one queue, a directory or a database: the source, the engine and the log, wired together.
+ */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -21,7 +22,8 @@ typedef struct QueueHandlers {
     void (*problem)(void *user, const ProblemReport *report); /* likewise, each time */
 } QueueHandlers;
 
-/* Opens the directory, sets the watch and starts the engine. Loop, log and handlers are borrowed,
+/* Opens the directory and sets the watch, or begins to connect to the database, and starts the
+ * engine. Loop, log and handlers are borrowed,
  * worker and configuration are referenced. 0, or a negative errno with a Failure that says what to
  * do. */
 int queue_new(sd_event *loop, Log *log, Worker *worker, Config *config,
@@ -35,11 +37,11 @@ void queue_warn(Queue *queue);
 /* At most so many connections at a time, whatever is configured. */
 void queue_limit_connections(Queue *queue, size_t n);
 
-/* From now on by this configuration, whose directory is the same. 0, or a negative errno with a
+/* From now on by this configuration, whose queue is the same. 0, or a negative errno with a
  * Failure, after which the old one stays in force. */
 int queue_reload(Queue *queue, Config *config, Failure *f);
 
-/* Tries everything now: held relays, deferred messages, a lost directory. */
+/* Tries everything now: held relays, deferred messages, a lost directory or database. */
 void queue_flush(Queue *queue);
 
 /* Claims no more; `idle` comes when nothing is in flight any more, at `deadline` (monotonic) at the
@@ -52,10 +54,10 @@ bool queue_relay(const Queue *queue, size_t place, EngineRelay *ret);
 /* The lane of that number, as engine_lane(). */
 bool queue_lane(const Queue *queue, unsigned number, EngineLane *ret);
 
-/* As directory_say(). */
+/* As directory_say(), or database_source_say(). */
 int queue_say(Queue *queue, const void *text, size_t n);
 
-/* False while the directory cannot be used. */
+/* False while the directory, or the database, cannot be used. */
 bool queue_statistics(const Queue *queue, EngineStatistics *ret);
 
 DEFINE_CLEANUP(Queue, queue_free);

@@ -523,6 +523,18 @@ BEGIN
     RETURN n;
 END $$;
 
+-- What a daemon holds and does not know of, for the answer to its claim was lost, is ready again: how many.
+CREATE FUNCTION keep_only(daemon bigint, messages bigint[]) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH unknown AS (
+        DELETE FROM leased WHERE leased.daemon = keep_only.daemon AND leased.message <> ALL (keep_only.messages) RETURNING *
+    ), moved AS (
+        INSERT INTO ready (lane, message, attempts, first_attempt)
+            SELECT lane, message, attempts, first_attempt FROM unknown RETURNING message
+    )
+    SELECT count(*) FROM moved
+$$;
+
 -- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
 -- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome].
 CREATE FUNCTION read(daemon bigint, messages bigint[], whole int)

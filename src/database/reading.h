@@ -1,0 +1,18 @@
+/* Messages on their way out of the database: claimed in batches, read, and their content fetched in
+ * pieces where it is large. */
+#pragma once
+
+#include "database/held.h"
+#include "database/source_state.h"
+
+/* Claims as many as there is room for, in every lane; nothing while that is under way. */
+void database_claim(DatabaseSource *database);
+
+/* Goes on with what is claimed and not read yet. */
+void database_read_on(DatabaseSource *database);
+
+/* Learns which lanes there are. */
+void database_learn_lanes(DatabaseSource *database);
+
+/* Lets go of what is claimed and not taken yet: it is nobody's, or others' now. */
+void database_drop_waiting(DatabaseSource *database);

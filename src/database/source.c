@@ -1,0 +1,233 @@
+/* The database as a source. Must never hand out a message that may be another's. */
+#include "database/source.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "database/client.h"
+#include "database/held.h"
+#include "database/lease.h"
+#include "database/reading.h"
+#include "database/source_state.h"
+#include "database/writes.h"
+
+void database_tell(
+    DatabaseSource *d, SourceFinding finding, const DatabaseMessage *m, const Failure *f)
+{
+    const SourceFound found = {.id = m ? m->id : NULL, .owner = m ? m->base.owner : 0};
+
+    if (d->base.handlers)
+        d->base.handlers->found(d->base.user, finding, m ? &found : NULL, f);
+}
+
+void database_tell_trouble(DatabaseSource *d, int error)
+{
+    _cleanup_failure_ Failure f = {0};
+
+    (void)failure_set_errno(&f, error, "cannot take messages from the database");
+    database_tell(d, FOUND_TROUBLE, NULL, &f);
+}
+
+void database_wake(DatabaseSource *d)
+{
+    (void)sd_event_source_set_enabled(d->turn, SD_EVENT_ONESHOT);
+}
+
+static int on_turn(_unused_ sd_event_source *source, void *user)
+{
+    DatabaseSource *d = user;
+
+    if (d->base.handlers)
+        d->base.handlers->wake(d->base.user);
+    return 0;
+}
+
+/* ---- what the engine asks ---- */
+
+static bool may_have_more(const DatabaseSource *d)
+{
+    for (size_t i = 0; i < d->claims.n; i++)
+        if (d->claims.lanes[i].more)
+            return true;
+    return false;
+}
+
+static int take(Source *base, HeldMessage **ret)
+{
+    DatabaseSource *d = database_source_from(base);
+    DatabaseMessage *m;
+
+    if (!database_holds(d))
+        return 0;
+    m = database_list_take(&d->ready);
+    if (may_have_more(d))
+        database_claim(d);
+    if (!m)
+        return 0;
+    *ret = &m->base;
+    return 1;
+}
+
+static void figures(const Source *base, SourceFigures *ret)
+{
+    const DatabaseSource *d = (const DatabaseSource *)base;
+    bool holds = database_holds(d);
+
+    *ret = (SourceFigures){
+        .waiting = holds ? d->ready.n : 0,
+        .next_due = d->next_due,
+        .unread = holds && !d->stopping && (d->loading.n > 0 || may_have_more(d)),
+    };
+}
+
+static void on_ready(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    if (rows)
+        database_claim(user);
+}
+
+static void bring(Source *base, const char *id, _unused_ bool deferred)
+{
+    DatabaseSource *d = database_source_from(base);
+    const char *const values[] = {id};
+
+    if (d->alive)
+        (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
+}
+
+static void flush(Source *base)
+{
+    DatabaseSource *d = database_source_from(base);
+
+    database_connection_hurry(d->connection);
+    if (!d->alive)
+        return;
+    claims_rescan(&d->claims);
+    (void)database_ask(d->connection, "SELECT outbox.flush(10000)", NULL, 0, on_ready, d);
+}
+
+static void rest(_unused_ Source *base)
+{
+}
+
+static const SourceOps database_ops = {
+    .take = take,
+    .record = database_message_record,
+    .sync = database_message_sync,
+    .settle = database_message_settle,
+    .abandon = database_message_abandon,
+    .bring = bring,
+    .flush = flush,
+    .figures = figures,
+    .rest = rest,
+};
+
+Source *database_source_base(DatabaseSource *d)
+{
+    return &d->base;
+}
+
+/* ---- life ---- */
+
+int database_source_check(const char *conninfo, Failure *f)
+{
+    Database *database;
+    int r = database_open(conninfo, &database, f);
+
+    if (r >= 0)
+        database_close(database);
+    return r;
+}
+
+void database_source_configure(DatabaseSource *d, const Config *config)
+{
+    d->keep_sent = config->spool.keep_sent;
+    (void)sender_rules_unref(d->senders);
+    d->senders = sender_rules_ref(config->spool.senders);
+    database_connection_hurry(d->connection);
+}
+
+bool database_source_is_open(const DatabaseSource *d)
+{
+    return d->alive;
+}
+
+int database_source_say(DatabaseSource *d, const void *text, size_t n)
+{
+    buffer_clear(&d->figures);
+    if (buffer_append(&d->figures, text, n) < 0 || buffer_append(&d->figures, "", 1) < 0) {
+        buffer_clear(&d->figures);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_sources(DatabaseSource *d)
+{
+    int r = sd_event_add_defer(d->loop, &d->turn, on_turn, d);
+
+    if (r >= 0)
+        r = sd_event_source_set_enabled(d->turn, SD_EVENT_OFF);
+    if (r >= 0)
+        r = database_writes_init(d);
+    if (r >= 0)
+        r = database_lease_init(d);
+    return r < 0 ? r : claims_init(&d->claims);
+}
+
+int database_source_new(
+    sd_event *loop, Worker *worker, const Config *config, DatabaseSource **ret, Failure *f)
+{
+    _cleanup_(database_source_free_p) DatabaseSource *d = calloc(1, sizeof(DatabaseSource));
+    int r;
+
+    if (!d)
+        return failure_set_errno(f, -ENOMEM, "cannot use the database");
+    d->base.ops = &database_ops;
+    d->loop = sd_event_ref(loop);
+    d->worker = worker_ref(worker);
+    database_list_init(&d->loading);
+    database_list_init(&d->ready);
+    (void)gethostname(d->name, sizeof(d->name) - 1);
+    r = add_sources(d);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot use the database");
+    r = database_connection_new(
+        loop, worker, config->spool.database, &database_lease_handlers, d, &d->connection, f);
+    if (r < 0)
+        return r;
+    database_source_configure(d, config);
+    *ret = TAKE_PTR(d);
+    return 0;
+}
+
+static void free_all(DatabaseSource *d)
+{
+    DatabaseMessage *m;
+
+    database_drop_waiting(d);
+    database_connection_free(TAKE_PTR(d->connection));
+    while ((m = database_list_take(&d->ending)))
+        database_message_free(m);
+    while (d->held)
+        database_message_free(d->held);
+}
+
+void database_source_free(DatabaseSource *d)
+{
+    if (!d)
+        return;
+    if (d->connection)
+        database_lease_end(d);
+    free_all(d);
+    database_lease_done(d);
+    (void)sd_event_source_disable_unref(d->turn);
+    (void)sd_event_source_disable_unref(d->write);
+    claims_done(&d->claims);
+    buffer_done(&d->figures);
+    (void)sender_rules_unref(d->senders);
+    (void)worker_unref(d->worker);
+    (void)sd_event_unref(d->loop);
+    free(d);
+}

@@ -1,0 +1,77 @@
+/* The inside of a DatabaseSource. For the files of this folder alone. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/buffer.h"
+#include "base/hash.h"
+#include "database/claims.h"
+#include "database/connection.h"
+#include "database/source.h"
+#include "settings/senders.h"
+
+/* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
+ * bytes each; of longer ones, pieces of so many bytes are written to a file. */
+#define DATABASE_AHEAD 100
+#define DATABASE_WHOLE_BYTES (64 * 1024)
+#define DATABASE_PIECE_BYTES (512 * 1024)
+
+typedef struct DatabaseMessage DatabaseMessage;
+
+/* First in, first out. */
+typedef struct DatabaseList {
+    DatabaseMessage *first, **last;
+    size_t n;
+} DatabaseList;
+
+struct DatabaseSource {
+    Source base;
+    sd_event *loop;
+    Worker *worker;
+    SenderRules *senders;
+    bool keep_sent, stopping;
+    DatabaseConnection *connection;
+    sd_event_source *turn;  /* defer: wakes the engine once, before the loop waits */
+    sd_event_source *write; /* defer: what has ended in this turn is written together */
+    sd_event_source *tick;  /* armed while connected */
+
+    int64_t daemon;   /* its number there; 0: none yet */
+    bool alive;       /* it stands, as far as is known over the present connection */
+    bool beginning;   /* that number, or whether it stands, is asked for */
+    usec_t lease_end; /* boottime until which what is held is ours for certain */
+    bool told_idle;   /* that there is nothing to do */
+    usec_t renewed, reaped, ripened, rescanned; /* boottime: when it was done last */
+    usec_t next_due;                            /* realtime */
+    char *lost_for; /* why nothing is taken, as it was told last; NULL: it is */
+    Buffer figures; /* JSON, of the daemon */
+    char name[256]; /* of this machine */
+
+    Claims claims;
+    DatabaseMessage *held; /* all that are in memory */
+    DatabaseList loading;  /* claimed, and not read yet */
+    DatabaseList ready;    /* to be taken */
+    DatabaseList ending;   /* their ends are to be written; first those that are being written */
+    size_t n_writing;      /* of those */
+    bool reading;          /* their envelopes are asked for */
+    size_t n_spooling;     /* whose content is being fetched in pieces */
+};
+
+static inline DatabaseSource *database_source_from(Source *source)
+{
+    return (DatabaseSource *)source;
+}
+
+void database_list_init(DatabaseList *list);
+void database_list_add(DatabaseList *list, DatabaseMessage *message);
+DatabaseMessage *database_list_take(DatabaseList *list);
+bool database_list_remove(DatabaseList *list, const DatabaseMessage *message);
+
+/* Has the engine take() from the loop, once. */
+void database_wake(DatabaseSource *database);
+
+/* Whether what this daemon holds is its own for certain. */
+bool database_holds(const DatabaseSource *database);
+
+void database_tell(DatabaseSource *database, SourceFinding finding, const DatabaseMessage *message,
+    const Failure *f);
+void database_tell_trouble(DatabaseSource *database, int error);

@@ -1,0 +1,145 @@
+"""A database that is gone, stopped, cut off, read-only or not ours: told once, nothing lost, nothing sent twice."""
+
+import signal
+import subprocess
+
+import lab
+from database_case import INIT, DatabaseTest
+
+
+class Held(DatabaseTest):
+    """What the database says no to is told once, and delivery goes on when it is mended."""
+
+    def check(self, words, mend, **options):
+        relay = self.odd()
+        daemon = self.serve(relay, **options)
+        self.wait_log(daemon, "event=database-lost")
+        self.assertIn(words, daemon.output())
+        daemon.flush()
+        mend()
+        daemon.flush()
+        self.wait_log(daemon, "event=database-back", seconds=40)
+        self.assertEqual(daemon.output().count("event=database-lost"), 1, daemon.output())
+        self.put("ann")
+        self.wait_taken(relay, "ann")
+        self.wait_empty()
+
+    def test_no_schema(self):
+        self.sql("DROP SCHEMA outbox CASCADE")
+        self.check("outbox database", lambda: self.sql(INIT))
+
+    def test_said_by_the_check_of_the_configuration(self):
+        daemon = self.serve(self.odd())
+        command = [lab.program("outboxd"), "--config", self.configuration, "--check"]
+        self.assertEqual(subprocess.run(command, capture_output=True, check=False).returncode, 0)
+        self.sql("UPDATE outbox.version SET number = 0")
+        result = subprocess.run(command, capture_output=True, check=False, text=True)
+        self.assertEqual(result.returncode, 78)
+        self.assertRegex(result.stderr, r"spool.database: .* version 0, and this outbox needs 1; .*upgrade")
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_schema_of_another_version(self):
+        self.sql("UPDATE outbox.version SET number = 0")
+        self.check("version 0", lambda: self.sql("UPDATE outbox.version SET number = 1"))
+
+    def test_wrong_password(self):
+        hba = self.database.data / "pg_hba.conf"
+        before = hba.read_text(encoding="utf-8")
+        self.sql("CREATE ROLE keeper LOGIN SUPERUSER PASSWORD 'right'; SELECT pg_reload_conf()")
+        self.addCleanup(self.sql, "DROP ROLE keeper")
+        hba.write_text("local all keeper scram-sha-256\n" + before, encoding="utf-8")
+        self.sql("SELECT pg_reload_conf()")
+        passfile = self.directory / "passwords"
+        passfile.write_text("*:*:*:*:wrong\n", encoding="ascii")
+        passfile.chmod(0o600)
+
+        def mend():
+            passfile.write_text("*:*:*:*:right\n", encoding="ascii")
+
+        try:
+            self.check("password", mend, conninfo=self.conninfo(user="keeper", passfile=passfile))
+        finally:
+            hba.write_text(before, encoding="utf-8")
+            self.sql("SELECT pg_reload_conf()")
+
+    def test_read_only(self):
+        self.sql("CREATE ROLE reader LOGIN SUPERUSER; ALTER ROLE reader SET default_transaction_read_only = on")
+        self.addCleanup(self.sql, "DROP ROLE reader")
+        self.check("read-only", lambda: self.sql("ALTER ROLE reader RESET ALL"), conninfo=self.conninfo(user="reader"))
+
+
+class Gone(DatabaseTest):
+    """What is in flight when the database goes is sent to its end, and written when it is back."""
+
+    def taking(self, then):
+        """A relay that does something between the end of a message and its reply, once."""
+        todo = [then]
+
+        def answer(talk, verb, argument):
+            if verb in (".", "BDAT") and todo:
+                todo.pop()()
+            return None
+
+        return self.odd(answer)
+
+    def test_restarted_in_the_middle_of_a_delivery(self):
+        def stop():
+            self.database.process.signal(signal.SIGINT)  # it does not wait for its clients
+            self.database.process.wait()
+
+        relay = self.taking(stop)
+        daemon = self.serve(relay)
+        self.put("ann", "bob")
+        self.wait_taken(relay, "ann", "bob")
+        self.wait_log(daemon, "event=database-lost")
+        self.database.start()
+        daemon.flush()
+        self.wait_log(daemon, "event=database-back", seconds=40)
+        self.wait_empty()
+        self.put("cy")
+        self.wait_taken(relay, "ann", "bob", "cy")
+        self.assertEqual(daemon.output().count("event=database-lost"), 1, daemon.output())
+
+    def test_killed_in_the_middle_of_a_delivery(self):
+        relay = self.taking(self.database.process.kill)
+        for i in range(20):
+            self.put(f"u{i}")
+        daemon = self.serve(relay)
+        self.wait_log(daemon, "event=database-lost")
+        self.database.start()
+        daemon.flush()
+        self.wait_log(daemon, "event=database-back", seconds=40)
+        self.wait_empty(40)
+        self.wait_taken(relay, *(f"u{i}" for i in range(20)))
+        self.assertEqual(daemon.output().count("event=database-lost"), 1, daemon.output())
+
+    def test_stopped_for_longer_than_its_lease(self):
+        """Others have its messages; what it was sending it may still write, and it begins anew."""
+        relay = self.odd()
+        daemon = self.serve(relay)
+        self.put("ann")
+        self.wait_empty()
+        daemon.signal(signal.SIGSTOP)
+        self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'")
+        self.assertEqual(self.one("SELECT outbox.reap()"), "0")
+        self.assertEqual(self.count("daemon"), 0)
+        self.put("bob")
+        daemon.signal(signal.SIGCONT)
+        self.wait_log(daemon, "lease", seconds=40)
+        self.wait_taken(relay, "bob")
+        self.wait_empty()
+        self.assertEqual(self.count("daemon"), 1)
+
+    def test_lease_lost_while_it_is_sending(self):
+        """The message is ready for others, and none has it yet: its end counts."""
+        def lose():
+            self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'; SELECT outbox.reap()")
+
+        relay = self.taking(lose)
+        daemon = self.serve(relay)
+        self.put("ann")
+        self.wait_taken(relay, "ann")
+        self.put("bob")
+        self.wait_taken(relay, "bob")
+        self.wait_empty(40)
+        self.assertEqual(relay.copies("ann@lab.test"), 1, daemon.output())
