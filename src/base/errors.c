@@ -68,6 +68,7 @@ static const ErrorRow rows[] = {
     ROW(ERROR_SPOOL, "The queue directory cannot be used.", EX_CANTCREAT),
     ROW(ERROR_STORAGE, "The disk is full, or fails.", EX_TEMPFAIL),
     ROW(ERROR_SENDER, "The user may not name this sender.", EX_NOPERM),
+    ROW(ERROR_DATABASE, "The database cannot be used.", EX_TEMPFAIL),
     ROW(ERROR_EINTR, "Interrupted system call.", EX_TEMPFAIL),
     ROW(ERROR_EBADF, "Bad file number.", EX_IOERR),
     ROW(ERROR_EACCES, "Access denied.", EX_NOPERM),

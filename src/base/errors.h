@@ -107,9 +107,10 @@ typedef enum ErrorNumber {
     ERROR_EXPIRED = 9005, /* given up after retry.give_up_after or retry.max_attempts */
     ERROR_AUTHENTICATION = 9006,
     ERROR_MEMORY = 9007,
-    ERROR_SPOOL = 9008,   /* the queue directory */
-    ERROR_STORAGE = 9009, /* no space, or a file system that fails: to be tried again */
-    ERROR_SENDER = 9010,  /* the user may not name this sender (spool.senders) */
+    ERROR_SPOOL = 9008,    /* the queue directory */
+    ERROR_STORAGE = 9009,  /* no space, or a file system that fails: to be tried again */
+    ERROR_SENDER = 9010,   /* the user may not name this sender (spool.senders) */
+    ERROR_DATABASE = 9011, /* the database that has the queue: to be tried again */
 } ErrorNumber;
 
 typedef struct ErrorRow {

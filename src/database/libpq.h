@@ -13,52 +13,39 @@
 #include "base/failure.h"
 
 /* What is used of it, a table of functions: add what is missing, to libpq_types.h too. */
-#define LIBPQ_FUNCTIONS(X)     \
-    X(connectStartParams)      \
-    X(connectdbParams)         \
-    X(connectPoll)             \
-    X(finish)                  \
-    X(status)                  \
-    X(transactionStatus)       \
-    X(errorMessage)            \
-    X(host)                    \
-    X(port)                    \
-    X(db)                      \
-    X(user)                    \
-    X(serverVersion)           \
-    X(backendPID)              \
-    X(parameterStatus)         \
-    X(connectionNeedsPassword) \
-    X(connectionUsedPassword)  \
-    X(socket)                  \
-    X(setnonblocking)          \
-    X(flush)                   \
-    X(consumeInput)            \
-    X(isBusy)                  \
-    X(notifies)                \
-    X(setNoticeProcessor)      \
-    X(getCancel)               \
-    X(cancel)                  \
-    X(freeCancel)              \
-    X(exec)                    \
-    X(execParams)              \
-    X(sendQueryParams)         \
-    X(setSingleRowMode)        \
-    X(getResult)               \
-    X(enterPipelineMode)       \
-    X(exitPipelineMode)        \
-    X(pipelineSync)            \
-    X(resultStatus)            \
-    X(resultErrorMessage)      \
-    X(resultErrorField)        \
-    X(ntuples)                 \
-    X(nfields)                 \
-    X(getvalue)                \
-    X(getlength)               \
-    X(getisnull)               \
-    X(cmdTuples)               \
-    X(clear)                   \
-    X(freemem)
+#define LIBPQ_FUNCTIONS(X)                                                                  \
+    X(connectStartParams)                                                                   \
+    X(connectdbParams)                                                                      \
+    X(connectPoll)                                                                          \
+    X(finish)                                                                               \
+    X(status)                                                                               \
+    X(transactionStatus)                                                                    \
+    X(errorMessage)                                                                         \
+    X(host)                                                                                 \
+    X(port)                                                                                 \
+    X(db)                                                                                   \
+    X(user)                                                                                 \
+    X(serverVersion)                                                                        \
+    X(backendPID)                                                                           \
+    X(parameterStatus)                                                                      \
+    X(connectionNeedsPassword)                                                              \
+    X(connectionUsedPassword)                                                               \
+    X(socket)                                                                               \
+    X(setnonblocking)                                                                       \
+    X(flush)                                                                                \
+    X(consumeInput)                                                                         \
+    X(isBusy)                                                                               \
+    X(notifies)                                                                             \
+    X(setNoticeProcessor)                                                                   \
+    X(getCancel)                                                                            \
+    X(cancel)                                                                               \
+    X(freeCancel)                                                                           \
+    X(exec)                                                                                 \
+    X(sendQuery)                                                                            \
+    X(execParams) X(sendQueryParams) X(setSingleRowMode) X(getResult) X(enterPipelineMode)  \
+        X(exitPipelineMode) X(pipelineSync) X(resultStatus) X(resultErrorMessage)           \
+            X(resultErrorField) X(ntuples) X(nfields) X(getvalue) X(getlength) X(getisnull) \
+                X(cmdTuples) X(clear) X(freemem)
 
 /* `pq->exec(...)` is PQexec(...). */
 typedef struct Libpq {

@@ -77,6 +77,7 @@ PGcancel *PQgetCancel(PGconn *);
 int PQcancel(PGcancel *, char *, int);
 void PQfreeCancel(PGcancel *);
 PGresult *PQexec(PGconn *, const char *);
+int PQsendQuery(PGconn *, const char *);
 PGresult *PQexecParams(
     PGconn *, const char *, int, const Oid *, const char *const *, const int *, const int *, int);
 int PQsendQueryParams(

@@ -9,9 +9,10 @@
 
 CREATE TABLE version (
     number      int NOT NULL,
+    oldest      int NOT NULL,                       -- that a program may be written for, and use this one
     installed   timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO version (number) VALUES (1);
+INSERT INTO version (number, oldest) VALUES (1, 1);
 
 -- What was handed over. Never updated. The content is stored outside the row and uncompressed, so that a piece of
 -- it can be read without the rest.
@@ -113,10 +114,11 @@ CREATE TABLE ended (
 );
 CREATE INDEX ended_state ON ended (state, at);
 
--- What a daemon asks first: the version of this schema, and whether nothing can be written here.
-CREATE FUNCTION hello(OUT version int, OUT read_only boolean)
+-- What is asked first: the version of this schema, whether nothing can be written here, and the oldest version that a
+-- program may be written for.
+CREATE FUNCTION hello(OUT version int, OUT read_only boolean, OUT oldest int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT (SELECT max(number) FROM version), current_setting('transaction_read_only')::boolean
+    SELECT max(number), current_setting('transaction_read_only')::boolean, max(version.oldest) FROM version
 $$;
 
 -- Queueing ---------------------------------------------------------------------------------------------------

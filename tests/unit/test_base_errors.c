@@ -63,6 +63,7 @@ static const ErrorRow expected[] = {
     {9008, "ERROR_SPOOL", "The queue directory cannot be used.", EX_CANTCREAT},
     {9009, "ERROR_STORAGE", "The disk is full, or fails.", EX_TEMPFAIL},
     {9010, "ERROR_SENDER", "The user may not name this sender.", EX_NOPERM},
+    {9011, "ERROR_DATABASE", "The database cannot be used.", EX_TEMPFAIL},
     {10004, "ERROR_EINTR", "Interrupted system call.", EX_TEMPFAIL},
     {10009, "ERROR_EBADF", "Bad file number.", EX_IOERR},
     {10013, "ERROR_EACCES", "Access denied.", EX_NOPERM},
