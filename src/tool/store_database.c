@@ -5,11 +5,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/errors.h"
@@ -19,7 +17,6 @@
 #include "tool/store.h"
 
 #define PAGE 500 /* messages that are fetched together */
-#define PIECE_BYTES (1024 * 1024)
 #define NUMBER_MAX 24
 
 typedef struct DatabaseStore {
@@ -32,22 +29,6 @@ typedef struct DatabaseStore {
 static DatabaseStore *database_of(Store *store)
 {
     return (DatabaseStore *)store;
-}
-
-int store_ask(Database *database, const char *statement, const char *const *values, unsigned n,
-    DatabaseRows *ret, Failure *f)
-{
-    return store_ask_with(database, statement, values, n, n, 0, ret, f);
-}
-
-int store_ask_with(Database *database, const char *statement, const char *const *values, unsigned n,
-    unsigned index, size_t size, DatabaseRows *ret, Failure *f)
-{
-    DatabaseValue all[STORE_VALUES_MAX];
-
-    for (unsigned i = 0; i < n; i++)
-        all[i] = i == index ? database_octets(values[i], size) : database_text(values[i]);
-    return database_query(database, statement, all, n, ret, f);
 }
 
 static int ask(Store *store, const char *statement, const char *const *values, unsigned n,
@@ -75,13 +56,6 @@ static const char *number_of(const char *id)
     size_t n = strspn(id, "0123456789");
 
     return n > 0 && n < 19 && !id[n] ? id : NULL;
-}
-
-static uint64_t number_at(const DatabaseRows *rows, int row, int column)
-{
-    const char *text = database_field(rows, row, column);
-
-    return text && *text != '-' ? strtoull(text, NULL, 10) : 0;
 }
 
 static char *copy_at(const DatabaseRows *rows, int row, int column, int *r)
@@ -119,7 +93,6 @@ enum {
     LIST_MAX,
 };
 
-#define MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
 #define LIST                                                                                  \
     "SELECT id, state, uid, bytes, " MICROSECONDS("queued") ", " MICROSECONDS(                \
         "next") ", attempts, sender, to_json(recipients), delivered, text, relay, role FROM " \
@@ -166,15 +139,15 @@ static int take_row(const DatabaseRows *rows, int row, bool names_only, Inspecti
     i.id = copy_at(rows, row, 0, &r);
     if (!names_only) {
         if (database_field(rows, row, 2))
-            i.owner = (uid_t)number_at(rows, row, 2);
-        i.size = number_at(rows, row, 3);
-        i.arrival = number_at(rows, row, 4);
-        i.next = number_at(rows, row, 5);
-        i.attempts = (unsigned)number_at(rows, row, 6);
+            i.owner = (uid_t)store_number(rows, row, 2);
+        i.size = store_number(rows, row, 3);
+        i.arrival = store_number(rows, row, 4);
+        i.next = store_number(rows, row, 5);
+        i.attempts = (unsigned)store_number(rows, row, 6);
         i.sender = copy_at(rows, row, 7, &r);
         if (r >= 0)
             r = take_recipients(&i, database_field(rows, row, 8));
-        i.n_delivered = number_at(rows, row, 9);
+        i.n_delivered = store_number(rows, row, 9);
         i.text = copy_at(rows, row, 10, &r);
         i.relay = copy_at(rows, row, 11, &r);
         i.role = copy_at(rows, row, 12, &r);
@@ -382,97 +355,10 @@ static usec_t sql_tried(Store *store, const char *id, SpoolState state)
 
 /* ---- content ---- */
 
-static int open_temporary(Failure *f)
-{
-    const char *directory = getenv("TMPDIR") ?: "/var/tmp";
-    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    return fd < 0 ? failure_set_errno(f, -errno, "cannot make a temporary file in %s", directory)
-                  : fd;
-}
-
-/* How many bytes were written, or a negative errno. */
-static int64_t fetch_piece(Database *database, const char *id, uint64_t start, int fd, Failure *f)
-{
-    _cleanup_database_rows_ DatabaseRows rows = {0};
-    char at[NUMBER_MAX], length[NUMBER_MAX];
-    const char *piece;
-    size_t n = 0;
-    int r;
-
-    snprintf(at, sizeof(at), "%" PRIu64, start);
-    snprintf(length, sizeof(length), "%d", PIECE_BYTES);
-    r = database_query_binary(database, "SELECT outbox.content($1, $2, $3)",
-        DATABASE_VALUES(database_text(id), database_text(at), database_text(length)), &rows, f);
-    if (r < 0)
-        return r;
-    piece = rows.n > 0 ? database_field(&rows, 0, 0) : NULL;
-    n = piece ? database_field_size(&rows, 0, 0) : 0;
-    if (!piece)
-        return failure_set(f, -ENOENT, ERROR_FILE, "there is no message %s any more", id);
-    r = file_write_all(fd, piece, n);
-    return r < 0 ? failure_set_errno(f, r, "cannot write to a temporary file") : (int64_t)n;
-}
-
-int database_fetch_content(Database *database, const char *id, uint64_t *ret_size, Failure *f)
-{
-    _cleanup_close_ int fd = open_temporary(f);
-    uint64_t size = 0;
-    int64_t n = fd < 0 ? fd : PIECE_BYTES;
-
-    while (n == PIECE_BYTES) {
-        n = fetch_piece(database, id, size, fd, f);
-        size += n > 0 ? (uint64_t)n : 0;
-    }
-    if (n >= 0 && lseek(fd, 0, SEEK_SET) < 0)
-        return failure_set_errno(f, -errno, "cannot read a temporary file");
-    if (ret_size)
-        *ret_size = size;
-    return n < 0 ? (int)n : TAKE_FD(fd);
-}
-
 static int sql_open(
     Store *store, const char *id, _unused_ SpoolState state, uint64_t *ret_size, Failure *f)
 {
     return database_fetch_content(database_of(store)->database, id, ret_size, f);
-}
-
-static int take_envelope(
-    const DatabaseRows *rows, bool all, Envelope *ret, size_t *n_had, Failure *f)
-{
-    const char *lane = database_field(rows, 0, 0);
-    int r = envelope_set_sender(ret, database_field(rows, 0, 2), database_field(rows, 0, 3), f);
-
-    if (r >= 0 && *lane)
-        r = envelope_set_lane(ret, lane, strlen(lane), f);
-    ret->not_before = number_at(rows, 0, 1);
-    for (int n = 0; r >= 0 && n < rows->n; n++) {
-        bool had = text_equal(database_field(rows, n, 6), "delivered");
-
-        if (had && n_had)
-            ++*n_had;
-        if (!had || all)
-            r = envelope_add_recipient(
-                ret, database_field(rows, n, 4), database_field(rows, n, 5), f);
-    }
-    return r;
-}
-
-int database_fetch_envelope(
-    Database *database, const char *id, bool all, Envelope *ret, size_t *n_had, Failure *f)
-{
-    _cleanup_database_rows_ DatabaseRows rows = {0};
-    int r = store_ask(database,
-        "SELECT lane, " MICROSECONDS(
-            "not_before") ", sender, nullif(sender_parameters, ''), "
-                          "address, nullif(parameters, ''), outcome FROM outbox.envelope_of($1)",
-        (const char *[]){id}, 1, &rows, f);
-
-    if (r >= 0 && rows.n == 0)
-        return failure_set(f, -ENOENT, ERROR_FILE, "there is no message %s any more", id);
-    if (r >= 0)
-        r = take_envelope(&rows, all, ret, n_had, f);
-    return r < 0 && !f->text ? failure_set_errno(f, r, "cannot read message %s", id) : MIN(r, 0);
 }
 
 static int sql_envelope(Store *store, const ToolMessage *m, _unused_ int fd, _unused_ uint64_t size,
@@ -577,14 +463,14 @@ static int sql_figures(Store *store, StoreFigures *ret, Failure *f)
         SpoolState state;
 
         if (!name)
-            ret->waiting = number_at(&rows, n, 3);
+            ret->waiting = store_number(&rows, n, 3);
         if (!name || spool_state_parse(name, &state) < 0)
             continue;
-        ret->states[state] = (StoreStateFigures){.messages = number_at(&rows, n, 1),
-            .bytes = number_at(&rows, n, 2),
-            .oldest = number_at(&rows, n, 3)};
+        ret->states[state] = (StoreStateFigures){.messages = store_number(&rows, n, 1),
+            .bytes = store_number(&rows, n, 2),
+            .oldest = store_number(&rows, n, 3)};
         if (state == SPOOL_DEFERRED)
-            ret->next = number_at(&rows, n, 4);
+            ret->next = store_number(&rows, n, 4);
     }
     return r;
 }
@@ -595,7 +481,7 @@ static int add_server(const DatabaseRows *rows, int n, Servers *ret)
     const char *said = database_field(rows, n, 6);
     json_t *state = said ? json_loads(said, 0, NULL) : NULL;
     bool alive = text_equal(database_field(rows, n, 4), "t");
-    usec_t until = number_at(rows, n, 3);
+    usec_t until = store_number(rows, n, 3);
 
     if (!json_is_object(state)) {
         json_decref(state);
@@ -604,13 +490,14 @@ static int add_server(const DatabaseRows *rows, int n, Servers *ret)
     if (json_object_set_new(state, "daemon", json_text(database_field(rows, n, 0))) < 0 ||
         json_object_set_new(state, "machine", json_text(database_field(rows, n, 1))) < 0 ||
         json_object_set_new(state, "lease", json_time(until)) < 0 ||
-        json_object_set_new(state, "holds", json_integer((json_int_t)number_at(rows, n, 5))) < 0 ||
+        json_object_set_new(state, "holds", json_integer((json_int_t)store_number(rows, n, 5))) <
+            0 ||
         (!servers_text(state, "started") &&
-            json_object_set_new(state, "started", json_time(number_at(rows, n, 2))) < 0)) {
+            json_object_set_new(state, "started", json_time(store_number(rows, n, 2))) < 0)) {
         json_decref(state);
         return -ENOMEM;
     }
-    ret->place[ret->n] = (unsigned)number_at(rows, n, 0) - 1;
+    ret->place[ret->n] = (unsigned)store_number(rows, n, 0) - 1;
     ret->silent[ret->n] = alive ? 0 : until;
     ret->live[ret->n++] = state;
     return 0;
