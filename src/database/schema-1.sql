@@ -594,7 +594,7 @@ CREATE FUNCTION list(
     after bigint, sort text, reverse boolean, most bigint, names boolean
 ) RETURNS TABLE (
     id bigint, state text, uid bigint, bytes bigint, queued timestamptz, next timestamptz, attempts int, sender text,
-    recipients text[], delivered bigint, text text, relay text
+    recipients text[], delivered bigint, text text, relay text, role text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     direction text := CASE WHEN reverse THEN ' DESC' ELSE '' END;
@@ -627,12 +627,12 @@ DECLARE
 BEGIN
     IF names THEN
         chosen := 'SELECT p.message, p.state, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::timestamptz,'
-            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL FROM (' || chosen || ') AS p';
+            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL FROM (' || chosen || ') AS p';
     ELSE
         chosen := 'WITH p AS MATERIALIZED (SELECT *, row_number() OVER () AS rank FROM (' || chosen || ') AS chosen)'
             ' SELECT p.message, p.state, m.uid, octet_length(m.content)::bigint, m.queued, p.next,'
             ' coalesce(p.attempts, last_of(p.message, ''attempt'')::int, 0), m.sender, sent_to.addresses,'
-            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay'')'
+            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay''), m.role::text'
             ' FROM p JOIN message m ON m.id = p.message CROSS JOIN LATERAL ('
                 'SELECT array_agg(r.address ORDER BY r.number) AS addresses,'
                 ' count(*) FILTER (WHERE r.outcome = ''delivered'') AS delivered'
@@ -654,7 +654,7 @@ CREATE FUNCTION envelope_of(message bigint) RETURNS TABLE (
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT octet_length(m.content), m.lane,
         coalesce((SELECT due FROM deferred d WHERE d.message = m.id AND d.attempts = 0),
-            (SELECT a.not_before FROM aside a WHERE a.message = m.id)),
+            (SELECT a.not_before FROM aside a WHERE a.message = m.id AND a.attempts = 0)),
         m.sender, m.sender_parameters, r.address, r.parameters, r.outcome
     FROM message m JOIN recipient r ON r.message = m.id WHERE m.id = envelope_of.message ORDER BY r.number
 $$;
@@ -740,7 +740,9 @@ BEGIN
         )
         SELECT array_agg(message) INTO done FROM put;
     ELSIF change.action = 'release' THEN
-        WITH held AS (DELETE FROM aside WHERE message = ANY (wanted) AND mover IS NULL RETURNING *),
+        WITH held AS (
+            DELETE FROM aside WHERE message = ANY (wanted) AND (mover IS NULL OR mover LIKE 'to %') RETURNING *
+        ),
         noted AS (
             INSERT INTO record (message, line) SELECT message,
                 jsonb_build_object('time', stamp(clock_timestamp()), 'event', 'queued') FROM held WHERE attempts > 0
@@ -778,6 +780,164 @@ BEGIN
             ELSE coalesce((SELECT place.state FROM place WHERE place.message = asked.id), 'gone')
         END
         FROM unnest(change.ids) AS asked (id);
+END $$;
+
+-- Moving to and from a queue directory ------------------------------------------------------------------------
+
+-- The program writes down here what it is about to do, changes one name in the directory, and says here that it has. In
+-- between, the message is aside, `mover` says for whom ('from HOST:DIRECTORY', 'to HOST:DIRECTORY'), and `was` where it
+-- is to be. src/spool/moved.h has the order.
+
+-- What has left for a directory, until it is known to have arrived there.
+CREATE TABLE departed (
+    mover       text NOT NULL,
+    message     bigint NOT NULL,
+    PRIMARY KEY (mover, message)
+);
+
+-- What this queue is called in the names of files of messages that are moving.
+CREATE FUNCTION tag() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT substr(md5(oid::text || min(installed)::text), 1, 12) FROM version, pg_database
+    WHERE datname = current_database() GROUP BY oid
+$$;
+
+-- A message has come, and is not delivered yet: its id, or NULL when one with that key is here already and is. One that
+-- had come before with that key, and was not, is forgotten. Times are in microseconds, a recipient is [address,
+-- parameters, outcome].
+CREATE FUNCTION arrive(
+    mover text, key text, uid bigint, lane text, sender text, sender_parameters text, content bytea, recipients jsonb,
+    queued bigint, lines jsonb, was text, attempts int, first_attempt bigint, due bigint
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    new_id bigint;
+BEGIN
+    WITH earlier AS (
+        DELETE FROM aside WHERE aside.mover = arrive.mover
+            AND message IN (SELECT id FROM message WHERE key = arrive.key AND role = session_user) RETURNING message
+    ) DELETE FROM message WHERE id IN (SELECT message FROM earlier);
+    INSERT INTO message (key, uid, lane, sender, sender_parameters, content, queued)
+        VALUES (arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters, arrive.content,
+            to_timestamp(arrive.queued / 1e6))
+        ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING
+        RETURNING id INTO new_id;
+    IF new_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM know_lane(arrive.lane);
+    INSERT INTO recipient (message, number, address, parameters, outcome)
+        SELECT new_id, ordinality - 1, value->>0, value->>1, value->>2
+        FROM jsonb_array_elements(arrive.recipients) WITH ORDINALITY;
+    INSERT INTO record (message, line)
+        SELECT new_id, value FROM jsonb_array_elements(arrive.lines) WITH ORDINALITY ORDER BY ordinality;
+    INSERT INTO aside (message, lane, attempts, first_attempt, not_before, mover, was) VALUES (new_id, arrive.lane,
+        arrive.attempts, to_timestamp(arrive.first_attempt / 1e6), to_timestamp(arrive.due / 1e6), arrive.mover, arrive.was);
+    RETURN new_id;
+END $$;
+
+-- It has left the directory: it is where it is to be. False when nothing of the kind is waited for.
+CREATE FUNCTION arrived(mover text, message bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    it aside%ROWTYPE;
+BEGIN
+    SELECT * INTO it FROM aside WHERE message = arrived.message AND mover = arrived.mover FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF it.was = 'held' THEN
+        UPDATE aside SET mover = NULL, was = NULL WHERE message = it.message;
+        RETURN true;
+    END IF;
+    DELETE FROM aside WHERE message = it.message;
+    IF it.was = 'failed' THEN
+        INSERT INTO ended (message, state, error, text)
+            SELECT it.message, 'failed', (line->>'error')::int, line->>'text'
+            FROM (SELECT) AS one LEFT JOIN LATERAL (
+                SELECT line FROM record WHERE message = it.message AND line->>'event' = 'failed' ORDER BY id DESC LIMIT 1
+            ) AS last ON true;
+    ELSIF it.not_before IS NOT NULL THEN
+        INSERT INTO deferred (message, lane, due, attempts, first_attempt)
+            VALUES (it.message, it.lane, it.not_before, it.attempts, it.first_attempt);
+    ELSE
+        INSERT INTO ready (lane, message, attempts, first_attempt) VALUES (it.lane, it.message, it.attempts, it.first_attempt);
+        PERFORM ring();
+    END IF;
+    RETURN true;
+END $$;
+
+-- It has not left the directory: it never was here.
+CREATE FUNCTION not_arrived(mover text, message bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH forgotten AS (
+        DELETE FROM aside WHERE aside.message = not_arrived.message AND aside.mover = not_arrived.mover
+            AND not_arrived.mover LIKE 'from %' RETURNING message
+    ) DELETE FROM message WHERE id IN (SELECT message FROM forgotten)
+$$;
+
+-- What is aside for that mover.
+CREATE FUNCTION moving(mover text) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT message FROM aside WHERE aside.mover = moving.mover ORDER BY message
+$$;
+
+-- A message is to go: the state that it was in, and all that is known of its attempts; where it cannot go, that state or
+-- 'gone' alone, with NULL for `going`.
+CREATE FUNCTION depart(mover text, message bigint, OUT going boolean, OUT was text, OUT attempts int,
+    OUT first_attempt bigint, OUT due bigint, OUT queued bigint, OUT uid bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM reap();
+    WITH of_ready AS (DELETE FROM ready WHERE message = depart.message RETURNING *),
+    of_deferred AS (DELETE FROM deferred WHERE message = depart.message RETURNING *),
+    of_ended AS (DELETE FROM ended WHERE message = depart.message AND state = 'failed' RETURNING *)
+    INSERT INTO aside (message, lane, attempts, first_attempt, not_before, mover, was)
+        SELECT message, lane, attempts, first_attempt, NULL, depart.mover, 'queued' FROM of_ready
+        UNION ALL SELECT message, lane, attempts, first_attempt, due, depart.mover,
+            CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END FROM of_deferred
+        UNION ALL SELECT message, '', 0, NULL, NULL, depart.mover, 'failed' FROM of_ended;
+    UPDATE aside SET mover = depart.mover, was = 'held' WHERE message = depart.message AND mover IS NULL;
+    SELECT true, a.was, a.attempts, (extract(epoch FROM a.first_attempt) * 1000000)::bigint,
+            (extract(epoch FROM a.not_before) * 1000000)::bigint, (extract(epoch FROM m.queued) * 1000000)::bigint, m.uid
+        INTO going, was, attempts, first_attempt, due, queued, uid
+        FROM aside a JOIN message m ON m.id = a.message WHERE a.message = depart.message AND a.mover = depart.mover;
+    IF NOT FOUND THEN
+        was := coalesce((SELECT state FROM place WHERE message = depart.message), 'gone');
+    END IF;
+END $$;
+
+-- It is written down in the directory: it is no more here. False when it is not on its way for that mover any more.
+CREATE FUNCTION depart_for_good(mover text, message bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    DELETE FROM aside WHERE message = depart_for_good.message AND mover = depart_for_good.mover;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM message WHERE id = depart_for_good.message;
+    INSERT INTO departed (mover, message) VALUES (depart_for_good.mover, depart_for_good.message);
+    RETURN true;
+END $$;
+
+-- Whether it has left for good; and it is known to be in the directory.
+CREATE FUNCTION has_departed(mover text, message bigint) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (SELECT FROM departed WHERE departed.mover = has_departed.mover
+        AND departed.message = has_departed.message)
+$$;
+CREATE FUNCTION forget_departed(mover text, message bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    DELETE FROM departed WHERE departed.mover = forget_departed.mover AND departed.message = forget_departed.message
+$$;
+
+-- It does not go: it is back where it was.
+CREATE FUNCTION stay(mover text, message bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM arrived(stay.mover, stay.message);
 END $$;
 
 -- Rights -----------------------------------------------------------------------------------------------------

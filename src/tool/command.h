@@ -74,6 +74,7 @@ typedef struct Command {
     X(import, "Queue the messages of another mail system's queue")                      \
     X(export, "Write messages of the queue into files for other systems")               \
     X(import_config, "Print the configuration of another mail system as outbox has it") \
+    X(move, "Move messages from the queue directory to the database, or back")          \
     X(adopt, "Have records count for the copies of their messages")                     \
     X(setup, "Configure the relay by a few questions, and try it")                      \
     X(check, "Try the relays step by step, without sending anything")                   \

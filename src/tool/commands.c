@@ -307,6 +307,32 @@ static const Command command_adopt = {
     .run = run_adopt,
 };
 
+static const ToolOption move_options[] = {
+    {"to", 't', "PLACE",
+        "database or directory: the configured one, spool.database or spool.directory; or the path "
+        "of a directory, or the connection string of a database"},
+    {"directory", 'd', "DIR", "from this queue directory, not the configured one"},
+    {"all", 'a', NULL, "every message that is neither being sent nor sent"},
+    {"dry-run", 'n', NULL, "only say which messages would be moved"},
+    {"json", 'j', NULL, "a JSON array, one object a message"},
+    {0},
+};
+
+static const Command command_move = {
+    .name = "move",
+    .synopsis = "--to PLACE [OPTION...] ID...",
+    .options = move_options,
+    .shared = selection_options,
+    .notes =
+        "Each message is in one of the two places at any time, whenever this is ended, and goes on "
+        "there as it is: who has had it, how often it was tried, and when it is tried next. "
+        "Daemons "
+        "may deliver from both meanwhile. What was begun and cut off is finished by the next "
+        "`outbox "
+        "move` between the same two.",
+    .run = run_move,
+};
+
 static const ToolOption authorize_options[] = {
     {0},
 };

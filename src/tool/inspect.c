@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/idn.h"
 #include "message/message.h"
 #include "spool/record.h"
@@ -255,22 +256,33 @@ void inspection_done(Inspection *inspection)
     free(inspection->lane);
     free(inspection->text);
     free(inspection->relay);
+    free(inspection->role);
     *inspection = (Inspection){0};
+}
+
+static json_t *owner_to_json(uid_t owner)
+{
+    return owner == FILE_OWNER_UNKNOWN ? json_null() : json_integer((json_int_t)owner);
 }
 
 json_t *inspection_to_json(const Inspection *i)
 {
-    json_t *recipients = json_array();
+    json_t *json, *recipients = json_array();
 
     for (size_t n = 0; recipients && n < i->n_recipients; n++)
         if (json_array_append_new(recipients, json_text(i->recipients[n])) < 0) {
             json_decref(recipients);
             recipients = NULL;
         }
-    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:o, s:o}", "id",
-        json_text(i->id), "state", spool_state_name(i->state), "uid", (json_int_t)i->owner, "size",
-        (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
+    json = json_pack("{s:o, s:s, s:o, s:I, s:o, s:o, s:i, s:o, s:o, s:o, s:i, s:o, s:o}", "id",
+        json_text(i->id), "state", spool_state_name(i->state), "uid", owner_to_json(i->owner),
+        "size", (json_int_t)i->size, "arrived", json_time(i->arrival), "next", json_time(i->next),
         "attempts", (int)i->attempts, "lane", json_text(i->lane), "sender", json_text(i->sender),
         "recipients", recipients, "delivered", (int)i->n_delivered, "text", json_text(i->text),
         "relay", json_text(i->relay));
+    if (i->role && json_object_set_new(json, "role", json_text(i->role)) < 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    return json;
 }

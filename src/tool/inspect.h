@@ -10,7 +10,8 @@
 typedef struct Inspection {
     char *id;
     SpoolState state;
-    uid_t owner; /* the user who queued it */
+    uid_t owner; /* the user who queued it; FILE_OWNER_UNKNOWN (base/file.h): that is not known */
+    char *role;  /* of a database: as whom; NULL: of a directory */
     uint64_t size;
     usec_t arrival; /* realtime */
     usec_t next;    /* of a deferred message, and of one that is queued and not to be sent yet; 0
@@ -43,7 +44,7 @@ int inspections_take(Inspections *inspections, Inspection *message);
 void inspections_done(Inspections *inspections);
 
 /* As a JSON object: id, state, uid, size, arrived, next, attempts, lane, sender, recipients,
- * delivered, text, relay. NULL when memory is short. */
+ * delivered, text, relay, and role where there is one. NULL when memory is short. */
 json_t *inspection_to_json(const Inspection *inspection);
 
 /* The lines of the record as an array of objects, empty when there is none that can be read. 0, or

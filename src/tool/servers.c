@@ -226,6 +226,10 @@ static int wait_for_daemon(const Servers *servers, Waiting *ret)
 
     if (servers->unknown)
         return wait_for_unknown(servers, ret);
+    if (servers->database)
+        return set(ret, WAITS_FOR_DAEMON, 0,
+            "no daemon delivers from this database; start one: systemctl start outboxd, and see "
+            "that its spool.database is this one");
     if (!ended)
         return set(ret, WAITS_FOR_DAEMON, 0,
             "no daemon has ever delivered from this directory; start it: systemctl start outboxd, "
@@ -400,6 +404,11 @@ static int wait_for_answer(const Servers *servers, size_t i, Waiting *ret)
     char span[SPAN_MAX];
 
     span_format(clock_age(servers->silent[i], servers->looked), span);
+    if (servers->database)
+        return set(ret, WAITS_FOR_DAEMON, 0,
+            "the lease of the daemon on %s ended %s ago: it is stopped, hangs, or does not reach "
+            "the database; what it held goes to the next one that is started",
+            servers_text(servers->live[i], "machine"), span);
     return set(ret, WAITS_FOR_DAEMON, 0,
         "the daemon (process %lld) does not answer, and gave its last sign of life %s ago: it is "
         "stopped, or hangs; `systemctl restart outboxd` starts it anew",

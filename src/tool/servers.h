@@ -1,4 +1,4 @@
-/* Who delivers from the queue directory, by what each says there of itself (spool/presence.h), and
+/* Who delivers from the queue, by what each says there of itself (spool/presence.h), and
  * what a message waits for. */
 #pragma once
 
@@ -9,16 +9,19 @@
 #include "spool/presence.h"
 #include "tool/inspect.h"
 
+#define SERVERS_MAX 256 /* of a database; more are not told of */
+
 typedef struct Servers {
-    json_t *live[PRESENCE_MAX];   /* what those say who live */
-    usec_t silent[PRESENCE_MAX];  /* the last sign of life of those who do not answer (realtime); 0:
-                                     they do */
-    unsigned place[PRESENCE_MAX]; /* where each says it */
-    Config *by_rules[PRESENCE_MAX]; /* of those whose relays go by rules that can be read */
+    json_t *live[SERVERS_MAX];  /* what those say who live */
+    usec_t silent[SERVERS_MAX]; /* the last sign of life of those who do not answer (realtime), in a
+                                   database the end of their lease; 0: they do */
+    unsigned place[SERVERS_MAX];   /* where each says it */
+    Config *by_rules[SERVERS_MAX]; /* of those whose relays go by rules that can be read */
     size_t n;
     json_t *last; /* what the one said that ended last, where nobody lives; NULL: nobody ever was */
     bool unknown; /* somebody delivers, of whom nothing can be read */
     bool full;    /* the directory's file system has no room */
+    bool database;      /* it is one that they deliver from */
     usec_t looked;      /* when they were looked at (realtime) */
     const Spool *spool; /* borrowed */
 } Servers;

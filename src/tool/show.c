@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/span.h"
@@ -54,7 +55,10 @@ static void print_inspection(const Inspection *i, const Waiting *waiting, bool c
     print_line("Id:", i->id);
     print_colored(
         "State:", spool_state_name(i->state), colors ? color_of_state(i->state) : COLOR_NONE);
-    printf("%-11s %u\n", "User:", i->owner); /* to ask for its name may take long, and crash */
+    if (i->owner != FILE_OWNER_UNKNOWN) /* to ask for its name may take long, and crash */
+        printf("%-11s %u\n", "User:", i->owner);
+    if (i->role)
+        print_line("Role:", i->role);
     print_line("Arrived:", span_format_time(i->arrival, now, time));
     printf("%-11s %llu bytes\n", "Size:", (unsigned long long)i->size);
     if (i->attempts > 0)

@@ -338,29 +338,58 @@ static void print_alarms(const json_t *server, const Figures *figures)
     }
 }
 
+static void print_machine(const json_t *server)
+{
+    long long holds = servers_number(server, "holds");
+
+    fputs(" on ", stdout);
+    print_words(servers_text(server, "machine"));
+    printf(", which holds %lld message%s", holds, holds == 1 ? "" : "s");
+}
+
+/* Whose lease has ended may be alive, and not reach the database. */
+static void print_silence(const Servers *servers, size_t n, const Figures *figures)
+{
+    char span[SPAN_MAX];
+
+    span_format(clock_age(servers->silent[n], servers->looked), span);
+    if (servers->database) {
+        print_warning(figures, "  its lease has ended");
+        printf(", %s ago: it is stopped, hangs, or does not reach the database; what it holds goes "
+               "to another\n",
+            span);
+        return;
+    }
+    print_warning(figures, "  does not answer");
+    printf(", and gave its last sign of life %s ago: it is stopped, or hangs; what follows is "
+           "what it "
+           "said then\n",
+        span);
+}
+
 static void print_server(const Servers *servers, size_t n, const Figures *figures)
 {
     const json_t *server = servers->live[n];
     const json_t *relay, *pause = json_object_get(server, "pause");
     const json_t *refused = json_object_get(server, "reload_refused");
-    char time[AGO_MAX], span[SPAN_MAX];
+    char time[AGO_MAX];
     size_t i;
 
     print_words(servers_text(server, "program"));
-    fputs(" ", stdout);
-    print_words(servers_text(server, "version"));
-    printf(", process %lld of user %lld, started %s%s\n", servers_number(server, "pid"),
-        servers_number(server, "uid"),
+    if (servers_text(server, "version")) {
+        fputs(" ", stdout);
+        print_words(servers_text(server, "version"));
+    }
+    if (servers->database)
+        print_machine(server);
+    if (servers_number(server, "pid") > 0)
+        printf(", process %lld of user %lld", servers_number(server, "pid"),
+            servers_number(server, "uid"));
+    printf(", started %s%s\n",
         span_format_time(servers_time(server, "started"), figures->now, time),
         json_is_true(json_object_get(server, "stopping")) ? ", stopping" : "");
-    if (servers->silent[n] > 0) {
-        span_format(clock_age(servers->silent[n], servers->looked), span);
-        print_warning(figures, "  does not answer");
-        printf(", and gave its last sign of life %s ago: it is stopped, or hangs; what follows is "
-               "what it "
-               "said then\n",
-            span);
-    }
+    if (servers->silent[n] > 0)
+        print_silence(servers, n, figures);
     print_rates(server, figures);
     print_alarms(server, figures);
     if (json_is_object(pause)) {
@@ -442,10 +471,11 @@ static json_t *alarms_to_json(const Figures *figures)
 
 static int print_json(const Store *store, const Figures *figures)
 {
-    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:o, s:I, s:o}", "directory",
-        json_text(store->name), "full", (int)figures->servers.full, "next",
-        json_time(figures->queue.next), "daemons", servers_to_json(figures), "last_daemon",
-        figures->servers.last, "waits", waiting_to_json(&figures->waiting), "relays_waited_for",
+    json_t *json = json_pack("{s:o, s:b, s:o, s:o, s:O?, s:o, s:o, s:o, s:I, s:o}",
+        store->spool ? "directory" : "database", json_text(store->name), "full",
+        (int)figures->servers.full, "next", json_time(figures->queue.next), "daemons",
+        servers_to_json(figures), "last_daemon", figures->servers.last, "waits",
+        waiting_to_json(&figures->waiting), "relays_waited_for",
         status_waits_to_json(&figures->waits), "strangers", strangers_to_json(figures),
         "n_strangers", (json_int_t)figures->queue.n_strangers, "alarm", alarms_to_json(figures));
 

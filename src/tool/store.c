@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/errors.h"
 #include "settings/load.h"
 
 static int compare_numbers(uint64_t a, uint64_t b)
@@ -73,6 +74,11 @@ int store_order_parse(const char *name, StoreOrder *ret)
     return -EINVAL;
 }
 
+const char *store_order_name(StoreOrder order)
+{
+    return orders[order].name;
+}
+
 void store_sort(Inspections *messages, StoreOrder order)
 {
     if (messages->n > 0 && order != STORE_AS_FOUND)
@@ -86,7 +92,7 @@ void store_figures_done(StoreFigures *figures)
     *figures = (StoreFigures){0};
 }
 
-static int open_by(int (*open)(const Tool *tool, const char *directory, Spool **ret),
+static int open_directory(int (*open)(const Tool *tool, const char *directory, Spool **ret),
     const Tool *tool, const char *directory, Store **ret)
 {
     Spool *spool = NULL;
@@ -96,6 +102,53 @@ static int open_by(int (*open)(const Tool *tool, const char *directory, Spool **
         return status;
     *ret = store_of_directory(spool);
     return *ret ? 0 : tool_fail_memory();
+}
+
+/* spool.database, as far as the configuration can be read; NULL: there is none. */
+static int find_database(const Tool *tool, char **ret, Failure *f)
+{
+    _cleanup_config_ Config *config = NULL;
+    int r = config_load_spool(tool->config_path, tool->overrides, &config, f);
+
+    if (r >= 0)
+        *ret = TAKE_PTR(config->spool.database);
+    return MIN(r, 0);
+}
+
+int store_open_directory(const Tool *tool, const char *directory, Store **ret)
+{
+    return open_directory(tool_open_spool, tool, directory, ret);
+}
+
+int store_open_database(const Tool *tool, const char *conninfo, Store **ret)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *configured = NULL;
+
+    if (!conninfo && find_database(tool, &configured, &f) < 0)
+        return tool_fail(&f);
+    if (!conninfo && !configured)
+        return tool_fail_number(ERROR_CONFIGURATION,
+            "no database is configured: set spool.database, or name it by its connection string");
+    return store_of_database(conninfo ?: configured, tool->has_user ? &tool->user : NULL, ret, &f) <
+                   0
+               ? tool_fail(&f)
+               : 0;
+}
+
+/* A directory that is named goes before the database that is configured. */
+static int open_by(int (*open)(const Tool *tool, const char *directory, Spool **ret),
+    const Tool *tool, const char *directory, Store **ret)
+{
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *database = NULL;
+
+    if (!directory && find_database(tool, &database, &f) < 0)
+        return tool_fail(&f);
+    return database ? store_open_database(tool, database, ret)
+                    : open_directory(open, tool, directory, ret);
 }
 
 int store_open(const Tool *tool, const char *directory, Store **ret)
@@ -110,13 +163,17 @@ int store_open_to_read(const Tool *tool, const char *directory, Store **ret)
 
 int store_open_quietly(const Tool *tool, const char *directory, Store **ret)
 {
-    Spool *spool = NULL;
+    _cleanup_free_
+    char *database = NULL;
     _cleanup_free_
     char *path = NULL;
-    int r = directory ? 0
-                      : config_load_directory(
-                            tool->config_path, tool->overrides, &path, NULL, NULL, NULL);
+    Spool *spool = NULL;
+    int r = directory ? 0 : find_database(tool, &database, NULL);
 
+    if (r >= 0 && database)
+        return store_of_database(database, NULL, ret, NULL);
+    if (r >= 0 && !directory)
+        r = config_load_directory(tool->config_path, tool->overrides, &path, NULL, NULL, NULL);
     if (r >= 0)
         r = spool_open(directory ?: path, &spool, NULL);
     if (r < 0)

@@ -1,5 +1,6 @@
 /* The queue that commands look at and change, wherever it is: store_directory.c has it in a
- * directory. A message is an id and a state, and what can be told of it is an Inspection.
+ * directory, store_database.c in PostgreSQL. A message is an id and a state, and what can be told
+ * of it is an Inspection.
  *
  * Functions return 0, or a negative errno with a Failure, unless they say otherwise. */
 #pragma once
@@ -28,8 +29,9 @@ typedef enum StoreOrder {
     STORE_ORDER_MAX,
 } StoreOrder;
 
-/* "id", "age", ... 0 or -EINVAL. */
+/* "id", "age", ... 0 or -EINVAL; and the name, NULL for STORE_AS_FOUND. */
 int store_order_parse(const char *name, StoreOrder *ret);
+const char *store_order_name(StoreOrder order);
 
 typedef struct StoreQuery {
     const Selection *selection;        /* NULL: all messages */
@@ -129,7 +131,7 @@ typedef struct StoreOps {
 
 struct Store {
     const StoreOps *ops;
-    const char *name; /* for people: the directory's path */
+    const char *name; /* for people: the directory's path, or what the database is called */
     Spool *spool;     /* the directory; NULL: it is none */
 };
 
@@ -137,6 +139,11 @@ struct Store {
  * is in it or only for looking. 0, or an exit status after having said why. */
 int store_open(const Tool *tool, const char *directory, Store **ret);
 int store_open_to_read(const Tool *tool, const char *directory, Store **ret);
+
+/* One of both kinds: the directory so named, or configured; and the database that the connection
+ * string names, or with NULL the configuration. */
+int store_open_directory(const Tool *tool, const char *directory, Store **ret);
+int store_open_database(const Tool *tool, const char *conninfo, Store **ret);
 void store_free(Store *store);
 DEFINE_CLEANUP(Store, store_free);
 
@@ -146,6 +153,10 @@ int store_open_quietly(const Tool *tool, const char *directory, Store **ret);
 /* The directory as a store, which owns it from then on; NULL, and it is freed, when memory is
  * short. */
 Store *store_of_directory(Spool *spool);
+
+/* A store of the database that the connection string names; with `user`, of what that user has
+ * queued alone. */
+int store_of_database(const char *conninfo, const uid_t *user, Store **ret, Failure *f);
 
 /* Messages as they were gathered, in that order. */
 void store_sort(Inspections *messages, StoreOrder order);
