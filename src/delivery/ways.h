@@ -17,8 +17,8 @@ void ways_done(Engine *engine);
  * any for it. In bounded steps. */
 void ways_take(Engine *engine, const PlanView *view, usec_t now);
 
-/* Whether the message may be held where it waits for another relay: those of one way and lane take no
- * more than half of the room that is left, so that there is some for all others. */
+/* Whether the message may be held where it waits for another relay: those of one way and lane take
+ * no more than half of the room that is left, so that there is some for all others. */
 bool ways_has_room(const Engine *engine, const HeldMessage *message);
 
 /* Remembers a message that is given back. False: there are too many. */

@@ -36,7 +36,7 @@ typedef struct SimMessage {
     unsigned tries[RECIPIENTS_MAX]; /* RCPTs so far */
     PoisonKind poison;
     unsigned lane; /* a number, LANE_NONE for none */
-    char *file;          /* what is queued */
+    char *file;    /* what is queued */
     size_t file_bytes;
     char *sent; /* what comes in, with CRLF */
     size_t sent_bytes;

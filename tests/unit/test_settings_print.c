@@ -186,8 +186,9 @@ START_TEST(unknown_names_are_told)
         {"relays.prt", "there is no setting \"relays.prt\"; did you mean \"relays.port\"?"},
         {"relays.a.prt", "there is no setting \"relays.a.prt\"; did you mean \"relays.a.port\"?"},
         {"spool.MailPort", "there is no setting \"spool.MailPort\"; did you mean \"relays.port\"?"},
-        {"nowhere.port", "there is no section \"nowhere\"; there are spool, relays, routes, lanes, retry, "
-                         "daemon and message"},
+        {"nowhere.port",
+            "there is no section \"nowhere\"; there are spool, relays, routes, lanes, retry, "
+            "daemon and message"},
         {"relais.a.port", "there is no section \"relais\"; did you mean \"relays.a.port\"?"},
         {"spol", "there is no setting \"spol\"; did you mean the section \"spool\"?"},
         {"a", "there is no setting \"a\"; did you mean \"relays.a\"?"},
