@@ -1,5 +1,5 @@
-"""Benchmark of the queue on PostgreSQL: what the database itself does, and whether a claim costs the same however many
-messages wait and whoever keeps a transaction open. Returns how many targets were missed."""
+"""Benchmark of the queue on PostgreSQL: what the database itself does, what daemons make of it, and whether a claim costs
+the same however many messages wait and whoever keeps a transaction open. Returns how many targets were missed."""
 
 import re
 import statistics
@@ -7,9 +7,12 @@ import subprocess
 import time
 
 import postgresql
+from cases_rate import drain_rate, plain
 from claimer import Position
+from lab import Outboxd, write_configuration
 from measure import Case, report
 from postgresql import INIT, PostgreSQL, Session
+from process import wait_for
 
 DURABLE = "fsync = on\nshared_buffers = 256MB\nmax_wal_size = 4GB\n"
 CLIENTS = 4
@@ -121,6 +124,58 @@ def claimed_and_deleted(bench, database):
     return report(case, "the functions", [])
 
 
+class Daemons:
+    """Some outboxd on one database."""
+
+    def __init__(self, bench, database, relays, count):
+        self.database, self.outboxds = database, []
+        for _ in range(count):
+            directory = bench.new_directory()
+            (directory / "queue").mkdir(mode=0o700)
+            spool = {"directory": directory / "queue", "database": database.server.uri()}
+            configuration = write_configuration(directory / "outbox.conf", spool, relays)
+            self.outboxds.append(Outboxd(configuration, directory, ready=False))
+
+    def wait_drained(self):
+        def look():
+            for one in self.outboxds:
+                one.notifications.read()  # sd_notify(3) waits for a manager that does not read
+            return self.database.left() == 0
+
+        wait_for(look, "everything is delivered", 600)
+
+    def stop(self):
+        for one in self.outboxds:
+            one.stop()
+            one.notifications.close()
+
+
+def drained_by_daemons(bench, database, relays, daemons, count):
+    """Messages a second, from the start of the processes."""
+    database.begin_anew()
+    database.fill(count)
+    begin = time.monotonic()
+    running = Daemons(bench, database, relays, daemons)
+    try:
+        running.wait_drained()
+        return count / (time.monotonic() - begin)
+    finally:
+        running.stop()
+
+
+def delivered(bench, database):
+    """By daemons beside each other, with the database and the sink on the same processors; and one with a directory."""
+    relays, count = plain(bench.sink().port), bench.scaled(20_000)
+    case = Case(f"deliver {count:,} messages of 4 KB", "messages/s", bench.runs)
+    for daemons in (1, 2, 4):
+        case.add(f"{daemons} outboxd, PostgreSQL",
+                 lambda daemons=daemons: drained_by_daemons(bench, database, relays, daemons, count))
+    case.add("1 outboxd, directory", lambda: drain_rate(bench, relays, count, synced=True))
+    case.add("claimed and deleted alone", lambda: drained(database, BY_FUNCTIONS, count))
+    case.measure()
+    return report(case, "1 outboxd, PostgreSQL", [("claimed and deleted alone", 0.5, "at least")])
+
+
 def claim_by_rows(bench, database):
     """What a claim takes, of a short queue and of one of a million."""
     sizes = sorted({1_000, bench.scaled(10_000), bench.scaled(100_000), bench.scaled(1_000_000)})
@@ -163,5 +218,5 @@ def claim_under_horizon(bench, database):
 
 def cluster(bench):
     database = Database(bench)
-    parts = (hand_over, claimed_and_deleted, claim_by_rows, claim_under_horizon)
+    parts = (hand_over, claimed_and_deleted, delivered, claim_by_rows, claim_under_horizon)
     return sum(part(bench, database) for part in parts)

@@ -5,6 +5,7 @@ import collections
 import dataclasses
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -13,12 +14,14 @@ import time
 import hosts
 import lab
 import postgresql
-from load import read_books, read_reported
+from load import read_books
 from pgbouncer import PgBouncer
 from postgresql import INIT, PostgreSQL, Session
 from process import Patience, Process, free_port, wait_for
 
 HERE = pathlib.Path(__file__).parent
+DELIVERED = re.compile(r" (\d+): delivered to .* taken as (\d+)\.")
+TAKEN_AWAY = re.compile(r" (\d+): it was taken away .* another has it; what became of it is not written")
 RETRY = {"first": "100ms", "factor": 1.5, "max": "2s"}
 
 
@@ -90,6 +93,25 @@ class Application(threading.Thread):
             self.close()
 
 
+def need_database():
+    """For a test with daemons: they can be built without PostgreSQL."""
+    if b"outbox.daemon_begin" not in lab.program("outboxd").read_bytes():
+        raise lab.Unavailable("outboxd was built without PostgreSQL (./configure --with-postgresql)")
+
+
+def read_log(path):
+    """The numbers of the relay's replies that a daemon reported as deliveries; and those of messages of which it said
+    then that they were taken away, and that this is not on record."""
+    reported, taken_away = collections.defaultdict(set), set()
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if found := DELIVERED.search(line):
+                reported[found[1]].add(found[2])
+            elif found := TAKEN_AWAY.search(line):
+                taken_away |= reported.pop(found[1], set())
+    return set().union(*reported.values()), taken_away
+
+
 @dataclasses.dataclass
 class Trouble:
     """What a host had, and when."""
@@ -136,6 +158,8 @@ class Cluster:
     """The whole of it, in a directory of its own."""
 
     def __init__(self, directory, daemons=2, faults=0, standby=False, pooled=False, seed=1, **spool):
+        if daemons > 0:
+            need_database()
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(mode=0o755)
         self.servers = hosts.Servers()
@@ -222,12 +246,14 @@ class Cluster:
         self.database.crash()
         self.standby.promote()
 
-    def wait_lease_ended(self, *daemons):
-        """Until the others have what these held."""
+    def end_leases(self, *daemons, wait=False):
+        """Until the others have what these held: in a moment, or when their leases have come to their end."""
         names = ",".join(f"'{daemon.host.name}'" for daemon in daemons)
         numbers = ",".join(row[0] for row in self.server.sql(f"SELECT id FROM outbox.daemon WHERE name IN ({names})"))
+        if not wait:
+            self.server.sql(f"UPDATE outbox.daemon SET until = now() WHERE id IN ({numbers}); SELECT outbox.reap()")
         wait_for(lambda: self.server.sql(f"SELECT id FROM outbox.daemon WHERE id IN ({numbers})") == [],
-                 f"the leases of {names} have ended", 60)
+                 f"the leases of {names} have ended", 90)
 
     def wait_settled(self, seconds=60):
         """Until all is at rest, for as long as something is settled within so many seconds."""
@@ -258,7 +284,7 @@ class Cluster:
             "SELECT address FROM outbox.recipient JOIN outbox.ended USING (message) WHERE outcome = 'refused'"
             " AND state = 'failed'")}
 
-    def explain(self, first, reported):
+    def explain(self, first, reported, taken_away):
         """Why there is a copy after this one, or why there should be none."""
         if first.number in reported:
             return "UNEXPLAINED: it was on record"
@@ -266,9 +292,12 @@ class Cluster:
             return "the relay did not send the reply"
         name = first.client.partition(".")[0]
         for trouble in self.troubles:
-            if trouble.host == name and first.begun < trouble.end and trouble.begin - 5 < first.time < trouble.end:
-                return f"{trouble.kind}, before that was on record"
-        return "UNEXPLAINED: nothing was wrong with the host that sent it"
+            if trouble.host == name and first.begun < trouble.end and first.time < trouble.end:
+                if first.number in taken_away:
+                    return f"{trouble.kind} until another had it, which was told"
+                if trouble.kind == "killed":
+                    return "killed before it was on record"
+        return "UNEXPLAINED: nothing was wrong with the host that sent it, or it did not tell"
 
     def balance(self):
         """How often there was a copy too many, by the reason; what is wrong is in `failures`."""
@@ -276,7 +305,8 @@ class Cluster:
         rolled_back = {key for one in self.applications for key in one.rolled_back}
         taken, refused = read_books(self.books)
         recorded = self.refused_on_record()
-        reported = set().union(*(read_reported(daemon.log) for daemon in self.daemons))
+        logs = [read_log(daemon.log) for daemon in self.daemons]
+        reported, taken_away = (set().union(*sets) for sets in zip(*logs))
         doubles = collections.Counter()
         self.delivered = self.refused = 0
         for key, people in told.items():
@@ -289,7 +319,7 @@ class Cluster:
                 self.delivered += bool(copies)
                 self.refused += not copies
                 for first, second in zip(copies, copies[1:]):
-                    reason = self.explain(first, reported)
+                    reason = self.explain(first, reported, taken_away)
                     doubles[reason] += 1
                     if "UNEXPLAINED" in reason:
                         self.failures.append(f"{one}: {reason}: {first}, {second}")

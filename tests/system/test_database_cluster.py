@@ -1,6 +1,7 @@
 """The queue on PostgreSQL on many machines: what stands between it and who uses it, and what becomes of it when the
 database itself goes down."""
 
+import os
 import subprocess
 
 import lab
@@ -13,6 +14,8 @@ from pgbouncer import PgBouncer
 from postgresql import INIT, PostgreSQL, Session, SqlError
 from process import wait_for
 
+WANTED = os.environ.get("OUTBOX_CLUSTER")  # how many messages, for a long run; otherwise they are few
+MESSAGES = int(WANTED or 400)
 MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 PUT = f"SELECT outbox.queue('shop@lab.test', '{{ann@lab.test}}', {MAIL})"
 
@@ -141,3 +144,46 @@ class Failover(ClusterTest):
         there = cluster.server.sql("SELECT key FROM outbox.message ORDER BY key COLLATE \"C\"")
         self.assertEqual([row[0] for row in there], told)
         self.assertGreater(sum(len(one.rolled_back) for one in cluster.applications), 0)
+
+
+class Hosts(SystemTest):
+    """Daemons on hosts of their own, and the books of what they sent."""
+
+    seconds = 4 * 3600 if WANTED else 600
+
+    def cluster(self, **options):
+        self.cluster = Cluster(self.directory / "cluster", **options)
+        self.addCleanup(self.cluster.close)
+        for daemon in self.cluster.daemons:
+            daemon.start()
+        return self.cluster
+
+    def logs(self):
+        return "".join(f"\n# the log of {daemon.host.name} ends:\n{daemon.log.read_text(encoding='utf-8')[-6000:]}"
+                       for daemon in self.cluster.daemons)
+
+    def end(self):
+        """When all is at rest, the books balance; how often there was a copy too many, by the reason."""
+        self.cluster.wait_settled()
+        self.cluster.stop_daemons()
+        doubles = self.cluster.balance()
+        print(f"cluster: {self.cluster.tell()}; second copies: {dict(doubles) or 'none'}")
+        self.assertEqual(self.cluster.failures[:20], [], f"of {len(self.cluster.failures)}")
+        self.assertEqual(self.cluster.server.sql("SELECT name FROM outbox.daemon"), [], "all have ended in good order")
+        return doubles
+
+    def wait_sent(self, daemon, count):
+        name = daemon.host.name
+        wait_for(lambda: self.cluster.sent()[name] >= count, f"{name} has sent {count}", 60)
+
+    def test_all_of_it_arrives(self):
+        """Two daemons share it, and nobody has a copy too many."""
+        cluster = self.cluster()
+        cluster.queue(MESSAGES)
+        self.assertEqual(self.end(), {})
+        self.assertEqual(len(cluster.sent()), 2, "both have sent some")
+
+    def test_through_pgbouncer(self):
+        cluster = self.cluster(pooled=True)
+        cluster.queue(MESSAGES)
+        self.assertEqual(self.end(), {})
