@@ -132,7 +132,7 @@ static const EngineObserver observer = {
 };
 
 static int open_source(
-    Queue *queue, sd_event *loop, Worker *worker, const Config *config, Failure *f)
+    Queue *queue, sd_event *loop, Worker *worker, Config *config, Failure *f)
 {
     const DirectoryOptions options = {
         .path = config->spool.directory, .config = config, .watch = true};

@@ -1,6 +1,8 @@
 /* libpq by dlopen(3). Must never be reached where no database is configured. */
 #include "database/libpq.h"
 
+#include "config.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>

@@ -2,9 +2,7 @@
  * the library nor the memory that it takes. */
 #pragma once
 
-#include "config.h"
-
-#ifdef WITH_POSTGRESQL
+#if __has_include(<libpq-fe.h>)
 #include <libpq-fe.h>
 #else
 #include "database/libpq_types.h"

@@ -189,7 +189,7 @@ int value_describe(const Setting *setting, Buffer *out)
             "words in quotes, with blanks between them, or a list [ \"...\", \"...\" ]",
         [SETTING_URL] = "a URL in quotes, such as \"https://login.example.com/token\"",
         [SETTING_CONNINFO] = "a connection string of PostgreSQL in quotes, such as "
-                             "\"host=db.example.com dbname=shop\", or a URI postgresql://...",
+                             "\"host=db.example.com dbname=shop\", or a URI postgresql://HOST/NAME",
         [SETTING_HOST] = "a host name, an IPv4 or an IPv6 address in quotes, without a port",
         [SETTING_PATH] = "a path in quotes",
         [SETTING_FILE] = "the path of an existing file in quotes",

@@ -11,7 +11,7 @@ START_TEST(what_cannot_be_read_is_a_mistake)
     expect_mistakes(DATABASE("host=db password=my secret"),
         "outbox.conf:1: spool.database: \"host=db password=*** ***\" is no list of KEYWORD=VALUE; "
         "it takes a connection string of PostgreSQL in quotes, such as \"host=db.example.com "
-        "dbname=shop\", or a URI postgresql://...");
+        "dbname=shop\", or a URI postgresql://HOST/NAME");
 }
 END_TEST
 
