@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "database/libpq.h"
 #include "tool/json.h"
 #include "tool/store.h"
 
