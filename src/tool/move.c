@@ -38,10 +38,9 @@ static int name_directory(Moving *m, Failure *f)
     if (!path)
         return failure_set_errno(f, -errno, "cannot find %s", spool_path(m->spool));
     (void)gethostname(host, sizeof(host) - 1);
-    if (strlen(host) + strlen(path) + 10 > MOVER_MAX)
+    if (snprintf(m->from, sizeof(m->from), "from %s:%s", host, path) >= MOVER_MAX ||
+        snprintf(m->to, sizeof(m->to), "to %s:%s", host, path) >= MOVER_MAX)
         return failure_set(f, -ENAMETOOLONG, ERROR_FILE, "%s is too long a path", path);
-    snprintf(m->from, sizeof(m->from), "from %s:%s", host, path);
-    snprintf(m->to, sizeof(m->to), "to %s:%s", host, path);
     return 0;
 }
 
