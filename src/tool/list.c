@@ -15,6 +15,7 @@
 #include "tool/span.h"
 #include "tool/store.h"
 #include "tool/terminal.h"
+#include "tool/waiting.h"
 
 #define ROWS_MAX 100 /* that are gathered before they are printed, unless they are sorted */
 #define WATCH_SECONDS 2

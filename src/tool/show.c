@@ -13,6 +13,7 @@
 #include "tool/span.h"
 #include "tool/store.h"
 #include "tool/terminal.h"
+#include "tool/waiting.h"
 #include "tool/wrap.h"
 
 static void print_colored(const char *label, const char *text, Color color)

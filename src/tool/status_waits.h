@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tool/inspect.h"
-#include "tool/servers.h"
+#include "tool/waiting.h"
 
 #define STATUS_LOOKED_MAX \
     10000 /* messages that are read for it; others count as having their turn */
