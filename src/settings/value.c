@@ -101,29 +101,10 @@ static bool parse_bool(const char *text, bool *ret)
     return false;
 }
 
-/* The number of a whole, size or duration setting, in the unit of its field. 0, -EINVAL, -ERANGE.
- */
-static int parse_quantity(const Setting *setting, const char *text, uint64_t *ret)
-{
-    int r = 0;
-
-    if (setting->type == SETTING_DURATION)
-        r = text_parse_duration(text, ret);
-    else if (setting->type == SETTING_SIZE)
-        r = text_parse_size(text, ret);
-    else if (text[0] == '-' && text[1] >= '0' && text[1] <= '9')
-        r = -ERANGE;
-    else if (!value_parse_whole(text, ret))
-        r = -EINVAL;
-    if (r == 0 && (*ret < setting->min || *ret > setting->max))
-        r = -ERANGE;
-    return r;
-}
-
 static int set_quantity(const Setting *setting, const Value *value, void *field, Failure *f)
 {
     uint64_t n = 0;
-    int r = parse_quantity(setting, value->text, &n);
+    int r = value_parse_quantity(setting, value->text, &n);
 
     if (r == -ERANGE)
         return wrong(setting, value, "is out of range", f);
@@ -152,16 +133,9 @@ static int set_signed(const Setting *setting, const Value *value, int *field, Fa
 
 static int set_factor(const Setting *setting, const Value *value, double *field, Failure *f)
 {
-    double number = 0, unit = 0.1;
-    const char *p = value->text;
+    double number;
 
-    /* Not strtod(): the decimal point of the file does not depend on the locale. */
-    for (; *p >= '0' && *p <= '9'; p++)
-        number = number * 10 + (*p - '0');
-    if (p > value->text && *p == '.')
-        for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
-            number += (*p - '0') * unit;
-    if (value->kind == VALUE_BOOL || p == value->text || *p != '\0')
+    if (value->kind == VALUE_BOOL || !value_parse_decimal(value->text, &number))
         return wrong(setting, value, "is not such a number", f);
     if (number < (double)setting->min || number > (double)setting->max)
         return wrong(setting, value, "is out of range", f);

@@ -62,3 +62,10 @@ void value_done(const Setting *setting, void *group);
  * far as there are numbers. */
 bool value_parse_whole(const char *text, uint64_t *ret);
 bool value_parse_signed(const char *text, int64_t *ret);
+
+/* Digits, of which some may be behind a point. */
+bool value_parse_decimal(const char *text, double *ret);
+
+/* The number of a whole, size or duration setting, in the unit of its field. 0, -EINVAL, -ERANGE.
+ */
+int value_parse_quantity(const Setting *setting, const char *text, uint64_t *ret);
