@@ -131,8 +131,7 @@ static const EngineObserver observer = {
     .idle = on_idle,
 };
 
-static int open_source(
-    Queue *queue, sd_event *loop, Worker *worker, Config *config, Failure *f)
+static int open_source(Queue *queue, sd_event *loop, Worker *worker, Config *config, Failure *f)
 {
     const DirectoryOptions options = {
         .path = config->spool.directory, .config = config, .watch = true};
