@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "delivery/health.h"
+#include "delivery/restrain.h"
 
 /* That a lane takes no more is told where that is for longer, and not again for a while. */
 #define TOLD_AGAIN USEC_PER_HOUR
@@ -305,8 +306,7 @@ void lanes_note(Engine *engine, unsigned lane, size_t messages, size_t recipient
 
     if (!restraint)
         return;
-    restraint_note(restraint, messages, recipients, engine_now(engine));
-    engine->sent_unsaved = engine->sent_unsaved || restraint_is_long(restraint);
+    restrain_count(engine, restraint, messages, recipients);
 }
 
 /* ---- telling ---- */
@@ -387,10 +387,12 @@ bool lanes_are_long(const Engine *engine)
     return false;
 }
 
-/* No relay's name has a blank. */
+/* No relay's name has a blank; and a lane stays the same however it is written. */
 static const char *kept_name(const LaneState *lane, char name[static KEPT_NAME_MAX])
 {
     snprintf(name, KEPT_NAME_MAX, "lane %s", lane->config->name);
+    for (char *c = name; *c != '\0'; c++)
+        *c = text_fold(*c);
     return name;
 }
 

@@ -90,6 +90,13 @@ bool restrain_admits(Link *link, HeldMessage *message)
     return false;
 }
 
+void restrain_count(Engine *engine, Restraint *restraint, size_t messages, size_t recipients)
+{
+    restraint_note(restraint, messages, recipients, engine_now(engine));
+    engine->sent_unsaved = engine->sent_unsaved || restraint_is_long(restraint);
+    engine->sent_due = engine->sent_due || restraint_is_due(restraint);
+}
+
 /* A relay counts transactions, of which there are several where it takes fewer recipients. */
 void restrain_note(Link *link, const HeldMessage *message)
 {
@@ -104,8 +111,7 @@ void restrain_note(Link *link, const HeldMessage *message)
     lanes_note(engine, message->lane, transactions, n);
     if (!link->relay->restraint)
         return;
-    restraint_note(link->relay->restraint, transactions, n, engine_now(engine));
-    engine->sent_unsaved = engine->sent_unsaved || restraint_is_long(link->relay->restraint);
+    restrain_count(engine, link->relay->restraint, transactions, n);
 }
 
 /* ---- telling ---- */
@@ -157,7 +163,8 @@ usec_t restrain_tick(Engine *engine, const PlanView *view, usec_t now)
             tell_changes(engine, &engine->relays->relays[i], &view->relays[i], now);
     if (!engine->sent_unsaved)
         return USEC_NEVER;
-    if (engine->sent_saved == 0 || now >= usec_add(engine->sent_saved, SAVE_PAUSE))
+    if (engine->sent_saved == 0 || engine->sent_due ||
+        now >= usec_add(engine->sent_saved, SAVE_PAUSE))
         restrain_save(engine);
     return engine->sent_unsaved ? usec_add(engine->sent_saved, SAVE_PAUSE) : USEC_NEVER;
 }
@@ -186,6 +193,7 @@ void restrain_save(Engine *engine)
     if (!engine->sent_unsaved || !engine->source->ops->keep)
         return;
     engine->sent_saved = engine_now(engine);
+    engine->sent_due = false;
     if (format(engine, &text) >= 0 &&
         engine->source->ops->keep(engine->source, buffer_data(&text), buffer_size(&text)) >= 0)
         engine->sent_unsaved = false;

@@ -17,6 +17,9 @@ bool restrain_admits(Link *link, HeldMessage *message);
 /* The message goes over that connection. */
 void restrain_note(Link *link, const HeldMessage *message);
 
+/* Counts it, of a relay's restraint or a lane's, to be kept over a restart. */
+void restrain_count(Engine *engine, Restraint *restraint, size_t messages, size_t recipients);
+
 /* Whether every relay is on hold, or is to take nothing for a while. */
 bool restrain_all_wait(const Engine *engine, const PlanView *view, usec_t now);
 

@@ -17,10 +17,14 @@
 
 #define LONG_RATE USEC_PER_MINUTE
 
+/* A process that is killed forgets no more of a rate than one of so many parts. */
+#define SAVED_PARTS 60
+
 typedef struct Windows {
     RateWindow all[RATES_MAX];
     size_t n;
     size_t full; /* the one that was met last */
+    uint64_t unsaved;
 } Windows;
 
 struct Restraint {
@@ -142,6 +146,7 @@ bool restraint_admits(Restraint *r, size_t recipients, usec_t now)
 
 static void note(Windows *w, size_t n, usec_t now)
 {
+    w->unsaved += n;
     for (size_t i = 0; i < w->n; i++)
         rate_note(&w->all[i], n, now);
 }
@@ -190,11 +195,25 @@ bool restraint_is_long(const Restraint *r)
     return is_long(&r->messages) || is_long(&r->recipients);
 }
 
+static bool is_due(const Windows *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->all[i].rate.per >= LONG_RATE && w->unsaved * SAVED_PARTS >= w->all[i].rate.limit)
+            return w->unsaved > 0;
+    return false;
+}
+
+bool restraint_is_due(const Restraint *r)
+{
+    return is_due(&r->messages) || is_due(&r->recipients);
+}
+
 /* "m 86400 0:17,1440:3 NAME": messages, the time in seconds, how long ago how many. */
 static int save(Windows *w, char kind, const char *name, usec_t now, Buffer *out)
 {
     int r = 0;
 
+    w->unsaved = 0;
     for (size_t i = 0; i < w->n && r >= 0; i++) {
         if (w->all[i].rate.per < LONG_RATE)
             continue;

@@ -52,6 +52,7 @@ const char *restraint_explain(
 /* Whether a rate counts over a minute or more, so that it is worth being kept; and lines that say
  * what was sent, `name` whose it is: 0 or -ENOMEM. */
 bool restraint_is_long(const Restraint *restraint);
+bool restraint_is_due(const Restraint *restraint); /* soon: much has been sent since */
 int restraint_save(Restraint *restraint, const char *name, usec_t now, Buffer *out);
 
 /* Takes one of those lines, without its end, that was written so long ago; another's is left

@@ -82,6 +82,7 @@ struct Engine {
     usec_t stuck_until;  /* when those are tried again */
     usec_t stop_deadline;
     bool sent_unsaved; /* what relays with rates have taken */
+    bool sent_due;     /* so much of it that it is to be written down at once */
     usec_t sent_saved; /* when that was written down */
     bool stopping;
     bool idle_reported;

@@ -133,8 +133,8 @@ int hours_parse(const char *text, Hours *ret, Failure *f)
         if (r < 0)
             return r;
         if (*text == '\0')
-            return is_always(ret) ? fail(f, "leaves no hour of the week; what takes no mail at all "
-                                            "is no relay")
+            return is_always(ret) ? fail(f, "leaves no hour of the week; leave out what is to send "
+                                            "no mail at all")
                                   : 0;
         if (*text != ',')
             return fail(f, "behind hours come others, with a comma between them, or nothing");

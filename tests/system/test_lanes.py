@@ -162,6 +162,19 @@ class Restraints(LaneTest):
         self.wait_taken(relay, "more")
         self.assertEqual(len(self.queue.names()), 5)
 
+    def test_a_rate_is_kept_however_the_daemon_ends_and_the_name_is_written(self):
+        relay, daemon = self.begin('{ name = "bulk"; message_rate = "3/h"; }')
+        self.put(*(f"m{n}" for n in range(9)), lane="bulk")
+        wait_for(lambda: len(relay.accepted) == 3, "three to be sent")
+        wait_for(lambda: len(self.queue.names()) == 6, "three to be gone")
+        daemon.kill()
+        self.lanes = ('{ name = "BULK"; message_rate = "3/h"; }',)
+        self.configure(self.settings(relay))
+        self.start_again()
+        wait_for(lambda: self.lane("BULK")["waiting"] == 6, "the rest to wait")
+        self.assertIsNotNone(self.lane("BULK")["restrained"])
+        self.assertEqual(len(relay.accepted), 3)
+
     def test_a_lane_has_so_many_connections(self):
         gate = Gate()
         relay, _ = self.begin('{ name = "bulk"; connections = 2; }', answer=gate, connections=5)

@@ -137,6 +137,10 @@ START_TEST(an_hour_that_comes_twice_is_quiet_twice)
 END_TEST
 
 /* At whatever moment: what is said to come next is the first change, to the minute. */
+/* These zones and these hours change at full and half hours alone: who looks once in each half of
+ * an hour sees every change. */
+#define HALF_AN_HOUR (30 * USEC_PER_MINUTE)
+
 START_TEST(the_next_change_is_the_first)
 {
     static const char *const zones[] = {
@@ -158,7 +162,7 @@ START_TEST(the_next_change_is_the_first)
         next = hours_next(&hours, now);
         ck_assert_uint_gt(next, now);
         ck_assert_int_ne(hours_have(&hours, next), hours_have(&hours, now));
-        for (usec_t at = now; at < next; at += USEC_PER_MINUTE)
+        for (usec_t at = now; at < next; at += HALF_AN_HOUR)
             ck_assert_int_eq(hours_have(&hours, at), hours_have(&hours, now));
     }
 }
@@ -189,9 +193,8 @@ START_TEST(mistakes_say_what_is_right)
         "m, "
         "h or d, or a number of them as in 10m");
     expect_mistakes("relays = ( { host = \"h\"; quiet = \"00:00-24:00\"; } );\n",
-        "outbox.conf:1: relays.h:25.quiet: \"00:00-24:00\": leaves no hour of the week; what takes "
-        "no "
-        "mail at all is no relay");
+        "outbox.conf:1: relays.h:25.quiet: \"00:00-24:00\": leaves no hour of the week; leave "
+        "out what is to send no mail at all");
 }
 END_TEST
 
