@@ -102,6 +102,8 @@ class Packages(unittest.TestCase):
         self.assertEqual((state("outboxd"), state("outboxd", "is-enabled")), ("inactive", "disabled"))
         self.assertEqual(state("outbox-submit.socket", "is-enabled"), "disabled")
         self.assertEqual(CONFIGURATION.read_bytes(), pathlib.Path("/usr/share/outbox/outbox.conf").read_bytes())
+        database = "host=db.lab.test dbname=mail"  # they are built with what takes it
+        self.assertEqual(run("outbox", "--set", f"spool.database={database}", "config", "spool.database").strip(), database)
         self.assertNotEqual(run("dpkg-query", "-W", "-f", "${db:Status-Status}", "postfix", status=None), "installed")
         for page in ("man8/sendmail.8", "man1/mailq.1", "man1/newaliases.1"):
             self.assertTrue(pathlib.Path(f"/usr/share/man/{page}.gz").exists(), page)
