@@ -5,6 +5,10 @@
 # is_hung. Whatever ends the run, also SIGKILL, nothing that it started outlives it: scripts/sweep waits
 # for its end, and knows its processes by OUTBOX_RUN.
 
+# Whoever breaks off a run is heard, also where a shell has started it in the background, which has SIGINT ignored
+# there: bash can change nothing about a signal that was ignored when it began.
+[[ -z $(trap -p INT) ]] || exec env --default-signal=INT,QUIT "$BASH" "$myself" "$@"
+
 umask 022
 export LC_ALL=C.UTF-8
 unset MAKEFLAGS MFLAGS MAKELEVEL GREP_OPTIONS CDPATH POSIXLY_CORRECT

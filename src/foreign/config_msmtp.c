@@ -301,8 +301,11 @@ static void take_names(Translation *t, const Account *a)
 
     if (a->values[KEY_MAILDOMAIN])
         translation_local(t, "domain", a->values[KEY_MAILDOMAIN]);
-    if (a->values[KEY_ALIASES])
-        translation_aliases(t, a->values[KEY_ALIASES]);
+    if (a->values[KEY_ALIASES] && translation_aliases(t, a->values[KEY_ALIASES]))
+        translation_note(t,
+            "a line \"default: ADDRESS\" of %s, for names without a line of their own, is to be "
+            "written \"*: ADDRESS\"",
+            a->values[KEY_ALIASES]);
     if (from && strlen(from) < 500 && !strpbrk(from, "*%"))
         translation_note(t,
             "from %s was the sender of mail that named none. Where the relay takes no other, "

@@ -123,6 +123,14 @@ static void take_text(Translation *t, const char *setting, const char *text)
     translation_local(t, setting, text);
 }
 
+static void take_administrator(Translation *t, const char *setting, const char *text)
+{
+    take_text(t, setting, text);
+    translation_note(t,
+        "nullmailer sent the mail for every user of this machine to adminaddr; here a line "
+        "\"*: root\" in /etc/aliases does so for all without a line of their own");
+}
+
 static void take_every_sender(Translation *t, const char *setting, const char *text)
 {
     char rule[LINE_MAX_BYTES + 16];
@@ -152,7 +160,7 @@ static const struct {
     const char *name, *setting;
     void (*take)(Translation *t, const char *setting, const char *text);
 } files[] = {
-    {"adminaddr", "root", take_text},
+    {"adminaddr", "root", take_administrator},
     {"defaultdomain", "domain", take_text},
     {"allmailfrom", "rewrite_from", take_every_sender},
     {"pausetime", "first", take_seconds},

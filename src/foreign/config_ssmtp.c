@@ -141,8 +141,8 @@ static void take_names(Ssmtp *s)
             t, "Root=%s is a name without a domain: set local.root to an address", root);
     if (root)
         translation_note(t,
-            "ssmtp sent the mail for every user below 1000 to Root; here /etc/aliases says whose "
-            "else goes there");
+            "ssmtp sent the mail for every user below 1000 to Root; here a line \"*: root\" in "
+            "/etc/aliases does so for all users without a line of their own");
 }
 
 int config_read_ssmtp(Translation *t, const char *path, Failure *f)

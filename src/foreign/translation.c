@@ -111,12 +111,15 @@ void translation_retry(Translation *t, const char *name, const char *value)
     write_text(t, &t->retry, 4, name, value);
 }
 
-void translation_aliases(Translation *t, const char *path)
+bool translation_aliases(Translation *t, const char *path)
 {
-    if (access(path, F_OK) == 0)
+    bool is_there = access(path, F_OK) == 0;
+
+    if (is_there)
         translation_local(t, "aliases", path);
     else
         translation_note(t, "the aliases in %s are not there", path);
+    return is_there;
 }
 
 /* As comments, of which no line begins with anything but "# ". */

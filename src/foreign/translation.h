@@ -39,8 +39,8 @@ void translation_relay_secret(Translation *t, const char *secret);
 void translation_local(Translation *t, const char *name, const char *value);
 void translation_retry(Translation *t, const char *name, const char *value);
 
-/* local.aliases, where there is such a file. */
-void translation_aliases(Translation *t, const char *path);
+/* local.aliases, where there is such a file: whether there is. */
+bool translation_aliases(Translation *t, const char *path);
 
 /* What a user must know, with the place of what is read. */
 void translation_note(Translation *t, const char *format, ...) _printf_(2, 3);

@@ -321,6 +321,19 @@ static bool has_rule(const LocalNames *names, const char *name)
            (text_equal_nocase(name, "postmaster") && has_rule(names, "root"));
 }
 
+/* The rule for every name that has none. */
+static Alias *find_rest(const LocalNames *names)
+{
+    return find(names->aliases, "*");
+}
+
+/* Whether a name is followed that stands alone, or at a domain of this machine. What the rest's
+ * rule says is not said of mailboxes that the relay may know, at a domain with a dot. */
+static bool is_followed(const LocalNames *names, const char *name, const char *domain)
+{
+    return has_rule(names, name) || (!(domain && strchr(domain, '.')) && find_rest(names));
+}
+
 static int follow_address(Way *way, const OneAddress *one)
 {
     _cleanup_free_
@@ -328,7 +341,7 @@ static int follow_address(Way *way, const OneAddress *one)
 
     if (one->is_bare && !local)
         return -ENOMEM;
-    if (!local || (!one->is_bare && !has_rule(way->names, local)))
+    if (!local || (!one->is_bare && !is_followed(way->names, local, address_domain(one->address))))
         return add_address(way, one->address);
     if (aliases_is_same(local, way->name)) {
         way->left_out++;
@@ -463,6 +476,14 @@ static int add_without_rule(
         name, text_equal_nocase(name, "root") ? "local.root" : "local.root for root", names->path);
 }
 
+static bool has_followed(const Way *way, const Alias *alias)
+{
+    for (; way; way = way->from)
+        if (way->alias == alias)
+            return true;
+    return false;
+}
+
 static int add_name(const LocalNames *names, const Way *from, Envelope *e, const char *name,
     const char *parameters, Failure *f)
 {
@@ -485,6 +506,11 @@ static int add_name(const LocalNames *names, const Way *from, Envelope *e, const
         return follow_rule(&way, way.alias->targets);
     if (text_equal_nocase(name, "postmaster") && has_rule(names, "root"))
         return add_name(names, from, e, "root", parameters, f);
+    way.alias = find_rest(names);
+    if (way.alias && !has_followed(from, way.alias)) {
+        way.name = way.alias->name;
+        return follow_rule(&way, way.alias->targets);
+    }
     return add_without_rule(names, e, name, parameters, f);
 }
 
@@ -522,11 +548,11 @@ int local_names_add(
     const char *local = address_domain(address) ? own : address;
     int r = 0;
 
-    if (!local || (own && !has_rule(names, own)))
+    if (!local || (own && !is_followed(names, own, address_domain(address))))
         return envelope_add_recipient(e, address, parameters, f);
     if (parameters && !(all = strdup(parameters)))
         return -ENOMEM;
-    if (has_rule(names, local))
+    if (is_followed(names, local, NULL))
         r = add_original(names, address, &all);
     begin(names->aliases);
     return r < 0 ? r : add_name(names, NULL, e, local, all, f);

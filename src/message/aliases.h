@@ -1,9 +1,9 @@
 /* Where mail for the names of this machine goes: a file as aliases(5) of sendmail and Postfix
  * describe it, and the rule for root beside it. Pure: nothing is opened here.
  *
- * A name is compared without case, of any script (text_fold_case()). Nothing is ever delivered on
- * this machine: commands, files and mailboxes are refused by name. doc/decisions/local-names.md
- * tells why each is read as it is. */
+ * A name is compared without case, of any script (text_fold_case()); * is every name that has no
+ * rule. Nothing is ever delivered on this machine: commands, files and mailboxes are refused by
+ * name. doc/decisions/local-names.md tells why each is read as it is. */
 #pragma once
 
 #include <stdbool.h>

@@ -158,7 +158,7 @@ class OddRelay:
     name = "odd.lab.test"
     talk = Talk
 
-    def __init__(self, answer=lambda *_: None, host="127.0.0.1", port=None, extensions=("PIPELINING",),
+    def __init__(self, answer=lambda *_: None, host=None, port=None, extensions=("PIPELINING",),
                  context=None):
         self.answer, self.extensions, self.context = answer, extensions, context
         self.accepted = []  # (recipients, content), in order

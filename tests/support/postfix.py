@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from mail_server import MailServer
-from process import Process, free_port, wait_for
+from process import Process, free_port, loopback, wait_for
 
 MAIN = """
 compatibility_level = 3.6
@@ -18,9 +18,9 @@ import_environment = MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C
 alias_maps =
 alias_database =
 mydestination =
-mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+mynetworks = 127.0.0.0/8, [::1]/128
+inet_interfaces = {interfaces}
+inet_protocols = all
 myhostname = mail.lab.test
 biff = no
 smtputf8_enable = yes
@@ -151,15 +151,15 @@ class Postfix(MailServer):
         (self.directory / "etc/sasl").symlink_to(cyrus)  # where Debian 12 has Cyrus SASL look
         (self.directory / "etc/main.cf").write_text(
             MAIN.format(
-                directory=self.directory, sasl=sasl, cyrus=cyrus, size_limit=size_limit,
+                directory=self.directory, interfaces=", ".join(address for address, _ in loopback()), sasl=sasl, cyrus=cyrus, size_limit=size_limit,
                 chain=certificates.chain("localhost"), ca=certificates.certificate("ca"),
             ),
             encoding="ascii",
         )
         chains = {name: certificates.chain(name) for name in ("wrong-name", "expired", "stranger", "chained")}
         lines = [
-            f"127.0.0.1:{self.port[name]} inet n - n - - smtpd {options.format(**chains)}\n"
-            for name, options in PORTS.items()
+            f"[{address}]:{self.port[name]} inet n - n - - smtpd {options.format(**chains)}\n"
+            for name, options in PORTS.items() for address, _ in loopback()
         ]
         (self.directory / "etc/master.cf").write_text(SERVICES + "".join(lines), encoding="ascii")
 

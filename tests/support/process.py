@@ -1,5 +1,6 @@
 """Processes and ports of the tests: start, wait for a condition, stop."""
 
+import functools
 import os
 import random
 import signal
@@ -121,6 +122,22 @@ def _claim_ports():
     raise AssertionError(f"{BLOCKS} laboratories run on this machine")
 
 
+@functools.cache
+def loopback():
+    """The addresses of this host to itself, each with its family. A name such as localhost may be any of them, or all."""
+    both = [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+    return both if _can_bind(*both[1], 0) else both[:1]
+
+
+def _can_bind(address, family, port):
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((address, port))
+    except OSError:
+        return False
+    return True
+
+
 def free_port():
     """A TCP port of the loopback interface that nobody uses. It lies below the range of outgoing
     connections, so that none of them can take it before its server does."""
@@ -130,12 +147,8 @@ def free_port():
     first = _next_port - _next_port % 200
     while True:
         _next_port = first + (_next_port + 1) % 200
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", _next_port))
-                return _next_port
-            except OSError:
-                continue
+        if all(_can_bind(address, family, _next_port) for address, family in loopback()):
+            return _next_port
 
 
 def is_listening(port, pid="self"):

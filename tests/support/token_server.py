@@ -6,7 +6,7 @@ import ssl
 import threading
 import urllib.parse
 
-from process import free_port
+from process import free_port, loopback
 
 
 class TokenServer:
@@ -43,14 +43,18 @@ class TokenServer:
         self.answer = answer
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.certificate(certificate), certificates.key(certificate))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        # Each connection's handshake is its own thread's affair.
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._server.handle_error = lambda *_: None
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._servers = [self._serve(Handler, context, *place) for place in loopback()]
+
+    def _serve(self, handler, context, address, family):
+        """At one address, in a thread; each connection's handshake is its own thread's affair."""
+        kind = type("Server", (http.server.ThreadingHTTPServer,), {"address_family": family})
+        server = kind((address, self.port), handler)
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_: None
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        return server, thread
 
     def url(self, path="/token"):
         return f"https://localhost:{self.port}{path}"
@@ -60,6 +64,7 @@ class TokenServer:
         return [form.get(name) for _, form in self.asked]
 
     def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        for server, thread in self._servers:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -99,8 +99,9 @@ class ImportConfig(SystemTest):
         self.write("allmailfrom", "all@example.org\n")
         self.write("pausetime", "120\n")
         self.write("queuelifetime", "86400\n")
-        _, made = self.take("nullmailer", self.other)
+        text, made = self.take("nullmailer", self.other)
         first, second = made["relays"]
+        self.assertIn('here a line "*: root" in /etc/aliases does so', text.replace("\n# ", " "))
         self.assert_relay(first, host="smart.example.net", port=2525, tls="starttls", user="me", auth="login", hello="vm.example.org",
                           password_file=f"{self.secrets}/password")
         self.assert_relay(second, host="other.example", tls="none", hello="vm.example.org")
@@ -117,6 +118,7 @@ class ImportConfig(SystemTest):
         self.assertEqual(made["local"]["root"], "ops@example.org")
         self.assertEqual(self.secret(), "p=a\n")
         self.assertIn("Odd has no match here", text)
+        self.assertIn('here a line "*: root" in /etc/aliases does so', text.replace("\n# ", " "))
 
     def test_password_in_clear_is_not_taken_over(self):
         text, made = self.take("ssmtp", self.write("ssmtp.conf", "mailhub=smtp.example.net\nAuthUser=me\nAuthPass=secret\n"))

@@ -1,4 +1,4 @@
-"""tests/system/run itself: a signal ends it soon, and what it has started."""
+"""tests/system/run itself, and the runs of scripts/: a signal ends them soon, and what they have started."""
 
 import os
 import pathlib
@@ -39,6 +39,26 @@ TESTS = """
 
         def test_2(self):
             (HERE / "{name}.went-on").touch()
+"""
+STAGES = """
+    set -uo pipefail
+    myself=$(readlink -f "$0")
+    cd "$(dirname "$myself")" || exit 2
+    . scripts/stages.sh
+
+    stage_long() {
+        echo $$ > new && mv new waits
+        exec sleep 10000
+    }
+
+    if [[ ${1-} == --stage ]]; then
+        "stage_$2"
+        exit
+    fi
+    room_mb=0
+    read_stages 'long	work	-	takes long'
+    begin_run
+    run_stages "$@"
 """
 IN_A_TEST = "def test_1(self):\n            self.wait()"
 BEFORE_ALL = "@classmethod\n        def setUpClass(cls):\n            cls('wait').wait()"
@@ -112,3 +132,35 @@ class BreakingOff(unittest.TestCase):
         child.send_signal(signal.SIGHUP)
         child.send_signal(signal.SIGTERM)
         self.assert_ended(child, signal.SIGTERM)
+
+
+class BreakingOffStages(unittest.TestCase):
+    def begin(self, *words, **options):
+        """Runs a stage that takes for ever, until it has begun. Gives that process's number, too."""
+        scratch = lab.shared().new_directory()
+        (scratch / "scripts").symlink_to(lab.SOURCE / "scripts")
+        (scratch / "run").write_text(textwrap.dedent(STAGES), encoding="ascii")
+        child = subprocess.Popen(["bash", scratch / "run", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, start_new_session=True, **options)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        wait_for((scratch / "waits").exists, lambda: f"the stage in {scratch}")
+        return child, int((scratch / "waits").read_text(encoding="ascii"))
+
+    def assert_ended_by(self, number, *words, **options):
+        child, stage = self.begin(*words, **options)
+        child.send_signal(number)
+        said = child.communicate()[0]
+        self.assertEqual(child.returncode, 128 + number, said)
+        self.assertIn("broken off; what it has made is kept", said)
+        wait_for(lambda: not lives(stage), f"the end of process {stage}")
+
+    def test_by_a_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number.name):
+                self.assert_ended_by(number)
+
+    def test_in_the_background_of_a_shell(self):
+        """Which has SIGINT ignored there; what was to be run is not forgotten over that."""
+        self.assert_ended_by(signal.SIGINT, "long", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))

@@ -86,6 +86,13 @@ class Sendmail(SystemTest):
         self.rules(domain=None, root="me@lab.test")
         self.assertEqual(self.receivers("x\n", "root")[0].split(" ")[0], "<me@lab.test>")
 
+    def test_every_other_name_has_a_rule(self):
+        """As nullmailer, ssmtp, dma and msmtp have one: no cron job's mail is refused for its user's name."""
+        self.aliases.write_text("*: rest@lab.test\nops: ops@lab.test\n", encoding="ascii")
+        self.rules(root="me@lab.test")
+        receivers = self.receivers("x\n", "www-data", "root", "ops", "nobody@localhost")
+        self.assertEqual([line.split(" ")[0] for line in receivers], ["<rest@lab.test>", "<me@lab.test>", "<ops@lab.test>"])
+
     def test_mail_for_root_arrives(self):
         self.aliases.write_text("root: ops\nops: root-of-rules@lab.test\n", encoding="ascii")
         self.start(local={"aliases": self.aliases})

@@ -6,7 +6,7 @@
 #include "message/aliases.h"
 #include "unit.h"
 
-static const char *const own[] = {"localhost", "vm", NULL};
+static const char *const own[] = {"localhost", "vm", "vm.test", NULL};
 
 static int load_list(void *user, const char *path, Buffer *out, Failure *f)
 {
@@ -132,6 +132,30 @@ START_TEST(a_domain_is_for_names_without_a_rule)
     ck_assert_str_eq(resolve("root: ann\n", names, "ann"), "ann@d.test");
     ck_assert_str_eq(
         resolve("root: ann\n", names, "root"), "ann@d.test ORCPT=rfc822;root@here.test");
+}
+END_TEST
+
+static const struct Case rest[] = {
+    {"*: me@x.test\nann: a@x.test\n", "www-data", "me@x.test ORCPT=rfc822;www-data@here.test"},
+    {"*: me@x.test\nann: a@x.test\n", "ann", "a@x.test ORCPT=rfc822;ann@here.test"},
+    {"*: me@x.test\nann: bob\n", "ann", "me@x.test ORCPT=rfc822;ann@here.test"},
+    {"*: me@x.test\n", "postmaster", "me@x.test ORCPT=rfc822;postmaster@here.test"},
+    {"*: me@x.test\n", "www-data@vm", "me@x.test ORCPT=rfc822;www-data@vm"},
+    {"*: me@x.test\n", "info@vm.test", "info@vm.test"},
+    {"*: me@x.test\n", "info@other.test", "info@other.test"},
+    {"*: ops\nops: o@x.test\n", "www-data", "o@x.test ORCPT=rfc822;www-data@here.test"},
+    {"*: ops\n", "www-data", "ops@d.test ORCPT=rfc822;www-data@here.test"},
+    {"*: *\n", "www-data",
+        "! aliases:1: * has \"*\", which is itself: outbox delivers to no mailbox here; give an "
+        "address instead"},
+    {"*: ann\nann: bob\n", "www-data", "bob@d.test ORCPT=rfc822;www-data@here.test"},
+};
+
+START_TEST(names_without_a_rule_may_have_one_together)
+{
+    const struct Case *c = &rest[_i];
+
+    ck_assert_str_eq(resolve(c->file, (LocalNames){.domain = "d.test"}, c->address), c->result);
 }
 END_TEST
 
@@ -268,6 +292,7 @@ int main(void)
     tcase_add_loop_test(tcase, names_become_addresses, 0, ELEMENTSOF(cases));
     tcase_add_test(tcase, root_has_a_setting_of_its_own);
     tcase_add_test(tcase, a_domain_is_for_names_without_a_rule);
+    tcase_add_loop_test(tcase, names_without_a_rule_may_have_one_together, 0, ELEMENTSOF(rest));
     tcase_add_test(tcase, files_are_included_where_that_is_wanted);
     tcase_add_test(tcase, recipients_are_bounded);
     tcase_add_test(tcase, a_file_that_is_not_read_misleads_nobody);
