@@ -132,7 +132,8 @@ static void begin(DatabaseSource *d)
                        on_begun, d) >= 0;
 }
 
-/* Others have what this daemon held. What is at a relay at this moment cannot be called back. */
+/* What this daemon held is ready for all. What is at a relay at this moment cannot be called back:
+ * it is claimed by its number before others come to it, if they have not. */
 static void lose(DatabaseSource *d)
 {
     _cleanup_failure_ Failure f = {0};
@@ -140,6 +141,7 @@ static void lose(DatabaseSource *d)
     d->alive = false;
     d->daemon = 0;
     database_drop_waiting(d);
+    database_write_claims(d);
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
         "this daemon was not heard of there for longer than its lease (%s), and others have taken "
         "what it held; it begins anew",

@@ -94,16 +94,22 @@ static void end_note(DatabaseSource *d, DatabaseMessage *m)
         unlist(d, m);
 }
 
-/* It is not ours: others have it, or it was written when the connection was lost. Where the lease
- * has ended and this daemon does not know, it learns that first: it may be nobody's yet. */
+/* Where the lease has ended and this daemon does not know, it learns that first: what was taken
+ * from it may be nobody's yet. */
+static bool may_be_nobodys(const DatabaseSource *d, const DatabaseMessage *m)
+{
+    return !m->doubted && !m->unsure && m->daemon == d->daemon;
+}
+
+/* It is not ours: others have it, or it was written when the connection was lost. */
 static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
 {
-    if (!m->writes_end) {
-        database_message_written(m);
-        end_note(d, m);
-        return true; /* told when it is settled */
+    if (!m->writes_end && !m->orphan) {
+        if (!m->ends)
+            unlist(d, m); /* its end says it once more */
+        return true;
     }
-    if (!m->doubted && !m->orphan && !m->unsure && m->daemon == d->daemon) {
+    if (may_be_nobodys(d, m)) {
         m->doubted = true;
         database_renew(d);
         return false;
@@ -117,6 +123,7 @@ static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
 
 static void on_written(DatabaseSource *d, DatabaseMessage *m)
 {
+    m->daemon = d->daemon;
     database_message_written(m);
     if (m->writes_end)
         finish(d, m, 0, NULL);
@@ -222,6 +229,14 @@ void database_write_later(DatabaseSource *d, DatabaseMessage *m)
         database_list_add(&d->ending, m);
     m->listed = true;
     (void)sd_event_source_set_enabled(d->write, SD_EVENT_ONESHOT);
+}
+
+/* What is to be written of them, if anything is, is written by the lease that comes. */
+void database_write_claims(DatabaseSource *d)
+{
+    for (DatabaseMessage *m = d->held; m; m = m->older)
+        if (!m->orphan)
+            database_write_later(d, m);
 }
 
 /* ---- what the engine asks ---- */

@@ -5,6 +5,7 @@ import subprocess
 
 import lab
 from database_case import INIT, DatabaseTest
+from process import wait_for
 
 
 class Held(DatabaseTest):
@@ -82,6 +83,9 @@ class Gone(DatabaseTest):
 
         return self.odd(answer)
 
+    def end_lease(self):
+        self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'; SELECT outbox.reap()")
+
     def test_restarted_in_the_middle_of_a_delivery(self):
         def stop():
             self.database.process.signal(signal.SIGINT)  # it does not wait for its clients
@@ -132,10 +136,7 @@ class Gone(DatabaseTest):
 
     def test_lease_lost_while_it_is_sending(self):
         """The message is ready for others, and none has it yet: its end counts."""
-        def lose():
-            self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'; SELECT outbox.reap()")
-
-        relay = self.taking(lose)
+        relay = self.taking(self.end_lease)
         daemon = self.serve(relay)
         self.put("ann")
         self.wait_taken(relay, "ann")
@@ -143,3 +144,37 @@ class Gone(DatabaseTest):
         self.wait_taken(relay, "bob")
         self.wait_empty(40)
         self.assertEqual(relay.copies("ann@lab.test"), 1, daemon.output())
+
+    def test_lease_lost_while_the_relay_takes_its_time(self):
+        """It begins anew before it has the reply: what the relay has already, it does not send once more."""
+        def lose():
+            self.end_lease()
+            wait_for(lambda: self.count("daemon") == 1 and self.count("leased") == 1, "it has begun anew", 60)
+
+        relay = self.taking(lose)
+        daemon = self.serve(relay)
+        self.put("ann")
+        self.wait_log(daemon, "event=database-back", seconds=60)
+        self.wait_empty(40)
+        self.put("bob")
+        self.wait_taken(relay, "ann", "bob")
+
+    def test_lease_lost_between_two_transactions(self):
+        """Who had the message in the first does not get it again."""
+        def answer(talk, verb, argument):
+            if verb == "." and todo:
+                todo.pop()()
+            return "450 4.2.1 later" if verb == "RCPT" and "bob@" in argument and full else None
+
+        todo, full = [self.end_lease], [True]
+        relay = self.odd(answer)
+        daemon = self.serve(relay, relay_settings={"recipients_per_transaction": 1})
+        number = self.put("ann", "bob")
+        self.wait_place(number, "deferred", 40)
+        self.assertEqual(self.sql(f"SELECT outcome FROM outbox.recipient WHERE message = {number} ORDER BY number"),
+                         [["delivered"], [""]])
+        self.assertEqual(sorted(set(self.record(number))), ["deferred", "delivered", "recovered", "retry"])
+        full.clear()
+        daemon.flush()
+        self.wait_taken(relay, "ann", "bob")
+        self.wait_empty()
