@@ -178,3 +178,54 @@ class Gone(DatabaseTest):
         daemon.flush()
         self.wait_taken(relay, "ann", "bob")
         self.wait_empty()
+
+
+class FailedOver(DatabaseTest):
+    """A primary that is lost with what it had not handed to its synchronous standby."""
+
+    def _drop(self):
+        """It is lost."""
+
+    def setUp(self):
+        super().setUp()
+        self.standby = self.database.standby(self.directory / "standby")
+        self.addCleanup(self.standby.stop)
+
+    def both(self):
+        servers = (self.database, self.standby)
+        return self.conninfo(host=",".join(str(one.directory) for one in servers),
+                             port=",".join(str(one.port) for one in servers), target_session_attrs="read-write",
+                             connect_timeout=2)
+
+    def part(self):
+        """The standby hears no more of the primary, which waits with every commit from now on."""
+        self.standby.sql_alone("ALTER SYSTEM SET primary_conninfo = ''")
+        self.standby.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == [["0"]], "the standby is alone")
+
+    def waits_to_commit(self, what):
+        return self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                        f" AND query LIKE '%outbox.{what}(%'") == "1"
+
+    def fail_over(self):
+        self.database.crash()  # whose last words to its clients have the results of what is not committed
+        self.standby.promote()
+        self.database = self.standby
+
+    def test_an_end_that_was_written_and_not_committed(self):
+        """It is written once more, where it is not known: the message is not sent again."""
+        todo = [self.part]
+
+        def answer(talk, verb, argument):
+            if verb in (".", "BDAT") and todo:
+                todo.pop()()
+
+        relay = self.odd(answer)
+        daemon = self.serve(relay, conninfo=self.both())
+        self.put("ann")
+        wait_for(lambda: self.waits_to_commit("write"), lambda: f"the end waits to be committed{self.logs()}")
+        self.fail_over()
+        self.wait_log(daemon, "event=database-back", seconds=40)
+        self.wait_empty()
+        self.put("bob")
+        self.wait_taken(relay, "ann", "bob")
