@@ -104,6 +104,8 @@ static void come_alive(DatabaseSource *d)
     database_write_now(d);
     database_read_on(d);
     database_ripen(d);
+    if (d->flush)
+        database_flush(d);
     database_claim(d);
     (void)sd_event_source_set_time_relative(d->tick, TICK);
     (void)sd_event_source_set_enabled(d->tick, SD_EVENT_ON);

@@ -17,7 +17,7 @@ static const char claim_statement[] =
     "SELECT message, arrived::text::bigint, seen::text FROM outbox.claim($1, $2, $3, $4, $5, $6)";
 static const char read_statement[] =
     "SELECT message, queued, uid, lane, sender, sender_parameters, recipients, attempts, "
-    "first_attempt, size, content FROM outbox.read($1, $2, $3)";
+    "first_attempt, size, content, record, warned FROM outbox.read($1, $2, $3)";
 static const char content_statement[] = "SELECT outbox.content($1, $2, $3)";
 
 static void read_envelopes(DatabaseSource *d);

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "database/lease.h"
+#include "database/notice.h"
 #include "database/trouble.h"
 
 /* Messages, and bytes of what is said of them, in one statement. */
@@ -14,7 +15,7 @@
 #define BATCH_BYTES (1024 * 1024)
 
 static const char write_statement[] =
-    "SELECT message, written, code, words FROM outbox.write($1, $2)";
+    "SELECT message, written, code, words, told FROM outbox.write($1, $2)";
 
 static DatabaseSource *database_of(const DatabaseMessage *m)
 {
@@ -121,14 +122,17 @@ static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
     return true;
 }
 
-static void on_written(DatabaseSource *d, DatabaseMessage *m)
+static void on_written(
+    DatabaseSource *d, DatabaseMessage *m, const DatabaseResult *rows, unsigned row)
 {
     m->daemon = d->daemon;
     database_message_written(m);
-    if (m->writes_end)
-        finish(d, m, 0, NULL);
-    else
+    if (!m->writes_end) {
         end_note(d, m);
+        return;
+    }
+    database_notice_written(m, rows, row);
+    finish(d, m, 0, NULL);
 }
 
 static bool take_answer(DatabaseSource *d, const DatabaseResult *rows, unsigned row)
@@ -144,7 +148,7 @@ static bool take_answer(DatabaseSource *d, const DatabaseResult *rows, unsigned 
     }
     if (!database_result_truth(rows, row, 1))
         return on_not_held(d, m);
-    on_written(d, m);
+    on_written(d, m, rows, row);
     return true;
 }
 
@@ -261,9 +265,12 @@ int database_message_settle(
     HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f)
 {
     DatabaseMessage *m = (DatabaseMessage *)message;
-    int r = database_message_end(m, end);
+    int r = database_notice_make(m, end, f);
 
     memccpy(ret_id, m->id, '\0', SOURCE_ID_MAX);
+    if (r < 0)
+        return r;
+    r = database_message_end(m, end);
     if (r < 0)
         return failure_set(f, r, ERROR_MEMORY, "no memory for what became of %s", m->id);
     m->ends = true;
